@@ -1,0 +1,1 @@
+//! Cubecast decides here.

@@ -1,0 +1,1 @@
+//! Cubecast shows here.
