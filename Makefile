@@ -1,0 +1,51 @@
+# Every target sets up what it needs first; once all is there that takes seconds.
+
+.DEFAULT_GOAL := help
+.PHONY: help setup run build dashboard test test-native test-node test-browser test-process check fmt clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: ## install all that building, running and testing need
+	@scripts/setup all
+
+run: build dashboard ## start eight nodes and the dashboard; Ctrl-C ends all, the data stays in data/
+	@exec target/release/cubecast up --web dist --data data $(ARGS)
+
+build: ## compile the cubecast binary: target/release/cubecast
+	@scripts/setup native
+	cargo build --release -p cubecast-node --bin cubecast
+
+dashboard: ## compile the dashboard for the browser: dist/
+	@scripts/setup native wasm trunk
+	scripts/dashboard
+
+test: ## run all tests: natively, in Node.js, in Chromium and on real processes
+	@scripts/setup all
+	@scripts/test native node browser process
+
+test-native: ## run the tests of core, node and web's pure parts natively
+	@scripts/setup native
+	@scripts/test native
+
+test-node: ## run core's tests as WebAssembly in Node.js
+	@scripts/setup all
+	@scripts/test node
+
+test-browser: ## run core's and web's tests as WebAssembly in headless Chromium
+	@scripts/setup all
+	@scripts/test browser
+
+test-process: ## run the tests on real processes, with a real browser before them
+	@scripts/setup all
+	@scripts/test process
+
+check: ## check format and lints, run the fast tests
+	@scripts/setup native wasm
+	@scripts/check
+
+fmt: ## format the code
+	cargo fmt --all
+
+clean: ## remove what was built; data/ stays
+	rm -rf target target-wasm dist
