@@ -1,1 +1,39 @@
-//! Cubecast decides here.
+//! Cubecast decides here: hashing, the hypercube, the wire vocabulary, routing, replication, topics.
+//!
+//! The crate is sans-IO. [`node::Node::handle`] takes what happened ([`io::Input`]) and gives what shall be done
+//! ([`io::Effect`]); it holds no clock, no socket, no thread, no OS randomness and depends on no hash order, so the same code
+//! runs in a native node, in a simulator and in a browser, and the same seed gives the same trace.
+//!
+//! # Glossary
+//!
+//! | word | meaning |
+//! |---|---|
+//! | cube, dimension d | 2^d vertices; two are neighbours when their names differ in one bit |
+//! | vertex | a place on the cube, written as d bits |
+//! | node | the process that serves a vertex; its *incarnation* tells one life of its data folder from the next |
+//! | edge, link | what joins two neighbours; each direction can fail alone |
+//! | home | the vertex that a name hashes to; its neighbours hold the replicas |
+//! | group | a home and its d neighbours, with one totally ordered log; named by its home |
+//! | leader, follower, learner, term, quorum, commit index | as in raft |
+//! | holder | a member of a group, as one who stores its messages |
+//! | topic, message, offset | a topic is a sequence of messages, numbered by offset from 0 without gaps |
+//! | cursor | a subscriber's durable position in a topic: the offset that it reads next |
+//! | sequence | a publisher's own number for a publish, by which a repeat is recognised |
+//! | outbox | publishes taken with `ack: one` that are not yet in the log |
+//! | origin | the node that a client's request came in at |
+
+// In reading order: the places, the words, the rules, the machine.
+pub mod cube;
+pub mod placement;
+pub mod identity;
+pub mod names;
+pub mod time;
+pub mod wire;
+pub mod route;
+pub mod overlay;
+pub mod store;
+pub mod topics;
+pub mod group;
+pub mod io;
+pub mod node;
+pub mod client;

@@ -1,0 +1,1 @@
+//! What a client decides: where to go, when to retry, whom to fall over to.

@@ -1,0 +1,1 @@
+//! A replica group: one log, on raft.

@@ -1,0 +1,65 @@
+//! All that enters core and all that leaves it.
+//!
+//! `Node::handle(now, inputs) -> effects`: one *turn*. The runtime hands over everything that has arrived, and carries out
+//! every effect, in order, before the next turn.
+
+use crate::cube::Vertex;
+use crate::store::{ReadFailed, ReadId, ReadMessages, Recovered, StoredMessage, WriteBatch};
+use crate::wire::answer::ServerFrame;
+use crate::wire::client::Request;
+use crate::wire::event::WatchEvent;
+use crate::wire::peer::PeerFrame;
+
+/// A client's connection to this node, numbered by the runtime and never reused.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct ConnectionId(pub u64);
+
+/// What happened outside.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Input {
+    /// Nothing but time passed: a deadline told by `Node::next_deadline` has come.
+    DeadlineReached,
+
+    /// A connection to a neighbour stands (its identity is proven), replacing any earlier one.
+    PeerConnected { peer: Vertex },
+    /// The connection to a neighbour broke. Told at once: this is how a failure is noticed first.
+    PeerDisconnected { peer: Vertex },
+    PeerFrame { from: Vertex, frame: PeerFrame },
+
+    ClientConnected { connection: ConnectionId },
+    ClientRequest { connection: ConnectionId, request: Request },
+    /// So many bytes handed over by [`Effect::SendClient`] have left for the client.
+    ClientDrained { connection: ConnectionId, bytes: u64 },
+    ClientDisconnected { connection: ConnectionId },
+
+    /// All batches up to this number are durable, as far as the sync mode promises.
+    Written { number: u64 },
+    MessagesRead { read: ReadId, result: Result<Vec<StoredMessage>, ReadFailed> },
+    /// The answer to [`Effect::ReopenStorage`].
+    StorageReopened { recovered: Recovered },
+}
+
+/// What shall be done outside.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Effect {
+    /// Answered by [`Input::Written`].
+    Write(WriteBatch),
+    /// Answered by [`Input::MessagesRead`].
+    ReadMessages(ReadMessages),
+    /// Close the store (with `wipe`: delete it) and open it again: the node returns from a failure.
+    /// Answered by [`Input::StorageReopened`].
+    ReopenStorage { wipe: bool },
+
+    /// Frames to one neighbour keep their order. When its queue is full they are dropped.
+    SendPeer { to: Vertex, frame: PeerFrame },
+    /// Refuse and drop all connections to neighbours (the node fails), or take them again.
+    SetPeersAllowed(bool),
+
+    /// The runtime encodes the frame as the client speaks (JSON or binary) and reports its bytes as drained when they left.
+    SendClient { connection: ConnectionId, frame: ServerFrame },
+    /// The client does not read, or breaks the rules.
+    CloseClient { connection: ConnectionId, reason: String },
+
+    /// Something to tell: logs and metrics. Watching clients get theirs by `SendClient`.
+    Observe(WatchEvent),
+}

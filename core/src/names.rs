@@ -1,0 +1,132 @@
+//! Names that came from outside, checked once.
+//!
+//! A topic, publisher or subscriber is named by 1 to 255 bytes of UTF-8 without white space or control characters.
+//! Holding one of these types means that the check was made.
+
+use std::fmt;
+
+use serde::{Deserialize, Deserializer, Serialize, de};
+
+/// The longest name, in bytes of UTF-8.
+pub const MAX_NAME_BYTES: usize = 255;
+
+/// Why a name was refused.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum NameError {
+    #[error("a {kind} must not be empty")]
+    Empty { kind: &'static str },
+    #[error("a {kind} has at most {MAX_NAME_BYTES} bytes; this one has {bytes}")]
+    TooLong { kind: &'static str, bytes: usize },
+    #[error("a {kind} must not contain white space or control characters; this one has {found:?} at byte {at}")]
+    Forbidden { kind: &'static str, found: char, at: usize },
+}
+
+fn check(kind: &'static str, name: &str) -> Result<(), NameError> {
+    if name.is_empty() {
+        return Err(NameError::Empty { kind });
+    }
+    if name.len() > MAX_NAME_BYTES {
+        return Err(NameError::TooLong { kind, bytes: name.len() });
+    }
+    match name.char_indices().find(|(_, c)| c.is_whitespace() || c.is_control()) {
+        Some((at, found)) => Err(NameError::Forbidden { kind, found, at }),
+        None => Ok(()),
+    }
+}
+
+macro_rules! name_type {
+    ($(#[$doc:meta])* $type:ident, $kind:literal) => {
+        $(#[$doc])*
+        #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize)]
+        #[serde(transparent)]
+        pub struct $type(String);
+
+        impl $type {
+            pub fn new(name: impl Into<String>) -> Result<Self, NameError> {
+                let name = name.into();
+                check($kind, &name)?;
+                Ok(Self(name))
+            }
+
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl fmt::Display for $type {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.pad(&self.0)
+            }
+        }
+
+        impl std::str::FromStr for $type {
+            type Err = NameError;
+
+            fn from_str(name: &str) -> Result<Self, NameError> {
+                Self::new(name)
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $type {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                Self::new(String::deserialize(deserializer)?).map_err(de::Error::custom)
+            }
+        }
+    };
+}
+
+name_type!(
+    /// What messages are published to.
+    TopicName, "topic"
+);
+name_type!(
+    /// Who publishes, and who owns the topics it created.
+    PublisherId, "publisher_id"
+);
+name_type!(
+    /// Who subscribes, and whose cursors are kept.
+    SubscriberId, "subscriber_id"
+);
+
+/// The position of a message in its topic: 0, 1, 2 … without gaps.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Offset(pub u64);
+
+impl Offset {
+    pub fn next(self) -> Offset {
+        Offset(self.0 + 1)
+    }
+}
+
+impl fmt::Display for Offset {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// A publisher's own number for a publish: a repeat of the same number to the same topic is stored once.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Sequence(pub u64);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn good_names_pass_unchanged() {
+        for name in ["a", "news/eu", "köln-天気", "x".repeat(255).as_str()] {
+            assert_eq!(TopicName::new(name).unwrap().as_str(), name);
+        }
+    }
+
+    #[test]
+    fn bad_names_say_what_is_wrong() {
+        assert_eq!(TopicName::new(""), Err(NameError::Empty { kind: "topic" }));
+        assert_eq!(PublisherId::new("p".repeat(300)), Err(NameError::TooLong { kind: "publisher_id", bytes: 300 }));
+        assert_eq!(SubscriberId::new("a b"), Err(NameError::Forbidden { kind: "subscriber_id", found: ' ', at: 1 }));
+        assert!(SubscriberId::new("a\u{7}").is_err());
+        assert!(serde_json::from_str::<TopicName>("\"a\\nb\"").is_err());
+    }
+}

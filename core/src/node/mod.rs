@@ -1,0 +1,1 @@
+//! The node: everything that one process decides.

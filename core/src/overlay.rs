@@ -1,0 +1,1 @@
+//! Links, who hears whom, and the way to everywhere.

@@ -1,0 +1,172 @@
+//! What is kept on disk, and in what order: the vocabulary between core and a storage engine.
+//!
+//! Core emits [`WriteBatch`]es; an engine makes each one durable as a whole and in order, then says so. On disk lie, for each
+//! replica group: raft's hard state, a [`Checkpoint`] of the small state (registries, topics, cursors, repeats), the log
+//! behind it, and the messages themselves. For the node: its identity and its outbox.
+//!
+//! After a crash the small state is the checkpoint plus the log replayed to where it was committed; applying a log entry twice
+//! writes the same message at the same offset, so nothing but the log has to be synced before an acknowledgement.
+
+use serde::{Deserialize, Serialize};
+
+use crate::cube::Vertex;
+use crate::identity::{Incarnation, NodeId};
+use crate::names::{Offset, PublisherId, Sequence};
+use crate::time::Timestamp;
+use crate::topics::command::{Command, TopicId};
+
+/// Changes that become durable together. Numbers grow by one; an engine may merge batches and report only the last number.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct WriteBatch {
+    pub number: u64,
+    pub writes: Vec<Write>,
+}
+
+/// One change.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Write {
+    Identity(NodeRecord),
+    HardState { group: Vertex, state: HardState },
+    /// Entries with consecutive indexes; whatever the log has at their first index and after is replaced.
+    Append { group: Vertex, entries: Vec<LogEntry> },
+    /// Replaces the group's checkpoint; log entries up to `drop_log_through` are no longer needed.
+    /// `clear_log`: the whole log is dropped (a snapshot replaced it).
+    Checkpoint { group: Vertex, checkpoint: Checkpoint, drop_log_through: u64, clear_log: bool },
+    /// Messages with consecutive offsets; a message already there is replaced by its equal.
+    Messages { group: Vertex, topic: TopicId, messages: Vec<StoredMessage> },
+    /// All messages of a topic go.
+    DropMessages { group: Vertex, topic: TopicId },
+    OutboxPut { id: u64, command: Command },
+    OutboxRemove { id: u64 },
+}
+
+/// Who this data folder belongs to. Checked at every start.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct NodeRecord {
+    /// `None` until the node learnt whether it is a founding member.
+    pub identity: Option<NodeId>,
+    pub vertex: Vertex,
+    /// How often this folder was opened; makes request keys unique over restarts.
+    pub starts: u64,
+    /// The vertices with which group traffic was exchanged, with the newest incarnation seen.
+    pub met: Vec<(Vertex, Incarnation)>,
+}
+
+/// raft's promise: the term, the vote in it, and what is known to be committed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct HardState {
+    pub term: u64,
+    /// A raft id, 0 for none.
+    pub vote: u64,
+    pub commit: u64,
+}
+
+/// One entry of a group's log.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct LogEntry {
+    pub index: u64,
+    pub term: u64,
+    pub kind: EntryKind,
+    /// For `Commands`: an encoded list of [`Command`]s; for a change of members, raft's own encoding.
+    #[serde(with = "bytes")]
+    pub data: Vec<u8>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum EntryKind {
+    Commands,
+    MemberChange,
+}
+
+/// The small state of a group at one index, with the members at that index.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Checkpoint {
+    pub index: u64,
+    pub term: u64,
+    pub voters: Vec<NodeId>,
+    pub learners: Vec<NodeId>,
+    /// [`crate::topics::Topics`], encoded.
+    #[serde(with = "bytes")]
+    pub state: Vec<u8>,
+}
+
+/// A message as it lies on disk.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct StoredMessage {
+    pub offset: Offset,
+    pub publisher: PublisherId,
+    pub sequence: Option<Sequence>,
+    pub time: Timestamp,
+    pub content: String,
+}
+
+/// What an engine found on disk when it was opened.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct Recovered {
+    /// `None`: the folder is new.
+    pub record: Option<NodeRecord>,
+    pub groups: Vec<RecoveredGroup>,
+    pub outbox: Vec<(u64, Command)>,
+}
+
+#[derive(Clone, PartialEq, Debug)]
+pub struct RecoveredGroup {
+    pub group: Vertex,
+    pub hard_state: HardState,
+    pub checkpoint: Option<Checkpoint>,
+    /// Consecutive, beginning right after the checkpoint or before it.
+    pub log: Vec<LogEntry>,
+    /// A damaged end of the log was cut off: entries that this member had promised to keep may be gone, so it must not vote
+    /// as it was. It comes back as a new incarnation.
+    pub tail_cut: bool,
+}
+
+/// A read of messages from disk. Ordered behind all batches that were written before it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ReadMessages {
+    pub read: ReadId,
+    pub group: Vertex,
+    pub topic: TopicId,
+    pub from: Offset,
+    /// Reads no message at or past this offset.
+    pub end: Offset,
+    pub max_messages: u32,
+    /// Stops after the message that passes this many bytes of content; at least one message is read.
+    pub max_bytes: u64,
+}
+
+/// Matches a read with its result.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct ReadId(pub u64);
+
+/// Why a read failed. A write that fails ends the node: it must not go on with less on disk than it believes.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct ReadFailed(pub String);
+
+/// Byte strings as byte strings: serde would otherwise take them number by number.
+mod bytes {
+    use serde::{Deserializer, Serializer, de};
+    use std::fmt;
+
+    pub fn serialize<S: Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_bytes(bytes)
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u8>, D::Error> {
+        struct Bytes;
+        impl<'de> de::Visitor<'de> for Bytes {
+            type Value = Vec<u8>;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("bytes")
+            }
+            fn visit_bytes<E: de::Error>(self, bytes: &[u8]) -> Result<Vec<u8>, E> {
+                Ok(bytes.to_vec())
+            }
+            fn visit_byte_buf<E: de::Error>(self, bytes: Vec<u8>) -> Result<Vec<u8>, E> {
+                Ok(bytes)
+            }
+        }
+        deserializer.deserialize_byte_buf(Bytes)
+    }
+}

@@ -1,0 +1,309 @@
+//! What a node answers: [`Done`] or a [`Failure`] from a closed set of codes.
+
+use serde::{Deserialize, Serialize};
+
+use crate::cube::{Dimension, Vertex};
+use crate::names::{Offset, PublisherId, SubscriberId, TopicName};
+use crate::time::Timestamp;
+use crate::wire::client::{LinkConditions, RequestId, StopMode};
+use crate::wire::event::WatchEvent;
+
+/// What a node sends a client.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub enum ServerFrame {
+    Answer(Answer),
+    /// A message for a push subscription.
+    Message(Delivery),
+    /// An event for a watcher.
+    Event(WatchEvent),
+}
+
+/// The answer to one request.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct Answer {
+    pub id: Option<RequestId>,
+    /// The node that did the work, or that found that it cannot be done.
+    pub served_by: Vertex,
+    /// The nodes that the request crossed, in order, where the request asked for them.
+    pub hops: Option<Vec<Vertex>>,
+    pub result: Result<Done, Failure>,
+}
+
+/// What was done, one variant an action.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub enum Done {
+    PublisherCreated { publisher: PublisherId, existed: bool },
+    SubscriberCreated { subscriber: SubscriberId, existed: bool },
+    TopicCreated { topic: TopicName, home: Vertex, replicas: Vec<Vertex> },
+    TopicDeleted { topic: TopicName, home: Vertex, replicas: Vec<Vertex> },
+    Published {
+        topic: TopicName,
+        /// `None` for an `ack: one` that was acknowledged before it had its place in the log.
+        offset: Option<Offset>,
+        /// The nodes that hold it at the moment of the answer.
+        holders: Vec<Vertex>,
+        /// The sequence number was known already: this is the place of the first one.
+        repeated: bool,
+    },
+    Subscribed { topic: TopicName, cursor: Offset, original_node: Option<Vertex> },
+    Unsubscribed { topic: TopicName },
+    Pulled {
+        topic: TopicName,
+        messages: Vec<Message>,
+        /// The offset after the last message of this answer.
+        cursor: Offset,
+        /// Messages that the serving replica knows to be committed and does not have yet; `None` for a leader's read.
+        behind: Option<u64>,
+        /// The topic's home, where a replica was read.
+        original_node: Option<Vertex>,
+    },
+    Committed { topic: TopicName, cursor: Offset },
+    Located(Location),
+    Topics {
+        topics: Vec<TopicSummary>,
+        /// Vertices whose replica group could not be asked.
+        missing: Vec<Vertex>,
+    },
+    Cluster(ClusterView),
+    Status(Box<NodeStatus>),
+    NodeStopped { node: Vertex, mode: StopMode, duration_ms: u64 },
+    NodeRecovered { node: Vertex },
+    LinkSet { from: Vertex, to: Vertex, conditions: LinkConditions },
+    Watching,
+}
+
+/// Why it was not done.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, thiserror::Error)]
+#[error("{code}: {message}")]
+pub struct Failure {
+    pub code: ErrorCode,
+    /// What happened, on whose side, and what to do.
+    pub message: String,
+}
+
+macro_rules! error_codes {
+    ($($(#[$doc:meta])* $variant:ident = $name:literal,)*) => {
+        /// The closed set of error codes.
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+        #[serde(rename_all = "snake_case")]
+        pub enum ErrorCode { $($(#[$doc])* $variant,)* }
+
+        impl ErrorCode {
+            pub const ALL: &[ErrorCode] = &[$(ErrorCode::$variant,)*];
+
+            /// The code as it stands in JSON.
+            pub fn name(self) -> &'static str {
+                match self { $(ErrorCode::$variant => $name,)* }
+            }
+        }
+    };
+}
+
+error_codes! {
+    /// Not a request: not JSON, a field missing, of the wrong type or out of range.
+    BadRequest = "bad_request",
+    UnknownAction = "unknown_action",
+    UnknownTopic = "unknown_topic",
+    UnknownPublisher = "unknown_publisher",
+    UnknownSubscriber = "unknown_subscriber",
+    TopicExists = "topic_exists",
+    NotSubscribed = "not_subscribed",
+    /// Only the topic's creator may do this.
+    NotOwner = "not_owner",
+    /// The content or the frame is over its limit.
+    TooLarge = "too_large",
+    /// The sequence number lies before all those that are remembered: whether it was stored cannot be told.
+    SequenceTooOld = "sequence_too_old",
+    /// The node that was asked holds no replica of this topic.
+    NotReplica = "not_replica",
+    /// Too many requests are under way on this connection or node; retry later.
+    Overloaded = "overloaded",
+    /// No quorum or no route now; retry.
+    Unavailable = "unavailable",
+    /// It was not known in time whether it was done; retry, with the same sequence number where there is one.
+    Timeout = "timeout",
+    /// The node that was asked is failing on request; ask another.
+    NodeFailed = "node_failed",
+    /// The node was not started with `--allow-faults`.
+    FaultsForbidden = "faults_forbidden",
+}
+
+impl std::fmt::Display for ErrorCode {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+impl ErrorCode {
+    pub fn because(self, message: impl Into<String>) -> Failure {
+        Failure { code: self, message: message.into() }
+    }
+
+    /// Whether the same request may succeed later or elsewhere.
+    pub fn is_transient(self) -> bool {
+        matches!(self, ErrorCode::Overloaded | ErrorCode::Unavailable | ErrorCode::Timeout | ErrorCode::NodeFailed)
+    }
+}
+
+/// A stored message.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Message {
+    pub offset: Offset,
+    #[serde(rename = "publisher_id")]
+    pub publisher: PublisherId,
+    pub content: String,
+    /// When the leader took it in.
+    pub time: Timestamp,
+}
+
+/// A message on its way to a push subscriber.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Delivery {
+    pub topic: TopicName,
+    pub subscriber: SubscriberId,
+    pub message: Message,
+}
+
+/// Where a topic is, and how its holders stand.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Location {
+    pub topic: TopicName,
+    pub exists: bool,
+    pub home: Vertex,
+    pub replicas: Vec<Vertex>,
+    pub leader: Option<Vertex>,
+    pub holders: Vec<Holder>,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Holder {
+    pub node: Vertex,
+    pub alive: bool,
+    /// The offset of the last message it has; `None` when it has none or could not be asked.
+    pub last_offset: Option<Offset>,
+    /// Log entries that the leader has and this holder is not known to have.
+    pub lag: Option<u64>,
+    /// Whether it votes; a member that stayed away does not until it has caught up.
+    pub voter: bool,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct TopicSummary {
+    pub topic: TopicName,
+    #[serde(rename = "publisher_id")]
+    pub owner: PublisherId,
+    pub home: Vertex,
+    pub leader: Option<Vertex>,
+    /// The number of messages, which is the offset of the next one.
+    pub messages: u64,
+    pub subscribers: u64,
+}
+
+/// The cluster as one node sees it.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct ClusterView {
+    pub dimension: Dimension,
+    pub nodes: Vec<NodeView>,
+    /// Every directed edge, and whether frames sent into it arrive.
+    pub links: Vec<LinkView>,
+}
+
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct NodeView {
+    pub node: Vertex,
+    pub address: String,
+    pub state: NodeState,
+    pub incarnation: u32,
+    /// The groups that it leads, by their home.
+    pub leads: Vec<Vertex>,
+}
+
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct LinkView {
+    pub from: Vertex,
+    pub to: Vertex,
+    pub up: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum NodeState {
+    /// Serving.
+    Up,
+    /// Not heard by any neighbour, or failing on request.
+    Failed,
+    /// Back, and filling its logs; it leads nothing yet.
+    Recovering,
+}
+
+/// One node, in detail.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct NodeStatus {
+    pub node: Vertex,
+    pub incarnation: u32,
+    pub state: NodeState,
+    pub version: String,
+    /// As the command line says it: `always`, `interval=MS`, `never`.
+    pub sync: String,
+    pub uptime_ms: u64,
+    pub faults_allowed: bool,
+    pub groups: Vec<GroupStatus>,
+    /// The node's own ends of its d edges.
+    pub links: Vec<LinkStatus>,
+    pub counters: Counters,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct GroupStatus {
+    pub home: Vertex,
+    pub role: Role,
+    pub term: u64,
+    pub leader: Option<Vertex>,
+    pub voters: Vec<Vertex>,
+    pub learners: Vec<Vertex>,
+    pub last_index: u64,
+    pub commit_index: u64,
+    pub applied_index: u64,
+    /// Entries and bytes of the log that are kept.
+    pub log_entries: u64,
+    pub log_bytes: u64,
+    pub topics: u64,
+    pub messages: u64,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Role {
+    Leader,
+    Follower,
+    Candidate,
+    /// Receives everything and does not vote.
+    Learner,
+}
+
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct LinkStatus {
+    pub to: Vertex,
+    /// Whether we hear the neighbour, and whether it says that it hears us.
+    pub hears: bool,
+    pub heard: bool,
+    /// Smoothed round-trip time, microseconds.
+    pub round_trip_us: Option<u64>,
+    /// What `set_link` made of our direction.
+    pub conditions: LinkConditions,
+}
+
+/// Counts since the process started.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct Counters {
+    pub requests: u64,
+    pub publishes: u64,
+    pub deliveries: u64,
+    pub frames_sent: u64,
+    pub frames_received: u64,
+    pub frames_forwarded: u64,
+    pub frames_dropped: u64,
+    pub elections: u64,
+    pub outbox: u64,
+    pub clients: u64,
+}

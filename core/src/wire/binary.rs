@@ -1,0 +1,1 @@
+//! The client vocabulary in binary.
