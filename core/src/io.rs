@@ -28,7 +28,8 @@ pub enum Input {
 
     ClientConnected { connection: ConnectionId },
     ClientRequest { connection: ConnectionId, request: Request },
-    /// So many bytes handed over by [`Effect::SendClient`] have left for the client.
+    /// Frames handed over by [`Effect::SendClient`] have left for the client; `bytes` is the sum of their
+    /// [`ServerFrame::weight`].
     ClientDrained { connection: ConnectionId, bytes: u64 },
     ClientDisconnected { connection: ConnectionId },
 

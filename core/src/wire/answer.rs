@@ -307,3 +307,35 @@ pub struct Counters {
     pub outbox: u64,
     pub clients: u64,
 }
+
+impl ServerFrame {
+    /// About how many bytes the frame takes on its way to a client. The queue to a client is counted in this measure, by the
+    /// node that fills it and by the runtime that empties it, whatever encoding the client speaks.
+    pub fn weight(&self) -> u64 {
+        const FRAME: u64 = 128;
+        match self {
+            ServerFrame::Answer(answer) => FRAME + answer.result.as_ref().map_or(0, Done::weight),
+            ServerFrame::Message(delivery) => FRAME + delivery.message.weight(),
+            ServerFrame::Event(_) => 2 * FRAME,
+        }
+    }
+}
+
+impl Done {
+    fn weight(&self) -> u64 {
+        const ITEM: u64 = 128;
+        match self {
+            Done::Pulled { messages, .. } => messages.iter().map(Message::weight).sum(),
+            Done::Topics { topics, .. } => ITEM * topics.len() as u64,
+            Done::Cluster(view) => ITEM * (view.nodes.len() + view.links.len()) as u64,
+            Done::Status(status) => 2 * ITEM * (status.groups.len() + status.links.len()) as u64,
+            _ => ITEM,
+        }
+    }
+}
+
+impl Message {
+    fn weight(&self) -> u64 {
+        64 + self.publisher.as_str().len() as u64 + self.content.len() as u64
+    }
+}
