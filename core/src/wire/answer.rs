@@ -126,6 +126,8 @@ error_codes! {
     NodeFailed = "node_failed",
     /// The node was not started with `--allow-faults`.
     FaultsForbidden = "faults_forbidden",
+    /// There are as many topics, subscribers or registrations as there may be.
+    LimitReached = "limit_reached",
 }
 
 impl std::fmt::Display for ErrorCode {
