@@ -33,3 +33,75 @@ pub enum Op {
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct TopicId(pub u64);
+
+/// The version of [`encode_commands`]' format: its first byte.
+const FORMAT: u8 = 1;
+
+/// Why the data of a log entry are not commands.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum CommandsError {
+    #[error("the log entry has format {found}, and this version of Cubecast reads format {FORMAT} only: start the version that wrote it")]
+    Format { found: u8 },
+    #[error("the log entry is damaged: {0}")]
+    Damaged(String),
+}
+
+/// The data of a log entry.
+pub fn encode_commands(commands: &[Command]) -> Vec<u8> {
+    postcard::to_extend(commands, vec![FORMAT]).expect("memory takes any commands")
+}
+
+/// The inverse of [`encode_commands`]. The empty entry that a new leader begins with holds no commands.
+pub fn decode_commands(data: &[u8]) -> Result<Vec<Command>, CommandsError> {
+    let Some((&format, body)) = data.split_first() else { return Ok(Vec::new()) };
+    if format != FORMAT {
+        return Err(CommandsError::Format { found: format });
+    }
+    match postcard::take_from_bytes(body) {
+        Ok((commands, [])) => Ok(commands),
+        Ok((_, rest)) => Err(CommandsError::Damaged(format!("{} bytes follow its end", rest.len()))),
+        Err(error) => Err(CommandsError::Damaged(error.to_string())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::identity::NodeId;
+
+    fn publish(content: &str) -> Command {
+        Command {
+            key: RequestKey { origin: NodeId::founding("100".parse().unwrap()), number: 300 },
+            time: Timestamp(1),
+            op: Op::Publish {
+                publisher: PublisherId::new("p").unwrap(),
+                topic: TopicName::new("news").unwrap(),
+                sequence: Some(Sequence(2)),
+                content: content.into(),
+            },
+        }
+    }
+
+    #[test]
+    fn the_bytes_of_a_log_entry_are_pinned() {
+        let bytes = [1, 1, 12, 1, 0xAC, 2, 1, 4, 1, b'p', 4, b'n', b'e', b'w', b's', 1, 2, 2, b'h', b'i'];
+        assert_eq!(encode_commands(&[publish("hi")]), bytes);
+        assert_eq!(decode_commands(&bytes), Ok(vec![publish("hi")]));
+    }
+
+    #[test]
+    fn a_new_leaders_empty_entry_holds_no_commands() {
+        assert_eq!(decode_commands(&[]), Ok(vec![]));
+    }
+
+    #[test]
+    fn damaged_entries_are_refused_with_a_reason() {
+        let bytes = encode_commands(&[publish("hi"), publish("there")]);
+        assert_eq!(decode_commands(&[7, 0]), Err(CommandsError::Format { found: 7 }));
+        for end in 1..bytes.len() {
+            assert!(matches!(decode_commands(&bytes[..end]), Err(CommandsError::Damaged(_))), "cut at {end}");
+        }
+        let longer = [bytes.as_slice(), &[0]].concat();
+        assert_eq!(decode_commands(&longer), Err(CommandsError::Damaged("1 bytes follow its end".into())));
+    }
+}

@@ -1,18 +1,42 @@
 //! A replica group's state machine: registries, topics, subscriptions with their cursors, recognised repeats.
 //!
 //! Applying the same commands in the same order gives the same state, byte for byte, on every member. Message bodies are not
-//! kept here: applying a publish says what to store, and where.
+//! kept here: applying a publish says what to store, and where. Whether a publisher or subscriber is registered is not asked
+//! here either: its registry may lie in another group, and the origin asked there.
+//!
+//! Every command may come twice (its origin retries), and late. The second time it changes nothing and has the outcome of the
+//! first, and a late copy never undoes what the same origin asked for afterwards.
 
 pub mod command;
+mod apply;
+mod repeats;
+#[cfg(all(test, not(target_family = "wasm")))]
+mod properties;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use serde::{Deserialize, Serialize};
 
-use crate::cube::Vertex;
-use crate::names::{Offset, PublisherId, Sequence, SubscriberId, TopicName};
+use crate::names::{Offset, PublisherId, SubscriberId, TopicName};
 use crate::store::StoredMessage;
 use crate::wire::answer::Failure;
-use crate::wire::client::StartAt;
-use command::{Command, Op, TopicId};
+use crate::wire::peer::RequestKey;
+use command::TopicId;
+use repeats::Repeats;
+
+/// Topics of one group; one more is refused.
+pub const MAX_TOPICS: usize = 100_000;
+/// Subscribers of one topic; one more is refused.
+pub const MAX_SUBSCRIBERS_PER_TOPIC: usize = 100_000;
+/// Publishers, and as many subscribers, registered in one group; one more is refused.
+pub const MAX_REGISTERED: usize = 1_000_000;
+/// Deletions, and as many ends of subscriptions, of which a repeat is recognised.
+pub const REMOVALS_REMEMBERED: usize = 1_024;
+
+/// The version of [`Topics::encode`]'s format: its first byte.
+const FORMAT: u8 = 1;
 
 /// What one command did.
 #[derive(Clone, PartialEq, Debug)]
@@ -43,8 +67,46 @@ pub enum Change {
 }
 
 /// The state of one replica group.
-#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
-pub struct Topics {}
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct Topics {
+    publishers: BTreeSet<PublisherId>,
+    subscribers: BTreeSet<SubscriberId>,
+    topics: BTreeMap<TopicName, Topic>,
+    /// The number that the next topic gets; numbers are never used again.
+    next_id: u64,
+    deleted: VecDeque<DeletedTopic>,
+    unsubscribed: VecDeque<RequestKey>,
+    /// An index of `topics`.
+    #[serde(skip)]
+    names: BTreeMap<TopicId, TopicName>,
+    /// The sum of the ends of `topics`.
+    #[serde(skip)]
+    messages: u64,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+struct Topic {
+    id: TopicId,
+    owner: PublisherId,
+    created_by: RequestKey,
+    end: Offset,
+    cursors: BTreeMap<SubscriberId, Cursor>,
+    repeats: Repeats,
+}
+
+/// A subscriber's position in one topic; never past the topic's end.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+struct Cursor {
+    offset: Offset,
+    /// The newest subscribe that put it there.
+    subscribed_by: RequestKey,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+struct DeletedTopic {
+    created_by: RequestKey,
+    deleted_by: RequestKey,
+}
 
 /// What is known of one topic.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -55,4 +117,96 @@ pub struct TopicView {
     /// The number of messages, and the offset of the next.
     pub end: Offset,
     pub subscribers: u64,
+}
+
+/// How much there is in one group.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Counts {
+    pub topics: u64,
+    pub messages: u64,
+}
+
+/// Why bytes are not an encoded state.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum StateError {
+    #[error("the state has format {found}, and this version of Cubecast reads format {FORMAT} only: start the version that wrote it")]
+    Format { found: u8 },
+    #[error("the state is damaged: {0}")]
+    Damaged(String),
+}
+
+impl Topics {
+    pub fn topic(&self, name: &TopicName) -> Option<TopicView> {
+        self.topics.get(name).map(|topic| topic.view(name))
+    }
+
+    pub fn topic_by_id(&self, id: TopicId) -> Option<TopicView> {
+        self.names.get(&id).and_then(|name| self.topic(name))
+    }
+
+    /// All topics, by name.
+    pub fn topics(&self) -> impl Iterator<Item = TopicView> + '_ {
+        self.topics.iter().map(|(name, topic)| topic.view(name))
+    }
+
+    /// A topic's number and the offset of its next message: what a read or a publish needs, without a copy of names.
+    pub fn place(&self, name: &TopicName) -> Option<(TopicId, Offset)> {
+        self.topics.get(name).map(|topic| (topic.id, topic.end))
+    }
+
+    /// Whether this publisher is registered here; a text that is no valid name is not.
+    pub fn is_publisher(&self, name: &str) -> bool {
+        PublisherId::new(name).is_ok_and(|name| self.publishers.contains(&name))
+    }
+
+    /// Whether this subscriber is registered here; a text that is no valid name is not.
+    pub fn is_subscriber(&self, name: &str) -> bool {
+        SubscriberId::new(name).is_ok_and(|name| self.subscribers.contains(&name))
+    }
+
+    /// The offset that the subscriber reads next; `None` without such a topic or subscription.
+    pub fn cursor(&self, topic: &TopicName, subscriber: &SubscriberId) -> Option<Offset> {
+        self.topics.get(topic)?.cursors.get(subscriber).map(|cursor| cursor.offset)
+    }
+
+    pub fn counts(&self) -> Counts {
+        Counts { topics: self.topics.len() as u64, messages: self.messages }
+    }
+
+    /// The whole state as bytes, for a checkpoint: equal states give equal bytes.
+    pub fn encode(&self) -> Vec<u8> {
+        postcard::to_extend(self, vec![FORMAT]).expect("memory takes any state")
+    }
+
+    /// The inverse of [`Topics::encode`].
+    pub fn decode(bytes: &[u8]) -> Result<Topics, StateError> {
+        let (&format, body) = bytes.split_first().ok_or_else(|| StateError::Damaged("it is empty".into()))?;
+        if format != FORMAT {
+            return Err(StateError::Format { found: format });
+        }
+        let (mut topics, rest): (Topics, _) =
+            postcard::take_from_bytes(body).map_err(|error| StateError::Damaged(error.to_string()))?;
+        if !rest.is_empty() {
+            return Err(StateError::Damaged(format!("{} bytes follow its end", rest.len())));
+        }
+        topics.index();
+        Ok(topics)
+    }
+
+    fn index(&mut self) {
+        self.names = self.topics.iter().map(|(name, topic)| (topic.id, name.clone())).collect();
+        self.messages = self.topics.values().fold(0, |sum, topic| sum.saturating_add(topic.end.0));
+    }
+}
+
+impl Topic {
+    fn view(&self, name: &TopicName) -> TopicView {
+        TopicView {
+            id: self.id,
+            name: name.clone(),
+            owner: self.owner.clone(),
+            end: self.end,
+            subscribers: self.cursors.len() as u64,
+        }
+    }
 }

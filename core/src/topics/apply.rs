@@ -1,0 +1,228 @@
+//! What each command does to the state.
+
+use std::collections::{BTreeSet, VecDeque};
+
+use super::command::{Command, Op, TopicId};
+use super::repeats::{Producer, Repeats, Seen};
+use super::{
+    Applied, Change, Cursor, DeletedTopic, MAX_REGISTERED, MAX_SUBSCRIBERS_PER_TOPIC, MAX_TOPICS, Outcome, REMOVALS_REMEMBERED,
+    Topic, Topics,
+};
+use crate::names::{Offset, PublisherId, Sequence, SubscriberId, TopicName};
+use crate::store::StoredMessage;
+use crate::wire::answer::{ErrorCode, Failure};
+use crate::wire::client::StartAt;
+use crate::wire::peer::RequestKey;
+
+impl Topics {
+    /// Carries out one command of the group's log.
+    pub fn apply(&mut self, command: &Command) -> Applied {
+        let key = command.key;
+        let result = match &command.op {
+            Op::CreatePublisher { publisher } => register(&mut self.publishers, publisher, "publishers").map(unchanged),
+            Op::CreateSubscriber { subscriber } => register(&mut self.subscribers, subscriber, "subscribers").map(unchanged),
+            Op::CreateTopic { publisher, topic } => self.create_topic(key, publisher, topic),
+            Op::DeleteTopic { publisher, topic } => self.delete_topic(key, publisher, topic),
+            Op::Publish { publisher, topic, sequence, content } => {
+                self.publish(command, publisher, topic, *sequence, content)
+            }
+            Op::Subscribe { subscriber, topic, from } => self.subscribe(key, subscriber, topic, *from).map(unchanged),
+            Op::Unsubscribe { subscriber, topic } => self.unsubscribe(key, subscriber, topic).map(unchanged),
+            Op::Commit { subscriber, topic, offset } => self.commit(key, subscriber, topic, *offset).map(unchanged),
+        };
+        match result {
+            Ok((outcome, change)) => Applied { outcome: Ok(outcome), change },
+            Err(failure) => Applied { outcome: Err(failure), change: Change::Nothing },
+        }
+    }
+
+    fn create_topic(&mut self, key: RequestKey, publisher: &PublisherId, name: &TopicName) -> Result<(Outcome, Change), Failure> {
+        if let Some(topic) = self.topics.get(name) {
+            return if topic.created_by == key { Ok(unchanged(Outcome::TopicCreated)) } else { Err(topic_exists(name, topic)) };
+        }
+        if self.deleted.iter().any(|deleted| deleted.created_by == key) {
+            return Ok(unchanged(Outcome::TopicCreated));
+        }
+        check_room(self.topics.len(), MAX_TOPICS, "topics in this replica group; delete one, or choose another name")?;
+        let id = TopicId(self.next_id);
+        self.next_id += 1;
+        self.names.insert(id, name.clone());
+        self.topics.insert(name.clone(), Topic::new(id, publisher.clone(), key));
+        Ok((Outcome::TopicCreated, Change::Created { topic: name.clone() }))
+    }
+
+    fn delete_topic(&mut self, key: RequestKey, publisher: &PublisherId, name: &TopicName) -> Result<(Outcome, Change), Failure> {
+        if self.deleted.iter().any(|deleted| deleted.deleted_by == key) {
+            return Ok(unchanged(Outcome::TopicDeleted));
+        }
+        let topic = self.topics.get(name).ok_or_else(|| unknown_topic(name))?;
+        if is_late(key, topic.created_by) {
+            return Err(unknown_topic(name));
+        }
+        if topic.owner != *publisher {
+            return Err(ErrorCode::NotOwner.because(format!(
+                "topic `{name}` was created by publisher `{}`, who alone can delete it; `{publisher}` cannot",
+                topic.owner
+            )));
+        }
+        let id = topic.id;
+        self.messages = self.messages.saturating_sub(topic.end.0);
+        remember(&mut self.deleted, DeletedTopic { created_by: topic.created_by, deleted_by: key });
+        self.topics.remove(name);
+        self.names.remove(&id);
+        Ok((Outcome::TopicDeleted, Change::Drop { topic: name.clone(), id }))
+    }
+
+    fn publish(
+        &mut self,
+        command: &Command,
+        publisher: &PublisherId,
+        name: &TopicName,
+        sequence: Option<Sequence>,
+        content: &str,
+    ) -> Result<(Outcome, Change), Failure> {
+        let topic = self.topics.get_mut(name).ok_or_else(|| unknown_topic(name))?;
+        let offset = topic.end;
+        let (producer, number) = match sequence {
+            Some(sequence) => (Producer::Client(publisher), sequence.0),
+            None => (Producer::Node(command.key.origin), command.key.number),
+        };
+        match topic.repeats.record(producer, number, offset) {
+            Seen::At(offset) => return Ok(unchanged(Outcome::Published { offset, repeated: true })),
+            Seen::TooOld => return Err(too_old(name, producer, number)),
+            Seen::New => {}
+        }
+        topic.end = offset.next();
+        self.messages = self.messages.saturating_add(1);
+        let message =
+            StoredMessage { offset, publisher: publisher.clone(), sequence, time: command.time, content: content.to_owned() };
+        let change = Change::Store { topic: name.clone(), id: topic.id, message };
+        Ok((Outcome::Published { offset, repeated: false }, change))
+    }
+
+    fn subscribe(
+        &mut self,
+        key: RequestKey,
+        subscriber: &SubscriberId,
+        name: &TopicName,
+        from: Option<StartAt>,
+    ) -> Result<Outcome, Failure> {
+        let topic = self.topics.get_mut(name).ok_or_else(|| unknown_topic(name))?;
+        let present = topic.cursors.get(subscriber).copied();
+        if let Some(present) = present.filter(|present| is_late(key, present.subscribed_by)) {
+            return Ok(Outcome::Subscribed { cursor: present.offset });
+        }
+        let offset = match (from, present) {
+            (None, Some(present)) => present.offset,
+            (None | Some(StartAt::Beginning), _) => Offset(0),
+            (Some(StartAt::Latest), _) => topic.end,
+            (Some(StartAt::Offset(offset)), _) => check_offset(name, topic, offset)?,
+        };
+        if present.is_none() {
+            let what = format!("subscribers of topic `{name}`; end a subscription that is no longer used");
+            check_room(topic.cursors.len(), MAX_SUBSCRIBERS_PER_TOPIC, &what)?;
+        }
+        topic.cursors.insert(subscriber.clone(), Cursor { offset, subscribed_by: key });
+        Ok(Outcome::Subscribed { cursor: offset })
+    }
+
+    fn unsubscribe(&mut self, key: RequestKey, subscriber: &SubscriberId, name: &TopicName) -> Result<Outcome, Failure> {
+        if self.unsubscribed.contains(&key) {
+            return Ok(Outcome::Unsubscribed);
+        }
+        let topic = self.topics.get_mut(name).ok_or_else(|| unknown_topic(name))?;
+        let present = topic.cursors.get(subscriber).ok_or_else(|| not_subscribed(name, subscriber))?;
+        if !is_late(key, present.subscribed_by) {
+            topic.cursors.remove(subscriber);
+            remember(&mut self.unsubscribed, key);
+        }
+        Ok(Outcome::Unsubscribed)
+    }
+
+    fn commit(
+        &mut self,
+        key: RequestKey,
+        subscriber: &SubscriberId,
+        name: &TopicName,
+        offset: Offset,
+    ) -> Result<Outcome, Failure> {
+        let topic = self.topics.get_mut(name).ok_or_else(|| unknown_topic(name))?;
+        let offset = check_offset(name, topic, offset)?;
+        let cursor = topic.cursors.get_mut(subscriber).ok_or_else(|| not_subscribed(name, subscriber))?;
+        if !is_late(key, cursor.subscribed_by) {
+            cursor.offset = cursor.offset.max(offset);
+        }
+        Ok(Outcome::Committed { cursor: cursor.offset })
+    }
+}
+
+impl Topic {
+    fn new(id: TopicId, owner: PublisherId, created_by: RequestKey) -> Topic {
+        Topic { id, owner, created_by, end: Offset(0), cursors: Default::default(), repeats: Repeats::default() }
+    }
+}
+
+fn unchanged(outcome: Outcome) -> (Outcome, Change) {
+    (outcome, Change::Nothing)
+}
+
+fn register<T: Ord + Clone>(registry: &mut BTreeSet<T>, name: &T, what: &str) -> Result<Outcome, Failure> {
+    if registry.contains(name) {
+        return Ok(Outcome::Registered { existed: true });
+    }
+    check_room(registry.len(), MAX_REGISTERED, &format!("{what} registered in this replica group; choose another name"))?;
+    registry.insert(name.clone());
+    Ok(Outcome::Registered { existed: false })
+}
+
+/// Whether `key` is the request that made `newest`, or one that the same origin took in before it: a late copy.
+fn is_late(key: RequestKey, newest: RequestKey) -> bool {
+    key.origin == newest.origin && key.number <= newest.number
+}
+
+fn remember<T>(recent: &mut VecDeque<T>, item: T) {
+    recent.push_back(item);
+    if recent.len() > REMOVALS_REMEMBERED {
+        recent.pop_front();
+    }
+}
+
+fn check_room(present: usize, limit: usize, of_what: &str) -> Result<(), Failure> {
+    if present < limit { Ok(()) } else { Err(ErrorCode::LimitReached.because(format!("there are already {limit} {of_what}"))) }
+}
+
+fn check_offset(name: &TopicName, topic: &Topic, offset: Offset) -> Result<Offset, Failure> {
+    if offset <= topic.end {
+        return Ok(offset);
+    }
+    Err(ErrorCode::BadRequest.because(format!(
+        "offset {offset} lies past the end of topic `{name}`, which has {end} messages; give an offset from 0 to {end}",
+        end = topic.end
+    )))
+}
+
+fn unknown_topic(name: &TopicName) -> Failure {
+    ErrorCode::UnknownTopic.because(format!("there is no topic `{name}`; create it with create_topic first"))
+}
+
+fn topic_exists(name: &TopicName, topic: &Topic) -> Failure {
+    ErrorCode::TopicExists.because(format!(
+        "topic `{name}` exists already, created by publisher `{}`; publish to it, or choose another name",
+        topic.owner
+    ))
+}
+
+fn not_subscribed(name: &TopicName, subscriber: &SubscriberId) -> Failure {
+    ErrorCode::NotSubscribed.because(format!("subscriber `{subscriber}` is not subscribed to topic `{name}`; subscribe first"))
+}
+
+fn too_old(name: &TopicName, producer: Producer<'_>, number: u64) -> Failure {
+    let whose = match producer {
+        Producer::Client(publisher) => format!("sequence {number} of publisher `{publisher}`"),
+        Producer::Node(node) => format!("request {number} of node {node}"),
+    };
+    ErrorCode::SequenceTooOld.because(format!(
+        "{whose} lies before all that topic `{name}` remembers, so whether it was stored cannot be told; it is not stored now: \
+         read the topic to see, and publish it with a new sequence if it is missing"
+    ))
+}

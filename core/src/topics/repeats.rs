@@ -1,0 +1,226 @@
+//! Recognising repeats: which of a topic's messages were stored for which producer under which sequence number.
+//!
+//! A producer is a client that numbers its publishes, or a node that took in publishes without a number. For each, a topic
+//! remembers its newest [`MAX_RUNS`] *runs*; a run is any count of consecutive sequence numbers stored at consecutive offsets,
+//! so at least the newest 1,024 publishes of each producer are remembered, and a producer that is alone on its topic is
+//! remembered from its first message on in 24 bytes. Whatever lies before the remembered is refused, never stored again.
+//!
+//! A topic remembers [`MAX_PRODUCERS`] producers of each sort. Past that it forgets the sixteenth of them that stored nothing
+//! for the longest time (measured in offsets, hence alike on every member); a repeat from one of those is stored again.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use serde::{Deserialize, Serialize};
+
+use crate::identity::NodeId;
+use crate::names::{Offset, PublisherId};
+
+/// Runs remembered for a producer, 24 bytes each.
+pub const MAX_RUNS: usize = 1_024;
+/// Producers remembered for a topic: so many clients, and so many nodes.
+pub const MAX_PRODUCERS: usize = 4_096;
+/// How many producers are forgotten at once, so that looking for the oldest is paid for by many.
+const FORGOTTEN_AT_ONCE: usize = MAX_PRODUCERS / 16;
+
+/// What is remembered of a sequence number.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Seen {
+    /// Never: it is now remembered, at the offset given.
+    New,
+    /// It was stored here.
+    At(Offset),
+    /// It lies before what is remembered.
+    TooOld,
+}
+
+/// Whose number a publish bears.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Producer<'a> {
+    Client(&'a PublisherId),
+    Node(NodeId),
+}
+
+/// What one topic remembers.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct Repeats {
+    clients: Producers<PublisherId>,
+    nodes: Producers<NodeId>,
+}
+
+impl Repeats {
+    /// Looks up `sequence`, and remembers it at `offset` (greater than all before) when it is new.
+    pub fn record(&mut self, producer: Producer<'_>, sequence: u64, offset: Offset) -> Seen {
+        match producer {
+            Producer::Client(publisher) => self.clients.record(publisher, sequence, offset),
+            Producer::Node(node) => self.nodes.record(&node, sequence, offset),
+        }
+    }
+}
+
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(transparent)]
+struct Producers<K: Ord>(BTreeMap<K, Window>);
+
+impl<K: Ord> Default for Producers<K> {
+    fn default() -> Self {
+        Producers(BTreeMap::new())
+    }
+}
+
+impl<K: Ord + Clone> Producers<K> {
+    fn record(&mut self, producer: &K, sequence: u64, offset: Offset) -> Seen {
+        if let Some(window) = self.0.get_mut(producer) {
+            return window.record(sequence, offset);
+        }
+        let mut window = Window::default();
+        let seen = window.record(sequence, offset);
+        self.0.insert(producer.clone(), window);
+        if self.0.len() > MAX_PRODUCERS {
+            self.forget_oldest();
+        }
+        seen
+    }
+
+    fn forget_oldest(&mut self) {
+        let mut last_stored: Vec<Offset> = self.0.values().map(|window| window.last_stored).collect();
+        let (_, newest_to_go, _) = last_stored.select_nth_unstable(FORGOTTEN_AT_ONCE - 1);
+        let newest_to_go = *newest_to_go;
+        self.0.retain(|_, window| window.last_stored > newest_to_go);
+    }
+}
+
+/// What is remembered of one producer.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+struct Window {
+    /// By sequence, without overlap.
+    runs: VecDeque<Run>,
+    /// The highest sequence that was ever dropped from `runs`.
+    evicted_through: Option<u64>,
+    last_stored: Offset,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+struct Run {
+    first: u64,
+    offset: Offset,
+    count: u64,
+}
+
+impl Window {
+    fn record(&mut self, sequence: u64, offset: Offset) -> Seen {
+        let after = self.runs.partition_point(|run| run.first <= sequence);
+        let run = after.checked_sub(1).map(|before| self.runs[before]);
+        if let Some(stored) = run.and_then(|run| run.find(sequence)) {
+            return Seen::At(stored);
+        }
+        if self.evicted_through.is_some_and(|evicted| sequence <= evicted) {
+            return Seen::TooOld;
+        }
+        self.last_stored = offset;
+        match run {
+            Some(run) if run.continues_with(sequence, offset) => self.runs[after - 1].count += 1,
+            _ => self.insert(after, Run { first: sequence, offset, count: 1 }),
+        }
+        Seen::New
+    }
+
+    fn insert(&mut self, at: usize, run: Run) {
+        self.runs.insert(at, run);
+        if self.runs.len() > MAX_RUNS {
+            let evicted = self.runs.pop_front().map(Run::last);
+            self.evicted_through = self.evicted_through.max(evicted);
+        }
+    }
+}
+
+impl Run {
+    fn find(self, sequence: u64) -> Option<Offset> {
+        let place = sequence.checked_sub(self.first).filter(|place| *place < self.count)?;
+        Some(Offset(self.offset.0.saturating_add(place)))
+    }
+
+    fn continues_with(self, sequence: u64, offset: Offset) -> bool {
+        sequence.checked_sub(self.first) == Some(self.count) && offset.0.checked_sub(self.offset.0) == Some(self.count)
+    }
+
+    fn last(self) -> u64 {
+        self.first.saturating_add(self.count.saturating_sub(1))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cube::Dimension;
+
+    fn client(name: &str) -> PublisherId {
+        PublisherId::new(name).unwrap()
+    }
+
+    #[test]
+    fn a_lone_producer_costs_one_run_however_much_it_publishes() {
+        let mut window = Window::default();
+        for number in 0..100_000 {
+            assert_eq!(window.record(number + 7, Offset(number)), Seen::New);
+        }
+        assert_eq!(window.runs.len(), 1);
+        assert_eq!(window.record(7, Offset(100_000)), Seen::At(Offset(0)));
+        assert_eq!(window.record(100_006, Offset(100_000)), Seen::At(Offset(99_999)));
+    }
+
+    #[test]
+    fn the_newest_1024_are_remembered_when_nothing_is_consecutive() {
+        let mut window = Window::default();
+        for number in 0..2_000u64 {
+            assert_eq!(window.record(number * 2, Offset(number)), Seen::New);
+        }
+        assert_eq!(window.runs.len(), MAX_RUNS);
+        for number in 0..2_000u64 {
+            let expected = if number < 2_000 - 1_024 { Seen::TooOld } else { Seen::At(Offset(number)) };
+            assert_eq!(window.record(number * 2, Offset(5_000)), expected);
+        }
+        assert_eq!(window.record(1_951, Offset(5_000)), Seen::New, "a gap inside the window was never filled");
+        assert_eq!(window.record(1_949, Offset(5_001)), Seen::TooOld, "a gap before the window cannot be told from a repeat");
+    }
+
+    #[test]
+    fn sequences_may_come_in_any_order_and_at_both_ends_of_the_range() {
+        let mut window = Window::default();
+        for (offset, sequence) in [u64::MAX, 5, 0, u64::MAX - 1, 6].into_iter().enumerate() {
+            assert_eq!(window.record(sequence, Offset(offset as u64)), Seen::New);
+        }
+        assert_eq!(window.record(u64::MAX, Offset(9)), Seen::At(Offset(0)));
+        assert_eq!(window.record(6, Offset(9)), Seen::At(Offset(4)));
+        assert_eq!(window.record(7, Offset(9)), Seen::New);
+    }
+
+    #[test]
+    fn past_the_limit_the_producers_that_were_silent_longest_are_forgotten() {
+        let mut repeats = Repeats::default();
+        let mut end = 0;
+        let mut publish = |repeats: &mut Repeats, name: &str, sequence| {
+            let seen = repeats.record(Producer::Client(&client(name)), sequence, Offset(end));
+            end += u64::from(seen == Seen::New);
+            seen
+        };
+        for number in 0..MAX_PRODUCERS {
+            publish(&mut repeats, &format!("p{number}"), 0);
+        }
+        publish(&mut repeats, "p0", 1);
+        publish(&mut repeats, "one-more", 0);
+        assert_eq!(repeats.clients.0.len(), MAX_PRODUCERS + 1 - FORGOTTEN_AT_ONCE);
+        assert_eq!(publish(&mut repeats, "p0", 0), Seen::At(Offset(0)), "p0 published lately");
+        assert!(matches!(publish(&mut repeats, "one-more", 0), Seen::At(_)));
+        assert_eq!(publish(&mut repeats, "p1", 0), Seen::New, "p1 was forgotten");
+    }
+
+    #[test]
+    fn a_client_and_a_node_with_the_same_number_are_two_producers() {
+        let mut repeats = Repeats::default();
+        let node = NodeId::founding(Dimension::new(3).unwrap().vertex(1).unwrap());
+        assert_eq!(repeats.record(Producer::Client(&client("a")), 1, Offset(0)), Seen::New);
+        assert_eq!(repeats.record(Producer::Node(node), 1, Offset(1)), Seen::New);
+        assert_eq!(repeats.record(Producer::Client(&client("b")), 1, Offset(2)), Seen::New);
+        assert_eq!(repeats.record(Producer::Node(node), 1, Offset(3)), Seen::At(Offset(1)));
+    }
+}

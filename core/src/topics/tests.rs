@@ -1,0 +1,349 @@
+use std::fmt::Write;
+
+use super::command::{Command, Op, TopicId};
+use super::*;
+use crate::identity::NodeId;
+use crate::names::Sequence;
+use crate::time::Timestamp;
+use crate::wire::answer::ErrorCode;
+use crate::wire::client::StartAt;
+
+#[test]
+fn registering_twice_says_that_it_existed() {
+    let mut group = Group::new();
+    let create = Op::CreatePublisher { publisher: publisher("ann") };
+    assert_eq!(group.apply(create.clone()), Ok(Outcome::Registered { existed: false }));
+    assert_eq!(group.apply(create), Ok(Outcome::Registered { existed: true }));
+    assert!(group.topics.is_publisher("ann"));
+    assert!(!group.topics.is_subscriber("ann"), "publishers and subscribers are two registries");
+    assert!(!group.topics.is_publisher("no valid name"));
+}
+
+#[test]
+fn a_topic_is_created_once_and_a_retry_of_its_creation_succeeds() {
+    let mut group = Group::new();
+    let first = group.command(create("ann", "news"));
+    assert_eq!(group.topics.apply(&first).change, Change::Created { topic: topic("news") });
+    let retry = group.topics.apply(&first);
+    assert_eq!((retry.outcome, retry.change), (Ok(Outcome::TopicCreated), Change::Nothing));
+    assert_eq!(group.code(create("ann", "news")), ErrorCode::TopicExists);
+    assert_eq!(group.code(create("bob", "news")), ErrorCode::TopicExists);
+}
+
+#[test]
+fn only_its_creator_deletes_a_topic_and_a_retry_of_the_deletion_succeeds() {
+    let mut group = Group::with_topic("ann", "news");
+    assert_eq!(group.code(delete("bob", "news")), ErrorCode::NotOwner);
+    assert_eq!(group.code(delete("ann", "olds")), ErrorCode::UnknownTopic);
+    let deletion = group.command(delete("ann", "news"));
+    assert_eq!(group.topics.apply(&deletion).change, Change::Drop { topic: topic("news"), id: TopicId(0) });
+    let retry = group.topics.apply(&deletion);
+    assert_eq!((retry.outcome, retry.change), (Ok(Outcome::TopicDeleted), Change::Nothing));
+    assert_eq!(group.code(delete("ann", "news")), ErrorCode::UnknownTopic);
+}
+
+#[test]
+fn a_topic_created_again_is_another_one_and_late_copies_leave_it_alone() {
+    let mut group = Group::new();
+    let [creation, early_deletion, deletion, second_creation] =
+        [create("ann", "news"), delete("ann", "news"), delete("ann", "news"), create("ann", "news")].map(|op| group.command(op));
+    group.topics.apply(&creation);
+    group.publish(None, "old");
+    group.topics.apply(&deletion);
+    assert_eq!(group.topics.apply(&creation).change, Change::Nothing, "a late copy of the creation creates nothing");
+    assert_eq!(group.topics.topic(&topic("news")), None);
+
+    group.topics.apply(&second_creation);
+    assert_eq!(group.topics.apply(&deletion).change, Change::Nothing);
+    assert_eq!(group.topics.apply(&early_deletion).change, Change::Nothing);
+    let view = group.topics.topic(&topic("news")).unwrap();
+    assert_eq!((view.id, view.end), (TopicId(1), Offset(0)));
+    assert_eq!(group.topics.topic_by_id(TopicId(0)), None);
+    assert_eq!(group.topics.topic_by_id(TopicId(1)), Some(view));
+}
+
+#[test]
+fn deletions_are_remembered_up_to_their_limit() {
+    let mut group = Group::new();
+    let mut first = None;
+    for number in 0..=REMOVALS_REMEMBERED {
+        let name = format!("t{number}");
+        group.apply(create("ann", &name)).unwrap();
+        let deletion = group.command(delete("ann", &name));
+        group.topics.apply(&deletion).outcome.unwrap();
+        first.get_or_insert(deletion);
+    }
+    assert_eq!(group.topics.deleted.len(), REMOVALS_REMEMBERED);
+    assert_eq!(group.topics.apply(&first.unwrap()).outcome.unwrap_err().code, ErrorCode::UnknownTopic);
+}
+
+#[test]
+fn a_publish_says_what_to_store_and_where() {
+    let mut group = Group::with_topic("ann", "news");
+    group.publish(None, "zero");
+    let command = group.command(publish("bob", Some(9), "one"));
+    let applied = group.topics.apply(&command);
+    assert_eq!(applied.outcome, Ok(Outcome::Published { offset: Offset(1), repeated: false }));
+    let message = StoredMessage {
+        offset: Offset(1),
+        publisher: publisher("bob"),
+        sequence: Some(Sequence(9)),
+        time: command.time,
+        content: "one".into(),
+    };
+    assert_eq!(applied.change, Change::Store { topic: topic("news"), id: TopicId(0), message });
+    assert_eq!(group.topics.place(&topic("news")), Some((TopicId(0), Offset(2))));
+    assert_eq!(group.topics.counts(), Counts { topics: 1, messages: 2 });
+}
+
+#[test]
+fn a_repeated_sequence_is_stored_once_whoever_brings_it() {
+    let mut group = Group::with_topic("ann", "news");
+    group.publish(Some(5), "first");
+    group.publish(Some(6), "second");
+    let repeat = group.command(publish("ann", Some(5), "first"));
+    let applied = group.topics.apply(&repeat);
+    assert_eq!(applied.outcome, Ok(Outcome::Published { offset: Offset(0), repeated: true }));
+    assert_eq!(applied.change, Change::Nothing);
+    assert_eq!(group.topics.place(&topic("news")).unwrap().1, Offset(2));
+}
+
+#[test]
+fn without_a_sequence_a_retry_is_known_by_its_request_and_equal_content_is_not_a_repeat() {
+    let mut group = Group::with_topic("ann", "news");
+    let command = group.command(publish("ann", None, "same"));
+    assert_eq!(group.topics.apply(&command).outcome, Ok(Outcome::Published { offset: Offset(0), repeated: false }));
+    assert_eq!(group.topics.apply(&command).outcome, Ok(Outcome::Published { offset: Offset(0), repeated: true }));
+    assert_eq!(group.publish(None, "same"), Ok(Outcome::Published { offset: Offset(1), repeated: false }));
+}
+
+#[test]
+fn a_sequence_before_all_that_are_remembered_is_refused_and_not_stored() {
+    let mut group = Group::with_topic("ann", "news");
+    for sequence in 0..=repeats::MAX_RUNS as u64 {
+        group.publish(Some(sequence * 2), "x").unwrap();
+    }
+    assert_eq!(group.code(publish("ann", Some(0), "x")), ErrorCode::SequenceTooOld);
+    assert_eq!(group.topics.counts().messages, repeats::MAX_RUNS as u64 + 1);
+}
+
+#[test]
+fn a_publish_needs_its_topic() {
+    assert_eq!(Group::new().code(publish("ann", None, "x")), ErrorCode::UnknownTopic);
+}
+
+#[test]
+fn a_subscription_starts_where_it_was_told_to() {
+    for (from, expected) in [
+        (None, 0),
+        (Some(StartAt::Beginning), 0),
+        (Some(StartAt::Latest), 3),
+        (Some(StartAt::Offset(Offset(2))), 2),
+        (Some(StartAt::Offset(Offset(3))), 3),
+    ] {
+        let mut group = Group::with_messages(3);
+        assert_eq!(group.apply(subscribe(from)), Ok(Outcome::Subscribed { cursor: Offset(expected) }), "{from:?}");
+        assert_eq!(group.cursor(), Some(Offset(expected)));
+    }
+}
+
+#[test]
+fn a_start_past_the_end_is_refused_rather_than_moved() {
+    let mut group = Group::with_messages(3);
+    assert_eq!(group.code(subscribe(Some(StartAt::Offset(Offset(4))))), ErrorCode::BadRequest);
+    assert_eq!(group.cursor(), None);
+}
+
+#[test]
+fn subscribing_again_keeps_the_cursor_unless_told_where_to_start() {
+    let mut group = Group::with_messages(3);
+    group.apply(subscribe(None)).unwrap();
+    group.apply(commit(2)).unwrap();
+    assert_eq!(group.apply(subscribe(None)), Ok(Outcome::Subscribed { cursor: Offset(2) }));
+    assert_eq!(group.apply(subscribe(Some(StartAt::Beginning))), Ok(Outcome::Subscribed { cursor: Offset(0) }));
+}
+
+#[test]
+fn a_cursor_only_moves_forward_and_never_past_the_end() {
+    let mut group = Group::with_messages(3);
+    group.apply(subscribe(None)).unwrap();
+    assert_eq!(group.apply(commit(2)), Ok(Outcome::Committed { cursor: Offset(2) }));
+    assert_eq!(group.apply(commit(1)), Ok(Outcome::Committed { cursor: Offset(2) }));
+    assert_eq!(group.code(commit(4)), ErrorCode::BadRequest);
+    assert_eq!(group.apply(commit(3)), Ok(Outcome::Committed { cursor: Offset(3) }));
+}
+
+#[test]
+fn without_a_subscription_there_is_nothing_to_commit_or_end() {
+    let mut group = Group::with_messages(3);
+    assert_eq!(group.code(commit(1)), ErrorCode::NotSubscribed);
+    assert_eq!(group.code(unsubscribe()), ErrorCode::NotSubscribed);
+    group.apply(subscribe(None)).unwrap();
+    assert_eq!(group.topics.topic(&topic("news")).unwrap().subscribers, 1);
+    let end = group.command(unsubscribe());
+    assert_eq!(group.topics.apply(&end).outcome, Ok(Outcome::Unsubscribed));
+    assert_eq!(group.topics.apply(&end).outcome, Ok(Outcome::Unsubscribed), "a retry succeeds too");
+    assert_eq!(group.cursor(), None);
+}
+
+#[test]
+fn late_copies_of_requests_never_undo_a_newer_subscribe() {
+    let mut group = Group::with_messages(3);
+    let [from_latest, end, old_commit, from_one] =
+        [subscribe(Some(StartAt::Latest)), unsubscribe(), commit(3), subscribe(Some(StartAt::Offset(Offset(1))))]
+            .map(|op| group.command(op));
+    group.topics.apply(&from_latest).outcome.unwrap();
+    group.topics.apply(&from_one).outcome.unwrap();
+    for late in [&from_latest, &end, &old_commit] {
+        group.topics.apply(late).outcome.unwrap();
+        assert_eq!(group.cursor(), Some(Offset(1)), "{:?}", late.op);
+    }
+}
+
+#[test]
+fn the_limits_are_refused_with_a_reason() {
+    let mut group = Group::with_topic("ann", "news");
+    for number in 0..MAX_SUBSCRIBERS_PER_TOPIC {
+        let subscriber = SubscriberId::new(format!("s{number}")).unwrap();
+        group.apply(Op::Subscribe { subscriber, topic: topic("news"), from: None }).unwrap();
+    }
+    assert_eq!(group.code(subscribe(None)), ErrorCode::LimitReached);
+    for number in 1..MAX_TOPICS {
+        group.apply(create("ann", &format!("t{number}"))).unwrap();
+    }
+    let failure = group.apply(create("ann", "one-more")).unwrap_err();
+    assert_eq!(failure.code, ErrorCode::LimitReached);
+    assert!(failure.message.contains("100000 topics"), "{failure}");
+    group.apply(delete("ann", "t1")).unwrap();
+    group.apply(create("ann", "one-more")).unwrap();
+}
+
+#[test]
+fn a_state_that_was_encoded_is_the_same_in_all_its_answers() {
+    let mut group = Group::with_messages(3);
+    group.apply(subscribe(Some(StartAt::Latest))).unwrap();
+    group.apply(Op::CreatePublisher { publisher: publisher("ann") }).unwrap();
+    let decoded = Topics::decode(&group.topics.encode()).unwrap();
+    assert_eq!(decoded, group.topics);
+    assert_eq!(decoded.counts(), Counts { topics: 1, messages: 3 });
+    assert_eq!(decoded.topic_by_id(TopicId(0)).unwrap().name, topic("news"));
+}
+
+#[test]
+fn the_bytes_of_a_checkpoint_are_pinned() {
+    let mut group = Group::with_messages(2);
+    group.apply(subscribe(Some(StartAt::Offset(Offset(1))))).unwrap();
+    let hex = group.topics.encode().iter().fold(String::new(), |mut hex, byte| {
+        write!(hex, "{byte:02x}").unwrap();
+        hex
+    });
+    let expected = concat!(
+        "01",                               // format
+        "0000",                             // no registrations
+        "01", "046e657773", "00",           // one topic, `news`, number 0
+        "03616e6e", "0c0101", "02",         // owner `ann`, created by 100#1 as request 1, 2 messages
+        "01", "03737562", "01", "0c0104",   // one subscriber `sub` at 1, by request 4
+        "00", "01", "0c01", "01020002", "00", "01", // no client's repeats; node 100#1: a run of 2 from 2 at 0; last stored 1
+        "01", "00", "00",                   // next number; nothing deleted, nothing unsubscribed
+    );
+    assert_eq!(hex, expected);
+}
+
+#[test]
+fn a_damaged_checkpoint_is_refused_with_a_reason() {
+    let bytes = Group::with_messages(3).topics.encode();
+    assert_eq!(Topics::decode(&[9]), Err(StateError::Format { found: 9 }));
+    for end in 0..bytes.len() {
+        assert!(matches!(Topics::decode(&bytes[..end]), Err(StateError::Damaged(_))), "cut at {end}");
+    }
+    assert!(matches!(Topics::decode(&[bytes.as_slice(), &[0]].concat()), Err(StateError::Damaged(_))));
+}
+
+/// A group, and an origin that numbers its requests.
+struct Group {
+    topics: Topics,
+    requests: u64,
+}
+
+impl Group {
+    fn new() -> Group {
+        Group { topics: Topics::default(), requests: 0 }
+    }
+
+    fn with_topic(owner: &str, name: &str) -> Group {
+        let mut group = Group::new();
+        group.apply(create(owner, name)).unwrap();
+        group
+    }
+
+    fn with_messages(count: u64) -> Group {
+        let mut group = Group::with_topic("ann", "news");
+        (0..count).for_each(|_| drop(group.publish(None, "x")));
+        group
+    }
+
+    fn command(&mut self, op: Op) -> Command {
+        self.requests += 1;
+        let key = RequestKey { origin: NodeId::founding("100".parse().unwrap()), number: self.requests };
+        Command { key, time: Timestamp(1_000 * self.requests), op }
+    }
+
+    fn apply(&mut self, op: Op) -> Result<Outcome, Failure> {
+        let command = self.command(op);
+        self.topics.apply(&command).outcome
+    }
+
+    fn publish(&mut self, sequence: Option<u64>, content: &str) -> Result<Outcome, Failure> {
+        self.apply(publish("ann", sequence, content))
+    }
+
+    /// The code with which the operation fails.
+    fn code(&mut self, op: Op) -> ErrorCode {
+        self.apply(op).unwrap_err().code
+    }
+
+    fn cursor(&self) -> Option<Offset> {
+        self.topics.cursor(&topic("news"), &subscriber())
+    }
+}
+
+fn topic(name: &str) -> TopicName {
+    TopicName::new(name).unwrap()
+}
+
+fn publisher(name: &str) -> PublisherId {
+    PublisherId::new(name).unwrap()
+}
+
+fn subscriber() -> SubscriberId {
+    SubscriberId::new("sub").unwrap()
+}
+
+fn create(owner: &str, name: &str) -> Op {
+    Op::CreateTopic { publisher: publisher(owner), topic: topic(name) }
+}
+
+fn delete(owner: &str, name: &str) -> Op {
+    Op::DeleteTopic { publisher: publisher(owner), topic: topic(name) }
+}
+
+fn publish(by: &str, sequence: Option<u64>, content: &str) -> Op {
+    Op::Publish {
+        publisher: publisher(by),
+        topic: topic("news"),
+        sequence: sequence.map(Sequence),
+        content: content.into(),
+    }
+}
+
+fn subscribe(from: Option<StartAt>) -> Op {
+    Op::Subscribe { subscriber: subscriber(), topic: topic("news"), from }
+}
+
+fn unsubscribe() -> Op {
+    Op::Unsubscribe { subscriber: subscriber(), topic: topic("news") }
+}
+
+fn commit(offset: u64) -> Op {
+    Op::Commit { subscriber: subscriber(), topic: topic("news"), offset: Offset(offset) }
+}
