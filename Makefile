@@ -1,7 +1,7 @@
 # Every target sets up what it needs first; once all is there that takes seconds.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run build dashboard test test-native test-node test-browser test-process check fmt clean
+.PHONY: help setup run build dashboard test test-native test-node test-browser test-process lint check fmt clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -40,9 +40,11 @@ test-process: ## run the tests on real processes, with a real browser before the
 	@scripts/setup all
 	@scripts/test process
 
-check: ## check format and lints, run the fast tests
+lint: ## check format and lints, natively and for wasm32
 	@scripts/setup native wasm
-	@scripts/check
+	@scripts/lint
+
+check: lint test-native ## what to run before a commit: format, lints and the native tests
 
 fmt: ## format the code
 	cargo fmt --all

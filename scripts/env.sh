@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # Sourced by the other scripts: where Cubecast's tools are. It looks and names; it installs nothing (scripts/setup does).
 #
 # Native builds use the cargo on the PATH and target/. Builds for wasm32 use that same cargo where it has the
@@ -33,7 +34,7 @@ has_wasm_std() {
 DEBIAN_RUSTC=/usr/bin/rustc
 debian_toolchain() {
   [ -x "$DEBIAN_RUSTC" ] || return 1
-  printf '%s/wasm-toolchain-%s' "$CACHE" "$("$DEBIAN_RUSTC" --version | tr -cs '[:alnum:].\n' '-')"
+  printf '%s/wasm-toolchain-%s' "$CACHE" "$("$DEBIAN_RUSTC" --version | sed 's/^rustc \([^ ]*\) (\([^ ]*\) .*/\1-\2/')"
 }
 
 # From here on `cargo`, `trunk` and `wasm-bindgen` are the ones for wasm32.
