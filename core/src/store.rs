@@ -67,7 +67,8 @@ pub struct LogEntry {
     pub index: u64,
     pub term: u64,
     pub kind: EntryKind,
-    /// For `Commands`: an encoded list of [`Command`]s; for a change of members, raft's own encoding.
+    /// For `Commands`: an encoded list of [`Command`]s, empty for the entry with which a leader begins its term;
+    /// for `MemberChange`: an encoded [`crate::group::MemberChange`].
     #[serde(with = "bytes")]
     pub data: Vec<u8>,
 }

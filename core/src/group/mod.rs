@@ -1,1 +1,639 @@
-//! A replica group: one log, on raft.
+//! A replica group: one totally ordered log, agreed on by a home and its neighbours through raft (tikv/raft-rs).
+//!
+//! What is raft's is raft's: terms, votes, the log, commitment, ReadIndex. What is ours: the members' places on the cube, who
+//! leads by preference (the home), when a vote is taken and given back ([`members`]), checkpoints, snapshots that are pulled
+//! ([`snapshot`]), and the order of effects: nothing leaves before what it promises is durable.
+//!
+//! The node calls [`Group::flush`] once a turn; everything else only changes state.
+
+mod log_view;
+pub mod members;
+mod message;
+pub mod snapshot;
+mod transfer;
+
+pub use message::MemberChange;
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
+
+use raft::eraftpb::{Entry, EntryType, Message, MessageType, Snapshot};
+use raft::{Config, RawNode, Ready, StateRole};
+
+use crate::cube::Vertex;
+use crate::identity::NodeId;
+use crate::names::{Offset, TopicName};
+use crate::placement;
+use crate::store::{Checkpoint, HardState, LogEntry, RecoveredGroup, StoredMessage, Write};
+use crate::time::Instant;
+use crate::topics::command::{self, Command, TopicId};
+use crate::topics::{Change, Outcome, Topics};
+use crate::wire::answer::{Failure, Role};
+use crate::wire::peer::{RaftMessage, RequestKey, SnapshotFrame};
+use log_view::LogView;
+use members::{Place, Standing};
+
+/// raft's unit of time.
+pub const TICK: Duration = Duration::from_millis(50);
+/// In ticks: 150 ms between heartbeats; 0.5 to 1 s without any before an election. (A broken link is noticed at once,
+/// see [`Group::handle_leader_lost`]; these times matter for silence only.)
+const HEARTBEAT_TICKS: usize = 3;
+const ELECTION_TICKS: usize = 10;
+/// Bytes of entries in one append message, and of commands in one entry.
+const MESSAGE_BYTES: u64 = 1024 * 1024;
+const IN_FLIGHT_MESSAGES: usize = 128;
+/// A checkpoint is due when the log behind the last one is this long (bytes, entries), and longer than a few checkpoints.
+const CHECKPOINT_LOG_BYTES: u64 = 1024 * 1024;
+const CHECKPOINT_LOG_ENTRIES: u64 = 8192;
+const LOG_TO_CHECKPOINT_RATIO: u64 = 4;
+/// What stays in the log behind a checkpoint, for members that are a little behind.
+const SLACK_ENTRIES: u64 = 1024;
+const SLACK_BYTES: u64 = 1024 * 1024;
+/// The home is given the lead back when it lacks no more than this; raft itself waits for the rest.
+const HAND_BACK_ENTRIES: u64 = 64;
+/// Not more often than this.
+const HAND_BACK_PAUSE: Duration = Duration::from_secs(2);
+
+/// What a group wants done or known, in order.
+#[derive(Debug)]
+pub enum GroupEffect {
+    Write(Write),
+    Send { to: NodeId, message: RaftMessage },
+    SendSnapshot { to: NodeId, frame: SnapshotFrame },
+    /// Read for a snapshot's receiver; the result goes to [`Group::handle_read_for_snapshot`].
+    ReadForSnapshot { to: NodeId, transfer: u64, topic: TopicId, from: Offset, end: Offset },
+    /// One command of the log was applied.
+    Applied { index: u64, key: RequestKey, outcome: Result<Outcome, Failure>, change: Applied },
+    /// A linearizable read may be served now.
+    ReadReady { ticket: u64 },
+    RoleChanged { role: Role, term: u64, leader: Option<NodeId> },
+    MembersChanged,
+    Committed { index: u64 },
+    SnapshotProgress { received: u64, total: u64 },
+    /// A snapshot was installed: topics may have come and gone.
+    SnapshotInstalled,
+    Trouble(String),
+}
+
+/// What an applied command did to the messages.
+#[derive(Debug)]
+pub enum Applied {
+    Nothing,
+    Stored { topic: TopicName, id: TopicId, message: StoredMessage },
+    Created { topic: TopicName },
+    Deleted { topic: TopicName },
+}
+
+/// A member's part of one replica group.
+pub struct Group {
+    home: Vertex,
+    me: NodeId,
+    raw: RawNode<LogView>,
+    topics: Topics,
+    /// Elections are timed from our own seed; raft's draws are overwritten.
+    random: fastrand::Rng,
+    election_ticks: usize,
+    drawn_for: (u64, StateRole),
+    leader_is_lost: bool,
+    next_tick: Instant,
+    /// raft's readies whose batch is not durable yet, with the messages that wait for it.
+    unwritten: VecDeque<Unwritten>,
+    /// Confirmed reads, with the index that must be applied first.
+    reads: Vec<(u64, u64)>,
+    log_bytes_since_checkpoint: u64,
+    checkpoint_index: u64,
+    checkpoint_bytes: u64,
+    reported: Option<(Role, u64, u64)>,
+    reported_commit: u64,
+    last_hand_back: Option<Instant>,
+    sending: BTreeMap<NodeId, snapshot::Sending>,
+    receiving: Option<snapshot::Receiving>,
+    /// Messages on disk past what `topics` knows, left by an unfinished transfer.
+    staged: BTreeMap<TopicId, Offset>,
+    /// The content of a snapshot that raft is about to accept.
+    arrived: Option<Topics>,
+    next_transfer: u64,
+    effects: Vec<GroupEffect>,
+}
+
+struct Unwritten {
+    batch: u64,
+    ready: u64,
+    messages: Vec<Message>,
+}
+
+/// How a group begins.
+pub enum Origin {
+    /// With the cluster: every founding member votes.
+    Founding,
+    /// With nothing: waits to be made a learner.
+    Joining,
+    /// With what was on disk.
+    Restored(RecoveredGroup),
+}
+
+impl Group {
+    /// A member's part in the group of `home`. The first effects are what a new group must have on disk.
+    pub fn new(now: Instant, home: Vertex, me: NodeId, seed: u64, origin: Origin) -> Group {
+        let mut first_writes = Vec::new();
+        let (checkpoint, log, hard_state) = match origin {
+            Origin::Restored(recovered) => (recovered.checkpoint, recovered.log, recovered.hard_state),
+            Origin::Founding => {
+                let checkpoint = founding_checkpoint(home);
+                let (group, write) = (home, checkpoint.clone());
+                first_writes.push(Write::Checkpoint { group, checkpoint: write, drop_log_through: 0, clear_log: true });
+                (Some(checkpoint), Vec::new(), HardState { term: 1, vote: 0, commit: 1 })
+            }
+            Origin::Joining => (None, Vec::new(), HardState { term: 1, vote: 0, commit: 0 }),
+        };
+        // raft panics on a pre-vote at term 0, so a group begins at term 1.
+        let hard_state = HardState { term: hard_state.term.max(1), ..hard_state };
+        first_writes.push(Write::HardState { group: home, state: hard_state });
+        let topics = checkpoint.as_ref().map_or_else(Topics::default, |c| {
+            Topics::decode(&c.state).expect("a stored checkpoint decodes: its checksum was right")
+        });
+        let view = LogView::restore(checkpoint.as_ref(), &log, hard_state);
+        let checkpoint_index = checkpoint.as_ref().map_or(0, |c| c.index);
+        let raw = RawNode::new(&config(me, checkpoint_index), view, &slog::Logger::root(slog::Discard, slog::o!()))
+            .expect("a member's configuration is valid");
+        let mut group = Group {
+            home,
+            me,
+            log_bytes_since_checkpoint: raw.store().bytes(),
+            raw,
+            topics,
+            random: fastrand::Rng::with_seed(seed),
+            election_ticks: ELECTION_TICKS,
+            drawn_for: (0, StateRole::Follower),
+            leader_is_lost: false,
+            next_tick: now + TICK,
+            unwritten: VecDeque::new(),
+            reads: Vec::new(),
+            checkpoint_index,
+            checkpoint_bytes: checkpoint.map_or(0, |c| c.state.len() as u64),
+            reported: None,
+            reported_commit: 0,
+            last_hand_back: None,
+            sending: BTreeMap::new(),
+            receiving: None,
+            staged: BTreeMap::new(),
+            arrived: None,
+            next_transfer: seed,
+            effects: first_writes.into_iter().map(GroupEffect::Write).collect(),
+        };
+        group.raw.set_batch_append(true);
+        group.draw_election_timeout();
+        group
+    }
+
+    // What comes in.
+
+    /// A member speaks. Messages that are not for this member, or make no sense, are dropped: raft would take them for a bug.
+    pub fn handle_message(&mut self, message: RaftMessage) {
+        let for_me = message.to == self.me && placement::holds(message.from.vertex, self.home);
+        if !for_me || message.kind == MessageType::MsgSnapshot as i32 {
+            return;
+        }
+        if self.is_from_the_future(&message) {
+            return;
+        }
+        if let Some(message) = message::to_raft(message) {
+            let _ignored_by_raft = self.raw.step(message);
+            self.draw_election_timeout();
+        }
+    }
+
+    /// A member that claims entries, or commitment, which it cannot know would make raft panic.
+    fn is_from_the_future(&self, message: &RaftMessage) -> bool {
+        let last = self.raw.raft.raft_log.last_index();
+        let heartbeat = message.kind == MessageType::MsgHeartbeat as i32;
+        let appended = message.kind == MessageType::MsgAppendResponse as i32;
+        (heartbeat && message.term >= self.term() && message.commit > last)
+            || (appended && self.is_leader() && message.term == self.term() && !message.reject && message.index > last)
+    }
+
+    pub fn handle_tick(&mut self, now: Instant) {
+        if now < self.next_tick {
+            return;
+        }
+        // After a pause many ticks are due; one will do, for nobody was there to be heard.
+        self.next_tick = now + TICK;
+        self.raw.tick();
+        self.draw_election_timeout();
+        self.retry_transfers(now);
+    }
+
+    pub fn next_deadline(&self) -> Instant {
+        self.next_tick
+    }
+
+    /// The leader's node is known to be gone: do not wait for silence. `rank` says how many members go first.
+    pub fn handle_leader_lost(&mut self, leader: Vertex, rank: usize) {
+        if self.leader().is_none_or(|known| known.vertex != leader) || self.is_leader() {
+            return;
+        }
+        // The lease that the leader's last heartbeat gave is void: votes may be given at once.
+        self.raw.raft.election_elapsed = ELECTION_TICKS;
+        self.election_ticks = ELECTION_TICKS + 1 + (2 * rank).min(ELECTION_TICKS - 2);
+        self.raw.raft.set_randomized_election_timeout(self.election_ticks);
+        self.leader_is_lost = true;
+    }
+
+    /// Proposes commands as entries of bounded size. `Err`: not the leader, or handing over; nothing was proposed.
+    pub fn propose(&mut self, commands: Vec<Command>) -> Result<(), Vec<Command>> {
+        if !self.can_propose() {
+            return Err(commands);
+        }
+        let mut rest = commands.into_iter().peekable();
+        while rest.peek().is_some() {
+            let mut bytes = 0;
+            let mut entry = Vec::new();
+            while let Some(command) = rest.next_if(|command| bytes == 0 || bytes + command_bytes(command) <= MESSAGE_BYTES) {
+                bytes += command_bytes(&command);
+                entry.push(command);
+            }
+            if self.raw.propose(Vec::new(), command::encode_commands(&entry)).is_err() {
+                entry.extend(rest);
+                return Err(entry);
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether a proposal would be taken now.
+    pub fn can_propose(&self) -> bool {
+        self.is_leader() && self.raw.raft.lead_transferee.is_none()
+    }
+
+    /// Asks the voters whether this member still leads; [`GroupEffect::ReadReady`] says when a read is linearizable.
+    /// Silently forgotten while the leader has committed nothing in its term, so ask again after a while.
+    pub fn read_index(&mut self, ticket: u64) {
+        self.raw.read_index(ticket.to_le_bytes().to_vec());
+    }
+
+    /// All batches up to `batch` are durable.
+    pub fn handle_written(&mut self, batch: u64) {
+        while let Some(unwritten) = self.unwritten.pop_front_if(|unwritten| unwritten.batch <= batch) {
+            self.raw.on_persist_ready(unwritten.ready);
+            self.send_all(unwritten.messages);
+        }
+    }
+
+    /// The leader looks after its group: gives and takes votes, hands the lead back to the home.
+    pub fn maintain(&mut self, now: Instant, places: &[Place]) {
+        if !self.is_leader() || !self.raw.raft.commit_to_current_term() {
+            return;
+        }
+        let standings = self.standings();
+        if !self.raw.raft.has_pending_conf()
+            && let Some(change) = members::next_change(places, &standings, self.last_index())
+        {
+            let _dropped_while_handing_over = self.raw.propose_conf_change(Vec::new(), change.to_raft());
+            return;
+        }
+        self.hand_back(now, &standings);
+    }
+
+    fn hand_back(&mut self, now: Instant, standings: &[Standing]) {
+        let waited = self.last_hand_back.is_none_or(|last| now.since(last) >= HAND_BACK_PAUSE);
+        if self.me.vertex == self.home || !waited || self.raw.raft.lead_transferee.is_some() {
+            return;
+        }
+        let home = standings.iter().find(|standing| standing.member.vertex == self.home && standing.votes && standing.active);
+        if let Some(home) = home.filter(|home| home.matched + HAND_BACK_ENTRIES >= self.last_index()) {
+            self.last_hand_back = Some(now);
+            self.raw.transfer_leader(home.member.to_raft());
+        }
+    }
+
+    // What goes out.
+
+    /// Carries out what raft has ready. `batch` is the number under which this turn's writes will become durable.
+    pub fn flush(&mut self, now: Instant, batch: u64) -> Vec<GroupEffect> {
+        while self.raw.has_ready() {
+            let ready = self.raw.ready();
+            self.carry_out(now, batch, ready);
+        }
+        self.draw_election_timeout();
+        self.release_reads();
+        self.checkpoint_when_due();
+        self.report();
+        std::mem::take(&mut self.effects)
+    }
+
+    fn carry_out(&mut self, now: Instant, batch: u64, mut ready: Ready) {
+        self.take_reads(&mut ready);
+        let immediate = ready.take_messages();
+        self.send_at(now, immediate);
+        let writes_before = self.effects.len();
+        if !ready.snapshot().is_empty() {
+            let snapshot = ready.snapshot().clone();
+            self.install(&snapshot);
+        }
+        self.append(ready.take_entries());
+        if let Some(hard_state) = ready.hs().filter(|_| ready.must_sync()) {
+            let state = HardState { term: hard_state.term, vote: hard_state.vote, commit: hard_state.commit };
+            self.effects.push(GroupEffect::Write(Write::HardState { group: self.home, state }));
+        }
+        let wrote = self.effects.len() > writes_before;
+        let messages = ready.take_persisted_messages();
+        let committed = ready.take_committed_entries();
+        let number = ready.number();
+        self.raw.advance_append_async(ready);
+        self.await_write(wrote.then_some(batch), number, messages);
+        self.apply(committed);
+    }
+
+    fn await_write(&mut self, batch: Option<u64>, ready: u64, messages: Vec<Message>) {
+        // A ready that writes nothing still waits for those before it.
+        match batch.or_else(|| self.unwritten.back().map(|last| last.batch)) {
+            Some(batch) => self.unwritten.push_back(Unwritten { batch, ready, messages }),
+            None => {
+                self.raw.on_persist_ready(ready);
+                self.send_all(messages);
+            }
+        }
+    }
+
+    fn append(&mut self, entries: Vec<Entry>) {
+        if entries.is_empty() {
+            return;
+        }
+        let stored: Vec<LogEntry> = entries.iter().cloned().map(message::entry_from_raft).collect();
+        self.log_bytes_since_checkpoint += entries.iter().map(|entry| entry.data.len() as u64).sum::<u64>();
+        self.raw.mut_store().append(entries);
+        self.effects.push(GroupEffect::Write(Write::Append { group: self.home, entries: stored }));
+    }
+
+    fn apply(&mut self, entries: Vec<Entry>) {
+        let Some(last) = entries.last() else { return };
+        let (index, term) = (last.index, last.term);
+        for entry in entries {
+            match entry.get_entry_type() {
+                EntryType::EntryNormal => self.apply_commands(entry.index, &entry.data),
+                EntryType::EntryConfChange | EntryType::EntryConfChangeV2 => self.apply_member_change(&entry.data),
+            }
+        }
+        self.raw.mut_store().set_applied(index, term);
+        self.raw.advance_apply_to(index);
+    }
+
+    fn apply_commands(&mut self, index: u64, data: &[u8]) {
+        if data.is_empty() {
+            return;
+        }
+        let commands = command::decode_commands(data).expect("what a leader of ours proposed decodes");
+        for command in commands {
+            let applied = self.topics.apply(&command);
+            let change = self.keep(applied.change);
+            self.effects.push(GroupEffect::Applied { index, key: command.key, outcome: applied.outcome, change });
+        }
+    }
+
+    /// Writes what a command did to the messages.
+    fn keep(&mut self, change: Change) -> Applied {
+        let group = self.home;
+        match change {
+            Change::Nothing => Applied::Nothing,
+            Change::Created { topic } => Applied::Created { topic },
+            Change::Store { topic, id, message } => {
+                let messages = vec![message.clone()];
+                self.effects.push(GroupEffect::Write(Write::Messages { group, topic: id, messages }));
+                Applied::Stored { topic, id, message }
+            }
+            Change::Drop { topic, id } => {
+                self.effects.push(GroupEffect::Write(Write::DropMessages { group, topic: id }));
+                self.cancel_transfers_of(id);
+                Applied::Deleted { topic }
+            }
+        }
+    }
+
+    fn apply_member_change(&mut self, data: &[u8]) {
+        let change = MemberChange::from_raft_bytes(data).expect("only member changes of ours are proposed");
+        match self.raw.apply_conf_change(&change.to_raft()) {
+            Ok(members) => {
+                self.raw.mut_store().set_members(members);
+                self.effects.push(GroupEffect::MembersChanged);
+            }
+            Err(error) => self.effects.push(GroupEffect::Trouble(format!("a change of members was refused: {error}"))),
+        }
+    }
+
+    fn install(&mut self, snapshot: &Snapshot) {
+        let topics = self.arrived.take().expect("raft accepts only the snapshot that was just stepped, with its content here");
+        for gone in self.topics.topics().filter(|topic| topics.topic_by_id(topic.id).is_none()) {
+            self.effects.push(GroupEffect::Write(Write::DropMessages { group: self.home, topic: gone.id }));
+        }
+        let metadata = snapshot.get_metadata();
+        self.raw.mut_store().reset(metadata.index, metadata.term, metadata.get_conf_state().clone());
+        self.topics = topics;
+        self.staged.clear();
+        self.write_checkpoint(metadata.index, true);
+        self.effects.push(GroupEffect::MembersChanged);
+        self.effects.push(GroupEffect::SnapshotInstalled);
+    }
+
+    fn checkpoint_when_due(&mut self) {
+        let applied = self.applied_index();
+        let long = self.log_bytes_since_checkpoint >= CHECKPOINT_LOG_BYTES.max(self.checkpoint_bytes * LOG_TO_CHECKPOINT_RATIO)
+            || applied - self.checkpoint_index >= CHECKPOINT_LOG_ENTRIES;
+        if long && applied > self.checkpoint_index {
+            let drop_through = self.raw.store().drop_point(SLACK_ENTRIES, SLACK_BYTES);
+            self.raw.mut_store().drop_through(drop_through);
+            self.write_checkpoint(drop_through, false);
+        }
+    }
+
+    fn write_checkpoint(&mut self, drop_log_through: u64, clear_log: bool) {
+        let (index, term) = self.raw.store().applied();
+        let members = self.raw.store().members();
+        let (voters, learners) = (message::node_ids(members.get_voters()), message::node_ids(members.get_learners()));
+        let state = self.topics.encode();
+        self.checkpoint_index = index;
+        self.checkpoint_bytes = state.len() as u64;
+        self.log_bytes_since_checkpoint = 0;
+        let checkpoint = Checkpoint { index, term, voters, learners, state };
+        self.effects.push(GroupEffect::Write(Write::Checkpoint { group: self.home, checkpoint, drop_log_through, clear_log }));
+    }
+
+    fn take_reads(&mut self, ready: &mut Ready) {
+        for read in ready.take_read_states() {
+            if let Ok(bytes) = <[u8; 8]>::try_from(read.request_ctx.as_slice()) {
+                self.reads.push((read.index, u64::from_le_bytes(bytes)));
+            }
+        }
+    }
+
+    /// A read is served when all that was committed at its request is applied here.
+    fn release_reads(&mut self) {
+        let applied = self.applied_index();
+        let ready = self.reads.extract_if(.., |(index, _)| *index <= applied);
+        self.effects.extend(ready.map(|(_, ticket)| GroupEffect::ReadReady { ticket }));
+    }
+
+    fn send_at(&mut self, now: Instant, messages: Vec<Message>) {
+        for message in messages {
+            if message.get_msg_type() == MessageType::MsgSnapshot {
+                self.offer_snapshot(now, message);
+            } else {
+                self.send(message);
+            }
+        }
+    }
+
+    fn send_all(&mut self, messages: Vec<Message>) {
+        for message in messages {
+            self.send(message);
+        }
+    }
+
+    fn send(&mut self, message: Message) {
+        if let Some(message) = message::from_raft(message) {
+            self.effects.push(GroupEffect::Send { to: message.to, message });
+        }
+    }
+
+    fn report(&mut self) {
+        let (role, term, leader) = (self.role(), self.term(), self.raw.raft.leader_id);
+        if self.reported != Some((role, term, leader)) {
+            self.reported = Some((role, term, leader));
+            self.effects.push(GroupEffect::RoleChanged { role, term, leader: self.leader() });
+        }
+        let index = self.commit_index();
+        if index > self.reported_commit {
+            self.reported_commit = index;
+            self.effects.push(GroupEffect::Committed { index });
+        }
+    }
+
+    /// A new draw at every change of term or role; otherwise the last one again, in case raft made its own.
+    fn draw_election_timeout(&mut self) {
+        let (term, role) = (self.term(), self.raw.raft.state);
+        if self.drawn_for == (term, role) {
+            self.raw.raft.set_randomized_election_timeout(self.election_ticks);
+            return;
+        }
+        self.drawn_for = (term, role);
+        if role == StateRole::Leader {
+            self.leader_is_lost = false;
+        }
+        // Where the leader is known to be gone there is nothing to wait for. Otherwise the home is the first to stand.
+        let (low, high) = match (self.leader_is_lost, self.me.vertex == self.home) {
+            (true, _) => (ELECTION_TICKS, ELECTION_TICKS + 4),
+            (false, true) => (ELECTION_TICKS, ELECTION_TICKS + 4),
+            (false, false) => (ELECTION_TICKS + 4, 2 * ELECTION_TICKS),
+        };
+        self.election_ticks = self.random.usize(low..high);
+        self.raw.raft.set_randomized_election_timeout(self.election_ticks);
+    }
+
+    // What can be asked.
+
+    pub fn topics(&self) -> &Topics {
+        &self.topics
+    }
+
+    pub fn home(&self) -> Vertex {
+        self.home
+    }
+
+    pub fn is_leader(&self) -> bool {
+        self.raw.raft.state == StateRole::Leader
+    }
+
+    /// Leads, and has committed in its own term: knows what is committed.
+    pub fn leads_fully(&self) -> bool {
+        self.is_leader() && self.raw.raft.commit_to_current_term()
+    }
+
+    pub fn leader(&self) -> Option<NodeId> {
+        NodeId::from_raft(self.raw.raft.leader_id)
+    }
+
+    pub fn role(&self) -> Role {
+        match self.raw.raft.state {
+            StateRole::Leader => Role::Leader,
+            StateRole::Candidate | StateRole::PreCandidate => Role::Candidate,
+            StateRole::Follower if self.raw.raft.promotable() => Role::Follower,
+            StateRole::Follower => Role::Learner,
+        }
+    }
+
+    pub fn term(&self) -> u64 {
+        self.raw.raft.term
+    }
+
+    pub fn last_index(&self) -> u64 {
+        self.raw.raft.raft_log.last_index()
+    }
+
+    pub fn commit_index(&self) -> u64 {
+        self.raw.raft.raft_log.committed
+    }
+
+    pub fn applied_index(&self) -> u64 {
+        self.raw.store().applied().0
+    }
+
+    /// Entries and bytes of the log in memory.
+    pub fn log_size(&self) -> (u64, u64) {
+        (self.raw.store().entry_count(), self.raw.store().bytes())
+    }
+
+    pub fn voters(&self) -> Vec<NodeId> {
+        message::node_ids(self.raw.store().members().get_voters())
+    }
+
+    pub fn learners(&self) -> Vec<NodeId> {
+        message::node_ids(self.raw.store().members().get_learners())
+    }
+
+    /// How far each member is known to be; by the leader only.
+    pub fn standings(&self) -> Vec<Standing> {
+        let votes = |id| self.raw.store().members().get_voters().contains(&id);
+        let mut standings: Vec<Standing> = self
+            .raw
+            .raft
+            .prs()
+            .iter()
+            .filter_map(|(id, progress)| {
+                let member = NodeId::from_raft(*id)?;
+                let active = progress.recent_active || member == self.me;
+                Some(Standing { member, votes: votes(*id), matched: progress.matched, active })
+            })
+            .collect();
+        standings.sort_by_key(|standing| standing.member);
+        standings
+    }
+}
+
+fn config(me: NodeId, applied: u64) -> Config {
+    Config {
+        id: me.to_raft(),
+        election_tick: ELECTION_TICKS,
+        heartbeat_tick: HEARTBEAT_TICKS,
+        applied,
+        max_size_per_msg: MESSAGE_BYTES,
+        max_inflight_msgs: IN_FLIGHT_MESSAGES,
+        check_quorum: true,
+        pre_vote: true,
+        ..Config::default()
+    }
+}
+
+/// Index 1, term 1: every founding member begins with the same checkpoint, so that a member that joins later, with nothing,
+/// is always behind the log's beginning and gets a snapshot.
+fn founding_checkpoint(home: Vertex) -> Checkpoint {
+    let mut voters: Vec<NodeId> = placement::members(home).map(NodeId::founding).collect();
+    voters.sort();
+    Checkpoint { index: 1, term: 1, voters, learners: Vec::new(), state: Topics::default().encode() }
+}
+
+fn command_bytes(command: &Command) -> u64 {
+    const OVERHEAD: u64 = 128;
+    match &command.op {
+        command::Op::Publish { content, .. } => content.len() as u64 + OVERHEAD,
+        _ => OVERHEAD,
+    }
+}

@@ -1,0 +1,243 @@
+//! The part of a group's log that is kept in memory, as raft reads it.
+//!
+//! It reaches back to the checkpoint and a little further, for members that are a little behind; a member further behind gets a
+//! snapshot. What is on disk is the same (see [`crate::store`]); writing it is asynchronous, raft's own bookkeeping knows how far.
+
+use std::collections::VecDeque;
+
+use raft::eraftpb::{ConfState, Entry, HardState as RaftHardState, Snapshot};
+use raft::{GetEntriesContext, RaftState, Storage, StorageError};
+
+use super::message;
+use crate::identity::NodeId;
+use crate::store::{Checkpoint, HardState, LogEntry};
+
+/// Entries `(dropped, last]`, and the state of the group at `applied`.
+pub struct LogView {
+    entries: VecDeque<Entry>,
+    bytes: u64,
+    /// Index and term of the last entry that is no longer here.
+    dropped: (u64, u64),
+    /// Index and term of the last applied entry.
+    applied: (u64, u64),
+    members: ConfState,
+    initial_hard_state: HardState,
+}
+
+impl LogView {
+    /// The log as it was found on disk; `checkpoint` is `None` for a member that joins with nothing.
+    pub fn restore(checkpoint: Option<&Checkpoint>, log: &[LogEntry], hard_state: HardState) -> LogView {
+        let at_checkpoint = checkpoint.map_or((0, 0), |c| (c.index, c.term));
+        let mut view = LogView {
+            entries: VecDeque::new(),
+            bytes: 0,
+            dropped: at_checkpoint,
+            applied: at_checkpoint,
+            members: checkpoint.map(conf_state).unwrap_or_default(),
+            initial_hard_state: HardState { commit: hard_state.commit.max(at_checkpoint.0), ..hard_state },
+        };
+        let mut log = log;
+        // An entry at or before the checkpoint serves as the marker that the log was cut behind it.
+        if let Some((first, rest)) = log.split_first()
+            && first.index <= at_checkpoint.0
+        {
+            view.dropped = (first.index, first.term);
+            log = rest;
+        }
+        view.append(log.iter().map(|entry| message::entry_to_raft(entry).expect("a stored entry decodes: its checksum was right")).collect());
+        view.initial_hard_state.commit = view.initial_hard_state.commit.min(view.last());
+        view
+    }
+
+    /// Replaces whatever stands at the first entry's index and after.
+    pub fn append(&mut self, entries: Vec<Entry>) {
+        let Some(first) = entries.first() else { return };
+        assert!(first.index > self.dropped.0 && first.index <= self.last() + 1, "an append leaves no gap and rewrites nothing that was dropped");
+        while self.entries.back().is_some_and(|entry| entry.index >= first.index) {
+            let replaced = self.entries.pop_back().expect("just seen");
+            self.bytes -= entry_bytes(&replaced);
+        }
+        self.bytes += entries.iter().map(entry_bytes).sum::<u64>();
+        self.entries.extend(entries);
+    }
+
+    /// Forgets entries up to `through`, which are all covered by a checkpoint.
+    pub fn drop_through(&mut self, through: u64) {
+        assert!(through <= self.applied.0, "only what is applied is dropped");
+        while self.entries.front().is_some_and(|entry| entry.index <= through) {
+            let entry = self.entries.pop_front().expect("just seen");
+            self.bytes -= entry_bytes(&entry);
+            self.dropped = (entry.index, entry.term);
+        }
+    }
+
+    /// A snapshot took the log's place.
+    pub fn reset(&mut self, index: u64, term: u64, members: ConfState) {
+        self.entries.clear();
+        self.bytes = 0;
+        self.dropped = (index, term);
+        self.applied = (index, term);
+        self.members = members;
+    }
+
+    pub fn set_applied(&mut self, index: u64, term: u64) {
+        self.applied = (index, term);
+    }
+
+    pub fn set_members(&mut self, members: ConfState) {
+        self.members = members;
+    }
+
+    pub fn applied(&self) -> (u64, u64) {
+        self.applied
+    }
+
+    pub fn members(&self) -> &ConfState {
+        &self.members
+    }
+
+    pub fn last(&self) -> u64 {
+        self.entries.back().map_or(self.dropped.0, |entry| entry.index)
+    }
+
+    pub fn entry_count(&self) -> u64 {
+        self.entries.len() as u64
+    }
+
+    pub fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// The smallest index through which the log must be dropped so that at most `keep_bytes` stay, and no entry after `applied` goes.
+    pub fn drop_point(&self, keep_entries: u64, keep_bytes: u64) -> u64 {
+        let mut bytes = 0;
+        let applied = self.applied.0.min(self.last());
+        let mut point = applied;
+        for (kept, entry) in self.entries.iter().rev().skip_while(|entry| entry.index > applied).enumerate() {
+            bytes += entry_bytes(entry);
+            if kept as u64 >= keep_entries || bytes > keep_bytes {
+                return entry.index;
+            }
+            point = entry.index - 1;
+        }
+        point
+    }
+
+    fn position(&self, index: u64) -> usize {
+        (index - self.dropped.0 - 1) as usize
+    }
+}
+
+pub fn conf_state(checkpoint: &Checkpoint) -> ConfState {
+    let raft_ids = |members: &[NodeId]| members.iter().map(|member| member.to_raft()).collect::<Vec<_>>();
+    ConfState::from((raft_ids(&checkpoint.voters), raft_ids(&checkpoint.learners)))
+}
+
+fn entry_bytes(entry: &Entry) -> u64 {
+    entry.data.len() as u64 + 64
+}
+
+impl Storage for LogView {
+    fn initial_state(&self) -> raft::Result<RaftState> {
+        let HardState { term, vote, commit } = self.initial_hard_state;
+        let mut hard_state = RaftHardState::default();
+        hard_state.term = term;
+        hard_state.vote = vote;
+        hard_state.commit = commit;
+        Ok(RaftState::new(hard_state, self.members.clone()))
+    }
+
+    fn entries(&self, low: u64, high: u64, max_size: impl Into<Option<u64>>, _: GetEntriesContext) -> raft::Result<Vec<Entry>> {
+        if low <= self.dropped.0 {
+            return Err(StorageError::Compacted.into());
+        }
+        if high > self.last() + 1 {
+            return Err(StorageError::Unavailable.into());
+        }
+        let mut budget = max_size.into().unwrap_or(u64::MAX);
+        let mut found = Vec::new();
+        for entry in self.entries.range(self.position(low)..self.position(high)) {
+            let size = entry_bytes(entry);
+            if size > budget && !found.is_empty() {
+                break;
+            }
+            budget = budget.saturating_sub(size);
+            found.push(entry.clone());
+        }
+        Ok(found)
+    }
+
+    fn term(&self, index: u64) -> raft::Result<u64> {
+        if index == self.dropped.0 {
+            return Ok(self.dropped.1);
+        }
+        if index < self.dropped.0 {
+            return Err(StorageError::Compacted.into());
+        }
+        if index > self.last() {
+            return Err(StorageError::Unavailable.into());
+        }
+        Ok(self.entries[self.position(index)].term)
+    }
+
+    fn first_index(&self) -> raft::Result<u64> {
+        Ok(self.dropped.0 + 1)
+    }
+
+    fn last_index(&self) -> raft::Result<u64> {
+        Ok(self.last())
+    }
+
+    /// Only says what a snapshot would stand for; the receiver fetches the content (see [`super::snapshot`]).
+    fn snapshot(&self, request_index: u64, _to: u64) -> raft::Result<Snapshot> {
+        if self.applied.0 < request_index {
+            return Err(StorageError::SnapshotTemporarilyUnavailable.into());
+        }
+        Ok(message::snapshot_to_raft(self.applied.0, self.applied.1, self.members.clone()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::EntryKind;
+
+    fn entry(index: u64, term: u64) -> LogEntry {
+        LogEntry { index, term, kind: EntryKind::Commands, data: vec![0; 36] }
+    }
+
+    fn log(indexes: std::ops::RangeInclusive<u64>) -> Vec<LogEntry> {
+        indexes.map(|index| entry(index, 1)).collect()
+    }
+
+    fn checkpoint(index: u64) -> Checkpoint {
+        Checkpoint { index, term: 1, voters: vec![], learners: vec![], state: vec![] }
+    }
+
+    #[test]
+    fn a_log_that_reaches_back_before_the_checkpoint_knows_the_term_at_its_edge() {
+        let view = LogView::restore(Some(&checkpoint(5)), &log(3..=8), HardState { term: 1, vote: 0, commit: 7 });
+        assert_eq!((view.first_index().unwrap(), view.last()), (4, 8));
+        assert_eq!(view.term(3).unwrap(), 1);
+        assert!(view.term(2).is_err());
+    }
+
+    #[test]
+    fn an_append_replaces_the_conflicting_tail_and_its_bytes() {
+        let mut view = LogView::restore(Some(&checkpoint(5)), &log(6..=9), HardState::default());
+        view.append(message::entry_to_raft(&entry(8, 2)).into_iter().collect());
+        assert_eq!((view.last(), view.term(8).unwrap(), view.bytes()), (8, 2, 300));
+    }
+
+    #[test]
+    fn dropping_keeps_what_is_not_applied_and_the_slack_asked_for() {
+        let mut view = LogView::restore(Some(&checkpoint(1)), &log(2..=20), HardState::default());
+        view.set_applied(10, 1);
+        assert_eq!(view.drop_point(0, u64::MAX), 10);
+        assert_eq!(view.drop_point(4, u64::MAX), 6);
+        assert_eq!(view.drop_point(100, u64::MAX), 1);
+        assert_eq!(view.drop_point(100, 250), 8);
+        view.drop_through(6);
+        assert_eq!((view.first_index().unwrap(), view.term(6).unwrap(), view.last()), (7, 1, 20));
+    }
+}
