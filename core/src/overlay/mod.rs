@@ -1,1 +1,465 @@
 //! Links, who hears whom, and the way to everywhere.
+//!
+//! Each node tells all others, by flooding, whom of its neighbours it hears ([`link_states`]); so each knows the whole directed
+//! graph, who is alive in it and who leads which group ([`graph`]), and sends packets along it ([`crate::route`]).
+//!
+//! # What is promised
+//!
+//! * A broken connection is known to all as fast as frames travel; silence, or a cut edge, within [`links::SILENCE_LIMIT`] more.
+//! * A flood may be lost: pings compare digests of what both ends know, and a difference is made up for, so that all who can hear
+//!   each other end up knowing the same.
+//! * Frames on one edge keep their order. Packets may be lost (each loss is an event) and may overtake each other when routes change; none is
+//!   delivered twice.
+//! * No queue without a limit: an edge holds at most [`links::DELAYED_FRAMES`] frames; the effects are drained in every turn.
+//!
+//! It never decides from a clock of its own: the same inputs and the same seed give the same effects.
+
+pub mod links;
+pub mod link_states;
+pub mod graph;
+#[cfg(test)]
+mod tests;
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use crate::cube::Vertex;
+use crate::identity::{Incarnation, NodeId};
+use crate::route::{NextHop, Trail, next_hop};
+use crate::time::{Instant, Now};
+use crate::wire::answer::{LinkStatus, LinkView, NodeState};
+use crate::wire::client::LinkConditions;
+use crate::wire::event::{DropReason, Event, FrameKind, TraceId};
+use crate::wire::peer::{Body, LinkState, Packet, PeerFrame};
+
+use graph::Graph;
+use link_states::LinkStates;
+use links::Link;
+
+/// How often every neighbour is pinged.
+pub const PING_EVERY: Duration = Duration::from_millis(200);
+/// A difference of digests is answered with all link states at most so often on one edge: most differences are floods on their way.
+pub const SYNC_EVERY: Duration = Duration::from_millis(400);
+/// A neighbour that we do not hear cannot tell that it lacks something: it gets all link states so often.
+pub const REFRESH_EVERY: Duration = Duration::from_secs(2);
+/// A deadline that is served so late shows that this node was stopped, and not that its neighbours were silent.
+pub const OWN_STALL: Duration = Duration::from_millis(400);
+/// Link states in one frame, which bounds its size; a whole cube of d = 6 fits.
+pub const LINK_STATES_PER_FRAME: usize = 64;
+
+#[derive(Clone, Copy, Debug)]
+pub struct OverlayConfig {
+    pub me: Vertex,
+    /// For loss and jitter.
+    pub seed: u64,
+}
+
+/// What shall be done, in this order.
+#[derive(Clone, PartialEq, Debug)]
+pub enum OverlayEffect {
+    SendPeer { to: Vertex, frame: PeerFrame },
+    /// A packet for this node.
+    Deliver(Packet),
+    Event(Event, Option<TraceId>),
+    /// A vertex came into or went out of sight, or has a new incarnation.
+    Seen { vertex: Vertex, alive: bool },
+}
+
+/// Frames, since this overlay was made.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct FrameCounters {
+    /// Given to the connections: packets, pings and all.
+    pub sent: u64,
+    pub received: u64,
+    /// Packets passed on for others.
+    pub forwarded: u64,
+    /// Swallowed by an edge, or without a route.
+    pub dropped: u64,
+}
+
+/// One node's part in the overlay.
+pub struct Overlay {
+    me: Vertex,
+    rng: fastrand::Rng,
+    /// By the bit of the edge.
+    links: Vec<Link>,
+    states: LinkStates,
+    graph: Graph,
+    /// What was last told of every vertex, by its index.
+    sights: Vec<Sight>,
+    next_ping: Instant,
+    next_refresh: Instant,
+    effects: VecDeque<OverlayEffect>,
+    counters: FrameCounters,
+}
+
+/// How a vertex looks from here.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Sight {
+    alive: bool,
+    incarnation: Option<Incarnation>,
+    state: NodeState,
+}
+
+impl Overlay {
+    /// Without links and without an identity: [`Overlay::set_self`] gives it one. Dropped when the node crashes, and made anew.
+    pub fn new(config: OverlayConfig, now: Now) -> Overlay {
+        let me = config.me;
+        let states = LinkStates::new(me, now.wall.0);
+        let graph = Graph::new(me, &states);
+        let mut overlay = Overlay {
+            me,
+            rng: fastrand::Rng::with_seed(config.seed),
+            links: me.neighbours().map(Link::new).collect(),
+            states,
+            graph,
+            sights: Vec::new(),
+            next_ping: now.monotonic,
+            next_refresh: now.monotonic + REFRESH_EVERY,
+            effects: VecDeque::new(),
+            counters: FrameCounters::default(),
+        };
+        overlay.sights = me.dimension().vertices().map(|vertex| overlay.sight(vertex)).collect();
+        overlay
+    }
+
+    pub fn handle_connected(&mut self, now: Now, peer: Vertex) {
+        let Some(bit) = self.me.edge_to(peer) else { return };
+        self.links[usize::from(bit)].handle_connected();
+        if self.next_ping <= now.monotonic {
+            self.next_ping = now.monotonic + PING_EVERY;
+        }
+        self.send_all_link_states(now, bit, Duration::ZERO);
+        self.ping(now, bit);
+    }
+
+    pub fn handle_disconnected(&mut self, now: Now, peer: Vertex) {
+        let Some(bit) = self.me.edge_to(peer) else { return };
+        self.links[usize::from(bit)].handle_disconnected();
+        self.settle(now);
+    }
+
+    /// A frame from a neighbour to whom a connection stands; others are ignored.
+    pub fn handle_frame(&mut self, now: Now, from: Vertex, frame: PeerFrame) {
+        let Some(bit) = self.me.edge_to(from).filter(|&bit| self.link(bit).is_connected()) else { return };
+        self.counters.received += 1;
+        self.links[usize::from(bit)].handle_heard(now.monotonic);
+        match frame {
+            PeerFrame::Ping { sent_us, link_states_digest } => self.handle_ping(now, bit, sent_us, link_states_digest),
+            PeerFrame::Pong { sent_us } => self.links[usize::from(bit)].handle_pong(now.monotonic, sent_us),
+            PeerFrame::LinkStates(news) => self.handle_link_states(now, bit, news),
+            PeerFrame::Packet(packet) => self.handle_packet(now, packet),
+        }
+        self.settle(now);
+    }
+
+    /// [`Overlay::next_deadline`] has come.
+    pub fn handle_deadline(&mut self, now: Now) {
+        self.forgive_own_stall(now);
+        for bit in 0..self.me.dimension().bits() {
+            self.links[usize::from(bit)].handle_time(now.monotonic);
+            self.release(now, bit);
+        }
+        self.settle(now);
+        if self.next_ping <= now.monotonic {
+            self.next_ping = now.monotonic + PING_EVERY;
+            for bit in self.connected_bits() {
+                self.ping(now, bit);
+            }
+            self.refresh_unheard(now);
+        }
+    }
+
+    pub fn next_deadline(&self) -> Option<Instant> {
+        let ping = self.links.iter().any(Link::is_connected).then_some(self.next_ping);
+        self.links.iter().filter_map(Link::next_deadline).chain(ping).min()
+    }
+
+    /// What this node says of itself: told to all when it differs from before.
+    pub fn set_self(&mut self, now: Now, identity: NodeId, state: NodeState, leads: Vec<(Vertex, u64)>) {
+        assert_eq!(identity.vertex, self.me, "a node speaks for its own vertex");
+        let own = self.states.own();
+        if (own.node, own.state, &own.leads) != (identity, state, &leads) {
+            self.announce(now, |own| (own.node, own.state, own.leads) = (identity, state, leads));
+            self.settle(now);
+        }
+    }
+
+    /// How our direction of the edge to a neighbour behaves from now on.
+    pub fn set_conditions(&mut self, now: Now, to: Vertex, conditions: LinkConditions) {
+        let Some(bit) = self.me.edge_to(to) else { return };
+        self.links[usize::from(bit)].set_conditions(conditions);
+        self.release(now, bit);
+        self.tell(Event::LinkConditions { from: self.me, to, conditions }, None);
+    }
+
+    /// Sends on its way to any vertex; what is for this one is delivered here.
+    ///
+    /// What is known to be out of reach is dropped at once: to search the whole cube for every heartbeat to a dead member
+    /// would cost more than the sender's retry.
+    pub fn send(&mut self, now: Now, to: Vertex, trace: Option<TraceId>, body: Body) {
+        let packet = Packet { from: self.me, to, trail: Trail::default(), trace, body };
+        if self.is_alive(to) {
+            self.route(now, packet);
+        } else {
+            self.drop_packet(&packet, DropReason::NoRoute);
+        }
+    }
+
+    pub fn poll_effect(&mut self) -> Option<OverlayEffect> {
+        self.effects.pop_front()
+    }
+
+    /// Whether there is a known path from here to it, and one back. Of this node itself: yes.
+    pub fn is_alive(&self, vertex: Vertex) -> bool {
+        self.graph.is_alive(vertex)
+    }
+
+    /// What it says of itself, or that it is out of sight.
+    pub fn state_of(&self, vertex: Vertex) -> NodeState {
+        self.alive_word(vertex).map_or(NodeState::Failed, |word| word.state)
+    }
+
+    /// The incarnation that was last heard of, of a dead node too; `None` for one that never told.
+    pub fn incarnation_of(&self, vertex: Vertex) -> Option<Incarnation> {
+        self.states.get(vertex).map(|word| word.node.incarnation).filter(|incarnation| incarnation.0 != 0)
+    }
+
+    /// Of the members that are alive and say that they lead the group, the one of the highest term.
+    pub fn leader_of(&self, group: Vertex) -> Option<Vertex> {
+        let claims = std::iter::once(group).chain(group.neighbours()).filter_map(|member| {
+            let (_, term) = *self.alive_word(member)?.leads.iter().find(|(led, _)| *led == group)?;
+            Some((term, member))
+        });
+        claims.max().map(|(_, member)| member)
+    }
+
+    /// Every directed edge of the cube.
+    pub fn links(&self) -> Vec<LinkView> {
+        let edges = self.me.dimension().vertices().flat_map(|from| (0..).zip(from.neighbours()).map(move |(bit, to)| (from, bit, to)));
+        edges.map(|(from, bit, to)| LinkView { from, to, up: self.graph.carries(from, bit) }).collect()
+    }
+
+    /// The node's own ends of its edges, bit 0 first.
+    pub fn link_statuses(&self) -> Vec<LinkStatus> {
+        (0..).zip(&self.links).map(|(bit, link)| link.status(self.graph.carries(self.me, bit))).collect()
+    }
+
+    pub fn counters(&self) -> FrameCounters {
+        self.counters
+    }
+}
+
+/// Links and link states.
+impl Overlay {
+    fn link(&self, bit: u8) -> &Link {
+        &self.links[usize::from(bit)]
+    }
+
+    fn connected_bits(&self) -> Vec<u8> {
+        (0..).zip(&self.links).filter(|(_, link)| link.is_connected()).map(|(bit, _)| bit).collect()
+    }
+
+    fn ping(&mut self, now: Now, bit: u8) {
+        let frame = PeerFrame::Ping { sent_us: now.monotonic.0, link_states_digest: self.states.digest() };
+        self.send_frame(now, bit, frame);
+    }
+
+    fn handle_ping(&mut self, now: Now, bit: u8, sent_us: u64, digest: u64) {
+        self.send_frame(now, bit, PeerFrame::Pong { sent_us });
+        if digest != self.states.digest() {
+            self.send_all_link_states(now, bit, SYNC_EVERY);
+        }
+    }
+
+    /// Takes in what is new and passes it on to all but the one who said it.
+    fn handle_link_states(&mut self, now: Now, from_bit: u8, news: Vec<LinkState>) {
+        let mut fresh = Vec::new();
+        for word in news {
+            if self.states.is_outdone_by(&word) {
+                self.announce(now, |own| own.version = word.version);
+            } else if self.states.merge(word.clone()) {
+                fresh.push(word);
+            }
+        }
+        for bit in self.connected_bits().into_iter().filter(|&bit| bit != from_bit) {
+            self.send_link_states(now, bit, &fresh);
+        }
+    }
+
+    /// Tells everybody something new of this node.
+    fn announce(&mut self, now: Now, say: impl FnOnce(&mut LinkState)) {
+        self.states.announce(say);
+        let own = [self.states.own().clone()];
+        for bit in self.connected_bits() {
+            self.send_link_states(now, bit, &own);
+        }
+    }
+
+    fn send_link_states(&mut self, now: Now, bit: u8, words: &[LinkState]) {
+        for part in words.chunks(LINK_STATES_PER_FRAME) {
+            self.send_frame(now, bit, PeerFrame::LinkStates(part.to_vec()));
+        }
+    }
+
+    fn send_all_link_states(&mut self, now: Now, bit: u8, every: Duration) {
+        if self.links[usize::from(bit)].may_sync(now.monotonic, every) {
+            let all: Vec<_> = self.states.all().cloned().collect();
+            self.send_link_states(now, bit, &all);
+        }
+    }
+
+    fn refresh_unheard(&mut self, now: Now) {
+        if self.next_refresh <= now.monotonic {
+            self.next_refresh = now.monotonic + REFRESH_EVERY;
+            for bit in self.connected_bits().into_iter().filter(|&bit| !self.links[usize::from(bit)].hears()).collect::<Vec<_>>() {
+                self.send_all_link_states(now, bit, REFRESH_EVERY);
+            }
+        }
+    }
+
+    fn forgive_own_stall(&mut self, now: Now) {
+        let late = self.next_deadline().map_or(Duration::ZERO, |deadline| now.monotonic.since(deadline));
+        if late >= OWN_STALL {
+            self.links.iter_mut().for_each(|link| link.forgive_silence(now.monotonic));
+        }
+    }
+
+    /// After anything that may have changed what is heard or known: tells all whom this node hears now, and the layers above what that means.
+    fn settle(&mut self, now: Now) {
+        let hears = (0..).zip(&self.links).filter(|(_, link)| link.hears()).fold(0, |mask, (bit, _)| mask | 1 << bit);
+        if hears != self.states.own().hears {
+            self.announce(now, |own| own.hears = hears);
+        }
+        if self.states.take_changed() {
+            self.look_again();
+        }
+    }
+
+    fn look_again(&mut self) {
+        let graph = Graph::new(self.me, &self.states);
+        let edges: Vec<_> = graph.changes_since(&self.graph).collect();
+        if !edges.is_empty() {
+            self.graph = graph;
+        }
+        edges.into_iter().for_each(|(from, to, up)| self.tell(Event::LinkState { from, to, up }, None));
+        for vertex in self.me.dimension().vertices() {
+            let (before, after) = (self.sights[vertex.index()], self.sight(vertex));
+            self.sights[vertex.index()] = after;
+            self.tell_sight(vertex, before, after);
+        }
+    }
+
+    fn tell_sight(&mut self, vertex: Vertex, before: Sight, after: Sight) {
+        if before.state != after.state {
+            self.tell(Event::NodeState { subject: vertex, state: after.state }, None);
+        }
+        let is_another = after.alive && before.incarnation != after.incarnation;
+        if vertex != self.me && (before.alive != after.alive || is_another) {
+            self.effects.push_back(OverlayEffect::Seen { vertex, alive: after.alive });
+        }
+    }
+
+    fn sight(&self, vertex: Vertex) -> Sight {
+        Sight { alive: self.is_alive(vertex), incarnation: self.incarnation_of(vertex), state: self.state_of(vertex) }
+    }
+
+    fn alive_word(&self, vertex: Vertex) -> Option<&LinkState> {
+        self.states.get(vertex).filter(|_| self.is_alive(vertex))
+    }
+}
+
+/// Packets and frames.
+impl Overlay {
+    fn handle_packet(&mut self, now: Now, packet: Packet) {
+        if !self.fits(&packet) {
+            return;
+        }
+        if packet.to != self.me {
+            self.counters.forwarded += 1;
+        }
+        self.route(now, packet);
+    }
+
+    fn fits(&self, packet: &Packet) -> bool {
+        let mut named = [packet.from, packet.to].into_iter().chain(packet.trail.path.iter().copied());
+        named.all(|vertex| vertex.dimension() == self.me.dimension())
+    }
+
+    fn route(&mut self, now: Now, mut packet: Packet) {
+        match self.next_hop(&packet) {
+            NextHop::Arrived => self.effects.push_back(OverlayEffect::Deliver(packet)),
+            NextHop::Forward(bit) => {
+                packet.trail.leave_forward(self.me);
+                self.send_packet(now, bit, packet);
+            }
+            NextHop::BackTo(back) => {
+                let bit = self.me.edge_to(back).expect("a packet goes back over an edge of its own");
+                packet.trail.leave_back(self.me, back);
+                self.send_packet(now, bit, packet);
+            }
+            NextHop::Unreachable => self.drop_packet(&packet, DropReason::NoRoute),
+            NextHop::HopLimit => self.drop_packet(&packet, DropReason::HopLimit),
+        }
+    }
+
+    fn next_hop(&mut self, packet: &Packet) -> NextHop {
+        let usable = self.usable_edges();
+        let distances = self.graph.distances_to(packet.to);
+        next_hop(self.me, packet.to, &packet.trail, usable, |vertex| distances.from(vertex))
+    }
+
+    /// The edges with a connection whose other end says that it hears us.
+    fn usable_edges(&self) -> u16 {
+        let is_usable = |bit: &u8| self.link(*bit).is_connected() && self.graph.carries(self.me, *bit);
+        (0..self.me.dimension().bits()).filter(is_usable).fold(0, |mask, bit| mask | 1 << bit)
+    }
+
+    fn send_packet(&mut self, now: Now, bit: u8, packet: Packet) {
+        let event = Event::FrameSent { to: self.me.across(bit), what: packet.kind(), group: packet.group() };
+        let trace = packet.trace;
+        if self.send_frame(now, bit, PeerFrame::Packet(packet)) {
+            self.tell(event, trace);
+        }
+    }
+
+    /// Sends a frame into an edge; false when the edge swallowed it.
+    fn send_frame(&mut self, now: Now, bit: u8, frame: PeerFrame) -> bool {
+        let (what, trace) = describe(&frame);
+        let sent = self.links[usize::from(bit)].send(now.monotonic, frame, &mut self.rng);
+        if let Err(why) = sent {
+            self.tell_dropped(self.me.across(bit), what, why, trace);
+        }
+        self.release(now, bit);
+        sent.is_ok()
+    }
+
+    /// What has waited long enough leaves.
+    fn release(&mut self, now: Now, bit: u8) {
+        let to = self.me.across(bit);
+        while let Some(frame) = self.links[usize::from(bit)].poll_due(now.monotonic) {
+            self.counters.sent += 1;
+            self.effects.push_back(OverlayEffect::SendPeer { to, frame });
+        }
+    }
+
+    fn drop_packet(&mut self, packet: &Packet, why: DropReason) {
+        self.tell_dropped(packet.to, packet.kind(), why, packet.trace);
+    }
+
+    fn tell_dropped(&mut self, to: Vertex, what: FrameKind, why: DropReason, trace: Option<TraceId>) {
+        self.counters.dropped += 1;
+        self.tell(Event::FrameDropped { to, what, why }, trace);
+    }
+
+    fn tell(&mut self, event: Event, trace: Option<TraceId>) {
+        self.effects.push_back(OverlayEffect::Event(event, trace));
+    }
+}
+
+fn describe(frame: &PeerFrame) -> (FrameKind, Option<TraceId>) {
+    match frame {
+        PeerFrame::Ping { .. } | PeerFrame::Pong { .. } | PeerFrame::LinkStates(_) => (FrameKind::Overlay, None),
+        PeerFrame::Packet(packet) => (packet.kind(), packet.trace),
+    }
+}

@@ -1,0 +1,167 @@
+//! What every node last said of itself: the database that flooding fills.
+//!
+//! The newest version wins. Nothing is ever taken out: a dead node keeps its last word, and that it is dead shows in that nobody hears it
+//! (see [`super::graph`]).
+
+use crate::cube::{Dimension, Vertex};
+use crate::identity::{Incarnation, NodeId};
+use crate::wire::answer::NodeState;
+use crate::wire::peer::LinkState;
+
+pub struct LinkStates {
+    me: Vertex,
+    /// By the vertex's index; `None`: never heard of.
+    known: Vec<Option<LinkState>>,
+    digest: u64,
+    has_changed: bool,
+}
+
+impl LinkStates {
+    /// Knows nothing but the vertex itself, which hears nobody yet.
+    pub fn new(me: Vertex, version: u64) -> LinkStates {
+        let mut states = LinkStates { me, known: vec![None; me.dimension().size()], digest: 0, has_changed: false };
+        let node = NodeId { vertex: me, incarnation: Incarnation(0) };
+        states.insert(LinkState { node, version, state: NodeState::Recovering, hears: 0, leads: Vec::new() });
+        states
+    }
+
+    pub fn get(&self, vertex: Vertex) -> Option<&LinkState> {
+        self.known.get(vertex.index())?.as_ref()
+    }
+
+    pub fn own(&self) -> &LinkState {
+        self.get(self.me).expect("a node knows of itself from the start")
+    }
+
+    pub fn all(&self) -> impl Iterator<Item = &LinkState> {
+        self.known.iter().flatten()
+    }
+
+    /// The neighbours that a vertex last said it hears, as a mask of bits.
+    pub fn hears(&self, vertex: Vertex) -> u16 {
+        self.get(vertex).map_or(0, |state| state.hears)
+    }
+
+    /// Equal on two nodes that know the same versions.
+    pub fn digest(&self) -> u64 {
+        self.digest
+    }
+
+    /// Whether anything is known that was not when this was last asked.
+    pub fn take_changed(&mut self) -> bool {
+        std::mem::take(&mut self.has_changed)
+    }
+
+    /// Takes in what another node said; false where that was known, or older, or does not fit this cube.
+    pub fn merge(&mut self, state: LinkState) -> bool {
+        let is_news = self.fits(&state) && self.get(state.node.vertex).is_none_or(|known| known.version < state.version);
+        if is_news {
+            self.insert(state);
+        }
+        is_news
+    }
+
+    /// This node says something new of itself.
+    pub fn announce(&mut self, say: impl FnOnce(&mut LinkState)) {
+        let mut own = self.own().clone();
+        say(&mut own);
+        own.version = own.version.saturating_add(1);
+        self.insert(own);
+    }
+
+    /// Whether somebody remembers this vertex from an earlier life whose versions were as high as today's: the clock was set back.
+    pub fn is_outdone_by(&self, echo: &LinkState) -> bool {
+        let own = self.own();
+        echo.node.vertex == self.me && (echo.version > own.version || (echo.version == own.version && echo != own))
+    }
+
+    fn fits(&self, state: &LinkState) -> bool {
+        let cube = self.me.dimension();
+        let of_cube = |vertex: Vertex| vertex.dimension() == cube;
+        of_cube(state.node.vertex)
+            && state.node.vertex != self.me
+            && state.hears & !all_edges(cube) == 0
+            && state.leads.iter().all(|&(group, _)| of_cube(group))
+    }
+
+    fn insert(&mut self, state: LinkState) {
+        let place = &mut self.known[state.node.vertex.index()];
+        self.digest ^= place.as_ref().map_or(0, fingerprint) ^ fingerprint(&state);
+        *place = Some(state);
+        self.has_changed = true;
+    }
+}
+
+/// The mask of the d edges of a vertex.
+pub fn all_edges(cube: Dimension) -> u16 {
+    u16::MAX >> (16 - cube.bits())
+}
+
+/// Scatters (vertex, version) over 64 bits (the finaliser of splitmix64), so that fingerprints can be summed up by XOR.
+fn fingerprint(state: &LinkState) -> u64 {
+    let mut bits = scatter(state.node.vertex.to_code().into());
+    bits ^= state.version;
+    scatter(bits)
+}
+
+fn scatter(mut bits: u64) -> u64 {
+    bits = bits.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    bits ^ (bits >> 31)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn said(vertex: &str, version: u64, hears: u16) -> LinkState {
+        let node = NodeId::founding(vertex.parse().unwrap());
+        LinkState { node, version, state: NodeState::Up, hears, leads: Vec::new() }
+    }
+
+    fn database() -> LinkStates {
+        LinkStates::new("000".parse().unwrap(), 10)
+    }
+
+    #[test]
+    fn the_newest_version_wins_whatever_comes_last() {
+        let mut states = database();
+        assert!(states.merge(said("001", 6, 0b11)));
+        assert!(!states.merge(said("001", 5, 0b00)));
+        assert!(!states.merge(said("001", 6, 0b00)));
+        assert_eq!(states.hears("001".parse().unwrap()), 0b11);
+    }
+
+    #[test]
+    fn the_digest_tells_what_is_known_and_not_how_it_came() {
+        let (mut one, mut other) = (database(), database());
+        one.merge(said("001", 1, 0));
+        one.merge(said("010", 2, 0));
+        other.merge(said("010", 1, 0));
+        other.merge(said("010", 2, 0));
+        assert_ne!(one.digest(), other.digest());
+        other.merge(said("001", 1, 0));
+        assert_eq!(one.digest(), other.digest());
+    }
+
+    #[test]
+    fn what_does_not_fit_the_cube_is_not_taken_in() {
+        let mut states = database();
+        let foreign_group = LinkState { leads: vec![("01".parse().unwrap(), 1)], ..said("001", 1, 0) };
+        for state in [said("01", 1, 0), said("0001", 1, 0), said("001", 1, 0b1000), said("000", 99, 0), foreign_group] {
+            assert!(!states.merge(state));
+        }
+        assert_eq!(states.all().count(), 1);
+    }
+
+    #[test]
+    fn an_echo_from_a_life_with_a_later_clock_is_noticed() {
+        let states = database();
+        assert!(states.is_outdone_by(&said("000", 11, 0)));
+        assert!(states.is_outdone_by(&said("000", 10, 1)));
+        assert!(!states.is_outdone_by(states.own()));
+        assert!(!states.is_outdone_by(&said("000", 9, 0)));
+        assert!(!states.is_outdone_by(&said("001", 11, 0)));
+    }
+}

@@ -1,0 +1,255 @@
+//! The node's own end of one edge: whether it hears the neighbour, how long the way there and back is, and what `set_link` made of the
+//! direction outwards.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use crate::cube::Vertex;
+use crate::time::Instant;
+use crate::wire::answer::LinkStatus;
+use crate::wire::client::LinkConditions;
+use crate::wire::event::DropReason;
+use crate::wire::peer::PeerFrame;
+
+/// A neighbour from whom nothing came for so long is not heard: three pings, and half of one for the way.
+pub const SILENCE_LIMIT: Duration = Duration::from_millis(700);
+/// The frames that may wait on one edge for their delay. When there are more, the newest is dropped, as in a full router.
+pub const DELAYED_FRAMES: usize = 1024;
+
+pub struct Link {
+    to: Vertex,
+    connected: bool,
+    /// When the last frame came over the connection that stands.
+    heard_at: Option<Instant>,
+    hears: bool,
+    round_trip: Option<Duration>,
+    conditions: LinkConditions,
+    /// What waits for its delay, in the order in which it was sent and will leave.
+    delayed: VecDeque<(Instant, PeerFrame)>,
+    /// When all link states were last sent.
+    synced_at: Option<Instant>,
+}
+
+impl Link {
+    pub fn new(to: Vertex) -> Link {
+        Link {
+            to,
+            connected: false,
+            heard_at: None,
+            hears: false,
+            round_trip: None,
+            conditions: LinkConditions::PERFECT,
+            delayed: VecDeque::new(),
+            synced_at: None,
+        }
+    }
+
+    pub fn is_connected(&self) -> bool {
+        self.connected
+    }
+
+    /// A connection stands, and a frame came within [`SILENCE_LIMIT`].
+    pub fn hears(&self) -> bool {
+        self.hears
+    }
+
+    pub fn conditions(&self) -> LinkConditions {
+        self.conditions
+    }
+
+    pub fn set_conditions(&mut self, conditions: LinkConditions) {
+        self.conditions = conditions;
+    }
+
+    /// A connection stands. One that replaces another takes no hearing away: the neighbour lives.
+    pub fn handle_connected(&mut self) {
+        self.connected = true;
+        self.synced_at = None;
+    }
+
+    /// What waited for its delay is lost with the connection.
+    pub fn handle_disconnected(&mut self) {
+        self.connected = false;
+        self.heard_at = None;
+        self.hears = false;
+        self.round_trip = None;
+        self.delayed.clear();
+    }
+
+    pub fn handle_heard(&mut self, now: Instant) {
+        self.heard_at = Some(now);
+        self.hears = true;
+    }
+
+    /// Notices silence.
+    pub fn handle_time(&mut self, now: Instant) {
+        if self.silence_deadline().is_some_and(|deadline| deadline <= now) {
+            self.hears = false;
+            self.round_trip = None;
+        }
+    }
+
+    /// This node was itself stopped for a while: what it did not hear meanwhile is not the neighbour's silence.
+    pub fn forgive_silence(&mut self, now: Instant) {
+        if self.hears {
+            self.heard_at = Some(now);
+        }
+    }
+
+    /// The neighbour answered a ping of `sent_us`. Smoothed as TCP does (RFC 6298): an eighth of each new sample.
+    pub fn handle_pong(&mut self, now: Instant, sent_us: u64) {
+        if sent_us <= now.0 {
+            let sample = now.since(Instant(sent_us));
+            self.round_trip = Some(self.round_trip.map_or(sample, |smoothed| (smoothed * 7 + sample) / 8));
+        }
+    }
+
+    /// Whether all link states may be sent again, at most once in `every`. Saying yes, it counts as sent.
+    pub fn may_sync(&mut self, now: Instant, every: Duration) -> bool {
+        let may = self.connected && self.synced_at.is_none_or(|at| now.since(at) >= every);
+        if may {
+            self.synced_at = Some(now);
+        }
+        may
+    }
+
+    /// Takes a frame to be sent: it leaves by [`Link::poll_due`], at once or after its delay, and never before one that was sent earlier.
+    pub fn send(&mut self, now: Instant, frame: PeerFrame, rng: &mut fastrand::Rng) -> Result<(), DropReason> {
+        if self.conditions.cut {
+            return Err(DropReason::Cut);
+        }
+        if self.conditions.loss > 0.0 && rng.f32() < self.conditions.loss {
+            return Err(DropReason::Loss);
+        }
+        if self.delayed.len() >= DELAYED_FRAMES {
+            return Err(DropReason::Full);
+        }
+        let due = now + self.draw_delay(rng);
+        let after_the_last = self.delayed.back().map_or(due, |(last, _)| due.max(*last));
+        self.delayed.push_back((after_the_last, frame));
+        Ok(())
+    }
+
+    /// The next frame whose time to leave has come.
+    pub fn poll_due(&mut self, now: Instant) -> Option<PeerFrame> {
+        self.delayed.pop_front_if(|(due, _)| *due <= now).map(|(_, frame)| frame)
+    }
+
+    /// When [`Link::handle_time`] or [`Link::poll_due`] has something to do.
+    pub fn next_deadline(&self) -> Option<Instant> {
+        let due = self.delayed.front().map(|(due, _)| *due);
+        self.silence_deadline().into_iter().chain(due).min()
+    }
+
+    /// `heard`: whether the neighbour says that it hears us.
+    pub fn status(&self, heard: bool) -> LinkStatus {
+        let round_trip_us = self.round_trip.map(|time| time.as_micros() as u64);
+        LinkStatus { to: self.to, hears: self.hears, heard, round_trip_us, conditions: self.conditions }
+    }
+
+    fn silence_deadline(&self) -> Option<Instant> {
+        self.heard_at.filter(|_| self.hears).map(|at| at + SILENCE_LIMIT)
+    }
+
+    fn draw_delay(&self, rng: &mut fastrand::Rng) -> Duration {
+        let jitter_us = match u64::from(self.conditions.jitter_ms) * 1000 {
+            0 => 0,
+            most => rng.u64(0..=most),
+        };
+        Duration::from_millis(self.conditions.delay_ms.into()) + Duration::from_micros(jitter_us)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn link(conditions: LinkConditions) -> (Link, fastrand::Rng) {
+        let mut link = Link::new("001".parse().unwrap());
+        link.handle_connected();
+        link.set_conditions(conditions);
+        (link, fastrand::Rng::with_seed(7))
+    }
+
+    fn ms(ms: u64) -> Instant {
+        Instant(ms * 1000)
+    }
+
+    fn frame(number: u64) -> PeerFrame {
+        PeerFrame::Pong { sent_us: number }
+    }
+
+    fn due(link: &mut Link, now: Instant) -> Vec<PeerFrame> {
+        std::iter::from_fn(|| link.poll_due(now)).collect()
+    }
+
+    #[test]
+    fn frames_keep_their_order_under_jitter() {
+        let (mut link, mut rng) = link(LinkConditions { jitter_ms: 50, ..LinkConditions::PERFECT });
+        for number in 0..100 {
+            link.send(ms(number), frame(number), &mut rng).unwrap();
+        }
+        let mut left = Vec::new();
+        for now in 0..=200 {
+            left.extend(due(&mut link, ms(now)));
+        }
+        assert_eq!(left, (0..100).map(frame).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn a_delay_that_ends_does_not_let_later_frames_overtake() {
+        let (mut link, mut rng) = link(LinkConditions { delay_ms: 100, ..LinkConditions::PERFECT });
+        link.send(ms(0), frame(0), &mut rng).unwrap();
+        link.set_conditions(LinkConditions::PERFECT);
+        link.send(ms(10), frame(1), &mut rng).unwrap();
+        assert_eq!(due(&mut link, ms(99)), []);
+        assert_eq!(link.next_deadline(), Some(ms(100)));
+        assert_eq!(due(&mut link, ms(100)), [frame(0), frame(1)]);
+    }
+
+    #[test]
+    fn a_cut_edge_swallows_everything_and_a_full_one_what_is_too_much() {
+        let (mut link, mut rng) = link(LinkConditions { cut: true, ..LinkConditions::PERFECT });
+        assert_eq!(link.send(ms(0), frame(0), &mut rng), Err(DropReason::Cut));
+        link.set_conditions(LinkConditions { delay_ms: 1, ..LinkConditions::PERFECT });
+        for number in 0..DELAYED_FRAMES as u64 {
+            link.send(ms(0), frame(number), &mut rng).unwrap();
+        }
+        assert_eq!(link.send(ms(0), frame(0), &mut rng), Err(DropReason::Full));
+        assert_eq!(due(&mut link, ms(1)).len(), DELAYED_FRAMES);
+    }
+
+    #[test]
+    fn loss_takes_its_share() {
+        let (mut link, mut rng) = link(LinkConditions { loss: 0.2, ..LinkConditions::PERFECT });
+        let lost = (0..1000).filter(|_| link.send(ms(0), frame(0), &mut rng) == Err(DropReason::Loss)).count();
+        assert!((150..250).contains(&lost), "{lost}");
+    }
+
+    #[test]
+    fn silence_is_noticed_at_its_limit_and_a_broken_connection_at_once() {
+        let (mut link, _) = link(LinkConditions::PERFECT);
+        assert!(!link.hears(), "a connection alone says nothing");
+        link.handle_heard(ms(100));
+        assert_eq!(link.next_deadline(), Some(ms(100) + SILENCE_LIMIT));
+        link.handle_time(ms(799));
+        assert!(link.hears());
+        link.handle_time(ms(800));
+        assert!(!link.hears());
+        link.handle_heard(ms(900));
+        assert!(link.hears());
+        link.handle_disconnected();
+        assert!(!link.hears());
+    }
+
+    #[test]
+    fn the_round_trip_is_smoothed_and_a_pong_from_the_future_ignored() {
+        let (mut link, _) = link(LinkConditions::PERFECT);
+        link.handle_pong(ms(10), ms(2).0);
+        assert_eq!(link.status(true).round_trip_us, Some(8000));
+        link.handle_pong(ms(20), ms(4).0);
+        assert_eq!(link.status(true).round_trip_us, Some(9000));
+        link.handle_pong(ms(20), ms(21).0);
+        assert_eq!(link.status(true).round_trip_us, Some(9000));
+    }
+}
