@@ -48,7 +48,7 @@ fn a_topic_created_again_is_another_one_and_late_copies_leave_it_alone() {
     let [creation, early_deletion, deletion, second_creation] =
         [create("ann", "news"), delete("ann", "news"), delete("ann", "news"), create("ann", "news")].map(|op| group.command(op));
     group.topics.apply(&creation);
-    group.publish(None, "old");
+    group.publish(None, "old").unwrap();
     group.topics.apply(&deletion);
     assert_eq!(group.topics.apply(&creation).change, Change::Nothing, "a late copy of the creation creates nothing");
     assert_eq!(group.topics.topic(&topic("news")), None);
@@ -80,7 +80,7 @@ fn deletions_are_remembered_up_to_their_limit() {
 #[test]
 fn a_publish_says_what_to_store_and_where() {
     let mut group = Group::with_topic("ann", "news");
-    group.publish(None, "zero");
+    group.publish(None, "zero").unwrap();
     let command = group.command(publish("bob", Some(9), "one"));
     let applied = group.topics.apply(&command);
     assert_eq!(applied.outcome, Ok(Outcome::Published { offset: Offset(1), repeated: false }));
@@ -99,8 +99,8 @@ fn a_publish_says_what_to_store_and_where() {
 #[test]
 fn a_repeated_sequence_is_stored_once_whoever_brings_it() {
     let mut group = Group::with_topic("ann", "news");
-    group.publish(Some(5), "first");
-    group.publish(Some(6), "second");
+    group.publish(Some(5), "first").unwrap();
+    group.publish(Some(6), "second").unwrap();
     let repeat = group.command(publish("ann", Some(5), "first"));
     let applied = group.topics.apply(&repeat);
     assert_eq!(applied.outcome, Ok(Outcome::Published { offset: Offset(0), repeated: true }));
