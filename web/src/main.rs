@@ -1,1 +1,5 @@
-fn main() {}
+//! Mounts the dashboard.
+
+fn main() {
+    yew::Renderer::<cubecast_web::ui::App>::new().render();
+}

@@ -1,0 +1,99 @@
+//! What push subscriptions have delivered to this page.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use cubecast_core::names::{Offset, SubscriberId, TopicName};
+use cubecast_core::wire::answer::{Delivery, Message};
+
+/// Older messages of a subscription are counted and no longer shown.
+pub const MAX_SHOWN: usize = 100;
+
+/// By subscriber and topic.
+#[derive(Clone, Debug, Default)]
+pub struct Inboxes {
+    pub boxes: BTreeMap<(SubscriberId, TopicName), Inbox>,
+}
+
+#[derive(Clone, Debug, Default)]
+pub struct Inbox {
+    /// Newest first.
+    pub messages: VecDeque<Message>,
+    /// All that came, each offset counted once.
+    pub received: u64,
+    /// Offsets seen before this one are repeats, which come when a subscription moved to another node.
+    pub next: Option<Offset>,
+}
+
+impl Inboxes {
+    /// From here on what comes for this subscription is kept.
+    pub fn open(&mut self, subscriber: SubscriberId, topic: TopicName) {
+        self.boxes.entry((subscriber, topic)).or_default();
+    }
+
+    pub fn close(&mut self, subscriber: &SubscriberId, topic: &TopicName) {
+        self.boxes.remove(&(subscriber.clone(), topic.clone()));
+    }
+
+    pub fn get(&self, subscriber: &SubscriberId, topic: &TopicName) -> Option<&Inbox> {
+        self.boxes.get(&(subscriber.clone(), topic.clone()))
+    }
+
+    /// What comes for a subscription that this page no longer has is not kept.
+    pub fn deliver(&mut self, delivery: Delivery) {
+        if let Some(inbox) = self.boxes.get_mut(&(delivery.subscriber, delivery.topic)) {
+            inbox.add(delivery.message);
+        }
+    }
+}
+
+impl Inbox {
+    fn add(&mut self, message: Message) {
+        if self.next.is_some_and(|next| message.offset < next) {
+            return;
+        }
+        self.next = Some(message.offset.next());
+        self.received += 1;
+        self.messages.push_front(message);
+        self.messages.truncate(MAX_SHOWN);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use cubecast_core::names::PublisherId;
+    use cubecast_core::time::Timestamp;
+
+    use super::*;
+
+    fn delivery(offset: u64) -> Delivery {
+        Delivery {
+            topic: TopicName::new("news").unwrap(),
+            subscriber: SubscriberId::new("reader").unwrap(),
+            message: Message {
+                offset: Offset(offset),
+                publisher: PublisherId::new("writer").unwrap(),
+                content: format!("message {offset}"),
+                time: Timestamp(0),
+            },
+        }
+    }
+
+    #[test]
+    fn a_burst_is_kept_whole_and_a_repeat_is_shown_once() {
+        let mut inboxes = Inboxes::default();
+        inboxes.open(SubscriberId::new("reader").unwrap(), TopicName::new("news").unwrap());
+        for offset in [0, 1, 2, 1, 2, 3] {
+            inboxes.deliver(delivery(offset));
+        }
+        let inbox = inboxes.boxes.values().next().unwrap();
+        assert_eq!(inbox.messages.iter().map(|message| message.offset.0).collect::<Vec<_>>(), [3, 2, 1, 0]);
+        assert_eq!(inbox.received, 4);
+    }
+
+    #[test]
+    fn what_nobody_here_subscribed_to_is_not_kept() {
+        let mut inboxes = Inboxes::default();
+        inboxes.deliver(delivery(0));
+        assert!(inboxes.boxes.is_empty());
+    }
+}

@@ -1,0 +1,68 @@
+//! What the person asked for: one or more requests in a row, and what became of them.
+
+use std::collections::BTreeMap;
+
+use cubecast_core::wire::answer::Message;
+
+use super::feed::Tone;
+
+/// Where on the page a result is shown.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Panel {
+    Topic,
+    Publish,
+    Subscribe,
+    Pull,
+    Node,
+    Edge,
+}
+
+/// The last task of each panel.
+#[derive(Clone, Debug, Default)]
+pub struct Tasks {
+    pub reports: BTreeMap<Panel, Report>,
+}
+
+/// What became of a task.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Report {
+    pub task: u64,
+    pub running: bool,
+    pub lines: Vec<Line>,
+    /// What a pull brought.
+    pub messages: Vec<Message>,
+}
+
+#[derive(Clone, PartialEq, Debug)]
+pub struct Line {
+    pub tone: Tone,
+    pub text: String,
+}
+
+/// A task that falls over again and again is cut short: its report keeps the last lines.
+const MAX_LINES: usize = 12;
+
+impl Tasks {
+    pub fn start(&mut self, panel: Panel, task: u64) {
+        self.reports.insert(panel, Report { task, running: true, lines: Vec::new(), messages: Vec::new() });
+    }
+
+    /// The report of a task, unless a newer one took its place.
+    pub fn report(&mut self, panel: Panel, task: u64) -> Option<&mut Report> {
+        self.reports.get_mut(&panel).filter(|report| report.task == task)
+    }
+}
+
+impl Report {
+    pub fn say(&mut self, tone: Tone, text: impl Into<String>) {
+        self.lines.push(Line { tone, text: text.into() });
+        if self.lines.len() > MAX_LINES {
+            self.lines.remove(0);
+        }
+    }
+
+    /// Whether it ended, and the last of it was good.
+    pub fn succeeded(&self) -> bool {
+        !self.running && self.lines.last().is_some_and(|line| line.tone == Tone::Good)
+    }
+}

@@ -1,0 +1,81 @@
+//! Frames on their way over an edge: what the cube animates.
+
+use std::collections::VecDeque;
+
+use cubecast_core::cube::Vertex;
+use cubecast_core::wire::event::FrameKind;
+
+/// More at once could not be told apart, and would cost the browser its smoothness; the oldest go first.
+pub const MAX_PULSES: usize = 150;
+/// How long a pulse is on its way, milliseconds. (A frame takes far less; this is for the eye.)
+pub const PULSE_MS: u64 = 900;
+
+#[derive(Clone, Debug, Default)]
+pub struct Traffic {
+    pub pulses: VecDeque<Pulse>,
+    /// Frames seen since the page was opened, drawn or not.
+    pub seen: u64,
+}
+
+#[derive(Clone, PartialEq, Debug)]
+pub struct Pulse {
+    /// Never used twice.
+    pub number: u64,
+    pub from: Vertex,
+    pub to: Vertex,
+    pub what: FrameKind,
+    /// It was swallowed on its way.
+    pub dropped: bool,
+    pub born_ms: u64,
+}
+
+impl Traffic {
+    pub fn add(&mut self, now_ms: u64, from: Vertex, to: Vertex, what: FrameKind, dropped: bool) {
+        let number = self.seen;
+        self.seen += 1;
+        self.pulses.push_back(Pulse { number, from, to, what, dropped, born_ms: now_ms });
+        if self.pulses.len() > MAX_PULSES {
+            self.pulses.pop_front();
+        }
+    }
+
+    pub fn has_expired(&self, now_ms: u64) -> bool {
+        self.pulses.front().is_some_and(|pulse| pulse.born_ms + PULSE_MS <= now_ms)
+    }
+
+    pub fn expire(&mut self, now_ms: u64) {
+        while self.has_expired(now_ms) {
+            self.pulses.pop_front();
+        }
+    }
+}
+
+/// Heartbeats, their answers and link states cross every edge all the time; they are drawn only on request.
+pub fn is_background(what: FrameKind) -> bool {
+    matches!(what, FrameKind::Heartbeat | FrameKind::Overlay)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_burst_keeps_the_newest_and_no_more_than_the_limit() {
+        let mut traffic = Traffic::default();
+        for _ in 0..MAX_PULSES + 10 {
+            traffic.add(0, "100".parse().unwrap(), "101".parse().unwrap(), FrameKind::Append, false);
+        }
+        assert_eq!(traffic.pulses.len(), MAX_PULSES);
+        assert_eq!(traffic.pulses.back().map(|pulse| pulse.number), Some(MAX_PULSES as u64 + 9));
+    }
+
+    #[test]
+    fn a_pulse_ends_when_it_has_arrived() {
+        let mut traffic = Traffic::default();
+        traffic.add(1_000, "100".parse().unwrap(), "101".parse().unwrap(), FrameKind::Append, false);
+        traffic.expire(1_000 + PULSE_MS - 1);
+        assert_eq!(traffic.pulses.len(), 1);
+        traffic.expire(1_000 + PULSE_MS);
+        assert!(traffic.pulses.is_empty());
+    }
+}

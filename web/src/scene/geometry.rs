@@ -1,0 +1,210 @@
+//! Where a vertex stands on the page: a hypercube turned, looked at, and flattened. Pure arithmetic.
+//!
+//! Spaces: *cube* space has the d bits as axes, each folded into three dimensions; *view* space is cube space turned to the
+//! eye, with +z towards it; *page* space is the drawing's own units, +y downwards.
+
+use cubecast_core::cube::{Dimension, Vertex};
+
+/// The drawing is this wide and high, in its own units; it scales with the page.
+pub const PAGE_WIDTH: f64 = 800.0;
+pub const PAGE_HEIGHT: f64 = 620.0;
+/// Room for a node and its labels at the border.
+const MARGIN: f64 = 64.0;
+/// The eye's distance from the centre, in radii of the cube: nearer exaggerates the depth.
+const EYE_DISTANCE: f64 = 4.6;
+
+/// A point in cube or view space.
+#[derive(Clone, Copy, PartialEq, Debug, Default)]
+pub struct Point3 {
+    pub x: f64,
+    pub y: f64,
+    pub z: f64,
+}
+
+/// A point on the page.
+#[derive(Clone, Copy, PartialEq, Debug, Default)]
+pub struct PagePoint {
+    pub x: f64,
+    pub y: f64,
+    /// How near it is: 1 at the centre, more in front, less behind. Sizes are multiplied by it.
+    pub scale: f64,
+}
+
+/// How the cube is turned, radians.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct Turn {
+    /// About the upright axis.
+    pub yaw: f64,
+    /// Up and down.
+    pub pitch: f64,
+}
+
+impl Default for Turn {
+    /// Three faces are seen, and no vertex hides another.
+    fn default() -> Self {
+        Turn { yaw: -0.52, pitch: 0.34 }
+    }
+}
+
+impl Turn {
+    /// Steeper, the cube would stand on its head.
+    const MAX_PITCH: f64 = 1.2;
+
+    pub fn by(self, yaw: f64, pitch: f64) -> Turn {
+        Turn { yaw: self.yaw + yaw, pitch: (self.pitch + pitch).clamp(-Self::MAX_PITCH, Self::MAX_PITCH) }
+    }
+}
+
+/// The direction in which a bit leads, in cube space. The first three are the cube's own edges; each further bit sets a
+/// copy of the whole aside, so that the edges of one bit stay parallel.
+fn axis(dimension: Dimension, bit: u8) -> Point3 {
+    // Found by a random search for the largest gaps between nodes, and between nodes and other nodes' edges.
+    const COPIES_IN_4: [[f64; 3]; 1] = [[1.43, -0.18, 0.2]];
+    const COPIES_IN_5: [[f64; 3]; 2] = [[1.79, 0.1, -0.53], [0.12, 1.79, -0.31]];
+    const COPIES_IN_6: [[f64; 3]; 3] = [[2.09, 0.61, -0.54], [0.39, 1.67, -0.32], [-0.03, -0.22, -0.83]];
+    let [x, y, z] = match (bit, dimension.bits()) {
+        (0, _) => [1.0, 0.0, 0.0],
+        (1, _) => [0.0, 1.0, 0.0],
+        (2, _) => [0.0, 0.0, -1.0],
+        (3, 4) => COPIES_IN_4[0],
+        (3 | 4, 5) => COPIES_IN_5[usize::from(bit) - 3],
+        (3..=5, _) => COPIES_IN_6[usize::from(bit) - 3],
+        // Beyond what processes can be: still somewhere.
+        _ => [f64::from(bit), f64::from(bit) / 2.0, 0.0],
+    };
+    Point3 { x, y, z }
+}
+
+/// The place of a vertex, with the cube's centre at the origin.
+pub fn point_in_cube(vertex: Vertex) -> Point3 {
+    (0..vertex.dimension().bits()).fold(Point3::default(), |sum, bit| {
+        let side = if vertex.index() >> bit & 1 == 1 { 0.5 } else { -0.5 };
+        let axis = axis(vertex.dimension(), bit);
+        Point3 { x: sum.x + side * axis.x, y: sum.y + side * axis.y, z: sum.z + side * axis.z }
+    })
+}
+
+/// Turned to the eye.
+pub fn view_from_cube(point: Point3, turn: Turn) -> Point3 {
+    let (sin, cos) = turn.yaw.sin_cos();
+    let (x, z) = (point.x * cos + point.z * sin, point.z * cos - point.x * sin);
+    let (sin, cos) = turn.pitch.sin_cos();
+    Point3 { x, y: point.y * cos - z * sin, z: z * cos + point.y * sin }
+}
+
+/// Every vertex on the page, by its index, fitted into the drawing.
+pub fn layout(dimension: Dimension, turn: Turn) -> Vec<PagePoint> {
+    let points: Vec<_> = dimension.vertices().map(point_in_cube).collect();
+    let radius = points.iter().map(|p| (p.x * p.x + p.y * p.y + p.z * p.z).sqrt()).fold(0.0, f64::max);
+    let flat: Vec<_> = points.iter().map(|point| flatten(view_from_cube(*point, turn), radius)).collect();
+    fit(&flat)
+}
+
+/// Perspective, in units of the cube's radius, with +y downwards.
+fn flatten(point: Point3, radius: f64) -> PagePoint {
+    let scale = EYE_DISTANCE / (EYE_DISTANCE - point.z / radius);
+    PagePoint { x: point.x / radius * scale, y: -point.y / radius * scale, scale }
+}
+
+fn fit(points: &[PagePoint]) -> Vec<PagePoint> {
+    let (left, right) = bounds(points.iter().map(|point| point.x));
+    let (top, bottom) = bounds(points.iter().map(|point| point.y));
+    let room = |space: f64, extent: f64| if extent > 1e-9 { (space - 2.0 * MARGIN) / extent } else { f64::INFINITY };
+    let zoom = room(PAGE_WIDTH, right - left).min(room(PAGE_HEIGHT, bottom - top));
+    let place = |point: &PagePoint| PagePoint {
+        x: PAGE_WIDTH / 2.0 + (point.x - (left + right) / 2.0) * zoom,
+        y: PAGE_HEIGHT / 2.0 + (point.y - (top + bottom) / 2.0) * zoom,
+        scale: point.scale,
+    };
+    points.iter().map(place).collect()
+}
+
+fn bounds(values: impl Iterator<Item = f64>) -> (f64, f64) {
+    values.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), value| (low.min(value), high.max(value)))
+}
+
+/// The radius of a node's circle at the centre of the cube.
+pub fn node_radius(dimension: Dimension) -> f64 {
+    match dimension.bits() {
+        1..=3 => 31.0,
+        4 => 24.0,
+        5 => 19.0,
+        _ => 16.0,
+    }
+}
+
+/// The point `share` of the way from `a` to `b`.
+pub fn between(a: PagePoint, b: PagePoint, share: f64) -> PagePoint {
+    let mix = |a: f64, b: f64| a + (b - a) * share;
+    PagePoint { x: mix(a.x, b.x), y: mix(a.y, b.y), scale: mix(a.scale, b.scale) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn distance(a: PagePoint, b: PagePoint) -> f64 {
+        (a.x - b.x).hypot(a.y - b.y)
+    }
+
+    fn cubes() -> impl Iterator<Item = Dimension> {
+        (1..=Dimension::MAX_PROCESSES).map(|bits| Dimension::new(bits).unwrap())
+    }
+
+    #[test]
+    fn every_vertex_of_every_cube_stands_on_the_page() {
+        for dimension in cubes() {
+            for point in layout(dimension, Turn::default()) {
+                assert!((MARGIN - 1e-6..=PAGE_WIDTH - MARGIN + 1e-6).contains(&point.x), "{dimension:?} {point:?}");
+                assert!((MARGIN - 1e-6..=PAGE_HEIGHT - MARGIN + 1e-6).contains(&point.y), "{dimension:?} {point:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn no_node_hides_another() {
+        for dimension in cubes() {
+            let points = layout(dimension, Turn::default());
+            for (i, a) in points.iter().enumerate() {
+                for (j, b) in points.iter().enumerate().skip(i + 1) {
+                    let room = node_radius(dimension) * (a.scale + b.scale);
+                    assert!(distance(*a, *b) > room, "{dimension:?}: {i:b} and {j:b} are {} apart", distance(*a, *b));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_cube_is_a_cube_its_edges_are_of_one_length_before_it_is_flattened() {
+        let cube = Dimension::new(3).unwrap();
+        for a in cube.vertices() {
+            for b in a.neighbours() {
+                let (a, b) = (point_in_cube(a), point_in_cube(b));
+                let length = ((a.x - b.x).powi(2) + (a.y - b.y).powi(2) + (a.z - b.z).powi(2)).sqrt();
+                assert!((length - 1.0).abs() < 1e-9);
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_nearer_is_larger() {
+        let cube = Dimension::new(3).unwrap();
+        let straight = layout(cube, Turn { yaw: 0.0, pitch: 0.0 });
+        assert!(straight[0b000].scale > straight[0b100].scale, "bit 2 leads away from the eye");
+        assert!(straight[0b001].x > straight[0b000].x, "bit 0 leads to the right");
+        assert!(straight[0b010].y < straight[0b000].y, "bit 1 leads upwards");
+    }
+
+    #[test]
+    fn turning_never_tips_the_cube_over() {
+        let turn = Turn::default().by(0.0, 100.0);
+        assert!(turn.pitch <= Turn::MAX_PITCH);
+    }
+
+    #[test]
+    fn the_middle_of_an_edge_lies_between_its_ends() {
+        let points = layout(Dimension::new(1).unwrap(), Turn::default());
+        let middle = between(points[0], points[1], 0.5);
+        assert!((distance(points[0], middle) - distance(middle, points[1])).abs() < 1e-9);
+    }
+}

@@ -1,0 +1,163 @@
+//! The drawing: which shape stands where, and in which state. Pure; [`crate::ui`] turns it into SVG.
+
+pub mod geometry;
+
+use cubecast_core::cube::{Dimension, Vertex};
+
+use crate::model::State;
+use crate::model::cluster::{Cluster, EdgeHealth, Health};
+use crate::model::{Place, Selection};
+use geometry::{PagePoint, Turn, layout, node_radius};
+
+/// Everything that stands still in the drawing.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Scene {
+    /// What is behind comes first, so that it is drawn first.
+    pub nodes: Vec<NodeMark>,
+    pub edges: Vec<EdgeMark>,
+    points: Vec<PagePoint>,
+}
+
+#[derive(Clone, PartialEq, Debug)]
+pub struct NodeMark {
+    pub vertex: Vertex,
+    pub at: PagePoint,
+    pub radius: f64,
+    pub health: Health,
+    /// What it is to the chosen topic.
+    pub place: Option<Place>,
+    /// Leads the chosen topic's group.
+    pub leads_chosen: bool,
+    /// The groups of other homes that it leads.
+    pub leads_others: Vec<Vertex>,
+    pub selected: bool,
+}
+
+#[derive(Clone, PartialEq, Debug)]
+pub struct EdgeMark {
+    pub ends: (Vertex, Vertex),
+    pub from: PagePoint,
+    pub to: PagePoint,
+    pub health: EdgeHealth,
+    /// Joins the chosen topic's home with a replica.
+    pub carries_chosen: bool,
+    pub selected: bool,
+}
+
+impl Scene {
+    /// `None` until the cube's dimension is known.
+    pub fn of(state: &State, turn: Turn) -> Option<Scene> {
+        let dimension = state.cluster.dimension?;
+        let points = layout(dimension, turn);
+        let mut nodes: Vec<_> = dimension.vertices().map(|v| node_mark(state, dimension, v, points[v.index()])).collect();
+        nodes.sort_by(|a, b| a.at.scale.total_cmp(&b.at.scale));
+        let mut edges: Vec<_> = state.cluster.edges().into_iter().map(|ends| edge_mark(state, ends, &points)).collect();
+        edges.sort_by(|a, b| a.depth().total_cmp(&b.depth()));
+        Some(Scene { nodes, edges, points })
+    }
+
+    pub fn point(&self, vertex: Vertex) -> Option<PagePoint> {
+        self.points.get(vertex.index()).copied()
+    }
+}
+
+impl EdgeMark {
+    fn depth(&self) -> f64 {
+        self.from.scale + self.to.scale
+    }
+}
+
+fn node_mark(state: &State, dimension: Dimension, vertex: Vertex, at: PagePoint) -> NodeMark {
+    let leads = state.cluster.led_by(vertex);
+    NodeMark {
+        vertex,
+        at,
+        radius: node_radius(dimension) * at.scale,
+        health: state.cluster.health(vertex),
+        place: state.place(vertex),
+        leads_chosen: state.home().is_some_and(|home| leads.contains(&home)),
+        leads_others: leads.into_iter().filter(|group| *group != vertex).collect(),
+        selected: state.selection == Some(Selection::Node(vertex)),
+    }
+}
+
+fn edge_mark(state: &State, ends: (Vertex, Vertex), points: &[PagePoint]) -> EdgeMark {
+    let (a, b) = ends;
+    EdgeMark {
+        ends,
+        from: points[a.index()],
+        to: points[b.index()],
+        health: state.cluster.edge_health(a, b),
+        carries_chosen: state.home().is_some_and(|home| home == a || home == b),
+        selected: state.selection == Some(Selection::edge(a, b)),
+    }
+}
+
+/// What a node is, in words: for screen readers, and for the table beside the drawing.
+pub fn node_words(cluster: &Cluster, mark: &NodeMark) -> String {
+    let mut words = vec![format!("Node {}", mark.vertex), mark.health.name().to_owned()];
+    match mark.place {
+        Some(Place::Home) => words.push("home of the chosen topic".to_owned()),
+        Some(Place::Replica) => words.push("replica of the chosen topic".to_owned()),
+        Some(Place::Elsewhere) | None => {}
+    }
+    if mark.leads_chosen {
+        words.push("leads it".to_owned());
+    }
+    let led = cluster.led_by(mark.vertex).len();
+    if led != 1 {
+        words.push(format!("leads {led} groups"));
+    }
+    words.join(", ")
+}
+
+/// What an edge is, in words.
+pub fn edge_words(mark: &EdgeMark) -> String {
+    let (a, b) = mark.ends;
+    let health = match mark.health {
+        EdgeHealth::Up => "up".to_owned(),
+        EdgeHealth::Slow => "slow".to_owned(),
+        EdgeHealth::OneWay { from, to } => format!("carries frames only from {from} to {to}"),
+        EdgeHealth::Cut => "cut".to_owned(),
+        EdgeHealth::Idle => "idle, a node is down".to_owned(),
+        EdgeHealth::Unknown => "not known".to_owned(),
+    };
+    format!("Link {a} – {b}, {health}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::shared::Shared;
+
+    fn state(topic: &str) -> State {
+        let cluster = Cluster { dimension: Some(Dimension::new(3).unwrap()), ..Cluster::default() };
+        State { cluster: Shared::from(cluster), topic_text: topic.into(), ..State::default() }
+    }
+
+    #[test]
+    fn a_cube_has_eight_nodes_and_twelve_edges_and_what_is_behind_is_drawn_first() {
+        let scene = Scene::of(&state(""), Turn::default()).unwrap();
+        assert_eq!((scene.nodes.len(), scene.edges.len()), (8, 12));
+        assert!(scene.nodes.is_sorted_by(|a, b| a.at.scale <= b.at.scale));
+    }
+
+    #[test]
+    fn the_chosen_topic_lights_its_home_its_replicas_and_the_edges_between() {
+        let scene = Scene::of(&state("news"), Turn::default()).unwrap();
+        let at = |place| -> Vec<_> {
+            let mut names: Vec<_> = scene.nodes.iter().filter(|n| n.place == Some(place)).map(|n| n.vertex.to_string()).collect();
+            names.sort();
+            names
+        };
+        assert_eq!(at(Place::Home), ["100"]);
+        assert_eq!(at(Place::Replica), ["000", "101", "110"]);
+        assert_eq!(scene.edges.iter().filter(|edge| edge.carries_chosen).count(), 3);
+    }
+
+    #[test]
+    fn without_a_cluster_there_is_nothing_to_draw_and_without_a_topic_nothing_is_lit() {
+        assert_eq!(Scene::of(&State::default(), Turn::default()), None);
+        assert!(Scene::of(&state("two words"), Turn::default()).unwrap().nodes.iter().all(|node| node.place.is_none()));
+    }
+}

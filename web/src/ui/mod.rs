@@ -1,0 +1,4 @@
+//! The page.
+use yew::prelude::*;
+#[component]
+pub fn App() -> Html { html!{} }
