@@ -13,13 +13,14 @@ pub struct LinkStates {
     /// By the vertex's index; `None`: never heard of.
     known: Vec<Option<LinkState>>,
     digest: u64,
-    has_changed: bool,
+    /// Whose words came in since this was last asked.
+    changed: Vec<Vertex>,
 }
 
 impl LinkStates {
     /// Knows nothing but the vertex itself, which hears nobody yet.
     pub fn new(me: Vertex, version: u64) -> LinkStates {
-        let mut states = LinkStates { me, known: vec![None; me.dimension().size()], digest: 0, has_changed: false };
+        let mut states = LinkStates { me, known: vec![None; me.dimension().size()], digest: 0, changed: Vec::new() };
         let node = NodeId { vertex: me, incarnation: Incarnation(0) };
         states.insert(LinkState { node, version, state: NodeState::Recovering, hears: 0, leads: Vec::new() });
         states
@@ -47,9 +48,9 @@ impl LinkStates {
         self.digest
     }
 
-    /// Whether anything is known that was not when this was last asked.
-    pub fn take_changed(&mut self) -> bool {
-        std::mem::take(&mut self.has_changed)
+    /// Those of whom something is known that was not when this was last asked.
+    pub fn take_changed(&mut self) -> Vec<Vertex> {
+        std::mem::take(&mut self.changed)
     }
 
     /// Takes in what another node said; false where that was known, or older, or does not fit this cube.
@@ -85,10 +86,10 @@ impl LinkStates {
     }
 
     fn insert(&mut self, state: LinkState) {
+        self.changed.push(state.node.vertex);
         let place = &mut self.known[state.node.vertex.index()];
         self.digest ^= place.as_ref().map_or(0, fingerprint) ^ fingerprint(&state);
         *place = Some(state);
-        self.has_changed = true;
     }
 }
 

@@ -20,7 +20,7 @@ pub mod graph;
 #[cfg(test)]
 mod tests;
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
 
 use crate::cube::Vertex;
@@ -40,6 +40,9 @@ use links::Link;
 pub const PING_EVERY: Duration = Duration::from_millis(200);
 /// A difference of digests is answered with all link states at most so often on one edge: most differences are floods on their way.
 pub const SYNC_EVERY: Duration = Duration::from_millis(400);
+/// To hear one more neighbour is told so much later, so that a node that connects to d neighbours tells it once and not d times.
+/// To hear one less is told at once.
+pub const GAINS_TOLD_AFTER: Duration = Duration::from_millis(2);
 /// A neighbour that we do not hear cannot tell that it lacks something: it gets all link states so often.
 pub const REFRESH_EVERY: Duration = Duration::from_secs(2);
 /// A deadline that is served so late shows that this node was stopped, and not that its neighbours were silent.
@@ -89,6 +92,8 @@ pub struct Overlay {
     sights: Vec<Sight>,
     next_ping: Instant,
     next_refresh: Instant,
+    /// When to tell whom this node hears, where that is not told yet.
+    tell_gains_at: Option<Instant>,
     effects: VecDeque<OverlayEffect>,
     counters: FrameCounters,
 }
@@ -116,6 +121,7 @@ impl Overlay {
             sights: Vec::new(),
             next_ping: now.monotonic,
             next_refresh: now.monotonic + REFRESH_EVERY,
+            tell_gains_at: None,
             effects: VecDeque::new(),
             counters: FrameCounters::default(),
         };
@@ -172,7 +178,7 @@ impl Overlay {
 
     pub fn next_deadline(&self) -> Option<Instant> {
         let ping = self.links.iter().any(Link::is_connected).then_some(self.next_ping);
-        self.links.iter().filter_map(Link::next_deadline).chain(ping).min()
+        self.links.iter().filter_map(Link::next_deadline).chain(ping).chain(self.tell_gains_at).min()
     }
 
     /// What this node says of itself: told to all when it differs from before.
@@ -327,23 +333,36 @@ impl Overlay {
 
     /// After anything that may have changed what is heard or known: tells all whom this node hears now, and the layers above what that means.
     fn settle(&mut self, now: Now) {
-        let hears = (0..).zip(&self.links).filter(|(_, link)| link.hears()).fold(0, |mask, (bit, _)| mask | 1 << bit);
-        if hears != self.states.own().hears {
-            self.announce(now, |own| own.hears = hears);
-        }
-        if self.states.take_changed() {
-            self.look_again();
+        self.tell_hearing(now);
+        let changed = self.states.take_changed();
+        if !changed.is_empty() {
+            self.look_again(changed);
         }
     }
 
-    fn look_again(&mut self) {
-        let graph = Graph::new(self.me, &self.states);
-        let edges: Vec<_> = graph.changes_since(&self.graph).collect();
-        if !edges.is_empty() {
-            self.graph = graph;
+    fn tell_hearing(&mut self, now: Now) {
+        let hears = (0..).zip(&self.links).filter(|(_, link)| link.hears()).fold(0, |mask, (bit, _)| mask | 1 << bit);
+        let told = self.states.own().hears;
+        let tell_at = if hears == told {
+            None
+        } else if told & !hears != 0 {
+            Some(now.monotonic)
+        } else {
+            self.tell_gains_at.or(Some(now.monotonic + GAINS_TOLD_AFTER))
+        };
+        self.tell_gains_at = tell_at.filter(|&at| at > now.monotonic);
+        if tell_at.is_some_and(|at| at <= now.monotonic) {
+            self.announce(now, |own| own.hears = hears);
         }
-        edges.into_iter().for_each(|(from, to, up)| self.tell(Event::LinkState { from, to, up }, None));
-        for vertex in self.me.dimension().vertices() {
+    }
+
+    fn look_again(&mut self, changed: Vec<Vertex>) {
+        let changes = self.graph.update(&self.states, &changed);
+        for (from, to, up) in changes.edges {
+            self.tell(Event::LinkState { from, to, up }, None);
+        }
+        let looked_at: BTreeSet<Vertex> = changed.into_iter().chain(changes.sights).collect();
+        for vertex in looked_at {
             let (before, after) = (self.sights[vertex.index()], self.sight(vertex));
             self.sights[vertex.index()] = after;
             self.tell_sight(vertex, before, after);
