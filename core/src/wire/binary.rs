@@ -1,1 +1,281 @@
-//! The client vocabulary in binary.
+//! The compact encoding: lists of requests, of server frames, of peer frames.
+//!
+//! ```text
+//! message = FORMAT (one byte), count (varint), count items; each item in postcard's encoding, nothing behind the last
+//! ```
+//!
+//! A client's message may hold many requests, and a node's many answers. Each request is judged by itself: one that breaks a limit
+//! is refused alone, with its id. Where an item cannot be read, the next one's beginning is unknown, so it and the rest of the
+//! message are refused together; those before it stand. Nothing here panics, whatever the bytes.
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::cube::{Dimension, Vertex};
+use crate::wire::answer::{ErrorCode, Failure, ServerFrame};
+use crate::wire::client::{Action, Request, RequestId};
+pub use crate::wire::limits::{Limits, Refused};
+use crate::wire::limits::validate;
+use crate::wire::peer::{Body, Call, LinkState, Packet, PeerFrame, RaftMessage, Reply, SnapshotFrame};
+
+/// The version of the encoding: the first byte of every message.
+pub const FORMAT: u8 = 1;
+/// Requests in one message. (The smallest takes three bytes on the wire and a hundred in memory.)
+pub const MAX_REQUESTS: usize = 16_384;
+/// Frames in one message between neighbours, and in one from a node to a client.
+pub const MAX_FRAMES: usize = 65_536;
+
+/// Why a message could not be read.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum Malformed {
+    #[error("the message is empty: it has to begin with its format, {FORMAT}")]
+    Empty,
+    #[error("the message has format {found}, and only format {FORMAT} is known here")]
+    Format { found: u8 },
+    #[error("the message holds {found} items, and may hold {limit}: send the rest in another")]
+    TooMany { found: u64, limit: usize },
+    /// Counted from 0.
+    #[error("item {item} of {count} cannot be read: {reason}")]
+    Item { item: usize, count: usize, reason: String },
+    #[error("{bytes} bytes follow the last item")]
+    Trailing { bytes: usize },
+    #[error("item {item} names {what}, which is not on this cube")]
+    OffTheCube { item: usize, what: String },
+}
+
+/// At most [`MAX_REQUESTS`] of them.
+pub fn encode_requests(requests: &[Request]) -> Vec<u8> {
+    encode(requests, MAX_REQUESTS)
+}
+
+/// Reads a client's message: what each of its requests wants, or why it is refused.
+pub fn decode_requests(bytes: &[u8], limits: &Limits, dimension: Dimension) -> Vec<Result<Request, Refused>> {
+    let mut requests = Vec::new();
+    if let Err(refused) = read_requests(bytes, limits, dimension, &mut requests) {
+        requests.push(Err(refused));
+    }
+    requests
+}
+
+/// At most [`MAX_FRAMES`] of them.
+pub fn encode_server_frames(frames: &[ServerFrame]) -> Vec<u8> {
+    encode(frames, MAX_FRAMES)
+}
+
+pub fn decode_server_frames(bytes: &[u8]) -> Result<Vec<ServerFrame>, Malformed> {
+    decode(bytes, MAX_FRAMES)
+}
+
+/// At most [`MAX_FRAMES`] of them.
+pub fn encode_peer_frames(frames: &[PeerFrame]) -> Vec<u8> {
+    encode(frames, MAX_FRAMES)
+}
+
+/// Reads a neighbour's message. Every vertex by which something is decided lies on the cube.
+pub fn decode_peer_frames(bytes: &[u8], dimension: Dimension) -> Result<Vec<PeerFrame>, Malformed> {
+    let frames: Vec<PeerFrame> = decode(bytes, MAX_FRAMES)?;
+    for (item, frame) in frames.iter().enumerate() {
+        check_frame(frame, Cube(dimension)).map_err(|what| Malformed::OffTheCube { item, what })?;
+    }
+    Ok(frames)
+}
+
+fn encode<T: Serialize>(items: &[T], limit: usize) -> Vec<u8> {
+    debug_assert!(items.len() <= limit, "{} items in one message of at most {limit}: the receiver refuses it", items.len());
+    postcard::to_extend(items, vec![FORMAT]).expect("memory takes any message")
+}
+
+fn decode<T: DeserializeOwned>(bytes: &[u8], limit: usize) -> Result<Vec<T>, Malformed> {
+    let mut items = Items::open(bytes, limit)?;
+    let mut decoded = Vec::new();
+    while items.remain() {
+        decoded.push(items.read()?);
+        items.item += 1;
+    }
+    items.close()?;
+    Ok(decoded)
+}
+
+fn read_requests(
+    bytes: &[u8],
+    limits: &Limits,
+    dimension: Dimension,
+    requests: &mut Vec<Result<Request, Refused>>,
+) -> Result<(), Refused> {
+    let without_id = |malformed: Malformed| (None, malformed.into());
+    let mut items = Items::open(bytes, MAX_REQUESTS).map_err(without_id)?;
+    while items.remain() {
+        let request = items.read_request()?;
+        requests.push(match validate(&request, limits, dimension) {
+            Ok(()) => Ok(request),
+            Err(failure) => Err((request.id, failure)),
+        });
+        items.item += 1;
+    }
+    items.close().map_err(without_id)
+}
+
+/// A message, read from the front.
+struct Items<'a> {
+    rest: &'a [u8],
+    count: usize,
+    /// The item to be read next.
+    item: usize,
+}
+
+impl<'a> Items<'a> {
+    fn open(bytes: &'a [u8], limit: usize) -> Result<Self, Malformed> {
+        let (&format, body) = bytes.split_first().ok_or(Malformed::Empty)?;
+        if format != FORMAT {
+            return Err(Malformed::Format { found: format });
+        }
+        let no_count = |_| Malformed::Item { item: 0, count: 0, reason: "the number of items is missing".into() };
+        let (count, rest) = postcard::take_from_bytes::<u64>(body).map_err(no_count)?;
+        if count > limit as u64 {
+            return Err(Malformed::TooMany { found: count, limit });
+        }
+        Ok(Items { rest, count: count as usize, item: 0 })
+    }
+
+    fn remain(&self) -> bool {
+        self.item < self.count
+    }
+
+    fn read<T: DeserializeOwned>(&mut self) -> Result<T, Malformed> {
+        let (value, rest) = postcard::take_from_bytes(self.rest).map_err(|error| Malformed::Item {
+            item: self.item,
+            count: self.count,
+            reason: explain(error).into(),
+        })?;
+        self.rest = rest;
+        Ok(value)
+    }
+
+    /// The id first, so that a refusal can bear it.
+    fn read_request(&mut self) -> Result<Request, Refused> {
+        let id: Option<RequestId> = self.read().map_err(|malformed| (None, malformed.into()))?;
+        let trace_and_action: Result<(bool, Action), Malformed> = self.read();
+        match trace_and_action {
+            Ok((trace, action)) => Ok(Request { id, trace, action }),
+            Err(malformed) => Err((id, malformed.into())),
+        }
+    }
+
+    fn close(self) -> Result<(), Malformed> {
+        if self.rest.is_empty() { Ok(()) } else { Err(Malformed::Trailing { bytes: self.rest.len() }) }
+    }
+}
+
+impl From<Malformed> for Failure {
+    fn from(malformed: Malformed) -> Failure {
+        ErrorCode::BadRequest.because(match malformed {
+            Malformed::Item { .. } => format!("{malformed}; this request and those after it were not read"),
+            _ => malformed.to_string(),
+        })
+    }
+}
+
+fn explain(error: postcard::Error) -> &'static str {
+    match error {
+        postcard::Error::DeserializeUnexpectedEnd => "it ends too early",
+        postcard::Error::DeserializeBadUtf8 => "a text is not UTF-8",
+        postcard::Error::DeserializeBadEnum => "it bears a variant that is not known here",
+        postcard::Error::SerdeDeCustom => "it holds a name, a vertex or a variant that is not allowed",
+        _ => "it is damaged",
+    }
+}
+
+/// Checks that vertices lie on it; an `Err` says which one does not.
+#[derive(Clone, Copy)]
+struct Cube(Dimension);
+
+impl Cube {
+    fn check(self, what: &str, vertex: Vertex) -> Result<(), String> {
+        if vertex.dimension() == self.0 { Ok(()) } else { Err(format!("{what} {vertex}")) }
+    }
+
+    fn check_all(self, what: &str, vertices: impl IntoIterator<Item = Vertex>) -> Result<(), String> {
+        vertices.into_iter().try_for_each(|vertex| self.check(what, vertex))
+    }
+}
+
+fn check_frame(frame: &PeerFrame, cube: Cube) -> Result<(), String> {
+    match frame {
+        PeerFrame::Ping { .. } | PeerFrame::Pong { .. } => Ok(()),
+        PeerFrame::LinkStates(states) => states.iter().try_for_each(|state| check_link_state(state, cube)),
+        PeerFrame::Packet(packet) => check_packet(packet, cube),
+    }
+}
+
+fn check_link_state(state: &LinkState, cube: Cube) -> Result<(), String> {
+    cube.check("node", state.node.vertex)?;
+    cube.check_all("group", state.leads.iter().map(|(group, _)| *group))?;
+    let edges = u32::from(cube.0.bits());
+    if u32::from(state.hears) >> edges == 0 { Ok(()) } else { Err(format!("an edge across a bit past {edges}")) }
+}
+
+fn check_packet(packet: &Packet, cube: Cube) -> Result<(), String> {
+    cube.check_all("node", [packet.from, packet.to])?;
+    for vertices in [&packet.trail.path, &packet.trail.dead_ends] {
+        cube.check_all("a trail's node", vertices.iter().copied())?;
+        if vertices.len() > cube.0.size() {
+            return Err(format!("a trail of {} nodes", vertices.len()));
+        }
+    }
+    match &packet.body {
+        Body::Raft { group, message } => cube.check("group", *group).and_then(|()| check_raft(message, cube)),
+        Body::Snapshot { group, frame } => cube.check("group", *group).and_then(|()| check_snapshot(frame, cube)),
+        Body::Ask { call, .. } => check_call(call, cube),
+        Body::Reply { reply, .. } => check_reply(reply, cube),
+        Body::Introduce { .. } | Body::Introduced { .. } => Ok(()),
+    }
+}
+
+fn check_raft(message: &RaftMessage, cube: Cube) -> Result<(), String> {
+    cube.check_all("member", [message.from.vertex, message.to.vertex])?;
+    let heads = message.snapshot.iter();
+    let members = heads.flat_map(|head| head.voters.iter().chain(&head.learners));
+    cube.check_all("member", members.map(|member| member.vertex))
+}
+
+fn check_snapshot(frame: &SnapshotFrame, cube: Cube) -> Result<(), String> {
+    match frame {
+        SnapshotFrame::Offer { message, .. } => check_raft(message, cube),
+        SnapshotFrame::FetchState { .. } | SnapshotFrame::State { .. } => Ok(()),
+        SnapshotFrame::FetchMessages { .. } | SnapshotFrame::Messages { .. } => Ok(()),
+        SnapshotFrame::Done { .. } | SnapshotFrame::Gone { .. } => Ok(()),
+    }
+}
+
+fn check_call(call: &Call, cube: Cube) -> Result<(), String> {
+    match call {
+        Call::Act { key, action, .. } => {
+            cube.check("origin", key.origin.vertex)?;
+            check_action(action, cube)
+        }
+        Call::Here { action, .. } => check_action(action, cube),
+        Call::ListTopics { group } => cube.check("group", *group),
+        Call::IsRegistered { .. } | Call::Fetch { .. } | Call::Holding { .. } => Ok(()),
+    }
+}
+
+fn check_action(action: &Action, cube: Cube) -> Result<(), String> {
+    match action {
+        Action::Status { node } | Action::RecoverNode { node } | Action::StopNode { node, .. } => cube.check_all("node", *node),
+        Action::SetLink { from, to, .. } => cube.check_all("node", [*from, *to]),
+        _ => Ok(()),
+    }
+}
+
+/// What is only shown to the client (an answer's lists) may name what it likes.
+fn check_reply(reply: &Reply, cube: Cube) -> Result<(), String> {
+    match reply {
+        Reply::Answer(answer) => {
+            cube.check("node", answer.served_by)?;
+            cube.check_all("node", answer.hops.iter().flatten().copied())
+        }
+        Reply::NotLeader { leader, .. } => cube.check_all("leader", *leader),
+        Reply::Registered(_) | Reply::Fetched { .. } | Reply::Holding { .. } => Ok(()),
+        Reply::Topics(_) | Reply::Unavailable { .. } => Ok(()),
+    }
+}

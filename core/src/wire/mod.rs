@@ -6,6 +6,7 @@
 pub mod client;
 pub mod answer;
 pub mod event;
+pub mod limits;
 pub mod json;
 pub mod binary;
 pub mod peer;

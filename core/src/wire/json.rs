@@ -1,1 +1,0 @@
-//! The client vocabulary in JSON.

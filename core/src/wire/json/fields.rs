@@ -1,0 +1,290 @@
+//! The fields of one flat JSON object, taken out by name and type.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+
+use crate::cube::{Dimension, Vertex};
+use crate::names::NameError;
+use crate::wire::answer::{ErrorCode, Failure};
+use crate::wire::client::RequestId;
+use crate::wire::limits::MAX_KINDS;
+
+/// How much of a client's own text an error shows.
+const SHOWN_CHARS: usize = 40;
+
+/// Every field that some action knows.
+const KNOWN: &[&str] = &[
+    "id", "action", "trace", "publisher_id", "subscriber_id", "topic", "topic_name", "content", "ack", "sequence", "from", "push",
+    "max", "read", "commit", "offset", "node", "flag", "mode", "duration_ms", "to", "state", "delay_ms", "jitter_ms", "loss",
+    "kinds", "sample",
+];
+
+/// The known fields that a text had, as far as it could be read.
+#[derive(Debug, Default)]
+pub struct Fields(BTreeMap<&'static str, Value>);
+
+#[derive(Debug)]
+enum Value {
+    Null,
+    Bool(bool),
+    Unsigned(u64),
+    Signed(i64),
+    Float(f64),
+    Text(String),
+    /// At most one more than [`MAX_KINDS`]; what lies inside inner lists and objects is left out.
+    List(Vec<Value>),
+    Object,
+}
+
+impl Fields {
+    /// Reads the text; what was read before an error stays.
+    pub fn read(&mut self, text: &str) -> Result<(), Failure> {
+        let mut json = serde_json::Deserializer::from_str(text);
+        let read = Collect(self).deserialize(&mut json).and_then(|()| json.end());
+        read.map_err(|error| ErrorCode::BadRequest.because(format!("the frame is not one JSON object: {error}")))
+    }
+
+    pub fn id(&mut self) -> Result<Option<RequestId>, Failure> {
+        match self.take("id") {
+            None => Ok(None),
+            Some(Value::Unsigned(id)) => Ok(Some(RequestId::Unsigned(id))),
+            Some(Value::Signed(id)) => Ok(Some(RequestId::Signed(id))),
+            Some(Value::Float(id)) => Ok(Some(RequestId::Float(id))),
+            Some(Value::Text(id)) => Ok(Some(RequestId::Text(id))),
+            Some(other) => Err(wrong("id", "a number or a string", &other)),
+        }
+    }
+
+    pub fn text(&mut self, field: &'static str) -> Result<Option<String>, Failure> {
+        match self.take(field) {
+            None => Ok(None),
+            Some(Value::Text(text)) => Ok(Some(text)),
+            Some(other) => Err(wrong(field, "a string", &other)),
+        }
+    }
+
+    /// A name, by its type's own rules.
+    pub fn name<T>(&mut self, field: &'static str, new: fn(String) -> Result<T, NameError>) -> Result<Option<T>, Failure> {
+        let named = self.text(field)?.map(new).transpose();
+        named.map_err(|error| ErrorCode::BadRequest.because(format!("`{field}` is not valid: {error}")))
+    }
+
+    pub fn vertex(&mut self, field: &'static str, dimension: Dimension) -> Result<Option<Vertex>, Failure> {
+        let vertex = self.text(field)?.map(|text| dimension.parse_vertex(&text)).transpose();
+        vertex.map_err(|error| ErrorCode::BadRequest.because(format!("`{field}` is not valid: {error}")))
+    }
+
+    pub fn flag(&mut self, field: &'static str) -> Result<Option<bool>, Failure> {
+        match self.take(field) {
+            None => Ok(None),
+            Some(Value::Bool(flag)) => Ok(Some(flag)),
+            Some(other) => Err(wrong(field, "true or false", &other)),
+        }
+    }
+
+    pub fn whole_number(&mut self, field: &'static str) -> Result<Option<u64>, Failure> {
+        match self.take(field) {
+            None => Ok(None),
+            Some(Value::Unsigned(number)) => Ok(Some(number)),
+            Some(other) => Err(wrong(field, "a whole number from 0", &other)),
+        }
+    }
+
+    /// A number whose limit lies far below 2^32; what lies above it is refused by [`crate::wire::limits`].
+    pub fn small_number(&mut self, field: &'static str) -> Result<Option<u32>, Failure> {
+        Ok(self.whole_number(field)?.map(|number| u32::try_from(number).unwrap_or(u32::MAX)))
+    }
+
+    pub fn fraction(&mut self, field: &'static str) -> Result<Option<f64>, Failure> {
+        match self.take(field) {
+            None => Ok(None),
+            Some(Value::Float(number)) => Ok(Some(number)),
+            Some(Value::Unsigned(number)) => Ok(Some(number as f64)),
+            Some(Value::Signed(number)) => Ok(Some(number as f64)),
+            Some(other) => Err(wrong(field, "a number", &other)),
+        }
+    }
+
+    /// One of a few words.
+    pub fn word<T: Copy>(&mut self, field: &'static str, words: &[(&str, T)]) -> Result<Option<T>, Failure> {
+        self.take(field).map(|value| meaning(field, &value, words)).transpose()
+    }
+
+    /// A list of words.
+    pub fn words<T: Copy>(&mut self, field: &'static str, words: &[(&str, T)]) -> Result<Option<Vec<T>>, Failure> {
+        match self.take(field) {
+            None => Ok(None),
+            Some(Value::List(list)) => list.iter().map(|value| meaning(field, value, words)).collect::<Result<_, _>>().map(Some),
+            Some(other) => Err(wrong(field, &format!("a list of {}", one_of(words)), &other)),
+        }
+    }
+
+    /// One of a few words, or a whole number.
+    pub fn word_or_number<T: Copy>(
+        &mut self,
+        field: &'static str,
+        words: &[(&str, T)],
+        number: fn(u64) -> T,
+    ) -> Result<Option<T>, Failure> {
+        match self.take(field) {
+            None => Ok(None),
+            Some(Value::Unsigned(given)) => Ok(Some(number(given))),
+            Some(value) => match find(&value, words) {
+                Some(meaning) => Ok(Some(meaning)),
+                None => Err(wrong(field, &format!("{} or an offset", one_of(words)), &value)),
+            },
+        }
+    }
+
+    /// `null` and a missing field are the same.
+    fn take(&mut self, field: &'static str) -> Option<Value> {
+        debug_assert!(KNOWN.contains(&field), "{field} is not collected");
+        self.0.remove(field).filter(|value| !matches!(value, Value::Null))
+    }
+}
+
+/// Says that a field is missing.
+pub fn missing(action: &str, field: &str) -> Failure {
+    ErrorCode::BadRequest.because(format!("`{field}` is missing: {action} needs it"))
+}
+
+fn meaning<T: Copy>(field: &str, value: &Value, words: &[(&str, T)]) -> Result<T, Failure> {
+    find(value, words).ok_or_else(|| wrong(field, &one_of(words), value))
+}
+
+fn find<T: Copy>(value: &Value, words: &[(&str, T)]) -> Option<T> {
+    let Value::Text(text) = value else { return None };
+    words.iter().find(|(word, _)| word == text).map(|(_, meaning)| *meaning)
+}
+
+fn one_of<T>(words: &[(&str, T)]) -> String {
+    let quoted: Vec<_> = words.iter().map(|(word, _)| format!("\"{word}\"")).collect();
+    match quoted.split_last() {
+        Some((last, [])) => last.clone(),
+        Some((last, others)) => format!("{} or {last}", others.join(", ")),
+        None => String::new(),
+    }
+}
+
+fn wrong(field: &str, expected: &str, found: &Value) -> Failure {
+    ErrorCode::BadRequest.because(format!("`{field}` has to be {expected}, and is {found}"))
+}
+
+impl fmt::Display for Value {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Value::Null => f.write_str("null"),
+            Value::Bool(value) => value.fmt(f),
+            Value::Unsigned(value) => value.fmt(f),
+            Value::Signed(value) => value.fmt(f),
+            Value::Float(value) => value.fmt(f),
+            Value::Text(text) => write!(f, "{:?}", shown(text)),
+            Value::List(_) => f.write_str("a list"),
+            Value::Object => f.write_str("an object"),
+        }
+    }
+}
+
+/// A client's own text, as an error shows it.
+pub fn shown(text: &str) -> String {
+    match text.char_indices().nth(SHOWN_CHARS) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    }
+}
+
+struct Collect<'a>(&'a mut Fields);
+
+impl<'de> DeserializeSeed<'de> for Collect<'_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_map(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Collect<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a request as an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        while let Some(name) = map.next_key::<String>()? {
+            match KNOWN.iter().find(|known| **known == name) {
+                Some(known) => drop(self.0.0.insert(known, map.next_value_seed(Read { inside_a_list: false })?)),
+                None => drop(map.next_value::<IgnoredAny>()?),
+            }
+        }
+        Ok(())
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Read {
+    inside_a_list: bool,
+}
+
+impl<'de> DeserializeSeed<'de> for Read {
+    type Value = Value;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Read {
+    type Value = Value;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a value")
+    }
+
+    fn visit_unit<E>(self) -> Result<Value, E> {
+        Ok(Value::Null)
+    }
+
+    fn visit_bool<E>(self, value: bool) -> Result<Value, E> {
+        Ok(Value::Bool(value))
+    }
+
+    fn visit_u64<E>(self, value: u64) -> Result<Value, E> {
+        Ok(Value::Unsigned(value))
+    }
+
+    fn visit_i64<E>(self, value: i64) -> Result<Value, E> {
+        Ok(u64::try_from(value).map_or(Value::Signed(value), Value::Unsigned))
+    }
+
+    fn visit_f64<E>(self, value: f64) -> Result<Value, E> {
+        Ok(Value::Float(value))
+    }
+
+    fn visit_str<E>(self, value: &str) -> Result<Value, E> {
+        Ok(Value::Text(value.to_owned()))
+    }
+
+    fn visit_string<E>(self, value: String) -> Result<Value, E> {
+        Ok(Value::Text(value))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Value, A::Error> {
+        let mut values = Vec::new();
+        while !self.inside_a_list && values.len() <= MAX_KINDS {
+            match list.next_element_seed(Read { inside_a_list: true })? {
+                Some(value) => values.push(value),
+                None => return Ok(Value::List(values)),
+            }
+        }
+        while list.next_element::<IgnoredAny>()?.is_some() {}
+        Ok(Value::List(values))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Value, A::Error> {
+        while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+        Ok(Value::Object)
+    }
+}

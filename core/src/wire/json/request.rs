@@ -1,0 +1,210 @@
+//! From a JSON text to a [`Request`].
+
+use super::fields::{Fields, missing, shown};
+use crate::cube::{Dimension, Vertex};
+use crate::names::{Offset, PublisherId, Sequence, SubscriberId, TopicName};
+use crate::wire::answer::{ErrorCode, Failure};
+use crate::wire::client::{Ack, Action, LinkConditions, ReadLevel, Request, StartAt, StopMode};
+use crate::wire::event::EventKind;
+use crate::wire::limits::{DEFAULT_PULL, DEFAULT_STOP_MS, Limits, Refused, validate};
+
+/// The names of all actions.
+pub const ACTIONS: &[&str] = &[
+    "create_publisher", "create_subscriber", "create_topic", "delete_topic", "publish", "subscribe", "unsubscribe", "pull",
+    "commit", "replica_subscribe", "replica_pull", "locate", "topics", "cluster", "status", "stop_node", "recover_node",
+    "set_link", "watch",
+];
+
+const ACKS: &[(&str, Ack)] = &[("one", Ack::One), ("quorum", Ack::Quorum), ("all", Ack::All)];
+const READ_LEVELS: &[(&str, ReadLevel)] = &[("leader", ReadLevel::Leader), ("any", ReadLevel::Any)];
+const STARTS: &[(&str, StartAt)] = &[("beginning", StartAt::Beginning), ("latest", StartAt::Latest)];
+const STOP_MODES: &[(&str, StopMode)] = &[("crash", StopMode::Crash), ("wipe", StopMode::Wipe), ("pause", StopMode::Pause)];
+/// Whether the direction is cut.
+const LINK_STATES: &[(&str, bool)] = &[("up", false), ("cut", true)];
+const EVENT_KINDS: &[(&str, EventKind)] = &[
+    ("states", EventKind::States),
+    ("links", EventKind::Links),
+    ("messages", EventKind::Messages),
+    ("commits", EventKind::Commits),
+    ("elections", EventKind::Elections),
+    ("deliveries", EventKind::Deliveries),
+    ("requests", EventKind::Requests),
+    ("warnings", EventKind::Warnings),
+];
+
+/// Reads one request, or says why it is refused, with its id where that could be read.
+pub fn parse_request(text: &str, limits: &Limits, dimension: Dimension) -> Result<Request, Refused> {
+    let mut fields = Fields::default();
+    let read = fields.read(text);
+    let id = match fields.id() {
+        Ok(id) => id,
+        Err(failure) => return Err((None, read.err().unwrap_or(failure))),
+    };
+    match read.and_then(|()| parse_body(&mut fields, dimension)) {
+        Ok((trace, action)) => {
+            let request = Request { id, trace, action };
+            match validate(&request, limits, dimension) {
+                Ok(()) => Ok(request),
+                Err(failure) => Err((request.id, failure)),
+            }
+        }
+        Err(failure) => Err((id, failure)),
+    }
+}
+
+fn parse_body(fields: &mut Fields, dimension: Dimension) -> Result<(bool, Action), Failure> {
+    let name = fields.text("action")?.ok_or_else(|| missing("a request", "action"))?;
+    let Some(action) = ACTIONS.iter().find(|action| **action == name) else {
+        return Err(ErrorCode::UnknownAction.because(format!(
+            "there is no action `{}`; the actions are {}",
+            shown(&name),
+            ACTIONS.join(", ")
+        )));
+    };
+    let trace = fields.flag("trace")?.unwrap_or(false);
+    Ok((trace, Reader { action, fields, dimension }.action()?))
+}
+
+/// Reads the fields of one action.
+struct Reader<'a> {
+    action: &'static str,
+    fields: &'a mut Fields,
+    dimension: Dimension,
+}
+
+impl Reader<'_> {
+    fn action(mut self) -> Result<Action, Failure> {
+        Ok(match self.action {
+            "create_publisher" => Action::CreatePublisher { publisher: self.publisher()? },
+            "create_subscriber" => Action::CreateSubscriber { subscriber: self.subscriber()? },
+            "create_topic" => Action::CreateTopic { publisher: self.publisher()?, topic: self.topic()? },
+            "delete_topic" => Action::DeleteTopic { publisher: self.publisher()?, topic: self.topic()? },
+            "publish" => self.publish()?,
+            "subscribe" => {
+                let (subscriber, topic, from, push) = self.subscription()?;
+                Action::Subscribe { subscriber, topic, from, push }
+            }
+            "replica_subscribe" => {
+                let (subscriber, topic, from, push) = self.subscription()?;
+                Action::ReplicaSubscribe { subscriber, topic, from, push }
+            }
+            "unsubscribe" => Action::Unsubscribe { subscriber: self.subscriber()?, topic: self.topic()? },
+            "pull" => self.pull()?,
+            "replica_pull" => self.replica_pull()?,
+            "commit" => {
+                let (subscriber, topic) = (self.subscriber()?, self.topic()?);
+                let offset = self.fields.whole_number("offset")?;
+                Action::Commit { subscriber, topic, offset: Offset(self.required("offset", offset)?) }
+            }
+            "locate" => Action::Locate { topic: self.topic()? },
+            "topics" => Action::Topics,
+            "cluster" => Action::Cluster,
+            "status" => Action::Status { node: self.node()? },
+            "stop_node" => self.stop_node()?,
+            "recover_node" => Action::RecoverNode { node: self.node()? },
+            "set_link" => self.set_link()?,
+            "watch" => Action::Watch {
+                kinds: self.fields.words("kinds", EVENT_KINDS)?.unwrap_or_default(),
+                sample: self.fields.small_number("sample")?.unwrap_or(1),
+            },
+            other => unreachable!("`{other}` stands in ACTIONS and has to be read here"),
+        })
+    }
+
+    fn publish(&mut self) -> Result<Action, Failure> {
+        let (publisher, topic) = (self.publisher()?, self.topic()?);
+        let content = self.fields.text("content")?;
+        Ok(Action::Publish {
+            publisher,
+            topic,
+            content: self.required("content", content)?,
+            ack: self.fields.word("ack", ACKS)?.unwrap_or_default(),
+            sequence: self.fields.whole_number("sequence")?.map(Sequence),
+        })
+    }
+
+    fn subscription(&mut self) -> Result<(SubscriberId, TopicName, Option<StartAt>, bool), Failure> {
+        let from = self.fields.word_or_number("from", STARTS, |offset| StartAt::Offset(Offset(offset)))?;
+        Ok((self.subscriber()?, self.topic()?, from, self.fields.flag("push")?.unwrap_or(false)))
+    }
+
+    fn pull(&mut self) -> Result<Action, Failure> {
+        Ok(Action::Pull {
+            subscriber: self.subscriber()?,
+            topic: self.topic()?,
+            max: self.max()?,
+            read: self.fields.word("read", READ_LEVELS)?.unwrap_or_default(),
+            commit: self.fields.flag("commit")?.unwrap_or(true),
+        })
+    }
+
+    fn replica_pull(&mut self) -> Result<Action, Failure> {
+        Ok(Action::ReplicaPull {
+            subscriber: self.subscriber()?,
+            topic: self.topic()?,
+            max: self.max()?,
+            from: self.fields.whole_number("from")?.map(Offset),
+        })
+    }
+
+    fn stop_node(&mut self) -> Result<Action, Failure> {
+        if self.fields.flag("flag")? == Some(false) {
+            return Err(ErrorCode::BadRequest.because("`flag` is false: stop_node then has nothing to do; recover_node ends a failure"));
+        }
+        Ok(Action::StopNode {
+            node: self.node()?,
+            mode: self.fields.word("mode", STOP_MODES)?.unwrap_or_default(),
+            duration_ms: self.fields.whole_number("duration_ms")?.unwrap_or(DEFAULT_STOP_MS),
+        })
+    }
+
+    fn set_link(&mut self) -> Result<Action, Failure> {
+        let (from, to) = (self.end_of_edge("from")?, self.end_of_edge("to")?);
+        let conditions = LinkConditions {
+            cut: self.fields.word("state", LINK_STATES)?.unwrap_or(false),
+            delay_ms: self.fields.small_number("delay_ms")?.unwrap_or(0),
+            jitter_ms: self.fields.small_number("jitter_ms")?.unwrap_or(0),
+            loss: self.fields.fraction("loss")?.unwrap_or(0.0) as f32,
+        };
+        Ok(Action::SetLink { from, to, conditions })
+    }
+
+    fn publisher(&mut self) -> Result<PublisherId, Failure> {
+        let publisher = self.fields.name("publisher_id", PublisherId::new)?;
+        self.required("publisher_id", publisher)
+    }
+
+    fn subscriber(&mut self) -> Result<SubscriberId, Failure> {
+        let subscriber = self.fields.name("subscriber_id", SubscriberId::new)?;
+        self.required("subscriber_id", subscriber)
+    }
+
+    /// `topic`, or by its old name `topic_name`.
+    fn topic(&mut self) -> Result<TopicName, Failure> {
+        let (topic, old) = (self.fields.name("topic", TopicName::new)?, self.fields.name("topic_name", TopicName::new)?);
+        match (topic, old) {
+            (Some(topic), Some(old)) if topic != old => Err(ErrorCode::BadRequest.because(format!(
+                "`topic` is `{topic}` and `topic_name`, its old name, is `{old}`; give one of them"
+            ))),
+            (Some(topic), _) | (None, Some(topic)) => Ok(topic),
+            (None, None) => Err(missing(self.action, "topic")),
+        }
+    }
+
+    fn node(&mut self) -> Result<Option<Vertex>, Failure> {
+        self.fields.vertex("node", self.dimension)
+    }
+
+    fn end_of_edge(&mut self, field: &'static str) -> Result<Vertex, Failure> {
+        let vertex = self.fields.vertex(field, self.dimension)?;
+        self.required(field, vertex)
+    }
+
+    fn max(&mut self) -> Result<u32, Failure> {
+        Ok(self.fields.small_number("max")?.unwrap_or(DEFAULT_PULL))
+    }
+
+    fn required<T>(&self, field: &str, value: Option<T>) -> Result<T, Failure> {
+        value.ok_or_else(|| missing(self.action, field))
+    }
+}

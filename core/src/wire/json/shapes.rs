@@ -1,0 +1,199 @@
+//! [`Done`] and [`Event`] as flat JSON: the same variants and fields, with the names that JSON gives them.
+//!
+//! serde's remote derive makes the compiler ask when a variant or a field is added there and not here.
+
+use serde::Serialize;
+
+use crate::cube::Vertex;
+use crate::names::{Offset, PublisherId, SubscriberId, TopicName};
+use crate::wire::answer::{ClusterView, Done, Location, Message, NodeState, NodeStatus, Role, TopicSummary};
+use crate::wire::client::{LinkConditions, StopMode};
+use crate::wire::event::{DropReason, Event, FrameKind};
+
+#[derive(Serialize)]
+#[serde(remote = "Done", untagged)]
+pub enum DoneFields {
+    PublisherCreated {
+        #[serde(rename = "publisher_id")]
+        publisher: PublisherId,
+        existed: bool,
+    },
+    SubscriberCreated {
+        #[serde(rename = "subscriber_id")]
+        subscriber: SubscriberId,
+        existed: bool,
+    },
+    TopicCreated {
+        topic: TopicName,
+        home: Vertex,
+        replicas: Vec<Vertex>,
+    },
+    TopicDeleted {
+        topic: TopicName,
+        home: Vertex,
+        replicas: Vec<Vertex>,
+    },
+    Published {
+        topic: TopicName,
+        offset: Option<Offset>,
+        #[serde(rename = "replicas")]
+        holders: Vec<Vertex>,
+        repeated: bool,
+    },
+    Subscribed {
+        topic: TopicName,
+        cursor: Offset,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        original_node: Option<Vertex>,
+    },
+    Unsubscribed {
+        topic: TopicName,
+    },
+    Pulled {
+        topic: TopicName,
+        messages: Vec<Message>,
+        cursor: Offset,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        behind: Option<u64>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        original_node: Option<Vertex>,
+    },
+    Committed {
+        topic: TopicName,
+        cursor: Offset,
+    },
+    Located(Location),
+    Topics {
+        topics: Vec<TopicSummary>,
+        missing: Vec<Vertex>,
+    },
+    Cluster(ClusterView),
+    Status(Box<NodeStatus>),
+    NodeStopped {
+        node: Vertex,
+        mode: StopMode,
+        duration_ms: u64,
+    },
+    NodeRecovered {
+        node: Vertex,
+    },
+    LinkSet {
+        from: Vertex,
+        to: Vertex,
+        #[serde(flatten, serialize_with = "link_conditions")]
+        conditions: LinkConditions,
+    },
+    Watching,
+}
+
+/// As the request says it.
+fn link_conditions<S: serde::Serializer>(conditions: &LinkConditions, serializer: S) -> Result<S::Ok, S::Error> {
+    #[derive(Serialize)]
+    struct Conditions {
+        state: &'static str,
+        delay_ms: u32,
+        jitter_ms: u32,
+        loss: f32,
+    }
+    let LinkConditions { cut, delay_ms, jitter_ms, loss } = *conditions;
+    Conditions { state: if cut { "cut" } else { "up" }, delay_ms, jitter_ms, loss }.serialize(serializer)
+}
+
+#[derive(Serialize)]
+#[serde(remote = "Event", tag = "event", rename_all = "snake_case")]
+pub enum EventFields {
+    NodeState {
+        subject: Vertex,
+        state: NodeState,
+    },
+    LinkState {
+        from: Vertex,
+        to: Vertex,
+        up: bool,
+    },
+    LinkConditions {
+        from: Vertex,
+        to: Vertex,
+        #[serde(flatten, serialize_with = "link_conditions")]
+        conditions: LinkConditions,
+    },
+    RoleChanged {
+        group: Vertex,
+        role: Role,
+        term: u64,
+        leader: Option<Vertex>,
+    },
+    MembersChanged {
+        group: Vertex,
+        voters: Vec<Vertex>,
+        learners: Vec<Vertex>,
+    },
+    Committed {
+        group: Vertex,
+        index: u64,
+    },
+    FrameSent {
+        to: Vertex,
+        what: FrameKind,
+        group: Option<Vertex>,
+    },
+    FrameDropped {
+        to: Vertex,
+        what: FrameKind,
+        why: DropReason,
+    },
+    RequestReceived {
+        action: String,
+        subject: Option<String>,
+    },
+    RequestAnswered {
+        action: String,
+        subject: Option<String>,
+        error: Option<String>,
+        message: String,
+    },
+    ReplicaStored {
+        topic: TopicName,
+        group: Vertex,
+        offset: Offset,
+    },
+    TopicCreated {
+        topic: TopicName,
+        group: Vertex,
+    },
+    TopicDeleted {
+        topic: TopicName,
+        group: Vertex,
+    },
+    Delivered {
+        topic: TopicName,
+        #[serde(rename = "subscriber_id")]
+        subscriber: SubscriberId,
+        offset: Offset,
+    },
+    Stopped {
+        mode: StopMode,
+        duration_ms: u64,
+    },
+    Returned {
+        incarnation: u32,
+    },
+    CaughtUp {
+        group: Vertex,
+        applied: u64,
+    },
+    SnapshotProgress {
+        group: Vertex,
+        received: u64,
+        total: u64,
+    },
+    OutboxStored {
+        topic: TopicName,
+    },
+    OutboxDrained {
+        topic: TopicName,
+    },
+    Warning {
+        text: String,
+    },
+}
