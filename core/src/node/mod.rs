@@ -1,1 +1,462 @@
 //! The node: everything that one process decides.
+//!
+//! `handle(now, inputs) -> effects` is one turn: inputs in, packets delivered, commands proposed, groups flushed, until nothing
+//! moves; then one write batch for all groups, then the reads that come behind it. What promises durability to somebody waits
+//! for [`Input::Written`](crate::io::Input).
+//!
+//! | file | decides |
+//! |---|---|
+//! | `joining` | who this node is: a founding member, or a new incarnation |
+//! | `requests` | what a client asked here, until it is answered (the *origin's* part) |
+//! | `serve` | what another node asks of this one (the *leader's* and the *holder's* part) |
+//! | `reads` | reads of messages, and what they were for |
+//! | `push` | deliveries to push subscribers |
+//! | `outbox` | publishes with `ack: one` that are not in the log yet |
+//! | `views` | cluster, status, locate, topics |
+//! | `faults` | failing on request, and coming back |
+//! | `watch` | clients' queues, and events |
+
+mod config;
+mod faults;
+mod joining;
+mod outbox;
+mod push;
+mod reads;
+mod requests;
+mod serve;
+mod views;
+mod watch;
+
+pub use config::NodeConfig;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use crate::cube::Vertex;
+use crate::group::members::Place;
+use crate::group::{Applied, Group, GroupEffect, Origin};
+use crate::identity::{Incarnation, NodeId};
+use crate::io::{ConnectionId, Effect, Input};
+use crate::overlay::{Overlay, OverlayConfig, OverlayEffect};
+use crate::placement;
+use crate::store::{NodeRecord, ReadMessages, Recovered, Write, WriteBatch};
+use crate::time::{Instant, Now};
+use crate::wire::answer::{Counters, NodeState, Role};
+use crate::wire::client::StopMode;
+use crate::wire::event::{Event, TraceId};
+use crate::wire::peer::{Body, Packet, RaftMessage, RequestKey};
+
+/// How often the node looks after what waits: retries, limits of time, members.
+const HOUSEKEEPING: Duration = Duration::from_millis(50);
+/// How often leaders look after their groups.
+const MAINTENANCE: Duration = Duration::from_millis(250);
+/// Rounds of one turn: enough for a request to go through; what is left waits for the next turn.
+const MAX_ROUNDS: usize = 64;
+/// First messages of members that are not recorded as met yet.
+const MAX_HELD: usize = 256;
+
+/// One node.
+pub struct Node {
+    config: NodeConfig,
+    me: Vertex,
+    now: Now,
+    started: Instant,
+    phase: Phase,
+    record: NodeRecord,
+    overlay: Overlay,
+    random: fastrand::Rng,
+    groups: BTreeMap<Vertex, Group>,
+    /// When each vertex was last seen alive.
+    last_seen: BTreeMap<Vertex, Instant>,
+    /// Messages of members whose meeting is not recorded durably yet, with the batch that records it.
+    held: Vec<(u64, Vertex, RaftMessage)>,
+    /// The batch that records the first meeting with a member.
+    met_in: BTreeMap<Vertex, u64>,
+    next_housekeeping: Instant,
+    next_maintenance: Instant,
+    unsettled: bool,
+    /// A stop that was asked for, and when it is due.
+    stopping: Option<(Instant, StopMode, u64)>,
+
+    clients: BTreeMap<ConnectionId, watch::Client>,
+    requests: requests::Requests,
+    serving: serve::Serving,
+    reads: reads::Reads,
+    push: push::Push,
+    outbox: outbox::Outbox,
+    counters: Counters,
+    next_number: u64,
+
+    /// This turn's.
+    writes: Vec<Write>,
+    disk_reads: Vec<ReadMessages>,
+    effects: Vec<Effect>,
+    /// The number of the batch that this turn fills, and of the last one that is durable.
+    batch: u64,
+    written: u64,
+}
+
+/// What the node is doing.
+enum Phase {
+    /// Finding out whether it was here before.
+    Joining(joining::Joining),
+    Serving,
+    /// Failing on request: its memory is kept, and nothing is heard or said.
+    Paused { until: Instant },
+    /// Failing on request: its memory is gone.
+    Crashed { until: Instant, wipe: bool },
+    /// The store is being opened again.
+    Reopening { wipe: bool },
+}
+
+impl Node {
+    /// A node with what was found on its disk.
+    pub fn new(config: NodeConfig, recovered: Recovered, now: Now) -> Node {
+        let me = config.vertex;
+        let overlay = Overlay::new(OverlayConfig { me, seed: config.seed }, now);
+        let mut node = Node {
+            me,
+            now,
+            started: now.monotonic,
+            phase: Phase::Reopening { wipe: false },
+            record: NodeRecord { identity: None, vertex: me, starts: 0, met: Vec::new() },
+            overlay,
+            random: fastrand::Rng::with_seed(config.seed ^ 0x0063_7562_6563_6173),
+            groups: BTreeMap::new(),
+            last_seen: BTreeMap::new(),
+            held: Vec::new(),
+            met_in: BTreeMap::new(),
+            next_housekeeping: now.monotonic,
+            next_maintenance: now.monotonic,
+            unsettled: true,
+            stopping: None,
+            clients: BTreeMap::new(),
+            requests: requests::Requests::default(),
+            serving: serve::Serving::default(),
+            reads: reads::Reads::default(),
+            push: push::Push::default(),
+            outbox: outbox::Outbox::default(),
+            counters: Counters::default(),
+            next_number: 0,
+            writes: Vec::new(),
+            disk_reads: Vec::new(),
+            effects: Vec::new(),
+            batch: 1,
+            written: 0,
+            config,
+        };
+        node.start(recovered, false);
+        node
+    }
+
+    /// One turn. Carry out the effects in order before the next one.
+    pub fn handle(&mut self, now: Now, inputs: Vec<Input>) -> Vec<Effect> {
+        self.now = now;
+        for input in inputs {
+            self.handle_input(input);
+        }
+        self.handle_time();
+        self.settle();
+        std::mem::take(&mut self.effects)
+    }
+
+    /// When the next turn is due though nothing happened.
+    pub fn next_deadline(&self) -> Option<Instant> {
+        if self.unsettled {
+            return Some(self.now.monotonic);
+        }
+        let overlay = if self.is_silent() { None } else { self.overlay.next_deadline() };
+        Some(overlay.map_or(self.next_housekeeping, |deadline| deadline.min(self.next_housekeeping)))
+    }
+
+    fn handle_input(&mut self, input: Input) {
+        match input {
+            Input::DeadlineReached => {}
+            Input::PeerConnected { peer } => self.overlay.handle_connected(self.now, peer),
+            Input::PeerDisconnected { peer } => self.overlay.handle_disconnected(self.now, peer),
+            Input::PeerFrame { from, frame } => {
+                if !self.is_silent() {
+                    self.overlay.handle_frame(self.now, from, frame);
+                    self.drain_overlay();
+                }
+            }
+            Input::ClientConnected { connection } => self.handle_client_connected(connection),
+            Input::ClientRequest { connection, request } => self.handle_request(connection, request),
+            Input::ClientDrained { connection, bytes } => self.handle_drained(connection, bytes),
+            Input::ClientDisconnected { connection } => self.handle_client_disconnected(connection),
+            Input::Written { number } => self.handle_written(number),
+            Input::MessagesRead { read, result } => self.handle_messages_read(read, result),
+            Input::StorageReopened { recovered } => self.handle_reopened(recovered),
+        }
+    }
+
+    fn handle_time(&mut self) {
+        self.handle_fault_deadline();
+        if self.is_silent() {
+            self.next_housekeeping = self.now.monotonic + HOUSEKEEPING;
+            return;
+        }
+        self.overlay.handle_deadline(self.now);
+        for group in self.groups.values_mut() {
+            group.handle_tick(self.now.monotonic);
+        }
+        if self.now.monotonic >= self.next_housekeeping {
+            self.next_housekeeping = self.now.monotonic + HOUSEKEEPING;
+            self.handle_joining_time();
+            self.handle_requests_time();
+            self.handle_serving_time();
+            self.handle_push_time();
+            self.handle_outbox_time();
+        }
+        if self.now.monotonic >= self.next_maintenance {
+            self.next_maintenance = self.now.monotonic + MAINTENANCE;
+            self.maintain_groups();
+        }
+    }
+
+    fn handle_written(&mut self, number: u64) {
+        self.written = self.written.max(number);
+        for group in self.groups.values_mut() {
+            group.handle_written(number);
+        }
+        let due: Vec<_> = self.held.extract_if(.., |(batch, ..)| *batch <= number).collect();
+        for (_, group, message) in due {
+            self.step(group, message);
+        }
+        self.handle_outbox_written();
+    }
+
+    /// Lets everything move until nothing does, then emits what belongs behind it.
+    fn settle(&mut self) {
+        self.unsettled = true;
+        for _ in 0..MAX_ROUNDS {
+            let delivered = self.drain_overlay();
+            self.propose_queued();
+            let flushed = self.flush_groups();
+            if !delivered && !flushed {
+                self.unsettled = false;
+                break;
+            }
+        }
+        self.check_awaited_holders();
+        self.pump_sessions();
+        self.announce();
+        self.drain_overlay();
+        self.emit_writes();
+    }
+
+    fn emit_writes(&mut self) {
+        if !self.writes.is_empty() {
+            let batch = WriteBatch { number: self.batch, writes: std::mem::take(&mut self.writes) };
+            self.batch += 1;
+            self.effects.push(Effect::Write(batch));
+        }
+        self.effects.extend(self.disk_reads.drain(..).map(Effect::ReadMessages));
+    }
+
+    // The overlay.
+
+    fn drain_overlay(&mut self) -> bool {
+        let mut delivered = false;
+        while let Some(effect) = self.overlay.poll_effect() {
+            match effect {
+                OverlayEffect::SendPeer { to, frame } if !self.is_silent() => self.effects.push(Effect::SendPeer { to, frame }),
+                OverlayEffect::SendPeer { .. } => {}
+                OverlayEffect::Deliver(packet) => {
+                    delivered = true;
+                    self.handle_packet(packet);
+                }
+                OverlayEffect::Event(event, trace) => self.observe(event, trace),
+                OverlayEffect::Seen { vertex, alive } => self.handle_seen(vertex, alive),
+            }
+        }
+        delivered
+    }
+
+    fn handle_packet(&mut self, packet: Packet) {
+        let Packet { from, trail, trace, body, .. } = packet;
+        match body {
+            Body::Raft { group, message } => self.handle_raft(from, group, message),
+            Body::Snapshot { group, frame } => {
+                let incarnation = self.overlay.incarnation_of(from).unwrap_or(Incarnation::FOUNDING);
+                if let Some(group) = self.groups.get_mut(&group) {
+                    group.handle_snapshot(self.now.monotonic, NodeId { vertex: from, incarnation }, frame);
+                }
+            }
+            Body::Ask { token, call } => self.handle_ask(serve::Asker { vertex: from, token, trace }, call, trail.path),
+            Body::Reply { token, reply } => self.handle_reply(from, token, reply),
+            Body::Introduce { nonce } => self.handle_introduce(from, nonce),
+            Body::Introduced { nonce, met, incarnation } => self.handle_introduced(from, nonce, met, incarnation),
+        }
+    }
+
+    fn send(&mut self, to: Vertex, trace: Option<TraceId>, body: Body) {
+        self.overlay.send(self.now, to, trace, body);
+    }
+
+    fn handle_seen(&mut self, vertex: Vertex, alive: bool) {
+        if alive {
+            self.last_seen.insert(vertex, self.now.monotonic);
+            return;
+        }
+        for group in self.groups.values_mut() {
+            let home = group.home();
+            let rank = placement::members(home)
+                .filter(|member| *member != vertex && (*member == self.me || self.overlay.is_alive(*member)))
+                .position(|member| member == self.me);
+            group.handle_leader_lost(vertex, rank.unwrap_or(0));
+        }
+        self.ask_again_after_loss(vertex);
+    }
+
+    fn announce(&mut self) {
+        let leads: Vec<(Vertex, u64)> =
+            self.groups.values().filter(|group| group.is_leader()).map(|group| (group.home(), group.term())).collect();
+        let identity = self.record.identity.unwrap_or(NodeId { vertex: self.me, incarnation: Incarnation(0) });
+        let state = self.state();
+        self.overlay.set_self(self.now, identity, state, leads);
+    }
+
+    fn state(&self) -> NodeState {
+        match self.phase {
+            Phase::Paused { .. } | Phase::Crashed { .. } | Phase::Reopening { .. } => NodeState::Failed,
+            Phase::Joining(_) => NodeState::Recovering,
+            Phase::Serving if self.groups.values().any(|group| group.role() == Role::Learner) => NodeState::Recovering,
+            Phase::Serving => NodeState::Up,
+        }
+    }
+
+    // The groups.
+
+    fn handle_raft(&mut self, from: Vertex, group: Vertex, message: RaftMessage) {
+        if message.from.vertex != from || !self.groups.contains_key(&group) {
+            return;
+        }
+        match self.meet(message.from) {
+            None => self.step(group, message),
+            Some(batch) if self.held.len() < MAX_HELD => self.held.push((batch, group, message)),
+            Some(_) => {}
+        }
+    }
+
+    fn step(&mut self, group: Vertex, message: RaftMessage) {
+        if let Some(group) = self.groups.get_mut(&group) {
+            group.handle_message(message);
+        }
+    }
+
+    fn flush_groups(&mut self) -> bool {
+        let mut moved = false;
+        let homes: Vec<Vertex> = self.groups.keys().copied().collect();
+        for home in homes {
+            let Some(group) = self.groups.get_mut(&home) else { continue };
+            let effects = group.flush(self.now.monotonic, self.batch);
+            moved |= !effects.is_empty();
+            for effect in effects {
+                self.handle_group_effect(home, effect);
+            }
+        }
+        moved
+    }
+
+    fn handle_group_effect(&mut self, group: Vertex, effect: GroupEffect) {
+        match effect {
+            GroupEffect::Write(write) => self.writes.push(write),
+            GroupEffect::Send { to, message } => self.send(to.vertex, None, Body::Raft { group, message }),
+            GroupEffect::SendSnapshot { to, frame } => self.send(to.vertex, None, Body::Snapshot { group, frame }),
+            GroupEffect::ReadForSnapshot { to, transfer, topic, from, end } => {
+                self.read_for_snapshot(group, to, transfer, topic, from, end);
+            }
+            GroupEffect::Applied { index, key, outcome, change } => {
+                self.handle_change(group, change);
+                self.handle_applied(group, index, key, outcome);
+            }
+            GroupEffect::ReadReady { ticket } => self.handle_read_ready(group, ticket),
+            GroupEffect::RoleChanged { role, term, leader } => {
+                self.counters.elections += u64::from(role == Role::Candidate);
+                let leader = leader.map(|leader| leader.vertex);
+                self.observe(Event::RoleChanged { group, role, term, leader }, None);
+                if role != Role::Leader {
+                    self.give_up_leading(group, leader);
+                }
+            }
+            GroupEffect::MembersChanged => self.report_members(group),
+            GroupEffect::Committed { index } => self.observe(Event::Committed { group, index }, None),
+            GroupEffect::SnapshotProgress { received, total } => {
+                self.observe(Event::SnapshotProgress { group, received, total }, None);
+            }
+            GroupEffect::SnapshotInstalled => {
+                let applied = self.groups[&group].applied_index();
+                self.observe(Event::CaughtUp { group, applied }, None);
+                self.review_sessions(group);
+            }
+            GroupEffect::Trouble(text) => self.observe(Event::Warning { text: format!("group {group}: {text}") }, None),
+        }
+    }
+
+    fn handle_change(&mut self, group: Vertex, change: Applied) {
+        match change {
+            Applied::Nothing => {}
+            Applied::Created { topic } => self.observe(Event::TopicCreated { topic, group }, None),
+            Applied::Deleted { topic } => {
+                self.end_sessions(&topic);
+                self.observe(Event::TopicDeleted { topic, group }, None);
+            }
+            Applied::Stored { topic, message, .. } => {
+                if self.observes_frequent() {
+                    self.observe(Event::ReplicaStored { topic: topic.clone(), group, offset: message.offset }, None);
+                }
+                self.feed_sessions(&topic, message);
+                self.serve_fetches(group, &topic);
+            }
+        }
+    }
+
+    fn report_members(&mut self, group: Vertex) {
+        let vertices = |members: Vec<NodeId>| members.into_iter().map(|member| member.vertex).collect();
+        let members = &self.groups[&group];
+        let event =
+            Event::MembersChanged { group, voters: vertices(members.voters()), learners: vertices(members.learners()) };
+        self.observe(event, None);
+    }
+
+    fn maintain_groups(&mut self) {
+        let now = self.now.monotonic;
+        for vertex in self.me.dimension().vertices() {
+            if vertex == self.me || self.overlay.is_alive(vertex) {
+                self.last_seen.insert(vertex, now);
+            }
+        }
+        let own = self.record.identity.map(|identity| identity.incarnation);
+        for group in self.groups.values_mut().filter(|group| group.is_leader()) {
+            let places: Vec<Place> = placement::members(group.home())
+                .map(|vertex| {
+                    let alive = if vertex == self.me { own } else { self.overlay.incarnation_of(vertex) };
+                    let alive = alive.filter(|incarnation| {
+                        incarnation.0 != 0 && (vertex == self.me || self.overlay.is_alive(vertex))
+                    });
+                    let seen = self.last_seen.get(&vertex).copied().unwrap_or(self.started);
+                    Place { vertex, alive, away: now.since(seen) }
+                })
+                .collect();
+            group.maintain(now, &places);
+        }
+    }
+
+    /// A number that no request of this incarnation had or will have.
+    fn next_key(&mut self) -> RequestKey {
+        self.next_number += 1;
+        let origin = self.record.identity.unwrap_or(NodeId::founding(self.me));
+        RequestKey { origin, number: (self.record.starts << 32) + self.next_number }
+    }
+
+    /// The part of every group that this vertex belongs to.
+    fn form_groups(&mut self, mut origin_of: impl FnMut(Vertex) -> Origin) {
+        let identity = self.record.identity.expect("groups are formed by a node that knows who it is");
+        self.groups.clear();
+        for home in placement::members(self.me) {
+            let seed = self.random.u64(..);
+            self.groups.insert(home, Group::new(self.now.monotonic, home, identity, seed, origin_of(home)));
+        }
+    }
+}

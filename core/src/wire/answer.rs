@@ -183,7 +183,7 @@ pub struct Holder {
     pub alive: bool,
     /// The offset of the last message it has; `None` when it has none or could not be asked.
     pub last_offset: Option<Offset>,
-    /// Log entries that the leader has and this holder is not known to have.
+    /// Messages that another holder has and this one has not.
     pub lag: Option<u64>,
     /// Whether it votes; a member that stayed away does not until it has caught up.
     pub voter: bool,

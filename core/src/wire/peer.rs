@@ -103,10 +103,11 @@ pub enum Reply {
     Answer(Box<Answer>),
     Registered(bool),
     Fetched { messages: Vec<Message>, end: Offset, deleted: bool },
-    Holding { end: Option<Offset> },
+    Holding { end: Option<Offset>, votes: bool },
     Topics(Vec<crate::wire::answer::TopicSummary>),
     /// Not the leader (any more); `leader`: who is, as far as it knows. The origin looks again.
-    NotLeader { leader: Option<Vertex> },
+    /// `proposed`: it may have entered the log all the same.
+    NotLeader { leader: Option<Vertex>, proposed: bool },
     /// Cannot be done now.
     Unavailable { why: String },
 }

@@ -1,0 +1,165 @@
+//! Who this node is.
+//!
+//! A folder with an identity keeps it. A new folder may belong to a founding member of a new cluster, or to one whose disk was
+//! lost: it cannot know by itself. So it asks every vertex with which it could ever have exchanged group traffic (its
+//! co-members, at distance 1 and 2). Has none of them met it, it is a founding member, and may vote at once: nobody ever relied
+//! on what it does not remember. Has one met it, it comes back as a new incarnation, without a vote.
+//!
+//! For this to hold, a member's meeting is recorded durably before the first message of it is acted upon.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::{Node, Phase};
+use crate::cube::Vertex;
+use crate::group::Origin;
+use crate::identity::{Incarnation, NodeId};
+use crate::store::{Recovered, Write};
+use crate::time::Instant;
+use crate::wire::event::Event;
+use crate::wire::peer::Body;
+
+/// An unanswered introduction is repeated after this.
+const ASK_AGAIN: Duration = Duration::from_millis(200);
+/// After this a warning names those who do not answer.
+const WARN_EVERY: Duration = Duration::from_secs(5);
+
+pub(super) struct Joining {
+    nonce: u64,
+    /// Who has answered that it never met this vertex.
+    strangers: BTreeMap<Vertex, ()>,
+    next_ask: Instant,
+    next_warning: Instant,
+}
+
+impl Node {
+    /// Begins with what is on disk. `wiped`: the disk was lost on request, so an empty folder is known to be no founder's.
+    pub(super) fn start(&mut self, recovered: Recovered, wiped: bool) {
+        self.phase = Phase::Serving;
+        let previous = self.record.identity;
+        let starts = recovered.record.as_ref().map_or(0, |record| record.starts) + 1;
+        self.record = recovered.record.unwrap_or_else(|| crate::store::NodeRecord {
+            identity: None,
+            vertex: self.me,
+            starts: 0,
+            met: Vec::new(),
+        });
+        self.record.starts = starts;
+        self.restore_outbox(recovered.outbox);
+        let damaged = recovered.groups.iter().any(|group| group.tail_cut);
+        match self.record.identity {
+            Some(_) if damaged => {
+                self.record.identity = Some(self.new_incarnation(self.record.identity));
+                self.restore_groups(recovered.groups);
+            }
+            Some(_) => self.restore_groups(recovered.groups),
+            None if wiped => self.join_anew(previous),
+            None => {
+                self.phase = Phase::Joining(Joining {
+                    nonce: self.random.u64(..),
+                    strangers: BTreeMap::new(),
+                    next_ask: self.now.monotonic,
+                    next_warning: self.now.monotonic + WARN_EVERY,
+                });
+            }
+        }
+        self.writes.push(Write::Identity(self.record.clone()));
+        self.unsettled = true;
+    }
+
+    fn restore_groups(&mut self, recovered: Vec<crate::store::RecoveredGroup>) {
+        let mut found: BTreeMap<_, _> = recovered.into_iter().map(|group| (group.group, group)).collect();
+        self.form_groups(|home| found.remove(&home).map_or(Origin::Joining, Origin::Restored));
+    }
+
+    /// Never used before: later than the wall clock of any earlier one, and larger than the last one known.
+    fn new_incarnation(&self, previous: Option<NodeId>) -> NodeId {
+        const MICROSECONDS: u64 = 1_000_000;
+        let by_clock = (self.now.wall.0 / MICROSECONDS) as u32;
+        let last = previous.map_or(Incarnation::FOUNDING, |identity| identity.incarnation);
+        let known = self.overlay.incarnation_of(self.me).map_or(last, |known| known.max(last));
+        NodeId { vertex: self.me, incarnation: Incarnation(by_clock.max(known.0 + 1)) }
+    }
+
+    fn join_anew(&mut self, previous: Option<NodeId>) {
+        self.record.identity = Some(self.new_incarnation(previous));
+        self.phase = Phase::Serving;
+        self.form_groups(|_| Origin::Joining);
+        self.writes.push(Write::Identity(self.record.clone()));
+    }
+
+    fn found(&mut self) {
+        self.record.identity = Some(NodeId::founding(self.me));
+        self.phase = Phase::Serving;
+        self.form_groups(|_| Origin::Founding);
+        self.writes.push(Write::Identity(self.record.clone()));
+    }
+
+    pub(super) fn handle_joining_time(&mut self) {
+        let now = self.now.monotonic;
+        let others: Vec<Vertex> = self.co_members();
+        let Phase::Joining(joining) = &mut self.phase else { return };
+        let silent: Vec<Vertex> = others.into_iter().filter(|vertex| !joining.strangers.contains_key(vertex)).collect();
+        let nonce = joining.nonce;
+        if now >= joining.next_warning {
+            joining.next_warning = now + WARN_EVERY;
+            let text = format!(
+                "a new data folder: waiting for {silent:?} to say whether they met this node before; start them, or wait"
+            );
+            self.observe(Event::Warning { text }, None);
+        }
+        let Phase::Joining(joining) = &mut self.phase else { return };
+        if now >= joining.next_ask {
+            joining.next_ask = now + ASK_AGAIN;
+            for vertex in silent {
+                self.send(vertex, None, Body::Introduce { nonce });
+            }
+        }
+    }
+
+    /// Every vertex that shares a group with this one.
+    fn co_members(&self) -> Vec<Vertex> {
+        self.me.dimension().vertices().filter(|vertex| (1..=2).contains(&vertex.distance(self.me))).collect()
+    }
+
+    pub(super) fn handle_introduce(&mut self, from: Vertex, nonce: u64) {
+        let incarnation = self.record.met.iter().find(|(vertex, _)| *vertex == from).map(|(_, incarnation)| *incarnation);
+        self.send(from, None, Body::Introduced { nonce, met: incarnation.is_some(), incarnation });
+    }
+
+    pub(super) fn handle_introduced(&mut self, from: Vertex, nonce: u64, met: bool, incarnation: Option<Incarnation>) {
+        let others = self.co_members().len();
+        let Phase::Joining(joining) = &mut self.phase else { return };
+        if joining.nonce != nonce {
+            return;
+        }
+        if met {
+            let previous = incarnation.map(|incarnation| NodeId { vertex: self.me, incarnation });
+            self.join_anew(previous);
+            return;
+        }
+        joining.strangers.insert(from, ());
+        if joining.strangers.len() == others {
+            self.found();
+        }
+    }
+
+    /// Records a member as met. `Some(batch)`: not durable before that batch; its messages must wait.
+    pub(super) fn meet(&mut self, member: NodeId) -> Option<u64> {
+        let known = self.record.met.iter_mut().find(|(vertex, _)| *vertex == member.vertex);
+        match known {
+            Some((_, incarnation)) if *incarnation >= member.incarnation => {}
+            Some((_, incarnation)) => {
+                *incarnation = member.incarnation;
+                self.writes.push(Write::Identity(self.record.clone()));
+                self.met_in.insert(member.vertex, self.batch);
+            }
+            None => {
+                self.record.met.push((member.vertex, member.incarnation));
+                self.writes.push(Write::Identity(self.record.clone()));
+                self.met_in.insert(member.vertex, self.batch);
+            }
+        }
+        self.met_in.get(&member.vertex).copied().filter(|batch| *batch > self.written)
+    }
+}

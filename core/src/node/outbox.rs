@@ -1,0 +1,215 @@
+//! Publishes with `ack: one`: durable on one node, acknowledged, and on their way into the log.
+//!
+//! Each is kept on this node's disk until it is known to be in the log. It is offered to the group's leader again and again under
+//! the same key, and so enters the log once, whoever leads, and also after a crash of this node.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::Node;
+use super::requests::{Purpose, subject};
+use super::serve::{Asker, take_op};
+use crate::cube::Vertex;
+use crate::placement;
+use crate::store::Write;
+use crate::time::Instant;
+use crate::topics::Outcome;
+use crate::topics::command::{Command, Op};
+use crate::wire::answer::{Done, ErrorCode, Failure};
+use crate::wire::client::{Ack, Action};
+use crate::wire::event::Event;
+use crate::wire::peer::{Body, Call, Reply, RequestKey};
+
+/// Publishes, and bytes of their contents, that one node keeps; beyond, `ack: one` is refused while there is no leader.
+const MAX_ITEMS: usize = 65_536;
+const MAX_BYTES: u64 = 64 * 1024 * 1024;
+/// An offer without an answer is repeated after this; one that failed, after the shorter time.
+const OFFER_AGAIN: Duration = Duration::from_millis(1500);
+const TRY_AGAIN: Duration = Duration::from_millis(100);
+/// Offers under way at a time.
+const MAX_OFFERS: usize = 64;
+
+#[derive(Default)]
+pub(super) struct Outbox {
+    items: BTreeMap<u64, Item>,
+    by_key: BTreeMap<RequestKey, u64>,
+    bytes: u64,
+}
+
+struct Item {
+    command: Command,
+    /// The batch that makes it durable, and who is told when it is.
+    waiting: Option<(u64, Owner)>,
+    offered: bool,
+    offer_at: Instant,
+}
+
+/// Who is answered when a publish is on disk.
+pub(super) enum Owner {
+    /// A client's request here, by its number.
+    Origin(u64),
+    /// Another node's ask to this leader.
+    Leader { asker: Asker, hops: Vec<Vertex> },
+}
+
+impl Node {
+    pub(super) fn restore_outbox(&mut self, items: Vec<(u64, Command)>) {
+        let now = self.now.monotonic;
+        for (id, command) in items {
+            self.outbox.bytes += content_bytes(&command);
+            self.outbox.by_key.insert(command.key, id);
+            self.outbox.items.insert(id, Item { command, waiting: None, offered: false, offer_at: now });
+        }
+    }
+
+    pub(super) fn store_in_outbox(&mut self, key: RequestKey, action: &Action, owner: Owner) -> Result<(), Failure> {
+        let op = take_op(&mut action.clone()).expect("only publishes go to the outbox");
+        let command = Command { key, time: self.now.wall, op };
+        if self.outbox.items.len() >= MAX_ITEMS || self.outbox.bytes + content_bytes(&command) > MAX_BYTES {
+            let text = format!("the outbox of node {} is full ({} publishes); retry later", self.me, self.outbox.items.len());
+            return Err(ErrorCode::Overloaded.because(text));
+        }
+        if let Some(id) = self.outbox.by_key.get(&key) {
+            // Asked again while it is under way.
+            if let Some(item) = self.outbox.items.get_mut(id) {
+                let batch = item.waiting.as_ref().map_or(0, |(batch, _)| *batch);
+                item.waiting = Some((batch, owner));
+            }
+            return Ok(());
+        }
+        let id = self.next_key().number;
+        if let Op::Publish { topic, .. } = &command.op {
+            self.observe(Event::OutboxStored { topic: topic.clone() }, None);
+        }
+        self.writes.push(Write::OutboxPut { id, command: command.clone() });
+        self.outbox.bytes += content_bytes(&command);
+        self.outbox.by_key.insert(key, id);
+        let waiting = Some((self.batch, owner));
+        self.outbox.items.insert(id, Item { command, waiting, offered: false, offer_at: self.now.monotonic });
+        self.counters.outbox = self.outbox.items.len() as u64;
+        self.offer(id);
+        Ok(())
+    }
+
+    pub(super) fn handle_outbox_written(&mut self) {
+        let written = self.written;
+        let due: Vec<(u64, Owner)> = self
+            .outbox
+            .items
+            .iter_mut()
+            .filter_map(|(id, item)| item.waiting.take_if(|(batch, _)| *batch <= written).map(|(_, owner)| (*id, owner)))
+            .collect();
+        for (id, owner) in due {
+            self.acknowledge_one(id, owner);
+        }
+    }
+
+    fn acknowledge_one(&mut self, id: u64, owner: Owner) {
+        let Some(Item { command: Command { op: Op::Publish { topic, .. }, .. }, .. }) = self.outbox.items.get(&id) else { return };
+        let done = Done::Published { topic: topic.clone(), offset: None, holders: vec![self.me], repeated: false };
+        self.tell(owner, Ok(done));
+    }
+
+    fn tell(&mut self, owner: Owner, result: Result<Done, Failure>) {
+        match (owner, result) {
+            (Owner::Origin(number), Ok(done)) => self.finish_put_aside(number, done),
+            (Owner::Origin(number), Err(failure)) => self.finish(number, Err(failure), self.me, vec![self.me]),
+            (Owner::Leader { asker, hops }, result) => self.reply_result(&asker, hops, result),
+        }
+    }
+
+    /// Into the log: by this node when it leads, otherwise by whoever does.
+    fn offer(&mut self, id: u64) {
+        let now = self.now.monotonic;
+        let Some(item) = self.outbox.items.get_mut(&id) else { return };
+        item.offer_at = now + OFFER_AGAIN;
+        let Some(action) = action_of(&item.command) else { return };
+        let key = item.command.key;
+        let home = placement::home(subject(&action).unwrap_or(""), self.me.dimension());
+        let Some(leader) = self.find_leader(home) else {
+            item_at(&mut self.outbox, id, now + TRY_AGAIN);
+            return;
+        };
+        if let Some(item) = self.outbox.items.get_mut(&id) {
+            item.offered = true;
+        }
+        let token = self.next_key().number;
+        self.requests.asks.insert(token, Purpose::Outbox(id));
+        self.send(leader, None, Body::Ask { token, call: Call::Act { key, action, trace: false } });
+    }
+
+    pub(super) fn handle_outbox_time(&mut self) {
+        let now = self.now.monotonic;
+        let due: Vec<u64> =
+            self.outbox.items.iter().filter(|(_, item)| now >= item.offer_at).map(|(id, _)| *id).take(MAX_OFFERS).collect();
+        for id in due {
+            self.offer(id);
+        }
+    }
+
+    pub(super) fn handle_outbox_reply(&mut self, id: u64, reply: Reply) {
+        let now = self.now.monotonic;
+        match reply {
+            Reply::Answer(answer) => match answer.result {
+                Ok(done) => self.leave_outbox(id, Ok(done)),
+                Err(failure) if failure.code.is_transient() => item_at(&mut self.outbox, id, now + TRY_AGAIN),
+                Err(failure) => self.leave_outbox(id, Err(failure)),
+            },
+            _ => item_at(&mut self.outbox, id, now + TRY_AGAIN),
+        }
+    }
+
+    /// A command was applied here: if it came from this outbox, it is in the log now.
+    pub(super) fn handle_outbox_applied(&mut self, key: RequestKey, outcome: &Result<Outcome, Failure>) {
+        let Some(id) = self.outbox.by_key.get(&key).copied() else { return };
+        let result = match (outcome, self.outbox.items.get(&id).map(|item| &item.command.op)) {
+            (Ok(Outcome::Published { offset, repeated }), Some(Op::Publish { topic, .. })) => {
+                Ok(Done::Published { topic: topic.clone(), offset: Some(*offset), holders: vec![self.me], repeated: *repeated })
+            }
+            (Err(failure), _) => Err(failure.clone()),
+            _ => return,
+        };
+        self.leave_outbox(id, result);
+    }
+
+    fn leave_outbox(&mut self, id: u64, result: Result<Done, Failure>) {
+        let Some(item) = self.outbox.items.remove(&id) else { return };
+        self.outbox.by_key.remove(&item.command.key);
+        self.outbox.bytes -= content_bytes(&item.command);
+        self.counters.outbox = self.outbox.items.len() as u64;
+        self.writes.push(Write::OutboxRemove { id });
+        if let Op::Publish { topic, .. } = &item.command.op {
+            match &result {
+                Ok(_) => self.observe(Event::OutboxDrained { topic: topic.clone() }, None),
+                Err(failure) if item.waiting.is_none() => {
+                    let text = format!("a publish to '{topic}' that was acknowledged with `one` cannot enter the log: {failure}");
+                    self.observe(Event::Warning { text }, None);
+                }
+                Err(_) => {}
+            }
+        }
+        if let Some((_, owner)) = item.waiting {
+            self.tell(owner, result);
+        }
+    }
+}
+
+fn item_at(outbox: &mut Outbox, id: u64, at: Instant) {
+    if let Some(item) = outbox.items.get_mut(&id) {
+        item.offer_at = at;
+        item.offered = false;
+    }
+}
+
+/// The publish as a request: acknowledged by a majority, it is in the log for good.
+fn action_of(command: &Command) -> Option<Action> {
+    let Op::Publish { publisher, topic, sequence, content } = command.op.clone() else { return None };
+    Some(Action::Publish { publisher, topic, content, ack: Ack::Quorum, sequence })
+}
+
+fn content_bytes(command: &Command) -> u64 {
+    match &command.op {
+        Op::Publish { content, .. } => content.len() as u64,
+        _ => 0,
+    }
+}

@@ -1,0 +1,565 @@
+//! The origin's part: what clients asked here, until each is answered once.
+//!
+//! A request goes through at most three stages: is its publisher or subscriber registered (asked of any holder, and of the leader
+//! when that one says no); done by the leader of the subject's group; answered. Lost frames, lost leaders and changed minds are
+//! met by asking again, under the same [`RequestKey`], until the deadline.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use super::{Node, Phase};
+use crate::cube::Vertex;
+use crate::io::ConnectionId;
+use crate::placement;
+use crate::time::Instant;
+use crate::wire::answer::{Answer, Done, ErrorCode, Failure, ServerFrame};
+use crate::wire::client::{Ack, Action, ReadLevel, Request, RequestId};
+use crate::wire::event::{Event, TraceId};
+use crate::wire::peer::{Body, Call, Registry, Reply, RequestKey};
+
+/// A request is answered within this, one way or another.
+const DEADLINE: Duration = Duration::from_secs(5);
+/// With no leader to be had for so long, the request is unavailable.
+const PATIENCE: Duration = Duration::from_millis(2500);
+/// With no leader to be had for so long, a publish with `ack: one` goes to the outbox.
+const OUTBOX_AFTER: Duration = Duration::from_millis(400);
+/// An ask without a reply is repeated after this.
+const ASK_AGAIN: Duration = Duration::from_millis(1000);
+/// After a reply that sends it elsewhere, or nowhere, it is asked again after this.
+const TRY_AGAIN: Duration = Duration::from_millis(50);
+/// Requests under way on one node; beyond, clients are told that it is overloaded.
+const MAX_PENDING: usize = 16_384;
+/// Registrations that are known to exist (they are never undone); forgotten all at once when full.
+const MAX_KNOWN: usize = 100_000;
+
+#[derive(Default)]
+pub(super) struct Requests {
+    pending: BTreeMap<u64, Pending>,
+    pub(super) asks: BTreeMap<u64, Purpose>,
+    known: BTreeSet<(Registry, String)>,
+}
+
+/// What a reply will be for.
+pub(super) enum Purpose {
+    Request(u64),
+    Gather(u64, Vertex),
+    Fetch(super::push::SessionId),
+    Outbox(u64),
+}
+
+struct Pending {
+    connection: Option<ConnectionId>,
+    id: Option<RequestId>,
+    trace: bool,
+    trace_id: TraceId,
+    action: Action,
+    key: RequestKey,
+    since: Instant,
+    deadline: Instant,
+    stage: Stage,
+    /// The token of the ask under way, whom it went to, and when to ask again.
+    asked: Option<(u64, Vertex)>,
+    ask_at: Instant,
+    /// It may have been done already.
+    uncertain: bool,
+    /// Since when nobody could take it.
+    stuck_since: Option<Instant>,
+    problem: Option<String>,
+}
+
+enum Stage {
+    /// Asking whether the publisher or subscriber is registered.
+    Registering { linearizable: bool },
+    /// To the leader of the subject's group.
+    Acting,
+    /// To a member of the subject's group: any will do.
+    Reading,
+    /// To the node that the action names.
+    Visiting(Vertex),
+    Gathering(super::views::Gathering),
+}
+
+impl Node {
+    pub(super) fn handle_request(&mut self, connection: ConnectionId, request: Request) {
+        self.counters.requests += 1;
+        let Request { id, trace, action } = request;
+        let trace_id = TraceId((u64::from(self.me.to_code()) << 40) | (self.next_key().number & 0xff_ffff_ffff));
+        if self.observes_frequent() {
+            let event = Event::RequestReceived { action: action.name().into(), subject: subject(&action).map(Into::into) };
+            self.observe(event, Some(trace_id));
+        }
+        let now = self.now.monotonic;
+        let key = self.next_key();
+        let mut pending = Pending {
+            connection: Some(connection),
+            id,
+            trace,
+            trace_id,
+            action,
+            key,
+            since: now,
+            deadline: now + DEADLINE,
+            stage: Stage::Acting,
+            asked: None,
+            ask_at: now,
+            uncertain: false,
+            stuck_since: None,
+            problem: None,
+        };
+        if let Some(result) = self.answer_here(connection, &pending.action) {
+            let hops = vec![self.me];
+            self.answer(pending, result, self.me, hops);
+            return;
+        }
+        if self.requests.pending.len() >= MAX_PENDING {
+            let failure = ErrorCode::Overloaded.because(format!("{MAX_PENDING} requests are under way on node {}; retry", self.me));
+            self.answer(pending, Err(failure), self.me, vec![self.me]);
+            return;
+        }
+        pending.stage = self.first_stage(&pending.action, key.number);
+        self.requests.pending.insert(key.number, pending);
+        self.drive(key.number);
+    }
+
+    /// What needs nobody else.
+    fn answer_here(&mut self, connection: ConnectionId, action: &Action) -> Option<Result<Done, Failure>> {
+        let here = |node: &Option<Vertex>| node.is_none_or(|node| node == self.me);
+        match action {
+            Action::RecoverNode { node } if here(node) => return Some(self.recover()),
+            Action::Status { node } if here(node) => return Some(Ok(Done::Status(Box::new(self.status())))),
+            Action::Watch { kinds, sample } => {
+                self.watch(connection, kinds.clone(), *sample);
+                return Some(Ok(Done::Watching));
+            }
+            _ if self.is_silent() => return Some(Err(self.node_failed())),
+            Action::StopNode { node, mode, duration_ms } if here(node) => return Some(self.stop(*mode, *duration_ms)),
+            Action::SetLink { from, to, conditions } if *from == self.me => return Some(self.set_link(*to, *conditions)),
+            Action::Cluster => return Some(Ok(Done::Cluster(self.cluster_view()))),
+            _ => {}
+        }
+        if matches!(self.phase, Phase::Joining(_)) {
+            let text = format!("node {} is new and does not know its place yet; ask another, or retry", self.me);
+            return Some(Err(ErrorCode::Unavailable.because(text)));
+        }
+        match action {
+            Action::ReplicaSubscribe { topic, .. } | Action::ReplicaPull { topic, .. } => self.not_replica(topic.as_str()).map(Err),
+            _ => None,
+        }
+    }
+
+    fn not_replica(&self, topic: &str) -> Option<Failure> {
+        let home = placement::home(topic, self.me.dimension());
+        (!placement::holds(self.me, home)).then(|| {
+            let replicas: Vec<String> = home.neighbours().map(|vertex| vertex.to_string()).collect();
+            ErrorCode::NotReplica.because(format!(
+                "node {} holds no replica of '{topic}': it is at home on {home}, with replicas on {}",
+                self.me,
+                replicas.join(", ")
+            ))
+        })
+    }
+
+    pub(super) fn node_failed(&self) -> Failure {
+        ErrorCode::NodeFailed.because(format!("node {} is failing on request; ask another, or recover it", self.me))
+    }
+
+    fn first_stage(&mut self, action: &Action, number: u64) -> Stage {
+        match action {
+            Action::Status { node: Some(node) } | Action::RecoverNode { node: Some(node) } => Stage::Visiting(*node),
+            Action::StopNode { node: Some(node), .. } | Action::SetLink { from: node, .. } => Stage::Visiting(*node),
+            Action::ReplicaPull { .. } => Stage::Visiting(self.me),
+            Action::Locate { topic } => Stage::Gathering(self.gather_location(number, topic.clone())),
+            Action::Topics => Stage::Gathering(self.gather_topics(number)),
+            Action::Pull { read: ReadLevel::Any, .. } => Stage::Reading,
+            _ => match registration(action) {
+                Some((kind, name)) if !self.requests.known.contains(&(kind, name.to_owned())) => {
+                    Stage::Registering { linearizable: false }
+                }
+                _ => Stage::Acting,
+            },
+        }
+    }
+
+    /// Does the next thing for a request, if it is time.
+    fn drive(&mut self, number: u64) {
+        let now = self.now.monotonic;
+        let Some(pending) = self.requests.pending.get(&number) else { return };
+        if now >= pending.deadline {
+            self.give_up(number);
+            return;
+        }
+        if let Stage::Gathering(gathering) = &pending.stage {
+            if gathering.is_complete(now) {
+                self.finish_gathering(number);
+            }
+            return;
+        }
+        if now < pending.ask_at {
+            return;
+        }
+        match self.whom_to_ask(number) {
+            Some((to, call)) => self.ask(number, to, call),
+            None => self.wait_for_somebody(number),
+        }
+    }
+
+    fn whom_to_ask(&self, number: u64) -> Option<(Vertex, Call)> {
+        let pending = &self.requests.pending[&number];
+        let (key, trace) = (pending.key, pending.trace);
+        let act = || Call::Act { key, action: pending.action.clone(), trace };
+        match &pending.stage {
+            Stage::Registering { linearizable } => {
+                let (kind, name) = registration(&pending.action).expect("only such actions are registered");
+                let home = placement::home(name, self.me.dimension());
+                let to = if *linearizable { self.find_leader(home)? } else { self.find_member(home)? };
+                Some((to, Call::IsRegistered { kind, name: name.to_owned(), linearizable: *linearizable }))
+            }
+            Stage::Acting => Some((self.find_leader(self.home_of(&pending.action))?, act())),
+            Stage::Reading => Some((self.find_member(self.home_of(&pending.action))?, act())),
+            Stage::Visiting(node) => {
+                let reachable = *node == self.me || self.overlay.is_alive(*node);
+                reachable.then(|| (*node, Call::Here { action: pending.action.clone(), trace }))
+            }
+            Stage::Gathering(_) => None,
+        }
+    }
+
+    /// The home of what an action is about.
+    pub(super) fn home_of(&self, action: &Action) -> Vertex {
+        placement::home(subject(action).unwrap_or(""), self.me.dimension())
+    }
+
+    /// Who leads a group: by its own word where this node is a member, otherwise by what leaders tell everybody.
+    pub(super) fn find_leader(&self, home: Vertex) -> Option<Vertex> {
+        let reachable = |vertex: &Vertex| *vertex == self.me || self.overlay.is_alive(*vertex);
+        let own_view = self.groups.get(&home).and_then(|group| group.leader()).map(|leader| leader.vertex);
+        own_view.filter(reachable).or_else(|| self.overlay.leader_of(home)).filter(reachable)
+    }
+
+    /// A holder that can be reached: this node, or the home, or a replica.
+    pub(super) fn find_member(&self, home: Vertex) -> Option<Vertex> {
+        if self.groups.contains_key(&home) {
+            return Some(self.me);
+        }
+        placement::members(home).find(|member| self.overlay.is_alive(*member))
+    }
+
+    fn ask(&mut self, number: u64, to: Vertex, call: Call) {
+        let token = self.next_key().number;
+        let ask_at = self.now.monotonic + ASK_AGAIN;
+        let Some(pending) = self.requests.pending.get_mut(&number) else { return };
+        let before = pending.asked.replace((token, to));
+        pending.ask_at = ask_at;
+        let trace = Some(pending.trace_id);
+        if let Some((token, _)) = before {
+            self.requests.asks.remove(&token);
+        }
+        self.requests.asks.insert(token, Purpose::Request(number));
+        self.send(to, trace, Body::Ask { token, call });
+    }
+
+    /// Nobody can take it now: wait, for a while.
+    fn wait_for_somebody(&mut self, number: u64) {
+        let now = self.now.monotonic;
+        let Some(pending) = self.requests.pending.get_mut(&number) else { return };
+        pending.ask_at = now + TRY_AGAIN;
+        let stuck_for = now.since(*pending.stuck_since.get_or_insert(now));
+        let may_go_to_outbox = matches!(&pending.action, Action::Publish { ack: Ack::One, .. });
+        if may_go_to_outbox && stuck_for >= OUTBOX_AFTER {
+            self.put_aside(number);
+        } else if stuck_for >= PATIENCE {
+            self.give_up(number);
+        }
+    }
+
+    /// No leader: the publish is kept here, and answered when it is on disk.
+    fn put_aside(&mut self, number: u64) {
+        let Some(pending) = self.requests.pending.remove(&number) else { return };
+        if let Some((token, _)) = pending.asked {
+            self.requests.asks.remove(&token);
+        }
+        if let Err(failure) = self.store_in_outbox(pending.key, &pending.action, super::outbox::Owner::Origin(number)) {
+            self.answer(pending, Err(failure), self.me, vec![self.me]);
+            return;
+        }
+        self.requests.pending.insert(number, Pending { ask_at: Instant(u64::MAX), ..pending });
+    }
+
+    /// The outbox has it on disk.
+    pub(super) fn finish_put_aside(&mut self, number: u64, done: Done) {
+        self.finish(number, Ok(done), self.me, vec![self.me]);
+    }
+
+    fn give_up(&mut self, number: u64) {
+        let Some(pending) = self.requests.pending.get(&number) else { return };
+        let waited = self.now.monotonic.since(pending.since).as_millis();
+        let unanswered = pending.asked.is_some() && pending.stuck_since.is_none();
+        let home = self.home_of(&pending.action);
+        let why = pending.problem.clone().unwrap_or_else(|| match &pending.stage {
+            Stage::Visiting(node) => format!("node {node} cannot be reached from node {}", self.me),
+            _ => format!("the replica group of {home} has no leader that node {} can reach", self.me),
+        });
+        let failure = if (pending.uncertain || unanswered) && changes_something(&pending.action) {
+            ErrorCode::Timeout.because(format!("after {waited} ms it is not known whether this was done ({why}); retry"))
+        } else {
+            ErrorCode::Unavailable.because(format!("nothing was done in {waited} ms: {why}; retry"))
+        };
+        self.finish(number, Err(failure), self.me, vec![self.me]);
+    }
+
+    // Replies.
+
+    pub(super) fn handle_reply(&mut self, from: Vertex, token: u64, reply: Reply) {
+        match self.requests.asks.remove(&token) {
+            Some(Purpose::Request(number)) => self.handle_request_reply(number, reply),
+            Some(Purpose::Gather(number, vertex)) => self.handle_gathered(number, vertex, reply),
+            Some(Purpose::Fetch(session)) => self.handle_fetched(session, from, reply),
+            Some(Purpose::Outbox(id)) => self.handle_outbox_reply(id, reply),
+            None => {}
+        }
+    }
+
+    fn handle_request_reply(&mut self, number: u64, reply: Reply) {
+        let now = self.now.monotonic;
+        let Some(pending) = self.requests.pending.get_mut(&number) else { return };
+        pending.asked = None;
+        match reply {
+            Reply::Answer(answer) => {
+                let Answer { served_by, hops, result, .. } = *answer;
+                self.finish(number, result, served_by, hops.unwrap_or_default());
+            }
+            Reply::Registered(registered) => self.handle_registered(number, registered),
+            Reply::NotLeader { proposed, .. } => {
+                pending.uncertain |= proposed;
+                pending.ask_at = now + TRY_AGAIN;
+                pending.stuck_since.get_or_insert(now);
+                self.stay_stuck(number);
+            }
+            Reply::Unavailable { why } => {
+                pending.problem = Some(why);
+                pending.ask_at = now + TRY_AGAIN;
+                pending.stuck_since.get_or_insert(now);
+                self.stay_stuck(number);
+            }
+            Reply::Fetched { .. } | Reply::Holding { .. } | Reply::Topics(_) => {}
+        }
+    }
+
+    fn stay_stuck(&mut self, number: u64) {
+        let now = self.now.monotonic;
+        let Some(since) = self.requests.pending.get(&number).and_then(|pending| pending.stuck_since) else { return };
+        let outbox = matches!(&self.requests.pending[&number].action, Action::Publish { ack: Ack::One, .. });
+        if (outbox && now.since(since) >= OUTBOX_AFTER) || now.since(since) >= PATIENCE {
+            self.wait_for_somebody(number);
+        }
+    }
+
+    fn handle_registered(&mut self, number: u64, registered: bool) {
+        let now = self.now.monotonic;
+        let Some(pending) = self.requests.pending.get_mut(&number) else { return };
+        let Some((kind, name)) = registration(&pending.action) else { return };
+        pending.ask_at = now;
+        pending.stuck_since = None;
+        match (&pending.stage, registered) {
+            (Stage::Registering { .. }, true) => {
+                if self.requests.known.len() >= MAX_KNOWN {
+                    self.requests.known.clear();
+                }
+                self.requests.known.insert((kind, name.to_owned()));
+                pending.stage = Stage::Acting;
+                self.drive(number);
+            }
+            (Stage::Registering { linearizable: false }, false) => {
+                pending.stage = Stage::Registering { linearizable: true };
+                self.drive(number);
+            }
+            (Stage::Registering { linearizable: true }, false) => {
+                let failure = match kind {
+                    Registry::Publisher => ErrorCode::UnknownPublisher.because(format!("there is no publisher '{name}'; create it first")),
+                    Registry::Subscriber => ErrorCode::UnknownSubscriber.because(format!("there is no subscriber '{name}'; create it first")),
+                };
+                self.finish(number, Err(failure), self.me, vec![self.me]);
+            }
+            _ => {}
+        }
+    }
+
+    /// Answers a request, once, and does what follows from the answer here.
+    pub(super) fn finish(&mut self, number: u64, result: Result<Done, Failure>, served_by: Vertex, hops: Vec<Vertex>) {
+        let Some(pending) = self.requests.pending.remove(&number) else { return };
+        if let Some((token, _)) = pending.asked {
+            self.requests.asks.remove(&token);
+        }
+        if let Ok(done) = &result {
+            self.follow_up(&pending, done);
+        }
+        let (served_by, result) = match (&pending.action, result) {
+            (Action::ReplicaSubscribe { topic: name, .. }, Ok(Done::Subscribed { topic, cursor, .. })) => {
+                let original_node = Some(placement::home(name.as_str(), self.me.dimension()));
+                (self.me, Ok(Done::Subscribed { topic, cursor, original_node }))
+            }
+            (_, result) => (served_by, result),
+        };
+        self.answer(pending, result, served_by, hops);
+    }
+
+    fn follow_up(&mut self, pending: &Pending, done: &Done) {
+        let known = match done {
+            Done::PublisherCreated { publisher, .. } => Some((Registry::Publisher, publisher.to_string())),
+            Done::SubscriberCreated { subscriber, .. } => Some((Registry::Subscriber, subscriber.to_string())),
+            _ => None,
+        };
+        self.requests.known.extend(known);
+        let Some(connection) = pending.connection else { return };
+        match (&pending.action, done) {
+            (
+                Action::Subscribe { subscriber, topic, push: true, .. } | Action::ReplicaSubscribe { subscriber, topic, push: true, .. },
+                Done::Subscribed { cursor, .. },
+            ) => self.begin_session(connection, topic.clone(), subscriber.clone(), *cursor),
+            (Action::Unsubscribe { subscriber, topic }, Done::Unsubscribed { .. }) => {
+                self.end_session(connection, topic, subscriber);
+            }
+            _ => {}
+        }
+    }
+
+    fn answer(&mut self, pending: Pending, result: Result<Done, Failure>, served_by: Vertex, hops: Vec<Vertex>) {
+        if self.observes_frequent() {
+            let event = Event::RequestAnswered {
+                action: pending.action.name().into(),
+                subject: subject(&pending.action).map(Into::into),
+                error: result.as_ref().err().map(|failure| failure.code.name().into()),
+                message: result.as_ref().map_or_else(|failure| failure.message.clone(), |_| String::new()),
+            };
+            self.observe(event, Some(pending.trace_id));
+        }
+        if let Some(connection) = pending.connection {
+            let hops = pending.trace.then_some(hops);
+            let answer = Answer { id: pending.id, served_by, hops, result };
+            self.send_client(connection, ServerFrame::Answer(answer));
+        }
+    }
+
+    /// A request of this node itself: nobody waits for the answer.
+    pub(super) fn request_for_myself(&mut self, action: Action) {
+        let now = self.now.monotonic;
+        let key = self.next_key();
+        let pending = Pending {
+            connection: None,
+            id: None,
+            trace: false,
+            trace_id: TraceId(key.number),
+            action,
+            key,
+            since: now,
+            deadline: now + DEADLINE,
+            stage: Stage::Acting,
+            asked: None,
+            ask_at: now,
+            uncertain: false,
+            stuck_since: None,
+            problem: None,
+        };
+        if self.requests.pending.len() < MAX_PENDING {
+            self.requests.pending.insert(key.number, pending);
+            self.drive(key.number);
+        }
+    }
+
+    // Time and loss.
+
+    pub(super) fn handle_requests_time(&mut self) {
+        let numbers: Vec<u64> = self.requests.pending.keys().copied().collect();
+        for number in numbers {
+            self.drive(number);
+        }
+    }
+
+    /// A vertex went out of sight: what it was asked is asked again at once.
+    pub(super) fn ask_again_after_loss(&mut self, vertex: Vertex) {
+        let now = self.now.monotonic;
+        let hit: Vec<u64> = self
+            .requests
+            .pending
+            .iter_mut()
+            .filter(|(_, pending)| pending.asked.is_some_and(|(_, to)| to == vertex))
+            .map(|(number, pending)| {
+                pending.uncertain = true;
+                pending.ask_at = now;
+                *number
+            })
+            .collect();
+        for number in hit {
+            self.drive(number);
+        }
+    }
+
+    pub(super) fn forget_requests_of(&mut self, connection: ConnectionId) {
+        for pending in self.requests.pending.values_mut().filter(|pending| pending.connection == Some(connection)) {
+            // What is under way goes on; only the answer has nowhere to go.
+            pending.connection = None;
+        }
+    }
+
+    pub(super) fn fail_all_requests(&mut self) {
+        let failure = self.node_failed();
+        for (_, pending) in std::mem::take(&mut self.requests.pending) {
+            self.answer(pending, Err(failure.clone()), self.me, vec![self.me]);
+        }
+        self.requests.asks.clear();
+    }
+
+    pub(super) fn gathering(&mut self, number: u64) -> Option<&mut super::views::Gathering> {
+        match &mut self.requests.pending.get_mut(&number)?.stage {
+            Stage::Gathering(gathering) => Some(gathering),
+            _ => None,
+        }
+    }
+}
+
+/// The name whose hash says where an action belongs.
+pub(super) fn subject(action: &Action) -> Option<&str> {
+    match action {
+        Action::CreatePublisher { publisher } => Some(publisher.as_str()),
+        Action::CreateSubscriber { subscriber } => Some(subscriber.as_str()),
+        Action::CreateTopic { topic, .. }
+        | Action::DeleteTopic { topic, .. }
+        | Action::Publish { topic, .. }
+        | Action::Subscribe { topic, .. }
+        | Action::Unsubscribe { topic, .. }
+        | Action::Pull { topic, .. }
+        | Action::Commit { topic, .. }
+        | Action::ReplicaSubscribe { topic, .. }
+        | Action::ReplicaPull { topic, .. }
+        | Action::Locate { topic } => Some(topic.as_str()),
+        Action::Topics
+        | Action::Cluster
+        | Action::Status { .. }
+        | Action::StopNode { .. }
+        | Action::RecoverNode { .. }
+        | Action::SetLink { .. }
+        | Action::Watch { .. } => None,
+    }
+}
+
+/// Who must be registered before an action is carried out. Elsewhere a subscription shows that its subscriber is.
+fn registration(action: &Action) -> Option<(Registry, &str)> {
+    match action {
+        Action::CreateTopic { publisher, .. } | Action::DeleteTopic { publisher, .. } | Action::Publish { publisher, .. } => {
+            Some((Registry::Publisher, publisher.as_str()))
+        }
+        Action::Subscribe { subscriber, .. }
+        | Action::Unsubscribe { subscriber, .. }
+        | Action::Commit { subscriber, .. }
+        | Action::ReplicaSubscribe { subscriber, .. }
+        | Action::Pull { subscriber, read: ReadLevel::Leader, .. } => Some((Registry::Subscriber, subscriber.as_str())),
+        _ => None,
+    }
+}
+
+fn changes_something(action: &Action) -> bool {
+    !matches!(
+        action,
+        Action::Pull { commit: false, .. } | Action::ReplicaPull { .. } | Action::Locate { .. } | Action::Topics | Action::Cluster | Action::Status { .. }
+    )
+}

@@ -1,0 +1,473 @@
+//! What other nodes ask of this one, as a leader or as a holder of replicas. A node asks itself in the same way.
+//!
+//! A command waits in its group's queue, then in the log, then for its acknowledgement; its waiter is found by its
+//! [`RequestKey`], so that an ask that is repeated finds the same command under way.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::Node;
+use crate::cube::Vertex;
+use crate::names::{Offset, SubscriberId, TopicName};
+use crate::store::StoredMessage;
+use crate::time::Instant;
+use crate::topics::{Outcome, Topics};
+use crate::topics::command::{Command, Op};
+use crate::wire::answer::{Answer, Done, ErrorCode, Failure};
+use crate::wire::client::{Ack, Action, ReadLevel};
+use crate::wire::event::TraceId;
+use crate::wire::peer::{Body, Call, Registry, Reply, RequestKey};
+
+/// Commands under way on one leader; beyond, it says that it is overloaded.
+const MAX_WAITING: usize = 32_768;
+/// A ReadIndex that raft forgot (it does so in silence) is asked for again after this.
+const READ_AGAIN: Duration = Duration::from_millis(150);
+/// A read that cannot be confirmed for so long goes back to the one who asked.
+const READ_PATIENCE: Duration = Duration::from_secs(2);
+/// `ack: all` waits so long for members that are up but do not confirm; then the origin asks again, and finds the repeat.
+const ALL_PATIENCE: Duration = Duration::from_secs(4);
+
+#[derive(Default)]
+pub(super) struct Serving {
+    queues: BTreeMap<Vertex, Vec<Command>>,
+    waiters: BTreeMap<RequestKey, Waiter>,
+    /// Committed, and waiting for every member that is up.
+    awaiting_all: Vec<AwaitingAll>,
+    /// Reads that wait for the next ReadIndex, and those whose ReadIndex is under way, by ticket.
+    new_reads: BTreeMap<Vertex, Vec<ReadJob>>,
+    tickets: BTreeMap<u64, Ticket>,
+}
+
+/// Who is to be told.
+#[derive(Clone, Debug)]
+pub(super) struct Asker {
+    pub vertex: Vertex,
+    pub token: u64,
+    pub trace: Option<TraceId>,
+}
+
+struct Waiter {
+    asker: Asker,
+    group: Vertex,
+    action: Action,
+    /// The vertices the ask crossed, this one last.
+    hops: Vec<Vertex>,
+    /// What a pull had read before its cursor is moved.
+    pulled: Option<Box<Done>>,
+}
+
+struct AwaitingAll {
+    group: Vertex,
+    index: u64,
+    until: Instant,
+    key: RequestKey,
+    waiter: Waiter,
+    outcome: Outcome,
+}
+
+struct Ticket {
+    group: Vertex,
+    since: Instant,
+    asked: Instant,
+    jobs: Vec<ReadJob>,
+}
+
+/// A read that must be linearizable.
+pub(super) enum ReadJob {
+    Pull(Pull),
+    IsRegistered { asker: Asker, kind: Registry, name: String },
+}
+
+/// A pull on its way.
+#[derive(Clone, Debug)]
+pub(super) struct Pull {
+    pub asker: Asker,
+    pub hops: Vec<Vertex>,
+    pub subscriber: SubscriberId,
+    pub topic: TopicName,
+    pub max: u32,
+    pub commit: bool,
+    /// From a replica as it is: its home, and an offset in place of the cursor.
+    pub replica: Option<Vertex>,
+    pub from: Option<Offset>,
+}
+
+impl Node {
+    pub(super) fn handle_ask(&mut self, asker: Asker, call: Call, path: Vec<Vertex>) {
+        let mut hops = path;
+        hops.push(self.me);
+        match call {
+            Call::Act { key, action, .. } => self.handle_act(asker, key, action, hops),
+            Call::Here { action, .. } => self.handle_here(asker, action, hops),
+            Call::IsRegistered { kind, name, linearizable } => self.handle_is_registered(asker, kind, name, linearizable),
+            Call::Fetch { topic, from, max_bytes } => self.handle_fetch(asker, topic, from, max_bytes),
+            Call::Holding { topic } => {
+                let reply = self.holding(&topic);
+                self.reply(&asker, reply);
+            }
+            Call::ListTopics { group } => {
+                let reply = self.list_topics(group);
+                self.reply(&asker, reply);
+            }
+        }
+    }
+
+    pub(super) fn reply(&mut self, asker: &Asker, reply: Reply) {
+        self.send(asker.vertex, asker.trace, Body::Reply { token: asker.token, reply });
+    }
+
+    pub(super) fn reply_result(&mut self, asker: &Asker, hops: Vec<Vertex>, result: Result<Done, Failure>) {
+        let answer = Answer { id: None, served_by: self.me, hops: Some(hops), result };
+        self.reply(asker, Reply::Answer(Box::new(answer)));
+    }
+
+    fn handle_act(&mut self, asker: Asker, key: RequestKey, action: Action, hops: Vec<Vertex>) {
+        let home = self.home_of(&action);
+        let Some(group) = self.groups.get(&home) else {
+            let leader = self.overlay.leader_of(home);
+            self.reply(&asker, Reply::NotLeader { leader, proposed: false });
+            return;
+        };
+        if let Action::Pull { subscriber, topic, max, read: ReadLevel::Any, commit } = action {
+            let pull = Pull { asker, hops, subscriber, topic, max, commit, replica: Some(home), from: None };
+            self.read_for_pull(home, pull);
+            return;
+        }
+        if !group.is_leader() {
+            let leader = group.leader().map(|leader| leader.vertex).filter(|leader| *leader != self.me);
+            self.reply(&asker, Reply::NotLeader { leader, proposed: false });
+            return;
+        }
+        if let Some(why) = self.lacks_quorum(home) {
+            self.reply(&asker, Reply::Unavailable { why });
+            return;
+        }
+        match action {
+            Action::Pull { subscriber, topic, max, commit, .. } => {
+                let pull = Pull { asker, hops, subscriber, topic, max, commit, replica: None, from: None };
+                self.serving.new_reads.entry(home).or_default().push(ReadJob::Pull(pull));
+            }
+            action => self.take_command(asker, home, key, action, hops),
+        }
+    }
+
+    /// Known at once when members are seen to be gone; raft itself would find out only by waiting.
+    fn lacks_quorum(&self, home: Vertex) -> Option<String> {
+        let voters = self.groups[&home].voters();
+        let up = voters.iter().filter(|voter| voter.vertex == self.me || self.overlay.is_alive(voter.vertex)).count();
+        (up <= voters.len() / 2).then(|| {
+            format!("of the {} voters of the replica group of {home} only {up} can be reached from its leader {}, which is no majority", voters.len(), self.me)
+        })
+    }
+
+    fn take_command(&mut self, asker: Asker, group: Vertex, key: RequestKey, mut action: Action, hops: Vec<Vertex>) {
+        if let Some(waiter) = self.serving.waiters.get_mut(&key) {
+            // Asked again: the command is under way.
+            waiter.asker = asker;
+            return;
+        }
+        if let Some(waiting) = self.serving.awaiting_all.iter_mut().find(|waiting| waiting.key == key) {
+            waiting.waiter.asker = asker;
+            return;
+        }
+        if self.serving.waiters.len() >= MAX_WAITING {
+            let failure = ErrorCode::Overloaded.because(format!("{MAX_WAITING} commands are under way on leader {}; retry", self.me));
+            self.reply_result(&asker, hops, Err(failure));
+            return;
+        }
+        if let Action::Publish { ack: Ack::One, .. } = action {
+            self.take_one(asker, key, &action, hops);
+            return;
+        }
+        self.counters.publishes += u64::from(matches!(action, Action::Publish { .. }));
+        let Some(op) = take_op(&mut action) else {
+            self.reply(&asker, Reply::Unavailable { why: format!("'{}' is no command", action.name()) });
+            return;
+        };
+        self.queue(group, Command { key, time: self.now.wall, op });
+        self.serving.waiters.insert(key, Waiter { asker, group, action, hops, pulled: None });
+    }
+
+    /// `ack: one`: durable in this leader's outbox, on its way into the log, and answered.
+    fn take_one(&mut self, asker: Asker, key: RequestKey, action: &Action, hops: Vec<Vertex>) {
+        if let Action::Publish { topic, .. } = action
+            && self.groups.get(&self.home_of(action)).is_some_and(|group| group.leads_fully() && group.topics().topic(topic).is_none())
+        {
+            self.reply_result(&asker, hops, Err(unknown_topic(topic)));
+            return;
+        }
+        self.counters.publishes += 1;
+        if let Err(failure) = self.store_in_outbox(key, action, super::outbox::Owner::Leader { asker: asker.clone(), hops: hops.clone() }) {
+            self.reply_result(&asker, hops, Err(failure));
+        }
+    }
+
+    pub(super) fn queue(&mut self, group: Vertex, command: Command) {
+        self.serving.queues.entry(group).or_default().push(command);
+    }
+
+    pub(super) fn propose_queued(&mut self) {
+        for (home, queue) in &mut self.serving.queues {
+            let Some(group) = self.groups.get_mut(home).filter(|group| group.can_propose()) else { continue };
+            if !queue.is_empty()
+                && let Err(rest) = group.propose(std::mem::take(queue))
+            {
+                *queue = rest;
+            }
+        }
+        let new_reads = std::mem::take(&mut self.serving.new_reads);
+        for (home, jobs) in new_reads {
+            let ticket = self.next_key().number;
+            let now = self.now.monotonic;
+            self.serving.tickets.insert(ticket, Ticket { group: home, since: now, asked: now, jobs });
+            if let Some(group) = self.groups.get_mut(&home) {
+                group.read_index(ticket);
+            }
+        }
+    }
+
+    // What came of it.
+
+    pub(super) fn handle_applied(&mut self, group: Vertex, index: u64, key: RequestKey, outcome: Result<Outcome, Failure>) {
+        self.handle_outbox_applied(key, &outcome);
+        let Some(waiter) = self.serving.waiters.remove(&key) else { return };
+        let outcome = match outcome {
+            Err(failure) => return self.reply_result(&waiter.asker, waiter.hops, Err(failure)),
+            Ok(outcome) => outcome,
+        };
+        if matches!(waiter.action, Action::Publish { ack: Ack::All, .. }) {
+            let until = self.now.monotonic + ALL_PATIENCE;
+            self.serving.awaiting_all.push(AwaitingAll { group, index, until, key, waiter, outcome });
+            return;
+        }
+        self.acknowledge(index, waiter, outcome);
+    }
+
+    fn acknowledge(&mut self, index: u64, waiter: Waiter, outcome: Outcome) {
+        let done = match waiter.pulled {
+            Some(pulled) => *pulled,
+            None => self.describe(waiter.group, index, &waiter.action, outcome),
+        };
+        self.reply_result(&waiter.asker, waiter.hops, Ok(done));
+    }
+
+    fn describe(&self, home: Vertex, index: u64, action: &Action, outcome: Outcome) -> Done {
+        let replicas = || home.neighbours().collect();
+        match (action.clone(), outcome) {
+            (Action::CreatePublisher { publisher }, Outcome::Registered { existed }) => Done::PublisherCreated { publisher, existed },
+            (Action::CreateSubscriber { subscriber }, Outcome::Registered { existed }) => Done::SubscriberCreated { subscriber, existed },
+            (Action::CreateTopic { topic, .. }, _) => Done::TopicCreated { topic, home, replicas: replicas() },
+            (Action::DeleteTopic { topic, .. }, _) => Done::TopicDeleted { topic, home, replicas: replicas() },
+            (Action::Publish { topic, .. }, Outcome::Published { offset, repeated }) => {
+                Done::Published { topic, offset: Some(offset), holders: self.holders_of(home, index), repeated }
+            }
+            (Action::Unsubscribe { topic, .. }, _) => Done::Unsubscribed { topic },
+            (Action::Commit { topic, .. }, Outcome::Committed { cursor }) => Done::Committed { topic, cursor },
+            (Action::Subscribe { topic, .. } | Action::ReplicaSubscribe { topic, .. }, Outcome::Subscribed { cursor }) => {
+                Done::Subscribed { topic, cursor, original_node: None }
+            }
+            (action, outcome) => panic!("a {} does not come out as {outcome:?}", action.name()),
+        }
+    }
+
+    /// The members that are known to have stored the log up to `index`, home first.
+    fn holders_of(&self, home: Vertex, index: u64) -> Vec<Vertex> {
+        let standings = self.groups[&home].standings();
+        let stored = |vertex: &Vertex| {
+            *vertex == self.me || standings.iter().any(|standing| standing.member.vertex == *vertex && standing.matched >= index)
+        };
+        crate::placement::members(home).filter(stored).collect()
+    }
+
+    /// `ack: all`: every member that is up has it, or is no longer up.
+    pub(super) fn check_awaited_holders(&mut self) {
+        if self.serving.awaiting_all.is_empty() {
+            return;
+        }
+        let waiting = std::mem::take(&mut self.serving.awaiting_all);
+        for waiting in waiting {
+            if !self.groups.get(&waiting.group).is_some_and(|group| group.is_leader()) {
+                self.reply(&waiting.waiter.asker, Reply::NotLeader { leader: None, proposed: true });
+                continue;
+            }
+            let holders = self.holders_of(waiting.group, waiting.index);
+            let lacking: Vec<String> = crate::placement::members(waiting.group)
+                .filter(|vertex| (*vertex == self.me || self.overlay.is_alive(*vertex)) && !holders.contains(vertex))
+                .map(|vertex| vertex.to_string())
+                .collect();
+            if lacking.is_empty() {
+                self.acknowledge(waiting.index, waiting.waiter, waiting.outcome);
+            } else if self.now.monotonic >= waiting.until {
+                let text = format!("it is committed, but {} did not confirm it in time; retry with the same sequence number", lacking.join(", "));
+                self.reply_result(&waiting.waiter.asker, waiting.waiter.hops, Err(ErrorCode::Timeout.because(text)));
+            } else {
+                self.serving.awaiting_all.push(waiting);
+            }
+        }
+    }
+
+    /// No longer the leader: what waits here goes back, for the next leader.
+    pub(super) fn give_up_leading(&mut self, group: Vertex, leader: Option<Vertex>) {
+        let leader = leader.filter(|leader| *leader != self.me);
+        let queued: Vec<RequestKey> =
+            self.serving.queues.remove(&group).unwrap_or_default().into_iter().map(|command| command.key).collect();
+        let orphans: Vec<(RequestKey, Waiter)> =
+            self.serving.waiters.extract_if(.., |_, waiter| waiter.group == group).collect();
+        for (key, waiter) in orphans {
+            self.reply(&waiter.asker, Reply::NotLeader { leader, proposed: !queued.contains(&key) });
+        }
+        let tickets: Vec<(u64, Ticket)> = self.serving.tickets.extract_if(.., |_, ticket| ticket.group == group).collect();
+        let reads = self.serving.new_reads.remove(&group).unwrap_or_default();
+        for job in tickets.into_iter().flat_map(|(_, ticket)| ticket.jobs).chain(reads) {
+            self.reply(job.asker(), Reply::NotLeader { leader, proposed: false });
+        }
+    }
+
+    // Linearizable reads.
+
+    fn handle_is_registered(&mut self, asker: Asker, kind: Registry, name: String, linearizable: bool) {
+        let home = crate::placement::home(&name, self.me.dimension());
+        let Some(group) = self.groups.get(&home) else {
+            let leader = self.overlay.leader_of(home);
+            return self.reply(&asker, Reply::NotLeader { leader, proposed: false });
+        };
+        if !linearizable {
+            let registered = is_registered(group.topics(), kind, &name);
+            return self.reply(&asker, Reply::Registered(registered));
+        }
+        if !group.is_leader() {
+            let leader = group.leader().map(|leader| leader.vertex);
+            return self.reply(&asker, Reply::NotLeader { leader, proposed: false });
+        }
+        if let Some(why) = self.lacks_quorum(home) {
+            return self.reply(&asker, Reply::Unavailable { why });
+        }
+        self.serving.new_reads.entry(home).or_default().push(ReadJob::IsRegistered { asker, kind, name });
+    }
+
+    pub(super) fn handle_read_ready(&mut self, group: Vertex, ticket: u64) {
+        let Some(ticket) = self.serving.tickets.remove(&ticket) else { return };
+        for job in ticket.jobs {
+            match job {
+                ReadJob::Pull(pull) => self.read_for_pull(group, pull),
+                ReadJob::IsRegistered { asker, kind, name } => {
+                    let registered = is_registered(self.groups[&group].topics(), kind, &name);
+                    self.reply(&asker, Reply::Registered(registered));
+                }
+            }
+        }
+    }
+
+    pub(super) fn handle_serving_time(&mut self) {
+        let now = self.now.monotonic;
+        let mut again = Vec::new();
+        let given_up: Vec<Ticket> = self
+            .serving
+            .tickets
+            .extract_if(.., |_, ticket| now.since(ticket.since) >= READ_PATIENCE)
+            .map(|(_, ticket)| ticket)
+            .collect();
+        for (number, ticket) in &mut self.serving.tickets {
+            if now.since(ticket.asked) >= READ_AGAIN {
+                ticket.asked = now;
+                again.push((ticket.group, *number));
+            }
+        }
+        for (group, number) in again {
+            if let Some(group) = self.groups.get_mut(&group) {
+                group.read_index(number);
+            }
+        }
+        for job in given_up.into_iter().flat_map(|ticket| ticket.jobs) {
+            self.reply(job.asker(), Reply::Unavailable { why: format!("leader {} could not confirm that it still leads", self.me) });
+        }
+    }
+
+    /// The messages of a pull are here; with `commit` its cursor moves first.
+    pub(super) fn finish_pull(&mut self, home: Vertex, pull: Pull, messages: Vec<StoredMessage>, start: Offset) {
+        let messages: Vec<_> = messages.into_iter().map(super::reads::message).collect();
+        let cursor = messages.last().map_or(start, |message| message.offset.next());
+        let moves = pull.commit && !messages.is_empty();
+        let behind = pull.replica.and_then(|_| {
+            let group = self.groups.get(&home)?;
+            Some(group.commit_index().saturating_sub(group.applied_index()))
+        });
+        let Pull { asker, hops, subscriber, topic, replica, .. } = pull;
+        let done = Done::Pulled { topic: topic.clone(), messages, cursor, behind, original_node: replica };
+        if moves && replica.is_none() {
+            let key = self.next_key();
+            let op = Op::Commit { subscriber: subscriber.clone(), topic: topic.clone(), offset: cursor };
+            self.queue(home, Command { key, time: self.now.wall, op });
+            let action = Action::Commit { subscriber, topic, offset: cursor };
+            self.serving.waiters.insert(key, Waiter { asker, group: home, action, hops, pulled: Some(Box::new(done)) });
+            return;
+        }
+        if moves {
+            // A replica's read moves the cursor when a leader can be had; the answer does not wait for it.
+            self.request_for_myself(Action::Commit { subscriber, topic, offset: cursor });
+        }
+        self.reply_result(&asker, hops, Ok(done));
+    }
+
+    // To this very node.
+
+    fn handle_here(&mut self, asker: Asker, action: Action, hops: Vec<Vertex>) {
+        let result = match action {
+            Action::Status { .. } => Ok(Done::Status(Box::new(self.status()))),
+            Action::StopNode { mode, duration_ms, .. } => self.stop(mode, duration_ms),
+            Action::RecoverNode { .. } => self.recover(),
+            Action::SetLink { to, conditions, .. } => self.set_link(to, conditions),
+            Action::ReplicaPull { subscriber, topic, max, from } => {
+                let home = crate::placement::home(topic.as_str(), self.me.dimension());
+                let pull = Pull { asker, hops, subscriber, topic, max, commit: false, replica: Some(home), from };
+                return self.read_for_pull(home, pull);
+            }
+            action => Err(ErrorCode::BadRequest.because(format!("'{}' is not done by a node for another", action.name()))),
+        };
+        self.reply_result(&asker, hops, result);
+    }
+}
+
+impl ReadJob {
+    fn asker(&self) -> &Asker {
+        match self {
+            ReadJob::Pull(pull) => &pull.asker,
+            ReadJob::IsRegistered { asker, .. } => asker,
+        }
+    }
+}
+
+fn is_registered(topics: &Topics, kind: Registry, name: &str) -> bool {
+    match kind {
+        Registry::Publisher => topics.is_publisher(name),
+        Registry::Subscriber => topics.is_subscriber(name),
+    }
+}
+
+pub(super) fn unknown_topic(topic: &TopicName) -> Failure {
+    ErrorCode::UnknownTopic.because(format!("there is no topic '{topic}'; create it first"))
+}
+
+/// The command in an action; a publish's content moves into it.
+pub(super) fn take_op(action: &mut Action) -> Option<Op> {
+    Some(match action {
+        Action::CreatePublisher { publisher } => Op::CreatePublisher { publisher: publisher.clone() },
+        Action::CreateSubscriber { subscriber } => Op::CreateSubscriber { subscriber: subscriber.clone() },
+        Action::CreateTopic { publisher, topic } => Op::CreateTopic { publisher: publisher.clone(), topic: topic.clone() },
+        Action::DeleteTopic { publisher, topic } => Op::DeleteTopic { publisher: publisher.clone(), topic: topic.clone() },
+        Action::Publish { publisher, topic, content, sequence, .. } => Op::Publish {
+            publisher: publisher.clone(),
+            topic: topic.clone(),
+            sequence: *sequence,
+            content: std::mem::take(content),
+        },
+        Action::Subscribe { subscriber, topic, from, .. } | Action::ReplicaSubscribe { subscriber, topic, from, .. } => {
+            Op::Subscribe { subscriber: subscriber.clone(), topic: topic.clone(), from: *from }
+        }
+        Action::Unsubscribe { subscriber, topic } => Op::Unsubscribe { subscriber: subscriber.clone(), topic: topic.clone() },
+        Action::Commit { subscriber, topic, offset } => {
+            Op::Commit { subscriber: subscriber.clone(), topic: topic.clone(), offset: *offset }
+        }
+        _ => return None,
+    })
+}

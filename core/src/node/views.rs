@@ -1,0 +1,216 @@
+//! What can be seen: the cluster, one node, where a topic is and how its holders stand, which topics there are.
+//!
+//! The last two are gathered: each holder, or each group, is asked; what does not answer in time is named as missing.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::Node;
+use super::requests::Purpose;
+use crate::cube::Vertex;
+use crate::group::Group;
+use crate::names::{Offset, TopicName};
+use crate::placement;
+use crate::time::Instant;
+use crate::wire::answer::{
+    ClusterView, Counters, Done, GroupStatus, Holder, Location, NodeState, NodeStatus, NodeView, TopicSummary,
+};
+use crate::wire::peer::{Body, Call, Reply};
+
+/// Those who have not answered by then are missing from the answer.
+const GATHER: Duration = Duration::from_millis(1000);
+
+pub(super) struct Gathering {
+    what: What,
+    /// Asked and not answered yet.
+    outstanding: BTreeMap<Vertex, u64>,
+    until: Instant,
+}
+
+enum What {
+    Location { topic: TopicName, holdings: BTreeMap<Vertex, (Option<Offset>, bool)> },
+    Topics { found: Vec<TopicSummary>, missing: Vec<Vertex> },
+}
+
+impl Gathering {
+    pub(super) fn is_complete(&self, now: Instant) -> bool {
+        self.outstanding.is_empty() || now >= self.until
+    }
+}
+
+impl Node {
+    pub(super) fn gather_location(&mut self, number: u64, topic: TopicName) -> Gathering {
+        let home = placement::home(topic.as_str(), self.me.dimension());
+        let holders: Vec<Vertex> = placement::members(home).filter(|holder| self.is_up(*holder)).collect();
+        let outstanding =
+            holders.into_iter().map(|holder| (holder, self.ask_for(number, holder, holder, Call::Holding { topic: topic.clone() }))).collect();
+        self.gathering_of(What::Location { topic, holdings: BTreeMap::new() }, outstanding)
+    }
+
+    pub(super) fn gather_topics(&mut self, number: u64) -> Gathering {
+        let mut missing = Vec::new();
+        let mut outstanding = BTreeMap::new();
+        for group in self.me.dimension().vertices() {
+            let holder = self.find_leader(group).or_else(|| self.find_member(group));
+            match holder {
+                Some(holder) => {
+                    outstanding.insert(group, self.ask_for(number, group, holder, Call::ListTopics { group }));
+                }
+                None => missing.push(group),
+            }
+        }
+        self.gathering_of(What::Topics { found: Vec::new(), missing }, outstanding)
+    }
+
+    fn gathering_of(&self, what: What, outstanding: BTreeMap<Vertex, u64>) -> Gathering {
+        Gathering { what, outstanding, until: self.now.monotonic + GATHER }
+    }
+
+    /// `about`: the vertex that the answer will be filed under.
+    fn ask_for(&mut self, number: u64, about: Vertex, to: Vertex, call: Call) -> u64 {
+        let token = self.next_key().number;
+        self.requests.asks.insert(token, Purpose::Gather(number, about));
+        self.send(to, None, Body::Ask { token, call });
+        token
+    }
+
+    pub(super) fn handle_gathered(&mut self, number: u64, about: Vertex, reply: Reply) {
+        let now = self.now.monotonic;
+        let Some(gathering) = self.gathering(number) else { return };
+        gathering.outstanding.remove(&about);
+        match (&mut gathering.what, reply) {
+            (What::Location { holdings, .. }, Reply::Holding { end, votes }) => {
+                holdings.insert(about, (end, votes));
+            }
+            (What::Topics { found, .. }, Reply::Topics(topics)) => found.extend(topics),
+            (What::Topics { missing, .. }, _) => missing.push(about),
+            (What::Location { .. }, _) => {}
+        }
+        if gathering.is_complete(now) {
+            self.finish_gathering(number);
+        }
+    }
+
+    pub(super) fn finish_gathering(&mut self, number: u64) {
+        let Some(gathering) = self.gathering(number) else { return };
+        let silent: Vec<(Vertex, u64)> = std::mem::take(&mut gathering.outstanding).into_iter().collect();
+        let what = std::mem::replace(&mut gathering.what, What::Topics { found: Vec::new(), missing: Vec::new() });
+        for (_, token) in &silent {
+            self.requests.asks.remove(token);
+        }
+        let done = match what {
+            What::Location { topic, holdings } => Done::Located(self.location(topic, &holdings)),
+            What::Topics { mut found, mut missing } => {
+                missing.extend(silent.into_iter().map(|(group, _)| group));
+                missing.sort();
+                found.sort_by(|a, b| a.topic.cmp(&b.topic));
+                Done::Topics { topics: found, missing }
+            }
+        };
+        self.finish(number, Ok(done), self.me, vec![self.me]);
+    }
+
+    fn location(&self, topic: TopicName, holdings: &BTreeMap<Vertex, (Option<Offset>, bool)>) -> Location {
+        let home = placement::home(topic.as_str(), self.me.dimension());
+        let most = holdings.values().filter_map(|(end, _)| *end).max();
+        let holders = placement::members(home)
+            .map(|node| {
+                let (end, voter) = holdings.get(&node).copied().unwrap_or((None, false));
+                let last_offset = end.and_then(|end| end.0.checked_sub(1)).map(Offset);
+                let lag = most.zip(end).map(|(most, end)| most.0 - end.0);
+                Holder { node, alive: holdings.contains_key(&node), last_offset, lag, voter }
+            })
+            .collect();
+        let replicas = home.neighbours().collect();
+        Location { topic, exists: most.is_some(), home, replicas, leader: self.find_leader(home), holders }
+    }
+
+    pub(super) fn holding(&self, topic: &TopicName) -> Reply {
+        let home = placement::home(topic.as_str(), self.me.dimension());
+        let group = self.groups.get(&home);
+        let end = group.and_then(|group| group.topics().place(topic)).map(|(_, end)| end);
+        let votes = group.is_some_and(|group| group.voters().iter().any(|voter| Some(*voter) == self.record.identity));
+        Reply::Holding { end, votes }
+    }
+
+    pub(super) fn list_topics(&self, group: Vertex) -> Reply {
+        let Some(members) = self.groups.get(&group) else {
+            return Reply::Unavailable { why: format!("node {} holds no replica of {group}", self.me) };
+        };
+        let leader = members.leader().map(|leader| leader.vertex);
+        let topics = members.topics().topics().map(|topic| TopicSummary {
+            topic: topic.name,
+            owner: topic.owner,
+            home: group,
+            leader,
+            messages: topic.end.0,
+            subscribers: topic.subscribers,
+        });
+        Reply::Topics(topics.collect())
+    }
+
+    fn is_up(&self, vertex: Vertex) -> bool {
+        vertex == self.me || self.overlay.is_alive(vertex)
+    }
+
+    pub(super) fn cluster_view(&self) -> ClusterView {
+        let dimension = self.me.dimension();
+        let nodes = dimension
+            .vertices()
+            .map(|node| NodeView {
+                node,
+                address: self.config.addresses.get(node.index()).cloned().unwrap_or_default(),
+                state: if node == self.me { self.state() } else { self.seen_state(node) },
+                incarnation: self.overlay.incarnation_of(node).map_or(0, |incarnation| incarnation.0),
+                leads: dimension.vertices().filter(|group| self.find_leader(*group) == Some(node)).collect(),
+            })
+            .collect();
+        ClusterView { dimension, nodes, links: self.overlay.links() }
+    }
+
+    fn seen_state(&self, node: Vertex) -> NodeState {
+        if self.overlay.is_alive(node) { self.overlay.state_of(node) } else { NodeState::Failed }
+    }
+
+    pub(super) fn status(&self) -> NodeStatus {
+        let frames = self.overlay.counters();
+        NodeStatus {
+            node: self.me,
+            incarnation: self.record.identity.map_or(0, |identity| identity.incarnation.0),
+            state: self.state(),
+            version: self.config.version.clone(),
+            sync: self.config.sync.clone(),
+            uptime_ms: self.now.monotonic.since(self.started).as_millis() as u64,
+            faults_allowed: self.config.allow_faults,
+            groups: self.groups.values().map(group_status).collect(),
+            links: self.overlay.link_statuses(),
+            counters: Counters {
+                frames_sent: frames.sent,
+                frames_received: frames.received,
+                frames_forwarded: frames.forwarded,
+                frames_dropped: frames.dropped,
+                ..self.counters
+            },
+        }
+    }
+}
+
+fn group_status(group: &Group) -> GroupStatus {
+    let (log_entries, log_bytes) = group.log_size();
+    let counts = group.topics().counts();
+    GroupStatus {
+        home: group.home(),
+        role: group.role(),
+        term: group.term(),
+        leader: group.leader().map(|leader| leader.vertex),
+        voters: group.voters().into_iter().map(|member| member.vertex).collect(),
+        learners: group.learners().into_iter().map(|member| member.vertex).collect(),
+        last_index: group.last_index(),
+        commit_index: group.commit_index(),
+        applied_index: group.applied_index(),
+        log_entries,
+        log_bytes,
+        topics: counts.topics as u64,
+        messages: counts.messages,
+    }
+}
