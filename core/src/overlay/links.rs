@@ -24,7 +24,7 @@ pub struct Link {
     hears: bool,
     round_trip: Option<Duration>,
     conditions: LinkConditions,
-    /// What waits for its delay, in the order in which it was sent and will leave.
+    /// What waits for its delay, in the order in which it was sent and will leave: whoever is due waits for those before him.
     delayed: VecDeque<(Instant, PeerFrame)>,
     /// When all link states were last sent.
     synced_at: Option<Instant>,
@@ -125,8 +125,7 @@ impl Link {
             return Err(DropReason::Full);
         }
         let due = now + self.draw_delay(rng);
-        let after_the_last = self.delayed.back().map_or(due, |(last, _)| due.max(*last));
-        self.delayed.push_back((after_the_last, frame));
+        self.delayed.push_back((due, frame));
         Ok(())
     }
 
