@@ -37,3 +37,4 @@ pub mod group;
 pub mod io;
 pub mod node;
 pub mod client;
+pub mod sim;

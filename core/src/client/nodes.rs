@@ -1,0 +1,149 @@
+//! Where the nodes are, as far as this client knows, and how well each does.
+
+use std::time::Duration;
+
+use crate::client::io::SocketId;
+use crate::cube::{Dimension, Vertex};
+use crate::time::Instant;
+use crate::wire::answer::ClusterView;
+
+/// Index into [`Nodes::peers`]; peers are never removed.
+pub(super) type PeerIndex = usize;
+
+#[derive(Debug)]
+pub(super) struct Nodes {
+    /// `None` until the cluster was learnt.
+    pub dimension: Option<Dimension>,
+    pub peers: Vec<Peer>,
+}
+
+/// An address at which a node is, or is said to be.
+#[derive(Debug)]
+pub(super) struct Peer {
+    pub url: String,
+    /// Who is there; unknown for a seed that was not asked yet.
+    pub vertex: Option<Vertex>,
+    /// The socket for requests, opening or open.
+    pub requests: Option<SocketId>,
+    /// Consecutive times that it could not be reached. While not 0 it is passed over, and tried in the background.
+    pub failures: u32,
+    /// No attempt to open before this.
+    pub rest_until: Instant,
+    /// Consecutive times that it said `node_failed`.
+    pub refusals: u32,
+    /// Passed over until then, since it said that it is failing.
+    pub refuses_until: Instant,
+    /// Why it was lost or refused last.
+    pub why: String,
+}
+
+impl Nodes {
+    pub fn new(seeds: &[String], known: &[(Vertex, String)]) -> Nodes {
+        let known_peers = known.iter().map(|(vertex, address)| Peer::new(url_of(address), Some(*vertex)));
+        let mut peers: Vec<Peer> = known_peers.collect();
+        for seed in seeds.iter().map(|seed| url_of(seed)) {
+            if peers.iter().all(|peer| peer.url != seed) {
+                peers.push(Peer::new(seed, None));
+            }
+        }
+        Nodes { dimension: known.first().map(|(vertex, _)| vertex.dimension()), peers }
+    }
+
+    pub fn at(&self, vertex: Vertex) -> Option<PeerIndex> {
+        self.peers.iter().position(|peer| peer.vertex == Some(vertex))
+    }
+
+    /// Takes in what the node at `asked` says of the cluster; true when nothing was known before.
+    pub fn learn(&mut self, asked: PeerIndex, served_by: Vertex, view: &ClusterView) -> bool {
+        let is_first = self.dimension.replace(view.dimension).is_none();
+        for peer in &mut self.peers {
+            // A node that moved, or another cluster at an old address.
+            if peer.vertex == Some(served_by) || peer.vertex.is_some_and(|v| v.dimension() != view.dimension) {
+                peer.vertex = None;
+            }
+        }
+        self.peers[asked].vertex = Some(served_by);
+        for node in view.nodes.iter().filter(|node| node.node != served_by) {
+            self.place(node.node, url_of(&node.address));
+        }
+        is_first
+    }
+
+    /// `vertex` is said to be at `url`.
+    fn place(&mut self, vertex: Vertex, url: String) {
+        if let Some(known) = self.at(vertex) {
+            let peer = &mut self.peers[known];
+            if peer.requests.is_none() && peer.failures > 0 {
+                peer.url = url;
+            }
+        } else if let Some(same) = self.peers.iter_mut().find(|peer| peer.vertex.is_none() && peer.url == url) {
+            same.vertex = Some(vertex);
+        } else {
+            self.peers.push(Peer::new(url, Some(vertex)));
+        }
+    }
+}
+
+impl Peer {
+    fn new(url: String, vertex: Option<Vertex>) -> Peer {
+        Peer {
+            url,
+            vertex,
+            requests: None,
+            failures: 0,
+            rest_until: Instant(0),
+            refusals: 0,
+            refuses_until: Instant(0),
+            why: String::new(),
+        }
+    }
+
+    pub fn is_reachable(&self) -> bool {
+        self.failures == 0
+    }
+
+    pub fn is_refusing(&self, now: Instant) -> bool {
+        self.refuses_until > now
+    }
+
+    pub fn name(&self) -> String {
+        self.vertex.map_or_else(|| self.url.clone(), |vertex| format!("node {vertex}"))
+    }
+}
+
+/// The WebSocket of a node that is written as `HOST:PORT`, `ws://HOST:PORT` or in full.
+pub fn url_of(address: &str) -> String {
+    let url = if address.contains("://") { address.to_string() } else { format!("ws://{address}") };
+    let has_path = url.split_once("://").is_some_and(|(_, rest)| rest.trim_end_matches('/').contains('/'));
+    if has_path { url } else { format!("{}/ws", url.trim_end_matches('/')) }
+}
+
+/// Doubles from `first` with each of `times`, up to `most`; half of it is jitter, so that many clients do not come together.
+pub(super) fn backoff(rng: &mut fastrand::Rng, first: Duration, most: Duration, times: u32) -> Duration {
+    let doubled = first.saturating_mul(1 << times.saturating_sub(1).min(20)).min(most);
+    doubled.mul_f64(0.5 + 0.5 * rng.f64())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_may_be_written_short() {
+        for address in ["127.0.0.1:8000", "ws://127.0.0.1:8000", "ws://127.0.0.1:8000/", "ws://127.0.0.1:8000/ws"] {
+            assert_eq!(url_of(address), "ws://127.0.0.1:8000/ws");
+        }
+        assert_eq!(url_of("wss://a.example/cube/ws"), "wss://a.example/cube/ws");
+    }
+
+    #[test]
+    fn a_backoff_grows_and_stays_within_its_bounds() {
+        let mut rng = fastrand::Rng::with_seed(1);
+        let (first, most) = (Duration::from_millis(10), Duration::from_millis(500));
+        for times in 1..100 {
+            let pause = backoff(&mut rng, first, most, times);
+            assert!(pause >= first / 2 && pause <= most, "{times}: {pause:?}");
+        }
+        assert!(backoff(&mut rng, first, most, 9) > Duration::from_millis(200));
+    }
+}

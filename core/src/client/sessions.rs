@@ -1,0 +1,148 @@
+//! What goes on after its request was answered: push subscriptions and watches, kept up over broken sockets.
+
+use crate::client::Client;
+use crate::client::io::{ClientEffect, ClientError, SocketId, Target};
+use crate::client::job::{Job, JobId, Owner, Session, SessionKey, State, from_cursor, pushed};
+use crate::client::nodes::PeerIndex;
+use crate::client::sockets::{Role, Socket};
+use crate::cube::Vertex;
+use crate::names::Offset;
+use crate::wire::answer::{Answer, Delivery, Done, ErrorCode};
+use crate::wire::client::Action;
+
+impl Client {
+    /// Hands on what comes next, holds back what came before, and asks again where something is missing.
+    pub(super) fn handle_delivery(&mut self, id: SocketId, delivery: Delivery) {
+        let key = (delivery.topic.clone(), delivery.subscriber.clone());
+        let Some(session) = self.sessions.get_mut(&key).filter(|session| session.socket == Some(id)) else { return };
+        let offset = delivery.message.offset;
+        if offset == session.next {
+            session.next = offset.next();
+            self.effects.push(ClientEffect::Delivered(delivery));
+        } else if offset > session.next {
+            self.drop_socket(id);
+            self.resubscribe(&key, None, "a message is missing");
+        }
+    }
+
+    /// An answer after which something stands: a subscription, a watch; or no longer does.
+    pub(super) fn note_standing(&mut self, id: JobId, socket: SocketId, asked: Option<Vertex>, answer: &Answer) {
+        let Some(job) = self.jobs.get(&id) else { return };
+        match (&job.action, &answer.result) {
+            (action, Ok(Done::Subscribed { cursor, .. })) if pushed(action).is_some() => {
+                let (owner, action, to, cursor) = (job.owner.clone(), action.clone(), job.to, *cursor);
+                self.note_subscribed(&owner, action, to, cursor, socket);
+            }
+            (Action::Unsubscribe { topic, subscriber, .. }, Ok(_)) => {
+                let key = (topic.clone(), subscriber.clone());
+                self.end_session(&key);
+            }
+            (watch @ Action::Watch { .. }, Ok(_)) => {
+                let watch = watch.clone();
+                if let Some(vertex) = asked {
+                    self.watches.insert(vertex, watch);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn note_subscribed(&mut self, owner: &Owner, action: Action, to: Target, cursor: Offset, socket: SocketId) {
+        let Some(key) = pushed(&action) else { return };
+        let next = match (owner, self.sessions.get(&key)) {
+            // The caller has everything before `next`; a cursor beyond it was committed by somebody who has that too.
+            (Owner::Resubscribe(_), Some(session)) => session.next.max(cursor),
+            _ => cursor,
+        };
+        let session = Session { action, to, next, socket: Some(socket) };
+        let earlier = self.sessions.insert(key, session).and_then(|session| session.socket);
+        if let Some(earlier) = earlier.filter(|earlier| *earlier != socket) {
+            self.drop_socket(earlier);
+        }
+    }
+
+    /// The caller no longer listens.
+    pub(super) fn end_session(&mut self, key: &SessionKey) {
+        if let Some(socket) = self.sessions.remove(key).and_then(|session| session.socket) {
+            self.drop_socket(socket);
+        }
+        let is_for = |job: &Job| job.owner == Owner::Resubscribe(key.clone());
+        let errands: Vec<JobId> = self.jobs.iter().filter(|(_, job)| is_for(job)).map(|(id, _)| *id).collect();
+        for id in errands {
+            self.abort(id);
+        }
+    }
+
+    /// Ends a job before its answer, and closes the socket that was opened for it alone.
+    pub(super) fn abort(&mut self, id: JobId) {
+        let Some(job) = self.remove_job(id) else { return };
+        match job.state {
+            State::Opening(socket) | State::Sent(socket) if job.is_push() => self.drop_socket(socket),
+            State::Waiting | State::Opening(_) | State::Sent(_) => {}
+        }
+    }
+
+    /// A socket broke: what listened on it is set up again.
+    pub(super) fn restart_what_listened(&mut self, id: SocketId, socket: &Socket, asked: Option<Vertex>, why: &str) {
+        match &socket.role {
+            Role::Deliveries(key, _) => {
+                if self.sessions.get(key).is_some_and(|session| session.socket == Some(id)) {
+                    self.resubscribe(&key.clone(), asked, why);
+                }
+            }
+            Role::Requests => {
+                if let Some(vertex) = asked {
+                    self.rewatch(vertex);
+                }
+            }
+        }
+    }
+
+    fn resubscribe(&mut self, key: &SessionKey, avoid: Option<Vertex>, why: &str) {
+        let Some(session) = self.sessions.get_mut(key) else { return };
+        session.socket = None;
+        let mut job = Job::new(Owner::Resubscribe(key.clone()), from_cursor(&session.action), session.to);
+        job.why = why.to_string();
+        job.shunned.extend(avoid);
+        self.add_job(job);
+    }
+
+    /// A watch on this node is asked for again (once).
+    pub(super) fn rewatch(&mut self, vertex: Vertex) {
+        let owner = Owner::Rewatch(vertex);
+        let Some(watch) = self.watches.get(&vertex).cloned() else { return };
+        if self.jobs.values().all(|job| job.owner != owner) {
+            self.add_job(Job::new(owner, watch, Target::Node(vertex)));
+        }
+    }
+
+    /// A failing node pushes nothing: its subscriptions go elsewhere, where they may.
+    pub(super) fn leave_failing_node(&mut self, index: PeerIndex, why: &str) {
+        let vertex = self.nodes.peers[index].vertex;
+        let there = |socket: &SocketId| self.sockets.get(socket).is_some_and(|socket| socket.peer == index);
+        let movable = |session: &&Session| !matches!(session.to, Target::Node(_)) && session.socket.as_ref().is_some_and(there);
+        let moved: Vec<_> = self
+            .sessions
+            .iter()
+            .filter(|(_, session)| movable(session))
+            .filter_map(|(key, session)| Some((key.clone(), session.socket?)))
+            .collect();
+        for (key, socket) in moved {
+            self.drop_socket(socket);
+            self.resubscribe(&key, vertex, why);
+        }
+    }
+
+    /// Setting a subscription up again came to an end: well, or for good.
+    pub(super) fn errand_ended(&mut self, key: &SessionKey, result: Result<Answer, ClientError>) {
+        let why = match result {
+            Ok(Answer { result: Ok(_), .. }) => return,
+            Ok(Answer { result: Err(failure), .. }) => failure,
+            Err(error) => error.code().unwrap_or(ErrorCode::Unavailable).because(error.to_string()),
+        };
+        if self.sessions.remove(key).is_some() {
+            let (topic, subscriber) = key.clone();
+            self.effects.push(ClientEffect::DeliveriesEnded { topic, subscriber, why });
+        }
+    }
+}

@@ -1,0 +1,412 @@
+//! A cluster of make-believe: eight nodes that share one state, each in a mood, and a clock that only tests move.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::super::*;
+use crate::names::{Offset, PublisherId, Sequence, TopicName};
+use crate::placement;
+use crate::time::Timestamp;
+use crate::wire::answer::*;
+use crate::wire::client::Request;
+
+/// How a node behaves.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub enum Mood {
+    Up,
+    /// Its process is gone.
+    Down,
+    /// Says `node_failed`, and pushes nothing.
+    Failing,
+    /// Says `unavailable`.
+    Unavailable,
+    /// Says nothing.
+    Mute,
+}
+
+#[derive(Default)]
+struct Topic {
+    owner: String,
+    messages: Vec<Message>,
+    sequences: BTreeMap<Sequence, Offset>,
+    forgotten_below: u64,
+}
+
+struct Session {
+    topic: TopicName,
+    subscriber: crate::names::SubscriberId,
+    next: usize,
+}
+
+pub struct World {
+    client: Client,
+    now: Now,
+    moods: BTreeMap<Vertex, Mood>,
+    loses_answer: BTreeMap<Vertex, bool>,
+    sockets: BTreeMap<SocketId, (Vertex, Option<Session>)>,
+    topics: BTreeMap<TopicName, Topic>,
+    watches: BTreeMap<Vertex, u32>,
+    next_ticket: u64,
+    pub requests: usize,
+    seen: Vec<ClientEffect>,
+}
+
+pub fn vertex(text: &str) -> Vertex {
+    text.parse().unwrap()
+}
+
+fn url(vertex: Vertex) -> String {
+    format!("ws://node-{vertex}:80/ws")
+}
+
+impl World {
+    pub fn new(seeds: &[&str]) -> World {
+        let dimension = Dimension::new(3).unwrap();
+        let seeds = seeds.iter().map(|seed| url(vertex(seed))).collect();
+        World {
+            client: Client::new(&ClientConfig { seeds, nodes: vec![], seed: 1 }),
+            now: Now { monotonic: Instant(0), wall: Timestamp(1_795_379_000_000_000) },
+            moods: dimension.vertices().map(|vertex| (vertex, Mood::Up)).collect(),
+            loses_answer: BTreeMap::new(),
+            sockets: BTreeMap::new(),
+            topics: BTreeMap::new(),
+            watches: BTreeMap::new(),
+            next_ticket: 0,
+            requests: 0,
+            seen: vec![],
+        }
+    }
+
+    pub fn add_topic(&mut self, name: &str) {
+        self.add_topic_of("p", name);
+    }
+
+    pub fn add_topic_of(&mut self, owner: &str, name: &str) {
+        self.topics.insert(name.parse().unwrap(), Topic { owner: owner.into(), ..Topic::default() });
+    }
+
+    pub fn forget_topic(&mut self, name: &str) {
+        self.topics.remove(&name.parse::<TopicName>().unwrap());
+    }
+
+    pub fn forget_sequences_below(&mut self, name: &str, number: u64) {
+        self.topics.get_mut(&name.parse::<TopicName>().unwrap()).unwrap().forgotten_below = number;
+    }
+
+    pub fn set(&mut self, node: &str, mood: Mood) {
+        let node = vertex(node);
+        self.moods.insert(node, mood);
+        if mood == Mood::Down {
+            let broken: Vec<_> = self.sockets.iter().filter(|(_, (at, _))| *at == node).map(|(id, _)| *id).collect();
+            self.sockets.retain(|_, (at, _)| *at != node);
+            let closed = |socket| ClientInput::Closed { socket, why: "reset".into() };
+            self.turn(broken.into_iter().map(closed).collect());
+        }
+    }
+
+    /// The node does what it is asked next, and its sockets break instead of bringing the answer.
+    pub fn lose_next_answer(&mut self, node: &str) {
+        self.loses_answer.insert(vertex(node), true);
+    }
+
+    pub fn replace_client(&mut self, seed: u64) {
+        let seeds = vec![url(vertex("000"))];
+        self.client = Client::new(&ClientConfig { seeds, nodes: vec![], seed });
+        self.sockets.clear();
+    }
+
+    pub fn ask(&mut self, action: Action) -> Result<Reply, ClientError> {
+        self.ask_at(Target::Home, action)
+    }
+
+    /// Submits, and lets time pass until it is resolved.
+    pub fn ask_at(&mut self, to: Target, action: Action) -> Result<Reply, ClientError> {
+        let submission = Submission { to, ..self.submission(action) };
+        let ticket = submission.ticket;
+        self.give(ClientInput::Submit(submission));
+        loop {
+            let result = self.seen.iter().find_map(|effect| match effect {
+                ClientEffect::Resolved { ticket: of, result } if *of == ticket => Some(result.clone()),
+                _ => None,
+            });
+            if let Some(result) = result {
+                return result;
+            }
+            self.advance_to_next_deadline();
+        }
+    }
+
+    pub fn submission(&mut self, action: Action) -> Submission {
+        self.next_ticket += 1;
+        Submission { ticket: Ticket(self.next_ticket), action, to: Target::Home, within: DEFAULT_WITHIN, trace: false }
+    }
+
+    pub fn give(&mut self, input: ClientInput) {
+        self.turn(vec![input]);
+    }
+
+    /// Everything that follows from these inputs without time passing.
+    pub fn turn(&mut self, inputs: Vec<ClientInput>) {
+        let mut inputs = inputs;
+        loop {
+            let effects = self.client.handle(self.now, std::mem::take(&mut inputs));
+            for effect in effects {
+                inputs.extend(self.carry_out(&effect));
+                self.seen.push(effect);
+            }
+            inputs.extend(self.deliveries());
+            if inputs.is_empty() {
+                return;
+            }
+        }
+    }
+
+    pub fn pass(&mut self, time: Duration) {
+        let end = self.now.monotonic + time;
+        while self.client.next_deadline().is_some_and(|next| next <= end) {
+            self.advance_to_next_deadline();
+        }
+        self.move_clock(end);
+        self.turn(vec![]);
+    }
+
+    fn advance_to_next_deadline(&mut self) {
+        let next = self.client.next_deadline().expect("a client that has work has a deadline");
+        self.move_clock(next);
+        self.give(ClientInput::DeadlineReached);
+    }
+
+    fn move_clock(&mut self, to: Instant) {
+        let passed = to.since(self.now.monotonic);
+        self.now = Now { monotonic: to, wall: Timestamp(self.now.wall.0 + passed.as_micros() as u64) };
+    }
+
+    fn carry_out(&mut self, effect: &ClientEffect) -> Vec<ClientInput> {
+        match effect {
+            ClientEffect::Open { socket, url: asked, .. } => {
+                let at = self.moods.keys().copied().find(|vertex| url(*vertex) == *asked).unwrap();
+                if self.moods[&at] == Mood::Down {
+                    return vec![ClientInput::Closed { socket: *socket, why: "connection refused".into() }];
+                }
+                self.sockets.insert(*socket, (at, None));
+                vec![ClientInput::Opened { socket: *socket }]
+            }
+            ClientEffect::Close { socket } => {
+                self.sockets.remove(socket);
+                vec![]
+            }
+            ClientEffect::Send { socket, requests } => self.receive(*socket, requests),
+            _ => vec![],
+        }
+    }
+
+    fn receive(&mut self, socket: SocketId, requests: &[Request]) -> Vec<ClientInput> {
+        let Some((at, _)) = self.sockets.get(&socket) else { return vec![] };
+        let at = *at;
+        self.requests += requests.len();
+        let mut frames = vec![];
+        for request in requests {
+            if self.moods[&at] == Mood::Mute {
+                continue;
+            }
+            let result = self.serve(at, socket, &request.action);
+            let is_probe = request.action == Action::Cluster;
+            if !is_probe && self.loses_answer.remove(&at).is_some() {
+                self.sockets.remove(&socket);
+                return vec![ClientInput::Closed { socket, why: "reset".into() }];
+            }
+            frames.push(ServerFrame::Answer(Answer { id: request.id.clone(), served_by: at, hops: None, result }));
+        }
+        if frames.is_empty() { vec![] } else { vec![ClientInput::Frames { socket, frames }] }
+    }
+
+    fn serve(&mut self, at: Vertex, socket: SocketId, action: &Action) -> Result<Done, Failure> {
+        match (self.moods[&at], action) {
+            (Mood::Failing, _) => return Err(ErrorCode::NodeFailed.because("failing on request")),
+            (_, Action::Cluster) => return Ok(Done::Cluster(self.cluster())),
+            (Mood::Unavailable, _) => return Err(ErrorCode::Unavailable.because("no quorum")),
+            _ => {}
+        }
+        match action {
+            Action::CreatePublisher { publisher } => {
+                Ok(Done::PublisherCreated { publisher: publisher.clone(), existed: false })
+            }
+            Action::CreateTopic { publisher, topic } => self.create(publisher, topic),
+            Action::DeleteTopic { topic, .. } => {
+                let (home, replicas) = place(topic);
+                self.topics.remove(topic).ok_or_else(unknown_topic)?;
+                Ok(Done::TopicDeleted { topic: topic.clone(), home, replicas })
+            }
+            Action::Publish { publisher, topic, content, sequence, .. } => {
+                let sequence = sequence.expect("the client numbers every publish");
+                self.topics.get_mut(topic).ok_or_else(unknown_topic)?.publish(publisher, topic, content, sequence)
+            }
+            Action::Subscribe { topic, subscriber, push, from } => {
+                self.topics.get(topic).ok_or_else(unknown_topic)?;
+                assert_eq!(*from, None, "a subscription goes on from its cursor");
+                let session = Session { topic: topic.clone(), subscriber: subscriber.clone(), next: 0 };
+                if let (true, Some(socket)) = (*push, self.sockets.get_mut(&socket)) {
+                    socket.1 = Some(session);
+                }
+                Ok(Done::Subscribed { topic: topic.clone(), cursor: Offset(0), original_node: None })
+            }
+            Action::Pull { topic, .. } => {
+                let messages = self.topics.get(topic).ok_or_else(unknown_topic)?.messages.clone();
+                let cursor = Offset(messages.len() as u64);
+                Ok(Done::Pulled { topic: topic.clone(), messages, cursor, behind: None, original_node: None })
+            }
+            Action::Topics => Ok(Done::Topics { topics: self.summaries(), missing: vec![] }),
+            Action::Status { .. } => Ok(Done::NodeRecovered { node: at }),
+            Action::Watch { .. } => {
+                *self.watches.entry(at).or_default() += 1;
+                Ok(Done::Watching)
+            }
+            other => panic!("the fake cluster does not know {other:?}"),
+        }
+    }
+
+    fn create(&mut self, publisher: &PublisherId, topic: &TopicName) -> Result<Done, Failure> {
+        if self.topics.contains_key(topic) {
+            return Err(ErrorCode::TopicExists.because("exists"));
+        }
+        self.add_topic_of(publisher.as_str(), topic.as_str());
+        let (home, replicas) = place(topic);
+        Ok(Done::TopicCreated { topic: topic.clone(), home, replicas })
+    }
+
+    fn summaries(&self) -> Vec<TopicSummary> {
+        let summary = |(topic, state): (&TopicName, &Topic)| TopicSummary {
+            topic: topic.clone(),
+            owner: state.owner.parse().unwrap(),
+            home: place(topic).0,
+            leader: None,
+            messages: state.messages.len() as u64,
+            subscribers: 0,
+        };
+        self.topics.iter().map(summary).collect()
+    }
+
+    fn cluster(&self) -> ClusterView {
+        let view = |vertex: &Vertex| NodeView {
+            node: *vertex,
+            address: format!("node-{vertex}:80"),
+            state: NodeState::Up,
+            incarnation: 1,
+            leads: vec![],
+        };
+        ClusterView { dimension: Dimension::new(3).unwrap(), nodes: self.moods.keys().map(view).collect(), links: vec![] }
+    }
+
+    /// What the push sessions of nodes that are well have not sent yet.
+    fn deliveries(&mut self) -> Vec<ClientInput> {
+        let mut inputs = vec![];
+        for (socket, (at, session)) in &mut self.sockets {
+            let Some(session) = session.as_mut().filter(|_| self.moods[at] == Mood::Up) else { continue };
+            let Some(topic) = self.topics.get(&session.topic) else { continue };
+            let (name, subscriber) = (session.topic.clone(), session.subscriber.clone());
+            let deliver = |message: &Message| {
+                let (topic, subscriber) = (name.clone(), subscriber.clone());
+                ServerFrame::Message(Delivery { topic, subscriber, message: message.clone() })
+            };
+            let frames: Vec<_> = topic.messages[session.next..].iter().map(deliver).collect();
+            session.next = topic.messages.len();
+            if !frames.is_empty() {
+                inputs.push(ClientInput::Frames { socket: *socket, frames });
+            }
+        }
+        inputs
+    }
+
+    // What a test looks at.
+
+    pub fn now(&self) -> Instant {
+        self.now.monotonic
+    }
+
+    pub fn vertices(&self) -> Vec<Vertex> {
+        self.moods.keys().copied().collect()
+    }
+
+    pub fn contents(&self, topic: &str) -> Vec<&str> {
+        self.topics[&topic.parse::<TopicName>().unwrap()].messages.iter().map(|m| m.content.as_str()).collect()
+    }
+
+    pub fn delivered(&self) -> Vec<String> {
+        let content = |effect: &'_ ClientEffect| match effect {
+            ClientEffect::Delivered(delivery) => Some(delivery.message.content.clone()),
+            _ => None,
+        };
+        self.seen.iter().filter_map(content).collect()
+    }
+
+    pub fn ended(&self) -> Vec<ErrorCode> {
+        let ended = |effect: &ClientEffect| match effect {
+            ClientEffect::DeliveriesEnded { why, .. } => Some(why.code),
+            _ => None,
+        };
+        self.seen.iter().filter_map(ended).collect()
+    }
+
+    pub fn notices(&self) -> Vec<Notice> {
+        let notice = |effect: &ClientEffect| match effect {
+            ClientEffect::Notice(notice) => Some(notice.clone()),
+            _ => None,
+        };
+        self.seen.iter().filter_map(notice).collect()
+    }
+
+    pub fn results(&self) -> Vec<Result<Reply, ClientError>> {
+        let result = |effect: &ClientEffect| match effect {
+            ClientEffect::Resolved { result, .. } => Some(result.clone()),
+            _ => None,
+        };
+        self.seen.iter().filter_map(result).collect()
+    }
+
+    pub fn watches_at(&self, node: &str) -> u32 {
+        self.watches.get(&vertex(node)).copied().unwrap_or(0)
+    }
+
+    pub fn open_sockets(&self) -> usize {
+        self.sockets.len()
+    }
+
+    pub fn client_in_flight(&self) -> usize {
+        self.client.in_flight()
+    }
+
+    pub fn trace(&self) -> String {
+        format!("{:?}", self.seen)
+    }
+}
+
+impl Topic {
+    fn publish(
+        &mut self,
+        publisher: &PublisherId,
+        topic: &TopicName,
+        content: &str,
+        sequence: Sequence,
+    ) -> Result<Done, Failure> {
+        if sequence.0 < self.forgotten_below {
+            return Err(ErrorCode::SequenceTooOld.because("older than the window"));
+        }
+        let end = Offset(self.messages.len() as u64);
+        let repeated = self.sequences.contains_key(&sequence);
+        let offset = *self.sequences.entry(sequence).or_insert(end);
+        if !repeated {
+            let (publisher, content) = (publisher.clone(), content.to_string());
+            self.messages.push(Message { offset, publisher, content, time: Timestamp(0) });
+        }
+        Ok(Done::Published { topic: topic.clone(), offset: Some(offset), holders: vec![], repeated })
+    }
+}
+
+fn place(topic: &TopicName) -> (Vertex, Vec<Vertex>) {
+    let home = placement::home(topic.as_str(), Dimension::new(3).unwrap());
+    (home, home.neighbours().collect())
+}
+
+fn unknown_topic() -> Failure {
+    ErrorCode::UnknownTopic.because("no such topic")
+}

@@ -1,0 +1,326 @@
+//! The client before a cluster of make-believe. Stories first; `fake` plays the nodes.
+
+mod fake;
+
+use std::time::Duration;
+
+use super::*;
+use crate::names::{Offset, PublisherId, Sequence};
+use crate::wire::answer::{Done, ErrorCode};
+use crate::wire::client::{Ack, ReadLevel};
+use fake::{Mood, World, vertex};
+
+fn publish(topic: &str, content: &str) -> Action {
+    Action::Publish {
+        publisher: "p".parse().unwrap(),
+        topic: topic.parse().unwrap(),
+        content: content.into(),
+        ack: Ack::Quorum,
+        sequence: None,
+    }
+}
+
+fn create(topic: &str) -> Action {
+    Action::CreateTopic { publisher: "p".parse().unwrap(), topic: topic.parse().unwrap() }
+}
+
+fn delete(topic: &str) -> Action {
+    Action::DeleteTopic { publisher: "p".parse().unwrap(), topic: topic.parse().unwrap() }
+}
+
+fn subscribe(topic: &str) -> Action {
+    Action::Subscribe { subscriber: "s".parse().unwrap(), topic: topic.parse().unwrap(), from: None, push: true }
+}
+
+fn pull(topic: &str, commit: bool) -> Action {
+    let (subscriber, topic) = ("s".parse().unwrap(), topic.parse().unwrap());
+    Action::Pull { subscriber, topic, max: 100, read: ReadLevel::Leader, commit }
+}
+
+fn done(result: Result<Reply, ClientError>) -> Done {
+    result.expect("done").answer.result.expect("a reply holds what was done")
+}
+
+#[test]
+fn a_publish_goes_straight_home_from_one_known_address() {
+    let mut world = World::new(&["000"]);
+    world.add_topic("news");
+    let reply = world.ask(publish("news", "a")).unwrap();
+    assert_eq!(reply.asked, vertex("100"));
+    assert_eq!((reply.attempts, reply.fell_over), (1, None));
+    assert!(world.notices().iter().any(|notice| matches!(notice, Notice::Learned { nodes: 8, .. })));
+}
+
+#[test]
+fn a_seed_that_is_down_is_passed_over() {
+    let mut world = World::new(&["000", "011"]);
+    world.add_topic("news");
+    world.set("000", Mood::Down);
+    world.ask(publish("news", "a")).unwrap();
+}
+
+#[test]
+fn while_the_home_is_down_its_first_replica_is_asked_and_it_is_said_once() {
+    let mut world = World::new(&["000"]);
+    world.add_topic("news");
+    world.set("100", Mood::Down);
+    for content in ["a", "b", "c"] {
+        let reply = world.ask(publish("news", content)).unwrap();
+        assert_eq!(reply.asked, vertex("101"));
+        assert_eq!(reply.fell_over.unwrap().from, vertex("100"));
+    }
+    let falls = world.notices().iter().filter(|notice| matches!(notice, Notice::FellOver(_))).count();
+    assert_eq!(falls, 1);
+}
+
+#[test]
+fn a_home_that_says_node_failed_is_passed_over_and_asked_again_later() {
+    let mut world = World::new(&["000"]);
+    world.add_topic("news");
+    world.set("100", Mood::Failing);
+    assert_eq!(world.ask(publish("news", "a")).unwrap().asked, vertex("101"));
+    assert_eq!(world.ask(publish("news", "b")).unwrap().attempts, 1, "not asked twice in vain");
+    world.set("100", Mood::Up);
+    world.pass(Duration::from_secs(3));
+    assert_eq!(world.ask(publish("news", "c")).unwrap().asked, vertex("100"));
+    assert!(world.notices().contains(&Notice::BackHome { home: vertex("100") }));
+    assert_eq!(world.contents("news"), ["a", "b", "c"]);
+}
+
+#[test]
+fn a_home_that_came_back_is_found_in_the_background() {
+    let mut world = World::new(&["000"]);
+    world.add_topic("news");
+    world.set("100", Mood::Down);
+    world.ask(publish("news", "a")).unwrap();
+    world.set("100", Mood::Up);
+    world.pass(Duration::from_secs(6));
+    let reply = world.ask(publish("news", "b")).unwrap();
+    assert_eq!((reply.asked, reply.attempts), (vertex("100"), 1));
+    assert!(world.notices().iter().any(|notice| matches!(notice, Notice::Reconnected { .. })));
+}
+
+#[test]
+fn a_publish_whose_answer_was_lost_is_stored_once() {
+    let mut world = World::new(&["000"]);
+    world.add_topic("news");
+    world.lose_next_answer("100");
+    let reply = world.ask(publish("news", "a")).unwrap();
+    assert_eq!(reply.attempts, 2);
+    assert!(matches!(reply.answer.result, Ok(Done::Published { offset: Some(Offset(0)), repeated: false, .. })));
+    assert_eq!(world.contents("news"), ["a"]);
+}
+
+#[test]
+fn a_repeat_under_the_callers_own_number_is_told_as_a_repeat() {
+    let mut world = World::new(&["000"]);
+    world.add_topic("news");
+    let mut again = publish("news", "a");
+    if let Action::Publish { sequence, .. } = &mut again {
+        *sequence = Some(Sequence(5));
+    }
+    done(world.ask(again.clone()));
+    assert!(matches!(done(world.ask(again)), Done::Published { repeated: true, .. }));
+}
+
+#[test]
+fn creating_and_deleting_survive_the_loss_of_their_answers() {
+    let mut world = World::new(&["000"]);
+    world.lose_next_answer("100");
+    assert!(matches!(done(world.ask(create("news"))), Done::TopicCreated { .. }));
+    world.lose_next_answer("100");
+    world.pass(Duration::from_secs(6));
+    assert!(matches!(done(world.ask(delete("news"))), Done::TopicDeleted { .. }));
+    assert_eq!(world.ask(delete("news")).unwrap_err().code(), Some(ErrorCode::UnknownTopic));
+}
+
+#[test]
+fn a_topic_of_somebody_else_is_not_taken_for_ours_after_a_lost_answer() {
+    let mut world = World::new(&["000"]);
+    world.add_topic_of("somebody", "news");
+    world.lose_next_answer("100");
+    assert_eq!(world.ask(create("news")).unwrap_err().code(), Some(ErrorCode::TopicExists));
+}
+
+#[test]
+fn a_pull_that_commits_is_not_repeated_when_its_answer_was_lost() {
+    let mut world = World::new(&["000"]);
+    world.add_topic("news");
+    done(world.ask(publish("news", "a")));
+    world.lose_next_answer("100");
+    assert!(matches!(world.ask(pull("news", true)), Err(ClientError::InDoubt { .. })));
+    world.lose_next_answer("101");
+    assert!(matches!(done(world.ask(pull("news", false))), Done::Pulled { .. }));
+}
+
+#[test]
+fn what_nobody_can_do_in_time_is_given_up_with_the_reason() {
+    let mut world = World::new(&["000"]);
+    world.add_topic("news");
+    for node in world.vertices() {
+        world.set(&node.to_string(), Mood::Unavailable);
+    }
+    let error = world.ask(publish("news", "a")).unwrap_err();
+    assert!(matches!(&error, ClientError::Unavailable { why } if why.contains("no quorum")), "{error}");
+    assert!(world.requests < 400, "it pauses between rounds: {}", world.requests);
+}
+
+#[test]
+fn a_cluster_that_is_not_there_is_unavailable() {
+    let mut world = World::new(&["000"]);
+    world.set("000", Mood::Down);
+    assert!(matches!(world.ask(publish("news", "a")), Err(ClientError::Unavailable { .. })));
+}
+
+#[test]
+fn a_refusal_that_lasts_is_not_repeated() {
+    let mut world = World::new(&["000"]);
+    let error = world.ask(publish("nowhere", "a")).unwrap_err();
+    assert_eq!(error.code(), Some(ErrorCode::UnknownTopic));
+    assert_eq!(world.requests, 2, "one to learn the cluster, one to be refused");
+}
+
+#[test]
+fn a_node_that_falls_silent_is_left_within_its_patience() {
+    let mut world = World::new(&["000"]);
+    world.add_topic("news");
+    done(world.ask(publish("news", "a")));
+    world.set("100", Mood::Mute);
+    let before = world.now();
+    let reply = world.ask(publish("news", "b")).unwrap();
+    assert_eq!(reply.asked, vertex("101"));
+    assert!(world.now().since(before) <= Duration::from_secs(5));
+    assert_eq!(world.contents("news"), ["a", "b"]);
+}
+
+#[test]
+fn one_node_can_be_asked_and_no_other_answers_for_it() {
+    let mut world = World::new(&["000"]);
+    let status = Action::Status { node: None };
+    assert_eq!(world.ask_at(Target::Node(vertex("110")), status.clone()).unwrap().asked, vertex("110"));
+    world.set("110", Mood::Failing);
+    let error = world.ask_at(Target::Node(vertex("110")), status.clone()).unwrap_err();
+    assert_eq!(error.code(), Some(ErrorCode::NodeFailed));
+    let error = world.ask_at(Target::Node(vertex("0000")), status).unwrap_err();
+    assert_eq!(error, ClientError::UnknownNode { node: vertex("0000") });
+}
+
+#[test]
+fn a_subscription_goes_on_at_a_replica_without_gap_or_double() {
+    let mut world = World::new(&["000"]);
+    world.add_topic("news");
+    done(world.ask(publish("news", "a")));
+    done(world.ask(subscribe("news")));
+    done(world.ask(publish("news", "b")));
+    world.set("100", Mood::Down);
+    done(world.ask(publish("news", "c")));
+    done(world.ask(publish("news", "d")));
+    world.set("101", Mood::Down);
+    done(world.ask(publish("news", "e")));
+    world.pass(Duration::from_secs(1));
+    assert_eq!(world.delivered(), ["a", "b", "c", "d", "e"]);
+}
+
+#[test]
+fn a_subscription_leaves_a_node_that_fails_on_request_without_closing_its_sockets() {
+    let mut world = World::new(&["000"]);
+    world.add_topic("news");
+    done(world.ask(subscribe("news")));
+    world.set("100", Mood::Failing);
+    done(world.ask(publish("news", "a")));
+    world.pass(Duration::from_secs(10));
+    assert_eq!(world.delivered(), ["a"]);
+}
+
+#[test]
+fn a_subscription_to_a_topic_that_was_deleted_ends_with_the_reason() {
+    let mut world = World::new(&["000"]);
+    world.add_topic("news");
+    done(world.ask(subscribe("news")));
+    world.forget_topic("news");
+    world.set("100", Mood::Down);
+    world.pass(Duration::from_secs(10));
+    assert_eq!(world.ended(), [ErrorCode::UnknownTopic]);
+}
+
+#[test]
+fn nothing_is_delivered_after_the_caller_stopped_listening() {
+    let mut world = World::new(&["000"]);
+    world.add_topic("news");
+    done(world.ask(subscribe("news")));
+    let (topic, subscriber) = ("news".parse().unwrap(), "s".parse().unwrap());
+    world.give(ClientInput::StopDeliveries { topic, subscriber });
+    done(world.ask(publish("news", "a")));
+    world.pass(Duration::from_secs(10));
+    assert!(world.delivered().is_empty());
+    assert!(world.open_sockets() <= 2, "its socket is closed");
+}
+
+#[test]
+fn a_watch_is_asked_for_again_when_the_node_is_back() {
+    let mut world = World::new(&["000"]);
+    let watch = Action::Watch { kinds: vec![], sample: 1 };
+    done(world.ask_at(Target::Node(vertex("011")), watch));
+    assert_eq!(world.watches_at("011"), 1);
+    world.set("011", Mood::Down);
+    world.pass(Duration::from_secs(10));
+    world.set("011", Mood::Up);
+    world.pass(Duration::from_secs(10));
+    assert_eq!(world.watches_at("011"), 2);
+}
+
+#[test]
+fn too_many_at_once_are_refused_and_the_others_done() {
+    let mut world = World::new(&["000"]);
+    world.add_topic("news");
+    let submissions = (0..MAX_IN_FLIGHT + 1).map(|n| world.submission(publish("news", &n.to_string())));
+    let inputs = submissions.collect::<Vec<_>>().into_iter().map(ClientInput::Submit).collect();
+    world.turn(inputs);
+    world.pass(Duration::from_secs(1));
+    let results = world.results();
+    assert_eq!(results.len(), MAX_IN_FLIGHT + 1);
+    assert_eq!(results.iter().filter(|result| **result == Err(ClientError::Overloaded)).count(), 1);
+    assert_eq!(world.contents("news").len(), MAX_IN_FLIGHT);
+    assert_eq!(world.client_in_flight(), 0);
+}
+
+#[test]
+fn two_clients_under_one_publisher_id_do_not_swallow_each_others_publishes() {
+    let mut world = World::new(&["000"]);
+    world.add_topic("news");
+    done(world.ask(publish("news", "from the first")));
+    world.replace_client(99);
+    done(world.ask(publish("news", "from the second")));
+    assert_eq!(world.contents("news"), ["from the first", "from the second"]);
+}
+
+#[test]
+fn a_number_older_than_the_window_is_replaced_by_a_greater_one() {
+    let mut world = World::new(&["000"]);
+    world.add_topic("news");
+    world.forget_sequences_below("news", u64::MAX / 2);
+    done(world.ask(publish("news", "a")));
+    assert_eq!(world.contents("news"), ["a"]);
+}
+
+#[test]
+fn the_same_seed_and_story_give_the_same_effects() {
+    let story = || {
+        let mut world = World::new(&["000"]);
+        world.add_topic("news");
+        world.set("100", Mood::Down);
+        done(world.ask(publish("news", "a")));
+        world.pass(Duration::from_secs(20));
+        world.trace()
+    };
+    assert_eq!(story(), story());
+}
+
+#[test]
+fn a_publisher_is_created_at_its_own_home() {
+    let mut world = World::new(&["000"]);
+    let publisher: PublisherId = "publisher1".parse().unwrap();
+    let home = crate::placement::home("publisher1", vertex("000").dimension());
+    let reply = world.ask(Action::CreatePublisher { publisher }).unwrap();
+    assert_eq!(reply.asked, home);
+}

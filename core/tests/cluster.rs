@@ -1,0 +1,251 @@
+//! Stories of whole clusters, in virtual time.
+
+use std::time::Duration;
+
+use cubecast_core::cube::{Dimension, Vertex};
+use cubecast_core::names::{Offset, PublisherId, Sequence, SubscriberId, TopicName};
+use cubecast_core::sim::Cluster;
+use cubecast_core::wire::answer::{Done, ErrorCode, Failure, NodeState, ServerFrame};
+use cubecast_core::wire::client::{Ack, Action, ReadLevel, StopMode};
+
+const NEWS: &str = "news";
+
+fn vertex(text: &str) -> Vertex {
+    text.parse().unwrap()
+}
+
+fn topic(name: &str) -> TopicName {
+    TopicName::new(name).unwrap()
+}
+
+fn publisher() -> PublisherId {
+    PublisherId::new("publisher1").unwrap()
+}
+
+fn subscriber() -> SubscriberId {
+    SubscriberId::new("subscriber1").unwrap()
+}
+
+/// A settled cluster with a publisher, a subscriber and the topic `news` (home 100), subscribed to.
+fn cluster(seed: u64) -> Cluster {
+    let mut cluster = Cluster::new(Dimension::new(3).unwrap(), seed);
+    let at = vertex("011");
+    let settled = cluster.run_until(Duration::from_secs(10), |cluster| led_by_homes(cluster, at));
+    assert!(settled, "every home leads its group within ten seconds");
+    cluster.must(at, Action::CreatePublisher { publisher: publisher() }).unwrap();
+    cluster.must(at, Action::CreateSubscriber { subscriber: subscriber() }).unwrap();
+    cluster.must(at, Action::CreateTopic { publisher: publisher(), topic: topic(NEWS) }).unwrap();
+    cluster
+        .must(at, Action::Subscribe { subscriber: subscriber(), topic: topic(NEWS), from: None, push: false })
+        .unwrap();
+    cluster
+}
+
+fn led_by_homes(cluster: &mut Cluster, at: Vertex) -> bool {
+    cluster.run_for(Duration::from_millis(100));
+    match cluster.must(at, Action::Cluster) {
+        Ok(Done::Cluster(view)) => {
+            view.nodes.iter().all(|node| node.state == NodeState::Up && node.leads.contains(&node.node) && node.leads.len() == 1)
+        }
+        _ => false,
+    }
+}
+
+fn publish(content: &str, ack: Ack, sequence: Option<u64>) -> Action {
+    Action::Publish {
+        publisher: publisher(),
+        topic: topic(NEWS),
+        content: content.into(),
+        ack,
+        sequence: sequence.map(Sequence),
+    }
+}
+
+fn pull(read: ReadLevel, commit: bool) -> Action {
+    Action::Pull { subscriber: subscriber(), topic: topic(NEWS), max: 10_000, read, commit }
+}
+
+fn contents(result: Result<Done, Failure>) -> Vec<String> {
+    match result {
+        Ok(Done::Pulled { messages, .. }) => {
+            assert!(messages.iter().zip(messages.first().map_or(0, |m| m.offset.0)..).all(|(m, offset)| m.offset == Offset(offset)));
+            messages.into_iter().map(|message| message.content).collect()
+        }
+        other => panic!("not a pull's answer: {other:?}"),
+    }
+}
+
+fn code(result: Result<Done, Failure>) -> ErrorCode {
+    result.expect_err("this must fail").code
+}
+
+#[test]
+fn a_message_published_anywhere_is_pulled_anywhere() {
+    let mut cluster = cluster(1);
+    for (i, node) in cluster.dimension().vertices().enumerate() {
+        let done = cluster.must(node, publish(&format!("m{i}"), Ack::Quorum, None)).unwrap();
+        let Done::Published { offset, holders, repeated, .. } = done else { panic!("{done:?}") };
+        assert_eq!((offset, repeated), (Some(Offset(i as u64)), false));
+        assert!(holders.len() >= 3, "a quorum of four is three: {holders:?}");
+    }
+    for node in cluster.dimension().vertices() {
+        assert_eq!(contents(cluster.must(node, pull(ReadLevel::Leader, false))).len(), 8, "read through {node}");
+    }
+    assert_eq!(contents(cluster.must(vertex("000"), pull(ReadLevel::Leader, true))).len(), 8);
+    assert!(contents(cluster.must(vertex("111"), pull(ReadLevel::Leader, true))).is_empty(), "the cursor has moved");
+}
+
+#[test]
+fn ack_all_is_held_by_all_four() {
+    let mut cluster = cluster(2);
+    let done = cluster.must(vertex("001"), publish("x", Ack::All, None)).unwrap();
+    let Done::Published { holders, .. } = done else { panic!("{done:?}") };
+    assert_eq!(holders, ["100", "101", "110", "000"].map(vertex));
+}
+
+#[test]
+fn a_repeated_sequence_is_stored_once() {
+    let mut cluster = cluster(3);
+    cluster.must(vertex("001"), publish("once", Ack::Quorum, Some(7))).unwrap();
+    let done = cluster.must(vertex("010"), publish("once", Ack::Quorum, Some(7))).unwrap();
+    assert!(matches!(done, Done::Published { offset: Some(Offset(0)), repeated: true, .. }), "{done:?}");
+    assert_eq!(contents(cluster.must(vertex("000"), pull(ReadLevel::Leader, false))), ["once"]);
+}
+
+#[test]
+fn errors_say_what_is_unknown() {
+    let mut cluster = cluster(4);
+    let at = vertex("010");
+    let nobody = || PublisherId::new("nobody").unwrap();
+    let unknown = Action::Publish { publisher: nobody(), topic: topic(NEWS), content: "x".into(), ack: Ack::Quorum, sequence: None };
+    assert_eq!(code(cluster.must(at, unknown)), ErrorCode::UnknownPublisher);
+    let absent = Action::Publish { publisher: publisher(), topic: topic("absent"), content: "x".into(), ack: Ack::Quorum, sequence: None };
+    assert_eq!(code(cluster.must(at, absent)), ErrorCode::UnknownTopic);
+    let exists = Action::CreateTopic { publisher: publisher(), topic: topic(NEWS) };
+    assert_eq!(code(cluster.must(at, exists)), ErrorCode::TopicExists);
+    let replica = Action::ReplicaPull { subscriber: subscriber(), topic: topic(NEWS), max: 1, from: None };
+    assert_eq!(code(cluster.must(vertex("011"), replica)), ErrorCode::NotReplica);
+}
+
+#[test]
+fn a_killed_home_is_replaced_and_leads_again_when_it_is_back() {
+    let mut cluster = cluster(5);
+    cluster.must(vertex("001"), publish("before", Ack::Quorum, None)).unwrap();
+    cluster.kill(vertex("100"));
+    let began = cluster.now();
+    cluster.must(vertex("001"), publish("meanwhile", Ack::Quorum, None)).unwrap();
+    let outage = cluster.now().since(began);
+    assert!(outage < Duration::from_secs(1), "publishing went on after {outage:?} of virtual time");
+    cluster.start(vertex("100"));
+    assert!(cluster.run_until(Duration::from_secs(20), |cluster| led_by_homes(cluster, vertex("001"))));
+    let replica = Action::ReplicaPull { subscriber: subscriber(), topic: topic(NEWS), max: 10, from: Some(Offset(0)) };
+    assert_eq!(contents(cluster.must(vertex("100"), replica)), ["before", "meanwhile"]);
+}
+
+#[test]
+fn a_wiped_home_refills_from_its_neighbours_before_it_leads() {
+    let mut cluster = cluster(6);
+    for i in 0..20 {
+        cluster.must(vertex("001"), publish(&format!("m{i}"), Ack::Quorum, None)).unwrap();
+    }
+    let stop = Action::StopNode { node: None, mode: StopMode::Wipe, duration_ms: 1000 };
+    cluster.must(vertex("100"), stop).unwrap();
+    assert!(cluster.run_until(Duration::from_secs(30), |cluster| {
+        cluster.now().since(cubecast_core::time::Instant(0)) > Duration::from_secs(8) && led_by_homes(cluster, vertex("001"))
+    }));
+    let replica = Action::ReplicaPull { subscriber: subscriber(), topic: topic(NEWS), max: 100, from: Some(Offset(0)) };
+    assert_eq!(contents(cluster.must(vertex("100"), replica)).len(), 20);
+}
+
+#[test]
+fn a_lost_disk_is_noticed_by_those_who_met_it() {
+    let mut cluster = cluster(7);
+    cluster.must(vertex("001"), publish("kept", Ack::Quorum, None)).unwrap();
+    cluster.kill(vertex("100"));
+    cluster.wipe(vertex("100"));
+    cluster.run_for(Duration::from_secs(1));
+    cluster.start(vertex("100"));
+    assert!(cluster.run_until(Duration::from_secs(30), |cluster| led_by_homes(cluster, vertex("001"))));
+    let Ok(Done::Status(status)) = cluster.must(vertex("100"), Action::Status { node: None }) else { panic!() };
+    assert!(status.incarnation > 1, "it came back as somebody new");
+    assert_eq!(contents(cluster.must(vertex("010"), pull(ReadLevel::Leader, false))), ["kept"]);
+}
+
+#[test]
+fn with_two_of_four_down_reads_go_on_and_one_waits_in_the_outbox() {
+    let mut cluster = cluster(8);
+    cluster.must(vertex("011"), publish("first", Ack::All, None)).unwrap();
+    cluster.kill(vertex("100"));
+    cluster.kill(vertex("101"));
+    assert_eq!(contents(cluster.must(vertex("010"), pull(ReadLevel::Any, false))), ["first"]);
+    assert_eq!(code(cluster.must(vertex("010"), publish("no quorum", Ack::Quorum, Some(1)))), ErrorCode::Unavailable);
+    let done = cluster.must(vertex("010"), publish("later", Ack::One, Some(2))).unwrap();
+    assert!(matches!(done, Done::Published { offset: None, .. }), "{done:?}");
+    cluster.start(vertex("100"));
+    cluster.start(vertex("101"));
+    let arrived = cluster.run_until(Duration::from_secs(20), |cluster| {
+        cluster.run_for(Duration::from_millis(100));
+        cluster.ask(vertex("010"), pull(ReadLevel::Leader, false), Duration::from_secs(10)).is_some_and(|answer| {
+            answer.result.is_ok_and(|done| contents(Ok(done)) == ["first", "later"])
+        })
+    });
+    assert!(arrived, "what was acknowledged with `one` is in the log, once");
+    cluster.run_for(Duration::from_secs(5));
+    assert_eq!(contents(cluster.must(vertex("010"), pull(ReadLevel::Leader, false))), ["first", "later"]);
+}
+
+#[test]
+fn everything_survives_the_death_of_all() {
+    let mut cluster = cluster(9);
+    for i in 0..50 {
+        cluster.must(vertex("001"), publish(&format!("m{i}"), Ack::Quorum, None)).unwrap();
+    }
+    for node in cluster.dimension().vertices() {
+        cluster.kill(node);
+    }
+    for node in cluster.dimension().vertices() {
+        cluster.start(node);
+    }
+    assert!(cluster.run_until(Duration::from_secs(20), |cluster| led_by_homes(cluster, vertex("011"))));
+    assert_eq!(contents(cluster.must(vertex("011"), pull(ReadLevel::Leader, false))).len(), 50);
+}
+
+#[test]
+fn a_push_subscriber_gets_everything_once_and_in_order_wherever_it_is() {
+    let mut cluster = cluster(10);
+    for node in ["100", "101", "011", "111"].map(vertex) {
+        let connection = cluster.connect_client(node);
+        let name = SubscriberId::new(format!("s{node}")).unwrap();
+        cluster.must(node, Action::CreateSubscriber { subscriber: name.clone() }).unwrap();
+        cluster.send(connection, Action::Subscribe { subscriber: name, topic: topic(NEWS), from: None, push: true });
+        cluster.run_for(Duration::from_millis(200));
+        let before = cluster.frames(connection).iter().filter(|frame| matches!(frame, ServerFrame::Message(_))).count();
+        for i in 0..30 {
+            cluster.must(vertex("010"), publish(&format!("m{i}"), Ack::Quorum, None)).unwrap();
+        }
+        let mut offsets = Vec::new();
+        let complete = cluster.run_until(Duration::from_secs(5), |cluster| {
+            offsets.extend(cluster.frames(connection).into_iter().filter_map(|frame| match frame {
+                ServerFrame::Message(delivery) => Some(delivery.message.offset.0),
+                _ => None,
+            }));
+            offsets.len() == 30
+        });
+        assert!(complete, "through {node}: {offsets:?}");
+        let first = before as u64;
+        assert_eq!(offsets, (first..first + 30).collect::<Vec<_>>(), "through {node}");
+    }
+}
+
+#[test]
+fn the_same_seed_gives_the_same_run() {
+    let run = |seed| {
+        let mut cluster = cluster(seed);
+        cluster.must(vertex("001"), publish("x", Ack::Quorum, None)).unwrap();
+        cluster.kill(vertex("100"));
+        cluster.run_for(Duration::from_secs(3));
+        cluster.trace()
+    };
+    assert_eq!(run(11), run(11));
+    assert_ne!(run(11), run(12));
+}
