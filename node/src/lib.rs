@@ -1,1 +1,17 @@
-//! Cubecast performs here.
+//! Cubecast performs here: sockets, disks, signals, the command line. What is done is decided by `cubecast_core`.
+//!
+//! ```text
+//! command -> config -> process -> storage, runtime, transport      (one node)
+//! command -> cluster -> child processes of `cubecast node`         (a cluster on one machine)
+//! ```
+
+pub mod command;
+pub mod config;
+pub mod cluster;
+pub mod process;
+pub mod runtime;
+pub mod storage;
+pub mod transport;
+pub mod log;
+pub mod metrics;
+pub mod shutdown;

@@ -1,1 +1,5 @@
-fn main() {}
+//! The `cubecast` binary.
+
+fn main() -> std::process::ExitCode {
+    cubecast_node::command::main()
+}

@@ -1,0 +1,47 @@
+//! Asks a node how it is, by its `/healthz`.
+
+use std::time::Duration;
+
+use http_body_util::{BodyExt, Empty};
+use hyper::Request;
+use hyper::body::Bytes;
+use hyper::header::HOST;
+use hyper_util::rt::TokioIo;
+use serde::Deserialize;
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+/// Longer than the node's own patience with itself.
+const PATIENCE: Duration = Duration::from_secs(3);
+
+/// What a node says of itself.
+#[derive(Clone, PartialEq, Eq, Debug, Deserialize)]
+pub struct Health {
+    /// `up`, `recovering`, `failed` or `silent`.
+    pub state: String,
+    /// The groups that it leads, and what they hold.
+    #[serde(default)]
+    pub leads: Vec<String>,
+    #[serde(default)]
+    pub topics_led: u64,
+    #[serde(default)]
+    pub messages_led: u64,
+}
+
+/// `None`: it does not answer.
+pub async fn ask(address: &str) -> Option<Health> {
+    timeout(PATIENCE, fetch(address)).await.ok().flatten()
+}
+
+async fn fetch(address: &str) -> Option<Health> {
+    let stream = TcpStream::connect(address).await.ok()?;
+    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.ok()?;
+    let request = Request::get("/healthz").header(HOST, address).body(Empty::<Bytes>::new()).ok()?;
+    let answered = async { sender.send_request(request).await.ok()?.into_body().collect().await.ok() };
+    let body = tokio::select! {
+        body = answered => body?,
+        // It ends before the answer only when it breaks.
+        _ = connection => return None,
+    };
+    serde_json::from_slice(&body.to_bytes()).ok()
+}

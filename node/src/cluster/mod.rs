@@ -1,0 +1,191 @@
+//! `cubecast up`: a whole cluster on one machine, as real processes.
+//!
+//! Each node is a child process with a data folder and a log file of its own. One that dies is started again. When this process
+//! ends, in whatever way, its children end too: each watches its standard input, which closes with its parent.
+
+pub mod folder;
+pub mod ports;
+pub mod child;
+pub mod health;
+pub mod screen;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use cubecast_core::cube::{Dimension, Vertex};
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
+use tokio::time::{MissedTickBehavior, interval};
+
+use crate::command::Failure;
+use child::{Child, News};
+use folder::ClusterFolder;
+use health::Health;
+use screen::Screen;
+
+/// How often the nodes are asked how they are.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
+
+/// What `up` was asked for, checked.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    pub dimension: Dimension,
+    pub data: PathBuf,
+    /// Where the nodes listen.
+    pub host: String,
+    /// One a node, by the vertex's index.
+    pub ports: Vec<u16>,
+    pub web: Option<PathBuf>,
+    pub sync: String,
+    pub allow_faults: bool,
+    pub allow_origin: Vec<String>,
+    pub restart: bool,
+    /// Copy the nodes' logs to standard output.
+    pub verbose: bool,
+    pub json: bool,
+    /// The nodes' log level or filter.
+    pub log: String,
+    pub log_format: String,
+}
+
+/// One row of the table.
+#[derive(Clone, Debug)]
+pub struct Row {
+    pub vertex: Vertex,
+    pub address: String,
+    pub port: u16,
+    pub pid: Option<u32>,
+    pub restarts: u32,
+    /// `None` while it does not answer.
+    pub health: Option<Health>,
+    /// How it ended last, while it is not running.
+    pub ended: Option<String>,
+}
+
+impl Plan {
+    /// Where clients reach a node.
+    pub fn address(&self, vertex: Vertex) -> String {
+        let host = match self.host.as_str() {
+            "0.0.0.0" => "127.0.0.1",
+            "::" | "[::]" => "[::1]",
+            host => host,
+        };
+        format!("{host}:{}", self.ports[vertex.index()])
+    }
+
+    pub fn listen(&self, vertex: Vertex) -> String {
+        format!("{}:{}", self.host, self.ports[vertex.index()])
+    }
+}
+
+/// Runs the cluster until `stop` turns true, then ends all nodes.
+pub async fn run(plan: Plan, stop: watch::Receiver<bool>) -> Result<(), Failure> {
+    let folder = ClusterFolder::open(&plan.data, plan.dimension).map_err(|error| Failure::new(error.exit_code(), error))?;
+    folder.write_nodes(&plan).map_err(|error| Failure::new(error.exit_code(), error))?;
+    let (tell, news) = mpsc::unbounded_channel();
+    let mut children = JoinSet::new();
+    for vertex in plan.dimension.vertices() {
+        children.spawn(Child::new(vertex, &plan, &folder).keep(tell.clone(), stop.clone()));
+    }
+    drop(tell);
+    let mut view = View::new(&plan);
+    view.follow(news, stop).await;
+    while children.join_next().await.is_some() {}
+    view.screen.say_end();
+    Ok(())
+}
+
+/// What is known of the nodes, and where it is shown.
+struct View {
+    rows: Vec<Row>,
+    screen: Screen,
+    announced: bool,
+}
+
+impl View {
+    fn new(plan: &Plan) -> View {
+        let rows = plan.dimension.vertices().map(|vertex| Row {
+            vertex,
+            address: plan.address(vertex),
+            port: plan.ports[vertex.index()],
+            pid: None,
+            restarts: 0,
+            health: None,
+            ended: None,
+        });
+        View { rows: rows.collect(), screen: Screen::new(plan), announced: false }
+    }
+
+    /// Shows what happens until the last child has ended.
+    async fn follow(&mut self, mut news: mpsc::UnboundedReceiver<News>, stop: watch::Receiver<bool>) {
+        let (tell_health, mut healths) = mpsc::unbounded_channel();
+        let looking = tokio::spawn(look(self.rows.iter().map(|row| row.address.clone()).collect(), tell_health));
+        let mut stopping = stop.clone();
+        let mut told = false;
+        loop {
+            tokio::select! {
+                happened = news.recv() => match happened {
+                    Some(happened) => self.take_news(happened),
+                    None => break,
+                },
+                Some((index, health)) = healths.recv() => self.take_health(index, health),
+                _ = stopping.wait_for(|stop| *stop), if !told => {
+                    told = true;
+                    self.screen.say_stopping(self.rows.len());
+                }
+            }
+            if !told {
+                self.screen.draw(&self.rows);
+            }
+        }
+        looking.abort();
+    }
+
+    fn take_news(&mut self, news: News) {
+        match &news {
+            News::Started { vertex, pid, restarts } => {
+                let row = &mut self.rows[vertex.index()];
+                (row.pid, row.restarts, row.ended) = (Some(*pid), *restarts, None);
+            }
+            News::Ended { vertex, how, .. } => {
+                let row = &mut self.rows[vertex.index()];
+                (row.pid, row.health, row.ended) = (None, None, Some(how.clone()));
+            }
+            News::Log { .. } => {}
+        }
+        let row = self.rows.get(news.vertex().index()).cloned();
+        self.screen.say(&news, row.as_ref());
+    }
+
+    fn take_health(&mut self, index: usize, health: Option<Health>) {
+        let row = &mut self.rows[index];
+        if row.pid.is_none() {
+            return;
+        }
+        let before = row.health.as_ref().map(|health| health.state.clone());
+        row.health = health;
+        let after = row.health.as_ref().map(|health| health.state.clone());
+        if before != after {
+            self.screen.say_state(&self.rows[index], after.as_deref().unwrap_or("silent"));
+        }
+        if !self.announced && self.rows.iter().all(|row| row.health.is_some()) {
+            self.announced = true;
+            self.screen.announce(&self.rows);
+        }
+    }
+}
+
+/// Asks every node how it is, again and again.
+async fn look(addresses: Vec<String>, tell: mpsc::UnboundedSender<(usize, Option<Health>)>) {
+    let mut ticks = interval(LOOK_EVERY);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        let asked = addresses.iter().enumerate().map(|(index, address)| async move { (index, health::ask(address).await) });
+        for (index, health) in futures_util::future::join_all(asked).await {
+            if tell.send((index, health)).is_err() {
+                return;
+            }
+        }
+    }
+}

@@ -1,0 +1,194 @@
+//! What `up` shows: a live table on a terminal, plain lines elsewhere, JSON lines for programs.
+
+use std::io::{IsTerminal, Write as _};
+use std::time::Duration;
+
+use serde_json::json;
+
+use super::child::News;
+use super::{Plan, Row};
+
+/// Standard output, in one of three forms.
+#[derive(Debug)]
+pub struct Screen {
+    form: Form,
+    /// Lines of the table that is on the terminal now.
+    drawn: usize,
+    last: String,
+    has_dashboard: bool,
+    logs: String,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Form {
+    Table,
+    Lines,
+    Json,
+}
+
+impl Screen {
+    pub fn new(plan: &Plan) -> Screen {
+        let form = match plan.json {
+            true => Form::Json,
+            false if std::io::stdout().is_terminal() && !plan.verbose => Form::Table,
+            false => Form::Lines,
+        };
+        let has_dashboard = plan.web.as_ref().is_some_and(|web| web.join("index.html").is_file());
+        Screen { form, drawn: 0, last: String::new(), has_dashboard, logs: plan.data.join("logs").display().to_string() }
+    }
+
+    /// Redraws the table in place, when it changed.
+    pub fn draw(&mut self, rows: &[Row]) {
+        if self.form != Form::Table {
+            return;
+        }
+        let table = self.table(rows);
+        if table != self.last {
+            self.erase();
+            self.print(&table);
+            (self.drawn, self.last) = (table.lines().count(), table);
+        }
+    }
+
+    /// Something happened to a child.
+    pub fn say(&mut self, news: &News, row: Option<&Row>) {
+        if self.form == Form::Json {
+            return self.print_json(&json_news(news, row));
+        }
+        let vertex = news.vertex();
+        match news {
+            News::Started { pid, restarts: 0, .. } if self.form == Form::Lines => self.line(&format!("Node {vertex}: started (process {pid})")),
+            News::Started { restarts: 0, .. } => {}
+            News::Started { pid, restarts, .. } => self.line(&format!("Node {vertex}: started again (process {pid}, restart {restarts})")),
+            News::Ended { asked: true, .. } => {}
+            News::Ended { how, again_in: Some(pause), .. } => {
+                let logs = &self.logs;
+                self.line(&format!("Node {vertex}: {how}; starting again in {} (its log: {logs}/{vertex}.log)", seconds(*pause)));
+            }
+            News::Ended { how, again_in: None, .. } => self.line(&format!("Node {vertex}: {how}; it stays down (--no-restart)")),
+            News::Log { line, .. } => self.line(&format!("[Node {vertex}] {line}")),
+        }
+    }
+
+    /// A node's state changed.
+    pub fn say_state(&mut self, row: &Row, state: &str) {
+        match self.form {
+            Form::Table => {}
+            Form::Lines => self.line(&format!("Node {}: {state}", row.vertex)),
+            Form::Json => self.print_json(&json!({"event": "state", "node": row.vertex, "state": state})),
+        }
+    }
+
+    /// All nodes answer for the first time.
+    pub fn announce(&mut self, rows: &[Row]) {
+        match self.form {
+            Form::Table => {}
+            Form::Lines => {
+                let text = self.how_to(rows);
+                self.line(text.trim_end());
+            }
+            Form::Json => {
+                let nodes: Vec<_> = rows.iter().map(|row| json!({"node": row.vertex, "address": row.address, "pid": row.pid})).collect();
+                self.print_json(&json!({"event": "ready", "dashboard": dashboard(rows), "nodes": nodes}));
+            }
+        }
+    }
+
+    pub fn say_stopping(&mut self, nodes: usize) {
+        match self.form {
+            Form::Json => self.print_json(&json!({"event": "stopping"})),
+            Form::Table | Form::Lines => {
+                self.drawn = 0;
+                self.line(&format!("Ending {nodes} nodes; Ctrl-C again ends at once."));
+            }
+        }
+    }
+
+    pub fn say_end(&mut self) {
+        match self.form {
+            Form::Json => self.print_json(&json!({"event": "ended"})),
+            Form::Table | Form::Lines => self.line("All nodes have ended; their data stays."),
+        }
+    }
+
+    fn table(&self, rows: &[Row]) -> String {
+        let mut text = String::from("NODE    STATE       PORT   PID      RESTARTS  LEADS                  TOPICS  MESSAGES\n");
+        for row in rows {
+            let pid = row.pid.map_or("-".into(), |pid| pid.to_string());
+            let state = state(row);
+            let health = row.health.as_ref();
+            let leads = health.map_or(String::new(), |health| shorten(&health.leads.join(" "), 22));
+            let (topics, messages) = health.map_or((0, 0), |health| (health.topics_led, health.messages_led));
+            let (vertex, port, restarts) = (row.vertex.to_string(), row.port, row.restarts);
+            text += &format!("{vertex:<7} {state:<11} {port:<6} {pid:<8} {restarts:<9} {leads:<22} {topics:>6}  {messages:>8}\n");
+        }
+        text + "\n" + &self.how_to(rows)
+    }
+
+    fn how_to(&self, rows: &[Row]) -> String {
+        let first = rows.first().map_or("", |row| row.address.as_str());
+        let dashboard = dashboard(rows);
+        let hint = if self.has_dashboard { "" } else { "  (not built: `make dashboard`, then --web dist)" };
+        format!(
+            "Dashboard: {dashboard}{hint}\n\
+             Talk to any node with JSON over a WebSocket: ws://{first}/ws  {{\"id\": 1, \"action\": \"cluster\"}}\n\
+             Kill a node (its PID stands above) and watch its neighbours take over. Ctrl-C ends all.\n"
+        )
+    }
+
+    /// A line above the table.
+    fn line(&mut self, text: &str) {
+        self.erase();
+        self.last.clear();
+        self.print(&format!("{text}\n"));
+    }
+
+    fn erase(&mut self) {
+        if self.drawn > 0 {
+            self.print(&format!("\x1b[{}A\x1b[J", self.drawn));
+            self.drawn = 0;
+        }
+    }
+
+    fn print_json(&self, value: &serde_json::Value) {
+        self.print(&format!("{value}\n"));
+    }
+
+    fn print(&self, text: &str) {
+        // When nobody reads, the cluster runs on.
+        let mut out = std::io::stdout().lock();
+        let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+    }
+}
+
+fn dashboard(rows: &[Row]) -> String {
+    rows.first().map(|row| format!("http://{}/", row.address)).unwrap_or_default()
+}
+
+fn state(row: &Row) -> String {
+    match (&row.health, row.pid) {
+        (Some(health), Some(_)) => health.state.clone(),
+        (None, Some(_)) => "starting".into(),
+        (_, None) => "down".into(),
+    }
+}
+
+fn shorten(text: &str, width: usize) -> String {
+    if text.len() <= width { text.into() } else { format!("{}…", text.chars().take(width - 1).collect::<String>()) }
+}
+
+fn seconds(pause: Duration) -> String {
+    format!("{} s", pause.as_secs_f64())
+}
+
+fn json_news(news: &News, row: Option<&Row>) -> serde_json::Value {
+    match news {
+        News::Started { vertex, pid, restarts } => {
+            json!({"event": "started", "node": vertex, "pid": pid, "restarts": restarts, "address": row.map(|row| &row.address)})
+        }
+        News::Ended { vertex, how, again_in, asked } => {
+            json!({"event": "ended", "node": vertex, "how": how, "restarts_in_ms": again_in.map(|pause| pause.as_millis() as u64), "asked": asked})
+        }
+        News::Log { vertex, line } => json!({"event": "log", "node": vertex, "line": line}),
+    }
+}

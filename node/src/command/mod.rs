@@ -1,0 +1,129 @@
+//! The command line: what was typed, and which subcommand it starts.
+//!
+//! Exit codes: 0 done; 1 it failed, or a node refused; 2 the command line or the configuration is wrong; 3 a port cannot be
+//! listened on; 4 the storage failed or is in use.
+//!
+//! Each subcommand is a file here with `Args` (as typed) and `run`.
+
+pub mod node;
+pub mod up;
+
+use std::io::Write as _;
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser, Subcommand};
+use clap_complete::Shell;
+
+use crate::log::LogFormat;
+
+/// Publish/subscribe on a hypercube of equal nodes, without a broker in the middle.
+#[derive(Debug, Parser)]
+#[command(name = "cubecast", version, propagate_version = true, after_help = EXAMPLES)]
+struct Cli {
+    #[command(flatten)]
+    logging: Logging,
+    #[command(subcommand)]
+    command: Command,
+}
+
+const EXAMPLES: &str = "\
+Start eight nodes on this machine, with the dashboard on http://127.0.0.1:8000/:
+    cubecast up --web dist
+
+Exit codes: 0 done, 1 failed or refused, 2 wrong usage or configuration, 3 port in use, 4 storage failed or in use.";
+
+/// How much is logged, and in which form. Logs go to standard error.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Logging {
+    /// Level (error, warn, info, debug, trace) or a filter such as `info,cubecast_node=debug`.
+    #[arg(long = "log", global = true, env = "CUBECAST_LOG", default_value = "info", value_name = "LEVEL", help_heading = "Logging")]
+    pub filter: String,
+    /// The form of log lines.
+    #[arg(long = "log-format", global = true, value_enum, default_value_t, help_heading = "Logging")]
+    pub format: LogFormat,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Start a whole cluster on this machine: 2^dimension node processes and the dashboard.
+    Up(up::Args),
+    /// Run one node. `up` starts these; start them yourself to spread a cluster over machines.
+    Node(node::Args),
+    /// Print completions for your shell.
+    Completions {
+        shell: Shell,
+    },
+}
+
+/// Why a command ends with an exit code other than 0.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("{message}")]
+pub struct Failure {
+    pub code: u8,
+    /// Printed to standard error, unless empty.
+    pub message: String,
+}
+
+impl Failure {
+    pub const FAILED: u8 = 1;
+    pub const USAGE: u8 = 2;
+    pub const PORT: u8 = 3;
+    pub const STORAGE: u8 = 4;
+
+    pub fn new(code: u8, message: impl ToString) -> Failure {
+        Failure { code, message: message.to_string() }
+    }
+}
+
+/// The whole program.
+pub fn main() -> ExitCode {
+    match run(Cli::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            if !failure.message.is_empty() {
+                // When standard error is closed there is nobody to tell.
+                let _ = writeln!(std::io::stderr(), "cubecast: {}", failure.message);
+            }
+            ExitCode::from(failure.code)
+        }
+    }
+}
+
+fn run(cli: Cli) -> Result<(), Failure> {
+    match cli.command {
+        Command::Up(args) => up::run(args, &cli.logging),
+        Command::Node(args) => node::run(args, &cli.logging),
+        Command::Completions { shell } => print_completions(shell),
+    }
+}
+
+fn print_completions(shell: Shell) -> Result<(), Failure> {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), "cubecast", &mut script);
+    std::io::stdout().write_all(&script).map_err(|error| Failure::new(Failure::FAILED, error))
+}
+
+/// The runtime under every command that uses the network.
+pub fn block_on<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    runtime.map_err(|error| Failure::new(Failure::FAILED, format!("no threads can be started: {error}")))?.block_on(work)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_shell_gets_completions() {
+        for shell in [Shell::Bash, Shell::Zsh, Shell::Fish] {
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "cubecast", &mut script);
+            assert!(String::from_utf8(script).unwrap().contains("completions"));
+        }
+    }
+}

@@ -1,0 +1,92 @@
+//! `cubecast node`: one node process.
+
+use std::path::PathBuf;
+
+use super::{Failure, Logging, block_on};
+use crate::config::{Typed, TypedLimits};
+use crate::{log, process};
+
+/// The flags are those of the configuration file, and win over it.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "A node needs: --node, --dimension, --cluster, --secret-file, --data and an --address for each node of the cube, \
+    from the file, from flags, or some from each.\n\n\
+    SIGINT and SIGTERM end it cleanly: what was accepted is written first.")]
+pub struct Args {
+    /// The configuration file (TOML).
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// The vertex that this node serves, such as 100.
+    #[arg(long, value_name = "BITS")]
+    node: Option<String>,
+    /// The cube's dimension, 1 to 6.
+    #[arg(long, value_name = "D")]
+    dimension: Option<u8>,
+    /// The cluster's name.
+    #[arg(long, value_name = "NAME")]
+    cluster: Option<String>,
+    /// The file that holds the cluster's secret.
+    #[arg(long, value_name = "FILE")]
+    secret_file: Option<PathBuf>,
+    /// The folder for this node's state.
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+    /// The address of a node of the cube; give one for each.
+    #[arg(long = "address", value_name = "BITS=HOST:PORT", value_parser = parse_address)]
+    addresses: Vec<(String, String)>,
+    /// Where to listen, if not on the node's own address.
+    #[arg(long, value_name = "HOST:PORT")]
+    listen: Option<String>,
+    /// The address that others are told, if not the node's own.
+    #[arg(long, value_name = "HOST:PORT")]
+    advertise: Option<String>,
+    /// When writes are forced to disk: always, interval=MS or never.
+    #[arg(long, value_name = "MODE")]
+    sync: Option<String>,
+    /// Let clients make this node fail, and cut or slow its links.
+    #[arg(long)]
+    allow_faults: bool,
+    /// The folder with the dashboard's files.
+    #[arg(long, value_name = "DIR")]
+    web: Option<PathBuf>,
+    /// A page's origin that may connect, beside those of this machine and of the node's own address.
+    #[arg(long, value_name = "ORIGIN")]
+    allow_origin: Vec<String>,
+    /// End when standard input closes: a node never outlives who started it.
+    #[arg(long, hide = true)]
+    exit_with_stdin: bool,
+}
+
+pub fn run(args: Args, logging: &Logging) -> Result<(), Failure> {
+    let usage = |error: &dyn ToString| Failure::new(Failure::USAGE, error.to_string());
+    log::init(&logging.filter, logging.format).map_err(|error| usage(&error))?;
+    let exit_with_stdin = args.exit_with_stdin;
+    let file = args.config.as_deref().map(Typed::read).transpose().map_err(|error| usage(&error))?;
+    let config = args.typed().or(file.unwrap_or_default()).check().map_err(|error| usage(&error))?;
+    block_on(process::run(config, exit_with_stdin))
+}
+
+impl Args {
+    fn typed(self) -> Typed {
+        Typed {
+            node: self.node,
+            dimension: self.dimension,
+            cluster: self.cluster,
+            secret: None,
+            secret_file: self.secret_file,
+            data: self.data,
+            listen: self.listen,
+            advertise: self.advertise,
+            sync: self.sync,
+            allow_faults: self.allow_faults.then_some(true),
+            web: self.web,
+            allow_origin: (!self.allow_origin.is_empty()).then_some(self.allow_origin),
+            addresses: self.addresses.into_iter().collect(),
+            limits: TypedLimits::default(),
+        }
+    }
+}
+
+fn parse_address(text: &str) -> Result<(String, String), String> {
+    let (node, address) = text.split_once('=').ok_or("write BITS=HOST:PORT, such as 100=127.0.0.1:8004")?;
+    Ok((node.to_owned(), address.to_owned()))
+}

@@ -1,0 +1,97 @@
+//! `cubecast up`: a cluster on this machine.
+
+use std::path::PathBuf;
+
+use clap::ValueEnum as _;
+
+use super::{Failure, Logging, block_on};
+use crate::cluster::ports::{self, BasePort};
+use crate::cluster::{self, Plan};
+use crate::config::check_dimension;
+use crate::shutdown;
+use crate::storage::SyncMode;
+
+/// Data stays in the data folder; the next start finds it.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n    \
+    cubecast up --web dist                    eight nodes on ports 8000 to 8007, and the dashboard\n    \
+    cubecast up --dimension 2 --no-faults     four nodes that do not fail on request\n    \
+    cubecast up --base-port auto --format json    for scripts: one JSON line an event, `ready` when all nodes answer")]
+pub struct Args {
+    /// The cube's dimension: 2^D nodes, D from 1 to 6.
+    #[arg(long, value_name = "D", default_value_t = 3)]
+    dimension: u8,
+    /// The folder for the cluster's data, logs and secret.
+    #[arg(long, value_name = "DIR", default_value = "data")]
+    data: PathBuf,
+    /// The first node's port; the others follow. `auto` takes free ones.
+    #[arg(long, value_name = "PORT|auto", default_value = "8000", conflicts_with = "ports")]
+    base_port: BasePort,
+    /// A port for each node, separated by commas.
+    #[arg(long, value_name = "PORT,...", value_delimiter = ',')]
+    ports: Vec<u16>,
+    /// The address to listen on. 0.0.0.0 opens the cluster to the network: clients need no password.
+    #[arg(long, default_value = "127.0.0.1")]
+    host: String,
+    /// The folder with the dashboard's files.
+    #[arg(long, value_name = "DIR")]
+    web: Option<PathBuf>,
+    /// When writes are forced to disk: always, interval=MS or never.
+    #[arg(long, value_name = "MODE", default_value_t)]
+    sync: SyncMode,
+    /// Do not let clients make nodes fail, or cut and slow links.
+    #[arg(long)]
+    no_faults: bool,
+    /// A page's origin that may connect, beside those of this machine and of the nodes' own address.
+    #[arg(long, value_name = "ORIGIN")]
+    allow_origin: Vec<String>,
+    /// Start a node that died again (default).
+    #[arg(long, overrides_with = "no_restart")]
+    restart: bool,
+    /// Let a node that died stay down.
+    #[arg(long)]
+    no_restart: bool,
+    /// Show the nodes' logs, each line with its node.
+    #[arg(long, short)]
+    verbose: bool,
+    /// `json`: one line an event, with addresses and process ids.
+    #[arg(long, value_enum, default_value_t)]
+    format: Format,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, clap::ValueEnum)]
+enum Format {
+    #[default]
+    Table,
+    Json,
+}
+
+pub fn run(args: Args, logging: &Logging) -> Result<(), Failure> {
+    let plan = args.plan(logging)?;
+    block_on(async {
+        let stop = shutdown::on_signals().map_err(|error| Failure::new(Failure::FAILED, error))?;
+        cluster::run(plan, stop).await
+    })
+}
+
+impl Args {
+    fn plan(self, logging: &Logging) -> Result<Plan, Failure> {
+        let dimension = check_dimension(self.dimension).map_err(|error| Failure::new(Failure::USAGE, error))?;
+        let ports = ports::choose(&self.host, self.base_port, &self.ports, dimension.size());
+        Ok(Plan {
+            dimension,
+            data: self.data,
+            host: self.host,
+            ports: ports.map_err(|error| Failure::new(Failure::PORT, error))?,
+            web: self.web,
+            sync: self.sync.to_string(),
+            allow_faults: !self.no_faults,
+            allow_origin: self.allow_origin,
+            restart: !self.no_restart,
+            verbose: self.verbose,
+            json: self.format == Format::Json,
+            log: logging.filter.clone(),
+            log_format: logging.format.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default(),
+        })
+    }
+}

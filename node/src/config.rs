@@ -1,0 +1,333 @@
+//! A node's configuration: read from a file and from flags as it was typed, then turned, once, into a valid [`Config`].
+//!
+//! ```toml
+//! node = "100"
+//! dimension = 3
+//! cluster = "demo"
+//! secret_file = "../secret"        # or secret = "..."; the same for all nodes of the cluster
+//! data = "store"                   # where this node keeps its state
+//! listen = "127.0.0.1:8004"        # default: the node's own address
+//! advertise = "127.0.0.1:8004"     # default: the node's own address
+//! sync = "always"                  # or interval=MS, or never
+//! allow_faults = false
+//! web = "dist"
+//! allow_origin = ["https://board.example"]
+//!
+//! [addresses]                      # every node of the cube
+//! 000 = "127.0.0.1:8000"
+//! # ...
+//!
+//! [limits]
+//! clients = 4096                   # connections
+//! unanswered = 1024                # requests of one connection
+//! content_bytes = 1048576          # of one message
+//! ```
+//!
+//! Paths are relative to the file's folder, those of flags to the working folder. A flag wins over the file.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use cubecast_core::cube::{CubeError, Dimension, Vertex};
+use serde::{Deserialize, Serialize};
+
+use crate::storage::{SyncMode, SyncModeError};
+use crate::transport::Limits;
+use crate::transport::handshake::{MIN_SECRET, Secret};
+use crate::transport::origin::host_name;
+
+/// Place in a client's message for all but the content, and for small requests that share a message.
+const MESSAGE_BESIDE_CONTENT: usize = 2 << 20;
+
+/// A node's configuration; every field is valid.
+#[derive(Clone, Debug)]
+pub struct Config {
+    pub vertex: Vertex,
+    pub cluster: String,
+    pub secret: Secret,
+    pub data: PathBuf,
+    pub listen: String,
+    /// By the index of the vertex; this node's own is the one that it advertises.
+    pub addresses: Vec<String>,
+    pub sync: SyncMode,
+    pub allow_faults: bool,
+    pub web: Option<PathBuf>,
+    pub allow_origin: Vec<String>,
+    pub limits: Limits,
+    /// Bytes in the content of one message.
+    pub max_content: usize,
+}
+
+/// The configuration as it was typed, in a file or in flags.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Typed {
+    pub node: Option<String>,
+    pub dimension: Option<u8>,
+    pub cluster: Option<String>,
+    pub secret: Option<String>,
+    pub secret_file: Option<PathBuf>,
+    pub data: Option<PathBuf>,
+    pub listen: Option<String>,
+    pub advertise: Option<String>,
+    pub sync: Option<String>,
+    pub allow_faults: Option<bool>,
+    pub web: Option<PathBuf>,
+    pub allow_origin: Option<Vec<String>>,
+    #[serde(default)]
+    pub addresses: BTreeMap<String, String>,
+    #[serde(default)]
+    pub limits: TypedLimits,
+}
+
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TypedLimits {
+    pub clients: Option<usize>,
+    pub unanswered: Option<usize>,
+    pub content_bytes: Option<usize>,
+}
+
+/// What is wrong with a configuration. Each names the field, what it holds and what it should.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    #[error("the configuration {file} cannot be read: {error}", file = file.display())]
+    Unreadable { file: PathBuf, error: std::io::Error },
+    #[error("the configuration {file} is not understood: {error}", file = file.display())]
+    Syntax { file: PathBuf, error: Box<toml::de::Error> },
+    #[error("`{field}` is missing: {what}")]
+    Missing { field: &'static str, what: &'static str },
+    #[error("dimension {given} is not served by real processes: choose 1 to {max} (2 to {nodes} nodes)", max = Dimension::MAX_PROCESSES, nodes = 1 << Dimension::MAX_PROCESSES)]
+    Dimension { given: u8 },
+    #[error("`{field}`: {error}")]
+    Vertex { field: &'static str, error: CubeError },
+    #[error("`addresses` lacks node {missing}: a cube of dimension {dimension} has {nodes} nodes, each with an address", nodes = 1 << dimension)]
+    NoAddress { missing: Vertex, dimension: u8 },
+    #[error("`{field}`: `{given}` is no address; write HOST:PORT, such as 127.0.0.1:8000")]
+    Address { field: &'static str, given: String },
+    #[error("`addresses`: nodes {first} and {second} have the same address {address}")]
+    SameAddress { first: Vertex, second: Vertex, address: String },
+    #[error("`secret`: at least {MIN_SECRET} bytes are needed; all nodes of a cluster have the same")]
+    Secret,
+    #[error("`sync`: {0}")]
+    Sync(#[from] SyncModeError),
+    #[error("`limits.{field}` must lie between {min} and {max}, not at {given}")]
+    Limit { field: &'static str, given: usize, min: usize, max: usize },
+}
+
+impl Typed {
+    /// Reads a file; its relative paths become relative to its folder.
+    pub fn read(file: &Path) -> Result<Typed, ConfigError> {
+        let text = std::fs::read_to_string(file).map_err(|error| ConfigError::Unreadable { file: file.into(), error })?;
+        let mut typed: Typed = toml::from_str(&text).map_err(|error| ConfigError::Syntax { file: file.into(), error: error.into() })?;
+        let folder = file.parent().unwrap_or(Path::new(""));
+        for path in [&mut typed.secret_file, &mut typed.data, &mut typed.web].into_iter().flatten() {
+            *path = folder.join(&*path);
+        }
+        Ok(typed)
+    }
+
+    /// These settings where they are given, the others elsewhere.
+    pub fn or(self, other: Typed) -> Typed {
+        let own_secret = self.secret.is_some() || self.secret_file.is_some();
+        Typed {
+            node: self.node.or(other.node),
+            dimension: self.dimension.or(other.dimension),
+            cluster: self.cluster.or(other.cluster),
+            secret: if own_secret { self.secret } else { other.secret },
+            secret_file: if own_secret { self.secret_file } else { other.secret_file },
+            data: self.data.or(other.data),
+            listen: self.listen.or(other.listen),
+            advertise: self.advertise.or(other.advertise),
+            sync: self.sync.or(other.sync),
+            allow_faults: self.allow_faults.or(other.allow_faults),
+            web: self.web.or(other.web),
+            allow_origin: self.allow_origin.or(other.allow_origin),
+            addresses: other.addresses.into_iter().chain(self.addresses).collect(),
+            limits: TypedLimits {
+                clients: self.limits.clients.or(other.limits.clients),
+                unanswered: self.limits.unanswered.or(other.limits.unanswered),
+                content_bytes: self.limits.content_bytes.or(other.limits.content_bytes),
+            },
+        }
+    }
+
+    /// Checks everything, once.
+    pub fn check(self) -> Result<Config, ConfigError> {
+        let dimension = check_dimension(required("dimension", "the cube has 2^dimension nodes", self.dimension)?)?;
+        let node = required("node", "the vertex that this node serves, such as 100", self.node)?;
+        let vertex = parse_vertex("node", dimension, &node)?;
+        let mut addresses = check_addresses(dimension, &self.addresses)?;
+        if let Some(advertise) = self.advertise {
+            addresses[vertex.index()] = check_address("advertise", advertise)?;
+        }
+        check_distinct(dimension, &addresses)?;
+        let listen = check_address("listen", self.listen.unwrap_or_else(|| addresses[vertex.index()].clone()))?;
+        Ok(Config {
+            vertex,
+            cluster: required("cluster", "the cluster's name, the same for all of its nodes", self.cluster)?,
+            secret: read_secret(self.secret, self.secret_file)?,
+            data: required("data", "the folder in which this node keeps its state", self.data)?,
+            listen,
+            addresses,
+            sync: self.sync.as_deref().unwrap_or("always").parse()?,
+            allow_faults: self.allow_faults.unwrap_or(false),
+            web: self.web,
+            allow_origin: self.allow_origin.unwrap_or_default(),
+            limits: self.limits.check()?,
+            max_content: self.limits.check_content()?,
+        })
+    }
+}
+
+impl TypedLimits {
+    fn check(self) -> Result<Limits, ConfigError> {
+        let limits = Limits::default();
+        Ok(Limits {
+            clients: in_range("clients", self.clients.unwrap_or(limits.clients), 1, 100_000)?,
+            unanswered: in_range("unanswered", self.unanswered.unwrap_or(limits.unanswered), 1, 65_536)?,
+            // JSON may escape every byte of the content as six.
+            client_message: 6 * self.check_content()? + MESSAGE_BESIDE_CONTENT,
+        })
+    }
+
+    fn check_content(self) -> Result<usize, ConfigError> {
+        in_range("content_bytes", self.content_bytes.unwrap_or(1 << 20), 1, 16 << 20)
+    }
+}
+
+impl Config {
+    /// What core holds requests against.
+    pub fn content_limits(&self) -> cubecast_core::wire::limits::Limits {
+        cubecast_core::wire::limits::Limits { max_content_bytes: self.max_content }
+    }
+
+    /// The hosts by which this cluster is known, without ports.
+    pub fn own_hosts(&self) -> Vec<String> {
+        self.addresses.iter().chain([&self.listen]).map(|address| host_name(address)).collect()
+    }
+}
+
+/// A dimension that real processes serve.
+pub fn check_dimension(given: u8) -> Result<Dimension, ConfigError> {
+    match Dimension::new(given) {
+        Ok(dimension) if given <= Dimension::MAX_PROCESSES => Ok(dimension),
+        _ => Err(ConfigError::Dimension { given }),
+    }
+}
+
+fn required<T>(field: &'static str, what: &'static str, value: Option<T>) -> Result<T, ConfigError> {
+    value.ok_or(ConfigError::Missing { field, what })
+}
+
+fn parse_vertex(field: &'static str, dimension: Dimension, text: &str) -> Result<Vertex, ConfigError> {
+    dimension.parse_vertex(text).map_err(|error| ConfigError::Vertex { field, error })
+}
+
+fn check_addresses(dimension: Dimension, typed: &BTreeMap<String, String>) -> Result<Vec<String>, ConfigError> {
+    let mut by_vertex = BTreeMap::new();
+    for (name, address) in typed {
+        by_vertex.insert(parse_vertex("addresses", dimension, name)?, check_address("addresses", address.clone())?);
+    }
+    let missing = |vertex| ConfigError::NoAddress { missing: vertex, dimension: dimension.bits() };
+    dimension.vertices().map(|vertex| by_vertex.remove(&vertex).ok_or(missing(vertex))).collect()
+}
+
+fn check_address(field: &'static str, given: String) -> Result<String, ConfigError> {
+    match given.rsplit_once(':') {
+        Some((host, port)) if !host.is_empty() && port.parse::<u16>().is_ok_and(|port| port != 0) => Ok(given),
+        _ => Err(ConfigError::Address { field, given }),
+    }
+}
+
+fn check_distinct(dimension: Dimension, addresses: &[String]) -> Result<(), ConfigError> {
+    let mut seen = BTreeMap::new();
+    for (second, address) in dimension.vertices().zip(addresses) {
+        if let Some(first) = seen.insert(address, second) {
+            return Err(ConfigError::SameAddress { first, second, address: address.clone() });
+        }
+    }
+    Ok(())
+}
+
+fn read_secret(typed: Option<String>, file: Option<PathBuf>) -> Result<Secret, ConfigError> {
+    let text = match (typed, file) {
+        (Some(text), _) => text,
+        (None, Some(file)) => std::fs::read_to_string(&file).map_err(|error| ConfigError::Unreadable { file, error })?,
+        (None, None) => return Err(ConfigError::Missing { field: "secret_file", what: "the file with the cluster's secret, the same for all of its nodes" }),
+    };
+    Secret::new(text.trim().as_bytes()).ok_or(ConfigError::Secret)
+}
+
+fn in_range(field: &'static str, given: usize, min: usize, max: usize) -> Result<usize, ConfigError> {
+    if (min..=max).contains(&given) { Ok(given) } else { Err(ConfigError::Limit { field, given, min, max }) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GOOD: &str = r#"
+        node = "10"
+        dimension = 2
+        cluster = "demo"
+        secret = "0123456789abcdef"
+        data = "store"
+        addresses = { 00 = "a:1", 01 = "a:2", 10 = "a:3", 11 = "a:4" }
+    "#;
+
+    fn check(text: &str) -> Result<Config, String> {
+        let typed: Typed = toml::from_str(text).map_err(|error| error.to_string())?;
+        typed.check().map_err(|error| error.to_string())
+    }
+
+    #[track_caller]
+    fn refused(from: &str, to: &str, expected: &str) {
+        assert!(GOOD.contains(from), "{from}");
+        let error = check(&GOOD.replace(from, to)).unwrap_err();
+        assert!(error.contains(expected), "{error}");
+    }
+
+    #[test]
+    fn a_good_file_gives_its_defaults() {
+        let config = check(GOOD).unwrap();
+        assert_eq!(config.listen, "a:3");
+        assert_eq!(config.vertex.to_string(), "10");
+        assert_eq!(config.sync, SyncMode::Always);
+        assert!(!config.allow_faults);
+    }
+
+    #[test]
+    fn what_is_wrong_is_named() {
+        refused("dimension = 2", "dimension = 0", "dimension 0 is not served by real processes: choose 1 to 6");
+        refused("dimension = 2", "dimension = 7", "choose 1 to 6 (2 to 64 nodes)");
+        refused("\"10\"", "\"100\"", "`node`: `100` is not a node of this cube");
+        refused("01 = \"a:2\", ", "", "`addresses` lacks node 01");
+        refused("a:2", "a:1", "nodes 00 and 01 have the same address a:1");
+        refused("a:2", "a", "`a` is no address; write HOST:PORT");
+        refused("a:2", "a:0", "`a:0` is no address");
+        refused("0123456789abcdef", "short", "at least 16 bytes");
+        refused("secret = \"0123456789abcdef\"", "", "`secret_file` is missing");
+        refused("cluster", "clutser", "unknown field `clutser`");
+        refused("cluster = \"demo\"", "cluster = \"demo\"\nsync = \"sometimes\"", "`sync`: ");
+        refused("cluster = \"demo\"", "cluster = \"demo\"\nlimits.clients = 0", "`limits.clients` must lie between 1 and 100000");
+    }
+
+    #[test]
+    fn a_flag_wins_over_the_file() {
+        let file: Typed = toml::from_str(GOOD).unwrap();
+        let flags = Typed { node: Some("11".into()), sync: Some("never".into()), ..Typed::default() };
+        let config = flags.or(file).check().unwrap();
+        assert_eq!(config.vertex.to_string(), "11");
+        assert_eq!(config.sync, SyncMode::Never);
+        assert_eq!(config.listen, "a:4");
+    }
+
+    #[test]
+    fn paths_in_a_file_are_relative_to_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("node.toml");
+        std::fs::write(&file, GOOD).unwrap();
+        assert_eq!(Typed::read(&file).unwrap().check().unwrap().data, folder.path().join("store"));
+    }
+}

@@ -1,0 +1,114 @@
+//! Logs: tracing is set up here, and each of core's events becomes one line.
+//!
+//! Lines go to standard error, with a UTC timestamp, as text or as JSON. Level `info` tells what the node is asked, what it
+//! answers, what fails and what returns; `debug` adds elections, links and stored replicas in detail; `trace` adds frames.
+
+use std::io::IsTerminal;
+
+use cubecast_core::cube::Vertex;
+use cubecast_core::wire::answer::{NodeState, Role};
+use cubecast_core::wire::event::{Event, WatchEvent};
+use tracing::{debug, info, trace, warn};
+use tracing_subscriber::EnvFilter;
+
+use crate::storage::OpenReport;
+
+/// How log lines are written.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, clap::ValueEnum)]
+pub enum LogFormat {
+    #[default]
+    Text,
+    Json,
+}
+
+/// Sets up logging for the process. `filter`: a level, or tracing's directives such as `info,cubecast_node=debug`.
+pub fn init(filter: &str, format: LogFormat) -> Result<(), String> {
+    let filter = EnvFilter::try_new(filter).map_err(|error| format!("`{filter}` is not a log level or filter: {error}"))?;
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_target(false)
+        // Whoever reads the log may be gone; that must not end the node.
+        .log_internal_errors(false);
+    match format {
+        LogFormat::Text => builder.try_init(),
+        LogFormat::Json => builder.json().flatten_event(true).try_init(),
+    }
+    .map_err(|error| format!("logging is set up already: {error}"))
+}
+
+/// Writes one of core's events to the log.
+pub fn event(told: &WatchEvent) {
+    let node = told.node;
+    let trace_id = told.trace.map(|trace| trace.0);
+    match &told.event {
+        Event::NodeState { subject, state: NodeState::Failed } => warn!(%node, %subject, "Node {subject} is seen as failed"),
+        Event::NodeState { subject, state } => info!(%node, %subject, "Node {subject} is seen as {}", state_name(*state)),
+        Event::LinkState { from, to, up: true } => debug!(%node, "Link {from} -> {to} is up"),
+        Event::LinkState { from, to, up: false } => debug!(%node, "Link {from} -> {to} is down"),
+        Event::LinkConditions { from, to, conditions } => {
+            info!(%node, cut = conditions.cut, delay_ms = conditions.delay_ms, jitter_ms = conditions.jitter_ms, loss = f64::from(conditions.loss), "Link {from} -> {to} is set");
+        }
+        Event::RoleChanged { group, role: Role::Leader, term, .. } => {
+            info!(%node, %group, term, "Node {node} leads group {group} in term {term}");
+        }
+        Event::RoleChanged { group, role, term, leader } => {
+            let leader = leader.map_or("nobody yet".to_owned(), |leader| leader.to_string());
+            debug!(%node, %group, term, ?role, "Group {group} is led by {leader} in term {term}");
+        }
+        Event::MembersChanged { group, voters, learners } => info!(%node, %group, "Group {group}: voters {voters:?}, learners {learners:?}"),
+        Event::Committed { group, index } => trace!(%node, %group, index, "Group {group} is committed through {index}"),
+        Event::FrameSent { to, what, .. } => trace!(%node, %to, ?what, "Frame to {to}"),
+        Event::FrameDropped { to, what, why } => trace!(%node, %to, ?what, ?why, "Frame to {to} dropped"),
+        Event::RequestReceived { action, subject } => {
+            debug!(%node, action, subject, trace_id, "Request: {action}{}", of(subject));
+        }
+        Event::RequestAnswered { action, subject, error: None, message } => {
+            info!(%node, action, subject, trace_id, "{action}{}: {message}", of(subject));
+        }
+        Event::RequestAnswered { action, subject, error: Some(code), message } => {
+            info!(%node, action, subject, error = code, trace_id, "{action}{} refused ({code}): {message}", of(subject));
+        }
+        Event::ReplicaStored { topic, group, offset } => {
+            debug!(%node, %topic, %group, offset = offset.0, "Replica stored: message {offset} of {topic} on node {node}");
+        }
+        Event::TopicCreated { topic, group } => info!(%node, %topic, %group, "Replica stored: topic {topic} on node {node}"),
+        Event::TopicDeleted { topic, group } => info!(%node, %topic, %group, "Replica deleted: topic {topic} on node {node}"),
+        Event::Delivered { topic, subscriber, offset } => {
+            debug!(%node, %topic, %subscriber, offset = offset.0, "Message {offset} of {topic} pushed to {subscriber}");
+        }
+        Event::Stopped { mode, duration_ms } => {
+            warn!(%node, ?mode, duration_ms, "Node {node} has been failed ({mode:?}, for {duration_ms} ms)");
+        }
+        Event::Returned { incarnation } => info!(%node, incarnation, "Node {node} is back online"),
+        Event::CaughtUp { group, applied } => info!(%node, %group, applied, "Node {node} has caught up with group {group}"),
+        Event::SnapshotProgress { group, received, total } => {
+            debug!(%node, %group, received, total, "Snapshot of group {group}: {received} of {total}");
+        }
+        Event::OutboxStored { topic } => debug!(%node, %topic, "A publish to {topic} waits in the outbox"),
+        Event::OutboxDrained { topic } => debug!(%node, %topic, "A publish to {topic} left the outbox for the log"),
+        Event::Warning { text } => warn!(%node, "{text}"),
+    }
+}
+
+/// Tells in which state the data folder was found.
+pub fn opened(node: Vertex, report: &OpenReport) {
+    if report.lost_something() || report.mark_lost {
+        warn!(%node, "Node {node}: {report}");
+    } else {
+        info!(%node, "Node {node}: {report}");
+    }
+}
+
+fn of(subject: &Option<String>) -> String {
+    subject.as_ref().map(|subject| format!(" {subject}")).unwrap_or_default()
+}
+
+fn state_name(state: NodeState) -> &'static str {
+    match state {
+        NodeState::Up => "up",
+        NodeState::Failed => "failed",
+        NodeState::Recovering => "recovering",
+    }
+}

@@ -1,0 +1,262 @@
+//! What the runtime counts, and `/metrics`: Prometheus text, from these counts and from the node's own status.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::fmt::Write as _;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
+use std::time::{Duration, Instant};
+
+use cubecast_core::wire::answer::{NodeState, NodeStatus, Role};
+use cubecast_core::wire::event::{Event, WatchEvent};
+
+/// Upper bounds of the histograms' buckets, seconds.
+const BUCKETS: [f64; 10] = [0.0001, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 0.5, 2.5];
+/// Batches whose time to disk is being measured; when more are under way the rest go unmeasured.
+const MEASURED_BATCHES: usize = 1024;
+
+/// Counts since the process started. Shared by the runtime and all connections.
+#[derive(Debug, Default)]
+pub struct Metrics {
+    turns: AtomicU64,
+    inputs: AtomicU64,
+    turn_seconds: Histogram,
+    write_seconds: Histogram,
+    under_way: Mutex<VecDeque<(u64, Instant)>>,
+    peer_frames_dropped: AtomicU64,
+    pub client_connections: AtomicI64,
+    pub peer_connections: AtomicI64,
+    pub client_bytes_in: AtomicU64,
+    pub client_bytes_out: AtomicU64,
+    pub peer_bytes_in: AtomicU64,
+    pub peer_bytes_out: AtomicU64,
+    pub bad_requests: AtomicU64,
+    pub refused_handshakes: AtomicU64,
+    /// By action and error code, "" for success.
+    answers: Mutex<BTreeMap<(String, String), u64>>,
+    events: Mutex<BTreeMap<&'static str, u64>>,
+}
+
+#[derive(Debug, Default)]
+struct Histogram {
+    buckets: [AtomicU64; BUCKETS.len()],
+    count: AtomicU64,
+    sum_us: AtomicU64,
+}
+
+impl Metrics {
+    pub fn turn(&self, inputs: usize, took: Duration) {
+        self.turns.fetch_add(1, Relaxed);
+        self.inputs.fetch_add(inputs as u64, Relaxed);
+        self.turn_seconds.record(took);
+    }
+
+    /// A batch went to the disk.
+    pub fn submitted(&self, number: u64) {
+        let mut under_way = self.under_way.lock().expect("no holder of this lock panics");
+        if under_way.len() < MEASURED_BATCHES {
+            under_way.push_back((number, Instant::now()));
+        }
+    }
+
+    /// All batches up to this one are durable.
+    pub fn written(&self, number: u64) {
+        let mut under_way = self.under_way.lock().expect("no holder of this lock panics");
+        while let Some((_, since)) = under_way.pop_front_if(|(submitted, _)| *submitted <= number) {
+            self.write_seconds.record(since.elapsed());
+        }
+    }
+
+    pub fn peer_frames_dropped(&self, frames: usize) {
+        self.peer_frames_dropped.fetch_add(frames as u64, Relaxed);
+    }
+
+    pub fn observe(&self, event: &WatchEvent) {
+        let kind = match &event.event {
+            Event::RequestAnswered { action, error, .. } => {
+                let key = (action.clone(), error.clone().unwrap_or_default());
+                *self.answers.lock().expect("no holder of this lock panics").entry(key).or_default() += 1;
+                return;
+            }
+            Event::RoleChanged { .. } => "role_changed",
+            Event::MembersChanged { .. } => "members_changed",
+            Event::LinkState { .. } => "link_state",
+            Event::NodeState { .. } => "node_state",
+            Event::ReplicaStored { .. } => "replica_stored",
+            Event::Delivered { .. } => "delivered",
+            Event::FrameDropped { .. } => "frame_dropped",
+            Event::Stopped { .. } => "stopped",
+            Event::Returned { .. } => "returned",
+            Event::CaughtUp { .. } => "caught_up",
+            Event::Warning { .. } => "warning",
+            _ => return,
+        };
+        *self.events.lock().expect("no holder of this lock panics").entry(kind).or_default() += 1;
+    }
+
+    /// The page that Prometheus reads. Without a status (the node is failing) it carries the process's counts alone.
+    pub fn render(&self, status: Option<&NodeStatus>) -> String {
+        let mut page = Page::default();
+        page.gauge("up", "1 while the node serves", u64::from(status.is_some_and(|s| s.state != NodeState::Failed)));
+        self.render_process(&mut page);
+        if let Some(status) = status {
+            render_status(&mut page, status);
+        }
+        page.text
+    }
+
+    fn render_process(&self, page: &mut Page) {
+        page.counter("turns_total", "Turns of the state machine", self.turns.load(Relaxed));
+        page.counter("inputs_total", "Inputs that the turns took", self.inputs.load(Relaxed));
+        page.histogram("turn_seconds", "Duration of a turn", &self.turn_seconds);
+        page.histogram("write_seconds", "From a batch's submission until it is durable", &self.write_seconds);
+        page.gauge("client_connections", "Open client connections", self.client_connections.load(Relaxed).max(0) as u64);
+        page.gauge("peer_connections", "Open connections to neighbours", self.peer_connections.load(Relaxed).max(0) as u64);
+        page.counter("client_bytes_received_total", "Bytes of client messages", self.client_bytes_in.load(Relaxed));
+        page.counter("client_bytes_sent_total", "Bytes of client messages", self.client_bytes_out.load(Relaxed));
+        page.counter("peer_bytes_received_total", "Bytes of messages between neighbours", self.peer_bytes_in.load(Relaxed));
+        page.counter("peer_bytes_sent_total", "Bytes of messages between neighbours", self.peer_bytes_out.load(Relaxed));
+        page.counter("peer_frames_unsent_total", "Frames without a connection or place in its queue", self.peer_frames_dropped.load(Relaxed));
+        page.counter("bad_requests_total", "Frames from clients that were no requests", self.bad_requests.load(Relaxed));
+        page.counter("refused_handshakes_total", "Connections refused at the door", self.refused_handshakes.load(Relaxed));
+        page.head("answers_total", "Answers by action and error code", "counter");
+        for ((action, code), count) in &*self.answers.lock().expect("no holder of this lock panics") {
+            page.line(&format!("answers_total{{action=\"{action}\",error=\"{code}\"}}"), count);
+        }
+        page.head("events_total", "Events by kind", "counter");
+        for (kind, count) in &*self.events.lock().expect("no holder of this lock panics") {
+            page.line(&format!("events_total{{kind=\"{kind}\"}}"), count);
+        }
+    }
+}
+
+fn render_status(page: &mut Page, status: &NodeStatus) {
+    page.head("node_info", "Who this node is", "gauge");
+    let (node, version, sync) = (status.node, &status.version, &status.sync);
+    page.line(&format!("node_info{{node=\"{node}\",version=\"{version}\",sync=\"{sync}\"}}"), &1);
+    let counters = &status.counters;
+    for (name, help, value) in [
+        ("requests_total", "Requests from clients", counters.requests),
+        ("publishes_total", "Publishes taken in", counters.publishes),
+        ("deliveries_total", "Messages pushed to subscribers", counters.deliveries),
+        ("frames_sent_total", "Frames sent to neighbours", counters.frames_sent),
+        ("frames_received_total", "Frames received from neighbours", counters.frames_received),
+        ("frames_forwarded_total", "Packets passed on for others", counters.frames_forwarded),
+        ("frames_dropped_total", "Frames swallowed by faults or full queues", counters.frames_dropped),
+        ("elections_total", "Elections begun by this node", counters.elections),
+    ] {
+        page.counter(name, help, value);
+    }
+    page.gauge("outbox", "Publishes waiting for a leader", counters.outbox);
+    page.gauge("uptime_seconds", "Since the process started", status.uptime_ms / 1000);
+    render_groups(page, status);
+    render_links(page, status);
+}
+
+fn render_groups(page: &mut Page, status: &NodeStatus) {
+    type Column = (&'static str, &'static str, fn(&cubecast_core::wire::answer::GroupStatus) -> u64);
+    let columns: [Column; 7] = [
+        ("group_leader", "1 where this node leads", |g| u64::from(g.role == Role::Leader)),
+        ("group_term", "The group's term", |g| g.term),
+        ("group_commit_index", "Committed through", |g| g.commit_index),
+        ("group_applied_index", "Applied through", |g| g.applied_index),
+        ("group_log_bytes", "Bytes of the log that are kept", |g| g.log_bytes),
+        ("group_topics", "Topics in this replica", |g| g.topics),
+        ("group_messages", "Messages in this replica", |g| g.messages),
+    ];
+    for (name, help, value) in columns {
+        page.head(name, help, "gauge");
+        for group in &status.groups {
+            page.line(&format!("{name}{{group=\"{}\"}}", group.home), &value(group));
+        }
+    }
+}
+
+fn render_links(page: &mut Page, status: &NodeStatus) {
+    page.head("link_hears", "1 while the neighbour is heard", "gauge");
+    for link in &status.links {
+        page.line(&format!("link_hears{{to=\"{}\"}}", link.to), &u64::from(link.hears));
+    }
+    page.head("link_round_trip_seconds", "Smoothed round-trip time", "gauge");
+    for link in &status.links {
+        if let Some(us) = link.round_trip_us {
+            page.line(&format!("link_round_trip_seconds{{to=\"{}\"}}", link.to), &(us as f64 / 1e6));
+        }
+    }
+}
+
+impl Histogram {
+    fn record(&self, took: Duration) {
+        let seconds = took.as_secs_f64();
+        for (bound, bucket) in BUCKETS.iter().zip(&self.buckets) {
+            if seconds <= *bound {
+                bucket.fetch_add(1, Relaxed);
+            }
+        }
+        self.count.fetch_add(1, Relaxed);
+        self.sum_us.fetch_add(took.as_micros() as u64, Relaxed);
+    }
+}
+
+/// Prometheus text under construction; every name gets the prefix `cubecast_`.
+#[derive(Default)]
+struct Page {
+    text: String,
+}
+
+impl Page {
+    fn head(&mut self, name: &str, help: &str, kind: &str) {
+        let _ = writeln!(self.text, "# HELP cubecast_{name} {help}\n# TYPE cubecast_{name} {kind}");
+    }
+
+    fn line(&mut self, name: &str, value: &dyn std::fmt::Display) {
+        let _ = writeln!(self.text, "cubecast_{name} {value}");
+    }
+
+    fn counter(&mut self, name: &str, help: &str, value: u64) {
+        self.head(name, help, "counter");
+        self.line(name, &value);
+    }
+
+    fn gauge(&mut self, name: &str, help: &str, value: u64) {
+        self.head(name, help, "gauge");
+        self.line(name, &value);
+    }
+
+    fn histogram(&mut self, name: &str, help: &str, histogram: &Histogram) {
+        self.head(name, help, "histogram");
+        for (bound, bucket) in BUCKETS.iter().zip(&histogram.buckets) {
+            self.line(&format!("{name}_bucket{{le=\"{bound}\"}}"), &bucket.load(Relaxed));
+        }
+        let count = histogram.count.load(Relaxed);
+        self.line(&format!("{name}_bucket{{le=\"+Inf\"}}"), &count);
+        self.line(&format!("{name}_sum"), &(histogram.sum_us.load(Relaxed) as f64 / 1e6));
+        self.line(&format!("{name}_count"), &count);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_write_is_measured_from_its_submission_until_a_later_number_covers_it() {
+        let metrics = Metrics::default();
+        metrics.submitted(1);
+        metrics.submitted(2);
+        metrics.submitted(3);
+        metrics.written(2);
+        let page = metrics.render(None);
+        assert!(page.contains("cubecast_write_seconds_count 2\n"), "{page}");
+        assert!(page.contains("cubecast_up 0\n"), "{page}");
+    }
+
+    #[test]
+    fn buckets_are_cumulative() {
+        let histogram = Histogram::default();
+        histogram.record(Duration::from_micros(300));
+        histogram.record(Duration::from_secs(60));
+        let counts: Vec<_> = histogram.buckets.iter().map(|b| b.load(Relaxed)).collect();
+        assert_eq!(counts, [0, 1, 1, 1, 1, 1, 1, 1, 1, 1]);
+        assert_eq!(histogram.count.load(Relaxed), 2);
+    }
+}

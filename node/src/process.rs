@@ -1,0 +1,165 @@
+//! One node process, put together: storage, core, runtime, transport.
+
+use std::sync::Arc;
+
+use cubecast_core::cube::Vertex;
+use cubecast_core::node::{Node, NodeConfig};
+use cubecast_core::store::Recovered;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tracing::{info, warn};
+
+use crate::command::Failure;
+use crate::config::Config;
+use crate::log;
+use crate::metrics::Metrics;
+use crate::runtime::clock::Clock;
+use crate::runtime::disk::{Disk, ThreadedDisk};
+use crate::runtime::inbox::inbox;
+use crate::runtime::machine::Machine;
+use crate::runtime::{Runtime, Signals};
+use crate::shutdown;
+use crate::storage::{FolderIdentity, RedbStore, StorageError};
+use crate::transport::codec::Rules;
+use crate::transport::handshake::Credentials;
+use crate::transport::origin::OriginRules;
+use crate::transport::{Door, Limits, Numbers, dialer, server};
+
+/// Runs a node until a signal ends it, cleanly.
+pub async fn run(config: Config, exit_with_stdin: bool) -> Result<(), Failure> {
+    let stop = if exit_with_stdin { shutdown::on_signals_or_end_of_stdin() } else { shutdown::on_signals() };
+    let stop = stop.map_err(|error| Failure::new(Failure::FAILED, format!("signals cannot be watched: {error}")))?;
+    let node = config.vertex;
+    tell_start(&config);
+    let listener = listen(&config.listen).await?;
+    let (store, recovered) = open_store(&config).await?;
+    let clock = Clock::start();
+    let machine = Node::new(node_config(&config), recovered, clock.now());
+    info!(%node, "Node {node} serves clients on ws://{}/ws", config.listen);
+    let disk = ThreadedDisk::start(node, store, config.sync).map_err(|error| Failure::new(Failure::STORAGE, error))?;
+    serve(machine, disk, clock, config.into(), listener, stop).await?;
+    info!(%node, "Node {node} has ended");
+    Ok(())
+}
+
+/// What the transport needs to know; a test gives its own.
+#[derive(Debug)]
+pub struct Settings {
+    pub credentials: Credentials,
+    /// By the index of the vertex.
+    pub addresses: Vec<String>,
+    pub limits: Limits,
+    pub rules: Rules,
+    pub origins: OriginRules,
+    pub web: Option<std::path::PathBuf>,
+}
+
+/// Runs any machine behind a listener until `stop` turns true: the whole node but for its storage and its decisions.
+pub async fn serve(
+    machine: impl Machine,
+    disk: impl Disk,
+    clock: Clock,
+    settings: Settings,
+    listener: TcpListener,
+    mut stop: watch::Receiver<bool>,
+) -> Result<(), Failure> {
+    let (sender, inbox) = inbox();
+    let signals = Signals::default();
+    let metrics = Arc::<Metrics>::default();
+    // Connections end when the node is told to stop, and when its runtime ends, whatever the reason.
+    let (end, ended) = watch::channel(false);
+    let addresses = settings.addresses;
+    let door = Arc::new(Door {
+        credentials: settings.credentials,
+        limits: settings.limits,
+        rules: settings.rules,
+        origins: settings.origins,
+        web: settings.web,
+        inbox: sender,
+        numbers: Numbers::default(),
+        peers: Arc::default(),
+        gate: signals.gate.subscribe(),
+        busy: signals.busy.subscribe(),
+        metrics: metrics.clone(),
+        stop: ended,
+    });
+    let mut transport = JoinSet::new();
+    transport.spawn(server::run(listener, door.clone()));
+    let me = door.vertex();
+    for peer in me.neighbours().filter(|peer| dialer::dials(me, *peer)) {
+        transport.spawn(dialer::run(door.clone(), peer, addresses[peer.index()].clone()));
+    }
+    let running = Runtime::new(machine, disk, inbox, clock, signals, metrics).run(stop.clone());
+    tokio::pin!(running);
+    let result = tokio::select! {
+        result = running.as_mut() => result,
+        _ = stop.wait_for(|stop| *stop) => {
+            end.send_replace(true);
+            running.await
+        }
+    };
+    end.send_replace(true);
+    while transport.join_next().await.is_some() {}
+    result.map_err(|error| Failure::new(Failure::STORAGE, error))
+}
+
+impl From<Config> for Settings {
+    fn from(config: Config) -> Settings {
+        let instance = getrandom::u64().expect("the operating system gives random bytes");
+        Settings {
+            origins: OriginRules { allowed: config.allow_origin.clone(), own_hosts: config.own_hosts() },
+            rules: Rules { limits: config.content_limits(), dimension: config.vertex.dimension() },
+            credentials: Credentials { cluster: config.cluster, vertex: config.vertex, instance, secret: config.secret },
+            addresses: config.addresses,
+            limits: config.limits,
+            web: config.web,
+        }
+    }
+}
+
+fn tell_start(config: &Config) {
+    let node = config.vertex;
+    let neighbours: Vec<_> = node.neighbours().map(|peer: Vertex| peer.to_string()).collect();
+    info!(%node, cluster = config.cluster, data = %config.data.display(), sync = %config.sync, "Node {node} starts; its neighbours are {}", neighbours.join(", "));
+    if config.allow_faults {
+        info!(%node, "Faults are allowed: clients can make node {node} fail and cut its links");
+    }
+    if let Some(web) = config.web.as_ref().filter(|web| !web.join("index.html").is_file()) {
+        warn!(%node, "There is no dashboard in {}: build it with `make dashboard`", web.display());
+    }
+}
+
+async fn listen(address: &str) -> Result<TcpListener, Failure> {
+    TcpListener::bind(address).await.map_err(|error| {
+        let port = address.rsplit(':').next().unwrap_or_default();
+        let advice = match error.kind() {
+            std::io::ErrorKind::AddrInUse => format!("Port {port} is in use: stop what uses it, or give this node another address."),
+            _ => "Choose an address of this machine that may be listened on.".to_owned(),
+        };
+        Failure::new(Failure::PORT, format!("cannot listen on {address}: {error}. {advice}"))
+    })
+}
+
+async fn open_store(config: &Config) -> Result<(RedbStore, Recovered), Failure> {
+    let (folder, sync) = (config.data.clone(), config.sync);
+    let identity = FolderIdentity::new(config.cluster.clone(), config.vertex);
+    let opened = tokio::task::spawn_blocking(move || RedbStore::open(&folder, &identity, sync)).await;
+    let opened = opened.map_err(|panic| Failure::new(Failure::STORAGE, format!("opening the storage panicked: {panic}")))?;
+    let (store, recovered, report) = opened.map_err(|error: StorageError| Failure::new(Failure::STORAGE, error))?;
+    log::opened(config.vertex, &report);
+    Ok((store, recovered))
+}
+
+fn node_config(config: &Config) -> NodeConfig {
+    NodeConfig {
+        vertex: config.vertex,
+        addresses: config.addresses.clone(),
+        allow_faults: config.allow_faults,
+        seed: getrandom::u64().expect("the operating system gives random bytes"),
+        sync: config.sync.to_string(),
+        version: env!("CARGO_PKG_VERSION").into(),
+        limits: config.content_limits(),
+        observe_all: tracing::enabled!(tracing::Level::DEBUG),
+    }
+}

@@ -1,0 +1,61 @@
+//! A client inside the process: how `/healthz` and `/metrics` ask the node about itself, in the clients' own vocabulary.
+
+use std::time::Duration;
+
+use cubecast_core::io::Input;
+use cubecast_core::wire::answer::{Answer, Done, Failure, NodeStatus, ServerFrame};
+use cubecast_core::wire::client::{Action, Request};
+use tokio::time::timeout;
+
+use super::inbox::{Arrival, InboxSender};
+use super::mailbox::client_mailbox;
+use crate::transport::Numbers;
+
+/// A node that does not answer itself within this time is not well.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// Why the node did not say how it is.
+#[derive(Clone, PartialEq, Debug, thiserror::Error)]
+pub enum NoStatus {
+    #[error("{0}")]
+    Refused(Failure),
+    #[error("the node did not answer within {} s", PATIENCE.as_secs())]
+    Silent,
+}
+
+/// Asks this node for its status.
+pub async fn status(inbox: &InboxSender, numbers: &Numbers) -> Result<NodeStatus, NoStatus> {
+    let answer = timeout(PATIENCE, ask(inbox, numbers, Action::Status { node: None })).await;
+    match answer.ok().flatten().ok_or(NoStatus::Silent)?.result {
+        Ok(Done::Status(status)) => Ok(*status),
+        Ok(_) => Err(NoStatus::Silent),
+        Err(failure) => Err(NoStatus::Refused(failure)),
+    }
+}
+
+async fn ask(inbox: &InboxSender, numbers: &Numbers, action: Action) -> Option<Answer> {
+    let connection = numbers.next_connection();
+    let (mailbox, mut queue, _closing) = client_mailbox();
+    inbox.send(Arrival::ClientOpened { connection, mailbox }, 0).await.ok()?;
+    let _close = CloseOnDrop { inbox, connection };
+    let request = Request { id: None, trace: false, action };
+    inbox.send_input(Input::ClientRequest { connection, request }).await.ok()?;
+    loop {
+        if let ServerFrame::Answer(answer) = queue.next().await? {
+            return Some(answer);
+        }
+    }
+}
+
+/// Whoever gave up waiting has still left.
+struct CloseOnDrop<'a> {
+    inbox: &'a InboxSender,
+    connection: cubecast_core::io::ConnectionId,
+}
+
+impl Drop for CloseOnDrop<'_> {
+    fn drop(&mut self) {
+        let (inbox, connection) = (self.inbox.clone(), self.connection);
+        tokio::spawn(async move { inbox.send(Arrival::ClientClosed { connection }, 0).await });
+    }
+}

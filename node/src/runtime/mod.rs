@@ -1,0 +1,263 @@
+//! The loop that performs what core decides.
+//!
+//! One task owns the machine. It waits for whatever comes first (results from the disk, arrivals from connections, the
+//! machine's own deadline), hands over all that is there up to a budget as one turn, and carries out every effect, in order,
+//! before the next turn. It never waits for a connection or for the disk: queues to both, bounded on the other side.
+
+pub mod clock;
+pub mod disk;
+pub mod inbox;
+pub mod local_client;
+pub mod machine;
+pub mod mailbox;
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use std::time::Duration;
+
+use cubecast_core::cube::Vertex;
+use cubecast_core::io::{ConnectionId, Effect, Input};
+use cubecast_core::wire::answer::ServerFrame;
+use cubecast_core::wire::peer::PeerFrame;
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep_until, timeout_at};
+
+use crate::log;
+use crate::metrics::Metrics;
+use crate::transport::codec;
+use clock::Clock;
+use disk::{Disk, DiskFailed, DiskWork};
+use inbox::{Arrival, Inbox};
+use machine::Machine;
+use mailbox::{ClientMailbox, PeerMailbox};
+
+/// Inputs that one turn takes at most: enough to share one log append and one sync, few enough to answer soon.
+const TURN_INPUTS: usize = 4096;
+/// How long the end of a node may wait for writes that were accepted already.
+const FINISH_WRITES: Duration = Duration::from_secs(3);
+/// A moment to sleep to when the machine has no deadline.
+const LONG: Duration = Duration::from_secs(3600);
+
+/// Whether neighbours are taken, and since which change: a connection belongs to one epoch and ends with it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct PeerGate {
+    pub allowed: bool,
+    pub epoch: u64,
+}
+
+impl PeerGate {
+    pub const OPEN: PeerGate = PeerGate { allowed: true, epoch: 0 };
+}
+
+/// What the runtime tells all connections.
+#[derive(Debug)]
+pub struct Signals {
+    pub gate: watch::Sender<PeerGate>,
+    /// The disk is behind: clients are not read until it has caught up.
+    pub busy: watch::Sender<bool>,
+}
+
+impl Default for Signals {
+    fn default() -> Self {
+        Signals { gate: watch::Sender::new(PeerGate::OPEN), busy: watch::Sender::new(false) }
+    }
+}
+
+/// Drives one machine until it is told to stop.
+pub struct Runtime<M, D> {
+    machine: M,
+    disk: D,
+    inbox: Inbox,
+    clock: Clock,
+    signals: Signals,
+    metrics: Arc<Metrics>,
+    clients: HashMap<ConnectionId, ClientMailbox>,
+    peers: BTreeMap<Vertex, PeerMailbox>,
+    /// What this turn sends each neighbour: one message at its end.
+    leaving: BTreeMap<Vertex, Vec<PeerFrame>>,
+    submitted: u64,
+    written: u64,
+}
+
+impl<M: Machine, D: Disk> Runtime<M, D> {
+    pub fn new(machine: M, disk: D, inbox: Inbox, clock: Clock, signals: Signals, metrics: Arc<Metrics>) -> Self {
+        Runtime {
+            machine,
+            disk,
+            inbox,
+            clock,
+            signals,
+            metrics,
+            clients: HashMap::new(),
+            peers: BTreeMap::new(),
+            leaving: BTreeMap::new(),
+            submitted: 0,
+            written: 0,
+        }
+    }
+
+    /// Runs until `stop` turns true, then finishes the writes under way and closes the disk.
+    /// An error means that the disk failed: the node ends at once.
+    pub async fn run(mut self, mut stop: watch::Receiver<bool>) -> Result<(), DiskFailed> {
+        loop {
+            let deadline = self.deadline();
+            let mut inputs = Vec::new();
+            tokio::select! {
+                biased;
+                _ = stop.wait_for(|stop| *stop) => break,
+                result = self.disk.next() => self.take_result(result?, &mut inputs),
+                arrival = self.inbox.next() => match arrival {
+                    Some(arrival) => self.take_arrival(arrival, &mut inputs),
+                    None => break,
+                },
+                () = sleep_until(deadline) => inputs.push(Input::DeadlineReached),
+            }
+            self.take_what_is_there(&mut inputs)?;
+            self.turn(inputs);
+        }
+        self.finish().await
+    }
+
+    fn deadline(&self) -> Instant {
+        match self.machine.next_deadline() {
+            Some(instant) => self.clock.moment(instant),
+            None => Instant::now() + LONG,
+        }
+    }
+
+    /// Work already accepted goes before new work from the network.
+    fn take_what_is_there(&mut self, inputs: &mut Vec<Input>) -> Result<(), DiskFailed> {
+        while let Some(result) = self.disk.take() {
+            self.take_result(result?, inputs);
+        }
+        while inputs.len() < TURN_INPUTS {
+            let Some(arrival) = self.inbox.take() else { break };
+            self.take_arrival(arrival, inputs);
+        }
+        Ok(())
+    }
+
+    fn take_result(&mut self, result: Input, inputs: &mut Vec<Input>) {
+        if let Input::Written { number } = &result {
+            self.written = *number;
+            self.metrics.written(*number);
+        }
+        inputs.push(result);
+    }
+
+    fn take_arrival(&mut self, arrival: Arrival, inputs: &mut Vec<Input>) {
+        match arrival {
+            Arrival::Inputs(arrived) => inputs.extend(arrived),
+            Arrival::ClientOpened { connection, mailbox } => {
+                self.clients.insert(connection, mailbox);
+                inputs.push(Input::ClientConnected { connection });
+            }
+            Arrival::ClientClosed { connection } => {
+                self.clients.remove(&connection);
+                inputs.push(Input::ClientDisconnected { connection });
+            }
+            Arrival::PeerOpened { peer, mailbox } => {
+                self.peers.insert(peer, mailbox);
+                inputs.push(Input::PeerConnected { peer });
+            }
+            Arrival::PeerClosed { peer } => {
+                self.peers.remove(&peer);
+                inputs.push(Input::PeerDisconnected { peer });
+            }
+        }
+    }
+
+    fn turn(&mut self, inputs: Vec<Input>) {
+        if inputs.is_empty() {
+            return;
+        }
+        let began = Instant::now();
+        let count = inputs.len();
+        let effects = self.machine.handle(self.clock.now(), inputs);
+        self.perform(effects);
+        self.tell_busy();
+        self.metrics.turn(count, began.elapsed());
+    }
+
+    fn tell_busy(&self) {
+        let behind = self.disk.is_behind();
+        self.signals.busy.send_if_modified(|busy| std::mem::replace(busy, behind) != behind);
+    }
+
+    fn perform(&mut self, effects: Vec<Effect>) {
+        for effect in effects {
+            self.perform_one(effect);
+        }
+        self.send_what_leaves();
+    }
+
+    fn perform_one(&mut self, effect: Effect) {
+        match effect {
+            Effect::Write(batch) => {
+                self.submitted = batch.number;
+                self.metrics.submitted(batch.number);
+                self.disk.submit(DiskWork::Write(batch));
+            }
+            Effect::ReadMessages(read) => self.disk.submit(DiskWork::Read(read)),
+            Effect::ReopenStorage { wipe } => {
+                // Writes before a crash are not owed an answer any more.
+                self.written = self.submitted;
+                self.disk.submit(DiskWork::Reopen { wipe });
+            }
+            Effect::SendPeer { to, frame } => self.leaving.entry(to).or_default().push(frame),
+            Effect::SetPeersAllowed(allowed) => {
+                self.signals.gate.send_modify(|gate| *gate = PeerGate { allowed, epoch: gate.epoch + 1 });
+            }
+            Effect::SendClient { connection, frame } => self.send_client(connection, frame),
+            Effect::CloseClient { connection, reason } => self.close_client(connection, reason),
+            Effect::Observe(event) => {
+                self.metrics.observe(&event);
+                log::event(&event);
+            }
+        }
+    }
+
+    fn send_client(&mut self, connection: ConnectionId, frame: ServerFrame) {
+        // A client that is gone already: its end is on the way to core.
+        let Some(mailbox) = self.clients.get(&connection) else { return };
+        if !mailbox.offer(frame) {
+            self.close_client(connection, "the client reads too slowly: too much is waiting for it".into());
+        }
+    }
+
+    fn close_client(&mut self, connection: ConnectionId, reason: String) {
+        if let Some(mailbox) = self.clients.remove(&connection) {
+            mailbox.close(reason);
+        }
+    }
+
+    fn send_what_leaves(&mut self) {
+        for (to, frames) in std::mem::take(&mut self.leaving) {
+            let Some(mailbox) = self.peers.get(&to) else {
+                self.metrics.peer_frames_dropped(frames.len());
+                continue;
+            };
+            for message in codec::encode_peer_messages(&frames) {
+                if !mailbox.offer(message.bytes) {
+                    self.metrics.peer_frames_dropped(message.frames);
+                }
+            }
+        }
+    }
+
+    /// Takes no more from the network; lets writes that were accepted become durable, so that their answers can leave.
+    async fn finish(mut self) -> Result<(), DiskFailed> {
+        let patience = Instant::now() + FINISH_WRITES;
+        while self.written < self.submitted {
+            let Ok(result) = timeout_at(patience, self.disk.next()).await else { break };
+            let mut inputs = Vec::new();
+            self.take_result(result?, &mut inputs);
+            self.turn(inputs);
+        }
+        // Clients read what is queued for them while the disk closes.
+        drop(self.clients);
+        let disk = self.disk;
+        let closed = tokio::task::spawn_blocking(move || disk.close()).await;
+        closed.unwrap_or_else(|panic| Err(DiskFailed(format!("closing it panicked: {panic}"))))
+    }
+}

@@ -1,0 +1,141 @@
+//! Connections that this node opens: to the neighbours whose vertex is the higher one, so that an edge has one connection.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use cubecast_core::cube::Vertex;
+use hyper::header::SEC_WEBSOCKET_PROTOCOL;
+use tokio::net::TcpStream;
+use tokio::time::{Instant, sleep, timeout};
+use tokio_tungstenite::client_async_with_config;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest;
+use tracing::{debug, warn};
+
+use super::handshake::{self, HandshakeError, SUBPROTOCOL};
+use super::{Door, PEER_MESSAGE, Socket, peer_connection, websocket_config};
+use crate::runtime::PeerGate;
+
+/// A neighbour that cannot be reached is tried again after this time, doubled with each failure up to the longest.
+const FIRST_PAUSE: Duration = Duration::from_millis(50);
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+/// How long opening a TCP connection may take.
+const CONNECT: Duration = Duration::from_secs(2);
+/// The same trouble is told again after so long.
+const TELL_AGAIN: Duration = Duration::from_secs(30);
+
+/// Keeps a connection to one neighbour until the node ends.
+pub async fn run(door: Arc<Door>, peer: Vertex, address: String) {
+    let mut pause = FIRST_PAUSE;
+    let mut trouble = Trouble::default();
+    loop {
+        let gate = tokio::select! {
+            gate = gate_open(&door) => gate,
+            () = door.stopped() => return,
+        };
+        let connected = tokio::select! {
+            connected = connect(&door, peer, &address) => connected,
+            () = door.stopped() => return,
+        };
+        match connected {
+            Ok((socket, slot)) => {
+                trouble = Trouble::default();
+                pause = FIRST_PAUSE;
+                peer_connection::serve(socket, peer, slot, gate, &door).await;
+            }
+            Err(error) => trouble.tell(&door, peer, &address, &error),
+        }
+        tokio::select! {
+            () = sleep(jittered(pause)) => {}
+            () = door.stopped() => return,
+        }
+        pause = (pause * 2).min(LONGEST_PAUSE);
+    }
+}
+
+/// Whether this node dials that neighbour, or is dialed by it.
+pub fn dials(me: Vertex, peer: Vertex) -> bool {
+    me.index() < peer.index()
+}
+
+async fn gate_open(door: &Door) -> PeerGate {
+    let open = door.gate.clone().wait_for(|gate| gate.allowed).await.map(|gate| *gate);
+    match open {
+        Ok(gate) => gate,
+        // The runtime has ended; the shutdown tells.
+        Err(_) => std::future::pending().await,
+    }
+}
+
+async fn connect(door: &Arc<Door>, peer: Vertex, address: &str) -> Result<(Socket, super::peer_table::PeerSlot), DialError> {
+    let stream = timeout(CONNECT, TcpStream::connect(address)).await.map_err(|_| DialError::Unreachable("no answer".into()))?;
+    let stream = stream.map_err(|error| DialError::Unreachable(error.to_string()))?;
+    // Small frames must not wait for each other.
+    stream.set_nodelay(true).map_err(|error| DialError::Unreachable(error.to_string()))?;
+    let mut socket = timeout(handshake::PATIENCE, upgrade(stream, address)).await.map_err(|_| HandshakeError::TooSlow)??;
+    let proven = match handshake::dial(&mut socket, &door.credentials, peer).await {
+        Err(HandshakeError::Refused(refusal)) => {
+            handshake::refuse(&mut socket, &refusal).await;
+            return Err(HandshakeError::Refused(refusal).into());
+        }
+        other => other?,
+    };
+    let slot = door.peers.admit(proven).await.map_err(HandshakeError::Refused)?;
+    Ok((socket, slot))
+}
+
+async fn upgrade(stream: TcpStream, address: &str) -> Result<Socket, DialError> {
+    let mut request = format!("ws://{address}/ws").into_client_request().map_err(|error| DialError::NoNode(error.to_string()))?;
+    request.headers_mut().insert(SEC_WEBSOCKET_PROTOCOL, SUBPROTOCOL.parse().expect("a valid header"));
+    let upgraded = client_async_with_config(request, stream, Some(websocket_config(PEER_MESSAGE))).await;
+    upgraded.map(|(socket, _)| socket).map_err(|error| DialError::NoNode(error.to_string()))
+}
+
+fn jittered(pause: Duration) -> Duration {
+    pause.mul_f64(0.5 + fastrand::f64())
+}
+
+#[derive(Debug, thiserror::Error)]
+enum DialError {
+    #[error("not reachable: {0}")]
+    Unreachable(String),
+    #[error("what answers there is no Cubecast node: {0}")]
+    NoNode(String),
+    #[error(transparent)]
+    Handshake(#[from] HandshakeError),
+}
+
+/// Tells each trouble once, and again when it lasts.
+#[derive(Default)]
+struct Trouble {
+    told: Option<(String, Instant)>,
+}
+
+impl Trouble {
+    fn tell(&mut self, door: &Door, peer: Vertex, address: &str, error: &DialError) {
+        let (node, text) = (door.vertex(), error.to_string());
+        match &self.told {
+            Some((told, at)) if *told == text && at.elapsed() < TELL_AGAIN => {
+                debug!(%node, %peer, "Neighbour {peer} at {address}: {text}");
+            }
+            _ => {
+                warn!(%node, %peer, "Neighbour {peer} at {address}: {text}; trying again");
+                self.told = Some((text, Instant::now()));
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use cubecast_core::cube::Dimension;
+
+    #[test]
+    fn every_edge_is_dialed_from_exactly_one_end() {
+        for vertex in Dimension::new(4).unwrap().vertices() {
+            for peer in vertex.neighbours() {
+                assert_ne!(dials(vertex, peer), dials(peer, vertex));
+            }
+        }
+    }
+}

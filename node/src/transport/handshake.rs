@@ -1,0 +1,297 @@
+//! How two neighbours prove to each other that they belong to the same cluster.
+//!
+//! ```text
+//! dialer -> acceptor   Hello { protocol, cluster, dimension, from, to, instance, nonce }
+//! acceptor -> dialer   Hello, and proof = HMAC-SHA256(secret, "acceptor" | both hellos)
+//! dialer -> acceptor   proof = HMAC-SHA256(secret, "dialer" | both hellos)
+//! acceptor -> dialer   Welcome
+//! ```
+//!
+//! Either side refuses with a [`Refusal`] instead, as the close frame's code and reason. The secret itself never travels; both
+//! nonces are fresh, so an old proof is worth nothing. What follows is not encrypted: the network between nodes is trusted, or
+//! a tunnel makes it so.
+
+use std::fmt;
+use std::time::Duration;
+
+use cubecast_core::cube::{Dimension, Vertex};
+use futures_util::{SinkExt, StreamExt};
+use hmac::{Hmac, KeyInit, Mac};
+use serde::{Deserialize, Serialize};
+use sha2::Sha256;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::time::timeout;
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::protocol::CloseFrame;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
+
+/// The WebSocket subprotocol by which a neighbour is told from a client.
+pub const SUBPROTOCOL: &str = "cubecast-peer.1";
+/// The version of what neighbours say to each other. Both must speak the same.
+pub const PROTOCOL: u16 = 1;
+/// A handshake that takes longer is given up.
+pub const PATIENCE: Duration = Duration::from_secs(3);
+/// The shortest secret, bytes.
+pub const MIN_SECRET: usize = 16;
+
+/// What the processes of one cluster share.
+#[derive(Clone)]
+pub struct Secret(Vec<u8>);
+
+impl Secret {
+    /// `None` when it is shorter than [`MIN_SECRET`] bytes.
+    pub fn new(bytes: &[u8]) -> Option<Secret> {
+        (bytes.len() >= MIN_SECRET).then(|| Secret(bytes.to_vec()))
+    }
+
+    fn mac(&self, role: &str, transcript: [&str; 2]) -> Hmac<Sha256> {
+        let mut mac = Hmac::<Sha256>::new_from_slice(&self.0).expect("HMAC takes keys of any length");
+        for part in [role, transcript[0], transcript[1]] {
+            mac.update(&(part.len() as u64).to_be_bytes());
+            mac.update(part.as_bytes());
+        }
+        mac
+    }
+
+    fn proof(&self, role: &str, transcript: [&str; 2]) -> Vec<u8> {
+        self.mac(role, transcript).finalize().into_bytes().to_vec()
+    }
+
+    fn verify(&self, role: &str, transcript: [&str; 2], proof: &[u8]) -> Result<(), Refusal> {
+        self.mac(role, transcript).verify_slice(proof).map_err(|_| Refusal::new(RefusalCode::WrongSecret, "the proof of the cluster's secret is wrong"))
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret(..)")
+    }
+}
+
+/// Who this process is, to its neighbours.
+#[derive(Clone, Debug)]
+pub struct Credentials {
+    pub cluster: String,
+    pub vertex: Vertex,
+    /// Tells this process from any other that claims the same vertex.
+    pub instance: u64,
+    pub secret: Secret,
+}
+
+/// Why a neighbour was refused. The numbers are the close codes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u16)]
+pub enum RefusalCode {
+    WrongSecret = 4001,
+    OtherCluster = 4002,
+    OtherDimension = 4003,
+    OtherProtocol = 4004,
+    NotANeighbour = 4005,
+    /// It dialed a process that serves another vertex.
+    NotMe = 4006,
+    /// Another process with its vertex is connected and alive.
+    Taken = 4007,
+    /// The node fails on request and takes no neighbours now.
+    NotNow = 4008,
+    Malformed = 4009,
+}
+
+/// A neighbour was refused, by us or by it.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("{reason}")]
+pub struct Refusal {
+    pub code: RefusalCode,
+    pub reason: String,
+}
+
+impl Refusal {
+    pub fn new(code: RefusalCode, reason: impl Into<String>) -> Refusal {
+        Refusal { code, reason: reason.into() }
+    }
+
+    /// What goes over the wire; a close frame has place for 123 bytes of reason.
+    pub fn close_frame(&self) -> CloseFrame {
+        let mut reason = self.reason.clone();
+        while reason.len() > 120 {
+            reason.pop();
+        }
+        CloseFrame { code: CloseCode::from(self.code as u16), reason: reason.into() }
+    }
+}
+
+/// Why a handshake did not succeed.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum HandshakeError {
+    /// We refuse them.
+    #[error("refused: {0}")]
+    Refused(#[from] Refusal),
+    /// They refuse us.
+    #[error("it refuses us (close code {code}): {reason}")]
+    RefusedBy { code: u16, reason: String },
+    #[error("the connection broke during the handshake: {0}")]
+    Broken(String),
+    #[error("the handshake took longer than {} s", PATIENCE.as_secs())]
+    TooSlow,
+}
+
+/// The neighbour, its identity proven.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Proven {
+    pub vertex: Vertex,
+    pub instance: u64,
+}
+
+#[derive(Serialize, Deserialize, PartialEq, Debug)]
+#[serde(deny_unknown_fields)]
+struct Hello {
+    protocol: u16,
+    cluster: String,
+    dimension: Dimension,
+    from: Vertex,
+    to: Vertex,
+    instance: u64,
+    nonce: [u8; 32],
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(tag = "step", rename_all = "snake_case", deny_unknown_fields)]
+enum Step {
+    Hello { hello: String },
+    Return { hello: String, proof: Vec<u8> },
+    Proof { proof: Vec<u8> },
+    Welcome,
+}
+
+/// The dialer's side. On success the acceptor has admitted us.
+pub async fn dial<S>(socket: &mut WebSocketStream<S>, me: &Credentials, to: Vertex) -> Result<Proven, HandshakeError>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let mine = encode(&me.hello(to));
+    in_time(async {
+        send(socket, &Step::Hello { hello: mine.clone() }).await?;
+        let Step::Return { hello: theirs, proof } = receive(socket).await? else { return Err(out_of_turn()) };
+        let transcript = [mine.as_str(), theirs.as_str()];
+        let them = me.check_hello(&theirs)?;
+        if them.vertex != to {
+            return Err(Refusal::new(RefusalCode::NotMe, format!("dialed node {to} and found node {}", them.vertex)).into());
+        }
+        me.secret.verify("acceptor", transcript, &proof)?;
+        send(socket, &Step::Proof { proof: me.secret.proof("dialer", transcript) }).await?;
+        match receive(socket).await? {
+            Step::Welcome => Ok(them),
+            _ => Err(out_of_turn()),
+        }
+    })
+    .await
+}
+
+/// The acceptor's side, up to the proof. Once the neighbour is admitted, [`welcome`] tells it so.
+pub async fn accept<S>(socket: &mut WebSocketStream<S>, me: &Credentials) -> Result<Proven, HandshakeError>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    in_time(async {
+        let Step::Hello { hello: theirs } = receive(socket).await? else { return Err(out_of_turn()) };
+        let them = me.check_hello(&theirs)?;
+        let mine = encode(&me.hello(them.vertex));
+        let transcript = [theirs.as_str(), mine.as_str()];
+        send(socket, &Step::Return { hello: mine.clone(), proof: me.secret.proof("acceptor", transcript) }).await?;
+        let Step::Proof { proof } = receive(socket).await? else { return Err(out_of_turn()) };
+        me.secret.verify("dialer", transcript, &proof)?;
+        Ok(them)
+    })
+    .await
+}
+
+/// Tells the dialer that it is admitted.
+pub async fn welcome<S>(socket: &mut WebSocketStream<S>) -> Result<(), HandshakeError>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    in_time(send(socket, &Step::Welcome)).await
+}
+
+/// Sends the refusal and closes.
+pub async fn refuse<S>(socket: &mut WebSocketStream<S>, refusal: &Refusal)
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    // If it is not there to hear it, there is nothing more to do for it.
+    let _ = timeout(PATIENCE, socket.close(Some(refusal.close_frame()))).await;
+}
+
+impl Credentials {
+    fn hello(&self, to: Vertex) -> Hello {
+        let mut nonce = [0; 32];
+        getrandom::fill(&mut nonce).expect("the operating system gives random bytes");
+        let dimension = self.vertex.dimension();
+        Hello { protocol: PROTOCOL, cluster: self.cluster.clone(), dimension, from: self.vertex, to, instance: self.instance, nonce }
+    }
+
+    /// All that can be wrong with a neighbour but its secret.
+    fn check_hello(&self, text: &str) -> Result<Proven, Refusal> {
+        let refuse = |code, reason: String| Err(Refusal::new(code, reason));
+        let me = self.vertex;
+        let theirs: Hello = serde_json::from_str(text).map_err(|_| Refusal::new(RefusalCode::Malformed, "the hello is malformed"))?;
+        if theirs.protocol != PROTOCOL {
+            return refuse(RefusalCode::OtherProtocol, format!("node {me} speaks protocol {PROTOCOL}, not {}", theirs.protocol));
+        }
+        if theirs.cluster != self.cluster {
+            return refuse(RefusalCode::OtherCluster, format!("node {me} belongs to another cluster"));
+        }
+        if theirs.dimension != me.dimension() || theirs.from.dimension() != me.dimension() {
+            return refuse(RefusalCode::OtherDimension, format!("the cube of node {me} has dimension {}", me.dimension().bits()));
+        }
+        if theirs.from == me {
+            return refuse(RefusalCode::Taken, format!("node {me} is this process; two processes have the same id"));
+        }
+        if theirs.from.edge_to(me).is_none() {
+            return refuse(RefusalCode::NotANeighbour, format!("node {} is no neighbour of node {me}", theirs.from));
+        }
+        if theirs.to != me {
+            return refuse(RefusalCode::NotMe, format!("this is node {me}, not node {}", theirs.to));
+        }
+        Ok(Proven { vertex: theirs.from, instance: theirs.instance })
+    }
+}
+
+fn out_of_turn() -> HandshakeError {
+    Refusal::new(RefusalCode::Malformed, "a step of the handshake came out of turn").into()
+}
+
+async fn in_time<T>(steps: impl Future<Output = Result<T, HandshakeError>>) -> Result<T, HandshakeError> {
+    timeout(PATIENCE, steps).await.unwrap_or(Err(HandshakeError::TooSlow))
+}
+
+fn encode<T: Serialize>(value: &T) -> String {
+    serde_json::to_string(value).expect("handshake types are plain data")
+}
+
+async fn send<S>(socket: &mut WebSocketStream<S>, step: &Step) -> Result<(), HandshakeError>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    socket.send(Message::text(encode(step))).await.map_err(|error| HandshakeError::Broken(error.to_string()))
+}
+
+async fn receive<S>(socket: &mut WebSocketStream<S>) -> Result<Step, HandshakeError>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    loop {
+        match socket.next().await {
+            Some(Ok(Message::Text(text))) => {
+                return serde_json::from_str(&text).map_err(|_| Refusal::new(RefusalCode::Malformed, "a step of the handshake is malformed").into());
+            }
+            Some(Ok(Message::Ping(_) | Message::Pong(_))) => {}
+            Some(Ok(Message::Close(Some(frame)))) => {
+                return Err(HandshakeError::RefusedBy { code: frame.code.into(), reason: frame.reason.to_string() });
+            }
+            Some(Ok(Message::Binary(_) | Message::Frame(_))) => return Err(out_of_turn()),
+            Some(Ok(Message::Close(None))) | None => return Err(HandshakeError::Broken("it was closed".into())),
+            Some(Err(error)) => return Err(HandshakeError::Broken(error.to_string())),
+        }
+    }
+}

@@ -1,0 +1,117 @@
+//! Sockets: one port that serves clients, neighbours and the browser, and the connections that this node dials.
+//!
+//! ```text
+//! TCP -> server (HTTP) -> /ws                    -> client_connection -> inbox
+//!                      -> /ws, peer subprotocol  -> handshake -> peer_table -> peer_connection -> inbox
+//!                      -> /healthz, /metrics, files
+//! dialer -> TCP        -> handshake -> peer_table -> peer_connection -> inbox
+//! ```
+//!
+//! Bytes become core's types here and nowhere else. A connection that misbehaves, or does not read, harms itself alone.
+
+pub mod origin;
+pub mod static_files;
+pub mod codec;
+pub mod server;
+pub mod client_connection;
+pub mod unanswered;
+pub mod handshake;
+pub mod peer_table;
+pub mod peer_connection;
+pub mod dialer;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+use cubecast_core::cube::Vertex;
+use cubecast_core::io::ConnectionId;
+use tokio::net::TcpStream;
+use tokio::sync::watch;
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
+
+use crate::metrics::Metrics;
+use crate::runtime::PeerGate;
+use crate::runtime::inbox::InboxSender;
+use codec::Rules;
+use handshake::Credentials;
+use origin::OriginRules;
+use peer_table::PeerTable;
+
+/// A WebSocket over TCP, its HTTP part behind it.
+pub type Socket = WebSocketStream<TcpStream>;
+
+/// Bounds on what comes in. Defaults suit a cluster on one machine.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Limits {
+    /// Client connections at one time; one more is answered 503.
+    pub clients: usize,
+    /// Requests of one connection without an answer; at the limit its socket is not read.
+    pub unanswered: usize,
+    /// Bytes in one message from a client: the longest content, escaped in JSON, and its frame.
+    pub client_message: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Limits { clients: 4096, unanswered: 1024, client_message: 8 << 20 }
+    }
+}
+
+/// Bytes in one message from a neighbour.
+pub const PEER_MESSAGE: usize = 64 << 20;
+
+/// What all connections of a node share.
+#[derive(Debug)]
+pub struct Door {
+    pub credentials: Credentials,
+    pub limits: Limits,
+    pub rules: Rules,
+    pub origins: OriginRules,
+    pub web: Option<PathBuf>,
+    pub inbox: InboxSender,
+    pub numbers: Numbers,
+    pub peers: Arc<PeerTable>,
+    pub gate: watch::Receiver<PeerGate>,
+    pub busy: watch::Receiver<bool>,
+    pub metrics: Arc<Metrics>,
+    pub stop: watch::Receiver<bool>,
+}
+
+impl Door {
+    pub fn vertex(&self) -> Vertex {
+        self.credentials.vertex
+    }
+
+    /// Completes when the disk is not behind.
+    pub async fn not_busy(&self) {
+        // A sender that is gone means that the node ends, which tells itself.
+        let _ = self.busy.clone().wait_for(|busy| !*busy).await;
+    }
+
+    /// Completes when the node shuts down.
+    pub async fn stopped(&self) {
+        // A sender that is gone means the same.
+        let _ = self.stop.clone().wait_for(|stop| *stop).await;
+    }
+}
+
+/// Numbers connections; none is used twice.
+#[derive(Debug, Default)]
+pub struct Numbers(AtomicU64);
+
+impl Numbers {
+    pub fn next_connection(&self) -> ConnectionId {
+        ConnectionId(self.0.fetch_add(1, Relaxed) + 1)
+    }
+}
+
+/// WebSocket settings with a bound on a message's size. Buffers are small, because connections are many.
+pub fn websocket_config(max_message: usize) -> WebSocketConfig {
+    WebSocketConfig::default()
+        .read_buffer_size(32 << 10)
+        .write_buffer_size(32 << 10)
+        .max_message_size(Some(max_message))
+        .max_frame_size(Some(max_message))
+}

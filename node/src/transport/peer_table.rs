@@ -1,0 +1,150 @@
+//! At most one connection a neighbour, and the old one gone before a new one speaks.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use cubecast_core::cube::Vertex;
+use tokio::sync::{Notify, watch};
+use tokio::time::Instant;
+
+use super::handshake::{Proven, Refusal, RefusalCode};
+
+/// A connection on which nothing came for so long may be replaced by another process with the same vertex.
+/// Connections carry a WebSocket ping every second.
+const ALIVE_WITHIN: Duration = Duration::from_millis(2500);
+
+/// The connections to neighbours that stand.
+#[derive(Debug, Default)]
+pub struct PeerTable {
+    slots: Mutex<HashMap<Vertex, Arc<Shared>>>,
+}
+
+/// What the table and a connection both see.
+#[derive(Debug)]
+struct Shared {
+    instance: u64,
+    since: Instant,
+    /// Milliseconds after `since` at which something was heard last.
+    heard_ms: AtomicU64,
+    give_way: Notify,
+    gone: watch::Sender<bool>,
+}
+
+/// The right to be the connection to one neighbour. Dropped when all that the connection had to tell has been told.
+#[derive(Debug)]
+pub struct PeerSlot {
+    peer: Vertex,
+    shared: Arc<Shared>,
+    table: Arc<PeerTable>,
+}
+
+impl PeerTable {
+    /// Admits a neighbour. A former connection of the same process, or a silent one, gives way first; a living one of another
+    /// process does not: then two processes have the same id.
+    pub async fn admit(self: &Arc<Self>, peer: Proven) -> Result<PeerSlot, Refusal> {
+        loop {
+            let former = match self.try_admit(peer)? {
+                Ok(slot) => return Ok(slot),
+                Err(former) => former,
+            };
+            let mut gone = former.gone.subscribe();
+            former.give_way.notify_one();
+            drop(former);
+            // An error means that the sender is gone, and with it the former connection.
+            let _ = gone.wait_for(|gone| *gone).await;
+        }
+    }
+
+    fn try_admit(self: &Arc<Self>, peer: Proven) -> Result<Result<PeerSlot, Arc<Shared>>, Refusal> {
+        let mut slots = self.slots.lock().expect("no holder of this lock panics");
+        if let Some(former) = slots.get(&peer.vertex) {
+            if former.instance != peer.instance && former.is_alive() {
+                let reason = format!("another process is connected as node {} and alive: two have the same id", peer.vertex);
+                return Err(Refusal::new(RefusalCode::Taken, reason));
+            }
+            return Ok(Err(former.clone()));
+        }
+        let shared = Arc::new(Shared {
+            instance: peer.instance,
+            since: Instant::now(),
+            heard_ms: AtomicU64::new(0),
+            give_way: Notify::new(),
+            gone: watch::Sender::new(false),
+        });
+        slots.insert(peer.vertex, shared.clone());
+        Ok(Ok(PeerSlot { peer: peer.vertex, shared, table: self.clone() }))
+    }
+}
+
+impl Shared {
+    fn is_alive(&self) -> bool {
+        let heard = self.since + Duration::from_millis(self.heard_ms.load(Relaxed));
+        heard.elapsed() < ALIVE_WITHIN
+    }
+}
+
+impl PeerSlot {
+    pub fn heard(&self) {
+        self.shared.heard_ms.store(self.shared.since.elapsed().as_millis() as u64, Relaxed);
+    }
+
+    pub fn silent_for(&self) -> Duration {
+        (self.shared.since + Duration::from_millis(self.shared.heard_ms.load(Relaxed))).elapsed()
+    }
+
+    /// Completes when a newer connection wants the place.
+    pub async fn asked_to_give_way(&self) {
+        self.shared.give_way.notified().await;
+    }
+}
+
+impl Drop for PeerSlot {
+    fn drop(&mut self) {
+        self.table.slots.lock().expect("no holder of this lock panics").remove(&self.peer);
+        self.shared.gone.send_replace(true);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn proven(instance: u64) -> Proven {
+        Proven { vertex: "101".parse().unwrap(), instance }
+    }
+
+    #[tokio::test]
+    async fn a_living_connection_is_not_replaced_by_another_process() {
+        let table = Arc::<PeerTable>::default();
+        let first = table.admit(proven(1)).await.unwrap();
+        assert_eq!(table.admit(proven(2)).await.unwrap_err().code, RefusalCode::Taken);
+        drop(first);
+        table.admit(proven(2)).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn the_same_process_replaces_its_connection_only_when_the_old_one_is_gone() {
+        let table = Arc::<PeerTable>::default();
+        let first = table.admit(proven(1)).await.unwrap();
+        let second = table.admit(proven(1));
+        tokio::pin!(second);
+        assert!(futures_util::poll!(second.as_mut()).is_pending());
+        first.asked_to_give_way().await;
+        drop(first);
+        second.await.unwrap();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_silent_connection_gives_way_to_another_process() {
+        let table = Arc::<PeerTable>::default();
+        let first = table.admit(proven(1)).await.unwrap();
+        tokio::time::advance(ALIVE_WITHIN).await;
+        let second = table.admit(proven(2));
+        tokio::pin!(second);
+        assert!(futures_util::poll!(second.as_mut()).is_pending());
+        drop(first);
+        second.await.unwrap();
+    }
+}

@@ -1,0 +1,180 @@
+//! Files for the browser: the dashboard, from the folder given by `--web`.
+//!
+//! Serves nothing outside that folder, whatever the path says. File names that carry a hash of their content are kept by the
+//! browser for good, all others are asked for again each time.
+
+use std::path::{Path, PathBuf};
+use std::time::UNIX_EPOCH;
+
+use http_body_util::Full;
+use hyper::body::Bytes;
+use hyper::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, ETAG, HeaderMap, IF_NONE_MATCH, X_CONTENT_TYPE_OPTIONS};
+use hyper::{Method, Response, StatusCode};
+
+const INDEX: &str = "index.html";
+
+/// The longest path that is looked at, bytes.
+const MAX_PATH: usize = 1024;
+
+/// Answers a request for a file. `folder`: where the dashboard lies, if there is one.
+pub async fn serve(folder: Option<&Path>, method: &Method, path: &str, headers: &HeaderMap) -> Response<Full<Bytes>> {
+    if method != Method::GET && method != Method::HEAD {
+        let mut response = page(StatusCode::METHOD_NOT_ALLOWED, "Only GET and HEAD are served here.\n");
+        response.headers_mut().insert(ALLOW, "GET, HEAD".parse().expect("a valid header"));
+        return response;
+    }
+    let Some(folder) = folder else { return no_dashboard() };
+    let Some(wanted) = relative_path(path) else { return page(StatusCode::BAD_REQUEST, "That is no path of a file.\n") };
+    let response = match find(folder, &wanted).await {
+        Some(file) => read(&file, headers).await,
+        None if wanted.as_os_str().is_empty() => no_dashboard(),
+        None => page(StatusCode::NOT_FOUND, "There is no such file.\n"),
+    };
+    if method == Method::HEAD { response.map(|_| Full::default()) } else { response }
+}
+
+/// The decoded path, relative; `None` when it tries to leave the folder or cannot be a file's.
+fn relative_path(path: &str) -> Option<PathBuf> {
+    let decoded = percent_decode(path.get(..path.len().min(MAX_PATH + 1))?)?;
+    if path.len() > MAX_PATH || decoded.contains(['\\', '\0', ':']) {
+        return None;
+    }
+    let parts: Vec<_> = decoded.split('/').filter(|part| !part.is_empty()).collect();
+    parts.iter().all(|part| !part.starts_with('.')).then(|| parts.iter().collect())
+}
+
+fn percent_decode(text: &str) -> Option<String> {
+    let mut decoded = Vec::with_capacity(text.len());
+    let mut bytes = text.bytes();
+    while let Some(byte) = bytes.next() {
+        decoded.push(match byte {
+            b'%' => (hex(bytes.next()?)? << 4) | hex(bytes.next()?)?,
+            other => other,
+        });
+    }
+    String::from_utf8(decoded).ok()
+}
+
+fn hex(digit: u8) -> Option<u8> {
+    (digit as char).to_digit(16).map(|value| value as u8)
+}
+
+/// The file to serve: the one asked for, or the index for a path of the dashboard's own (it has no extension).
+async fn find(folder: &Path, wanted: &Path) -> Option<PathBuf> {
+    if let Some(file) = inside(folder, wanted).await {
+        return Some(file);
+    }
+    match wanted.extension() {
+        None => inside(folder, Path::new(INDEX)).await,
+        Some(_) => None,
+    }
+}
+
+/// The file's real path, if it is a file and, links followed, lies in the folder.
+async fn inside(folder: &Path, wanted: &Path) -> Option<PathBuf> {
+    let folder = tokio::fs::canonicalize(folder).await.ok()?;
+    let file = tokio::fs::canonicalize(folder.join(wanted)).await.ok()?;
+    let is_file = tokio::fs::metadata(&file).await.ok()?.is_file();
+    (is_file && file.starts_with(&folder)).then_some(file)
+}
+
+async fn read(file: &Path, headers: &HeaderMap) -> Response<Full<Bytes>> {
+    let unreadable = || page(StatusCode::NOT_FOUND, "This file cannot be read.\n");
+    let Ok(metadata) = tokio::fs::metadata(file).await else { return unreadable() };
+    let modified = metadata.modified().ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok()).unwrap_or_default();
+    let tag = format!("\"{:x}-{:x}\"", metadata.len(), modified.as_nanos());
+    let known = headers.get(IF_NONE_MATCH).is_some_and(|seen| seen.as_bytes() == tag.as_bytes());
+    let (status, body) = if known {
+        (StatusCode::NOT_MODIFIED, Bytes::new())
+    } else {
+        let Ok(content) = tokio::fs::read(file).await else { return unreadable() };
+        (StatusCode::OK, content.into())
+    };
+    let caching = if is_hashed(file) { "public, max-age=31536000, immutable" } else { "no-cache" };
+    Response::builder()
+        .status(status)
+        .header(CONTENT_TYPE, content_type(file))
+        .header(CACHE_CONTROL, caching)
+        .header(ETAG, tag)
+        .header(X_CONTENT_TYPE_OPTIONS, "nosniff")
+        .body(Full::new(body))
+        .expect("the headers are valid")
+}
+
+/// Trunk puts 16 hexadecimal digits of the content's hash into a name: `dashboard-0123456789abcdef_bg.wasm`.
+fn is_hashed(file: &Path) -> bool {
+    let name = file.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    name.split(['-', '_', '.']).any(|part| part.len() == 16 && part.bytes().all(|byte| byte.is_ascii_hexdigit()))
+}
+
+fn content_type(file: &Path) -> &'static str {
+    match file.extension().and_then(|extension| extension.to_str()).unwrap_or_default() {
+        "html" => "text/html; charset=utf-8",
+        "js" | "mjs" => "text/javascript; charset=utf-8",
+        "wasm" => "application/wasm",
+        "css" => "text/css; charset=utf-8",
+        "json" | "map" => "application/json",
+        "svg" => "image/svg+xml",
+        "png" => "image/png",
+        "ico" => "image/x-icon",
+        "woff2" => "font/woff2",
+        "txt" | "md" => "text/plain; charset=utf-8",
+        _ => "application/octet-stream",
+    }
+}
+
+/// A short plain answer.
+pub fn page(status: StatusCode, text: &str) -> Response<Full<Bytes>> {
+    Response::builder()
+        .status(status)
+        .header(CONTENT_TYPE, "text/plain; charset=utf-8")
+        .header(X_CONTENT_TYPE_OPTIONS, "nosniff")
+        .body(Full::new(Bytes::copy_from_slice(text.as_bytes())))
+        .expect("the headers are valid")
+}
+
+fn no_dashboard() -> Response<Full<Bytes>> {
+    const PAGE: &str = "<!doctype html><html lang=en><meta charset=utf-8><title>Cubecast</title>\
+        <style>body{font:16px/1.5 system-ui;max-width:40em;margin:4em auto;padding:0 1em}code{background:#8883;padding:.1em .3em}</style>\
+        <h1>This node runs; its dashboard is not here</h1>\
+        <p>The node was started without <code>--web DIR</code>, or DIR holds no <code>index.html</code>.</p>\
+        <p>Build the dashboard with <code>make dashboard</code> (it goes to <code>dist/</code>) and start the cluster with \
+        <code>cubecast up --web dist</code>, or do both with <code>make run</code>.</p>\
+        <p>Clients connect to <code>/ws</code>. <a href=/healthz>/healthz</a> and <a href=/metrics>/metrics</a> tell how the node is.</p></html>\n";
+    let mut response = page(StatusCode::NOT_FOUND, PAGE);
+    response.headers_mut().insert(CONTENT_TYPE, "text/html; charset=utf-8".parse().expect("a valid header"));
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_path_leaves_the_folder() {
+        for path in ["/../x", "/a/../../x", "/%2e%2e/x", "/..%2fx", "/a\\..\\x", "/%00", "/.git/config", "/%zz", "/c:/x", "/%ff"] {
+            assert_eq!(relative_path(path), None, "{path}");
+        }
+        assert_eq!(relative_path(&format!("/{}", "é".repeat(MAX_PATH))), None);
+        assert_eq!(relative_path("/a%20b//c.js"), Some("a b/c.js".into()));
+        assert_eq!(relative_path("/"), Some(PathBuf::new()));
+    }
+
+    #[test]
+    fn only_names_with_a_hash_are_kept_for_good() {
+        assert!(is_hashed(Path::new("dashboard-0123456789abcdef_bg.wasm")));
+        assert!(is_hashed(Path::new("x/style-fedcba9876543210.css")));
+        assert!(!is_hashed(Path::new("index.html")));
+        assert!(!is_hashed(Path::new("0123456789abcdef/style.css")));
+    }
+
+    #[cfg(unix)]
+    #[tokio::test]
+    async fn a_link_out_of_the_folder_is_not_followed() {
+        let (outside, folder) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        std::fs::write(outside.path().join("secret.txt"), "s").unwrap();
+        std::os::unix::fs::symlink(outside.path().join("secret.txt"), folder.path().join("leak.txt")).unwrap();
+        let response = serve(Some(folder.path()), &Method::GET, "/leak.txt", &HeaderMap::new()).await;
+        assert_eq!(response.status(), StatusCode::NOT_FOUND);
+    }
+}
