@@ -107,10 +107,9 @@ impl Client {
         if let (Ok(Done::Published { repeated, .. }), true) = (&mut answer.result, job.has_own_sequence) {
             *repeated = false;
         }
-        if let (Some(home), Target::Home) = (self.home_of(job), job.to) {
-            if asked == Some(home) && self.fallen.remove(&home).is_some() {
-                self.notice(Notice::BackHome { home });
-            }
+        let home = self.home_of(job).filter(|home| job.to == Target::Home && asked == Some(*home));
+        if let Some(home) = home.filter(|home| self.fallen.remove(home).is_some()) {
+            self.notice(Notice::BackHome { home });
         }
         self.note_standing(id, socket, asked, &answer);
         self.finish(id, Ok(answer));

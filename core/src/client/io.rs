@@ -46,14 +46,27 @@ pub struct Submission {
 pub enum ClientInput {
     Submit(Submission),
     /// The caller no longer waits; whether it was done stays open.
-    Cancel { ticket: Ticket },
+    Cancel {
+        ticket: Ticket,
+    },
     /// The caller no longer listens to a push subscription; the subscription and its cursor stay.
-    StopDeliveries { topic: TopicName, subscriber: SubscriberId },
+    StopDeliveries {
+        topic: TopicName,
+        subscriber: SubscriberId,
+    },
     /// The socket stands.
-    Opened { socket: SocketId },
-    Frames { socket: SocketId, frames: Vec<ServerFrame> },
+    Opened {
+        socket: SocketId,
+    },
+    Frames {
+        socket: SocketId,
+        frames: Vec<ServerFrame>,
+    },
     /// The socket broke, or could not be opened.
-    Closed { socket: SocketId, why: String },
+    Closed {
+        socket: SocketId,
+        why: String,
+    },
     /// Nothing but time passed.
     DeadlineReached,
 }
@@ -71,16 +84,32 @@ pub enum Purpose {
 #[derive(Clone, PartialEq, Debug)]
 pub enum ClientEffect {
     /// Answered by [`ClientInput::Opened`] or [`ClientInput::Closed`].
-    Open { socket: SocketId, url: String, purpose: Purpose },
+    Open {
+        socket: SocketId,
+        url: String,
+        purpose: Purpose,
+    },
     /// Not answered.
-    Close { socket: SocketId },
-    Send { socket: SocketId, requests: Vec<Request> },
+    Close {
+        socket: SocketId,
+    },
+    Send {
+        socket: SocketId,
+        requests: Vec<Request>,
+    },
 
-    Resolved { ticket: Ticket, result: Result<Reply, ClientError> },
+    Resolved {
+        ticket: Ticket,
+        result: Result<Reply, ClientError>,
+    },
     /// In order of offsets, without gaps and without doubles.
     Delivered(Delivery),
     /// A push subscription could not be kept up (its topic was deleted, say).
-    DeliveriesEnded { topic: TopicName, subscriber: SubscriberId, why: Failure },
+    DeliveriesEnded {
+        topic: TopicName,
+        subscriber: SubscriberId,
+        why: Failure,
+    },
     Event(WatchEvent),
     Notice(Notice),
 }
@@ -108,15 +137,30 @@ pub struct FellOver {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Notice {
     /// The cluster told who is where.
-    Learned { dimension: Dimension, nodes: usize },
-    Connected { node: Option<Vertex>, url: String },
+    Learned {
+        dimension: Dimension,
+        nodes: usize,
+    },
+    Connected {
+        node: Option<Vertex>,
+        url: String,
+    },
     /// A node cannot be reached, or no longer.
-    Lost { node: Option<Vertex>, url: String, why: String },
-    Reconnected { node: Option<Vertex>, url: String },
+    Lost {
+        node: Option<Vertex>,
+        url: String,
+        why: String,
+    },
+    Reconnected {
+        node: Option<Vertex>,
+        url: String,
+    },
     /// From now on another node is asked in the home's place.
     FellOver(FellOver),
     /// The home answers again.
-    BackHome { home: Vertex },
+    BackHome {
+        home: Vertex,
+    },
 }
 
 /// Why a submission has no answer that says "done".

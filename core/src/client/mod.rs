@@ -19,15 +19,15 @@
 //! It never decides a consistency question: what a node answered is handed on as it is, except that `repeated` is cleared on a publish
 //! whose sequence number was the client's own.
 
-mod io;
-mod rules;
-mod nodes;
-mod sequence;
-mod job;
-mod sockets;
-mod dispatch;
 mod answers;
+mod dispatch;
+mod io;
+mod job;
+mod nodes;
+mod rules;
+mod sequence;
 mod sessions;
+mod sockets;
 #[cfg(test)]
 mod tests;
 
@@ -38,9 +38,7 @@ use crate::cube::{Dimension, Vertex};
 use crate::time::{Instant, Now};
 use crate::wire::client::{Action, Request};
 
-pub use io::{
-    ClientEffect, ClientError, ClientInput, FellOver, Notice, Purpose, Reply, SocketId, Submission, Target, Ticket,
-};
+pub use io::{ClientEffect, ClientError, ClientInput, FellOver, Notice, Purpose, Reply, SocketId, Submission, Target, Ticket};
 pub use nodes::url_of;
 pub use rules::{is_repeatable, nearest_first, subject};
 
@@ -51,6 +49,10 @@ use sockets::{Alarm, Flight, Socket};
 
 /// Submissions under way at once; one more is answered with [`ClientError::Overloaded`].
 pub const MAX_IN_FLIGHT: usize = 1_024;
+/// Requests of one turn travel in one message up to about so much.
+const MAX_BATCH_BYTES: usize = 1 << 20;
+/// What a request counts for beside its content: more than its names and numbers take.
+const REQUEST_BYTES: usize = 1_024;
 /// How long a submission is tried unless it says otherwise.
 pub const DEFAULT_WITHIN: Duration = Duration::from_secs(10);
 
@@ -212,7 +214,29 @@ impl Client {
 
     fn flush(&mut self) {
         for (socket, requests) in std::mem::take(&mut self.outbox) {
-            self.effects.push(ClientEffect::Send { socket, requests });
+            let batches = in_batches(requests);
+            self.effects.extend(batches.into_iter().map(|requests| ClientEffect::Send { socket, requests }));
         }
     }
+}
+
+/// Cuts a turn's requests so that no message grows over [`MAX_BATCH_BYTES`], one request aside.
+fn in_batches(requests: Vec<Request>) -> Vec<Vec<Request>> {
+    let mut batches: Vec<Vec<Request>> = Vec::new();
+    let mut bytes_in_last = 0;
+    for request in requests {
+        let bytes = match &request.action {
+            Action::Publish { content, .. } => REQUEST_BYTES + content.len(),
+            _ => REQUEST_BYTES,
+        };
+        match batches.last_mut().filter(|_| bytes_in_last + bytes <= MAX_BATCH_BYTES) {
+            Some(last) => last.push(request),
+            None => {
+                batches.push(vec![request]);
+                bytes_in_last = 0;
+            }
+        }
+        bytes_in_last += bytes;
+    }
+    batches
 }

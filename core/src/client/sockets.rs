@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
+use crate::client::Client;
 use crate::client::io::{ClientEffect, Notice, Purpose, SocketId};
 use crate::client::job::{JobId, SessionKey, State};
 use crate::client::nodes::{PeerIndex, backoff};
-use crate::client::Client;
 use crate::time::Instant;
 use crate::wire::client::{Action, Request, RequestId};
 

@@ -228,9 +228,7 @@ impl World {
             _ => {}
         }
         match action {
-            Action::CreatePublisher { publisher } => {
-                Ok(Done::PublisherCreated { publisher: publisher.clone(), existed: false })
-            }
+            Action::CreatePublisher { publisher } => Ok(Done::PublisherCreated { publisher: publisher.clone(), existed: false }),
             Action::CreateTopic { publisher, topic } => self.create(publisher, topic),
             Action::DeleteTopic { topic, .. } => {
                 let (home, replicas) = place(topic);
@@ -369,6 +367,14 @@ impl World {
 
     pub fn open_sockets(&self) -> usize {
         self.sockets.len()
+    }
+
+    pub fn largest_batch(&self) -> usize {
+        let requests = |effect: &ClientEffect| match effect {
+            ClientEffect::Send { requests, .. } => requests.len(),
+            _ => 0,
+        };
+        self.seen.iter().map(requests).max().unwrap_or(0)
     }
 
     pub fn client_in_flight(&self) -> usize {

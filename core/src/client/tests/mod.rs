@@ -324,3 +324,15 @@ fn a_publisher_is_created_at_its_own_home() {
     let reply = world.ask(Action::CreatePublisher { publisher }).unwrap();
     assert_eq!(reply.asked, home);
 }
+
+#[test]
+fn a_turn_with_much_content_is_cut_into_messages_that_a_node_takes() {
+    let mut world = World::new(&["000"]);
+    world.add_topic("news");
+    done(world.ask(publish("news", "a")));
+    let content = "x".repeat(300_000);
+    let submissions: Vec<_> = (0..20).map(|_| world.submission(publish("news", &content))).collect();
+    world.turn(submissions.into_iter().map(ClientInput::Submit).collect());
+    assert_eq!(world.contents("news").len(), 21);
+    assert!(world.largest_batch() <= 3, "{}", world.largest_batch());
+}
