@@ -1,0 +1,98 @@
+//! The file under redb: counts what is written, and decides whether redb's sync reaches the disk.
+//!
+//! redb commits always as if for good. With [`crate::storage::SyncMode::Always`] its sync is the disk's. In the other modes its sync is
+//! put off, so that a commit is in the operating system's hands (a killed process loses nothing) and the disk is asked by
+//! [`Disk::sync_now`] only.
+
+use std::fs::File;
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Instant;
+
+use redb::StorageBackend;
+use redb::backends::FileBackend;
+
+use super::metrics::StorageMetrics;
+
+/// One database file. Locking is left to the folder's lock, which covers more than this file.
+#[derive(Debug)]
+pub(super) struct Disk {
+    file: FileBackend,
+    switch: Arc<DiskSwitch>,
+    metrics: Arc<StorageMetrics>,
+}
+
+/// What the store keeps in hand of a disk that redb owns.
+#[derive(Debug)]
+pub(super) struct DiskSwitch {
+    file: File,
+    /// redb's syncs are put off.
+    put_off: AtomicBool,
+    /// The file may not grow past this many bytes: how tests see a full disk.
+    capacity: AtomicU64,
+}
+
+impl Disk {
+    pub(super) fn new(file: File, metrics: Arc<StorageMetrics>) -> io::Result<(Self, Arc<DiskSwitch>)> {
+        let switch = Arc::new(DiskSwitch {
+            file: file.try_clone()?,
+            put_off: AtomicBool::new(false),
+            capacity: AtomicU64::new(u64::MAX),
+        });
+        let file = FileBackend::new(file).map_err(io::Error::other)?;
+        Ok((Disk { file, switch: switch.clone(), metrics }, switch))
+    }
+}
+
+impl DiskSwitch {
+    pub(super) fn put_off_syncs(&self, put_off: bool) {
+        self.put_off.store(put_off, Ordering::Release);
+    }
+
+    /// Forces to the disk all that was written.
+    pub(super) fn sync_now(&self, metrics: &StorageMetrics) -> io::Result<()> {
+        let start = Instant::now();
+        self.file.sync_data()?;
+        metrics.count_sync(start.elapsed());
+        Ok(())
+    }
+
+    #[cfg(test)]
+    pub(super) fn limit_capacity(&self, bytes: u64) {
+        self.capacity.store(bytes, Ordering::Release);
+    }
+
+    fn check_capacity(&self, end: u64) -> io::Result<()> {
+        if end > self.capacity.load(Ordering::Acquire) { Err(io::ErrorKind::StorageFull.into()) } else { Ok(()) }
+    }
+}
+
+impl StorageBackend for Disk {
+    fn len(&self) -> io::Result<u64> {
+        self.file.len()
+    }
+
+    fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
+        self.file.read(offset, out)
+    }
+
+    fn set_len(&self, len: u64) -> io::Result<()> {
+        self.switch.check_capacity(len)?;
+        self.file.set_len(len)
+    }
+
+    fn sync_data(&self) -> io::Result<()> {
+        if self.switch.put_off.load(Ordering::Acquire) { Ok(()) } else { self.switch.sync_now(&self.metrics) }
+    }
+
+    fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
+        self.switch.check_capacity(offset + data.len() as u64)?;
+        self.metrics.count_bytes(data.len());
+        self.file.write(offset, data)
+    }
+
+    fn close(&self) -> io::Result<()> {
+        self.file.close()
+    }
+}

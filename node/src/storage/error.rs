@@ -1,0 +1,87 @@
+//! Why storage refused, or gave up: each error says what happened, where, and what to do.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::FolderIdentity;
+
+/// What storage can fail with. Every one of these ends the node: it must not go on with less on disk than it believes.
+#[derive(Debug, thiserror::Error)]
+pub enum StorageError {
+    #[error(
+        "the data folder {folder} is in use by another node{by}; stop that one first, or start this one with a folder of its own",
+        folder = folder.display(),
+        by = pid.map(|pid| format!(" (process {pid})")).unwrap_or_default()
+    )]
+    InUse { folder: PathBuf, pid: Option<u32> },
+
+    #[error(
+        "the data folder {folder} belongs to {found}, but this node is {wanted}; start it with a folder of its own",
+        folder = folder.display()
+    )]
+    ForeignFolder { folder: PathBuf, found: FolderIdentity, wanted: FolderIdentity },
+
+    #[error(
+        "the data folder {folder} is written in format {found}; this version of cubecast reads format {supported}: start the version that wrote it",
+        folder = folder.display()
+    )]
+    OtherFormat { folder: PathBuf, found: u32, supported: u32 },
+
+    #[error(
+        "the data folder {folder} is damaged: {what}. Move the folder away and start with an empty one: the node refills from its neighbours",
+        folder = folder.display()
+    )]
+    Damaged { folder: PathBuf, what: String },
+
+    #[error("the disk that holds the data folder {folder} is full: make room and start the node again; what it acknowledged is kept", folder = folder.display())]
+    Full { folder: PathBuf },
+
+    #[error("the data folder {folder} cannot be written ({source}): check its owner, its permissions and its mount", folder = folder.display())]
+    NotWritable { folder: PathBuf, source: io::Error },
+
+    #[error("{doing} failed in the data folder {folder}: {source}", folder = folder.display())]
+    Io { folder: PathBuf, doing: &'static str, source: io::Error },
+
+    #[error("the storage engine failed while {doing} in the data folder {folder}: {what}", folder = folder.display())]
+    Engine { folder: PathBuf, doing: &'static str, what: String },
+
+    #[error("{queued} bytes wait for the disk, more than the limit of {limit}: it is too slow for what the node takes in")]
+    QueueFull { queued: u64, limit: u64 },
+
+    #[error("storage has stopped")]
+    Stopped,
+}
+
+impl StorageError {
+    /// Sorts an operating system's error into what a person can do about it.
+    pub(super) fn from_io(folder: &Path, doing: &'static str, source: io::Error) -> Self {
+        let folder = folder.to_path_buf();
+        match source.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => StorageError::Full { folder },
+            io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => StorageError::NotWritable { folder, source },
+            _ => StorageError::Io { folder, doing, source },
+        }
+    }
+
+    /// Sorts an engine's error. What redb finds wrong in its own file is damage, like what we find in a row.
+    pub(super) fn from_redb(folder: &Path, doing: &'static str, error: redb::Error) -> Self {
+        let damaged = |what: String| StorageError::Damaged { folder: folder.to_path_buf(), what };
+        match error {
+            redb::Error::Io(source) if is_unreadable(&source) => damaged(format!("{doing}: {source}")),
+            redb::Error::Io(source) => StorageError::from_io(folder, doing, source),
+            redb::Error::Corrupted(what) => damaged(format!("{doing}: {what}")),
+            redb::Error::TableTypeMismatch { .. }
+            | redb::Error::TableIsMultimap(_)
+            | redb::Error::TableIsNotMultimap(_)
+            | redb::Error::TypeDefinitionChanged { .. }
+            | redb::Error::TableDoesNotExist(_)
+            | redb::Error::UpgradeRequired(_) => damaged(format!("{doing}: {error}")),
+            other => StorageError::Engine { folder: folder.to_path_buf(), doing, what: other.to_string() },
+        }
+    }
+}
+
+/// A file that is not a database any more, or ends before it should.
+fn is_unreadable(source: &io::Error) -> bool {
+    matches!(source.kind(), io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof)
+}

@@ -1,0 +1,290 @@
+//! The data folder: one node's, one process's at a time.
+//!
+//! | file | what |
+//! |---|---|
+//! | `lock` | held exclusively while a node runs; contains its process id |
+//! | `owner.json` | whose folder this is, for people and for the check at start |
+//! | `store.redb` | all else |
+//! | `mark` | the newest acknowledged transaction (see [`super::mark`]) |
+//!
+//! Nothing but these files is ever written or deleted here.
+
+use std::fmt;
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io::{self, Read, Seek, Write};
+use std::path::{Path, PathBuf};
+
+use cubecast_core::cube::{Dimension, Vertex};
+use serde::{Deserialize, Serialize};
+
+use super::error::StorageError;
+
+/// The layout of the folder and of the rows in the store.
+pub(super) const FORMAT: u32 = 1;
+
+const LOCK: &str = "lock";
+const OWNER: &str = "owner.json";
+const OWNER_DRAFT: &str = "owner.json.new";
+const STORE: &str = "store.redb";
+const MARK: &str = "mark";
+
+/// Whose folder it is. A folder serves one vertex of one cube of one cluster for ever.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct FolderIdentity {
+    pub cluster: String,
+    pub vertex: Vertex,
+    pub dimension: Dimension,
+}
+
+impl FolderIdentity {
+    pub fn new(cluster: impl Into<String>, vertex: Vertex) -> Self {
+        FolderIdentity { cluster: cluster.into(), vertex, dimension: vertex.dimension() }
+    }
+}
+
+impl fmt::Display for FolderIdentity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let FolderIdentity { cluster, vertex, dimension } = self;
+        write!(f, "node {vertex} of cluster `{cluster}` (dimension {})", dimension.bits())
+    }
+}
+
+/// `owner.json`. The check keeps a flipped bit from looking like another node's folder.
+#[derive(Serialize, Deserialize)]
+struct Owner {
+    format: u32,
+    #[serde(flatten)]
+    identity: FolderIdentity,
+    check: u32,
+}
+
+/// A locked data folder. The lock goes when this is dropped, or with the process.
+#[derive(Debug)]
+pub(super) struct Folder {
+    path: PathBuf,
+    identity: FolderIdentity,
+    _lock: File,
+}
+
+impl Folder {
+    /// Creates the folder when it is missing, locks it, and checks whose it is.
+    pub(super) fn lock(path: &Path, identity: &FolderIdentity) -> Result<Folder, StorageError> {
+        create_folder(path).map_err(|source| StorageError::from_io(path, "creating the folder", source))?;
+        let lock = lock(path)?;
+        let folder = Folder { path: path.to_path_buf(), identity: identity.clone(), _lock: lock };
+        folder.check_owner()?;
+        Ok(folder)
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    pub(super) fn identity(&self) -> &FolderIdentity {
+        &self.identity
+    }
+
+    pub(super) fn store(&self) -> PathBuf {
+        self.path.join(STORE)
+    }
+
+    pub(super) fn mark(&self) -> PathBuf {
+        self.path.join(MARK)
+    }
+
+    /// Makes the names of new files durable.
+    pub(super) fn sync(&self) -> io::Result<()> {
+        sync_folder(&self.path)
+    }
+
+    /// Deletes all that a node ever wrote here, but the lock. The mark goes first: a store without a mark is a store that was
+    /// never acknowledged, so a wipe that is cut short never looks like damage.
+    pub(super) fn wipe(&self) -> Result<(), StorageError> {
+        let wiped = [MARK, STORE, OWNER_DRAFT, OWNER].into_iter().try_for_each(|name| remove(&self.path.join(name)));
+        wiped.and_then(|()| self.sync()).map_err(|source| StorageError::from_io(&self.path, "wiping the folder", source))?;
+        self.check_owner()
+    }
+
+    /// A new folder is given its owner; an old one must be ours.
+    fn check_owner(&self) -> Result<(), StorageError> {
+        let io_failed = |doing| move |source| StorageError::from_io(&self.path, doing, source);
+        match fs::read(self.path.join(OWNER)) {
+            Ok(bytes) => self.compare_owner(&bytes),
+            Err(error) if error.kind() == io::ErrorKind::NotFound && self.store().exists() => {
+                Err(self.damaged(format!("{OWNER} is missing")))
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                self.write_owner().map_err(io_failed("writing owner.json"))
+            }
+            Err(error) => Err(io_failed("reading owner.json")(error)),
+        }
+    }
+
+    fn compare_owner(&self, bytes: &[u8]) -> Result<(), StorageError> {
+        let owner: Owner =
+            serde_json::from_slice(bytes).map_err(|error| self.damaged(format!("{OWNER} cannot be read ({error})")))?;
+        if owner.check != check(owner.format, &owner.identity) {
+            return Err(self.damaged(format!("{OWNER} does not fit its check sum")));
+        }
+        if owner.format != FORMAT {
+            return Err(StorageError::OtherFormat { folder: self.path.clone(), found: owner.format, supported: FORMAT });
+        }
+        if owner.identity != self.identity {
+            let (found, wanted) = (owner.identity, self.identity.clone());
+            return Err(StorageError::ForeignFolder { folder: self.path.clone(), found, wanted });
+        }
+        Ok(())
+    }
+
+    fn write_owner(&self) -> io::Result<()> {
+        let owner = Owner { format: FORMAT, identity: self.identity.clone(), check: check(FORMAT, &self.identity) };
+        let mut text = serde_json::to_vec_pretty(&owner)?;
+        text.push(b'\n');
+        let draft = self.path.join(OWNER_DRAFT);
+        let mut file = File::create(&draft)?;
+        file.write_all(&text)?;
+        file.sync_all()?;
+        fs::rename(draft, self.path.join(OWNER))?;
+        self.sync()
+    }
+
+    fn damaged(&self, what: String) -> StorageError {
+        StorageError::Damaged { folder: self.path.clone(), what }
+    }
+}
+
+fn check(format: u32, identity: &FolderIdentity) -> u32 {
+    crc32fast::hash(format!("{format} {} {identity}", identity.dimension.bits()).as_bytes())
+}
+
+fn create_folder(path: &Path) -> io::Result<()> {
+    if path.is_dir() {
+        return Ok(());
+    }
+    fs::create_dir_all(path)?;
+    match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => sync_folder(parent),
+        _ => Ok(()),
+    }
+}
+
+fn lock(path: &Path) -> Result<File, StorageError> {
+    let io_failed = |source| StorageError::from_io(path, "locking the folder", source);
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create(true).truncate(false);
+    let mut file = options.open(path.join(LOCK)).map_err(io_failed)?;
+    match file.try_lock() {
+        Ok(()) => {
+            sign(&mut file).map_err(io_failed)?;
+            Ok(file)
+        }
+        Err(TryLockError::WouldBlock) => Err(StorageError::InUse { folder: path.to_path_buf(), pid: read_pid(&mut file) }),
+        Err(TryLockError::Error(source)) => Err(io_failed(source)),
+    }
+}
+
+/// Leaves our process id for the one who finds the folder in use.
+fn sign(file: &mut File) -> io::Result<()> {
+    file.set_len(0)?;
+    file.rewind()?;
+    writeln!(file, "{}", std::process::id())
+}
+
+fn read_pid(file: &mut File) -> Option<u32> {
+    let mut text = String::new();
+    file.take(20).read_to_string(&mut text).ok()?;
+    text.trim().parse().ok()
+}
+
+fn remove(path: &Path) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        result => result,
+    }
+}
+
+#[cfg(unix)]
+fn sync_folder(path: &Path) -> io::Result<()> {
+    File::open(path)?.sync_all()
+}
+
+/// Elsewhere a folder cannot be opened to be synced; the file system journals names itself.
+#[cfg(not(unix))]
+fn sync_folder(_path: &Path) -> io::Result<()> {
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn identity(cluster: &str, vertex: &str) -> FolderIdentity {
+        FolderIdentity::new(cluster, vertex.parse().unwrap())
+    }
+
+    #[test]
+    fn a_second_start_on_the_same_folder_is_refused_and_names_the_first() {
+        let folder = tempfile::tempdir().unwrap();
+        let first = Folder::lock(folder.path(), &identity("a", "010")).unwrap();
+        let error = Folder::lock(folder.path(), &identity("a", "010")).unwrap_err();
+        assert!(matches!(&error, StorageError::InUse { pid: Some(pid), .. } if *pid == std::process::id()), "{error:?}");
+        let text = error.to_string();
+        assert!(text.contains("in use") && text.contains(folder.path().to_str().unwrap()), "{text}");
+
+        drop(first);
+        Folder::lock(folder.path(), &identity("a", "010")).unwrap();
+    }
+
+    #[test]
+    fn another_nodes_folder_is_refused_and_both_are_named() {
+        let folder = tempfile::tempdir().unwrap();
+        Folder::lock(folder.path(), &identity("spring", "010")).unwrap();
+        for other in [identity("spring", "011"), identity("spring", "0010"), identity("autumn", "010")] {
+            let error = Folder::lock(folder.path(), &other).unwrap_err();
+            let text = error.to_string();
+            assert!(matches!(error, StorageError::ForeignFolder { .. }), "{text}");
+            assert!(text.contains("node 010 of cluster `spring` (dimension 3)"), "{text}");
+            assert!(text.contains(&other.to_string()), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_damaged_owner_is_damage_and_never_a_foreign_folder() {
+        let folder = tempfile::tempdir().unwrap();
+        let ours = identity("spring", "010");
+        Folder::lock(folder.path(), &ours).unwrap();
+        let path = folder.path().join(OWNER);
+        let good = fs::read(&path).unwrap();
+        for at in 0..good.len() {
+            let mut bad = good.clone();
+            bad[at] ^= 1;
+            fs::write(&path, bad).unwrap();
+            match Folder::lock(folder.path(), &ours) {
+                Ok(_) | Err(StorageError::Damaged { .. }) => {}
+                Err(other) => panic!("byte {at}: {other}"),
+            }
+        }
+    }
+
+    #[test]
+    fn a_folder_written_by_another_format_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let ours = identity("spring", "010");
+        fs::create_dir_all(folder.path()).unwrap();
+        let owner = Owner { format: 9, identity: ours.clone(), check: check(9, &ours) };
+        fs::write(folder.path().join(OWNER), serde_json::to_vec(&owner).unwrap()).unwrap();
+        let error = Folder::lock(folder.path(), &ours).unwrap_err();
+        assert!(matches!(error, StorageError::OtherFormat { found: 9, supported: FORMAT, .. }), "{error}");
+    }
+
+    #[test]
+    fn a_wipe_leaves_strangers_files_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let locked = Folder::lock(folder.path(), &identity("spring", "010")).unwrap();
+        fs::write(folder.path().join("thesis.txt"), "years of work").unwrap();
+        fs::write(locked.store(), "data").unwrap();
+        locked.wipe().unwrap();
+        assert!(!locked.store().exists());
+        assert!(folder.path().join("thesis.txt").exists());
+    }
+}

@@ -1,0 +1,42 @@
+//! Turns whatever happens inside the engine, panics included, into a [`StorageError`].
+
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+
+use super::error::StorageError;
+use super::write::Failure;
+
+/// Runs `work` on the engine. redb asserts what its file promises, so a panic there means that the file breaks the promise.
+/// After an error of a write the engine is not used again, so it does not matter in what state a panic left it.
+pub(super) fn guard<T>(
+    folder: &Path,
+    doing: &'static str,
+    work: impl FnOnce() -> Result<T, Failure>,
+) -> Result<T, StorageError> {
+    match catch_unwind(AssertUnwindSafe(work)) {
+        Ok(result) => result.map_err(|failure| explain(folder, doing, failure)),
+        Err(panic) => Err(damaged(folder, format!("{doing}: the engine stopped with `{}`", panic_text(&*panic)))),
+    }
+}
+
+fn explain(folder: &Path, doing: &'static str, failure: Failure) -> StorageError {
+    match failure {
+        Failure::Redb(error) => StorageError::from_redb(folder, doing, error),
+        Failure::Bad(bad) => damaged(folder, bad.to_string()),
+        Failure::Damaged(what) => damaged(folder, what),
+        Failure::Closed => StorageError::Stopped,
+    }
+}
+
+fn damaged(folder: &Path, what: String) -> StorageError {
+    StorageError::Damaged { folder: folder.to_path_buf(), what }
+}
+
+fn panic_text(panic: &(dyn Any + Send)) -> &str {
+    match (panic.downcast_ref::<&str>(), panic.downcast_ref::<String>()) {
+        (Some(text), _) => text,
+        (None, Some(text)) => text,
+        (None, None) => "a panic without a message",
+    }
+}

@@ -1,0 +1,134 @@
+//! An engine that keeps everything in memory: for tests of what lies above storage. Nothing survives the process.
+
+use std::collections::BTreeMap;
+
+use cubecast_core::cube::Vertex;
+use cubecast_core::store::{
+    Checkpoint, HardState, LogEntry, NodeRecord, ReadMessages, Recovered, RecoveredGroup, StoredMessage, Write, WriteBatch,
+};
+use cubecast_core::topics::command::{Command, TopicId};
+
+use super::error::StorageError;
+use super::report::OpenReport;
+use super::LogStore;
+
+/// A store without a disk. [`LogStore::reopen`] gives back what was written, as a disk would.
+#[derive(Debug, Default)]
+pub struct MemoryStore {
+    record: Option<NodeRecord>,
+    groups: BTreeMap<Vertex, Group>,
+    outbox: BTreeMap<u64, Command>,
+}
+
+#[derive(Debug, Default)]
+struct Group {
+    hard_state: HardState,
+    checkpoint: Option<Checkpoint>,
+    log: BTreeMap<u64, LogEntry>,
+    messages: BTreeMap<TopicId, BTreeMap<u64, StoredMessage>>,
+}
+
+impl MemoryStore {
+    fn apply(&mut self, write: &Write) {
+        match write {
+            Write::Identity(record) => self.record = Some(record.clone()),
+            Write::HardState { group, state } => self.group(*group).hard_state = *state,
+            Write::Append { group, entries } => self.group(*group).append(entries),
+            Write::Checkpoint { group, checkpoint, drop_log_through, clear_log } => {
+                let group = self.group(*group);
+                group.checkpoint = Some(checkpoint.clone());
+                group.log.retain(|index, _| !clear_log && index > drop_log_through);
+            }
+            Write::Messages { group, topic, messages } => {
+                let stored = self.group(*group).messages.entry(*topic).or_default();
+                stored.extend(messages.iter().map(|message| (message.offset.0, message.clone())));
+            }
+            Write::DropMessages { group, topic } => {
+                self.group(*group).messages.remove(topic);
+            }
+            Write::OutboxPut { id, command } => {
+                self.outbox.insert(*id, command.clone());
+            }
+            Write::OutboxRemove { id } => {
+                self.outbox.remove(id);
+            }
+        }
+    }
+
+    fn group(&mut self, group: Vertex) -> &mut Group {
+        self.groups.entry(group).or_default()
+    }
+
+    fn recovered(&self) -> Recovered {
+        Recovered {
+            record: self.record.clone(),
+            groups: self.groups.iter().filter(|(_, group)| group.has_state()).map(Group::recovered).collect(),
+            outbox: self.outbox.iter().map(|(id, command)| (*id, command.clone())).collect(),
+        }
+    }
+}
+
+impl Group {
+    fn append(&mut self, entries: &[LogEntry]) {
+        if let Some(first) = entries.first() {
+            self.log.split_off(&first.index);
+        }
+        self.log.extend(entries.iter().map(|entry| (entry.index, entry.clone())));
+    }
+
+    fn has_state(&self) -> bool {
+        self.hard_state != HardState::default() || self.checkpoint.is_some() || !self.log.is_empty()
+    }
+
+    fn recovered((group, state): (&Vertex, &Group)) -> RecoveredGroup {
+        RecoveredGroup {
+            group: *group,
+            hard_state: state.hard_state,
+            checkpoint: state.checkpoint.clone(),
+            log: state.log.values().cloned().collect(),
+            tail_cut: false,
+        }
+    }
+}
+
+impl LogStore for MemoryStore {
+    fn write(&mut self, batches: &[WriteBatch]) -> Result<(), StorageError> {
+        batches.iter().flat_map(|batch| &batch.writes).for_each(|write| self.apply(write));
+        Ok(())
+    }
+
+    fn read_messages(&self, read: &ReadMessages) -> Result<Vec<StoredMessage>, StorageError> {
+        let stored = self.groups.get(&read.group).and_then(|group| group.messages.get(&read.topic));
+        let Some(stored) = stored.filter(|_| read.from < read.end) else { return Ok(Vec::new()) };
+        let mut bytes = 0;
+        let mut messages = Vec::new();
+        for message in stored.range(read.from.0..read.end.0).map(|(_, message)| message) {
+            bytes += message.content.len() as u64;
+            messages.push(message.clone());
+            if bytes > read.max_bytes || messages.len() >= read.max_messages as usize {
+                break;
+            }
+        }
+        Ok(messages)
+    }
+
+    fn sync(&mut self) -> Result<(), StorageError> {
+        Ok(())
+    }
+
+    fn tidy(&mut self) -> Result<bool, StorageError> {
+        Ok(false)
+    }
+
+    fn reopen(&mut self, wipe: bool) -> Result<(Recovered, OpenReport), StorageError> {
+        if wipe {
+            *self = MemoryStore::default();
+        }
+        let recovered = self.recovered();
+        Ok((recovered.clone(), OpenReport { new: recovered == Recovered::default(), ..OpenReport::default() }))
+    }
+
+    fn close(&mut self) -> Result<(), StorageError> {
+        Ok(())
+    }
+}

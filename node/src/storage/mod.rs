@@ -1,0 +1,64 @@
+//! Storage: makes core's [`WriteBatch`]es durable and reads messages back.
+//!
+//! A [`LogStore`] is an engine; [`RedbStore`] keeps a data folder, [`MemoryStore`] keeps nothing. [`StorageThread`] gives an
+//! engine a thread of its own, merges what waits into one transaction with one sync, and tells by [`StorageEvent`]s what became
+//! of it.
+//!
+//! Promised: a batch is on disk as a whole or not at all, and in order; what was acknowledged comes back at the next start, or its
+//! loss is noticed and said. Never: content that differs from what was written, a panic on a damaged file, a folder served by two
+//! processes.
+//!
+//! ```text
+//! Effect::Write ─┐                 ┌─ LogStore::write (many batches, one commit) ─ Written
+//!                ├─ StorageThread ─┤
+//! ReadMessages ──┘   (queue)       └─ LogStore::read_messages ──────────────────── MessagesRead
+//! ```
+
+use cubecast_core::store::{ReadMessages, Recovered, StoredMessage, WriteBatch};
+
+mod disk;
+mod error;
+mod folder;
+mod guard;
+mod mark;
+mod memory;
+mod metrics;
+mod open;
+mod recover;
+mod redb;
+mod report;
+mod rows;
+mod sync_mode;
+mod thread;
+mod write;
+
+pub use self::error::StorageError;
+pub use self::folder::FolderIdentity;
+pub use self::memory::MemoryStore;
+pub use self::metrics::{StorageCounts, StorageMetrics};
+pub use self::redb::RedbStore;
+pub use self::report::{CutTail, OpenReport, RolledBack};
+pub use self::sync_mode::{SyncMode, SyncModeError};
+pub use self::thread::{StorageCommand, StorageEvent, StorageThread};
+
+/// A storage engine. Used by one thread at a time; calls may block on the disk.
+pub trait LogStore: Send {
+    /// Writes all batches as one: after an error, none of them counts and the store must not be used for more.
+    /// Durable on return as far as the sync mode promises.
+    fn write(&mut self, batches: &[WriteBatch]) -> Result<(), StorageError>;
+
+    /// Messages from `from` on, without a gap: none when there is none at `from`.
+    fn read_messages(&self, read: &ReadMessages) -> Result<Vec<StoredMessage>, StorageError>;
+
+    /// Forces to the disk what the sync mode had put off.
+    fn sync(&mut self) -> Result<(), StorageError>;
+
+    /// Does a bounded piece of work that was put off (deleting a large topic); `true` when more waits.
+    fn tidy(&mut self) -> Result<bool, StorageError>;
+
+    /// Closes and opens again, in between deleting everything when `wipe` says so.
+    fn reopen(&mut self, wipe: bool) -> Result<(Recovered, OpenReport), StorageError>;
+
+    /// Leaves everything durable and the folder free. The store cannot be used after it.
+    fn close(&mut self) -> Result<(), StorageError>;
+}

@@ -1,0 +1,148 @@
+//! Opens the files of a locked folder: checks them, reads back what a node needs, and says what it saw.
+
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::sync::Arc;
+use std::time::Instant;
+
+use cubecast_core::store::Recovered;
+use redb::{Database, WriteTransaction};
+
+use super::disk::{Disk, DiskSwitch};
+use super::error::StorageError;
+use super::folder::{Folder, FolderIdentity};
+use super::guard::guard;
+use super::mark::{Mark, MarkFile};
+use super::metrics::StorageMetrics;
+use super::recover::{self, Contents};
+use super::report::{OpenReport, RolledBack};
+use super::rows::{RowKey, RowWriter};
+use super::sync_mode::SyncMode;
+use super::write::{Failure, Tables};
+
+/// redb's page cache. Core keeps what is asked for often; this one only has to hold the inner pages of the trees.
+const CACHE_BYTES: usize = 8 << 20;
+/// Up to this size the whole file is read and checked at every start; beyond it only after an unclean end, by redb itself.
+const CHECKED_BYTES: u64 = 1 << 30;
+
+/// The files of a folder, open.
+#[derive(Debug)]
+pub(super) struct Files {
+    pub database: Database,
+    pub disk: Arc<DiskSwitch>,
+    pub mark: MarkFile,
+    /// The newest transaction.
+    pub transaction: u64,
+    /// Topics are being deleted piece by piece.
+    pub dropping: bool,
+}
+
+/// Opens, or creates, the files of a folder.
+pub(super) fn open(
+    folder: &Folder,
+    sync_mode: SyncMode,
+    metrics: &Arc<StorageMetrics>,
+) -> Result<(Files, Recovered, OpenReport), StorageError> {
+    let begun = Instant::now();
+    let io_failed = |source| StorageError::from_io(folder.path(), "opening the store", source);
+    let (mut mark, marked) = MarkFile::open(&folder.mark()).map_err(io_failed)?;
+    let file = open_store_file(folder).map_err(io_failed)?;
+    let mut report = first_look(&file, marked).map_err(io_failed)?;
+    let (backend, disk) = Disk::new(file, metrics.clone()).map_err(io_failed)?;
+
+    let (database, contents) = guard(folder.path(), "opening the store", || {
+        let database = Database::builder()
+            .set_cache_size(CACHE_BYTES)
+            .set_check_integrity_on_open(report.checked)
+            .create_with_backend(backend)?;
+        let contents = first_transaction(&database, folder.identity(), marked, &mut report)?;
+        Ok((database, contents))
+    })?;
+
+    let signed = mark.write(Mark { number: contents.transaction, closed: false }).and_then(|()| mark.sync());
+    signed.and_then(|()| folder.sync()).map_err(io_failed)?;
+    disk.put_off_syncs(sync_mode != SyncMode::Always);
+    report.took = begun.elapsed();
+    let Contents { transaction, dropping, recovered, .. } = contents;
+    Ok((Files { database, disk, mark, transaction, dropping }, recovered, report))
+}
+
+fn open_store_file(folder: &Folder) -> io::Result<File> {
+    OpenOptions::new().read(true).write(true).create(true).truncate(false).open(folder.store())
+}
+
+fn first_look(file: &File, marked: Option<Mark>) -> io::Result<OpenReport> {
+    let file_bytes = file.metadata()?.len();
+    let new = file_bytes == 0;
+    let closed = marked.is_some_and(|mark| mark.closed);
+    Ok(OpenReport {
+        new,
+        unclean: !new && !closed,
+        checked: !new && (!closed || file_bytes <= CHECKED_BYTES),
+        file_bytes,
+        mark_lost: !new && marked.is_none(),
+        ..OpenReport::default()
+    })
+}
+
+/// Reads what is there, and signs that the folder was opened once more.
+fn first_transaction(
+    database: &Database,
+    identity: &FolderIdentity,
+    marked: Option<Mark>,
+    report: &mut OpenReport,
+) -> Result<Contents, Failure> {
+    let transaction = database.begin_write()?;
+    let mut contents = recover::read(&transaction)?;
+    accept(&transaction, &mut contents, identity, marked, report)?;
+    let acknowledged = marked.map_or(0, |mark| mark.number);
+    contents.transaction = contents.transaction.max(acknowledged) + 1;
+    let mut rows = RowWriter::default();
+    let mut tables = Tables::new(&transaction, &mut rows, false);
+    tables.put_meta(RowKey::Owner, identity)?;
+    tables.put_meta(RowKey::Transaction, &contents.transaction)?;
+    drop(tables);
+    transaction.commit()?;
+    Ok(contents)
+}
+
+/// Holds what was found against what was acknowledged.
+fn accept(
+    transaction: &WriteTransaction,
+    contents: &mut Contents,
+    identity: &FolderIdentity,
+    marked: Option<Mark>,
+    report: &mut OpenReport,
+) -> Result<(), Failure> {
+    let acknowledged = marked.map_or(0, |mark| mark.number);
+    match &contents.owner {
+        None if acknowledged > 0 => return Err(Failure::Damaged("the store is gone or empty".to_owned())),
+        Some(owner) if owner != identity => return Err(Failure::Damaged(format!("the store is that of {owner}"))),
+        None | Some(_) => {}
+    }
+    report.new = contents.owner.is_none();
+    report.mark_lost &= !report.new;
+    report.cut = contents.cut.clone();
+    if contents.transaction < acknowledged {
+        roll_back(transaction, contents, acknowledged, report)?;
+    }
+    Ok(())
+}
+
+/// What was acknowledged is gone: every group may have forgotten a promise.
+fn roll_back(
+    transaction: &WriteTransaction,
+    contents: &mut Contents,
+    acknowledged: u64,
+    report: &mut OpenReport,
+) -> Result<(), Failure> {
+    let found = contents.transaction;
+    let groups = &mut contents.recovered.groups;
+    if groups.is_empty() {
+        let what = format!("acknowledged transactions {} to {acknowledged} are gone", found + 1);
+        return Err(Failure::Damaged(what));
+    }
+    groups.iter_mut().for_each(|group| group.tail_cut = true);
+    report.rolled_back = Some(RolledBack { acknowledged, found });
+    recover::note_cut(transaction, groups.iter().map(|group| group.group))
+}

@@ -1,0 +1,250 @@
+//! The engine on [redb](https://docs.rs/redb): one copy-on-write B-tree file, one commit for all batches at hand.
+//!
+//! redb checks its pages after a crash, and is asked for the same at every start while the file is small; what it does not look at is
+//! covered by the check sum in each row (see [`super::rows`]).
+
+use std::path::Path;
+use std::sync::Arc;
+
+use cubecast_core::cube::Vertex;
+use cubecast_core::names::Offset;
+use cubecast_core::store::{ReadMessages, Recovered, StoredMessage, WriteBatch};
+use cubecast_core::topics::command::TopicId;
+use redb::{ReadOnlyTable, ReadableDatabase, TableError};
+
+use super::LogStore;
+use super::error::StorageError;
+use super::folder::{Folder, FolderIdentity};
+use super::guard::guard;
+use super::mark::Mark;
+use super::metrics::StorageMetrics;
+use super::open::{self, Files};
+use super::report::OpenReport;
+use super::rows::{self, BadRow, GroupCode, RowKey, RowWriter, Value};
+use super::sync_mode::SyncMode;
+use super::write::{Changed, Failure, Tables};
+
+/// A store in a data folder, which it holds locked.
+#[derive(Debug)]
+pub struct RedbStore {
+    /// `None` after closing, and after a failure. Goes before the folder's lock.
+    files: Option<Files>,
+    folder: Folder,
+    sync_mode: SyncMode,
+    metrics: Arc<StorageMetrics>,
+    rows: RowWriter,
+}
+
+impl RedbStore {
+    /// Opens the data folder, creating it when it is missing, and reads back what a node needs to start.
+    pub fn open(
+        folder: &Path,
+        identity: &FolderIdentity,
+        sync_mode: SyncMode,
+    ) -> Result<(RedbStore, Recovered, OpenReport), StorageError> {
+        let folder = Folder::lock(folder, identity)?;
+        let mut store =
+            RedbStore { files: None, folder, sync_mode, metrics: Arc::default(), rows: RowWriter::default() };
+        let (recovered, report) = store.open_files()?;
+        Ok((store, recovered, report))
+    }
+
+    pub fn sync_mode(&self) -> SyncMode {
+        self.sync_mode
+    }
+
+    pub fn metrics(&self) -> Arc<StorageMetrics> {
+        self.metrics.clone()
+    }
+
+    /// The topics of a group that have messages on disk, whether or not the group still knows them.
+    pub fn topics_on_disk(&self, group: Vertex) -> Result<Vec<TopicId>, StorageError> {
+        guard(self.folder.path(), "listing topics", || match self.messages()? {
+            Some(messages) => list_topics(&messages, group.to_code()),
+            None => Ok(Vec::new()),
+        })
+    }
+
+    fn open_files(&mut self) -> Result<(Recovered, OpenReport), StorageError> {
+        let (files, recovered, report) = open::open(&self.folder, self.sync_mode, &self.metrics)?;
+        self.files = Some(files);
+        Ok((recovered, report))
+    }
+
+    /// The messages as of now; `None` when there never were any.
+    fn messages(&self) -> Result<Option<ReadOnlyTable<(GroupCode, u64, u64), Value>>, Failure> {
+        let files = self.files.as_ref().ok_or(Failure::Closed)?;
+        match files.database.begin_read()?.open_table(rows::MESSAGES) {
+            Err(TableError::TableDoesNotExist(_)) => Ok(None),
+            table => Ok(Some(table?)),
+        }
+    }
+
+    /// A topic that is being deleted has no messages, however many are still there.
+    fn is_dropping(&self, group: GroupCode, topic: TopicId) -> Result<bool, Failure> {
+        let files = self.files.as_ref().ok_or(Failure::Closed)?;
+        if !files.dropping {
+            return Ok(false);
+        }
+        match files.database.begin_read()?.open_table(rows::DROPPING) {
+            Err(TableError::TableDoesNotExist(_)) => Ok(false),
+            table => Ok(table?.get((group, topic.0))?.is_some()),
+        }
+    }
+
+    /// One transaction: all of `change`, or nothing of it and the end of this store.
+    fn change(&mut self, doing: &'static str, change: impl FnOnce(&mut Tables<'_>) -> Changed) -> Result<(), StorageError> {
+        let RedbStore { files, folder, rows, .. } = self;
+        let Some(open) = files else { return Err(StorageError::Stopped) };
+        let written = guard(folder.path(), doing, || commit(open, rows, change)).and_then(|()| {
+            let mark = Mark { number: open.transaction, closed: false };
+            open.mark.write(mark).map_err(|source| StorageError::from_io(folder.path(), "writing the mark", source))
+        });
+        if written.is_err() {
+            self.abandon();
+        }
+        written
+    }
+
+    /// Lets go of a database that failed: the next start recovers from what is on disk.
+    fn abandon(&mut self) {
+        let files = self.files.take();
+        let dropped = guard(self.folder.path(), "letting go of the store", || {
+            drop(files);
+            Ok(())
+        });
+        // The failure that brought us here is the one to tell.
+        drop(dropped);
+    }
+
+    fn close_files(&mut self) -> Result<(), StorageError> {
+        let Some(files) = self.files.take() else { return Ok(()) };
+        let Files { database, disk, mut mark, transaction, .. } = files;
+        let path = self.folder.path();
+        disk.put_off_syncs(false);
+        guard(path, "closing the store", || Ok(database.close()?))?;
+        let io_failed = |source| StorageError::from_io(path, "closing the store", source);
+        disk.sync_now(&self.metrics).map_err(io_failed)?;
+        let signed = mark.write(Mark { number: transaction, closed: true }).and_then(|()| mark.sync());
+        signed.map_err(io_failed)
+    }
+}
+
+impl LogStore for RedbStore {
+    fn write(&mut self, batches: &[WriteBatch]) -> Result<(), StorageError> {
+        let mut writes = batches.iter().flat_map(|batch| &batch.writes).peekable();
+        if writes.peek().is_none() {
+            return Ok(());
+        }
+        self.change("writing", |tables| writes.try_for_each(|write| tables.apply(write)))?;
+        self.metrics.count_transaction(batches.len());
+        Ok(())
+    }
+
+    fn read_messages(&self, read: &ReadMessages) -> Result<Vec<StoredMessage>, StorageError> {
+        let messages = guard(self.folder.path(), "reading messages", || {
+            if self.is_dropping(read.group.to_code(), read.topic)? {
+                return Ok(Vec::new());
+            }
+            match self.messages()? {
+                Some(messages) => read_range(&messages, read),
+                None => Ok(Vec::new()),
+            }
+        })?;
+        self.metrics.count_read(messages.len());
+        Ok(messages)
+    }
+
+    fn sync(&mut self) -> Result<(), StorageError> {
+        let Some(files) = &self.files else { return Err(StorageError::Stopped) };
+        files.disk.sync_now(&self.metrics).map_err(|source| StorageError::from_io(self.folder.path(), "syncing", source))
+    }
+
+    fn tidy(&mut self) -> Result<bool, StorageError> {
+        if self.files.as_ref().is_some_and(|files| files.dropping) {
+            self.change("deleting a topic", |tables| tables.tidy())?;
+        }
+        Ok(self.files.as_ref().is_some_and(|files| files.dropping))
+    }
+
+    fn reopen(&mut self, wipe: bool) -> Result<(Recovered, OpenReport), StorageError> {
+        self.close_files()?;
+        if wipe {
+            self.folder.wipe()?;
+        }
+        self.open_files()
+    }
+
+    fn close(&mut self) -> Result<(), StorageError> {
+        self.close_files()
+    }
+}
+
+impl Drop for RedbStore {
+    /// Closes what nobody closed. An error here has nobody to go to; the next start sees an unclean end.
+    fn drop(&mut self) {
+        drop(self.close_files());
+    }
+}
+
+fn commit(open: &mut Files, rows: &mut RowWriter, change: impl FnOnce(&mut Tables<'_>) -> Changed) -> Changed {
+    let transaction = open.database.begin_write()?;
+    let mut tables = Tables::new(&transaction, rows, open.dropping);
+    change(&mut tables)?;
+    tables.put_meta(RowKey::Transaction, &(open.transaction + 1))?;
+    let dropping = tables.dropping();
+    drop(tables);
+    transaction.commit()?;
+    open.transaction += 1;
+    open.dropping = dropping;
+    Ok(())
+}
+
+fn read_range(
+    stored: &ReadOnlyTable<(GroupCode, u64, u64), Value>,
+    read: &ReadMessages,
+) -> Result<Vec<StoredMessage>, Failure> {
+    let mut messages = Vec::new();
+    let (group, topic) = (read.group.to_code(), read.topic.0);
+    if read.from >= read.end {
+        return Ok(messages);
+    }
+    let mut bytes = 0;
+    let mut next = read.from;
+    for row in stored.range((group, topic, read.from.0)..(group, topic, read.end.0))? {
+        let (key, value) = row?;
+        let offset = Offset(key.value().2);
+        let message = decode_message(RowKey::Message(group, topic, offset.0), offset, value.value())?;
+        if offset != next {
+            return Err(BadRow { key: RowKey::Message(group, topic, next.0), why: "is missing" }.into());
+        }
+        bytes += message.content.len() as u64;
+        messages.push(message);
+        next = next.next();
+        if bytes > read.max_bytes || messages.len() >= read.max_messages as usize {
+            break;
+        }
+    }
+    Ok(messages)
+}
+
+fn decode_message(key: RowKey, offset: Offset, value: &[u8]) -> Result<StoredMessage, BadRow> {
+    let message: StoredMessage = rows::decode(key, value)?;
+    if message.offset == offset { Ok(message) } else { Err(BadRow { key, why: "lies under another offset" }) }
+}
+
+/// Jumps from each topic's first message past its last.
+fn list_topics(
+    stored: &ReadOnlyTable<(GroupCode, u64, u64), Value>,
+    group: GroupCode,
+) -> Result<Vec<TopicId>, Failure> {
+    let mut topics = Vec::new();
+    let mut next = Some(0);
+    while let Some(from) = next {
+        let found = stored.range((group, from, 0)..=(group, u64::MAX, u64::MAX))?.next().transpose()?;
+        let topic = found.map(|(key, _)| key.value().1);
+        topics.extend(topic.map(TopicId));
+        next = topic.and_then(|topic| topic.checked_add(1));
+    }
+    Ok(topics)
+}

@@ -1,0 +1,73 @@
+//! What an engine has to say about the folder it opened, for the log and for `status`.
+
+use std::fmt;
+use std::time::Duration;
+
+use cubecast_core::cube::Vertex;
+
+/// What happened when a folder was opened.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct OpenReport {
+    /// There was nothing there.
+    pub new: bool,
+    /// The folder was not closed: its node was killed, or the machine stopped.
+    pub unclean: bool,
+    /// Every page of the file was read and checked.
+    pub checked: bool,
+    pub file_bytes: u64,
+    pub took: Duration,
+    /// Logs that lost their end: their groups are recovered with `tail_cut`.
+    pub cut: Vec<CutTail>,
+    /// Acknowledged transactions that are gone: every group is recovered with `tail_cut`.
+    pub rolled_back: Option<RolledBack>,
+    /// The mark that would tell whether acknowledged transactions are gone could not be read.
+    pub mark_lost: bool,
+}
+
+/// The end of a group's log that was damaged and deleted.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct CutTail {
+    pub group: Vertex,
+    /// The first index that is gone.
+    pub from_index: u64,
+    pub why: String,
+}
+
+/// How far the store lies behind what was acknowledged from it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct RolledBack {
+    pub acknowledged: u64,
+    pub found: u64,
+}
+
+impl OpenReport {
+    /// Something was lost that the node had promised to keep.
+    pub fn lost_something(&self) -> bool {
+        !self.cut.is_empty() || self.rolled_back.is_some()
+    }
+}
+
+impl fmt::Display for OpenReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let state = match (self.new, self.unclean) {
+            (true, _) => "new data folder",
+            (false, false) => "data folder closed properly",
+            (false, true) => "data folder not closed properly, recovered",
+        };
+        let checked = if self.checked { ", checked" } else { "" };
+        write!(f, "{state}: {} bytes{checked} in {} ms", self.file_bytes, self.took.as_millis())?;
+        for CutTail { group, from_index, why } in &self.cut {
+            write!(f, "; the log of group {group} was damaged at its end ({why}): cut at {from_index}")?;
+        }
+        if let Some(RolledBack { acknowledged, found }) = self.rolled_back {
+            write!(f, "; damage took acknowledged transactions {} to {acknowledged}", found + 1)?;
+        }
+        if self.lost_something() {
+            f.write_str("; the node comes back as a new member and refills from its neighbours")?;
+        }
+        if self.mark_lost {
+            f.write_str("; the mark is unreadable: whether the newest transactions are complete cannot be told")?;
+        }
+        Ok(())
+    }
+}

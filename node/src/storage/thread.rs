@@ -1,0 +1,336 @@
+//! A thread for the engine, so that the network never waits for the disk.
+//!
+//! Commands are queued without waiting. The thread takes all that waits, merges the writes into one transaction with one sync, and
+//! reports the last number. Reads are served behind the writes that came before them; writes may overtake reads, so that a reader of
+//! old messages does not take the group commit apart, except writes that delete messages.
+//!
+//! The queue is bounded by bytes. Core limits what it has under way, so a queue past [`StorageThread::BEHIND_BYTES`] means a slow
+//! disk (the runtime then stops reading from clients), and one past [`StorageThread::MAX_QUEUED_BYTES`] is refused, which ends the node.
+
+use std::collections::VecDeque;
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use cubecast_core::store::{ReadFailed, ReadId, ReadMessages, Recovered, StoredMessage, Write, WriteBatch};
+
+use super::LogStore;
+use super::error::StorageError;
+use super::metrics::StorageMetrics;
+use super::report::OpenReport;
+use super::sync_mode::SyncMode;
+
+/// A transaction takes no further batch past this many bytes: redb holds what it changes in memory until the commit.
+const MAX_COMMIT_BYTES: u64 = 16 << 20;
+/// So many reads at most delay the next commit.
+const READS_BETWEEN_COMMITS: usize = 16;
+/// Work that was put off is done when nothing else waits, and at the latest after so many commits.
+const COMMITS_BETWEEN_TIDYING: u32 = 64;
+
+/// What the thread is asked to do.
+#[derive(Clone, PartialEq, Debug)]
+pub enum StorageCommand {
+    /// Answered by [`StorageEvent::Written`], which may cover later batches too.
+    Write(WriteBatch),
+    /// Answered by [`StorageEvent::MessagesRead`].
+    Read(ReadMessages),
+    /// After all that came before it. Answered by [`StorageEvent::Reopened`].
+    Reopen { wipe: bool },
+}
+
+/// What the thread reports.
+#[derive(Debug)]
+pub enum StorageEvent {
+    /// All batches up to this number are durable, as far as the sync mode promises.
+    Written { number: u64 },
+    MessagesRead { read: ReadId, result: Result<Vec<StoredMessage>, ReadFailed> },
+    Reopened { recovered: Recovered, report: OpenReport },
+    /// The last event: the thread has ended, and so must the node.
+    Failed(StorageError),
+}
+
+/// The handle of the thread. Dropping it finishes what was queued, closes the store and waits for that.
+#[derive(Debug)]
+pub struct StorageThread {
+    commands: Option<Sender<StorageCommand>>,
+    thread: Option<JoinHandle<Result<(), StorageError>>>,
+    metrics: Arc<StorageMetrics>,
+}
+
+impl StorageThread {
+    /// A queue of this length means that the disk is behind.
+    pub const BEHIND_BYTES: u64 = 32 << 20;
+    /// A longer queue is refused.
+    pub const MAX_QUEUED_BYTES: u64 = 512 << 20;
+
+    /// Starts the thread. `on_event` is called on it, and must not block.
+    pub fn spawn(
+        store: impl LogStore + 'static,
+        sync_mode: SyncMode,
+        metrics: Arc<StorageMetrics>,
+        on_event: impl FnMut(StorageEvent) + Send + 'static,
+    ) -> io::Result<StorageThread> {
+        let (sender, commands) = mpsc::channel();
+        let worker = Worker {
+            store,
+            commands,
+            on_event,
+            metrics: metrics.clone(),
+            interval: sync_mode.interval(),
+            waiting: VecDeque::new(),
+            reads: VecDeque::new(),
+            unsynced_since: None,
+            commits_since_tidying: None,
+        };
+        let thread = std::thread::Builder::new().name("storage".to_owned()).spawn(|| worker.run())?;
+        Ok(StorageThread { commands: Some(sender), thread: Some(thread), metrics })
+    }
+
+    /// Queues a command; never waits. An error is the end of the node, like [`StorageEvent::Failed`].
+    pub fn submit(&self, command: StorageCommand) -> Result<(), StorageError> {
+        let weight = weigh(&command);
+        let queued = self.metrics.queued_bytes.fetch_add(weight, Ordering::Relaxed) + weight;
+        if queued > Self::MAX_QUEUED_BYTES {
+            return Err(StorageError::QueueFull { queued, limit: Self::MAX_QUEUED_BYTES });
+        }
+        match &self.commands {
+            Some(commands) => commands.send(command).map_err(|_| StorageError::Stopped),
+            None => Err(StorageError::Stopped),
+        }
+    }
+
+    /// So much waits for the disk that nothing more should be taken in from clients.
+    pub fn is_behind(&self) -> bool {
+        self.metrics.queued_bytes.load(Ordering::Relaxed) > Self::BEHIND_BYTES
+    }
+
+    pub fn metrics(&self) -> &Arc<StorageMetrics> {
+        &self.metrics
+    }
+
+    /// Finishes what was queued, closes the store, and waits for that. After [`StorageEvent::Failed`] it says
+    /// [`StorageError::Stopped`].
+    pub fn close(mut self) -> Result<(), StorageError> {
+        self.finish()
+    }
+
+    fn finish(&mut self) -> Result<(), StorageError> {
+        self.commands = None;
+        match self.thread.take().map(JoinHandle::join) {
+            None => Ok(()),
+            Some(Ok(result)) => result,
+            // The thread's own panic was printed by it; here it only matters that the store is not closed.
+            Some(Err(_)) => Err(StorageError::Stopped),
+        }
+    }
+}
+
+impl Drop for StorageThread {
+    fn drop(&mut self) {
+        // Who wants to know calls close().
+        drop(self.finish());
+    }
+}
+
+struct Worker<S, F> {
+    store: S,
+    commands: Receiver<StorageCommand>,
+    on_event: F,
+    metrics: Arc<StorageMetrics>,
+    /// How long a write may stay unsynced.
+    interval: Option<Duration>,
+    /// Taken from the queue, in order; only the first can be a read's barrier.
+    waiting: VecDeque<StorageCommand>,
+    /// Reads behind whose writes we already are.
+    reads: VecDeque<ReadMessages>,
+    unsynced_since: Option<Instant>,
+    /// `None` while nothing was put off.
+    commits_since_tidying: Option<u32>,
+}
+
+impl<S: LogStore, F: FnMut(StorageEvent)> Worker<S, F> {
+    fn run(mut self) -> Result<(), StorageError> {
+        match self.work_until_closed() {
+            Ok(()) => Ok(()),
+            Err(error) => {
+                (self.on_event)(StorageEvent::Failed(error));
+                Err(StorageError::Stopped)
+            }
+        }
+    }
+
+    fn work_until_closed(&mut self) -> Result<(), StorageError> {
+        while self.take_commands() {
+            self.commit()?;
+            self.serve_reads();
+            self.reopen()?;
+            self.sync_when_due()?;
+            self.tidy_when_due()?;
+        }
+        self.store.close()
+    }
+
+    /// Takes all that waits; when there is nothing to do, waits for more. `false`: all is done and nothing will come.
+    fn take_commands(&mut self) -> bool {
+        self.waiting.extend(self.commands.try_iter());
+        if !self.is_idle() || self.commits_since_tidying.is_some() {
+            return true;
+        }
+        match self.wait() {
+            Ok(command) => {
+                self.waiting.push_back(command);
+                self.waiting.extend(self.commands.try_iter());
+                true
+            }
+            Err(RecvTimeoutError::Timeout) => true,
+            Err(RecvTimeoutError::Disconnected) => false,
+        }
+    }
+
+    fn is_idle(&self) -> bool {
+        self.waiting.is_empty() && self.reads.is_empty()
+    }
+
+    fn wait(&self) -> Result<StorageCommand, RecvTimeoutError> {
+        match self.sync_due_in() {
+            Some(left) => self.commands.recv_timeout(left),
+            None => self.commands.recv().map_err(|_| RecvTimeoutError::Disconnected),
+        }
+    }
+
+    fn sync_due_in(&self) -> Option<Duration> {
+        Some(self.interval?.saturating_sub(self.unsynced_since?.elapsed()))
+    }
+
+    /// One transaction for all writes that may go now.
+    fn commit(&mut self) -> Result<(), StorageError> {
+        let (batches, bytes) = self.take_writes();
+        let Some(number) = batches.last().map(|batch| batch.number) else { return Ok(()) };
+        self.store.write(&batches)?;
+        self.metrics.queued_bytes.fetch_sub(bytes, Ordering::Relaxed);
+        self.note_commit(&batches);
+        (self.on_event)(StorageEvent::Written { number });
+        Ok(())
+    }
+
+    fn note_commit(&mut self, batches: &[WriteBatch]) {
+        if self.interval.is_some() {
+            self.unsynced_since.get_or_insert_with(Instant::now);
+        }
+        if batches.iter().any(drops_messages) {
+            self.commits_since_tidying.get_or_insert(0);
+        }
+        self.commits_since_tidying = self.commits_since_tidying.map(|commits| commits + 1);
+    }
+
+    /// Moves what waits: writes into the next transaction, reads behind them, up to what must wait its turn.
+    fn take_writes(&mut self) -> (Vec<WriteBatch>, u64) {
+        let mut batches = Vec::new();
+        let mut bytes = 0;
+        while let Some(command) = self.waiting.pop_front() {
+            match command {
+                StorageCommand::Read(read) => self.reads.push_back(read),
+                StorageCommand::Write(batch) if bytes < MAX_COMMIT_BYTES && !self.must_wait(&batch) => {
+                    bytes += weigh_batch(&batch);
+                    batches.push(batch);
+                }
+                command @ (StorageCommand::Write(_) | StorageCommand::Reopen { .. }) => {
+                    self.waiting.push_front(command);
+                    break;
+                }
+            }
+        }
+        (batches, bytes)
+    }
+
+    /// A write must not take away what an earlier read is to see.
+    fn must_wait(&self, batch: &WriteBatch) -> bool {
+        !self.reads.is_empty() && drops_messages(batch)
+    }
+
+    fn serve_reads(&mut self) {
+        for _ in 0..READS_BETWEEN_COMMITS {
+            let Some(read) = self.reads.pop_front() else { return };
+            let result = self.store.read_messages(&read).map_err(|error| ReadFailed(error.to_string()));
+            self.metrics.queued_bytes.fetch_sub(COMMAND_WEIGHT, Ordering::Relaxed);
+            (self.on_event)(StorageEvent::MessagesRead { read: read.read, result });
+        }
+    }
+
+    fn reopen(&mut self) -> Result<(), StorageError> {
+        let wipe = match self.waiting.front() {
+            Some(StorageCommand::Reopen { wipe }) if self.reads.is_empty() => *wipe,
+            _ => return Ok(()),
+        };
+        self.waiting.pop_front();
+        let (recovered, report) = self.store.reopen(wipe)?;
+        self.metrics.queued_bytes.fetch_sub(COMMAND_WEIGHT, Ordering::Relaxed);
+        self.unsynced_since = None;
+        self.commits_since_tidying = Some(0);
+        (self.on_event)(StorageEvent::Reopened { recovered, report });
+        Ok(())
+    }
+
+    fn sync_when_due(&mut self) -> Result<(), StorageError> {
+        if self.sync_due_in() == Some(Duration::ZERO) {
+            self.store.sync()?;
+            self.unsynced_since = None;
+        }
+        Ok(())
+    }
+
+    fn tidy_when_due(&mut self) -> Result<(), StorageError> {
+        let due = self.commits_since_tidying.is_some_and(|commits| self.is_idle() || commits >= COMMITS_BETWEEN_TIDYING);
+        if due {
+            self.commits_since_tidying = self.store.tidy()?.then_some(0);
+        }
+        Ok(())
+    }
+}
+
+/// What a command counts in the queue besides its content.
+const COMMAND_WEIGHT: u64 = 64;
+
+fn weigh(command: &StorageCommand) -> u64 {
+    match command {
+        StorageCommand::Write(batch) => weigh_batch(batch),
+        StorageCommand::Read(_) | StorageCommand::Reopen { .. } => COMMAND_WEIGHT,
+    }
+}
+
+fn weigh_batch(batch: &WriteBatch) -> u64 {
+    COMMAND_WEIGHT + batch.writes.iter().map(weigh_write).sum::<u64>()
+}
+
+/// About the bytes that a write keeps in memory.
+fn weigh_write(write: &Write) -> u64 {
+    let content = match write {
+        Write::Append { entries, .. } => entries.iter().map(|entry| 64 + entry.data.len()).sum(),
+        Write::Checkpoint { checkpoint, .. } => checkpoint.state.len(),
+        Write::Messages { messages, .. } => messages.iter().map(|message| 128 + message.content.len()).sum(),
+        Write::OutboxPut { command, .. } => weigh_command(command),
+        Write::Identity(_) | Write::HardState { .. } | Write::DropMessages { .. } | Write::OutboxRemove { .. } => 0,
+    };
+    COMMAND_WEIGHT + content as u64
+}
+
+fn weigh_command(command: &cubecast_core::topics::command::Command) -> usize {
+    use cubecast_core::topics::command::Op;
+    match &command.op {
+        Op::Publish { content, .. } => 256 + content.len(),
+        Op::CreatePublisher { .. }
+        | Op::CreateSubscriber { .. }
+        | Op::CreateTopic { .. }
+        | Op::DeleteTopic { .. }
+        | Op::Subscribe { .. }
+        | Op::Unsubscribe { .. }
+        | Op::Commit { .. } => 256,
+    }
+}
+
+fn drops_messages(batch: &WriteBatch) -> bool {
+    batch.writes.iter().any(|write| matches!(write, Write::DropMessages { .. }))
+}

@@ -1,0 +1,220 @@
+//! One write transaction: how each of core's writes changes the tables.
+
+use std::ops::RangeInclusive;
+
+use cubecast_core::cube::Vertex;
+use cubecast_core::store::{Checkpoint, LogEntry, NodeRecord, StoredMessage, Write};
+use cubecast_core::topics::command::TopicId;
+use redb::{Key, ReadableTable, Table, TableDefinition, WriteTransaction};
+
+use super::rows::{self, BadRow, GroupCode, RowKey, RowWriter, Value};
+
+/// A topic with more messages than this is deleted piece by piece, so that no transaction holds up the others for long.
+pub(super) const DROP_MESSAGES_AT_ONCE: usize = 4096;
+
+/// What can go wrong inside a transaction.
+#[derive(Debug)]
+pub(super) enum Failure {
+    Redb(redb::Error),
+    Bad(BadRow),
+    /// Damage that no single row shows.
+    Damaged(String),
+    /// The store was closed, or failed before.
+    Closed,
+}
+
+impl<E: Into<redb::Error>> From<E> for Failure {
+    fn from(error: E) -> Self {
+        Failure::Redb(error.into())
+    }
+}
+
+impl From<BadRow> for Failure {
+    fn from(bad: BadRow) -> Self {
+        Failure::Bad(bad)
+    }
+}
+
+pub(super) type Changed = Result<(), Failure>;
+
+/// The tables of one transaction, opened when they are first needed.
+pub(super) struct Tables<'t> {
+    transaction: &'t WriteTransaction,
+    rows: &'t mut RowWriter,
+    /// Some topics are being deleted piece by piece.
+    dropping: bool,
+    meta: Option<Table<'t, u8, Value>>,
+    hard_state: Option<Table<'t, GroupCode, Value>>,
+    checkpoint: Option<Table<'t, GroupCode, Value>>,
+    log: Option<Table<'t, (GroupCode, u64), Value>>,
+    messages: Option<Table<'t, (GroupCode, u64, u64), Value>>,
+    outbox: Option<Table<'t, u64, Value>>,
+}
+
+/// Opens a table at its first use.
+fn table<'a, 't, K: Key + 'static>(
+    slot: &'a mut Option<Table<'t, K, Value>>,
+    transaction: &'t WriteTransaction,
+    definition: TableDefinition<'static, K, Value>,
+) -> Result<&'a mut Table<'t, K, Value>, Failure> {
+    match slot {
+        Some(table) => Ok(table),
+        None => Ok(slot.insert(transaction.open_table(definition)?)),
+    }
+}
+
+impl<'t> Tables<'t> {
+    pub(super) fn new(transaction: &'t WriteTransaction, rows: &'t mut RowWriter, dropping: bool) -> Self {
+        Tables {
+            transaction,
+            rows,
+            dropping,
+            meta: None,
+            hard_state: None,
+            checkpoint: None,
+            log: None,
+            messages: None,
+            outbox: None,
+        }
+    }
+
+    /// Some topics are being deleted piece by piece.
+    pub(super) fn dropping(&self) -> bool {
+        self.dropping
+    }
+
+    pub(super) fn apply(&mut self, write: &Write) -> Changed {
+        match write {
+            Write::Identity(record) => self.put_record(record),
+            Write::HardState { group, state } => {
+                let group = group.to_code();
+                let value = self.rows.encode(RowKey::HardState(group), state);
+                table(&mut self.hard_state, self.transaction, rows::HARD_STATE)?.insert(group, value)?;
+                Ok(())
+            }
+            Write::Append { group, entries } => self.append(*group, entries),
+            Write::Checkpoint { group, checkpoint, drop_log_through, clear_log } => {
+                self.put_checkpoint(*group, checkpoint, if *clear_log { u64::MAX } else { *drop_log_through })
+            }
+            Write::Messages { group, topic, messages } => self.put_messages(*group, *topic, messages),
+            Write::DropMessages { group, topic } => self.drop_messages(*group, *topic),
+            Write::OutboxPut { id, command } => {
+                let value = self.rows.encode(RowKey::Outbox(*id), command);
+                table(&mut self.outbox, self.transaction, rows::OUTBOX)?.insert(*id, value)?;
+                Ok(())
+            }
+            Write::OutboxRemove { id } => {
+                table(&mut self.outbox, self.transaction, rows::OUTBOX)?.remove(*id)?;
+                Ok(())
+            }
+        }
+    }
+
+    pub(super) fn put_meta(&mut self, key: RowKey, value: &impl serde::Serialize) -> Changed {
+        let value = self.rows.encode(key, value);
+        table(&mut self.meta, self.transaction, rows::META)?.insert(key.meta(), value)?;
+        Ok(())
+    }
+
+    /// Deletes a piece of what was put off.
+    pub(super) fn tidy(&mut self) -> Changed {
+        let first = self.transaction.open_table(rows::DROPPING)?.first()?.map(|(key, _)| key.value());
+        match first {
+            Some((group, topic)) => self.drop_piece(group, topic),
+            None => {
+                self.dropping = false;
+                Ok(())
+            }
+        }
+    }
+
+    /// A node that takes another identity has drawn the consequence of a cut log.
+    fn put_record(&mut self, record: &NodeRecord) -> Changed {
+        let meta = table(&mut self.meta, self.transaction, rows::META)?;
+        let before = match meta.get(RowKey::Record.meta())? {
+            Some(value) => rows::decode::<NodeRecord>(RowKey::Record, value.value())?.identity,
+            None => None,
+        };
+        if before != record.identity {
+            self.transaction.open_table(rows::CUT)?.retain(|_, _| false)?;
+        }
+        self.put_meta(RowKey::Record, record)
+    }
+
+    fn append(&mut self, group: Vertex, entries: &[LogEntry]) -> Changed {
+        let group = group.to_code();
+        let log = table(&mut self.log, self.transaction, rows::LOG)?;
+        for entry in entries {
+            let value = self.rows.encode(RowKey::Log(group, entry.index), entry);
+            log.insert((group, entry.index), value)?;
+        }
+        match entries.last() {
+            Some(last) => self.remove_log(group, last.index + 1..=u64::MAX),
+            None => Ok(()),
+        }
+    }
+
+    fn put_checkpoint(&mut self, group: Vertex, checkpoint: &Checkpoint, drop_log_through: u64) -> Changed {
+        let group = group.to_code();
+        let value = self.rows.encode(RowKey::Checkpoint(group), checkpoint);
+        table(&mut self.checkpoint, self.transaction, rows::CHECKPOINT)?.insert(group, value)?;
+        self.remove_log(group, 0..=drop_log_through)
+    }
+
+    fn remove_log(&mut self, group: GroupCode, indexes: RangeInclusive<u64>) -> Changed {
+        let log = table(&mut self.log, self.transaction, rows::LOG)?;
+        let range = (group, *indexes.start())..=(group, *indexes.end());
+        if log.range(range.clone())?.next().is_some() {
+            log.retain_in(range, |_, _| false)?;
+        }
+        Ok(())
+    }
+
+    fn put_messages(&mut self, group: Vertex, topic: TopicId, messages: &[StoredMessage]) -> Changed {
+        let group = group.to_code();
+        while self.dropping && self.is_dropping(group, topic)? {
+            self.drop_piece(group, topic.0)?;
+        }
+        let stored = table(&mut self.messages, self.transaction, rows::MESSAGES)?;
+        for message in messages {
+            let offset = message.offset.0;
+            let value = self.rows.encode(RowKey::Message(group, topic.0, offset), message);
+            stored.insert((group, topic.0, offset), value)?;
+        }
+        Ok(())
+    }
+
+    fn drop_messages(&mut self, group: Vertex, topic: TopicId) -> Changed {
+        self.drop_piece(group.to_code(), topic.0)
+    }
+
+    fn is_dropping(&self, group: GroupCode, topic: TopicId) -> Result<bool, Failure> {
+        Ok(self.transaction.open_table(rows::DROPPING)?.get((group, topic.0))?.is_some())
+    }
+
+    /// Deletes the first messages of a topic, and notes whether some are left to delete.
+    fn drop_piece(&mut self, group: GroupCode, topic: u64) -> Changed {
+        let stored = table(&mut self.messages, self.transaction, rows::MESSAGES)?;
+        let all = (group, topic, 0)..=(group, topic, u64::MAX);
+        let piece = stored.range(all.clone())?.take(DROP_MESSAGES_AT_ONCE).last().transpose()?;
+        let Some(last) = piece.map(|(key, _)| key.value()) else {
+            return self.note_dropped(group, topic);
+        };
+        stored.retain_in((group, topic, 0)..=last, |_, _| false)?;
+        let left = stored.range(all)?.next().is_some();
+        if left { self.note_dropping(group, topic) } else { self.note_dropped(group, topic) }
+    }
+
+    fn note_dropping(&mut self, group: GroupCode, topic: u64) -> Changed {
+        self.transaction.open_table(rows::DROPPING)?.insert((group, topic), [].as_slice())?;
+        self.dropping = true;
+        Ok(())
+    }
+
+    fn note_dropped(&mut self, group: GroupCode, topic: u64) -> Changed {
+        if self.dropping {
+            self.transaction.open_table(rows::DROPPING)?.remove((group, topic))?;
+        }
+        Ok(())
+    }
+}
