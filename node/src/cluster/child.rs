@@ -98,6 +98,8 @@ impl Child {
     async fn run_once(&self, restarts: u32, tell: &mpsc::UnboundedSender<News>, stop: &mut watch::Receiver<bool>) -> std::io::Result<ExitStatus> {
         let log = self.log.as_ref().map_err(|error| std::io::Error::new(error.kind(), error.to_string()))?;
         let mut process = self.command(log)?.spawn()?;
+        // Taken out, because to wait for the process would close it, and the node ends when its standard input closes.
+        let stdin = process.stdin.take();
         let _ = tell.send(News::Started { vertex: self.vertex, pid: process.id().unwrap_or_default(), restarts });
         if let Some(output) = process.stderr.take() {
             tokio::spawn(copy_log(self.vertex, output, log.try_clone()?, tell.clone()));
@@ -107,8 +109,7 @@ impl Child {
             // An error means that the program ends.
             _ = stop.wait_for(|stop| *stop) => {}
         }
-        // The node ends when its standard input closes.
-        drop(process.stdin.take());
+        drop(stdin);
         match timeout(ENDS_WITHIN, process.wait()).await {
             Ok(status) => status,
             Err(_) => {

@@ -36,10 +36,10 @@ Exit codes: 0 done, 1 failed or refused, 2 wrong usage or configuration, 3 port 
 #[derive(Clone, Debug, clap::Args)]
 pub struct Logging {
     /// Level (error, warn, info, debug, trace) or a filter such as `info,cubecast_node=debug`.
-    #[arg(long = "log", global = true, env = "CUBECAST_LOG", default_value = "info", value_name = "LEVEL", help_heading = "Logging")]
+    #[arg(id = "log_filter", long = "log", global = true, env = "CUBECAST_LOG", default_value = "info", value_name = "LEVEL", help_heading = "Logging")]
     pub filter: String,
     /// The form of log lines.
-    #[arg(long = "log-format", global = true, value_enum, default_value_t, help_heading = "Logging")]
+    #[arg(id = "log_format", long = "log-format", global = true, value_enum, default_value_t, help_heading = "Logging")]
     pub format: LogFormat,
 }
 
@@ -116,6 +116,14 @@ mod tests {
     #[test]
     fn the_command_line_is_consistent() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_subcommand_is_parsed_beside_the_global_flags() {
+        for line in ["up --format json --log debug", "node --node 000 --log-format json", "--log warn completions bash"] {
+            let words = std::iter::once("cubecast").chain(line.split(' '));
+            Cli::try_parse_from(words).unwrap_or_else(|error| panic!("{line}: {error}"));
+        }
     }
 
     #[test]
