@@ -1,0 +1,179 @@
+//! Bytes that stay as they are, and bytes that are not as they should be.
+
+use cubecast_core::identity::NodeId;
+use cubecast_core::names::{Offset, Sequence};
+use cubecast_core::route::Trail;
+use cubecast_core::wire::answer::{Answer, Done, ErrorCode, ServerFrame};
+use cubecast_core::wire::binary::*;
+use cubecast_core::wire::client::{Ack, Action, LinkConditions, Request, RequestId};
+use cubecast_core::wire::limits::{Limits, Refused};
+use cubecast_core::wire::peer::{Body, Call, LinkState, Packet, PeerFrame, RequestKey};
+use cubecast_core::wire::{answer::NodeState, event::TraceId};
+
+use crate::examples::*;
+
+#[test]
+fn the_bytes_of_requests_are_pinned() {
+    let publish = Action::Publish {
+        publisher: publisher(),
+        topic: topic(),
+        content: "hi".into(),
+        ack: Ack::All,
+        sequence: Some(Sequence(300)),
+    };
+    let requests = [
+        Request { id: Some(RequestId::Unsigned(7)), trace: true, action: publish },
+        Request { id: None, trace: false, action: Action::Status { node: Some(vertex("101")) } },
+    ];
+    let bytes = [
+        &[1, 2][..],                                      // format, two requests
+        &[1, 0, 7, 1],                                    // an id, unsigned, 7; traced
+        &[4, 3, b'a', b'n', b'n', 4, b'n', b'e', b'w', b's', 2, b'h', b'i', 2, 1, 0xAC, 2], // publish
+        &[0, 0, 14, 1, 0b1101],                           // no id, not traced, status of 101
+    ]
+    .concat();
+    assert_eq!(encode_requests(&requests), bytes);
+    assert_eq!(decode(&bytes), requests.map(Ok));
+}
+
+#[test]
+fn the_bytes_of_answers_are_pinned() {
+    let done = Done::Published { topic: topic(), offset: Some(Offset(2)), holders: vertices(["100"]), repeated: false };
+    let frame = |result| ServerFrame::Answer(Answer { id: None, served_by: vertex("100"), hops: None, result });
+    let frames = [frame(Ok(done)), frame(Err(ErrorCode::Timeout.because("x")))];
+    let bytes = [
+        &[1, 2][..],
+        &[0, 0, 12, 0, 0, 4, 4, b'n', b'e', b'w', b's', 1, 2, 1, 12, 0],
+        &[0, 0, 12, 0, 1, 13, 1, b'x'],
+    ]
+    .concat();
+    assert_eq!(encode_server_frames(&frames), bytes);
+    assert_eq!(decode_server_frames(&bytes).unwrap(), frames);
+}
+
+#[test]
+fn the_bytes_between_neighbours_are_pinned() {
+    let frames = [PeerFrame::Ping { sent_us: 300, link_states_digest: 1 }, packet("000", "100")];
+    let bytes = [
+        &[1, 2][..],
+        &[0, 0xAC, 2, 1],                        // ping
+        &[3, 8, 12, 1, 8, 0, 1, 1, 9],           // packet from 000 to 100, been at 000, no dead end, one hop, trace 9
+        &[2, 5, 0, 8, 1, 6, 12, 0],              // ask 5: act, key 000#1 number 6, topics, untraced
+    ]
+    .concat();
+    assert_eq!(encode_peer_frames(&frames), bytes);
+    assert_eq!(decode_peer_frames(&bytes, cube()).unwrap(), frames);
+}
+
+#[test]
+fn a_message_that_is_no_message_is_refused_as_a_whole() {
+    for (bytes, expected) in [
+        (&[][..], "the message is empty"),
+        (&[2, 0], "format 2"),
+        (b"{}", "format 123"),
+        (&[1], "the number of items is missing"),
+        (&[1, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 1], "may hold 16384"),
+        (&[1, 0, 0], "1 bytes follow the last item"),
+        (&[1, 1], "item 0 of 1 cannot be read: it ends too early"),
+    ] {
+        let refused = decode(bytes);
+        assert_eq!(refused.len(), 1, "{bytes:?}");
+        let (id, failure) = refused[0].clone().unwrap_err();
+        assert_eq!((id, failure.code), (None, ErrorCode::BadRequest), "{bytes:?}");
+        assert!(failure.message.contains(expected), "{bytes:?}: {failure}");
+        assert!(decode_peer_frames(bytes, cube()).is_err(), "{bytes:?}");
+        assert!(decode_server_frames(bytes).is_err(), "{bytes:?}");
+    }
+    assert_eq!(decode(&[1, 0]), []);
+}
+
+#[test]
+fn a_request_over_a_limit_is_refused_alone() {
+    let stop = |duration_ms| Action::StopNode { node: None, mode: Default::default(), duration_ms };
+    let bytes = encode_requests(&[numbered(1, stop(1)), numbered(2, stop(u64::MAX)), numbered(3, stop(3))]);
+    let decoded = decode(&bytes);
+    assert_eq!(decoded[0], Ok(numbered(1, stop(1))));
+    assert_eq!(refused(&decoded[1]), (Some(RequestId::Unsigned(2)), ErrorCode::BadRequest));
+    assert_eq!(decoded[2], Ok(numbered(3, stop(3))));
+}
+
+#[test]
+fn a_request_that_cannot_be_read_is_refused_with_its_id_and_those_before_it_stand() {
+    let good = numbered(1, Action::Topics);
+    let mut bytes = encode_requests(&[good.clone(), numbered(2, Action::Locate { topic: topic() }), good.clone()]);
+    let name = bytes.windows(4).position(|window| window == b"news").unwrap();
+    bytes[name] = b' ';
+    let decoded = decode(&bytes);
+    assert_eq!((decoded.len(), &decoded[0]), (2, &Ok(good)));
+    assert_eq!(refused(&decoded[1]), (Some(RequestId::Unsigned(2)), ErrorCode::BadRequest));
+    let (_, failure) = decoded[1].clone().unwrap_err();
+    assert!(failure.message.contains("item 1 of 3") && failure.message.contains("those after it"), "{failure}");
+}
+
+#[test]
+fn binary_keeps_to_the_limits_of_json() {
+    let link = |to: &str, loss: f32| Action::SetLink {
+        from: vertex("000"),
+        to: vertex(to),
+        conditions: LinkConditions { loss, ..LinkConditions::PERFECT },
+    };
+    let pull = |max| Action::ReplicaPull { subscriber: subscriber(), topic: topic(), max, from: None };
+    let status = Action::Status { node: Some(vertex("0000")) };
+    for action in [link("001", f32::NAN), link("001", -0.1), link("011", 0.0), link("01", 0.0), pull(0), pull(10_001), status] {
+        let decoded = decode(&encode_requests(&[numbered(9, action.clone())]));
+        assert_eq!(refused(&decoded[0]), (Some(RequestId::Unsigned(9)), ErrorCode::BadRequest), "{action:?}");
+    }
+    let request = Request { id: Some(RequestId::Float(f64::INFINITY)), trace: false, action: Action::Topics };
+    assert!(decode(&encode_requests(&[request]))[0].is_err());
+}
+
+#[test]
+fn a_neighbour_cannot_name_what_is_not_on_the_cube() {
+    let link_state = |node: &str, hears, group: &str| {
+        let node = NodeId::founding(vertex(node));
+        PeerFrame::LinkStates(vec![LinkState { node, version: 1, state: NodeState::Up, hears, leads: vec![(vertex(group), 1)] }])
+    };
+    for good in [packet("000", "111"), link_state("000", 0b111, "001")] {
+        assert!(decode_peer_frames(&encode_peer_frames(&[good]), cube()).is_ok());
+    }
+    let here = Call::Here { action: Action::Status { node: Some(vertex("1")) }, trace: false };
+    for bad in [
+        packet("0000", "111"),
+        packet("000", "11"),
+        with_body(Body::Ask { token: 1, call: here }),
+        link_state("00", 0, "001"),
+        link_state("000", 0b1000, "001"),
+        link_state("000", 0, "0001"),
+    ] {
+        let ping = PeerFrame::Ping { sent_us: 1, link_states_digest: 1 };
+        let refused = decode_peer_frames(&encode_peer_frames(&[ping, bad.clone()]), cube());
+        assert!(matches!(refused, Err(Malformed::OffTheCube { item: 1, .. })), "{bad:?}: {refused:?}");
+    }
+}
+
+fn decode(bytes: &[u8]) -> Vec<Result<Request, Refused>> {
+    decode_requests(bytes, &Limits::default(), cube())
+}
+
+fn refused(result: &Result<Request, Refused>) -> (Option<RequestId>, ErrorCode) {
+    let (id, failure) = result.clone().unwrap_err();
+    (id, failure.code)
+}
+
+fn numbered(id: u64, action: Action) -> Request {
+    Request { id: Some(RequestId::Unsigned(id)), trace: false, action }
+}
+
+fn packet(from: &str, to: &str) -> PeerFrame {
+    let key = RequestKey { origin: NodeId::founding(vertex("000")), number: 6 };
+    let body = Body::Ask { token: 5, call: Call::Act { key, action: Action::Topics, trace: false } };
+    let trail = Trail { path: vec![vertex("000")], dead_ends: vec![], hops: 1 };
+    PeerFrame::Packet(Packet { from: vertex(from), to: vertex(to), trail, trace: Some(TraceId(9)), body })
+}
+
+fn with_body(body: Body) -> PeerFrame {
+    match packet("000", "111") {
+        PeerFrame::Packet(packet) => PeerFrame::Packet(Packet { body, ..packet }),
+        other => other,
+    }
+}

@@ -1,0 +1,166 @@
+//! JSON that is not as it should be gets an answer that helps.
+
+use cubecast_core::wire::answer::{Done, ErrorCode, Failure};
+use cubecast_core::wire::client::{Action, Request, RequestId};
+use cubecast_core::wire::json::{human_message, parse_request};
+use cubecast_core::wire::limits::{Limits, Refused};
+use cubecast_core::wire::{answer::Answer, answer::ServerFrame, json::render};
+
+use crate::examples::*;
+
+#[test]
+fn the_answers_of_the_protocol_page_stay_as_they_are() {
+    let created = Done::TopicCreated { topic: topic(), home: vertex("100"), replicas: vertices(["101", "110", "000"]) };
+    let answer = Answer { id: Some(RequestId::Unsigned(7)), served_by: vertex("100"), hops: None, result: Ok(created) };
+    assert_eq!(
+        render(&ServerFrame::Answer(answer)),
+        r#"{"id":7,"ok":true,"message":"Topic `news` has been created on 100, with replicas on its neighbours 101, 110 and 000","served_by":"100","topic":"news","home":"100","replicas":["101","110","000"]}"#
+    );
+    let failure = ErrorCode::UnknownTopic.because("there is no topic `x`");
+    let answer = Answer { id: Some(RequestId::Unsigned(8)), served_by: vertex("000"), hops: None, result: Err(failure) };
+    assert_eq!(
+        render(&ServerFrame::Answer(answer)),
+        r#"{"id":8,"ok":false,"error":{"code":"unknown_topic","message":"there is no topic `x`"},"served_by":"000"}"#
+    );
+}
+
+#[test]
+fn people_read_whole_sentences() {
+    let topic = topic();
+    for (done, expected) in [
+        (Done::PublisherCreated { publisher: publisher(), existed: true }, "Publisher `ann` existed already"),
+        (
+            Done::Published { topic: topic.clone(), offset: None, holders: vertices(["011"]), repeated: false },
+            "The message for topic `news` is kept on 011 and enters the topic soon",
+        ),
+        (
+            Done::Pulled {
+                topic,
+                messages: vec![message()],
+                cursor: message().offset.next(),
+                behind: Some(2),
+                original_node: Some(vertex("100")),
+            },
+            "Pulled 1 message of topic `news` (replica of 100); the next offset is 8; it is behind by 2 messages",
+        ),
+    ] {
+        assert_eq!(human_message(&done), expected);
+    }
+}
+
+#[test]
+fn a_wrong_field_is_named_with_what_it_has_to_be() {
+    for (body, expected) in [
+        (r#""publisher_id": "ann""#, "`action` is missing"),
+        (r#""action": 3"#, "`action` has to be a string, and is 3"),
+        (r#""action": "create_publisher""#, "`publisher_id` is missing: create_publisher needs it"),
+        (r#""action": "create_publisher", "publisher_id": null"#, "`publisher_id` is missing"),
+        (r#""action": "create_publisher", "publisher_id": ["a"]"#, "`publisher_id` has to be a string, and is a list"),
+        (r#""action": "create_publisher", "publisher_id": "a b""#, "`publisher_id` is not valid: a publisher_id must not contain white space"),
+        (r#""action": "locate""#, "`topic` is missing"),
+        (r#""action": "locate", "topic": {"a": {"b": 1}}"#, "`topic` has to be a string, and is an object"),
+        (r#""action": "locate", "topic": "a", "topic_name": "b""#, "`topic` is `a` and `topic_name`, its old name, is `b`"),
+        (r#""action": "publish", "publisher_id": "p", "topic": "t""#, "`content` is missing"),
+        (
+            r#""action": "publish", "publisher_id": "p", "topic": "t", "content": "c", "ack": "two""#,
+            r#"`ack` has to be "one", "quorum" or "all", and is "two""#,
+        ),
+        (
+            r#""action": "publish", "publisher_id": "p", "topic": "t", "content": "c", "sequence": -1"#,
+            "`sequence` has to be a whole number from 0, and is -1",
+        ),
+        (
+            r#""action": "subscribe", "subscriber_id": "s", "topic": "t", "from": "end""#,
+            r#"`from` has to be "beginning" or "latest" or an offset, and is "end""#,
+        ),
+        (r#""action": "subscribe", "subscriber_id": "s", "topic": "t", "push": "yes""#, "`push` has to be true or false"),
+        (r#""action": "pull", "subscriber_id": "s", "topic": "t", "max": 10001"#, "`max` has to be 1 to 10000, and is 10001"),
+        (r#""action": "pull", "subscriber_id": "s", "topic": "t", "max": 0"#, "`max` has to be 1 to 10000, and is 0"),
+        (r#""action": "pull", "subscriber_id": "s", "topic": "t", "max": 1e18"#, "`max` has to be a whole number"),
+        (r#""action": "commit", "subscriber_id": "s", "topic": "t", "offset": 1.5"#, "`offset` has to be a whole number"),
+        (r#""action": "status", "node": "0000""#, "`0000` is not a node of this cube: its nodes are 3-bit strings"),
+        (r#""action": "stop_node", "flag": false"#, "`flag` is false"),
+        (r#""action": "stop_node", "duration_ms": 3600001"#, "`duration_ms` has to be at most 3600000"),
+        (r#""action": "stop_node", "mode": "nap""#, r#"`mode` has to be "crash", "wipe" or "pause", and is "nap""#),
+        (r#""action": "set_link", "from": "000", "to": "011""#, "there is no edge from 000 to 011"),
+        (r#""action": "set_link", "from": "000", "to": "000""#, "there is no edge from 000 to 000"),
+        (r#""action": "set_link", "from": "000", "to": "001", "loss": 1.1"#, "`loss` has to be 0 to 1, and is 1.1"),
+        (r#""action": "set_link", "from": "000", "to": "001", "delay_ms": 99999999999"#, "`delay_ms` has to be at most 60000"),
+        (r#""action": "set_link", "from": "000", "to": "001", "state": "down""#, r#"`state` has to be "up" or "cut""#),
+        (r#""action": "watch", "kinds": ["states", "rumours"]"#, r#"`kinds` has to be "states", "links""#),
+        (r#""action": "watch", "kinds": [["states"]]"#, "and is a list"),
+        (r#""action": "watch", "kinds": "states""#, "`kinds` has to be a list of"),
+        (r#""action": "watch", "sample": 0"#, "`sample` has to be 1 to 1000000, and is 0"),
+        (r#""action": "topics", "trace": 1"#, "`trace` has to be true or false, and is 1"),
+    ] {
+        let (id, failure) = refused(&format!(r#"{{"id": 7, {body}}}"#));
+        assert_eq!((id, failure.code), (Some(RequestId::Unsigned(7)), ErrorCode::BadRequest), "{body}: {failure}");
+        assert!(failure.message.contains(expected), "{body}: {failure}");
+    }
+}
+
+#[test]
+fn an_unknown_action_is_told_which_there_are() {
+    let (id, failure) = refused(r#"{"id": "x", "action": "create_replica"}"#);
+    assert_eq!((id, failure.code), (Some(RequestId::Text("x".into())), ErrorCode::UnknownAction));
+    assert!(failure.message.contains("`create_replica`") && failure.message.contains("create_topic"), "{failure}");
+    let long = "x".repeat(100_000);
+    let (_, failure) = refused(&format!(r#"{{"action": "{long}"}}"#));
+    assert!(failure.message.len() < 1_000, "a client's own text is not echoed at length");
+}
+
+#[test]
+fn what_is_no_json_object_is_refused_with_the_id_where_it_came_first() {
+    for text in ["", " ", "nonsense", "[]", "7", "null", "\"text\"", "{\"action\"", "{} {}", "{\"id\": {}}", "{\"id\": [1]}", "{\"id\": true}"] {
+        let (id, failure) = refused(text);
+        assert_eq!((id, failure.code), (None, ErrorCode::BadRequest), "{text:?}: {failure}");
+    }
+    for text in [r#"{"id": 7, "action": "topics", "#, r#"{"id": 7, "action": "topics"} x"#, r#"{"id": 7, "content": "\ud800"}"#] {
+        let (id, failure) = refused(text);
+        assert_eq!((id, failure.code), (Some(RequestId::Unsigned(7)), ErrorCode::BadRequest), "{text:?}: {failure}");
+    }
+}
+
+#[test]
+fn fields_that_no_action_knows_are_ignored_and_the_last_of_two_counts() {
+    let text = r#"{"colour": [1, {"id": 8}], "id": 1, "id": 7, "action": "status", "node": null, "topic": 3}"#;
+    let expected = Request { id: Some(RequestId::Unsigned(7)), trace: false, action: Action::Status { node: None } };
+    assert_eq!(parse(text), Ok(expected));
+}
+
+#[test]
+fn depth_costs_no_stack_and_hides_no_id() {
+    let depth = 1_000_000;
+    let deep = format!("{}{}", "[".repeat(depth), "]".repeat(depth));
+    let ignored = format!(r#"{{"colour": {deep}, "id": 7, "action": "topics"}}"#);
+    assert_eq!(parse(&ignored).map(|request| request.action), Ok(Action::Topics));
+    for text in [format!(r#"{{"id": 7, "action": "watch", "kinds": {deep}}}"#), format!(r#"{{"id": 7, "action": {deep}}}"#)] {
+        let (id, failure) = refused(&text);
+        assert_eq!((id, failure.code), (Some(RequestId::Unsigned(7)), ErrorCode::BadRequest));
+    }
+    assert_eq!(refused(&deep).1.code, ErrorCode::BadRequest);
+    assert_eq!(refused(&r#"{"topic":"#.repeat(depth)).1.code, ErrorCode::BadRequest);
+}
+
+#[test]
+fn content_over_the_limit_is_too_large_and_content_at_it_is_not() {
+    let limits = Limits { max_content_bytes: 4 };
+    let publish = |content: &str| {
+        parse_request(
+            &format!(r#"{{"id": 7, "action": "publish", "publisher_id": "p", "topic": "t", "content": "{content}"}}"#),
+            &limits,
+            cube(),
+        )
+    };
+    assert!(publish("äö").is_ok());
+    let (id, failure) = publish("äöx").unwrap_err();
+    assert_eq!((id, failure.code), (Some(RequestId::Unsigned(7)), ErrorCode::TooLarge));
+}
+
+fn parse(text: &str) -> Result<Request, Refused> {
+    parse_request(text, &Limits::default(), cube())
+}
+
+fn refused(text: &str) -> (Option<RequestId>, Failure) {
+    parse(text).expect_err("this is refused")
+}
