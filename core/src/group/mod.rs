@@ -120,6 +120,8 @@ struct Unwritten {
     batch: u64,
     ready: u64,
     messages: Vec<Message>,
+    /// The index of the snapshot that it installs.
+    installed: Option<u64>,
 }
 
 /// How a group begins.
@@ -194,7 +196,8 @@ impl Group {
         if !for_me || message.kind == MessageType::MsgSnapshot as i32 {
             return;
         }
-        if self.is_from_the_future(&message) {
+        let stands_too_early = message.kind == MessageType::MsgTimeoutNow as i32 && self.is_installing();
+        if stands_too_early || self.is_from_the_future(&message) {
             return;
         }
         if let Some(message) = message::to_raft(message) {
@@ -218,7 +221,9 @@ impl Group {
         }
         // After a pause many ticks are due; one will do, for nobody was there to be heard.
         self.next_tick = now + TICK;
-        self.raw.tick();
+        if !self.is_installing() {
+            self.raw.tick();
+        }
         self.draw_election_timeout();
         self.retry_transfers(now);
     }
@@ -274,8 +279,7 @@ impl Group {
     /// All batches up to `batch` are durable.
     pub fn handle_written(&mut self, batch: u64) {
         while let Some(unwritten) = self.unwritten.pop_front_if(|unwritten| unwritten.batch <= batch) {
-            self.raw.on_persist_ready(unwritten.ready);
-            self.send_all(unwritten.messages);
+            self.finish_ready(unwritten);
         }
     }
 
@@ -326,9 +330,9 @@ impl Group {
         let immediate = ready.take_messages();
         self.send_at(now, immediate);
         let writes_before = self.effects.len();
-        if !ready.snapshot().is_empty() {
-            let snapshot = ready.snapshot().clone();
-            self.install(&snapshot);
+        let installed = (!ready.snapshot().is_empty()).then(|| ready.snapshot().clone());
+        if let Some(snapshot) = &installed {
+            self.install(snapshot);
         }
         self.append(ready.take_entries());
         if let Some(hard_state) = ready.hs().filter(|_| ready.must_sync()) {
@@ -340,19 +344,30 @@ impl Group {
         let committed = ready.take_committed_entries();
         let number = ready.number();
         self.raw.advance_append_async(ready);
-        self.await_write(wrote.then_some(batch), number, messages);
+        let installed = installed.map(|snapshot| snapshot.get_metadata().index);
+        self.await_write(wrote.then_some(batch), Unwritten { batch, ready: number, messages, installed });
         self.apply(committed);
     }
 
-    fn await_write(&mut self, batch: Option<u64>, ready: u64, messages: Vec<Message>) {
+    fn await_write(&mut self, batch: Option<u64>, unwritten: Unwritten) {
         // A ready that writes nothing still waits for those before it.
         match batch.or_else(|| self.unwritten.back().map(|last| last.batch)) {
-            Some(batch) => self.unwritten.push_back(Unwritten { batch, ready, messages }),
-            None => {
-                self.raw.on_persist_ready(ready);
-                self.send_all(messages);
-            }
+            Some(batch) => self.unwritten.push_back(Unwritten { batch, ..unwritten }),
+            None => self.finish_ready(unwritten),
         }
+    }
+
+    fn finish_ready(&mut self, written: Unwritten) {
+        self.raw.on_persist_ready(written.ready);
+        if let Some(index) = written.installed {
+            self.raw.advance_apply_to(index);
+        }
+        self.send_all(written.messages);
+    }
+
+    /// A snapshot took the log's place and is not durable yet: raft cannot look at its log, and must not stand for election.
+    fn is_installing(&self) -> bool {
+        self.unwritten.iter().any(|unwritten| unwritten.installed.is_some())
     }
 
     fn append(&mut self, entries: Vec<Entry>) {
