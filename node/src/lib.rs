@@ -6,6 +6,7 @@
 //! ```
 
 pub mod command;
+pub mod client;
 pub mod config;
 pub mod cluster;
 pub mod process;

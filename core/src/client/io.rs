@@ -181,6 +181,9 @@ pub enum ClientError {
     /// The cluster has no such node; nothing was sent.
     #[error("the cluster has no node {node}")]
     UnknownNode { node: Vertex },
+    /// The answer does not fit the request: the two sides do not speak the same version.
+    #[error("node {served_by} answered something else than it was asked")]
+    Unexpected { served_by: Vertex },
     /// The client was shut down.
     #[error("the client was closed")]
     Closed,
@@ -194,7 +197,7 @@ impl ClientError {
             ClientError::Unavailable { .. } => Some(ErrorCode::Unavailable),
             ClientError::InDoubt { .. } => Some(ErrorCode::Timeout),
             ClientError::Overloaded => Some(ErrorCode::Overloaded),
-            ClientError::UnknownNode { .. } | ClientError::Closed => None,
+            ClientError::UnknownNode { .. } | ClientError::Unexpected { .. } | ClientError::Closed => None,
         }
     }
 

@@ -1,0 +1,141 @@
+//! What was done, as the type that belongs to what was asked.
+
+use cubecast_core::client::{ClientError, FellOver, Reply};
+use cubecast_core::cube::Vertex;
+use cubecast_core::names::Offset;
+use cubecast_core::wire::answer::{ClusterView, Done, Location, Message, NodeStatus, TopicSummary};
+use cubecast_core::wire::client::StopMode;
+
+/// What was asked for, and who did it.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Answered<T> {
+    pub value: T,
+    /// The node that did the work.
+    pub served_by: Vertex,
+    /// The node that this client asked.
+    pub asked: Vertex,
+    pub attempts: u32,
+    /// The home was passed over.
+    pub fell_over: Option<FellOver>,
+    pub hops: Option<Vec<Vertex>>,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Placed {
+    pub home: Vertex,
+    pub replicas: Vec<Vertex>,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Published {
+    /// `None` for an `ack: one` that has no place in the log yet.
+    pub offset: Option<Offset>,
+    pub holders: Vec<Vertex>,
+    pub repeated: bool,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Pulled {
+    pub messages: Vec<Message>,
+    pub cursor: Offset,
+    pub behind: Option<u64>,
+    /// The topic's home, where a replica was read.
+    pub original_node: Option<Vertex>,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct TopicList {
+    pub topics: Vec<TopicSummary>,
+    pub missing: Vec<Vertex>,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Stopped {
+    pub node: Vertex,
+    pub mode: StopMode,
+    pub duration_ms: u64,
+}
+
+impl<T> Answered<T> {
+    pub(super) fn read(reply: Reply, read: fn(Done) -> Option<T>) -> Result<Answered<T>, ClientError> {
+        let Reply { answer, asked, attempts, fell_over } = reply;
+        let served_by = answer.served_by;
+        let value = answer.result.ok().and_then(read).ok_or(ClientError::Unexpected { served_by })?;
+        Ok(Answered { value, served_by, asked, attempts, fell_over, hops: answer.hops })
+    }
+
+    pub fn map<U>(self, convert: impl FnOnce(T) -> U) -> Answered<U> {
+        let Answered { value, served_by, asked, attempts, fell_over, hops } = self;
+        Answered { value: convert(value), served_by, asked, attempts, fell_over, hops }
+    }
+}
+
+pub(super) fn existed(done: Done) -> Option<bool> {
+    match done {
+        Done::PublisherCreated { existed, .. } | Done::SubscriberCreated { existed, .. } => Some(existed),
+        _ => None,
+    }
+}
+
+pub(super) fn placed(done: Done) -> Option<Placed> {
+    match done {
+        Done::TopicCreated { home, replicas, .. } | Done::TopicDeleted { home, replicas, .. } => Some(Placed { home, replicas }),
+        _ => None,
+    }
+}
+
+pub(super) fn published(done: Done) -> Option<Published> {
+    match done {
+        Done::Published { offset, holders, repeated, .. } => Some(Published { offset, holders, repeated }),
+        _ => None,
+    }
+}
+
+pub(super) fn cursor(done: Done) -> Option<Offset> {
+    match done {
+        Done::Subscribed { cursor, .. } | Done::Committed { cursor, .. } => Some(cursor),
+        _ => None,
+    }
+}
+
+pub(super) fn pulled(done: Done) -> Option<Pulled> {
+    match done {
+        Done::Pulled { messages, cursor, behind, original_node, .. } => Some(Pulled { messages, cursor, behind, original_node }),
+        _ => None,
+    }
+}
+
+pub(super) fn located(done: Done) -> Option<Location> {
+    match done {
+        Done::Located(location) => Some(location),
+        _ => None,
+    }
+}
+
+pub(super) fn topics(done: Done) -> Option<TopicList> {
+    match done {
+        Done::Topics { topics, missing } => Some(TopicList { topics, missing }),
+        _ => None,
+    }
+}
+
+pub(super) fn cluster(done: Done) -> Option<ClusterView> {
+    match done {
+        Done::Cluster(view) => Some(view),
+        _ => None,
+    }
+}
+
+pub(super) fn status(done: Done) -> Option<NodeStatus> {
+    match done {
+        Done::Status(status) => Some(*status),
+        _ => None,
+    }
+}
+
+pub(super) fn stopped(done: Done) -> Option<Stopped> {
+    match done {
+        Done::NodeStopped { node, mode, duration_ms } => Some(Stopped { node, mode, duration_ms }),
+        _ => None,
+    }
+}

@@ -1,0 +1,138 @@
+//! A push subscription as the caller sees it: a stream that slows its socket down when it is not read.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+
+use cubecast_core::client::ClientInput;
+use cubecast_core::names::{Offset, SubscriberId, TopicName};
+use cubecast_core::wire::answer::{Delivery, Failure, Message};
+use cubecast_core::wire::client::Action;
+use tokio::sync::{Notify, mpsc};
+
+use super::driver::Command;
+
+/// Messages that wait for the caller before the socket is no longer read.
+const QUEUED: usize = 4_096;
+
+/// The caller's end: messages in order of offsets, each once.
+#[derive(Debug)]
+pub struct Deliveries {
+    pub topic: TopicName,
+    pub subscriber: SubscriberId,
+    /// Where the subscription began.
+    pub cursor: Offset,
+    received: mpsc::UnboundedReceiver<Result<Message, Failure>>,
+    gate: Arc<Gate>,
+    commands: mpsc::UnboundedSender<Command>,
+}
+
+/// The driver's end.
+#[derive(Clone, Debug)]
+pub(super) struct Listener {
+    sender: mpsc::UnboundedSender<Result<Message, Failure>>,
+    pub gate: Arc<Gate>,
+}
+
+/// Closed while too much waits for the caller.
+#[derive(Debug, Default)]
+pub(super) struct Gate {
+    queued: AtomicUsize,
+    opened: Notify,
+}
+
+/// Both ends for a subscribing action.
+pub(super) fn channel(action: &Action, commands: mpsc::UnboundedSender<Command>) -> (Listener, Unstarted) {
+    let (sender, received) = mpsc::unbounded_channel();
+    let gate = Arc::new(Gate::default());
+    let key = match action {
+        Action::Subscribe { topic, subscriber, .. } | Action::ReplicaSubscribe { topic, subscriber, .. } => {
+            Some((topic.clone(), subscriber.clone()))
+        }
+        _ => None,
+    };
+    (Listener { sender, gate: gate.clone() }, Unstarted { key, received, gate, commands })
+}
+
+/// The caller's end of a subscription that was not answered yet.
+pub(super) struct Unstarted {
+    key: Option<(TopicName, SubscriberId)>,
+    received: mpsc::UnboundedReceiver<Result<Message, Failure>>,
+    gate: Arc<Gate>,
+    commands: mpsc::UnboundedSender<Command>,
+}
+
+impl Unstarted {
+    pub fn starting_at(self, cursor: Offset) -> Deliveries {
+        let Unstarted { key, received, gate, commands } = self;
+        let (topic, subscriber) = key.expect("only an action that subscribes is answered with a cursor");
+        Deliveries { topic, subscriber, cursor, received, gate, commands }
+    }
+}
+
+impl Deliveries {
+    /// The next message. An error is the last: the subscription could not be kept up. `None`: the client was closed.
+    pub async fn next(&mut self) -> Option<Result<Message, Failure>> {
+        let next = self.received.recv().await;
+        self.gate.leave();
+        next
+    }
+}
+
+impl Drop for Deliveries {
+    fn drop(&mut self) {
+        let (topic, subscriber) = (self.topic.clone(), self.subscriber.clone());
+        // A driver that is gone delivers nothing more anyway.
+        let _ = self.commands.send(Command::Input(ClientInput::StopDeliveries { topic, subscriber }));
+    }
+}
+
+impl Listener {
+    pub fn deliver(&self, delivery: Delivery) {
+        self.gate.queued.fetch_add(1, SeqCst);
+        // The caller may have let go meanwhile; its `drop` ends the subscription.
+        let _ = self.sender.send(Ok(delivery.message));
+    }
+
+    pub fn end(&self, why: Failure) {
+        let _ = self.sender.send(Err(why));
+    }
+
+    pub fn is_gone(&self) -> bool {
+        self.sender.is_closed()
+    }
+}
+
+impl Gate {
+    fn leave(&self) {
+        let was = self.queued.fetch_update(SeqCst, SeqCst, |queued| Some(queued.saturating_sub(1)));
+        if was.is_ok_and(|queued| queued <= QUEUED) {
+            self.opened.notify_waiters();
+        }
+    }
+
+    /// Completes when there is room.
+    pub async fn open(&self) {
+        loop {
+            let opened = self.opened.notified();
+            if self.queued.load(SeqCst) < QUEUED {
+                return;
+            }
+            opened.await;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_full_gate_opens_when_the_caller_has_read() {
+        let gate = Gate::default();
+        gate.queued.store(QUEUED, SeqCst);
+        let mut open = std::pin::pin!(gate.open());
+        assert!(futures_util::FutureExt::now_or_never(open.as_mut()).is_none());
+        gate.leave();
+        open.await;
+    }
+}

@@ -1,0 +1,202 @@
+//! The task that owns core's client: hands it what happened, carries out what it wants.
+
+use std::collections::{BTreeMap, HashMap};
+use std::time::Duration;
+
+use cubecast_core::client::{
+    Client, ClientEffect, ClientError, ClientInput, Notice, Purpose, Reply, SocketId, Submission, Target, Ticket,
+};
+use cubecast_core::names::{SubscriberId, TopicName};
+use cubecast_core::wire::client::{Action, Request};
+use cubecast_core::wire::event::WatchEvent;
+use tokio::sync::{broadcast, mpsc, oneshot};
+
+use super::deliveries::Listener;
+use super::socket;
+use crate::runtime::clock::Clock;
+
+/// Frames that wait between the sockets and the driver; a socket whose frames do not fit waits.
+const SOCKET_INPUTS: usize = 256;
+/// Inputs of one turn.
+const MAX_TURN: usize = 4_096;
+
+/// What callers tell the driver.
+#[derive(Debug)]
+pub(super) enum Command {
+    Order(Box<Order>),
+    Input(ClientInput),
+}
+
+#[derive(Debug)]
+pub(super) struct Order {
+    pub action: Action,
+    pub to: Target,
+    pub within: Duration,
+    pub trace: bool,
+    /// Where the messages of a push subscription go.
+    pub listener: Option<Listener>,
+    pub answer: oneshot::Sender<Result<Reply, ClientError>>,
+}
+
+type SessionKey = (TopicName, SubscriberId);
+
+pub(super) struct Driver {
+    client: Client,
+    clock: Clock,
+    commands: mpsc::UnboundedReceiver<Command>,
+    inputs: mpsc::Receiver<ClientInput>,
+    /// Cloned into every socket's task.
+    to_inputs: mpsc::Sender<ClientInput>,
+    /// Dropping one closes the socket.
+    sockets: HashMap<SocketId, mpsc::UnboundedSender<Vec<Request>>>,
+    answers: HashMap<Ticket, oneshot::Sender<Result<Reply, ClientError>>>,
+    next_ticket: u64,
+    listeners: BTreeMap<SessionKey, Listener>,
+    /// Subscriptions to which nobody listens any more.
+    unheard: Vec<ClientInput>,
+    notices: broadcast::Sender<Notice>,
+    events: broadcast::Sender<WatchEvent>,
+}
+
+impl Driver {
+    pub fn new(
+        client: Client,
+        commands: mpsc::UnboundedReceiver<Command>,
+        notices: broadcast::Sender<Notice>,
+        events: broadcast::Sender<WatchEvent>,
+    ) -> Driver {
+        let (to_inputs, inputs) = mpsc::channel(SOCKET_INPUTS);
+        let (sockets, answers, listeners) = (HashMap::new(), HashMap::new(), BTreeMap::new());
+        Driver {
+            client,
+            clock: Clock::start(),
+            commands,
+            inputs,
+            to_inputs,
+            sockets,
+            answers,
+            next_ticket: 0,
+            listeners,
+            unheard: Vec::new(),
+            notices,
+            events,
+        }
+    }
+
+    /// Until the last [`super::CubecastClient`] is gone.
+    pub async fn run(mut self) {
+        while let Some(inputs) = self.next_inputs().await {
+            for effect in self.client.handle(self.clock.now(), inputs) {
+                self.carry_out(effect);
+            }
+        }
+    }
+
+    /// Everything that has arrived.
+    async fn next_inputs(&mut self) -> Option<Vec<ClientInput>> {
+        let mut inputs = std::mem::take(&mut self.unheard);
+        let deadline = self.client.next_deadline().map(|at| self.clock.moment(at));
+        tokio::select! {
+            command = self.commands.recv() => { let input = self.input_of(command?); inputs.push(input) }
+            input = self.inputs.recv() => inputs.extend(input),
+            () = sleep_until(deadline) => inputs.push(ClientInput::DeadlineReached),
+        }
+        while inputs.len() < MAX_TURN {
+            if let Ok(input) = self.inputs.try_recv() {
+                inputs.push(input);
+            } else if let Ok(command) = self.commands.try_recv() {
+                let input = self.input_of(command);
+                inputs.push(input);
+            } else {
+                break;
+            }
+        }
+        Some(inputs)
+    }
+
+    fn input_of(&mut self, command: Command) -> ClientInput {
+        let order = match command {
+            Command::Input(input) => {
+                self.forget_listener(&input);
+                return input;
+            }
+            Command::Order(order) => *order,
+        };
+        let Order { action, to, within, trace, listener, answer } = order;
+        if let (Some(listener), Some(key)) = (listener, subscribed(&action)) {
+            self.listeners.insert(key, listener);
+        }
+        let ticket = Ticket(self.next_ticket);
+        self.next_ticket += 1;
+        self.answers.insert(ticket, answer);
+        ClientInput::Submit(Submission { ticket, action, to, within, trace })
+    }
+
+    fn forget_listener(&mut self, input: &ClientInput) {
+        if let ClientInput::StopDeliveries { topic, subscriber } = input {
+            self.listeners.remove(&(topic.clone(), subscriber.clone()));
+        }
+    }
+
+    fn carry_out(&mut self, effect: ClientEffect) {
+        match effect {
+            ClientEffect::Open { socket, url, purpose } => self.open(socket, url, &purpose),
+            ClientEffect::Close { socket } => drop(self.sockets.remove(&socket)),
+            ClientEffect::Send { socket, requests } => {
+                if let Some(sender) = self.sockets.get(&socket) {
+                    // A socket whose task has ended reports that by itself.
+                    let _ = sender.send(requests);
+                }
+            }
+            ClientEffect::Resolved { ticket, result } => {
+                if let Some(answer) = self.answers.remove(&ticket) {
+                    // The caller may have stopped waiting.
+                    let _ = answer.send(result);
+                }
+            }
+            ClientEffect::Delivered(delivery) => {
+                let (topic, subscriber) = (delivery.topic.clone(), delivery.subscriber.clone());
+                match self.listeners.get(&(topic.clone(), subscriber.clone())) {
+                    Some(listener) if !listener.is_gone() => listener.deliver(delivery),
+                    Some(_) | None => self.unheard.push(ClientInput::StopDeliveries { topic, subscriber }),
+                }
+            }
+            ClientEffect::DeliveriesEnded { topic, subscriber, why } => {
+                if let Some(listener) = self.listeners.remove(&(topic, subscriber)) {
+                    listener.end(why);
+                }
+            }
+            // Nobody may be listening to these two.
+            ClientEffect::Event(event) => drop(self.events.send(event)),
+            ClientEffect::Notice(notice) => drop(self.notices.send(notice)),
+        }
+    }
+
+    fn open(&mut self, socket: SocketId, url: String, purpose: &Purpose) {
+        let (sender, requests) = mpsc::unbounded_channel();
+        self.sockets.insert(socket, sender);
+        let gate = match purpose {
+            Purpose::Requests => None,
+            Purpose::Deliveries { topic, subscriber } => {
+                self.listeners.get(&(topic.clone(), subscriber.clone())).map(|listener| listener.gate.clone())
+            }
+        };
+        self.listeners.retain(|_, listener| !listener.is_gone());
+        tokio::spawn(socket::run(socket, url, requests, self.to_inputs.clone(), gate));
+    }
+}
+
+fn subscribed(action: &Action) -> Option<SessionKey> {
+    match action {
+        Action::Subscribe { topic, subscriber, push: true, .. }
+        | Action::ReplicaSubscribe { topic, subscriber, push: true, .. } => Some((topic.clone(), subscriber.clone())),
+        _ => None,
+    }
+}
+
+async fn sleep_until(deadline: Option<tokio::time::Instant>) {
+    match deadline {
+        Some(deadline) => tokio::time::sleep_until(deadline).await,
+        None => std::future::pending().await,
+    }
+}
