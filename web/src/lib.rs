@@ -6,6 +6,6 @@
 
 // In reading order: what is known, where it stands on the page, where it comes from, how it is drawn.
 pub mod model;
-pub mod scene;
 pub mod net;
+pub mod scene;
 pub mod ui;

@@ -2,11 +2,12 @@
 
 use cubecast_core::cube::Vertex;
 use cubecast_core::names::{SubscriberId, TopicName};
-use cubecast_core::wire::answer::{Answer, ServerFrame};
+use cubecast_core::wire::answer::{Answer, Delivery};
+use cubecast_core::wire::event::WatchEvent;
 
-use super::Selection;
 use super::cluster::Socket;
 use super::task::Panel;
+use super::{Selection, Tab};
 
 /// Actions that came together, and when.
 #[derive(Clone, Debug, Default)]
@@ -19,29 +20,83 @@ pub struct Moment {
 #[derive(Clone, Debug)]
 pub enum Action {
     /// An address was tried for a first word of the cluster, in vain.
-    SeedFailed { address: String },
-    /// A node that answered for the first time tells of the cluster.
-    ClusterFound { answer: Answer },
-    SocketChanged { node: Vertex, socket: Socket },
-    /// A node sent something.
-    FrameReceived { node: Vertex, frame: ServerFrame },
+    SeedFailed {
+        address: String,
+    },
+    SocketChanged {
+        node: Vertex,
+        socket: Socket,
+    },
+    /// A node told of something that happened to it.
+    Told(WatchEvent),
+    /// A node answered, whatever it was asked.
+    Answered {
+        asked: Vertex,
+        answer: Answer,
+    },
+    /// A message came for a push subscription.
+    Delivered(Delivery),
     /// A node sent what this page does not understand.
-    FrameMalformed { node: Vertex, text: String },
+    FrameMalformed {
+        text: String,
+    },
+    /// From now on another node is asked in a home's place.
+    FellOver {
+        from: Vertex,
+        to: Vertex,
+        why: String,
+    },
+    /// The home answers again.
+    BackHome {
+        home: Vertex,
+    },
+    /// A push subscription could not be kept up.
+    DeliveriesEnded {
+        subscriber: SubscriberId,
+        topic: TopicName,
+        why: String,
+    },
 
-    TaskStarted { panel: Panel, task: u64 },
-    /// The request goes on elsewhere, and why.
-    TaskFellOver { panel: Panel, task: u64, text: String },
+    TaskStarted {
+        panel: Panel,
+        task: u64,
+    },
+    /// The request was done elsewhere than at home, and why.
+    TaskFellOver {
+        panel: Panel,
+        task: u64,
+        text: String,
+    },
     /// One of the task's requests was answered.
-    TaskAnswered { panel: Panel, task: u64, answer: Answer, took_ms: f64 },
+    TaskAnswered {
+        panel: Panel,
+        task: u64,
+        answer: Answer,
+        took_ms: f64,
+    },
     /// Nobody answered, or what was typed could not be sent.
-    TaskGaveUp { panel: Panel, task: u64, text: String },
-    TaskEnded { panel: Panel, task: u64 },
+    TaskGaveUp {
+        panel: Panel,
+        task: u64,
+        text: String,
+    },
+    TaskEnded {
+        panel: Panel,
+        task: u64,
+    },
 
     /// What is pushed to this subscriber is to be kept, or no longer.
-    OpenInbox { subscriber: SubscriberId, topic: TopicName },
-    CloseInbox { subscriber: SubscriberId, topic: TopicName },
+    OpenInbox {
+        subscriber: SubscriberId,
+        topic: TopicName,
+    },
+    CloseInbox {
+        subscriber: SubscriberId,
+        topic: TopicName,
+    },
 
     Select(Option<Selection>),
     ChooseTopic(String),
+    ChooseTab(Tab),
     ShowBackground(bool),
 }

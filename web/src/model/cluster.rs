@@ -38,13 +38,13 @@ pub struct Node {
 }
 
 /// This page's connection to a node.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum Socket {
     #[default]
     Connecting,
     Open,
-    /// Broken; tried again, `attempt` times so far.
-    Closed { attempt: u32 },
+    /// Broken, and tried again.
+    Closed,
 }
 
 /// One direction of an edge.
@@ -82,7 +82,10 @@ pub enum EdgeHealth {
     /// Both directions work, and one of them has a delay or a loss.
     Slow,
     /// Frames arrive only `from` → `to`.
-    OneWay { from: Vertex, to: Vertex },
+    OneWay {
+        from: Vertex,
+        to: Vertex,
+    },
     Cut,
     /// One of its nodes is down.
     Idle,
@@ -126,7 +129,7 @@ impl Node {
             (Socket::Open, Some(state)) => Health::from(state),
             (Socket::Open, None) => self.by_hearsay().unwrap_or(Health::Connecting),
             (Socket::Connecting, _) => self.by_hearsay().unwrap_or(Health::Connecting),
-            (Socket::Closed { .. }, _) => match self.by_hearsay() {
+            (Socket::Closed, _) => match self.by_hearsay() {
                 Some(Health::Failed) => Health::Failed,
                 _ => Health::Unreachable,
             },
@@ -136,7 +139,10 @@ impl Node {
     /// One who says that it runs outweighs those who do not hear it.
     fn by_hearsay(&self) -> Option<Health> {
         let says = |state| self.heard.values().any(|heard| *heard == state);
-        [NodeState::Up, NodeState::Recovering, NodeState::Failed].into_iter().find(|state| says(*state)).map(Health::from)
+        [NodeState::Up, NodeState::Recovering, NodeState::Failed]
+            .into_iter()
+            .find(|state| says(*state))
+            .map(Health::from)
     }
 }
 
@@ -152,7 +158,11 @@ impl From<NodeState> for Health {
 
 impl Link {
     pub fn arrives(&self) -> Option<bool> {
-        if self.conditions.cut { Some(false) } else { self.receiver_says.or(self.others_say) }
+        if self.conditions.cut {
+            Some(false)
+        } else {
+            self.receiver_says.or(self.others_say)
+        }
     }
 
     pub fn is_slow(&self) -> bool {
@@ -162,7 +172,9 @@ impl Link {
 
 impl Cluster {
     pub fn health(&self, vertex: Vertex) -> Health {
-        self.nodes.get(&vertex).map_or(Health::Connecting, Node::health)
+        self.nodes
+            .get(&vertex)
+            .map_or(Health::Connecting, Node::health)
     }
 
     pub fn link(&self, from: Vertex, to: Vertex) -> Link {
@@ -190,21 +202,32 @@ impl Cluster {
     /// Every edge once, the smaller end first.
     pub fn edges(&self) -> Vec<(Vertex, Vertex)> {
         let vertices = self.dimension.into_iter().flat_map(Dimension::vertices);
-        vertices.flat_map(|a| a.neighbours().filter(move |b| a < *b).map(move |b| (a, b))).collect()
+        vertices
+            .flat_map(|a| a.neighbours().filter(move |b| a < *b).map(move |b| (a, b)))
+            .collect()
     }
 
     pub fn leader_of(&self, group: Vertex) -> Option<Vertex> {
-        self.leaders.get(&group).and_then(|leadership| leadership.leader)
+        self.leaders
+            .get(&group)
+            .and_then(|leadership| leadership.leader)
     }
 
     /// The groups that a node leads, by their homes.
     pub fn led_by(&self, node: Vertex) -> Vec<Vertex> {
         let leads = |leadership: &Leadership| leadership.leader == Some(node);
-        self.leaders.iter().filter(|(_, leadership)| leads(leadership)).map(|(group, _)| *group).collect()
+        self.leaders
+            .iter()
+            .filter(|(_, leadership)| leads(leadership))
+            .map(|(group, _)| *group)
+            .collect()
     }
 
     pub fn count(&self, health: Health) -> usize {
-        self.nodes.values().filter(|node| node.health() == health).count()
+        self.nodes
+            .values()
+            .filter(|node| node.health() == health)
+            .count()
     }
 
     /// Takes in how `by` sees the cluster.
@@ -315,7 +338,10 @@ mod tests {
 
     fn open_cluster() -> Cluster {
         let dimension = Dimension::new(3).unwrap();
-        let mut cluster = Cluster { dimension: Some(dimension), ..Cluster::default() };
+        let mut cluster = Cluster {
+            dimension: Some(dimension),
+            ..Cluster::default()
+        };
         for node in dimension.vertices() {
             cluster.learn_socket(node, Socket::Open);
             cluster.learn_state(node, node, NodeState::Up);
@@ -328,9 +354,15 @@ mod tests {
 
     #[test]
     fn a_node_nobody_spoke_of_is_connecting_and_its_edges_are_not_called_up() {
-        let cluster = Cluster { dimension: Some(Dimension::new(3).unwrap()), ..Cluster::default() };
+        let cluster = Cluster {
+            dimension: Some(Dimension::new(3).unwrap()),
+            ..Cluster::default()
+        };
         assert_eq!(cluster.health(vertex("100")), Health::Connecting);
-        assert_ne!(cluster.edge_health(vertex("100"), vertex("101")), EdgeHealth::Up);
+        assert_ne!(
+            cluster.edge_health(vertex("100"), vertex("101")),
+            EdgeHealth::Up
+        );
     }
 
     #[test]
@@ -345,12 +377,16 @@ mod tests {
     #[test]
     fn without_a_socket_the_others_tell_dead_from_merely_unreachable() {
         let mut cluster = open_cluster();
-        cluster.learn_socket(vertex("100"), Socket::Closed { attempt: 1 });
+        cluster.learn_socket(vertex("100"), Socket::Closed);
         assert_eq!(cluster.health(vertex("100")), Health::Unreachable);
         cluster.learn_state(vertex("101"), vertex("100"), NodeState::Failed);
         assert_eq!(cluster.health(vertex("100")), Health::Failed);
         cluster.learn_state(vertex("110"), vertex("100"), NodeState::Up);
-        assert_eq!(cluster.health(vertex("100")), Health::Unreachable, "a neighbour still hears it");
+        assert_eq!(
+            cluster.health(vertex("100")),
+            Health::Unreachable,
+            "a neighbour still hears it"
+        );
     }
 
     #[test]
@@ -358,12 +394,39 @@ mod tests {
         let (a, b) = (vertex("100"), vertex("101"));
         let mut cluster = open_cluster();
         assert_eq!(cluster.edge_health(a, b), EdgeHealth::Up);
-        cluster.learn_conditions(a, b, LinkConditions { delay_ms: 200, ..LinkConditions::PERFECT });
+        cluster.learn_conditions(
+            a,
+            b,
+            LinkConditions {
+                delay_ms: 200,
+                ..LinkConditions::PERFECT
+            },
+        );
         assert_eq!(cluster.edge_health(a, b), EdgeHealth::Slow);
-        cluster.learn_conditions(a, b, LinkConditions { cut: true, ..LinkConditions::PERFECT });
-        assert_eq!(cluster.edge_health(a, b), EdgeHealth::OneWay { from: b, to: a });
-        assert_eq!(cluster.edge_health(b, a), EdgeHealth::OneWay { from: b, to: a });
-        cluster.learn_conditions(b, a, LinkConditions { cut: true, ..LinkConditions::PERFECT });
+        cluster.learn_conditions(
+            a,
+            b,
+            LinkConditions {
+                cut: true,
+                ..LinkConditions::PERFECT
+            },
+        );
+        assert_eq!(
+            cluster.edge_health(a, b),
+            EdgeHealth::OneWay { from: b, to: a }
+        );
+        assert_eq!(
+            cluster.edge_health(b, a),
+            EdgeHealth::OneWay { from: b, to: a }
+        );
+        cluster.learn_conditions(
+            b,
+            a,
+            LinkConditions {
+                cut: true,
+                ..LinkConditions::PERFECT
+            },
+        );
         assert_eq!(cluster.edge_health(a, b), EdgeHealth::Cut);
         cluster.learn_conditions(a, b, LinkConditions::PERFECT);
         cluster.learn_conditions(b, a, LinkConditions::PERFECT);
@@ -378,7 +441,10 @@ mod tests {
         cluster.learn_link(vertex("000"), a, b, false);
         assert_eq!(cluster.edge_health(a, b), EdgeHealth::Up);
         cluster.learn_link(b, a, b, false);
-        assert_eq!(cluster.edge_health(a, b), EdgeHealth::OneWay { from: b, to: a });
+        assert_eq!(
+            cluster.edge_health(a, b),
+            EdgeHealth::OneWay { from: b, to: a }
+        );
     }
 
     #[test]

@@ -12,6 +12,7 @@ pub mod shared;
 pub mod task;
 pub mod topics;
 pub mod traffic;
+pub mod wish;
 
 use std::rc::Rc;
 
@@ -33,6 +34,7 @@ pub struct State {
     pub inboxes: Shared<inbox::Inboxes>,
     pub tasks: Shared<task::Tasks>,
     pub selection: Option<Selection>,
+    pub tab: Tab,
     /// As typed; it may not be a name yet, or a topic that does not exist.
     pub topic_text: String,
     /// Whether heartbeats and link states are drawn too.
@@ -47,6 +49,16 @@ pub enum Selection {
     Node(Vertex),
     /// The smaller end first.
     Edge(Vertex, Vertex),
+}
+
+/// What the controls beside the cube are for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Tab {
+    #[default]
+    Publish,
+    Subscribe,
+    Pull,
+    Break,
 }
 
 impl Selection {
@@ -71,7 +83,10 @@ impl State {
 
     /// The home of the chosen topic.
     pub fn home(&self) -> Option<Vertex> {
-        Some(placement::home(self.topic()?.as_str(), self.cluster.dimension?))
+        Some(placement::home(
+            self.topic()?.as_str(),
+            self.cluster.dimension?,
+        ))
     }
 
     /// What a vertex is to the chosen topic.

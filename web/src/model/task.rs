@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use cubecast_core::client::Target;
 use cubecast_core::wire::answer::Message;
+use cubecast_core::wire::client;
 
 use super::feed::Tone;
 
@@ -15,6 +17,23 @@ pub enum Panel {
     Pull,
     Node,
     Edge,
+}
+
+/// What the person asked for.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Task {
+    pub panel: Panel,
+    /// Done one after the other; the first that is refused ends the task.
+    pub steps: Vec<Step>,
+}
+
+/// One request of a task.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Step {
+    pub action: client::Action,
+    pub to: Target,
+    /// A registration that need not be repeated once this page has seen it done.
+    pub once: bool,
 }
 
 /// The last task of each panel.
@@ -44,18 +63,31 @@ const MAX_LINES: usize = 12;
 
 impl Tasks {
     pub fn start(&mut self, panel: Panel, task: u64) {
-        self.reports.insert(panel, Report { task, running: true, lines: Vec::new(), messages: Vec::new() });
+        self.reports.insert(
+            panel,
+            Report {
+                task,
+                running: true,
+                lines: Vec::new(),
+                messages: Vec::new(),
+            },
+        );
     }
 
     /// The report of a task, unless a newer one took its place.
     pub fn report(&mut self, panel: Panel, task: u64) -> Option<&mut Report> {
-        self.reports.get_mut(&panel).filter(|report| report.task == task)
+        self.reports
+            .get_mut(&panel)
+            .filter(|report| report.task == task)
     }
 }
 
 impl Report {
     pub fn say(&mut self, tone: Tone, text: impl Into<String>) {
-        self.lines.push(Line { tone, text: text.into() });
+        self.lines.push(Line {
+            tone,
+            text: text.into(),
+        });
         if self.lines.len() > MAX_LINES {
             self.lines.remove(0);
         }
@@ -63,6 +95,10 @@ impl Report {
 
     /// Whether it ended, and the last of it was good.
     pub fn succeeded(&self) -> bool {
-        !self.running && self.lines.last().is_some_and(|line| line.tone == Tone::Good)
+        !self.running
+            && self
+                .lines
+                .last()
+                .is_some_and(|line| line.tone == Tone::Good)
     }
 }

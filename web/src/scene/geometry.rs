@@ -42,7 +42,10 @@ pub struct Turn {
 impl Default for Turn {
     /// Three faces are seen, and no vertex hides another.
     fn default() -> Self {
-        Turn { yaw: -0.52, pitch: 0.34 }
+        Turn {
+            yaw: -0.52,
+            pitch: 0.34,
+        }
     }
 }
 
@@ -51,7 +54,10 @@ impl Turn {
     const MAX_PITCH: f64 = 1.2;
 
     pub fn by(self, yaw: f64, pitch: f64) -> Turn {
-        Turn { yaw: self.yaw + yaw, pitch: (self.pitch + pitch).clamp(-Self::MAX_PITCH, Self::MAX_PITCH) }
+        Turn {
+            yaw: self.yaw + yaw,
+            pitch: (self.pitch + pitch).clamp(-Self::MAX_PITCH, Self::MAX_PITCH),
+        }
     }
 }
 
@@ -61,7 +67,11 @@ fn axis(dimension: Dimension, bit: u8) -> Point3 {
     // Found by a random search for the largest gaps between nodes, and between nodes and other nodes' edges.
     const COPIES_IN_4: [[f64; 3]; 1] = [[1.43, -0.18, 0.2]];
     const COPIES_IN_5: [[f64; 3]; 2] = [[1.79, 0.1, -0.53], [0.12, 1.79, -0.31]];
-    const COPIES_IN_6: [[f64; 3]; 3] = [[2.09, 0.61, -0.54], [0.39, 1.67, -0.32], [-0.03, -0.22, -0.83]];
+    const COPIES_IN_6: [[f64; 3]; 3] = [
+        [2.09, 0.61, -0.54],
+        [0.39, 1.67, -0.32],
+        [-0.03, -0.22, -0.83],
+    ];
     let [x, y, z] = match (bit, dimension.bits()) {
         (0, _) => [1.0, 0.0, 0.0],
         (1, _) => [0.0, 1.0, 0.0],
@@ -78,9 +88,17 @@ fn axis(dimension: Dimension, bit: u8) -> Point3 {
 /// The place of a vertex, with the cube's centre at the origin.
 pub fn point_in_cube(vertex: Vertex) -> Point3 {
     (0..vertex.dimension().bits()).fold(Point3::default(), |sum, bit| {
-        let side = if vertex.index() >> bit & 1 == 1 { 0.5 } else { -0.5 };
+        let side = if vertex.index() >> bit & 1 == 1 {
+            0.5
+        } else {
+            -0.5
+        };
         let axis = axis(vertex.dimension(), bit);
-        Point3 { x: sum.x + side * axis.x, y: sum.y + side * axis.y, z: sum.z + side * axis.z }
+        Point3 {
+            x: sum.x + side * axis.x,
+            y: sum.y + side * axis.y,
+            z: sum.z + side * axis.z,
+        }
     })
 }
 
@@ -89,27 +107,47 @@ pub fn view_from_cube(point: Point3, turn: Turn) -> Point3 {
     let (sin, cos) = turn.yaw.sin_cos();
     let (x, z) = (point.x * cos + point.z * sin, point.z * cos - point.x * sin);
     let (sin, cos) = turn.pitch.sin_cos();
-    Point3 { x, y: point.y * cos - z * sin, z: z * cos + point.y * sin }
+    Point3 {
+        x,
+        y: point.y * cos - z * sin,
+        z: z * cos + point.y * sin,
+    }
 }
 
 /// Every vertex on the page, by its index, fitted into the drawing.
 pub fn layout(dimension: Dimension, turn: Turn) -> Vec<PagePoint> {
     let points: Vec<_> = dimension.vertices().map(point_in_cube).collect();
-    let radius = points.iter().map(|p| (p.x * p.x + p.y * p.y + p.z * p.z).sqrt()).fold(0.0, f64::max);
-    let flat: Vec<_> = points.iter().map(|point| flatten(view_from_cube(*point, turn), radius)).collect();
+    let radius = points
+        .iter()
+        .map(|p| (p.x * p.x + p.y * p.y + p.z * p.z).sqrt())
+        .fold(0.0, f64::max);
+    let flat: Vec<_> = points
+        .iter()
+        .map(|point| flatten(view_from_cube(*point, turn), radius))
+        .collect();
     fit(&flat)
 }
 
 /// Perspective, in units of the cube's radius, with +y downwards.
 fn flatten(point: Point3, radius: f64) -> PagePoint {
     let scale = EYE_DISTANCE / (EYE_DISTANCE - point.z / radius);
-    PagePoint { x: point.x / radius * scale, y: -point.y / radius * scale, scale }
+    PagePoint {
+        x: point.x / radius * scale,
+        y: -point.y / radius * scale,
+        scale,
+    }
 }
 
 fn fit(points: &[PagePoint]) -> Vec<PagePoint> {
     let (left, right) = bounds(points.iter().map(|point| point.x));
     let (top, bottom) = bounds(points.iter().map(|point| point.y));
-    let room = |space: f64, extent: f64| if extent > 1e-9 { (space - 2.0 * MARGIN) / extent } else { f64::INFINITY };
+    let room = |space: f64, extent: f64| {
+        if extent > 1e-9 {
+            (space - 2.0 * MARGIN) / extent
+        } else {
+            f64::INFINITY
+        }
+    };
     let zoom = room(PAGE_WIDTH, right - left).min(room(PAGE_HEIGHT, bottom - top));
     let place = |point: &PagePoint| PagePoint {
         x: PAGE_WIDTH / 2.0 + (point.x - (left + right) / 2.0) * zoom,
@@ -120,7 +158,9 @@ fn fit(points: &[PagePoint]) -> Vec<PagePoint> {
 }
 
 fn bounds(values: impl Iterator<Item = f64>) -> (f64, f64) {
-    values.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), value| (low.min(value), high.max(value)))
+    values.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), value| {
+        (low.min(value), high.max(value))
+    })
 }
 
 /// The radius of a node's circle at the centre of the cube.
@@ -136,7 +176,11 @@ pub fn node_radius(dimension: Dimension) -> f64 {
 /// The point `share` of the way from `a` to `b`.
 pub fn between(a: PagePoint, b: PagePoint, share: f64) -> PagePoint {
     let mix = |a: f64, b: f64| a + (b - a) * share;
-    PagePoint { x: mix(a.x, b.x), y: mix(a.y, b.y), scale: mix(a.scale, b.scale) }
+    PagePoint {
+        x: mix(a.x, b.x),
+        y: mix(a.y, b.y),
+        scale: mix(a.scale, b.scale),
+    }
 }
 
 #[cfg(test)]
@@ -155,8 +199,14 @@ mod tests {
     fn every_vertex_of_every_cube_stands_on_the_page() {
         for dimension in cubes() {
             for point in layout(dimension, Turn::default()) {
-                assert!((MARGIN - 1e-6..=PAGE_WIDTH - MARGIN + 1e-6).contains(&point.x), "{dimension:?} {point:?}");
-                assert!((MARGIN - 1e-6..=PAGE_HEIGHT - MARGIN + 1e-6).contains(&point.y), "{dimension:?} {point:?}");
+                assert!(
+                    (MARGIN - 1e-6..=PAGE_WIDTH - MARGIN + 1e-6).contains(&point.x),
+                    "{dimension:?} {point:?}"
+                );
+                assert!(
+                    (MARGIN - 1e-6..=PAGE_HEIGHT - MARGIN + 1e-6).contains(&point.y),
+                    "{dimension:?} {point:?}"
+                );
             }
         }
     }
@@ -168,7 +218,11 @@ mod tests {
             for (i, a) in points.iter().enumerate() {
                 for (j, b) in points.iter().enumerate().skip(i + 1) {
                     let room = node_radius(dimension) * (a.scale + b.scale);
-                    assert!(distance(*a, *b) > room, "{dimension:?}: {i:b} and {j:b} are {} apart", distance(*a, *b));
+                    assert!(
+                        distance(*a, *b) > room,
+                        "{dimension:?}: {i:b} and {j:b} are {} apart",
+                        distance(*a, *b)
+                    );
                 }
             }
         }
@@ -180,7 +234,8 @@ mod tests {
         for a in cube.vertices() {
             for b in a.neighbours() {
                 let (a, b) = (point_in_cube(a), point_in_cube(b));
-                let length = ((a.x - b.x).powi(2) + (a.y - b.y).powi(2) + (a.z - b.z).powi(2)).sqrt();
+                let length =
+                    ((a.x - b.x).powi(2) + (a.y - b.y).powi(2) + (a.z - b.z).powi(2)).sqrt();
                 assert!((length - 1.0).abs() < 1e-9);
             }
         }
@@ -189,9 +244,21 @@ mod tests {
     #[test]
     fn what_is_nearer_is_larger() {
         let cube = Dimension::new(3).unwrap();
-        let straight = layout(cube, Turn { yaw: 0.0, pitch: 0.0 });
-        assert!(straight[0b000].scale > straight[0b100].scale, "bit 2 leads away from the eye");
-        assert!(straight[0b001].x > straight[0b000].x, "bit 0 leads to the right");
+        let straight = layout(
+            cube,
+            Turn {
+                yaw: 0.0,
+                pitch: 0.0,
+            },
+        );
+        assert!(
+            straight[0b000].scale > straight[0b100].scale,
+            "bit 2 leads away from the eye"
+        );
+        assert!(
+            straight[0b001].x > straight[0b000].x,
+            "bit 0 leads to the right"
+        );
         assert!(straight[0b010].y < straight[0b000].y, "bit 1 leads upwards");
     }
 

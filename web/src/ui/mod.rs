@@ -1,4 +1,32 @@
-//! The page.
-use yew::prelude::*;
-#[component]
-pub fn App() -> Html { html!{} }
+//! The page, drawn from the [`crate::model::State`]: one component a file. Components get what they show and hand back what the
+//! person wants; only [`App`] knows the sockets.
+
+mod app;
+mod break_panel;
+mod cube;
+mod edge;
+mod edge_card;
+mod feed;
+mod field;
+mod header;
+mod legend;
+mod messages;
+mod node;
+mod node_card;
+mod node_table;
+mod publish_form;
+mod pull_form;
+mod pulse;
+mod report;
+mod stage;
+mod subscribe_form;
+mod tabs;
+mod topic_card;
+
+pub use app::App;
+pub use cube::Cube;
+pub use edge_card::EdgeCard;
+pub use feed::FeedList;
+pub use node_card::NodeCard;
+pub use publish_form::PublishForm;
+pub use topic_card::TopicCard;

@@ -1,0 +1,166 @@
+//! Where to look for the cluster, from the page's own address.
+
+/// Where `trunk serve` serves the page: not a node, so the nodes are looked for at their usual places.
+const DEVELOPMENT_PORT: &str = "8080";
+/// A cluster's first node listens here by default, the others on the ports that follow.
+const FIRST_NODE_PORT: u16 = 8000;
+const NODES_TO_TRY: u16 = 8;
+
+/// The parts of the page's address.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct PageAddress {
+    /// With its colon: `http:`.
+    pub protocol: String,
+    pub hostname: String,
+    pub port: String,
+    /// The value of `?cluster=`.
+    pub cluster: Option<String>,
+}
+
+/// Addresses of nodes to ask for the cluster: the one named in the address, else the node that served the page, else
+/// the usual ones on this machine.
+pub fn seeds(page: &PageAddress) -> Vec<String> {
+    if let Some(cluster) = page
+        .cluster
+        .as_ref()
+        .filter(|cluster| !cluster.trim().is_empty())
+    {
+        return cluster
+            .split(',')
+            .map(|seed| seed.trim().to_owned())
+            .collect();
+    }
+    if page.hostname.is_empty() || page.port == DEVELOPMENT_PORT {
+        let ports = FIRST_NODE_PORT..FIRST_NODE_PORT + NODES_TO_TRY;
+        return ports
+            .map(|port| format!("ws://127.0.0.1:{port}/ws"))
+            .collect();
+    }
+    let port = if page.port.is_empty() {
+        String::new()
+    } else {
+        format!(":{}", page.port)
+    };
+    vec![format!("{}://{}{port}/ws", scheme(page), page.hostname)]
+}
+
+/// The URL at which this page reaches a node. A node that calls itself `0.0.0.0`, or a loopback address on a page that came
+/// from another machine, is reached at the host that served the page.
+pub fn reachable(url: &str, page: &PageAddress) -> String {
+    let Some((scheme_named, rest)) = url.split_once("://") else {
+        return url.to_owned();
+    };
+    let (authority, path) = rest
+        .split_once('/')
+        .map_or((rest, String::new()), |(a, path)| (a, format!("/{path}")));
+    let (host, port) = authority
+        .rsplit_once(':')
+        .map_or((authority, String::new()), |(h, port)| {
+            (h, format!(":{port}"))
+        });
+    let served_elsewhere = !page.hostname.is_empty() && !is_loopback(&page.hostname);
+    let host = match host {
+        host if is_unspecified(host) && page.hostname.is_empty() => "127.0.0.1",
+        host if is_unspecified(host) => &page.hostname,
+        host if is_loopback(host) && served_elsewhere => &page.hostname,
+        host => host,
+    };
+    let scheme = if scheme_named == "ws" {
+        scheme(page)
+    } else {
+        scheme_named
+    };
+    format!("{scheme}://{host}{port}{path}")
+}
+
+/// A page that came encrypted may not open sockets that are not.
+fn scheme(page: &PageAddress) -> &'static str {
+    if page.protocol == "https:" {
+        "wss"
+    } else {
+        "ws"
+    }
+}
+
+fn is_unspecified(host: &str) -> bool {
+    matches!(host, "0.0.0.0" | "[::]")
+}
+
+fn is_loopback(host: &str) -> bool {
+    host == "localhost" || host == "[::1]" || host.starts_with("127.")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn page(hostname: &str, port: &str) -> PageAddress {
+        PageAddress {
+            protocol: "http:".into(),
+            hostname: hostname.into(),
+            port: port.into(),
+            cluster: None,
+        }
+    }
+
+    #[test]
+    fn a_page_served_by_a_node_asks_that_node() {
+        assert_eq!(
+            seeds(&page("127.0.0.1", "8003")),
+            ["ws://127.0.0.1:8003/ws"]
+        );
+        assert_eq!(seeds(&page("cube.example", "")), ["ws://cube.example/ws"]);
+    }
+
+    #[test]
+    fn a_page_under_development_looks_for_the_usual_nodes() {
+        let found = seeds(&page("127.0.0.1", "8080"));
+        assert_eq!(
+            (found.len(), found[0].as_str(), found[7].as_str()),
+            (8, "ws://127.0.0.1:8000/ws", "ws://127.0.0.1:8007/ws")
+        );
+    }
+
+    #[test]
+    fn a_cluster_named_in_the_address_comes_first() {
+        let named = PageAddress {
+            cluster: Some("ws://a:1, b:2".into()),
+            ..page("127.0.0.1", "8080")
+        };
+        assert_eq!(seeds(&named), ["ws://a:1", "b:2"]);
+        let empty = PageAddress {
+            cluster: Some(String::new()),
+            ..page("127.0.0.1", "8000")
+        };
+        assert_eq!(seeds(&empty).len(), 1);
+    }
+
+    #[test]
+    fn a_node_that_names_no_reachable_host_is_reached_where_the_page_came_from() {
+        let remote = page("cube.example", "8000");
+        assert_eq!(
+            reachable("ws://0.0.0.0:8001/ws", &remote),
+            "ws://cube.example:8001/ws"
+        );
+        assert_eq!(
+            reachable("ws://127.0.0.1:8001/ws", &remote),
+            "ws://cube.example:8001/ws"
+        );
+        assert_eq!(
+            reachable("ws://10.0.0.7:8001/ws", &remote),
+            "ws://10.0.0.7:8001/ws"
+        );
+        assert_eq!(
+            reachable("ws://127.0.0.1:8001/ws", &page("localhost", "8000")),
+            "ws://127.0.0.1:8001/ws"
+        );
+        let encrypted = PageAddress {
+            protocol: "https:".into(),
+            ..remote
+        };
+        assert_eq!(
+            reachable("ws://a.example:8001/ws", &encrypted),
+            "wss://a.example:8001/ws"
+        );
+    }
+}

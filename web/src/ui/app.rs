@@ -1,0 +1,141 @@
+//! The whole page, and the one place where state, sockets and time meet.
+
+use gloo_timers::callback::Interval;
+use web_sys::{UrlSearchParams, js_sys};
+use yew::prelude::*;
+
+use super::feed::FeedList;
+use super::header::Header;
+use super::node_table::NodeTable;
+use super::stage::Stage;
+use super::tabs::Tabs;
+use super::topic_card::TopicCard;
+use crate::model::task::{Panel, Task};
+use crate::model::{Action, Moment, Selection, State};
+use crate::net::Driver;
+use crate::net::address::PageAddress;
+
+/// How often the page looks whether time alone changes something.
+const TICK_MS: u32 = 250;
+
+#[component]
+pub fn App() -> Html {
+    let state = use_reducer(State::default);
+    let dispatcher = state.dispatcher();
+    let driver = use_driver(dispatcher.to_callback());
+    use_clock(dispatcher.to_callback());
+    use_attention(&driver, state.selection);
+    let publisher = use_state(|| "publisher1".to_owned());
+
+    let act = {
+        let dispatcher = dispatcher.clone();
+        Callback::from(move |action| dispatcher.dispatch(moment(vec![action])))
+    };
+    let run = {
+        let driver = driver.clone();
+        Callback::from(move |task: Task| {
+            if let Some(driver) = &*driver {
+                driver.run(task);
+            }
+        })
+    };
+    let stop_deliveries = {
+        let driver = driver.clone();
+        Callback::from(move |(subscriber, topic)| {
+            if let Some(driver) = &*driver {
+                driver.stop_deliveries(subscriber, topic);
+            }
+        })
+    };
+    let on_publisher = {
+        let publisher = publisher.clone();
+        Callback::from(move |text| publisher.set(text))
+    };
+    let topic_report = state.tasks.reports.get(&Panel::Topic).cloned();
+    html! {
+        <>
+            <a class="skip" href="#controls">{"Skip the cube"}</a>
+            <Header cluster={state.cluster.clone()} topics={state.topics.topics.len()} seed_failed={state.seed_failed.clone()} />
+            <main class="layout">
+                <Stage state={state_snapshot(&state)} act={act.clone()} />
+                <section class="controls" id="controls" aria-label="Controls" tabindex="-1">
+                    <TopicCard
+                        topics={state.topics.clone()}
+                        cluster={state.cluster.clone()}
+                        topic={state.topic_text.clone()}
+                        publisher={(*publisher).clone()}
+                        report={topic_report}
+                        {on_publisher}
+                        act={act.clone()}
+                        run={run.clone()}
+                    />
+                    <Tabs state={state_snapshot(&state)} publisher={(*publisher).clone()} {act} {run} {stop_deliveries} />
+                </section>
+                <FeedList feed={state.feed.clone()} />
+                <NodeTable cluster={state.cluster.clone()} topic={state.topic()} />
+            </main>
+        </>
+    }
+}
+
+fn state_snapshot(state: &UseReducerHandle<State>) -> State {
+    State::clone(state)
+}
+
+fn moment(actions: Vec<Action>) -> Moment {
+    Moment {
+        now_ms: js_sys::Date::now() as u64,
+        actions,
+    }
+}
+
+/// The sockets: opened when the page is first drawn, closed when it goes.
+#[hook]
+fn use_driver(tell: Callback<Moment>) -> UseStateHandle<Option<Driver>> {
+    let driver = use_state(|| None);
+    let started = driver.clone();
+    use_effect_with((), move |()| {
+        started.set(Some(Driver::start(page_address(), tell)));
+        move || started.set(None)
+    });
+    driver
+}
+
+#[hook]
+fn use_clock(tell: Callback<Moment>) {
+    use_effect_with((), move |()| {
+        let interval = Interval::new(TICK_MS, move || tell.emit(moment(Vec::new())));
+        move || drop(interval)
+    });
+}
+
+/// The details of a selected node are kept fresh.
+#[hook]
+fn use_attention(driver: &Option<Driver>, selection: Option<Selection>) {
+    let node = match selection {
+        Some(Selection::Node(node)) => Some(node),
+        Some(Selection::Edge(..)) | None => None,
+    };
+    let driver = driver.clone();
+    use_effect_with((driver, node), |(driver, node)| {
+        if let Some(driver) = driver {
+            driver.attend(*node);
+        }
+    });
+}
+
+fn page_address() -> PageAddress {
+    let Some(location) = web_sys::window().map(|window| window.location()) else {
+        return PageAddress::default();
+    };
+    let query = location
+        .search()
+        .ok()
+        .and_then(|search| UrlSearchParams::new_with_str(&search).ok());
+    PageAddress {
+        protocol: location.protocol().unwrap_or_default(),
+        hostname: location.hostname().unwrap_or_default(),
+        port: location.port().unwrap_or_default(),
+        cluster: query.and_then(|query| query.get("cluster")),
+    }
+}

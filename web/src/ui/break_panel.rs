@@ -1,0 +1,46 @@
+//! The selected node or link, and what can be done to it.
+
+use yew::prelude::*;
+
+use super::edge_card::EdgeCard;
+use super::node_card::NodeCard;
+use crate::model::task::{Panel, Task};
+use crate::model::{Action, Selection, State};
+
+#[derive(Properties, PartialEq)]
+pub struct BreakPanelProps {
+    pub state: State,
+    pub act: Callback<Action>,
+    pub run: Callback<Task>,
+}
+
+#[component]
+pub fn BreakPanel(props: &BreakPanelProps) -> Html {
+    let state = &props.state;
+    let report = |panel| state.tasks.reports.get(&panel).cloned();
+    let (act, run) = (props.act.clone(), props.run.clone());
+    match state.selection {
+        None => html! {
+            <div data-testid="nothing-selected">
+                <p class="empty">
+                    {"Click a node in the cube to crash, wipe or pause it. Click a link to cut it or to make it slow. "}
+                    {"Every failure ends by itself, and you can watch the others carry on."}
+                </p>
+            </div>
+        },
+        Some(Selection::Node(vertex)) => html! {
+            <NodeCard
+                key={vertex.to_string()}
+                {vertex}
+                cluster={state.cluster.clone()}
+                now_ms={state.now_ms}
+                report={report(Panel::Node)}
+                {act}
+                {run}
+            />
+        },
+        Some(Selection::Edge(a, b)) => html! {
+            <EdgeCard key={format!("{a}-{b}")} {a} {b} cluster={state.cluster.clone()} report={report(Panel::Edge)} {run} />
+        },
+    }
+}

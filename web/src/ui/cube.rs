@@ -1,0 +1,156 @@
+//! The cube in SVG: edges, frames on their way, nodes. Turned by dragging, or by its buttons.
+
+use cubecast_core::cube::Vertex;
+use yew::prelude::*;
+
+use super::edge::Edge;
+use super::node::Node;
+use super::pulse::PulseDot;
+use crate::model::traffic::is_background;
+use crate::model::{Action, Selection, State};
+use crate::scene::geometry::{PAGE_HEIGHT, PAGE_WIDTH, Turn};
+use crate::scene::{Scene, edge_words, node_words};
+
+/// Radians a pixel of dragging.
+const DRAG: f64 = 0.006;
+/// Radians a press of a button.
+const STEP: f64 = 0.17;
+/// Beyond this many nodes, edges are reached through their nodes instead of one by one with the tab key.
+const MAX_NODES_WITH_EDGE_STOPS: usize = 8;
+
+#[derive(Properties, PartialEq)]
+pub struct CubeProps {
+    pub state: State,
+    pub act: Callback<Action>,
+}
+
+#[component]
+pub fn Cube(props: &CubeProps) -> Html {
+    let turn = use_state(Turn::default);
+    let drag_from = use_mut_ref(|| None::<(i32, i32)>);
+    let Some(scene) = Scene::of(&props.state, *turn) else {
+        return empty(&props.state);
+    };
+
+    let on_press = {
+        let drag_from = drag_from.clone();
+        Callback::from(move |event: PointerEvent| {
+            *drag_from.borrow_mut() = Some((event.client_x(), event.client_y()))
+        })
+    };
+    let on_move = {
+        let (drag_from, turn) = (drag_from.clone(), turn.clone());
+        Callback::from(move |event: PointerEvent| {
+            let mut from = drag_from.borrow_mut();
+            let Some((x, y)) = from.filter(|_| event.buttons() & 1 == 1) else {
+                return;
+            };
+            let (dx, dy) = (event.client_x() - x, event.client_y() - y);
+            *from = Some((event.client_x(), event.client_y()));
+            turn.set(turn.by(f64::from(dx) * DRAG, f64::from(dy) * DRAG));
+        })
+    };
+    let on_release = Callback::from(move |_: PointerEvent| *drag_from.borrow_mut() = None);
+    let pulses = props
+        .state
+        .traffic
+        .pulses
+        .iter()
+        .filter(|pulse| props.state.show_background || !is_background(pulse.what));
+    let pulses = pulses.filter_map(|pulse| {
+        let (from, to) = (scene.point(pulse.from)?, scene.point(pulse.to)?);
+        Some(html! { <PulseDot key={pulse.number} what={pulse.what} dropped={pulse.dropped} {from} {to} /> })
+    });
+    let edge_stops = scene.nodes.len() <= MAX_NODES_WITH_EDGE_STOPS;
+    html! {
+        <div class="cube">
+            <svg
+                class={classes!("drawing", props.state.home().map(|_| "has-topic"))}
+                viewBox={format!("0 0 {PAGE_WIDTH} {PAGE_HEIGHT}")}
+                role="group"
+                aria-label="The nodes and links of the cluster"
+                onpointerdown={on_press}
+                onpointermove={on_move}
+                onpointerup={on_release.clone()}
+                onpointerleave={on_release}
+            >
+                <g>
+                    { for scene.edges.iter().map(|mark| {
+                        let words = edge_words(mark);
+                        let select = toggle(props, Selection::edge(mark.ends.0, mark.ends.1));
+                        let key = format!("{}-{}", mark.ends.0, mark.ends.1);
+                        html! { <Edge {key} mark={mark.clone()} {words} {select} is_stop={edge_stops} /> }
+                    }) }
+                </g>
+                <g class="pulses" aria-hidden="true">{ for pulses }</g>
+                <g>
+                    { for scene.nodes.iter().map(|mark| {
+                        let words = node_words(&props.state.cluster, mark);
+                        let select = toggle(props, Selection::Node(mark.vertex));
+                        html! { <Node key={mark.vertex.to_string()} mark={mark.clone()} {words} {select} /> }
+                    }) }
+                </g>
+            </svg>
+            <div class="turn" role="group" aria-label="Turn the cube">
+                { turn_button(&turn, "turn-left", "Turn left", "‹", |turn| turn.by(-STEP, 0.0)) }
+                { turn_button(&turn, "turn-home", "Turn back to the first view", "•", |_| Turn::default()) }
+                { turn_button(&turn, "turn-right", "Turn right", "›", |turn| turn.by(STEP, 0.0)) }
+            </div>
+        </div>
+    }
+}
+
+fn turn_button(
+    turn: &UseStateHandle<Turn>,
+    id: &'static str,
+    label: &'static str,
+    sign: &str,
+    by: fn(Turn) -> Turn,
+) -> Html {
+    let turn = turn.clone();
+    let onclick = Callback::from(move |_: MouseEvent| turn.set(by(*turn)));
+    html! { <button type="button" data-testid={id} aria-label={label} title={label} {onclick}>{sign}</button> }
+}
+
+/// Selects, or lets go of what is selected already.
+fn toggle(props: &CubeProps, selection: Selection) -> Callback<()> {
+    let (act, next) = (props.act.clone(), props.state.toggled(selection));
+    Callback::from(move |()| act.emit(Action::Select(next)))
+}
+
+/// Before the cluster is known: an unlit cube, and what is being done.
+fn empty(state: &State) -> Html {
+    let text = match &state.seed_failed {
+        Some(address) => format!(
+            "No node answers at {address} yet. Start a cluster with “cubecast up”; this page finds it by itself."
+        ),
+        None => "Looking for the cluster…".to_owned(),
+    };
+    let dimension = cubecast_core::cube::Dimension::new(3)
+        .map(|cube| crate::scene::geometry::layout(cube, Turn::default()));
+    let points = dimension.unwrap_or_default();
+    let edges = (0..points.len())
+        .flat_map(|a| (0..3).map(move |bit| (a, a ^ (1 << bit))))
+        .filter(|(a, b)| a < b);
+    html! {
+        <div class="cube is-empty">
+            <svg class="drawing" viewBox={format!("0 0 {PAGE_WIDTH} {PAGE_HEIGHT}")} aria-hidden="true">
+                { for edges.map(|(a, b)| {
+                    let (a, b) = (points[a], points[b]);
+                    html! { <line class="ghost" x1={px(a.x)} y1={px(a.y)} x2={px(b.x)} y2={px(b.y)} /> }
+                }) }
+            </svg>
+            <p class="empty" data-testid="cube-empty">{text}</p>
+        </div>
+    }
+}
+
+/// A coordinate as an attribute: a tenth of a unit is finer than the eye.
+pub(super) fn px(value: f64) -> String {
+    format!("{value:.1}")
+}
+
+/// An element's name in the page and in tests.
+pub(super) fn edge_id((a, b): (Vertex, Vertex)) -> String {
+    format!("edge-{a}-{b}")
+}

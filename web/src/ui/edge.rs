@@ -1,0 +1,130 @@
+//! An edge of the cube: a line that can be clicked, and shows how its two directions do.
+
+use web_sys::KeyboardEvent;
+use yew::prelude::*;
+
+use super::cube::{edge_id, px};
+use crate::model::cluster::EdgeHealth;
+use crate::scene::EdgeMark;
+use crate::scene::geometry::{PagePoint, between};
+
+#[derive(Properties, PartialEq)]
+pub struct EdgeProps {
+    pub mark: EdgeMark,
+    pub words: String,
+    pub select: Callback<()>,
+    /// Whether the tab key stops here.
+    pub is_stop: bool,
+}
+
+#[component]
+pub fn Edge(props: &EdgeProps) -> Html {
+    let mark = &props.mark;
+    let id = edge_id(mark.ends);
+    let onclick = props.select.reform(|_: MouseEvent| ());
+    let onkeydown = on_enter(props.select.clone());
+    let classes = classes!(
+        "edge",
+        mark.selected.then_some("is-selected"),
+        mark.carries_chosen.then_some("carries-chosen")
+    );
+    let depth = (mark.from.scale + mark.to.scale) / 2.0;
+    html! {
+        <g
+            class={classes}
+            id={id.clone()}
+            data-testid={id}
+            data-state={mark.health.name()}
+            role="button"
+            tabindex={if props.is_stop { "0" } else { "-1" }}
+            aria-label={props.words.clone()}
+            aria-pressed={mark.selected.to_string()}
+            style={format!("--depth: {depth:.2}")}
+            {onclick}
+            {onkeydown}
+        >
+            <title>{props.words.clone()}</title>
+            { line("hit", mark.from, mark.to) }
+            { strokes(mark) }
+        </g>
+    }
+}
+
+/// A whole line; a line with a gap where it is cut; half a line and an arrow where it works one way.
+fn strokes(mark: &EdgeMark) -> Html {
+    let (from, to) = (mark.from, mark.to);
+    match mark.health {
+        EdgeHealth::Cut => html! {
+            <>
+                { line("stroke", from, between(from, to, 0.42)) }
+                { line("stroke", between(from, to, 0.58), to) }
+                { cross(between(from, to, 0.5)) }
+            </>
+        },
+        EdgeHealth::OneWay {
+            from: works_from, ..
+        } => {
+            let (start, end) = if works_from == mark.ends.0 {
+                (from, to)
+            } else {
+                (to, from)
+            };
+            html! {
+                <>
+                    { line("stroke", start, end) }
+                    { arrow(between(start, end, 0.46), between(start, end, 0.54)) }
+                </>
+            }
+        }
+        EdgeHealth::Up | EdgeHealth::Slow | EdgeHealth::Idle | EdgeHealth::Unknown => {
+            line("stroke", from, to)
+        }
+    }
+}
+
+fn line(class: &'static str, from: PagePoint, to: PagePoint) -> Html {
+    html! { <line {class} x1={px(from.x)} y1={px(from.y)} x2={px(to.x)} y2={px(to.y)} /> }
+}
+
+fn cross(at: PagePoint) -> Html {
+    let arm = 7.0 * at.scale;
+    let path = format!(
+        "M{} {}L{} {}M{} {}L{} {}",
+        px(at.x - arm),
+        px(at.y - arm),
+        px(at.x + arm),
+        px(at.y + arm),
+        px(at.x - arm),
+        px(at.y + arm),
+        px(at.x + arm),
+        px(at.y - arm),
+    );
+    html! { <path class="sign" d={path} /> }
+}
+
+/// A head that points from `from` towards `to`, at `to`.
+fn arrow(from: PagePoint, to: PagePoint) -> Html {
+    let (dx, dy) = (to.x - from.x, to.y - from.y);
+    let length = dx.hypot(dy).max(1.0);
+    let (dx, dy) = (dx / length * 13.0, dy / length * 13.0);
+    let path = format!(
+        "M{} {}L{} {}L{} {}z",
+        px(to.x + dx / 2.0),
+        px(to.y + dy / 2.0),
+        px(to.x - dx / 2.0 - dy / 2.0),
+        px(to.y - dy / 2.0 + dx / 2.0),
+        px(to.x - dx / 2.0 + dy / 2.0),
+        px(to.y - dy / 2.0 - dx / 2.0),
+    );
+    html! { <path class="arrow" d={path} /> }
+}
+
+/// What is drawn as a button is pressed like one.
+pub(super) fn on_enter(select: Callback<()>) -> Callback<KeyboardEvent> {
+    Callback::from(move |event: KeyboardEvent| {
+        if matches!(event.key().as_str(), "Enter" | " ") {
+            event.prevent_default();
+            select.emit(());
+        }
+    })
+}

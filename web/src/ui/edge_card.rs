@@ -1,0 +1,91 @@
+//! One link: how each direction does, and how to cut it, slow it, heal it.
+
+use cubecast_core::cube::Vertex;
+use cubecast_core::wire::client::LinkConditions;
+use yew::prelude::*;
+
+use super::field::{ChoiceField, setter};
+use super::report::ReportBox;
+use crate::model::cluster::{Cluster, Link};
+use crate::model::describe;
+use crate::model::shared::Shared;
+use crate::model::task::{Report, Task};
+use crate::model::wish;
+
+const DELAYS: &[(&str, &str)] = &[
+    ("0", "none"),
+    ("50", "50 ms"),
+    ("200", "200 ms"),
+    ("1000", "1 second"),
+];
+const LOSSES: &[(&str, &str)] = &[("0", "none"), ("5", "5 %"), ("20", "20 %"), ("50", "50 %")];
+const CUT: LinkConditions = LinkConditions {
+    cut: true,
+    ..LinkConditions::PERFECT
+};
+
+#[derive(Properties, PartialEq)]
+pub struct EdgeCardProps {
+    pub a: Vertex,
+    pub b: Vertex,
+    pub cluster: Shared<Cluster>,
+    pub report: Option<Report>,
+    pub run: Callback<Task>,
+}
+
+#[component]
+pub fn EdgeCard(props: &EdgeCardProps) -> Html {
+    let delay = use_state(|| "200".to_owned());
+    let loss = use_state(|| "0".to_owned());
+    let (a, b) = (props.a, props.b);
+    let health = props.cluster.edge_health(a, b);
+    let set = |directions: Vec<(Vertex, Vertex)>, conditions: LinkConditions| {
+        props
+            .run
+            .reform(move |_: MouseEvent| wish::set_link(&directions, conditions))
+    };
+    let both = || vec![(a, b), (b, a)];
+    let slow = LinkConditions {
+        delay_ms: delay.parse().unwrap_or(0),
+        loss: loss.parse::<f32>().unwrap_or(0.0) / 100.0,
+        ..LinkConditions::PERFECT
+    };
+    html! {
+        <div class="inspect" data-testid="edge-card">
+            <h3>
+                <code>{format!("{a} – {b}")}</code>
+                <span class="state" data-state={health.name()}>{health.name()}</span>
+            </h3>
+            <ul class="directions">
+                { direction(a, b, &props.cluster.link(a, b)) }
+                { direction(b, a, &props.cluster.link(b, a)) }
+            </ul>
+            <div class="actions">
+                <button type="button" class="danger" data-testid="cut-button" onclick={set(both(), CUT)}>{"Cut both ways"}</button>
+                <button type="button" class="quiet" data-testid="heal-button" onclick={set(both(), LinkConditions::PERFECT)}>{"Heal"}</button>
+            </div>
+            <div class="actions">
+                <button type="button" class="quiet" data-testid="cut-forth-button" onclick={set(vec![(a, b)], CUT)}>{format!("Cut {a} → {b}")}</button>
+                <button type="button" class="quiet" data-testid="cut-back-button" onclick={set(vec![(b, a)], CUT)}>{format!("Cut {b} → {a}")}</button>
+            </div>
+            <div class="row">
+                <ChoiceField id="delay-select" label="Delay" value={(*delay).clone()} options={DELAYS} set={setter(&delay)} />
+                <ChoiceField id="loss-select" label="Loss" value={(*loss).clone()} options={LOSSES} set={setter(&loss)} />
+            </div>
+            <div class="actions">
+                <button type="button" class="quiet" data-testid="slow-button" onclick={set(both(), slow)}>{"Make it so, both ways"}</button>
+            </div>
+            <ReportBox id="edge-result" report={props.report.clone()} />
+        </div>
+    }
+}
+
+fn direction(from: Vertex, to: Vertex, link: &Link) -> Html {
+    let words = match link.arrives() {
+        _ if link.conditions != LinkConditions::PERFECT => describe::conditions(&link.conditions),
+        Some(true) => "works".to_owned(),
+        Some(false) => "is silent".to_owned(),
+        None => "not known".to_owned(),
+    };
+    html! { <li><code>{format!("{from} → {to}")}</code>{" "}{words}</li> }
+}

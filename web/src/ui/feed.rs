@@ -1,0 +1,43 @@
+//! The event feed.
+
+use yew::prelude::*;
+
+use crate::model::describe::time_of_day;
+use crate::model::feed::{Entry, Feed};
+use crate::model::shared::Shared;
+
+#[derive(Properties, PartialEq)]
+pub struct FeedListProps {
+    pub feed: Shared<Feed>,
+}
+
+#[component]
+pub fn FeedList(props: &FeedListProps) -> Html {
+    html! {
+        <section class="feed" aria-labelledby="feed-title">
+            <h2 id="feed-title">{"What happened"}<span class="aside">{"newest first, UTC"}</span></h2>
+            if props.feed.entries.is_empty() {
+                <p class="empty">{"All is quiet. What the nodes do appears here: elections, failures, messages on their way to disk."}</p>
+            }
+            <ol id="event-feed" data-testid="event-feed" tabindex="0" aria-label="Events, newest first">
+                { for props.feed.entries.iter().map(|entry| html! { <FeedEntry key={entry.number} entry={entry.clone()} /> }) }
+            </ol>
+        </section>
+    }
+}
+
+#[derive(Properties, PartialEq)]
+struct FeedEntryProps {
+    entry: Entry,
+}
+
+#[component]
+fn FeedEntry(props: &FeedEntryProps) -> Html {
+    let entry = &props.entry;
+    html! {
+        <li class={entry.tone.name()}>
+            <time>{time_of_day(entry.at_ms)}</time>
+            <span>{entry.text.clone()}</span>
+        </li>
+    }
+}

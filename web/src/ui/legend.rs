@@ -1,0 +1,42 @@
+//! How to read the cube.
+
+use web_sys::HtmlInputElement;
+use yew::prelude::*;
+
+use crate::model::Action;
+
+const FRAMES: &[(&str, &str)] = &[
+    ("entries", "log entries"),
+    ("acks", "acknowledgements"),
+    ("requests", "requests and answers"),
+    ("votes", "votes"),
+    ("snapshots", "snapshots"),
+];
+
+#[derive(Properties, PartialEq)]
+pub struct LegendProps {
+    pub show_background: bool,
+    pub act: Callback<Action>,
+}
+
+#[component]
+pub fn Legend(props: &LegendProps) -> Html {
+    let act = props.act.clone();
+    let onchange = Callback::from(move |event: Event| {
+        let shown = event.target_unchecked_into::<HtmlInputElement>().checked();
+        act.emit(Action::ShowBackground(shown));
+    });
+    html! {
+        <div class="legend">
+            <ul aria-label="Frames that cross the links">
+                { for FRAMES.iter().map(|(class, text)| html! {
+                    <li><svg viewBox="-6 -6 12 12" aria-hidden="true"><circle class={classes!("pulse", "is-still", *class)} r="5" /></svg>{*text}</li>
+                }) }
+            </ul>
+            <label class="check">
+                <input type="checkbox" data-testid="background-toggle" checked={props.show_background} {onchange} />
+                {"heartbeats too"}
+            </label>
+        </div>
+    }
+}

@@ -1,0 +1,124 @@
+//! A vertex of the cube: its name, how its node is, and what it is to the chosen topic.
+
+use yew::prelude::*;
+
+use super::cube::px;
+use super::edge::on_enter;
+use crate::model::Place;
+use crate::model::cluster::Health;
+use crate::scene::NodeMark;
+
+/// Smaller circles have no room for words beneath.
+const SMALLEST_WITH_LABEL: f64 = 20.0;
+
+#[derive(Properties, PartialEq)]
+pub struct NodeProps {
+    pub mark: NodeMark,
+    pub words: String,
+    pub select: Callback<()>,
+}
+
+#[component]
+pub fn Node(props: &NodeProps) -> Html {
+    let mark = &props.mark;
+    let id = format!("node-{}", mark.vertex);
+    let place = mark.place.map(|place| match place {
+        Place::Home => "is-home",
+        Place::Replica => "is-replica",
+        Place::Elsewhere => "is-elsewhere",
+    });
+    let onclick = props.select.reform(|_: MouseEvent| ());
+    let onkeydown = on_enter(props.select.clone());
+    html! {
+        <g
+            class={classes!("node", place, mark.selected.then_some("is-selected"))}
+            id={id.clone()}
+            data-testid={id}
+            data-state={mark.health.name()}
+            data-leader={mark.leads_chosen.to_string()}
+            role="button"
+            tabindex="0"
+            aria-label={props.words.clone()}
+            aria-pressed={mark.selected.to_string()}
+            transform={format!("translate({} {})", px(mark.at.x), px(mark.at.y))}
+            {onclick}
+            {onkeydown}
+        >
+            <title>{props.words.clone()}</title>
+            <circle class="halo" r={px(mark.radius + 8.0)} />
+            <circle class="body" r={px(mark.radius)} />
+            <text class="name" style={format!("font-size: {}px", px(name_size(mark)))}>{mark.vertex.to_string()}</text>
+            { state_sign(mark) }
+            { leader_sign(mark) }
+            { label(mark) }
+        </g>
+    }
+}
+
+/// The name fits the circle, whatever the number of its bits.
+fn name_size(mark: &NodeMark) -> f64 {
+    let bits = f64::from(mark.vertex.dimension().bits().max(3));
+    (mark.radius * 2.9 / bits).min(mark.radius * 0.72)
+}
+
+/// States differ by their sign, not by their colour alone.
+fn state_sign(mark: &NodeMark) -> Html {
+    let sign = match mark.health {
+        Health::Up => return Html::default(),
+        Health::Failed => "×",
+        Health::Recovering => "↻",
+        Health::Unreachable => "?",
+        Health::Connecting => "…",
+    };
+    badge(
+        "state",
+        mark.radius * 0.76,
+        mark.radius * 0.76,
+        mark.radius,
+        sign,
+    )
+}
+
+fn leader_sign(mark: &NodeMark) -> Html {
+    if mark.leads_chosen {
+        badge(
+            "leader",
+            mark.radius * 0.76,
+            mark.radius * -0.76,
+            mark.radius,
+            "★",
+        )
+    } else {
+        Html::default()
+    }
+}
+
+fn badge(class: &'static str, x: f64, y: f64, radius: f64, sign: &'static str) -> Html {
+    let size = (radius * 0.42).max(9.0);
+    html! {
+        <g class={classes!("badge", class)} transform={format!("translate({} {})", px(x), px(y))}>
+            <circle r={px(size)} />
+            <text style={format!("font-size: {}px", px(size * 1.25))}>{sign}</text>
+        </g>
+    }
+}
+
+fn label(mark: &NodeMark) -> Html {
+    if mark.radius < SMALLEST_WITH_LABEL {
+        return Html::default();
+    }
+    let role = match mark.place {
+        Some(Place::Home) => Some("home"),
+        Some(Place::Replica) => Some("replica"),
+        Some(Place::Elsewhere) | None => None,
+    };
+    let others = mark
+        .leads_others
+        .iter()
+        .map(ToString::to_string)
+        .collect::<Vec<_>>()
+        .join(" ");
+    let others = (!others.is_empty()).then(|| format!("leads {others}"));
+    let words: Vec<_> = role.map(str::to_owned).into_iter().chain(others).collect();
+    html! { <text class="label" y={px(mark.radius + 19.0)}>{words.join(" · ")}</text> }
+}

@@ -1,0 +1,178 @@
+//! One node: how it is, how to break it and bring it back, and what it does.
+
+use cubecast_core::cube::Vertex;
+use cubecast_core::wire::answer::{NodeStatus, Role};
+use cubecast_core::wire::client::StopMode;
+use yew::prelude::*;
+
+use super::field::{ChoiceField, setter};
+use super::report::ReportBox;
+use crate::model::cluster::{Cluster, Health, Node};
+use crate::model::describe::{plural, seconds};
+use crate::model::shared::Shared;
+use crate::model::task::{Report, Task};
+use crate::model::{Action, Selection, wish};
+
+const MODES: &[(&str, &str)] = &[
+    ("crash", "crash: what is not on disk is lost"),
+    ("wipe", "wipe: the disk is lost too"),
+    ("pause", "pause: it only falls silent"),
+];
+const DURATIONS: &[(&str, &str)] = &[
+    ("5000", "5 seconds"),
+    ("10000", "10 seconds"),
+    ("30000", "30 seconds"),
+    ("120000", "2 minutes"),
+];
+
+#[derive(Properties, PartialEq)]
+pub struct NodeCardProps {
+    pub vertex: Vertex,
+    pub cluster: Shared<Cluster>,
+    pub now_ms: u64,
+    pub report: Option<Report>,
+    pub act: Callback<Action>,
+    pub run: Callback<Task>,
+}
+
+#[component]
+pub fn NodeCard(props: &NodeCardProps) -> Html {
+    let mode = use_state(|| "crash".to_owned());
+    let duration = use_state(|| "10000".to_owned());
+    let vertex = props.vertex;
+    let health = props.cluster.health(vertex);
+    let on_fail = {
+        let (mode, duration) = (mode_of(&mode), duration.parse().unwrap_or(10_000));
+        props
+            .run
+            .reform(move |_: MouseEvent| wish::stop_node(vertex, mode, duration))
+    };
+    let on_recover = props
+        .run
+        .reform(move |_: MouseEvent| wish::recover_node(vertex));
+    let node = props.cluster.nodes.get(&vertex);
+    html! {
+        <div class="inspect" data-testid="node-card">
+            <h3>
+                <code>{vertex.to_string()}</code>
+                <span class="state" data-state={health.name()}>{health.name()}</span>
+            </h3>
+            <p class="aside">{ node.map(|node| standing(node, health, props.now_ms)).unwrap_or_default() }</p>
+            <div class="row">
+                <ChoiceField id="mode-select" label="Let it" value={(*mode).clone()} options={MODES} set={setter(&mode)} />
+                <ChoiceField id="duration-select" label="For" value={(*duration).clone()} options={DURATIONS} set={setter(&duration)} />
+            </div>
+            <div class="actions">
+                <button type="button" class="danger" id="fail-button" data-testid="fail-button" onclick={on_fail} disabled={health == Health::Failed}>
+                    {"Let it fail"}
+                </button>
+                <button type="button" class="quiet" id="recover-button" data-testid="recover-button" onclick={on_recover} disabled={health == Health::Up}>
+                    {"Bring it back now"}
+                </button>
+            </div>
+            <ReportBox id="node-result" report={props.report.clone()} />
+            { links(props) }
+            { node.and_then(|node| node.status.as_ref()).map(|status| details(status)).unwrap_or_default() }
+        </div>
+    }
+}
+
+fn standing(node: &Node, health: Health, now_ms: u64) -> String {
+    let address = &node.address;
+    match health {
+        Health::Failed => match node.returns_at_ms.filter(|at| *at > now_ms) {
+            Some(at) => format!(
+                "It fails on request and returns by itself in {}.",
+                seconds((at - now_ms).div_ceil(1_000) * 1_000)
+            ),
+            None => format!("It does not serve. Its address is {address}."),
+        },
+        Health::Unreachable => format!(
+            "This page has no connection to {address} and keeps trying; no other node calls it failed."
+        ),
+        Health::Connecting => format!("This page is connecting to {address}."),
+        Health::Recovering => {
+            "It is back and fills its logs; until then it leads nothing.".to_owned()
+        }
+        Health::Up => match &node.status {
+            Some(status) => format!(
+                "At {address}, version {}, disk sync {}.",
+                status.version, status.sync
+            ),
+            None => format!("At {address}."),
+        },
+    }
+}
+
+/// Its links, for those who do not click on lines.
+fn links(props: &NodeCardProps) -> Html {
+    let select = |peer: Vertex| {
+        let selection = Selection::edge(props.vertex, peer);
+        props
+            .act
+            .reform(move |_: MouseEvent| Action::Select(Some(selection)))
+    };
+    html! {
+        <div class="links" role="group" aria-label="Its links">
+            { for props.vertex.neighbours().map(|peer| {
+                let health = props.cluster.edge_health(props.vertex, peer);
+                html! {
+                    <button type="button" class="chip" data-testid={format!("link-to-{peer}")} data-state={health.name()} onclick={select(peer)}>
+                        {format!("link to {peer}")}<span class="state" data-state={health.name()}>{health.name()}</span>
+                    </button>
+                }
+            }) }
+        </div>
+    }
+}
+
+fn details(status: &NodeStatus) -> Html {
+    let counters = &status.counters;
+    html! {
+        <>
+            <table class="groups">
+                <caption>{"Its part in replica groups"}</caption>
+                <thead><tr><th>{"Group"}</th><th>{"Role"}</th><th>{"Term"}</th><th>{"Applied"}</th><th>{"Topics"}</th></tr></thead>
+                <tbody>
+                    { for status.groups.iter().map(|group| html! {
+                        <tr key={group.home.to_string()}>
+                            <td><code>{group.home.to_string()}</code></td>
+                            <td>{role_word(group.role)}</td>
+                            <td>{group.term}</td>
+                            <td>{format!("{} of {}", group.applied_index, group.last_index)}</td>
+                            <td>{group.topics}</td>
+                        </tr>
+                    }) }
+                </tbody>
+            </table>
+            <p class="aside">
+                {format!(
+                    "Incarnation {}. {} and {}; {} sent, {} forwarded, {} dropped.",
+                    status.incarnation,
+                    plural(counters.requests, "request"),
+                    plural(counters.publishes, "publish").replace("publishs", "publishes"),
+                    plural(counters.frames_sent, "frame"),
+                    counters.frames_forwarded,
+                    counters.frames_dropped,
+                )}
+            </p>
+        </>
+    }
+}
+
+fn role_word(role: Role) -> &'static str {
+    match role {
+        Role::Leader => "★ leader",
+        Role::Follower => "follower",
+        Role::Candidate => "candidate",
+        Role::Learner => "learner",
+    }
+}
+
+fn mode_of(value: &str) -> StopMode {
+    match value {
+        "wipe" => StopMode::Wipe,
+        "pause" => StopMode::Pause,
+        _ => StopMode::Crash,
+    }
+}

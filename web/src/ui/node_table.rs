@@ -1,0 +1,68 @@
+//! The cube in text: the same as the drawing, for those who read rather than look.
+
+use cubecast_core::cube::Vertex;
+use cubecast_core::names::TopicName;
+use cubecast_core::placement;
+use yew::prelude::*;
+
+use crate::model::cluster::Cluster;
+use crate::model::describe::nodes;
+use crate::model::shared::Shared;
+
+#[derive(Properties, PartialEq)]
+pub struct NodeTableProps {
+    pub cluster: Shared<Cluster>,
+    pub topic: Option<TopicName>,
+}
+
+#[component]
+pub fn NodeTable(props: &NodeTableProps) -> Html {
+    let vertices: Vec<_> = props
+        .cluster
+        .dimension
+        .into_iter()
+        .flat_map(|dimension| dimension.vertices())
+        .collect();
+    html! {
+        <details class="twin">
+            <summary>{"The cube as a table"}</summary>
+            <div class="scroll">
+                <table data-testid="node-table">
+                    <thead><tr>
+                        <th scope="col">{"Node"}</th><th scope="col">{"State"}</th><th scope="col">{"Chosen topic"}</th>
+                        <th scope="col">{"Leads groups"}</th><th scope="col">{"Links that are not up"}</th><th scope="col">{"Address"}</th>
+                    </tr></thead>
+                    <tbody>{ for vertices.into_iter().map(|vertex| row(props, vertex)) }</tbody>
+                </table>
+            </div>
+        </details>
+    }
+}
+
+fn row(props: &NodeTableProps, vertex: Vertex) -> Html {
+    let cluster = &props.cluster;
+    let health = cluster.health(vertex);
+    let place = props.topic.as_ref().map(|topic| {
+        match placement::home(topic.as_str(), vertex.dimension()).distance(vertex) {
+            0 => "home",
+            1 => "replica",
+            _ => "–",
+        }
+    });
+    let broken: Vec<_> = vertex
+        .neighbours()
+        .map(|peer| (peer, cluster.edge_health(vertex, peer).name()))
+        .filter(|(_, name)| *name != "up")
+        .map(|(peer, name)| format!("{peer} {name}"))
+        .collect();
+    html! {
+        <tr key={vertex.to_string()} data-testid={format!("row-{vertex}")}>
+            <th scope="row"><code>{vertex.to_string()}</code></th>
+            <td><span class="state" data-state={health.name()}>{health.name()}</span></td>
+            <td>{place.unwrap_or("–")}</td>
+            <td>{nodes(&cluster.led_by(vertex))}</td>
+            <td>{broken.join(", ")}</td>
+            <td>{cluster.nodes.get(&vertex).map(|node| node.address.clone()).unwrap_or_default()}</td>
+        </tr>
+    }
+}

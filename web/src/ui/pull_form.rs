@@ -1,0 +1,77 @@
+//! Pulling messages, as fresh as the person chooses.
+
+use cubecast_core::wire::client::ReadLevel;
+use yew::prelude::*;
+
+use super::field::{ChoiceField, TextField, setter};
+use super::messages::MessageList;
+use super::report::ReportBox;
+use crate::model::task::{Report, Task};
+use crate::model::wish;
+
+const READS: &[(&str, &str)] = &[
+    ("leader", "leader: everything acknowledged is seen"),
+    ("any", "any: what a replica has, maybe behind"),
+];
+const COMMITS: &[(&str, &str)] = &[
+    ("yes", "yes: the cursor moves on"),
+    ("no", "no: the next pull brings them again"),
+];
+
+#[derive(Properties, PartialEq)]
+pub struct PullFormProps {
+    /// As typed.
+    pub topic: String,
+    pub subscriber: String,
+    pub report: Option<Report>,
+    pub on_subscriber: Callback<String>,
+    pub run: Callback<Task>,
+}
+
+#[component]
+pub fn PullForm(props: &PullFormProps) -> Html {
+    let read = use_state(|| "leader".to_owned());
+    let commit = use_state(|| "yes".to_owned());
+    let refused = use_state(|| None::<String>);
+    let onsubmit = {
+        let (topic, subscriber, run) = (
+            props.topic.clone(),
+            props.subscriber.clone(),
+            props.run.clone(),
+        );
+        let (read, commit, refused) = (read.clone(), commit.clone(), refused.clone());
+        Callback::from(move |event: SubmitEvent| {
+            event.prevent_default();
+            let level = if *read == "any" {
+                ReadLevel::Any
+            } else {
+                ReadLevel::Leader
+            };
+            match wish::pull(&subscriber, &topic, level, *commit == "yes") {
+                Ok(task) => {
+                    refused.set(None);
+                    run.emit(task);
+                }
+                Err(refusal) => refused.set(Some(refusal)),
+            }
+        })
+    };
+    html! {
+        <form id="pull-form" data-testid="pull-form" {onsubmit}>
+            <TextField id="pull-subscriber-input" label="Subscriber" value={props.subscriber.clone()} set={props.on_subscriber.clone()} />
+            <ChoiceField id="read-select" label="Read from" value={(*read).clone()} options={READS} set={setter(&read)} />
+            <ChoiceField id="commit-select" label="Commit" value={(*commit).clone()} options={COMMITS} set={setter(&commit)} />
+            <div class="actions">
+                <button type="submit" class="primary" id="pull-button" data-testid="pull-button">{"Pull"}</button>
+            </div>
+            <ReportBox id="pull-result" report={props.report.clone()} refused={(*refused).clone()} />
+            if let Some(report) = props.report.as_ref().filter(|report| report.succeeded()) {
+                <MessageList
+                    id="pulled-list"
+                    messages={report.messages.iter().rev().cloned().collect::<Vec<_>>()}
+                    empty={"No new messages for this subscriber."}
+                />
+            }
+        </form>
+    }
+}

@@ -1,0 +1,49 @@
+//! What became of the last thing the person asked for.
+
+use yew::prelude::*;
+
+use crate::model::task::Report;
+
+#[derive(Properties, PartialEq)]
+pub struct ReportBoxProps {
+    pub id: &'static str,
+    pub report: Option<Report>,
+    /// What could not even be sent.
+    #[prop_or_default]
+    pub refused: Option<String>,
+}
+
+/// Stays in the page when it is empty, so that screen readers hear what comes into it.
+#[component]
+pub fn ReportBox(props: &ReportBoxProps) -> Html {
+    html! {
+        <div class="report" id={props.id} data-testid={props.id} data-state={standing(props)} role="status" aria-live="polite">
+            { match (&props.refused, &props.report) {
+                (Some(refused), _) => html! { <p class="bad">{refused}</p> },
+                (None, Some(report)) => lines(report),
+                (None, None) => Html::default(),
+            } }
+        </div>
+    }
+}
+
+fn standing(props: &ReportBoxProps) -> &'static str {
+    match (&props.refused, &props.report) {
+        (Some(_), _) => "bad",
+        (None, None) => "empty",
+        (None, Some(report)) if report.running => "running",
+        (None, Some(report)) if report.succeeded() => "good",
+        (None, Some(_)) => "bad",
+    }
+}
+
+fn lines(report: &Report) -> Html {
+    html! {
+        <>
+            { for report.lines.iter().map(|line| html! { <p class={line.tone.name()}>{line.text.clone()}</p> }) }
+            if report.running {
+                <p class="running">{"Waiting for an answer…"}</p>
+            }
+        </>
+    }
+}

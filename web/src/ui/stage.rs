@@ -1,0 +1,57 @@
+//! The stage: the cube, what is to be seen on it, and how to read it.
+
+use yew::prelude::*;
+
+use super::cube::Cube;
+use super::legend::Legend;
+use crate::model::describe::plural;
+use crate::model::{Action, State};
+
+#[derive(Properties, PartialEq)]
+pub struct StageProps {
+    pub state: State,
+    pub act: Callback<Action>,
+}
+
+#[component]
+pub fn Stage(props: &StageProps) -> Html {
+    let state = &props.state;
+    html! {
+        <section class="stage" aria-label="The cube">
+            <div class="caption">{caption(state)}</div>
+            <Cube state={state.clone()} act={props.act.clone()} />
+            <Legend show_background={state.show_background} act={props.act.clone()} />
+        </section>
+    }
+}
+
+/// Where the chosen topic lives, told from its name alone, and who leads it.
+fn caption(state: &State) -> Html {
+    let (Some(topic), Some(home)) = (state.topic(), state.home()) else {
+        return html! {
+            <>
+                <h2>{"Every vertex is a node, every edge a link"}</h2>
+                <p>{"Type a topic to see where it lives. Click a node or a link to look at it, and to break it."}</p>
+            </>
+        };
+    };
+    let replicas: Vec<_> = home
+        .neighbours()
+        .map(|replica| html! { <code>{replica.to_string()}</code> })
+        .collect();
+    let standing = match state.topics.topics.get(&topic) {
+        None => "It does not exist yet.".to_owned(),
+        Some(info) => match state.cluster.leader_of(home) {
+            Some(leader) => format!("{leader} leads it; {}.", plural(info.messages, "message")),
+            None => format!("Nobody leads it now; {}.", plural(info.messages, "message")),
+        },
+    };
+    html! {
+        <>
+            <h2>{"Topic "}<em>{topic.to_string()}</em></h2>
+            <p data-testid="placement">
+                {"Home "}<code class="is-home">{home.to_string()}</code>{", replicas "}{for replicas}{". "}{standing}
+            </p>
+        </>
+    }
+}

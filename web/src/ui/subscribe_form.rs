@@ -1,0 +1,113 @@
+//! Subscribing, and what is delivered.
+
+use cubecast_core::names::{SubscriberId, TopicName};
+use cubecast_core::wire::client::StartAt;
+use yew::prelude::*;
+
+use super::field::{ChoiceField, TextField, setter};
+use super::messages::MessageList;
+use super::report::ReportBox;
+use crate::model::describe::plural;
+use crate::model::inbox::Inboxes;
+use crate::model::shared::Shared;
+use crate::model::task::{Report, Task};
+use crate::model::{Action, wish};
+
+const STARTS: &[(&str, &str)] = &[
+    ("stopped", "where this subscriber stopped"),
+    ("beginning", "the beginning"),
+    ("latest", "what comes from now on"),
+];
+
+#[derive(Properties, PartialEq)]
+pub struct SubscribeFormProps {
+    /// As typed.
+    pub topic: String,
+    pub subscriber: String,
+    pub inboxes: Shared<Inboxes>,
+    pub report: Option<Report>,
+    pub on_subscriber: Callback<String>,
+    pub act: Callback<Action>,
+    pub run: Callback<Task>,
+    pub stop_deliveries: Callback<(SubscriberId, TopicName)>,
+}
+
+#[component]
+pub fn SubscribeForm(props: &SubscribeFormProps) -> Html {
+    let start = use_state(|| "stopped".to_owned());
+    let refused = use_state(|| None::<String>);
+    let names = names(props);
+    let inbox = names
+        .as_ref()
+        .and_then(|(subscriber, topic)| props.inboxes.get(subscriber, topic));
+
+    let onsubmit = {
+        let (act, run, refused) = (props.act.clone(), props.run.clone(), refused.clone());
+        let (names, start) = (names.clone(), from(&start));
+        let wished = wish::subscribe(&props.subscriber, &props.topic, start);
+        Callback::from(move |event: SubmitEvent| {
+            event.prevent_default();
+            refused.set(wished.clone().err());
+            if let (Ok(task), Some((subscriber, topic))) = (wished.clone(), names.clone()) {
+                act.emit(Action::OpenInbox { subscriber, topic });
+                run.emit(task);
+            }
+        })
+    };
+    let on_stop = {
+        let (act, run, names, stop) = (
+            props.act.clone(),
+            props.run.clone(),
+            names.clone(),
+            props.stop_deliveries.clone(),
+        );
+        let wished = wish::unsubscribe(&props.subscriber, &props.topic);
+        Callback::from(move |_: MouseEvent| {
+            if let (Ok(task), Some((subscriber, topic))) = (wished.clone(), names.clone()) {
+                stop.emit((subscriber.clone(), topic.clone()));
+                act.emit(Action::CloseInbox { subscriber, topic });
+                run.emit(task);
+            }
+        })
+    };
+    html! {
+        <form id="subscribe-form" data-testid="subscribe-form" {onsubmit}>
+            <TextField id="subscriber-input" label="Subscriber" value={props.subscriber.clone()} set={props.on_subscriber.clone()} />
+            <ChoiceField id="start-select" label="Starting from" value={(*start).clone()} options={STARTS} set={setter(&start)} />
+            <div class="actions">
+                if inbox.is_some() {
+                    <button type="button" class="quiet" data-testid="unsubscribe-button" onclick={on_stop}>{"Unsubscribe"}</button>
+                } else {
+                    <button type="submit" class="primary" id="subscribe-button" data-testid="subscribe-button">{"Subscribe"}</button>
+                }
+            </div>
+            <ReportBox id="subscribe-result" report={props.report.clone()} refused={(*refused).clone()} />
+            if let Some(inbox) = inbox {
+                <h3>
+                    {"Delivered"}
+                    <span class="count" data-testid="received-count">{plural(inbox.received, "message")}</span>
+                </h3>
+                <MessageList
+                    id="message-list"
+                    messages={inbox.messages.iter().cloned().collect::<Vec<_>>()}
+                    empty={"Nothing yet. Publish something: it arrives here by itself."}
+                />
+            }
+        </form>
+    }
+}
+
+fn names(props: &SubscribeFormProps) -> Option<(SubscriberId, TopicName)> {
+    Some((
+        SubscriberId::new(props.subscriber.trim()).ok()?,
+        TopicName::new(props.topic.trim()).ok()?,
+    ))
+}
+
+fn from(value: &str) -> Option<StartAt> {
+    match value {
+        "beginning" => Some(StartAt::Beginning),
+        "latest" => Some(StartAt::Latest),
+        _ => None,
+    }
+}
