@@ -94,7 +94,7 @@ pub async fn serve(
     tokio::pin!(running);
     let result = tokio::select! {
         result = running.as_mut() => result,
-        _ = stop.wait_for(|stop| *stop) => {
+        () = shutdown::requested(&mut stop) => {
             end.send_replace(true);
             running.await
         }

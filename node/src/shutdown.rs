@@ -12,6 +12,11 @@ pub fn on_signals() -> std::io::Result<watch::Receiver<bool>> {
     Ok(stop)
 }
 
+/// Completes when `stop` is true, or when nobody can turn it any more.
+pub async fn requested(stop: &mut watch::Receiver<bool>) {
+    let _ = stop.wait_for(|stop| *stop).await;
+}
+
 /// As [`on_signals`], and also when standard input closes: then whoever started this process is gone, or wants it gone.
 pub fn on_signals_or_end_of_stdin() -> std::io::Result<watch::Receiver<bool>> {
     let (tell, stop) = watch::channel(false);

@@ -99,7 +99,9 @@ fn frames_of(message: &Message) -> Result<Vec<ServerFrame>, String> {
         Message::Binary(bytes) => {
             binary::decode_server_frames(bytes).map_err(|error| format!("the node sent what cannot be read: {error}"))
         }
-        Message::Close(Some(frame)) if !frame.reason.is_empty() => Err(format!("the node closed the connection: {}", frame.reason)),
+        Message::Close(Some(frame)) if !frame.reason.is_empty() => {
+            Err(format!("the node closed the connection: {}", frame.reason))
+        }
         Message::Close(_) => Err("the node closed the connection".into()),
         Message::Text(_) => Err("the node answered in JSON, which was not asked for".into()),
         Message::Ping(_) | Message::Pong(_) | Message::Frame(_) => Ok(vec![]),

@@ -12,6 +12,7 @@ use tokio::time::{Instant, sleep, timeout};
 
 use super::Plan;
 use super::folder::ClusterFolder;
+use crate::shutdown;
 
 /// A node that died is started again after this time, doubled with each death up to the longest.
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
@@ -85,7 +86,7 @@ impl Child {
             if again_in.is_some() {
                 tokio::select! {
                     () = sleep(pause) => {}
-                    _ = stop.wait_for(|stop| *stop) => return,
+                    () = shutdown::requested(&mut stop) => return,
                 }
             } else {
                 return;
@@ -106,8 +107,7 @@ impl Child {
         }
         tokio::select! {
             status = process.wait() => return status,
-            // An error means that the program ends.
-            _ = stop.wait_for(|stop| *stop) => {}
+            () = shutdown::requested(stop) => {}
         }
         drop(stdin);
         match timeout(ENDS_WITHIN, process.wait()).await {

@@ -18,6 +18,7 @@ use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval};
 
 use crate::command::Failure;
+use crate::shutdown;
 use child::{Child, News};
 use folder::ClusterFolder;
 use health::Health;
@@ -129,7 +130,7 @@ impl View {
                     None => break,
                 },
                 Some((index, health)) = healths.recv() => self.take_health(index, health),
-                _ = stopping.wait_for(|stop| *stop), if !told => {
+                () = shutdown::requested(&mut stopping), if !told => {
                     told = true;
                     self.screen.say_stopping(self.rows.len());
                 }

@@ -24,6 +24,7 @@ use tokio::time::{Instant, sleep_until, timeout_at};
 
 use crate::log;
 use crate::metrics::Metrics;
+use crate::shutdown;
 use crate::transport::codec;
 use clock::Clock;
 use disk::{Disk, DiskFailed, DiskWork};
@@ -104,7 +105,7 @@ impl<M: Machine, D: Disk> Runtime<M, D> {
             let mut inputs = Vec::new();
             tokio::select! {
                 biased;
-                _ = stop.wait_for(|stop| *stop) => break,
+                () = shutdown::requested(&mut stop) => break,
                 result = self.disk.next() => self.take_result(result?, &mut inputs),
                 arrival = self.inbox.next() => match arrival {
                     Some(arrival) => self.take_arrival(arrival, &mut inputs),

@@ -34,6 +34,7 @@ use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use crate::metrics::Metrics;
 use crate::runtime::PeerGate;
 use crate::runtime::inbox::InboxSender;
+use crate::shutdown;
 use codec::Rules;
 use handshake::Credentials;
 use origin::OriginRules;
@@ -92,8 +93,7 @@ impl Door {
 
     /// Completes when the node shuts down.
     pub async fn stopped(&self) {
-        // A sender that is gone means the same.
-        let _ = self.stop.clone().wait_for(|stop| *stop).await;
+        shutdown::requested(&mut self.stop.clone()).await;
     }
 }
 

@@ -110,6 +110,7 @@ impl Drop for PeerSlot {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use futures_util::FutureExt;
 
     fn proven(instance: u64) -> Proven {
         Proven { vertex: "101".parse().unwrap(), instance }
@@ -130,7 +131,7 @@ mod tests {
         let first = table.admit(proven(1)).await.unwrap();
         let second = table.admit(proven(1));
         tokio::pin!(second);
-        assert!(futures_util::poll!(second.as_mut()).is_pending());
+        assert!(second.as_mut().now_or_never().is_none());
         first.asked_to_give_way().await;
         drop(first);
         second.await.unwrap();
@@ -143,7 +144,7 @@ mod tests {
         tokio::time::advance(ALIVE_WITHIN).await;
         let second = table.admit(proven(2));
         tokio::pin!(second);
-        assert!(futures_util::poll!(second.as_mut()).is_pending());
+        assert!(second.as_mut().now_or_never().is_none());
         drop(first);
         second.await.unwrap();
     }

@@ -1,0 +1,174 @@
+//! Clients: well-behaved, confused, and hostile.
+
+use cubecast_core::io::Input;
+use cubecast_core::wire::answer::{ErrorCode, ServerFrame};
+use cubecast_core::wire::binary;
+use cubecast_core::wire::client::{Action, Request, RequestId};
+use cubecast_node::transport::Limits;
+use futures_util::{SinkExt, StreamExt};
+use tokio::io::AsyncWriteExt;
+use tokio_tungstenite::tungstenite::Message;
+
+use super::support::{Client, Options, in_time, open, start};
+
+#[tokio::test]
+async fn a_text_request_gets_a_text_answer_and_a_binary_one_a_binary_answer() {
+    let node = start(Options::of("00")).await;
+    let mut client = node.client().await;
+    let answer = client.ask(r#"{"id": 7, "action": "locate", "topic": "news"}"#).await;
+    assert_eq!((&answer["id"], &answer["ok"], &answer["served_by"]), (&7.into(), &true.into(), &"00".into()));
+
+    let requests: Vec<_> = (0..3).map(|id| Request { id: Some(RequestId::Unsigned(id)), trace: false, action: Action::Cluster }).collect();
+    client.socket.send(Message::binary(binary::encode_requests(&requests))).await.unwrap();
+    let mut ids = Vec::new();
+    while ids.len() < 3 {
+        for frame in binary::decode_server_frames(&client.next().await.into_data()).unwrap() {
+            let ServerFrame::Answer(answer) = frame else { panic!("expected an answer") };
+            ids.push(answer.id);
+        }
+    }
+    assert_eq!(ids, requests.into_iter().map(|request| request.id).collect::<Vec<_>>());
+    assert_eq!(client.ask(r#"{"id": 8, "action": "cluster"}"#).await["id"], 8);
+}
+
+#[tokio::test]
+async fn what_is_no_request_is_answered_and_the_connection_goes_on() {
+    let mut node = start(Options::of("00")).await;
+    let mut client = node.client().await;
+    for (text, code) in [("rubbish", "bad_request"), ("{}", "bad_request"), (r#"{"id": 1, "action": "fly"}"#, "unknown_action")] {
+        let answer = client.ask(text).await;
+        assert_eq!((&answer["ok"], &answer["error"]["code"]), (&false.into(), &code.into()), "{answer}");
+        assert_eq!(answer["served_by"], "00");
+    }
+    client.socket.send(Message::binary(vec![0xff; 100])).await.unwrap();
+    let frames = binary::decode_server_frames(&client.next().await.into_data()).unwrap();
+    let [ServerFrame::Answer(answer)] = frames.as_slice() else { panic!("expected one answer, got {frames:?}") };
+    assert_eq!(answer.result.as_ref().unwrap_err().code, ErrorCode::BadRequest);
+    assert_eq!(client.ask(r#"{"action": "cluster"}"#).await["ok"], true);
+
+    // None of it passed core.
+    node.sees("the last request", |input| matches!(input, Input::ClientRequest { request, .. } if request.id.is_none())).await;
+}
+
+#[tokio::test]
+async fn content_over_its_limit_is_too_large_and_bears_its_id() {
+    let node = start(Options::of("00")).await;
+    let mut client = node.client().await;
+    let content = "x".repeat((1 << 20) + 1);
+    let text = format!(r#"{{"id": "big", "action": "publish", "publisher_id": "p", "topic": "t", "content": "{content}"}}"#);
+    let answer = client.ask(&text).await;
+    assert_eq!((&answer["id"], &answer["error"]["code"]), (&"big".into(), &"too_large".into()));
+    assert_eq!(client.ask(r#"{"id": 2, "action": "cluster"}"#).await["ok"], true);
+}
+
+#[tokio::test]
+async fn a_message_over_the_limit_is_answered_then_closed_and_others_go_on() {
+    let limits = Limits { client_message: 1 << 20, ..Limits::default() };
+    let node = start(Options { limits, ..Options::of("00") }).await;
+    let mut other = node.client().await;
+    let client = node.client().await;
+    // What follows the limit is sent while the answer is on its way.
+    let (mut sink, mut stream) = client.socket.split();
+    let sending = tokio::spawn(async move { sink.send(Message::text("x".repeat(8 << 20))).await });
+    let answer = in_time("the answer", stream.next()).await.unwrap().unwrap();
+    assert!(answer.to_text().unwrap().contains("too_large"), "{answer}");
+    let close = in_time("the close frame", stream.next()).await.unwrap().unwrap();
+    let Message::Close(Some(frame)) = close else { panic!("expected a close frame, got {close:?}") };
+    assert_eq!(u16::from(frame.code), 1009);
+    // Whether all of it could still be sent is the network's affair.
+    drop(sending.await);
+    assert_eq!(other.ask(r#"{"action": "cluster"}"#).await["ok"], true);
+}
+
+#[tokio::test]
+async fn half_a_frame_disturbs_nobody() {
+    let mut node = start(Options::of("00")).await;
+    let mut other = node.client().await;
+    let mut halved = node.client().await;
+    // A text frame of 100 bytes, masked, of which ten come.
+    let mut half = vec![0x81, 0x80 | 100, 1, 2, 3, 4];
+    half.extend([0; 10]);
+    halved.socket.get_mut().write_all(&half).await.unwrap();
+    assert_eq!(other.ask(r#"{"action": "cluster"}"#).await["ok"], true);
+    drop(halved);
+    node.sees("the end of the half frame's connection", |input| matches!(input, Input::ClientDisconnected { .. })).await;
+    assert_eq!(other.ask(r#"{"action": "cluster"}"#).await["ok"], true);
+}
+
+#[tokio::test]
+async fn against_the_websocket_protocol_is_closed_with_a_reason() {
+    let node = start(Options::of("00")).await;
+    let mut client = node.client().await;
+    // A frame with reserved bits set.
+    client.socket.get_mut().write_all(&[0xf1, 0x80, 0, 0, 0, 0]).await.unwrap();
+    let (code, reason) = client.closed().await;
+    assert_eq!(code, 1002, "{reason}");
+}
+
+#[tokio::test]
+async fn a_client_that_never_reads_is_not_read_either_and_others_are_served() {
+    let mut node = start(Options::of("00")).await;
+    let mut other = node.client().await;
+    let silent = node.client().await;
+    let (mut sink, _never_read) = silent.socket.split();
+    let asking = tokio::spawn(async move {
+        loop {
+            let pull = r#"{"action": "pull", "subscriber_id": "s", "topic": "t", "max": 1000}"#;
+            if sink.send(Message::text(pull)).await.is_err() {
+                return;
+            }
+        }
+    });
+    // A megabyte an answer: before long too much waits for it, and it is dismissed.
+    node.sees("the dismissal", |input| matches!(input, Input::ClientDisconnected { .. })).await;
+    assert_eq!(other.ask(r#"{"action": "cluster"}"#).await["ok"], true);
+    in_time("the end of the silent client's socket", asking).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_client_that_reads_gets_all_its_answers_however_many_it_asks_at_once() {
+    let limits = Limits { unanswered: 8, ..Limits::default() };
+    let node = start(Options { limits, ..Options::of("00") }).await;
+    let (mut sink, mut stream) = node.client().await.socket.split();
+    let asking = tokio::spawn(async move {
+        for id in 0..1000 {
+            sink.send(Message::text(format!(r#"{{"id": {id}, "action": "cluster"}}"#))).await.unwrap();
+        }
+        sink
+    });
+    for id in 0..1000 {
+        let answer = in_time("an answer", stream.next()).await.unwrap().unwrap();
+        assert!(answer.to_text().unwrap().contains(&format!("\"id\":{id},")), "{answer}");
+    }
+    drop(asking.await);
+}
+
+#[tokio::test]
+async fn what_has_left_is_told_to_core_in_its_own_measure() {
+    let mut node = start(Options::of("00")).await;
+    let mut client = Client { socket: open(&node.address, &[]).await.unwrap() };
+    client.ask(r#"{"action": "pull", "subscriber_id": "s", "topic": "t", "max": 2}"#).await;
+    let drained = node.sees("the drain", |input| matches!(input, Input::ClientDrained { .. })).await;
+    let Input::ClientDrained { bytes, .. } = drained else { unreachable!() };
+    assert!((2048..3072).contains(&bytes), "{bytes}");
+}
+
+#[tokio::test]
+async fn one_client_more_than_the_limit_is_told_503() {
+    let limits = Limits { clients: 1, ..Limits::default() };
+    let mut node = start(Options { limits, ..Options::of("00") }).await;
+    let first = node.client().await;
+    let refused = open(&node.address, &[]).await.unwrap_err();
+    assert!(refused.contains("503"), "{refused}");
+    drop(first);
+    node.sees("the first client's end", |input| matches!(input, Input::ClientDisconnected { .. })).await;
+}
+
+#[tokio::test]
+async fn at_the_end_of_a_node_its_clients_are_told() {
+    let node = start(Options::of("00")).await;
+    let mut client = node.client().await;
+    node.begin_stop();
+    assert_eq!(client.closed().await, (1001, "the node is shutting down".into()));
+    assert_eq!(node.stop().await, Ok(()));
+}

@@ -1,0 +1,109 @@
+//! What a browser, a monitor and a stranger's page get.
+
+use http_body_util::{BodyExt, Empty};
+use hyper::body::Bytes;
+use hyper::{Method, Request, StatusCode};
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpStream;
+
+use super::support::{Options, TestNode, in_time, open, start};
+
+/// A request with its path as it stands, without any tidying.
+async fn fetch(node: &TestNode, method: Method, path: &str) -> (StatusCode, hyper::HeaderMap, String) {
+    let stream = TcpStream::connect(&node.address).await.unwrap();
+    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.unwrap();
+    tokio::spawn(connection);
+    let request = Request::builder().method(method).uri(path).header("host", &node.address).body(Empty::<Bytes>::new()).unwrap();
+    let response = in_time("the response", sender.send_request(request)).await.unwrap();
+    let (head, body) = response.into_parts();
+    let body = in_time("the body", body.collect()).await.unwrap().to_bytes();
+    (head.status, head.headers, String::from_utf8(body.to_vec()).unwrap())
+}
+
+async fn get(node: &TestNode, path: &str) -> (StatusCode, String) {
+    let (status, _, body) = fetch(node, Method::GET, path).await;
+    (status, body)
+}
+
+#[tokio::test]
+async fn health_is_200_while_the_node_serves_and_503_while_it_fails() {
+    let node = start(Options::of("01")).await;
+    let (status, body) = get(&node, "/healthz").await;
+    assert_eq!(status, StatusCode::OK);
+    let health: serde_json::Value = serde_json::from_str(&body).unwrap();
+    assert_eq!((&health["node"], &health["state"]), (&"01".into(), &"up".into()));
+
+    node.client().await.ask(r#"{"action": "stop_node", "flag": true}"#).await;
+    let (status, body) = get(&node, "/healthz").await;
+    assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
+    assert!(body.contains(r#""state":"failed""#), "{body}");
+}
+
+#[tokio::test]
+async fn metrics_are_prometheus_text() {
+    let node = start(Options::of("01")).await;
+    let _client = node.client().await;
+    let (status, headers, body) = fetch(&node, Method::GET, "/metrics").await;
+    assert_eq!(status, StatusCode::OK);
+    assert_eq!(headers["content-type"], "text/plain; version=0.0.4; charset=utf-8");
+    assert!(body.contains("\ncubecast_client_connections 1\n"), "{body}");
+    assert!(body.contains("cubecast_node_info{node=\"01\""), "{body}");
+    for line in body.lines().filter(|line| !line.starts_with('#')) {
+        let (_, value) = line.rsplit_once(' ').unwrap();
+        assert!(value.parse::<f64>().is_ok(), "{line}");
+    }
+}
+
+#[tokio::test]
+async fn the_dashboard_is_served_and_nothing_beside_it() {
+    let parent = tempfile::tempdir().unwrap();
+    let web = parent.path().join("web");
+    std::fs::create_dir(&web).unwrap();
+    std::fs::write(parent.path().join("secret"), "secret").unwrap();
+    std::fs::write(web.join("index.html"), "<p>cube</p>").unwrap();
+    std::fs::write(web.join("app-0123456789abcdef.js"), "1").unwrap();
+    let node = start(Options { web: Some(web), ..Options::of("01") }).await;
+
+    let (status, headers, body) = fetch(&node, Method::GET, "/").await;
+    assert_eq!((status, body.as_str()), (StatusCode::OK, "<p>cube</p>"));
+    assert_eq!((&headers["cache-control"], &headers["content-type"]), (&"no-cache".parse().unwrap(), &"text/html; charset=utf-8".parse().unwrap()));
+    assert_eq!(get(&node, "/nodes/010").await, (StatusCode::OK, "<p>cube</p>".into()));
+    assert_eq!(get(&node, "/missing.js").await.0, StatusCode::NOT_FOUND);
+    let (_, headers, _) = fetch(&node, Method::GET, "/app-0123456789abcdef.js").await;
+    assert!(headers["cache-control"].to_str().unwrap().contains("immutable"));
+    for path in ["/../secret", "/%2e%2e/secret", "/..%2fsecret", "//../secret"] {
+        let (status, body) = get(&node, path).await;
+        assert!(status.is_client_error() && !body.contains("secret"), "{path}: {status} {body}");
+    }
+    let (status, headers, body) = fetch(&node, Method::HEAD, "/").await;
+    assert_eq!((status, &headers["content-length"], body.as_str()), (StatusCode::OK, &"11".parse().unwrap(), ""));
+    assert_eq!(fetch(&node, Method::POST, "/").await.0, StatusCode::METHOD_NOT_ALLOWED);
+}
+
+#[tokio::test]
+async fn without_a_dashboard_the_page_says_how_to_get_it() {
+    let node = start(Options::of("01")).await;
+    let (status, body) = get(&node, "/").await;
+    assert_eq!(status, StatusCode::NOT_FOUND);
+    assert!(body.contains("make dashboard"), "{body}");
+}
+
+#[tokio::test]
+async fn a_page_from_elsewhere_is_refused_at_the_handshake() {
+    let node = start(Options { allow_origin: vec!["https://board.example".into()], ..Options::of("01") }).await;
+    let refused = open(&node.address, &[("origin", "https://evil.example")]).await.unwrap_err();
+    assert!(refused.contains("403"), "{refused}");
+    let rebound = open(&node.address, &[("origin", "http://evil.example"), ("host", "evil.example")]).await.unwrap_err();
+    assert!(rebound.contains("403"), "{rebound}");
+    for origin in ["http://localhost:8080", "https://board.example"] {
+        open(&node.address, &[("origin", origin)]).await.unwrap_or_else(|error| panic!("{origin}: {error}"));
+    }
+}
+
+#[tokio::test]
+async fn the_websocket_path_tells_a_browser_what_it_is() {
+    let node = start(Options::of("01")).await;
+    let (status, body) = get(&node, "/ws").await;
+    assert_eq!(status, StatusCode::UPGRADE_REQUIRED);
+    assert!(body.contains("WebSocket client"), "{body}");
+}

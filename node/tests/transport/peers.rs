@@ -1,0 +1,196 @@
+//! Neighbours: who is taken, who is not, and that their connections begin and end in pairs.
+
+use cubecast_core::io::Input;
+use cubecast_core::wire::binary;
+use cubecast_node::transport::Socket;
+use cubecast_node::transport::handshake::{Credentials, HandshakeError, Proven, RefusalCode, SUBPROTOCOL, dial};
+use futures_util::{SinkExt, StreamExt};
+use serde_json::{Value, json};
+use tokio::net::TcpListener;
+use tokio_tungstenite::tungstenite::Message;
+
+use super::support::{Options, TestNode, credentials, in_time, open, ping, secret, start, start_on, vertex};
+
+/// Knocks at the node as a neighbour.
+async fn knock(node: &TestNode, me: &Credentials) -> (Socket, Result<Proven, HandshakeError>) {
+    let mut socket = open(&node.address, &[("sec-websocket-protocol", SUBPROTOCOL)]).await.unwrap();
+    let result = in_time("the handshake", dial(&mut socket, me, node.vertex)).await;
+    (socket, result)
+}
+
+async fn close_code(socket: &mut Socket) -> u16 {
+    in_time("the close frame", async {
+        loop {
+            match socket.next().await {
+                Some(Ok(Message::Close(Some(frame)))) => return frame.code.into(),
+                Some(Ok(_)) => {}
+                other => panic!("expected a close frame, got {other:?}"),
+            }
+        }
+    })
+    .await
+}
+
+fn is_connected(input: &Input) -> bool {
+    matches!(input, Input::PeerConnected { .. })
+}
+
+fn is_disconnected(input: &Input) -> bool {
+    matches!(input, Input::PeerDisconnected { .. })
+}
+
+async fn pair() -> (TestNode, TestNode) {
+    let (first, second) = (TcpListener::bind("127.0.0.1:0").await.unwrap(), TcpListener::bind("127.0.0.1:0").await.unwrap());
+    let address_of = |listener: &TcpListener| listener.local_addr().unwrap().to_string();
+    let to_second = vec![(vertex("01"), address_of(&second))];
+    let to_first = vec![(vertex("00"), address_of(&first))];
+    let first = start_on(first, Options { neighbours: to_second, ..Options::of("00") });
+    let second = start_on(second, Options { neighbours: to_first, ..Options::of("01") });
+    (first, second)
+}
+
+#[tokio::test]
+async fn neighbours_with_one_secret_find_each_other_and_frames_keep_their_order() {
+    let (mut first, mut second) = pair().await;
+    first.sees("the connection", is_connected).await;
+    second.sees("the connection", is_connected).await;
+    let mut client = first.client().await;
+    for number in 0..50 {
+        client.send(&format!(r#"{{"action": "set_link", "from": "00", "to": "01", "state": "up", "delay_ms": {number}}}"#)).await;
+    }
+    for number in 0..50 {
+        let frame = second.sees("a frame", |input| matches!(input, Input::PeerFrame { .. })).await;
+        assert_eq!(frame, Input::PeerFrame { from: vertex("00"), frame: ping(number) });
+    }
+    first.stop().await.unwrap();
+    second.sees("the end of the connection", is_disconnected).await;
+}
+
+#[tokio::test]
+async fn a_failing_node_drops_its_neighbours_refuses_them_and_takes_them_again() {
+    let (mut first, mut second) = pair().await;
+    second.sees("the connection", is_connected).await;
+    let mut client = second.client().await;
+    client.ask(r#"{"action": "stop_node", "flag": true}"#).await;
+    second.sees("the end of the connection", is_disconnected).await;
+    first.sees("the end of the connection", is_disconnected).await;
+    let (_, refused) = knock(&second, &credentials("11", 7)).await;
+    assert!(matches!(refused, Err(HandshakeError::RefusedBy { code, .. }) if code == RefusalCode::NotNow as u16), "{refused:?}");
+    client.ask(r#"{"action": "recover_node"}"#).await;
+    second.sees("the connection", is_connected).await;
+    first.sees("the connection", is_connected).await;
+}
+
+#[tokio::test]
+async fn a_stop_and_return_between_two_looks_still_breaks_the_connection() {
+    let (mut first, mut second) = pair().await;
+    second.sees("the connection", is_connected).await;
+    let mut client = second.client().await;
+    client.send(r#"{"action": "stop_node", "flag": true}"#).await;
+    client.send(r#"{"action": "recover_node"}"#).await;
+    second.sees("the end of the connection", is_disconnected).await;
+    second.sees("the connection", is_connected).await;
+    first.sees("the end of the connection", is_disconnected).await;
+}
+
+#[tokio::test]
+async fn who_does_not_fit_is_refused_with_the_reason() {
+    let mut node = start(Options::of("00")).await;
+    let good = credentials("01", 7);
+    let strangers = [
+        (Credentials { cluster: "other".into(), ..good.clone() }, RefusalCode::OtherCluster),
+        (credentials("11", 7), RefusalCode::NotANeighbour),
+        (credentials("001", 7), RefusalCode::OtherDimension),
+        (credentials("00", 7), RefusalCode::Taken),
+    ];
+    for (stranger, expected) in strangers {
+        let (_, refused) = knock(&node, &stranger).await;
+        assert!(matches!(&refused, Err(HandshakeError::RefusedBy { code, .. }) if *code == expected as u16), "{expected:?}: {refused:?}");
+    }
+    let (_, taken) = knock(&node, &good).await;
+    assert_eq!(taken.unwrap().vertex, vertex("00"));
+    node.sees("the good one", is_connected).await;
+    assert!(!node.peer_history().iter().any(|entry| entry.starts_with('+')));
+}
+
+#[tokio::test]
+async fn a_dialer_does_not_trust_a_node_with_another_secret() {
+    let node = start(Options::of("00")).await;
+    let (_, refused) = knock(&node, &Credentials { secret: secret("quite another secret"), ..credentials("01", 7) }).await;
+    assert!(matches!(&refused, Err(HandshakeError::Refused(refusal)) if refusal.code == RefusalCode::WrongSecret), "{refused:?}");
+}
+
+#[tokio::test]
+async fn a_node_does_not_trust_a_dialer_without_the_secret() {
+    let mut node = start(Options::of("00")).await;
+    let mut socket = open(&node.address, &[("sec-websocket-protocol", SUBPROTOCOL)]).await.unwrap();
+    let hello = json!({
+        "protocol": 1, "cluster": "test", "dimension": 2, "from": "01", "to": "00", "instance": 7, "nonce": vec![0; 32],
+    });
+    socket.send(Message::text(json!({"step": "hello", "hello": hello.to_string()}).to_string())).await.unwrap();
+    let theirs: Value = serde_json::from_str(in_time("their hello", socket.next()).await.unwrap().unwrap().to_text().unwrap()).unwrap();
+    assert_eq!(theirs["step"], "return");
+    // Their own proof, sent back, proves nothing.
+    socket.send(Message::text(json!({"step": "proof", "proof": theirs["proof"]}).to_string())).await.unwrap();
+    assert_eq!(close_code(&mut socket).await, RefusalCode::WrongSecret as u16);
+    assert_eq!(node.peer_history(), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn rubbish_in_the_handshake_is_refused() {
+    let node = start(Options::of("00")).await;
+    for rubbish in [Message::text("rubbish"), Message::text(r#"{"step": "welcome"}"#), Message::binary(vec![1, 2, 3])] {
+        let mut socket = open(&node.address, &[("sec-websocket-protocol", SUBPROTOCOL)]).await.unwrap();
+        socket.send(rubbish).await.unwrap();
+        assert_eq!(close_code(&mut socket).await, RefusalCode::Malformed as u16);
+    }
+}
+
+#[tokio::test]
+async fn a_second_process_with_a_living_ones_id_is_refused() {
+    let mut node = start(Options::of("00")).await;
+    let (_living, taken) = knock(&node, &credentials("01", 7)).await;
+    taken.unwrap();
+    let (_, refused) = knock(&node, &credentials("01", 8)).await;
+    assert!(matches!(&refused, Err(HandshakeError::RefusedBy { code, reason }) if *code == RefusalCode::Taken as u16 && reason.contains("same id")), "{refused:?}");
+    node.sees("the first one", is_connected).await;
+    assert_eq!(node.peer_history(), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn when_a_process_connects_anew_its_old_connection_ends_before_the_new_one_speaks() {
+    let mut node = start(Options::of("00")).await;
+    let (mut old, taken) = knock(&node, &credentials("01", 7)).await;
+    taken.unwrap();
+    old.send(Message::binary(binary::encode_peer_frames(&[ping(1)]))).await.unwrap();
+    node.sees("the old one's frame", |input| matches!(input, Input::PeerFrame { .. })).await;
+    let (mut new, taken) = knock(&node, &credentials("01", 7)).await;
+    taken.unwrap();
+    new.send(Message::binary(binary::encode_peer_frames(&[ping(3)]))).await.unwrap();
+    // The old socket may still take it; nobody may hear it.
+    let _ = old.send(Message::binary(binary::encode_peer_frames(&[ping(2)]))).await;
+    drop(old);
+    let mut history = Vec::new();
+    while !history.contains(&"01:3".to_owned()) {
+        let input = node.sees("the new one's frame", |input| !matches!(input, Input::DeadlineReached)).await;
+        history.push(match input {
+            Input::PeerConnected { peer } => format!("+{peer}"),
+            Input::PeerDisconnected { peer } => format!("-{peer}"),
+            Input::PeerFrame { from, .. } => format!("{from}:3"),
+            other => panic!("unexpected: {other:?}"),
+        });
+    }
+    assert_eq!(history, ["-01", "+01", "01:3"]);
+}
+
+#[tokio::test]
+async fn a_neighbour_that_sends_what_cannot_be_read_is_dropped_and_may_come_back() {
+    let mut node = start(Options::of("00")).await;
+    let (mut socket, taken) = knock(&node, &credentials("01", 7)).await;
+    taken.unwrap();
+    socket.send(Message::binary(vec![0xff; 64])).await.unwrap();
+    node.sees("the end of the connection", is_disconnected).await;
+    let (_again, taken) = knock(&node, &credentials("01", 7)).await;
+    taken.unwrap();
+    node.sees("the connection", is_connected).await;
+}

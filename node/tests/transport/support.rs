@@ -1,0 +1,318 @@
+//! A node whose machine and disk are fakes, and what the tests say to it.
+
+use std::collections::VecDeque;
+use std::future::pending;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use cubecast_core::cube::{Dimension, Vertex};
+use cubecast_core::io::{Effect, Input};
+use cubecast_core::names::{Offset, PublisherId, TopicName};
+use cubecast_core::time::{Instant, Now, Timestamp};
+use cubecast_core::wire::answer::{Answer, Counters, Done, ErrorCode, Message as Stored, NodeState, NodeStatus, ServerFrame};
+use cubecast_core::wire::client::{Action, Request};
+use cubecast_core::wire::limits::Limits as ContentLimits;
+use cubecast_core::wire::peer::PeerFrame;
+use cubecast_node::command::Failure;
+use cubecast_node::process::{Settings, serve};
+use cubecast_node::runtime::clock::Clock;
+use cubecast_node::runtime::disk::{Disk, DiskFailed, DiskWork};
+use cubecast_node::runtime::machine::Machine;
+use cubecast_node::transport::codec::Rules;
+use cubecast_node::transport::handshake::{Credentials, Secret};
+use cubecast_node::transport::origin::OriginRules;
+use cubecast_node::transport::{Limits, Socket};
+use futures_util::{SinkExt, StreamExt};
+use serde_json::Value;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
+use tokio_tungstenite::client_async_with_config;
+use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest;
+use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
+
+/// A test that waits this long for something is told that it will not come.
+const GUARD: Duration = Duration::from_secs(30);
+
+pub async fn in_time<T>(what: &str, step: impl Future<Output = T>) -> T {
+    tokio::time::timeout(GUARD, step).await.unwrap_or_else(|_| panic!("waited in vain for {what}"))
+}
+
+pub fn vertex(text: &str) -> Vertex {
+    text.parse().unwrap()
+}
+
+pub fn credentials(text: &str, instance: u64) -> Credentials {
+    Credentials { cluster: "test".into(), vertex: vertex(text), instance, secret: secret("the secret of the tests") }
+}
+
+pub fn secret(text: &str) -> Secret {
+    Secret::new(text.as_bytes()).unwrap()
+}
+
+/// Does at once what each action stands for here, and tells the test of all that came in.
+///
+/// | action | effect |
+/// |---|---|
+/// | status | a status |
+/// | pull, max = n | one message of n KiB |
+/// | stop_node, recover_node | neighbours are refused, or taken |
+/// | set_link to x | a ping to x |
+/// | topics | no answer |
+/// | any other | `Watching` |
+struct FakeMachine {
+    me: Vertex,
+    failed: bool,
+    told: mpsc::UnboundedSender<Input>,
+}
+
+impl Machine for FakeMachine {
+    fn handle(&mut self, _: Now, inputs: Vec<Input>) -> Vec<Effect> {
+        let mut effects = Vec::new();
+        for input in inputs {
+            if let Input::ClientRequest { connection, request } = &input {
+                let (connection, id) = (*connection, request.id.clone());
+                if let Some(result) = self.answer(request, &mut effects) {
+                    let answer = Answer { id, served_by: self.me, hops: None, result };
+                    effects.push(Effect::SendClient { connection, frame: ServerFrame::Answer(answer) });
+                }
+            }
+            // A test that has seen enough has dropped its end.
+            let _ = self.told.send(input);
+        }
+        effects
+    }
+
+    fn next_deadline(&self) -> Option<Instant> {
+        None
+    }
+}
+
+impl FakeMachine {
+    fn answer(&mut self, request: &Request, effects: &mut Vec<Effect>) -> Option<Result<Done, cubecast_core::wire::answer::Failure>> {
+        match &request.action {
+            Action::Status { .. } if self.failed => return Some(Err(ErrorCode::NodeFailed.because("failing"))),
+            Action::Status { .. } => return Some(Ok(Done::Status(Box::new(self.status())))),
+            Action::Pull { topic, max, .. } => return Some(Ok(one_message(topic, *max))),
+            Action::Topics => return None,
+            Action::StopNode { .. } | Action::RecoverNode { .. } => {
+                self.failed = matches!(request.action, Action::StopNode { .. });
+                effects.push(Effect::SetPeersAllowed(!self.failed));
+            }
+            Action::SetLink { to, conditions, .. } => {
+                effects.push(Effect::SendPeer { to: *to, frame: ping(conditions.delay_ms.into()) });
+            }
+            _ => {}
+        }
+        Some(Ok(Done::Watching))
+    }
+
+    fn status(&self) -> NodeStatus {
+        NodeStatus {
+            node: self.me,
+            incarnation: 1,
+            state: NodeState::Up,
+            version: "0.0.0".into(),
+            sync: "never".into(),
+            uptime_ms: 1,
+            faults_allowed: true,
+            groups: Vec::new(),
+            links: Vec::new(),
+            counters: Counters::default(),
+        }
+    }
+}
+
+fn one_message(topic: &TopicName, kib: u32) -> Done {
+    let content = "x".repeat(kib as usize * 1024);
+    let message = Stored { offset: Offset(0), publisher: PublisherId::new("p").unwrap(), content, time: Timestamp(0) };
+    Done::Pulled { topic: topic.clone(), messages: vec![message], cursor: Offset(1), behind: None, original_node: None }
+}
+
+pub fn ping(number: u64) -> PeerFrame {
+    PeerFrame::Ping { sent_us: number, link_states_digest: 0 }
+}
+
+#[derive(Default)]
+struct FakeDisk {
+    done: VecDeque<Input>,
+}
+
+impl Disk for FakeDisk {
+    fn submit(&mut self, work: DiskWork) {
+        if let DiskWork::Write(batch) = work {
+            self.done.push_back(Input::Written { number: batch.number });
+        }
+    }
+
+    async fn next(&mut self) -> Result<Input, DiskFailed> {
+        match self.done.pop_front() {
+            Some(input) => Ok(input),
+            None => pending().await,
+        }
+    }
+
+    fn take(&mut self) -> Option<Result<Input, DiskFailed>> {
+        self.done.pop_front().map(Ok)
+    }
+
+    fn is_behind(&self) -> bool {
+        false
+    }
+
+    fn close(self) -> Result<(), DiskFailed> {
+        Ok(())
+    }
+}
+
+/// A node under test.
+pub struct TestNode {
+    pub vertex: Vertex,
+    pub address: String,
+    pub told: mpsc::UnboundedReceiver<Input>,
+    stop: watch::Sender<bool>,
+    running: JoinHandle<Result<(), Failure>>,
+}
+
+/// What differs between the tests' nodes.
+pub struct Options {
+    pub credentials: Credentials,
+    pub limits: Limits,
+    pub web: Option<PathBuf>,
+    /// The neighbours' addresses, where they are to be dialed.
+    pub neighbours: Vec<(Vertex, String)>,
+    pub allow_origin: Vec<String>,
+}
+
+impl Options {
+    pub fn of(name: &str) -> Options {
+        Options {
+            credentials: credentials(name, 1000 + vertex(name).index() as u64),
+            limits: Limits::default(),
+            web: None,
+            neighbours: Vec::new(),
+            allow_origin: Vec::new(),
+        }
+    }
+}
+
+pub async fn start(options: Options) -> TestNode {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    start_on(listener, options)
+}
+
+pub fn start_on(listener: TcpListener, options: Options) -> TestNode {
+    let me = options.credentials.vertex;
+    let dimension: Dimension = me.dimension();
+    let address = listener.local_addr().unwrap().to_string();
+    // Nothing listens there: dialing it fails at once.
+    let mut addresses = vec!["127.0.0.1:1".to_owned(); dimension.size()];
+    for (peer, address) in options.neighbours {
+        addresses[peer.index()] = address;
+    }
+    let (tell, told) = mpsc::unbounded_channel();
+    let (stop, stopped) = watch::channel(false);
+    let settings = Settings {
+        credentials: options.credentials,
+        addresses,
+        limits: options.limits,
+        rules: Rules { limits: ContentLimits::default(), dimension },
+        origins: OriginRules { allowed: options.allow_origin, own_hosts: Vec::new() },
+        web: options.web,
+    };
+    let machine = FakeMachine { me, failed: false, told: tell };
+    let running = tokio::spawn(serve(machine, FakeDisk::default(), Clock::start(), settings, listener, stopped));
+    TestNode { vertex: me, address, told, stop, running }
+}
+
+impl TestNode {
+    /// The next input for which `wanted` holds.
+    pub async fn sees(&mut self, what: &str, wanted: impl Fn(&Input) -> bool) -> Input {
+        in_time(what, async {
+            loop {
+                let input = self.told.recv().await.expect("the node ended");
+                if wanted(&input) {
+                    return input;
+                }
+            }
+        })
+        .await
+    }
+
+    /// Inputs about neighbours that came so far, as short words.
+    pub fn peer_history(&mut self) -> Vec<String> {
+        let mut history = Vec::new();
+        while let Ok(input) = self.told.try_recv() {
+            match input {
+                Input::PeerConnected { peer } => history.push(format!("+{peer}")),
+                Input::PeerDisconnected { peer } => history.push(format!("-{peer}")),
+                Input::PeerFrame { from, frame: PeerFrame::Ping { sent_us, .. } } => history.push(format!("{from}:{sent_us}")),
+                _ => {}
+            }
+        }
+        history
+    }
+
+    pub async fn client(&self) -> Client {
+        let mut client = Client { socket: open(&self.address, &[]).await.unwrap() };
+        assert_eq!(client.ask(r#"{"id": "hello", "action": "cluster"}"#).await["ok"], true);
+        client
+    }
+
+    /// Ends the node and waits for it.
+    pub async fn stop(self) -> Result<(), Failure> {
+        self.stop.send_replace(true);
+        in_time("the node's end", self.running).await.unwrap()
+    }
+
+    pub fn begin_stop(&self) {
+        self.stop.send_replace(true);
+    }
+}
+
+/// A WebSocket to a node, with more headers if wanted.
+pub async fn open(address: &str, headers: &[(&'static str, &str)]) -> Result<Socket, String> {
+    let mut request = format!("ws://{address}/ws").into_client_request().unwrap();
+    for (name, value) in headers {
+        request.headers_mut().insert(*name, value.parse().unwrap());
+    }
+    let stream = TcpStream::connect(address).await.map_err(|error| error.to_string())?;
+    let config = WebSocketConfig::default().max_message_size(None).max_frame_size(None);
+    let opened = in_time("the WebSocket handshake", client_async_with_config(request, stream, Some(config))).await;
+    opened.map(|(socket, _)| socket).map_err(|error| error.to_string())
+}
+
+/// A client that speaks JSON.
+pub struct Client {
+    pub socket: Socket,
+}
+
+impl Client {
+    pub async fn send(&mut self, text: &str) {
+        in_time("a place in the socket", self.socket.send(Message::text(text))).await.unwrap();
+    }
+
+    pub async fn next(&mut self) -> Message {
+        in_time("a message", self.socket.next()).await.expect("the socket is open").unwrap()
+    }
+
+    pub async fn ask(&mut self, text: &str) -> Value {
+        self.send(text).await;
+        serde_json::from_str(self.next().await.to_text().unwrap()).unwrap()
+    }
+
+    /// Reads until the close frame: its code and reason.
+    pub async fn closed(&mut self) -> (u16, String) {
+        in_time("the close frame", async {
+            loop {
+                match self.socket.next().await {
+                    Some(Ok(Message::Close(Some(frame)))) => return (frame.code.into(), frame.reason.to_string()),
+                    Some(Ok(_)) => {}
+                    other => panic!("expected a close frame, got {other:?}"),
+                }
+            }
+        })
+        .await
+    }
+}
