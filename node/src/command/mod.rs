@@ -1,12 +1,23 @@
 //! The command line: what was typed, and which subcommand it starts.
 //!
-//! Exit codes: 0 done; 1 it failed, or a node refused; 2 the command line or the configuration is wrong; 3 a port cannot be
-//! listened on; 4 the storage failed or is in use.
+//! Exit codes: 0 done; 1 it failed, or a node refused; 2 the command line or the configuration is wrong; 3 the cluster is
+//! unavailable, or a port cannot be listened on; 4 the storage failed or is in use.
 //!
 //! Each subcommand is a file here with `Args` (as typed) and `run`.
 
 pub mod node;
 pub mod up;
+pub mod publish;
+pub mod subscribe;
+pub mod pull;
+pub mod topic;
+pub mod locate;
+pub mod status;
+pub mod fail;
+pub mod recover;
+pub mod link;
+pub mod remote;
+pub mod output;
 
 use std::io::Write as _;
 use std::process::ExitCode;
@@ -30,7 +41,15 @@ const EXAMPLES: &str = "\
 Start eight nodes on this machine, with the dashboard on http://127.0.0.1:8000/:
     cubecast up --web dist
 
-Exit codes: 0 done, 1 failed or refused, 2 wrong usage or configuration, 3 port in use, 4 storage failed or in use.";
+Publish and subscribe, from other terminals:
+    cubecast pub news 'hello' --as publisher1 --create
+    cubecast sub news --as subscriber1 --create
+
+Break a node, and see what that does:
+    cubecast fail 100 --for 10s
+    cubecast status
+
+Exit codes: 0 done, 1 failed or refused, 2 wrong usage or configuration, 3 unavailable or port in use, 4 storage failed or in use.";
 
 /// How much is logged, and in which form. Logs go to standard error.
 #[derive(Clone, Debug, clap::Args)]
@@ -49,6 +68,15 @@ enum Command {
     Up(up::Args),
     /// Run one node. `up` starts these; start them yourself to spread a cluster over machines.
     Node(node::Args),
+    Pub(publish::Args),
+    Sub(subscribe::Args),
+    Pull(pull::Args),
+    Topic(topic::Args),
+    Locate(locate::Args),
+    Status(status::Args),
+    Fail(fail::Args),
+    Recover(recover::Args),
+    Link(link::Args),
     /// Print completions for your shell.
     Completions {
         shell: Shell,
@@ -67,6 +95,8 @@ pub struct Failure {
 impl Failure {
     pub const FAILED: u8 = 1;
     pub const USAGE: u8 = 2;
+    /// The cluster cannot do it now; a retry may help.
+    pub const UNAVAILABLE: u8 = 3;
     pub const PORT: u8 = 3;
     pub const STORAGE: u8 = 4;
 
@@ -93,6 +123,15 @@ fn run(cli: Cli) -> Result<(), Failure> {
     match cli.command {
         Command::Up(args) => up::run(args, &cli.logging),
         Command::Node(args) => node::run(args, &cli.logging),
+        Command::Pub(args) => publish::run(&args),
+        Command::Sub(args) => subscribe::run(&args),
+        Command::Pull(args) => pull::run(&args),
+        Command::Topic(args) => topic::run(&args),
+        Command::Locate(args) => locate::run(&args),
+        Command::Status(args) => status::run(&args),
+        Command::Fail(args) => fail::run(&args),
+        Command::Recover(args) => recover::run(&args),
+        Command::Link(args) => link::run(&args),
         Command::Completions { shell } => print_completions(shell),
     }
 }

@@ -1,0 +1,59 @@
+//! `cubecast fail`: a node fails as told, and comes back by itself.
+
+use std::time::Duration;
+
+use clap::ValueEnum;
+use cubecast_core::client::Target;
+use cubecast_core::cube::Vertex;
+use cubecast_core::wire::client::{Action, StopMode};
+
+use super::remote::{Remote, parse_time};
+use super::{Failure, output};
+
+/// Make a node fail on request. It comes back by itself, or with `cubecast recover`.
+///
+/// Only nodes that were started with --allow-faults do this; those of `cubecast up` are.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n    \
+    cubecast fail 111                        crashes for 10 s\n    \
+    cubecast fail 111 --mode wipe --for 3s   loses its disk too, and refills from its neighbours\n    \
+    cubecast recover 111                     ends it early")]
+pub struct Args {
+    node: Vertex,
+    /// How it fails.
+    #[arg(long, value_enum, value_name = "MODE", default_value_t)]
+    mode: Mode,
+    /// For how long, such as 500ms, 10s or 2m.
+    #[arg(long = "for", value_name = "TIME", default_value = "10s", value_parser = parse_time)]
+    time: Duration,
+    #[command(flatten)]
+    remote: Remote,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, ValueEnum)]
+pub enum Mode {
+    /// What is not on disk is lost.
+    #[default]
+    Crash,
+    /// The disk is lost too.
+    Wipe,
+    /// Falls silent and loses nothing.
+    Pause,
+}
+
+pub fn run(args: &Args) -> Result<(), Failure> {
+    args.remote.run(|client| async move {
+        let action = Action::StopNode { node: None, mode: args.mode.into(), duration_ms: args.time.as_millis() as u64 };
+        output::reply(args.remote.format, &client.ask(Target::Node(args.node), action).await?)
+    })
+}
+
+impl From<Mode> for StopMode {
+    fn from(mode: Mode) -> StopMode {
+        match mode {
+            Mode::Crash => StopMode::Crash,
+            Mode::Wipe => StopMode::Wipe,
+            Mode::Pause => StopMode::Pause,
+        }
+    }
+}

@@ -1,0 +1,73 @@
+//! `cubecast link`: one direction of an edge, or both, made bad and good again.
+
+use cubecast_core::client::Target;
+use cubecast_core::cube::Vertex;
+use cubecast_core::wire::client::{Action, LinkConditions};
+
+use super::remote::Remote;
+use super::{Failure, output};
+use crate::client::CubecastClient;
+
+/// Cut, slow or heal the link from one node to its neighbour.
+///
+/// Conditions stay until they are changed: what is not given is perfect again. Only nodes that were started with
+/// --allow-faults do this; those of `cubecast up` are.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n    \
+    cubecast link 000 001 --cut --both\n    \
+    cubecast link 000 001 --delay 50 --jitter 20 --loss 0.01\n    \
+    cubecast link 000 001 --up --both")]
+pub struct Args {
+    from: Vertex,
+    to: Vertex,
+    /// Nothing arrives.
+    #[arg(long, conflicts_with = "up")]
+    cut: bool,
+    /// Everything arrives.
+    #[arg(long, conflicts_with_all = ["delay", "jitter", "loss"])]
+    up: bool,
+    /// Milliseconds that each frame takes longer.
+    #[arg(long, value_name = "MS", default_value_t = 0)]
+    delay: u32,
+    /// Up to so many milliseconds more, at random.
+    #[arg(long, value_name = "MS", default_value_t = 0)]
+    jitter: u32,
+    /// The share of frames that are lost, 0 to 1.
+    #[arg(long, value_name = "SHARE", default_value_t = 0.0)]
+    loss: f32,
+    /// The way back too.
+    #[arg(long)]
+    both: bool,
+    #[command(flatten)]
+    remote: Remote,
+}
+
+pub fn run(args: &Args) -> Result<(), Failure> {
+    let conditions = args.conditions()?;
+    args.remote.run(|client| async move {
+        set(args, &client, args.from, args.to, conditions).await?;
+        if args.both {
+            set(args, &client, args.to, args.from, conditions).await?;
+        }
+        Ok(())
+    })
+}
+
+async fn set(args: &Args, client: &CubecastClient, from: Vertex, to: Vertex, conditions: LinkConditions) -> Result<(), Failure> {
+    let action = Action::SetLink { from, to, conditions };
+    output::reply(args.remote.format, &client.ask(Target::Node(from), action).await?)
+}
+
+impl Args {
+    fn conditions(&self) -> Result<LinkConditions, Failure> {
+        let conditions = LinkConditions { cut: self.cut, delay_ms: self.delay, jitter_ms: self.jitter, loss: self.loss };
+        if self.from.edge_to(self.to).is_none() {
+            let error = format!("{} and {} are no neighbours: neighbours differ in one bit", self.from, self.to);
+            return Err(Failure::new(Failure::USAGE, error));
+        }
+        if conditions == LinkConditions::PERFECT && !self.up {
+            return Err(Failure::new(Failure::USAGE, "say what the link shall be: --cut, --up, --delay, --jitter or --loss"));
+        }
+        Ok(conditions)
+    }
+}

@@ -1,0 +1,42 @@
+//! `cubecast locate`: where a topic is, and how its holders stand.
+
+use cubecast_core::client::Target;
+use cubecast_core::names::TopicName;
+use cubecast_core::wire::answer::Done;
+use cubecast_core::wire::client::Action;
+
+use super::output::{Format, Table, known, line};
+use super::remote::Remote;
+use super::{Failure, output};
+
+/// Where a topic lives: its home, its replicas, who leads, who is behind.
+///
+/// The topic need not exist: every name has a home, home = SHA-256(name) modulo 2^d.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n    cubecast locate cricket\n    cubecast locate cricket --format json")]
+pub struct Args {
+    topic: TopicName,
+    #[command(flatten)]
+    remote: Remote,
+}
+
+pub fn run(args: &Args) -> Result<(), Failure> {
+    args.remote.run(|client| async move {
+        let reply = client.ask(Target::Home, Action::Locate { topic: args.topic.clone() }).await?;
+        output::reply(args.remote.format, &reply)?;
+        let Ok(Done::Located(location)) = &reply.answer.result else { return Ok(()) };
+        if args.remote.format == Format::Json {
+            return Ok(());
+        }
+        let mut table = Table::new(["node", "part", "alive", "last offset", "lag", "votes"]);
+        for holder in &location.holders {
+            let is_leader = location.leader == Some(holder.node);
+            let part = if holder.node == location.home { "home" } else { "replica" };
+            let part = if is_leader { format!("{part}, leads") } else { part.into() };
+            let yes = |yes: bool| String::from(if yes { "yes" } else { "no" });
+            let (node, alive, votes) = (holder.node.to_string(), yes(holder.alive), yes(holder.voter));
+            table.row([node, part, alive, known(holder.last_offset), known(holder.lag), votes]);
+        }
+        line(&table.render())
+    })
+}

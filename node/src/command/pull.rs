@@ -1,0 +1,122 @@
+//! `cubecast pull`: what a subscriber has not read yet, once.
+
+use clap::ValueEnum;
+use cubecast_core::client::{Reply, Target};
+use cubecast_core::cube::Vertex;
+use cubecast_core::names::{Offset, SubscriberId, TopicName};
+use cubecast_core::wire::answer::Done;
+use cubecast_core::wire::client::{Action, ReadLevel, StartAt};
+
+use super::output::{Format, line, remark};
+use super::remote::Remote;
+use super::subscribe::{Start, parse_start, table_line, with_hint};
+use super::{Failure, output};
+
+/// Read on from the subscriber's cursor, and move it past what was printed.
+///
+/// The subscriber has to be subscribed; --subscribe does that first.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n    \
+    cubecast pull news --as subscriber1 --subscribe       registers, subscribes and reads\n    \
+    cubecast pull news --as subscriber1 --max 10\n    \
+    cubecast pull news --as subscriber1 --read any        from a replica, perhaps a little behind\n    \
+    cubecast pull news --as subscriber1 --node 101        from the replica on node 101; the cursor stays")]
+pub struct Args {
+    topic: TopicName,
+    /// The subscriber.
+    #[arg(long = "as", value_name = "SUBSCRIBER", env = "CUBECAST_SUBSCRIBER")]
+    subscriber: SubscriberId,
+    /// At most so many messages.
+    #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    max: u32,
+    /// How fresh the answer must be.
+    #[arg(long, value_enum, value_name = "LEVEL", default_value_t)]
+    read: Freshness,
+    /// Leave the cursor where it is.
+    #[arg(long)]
+    no_commit: bool,
+    /// Read the replica of this node. It says whose topic it is, and moves no cursor.
+    #[arg(long, value_name = "NODE")]
+    node: Option<Vertex>,
+    /// Register and subscribe first, where that is missing.
+    #[arg(long)]
+    subscribe: bool,
+    /// With --subscribe or --node, where to start: beginning, latest or an offset (--node: an offset).
+    #[arg(long, value_name = "PLACE", value_parser = parse_start)]
+    from: Option<Start>,
+    #[command(flatten)]
+    remote: Remote,
+}
+
+/// How fresh a read must be.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, ValueEnum)]
+pub enum Freshness {
+    /// Everything acknowledged before is seen.
+    #[default]
+    Leader,
+    /// Whatever the asked replica has.
+    Any,
+}
+
+pub fn run(args: &Args) -> Result<(), Failure> {
+    let action = args.action()?;
+    args.remote.run(|client| async move {
+        if args.subscribe {
+            client.create_subscriber(&args.subscriber).await?;
+            client.subscribe(&args.subscriber, &args.topic, args.from.map(|start| start.0)).await?;
+        }
+        let to = args.node.map_or(Target::Home, Target::Node);
+        let reply = client.ask(to, action).await.map_err(|error| with_hint(error.into()))?;
+        let cursor = print(args, &reply)?;
+        if let Some(cursor) = cursor.filter(|_| !args.no_commit && args.node.is_none()) {
+            // Committed after printing: a pull that is cut short shows the same messages again, and loses none.
+            client.commit(&args.subscriber, &args.topic, cursor).await?;
+        }
+        Ok(())
+    })
+}
+
+impl Args {
+    fn action(&self) -> Result<Action, Failure> {
+        let (subscriber, topic, max) = (self.subscriber.clone(), self.topic.clone(), self.max);
+        match (self.node, self.from.map(|start| start.0)) {
+            (None, _) => Ok(Action::Pull { subscriber, topic, max, read: self.read.into(), commit: false }),
+            (Some(_), None) => Ok(Action::ReplicaPull { subscriber, topic, max, from: None }),
+            (Some(_), Some(StartAt::Beginning)) => Ok(Action::ReplicaPull { subscriber, topic, max, from: Some(Offset(0)) }),
+            (Some(_), Some(StartAt::Offset(offset))) => Ok(Action::ReplicaPull { subscriber, topic, max, from: Some(offset) }),
+            (Some(_), Some(StartAt::Latest)) => Err(Failure::new(
+                Failure::USAGE,
+                "a replica is read from the cursor, the beginning or an offset, not from `latest`",
+            )),
+        }
+    }
+}
+
+/// The cursor behind what was printed, where something was.
+fn print(args: &Args, reply: &Reply) -> Result<Option<Offset>, Failure> {
+    let Ok(Done::Pulled { messages, cursor, behind, original_node, .. }) = &reply.answer.result else {
+        return output::reply(args.remote.format, reply).map(|()| None);
+    };
+    match args.remote.format {
+        Format::Json => line(&output::json_of(reply).to_string())?,
+        Format::Table => {
+            for message in messages {
+                line(&table_line(message))?;
+            }
+            if let Some(home) = original_node {
+                let behind = behind.map_or(String::new(), |behind| format!(", {behind} messages behind"));
+                remark(&format!("read from the replica on {}, original node {home}{behind}", reply.answer.served_by));
+            }
+        }
+    }
+    Ok((!messages.is_empty()).then_some(*cursor))
+}
+
+impl From<Freshness> for ReadLevel {
+    fn from(freshness: Freshness) -> ReadLevel {
+        match freshness {
+            Freshness::Leader => ReadLevel::Leader,
+            Freshness::Any => ReadLevel::Any,
+        }
+    }
+}

@@ -1,0 +1,24 @@
+//! `cubecast recover`: a failure on request ends early.
+
+use cubecast_core::client::Target;
+use cubecast_core::cube::Vertex;
+use cubecast_core::wire::client::Action;
+
+use super::remote::Remote;
+use super::{Failure, output};
+
+/// End a failure that `cubecast fail` began.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n    cubecast recover 111")]
+pub struct Args {
+    node: Vertex,
+    #[command(flatten)]
+    remote: Remote,
+}
+
+pub fn run(args: &Args) -> Result<(), Failure> {
+    args.remote.run(|client| async move {
+        let action = Action::RecoverNode { node: None };
+        output::reply(args.remote.format, &client.ask(Target::Node(args.node), action).await?)
+    })
+}

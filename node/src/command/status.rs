@@ -1,0 +1,174 @@
+//! `cubecast status`: the whole cluster in one table, or one node in detail.
+
+use cubecast_core::client::{Reply, Target};
+use cubecast_core::cube::Vertex;
+use cubecast_core::wire::answer::{ClusterView, Done, NodeState, NodeStatus, NodeView, Role};
+use cubecast_core::wire::client::Action;
+use futures_util::future::join_all;
+use serde_json::json;
+
+use super::output::{Format, Table, known, line, names, time_span};
+use super::remote::Remote;
+use super::{Failure, output};
+use crate::client::CubecastClient;
+
+/// How the cluster does, or one node.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n    cubecast status\n    cubecast status 111\n    cubecast status --format json")]
+pub struct Args {
+    /// One node in detail; without it, all nodes.
+    node: Option<Vertex>,
+    #[command(flatten)]
+    remote: Remote,
+}
+
+pub fn run(args: &Args) -> Result<(), Failure> {
+    args.remote.run(|client| async move {
+        match args.node {
+            Some(node) => show_node(args.remote.format, &client, node).await,
+            None => show_cluster(args.remote.format, &client).await,
+        }
+    })
+}
+
+async fn show_node(format: Format, client: &CubecastClient, node: Vertex) -> Result<(), Failure> {
+    // Asked of anybody: of a node that is gone, the others can tell at least that.
+    let reply = client.ask(Target::Any, Action::Status { node: Some(node) }).await?;
+    match (&reply.answer.result, format) {
+        (Ok(Done::Status(status)), Format::Table) => line(&node_in_detail(status)),
+        _ => output::reply(format, &reply),
+    }
+}
+
+async fn show_cluster(format: Format, client: &CubecastClient) -> Result<(), Failure> {
+    let reply = client.ask(Target::Any, Action::Cluster).await?;
+    let Ok(Done::Cluster(view)) = &reply.answer.result else { return output::reply(format, &reply) };
+    let patience = std::time::Duration::from_secs(2);
+    let asked = view.nodes.iter().map(|node| status_of(client.within(patience), node.node));
+    let statuses = join_all(asked).await;
+    if format == Format::Json {
+        let statuses: Vec<_> = statuses.iter().flatten().map(output::json_of).collect();
+        return line(&json!({ "cluster": output::json_of(&reply), "statuses": statuses }).to_string());
+    }
+    line(&cluster_table(view, &statuses))?;
+    let cut: Vec<_> = view.links.iter().filter(|link| !link.up).map(|link| format!("{}->{}", link.from, link.to)).collect();
+    if cut.is_empty() { Ok(()) } else { line(&format!("links down: {}", cut.join(" "))) }
+}
+
+/// `None`: the node cannot be asked, which the table shows.
+async fn status_of(client: CubecastClient, node: Vertex) -> Option<Reply> {
+    client.ask(Target::Node(node), Action::Status { node: None }).await.ok()
+}
+
+fn cluster_table(view: &ClusterView, statuses: &[Option<Reply>]) -> String {
+    let mut table =
+        Table::new(["node", "address", "state", "leads", "topics", "messages", "clients", "requests", "up for", "sync"]);
+    for (node, reply) in view.nodes.iter().zip(statuses) {
+        let status = reply.as_ref().and_then(|reply| match &reply.answer.result {
+            Ok(Done::Status(status)) => Some(&**status),
+            _ => None,
+        });
+        table.row(cluster_row(node, status));
+    }
+    table.render()
+}
+
+fn cluster_row(node: &NodeView, status: Option<&NodeStatus>) -> [String; 10] {
+    let own = status.and_then(|status| status.groups.iter().find(|group| group.home == node.node));
+    [
+        node.node.to_string(),
+        node.address.clone(),
+        state(status.map_or(node.state, |status| status.state)).into(),
+        names(&node.leads),
+        known(own.map(|group| group.topics)),
+        known(own.map(|group| group.messages)),
+        known(status.map(|status| status.counters.clients)),
+        known(status.map(|status| status.counters.requests)),
+        status.map_or("-".into(), |status| time_span(status.uptime_ms)),
+        known(status.map(|status| status.sync.clone())),
+    ]
+}
+
+fn node_in_detail(status: &NodeStatus) -> String {
+    let NodeStatus { node, incarnation, version, sync, .. } = status;
+    let faults = if status.faults_allowed { "allowed" } else { "forbidden" };
+    let (state, up_for) = (state(status.state), time_span(status.uptime_ms));
+    let head = format!(
+        "node {node}: {state}, incarnation {incarnation}, up for {up_for}, version {version}, sync {sync}, faults {faults}"
+    );
+    [head, groups_table(status), links_table(status), counters_table(status)].join("\n\n")
+}
+
+fn groups_table(status: &NodeStatus) -> String {
+    let mut table =
+        Table::new(["group", "role", "term", "leader", "voters", "learners", "last", "commit", "applied", "topics", "messages"]);
+    for group in &status.groups {
+        table.row([
+            group.home.to_string(),
+            role(group.role).into(),
+            group.term.to_string(),
+            known(group.leader),
+            names(&group.voters),
+            names(&group.learners),
+            group.last_index.to_string(),
+            group.commit_index.to_string(),
+            group.applied_index.to_string(),
+            group.topics.to_string(),
+            group.messages.to_string(),
+        ]);
+    }
+    table.render()
+}
+
+fn links_table(status: &NodeStatus) -> String {
+    let mut table = Table::new(["link to", "hears", "heard", "round trip", "conditions"]);
+    for link in &status.links {
+        let conditions = &link.conditions;
+        let conditions = match conditions.cut {
+            true => "cut".into(),
+            false => format!("delay {} ms, jitter {} ms, loss {}", conditions.delay_ms, conditions.jitter_ms, conditions.loss),
+        };
+        let yes = |yes: bool| String::from(if yes { "yes" } else { "no" });
+        let round_trip = link.round_trip_us.map_or("-".into(), |us| format!("{us} us"));
+        table.row([link.to.to_string(), yes(link.hears), yes(link.heard), round_trip, conditions]);
+    }
+    table.render()
+}
+
+fn counters_table(status: &NodeStatus) -> String {
+    let counters = &status.counters;
+    let counts = [
+        ("requests", counters.requests),
+        ("publishes", counters.publishes),
+        ("deliveries", counters.deliveries),
+        ("frames sent", counters.frames_sent),
+        ("frames received", counters.frames_received),
+        ("frames forwarded", counters.frames_forwarded),
+        ("frames dropped", counters.frames_dropped),
+        ("elections", counters.elections),
+        ("waiting in the outbox", counters.outbox),
+        ("clients", counters.clients),
+    ];
+    let mut table = Table::new(["counted since the start", ""]);
+    for (name, count) in counts {
+        table.row([name.into(), count.to_string()]);
+    }
+    table.render()
+}
+
+fn state(state: NodeState) -> &'static str {
+    match state {
+        NodeState::Up => "up",
+        NodeState::Failed => "failed",
+        NodeState::Recovering => "recovering",
+    }
+}
+
+fn role(role: Role) -> &'static str {
+    match role {
+        Role::Leader => "leader",
+        Role::Follower => "follower",
+        Role::Candidate => "candidate",
+        Role::Learner => "learner",
+    }
+}
