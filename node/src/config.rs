@@ -118,8 +118,10 @@ pub enum ConfigError {
 impl Typed {
     /// Reads a file; its relative paths become relative to its folder.
     pub fn read(file: &Path) -> Result<Typed, ConfigError> {
-        let text = std::fs::read_to_string(file).map_err(|error| ConfigError::Unreadable { file: file.into(), error })?;
-        let mut typed: Typed = toml::from_str(&text).map_err(|error| ConfigError::Syntax { file: file.into(), error: error.into() })?;
+        let text =
+            std::fs::read_to_string(file).map_err(|error| ConfigError::Unreadable { file: file.into(), error })?;
+        let mut typed: Typed =
+            toml::from_str(&text).map_err(|error| ConfigError::Syntax { file: file.into(), error: error.into() })?;
         let folder = file.parent().unwrap_or(Path::new(""));
         for path in [&mut typed.secret_file, &mut typed.data, &mut typed.web].into_iter().flatten() {
             *path = folder.join(&*path);
@@ -253,8 +255,15 @@ fn check_distinct(dimension: Dimension, addresses: &[String]) -> Result<(), Conf
 fn read_secret(typed: Option<String>, file: Option<PathBuf>) -> Result<Secret, ConfigError> {
     let text = match (typed, file) {
         (Some(text), _) => text,
-        (None, Some(file)) => std::fs::read_to_string(&file).map_err(|error| ConfigError::Unreadable { file, error })?,
-        (None, None) => return Err(ConfigError::Missing { field: "secret_file", what: "the file with the cluster's secret, the same for all of its nodes" }),
+        (None, Some(file)) => {
+            std::fs::read_to_string(&file).map_err(|error| ConfigError::Unreadable { file, error })?
+        }
+        (None, None) => {
+            return Err(ConfigError::Missing {
+                field: "secret_file",
+                what: "the file with the cluster's secret, the same for all of its nodes",
+            });
+        }
     };
     Secret::new(text.trim().as_bytes()).ok_or(ConfigError::Secret)
 }
@@ -310,7 +319,11 @@ mod tests {
         refused("secret = \"0123456789abcdef\"", "", "`secret_file` is missing");
         refused("cluster", "clutser", "unknown field `clutser`");
         refused("cluster = \"demo\"", "cluster = \"demo\"\nsync = \"sometimes\"", "`sync`: ");
-        refused("cluster = \"demo\"", "cluster = \"demo\"\nlimits.clients = 0", "`limits.clients` must lie between 1 and 100000");
+        refused(
+            "cluster = \"demo\"",
+            "cluster = \"demo\"\nlimits.clients = 0",
+            "`limits.clients` must lie between 1 and 100000",
+        );
     }
 
     #[test]

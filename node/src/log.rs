@@ -23,7 +23,8 @@ pub enum LogFormat {
 
 /// Sets up logging for the process. `filter`: a level, or tracing's directives such as `info,cubecast_node=debug`.
 pub fn init(filter: &str, format: LogFormat) -> Result<(), String> {
-    let filter = EnvFilter::try_new(filter).map_err(|error| format!("`{filter}` is not a log level or filter: {error}"))?;
+    let filter =
+        EnvFilter::try_new(filter).map_err(|error| format!("`{filter}` is not a log level or filter: {error}"))?;
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
@@ -43,8 +44,12 @@ pub fn event(told: &WatchEvent) {
     let node = told.node;
     let trace_id = told.trace.map(|trace| trace.0);
     match &told.event {
-        Event::NodeState { subject, state: NodeState::Failed } => warn!(%node, %subject, "Node {subject} is seen as failed"),
-        Event::NodeState { subject, state } => info!(%node, %subject, "Node {subject} is seen as {}", state_name(*state)),
+        Event::NodeState { subject, state: NodeState::Failed } => {
+            warn!(%node, %subject, "Node {subject} is seen as failed")
+        }
+        Event::NodeState { subject, state } => {
+            info!(%node, %subject, "Node {subject} is seen as {}", state_name(*state))
+        }
         Event::LinkState { from, to, up: true } => debug!(%node, "Link {from} -> {to} is up"),
         Event::LinkState { from, to, up: false } => debug!(%node, "Link {from} -> {to} is down"),
         Event::LinkConditions { from, to, conditions } => {
@@ -57,7 +62,9 @@ pub fn event(told: &WatchEvent) {
             let leader = leader.map_or("nobody yet".to_owned(), |leader| leader.to_string());
             debug!(%node, %group, term, ?role, "Group {group} is led by {leader} in term {term}");
         }
-        Event::MembersChanged { group, voters, learners } => info!(%node, %group, "Group {group}: voters {voters:?}, learners {learners:?}"),
+        Event::MembersChanged { group, voters, learners } => {
+            info!(%node, %group, "Group {group}: voters {voters:?}, learners {learners:?}")
+        }
         Event::Committed { group, index } => trace!(%node, %group, index, "Group {group} is committed through {index}"),
         Event::FrameSent { to, what, .. } => trace!(%node, %to, ?what, "Frame to {to}"),
         Event::FrameDropped { to, what, why } => trace!(%node, %to, ?what, ?why, "Frame to {to} dropped"),
@@ -73,8 +80,12 @@ pub fn event(told: &WatchEvent) {
         Event::ReplicaStored { topic, group, offset } => {
             debug!(%node, %topic, %group, offset = offset.0, "Replica stored: message {offset} of {topic} on node {node}");
         }
-        Event::TopicCreated { topic, group } => info!(%node, %topic, %group, "Replica stored: topic {topic} on node {node}"),
-        Event::TopicDeleted { topic, group } => info!(%node, %topic, %group, "Replica deleted: topic {topic} on node {node}"),
+        Event::TopicCreated { topic, group } => {
+            info!(%node, %topic, %group, "Replica stored: topic {topic} on node {node}")
+        }
+        Event::TopicDeleted { topic, group } => {
+            info!(%node, %topic, %group, "Replica deleted: topic {topic} on node {node}")
+        }
         Event::Delivered { topic, subscriber, offset } => {
             debug!(%node, %topic, %subscriber, offset = offset.0, "Message {offset} of {topic} pushed to {subscriber}");
         }
@@ -82,7 +93,9 @@ pub fn event(told: &WatchEvent) {
             warn!(%node, ?mode, duration_ms, "Node {node} has been failed ({mode:?}, for {duration_ms} ms)");
         }
         Event::Returned { incarnation } => info!(%node, incarnation, "Node {node} is back online"),
-        Event::CaughtUp { group, applied } => info!(%node, %group, applied, "Node {node} has caught up with group {group}"),
+        Event::CaughtUp { group, applied } => {
+            info!(%node, %group, applied, "Node {node} has caught up with group {group}")
+        }
         Event::SnapshotProgress { group, received, total } => {
             debug!(%node, %group, received, total, "Snapshot of group {group}: {received} of {total}");
         }

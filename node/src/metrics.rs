@@ -109,15 +109,43 @@ impl Metrics {
         page.counter("inputs_total", "Inputs that the turns took", self.inputs.load(Relaxed));
         page.histogram("turn_seconds", "Duration of a turn", &self.turn_seconds);
         page.histogram("write_seconds", "From a batch's submission until it is durable", &self.write_seconds);
-        page.gauge("client_connections", "Open client connections", self.client_connections.load(Relaxed).max(0) as u64);
-        page.gauge("peer_connections", "Open connections to neighbours", self.peer_connections.load(Relaxed).max(0) as u64);
+        page.gauge(
+            "client_connections",
+            "Open client connections",
+            self.client_connections.load(Relaxed).max(0) as u64,
+        );
+        page.gauge(
+            "peer_connections",
+            "Open connections to neighbours",
+            self.peer_connections.load(Relaxed).max(0) as u64,
+        );
         page.counter("client_bytes_received_total", "Bytes of client messages", self.client_bytes_in.load(Relaxed));
         page.counter("client_bytes_sent_total", "Bytes of client messages", self.client_bytes_out.load(Relaxed));
-        page.counter("peer_bytes_received_total", "Bytes of messages between neighbours", self.peer_bytes_in.load(Relaxed));
-        page.counter("peer_bytes_sent_total", "Bytes of messages between neighbours", self.peer_bytes_out.load(Relaxed));
-        page.counter("peer_frames_unsent_total", "Frames without a connection or place in its queue", self.peer_frames_dropped.load(Relaxed));
-        page.counter("bad_requests_total", "Frames from clients that were no requests", self.bad_requests.load(Relaxed));
-        page.counter("refused_handshakes_total", "Connections refused at the door", self.refused_handshakes.load(Relaxed));
+        page.counter(
+            "peer_bytes_received_total",
+            "Bytes of messages between neighbours",
+            self.peer_bytes_in.load(Relaxed),
+        );
+        page.counter(
+            "peer_bytes_sent_total",
+            "Bytes of messages between neighbours",
+            self.peer_bytes_out.load(Relaxed),
+        );
+        page.counter(
+            "peer_frames_unsent_total",
+            "Frames without a connection or place in its queue",
+            self.peer_frames_dropped.load(Relaxed),
+        );
+        page.counter(
+            "bad_requests_total",
+            "Frames from clients that were no requests",
+            self.bad_requests.load(Relaxed),
+        );
+        page.counter(
+            "refused_handshakes_total",
+            "Connections refused at the door",
+            self.refused_handshakes.load(Relaxed),
+        );
         page.head("answers_total", "Answers by action and error code", "counter");
         for ((action, code), count) in &*self.answers.lock().expect("no holder of this lock panics") {
             page.line(&format!("answers_total{{action=\"{action}\",error=\"{code}\"}}"), count);

@@ -110,7 +110,12 @@ impl From<Config> for Settings {
         Settings {
             origins: OriginRules { allowed: config.allow_origin.clone(), own_hosts: config.own_hosts() },
             rules: Rules { limits: config.content_limits(), dimension: config.vertex.dimension() },
-            credentials: Credentials { cluster: config.cluster, vertex: config.vertex, instance, secret: config.secret },
+            credentials: Credentials {
+                cluster: config.cluster,
+                vertex: config.vertex,
+                instance,
+                secret: config.secret,
+            },
             addresses: config.addresses,
             limits: config.limits,
             web: config.web,
@@ -134,7 +139,9 @@ async fn listen(address: &str) -> Result<TcpListener, Failure> {
     TcpListener::bind(address).await.map_err(|error| {
         let port = address.rsplit(':').next().unwrap_or_default();
         let advice = match error.kind() {
-            std::io::ErrorKind::AddrInUse => format!("Port {port} is in use: stop what uses it, or give this node another address."),
+            std::io::ErrorKind::AddrInUse => {
+                format!("Port {port} is in use: stop what uses it, or give this node another address.")
+            }
             _ => "Choose an address of this machine that may be listened on.".to_owned(),
         };
         Failure::new(Failure::PORT, format!("cannot listen on {address}: {error}. {advice}"))
@@ -145,7 +152,8 @@ async fn open_store(config: &Config) -> Result<(RedbStore, Recovered), Failure> 
     let (folder, sync) = (config.data.clone(), config.sync);
     let identity = FolderIdentity::new(config.cluster.clone(), config.vertex);
     let opened = tokio::task::spawn_blocking(move || RedbStore::open(&folder, &identity, sync)).await;
-    let opened = opened.map_err(|panic| Failure::new(Failure::STORAGE, format!("opening the storage panicked: {panic}")))?;
+    let opened =
+        opened.map_err(|panic| Failure::new(Failure::STORAGE, format!("opening the storage panicked: {panic}")))?;
     let (store, recovered, report) = opened.map_err(|error: StorageError| Failure::new(Failure::STORAGE, error))?;
     log::opened(config.vertex, &report);
     Ok((store, recovered))

@@ -25,11 +25,23 @@ const ENDS_WITHIN: Duration = Duration::from_secs(10);
 /// What happened to a child.
 #[derive(Clone, Debug)]
 pub enum News {
-    Started { vertex: Vertex, pid: u32, restarts: u32 },
+    Started {
+        vertex: Vertex,
+        pid: u32,
+        restarts: u32,
+    },
     /// `again_in`: when it is started again, if it is.
-    Ended { vertex: Vertex, how: String, again_in: Option<Duration>, asked: bool },
+    Ended {
+        vertex: Vertex,
+        how: String,
+        again_in: Option<Duration>,
+        asked: bool,
+    },
     /// A line of its log.
-    Log { vertex: Vertex, line: String },
+    Log {
+        vertex: Vertex,
+        line: String,
+    },
 }
 
 impl News {
@@ -96,7 +108,12 @@ impl Child {
         }
     }
 
-    async fn run_once(&self, restarts: u32, tell: &mpsc::UnboundedSender<News>, stop: &mut watch::Receiver<bool>) -> std::io::Result<ExitStatus> {
+    async fn run_once(
+        &self,
+        restarts: u32,
+        tell: &mpsc::UnboundedSender<News>,
+        stop: &mut watch::Receiver<bool>,
+    ) -> std::io::Result<ExitStatus> {
         let log = self.log.as_ref().map_err(|error| std::io::Error::new(error.kind(), error.to_string()))?;
         let mut process = self.command(log)?.spawn()?;
         // Taken out, because to wait for the process would close it, and the node ends when its standard input closes.
@@ -124,7 +141,11 @@ impl Child {
         command.args(["node", "--exit-with-stdin", "--log", &self.log_filter, "--log-format", &self.log_format]);
         command.arg("--config").arg(&self.config);
         command.stdin(Stdio::piped()).stdout(log.try_clone()?).kill_on_drop(true);
-        if self.verbose { command.stderr(Stdio::piped()) } else { command.stderr(log.try_clone()?) };
+        if self.verbose {
+            command.stderr(Stdio::piped())
+        } else {
+            command.stderr(log.try_clone()?)
+        };
         // Ctrl-C in a terminal is for us; we end the nodes.
         #[cfg(unix)]
         command.process_group(0);
@@ -133,7 +154,12 @@ impl Child {
 }
 
 /// To the file and to whoever looks.
-async fn copy_log(vertex: Vertex, output: impl AsyncRead + Unpin, file: std::fs::File, tell: mpsc::UnboundedSender<News>) {
+async fn copy_log(
+    vertex: Vertex,
+    output: impl AsyncRead + Unpin,
+    file: std::fs::File,
+    tell: mpsc::UnboundedSender<News>,
+) {
     let mut file = tokio::fs::File::from_std(file);
     let mut lines = BufReader::new(output).lines();
     while let Ok(Some(line)) = lines.next_line().await {

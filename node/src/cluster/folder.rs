@@ -136,9 +136,14 @@ fn lock(data: &Path) -> Result<File, FolderError> {
 }
 
 fn check(text: &str, data: &Path, file: &Path, dimension: Dimension) -> Result<String, FolderError> {
-    let found: ClusterFile = toml::from_str(text).map_err(|error| FolderError::Syntax { path: file.into(), error: error.into() })?;
+    let found: ClusterFile =
+        toml::from_str(text).map_err(|error| FolderError::Syntax { path: file.into(), error: error.into() })?;
     if found.dimension != dimension.bits() {
-        return Err(FolderError::OtherDimension { path: data.into(), found: found.dimension, wanted: dimension.bits() });
+        return Err(FolderError::OtherDimension {
+            path: data.into(),
+            found: found.dimension,
+            wanted: dimension.bits(),
+        });
     }
     Ok(found.cluster)
 }
@@ -151,7 +156,9 @@ fn create(data: &Path, file: &Path, dimension: Dimension) -> Result<String, Fold
     let content = ClusterFile { dimension: dimension.bits(), cluster: cluster.clone() };
     let text = toml::to_string(&content).expect("two plain fields");
     let unfinished = file.with_extension("toml.new");
-    fs::write(&unfinished, text).and_then(|()| fs::rename(&unfinished, file)).map_err(io_error("cannot write", file))?;
+    fs::write(&unfinished, text)
+        .and_then(|()| fs::rename(&unfinished, file))
+        .map_err(io_error("cannot write", file))?;
     Ok(cluster)
 }
 

@@ -3,10 +3,10 @@
 //! Each node is a child process with a data folder and a log file of its own. One that dies is started again. When this process
 //! ends, in whatever way, its children end too: each watches its standard input, which closes with its parent.
 
-pub mod folder;
-pub mod ports;
 pub mod child;
+pub mod folder;
 pub mod health;
+pub mod ports;
 pub mod screen;
 
 use std::path::PathBuf;
@@ -81,7 +81,8 @@ impl Plan {
 
 /// Runs the cluster until `stop` turns true, then ends all nodes.
 pub async fn run(plan: Plan, stop: watch::Receiver<bool>) -> Result<(), Failure> {
-    let folder = ClusterFolder::open(&plan.data, plan.dimension).map_err(|error| Failure::new(error.exit_code(), error))?;
+    let folder =
+        ClusterFolder::open(&plan.data, plan.dimension).map_err(|error| Failure::new(error.exit_code(), error))?;
     folder.write_nodes(&plan).map_err(|error| Failure::new(error.exit_code(), error))?;
     let (tell, news) = mpsc::unbounded_channel();
     let mut children = JoinSet::new();
@@ -182,7 +183,8 @@ async fn look(addresses: Vec<String>, tell: mpsc::UnboundedSender<(usize, Option
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
-        let asked = addresses.iter().enumerate().map(|(index, address)| async move { (index, health::ask(address).await) });
+        let asked =
+            addresses.iter().enumerate().map(|(index, address)| async move { (index, health::ask(address).await) });
         for (index, health) in futures_util::future::join_all(asked).await {
             if tell.send((index, health)).is_err() {
                 return;

@@ -82,7 +82,8 @@ fn search(host: &str, nodes: usize) -> Result<Vec<u16>, PortError> {
 fn check(host: &str, ports: &[u16]) -> Result<(), PortError> {
     let host_only = host.trim_start_matches('[').trim_end_matches(']');
     let taken = |port, error: std::io::Error| PortError::Taken { host: host.into(), port, why: error.to_string() };
-    let held: Result<Vec<_>, _> = ports.iter().map(|port| TcpListener::bind((host_only, *port)).map_err(|error| taken(*port, error))).collect();
+    let held: Result<Vec<_>, _> =
+        ports.iter().map(|port| TcpListener::bind((host_only, *port)).map_err(|error| taken(*port, error))).collect();
     held.map(drop)
 }
 

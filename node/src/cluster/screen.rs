@@ -34,7 +34,13 @@ impl Screen {
             false => Form::Lines,
         };
         let has_dashboard = plan.web.as_ref().is_some_and(|web| web.join("index.html").is_file());
-        Screen { form, drawn: 0, last: String::new(), has_dashboard, logs: plan.data.join("logs").display().to_string() }
+        Screen {
+            form,
+            drawn: 0,
+            last: String::new(),
+            has_dashboard,
+            logs: plan.data.join("logs").display().to_string(),
+        }
     }
 
     /// Redraws the table in place, when it changed.
@@ -57,15 +63,24 @@ impl Screen {
         }
         let vertex = news.vertex();
         match news {
-            News::Started { pid, restarts: 0, .. } if self.form == Form::Lines => self.line(&format!("Node {vertex}: started (process {pid})")),
+            News::Started { pid, restarts: 0, .. } if self.form == Form::Lines => {
+                self.line(&format!("Node {vertex}: started (process {pid})"))
+            }
             News::Started { restarts: 0, .. } => {}
-            News::Started { pid, restarts, .. } => self.line(&format!("Node {vertex}: started again (process {pid}, restart {restarts})")),
+            News::Started { pid, restarts, .. } => {
+                self.line(&format!("Node {vertex}: started again (process {pid}, restart {restarts})"))
+            }
             News::Ended { asked: true, .. } => {}
             News::Ended { how, again_in: Some(pause), .. } => {
                 let logs = &self.logs;
-                self.line(&format!("Node {vertex}: {how}; starting again in {} (its log: {logs}/{vertex}.log)", seconds(*pause)));
+                self.line(&format!(
+                    "Node {vertex}: {how}; starting again in {} (its log: {logs}/{vertex}.log)",
+                    seconds(*pause)
+                ));
             }
-            News::Ended { how, again_in: None, .. } => self.line(&format!("Node {vertex}: {how}; it stays down (--no-restart)")),
+            News::Ended { how, again_in: None, .. } => {
+                self.line(&format!("Node {vertex}: {how}; it stays down (--no-restart)"))
+            }
             News::Log { line, .. } => self.line(&format!("[Node {vertex}] {line}")),
         }
     }
@@ -88,7 +103,10 @@ impl Screen {
                 self.line(text.trim_end());
             }
             Form::Json => {
-                let nodes: Vec<_> = rows.iter().map(|row| json!({"node": row.vertex, "address": row.address, "pid": row.pid})).collect();
+                let nodes: Vec<_> = rows
+                    .iter()
+                    .map(|row| json!({"node": row.vertex, "address": row.address, "pid": row.pid}))
+                    .collect();
                 self.print_json(&json!({"event": "ready", "dashboard": dashboard(rows), "nodes": nodes}));
             }
         }
@@ -112,7 +130,8 @@ impl Screen {
     }
 
     fn table(&self, rows: &[Row]) -> String {
-        let mut text = String::from("NODE    STATE       PORT   PID      RESTARTS  LEADS                  TOPICS  MESSAGES\n");
+        let mut text =
+            String::from("NODE    STATE       PORT   PID      RESTARTS  LEADS                  TOPICS  MESSAGES\n");
         for row in rows {
             let pid = row.pid.map_or("-".into(), |pid| pid.to_string());
             let state = state(row);
@@ -120,7 +139,9 @@ impl Screen {
             let leads = health.map_or(String::new(), |health| shorten(&health.leads.join(" "), 22));
             let (topics, messages) = health.map_or((0, 0), |health| (health.topics_led, health.messages_led));
             let (vertex, port, restarts) = (row.vertex.to_string(), row.port, row.restarts);
-            text += &format!("{vertex:<7} {state:<11} {port:<6} {pid:<8} {restarts:<9} {leads:<22} {topics:>6}  {messages:>8}\n");
+            text += &format!(
+                "{vertex:<7} {state:<11} {port:<6} {pid:<8} {restarts:<9} {leads:<22} {topics:>6}  {messages:>8}\n"
+            );
         }
         text + "\n" + &self.how_to(rows)
     }

@@ -8,9 +8,11 @@ use crate::{log, process};
 
 /// The flags are those of the configuration file, and win over it.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "A node needs: --node, --dimension, --cluster, --secret-file, --data and an --address for each node of the cube, \
+#[command(
+    after_help = "A node needs: --node, --dimension, --cluster, --secret-file, --data and an --address for each node of the cube, \
     from the file, from flags, or some from each.\n\n\
-    SIGINT and SIGTERM end it cleanly: what was accepted is written first.")]
+    SIGINT and SIGTERM end it cleanly: what was accepted is written first."
+)]
 pub struct Args {
     /// The configuration file (TOML).
     #[arg(long, value_name = "FILE")]

@@ -153,7 +153,12 @@ impl Connection<'_> {
         let _ = self.refusals.send(answer);
     }
 
-    async fn write(&self, sink: &mut SplitSink<&mut Socket, Message>, mut queue: ClientQueue, mut refused: mpsc::UnboundedReceiver<Answer>) -> Ending {
+    async fn write(
+        &self,
+        sink: &mut SplitSink<&mut Socket, Message>,
+        mut queue: ClientQueue,
+        mut refused: mpsc::UnboundedReceiver<Answer>,
+    ) -> Ending {
         loop {
             let mut batch = Batch::default();
             tokio::select! {
@@ -238,7 +243,9 @@ async fn say_goodbye(mut socket: Socket, ending: Ending, dismissed: String, door
     let (code, reason) = match ending {
         // Lets the close handshake finish.
         Ending::Gone => (None, String::new()),
-        Ending::TooLarge => (Some(CloseCode::Size), format!("a message has at most {} bytes", door.limits.client_message)),
+        Ending::TooLarge => {
+            (Some(CloseCode::Size), format!("a message has at most {} bytes", door.limits.client_message))
+        }
         Ending::Broken(why) => (Some(CloseCode::Protocol), why),
         Ending::Dismissed if *door.stop.borrow() => (Some(CloseCode::Away), dismissed),
         Ending::Dismissed => (Some(CloseCode::Policy), dismissed),
@@ -248,7 +255,12 @@ async fn say_goodbye(mut socket: Socket, ending: Ending, dismissed: String, door
     }
     let farewell = async {
         if code == Some(CloseCode::Size) {
-            let answer = Answer { id: None, served_by: door.vertex(), hops: None, result: Err(ErrorCode::TooLarge.because(reason.as_str())) };
+            let answer = Answer {
+                id: None,
+                served_by: door.vertex(),
+                hops: None,
+                result: Err(ErrorCode::TooLarge.because(reason.as_str())),
+            };
             for message in encode(&[ServerFrame::Answer(answer)], binary) {
                 socket.feed(message).await?;
             }

@@ -66,12 +66,18 @@ async fn gate_open(door: &Door) -> PeerGate {
     }
 }
 
-async fn connect(door: &Arc<Door>, peer: Vertex, address: &str) -> Result<(Socket, super::peer_table::PeerSlot), DialError> {
-    let stream = timeout(CONNECT, TcpStream::connect(address)).await.map_err(|_| DialError::Unreachable("no answer".into()))?;
+async fn connect(
+    door: &Arc<Door>,
+    peer: Vertex,
+    address: &str,
+) -> Result<(Socket, super::peer_table::PeerSlot), DialError> {
+    let stream =
+        timeout(CONNECT, TcpStream::connect(address)).await.map_err(|_| DialError::Unreachable("no answer".into()))?;
     let stream = stream.map_err(|error| DialError::Unreachable(error.to_string()))?;
     // Small frames must not wait for each other.
     stream.set_nodelay(true).map_err(|error| DialError::Unreachable(error.to_string()))?;
-    let mut socket = timeout(handshake::PATIENCE, upgrade(stream, address)).await.map_err(|_| HandshakeError::TooSlow)??;
+    let mut socket =
+        timeout(handshake::PATIENCE, upgrade(stream, address)).await.map_err(|_| HandshakeError::TooSlow)??;
     let proven = match handshake::dial(&mut socket, &door.credentials, peer).await {
         Err(HandshakeError::Refused(refusal)) => {
             handshake::refuse(&mut socket, &refusal).await;
@@ -84,7 +90,8 @@ async fn connect(door: &Arc<Door>, peer: Vertex, address: &str) -> Result<(Socke
 }
 
 async fn upgrade(stream: TcpStream, address: &str) -> Result<Socket, DialError> {
-    let mut request = format!("ws://{address}/ws").into_client_request().map_err(|error| DialError::NoNode(error.to_string()))?;
+    let mut request =
+        format!("ws://{address}/ws").into_client_request().map_err(|error| DialError::NoNode(error.to_string()))?;
     request.headers_mut().insert(SEC_WEBSOCKET_PROTOCOL, SUBPROTOCOL.parse().expect("a valid header"));
     let upgraded = client_async_with_config(request, stream, Some(websocket_config(PEER_MESSAGE))).await;
     upgraded.map(|(socket, _)| socket).map_err(|error| DialError::NoNode(error.to_string()))

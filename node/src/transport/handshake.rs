@@ -59,7 +59,9 @@ impl Secret {
     }
 
     fn verify(&self, role: &str, transcript: [&str; 2], proof: &[u8]) -> Result<(), Refusal> {
-        self.mac(role, transcript).verify_slice(proof).map_err(|_| Refusal::new(RefusalCode::WrongSecret, "the proof of the cluster's secret is wrong"))
+        self.mac(role, transcript)
+            .verify_slice(proof)
+            .map_err(|_| Refusal::new(RefusalCode::WrongSecret, "the proof of the cluster's secret is wrong"))
     }
 }
 
@@ -175,7 +177,9 @@ where
         let transcript = [mine.as_str(), theirs.as_str()];
         let them = me.check_hello(&theirs)?;
         if them.vertex != to {
-            return Err(Refusal::new(RefusalCode::NotMe, format!("dialed node {to} and found node {}", them.vertex)).into());
+            return Err(
+                Refusal::new(RefusalCode::NotMe, format!("dialed node {to} and found node {}", them.vertex)).into()
+            );
         }
         me.secret.verify("acceptor", transcript, &proof)?;
         send(socket, &Step::Proof { proof: me.secret.proof("dialer", transcript) }).await?;
@@ -227,22 +231,37 @@ impl Credentials {
         let mut nonce = [0; 32];
         getrandom::fill(&mut nonce).expect("the operating system gives random bytes");
         let dimension = self.vertex.dimension();
-        Hello { protocol: PROTOCOL, cluster: self.cluster.clone(), dimension, from: self.vertex, to, instance: self.instance, nonce }
+        Hello {
+            protocol: PROTOCOL,
+            cluster: self.cluster.clone(),
+            dimension,
+            from: self.vertex,
+            to,
+            instance: self.instance,
+            nonce,
+        }
     }
 
     /// All that can be wrong with a neighbour but its secret.
     fn check_hello(&self, text: &str) -> Result<Proven, Refusal> {
         let refuse = |code, reason: String| Err(Refusal::new(code, reason));
         let me = self.vertex;
-        let theirs: Hello = serde_json::from_str(text).map_err(|_| Refusal::new(RefusalCode::Malformed, "the hello is malformed"))?;
+        let theirs: Hello =
+            serde_json::from_str(text).map_err(|_| Refusal::new(RefusalCode::Malformed, "the hello is malformed"))?;
         if theirs.protocol != PROTOCOL {
-            return refuse(RefusalCode::OtherProtocol, format!("node {me} speaks protocol {PROTOCOL}, not {}", theirs.protocol));
+            return refuse(
+                RefusalCode::OtherProtocol,
+                format!("node {me} speaks protocol {PROTOCOL}, not {}", theirs.protocol),
+            );
         }
         if theirs.cluster != self.cluster {
             return refuse(RefusalCode::OtherCluster, format!("node {me} belongs to another cluster"));
         }
         if theirs.dimension != me.dimension() || theirs.from.dimension() != me.dimension() {
-            return refuse(RefusalCode::OtherDimension, format!("the cube of node {me} has dimension {}", me.dimension().bits()));
+            return refuse(
+                RefusalCode::OtherDimension,
+                format!("the cube of node {me} has dimension {}", me.dimension().bits()),
+            );
         }
         if theirs.from == me {
             return refuse(RefusalCode::Taken, format!("node {me} is this process; two processes have the same id"));
@@ -283,7 +302,8 @@ where
     loop {
         match socket.next().await {
             Some(Ok(Message::Text(text))) => {
-                return serde_json::from_str(&text).map_err(|_| Refusal::new(RefusalCode::Malformed, "a step of the handshake is malformed").into());
+                return serde_json::from_str(&text)
+                    .map_err(|_| Refusal::new(RefusalCode::Malformed, "a step of the handshake is malformed").into());
             }
             Some(Ok(Message::Ping(_) | Message::Pong(_))) => {}
             Some(Ok(Message::Close(Some(frame)))) => {

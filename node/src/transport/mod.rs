@@ -9,16 +9,16 @@
 //!
 //! Bytes become core's types here and nowhere else. A connection that misbehaves, or does not read, harms itself alone.
 
-pub mod origin;
-pub mod static_files;
-pub mod codec;
-pub mod server;
 pub mod client_connection;
-pub mod unanswered;
-pub mod handshake;
-pub mod peer_table;
-pub mod peer_connection;
+pub mod codec;
 pub mod dialer;
+pub mod handshake;
+pub mod origin;
+pub mod peer_connection;
+pub mod peer_table;
+pub mod server;
+pub mod static_files;
+pub mod unanswered;
 
 use std::path::PathBuf;
 use std::sync::Arc;

@@ -19,9 +19,13 @@ pub struct OriginRules {
 /// Why a page was refused; the text is the answer's body.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum OriginRefused {
-    #[error("The page's origin {origin} may not open connections to this node. Start the node with --allow-origin {origin} if it shall.")]
+    #[error(
+        "The page's origin {origin} may not open connections to this node. Start the node with --allow-origin {origin} if it shall."
+    )]
     Origin { origin: String },
-    #[error("The name {host} is not known to be this node's. Ask for it by its address, or start the node with --allow-origin {origin}.")]
+    #[error(
+        "The name {host} is not known to be this node's. Ask for it by its address, or start the node with --allow-origin {origin}."
+    )]
     Host { host: String, origin: String },
 }
 
@@ -29,7 +33,11 @@ impl OriginRules {
     /// Checks the `Origin` and `Host` headers of a handshake.
     pub fn check(&self, origin: Option<&str>, host: Option<&str>) -> Result<(), OriginRefused> {
         let Some(origin) = origin else { return Ok(()) };
-        if self.allowed.iter().any(|allowed| allowed == "*" || allowed.trim_end_matches('/').eq_ignore_ascii_case(origin)) {
+        if self
+            .allowed
+            .iter()
+            .any(|allowed| allowed == "*" || allowed.trim_end_matches('/').eq_ignore_ascii_case(origin))
+        {
             return Ok(());
         }
         let host = host.map(host_name).unwrap_or_default();
@@ -43,7 +51,9 @@ impl OriginRules {
     }
 
     fn is_ours(&self, host: &str) -> bool {
-        is_loopback(host) || host.parse::<IpAddr>().is_ok() || self.own_hosts.iter().any(|own| own.eq_ignore_ascii_case(host))
+        is_loopback(host)
+            || host.parse::<IpAddr>().is_ok()
+            || self.own_hosts.iter().any(|own| own.eq_ignore_ascii_case(host))
     }
 }
 
@@ -58,7 +68,9 @@ pub fn host_name(place: &str) -> String {
 }
 
 fn is_loopback(host: &str) -> bool {
-    host == "localhost" || host.ends_with(".localhost") || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+    host == "localhost"
+        || host.ends_with(".localhost")
+        || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
 fn shorten(text: &str) -> String {
@@ -98,7 +110,10 @@ mod tests {
             ("http://192.168.1.6", "192.168.1.5:8000"),
             ("", "localhost"),
         ] {
-            assert!(matches!(rules().check(Some(origin), Some(host)), Err(OriginRefused::Origin { .. })), "{origin} {host}");
+            assert!(
+                matches!(rules().check(Some(origin), Some(host)), Err(OriginRefused::Origin { .. })),
+                "{origin} {host}"
+            );
         }
     }
 

@@ -75,18 +75,26 @@ async fn read(stream: &mut SplitStream<&mut Socket>, peer: Vertex, slot: &PeerSl
             }
             Message::Ping(_) | Message::Pong(_) | Message::Frame(_) => {}
             Message::Text(_) => return "it sent text, which neighbours do not".into(),
-            Message::Close(frame) => return frame.map_or("it closed the connection".into(), |frame| format!("it says: {}", frame.reason)),
+            Message::Close(frame) => {
+                return frame.map_or("it closed the connection".into(), |frame| format!("it says: {}", frame.reason));
+            }
         }
     }
 }
 
 async fn take_in(bytes: &Bytes, peer: Vertex, door: &Door) -> Result<(), String> {
-    let frames = codec::decode_peer(bytes, door.vertex().dimension()).map_err(|error| format!("it sent what cannot be read ({error}); is it of another version?"))?;
+    let frames = codec::decode_peer(bytes, door.vertex().dimension())
+        .map_err(|error| format!("it sent what cannot be read ({error}); is it of another version?"))?;
     let inputs = frames.into_iter().map(|frame| Input::PeerFrame { from: peer, frame }).collect();
     door.inbox.send(Arrival::Inputs(inputs), bytes.len()).await.map_err(|ended| ended.to_string())
 }
 
-async fn write(sink: &mut SplitSink<&mut Socket, Message>, mut queue: PeerQueue, slot: &PeerSlot, door: &Door) -> String {
+async fn write(
+    sink: &mut SplitSink<&mut Socket, Message>,
+    mut queue: PeerQueue,
+    slot: &PeerSlot,
+    door: &Door,
+) -> String {
     let mut ping = interval(PING_EVERY);
     ping.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
@@ -106,7 +114,13 @@ async fn write(sink: &mut SplitSink<&mut Socket, Message>, mut queue: PeerQueue,
     }
 }
 
-async fn send_all(sink: &mut SplitSink<&mut Socket, Message>, first: Bytes, queue: &mut PeerQueue, slot: &PeerSlot, door: &Door) -> Result<(), String> {
+async fn send_all(
+    sink: &mut SplitSink<&mut Socket, Message>,
+    first: Bytes,
+    queue: &mut PeerQueue,
+    slot: &PeerSlot,
+    door: &Door,
+) -> Result<(), String> {
     let mut next = Some(first);
     while let Some(message) = next {
         door.metrics.peer_bytes_out.fetch_add(message.len() as u64, Relaxed);

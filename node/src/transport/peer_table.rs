@@ -61,7 +61,8 @@ impl PeerTable {
         let mut slots = self.slots.lock().expect("no holder of this lock panics");
         if let Some(former) = slots.get(&peer.vertex) {
             if former.instance != peer.instance && former.is_alive() {
-                let reason = format!("another process is connected as node {} and alive: two have the same id", peer.vertex);
+                let reason =
+                    format!("another process is connected as node {} and alive: two have the same id", peer.vertex);
                 return Err(Refusal::new(RefusalCode::Taken, reason));
             }
             return Ok(Err(former.clone()));

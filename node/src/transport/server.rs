@@ -15,7 +15,10 @@ use std::time::Duration;
 use cubecast_core::wire::answer::{ErrorCode, NodeState, NodeStatus, Role};
 use http_body_util::Full;
 use hyper::body::{Bytes, Incoming};
-use hyper::header::{CONNECTION, CONTENT_TYPE, HOST, HeaderMap, HeaderName, ORIGIN, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION, UPGRADE};
+use hyper::header::{
+    CONNECTION, CONTENT_TYPE, HOST, HeaderMap, HeaderName, ORIGIN, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY,
+    SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION, UPGRADE,
+};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::upgrade::OnUpgrade;
@@ -134,13 +137,20 @@ fn upgrade(mut request: Request<Incoming>, door: &Door, wish: &Mutex<Option<Wish
         return page(StatusCode::FORBIDDEN, &format!("{refused}\n"));
     }
     let Some(key) = websocket_key(request.method(), headers) else {
-        let mut answer = page(StatusCode::UPGRADE_REQUIRED, "This is Cubecast's WebSocket. Connect with a WebSocket client, version 13.\n");
+        let mut answer = page(
+            StatusCode::UPGRADE_REQUIRED,
+            "This is Cubecast's WebSocket. Connect with a WebSocket client, version 13.\n",
+        );
         answer.headers_mut().insert(UPGRADE, "websocket".parse().expect("a valid header"));
         return answer;
     };
-    let is_peer = text(headers, SEC_WEBSOCKET_PROTOCOL).is_some_and(|offered| offered.split(',').any(|name| name.trim() == SUBPROTOCOL));
+    let is_peer = text(headers, SEC_WEBSOCKET_PROTOCOL)
+        .is_some_and(|offered| offered.split(',').any(|name| name.trim() == SUBPROTOCOL));
     if !is_peer && door.metrics.client_connections.load(Relaxed) >= door.limits.clients as i64 {
-        return page(StatusCode::SERVICE_UNAVAILABLE, "This node has as many clients as it takes. Connect to another node.\n");
+        return page(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "This node has as many clients as it takes. Connect to another node.\n",
+        );
     }
     let mut answer = Response::builder()
         .status(StatusCode::SWITCHING_PROTOCOLS)
@@ -203,7 +213,10 @@ async fn health(door: &Door) -> Answer {
         Err(no_status) => {
             let failed = matches!(&no_status, NoStatus::Refused(failure) if failure.code == ErrorCode::NodeFailed);
             let state = if failed { "failed" } else { "silent" };
-            (StatusCode::SERVICE_UNAVAILABLE, json!({"node": door.vertex(), "state": state, "message": no_status.to_string()}))
+            (
+                StatusCode::SERVICE_UNAVAILABLE,
+                json!({"node": door.vertex(), "state": state, "message": no_status.to_string()}),
+            )
         }
     };
     let mut answer = page(status, &format!("{body}\n"));
@@ -230,6 +243,8 @@ fn summary(status: &NodeStatus) -> serde_json::Value {
 async fn metrics(door: &Door) -> Answer {
     let status = local_client::status(&door.inbox, &door.numbers).await.ok();
     let mut answer = page(StatusCode::OK, &door.metrics.render(status.as_ref()));
-    answer.headers_mut().insert(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8".parse().expect("a valid header"));
+    answer
+        .headers_mut()
+        .insert(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8".parse().expect("a valid header"));
     answer
 }

@@ -24,7 +24,9 @@ pub async fn serve(folder: Option<&Path>, method: &Method, path: &str, headers: 
         return response;
     }
     let Some(folder) = folder else { return no_dashboard() };
-    let Some(wanted) = relative_path(path) else { return page(StatusCode::BAD_REQUEST, "That is no path of a file.\n") };
+    let Some(wanted) = relative_path(path) else {
+        return page(StatusCode::BAD_REQUEST, "That is no path of a file.\n");
+    };
     // To HEAD, hyper sends the same headers and leaves the body out.
     match find(folder, &wanted).await {
         Some(file) => read(&file, headers).await,
@@ -152,7 +154,18 @@ mod tests {
 
     #[test]
     fn no_path_leaves_the_folder() {
-        for path in ["/../x", "/a/../../x", "/%2e%2e/x", "/..%2fx", "/a\\..\\x", "/%00", "/.git/config", "/%zz", "/c:/x", "/%ff"] {
+        for path in [
+            "/../x",
+            "/a/../../x",
+            "/%2e%2e/x",
+            "/..%2fx",
+            "/a\\..\\x",
+            "/%00",
+            "/.git/config",
+            "/%zz",
+            "/c:/x",
+            "/%ff",
+        ] {
             assert_eq!(relative_path(path), None, "{path}");
         }
         assert_eq!(relative_path(&format!("/{}", "é".repeat(MAX_PATH))), None);

@@ -18,7 +18,8 @@ async fn a_text_request_gets_a_text_answer_and_a_binary_one_a_binary_answer() {
     let answer = client.ask(r#"{"id": 7, "action": "locate", "topic": "news"}"#).await;
     assert_eq!((&answer["id"], &answer["ok"], &answer["served_by"]), (&7.into(), &true.into(), &"00".into()));
 
-    let requests: Vec<_> = (0..3).map(|id| Request { id: Some(RequestId::Unsigned(id)), trace: false, action: Action::Cluster }).collect();
+    let requests: Vec<_> =
+        (0..3).map(|id| Request { id: Some(RequestId::Unsigned(id)), trace: false, action: Action::Cluster }).collect();
     client.socket.send(Message::binary(binary::encode_requests(&requests))).await.unwrap();
     let mut ids = Vec::new();
     while ids.len() < 3 {
@@ -35,7 +36,9 @@ async fn a_text_request_gets_a_text_answer_and_a_binary_one_a_binary_answer() {
 async fn what_is_no_request_is_answered_and_the_connection_goes_on() {
     let mut node = start(Options::of("00")).await;
     let mut client = node.client().await;
-    for (text, code) in [("rubbish", "bad_request"), ("{}", "bad_request"), (r#"{"id": 1, "action": "fly"}"#, "unknown_action")] {
+    for (text, code) in
+        [("rubbish", "bad_request"), ("{}", "bad_request"), (r#"{"id": 1, "action": "fly"}"#, "unknown_action")]
+    {
         let answer = client.ask(text).await;
         assert_eq!((&answer["ok"], &answer["error"]["code"]), (&false.into(), &code.into()), "{answer}");
         assert_eq!(answer["served_by"], "00");
@@ -47,7 +50,11 @@ async fn what_is_no_request_is_answered_and_the_connection_goes_on() {
     assert_eq!(client.ask(r#"{"action": "cluster"}"#).await["ok"], true);
 
     // None of it passed core.
-    node.sees("the last request", |input| matches!(input, Input::ClientRequest { request, .. } if request.id.is_none())).await;
+    node.sees(
+        "the last request",
+        |input| matches!(input, Input::ClientRequest { request, .. } if request.id.is_none()),
+    )
+    .await;
 }
 
 #[tokio::test]
@@ -55,7 +62,8 @@ async fn content_over_its_limit_is_too_large_and_bears_its_id() {
     let node = start(Options::of("00")).await;
     let mut client = node.client().await;
     let content = "x".repeat((1 << 20) + 1);
-    let text = format!(r#"{{"id": "big", "action": "publish", "publisher_id": "p", "topic": "t", "content": "{content}"}}"#);
+    let text =
+        format!(r#"{{"id": "big", "action": "publish", "publisher_id": "p", "topic": "t", "content": "{content}"}}"#);
     let answer = client.ask(&text).await;
     assert_eq!((&answer["id"], &answer["error"]["code"]), (&"big".into(), &"too_large".into()));
     assert_eq!(client.ask(r#"{"id": 2, "action": "cluster"}"#).await["ok"], true);
@@ -91,7 +99,8 @@ async fn half_a_frame_disturbs_nobody() {
     halved.socket.get_mut().write_all(&half).await.unwrap();
     assert_eq!(other.ask(r#"{"action": "cluster"}"#).await["ok"], true);
     drop(halved);
-    node.sees("the end of the half frame's connection", |input| matches!(input, Input::ClientDisconnected { .. })).await;
+    node.sees("the end of the half frame's connection", |input| matches!(input, Input::ClientDisconnected { .. }))
+        .await;
     assert_eq!(other.ask(r#"{"action": "cluster"}"#).await["ok"], true);
 }
 

@@ -13,7 +13,8 @@ async fn fetch(node: &TestNode, method: Method, path: &str) -> (StatusCode, hype
     let stream = TcpStream::connect(&node.address).await.unwrap();
     let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.unwrap();
     tokio::spawn(connection);
-    let request = Request::builder().method(method).uri(path).header("host", &node.address).body(Empty::<Bytes>::new()).unwrap();
+    let request =
+        Request::builder().method(method).uri(path).header("host", &node.address).body(Empty::<Bytes>::new()).unwrap();
     let response = in_time("the response", sender.send_request(request)).await.unwrap();
     let (head, body) = response.into_parts();
     let body = in_time("the body", body.collect()).await.unwrap().to_bytes();
@@ -66,7 +67,10 @@ async fn the_dashboard_is_served_and_nothing_beside_it() {
 
     let (status, headers, body) = fetch(&node, Method::GET, "/").await;
     assert_eq!((status, body.as_str()), (StatusCode::OK, "<p>cube</p>"));
-    assert_eq!((&headers["cache-control"], &headers["content-type"]), (&"no-cache".parse().unwrap(), &"text/html; charset=utf-8".parse().unwrap()));
+    assert_eq!(
+        (&headers["cache-control"], &headers["content-type"]),
+        (&"no-cache".parse().unwrap(), &"text/html; charset=utf-8".parse().unwrap())
+    );
     assert_eq!(get(&node, "/nodes/010").await, (StatusCode::OK, "<p>cube</p>".into()));
     assert_eq!(get(&node, "/missing.js").await.0, StatusCode::NOT_FOUND);
     let (_, headers, _) = fetch(&node, Method::GET, "/app-0123456789abcdef.js").await;
@@ -93,7 +97,8 @@ async fn a_page_from_elsewhere_is_refused_at_the_handshake() {
     let node = start(Options { allow_origin: vec!["https://board.example".into()], ..Options::of("01") }).await;
     let refused = open(&node.address, &[("origin", "https://evil.example")]).await.unwrap_err();
     assert!(refused.contains("403"), "{refused}");
-    let rebound = open(&node.address, &[("origin", "http://evil.example"), ("host", "evil.example")]).await.unwrap_err();
+    let rebound =
+        open(&node.address, &[("origin", "http://evil.example"), ("host", "evil.example")]).await.unwrap_err();
     assert!(rebound.contains("403"), "{rebound}");
     for origin in ["http://localhost:8080", "https://board.example"] {
         open(&node.address, &[("origin", origin)]).await.unwrap_or_else(|error| panic!("{origin}: {error}"));

@@ -40,7 +40,8 @@ fn is_disconnected(input: &Input) -> bool {
 }
 
 async fn pair() -> (TestNode, TestNode) {
-    let (first, second) = (TcpListener::bind("127.0.0.1:0").await.unwrap(), TcpListener::bind("127.0.0.1:0").await.unwrap());
+    let (first, second) =
+        (TcpListener::bind("127.0.0.1:0").await.unwrap(), TcpListener::bind("127.0.0.1:0").await.unwrap());
     let address_of = |listener: &TcpListener| listener.local_addr().unwrap().to_string();
     let to_second = vec![(vertex("01"), address_of(&second))];
     let to_first = vec![(vertex("00"), address_of(&first))];
@@ -56,7 +57,11 @@ async fn neighbours_with_one_secret_find_each_other_and_frames_keep_their_order(
     second.sees("the connection", is_connected).await;
     let mut client = first.client().await;
     for number in 0..50 {
-        client.send(&format!(r#"{{"action": "set_link", "from": "00", "to": "01", "state": "up", "delay_ms": {number}}}"#)).await;
+        client
+            .send(&format!(
+                r#"{{"action": "set_link", "from": "00", "to": "01", "state": "up", "delay_ms": {number}}}"#
+            ))
+            .await;
     }
     for number in 0..50 {
         let frame = second.sees("a frame", |input| matches!(input, Input::PeerFrame { .. })).await;
@@ -75,7 +80,10 @@ async fn a_failing_node_drops_its_neighbours_refuses_them_and_takes_them_again()
     second.sees("the end of the connection", is_disconnected).await;
     first.sees("the end of the connection", is_disconnected).await;
     let (_, refused) = knock(&second, &credentials("11", 7)).await;
-    assert!(matches!(refused, Err(HandshakeError::RefusedBy { code, .. }) if code == RefusalCode::NotNow as u16), "{refused:?}");
+    assert!(
+        matches!(refused, Err(HandshakeError::RefusedBy { code, .. }) if code == RefusalCode::NotNow as u16),
+        "{refused:?}"
+    );
     client.ask(r#"{"action": "recover_node"}"#).await;
     second.sees("the connection", is_connected).await;
     first.sees("the connection", is_connected).await;
@@ -105,7 +113,10 @@ async fn who_does_not_fit_is_refused_with_the_reason() {
     ];
     for (stranger, expected) in strangers {
         let (_, refused) = knock(&node, &stranger).await;
-        assert!(matches!(&refused, Err(HandshakeError::RefusedBy { code, .. }) if *code == expected as u16), "{expected:?}: {refused:?}");
+        assert!(
+            matches!(&refused, Err(HandshakeError::RefusedBy { code, .. }) if *code == expected as u16),
+            "{expected:?}: {refused:?}"
+        );
     }
     let (_, taken) = knock(&node, &good).await;
     assert_eq!(taken.unwrap().vertex, vertex("00"));
@@ -116,8 +127,12 @@ async fn who_does_not_fit_is_refused_with_the_reason() {
 #[tokio::test]
 async fn a_dialer_does_not_trust_a_node_with_another_secret() {
     let node = start(Options::of("00")).await;
-    let (_, refused) = knock(&node, &Credentials { secret: secret("quite another secret"), ..credentials("01", 7) }).await;
-    assert!(matches!(&refused, Err(HandshakeError::Refused(refusal)) if refusal.code == RefusalCode::WrongSecret), "{refused:?}");
+    let (_, refused) =
+        knock(&node, &Credentials { secret: secret("quite another secret"), ..credentials("01", 7) }).await;
+    assert!(
+        matches!(&refused, Err(HandshakeError::Refused(refusal)) if refusal.code == RefusalCode::WrongSecret),
+        "{refused:?}"
+    );
 }
 
 #[tokio::test]
@@ -128,7 +143,8 @@ async fn a_node_does_not_trust_a_dialer_without_the_secret() {
         "protocol": 1, "cluster": "test", "dimension": 2, "from": "01", "to": "00", "instance": 7, "nonce": vec![0; 32],
     });
     socket.send(Message::text(json!({"step": "hello", "hello": hello.to_string()}).to_string())).await.unwrap();
-    let theirs: Value = serde_json::from_str(in_time("their hello", socket.next()).await.unwrap().unwrap().to_text().unwrap()).unwrap();
+    let theirs: Value =
+        serde_json::from_str(in_time("their hello", socket.next()).await.unwrap().unwrap().to_text().unwrap()).unwrap();
     assert_eq!(theirs["step"], "return");
     // Their own proof, sent back, proves nothing.
     socket.send(Message::text(json!({"step": "proof", "proof": theirs["proof"]}).to_string())).await.unwrap();
@@ -152,7 +168,10 @@ async fn a_second_process_with_a_living_ones_id_is_refused() {
     let (_living, taken) = knock(&node, &credentials("01", 7)).await;
     taken.unwrap();
     let (_, refused) = knock(&node, &credentials("01", 8)).await;
-    assert!(matches!(&refused, Err(HandshakeError::RefusedBy { code, reason }) if *code == RefusalCode::Taken as u16 && reason.contains("same id")), "{refused:?}");
+    assert!(
+        matches!(&refused, Err(HandshakeError::RefusedBy { code, reason }) if *code == RefusalCode::Taken as u16 && reason.contains("same id")),
+        "{refused:?}"
+    );
     node.sees("the first one", is_connected).await;
     assert_eq!(node.peer_history(), Vec::<String>::new());
 }

@@ -9,7 +9,9 @@ use cubecast_core::cube::{Dimension, Vertex};
 use cubecast_core::io::{Effect, Input};
 use cubecast_core::names::{Offset, PublisherId, TopicName};
 use cubecast_core::time::{Instant, Now, Timestamp};
-use cubecast_core::wire::answer::{Answer, Counters, Done, ErrorCode, Message as Stored, NodeState, NodeStatus, ServerFrame};
+use cubecast_core::wire::answer::{
+    Answer, Counters, Done, ErrorCode, Message as Stored, NodeState, NodeStatus, ServerFrame,
+};
 use cubecast_core::wire::client::{Action, Request};
 use cubecast_core::wire::limits::Limits as ContentLimits;
 use cubecast_core::wire::peer::PeerFrame;
@@ -90,7 +92,11 @@ impl Machine for FakeMachine {
 }
 
 impl FakeMachine {
-    fn answer(&mut self, request: &Request, effects: &mut Vec<Effect>) -> Option<Result<Done, cubecast_core::wire::answer::Failure>> {
+    fn answer(
+        &mut self,
+        request: &Request,
+        effects: &mut Vec<Effect>,
+    ) -> Option<Result<Done, cubecast_core::wire::answer::Failure>> {
         match &request.action {
             Action::Status { .. } if self.failed => return Some(Err(ErrorCode::NodeFailed.because("failing"))),
             Action::Status { .. } => return Some(Ok(Done::Status(Box::new(self.status())))),
@@ -247,7 +253,9 @@ impl TestNode {
             match input {
                 Input::PeerConnected { peer } => history.push(format!("+{peer}")),
                 Input::PeerDisconnected { peer } => history.push(format!("-{peer}")),
-                Input::PeerFrame { from, frame: PeerFrame::Ping { sent_us, .. } } => history.push(format!("{from}:{sent_us}")),
+                Input::PeerFrame { from, frame: PeerFrame::Ping { sent_us, .. } } => {
+                    history.push(format!("{from}:{sent_us}"))
+                }
                 _ => {}
             }
         }
