@@ -1,1 +1,22 @@
-//! Cubecast proves here.
+//! Cubecast proves here: a harness for clusters of real processes, and clients that look at them from outside.
+//!
+//! The scenarios are in `tests/scenarios`; their names are claims. The harness never sleeps to let something happen: it waits for
+//! conditions ([`wait::eventually`]), each with a generous deadline, and it uses free ports and temporary folders only.
+//!
+//! | module | what |
+//! |---|---|
+//! | [`artifacts`] | where the binary, the dashboard and the browser's driver are |
+//! | [`cluster`] | 2^d `cubecast node` processes, killed, stopped, paused, wiped and started again |
+//! | [`client`] | a small JSON client that sees every field of every answer |
+//! | [`publishing`] | a stream of publishes that goes on through failures, by sequence number |
+//! | [`holders`] | the check that all holders of a topic have the same, and all that was acknowledged |
+//! | [`browser`] | a headless Chromium before the dashboard |
+
+pub mod artifacts;
+pub mod browser;
+pub mod client;
+pub mod cluster;
+pub mod holders;
+pub mod process;
+pub mod publishing;
+pub mod wait;

@@ -1,0 +1,65 @@
+//! What is tested: the binary, and the dashboard's files. `scripts/test process` names both; else they are looked for.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
+
+/// The repository's root.
+pub fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the crate lies in the repository")
+}
+
+/// The `cubecast` binary: `CUBECAST_BIN`, else the one beside this test, built first when it is missing.
+pub fn cubecast() -> &'static Path {
+    static FOUND: OnceLock<PathBuf> = OnceLock::new();
+    FOUND.get_or_init(|| match std::env::var_os("CUBECAST_BIN") {
+        Some(named) => existing(named.into(), "CUBECAST_BIN"),
+        None => beside_this_test(),
+    })
+}
+
+/// The dashboard as users get it: `CUBECAST_DIST`, else `dist/`.
+pub fn dashboard() -> PathBuf {
+    let named = std::env::var_os("CUBECAST_DIST").map(PathBuf::from);
+    let folder = named.unwrap_or_else(|| root().join("dist"));
+    assert!(
+        folder.join("index.html").is_file(),
+        "no dashboard in {}: build it with `make dashboard`",
+        folder.display()
+    );
+    folder
+}
+
+/// Where the tests leave what people may want to look at.
+pub fn leftovers() -> PathBuf {
+    let folder = target().join("test-pictures");
+    std::fs::create_dir_all(&folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
+    folder
+}
+
+/// Tests lie in `target/PROFILE/deps`.
+fn profile_folder() -> PathBuf {
+    let test = std::env::current_exe().expect("a running test has a path");
+    test.parent().and_then(Path::parent).expect("a test lies in target/PROFILE/deps").to_owned()
+}
+
+fn target() -> PathBuf {
+    profile_folder().parent().expect("a profile lies in a target folder").to_owned()
+}
+
+fn beside_this_test() -> PathBuf {
+    let binary = profile_folder().join("cubecast");
+    if !binary.is_file() {
+        let built = Command::new("cargo")
+            .args(["build", "-p", "cubecast-node", "--bin", "cubecast"])
+            .current_dir(root())
+            .status();
+        assert!(built.is_ok_and(|status| status.success()), "`cargo build -p cubecast-node` failed");
+    }
+    existing(binary, "the binary beside this test")
+}
+
+fn existing(path: PathBuf, what: &str) -> PathBuf {
+    assert!(path.is_file(), "{what} is {}, where there is no file", path.display());
+    path
+}

@@ -1,0 +1,1 @@
+//! A headless Chromium before the dashboard, driven by chromedriver.

@@ -1,0 +1,246 @@
+//! A client as anybody could write it: JSON over one WebSocket, nothing hidden.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
+
+use futures_util::{SinkExt, StreamExt};
+use serde_json::{Value, json};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+use tokio_tungstenite::tungstenite::protocol::CloseFrame;
+use tokio_tungstenite::tungstenite::{Bytes, Message};
+use tokio_tungstenite::{WebSocketStream, client_async};
+
+use crate::wait::eventually;
+
+/// A node answers in 5 s, one way or another; what does not answer by then is lost.
+const ANSWERED_WITHIN: Duration = Duration::from_secs(30);
+
+/// The errors after which the same request may succeed.
+pub const TRANSIENT: &[&str] = &["unavailable", "timeout", "overloaded", "node_failed"];
+
+/// One connection to one node.
+pub struct Client {
+    address: String,
+    socket: WebSocketStream<TcpStream>,
+    next_id: u64,
+    answers: BTreeMap<u64, Value>,
+    /// Answers without an id, or with one that is not ours.
+    strays: VecDeque<Value>,
+    events: VecDeque<Value>,
+}
+
+impl Client {
+    /// Connects once.
+    pub async fn connect(address: String) -> Result<Client, String> {
+        let connecting = async {
+            let stream = TcpStream::connect(&address).await.map_err(|error| format!("{address}: {error}"))?;
+            let opened = client_async(format!("ws://{address}/ws"), stream).await;
+            opened.map_err(|error| format!("{address}: {error}"))
+        };
+        let opened = timeout(ANSWERED_WITHIN, connecting).await.map_err(|_| format!("{address} does not answer"))?;
+        let (socket, _) = opened?;
+        Ok(Client {
+            address,
+            socket,
+            next_id: 1,
+            answers: BTreeMap::new(),
+            strays: VecDeque::new(),
+            events: VecDeque::new(),
+        })
+    }
+
+    // Requests.
+
+    /// The answer, good or bad.
+    pub async fn ask(&mut self, request: Value) -> Value {
+        self.try_ask(request.clone()).await.unwrap_or_else(|gone| panic!("{request} was not answered: {gone}"))
+    }
+
+    /// As [`Client::ask`]; an error when the connection breaks or stays silent.
+    pub async fn try_ask(&mut self, request: Value) -> Result<Value, String> {
+        let id = self.send(request).await?;
+        self.answer_to(id).await
+    }
+
+    /// The answer, which must be good.
+    pub async fn must(&mut self, request: Value) -> Value {
+        let answer = self.ask(request.clone()).await;
+        assert_eq!(answer["ok"], true, "{request} was refused: {answer}");
+        answer
+    }
+
+    /// The answer, which must be good in the end: what may pass is asked again.
+    pub async fn must_eventually(&mut self, request: Value) -> Value {
+        let client = tokio::sync::Mutex::new(self);
+        eventually(&format!("{request} is done"), || async {
+            let answer = client.lock().await.ask(request.clone()).await;
+            match code_of(&answer) {
+                None => Ok(answer),
+                Some(code) if TRANSIENT.contains(&code.as_str()) => Err(answer.to_string()),
+                Some(_) => panic!("{request} was refused: {answer}"),
+            }
+        })
+        .await
+    }
+
+    /// The error's code, from an answer that must be a bad one.
+    pub async fn refused(&mut self, request: Value) -> String {
+        let answer = self.ask(request.clone()).await;
+        code_of(&answer).unwrap_or_else(|| panic!("{request} must be refused, and got {answer}"))
+    }
+
+    /// Sends a request and does not wait; its id.
+    pub async fn send(&mut self, mut request: Value) -> Result<u64, String> {
+        let id = self.next_id;
+        self.next_id += 1;
+        request["id"] = json!(id);
+        self.send_text(request.to_string()).await?;
+        Ok(id)
+    }
+
+    pub async fn answer_to(&mut self, id: u64) -> Result<Value, String> {
+        loop {
+            if let Some(answer) = self.answers.remove(&id) {
+                return Ok(answer);
+            }
+            let frame = self.next_frame().await?;
+            self.sort_in(frame);
+        }
+    }
+
+    // Frames as they are.
+
+    pub async fn send_text(&mut self, text: impl Into<String>) -> Result<(), String> {
+        self.send_message(Message::text(text.into())).await
+    }
+
+    pub async fn send_binary(&mut self, bytes: impl Into<Bytes>) -> Result<(), String> {
+        self.send_message(Message::binary(bytes.into())).await
+    }
+
+    pub async fn send_message(&mut self, message: Message) -> Result<(), String> {
+        let sent = timeout(ANSWERED_WITHIN, self.socket.send(message)).await;
+        sent.map_err(|_| format!("{} does not read", self.address))?
+            .map_err(|error| format!("{}: {error}", self.address))
+    }
+
+    /// The next text frame that bears no id of ours and no event.
+    pub async fn stray(&mut self) -> Value {
+        loop {
+            if let Some(stray) = self.strays.pop_front() {
+                return stray;
+            }
+            let frame = self.next_frame().await.unwrap_or_else(|gone| panic!("no answer: {gone}"));
+            self.sort_in(frame);
+        }
+    }
+
+    /// The next pushed frame.
+    pub async fn event(&mut self) -> Value {
+        loop {
+            if let Some(event) = self.events.pop_front() {
+                return event;
+            }
+            let frame = self.next_frame().await.unwrap_or_else(|gone| panic!("no event: {gone}"));
+            self.sort_in(frame);
+        }
+    }
+
+    /// Events that have come already.
+    pub fn events_so_far(&mut self) -> Vec<Value> {
+        self.events.drain(..).collect()
+    }
+
+    /// The next binary message, or why there is none.
+    pub async fn binary(&mut self) -> Result<Bytes, String> {
+        match self.next_message().await? {
+            Message::Binary(bytes) => Ok(bytes),
+            other => Err(format!("{} sent {other:?}, which is not binary", self.address)),
+        }
+    }
+
+    /// The close frame with which the node ends this connection; what comes before it is passed over.
+    pub async fn close_frame(&mut self) -> Option<CloseFrame> {
+        loop {
+            match self.next_message().await {
+                Ok(Message::Close(frame)) => return frame,
+                Ok(_) => {}
+                Err(_) => return None,
+            }
+        }
+    }
+
+    async fn next_frame(&mut self) -> Result<Value, String> {
+        match self.next_message().await? {
+            Message::Text(text) => {
+                serde_json::from_str(&text).map_err(|error| format!("{}: {error}: {text}", self.address))
+            }
+            other => Err(format!("{} sent {other:?}", self.address)),
+        }
+    }
+
+    async fn next_message(&mut self) -> Result<Message, String> {
+        loop {
+            let next = timeout(ANSWERED_WITHIN, self.socket.next()).await;
+            match next.map_err(|_| format!("{} is silent", self.address))? {
+                Some(Ok(Message::Ping(_) | Message::Pong(_))) => {}
+                Some(Ok(message)) => return Ok(message),
+                Some(Err(error)) => return Err(format!("{}: {error}", self.address)),
+                None => return Err(format!("{} has closed the connection", self.address)),
+            }
+        }
+    }
+
+    fn sort_in(&mut self, frame: Value) {
+        match frame["id"].as_u64() {
+            _ if frame.get("event").is_some() => self.events.push_back(frame),
+            Some(id) if id < self.next_id => drop(self.answers.insert(id, frame)),
+            _ => self.strays.push_back(frame),
+        }
+    }
+
+    // What most scenarios begin with.
+
+    /// A publisher, a subscriber and a topic to which it is subscribed from the beginning.
+    pub async fn set_up(&mut self, publisher: &str, subscriber: &str, topic: &str) {
+        self.must_eventually(json!({"action": "create_publisher", "publisher_id": publisher})).await;
+        self.must_eventually(json!({"action": "create_subscriber", "subscriber_id": subscriber})).await;
+        self.must(json!({"action": "create_topic", "publisher_id": publisher, "topic": topic})).await;
+        self.must(json!({"action": "subscribe", "subscriber_id": subscriber, "topic": topic})).await;
+    }
+
+    pub async fn publish(&mut self, publisher: &str, topic: &str, content: &str) -> Value {
+        self.must(json!({"action": "publish", "publisher_id": publisher, "topic": topic, "content": content})).await
+    }
+
+    /// The contents that a request for messages gives.
+    pub async fn contents(&mut self, request: Value) -> Vec<String> {
+        contents(&self.must(request).await)
+    }
+}
+
+/// The contents of a pull's answer, whose offsets must follow each other.
+pub fn contents(answer: &Value) -> Vec<String> {
+    let messages = answer["messages"].as_array().unwrap_or_else(|| panic!("no messages in {answer}"));
+    let offsets: Vec<u64> = messages.iter().filter_map(|message| message["offset"].as_u64()).collect();
+    assert!(offsets.windows(2).all(|pair| pair[1] == pair[0] + 1), "offsets with gaps: {offsets:?}");
+    messages.iter().map(|message| message["content"].as_str().expect("content is a string").to_owned()).collect()
+}
+
+/// The code of an error.
+pub fn code_of(answer: &Value) -> Option<String> {
+    answer["error"]["code"].as_str().map(str::to_owned)
+}
+
+/// Pulls until the subscriber has seen these contents, in this order, and nothing else.
+pub async fn pull_until(client: &mut Client, subscriber: &str, topic: &str, expected: &[&str]) {
+    let client = tokio::sync::Mutex::new(client);
+    eventually(&format!("{subscriber} reads {expected:?} from {topic}"), || async {
+        let request = json!({"action": "pull", "subscriber_id": subscriber, "topic": topic, "commit": false});
+        let answer = client.lock().await.ask(request).await;
+        let found = answer["messages"].as_array().map(|_| contents(&answer));
+        if found.as_deref().is_some_and(|found| found == expected) { Ok(()) } else { Err(answer.to_string()) }
+    })
+    .await;
+}

@@ -1,0 +1,89 @@
+//! The check that every scenario of failures ends with: all holders of a topic have the same, and all that was acknowledged.
+
+use std::collections::BTreeSet;
+
+use cubecast_core::cube::Vertex;
+use serde_json::{Value, json};
+
+use crate::client::{Client, contents};
+use crate::cluster::ProcessCluster;
+use crate::wait::eventually;
+
+/// Messages that are read at once.
+const PAGE: usize = 10_000;
+/// A subscriber of its own, so that no test's cursor is touched.
+const AUDITOR: &str = "auditor";
+
+/// Reads the topic from each holder's own replica, once all have caught up. Every acknowledged content must be there exactly
+/// once, no content twice, offsets must follow each other from 0, and all holders must have the same messages.
+/// Gives the contents.
+pub async fn assert_holders_equal_and_complete(
+    cluster: &ProcessCluster,
+    topic: &str,
+    acknowledged: &[String],
+) -> Vec<String> {
+    let holders = cluster.holders(topic);
+    subscribe_auditor(cluster, topic).await;
+    let replicas = wait_until_equal(cluster, &holders, topic).await;
+    let stored = contents(&json!({"messages": replicas}));
+    let first = replicas.first().map(|message| &message["offset"]);
+    assert!(first.is_none_or(|offset| offset == 0), "topic {topic} begins at offset {first:?}");
+
+    let distinct: BTreeSet<&String> = stored.iter().collect();
+    let doubled: Vec<_> =
+        distinct.iter().filter(|content| stored.iter().filter(|other| other == *content).count() > 1).collect();
+    assert!(distinct.len() == stored.len(), "stored more than once in {topic}: {doubled:?}");
+    let lost: Vec<_> = acknowledged.iter().filter(|content| !distinct.contains(content)).collect();
+    assert!(lost.is_empty(), "acknowledged in {topic} and lost: {lost:?}");
+    stored
+}
+
+async fn subscribe_auditor(cluster: &ProcessCluster, topic: &str) {
+    let mut client = cluster.client(cluster.home(topic)).await;
+    client.must_eventually(json!({"action": "create_subscriber", "subscriber_id": AUDITOR})).await;
+    client.must_eventually(json!({"action": "subscribe", "subscriber_id": AUDITOR, "topic": topic})).await;
+}
+
+/// What all holders have, once they have the same.
+async fn wait_until_equal(cluster: &ProcessCluster, holders: &[Vertex], topic: &str) -> Vec<Value> {
+    eventually(&format!("the holders {holders:?} of {topic} have the same"), || async move {
+        let mut replicas = Vec::new();
+        for holder in holders {
+            replicas.push(read_replica(cluster, *holder, topic).await?);
+        }
+        if replicas.windows(2).all(|pair| pair[0] == pair[1]) {
+            return Ok(replicas.swap_remove(0));
+        }
+        let lengths: Vec<_> =
+            holders.iter().zip(&replicas).map(|(holder, replica)| format!("{holder} has {}", replica.len())).collect();
+        Err(format!("{}; {}", lengths.join(", "), first_difference(&replicas)))
+    })
+    .await
+}
+
+fn first_difference(replicas: &[Vec<Value>]) -> String {
+    let longest = replicas.iter().map(Vec::len).max().unwrap_or(0);
+    let differs = |at: &usize| replicas.windows(2).any(|pair| pair[0].get(*at) != pair[1].get(*at));
+    match (0..longest).find(differs) {
+        Some(at) => {
+            format!("at offset {at} they have {:?}", replicas.iter().map(|replica| replica.get(at)).collect::<Vec<_>>())
+        }
+        None => "no message differs".into(),
+    }
+}
+
+/// All that one holder's own replica has.
+pub async fn read_replica(cluster: &ProcessCluster, holder: Vertex, topic: &str) -> Result<Vec<Value>, String> {
+    let mut client = Client::connect(cluster.address(holder)).await?;
+    let mut messages: Vec<Value> = Vec::new();
+    loop {
+        let request = json!({"action": "replica_pull", "subscriber_id": AUDITOR, "topic": topic, "max": PAGE, "from": messages.len()});
+        let answer = client.try_ask(request).await?;
+        let page = answer["messages"].as_array().ok_or_else(|| format!("holder {holder}: {answer}"))?;
+        assert_eq!(answer["served_by"], json!(holder), "a replica is read where it was asked for: {answer}");
+        if page.is_empty() {
+            return Ok(messages);
+        }
+        messages.extend(page.iter().cloned());
+    }
+}

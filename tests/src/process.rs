@@ -1,0 +1,123 @@
+//! One `cubecast` process, its output in a file; ended with its owner.
+
+use std::fs::{File, OpenOptions};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+use crate::artifacts;
+use crate::wait::PATIENCE;
+
+/// How often a process is asked whether it has ended.
+const LOOK_EVERY: Duration = Duration::from_millis(10);
+
+/// A signal that can be sent to a process.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Signal {
+    Terminate,
+    Stop,
+    Continue,
+}
+
+/// A running process. When it is dropped, the process is killed.
+#[derive(Debug)]
+pub struct Process {
+    child: Child,
+    /// Held open: nodes end when it closes, so that none outlives a test that is killed.
+    _stdin: Option<ChildStdin>,
+}
+
+impl Process {
+    /// Runs `cubecast ARGUMENTS`; both outputs are appended to `log`.
+    pub fn start(arguments: &[&str], log: &Path) -> Process {
+        let open = || -> File {
+            OpenOptions::new()
+                .create(true)
+                .append(true)
+                .open(log)
+                .unwrap_or_else(|error| panic!("{}: {error}", log.display()))
+        };
+        let mut command = Command::new(artifacts::cubecast());
+        command.args(arguments).stdin(Stdio::piped()).stdout(open()).stderr(open());
+        let mut child = command.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}"));
+        Process { _stdin: child.stdin.take(), child }
+    }
+
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// SIGKILL: nothing is finished, nothing is said.
+    pub fn kill(mut self) {
+        self.kill_and_reap();
+    }
+
+    pub fn signal(&self, signal: Signal) {
+        let name = match signal {
+            Signal::Terminate => "-TERM",
+            Signal::Stop => "-STOP",
+            Signal::Continue => "-CONT",
+        };
+        // The child is not reaped before this is dropped, so its id is its own.
+        let sent = Command::new("sh").args(["-c", "kill \"$1\" \"$2\"", "sh", name, &self.id().to_string()]).status();
+        assert!(sent.as_ref().is_ok_and(ExitStatus::success), "kill {name} {}: {sent:?}", self.id());
+    }
+
+    /// Waits until it ends by itself.
+    pub fn wait(&mut self) -> ExitStatus {
+        let began = Instant::now();
+        loop {
+            if let Some(status) = self.child.try_wait().expect("a child can be waited for") {
+                return status;
+            }
+            assert!(began.elapsed() < PATIENCE, "process {} does not end", self.id());
+            std::thread::sleep(LOOK_EVERY);
+        }
+    }
+
+    pub fn is_running(&mut self) -> bool {
+        self.child.try_wait().expect("a child can be waited for").is_none()
+    }
+
+    fn kill_and_reap(&mut self) {
+        // An error means that it has ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        self.kill_and_reap();
+    }
+}
+
+/// A process that has ended.
+#[derive(Debug)]
+pub struct Ended {
+    pub code: Option<i32>,
+    pub stdout: String,
+    pub stderr: String,
+}
+
+/// Runs `cubecast ARGUMENTS` to its end.
+pub async fn run(arguments: &[&str]) -> Ended {
+    run_with_input(arguments, Stdio::null()).await
+}
+
+async fn run_with_input(arguments: &[&str], stdin: Stdio) -> Ended {
+    let mut command = tokio::process::Command::new(artifacts::cubecast());
+    command.args(arguments).stdin(stdin).kill_on_drop(true);
+    let output = tokio::time::timeout(PATIENCE, command.output()).await;
+    let output =
+        output.unwrap_or_else(|_| panic!("cubecast {arguments:?} does not end")).expect("the binary can be run");
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("output is UTF-8");
+    Ended { code: output.status.code(), stdout: text(output.stdout), stderr: text(output.stderr) }
+}
+
+/// The last lines of a log, for a failure's report.
+pub fn tail(log: &PathBuf, lines: usize) -> String {
+    let text = std::fs::read_to_string(log).unwrap_or_else(|error| error.to_string());
+    let all: Vec<&str> = text.lines().collect();
+    all[all.len().saturating_sub(lines)..].join("\n")
+}
