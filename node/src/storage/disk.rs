@@ -29,7 +29,7 @@ pub(super) struct DiskSwitch {
     file: File,
     /// redb's syncs are put off.
     put_off: AtomicBool,
-    /// The file may not grow past this many bytes: how tests see a full disk.
+    /// The file may not grow past this many bytes: no limit but in tests, which see a full disk so.
     capacity: AtomicU64,
 }
 

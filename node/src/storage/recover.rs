@@ -13,7 +13,7 @@ use serde::de::DeserializeOwned;
 
 use super::folder::FolderIdentity;
 use super::report::CutTail;
-use super::rows::{self, BadRow, GroupCode, RowKey, Value};
+use super::rows::{self, BadRow, GroupCode, RowKey, RowWriter, Value};
 use super::write::Failure;
 
 /// What a folder holds.
@@ -96,8 +96,7 @@ fn read_groups(transaction: &WriteTransaction) -> Result<(Vec<RecoveredGroup>, V
         groups.push(RecoveredGroup { tail_cut: cut_now || cut_before.contains(&code), ..found.group });
         cuts.extend(found.cut);
     }
-    delete_cut(transaction, &cuts)?;
-    note_cut(transaction, cuts.iter().map(|cut| cut.group))?;
+    cut_logs(transaction, &groups, &cuts)?;
     Ok((groups, cuts))
 }
 
@@ -193,11 +192,17 @@ fn cut_groups(transaction: &WriteTransaction) -> Result<BTreeSet<GroupCode>, Fai
     Ok(groups)
 }
 
-fn delete_cut(transaction: &WriteTransaction, cuts: &[CutTail]) -> Result<(), Failure> {
+/// Leaves on disk what is told to the node: a shorter log, a commit index within it, and the mistrust.
+fn cut_logs(transaction: &WriteTransaction, groups: &[RecoveredGroup], cuts: &[CutTail]) -> Result<(), Failure> {
     let mut log = transaction.open_table(rows::LOG)?;
+    let mut hard_states = transaction.open_table(rows::HARD_STATE)?;
+    let mut rows = RowWriter::default();
     for cut in cuts {
-        let group = cut.group.to_code();
-        log.retain_in((group, cut.from_index)..=(group, u64::MAX), |_, _| false)?;
+        let code = cut.group.to_code();
+        log.retain_in((code, cut.from_index)..=(code, u64::MAX), |_, _| false)?;
+        for group in groups.iter().filter(|group| group.group == cut.group) {
+            hard_states.insert(code, rows.encode(RowKey::HardState(code), &group.hard_state))?;
+        }
     }
-    Ok(())
+    note_cut(transaction, cuts.iter().map(|cut| cut.group))
 }

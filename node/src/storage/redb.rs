@@ -248,3 +248,54 @@ fn list_topics(
     }
     Ok(topics)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use cubecast_core::store::Write;
+
+    fn messages(number: u64) -> WriteBatch {
+        let message = |offset| StoredMessage {
+            offset: Offset(offset),
+            publisher: "pia".parse().unwrap(),
+            sequence: None,
+            time: cubecast_core::time::Timestamp(0),
+            content: "x".repeat(1000),
+        };
+        let messages = (number * 100..number * 100 + 100).map(message).collect();
+        let write = Write::Messages { group: "010".parse().unwrap(), topic: TopicId(1), messages };
+        WriteBatch { number, writes: vec![write] }
+    }
+
+    #[test]
+    fn a_full_disk_is_told_as_one_and_what_was_acknowledged_is_kept() {
+        let folder = tempfile::tempdir().unwrap();
+        let identity = FolderIdentity::new("test", "010".parse().unwrap());
+        let (mut store, ..) = RedbStore::open(folder.path(), &identity, SyncMode::Always).unwrap();
+        store.files.as_ref().unwrap().disk.limit_capacity(2 << 20);
+        let mut acknowledged = 0;
+        let error = loop {
+            match store.write(&[messages(acknowledged)]) {
+                Ok(()) => acknowledged += 1,
+                Err(error) => break error,
+            }
+        };
+        assert!(matches!(error, StorageError::Full { .. }), "{error}");
+        assert!(acknowledged > 0);
+        assert!(matches!(store.write(&[messages(acknowledged)]), Err(StorageError::Stopped)));
+        drop(store);
+
+        let (store, _, report) = RedbStore::open(folder.path(), &identity, SyncMode::Always).unwrap();
+        assert!(report.unclean && !report.lost_something(), "{report}");
+        let all = ReadMessages {
+            read: cubecast_core::store::ReadId(0),
+            group: "010".parse().unwrap(),
+            topic: TopicId(1),
+            from: Offset(0),
+            end: Offset(u64::MAX),
+            max_messages: u32::MAX,
+            max_bytes: u64::MAX,
+        };
+        assert_eq!(store.read_messages(&all).unwrap().len() as u64, acknowledged * 100);
+    }
+}

@@ -1,0 +1,216 @@
+//! Damage that is written on purpose into single rows: the end of a log is cut, all else refuses to start.
+
+use std::path::Path;
+
+use cubecast_core::identity::{Incarnation, NodeId};
+use cubecast_core::store::*;
+use cubecast_node::storage::*;
+use redb::{Database, TableDefinition};
+
+use crate::support::*;
+
+type Bytes = &'static [u8];
+const META: TableDefinition<'static, u8, Bytes> = TableDefinition::new("meta");
+const HARD_STATE: TableDefinition<'static, u32, Bytes> = TableDefinition::new("hard_state");
+const CHECKPOINT: TableDefinition<'static, u32, Bytes> = TableDefinition::new("checkpoint");
+const LOG: TableDefinition<'static, (u32, u64), Bytes> = TableDefinition::new("log");
+const MESSAGES: TableDefinition<'static, (u32, u64, u64), Bytes> = TableDefinition::new("messages");
+const OUTBOX: TableDefinition<'static, u64, Bytes> = TableDefinition::new("outbox");
+
+/// Flips a bit in a row's value, in such a way that redb sees nothing wrong.
+fn spoil<K: redb::Key + 'static>(folder: &Path, table: TableDefinition<'static, K, Bytes>, key: impl for<'a> std::borrow::Borrow<K::SelfType<'a>>) {
+    let database = Database::create(folder.join("store.redb")).unwrap();
+    let transaction = database.begin_write().unwrap();
+    {
+        let mut table = transaction.open_table(table).unwrap();
+        let mut value = redb::ReadableTable::get(&table, key.borrow()).unwrap().expect("the row is there").value().to_vec();
+        let middle = value.len() / 2;
+        value[middle] ^= 0x10;
+        table.insert(key.borrow(), value.as_slice()).unwrap();
+    }
+    transaction.commit().unwrap();
+}
+
+fn filled_folder() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut store, ..) = open(folder.path());
+    fill(&mut store);
+    store.close().unwrap();
+    folder
+}
+
+fn refuses(folder: &Path, names: &str) {
+    let error = try_open(folder).unwrap_err();
+    assert!(matches!(error, StorageError::Damaged { .. }), "{error}");
+    let text = error.to_string();
+    assert!(text.contains(names) && text.contains("refills from its neighbours"), "{text}");
+}
+
+fn code(group: &str) -> u32 {
+    vertex(group).to_code()
+}
+
+#[test]
+fn a_damaged_end_of_a_log_is_cut_and_said() {
+    let folder = filled_folder();
+    spoil(folder.path(), LOG, (code("010"), 202));
+    spoil(folder.path(), LOG, (code("010"), 203));
+    let (store, recovered, report) = open(folder.path());
+
+    let mut expected = filled();
+    let group = &mut expected.recovered.groups[0];
+    group.log.truncate(group.log.len() - 2);
+    group.tail_cut = true;
+    group.hard_state.commit = 201;
+    assert_eq!(everything(&store, recovered).unwrap(), expected);
+    assert_eq!(report.cut.len(), 1);
+    assert_eq!((report.cut[0].group, report.cut[0].from_index), (vertex("010"), 202));
+    let text = report.to_string();
+    assert!(text.contains("log entry 202 of group 010 does not fit its check sum"), "{text}");
+    assert!(text.contains("cut at 202"), "{text}");
+}
+
+#[test]
+fn a_cut_is_remembered_until_the_node_takes_another_identity() {
+    let folder = filled_folder();
+    spoil(folder.path(), LOG, (code("010"), 203));
+    let (mut store, recovered, _) = open(folder.path());
+    assert!(recovered.groups[0].tail_cut);
+    assert!(!recovered.groups[1].tail_cut);
+
+    store.write(&[batch(1, [Write::Identity(record(2))])]).unwrap();
+    let (recovered, report) = store.reopen(false).unwrap();
+    assert!(recovered.groups[0].tail_cut, "the same identity keeps the mistrust");
+    assert!(report.cut.is_empty(), "nothing is cut twice");
+
+    let identity = Some(NodeId { vertex: vertex("010"), incarnation: Incarnation(7) });
+    store.write(&[batch(2, [Write::Identity(NodeRecord { identity, ..record(2) })])]).unwrap();
+    let (recovered, _) = store.reopen(false).unwrap();
+    assert!(!recovered.groups[0].tail_cut);
+}
+
+#[test]
+fn a_missing_end_of_a_log_is_a_cut_when_it_was_committed() {
+    let folder = filled_folder();
+    remove_log(folder.path(), 203);
+    let (_, recovered, report) = open(folder.path());
+    assert!(recovered.groups[0].tail_cut);
+    assert_eq!(recovered.groups[0].hard_state.commit, 202);
+    assert_eq!(report.cut[0].from_index, 203);
+}
+
+#[test]
+fn a_damaged_or_missing_entry_with_a_good_one_behind_it_refuses_to_start() {
+    let folder = filled_folder();
+    spoil(folder.path(), LOG, (code("010"), 202));
+    refuses(folder.path(), "log entry 202 of group 010");
+
+    let folder = filled_folder();
+    remove_log(folder.path(), 160);
+    refuses(folder.path(), "log entry 160 of group 010 is missing");
+
+    let folder = filled_folder();
+    remove_log(folder.path(), 151);
+    refuses(folder.path(), "entries 151 to 151 of group 010's log are missing");
+}
+
+#[test]
+fn a_damaged_checkpoint_hard_state_record_or_outbox_refuses_to_start() {
+    let folder = filled_folder();
+    spoil(folder.path(), CHECKPOINT, code("010"));
+    refuses(folder.path(), "the checkpoint of group 010");
+
+    let folder = filled_folder();
+    spoil(folder.path(), HARD_STATE, code("110"));
+    refuses(folder.path(), "the hard state of group 110");
+
+    let folder = filled_folder();
+    spoil(folder.path(), OUTBOX, 7u64);
+    refuses(folder.path(), "outbox entry 7");
+
+    for (key, name) in [(0u8, "the owner's record"), (1, "the transaction number"), (2, "the node's record")] {
+        let folder = filled_folder();
+        spoil(folder.path(), META, key);
+        refuses(folder.path(), name);
+    }
+}
+
+#[test]
+fn a_damaged_message_fails_its_reads_and_no_others() {
+    let folder = filled_folder();
+    spoil(folder.path(), MESSAGES, (code("010"), 1, 100));
+    let (store, ..) = open(folder.path());
+    let error = store.read_messages(&read("010", 1, 90, 110)).unwrap_err().to_string();
+    assert!(error.contains("message 100 of topic number 1 in group 010"), "{error}");
+    assert_eq!(store.read_messages(&read("010", 1, 0, 100)).unwrap().len(), 100);
+    assert_eq!(store.read_messages(&read("010", 1, 101, 200)).unwrap().len(), 99);
+}
+
+#[test]
+fn a_gap_between_messages_fails_the_read() {
+    let folder = filled_folder();
+    let database = Database::create(folder.path().join("store.redb")).unwrap();
+    let transaction = database.begin_write().unwrap();
+    transaction.open_table(MESSAGES).unwrap().remove((code("010"), 1, 100)).unwrap();
+    transaction.commit().unwrap();
+    drop(database);
+    let (store, ..) = open(folder.path());
+    for from in [90, 100] {
+        let error = store.read_messages(&read("010", 1, from, 110)).unwrap_err().to_string();
+        assert!(error.contains("message 100 of topic number 1 in group 010 is missing"), "{error}");
+    }
+}
+
+#[test]
+fn an_older_file_than_was_acknowledged_is_noticed() {
+    let (folder, older) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let (mut store, ..) = open(folder.path());
+    fill(&mut store);
+    copy_folder(folder.path(), older.path());
+    store.write(&[batch(14, [append("010", 204..=204)])]).unwrap();
+    store.close().unwrap();
+    drop(store);
+    std::fs::copy(older.path().join("store.redb"), folder.path().join("store.redb")).unwrap();
+
+    let (mut store, recovered, report) = open(folder.path());
+    let lost = report.rolled_back.expect("the loss is said");
+    assert_eq!(lost.acknowledged, lost.found + 1);
+    assert!(recovered.groups.iter().all(|group| group.tail_cut));
+    assert!(report.to_string().contains("damage took acknowledged transactions"), "{report}");
+    // Nor is it forgotten at the next start, though nothing is missing from then on.
+    let (recovered, report) = store.reopen(false).unwrap();
+    assert!(recovered.groups.iter().all(|group| group.tail_cut));
+    assert_eq!(report.rolled_back, None);
+}
+
+#[test]
+fn a_missing_or_emptied_store_is_never_taken_for_a_new_one() {
+    for spoil in [|path: &Path| std::fs::remove_file(path).unwrap(), |path: &Path| std::fs::write(path, "").unwrap()] {
+        let folder = filled_folder();
+        spoil(&folder.path().join("store.redb"));
+        refuses(folder.path(), "the store is gone or empty");
+    }
+}
+
+#[test]
+fn a_file_that_is_no_database_is_damage() {
+    let folder = filled_folder();
+    std::fs::write(folder.path().join("store.redb"), "not a database at all".repeat(1000)).unwrap();
+    refuses(folder.path(), "opening the store");
+}
+
+#[test]
+fn a_lost_mark_is_said_and_costs_nothing_else() {
+    let folder = filled_folder();
+    std::fs::remove_file(folder.path().join("mark")).unwrap();
+    let (store, recovered, report) = open(folder.path());
+    assert!(report.mark_lost && !report.lost_something(), "{report}");
+    assert_eq!(everything(&store, recovered).unwrap(), filled());
+}
+
+fn remove_log(folder: &Path, index: u64) {
+    let database = Database::create(folder.join("store.redb")).unwrap();
+    let transaction = database.begin_write().unwrap();
+    transaction.open_table(LOG).unwrap().remove((code("010"), index)).unwrap();
+    transaction.commit().unwrap();
+}

@@ -1,0 +1,8 @@
+//! Storage, by its public face: what is written comes back, or its loss is said.
+
+mod bench;
+mod damage;
+mod engine;
+mod flips;
+mod support;
+mod thread;

@@ -1,0 +1,173 @@
+//! What the storage tests share: content to write, and one look at all that a store holds.
+
+use std::fs;
+use std::path::Path;
+
+use cubecast_core::cube::Vertex;
+use cubecast_core::identity::NodeId;
+use cubecast_core::names::{Offset, PublisherId, Sequence, TopicName};
+use cubecast_core::store::*;
+use cubecast_core::time::Timestamp;
+use cubecast_core::topics::command::{Command, Op, TopicId};
+use cubecast_core::wire::peer::RequestKey;
+use cubecast_node::storage::*;
+
+pub fn vertex(text: &str) -> Vertex {
+    text.parse().unwrap()
+}
+
+pub fn identity() -> FolderIdentity {
+    FolderIdentity::new("test", vertex("010"))
+}
+
+pub fn open(folder: &Path) -> (RedbStore, Recovered, OpenReport) {
+    try_open(folder).unwrap_or_else(|error| panic!("{error}"))
+}
+
+pub fn try_open(folder: &Path) -> Result<(RedbStore, Recovered, OpenReport), StorageError> {
+    RedbStore::open(folder, &identity(), SyncMode::Always)
+}
+
+pub fn batch(number: u64, writes: impl Into<Vec<Write>>) -> WriteBatch {
+    WriteBatch { number, writes: writes.into() }
+}
+
+pub fn record(starts: u64) -> NodeRecord {
+    let me = vertex("010");
+    NodeRecord { identity: Some(NodeId::founding(me)), vertex: me, starts, met: vec![(vertex("011"), NodeId::founding(me).incarnation)] }
+}
+
+pub fn entry(index: u64) -> LogEntry {
+    LogEntry { index, term: 1 + index / 10, kind: EntryKind::Commands, data: format!("entry {index} ").repeat(9).into_bytes() }
+}
+
+pub fn append(group: &str, indexes: impl Iterator<Item = u64>) -> Write {
+    Write::Append { group: vertex(group), entries: indexes.map(entry).collect() }
+}
+
+pub fn hard_state(group: &str, commit: u64) -> Write {
+    Write::HardState { group: vertex(group), state: HardState { term: 9, vote: 0, commit } }
+}
+
+pub fn checkpoint(index: u64, bytes: usize) -> Checkpoint {
+    let state = (0..bytes).map(|at| (at * 31 % 251) as u8).collect();
+    Checkpoint { index, term: 1, voters: vec![NodeId::founding(vertex("010"))], learners: vec![], state }
+}
+
+pub fn put_checkpoint(group: &str, index: u64, bytes: usize) -> Write {
+    let checkpoint = checkpoint(index, bytes);
+    Write::Checkpoint { group: vertex(group), checkpoint, drop_log_through: index, clear_log: false }
+}
+
+pub fn message(offset: u64) -> StoredMessage {
+    StoredMessage {
+        offset: Offset(offset),
+        publisher: PublisherId::new("pia").unwrap(),
+        sequence: Some(Sequence(offset)),
+        time: Timestamp(1_700_000_000_000_000 + offset),
+        content: format!("message {offset}: {}", "x".repeat(offset as usize % 97)),
+    }
+}
+
+pub fn messages(group: &str, topic: u64, offsets: impl Iterator<Item = u64>) -> Write {
+    Write::Messages { group: vertex(group), topic: TopicId(topic), messages: offsets.map(message).collect() }
+}
+
+pub fn drop_messages(group: &str, topic: u64) -> Write {
+    Write::DropMessages { group: vertex(group), topic: TopicId(topic) }
+}
+
+pub fn command(number: u64) -> Command {
+    Command {
+        key: RequestKey { origin: NodeId::founding(vertex("010")), number },
+        time: Timestamp(number),
+        op: Op::Publish {
+            publisher: PublisherId::new("pia").unwrap(),
+            topic: TopicName::new("cricket").unwrap(),
+            sequence: None,
+            content: format!("kept {number}"),
+        },
+    }
+}
+
+pub fn read(group: &str, topic: u64, from: u64, end: u64) -> ReadMessages {
+    ReadMessages {
+        read: ReadId(from),
+        group: vertex(group),
+        topic: TopicId(topic),
+        from: Offset(from),
+        end: Offset(end),
+        max_messages: u32::MAX,
+        max_bytes: u64::MAX,
+    }
+}
+
+/// A bit of everything, in several transactions: two groups, two topics, a checkpoint, an outbox.
+pub fn fill(store: &mut RedbStore) {
+    store.write(&[batch(1, [Write::Identity(record(1))])]).unwrap();
+    for round in 0..10 {
+        let (from, to) = (round * 20, round * 20 + 20);
+        let writes = [
+            append("010", from + 1..=to),
+            hard_state("010", to),
+            messages("010", 1, from..to),
+            append("110", from / 4 + 1..=to / 4),
+            hard_state("110", to / 4),
+            messages("110", 7, from * 2..to * 2),
+            Write::OutboxPut { id: round, command: command(round) },
+        ];
+        store.write(&[batch(2 + round, writes)]).unwrap();
+    }
+    store.write(&[batch(12, [put_checkpoint("010", 150, 20_000), Write::OutboxRemove { id: 3 }])]).unwrap();
+    store.write(&[batch(13, [append("010", 201..=203), hard_state("010", 203)])]).unwrap();
+}
+
+/// All that a store holds.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Everything {
+    pub recovered: Recovered,
+    pub messages: Vec<(Vertex, TopicId, Vec<StoredMessage>)>,
+}
+
+/// Reads all; `Err` when the store says that something cannot be read.
+pub fn everything(store: &RedbStore, recovered: Recovered) -> Result<Everything, StorageError> {
+    let mut found = Vec::new();
+    for group in ["010", "110"].map(vertex) {
+        for topic in store.topics_on_disk(group)? {
+            let all = ReadMessages { topic, ..read(&group.to_string(), 0, 0, u64::MAX) };
+            found.push((group, topic, store.read_messages(&all)?));
+        }
+    }
+    Ok(Everything { recovered, messages: found })
+}
+
+/// What [`fill`] wrote, as a store gives it back.
+pub fn filled() -> Everything {
+    let group = |name: &str, commit, checkpoint, log: std::ops::RangeInclusive<u64>| RecoveredGroup {
+        group: vertex(name),
+        hard_state: HardState { term: 9, vote: 0, commit },
+        checkpoint,
+        log: log.map(entry).collect(),
+        tail_cut: false,
+    };
+    Everything {
+        recovered: Recovered {
+            record: Some(record(1)),
+            groups: vec![group("010", 203, Some(checkpoint(150, 20_000)), 151..=203), group("110", 50, None, 1..=50)],
+            outbox: (0..10).filter(|id| *id != 3).map(|id| (id, command(id))).collect(),
+        },
+        messages: vec![
+            (vertex("010"), TopicId(1), (0..200).map(message).collect()),
+            (vertex("110"), TopicId(7), (0..400).map(message).collect()),
+        ],
+    }
+}
+
+/// Copies the files as they are at this moment: what a killed process leaves behind.
+pub fn copy_folder(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for file in fs::read_dir(from).unwrap() {
+        let file = file.unwrap();
+        fs::copy(file.path(), to.join(file.file_name())).unwrap();
+    }
+}

@@ -1,0 +1,332 @@
+//! The storage thread: merges what waits, keeps the order, and tells of failures.
+
+use std::sync::mpsc::{self, Receiver, Sender};
+use std::sync::{Arc, Mutex};
+
+use cubecast_core::store::*;
+use cubecast_node::storage::*;
+
+use crate::support::*;
+
+#[test]
+fn what_waits_is_committed_as_one_and_nothing_of_it_is_lost() {
+    let folder = tempfile::tempdir().unwrap();
+    let (thread, events, gate, calls) = gated(open(folder.path()).0);
+    thread.submit(write(1)).unwrap();
+    gate.at_a_write();
+    (2..=300).for_each(|number| thread.submit(write(number)).unwrap());
+    gate.open_for_good();
+    assert_eq!(written(&events), 1);
+    assert_eq!(written(&events), 300);
+    thread.close().unwrap();
+
+    assert_eq!(calls.lock().unwrap().as_slice(), ["write 1", "write 299"]);
+    let (_, recovered, _) = open(folder.path());
+    assert_eq!(recovered.groups[0].log.len(), 300);
+}
+
+#[test]
+fn a_read_sees_every_write_before_it_and_writes_may_overtake_it() {
+    let (thread, events, gate, calls) = gated(MemoryStore::default());
+    thread.submit(write(1)).unwrap();
+    gate.at_a_write();
+    for offset in 0..3 {
+        thread.submit(StorageCommand::Write(batch(2 + offset, [messages("010", 1, offset..offset + 1)]))).unwrap();
+        thread.submit(StorageCommand::Read(read("010", 1, offset, offset + 1))).unwrap();
+    }
+    gate.open_for_good();
+    assert_eq!((written(&events), written(&events)), (1, 4));
+    for offset in 0..3 {
+        assert_eq!(read_back(&events), (ReadId(offset), vec![message(offset)]));
+    }
+    thread.close().unwrap();
+    assert_eq!(calls.lock().unwrap().as_slice(), ["write 1", "write 3", "read", "read", "read"]);
+}
+
+#[test]
+fn a_read_sees_the_messages_that_a_later_write_deletes() {
+    let (thread, events, gate, calls) = gated(MemoryStore::default());
+    thread.submit(write(1)).unwrap();
+    gate.at_a_write();
+    thread.submit(StorageCommand::Write(batch(2, [messages("010", 1, 0..5)]))).unwrap();
+    thread.submit(StorageCommand::Read(read("010", 1, 0, 5))).unwrap();
+    thread.submit(StorageCommand::Write(batch(3, [drop_messages("010", 1)]))).unwrap();
+    thread.submit(StorageCommand::Read(ReadMessages { read: ReadId(9), ..read("010", 1, 0, 5) })).unwrap();
+    gate.open_for_good();
+    assert_eq!((written(&events), written(&events)), (1, 2));
+    assert_eq!(read_back(&events).1.len(), 5);
+    assert_eq!(written(&events), 3);
+    assert_eq!(read_back(&events), (ReadId(9), vec![]));
+    thread.close().unwrap();
+    assert_eq!(calls.lock().unwrap().as_slice(), ["write 1", "write 1", "read", "write 1", "read"]);
+}
+
+#[test]
+fn a_reopen_comes_after_all_before_it_and_gives_back_what_was_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let (thread, events) = start(open(folder.path()).0, SyncMode::Always);
+    thread.submit(write(1)).unwrap();
+    thread.submit(StorageCommand::Read(read("010", 1, 0, 1))).unwrap();
+    thread.submit(StorageCommand::Reopen { wipe: false }).unwrap();
+    thread.submit(StorageCommand::Reopen { wipe: true }).unwrap();
+    thread.submit(write(1)).unwrap();
+    assert_eq!(written(&events), 1);
+    read_back(&events);
+    let (recovered, report) = reopened(&events);
+    assert_eq!(recovered.groups[0].log, [entry(1)]);
+    assert!(!report.new && !report.lost_something(), "{report}");
+    let (recovered, report) = reopened(&events);
+    assert_eq!(recovered, Recovered::default());
+    assert!(report.new, "{report}");
+    assert_eq!(written(&events), 1);
+    thread.close().unwrap();
+    assert_eq!(open(folder.path()).1.groups[0].log, [entry(1)]);
+}
+
+#[test]
+fn closing_finishes_what_was_queued_and_frees_the_folder() {
+    let folder = tempfile::tempdir().unwrap();
+    let (thread, events) = start(open(folder.path()).0, SyncMode::Always);
+    (1..=100).for_each(|number| thread.submit(write(number)).unwrap());
+    thread.close().unwrap();
+    assert!(matches!(events.iter().last(), Some(StorageEvent::Written { number: 100 })));
+    let (_, recovered, report) = open(folder.path());
+    assert_eq!(recovered.groups[0].log.len(), 100);
+    assert!(!report.unclean, "{report}");
+}
+
+#[test]
+fn an_interval_syncs_without_being_asked() {
+    let folder = tempfile::tempdir().unwrap();
+    let mode = SyncMode::IntervalMs(1);
+    let (store, ..) = RedbStore::open(folder.path(), &identity(), mode).unwrap();
+    let (thread, events, gate, calls) = gated_with(store, mode);
+    gate.open_for_good();
+    thread.submit(write(1)).unwrap();
+    assert_eq!(written(&events), 1);
+    gate.at_a_sync();
+    thread.close().unwrap();
+    assert_eq!(calls.lock().unwrap()[..2], ["write 1", "sync"]);
+}
+
+#[test]
+fn a_large_topic_is_deleted_while_nothing_else_waits() {
+    let folder = tempfile::tempdir().unwrap();
+    let (store, ..) = open(folder.path());
+    let (thread, events) = start(store, SyncMode::Always);
+    thread.submit(StorageCommand::Write(batch(1, [messages("010", 1, 0..10_000)]))).unwrap();
+    thread.submit(StorageCommand::Write(batch(2, [drop_messages("010", 1)]))).unwrap();
+    thread.close().unwrap();
+    assert!(matches!(events.iter().last(), Some(StorageEvent::Written { number: 2 })));
+    assert_eq!(open(folder.path()).0.topics_on_disk(vertex("010")).unwrap(), []);
+}
+
+#[test]
+fn a_failed_write_is_the_last_word() {
+    let (thread, events) = start(Broken, SyncMode::Always);
+    thread.submit(write(1)).unwrap();
+    let first = events.recv().unwrap();
+    assert!(matches!(&first, StorageEvent::Failed(StorageError::Full { .. })), "{first:?}");
+    assert!(events.recv().is_err(), "nothing comes after it");
+    assert!(matches!(thread.submit(write(2)), Err(StorageError::Stopped)));
+    assert!(matches!(thread.close(), Err(StorageError::Stopped)));
+}
+
+#[test]
+fn a_queue_that_grows_past_its_limit_is_refused() {
+    let (thread, _events, gate, _) = gated(MemoryStore::default());
+    thread.submit(write(1)).unwrap();
+    gate.at_a_write();
+    let mut number = 1;
+    let big = |number| {
+        let data = vec![0; 16 << 20];
+        let entries = vec![LogEntry { data, ..entry(number) }];
+        StorageCommand::Write(batch(number, [Write::Append { group: vertex("010"), entries }]))
+    };
+    assert!(!thread.is_behind());
+    let refused = loop {
+        number += 1;
+        match thread.submit(big(number)) {
+            Ok(()) => assert!(number < 1000, "the queue has no end"),
+            Err(error) => break error,
+        }
+    };
+    assert!(thread.is_behind());
+    assert!(matches!(refused, StorageError::QueueFull { limit: StorageThread::MAX_QUEUED_BYTES, .. }), "{refused}");
+    gate.open_for_good();
+    thread.close().unwrap();
+}
+
+#[test]
+fn the_queues_bytes_are_given_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let (store, ..) = open(folder.path());
+    let metrics = store.metrics();
+    let (thread, events) = start_counted(store, SyncMode::Always, metrics.clone());
+    (1..=50).for_each(|number| thread.submit(write(number)).unwrap());
+    thread.submit(StorageCommand::Read(read("010", 1, 0, 1))).unwrap();
+    thread.submit(StorageCommand::Reopen { wipe: false }).unwrap();
+    thread.close().unwrap();
+    drop(events);
+    assert_eq!(metrics.counts().queued_bytes, 0);
+    assert_eq!(metrics.counts().batches, 50);
+}
+
+fn write(number: u64) -> StorageCommand {
+    StorageCommand::Write(batch(number, [append("010", number..=number)]))
+}
+
+fn start(store: impl LogStore + 'static, mode: SyncMode) -> (StorageThread, Receiver<StorageEvent>) {
+    start_counted(store, mode, Arc::default())
+}
+
+fn start_counted(
+    store: impl LogStore + 'static,
+    mode: SyncMode,
+    metrics: Arc<StorageMetrics>,
+) -> (StorageThread, Receiver<StorageEvent>) {
+    let (tell, events) = mpsc::channel();
+    // A test that has seen enough drops its end.
+    let thread = StorageThread::spawn(store, mode, metrics, move |event| drop(tell.send(event)));
+    (thread.unwrap(), events)
+}
+
+fn written(events: &Receiver<StorageEvent>) -> u64 {
+    match events.recv().unwrap() {
+        StorageEvent::Written { number } => number,
+        other => panic!("expected a write's end, not {other:?}"),
+    }
+}
+
+fn read_back(events: &Receiver<StorageEvent>) -> (ReadId, Vec<StoredMessage>) {
+    match events.recv().unwrap() {
+        StorageEvent::MessagesRead { read, result } => (read, result.unwrap()),
+        other => panic!("expected messages, not {other:?}"),
+    }
+}
+
+fn reopened(events: &Receiver<StorageEvent>) -> (Recovered, OpenReport) {
+    match events.recv().unwrap() {
+        StorageEvent::Reopened { recovered, report } => (recovered, report),
+        other => panic!("expected an open store, not {other:?}"),
+    }
+}
+
+/// Holds a store at its writes until it is opened, and notes what the store is asked for.
+struct Gate {
+    arrivals: Receiver<&'static str>,
+    permits: Sender<()>,
+    always: Arc<Mutex<bool>>,
+}
+
+impl Gate {
+    fn at_a_write(&self) {
+        self.wait_for("write");
+    }
+
+    fn at_a_sync(&self) {
+        self.wait_for("sync");
+    }
+
+    fn wait_for(&self, what: &str) {
+        while self.arrivals.recv().unwrap() != what {}
+    }
+
+    fn open_for_good(&self) {
+        *self.always.lock().unwrap() = true;
+        self.permits.send(()).unwrap();
+    }
+}
+
+struct Gated<S> {
+    store: S,
+    arrive: Sender<&'static str>,
+    permits: Receiver<()>,
+    always: Arc<Mutex<bool>>,
+    calls: Arc<Mutex<Vec<String>>>,
+}
+
+impl<S> Gated<S> {
+    fn pass(&self, what: &'static str, call: String) {
+        self.calls.lock().unwrap().push(call);
+        // A test that has seen enough no longer listens.
+        self.arrive.send(what).ok();
+        let open = *self.always.lock().unwrap();
+        if !open && what == "write" {
+            self.permits.recv().unwrap();
+        }
+    }
+}
+
+type Calls = Arc<Mutex<Vec<String>>>;
+
+fn gated(store: impl LogStore + 'static) -> (StorageThread, Receiver<StorageEvent>, Gate, Calls) {
+    gated_with(store, SyncMode::Always)
+}
+
+fn gated_with(store: impl LogStore + 'static, mode: SyncMode) -> (StorageThread, Receiver<StorageEvent>, Gate, Calls) {
+    let (arrive, arrivals) = mpsc::channel();
+    let (permits, permitted) = mpsc::channel();
+    let (always, calls) = (Arc::new(Mutex::new(false)), Calls::default());
+    let store = Gated { store, arrive, permits: permitted, always: always.clone(), calls: calls.clone() };
+    let (thread, events) = start(store, mode);
+    (thread, events, Gate { arrivals, permits, always }, calls)
+}
+
+impl<S: LogStore> LogStore for Gated<S> {
+    fn write(&mut self, batches: &[WriteBatch]) -> Result<(), StorageError> {
+        self.pass("write", format!("write {}", batches.len()));
+        self.store.write(batches)
+    }
+
+    fn read_messages(&self, read: &ReadMessages) -> Result<Vec<StoredMessage>, StorageError> {
+        self.pass("read", "read".to_owned());
+        self.store.read_messages(read)
+    }
+
+    fn sync(&mut self) -> Result<(), StorageError> {
+        self.pass("sync", "sync".to_owned());
+        self.store.sync()
+    }
+
+    fn tidy(&mut self) -> Result<bool, StorageError> {
+        self.store.tidy()
+    }
+
+    fn reopen(&mut self, wipe: bool) -> Result<(Recovered, OpenReport), StorageError> {
+        self.store.reopen(wipe)
+    }
+
+    fn close(&mut self) -> Result<(), StorageError> {
+        self.store.close()
+    }
+}
+
+/// A store whose disk is full.
+struct Broken;
+
+impl LogStore for Broken {
+    fn write(&mut self, _: &[WriteBatch]) -> Result<(), StorageError> {
+        Err(StorageError::Full { folder: "data".into() })
+    }
+
+    fn read_messages(&self, _: &ReadMessages) -> Result<Vec<StoredMessage>, StorageError> {
+        Ok(Vec::new())
+    }
+
+    fn sync(&mut self) -> Result<(), StorageError> {
+        Ok(())
+    }
+
+    fn tidy(&mut self) -> Result<bool, StorageError> {
+        Ok(false)
+    }
+
+    fn reopen(&mut self, _: bool) -> Result<(Recovered, OpenReport), StorageError> {
+        Err(StorageError::Stopped)
+    }
+
+    fn close(&mut self) -> Result<(), StorageError> {
+        Ok(())
+    }
+}
