@@ -1,7 +1,7 @@
 //! Logs: tracing is set up here, and each of core's events becomes one line.
 //!
-//! Lines go to standard error, with a UTC timestamp, as text or as JSON. Level `info` tells what the node is asked, what it
-//! answers, what fails and what returns; `debug` adds elections, links and stored replicas in detail; `trace` adds frames.
+//! Lines go to standard error, with a UTC timestamp, as text or as JSON. Level `info` tells what fails, what returns and who
+//! leads; `debug` adds every request and its answer, every replica stored and every link; `trace` adds frames.
 
 use std::io::IsTerminal;
 
@@ -72,10 +72,10 @@ pub fn event(told: &WatchEvent) {
             debug!(%node, action, subject, trace_id, "Request: {action}{}", of(subject));
         }
         Event::RequestAnswered { action, subject, error: None, message } => {
-            info!(%node, action, subject, trace_id, "{action}{}: {message}", of(subject));
+            debug!(%node, action, subject, trace_id, "{action}{}: {message}", of(subject));
         }
         Event::RequestAnswered { action, subject, error: Some(code), message } => {
-            info!(%node, action, subject, error = code, trace_id, "{action}{} refused ({code}): {message}", of(subject));
+            debug!(%node, action, subject, error = code, trace_id, "{action}{} refused ({code}): {message}", of(subject));
         }
         Event::ReplicaStored { topic, group, offset } => {
             debug!(%node, %topic, %group, offset = offset.0, "Replica stored: message {offset} of {topic} on node {node}");

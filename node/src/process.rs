@@ -24,7 +24,7 @@ use crate::storage::{FolderIdentity, RedbStore, StorageError};
 use crate::transport::codec::Rules;
 use crate::transport::handshake::Credentials;
 use crate::transport::origin::OriginRules;
-use crate::transport::{Door, Limits, Numbers, dialer, server};
+use crate::transport::{Door, Limits, Numbers, dialer, lonely, server};
 
 /// Runs a node until a signal ends it, cleanly.
 pub async fn run(config: Config, exit_with_stdin: bool) -> Result<(), Failure> {
@@ -87,6 +87,7 @@ pub async fn serve(
     let mut transport = JoinSet::new();
     transport.spawn(server::run(listener, door.clone()));
     let me = door.vertex();
+    transport.spawn(lonely::watch(door.clone(), addresses[me.index()].clone()));
     for peer in me.neighbours().filter(|peer| dialer::dials(me, *peer)) {
         transport.spawn(dialer::run(door.clone(), peer, addresses[peer.index()].clone()));
     }

@@ -12,7 +12,7 @@ use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tracing::{debug, warn};
 
 use super::handshake::{self, HandshakeError, SUBPROTOCOL};
-use super::{Door, PEER_MESSAGE, Socket, peer_connection, websocket_config};
+use super::{Door, PEER_MESSAGE, Socket, peer_connection, tune, websocket_config};
 use crate::runtime::PeerGate;
 
 /// A neighbour that cannot be reached is tried again after this time, doubled with each failure up to the longest.
@@ -74,8 +74,7 @@ async fn connect(
     let stream =
         timeout(CONNECT, TcpStream::connect(address)).await.map_err(|_| DialError::Unreachable("no answer".into()))?;
     let stream = stream.map_err(|error| DialError::Unreachable(error.to_string()))?;
-    // Small frames must not wait for each other.
-    stream.set_nodelay(true).map_err(|error| DialError::Unreachable(error.to_string()))?;
+    tune(&stream).map_err(|error| DialError::Unreachable(error.to_string()))?;
     let mut socket =
         timeout(handshake::PATIENCE, upgrade(stream, address)).await.map_err(|_| HandshakeError::TooSlow)??;
     let proven = match handshake::dial(&mut socket, &door.credentials, peer).await {

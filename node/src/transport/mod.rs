@@ -13,6 +13,7 @@ pub mod client_connection;
 pub mod codec;
 pub mod dialer;
 pub mod handshake;
+pub mod lonely;
 pub mod origin;
 pub mod peer_connection;
 pub mod peer_table;
@@ -23,9 +24,11 @@ pub mod unanswered;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
 
 use cubecast_core::cube::Vertex;
 use cubecast_core::io::ConnectionId;
+use socket2::{SockRef, TcpKeepalive};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio_tungstenite::WebSocketStream;
@@ -105,6 +108,19 @@ impl Numbers {
     pub fn next_connection(&self) -> ConnectionId {
         ConnectionId(self.0.fetch_add(1, Relaxed) + 1)
     }
+}
+
+/// How long a TCP connection may be idle before it is probed, how often then, and how many probes may be lost: a client
+/// whose machine vanished is gone after a minute.
+const KEEPALIVE: TcpKeepalive = TcpKeepalive::new()
+    .with_time(Duration::from_secs(30))
+    .with_interval(Duration::from_secs(10))
+    .with_retries(3);
+
+/// Small frames must not wait for each other, and a vanished machine must be noticed.
+pub fn tune(stream: &TcpStream) -> std::io::Result<()> {
+    stream.set_nodelay(true)?;
+    SockRef::from(stream).set_tcp_keepalive(&KEEPALIVE)
 }
 
 /// WebSocket settings with a bound on a message's size. Buffers are small, because connections are many.

@@ -35,7 +35,7 @@ use tracing::{debug, warn};
 
 use super::handshake::{self, HandshakeError, Refusal, RefusalCode, SUBPROTOCOL};
 use super::static_files::page;
-use super::{Door, PEER_MESSAGE, Socket, client_connection, peer_connection, static_files, websocket_config};
+use super::{Door, PEER_MESSAGE, Socket, client_connection, peer_connection, static_files, tune, websocket_config};
 use crate::runtime::local_client::{self, NoStatus};
 
 /// How long a connection may take to say what it wants.
@@ -80,8 +80,8 @@ pub async fn run(listener: TcpListener, door: Arc<Door>) {
 }
 
 async fn serve(stream: TcpStream, door: Arc<Door>) {
-    // Answers are small and must not wait for each other; a socket that refuses this is broken and will show it.
-    let _ = stream.set_nodelay(true);
+    // A socket that refuses this is broken and will show it.
+    let _ = tune(&stream);
     let wish = Arc::new(Mutex::new(None));
     let service = service_fn(|request| {
         let (door, wish) = (door.clone(), wish.clone());

@@ -1,0 +1,166 @@
+//! `cubecast up` with real processes: they start, come back, and never outlive it.
+
+use std::net::TcpListener;
+use std::path::Path;
+use std::process::{Output, Stdio};
+use std::time::Duration;
+
+use serde_json::Value;
+use tokio::io::{AsyncBufReadExt, BufReader, Lines};
+use tokio::process::{Child, ChildStdout, Command};
+use tokio::time::{sleep, timeout};
+
+/// A test that waits this long for something is told that it will not come.
+const GUARD: Duration = Duration::from_secs(60);
+
+#[tokio::test]
+async fn a_killed_node_is_started_again_and_sigterm_ends_all_cleanly() {
+    let data = tempfile::tempdir().unwrap();
+    let mut up = Up::start(data.path()).await;
+    kill("-KILL", up.nodes[1].pid).await;
+    let ended = up.event("the end of the node", |event| event["event"] == "ended").await;
+    assert_eq!((&ended["node"], &ended["how"]), (&"1".into(), &"ended by signal 9".into()));
+    let started = up.event("its new start", |event| event["event"] == "started").await;
+    assert_eq!((&started["node"], &started["restarts"]), (&"1".into(), &1.into()));
+    up.event("its return", |event| event["event"] == "state" && event["node"] == "1" && event["state"] == "up").await;
+
+    kill("-TERM", up.process.id().unwrap().into()).await;
+    let mut ended = 0;
+    while ended < 2 {
+        let event = up.event("the end of a node", |event| event["event"] == "ended" && event["node"].is_string()).await;
+        assert_eq!((&event["how"], &event["asked"]), (&"ended".into(), &true.into()), "{event}");
+        ended += 1;
+    }
+    let status = timeout(GUARD, up.process.wait()).await.expect("`up` ends").unwrap();
+    assert_eq!(status.code(), Some(0));
+    up.ports_become_free().await;
+    assert!(std::fs::read_to_string(data.path().join("logs/0.log")).unwrap().contains("Node 0 has ended"));
+}
+
+#[tokio::test]
+async fn no_node_outlives_a_killed_up() {
+    let data = tempfile::tempdir().unwrap();
+    let mut up = Up::start(data.path()).await;
+    up.process.kill().await.unwrap();
+    up.ports_become_free().await;
+}
+
+#[tokio::test]
+async fn a_folder_in_use_and_one_of_another_dimension_are_refused() {
+    let data = tempfile::tempdir().unwrap();
+    let mut up = Up::start(data.path()).await;
+    let second = run(&["up", "--dimension", "1", "--base-port", "auto", "--data", &text(data.path())]).await;
+    assert_refused(&second, 4, "is in use by another `cubecast up`");
+    up.process.kill().await.unwrap();
+    up.ports_become_free().await;
+    let other = run(&["up", "--dimension", "2", "--base-port", "auto", "--data", &text(data.path())]).await;
+    assert_refused(&other, 2, "belongs to a cube of dimension 1 (2 nodes), not 2");
+}
+
+#[tokio::test]
+async fn what_cannot_be_is_refused_before_anything_starts() {
+    let data = tempfile::tempdir().unwrap();
+    let folder = text(data.path());
+    for dimension in ["0", "7"] {
+        let refused = run(&["up", "--dimension", dimension, "--data", &folder]).await;
+        assert_refused(&refused, 2, "choose 1 to 6");
+    }
+    let held = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = held.local_addr().unwrap().port().to_string();
+    let refused = run(&["up", "--dimension", "1", "--ports", &format!("{port},1"), "--data", &folder]).await;
+    assert_refused(&refused, 3, &format!("port {port} on 127.0.0.1"));
+    assert_eq!(std::fs::read_dir(data.path()).unwrap().count(), 0);
+}
+
+#[tokio::test]
+async fn a_node_names_what_its_configuration_lacks_or_does_not_know() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("node.toml");
+    std::fs::write(&file, "node = \"0\"\ndimenson = 1\n").unwrap();
+    assert_refused(&run(&["node", "--config", &text(&file)]).await, 2, "unknown field `dimenson`");
+    assert_refused(&run(&["node", "--node", "0"]).await, 2, "`dimension` is missing");
+    let none = text(&folder.path().join("none.toml"));
+    assert_refused(&run(&["node", "--config", &none]).await, 2, "cannot be read");
+}
+
+/// A running `cubecast up` of two nodes.
+struct Up {
+    process: Child,
+    lines: Lines<BufReader<ChildStdout>>,
+    nodes: Vec<Node>,
+}
+
+struct Node {
+    address: String,
+    pid: u64,
+}
+
+impl Up {
+    /// Starts it and waits until all nodes answer.
+    async fn start(data: &Path) -> Up {
+        let mut process = cubecast()
+            .args(["up", "--dimension", "1", "--base-port", "auto", "--format", "json", "--data", &text(data)])
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let lines = BufReader::new(process.stdout.take().unwrap()).lines();
+        let mut up = Up { process, lines, nodes: Vec::new() };
+        let ready = up.event("all nodes to be ready", |event| event["event"] == "ready").await;
+        let node = |node: &Value| Node {
+            address: node["address"].as_str().unwrap().to_owned(),
+            pid: node["pid"].as_u64().unwrap(),
+        };
+        up.nodes = ready["nodes"].as_array().unwrap().iter().map(node).collect();
+        up
+    }
+
+    async fn event(&mut self, what: &str, wanted: impl Fn(&Value) -> bool) -> Value {
+        let found = timeout(GUARD, async {
+            loop {
+                let line = self.lines.next_line().await.unwrap().unwrap_or_else(|| panic!("`up` ended before {what}"));
+                let event: Value = serde_json::from_str(&line).unwrap();
+                if wanted(&event) {
+                    return event;
+                }
+            }
+        });
+        found.await.unwrap_or_else(|_| panic!("waited in vain for {what}"))
+    }
+
+    /// Whoever held a port is gone when it can be listened on.
+    async fn ports_become_free(&self) {
+        let free = || self.nodes.iter().all(|node| TcpListener::bind(&node.address).is_ok());
+        let waiting = async {
+            while !free() {
+                sleep(Duration::from_millis(20)).await;
+            }
+        };
+        timeout(GUARD, waiting).await.expect("the nodes end");
+    }
+}
+
+fn cubecast() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_cubecast"));
+    command.env_remove("CUBECAST_LOG").stdin(Stdio::null()).kill_on_drop(true);
+    command
+}
+
+async fn run(arguments: &[&str]) -> Output {
+    timeout(GUARD, cubecast().args(arguments).output()).await.expect("it ends").unwrap()
+}
+
+async fn kill(signal: &str, pid: u64) {
+    let killed = Command::new("kill").args([signal, &pid.to_string()]).status().await.unwrap();
+    assert!(killed.success());
+}
+
+#[track_caller]
+fn assert_refused(output: &Output, code: i32, reason: &str) {
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(code), "{error}");
+    assert!(error.contains(reason), "{error}");
+}
+
+fn text(path: &Path) -> String {
+    path.to_str().unwrap().to_owned()
+}
