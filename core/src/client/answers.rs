@@ -81,7 +81,8 @@ impl Client {
         if self.nodes.learn(index, answer.served_by, &view) {
             self.notice(Notice::Learned { dimension: view.dimension, nodes: view.nodes.len() });
         }
-        let is_failing = |node: &crate::wire::answer::NodeView| node.node == answer.served_by && node.state == NodeState::Failed;
+        let is_failing =
+            |node: &crate::wire::answer::NodeView| node.node == answer.served_by && node.state == NodeState::Failed;
         if view.nodes.iter().any(is_failing) {
             self.leave_failing_node(index, "it says that it is failing");
         }

@@ -119,13 +119,16 @@ impl Client {
 
     /// Remembers, and says once, that somebody else is asked in the home's place.
     fn note_fall(&mut self, id: JobId, asked: Option<Vertex>) {
-        let Some(job) = self.jobs.get(&id).filter(|job| job.to == Target::Home && job.checks_owner.is_none()) else { return };
+        let Some(job) = self.jobs.get(&id).filter(|job| job.to == Target::Home && job.checks_owner.is_none()) else {
+            return;
+        };
         let (Some(home), Some(asked)) = (self.home_of(job), asked) else { return };
         if home == asked {
             self.jobs.entry(id).and_modify(|job| job.fell_over = None);
             return;
         }
-        let why = self.nodes.at(home).map_or("its address is not known".into(), |peer| self.nodes.peers[peer].why.clone());
+        let why =
+            self.nodes.at(home).map_or("its address is not known".into(), |peer| self.nodes.peers[peer].why.clone());
         let why = if why.is_empty() { job.why.clone() } else { why };
         let fall = FellOver { from: home, to: asked, why };
         if self.fallen.insert(home, asked) != Some(asked) {
@@ -184,10 +187,13 @@ impl Client {
 
     pub(super) fn check_deadline(&mut self, id: JobId) {
         let now = self.now.monotonic;
-        let Some(job) = self.jobs.get(&id).filter(|job| job.deadline.is_some_and(|deadline| deadline <= now)) else { return };
+        let Some(job) = self.jobs.get(&id).filter(|job| job.deadline.is_some_and(|deadline| deadline <= now)) else {
+            return;
+        };
         let is_out = matches!(job.state, State::Sent(_)) && job.checks_owner.is_none();
         let why = self.why_not(job, is_out);
-        let error = if job.in_doubt || is_out { ClientError::InDoubt { why } } else { ClientError::Unavailable { why } };
+        let error =
+            if job.in_doubt || is_out { ClientError::InDoubt { why } } else { ClientError::Unavailable { why } };
         self.finish(id, Err(error));
     }
 

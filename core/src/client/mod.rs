@@ -38,7 +38,9 @@ use crate::cube::{Dimension, Vertex};
 use crate::time::{Instant, Now};
 use crate::wire::client::{Action, Request};
 
-pub use io::{ClientEffect, ClientError, ClientInput, FellOver, Notice, Purpose, Reply, SocketId, Submission, Target, Ticket};
+pub use io::{
+    ClientEffect, ClientError, ClientInput, FellOver, Notice, Purpose, Reply, SocketId, Submission, Target, Ticket,
+};
 pub use nodes::url_of;
 pub use rules::{is_repeatable, nearest_first, subject};
 

@@ -54,7 +54,9 @@ pub fn settles(action: &Action, code: ErrorCode, dimension: Dimension) -> Option
             let home = placement::home(topic.as_str(), dimension);
             Some(Done::TopicDeleted { topic: topic.clone(), home, replicas: home.neighbours().collect() })
         }
-        (Action::Unsubscribe { topic, .. }, ErrorCode::NotSubscribed) => Some(Done::Unsubscribed { topic: topic.clone() }),
+        (Action::Unsubscribe { topic, .. }, ErrorCode::NotSubscribed) => {
+            Some(Done::Unsubscribed { topic: topic.clone() })
+        }
         _ => None,
     }
 }

@@ -120,7 +120,8 @@ impl Client {
     pub(super) fn leave_failing_node(&mut self, index: PeerIndex, why: &str) {
         let vertex = self.nodes.peers[index].vertex;
         let there = |socket: &SocketId| self.sockets.get(socket).is_some_and(|socket| socket.peer == index);
-        let movable = |session: &&Session| !matches!(session.to, Target::Node(_)) && session.socket.as_ref().is_some_and(there);
+        let movable =
+            |session: &&Session| !matches!(session.to, Target::Node(_)) && session.socket.as_ref().is_some_and(there);
         let moved: Vec<_> = self
             .sessions
             .iter()

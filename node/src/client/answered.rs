@@ -79,7 +79,9 @@ pub(super) fn existed(done: Done) -> Option<bool> {
 
 pub(super) fn placed(done: Done) -> Option<Placed> {
     match done {
-        Done::TopicCreated { home, replicas, .. } | Done::TopicDeleted { home, replicas, .. } => Some(Placed { home, replicas }),
+        Done::TopicCreated { home, replicas, .. } | Done::TopicDeleted { home, replicas, .. } => {
+            Some(Placed { home, replicas })
+        }
         _ => None,
     }
 }
@@ -100,7 +102,9 @@ pub(super) fn cursor(done: Done) -> Option<Offset> {
 
 pub(super) fn pulled(done: Done) -> Option<Pulled> {
     match done {
-        Done::Pulled { messages, cursor, behind, original_node, .. } => Some(Pulled { messages, cursor, behind, original_node }),
+        Done::Pulled { messages, cursor, behind, original_node, .. } => {
+            Some(Pulled { messages, cursor, behind, original_node })
+        }
         _ => None,
     }
 }

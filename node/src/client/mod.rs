@@ -97,7 +97,12 @@ impl CubecastClient {
         answered.await.map_err(|_| ClientError::Closed)?
     }
 
-    async fn get<T>(&self, to: Target, action: Action, read: fn(Done) -> Option<T>) -> Result<Answered<T>, ClientError> {
+    async fn get<T>(
+        &self,
+        to: Target,
+        action: Action,
+        read: fn(Done) -> Option<T>,
+    ) -> Result<Answered<T>, ClientError> {
         Answered::read(self.ask(to, action).await?, read)
     }
 
@@ -113,12 +118,20 @@ impl CubecastClient {
         self.get(Target::Home, action, answered::existed).await
     }
 
-    pub async fn create_topic(&self, publisher: &PublisherId, topic: &TopicName) -> Result<Answered<Placed>, ClientError> {
+    pub async fn create_topic(
+        &self,
+        publisher: &PublisherId,
+        topic: &TopicName,
+    ) -> Result<Answered<Placed>, ClientError> {
         let action = Action::CreateTopic { publisher: publisher.clone(), topic: topic.clone() };
         self.get(Target::Home, action, answered::placed).await
     }
 
-    pub async fn delete_topic(&self, publisher: &PublisherId, topic: &TopicName) -> Result<Answered<Placed>, ClientError> {
+    pub async fn delete_topic(
+        &self,
+        publisher: &PublisherId,
+        topic: &TopicName,
+    ) -> Result<Answered<Placed>, ClientError> {
         let action = Action::DeleteTopic { publisher: publisher.clone(), topic: topic.clone() };
         self.get(Target::Home, action, answered::placed).await
     }
@@ -238,7 +251,12 @@ impl CubecastClient {
     }
 
     /// Has the node fail.
-    pub async fn stop_node(&self, node: Vertex, mode: StopMode, time: Duration) -> Result<Answered<Stopped>, ClientError> {
+    pub async fn stop_node(
+        &self,
+        node: Vertex,
+        mode: StopMode,
+        time: Duration,
+    ) -> Result<Answered<Stopped>, ClientError> {
         let duration_ms = time.as_millis() as u64;
         self.get(Target::Node(node), Action::StopNode { node: None, mode, duration_ms }, answered::stopped).await
     }

@@ -53,20 +53,30 @@ pub fn run(args: &Args) -> Result<(), Failure> {
     })
 }
 
-async fn set(args: &Args, client: &CubecastClient, from: Vertex, to: Vertex, conditions: LinkConditions) -> Result<(), Failure> {
+async fn set(
+    args: &Args,
+    client: &CubecastClient,
+    from: Vertex,
+    to: Vertex,
+    conditions: LinkConditions,
+) -> Result<(), Failure> {
     let action = Action::SetLink { from, to, conditions };
     output::reply(args.remote.format, &client.ask(Target::Node(from), action).await?)
 }
 
 impl Args {
     fn conditions(&self) -> Result<LinkConditions, Failure> {
-        let conditions = LinkConditions { cut: self.cut, delay_ms: self.delay, jitter_ms: self.jitter, loss: self.loss };
+        let conditions =
+            LinkConditions { cut: self.cut, delay_ms: self.delay, jitter_ms: self.jitter, loss: self.loss };
         if self.from.edge_to(self.to).is_none() {
             let error = format!("{} and {} are no neighbours: neighbours differ in one bit", self.from, self.to);
             return Err(Failure::new(Failure::USAGE, error));
         }
         if conditions == LinkConditions::PERFECT && !self.up {
-            return Err(Failure::new(Failure::USAGE, "say what the link shall be: --cut, --up, --delay, --jitter or --loss"));
+            return Err(Failure::new(
+                Failure::USAGE,
+                "say what the link shall be: --cut, --up, --delay, --jitter or --loss",
+            ));
         }
         Ok(conditions)
     }

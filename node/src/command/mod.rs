@@ -16,6 +16,7 @@ pub mod status;
 pub mod fail;
 pub mod recover;
 pub mod link;
+pub mod verify;
 pub mod remote;
 pub mod output;
 
@@ -77,6 +78,7 @@ enum Command {
     Fail(fail::Args),
     Recover(recover::Args),
     Link(link::Args),
+    Verify(verify::Args),
     /// Print completions for your shell.
     Completions {
         shell: Shell,
@@ -132,6 +134,7 @@ fn run(cli: Cli) -> Result<(), Failure> {
         Command::Fail(args) => fail::run(&args),
         Command::Recover(args) => recover::run(&args),
         Command::Link(args) => link::run(&args),
+        Command::Verify(args) => verify::run(&args),
         Command::Completions { shell } => print_completions(shell),
     }
 }

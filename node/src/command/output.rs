@@ -38,8 +38,8 @@ pub fn remark(text: &str) {
 
 /// An answer in the protocol's JSON, with how the client came by it.
 pub fn json_of(reply: &Reply) -> Value {
-    let mut value: Value =
-        serde_json::from_str(&json::render(&ServerFrame::Answer(reply.answer.clone()))).expect("core renders valid JSON");
+    let mut value: Value = serde_json::from_str(&json::render(&ServerFrame::Answer(reply.answer.clone())))
+        .expect("core renders valid JSON");
     if let Value::Object(fields) = &mut value {
         fields.remove("id");
         fields.insert("asked".into(), json!(reply.asked));

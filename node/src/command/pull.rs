@@ -82,8 +82,12 @@ impl Args {
         match (self.node, self.from.map(|start| start.0)) {
             (None, _) => Ok(Action::Pull { subscriber, topic, max, read: self.read.into(), commit: false }),
             (Some(_), None) => Ok(Action::ReplicaPull { subscriber, topic, max, from: None }),
-            (Some(_), Some(StartAt::Beginning)) => Ok(Action::ReplicaPull { subscriber, topic, max, from: Some(Offset(0)) }),
-            (Some(_), Some(StartAt::Offset(offset))) => Ok(Action::ReplicaPull { subscriber, topic, max, from: Some(offset) }),
+            (Some(_), Some(StartAt::Beginning)) => {
+                Ok(Action::ReplicaPull { subscriber, topic, max, from: Some(Offset(0)) })
+            }
+            (Some(_), Some(StartAt::Offset(offset))) => {
+                Ok(Action::ReplicaPull { subscriber, topic, max, from: Some(offset) })
+            }
             (Some(_), Some(StartAt::Latest)) => Err(Failure::new(
                 Failure::USAGE,
                 "a replica is read from the cursor, the beginning or an offset, not from `latest`",

@@ -25,7 +25,10 @@ pub struct Remote {
 
 impl Remote {
     /// Runs a command against the cluster, telling on standard error when a home is passed over.
-    pub fn run<F: Future<Output = Result<(), Failure>>>(&self, command: impl FnOnce(CubecastClient) -> F) -> Result<(), Failure> {
+    pub fn run<F: Future<Output = Result<(), Failure>>>(
+        &self,
+        command: impl FnOnce(CubecastClient) -> F,
+    ) -> Result<(), Failure> {
         block_on(async {
             let client = CubecastClient::connect(&self.cluster).within(self.timeout);
             tokio::spawn(tell(client.notices()));
@@ -41,7 +44,9 @@ async fn tell(mut notices: broadcast::Receiver<Notice>) {
                 remark(&format!("node {} is passed over ({}); asking {}", fell.from, fell.why, fell.to))
             }
             Ok(Notice::BackHome { home }) => remark(&format!("node {home} answers again")),
-            Ok(Notice::Learned { .. } | Notice::Connected { .. } | Notice::Lost { .. } | Notice::Reconnected { .. }) => {}
+            Ok(
+                Notice::Learned { .. } | Notice::Connected { .. } | Notice::Lost { .. } | Notice::Reconnected { .. },
+            ) => {}
             Err(broadcast::error::RecvError::Lagged(_)) => {}
             Err(broadcast::error::RecvError::Closed) => return,
         }

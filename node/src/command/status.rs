@@ -1,5 +1,7 @@
 //! `cubecast status`: the whole cluster in one table, or one node in detail.
 
+use std::time::Duration;
+
 use cubecast_core::client::{Reply, Target};
 use cubecast_core::cube::Vertex;
 use cubecast_core::wire::answer::{ClusterView, Done, NodeState, NodeStatus, NodeView, Role};
@@ -11,6 +13,9 @@ use super::output::{Format, Table, known, line, names, time_span};
 use super::remote::Remote;
 use super::{Failure, output};
 use crate::client::CubecastClient;
+
+/// How long a single node is waited for.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// How the cluster does, or one node.
 #[derive(Debug, clap::Args)]
@@ -31,27 +36,42 @@ pub fn run(args: &Args) -> Result<(), Failure> {
     })
 }
 
+/// Asks the node itself; of one that cannot be asked, the others tell what they see.
 async fn show_node(format: Format, client: &CubecastClient, node: Vertex) -> Result<(), Failure> {
-    // Asked of anybody: of a node that is gone, the others can tell at least that.
-    let reply = client.ask(Target::Any, Action::Status { node: Some(node) }).await?;
-    match (&reply.answer.result, format) {
-        (Ok(Done::Status(status)), Format::Table) => line(&node_in_detail(status)),
-        _ => output::reply(format, &reply),
+    match client.within(PATIENCE).ask(Target::Node(node), Action::Status { node: None }).await {
+        Ok(reply) => match (&reply.answer.result, format) {
+            (Ok(Done::Status(status)), Format::Table) => line(&node_in_detail(status)),
+            _ => output::reply(format, &reply),
+        },
+        Err(error) if error.is_transient() => show_from_afar(format, client, node, &error.to_string()).await,
+        Err(error) => Err(error.into()),
+    }
+}
+
+async fn show_from_afar(format: Format, client: &CubecastClient, node: Vertex, why: &str) -> Result<(), Failure> {
+    let view = client.cluster(Target::Any).await?;
+    let seen = view.value.nodes.iter().find(|seen| seen.node == node).map(|seen| seen.state);
+    let (state, seen_by) = (seen.map_or("unknown", state), view.served_by);
+    match format {
+        Format::Json => line(&json!({ "node": node, "state": state, "seen_by": seen_by, "why": why }).to_string()),
+        Format::Table => {
+            line(&format!("node {node}: {state}, as node {seen_by} sees it; it cannot be asked itself ({why})"))
+        }
     }
 }
 
 async fn show_cluster(format: Format, client: &CubecastClient) -> Result<(), Failure> {
     let reply = client.ask(Target::Any, Action::Cluster).await?;
     let Ok(Done::Cluster(view)) = &reply.answer.result else { return output::reply(format, &reply) };
-    let patience = std::time::Duration::from_secs(2);
-    let asked = view.nodes.iter().map(|node| status_of(client.within(patience), node.node));
+    let asked = view.nodes.iter().map(|node| status_of(client.within(PATIENCE), node.node));
     let statuses = join_all(asked).await;
     if format == Format::Json {
         let statuses: Vec<_> = statuses.iter().flatten().map(output::json_of).collect();
         return line(&json!({ "cluster": output::json_of(&reply), "statuses": statuses }).to_string());
     }
     line(&cluster_table(view, &statuses))?;
-    let cut: Vec<_> = view.links.iter().filter(|link| !link.up).map(|link| format!("{}->{}", link.from, link.to)).collect();
+    let cut: Vec<_> =
+        view.links.iter().filter(|link| !link.up).map(|link| format!("{}->{}", link.from, link.to)).collect();
     if cut.is_empty() { Ok(()) } else { line(&format!("links down: {}", cut.join(" "))) }
 }
 
@@ -61,8 +81,9 @@ async fn status_of(client: CubecastClient, node: Vertex) -> Option<Reply> {
 }
 
 fn cluster_table(view: &ClusterView, statuses: &[Option<Reply>]) -> String {
-    let mut table =
-        Table::new(["node", "address", "state", "leads", "topics", "messages", "clients", "requests", "up for", "sync"]);
+    let mut table = Table::new([
+        "node", "address", "state", "leads", "topics", "messages", "clients", "requests", "up for", "sync",
+    ]);
     for (node, reply) in view.nodes.iter().zip(statuses) {
         let status = reply.as_ref().and_then(|reply| match &reply.answer.result {
             Ok(Done::Status(status)) => Some(&**status),
@@ -100,8 +121,9 @@ fn node_in_detail(status: &NodeStatus) -> String {
 }
 
 fn groups_table(status: &NodeStatus) -> String {
-    let mut table =
-        Table::new(["group", "role", "term", "leader", "voters", "learners", "last", "commit", "applied", "topics", "messages"]);
+    let mut table = Table::new([
+        "group", "role", "term", "leader", "voters", "learners", "last", "commit", "applied", "topics", "messages",
+    ]);
     for group in &status.groups {
         table.row([
             group.home.to_string(),
@@ -126,7 +148,10 @@ fn links_table(status: &NodeStatus) -> String {
         let conditions = &link.conditions;
         let conditions = match conditions.cut {
             true => "cut".into(),
-            false => format!("delay {} ms, jitter {} ms, loss {}", conditions.delay_ms, conditions.jitter_ms, conditions.loss),
+            false => format!(
+                "delay {} ms, jitter {} ms, loss {}",
+                conditions.delay_ms, conditions.jitter_ms, conditions.loss
+            ),
         };
         let yes = |yes: bool| String::from(if yes { "yes" } else { "no" });
         let round_trip = link.round_trip_us.map_or("-".into(), |us| format!("{us} us"));

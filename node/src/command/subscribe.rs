@@ -67,7 +67,8 @@ pub fn run(args: &Args) -> Result<(), Failure> {
             client.create_subscriber(&args.subscriber).await?;
         }
         let from = args.from.map(|start| start.0);
-        let listening = client.listen(&args.subscriber, &args.topic, from).await.map_err(|error| with_hint(error.into()))?;
+        let listening =
+            client.listen(&args.subscriber, &args.topic, from).await.map_err(|error| with_hint(error.into()))?;
         follow(args, &client, listening.value).await
     })
 }

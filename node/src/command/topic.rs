@@ -69,7 +69,9 @@ fn delete(named: &Named) -> Result<(), Failure> {
 fn list(remote: &Remote) -> Result<(), Failure> {
     remote.run(|client| async move {
         let reply = client.ask(Target::Any, Action::Topics).await?;
-        let Ok(Done::Topics { topics, missing }) = &reply.answer.result else { return output::reply(remote.format, &reply) };
+        let Ok(Done::Topics { topics, missing }) = &reply.answer.result else {
+            return output::reply(remote.format, &reply);
+        };
         if remote.format == Format::Json {
             return line(&output::json_of(&reply).to_string());
         }

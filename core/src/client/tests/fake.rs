@@ -228,7 +228,9 @@ impl World {
             _ => {}
         }
         match action {
-            Action::CreatePublisher { publisher } => Ok(Done::PublisherCreated { publisher: publisher.clone(), existed: false }),
+            Action::CreatePublisher { publisher } => {
+                Ok(Done::PublisherCreated { publisher: publisher.clone(), existed: false })
+            }
             Action::CreateTopic { publisher, topic } => self.create(publisher, topic),
             Action::DeleteTopic { topic, .. } => {
                 let (home, replicas) = place(topic);
@@ -292,7 +294,11 @@ impl World {
             incarnation: 1,
             leads: vec![],
         };
-        ClusterView { dimension: Dimension::new(3).unwrap(), nodes: self.moods.keys().map(view).collect(), links: vec![] }
+        ClusterView {
+            dimension: Dimension::new(3).unwrap(),
+            nodes: self.moods.keys().map(view).collect(),
+            links: vec![],
+        }
     }
 
     /// What the push sessions of nodes that are well have not sent yet.

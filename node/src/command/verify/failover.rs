@@ -1,0 +1,79 @@
+//! Evaluation 5: while the right node is offline, its replicas are found, serve, and name it.
+
+use cubecast_core::client::Target;
+use cubecast_core::cube::Vertex;
+use cubecast_core::names::TopicName;
+use cubecast_core::wire::answer::Done;
+use cubecast_core::wire::client::{Ack, ReadLevel, StopMode};
+
+use super::evidence::Evidence;
+use super::stage::{Halt, Stage, list, replica_subscribe};
+
+const MESSAGES: u64 = 5;
+
+pub async fn run(stage: &mut Stage, evidence: &mut Evidence) -> Result<(), Halt> {
+    let subscriber = stage.subscriber().await?;
+    let topic = stage.topic("served").await?;
+    let home = stage.home(&topic);
+    let mut contents = stage.publish_many(&topic, "news", MESSAGES, Ack::All).await?;
+    stage.settled(&topic).await?;
+    evidence.tell(format!("{topic} at home on {home}, replicas {}: {MESSAGES} messages", list(home.neighbours())));
+
+    stage.stop(home, StopMode::Crash).await?;
+    evidence.tell(format!("node {home} has been failed"));
+    let leader = stage.led_by_another(&topic, home).await?;
+    evidence.check(home.neighbours().any(|node| node == leader), format!("replica {leader} leads in its place"));
+
+    let subscribed = stage.client.subscribe(&subscriber, &topic, None).await?;
+    let fell = subscribed.fell_over.as_ref().is_some_and(|fell| fell.from == home);
+    evidence
+        .check(fell, format!("subscribe found {home} offline and was served through its replica {}", subscribed.asked));
+    let pulled = stage.client.pull(&subscriber, &topic, 100, ReadLevel::Leader, false).await?;
+    let found: Vec<_> = pulled.value.messages.into_iter().map(|message| message.content).collect();
+    evidence.check_equal(
+        &found,
+        &contents,
+        format!("pull gives all {MESSAGES} messages, served by {}", pulled.served_by),
+    );
+    for node in home.neighbours() {
+        read_replica(stage, evidence, node, &topic, &contents).await?;
+    }
+    let published = stage.client.publish(&stage.publisher, &topic, "while the home was away", Ack::Quorum).await?;
+    contents.push("while the home was away".into());
+    let holders = list(published.value.holders.clone());
+    let without_home = !published.value.holders.contains(&home) && !published.value.holders.is_empty();
+    evidence.check(
+        without_home,
+        format!("publish works meanwhile: stored on {holders}, served by {}", published.served_by),
+    );
+
+    stage.recover(home).await?;
+    stage.settled(&topic).await?;
+    let (own, _) = stage.replica(home, &subscriber, &topic).await?;
+    evidence.check_equal(
+        &own,
+        &contents,
+        format!("back online, node {home} leads again and has what was published meanwhile"),
+    );
+    Ok(())
+}
+
+/// replica_subscribe and replica_pull, answered by one replica itself.
+async fn read_replica(
+    stage: &mut Stage,
+    evidence: &mut Evidence,
+    node: Vertex,
+    topic: &TopicName,
+    contents: &[String],
+) -> Result<(), Halt> {
+    let home = stage.home(topic);
+    let subscriber = stage.subscriber().await?;
+    let subscribed = stage.client.ask(Target::Node(node), replica_subscribe(&subscriber, topic)).await?.answer.result;
+    let names_home =
+        matches!(subscribed, Ok(Done::Subscribed { original_node: Some(original), .. }) if original == home);
+    evidence.check(names_home, format!("replica_subscribe on {node}: subscribed, original_node {home}"));
+    let (found, original) = stage.replica(node, &subscriber, topic).await?;
+    let claim = format!("replica_pull on {node}: all {} messages, original_node {home}", contents.len());
+    evidence.check_equal(&(found, original), &(contents.to_vec(), Some(home)), claim);
+    Ok(())
+}

@@ -1,0 +1,63 @@
+//! Evaluation 2, first half: a topic's home is its hash.
+
+use cubecast_core::cube::Vertex;
+use cubecast_core::names::TopicName;
+
+use super::evidence::Evidence;
+use super::stage::{Halt, Stage, list};
+
+/// The placements that the report shows, on eight nodes.
+const PUBLISHED: [(&str, &str, [&str; 3]); 8] = [
+    ("news", "100", ["101", "110", "000"]),
+    ("cricket", "111", ["110", "101", "011"]),
+    ("topic2", "110", ["111", "100", "010"]),
+    ("topic4", "101", ["100", "111", "001"]),
+    ("topic6", "110", ["111", "100", "010"]),
+    ("topic8", "111", ["110", "101", "011"]),
+    ("topic16", "010", ["011", "000", "110"]),
+    ("topic19", "010", ["011", "000", "110"]),
+];
+
+pub async fn run(stage: &mut Stage, evidence: &mut Evidence) -> Result<(), Halt> {
+    if stage.dimension.bits() == 3 {
+        for (topic, home, replicas) in PUBLISHED {
+            check_published(stage, evidence, topic, home, replicas).await?;
+        }
+    } else {
+        evidence.tell(format!(
+            "the published placements are those of 8 nodes; this cluster has {}",
+            stage.dimension.size()
+        ));
+    }
+    for number in 0..8 {
+        let topic = stage.topic_name(&number.to_string());
+        check_computed(stage, evidence, &topic).await?;
+    }
+    Ok(())
+}
+
+async fn check_published(
+    stage: &Stage,
+    evidence: &mut Evidence,
+    topic: &str,
+    home: &str,
+    replicas: [&str; 3],
+) -> Result<(), Halt> {
+    let name = topic.parse::<TopicName>().expect("the published names are names");
+    let location = stage.locate(&name).await?;
+    let found: Vec<_> = location.replicas.iter().map(Vertex::to_string).collect();
+    let found = (location.home.to_string(), found);
+    let expected = (home.to_string(), replicas.map(String::from).to_vec());
+    evidence.check_equal(&found, &expected, format!("{topic} -> {home} with replicas {}", replicas.join(", ")));
+    Ok(())
+}
+
+/// The cluster places a name where SHA-256 does, and replicates it on the neighbours in their order.
+async fn check_computed(stage: &Stage, evidence: &mut Evidence, topic: &TopicName) -> Result<(), Halt> {
+    let home = stage.home(topic);
+    let location = stage.locate(topic).await?;
+    let found = (location.home, location.replicas.clone());
+    let expected = (home, home.neighbours().collect::<Vec<_>>());
+    evidence.check_equal(&found, &expected, format!("{topic} -> {home} with replicas {}", list(home.neighbours())));
+    Ok(())
+}

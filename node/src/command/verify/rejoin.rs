@@ -1,0 +1,58 @@
+//! Evaluation 4: a node that comes online fetches all that belongs to it from the others.
+
+use cubecast_core::client::Target;
+use cubecast_core::wire::client::{Ack, Action, ReadLevel, StopMode};
+
+use super::evidence::Evidence;
+use super::stage::{Halt, Stage, list, standing};
+
+const BEFORE: u64 = 20;
+const MEANWHILE: u64 = 10;
+
+pub async fn run(stage: &mut Stage, evidence: &mut Evidence) -> Result<(), Halt> {
+    let subscriber = stage.subscriber().await?;
+    let topic = stage.topic("fetched").await?;
+    let home = stage.home(&topic);
+    let mut contents = stage.publish_many(&topic, "old message", BEFORE, Ack::All).await?;
+    stage.settled(&topic).await?;
+    let before = stage.status(home).await?;
+    let groups_before = Stage::groups(&before);
+    evidence.tell(format!("{topic} at home on {home}: {BEFORE} messages published"));
+    let belongs = list(groups_before.keys().copied());
+    evidence.tell(format!("to node {home} belong the groups {belongs}: its own and its neighbours'"));
+
+    stage.stop(home, StopMode::Wipe).await?;
+    evidence.tell(format!("node {home} has been failed, and its disk is lost (wipe)"));
+    let leader = stage.led_by_another(&topic, home).await?;
+    contents.extend(stage.publish_many(&topic, "published meanwhile", MEANWHILE, Ack::Quorum).await?);
+    evidence.tell(format!("{MEANWHILE} more messages were published meanwhile, led by {leader}"));
+
+    let after = stage.recover(home).await?;
+    let is_new = after.incarnation != before.incarnation;
+    let claim = format!("node {home} is back online as incarnation {}, which never voted before", after.incarnation);
+    evidence.check(is_new, claim);
+    let location = stage.settled(&topic).await?;
+    evidence.tell(format!("it has caught up and leads again: {}", standing(&location)));
+    let groups_after = Stage::groups(&stage.status(home).await?);
+    let fetched = groups_before.iter().all(|(group, (topics, messages))| {
+        let least = if *group == home { messages + MEANWHILE } else { *messages };
+        groups_after.get(group).is_some_and(|(t, m)| t == topics && *m == least)
+    });
+    let claim = format!("it fetched all topics and messages of its {} groups from the others", groups_before.len());
+    evidence
+        .check(fetched, if fetched { claim } else { format!("{claim}: {groups_before:?} became {groups_after:?}") });
+
+    let subscribe = Action::Subscribe { subscriber: subscriber.clone(), topic: topic.clone(), from: None, push: false };
+    stage.client.ask(Target::Node(home), subscribe).await?;
+    let pulled = stage.client.pull(&subscriber, &topic, 1_000, ReadLevel::Leader, true).await?;
+    let found: Vec<_> = pulled.value.messages.into_iter().map(|message| message.content).collect();
+    evidence.check_equal(&pulled.served_by, &home, format!("subscribed and pulled from node {home}"));
+    evidence.check_equal(
+        &found,
+        &contents,
+        format!("it gives all {} messages, the old ones and those published meanwhile", contents.len()),
+    );
+    let (own, _) = stage.replica(home, &subscriber, &topic).await?;
+    evidence.check_equal(&own, &contents, format!("the replica on {home} holds the same"));
+    Ok(())
+}
