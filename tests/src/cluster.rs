@@ -71,7 +71,8 @@ impl ProcessCluster {
         cluster
     }
 
-    fn prepare(plan: &Plan) -> ProcessCluster {
+    /// A cluster none of whose nodes runs.
+    pub fn prepare(plan: &Plan) -> ProcessCluster {
         let dimension = Dimension::new(plan.dimension).expect("a test chooses a good dimension");
         // Ports beneath those that the system lends to outgoing connections, so that a node finds its own free again.
         let ports = ports::choose("127.0.0.1", BasePort::Auto, &[], dimension.size()).expect("there are free ports");

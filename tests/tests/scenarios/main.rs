@@ -3,5 +3,9 @@
 //! One program, because linking many takes longer than running them. Scenarios that do the cluster no harm share one; the others
 //! start their own.
 
+mod disk_loss;
 mod evaluations;
+mod isolation;
 mod kill;
+mod minority;
+mod restart;
