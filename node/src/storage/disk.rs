@@ -1,8 +1,8 @@
 //! The file under redb: counts what is written, and decides whether redb's sync reaches the disk.
 //!
-//! redb commits always as if for good. With [`crate::storage::SyncMode::Always`] its sync is the disk's. In the other modes its sync is
-//! put off, so that a commit is in the operating system's hands (a killed process loses nothing) and the disk is asked by
-//! [`Disk::sync_now`] only.
+//! redb commits always as if for good. With [`crate::storage::SyncMode::Always`] its sync is the disk's. In the other
+//! modes its sync is put off, so that a commit is in the operating system's hands (a killed process loses nothing) and
+//! the disk is asked by [`Disk::sync_now`] only.
 
 use std::fs::File;
 use std::io;

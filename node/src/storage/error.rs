@@ -9,7 +9,8 @@ use super::FolderIdentity;
 #[derive(Debug, thiserror::Error)]
 pub enum StorageError {
     #[error(
-        "the data folder {folder} is in use by another node{by}; stop that one first, or start this one with a folder of its own",
+        "the data folder {folder} is in use by another node{by}; stop that one first, or start this one with a folder \
+         of its own",
         folder = folder.display(),
         by = pid.map(|pid| format!(" (process {pid})")).unwrap_or_default()
     )]
@@ -22,21 +23,30 @@ pub enum StorageError {
     ForeignFolder { folder: PathBuf, found: FolderIdentity, wanted: FolderIdentity },
 
     #[error(
-        "the data folder {folder} is written in format {found}; this version of cubecast reads format {supported}: start the version that wrote it",
+        "the data folder {folder} is written in format {found}; this version of cubecast reads format {supported}: \
+         start the version that wrote it",
         folder = folder.display()
     )]
     OtherFormat { folder: PathBuf, found: u32, supported: u32 },
 
     #[error(
-        "the data folder {folder} is damaged: {what}. Move the folder away and start with an empty one: the node refills from its neighbours",
+        "the data folder {folder} is damaged: {what}. Move the folder away and start with an empty one: the node \
+         refills from its neighbours",
         folder = folder.display()
     )]
     Damaged { folder: PathBuf, what: String },
 
-    #[error("the disk that holds the data folder {folder} is full: make room and start the node again; what it acknowledged is kept", folder = folder.display())]
+    #[error(
+        "the disk that holds the data folder {folder} is full: make room and start the node again; what it \
+         acknowledged is kept",
+        folder = folder.display()
+    )]
     Full { folder: PathBuf },
 
-    #[error("the data folder {folder} cannot be written ({source}): check its owner, its permissions and its mount", folder = folder.display())]
+    #[error(
+        "the data folder {folder} cannot be written ({source}): check its owner, its permissions and its mount",
+        folder = folder.display()
+    )]
     NotWritable { folder: PathBuf, source: io::Error },
 
     #[error("{doing} failed in the data folder {folder}: {source}", folder = folder.display())]
@@ -45,7 +55,9 @@ pub enum StorageError {
     #[error("the storage engine failed while {doing} in the data folder {folder}: {what}", folder = folder.display())]
     Engine { folder: PathBuf, doing: &'static str, what: String },
 
-    #[error("{queued} bytes wait for the disk, more than the limit of {limit}: it is too slow for what the node takes in")]
+    #[error(
+        "{queued} bytes wait for the disk, more than the limit of {limit}: it is too slow for what the node takes in"
+    )]
     QueueFull { queued: u64, limit: u64 },
 
     #[error("storage has stopped")]
@@ -58,7 +70,9 @@ impl StorageError {
         let folder = folder.to_path_buf();
         match source.kind() {
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => StorageError::Full { folder },
-            io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => StorageError::NotWritable { folder, source },
+            io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
+                StorageError::NotWritable { folder, source }
+            }
             _ => StorageError::Io { folder, doing, source },
         }
     }

@@ -97,11 +97,13 @@ impl Folder {
         sync_folder(&self.path)
     }
 
-    /// Deletes all that a node ever wrote here, but the lock. The mark goes first: a store without a mark is a store that was
-    /// never acknowledged, so a wipe that is cut short never looks like damage.
+    /// Deletes all that a node ever wrote here, but the lock. The mark goes first: a store without a mark is a store
+    /// that was never acknowledged, so a wipe that is cut short never looks like damage.
     pub(super) fn wipe(&self) -> Result<(), StorageError> {
         let wiped = [MARK, STORE, OWNER_DRAFT, OWNER].into_iter().try_for_each(|name| remove(&self.path.join(name)));
-        wiped.and_then(|()| self.sync()).map_err(|source| StorageError::from_io(&self.path, "wiping the folder", source))?;
+        wiped
+            .and_then(|()| self.sync())
+            .map_err(|source| StorageError::from_io(&self.path, "wiping the folder", source))?;
         self.check_owner()
     }
 
@@ -127,7 +129,11 @@ impl Folder {
             return Err(self.damaged(format!("{OWNER} does not fit its check sum")));
         }
         if owner.format != FORMAT {
-            return Err(StorageError::OtherFormat { folder: self.path.clone(), found: owner.format, supported: FORMAT });
+            return Err(StorageError::OtherFormat {
+                folder: self.path.clone(),
+                found: owner.format,
+                supported: FORMAT,
+            });
         }
         if owner.identity != self.identity {
             let (found, wanted) = (owner.identity, self.identity.clone());
@@ -178,7 +184,9 @@ fn lock(path: &Path) -> Result<File, StorageError> {
             sign(&mut file).map_err(io_failed)?;
             Ok(file)
         }
-        Err(TryLockError::WouldBlock) => Err(StorageError::InUse { folder: path.to_path_buf(), pid: read_pid(&mut file) }),
+        Err(TryLockError::WouldBlock) => {
+            Err(StorageError::InUse { folder: path.to_path_buf(), pid: read_pid(&mut file) })
+        }
         Err(TryLockError::Error(source)) => Err(io_failed(source)),
     }
 }
@@ -227,7 +235,10 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let first = Folder::lock(folder.path(), &identity("a", "010")).unwrap();
         let error = Folder::lock(folder.path(), &identity("a", "010")).unwrap_err();
-        assert!(matches!(&error, StorageError::InUse { pid: Some(pid), .. } if *pid == std::process::id()), "{error:?}");
+        assert!(
+            matches!(&error, StorageError::InUse { pid: Some(pid), .. } if *pid == std::process::id()),
+            "{error:?}"
+        );
         let text = error.to_string();
         assert!(text.contains("in use") && text.contains(folder.path().to_str().unwrap()), "{text}");
 

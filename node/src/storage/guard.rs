@@ -7,8 +7,9 @@ use std::path::Path;
 use super::error::StorageError;
 use super::write::Failure;
 
-/// Runs `work` on the engine. redb asserts what its file promises, so a panic there means that the file breaks the promise.
-/// After an error of a write the engine is not used again, so it does not matter in what state a panic left it.
+/// Runs `work` on the engine. redb asserts what its file promises, so a panic there means that the file breaks the
+/// promise. After an error of a write the engine is not used again, so it does not matter in what state a panic left
+/// it.
 pub(super) fn guard<T>(
     folder: &Path,
     doing: &'static str,

@@ -1,9 +1,10 @@
 //! The mark: the number of the newest transaction that was acknowledged, kept outside the database.
 //!
-//! redb, finding its newest commit broken after a crash, takes the one before it. That is right when the crash tore the commit, and
-//! wrong when the commit was complete, acknowledged, and damaged later. The two look alike from inside the database. The mark
-//! is written (not synced: 16 bytes into the page cache) after each commit, so a database behind its mark has lost what it had
-//! acknowledged, and that is said. It also tells whether the folder was closed or its node died.
+//! redb, finding its newest commit broken after a crash, takes the one before it. That is right when the crash tore the
+//! commit, and wrong when the commit was complete, acknowledged, and damaged later. The two look alike from inside the
+//! database. The mark is written (not synced: 16 bytes into the page cache) after each commit, so a database behind its
+//! mark has lost what it had acknowledged, and that is said. It also tells whether the folder was closed or its node
+//! died.
 //!
 //! Two slots, written in turn, so that a torn write leaves the one before.
 

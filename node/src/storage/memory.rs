@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 
 use cubecast_core::cube::Vertex;
 use cubecast_core::store::{
-    Checkpoint, HardState, LogEntry, NodeRecord, ReadMessages, Recovered, RecoveredGroup, StoredMessage, Write, WriteBatch,
+    Checkpoint, HardState, LogEntry, NodeRecord, ReadMessages, Recovered, RecoveredGroup, StoredMessage, Write,
+    WriteBatch,
 };
 use cubecast_core::topics::command::{Command, TopicId};
 
+use super::LogStore;
 use super::error::StorageError;
 use super::report::OpenReport;
-use super::LogStore;
 
 /// A store without a disk. [`LogStore::reopen`] gives back what was written, as a disk would.
 #[derive(Debug, Default)]

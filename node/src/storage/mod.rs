@@ -1,12 +1,12 @@
 //! Storage: makes core's [`WriteBatch`]es durable and reads messages back.
 //!
-//! A [`LogStore`] is an engine; [`RedbStore`] keeps a data folder, [`MemoryStore`] keeps nothing. [`StorageThread`] gives an
-//! engine a thread of its own, merges what waits into one transaction with one sync, and tells by [`StorageEvent`]s what became
-//! of it.
+//! A [`LogStore`] is an engine; [`RedbStore`] keeps a data folder, [`MemoryStore`] keeps nothing. [`StorageThread`]
+//! gives an engine a thread of its own, merges what waits into one transaction with one sync, and tells by
+//! [`StorageEvent`]s what became of it.
 //!
-//! Promised: a batch is on disk as a whole or not at all, and in order; what was acknowledged comes back at the next start, or its
-//! loss is noticed and said. Never: content that differs from what was written, a panic on a damaged file, a folder served by two
-//! processes.
+//! Promised: a batch is on disk as a whole or not at all, and in order; what was acknowledged comes back at the next
+//! start, or its loss is noticed and said. Never: content that differs from what was written, a panic on a damaged
+//! file, a folder served by two processes.
 //!
 //! ```text
 //! Effect::Write ─┐                 ┌─ LogStore::write (many batches, one commit) ─ Written

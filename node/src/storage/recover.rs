@@ -1,8 +1,8 @@
 //! Reads back what a folder holds, and decides what damage means.
 //!
-//! A log whose last entries are damaged is cut there: the node has lost promises that it can no longer tell, so the group says
-//! `tail_cut` until the node takes a new identity. A damaged entry with a good one behind it, a damaged checkpoint, hard state,
-//! record or outbox entry refuses to start: guessing there would be silent loss.
+//! A log whose last entries are damaged is cut there: the node has lost promises that it can no longer tell, so the
+//! group says `tail_cut` until the node takes a new identity. A damaged entry with a good one behind it, a damaged
+//! checkpoint, hard state, record or outbox entry refuses to start: guessing there would be silent loss.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -84,8 +84,7 @@ fn read_groups(transaction: &WriteTransaction) -> Result<(Vec<RecoveredGroup>, V
     let mut logs = read_logs(transaction)?;
     let cut_before = cut_groups(transaction)?;
 
-    let codes: BTreeSet<GroupCode> =
-        hard_states.keys().chain(checkpoints.keys()).chain(logs.keys()).copied().collect();
+    let codes: BTreeSet<GroupCode> = hard_states.keys().chain(checkpoints.keys()).chain(logs.keys()).copied().collect();
     let mut groups = Vec::new();
     let mut cuts = Vec::new();
     for code in codes {
@@ -107,11 +106,20 @@ struct Found {
 }
 
 /// Holds the log against the checkpoint and the hard state.
-fn judge(group: Vertex, hard_state: HardState, checkpoint: Option<Checkpoint>, log: FoundLog) -> Result<Found, Failure> {
+fn judge(
+    group: Vertex,
+    hard_state: HardState,
+    checkpoint: Option<Checkpoint>,
+    log: FoundLog,
+) -> Result<Found, Failure> {
     let base = checkpoint.as_ref().map_or(0, |checkpoint| checkpoint.index);
     let FoundLog { entries, bad_tail } = log;
     if let Some(first) = entries.first().map(|entry| entry.index).filter(|&first| first > base + 1) {
-        return Err(Failure::Damaged(format!("entries {} to {} of group {group}'s log are missing", base + 1, first - 1)));
+        return Err(Failure::Damaged(format!(
+            "entries {} to {} of group {group}'s log are missing",
+            base + 1,
+            first - 1
+        )));
     }
     let last = entries.last().map_or(base, |entry| entry.index.max(base));
     let cut = match bad_tail {

@@ -1,7 +1,7 @@
 //! The engine on [redb](https://docs.rs/redb): one copy-on-write B-tree file, one commit for all batches at hand.
 //!
-//! redb checks its pages after a crash, and is asked for the same at every start while the file is small; what it does not look at is
-//! covered by the check sum in each row (see [`super::rows`]).
+//! redb checks every page of the file at every start; what changes on disk later meets the check sum in each row (see
+//! [`super::rows`]).
 
 use std::path::Path;
 use std::sync::Arc;
@@ -20,7 +20,7 @@ use super::mark::Mark;
 use super::metrics::StorageMetrics;
 use super::open::{self, Files};
 use super::report::OpenReport;
-use super::rows::{self, BadRow, GroupCode, RowKey, RowWriter, Value};
+use super::rows::{self, BadRow, GroupCode, MessageKey, RowKey, RowWriter, Value};
 use super::sync_mode::SyncMode;
 use super::write::{Changed, Failure, Tables};
 
@@ -72,7 +72,7 @@ impl RedbStore {
     }
 
     /// The messages as of now; `None` when there never were any.
-    fn messages(&self) -> Result<Option<ReadOnlyTable<(GroupCode, u64, u64), Value>>, Failure> {
+    fn messages(&self) -> Result<Option<ReadOnlyTable<MessageKey, Value>>, Failure> {
         let files = self.files.as_ref().ok_or(Failure::Closed)?;
         match files.database.begin_read()?.open_table(rows::MESSAGES) {
             Err(TableError::TableDoesNotExist(_)) => Ok(None),
@@ -93,7 +93,11 @@ impl RedbStore {
     }
 
     /// One transaction: all of `change`, or nothing of it and the end of this store.
-    fn change(&mut self, doing: &'static str, change: impl FnOnce(&mut Tables<'_>) -> Changed) -> Result<(), StorageError> {
+    fn change(
+        &mut self,
+        doing: &'static str,
+        change: impl FnOnce(&mut Tables<'_>) -> Changed,
+    ) -> Result<(), StorageError> {
         let RedbStore { files, folder, rows, .. } = self;
         let Some(open) = files else { return Err(StorageError::Stopped) };
         let written = guard(folder.path(), doing, || commit(open, rows, change)).and_then(|()| {
@@ -157,7 +161,10 @@ impl LogStore for RedbStore {
 
     fn sync(&mut self) -> Result<(), StorageError> {
         let Some(files) = &self.files else { return Err(StorageError::Stopped) };
-        files.disk.sync_now(&self.metrics).map_err(|source| StorageError::from_io(self.folder.path(), "syncing", source))
+        files
+            .disk
+            .sync_now(&self.metrics)
+            .map_err(|source| StorageError::from_io(self.folder.path(), "syncing", source))
     }
 
     fn tidy(&mut self) -> Result<bool, StorageError> {
@@ -200,10 +207,7 @@ fn commit(open: &mut Files, rows: &mut RowWriter, change: impl FnOnce(&mut Table
     Ok(())
 }
 
-fn read_range(
-    stored: &ReadOnlyTable<(GroupCode, u64, u64), Value>,
-    read: &ReadMessages,
-) -> Result<Vec<StoredMessage>, Failure> {
+fn read_range(stored: &ReadOnlyTable<MessageKey, Value>, read: &ReadMessages) -> Result<Vec<StoredMessage>, Failure> {
     let mut messages = Vec::new();
     let (group, topic) = (read.group.to_code(), read.topic.0);
     if read.from >= read.end {
@@ -234,10 +238,7 @@ fn decode_message(key: RowKey, offset: Offset, value: &[u8]) -> Result<StoredMes
 }
 
 /// Jumps from each topic's first message past its last.
-fn list_topics(
-    stored: &ReadOnlyTable<(GroupCode, u64, u64), Value>,
-    group: GroupCode,
-) -> Result<Vec<TopicId>, Failure> {
+fn list_topics(stored: &ReadOnlyTable<MessageKey, Value>, group: GroupCode) -> Result<Vec<TopicId>, Failure> {
     let mut topics = Vec::new();
     let mut next = Some(0);
     while let Some(from) = next {

@@ -12,9 +12,8 @@ pub struct OpenReport {
     pub new: bool,
     /// The folder was not closed: its node was killed, or the machine stopped.
     pub unclean: bool,
-    /// Every page of the file was read and checked.
-    pub checked: bool,
     pub file_bytes: u64,
+    /// Most of it goes into reading and checking every page.
     pub took: Duration,
     /// Logs that lost their end: their groups are recovered with `tail_cut`.
     pub cut: Vec<CutTail>,
@@ -54,8 +53,7 @@ impl fmt::Display for OpenReport {
             (false, false) => "data folder closed properly",
             (false, true) => "data folder not closed properly, recovered",
         };
-        let checked = if self.checked { ", checked" } else { "" };
-        write!(f, "{state}: {} bytes{checked} in {} ms", self.file_bytes, self.took.as_millis())?;
+        write!(f, "{state}: {} bytes checked in {} ms", self.file_bytes, self.took.as_millis())?;
         for CutTail { group, from_index, why } in &self.cut {
             write!(f, "; the log of group {group} was damaged at its end ({why}): cut at {from_index}")?;
         }

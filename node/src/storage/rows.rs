@@ -1,7 +1,7 @@
 //! How rows look in the database: its tables, and values that carry a check sum.
 //!
-//! A value is a crc32 (little-endian) over table, key and payload, then the payload in postcard. With the key in the check sum a
-//! row that turns up under another key, or in another table, is as damaged as one whose bytes changed.
+//! A value is a crc32 (little-endian) over table, key and payload, then the payload in postcard. With the key in the
+//! check sum a row that turns up under another key, or in another table, is as damaged as one whose bytes changed.
 
 use cubecast_core::cube::Vertex;
 use redb::TableDefinition;
@@ -19,7 +19,9 @@ pub(super) const CHECKPOINT: TableDefinition<'static, GroupCode, Value> = TableD
 /// Group and index.
 pub(super) const LOG: TableDefinition<'static, (GroupCode, u64), Value> = TableDefinition::new("log");
 /// Group, topic and offset.
-pub(super) const MESSAGES: TableDefinition<'static, (GroupCode, u64, u64), Value> = TableDefinition::new("messages");
+pub(super) type MessageKey = (GroupCode, u64, u64);
+
+pub(super) const MESSAGES: TableDefinition<'static, MessageKey, Value> = TableDefinition::new("messages");
 /// Group and topic whose messages are on their way out: too many to delete in one transaction.
 pub(super) const DROPPING: TableDefinition<'static, (GroupCode, u64), Value> = TableDefinition::new("dropping");
 pub(super) const OUTBOX: TableDefinition<'static, u64, Value> = TableDefinition::new("outbox");

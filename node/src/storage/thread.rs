@@ -1,11 +1,12 @@
 //! A thread for the engine, so that the network never waits for the disk.
 //!
-//! Commands are queued without waiting. The thread takes all that waits, merges the writes into one transaction with one sync, and
-//! reports the last number. Reads are served behind the writes that came before them; writes may overtake reads, so that a reader of
-//! old messages does not take the group commit apart, except writes that delete messages.
+//! Commands are queued without waiting. The thread takes all that waits, merges the writes into one transaction with
+//! one sync, and reports the last number. Reads are served behind the writes that came before them; writes may overtake
+//! reads, so that a reader of old messages does not take the group commit apart, except writes that delete messages.
 //!
-//! The queue is bounded by bytes. Core limits what it has under way, so a queue past [`StorageThread::BEHIND_BYTES`] means a slow
-//! disk (the runtime then stops reading from clients), and one past [`StorageThread::MAX_QUEUED_BYTES`] is refused, which ends the node.
+//! The queue is bounded by bytes. Core limits what it has under way, so a queue past [`StorageThread::BEHIND_BYTES`]
+//! means a slow disk (the runtime then stops reading from clients), and one past [`StorageThread::MAX_QUEUED_BYTES`] is
+//! refused, which ends the node.
 
 use std::collections::VecDeque;
 use std::io;
@@ -45,9 +46,17 @@ pub enum StorageCommand {
 #[derive(Debug)]
 pub enum StorageEvent {
     /// All batches up to this number are durable, as far as the sync mode promises.
-    Written { number: u64 },
-    MessagesRead { read: ReadId, result: Result<Vec<StoredMessage>, ReadFailed> },
-    Reopened { recovered: Recovered, report: OpenReport },
+    Written {
+        number: u64,
+    },
+    MessagesRead {
+        read: ReadId,
+        result: Result<Vec<StoredMessage>, ReadFailed>,
+    },
+    Reopened {
+        recovered: Recovered,
+        report: OpenReport,
+    },
     /// The last event: the thread has ended, and so must the node.
     Failed(StorageError),
 }
@@ -283,7 +292,8 @@ impl<S: LogStore, F: FnMut(StorageEvent)> Worker<S, F> {
     }
 
     fn tidy_when_due(&mut self) -> Result<(), StorageError> {
-        let due = self.commits_since_tidying.is_some_and(|commits| self.is_idle() || commits >= COMMITS_BETWEEN_TIDYING);
+        let due =
+            self.commits_since_tidying.is_some_and(|commits| self.is_idle() || commits >= COMMITS_BETWEEN_TIDYING);
         if due {
             self.commits_since_tidying = self.store.tidy()?.then_some(0);
         }

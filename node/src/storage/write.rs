@@ -7,7 +7,7 @@ use cubecast_core::store::{Checkpoint, LogEntry, NodeRecord, StoredMessage, Writ
 use cubecast_core::topics::command::TopicId;
 use redb::{Key, ReadableTable, Table, TableDefinition, WriteTransaction};
 
-use super::rows::{self, BadRow, GroupCode, RowKey, RowWriter, Value};
+use super::rows::{self, BadRow, GroupCode, MessageKey, RowKey, RowWriter, Value};
 
 /// A topic with more messages than this is deleted piece by piece, so that no transaction holds up the others for long.
 pub(super) const DROP_MESSAGES_AT_ONCE: usize = 4096;
@@ -47,7 +47,7 @@ pub(super) struct Tables<'t> {
     hard_state: Option<Table<'t, GroupCode, Value>>,
     checkpoint: Option<Table<'t, GroupCode, Value>>,
     log: Option<Table<'t, (GroupCode, u64), Value>>,
-    messages: Option<Table<'t, (GroupCode, u64, u64), Value>>,
+    messages: Option<Table<'t, MessageKey, Value>>,
     outbox: Option<Table<'t, u64, Value>>,
 }
 

@@ -18,12 +18,17 @@ const MESSAGES: TableDefinition<'static, (u32, u64, u64), Bytes> = TableDefiniti
 const OUTBOX: TableDefinition<'static, u64, Bytes> = TableDefinition::new("outbox");
 
 /// Flips a bit in a row's value, in such a way that redb sees nothing wrong.
-fn spoil<K: redb::Key + 'static>(folder: &Path, table: TableDefinition<'static, K, Bytes>, key: impl for<'a> std::borrow::Borrow<K::SelfType<'a>>) {
+fn spoil<K: redb::Key + 'static>(
+    folder: &Path,
+    table: TableDefinition<'static, K, Bytes>,
+    key: impl for<'a> std::borrow::Borrow<K::SelfType<'a>>,
+) {
     let database = Database::create(folder.join("store.redb")).unwrap();
     let transaction = database.begin_write().unwrap();
     {
         let mut table = transaction.open_table(table).unwrap();
-        let mut value = redb::ReadableTable::get(&table, key.borrow()).unwrap().expect("the row is there").value().to_vec();
+        let mut value =
+            redb::ReadableTable::get(&table, key.borrow()).unwrap().expect("the row is there").value().to_vec();
         let middle = value.len() / 2;
         value[middle] ^= 0x10;
         table.insert(key.borrow(), value.as_slice()).unwrap();

@@ -34,11 +34,21 @@ pub fn batch(number: u64, writes: impl Into<Vec<Write>>) -> WriteBatch {
 
 pub fn record(starts: u64) -> NodeRecord {
     let me = vertex("010");
-    NodeRecord { identity: Some(NodeId::founding(me)), vertex: me, starts, met: vec![(vertex("011"), NodeId::founding(me).incarnation)] }
+    NodeRecord {
+        identity: Some(NodeId::founding(me)),
+        vertex: me,
+        starts,
+        met: vec![(vertex("011"), NodeId::founding(me).incarnation)],
+    }
 }
 
 pub fn entry(index: u64) -> LogEntry {
-    LogEntry { index, term: 1 + index / 10, kind: EntryKind::Commands, data: format!("entry {index} ").repeat(9).into_bytes() }
+    LogEntry {
+        index,
+        term: 1 + index / 10,
+        kind: EntryKind::Commands,
+        data: format!("entry {index} ").repeat(9).into_bytes(),
+    }
 }
 
 pub fn append(group: &str, indexes: impl Iterator<Item = u64>) -> Write {
