@@ -6,7 +6,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
-use cubecast_core::wire::answer::{NodeState, NodeStatus, Role};
+use cubecast_core::wire::answer::{Done, ErrorCode, Failure, NodeState, NodeStatus, Role};
 use cubecast_core::wire::event::{Event, WatchEvent};
 
 /// Upper bounds of the histograms' buckets, seconds.
@@ -31,8 +31,8 @@ pub struct Metrics {
     pub peer_bytes_out: AtomicU64,
     pub bad_requests: AtomicU64,
     pub refused_handshakes: AtomicU64,
-    /// By action and error code, "" for success.
-    answers: Mutex<BTreeMap<(String, String), u64>>,
+    /// By error code; the first is success.
+    answers: [AtomicU64; 1 + ErrorCode::ALL.len()],
     events: Mutex<BTreeMap<&'static str, u64>>,
 }
 
@@ -70,20 +70,21 @@ impl Metrics {
         self.peer_frames_dropped.fetch_add(frames as u64, Relaxed);
     }
 
+    /// Core answered a client.
+    pub fn answered(&self, result: &Result<Done, Failure>) {
+        let code =
+            result.as_ref().err().and_then(|failure| ErrorCode::ALL.iter().position(|code| *code == failure.code));
+        self.answers[code.map_or(0, |code| code + 1)].fetch_add(1, Relaxed);
+    }
+
     pub fn observe(&self, event: &WatchEvent) {
         let kind = match &event.event {
-            Event::RequestAnswered { action, error, .. } => {
-                let key = (action.clone(), error.clone().unwrap_or_default());
-                *self.answers.lock().expect("no holder of this lock panics").entry(key).or_default() += 1;
-                return;
-            }
             Event::RoleChanged { .. } => "role_changed",
             Event::MembersChanged { .. } => "members_changed",
             Event::LinkState { .. } => "link_state",
             Event::NodeState { .. } => "node_state",
-            Event::ReplicaStored { .. } => "replica_stored",
-            Event::Delivered { .. } => "delivered",
-            Event::FrameDropped { .. } => "frame_dropped",
+            Event::TopicCreated { .. } => "topic_created",
+            Event::TopicDeleted { .. } => "topic_deleted",
             Event::Stopped { .. } => "stopped",
             Event::Returned { .. } => "returned",
             Event::CaughtUp { .. } => "caught_up",
@@ -146,9 +147,10 @@ impl Metrics {
             "Connections refused at the door",
             self.refused_handshakes.load(Relaxed),
         );
-        page.head("answers_total", "Answers by action and error code", "counter");
-        for ((action, code), count) in &*self.answers.lock().expect("no holder of this lock panics") {
-            page.line(&format!("answers_total{{action=\"{action}\",error=\"{code}\"}}"), count);
+        page.head("answers_total", "Answers to clients by error code, ok for none", "counter");
+        let names = std::iter::once("ok").chain(ErrorCode::ALL.iter().map(|code| code.name()));
+        for (name, count) in names.zip(&self.answers) {
+            page.line(&format!("answers_total{{code=\"{name}\"}}"), &count.load(Relaxed));
         }
         page.head("events_total", "Events by kind", "counter");
         for (kind, count) in &*self.events.lock().expect("no holder of this lock panics") {

@@ -84,8 +84,8 @@ impl Node {
     }
 
     pub(super) fn observe(&mut self, event: Event, trace: Option<TraceId>) {
-        let kind = event.kind();
-        if kind.is_frequent() && !self.observes_frequent() {
+        let (kind, frequent) = (event.kind(), event.is_frequent());
+        if frequent && !self.observes_frequent() {
             return;
         }
         let event = WatchEvent { node: self.me, time: self.now.wall, at_us: self.now.monotonic.0, trace, event };
@@ -98,7 +98,7 @@ impl Node {
         for connection in watchers {
             self.send_client(connection, ServerFrame::Event(event.clone()));
         }
-        if !kind.is_frequent() || self.config.observe_all {
+        if !frequent || self.config.observe_all {
             self.effects.push(Effect::Observe(event));
         }
     }

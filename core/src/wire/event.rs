@@ -121,6 +121,12 @@ pub enum DropReason {
 }
 
 impl Event {
+    /// Whether it is one of many: worth making only where somebody looks. A topic's coming and going is rare, although it is
+    /// told among the deliveries.
+    pub fn is_frequent(&self) -> bool {
+        !matches!(self, Event::TopicCreated { .. } | Event::TopicDeleted { .. }) && self.kind().is_frequent()
+    }
+
     pub fn kind(&self) -> EventKind {
         match self {
             Event::NodeState { .. } | Event::Stopped { .. } | Event::Returned { .. } => EventKind::States,

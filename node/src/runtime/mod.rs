@@ -221,6 +221,9 @@ impl<M: Machine, D: Disk> Runtime<M, D> {
     fn send_client(&mut self, connection: ConnectionId, frame: ServerFrame) {
         // A client that is gone already: its end is on the way to core.
         let Some(mailbox) = self.clients.get(&connection) else { return };
+        if let ServerFrame::Answer(answer) = &frame {
+            self.metrics.answered(&answer.result);
+        }
         if !mailbox.offer(frame) {
             self.close_client(connection, "the client reads too slowly: too much is waiting for it".into());
         }
