@@ -112,10 +112,8 @@ impl Numbers {
 
 /// How long a TCP connection may be idle before it is probed, how often then, and how many probes may be lost: a client
 /// whose machine vanished is gone after a minute.
-const KEEPALIVE: TcpKeepalive = TcpKeepalive::new()
-    .with_time(Duration::from_secs(30))
-    .with_interval(Duration::from_secs(10))
-    .with_retries(3);
+const KEEPALIVE: TcpKeepalive =
+    TcpKeepalive::new().with_time(Duration::from_secs(30)).with_interval(Duration::from_secs(10)).with_retries(3);
 
 /// Small frames must not wait for each other, and a vanished machine must be noticed.
 pub fn tune(stream: &TcpStream) -> std::io::Result<()> {
