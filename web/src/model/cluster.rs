@@ -3,7 +3,7 @@
 //! A node's own word counts while its socket is open; otherwise the others' does. Of an edge's direction the receiver
 //! knows best whether frames arrive. What nobody said is shown as unknown, never as well.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use cubecast_core::cube::{Dimension, Vertex};
 use cubecast_core::wire::answer::{ClusterView, NodeState, NodeStatus};
@@ -18,6 +18,8 @@ pub struct Cluster {
     pub nodes: BTreeMap<Vertex, Node>,
     /// Each direction of each edge that somebody spoke of.
     pub links: BTreeMap<(Vertex, Vertex), Link>,
+    /// Directions that were told to be silent although both their nodes are well.
+    pub silent: BTreeSet<(Vertex, Vertex)>,
     /// By the group's home.
     pub leaders: BTreeMap<Vertex, Leadership>,
 }
@@ -158,11 +160,7 @@ impl From<NodeState> for Health {
 
 impl Link {
     pub fn arrives(&self) -> Option<bool> {
-        if self.conditions.cut {
-            Some(false)
-        } else {
-            self.receiver_says.or(self.others_say)
-        }
+        if self.conditions.cut { Some(false) } else { self.receiver_says.or(self.others_say) }
     }
 
     pub fn is_slow(&self) -> bool {
@@ -172,9 +170,7 @@ impl Link {
 
 impl Cluster {
     pub fn health(&self, vertex: Vertex) -> Health {
-        self.nodes
-            .get(&vertex)
-            .map_or(Health::Connecting, Node::health)
+        self.nodes.get(&vertex).map_or(Health::Connecting, Node::health)
     }
 
     pub fn link(&self, from: Vertex, to: Vertex) -> Link {
@@ -202,32 +198,21 @@ impl Cluster {
     /// Every edge once, the smaller end first.
     pub fn edges(&self) -> Vec<(Vertex, Vertex)> {
         let vertices = self.dimension.into_iter().flat_map(Dimension::vertices);
-        vertices
-            .flat_map(|a| a.neighbours().filter(move |b| a < *b).map(move |b| (a, b)))
-            .collect()
+        vertices.flat_map(|a| a.neighbours().filter(move |b| a < *b).map(move |b| (a, b))).collect()
     }
 
     pub fn leader_of(&self, group: Vertex) -> Option<Vertex> {
-        self.leaders
-            .get(&group)
-            .and_then(|leadership| leadership.leader)
+        self.leaders.get(&group).and_then(|leadership| leadership.leader)
     }
 
     /// The groups that a node leads, by their homes.
     pub fn led_by(&self, node: Vertex) -> Vec<Vertex> {
         let leads = |leadership: &Leadership| leadership.leader == Some(node);
-        self.leaders
-            .iter()
-            .filter(|(_, leadership)| leads(leadership))
-            .map(|(group, _)| *group)
-            .collect()
+        self.leaders.iter().filter(|(_, leadership)| leads(leadership)).map(|(group, _)| *group).collect()
     }
 
     pub fn count(&self, health: Health) -> usize {
-        self.nodes
-            .values()
-            .filter(|node| node.health() == health)
-            .count()
+        self.nodes.values().filter(|node| node.health() == health).count()
     }
 
     /// Takes in how `by` sees the cluster.
@@ -338,10 +323,7 @@ mod tests {
 
     fn open_cluster() -> Cluster {
         let dimension = Dimension::new(3).unwrap();
-        let mut cluster = Cluster {
-            dimension: Some(dimension),
-            ..Cluster::default()
-        };
+        let mut cluster = Cluster { dimension: Some(dimension), ..Cluster::default() };
         for node in dimension.vertices() {
             cluster.learn_socket(node, Socket::Open);
             cluster.learn_state(node, node, NodeState::Up);
@@ -354,15 +336,9 @@ mod tests {
 
     #[test]
     fn a_node_nobody_spoke_of_is_connecting_and_its_edges_are_not_called_up() {
-        let cluster = Cluster {
-            dimension: Some(Dimension::new(3).unwrap()),
-            ..Cluster::default()
-        };
+        let cluster = Cluster { dimension: Some(Dimension::new(3).unwrap()), ..Cluster::default() };
         assert_eq!(cluster.health(vertex("100")), Health::Connecting);
-        assert_ne!(
-            cluster.edge_health(vertex("100"), vertex("101")),
-            EdgeHealth::Up
-        );
+        assert_ne!(cluster.edge_health(vertex("100"), vertex("101")), EdgeHealth::Up);
     }
 
     #[test]
@@ -382,11 +358,7 @@ mod tests {
         cluster.learn_state(vertex("101"), vertex("100"), NodeState::Failed);
         assert_eq!(cluster.health(vertex("100")), Health::Failed);
         cluster.learn_state(vertex("110"), vertex("100"), NodeState::Up);
-        assert_eq!(
-            cluster.health(vertex("100")),
-            Health::Unreachable,
-            "a neighbour still hears it"
-        );
+        assert_eq!(cluster.health(vertex("100")), Health::Unreachable, "a neighbour still hears it");
     }
 
     #[test]
@@ -394,39 +366,12 @@ mod tests {
         let (a, b) = (vertex("100"), vertex("101"));
         let mut cluster = open_cluster();
         assert_eq!(cluster.edge_health(a, b), EdgeHealth::Up);
-        cluster.learn_conditions(
-            a,
-            b,
-            LinkConditions {
-                delay_ms: 200,
-                ..LinkConditions::PERFECT
-            },
-        );
+        cluster.learn_conditions(a, b, LinkConditions { delay_ms: 200, ..LinkConditions::PERFECT });
         assert_eq!(cluster.edge_health(a, b), EdgeHealth::Slow);
-        cluster.learn_conditions(
-            a,
-            b,
-            LinkConditions {
-                cut: true,
-                ..LinkConditions::PERFECT
-            },
-        );
-        assert_eq!(
-            cluster.edge_health(a, b),
-            EdgeHealth::OneWay { from: b, to: a }
-        );
-        assert_eq!(
-            cluster.edge_health(b, a),
-            EdgeHealth::OneWay { from: b, to: a }
-        );
-        cluster.learn_conditions(
-            b,
-            a,
-            LinkConditions {
-                cut: true,
-                ..LinkConditions::PERFECT
-            },
-        );
+        cluster.learn_conditions(a, b, LinkConditions { cut: true, ..LinkConditions::PERFECT });
+        assert_eq!(cluster.edge_health(a, b), EdgeHealth::OneWay { from: b, to: a });
+        assert_eq!(cluster.edge_health(b, a), EdgeHealth::OneWay { from: b, to: a });
+        cluster.learn_conditions(b, a, LinkConditions { cut: true, ..LinkConditions::PERFECT });
         assert_eq!(cluster.edge_health(a, b), EdgeHealth::Cut);
         cluster.learn_conditions(a, b, LinkConditions::PERFECT);
         cluster.learn_conditions(b, a, LinkConditions::PERFECT);
@@ -441,10 +386,7 @@ mod tests {
         cluster.learn_link(vertex("000"), a, b, false);
         assert_eq!(cluster.edge_health(a, b), EdgeHealth::Up);
         cluster.learn_link(b, a, b, false);
-        assert_eq!(
-            cluster.edge_health(a, b),
-            EdgeHealth::OneWay { from: b, to: a }
-        );
+        assert_eq!(cluster.edge_health(a, b), EdgeHealth::OneWay { from: b, to: a });
     }
 
     #[test]

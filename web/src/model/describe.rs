@@ -10,97 +10,52 @@ use super::feed::Tone;
 /// What a task's answer says, with the time it took.
 pub fn answer(answer: &Answer, took_ms: f64) -> (Tone, String) {
     match &answer.result {
-        Ok(done) => (
-            Tone::Good,
-            format!(
-                "{} {} answered in {}.",
-                self::done(done),
-                answer.served_by,
-                millis(took_ms)
-            ),
-        ),
+        Ok(done) if is_preparation(done) => (Tone::Plain, self::done(done)),
+        Ok(done) => (Tone::Good, format!("{} {} answered in {}.", self::done(done), answer.served_by, millis(took_ms))),
         Err(failure) => (Tone::Bad, self::failure(answer.served_by, failure)),
     }
+}
+
+/// Done so that something else can be done.
+fn is_preparation(done: &Done) -> bool {
+    matches!(done, Done::PublisherCreated { .. } | Done::SubscriberCreated { .. })
 }
 
 /// What was done, as a sentence.
 pub fn done(done: &Done) -> String {
     match done {
-        Done::PublisherCreated {
-            publisher,
-            existed: false,
-        } => format!("Publisher {publisher} is registered."),
-        Done::PublisherCreated {
-            publisher,
-            existed: true,
-        } => format!("Publisher {publisher} was registered already."),
-        Done::SubscriberCreated {
-            subscriber,
-            existed: false,
-        } => format!("Subscriber {subscriber} is registered."),
-        Done::SubscriberCreated {
-            subscriber,
-            existed: true,
-        } => format!("Subscriber {subscriber} was registered already."),
-        Done::TopicCreated {
-            topic,
-            home,
-            replicas,
-        } => {
-            format!(
-                "{topic} is created. Home {home}, replicas {}.",
-                nodes(replicas)
-            )
+        Done::PublisherCreated { publisher, existed: false } => format!("Publisher {publisher} is registered."),
+        Done::PublisherCreated { publisher, existed: true } => format!("Publisher {publisher} was registered already."),
+        Done::SubscriberCreated { subscriber, existed: false } => format!("Subscriber {subscriber} is registered."),
+        Done::SubscriberCreated { subscriber, existed: true } => {
+            format!("Subscriber {subscriber} was registered already.")
+        }
+        Done::TopicCreated { topic, home, replicas } => {
+            format!("{topic} is created. Home {home}, replicas {}.", nodes(replicas))
         }
         Done::TopicDeleted { topic, .. } => format!("{topic} is deleted."),
-        Done::Published {
-            topic,
-            offset,
-            holders,
-            repeated,
-        } => {
-            let what = if *repeated {
-                "Was stored before as"
-            } else {
-                "Stored as"
-            };
+        Done::Published { topic, offset, holders, repeated } => {
+            let what = if *repeated { "Was stored before as" } else { "Stored as" };
             match offset {
                 Some(offset) => format!("{what} {topic} #{offset} on {}.", nodes(holders)),
-                None => format!(
-                    "Kept safe on {} until {topic} has a leader; it then enters the log, once.",
-                    nodes(holders)
-                ),
+                None => {
+                    format!("Kept safe on {} until {topic} has a leader; it then enters the log, once.", nodes(holders))
+                }
             }
         }
-        Done::Subscribed {
-            topic,
-            cursor,
-            original_node: None,
-        } => format!("Subscribed to {topic} from #{cursor} on."),
-        Done::Subscribed {
-            topic,
-            cursor,
-            original_node: Some(home),
-        } => {
+        Done::Subscribed { topic, cursor, original_node: None } => format!("Subscribed to {topic} from #{cursor} on."),
+        Done::Subscribed { topic, cursor, original_node: Some(home) } => {
             format!("Subscribed to {topic} from #{cursor} on, through a replica of {home}.")
         }
         Done::Unsubscribed { topic } => format!("Unsubscribed from {topic}."),
-        Done::Pulled {
-            topic,
-            messages,
-            cursor,
-            behind,
-            original_node,
-        } => {
+        Done::Pulled { topic, messages, cursor, behind, original_node } => {
             let count = plural(messages.len() as u64, "message");
             let behind = match behind {
                 Some(0) => " The replica is not behind.".to_owned(),
                 Some(behind) => format!(" The replica is {behind} behind."),
                 None => String::new(),
             };
-            let origin = original_node
-                .map(|home| format!(" (home {home})"))
-                .unwrap_or_default();
+            let origin = original_node.map(|home| format!(" (home {home})")).unwrap_or_default();
             format!("{count} of {topic}{origin}; next is #{cursor}.{behind}")
         }
         Done::Committed { topic, cursor } => format!("{topic} is read up to #{cursor}."),
@@ -108,19 +63,11 @@ pub fn done(done: &Done) -> String {
         Done::Topics { topics, .. } => format!("{} listed.", plural(topics.len() as u64, "topic")),
         Done::Cluster(view) => format!("A cube of {} nodes.", view.nodes.len()),
         Done::Status(status) => format!("{} is {}.", status.node, state(status.state)),
-        Done::NodeStopped {
-            node,
-            mode,
-            duration_ms,
-        } => {
+        Done::NodeStopped { node, mode, duration_ms } => {
             format!("{node} {} for {}.", stop_verb(*mode), seconds(*duration_ms))
         }
         Done::NodeRecovered { node } => format!("{node} is told to come back."),
-        Done::LinkSet {
-            from,
-            to,
-            conditions: set,
-        } => format!("{from} → {to} {}.", conditions(set)),
+        Done::LinkSet { from, to, conditions: set } => format!("{from} → {to} {}.", conditions(set)),
         Done::Watching => "Watching.".to_owned(),
     }
 }
@@ -129,14 +76,11 @@ pub fn done(done: &Done) -> String {
 pub fn failure(served_by: Vertex, failure: &Failure) -> String {
     let advice = match failure.code {
         ErrorCode::FaultsForbidden => " Start the cluster with --allow-faults to try failures.",
+        ErrorCode::UnknownTopic => " Create it first.",
         ErrorCode::Unavailable | ErrorCode::Overloaded => " Try again in a moment.",
         _ => "",
     };
-    format!(
-        "{served_by} says {}: {}.{advice}",
-        failure.code,
-        failure.message.trim_end_matches('.')
-    )
+    format!("{served_by} says {}: {}.{advice}", failure.code, failure.message.trim_end_matches('.'))
 }
 
 pub fn state(state: NodeState) -> &'static str {
@@ -170,10 +114,7 @@ pub fn conditions(conditions: &LinkConditions) -> String {
         parts.push(format!("jitters by up to {} ms", conditions.jitter_ms));
     }
     if conditions.loss > 0.0 {
-        parts.push(format!(
-            "loses {:.0} % of the frames",
-            conditions.loss * 100.0
-        ));
+        parts.push(format!("loses {:.0} % of the frames", conditions.loss * 100.0));
     }
     parts.join(", ")
 }
@@ -193,19 +134,11 @@ pub fn frame(what: FrameKind) -> &'static str {
 }
 
 pub fn nodes(nodes: &[Vertex]) -> String {
-    nodes
-        .iter()
-        .map(Vertex::to_string)
-        .collect::<Vec<_>>()
-        .join(", ")
+    nodes.iter().map(Vertex::to_string).collect::<Vec<_>>().join(", ")
 }
 
 pub fn plural(count: u64, thing: &str) -> String {
-    if count == 1 {
-        format!("1 {thing}")
-    } else {
-        format!("{count} {thing}s")
-    }
+    if count == 1 { format!("1 {thing}") } else { format!("{count} {thing}s") }
 }
 
 pub fn seconds(millis: u64) -> String {
@@ -217,34 +150,18 @@ pub fn seconds(millis: u64) -> String {
 }
 
 pub fn millis(millis: f64) -> String {
-    if millis < 9.95 {
-        format!("{millis:.1} ms")
-    } else {
-        format!("{millis:.0} ms")
-    }
+    if millis < 9.95 { format!("{millis:.1} ms") } else { format!("{millis:.0} ms") }
 }
 
 /// The time of day in UTC, from milliseconds since 1970.
 pub fn time_of_day(at_ms: u64) -> String {
     let of_day = at_ms / 1000 % 86_400;
-    format!(
-        "{:02}:{:02}:{:02}",
-        of_day / 3600,
-        of_day / 60 % 60,
-        of_day % 60
-    )
+    format!("{:02}:{:02}:{:02}", of_day / 3600, of_day / 60 % 60, of_day % 60)
 }
 
 fn located(location: &Location) -> String {
-    let leader = location
-        .leader
-        .map_or("nobody leads it".to_owned(), |leader| {
-            format!("led by {leader}")
-        });
-    format!(
-        "{} is at home on {}, {leader}.",
-        location.topic, location.home
-    )
+    let leader = location.leader.map_or("nobody leads it".to_owned(), |leader| format!("led by {leader}"));
+    format!("{} is at home on {}, {leader}.", location.topic, location.home)
 }
 
 #[cfg(test)]
@@ -262,46 +179,21 @@ mod tests {
             holders: vec![served_by, "101".parse().unwrap()],
             repeated: false,
         };
-        let (tone, text) = answer(
-            &Answer {
-                id: None,
-                served_by,
-                hops: None,
-                result: Ok(published),
-            },
-            3.24,
-        );
+        let (tone, text) = answer(&Answer { id: None, served_by, hops: None, result: Ok(published) }, 3.24);
         assert_eq!(tone, Tone::Good);
-        assert_eq!(
-            text,
-            "Stored as news #5 on 100, 101. 100 answered in 3.2 ms."
-        );
+        assert_eq!(text, "Stored as news #5 on 100, 101. 100 answered in 3.2 ms.");
     }
 
     #[test]
     fn a_failure_names_the_node_the_code_and_what_to_do() {
-        let text = failure(
-            "011".parse().unwrap(),
-            &ErrorCode::Unavailable.because("no quorum for group 011."),
-        );
-        assert_eq!(
-            text,
-            "011 says unavailable: no quorum for group 011. Try again in a moment."
-        );
+        let text = failure("011".parse().unwrap(), &ErrorCode::Unavailable.because("no quorum for group 011."));
+        assert_eq!(text, "011 says unavailable: no quorum for group 011. Try again in a moment.");
     }
 
     #[test]
     fn an_edge_says_all_that_is_wrong_with_it() {
-        let bad = LinkConditions {
-            cut: false,
-            delay_ms: 200,
-            jitter_ms: 0,
-            loss: 0.25,
-        };
-        assert_eq!(
-            conditions(&bad),
-            "takes 200 ms longer, loses 25 % of the frames"
-        );
+        let bad = LinkConditions { cut: false, delay_ms: 200, jitter_ms: 0, loss: 0.25 };
+        assert_eq!(conditions(&bad), "takes 200 ms longer, loses 25 % of the frames");
         assert_eq!(conditions(&LinkConditions::PERFECT), "works");
     }
 

@@ -55,49 +55,25 @@ pub enum Subject {
     Edge(Vertex, Vertex),
     Group(Vertex),
     Topic(TopicName),
-    Stored {
-        topic: TopicName,
-        offset: Offset,
-        holders: Vec<Vertex>,
-    },
+    Stored { topic: TopicName, offset: Offset, holders: Vec<Vertex> },
 }
 
 impl Feed {
     pub fn add(&mut self, at_ms: u64, tone: Tone, subject: Subject, text: impl Into<String>) {
         let number = self.next_number;
         self.next_number += 1;
-        self.entries.push_front(Entry {
-            number,
-            at_ms,
-            tone,
-            subject,
-            text: text.into(),
-        });
+        self.entries.push_front(Entry { number, at_ms, tone, subject, text: text.into() });
         self.entries.truncate(MAX_ENTRIES);
     }
 
     /// A replica stored a message: one entry a message, naming all that have it.
     pub fn add_stored(&mut self, at_ms: u64, topic: &TopicName, offset: Offset, holder: Vertex) {
-        if let Some(entry) = self
-            .entries
-            .iter_mut()
-            .take(MERGE_DEPTH)
-            .find(|entry| entry.tells_of(topic, offset))
-        {
+        if let Some(entry) = self.entries.iter_mut().take(MERGE_DEPTH).find(|entry| entry.tells_of(topic, offset)) {
             entry.add_holder(holder);
             return;
         }
-        let subject = Subject::Stored {
-            topic: topic.clone(),
-            offset,
-            holders: vec![holder],
-        };
-        self.add(
-            at_ms,
-            Tone::Plain,
-            subject,
-            stored_text(topic, offset, &[holder]),
-        );
+        let subject = Subject::Stored { topic: topic.clone(), offset, holders: vec![holder] };
+        self.add(at_ms, Tone::Plain, subject, stored_text(topic, offset, &[holder]));
     }
 }
 
@@ -107,12 +83,7 @@ impl Entry {
     }
 
     fn add_holder(&mut self, holder: Vertex) {
-        if let Subject::Stored {
-            topic,
-            offset,
-            holders,
-        } = &mut self.subject
-        {
+        if let Subject::Stored { topic, offset, holders } = &mut self.subject {
             if !holders.contains(&holder) {
                 holders.push(holder);
             }

@@ -81,22 +81,12 @@ mod tests {
     #[test]
     fn a_burst_is_kept_whole_and_a_repeat_is_shown_once() {
         let mut inboxes = Inboxes::default();
-        inboxes.open(
-            SubscriberId::new("reader").unwrap(),
-            TopicName::new("news").unwrap(),
-        );
+        inboxes.open(SubscriberId::new("reader").unwrap(), TopicName::new("news").unwrap());
         for offset in [0, 1, 2, 1, 2, 3] {
             inboxes.deliver(delivery(offset));
         }
         let inbox = inboxes.boxes.values().next().unwrap();
-        assert_eq!(
-            inbox
-                .messages
-                .iter()
-                .map(|message| message.offset.0)
-                .collect::<Vec<_>>(),
-            [3, 2, 1, 0]
-        );
+        assert_eq!(inbox.messages.iter().map(|message| message.offset.0).collect::<Vec<_>>(), [3, 2, 1, 0]);
         assert_eq!(inbox.received, 4);
     }
 

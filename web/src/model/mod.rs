@@ -83,10 +83,7 @@ impl State {
 
     /// The home of the chosen topic.
     pub fn home(&self) -> Option<Vertex> {
-        Some(placement::home(
-            self.topic()?.as_str(),
-            self.cluster.dimension?,
-        ))
+        Some(placement::home(self.topic()?.as_str(), self.cluster.dimension?))
     }
 
     /// What a vertex is to the chosen topic.

@@ -28,11 +28,7 @@ impl State {
 
     /// Whether mere time changes what is shown: a pulse arrives, or a node's return comes nearer.
     pub(super) fn changes_by(&self, now_ms: u64) -> bool {
-        let counting = self
-            .cluster
-            .nodes
-            .values()
-            .any(|node| node.returns_at_ms.is_some());
+        let counting = self.cluster.nodes.values().any(|node| node.returns_at_ms.is_some());
         self.traffic.has_expired(now_ms) || (counting && now_ms / 1000 != self.now_ms / 1000)
     }
 
@@ -54,22 +50,12 @@ impl State {
                 );
             }
             Action::FellOver { from, to, why } => {
-                self.tell(
-                    Tone::Warning,
-                    Subject::Node(from),
-                    format!("{to} is asked in {from}'s place: {why}"),
-                );
+                self.tell(Tone::Warning, Subject::Node(from), format!("{to} is asked in {from}'s place: {why}"));
             }
-            Action::BackHome { home } => self.tell(
-                Tone::Good,
-                Subject::Node(home),
-                format!("{home} answers for itself again"),
-            ),
-            Action::DeliveriesEnded {
-                subscriber,
-                topic,
-                why,
-            } => {
+            Action::BackHome { home } => {
+                self.tell(Tone::Good, Subject::Node(home), format!("{home} answers for itself again"))
+            }
+            Action::DeliveriesEnded { subscriber, topic, why } => {
                 self.tell(
                     Tone::Warning,
                     Subject::Topic(topic.clone()),
@@ -80,25 +66,14 @@ impl State {
             Action::TaskFellOver { panel, task, text } => {
                 self.report(panel, task, |report| report.say(Tone::Warning, text))
             }
-            Action::TaskAnswered {
-                panel,
-                task,
-                answer,
-                took_ms,
-            } => self.answer_task(panel, task, &answer, took_ms),
+            Action::TaskAnswered { panel, task, answer, took_ms } => self.answer_task(panel, task, &answer, took_ms),
             Action::TaskGaveUp { panel, task, text } => self.report(panel, task, |report| {
                 report.say(Tone::Bad, text);
                 report.running = false;
             }),
-            Action::TaskEnded { panel, task } => {
-                self.report(panel, task, |report| report.running = false)
-            }
-            Action::OpenInbox { subscriber, topic } => {
-                self.inboxes.change().open(subscriber, topic)
-            }
-            Action::CloseInbox { subscriber, topic } => {
-                self.inboxes.change().close(&subscriber, &topic)
-            }
+            Action::TaskEnded { panel, task } => self.report(panel, task, |report| report.running = false),
+            Action::OpenInbox { subscriber, topic } => self.inboxes.change().open(subscriber, topic),
+            Action::CloseInbox { subscriber, topic } => self.inboxes.change().close(&subscriber, &topic),
             Action::Select(selection) => self.select(selection),
             Action::ChooseTab(tab) => self.tab = tab,
             Action::ChooseTopic(text) => self.topic_text = text,
@@ -125,26 +100,13 @@ impl State {
     }
 
     fn change_socket(&mut self, node: Vertex, socket: Socket) {
-        let known = self
-            .cluster
-            .nodes
-            .get(&node)
-            .map(|known| known.socket.clone())
-            .unwrap_or_default();
+        let known = self.cluster.nodes.get(&node).map(|known| known.socket.clone()).unwrap_or_default();
         match (&known, &socket) {
             (Socket::Open, Socket::Closed) => {
-                self.tell(
-                    Tone::Bad,
-                    Subject::Node(node),
-                    format!("This page lost its connection to {node}"),
-                );
+                self.tell(Tone::Bad, Subject::Node(node), format!("This page lost its connection to {node}"));
             }
             (Socket::Closed, Socket::Open) => {
-                self.tell(
-                    Tone::Good,
-                    Subject::Node(node),
-                    format!("This page is connected to {node} again"),
-                );
+                self.tell(Tone::Good, Subject::Node(node), format!("This page is connected to {node} again"));
             }
             _ => {}
         }
@@ -158,8 +120,7 @@ impl State {
 
     /// A failing node still answers, and says only that.
     fn notice_failing(&mut self, node: Vertex, answer: &Answer) {
-        let is_failing =
-            matches!(&answer.result, Err(failure) if failure.code == ErrorCode::NodeFailed);
+        let is_failing = matches!(&answer.result, Err(failure) if failure.code == ErrorCode::NodeFailed);
         if is_failing && answer.served_by == node {
             self.learn_state(node, node, NodeState::Failed);
         }
@@ -178,23 +139,13 @@ impl State {
             Done::TopicDeleted { topic, .. } => {
                 self.topics.change().learn_deleted(topic);
             }
-            Done::LinkSet {
-                from,
-                to,
-                conditions,
-            } => self.learn_conditions(*from, *to, *conditions),
-            Done::Published {
-                topic,
-                offset: Some(offset),
-                ..
-            } => {
+            Done::LinkSet { from, to, conditions } => self.learn_conditions(*from, *to, *conditions),
+            Done::Published { topic, offset: Some(offset), .. } => {
                 if let Some(home) = self.topics.topics.get(topic).map(|info| info.home) {
                     self.topics.change().learn_stored(topic, home, *offset);
                 }
             }
-            Done::NodeStopped {
-                node, duration_ms, ..
-            } => self.expect_return(*node, *duration_ms),
+            Done::NodeStopped { node, duration_ms, .. } => self.expect_return(*node, *duration_ms),
             _ => {}
         }
     }
@@ -214,33 +165,14 @@ impl State {
         match &told.event {
             Event::NodeState { subject, state } => self.learn_state(by, *subject, *state),
             Event::LinkState { from, to, up } => self.learn_link(by, *from, *to, *up),
-            Event::LinkConditions {
-                from,
-                to,
-                conditions,
-            } => self.learn_conditions(*from, *to, *conditions),
-            Event::RoleChanged {
-                group,
-                role,
-                term,
-                leader,
-            } => self.learn_role(by, *group, *role, *term, *leader),
-            Event::MembersChanged {
-                group,
-                voters,
-                learners,
-            } => self.learn_members(by, *group, voters, learners),
+            Event::LinkConditions { from, to, conditions } => self.learn_conditions(*from, *to, *conditions),
+            Event::RoleChanged { group, role, term, leader } => self.learn_role(by, *group, *role, *term, *leader),
+            Event::MembersChanged { group, learners, .. } => self.learn_members(by, *group, learners),
             Event::FrameSent { to, what, .. } => self.see_frame(by, *to, *what, false),
             Event::FrameDropped { to, what, .. } => self.see_frame(by, *to, *what, true),
-            Event::ReplicaStored {
-                topic,
-                group,
-                offset,
-            } => {
+            Event::ReplicaStored { topic, group, offset } => {
                 self.topics.change().learn_stored(topic, *group, *offset);
-                self.feed
-                    .change()
-                    .add_stored(self.now_ms, topic, *offset, by);
+                self.feed.change().add_stored(self.now_ms, topic, *offset, by);
             }
             Event::TopicCreated { topic, group } => {
                 if self.topics.change().learn_created(topic, *group) {
@@ -253,25 +185,18 @@ impl State {
             }
             Event::TopicDeleted { topic, .. } => {
                 if self.topics.change().learn_deleted(topic) {
-                    self.tell(
-                        Tone::Plain,
-                        Subject::Topic(topic.clone()),
-                        format!("Topic {topic} is deleted"),
-                    );
+                    self.tell(Tone::Plain, Subject::Topic(topic.clone()), format!("Topic {topic} is deleted"));
                 }
             }
             Event::Stopped { mode, duration_ms } => {
-                self.learn_state(by, by, NodeState::Failed);
+                self.cluster.change().learn_state(by, by, NodeState::Failed);
                 self.expect_return(by, *duration_ms);
-                let text = format!(
-                    "{by} {} on request, for {}",
-                    describe::stop_verb(*mode),
-                    describe::seconds(*duration_ms)
-                );
+                let text =
+                    format!("{by} {} on request, for {}", describe::stop_verb(*mode), describe::seconds(*duration_ms));
                 self.tell(Tone::Bad, Subject::Node(by), text);
             }
             Event::Returned { incarnation } => {
-                self.learn_state(by, by, NodeState::Recovering);
+                self.cluster.change().learn_state(by, by, NodeState::Recovering);
                 self.tell(
                     Tone::Good,
                     Subject::Node(by),
@@ -285,16 +210,8 @@ impl State {
                     format!("{by} has caught up with group {group} (entry {applied})"),
                 );
             }
-            Event::SnapshotProgress {
-                group,
-                received,
-                total,
-            } if received == total => {
-                self.tell(
-                    Tone::Plain,
-                    Subject::Group(*group),
-                    format!("{by} received a snapshot of group {group}"),
-                );
+            Event::SnapshotProgress { group, received, total } if received == total => {
+                self.tell(Tone::Plain, Subject::Group(*group), format!("{by} received a snapshot of group {group}"));
             }
             Event::OutboxStored { topic } => {
                 self.tell(
@@ -310,13 +227,9 @@ impl State {
                     format!("A message to {topic} left {by}'s outbox for the log"),
                 );
             }
-            Event::Warning { text } => {
-                self.tell(Tone::Warning, Subject::Node(by), format!("{by}: {text}"))
-            }
+            Event::Warning { text } => self.tell(Tone::Warning, Subject::Node(by), format!("{by}: {text}")),
             Event::SnapshotProgress { .. } | Event::Committed { .. } => {}
-            Event::RequestReceived { .. }
-            | Event::RequestAnswered { .. }
-            | Event::Delivered { .. } => {}
+            Event::RequestReceived { .. } | Event::RequestAnswered { .. } | Event::Delivered { .. } => {}
         }
     }
 
@@ -324,8 +237,10 @@ impl State {
         let before = self.cluster.health(subject);
         self.cluster.change().learn_state(by, subject, state);
         let after = self.cluster.health(subject);
-        // The first word of a node that runs is no news.
-        if before == after || (before == Health::Connecting && after == Health::Up) {
+        // The first word of a node that runs is no news; that it stopped or returned it says in an event of its own.
+        let is_first_word = before == Health::Connecting && after == Health::Up;
+        let is_told_apart = by == subject && state != NodeState::Up;
+        if before == after || is_first_word || is_told_apart {
             return;
         }
         let tone = match after {
@@ -333,31 +248,27 @@ impl State {
             Health::Recovering | Health::Connecting => Tone::Warning,
             Health::Failed | Health::Unreachable => Tone::Bad,
         };
-        self.tell(
-            tone,
-            Subject::Node(subject),
-            format!("{subject} is {}", after.name()),
-        );
+        self.tell(tone, Subject::Node(subject), format!("{subject} is {}", after.name()));
     }
 
+    /// A link that fell silent between two nodes that are well is news, and so is its end; what goes silent with its node is
+    /// the node's news.
     fn learn_link(&mut self, by: Vertex, from: Vertex, to: Vertex, up: bool) {
         let before = self.cluster.edge_health(from, to);
         self.cluster.change().learn_link(by, from, to, up);
         let after = self.cluster.edge_health(from, to);
-        let is_first_word = matches!(before, EdgeHealth::Unknown | EdgeHealth::Idle);
-        if before == after || is_first_word || after == EdgeHealth::Idle {
+        if before == after {
             return;
         }
-        let (tone, verb) = if up {
-            (Tone::Good, "carries frames again")
-        } else {
-            (Tone::Bad, "is silent")
-        };
-        self.tell(
-            tone,
-            Subject::Edge(from, to),
-            format!("{from} → {to} {verb}"),
-        );
+        let ends_are_well = [from, to].iter().all(|end| self.cluster.health(*end) == Health::Up);
+        let was_up = matches!(before, EdgeHealth::Up | EdgeHealth::Slow);
+        if !up && was_up && ends_are_well {
+            self.cluster.change().silent.insert((from, to));
+            self.tell(Tone::Bad, Subject::Edge(from, to), format!("{from} → {to} is silent"));
+        } else if up && self.cluster.silent.contains(&(from, to)) {
+            self.cluster.change().silent.remove(&(from, to));
+            self.tell(Tone::Good, Subject::Edge(from, to), format!("{from} → {to} carries frames again"));
+        }
     }
 
     fn learn_conditions(&mut self, from: Vertex, to: Vertex, conditions: LinkConditions) {
@@ -365,58 +276,31 @@ impl State {
             return;
         }
         self.cluster.change().learn_conditions(from, to, conditions);
-        let tone = if conditions.cut {
-            Tone::Bad
-        } else {
-            Tone::Plain
-        };
-        let text = format!(
-            "{from} → {to} {} on request",
-            describe::conditions(&conditions)
-        );
+        let tone = if conditions.cut { Tone::Bad } else { Tone::Plain };
+        let text = format!("{from} → {to} {} on request", describe::conditions(&conditions));
         self.tell(tone, Subject::Edge(from, to), text);
     }
 
-    fn learn_role(
-        &mut self,
-        by: Vertex,
-        group: Vertex,
-        role: Role,
-        term: u64,
-        leader: Option<Vertex>,
-    ) {
-        let leader = if role == Role::Leader {
-            Some(by)
-        } else {
-            leader
-        };
+    fn learn_role(&mut self, by: Vertex, group: Vertex, role: Role, term: u64, leader: Option<Vertex>) {
+        let leader = if role == Role::Leader { Some(by) } else { leader };
         let before = self.cluster.leader_of(group);
         self.cluster.change().learn_leader(group, term, leader);
         let after = self.cluster.leader_of(group);
         if let Some(leader) = after.filter(|_| after != before) {
-            self.tell(
-                Tone::Plain,
-                Subject::Group(group),
-                format!("{leader} leads group {group} (term {term})"),
-            );
+            self.tell(Tone::Plain, Subject::Group(group), format!("{leader} leads group {group} (term {term})"));
         }
     }
 
     /// The leader tells for all of its members.
-    fn learn_members(&mut self, by: Vertex, group: Vertex, voters: &[Vertex], learners: &[Vertex]) {
+    fn learn_members(&mut self, by: Vertex, group: Vertex, learners: &[Vertex]) {
         if self.cluster.leader_of(group) != Some(by) {
             return;
         }
-        let learners = if learners.is_empty() {
-            String::new()
-        } else {
-            format!(", without a vote {}", describe::nodes(learners))
+        let text = match learners {
+            [] => format!("All members of group {group} vote"),
+            learners => format!("Group {group} goes on without the vote of {}", describe::nodes(learners)),
         };
-        self.tell(
-            Tone::Plain,
-            Subject::Group(group),
-            format!("Group {group}: {} vote{learners}", describe::nodes(voters)),
-        );
+        self.tell(Tone::Plain, Subject::Group(group), text);
     }
 
     fn see_frame(&mut self, from: Vertex, to: Vertex, what: FrameKind, dropped: bool) {
@@ -435,11 +319,7 @@ impl State {
 
     /// Selects, or lets go of what was selected already.
     pub fn toggled(&self, selection: Selection) -> Option<Selection> {
-        if self.selection == Some(selection) {
-            None
-        } else {
-            Some(selection)
-        }
+        if self.selection == Some(selection) { None } else { Some(selection) }
     }
 }
 
@@ -456,18 +336,9 @@ mod tests {
 
     #[test]
     fn a_node_that_stops_is_failed_and_counts_down_until_it_is_back() {
-        let state = running().told(
-            "100",
-            Event::Stopped {
-                mode: StopMode::Crash,
-                duration_ms: 10_000,
-            },
-        );
+        let state = running().told("100", Event::Stopped { mode: StopMode::Crash, duration_ms: 10_000 });
         assert_eq!(state.cluster.health(vertex("100")), Health::Failed);
-        assert_eq!(
-            state.cluster.nodes[&vertex("100")].returns_at_ms,
-            Some(11_000)
-        );
+        assert_eq!(state.cluster.nodes[&vertex("100")].returns_at_ms, Some(11_000));
         let state = state.told("100", Event::Returned { incarnation: 1 });
         assert_eq!(state.cluster.health(vertex("100")), Health::Recovering);
         assert_eq!(state.cluster.nodes[&vertex("100")].returns_at_ms, None);
@@ -481,25 +352,16 @@ mod tests {
             hops: None,
             result: Err(ErrorCode::NodeFailed.because("I am failing on request")),
         };
-        let state = running().with(Action::Answered {
-            asked: vertex("100"),
-            answer,
-        });
+        let state = running().with(Action::Answered { asked: vertex("100"), answer });
         assert_eq!(state.cluster.health(vertex("100")), Health::Failed);
     }
 
     #[test]
     fn a_lost_socket_is_told_once_and_so_is_its_return() {
-        let closed = || Action::SocketChanged {
-            node: vertex("100"),
-            socket: Socket::Closed,
-        };
+        let closed = || Action::SocketChanged { node: vertex("100"), socket: Socket::Closed };
         let state = running().with(closed()).with(closed());
         assert_eq!(state.feed.entries.len(), 1);
-        let state = state.with(Action::SocketChanged {
-            node: vertex("100"),
-            socket: Socket::Open,
-        });
+        let state = state.with(Action::SocketChanged { node: vertex("100"), socket: Socket::Open });
         assert_eq!(state.feed.entries.len(), 2);
         assert_eq!(state.feed.entries[0].tone, Tone::Good);
     }
@@ -511,53 +373,20 @@ mod tests {
 
     #[test]
     fn every_frame_of_a_burst_counts_and_the_newest_are_drawn() {
-        let sent = || {
-            event(
-                "100",
-                Event::FrameSent {
-                    to: vertex("101"),
-                    what: FrameKind::Append,
-                    group: None,
-                },
-            )
-        };
+        let sent = || event("100", Event::FrameSent { to: vertex("101"), what: FrameKind::Append, group: None });
         let burst: Vec<_> = (0..MAX_PULSES + 50).map(|_| sent()).collect();
-        let state = running().after(Moment {
-            now_ms: 2_000,
-            actions: burst,
-        });
+        let state = running().after(Moment { now_ms: 2_000, actions: burst });
         assert_eq!(state.traffic.seen, MAX_PULSES as u64 + 50);
         assert_eq!(state.traffic.pulses.len(), MAX_PULSES);
-        let later = state.after(Moment {
-            now_ms: 2_000 + PULSE_MS,
-            actions: vec![],
-        });
+        let later = state.after(Moment { now_ms: 2_000 + PULSE_MS, actions: vec![] });
         assert!(later.traffic.pulses.is_empty());
     }
 
     #[test]
     fn heartbeats_are_drawn_only_when_asked_for() {
-        let beat = Event::FrameSent {
-            to: vertex("101"),
-            what: FrameKind::Heartbeat,
-            group: None,
-        };
-        assert!(
-            running()
-                .told("100", beat.clone())
-                .traffic
-                .pulses
-                .is_empty()
-        );
-        assert_eq!(
-            running()
-                .with(Action::ShowBackground(true))
-                .told("100", beat)
-                .traffic
-                .pulses
-                .len(),
-            1
-        );
+        let beat = Event::FrameSent { to: vertex("101"), what: FrameKind::Heartbeat, group: None };
+        assert!(running().told("100", beat.clone()).traffic.pulses.is_empty());
+        assert_eq!(running().with(Action::ShowBackground(true)).told("100", beat).traffic.pulses.len(), 1);
     }
 
     #[test]
@@ -565,100 +394,53 @@ mod tests {
         let topic = TopicName::new("news").unwrap();
         let mut state = running();
         for node in ["100", "101", "110", "000"] {
-            state = state.told(
-                node,
-                Event::TopicCreated {
-                    topic: topic.clone(),
-                    group: vertex("100"),
-                },
-            );
-            state = state.told(
-                node,
-                Event::ReplicaStored {
-                    topic: topic.clone(),
-                    group: vertex("100"),
-                    offset: Offset(0),
-                },
-            );
+            state = state.told(node, Event::TopicCreated { topic: topic.clone(), group: vertex("100") });
+            state = state
+                .told(node, Event::ReplicaStored { topic: topic.clone(), group: vertex("100"), offset: Offset(0) });
         }
         assert_eq!(state.topics.topics[&topic].messages, 1);
         assert_eq!(state.feed.entries.len(), 2);
-        assert_eq!(
-            state.feed.entries[0].text,
-            "news #0 stored on 100, 101, 110, 000"
-        );
+        assert_eq!(state.feed.entries[0].text, "news #0 stored on 100, 101, 110, 000");
     }
 
     #[test]
     fn a_result_that_comes_after_a_newer_task_began_is_not_shown_as_its_own() {
         let state = running()
-            .with(Action::TaskStarted {
-                panel: Panel::Publish,
-                task: 1,
-            })
-            .with(Action::TaskStarted {
-                panel: Panel::Publish,
-                task: 2,
-            })
-            .with(Action::TaskGaveUp {
-                panel: Panel::Publish,
-                task: 1,
-                text: "nobody answered".into(),
-            });
+            .with(Action::TaskStarted { panel: Panel::Publish, task: 1 })
+            .with(Action::TaskStarted { panel: Panel::Publish, task: 2 })
+            .with(Action::TaskGaveUp { panel: Panel::Publish, task: 1, text: "nobody answered".into() });
         let report = &state.tasks.reports[&Panel::Publish];
         assert!(report.running && report.lines.is_empty());
     }
 
     #[test]
     fn a_cut_is_told_once_though_both_ends_tell() {
-        let cut = LinkConditions {
-            cut: true,
-            ..LinkConditions::PERFECT
-        };
+        let cut = LinkConditions { cut: true, ..LinkConditions::PERFECT };
         let (from, to) = (vertex("100"), vertex("101"));
         let state = running()
-            .told(
-                "100",
-                Event::LinkConditions {
-                    from,
-                    to,
-                    conditions: cut,
-                },
-            )
-            .told(
-                "101",
-                Event::LinkState {
-                    from,
-                    to,
-                    up: false,
-                },
-            )
-            .told(
-                "000",
-                Event::LinkState {
-                    from,
-                    to,
-                    up: false,
-                },
-            );
-        assert_eq!(
-            state.cluster.edge_health(from, to),
-            EdgeHealth::OneWay { from: to, to: from }
-        );
+            .told("100", Event::LinkConditions { from, to, conditions: cut })
+            .told("101", Event::LinkState { from, to, up: false })
+            .told("000", Event::LinkState { from, to, up: false });
+        assert_eq!(state.cluster.edge_health(from, to), EdgeHealth::OneWay { from: to, to: from });
         assert_eq!(state.feed.entries.len(), 1);
     }
 
     #[test]
+    fn a_link_that_goes_silent_with_its_node_is_no_news_of_its_own() {
+        let (from, to) = (vertex("100"), vertex("101"));
+        let silent = |up| Event::LinkState { from, to, up };
+        let state = running().told("100", Event::Stopped { mode: StopMode::Crash, duration_ms: 1 });
+        let state =
+            state.told("101", silent(false)).told("100", Event::Returned { incarnation: 1 }).told("101", silent(true));
+        assert_eq!(state.feed.entries.len(), 2);
+        let state = running().told("101", silent(false)).told("101", silent(true));
+        assert_eq!(state.feed.entries.len(), 2, "between nodes that are well it is");
+    }
+
+    #[test]
     fn an_election_is_told_by_its_winner_only() {
-        let lead = |role| Event::RoleChanged {
-            group: vertex("100"),
-            role,
-            term: 7,
-            leader: Some(vertex("101")),
-        };
-        let state = running()
-            .told("101", lead(Role::Leader))
-            .told("110", lead(Role::Follower));
+        let lead = |role| Event::RoleChanged { group: vertex("100"), role, term: 7, leader: Some(vertex("101")) };
+        let state = running().told("101", lead(Role::Leader)).told("110", lead(Role::Follower));
         assert_eq!(state.cluster.leader_of(vertex("100")), Some(vertex("101")));
         assert_eq!(state.feed.entries.len(), 1);
     }
@@ -669,21 +451,12 @@ mod tests {
 
     fn event(node: &str, event: Event) -> Action {
         let node = vertex(node);
-        Action::Told(WatchEvent {
-            node,
-            time: Timestamp(0),
-            at_us: 0,
-            trace: None,
-            event,
-        })
+        Action::Told(WatchEvent { node, time: Timestamp(0), at_us: 0, trace: None, event })
     }
 
     impl State {
         fn with(self, action: Action) -> State {
-            self.after(Moment {
-                now_ms: 1_000,
-                actions: vec![action],
-            })
+            self.after(Moment { now_ms: 1_000, actions: vec![action] })
         }
 
         fn told(self, node: &str, told: Event) -> State {
@@ -701,36 +474,13 @@ mod tests {
             incarnation: 1,
             leads: vec![node],
         };
-        let links = dimension.vertices().flat_map(|from| {
-            from.neighbours()
-                .map(move |to| LinkView { from, to, up: true })
-        });
-        let view = ClusterView {
-            dimension,
-            nodes: dimension.vertices().map(up).collect(),
-            links: links.collect(),
-        };
+        let links =
+            dimension.vertices().flat_map(|from| from.neighbours().map(move |to| LinkView { from, to, up: true }));
+        let view = ClusterView { dimension, nodes: dimension.vertices().map(up).collect(), links: links.collect() };
         let opened = dimension.vertices().flat_map(|node| {
-            let answer = Answer {
-                id: None,
-                served_by: node,
-                hops: None,
-                result: Ok(Done::Cluster(view.clone())),
-            };
-            [
-                Action::SocketChanged {
-                    node,
-                    socket: Socket::Open,
-                },
-                Action::Answered {
-                    asked: node,
-                    answer,
-                },
-            ]
+            let answer = Answer { id: None, served_by: node, hops: None, result: Ok(Done::Cluster(view.clone())) };
+            [Action::SocketChanged { node, socket: Socket::Open }, Action::Answered { asked: node, answer }]
         });
-        State::default().after(Moment {
-            now_ms: 1_000,
-            actions: opened.collect(),
-        })
+        State::default().after(Moment { now_ms: 1_000, actions: opened.collect() })
     }
 }

@@ -63,31 +63,18 @@ const MAX_LINES: usize = 12;
 
 impl Tasks {
     pub fn start(&mut self, panel: Panel, task: u64) {
-        self.reports.insert(
-            panel,
-            Report {
-                task,
-                running: true,
-                lines: Vec::new(),
-                messages: Vec::new(),
-            },
-        );
+        self.reports.insert(panel, Report { task, running: true, lines: Vec::new(), messages: Vec::new() });
     }
 
     /// The report of a task, unless a newer one took its place.
     pub fn report(&mut self, panel: Panel, task: u64) -> Option<&mut Report> {
-        self.reports
-            .get_mut(&panel)
-            .filter(|report| report.task == task)
+        self.reports.get_mut(&panel).filter(|report| report.task == task)
     }
 }
 
 impl Report {
     pub fn say(&mut self, tone: Tone, text: impl Into<String>) {
-        self.lines.push(Line {
-            tone,
-            text: text.into(),
-        });
+        self.lines.push(Line { tone, text: text.into() });
         if self.lines.len() > MAX_LINES {
             self.lines.remove(0);
         }
@@ -95,10 +82,6 @@ impl Report {
 
     /// Whether it ended, and the last of it was good.
     pub fn succeeded(&self) -> bool {
-        !self.running
-            && self
-                .lines
-                .last()
-                .is_some_and(|line| line.tone == Tone::Good)
+        !self.running && self.lines.last().is_some_and(|line| line.tone == Tone::Good)
     }
 }

@@ -28,20 +28,14 @@ impl TopicBook {
         self.listed = true;
         self.topics.retain(|_, info| missing.contains(&info.home));
         for summary in list {
-            self.topics
-                .insert(summary.topic.clone(), TopicInfo::from(summary));
+            self.topics.insert(summary.topic.clone(), TopicInfo::from(summary));
         }
     }
 
     /// Tells whether the topic is new.
     pub fn learn_created(&mut self, topic: &TopicName, home: Vertex) -> bool {
         let is_new = !self.topics.contains_key(topic);
-        self.topics.entry(topic.clone()).or_insert(TopicInfo {
-            home,
-            owner: None,
-            messages: 0,
-            subscribers: 0,
-        });
+        self.topics.entry(topic.clone()).or_insert(TopicInfo { home, owner: None, messages: 0, subscribers: 0 });
         is_new
     }
 
@@ -84,13 +78,7 @@ mod tests {
         book.learn_created(&topic("news"), here);
         book.learn_created(&topic("cricket"), away);
         book.learn_list(&[], &[away]);
-        assert_eq!(
-            book.topics
-                .keys()
-                .map(TopicName::as_str)
-                .collect::<Vec<_>>(),
-            ["cricket"]
-        );
+        assert_eq!(book.topics.keys().map(TopicName::as_str).collect::<Vec<_>>(), ["cricket"]);
     }
 
     #[test]

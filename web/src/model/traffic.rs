@@ -33,23 +33,14 @@ impl Traffic {
     pub fn add(&mut self, now_ms: u64, from: Vertex, to: Vertex, what: FrameKind, dropped: bool) {
         let number = self.seen;
         self.seen += 1;
-        self.pulses.push_back(Pulse {
-            number,
-            from,
-            to,
-            what,
-            dropped,
-            born_ms: now_ms,
-        });
+        self.pulses.push_back(Pulse { number, from, to, what, dropped, born_ms: now_ms });
         if self.pulses.len() > MAX_PULSES {
             self.pulses.pop_front();
         }
     }
 
     pub fn has_expired(&self, now_ms: u64) -> bool {
-        self.pulses
-            .front()
-            .is_some_and(|pulse| pulse.born_ms + PULSE_MS <= now_ms)
+        self.pulses.front().is_some_and(|pulse| pulse.born_ms + PULSE_MS <= now_ms)
     }
 
     pub fn expire(&mut self, now_ms: u64) {
@@ -72,31 +63,16 @@ mod tests {
     fn a_burst_keeps_the_newest_and_no_more_than_the_limit() {
         let mut traffic = Traffic::default();
         for _ in 0..MAX_PULSES + 10 {
-            traffic.add(
-                0,
-                "100".parse().unwrap(),
-                "101".parse().unwrap(),
-                FrameKind::Append,
-                false,
-            );
+            traffic.add(0, "100".parse().unwrap(), "101".parse().unwrap(), FrameKind::Append, false);
         }
         assert_eq!(traffic.pulses.len(), MAX_PULSES);
-        assert_eq!(
-            traffic.pulses.back().map(|pulse| pulse.number),
-            Some(MAX_PULSES as u64 + 9)
-        );
+        assert_eq!(traffic.pulses.back().map(|pulse| pulse.number), Some(MAX_PULSES as u64 + 9));
     }
 
     #[test]
     fn a_pulse_ends_when_it_has_arrived() {
         let mut traffic = Traffic::default();
-        traffic.add(
-            1_000,
-            "100".parse().unwrap(),
-            "101".parse().unwrap(),
-            FrameKind::Append,
-            false,
-        );
+        traffic.add(1_000, "100".parse().unwrap(), "101".parse().unwrap(), FrameKind::Append, false);
         traffic.expire(1_000 + PULSE_MS - 1);
         assert_eq!(traffic.pulses.len(), 1);
         traffic.expire(1_000 + PULSE_MS);

@@ -15,135 +15,64 @@ pub type Refusal = String;
 
 pub fn create_topic(publisher: &str, topic: &str) -> Result<Task, Refusal> {
     let (publisher, topic) = (publisher_id(publisher)?, topic_name(topic)?);
-    let steps = vec![
-        register_publisher(&publisher),
-        at_home(Action::CreateTopic { publisher, topic }),
-    ];
-    Ok(Task {
-        panel: Panel::Topic,
-        steps,
-    })
+    let steps = vec![register_publisher(&publisher), at_home(Action::CreateTopic { publisher, topic })];
+    Ok(Task { panel: Panel::Topic, steps })
 }
 
 pub fn delete_topic(publisher: &str, topic: &str) -> Result<Task, Refusal> {
     let (publisher, topic) = (publisher_id(publisher)?, topic_name(topic)?);
-    Ok(Task {
-        panel: Panel::Topic,
-        steps: vec![at_home(Action::DeleteTopic { publisher, topic })],
-    })
+    Ok(Task { panel: Panel::Topic, steps: vec![at_home(Action::DeleteTopic { publisher, topic })] })
 }
 
 pub fn publish(publisher: &str, topic: &str, content: &str, ack: Ack) -> Result<Task, Refusal> {
     let (publisher, topic) = (publisher_id(publisher)?, topic_name(topic)?);
-    let publish = Action::Publish {
-        publisher: publisher.clone(),
-        topic,
-        content: content.to_owned(),
-        ack,
-        sequence: None,
-    };
-    Ok(Task {
-        panel: Panel::Publish,
-        steps: vec![register_publisher(&publisher), at_home(publish)],
-    })
+    let publish =
+        Action::Publish { publisher: publisher.clone(), topic, content: content.to_owned(), ack, sequence: None };
+    Ok(Task { panel: Panel::Publish, steps: vec![register_publisher(&publisher), at_home(publish)] })
 }
 
 /// `from`: `None` goes on where the subscriber stopped.
 pub fn subscribe(subscriber: &str, topic: &str, from: Option<StartAt>) -> Result<Task, Refusal> {
     let (subscriber, topic) = (subscriber_id(subscriber)?, topic_name(topic)?);
-    let subscribe = Action::Subscribe {
-        subscriber: subscriber.clone(),
-        topic,
-        from,
-        push: true,
-    };
-    Ok(Task {
-        panel: Panel::Subscribe,
-        steps: vec![register_subscriber(&subscriber), at_home(subscribe)],
-    })
+    let subscribe = Action::Subscribe { subscriber: subscriber.clone(), topic, from, push: true };
+    Ok(Task { panel: Panel::Subscribe, steps: vec![register_subscriber(&subscriber), at_home(subscribe)] })
 }
 
 pub fn unsubscribe(subscriber: &str, topic: &str) -> Result<Task, Refusal> {
     let (subscriber, topic) = (subscriber_id(subscriber)?, topic_name(topic)?);
-    Ok(Task {
-        panel: Panel::Subscribe,
-        steps: vec![at_home(Action::Unsubscribe { subscriber, topic })],
-    })
+    Ok(Task { panel: Panel::Subscribe, steps: vec![at_home(Action::Unsubscribe { subscriber, topic })] })
 }
 
 /// Subscribes first, without push, so that there is a cursor to pull from.
 pub fn pull(subscriber: &str, topic: &str, read: ReadLevel, commit: bool) -> Result<Task, Refusal> {
     let (subscriber, topic) = (subscriber_id(subscriber)?, topic_name(topic)?);
-    let subscribe = Action::Subscribe {
-        subscriber: subscriber.clone(),
-        topic: topic.clone(),
-        from: None,
-        push: false,
-    };
+    let subscribe = Action::Subscribe { subscriber: subscriber.clone(), topic: topic.clone(), from: None, push: false };
     let steps = vec![
         register_subscriber(&subscriber),
-        Step {
-            once: true,
-            ..at_home(subscribe)
-        },
-        at_home(Action::Pull {
-            subscriber,
-            topic,
-            max: PULL_MAX,
-            read,
-            commit,
-        }),
+        Step { once: true, ..at_home(subscribe) },
+        at_home(Action::Pull { subscriber, topic, max: PULL_MAX, read, commit }),
     ];
-    Ok(Task {
-        panel: Panel::Pull,
-        steps,
-    })
+    Ok(Task { panel: Panel::Pull, steps })
 }
 
 pub fn stop_node(node: Vertex, mode: StopMode, duration_ms: u64) -> Task {
-    let stop = Action::StopNode {
-        node: Some(node),
-        mode,
-        duration_ms,
-    };
-    Task {
-        panel: Panel::Node,
-        steps: vec![step(stop, Target::Node(node))],
-    }
+    let stop = Action::StopNode { node: Some(node), mode, duration_ms };
+    Task { panel: Panel::Node, steps: vec![step(stop, Target::Node(node))] }
 }
 
 pub fn recover_node(node: Vertex) -> Task {
     let recover = Action::RecoverNode { node: Some(node) };
-    Task {
-        panel: Panel::Node,
-        steps: vec![step(recover, Target::Node(node))],
-    }
+    Task { panel: Panel::Node, steps: vec![step(recover, Target::Node(node))] }
 }
 
 /// Each direction is set at the node that sends into it.
 pub fn set_link(directions: &[(Vertex, Vertex)], conditions: LinkConditions) -> Task {
-    let set = |&(from, to): &(Vertex, Vertex)| {
-        step(
-            Action::SetLink {
-                from,
-                to,
-                conditions,
-            },
-            Target::Node(from),
-        )
-    };
-    Task {
-        panel: Panel::Edge,
-        steps: directions.iter().map(set).collect(),
-    }
+    let set = |&(from, to): &(Vertex, Vertex)| step(Action::SetLink { from, to, conditions }, Target::Node(from));
+    Task { panel: Panel::Edge, steps: directions.iter().map(set).collect() }
 }
 
 fn step(action: Action, to: Target) -> Step {
-    Step {
-        action,
-        to,
-        once: false,
-    }
+    Step { action, to, once: false }
 }
 
 fn at_home(action: Action) -> Step {
@@ -151,21 +80,11 @@ fn at_home(action: Action) -> Step {
 }
 
 fn register_publisher(publisher: &PublisherId) -> Step {
-    Step {
-        once: true,
-        ..at_home(Action::CreatePublisher {
-            publisher: publisher.clone(),
-        })
-    }
+    Step { once: true, ..at_home(Action::CreatePublisher { publisher: publisher.clone() }) }
 }
 
 fn register_subscriber(subscriber: &SubscriberId) -> Step {
-    Step {
-        once: true,
-        ..at_home(Action::CreateSubscriber {
-            subscriber: subscriber.clone(),
-        })
-    }
+    Step { once: true, ..at_home(Action::CreateSubscriber { subscriber: subscriber.clone() }) }
 }
 
 fn topic_name(text: &str) -> Result<TopicName, Refusal> {
@@ -185,10 +104,7 @@ fn subscriber_id(text: &str) -> Result<SubscriberId, Refusal> {
 
 fn sentence(text: &str) -> String {
     let mut chars = text.chars();
-    let first: String = chars
-        .next()
-        .map(|first| first.to_uppercase().collect())
-        .unwrap_or_default();
+    let first: String = chars.next().map(|first| first.to_uppercase().collect()).unwrap_or_default();
     format!("{first}{}.", chars.as_str())
 }
 
@@ -199,48 +115,23 @@ mod tests {
     #[test]
     fn a_publisher_is_registered_once_before_it_publishes() {
         let task = publish(" publisher1 ", "news", "hello", Ack::Quorum).unwrap();
-        let names: Vec<_> = task
-            .steps
-            .iter()
-            .map(|step| (step.action.name(), step.once))
-            .collect();
+        let names: Vec<_> = task.steps.iter().map(|step| (step.action.name(), step.once)).collect();
         assert_eq!(names, [("create_publisher", true), ("publish", false)]);
     }
 
     #[test]
     fn what_is_no_name_is_refused_with_the_reason() {
-        assert!(
-            publish("p", "  ", "hello", Ack::One)
-                .unwrap_err()
-                .starts_with("Choose a topic")
-        );
-        assert!(
-            create_topic("p", "two words")
-                .unwrap_err()
-                .starts_with("A topic must not contain white space")
-        );
-        assert_eq!(
-            subscribe("", "news", None).unwrap_err(),
-            "A subscriber_id must not be empty."
-        );
+        assert!(publish("p", "  ", "hello", Ack::One).unwrap_err().starts_with("Choose a topic"));
+        assert!(create_topic("p", "two words").unwrap_err().starts_with("A topic must not contain white space"));
+        assert_eq!(subscribe("", "news", None).unwrap_err(), "A subscriber_id must not be empty.");
     }
 
     #[test]
     fn a_node_is_stopped_by_itself_and_a_link_is_cut_by_its_sender() {
         let (a, b): (Vertex, Vertex) = ("100".parse().unwrap(), "101".parse().unwrap());
-        assert_eq!(
-            stop_node(a, StopMode::Crash, 1).steps[0].to,
-            Target::Node(a)
-        );
-        let cut = LinkConditions {
-            cut: true,
-            ..LinkConditions::PERFECT
-        };
-        let senders: Vec<_> = set_link(&[(a, b), (b, a)], cut)
-            .steps
-            .iter()
-            .map(|step| step.to)
-            .collect();
+        assert_eq!(stop_node(a, StopMode::Crash, 1).steps[0].to, Target::Node(a));
+        let cut = LinkConditions { cut: true, ..LinkConditions::PERFECT };
+        let senders: Vec<_> = set_link(&[(a, b), (b, a)], cut).steps.iter().map(|step| step.to).collect();
         assert_eq!(senders, [Target::Node(a), Target::Node(b)]);
     }
 }

@@ -20,27 +20,14 @@ pub struct PageAddress {
 /// Addresses of nodes to ask for the cluster: the one named in the address, else the node that served the page, else
 /// the usual ones on this machine.
 pub fn seeds(page: &PageAddress) -> Vec<String> {
-    if let Some(cluster) = page
-        .cluster
-        .as_ref()
-        .filter(|cluster| !cluster.trim().is_empty())
-    {
-        return cluster
-            .split(',')
-            .map(|seed| seed.trim().to_owned())
-            .collect();
+    if let Some(cluster) = page.cluster.as_ref().filter(|cluster| !cluster.trim().is_empty()) {
+        return cluster.split(',').map(|seed| seed.trim().to_owned()).collect();
     }
     if page.hostname.is_empty() || page.port == DEVELOPMENT_PORT {
         let ports = FIRST_NODE_PORT..FIRST_NODE_PORT + NODES_TO_TRY;
-        return ports
-            .map(|port| format!("ws://127.0.0.1:{port}/ws"))
-            .collect();
+        return ports.map(|port| format!("ws://127.0.0.1:{port}/ws")).collect();
     }
-    let port = if page.port.is_empty() {
-        String::new()
-    } else {
-        format!(":{}", page.port)
-    };
+    let port = if page.port.is_empty() { String::new() } else { format!(":{}", page.port) };
     vec![format!("{}://{}{port}/ws", scheme(page), page.hostname)]
 }
 
@@ -50,14 +37,9 @@ pub fn reachable(url: &str, page: &PageAddress) -> String {
     let Some((scheme_named, rest)) = url.split_once("://") else {
         return url.to_owned();
     };
-    let (authority, path) = rest
-        .split_once('/')
-        .map_or((rest, String::new()), |(a, path)| (a, format!("/{path}")));
-    let (host, port) = authority
-        .rsplit_once(':')
-        .map_or((authority, String::new()), |(h, port)| {
-            (h, format!(":{port}"))
-        });
+    let (authority, path) = rest.split_once('/').map_or((rest, String::new()), |(a, path)| (a, format!("/{path}")));
+    let (host, port) =
+        authority.rsplit_once(':').map_or((authority, String::new()), |(h, port)| (h, format!(":{port}")));
     let served_elsewhere = !page.hostname.is_empty() && !is_loopback(&page.hostname);
     let host = match host {
         host if is_unspecified(host) && page.hostname.is_empty() => "127.0.0.1",
@@ -65,21 +47,13 @@ pub fn reachable(url: &str, page: &PageAddress) -> String {
         host if is_loopback(host) && served_elsewhere => &page.hostname,
         host => host,
     };
-    let scheme = if scheme_named == "ws" {
-        scheme(page)
-    } else {
-        scheme_named
-    };
+    let scheme = if scheme_named == "ws" { scheme(page) } else { scheme_named };
     format!("{scheme}://{host}{port}{path}")
 }
 
 /// A page that came encrypted may not open sockets that are not.
 fn scheme(page: &PageAddress) -> &'static str {
-    if page.protocol == "https:" {
-        "wss"
-    } else {
-        "ws"
-    }
+    if page.protocol == "https:" { "wss" } else { "ws" }
 }
 
 fn is_unspecified(host: &str) -> bool {
@@ -95,20 +69,12 @@ mod tests {
     use super::*;
 
     fn page(hostname: &str, port: &str) -> PageAddress {
-        PageAddress {
-            protocol: "http:".into(),
-            hostname: hostname.into(),
-            port: port.into(),
-            cluster: None,
-        }
+        PageAddress { protocol: "http:".into(), hostname: hostname.into(), port: port.into(), cluster: None }
     }
 
     #[test]
     fn a_page_served_by_a_node_asks_that_node() {
-        assert_eq!(
-            seeds(&page("127.0.0.1", "8003")),
-            ["ws://127.0.0.1:8003/ws"]
-        );
+        assert_eq!(seeds(&page("127.0.0.1", "8003")), ["ws://127.0.0.1:8003/ws"]);
         assert_eq!(seeds(&page("cube.example", "")), ["ws://cube.example/ws"]);
     }
 
@@ -123,44 +89,20 @@ mod tests {
 
     #[test]
     fn a_cluster_named_in_the_address_comes_first() {
-        let named = PageAddress {
-            cluster: Some("ws://a:1, b:2".into()),
-            ..page("127.0.0.1", "8080")
-        };
+        let named = PageAddress { cluster: Some("ws://a:1, b:2".into()), ..page("127.0.0.1", "8080") };
         assert_eq!(seeds(&named), ["ws://a:1", "b:2"]);
-        let empty = PageAddress {
-            cluster: Some(String::new()),
-            ..page("127.0.0.1", "8000")
-        };
+        let empty = PageAddress { cluster: Some(String::new()), ..page("127.0.0.1", "8000") };
         assert_eq!(seeds(&empty).len(), 1);
     }
 
     #[test]
     fn a_node_that_names_no_reachable_host_is_reached_where_the_page_came_from() {
         let remote = page("cube.example", "8000");
-        assert_eq!(
-            reachable("ws://0.0.0.0:8001/ws", &remote),
-            "ws://cube.example:8001/ws"
-        );
-        assert_eq!(
-            reachable("ws://127.0.0.1:8001/ws", &remote),
-            "ws://cube.example:8001/ws"
-        );
-        assert_eq!(
-            reachable("ws://10.0.0.7:8001/ws", &remote),
-            "ws://10.0.0.7:8001/ws"
-        );
-        assert_eq!(
-            reachable("ws://127.0.0.1:8001/ws", &page("localhost", "8000")),
-            "ws://127.0.0.1:8001/ws"
-        );
-        let encrypted = PageAddress {
-            protocol: "https:".into(),
-            ..remote
-        };
-        assert_eq!(
-            reachable("ws://a.example:8001/ws", &encrypted),
-            "wss://a.example:8001/ws"
-        );
+        assert_eq!(reachable("ws://0.0.0.0:8001/ws", &remote), "ws://cube.example:8001/ws");
+        assert_eq!(reachable("ws://127.0.0.1:8001/ws", &remote), "ws://cube.example:8001/ws");
+        assert_eq!(reachable("ws://10.0.0.7:8001/ws", &remote), "ws://10.0.0.7:8001/ws");
+        assert_eq!(reachable("ws://127.0.0.1:8001/ws", &page("localhost", "8000")), "ws://127.0.0.1:8001/ws");
+        let encrypted = PageAddress { protocol: "https:".into(), ..remote };
+        assert_eq!(reachable("ws://a.example:8001/ws", &encrypted), "wss://a.example:8001/ws");
     }
 }

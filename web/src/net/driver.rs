@@ -9,8 +9,7 @@ use std::rc::{Rc, Weak};
 use std::time::Duration;
 
 use cubecast_core::client::{
-    Client, ClientConfig, ClientEffect, ClientError, ClientInput, Notice, Reply, SocketId,
-    Submission, Ticket,
+    Client, ClientConfig, ClientEffect, ClientError, ClientInput, Notice, Reply, SocketId, Submission, Ticket,
 };
 use cubecast_core::cube::Vertex;
 use cubecast_core::names::{SubscriberId, TopicName};
@@ -61,13 +60,7 @@ struct Inner {
 /// Who waits for an answer.
 enum Waiting {
     Errand(Errand),
-    Task {
-        panel: Panel,
-        task: u64,
-        step: Step,
-        rest: VecDeque<Step>,
-        began_ms: f64,
-    },
+    Task { panel: Panel, task: u64, step: Step, rest: VecDeque<Step>, began_ms: f64 },
 }
 
 impl Driver {
@@ -75,11 +68,7 @@ impl Driver {
     pub fn start(page: PageAddress, tell: Callback<Moment>) -> Driver {
         let seeds = address::seeds(&page);
         let seed = (js_sys::Math::random() * 2f64.powi(53)) as u64;
-        let client = Client::new(&ClientConfig {
-            seeds,
-            nodes: Vec::new(),
-            seed,
-        });
+        let client = Client::new(&ClientConfig { seeds, nodes: Vec::new(), seed });
         let driver = Driver(Rc::new_cyclic(|me: &Weak<RefCell<Inner>>| {
             RefCell::new(Inner {
                 me: me.clone(),
@@ -108,9 +97,7 @@ impl Driver {
 
     /// The caller no longer wants a subscription's messages.
     pub fn stop_deliveries(&self, subscriber: SubscriberId, topic: TopicName) {
-        self.0
-            .borrow_mut()
-            .turn(vec![ClientInput::StopDeliveries { topic, subscriber }]);
+        self.0.borrow_mut().turn(vec![ClientInput::StopDeliveries { topic, subscriber }]);
     }
 
     /// The node that the person looks at: its details are kept fresh.
@@ -131,12 +118,7 @@ impl PartialEq for Driver {
 
 impl Inner {
     fn run_errands(&mut self) {
-        let nodes: Vec<_> = self
-            .client
-            .dimension()
-            .into_iter()
-            .flat_map(|dimension| dimension.vertices())
-            .collect();
+        let nodes: Vec<_> = self.client.dimension().into_iter().flat_map(|dimension| dimension.vertices()).collect();
         let due = self.errands.due(&nodes);
         self.submit_errands(due);
     }
@@ -145,13 +127,7 @@ impl Inner {
         let submissions = errands.into_iter().map(|errand| {
             let (action, to) = errand.request();
             let ticket = self.wait(Waiting::Errand(errand));
-            ClientInput::Submit(Submission {
-                ticket,
-                action,
-                to,
-                within: ERRAND_WITHIN,
-                trace: false,
-            })
+            ClientInput::Submit(Submission { ticket, action, to, within: ERRAND_WITHIN, trace: false })
         });
         let submissions = submissions.collect();
         self.turn(submissions);
@@ -161,9 +137,7 @@ impl Inner {
         let task = self.next_ticket;
         self.next_ticket += 1;
         self.gather(Action::TaskStarted { panel, task });
-        let steps = steps
-            .into_iter()
-            .filter(|step| !(step.once && self.done_once.contains(&step.action)));
+        let steps = steps.into_iter().filter(|step| !(step.once && self.done_once.contains(&step.action)));
         let steps = steps.collect();
         self.run_step(panel, task, steps);
     }
@@ -173,20 +147,8 @@ impl Inner {
             return self.gather(Action::TaskEnded { panel, task });
         };
         let (action, to) = (step.action.clone(), step.to);
-        let ticket = self.wait(Waiting::Task {
-            panel,
-            task,
-            step,
-            rest: steps,
-            began_ms: performance_ms(),
-        });
-        self.turn(vec![ClientInput::Submit(Submission {
-            ticket,
-            action,
-            to,
-            within: TASK_WITHIN,
-            trace: false,
-        })]);
+        let ticket = self.wait(Waiting::Task { panel, task, step, rest: steps, began_ms: performance_ms() });
+        self.turn(vec![ClientInput::Submit(Submission { ticket, action, to, within: TASK_WITHIN, trace: false })]);
     }
 
     fn wait(&mut self, waiting: Waiting) -> Ticket {
@@ -215,18 +177,13 @@ impl Inner {
             }
             ClientEffect::Resolved { ticket, result } => self.resolve(ticket, result),
             ClientEffect::Delivered(delivery) => self.gather(Action::Delivered(delivery)),
-            ClientEffect::DeliveriesEnded {
-                topic,
-                subscriber,
-                why,
-            } => {
-                self.gather(Action::DeliveriesEnded {
-                    subscriber,
-                    topic,
-                    why: why.message,
-                });
+            ClientEffect::DeliveriesEnded { topic, subscriber, why } => {
+                self.gather(Action::DeliveriesEnded { subscriber, topic, why: why.message });
             }
-            ClientEffect::Event(event) => self.gather(Action::Told(event)),
+            ClientEffect::Event(event) => {
+                self.errands.note_event(event.node);
+                self.gather(Action::Told(event));
+            }
             ClientEffect::Notice(notice) => self.hear(notice),
         }
     }
@@ -238,8 +195,7 @@ impl Inner {
                 inner.borrow_mut().hear_socket(id, event);
             }
         };
-        self.sockets
-            .insert(id, Socket::open(address::reachable(url, &self.page), tell));
+        self.sockets.insert(id, Socket::open(address::reachable(url, &self.page), tell));
     }
 
     fn hear_socket(&mut self, socket: SocketId, event: SocketEvent) {
@@ -257,59 +213,26 @@ impl Inner {
     fn hear(&mut self, notice: Notice) {
         match notice {
             Notice::Learned { .. } => {}
-            Notice::Connected {
-                node: Some(node), ..
+            Notice::Connected { node: Some(node), .. } | Notice::Reconnected { node: Some(node), .. } => {
+                self.gather(Action::SocketChanged { node, socket: SocketState::Open });
             }
-            | Notice::Reconnected {
-                node: Some(node), ..
-            } => {
-                self.gather(Action::SocketChanged {
-                    node,
-                    socket: SocketState::Open,
-                });
+            Notice::Lost { node: Some(node), .. } => {
+                self.gather(Action::SocketChanged { node, socket: SocketState::Closed });
             }
-            Notice::Lost {
-                node: Some(node), ..
-            } => {
-                self.gather(Action::SocketChanged {
-                    node,
-                    socket: SocketState::Closed,
-                });
-            }
-            Notice::Lost {
-                node: None, url, ..
-            } => self.gather(Action::SeedFailed { address: url }),
+            Notice::Lost { node: None, url, .. } => self.gather(Action::SeedFailed { address: url }),
             Notice::Connected { node: None, .. } | Notice::Reconnected { node: None, .. } => {}
-            Notice::FellOver(fall) => self.gather(Action::FellOver {
-                from: fall.from,
-                to: fall.to,
-                why: fall.why,
-            }),
+            Notice::FellOver(fall) => self.gather(Action::FellOver { from: fall.from, to: fall.to, why: fall.why }),
             Notice::BackHome { home } => self.gather(Action::BackHome { home }),
         }
     }
 
     fn resolve(&mut self, ticket: Ticket, result: Result<Reply, ClientError>) {
-        if let Some(answer) = result
-            .as_ref()
-            .map_or_else(refusal, |reply| Some(reply.answer.clone()))
-        {
-            self.learn(
-                result
-                    .as_ref()
-                    .map_or(answer.served_by, |reply| reply.asked),
-                answer,
-            );
+        if let Some(answer) = result.as_ref().map_or_else(refusal, |reply| Some(reply.answer.clone())) {
+            self.learn(result.as_ref().map_or(answer.served_by, |reply| reply.asked), answer);
         }
         match self.waiting.remove(&ticket) {
             Some(Waiting::Errand(errand)) => self.end_errand(errand, result.is_ok()),
-            Some(Waiting::Task {
-                panel,
-                task,
-                step,
-                rest,
-                began_ms,
-            }) => {
+            Some(Waiting::Task { panel, task, step, rest, began_ms }) => {
                 let took_ms = performance_ms() - began_ms;
                 self.end_step(panel, task, step, rest, result, took_ms);
             }
@@ -319,10 +242,7 @@ impl Inner {
 
     /// What a node answers shows that it is there, and teaches the page something.
     fn learn(&mut self, asked: Vertex, answer: Answer) {
-        self.gather(Action::SocketChanged {
-            node: asked,
-            socket: SocketState::Open,
-        });
+        self.gather(Action::SocketChanged { node: asked, socket: SocketState::Open });
         self.gather(Action::Answered { asked, answer });
     }
 
@@ -330,7 +250,7 @@ impl Inner {
         self.errands.note_done(errand, succeeded);
         let next = match errand {
             Errand::Find if succeeded => return self.run_errands(),
-            Errand::Watch(node) if succeeded => self.errands.greeting(node),
+            Errand::Watch { node, .. } if succeeded => self.errands.greeting(node),
             _ => return,
         };
         self.submit_errands(next);
@@ -345,25 +265,13 @@ impl Inner {
         result: Result<Reply, ClientError>,
         took_ms: f64,
     ) {
-        if let Some(fall) = result
-            .as_ref()
-            .ok()
-            .and_then(|reply| reply.fell_over.as_ref())
-        {
-            let text = format!(
-                "{} is away ({}), so {} was asked.",
-                fall.from, fall.why, fall.to
-            );
+        if let Some(fall) = result.as_ref().ok().and_then(|reply| reply.fell_over.as_ref()) {
+            let text = format!("{} is away ({}), so {} was asked.", fall.from, fall.why, fall.to);
             self.gather(Action::TaskFellOver { panel, task, text });
         }
         match result {
             Ok(reply) => {
-                self.gather(Action::TaskAnswered {
-                    panel,
-                    task,
-                    answer: reply.answer,
-                    took_ms,
-                });
+                self.gather(Action::TaskAnswered { panel, task, answer: reply.answer, took_ms });
                 if step.once {
                     self.done_once.push(step.action);
                 }
@@ -378,19 +286,10 @@ impl Inner {
         self.done_once.clear();
         match refusal(error) {
             Some(answer) => {
-                self.gather(Action::TaskAnswered {
-                    panel,
-                    task,
-                    answer,
-                    took_ms,
-                });
+                self.gather(Action::TaskAnswered { panel, task, answer, took_ms });
                 self.gather(Action::TaskEnded { panel, task });
             }
-            None => self.gather(Action::TaskGaveUp {
-                panel,
-                task,
-                text: format!("{error}."),
-            }),
+            None => self.gather(Action::TaskGaveUp { panel, task, text: format!("{error}.") }),
         }
     }
 
@@ -424,10 +323,7 @@ fn tell_gathered(me: &Weak<RefCell<Inner>>) {
         inner.gathering = None;
         (inner.tell.clone(), std::mem::take(&mut inner.gathered))
     };
-    tell.emit(Moment {
-        now_ms: js_sys::Date::now() as u64,
-        actions,
-    });
+    tell.emit(Moment { now_ms: js_sys::Date::now() as u64, actions });
 }
 
 fn every(millis: u32, me: Weak<RefCell<Inner>>, call: fn(&mut Inner)) -> Interval {
@@ -441,32 +337,20 @@ fn every(millis: u32, me: Weak<RefCell<Inner>>, call: fn(&mut Inner)) -> Interva
 /// A refusal is an answer too.
 fn refusal(error: &ClientError) -> Option<Answer> {
     match error {
-        ClientError::Refused { failure, served_by } => Some(Answer {
-            id: None,
-            served_by: *served_by,
-            hops: None,
-            result: Err(failure.clone()),
-        }),
-        ClientError::Unavailable { .. } | ClientError::InDoubt { .. } | ClientError::Overloaded => {
-            None
+        ClientError::Refused { failure, served_by } => {
+            Some(Answer { id: None, served_by: *served_by, hops: None, result: Err(failure.clone()) })
         }
-        ClientError::UnknownNode { .. } | ClientError::Unexpected { .. } | ClientError::Closed => {
-            None
-        }
+        ClientError::Unavailable { .. } | ClientError::InDoubt { .. } | ClientError::Overloaded => None,
+        ClientError::UnknownNode { .. } | ClientError::Unexpected { .. } | ClientError::Closed => None,
     }
 }
 
 fn now() -> Now {
     let monotonic = Instant((performance_ms() * 1_000.0) as u64);
-    Now {
-        monotonic,
-        wall: Timestamp((js_sys::Date::now() * 1_000.0) as u64),
-    }
+    Now { monotonic, wall: Timestamp((js_sys::Date::now() * 1_000.0) as u64) }
 }
 
 /// Milliseconds since the page was opened, with fractions.
 fn performance_ms() -> f64 {
-    web_sys::window()
-        .and_then(|window| window.performance())
-        .map_or_else(js_sys::Date::now, |clock| clock.now())
+    web_sys::window().and_then(|window| window.performance()).map_or_else(js_sys::Date::now, |clock| clock.now())
 }

@@ -2,21 +2,31 @@
 //!
 //! Pure: [`Errands::due`] says what to ask, [`Errands::note_done`] hears of the answers.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use cubecast_core::client::Target;
 use cubecast_core::cube::Vertex;
 use cubecast_core::wire::client::Action;
 
-/// Every frame that crosses an edge is told; the page itself draws no more than it can.
-const SAMPLE: u32 = 1;
+/// Topics are told by events as they change; the list fills what was missed. (It asks every group, which is to be seen.)
+const TOPICS_EVERY: u64 = 15;
+/// A node that tells more a second than the page can draw is asked for a smaller sample, and for a larger one when it is
+/// calmer again. Between the two lies more than one step, so that the sample does not swing.
+const MANY_EVENTS: u32 = 1_500;
+const FEW_EVENTS: u32 = 200;
+const SAMPLE_STEP: u32 = 4;
+const SMALLEST_SAMPLE: u32 = 4_096;
 
 /// One thing that the page asks for by itself.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum Errand {
     /// Who is there at all?
     Find,
-    Watch(Vertex),
+    /// To be told everything, or one in so many of what is frequent.
+    Watch {
+        node: Vertex,
+        sample: u32,
+    },
     /// The node's view of the cluster.
     View(Vertex),
     /// The node itself, in detail.
@@ -27,9 +37,11 @@ pub enum Errand {
 #[derive(Debug, Default)]
 pub struct Errands {
     under_way: BTreeSet<Errand>,
-    watched: BTreeSet<Vertex>,
-    /// Whose turn it is to be asked for its view and its status.
-    turn: usize,
+    /// The samples that nodes were asked for, and agreed to.
+    watched: BTreeMap<Vertex, u32>,
+    /// Events since the last turn.
+    told: BTreeMap<Vertex, u32>,
+    turns: u64,
     /// Asked for its status every time: the node that the person looks at.
     pub attention: Option<Vertex>,
 }
@@ -41,16 +53,13 @@ impl Errands {
         if nodes.is_empty() {
             due.push(Errand::Find);
         } else {
-            self.turn = (self.turn + 1) % nodes.len();
-            let next = nodes[self.turn];
-            due.extend(
-                nodes
-                    .iter()
-                    .filter(|node| !self.watched.contains(node))
-                    .map(|node| Errand::Watch(*node)),
-            );
-            due.extend([Errand::View(next), Errand::Status(next), Errand::Topics]);
+            let next = nodes[(self.turns % nodes.len() as u64) as usize];
+            due.extend(nodes.iter().filter_map(|node| self.watch(*node)));
+            due.extend([Errand::View(next), Errand::Status(next)]);
             due.extend(self.attention.map(Errand::Status));
+            due.extend(self.turns.is_multiple_of(TOPICS_EVERY).then_some(Errand::Topics));
+            self.turns += 1;
+            self.told.clear();
         }
         due.retain(|errand| self.under_way.insert(*errand));
         due
@@ -66,9 +75,26 @@ impl Errands {
     /// A watch that stands is kept up by the client itself.
     pub fn note_done(&mut self, errand: Errand, succeeded: bool) {
         self.under_way.remove(&errand);
-        if let (Errand::Watch(node), true) = (errand, succeeded) {
-            self.watched.insert(node);
+        if let (Errand::Watch { node, sample }, true) = (errand, succeeded) {
+            self.watched.insert(node, sample);
         }
+    }
+
+    pub fn note_event(&mut self, node: Vertex) {
+        *self.told.entry(node).or_default() += 1;
+    }
+
+    /// The watch to ask this node for, where it is not the one that stands.
+    fn watch(&self, node: Vertex) -> Option<Errand> {
+        let told = self.told.get(&node).copied().unwrap_or(0);
+        let known = self.watched.get(&node).copied();
+        let sample = match known {
+            None => 1,
+            Some(sample) if told > MANY_EVENTS => (sample * SAMPLE_STEP).min(SMALLEST_SAMPLE),
+            Some(sample) if told < FEW_EVENTS => (sample / SAMPLE_STEP).max(1),
+            Some(sample) => sample,
+        };
+        (known != Some(sample)).then_some(Errand::Watch { node, sample })
     }
 }
 
@@ -76,13 +102,7 @@ impl Errand {
     pub fn request(self) -> (Action, Target) {
         match self {
             Errand::Find => (Action::Cluster, Target::Any),
-            Errand::Watch(node) => (
-                Action::Watch {
-                    kinds: Vec::new(),
-                    sample: SAMPLE,
-                },
-                Target::Node(node),
-            ),
+            Errand::Watch { node, sample } => (Action::Watch { kinds: Vec::new(), sample }, Target::Node(node)),
             Errand::View(node) => (Action::Cluster, Target::Node(node)),
             Errand::Status(node) => (Action::Status { node: None }, Target::Node(node)),
             Errand::Topics => (Action::Topics, Target::Any),
@@ -112,25 +132,21 @@ mod tests {
         let (mut errands, nodes) = (Errands::default(), cube());
         let first = errands.due(&nodes);
         assert!(
-            first.contains(&Errand::Watch(nodes[0])) && first.contains(&Errand::Watch(nodes[1]))
+            first.contains(&Errand::Watch { node: nodes[0], sample: 1 })
+                && first.contains(&Errand::Watch { node: nodes[1], sample: 1 })
         );
-        errands.note_done(Errand::Watch(nodes[0]), true);
-        errands.note_done(Errand::Watch(nodes[1]), false);
+        errands.note_done(Errand::Watch { node: nodes[0], sample: 1 }, true);
+        errands.note_done(Errand::Watch { node: nodes[1], sample: 1 }, false);
         let second = errands.due(&nodes);
         assert!(
-            !second.contains(&Errand::Watch(nodes[0])) && second.contains(&Errand::Watch(nodes[1]))
+            !second.contains(&Errand::Watch { node: nodes[0], sample: 1 })
+                && second.contains(&Errand::Watch { node: nodes[1], sample: 1 })
         );
     }
 
     #[test]
     fn each_node_has_its_turn_and_the_one_looked_at_has_every_turn() {
-        let (mut errands, nodes) = (
-            Errands {
-                attention: Some(cube()[0]),
-                ..Errands::default()
-            },
-            cube(),
-        );
+        let (mut errands, nodes) = (Errands { attention: Some(cube()[0]), ..Errands::default() }, cube());
         for _ in 0..4 {
             let due = errands.due(&nodes);
             assert!(due.contains(&Errand::Status(nodes[0])));
@@ -141,11 +157,27 @@ mod tests {
         let asked: Vec<_> = (0..2)
             .flat_map(|_| {
                 let due = errands.due(&nodes);
-                due.iter()
-                    .for_each(|errand| errands.note_done(*errand, true));
+                due.iter().for_each(|errand| errands.note_done(*errand, true));
                 due
             })
             .collect();
         assert!(asked.contains(&Errand::View(nodes[0])) && asked.contains(&Errand::View(nodes[1])));
+    }
+
+    #[test]
+    fn a_node_that_tells_too_much_is_asked_for_less_until_it_is_calm_again() {
+        let (mut errands, node) = (Errands::default(), cube()[0]);
+        let mut turn = |events| {
+            (0..events).for_each(|_| errands.note_event(node));
+            let due = errands.due(&[node]);
+            due.iter().for_each(|errand| errands.note_done(*errand, true));
+            due.into_iter().find(|errand| matches!(errand, Errand::Watch { .. }))
+        };
+        assert_eq!(turn(0), Some(Errand::Watch { node, sample: 1 }));
+        assert_eq!(turn(MANY_EVENTS), None);
+        assert_eq!(turn(MANY_EVENTS + 1), Some(Errand::Watch { node, sample: 4 }));
+        assert_eq!(turn(FEW_EVENTS), None);
+        assert_eq!(turn(FEW_EVENTS - 1), Some(Errand::Watch { node, sample: 1 }));
+        assert_eq!(turn(0), None);
     }
 }

@@ -35,17 +35,12 @@ impl Socket {
             // Aborted is what a dropped socket is; there is nothing left to tell.
             let _ = task.await;
         });
-        Socket {
-            outgoing,
-            task: handle,
-        }
+        Socket { outgoing, task: handle }
     }
 
     /// What is sent on a socket that broke is lost; its owner hears of the break.
     pub fn send(&self, requests: &[Request]) {
-        let _ = self
-            .outgoing
-            .unbounded_send(Message::Bytes(binary::encode_requests(requests)));
+        let _ = self.outgoing.unbounded_send(Message::Bytes(binary::encode_requests(requests)));
     }
 }
 

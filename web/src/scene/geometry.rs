@@ -39,25 +39,20 @@ pub struct Turn {
     pub pitch: f64,
 }
 
-impl Default for Turn {
-    /// Three faces are seen, and no vertex hides another.
-    fn default() -> Self {
-        Turn {
-            yaw: -0.52,
-            pitch: 0.34,
+impl Turn {
+    /// The first view of a cube: no vertex hides another, and of a cube of three dimensions the middle of every edge lies free.
+    pub fn first(dimension: Dimension) -> Turn {
+        match dimension.bits() {
+            1..=3 => Turn { yaw: -0.58, pitch: 0.28 },
+            _ => Turn { yaw: -0.52, pitch: 0.34 },
         }
     }
-}
 
-impl Turn {
     /// Steeper, the cube would stand on its head.
     const MAX_PITCH: f64 = 1.2;
 
     pub fn by(self, yaw: f64, pitch: f64) -> Turn {
-        Turn {
-            yaw: self.yaw + yaw,
-            pitch: (self.pitch + pitch).clamp(-Self::MAX_PITCH, Self::MAX_PITCH),
-        }
+        Turn { yaw: self.yaw + yaw, pitch: (self.pitch + pitch).clamp(-Self::MAX_PITCH, Self::MAX_PITCH) }
     }
 }
 
@@ -67,15 +62,11 @@ fn axis(dimension: Dimension, bit: u8) -> Point3 {
     // Found by a random search for the largest gaps between nodes, and between nodes and other nodes' edges.
     const COPIES_IN_4: [[f64; 3]; 1] = [[1.43, -0.18, 0.2]];
     const COPIES_IN_5: [[f64; 3]; 2] = [[1.79, 0.1, -0.53], [0.12, 1.79, -0.31]];
-    const COPIES_IN_6: [[f64; 3]; 3] = [
-        [2.09, 0.61, -0.54],
-        [0.39, 1.67, -0.32],
-        [-0.03, -0.22, -0.83],
-    ];
+    const COPIES_IN_6: [[f64; 3]; 3] = [[2.09, 0.61, -0.54], [0.39, 1.67, -0.32], [-0.03, -0.22, -0.83]];
     let [x, y, z] = match (bit, dimension.bits()) {
         (0, _) => [1.0, 0.0, 0.0],
         (1, _) => [0.0, 1.0, 0.0],
-        (2, _) => [0.0, 0.0, -1.0],
+        (2, _) => [0.0, 0.0, 1.0],
         (3, 4) => COPIES_IN_4[0],
         (3 | 4, 5) => COPIES_IN_5[usize::from(bit) - 3],
         (3..=5, _) => COPIES_IN_6[usize::from(bit) - 3],
@@ -88,17 +79,9 @@ fn axis(dimension: Dimension, bit: u8) -> Point3 {
 /// The place of a vertex, with the cube's centre at the origin.
 pub fn point_in_cube(vertex: Vertex) -> Point3 {
     (0..vertex.dimension().bits()).fold(Point3::default(), |sum, bit| {
-        let side = if vertex.index() >> bit & 1 == 1 {
-            0.5
-        } else {
-            -0.5
-        };
+        let side = if vertex.index() >> bit & 1 == 1 { 0.5 } else { -0.5 };
         let axis = axis(vertex.dimension(), bit);
-        Point3 {
-            x: sum.x + side * axis.x,
-            y: sum.y + side * axis.y,
-            z: sum.z + side * axis.z,
-        }
+        Point3 { x: sum.x + side * axis.x, y: sum.y + side * axis.y, z: sum.z + side * axis.z }
     })
 }
 
@@ -107,46 +90,28 @@ pub fn view_from_cube(point: Point3, turn: Turn) -> Point3 {
     let (sin, cos) = turn.yaw.sin_cos();
     let (x, z) = (point.x * cos + point.z * sin, point.z * cos - point.x * sin);
     let (sin, cos) = turn.pitch.sin_cos();
-    Point3 {
-        x,
-        y: point.y * cos - z * sin,
-        z: z * cos + point.y * sin,
-    }
+    Point3 { x, y: point.y * cos - z * sin, z: z * cos + point.y * sin }
 }
 
 /// Every vertex on the page, by its index, fitted into the drawing.
 pub fn layout(dimension: Dimension, turn: Turn) -> Vec<PagePoint> {
     let points: Vec<_> = dimension.vertices().map(point_in_cube).collect();
-    let radius = points
-        .iter()
-        .map(|p| (p.x * p.x + p.y * p.y + p.z * p.z).sqrt())
-        .fold(0.0, f64::max);
-    let flat: Vec<_> = points
-        .iter()
-        .map(|point| flatten(view_from_cube(*point, turn), radius))
-        .collect();
+    let radius = points.iter().map(|p| (p.x * p.x + p.y * p.y + p.z * p.z).sqrt()).fold(0.0, f64::max);
+    let flat: Vec<_> = points.iter().map(|point| flatten(view_from_cube(*point, turn), radius)).collect();
     fit(&flat)
 }
 
 /// Perspective, in units of the cube's radius, with +y downwards.
 fn flatten(point: Point3, radius: f64) -> PagePoint {
     let scale = EYE_DISTANCE / (EYE_DISTANCE - point.z / radius);
-    PagePoint {
-        x: point.x / radius * scale,
-        y: -point.y / radius * scale,
-        scale,
-    }
+    PagePoint { x: point.x / radius * scale, y: -point.y / radius * scale, scale }
 }
 
 fn fit(points: &[PagePoint]) -> Vec<PagePoint> {
     let (left, right) = bounds(points.iter().map(|point| point.x));
     let (top, bottom) = bounds(points.iter().map(|point| point.y));
     let room = |space: f64, extent: f64| {
-        if extent > 1e-9 {
-            (space - 2.0 * MARGIN) / extent
-        } else {
-            f64::INFINITY
-        }
+        if extent > 1e-9 { (space - 2.0 * MARGIN) / extent } else { f64::INFINITY }
     };
     let zoom = room(PAGE_WIDTH, right - left).min(room(PAGE_HEIGHT, bottom - top));
     let place = |point: &PagePoint| PagePoint {
@@ -158,9 +123,7 @@ fn fit(points: &[PagePoint]) -> Vec<PagePoint> {
 }
 
 fn bounds(values: impl Iterator<Item = f64>) -> (f64, f64) {
-    values.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), value| {
-        (low.min(value), high.max(value))
-    })
+    values.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), value| (low.min(value), high.max(value)))
 }
 
 /// The radius of a node's circle at the centre of the cube.
@@ -176,11 +139,7 @@ pub fn node_radius(dimension: Dimension) -> f64 {
 /// The point `share` of the way from `a` to `b`.
 pub fn between(a: PagePoint, b: PagePoint, share: f64) -> PagePoint {
     let mix = |a: f64, b: f64| a + (b - a) * share;
-    PagePoint {
-        x: mix(a.x, b.x),
-        y: mix(a.y, b.y),
-        scale: mix(a.scale, b.scale),
-    }
+    PagePoint { x: mix(a.x, b.x), y: mix(a.y, b.y), scale: mix(a.scale, b.scale) }
 }
 
 #[cfg(test)]
@@ -198,15 +157,9 @@ mod tests {
     #[test]
     fn every_vertex_of_every_cube_stands_on_the_page() {
         for dimension in cubes() {
-            for point in layout(dimension, Turn::default()) {
-                assert!(
-                    (MARGIN - 1e-6..=PAGE_WIDTH - MARGIN + 1e-6).contains(&point.x),
-                    "{dimension:?} {point:?}"
-                );
-                assert!(
-                    (MARGIN - 1e-6..=PAGE_HEIGHT - MARGIN + 1e-6).contains(&point.y),
-                    "{dimension:?} {point:?}"
-                );
+            for point in layout(dimension, Turn::first(dimension)) {
+                assert!((MARGIN - 1e-6..=PAGE_WIDTH - MARGIN + 1e-6).contains(&point.x), "{dimension:?} {point:?}");
+                assert!((MARGIN - 1e-6..=PAGE_HEIGHT - MARGIN + 1e-6).contains(&point.y), "{dimension:?} {point:?}");
             }
         }
     }
@@ -214,15 +167,11 @@ mod tests {
     #[test]
     fn no_node_hides_another() {
         for dimension in cubes() {
-            let points = layout(dimension, Turn::default());
+            let points = layout(dimension, Turn::first(dimension));
             for (i, a) in points.iter().enumerate() {
                 for (j, b) in points.iter().enumerate().skip(i + 1) {
                     let room = node_radius(dimension) * (a.scale + b.scale);
-                    assert!(
-                        distance(*a, *b) > room,
-                        "{dimension:?}: {i:b} and {j:b} are {} apart",
-                        distance(*a, *b)
-                    );
+                    assert!(distance(*a, *b) > room, "{dimension:?}: {i:b} and {j:b} are {} apart", distance(*a, *b));
                 }
             }
         }
@@ -234,43 +183,52 @@ mod tests {
         for a in cube.vertices() {
             for b in a.neighbours() {
                 let (a, b) = (point_in_cube(a), point_in_cube(b));
-                let length =
-                    ((a.x - b.x).powi(2) + (a.y - b.y).powi(2) + (a.z - b.z).powi(2)).sqrt();
+                let length = ((a.x - b.x).powi(2) + (a.y - b.y).powi(2) + (a.z - b.z).powi(2)).sqrt();
                 assert!((length - 1.0).abs() < 1e-9);
             }
         }
     }
 
+    /// Where a person, or a test, clicks.
+    #[test]
+    fn the_middle_of_every_edge_of_a_cube_lies_free_of_other_edges() {
+        const HALF_A_HIT: f64 = 12.0;
+        let cube = Dimension::new(3).unwrap();
+        let points = layout(cube, Turn::first(cube));
+        let edges: Vec<_> = cube.vertices().flat_map(|a| a.neighbours().map(move |b| (a, b))).collect();
+        for (a, b) in &edges {
+            let middle = between(points[a.index()], points[b.index()], 0.5);
+            for (c, d) in edges.iter().filter(|(c, d)| (c, d) != (a, b) && (c, d) != (b, a)) {
+                let gap = distance_to_edge(middle, points[c.index()], points[d.index()]);
+                assert!(gap > HALF_A_HIT, "the middle of {a}–{b} lies {gap} from {c}–{d}");
+            }
+        }
+    }
+
+    fn distance_to_edge(point: PagePoint, a: PagePoint, b: PagePoint) -> f64 {
+        let (dx, dy) = (b.x - a.x, b.y - a.y);
+        let share = ((point.x - a.x) * dx + (point.y - a.y) * dy) / (dx * dx + dy * dy);
+        distance(point, between(a, b, share.clamp(0.0, 1.0)))
+    }
+
     #[test]
     fn what_is_nearer_is_larger() {
         let cube = Dimension::new(3).unwrap();
-        let straight = layout(
-            cube,
-            Turn {
-                yaw: 0.0,
-                pitch: 0.0,
-            },
-        );
-        assert!(
-            straight[0b000].scale > straight[0b100].scale,
-            "bit 2 leads away from the eye"
-        );
-        assert!(
-            straight[0b001].x > straight[0b000].x,
-            "bit 0 leads to the right"
-        );
+        let straight = layout(cube, Turn { yaw: 0.0, pitch: 0.0 });
+        assert!(straight[0b100].scale > straight[0b000].scale, "bit 2 leads towards the eye");
+        assert!(straight[0b001].x > straight[0b000].x, "bit 0 leads to the right");
         assert!(straight[0b010].y < straight[0b000].y, "bit 1 leads upwards");
     }
 
     #[test]
     fn turning_never_tips_the_cube_over() {
-        let turn = Turn::default().by(0.0, 100.0);
+        let turn = Turn { yaw: 0.0, pitch: 0.0 }.by(0.0, 100.0);
         assert!(turn.pitch <= Turn::MAX_PITCH);
     }
 
     #[test]
     fn the_middle_of_an_edge_lies_between_its_ends() {
-        let points = layout(Dimension::new(1).unwrap(), Turn::default());
+        let points = layout(Dimension::new(1).unwrap(), Turn { yaw: 0.0, pitch: 0.0 });
         let middle = between(points[0], points[1], 0.5);
         assert!((distance(points[0], middle) - distance(middle, points[1])).abs() < 1e-9);
     }

@@ -15,6 +15,8 @@ pub struct Scene {
     /// What is behind comes first, so that it is drawn first.
     pub nodes: Vec<NodeMark>,
     pub edges: Vec<EdgeMark>,
+    /// How it is turned.
+    pub turn: Turn,
     points: Vec<PagePoint>,
 }
 
@@ -46,26 +48,17 @@ pub struct EdgeMark {
 
 impl Scene {
     /// `None` until the cube's dimension is known.
-    pub fn of(state: &State, turn: Turn) -> Option<Scene> {
+    /// Without a turn it is seen as at first.
+    pub fn of(state: &State, turn: Option<Turn>) -> Option<Scene> {
         let dimension = state.cluster.dimension?;
+        let turn = turn.unwrap_or_else(|| Turn::first(dimension));
         let points = layout(dimension, turn);
-        let mut nodes: Vec<_> = dimension
-            .vertices()
-            .map(|v| node_mark(state, dimension, v, points[v.index()]))
-            .collect();
+        let mut nodes: Vec<_> =
+            dimension.vertices().map(|v| node_mark(state, dimension, v, points[v.index()])).collect();
         nodes.sort_by(|a, b| a.at.scale.total_cmp(&b.at.scale));
-        let mut edges: Vec<_> = state
-            .cluster
-            .edges()
-            .into_iter()
-            .map(|ends| edge_mark(state, ends, &points))
-            .collect();
+        let mut edges: Vec<_> = state.cluster.edges().into_iter().map(|ends| edge_mark(state, ends, &points)).collect();
         edges.sort_by(|a, b| a.depth().total_cmp(&b.depth()));
-        Some(Scene {
-            nodes,
-            edges,
-            points,
-        })
+        Some(Scene { nodes, edges, turn, points })
     }
 
     pub fn point(&self, vertex: Vertex) -> Option<PagePoint> {
@@ -107,10 +100,7 @@ fn edge_mark(state: &State, ends: (Vertex, Vertex), points: &[PagePoint]) -> Edg
 
 /// What a node is, in words: for screen readers, and for the table beside the drawing.
 pub fn node_words(cluster: &Cluster, mark: &NodeMark) -> String {
-    let mut words = vec![
-        format!("Node {}", mark.vertex),
-        mark.health.name().to_owned(),
-    ];
+    let mut words = vec![format!("Node {}", mark.vertex), mark.health.name().to_owned()];
     match mark.place {
         Some(Place::Home) => words.push("home of the chosen topic".to_owned()),
         Some(Place::Replica) => words.push("replica of the chosen topic".to_owned()),
@@ -146,58 +136,34 @@ mod tests {
     use crate::model::shared::Shared;
 
     fn state(topic: &str) -> State {
-        let cluster = Cluster {
-            dimension: Some(Dimension::new(3).unwrap()),
-            ..Cluster::default()
-        };
-        State {
-            cluster: Shared::from(cluster),
-            topic_text: topic.into(),
-            ..State::default()
-        }
+        let cluster = Cluster { dimension: Some(Dimension::new(3).unwrap()), ..Cluster::default() };
+        State { cluster: Shared::from(cluster), topic_text: topic.into(), ..State::default() }
     }
 
     #[test]
     fn a_cube_has_eight_nodes_and_twelve_edges_and_what_is_behind_is_drawn_first() {
-        let scene = Scene::of(&state(""), Turn::default()).unwrap();
+        let scene = Scene::of(&state(""), None).unwrap();
         assert_eq!((scene.nodes.len(), scene.edges.len()), (8, 12));
         assert!(scene.nodes.is_sorted_by(|a, b| a.at.scale <= b.at.scale));
     }
 
     #[test]
     fn the_chosen_topic_lights_its_home_its_replicas_and_the_edges_between() {
-        let scene = Scene::of(&state("news"), Turn::default()).unwrap();
+        let scene = Scene::of(&state("news"), None).unwrap();
         let at = |place| -> Vec<_> {
-            let mut names: Vec<_> = scene
-                .nodes
-                .iter()
-                .filter(|n| n.place == Some(place))
-                .map(|n| n.vertex.to_string())
-                .collect();
+            let mut names: Vec<_> =
+                scene.nodes.iter().filter(|n| n.place == Some(place)).map(|n| n.vertex.to_string()).collect();
             names.sort();
             names
         };
         assert_eq!(at(Place::Home), ["100"]);
         assert_eq!(at(Place::Replica), ["000", "101", "110"]);
-        assert_eq!(
-            scene
-                .edges
-                .iter()
-                .filter(|edge| edge.carries_chosen)
-                .count(),
-            3
-        );
+        assert_eq!(scene.edges.iter().filter(|edge| edge.carries_chosen).count(), 3);
     }
 
     #[test]
     fn without_a_cluster_there_is_nothing_to_draw_and_without_a_topic_nothing_is_lit() {
-        assert_eq!(Scene::of(&State::default(), Turn::default()), None);
-        assert!(
-            Scene::of(&state("two words"), Turn::default())
-                .unwrap()
-                .nodes
-                .iter()
-                .all(|node| node.place.is_none())
-        );
+        assert_eq!(Scene::of(&State::default(), None), None);
+        assert!(Scene::of(&state("two words"), None).unwrap().nodes.iter().all(|node| node.place.is_none()));
     }
 }

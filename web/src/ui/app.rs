@@ -83,10 +83,7 @@ fn state_snapshot(state: &UseReducerHandle<State>) -> State {
 }
 
 fn moment(actions: Vec<Action>) -> Moment {
-    Moment {
-        now_ms: js_sys::Date::now() as u64,
-        actions,
-    }
+    Moment { now_ms: js_sys::Date::now() as u64, actions }
 }
 
 /// The sockets: opened when the page is first drawn, closed when it goes.
@@ -128,10 +125,7 @@ fn page_address() -> PageAddress {
     let Some(location) = web_sys::window().map(|window| window.location()) else {
         return PageAddress::default();
     };
-    let query = location
-        .search()
-        .ok()
-        .and_then(|search| UrlSearchParams::new_with_str(&search).ok());
+    let query = location.search().ok().and_then(|search| UrlSearchParams::new_with_str(&search).ok());
     PageAddress {
         protocol: location.protocol().unwrap_or_default(),
         hostname: location.hostname().unwrap_or_default(),

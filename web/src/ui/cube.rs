@@ -1,6 +1,6 @@
 //! The cube in SVG: edges, frames on their way, nodes. Turned by dragging, or by its buttons.
 
-use cubecast_core::cube::Vertex;
+use cubecast_core::cube::{Dimension, Vertex};
 use yew::prelude::*;
 
 use super::edge::Edge;
@@ -8,7 +8,7 @@ use super::node::Node;
 use super::pulse::PulseDot;
 use crate::model::traffic::is_background;
 use crate::model::{Action, Selection, State};
-use crate::scene::geometry::{PAGE_HEIGHT, PAGE_WIDTH, Turn};
+use crate::scene::geometry::{PAGE_HEIGHT, PAGE_WIDTH, PagePoint, Turn, layout};
 use crate::scene::{Scene, edge_words, node_words};
 
 /// Radians a pixel of dragging.
@@ -26,17 +26,14 @@ pub struct CubeProps {
 
 #[component]
 pub fn Cube(props: &CubeProps) -> Html {
-    let turn = use_state(Turn::default);
+    let turn = use_state(|| None::<Turn>);
     let drag_from = use_mut_ref(|| None::<(i32, i32)>);
-    let Some(scene) = Scene::of(&props.state, *turn) else {
-        return empty(&props.state);
-    };
+    let Some(scene) = Scene::of(&props.state, *turn) else { return empty(&props.state) };
+    let seen = scene.turn;
 
     let on_press = {
         let drag_from = drag_from.clone();
-        Callback::from(move |event: PointerEvent| {
-            *drag_from.borrow_mut() = Some((event.client_x(), event.client_y()))
-        })
+        Callback::from(move |event: PointerEvent| *drag_from.borrow_mut() = Some((event.client_x(), event.client_y())))
     };
     let on_move = {
         let (drag_from, turn) = (drag_from.clone(), turn.clone());
@@ -47,16 +44,12 @@ pub fn Cube(props: &CubeProps) -> Html {
             };
             let (dx, dy) = (event.client_x() - x, event.client_y() - y);
             *from = Some((event.client_x(), event.client_y()));
-            turn.set(turn.by(f64::from(dx) * DRAG, f64::from(dy) * DRAG));
+            turn.set(Some(seen.by(f64::from(dx) * DRAG, f64::from(dy) * DRAG)));
         })
     };
     let on_release = Callback::from(move |_: PointerEvent| *drag_from.borrow_mut() = None);
-    let pulses = props
-        .state
-        .traffic
-        .pulses
-        .iter()
-        .filter(|pulse| props.state.show_background || !is_background(pulse.what));
+    let pulses =
+        props.state.traffic.pulses.iter().filter(|pulse| props.state.show_background || !is_background(pulse.what));
     let pulses = pulses.filter_map(|pulse| {
         let (from, to) = (scene.point(pulse.from)?, scene.point(pulse.to)?);
         Some(html! { <PulseDot key={pulse.number} what={pulse.what} dropped={pulse.dropped} {from} {to} /> })
@@ -92,23 +85,23 @@ pub fn Cube(props: &CubeProps) -> Html {
                 </g>
             </svg>
             <div class="turn" role="group" aria-label="Turn the cube">
-                { turn_button(&turn, "turn-left", "Turn left", "‹", |turn| turn.by(-STEP, 0.0)) }
-                { turn_button(&turn, "turn-home", "Turn back to the first view", "•", |_| Turn::default()) }
-                { turn_button(&turn, "turn-right", "Turn right", "›", |turn| turn.by(STEP, 0.0)) }
+                { turn_button(&turn, Some(seen.by(-STEP, 0.0)), "turn-left", "Turn left", "‹") }
+                { turn_button(&turn, None, "turn-home", "Turn back to the first view", "•") }
+                { turn_button(&turn, Some(seen.by(STEP, 0.0)), "turn-right", "Turn right", "›") }
             </div>
         </div>
     }
 }
 
 fn turn_button(
-    turn: &UseStateHandle<Turn>,
+    turn: &UseStateHandle<Option<Turn>>,
+    to: Option<Turn>,
     id: &'static str,
     label: &'static str,
-    sign: &str,
-    by: fn(Turn) -> Turn,
+    sign: &'static str,
 ) -> Html {
     let turn = turn.clone();
-    let onclick = Callback::from(move |_: MouseEvent| turn.set(by(*turn)));
+    let onclick = Callback::from(move |_: MouseEvent| turn.set(to));
     html! { <button type="button" data-testid={id} aria-label={label} title={label} {onclick}>{sign}</button> }
 }
 
@@ -121,28 +114,31 @@ fn toggle(props: &CubeProps, selection: Selection) -> Callback<()> {
 /// Before the cluster is known: an unlit cube, and what is being done.
 fn empty(state: &State) -> Html {
     let text = match &state.seed_failed {
-        Some(address) => format!(
-            "No node answers at {address} yet. Start a cluster with “cubecast up”; this page finds it by itself."
-        ),
+        Some(address) => {
+            format!(
+                "No node answers at {address} yet. Start a cluster with “cubecast up”; this page finds it by itself."
+            )
+        }
         None => "Looking for the cluster…".to_owned(),
     };
-    let dimension = cubecast_core::cube::Dimension::new(3)
-        .map(|cube| crate::scene::geometry::layout(cube, Turn::default()));
-    let points = dimension.unwrap_or_default();
-    let edges = (0..points.len())
-        .flat_map(|a| (0..3).map(move |bit| (a, a ^ (1 << bit))))
-        .filter(|(a, b)| a < b);
     html! {
         <div class="cube is-empty">
             <svg class="drawing" viewBox={format!("0 0 {PAGE_WIDTH} {PAGE_HEIGHT}")} aria-hidden="true">
-                { for edges.map(|(a, b)| {
-                    let (a, b) = (points[a], points[b]);
-                    html! { <line class="ghost" x1={px(a.x)} y1={px(a.y)} x2={px(b.x)} y2={px(b.y)} /> }
+                { for ghost().into_iter().map(|(a, b)| html! {
+                    <line class="ghost" x1={px(a.x)} y1={px(a.y)} x2={px(b.x)} y2={px(b.y)} />
                 }) }
             </svg>
             <p class="empty" data-testid="cube-empty">{text}</p>
         </div>
     }
+}
+
+/// The edges of an ordinary cube.
+fn ghost() -> Vec<(PagePoint, PagePoint)> {
+    let Ok(cube) = Dimension::new(3) else { return Vec::new() };
+    let points = layout(cube, Turn::first(cube));
+    let edges = cube.vertices().flat_map(|a| a.neighbours().filter(move |b| a < *b).map(move |b| (a, b)));
+    edges.map(|(a, b)| (points[a.index()], points[b.index()])).collect()
 }
 
 /// A coordinate as an attribute: a tenth of a unit is finer than the eye.

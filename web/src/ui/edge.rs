@@ -23,11 +23,8 @@ pub fn Edge(props: &EdgeProps) -> Html {
     let id = edge_id(mark.ends);
     let onclick = props.select.reform(|_: MouseEvent| ());
     let onkeydown = on_enter(props.select.clone());
-    let classes = classes!(
-        "edge",
-        mark.selected.then_some("is-selected"),
-        mark.carries_chosen.then_some("carries-chosen")
-    );
+    let classes =
+        classes!("edge", mark.selected.then_some("is-selected"), mark.carries_chosen.then_some("carries-chosen"));
     let depth = (mark.from.scale + mark.to.scale) / 2.0;
     html! {
         <g
@@ -61,14 +58,8 @@ fn strokes(mark: &EdgeMark) -> Html {
                 { cross(between(from, to, 0.5)) }
             </>
         },
-        EdgeHealth::OneWay {
-            from: works_from, ..
-        } => {
-            let (start, end) = if works_from == mark.ends.0 {
-                (from, to)
-            } else {
-                (to, from)
-            };
+        EdgeHealth::OneWay { from: works_from, .. } => {
+            let (start, end) = if works_from == mark.ends.0 { (from, to) } else { (to, from) };
             html! {
                 <>
                     { line("stroke", start, end) }
@@ -76,9 +67,7 @@ fn strokes(mark: &EdgeMark) -> Html {
                 </>
             }
         }
-        EdgeHealth::Up | EdgeHealth::Slow | EdgeHealth::Idle | EdgeHealth::Unknown => {
-            line("stroke", from, to)
-        }
+        EdgeHealth::Up | EdgeHealth::Slow | EdgeHealth::Idle | EdgeHealth::Unknown => line("stroke", from, to),
     }
 }
 

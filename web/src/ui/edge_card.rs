@@ -12,17 +12,9 @@ use crate::model::shared::Shared;
 use crate::model::task::{Report, Task};
 use crate::model::wish;
 
-const DELAYS: &[(&str, &str)] = &[
-    ("0", "none"),
-    ("50", "50 ms"),
-    ("200", "200 ms"),
-    ("1000", "1 second"),
-];
+const DELAYS: &[(&str, &str)] = &[("0", "none"), ("50", "50 ms"), ("200", "200 ms"), ("1000", "1 second")];
 const LOSSES: &[(&str, &str)] = &[("0", "none"), ("5", "5 %"), ("20", "20 %"), ("50", "50 %")];
-const CUT: LinkConditions = LinkConditions {
-    cut: true,
-    ..LinkConditions::PERFECT
-};
+const CUT: LinkConditions = LinkConditions { cut: true, ..LinkConditions::PERFECT };
 
 #[derive(Properties, PartialEq)]
 pub struct EdgeCardProps {
@@ -40,9 +32,7 @@ pub fn EdgeCard(props: &EdgeCardProps) -> Html {
     let (a, b) = (props.a, props.b);
     let health = props.cluster.edge_health(a, b);
     let set = |directions: Vec<(Vertex, Vertex)>, conditions: LinkConditions| {
-        props
-            .run
-            .reform(move |_: MouseEvent| wish::set_link(&directions, conditions))
+        props.run.reform(move |_: MouseEvent| wish::set_link(&directions, conditions))
     };
     let both = || vec![(a, b), (b, a)];
     let slow = LinkConditions {
@@ -54,7 +44,7 @@ pub fn EdgeCard(props: &EdgeCardProps) -> Html {
         <div class="inspect" data-testid="edge-card">
             <h3>
                 <code>{format!("{a} – {b}")}</code>
-                <span class="state" data-state={health.name()}>{health.name()}</span>
+                <span class="standing" data-state={health.name()}>{health.name()}</span>
             </h3>
             <ul class="directions">
                 { direction(a, b, &props.cluster.link(a, b)) }
@@ -73,7 +63,7 @@ pub fn EdgeCard(props: &EdgeCardProps) -> Html {
                 <ChoiceField id="loss-select" label="Loss" value={(*loss).clone()} options={LOSSES} set={setter(&loss)} />
             </div>
             <div class="actions">
-                <button type="button" class="quiet" data-testid="slow-button" onclick={set(both(), slow)}>{"Make it so, both ways"}</button>
+                <button type="button" class="quiet" data-testid="slow-button" onclick={set(both(), slow)}>{"Slow it both ways"}</button>
             </div>
             <ReportBox id="edge-result" report={props.report.clone()} />
         </div>

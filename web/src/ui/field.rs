@@ -5,16 +5,12 @@ use yew::prelude::*;
 
 /// What was typed, as it is typed.
 pub fn on_text(set: Callback<String>) -> Callback<InputEvent> {
-    Callback::from(move |event: InputEvent| {
-        set.emit(event.target_unchecked_into::<HtmlInputElement>().value())
-    })
+    Callback::from(move |event: InputEvent| set.emit(event.target_unchecked_into::<HtmlInputElement>().value()))
 }
 
 /// What was chosen.
 pub fn on_choice(set: Callback<String>) -> Callback<Event> {
-    Callback::from(move |event: Event| {
-        set.emit(event.target_unchecked_into::<HtmlSelectElement>().value())
-    })
+    Callback::from(move |event: Event| set.emit(event.target_unchecked_into::<HtmlSelectElement>().value()))
 }
 
 /// A handle's setter as a callback.

@@ -39,16 +39,11 @@ fn summary(props: &HeaderProps) -> (&'static str, String) {
         };
     }
     let (up, all) = (cluster.count(Health::Up), cluster.nodes.len());
-    let others: Vec<_> = [
-        Health::Recovering,
-        Health::Failed,
-        Health::Unreachable,
-        Health::Connecting,
-    ]
-    .into_iter()
-    .filter(|health| cluster.count(*health) > 0)
-    .map(|health| format!("{} {}", cluster.count(health), health.name()))
-    .collect();
+    let others: Vec<_> = [Health::Recovering, Health::Failed, Health::Unreachable, Health::Connecting]
+        .into_iter()
+        .filter(|health| cluster.count(*health) > 0)
+        .map(|health| format!("{} {}", cluster.count(health), health.name()))
+        .collect();
     let tone = if up == all { "good" } else { "warning" };
     let mut parts = vec![format!("{up} of {all} nodes up")];
     parts.extend(others);

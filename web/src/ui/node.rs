@@ -70,24 +70,12 @@ fn state_sign(mark: &NodeMark) -> Html {
         Health::Unreachable => "?",
         Health::Connecting => "…",
     };
-    badge(
-        "state",
-        mark.radius * 0.76,
-        mark.radius * 0.76,
-        mark.radius,
-        sign,
-    )
+    badge("state", mark.radius * 0.76, mark.radius * 0.76, mark.radius, sign)
 }
 
 fn leader_sign(mark: &NodeMark) -> Html {
     if mark.leads_chosen {
-        badge(
-            "leader",
-            mark.radius * 0.76,
-            mark.radius * -0.76,
-            mark.radius,
-            "★",
-        )
+        badge("leader", mark.radius * 0.76, mark.radius * -0.76, mark.radius, "★")
     } else {
         Html::default()
     }
@@ -112,12 +100,7 @@ fn label(mark: &NodeMark) -> Html {
         Some(Place::Replica) => Some("replica"),
         Some(Place::Elsewhere) | None => None,
     };
-    let others = mark
-        .leads_others
-        .iter()
-        .map(ToString::to_string)
-        .collect::<Vec<_>>()
-        .join(" ");
+    let others = mark.leads_others.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ");
     let others = (!others.is_empty()).then(|| format!("leads {others}"));
     let words: Vec<_> = role.map(str::to_owned).into_iter().chain(others).collect();
     html! { <text class="label" y={px(mark.radius + 19.0)}>{words.join(" · ")}</text> }

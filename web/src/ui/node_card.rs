@@ -13,17 +13,10 @@ use crate::model::shared::Shared;
 use crate::model::task::{Report, Task};
 use crate::model::{Action, Selection, wish};
 
-const MODES: &[(&str, &str)] = &[
-    ("crash", "crash: what is not on disk is lost"),
-    ("wipe", "wipe: the disk is lost too"),
-    ("pause", "pause: it only falls silent"),
-];
-const DURATIONS: &[(&str, &str)] = &[
-    ("5000", "5 seconds"),
-    ("10000", "10 seconds"),
-    ("30000", "30 seconds"),
-    ("120000", "2 minutes"),
-];
+const MODES: &[(&str, &str)] =
+    &[("crash", "crash, keeping its disk"), ("wipe", "crash and lose its disk"), ("pause", "pause, losing nothing")];
+const DURATIONS: &[(&str, &str)] =
+    &[("5000", "5 seconds"), ("10000", "10 seconds"), ("30000", "30 seconds"), ("120000", "2 minutes")];
 
 #[derive(Properties, PartialEq)]
 pub struct NodeCardProps {
@@ -43,22 +36,18 @@ pub fn NodeCard(props: &NodeCardProps) -> Html {
     let health = props.cluster.health(vertex);
     let on_fail = {
         let (mode, duration) = (mode_of(&mode), duration.parse().unwrap_or(10_000));
-        props
-            .run
-            .reform(move |_: MouseEvent| wish::stop_node(vertex, mode, duration))
+        props.run.reform(move |_: MouseEvent| wish::stop_node(vertex, mode, duration))
     };
-    let on_recover = props
-        .run
-        .reform(move |_: MouseEvent| wish::recover_node(vertex));
+    let on_recover = props.run.reform(move |_: MouseEvent| wish::recover_node(vertex));
     let node = props.cluster.nodes.get(&vertex);
     html! {
         <div class="inspect" data-testid="node-card">
             <h3>
                 <code>{vertex.to_string()}</code>
-                <span class="state" data-state={health.name()}>{health.name()}</span>
+                <span class="standing" data-state={health.name()}>{health.name()}</span>
             </h3>
             <p class="aside">{ node.map(|node| standing(node, health, props.now_ms)).unwrap_or_default() }</p>
-            <div class="row">
+            <div class="row is-uneven">
                 <ChoiceField id="mode-select" label="Let it" value={(*mode).clone()} options={MODES} set={setter(&mode)} />
                 <ChoiceField id="duration-select" label="For" value={(*duration).clone()} options={DURATIONS} set={setter(&duration)} />
             </div>
@@ -87,18 +76,13 @@ fn standing(node: &Node, health: Health, now_ms: u64) -> String {
             ),
             None => format!("It does not serve. Its address is {address}."),
         },
-        Health::Unreachable => format!(
-            "This page has no connection to {address} and keeps trying; no other node calls it failed."
-        ),
-        Health::Connecting => format!("This page is connecting to {address}."),
-        Health::Recovering => {
-            "It is back and fills its logs; until then it leads nothing.".to_owned()
+        Health::Unreachable => {
+            format!("This page has no connection to {address} and keeps trying; no other node calls it failed.")
         }
+        Health::Connecting => format!("This page is connecting to {address}."),
+        Health::Recovering => "It is back and fills its logs; until then it leads nothing.".to_owned(),
         Health::Up => match &node.status {
-            Some(status) => format!(
-                "At {address}, version {}, disk sync {}.",
-                status.version, status.sync
-            ),
+            Some(status) => format!("At {address}, version {}, disk sync {}.", status.version, status.sync),
             None => format!("At {address}."),
         },
     }
@@ -108,9 +92,7 @@ fn standing(node: &Node, health: Health, now_ms: u64) -> String {
 fn links(props: &NodeCardProps) -> Html {
     let select = |peer: Vertex| {
         let selection = Selection::edge(props.vertex, peer);
-        props
-            .act
-            .reform(move |_: MouseEvent| Action::Select(Some(selection)))
+        props.act.reform(move |_: MouseEvent| Action::Select(Some(selection)))
     };
     html! {
         <div class="links" role="group" aria-label="Its links">
@@ -118,7 +100,7 @@ fn links(props: &NodeCardProps) -> Html {
                 let health = props.cluster.edge_health(props.vertex, peer);
                 html! {
                     <button type="button" class="chip" data-testid={format!("link-to-{peer}")} data-state={health.name()} onclick={select(peer)}>
-                        {format!("link to {peer}")}<span class="state" data-state={health.name()}>{health.name()}</span>
+                        {format!("link to {peer}")}<span class="standing" data-state={health.name()}>{health.name()}</span>
                     </button>
                 }
             }) }
@@ -130,6 +112,7 @@ fn details(status: &NodeStatus) -> Html {
     let counters = &status.counters;
     html! {
         <>
+            if !status.groups.is_empty() {
             <table class="groups">
                 <caption>{"Its part in replica groups"}</caption>
                 <thead><tr><th>{"Group"}</th><th>{"Role"}</th><th>{"Term"}</th><th>{"Applied"}</th><th>{"Topics"}</th></tr></thead>
@@ -145,6 +128,7 @@ fn details(status: &NodeStatus) -> Html {
                     }) }
                 </tbody>
             </table>
+            }
             <p class="aside">
                 {format!(
                     "Incarnation {}. {} and {}; {} sent, {} forwarded, {} dropped.",

@@ -17,12 +17,7 @@ pub struct NodeTableProps {
 
 #[component]
 pub fn NodeTable(props: &NodeTableProps) -> Html {
-    let vertices: Vec<_> = props
-        .cluster
-        .dimension
-        .into_iter()
-        .flat_map(|dimension| dimension.vertices())
-        .collect();
+    let vertices: Vec<_> = props.cluster.dimension.into_iter().flat_map(|dimension| dimension.vertices()).collect();
     html! {
         <details class="twin">
             <summary>{"The cube as a table"}</summary>
@@ -42,13 +37,12 @@ pub fn NodeTable(props: &NodeTableProps) -> Html {
 fn row(props: &NodeTableProps, vertex: Vertex) -> Html {
     let cluster = &props.cluster;
     let health = cluster.health(vertex);
-    let place = props.topic.as_ref().map(|topic| {
-        match placement::home(topic.as_str(), vertex.dimension()).distance(vertex) {
+    let place =
+        props.topic.as_ref().map(|topic| match placement::home(topic.as_str(), vertex.dimension()).distance(vertex) {
             0 => "home",
             1 => "replica",
             _ => "–",
-        }
-    });
+        });
     let broken: Vec<_> = vertex
         .neighbours()
         .map(|peer| (peer, cluster.edge_health(vertex, peer).name()))
@@ -58,7 +52,7 @@ fn row(props: &NodeTableProps, vertex: Vertex) -> Html {
     html! {
         <tr key={vertex.to_string()} data-testid={format!("row-{vertex}")}>
             <th scope="row"><code>{vertex.to_string()}</code></th>
-            <td><span class="state" data-state={health.name()}>{health.name()}</span></td>
+            <td><span class="standing" data-state={health.name()}>{health.name()}</span></td>
             <td>{place.unwrap_or("–")}</td>
             <td>{nodes(&cluster.led_by(vertex))}</td>
             <td>{broken.join(", ")}</td>

@@ -29,11 +29,7 @@ pub fn PublishForm(props: &PublishFormProps) -> Html {
     let ack = use_state(|| "quorum".to_owned());
     let refused = use_state(|| None::<String>);
     let onsubmit = {
-        let (topic, publisher, run) = (
-            props.topic.clone(),
-            props.publisher.clone(),
-            props.run.clone(),
-        );
+        let (topic, publisher, run) = (props.topic.clone(), props.publisher.clone(), props.run.clone());
         let (content, ack, refused) = (content.clone(), ack.clone(), refused.clone());
         Callback::from(move |event: SubmitEvent| {
             event.prevent_default();

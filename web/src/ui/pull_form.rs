@@ -9,14 +9,9 @@ use super::report::ReportBox;
 use crate::model::task::{Report, Task};
 use crate::model::wish;
 
-const READS: &[(&str, &str)] = &[
-    ("leader", "leader: everything acknowledged is seen"),
-    ("any", "any: what a replica has, maybe behind"),
-];
-const COMMITS: &[(&str, &str)] = &[
-    ("yes", "yes: the cursor moves on"),
-    ("no", "no: the next pull brings them again"),
-];
+const READS: &[(&str, &str)] =
+    &[("leader", "leader: everything acknowledged is seen"), ("any", "any: what a replica has, maybe behind")];
+const COMMITS: &[(&str, &str)] = &[("yes", "yes: the cursor moves on"), ("no", "no: the next pull brings them again")];
 
 #[derive(Properties, PartialEq)]
 pub struct PullFormProps {
@@ -34,19 +29,11 @@ pub fn PullForm(props: &PullFormProps) -> Html {
     let commit = use_state(|| "yes".to_owned());
     let refused = use_state(|| None::<String>);
     let onsubmit = {
-        let (topic, subscriber, run) = (
-            props.topic.clone(),
-            props.subscriber.clone(),
-            props.run.clone(),
-        );
+        let (topic, subscriber, run) = (props.topic.clone(), props.subscriber.clone(), props.run.clone());
         let (read, commit, refused) = (read.clone(), commit.clone(), refused.clone());
         Callback::from(move |event: SubmitEvent| {
             event.prevent_default();
-            let level = if *read == "any" {
-                ReadLevel::Any
-            } else {
-                ReadLevel::Leader
-            };
+            let level = if *read == "any" { ReadLevel::Any } else { ReadLevel::Leader };
             match wish::pull(&subscriber, &topic, level, *commit == "yes") {
                 Ok(task) => {
                     refused.set(None);

@@ -16,11 +16,7 @@ pub struct PulseProps {
 
 #[component]
 pub fn PulseDot(props: &PulseProps) -> Html {
-    let end = if props.dropped {
-        between(props.from, props.to, 0.5)
-    } else {
-        props.to
-    };
+    let end = if props.dropped { between(props.from, props.to, 0.5) } else { props.to };
     let style = format!(
         "--from-x: {}px; --from-y: {}px; --to-x: {}px; --to-y: {}px",
         px(props.from.x),

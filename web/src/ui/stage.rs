@@ -4,7 +4,7 @@ use yew::prelude::*;
 
 use super::cube::Cube;
 use super::legend::Legend;
-use crate::model::describe::plural;
+use crate::model::describe::{nodes, plural};
 use crate::model::{Action, State};
 
 #[derive(Properties, PartialEq)]
@@ -35,10 +35,7 @@ fn caption(state: &State) -> Html {
             </>
         };
     };
-    let replicas: Vec<_> = home
-        .neighbours()
-        .map(|replica| html! { <code>{replica.to_string()}</code> })
-        .collect();
+    let replicas: Vec<_> = home.neighbours().collect();
     let standing = match state.topics.topics.get(&topic) {
         None => "It does not exist yet.".to_owned(),
         Some(info) => match state.cluster.leader_of(home) {
@@ -50,7 +47,7 @@ fn caption(state: &State) -> Html {
         <>
             <h2>{"Topic "}<em>{topic.to_string()}</em></h2>
             <p data-testid="placement">
-                {"Home "}<code class="is-home">{home.to_string()}</code>{", replicas "}{for replicas}{". "}{standing}
+                {"Home "}<code class="is-home">{home.to_string()}</code>{", replicas "}<code>{nodes(&replicas)}</code>{". "}{standing}
             </p>
         </>
     }

@@ -37,9 +37,7 @@ pub fn SubscribeForm(props: &SubscribeFormProps) -> Html {
     let start = use_state(|| "stopped".to_owned());
     let refused = use_state(|| None::<String>);
     let names = names(props);
-    let inbox = names
-        .as_ref()
-        .and_then(|(subscriber, topic)| props.inboxes.get(subscriber, topic));
+    let inbox = names.as_ref().and_then(|(subscriber, topic)| props.inboxes.get(subscriber, topic));
 
     let onsubmit = {
         let (act, run, refused) = (props.act.clone(), props.run.clone(), refused.clone());
@@ -55,12 +53,8 @@ pub fn SubscribeForm(props: &SubscribeFormProps) -> Html {
         })
     };
     let on_stop = {
-        let (act, run, names, stop) = (
-            props.act.clone(),
-            props.run.clone(),
-            names.clone(),
-            props.stop_deliveries.clone(),
-        );
+        let (act, run, names, stop) =
+            (props.act.clone(), props.run.clone(), names.clone(), props.stop_deliveries.clone());
         let wished = wish::unsubscribe(&props.subscriber, &props.topic);
         Callback::from(move |_: MouseEvent| {
             if let (Ok(task), Some((subscriber, topic))) = (wished.clone(), names.clone()) {
@@ -98,10 +92,7 @@ pub fn SubscribeForm(props: &SubscribeFormProps) -> Html {
 }
 
 fn names(props: &SubscribeFormProps) -> Option<(SubscriberId, TopicName)> {
-    Some((
-        SubscriberId::new(props.subscriber.trim()).ok()?,
-        TopicName::new(props.topic.trim()).ok()?,
-    ))
+    Some((SubscriberId::new(props.subscriber.trim()).ok()?, TopicName::new(props.topic.trim()).ok()?))
 }
 
 fn from(value: &str) -> Option<StartAt> {

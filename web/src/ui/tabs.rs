@@ -59,10 +59,7 @@ pub fn Tabs(props: &TabsProps) -> Html {
         }
         Tab::Break => html! { <BreakPanel state={state.clone()} act={props.act.clone()} {run} /> },
     };
-    let chosen = TABS
-        .iter()
-        .find(|(tab, ..)| *tab == state.tab)
-        .map(|(_, id, _)| *id);
+    let chosen = TABS.iter().find(|(tab, ..)| *tab == state.tab).map(|(_, id, _)| *id);
     html! {
         <div class="card">
             <div class="tabs" role="tablist" aria-label="What to do">
@@ -75,9 +72,7 @@ pub fn Tabs(props: &TabsProps) -> Html {
 
 fn tab_button(props: &TabsProps, tab: Tab, id: &'static str, words: &'static str) -> Html {
     let is_chosen = props.state.tab == tab;
-    let onclick = props
-        .act
-        .reform(move |_: MouseEvent| Action::ChooseTab(tab));
+    let onclick = props.act.reform(move |_: MouseEvent| Action::ChooseTab(tab));
     let onkeydown = Callback::from(move |event: KeyboardEvent| move_focus(&event));
     html! {
         <button
@@ -97,10 +92,7 @@ fn tab_button(props: &TabsProps, tab: Tab, id: &'static str, words: &'static str
 
 /// The arrow keys go from tab to tab, and choose.
 fn move_focus(event: &KeyboardEvent) {
-    let Some(button) = event
-        .target()
-        .and_then(|target| target.dyn_into::<HtmlElement>().ok())
-    else {
+    let Some(button) = event.target().and_then(|target| target.dyn_into::<HtmlElement>().ok()) else {
         return;
     };
     let next = match event.key().as_str() {

@@ -44,8 +44,7 @@ pub fn TopicCard(props: &TopicCardProps) -> Html {
     let onsubmit = wished(wish::create_topic).reform(|event: SubmitEvent| event.prevent_default());
     let on_delete = wished(wish::delete_topic).reform(|_: MouseEvent| ());
     let choose = props.act.reform(Action::ChooseTopic);
-    let exists = TopicName::new(props.topic.trim())
-        .is_ok_and(|topic| props.topics.topics.contains_key(&topic));
+    let exists = TopicName::new(props.topic.trim()).is_ok_and(|topic| props.topics.topics.contains_key(&topic));
     html! {
         <div class="card">
             <form id="topic-form" data-testid="topic-form" {onsubmit}>
@@ -85,13 +84,8 @@ fn empty_text(props: &TopicCardProps) -> Html {
     if props.cluster.dimension.is_none() {
         return html! { {"Topics appear here once a node answers."} };
     }
-    let home = props
-        .cluster
-        .dimension
-        .map(|dimension| cubecast_core::placement::home("news", dimension).to_string());
-    let suggest = props
-        .act
-        .reform(|_: MouseEvent| Action::ChooseTopic("news".to_owned()));
+    let home = props.cluster.dimension.map(|dimension| cubecast_core::placement::home("news", dimension).to_string());
+    let suggest = props.act.reform(|_: MouseEvent| Action::ChooseTopic("news".to_owned()));
     html! {
         <>
             {"No topics yet. Create one, for example "}
@@ -101,12 +95,7 @@ fn empty_text(props: &TopicCardProps) -> Html {
     }
 }
 
-fn topic_row(
-    props: &TopicCardProps,
-    topic: &TopicName,
-    info: &TopicInfo,
-    choose: &Callback<String>,
-) -> Html {
+fn topic_row(props: &TopicCardProps, topic: &TopicName, info: &TopicInfo, choose: &Callback<String>) -> Html {
     let name = topic.to_string();
     let is_chosen = props.topic.trim() == name;
     let onclick = {
