@@ -172,6 +172,23 @@ fn a_lost_disk_is_noticed_by_those_who_met_it() {
 }
 
 #[test]
+fn a_node_that_fails_while_it_joins_goes_on_joining() {
+    for mode in [StopMode::Pause, StopMode::Crash, StopMode::Wipe] {
+        let mut cluster = Cluster::new(Dimension::new(3).unwrap(), 13);
+        cluster.run_for(Duration::ZERO);
+        // All others wait for this one, so none of them has an identity yet.
+        cluster.kill(vertex("111"));
+        cluster.run_for(Duration::from_secs(1));
+        cluster.must(vertex("010"), Action::StopNode { node: None, mode, duration_ms: 300 }).unwrap();
+        cluster.run_for(Duration::from_secs(1));
+        cluster.start(vertex("111"));
+        assert!(cluster.run_until(Duration::from_secs(20), |cluster| led_by_homes(cluster, vertex("011"))), "after {mode:?}");
+        let Ok(Done::Status(status)) = cluster.must(vertex("010"), Action::Status { node: None }) else { panic!() };
+        assert_eq!(status.incarnation, 1, "after {mode:?} it is a founding member: nobody ever met it");
+    }
+}
+
+#[test]
 fn with_two_of_four_down_reads_go_on_and_one_waits_in_the_outbox() {
     let mut cluster = cluster(8);
     cluster.must(vertex("011"), publish("first", Ack::All, None)).unwrap();

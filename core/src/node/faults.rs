@@ -90,7 +90,11 @@ impl Node {
     }
 
     fn resume(&mut self) {
-        self.phase = Phase::Serving;
+        if self.record.identity.is_some() {
+            self.phase = Phase::Serving;
+        } else {
+            self.begin_joining();
+        }
         self.report_return();
     }
 

@@ -33,7 +33,8 @@ pub(super) struct Joining {
 }
 
 impl Node {
-    /// Begins with what is on disk. `wiped`: the disk was lost on request, so an empty folder is known to be no founder's.
+    /// Begins with what is on disk. `wiped`: the disk was lost on request, so the empty folder of a node that was somebody is known
+    /// to be no founder's.
     pub(super) fn start(&mut self, recovered: Recovered, wiped: bool) {
         self.phase = Phase::Serving;
         let previous = self.record.identity;
@@ -53,18 +54,21 @@ impl Node {
                 self.restore_groups(recovered.groups);
             }
             Some(_) => self.restore_groups(recovered.groups),
-            None if wiped => self.join_anew(previous),
-            None => {
-                self.phase = Phase::Joining(Joining {
-                    nonce: self.random.u64(..),
-                    strangers: BTreeMap::new(),
-                    next_ask: self.now.monotonic,
-                    next_warning: self.now.monotonic + WARN_EVERY,
-                });
-            }
+            None if wiped && previous.is_some() => self.join_anew(previous),
+            None => self.begin_joining(),
         }
         self.writes.push(Write::Identity(self.record.clone()));
         self.unsettled = true;
+    }
+
+    /// Asks, from the beginning, who this node is.
+    pub(super) fn begin_joining(&mut self) {
+        self.phase = Phase::Joining(Joining {
+            nonce: self.random.u64(..),
+            strangers: BTreeMap::new(),
+            next_ask: self.now.monotonic,
+            next_warning: self.now.monotonic + WARN_EVERY,
+        });
     }
 
     fn restore_groups(&mut self, recovered: Vec<crate::store::RecoveredGroup>) {
