@@ -23,11 +23,7 @@ impl Dimension {
 
     /// A dimension from 1 to 16.
     pub fn new(bits: u8) -> Result<Self, CubeError> {
-        if (1..=Self::MAX).contains(&bits) {
-            Ok(Self(bits))
-        } else {
-            Err(CubeError::Dimension { given: bits.into() })
-        }
+        if (1..=Self::MAX).contains(&bits) { Ok(Self(bits)) } else { Err(CubeError::Dimension { given: bits.into() }) }
     }
 
     /// The number of bits, d.
@@ -42,7 +38,10 @@ impl Dimension {
 
     /// Every vertex, `0…0` first.
     pub fn vertices(self) -> impl DoubleEndedIterator<Item = Vertex> + ExactSizeIterator + Clone {
-        (0..1u32 << self.0).map(move |bits| Vertex { dimension: self, bits: bits as u16 }).collect::<Vec<_>>().into_iter()
+        (0..1u32 << self.0)
+            .map(move |bits| Vertex { dimension: self, bits: bits as u16 })
+            .collect::<Vec<_>>()
+            .into_iter()
     }
 
     /// The vertex whose bits are `index`, which lies below 2^d.

@@ -21,23 +21,47 @@ pub enum Input {
     DeadlineReached,
 
     /// A connection to a neighbour stands (its identity is proven), replacing any earlier one.
-    PeerConnected { peer: Vertex },
+    PeerConnected {
+        peer: Vertex,
+    },
     /// The connection to a neighbour broke. Told at once: this is how a failure is noticed first.
-    PeerDisconnected { peer: Vertex },
-    PeerFrame { from: Vertex, frame: PeerFrame },
+    PeerDisconnected {
+        peer: Vertex,
+    },
+    PeerFrame {
+        from: Vertex,
+        frame: PeerFrame,
+    },
 
-    ClientConnected { connection: ConnectionId },
-    ClientRequest { connection: ConnectionId, request: Request },
+    ClientConnected {
+        connection: ConnectionId,
+    },
+    ClientRequest {
+        connection: ConnectionId,
+        request: Request,
+    },
     /// Frames handed over by [`Effect::SendClient`] have left for the client; `bytes` is the sum of their
     /// [`ServerFrame::weight`].
-    ClientDrained { connection: ConnectionId, bytes: u64 },
-    ClientDisconnected { connection: ConnectionId },
+    ClientDrained {
+        connection: ConnectionId,
+        bytes: u64,
+    },
+    ClientDisconnected {
+        connection: ConnectionId,
+    },
 
     /// All batches up to this number are durable, as far as the sync mode promises.
-    Written { number: u64 },
-    MessagesRead { read: ReadId, result: Result<Vec<StoredMessage>, ReadFailed> },
+    Written {
+        number: u64,
+    },
+    MessagesRead {
+        read: ReadId,
+        result: Result<Vec<StoredMessage>, ReadFailed>,
+    },
     /// The answer to [`Effect::ReopenStorage`].
-    StorageReopened { recovered: Recovered },
+    StorageReopened {
+        recovered: Recovered,
+    },
 }
 
 /// What shall be done outside.

@@ -45,7 +45,10 @@ mod tests {
         ] {
             let home = home(topic, cube);
             let replicas: Vec<_> = home.neighbours().map(|vertex| vertex.to_string()).collect();
-            assert_eq!((home.to_string().as_str(), replicas), (expected_home, expected_replicas.map(String::from).to_vec()));
+            assert_eq!(
+                (home.to_string().as_str(), replicas),
+                (expected_home, expected_replicas.map(String::from).to_vec())
+            );
         }
     }
 

@@ -61,7 +61,13 @@ pub fn hop_limit(dimension: Dimension) -> u16 {
 ///
 /// `usable`: bit i is set when what is sent across bit i arrives now. `distance`: the known number of hops from a vertex to `to`,
 /// `None` where no path is known or nothing is.
-pub fn next_hop(here: Vertex, to: Vertex, trail: &Trail, usable: u16, distance: impl Fn(Vertex) -> Option<u32>) -> NextHop {
+pub fn next_hop(
+    here: Vertex,
+    to: Vertex,
+    trail: &Trail,
+    usable: u16,
+    distance: impl Fn(Vertex) -> Option<u32>,
+) -> NextHop {
     if here == to {
         return NextHop::Arrived;
     }

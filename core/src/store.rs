@@ -26,18 +26,41 @@ pub struct WriteBatch {
 #[derive(Clone, PartialEq, Debug)]
 pub enum Write {
     Identity(NodeRecord),
-    HardState { group: Vertex, state: HardState },
+    HardState {
+        group: Vertex,
+        state: HardState,
+    },
     /// Entries with consecutive indexes; whatever the log has at their first index and after is replaced.
-    Append { group: Vertex, entries: Vec<LogEntry> },
+    Append {
+        group: Vertex,
+        entries: Vec<LogEntry>,
+    },
     /// Replaces the group's checkpoint; log entries up to `drop_log_through` are no longer needed.
     /// `clear_log`: the whole log is dropped (a snapshot replaced it).
-    Checkpoint { group: Vertex, checkpoint: Checkpoint, drop_log_through: u64, clear_log: bool },
+    Checkpoint {
+        group: Vertex,
+        checkpoint: Checkpoint,
+        drop_log_through: u64,
+        clear_log: bool,
+    },
     /// Messages with consecutive offsets; a message already there is replaced by its equal.
-    Messages { group: Vertex, topic: TopicId, messages: Vec<StoredMessage> },
+    Messages {
+        group: Vertex,
+        topic: TopicId,
+        messages: Vec<StoredMessage>,
+    },
     /// All messages of a topic go.
-    DropMessages { group: Vertex, topic: TopicId },
-    OutboxPut { id: u64, command: Command },
-    OutboxRemove { id: u64 },
+    DropMessages {
+        group: Vertex,
+        topic: TopicId,
+    },
+    OutboxPut {
+        id: u64,
+        command: Command,
+    },
+    OutboxRemove {
+        id: u64,
+    },
 }
 
 /// Who this data folder belongs to. Checked at every start.

@@ -61,7 +61,11 @@ impl Serialize for Timestamp {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         // Past the year 9999 RFC 3339 has no text; a clock that says so is wrong, and the last moment that has one will do.
         const LAST: Timestamp = Timestamp(253_402_300_799_999_999);
-        if serializer.is_human_readable() { serializer.collect_str(&LAST.min(*self)) } else { self.0.serialize(serializer) }
+        if serializer.is_human_readable() {
+            serializer.collect_str(&LAST.min(*self))
+        } else {
+            self.0.serialize(serializer)
+        }
     }
 }
 

@@ -94,7 +94,8 @@ struct Walk {
 }
 
 fn trips(damage: Damage) -> impl Strategy<Value = Trip> {
-    (1..=10u8, any::<u64>(), 0..60u32).prop_map(move |(d, seed, percent)| Trip::new(Dimension::new(d).unwrap(), damage, seed, percent))
+    (1..=10u8, any::<u64>(), 0..60u32)
+        .prop_map(move |(d, seed, percent)| Trip::new(Dimension::new(d).unwrap(), damage, seed, percent))
 }
 
 impl Trip {
@@ -114,7 +115,8 @@ impl Trip {
     fn walk(&self, knowledge: Knowledge) -> Walk {
         let known = self.known(knowledge);
         let distance = |vertex: Vertex| known[vertex.index()];
-        let (mut here, mut trail, mut met, mut entered_forward) = (self.from, Trail::default(), vec![self.from], vec![self.from]);
+        let (mut here, mut trail, mut met, mut entered_forward) =
+            (self.from, Trail::default(), vec![self.from], vec![self.from]);
         let end = loop {
             match next_hop(here, self.to, &trail, self.usable[here.index()], distance) {
                 NextHop::Forward(bit) => {

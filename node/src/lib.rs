@@ -5,14 +5,14 @@
 //! command -> cluster -> child processes of `cubecast node`         (a cluster on one machine)
 //! ```
 
-pub mod command;
 pub mod client;
-pub mod config;
 pub mod cluster;
-pub mod process;
-pub mod runtime;
-pub mod storage;
-pub mod transport;
+pub mod command;
+pub mod config;
 pub mod log;
 pub mod metrics;
+pub mod process;
+pub mod runtime;
 pub mod shutdown;
+pub mod storage;
+pub mod transport;

@@ -63,7 +63,8 @@ impl Graph {
     /// Takes in what these vertices say now. Gains are added to what stands, so that a cube that starts costs each node one walk over it, and not
     /// one for every word; for a loss everything is walked anew.
     pub fn update(&mut self, states: &LinkStates, changed: &[Vertex]) -> Changes {
-        let counts = |vertex: &&Vertex| self.trusted[vertex.index()] && self.arriving(**vertex) != states.hears(**vertex);
+        let counts =
+            |vertex: &&Vertex| self.trusted[vertex.index()] && self.arriving(**vertex) != states.hears(**vertex);
         let news: Vec<Vertex> = changed.iter().filter(counts).copied().collect();
         if news.is_empty() {
             return Changes::default();
@@ -130,7 +131,9 @@ impl Graph {
         while let Some(vertex) = reached.pop() {
             if !std::mem::replace(&mut self.alive[vertex.index()], true) {
                 found.push(vertex);
-                reached.extend((0..).zip(vertex.neighbours()).filter(|&(bit, _)| self.carries(vertex, bit)).map(|(_, next)| next));
+                reached.extend(
+                    (0..).zip(vertex.neighbours()).filter(|&(bit, _)| self.carries(vertex, bit)).map(|(_, next)| next),
+                );
             }
         }
     }
@@ -285,7 +288,11 @@ mod tests {
                 follower.hear(said_by, if rng.u8(0..5) == 0 { hears & rng.u16(..) } else { hears | 1 << rng.u8(0..4) });
                 let fresh = Graph::new(follower.graph.me, &follower.states);
                 assert_eq!(fresh.changes_since(&follower.graph), Changes::default(), "seed {seed}");
-                assert_eq!((&fresh.trusted, fresh.edges_up), (&follower.graph.trusted, follower.graph.edges_up), "seed {seed}");
+                assert_eq!(
+                    (&fresh.trusted, fresh.edges_up),
+                    (&follower.graph.trusted, follower.graph.edges_up),
+                    "seed {seed}"
+                );
             }
         }
     }

@@ -55,7 +55,8 @@ impl LinkStates {
 
     /// Takes in what another node said; false where that was known, or older, or does not fit this cube.
     pub fn merge(&mut self, state: LinkState) -> bool {
-        let is_news = self.fits(&state) && self.get(state.node.vertex).is_none_or(|known| known.version < state.version);
+        let is_news =
+            self.fits(&state) && self.get(state.node.vertex).is_none_or(|known| known.version < state.version);
         if is_news {
             self.insert(state);
         }

@@ -14,9 +14,9 @@
 //!
 //! It never decides from a clock of its own: the same inputs and the same seed give the same effects.
 
-pub mod links;
-pub mod link_states;
 pub mod graph;
+pub mod link_states;
+pub mod links;
 #[cfg(test)]
 mod tests;
 
@@ -60,12 +60,18 @@ pub struct OverlayConfig {
 /// What shall be done, in this order.
 #[derive(Clone, PartialEq, Debug)]
 pub enum OverlayEffect {
-    SendPeer { to: Vertex, frame: PeerFrame },
+    SendPeer {
+        to: Vertex,
+        frame: PeerFrame,
+    },
     /// A packet for this node.
     Deliver(Packet),
     Event(Event, Option<TraceId>),
     /// A vertex came into or went out of sight, or has a new incarnation.
-    Seen { vertex: Vertex, alive: bool },
+    Seen {
+        vertex: Vertex,
+        alive: bool,
+    },
 }
 
 /// Frames, since this overlay was made.
@@ -242,7 +248,11 @@ impl Overlay {
 
     /// Every directed edge of the cube.
     pub fn links(&self) -> Vec<LinkView> {
-        let edges = self.me.dimension().vertices().flat_map(|from| (0..).zip(from.neighbours()).map(move |(bit, to)| (from, bit, to)));
+        let edges = self
+            .me
+            .dimension()
+            .vertices()
+            .flat_map(|from| (0..).zip(from.neighbours()).map(move |(bit, to)| (from, bit, to)));
         edges.map(|(from, bit, to)| LinkView { from, to, up: self.graph.carries(from, bit) }).collect()
     }
 
@@ -318,7 +328,12 @@ impl Overlay {
     fn refresh_unheard(&mut self, now: Now) {
         if self.next_refresh <= now.monotonic {
             self.next_refresh = now.monotonic + REFRESH_EVERY;
-            for bit in self.connected_bits().into_iter().filter(|&bit| !self.links[usize::from(bit)].hears()).collect::<Vec<_>>() {
+            for bit in self
+                .connected_bits()
+                .into_iter()
+                .filter(|&bit| !self.links[usize::from(bit)].hears())
+                .collect::<Vec<_>>()
+            {
                 self.send_all_link_states(now, bit, REFRESH_EVERY);
             }
         }

@@ -91,7 +91,9 @@ fn an_edge_cut_one_way_is_avoided_in_that_direction_only() {
     assert_eq!(net.delivered, [arrival("000", 3, &["001"]), arrival("001", 2, &["000", "010", "011"])]);
     let (out, back) = (net.node("000").link_statuses()[0].clone(), net.node("001").link_statuses()[0].clone());
     assert_eq!((out.hears, out.heard, back.hears, back.heard), (true, false, false, true));
-    assert!(net.node("111").links().iter().all(|link| link.up != (link.from == vertex("000") && link.to == vertex("001"))));
+    assert!(
+        net.node("111").links().iter().all(|link| link.up != (link.from == vertex("000") && link.to == vertex("001")))
+    );
 
     net.set_link("000", "001", LinkConditions::PERFECT);
     net.run(PING_EVERY + SOON);
@@ -225,7 +227,11 @@ fn a_packet_on_its_way_when_the_graph_breaks_still_arrives() {
     net.kill("011");
     net.send("000", "111", 2);
     net.run(SOON);
-    assert_eq!(net.delivered.iter().map(|arrival| arrival.number).collect::<Vec<_>>(), [2], "the first was in 011's arms");
+    assert_eq!(
+        net.delivered.iter().map(|arrival| arrival.number).collect::<Vec<_>>(),
+        [2],
+        "the first was in 011's arms"
+    );
     assert_eq!(net.delivered[0].path.len(), 3);
 }
 
@@ -436,7 +442,8 @@ impl Net {
             self.act(to, |overlay, now| overlay.handle_frame(now, from, frame));
         }
         let now = self.now;
-        let due = self.nodes.iter().filter(|(_, node)| node.next_deadline().is_some_and(|at| at <= now)).map(|(&v, _)| v);
+        let due =
+            self.nodes.iter().filter(|(_, node)| node.next_deadline().is_some_and(|at| at <= now)).map(|(&v, _)| v);
         for vertex in due.collect::<Vec<_>>() {
             self.act(vertex, |overlay, now| overlay.handle_deadline(now));
         }
@@ -468,7 +475,11 @@ impl Net {
             0 if is_up => self.kill(&name),
             _ if !is_up => self.start(&name, Incarnation::FOUNDING),
             1 => self.set_link(&name, &other, LinkConditions { cut: true, ..LinkConditions::PERFECT }),
-            2 => self.set_link(&name, &other, LinkConditions { delay_ms: 5, jitter_ms: 30, loss: 0.5, ..LinkConditions::PERFECT }),
+            2 => self.set_link(
+                &name,
+                &other,
+                LinkConditions { delay_ms: 5, jitter_ms: 30, loss: 0.5, ..LinkConditions::PERFECT },
+            ),
             _ => self.set_link(&name, &other, LinkConditions::PERFECT),
         }
     }

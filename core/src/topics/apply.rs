@@ -5,8 +5,8 @@ use std::collections::{BTreeSet, VecDeque};
 use super::command::{Command, Op, TopicId};
 use super::repeats::{Producer, Repeats, Seen};
 use super::{
-    Applied, Change, Cursor, DeletedTopic, MAX_REGISTERED, MAX_SUBSCRIBERS_PER_TOPIC, MAX_TOPICS, Outcome, REMOVALS_REMEMBERED,
-    Topic, Topics,
+    Applied, Change, Cursor, DeletedTopic, MAX_REGISTERED, MAX_SUBSCRIBERS_PER_TOPIC, MAX_TOPICS, Outcome,
+    REMOVALS_REMEMBERED, Topic, Topics,
 };
 use crate::names::{Offset, PublisherId, Sequence, SubscriberId, TopicName};
 use crate::store::StoredMessage;
@@ -20,7 +20,9 @@ impl Topics {
         let key = command.key;
         let result = match &command.op {
             Op::CreatePublisher { publisher } => register(&mut self.publishers, publisher, "publishers").map(unchanged),
-            Op::CreateSubscriber { subscriber } => register(&mut self.subscribers, subscriber, "subscribers").map(unchanged),
+            Op::CreateSubscriber { subscriber } => {
+                register(&mut self.subscribers, subscriber, "subscribers").map(unchanged)
+            }
             Op::CreateTopic { publisher, topic } => self.create_topic(key, publisher, topic),
             Op::DeleteTopic { publisher, topic } => self.delete_topic(key, publisher, topic),
             Op::Publish { publisher, topic, sequence, content } => {
@@ -36,9 +38,18 @@ impl Topics {
         }
     }
 
-    fn create_topic(&mut self, key: RequestKey, publisher: &PublisherId, name: &TopicName) -> Result<(Outcome, Change), Failure> {
+    fn create_topic(
+        &mut self,
+        key: RequestKey,
+        publisher: &PublisherId,
+        name: &TopicName,
+    ) -> Result<(Outcome, Change), Failure> {
         if let Some(topic) = self.topics.get(name) {
-            return if topic.created_by == key { Ok(unchanged(Outcome::TopicCreated)) } else { Err(topic_exists(name, topic)) };
+            return if topic.created_by == key {
+                Ok(unchanged(Outcome::TopicCreated))
+            } else {
+                Err(topic_exists(name, topic))
+            };
         }
         if self.deleted.iter().any(|deleted| deleted.created_by == key) {
             return Ok(unchanged(Outcome::TopicCreated));
@@ -51,7 +62,12 @@ impl Topics {
         Ok((Outcome::TopicCreated, Change::Created { topic: name.clone() }))
     }
 
-    fn delete_topic(&mut self, key: RequestKey, publisher: &PublisherId, name: &TopicName) -> Result<(Outcome, Change), Failure> {
+    fn delete_topic(
+        &mut self,
+        key: RequestKey,
+        publisher: &PublisherId,
+        name: &TopicName,
+    ) -> Result<(Outcome, Change), Failure> {
         if self.deleted.iter().any(|deleted| deleted.deleted_by == key) {
             return Ok(unchanged(Outcome::TopicDeleted));
         }
@@ -94,8 +110,13 @@ impl Topics {
         }
         topic.end = offset.next();
         self.messages = self.messages.saturating_add(1);
-        let message =
-            StoredMessage { offset, publisher: publisher.clone(), sequence, time: command.time, content: content.to_owned() };
+        let message = StoredMessage {
+            offset,
+            publisher: publisher.clone(),
+            sequence,
+            time: command.time,
+            content: content.to_owned(),
+        };
         let change = Change::Store { topic: name.clone(), id: topic.id, message };
         Ok((Outcome::Published { offset, repeated: false }, change))
     }
@@ -126,7 +147,12 @@ impl Topics {
         Ok(Outcome::Subscribed { cursor: offset })
     }
 
-    fn unsubscribe(&mut self, key: RequestKey, subscriber: &SubscriberId, name: &TopicName) -> Result<Outcome, Failure> {
+    fn unsubscribe(
+        &mut self,
+        key: RequestKey,
+        subscriber: &SubscriberId,
+        name: &TopicName,
+    ) -> Result<Outcome, Failure> {
         if self.unsubscribed.contains(&key) {
             return Ok(Outcome::Unsubscribed);
         }
@@ -170,7 +196,11 @@ fn register<T: Ord + Clone>(registry: &mut BTreeSet<T>, name: &T, what: &str) ->
     if registry.contains(name) {
         return Ok(Outcome::Registered { existed: true });
     }
-    check_room(registry.len(), MAX_REGISTERED, &format!("{what} registered in this replica group; choose another name"))?;
+    check_room(
+        registry.len(),
+        MAX_REGISTERED,
+        &format!("{what} registered in this replica group; choose another name"),
+    )?;
     registry.insert(name.clone());
     Ok(Outcome::Registered { existed: false })
 }
@@ -188,7 +218,11 @@ fn remember<T>(recent: &mut VecDeque<T>, item: T) {
 }
 
 fn check_room(present: usize, limit: usize, of_what: &str) -> Result<(), Failure> {
-    if present < limit { Ok(()) } else { Err(ErrorCode::LimitReached.because(format!("there are already {limit} {of_what}"))) }
+    if present < limit {
+        Ok(())
+    } else {
+        Err(ErrorCode::LimitReached.because(format!("there are already {limit} {of_what}")))
+    }
 }
 
 fn check_offset(name: &TopicName, topic: &Topic, offset: Offset) -> Result<Offset, Failure> {
@@ -213,7 +247,8 @@ fn topic_exists(name: &TopicName, topic: &Topic) -> Failure {
 }
 
 fn not_subscribed(name: &TopicName, subscriber: &SubscriberId) -> Failure {
-    ErrorCode::NotSubscribed.because(format!("subscriber `{subscriber}` is not subscribed to topic `{name}`; subscribe first"))
+    ErrorCode::NotSubscribed
+        .because(format!("subscriber `{subscriber}` is not subscribed to topic `{name}`; subscribe first"))
 }
 
 fn too_old(name: &TopicName, producer: Producer<'_>, number: u64) -> Failure {

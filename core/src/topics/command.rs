@@ -40,7 +40,9 @@ const FORMAT: u8 = 1;
 /// Why the data of a log entry are not commands.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum CommandsError {
-    #[error("the log entry has format {found}, and this version of Cubecast reads format {FORMAT} only: start the version that wrote it")]
+    #[error(
+        "the log entry has format {found}, and this version of Cubecast reads format {FORMAT} only: start the version that wrote it"
+    )]
     Format { found: u8 },
     #[error("the log entry is damaged: {0}")]
     Damaged(String),

@@ -7,11 +7,11 @@
 //! Every command may come twice (its origin retries), and late. The second time it changes nothing and has the outcome of the
 //! first, and a late copy never undoes what the same origin asked for afterwards.
 
-pub mod command;
 mod apply;
-mod repeats;
+pub mod command;
 #[cfg(all(test, not(target_family = "wasm")))]
 mod properties;
+mod repeats;
 #[cfg(test)]
 mod tests;
 
@@ -129,7 +129,9 @@ pub struct Counts {
 /// Why bytes are not an encoded state.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum StateError {
-    #[error("the state has format {found}, and this version of Cubecast reads format {FORMAT} only: start the version that wrote it")]
+    #[error(
+        "the state has format {found}, and this version of Cubecast reads format {FORMAT} only: start the version that wrote it"
+    )]
     Format { found: u8 },
     #[error("the state is damaged: {0}")]
     Damaged(String),

@@ -82,7 +82,11 @@ fn run(mut topics: Topics, commands: &[Command]) -> (Topics, Vec<Applied>) {
     (topics, applied)
 }
 
-fn check_outcome(stored: &BTreeMap<TopicId, Vec<(RequestKey, StoredMessage)>>, command: &Command, applied: &Applied) -> TestCaseResult {
+fn check_outcome(
+    stored: &BTreeMap<TopicId, Vec<(RequestKey, StoredMessage)>>,
+    command: &Command,
+    applied: &Applied,
+) -> TestCaseResult {
     match (&command.op, &applied.outcome) {
         (Op::Publish { .. }, Ok(Outcome::Published { offset, repeated: true })) => {
             prop_assert_eq!(&applied.change, &Change::Nothing);
@@ -116,7 +120,11 @@ fn commands() -> impl Strategy<Value = Vec<Command>> {
 
 fn command(number: u64, op: Op) -> Command {
     let vertex = if number.is_multiple_of(3) { "100" } else { "010" };
-    Command { key: RequestKey { origin: NodeId::founding(vertex.parse().unwrap()), number }, time: Timestamp(number), op }
+    Command {
+        key: RequestKey { origin: NodeId::founding(vertex.parse().unwrap()), number },
+        time: Timestamp(number),
+        op,
+    }
 }
 
 fn op() -> impl Strategy<Value = Op> {

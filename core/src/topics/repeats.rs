@@ -180,7 +180,11 @@ mod tests {
             assert_eq!(window.record(number * 2, Offset(5_000)), expected);
         }
         assert_eq!(window.record(1_951, Offset(5_000)), Seen::New, "a gap inside the window was never filled");
-        assert_eq!(window.record(1_949, Offset(5_001)), Seen::TooOld, "a gap before the window cannot be told from a repeat");
+        assert_eq!(
+            window.record(1_949, Offset(5_001)),
+            Seen::TooOld,
+            "a gap before the window cannot be told from a repeat"
+        );
     }
 
     #[test]

@@ -46,7 +46,8 @@ fn only_its_creator_deletes_a_topic_and_a_retry_of_the_deletion_succeeds() {
 fn a_topic_created_again_is_another_one_and_late_copies_leave_it_alone() {
     let mut group = Group::new();
     let [creation, early_deletion, deletion, second_creation] =
-        [create("ann", "news"), delete("ann", "news"), delete("ann", "news"), create("ann", "news")].map(|op| group.command(op));
+        [create("ann", "news"), delete("ann", "news"), delete("ann", "news"), create("ann", "news")]
+            .map(|op| group.command(op));
     group.topics.apply(&creation);
     group.publish(None, "old").unwrap();
     group.topics.apply(&deletion);
@@ -238,13 +239,27 @@ fn the_bytes_of_a_checkpoint_are_pinned() {
         hex
     });
     let expected = concat!(
-        "01",                               // format
-        "0000",                             // no registrations
-        "01", "046e657773", "00",           // one topic, `news`, number 0
-        "03616e6e", "0c0101", "02",         // owner `ann`, created by 100#1 as request 1, 2 messages
-        "01", "03737562", "01", "0c0104",   // one subscriber `sub` at 1, by request 4
-        "00", "01", "0c01", "01020002", "00", "01", // no client's repeats; node 100#1: a run of 2 from 2 at 0; last stored 1
-        "01", "00", "00",                   // next number; nothing deleted, nothing unsubscribed
+        "01",   // format
+        "0000", // no registrations
+        "01",
+        "046e657773",
+        "00", // one topic, `news`, number 0
+        "03616e6e",
+        "0c0101",
+        "02", // owner `ann`, created by 100#1 as request 1, 2 messages
+        "01",
+        "03737562",
+        "01",
+        "0c0104", // one subscriber `sub` at 1, by request 4
+        "00",
+        "01",
+        "0c01",
+        "01020002",
+        "00",
+        "01", // no client's repeats; node 100#1: a run of 2 from 2 at 0; last stored 1
+        "01",
+        "00",
+        "00", // next number; nothing deleted, nothing unsubscribed
     );
     assert_eq!(hex, expected);
 }

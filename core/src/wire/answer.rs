@@ -32,10 +32,24 @@ pub struct Answer {
 /// What was done, one variant an action.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub enum Done {
-    PublisherCreated { publisher: PublisherId, existed: bool },
-    SubscriberCreated { subscriber: SubscriberId, existed: bool },
-    TopicCreated { topic: TopicName, home: Vertex, replicas: Vec<Vertex> },
-    TopicDeleted { topic: TopicName, home: Vertex, replicas: Vec<Vertex> },
+    PublisherCreated {
+        publisher: PublisherId,
+        existed: bool,
+    },
+    SubscriberCreated {
+        subscriber: SubscriberId,
+        existed: bool,
+    },
+    TopicCreated {
+        topic: TopicName,
+        home: Vertex,
+        replicas: Vec<Vertex>,
+    },
+    TopicDeleted {
+        topic: TopicName,
+        home: Vertex,
+        replicas: Vec<Vertex>,
+    },
     Published {
         topic: TopicName,
         /// `None` for an `ack: one` that was acknowledged before it had its place in the log.
@@ -45,8 +59,14 @@ pub enum Done {
         /// The sequence number was known already: this is the place of the first one.
         repeated: bool,
     },
-    Subscribed { topic: TopicName, cursor: Offset, original_node: Option<Vertex> },
-    Unsubscribed { topic: TopicName },
+    Subscribed {
+        topic: TopicName,
+        cursor: Offset,
+        original_node: Option<Vertex>,
+    },
+    Unsubscribed {
+        topic: TopicName,
+    },
     Pulled {
         topic: TopicName,
         messages: Vec<Message>,
@@ -57,7 +77,10 @@ pub enum Done {
         /// The topic's home, where a replica was read.
         original_node: Option<Vertex>,
     },
-    Committed { topic: TopicName, cursor: Offset },
+    Committed {
+        topic: TopicName,
+        cursor: Offset,
+    },
     Located(Location),
     Topics {
         topics: Vec<TopicSummary>,
@@ -66,9 +89,19 @@ pub enum Done {
     },
     Cluster(ClusterView),
     Status(Box<NodeStatus>),
-    NodeStopped { node: Vertex, mode: StopMode, duration_ms: u64 },
-    NodeRecovered { node: Vertex },
-    LinkSet { from: Vertex, to: Vertex, conditions: LinkConditions },
+    NodeStopped {
+        node: Vertex,
+        mode: StopMode,
+        duration_ms: u64,
+    },
+    NodeRecovered {
+        node: Vertex,
+    },
+    LinkSet {
+        from: Vertex,
+        to: Vertex,
+        conditions: LinkConditions,
+    },
     Watching,
 }
 

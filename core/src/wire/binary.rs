@@ -14,8 +14,8 @@ use serde::de::DeserializeOwned;
 use crate::cube::{Dimension, Vertex};
 use crate::wire::answer::{ErrorCode, Failure, ServerFrame};
 use crate::wire::client::{Action, Request, RequestId};
-pub use crate::wire::limits::{Limits, Refused};
 use crate::wire::limits::validate;
+pub use crate::wire::limits::{Limits, Refused};
 use crate::wire::peer::{Body, Call, LinkState, Packet, PeerFrame, RaftMessage, Reply, SnapshotFrame};
 
 /// The version of the encoding: the first byte of every message.
@@ -81,7 +81,11 @@ pub fn decode_peer_frames(bytes: &[u8], dimension: Dimension) -> Result<Vec<Peer
 }
 
 fn encode<T: Serialize>(items: &[T], limit: usize) -> Vec<u8> {
-    debug_assert!(items.len() <= limit, "{} items in one message of at most {limit}: the receiver refuses it", items.len());
+    debug_assert!(
+        items.len() <= limit,
+        "{} items in one message of at most {limit}: the receiver refuses it",
+        items.len()
+    );
     postcard::to_extend(items, vec![FORMAT]).expect("memory takes any message")
 }
 
@@ -261,7 +265,9 @@ fn check_call(call: &Call, cube: Cube) -> Result<(), String> {
 
 fn check_action(action: &Action, cube: Cube) -> Result<(), String> {
     match action {
-        Action::Status { node } | Action::RecoverNode { node } | Action::StopNode { node, .. } => cube.check_all("node", *node),
+        Action::Status { node } | Action::RecoverNode { node } | Action::StopNode { node, .. } => {
+            cube.check_all("node", *node)
+        }
         Action::SetLink { from, to, .. } => cube.check_all("node", [*from, *to]),
         _ => Ok(()),
     }

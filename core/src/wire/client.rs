@@ -33,29 +33,90 @@ pub enum RequestId {
 /// What can be asked of a node. Any node takes any action and routes it to where it belongs.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub enum Action {
-    CreatePublisher { publisher: PublisherId },
-    CreateSubscriber { subscriber: SubscriberId },
-    CreateTopic { publisher: PublisherId, topic: TopicName },
-    DeleteTopic { publisher: PublisherId, topic: TopicName },
-    Publish { publisher: PublisherId, topic: TopicName, content: String, ack: Ack, sequence: Option<Sequence> },
-    Subscribe { subscriber: SubscriberId, topic: TopicName, from: Option<StartAt>, push: bool },
-    Unsubscribe { subscriber: SubscriberId, topic: TopicName },
-    Pull { subscriber: SubscriberId, topic: TopicName, max: u32, read: ReadLevel, commit: bool },
-    Commit { subscriber: SubscriberId, topic: TopicName, offset: Offset },
+    CreatePublisher {
+        publisher: PublisherId,
+    },
+    CreateSubscriber {
+        subscriber: SubscriberId,
+    },
+    CreateTopic {
+        publisher: PublisherId,
+        topic: TopicName,
+    },
+    DeleteTopic {
+        publisher: PublisherId,
+        topic: TopicName,
+    },
+    Publish {
+        publisher: PublisherId,
+        topic: TopicName,
+        content: String,
+        ack: Ack,
+        sequence: Option<Sequence>,
+    },
+    Subscribe {
+        subscriber: SubscriberId,
+        topic: TopicName,
+        from: Option<StartAt>,
+        push: bool,
+    },
+    Unsubscribe {
+        subscriber: SubscriberId,
+        topic: TopicName,
+    },
+    Pull {
+        subscriber: SubscriberId,
+        topic: TopicName,
+        max: u32,
+        read: ReadLevel,
+        commit: bool,
+    },
+    Commit {
+        subscriber: SubscriberId,
+        topic: TopicName,
+        offset: Offset,
+    },
     /// As `Subscribe`, through the replica of the node that was asked.
-    ReplicaSubscribe { subscriber: SubscriberId, topic: TopicName, from: Option<StartAt>, push: bool },
+    ReplicaSubscribe {
+        subscriber: SubscriberId,
+        topic: TopicName,
+        from: Option<StartAt>,
+        push: bool,
+    },
     /// Reads the replica of the node that was asked, from the subscriber's cursor or from `from`; moves no cursor.
-    ReplicaPull { subscriber: SubscriberId, topic: TopicName, max: u32, from: Option<Offset> },
-    Locate { topic: TopicName },
+    ReplicaPull {
+        subscriber: SubscriberId,
+        topic: TopicName,
+        max: u32,
+        from: Option<Offset>,
+    },
+    Locate {
+        topic: TopicName,
+    },
     Topics,
     Cluster,
     /// `None`: the node that was asked.
-    Status { node: Option<Vertex> },
-    StopNode { node: Option<Vertex>, mode: StopMode, duration_ms: u64 },
-    RecoverNode { node: Option<Vertex> },
-    SetLink { from: Vertex, to: Vertex, conditions: LinkConditions },
+    Status {
+        node: Option<Vertex>,
+    },
+    StopNode {
+        node: Option<Vertex>,
+        mode: StopMode,
+        duration_ms: u64,
+    },
+    RecoverNode {
+        node: Option<Vertex>,
+    },
+    SetLink {
+        from: Vertex,
+        to: Vertex,
+        conditions: LinkConditions,
+    },
     /// `kinds`: empty means all. `sample`: of frequent events (frames crossing edges, deliveries) one in so many is told; 1 is all.
-    Watch { kinds: Vec<EventKind>, sample: u32 },
+    Watch {
+        kinds: Vec<EventKind>,
+        sample: u32,
+    },
 }
 
 /// When a publish is acknowledged.

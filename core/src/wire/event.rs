@@ -31,45 +31,116 @@ pub struct TraceId(pub u64);
 #[serde(rename_all = "snake_case")]
 pub enum Event {
     /// A node began to be seen in this state.
-    NodeState { subject: Vertex, state: NodeState },
+    NodeState {
+        subject: Vertex,
+        state: NodeState,
+    },
     /// Frames sent from `from` to `to` do, or do not, arrive.
-    LinkState { from: Vertex, to: Vertex, up: bool },
+    LinkState {
+        from: Vertex,
+        to: Vertex,
+        up: bool,
+    },
     /// `set_link` was carried out.
-    LinkConditions { from: Vertex, to: Vertex, conditions: LinkConditions },
+    LinkConditions {
+        from: Vertex,
+        to: Vertex,
+        conditions: LinkConditions,
+    },
     /// This node's part in a group changed.
-    RoleChanged { group: Vertex, role: Role, term: u64, leader: Option<Vertex> },
+    RoleChanged {
+        group: Vertex,
+        role: Role,
+        term: u64,
+        leader: Option<Vertex>,
+    },
     /// The members of a group changed.
-    MembersChanged { group: Vertex, voters: Vec<Vertex>, learners: Vec<Vertex> },
+    MembersChanged {
+        group: Vertex,
+        voters: Vec<Vertex>,
+        learners: Vec<Vertex>,
+    },
     /// The group's log is known to be committed up to here.
-    Committed { group: Vertex, index: u64 },
+    Committed {
+        group: Vertex,
+        index: u64,
+    },
     /// A frame left this node over an edge.
-    FrameSent { to: Vertex, what: FrameKind, group: Option<Vertex> },
+    FrameSent {
+        to: Vertex,
+        what: FrameKind,
+        group: Option<Vertex>,
+    },
     /// A frame was swallowed: the edge is cut, lossy or full.
-    FrameDropped { to: Vertex, what: FrameKind, why: DropReason },
+    FrameDropped {
+        to: Vertex,
+        what: FrameKind,
+        why: DropReason,
+    },
     /// A request was taken from a client.
-    RequestReceived { action: String, subject: Option<String> },
+    RequestReceived {
+        action: String,
+        subject: Option<String>,
+    },
     /// A request was answered; `error` is a code of the protocol.
-    RequestAnswered { action: String, subject: Option<String>, error: Option<String>, message: String },
+    RequestAnswered {
+        action: String,
+        subject: Option<String>,
+        error: Option<String>,
+        message: String,
+    },
     /// A message was stored in this node's replica.
-    ReplicaStored { topic: TopicName, group: Vertex, offset: Offset },
+    ReplicaStored {
+        topic: TopicName,
+        group: Vertex,
+        offset: Offset,
+    },
     /// A topic was created or deleted in this node's replica.
-    TopicCreated { topic: TopicName, group: Vertex },
-    TopicDeleted { topic: TopicName, group: Vertex },
+    TopicCreated {
+        topic: TopicName,
+        group: Vertex,
+    },
+    TopicDeleted {
+        topic: TopicName,
+        group: Vertex,
+    },
     /// A message was pushed to a subscriber.
-    Delivered { topic: TopicName, subscriber: SubscriberId, offset: Offset },
+    Delivered {
+        topic: TopicName,
+        subscriber: SubscriberId,
+        offset: Offset,
+    },
     /// The node fails on request.
-    Stopped { mode: StopMode, duration_ms: u64 },
+    Stopped {
+        mode: StopMode,
+        duration_ms: u64,
+    },
     /// The failure is over; what is on disk is read again.
-    Returned { incarnation: u32 },
+    Returned {
+        incarnation: u32,
+    },
     /// A group is caught up: `entries` came by log, `messages` by snapshot.
-    CaughtUp { group: Vertex, applied: u64 },
+    CaughtUp {
+        group: Vertex,
+        applied: u64,
+    },
     /// A snapshot is being received.
-    SnapshotProgress { group: Vertex, received: u64, total: u64 },
+    SnapshotProgress {
+        group: Vertex,
+        received: u64,
+        total: u64,
+    },
     /// A publish with `ack: one` waits in the outbox, or left it for the log.
-    OutboxStored { topic: TopicName },
-    OutboxDrained { topic: TopicName },
+    OutboxStored {
+        topic: TopicName,
+    },
+    OutboxDrained {
+        topic: TopicName,
+    },
     /// Something an operator should know.
-    Warning { text: String },
+    Warning {
+        text: String,
+    },
 }
 
 /// The kinds a watcher can choose, by their names in JSON.

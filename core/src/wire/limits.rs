@@ -52,12 +52,16 @@ pub fn validate(request: &Request, limits: &Limits, dimension: Dimension) -> Res
         Action::Status { node } | Action::RecoverNode { node } => validate_node(*node, dimension),
         Action::StopNode { node, duration_ms, .. } => {
             validate_node(*node, dimension)?;
-            require(*duration_ms <= MAX_STOP_MS, || format!("`duration_ms` has to be at most {MAX_STOP_MS}, and is {duration_ms}"))
+            require(*duration_ms <= MAX_STOP_MS, || {
+                format!("`duration_ms` has to be at most {MAX_STOP_MS}, and is {duration_ms}")
+            })
         }
         Action::SetLink { from, to, conditions } => validate_link(*from, *to, conditions, dimension),
         Action::Watch { kinds, sample } => {
             require(kinds.len() <= MAX_KINDS, || format!("`kinds` has more than {MAX_KINDS} entries"))?;
-            require((1..=MAX_SAMPLE).contains(sample), || format!("`sample` has to be 1 to {MAX_SAMPLE}, and is {sample}"))
+            require((1..=MAX_SAMPLE).contains(sample), || {
+                format!("`sample` has to be 1 to {MAX_SAMPLE}, and is {sample}")
+            })
         }
     }
 }
@@ -65,7 +69,9 @@ pub fn validate(request: &Request, limits: &Limits, dimension: Dimension) -> Res
 /// JSON has no word for such a number, so that it could not come back unchanged.
 fn validate_id(id: Option<&RequestId>) -> Result<(), Failure> {
     match id {
-        Some(RequestId::Float(id)) => require(id.is_finite(), || format!("`id` has to be a finite number, and is {id}")),
+        Some(RequestId::Float(id)) => {
+            require(id.is_finite(), || format!("`id` has to be a finite number, and is {id}"))
+        }
         Some(RequestId::Unsigned(_) | RequestId::Signed(_) | RequestId::Text(_)) | None => Ok(()),
     }
 }
@@ -84,7 +90,9 @@ fn validate_content(content: &str, limits: &Limits) -> Result<(), Failure> {
 fn validate_link(from: Vertex, to: Vertex, conditions: &LinkConditions, dimension: Dimension) -> Result<(), Failure> {
     validate_node(Some(from), dimension)?;
     validate_node(Some(to), dimension)?;
-    require(from.edge_to(to).is_some(), || format!("there is no edge from {from} to {to}: name two nodes that differ in one bit"))?;
+    require(from.edge_to(to).is_some(), || {
+        format!("there is no edge from {from} to {to}: name two nodes that differ in one bit")
+    })?;
     for (field, delay) in [("delay_ms", conditions.delay_ms), ("jitter_ms", conditions.jitter_ms)] {
         require(delay <= MAX_DELAY_MS, || format!("`{field}` has to be at most {MAX_DELAY_MS}, and is {delay}"))?;
     }
@@ -96,7 +104,8 @@ fn validate_node(node: Option<Vertex>, dimension: Dimension) -> Result<(), Failu
     match node {
         Some(node) if node.dimension() != dimension => {
             let bits = dimension.bits();
-            Err(ErrorCode::BadRequest.because(format!("`{node}` is not a node of this cube: its nodes are {bits}-bit strings")))
+            Err(ErrorCode::BadRequest
+                .because(format!("`{node}` is not a node of this cube: its nodes are {bits}-bit strings")))
         }
         Some(_) | None => Ok(()),
     }

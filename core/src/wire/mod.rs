@@ -3,10 +3,10 @@
 //! Bytes are turned into these types once, at the door; nothing behind the door sees bytes. Decoders never panic and
 //! never allocate more than a small multiple of their input.
 
-pub mod client;
 pub mod answer;
-pub mod event;
-pub mod limits;
-pub mod json;
 pub mod binary;
+pub mod client;
+pub mod event;
+pub mod json;
+pub mod limits;
 pub mod peer;

@@ -20,9 +20,14 @@ use crate::wire::event::{FrameKind, TraceId};
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub enum PeerFrame {
     /// Sent several times a second: shows that the sender lives, measures the edge, and compares what both know.
-    Ping { sent_us: u64, link_states_digest: u64 },
+    Ping {
+        sent_us: u64,
+        link_states_digest: u64,
+    },
     /// Answers a ping with its own number.
-    Pong { sent_us: u64 },
+    Pong {
+        sent_us: u64,
+    },
     /// News of who hears whom; the receiver passes on what is new to it.
     LinkStates(Vec<LinkState>),
     Packet(Packet),
@@ -55,16 +60,34 @@ pub struct Packet {
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub enum Body {
     /// A member of the group of `group` speaks to another member.
-    Raft { group: Vertex, message: RaftMessage },
-    Snapshot { group: Vertex, frame: SnapshotFrame },
+    Raft {
+        group: Vertex,
+        message: RaftMessage,
+    },
+    Snapshot {
+        group: Vertex,
+        frame: SnapshotFrame,
+    },
     /// The origin asks another node to do something for a client.
-    Ask { token: u64, call: Call },
+    Ask {
+        token: u64,
+        call: Call,
+    },
     /// The answer to the ask of that token.
-    Reply { token: u64, reply: Reply },
+    Reply {
+        token: u64,
+        reply: Reply,
+    },
     /// A node without an identity asks a co-member whether it ever heard of this vertex.
-    Introduce { nonce: u64 },
+    Introduce {
+        nonce: u64,
+    },
     /// `met`: the answering node has exchanged group traffic with that vertex before.
-    Introduced { nonce: u64, met: bool, incarnation: Option<Incarnation> },
+    Introduced {
+        nonce: u64,
+        met: bool,
+        incarnation: Option<Incarnation>,
+    },
 }
 
 /// Names a command so that a repeat of it, by the node that took it in, has no second effect.
@@ -103,14 +126,26 @@ pub enum Registry {
 pub enum Reply {
     Answer(Box<Answer>),
     Registered(bool),
-    Fetched { messages: Vec<Message>, end: Offset, deleted: bool },
-    Holding { end: Option<Offset>, votes: bool },
+    Fetched {
+        messages: Vec<Message>,
+        end: Offset,
+        deleted: bool,
+    },
+    Holding {
+        end: Option<Offset>,
+        votes: bool,
+    },
     Topics(Vec<crate::wire::answer::TopicSummary>),
     /// Not the leader (any more); `leader`: who is, as far as it knows. The origin looks again.
     /// `proposed`: it may have entered the log all the same.
-    NotLeader { leader: Option<Vertex>, proposed: bool },
+    NotLeader {
+        leader: Option<Vertex>,
+        proposed: bool,
+    },
     /// Cannot be done now.
-    Unavailable { why: String },
+    Unavailable {
+        why: String,
+    },
 }
 
 /// A raft message as it travels: our own type, because protobuf bytes from a socket are not to be parsed.
@@ -148,15 +183,40 @@ pub struct SnapshotHead {
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub enum SnapshotFrame {
     /// `message` is raft's own MsgSnapshot (without content); `state_bytes` is the size of the checkpoint.
-    Offer { transfer: u64, message: Box<RaftMessage>, state_bytes: u64 },
-    FetchState { transfer: u64, from_byte: u64 },
-    State { transfer: u64, from_byte: u64, bytes: Vec<u8> },
-    FetchMessages { transfer: u64, topic: TopicId, from: Offset },
-    Messages { transfer: u64, topic: TopicId, from: Offset, messages: Vec<StoredMessage> },
+    Offer {
+        transfer: u64,
+        message: Box<RaftMessage>,
+        state_bytes: u64,
+    },
+    FetchState {
+        transfer: u64,
+        from_byte: u64,
+    },
+    State {
+        transfer: u64,
+        from_byte: u64,
+        bytes: Vec<u8>,
+    },
+    FetchMessages {
+        transfer: u64,
+        topic: TopicId,
+        from: Offset,
+    },
+    Messages {
+        transfer: u64,
+        topic: TopicId,
+        from: Offset,
+        messages: Vec<StoredMessage>,
+    },
     /// The receiver has it all, or gives up.
-    Done { transfer: u64, installed: bool },
+    Done {
+        transfer: u64,
+        installed: bool,
+    },
     /// The leader no longer has this transfer; wait for another offer.
-    Gone { transfer: u64 },
+    Gone {
+        transfer: u64,
+    },
 }
 
 impl Packet {
@@ -187,9 +247,14 @@ impl RaftMessage {
             kind if kind == T::MsgAppend as i32 => FrameKind::Append,
             kind if kind == T::MsgAppendResponse as i32 => FrameKind::Acknowledge,
             kind if kind == T::MsgSnapshot as i32 => FrameKind::Snapshot,
-            kind if [T::MsgRequestVote, T::MsgRequestVoteResponse, T::MsgRequestPreVote, T::MsgRequestPreVoteResponse]
-                .iter()
-                .any(|t| *t as i32 == kind) =>
+            kind if [
+                T::MsgRequestVote,
+                T::MsgRequestVoteResponse,
+                T::MsgRequestPreVote,
+                T::MsgRequestPreVoteResponse,
+            ]
+            .iter()
+            .any(|t| *t as i32 == kind) =>
             {
                 FrameKind::Vote
             }

@@ -26,10 +26,10 @@ fn the_bytes_of_requests_are_pinned() {
         Request { id: None, trace: false, action: Action::Status { node: Some(vertex("101")) } },
     ];
     let bytes = [
-        &[1, 2][..],                                      // format, two requests
-        &[1, 0, 7, 1],                                    // an id, unsigned, 7; traced
+        &[1, 2][..],                                                                        // format, two requests
+        &[1, 0, 7, 1], // an id, unsigned, 7; traced
         &[4, 3, b'a', b'n', b'n', 4, b'n', b'e', b'w', b's', 2, b'h', b'i', 2, 1, 0xAC, 2], // publish
-        &[0, 0, 14, 1, 0b1101],                           // no id, not traced, status of 101
+        &[0, 0, 14, 1, 0b1101], // no id, not traced, status of 101
     ]
     .concat();
     assert_eq!(encode_requests(&requests), bytes);
@@ -41,12 +41,9 @@ fn the_bytes_of_answers_are_pinned() {
     let done = Done::Published { topic: topic(), offset: Some(Offset(2)), holders: vertices(["100"]), repeated: false };
     let frame = |result| ServerFrame::Answer(Answer { id: None, served_by: vertex("100"), hops: None, result });
     let frames = [frame(Ok(done)), frame(Err(ErrorCode::Timeout.because("x")))];
-    let bytes = [
-        &[1, 2][..],
-        &[0, 0, 12, 0, 0, 4, 4, b'n', b'e', b'w', b's', 1, 2, 1, 12, 0],
-        &[0, 0, 12, 0, 1, 13, 1, b'x'],
-    ]
-    .concat();
+    let bytes =
+        [&[1, 2][..], &[0, 0, 12, 0, 0, 4, 4, b'n', b'e', b'w', b's', 1, 2, 1, 12, 0], &[0, 0, 12, 0, 1, 13, 1, b'x']]
+            .concat();
     assert_eq!(encode_server_frames(&frames), bytes);
     assert_eq!(decode_server_frames(&bytes).unwrap(), frames);
 }
@@ -56,9 +53,9 @@ fn the_bytes_between_neighbours_are_pinned() {
     let frames = [PeerFrame::Ping { sent_us: 300, link_states_digest: 1 }, packet("000", "100")];
     let bytes = [
         &[1, 2][..],
-        &[0, 0xAC, 2, 1],                        // ping
-        &[3, 8, 12, 1, 8, 0, 1, 1, 9],           // packet from 000 to 100, been at 000, no dead end, one hop, trace 9
-        &[2, 5, 0, 8, 1, 6, 12, 0],              // ask 5: act, key 000#1 number 6, topics, untraced
+        &[0, 0xAC, 2, 1],              // ping
+        &[3, 8, 12, 1, 8, 0, 1, 1, 9], // packet from 000 to 100, been at 000, no dead end, one hop, trace 9
+        &[2, 5, 0, 8, 1, 6, 12, 0],    // ask 5: act, key 000#1 number 6, topics, untraced
     ]
     .concat();
     assert_eq!(encode_peer_frames(&frames), bytes);
@@ -119,7 +116,9 @@ fn binary_keeps_to_the_limits_of_json() {
     };
     let pull = |max| Action::ReplicaPull { subscriber: subscriber(), topic: topic(), max, from: None };
     let status = Action::Status { node: Some(vertex("0000")) };
-    for action in [link("001", f32::NAN), link("001", -0.1), link("011", 0.0), link("01", 0.0), pull(0), pull(10_001), status] {
+    for action in
+        [link("001", f32::NAN), link("001", -0.1), link("011", 0.0), link("01", 0.0), pull(0), pull(10_001), status]
+    {
         let decoded = decode(&encode_requests(&[numbered(9, action.clone())]));
         assert_eq!(refused(&decoded[0]), (Some(RequestId::Unsigned(9)), ErrorCode::BadRequest), "{action:?}");
     }
@@ -131,7 +130,13 @@ fn binary_keeps_to_the_limits_of_json() {
 fn a_neighbour_cannot_name_what_is_not_on_the_cube() {
     let link_state = |node: &str, hears, group: &str| {
         let node = NodeId::founding(vertex(node));
-        PeerFrame::LinkStates(vec![LinkState { node, version: 1, state: NodeState::Up, hears, leads: vec![(vertex(group), 1)] }])
+        PeerFrame::LinkStates(vec![LinkState {
+            node,
+            version: 1,
+            state: NodeState::Up,
+            hears,
+            leads: vec![(vertex(group), 1)],
+        }])
     };
     for good in [packet("000", "111"), link_state("000", 0b111, "001")] {
         assert!(decode_peer_frames(&encode_peer_frames(&[good]), cube()).is_ok());

@@ -51,8 +51,14 @@ pub fn actions() -> Vec<(Value, Action)> {
 fn shortest_actions() -> Vec<(Value, Action)> {
     let (publisher, subscriber, topic) = (publisher(), subscriber(), topic());
     vec![
-        (json!({"action": "create_publisher", "publisher_id": "ann"}), Action::CreatePublisher { publisher: publisher.clone() }),
-        (json!({"action": "create_subscriber", "subscriber_id": "sub"}), Action::CreateSubscriber { subscriber: subscriber.clone() }),
+        (
+            json!({"action": "create_publisher", "publisher_id": "ann"}),
+            Action::CreatePublisher { publisher: publisher.clone() },
+        ),
+        (
+            json!({"action": "create_subscriber", "subscriber_id": "sub"}),
+            Action::CreateSubscriber { subscriber: subscriber.clone() },
+        ),
         (
             json!({"action": "create_topic", "publisher_id": "ann", "topic": "news"}),
             Action::CreateTopic { publisher: publisher.clone(), topic: topic.clone() },
@@ -63,7 +69,13 @@ fn shortest_actions() -> Vec<(Value, Action)> {
         ),
         (
             json!({"action": "publish", "publisher_id": "ann", "topic": "news", "content": ""}),
-            Action::Publish { publisher, topic: topic.clone(), content: String::new(), ack: Ack::Quorum, sequence: None },
+            Action::Publish {
+                publisher,
+                topic: topic.clone(),
+                content: String::new(),
+                ack: Ack::Quorum,
+                sequence: None,
+            },
         ),
         (
             json!({"action": "subscribe", "subscriber_id": "sub", "topic": "news"}),
@@ -75,7 +87,13 @@ fn shortest_actions() -> Vec<(Value, Action)> {
         ),
         (
             json!({"action": "pull", "subscriber_id": "sub", "topic": "news"}),
-            Action::Pull { subscriber: subscriber.clone(), topic: topic.clone(), max: 100, read: ReadLevel::Leader, commit: true },
+            Action::Pull {
+                subscriber: subscriber.clone(),
+                topic: topic.clone(),
+                max: 100,
+                read: ReadLevel::Leader,
+                commit: true,
+            },
         ),
         (
             json!({"action": "commit", "subscriber_id": "sub", "topic": "news", "offset": 0}),
@@ -93,7 +111,10 @@ fn shortest_actions() -> Vec<(Value, Action)> {
         (json!({"action": "topics"}), Action::Topics),
         (json!({"action": "cluster"}), Action::Cluster),
         (json!({"action": "status"}), Action::Status { node: None }),
-        (json!({"action": "stop_node", "flag": true}), Action::StopNode { node: None, mode: StopMode::Crash, duration_ms: 10_000 }),
+        (
+            json!({"action": "stop_node", "flag": true}),
+            Action::StopNode { node: None, mode: StopMode::Crash, duration_ms: 10_000 },
+        ),
         (json!({"action": "recover_node"}), Action::RecoverNode { node: None }),
         (
             json!({"action": "set_link", "from": "000", "to": "010"}),
@@ -138,7 +159,13 @@ fn fullest_actions() -> Vec<(Value, Action)> {
         subscribe(json!(17), StartAt::Offset(Offset(17))),
         (
             json!({"action": "pull", "subscriber_id": "sub", "topic": "news", "max": 10_000, "read": "any", "commit": false}),
-            Action::Pull { subscriber: subscriber.clone(), topic: topic.clone(), max: 10_000, read: ReadLevel::Any, commit: false },
+            Action::Pull {
+                subscriber: subscriber.clone(),
+                topic: topic.clone(),
+                max: 10_000,
+                read: ReadLevel::Any,
+                commit: false,
+            },
         ),
         (
             json!({"action": "replica_subscribe", "subscriber_id": "sub", "topic": "news", "from": 3, "push": true}),
@@ -203,8 +230,14 @@ pub fn done() -> Vec<(Done, Value)> {
     let (topic, home, replicas) = (topic(), vertex("100"), vertices(["101", "110", "000"]));
     let conditions = LinkConditions { cut: true, delay_ms: 5, jitter_ms: 2, loss: 0.1 };
     vec![
-        (Done::PublisherCreated { publisher: publisher(), existed: false }, json!({"publisher_id": "ann", "existed": false})),
-        (Done::SubscriberCreated { subscriber: subscriber(), existed: true }, json!({"subscriber_id": "sub", "existed": true})),
+        (
+            Done::PublisherCreated { publisher: publisher(), existed: false },
+            json!({"publisher_id": "ann", "existed": false}),
+        ),
+        (
+            Done::SubscriberCreated { subscriber: subscriber(), existed: true },
+            json!({"subscriber_id": "sub", "existed": true}),
+        ),
         (
             Done::TopicCreated { topic: topic.clone(), home, replicas: replicas.clone() },
             json!({"topic": "news", "home": "100", "replicas": ["101", "110", "000"]}),
@@ -214,7 +247,12 @@ pub fn done() -> Vec<(Done, Value)> {
             json!({"topic": "news", "home": "100", "replicas": ["101", "110", "000"]}),
         ),
         (
-            Done::Published { topic: topic.clone(), offset: Some(Offset(7)), holders: replicas.clone(), repeated: true },
+            Done::Published {
+                topic: topic.clone(),
+                offset: Some(Offset(7)),
+                holders: replicas.clone(),
+                repeated: true,
+            },
             json!({"topic": "news", "offset": 7, "replicas": ["101", "110", "000"], "repeated": true}),
         ),
         (
@@ -241,14 +279,27 @@ pub fn done() -> Vec<(Done, Value)> {
             json!({"topic": "news", "messages": [message_json()], "cursor": 8, "behind": 2, "original_node": "100"}),
         ),
         (
-            Done::Pulled { topic: topic.clone(), messages: vec![], cursor: Offset(8), behind: None, original_node: None },
+            Done::Pulled {
+                topic: topic.clone(),
+                messages: vec![],
+                cursor: Offset(8),
+                behind: None,
+                original_node: None,
+            },
             json!({"topic": "news", "messages": [], "cursor": 8}),
         ),
         (Done::Committed { topic: topic.clone(), cursor: Offset(3) }, json!({"topic": "news", "cursor": 3})),
         located(),
         (
             Done::Topics {
-                topics: vec![TopicSummary { topic, owner: publisher(), home, leader: None, messages: 9, subscribers: 2 }],
+                topics: vec![TopicSummary {
+                    topic,
+                    owner: publisher(),
+                    home,
+                    leader: None,
+                    messages: 9,
+                    subscribers: 2,
+                }],
                 missing: vec![vertex("011")],
             },
             json!({"topics": [{"topic": "news", "publisher_id": "ann", "home": "100", "leader": null, "messages": 9, "subscribers": 2}],
@@ -276,7 +327,13 @@ fn located() -> (Done, Value) {
         home: vertex("100"),
         replicas: vertices(["101", "110", "000"]),
         leader: Some(vertex("100")),
-        holders: vec![Holder { node: vertex("100"), alive: true, last_offset: Some(Offset(4)), lag: None, voter: true }],
+        holders: vec![Holder {
+            node: vertex("100"),
+            alive: true,
+            last_offset: Some(Offset(4)),
+            lag: None,
+            voter: true,
+        }],
     };
     let json = json!({"topic": "news", "exists": true, "home": "100", "replicas": ["101", "110", "000"], "leader": "100",
         "holders": [{"node": "100", "alive": true, "last_offset": 4, "lag": null, "voter": true}]});
@@ -287,7 +344,13 @@ fn cluster() -> (Done, Value) {
     let node = vertex("100");
     let view = ClusterView {
         dimension: cube(),
-        nodes: vec![NodeView { node, address: "127.0.0.1:8004".into(), state: NodeState::Recovering, incarnation: 2, leads: vec![node] }],
+        nodes: vec![NodeView {
+            node,
+            address: "127.0.0.1:8004".into(),
+            state: NodeState::Recovering,
+            incarnation: 2,
+            leads: vec![node],
+        }],
         links: vec![LinkView { from: node, to: vertex("101"), up: false }],
     };
     let json = json!({"dimension": 3, "links": [{"from": "100", "to": "101", "up": false}],
@@ -383,8 +446,14 @@ pub fn events() -> Vec<(Event, Value)> {
             Event::ReplicaStored { topic: topic.clone(), group, offset: Offset(1) },
             json!({"event": "replica_stored", "topic": "news", "group": "100", "offset": 1}),
         ),
-        (Event::TopicCreated { topic: topic.clone(), group }, json!({"event": "topic_created", "topic": "news", "group": "100"})),
-        (Event::TopicDeleted { topic: topic.clone(), group }, json!({"event": "topic_deleted", "topic": "news", "group": "100"})),
+        (
+            Event::TopicCreated { topic: topic.clone(), group },
+            json!({"event": "topic_created", "topic": "news", "group": "100"}),
+        ),
+        (
+            Event::TopicDeleted { topic: topic.clone(), group },
+            json!({"event": "topic_deleted", "topic": "news", "group": "100"}),
+        ),
         (
             Event::Delivered { topic: topic.clone(), subscriber: subscriber(), offset: Offset(1) },
             json!({"event": "delivered", "topic": "news", "subscriber_id": "sub", "offset": 1}),

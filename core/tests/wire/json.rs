@@ -17,7 +17,8 @@ fn the_answers_of_the_protocol_page_stay_as_they_are() {
         r#"{"id":7,"ok":true,"message":"Topic `news` has been created on 100, with replicas on its neighbours 101, 110 and 000","served_by":"100","topic":"news","home":"100","replicas":["101","110","000"]}"#
     );
     let failure = ErrorCode::UnknownTopic.because("there is no topic `x`");
-    let answer = Answer { id: Some(RequestId::Unsigned(8)), served_by: vertex("000"), hops: None, result: Err(failure) };
+    let answer =
+        Answer { id: Some(RequestId::Unsigned(8)), served_by: vertex("000"), hops: None, result: Err(failure) };
     assert_eq!(
         render(&ServerFrame::Answer(answer)),
         r#"{"id":8,"ok":false,"error":{"code":"unknown_topic","message":"there is no topic `x`"},"served_by":"000"}"#
@@ -56,10 +57,16 @@ fn a_wrong_field_is_named_with_what_it_has_to_be() {
         (r#""action": "create_publisher""#, "`publisher_id` is missing: create_publisher needs it"),
         (r#""action": "create_publisher", "publisher_id": null"#, "`publisher_id` is missing"),
         (r#""action": "create_publisher", "publisher_id": ["a"]"#, "`publisher_id` has to be a string, and is a list"),
-        (r#""action": "create_publisher", "publisher_id": "a b""#, "`publisher_id` is not valid: a publisher_id must not contain white space"),
+        (
+            r#""action": "create_publisher", "publisher_id": "a b""#,
+            "`publisher_id` is not valid: a publisher_id must not contain white space",
+        ),
         (r#""action": "locate""#, "`topic` is missing"),
         (r#""action": "locate", "topic": {"a": {"b": 1}}"#, "`topic` has to be a string, and is an object"),
-        (r#""action": "locate", "topic": "a", "topic_name": "b""#, "`topic` is `a` and `topic_name`, its old name, is `b`"),
+        (
+            r#""action": "locate", "topic": "a", "topic_name": "b""#,
+            "`topic` is `a` and `topic_name`, its old name, is `b`",
+        ),
         (r#""action": "publish", "publisher_id": "p", "topic": "t""#, "`content` is missing"),
         (
             r#""action": "publish", "publisher_id": "p", "topic": "t", "content": "c", "ack": "two""#,
@@ -73,11 +80,20 @@ fn a_wrong_field_is_named_with_what_it_has_to_be() {
             r#""action": "subscribe", "subscriber_id": "s", "topic": "t", "from": "end""#,
             r#"`from` has to be "beginning" or "latest" or an offset, and is "end""#,
         ),
-        (r#""action": "subscribe", "subscriber_id": "s", "topic": "t", "push": "yes""#, "`push` has to be true or false"),
-        (r#""action": "pull", "subscriber_id": "s", "topic": "t", "max": 10001"#, "`max` has to be 1 to 10000, and is 10001"),
+        (
+            r#""action": "subscribe", "subscriber_id": "s", "topic": "t", "push": "yes""#,
+            "`push` has to be true or false",
+        ),
+        (
+            r#""action": "pull", "subscriber_id": "s", "topic": "t", "max": 10001"#,
+            "`max` has to be 1 to 10000, and is 10001",
+        ),
         (r#""action": "pull", "subscriber_id": "s", "topic": "t", "max": 0"#, "`max` has to be 1 to 10000, and is 0"),
         (r#""action": "pull", "subscriber_id": "s", "topic": "t", "max": 1e18"#, "`max` has to be a whole number"),
-        (r#""action": "commit", "subscriber_id": "s", "topic": "t", "offset": 1.5"#, "`offset` has to be a whole number"),
+        (
+            r#""action": "commit", "subscriber_id": "s", "topic": "t", "offset": 1.5"#,
+            "`offset` has to be a whole number",
+        ),
         (r#""action": "status", "node": "0000""#, "`0000` is not a node of this cube: its nodes are 3-bit strings"),
         (r#""action": "stop_node", "flag": false"#, "`flag` is false"),
         (r#""action": "stop_node", "duration_ms": 3600001"#, "`duration_ms` has to be at most 3600000"),
@@ -85,7 +101,10 @@ fn a_wrong_field_is_named_with_what_it_has_to_be() {
         (r#""action": "set_link", "from": "000", "to": "011""#, "there is no edge from 000 to 011"),
         (r#""action": "set_link", "from": "000", "to": "000""#, "there is no edge from 000 to 000"),
         (r#""action": "set_link", "from": "000", "to": "001", "loss": 1.1"#, "`loss` has to be 0 to 1, and is 1.1"),
-        (r#""action": "set_link", "from": "000", "to": "001", "delay_ms": 99999999999"#, "`delay_ms` has to be at most 60000"),
+        (
+            r#""action": "set_link", "from": "000", "to": "001", "delay_ms": 99999999999"#,
+            "`delay_ms` has to be at most 60000",
+        ),
         (r#""action": "set_link", "from": "000", "to": "001", "state": "down""#, r#"`state` has to be "up" or "cut""#),
         (r#""action": "watch", "kinds": ["states", "rumours"]"#, r#"`kinds` has to be "states", "links""#),
         (r#""action": "watch", "kinds": [["states"]]"#, "and is a list"),
@@ -111,11 +130,26 @@ fn an_unknown_action_is_told_which_there_are() {
 
 #[test]
 fn what_is_no_json_object_is_refused_with_the_id_where_it_came_first() {
-    for text in ["", " ", "nonsense", "[]", "7", "null", "\"text\"", "{\"action\"", "{} {}", "{\"id\": {}}", "{\"id\": [1]}", "{\"id\": true}"] {
+    for text in [
+        "",
+        " ",
+        "nonsense",
+        "[]",
+        "7",
+        "null",
+        "\"text\"",
+        "{\"action\"",
+        "{} {}",
+        "{\"id\": {}}",
+        "{\"id\": [1]}",
+        "{\"id\": true}",
+    ] {
         let (id, failure) = refused(text);
         assert_eq!((id, failure.code), (None, ErrorCode::BadRequest), "{text:?}: {failure}");
     }
-    for text in [r#"{"id": 7, "action": "topics", "#, r#"{"id": 7, "action": "topics"} x"#, r#"{"id": 7, "content": "\ud800"}"#] {
+    for text in
+        [r#"{"id": 7, "action": "topics", "#, r#"{"id": 7, "action": "topics"} x"#, r#"{"id": 7, "content": "\ud800"}"#]
+    {
         let (id, failure) = refused(text);
         assert_eq!((id, failure.code), (Some(RequestId::Unsigned(7)), ErrorCode::BadRequest), "{text:?}: {failure}");
     }
@@ -134,7 +168,9 @@ fn depth_costs_no_stack_and_hides_no_id() {
     let deep = format!("{}{}", "[".repeat(depth), "]".repeat(depth));
     let ignored = format!(r#"{{"colour": {deep}, "id": 7, "action": "topics"}}"#);
     assert_eq!(parse(&ignored).map(|request| request.action), Ok(Action::Topics));
-    for text in [format!(r#"{{"id": 7, "action": "watch", "kinds": {deep}}}"#), format!(r#"{{"id": 7, "action": {deep}}}"#)] {
+    for text in
+        [format!(r#"{{"id": 7, "action": "watch", "kinds": {deep}}}"#), format!(r#"{{"id": 7, "action": {deep}}}"#)]
+    {
         let (id, failure) = refused(&text);
         assert_eq!((id, failure.code), (Some(RequestId::Unsigned(7)), ErrorCode::BadRequest));
     }

@@ -73,7 +73,11 @@ fn decode_all(bytes: &[u8]) {
 
 fn requests() -> impl Strategy<Value = Vec<Request>> {
     let actions: Vec<Action> = actions().into_iter().map(|(_, action)| action).collect();
-    let request = (id(), any::<bool>(), prop::sample::select(actions)).prop_map(|(id, trace, action)| Request { id, trace, action });
+    let request = (id(), any::<bool>(), prop::sample::select(actions)).prop_map(|(id, trace, action)| Request {
+        id,
+        trace,
+        action,
+    });
     prop::collection::vec(request, 1..20)
 }
 
@@ -99,7 +103,8 @@ fn id_json(id: &Option<RequestId>) -> Value {
 
 /// Objects whose fields are known ones with any scalar, list or object in them.
 fn json_object() -> impl Strategy<Value = Value> {
-    let names = vec!["id", "action", "topic", "topic_name", "publisher_id", "from", "kinds", "max", "node", "loss", "unknown"];
+    let names =
+        vec!["id", "action", "topic", "topic_name", "publisher_id", "from", "kinds", "max", "node", "loss", "unknown"];
     let words = vec!["publish", "watch", "set_link", "pull", "beginning", "000", "news", "states", ""];
     let scalar = prop_oneof![
         Just(Value::Null),

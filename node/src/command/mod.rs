@@ -5,20 +5,20 @@
 //!
 //! Each subcommand is a file here with `Args` (as typed) and `run`.
 
-pub mod node;
-pub mod up;
-pub mod publish;
-pub mod subscribe;
-pub mod pull;
-pub mod topic;
-pub mod locate;
-pub mod status;
 pub mod fail;
-pub mod recover;
 pub mod link;
-pub mod verify;
-pub mod remote;
+pub mod locate;
+pub mod node;
 pub mod output;
+pub mod publish;
+pub mod pull;
+pub mod recover;
+pub mod remote;
+pub mod status;
+pub mod subscribe;
+pub mod topic;
+pub mod up;
+pub mod verify;
 
 use std::io::Write as _;
 use std::process::ExitCode;
@@ -56,10 +56,25 @@ Exit codes: 0 done, 1 failed or refused, 2 wrong usage or configuration, 3 unava
 #[derive(Clone, Debug, clap::Args)]
 pub struct Logging {
     /// Level (error, warn, info, debug, trace) or a filter such as `info,cubecast_node=debug`.
-    #[arg(id = "log_filter", long = "log", global = true, env = "CUBECAST_LOG", default_value = "info", value_name = "LEVEL", help_heading = "Logging")]
+    #[arg(
+        id = "log_filter",
+        long = "log",
+        global = true,
+        env = "CUBECAST_LOG",
+        default_value = "info",
+        value_name = "LEVEL",
+        help_heading = "Logging"
+    )]
     pub filter: String,
     /// The form of log lines.
-    #[arg(id = "log_format", long = "log-format", global = true, value_enum, default_value_t, help_heading = "Logging")]
+    #[arg(
+        id = "log_format",
+        long = "log-format",
+        global = true,
+        value_enum,
+        default_value_t,
+        help_heading = "Logging"
+    )]
     pub format: LogFormat,
 }
 
@@ -148,7 +163,9 @@ fn print_completions(shell: Shell) -> Result<(), Failure> {
 /// The runtime under every command that uses the network.
 pub fn block_on<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
-    runtime.map_err(|error| Failure::new(Failure::FAILED, format!("no threads can be started: {error}")))?.block_on(work)
+    runtime
+        .map_err(|error| Failure::new(Failure::FAILED, format!("no threads can be started: {error}")))?
+        .block_on(work)
 }
 
 #[cfg(test)]
@@ -162,7 +179,8 @@ mod tests {
 
     #[test]
     fn every_subcommand_is_parsed_beside_the_global_flags() {
-        for line in ["up --format json --log debug", "node --node 000 --log-format json", "--log warn completions bash"] {
+        for line in ["up --format json --log debug", "node --node 000 --log-format json", "--log warn completions bash"]
+        {
             let words = std::iter::once("cubecast").chain(line.split(' '));
             Cli::try_parse_from(words).unwrap_or_else(|error| panic!("{line}: {error}"));
         }

@@ -16,9 +16,33 @@ const SHOWN_CHARS: usize = 40;
 
 /// Every field that some action knows.
 const KNOWN: &[&str] = &[
-    "id", "action", "trace", "publisher_id", "subscriber_id", "topic", "topic_name", "content", "ack", "sequence", "from", "push",
-    "max", "read", "commit", "offset", "node", "flag", "mode", "duration_ms", "to", "state", "delay_ms", "jitter_ms", "loss",
-    "kinds", "sample",
+    "id",
+    "action",
+    "trace",
+    "publisher_id",
+    "subscriber_id",
+    "topic",
+    "topic_name",
+    "content",
+    "ack",
+    "sequence",
+    "from",
+    "push",
+    "max",
+    "read",
+    "commit",
+    "offset",
+    "node",
+    "flag",
+    "mode",
+    "duration_ms",
+    "to",
+    "state",
+    "delay_ms",
+    "jitter_ms",
+    "loss",
+    "kinds",
+    "sample",
 ];
 
 /// The known fields that a text had, as far as it could be read.
@@ -66,7 +90,11 @@ impl Fields {
     }
 
     /// A name, by its type's own rules.
-    pub fn name<T>(&mut self, field: &'static str, new: fn(String) -> Result<T, NameError>) -> Result<Option<T>, Failure> {
+    pub fn name<T>(
+        &mut self,
+        field: &'static str,
+        new: fn(String) -> Result<T, NameError>,
+    ) -> Result<Option<T>, Failure> {
         let named = self.text(field)?.map(new).transpose();
         named.map_err(|error| ErrorCode::BadRequest.because(format!("`{field}` is not valid: {error}")))
     }
@@ -116,7 +144,9 @@ impl Fields {
     pub fn words<T: Copy>(&mut self, field: &'static str, words: &[(&str, T)]) -> Result<Option<Vec<T>>, Failure> {
         match self.take(field) {
             None => Ok(None),
-            Some(Value::List(list)) => list.iter().map(|value| meaning(field, value, words)).collect::<Result<_, _>>().map(Some),
+            Some(Value::List(list)) => {
+                list.iter().map(|value| meaning(field, value, words)).collect::<Result<_, _>>().map(Some)
+            }
             Some(other) => Err(wrong(field, &format!("a list of {}", one_of(words)), &other)),
         }
     }

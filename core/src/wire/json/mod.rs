@@ -7,8 +7,8 @@
 pub use crate::wire::limits::{Limits, Refused};
 
 mod fields;
-mod request;
 mod render;
+mod request;
 mod shapes;
 
 pub use render::{human_message, render};

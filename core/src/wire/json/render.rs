@@ -43,15 +43,26 @@ pub fn human_message(done: &Done) -> String {
         Done::Unsubscribed { topic } => format!("Unsubscribed from topic `{topic}`"),
         Done::Pulled { topic, messages, cursor, behind, original_node } => {
             let what = counted(messages.len() as u64, "message");
-            let behind = behind.filter(|behind| *behind > 0).map(|behind| format!("; it is behind by {}", counted(behind, "message")));
+            let behind = behind
+                .filter(|behind| *behind > 0)
+                .map(|behind| format!("; it is behind by {}", counted(behind, "message")));
             let replica = of_replica(*original_node);
-            format!("Pulled {what} of topic `{topic}`{replica}; the next offset is {cursor}{}", behind.unwrap_or_default())
+            format!(
+                "Pulled {what} of topic `{topic}`{replica}; the next offset is {cursor}{}",
+                behind.unwrap_or_default()
+            )
         }
         Done::Committed { topic, cursor } => format!("The cursor in topic `{topic}` is at offset {cursor}"),
         Done::Located(location) => located(location),
-        Done::Topics { topics, missing } if missing.is_empty() => format!("There are {}", counted(topics.len() as u64, "topic")),
+        Done::Topics { topics, missing } if missing.is_empty() => {
+            format!("There are {}", counted(topics.len() as u64, "topic"))
+        }
         Done::Topics { topics, missing } => {
-            format!("Found {}; the groups of {} could not be asked", counted(topics.len() as u64, "topic"), list(missing))
+            format!(
+                "Found {}; the groups of {} could not be asked",
+                counted(topics.len() as u64, "topic"),
+                list(missing)
+            )
         }
         Done::Cluster(view) => {
             let up = view.nodes.iter().filter(|node| node.state == NodeState::Up).count();
@@ -72,8 +83,12 @@ fn registered(what: &str, name: impl std::fmt::Display, existed: bool) -> String
 
 fn published(topic: &TopicName, offset: Option<Offset>, holders: &[Vertex], repeated: bool) -> String {
     match (offset, repeated) {
-        (Some(offset), false) => format!("Message {offset} has been published to topic `{topic}` and is stored on {}", list(holders)),
-        (Some(offset), true) => format!("Topic `{topic}` had this message already, as message {offset}; it was not stored again"),
+        (Some(offset), false) => {
+            format!("Message {offset} has been published to topic `{topic}` and is stored on {}", list(holders))
+        }
+        (Some(offset), true) => {
+            format!("Topic `{topic}` had this message already, as message {offset}; it was not stored again")
+        }
         (None, _) => format!("The message for topic `{topic}` is kept on {} and enters the topic soon", list(holders)),
     }
 }
@@ -174,7 +189,14 @@ struct Watched<'a> {
 impl<'a> DoneAnswer<'a> {
     fn new(answer: &'a Answer, done: &'a Done) -> Self {
         let id = answer.id.as_ref().map(Id);
-        DoneAnswer { id, ok: true, message: human_message(done), served_by: answer.served_by, hops: answer.hops.as_deref(), done }
+        DoneAnswer {
+            id,
+            ok: true,
+            message: human_message(done),
+            served_by: answer.served_by,
+            hops: answer.hops.as_deref(),
+            done,
+        }
     }
 }
 
@@ -187,7 +209,12 @@ impl<'a> FailedAnswer<'a> {
 
 impl<'a> Push<'a> {
     fn new(delivery: &'a Delivery) -> Self {
-        Push { event: "message", topic: &delivery.topic, subscriber_id: &delivery.subscriber, message: &delivery.message }
+        Push {
+            event: "message",
+            topic: &delivery.topic,
+            subscriber_id: &delivery.subscriber,
+            message: &delivery.message,
+        }
     }
 }
 

@@ -10,15 +10,32 @@ use crate::wire::limits::{DEFAULT_PULL, DEFAULT_STOP_MS, Limits, Refused, valida
 
 /// The names of all actions.
 pub const ACTIONS: &[&str] = &[
-    "create_publisher", "create_subscriber", "create_topic", "delete_topic", "publish", "subscribe", "unsubscribe", "pull",
-    "commit", "replica_subscribe", "replica_pull", "locate", "topics", "cluster", "status", "stop_node", "recover_node",
-    "set_link", "watch",
+    "create_publisher",
+    "create_subscriber",
+    "create_topic",
+    "delete_topic",
+    "publish",
+    "subscribe",
+    "unsubscribe",
+    "pull",
+    "commit",
+    "replica_subscribe",
+    "replica_pull",
+    "locate",
+    "topics",
+    "cluster",
+    "status",
+    "stop_node",
+    "recover_node",
+    "set_link",
+    "watch",
 ];
 
 const ACKS: &[(&str, Ack)] = &[("one", Ack::One), ("quorum", Ack::Quorum), ("all", Ack::All)];
 const READ_LEVELS: &[(&str, ReadLevel)] = &[("leader", ReadLevel::Leader), ("any", ReadLevel::Any)];
 const STARTS: &[(&str, StartAt)] = &[("beginning", StartAt::Beginning), ("latest", StartAt::Latest)];
-const STOP_MODES: &[(&str, StopMode)] = &[("crash", StopMode::Crash), ("wipe", StopMode::Wipe), ("pause", StopMode::Pause)];
+const STOP_MODES: &[(&str, StopMode)] =
+    &[("crash", StopMode::Crash), ("wipe", StopMode::Wipe), ("pause", StopMode::Pause)];
 /// Whether the direction is cut.
 const LINK_STATES: &[(&str, bool)] = &[("up", false), ("cut", true)];
 const EVENT_KINDS: &[(&str, EventKind)] = &[
@@ -149,7 +166,8 @@ impl Reader<'_> {
 
     fn stop_node(&mut self) -> Result<Action, Failure> {
         if self.fields.flag("flag")? == Some(false) {
-            return Err(ErrorCode::BadRequest.because("`flag` is false: stop_node then has nothing to do; recover_node ends a failure"));
+            return Err(ErrorCode::BadRequest
+                .because("`flag` is false: stop_node then has nothing to do; recover_node ends a failure"));
         }
         Ok(Action::StopNode {
             node: self.node()?,
@@ -181,11 +199,11 @@ impl Reader<'_> {
 
     /// `topic`, or by its old name `topic_name`.
     fn topic(&mut self) -> Result<TopicName, Failure> {
-        let (topic, old) = (self.fields.name("topic", TopicName::new)?, self.fields.name("topic_name", TopicName::new)?);
+        let (topic, old) =
+            (self.fields.name("topic", TopicName::new)?, self.fields.name("topic_name", TopicName::new)?);
         match (topic, old) {
-            (Some(topic), Some(old)) if topic != old => Err(ErrorCode::BadRequest.because(format!(
-                "`topic` is `{topic}` and `topic_name`, its old name, is `{old}`; give one of them"
-            ))),
+            (Some(topic), Some(old)) if topic != old => Err(ErrorCode::BadRequest
+                .because(format!("`topic` is `{topic}` and `topic_name`, its old name, is `{old}`; give one of them"))),
             (Some(topic), _) | (None, Some(topic)) => Ok(topic),
             (None, None) => Err(missing(self.action, "topic")),
         }

@@ -124,14 +124,19 @@ impl Stage {
         Ok(self.client.status(node).await?.value)
     }
 
-    /// Has a node fail until it is recovered.
+    /// Has a node fail until it is recovered; it answers first, and fails then.
     pub async fn stop(&mut self, node: Vertex, mode: StopMode) -> Result<(), Halt> {
         if !self.status(node).await?.faults_allowed {
             return Err(Halt::FaultsForbidden { node });
         }
         self.stopped.insert(node);
         self.client.stop_node(node, mode, LONG_FAILURE).await?;
-        Ok(())
+        let client = self.client.clone();
+        until(&format!("node {node} has failed"), async || {
+            let state = client.status(node).await?.value.state;
+            Ok(if state == NodeState::Failed { Seen::Yes(()) } else { Seen::Not(format!("{state:?}")) })
+        })
+        .await
     }
 
     /// Ends a node's failure, and waits until it serves again.
