@@ -10,6 +10,7 @@ use std::time::Duration;
 use super::{Node, Phase};
 use crate::cube::Vertex;
 use crate::io::ConnectionId;
+use crate::names::Offset;
 use crate::placement;
 use crate::time::Instant;
 use crate::wire::answer::{Answer, Done, ErrorCode, Failure, ServerFrame};
@@ -67,6 +68,13 @@ struct Pending {
     problem: Option<String>,
 }
 
+impl Pending {
+    /// A publish that needs no more than a disk; that its publisher is registered must be known by then.
+    fn may_go_to_outbox(&self) -> bool {
+        matches!((&self.action, &self.stage), (Action::Publish { ack: Ack::One, .. }, Stage::Acting))
+    }
+}
+
 enum Stage {
     /// Asking whether the publisher or subscriber is registered.
     Registering { linearizable: bool },
@@ -74,9 +82,27 @@ enum Stage {
     Acting,
     /// To a member of the subject's group: any will do.
     Reading,
+    /// A pull's messages are here; its cursor is moved by the leader, and then the client gets them.
+    Committing(Box<Pulled>),
     /// To the node that the action names.
     Visiting(Vertex),
     Gathering(super::views::Gathering),
+}
+
+impl Stage {
+    /// Whether an ask at this stage may change something.
+    fn may_act(&self) -> bool {
+        matches!(self, Stage::Acting | Stage::Visiting(_))
+    }
+}
+
+/// What a pull has read before its cursor is moved. It is kept here, at the origin, because an answer may be lost on its way:
+/// a leader that moved the cursor by itself would not read the same messages again.
+struct Pulled {
+    cursor: Offset,
+    done: Done,
+    served_by: Vertex,
+    hops: Vec<Vertex>,
 }
 
 impl Node {
@@ -216,6 +242,11 @@ impl Node {
             }
             Stage::Acting => Some((self.find_leader(self.home_of(&pending.action))?, act())),
             Stage::Reading => Some((self.find_member(self.home_of(&pending.action))?, act())),
+            Stage::Committing(pulled) => {
+                let Action::Pull { subscriber, topic, .. } = pending.action.clone() else { return None };
+                let action = Action::Commit { subscriber, topic, offset: pulled.cursor };
+                Some((self.find_leader(self.home_of(&pending.action))?, Call::Act { key, action, trace }))
+            }
             Stage::Visiting(node) => {
                 let reachable = *node == self.me || self.overlay.is_alive(*node);
                 reachable.then(|| (*node, Call::Here { action: pending.action.clone(), trace }))
@@ -249,6 +280,8 @@ impl Node {
         let ask_at = self.now.monotonic + ASK_AGAIN;
         let Some(pending) = self.requests.pending.get_mut(&number) else { return };
         let before = pending.asked.replace((token, to));
+        // What was asked before was perhaps done, and only the answer is missing.
+        pending.uncertain |= before.is_some() && pending.stage.may_act();
         pending.ask_at = ask_at;
         let trace = Some(pending.trace_id);
         if let Some((token, _)) = before {
@@ -264,8 +297,7 @@ impl Node {
         let Some(pending) = self.requests.pending.get_mut(&number) else { return };
         pending.ask_at = now + TRY_AGAIN;
         let stuck_for = now.since(*pending.stuck_since.get_or_insert(now));
-        let may_go_to_outbox = matches!(&pending.action, Action::Publish { ack: Ack::One, .. });
-        if may_go_to_outbox && stuck_for >= OUTBOX_AFTER {
+        if pending.may_go_to_outbox() && stuck_for >= OUTBOX_AFTER {
             self.put_aside(number);
         } else if stuck_for >= PATIENCE {
             self.give_up(number);
@@ -293,7 +325,10 @@ impl Node {
     fn give_up(&mut self, number: u64) {
         let Some(pending) = self.requests.pending.get(&number) else { return };
         let waited = self.now.monotonic.since(pending.since).as_millis();
-        let unanswered = pending.asked.is_some() && pending.stuck_since.is_none();
+        if matches!(pending.stage, Stage::Committing(_)) {
+            return self.finish_committing(number);
+        }
+        let unanswered = pending.asked.is_some() && pending.stage.may_act();
         let home = self.home_of(&pending.action);
         let why = pending.problem.clone().unwrap_or_else(|| match &pending.stage {
             Stage::Visiting(node) => format!("node {node} cannot be reached from node {}", self.me),
@@ -324,10 +359,7 @@ impl Node {
         let Some(pending) = self.requests.pending.get_mut(&number) else { return };
         pending.asked = None;
         match reply {
-            Reply::Answer(answer) => {
-                let Answer { served_by, hops, result, .. } = *answer;
-                self.finish(number, result, served_by, hops.unwrap_or_default());
-            }
+            Reply::Answer(answer) => self.handle_answer(number, *answer),
             Reply::Registered(registered) => self.handle_registered(number, registered),
             Reply::NotLeader { proposed, .. } => {
                 pending.uncertain |= proposed;
@@ -345,10 +377,39 @@ impl Node {
         }
     }
 
+    fn handle_answer(&mut self, number: u64, answer: Answer) {
+        let now = self.now.monotonic;
+        let Some(pending) = self.requests.pending.get_mut(&number) else { return };
+        let Answer { served_by, hops, result, .. } = answer;
+        let hops = hops.unwrap_or_default();
+        match (&pending.stage, &pending.action, result) {
+            (Stage::Acting, Action::Pull { commit: true, .. }, Ok(Done::Pulled { messages, cursor, topic, behind, original_node }))
+                if !messages.is_empty() =>
+            {
+                let done = Done::Pulled { messages, cursor, topic, behind, original_node };
+                pending.stage = Stage::Committing(Box::new(Pulled { cursor, done, served_by, hops }));
+                pending.ask_at = now;
+                pending.stuck_since = None;
+                self.drive(number);
+            }
+            (Stage::Committing(_), _, Err(failure)) if failure.code.is_transient() => pending.ask_at = now + TRY_AGAIN,
+            (Stage::Committing(_), ..) => self.finish_committing(number),
+            (_, _, result) => self.finish(number, result, served_by, hops),
+        }
+    }
+
+    /// The client gets its messages, whether or not the cursor was moved: rather twice than never.
+    fn finish_committing(&mut self, number: u64) {
+        let Some(pending) = self.requests.pending.get_mut(&number) else { return };
+        if let Stage::Committing(pulled) = std::mem::replace(&mut pending.stage, Stage::Acting) {
+            self.finish(number, Ok(pulled.done), pulled.served_by, pulled.hops);
+        }
+    }
+
     fn stay_stuck(&mut self, number: u64) {
         let now = self.now.monotonic;
         let Some(since) = self.requests.pending.get(&number).and_then(|pending| pending.stuck_since) else { return };
-        let outbox = matches!(&self.requests.pending[&number].action, Action::Publish { ack: Ack::One, .. });
+        let outbox = self.requests.pending[&number].may_go_to_outbox();
         if (outbox && now.since(since) >= OUTBOX_AFTER) || now.since(since) >= PATIENCE {
             self.wait_for_somebody(number);
         }
@@ -469,7 +530,10 @@ impl Node {
     // Time and loss.
 
     pub(super) fn handle_requests_time(&mut self) {
-        let numbers: Vec<u64> = self.requests.pending.keys().copied().collect();
+        let now = self.now.monotonic;
+        let due = |pending: &Pending| now >= pending.ask_at.min(pending.deadline) || matches!(pending.stage, Stage::Gathering(_));
+        let numbers: Vec<u64> =
+            self.requests.pending.iter().filter(|(_, pending)| due(pending)).map(|(number, _)| *number).collect();
         for number in numbers {
             self.drive(number);
         }
@@ -484,7 +548,7 @@ impl Node {
             .iter_mut()
             .filter(|(_, pending)| pending.asked.is_some_and(|(_, to)| to == vertex))
             .map(|(number, pending)| {
-                pending.uncertain = true;
+                pending.uncertain |= pending.stage.may_act();
                 pending.ask_at = now;
                 *number
             })
@@ -502,7 +566,9 @@ impl Node {
     }
 
     pub(super) fn fail_all_requests(&mut self) {
-        let failure = self.node_failed();
+        // Not `node_failed`, which says that nothing was done: some of these may be in a log already.
+        let why = format!("node {} failed on request before it knew whether this was done; retry elsewhere", self.me);
+        let failure = ErrorCode::Timeout.because(why);
         for (_, pending) in std::mem::take(&mut self.requests.pending) {
             self.answer(pending, Err(failure.clone()), self.me, vec![self.me]);
         }
