@@ -59,7 +59,7 @@ impl Node {
         self.disk_reads.clear();
         self.serving = Default::default();
         self.reads = Default::default();
-        self.push = Default::default();
+        self.crash_sessions();
         self.outbox = Default::default();
         self.effects.push(Effect::SetPeersAllowed(false));
     }
@@ -82,6 +82,8 @@ impl Node {
         if let Some(failure) = self.faults_forbidden() {
             return Err(failure);
         }
+        // One that was asked for and did not begin yet does not begin.
+        self.stopping = None;
         if let Phase::Paused { until } | Phase::Crashed { until, .. } = &mut self.phase {
             *until = self.now.monotonic;
         }

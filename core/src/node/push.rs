@@ -4,7 +4,7 @@
 //! applied, or from disk for a session that is behind. Elsewhere they are fetched from a holder, which answers when there are
 //! some. A client that reads slowly pauses its own sessions and nothing else; nothing is skipped.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::Node;
@@ -12,7 +12,7 @@ use super::reads::{Range, message};
 use super::requests::Purpose;
 use super::serve::Asker;
 use crate::cube::Vertex;
-use crate::io::ConnectionId;
+use crate::io::{ConnectionId, Effect};
 use crate::names::{Offset, SubscriberId, TopicName};
 use crate::placement;
 use crate::store::StoredMessage;
@@ -72,6 +72,17 @@ impl Node {
 
     pub(super) fn end_sessions_of(&mut self, connection: ConnectionId) {
         self.push.sessions.retain(|(owner, ..), _| *owner != connection);
+    }
+
+    /// A crash forgets what is only in memory. The connections with subscriptions break, as those to a process that died would:
+    /// silence would leave their clients waiting for ever.
+    pub(super) fn crash_sessions(&mut self) {
+        let lost: BTreeSet<ConnectionId> =
+            std::mem::take(&mut self.push).sessions.into_keys().map(|(connection, ..)| connection).collect();
+        for connection in lost {
+            let reason = format!("node {} has crashed on request, and its push subscriptions with it", self.me);
+            self.effects.push(Effect::CloseClient { connection, reason });
+        }
     }
 
     /// The topic is gone.
