@@ -13,7 +13,8 @@ use cubecast_web::model::feed::{Feed, Subject, Tone};
 use cubecast_web::model::shared::Shared;
 use cubecast_web::model::task::Task;
 use cubecast_web::model::{Action, Selection, State};
-use cubecast_web::ui::{App, Cube, FeedList, NodeCard, PublishForm, TopicCard};
+use cubecast_web::ui::{App, Cube, CubeProps, FeedList, FeedListProps, NodeCard, NodeCardProps};
+use cubecast_web::ui::{PublishForm, PublishFormProps, TopicCard, TopicCardProps};
 use wasm_bindgen::JsCast;
 use wasm_bindgen_test::{wasm_bindgen_test, wasm_bindgen_test_configure};
 use web_sys::{
@@ -27,7 +28,7 @@ wasm_bindgen_test_configure!(run_in_browser);
 #[wasm_bindgen_test]
 async fn what_is_typed_is_published_with_the_chosen_acknowledgement() {
     let (run, tasks) = heard::<Task>();
-    let page = Page::of::<PublishForm>(yew::props!(PublishForm::Properties {
+    let page = Page::of::<PublishForm>(yew::props!(PublishFormProps {
         topic: "news",
         publisher: "writer",
         report: None,
@@ -51,13 +52,9 @@ async fn what_is_typed_is_published_with_the_chosen_acknowledgement() {
 #[wasm_bindgen_test]
 async fn a_publish_without_a_topic_is_not_sent_and_says_why() {
     let (run, tasks) = heard::<Task>();
-    let page = Page::of::<PublishForm>(yew::props!(PublishForm::Properties {
-        topic: "",
-        publisher: "writer",
-        report: None,
-        run,
-    }))
-    .await;
+    let page =
+        Page::of::<PublishForm>(yew::props!(PublishFormProps { topic: "", publisher: "writer", report: None, run }))
+            .await;
     page.click("#publish-button").await;
     assert!(tasks.borrow().is_empty());
     assert!(page.text("#publish-result").contains("Choose a topic"), "{}", page.text("#publish-result"));
@@ -66,7 +63,7 @@ async fn a_publish_without_a_topic_is_not_sent_and_says_why() {
 #[wasm_bindgen_test]
 async fn the_cube_shows_each_node_and_link_and_they_are_buttons() {
     let (act, actions) = heard::<Action>();
-    let page = Page::of::<Cube>(yew::props!(Cube::Properties { state: watching("news"), act })).await;
+    let page = Page::of::<Cube>(yew::props!(CubeProps { state: watching("news"), act })).await;
     assert_eq!((page.all(".node").len(), page.all(".edge").len()), (8, 12));
     assert_eq!(page.get("#node-100").get_attribute("data-state").as_deref(), Some("up"));
     assert_eq!(page.get("#node-011").get_attribute("data-state").as_deref(), Some("failed"));
@@ -83,7 +80,7 @@ async fn the_cube_shows_each_node_and_link_and_they_are_buttons() {
 #[wasm_bindgen_test]
 async fn without_topics_the_page_teaches_where_one_would_live() {
     let (act, actions) = heard::<Action>();
-    let page = Page::of::<TopicCard>(yew::props!(TopicCard::Properties {
+    let page = Page::of::<TopicCard>(yew::props!(TopicCardProps {
         topics: Shared::default(),
         cluster: watching("").cluster,
         topic: "",
@@ -103,7 +100,7 @@ async fn without_topics_the_page_teaches_where_one_would_live() {
 async fn a_node_is_told_to_fail_as_chosen_and_one_that_failed_can_only_be_brought_back() {
     let (run, tasks) = heard::<Task>();
     let card = |name: &str, run: Callback<Task>| {
-        yew::props!(NodeCard::Properties {
+        yew::props!(NodeCardProps {
             vertex: vertex(name),
             cluster: watching("").cluster,
             now_ms: 0,
@@ -130,7 +127,7 @@ async fn the_feed_shows_the_newest_first() {
     let mut feed = Feed::default();
     feed.add(1_000, Tone::Bad, Subject::Page, "100 crashes");
     feed.add(2_000, Tone::Good, Subject::Page, "100 is back");
-    let page = Page::of::<FeedList>(yew::props!(FeedList::Properties { feed: Shared::from(feed) })).await;
+    let page = Page::of::<FeedList>(yew::props!(FeedListProps { feed: Shared::from(feed) })).await;
     let entries: Vec<_> = page.all("#event-feed li").iter().map(|entry| entry.text_content().unwrap()).collect();
     assert_eq!(entries, ["00:00:02100 is back", "00:00:01100 crashes"]);
 }

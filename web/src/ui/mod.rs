@@ -24,9 +24,8 @@ mod tabs;
 mod topic_card;
 
 pub use app::App;
-pub use cube::Cube;
-pub use edge_card::EdgeCard;
-pub use feed::FeedList;
-pub use node_card::NodeCard;
-pub use publish_form::PublishForm;
-pub use topic_card::TopicCard;
+pub use cube::{Cube, CubeProps};
+pub use feed::{FeedList, FeedListProps};
+pub use node_card::{NodeCard, NodeCardProps};
+pub use publish_form::{PublishForm, PublishFormProps};
+pub use topic_card::{TopicCard, TopicCardProps};

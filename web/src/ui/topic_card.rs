@@ -42,7 +42,19 @@ pub fn TopicCard(props: &TopicCardProps) -> Html {
         })
     };
     let onsubmit = wished(wish::create_topic).reform(|event: SubmitEvent| event.prevent_default());
-    let on_delete = wished(wish::delete_topic).reform(|_: MouseEvent| ());
+    let doomed = use_state(|| None::<String>);
+    let ask_delete = super::field::setter(&doomed).reform({
+        let topic = props.topic.clone();
+        move |_: MouseEvent| Some(topic.clone())
+    });
+    let keep = super::field::setter(&doomed).reform(|_: MouseEvent| None);
+    let on_delete = {
+        let (delete, doomed) = (wished(wish::delete_topic), doomed.clone());
+        Callback::from(move |_: MouseEvent| {
+            doomed.set(None);
+            delete.emit(());
+        })
+    };
     let choose = props.act.reform(Action::ChooseTopic);
     let exists = TopicName::new(props.topic.trim()).is_ok_and(|topic| props.topics.topics.contains_key(&topic));
     html! {
@@ -58,8 +70,15 @@ pub fn TopicCard(props: &TopicCardProps) -> Html {
                 <div class="actions">
                     if !exists {
                         <button type="submit" class="primary" data-testid="create-topic-button">{"Create topic"}</button>
+                    } else if doomed.as_ref() == Some(&props.topic) {
+                        <button type="button" class="danger" data-testid="delete-for-good-button" onclick={on_delete}>
+                            {"Delete it and its messages"}
+                        </button>
+                        <button type="button" class="quiet" data-testid="keep-topic-button" onclick={keep}>{"Keep it"}</button>
                     } else {
-                        <button type="button" class="quiet" data-testid="delete-topic-button" onclick={on_delete}>{"Delete topic"}</button>
+                        <button type="button" class="quiet" data-testid="delete-topic-button" onclick={ask_delete}>
+                            {"Delete topic"}
+                        </button>
                     }
                 </div>
                 <ReportBox id="topic-result" report={props.report.clone()} refused={(*refused).clone()} />
