@@ -1,1 +1,155 @@
-//! A headless Chromium before the dashboard, driven by chromedriver.
+//! A headless Chromium before the dashboard: what a person sees, found by the `data-testid` of the page's elements.
+
+use std::os::unix::process::CommandExt as _;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+
+use cubecast_node::cluster::ports::{self, BasePort};
+use fantoccini::elements::Element;
+use fantoccini::{Client, ClientBuilder, Locator};
+use hyper_util::client::legacy::connect::HttpConnector;
+use serde_json::{Map, Value, json};
+use tempfile::TempDir;
+use tokio::net::TcpStream;
+
+use crate::artifacts;
+use crate::wait::eventually;
+
+/// Wide enough for the page's columns.
+const WINDOW: &str = "--window-size=1440,1100";
+/// WebDriver's codes: hold control; let go of all that is held.
+const CONTROL: char = '\u{E009}';
+const RELEASE: char = '\u{E000}';
+
+/// A browser with one page. Dropped, it ends with its driver and its profile.
+pub struct Browser {
+    client: Client,
+    _driver: Driver,
+    _profile: TempDir,
+}
+
+/// A running chromedriver, with the browsers that it starts in its process group.
+struct Driver(Child);
+
+impl Browser {
+    /// Starts one; `CHROMEDRIVER` names the driver.
+    pub async fn start() -> Browser {
+        let port = ports::choose("127.0.0.1", BasePort::Auto, &[], 1).expect("there is a free port")[0];
+        let driver = Driver::start(port);
+        eventually("chromedriver listens", || async move {
+            TcpStream::connect(("127.0.0.1", port)).await.map(drop).map_err(|error| error.to_string())
+        })
+        .await;
+        let profile = tempfile::Builder::new().prefix("cubecast-browser-").tempdir().expect("a temporary folder");
+        let mut builder = ClientBuilder::new(HttpConnector::new());
+        builder.capabilities(capabilities(&profile));
+        let client = builder.connect(&format!("http://127.0.0.1:{port}")).await.expect("a browser starts");
+        Browser { client, _driver: driver, _profile: profile }
+    }
+
+    pub async fn open(&self, url: &str) {
+        self.client.goto(url).await.unwrap_or_else(|error| panic!("{url}: {error}"));
+    }
+
+    /// Ends the session, and the browser with it.
+    pub async fn close(self) {
+        self.client.clone().close().await.expect("the browser closes");
+    }
+
+    // What a person does.
+
+    pub async fn click(&self, id: &str) {
+        let clicked = |element: Element| async move { element.click().await.map_err(|error| error.to_string()) };
+        self.with(&format!("{id} can be clicked"), id, clicked).await;
+    }
+
+    /// In place of what stood there.
+    pub async fn type_into(&self, id: &str, text: &str) {
+        let keys = format!("{CONTROL}a{RELEASE}{text}");
+        let typed = |element: Element| {
+            let keys = keys.clone();
+            async move { element.send_keys(&keys).await.map_err(|error| error.to_string()) }
+        };
+        self.with(&format!("{id} takes text"), id, typed).await;
+    }
+
+    pub async fn choose(&self, id: &str, value: &str) {
+        let chosen =
+            |element: Element| async move { element.select_by_value(value).await.map_err(|error| error.to_string()) };
+        self.with(&format!("{id} offers {value}"), id, chosen).await;
+    }
+
+    // What a person sees.
+
+    /// Waits until the element's text contains these words.
+    pub async fn wait_for_text(&self, id: &str, words: &str) {
+        let reads = |element: Element| async move {
+            let text = element.text().await.map_err(|error| error.to_string())?;
+            if text.contains(words) { Ok(()) } else { Err(text) }
+        };
+        self.with(&format!("{id} reads `{words}`"), id, reads).await;
+    }
+
+    /// Waits until the element shows this state.
+    pub async fn wait_for_state(&self, id: &str, state: &str) {
+        self.wait_for_attribute(id, "data-state", state).await;
+    }
+
+    pub async fn wait_for_attribute(&self, id: &str, name: &str, value: &str) {
+        let has = |element: Element| async move {
+            let found = element.attr(name).await.map_err(|error| error.to_string())?;
+            if found.as_deref() == Some(value) { Ok(()) } else { Err(format!("{found:?}")) }
+        };
+        self.with(&format!("{id} has {name}=\"{value}\""), id, has).await;
+    }
+
+    /// A picture of the page, for people; its place.
+    pub async fn save_picture(&self, name: &str) -> PathBuf {
+        let picture = self.client.screenshot().await.expect("a picture is taken");
+        let file = artifacts::leftovers().join(format!("{name}.png"));
+        std::fs::write(&file, picture).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+        file
+    }
+
+    /// Finds the element anew each time, because the page may have drawn it anew.
+    async fn with<F>(&self, what: &str, id: &str, then: impl Fn(Element) -> F)
+    where
+        F: Future<Output = Result<(), String>>,
+    {
+        let selector = format!("[data-testid=\"{id}\"]");
+        let (selector, then) = (&selector, &then);
+        eventually(what, || async move {
+            let found = self.client.find(Locator::Css(selector)).await;
+            then(found.map_err(|error| error.to_string())?).await
+        })
+        .await;
+    }
+}
+
+/// Those of `webdriver.json`, as the tests in WebAssembly have them, and a window and a profile of our own.
+fn capabilities(profile: &TempDir) -> Map<String, Value> {
+    let file = artifacts::root().join("webdriver.json");
+    let text = std::fs::read_to_string(&file).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+    let mut capabilities: Map<String, Value> = serde_json::from_str(&text).expect("webdriver.json is an object");
+    let arguments = capabilities["goog:chromeOptions"]["args"].as_array_mut().expect("it lists arguments");
+    arguments.extend([json!(WINDOW), json!(format!("--user-data-dir={}", profile.path().display()))]);
+    capabilities
+}
+
+impl Driver {
+    fn start(port: u16) -> Driver {
+        let driver = std::env::var_os("CHROMEDRIVER").unwrap_or_else(|| "chromedriver".into());
+        let mut command = Command::new(&driver);
+        command.arg(format!("--port={port}")).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        Driver(command.process_group(0).spawn().unwrap_or_else(|error| panic!("{}: {error}", driver.display())))
+    }
+}
+
+impl Drop for Driver {
+    fn drop(&mut self) {
+        // The driver's own group: browsers that a failed test left open are in it. They may be gone already.
+        let group = format!("-{}", self.0.id());
+        let _ = Command::new("sh").args(["-c", "kill -KILL -- \"$1\"", "sh", &group]).stderr(Stdio::null()).status();
+        let _ = self.0.wait();
+    }
+}

@@ -7,7 +7,6 @@ use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
-use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::{Bytes, Message};
 use tokio_tungstenite::{WebSocketStream, client_async};
 
@@ -25,8 +24,6 @@ pub struct Client {
     socket: WebSocketStream<TcpStream>,
     next_id: u64,
     answers: BTreeMap<u64, Value>,
-    /// Answers without an id, or with one that is not ours.
-    strays: VecDeque<Value>,
     events: VecDeque<Value>,
 }
 
@@ -40,14 +37,7 @@ impl Client {
         };
         let opened = timeout(ANSWERED_WITHIN, connecting).await.map_err(|_| format!("{address} does not answer"))?;
         let (socket, _) = opened?;
-        Ok(Client {
-            address,
-            socket,
-            next_id: 1,
-            answers: BTreeMap::new(),
-            strays: VecDeque::new(),
-            events: VecDeque::new(),
-        })
+        Ok(Client { address, socket, next_id: 1, answers: BTreeMap::new(), events: VecDeque::new() })
     }
 
     // Requests.
@@ -109,6 +99,35 @@ impl Client {
         }
     }
 
+    /// Sends all requests without waiting for answers, and reads meanwhile; the answers, in the order of the requests.
+    pub async fn pipeline(&mut self, requests: impl IntoIterator<Item = Value>) -> Result<Vec<Value>, String> {
+        let first = self.next_id;
+        let numbered = requests.into_iter().zip(first..).map(|(mut request, id)| {
+            request["id"] = json!(id);
+            Message::text(request.to_string())
+        });
+        let messages: Vec<Message> = numbered.collect();
+        let ids = first..first + messages.len() as u64;
+        self.next_id = ids.end;
+        let (mut sink, mut stream) = (&mut self.socket).split();
+        let send = async {
+            let mut messages = futures_util::stream::iter(messages.into_iter().map(Ok));
+            sink.send_all(&mut messages).await.map_err(|error| error.to_string())
+        };
+        let receive = async {
+            let mut answers = BTreeMap::new();
+            while (answers.len() as u64) < ids.end - ids.start {
+                let next = timeout(ANSWERED_WITHIN, stream.next()).await.map_err(|_| "silence".to_owned())?;
+                let message = next.ok_or("closed")?.map_err(|error| error.to_string())?;
+                let answer: Value = serde_json::from_str(&message.to_string()).map_err(|error| error.to_string())?;
+                answers.insert(answer["id"].as_u64().ok_or_else(|| answer.to_string())?, answer);
+            }
+            Ok::<_, String>(answers.into_values().collect())
+        };
+        let (sent, received) = tokio::join!(send, receive);
+        sent.and(received)
+    }
+
     // Frames as they are.
 
     pub async fn send_text(&mut self, text: impl Into<String>) -> Result<(), String> {
@@ -125,14 +144,14 @@ impl Client {
             .map_err(|error| format!("{}: {error}", self.address))
     }
 
-    /// The next text frame that bears no id of ours and no event.
-    pub async fn stray(&mut self) -> Value {
+    /// The next frame that is no event, whatever its id.
+    pub async fn any_answer(&mut self) -> Value {
         loop {
-            if let Some(stray) = self.strays.pop_front() {
-                return stray;
-            }
             let frame = self.next_frame().await.unwrap_or_else(|gone| panic!("no answer: {gone}"));
-            self.sort_in(frame);
+            if frame.get("event").is_none() {
+                return frame;
+            }
+            self.events.push_back(frame);
         }
     }
 
@@ -147,27 +166,11 @@ impl Client {
         }
     }
 
-    /// Events that have come already.
-    pub fn events_so_far(&mut self) -> Vec<Value> {
-        self.events.drain(..).collect()
-    }
-
     /// The next binary message, or why there is none.
     pub async fn binary(&mut self) -> Result<Bytes, String> {
         match self.next_message().await? {
             Message::Binary(bytes) => Ok(bytes),
             other => Err(format!("{} sent {other:?}, which is not binary", self.address)),
-        }
-    }
-
-    /// The close frame with which the node ends this connection; what comes before it is passed over.
-    pub async fn close_frame(&mut self) -> Option<CloseFrame> {
-        loop {
-            match self.next_message().await {
-                Ok(Message::Close(frame)) => return frame,
-                Ok(_) => {}
-                Err(_) => return None,
-            }
         }
     }
 
@@ -196,7 +199,7 @@ impl Client {
         match frame["id"].as_u64() {
             _ if frame.get("event").is_some() => self.events.push_back(frame),
             Some(id) if id < self.next_id => drop(self.answers.insert(id, frame)),
-            _ => self.strays.push_back(frame),
+            _ => panic!("{} answers what was not asked: {frame}", self.address),
         }
     }
 

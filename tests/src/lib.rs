@@ -10,10 +10,12 @@
 //! | [`client`] | a small JSON client that sees every field of every answer |
 //! | [`publishing`] | a stream of publishes that goes on through failures, by sequence number |
 //! | [`holders`] | the check that all holders of a topic have the same, and all that was acknowledged |
+//! | [`bystander`] | a client that must not notice what others do |
 //! | [`browser`] | a headless Chromium before the dashboard |
 
 pub mod artifacts;
 pub mod browser;
+pub mod bystander;
 pub mod client;
 pub mod cluster;
 pub mod holders;

@@ -3,9 +3,15 @@
 //! One program, because linking many takes longer than running them. Scenarios that do the cluster no harm share one; the others
 //! start their own.
 
+mod bad_input;
+mod command_line;
+mod dashboard;
 mod disk_loss;
+mod encodings;
 mod evaluations;
+mod impostors;
 mod isolation;
 mod kill;
 mod minority;
 mod restart;
+mod slow;

@@ -1,0 +1,123 @@
+//! The commands, as a person or a script uses them.
+
+use cubecast_tests::cluster::ProcessCluster;
+use cubecast_tests::process::{Ended, run};
+use serde_json::{Value, json};
+
+const DONE: Option<i32> = Some(0);
+const REFUSED: Option<i32> = Some(1);
+const USAGE: Option<i32> = Some(2);
+const UNAVAILABLE: Option<i32> = Some(3);
+
+#[tokio::test]
+async fn what_pub_publishes_sub_and_pull_print() {
+    let cluster = ProcessCluster::shared().await;
+    let created = json_lines(&done(&cluster, &["topic", "create", "cli-news", "--as", "cli-p"]).await);
+    let home = cluster.home("cli-news");
+    assert_eq!(created[0]["home"], json!(home), "{created:?}");
+    assert_eq!(created[0]["replicas"], json!(home.neighbours().collect::<Vec<_>>()), "{created:?}");
+
+    for (number, content) in ["eins", "zwei", "drei"].iter().enumerate() {
+        let published = json_lines(&done(&cluster, &["pub", "cli-news", content, "--as", "cli-p"]).await);
+        assert_eq!(published[0]["offset"], number, "{published:?}");
+    }
+    let heard = json_lines(&done(&cluster, &["sub", "cli-news", "--as", "cli-s", "--create", "--count", "2"]).await);
+    assert_eq!(contents(&heard), ["eins", "zwei"], "{heard:?}");
+    let heard = json_lines(&done(&cluster, &["sub", "cli-news", "--as", "cli-s", "--count", "1"]).await);
+    assert_eq!(contents(&heard), ["drei"], "it goes on where it stopped");
+    let pulled = done(&cluster, &["pull", "cli-news", "--as", "cli-r", "--subscribe", "--max", "2"]).await;
+    assert!(
+        pulled.stdout.contains("eins") && pulled.stdout.contains("zwei") && !pulled.stdout.contains("drei"),
+        "{pulled:?}"
+    );
+    let pulled = done(&cluster, &["pull", "cli-news", "--as", "cli-r"]).await;
+    assert!(pulled.stdout.contains("drei") && !pulled.stdout.contains("zwei"), "{pulled:?}");
+
+    let topics = done(&cluster, &["topic", "list"]).await;
+    assert!(topics.stdout.contains("cli-news"), "{topics:?}");
+    done(&cluster, &["topic", "delete", "cli-news", "--as", "cli-p"]).await;
+    let topics = done(&cluster, &["topic", "list"]).await;
+    assert!(!topics.stdout.contains("cli-news"), "{topics:?}");
+}
+
+#[tokio::test]
+async fn locate_and_status_tell_where_and_how() {
+    let cluster = ProcessCluster::shared().await;
+    let located = json_lines(&done(&cluster, &["locate", "cricket"]).await);
+    assert_eq!(
+        (&located[0]["home"], &located[0]["replicas"]),
+        (&json!("111"), &json!(["110", "101", "011"])),
+        "{located:?}"
+    );
+    let status = json_lines(&done(&cluster, &["status"]).await);
+    let nodes = status[0]["cluster"]["nodes"].as_array().expect("a cluster has nodes");
+    assert_eq!(nodes.iter().filter(|node| node["state"] == "up").count(), 8, "{nodes:?}");
+    let status = json_lines(&done(&cluster, &["status", "101"]).await);
+    assert_eq!((&status[0]["node"], &status[0]["state"]), (&json!("101"), &json!("up")), "{status:?}");
+
+    let table = cubecast(&cluster, &["status"]).await;
+    assert_eq!(table.code, DONE, "{table:?}");
+    assert!(cluster.vertices().all(|vertex| table.stdout.contains(&vertex.to_string())), "{}", table.stdout);
+}
+
+#[tokio::test]
+async fn a_node_fails_and_recovers_from_the_command_line() {
+    let cluster = ProcessCluster::start().await;
+    done(&cluster, &["fail", "111", "--for", "10m"]).await;
+    let seen_from = "000".parse().expect("a vertex");
+    cluster.wait_until_seen(seen_from, "111".parse().expect("a vertex"), "failed").await;
+    done(&cluster, &["recover", "111"]).await;
+    cluster.wait_until_settled().await;
+    done(&cluster, &["link", "000", "001", "--cut", "--both"]).await;
+    done(&cluster, &["link", "000", "001", "--up", "--both"]).await;
+    cluster.wait_until_settled().await;
+}
+
+#[tokio::test]
+async fn exit_codes_tell_what_went_wrong() {
+    let cluster = ProcessCluster::shared().await;
+    let unknown = cubecast(&cluster, &["pub", "cli-nowhere", "x", "--as", "cli-nobody"]).await;
+    assert_eq!(unknown.code, REFUSED, "{unknown:?}");
+    assert!(unknown.stderr.contains("unknown_publisher") && unknown.stdout.is_empty(), "{unknown:?}");
+    let foreign = cubecast(&cluster, &["topic", "delete", "cli-nowhere", "--as", "cli-nobody"]).await;
+    assert_eq!(foreign.code, REFUSED, "{foreign:?}");
+    for wrong in [&["pub"][..], &["status", "12"], &["sub", "a b", "--as", "x"], &["dance"]] {
+        let ended = cubecast(&cluster, wrong).await;
+        assert_eq!(ended.code, USAGE, "{wrong:?}: {ended:?}");
+    }
+    // A cluster that is not there: ports that nobody listens on.
+    let absent = ProcessCluster::prepare(&Default::default());
+    let ended = cubecast(&absent, &["status", "--timeout", "500ms"]).await;
+    assert_eq!(ended.code, UNAVAILABLE, "{ended:?}");
+    assert!(!ended.stderr.is_empty() && ended.stdout.is_empty(), "{ended:?}");
+}
+
+/// `cubecast ARGUMENTS --cluster ...`, as people type it.
+async fn cubecast(cluster: &ProcessCluster, arguments: &[&str]) -> Ended {
+    // Any node will do; a far one has to route.
+    let address = cluster.address("011".parse().expect("a vertex"));
+    let mut all = arguments.to_vec();
+    all.extend(["--cluster", &address]);
+    run(&all).await
+}
+
+/// As scripts do it, with success.
+async fn done(cluster: &ProcessCluster, arguments: &[&str]) -> Ended {
+    let mut all = arguments.to_vec();
+    all.extend(["--format", "json"]);
+    let ended = cubecast(cluster, &all).await;
+    assert_eq!(ended.code, DONE, "{arguments:?}: {ended:?}");
+    ended
+}
+
+fn json_lines(ended: &Ended) -> Vec<Value> {
+    ended
+        .stdout
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}")))
+        .collect()
+}
+
+fn contents(lines: &[Value]) -> Vec<&str> {
+    lines.iter().filter_map(|line| line["content"].as_str()).collect()
+}

@@ -1,0 +1,66 @@
+//! One whole story before the dashboard, with real nodes behind it and a real browser in front.
+
+use cubecast_tests::artifacts;
+use cubecast_tests::browser::Browser;
+use cubecast_tests::cluster::{Plan, ProcessCluster};
+use cubecast_tests::wait::say;
+
+#[tokio::test]
+async fn a_person_publishes_sees_a_node_fail_is_served_and_sees_it_recover() {
+    let cluster = ProcessCluster::start_as(Plan { web: Some(artifacts::dashboard()), ..Plan::default() }).await;
+    let first = cluster.vertices().next().expect("a cube has vertices");
+    let browser = Browser::start().await;
+    browser.open(&format!("http://{}/", cluster.address(first))).await;
+    browser.wait_for_text("cluster-summary", "8 of 8 nodes up").await;
+    for vertex in cluster.vertices() {
+        browser.wait_for_state(&format!("node-{vertex}"), "up").await;
+    }
+
+    browser.type_into("topic-input", "news").await;
+    browser.type_into("publisher-input", "publisher1").await;
+    browser.click("create-topic-button").await;
+    browser.wait_for_state("topic-result", "good").await;
+    browser.wait_for_text("placement", "100").await;
+    browser.wait_for_attribute("node-100", "data-leader", "true").await;
+
+    subscribe(&browser).await;
+    publish(&browser, "hello from a browser").await;
+    browser.click("tab-subscribe").await;
+    browser.wait_for_text("message-list", "hello from a browser").await;
+    say(&format!("picture: {}", browser.save_picture("dashboard").await.display()));
+
+    browser.click("node-100").await;
+    browser.choose("duration-select", "120000").await;
+    browser.click("fail-button").await;
+    browser.wait_for_state("node-100", "failed").await;
+    browser.wait_for_text("cluster-summary", "7 of 8 nodes up").await;
+    say(&format!("picture: {}", browser.save_picture("dashboard-node-failed").await.display()));
+
+    publish(&browser, "and its home is down").await;
+    browser.click("tab-subscribe").await;
+    browser.wait_for_text("message-list", "and its home is down").await;
+
+    browser.click("tab-break").await;
+    browser.click("recover-button").await;
+    browser.wait_for_text("cluster-summary", "8 of 8 nodes up").await;
+    browser.wait_for_state("node-100", "up").await;
+    browser.wait_for_attribute("node-100", "data-leader", "true").await;
+    publish(&browser, "and is up again").await;
+    browser.click("tab-subscribe").await;
+    browser.wait_for_text("message-list", "and is up again").await;
+    browser.wait_for_text("received-count", "3 messages").await;
+    browser.close().await;
+}
+
+async fn subscribe(browser: &Browser) {
+    browser.click("tab-subscribe").await;
+    browser.click("subscribe-button").await;
+    browser.wait_for_state("subscribe-result", "good").await;
+}
+
+async fn publish(browser: &Browser, content: &str) {
+    browser.click("tab-publish").await;
+    browser.type_into("content-input", content).await;
+    browser.click("publish-button").await;
+    browser.wait_for_state("publish-result", "good").await;
+}
