@@ -15,8 +15,6 @@ use super::remote::Remote;
 use super::{Failure, output};
 use crate::client::CubecastClient;
 
-/// Publishes that are under way at once.
-const AT_ONCE: usize = 256;
 /// Lines of standard input that are read ahead.
 const READ_AHEAD: usize = 1_024;
 
@@ -26,6 +24,7 @@ const READ_AHEAD: usize = 1_024;
     cubecast pub news 'hello' --as publisher1 --create      creates publisher and topic when they are missing\n    \
     cubecast pub news 'hello' --as publisher1 --ack all     answered when every replica that is up has it\n    \
     seq 1000 | cubecast pub news - --as publisher1          one message a line\n    \
+    seq 1000 | cubecast pub news - --as publisher1 --at-once 64\n    \
     cubecast pub news 'once' --as publisher1 --sequence 7   given twice, it is stored once")]
 pub struct Args {
     topic: TopicName,
@@ -43,6 +42,9 @@ pub struct Args {
     /// Publish the message so many times.
     #[arg(long, value_name = "N", default_value_t = 1)]
     count: u64,
+    /// So many are under way at once. More is faster; messages may then change places when a node fails meanwhile.
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=512))]
+    at_once: u16,
     /// Create the publisher and the topic when they are missing.
     #[arg(long)]
     create: bool,
@@ -89,7 +91,7 @@ pub async fn create(client: &CubecastClient, publisher: &PublisherId, topic: &To
 /// In their order; the first that fails ends it.
 async fn publish_all(args: &Args, client: &CubecastClient, contents: Contents) -> Result<(), Failure> {
     let publishes = contents.enumerate().map(|(number, content)| publish(args, client, number as u64, content));
-    let mut replies = std::pin::pin!(publishes.buffered(AT_ONCE));
+    let mut replies = std::pin::pin!(publishes.buffered(args.at_once.into()));
     while let Some(reply) = replies.next().await {
         output::reply(args.remote.format, &reply.map_err(with_hint)?)?;
     }
