@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use cubecast_core::cube::{Dimension, Vertex};
 use cubecast_core::names::{Offset, PublisherId, Sequence, SubscriberId, TopicName};
+use cubecast_core::placement;
 use cubecast_core::sim::Cluster;
 use cubecast_core::wire::answer::{Done, ErrorCode, Failure, NodeState, ServerFrame};
-use cubecast_core::wire::client::{Ack, Action, ReadLevel, StopMode};
+use cubecast_core::wire::client::{Ack, Action, LinkConditions, ReadLevel, StopMode};
 
 const NEWS: &str = "news";
 
@@ -186,6 +187,41 @@ fn a_node_that_fails_while_it_joins_goes_on_joining() {
         let Ok(Done::Status(status)) = cluster.must(vertex("010"), Action::Status { node: None }) else { panic!() };
         assert_eq!(status.incarnation, 1, "after {mode:?} it is a founding member: nobody ever met it");
     }
+}
+
+#[test]
+fn what_a_committing_pull_reads_reaches_its_client_though_answers_are_lost() {
+    let mut cluster = cluster(14);
+    // 011 is no member, so all that it asks crosses edges; on the way back two thirds are lost.
+    for from in vertex("011").neighbours() {
+        let conditions = LinkConditions { loss: 0.6, ..LinkConditions::PERFECT };
+        cluster.must(from, Action::SetLink { from, to: vertex("011"), conditions }).unwrap();
+    }
+    let mut published = 0;
+    let mut read = Vec::new();
+    for _ in 0..40 {
+        cluster.must(vertex("000"), publish(&format!("m{published}"), Ack::Quorum, None)).unwrap();
+        published += 1;
+        if let Ok(done) = cluster.must(vertex("011"), pull(ReadLevel::Leader, true)) {
+            read.extend(contents(Ok(done)));
+        }
+    }
+    read.extend(contents(cluster.must(vertex("000"), pull(ReadLevel::Leader, true))));
+    read.dedup();
+    assert_eq!(read, (0..published).map(|i| format!("m{i}")).collect::<Vec<_>>());
+}
+
+#[test]
+fn nobody_publishes_unregistered_while_the_registry_has_no_leader() {
+    let mut cluster = cluster(15);
+    let home = placement::home("stranger", cluster.dimension());
+    for member in placement::members(home).skip(1).take(2) {
+        cluster.kill(member);
+    }
+    let at = home;
+    let stranger = PublisherId::new("stranger").unwrap();
+    let action = Action::Publish { publisher: stranger, topic: topic(NEWS), content: "x".into(), ack: Ack::One, sequence: None };
+    assert_eq!(code(cluster.must(at, action)), ErrorCode::Unavailable);
 }
 
 #[test]

@@ -52,8 +52,6 @@ struct Waiter {
     action: Action,
     /// The vertices the ask crossed, this one last.
     hops: Vec<Vertex>,
-    /// What a pull had read before its cursor is moved.
-    pulled: Option<Box<Done>>,
 }
 
 struct AwaitingAll {
@@ -185,7 +183,7 @@ impl Node {
             return;
         };
         self.queue(group, Command { key, time: self.now.wall, op });
-        self.serving.waiters.insert(key, Waiter { asker, group, action, hops, pulled: None });
+        self.serving.waiters.insert(key, Waiter { asker, group, action, hops });
     }
 
     /// `ack: one`: durable in this leader's outbox, on its way into the log, and answered.
@@ -202,7 +200,7 @@ impl Node {
         }
     }
 
-    pub(super) fn queue(&mut self, group: Vertex, command: Command) {
+    fn queue(&mut self, group: Vertex, command: Command) {
         self.serving.queues.entry(group).or_default().push(command);
     }
 
@@ -244,10 +242,7 @@ impl Node {
     }
 
     fn acknowledge(&mut self, index: u64, waiter: Waiter, outcome: Outcome) {
-        let done = match waiter.pulled {
-            Some(pulled) => *pulled,
-            None => self.describe(waiter.group, index, &waiter.action, outcome),
-        };
+        let done = self.describe(waiter.group, index, &waiter.action, outcome);
         self.reply_result(&waiter.asker, waiter.hops, Ok(done));
     }
 
@@ -383,25 +378,17 @@ impl Node {
         }
     }
 
-    /// The messages of a pull are here; with `commit` its cursor moves first.
+    /// The messages of a pull are here. Whoever asked moves the cursor when it has them.
     pub(super) fn finish_pull(&mut self, home: Vertex, pull: Pull, messages: Vec<StoredMessage>, start: Offset) {
         let messages: Vec<_> = messages.into_iter().map(super::reads::message).collect();
         let cursor = messages.last().map_or(start, |message| message.offset.next());
-        let moves = pull.commit && !messages.is_empty();
+        let moves = pull.commit && pull.replica.is_some() && !messages.is_empty();
         let behind = pull.replica.and_then(|_| {
             let group = self.groups.get(&home)?;
             Some(group.commit_index().saturating_sub(group.applied_index()))
         });
         let Pull { asker, hops, subscriber, topic, replica, .. } = pull;
         let done = Done::Pulled { topic: topic.clone(), messages, cursor, behind, original_node: replica };
-        if moves && replica.is_none() {
-            let key = self.next_key();
-            let op = Op::Commit { subscriber: subscriber.clone(), topic: topic.clone(), offset: cursor };
-            self.queue(home, Command { key, time: self.now.wall, op });
-            let action = Action::Commit { subscriber, topic, offset: cursor };
-            self.serving.waiters.insert(key, Waiter { asker, group: home, action, hops, pulled: Some(Box::new(done)) });
-            return;
-        }
         if moves {
             // A replica's read moves the cursor when a leader can be had; the answer does not wait for it.
             self.request_for_myself(Action::Commit { subscriber, topic, offset: cursor });
