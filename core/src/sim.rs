@@ -113,6 +113,7 @@ struct Host {
     /// `None`: the process was killed.
     node: Option<Node>,
     disk: Disk,
+    disk_delay: Duration,
     peers_allowed: bool,
     /// Counts processes, so that what was meant for one that is gone is not given to the next.
     life: u64,
@@ -154,7 +155,7 @@ impl Cluster {
             now: Instant(0),
             hosts: dimension
                 .vertices()
-                .map(|_| Host { node: None, disk: Disk::default(), peers_allowed: true, life: 0 })
+                .map(|_| Host { node: None, disk: Disk::default(), disk_delay: DISK, peers_allowed: true, life: 0 })
                 .collect(),
             agenda: BTreeMap::new(),
             next_arrival: 0,
@@ -207,6 +208,11 @@ impl Cluster {
     pub fn wipe(&mut self, vertex: Vertex) {
         assert!(self.hosts[vertex.index()].node.is_none(), "only a stopped node's disk is lost from outside");
         self.hosts[vertex.index()].disk = Disk::default();
+    }
+
+    /// From now on every batch and every read takes this long at that node.
+    pub fn slow_disk(&mut self, vertex: Vertex, delay: Duration) {
+        self.hosts[vertex.index()].disk_delay = delay;
     }
 
     pub fn connect_client(&mut self, node: Vertex) -> ConnectionId {
@@ -406,12 +412,13 @@ impl Cluster {
     }
 
     fn carry_out(&mut self, vertex: Vertex, effect: Effect) {
+        let disk_at = self.now + self.hosts[vertex.index()].disk_delay;
         match effect {
             Effect::Write(batch) => {
-                self.at(self.now + DISK, vertex, Arrival::Written { number: batch.number, writes: batch.writes });
+                self.at(disk_at, vertex, Arrival::Written { number: batch.number, writes: batch.writes });
             }
-            Effect::ReadMessages(read) => self.at(self.now + DISK, vertex, Arrival::Read(read)),
-            Effect::ReopenStorage { wipe } => self.at(self.now + DISK, vertex, Arrival::Reopen { wipe }),
+            Effect::ReadMessages(read) => self.at(disk_at, vertex, Arrival::Read(read)),
+            Effect::ReopenStorage { wipe } => self.at(disk_at, vertex, Arrival::Reopen { wipe }),
             Effect::SendPeer { to, frame } => {
                 if let Some(connection) = self.connected.get(&(vertex, to)).copied() {
                     self.at(self.now + EDGE, to, Arrival::Frame { from: vertex, connection, frame });

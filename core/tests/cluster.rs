@@ -225,6 +225,57 @@ fn nobody_publishes_unregistered_while_the_registry_has_no_leader() {
 }
 
 #[test]
+fn a_restart_that_was_never_recorded_does_not_use_its_numbers_again() {
+    let mut cluster = cluster(16);
+    let origin = vertex("011");
+    for content in ["first", "second"] {
+        cluster.kill(origin);
+        cluster.run_for(Duration::from_secs(1));
+        cluster.slow_disk(origin, Duration::from_secs(2));
+        cluster.start(origin);
+        cluster.run_for(Duration::from_millis(500));
+        // Perhaps it does not answer yet. If it does, then for good.
+        let answer = cluster.ask(origin, publish(content, Ack::Quorum, None), Duration::from_secs(1));
+        let stored = contents(cluster.must(vertex("000"), pull(ReadLevel::Leader, false)));
+        let acknowledged = answer.is_some_and(|answer| answer.result.is_ok());
+        assert!(!acknowledged || stored.iter().any(|found| found == content), "{content} was acknowledged: {stored:?}");
+    }
+}
+
+#[test]
+fn what_waited_in_the_outbox_is_stored_though_much_else_came_first() {
+    let mut cluster = cluster(17);
+    let at = vertex("010");
+    cluster.kill(vertex("100"));
+    cluster.kill(vertex("101"));
+    cluster.run_for(Duration::from_secs(2));
+    let connection = cluster.connect_client(at);
+    let waiting: Vec<u64> = (0..300).map(|i| cluster.send(connection, publish(&format!("one{i}"), Ack::One, None))).collect();
+    cluster.run_for(Duration::from_secs(2));
+    for id in waiting {
+        assert!(cluster.take_answer(connection, id).is_some_and(|answer| answer.result.is_ok()));
+    }
+    cluster.start(vertex("100"));
+    cluster.start(vertex("101"));
+    let back = cluster.run_until(Duration::from_secs(20), |cluster| {
+        cluster.ask(at, publish("probe", Ack::Quorum, None), Duration::from_secs(10)).is_some_and(|answer| answer.result.is_ok())
+    });
+    assert!(back);
+    for i in 0..1100 {
+        cluster.send(connection, publish(&format!("quorum{i}"), Ack::Quorum, None));
+        // Takes a number too, so that those of the topic are not consecutive.
+        cluster.send(connection, Action::Cluster);
+    }
+    cluster.run_for(Duration::from_secs(10));
+    let mut stored = contents(cluster.must(at, pull(ReadLevel::Leader, false)));
+    stored.retain(|content| content.starts_with("one"));
+    stored.sort();
+    let mut expected: Vec<String> = (0..300).map(|i| format!("one{i}")).collect();
+    expected.sort();
+    assert_eq!(stored, expected);
+}
+
+#[test]
 fn with_two_of_four_down_reads_go_on_and_one_waits_in_the_outbox() {
     let mut cluster = cluster(8);
     cluster.must(vertex("011"), publish("first", Ack::All, None)).unwrap();

@@ -58,6 +58,7 @@ impl Node {
             None => self.begin_joining(),
         }
         self.writes.push(Write::Identity(self.record.clone()));
+        self.started_in = self.batch;
         self.unsettled = true;
     }
 

@@ -86,6 +86,9 @@ pub struct Node {
     outbox: outbox::Outbox,
     counters: Counters,
     next_number: u64,
+    next_token: u64,
+    /// The batch that records this start. Before it is durable, a restart would use the same numbers again.
+    started_in: u64,
 
     /// This turn's.
     writes: Vec<Write>,
@@ -138,6 +141,8 @@ impl Node {
             outbox: outbox::Outbox::default(),
             counters: Counters::default(),
             next_number: 0,
+            next_token: 0,
+            started_in: 0,
             writes: Vec::new(),
             disk_reads: Vec::new(),
             effects: Vec::new(),
@@ -215,7 +220,11 @@ impl Node {
     }
 
     fn handle_written(&mut self, number: u64) {
+        let was_starting = self.is_starting();
         self.written = self.written.max(number);
+        if was_starting && !self.is_starting() {
+            self.handle_requests_time();
+        }
         for group in self.groups.values_mut() {
             group.handle_written(number);
         }
@@ -443,11 +452,23 @@ impl Node {
         }
     }
 
-    /// A number that no request of this incarnation had or will have.
+    /// Its start is not recorded durably yet: nothing may be asked under a number of its own.
+    fn is_starting(&self) -> bool {
+        self.written < self.started_in
+    }
+
+    /// A number that no request of this incarnation had or will have. Numbers are consecutive, and used for requests only: so a
+    /// topic remembers those of one origin in few runs.
     fn next_key(&mut self) -> RequestKey {
         self.next_number += 1;
         let origin = self.record.identity.unwrap_or(NodeId::founding(self.me));
         RequestKey { origin, number: (self.record.starts << 32) + self.next_number }
+    }
+
+    /// Matches a reply with its ask, or a confirmed read with its jobs; as unique as a request's number.
+    fn next_token(&mut self) -> u64 {
+        self.next_token += 1;
+        (self.record.starts << 32) + self.next_token
     }
 
     /// The part of every group that this vertex belongs to.

@@ -38,9 +38,10 @@ pub(super) struct Outbox {
 
 struct Item {
     command: Command,
-    /// The batch that makes it durable, and who is told when it is.
-    waiting: Option<(u64, Owner)>,
-    offered: bool,
+    /// The batch that makes it durable.
+    stored_in: u64,
+    /// Who is told when it is.
+    owner: Option<Owner>,
     offer_at: Instant,
 }
 
@@ -58,7 +59,7 @@ impl Node {
         for (id, command) in items {
             self.outbox.bytes += content_bytes(&command);
             self.outbox.by_key.insert(command.key, id);
-            self.outbox.items.insert(id, Item { command, waiting: None, offered: false, offer_at: now });
+            self.outbox.items.insert(id, Item { command, stored_in: 0, owner: None, offer_at: now });
         }
     }
 
@@ -72,20 +73,20 @@ impl Node {
         if let Some(id) = self.outbox.by_key.get(&key) {
             // Asked again while it is under way.
             if let Some(item) = self.outbox.items.get_mut(id) {
-                let batch = item.waiting.as_ref().map_or(0, |(batch, _)| *batch);
-                item.waiting = Some((batch, owner));
+                item.owner = Some(owner);
             }
+            self.handle_outbox_written();
             return Ok(());
         }
-        let id = self.next_key().number;
+        let id = self.next_token();
         if let Op::Publish { topic, .. } = &command.op {
             self.observe(Event::OutboxStored { topic: topic.clone() }, None);
         }
         self.writes.push(Write::OutboxPut { id, command: command.clone() });
         self.outbox.bytes += content_bytes(&command);
         self.outbox.by_key.insert(key, id);
-        let waiting = Some((self.batch, owner));
-        self.outbox.items.insert(id, Item { command, waiting, offered: false, offer_at: self.now.monotonic });
+        let item = Item { command, stored_in: self.batch, owner: Some(owner), offer_at: self.now.monotonic };
+        self.outbox.items.insert(id, item);
         self.counters.outbox = self.outbox.items.len() as u64;
         self.offer(id);
         Ok(())
@@ -97,7 +98,8 @@ impl Node {
             .outbox
             .items
             .iter_mut()
-            .filter_map(|(id, item)| item.waiting.take_if(|(batch, _)| *batch <= written).map(|(_, owner)| (*id, owner)))
+            .filter(|(_, item)| item.stored_in <= written)
+            .filter_map(|(id, item)| item.owner.take().map(|owner| (*id, owner)))
             .collect();
         for (id, owner) in due {
             self.acknowledge_one(id, owner);
@@ -130,18 +132,18 @@ impl Node {
             item_at(&mut self.outbox, id, now + TRY_AGAIN);
             return;
         };
-        if let Some(item) = self.outbox.items.get_mut(&id) {
-            item.offered = true;
-        }
-        let token = self.next_key().number;
-        self.requests.asks.insert(token, Purpose::Outbox(id));
+        let token = self.next_token();
+        self.expect_reply(token, Purpose::Outbox(id));
         self.send(leader, None, Body::Ask { token, call: Call::Act { key, action, trace: false } });
     }
 
     pub(super) fn handle_outbox_time(&mut self) {
-        let now = self.now.monotonic;
-        let due: Vec<u64> =
-            self.outbox.items.iter().filter(|(_, item)| now >= item.offer_at).map(|(id, _)| *id).take(MAX_OFFERS).collect();
+        let (now, written) = (self.now.monotonic, self.written);
+        if self.is_starting() {
+            return;
+        }
+        let due = |item: &Item| now >= item.offer_at && item.stored_in <= written;
+        let due: Vec<u64> = self.outbox.items.iter().filter(|(_, item)| due(item)).map(|(id, _)| *id).take(MAX_OFFERS).collect();
         for id in due {
             self.offer(id);
         }
@@ -172,7 +174,25 @@ impl Node {
         self.leave_outbox(id, result);
     }
 
+    /// So much came after it that its number cannot be told from a repeat. What was acknowledged must not be lost: it is kept under
+    /// a new number, and offered again when that is durable. (Stored twice only when it had been stored and the answer was lost.)
+    fn renumber(&mut self, id: u64) {
+        let (key, at) = (self.next_key(), self.now.monotonic + TRY_AGAIN);
+        let Some(item) = self.outbox.items.get_mut(&id) else { return };
+        self.outbox.by_key.remove(&item.command.key);
+        item.command.key = key;
+        item.stored_in = self.batch;
+        item.offer_at = at;
+        self.writes.push(Write::OutboxPut { id, command: item.command.clone() });
+        self.outbox.by_key.insert(key, id);
+    }
+
     fn leave_outbox(&mut self, id: u64, result: Result<Done, Failure>) {
+        let numbered_by_client = |item: &Item| matches!(item.command.op, Op::Publish { sequence: Some(_), .. });
+        let too_old = result.as_ref().is_err_and(|failure| failure.code == ErrorCode::SequenceTooOld);
+        if too_old && self.outbox.items.get(&id).is_some_and(|item| !numbered_by_client(item)) {
+            return self.renumber(id);
+        }
         let Some(item) = self.outbox.items.remove(&id) else { return };
         self.outbox.by_key.remove(&item.command.key);
         self.outbox.bytes -= content_bytes(&item.command);
@@ -181,14 +201,14 @@ impl Node {
         if let Op::Publish { topic, .. } = &item.command.op {
             match &result {
                 Ok(_) => self.observe(Event::OutboxDrained { topic: topic.clone() }, None),
-                Err(failure) if item.waiting.is_none() => {
+                Err(failure) if item.owner.is_none() => {
                     let text = format!("a publish to '{topic}' that was acknowledged with `one` cannot enter the log: {failure}");
                     self.observe(Event::Warning { text }, None);
                 }
                 Err(_) => {}
             }
         }
-        if let Some((_, owner)) = item.waiting {
+        if let Some(owner) = item.owner {
             self.tell(owner, result);
         }
     }
@@ -197,7 +217,6 @@ impl Node {
 fn item_at(outbox: &mut Outbox, id: u64, at: Instant) {
     if let Some(item) = outbox.items.get_mut(&id) {
         item.offer_at = at;
-        item.offered = false;
     }
 }
 

@@ -165,8 +165,8 @@ impl Node {
     }
 
     fn fetch(&mut self, id: &SessionId, holder: Vertex, from: Offset) {
-        let token = self.next_key().number;
-        self.requests.asks.insert(token, Purpose::Fetch(id.clone()));
+        let token = self.next_token();
+        self.expect_reply(token, Purpose::Fetch(id.clone()));
         let call = Call::Fetch { topic: id.1.clone(), from, max_bytes: BYTES as u32 };
         self.send(holder, None, Body::Ask { token, call });
     }

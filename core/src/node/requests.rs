@@ -28,6 +28,8 @@ const OUTBOX_AFTER: Duration = Duration::from_millis(400);
 const ASK_AGAIN: Duration = Duration::from_millis(1000);
 /// After a reply that sends it elsewhere, or nowhere, it is asked again after this.
 const TRY_AGAIN: Duration = Duration::from_millis(50);
+/// An ask is forgotten after this: its reply was lost, or nobody waits for it any more.
+const FORGET_ASK: Duration = Duration::from_secs(10);
 /// Requests under way on one node; beyond, clients are told that it is overloaded.
 const MAX_PENDING: usize = 16_384;
 /// Registrations that are known to exist (they are never undone); forgotten all at once when full.
@@ -36,8 +38,14 @@ const MAX_KNOWN: usize = 100_000;
 #[derive(Default)]
 pub(super) struct Requests {
     pending: BTreeMap<u64, Pending>,
-    pub(super) asks: BTreeMap<u64, Purpose>,
+    pub(super) asks: BTreeMap<u64, Ask>,
     known: BTreeSet<(Registry, String)>,
+}
+
+/// An ask of this node to another, or to itself.
+pub(super) struct Ask {
+    purpose: Purpose,
+    since: Instant,
 }
 
 /// What a reply will be for.
@@ -109,13 +117,13 @@ impl Node {
     pub(super) fn handle_request(&mut self, connection: ConnectionId, request: Request) {
         self.counters.requests += 1;
         let Request { id, trace, action } = request;
-        let trace_id = TraceId((u64::from(self.me.to_code()) << 40) | (self.next_key().number & 0xff_ffff_ffff));
+        let key = self.next_key();
+        let trace_id = TraceId((u64::from(self.me.to_code()) << 40) | (key.number & 0xff_ffff_ffff));
         if self.observes_frequent() {
             let event = Event::RequestReceived { action: action.name().into(), subject: subject(&action).map(Into::into) };
             self.observe(event, Some(trace_id));
         }
         let now = self.now.monotonic;
-        let key = self.next_key();
         let mut pending = Pending {
             connection: Some(connection),
             id,
@@ -220,7 +228,7 @@ impl Node {
             }
             return;
         }
-        if now < pending.ask_at {
+        if now < pending.ask_at || self.is_starting() {
             return;
         }
         match self.whom_to_ask(number) {
@@ -276,7 +284,7 @@ impl Node {
     }
 
     fn ask(&mut self, number: u64, to: Vertex, call: Call) {
-        let token = self.next_key().number;
+        let token = self.next_token();
         let ask_at = self.now.monotonic + ASK_AGAIN;
         let Some(pending) = self.requests.pending.get_mut(&number) else { return };
         let before = pending.asked.replace((token, to));
@@ -287,8 +295,12 @@ impl Node {
         if let Some((token, _)) = before {
             self.requests.asks.remove(&token);
         }
-        self.requests.asks.insert(token, Purpose::Request(number));
+        self.expect_reply(token, Purpose::Request(number));
         self.send(to, trace, Body::Ask { token, call });
+    }
+
+    pub(super) fn expect_reply(&mut self, token: u64, purpose: Purpose) {
+        self.requests.asks.insert(token, Ask { purpose, since: self.now.monotonic });
     }
 
     /// Nobody can take it now: wait, for a while.
@@ -345,7 +357,7 @@ impl Node {
     // Replies.
 
     pub(super) fn handle_reply(&mut self, from: Vertex, token: u64, reply: Reply) {
-        match self.requests.asks.remove(&token) {
+        match self.requests.asks.remove(&token).map(|ask| ask.purpose) {
             Some(Purpose::Request(number)) => self.handle_request_reply(number, reply),
             Some(Purpose::Gather(number, vertex)) => self.handle_gathered(number, vertex, reply),
             Some(Purpose::Fetch(session)) => self.handle_fetched(session, from, reply),
@@ -531,6 +543,10 @@ impl Node {
 
     pub(super) fn handle_requests_time(&mut self) {
         let now = self.now.monotonic;
+        // Tokens grow with time.
+        while let Some(oldest) = self.requests.asks.first_entry().filter(|ask| now.since(ask.get().since) >= FORGET_ASK) {
+            oldest.remove();
+        }
         let due = |pending: &Pending| now >= pending.ask_at.min(pending.deadline) || matches!(pending.stage, Stage::Gathering(_));
         let numbers: Vec<u64> =
             self.requests.pending.iter().filter(|(_, pending)| due(pending)).map(|(number, _)| *number).collect();

@@ -215,7 +215,7 @@ impl Node {
         }
         let new_reads = std::mem::take(&mut self.serving.new_reads);
         for (home, jobs) in new_reads {
-            let ticket = self.next_key().number;
+            let ticket = self.next_token();
             let now = self.now.monotonic;
             self.serving.tickets.insert(ticket, Ticket { group: home, since: now, asked: now, jobs });
             if let Some(group) = self.groups.get_mut(&home) {

@@ -68,8 +68,8 @@ impl Node {
 
     /// `about`: the vertex that the answer will be filed under.
     fn ask_for(&mut self, number: u64, about: Vertex, to: Vertex, call: Call) -> u64 {
-        let token = self.next_key().number;
-        self.requests.asks.insert(token, Purpose::Gather(number, about));
+        let token = self.next_token();
+        self.expect_reply(token, Purpose::Gather(number, about));
         self.send(to, None, Body::Ask { token, call });
         token
     }
