@@ -201,14 +201,29 @@ impl Cluster {
         vertices.flat_map(|a| a.neighbours().filter(move |b| a < *b).map(move |b| (a, b))).collect()
     }
 
+    /// Who leads a group, as was told last.
     pub fn leader_of(&self, group: Vertex) -> Option<Vertex> {
         self.leaders.get(&group).and_then(|leadership| leadership.leader)
     }
 
+    /// Who leads a group and is not known to be gone: a crashed leader tells nobody that it no longer leads.
+    pub fn acting_leader(&self, group: Vertex) -> Option<Vertex> {
+        self.leader_of(group).filter(|leader| self.is_serving(*leader))
+    }
+
+    /// Whether a node runs, by its own word or by another's.
+    fn is_serving(&self, vertex: Vertex) -> bool {
+        let by_others = || self.nodes.get(&vertex).and_then(Node::by_hearsay);
+        match self.health(vertex) {
+            Health::Up | Health::Recovering => true,
+            Health::Unreachable | Health::Connecting => by_others().is_some_and(Health::is_running),
+            Health::Failed => false,
+        }
+    }
+
     /// The groups that a node leads, by their homes.
     pub fn led_by(&self, node: Vertex) -> Vec<Vertex> {
-        let leads = |leadership: &Leadership| leadership.leader == Some(node);
-        self.leaders.iter().filter(|(_, leadership)| leads(leadership)).map(|(group, _)| *group).collect()
+        self.leaders.keys().copied().filter(|group| self.acting_leader(*group) == Some(node)).collect()
     }
 
     pub fn count(&self, health: Health) -> usize {
@@ -269,8 +284,7 @@ impl Cluster {
 
     /// A view names no term: it fills a gap, and does not overrule an election that was seen.
     fn learn_leader_without_term(&mut self, group: Vertex, leader: Vertex) {
-        let known = self.leader_of(group);
-        if known.is_none_or(|known| !self.health(known).is_running()) {
+        if self.acting_leader(group).is_none() {
             self.leaders.entry(group).or_default().leader = Some(leader);
         }
     }
@@ -400,6 +414,19 @@ mod tests {
         cluster.learn_leader(group, 5, None);
         assert_eq!(cluster.leader_of(group), None);
         assert!(cluster.led_by(vertex("101")).is_empty());
+    }
+
+    #[test]
+    fn a_leader_that_crashed_leads_no_more_though_nobody_said_so() {
+        let group = vertex("100");
+        let mut cluster = open_cluster();
+        cluster.learn_leader(group, 2, Some(group));
+        cluster.learn_socket(group, Socket::Closed);
+        assert_eq!(cluster.acting_leader(group), None);
+        cluster.learn_state(vertex("101"), group, NodeState::Up);
+        assert_eq!(cluster.acting_leader(group), Some(group), "only this page cannot reach it");
+        cluster.learn_state(vertex("101"), group, NodeState::Failed);
+        assert_eq!(cluster.acting_leader(group), None);
     }
 
     #[test]

@@ -76,8 +76,17 @@ impl State {
             Action::CloseInbox { subscriber, topic } => self.inboxes.change().close(&subscriber, &topic),
             Action::Select(selection) => self.select(selection),
             Action::ChooseTab(tab) => self.tab = tab,
-            Action::ChooseTopic(text) => self.topic_text = text,
+            Action::ChooseTopic(text) => self.choose_topic(text),
             Action::ShowBackground(show) => self.show_background = show,
+        }
+    }
+
+    /// What was said of another topic is no longer of interest.
+    fn choose_topic(&mut self, text: String) {
+        if text != self.topic_text {
+            let is_about_topic = |panel: Panel| !matches!(panel, Panel::Node | Panel::Edge);
+            self.tasks.change().reports.retain(|panel, _| !is_about_topic(*panel));
+            self.topic_text = text;
         }
     }
 
@@ -100,7 +109,7 @@ impl State {
     }
 
     fn change_socket(&mut self, node: Vertex, socket: Socket) {
-        let known = self.cluster.nodes.get(&node).map(|known| known.socket.clone()).unwrap_or_default();
+        let known = self.cluster.nodes.get(&node).map(|known| known.socket).unwrap_or_default();
         match (&known, &socket) {
             (Socket::Open, Socket::Closed) => {
                 self.tell(Tone::Bad, Subject::Node(node), format!("This page lost its connection to {node}"));
@@ -411,6 +420,16 @@ mod tests {
             .with(Action::TaskGaveUp { panel: Panel::Publish, task: 1, text: "nobody answered".into() });
         let report = &state.tasks.reports[&Panel::Publish];
         assert!(report.running && report.lines.is_empty());
+    }
+
+    #[test]
+    fn what_was_said_of_one_topic_is_not_shown_beside_another() {
+        let state = running()
+            .with(Action::ChooseTopic("news".into()))
+            .with(Action::TaskStarted { panel: Panel::Publish, task: 1 })
+            .with(Action::TaskStarted { panel: Panel::Node, task: 2 })
+            .with(Action::ChooseTopic("cricket".into()));
+        assert_eq!(state.tasks.reports.keys().collect::<Vec<_>>(), [&Panel::Node]);
     }
 
     #[test]

@@ -44,7 +44,11 @@ fn summary(props: &HeaderProps) -> (&'static str, String) {
         .filter(|health| cluster.count(*health) > 0)
         .map(|health| format!("{} {}", cluster.count(health), health.name()))
         .collect();
-    let tone = if up == all { "good" } else { "warning" };
+    let tone = match up {
+        0 => "bad",
+        up if up == all => "good",
+        _ => "warning",
+    };
     let mut parts = vec![format!("{up} of {all} nodes up")];
     parts.extend(others);
     parts.push(plural(props.topics as u64, "topic"));

@@ -38,7 +38,7 @@ fn caption(state: &State) -> Html {
     let replicas: Vec<_> = home.neighbours().collect();
     let standing = match state.topics.topics.get(&topic) {
         None => "It does not exist yet.".to_owned(),
-        Some(info) => match state.cluster.leader_of(home) {
+        Some(info) => match state.cluster.acting_leader(home) {
             Some(leader) => format!("{leader} leads it; {}.", plural(info.messages, "message")),
             None => format!("Nobody leads it now; {}.", plural(info.messages, "message")),
         },

@@ -121,7 +121,7 @@ fn topic_row(props: &TopicCardProps, topic: &TopicName, info: &TopicInfo, choose
         let (choose, name) = (choose.clone(), name.clone());
         Callback::from(move |_: MouseEvent| choose.emit(name.clone()))
     };
-    let leader = props.cluster.leader_of(info.home);
+    let leader = props.cluster.acting_leader(info.home);
     let led = match leader {
         Some(leader) if leader == info.home => String::new(),
         Some(leader) => format!("led by {leader}"),
