@@ -8,6 +8,7 @@
 //! |---|---|
 //! | `joining` | who this node is: a founding member, or a new incarnation |
 //! | `requests` | what a client asked here, until it is answered (the *origin's* part) |
+//! | `lanes` | which of a client's pulls are begun, and which wait |
 //! | `serve` | what another node asks of this one (the *leader's* and the *holder's* part) |
 //! | `reads` | reads of messages, and what they were for |
 //! | `push` | deliveries to push subscribers |
@@ -19,6 +20,7 @@
 mod config;
 mod faults;
 mod joining;
+mod lanes;
 mod outbox;
 mod push;
 mod reads;
@@ -80,6 +82,7 @@ pub struct Node {
 
     clients: BTreeMap<ConnectionId, watch::Client>,
     requests: requests::Requests,
+    lanes: lanes::Lanes,
     serving: serve::Serving,
     reads: reads::Reads,
     push: push::Push,
@@ -135,6 +138,7 @@ impl Node {
             stopping: None,
             clients: BTreeMap::new(),
             requests: requests::Requests::default(),
+            lanes: lanes::Lanes::default(),
             serving: serve::Serving::default(),
             reads: reads::Reads::default(),
             push: push::Push::default(),

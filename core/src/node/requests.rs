@@ -7,6 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use super::lanes::takes_turns;
 use super::{Node, Phase};
 use crate::cube::Vertex;
 use crate::io::ConnectionId;
@@ -151,8 +152,25 @@ impl Node {
             return;
         }
         pending.stage = self.first_stage(&pending.action, key.number);
+        let takes_turns = takes_turns(&pending.action);
         self.requests.pending.insert(key.number, pending);
-        self.drive(key.number);
+        if takes_turns { self.queue_pull(connection, key.number) } else { self.drive(key.number) }
+    }
+
+    /// Not begun until [`Node::release_request`]; `why` is told when its time is up before.
+    pub(super) fn hold_request(&mut self, number: u64, why: &str) {
+        if let Some(pending) = self.requests.pending.get_mut(&number) {
+            pending.ask_at = Instant(u64::MAX);
+            pending.problem = Some(why.into());
+        }
+    }
+
+    pub(super) fn release_request(&mut self, number: u64) {
+        if let Some(pending) = self.requests.pending.get_mut(&number) {
+            pending.ask_at = self.now.monotonic;
+            pending.problem = None;
+            self.drive(number);
+        }
     }
 
     /// What needs nobody else.
@@ -473,7 +491,11 @@ impl Node {
             }
             (_, result) => (served_by, result),
         };
+        let pulled = pending.connection.filter(|_| takes_turns(&pending.action));
         self.answer(pending, result, served_by, hops);
+        if let Some(connection) = pulled {
+            self.end_pull(connection, number);
+        }
     }
 
     fn follow_up(&mut self, pending: &Pending, done: &Done) {
@@ -575,6 +597,9 @@ impl Node {
     }
 
     pub(super) fn forget_requests_of(&mut self, connection: ConnectionId) {
+        for number in self.end_lane(connection) {
+            self.requests.pending.remove(&number);
+        }
         for pending in self.requests.pending.values_mut().filter(|pending| pending.connection == Some(connection)) {
             // What is under way goes on; only the answer has nowhere to go.
             pending.connection = None;
@@ -589,6 +614,7 @@ impl Node {
             self.answer(pending, Err(failure.clone()), self.me, vec![self.me]);
         }
         self.requests.asks.clear();
+        self.lanes = Default::default();
     }
 
     pub(super) fn gathering(&mut self, number: u64) -> Option<&mut super::views::Gathering> {

@@ -53,6 +53,7 @@ impl Node {
         if let Some(client) = self.clients.get_mut(&connection) {
             client.queued = client.queued.saturating_sub(bytes);
         }
+        self.begin_pulls(connection);
     }
 
     pub(super) fn send_client(&mut self, connection: ConnectionId, frame: ServerFrame) {
