@@ -21,6 +21,8 @@ mod answered;
 mod deliveries;
 mod driver;
 mod socket;
+#[cfg(test)]
+mod tests;
 
 use std::hash::{BuildHasher, Hasher};
 use std::time::Duration;

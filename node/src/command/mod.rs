@@ -50,6 +50,9 @@ Break a node, and see what that does:
     cubecast fail 100 --for 10s
     cubecast status
 
+See it prove what it promises:
+    cubecast verify
+
 Exit codes: 0 done, 1 failed or refused, 2 wrong usage or configuration, 3 unavailable or port in use, 4 storage failed or in use.";
 
 /// How much is logged, and in which form. Logs go to standard error.
@@ -192,6 +195,46 @@ mod tests {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "cubecast", &mut script);
             assert!(String::from_utf8(script).unwrap().contains("completions"));
+        }
+    }
+
+    /// The examples of a command's help and of its subcommands', without what explains them.
+    fn examples(command: &clap::Command) -> Vec<String> {
+        let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+        let own = help.lines().filter_map(|line| line.split("cubecast ").nth(1).filter(|_| line.starts_with("    ")));
+        let own = own.map(|line| line.split("   ").next().unwrap_or(line).trim().to_string());
+        own.chain(command.get_subcommands().flat_map(examples)).collect()
+    }
+
+    #[test]
+    fn every_example_in_the_help_is_a_command_line() {
+        let examples = examples(&Cli::command());
+        assert!(examples.len() > 20, "{examples:?}");
+        for example in examples {
+            let words = example.split_whitespace().map(|word| word.trim_matches('\''));
+            let parsed = Cli::try_parse_from(std::iter::once("cubecast").chain(words));
+            assert!(parsed.is_ok(), "cubecast {example}: {}", parsed.unwrap_err());
+        }
+    }
+
+    #[test]
+    fn what_makes_no_sense_is_refused_before_anything_is_done() {
+        for line in [
+            "pub news hello",
+            "pub news hello --as p --ack most",
+            "pub news hello --as p --at-once 0",
+            "pub a\tb hello --as p",
+            "sub news --as s --from yesterday",
+            "pull news --as s --max 0",
+            "topic",
+            "fail 2",
+            "fail 111 --for ever",
+            "link 000 001 --cut --up",
+            "verify --only everything",
+            "status --format xml",
+        ] {
+            let parsed = Cli::try_parse_from(["cubecast"].into_iter().chain(line.split(' ')));
+            assert_eq!(parsed.err().map(|error| error.exit_code()), Some(Failure::USAGE.into()), "{line}");
         }
     }
 }

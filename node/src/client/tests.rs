@@ -1,0 +1,202 @@
+//! The client over real sockets, before nodes of make-believe.
+
+use std::time::Duration;
+
+use cubecast_core::cube::Dimension;
+use cubecast_core::names::Offset;
+use cubecast_core::time::Timestamp;
+use cubecast_core::wire::answer::{Answer, Delivery, ErrorCode, Message as Stored, NodeState, NodeView, ServerFrame};
+use cubecast_core::wire::binary;
+use cubecast_core::wire::client::Request;
+use cubecast_core::wire::limits::Limits;
+use futures_util::{SinkExt, StreamExt};
+use tokio::net::TcpListener;
+use tokio::sync::mpsc;
+use tokio_tungstenite::tungstenite::Message;
+
+use super::*;
+
+/// More than any passing test needs.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Listens for both nodes of a cube of dimension 1 at one address.
+struct Fake {
+    listener: TcpListener,
+    address: String,
+}
+
+impl Fake {
+    async fn new() -> Fake {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        Fake { listener, address }
+    }
+
+    /// The next connection.
+    async fn accept(&self) -> Connection {
+        let (stream, _) = self.listener.accept().await.unwrap();
+        Connection { socket: tokio_tungstenite::accept_async(stream).await.unwrap(), address: self.address.clone() }
+    }
+}
+
+struct Connection {
+    socket: tokio_tungstenite::WebSocketStream<tokio::net::TcpStream>,
+    address: String,
+}
+
+impl Connection {
+    /// The next request that is no question about the cluster; those are answered. `None`: the client left.
+    async fn request(&mut self) -> Option<Request> {
+        loop {
+            let Some(Ok(Message::Binary(bytes))) = self.socket.next().await else { return None };
+            for request in binary::decode_requests(&bytes, &Limits::default(), Dimension::new(1).unwrap()) {
+                let request = request.expect("the client sends what nodes take");
+                if request.action != Action::Cluster {
+                    return Some(request);
+                }
+                let view = self.cluster();
+                self.answer(&request, Ok(Done::Cluster(view))).await;
+            }
+        }
+    }
+
+    async fn answer(&mut self, request: &Request, result: Result<Done, cubecast_core::wire::answer::Failure>) {
+        let served_by = "0".parse().unwrap();
+        self.send(ServerFrame::Answer(Answer { id: request.id.clone(), served_by, hops: None, result })).await;
+    }
+
+    async fn send(&mut self, frame: ServerFrame) {
+        self.socket.send(Message::Binary(binary::encode_server_frames(&[frame]).into())).await.unwrap();
+    }
+
+    fn cluster(&self) -> ClusterView {
+        let dimension = Dimension::new(1).unwrap();
+        let (state, address) = (NodeState::Up, self.address.clone());
+        let node = |node| NodeView { node, address: address.clone(), state, incarnation: 1, leads: vec![] };
+        ClusterView { dimension, nodes: dimension.vertices().map(node).collect(), links: vec![] }
+    }
+}
+
+fn named<T: std::str::FromStr>(name: &str) -> T
+where
+    T::Err: std::fmt::Debug,
+{
+    name.parse().unwrap()
+}
+
+fn published(offset: u64) -> Done {
+    Done::Published { topic: named("news"), offset: Some(Offset(offset)), holders: vec![], repeated: false }
+}
+
+#[tokio::test]
+async fn a_publish_is_sent_again_under_the_same_number_when_its_connection_breaks() {
+    let fake = Fake::new().await;
+    let client = CubecastClient::connect(&[fake.address.clone()]);
+    let (publisher, topic) = (named("p"), named("news"));
+    let publishing = client.publish(&publisher, &topic, "a", Ack::Quorum);
+    let serving = async {
+        let mut numbers = Vec::new();
+        while numbers.len() < 2 {
+            let mut connection = fake.accept().await;
+            while let Some(request) = connection.request().await {
+                let Action::Publish { sequence, .. } = &request.action else { panic!("{request:?}") };
+                numbers.push(*sequence);
+                if numbers.len() == 1 {
+                    break;
+                }
+                connection.answer(&request, Ok(published(7))).await;
+                return numbers;
+            }
+        }
+        numbers
+    };
+    let (answered, numbers) =
+        tokio::time::timeout(PATIENCE, futures_util::future::join(publishing, serving)).await.unwrap();
+    assert_eq!(answered.unwrap().value.offset, Some(Offset(7)));
+    assert_eq!(numbers[0], numbers[1]);
+}
+
+#[tokio::test]
+async fn a_listener_that_does_not_read_stops_its_own_socket_and_no_other() {
+    let fake = Fake::new().await;
+    let client = CubecastClient::connect(&[fake.address.clone()]);
+    let (sent, mut stuck) = mpsc::unbounded_channel();
+    let serving = tokio::spawn(async move {
+        loop {
+            let connection = fake.accept().await;
+            tokio::spawn(serve_flood(connection, sent.clone()));
+        }
+    });
+    let story = async {
+        let mut deliveries = client.listen(&named("s"), &named("news"), None).await.unwrap().value;
+        assert_eq!(stuck.recv().await, Some(()), "the node could not send on");
+        let publish = client.publish(&named("p"), &named("news"), "a", Ack::Quorum).await;
+        assert!(publish.is_ok(), "{publish:?}");
+        for offset in 0..20_000 {
+            assert_eq!(deliveries.next().await.unwrap().unwrap().offset, Offset(offset));
+        }
+    };
+    tokio::time::timeout(PATIENCE, story).await.unwrap();
+    serving.abort();
+}
+
+/// Answers publishes; floods subscribers, and tells when they no longer read.
+async fn serve_flood(mut connection: Connection, stuck: mpsc::UnboundedSender<()>) {
+    while let Some(request) = connection.request().await {
+        if !matches!(request.action, Action::Subscribe { .. }) {
+            connection.answer(&request, Ok(published(0))).await;
+            continue;
+        }
+        let subscribed = Done::Subscribed { topic: named("news"), cursor: Offset(0), original_node: None };
+        connection.answer(&request, Ok(subscribed)).await;
+        for offset in 0..20_000 {
+            let mut sending = std::pin::pin!(connection.send(ServerFrame::Message(large_delivery(offset))));
+            // A socket that takes nothing for so long has a reader that does not read.
+            if tokio::time::timeout(Duration::from_millis(200), &mut sending).await.is_err() {
+                // The test may be over.
+                let _ = stuck.send(());
+                sending.await;
+            }
+        }
+    }
+}
+
+fn large_delivery(offset: u64) -> Delivery {
+    let message =
+        Stored { offset: Offset(offset), publisher: named("p"), content: "x".repeat(2_000), time: Timestamp(0) };
+    Delivery { topic: named("news"), subscriber: named("s"), message }
+}
+
+#[tokio::test]
+async fn a_dropped_client_says_farewell_to_its_nodes() {
+    let fake = Fake::new().await;
+    let client = CubecastClient::connect(&[fake.address.clone()]);
+    let asking = tokio::spawn(async move { client.topics().await.map(|answer| answer.value.topics.len()) });
+    let mut connection = fake.accept().await;
+    let request = connection.request().await.unwrap();
+    connection.answer(&request, Ok(Done::Topics { topics: vec![], missing: vec![] })).await;
+    assert_eq!(asking.await.unwrap(), Ok(0));
+    assert!(tokio::time::timeout(PATIENCE, connection.request()).await.unwrap().is_none());
+}
+
+#[tokio::test]
+async fn a_refusal_reaches_the_caller_with_its_code() {
+    let fake = Fake::new().await;
+    let client = CubecastClient::connect(&[fake.address.clone()]);
+    let asking = tokio::spawn(async move { client.locate(&named("news")).await.map(|_| ()) });
+    let refuse = async {
+        loop {
+            let mut connection = fake.accept().await;
+            tokio::spawn(async move {
+                while let Some(request) = connection.request().await {
+                    connection.answer(&request, Err(ErrorCode::NotOwner.because("no"))).await;
+                }
+            });
+        }
+    };
+    let asked = tokio::select! {
+        asked = tokio::time::timeout(PATIENCE, asking) => asked.unwrap().unwrap(),
+        () = refuse => unreachable!("the listener listens for ever"),
+    };
+    assert_eq!(asked.unwrap_err().code(), Some(ErrorCode::NotOwner));
+}
