@@ -541,7 +541,8 @@ impl Group {
             (false, true) => (ELECTION_TICKS, ELECTION_TICKS + 4),
             (false, false) => (ELECTION_TICKS + 4, 2 * ELECTION_TICKS),
         };
-        self.election_ticks = self.random.usize(low..high);
+        // Not `usize`: 32 and 64 bits draw differently.
+        self.election_ticks = self.random.u64(low as u64..high as u64) as usize;
         self.raw.raft.set_randomized_election_timeout(self.election_ticks);
     }
 
