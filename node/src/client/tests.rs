@@ -32,6 +32,10 @@ impl Fake {
         Fake { listener, address }
     }
 
+    fn client(&self) -> CubecastClient {
+        CubecastClient::connect(std::slice::from_ref(&self.address))
+    }
+
     /// The next connection.
     async fn accept(&self) -> Connection {
         let (stream, _) = self.listener.accept().await.unwrap();
@@ -91,26 +95,24 @@ fn published(offset: u64) -> Done {
 #[tokio::test]
 async fn a_publish_is_sent_again_under_the_same_number_when_its_connection_breaks() {
     let fake = Fake::new().await;
-    let client = CubecastClient::connect(&[fake.address.clone()]);
+    let client = fake.client();
     let (publisher, topic) = (named("p"), named("news"));
     let publishing = client.publish(&publisher, &topic, "a", Ack::Quorum);
     let serving = async {
         let mut numbers = Vec::new();
-        while numbers.len() < 2 {
+        loop {
             let mut connection = fake.accept().await;
-            while let Some(request) = connection.request().await {
-                let Action::Publish { sequence, .. } = &request.action else { panic!("{request:?}") };
-                numbers.push(*sequence);
-                if numbers.len() == 1 {
-                    break;
-                }
+            let Some(request) = connection.request().await else { continue };
+            let Action::Publish { sequence, .. } = &request.action else { panic!("{request:?}") };
+            numbers.push(*sequence);
+            // The first is not answered: its connection breaks.
+            if numbers.len() == 2 {
                 connection.answer(&request, Ok(published(7))).await;
-                return numbers;
+                return (numbers, connection);
             }
         }
-        numbers
     };
-    let (answered, numbers) =
+    let (answered, (numbers, _connection)) =
         tokio::time::timeout(PATIENCE, futures_util::future::join(publishing, serving)).await.unwrap();
     assert_eq!(answered.unwrap().value.offset, Some(Offset(7)));
     assert_eq!(numbers[0], numbers[1]);
@@ -119,7 +121,7 @@ async fn a_publish_is_sent_again_under_the_same_number_when_its_connection_break
 #[tokio::test]
 async fn a_listener_that_does_not_read_stops_its_own_socket_and_no_other() {
     let fake = Fake::new().await;
-    let client = CubecastClient::connect(&[fake.address.clone()]);
+    let client = fake.client();
     let (sent, mut stuck) = mpsc::unbounded_channel();
     let serving = tokio::spawn(async move {
         loop {
@@ -170,7 +172,7 @@ fn large_delivery(offset: u64) -> Delivery {
 #[tokio::test]
 async fn a_dropped_client_says_farewell_to_its_nodes() {
     let fake = Fake::new().await;
-    let client = CubecastClient::connect(&[fake.address.clone()]);
+    let client = fake.client();
     let asking = tokio::spawn(async move { client.topics().await.map(|answer| answer.value.topics.len()) });
     let mut connection = fake.accept().await;
     let request = connection.request().await.unwrap();
@@ -182,7 +184,7 @@ async fn a_dropped_client_says_farewell_to_its_nodes() {
 #[tokio::test]
 async fn a_refusal_reaches_the_caller_with_its_code() {
     let fake = Fake::new().await;
-    let client = CubecastClient::connect(&[fake.address.clone()]);
+    let client = fake.client();
     let asking = tokio::spawn(async move { client.locate(&named("news")).await.map(|_| ()) });
     let refuse = async {
         loop {
