@@ -89,6 +89,11 @@ impl Node {
     pub(super) fn handle_messages_read(&mut self, read: ReadId, result: Result<Vec<StoredMessage>, ReadFailed>) {
         let Some(purpose) = self.reads.under_way.remove(&read) else { return };
         match result {
+            // Only ranges that hold messages are read.
+            Ok(messages) if messages.is_empty() => {
+                let why = "the messages are not on disk: their topic was deleted meanwhile, or the disk has lost them";
+                self.fail_read(purpose, ReadFailed(why.into()));
+            }
             Ok(messages) => self.use_messages(purpose, messages),
             Err(error) => {
                 self.observe(Event::Warning { text: format!("messages could not be read: {error}") }, None);
