@@ -224,6 +224,11 @@ impl Cluster {
         connection
     }
 
+    /// Whether neither side has closed it.
+    pub fn is_connected(&self, connection: ConnectionId) -> bool {
+        self.connections.contains_key(&connection)
+    }
+
     /// Sends a request; the answer bears the number that is returned.
     pub fn send(&mut self, connection: ConnectionId, action: Action) -> u64 {
         self.next_request += 1;

@@ -610,8 +610,12 @@ impl Node {
         // Not `node_failed`, which says that nothing was done: some of these may be in a log already.
         let why = format!("node {} failed on request before it knew whether this was done; retry elsewhere", self.me);
         let failure = ErrorCode::Timeout.because(why);
-        for (_, pending) in std::mem::take(&mut self.requests.pending) {
-            self.answer(pending, Err(failure.clone()), self.me, vec![self.me]);
+        for (_, mut pending) in std::mem::take(&mut self.requests.pending) {
+            match std::mem::replace(&mut pending.stage, Stage::Acting) {
+                // The cursor has perhaps moved: nobody would read these messages again.
+                Stage::Committing(pulled) => self.answer(pending, Ok(pulled.done), pulled.served_by, pulled.hops),
+                _ => self.answer(pending, Err(failure.clone()), self.me, vec![self.me]),
+            }
         }
         self.requests.asks.clear();
         self.lanes = Default::default();
