@@ -31,7 +31,7 @@ mod watch;
 
 pub use config::NodeConfig;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use crate::cube::Vertex;
@@ -81,6 +81,8 @@ pub struct Node {
     stopping: Option<(Instant, StopMode, u64)>,
 
     clients: BTreeMap<ConnectionId, watch::Client>,
+    /// Clients that watch: few, and looked for at every event.
+    watchers: BTreeSet<ConnectionId>,
     requests: requests::Requests,
     lanes: lanes::Lanes,
     serving: serve::Serving,
@@ -137,6 +139,7 @@ impl Node {
             unsettled: true,
             stopping: None,
             clients: BTreeMap::new(),
+            watchers: BTreeSet::new(),
             requests: requests::Requests::default(),
             lanes: lanes::Lanes::default(),
             serving: serve::Serving::default(),
@@ -420,7 +423,7 @@ impl Node {
                     self.observe(Event::ReplicaStored { topic: topic.clone(), group, offset: message.offset }, None);
                 }
                 self.feed_sessions(&topic, message);
-                self.serve_fetches(group, &topic);
+                self.serve_fetches(&topic);
             }
         }
     }

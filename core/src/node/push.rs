@@ -39,7 +39,11 @@ pub(super) type SessionId = (ConnectionId, TopicName, SubscriberId);
 #[derive(Default)]
 pub(super) struct Push {
     sessions: BTreeMap<SessionId, Session>,
-    waiting: Vec<WaitingFetch>,
+    by_topic: BTreeMap<TopicName, BTreeSet<SessionId>>,
+    /// Those that may have something to do this turn; at every housekeeping, all.
+    stirred: BTreeSet<SessionId>,
+    waiting: BTreeMap<TopicName, Vec<WaitingFetch>>,
+    waiting_fetches: usize,
 }
 
 struct Session {
@@ -58,20 +62,56 @@ struct WaitingFetch {
     until: Instant,
 }
 
+impl Push {
+    fn insert(&mut self, id: SessionId, session: Session) {
+        self.by_topic.entry(id.1.clone()).or_default().insert(id.clone());
+        self.stirred.insert(id.clone());
+        self.sessions.insert(id, session);
+    }
+
+    fn remove(&mut self, id: &SessionId) {
+        self.sessions.remove(id);
+        if let Some(sessions) = self.by_topic.get_mut(&id.1) {
+            sessions.remove(id);
+            if sessions.is_empty() {
+                self.by_topic.remove(&id.1);
+            }
+        }
+    }
+
+    fn remove_where(&mut self, goes: impl Fn(&SessionId, &Session) -> bool) {
+        let gone: Vec<SessionId> = self.sessions.iter().filter(|(id, session)| goes(id, session)).map(|(id, _)| id.clone()).collect();
+        gone.iter().for_each(|id| self.remove(id));
+    }
+
+    /// Its client reads again.
+    pub(super) fn stir_sessions_of(&mut self, connection: ConnectionId) {
+        self.stirred.extend(self.sessions.keys().filter(|(owner, ..)| *owner == connection).cloned());
+    }
+
+    /// Nothing is under way for it any more.
+    fn free(&mut self, id: &SessionId) {
+        if let Some(session) = self.sessions.get_mut(id) {
+            session.busy_until = None;
+            self.stirred.insert(id.clone());
+        }
+    }
+}
+
 impl Node {
     pub(super) fn begin_session(&mut self, connection: ConnectionId, topic: TopicName, subscriber: SubscriberId, cursor: Offset) {
         if self.clients.contains_key(&connection) {
             let home = placement::home(topic.as_str(), self.me.dimension());
-            self.push.sessions.insert((connection, topic, subscriber), Session { home, next: cursor, busy_until: None });
+            self.push.insert((connection, topic, subscriber), Session { home, next: cursor, busy_until: None });
         }
     }
 
     pub(super) fn end_session(&mut self, connection: ConnectionId, topic: &TopicName, subscriber: &SubscriberId) {
-        self.push.sessions.remove(&(connection, topic.clone(), subscriber.clone()));
+        self.push.remove(&(connection, topic.clone(), subscriber.clone()));
     }
 
     pub(super) fn end_sessions_of(&mut self, connection: ConnectionId) {
-        self.push.sessions.retain(|(owner, ..), _| *owner != connection);
+        self.push.remove_where(|(owner, ..), _| *owner == connection);
     }
 
     /// A crash forgets what is only in memory. The connections with subscriptions break, as those to a process that died would:
@@ -87,24 +127,22 @@ impl Node {
 
     /// The topic is gone.
     pub(super) fn end_sessions(&mut self, topic: &TopicName) {
-        self.push.sessions.retain(|(_, name, _), _| name != topic);
+        self.push.remove_where(|(_, name, _), _| name == topic);
     }
 
     /// After a snapshot: topics may have gone unseen.
     pub(super) fn review_sessions(&mut self, group: Vertex) {
         let Some(topics) = self.groups.get(&group).map(|group| group.topics()) else { return };
-        self.push.sessions.retain(|(_, name, _), session| session.home != group || topics.topic(name).is_some());
+        self.push.remove_where(|(_, name, _), session| session.home == group && topics.place(name).is_none());
     }
 
     /// A message was applied in this node's replica: sessions that wait for just this one get it from memory.
     pub(super) fn feed_sessions(&mut self, topic: &TopicName, stored: StoredMessage) {
-        let due: Vec<SessionId> = self
-            .push
-            .sessions
-            .iter()
-            .filter(|((_, name, _), session)| name == topic && session.next == stored.offset && session.busy_until.is_none())
-            .map(|(id, _)| id.clone())
-            .collect();
+        let Some(sessions) = self.push.by_topic.get(topic) else { return };
+        let waits = |id: &&SessionId| {
+            self.push.sessions.get(*id).is_some_and(|session| session.next == stored.offset && session.busy_until.is_none())
+        };
+        let due: Vec<SessionId> = sessions.iter().filter(waits).cloned().collect();
         for id in due {
             if !self.is_slow(id.0) {
                 self.deliver(&id, stored.clone());
@@ -127,10 +165,9 @@ impl Node {
 
     /// Starts a read or a fetch for every session that is behind and whose client reads.
     pub(super) fn pump_sessions(&mut self) {
-        let idle: Vec<SessionId> =
-            self.push.sessions.iter().filter(|(_, session)| session.busy_until.is_none()).map(|(id, _)| id.clone()).collect();
-        for id in idle {
-            if !self.is_slow(id.0) {
+        for id in std::mem::take(&mut self.push.stirred) {
+            let idle = self.push.sessions.get(&id).is_some_and(|session| session.busy_until.is_none());
+            if idle && !self.is_slow(id.0) {
                 self.pump(&id);
             }
         }
@@ -172,9 +209,8 @@ impl Node {
     }
 
     pub(super) fn handle_session_messages(&mut self, id: SessionId, from: Offset, messages: Vec<StoredMessage>) {
-        let Some(session) = self.push.sessions.get_mut(&id) else { return };
-        session.busy_until = None;
-        if session.next != from {
+        self.push.free(&id);
+        if self.push.sessions.get(&id).is_none_or(|session| session.next != from) {
             return;
         }
         for stored in messages {
@@ -194,10 +230,10 @@ impl Node {
         let Some(session) = self.push.sessions.get_mut(&id) else { return };
         match reply {
             Reply::Fetched { deleted: true, .. } => {
-                self.push.sessions.remove(&id);
+                self.push.remove(&id);
             }
             Reply::Fetched { messages, .. } => {
-                session.busy_until = None;
+                self.push.free(&id);
                 for message in messages {
                     let expected = self.push.sessions.get(&id).map(|session| session.next);
                     if expected == Some(message.offset) {
@@ -215,7 +251,12 @@ impl Node {
         for session in self.push.sessions.values_mut() {
             session.busy_until.take_if(|until| now >= *until);
         }
-        let late: Vec<WaitingFetch> = self.push.waiting.extract_if(.., |fetch| now >= fetch.until).collect();
+        let idle = self.push.sessions.iter().filter(|(_, session)| session.busy_until.is_none());
+        self.push.stirred.extend(idle.map(|(id, _)| id.clone()));
+        let late: Vec<WaitingFetch> =
+            self.push.waiting.values_mut().flat_map(|fetches| fetches.extract_if(.., |fetch| now >= fetch.until)).collect();
+        self.push.waiting.retain(|_, fetches| !fetches.is_empty());
+        self.push.waiting_fetches -= late.len();
         for fetch in late {
             // Only a leader knows that a topic is gone; a replica may not have heard of it yet.
             let group = self.groups.get(&fetch.home);
@@ -237,23 +278,22 @@ impl Node {
                 let range = Range { group: home, topic: id, from, end, max_messages: MESSAGES, max_bytes };
                 self.read_for_fetch(range, asker);
             }
-            _ if self.push.waiting.len() >= MAX_WAITING_FETCHES => {
+            _ if self.push.waiting_fetches >= MAX_WAITING_FETCHES => {
                 self.reply(&asker, Reply::Unavailable { why: "too many fetches wait here".into() });
             }
             _ => {
                 let until = self.now.monotonic + FETCH_WAIT;
-                self.push.waiting.push(WaitingFetch { asker, home, topic, from, max_bytes, until });
+                self.push.waiting_fetches += 1;
+                let waiting = self.push.waiting.entry(topic.clone()).or_default();
+                waiting.push(WaitingFetch { asker, home, topic, from, max_bytes, until });
             }
         }
     }
 
     /// A message was stored: fetches that waited for it are answered.
-    pub(super) fn serve_fetches(&mut self, group: Vertex, topic: &TopicName) {
-        if self.push.waiting.is_empty() {
-            return;
-        }
-        let ready: Vec<WaitingFetch> =
-            self.push.waiting.extract_if(.., |fetch| fetch.home == group && fetch.topic == *topic).collect();
+    pub(super) fn serve_fetches(&mut self, topic: &TopicName) {
+        let ready = self.push.waiting.remove(topic).unwrap_or_default();
+        self.push.waiting_fetches -= ready.len();
         for fetch in ready {
             self.handle_fetch(fetch.asker, fetch.topic, fetch.from, fetch.max_bytes as u32);
         }

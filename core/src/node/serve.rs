@@ -280,9 +280,19 @@ impl Node {
             return;
         }
         let waiting = std::mem::take(&mut self.serving.awaiting_all);
+        let mut held_by_all = BTreeMap::new();
         for waiting in waiting {
             if !self.groups.get(&waiting.group).is_some_and(|group| group.is_leader()) {
                 self.reply(&waiting.waiter.asker, Reply::NotLeader { leader: None, proposed: true });
+                continue;
+            }
+            let through = *held_by_all.entry(waiting.group).or_insert_with(|| self.held_by_all(waiting.group));
+            if waiting.index <= through {
+                self.acknowledge(waiting.index, waiting.waiter, waiting.outcome);
+                continue;
+            }
+            if self.now.monotonic < waiting.until {
+                self.serving.awaiting_all.push(waiting);
                 continue;
             }
             let holders = self.holders_of(waiting.group, waiting.index);
@@ -290,15 +300,22 @@ impl Node {
                 .filter(|vertex| (*vertex == self.me || self.overlay.is_alive(*vertex)) && !holders.contains(vertex))
                 .map(|vertex| vertex.to_string())
                 .collect();
-            if lacking.is_empty() {
-                self.acknowledge(waiting.index, waiting.waiter, waiting.outcome);
-            } else if self.now.monotonic >= waiting.until {
-                let text = format!("it is committed, but {} did not confirm it in time; retry with the same sequence number", lacking.join(", "));
-                self.reply_result(&waiting.waiter.asker, waiting.waiter.hops, Err(ErrorCode::Timeout.because(text)));
-            } else {
-                self.serving.awaiting_all.push(waiting);
-            }
+            let text = format!("it is committed, but {} did not confirm it in time; retry with the same sequence number", lacking.join(", "));
+            self.reply_result(&waiting.waiter.asker, waiting.waiter.hops, Err(ErrorCode::Timeout.because(text)));
         }
+    }
+
+    /// The index through which every member that is up has the log.
+    fn held_by_all(&self, home: Vertex) -> u64 {
+        let standings = self.groups[&home].standings();
+        let matched = |vertex: Vertex| {
+            standings.iter().filter(|standing| standing.member.vertex == vertex).map(|standing| standing.matched).max()
+        };
+        crate::placement::members(home)
+            .filter(|vertex| *vertex != self.me && self.overlay.is_alive(*vertex))
+            .map(|vertex| matched(vertex).unwrap_or(0))
+            .min()
+            .unwrap_or(u64::MAX)
     }
 
     /// No longer the leader: what waits here goes back, for the next leader.

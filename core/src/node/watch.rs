@@ -44,6 +44,7 @@ impl Node {
 
     pub(super) fn handle_client_disconnected(&mut self, connection: ConnectionId) {
         self.clients.remove(&connection);
+        self.watchers.remove(&connection);
         self.counters.clients = self.clients.len() as u64;
         self.end_sessions_of(connection);
         self.forget_requests_of(connection);
@@ -51,7 +52,11 @@ impl Node {
 
     pub(super) fn handle_drained(&mut self, connection: ConnectionId, bytes: u64) {
         if let Some(client) = self.clients.get_mut(&connection) {
+            let was_slow = client.queued >= PAUSE_AT;
             client.queued = client.queued.saturating_sub(bytes);
+            if was_slow && client.queued < PAUSE_AT {
+                self.push.stir_sessions_of(connection);
+            }
         }
         self.begin_pulls(connection);
     }
@@ -76,12 +81,13 @@ impl Node {
     pub(super) fn watch(&mut self, connection: ConnectionId, kinds: Vec<EventKind>, sample: u32) {
         if let Some(client) = self.clients.get_mut(&connection) {
             client.watch = Some(Watch { kinds, sample, frequent_seen: 0 });
+            self.watchers.insert(connection);
         }
     }
 
     /// Whether anybody would see a frequent event: they cost something to make.
     pub(super) fn observes_frequent(&self) -> bool {
-        self.config.observe_all || self.clients.values().any(|client| client.watch.is_some())
+        self.config.observe_all || !self.watchers.is_empty()
     }
 
     pub(super) fn observe(&mut self, event: Event, trace: Option<TraceId>) {
@@ -90,13 +96,12 @@ impl Node {
             return;
         }
         let event = WatchEvent { node: self.me, time: self.now.wall, at_us: self.now.monotonic.0, trace, event };
-        let watchers: Vec<ConnectionId> = self
-            .clients
-            .iter_mut()
-            .filter(|(_, client)| client.queued < PAUSE_AT)
-            .filter_map(|(connection, client)| client.watch.as_mut()?.wants(kind).then_some(*connection))
-            .collect();
-        for connection in watchers {
+        let wants = |connection: &&ConnectionId| {
+            let client = self.clients.get_mut(*connection).filter(|client| client.queued < PAUSE_AT);
+            client.and_then(|client| client.watch.as_mut()).is_some_and(|watch| watch.wants(kind))
+        };
+        let told: Vec<ConnectionId> = self.watchers.iter().filter(wants).copied().collect();
+        for connection in told {
             self.send_client(connection, ServerFrame::Event(event.clone()));
         }
         if !frequent || self.config.observe_all {
