@@ -3,6 +3,7 @@
 use std::os::unix::process::CommandExt as _;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
+use std::time::Duration;
 
 use cubecast_node::cluster::ports::{self, BasePort};
 use fantoccini::elements::Element;
@@ -11,12 +12,15 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use serde_json::{Map, Value, json};
 use tempfile::TempDir;
 use tokio::net::TcpStream;
+use tokio::time::timeout;
 
 use crate::artifacts;
 use crate::wait::eventually;
 
 /// Wide enough for the page's columns.
 const WINDOW: &str = "--window-size=1440,1100";
+/// How long the browser may take for one command.
+const COMMAND: Duration = Duration::from_secs(20);
 /// WebDriver's codes: hold control; let go of all that is held.
 const CONTROL: char = '\u{E009}';
 const RELEASE: char = '\u{E000}';
@@ -119,8 +123,11 @@ impl Browser {
         let selector = format!("[data-testid=\"{id}\"]");
         let (selector, then) = (&selector, &then);
         eventually(what, || async move {
-            let found = self.client.find(Locator::Css(selector)).await;
-            then(found.map_err(|error| error.to_string())?).await
+            let looked = timeout(COMMAND, async {
+                let found = self.client.find(Locator::Css(selector)).await;
+                then(found.map_err(|error| error.to_string())?).await
+            });
+            looked.await.unwrap_or_else(|_| Err("the browser does not answer".into()))
         })
         .await;
     }
@@ -149,7 +156,8 @@ impl Drop for Driver {
     fn drop(&mut self) {
         // The driver's own group: browsers that a failed test left open are in it. They may be gone already.
         let group = format!("-{}", self.0.id());
-        let _ = Command::new("sh").args(["-c", "kill -KILL -- \"$1\"", "sh", &group]).stderr(Stdio::null()).status();
+        let _ = Command::new("sh").args(["-c", "kill -KILL \"$1\"", "sh", &group]).stderr(Stdio::null()).status();
+        let _ = self.0.kill();
         let _ = self.0.wait();
     }
 }
