@@ -276,6 +276,23 @@ fn what_waited_in_the_outbox_is_stored_though_much_else_came_first() {
 }
 
 #[test]
+fn a_holder_that_is_catching_up_does_not_deny_what_exists() {
+    let mut cluster = cluster(18);
+    cluster.must(vertex("001"), publish("there", Ack::All, None)).unwrap();
+    cluster.must(vertex("100"), Action::StopNode { node: None, mode: StopMode::Wipe, duration_ms: 200 }).unwrap();
+    for _ in 0..60 {
+        cluster.run_for(Duration::from_millis(25));
+        // At 100 itself, and at 010, which would ask 100 first.
+        for at in ["100", "010"].map(vertex) {
+            match cluster.must(at, pull(ReadLevel::Any, false)) {
+                Ok(done) => assert_eq!(contents(Ok(done)), ["there"], "at {at}"),
+                Err(failure) => assert!(failure.code.is_transient(), "at {at}: {failure:?}"),
+            }
+        }
+    }
+}
+
+#[test]
 fn with_two_of_four_down_reads_go_on_and_one_waits_in_the_outbox() {
     let mut cluster = cluster(8);
     cluster.must(vertex("011"), publish("first", Ack::All, None)).unwrap();

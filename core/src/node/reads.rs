@@ -10,7 +10,7 @@ use crate::identity::NodeId;
 use crate::names::Offset;
 use crate::store::{ReadFailed, ReadId, ReadMessages, StoredMessage};
 use crate::topics::command::TopicId;
-use crate::wire::answer::{ErrorCode, Message};
+use crate::wire::answer::{ErrorCode, Message, Role};
 use crate::wire::event::Event;
 use crate::wire::peer::Reply;
 
@@ -51,9 +51,13 @@ impl Node {
     }
 
     pub(super) fn read_for_pull(&mut self, home: Vertex, pull: Pull) {
-        let Some(topics) = self.groups.get(&home).map(|group| group.topics()) else { return };
-        let place = topics.place(&pull.topic);
-        let cursor = topics.cursor(&pull.topic, &pull.subscriber);
+        let Some(group) = self.groups.get(&home) else { return };
+        let place = group.topics().place(&pull.topic);
+        let cursor = group.topics().cursor(&pull.topic, &pull.subscriber);
+        if cursor.is_none() && group.role() == Role::Learner {
+            let why = format!("node {} is still catching up and cannot tell what it does not hold", self.me);
+            return self.reply(&pull.asker, Reply::Unavailable { why });
+        }
         let (Some((topic, end)), Some(cursor)) = (place, cursor) else {
             let failure = match place {
                 None => unknown_topic(&pull.topic),

@@ -14,7 +14,7 @@ use crate::io::ConnectionId;
 use crate::names::Offset;
 use crate::placement;
 use crate::time::Instant;
-use crate::wire::answer::{Answer, Done, ErrorCode, Failure, ServerFrame};
+use crate::wire::answer::{Answer, Done, ErrorCode, Failure, NodeState, Role, ServerFrame};
 use crate::wire::client::{Ack, Action, ReadLevel, Request, RequestId};
 use crate::wire::event::{Event, TraceId};
 use crate::wire::peer::{Body, Call, Registry, Reply, RequestKey};
@@ -293,12 +293,15 @@ impl Node {
         own_view.filter(reachable).or_else(|| self.overlay.leader_of(home)).filter(reachable)
     }
 
-    /// A holder that can be reached: this node, or the home, or a replica.
+    /// A holder that can be reached: this node, or the home, or a replica; one that is still catching up only if there is no other.
     pub(super) fn find_member(&self, home: Vertex) -> Option<Vertex> {
-        if self.groups.contains_key(&home) {
+        let own_role = self.groups.get(&home).map(|group| group.role());
+        if own_role.is_some_and(|role| role != Role::Learner) {
             return Some(self.me);
         }
-        placement::members(home).find(|member| self.overlay.is_alive(*member))
+        let alive = || placement::members(home).filter(|member| *member != self.me && self.overlay.is_alive(*member));
+        let up = alive().find(|member| self.overlay.state_of(*member) == NodeState::Up);
+        up.or_else(|| alive().next()).or(own_role.map(|_| self.me))
     }
 
     fn ask(&mut self, number: u64, to: Vertex, call: Call) {
