@@ -3,6 +3,7 @@
 use cubecast_tests::client::pull_until;
 use cubecast_tests::cluster::ProcessCluster;
 use cubecast_tests::holders::assert_holders_equal_and_complete;
+use cubecast_tests::process::run;
 use cubecast_tests::publishing::publish_many;
 use serde_json::json;
 
@@ -179,4 +180,19 @@ async fn evaluation_3_a_failure_ends_by_itself() {
         cluster.wait_until_settled().await;
         assert_eq!(assert_holders_equal_and_complete(&cluster, "news", &["kept".into()]).await, ["kept"]);
     }
+}
+
+/// The same, by the one named command that everybody can run.
+#[tokio::test]
+async fn cubecast_verify_reproduces_every_evaluation() {
+    let cluster = ProcessCluster::start().await;
+    let address = cluster.address(cluster.home("news"));
+    let ended = run(&["verify", "--format", "json", "--cluster", &address]).await;
+    assert_eq!(ended.code, Some(0), "{}\n{}", ended.stdout, ended.stderr);
+    for evaluation in
+        ["api", "simultaneous", "placement", "replication", "recovery", "rejoin", "failover", "consistency"]
+    {
+        assert!(ended.stdout.contains(&format!("\"{evaluation}\"")), "no verdict on {evaluation}: {}", ended.stdout);
+    }
+    cluster.wait_until_settled().await;
 }
