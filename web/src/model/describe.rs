@@ -138,7 +138,14 @@ pub fn nodes(nodes: &[Vertex]) -> String {
 }
 
 pub fn plural(count: u64, thing: &str) -> String {
-    if count == 1 { format!("1 {thing}") } else { format!("{count} {thing}s") }
+    if count == 1 { format!("1 {thing}") } else { format!("{} {thing}s", grouped(count)) }
+}
+
+/// In groups of three digits, with narrow spaces that do not break.
+pub fn grouped(count: u64) -> String {
+    let digits = count.to_string();
+    let groups = digits.as_bytes().rchunks(3).rev().map(String::from_utf8_lossy);
+    groups.collect::<Vec<_>>().join("\u{202f}")
 }
 
 pub fn seconds(millis: u64) -> String {
@@ -195,6 +202,12 @@ mod tests {
         let bad = LinkConditions { cut: false, delay_ms: 200, jitter_ms: 0, loss: 0.25 };
         assert_eq!(conditions(&bad), "takes 200 ms longer, loses 25 % of the frames");
         assert_eq!(conditions(&LinkConditions::PERFECT), "works");
+    }
+
+    #[test]
+    fn large_numbers_are_grouped() {
+        let [small, large] = [987, 1_234_567].map(|count| plural(count, "message"));
+        assert_eq!((small.as_str(), large.as_str()), ("987 messages", "1\u{202f}234\u{202f}567 messages"));
     }
 
     #[test]

@@ -5,10 +5,14 @@ use std::collections::VecDeque;
 use cubecast_core::cube::Vertex;
 use cubecast_core::names::{Offset, TopicName};
 
+use super::describe::nodes;
+
 /// What is older than this many entries is forgotten.
 pub const MAX_ENTRIES: usize = 200;
 /// A further replica that stores the same message is added to an entry this far back at most.
 const MERGE_DEPTH: usize = 40;
+/// Messages of a topic that come within this time are a rush.
+const RUSH_MS: u64 = 1_000;
 
 #[derive(Clone, Debug, Default)]
 pub struct Feed {
@@ -55,7 +59,13 @@ pub enum Subject {
     Edge(Vertex, Vertex),
     Group(Vertex),
     Topic(TopicName),
-    Stored { topic: TopicName, offset: Offset, holders: Vec<Vertex> },
+    /// Messages that replicas stored: one, or those of a rush.
+    Stored {
+        topic: TopicName,
+        first: Offset,
+        last: Offset,
+        holders: Vec<Vertex>,
+    },
 }
 
 impl Feed {
@@ -66,35 +76,47 @@ impl Feed {
         self.entries.truncate(MAX_ENTRIES);
     }
 
-    /// A replica stored a message: one entry a message, naming all that have it.
+    /// A replica stored a message: one entry a message, naming all that have it; in a rush, one entry for all that come
+    /// within a second, so that the rush does not push everything else out.
     pub fn add_stored(&mut self, at_ms: u64, topic: &TopicName, offset: Offset, holder: Vertex) {
         if let Some(entry) = self.entries.iter_mut().take(MERGE_DEPTH).find(|entry| entry.tells_of(topic, offset)) {
-            entry.add_holder(holder);
-            return;
+            return entry.add_stored(offset, holder);
         }
-        let subject = Subject::Stored { topic: topic.clone(), offset, holders: vec![holder] };
-        self.add(at_ms, Tone::Plain, subject, stored_text(topic, offset, &[holder]));
+        if let Some(entry) = self.entries.front_mut().filter(|entry| entry.is_rush_of(topic, at_ms)) {
+            return entry.add_stored(offset, holder);
+        }
+        let subject = Subject::Stored { topic: topic.clone(), first: offset, last: offset, holders: vec![holder] };
+        let text = stored_text(&subject);
+        self.add(at_ms, Tone::Plain, subject, text);
     }
 }
 
 impl Entry {
-    fn tells_of(&self, other_topic: &TopicName, other_offset: Offset) -> bool {
-        matches!(&self.subject, Subject::Stored { topic, offset, .. } if topic == other_topic && *offset == other_offset)
+    fn tells_of(&self, other: &TopicName, offset: Offset) -> bool {
+        matches!(&self.subject, Subject::Stored { topic, first, last, .. }
+            if topic == other && (*first..=*last).contains(&offset))
     }
 
-    fn add_holder(&mut self, holder: Vertex) {
-        if let Subject::Stored { topic, offset, holders } = &mut self.subject {
+    fn is_rush_of(&self, other: &TopicName, at_ms: u64) -> bool {
+        let is_recent = at_ms < self.at_ms + RUSH_MS;
+        is_recent && matches!(&self.subject, Subject::Stored { topic, .. } if topic == other)
+    }
+
+    fn add_stored(&mut self, offset: Offset, holder: Vertex) {
+        if let Subject::Stored { first, last, holders, .. } = &mut self.subject {
+            (*first, *last) = (offset.min(*first), offset.max(*last));
             if !holders.contains(&holder) {
                 holders.push(holder);
             }
-            self.text = stored_text(topic, *offset, holders);
         }
+        self.text = stored_text(&self.subject);
     }
 }
 
-fn stored_text(topic: &TopicName, offset: Offset, holders: &[Vertex]) -> String {
-    let holders: Vec<_> = holders.iter().map(Vertex::to_string).collect();
-    format!("{topic} #{offset} stored on {}", holders.join(", "))
+fn stored_text(subject: &Subject) -> String {
+    let Subject::Stored { topic, first, last, holders } = subject else { return String::new() };
+    let offsets = if first == last { format!("#{first}") } else { format!("#{first} to #{last}") };
+    format!("{topic} {offsets} stored on {}", nodes(holders))
 }
 
 #[cfg(test)]
@@ -116,10 +138,24 @@ mod tests {
         let topic = TopicName::new("news").unwrap();
         let mut feed = Feed::default();
         feed.add_stored(1, &topic, Offset(3), "100".parse().unwrap());
-        feed.add_stored(2, &topic, Offset(4), "100".parse().unwrap());
+        feed.add_stored(1 + RUSH_MS, &topic, Offset(4), "100".parse().unwrap());
         feed.add_stored(3, &topic, Offset(3), "101".parse().unwrap());
         feed.add_stored(4, &topic, Offset(3), "101".parse().unwrap());
         assert_eq!(feed.entries.len(), 2);
         assert_eq!(feed.entries[1].text, "news #3 stored on 100, 101");
+    }
+
+    #[test]
+    fn a_rush_of_messages_is_one_entry_and_leaves_the_others_in_sight() {
+        let topic = TopicName::new("news").unwrap();
+        let mut feed = Feed::default();
+        feed.add(0, Tone::Bad, Subject::Page, "100 crashes");
+        for offset in 0..5_000 {
+            feed.add_stored(offset / 10, &topic, Offset(offset), "100".parse().unwrap());
+        }
+        assert_eq!(feed.entries.len(), 2);
+        assert_eq!(feed.entries[0].text, "news #0 to #4999 stored on 100");
+        feed.add_stored(RUSH_MS, &topic, Offset(5_000), "100".parse().unwrap());
+        assert_eq!(feed.entries.len(), 3, "the next second has an entry of its own");
     }
 }

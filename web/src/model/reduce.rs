@@ -204,14 +204,7 @@ impl State {
                     format!("{by} {} on request, for {}", describe::stop_verb(*mode), describe::seconds(*duration_ms));
                 self.tell(Tone::Bad, Subject::Node(by), text);
             }
-            Event::Returned { incarnation } => {
-                self.cluster.change().learn_state(by, by, NodeState::Recovering);
-                self.tell(
-                    Tone::Good,
-                    Subject::Node(by),
-                    format!("{by} is back (incarnation {incarnation}) and catches up"),
-                );
-            }
+            Event::Returned { incarnation } => self.learn_return(by, *incarnation),
             Event::CaughtUp { group, applied } => {
                 self.tell(
                     Tone::Plain,
@@ -258,6 +251,15 @@ impl State {
             Health::Failed | Health::Unreachable => Tone::Bad,
         };
         self.tell(tone, Subject::Node(subject), format!("{subject} is {}", after.name()));
+    }
+
+    fn learn_return(&mut self, node: Vertex, incarnation: u32) {
+        let known = self.cluster.nodes.get(&node).map_or(incarnation, |known| known.incarnation);
+        let cluster = self.cluster.change();
+        cluster.learn_state(node, node, NodeState::Recovering);
+        cluster.nodes.entry(node).or_default().incarnation = incarnation;
+        let how = if known == incarnation { "" } else { " with an empty disk, as a new incarnation," };
+        self.tell(Tone::Good, Subject::Node(node), format!("{node} is back{how} and catches up"));
     }
 
     /// A link that fell silent between two nodes that are well is news, and so is its end; what goes silent with its node is
@@ -351,6 +353,13 @@ mod tests {
         let state = state.told("100", Event::Returned { incarnation: 1 });
         assert_eq!(state.cluster.health(vertex("100")), Health::Recovering);
         assert_eq!(state.cluster.nodes[&vertex("100")].returns_at_ms, None);
+    }
+
+    #[test]
+    fn a_node_that_lost_its_disk_returns_as_another() {
+        let back = |incarnation| running().told("100", Event::Returned { incarnation }).feed.entries[0].text.clone();
+        assert_eq!(back(1), "100 is back and catches up");
+        assert!(back(7).contains("as a new incarnation"), "{}", back(7));
     }
 
     #[test]

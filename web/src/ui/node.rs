@@ -103,5 +103,5 @@ fn label(mark: &NodeMark) -> Html {
     let others = mark.leads_others.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ");
     let others = (!others.is_empty()).then(|| format!("leads {others}"));
     let words: Vec<_> = role.map(str::to_owned).into_iter().chain(others).collect();
-    html! { <text class="label" y={px(mark.radius + 19.0)}>{words.join(" · ")}</text> }
+    html! { <text class="label" y={px(mark.radius + 22.0)}>{words.join(" · ")}</text> }
 }

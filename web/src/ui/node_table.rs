@@ -54,9 +54,13 @@ fn row(props: &NodeTableProps, vertex: Vertex) -> Html {
             <th scope="row"><code>{vertex.to_string()}</code></th>
             <td><span class="standing" data-state={health.name()}>{health.name()}</span></td>
             <td>{place.unwrap_or("–")}</td>
-            <td>{nodes(&cluster.led_by(vertex))}</td>
-            <td>{broken.join(", ")}</td>
+            <td>{or_dash(nodes(&cluster.led_by(vertex)))}</td>
+            <td>{or_dash(broken.join(", "))}</td>
             <td>{cluster.nodes.get(&vertex).map(|node| node.address.clone()).unwrap_or_default()}</td>
         </tr>
     }
+}
+
+fn or_dash(text: String) -> String {
+    if text.is_empty() { "–".to_owned() } else { text }
 }
