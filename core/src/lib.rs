@@ -23,21 +23,21 @@
 //! | origin | the node that a client's request came in at |
 
 // In reading order: the places, the words, the rules, the machine.
-pub mod cube;
-pub mod placement;
-pub mod identity;
-pub mod names;
-pub mod time;
-pub mod wire;
-pub mod route;
-pub mod overlay;
-pub mod store;
-pub mod topics;
-pub mod group;
-pub mod io;
-pub mod node;
 pub mod client;
+pub mod cube;
+pub mod group;
+pub mod identity;
+pub mod io;
+pub mod names;
+pub mod node;
+pub mod overlay;
+pub mod placement;
+pub mod route;
 pub mod sim;
+pub mod store;
+pub mod time;
+pub mod topics;
+pub mod wire;
 
 /// raft draws its election timeouts from the system's randomness, which a browser's WebAssembly has none of. Each draw is
 /// overwritten with one of the node's own seed before it is looked at (see [`group`]), so any bytes will do, and equal ones

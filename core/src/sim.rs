@@ -262,9 +262,9 @@ impl Cluster {
 
     pub fn take_answer(&mut self, connection: ConnectionId, id: u64) -> Option<Answer> {
         let frames = self.frames.get_mut(&connection)?;
-        let at = frames
-            .iter()
-            .position(|frame| matches!(frame, ServerFrame::Answer(answer) if answer.id == Some(RequestId::Unsigned(id))))?;
+        let at = frames.iter().position(
+            |frame| matches!(frame, ServerFrame::Answer(answer) if answer.id == Some(RequestId::Unsigned(id))),
+        )?;
         match frames.remove(at) {
             Some(ServerFrame::Answer(answer)) => Some(answer),
             _ => None,
@@ -364,7 +364,10 @@ impl Cluster {
     fn connect_all(&mut self, vertex: Vertex) {
         for peer in vertex.neighbours() {
             let ready = |host: &Host| host.node.is_some() && host.peers_allowed;
-            if !ready(&self.hosts[vertex.index()]) || !ready(&self.hosts[peer.index()]) || self.connected.contains_key(&(vertex, peer)) {
+            if !ready(&self.hosts[vertex.index()])
+                || !ready(&self.hosts[peer.index()])
+                || self.connected.contains_key(&(vertex, peer))
+            {
                 continue;
             }
             self.next_connection += 1;

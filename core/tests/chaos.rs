@@ -100,7 +100,8 @@ impl Day {
     }
 
     fn any_node(&mut self) -> Vertex {
-        let up: Vec<Vertex> = self.cluster.dimension().vertices().filter(|vertex| !self.down.contains(vertex)).collect();
+        let up: Vec<Vertex> =
+            self.cluster.dimension().vertices().filter(|vertex| !self.down.contains(vertex)).collect();
         up[self.random.usize(..up.len())]
     }
 
@@ -167,7 +168,8 @@ impl Day {
             1 if self.pushed.is_none() && self.subscribing.is_none() => {
                 let connection = self.connect();
                 let topic = self.topic.clone();
-                let action = Action::Subscribe { subscriber: pushed(), topic, from: Some(StartAt::Beginning), push: true };
+                let action =
+                    Action::Subscribe { subscriber: pushed(), topic, from: Some(StartAt::Beginning), push: true };
                 self.subscribing = Some((connection, self.cluster.send(connection, action)));
             }
             2 if self.committing.is_none() => {
@@ -216,7 +218,11 @@ impl Day {
             if let Ok(Done::Pulled { messages, .. }) = answer.result {
                 let found: BTreeSet<&str> = messages.iter().map(|message| message.content.as_str()).collect();
                 for sequence in read.acknowledged {
-                    assert!(found.contains(format!("m{sequence}").as_str()), "a read missed m{sequence}, acknowledged before it was sent: {:#?}", self.story);
+                    assert!(
+                        found.contains(format!("m{sequence}").as_str()),
+                        "a read missed m{sequence}, acknowledged before it was sent: {:#?}",
+                        self.story
+                    );
                 }
             }
         }
@@ -255,7 +261,11 @@ impl Day {
         match answer.result {
             Ok(Done::Pulled { messages, .. }) => {
                 if let (Some(first), Some(last)) = (messages.first(), messages.last()) {
-                    assert!(first.offset.0 <= self.committed_through, "the cursor moved past what was not read: {:#?}", self.story);
+                    assert!(
+                        first.offset.0 <= self.committed_through,
+                        "the cursor moved past what was not read: {:#?}",
+                        self.story
+                    );
                     self.committed_through = last.offset.0 + 1;
                 }
             }
@@ -354,10 +364,16 @@ impl Day {
         let home = placement::home(self.topic.as_str(), self.cluster.dimension());
         let mut first: Option<Vec<String>> = None;
         for holder in placement::members(home) {
-            let action =
-                Action::ReplicaPull { subscriber: self.subscriber.clone(), topic: self.topic.clone(), max: 10_000, from: Some(Offset(0)) };
+            let action = Action::ReplicaPull {
+                subscriber: self.subscriber.clone(),
+                topic: self.topic.clone(),
+                max: 10_000,
+                from: Some(Offset(0)),
+            };
             let answer = self.cluster.ask(holder, action, PATIENCE).ok_or(format!("{holder} does not answer"))?;
-            let Ok(Done::Pulled { messages, .. }) = answer.result else { return Err(format!("{holder}: {:?}", answer.result)) };
+            let Ok(Done::Pulled { messages, .. }) = answer.result else {
+                return Err(format!("{holder}: {:?}", answer.result));
+            };
             let gapless = messages.iter().enumerate().all(|(i, message)| message.offset == Offset(i as u64));
             assert!(gapless, "offsets of {holder} have gaps");
             let contents: Vec<String> = messages.into_iter().map(|message| message.content).collect();
@@ -367,7 +383,11 @@ impl Day {
                 }
             }
             for sequence in &self.refused {
-                assert!(!contents.contains(&format!("m{sequence}")), "m{sequence} is stored, and its client was told otherwise: {:#?}", self.story);
+                assert!(
+                    !contents.contains(&format!("m{sequence}")),
+                    "m{sequence} is stored, and its client was told otherwise: {:#?}",
+                    self.story
+                );
             }
             match &first {
                 Some(first) if *first != contents => return Err(format!("{holder} differs")),
@@ -411,7 +431,11 @@ fn bad_day(seed: u64) -> Result<usize, String> {
     if let Some((connection, expected)) = day.pushed
         && expected != contents.len() as u64
     {
-        return Err(format!("a subscriber on {connection:?} was delivered {expected} of {} messages\n{}", contents.len(), story(&day)));
+        return Err(format!(
+            "a subscriber on {connection:?} was delivered {expected} of {} messages\n{}",
+            contents.len(),
+            story(&day)
+        ));
     }
     // Being stuck safely is still stuck: a publish goes through now.
     let at = day.any_node();

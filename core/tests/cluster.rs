@@ -45,9 +45,10 @@ fn cluster(seed: u64) -> Cluster {
 fn led_by_homes(cluster: &mut Cluster, at: Vertex) -> bool {
     cluster.run_for(Duration::from_millis(100));
     match cluster.must(at, Action::Cluster) {
-        Ok(Done::Cluster(view)) => {
-            view.nodes.iter().all(|node| node.state == NodeState::Up && node.leads.contains(&node.node) && node.leads.len() == 1)
-        }
+        Ok(Done::Cluster(view)) => view
+            .nodes
+            .iter()
+            .all(|node| node.state == NodeState::Up && node.leads.contains(&node.node) && node.leads.len() == 1),
         _ => false,
     }
 }
@@ -69,7 +70,12 @@ fn pull(read: ReadLevel, commit: bool) -> Action {
 fn contents(result: Result<Done, Failure>) -> Vec<String> {
     match result {
         Ok(Done::Pulled { messages, .. }) => {
-            assert!(messages.iter().zip(messages.first().map_or(0, |m| m.offset.0)..).all(|(m, offset)| m.offset == Offset(offset)));
+            assert!(
+                messages
+                    .iter()
+                    .zip(messages.first().map_or(0, |m| m.offset.0)..)
+                    .all(|(m, offset)| m.offset == Offset(offset))
+            );
             messages.into_iter().map(|message| message.content).collect()
         }
         other => panic!("not a pull's answer: {other:?}"),
@@ -118,9 +124,21 @@ fn errors_say_what_is_unknown() {
     let mut cluster = cluster(4);
     let at = vertex("010");
     let nobody = || PublisherId::new("nobody").unwrap();
-    let unknown = Action::Publish { publisher: nobody(), topic: topic(NEWS), content: "x".into(), ack: Ack::Quorum, sequence: None };
+    let unknown = Action::Publish {
+        publisher: nobody(),
+        topic: topic(NEWS),
+        content: "x".into(),
+        ack: Ack::Quorum,
+        sequence: None,
+    };
     assert_eq!(code(cluster.must(at, unknown)), ErrorCode::UnknownPublisher);
-    let absent = Action::Publish { publisher: publisher(), topic: topic("absent"), content: "x".into(), ack: Ack::Quorum, sequence: None };
+    let absent = Action::Publish {
+        publisher: publisher(),
+        topic: topic("absent"),
+        content: "x".into(),
+        ack: Ack::Quorum,
+        sequence: None,
+    };
     assert_eq!(code(cluster.must(at, absent)), ErrorCode::UnknownTopic);
     let exists = Action::CreateTopic { publisher: publisher(), topic: topic(NEWS) };
     assert_eq!(code(cluster.must(at, exists)), ErrorCode::TopicExists);
@@ -152,7 +170,8 @@ fn a_wiped_home_refills_from_its_neighbours_before_it_leads() {
     let stop = Action::StopNode { node: None, mode: StopMode::Wipe, duration_ms: 1000 };
     cluster.must(vertex("100"), stop).unwrap();
     assert!(cluster.run_until(Duration::from_secs(30), |cluster| {
-        cluster.now().since(cubecast_core::time::Instant(0)) > Duration::from_secs(8) && led_by_homes(cluster, vertex("001"))
+        cluster.now().since(cubecast_core::time::Instant(0)) > Duration::from_secs(8)
+            && led_by_homes(cluster, vertex("001"))
     }));
     let replica = Action::ReplicaPull { subscriber: subscriber(), topic: topic(NEWS), max: 100, from: Some(Offset(0)) };
     assert_eq!(contents(cluster.must(vertex("100"), replica)).len(), 20);
@@ -183,7 +202,10 @@ fn a_node_that_fails_while_it_joins_goes_on_joining() {
         cluster.must(vertex("010"), Action::StopNode { node: None, mode, duration_ms: 300 }).unwrap();
         cluster.run_for(Duration::from_secs(1));
         cluster.start(vertex("111"));
-        assert!(cluster.run_until(Duration::from_secs(20), |cluster| led_by_homes(cluster, vertex("011"))), "after {mode:?}");
+        assert!(
+            cluster.run_until(Duration::from_secs(20), |cluster| led_by_homes(cluster, vertex("011"))),
+            "after {mode:?}"
+        );
         let Ok(Done::Status(status)) = cluster.must(vertex("010"), Action::Status { node: None }) else { panic!() };
         assert_eq!(status.incarnation, 1, "after {mode:?} it is a founding member: nobody ever met it");
     }
@@ -220,7 +242,8 @@ fn nobody_publishes_unregistered_while_the_registry_has_no_leader() {
     }
     let at = home;
     let stranger = PublisherId::new("stranger").unwrap();
-    let action = Action::Publish { publisher: stranger, topic: topic(NEWS), content: "x".into(), ack: Ack::One, sequence: None };
+    let action =
+        Action::Publish { publisher: stranger, topic: topic(NEWS), content: "x".into(), ack: Ack::One, sequence: None };
     assert_eq!(code(cluster.must(at, action)), ErrorCode::Unavailable);
 }
 
@@ -250,7 +273,8 @@ fn what_waited_in_the_outbox_is_stored_though_much_else_came_first() {
     cluster.kill(vertex("101"));
     cluster.run_for(Duration::from_secs(2));
     let connection = cluster.connect_client(at);
-    let waiting: Vec<u64> = (0..300).map(|i| cluster.send(connection, publish(&format!("one{i}"), Ack::One, None))).collect();
+    let waiting: Vec<u64> =
+        (0..300).map(|i| cluster.send(connection, publish(&format!("one{i}"), Ack::One, None))).collect();
     cluster.run_for(Duration::from_secs(2));
     for id in waiting {
         assert!(cluster.take_answer(connection, id).is_some_and(|answer| answer.result.is_ok()));
@@ -258,7 +282,9 @@ fn what_waited_in_the_outbox_is_stored_though_much_else_came_first() {
     cluster.start(vertex("100"));
     cluster.start(vertex("101"));
     let back = cluster.run_until(Duration::from_secs(20), |cluster| {
-        cluster.ask(at, publish("probe", Ack::Quorum, None), Duration::from_secs(10)).is_some_and(|answer| answer.result.is_ok())
+        cluster
+            .ask(at, publish("probe", Ack::Quorum, None), Duration::from_secs(10))
+            .is_some_and(|answer| answer.result.is_ok())
     });
     assert!(back);
     for i in 0..1100 {
@@ -306,9 +332,9 @@ fn with_two_of_four_down_reads_go_on_and_one_waits_in_the_outbox() {
     cluster.start(vertex("101"));
     let arrived = cluster.run_until(Duration::from_secs(20), |cluster| {
         cluster.run_for(Duration::from_millis(100));
-        cluster.ask(vertex("010"), pull(ReadLevel::Leader, false), Duration::from_secs(10)).is_some_and(|answer| {
-            answer.result.is_ok_and(|done| contents(Ok(done)) == ["first", "later"])
-        })
+        cluster
+            .ask(vertex("010"), pull(ReadLevel::Leader, false), Duration::from_secs(10))
+            .is_some_and(|answer| answer.result.is_ok_and(|done| contents(Ok(done)) == ["first", "later"]))
     });
     assert!(arrived, "what was acknowledged with `one` is in the log, once");
     cluster.run_for(Duration::from_secs(5));

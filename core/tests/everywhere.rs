@@ -82,7 +82,9 @@ fn a_lost_disk_is_refilled() {
 fn a_push_subscriber_gets_everything_once_and_in_order() {
     let mut cluster = cluster(3, 7);
     let connection = cluster.sim.connect_client(vertex("011"));
-    let id = cluster.sim.send(connection, Action::Subscribe { subscriber: subscriber(), topic: topic(), from: None, push: true });
+    let id = cluster
+        .sim
+        .send(connection, Action::Subscribe { subscriber: subscriber(), topic: topic(), from: None, push: true });
     assert!(cluster.sim.run_until(PATIENCE, |sim| sim.take_answer(connection, id).is_some()));
     for i in 0..20 {
         cluster.sim.must(vertex("110"), publish(&format!("m{i}"), Ack::Quorum, None)).unwrap();
@@ -148,7 +150,13 @@ impl Story {
     /// What a linearizable read finds.
     fn stored(&mut self) -> Vec<String> {
         let at = self.sim.dimension().vertices().next().unwrap();
-        let pull = Action::Pull { subscriber: subscriber(), topic: topic(), max: 1000, read: ReadLevel::Leader, commit: false };
+        let pull = Action::Pull {
+            subscriber: subscriber(),
+            topic: topic(),
+            max: 1000,
+            read: ReadLevel::Leader,
+            commit: false,
+        };
         match self.sim.must(at, pull) {
             Ok(Done::Pulled { messages, .. }) => messages.into_iter().map(|message| message.content).collect(),
             other => panic!("not a pull's answer: {other:?}"),

@@ -44,7 +44,11 @@ impl LogView {
             view.dropped = (first.index, first.term);
             log = rest;
         }
-        view.append(log.iter().map(|entry| message::entry_to_raft(entry).expect("a stored entry decodes: its checksum was right")).collect());
+        view.append(
+            log.iter()
+                .map(|entry| message::entry_to_raft(entry).expect("a stored entry decodes: its checksum was right"))
+                .collect(),
+        );
         view.initial_hard_state.commit = view.initial_hard_state.commit.min(view.last());
         view
     }
@@ -52,7 +56,10 @@ impl LogView {
     /// Replaces whatever stands at the first entry's index and after.
     pub fn append(&mut self, entries: Vec<Entry>) {
         let Some(first) = entries.first() else { return };
-        assert!(first.index > self.dropped.0 && first.index <= self.last() + 1, "an append leaves no gap and rewrites nothing that was dropped");
+        assert!(
+            first.index > self.dropped.0 && first.index <= self.last() + 1,
+            "an append leaves no gap and rewrites nothing that was dropped"
+        );
         while self.entries.back().is_some_and(|entry| entry.index >= first.index) {
             let replaced = self.entries.pop_back().expect("just seen");
             self.bytes -= entry_bytes(&replaced);
@@ -140,14 +147,17 @@ fn entry_bytes(entry: &Entry) -> u64 {
 impl Storage for LogView {
     fn initial_state(&self) -> raft::Result<RaftState> {
         let HardState { term, vote, commit } = self.initial_hard_state;
-        let mut hard_state = RaftHardState::default();
-        hard_state.term = term;
-        hard_state.vote = vote;
-        hard_state.commit = commit;
+        let hard_state = RaftHardState { term, vote, commit, ..RaftHardState::default() };
         Ok(RaftState::new(hard_state, self.members.clone()))
     }
 
-    fn entries(&self, low: u64, high: u64, max_size: impl Into<Option<u64>>, _: GetEntriesContext) -> raft::Result<Vec<Entry>> {
+    fn entries(
+        &self,
+        low: u64,
+        high: u64,
+        max_size: impl Into<Option<u64>>,
+        _: GetEntriesContext,
+    ) -> raft::Result<Vec<Entry>> {
         if low <= self.dropped.0 {
             return Err(StorageError::Compacted.into());
         }

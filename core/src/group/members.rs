@@ -48,7 +48,13 @@ pub fn next_change(places: &[Place], standings: &[Standing], last_index: u64) ->
     places.iter().find_map(|place| change_at(place, standings, voters, floor, last_index))
 }
 
-fn change_at(place: &Place, standings: &[Standing], voters: usize, floor: usize, last_index: u64) -> Option<MemberChange> {
+fn change_at(
+    place: &Place,
+    standings: &[Standing],
+    voters: usize,
+    floor: usize,
+    last_index: u64,
+) -> Option<MemberChange> {
     let here = |standing: &&Standing| standing.member.vertex == place.vertex;
     let Some(incarnation) = place.alive else {
         let voter = standings.iter().filter(here).find(|standing| standing.votes)?;

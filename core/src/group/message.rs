@@ -54,7 +54,11 @@ pub fn to_raft(message: RaftMessage) -> Option<Message> {
     out.set_entries(entries?.into());
     if let Some(head) = &message.snapshot {
         let ids = |members: &[NodeId]| members.iter().map(|member| member.to_raft()).collect::<Vec<_>>();
-        out.set_snapshot(snapshot_to_raft(head.index, head.term, ConfState::from((ids(&head.voters), ids(&head.learners)))));
+        out.set_snapshot(snapshot_to_raft(
+            head.index,
+            head.term,
+            ConfState::from((ids(&head.voters), ids(&head.learners))),
+        ));
     }
     Some(out)
 }
@@ -62,8 +66,19 @@ pub fn to_raft(message: RaftMessage) -> Option<Message> {
 fn travelling_kind(kind: i32) -> Option<MessageType> {
     use MessageType::*;
     [
-        MsgAppend, MsgAppendResponse, MsgRequestVote, MsgRequestVoteResponse, MsgSnapshot, MsgHeartbeat, MsgHeartbeatResponse,
-        MsgTransferLeader, MsgTimeoutNow, MsgReadIndex, MsgReadIndexResp, MsgRequestPreVote, MsgRequestPreVoteResponse,
+        MsgAppend,
+        MsgAppendResponse,
+        MsgRequestVote,
+        MsgRequestVoteResponse,
+        MsgSnapshot,
+        MsgHeartbeat,
+        MsgHeartbeatResponse,
+        MsgTransferLeader,
+        MsgTimeoutNow,
+        MsgReadIndex,
+        MsgReadIndexResp,
+        MsgRequestPreVote,
+        MsgRequestPreVoteResponse,
     ]
     .into_iter()
     .find(|candidate| *candidate as i32 == kind)

@@ -58,18 +58,46 @@ const HAND_BACK_PAUSE: Duration = Duration::from_secs(2);
 #[derive(Debug)]
 pub enum GroupEffect {
     Write(Write),
-    Send { to: NodeId, message: RaftMessage },
-    SendSnapshot { to: NodeId, frame: SnapshotFrame },
+    Send {
+        to: NodeId,
+        message: RaftMessage,
+    },
+    SendSnapshot {
+        to: NodeId,
+        frame: SnapshotFrame,
+    },
     /// Read for a snapshot's receiver; the result goes to [`Group::handle_read_for_snapshot`].
-    ReadForSnapshot { to: NodeId, transfer: u64, topic: TopicId, from: Offset, end: Offset },
+    ReadForSnapshot {
+        to: NodeId,
+        transfer: u64,
+        topic: TopicId,
+        from: Offset,
+        end: Offset,
+    },
     /// One command of the log was applied.
-    Applied { index: u64, key: RequestKey, outcome: Result<Outcome, Failure>, change: Applied },
+    Applied {
+        index: u64,
+        key: RequestKey,
+        outcome: Result<Outcome, Failure>,
+        change: Applied,
+    },
     /// A linearizable read may be served now.
-    ReadReady { ticket: u64 },
-    RoleChanged { role: Role, term: u64, leader: Option<NodeId> },
+    ReadReady {
+        ticket: u64,
+    },
+    RoleChanged {
+        role: Role,
+        term: u64,
+        leader: Option<NodeId>,
+    },
     MembersChanged,
-    Committed { index: u64 },
-    SnapshotProgress { received: u64, total: u64 },
+    Committed {
+        index: u64,
+    },
+    SnapshotProgress {
+        received: u64,
+        total: u64,
+    },
     /// A snapshot was installed: topics may have come and gone.
     SnapshotInstalled,
     Trouble(String),
@@ -255,7 +283,9 @@ impl Group {
         while rest.peek().is_some() {
             let mut bytes = 0;
             let mut entry = Vec::new();
-            while let Some(command) = rest.next_if(|command| bytes == 0 || bytes + command_bytes(command) <= MESSAGE_BYTES) {
+            while let Some(command) =
+                rest.next_if(|command| bytes == 0 || bytes + command_bytes(command) <= MESSAGE_BYTES)
+            {
                 bytes += command_bytes(&command);
                 entry.push(command);
             }
@@ -305,7 +335,8 @@ impl Group {
         if self.me.vertex == self.home || !waited || self.raw.raft.lead_transferee.is_some() {
             return;
         }
-        let home = standings.iter().find(|standing| standing.member.vertex == self.home && standing.votes && standing.active);
+        let home =
+            standings.iter().find(|standing| standing.member.vertex == self.home && standing.votes && standing.active);
         if let Some(home) = home.filter(|home| home.matched + HAND_BACK_ENTRIES >= self.last_index()) {
             self.last_hand_back = Some(now);
             self.raw.transfer_leader(home.member.to_raft());
@@ -438,7 +469,8 @@ impl Group {
     }
 
     fn install(&mut self, snapshot: &Snapshot) {
-        let topics = self.arrived.take().expect("raft accepts only the snapshot that was just stepped, with its content here");
+        let topics =
+            self.arrived.take().expect("raft accepts only the snapshot that was just stepped, with its content here");
         for gone in self.topics.topics().filter(|topic| topics.topic_by_id(topic.id).is_none()) {
             self.effects.push(GroupEffect::Write(Write::DropMessages { group: self.home, topic: gone.id }));
         }
@@ -453,7 +485,8 @@ impl Group {
 
     fn checkpoint_when_due(&mut self) {
         let applied = self.applied_index();
-        let long = self.log_bytes_since_checkpoint >= CHECKPOINT_LOG_BYTES.max(self.checkpoint_bytes * LOG_TO_CHECKPOINT_RATIO)
+        let long = self.log_bytes_since_checkpoint
+            >= CHECKPOINT_LOG_BYTES.max(self.checkpoint_bytes * LOG_TO_CHECKPOINT_RATIO)
             || applied - self.checkpoint_index >= CHECKPOINT_LOG_ENTRIES;
         if long && applied > self.checkpoint_index {
             let drop_through = self.raw.store().drop_point(SLACK_ENTRIES, SLACK_BYTES);
@@ -471,7 +504,12 @@ impl Group {
         self.checkpoint_bytes = state.len() as u64;
         self.log_bytes_since_checkpoint = 0;
         let checkpoint = Checkpoint { index, term, voters, learners, state };
-        self.effects.push(GroupEffect::Write(Write::Checkpoint { group: self.home, checkpoint, drop_log_through, clear_log }));
+        self.effects.push(GroupEffect::Write(Write::Checkpoint {
+            group: self.home,
+            checkpoint,
+            drop_log_through,
+            clear_log,
+        }));
     }
 
     fn take_reads(&mut self, ready: &mut Ready) {

@@ -36,7 +36,11 @@ pub struct Sending {
 pub enum Piece {
     Answer(SnapshotFrame),
     /// Read from disk, then answer with `SnapshotFrame::Messages`.
-    Read { topic: TopicId, from: Offset, end: Offset },
+    Read {
+        topic: TopicId,
+        from: Offset,
+        end: Offset,
+    },
     /// Asked for something that is not in the offer.
     Nothing,
 }
@@ -94,7 +98,10 @@ pub struct Receiving {
 pub enum Progress {
     Ask(SnapshotFrame),
     /// All there: step this message, then install these topics.
-    Complete { message: RaftMessage, topics: Topics },
+    Complete {
+        message: Box<RaftMessage>,
+        topics: Topics,
+    },
     /// The state does not decode: a bug or a broken sender.
     Broken(String),
     Nothing,
@@ -129,14 +136,24 @@ impl Receiving {
     }
 
     /// A piece of the checkpoint; `held` says how many messages of a topic this member has already.
-    pub fn handle_state(&mut self, now: Instant, from_byte: u64, bytes: &[u8], held: impl Fn(TopicId) -> Offset) -> Progress {
+    pub fn handle_state(
+        &mut self,
+        now: Instant,
+        from_byte: u64,
+        bytes: &[u8],
+        held: impl Fn(TopicId) -> Offset,
+    ) -> Progress {
         if self.topics.is_some() || from_byte != self.state.len() as u64 {
             return Progress::Nothing;
         }
         self.last_progress = now;
         self.state.extend_from_slice(bytes);
         if (self.state.len() as u64) < self.state_bytes {
-            return if bytes.is_empty() { Progress::Broken("a piece is empty".into()) } else { Progress::Ask(self.ask(now)) };
+            return if bytes.is_empty() {
+                Progress::Broken("a piece is empty".into())
+            } else {
+                Progress::Ask(self.ask(now))
+            };
         }
         match Topics::decode(&self.state) {
             Ok(topics) => {
@@ -154,7 +171,13 @@ impl Receiving {
     }
 
     /// Whether these messages are the ones asked for; the caller stores them when so.
-    pub fn handle_messages(&mut self, now: Instant, topic: TopicId, from: Offset, messages: &[StoredMessage]) -> Option<Progress> {
+    pub fn handle_messages(
+        &mut self,
+        now: Instant,
+        topic: TopicId,
+        from: Offset,
+        messages: &[StoredMessage],
+    ) -> Option<Progress> {
         let (next, end) = self.lacking.get_mut(&topic)?;
         let consecutive = messages.iter().enumerate().all(|(i, message)| message.offset.0 == from.0 + i as u64);
         if *next != from || messages.is_empty() || !consecutive {
@@ -174,7 +197,7 @@ impl Receiving {
             return Progress::Ask(self.ask(now));
         }
         let topics = self.topics.clone().expect("nothing is known to lack before the state is complete");
-        Progress::Complete { message: self.message.clone(), topics }
+        Progress::Complete { message: Box::new(self.message.clone()), topics }
     }
 
     pub fn must_ask_again(&self, now: Instant) -> bool {

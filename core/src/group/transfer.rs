@@ -33,10 +33,16 @@ impl Group {
     /// A member speaks about a snapshot. `from` is vouched for by nobody but the frame: what it may ask for is only the offer.
     pub fn handle_snapshot(&mut self, now: Instant, from: NodeId, frame: SnapshotFrame) {
         match frame {
-            SnapshotFrame::Offer { transfer, message, state_bytes } => self.take_offer(now, from, transfer, *message, state_bytes),
+            SnapshotFrame::Offer { transfer, message, state_bytes } => {
+                self.take_offer(now, from, transfer, *message, state_bytes)
+            }
             SnapshotFrame::State { transfer, from_byte, bytes } => self.take_state(now, transfer, from_byte, &bytes),
-            SnapshotFrame::Messages { transfer, topic, from, messages } => self.take_messages(now, transfer, topic, from, messages),
-            SnapshotFrame::Gone { transfer } => self.receiving.take_if(|receiving| receiving.transfer == transfer).map_or((), drop),
+            SnapshotFrame::Messages { transfer, topic, from, messages } => {
+                self.take_messages(now, transfer, topic, from, messages)
+            }
+            SnapshotFrame::Gone { transfer } => {
+                self.receiving.take_if(|receiving| receiving.transfer == transfer).map_or((), drop)
+            }
             SnapshotFrame::Done { transfer, installed } => self.finish_sending(from, transfer, installed),
             SnapshotFrame::FetchState { transfer, .. } | SnapshotFrame::FetchMessages { transfer, .. } => {
                 self.answer_fetch(now, from, transfer, &frame)
@@ -59,7 +65,14 @@ impl Group {
     }
 
     /// Messages read for a receiver came from disk.
-    pub fn handle_read_for_snapshot(&mut self, to: NodeId, transfer: u64, topic: TopicId, from: Offset, messages: Vec<StoredMessage>) {
+    pub fn handle_read_for_snapshot(
+        &mut self,
+        to: NodeId,
+        transfer: u64,
+        topic: TopicId,
+        from: Offset,
+        messages: Vec<StoredMessage>,
+    ) {
         if self.sending.get(&to).is_some_and(|sending| sending.transfer == transfer) {
             let frame = SnapshotFrame::Messages { transfer, topic, from, messages };
             self.effects.push(GroupEffect::SendSnapshot { to, frame });
@@ -80,7 +93,8 @@ impl Group {
     }
 
     fn take_offer(&mut self, now: Instant, from: NodeId, transfer: u64, message: RaftMessage, state_bytes: u64) {
-        let sound = message.to == self.me && message.kind == MessageType::MsgSnapshot as i32 && message.term >= self.term();
+        let sound =
+            message.to == self.me && message.kind == MessageType::MsgSnapshot as i32 && message.term >= self.term();
         let useful = message.snapshot.as_ref().is_some_and(|head| head.index > self.commit_index());
         if !sound || self.receiving.as_ref().is_some_and(|receiving| receiving.is_newer_than(transfer, &message)) {
             return;
@@ -88,7 +102,8 @@ impl Group {
         if !useful {
             // raft answers with how far this member is, and the leader goes on from there.
             self.step_snapshot(message);
-            self.effects.push(GroupEffect::SendSnapshot { to: from, frame: SnapshotFrame::Done { transfer, installed: true } });
+            self.effects
+                .push(GroupEffect::SendSnapshot { to: from, frame: SnapshotFrame::Done { transfer, installed: true } });
             return;
         }
         let mut receiving = Receiving::new(now, from, transfer, message, state_bytes);
@@ -103,13 +118,24 @@ impl Group {
             let known = topics.topic_by_id(id).map_or(Offset(0), |topic| topic.end);
             staged.get(&id).copied().unwrap_or(Offset(0)).max(known)
         };
-        let Some(receiving) = self.receiving.as_mut().filter(|receiving| receiving.transfer == transfer) else { return };
+        let Some(receiving) = self.receiving.as_mut().filter(|receiving| receiving.transfer == transfer) else {
+            return;
+        };
         let progress = receiving.handle_state(now, from_byte, bytes, held);
         self.go_on_receiving(progress);
     }
 
-    fn take_messages(&mut self, now: Instant, transfer: u64, topic: TopicId, from: Offset, messages: Vec<StoredMessage>) {
-        let Some(receiving) = self.receiving.as_mut().filter(|receiving| receiving.transfer == transfer) else { return };
+    fn take_messages(
+        &mut self,
+        now: Instant,
+        transfer: u64,
+        topic: TopicId,
+        from: Offset,
+        messages: Vec<StoredMessage>,
+    ) {
+        let Some(receiving) = self.receiving.as_mut().filter(|receiving| receiving.transfer == transfer) else {
+            return;
+        };
         let Some(progress) = receiving.handle_messages(now, topic, from, &messages) else { return };
         let (received, total) = receiving.progress();
         self.staged.insert(topic, Offset(from.0 + messages.len() as u64));
@@ -126,15 +152,17 @@ impl Group {
             Progress::Complete { message, topics } => {
                 self.receiving = None;
                 self.arrived = Some(topics);
-                self.step_snapshot(message);
+                self.step_snapshot(*message);
                 if self.raw.snap().is_none() {
                     self.arrived = None;
                 }
-                self.effects.push(GroupEffect::SendSnapshot { to, frame: SnapshotFrame::Done { transfer, installed: true } });
+                self.effects
+                    .push(GroupEffect::SendSnapshot { to, frame: SnapshotFrame::Done { transfer, installed: true } });
             }
             Progress::Broken(why) => {
                 self.receiving = None;
-                self.effects.push(GroupEffect::SendSnapshot { to, frame: SnapshotFrame::Done { transfer, installed: false } });
+                self.effects
+                    .push(GroupEffect::SendSnapshot { to, frame: SnapshotFrame::Done { transfer, installed: false } });
                 self.effects.push(GroupEffect::Trouble(format!("a snapshot from {to} is unusable: {why}")));
             }
             Progress::Nothing => {}
@@ -168,7 +196,8 @@ impl Group {
 
     /// A topic is gone: what was offered with it cannot be delivered. raft will ask for a new offer.
     pub(super) fn cancel_transfers_of(&mut self, topic: TopicId) {
-        let hit: Vec<NodeId> = self.sending.iter().filter(|(_, sending)| sending.offers(topic)).map(|(to, _)| *to).collect();
+        let hit: Vec<NodeId> =
+            self.sending.iter().filter(|(_, sending)| sending.offers(topic)).map(|(to, _)| *to).collect();
         for to in hit {
             let Some(sending) = self.sending.remove(&to) else { continue };
             let frame = SnapshotFrame::Gone { transfer: sending.transfer };

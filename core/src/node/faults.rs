@@ -24,8 +24,10 @@ impl Node {
 
     pub(super) fn faults_forbidden(&self) -> Option<Failure> {
         (!self.config.allow_faults).then(|| {
-            ErrorCode::FaultsForbidden
-                .because(format!("node {} was not started with --allow-faults, so it does not fail on request", self.me))
+            ErrorCode::FaultsForbidden.because(format!(
+                "node {} was not started with --allow-faults, so it does not fail on request",
+                self.me
+            ))
         })
     }
 
@@ -120,7 +122,8 @@ impl Node {
             return Err(failure);
         }
         if self.me.edge_to(to).is_none() {
-            return Err(ErrorCode::BadRequest.because(format!("there is no edge between {} and {to}: they are no neighbours", self.me)));
+            return Err(ErrorCode::BadRequest
+                .because(format!("there is no edge between {} and {to}: they are no neighbours", self.me)));
         }
         self.overlay.set_conditions(self.now, to, conditions);
         self.observe(Event::LinkConditions { from: self.me, to, conditions }, None);

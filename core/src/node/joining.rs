@@ -128,7 +128,8 @@ impl Node {
     }
 
     pub(super) fn handle_introduce(&mut self, from: Vertex, nonce: u64) {
-        let incarnation = self.record.met.iter().find(|(vertex, _)| *vertex == from).map(|(_, incarnation)| *incarnation);
+        let incarnation =
+            self.record.met.iter().find(|(vertex, _)| *vertex == from).map(|(_, incarnation)| *incarnation);
         self.send(from, None, Body::Introduced { nonce, met: incarnation.is_some(), incarnation });
     }
 

@@ -110,11 +110,18 @@ enum Phase {
     Joining(joining::Joining),
     Serving,
     /// Failing on request: its memory is kept, and nothing is heard or said.
-    Paused { until: Instant },
+    Paused {
+        until: Instant,
+    },
     /// Failing on request: its memory is gone.
-    Crashed { until: Instant, wipe: bool },
+    Crashed {
+        until: Instant,
+        wipe: bool,
+    },
     /// The store is being opened again.
-    Reopening { wipe: bool },
+    Reopening {
+        wipe: bool,
+    },
 }
 
 impl Node {
@@ -276,7 +283,9 @@ impl Node {
         let mut delivered = false;
         while let Some(effect) = self.overlay.poll_effect() {
             match effect {
-                OverlayEffect::SendPeer { to, frame } if !self.is_silent() => self.effects.push(Effect::SendPeer { to, frame }),
+                OverlayEffect::SendPeer { to, frame } if !self.is_silent() => {
+                    self.effects.push(Effect::SendPeer { to, frame })
+                }
                 OverlayEffect::SendPeer { .. } => {}
                 OverlayEffect::Deliver(packet) => {
                     delivered = true;

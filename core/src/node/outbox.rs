@@ -67,7 +67,8 @@ impl Node {
         let op = take_op(&mut action.clone()).expect("only publishes go to the outbox");
         let command = Command { key, time: self.now.wall, op };
         if self.outbox.items.len() >= MAX_ITEMS || self.outbox.bytes + content_bytes(&command) > MAX_BYTES {
-            let text = format!("the outbox of node {} is full ({} publishes); retry later", self.me, self.outbox.items.len());
+            let text =
+                format!("the outbox of node {} is full ({} publishes); retry later", self.me, self.outbox.items.len());
             return Err(ErrorCode::Overloaded.because(text));
         }
         if let Some(id) = self.outbox.by_key.get(&key) {
@@ -107,7 +108,10 @@ impl Node {
     }
 
     fn acknowledge_one(&mut self, id: u64, owner: Owner) {
-        let Some(Item { command: Command { op: Op::Publish { topic, .. }, .. }, .. }) = self.outbox.items.get(&id) else { return };
+        let Some(Item { command: Command { op: Op::Publish { topic, .. }, .. }, .. }) = self.outbox.items.get(&id)
+        else {
+            return;
+        };
         let done = Done::Published { topic: topic.clone(), offset: None, holders: vec![self.me], repeated: false };
         self.tell(owner, Ok(done));
     }
@@ -143,7 +147,8 @@ impl Node {
             return;
         }
         let due = |item: &Item| now >= item.offer_at && item.stored_in <= written;
-        let due: Vec<u64> = self.outbox.items.iter().filter(|(_, item)| due(item)).map(|(id, _)| *id).take(MAX_OFFERS).collect();
+        let due: Vec<u64> =
+            self.outbox.items.iter().filter(|(_, item)| due(item)).map(|(id, _)| *id).take(MAX_OFFERS).collect();
         for id in due {
             self.offer(id);
         }
@@ -165,9 +170,12 @@ impl Node {
     pub(super) fn handle_outbox_applied(&mut self, key: RequestKey, outcome: &Result<Outcome, Failure>) {
         let Some(id) = self.outbox.by_key.get(&key).copied() else { return };
         let result = match (outcome, self.outbox.items.get(&id).map(|item| &item.command.op)) {
-            (Ok(Outcome::Published { offset, repeated }), Some(Op::Publish { topic, .. })) => {
-                Ok(Done::Published { topic: topic.clone(), offset: Some(*offset), holders: vec![self.me], repeated: *repeated })
-            }
+            (Ok(Outcome::Published { offset, repeated }), Some(Op::Publish { topic, .. })) => Ok(Done::Published {
+                topic: topic.clone(),
+                offset: Some(*offset),
+                holders: vec![self.me],
+                repeated: *repeated,
+            }),
             (Err(failure), _) => Err(failure.clone()),
             _ => return,
         };
@@ -202,7 +210,9 @@ impl Node {
             match &result {
                 Ok(_) => self.observe(Event::OutboxDrained { topic: topic.clone() }, None),
                 Err(failure) if item.owner.is_none() => {
-                    let text = format!("a publish to '{topic}' that was acknowledged with `one` cannot enter the log: {failure}");
+                    let text = format!(
+                        "a publish to '{topic}' that was acknowledged with `one` cannot enter the log: {failure}"
+                    );
                     self.observe(Event::Warning { text }, None);
                 }
                 Err(_) => {}

@@ -80,7 +80,8 @@ impl Push {
     }
 
     fn remove_where(&mut self, goes: impl Fn(&SessionId, &Session) -> bool) {
-        let gone: Vec<SessionId> = self.sessions.iter().filter(|(id, session)| goes(id, session)).map(|(id, _)| id.clone()).collect();
+        let gone: Vec<SessionId> =
+            self.sessions.iter().filter(|(id, session)| goes(id, session)).map(|(id, _)| id.clone()).collect();
         gone.iter().for_each(|id| self.remove(id));
     }
 
@@ -99,7 +100,13 @@ impl Push {
 }
 
 impl Node {
-    pub(super) fn begin_session(&mut self, connection: ConnectionId, topic: TopicName, subscriber: SubscriberId, cursor: Offset) {
+    pub(super) fn begin_session(
+        &mut self,
+        connection: ConnectionId,
+        topic: TopicName,
+        subscriber: SubscriberId,
+        cursor: Offset,
+    ) {
         if self.clients.contains_key(&connection) {
             let home = placement::home(topic.as_str(), self.me.dimension());
             self.push.insert((connection, topic, subscriber), Session { home, next: cursor, busy_until: None });
@@ -140,7 +147,10 @@ impl Node {
     pub(super) fn feed_sessions(&mut self, topic: &TopicName, stored: StoredMessage) {
         let Some(sessions) = self.push.by_topic.get(topic) else { return };
         let waits = |id: &&SessionId| {
-            self.push.sessions.get(*id).is_some_and(|session| session.next == stored.offset && session.busy_until.is_none())
+            self.push
+                .sessions
+                .get(*id)
+                .is_some_and(|session| session.next == stored.offset && session.busy_until.is_none())
         };
         let due: Vec<SessionId> = sessions.iter().filter(waits).cloned().collect();
         for id in due {
@@ -156,7 +166,8 @@ impl Node {
         self.counters.deliveries += 1;
         let (connection, topic, subscriber) = id.clone();
         if self.observes_frequent() {
-            let event = Event::Delivered { topic: topic.clone(), subscriber: subscriber.clone(), offset: stored.offset };
+            let event =
+                Event::Delivered { topic: topic.clone(), subscriber: subscriber.clone(), offset: stored.offset };
             self.observe(event, None);
         }
         let delivery = Delivery { topic, subscriber, message: message(stored) };
@@ -253,14 +264,19 @@ impl Node {
         }
         let idle = self.push.sessions.iter().filter(|(_, session)| session.busy_until.is_none());
         self.push.stirred.extend(idle.map(|(id, _)| id.clone()));
-        let late: Vec<WaitingFetch> =
-            self.push.waiting.values_mut().flat_map(|fetches| fetches.extract_if(.., |fetch| now >= fetch.until)).collect();
+        let late: Vec<WaitingFetch> = self
+            .push
+            .waiting
+            .values_mut()
+            .flat_map(|fetches| fetches.extract_if(.., |fetch| now >= fetch.until))
+            .collect();
         self.push.waiting.retain(|_, fetches| !fetches.is_empty());
         self.push.waiting_fetches -= late.len();
         for fetch in late {
             // Only a leader knows that a topic is gone; a replica may not have heard of it yet.
             let group = self.groups.get(&fetch.home);
-            let deleted = group.is_some_and(|group| group.leads_fully() && group.topics().topic(&fetch.topic).is_none());
+            let deleted =
+                group.is_some_and(|group| group.leads_fully() && group.topics().topic(&fetch.topic).is_none());
             self.reply(&fetch.asker, Reply::Fetched { messages: Vec::new(), end: fetch.from, deleted });
         }
     }

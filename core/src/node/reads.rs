@@ -84,9 +84,23 @@ impl Node {
         self.read(range, Purpose::Fetch { asker, end });
     }
 
-    pub(super) fn read_for_snapshot(&mut self, group: Vertex, to: NodeId, transfer: u64, topic: TopicId, from: Offset, end: Offset) {
-        let range =
-            Range { group, topic, from, end, max_messages: SNAPSHOT_MESSAGES, max_bytes: crate::group::snapshot::PIECE_BYTES };
+    pub(super) fn read_for_snapshot(
+        &mut self,
+        group: Vertex,
+        to: NodeId,
+        transfer: u64,
+        topic: TopicId,
+        from: Offset,
+        end: Offset,
+    ) {
+        let range = Range {
+            group,
+            topic,
+            from,
+            end,
+            max_messages: SNAPSHOT_MESSAGES,
+            max_bytes: crate::group::snapshot::PIECE_BYTES,
+        };
         self.read(range, Purpose::Snapshot { group, to, transfer, topic, from });
     }
 

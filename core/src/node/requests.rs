@@ -86,7 +86,9 @@ impl Pending {
 
 enum Stage {
     /// Asking whether the publisher or subscriber is registered.
-    Registering { linearizable: bool },
+    Registering {
+        linearizable: bool,
+    },
     /// To the leader of the subject's group.
     Acting,
     /// To a member of the subject's group: any will do.
@@ -121,7 +123,8 @@ impl Node {
         let key = self.next_key();
         let trace_id = TraceId((u64::from(self.me.to_code()) << 40) | (key.number & 0xff_ffff_ffff));
         if self.observes_frequent() {
-            let event = Event::RequestReceived { action: action.name().into(), subject: subject(&action).map(Into::into) };
+            let event =
+                Event::RequestReceived { action: action.name().into(), subject: subject(&action).map(Into::into) };
             self.observe(event, Some(trace_id));
         }
         let now = self.now.monotonic;
@@ -147,7 +150,8 @@ impl Node {
             return;
         }
         if self.requests.pending.len() >= MAX_PENDING {
-            let failure = ErrorCode::Overloaded.because(format!("{MAX_PENDING} requests are under way on node {}; retry", self.me));
+            let failure = ErrorCode::Overloaded
+                .because(format!("{MAX_PENDING} requests are under way on node {}; retry", self.me));
             self.answer(pending, Err(failure), self.me, vec![self.me]);
             return;
         }
@@ -185,7 +189,9 @@ impl Node {
             }
             _ if self.is_silent() => return Some(Err(self.node_failed())),
             Action::StopNode { node, mode, duration_ms } if here(node) => return Some(self.stop(*mode, *duration_ms)),
-            Action::SetLink { from, to, conditions } if *from == self.me => return Some(self.set_link(*to, *conditions)),
+            Action::SetLink { from, to, conditions } if *from == self.me => {
+                return Some(self.set_link(*to, *conditions));
+            }
             Action::Cluster => return Some(Ok(Done::Cluster(self.cluster_view()))),
             _ => {}
         }
@@ -194,7 +200,9 @@ impl Node {
             return Some(Err(ErrorCode::Unavailable.because(text)));
         }
         match action {
-            Action::ReplicaSubscribe { topic, .. } | Action::ReplicaPull { topic, .. } => self.not_replica(topic.as_str()).map(Err),
+            Action::ReplicaSubscribe { topic, .. } | Action::ReplicaPull { topic, .. } => {
+                self.not_replica(topic.as_str()).map(Err)
+            }
             _ => None,
         }
     }
@@ -368,7 +376,8 @@ impl Node {
             _ => format!("the replica group of {home} has no leader that node {} can reach", self.me),
         });
         let failure = if (pending.uncertain || unanswered) && changes_something(&pending.action) {
-            ErrorCode::Timeout.because(format!("after {waited} ms it is not known whether this was done ({why}); retry"))
+            ErrorCode::Timeout
+                .because(format!("after {waited} ms it is not known whether this was done ({why}); retry"))
         } else {
             ErrorCode::Unavailable.because(format!("nothing was done in {waited} ms: {why}; retry"))
         };
@@ -416,9 +425,11 @@ impl Node {
         let Answer { served_by, hops, result, .. } = answer;
         let hops = hops.unwrap_or_default();
         match (&pending.stage, &pending.action, result) {
-            (Stage::Acting, Action::Pull { commit: true, .. }, Ok(Done::Pulled { messages, cursor, topic, behind, original_node }))
-                if !messages.is_empty() =>
-            {
+            (
+                Stage::Acting,
+                Action::Pull { commit: true, .. },
+                Ok(Done::Pulled { messages, cursor, topic, behind, original_node }),
+            ) if !messages.is_empty() => {
                 let done = Done::Pulled { messages, cursor, topic, behind, original_node };
                 pending.stage = Stage::Committing(Box::new(Pulled { cursor, done, served_by, hops }));
                 pending.ask_at = now;
@@ -469,8 +480,11 @@ impl Node {
             }
             (Stage::Registering { linearizable: true }, false) => {
                 let failure = match kind {
-                    Registry::Publisher => ErrorCode::UnknownPublisher.because(format!("there is no publisher '{name}'; create it first")),
-                    Registry::Subscriber => ErrorCode::UnknownSubscriber.because(format!("there is no subscriber '{name}'; create it first")),
+                    Registry::Publisher => {
+                        ErrorCode::UnknownPublisher.because(format!("there is no publisher '{name}'; create it first"))
+                    }
+                    Registry::Subscriber => ErrorCode::UnknownSubscriber
+                        .because(format!("there is no subscriber '{name}'; create it first")),
                 };
                 self.finish(number, Err(failure), self.me, vec![self.me]);
             }
@@ -511,7 +525,8 @@ impl Node {
         let Some(connection) = pending.connection else { return };
         match (&pending.action, done) {
             (
-                Action::Subscribe { subscriber, topic, push: true, .. } | Action::ReplicaSubscribe { subscriber, topic, push: true, .. },
+                Action::Subscribe { subscriber, topic, push: true, .. }
+                | Action::ReplicaSubscribe { subscriber, topic, push: true, .. },
                 Done::Subscribed { cursor, .. },
             ) => self.begin_session(connection, topic.clone(), subscriber.clone(), *cursor),
             (Action::Unsubscribe { subscriber, topic }, Done::Unsubscribed { .. }) => {
@@ -569,10 +584,13 @@ impl Node {
     pub(super) fn handle_requests_time(&mut self) {
         let now = self.now.monotonic;
         // Tokens grow with time.
-        while let Some(oldest) = self.requests.asks.first_entry().filter(|ask| now.since(ask.get().since) >= FORGET_ASK) {
+        while let Some(oldest) = self.requests.asks.first_entry().filter(|ask| now.since(ask.get().since) >= FORGET_ASK)
+        {
             oldest.remove();
         }
-        let due = |pending: &Pending| now >= pending.ask_at.min(pending.deadline) || matches!(pending.stage, Stage::Gathering(_));
+        let due = |pending: &Pending| {
+            now >= pending.ask_at.min(pending.deadline) || matches!(pending.stage, Stage::Gathering(_))
+        };
         let numbers: Vec<u64> =
             self.requests.pending.iter().filter(|(_, pending)| due(pending)).map(|(number, _)| *number).collect();
         for number in numbers {
@@ -660,9 +678,9 @@ pub(super) fn subject(action: &Action) -> Option<&str> {
 /// Who must be registered before an action is carried out. Elsewhere a subscription shows that its subscriber is.
 fn registration(action: &Action) -> Option<(Registry, &str)> {
     match action {
-        Action::CreateTopic { publisher, .. } | Action::DeleteTopic { publisher, .. } | Action::Publish { publisher, .. } => {
-            Some((Registry::Publisher, publisher.as_str()))
-        }
+        Action::CreateTopic { publisher, .. }
+        | Action::DeleteTopic { publisher, .. }
+        | Action::Publish { publisher, .. } => Some((Registry::Publisher, publisher.as_str())),
         Action::Subscribe { subscriber, .. }
         | Action::Unsubscribe { subscriber, .. }
         | Action::Commit { subscriber, .. }
@@ -675,6 +693,11 @@ fn registration(action: &Action) -> Option<(Registry, &str)> {
 fn changes_something(action: &Action) -> bool {
     !matches!(
         action,
-        Action::Pull { commit: false, .. } | Action::ReplicaPull { .. } | Action::Locate { .. } | Action::Topics | Action::Cluster | Action::Status { .. }
+        Action::Pull { commit: false, .. }
+            | Action::ReplicaPull { .. }
+            | Action::Locate { .. }
+            | Action::Topics
+            | Action::Cluster
+            | Action::Status { .. }
     )
 }

@@ -11,8 +11,8 @@ use crate::cube::Vertex;
 use crate::names::{Offset, SubscriberId, TopicName};
 use crate::store::StoredMessage;
 use crate::time::Instant;
-use crate::topics::{Outcome, Topics};
 use crate::topics::command::{Command, Op};
+use crate::topics::{Outcome, Topics};
 use crate::wire::answer::{Answer, Done, ErrorCode, Failure};
 use crate::wire::client::{Ack, Action, ReadLevel};
 use crate::wire::event::TraceId;
@@ -97,7 +97,9 @@ impl Node {
         match call {
             Call::Act { key, action, .. } => self.handle_act(asker, key, action, hops),
             Call::Here { action, .. } => self.handle_here(asker, action, hops),
-            Call::IsRegistered { kind, name, linearizable } => self.handle_is_registered(asker, kind, name, linearizable),
+            Call::IsRegistered { kind, name, linearizable } => {
+                self.handle_is_registered(asker, kind, name, linearizable)
+            }
             Call::Fetch { topic, from, max_bytes } => self.handle_fetch(asker, topic, from, max_bytes),
             Call::Holding { topic } => {
                 let reply = self.holding(&topic);
@@ -169,7 +171,8 @@ impl Node {
             return;
         }
         if self.serving.waiters.len() >= MAX_WAITING {
-            let failure = ErrorCode::Overloaded.because(format!("{MAX_WAITING} commands are under way on leader {}; retry", self.me));
+            let failure = ErrorCode::Overloaded
+                .because(format!("{MAX_WAITING} commands are under way on leader {}; retry", self.me));
             self.reply_result(&asker, hops, Err(failure));
             return;
         }
@@ -189,13 +192,18 @@ impl Node {
     /// `ack: one`: durable in this leader's outbox, on its way into the log, and answered.
     fn take_one(&mut self, asker: Asker, key: RequestKey, action: &Action, hops: Vec<Vertex>) {
         if let Action::Publish { topic, .. } = action
-            && self.groups.get(&self.home_of(action)).is_some_and(|group| group.leads_fully() && group.topics().topic(topic).is_none())
+            && self
+                .groups
+                .get(&self.home_of(action))
+                .is_some_and(|group| group.leads_fully() && group.topics().topic(topic).is_none())
         {
             self.reply_result(&asker, hops, Err(unknown_topic(topic)));
             return;
         }
         self.counters.publishes += 1;
-        if let Err(failure) = self.store_in_outbox(key, action, super::outbox::Owner::Leader { asker: asker.clone(), hops: hops.clone() }) {
+        if let Err(failure) =
+            self.store_in_outbox(key, action, super::outbox::Owner::Leader { asker: asker.clone(), hops: hops.clone() })
+        {
             self.reply_result(&asker, hops, Err(failure));
         }
     }
@@ -226,7 +234,13 @@ impl Node {
 
     // What came of it.
 
-    pub(super) fn handle_applied(&mut self, group: Vertex, index: u64, key: RequestKey, outcome: Result<Outcome, Failure>) {
+    pub(super) fn handle_applied(
+        &mut self,
+        group: Vertex,
+        index: u64,
+        key: RequestKey,
+        outcome: Result<Outcome, Failure>,
+    ) {
         self.handle_outbox_applied(key, &outcome);
         let Some(waiter) = self.serving.waiters.remove(&key) else { return };
         let outcome = match outcome {
@@ -249,8 +263,12 @@ impl Node {
     fn describe(&self, home: Vertex, index: u64, action: &Action, outcome: Outcome) -> Done {
         let replicas = || home.neighbours().collect();
         match (action.clone(), outcome) {
-            (Action::CreatePublisher { publisher }, Outcome::Registered { existed }) => Done::PublisherCreated { publisher, existed },
-            (Action::CreateSubscriber { subscriber }, Outcome::Registered { existed }) => Done::SubscriberCreated { subscriber, existed },
+            (Action::CreatePublisher { publisher }, Outcome::Registered { existed }) => {
+                Done::PublisherCreated { publisher, existed }
+            }
+            (Action::CreateSubscriber { subscriber }, Outcome::Registered { existed }) => {
+                Done::SubscriberCreated { subscriber, existed }
+            }
             (Action::CreateTopic { topic, .. }, _) => Done::TopicCreated { topic, home, replicas: replicas() },
             (Action::DeleteTopic { topic, .. }, _) => Done::TopicDeleted { topic, home, replicas: replicas() },
             (Action::Publish { topic, .. }, Outcome::Published { offset, repeated }) => {
@@ -258,9 +276,10 @@ impl Node {
             }
             (Action::Unsubscribe { topic, .. }, _) => Done::Unsubscribed { topic },
             (Action::Commit { topic, .. }, Outcome::Committed { cursor }) => Done::Committed { topic, cursor },
-            (Action::Subscribe { topic, .. } | Action::ReplicaSubscribe { topic, .. }, Outcome::Subscribed { cursor }) => {
-                Done::Subscribed { topic, cursor, original_node: None }
-            }
+            (
+                Action::Subscribe { topic, .. } | Action::ReplicaSubscribe { topic, .. },
+                Outcome::Subscribed { cursor },
+            ) => Done::Subscribed { topic, cursor, original_node: None },
             (action, outcome) => panic!("a {} does not come out as {outcome:?}", action.name()),
         }
     }
@@ -269,7 +288,8 @@ impl Node {
     fn holders_of(&self, home: Vertex, index: u64) -> Vec<Vertex> {
         let standings = self.groups[&home].standings();
         let stored = |vertex: &Vertex| {
-            *vertex == self.me || standings.iter().any(|standing| standing.member.vertex == *vertex && standing.matched >= index)
+            *vertex == self.me
+                || standings.iter().any(|standing| standing.member.vertex == *vertex && standing.matched >= index)
         };
         crate::placement::members(home).filter(stored).collect()
     }
@@ -300,7 +320,10 @@ impl Node {
                 .filter(|vertex| (*vertex == self.me || self.overlay.is_alive(*vertex)) && !holders.contains(vertex))
                 .map(|vertex| vertex.to_string())
                 .collect();
-            let text = format!("it is committed, but {} did not confirm it in time; retry with the same sequence number", lacking.join(", "));
+            let text = format!(
+                "it is committed, but {} did not confirm it in time; retry with the same sequence number",
+                lacking.join(", ")
+            );
             self.reply_result(&waiting.waiter.asker, waiting.waiter.hops, Err(ErrorCode::Timeout.because(text)));
         }
     }
@@ -328,7 +351,8 @@ impl Node {
         for (key, waiter) in orphans {
             self.reply(&waiter.asker, Reply::NotLeader { leader, proposed: !queued.contains(&key) });
         }
-        let tickets: Vec<(u64, Ticket)> = self.serving.tickets.extract_if(.., |_, ticket| ticket.group == group).collect();
+        let tickets: Vec<(u64, Ticket)> =
+            self.serving.tickets.extract_if(.., |_, ticket| ticket.group == group).collect();
         let reads = self.serving.new_reads.remove(&group).unwrap_or_default();
         for job in tickets.into_iter().flat_map(|(_, ticket)| ticket.jobs).chain(reads) {
             self.reply(job.asker(), Reply::NotLeader { leader, proposed: false });
@@ -391,7 +415,10 @@ impl Node {
             }
         }
         for job in given_up.into_iter().flat_map(|ticket| ticket.jobs) {
-            self.reply(job.asker(), Reply::Unavailable { why: format!("leader {} could not confirm that it still leads", self.me) });
+            self.reply(
+                job.asker(),
+                Reply::Unavailable { why: format!("leader {} could not confirm that it still leads", self.me) },
+            );
         }
     }
 
@@ -426,7 +453,9 @@ impl Node {
                 let pull = Pull { asker, hops, subscriber, topic, max, commit: false, replica: Some(home), from };
                 return self.read_for_pull(home, pull);
             }
-            action => Err(ErrorCode::BadRequest.because(format!("'{}' is not done by a node for another", action.name()))),
+            action => {
+                Err(ErrorCode::BadRequest.because(format!("'{}' is not done by a node for another", action.name())))
+            }
         };
         self.reply_result(&asker, hops, result);
     }
@@ -457,18 +486,25 @@ pub(super) fn take_op(action: &mut Action) -> Option<Op> {
     Some(match action {
         Action::CreatePublisher { publisher } => Op::CreatePublisher { publisher: publisher.clone() },
         Action::CreateSubscriber { subscriber } => Op::CreateSubscriber { subscriber: subscriber.clone() },
-        Action::CreateTopic { publisher, topic } => Op::CreateTopic { publisher: publisher.clone(), topic: topic.clone() },
-        Action::DeleteTopic { publisher, topic } => Op::DeleteTopic { publisher: publisher.clone(), topic: topic.clone() },
+        Action::CreateTopic { publisher, topic } => {
+            Op::CreateTopic { publisher: publisher.clone(), topic: topic.clone() }
+        }
+        Action::DeleteTopic { publisher, topic } => {
+            Op::DeleteTopic { publisher: publisher.clone(), topic: topic.clone() }
+        }
         Action::Publish { publisher, topic, content, sequence, .. } => Op::Publish {
             publisher: publisher.clone(),
             topic: topic.clone(),
             sequence: *sequence,
             content: std::mem::take(content),
         },
-        Action::Subscribe { subscriber, topic, from, .. } | Action::ReplicaSubscribe { subscriber, topic, from, .. } => {
+        Action::Subscribe { subscriber, topic, from, .. }
+        | Action::ReplicaSubscribe { subscriber, topic, from, .. } => {
             Op::Subscribe { subscriber: subscriber.clone(), topic: topic.clone(), from: *from }
         }
-        Action::Unsubscribe { subscriber, topic } => Op::Unsubscribe { subscriber: subscriber.clone(), topic: topic.clone() },
+        Action::Unsubscribe { subscriber, topic } => {
+            Op::Unsubscribe { subscriber: subscriber.clone(), topic: topic.clone() }
+        }
         Action::Commit { subscriber, topic, offset } => {
             Op::Commit { subscriber: subscriber.clone(), topic: topic.clone(), offset: *offset }
         }

@@ -42,8 +42,10 @@ impl Node {
     pub(super) fn gather_location(&mut self, number: u64, topic: TopicName) -> Gathering {
         let home = placement::home(topic.as_str(), self.me.dimension());
         let holders: Vec<Vertex> = placement::members(home).filter(|holder| self.is_up(*holder)).collect();
-        let outstanding =
-            holders.into_iter().map(|holder| (holder, self.ask_for(number, holder, holder, Call::Holding { topic: topic.clone() }))).collect();
+        let outstanding = holders
+            .into_iter()
+            .map(|holder| (holder, self.ask_for(number, holder, holder, Call::Holding { topic: topic.clone() })))
+            .collect();
         self.gathering_of(What::Location { topic, holdings: BTreeMap::new() }, outstanding)
     }
 
@@ -210,7 +212,7 @@ fn group_status(group: &Group) -> GroupStatus {
         applied_index: group.applied_index(),
         log_entries,
         log_bytes,
-        topics: counts.topics as u64,
+        topics: counts.topics,
         messages: counts.messages,
     }
 }
