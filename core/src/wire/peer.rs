@@ -16,7 +16,10 @@ use crate::wire::client::Action;
 use crate::wire::event::{FrameKind, TraceId};
 
 /// One frame between neighbours.
-#[expect(clippy::large_enum_variant, reason = "nearly all frames are packets, and a box would cost each an allocation")]
+#[cfg_attr(
+    target_pointer_width = "64",
+    expect(clippy::large_enum_variant, reason = "nearly all frames are packets, and a box would cost each an allocation")
+)]
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub enum PeerFrame {
     /// Sent several times a second: shows that the sender lives, measures the edge, and compares what both know.
