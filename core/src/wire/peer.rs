@@ -18,7 +18,10 @@ use crate::wire::event::{FrameKind, TraceId};
 /// One frame between neighbours.
 #[cfg_attr(
     target_pointer_width = "64",
-    expect(clippy::large_enum_variant, reason = "nearly all frames are packets, and a box would cost each an allocation")
+    expect(
+        clippy::large_enum_variant,
+        reason = "nearly all frames are packets, and a box would cost each an allocation"
+    )
 )]
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub enum PeerFrame {
