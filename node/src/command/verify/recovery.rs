@@ -17,7 +17,7 @@ pub async fn run(stage: &mut Stage, evidence: &mut Evidence) -> Result<(), Halt>
     let contents = stage.publish_many(&topic, "before the failure", MESSAGES, Ack::All).await?;
     let read = stage.client.pull(&subscriber, &topic, READ, ReadLevel::Leader, true).await?.value;
     stage.settled(&topic).await?;
-    let before = Stage::groups(&stage.status(home).await?);
+    let before = stage.groups(home).await?;
     evidence
         .tell(format!("{topic} at home on {home}: {MESSAGES} messages, the subscriber's cursor at {}", read.cursor));
 
@@ -31,7 +31,7 @@ pub async fn run(stage: &mut Stage, evidence: &mut Evidence) -> Result<(), Halt>
     let status = stage.recover(home).await?;
     evidence.tell(format!("node {home} is back online, incarnation {}", status.incarnation));
     stage.settled(&topic).await?;
-    let after = Stage::groups(&stage.status(home).await?);
+    let after = stage.groups(home).await?;
     evidence.check_equal(&after, &before, format!("node {home} holds the topics and messages of each group as before"));
     let (found, _) = stage.replica(home, &subscriber, &topic).await?;
     evidence.check_equal(&found, &contents, format!("node {home} itself reads all {MESSAGES} messages in order"));

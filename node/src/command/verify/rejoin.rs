@@ -16,7 +16,7 @@ pub async fn run(stage: &mut Stage, evidence: &mut Evidence) -> Result<(), Halt>
     let mut contents = stage.publish_many(&topic, "old message", BEFORE, Ack::All).await?;
     stage.settled(&topic).await?;
     let before = stage.status(home).await?;
-    let groups_before = Stage::groups(&before);
+    let groups_before = stage.groups(home).await?;
     evidence.tell(format!("{topic} at home on {home}: {BEFORE} messages published"));
     let belongs = list(groups_before.keys().copied());
     evidence.tell(format!("to node {home} belong the groups {belongs}: its own and its neighbours'"));
@@ -33,7 +33,7 @@ pub async fn run(stage: &mut Stage, evidence: &mut Evidence) -> Result<(), Halt>
     evidence.check(is_new, claim);
     let location = stage.settled(&topic).await?;
     evidence.tell(format!("it has caught up and leads again: {}", standing(&location)));
-    let groups_after = Stage::groups(&stage.status(home).await?);
+    let groups_after = stage.groups(home).await?;
     let fetched = groups_before.iter().all(|(group, (topics, messages))| {
         let least = if *group == home { messages + MEANWHILE } else { *messages };
         groups_after.get(group).is_some_and(|(t, m)| t == topics && *m == least)

@@ -175,9 +175,26 @@ impl Stage {
         .await
     }
 
-    /// What one node says of its groups, by their home.
-    pub fn groups(status: &NodeStatus) -> BTreeMap<Vertex, (u64, u64)> {
-        status.groups.iter().map(|group| (group.home, (group.topics, group.messages))).collect()
+    /// The topics and messages that one node holds of each of its groups, once it has applied all that their leaders have
+    /// committed: what earlier evaluations deleted may still be on its way to it.
+    pub async fn groups(&self, node: Vertex) -> Result<BTreeMap<Vertex, (u64, u64)>, Halt> {
+        let client = self.client.clone();
+        until(&format!("node {node} is level with the leaders of its groups"), async || {
+            let status = client.status(node).await?.value;
+            for group in &status.groups {
+                let Some(leader) = group.leader else {
+                    return Ok(Seen::Not(format!("it knows no leader of group {}", group.home)));
+                };
+                let leading = client.status(leader).await?.value;
+                let led = leading.groups.iter().find(|led| led.home == group.home && led.leader == Some(leader));
+                if led.map(|led| led.commit_index) != Some(group.applied_index) {
+                    return Ok(Seen::Not(format!("it has applied group {} up to {}", group.home, group.applied_index)));
+                }
+            }
+            let held = status.groups.iter().map(|group| (group.home, (group.topics, group.messages)));
+            Ok(Seen::Yes(held.collect()))
+        })
+        .await
     }
 
     /// Ends every failure that was begun, and deletes every topic that was created.
