@@ -6,7 +6,7 @@ use crate::client::Client;
 use crate::client::io::{ClientError, FellOver, Notice, SocketId, Target, Ticket};
 use crate::client::job::{Job, JobId, Owner, State, pushed};
 use crate::client::nodes::{PeerIndex, backoff};
-use crate::client::rules::{is_repeatable, nearest_first, subject};
+use crate::client::rules::{is_repeatable, nearest_first};
 use crate::client::sockets::{Alarm, FlightPurpose, Role};
 use crate::cube::Vertex;
 use crate::placement;
@@ -82,7 +82,7 @@ impl Client {
     }
 
     pub(super) fn home_of(&self, job: &Job) -> Option<Vertex> {
-        Some(placement::home(subject(&job.action)?, self.nodes.dimension?))
+        Some(placement::home(job.action.subject()?, self.nodes.dimension?))
     }
 
     /// Asks over the node's socket, when it stands; opens it otherwise, and the job waits.

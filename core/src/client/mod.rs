@@ -42,7 +42,7 @@ pub use io::{
     ClientEffect, ClientError, ClientInput, FellOver, Notice, Purpose, Reply, SocketId, Submission, Target, Ticket,
 };
 pub use nodes::url_of;
-pub use rules::{is_repeatable, nearest_first, subject};
+pub use rules::{is_repeatable, nearest_first};
 
 use job::{Job, JobId, Owner, Session, SessionKey};
 use nodes::Nodes;

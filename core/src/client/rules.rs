@@ -5,31 +5,6 @@ use crate::placement;
 use crate::wire::answer::{Done, ErrorCode};
 use crate::wire::client::Action;
 
-/// The name that decides where an action is at home; `None` for what any node can answer.
-pub fn subject(action: &Action) -> Option<&str> {
-    match action {
-        Action::CreatePublisher { publisher } => Some(publisher.as_str()),
-        Action::CreateSubscriber { subscriber } => Some(subscriber.as_str()),
-        Action::CreateTopic { topic, .. }
-        | Action::DeleteTopic { topic, .. }
-        | Action::Publish { topic, .. }
-        | Action::Subscribe { topic, .. }
-        | Action::Unsubscribe { topic, .. }
-        | Action::Pull { topic, .. }
-        | Action::Commit { topic, .. }
-        | Action::ReplicaSubscribe { topic, .. }
-        | Action::ReplicaPull { topic, .. }
-        | Action::Locate { topic } => Some(topic.as_str()),
-        Action::Topics
-        | Action::Cluster
-        | Action::Status { .. }
-        | Action::StopNode { .. }
-        | Action::RecoverNode { .. }
-        | Action::SetLink { .. }
-        | Action::Watch { .. } => None,
-    }
-}
-
 /// Every vertex, nearest to `home` first: the home, its replicas across bit 0, 1, 2 …, the rest.
 pub fn nearest_first(home: Vertex) -> Vec<Vertex> {
     let mut vertices: Vec<_> = home.dimension().vertices().collect();

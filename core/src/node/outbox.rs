@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::Node;
-use super::requests::{Purpose, subject};
+use super::requests::Purpose;
 use super::serve::{Asker, take_op};
 use crate::cube::Vertex;
 use crate::placement;
@@ -131,7 +131,7 @@ impl Node {
         item.offer_at = now + OFFER_AGAIN;
         let Some(action) = action_of(&item.command) else { return };
         let key = item.command.key;
-        let home = placement::home(subject(&action).unwrap_or(""), self.me.dimension());
+        let home = placement::home(action.subject().unwrap_or(""), self.me.dimension());
         let Some(leader) = self.find_leader(home) else {
             item_at(&mut self.outbox, id, now + TRY_AGAIN);
             return;

@@ -124,7 +124,7 @@ impl Node {
         let trace_id = TraceId((u64::from(self.me.to_code()) << 40) | (key.number & 0xff_ffff_ffff));
         if self.observes_frequent() {
             let event =
-                Event::RequestReceived { action: action.name().into(), subject: subject(&action).map(Into::into) };
+                Event::RequestReceived { action: action.name().into(), subject: action.subject().map(Into::into) };
             self.observe(event, Some(trace_id));
         }
         let now = self.now.monotonic;
@@ -291,7 +291,7 @@ impl Node {
 
     /// The home of what an action is about.
     pub(super) fn home_of(&self, action: &Action) -> Vertex {
-        placement::home(subject(action).unwrap_or(""), self.me.dimension())
+        placement::home(action.subject().unwrap_or(""), self.me.dimension())
     }
 
     /// Who leads a group: by its own word where this node is a member, otherwise by what leaders tell everybody.
@@ -540,7 +540,7 @@ impl Node {
         if self.observes_frequent() {
             let event = Event::RequestAnswered {
                 action: pending.action.name().into(),
-                subject: subject(&pending.action).map(Into::into),
+                subject: pending.action.subject().map(Into::into),
                 error: result.as_ref().err().map(|failure| failure.code.name().into()),
                 message: result.as_ref().map_or_else(|failure| failure.message.clone(), |_| String::new()),
             };
@@ -647,31 +647,6 @@ impl Node {
             Stage::Gathering(gathering) => Some(gathering),
             _ => None,
         }
-    }
-}
-
-/// The name whose hash says where an action belongs.
-pub(super) fn subject(action: &Action) -> Option<&str> {
-    match action {
-        Action::CreatePublisher { publisher } => Some(publisher.as_str()),
-        Action::CreateSubscriber { subscriber } => Some(subscriber.as_str()),
-        Action::CreateTopic { topic, .. }
-        | Action::DeleteTopic { topic, .. }
-        | Action::Publish { topic, .. }
-        | Action::Subscribe { topic, .. }
-        | Action::Unsubscribe { topic, .. }
-        | Action::Pull { topic, .. }
-        | Action::Commit { topic, .. }
-        | Action::ReplicaSubscribe { topic, .. }
-        | Action::ReplicaPull { topic, .. }
-        | Action::Locate { topic } => Some(topic.as_str()),
-        Action::Topics
-        | Action::Cluster
-        | Action::Status { .. }
-        | Action::StopNode { .. }
-        | Action::RecoverNode { .. }
-        | Action::SetLink { .. }
-        | Action::Watch { .. } => None,
     }
 }
 

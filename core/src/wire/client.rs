@@ -181,6 +181,31 @@ impl LinkConditions {
 }
 
 impl Action {
+    /// The name whose hash says where the action belongs; `None` for what any node, or a named one, answers.
+    pub fn subject(&self) -> Option<&str> {
+        match self {
+            Action::CreatePublisher { publisher } => Some(publisher.as_str()),
+            Action::CreateSubscriber { subscriber } => Some(subscriber.as_str()),
+            Action::CreateTopic { topic, .. }
+            | Action::DeleteTopic { topic, .. }
+            | Action::Publish { topic, .. }
+            | Action::Subscribe { topic, .. }
+            | Action::Unsubscribe { topic, .. }
+            | Action::Pull { topic, .. }
+            | Action::Commit { topic, .. }
+            | Action::ReplicaSubscribe { topic, .. }
+            | Action::ReplicaPull { topic, .. }
+            | Action::Locate { topic } => Some(topic.as_str()),
+            Action::Topics
+            | Action::Cluster
+            | Action::Status { .. }
+            | Action::StopNode { .. }
+            | Action::RecoverNode { .. }
+            | Action::SetLink { .. }
+            | Action::Watch { .. } => None,
+        }
+    }
+
     /// The name of the action in JSON, logs and metrics.
     pub fn name(&self) -> &'static str {
         match self {
