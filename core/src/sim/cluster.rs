@@ -1,113 +1,24 @@
-//! A whole cluster in one thread and in virtual time: the same [`Node`]s, with disks and a network that are simulated.
-//!
-//! Runs natively and in the browser; the same seed gives the same run. Time jumps from one thing that happens to the next.
+//! The cluster: nodes, their clock, and all that is on its way between them.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use crate::cube::{Dimension, Vertex};
 use crate::io::{ConnectionId, Effect, Input};
-use crate::names::Offset;
 use crate::node::{Node, NodeConfig};
-use crate::store::{Checkpoint, HardState, LogEntry, ReadMessages, Recovered, RecoveredGroup, StoredMessage, Write};
+use crate::store::{ReadMessages, Write};
 use crate::time::{Instant, Now, Timestamp};
-use crate::topics::command::{Command, TopicId};
 use crate::wire::answer::{Answer, Done, Failure, ServerFrame};
 use crate::wire::client::{Action, Request, RequestId};
 use crate::wire::limits::Limits;
+
+use super::disk::Disk;
 
 /// The wall clock at the start of every simulation: 2026-01-01.
 const EPOCH: Timestamp = Timestamp(1_767_225_600_000_000);
 /// A frame's way over an edge, and a batch's way to the disk.
 const EDGE: Duration = Duration::from_micros(100);
 const DISK: Duration = Duration::from_micros(500);
-
-/// What one node has on disk, in the order in which it was written.
-#[derive(Clone, Debug, Default)]
-pub struct Disk {
-    record: Option<crate::store::NodeRecord>,
-    groups: BTreeMap<Vertex, GroupOnDisk>,
-    messages: BTreeMap<(Vertex, TopicId, Offset), StoredMessage>,
-    outbox: BTreeMap<u64, Command>,
-}
-
-#[derive(Clone, Debug, Default)]
-struct GroupOnDisk {
-    hard_state: HardState,
-    checkpoint: Option<Checkpoint>,
-    log: BTreeMap<u64, LogEntry>,
-}
-
-impl Disk {
-    pub fn write(&mut self, writes: &[Write]) {
-        for write in writes {
-            self.write_one(write.clone());
-        }
-    }
-
-    fn write_one(&mut self, write: Write) {
-        match write {
-            Write::Identity(record) => self.record = Some(record),
-            Write::HardState { group, state } => self.groups.entry(group).or_default().hard_state = state,
-            Write::Append { group, entries } => {
-                let log = &mut self.groups.entry(group).or_default().log;
-                if let Some(first) = entries.first() {
-                    log.split_off(&first.index);
-                }
-                log.extend(entries.into_iter().map(|entry| (entry.index, entry)));
-            }
-            Write::Checkpoint { group, checkpoint, drop_log_through, clear_log } => {
-                let on_disk = self.groups.entry(group).or_default();
-                on_disk.log = if clear_log { BTreeMap::new() } else { on_disk.log.split_off(&(drop_log_through + 1)) };
-                on_disk.checkpoint = Some(checkpoint);
-            }
-            Write::Messages { group, topic, messages } => {
-                self.messages.extend(messages.into_iter().map(|message| ((group, topic, message.offset), message)));
-            }
-            Write::DropMessages { group, topic } => self.messages.retain(|(g, t, _), _| (*g, *t) != (group, topic)),
-            Write::OutboxPut { id, command } => {
-                self.outbox.insert(id, command);
-            }
-            Write::OutboxRemove { id } => {
-                self.outbox.remove(&id);
-            }
-        }
-    }
-
-    pub fn read(&self, read: &ReadMessages) -> Vec<StoredMessage> {
-        let range = (read.group, read.topic, read.from)..(read.group, read.topic, read.end);
-        let mut bytes = 0;
-        let mut found = Vec::new();
-        for (_, message) in self.messages.range(range) {
-            if found.len() >= read.max_messages as usize || (bytes >= read.max_bytes && !found.is_empty()) {
-                break;
-            }
-            bytes += message.content.len() as u64;
-            found.push(message.clone());
-        }
-        found
-    }
-
-    pub fn recover(&self) -> Recovered {
-        let groups = self.groups.iter().map(|(group, on_disk)| RecoveredGroup {
-            group: *group,
-            hard_state: on_disk.hard_state,
-            checkpoint: on_disk.checkpoint.clone(),
-            log: on_disk.log.values().cloned().collect(),
-            tail_cut: false,
-        });
-        Recovered {
-            record: self.record.clone(),
-            groups: groups.collect(),
-            outbox: self.outbox.iter().map(|(id, command)| (*id, command.clone())).collect(),
-        }
-    }
-
-    /// Every message, by group, topic and offset.
-    pub fn messages(&self) -> impl Iterator<Item = (Vertex, TopicId, &StoredMessage)> {
-        self.messages.iter().map(|((group, topic, _), message)| (*group, *topic, message))
-    }
-}
 
 struct Host {
     /// `None`: the process was killed.
