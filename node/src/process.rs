@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use cubecast_core::cube::Vertex;
+use cubecast_core::group::LogLimits;
 use cubecast_core::node::{Node, NodeConfig};
 use cubecast_core::store::Recovered;
 use tokio::net::TcpListener;
@@ -169,6 +170,7 @@ fn node_config(config: &Config) -> NodeConfig {
         sync: config.sync.to_string(),
         version: env!("CARGO_PKG_VERSION").into(),
         limits: config.content_limits(),
+        log: LogLimits::default(),
         observe_all: tracing::enabled!(tracing::Level::DEBUG),
     }
 }

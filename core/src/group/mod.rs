@@ -6,12 +6,14 @@
 //!
 //! The node calls [`Group::flush`] once a turn; everything else only changes state.
 
+mod limits;
 mod log_view;
 pub mod members;
 mod message;
 pub mod snapshot;
 mod transfer;
 
+pub use limits::LogLimits;
 pub use message::MemberChange;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -42,13 +44,6 @@ const ELECTION_TICKS: usize = 10;
 /// Bytes of entries in one append message, and of commands in one entry.
 const MESSAGE_BYTES: u64 = 1024 * 1024;
 const IN_FLIGHT_MESSAGES: usize = 128;
-/// A checkpoint is due when the log behind the last one is this long (bytes, entries), and longer than a few checkpoints.
-const CHECKPOINT_LOG_BYTES: u64 = 1024 * 1024;
-const CHECKPOINT_LOG_ENTRIES: u64 = 8192;
-const LOG_TO_CHECKPOINT_RATIO: u64 = 4;
-/// What stays in the log behind a checkpoint, for members that are a little behind.
-const SLACK_ENTRIES: u64 = 1024;
-const SLACK_BYTES: u64 = 1024 * 1024;
 /// The home is given the lead back when it lacks no more than this; raft itself waits for the rest.
 const HAND_BACK_ENTRIES: u64 = 64;
 /// Not more often than this.
@@ -116,6 +111,7 @@ pub enum Applied {
 pub struct Group {
     home: Vertex,
     me: NodeId,
+    limits: LogLimits,
     raw: RawNode<LogView>,
     topics: Topics,
     /// Elections are timed from our own seed; raft's draws are overwritten.
@@ -164,7 +160,7 @@ pub enum Origin {
 
 impl Group {
     /// A member's part in the group of `home`. The first effects are what a new group must have on disk.
-    pub fn new(now: Instant, home: Vertex, me: NodeId, seed: u64, origin: Origin) -> Group {
+    pub fn new(now: Instant, home: Vertex, me: NodeId, seed: u64, limits: LogLimits, origin: Origin) -> Group {
         let mut first_writes = Vec::new();
         let (checkpoint, log, hard_state) = match origin {
             Origin::Restored(recovered) => (recovered.checkpoint, recovered.log, recovered.hard_state),
@@ -189,6 +185,7 @@ impl Group {
         let mut group = Group {
             home,
             me,
+            limits,
             log_bytes_since_checkpoint: raw.store().bytes(),
             raw,
             topics,
@@ -484,12 +481,12 @@ impl Group {
     }
 
     fn checkpoint_when_due(&mut self) {
-        let applied = self.applied_index();
+        let (applied, limits) = (self.applied_index(), self.limits);
         let long = self.log_bytes_since_checkpoint
-            >= CHECKPOINT_LOG_BYTES.max(self.checkpoint_bytes * LOG_TO_CHECKPOINT_RATIO)
-            || applied - self.checkpoint_index >= CHECKPOINT_LOG_ENTRIES;
+            >= limits.checkpoint_log_bytes.max(self.checkpoint_bytes.saturating_mul(limits.log_to_checkpoint_ratio))
+            || applied - self.checkpoint_index >= limits.checkpoint_log_entries;
         if long && applied > self.checkpoint_index {
-            let drop_through = self.raw.store().drop_point(SLACK_ENTRIES, SLACK_BYTES);
+            let drop_through = self.raw.store().drop_point(limits.slack_entries, limits.slack_bytes);
             self.raw.mut_store().drop_through(drop_through);
             self.write_checkpoint(drop_through, false);
         }

@@ -1,6 +1,7 @@
 //! What a node is told at its start.
 
 use crate::cube::Vertex;
+use crate::group::LogLimits;
 use crate::wire::binary::Limits;
 
 /// The configuration of one node, checked by whoever made it.
@@ -17,6 +18,8 @@ pub struct NodeConfig {
     pub sync: String,
     pub version: String,
     pub limits: Limits,
+    /// When the groups' logs are cut.
+    pub log: LogLimits,
     /// Whether frequent events are told to [`crate::io::Effect::Observe`] too (watching clients always get theirs).
     pub observe_all: bool,
 }

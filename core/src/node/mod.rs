@@ -493,7 +493,8 @@ impl Node {
         self.groups.clear();
         for home in placement::members(self.me) {
             let seed = self.random.u64(..);
-            self.groups.insert(home, Group::new(self.now.monotonic, home, identity, seed, origin_of(home)));
+            let (now, limits) = (self.now.monotonic, self.config.log);
+            self.groups.insert(home, Group::new(now, home, identity, seed, limits, origin_of(home)));
         }
     }
 }

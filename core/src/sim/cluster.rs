@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use crate::cube::{Dimension, Vertex};
+use crate::group::LogLimits;
 use crate::io::{ConnectionId, Effect, Input};
 use crate::node::{Node, NodeConfig};
 use crate::store::{ReadMessages, Write};
@@ -265,6 +266,7 @@ impl Cluster {
             sync: "always".into(),
             version: env!("CARGO_PKG_VERSION").into(),
             limits: Limits::default(),
+            log: LogLimits::default(),
             observe_all: false,
         };
         host.node = Some(Node::new(config, host.disk.recover(), clock));
