@@ -1,0 +1,70 @@
+//! The promises, and whether they were kept: checkers over the record of a run.
+//!
+//! A run, simulated or of real processes, ends as [`Evidence`]. Each checker is a file with one promise; it says how much it
+//! has looked at, so that a check of nothing can be told from a check that passed, or what it found.
+//!
+//! Checkers are pure and know nothing of the code that they check: they reason about what clients were told.
+
+pub mod evidence;
+pub mod history;
+pub mod workload;
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+pub use evidence::Evidence;
+pub use history::History;
+
+/// A promise and the check that guards it.
+pub struct Checker {
+    pub name: &'static str,
+    /// What is promised, in one sentence.
+    pub promise: &'static str,
+    pub check: fn(&Evidence) -> Verdict,
+}
+
+/// How many facts were looked at, or the first one that breaks the promise.
+pub type Verdict = Result<Checked, Broken>;
+
+/// The number of facts that a checker looked at: operations, messages, terms.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Checked(pub u64);
+
+/// What breaks a promise, for people: which message, which nodes, what was told and what is.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Broken(pub String);
+
+/// A promise that was not kept.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, thiserror::Error)]
+#[error("{checker}: {what}")]
+pub struct Violation {
+    /// The checker's name.
+    pub checker: String,
+    pub what: String,
+}
+
+/// What all checkers say.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct Findings {
+    /// Facts looked at, by checker.
+    pub checked: BTreeMap<String, u64>,
+    pub violations: Vec<Violation>,
+}
+
+/// All checkers, in the order in which their findings mean something.
+pub const CHECKERS: &[Checker] = &[];
+
+/// Runs every checker.
+pub fn check_all(evidence: &Evidence) -> Findings {
+    let mut findings = Findings::default();
+    for checker in CHECKERS {
+        match (checker.check)(evidence) {
+            Ok(Checked(facts)) => {
+                findings.checked.insert(checker.name.into(), facts);
+            }
+            Err(Broken(what)) => findings.violations.push(Violation { checker: checker.name.into(), what }),
+        }
+    }
+    findings
+}
