@@ -1,92 +1,129 @@
 //! The cluster: nodes, their clock, and all that is on its way between them.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
+use super::disk::Disk;
+use super::host::{DiskJob, Host};
+use super::network::{EdgeConditions, FrameCounts, Network};
+use crate::check::evidence::Leadership;
 use crate::cube::{Dimension, Vertex};
 use crate::group::LogLimits;
 use crate::io::{ConnectionId, Effect, Input};
 use crate::node::{Node, NodeConfig};
-use crate::store::{ReadMessages, Write};
 use crate::time::{Instant, Now, Timestamp};
-use crate::wire::answer::{Answer, Done, Failure, ServerFrame};
+use crate::wire::answer::{Answer, Done, Failure, Role, ServerFrame};
 use crate::wire::client::{Action, Request, RequestId};
+use crate::wire::event::{Event, WatchEvent};
 use crate::wire::limits::Limits;
-
-use super::disk::Disk;
+use crate::wire::peer::PeerFrame;
 
 /// The wall clock at the start of every simulation: 2026-01-01.
 const EPOCH: Timestamp = Timestamp(1_767_225_600_000_000);
-/// A frame's way over an edge, and a batch's way to the disk.
-const EDGE: Duration = Duration::from_micros(100);
+/// A batch's way to the disk.
 const DISK: Duration = Duration::from_micros(500);
+/// After a connection broke, its ends connect anew within this.
+const REDIAL: Duration = Duration::from_millis(200);
 
-struct Host {
-    /// `None`: the process was killed.
-    node: Option<Node>,
-    disk: Disk,
-    disk_delay: Duration,
-    peers_allowed: bool,
-    /// Counts processes, so that what was meant for one that is gone is not given to the next.
-    life: u64,
+/// What kind of cluster.
+#[derive(Clone, Debug)]
+pub struct ClusterConfig {
+    pub dimension: Dimension,
+    pub seed: u64,
+    /// How every edge behaves while nothing is wrong with it.
+    pub edges: EdgeConditions,
+    pub disk_delay: Duration,
+    pub log: LogLimits,
+    /// Keep the nodes' events for whoever takes them ([`Cluster::take_events`]).
+    pub keep_events: bool,
+}
+
+impl ClusterConfig {
+    pub fn new(dimension: Dimension, seed: u64) -> ClusterConfig {
+        ClusterConfig {
+            dimension,
+            seed,
+            edges: EdgeConditions::default(),
+            disk_delay: DISK,
+            log: LogLimits::default(),
+            keep_events: false,
+        }
+    }
 }
 
 /// A cluster, its clock, and all that is on its way.
 pub struct Cluster {
-    dimension: Dimension,
+    config: ClusterConfig,
     now: Instant,
+    random: fastrand::Rng,
     hosts: Vec<Host>,
     /// In order of time, then of creation.
     agenda: BTreeMap<(Instant, u64), (Vertex, u64, Arrival)>,
     next_arrival: u64,
-    /// Connected pairs, in both orders.
-    connected: BTreeMap<(Vertex, Vertex), u64>,
+    network: Network,
+    /// The connection that each end believes in, and the one that stands.
+    believed: BTreeMap<(Vertex, Vertex), u64>,
+    standing: BTreeMap<(Vertex, Vertex), u64>,
     frames: BTreeMap<ConnectionId, VecDeque<ServerFrame>>,
     connections: BTreeMap<ConnectionId, Vertex>,
+    /// Clients' connections with news that nobody took yet.
+    touched: BTreeSet<ConnectionId>,
     next_connection: u64,
     next_request: u64,
-    seed: u64,
+    leaderships: Vec<Leadership>,
+    events: Vec<WatchEvent>,
     /// A running hash over everything that happened: equal for equal runs.
     trace: u64,
 }
 
 enum Arrival {
-    Input(Input),
-    Frame { from: Vertex, connection: u64, frame: crate::wire::peer::PeerFrame },
-    Written { number: u64, writes: Vec<Write> },
-    Read(ReadMessages),
-    Reopen { wipe: bool },
+    Wake,
+    Connected { peer: Vertex, connection: u64 },
+    Disconnected { peer: Vertex, connection: u64 },
+    Frame { from: Vertex, connection: u64, frame: PeerFrame },
+    Drained { connection: ConnectionId, bytes: u64 },
+    DiskDone,
+    Dial,
     Start,
 }
 
 impl Cluster {
     /// All nodes start at once, with empty disks.
     pub fn new(dimension: Dimension, seed: u64) -> Cluster {
+        Cluster::with(ClusterConfig::new(dimension, seed))
+    }
+
+    pub fn with(config: ClusterConfig) -> Cluster {
+        let mut random = fastrand::Rng::with_seed(config.seed);
         let mut cluster = Cluster {
-            dimension,
             now: Instant(0),
-            hosts: dimension
-                .vertices()
-                .map(|_| Host { node: None, disk: Disk::default(), disk_delay: DISK, peers_allowed: true, life: 0 })
-                .collect(),
+            network: Network::new(random.u64(..), config.edges),
+            random,
+            hosts: config.dimension.vertices().map(|_| Host::new(config.disk_delay)).collect(),
             agenda: BTreeMap::new(),
             next_arrival: 0,
-            connected: BTreeMap::new(),
+            believed: BTreeMap::new(),
+            standing: BTreeMap::new(),
             frames: BTreeMap::new(),
             connections: BTreeMap::new(),
+            touched: BTreeSet::new(),
             next_connection: 0,
             next_request: 0,
-            seed,
-            trace: seed,
+            leaderships: Vec::new(),
+            events: Vec::new(),
+            trace: config.seed,
+            config,
         };
-        for vertex in dimension.vertices() {
+        for vertex in cluster.dimension().vertices() {
             cluster.start(vertex);
         }
         cluster
     }
 
+    // What can be seen.
+
     pub fn dimension(&self) -> Dimension {
-        self.dimension
+        self.config.dimension
     }
 
     pub fn now(&self) -> Instant {
@@ -102,6 +139,40 @@ impl Cluster {
         &self.hosts[vertex.index()].disk
     }
 
+    pub fn disk_mut(&mut self, vertex: Vertex) -> &mut Disk {
+        &mut self.hosts[vertex.index()].disk
+    }
+
+    /// The process at a vertex, if one runs.
+    pub fn node(&self, vertex: Vertex) -> Option<&Node> {
+        self.hosts[vertex.index()].node.as_ref()
+    }
+
+    pub fn is_hung(&self, vertex: Vertex) -> bool {
+        self.hosts[vertex.index()].hung_until.is_some()
+    }
+
+    /// Why the last start of this node was refused: its disk is damaged beyond what it may repair.
+    pub fn refused(&self, vertex: Vertex) -> Option<&str> {
+        self.hosts[vertex.index()].refused.as_deref()
+    }
+
+    pub fn frame_counts(&self) -> FrameCounts {
+        self.network.counts
+    }
+
+    /// Every time a node said that it leads a group.
+    pub fn leaderships(&self) -> &[Leadership] {
+        &self.leaderships
+    }
+
+    /// What the nodes told since the last call, where events are kept.
+    pub fn take_events(&mut self) -> Vec<WatchEvent> {
+        std::mem::take(&mut self.events)
+    }
+
+    // What can be done to it.
+
     /// Starts a process on what is on its disk.
     pub fn start(&mut self, vertex: Vertex) {
         self.at(self.now, vertex, Arrival::Start);
@@ -109,23 +180,55 @@ impl Cluster {
 
     /// SIGKILL: memory is gone, and what was on its way to the disk. Neighbours see their connections break.
     pub fn kill(&mut self, vertex: Vertex) {
-        let host = &mut self.hosts[vertex.index()];
-        host.node = None;
-        host.life += 1;
-        self.connections.retain(|_, node| *node != vertex);
+        self.hosts[vertex.index()].end_process();
+        self.drop_clients(vertex);
         self.disconnect_all(vertex);
+        for peer in vertex.neighbours() {
+            self.believed.remove(&(vertex, peer));
+        }
     }
 
     /// Loses the disk of a process that is not running.
     pub fn wipe(&mut self, vertex: Vertex) {
-        assert!(self.hosts[vertex.index()].node.is_none(), "only a stopped node's disk is lost from outside");
-        self.hosts[vertex.index()].disk = Disk::default();
+        let host = &mut self.hosts[vertex.index()];
+        assert!(host.node.is_none(), "only a stopped node's disk is lost from outside");
+        host.disk = Disk::default();
+        host.refused = None;
     }
 
-    /// From now on every batch and every read takes this long at that node.
+    /// SIGSTOP until then: what arrives waits, in order.
+    pub fn hang(&mut self, vertex: Vertex, until: Instant) {
+        self.hosts[vertex.index()].hung_until = Some(until);
+    }
+
+    /// From now on every sync and every read takes this long at that node.
     pub fn slow_disk(&mut self, vertex: Vertex, delay: Duration) {
         self.hosts[vertex.index()].disk_delay = delay;
     }
+
+    pub fn usual_disk(&mut self, vertex: Vertex) {
+        self.hosts[vertex.index()].disk_delay = self.config.disk_delay;
+    }
+
+    /// The wall clock of that node is wrong by so much, microseconds.
+    pub fn set_clock_error(&mut self, vertex: Vertex, by_us: i64) {
+        self.hosts[vertex.index()].clock_error_us = by_us;
+    }
+
+    /// One direction of an edge from now on; `None`: as usual.
+    pub fn set_edge(&mut self, from: Vertex, to: Vertex, conditions: Option<EdgeConditions>) {
+        self.network.set(from, to, conditions);
+    }
+
+    /// The connection between two neighbours breaks; they connect anew a little later.
+    pub fn break_edge(&mut self, a: Vertex, b: Vertex) {
+        if self.disconnect(a, b) {
+            let after = Duration::from_micros(self.random.u64(2_000..REDIAL.as_micros() as u64));
+            self.at(self.now + after, a, Arrival::Dial);
+        }
+    }
+
+    // Clients.
 
     pub fn connect_client(&mut self, node: Vertex) -> ConnectionId {
         self.next_connection += 1;
@@ -134,6 +237,22 @@ impl Cluster {
         self.frames.insert(connection, VecDeque::new());
         self.give(node, Input::ClientConnected { connection });
         connection
+    }
+
+    /// The client goes, or its connection breaks; what it has not taken yet is lost.
+    pub fn disconnect_client(&mut self, connection: ConnectionId) {
+        self.frames.remove(&connection);
+        self.touched.remove(&connection);
+        if let Some(node) = self.connections.remove(&connection) {
+            self.give(node, Input::ClientDisconnected { connection });
+        }
+    }
+
+    /// The connections of all clients of a node break.
+    pub fn break_clients(&mut self, node: Vertex) {
+        for connection in self.drop_clients(node) {
+            self.give(node, Input::ClientDisconnected { connection });
+        }
     }
 
     /// Whether neither side has closed it.
@@ -188,6 +307,13 @@ impl Cluster {
         self.frames.get_mut(&connection).map(std::mem::take).unwrap_or_default().into()
     }
 
+    /// Connections that received something, or were closed, since the last call.
+    pub fn take_touched(&mut self) -> BTreeSet<ConnectionId> {
+        std::mem::take(&mut self.touched)
+    }
+
+    // Time.
+
     pub fn run_for(&mut self, duration: Duration) {
         let until = self.now + duration;
         while self.step(until) {}
@@ -206,8 +332,8 @@ impl Cluster {
         }
     }
 
-    /// The next thing that happens, if it happens before `until`.
-    fn step(&mut self, until: Instant) -> bool {
+    /// The next thing that happens, if it happens by `until`; otherwise it is `until`.
+    pub fn step(&mut self, until: Instant) -> bool {
         let Some(entry) = self.agenda.first_entry().filter(|entry| entry.key().0 <= until) else {
             self.now = self.now.max(until);
             return false;
@@ -219,97 +345,87 @@ impl Cluster {
     }
 
     fn arrive(&mut self, vertex: Vertex, life: u64, arrival: Arrival) {
-        let host = &mut self.hosts[vertex.index()];
-        if let Arrival::Start = arrival {
-            self.boot(vertex);
-            return;
+        match arrival {
+            Arrival::Start => return self.boot(vertex),
+            Arrival::Dial => return self.connect_all(vertex),
+            _ => {}
         }
+        let host = &mut self.hosts[vertex.index()];
         if host.life != life || host.node.is_none() {
             return;
         }
+        if let Some(until) = host.hung_until {
+            if until > self.now {
+                return self.at(until, vertex, arrival);
+            }
+            host.hung_until = None;
+        }
         match arrival {
-            Arrival::Input(input) => self.give(vertex, input),
+            Arrival::Wake => {
+                if host.wakes_at.is_some_and(|at| at <= self.now) {
+                    host.wakes_at = None;
+                    self.give(vertex, Input::DeadlineReached);
+                }
+            }
+            Arrival::Connected { peer, connection } => {
+                self.believed.insert((vertex, peer), connection);
+                self.give(vertex, Input::PeerConnected { peer });
+            }
+            Arrival::Disconnected { peer, connection } => {
+                if self.believed.get(&(vertex, peer)) == Some(&connection) {
+                    self.believed.remove(&(vertex, peer));
+                    self.give(vertex, Input::PeerDisconnected { peer });
+                }
+            }
             Arrival::Frame { from, connection, frame } => {
-                if self.connected.get(&(from, vertex)) == Some(&connection) {
+                if self.believed.get(&(vertex, from)) == Some(&connection) {
                     self.give(vertex, Input::PeerFrame { from, frame });
+                } else {
+                    self.network.counts.cut_off += 1;
                 }
             }
-            Arrival::Written { number, writes } => {
-                host.disk.write(&writes);
-                self.give(vertex, Input::Written { number });
-            }
-            Arrival::Read(read) => {
-                let result = Ok(host.disk.read(&read));
-                self.give(vertex, Input::MessagesRead { read: read.read, result });
-            }
-            Arrival::Reopen { wipe } => {
-                if wipe {
-                    host.disk = Disk::default();
-                }
-                let recovered = host.disk.recover();
-                self.give(vertex, Input::StorageReopened { recovered });
-            }
-            Arrival::Start => {}
+            Arrival::Drained { connection, bytes } => self.give(vertex, Input::ClientDrained { connection, bytes }),
+            Arrival::DiskDone => self.finish_disk_jobs(vertex),
+            Arrival::Start | Arrival::Dial => {}
         }
     }
 
+    // Processes.
+
     fn boot(&mut self, vertex: Vertex) {
-        let clock = self.clock();
+        let clock = self.clock(vertex);
         let host = &mut self.hosts[vertex.index()];
-        host.life += 1;
+        if host.node.is_some() {
+            return;
+        }
+        host.end_process();
         host.peers_allowed = true;
+        let recovered = host.disk.recover();
         let config = NodeConfig {
             vertex,
-            addresses: self.dimension.vertices().map(|vertex| format!("sim:{vertex}")).collect(),
+            addresses: self.config.dimension.vertices().map(|vertex| format!("sim:{vertex}")).collect(),
             allow_faults: true,
-            seed: self.seed ^ (vertex.index() as u64) << 32 ^ host.life,
+            seed: self.config.seed ^ (vertex.index() as u64) << 32 ^ host.life,
             sync: "always".into(),
             version: env!("CARGO_PKG_VERSION").into(),
             limits: Limits::default(),
-            log: LogLimits::default(),
+            log: self.config.log,
             observe_all: false,
         };
-        host.node = Some(Node::new(config, host.disk.recover(), clock));
+        host.node = Some(Node::new(config, recovered, clock));
         self.connect_all(vertex);
         self.give(vertex, Input::DeadlineReached);
     }
 
-    fn connect_all(&mut self, vertex: Vertex) {
-        for peer in vertex.neighbours() {
-            let ready = |host: &Host| host.node.is_some() && host.peers_allowed;
-            if !ready(&self.hosts[vertex.index()])
-                || !ready(&self.hosts[peer.index()])
-                || self.connected.contains_key(&(vertex, peer))
-            {
-                continue;
-            }
-            self.next_connection += 1;
-            self.connected.insert((vertex, peer), self.next_connection);
-            self.connected.insert((peer, vertex), self.next_connection);
-            self.at(self.now + EDGE, vertex, Arrival::Input(Input::PeerConnected { peer }));
-            self.at(self.now + EDGE, peer, Arrival::Input(Input::PeerConnected { peer: vertex }));
-        }
-    }
-
-    fn disconnect_all(&mut self, vertex: Vertex) {
-        for peer in vertex.neighbours() {
-            if self.connected.remove(&(vertex, peer)).is_some() {
-                self.connected.remove(&(peer, vertex));
-                self.at(self.now + EDGE, vertex, Arrival::Input(Input::PeerDisconnected { peer }));
-                self.at(self.now + EDGE, peer, Arrival::Input(Input::PeerDisconnected { peer: vertex }));
-            }
-        }
-    }
-
-    fn clock(&self) -> Now {
-        Now { monotonic: self.now, wall: Timestamp(EPOCH.0 + self.now.0) }
+    fn clock(&self, vertex: Vertex) -> Now {
+        let wall = (EPOCH.0 + self.now.0).saturating_add_signed(self.hosts[vertex.index()].clock_error_us);
+        Now { monotonic: self.now, wall: Timestamp(wall) }
     }
 
     /// One turn of a node.
     fn give(&mut self, vertex: Vertex, input: Input) {
-        let clock = self.clock();
-        let host = &mut self.hosts[vertex.index()];
-        let Some(node) = &mut host.node else { return };
+        let clock = self.clock(vertex);
+        let Some(node) = &mut self.hosts[vertex.index()].node else { return };
         let effects = node.handle(clock, vec![input]);
         let deadline = node.next_deadline();
         for effect in effects {
@@ -317,34 +433,26 @@ impl Cluster {
             self.carry_out(vertex, effect);
         }
         if let Some(deadline) = deadline {
-            self.schedule_deadline(vertex, deadline);
+            self.wake_at(vertex, deadline);
         }
     }
 
-    fn schedule_deadline(&mut self, vertex: Vertex, deadline: Instant) {
-        let life = self.hosts[vertex.index()].life;
+    fn wake_at(&mut self, vertex: Vertex, deadline: Instant) {
         let at = deadline.max(self.now + Duration::from_micros(1));
-        let known = self.agenda.range((self.now, 0)..=(at, u64::MAX)).any(|(_, (node, of, arrival))| {
-            *node == vertex && *of == life && matches!(arrival, Arrival::Input(Input::DeadlineReached))
-        });
-        if !known {
-            self.at(at, vertex, Arrival::Input(Input::DeadlineReached));
+        let host = &mut self.hosts[vertex.index()];
+        if host.wakes_at.is_none_or(|known| at < known) {
+            host.wakes_at = Some(at);
+            self.at(at, vertex, Arrival::Wake);
         }
     }
 
     fn carry_out(&mut self, vertex: Vertex, effect: Effect) {
-        let disk_at = self.now + self.hosts[vertex.index()].disk_delay;
+        let effect = match DiskJob::from_effect(effect) {
+            Ok(job) => return self.queue_disk_job(vertex, job),
+            Err(effect) => effect,
+        };
         match effect {
-            Effect::Write(batch) => {
-                self.at(disk_at, vertex, Arrival::Written { number: batch.number, writes: batch.writes });
-            }
-            Effect::ReadMessages(read) => self.at(disk_at, vertex, Arrival::Read(read)),
-            Effect::ReopenStorage { wipe } => self.at(disk_at, vertex, Arrival::Reopen { wipe }),
-            Effect::SendPeer { to, frame } => {
-                if let Some(connection) = self.connected.get(&(vertex, to)).copied() {
-                    self.at(self.now + EDGE, to, Arrival::Frame { from: vertex, connection, frame });
-                }
-            }
+            Effect::SendPeer { to, frame } => self.send_frame(vertex, to, frame),
             Effect::SetPeersAllowed(allowed) => {
                 self.hosts[vertex.index()].peers_allowed = allowed;
                 if allowed { self.connect_all(vertex) } else { self.disconnect_all(vertex) }
@@ -353,14 +461,134 @@ impl Cluster {
                 let bytes = frame.weight();
                 if let Some(frames) = self.frames.get_mut(&connection) {
                     frames.push_back(frame);
+                    self.touched.insert(connection);
                 }
-                self.at(self.now + EDGE, vertex, Arrival::Input(Input::ClientDrained { connection, bytes }));
+                let drained = self.now + Duration::from_micros(100);
+                self.at(drained, vertex, Arrival::Drained { connection, bytes });
             }
             Effect::CloseClient { connection, .. } => {
                 self.connections.remove(&connection);
+                self.touched.insert(connection);
             }
-            Effect::Observe(_) => {}
+            Effect::Observe(event) => self.observe(event),
+            Effect::Write(_) | Effect::ReadMessages(_) | Effect::ReopenStorage { .. } => {
+                unreachable!("jobs of the disk were taken out before")
+            }
         }
+    }
+
+    fn observe(&mut self, told: WatchEvent) {
+        if let Event::RoleChanged { group, role: Role::Leader, term, .. } = told.event {
+            self.leaderships.push(Leadership { group, term, node: told.node, at: self.now });
+        }
+        if self.config.keep_events {
+            self.events.push(told);
+        }
+    }
+
+    // Disks.
+
+    fn queue_disk_job(&mut self, vertex: Vertex, job: DiskJob) {
+        self.hosts[vertex.index()].queued.push(job);
+        self.begin_disk_jobs(vertex);
+    }
+
+    fn begin_disk_jobs(&mut self, vertex: Vertex) {
+        let host = &mut self.hosts[vertex.index()];
+        if host.in_service.is_empty() && !host.queued.is_empty() {
+            host.in_service = std::mem::take(&mut host.queued);
+            let done = self.now + host.disk_delay;
+            self.at(done, vertex, Arrival::DiskDone);
+        }
+    }
+
+    fn finish_disk_jobs(&mut self, vertex: Vertex) {
+        let host = &mut self.hosts[vertex.index()];
+        let mut inputs = Vec::new();
+        for job in std::mem::take(&mut host.in_service) {
+            match job {
+                DiskJob::Write(batch) => {
+                    host.disk.write(&batch.writes);
+                    inputs.push(Input::Written { number: batch.number });
+                }
+                DiskJob::Read(read) => {
+                    let result = Ok(host.disk.read(&read));
+                    inputs.push(Input::MessagesRead { read: read.read, result });
+                }
+                DiskJob::Reopen { wipe } => {
+                    if wipe {
+                        host.disk = Disk::default();
+                    }
+                    inputs.push(Input::StorageReopened { recovered: host.disk.recover() });
+                }
+            }
+        }
+        for input in inputs {
+            self.give(vertex, input);
+        }
+        self.begin_disk_jobs(vertex);
+    }
+
+    // Edges.
+
+    fn send_frame(&mut self, from: Vertex, to: Vertex, frame: PeerFrame) {
+        let Some(connection) = self.believed.get(&(from, to)).copied() else { return };
+        if self.standing.get(&pair(from, to)) != Some(&connection) {
+            self.network.counts.cut_off += 1;
+            return;
+        }
+        let mut arrivals = self.network.arrivals(self.now, from, to);
+        let (first, second) = (arrivals.next(), arrivals.next());
+        if let Some(at) = second {
+            self.at(at, to, Arrival::Frame { from, connection, frame: frame.clone() });
+        }
+        if let Some(at) = first {
+            self.at(at, to, Arrival::Frame { from, connection, frame });
+        }
+    }
+
+    fn connect_all(&mut self, vertex: Vertex) {
+        for peer in vertex.neighbours() {
+            let ready = |host: &Host| host.node.is_some() && host.peers_allowed;
+            if !ready(&self.hosts[vertex.index()])
+                || !ready(&self.hosts[peer.index()])
+                || self.standing.contains_key(&pair(vertex, peer))
+            {
+                continue;
+            }
+            self.next_connection += 1;
+            let connection = self.next_connection;
+            self.standing.insert(pair(vertex, peer), connection);
+            let stands = self.now + Duration::from_micros(100);
+            self.at(stands, vertex, Arrival::Connected { peer, connection });
+            self.at(stands, peer, Arrival::Connected { peer: vertex, connection });
+        }
+    }
+
+    fn disconnect_all(&mut self, vertex: Vertex) {
+        for peer in vertex.neighbours() {
+            self.disconnect(vertex, peer);
+        }
+    }
+
+    /// `false`: there was no connection.
+    fn disconnect(&mut self, a: Vertex, b: Vertex) -> bool {
+        let Some(connection) = self.standing.remove(&pair(a, b)) else { return false };
+        for (end, peer) in [(a, b), (b, a)] {
+            let notices = self.network.notices_break(self.now, peer, end);
+            self.at(notices, end, Arrival::Disconnected { peer, connection });
+        }
+        true
+    }
+
+    fn drop_clients(&mut self, node: Vertex) -> Vec<ConnectionId> {
+        let gone: Vec<ConnectionId> =
+            self.connections.iter().filter(|(_, at)| **at == node).map(|(connection, _)| *connection).collect();
+        for connection in &gone {
+            self.connections.remove(connection);
+            self.touched.insert(*connection);
+        }
+        gone
     }
 
     fn at(&mut self, at: Instant, vertex: Vertex, arrival: Arrival) {
@@ -373,4 +601,9 @@ impl Cluster {
         let text = format!("{} {vertex} {effect:?}", self.now.0);
         self.trace = self.trace.rotate_left(5) ^ u64::from(crc32fast::hash(text.as_bytes()));
     }
+}
+
+/// A pair of neighbours, in one order.
+fn pair(a: Vertex, b: Vertex) -> (Vertex, Vertex) {
+    (a.min(b), a.max(b))
 }

@@ -1,0 +1,331 @@
+//! What can go wrong, as data: each fault begins at a time, lasts for a while, and ends by itself.
+
+use std::collections::BTreeSet;
+
+use serde::{Deserialize, Serialize};
+
+use super::network::EdgeConditions;
+use crate::cube::{Dimension, Vertex};
+use crate::wire::client::{LinkConditions, StopMode};
+
+/// One thing that goes wrong.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Fault {
+    /// The process dies at once (SIGKILL); it is started again at the end.
+    Kill { node: Vertex },
+    /// The machines lose power: what was not synced is gone, and the last write may be torn.
+    Power { nodes: Vec<Vertex> },
+    /// The process is stopped (SIGSTOP) and goes on at the end; its sockets stand.
+    Hang { node: Vertex },
+    /// The process dies and its disk is lost. Done only while a quorum's disks survive it.
+    Wipe { node: Vertex },
+    /// A bit of a row on the disk of a node turns over, and the process is started anew. Done only where a wipe would be.
+    Damage { node: Vertex, row: DamagedRow },
+    /// Nothing can be written: the process dies of it, and of every start, until there is room at the end.
+    FullDisk { node: Vertex },
+    /// Every write and every read takes so long, microseconds.
+    SlowDisk { node: Vertex, delay_us: u32 },
+    /// The wall clock is wrong by so much until the end, microseconds.
+    Clock { node: Vertex, by_us: i64 },
+    /// These directions of edges swallow frames.
+    Cut { edges: Vec<(Vertex, Vertex)> },
+    /// No frame passes between these vertices and the others; `one_way`: none from these to the others.
+    Partition { side: Vec<Vertex>, one_way: bool },
+    /// The connections between neighbours break, with what was on its way, and are made anew.
+    Break { edges: Vec<(Vertex, Vertex)> },
+    /// These directions of edges delay, lose, double or reorder frames.
+    Degrade { edges: Vec<(Vertex, Vertex)>, conditions: EdgeConditions },
+    /// The node is asked to fail (`stop_node`).
+    Stop { node: Vertex, mode: StopMode },
+    /// The node is asked to treat an edge badly (`set_link`).
+    Link { from: Vertex, to: Vertex, conditions: LinkConditions },
+    /// The clients of a node lose their connections, and perhaps the answers on them.
+    Clients { node: Vertex },
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DamagedRow {
+    Message,
+    LogTail,
+    Any,
+}
+
+/// The kinds of faults, as they are chosen and counted.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FaultClass {
+    Kill,
+    Power,
+    Hang,
+    Wipe,
+    Damage,
+    FullDisk,
+    SlowDisk,
+    Clock,
+    Cut,
+    Partition,
+    Break,
+    Degrade,
+    Stop,
+    Link,
+    Clients,
+}
+
+impl FaultClass {
+    pub const ALL: &[FaultClass] = &[
+        FaultClass::Kill,
+        FaultClass::Power,
+        FaultClass::Hang,
+        FaultClass::Wipe,
+        FaultClass::Damage,
+        FaultClass::FullDisk,
+        FaultClass::SlowDisk,
+        FaultClass::Clock,
+        FaultClass::Cut,
+        FaultClass::Partition,
+        FaultClass::Break,
+        FaultClass::Degrade,
+        FaultClass::Stop,
+        FaultClass::Link,
+        FaultClass::Clients,
+    ];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            FaultClass::Kill => "kill",
+            FaultClass::Power => "power",
+            FaultClass::Hang => "hang",
+            FaultClass::Wipe => "wipe",
+            FaultClass::Damage => "damage",
+            FaultClass::FullDisk => "full_disk",
+            FaultClass::SlowDisk => "slow_disk",
+            FaultClass::Clock => "clock",
+            FaultClass::Cut => "cut",
+            FaultClass::Partition => "partition",
+            FaultClass::Break => "break",
+            FaultClass::Degrade => "degrade",
+            FaultClass::Stop => "stop",
+            FaultClass::Link => "link",
+            FaultClass::Clients => "clients",
+        }
+    }
+
+    /// What it is, in a few words.
+    pub fn about(self) -> &'static str {
+        match self {
+            FaultClass::Kill => "a process dies and is started again",
+            FaultClass::Power => "machines lose power: unsynced writes are gone, the last one torn",
+            FaultClass::Hang => "a process stops for a while and goes on",
+            FaultClass::Wipe => "a disk is lost",
+            FaultClass::Damage => "a bit on a disk turns over",
+            FaultClass::FullDisk => "a disk is full",
+            FaultClass::SlowDisk => "a disk is slow",
+            FaultClass::Clock => "a wall clock jumps",
+            FaultClass::Cut => "edges swallow frames, some in one direction only",
+            FaultClass::Partition => "the cube falls apart into two sides",
+            FaultClass::Break => "connections break with what was on its way",
+            FaultClass::Degrade => "edges delay, lose, double and reorder frames",
+            FaultClass::Stop => "a node fails on request: crash, wipe or pause",
+            FaultClass::Link => "an edge is cut, delayed or made lossy on request",
+            FaultClass::Clients => "clients lose their connections and the answers on them",
+        }
+    }
+}
+
+impl std::fmt::Display for FaultClass {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+/// There is no such class.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("there is no fault class `{0}`; there are: {names}", names = FaultClass::ALL.iter().map(|class| class.name()).collect::<Vec<_>>().join(", "))]
+pub struct UnknownFaultClass(pub String);
+
+impl std::str::FromStr for FaultClass {
+    type Err = UnknownFaultClass;
+
+    fn from_str(name: &str) -> Result<FaultClass, UnknownFaultClass> {
+        let found = FaultClass::ALL.iter().find(|class| class.name() == name);
+        found.copied().ok_or_else(|| UnknownFaultClass(name.into()))
+    }
+}
+
+impl Fault {
+    pub fn class(&self) -> FaultClass {
+        match self {
+            Fault::Kill { .. } => FaultClass::Kill,
+            Fault::Power { .. } => FaultClass::Power,
+            Fault::Hang { .. } => FaultClass::Hang,
+            Fault::Wipe { .. } => FaultClass::Wipe,
+            Fault::Damage { .. } => FaultClass::Damage,
+            Fault::FullDisk { .. } => FaultClass::FullDisk,
+            Fault::SlowDisk { .. } => FaultClass::SlowDisk,
+            Fault::Clock { .. } => FaultClass::Clock,
+            Fault::Cut { .. } => FaultClass::Cut,
+            Fault::Partition { .. } => FaultClass::Partition,
+            Fault::Break { .. } => FaultClass::Break,
+            Fault::Degrade { .. } => FaultClass::Degrade,
+            Fault::Stop { .. } => FaultClass::Stop,
+            Fault::Link { .. } => FaultClass::Link,
+            Fault::Clients { .. } => FaultClass::Clients,
+        }
+    }
+
+    /// A fault of this class, somewhere.
+    pub fn draw(class: FaultClass, dimension: Dimension, random: &mut fastrand::Rng) -> Fault {
+        let node = any_vertex(dimension, random);
+        match class {
+            FaultClass::Kill => Fault::Kill { node },
+            FaultClass::Power => Fault::Power { nodes: some_vertices(dimension, random) },
+            FaultClass::Hang => Fault::Hang { node },
+            FaultClass::Wipe => Fault::Wipe { node },
+            FaultClass::Damage => {
+                let rows = [DamagedRow::Message, DamagedRow::LogTail, DamagedRow::Any];
+                Fault::Damage { node, row: pick(&rows, random) }
+            }
+            FaultClass::FullDisk => Fault::FullDisk { node },
+            FaultClass::SlowDisk => Fault::SlowDisk { node, delay_us: pick(&[5_000, 50_000, 400_000], random) },
+            FaultClass::Clock => {
+                const HOUR: i64 = 3_600_000_000;
+                Fault::Clock { node, by_us: pick(&[-HOUR, -1_000_000, 1_000_000, HOUR, 24 * HOUR], random) }
+            }
+            FaultClass::Cut => Fault::Cut { edges: some_edges(dimension, random) },
+            FaultClass::Partition => {
+                Fault::Partition { side: some_vertices(dimension, random), one_way: random.u8(..4) == 0 }
+            }
+            FaultClass::Break => Fault::Break { edges: some_edges(dimension, random) },
+            FaultClass::Degrade => {
+                Fault::Degrade { edges: some_edges(dimension, random), conditions: bad_conditions(random) }
+            }
+            FaultClass::Stop => {
+                let mode = pick(&[StopMode::Crash, StopMode::Pause, StopMode::Crash, StopMode::Wipe], random);
+                Fault::Stop { node, mode }
+            }
+            FaultClass::Link => {
+                let to = node.across(random.u8(..dimension.bits()));
+                Fault::Link { from: node, to, conditions: bad_link(random) }
+            }
+            FaultClass::Clients => Fault::Clients { node },
+        }
+    }
+}
+
+impl std::fmt::Display for Fault {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Fault::Kill { node } => write!(f, "{node} is killed"),
+            Fault::Power { nodes } => write!(f, "{} lose power", list(nodes)),
+            Fault::Hang { node } => write!(f, "{node} hangs"),
+            Fault::Wipe { node } => write!(f, "{node} loses its disk"),
+            Fault::Damage { node, row } => write!(f, "a row on the disk of {node} is damaged ({row:?})"),
+            Fault::FullDisk { node } => write!(f, "the disk of {node} is full"),
+            Fault::SlowDisk { node, delay_us } => write!(f, "the disk of {node} takes {delay_us} us"),
+            Fault::Clock { node, by_us } => write!(f, "the clock of {node} jumps by {} s", by_us / 1_000_000),
+            Fault::Cut { edges } => write!(f, "cut: {}", edge_list(edges)),
+            Fault::Partition { side, one_way: false } => write!(f, "{} are cut off from the others", list(side)),
+            Fault::Partition { side, one_way: true } => write!(f, "{} are not heard by the others", list(side)),
+            Fault::Break { edges } => write!(f, "connections break: {}", edge_list(edges)),
+            Fault::Degrade { edges, conditions } => {
+                let EdgeConditions { delay_us, jitter_us, loss, duplication, reordering, .. } = conditions;
+                write!(
+                    f,
+                    "{}: {delay_us}+{jitter_us} us, {:.0} % lost, {:.0} % doubled, {:.0} % reordered",
+                    edge_list(edges),
+                    loss * 100.0,
+                    duplication * 100.0,
+                    reordering * 100.0
+                )
+            }
+            Fault::Stop { node, mode } => write!(f, "{node} fails on request: {mode:?}"),
+            Fault::Link { from, to, conditions } => write!(f, "{from} -> {to} on request: {conditions:?}"),
+            Fault::Clients { node } => write!(f, "the clients of {node} lose their connections"),
+        }
+    }
+}
+
+fn list(vertices: &[Vertex]) -> String {
+    vertices.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+}
+
+fn edge_list(edges: &[(Vertex, Vertex)]) -> String {
+    edges.iter().map(|(from, to)| format!("{from}->{to}")).collect::<Vec<_>>().join(", ")
+}
+
+fn pick<T: Copy>(choices: &[T], random: &mut fastrand::Rng) -> T {
+    choices[random.u32(..choices.len() as u32) as usize]
+}
+
+fn any_vertex(dimension: Dimension, random: &mut fastrand::Rng) -> Vertex {
+    let index = random.u32(..dimension.size() as u32);
+    dimension.vertices().nth(index as usize).expect("the index is below the cube's size")
+}
+
+/// Half of the times one or few, otherwise any subset; never none.
+fn some_vertices(dimension: Dimension, random: &mut fastrand::Rng) -> Vec<Vertex> {
+    let share = pick(&[4, 4, 2, 1], random);
+    let mut chosen: BTreeSet<Vertex> = dimension.vertices().filter(|_| random.u8(..4) < 4 / share).collect();
+    chosen.insert(any_vertex(dimension, random));
+    chosen.into_iter().collect()
+}
+
+/// Directions of a few edges; an edge often in both.
+fn some_edges(dimension: Dimension, random: &mut fastrand::Rng) -> Vec<(Vertex, Vertex)> {
+    let mut edges = BTreeSet::new();
+    for _ in 0..random.u8(1..=4) {
+        let from = any_vertex(dimension, random);
+        let to = from.across(random.u8(..dimension.bits()));
+        edges.insert((from, to));
+        if random.bool() {
+            edges.insert((to, from));
+        }
+    }
+    edges.into_iter().collect()
+}
+
+fn bad_conditions(random: &mut fastrand::Rng) -> EdgeConditions {
+    let usual = EdgeConditions::default();
+    match random.u8(..5) {
+        0 => EdgeConditions { delay_us: 30_000, jitter_us: 50_000, ..usual },
+        1 => EdgeConditions { loss: 0.3, ..usual },
+        2 => EdgeConditions { duplication: 0.4, jitter_us: 20_000, ..usual },
+        3 => EdgeConditions { reordering: 0.5, jitter_us: 40_000, ..usual },
+        _ => EdgeConditions {
+            cut: false,
+            delay_us: 2_000,
+            jitter_us: 100_000,
+            loss: 0.1,
+            duplication: 0.1,
+            reordering: 0.2,
+        },
+    }
+}
+
+fn bad_link(random: &mut fastrand::Rng) -> LinkConditions {
+    match random.u8(..3) {
+        0 => LinkConditions { cut: true, ..LinkConditions::PERFECT },
+        1 => LinkConditions { loss: 0.3, ..LinkConditions::PERFECT },
+        _ => LinkConditions { delay_ms: 30, jitter_ms: 50, ..LinkConditions::PERFECT },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_class_has_a_name_of_its_own_and_draws_faults_of_its_own() {
+        let mut random = fastrand::Rng::with_seed(1);
+        for class in FaultClass::ALL {
+            assert_eq!(class.name().parse(), Ok(*class));
+            for bits in 1..=4 {
+                let fault = Fault::draw(*class, Dimension::new(bits).unwrap(), &mut random);
+                assert_eq!(fault.class(), *class);
+            }
+        }
+        assert!("lightning".parse::<FaultClass>().unwrap_err().to_string().contains("kill, power"));
+    }
+}

@@ -1,0 +1,160 @@
+//! The edges between nodes, and what happens to a frame on its way.
+//!
+//! A real edge is a connection that keeps order and loses nothing while it stands. Simulated ones do worse on request: they lose,
+//! double and reorder frames, so that nothing above comes to rely on more than it is promised.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::cube::Vertex;
+use crate::time::Instant;
+
+/// How one direction of an edge behaves. Times in microseconds, shares 0 to 1.
+#[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct EdgeConditions {
+    /// Frames vanish, and nobody is told.
+    pub cut: bool,
+    pub delay_us: u32,
+    /// Added to the delay, evenly from 0 to this.
+    pub jitter_us: u32,
+    pub loss: f32,
+    pub duplication: f32,
+    /// The share of frames that may overtake others.
+    pub reordering: f32,
+}
+
+impl Default for EdgeConditions {
+    fn default() -> EdgeConditions {
+        EdgeConditions { cut: false, delay_us: 100, jitter_us: 0, loss: 0.0, duplication: 0.0, reordering: 0.0 }
+    }
+}
+
+impl EdgeConditions {
+    /// Both at once: the worse of each.
+    pub fn and(self, other: EdgeConditions) -> EdgeConditions {
+        EdgeConditions {
+            cut: self.cut || other.cut,
+            delay_us: self.delay_us.max(other.delay_us),
+            jitter_us: self.jitter_us.max(other.jitter_us),
+            loss: self.loss.max(other.loss),
+            duplication: self.duplication.max(other.duplication),
+            reordering: self.reordering.max(other.reordering),
+        }
+    }
+}
+
+/// Counted, so that a run can tell what it did.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct FrameCounts {
+    pub sent: u64,
+    pub lost: u64,
+    pub doubled: u64,
+    pub overtaking: u64,
+    /// On their way when their connection broke.
+    pub cut_off: u64,
+}
+
+#[derive(Debug)]
+pub(super) struct Network {
+    random: fastrand::Rng,
+    usual: EdgeConditions,
+    unusual: BTreeMap<(Vertex, Vertex), EdgeConditions>,
+    /// When the last frame that keeps its place arrives.
+    last_arrival: BTreeMap<(Vertex, Vertex), Instant>,
+    pub counts: FrameCounts,
+}
+
+impl Network {
+    pub fn new(seed: u64, usual: EdgeConditions) -> Network {
+        Network {
+            random: fastrand::Rng::with_seed(seed),
+            usual,
+            unusual: BTreeMap::new(),
+            last_arrival: BTreeMap::new(),
+            counts: FrameCounts::default(),
+        }
+    }
+
+    /// `None`: as usual again.
+    pub fn set(&mut self, from: Vertex, to: Vertex, conditions: Option<EdgeConditions>) {
+        match conditions {
+            Some(conditions) => self.unusual.insert((from, to), conditions.and(self.usual)),
+            None => self.unusual.remove(&(from, to)),
+        };
+    }
+
+    /// When a frame sent now arrives: never, once or twice.
+    pub fn arrivals(&mut self, now: Instant, from: Vertex, to: Vertex) -> impl Iterator<Item = Instant> + use<> {
+        let conditions = self.unusual.get(&(from, to)).copied().unwrap_or(self.usual);
+        self.counts.sent += 1;
+        let lost = conditions.cut || self.happens(conditions.loss);
+        self.counts.lost += u64::from(lost);
+        let first = (!lost).then(|| self.arrival(now, from, to, conditions));
+        let doubled = !lost && self.happens(conditions.duplication);
+        self.counts.doubled += u64::from(doubled);
+        let second = doubled.then(|| self.arrival(now, from, to, conditions));
+        first.into_iter().chain(second)
+    }
+
+    fn arrival(&mut self, now: Instant, from: Vertex, to: Vertex, conditions: EdgeConditions) -> Instant {
+        let at = now + self.delay(conditions);
+        if self.happens(conditions.reordering) {
+            self.counts.overtaking += 1;
+            return at;
+        }
+        let last = self.last_arrival.entry((from, to)).or_default();
+        *last = at.max(*last);
+        *last
+    }
+
+    fn delay(&mut self, conditions: EdgeConditions) -> Duration {
+        let jitter = if conditions.jitter_us == 0 { 0 } else { self.random.u32(..=conditions.jitter_us) };
+        Duration::from_micros(u64::from(conditions.delay_us) + u64::from(jitter))
+    }
+
+    /// Draws only where it matters, so that a quiet network costs nothing.
+    fn happens(&mut self, share: f32) -> bool {
+        share > 0.0 && self.random.f32() < share
+    }
+
+    /// When the end at `to` notices that its connection with `from` broke: what arrives until then, arrives.
+    pub fn notices_break(&mut self, now: Instant, from: Vertex, to: Vertex) -> Instant {
+        let conditions = self.unusual.get(&(from, to)).copied().unwrap_or(self.usual);
+        now + self.delay(conditions)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn edge() -> (Vertex, Vertex) {
+        ("000".parse().unwrap(), "001".parse().unwrap())
+    }
+
+    fn arrivals(conditions: EdgeConditions, frames: u64) -> Vec<Instant> {
+        let (from, to) = edge();
+        let mut network = Network::new(1, EdgeConditions::default());
+        network.set(from, to, Some(conditions));
+        (0..frames).flat_map(|number| network.arrivals(Instant(number), from, to)).collect()
+    }
+
+    #[test]
+    fn frames_keep_their_order_unless_reordering_is_asked_for() {
+        let jittery = EdgeConditions { jitter_us: 5_000, ..EdgeConditions::default() };
+        assert!(arrivals(jittery, 500).is_sorted());
+        assert!(!arrivals(EdgeConditions { reordering: 0.5, ..jittery }, 500).is_sorted());
+    }
+
+    #[test]
+    fn a_cut_swallows_all_and_loss_and_duplication_their_share() {
+        assert!(arrivals(EdgeConditions { cut: true, ..EdgeConditions::default() }, 100).is_empty());
+        let lossy = arrivals(EdgeConditions { loss: 0.5, ..EdgeConditions::default() }, 1_000).len();
+        assert!((400..600).contains(&lossy), "{lossy}");
+        let doubling = arrivals(EdgeConditions { duplication: 0.5, ..EdgeConditions::default() }, 1_000).len();
+        assert!((1_400..1_600).contains(&doubling), "{doubling}");
+    }
+}
