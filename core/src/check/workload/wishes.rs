@@ -1,0 +1,285 @@
+//! What a client wants next: every action and level, weighted, and now and then something that must be refused.
+
+use super::choice::{any_vertex, happens, one_of, weighted};
+use super::mind::{Kind, Mind, Topic};
+use crate::names::{Offset, PublisherId, Sequence, SubscriberId, TopicName};
+use crate::wire::client::{Ack, Action, ReadLevel, StartAt};
+use crate::wire::limits::MAX_PULL;
+
+/// Unread messages past which a client reads on, or skips some, before it wants anything else: what it reads stays small.
+const BACKLOG: u64 = 300;
+
+/// What a client feels like.
+#[derive(Clone, Copy)]
+enum Wish {
+    Publish,
+    Repeat,
+    Read,
+    ReadReplica,
+    Commit,
+    Subscribe,
+    SubscribeReplica,
+    Listen,
+    Unsubscribe,
+    CreateOrDelete,
+    Register,
+    Look,
+    Nonsense,
+}
+
+const WISHES: &[(Wish, u64)] = &[
+    (Wish::Publish, 40),
+    (Wish::Repeat, 2),
+    (Wish::Read, 20),
+    (Wish::ReadReplica, 6),
+    (Wish::Commit, 5),
+    (Wish::Subscribe, 4),
+    (Wish::SubscribeReplica, 3),
+    (Wish::Listen, 4),
+    (Wish::Unsubscribe, 2),
+    (Wish::CreateOrDelete, 6),
+    (Wish::Register, 2),
+    (Wish::Look, 6),
+    (Wish::Nonsense, 4),
+];
+
+/// What must be refused.
+#[derive(Clone, Copy)]
+enum Nonsense {
+    PublishNowhere,
+    PullNowhere,
+    SubscribeNowhere,
+    PublishByNobody,
+    PullByNobody,
+    SubscribeByNobody,
+    CommitPastEnd,
+    SubscribePastEnd,
+    DeleteLasting,
+    CreateAgain,
+}
+
+const NONSENSE: &[Nonsense] = &[
+    Nonsense::PublishNowhere,
+    Nonsense::PullNowhere,
+    Nonsense::SubscribeNowhere,
+    Nonsense::PublishByNobody,
+    Nonsense::PullByNobody,
+    Nonsense::SubscribeByNobody,
+    Nonsense::CommitPastEnd,
+    Nonsense::SubscribePastEnd,
+    Nonsense::DeleteLasting,
+    Nonsense::CreateAgain,
+];
+
+impl Mind {
+    pub(super) fn choose_action(&mut self) -> Action {
+        let at = self.choose_topic();
+        let topic = self.topics[at].clone();
+        if topic.kind == Kind::OwnPassing && !topic.exists && happens(&mut self.random, 3, 4) {
+            return Action::CreateTopic { publisher: self.publisher.clone(), topic: topic.name };
+        }
+        if topic.subscribed && topic.backlog() > BACKLOG {
+            return self.catch_up(&topic);
+        }
+        match weighted(&mut self.random, WISHES) {
+            Wish::Publish => self.publish(&topic),
+            Wish::Repeat => match one_of(&mut self.random, self.recent.make_contiguous()) {
+                Some(action) => action.clone(),
+                None => self.publish(&topic),
+            },
+            Wish::Read | Wish::ReadReplica | Wish::Commit if !topic.subscribed && happens(&mut self.random, 7, 8) => {
+                self.subscribe(&topic, false)
+            }
+            Wish::Read => self.pull(&topic),
+            Wish::ReadReplica => self.replica_pull(&topic),
+            Wish::Commit => self.commit(&topic),
+            Wish::Subscribe => self.subscribe(&topic, false),
+            Wish::SubscribeReplica => self.replica_subscribe(&topic),
+            // Most sessions last.
+            Wish::Listen if self.listens && (!topic.listening || happens(&mut self.random, 1, 4)) => {
+                self.subscribe(&topic, true)
+            }
+            Wish::Listen => self.pull(&topic),
+            Wish::Unsubscribe => self.unsubscribe(&topic),
+            Wish::CreateOrDelete => self.create_or_delete(&topic),
+            Wish::Register => self.register(),
+            Wish::Look => self.look(&topic),
+            Wish::Nonsense => self.nonsense(),
+        }
+    }
+
+    /// Half of what is believed to be gone is left for what surely exists.
+    fn choose_topic(&mut self) -> usize {
+        let wants_lasting = happens(&mut self.random, 3, 5);
+        let fits: Vec<usize> =
+            (0..self.topics.len()).filter(|at| (self.topics[*at].kind == Kind::Lasting) == wants_lasting).collect();
+        match one_of(&mut self.random, &fits).copied() {
+            Some(at) if self.topics[at].kind != Kind::Passing || self.topics[at].exists => at,
+            Some(at) if happens(&mut self.random, 1, 2) => at,
+            Some(_) | None => 0,
+        }
+    }
+
+    fn publish(&mut self, topic: &Topic) -> Action {
+        let content = self.new_content();
+        let numbered = happens(&mut self.random, 4, 5);
+        Action::Publish {
+            publisher: self.publisher.clone(),
+            topic: topic.name.clone(),
+            content,
+            ack: self.ack(),
+            sequence: numbered.then_some(Sequence(self.contents)),
+        }
+    }
+
+    pub(super) fn ack(&mut self) -> Ack {
+        weighted(&mut self.random, &[(Ack::Quorum, 5), (Ack::One, 2), (Ack::All, 2)])
+    }
+
+    /// Never the same twice: the publisher's name and a number, then dots.
+    fn new_content(&mut self) -> String {
+        self.contents += 1;
+        let mut content = format!("{}-{}", self.publisher, self.contents);
+        let largest = match self.random.u64(0..100) {
+            0 => self.content_bytes,
+            1..=4 => self.content_bytes / 4,
+            5..=19 => self.content_bytes / 16,
+            _ => 0,
+        };
+        let padding = self.random.u64(0..=largest).saturating_sub(content.len() as u64);
+        content.extend((0..padding).map(|_| '.'));
+        content
+    }
+
+    fn pull(&mut self, topic: &Topic) -> Action {
+        let read = if happens(&mut self.random, 7, 10) { ReadLevel::Leader } else { ReadLevel::Any };
+        let commit = happens(&mut self.random, 2, 5);
+        let max = match self.random.u64(0..4) {
+            0 => self.random.u32(1..=5),
+            1 => self.random.u32(1..=100),
+            _ => MAX_PULL,
+        };
+        self.pull_as(self.subscriber.clone(), &topic.name, max, read, commit)
+    }
+
+    fn pull_as(&self, subscriber: SubscriberId, topic: &TopicName, max: u32, read: ReadLevel, commit: bool) -> Action {
+        Action::Pull { subscriber, topic: topic.clone(), max, read, commit }
+    }
+
+    /// Reads on, or skips to near the end.
+    fn catch_up(&mut self, topic: &Topic) -> Action {
+        if happens(&mut self.random, 1, 4) {
+            let from = StartAt::Offset(self.near_end(topic));
+            return self.subscribe_from(topic, Some(from), false);
+        }
+        self.pull_as(self.subscriber.clone(), &topic.name, 100, ReadLevel::Leader, true)
+    }
+
+    fn near_end(&mut self, topic: &Topic) -> Offset {
+        Offset(topic.end - self.random.u64(0..=topic.end.min(60)))
+    }
+
+    fn replica_pull(&mut self, topic: &Topic) -> Action {
+        let max = if happens(&mut self.random, 1, 2) { self.random.u32(1..=20) } else { MAX_PULL };
+        let from = happens(&mut self.random, 1, 2).then(|| self.near_end(topic));
+        Action::ReplicaPull { subscriber: self.subscriber.clone(), topic: topic.name.clone(), max, from }
+    }
+
+    /// What was read, mostly; sometimes what lies before the cursor, which leaves it.
+    fn commit(&mut self, topic: &Topic) -> Action {
+        let offset = match self.random.u64(0..4) {
+            0 => self.random.u64(0..=topic.cursor),
+            1 => self.random.u64(topic.cursor..=topic.end.max(topic.cursor)),
+            _ => topic.read,
+        };
+        Action::Commit { subscriber: self.subscriber.clone(), topic: topic.name.clone(), offset: Offset(offset) }
+    }
+
+    fn subscribe(&mut self, topic: &Topic, push: bool) -> Action {
+        let from = self.start(topic);
+        self.subscribe_from(topic, from, push)
+    }
+
+    fn start(&mut self, topic: &Topic) -> Option<StartAt> {
+        match self.random.u64(0..8) {
+            0..=2 => None,
+            3 | 4 => Some(StartAt::Latest),
+            5 if topic.end <= 2 * BACKLOG => Some(StartAt::Beginning),
+            _ => Some(StartAt::Offset(self.near_end(topic))),
+        }
+    }
+
+    fn subscribe_from(&self, topic: &Topic, from: Option<StartAt>, push: bool) -> Action {
+        Action::Subscribe { subscriber: self.subscriber.clone(), topic: topic.name.clone(), from, push }
+    }
+
+    fn replica_subscribe(&mut self, topic: &Topic) -> Action {
+        let from = self.start(topic);
+        let push = self.listens && !topic.listening && happens(&mut self.random, 1, 3);
+        Action::ReplicaSubscribe { subscriber: self.subscriber.clone(), topic: topic.name.clone(), from, push }
+    }
+
+    fn unsubscribe(&self, topic: &Topic) -> Action {
+        Action::Unsubscribe { subscriber: self.subscriber.clone(), topic: topic.name.clone() }
+    }
+
+    /// Of a topic of its own; another's cannot be deleted, and nobody but its owner may create it.
+    fn create_or_delete(&mut self, topic: &Topic) -> Action {
+        let (publisher, name) = (self.publisher.clone(), topic.name.clone());
+        match topic.kind {
+            Kind::OwnPassing if !topic.exists || happens(&mut self.random, 1, 5) => {
+                Action::CreateTopic { publisher, topic: name }
+            }
+            Kind::OwnPassing => Action::DeleteTopic { publisher, topic: name },
+            Kind::Passing | Kind::Lasting if happens(&mut self.random, 1, 4) => {
+                Action::DeleteTopic { publisher, topic: name }
+            }
+            Kind::Passing | Kind::Lasting => self.publish(topic),
+        }
+    }
+
+    fn register(&mut self) -> Action {
+        if happens(&mut self.random, 1, 2) {
+            Action::CreatePublisher { publisher: self.publisher.clone() }
+        } else {
+            Action::CreateSubscriber { subscriber: self.subscriber.clone() }
+        }
+    }
+
+    fn look(&mut self, topic: &Topic) -> Action {
+        match self.random.u64(0..6) {
+            0 => Action::Topics,
+            1 => Action::Cluster,
+            2 => Action::Status { node: None },
+            3 => Action::Status { node: Some(any_vertex(&mut self.random, self.dimension)) },
+            _ => Action::Locate { topic: topic.name.clone() },
+        }
+    }
+
+    fn nonsense(&mut self) -> Action {
+        let lasting: Vec<Topic> = self.topics.iter().filter(|topic| topic.kind == Kind::Lasting).cloned().collect();
+        let topic = one_of(&mut self.random, &lasting).expect("there is a lasting topic").clone();
+        let past_end = Offset(topic.end + 1_000_000 + self.random.u64(0..1_000));
+        let nowhere = super::topic("nowhere");
+        let nobody = PublisherId::new("nobody").expect("a valid name");
+        let stranger = SubscriberId::new("stranger").expect("a valid name");
+        let (publisher, subscriber) = (self.publisher.clone(), self.subscriber.clone());
+        match one_of(&mut self.random, NONSENSE).expect("a list") {
+            Nonsense::PublishNowhere => self.publish_as(publisher, nowhere),
+            Nonsense::PullNowhere => self.pull_as(subscriber, &nowhere, 10, ReadLevel::Leader, false),
+            Nonsense::SubscribeNowhere => super::subscribe(subscriber, &nowhere),
+            Nonsense::PublishByNobody => self.publish_as(nobody, topic.name),
+            Nonsense::PullByNobody => self.pull_as(stranger, &topic.name, 10, ReadLevel::Leader, true),
+            Nonsense::SubscribeByNobody => super::subscribe(stranger, &topic.name),
+            Nonsense::CommitPastEnd => Action::Commit { subscriber, topic: topic.name, offset: past_end },
+            Nonsense::SubscribePastEnd => self.subscribe_from(&topic, Some(StartAt::Offset(past_end)), false),
+            Nonsense::DeleteLasting => Action::DeleteTopic { publisher, topic: topic.name },
+            Nonsense::CreateAgain => Action::CreateTopic { publisher, topic: topic.name },
+        }
+    }
+
+    fn publish_as(&mut self, publisher: PublisherId, topic: TopicName) -> Action {
+        let content = self.new_content();
+        Action::Publish { publisher, topic, content, ack: self.ack(), sequence: None }
+    }
+}
