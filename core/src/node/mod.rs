@@ -188,6 +188,16 @@ impl Node {
         Some(overlay.map_or(self.next_housekeeping, |deadline| deadline.min(self.next_housekeeping)))
     }
 
+    /// Who this node is, once it knows.
+    pub fn identity(&self) -> Option<NodeId> {
+        self.record.identity
+    }
+
+    /// Its part in the group of a home, if it has one now.
+    pub fn group(&self, home: Vertex) -> Option<&Group> {
+        self.groups.get(&home)
+    }
+
     fn handle_input(&mut self, input: Input) {
         match input {
             Input::DeadlineReached => {}

@@ -174,7 +174,7 @@ impl Node {
         if self.overlay.is_alive(node) { self.overlay.state_of(node) } else { NodeState::Failed }
     }
 
-    pub(super) fn status(&self) -> NodeStatus {
+    pub fn status(&self) -> NodeStatus {
         let frames = self.overlay.counters();
         NodeStatus {
             node: self.me,

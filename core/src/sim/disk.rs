@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use crate::cube::Vertex;
 use crate::names::Offset;
-use crate::store::{Checkpoint, HardState, LogEntry, NodeRecord, ReadMessages, Recovered, RecoveredGroup, StoredMessage, Write};
+use crate::store::{
+    Checkpoint, HardState, LogEntry, NodeRecord, ReadMessages, Recovered, RecoveredGroup, StoredMessage, Write,
+};
 use crate::topics::command::{Command, TopicId};
 
 /// What one node has on disk, in the order in which it was written.

@@ -175,6 +175,27 @@ impl Fault {
         }
     }
 
+    /// The vertices that it names.
+    pub fn places(&self) -> Vec<Vertex> {
+        match self {
+            Fault::Kill { node }
+            | Fault::Hang { node }
+            | Fault::Wipe { node }
+            | Fault::Damage { node, .. }
+            | Fault::FullDisk { node }
+            | Fault::SlowDisk { node, .. }
+            | Fault::Clock { node, .. }
+            | Fault::Stop { node, .. }
+            | Fault::Clients { node } => vec![*node],
+            Fault::Power { nodes } => nodes.clone(),
+            Fault::Partition { side, .. } => side.clone(),
+            Fault::Cut { edges } | Fault::Break { edges } | Fault::Degrade { edges, .. } => {
+                edges.iter().flat_map(|(from, to)| [*from, *to]).collect()
+            }
+            Fault::Link { from, to, .. } => vec![*from, *to],
+        }
+    }
+
     /// A fault of this class, somewhere.
     pub fn draw(class: FaultClass, dimension: Dimension, random: &mut fastrand::Rng) -> Fault {
         let node = any_vertex(dimension, random);

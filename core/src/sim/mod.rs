@@ -5,19 +5,33 @@
 //!
 //! | file | what |
 //! |---|---|
-//! | `cluster` | nodes, their clock, and all that is on its way between them |
-//! | `host` | one machine: a process, its disk and its clock |
-//! | `network` | what happens to a frame on an edge |
-//! | `disk` | what is on a disk, and what a crash or a flipped bit makes of it |
-//! | `fault` | what can go wrong, as data |
+//! | `scenario` | what a run is made of, as data; what a seed draws from it |
+//! | `simulation` | one run, step by step: clients and faults, healing, the evidence |
+//! | `cluster`, `host` | nodes, their clock, and all that is on its way between them; one machine |
+//! | `network`, `disk` | what happens to a frame on an edge; what a crash or a flipped bit makes of a disk |
+//! | `fault`, `nemesis` | what can go wrong, as data; who does it, and ends it |
+//! | `clients` | who carries out the workload and writes the history |
+//! | `recovery` | healing, and what must come back by itself |
+//! | `report`, `shrink` | what came of it; the shortest run that still fails |
 
+mod clients;
 mod cluster;
 mod disk;
 mod fault;
 mod host;
+mod nemesis;
 mod network;
+mod recovery;
+mod report;
+mod scenario;
+mod shrink;
+mod simulation;
 
 pub use cluster::{Cluster, ClusterConfig};
 pub use disk::Disk;
 pub use fault::{DamagedRow, Fault, FaultClass, UnknownFaultClass};
 pub use network::{EdgeConditions, FrameCounts};
+pub use report::{Report, Totals};
+pub use scenario::{BadScenario, Plan, Planned, Scenario, Scripted};
+pub use shrink::{Shrunk, shrink};
+pub use simulation::{Cut, Simulation, run};

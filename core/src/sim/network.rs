@@ -57,6 +57,16 @@ pub struct FrameCounts {
     pub cut_off: u64,
 }
 
+impl FrameCounts {
+    pub fn add(&mut self, other: FrameCounts) {
+        self.sent += other.sent;
+        self.lost += other.lost;
+        self.doubled += other.doubled;
+        self.overtaking += other.overtaking;
+        self.cut_off += other.cut_off;
+    }
+}
+
 #[derive(Debug)]
 pub(super) struct Network {
     random: fastrand::Rng,

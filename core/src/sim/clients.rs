@@ -1,0 +1,293 @@
+//! The simulated clients: they carry out the workload's steps on the cluster, one after the other each, and write the history.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::cluster::Cluster;
+use crate::check::history::{Answered, ClientId, History, Operation, Session, SessionEnd};
+use crate::check::workload::{Step, Workload};
+use crate::cube::Vertex;
+use crate::io::ConnectionId;
+use crate::names::{SubscriberId, TopicName};
+use crate::time::Instant;
+use crate::wire::answer::{Answer, Delivery, Done, ErrorCode, Failure, ServerFrame};
+use crate::wire::client::{Action, RequestId};
+
+/// A client that waits longer than it has a mind to goes away; nodes answer within 5 s unless they hang.
+const PATIENCE_MS: std::ops::Range<u64> = 500..9_000;
+
+pub(super) struct Clients {
+    pub workload: Workload,
+    pub history: History,
+    random: fastrand::Rng,
+    drivers: Vec<Driver>,
+    /// Whose each connection is, and the session on it.
+    connections: BTreeMap<ConnectionId, Use>,
+    /// The workload is over: nothing new is begun.
+    resting: bool,
+}
+
+struct Driver {
+    id: ClientId,
+    connection: Option<(Vertex, ConnectionId)>,
+    doing: Doing,
+}
+
+enum Doing {
+    Pausing { until: Instant, step: Box<Step> },
+    Waiting { connection: ConnectionId, request: u64, operation: usize, gives_up: Instant },
+    Resting,
+}
+
+#[derive(Clone, Copy)]
+struct Use {
+    client: ClientId,
+    /// The index of the session in the history.
+    session: Option<usize>,
+}
+
+impl Clients {
+    pub fn new(workload: Workload, seed: u64) -> Clients {
+        let drivers = workload.clients().map(|id| Driver { id, connection: None, doing: Doing::Resting }).collect();
+        Clients {
+            workload,
+            history: History::default(),
+            random: fastrand::Rng::with_seed(seed),
+            drivers,
+            connections: BTreeMap::new(),
+            resting: false,
+        }
+    }
+
+    pub fn begin(&mut self, now: Instant) {
+        for index in 0..self.drivers.len() {
+            self.plan_next(index, now);
+        }
+    }
+
+    /// What is under way is given up; sessions stay, and go on being delivered to.
+    pub fn rest(&mut self, cluster: &mut Cluster) {
+        self.resting = true;
+        for index in 0..self.drivers.len() {
+            if let Doing::Waiting { connection, .. } = self.drivers[index].doing {
+                self.lose(cluster, connection);
+            }
+            self.drivers[index].doing = Doing::Resting;
+        }
+    }
+
+    /// When the next client has something to do.
+    pub fn due(&self) -> Option<Instant> {
+        let due = |driver: &Driver| match driver.doing {
+            Doing::Pausing { until, .. } => Some(until),
+            Doing::Waiting { gives_up, .. } => Some(gives_up),
+            Doing::Resting => None,
+        };
+        self.drivers.iter().filter_map(due).min()
+    }
+
+    /// Everybody whose time has come does the next thing.
+    pub fn act(&mut self, cluster: &mut Cluster) {
+        let now = cluster.now();
+        for index in 0..self.drivers.len() {
+            match &self.drivers[index].doing {
+                Doing::Pausing { until, .. } if *until <= now => {
+                    let Doing::Pausing { step, .. } = std::mem::replace(&mut self.drivers[index].doing, Doing::Resting)
+                    else {
+                        continue;
+                    };
+                    self.take_step(cluster, index, *step);
+                }
+                Doing::Waiting { gives_up, connection, .. } if *gives_up <= now => {
+                    let connection = *connection;
+                    self.lose(cluster, connection);
+                }
+                _ => {}
+            }
+        }
+    }
+
+    fn take_step(&mut self, cluster: &mut Cluster, index: usize, step: Step) {
+        let (now, client) = (cluster.now(), self.drivers[index].id);
+        let opens_session = step.opens_session();
+        if let Some(topic) = &step.leave {
+            self.leave_session(cluster, client, topic);
+        }
+        let Step { node, new_connection, action, .. } = step;
+        let operation = Operation { client, node, action: action.clone(), invoked: now, answered: None };
+        if cluster.node(node).is_none() {
+            // Nobody listens: the connection is refused at once.
+            let failure = ErrorCode::NodeFailed.because("connection refused");
+            let answered = Some(Answered { at: now, served_by: node, hops: Vec::new(), result: Err(failure) });
+            self.workload.handle_outcome(&Operation { answered, ..operation });
+            return self.plan_next(index, now);
+        }
+        let connection = if opens_session {
+            cluster.connect_client(node)
+        } else {
+            self.connection_to(cluster, index, node, new_connection)
+        };
+        self.connections.insert(connection, Use { client, session: None });
+        let gives_up = now + Duration::from_millis(self.random.u64(PATIENCE_MS));
+        let request = cluster.send(connection, action);
+        self.drivers[index].doing =
+            Doing::Waiting { connection, request, operation: self.history.operations.len(), gives_up };
+        self.history.operations.push(operation);
+    }
+
+    fn connection_to(&mut self, cluster: &mut Cluster, index: usize, node: Vertex, anew: bool) -> ConnectionId {
+        let kept = self.drivers[index].connection;
+        match kept.filter(|(at, connection)| *at == node && !anew && cluster.is_connected(*connection)) {
+            Some((_, connection)) => connection,
+            None => {
+                if let Some((_, old)) = kept {
+                    self.connections.remove(&old);
+                    cluster.disconnect_client(old);
+                }
+                let connection = cluster.connect_client(node);
+                self.drivers[index].connection = Some((node, connection));
+                connection
+            }
+        }
+    }
+
+    /// Takes what has come for clients.
+    pub fn hear(&mut self, cluster: &mut Cluster) {
+        for connection in cluster.take_touched() {
+            for frame in cluster.frames(connection) {
+                self.handle_frame(cluster, connection, frame);
+            }
+            if !cluster.is_connected(connection) {
+                self.lose(cluster, connection);
+            }
+        }
+    }
+
+    fn handle_frame(&mut self, cluster: &mut Cluster, connection: ConnectionId, frame: ServerFrame) {
+        match frame {
+            ServerFrame::Answer(answer) => self.handle_answer(cluster, connection, answer),
+            ServerFrame::Message(delivery) => self.handle_delivery(cluster.now(), connection, delivery),
+            ServerFrame::Event(_) => {}
+        }
+    }
+
+    fn handle_answer(&mut self, cluster: &mut Cluster, connection: ConnectionId, answer: Answer) {
+        let Some(index) = self.waiting_on(connection) else { return };
+        let Doing::Waiting { request, operation, .. } = self.drivers[index].doing else { return };
+        if answer.id != Some(RequestId::Unsigned(request)) {
+            return;
+        }
+        let Answer { served_by, hops, result, .. } = answer;
+        let answered = Answered { at: cluster.now(), served_by, hops: hops.unwrap_or_default(), result };
+        self.open_session(cluster, connection, operation, &answered.result);
+        self.history.operations[operation].answered = Some(answered);
+        self.finish(index, operation, cluster.now());
+    }
+
+    fn open_session(
+        &mut self,
+        cluster: &mut Cluster,
+        connection: ConnectionId,
+        operation: usize,
+        result: &Result<Done, Failure>,
+    ) {
+        let Operation { client, node, action, .. } = self.history.operations[operation].clone();
+        let (Action::Subscribe { subscriber, topic, push: true, .. }
+        | Action::ReplicaSubscribe { subscriber, topic, push: true, .. }) = action
+        else {
+            return;
+        };
+        let Ok(Done::Subscribed { cursor, .. }) = result else {
+            self.connections.remove(&connection);
+            return cluster.disconnect_client(connection);
+        };
+        self.connections.insert(connection, Use { client, session: Some(self.history.sessions.len()) });
+        self.history.sessions.push(Session {
+            client,
+            node,
+            topic,
+            subscriber,
+            opened: cluster.now(),
+            from: *cursor,
+            deliveries: Vec::new(),
+            ended: None,
+        });
+    }
+
+    fn handle_delivery(&mut self, now: Instant, connection: ConnectionId, delivery: Delivery) {
+        let session = self.connections.get(&connection).and_then(|connection| connection.session);
+        if let Some(session) = session {
+            self.history.sessions[session].deliveries.push((now, delivery.message));
+        }
+    }
+
+    /// The connection is gone, or the client goes: an answer that has not come never will.
+    fn lose(&mut self, cluster: &mut Cluster, connection: ConnectionId) {
+        cluster.disconnect_client(connection);
+        let Some(Use { session, .. }) = self.connections.remove(&connection) else { return };
+        if let Some(session) = session {
+            self.end_session(session, cluster.now(), SessionEnd::Closed);
+        }
+        if let Some(index) = self.waiting_on(connection)
+            && let Doing::Waiting { operation, .. } = self.drivers[index].doing
+        {
+            self.finish(index, operation, cluster.now());
+        }
+    }
+
+    fn leave_session(&mut self, cluster: &mut Cluster, client: ClientId, topic: &TopicName) {
+        let sessions = &self.history.sessions;
+        let left = self.connections.iter().find_map(|(connection, used)| {
+            let session = used.session.filter(|session| used.client == client && sessions[*session].topic == *topic)?;
+            Some((*connection, session))
+        });
+        if let Some((connection, session)) = left {
+            self.connections.remove(&connection);
+            cluster.disconnect_client(connection);
+            self.end_session(session, cluster.now(), SessionEnd::Left);
+        }
+    }
+
+    fn end_session(&mut self, session: usize, at: Instant, end: SessionEnd) {
+        let session = &mut self.history.sessions[session];
+        session.ended = Some((at, end));
+        let (client, topic) = (session.client, session.topic.clone());
+        self.workload.handle_session_end(client, &topic, end);
+    }
+
+    /// The node says that the session is over.
+    #[expect(dead_code, reason = "until nodes say so")]
+    fn handle_session_end(
+        &mut self,
+        cluster: &mut Cluster,
+        connection: ConnectionId,
+        topic: &TopicName,
+        _of: &SubscriberId,
+    ) {
+        let Some(Use { session: Some(session), .. }) = self.connections.remove(&connection) else { return };
+        debug_assert_eq!(self.history.sessions[session].topic, *topic);
+        cluster.disconnect_client(connection);
+        self.end_session(session, cluster.now(), SessionEnd::TopicDeleted);
+    }
+
+    fn waiting_on(&self, connection: ConnectionId) -> Option<usize> {
+        self.drivers
+            .iter()
+            .position(|driver| matches!(driver.doing, Doing::Waiting { connection: at, .. } if at == connection))
+    }
+
+    fn finish(&mut self, index: usize, operation: usize, now: Instant) {
+        self.drivers[index].doing = Doing::Resting;
+        self.workload.handle_outcome(&self.history.operations[operation]);
+        self.plan_next(index, now);
+    }
+
+    fn plan_next(&mut self, index: usize, now: Instant) {
+        if self.resting {
+            return;
+        }
+        let step = self.workload.next(self.drivers[index].id);
+        let until = now + Duration::from_micros(step.pause_us.max(1));
+        self.drivers[index].doing = Doing::Pausing { until, step: Box::new(step) };
+    }
+}

@@ -1,0 +1,287 @@
+//! Breaks things as planned, and ends each fault when its time is up.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use super::cluster::Cluster;
+use super::fault::{Fault, FaultClass};
+use super::network::EdgeConditions;
+use super::scenario::Planned;
+use crate::check::evidence::DiskLoss;
+use crate::cube::Vertex;
+use crate::group::Group;
+use crate::identity::NodeId;
+use crate::node::Node;
+use crate::placement;
+use crate::time::Instant;
+use crate::wire::client::{Action, LinkConditions, StopMode};
+
+pub(super) struct Nemesis {
+    plan: Vec<Planned>,
+    next: usize,
+    began: Instant,
+    /// Faults that go on, by their end.
+    active: BTreeMap<(Instant, usize), Fault>,
+    /// Identities whose disk was lost or damaged: what they promised may be forgotten.
+    lost: BTreeSet<NodeId>,
+    /// What took effect.
+    pub counts: BTreeMap<FaultClass, u64>,
+    pub disk_losses: Vec<DiskLoss>,
+    pub undetected_damage: Vec<String>,
+    pub story: Vec<(Instant, String)>,
+}
+
+impl Nemesis {
+    pub fn new(plan: Vec<Planned>, began: Instant) -> Nemesis {
+        Nemesis {
+            plan,
+            next: 0,
+            began,
+            active: BTreeMap::new(),
+            lost: BTreeSet::new(),
+            counts: BTreeMap::new(),
+            disk_losses: Vec::new(),
+            undetected_damage: Vec::new(),
+            story: Vec::new(),
+        }
+    }
+
+    pub fn due(&self) -> Option<Instant> {
+        let begins = self.plan.get(self.next).map(|planned| planned.begins(self.began));
+        let ends = self.active.keys().next().map(|(at, _)| *at);
+        [begins, ends].into_iter().flatten().min()
+    }
+
+    /// Ends what is over, begins what is due.
+    pub fn act(&mut self, cluster: &mut Cluster) {
+        let now = cluster.now();
+        while let Some(entry) = self.active.first_entry().filter(|entry| entry.key().0 <= now) {
+            let fault = entry.remove();
+            self.end(cluster, fault);
+        }
+        while let Some(planned) = self.plan.get(self.next).filter(|planned| planned.begins(self.began) <= now) {
+            let (fault, ends) = (planned.fault.clone(), now + planned.lasts);
+            self.next += 1;
+            if self.begin(cluster, &fault, ends) {
+                *self.counts.entry(fault.class()).or_default() += 1;
+                self.story.push((now, format!("{fault}, for {} ms", planned_ms(now, ends))));
+                self.active.insert((ends, self.next), fault);
+            }
+        }
+    }
+
+    /// Ends everything, and asks nodes to be well that were asked not to be.
+    pub fn heal(&mut self, cluster: &mut Cluster) {
+        self.next = self.plan.len();
+        for (_, fault) in std::mem::take(&mut self.active) {
+            self.end(cluster, fault);
+        }
+        for node in cluster.dimension().vertices() {
+            self.revive(cluster, node);
+            self.ask(cluster, node, Action::RecoverNode { node: None });
+            for to in node.neighbours() {
+                self.ask(cluster, node, Action::SetLink { from: node, to, conditions: LinkConditions::PERFECT });
+            }
+        }
+        self.story.push((cluster.now(), "all is healed".into()));
+    }
+
+    /// A node that cannot start because of its damaged disk gets an empty one, as its operator would do.
+    pub fn replace_refused(&mut self, cluster: &mut Cluster) {
+        for node in cluster.dimension().vertices() {
+            if let Some(why) = cluster.refused(node).map(ToOwned::to_owned) {
+                self.story.push((cluster.now(), format!("{node} gets an empty disk, for it refused to start: {why}")));
+                self.note_loss(cluster, node);
+                cluster.wipe(node);
+                cluster.start(node);
+            }
+        }
+    }
+
+    /// `false`: it makes no sense now, or would break what the promises rest on.
+    fn begin(&mut self, cluster: &mut Cluster, fault: &Fault, ends: Instant) -> bool {
+        let now = cluster.now();
+        let runs = |cluster: &Cluster, node: &Vertex| cluster.node(*node).is_some();
+        match fault {
+            Fault::Kill { node } => {
+                let ran = runs(cluster, node);
+                cluster.kill(*node);
+                ran
+            }
+            Fault::Power { nodes } => {
+                let ran = nodes.iter().any(|node| runs(cluster, node));
+                nodes.iter().for_each(|node| cluster.lose_power(*node, &mut self.undetected_damage));
+                ran
+            }
+            Fault::Hang { node } => {
+                cluster.hang(*node, ends);
+                runs(cluster, node)
+            }
+            Fault::Wipe { node } => {
+                let may = self.may_lose_disk(cluster, *node);
+                if may {
+                    self.note_loss(cluster, *node);
+                    cluster.kill(*node);
+                    cluster.wipe(*node);
+                }
+                may
+            }
+            Fault::Damage { node, row } => {
+                let may = self.may_lose_disk(cluster, *node);
+                if may {
+                    self.note_loss(cluster, *node);
+                    cluster.kill(*node);
+                    cluster.damage_disk(*node, *row, &mut self.undetected_damage);
+                }
+                may
+            }
+            Fault::FullDisk { node } => {
+                cluster.fill_disk(*node, true);
+                true
+            }
+            Fault::SlowDisk { node, delay_us } => {
+                cluster.slow_disk(*node, Duration::from_micros((*delay_us).into()));
+                true
+            }
+            Fault::Clock { node, by_us } => {
+                cluster.set_clock_error(*node, *by_us);
+                true
+            }
+            Fault::Cut { .. } | Fault::Partition { .. } | Fault::Degrade { .. } => {
+                self.apply_to_edges(cluster, Some(fault));
+                true
+            }
+            Fault::Break { edges } => {
+                edges.iter().for_each(|(from, to)| cluster.break_edge(*from, *to));
+                true
+            }
+            Fault::Stop { node, mode } => {
+                let may = runs(cluster, node) && (*mode != StopMode::Wipe || self.may_lose_disk(cluster, *node));
+                if may {
+                    if *mode == StopMode::Wipe {
+                        self.note_loss(cluster, *node);
+                    }
+                    let duration_ms = planned_ms(now, ends);
+                    self.ask(cluster, *node, Action::StopNode { node: None, mode: *mode, duration_ms });
+                }
+                may
+            }
+            Fault::Link { from, to, conditions } => {
+                self.ask(cluster, *from, Action::SetLink { from: *from, to: *to, conditions: *conditions });
+                runs(cluster, from)
+            }
+            Fault::Clients { node } => {
+                cluster.break_clients(*node);
+                runs(cluster, node)
+            }
+        }
+    }
+
+    fn end(&mut self, cluster: &mut Cluster, fault: Fault) {
+        match fault {
+            Fault::Kill { node } | Fault::Wipe { node } | Fault::Damage { node, .. } => self.revive(cluster, node),
+            Fault::Power { nodes } => nodes.into_iter().for_each(|node| self.revive(cluster, node)),
+            Fault::FullDisk { node } => {
+                cluster
+                    .fill_disk(node, self.still(|fault| matches!(fault, Fault::FullDisk { node: at } if *at == node)));
+                self.revive(cluster, node);
+            }
+            Fault::SlowDisk { node, .. } => cluster.usual_disk(node),
+            Fault::Clock { node, .. } => cluster.set_clock_error(node, 0),
+            Fault::Cut { .. } | Fault::Partition { .. } | Fault::Degrade { .. } => self.apply_to_edges(cluster, None),
+            Fault::Link { from, to, .. } => {
+                self.ask(cluster, from, Action::SetLink { from, to, conditions: LinkConditions::PERFECT });
+            }
+            // These end by themselves.
+            Fault::Hang { .. } | Fault::Stop { .. } | Fault::Break { .. } | Fault::Clients { .. } => {}
+        }
+    }
+
+    /// Starts a process, unless another fault keeps it down.
+    fn revive(&mut self, cluster: &mut Cluster, node: Vertex) {
+        let kept_down = self.still(|fault| match fault {
+            Fault::Kill { node: at } | Fault::Wipe { node: at } | Fault::Damage { node: at, .. } => *at == node,
+            Fault::Power { nodes } => nodes.contains(&node),
+            _ => false,
+        });
+        if !kept_down && cluster.node(node).is_none() {
+            cluster.start(node);
+        }
+    }
+
+    fn still(&self, such: impl Fn(&Fault) -> bool) -> bool {
+        self.active.values().any(such)
+    }
+
+    fn note_loss(&mut self, cluster: &Cluster, node: Vertex) {
+        self.lost.extend(cluster.node(node).and_then(Node::identity));
+        self.disk_losses.push(DiskLoss { node, at: cluster.now() });
+    }
+
+    /// Whether the promises survive the loss of this disk: in each of its groups somebody leads who knows what is committed, and
+    /// every voter runs and has kept its disk ever since it got its vote. Then each commit is on a majority of the voters' disks,
+    /// and one disk fewer still meets every majority that can be had without it.
+    fn may_lose_disk(&self, cluster: &Cluster, node: Vertex) -> bool {
+        let is_whole = |voter: &NodeId| {
+            cluster.node(voter.vertex).and_then(Node::identity) == Some(*voter) && !self.lost.contains(voter)
+        };
+        placement::members(node).all(|home| {
+            let leader = newest_leader(cluster, home);
+            leader.is_some_and(|group| group.voters().len() >= 3 && group.voters().iter().all(is_whole))
+        })
+    }
+
+    /// Every edge as all faults together make it. `new`: one that is about to become active.
+    fn apply_to_edges(&self, cluster: &mut Cluster, new: Option<&Fault>) {
+        let mut edges: BTreeMap<(Vertex, Vertex), EdgeConditions> = BTreeMap::new();
+        for fault in self.active.values().chain(new) {
+            for (edge, conditions) in edges_of(fault, cluster) {
+                let so_far = edges.entry(edge).or_default();
+                *so_far = so_far.and(conditions);
+            }
+        }
+        for from in cluster.dimension().vertices() {
+            for to in from.neighbours() {
+                cluster.set_edge(from, to, edges.get(&(from, to)).copied());
+            }
+        }
+    }
+
+    fn ask(&mut self, cluster: &mut Cluster, node: Vertex, action: Action) {
+        let connection = cluster.connect_client(node);
+        cluster.send(connection, action);
+        cluster.forget_client(connection);
+    }
+}
+
+fn planned_ms(from: Instant, to: Instant) -> u64 {
+    to.since(from).as_millis() as u64
+}
+
+fn edges_of(fault: &Fault, cluster: &Cluster) -> Vec<((Vertex, Vertex), EdgeConditions)> {
+    let cut = EdgeConditions { cut: true, ..EdgeConditions::default() };
+    match fault {
+        Fault::Cut { edges } => edges.iter().map(|edge| (*edge, cut)).collect(),
+        Fault::Degrade { edges, conditions } => edges.iter().map(|edge| (*edge, *conditions)).collect(),
+        Fault::Partition { side, one_way } => {
+            let side: BTreeSet<&Vertex> = side.iter().collect();
+            let mut edges = Vec::new();
+            for from in cluster.dimension().vertices().filter(|vertex| side.contains(vertex)) {
+                for to in from.neighbours().filter(|to| !side.contains(to)) {
+                    edges.push(((from, to), cut));
+                    if !one_way {
+                        edges.push(((to, from), cut));
+                    }
+                }
+            }
+            edges
+        }
+        _ => Vec::new(),
+    }
+}
+
+/// The one who leads a group in the newest term, of those who know what is committed.
+pub(super) fn newest_leader(cluster: &Cluster, home: Vertex) -> Option<&Group> {
+    let groups = placement::members(home).filter_map(|member| cluster.node(member)?.group(home));
+    groups.filter(|group| group.leads_fully()).max_by_key(|group| group.term())
+}

@@ -1,0 +1,180 @@
+//! After the faults: what must come back by itself, within a stated time; and what the holders have in the end.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::clients::Clients;
+use super::cluster::Cluster;
+use super::nemesis::{Nemesis, newest_leader};
+use crate::check::evidence::Recovery;
+use crate::check::history::{Answered, Operation};
+use crate::check::workload::Workload;
+use crate::cube::Vertex;
+use crate::names::{Offset, TopicName};
+use crate::placement;
+use crate::time::Instant;
+use crate::wire::answer::{Done, ErrorCode, Message};
+use crate::wire::client::Action;
+
+/// All must be well again after so long.
+pub(super) const LIMIT: Duration = Duration::from_secs(30);
+const LOOK_EVERY: Duration = Duration::from_millis(100);
+/// A request of the last act is given up after this and sent again.
+const PATIENCE: Duration = Duration::from_secs(10);
+const PAGE: u32 = 1_000;
+
+/// What one holder has of a topic; `None`: it knows no such topic.
+type Holding = Option<Vec<Message>>;
+
+/// Lets the cluster come back, and says when what was back.
+pub(super) fn recover(cluster: &mut Cluster, clients: &mut Clients, nemesis: &mut Nemesis) -> Recovery {
+    let healed = cluster.now();
+    let mut recovery = Recovery {
+        healed,
+        limit: LIMIT,
+        published: None,
+        homes_lead: None,
+        holders_equal: None,
+        outboxes_empty: None,
+        remains: Vec::new(),
+    };
+    let until = healed + LIMIT;
+    let mut farewell = clients.workload.farewell();
+    loop {
+        nemesis.replace_refused(cluster);
+        run_for(cluster, clients, LOOK_EVERY);
+        let now = cluster.now();
+        recovery.remains = homes_that_do_not_lead(cluster);
+        if !recovery.remains.is_empty() {
+            if now >= until {
+                return recovery;
+            }
+            continue;
+        }
+        recovery.homes_lead.get_or_insert(now);
+        farewell.retain(|publish| !ask(cluster, clients, publish.clone()));
+        if farewell.is_empty() {
+            recovery.published.get_or_insert(cluster.now());
+        }
+        let (unequal, waiting) = (unequal_holders(cluster), waiting_outboxes(cluster));
+        if unequal.is_empty() && farewell.is_empty() {
+            recovery.holders_equal.get_or_insert(cluster.now());
+        }
+        if waiting.is_empty() {
+            recovery.outboxes_empty.get_or_insert(cluster.now());
+        }
+        recovery.remains = unequal.into_iter().chain(waiting).collect();
+        if (recovery.remains.is_empty() && farewell.is_empty()) || cluster.now() >= until {
+            return recovery;
+        }
+    }
+}
+
+fn run_for(cluster: &mut Cluster, clients: &mut Clients, time: Duration) {
+    let until = cluster.now() + time;
+    while cluster.step(until) {}
+    clients.hear(cluster);
+}
+
+/// Asks the topic's home, for the keeper; `true`: it is settled.
+fn ask(cluster: &mut Cluster, clients: &mut Clients, action: Action) -> bool {
+    let home = placement::home(action.subject().unwrap_or(""), cluster.dimension());
+    let invoked = cluster.now();
+    let answer = cluster.ask(home, action.clone(), PATIENCE);
+    clients.hear(cluster);
+    let answered = answer.map(|answer| Answered {
+        at: cluster.now(),
+        served_by: answer.served_by,
+        hops: answer.hops.unwrap_or_default(),
+        result: answer.result,
+    });
+    let settled = answered.as_ref().is_some_and(|answered| Workload::is_settled(&answered.result));
+    clients.history.operations.push(Operation { client: Workload::KEEPER, node: home, action, invoked, answered });
+    settled
+}
+
+fn homes_that_do_not_lead(cluster: &Cluster) -> Vec<String> {
+    let members = u64::from(cluster.dimension().bits()) + 1;
+    let trouble = |home: Vertex| {
+        let Some(leader) = newest_leader(cluster, home) else { return Some(format!("group {home} has no leader")) };
+        let own = cluster.node(home).and_then(|node| node.group(home));
+        if !own.is_some_and(|own| own.leads_fully() && own.term() == leader.term()) {
+            return Some(format!("group {home} is not led by its home"));
+        }
+        let voters = leader.voters().len() as u64;
+        (voters < members).then(|| format!("group {home} has {voters} of {members} voters"))
+    };
+    cluster.dimension().vertices().filter_map(trouble).collect()
+}
+
+/// Holders that have not applied what their leader has.
+fn unequal_holders(cluster: &Cluster) -> Vec<String> {
+    let mut unequal = Vec::new();
+    for home in cluster.dimension().vertices() {
+        let Some(leader) = newest_leader(cluster, home) else { continue };
+        for holder in placement::members(home) {
+            let applied = cluster.node(holder).and_then(|node| node.group(home)).map(|group| group.applied_index());
+            if applied != Some(leader.commit_index()) {
+                unequal.push(format!("{holder} has applied {applied:?} of {} in group {home}", leader.commit_index()));
+            }
+        }
+    }
+    unequal
+}
+
+fn waiting_outboxes(cluster: &Cluster) -> Vec<String> {
+    let waiting = |node: Vertex| {
+        let count = cluster.node(node)?.status().counters.outbox;
+        (count > 0).then(|| format!("{count} publishes wait in the outbox of {node}"))
+    };
+    cluster.dimension().vertices().filter_map(waiting).collect()
+}
+
+/// What every holder has of every topic, read as a client reads.
+pub(super) fn read_holdings(
+    cluster: &mut Cluster,
+    topics: Vec<TopicName>,
+) -> BTreeMap<TopicName, BTreeMap<Vertex, Holding>> {
+    let mut holdings = BTreeMap::new();
+    for topic in topics {
+        let home = placement::home(topic.as_str(), cluster.dimension());
+        let subscribe =
+            Action::Subscribe { subscriber: Workload::auditor(), topic: topic.clone(), from: None, push: false };
+        let exists = cluster.ask(home, subscribe, PATIENCE).is_some_and(|answer| answer.result.is_ok());
+        if exists {
+            // All holders must know of the subscription before they are asked.
+            cluster.run_for(Duration::from_secs(1));
+        }
+        let mut by_holder = BTreeMap::new();
+        for holder in placement::members(home) {
+            if let Some(holding) = read_replica(cluster, holder, &topic) {
+                by_holder.insert(holder, holding);
+            }
+        }
+        holdings.insert(topic, by_holder);
+    }
+    holdings
+}
+
+/// `None`: it does not answer.
+fn read_replica(cluster: &mut Cluster, holder: Vertex, topic: &TopicName) -> Option<Holding> {
+    let mut messages: Vec<Message> = Vec::new();
+    loop {
+        let from = Some(Offset(messages.len() as u64));
+        let pull = Action::ReplicaPull { subscriber: Workload::auditor(), topic: topic.clone(), max: PAGE, from };
+        match cluster.ask(holder, pull, PATIENCE)?.result {
+            Ok(Done::Pulled { messages: page, .. }) if page.is_empty() => return Some(Some(messages)),
+            Ok(Done::Pulled { messages: page, .. }) => messages.extend(page),
+            Err(failure) if failure.code == ErrorCode::UnknownTopic => return Some(None),
+            _ => return None,
+        }
+    }
+}
+
+/// How long it took until all was back; the limit where something never was.
+pub(super) fn time_taken(recovery: &Recovery) -> Duration {
+    let Recovery { published, homes_lead, holders_equal, outboxes_empty, .. } = recovery;
+    let back: Option<Vec<Instant>> =
+        [published, homes_lead, holders_equal, outboxes_empty].into_iter().copied().collect();
+    back.and_then(|times| times.into_iter().max()).map_or(recovery.limit, |last| last.since(recovery.healed))
+}

@@ -1,0 +1,215 @@
+//! A scenario: what kind of cluster, what clients do, what goes wrong. Data, a TOML file each in `tests/scenarios/`.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::cluster::ClusterConfig;
+use super::fault::{Fault, FaultClass};
+use super::network::EdgeConditions;
+use crate::check::workload::Load;
+use crate::cube::Dimension;
+use crate::group::LogLimits;
+use crate::time::Instant;
+
+/// What a run is made of, beside its seed.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Scenario {
+    pub name: String,
+    /// What it shows, in a sentence.
+    pub about: String,
+    /// The seed draws one of these.
+    pub dimensions: Vec<u8>,
+    /// How long clients and faults go on before all is healed, seconds of virtual time.
+    pub seconds: u32,
+    pub load: Load,
+    /// Classes of which faults are drawn at random.
+    pub faults: Vec<FaultClass>,
+    /// About so long from one random fault to the next, and the longest that one lasts, milliseconds.
+    pub fault_every_ms: u32,
+    pub fault_lasts_ms: u32,
+    /// Faults at fixed times.
+    pub script: Vec<Scripted>,
+    /// The seed also draws how fast edges and disks are, and how soon logs are cut, so that rare paths are common.
+    pub variety: bool,
+    /// Seeds that are run whatever is asked for: those that once found something.
+    pub seeds: Vec<u64>,
+}
+
+impl Default for Scenario {
+    fn default() -> Scenario {
+        Scenario {
+            name: "anything".into(),
+            about: "Every fault at any time, on cubes of one to four dimensions.".into(),
+            dimensions: vec![3, 3, 2, 3, 1, 3, 2, 3, 3, 4],
+            seconds: 20,
+            load: Load::default(),
+            faults: FaultClass::ALL.to_vec(),
+            fault_every_ms: 900,
+            fault_lasts_ms: 4_000,
+            script: Vec::new(),
+            variety: true,
+            seeds: Vec::new(),
+        }
+    }
+}
+
+/// A fault at a fixed time after the clients began.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Scripted {
+    pub at_ms: u32,
+    pub lasts_ms: u32,
+    pub fault: Fault,
+}
+
+/// Why a scenario cannot be run.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("scenario `{name}`: {why}")]
+pub struct BadScenario {
+    pub name: String,
+    pub why: String,
+}
+
+/// A fault with its place in time.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct Planned {
+    /// Since the clients began.
+    pub at: Duration,
+    pub lasts: Duration,
+    pub fault: Fault,
+}
+
+/// What a seed makes of a scenario: everything that is drawn before the run.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    pub cluster: ClusterConfig,
+    pub workload_seed: u64,
+    pub length: Duration,
+    /// In order of time.
+    pub faults: Vec<Planned>,
+}
+
+impl Scenario {
+    /// Whether all that it names makes sense; to be asked before it is run.
+    pub fn check(&self) -> Result<(), BadScenario> {
+        let bad = |why: String| Err(BadScenario { name: self.name.clone(), why });
+        if self.dimensions.is_empty() {
+            return bad("`dimensions` is empty".into());
+        }
+        if let Some(dimension) = self.dimensions.iter().find(|bits| !(1..=6).contains(*bits)) {
+            return bad(format!("`dimensions` has {dimension}; from 1 to 6 can be simulated with clients"));
+        }
+        if self.load.clients == 0 || self.load.lasting_topics == 0 {
+            return bad("`load` needs at least one client and one lasting topic".into());
+        }
+        if !self.faults.is_empty() && (self.fault_every_ms == 0 || self.fault_lasts_ms == 0) {
+            return bad("`fault_every_ms` and `fault_lasts_ms` must be more than 0".into());
+        }
+        for bits in &self.dimensions {
+            let elsewhere = self.script.iter().flat_map(|scripted| scripted.fault.places());
+            if let Some(place) = elsewhere.into_iter().find(|place| place.dimension().bits() != *bits) {
+                return bad(format!("`script` names {place}, which is no vertex of a cube of dimension {bits}"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Draws everything that is drawn before the run.
+    pub fn plan(&self, seed: u64) -> Plan {
+        let mut random = fastrand::Rng::with_seed(seed);
+        let bits = self.dimensions[(seed % self.dimensions.len() as u64) as usize];
+        let dimension = Dimension::new(bits).expect("the scenario was checked");
+        let mut cluster = ClusterConfig::new(dimension, random.u64(..));
+        if self.variety {
+            vary(&mut cluster, &mut random);
+        }
+        let workload_seed = random.u64(..);
+        let mut faults = self.random_faults(dimension, &mut random);
+        faults.extend(self.script.iter().map(Planned::from));
+        faults.sort_by_key(|planned| planned.at);
+        Plan { cluster, workload_seed, length: self.length(), faults }
+    }
+
+    fn length(&self) -> Duration {
+        Duration::from_secs(self.seconds.into())
+    }
+
+    fn random_faults(&self, dimension: Dimension, random: &mut fastrand::Rng) -> Vec<Planned> {
+        let mut planned = Vec::new();
+        if self.faults.is_empty() {
+            return planned;
+        }
+        let mut at = Duration::ZERO;
+        loop {
+            at += Duration::from_micros(random.u64(..u64::from(self.fault_every_ms) * 2_000));
+            if at >= self.length() {
+                return planned;
+            }
+            let class = self.faults[random.u32(..self.faults.len() as u32) as usize];
+            let lasts = Duration::from_micros(random.u64(20_000..20_001 + u64::from(self.fault_lasts_ms) * 1_000));
+            planned.push(Planned { at, lasts, fault: Fault::draw(class, dimension, random) });
+        }
+    }
+}
+
+impl From<&Scripted> for Planned {
+    fn from(scripted: &Scripted) -> Planned {
+        Planned {
+            at: Duration::from_millis(scripted.at_ms.into()),
+            lasts: Duration::from_millis(scripted.lasts_ms.into()),
+            fault: scripted.fault.clone(),
+        }
+    }
+}
+
+impl Planned {
+    pub fn begins(&self, clients_began: Instant) -> Instant {
+        clients_began + self.at
+    }
+}
+
+fn vary(cluster: &mut ClusterConfig, random: &mut fastrand::Rng) {
+    let mut draw = |choices: &[u32]| choices[random.u32(..choices.len() as u32) as usize];
+    cluster.edges = EdgeConditions {
+        delay_us: draw(&[20, 100, 100, 500, 5_000]),
+        jitter_us: draw(&[0, 50, 1_000, 10_000]),
+        ..EdgeConditions::default()
+    };
+    cluster.disk_delay = Duration::from_micros(draw(&[50, 500, 500, 3_000, 20_000]).into());
+    if draw(&[0, 1, 1]) == 1 {
+        let entries = u64::from(draw(&[4, 16, 64]));
+        cluster.log = LogLimits {
+            checkpoint_log_bytes: u64::from(draw(&[1_000, 10_000, 100_000])),
+            checkpoint_log_entries: entries,
+            log_to_checkpoint_ratio: 1,
+            slack_entries: u64::from(draw(&[0, 4, 16])),
+            slack_bytes: u64::from(draw(&[1_000, 10_000])),
+        };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_same_seed_makes_the_same_plan_and_another_makes_another() {
+        let scenario = Scenario::default();
+        assert_eq!(scenario.check(), Ok(()));
+        assert_eq!(scenario.plan(7).faults, scenario.plan(7).faults);
+        assert_ne!(scenario.plan(7).faults, scenario.plan(8).faults);
+        assert!(scenario.plan(7).faults.is_sorted_by_key(|planned| planned.at));
+    }
+
+    #[test]
+    fn what_makes_no_sense_is_refused_with_a_reason() {
+        let why = |scenario: Scenario| scenario.check().unwrap_err().to_string();
+        assert!(why(Scenario { dimensions: vec![], ..Scenario::default() }).contains("`dimensions` is empty"));
+        assert!(why(Scenario { dimensions: vec![9], ..Scenario::default() }).contains("has 9"));
+        let kill = Scripted { at_ms: 0, lasts_ms: 1, fault: Fault::Kill { node: "0101".parse().unwrap() } };
+        let script = Scenario { dimensions: vec![3], script: vec![kill], ..Scenario::default() };
+        assert!(why(script).contains("names 0101"));
+    }
+}

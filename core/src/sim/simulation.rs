@@ -1,0 +1,216 @@
+//! One run: a cluster is prepared, clients and faults do what they do, all is healed, and what came of it is checked.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use super::clients::Clients;
+use super::cluster::Cluster;
+use super::nemesis::Nemesis;
+use super::recovery;
+use super::report::{Report, Totals};
+use super::scenario::{Plan, Scenario};
+use crate::check::evidence::{Evidence, QueuePeak};
+use crate::check::history::{History, Outcome};
+use crate::check::workload::Workload;
+use crate::check::{self, Findings};
+use crate::cube::Vertex;
+use crate::time::Instant;
+use crate::wire::answer::Done;
+
+/// How long a healthy cluster may take for one step of the preparation.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Less than the whole run: what shrinking leaves of it.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Cut {
+    /// Clients and faults end after this, if that is before the scenario's end.
+    pub length: Option<Duration>,
+    /// Faults that are left out, by their place in the plan.
+    pub without: BTreeSet<usize>,
+}
+
+/// A run under way.
+pub struct Simulation {
+    scenario: String,
+    seed: u64,
+    cluster: Cluster,
+    clients: Clients,
+    nemesis: Nemesis,
+    began: Instant,
+    ends: Instant,
+    peaks: BTreeMap<(Vertex, &'static str), (u64, u64)>,
+    next_look: Instant,
+}
+
+/// How often queues are looked at.
+const LOOK_EVERY: Duration = Duration::from_millis(250);
+
+/// A whole run.
+pub fn run(scenario: &Scenario, seed: u64, cut: &Cut) -> Report {
+    let mut simulation = Simulation::new(scenario, seed, cut);
+    simulation.advance(simulation.ends());
+    simulation.finish()
+}
+
+impl Simulation {
+    /// A cluster that has settled, with all that clients need; they begin now. The scenario must have been
+    /// [checked](Scenario::check).
+    pub fn new(scenario: &Scenario, seed: u64, cut: &Cut) -> Simulation {
+        let Plan { cluster, workload_seed, length, faults } = scenario.plan(seed);
+        let workload = Workload::new(cluster.dimension, scenario.load.clone(), workload_seed);
+        let mut clients = Clients::new(workload, workload_seed ^ 1);
+        let mut cluster = Cluster::with(cluster);
+        prepare(&mut cluster, &clients.workload);
+        let began = cluster.now();
+        let faults = faults.into_iter().enumerate().filter(|(at, _)| !cut.without.contains(at)).map(|(_, it)| it);
+        let ends = began + cut.length.unwrap_or(length).min(length);
+        let nemesis = Nemesis::new(faults.filter(|planned| planned.begins(began) < ends).collect(), began);
+        clients.begin(began);
+        Simulation {
+            scenario: scenario.name.clone(),
+            seed,
+            cluster,
+            clients,
+            nemesis,
+            began,
+            ends,
+            peaks: BTreeMap::new(),
+            next_look: began,
+        }
+    }
+
+    pub fn cluster(&self) -> &Cluster {
+        &self.cluster
+    }
+
+    pub fn cluster_mut(&mut self) -> &mut Cluster {
+        &mut self.cluster
+    }
+
+    pub fn history(&self) -> &History {
+        &self.clients.history
+    }
+
+    pub fn now(&self) -> Instant {
+        self.cluster.now()
+    }
+
+    /// When the clients began.
+    pub fn began(&self) -> Instant {
+        self.began
+    }
+
+    /// When clients and faults end.
+    pub fn ends(&self) -> Instant {
+        self.ends
+    }
+
+    /// Clients, faults and nodes go on until then, or until the end.
+    pub fn advance(&mut self, until: Instant) {
+        let until = until.min(self.ends);
+        while self.now() < until {
+            let due = [self.clients.due(), self.nemesis.due(), Some(self.next_look)];
+            let next = due.into_iter().flatten().min().map_or(until, |due| due.min(until));
+            while self.cluster.step(next) {
+                if self.cluster.has_touched() {
+                    self.clients.hear(&mut self.cluster);
+                    break;
+                }
+            }
+            self.nemesis.act(&mut self.cluster);
+            self.clients.act(&mut self.cluster);
+            if self.now() >= self.next_look {
+                self.next_look = self.now() + LOOK_EVERY;
+                self.nemesis.replace_refused(&mut self.cluster);
+                self.look_at_queues();
+            }
+        }
+    }
+
+    fn look_at_queues(&mut self) {
+        for vertex in self.cluster.dimension().vertices() {
+            let Some(node) = self.cluster.node(vertex) else { continue };
+            let _ = node;
+        }
+    }
+
+    /// Heals everything, lets it recover, and checks what was promised.
+    pub fn finish(mut self) -> Report {
+        self.clients.rest(&mut self.cluster);
+        self.nemesis.heal(&mut self.cluster);
+        let recovery = recovery::recover(&mut self.cluster, &mut self.clients, &mut self.nemesis);
+        let topics = self.clients.workload.lasting_topics().into_iter().chain(self.clients.workload.passing_topics());
+        let holdings = recovery::read_holdings(&mut self.cluster, topics.collect());
+        self.clients.hear(&mut self.cluster);
+        let slowest_recovery_us = recovery::time_taken(&recovery).as_micros() as u64;
+        let evidence = Evidence {
+            dimension: self.cluster.dimension(),
+            history: std::mem::take(&mut self.clients.history),
+            holdings,
+            leaderships: self.cluster.leaderships().to_vec(),
+            disk_losses: self.nemesis.disk_losses,
+            queues: peaks(self.peaks),
+            undetected_damage: self.nemesis.undetected_damage,
+            recovery,
+        };
+        let findings = check::check_all(&evidence);
+        let totals = totals(&evidence.history, &findings);
+        let tell = |(at, what): (Instant, String)| format!("{:>8.3} s  {what}", at.since(self.began).as_secs_f64());
+        Report {
+            scenario: self.scenario,
+            seed: self.seed,
+            dimension: self.cluster.dimension(),
+            totals: Totals {
+                virtual_us: self.cluster.now().0,
+                faults: self.nemesis.counts,
+                frames: self.cluster.frame_counts(),
+                slowest_recovery_us,
+                ..totals
+            },
+            findings,
+            trace: self.cluster.trace(),
+            story: self.nemesis.story.into_iter().map(tell).collect(),
+        }
+    }
+}
+
+fn prepare(cluster: &mut Cluster, workload: &Workload) {
+    let settled = cluster.run_until(PATIENCE, |cluster| {
+        cluster.run_for(Duration::from_millis(100));
+        cluster
+            .dimension()
+            .vertices()
+            .all(|home| cluster.node(home).and_then(|node| node.group(home)).is_some_and(|group| group.leads_fully()))
+    });
+    assert!(settled, "a healthy cluster settles within {PATIENCE:?}");
+    let nodes: Vec<Vertex> = cluster.dimension().vertices().collect();
+    for (node, action) in nodes.iter().cycle().zip(workload.preparation()) {
+        let done = (0..3).any(|_| {
+            let answer = cluster.ask(*node, action.clone(), PATIENCE);
+            answer.is_some_and(|answer| Workload::is_settled(&answer.result))
+        });
+        assert!(done, "a healthy cluster does what it is asked: {action:?}");
+    }
+    cluster.take_touched();
+}
+
+fn peaks(peaks: BTreeMap<(Vertex, &'static str), (u64, u64)>) -> Vec<QueuePeak> {
+    let peak = |((node, name), (length, limit))| QueuePeak { node, name: String::from(name), length, limit };
+    peaks.into_iter().map(|((node, name), lengths): ((Vertex, &str), _)| peak(((node, name), lengths))).collect()
+}
+
+fn totals(history: &History, findings: &Findings) -> Totals {
+    let count = |such: &dyn Fn(&Outcome<'_>) -> bool| {
+        history.operations.iter().filter(|operation| such(&operation.outcome())).count() as u64
+    };
+    Totals {
+        runs: 1,
+        operations: history.operations.len() as u64,
+        acknowledged: count(&|outcome| matches!(outcome, Outcome::Done(Done::Published { .. }))),
+        refused: count(&|outcome| matches!(outcome, Outcome::Refused(_))),
+        in_doubt: count(&|outcome| matches!(outcome, Outcome::InDoubt)),
+        delivered: history.sessions.iter().map(|session| session.deliveries.len() as u64).sum(),
+        checked: findings.checked.clone(),
+        ..Totals::default()
+    }
+}
