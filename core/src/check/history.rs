@@ -1,5 +1,8 @@
 //! What clients did and saw: the record that a checker reads, whoever made it, the simulator or clients of real processes.
 //!
+//! Every publish to the topics in question has to be in it, whoever made it, and contents are used once: a message that is found
+//! anywhere tells which publish it comes from.
+//!
 //! Times are those of one clock, the recorder's: an operation was under way from `invoked` until it was answered, and, where no
 //! answer came, perhaps for ever.
 

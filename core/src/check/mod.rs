@@ -3,16 +3,30 @@
 //! A run, simulated or of real processes, ends as [`Evidence`]. Each checker is a file with one promise; it says how much it
 //! has looked at, so that a check of nothing can be told from a check that passed, or what it found.
 //!
-//! Checkers are pure and know nothing of the code that they check: they reason about what clients were told.
+//! Checkers are pure and know nothing of the code that they check: they reason about what clients were told. What they share is
+//! the evidence sorted by topic, a [`Case`]. Those whose cores take plain iterators ([`leaders`], [`offsets`], [`prefixes`]) can
+//! also look on while a cluster runs.
 
+pub mod acknowledged;
+pub mod case;
 pub mod evidence;
 pub mod history;
+pub mod leaders;
+pub mod offsets;
+pub mod once;
+pub mod prefixes;
+pub mod recovery;
+pub mod refused;
+#[cfg(test)]
+mod story;
+mod words;
 pub mod workload;
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+pub use case::Case;
 pub use evidence::Evidence;
 pub use history::History;
 
@@ -21,7 +35,7 @@ pub struct Checker {
     pub name: &'static str,
     /// What is promised, in one sentence.
     pub promise: &'static str,
-    pub check: fn(&Evidence) -> Verdict,
+    pub check: fn(&Case<'_>) -> Verdict,
 }
 
 /// How many facts were looked at, or the first one that breaks the promise.
@@ -52,14 +66,43 @@ pub struct Findings {
     pub violations: Vec<Violation>,
 }
 
-/// All checkers, in the order in which their findings mean something.
-pub const CHECKERS: &[Checker] = &[];
+/// All checkers, in the order in which their findings mean something: where the first of them fails, later ones may fail of it.
+pub const CHECKERS: &[Checker] = &[
+    Checker {
+        name: "offsets",
+        promise: "Offsets are 0, 1, 2 … without gaps in all that is read, delivered and held, and no two messages share one.",
+        check: offsets::check,
+    },
+    Checker {
+        name: "prefixes",
+        promise: "Every holder has a prefix of the same log, and nothing that was ever shown differs from it.",
+        check: prefixes::check,
+    },
+    Checker {
+        name: "acknowledged",
+        promise: "What was acknowledged is on every holder in the end, at the offset that was told.",
+        check: acknowledged::check,
+    },
+    Checker { name: "once", promise: "Nothing is stored twice, however often it was sent.", check: once::check },
+    Checker {
+        name: "refused",
+        promise: "What was refused is not stored, and never shown to anybody.",
+        check: refused::check,
+    },
+    Checker { name: "leaders", promise: "A group has at most one leader in a term.", check: leaders::check },
+    Checker {
+        name: "recovery",
+        promise: "Once nothing is broken any more, everything works again within a stated time.",
+        check: recovery::check,
+    },
+];
 
 /// Runs every checker.
 pub fn check_all(evidence: &Evidence) -> Findings {
+    let case = Case::new(evidence);
     let mut findings = Findings::default();
     for checker in CHECKERS {
-        match (checker.check)(evidence) {
+        match (checker.check)(&case) {
             Ok(Checked(facts)) => {
                 findings.checked.insert(checker.name.into(), facts);
             }

@@ -1,0 +1,148 @@
+//! No acknowledged message is lost.
+//!
+//! A publish that was answered with `Published` is on every holder once all has healed, at the offset that was told. An
+//! acknowledgement without an offset promised no more than one disk, until the message enters the log: it is excused when the
+//! disks of those who had it were lost. (The moment of the loss need only lie behind the request: the answer may have been under
+//! way.) Nothing excuses the loss of a message whose offset was told, whatever `ack` asked for: it was committed.
+
+use super::case::{Acknowledgement, Case, Publish, Topic};
+use super::history::Operation;
+use super::words::{Content, Told};
+use super::{Broken, Checked, Verdict};
+use crate::cube::Vertex;
+use crate::wire::answer::Message;
+
+pub(super) fn check(case: &Case<'_>) -> Verdict {
+    let mut checked = 0;
+    for topic in case.lasting_topics() {
+        for publish in &topic.publishes {
+            for (attempt, acknowledgement) in publish.acknowledged() {
+                if !is_excused(case, attempt, &acknowledgement) {
+                    check_holders(topic, publish, attempt, &acknowledgement)?;
+                    checked += 1;
+                }
+            }
+        }
+    }
+    Ok(Checked(checked))
+}
+
+/// Whether all that was promised is gone by no fault of the nodes.
+pub(super) fn is_excused(case: &Case<'_>, attempt: &Operation, acknowledgement: &Acknowledgement<'_>) -> bool {
+    let lost = |node: &Vertex| case.lost_disk_since(*node, attempt.invoked);
+    acknowledgement.offset.is_none() && acknowledgement.holders.iter().all(lost)
+}
+
+fn check_holders(
+    topic: &Topic<'_>,
+    publish: &Publish<'_>,
+    attempt: &Operation,
+    acknowledgement: &Acknowledgement<'_>,
+) -> Result<(), Broken> {
+    for (holder, held) in &topic.holders {
+        let Some(log) = held else {
+            return Err(Broken(format!(
+                "{holder} holds no topic `{}`, but {} was acknowledged",
+                topic.name,
+                Told(attempt)
+            )));
+        };
+        let place = acknowledgement.offset.or(publish.place);
+        let at_place = place.and_then(|place| log.get(usize::try_from(place.0).ok()?));
+        if at_place.is_none_or(|message| message.content != publish.content) {
+            check_elsewhere(*holder, log, publish, attempt, acknowledgement)?;
+        }
+    }
+    Ok(())
+}
+
+/// It is not where it should be: lost, or somewhere else?
+fn check_elsewhere(
+    holder: Vertex,
+    log: &[Message],
+    publish: &Publish<'_>,
+    attempt: &Operation,
+    acknowledgement: &Acknowledgement<'_>,
+) -> Result<(), Broken> {
+    let found = log.iter().find(|message| message.content == publish.content);
+    match (found, acknowledgement.offset) {
+        (None, _) => Err(Broken(format!(
+            "{} is lost: {} is acknowledged, but holder {holder} has {} messages and not this one",
+            Content(publish.content),
+            Told(attempt),
+            log.len()
+        ))),
+        (Some(found), Some(offset)) => Err(Broken(format!(
+            "{} was told offset {offset}, but on holder {holder} it stands at {}",
+            Told(attempt),
+            found.offset
+        ))),
+        (Some(_), None) => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::story::Story;
+    use super::check;
+    use crate::wire::client::Ack;
+
+    #[test]
+    fn what_every_holder_has_is_kept() {
+        let mut story = Story::new();
+        story.publish("a", 10..20).done(0);
+        story.publish("b", 20..30).in_doubt();
+        story.publish("c", 30..40).ack(Ack::One).put_aside("011");
+        story.log(["a", "c"]);
+        assert_eq!(story.passes(check), 2);
+    }
+
+    #[test]
+    fn a_message_that_one_holder_lacks_is_lost() {
+        let mut story = Story::new();
+        story.publish("a", 10..20).done(0);
+        story.publish("b", 20..30).ack(Ack::All).done(1);
+        story.log(["a", "b"]);
+        story.log_of("101", ["a"]);
+        story.fails(check, &["`b`", "101", "is lost", "0.020000 s"]);
+    }
+
+    #[test]
+    fn a_topic_that_a_holder_does_not_know_has_lost_its_messages() {
+        let mut story = Story::new();
+        story.publish("a", 10..20).done(0);
+        story.log(["a"]);
+        story.unknown_to("110");
+        story.fails(check, &["110", "`a`", "holds no topic"]);
+    }
+
+    #[test]
+    fn a_message_stands_where_its_publisher_was_told() {
+        let mut story = Story::new();
+        story.publish("a", 10..20).done(1);
+        story.log(["a"]);
+        story.fails(check, &["`a`", "told offset 1", "at 0"]);
+    }
+
+    #[test]
+    fn one_disk_was_promised_and_one_disk_was_lost() {
+        let mut story = Story::new();
+        story.publish("a", 10..20).ack(Ack::One).put_aside("011");
+        story.log([]);
+        story.fails(check, &["`a`", "is lost"]);
+        story.lose_disk("010", 30);
+        story.lose_disk("011", 5);
+        story.fails(check, &["`a`", "is lost"]);
+        story.lose_disk("011", 30);
+        assert_eq!(story.passes(check), 0);
+    }
+
+    #[test]
+    fn a_lost_disk_is_no_excuse_for_what_was_in_the_log() {
+        let mut story = Story::new();
+        story.publish("a", 10..20).ack(Ack::One).done(0);
+        story.log([]);
+        story.lose_disk("100", 30);
+        story.fails(check, &["`a`", "is lost"]);
+    }
+}

@@ -1,0 +1,245 @@
+//! The evidence of a run, sorted by topic once for all checkers.
+
+use std::collections::BTreeMap;
+
+use super::evidence::Evidence;
+use super::history::{Operation, Outcome, Session};
+use crate::cube::Vertex;
+use crate::names::{Offset, PublisherId, TopicName};
+use crate::time::Instant;
+use crate::wire::answer::{Done, Message};
+use crate::wire::client::{Ack, Action};
+
+/// What a checker gets.
+pub struct Case<'a> {
+    pub evidence: &'a Evidence,
+    /// Every topic that is named anywhere, by name.
+    pub topics: Vec<Topic<'a>>,
+}
+
+/// All that is known of one topic.
+pub struct Topic<'a> {
+    pub name: &'a TopicName,
+    /// Nobody deleted it, nor may have: one log from the first message to the last.
+    pub is_lasting: bool,
+    /// In order of invocation.
+    pub operations: Vec<&'a Operation>,
+    pub sessions: Vec<&'a Session>,
+    /// One for each content, in order of the first attempt.
+    pub publishes: Vec<Publish<'a>>,
+    /// What each holder had in the end; `None`: it knew no such topic.
+    pub holders: Vec<(Vertex, Option<&'a [Message]>)>,
+    /// What the holder with the most had.
+    pub log: &'a [Message],
+    /// For each message of the log the publish that it comes from.
+    origins: Vec<Option<u32>>,
+    by_content: BTreeMap<&'a str, u32>,
+}
+
+/// One message that a client wanted stored, and its attempts to have it stored.
+pub struct Publish<'a> {
+    pub publisher: &'a PublisherId,
+    pub content: &'a str,
+    /// In order of invocation; never empty.
+    pub attempts: Vec<&'a Operation>,
+    /// Its place in the log.
+    pub place: Option<Offset>,
+}
+
+/// What the answer to a publish promised.
+#[derive(Clone, Copy)]
+pub struct Acknowledgement<'a> {
+    pub ack: Ack,
+    /// `None`: stored on one disk, on its way into the log.
+    pub offset: Option<Offset>,
+    /// Who had it at the moment of the answer.
+    pub holders: &'a [Vertex],
+    pub at: Instant,
+}
+
+/// A message in an answer or in a delivery.
+#[derive(Clone, Copy)]
+pub struct Sighting<'a> {
+    pub message: &'a Message,
+    pub at: Instant,
+    pub by: Witness<'a>,
+}
+
+#[derive(Clone, Copy)]
+pub enum Witness<'a> {
+    Pull(&'a Operation),
+    Push(&'a Session),
+}
+
+impl<'a> Case<'a> {
+    pub fn new(evidence: &'a Evidence) -> Case<'a> {
+        let mut topics: BTreeMap<&TopicName, Topic<'a>> = BTreeMap::new();
+        for operation in &evidence.history.operations {
+            if let Some(name) = topic_of(&operation.action) {
+                topics.entry(name).or_insert_with(|| Topic::new(name)).operations.push(operation);
+            }
+        }
+        for session in &evidence.history.sessions {
+            let name = &session.topic;
+            topics.entry(name).or_insert_with(|| Topic::new(name)).sessions.push(session);
+        }
+        for (name, holders) in &evidence.holdings {
+            let topic = topics.entry(name).or_insert_with(|| Topic::new(name));
+            topic.holders = holders.iter().map(|(vertex, held)| (*vertex, held.as_deref())).collect();
+        }
+        let mut topics: Vec<Topic<'a>> = topics.into_values().collect();
+        topics.iter_mut().for_each(Topic::sort);
+        Case { evidence, topics }
+    }
+
+    /// Topics whose log is known from the first message to the last.
+    pub fn lasting_topics(&self) -> impl Iterator<Item = &Topic<'a>> {
+        self.topics.iter().filter(|topic| topic.is_lasting && !topic.holders.is_empty())
+    }
+
+    /// Whether a node's disk was lost or damaged at that moment or later.
+    pub fn lost_disk_since(&self, node: Vertex, since: Instant) -> bool {
+        self.evidence.disk_losses.iter().any(|loss| loss.node == node && loss.at >= since)
+    }
+}
+
+impl<'a> Topic<'a> {
+    fn new(name: &'a TopicName) -> Topic<'a> {
+        Topic {
+            name,
+            is_lasting: true,
+            operations: Vec::new(),
+            sessions: Vec::new(),
+            publishes: Vec::new(),
+            holders: Vec::new(),
+            log: &[],
+            origins: Vec::new(),
+            by_content: BTreeMap::new(),
+        }
+    }
+
+    fn sort(&mut self) {
+        self.is_lasting = !self.may_be_deleted();
+        self.sort_publishes();
+        self.log = self.logs().map(|(_, log)| log).max_by_key(|log| log.len()).unwrap_or(&[]);
+        self.origins = self.log.iter().map(|message| self.by_content.get(&*message.content).copied()).collect();
+        for (at, origin) in self.origins.iter().enumerate() {
+            if let Some(origin) = origin {
+                self.publishes[*origin as usize].place.get_or_insert(Offset(at as u64));
+            }
+        }
+    }
+
+    /// Only who created a topic can delete it; others may ask, and never learn that they were refused.
+    fn may_be_deleted(&self) -> bool {
+        let owner = self.operations.iter().find_map(|operation| match (&operation.action, operation.outcome()) {
+            (_, Outcome::Refused(_)) => None,
+            (Action::CreateTopic { publisher, .. }, _) => Some(publisher),
+            _ => None,
+        });
+        self.operations.iter().any(|operation| match (&operation.action, operation.outcome()) {
+            (Action::DeleteTopic { .. }, Outcome::Done(_)) => true,
+            (Action::DeleteTopic { publisher, .. }, Outcome::InDoubt) => owner.is_none_or(|owner| owner == publisher),
+            _ => false,
+        })
+    }
+
+    fn sort_publishes(&mut self) {
+        for operation in &self.operations {
+            let Action::Publish { publisher, content, .. } = &operation.action else { continue };
+            let next = self.publishes.len() as u32;
+            let known = *self.by_content.entry(content).or_insert(next);
+            if known == next {
+                self.publishes.push(Publish { publisher, content, attempts: Vec::with_capacity(1), place: None });
+            }
+            self.publishes[known as usize].attempts.push(operation);
+        }
+    }
+
+    /// The holders that know the topic, and what they hold of it.
+    pub fn logs(&self) -> impl Iterator<Item = (Vertex, &'a [Message])> {
+        self.holders.iter().filter_map(|(vertex, held)| held.map(|log| (*vertex, log)))
+    }
+
+    /// The publish that a message comes from, told by its content, which is nobody else's.
+    pub fn publish_of(&self, message: &Message) -> Option<&Publish<'a>> {
+        // What is shown is nearly always in the log, at its offset.
+        let at = usize::try_from(message.offset.0).ok()?;
+        let index = match self.log.get(at) {
+            Some(logged) if logged.content == message.content => self.origins[at],
+            _ => self.by_content.get(&*message.content).copied(),
+        };
+        index.map(|index| &self.publishes[index as usize])
+    }
+
+    /// The publish in the log at that place.
+    pub fn origin(&self, at: Offset) -> Option<&Publish<'a>> {
+        let index = self.origins.get(usize::try_from(at.0).ok()?).copied().flatten()?;
+        Some(&self.publishes[index as usize])
+    }
+
+    /// Every message that a client was shown: by pulls first, then by pushes.
+    pub fn sightings(&self) -> impl Iterator<Item = Sighting<'a>> {
+        let pulled = self.operations.iter().flat_map(|operation| {
+            let at = operation.over();
+            pulled(operation).iter().map(move |message| Sighting { message, at, by: Witness::Pull(operation) })
+        });
+        let pushed = self.sessions.iter().flat_map(|session| {
+            session.deliveries.iter().map(|(at, message)| Sighting { message, at: *at, by: Witness::Push(session) })
+        });
+        pulled.chain(pushed)
+    }
+}
+
+impl<'a> Publish<'a> {
+    pub fn first_attempt(&self) -> &'a Operation {
+        self.attempts[0]
+    }
+
+    /// Attempts that were acknowledged.
+    pub fn acknowledged(&self) -> impl Iterator<Item = (&'a Operation, Acknowledgement<'a>)> {
+        self.attempts.iter().filter_map(|attempt| Some((*attempt, acknowledgement(attempt)?)))
+    }
+}
+
+/// The messages in the answer of a pull; of anything else, none.
+pub fn pulled(operation: &Operation) -> &[Message] {
+    match operation.outcome() {
+        Outcome::Done(Done::Pulled { messages, .. }) => messages,
+        _ => &[],
+    }
+}
+
+pub fn acknowledgement(operation: &Operation) -> Option<Acknowledgement<'_>> {
+    let Action::Publish { ack, .. } = &operation.action else { return None };
+    match operation.outcome() {
+        Outcome::Done(Done::Published { offset, holders, .. }) => {
+            Some(Acknowledgement { ack: *ack, offset: *offset, holders, at: operation.over() })
+        }
+        _ => None,
+    }
+}
+
+fn topic_of(action: &Action) -> Option<&TopicName> {
+    match action {
+        Action::CreateTopic { topic, .. }
+        | Action::DeleteTopic { topic, .. }
+        | Action::Publish { topic, .. }
+        | Action::Subscribe { topic, .. }
+        | Action::Unsubscribe { topic, .. }
+        | Action::Pull { topic, .. }
+        | Action::Commit { topic, .. }
+        | Action::ReplicaSubscribe { topic, .. }
+        | Action::ReplicaPull { topic, .. }
+        | Action::Locate { topic } => Some(topic),
+        Action::CreatePublisher { .. }
+        | Action::CreateSubscriber { .. }
+        | Action::Topics
+        | Action::Cluster
+        | Action::Status { .. }
+        | Action::StopNode { .. }
+        | Action::RecoverNode { .. }
+        | Action::SetLink { .. }
+        | Action::Watch { .. } => None,
+    }
+}

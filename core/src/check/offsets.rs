@@ -1,0 +1,178 @@
+//! Offsets have no gaps.
+//!
+//! Within an answer to a pull and within what a holder has, each offset is the one before plus one, and a holder's first is 0; an
+//! answer's cursor stands behind its last message. In a topic that nobody deleted, two messages were never acknowledged at one
+//! offset, nor one message at two. (Push subscriptions have a checker of their own, [`super::deliveries`].)
+
+use std::collections::BTreeMap;
+
+use super::case::{Case, Publish, Topic};
+use super::history::{Operation, Outcome};
+use super::words::{Content, Told};
+use super::{Broken, Checked, Verdict};
+use crate::names::Offset;
+use crate::wire::answer::Done;
+use crate::wire::client::Action;
+
+pub(super) fn check(case: &Case<'_>) -> Verdict {
+    let mut checked = 0;
+    for topic in &case.topics {
+        checked += check_holders(topic)?;
+        for operation in &topic.operations {
+            checked += check_answer(operation)?;
+        }
+        if topic.is_lasting {
+            checked += check_acknowledged(topic)?;
+        }
+    }
+    Ok(Checked(checked))
+}
+
+/// The number of offsets, when each is the one before plus one; otherwise the two neighbours that are not.
+pub fn check_run(offsets: impl IntoIterator<Item = Offset>) -> Result<u64, (Offset, Offset)> {
+    let mut offsets = offsets.into_iter();
+    let Some(mut last) = offsets.next() else { return Ok(0) };
+    let mut count = 1;
+    for offset in offsets {
+        if offset != last.next() {
+            return Err((last, offset));
+        }
+        (last, count) = (offset, count + 1);
+    }
+    Ok(count)
+}
+
+fn check_holders(topic: &Topic<'_>) -> Result<u64, Broken> {
+    let mut checked = 0;
+    for (holder, log) in topic.logs() {
+        if let Some(first) = log.first().filter(|first| first.offset != Offset(0)) {
+            return Err(Broken(format!(
+                "what holder {holder} has of topic `{}` begins at {}, not at 0",
+                topic.name, first.offset
+            )));
+        }
+        checked += check_run(log.iter().map(|message| message.offset)).map_err(|(before, after)| {
+            Broken(format!("holder {holder} of topic `{}` has offset {after} behind {before}", topic.name))
+        })?;
+    }
+    Ok(checked)
+}
+
+fn check_answer(operation: &Operation) -> Result<u64, Broken> {
+    let Outcome::Done(Done::Pulled { messages, cursor, .. }) = operation.outcome() else { return Ok(0) };
+    let count = check_run(messages.iter().map(|message| message.offset)).map_err(|(before, after)| {
+        Broken(format!("the answer to {} has offset {after} behind {before}", Told(operation)))
+    })?;
+    if let Some(last) = messages.last().filter(|last| last.offset.next() != *cursor) {
+        return Err(Broken(format!(
+            "the answer to {} ends with offset {}, and its cursor is {cursor}",
+            Told(operation),
+            last.offset
+        )));
+    }
+    if let Action::Pull { max, .. } | Action::ReplicaPull { max, .. } = &operation.action
+        && count > u64::from(*max)
+    {
+        return Err(Broken(format!("{} asked for {max} messages and got {count}", Told(operation))));
+    }
+    Ok(count)
+}
+
+/// Acknowledged places, each one message's.
+fn check_acknowledged(topic: &Topic<'_>) -> Result<u64, Broken> {
+    let mut places: BTreeMap<Offset, (&Publish<'_>, &Operation)> = BTreeMap::new();
+    for publish in &topic.publishes {
+        let mut own: Option<(Offset, &Operation)> = None;
+        for (attempt, acknowledgement) in publish.acknowledged() {
+            let Some(offset) = acknowledgement.offset else { continue };
+            let (known, first) = *own.get_or_insert((offset, attempt));
+            if known != offset {
+                return Err(Broken(format!(
+                    "{} has two offsets: {known} by {}, {offset} by {}",
+                    Content(publish.content),
+                    Told(first),
+                    Told(attempt)
+                )));
+            }
+            let (other, told) = *places.entry(offset).or_insert((publish, attempt));
+            if other.content != publish.content {
+                return Err(Broken(format!(
+                    "offset {offset} of topic `{}` was given to two messages: by {}, and by {}",
+                    topic.name,
+                    Told(told),
+                    Told(attempt)
+                )));
+            }
+        }
+    }
+    Ok(places.len() as u64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::story::Story;
+    use super::{check, check_run};
+    use crate::names::Offset;
+
+    #[test]
+    fn offsets_that_follow_each_other_pass() {
+        let mut story = Story::new();
+        story.publish("a", 10..20).done(0);
+        story.publish("a", 30..40).repeated(0);
+        story.pull(10..20).saw(0, ["a", "b"]);
+        story.log(["a", "b"]);
+        assert_eq!(story.passes(check), 1 + 2 + 4 * 2);
+    }
+
+    #[test]
+    fn a_gap_in_an_answer_is_found() {
+        let mut story = Story::new();
+        story.pull(10..20).saw(3, ["a", "b"]).edit(|messages| messages[1].offset.0 = 5);
+        story.fails(check, &["pull on `news`", "offset 5 behind 3"]);
+    }
+
+    #[test]
+    fn an_answer_that_ends_elsewhere_than_its_cursor_is_found() {
+        let mut story = Story::new();
+        story.pull(10..20).saw(3, ["a", "b"]).edit(|messages| {
+            messages.pop();
+        });
+        story.fails(check, &["ends with offset 3", "cursor is 5"]);
+    }
+
+    #[test]
+    fn an_answer_with_more_than_was_asked_for_is_found() {
+        let mut story = Story::new();
+        story.pull(10..20).max(1).saw(3, ["a", "b"]);
+        story.fails(check, &["asked for 1", "got 2"]);
+    }
+
+    #[test]
+    fn a_holder_with_a_gap_or_without_a_beginning_is_found() {
+        let mut story = Story::new();
+        story.log(["a", "b", "c"]);
+        story.holding("110").unwrap().remove(1);
+        story.fails(check, &["holder 110", "offset 2 behind 0"]);
+        story.holding("110").unwrap().remove(0);
+        story.fails(check, &["110", "begins at 2"]);
+    }
+
+    #[test]
+    fn an_offset_is_given_to_one_message_and_a_message_has_one_offset() {
+        let mut story = Story::new();
+        story.publish("a", 10..20).done(0);
+        story.publish("b", 30..40).done(0);
+        story.fails(check, &["offset 0", "two messages", "`a`", "`b`"]);
+        let mut story = Story::new();
+        story.publish("a", 10..20).done(0);
+        story.publish("a", 30..40).repeated(1);
+        story.fails(check, &["`a` has two offsets", "0 by", "1 by"]);
+    }
+
+    #[test]
+    fn runs_may_begin_anywhere() {
+        assert_eq!(check_run([]), Ok(0));
+        assert_eq!(check_run([7, 8, 9].map(Offset)), Ok(3));
+        assert_eq!(check_run([7, 8, 8].map(Offset)), Err((Offset(8), Offset(8))));
+    }
+}

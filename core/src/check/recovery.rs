@@ -1,0 +1,58 @@
+//! Once nothing is broken any more, everything comes back.
+//!
+//! Being stuck safely is still stuck: within a stated time after the last fault is healed, every topic takes publishes with
+//! `ack: all`, every home leads its group, all holders have the same, and no publish waits in an outbox.
+
+use super::case::Case;
+use super::evidence::Recovery;
+use super::words::At;
+use super::{Broken, Checked, Verdict};
+
+pub(super) fn check(case: &Case<'_>) -> Verdict {
+    let recovery = &case.evidence.recovery;
+    let Recovery { healed, limit, published, homes_lead, holders_equal, outboxes_empty, remains } = recovery;
+    let due = *healed + *limit;
+    let must_come = [
+        (*published, "a publish with ack all goes through on every topic"),
+        (*homes_lead, "every group is led by its home, and every member votes"),
+        (*holders_equal, "the holders of every topic have the same"),
+        (*outboxes_empty, "nothing waits in an outbox"),
+    ];
+    for (came, what) in must_come {
+        let when = match came {
+            Some(came) if came <= due => continue,
+            Some(came) => format!("only at {}", At(came)),
+            None => "not at all".into(),
+        };
+        let remains =
+            if remains.is_empty() { String::new() } else { format!("; what was left: {}", remains.join("; ")) };
+        return Err(Broken(format!(
+            "healed at {}, and {limit:?} later it does not hold that {what}: {when}{remains}",
+            At(*healed)
+        )));
+    }
+    Ok(Checked(must_come.len() as u64))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::story::Story;
+    use super::check;
+    use crate::time::Instant;
+
+    #[test]
+    fn what_comes_back_in_time_passes() {
+        assert_eq!(Story::new().passes(check), 4);
+    }
+
+    #[test]
+    fn what_comes_back_late_or_never_is_named() {
+        let mut story = Story::new();
+        story.recovery().homes_lead = Some(Instant(31_000_001));
+        story.fails(check, &["healed at 1.000000 s", "30s later", "led by its home", "only at 31.000001 s"]);
+        let mut story = Story::new();
+        story.recovery().outboxes_empty = None;
+        story.recovery().remains = vec!["node 101 keeps 3 publishes".into()];
+        story.fails(check, &["nothing waits in an outbox", "not at all", "node 101 keeps 3 publishes"]);
+    }
+}

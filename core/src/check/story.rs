@@ -1,0 +1,292 @@
+//! Made-up evidence, told in a few lines, for the checkers' tests.
+//!
+//! Times are milliseconds. The cube has dimension 3, and everything is about the topic `news`: at home on 100, with replicas on
+//! 101, 110 and 000. Operations are written in the order of their invocation, each by a client of its own unless it is said.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::time::Duration;
+
+use super::case::Case;
+use super::evidence::{DiskLoss, Evidence, Leadership, QueuePeak, Recovery};
+use super::history::{Answered, ClientId, History, Operation, Session, SessionEnd};
+use super::{Broken, Checked, Verdict};
+use crate::cube::{Dimension, Vertex};
+use crate::names::{Offset, PublisherId, Sequence, SubscriberId, TopicName};
+use crate::placement;
+use crate::time::{Instant, Timestamp};
+use crate::wire::answer::{Done, ErrorCode, Message};
+use crate::wire::client::{Ack, Action, ReadLevel};
+
+pub(super) struct Story {
+    pub evidence: Evidence,
+}
+
+/// An operation that is being told.
+pub(super) struct Told<'a>(&'a mut Operation, Range<u64>);
+
+pub(super) struct ToldSession<'a>(pub &'a mut Session);
+
+pub(super) fn node(text: &str) -> Vertex {
+    text.parse().expect("a vertex")
+}
+
+pub(super) fn news() -> TopicName {
+    TopicName::new("news").expect("a valid name")
+}
+
+pub(super) fn publisher() -> PublisherId {
+    PublisherId::new("ann").expect("a valid name")
+}
+
+pub(super) fn subscriber() -> SubscriberId {
+    SubscriberId::new("bob").expect("a valid name")
+}
+
+pub(super) fn message(offset: u64, content: &str) -> Message {
+    Message { offset: Offset(offset), publisher: publisher(), content: content.into(), time: Timestamp(offset) }
+}
+
+pub(super) fn messages<'b>(from: u64, contents: impl IntoIterator<Item = &'b str>) -> Vec<Message> {
+    (from..).zip(contents).map(|(offset, content)| message(offset, content)).collect()
+}
+
+fn millis(at: u64) -> Instant {
+    Instant(at * 1_000)
+}
+
+impl Story {
+    pub fn new() -> Story {
+        let second = millis(1_000);
+        let recovery = Recovery {
+            healed: second,
+            limit: Duration::from_secs(30),
+            published: Some(second),
+            homes_lead: Some(second),
+            holders_equal: Some(second),
+            outboxes_empty: Some(second),
+            remains: Vec::new(),
+        };
+        let evidence = Evidence {
+            dimension: Dimension::new(3).expect("a dimension"),
+            history: History::default(),
+            holdings: BTreeMap::new(),
+            leaderships: Vec::new(),
+            disk_losses: Vec::new(),
+            queues: Vec::new(),
+            undetected_damage: Vec::new(),
+            recovery,
+        };
+        Story { evidence }
+    }
+
+    // Operations.
+
+    pub fn ask(&mut self, action: Action, times: Range<u64>) -> Told<'_> {
+        let operations = &mut self.evidence.history.operations;
+        let client = ClientId(operations.len() as u32);
+        let invoked = millis(times.start);
+        operations.push(Operation { client, node: node("010"), action, invoked, answered: None });
+        Told(operations.last_mut().expect("one was pushed"), times)
+    }
+
+    pub fn publish(&mut self, content: &str, times: Range<u64>) -> Told<'_> {
+        let action = Action::Publish {
+            publisher: publisher(),
+            topic: news(),
+            content: content.into(),
+            ack: Ack::Quorum,
+            sequence: Some(Sequence(0)),
+        };
+        self.ask(action, times)
+    }
+
+    /// A leader's read that moves no cursor.
+    pub fn pull(&mut self, times: Range<u64>) -> Told<'_> {
+        let action =
+            Action::Pull { subscriber: subscriber(), topic: news(), max: 100, read: ReadLevel::Leader, commit: false };
+        self.ask(action, times)
+    }
+
+    pub fn create_topic(&mut self, times: Range<u64>) -> Told<'_> {
+        self.ask(Action::CreateTopic { publisher: publisher(), topic: news() }, times)
+    }
+
+    pub fn delete_topic(&mut self, times: Range<u64>) -> Told<'_> {
+        self.ask(Action::DeleteTopic { publisher: publisher(), topic: news() }, times)
+    }
+
+    /// A push session from that offset on.
+    pub fn push(&mut self, from: u64, at: u64) -> ToldSession<'_> {
+        let sessions = &mut self.evidence.history.sessions;
+        sessions.push(Session {
+            client: ClientId(7),
+            node: node("010"),
+            topic: news(),
+            subscriber: subscriber(),
+            opened: millis(at),
+            from: Offset(from),
+            deliveries: Vec::new(),
+            ended: None,
+        });
+        ToldSession(sessions.last_mut().expect("one was pushed"))
+    }
+
+    // What is found in the end.
+
+    /// All holders have this.
+    pub fn log<'b>(&mut self, contents: impl IntoIterator<Item = &'b str>) {
+        let log = messages(0, contents);
+        let holders = placement::members(node("100")).map(|holder| (holder, Some(log.clone()))).collect();
+        self.evidence.holdings.insert(news(), holders);
+    }
+
+    pub fn log_of<'b>(&mut self, holder: &str, contents: impl IntoIterator<Item = &'b str>) {
+        *self.held(holder) = Some(messages(0, contents));
+    }
+
+    pub fn unknown_to(&mut self, holder: &str) {
+        *self.held(holder) = None;
+    }
+
+    pub fn holding(&mut self, holder: &str) -> Option<&mut Vec<Message>> {
+        self.held(holder).as_mut()
+    }
+
+    fn held(&mut self, holder: &str) -> &mut Option<Vec<Message>> {
+        self.evidence.holdings.entry(news()).or_default().entry(node(holder)).or_default()
+    }
+
+    pub fn lose_disk(&mut self, of: &str, at: u64) -> &mut Story {
+        self.evidence.disk_losses.push(DiskLoss { node: node(of), at: millis(at) });
+        self
+    }
+
+    pub fn leads(&mut self, group: &str, term: u64, leader: &str, at: u64) -> &mut Story {
+        let (group, node, at) = (node(group), node(leader), millis(at));
+        self.evidence.leaderships.push(Leadership { group, term, node, at });
+        self
+    }
+
+    pub fn queue(&mut self, name: &str, length: u64, limit: u64) -> &mut Story {
+        self.evidence.queues.push(QueuePeak { node: node("011"), name: name.into(), length, limit });
+        self
+    }
+
+    pub fn recovery(&mut self) -> &mut Recovery {
+        &mut self.evidence.recovery
+    }
+
+    // What a checker says of it.
+
+    /// The facts looked at.
+    pub fn passes(&self, check: fn(&Case<'_>) -> Verdict) -> u64 {
+        match check(&Case::new(&self.evidence)) {
+            Ok(Checked(facts)) => facts,
+            Err(Broken(what)) => panic!("nothing is broken, but: {what}"),
+        }
+    }
+
+    /// All of these stand in what is found.
+    pub fn fails(&self, check: fn(&Case<'_>) -> Verdict, parts: &[&str]) {
+        let Err(Broken(what)) = check(&Case::new(&self.evidence)) else { panic!("nothing was found of {parts:?}") };
+        for part in parts {
+            assert!(what.contains(part), "`{part}` is missing in: {what}");
+        }
+    }
+}
+
+impl<'a> Told<'a> {
+    // Of the request.
+
+    pub fn by(self, client: u32) -> Self {
+        self.0.client = ClientId(client);
+        self
+    }
+
+    pub fn ack(self, level: Ack) -> Self {
+        if let Action::Publish { ack, .. } = &mut self.0.action {
+            *ack = level;
+        }
+        self
+    }
+
+    pub fn max(self, most: u32) -> Self {
+        if let Action::Pull { max, .. } | Action::ReplicaPull { max, .. } = &mut self.0.action {
+            *max = most;
+        }
+        self
+    }
+
+    // Of the answer.
+
+    pub fn answer(self, served_by: &str, result: Result<Done, ErrorCode>) -> Self {
+        let result = result.map_err(|code| code.because("so it is"));
+        let at = millis(self.1.end);
+        self.0.answered = Some(Answered { at, served_by: node(served_by), hops: Vec::new(), result });
+        self
+    }
+
+    /// Stored there, on a majority.
+    pub fn done(self, offset: u64) -> Self {
+        self.published(Some(offset), &["100", "101", "110"], false)
+    }
+
+    pub fn repeated(self, offset: u64) -> Self {
+        self.published(Some(offset), &["100", "101", "110"], true)
+    }
+
+    /// On one node's disk.
+    pub fn put_aside(self, keeper: &str) -> Self {
+        self.published(None, &[keeper], false)
+    }
+
+    fn published(self, offset: Option<u64>, holders: &[&str], repeated: bool) -> Self {
+        let holders: Vec<Vertex> = holders.iter().map(|holder| node(holder)).collect();
+        let served_by = holders[0].to_string();
+        self.answer(&served_by, Ok(Done::Published { topic: news(), offset: offset.map(Offset), holders, repeated }))
+    }
+
+    pub fn saw<'b>(self, from: u64, contents: impl IntoIterator<Item = &'b str>) -> Self {
+        let messages = messages(from, contents);
+        let cursor = Offset(from + messages.len() as u64);
+        self.answer("100", Ok(Done::Pulled { topic: news(), messages, cursor, behind: None, original_node: None }))
+    }
+
+    /// Changes the messages of a pull's answer.
+    pub fn edit(self, change: impl FnOnce(&mut Vec<Message>)) -> Self {
+        if let Some(Answered { result: Ok(Done::Pulled { messages, .. }), .. }) = &mut self.0.answered {
+            change(messages);
+        }
+        self
+    }
+
+    pub fn created(self) -> Self {
+        self.answer("100", Ok(Done::TopicCreated { topic: news(), home: node("100"), replicas: Vec::new() }))
+    }
+
+    pub fn deleted(self) -> Self {
+        self.answer("100", Ok(Done::TopicDeleted { topic: news(), home: node("100"), replicas: Vec::new() }))
+    }
+
+    pub fn refused(self, code: ErrorCode) -> Self {
+        self.answer("100", Err(code))
+    }
+
+    /// No answer came.
+    pub fn in_doubt(self) -> Self {
+        self
+    }
+}
+
+impl ToldSession<'_> {
+    pub fn deliver(self, at: u64, offset: u64, content: &str) -> Self {
+        self.0.deliveries.push((millis(at), message(offset, content)));
+        self
+    }
+
+    pub fn end(self, at: u64, end: SessionEnd) -> Self {
+        self.0.ended = Some((millis(at), end));
+        self
+    }
+}
