@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::disk::Disk;
 use super::host::{DiskJob, Host};
 use super::network::{EdgeConditions, FrameCounts, Network};
+use crate::bugs::Bug;
 use crate::check::evidence::Leadership;
 use crate::cube::{Dimension, Vertex};
 use crate::group::LogLimits;
@@ -36,6 +37,8 @@ pub struct ClusterConfig {
     pub log: LogLimits,
     /// Keep the nodes' events for whoever takes them ([`Cluster::take_events`]).
     pub keep_events: bool,
+    /// A deliberate mistake in every node.
+    pub bug: Option<Bug>,
 }
 
 impl ClusterConfig {
@@ -47,6 +50,7 @@ impl ClusterConfig {
             disk_delay: DISK,
             log: LogLimits::default(),
             keep_events: false,
+            bug: None,
         }
     }
 }
@@ -411,6 +415,7 @@ impl Cluster {
             limits: Limits::default(),
             log: self.config.log,
             observe_all: false,
+            bug: self.config.bug,
         };
         host.node = Some(Node::new(config, recovered, clock));
         self.connect_all(vertex);
