@@ -18,6 +18,6 @@ mod host;
 mod network;
 
 pub use cluster::{Cluster, ClusterConfig};
-pub use disk::Disk;
+pub use disk::{CrashLeft, Damage, Disk, Undetected, WriteFailed};
 pub use fault::{DamagedRow, Fault, FaultClass, UnknownFaultClass};
 pub use network::{EdgeConditions, FrameCounts};
