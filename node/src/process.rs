@@ -172,5 +172,6 @@ fn node_config(config: &Config) -> NodeConfig {
         limits: config.content_limits(),
         log: LogLimits::default(),
         observe_all: tracing::enabled!(tracing::Level::DEBUG),
+        bug: None,
     }
 }

@@ -10,6 +10,7 @@ mod limits;
 mod log_view;
 pub mod members;
 mod message;
+mod mistakes;
 pub mod snapshot;
 mod transfer;
 
@@ -20,8 +21,9 @@ use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use raft::eraftpb::{Entry, EntryType, Message, MessageType, Snapshot};
-use raft::{Config, RawNode, Ready, StateRole};
+use raft::{Config, RawNode, ReadOnlyOption, Ready, StateRole};
 
+use crate::bugs::{Bug, Bugs};
 use crate::cube::Vertex;
 use crate::identity::NodeId;
 use crate::names::{Offset, TopicName};
@@ -112,6 +114,7 @@ pub struct Group {
     home: Vertex,
     me: NodeId,
     limits: LogLimits,
+    bugs: Bugs,
     raw: RawNode<LogView>,
     topics: Topics,
     /// Elections are timed from our own seed; raft's draws are overwritten.
@@ -160,7 +163,15 @@ pub enum Origin {
 
 impl Group {
     /// A member's part in the group of `home`. The first effects are what a new group must have on disk.
-    pub fn new(now: Instant, home: Vertex, me: NodeId, seed: u64, limits: LogLimits, origin: Origin) -> Group {
+    pub fn new(
+        now: Instant,
+        home: Vertex,
+        me: NodeId,
+        seed: u64,
+        limits: LogLimits,
+        bugs: Bugs,
+        origin: Origin,
+    ) -> Group {
         let mut first_writes = Vec::new();
         let (checkpoint, log, hard_state) = match origin {
             Origin::Restored(recovered) => (recovered.checkpoint, recovered.log, recovered.hard_state),
@@ -174,21 +185,24 @@ impl Group {
         };
         // raft panics on a pre-vote at term 0, so a group begins at term 1.
         let hard_state = HardState { term: hard_state.term.max(1), ..hard_state };
+        let hard_state = if bugs.has(Bug::VoteIsForgotten) { HardState { vote: 0, ..hard_state } } else { hard_state };
         first_writes.push(Write::HardState { group: home, state: hard_state });
         let topics = checkpoint.as_ref().map_or_else(Topics::default, |c| {
             Topics::decode(&c.state).expect("a stored checkpoint decodes: its checksum was right")
         });
         let view = LogView::restore(checkpoint.as_ref(), &log, hard_state);
         let checkpoint_index = checkpoint.as_ref().map_or(0, |c| c.index);
-        let raw = RawNode::new(&config(me, checkpoint_index), view, &slog::Logger::root(slog::Discard, slog::o!()))
-            .expect("a member's configuration is valid");
+        let raw =
+            RawNode::new(&config(me, checkpoint_index, bugs), view, &slog::Logger::root(slog::Discard, slog::o!()))
+                .expect("a member's configuration is valid");
         let mut group = Group {
             home,
             me,
             limits,
+            bugs,
             log_bytes_since_checkpoint: raw.store().bytes(),
             raw,
-            topics,
+            topics: topics.with(bugs),
             random: fastrand::Rng::with_seed(seed),
             election_ticks: ELECTION_TICKS,
             drawn_for: (0, StateRole::Follower),
@@ -329,6 +343,9 @@ impl Group {
 
     fn hand_back(&mut self, now: Instant, standings: &[Standing]) {
         let waited = self.last_hand_back.is_none_or(|last| now.since(last) >= HAND_BACK_PAUSE);
+        if self.bugs.has(Bug::HomeNeverLeadsAgain) {
+            return;
+        }
         if self.me.vertex == self.home || !waited || self.raw.raft.lead_transferee.is_some() {
             return;
         }
@@ -380,6 +397,11 @@ impl Group {
     }
 
     fn await_write(&mut self, batch: Option<u64>, unwritten: Unwritten) {
+        if self.bugs.has(Bug::AcknowledgesBeforeSync)
+            || (self.bugs.has(Bug::SnapshotCountsBeforeSync) && unwritten.installed.is_some())
+        {
+            return self.finish_ready(unwritten);
+        }
         // A ready that writes nothing still waits for those before it.
         match batch.or_else(|| self.unwritten.back().map(|last| last.batch)) {
             Some(batch) => self.unwritten.push_back(Unwritten { batch, ..unwritten }),
@@ -392,6 +414,9 @@ impl Group {
         if let Some(index) = written.installed {
             self.raw.advance_apply_to(index);
         }
+        if self.bugs.has(Bug::AcknowledgesWithoutFollowers) && self.is_leader() {
+            self.answer_before_commit();
+        }
         self.send_all(written.messages);
     }
 
@@ -400,7 +425,10 @@ impl Group {
         self.unwritten.iter().any(|unwritten| unwritten.installed.is_some())
     }
 
-    fn append(&mut self, entries: Vec<Entry>) {
+    fn append(&mut self, mut entries: Vec<Entry>) {
+        if self.bugs.has(Bug::ConflictIsKept) {
+            entries.retain(|entry| entry.index > self.raw.store().last());
+        }
         if entries.is_empty() {
             return;
         }
@@ -468,6 +496,9 @@ impl Group {
     fn install(&mut self, snapshot: &Snapshot) {
         let topics =
             self.arrived.take().expect("raft accepts only the snapshot that was just stepped, with its content here");
+        let topics = topics.with(self.bugs);
+        let topics =
+            if self.bugs.has(Bug::SnapshotKeepsDeletedTopics) { topics.with_topics_of(&self.topics) } else { topics };
         for gone in self.topics.topics().filter(|topic| topics.topic_by_id(topic.id).is_none()) {
             self.effects.push(GroupEffect::Write(Write::DropMessages { group: self.home, topic: gone.id }));
         }
@@ -668,7 +699,8 @@ fn in_order(mut messages: Vec<Message>) -> Vec<Message> {
     messages
 }
 
-fn config(me: NodeId, applied: u64) -> Config {
+fn config(me: NodeId, applied: u64, bugs: Bugs) -> Config {
+    let by_lease = bugs.has(Bug::ReadsByLease);
     Config {
         id: me.to_raft(),
         election_tick: ELECTION_TICKS,
@@ -678,6 +710,7 @@ fn config(me: NodeId, applied: u64) -> Config {
         max_inflight_msgs: IN_FLIGHT_MESSAGES,
         check_quorum: true,
         pre_vote: true,
+        read_only_option: if by_lease { ReadOnlyOption::LeaseBased } else { ReadOnlyOption::Safe },
         ..Config::default()
     }
 }

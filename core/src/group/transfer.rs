@@ -5,6 +5,7 @@ use raft::eraftpb::{Message, MessageType};
 
 use super::snapshot::{Piece, Progress, Receiving, Sending};
 use super::{Group, GroupEffect, message};
+use crate::bugs::Bug;
 use crate::identity::NodeId;
 use crate::names::Offset;
 use crate::store::{StoredMessage, Write};
@@ -20,7 +21,10 @@ impl Group {
         message.set_snapshot(message::snapshot_to_raft(index, term, self.raw.store().members().clone()));
         let Some(message) = message::from_raft(message) else { return };
         self.next_transfer = self.next_transfer.wrapping_add(1);
-        let sending = Sending::new(now, self.next_transfer, to, &self.topics);
+        let mut sending = Sending::new(now, self.next_transfer, to, &self.topics);
+        if self.bugs.has(Bug::SnapshotForgetsRepeats) {
+            sending.state = self.topics.without_repeats().encode();
+        }
         let frame = SnapshotFrame::Offer {
             transfer: sending.transfer,
             message: Box::new(message),

@@ -1,5 +1,6 @@
 //! What a node is told at its start.
 
+use crate::bugs::Bug;
 use crate::cube::Vertex;
 use crate::group::LogLimits;
 use crate::wire::binary::Limits;
@@ -22,4 +23,6 @@ pub struct NodeConfig {
     pub log: LogLimits,
     /// Whether frequent events are told to [`crate::io::Effect::Observe`] too (watching clients always get theirs).
     pub observe_all: bool,
+    /// A mistake that a test wants to see noticed; nothing without the feature `bugs`.
+    pub bug: Option<Bug>,
 }

@@ -11,6 +11,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::{Node, Phase};
+use crate::bugs::Bug;
 use crate::cube::Vertex;
 use crate::group::Origin;
 use crate::identity::{Incarnation, NodeId};
@@ -49,7 +50,7 @@ impl Node {
         self.restore_outbox(recovered.outbox);
         let damaged = recovered.groups.iter().any(|group| group.tail_cut);
         match self.record.identity {
-            Some(_) if damaged => {
+            Some(_) if damaged && !self.bugs.has(Bug::DamagedLogKeepsItsVote) => {
                 self.record.identity = Some(self.new_incarnation(self.record.identity));
                 self.restore_groups(recovered.groups);
             }
@@ -87,6 +88,9 @@ impl Node {
     }
 
     fn join_anew(&mut self, previous: Option<NodeId>) {
+        if self.bugs.has(Bug::WipedMemberVotes) {
+            return self.found();
+        }
         self.record.identity = Some(self.new_incarnation(previous));
         self.phase = Phase::Serving;
         self.form_groups(|_| Origin::Joining);

@@ -21,6 +21,7 @@ mod config;
 mod faults;
 mod joining;
 mod lanes;
+mod mistakes;
 mod outbox;
 mod push;
 mod reads;
@@ -34,6 +35,7 @@ pub use config::NodeConfig;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use crate::bugs::{Bug, Bugs};
 use crate::cube::Vertex;
 use crate::group::members::Place;
 use crate::group::{Applied, Group, GroupEffect, Origin};
@@ -60,6 +62,7 @@ const MAX_HELD: usize = 256;
 /// One node.
 pub struct Node {
     config: NodeConfig,
+    bugs: Bugs,
     me: Vertex,
     now: Now,
     started: Instant,
@@ -128,8 +131,10 @@ impl Node {
     /// A node with what was found on its disk.
     pub fn new(config: NodeConfig, recovered: Recovered, now: Now) -> Node {
         let me = config.vertex;
-        let overlay = Overlay::new(OverlayConfig { me, seed: config.seed }, now);
+        let bugs = Bugs::of(config.bug);
+        let overlay = Overlay::new(OverlayConfig { me, seed: config.seed, bugs }, now);
         let mut node = Node {
+            bugs,
             me,
             now,
             started: now.monotonic,
@@ -488,7 +493,8 @@ impl Node {
     fn next_key(&mut self) -> RequestKey {
         self.next_number += 1;
         let origin = self.record.identity.unwrap_or(NodeId::founding(self.me));
-        RequestKey { origin, number: (self.record.starts << 32) + self.next_number }
+        let starts = if self.bugs.has(Bug::NumbersBeginAgain) { 0 } else { self.record.starts };
+        RequestKey { origin, number: (starts << 32) + self.next_number }
     }
 
     /// Matches a reply with its ask, or a confirmed read with its jobs; as unique as a request's number.
@@ -504,7 +510,7 @@ impl Node {
         for home in placement::members(self.me) {
             let seed = self.random.u64(..);
             let (now, limits) = (self.now.monotonic, self.config.log);
-            self.groups.insert(home, Group::new(now, home, identity, seed, limits, origin_of(home)));
+            self.groups.insert(home, Group::new(now, home, identity, seed, limits, self.bugs, origin_of(home)));
         }
     }
 }

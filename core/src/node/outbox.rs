@@ -9,6 +9,7 @@ use std::time::Duration;
 use super::Node;
 use super::requests::Purpose;
 use super::serve::{Asker, take_op};
+use crate::bugs::Bug;
 use crate::cube::Vertex;
 use crate::placement;
 use crate::store::Write;
@@ -56,6 +57,9 @@ pub(super) enum Owner {
 impl Node {
     pub(super) fn restore_outbox(&mut self, items: Vec<(u64, Command)>) {
         let now = self.now.monotonic;
+        if self.bugs.has(Bug::OutboxIsLostAtRestart) {
+            return;
+        }
         for (id, command) in items {
             self.outbox.bytes += content_bytes(&command);
             self.outbox.by_key.insert(command.key, id);
@@ -89,6 +93,9 @@ impl Node {
         let item = Item { command, stored_in: self.batch, owner: Some(owner), offer_at: self.now.monotonic };
         self.outbox.items.insert(id, item);
         self.counters.outbox = self.outbox.items.len() as u64;
+        if self.bugs.has(Bug::OutboxAcknowledgesBeforeSync) {
+            self.handle_outbox_written();
+        }
         self.offer(id);
         Ok(())
     }
@@ -99,7 +106,7 @@ impl Node {
             .outbox
             .items
             .iter_mut()
-            .filter(|(_, item)| item.stored_in <= written)
+            .filter(|(_, item)| item.stored_in <= written || self.bugs.has(Bug::OutboxAcknowledgesBeforeSync))
             .filter_map(|(id, item)| item.owner.take().map(|owner| (*id, owner)))
             .collect();
         for (id, owner) in due {
@@ -136,9 +143,14 @@ impl Node {
             item_at(&mut self.outbox, id, now + TRY_AGAIN);
             return;
         };
+        let key = if self.bugs.has(Bug::OutboxOffersUnderNewNumbers) { self.next_key() } else { key };
         let token = self.next_token();
         self.expect_reply(token, Purpose::Outbox(id));
         self.send(leader, None, Body::Ask { token, call: Call::Act { key, action, trace: false } });
+        if self.bugs.has(Bug::OutboxForgetsWhatItOffered) {
+            self.outbox.items.remove(&id);
+            self.writes.push(Write::OutboxRemove { id });
+        }
     }
 
     pub(super) fn handle_outbox_time(&mut self) {

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use super::lanes::takes_turns;
 use super::{Node, Phase};
+use crate::bugs::Bug;
 use crate::cube::Vertex;
 use crate::io::ConnectionId;
 use crate::names::Offset;
@@ -119,7 +120,12 @@ struct Pulled {
 impl Node {
     pub(super) fn handle_request(&mut self, connection: ConnectionId, request: Request) {
         self.counters.requests += 1;
-        let Request { id, trace, action } = request;
+        let Request { id, trace, mut action } = request;
+        if self.bugs.has(Bug::FollowersServeLeaderReads)
+            && let Action::Pull { read, .. } = &mut action
+        {
+            *read = ReadLevel::Any;
+        }
         let key = self.next_key();
         let trace_id = TraceId((u64::from(self.me.to_code()) << 40) | (key.number & 0xff_ffff_ffff));
         if self.observes_frequent() {
@@ -326,6 +332,10 @@ impl Node {
         }
         self.expect_reply(token, Purpose::Request(number));
         self.send(to, trace, Body::Ask { token, call });
+        if self.bugs.has(Bug::RetriesUnderNewNumbers) {
+            let key = self.next_key();
+            self.requests.pending.get_mut(&number).expect("it was just asked").key = key;
+        }
     }
 
     pub(super) fn expect_reply(&mut self, token: u64, purpose: Purpose) {
@@ -375,7 +385,8 @@ impl Node {
             Stage::Visiting(node) => format!("node {node} cannot be reached from node {}", self.me),
             _ => format!("the replica group of {home} has no leader that node {} can reach", self.me),
         });
-        let failure = if (pending.uncertain || unanswered) && changes_something(&pending.action) {
+        let claims_not = self.bugs.has(Bug::SaysUnavailableThoughProposed);
+        let failure = if (pending.uncertain || unanswered) && changes_something(&pending.action) && !claims_not {
             ErrorCode::Timeout
                 .because(format!("after {waited} ms it is not known whether this was done ({why}); retry"))
         } else {

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::Node;
+use crate::bugs::Bug;
 use crate::cube::Vertex;
 use crate::names::{Offset, SubscriberId, TopicName};
 use crate::store::StoredMessage;
@@ -145,6 +146,9 @@ impl Node {
         match action {
             Action::Pull { subscriber, topic, max, commit, .. } => {
                 let pull = Pull { asker, hops, subscriber, topic, max, commit, replica: None, from: None };
+                if self.bugs.has(Bug::ReadsWithoutReadIndex) {
+                    return self.read_for_pull(home, pull);
+                }
                 self.serving.new_reads.entry(home).or_default().push(ReadJob::Pull(pull));
             }
             action => self.take_command(asker, home, key, action, hops),
@@ -424,9 +428,13 @@ impl Node {
 
     /// The messages of a pull are here. Whoever asked moves the cursor when it has them.
     pub(super) fn finish_pull(&mut self, home: Vertex, pull: Pull, messages: Vec<StoredMessage>, start: Offset) {
-        let messages: Vec<_> = messages.into_iter().map(super::reads::message).collect();
+        let mut messages: Vec<_> = messages.into_iter().map(super::reads::message).collect();
+        if self.bugs.has(Bug::AnyReadsTheUncommitted) && pull.replica.is_some() {
+            self.add_uncommitted(home, &pull.topic, &mut messages);
+        }
         let cursor = messages.last().map_or(start, |message| message.offset.next());
         let moves = pull.commit && pull.replica.is_some() && !messages.is_empty();
+        let moves = moves || (self.bugs.has(Bug::CursorMovesBeforeDelivery) && pull.commit && !messages.is_empty());
         let behind = pull.replica.and_then(|_| {
             let group = self.groups.get(&home)?;
             Some(group.commit_index().saturating_sub(group.applied_index()))

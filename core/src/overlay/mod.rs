@@ -23,6 +23,7 @@ mod tests;
 use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
 
+use crate::bugs::{Bug, Bugs};
 use crate::cube::Vertex;
 use crate::identity::{Incarnation, NodeId};
 use crate::route::{NextHop, Trail, next_hop};
@@ -55,6 +56,7 @@ pub struct OverlayConfig {
     pub me: Vertex,
     /// For loss and jitter.
     pub seed: u64,
+    pub bugs: Bugs,
 }
 
 /// What shall be done, in this order.
@@ -89,6 +91,7 @@ pub struct FrameCounters {
 /// One node's part in the overlay.
 pub struct Overlay {
     me: Vertex,
+    bugs: Bugs,
     rng: fastrand::Rng,
     /// By the bit of the edge.
     links: Vec<Link>,
@@ -120,6 +123,7 @@ impl Overlay {
         let graph = Graph::new(me, &states);
         let mut overlay = Overlay {
             me,
+            bugs: config.bugs,
             rng: fastrand::Rng::with_seed(config.seed),
             links: me.neighbours().map(Link::new).collect(),
             states,
@@ -440,7 +444,9 @@ impl Overlay {
     fn next_hop(&mut self, packet: &Packet) -> NextHop {
         let usable = self.usable_edges();
         let distances = self.graph.distances_to(packet.to);
-        next_hop(self.me, packet.to, &packet.trail, usable, |vertex| distances.from(vertex))
+        let forgotten = Trail { hops: packet.trail.hops, ..Trail::default() };
+        let trail = if self.bugs.has(Bug::PacketsForgetTheirTrail) { &forgotten } else { &packet.trail };
+        next_hop(self.me, packet.to, trail, usable, |vertex| distances.from(vertex))
     }
 
     /// The edges with a connection whose other end says that it hears us.

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::*;
+use crate::bugs::Bugs;
 use crate::cube::Dimension;
 use crate::time::Timestamp;
 
@@ -382,7 +383,7 @@ impl Net {
     fn start(&mut self, name: &str, incarnation: Incarnation) {
         let (me, now) = (vertex(name), self.clock());
         let seed = self.seed << 16 | me.index() as u64;
-        let mut overlay = Overlay::new(OverlayConfig { me, seed }, now);
+        let mut overlay = Overlay::new(OverlayConfig { me, seed, bugs: Bugs::default() }, now);
         overlay.set_self(now, NodeId { vertex: me, incarnation }, NodeState::Up, Vec::new());
         self.nodes.insert(me, overlay);
         for other in me.neighbours().filter(|other| self.nodes.contains_key(other)).collect::<Vec<_>>() {

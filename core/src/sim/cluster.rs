@@ -7,6 +7,7 @@ use super::disk::Disk;
 use super::fault::DamagedRow;
 use super::host::{DiskJob, Host};
 use super::network::{EdgeConditions, FrameCounts, Network};
+use crate::bugs::Bug;
 use crate::check::evidence::Leadership;
 use crate::cube::{Dimension, Vertex};
 use crate::group::LogLimits;
@@ -37,6 +38,8 @@ pub struct ClusterConfig {
     pub log: LogLimits,
     /// Keep the nodes' events for whoever takes them ([`Cluster::take_events`]).
     pub keep_events: bool,
+    /// A deliberate mistake in every node.
+    pub bug: Option<Bug>,
 }
 
 impl ClusterConfig {
@@ -48,6 +51,7 @@ impl ClusterConfig {
             disk_delay: DISK,
             log: LogLimits::default(),
             keep_events: false,
+            bug: None,
         }
     }
 }
@@ -426,7 +430,7 @@ impl Cluster {
         }
         host.end_process();
         host.peers_allowed = true;
-        let recovered = host.disk.recover();
+        let recovered = host.disk.recover().expect("nobody damaged this disk");
         let config = NodeConfig {
             vertex,
             addresses: self.config.dimension.vertices().map(|vertex| format!("sim:{vertex}")).collect(),
@@ -437,6 +441,7 @@ impl Cluster {
             limits: Limits::default(),
             log: self.config.log,
             observe_all: false,
+            bug: self.config.bug,
         };
         host.node = Some(Node::new(config, recovered, clock));
         self.connect_all(vertex);
@@ -538,14 +543,15 @@ impl Cluster {
                     inputs.push(Input::Written { number: batch.number });
                 }
                 DiskJob::Read(read) => {
-                    let result = Ok(host.disk.read(&read));
+                    let result = host.disk.read(&read);
                     inputs.push(Input::MessagesRead { read: read.read, result });
                 }
                 DiskJob::Reopen { wipe } => {
                     if wipe {
                         host.disk = Disk::default();
                     }
-                    inputs.push(Input::StorageReopened { recovered: host.disk.recover() });
+                    let recovered = host.disk.recover().expect("nobody damaged this disk");
+                    inputs.push(Input::StorageReopened { recovered });
                 }
             }
         }

@@ -28,7 +28,7 @@ mod shrink;
 mod simulation;
 
 pub use cluster::{Cluster, ClusterConfig};
-pub use disk::Disk;
+pub use disk::{CrashLeft, Damage, Disk, Undetected, WriteFailed};
 pub use fault::{DamagedRow, Fault, FaultClass, UnknownFaultClass};
 pub use network::{EdgeConditions, FrameCounts};
 pub use report::{Report, Totals};

@@ -8,6 +8,7 @@ use super::{
     Applied, Change, Cursor, DeletedTopic, MAX_REGISTERED, MAX_SUBSCRIBERS_PER_TOPIC, MAX_TOPICS, Outcome,
     REMOVALS_REMEMBERED, Topic, Topics,
 };
+use crate::bugs::Bug;
 use crate::names::{Offset, PublisherId, Sequence, SubscriberId, TopicName};
 use crate::store::StoredMessage;
 use crate::wire::answer::{ErrorCode, Failure};
@@ -55,7 +56,8 @@ impl Topics {
             return Ok(unchanged(Outcome::TopicCreated));
         }
         check_room(self.topics.len(), MAX_TOPICS, "topics in this replica group; delete one, or choose another name")?;
-        let id = TopicId(self.next_id);
+        let reuses = self.bugs.has(Bug::TopicNumbersAreUsedAgain);
+        let id = TopicId(if reuses { self.a_free_number() } else { self.next_id });
         self.next_id += 1;
         self.names.insert(id, name.clone());
         self.topics.insert(name.clone(), Topic::new(id, publisher.clone(), key));
@@ -83,7 +85,9 @@ impl Topics {
         }
         let id = topic.id;
         self.messages = self.messages.saturating_sub(topic.end.0);
-        remember(&mut self.deleted, DeletedTopic { created_by: topic.created_by, deleted_by: key });
+        if !self.bugs.has(Bug::DeletionsAreForgotten) {
+            remember(&mut self.deleted, DeletedTopic { created_by: topic.created_by, deleted_by: key });
+        }
         self.topics.remove(name);
         self.names.remove(&id);
         Ok((Outcome::TopicDeleted, Change::Drop { topic: name.clone(), id }))
@@ -104,7 +108,10 @@ impl Topics {
             None => (Producer::Node(command.key.origin), command.key.number),
         };
         match topic.repeats.record(producer, number, offset) {
-            Seen::At(offset) => return Ok(unchanged(Outcome::Published { offset, repeated: true })),
+            Seen::At(offset) => {
+                topic.end.0 += u64::from(self.bugs.has(Bug::RepeatsUseUpOffsets));
+                return Ok(unchanged(Outcome::Published { offset, repeated: true }));
+            }
             Seen::TooOld => return Err(too_old(name, producer, number)),
             Seen::New => {}
         }
@@ -176,7 +183,8 @@ impl Topics {
         let offset = check_offset(name, topic, offset)?;
         let cursor = topic.cursors.get_mut(subscriber).ok_or_else(|| not_subscribed(name, subscriber))?;
         if !is_late(key, cursor.subscribed_by) {
-            cursor.offset = cursor.offset.max(offset);
+            let back = self.bugs.has(Bug::CursorMovesBack);
+            cursor.offset = if back { offset } else { cursor.offset.max(offset) };
         }
         Ok(Outcome::Committed { cursor: cursor.offset })
     }

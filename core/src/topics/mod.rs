@@ -9,6 +9,7 @@
 
 mod apply;
 pub mod command;
+mod mistakes;
 #[cfg(all(test, not(target_family = "wasm")))]
 mod properties;
 mod repeats;
@@ -19,6 +20,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use serde::{Deserialize, Serialize};
 
+use crate::bugs::Bugs;
 use crate::names::{Offset, PublisherId, SubscriberId, TopicName};
 use crate::store::StoredMessage;
 use crate::wire::answer::Failure;
@@ -82,6 +84,8 @@ pub struct Topics {
     /// The sum of the ends of `topics`.
     #[serde(skip)]
     messages: u64,
+    #[serde(skip)]
+    bugs: Bugs,
 }
 
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]

@@ -5,6 +5,7 @@
 //!
 //! Each subcommand is a file here with `Args` (as typed) and `run`.
 
+pub mod chaos;
 pub mod fail;
 pub mod link;
 pub mod locate;
@@ -97,6 +98,7 @@ enum Command {
     Recover(recover::Args),
     Link(link::Args),
     Verify(verify::Args),
+    Chaos(chaos::Args),
     /// Print completions for your shell.
     Completions {
         shell: Shell,
@@ -153,6 +155,7 @@ fn run(cli: Cli) -> Result<(), Failure> {
         Command::Recover(args) => recover::run(&args),
         Command::Link(args) => link::run(&args),
         Command::Verify(args) => verify::run(&args),
+        Command::Chaos(args) => chaos::run(&args),
         Command::Completions { shell } => print_completions(shell),
     }
 }

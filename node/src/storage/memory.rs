@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use cubecast_core::cube::Vertex;
+use cubecast_core::store::reading::Reading;
 use cubecast_core::store::{
     Checkpoint, HardState, LogEntry, NodeRecord, ReadMessages, Recovered, RecoveredGroup, StoredMessage, Write,
     WriteBatch,
@@ -101,16 +102,15 @@ impl LogStore for MemoryStore {
     fn read_messages(&self, read: &ReadMessages) -> Result<Vec<StoredMessage>, StorageError> {
         let stored = self.groups.get(&read.group).and_then(|group| group.messages.get(&read.topic));
         let Some(stored) = stored.filter(|_| read.from < read.end) else { return Ok(Vec::new()) };
-        let mut bytes = 0;
-        let mut messages = Vec::new();
+        let mut reading = Reading::new(read);
         for message in stored.range(read.from.0..read.end.0).map(|(_, message)| message) {
-            bytes += message.content.len() as u64;
-            messages.push(message.clone());
-            if bytes > read.max_bytes || messages.len() >= read.max_messages as usize {
+            if reading.is_full() {
                 break;
             }
+            let taken = reading.take(message.offset, Ok(message.clone()));
+            taken.map_err(|bad| StorageError::Damaged { folder: "memory".into(), what: bad.to_string() })?;
         }
-        Ok(messages)
+        Ok(reading.finish())
     }
 
     fn sync(&mut self) -> Result<(), StorageError> {

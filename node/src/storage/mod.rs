@@ -37,7 +37,7 @@ pub use self::folder::FolderIdentity;
 pub use self::memory::MemoryStore;
 pub use self::metrics::{StorageCounts, StorageMetrics};
 pub use self::redb::RedbStore;
-pub use self::report::{CutTail, OpenReport, RolledBack};
+pub use self::report::{OpenReport, RolledBack};
 pub use self::sync_mode::{SyncMode, SyncModeError};
 pub use self::thread::{StorageCommand, StorageEvent, StorageThread};
 

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use cubecast_core::cube::Vertex;
 use cubecast_core::names::Offset;
+use cubecast_core::store::reading::Reading;
 use cubecast_core::store::{ReadMessages, Recovered, StoredMessage, WriteBatch};
 use cubecast_core::topics::command::TopicId;
 use redb::{ReadOnlyTable, ReadableDatabase, TableError};
@@ -20,7 +21,7 @@ use super::mark::Mark;
 use super::metrics::StorageMetrics;
 use super::open::{self, Files};
 use super::report::OpenReport;
-use super::rows::{self, BadRow, GroupCode, MessageKey, RowKey, RowWriter, Value};
+use super::rows::{self, GroupCode, MessageKey, RowKey, RowWriter, Value};
 use super::sync_mode::SyncMode;
 use super::write::{Changed, Failure, Tables};
 
@@ -208,33 +209,17 @@ fn commit(open: &mut Files, rows: &mut RowWriter, change: impl FnOnce(&mut Table
 }
 
 fn read_range(stored: &ReadOnlyTable<MessageKey, Value>, read: &ReadMessages) -> Result<Vec<StoredMessage>, Failure> {
-    let mut messages = Vec::new();
-    let (group, topic) = (read.group.to_code(), read.topic.0);
-    if read.from >= read.end {
-        return Ok(messages);
-    }
-    let mut bytes = 0;
-    let mut next = read.from;
-    for row in stored.range((group, topic, read.from.0)..(group, topic, read.end.0))? {
-        let (key, value) = row?;
-        let offset = Offset(key.value().2);
-        let message = decode_message(RowKey::Message(group, topic, offset.0), offset, value.value())?;
-        if offset != next {
-            return Err(BadRow { key: RowKey::Message(group, topic, next.0), why: "is missing" }.into());
-        }
-        bytes += message.content.len() as u64;
-        messages.push(message);
-        next = next.next();
-        if bytes > read.max_bytes || messages.len() >= read.max_messages as usize {
+    let mut reading = Reading::new(read);
+    let (group, topic) = (read.group.to_code(), read.topic);
+    for row in stored.range((group, topic.0, read.from.0)..(group, topic.0, read.end.0.max(read.from.0)))? {
+        if reading.is_full() {
             break;
         }
+        let (key, value) = row?;
+        let offset = Offset(key.value().2);
+        reading.take(offset, rows::decode_message(group, topic, offset, value.value()))?;
     }
-    Ok(messages)
-}
-
-fn decode_message(key: RowKey, offset: Offset, value: &[u8]) -> Result<StoredMessage, BadRow> {
-    let message: StoredMessage = rows::decode(key, value)?;
-    if message.offset == offset { Ok(message) } else { Err(BadRow { key, why: "lies under another offset" }) }
+    Ok(reading.finish())
 }
 
 /// Jumps from each topic's first message past its last.

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use cubecast_core::cube::Vertex;
+use cubecast_core::store::judge::CutTail;
 
 /// What happened when a folder was opened.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -21,15 +21,6 @@ pub struct OpenReport {
     pub rolled_back: Option<RolledBack>,
     /// The mark that would tell whether acknowledged transactions are gone could not be read.
     pub mark_lost: bool,
-}
-
-/// The end of a group's log that was damaged and deleted.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct CutTail {
-    pub group: Vertex,
-    /// The first index that is gone.
-    pub from_index: u64,
-    pub why: String,
 }
 
 /// How far the store lies behind what was acknowledged from it.

@@ -3,6 +3,7 @@
 use std::ops::RangeInclusive;
 
 use cubecast_core::cube::Vertex;
+use cubecast_core::store::judge::{self, Refused};
 use cubecast_core::store::{Checkpoint, LogEntry, NodeRecord, StoredMessage, Write};
 use cubecast_core::topics::command::TopicId;
 use redb::{Key, ReadableTable, Table, TableDefinition, WriteTransaction};
@@ -23,15 +24,28 @@ pub(super) enum Failure {
     Closed,
 }
 
-impl<E: Into<redb::Error>> From<E> for Failure {
-    fn from(error: E) -> Self {
-        Failure::Redb(error.into())
-    }
+/// One by one: our own bad rows come from core, and might one day be redb's errors too, for all the compiler knows.
+macro_rules! fails_with_redb {
+    ($($error:ident),*) => {$(
+        impl From<redb::$error> for Failure {
+            fn from(error: redb::$error) -> Self {
+                Failure::Redb(error.into())
+            }
+        }
+    )*};
 }
+
+fails_with_redb!(CommitError, DatabaseError, StorageError, TableError, TransactionError);
 
 impl From<BadRow> for Failure {
     fn from(bad: BadRow) -> Self {
         Failure::Bad(bad)
+    }
+}
+
+impl From<Refused> for Failure {
+    fn from(refused: Refused) -> Self {
+        Failure::Damaged(refused.to_string())
     }
 }
 
@@ -128,14 +142,13 @@ impl<'t> Tables<'t> {
         }
     }
 
-    /// A node that takes another identity has drawn the consequence of a cut log.
     fn put_record(&mut self, record: &NodeRecord) -> Changed {
         let meta = table(&mut self.meta, self.transaction, rows::META)?;
-        let before = match meta.get(RowKey::Record.meta())? {
-            Some(value) => rows::decode::<NodeRecord>(RowKey::Record, value.value())?.identity,
+        let before: Option<NodeRecord> = match meta.get(RowKey::Record.meta())? {
+            Some(value) => Some(rows::decode(RowKey::Record, value.value())?),
             None => None,
         };
-        if before != record.identity {
+        if judge::ends_mistrust(before.as_ref(), record) {
             self.transaction.open_table(rows::CUT)?.retain(|_, _| false)?;
         }
         self.put_meta(RowKey::Record, record)

@@ -6,6 +6,13 @@
 //!
 //! After a crash the small state is the checkpoint plus the log replayed to where it was committed; applying a log entry twice
 //! writes the same message at the same offset, so nothing but the log has to be synced before an acknowledgement.
+//!
+//! What all engines share stands here too: how a row looks ([`rows`]), what damage to one means ([`judge`]), and where a read
+//! ends ([`reading`]).
+
+pub mod judge;
+pub mod reading;
+pub mod rows;
 
 use serde::{Deserialize, Serialize};
 
@@ -16,14 +23,14 @@ use crate::time::Timestamp;
 use crate::topics::command::{Command, TopicId};
 
 /// Changes that become durable together. Numbers grow by one; an engine may merge batches and report only the last number.
-#[derive(Clone, PartialEq, Debug, Default)]
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
 pub struct WriteBatch {
     pub number: u64,
     pub writes: Vec<Write>,
 }
 
 /// One change.
-#[derive(Clone, PartialEq, Debug)]
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub enum Write {
     Identity(NodeRecord),
     HardState {
@@ -146,7 +153,7 @@ pub struct RecoveredGroup {
 }
 
 /// A read of messages from disk. Ordered behind all batches that were written before it.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct ReadMessages {
     pub read: ReadId,
     pub group: Vertex,
@@ -160,7 +167,8 @@ pub struct ReadMessages {
 }
 
 /// Matches a read with its result.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+#[serde(transparent)]
 pub struct ReadId(pub u64);
 
 /// Why a read failed. A write that fails ends the node: it must not go on with less on disk than it believes.

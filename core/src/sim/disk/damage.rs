@@ -1,0 +1,137 @@
+//! A bit that flips on a disk: the row is encoded as a real one, and its check sum has to tell.
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::Undetected;
+use super::rows::Rows;
+use crate::cube::Vertex;
+use crate::names::Offset;
+use crate::store::rows::{self, Row, RowKey, RowWriter};
+use crate::topics::command::TopicId;
+
+/// Which row is damaged; where several fit, chance chooses.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Damage {
+    /// Fails the reads that touch it.
+    Message,
+    /// The last good entry of a log: the log is cut there at the next start.
+    LogTail,
+    /// An entry with a good one behind it. This and all that follow refuse the next start, if nothing replaces the row
+    /// before it.
+    LogMiddle,
+    Checkpoint,
+    HardState,
+    Record,
+    Outbox,
+    /// Any kind of row that there is.
+    Any,
+    Row(RowKey),
+}
+
+impl Damage {
+    /// What [`Damage::Any`] chooses from.
+    pub const KINDS: [Damage; 7] = [
+        Damage::Message,
+        Damage::LogTail,
+        Damage::LogMiddle,
+        Damage::Checkpoint,
+        Damage::HardState,
+        Damage::Record,
+        Damage::Outbox,
+    ];
+
+    fn fits(self, rows: &Rows, key: RowKey) -> bool {
+        match self {
+            Damage::Message => matches!(key, RowKey::Message(..)),
+            Damage::LogTail => is_last(rows, key) == Some(true),
+            Damage::LogMiddle => is_last(rows, key) == Some(false),
+            Damage::Checkpoint => matches!(key, RowKey::Checkpoint(_)),
+            Damage::HardState => matches!(key, RowKey::HardState(_)),
+            Damage::Record => key == RowKey::Record,
+            Damage::Outbox => matches!(key, RowKey::Outbox(_)),
+            Damage::Any => true,
+            Damage::Row(wanted) => key == wanted,
+        }
+    }
+}
+
+/// Whether a log entry is the last good one of its log. `None`: it is another row.
+fn is_last(rows: &Rows, key: RowKey) -> Option<bool> {
+    let RowKey::Log(group, index) = key else { return None };
+    Some(rows.groups.get(&vertex(group))?.last_good() == Some(index))
+}
+
+pub(super) fn damage(rows: &mut Rows, random: &mut fastrand::Rng, what: Damage) -> Result<Option<RowKey>, Undetected> {
+    let key = match what {
+        // By kind, or messages would be nearly all that is ever hit.
+        Damage::Any => {
+            let first = random.u64(0..Damage::KINDS.len() as u64) as usize;
+            let mut kinds = Damage::KINDS.iter().cycle().skip(first).take(Damage::KINDS.len());
+            kinds.find_map(|kind| choose(rows, random, *kind))
+        }
+        kind => choose(rows, random, kind),
+    };
+    key.map(|key| flip(rows, random, key).map(|()| key)).transpose()
+}
+
+fn choose(rows: &Rows, random: &mut fastrand::Rng, what: Damage) -> Option<RowKey> {
+    let mut fitting: Vec<_> = rows.keys().filter(|key| what.fits(rows, *key)).collect();
+    if fitting.is_empty() {
+        return None;
+    }
+    Some(fitting.swap_remove(random.u64(0..fitting.len() as u64) as usize))
+}
+
+/// Damages the row at a key that [`Rows::keys`] gave.
+fn flip(rows: &mut Rows, random: &mut fastrand::Rng, key: RowKey) -> Result<(), Undetected> {
+    const LISTED: &str = "a listed row is there";
+    match key {
+        RowKey::Record => spoil(rows.record.as_mut().expect(LISTED), key, random, |bytes| rows::decode(key, bytes)),
+        RowKey::HardState(group) => {
+            let rows = rows.groups.get_mut(&vertex(group)).expect(LISTED);
+            spoil(rows.hard_state.as_mut().expect(LISTED), key, random, |bytes| rows::decode(key, bytes))
+        }
+        RowKey::Checkpoint(group) => {
+            let rows = rows.groups.get_mut(&vertex(group)).expect(LISTED);
+            spoil(rows.checkpoint.as_mut().expect(LISTED), key, random, |bytes| rows::decode(key, bytes))
+        }
+        RowKey::Log(group, index) => {
+            let rows = rows.groups.get_mut(&vertex(group)).expect(LISTED);
+            let row = rows.log.get_mut(&index).expect(LISTED);
+            spoil(row, key, random, |bytes| rows::decode_entry(group, index, bytes))
+        }
+        RowKey::Message(group, topic, offset) => {
+            let (topic, offset) = (TopicId(topic), Offset(offset));
+            let rows = rows.topics.get_mut(&(vertex(group), topic)).expect(LISTED);
+            let row = rows.get_mut(&offset).expect(LISTED);
+            spoil(row, key, random, |bytes| rows::decode_message(group, topic, offset, bytes))
+        }
+        RowKey::Outbox(id) => {
+            spoil(rows.outbox.get_mut(&id).expect(LISTED), key, random, |bytes| rows::decode(key, bytes))
+        }
+        RowKey::Owner | RowKey::Transaction => unreachable!("a simulated disk has no such row"),
+    }
+}
+
+/// Flips one bit of a row's bytes.
+fn spoil<T: Serialize + DeserializeOwned>(
+    row: &mut Row<T>,
+    key: RowKey,
+    random: &mut fastrand::Rng,
+    decode: impl Fn(&[u8]) -> Row<T>,
+) -> Result<(), Undetected> {
+    let Ok(good) = row else { return Ok(()) };
+    let mut bytes = RowWriter::default().encode(key, good).to_vec();
+    let bit = random.u64(0..bytes.len() as u64 * 8);
+    bytes[(bit / 8) as usize] ^= 1 << (bit % 8);
+    match decode(&bytes) {
+        Err(bad) => *row = Err(bad),
+        Ok(_) => return Err(Undetected { what: format!("bit {bit} of {key} flipped and it passes for good") }),
+    }
+    Ok(())
+}
+
+fn vertex(code: u32) -> Vertex {
+    Vertex::from_code(code).expect("a disk has groups of vertices only")
+}

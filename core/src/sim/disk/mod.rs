@@ -1,0 +1,220 @@
+//! What one node has on disk, simulated: quick while all is well, and spoiled as disks are spoiled.
+//!
+//! Rows are kept as the types that they are; only a fault makes bytes of them, by the codec of the real rows, and looks
+//! whether these give the fault away ([`Undetected`] if not). What damage then means is judged as by every other engine
+//! ([`crate::store::judge`]).
+//!
+//! Promised: what was finished outlives every crash; what was not is there as a whole batch, in order, or not at all; a
+//! damaged row is never read as a good one. Never: time (how slow a disk is, its owner decides), and randomness of its own.
+//!
+//! ```text
+//! begin ── pending batches ── finish ── durable rows ── recover, read
+//!              └─ crash: some survive, the next one is torn   └─ damage: a bit flips
+//! ```
+
+mod damage;
+mod frame;
+mod rows;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, VecDeque};
+
+pub use self::damage::Damage;
+use self::rows::Rows;
+use crate::cube::Vertex;
+use crate::store::judge::{Judged, Refused};
+use crate::store::rows::{BadRow, RowKey};
+use crate::store::{ReadFailed, ReadId, ReadMessages, Recovered, StoredMessage, Write, WriteBatch};
+use crate::topics::command::TopicId;
+
+/// One node's disk. It outlives the processes that write to it.
+#[derive(Clone, Debug, Default)]
+pub struct Disk {
+    durable: Rows,
+    /// Begun and not finished, in order.
+    pending: VecDeque<WriteBatch>,
+    reads: BTreeMap<ReadId, BegunRead>,
+    full: bool,
+}
+
+/// A read on its way.
+#[derive(Clone, Debug)]
+struct BegunRead {
+    read: ReadMessages,
+    /// It sees the batches up to this one.
+    behind: u64,
+    /// Given early, because a later batch takes away what the read is to see.
+    answer: Option<ReadAnswer>,
+}
+
+type ReadAnswer = Result<Vec<StoredMessage>, ReadFailed>;
+
+/// Why batches did not become durable. The process that wrote them must end.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum WriteFailed {
+    #[error("the disk is full")]
+    Full,
+    /// What is replaced has to be read, and is damaged.
+    #[error("{0}")]
+    Bad(#[from] BadRow),
+}
+
+/// Damage that the check sums missed: a violation of what storage promises.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("damage went unnoticed: {what}")]
+pub struct Undetected {
+    pub what: String,
+}
+
+/// What became of the pending batches in a crash.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct CrashLeft {
+    /// Whole on disk, though nobody was told.
+    pub survived: u64,
+    pub lost: u64,
+}
+
+impl Disk {
+    /// A batch is on its way. Numbers grow.
+    pub fn begin(&mut self, batch: WriteBatch) {
+        assert!(self.newest_pending() < batch.number || self.pending.is_empty(), "batches are begun in order");
+        self.pending.push_back(batch);
+    }
+
+    /// The sync is done: all batches up to this one are durable. After an error the process must end, and its end is a
+    /// [`Disk::crash`].
+    pub fn finish(&mut self, through: u64) -> Result<(), WriteFailed> {
+        while let Some(next) = self.pending.front().filter(|batch| batch.number <= through) {
+            if self.full && !next.writes.is_empty() {
+                return Err(WriteFailed::Full);
+            }
+            self.durable.accepts(next)?;
+            self.serve_before_drop();
+            let batch = self.pending.pop_front().expect("just seen");
+            self.durable.apply(batch);
+        }
+        Ok(())
+    }
+
+    /// Makes writes durable at once.
+    pub fn write(&mut self, writes: &[Write]) {
+        self.durable.apply(WriteBatch { number: 0, writes: writes.to_vec() });
+    }
+
+    /// A read is on its way: it will see every batch that was begun before it.
+    pub fn begin_read(&mut self, read: ReadMessages) {
+        let behind = self.newest_pending();
+        self.reads.insert(read.read, BegunRead { read, behind, answer: None });
+    }
+
+    /// What a read gives, at any time after it was begun. Later batches may show or not, as long as they take nothing
+    /// away from it.
+    pub fn finish_read(&mut self, read: ReadId) -> ReadAnswer {
+        let begun = self.reads.remove(&read).expect("a read is begun, once, before it is finished");
+        begun.answer.unwrap_or_else(|| self.look(&begun.read, begun.behind))
+    }
+
+    /// A read that is begun and finished now.
+    pub fn read(&self, read: &ReadMessages) -> ReadAnswer {
+        self.look(read, self.newest_pending())
+    }
+
+    /// An orderly end: all that was begun is done first.
+    pub fn close(&mut self) -> Result<(), WriteFailed> {
+        self.finish(self.newest_pending())?;
+        self.serve_reads(|_| true);
+        Ok(())
+    }
+
+    /// The process is gone, or the power. Of what was pending, some whole batches are on disk, and the next one may be
+    /// there in part.
+    pub fn crash(&mut self, random: &mut fastrand::Rng) -> Result<CrashLeft, Undetected> {
+        self.reads.clear();
+        let pending = std::mem::take(&mut self.pending);
+        let mut left = CrashLeft { survived: 0, lost: pending.len() as u64 };
+        if self.full || pending.is_empty() {
+            return Ok(left);
+        }
+        let whole = random.u64(0..=left.lost);
+        for (at, batch) in (0..).zip(pending) {
+            let is_there = at < whole || (at == whole && frame::outlives_tearing(&batch, random)?);
+            if !is_there || self.durable.accepts(&batch).is_err() {
+                break;
+            }
+            self.durable.apply(batch);
+            left.survived += 1;
+        }
+        left.lost -= left.survived;
+        Ok(left)
+    }
+
+    /// What a process finds that starts now. A log end that is cut is cut on disk too.
+    pub fn recover(&mut self) -> Result<Recovered, Refused> {
+        assert!(self.pending.is_empty(), "a disk is read back after a crash or an orderly end");
+        let Judged { recovered, cuts } = self.durable.find()?.judge()?;
+        self.durable.cut(&recovered.groups, &cuts);
+        Ok(recovered)
+    }
+
+    /// Flips a bit of some row. `None`: there is no such row.
+    pub fn damage(&mut self, random: &mut fastrand::Rng, what: Damage) -> Result<Option<RowKey>, Undetected> {
+        damage::damage(&mut self.durable, random, what)
+    }
+
+    /// While the disk is full nothing that is pending becomes durable.
+    pub fn set_full(&mut self, full: bool) {
+        self.full = full;
+    }
+
+    pub fn is_full(&self) -> bool {
+        self.full
+    }
+
+    /// Nothing is left, as on a new disk; reads that are on their way have seen what was there.
+    pub fn wipe(&mut self) {
+        self.serve_reads(|_| true);
+        self.pending.clear();
+        self.durable = Rows::default();
+    }
+
+    /// Every durable message that can be read, by group, topic and offset.
+    pub fn messages(&self) -> impl Iterator<Item = (Vertex, TopicId, &StoredMessage)> {
+        self.durable.messages()
+    }
+
+    fn newest_pending(&self) -> u64 {
+        self.pending.back().map_or(0, |batch| batch.number)
+    }
+
+    /// A batch that deletes messages must not take them away from reads that came before it.
+    fn serve_before_drop(&mut self) {
+        let Some(next) = self.pending.front().filter(|_| !self.reads.is_empty()) else { return };
+        let number = next.number;
+        let dropped: Vec<_> = next.writes.iter().filter_map(dropped_topic).collect();
+        if !dropped.is_empty() {
+            self.serve_reads(|begun| begun.behind < number && dropped.contains(&(begun.read.group, begun.read.topic)));
+        }
+    }
+
+    fn serve_reads(&mut self, which: impl Fn(&BegunRead) -> bool) {
+        let mut reads = std::mem::take(&mut self.reads);
+        for begun in reads.values_mut().filter(|begun| begun.answer.is_none() && which(begun)) {
+            begun.answer = Some(self.look(&begun.read, begun.behind));
+        }
+        self.reads = reads;
+    }
+
+    fn look(&self, read: &ReadMessages, behind: u64) -> ReadAnswer {
+        let pending = self.pending.iter().take_while(|batch| batch.number <= behind);
+        let writes = pending.flat_map(|batch| &batch.writes);
+        self.durable.read(read, writes).map_err(|bad| ReadFailed(bad.to_string()))
+    }
+}
+
+fn dropped_topic(write: &Write) -> Option<(Vertex, TopicId)> {
+    match write {
+        Write::DropMessages { group, topic } => Some((*group, *topic)),
+        _ => None,
+    }
+}

@@ -1,0 +1,204 @@
+//! The durable rows of a simulated disk: typed, each good or bad.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::cube::Vertex;
+use crate::names::Offset;
+use crate::store::judge::{self, CutTail, Found, Refused};
+use crate::store::reading::Reading;
+use crate::store::rows::{Row, RowKey};
+use crate::store::{
+    Checkpoint, HardState, LogEntry, NodeRecord, ReadMessages, RecoveredGroup, StoredMessage, Write, WriteBatch,
+};
+use crate::topics::command::{Command, TopicId};
+
+/// All tables. A bad row's content is gone; writing it anew heals it.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Rows {
+    pub record: Option<Row<NodeRecord>>,
+    pub groups: BTreeMap<Vertex, GroupRows>,
+    /// Groups whose log lost its end, until the node takes another identity.
+    pub cut: BTreeSet<Vertex>,
+    pub topics: BTreeMap<(Vertex, TopicId), Messages>,
+    pub outbox: BTreeMap<u64, Row<Command>>,
+}
+
+#[derive(Clone, Debug, Default)]
+pub(super) struct GroupRows {
+    pub hard_state: Option<Row<HardState>>,
+    pub checkpoint: Option<Row<Checkpoint>>,
+    pub log: BTreeMap<u64, Row<LogEntry>>,
+}
+
+pub(super) type Messages = BTreeMap<Offset, Row<StoredMessage>>;
+
+impl Rows {
+    /// Whether a batch can be applied. A new record is held against the one before, so that one must be good.
+    pub(super) fn accepts(&self, batch: &WriteBatch) -> Row<()> {
+        match &self.record {
+            Some(Err(bad)) if batch.writes.iter().any(|write| matches!(write, Write::Identity(_))) => Err(bad.clone()),
+            _ => Ok(()),
+        }
+    }
+
+    pub(super) fn apply(&mut self, batch: WriteBatch) {
+        batch.writes.into_iter().for_each(|write| self.apply_one(write));
+    }
+
+    fn apply_one(&mut self, write: Write) {
+        match write {
+            Write::Identity(record) => self.put_record(record),
+            Write::HardState { group, state } => self.group(group).hard_state = Some(Ok(state)),
+            Write::Append { group, entries } => {
+                let Some(first) = entries.first() else { return };
+                let log = &mut self.group(group).log;
+                log.split_off(&first.index);
+                log.extend(entries.into_iter().map(|entry| (entry.index, Ok(entry))));
+            }
+            Write::Checkpoint { group, checkpoint, drop_log_through, clear_log } => {
+                let rows = self.group(group);
+                rows.checkpoint = Some(Ok(checkpoint));
+                let kept_from = drop_log_through.checked_add(1).filter(|_| !clear_log);
+                rows.log = kept_from.map_or_else(BTreeMap::new, |index| rows.log.split_off(&index));
+            }
+            Write::Messages { group, topic, messages } => {
+                let rows = self.topics.entry((group, topic)).or_default();
+                rows.extend(messages.into_iter().map(|message| (message.offset, Ok(message))));
+            }
+            Write::DropMessages { group, topic } => {
+                self.topics.remove(&(group, topic));
+            }
+            Write::OutboxPut { id, command } => {
+                self.outbox.insert(id, Ok(command));
+            }
+            Write::OutboxRemove { id } => {
+                self.outbox.remove(&id);
+            }
+        }
+    }
+
+    fn put_record(&mut self, record: NodeRecord) {
+        let before = self.record.as_ref().and_then(|row| row.as_ref().ok());
+        if judge::ends_mistrust(before, &record) {
+            self.cut.clear();
+        }
+        self.record = Some(Ok(record));
+    }
+
+    fn group(&mut self, group: Vertex) -> &mut GroupRows {
+        self.groups.entry(group).or_default()
+    }
+
+    /// Tells all rows that a verdict needs.
+    pub(super) fn find(&self) -> Result<Found, Refused> {
+        let mut found = Found::default();
+        self.record.clone().map(|row| found.record(row)).transpose()?;
+        for (group, rows) in &self.groups {
+            let code = group.to_code();
+            rows.hard_state.clone().map(|row| found.hard_state(code, row)).transpose()?;
+            rows.checkpoint.clone().map(|row| found.checkpoint(code, row)).transpose()?;
+            rows.log.iter().try_for_each(|(index, row)| found.entry(code, *index, row.clone()))?;
+        }
+        self.cut.iter().for_each(|group| found.cut_before(group.to_code()));
+        self.outbox.iter().try_for_each(|(id, row)| found.outbox(*id, row.clone()))?;
+        Ok(found)
+    }
+
+    /// Leaves on disk what is told to the node: a shorter log, a commit index within it, and the mistrust.
+    pub(super) fn cut(&mut self, groups: &[RecoveredGroup], cuts: &[CutTail]) {
+        for cut in cuts {
+            self.group(cut.group).log.split_off(&cut.from_index);
+            self.cut.insert(cut.group);
+            for group in groups.iter().filter(|group| group.group == cut.group) {
+                self.group(cut.group).hard_state = Some(Ok(group.hard_state));
+            }
+        }
+    }
+
+    /// Reads messages as they are once `pending` is applied too.
+    pub(super) fn read<'w>(
+        &self,
+        read: &ReadMessages,
+        pending: impl Iterator<Item = &'w Write>,
+    ) -> Row<Vec<StoredMessage>> {
+        let mut reading = Reading::new(read);
+        if reading.is_full() {
+            return Ok(reading.finish());
+        }
+        let Pending { dropped, messages } = Pending::gather(read, pending);
+        let mut messages = messages.into_iter().peekable();
+        let durable = self.topics.get(&(read.group, read.topic)).filter(|_| !dropped);
+        let mut durable = durable.into_iter().flat_map(|rows| rows.range(read.from..read.end)).peekable();
+        while !reading.is_full() {
+            // The next offset of either; where both have it, the pending one is what will be on disk.
+            let pending = messages.next_if(|(offset, _)| durable.peek().is_none_or(|(other, _)| *offset <= **other));
+            if let Some((offset, message)) = pending {
+                durable.next_if(|(other, _)| **other == offset);
+                reading.take(offset, Ok(message.clone()))?;
+            } else if let Some((offset, row)) = durable.next() {
+                reading.take(*offset, row.clone())?;
+            } else {
+                break;
+            }
+        }
+        Ok(reading.finish())
+    }
+
+    pub(super) fn messages(&self) -> impl Iterator<Item = (Vertex, TopicId, &StoredMessage)> {
+        self.topics.iter().flat_map(|((group, topic), rows)| {
+            rows.values().filter_map(|row| row.as_ref().ok()).map(|message| (*group, *topic, message))
+        })
+    }
+
+    /// Where good rows are.
+    pub(super) fn keys(&self) -> impl Iterator<Item = RowKey> {
+        let record = self.record.iter().filter(|row| row.is_ok()).map(|_| RowKey::Record);
+        let groups = self.groups.iter().flat_map(|(group, rows)| rows.keys(*group));
+        let messages =
+            self.messages().map(|(group, topic, message)| RowKey::Message(group.to_code(), topic.0, message.offset.0));
+        let outbox = self.outbox.iter().filter(|(_, row)| row.is_ok()).map(|(id, _)| RowKey::Outbox(*id));
+        record.chain(groups).chain(messages).chain(outbox)
+    }
+}
+
+impl GroupRows {
+    fn keys(&self, group: Vertex) -> impl Iterator<Item = RowKey> {
+        let code = group.to_code();
+        let hard_state = self.hard_state.iter().filter(|row| row.is_ok()).map(move |_| RowKey::HardState(code));
+        let checkpoint = self.checkpoint.iter().filter(|row| row.is_ok()).map(move |_| RowKey::Checkpoint(code));
+        let log = self.log.iter().filter(|(_, row)| row.is_ok()).map(move |(index, _)| RowKey::Log(code, *index));
+        hard_state.chain(checkpoint).chain(log)
+    }
+
+    /// The last entry of the log that is good.
+    pub(super) fn last_good(&self) -> Option<u64> {
+        self.log.iter().rev().find(|(_, row)| row.is_ok()).map(|(index, _)| *index)
+    }
+}
+
+/// What pending writes mean for one read.
+#[derive(Default)]
+struct Pending<'w> {
+    /// What is durable is on its way out.
+    dropped: bool,
+    messages: BTreeMap<Offset, &'w StoredMessage>,
+}
+
+impl<'w> Pending<'w> {
+    fn gather(read: &ReadMessages, writes: impl Iterator<Item = &'w Write>) -> Pending<'w> {
+        let mut pending = Pending::default();
+        for write in writes {
+            match write {
+                Write::Messages { group, topic, messages } if (*group, *topic) == (read.group, read.topic) => {
+                    let asked = messages.iter().filter(|message| (read.from..read.end).contains(&message.offset));
+                    pending.messages.extend(asked.map(|message| (message.offset, message)));
+                }
+                Write::DropMessages { group, topic } if (*group, *topic) == (read.group, read.topic) => {
+                    pending = Pending { dropped: true, messages: BTreeMap::new() };
+                }
+                _ => {}
+            }
+        }
+        pending
+    }
+}

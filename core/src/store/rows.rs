@@ -1,0 +1,186 @@
+//! How rows look on a disk: values that carry a check sum, which knows their place.
+//!
+//! A value is a crc32 (little-endian) over table, key and payload, then the payload in postcard. With the key in the
+//! check sum a row that turns up under another key, or in another table, is as damaged as one whose bytes changed.
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::{LogEntry, StoredMessage};
+use crate::cube::Vertex;
+use crate::names::Offset;
+use crate::topics::command::TopicId;
+
+/// A group as it stands in keys: [`Vertex::to_code`].
+pub type GroupCode = u32;
+
+/// What a look at a row gives.
+pub type Row<T> = Result<T, BadRow>;
+
+/// One row's place: the table and the key. What damage is reported by.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum RowKey {
+    /// Whose folder it is.
+    Owner,
+    /// The number of the transaction that wrote it: grows by one with each.
+    Transaction,
+    /// The node's record.
+    Record,
+    HardState(GroupCode),
+    Checkpoint(GroupCode),
+    Log(GroupCode, u64),
+    Message(GroupCode, u64, u64),
+    Outbox(u64),
+}
+
+impl RowKey {
+    /// The key of a row in the meta table.
+    pub fn meta(self) -> u8 {
+        match self {
+            RowKey::Owner => 0,
+            RowKey::Transaction => 1,
+            RowKey::Record => 2,
+            other => unreachable!("{other:?} does not lie in the meta table"),
+        }
+    }
+
+    /// The words of the key; the first one names the table.
+    fn words(self) -> [u64; 4] {
+        match self {
+            RowKey::Owner => [1, 0, 0, 0],
+            RowKey::Transaction => [1, 1, 0, 0],
+            RowKey::Record => [1, 2, 0, 0],
+            RowKey::HardState(group) => [2, group.into(), 0, 0],
+            RowKey::Checkpoint(group) => [3, group.into(), 0, 0],
+            RowKey::Log(group, index) => [4, group.into(), index, 0],
+            RowKey::Message(group, topic, offset) => [5, group.into(), topic, offset],
+            RowKey::Outbox(id) => [6, id, 0, 0],
+        }
+    }
+
+    fn crc(self, payload: &[u8]) -> [u8; 4] {
+        let mut hasher = crc32fast::Hasher::new();
+        self.words().iter().for_each(|word| hasher.update(&word.to_le_bytes()));
+        hasher.update(payload);
+        hasher.finalize().to_le_bytes()
+    }
+}
+
+impl std::fmt::Display for RowKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match *self {
+            RowKey::Owner => f.write_str("the owner's record"),
+            RowKey::Transaction => f.write_str("the transaction number"),
+            RowKey::Record => f.write_str("the node's record"),
+            RowKey::HardState(group) => write!(f, "the hard state of group {}", GroupName(group)),
+            RowKey::Checkpoint(group) => write!(f, "the checkpoint of group {}", GroupName(group)),
+            RowKey::Log(group, index) => write!(f, "log entry {index} of group {}", GroupName(group)),
+            RowKey::Message(group, topic, offset) => {
+                write!(f, "message {offset} of topic number {topic} in group {}", GroupName(group))
+            }
+            RowKey::Outbox(id) => write!(f, "outbox entry {id}"),
+        }
+    }
+}
+
+/// Prints a group's code as its vertex where it is one.
+struct GroupName(GroupCode);
+
+impl std::fmt::Display for GroupName {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match Vertex::from_code(self.0) {
+            Ok(vertex) => vertex.fmt(f),
+            Err(_) => write!(f, "#{}", self.0),
+        }
+    }
+}
+
+/// What is wrong with a row.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("{key} {why}")]
+pub struct BadRow {
+    pub key: RowKey,
+    pub why: &'static str,
+}
+
+/// Makes values, reusing its memory.
+#[derive(Default, Debug)]
+pub struct RowWriter {
+    buffer: Vec<u8>,
+}
+
+impl RowWriter {
+    /// A larger buffer than this is given back after use.
+    const KEPT_BYTES: usize = 256 << 10;
+
+    /// The value of a row.
+    pub fn encode(&mut self, key: RowKey, value: &impl Serialize) -> &[u8] {
+        let mut buffer = std::mem::take(&mut self.buffer);
+        if buffer.capacity() > Self::KEPT_BYTES {
+            buffer = Vec::new();
+        }
+        buffer.clear();
+        buffer.extend_from_slice(&[0; 4]);
+        // Our own types hold nothing that postcard refuses, and a Vec takes all it is given.
+        self.buffer = postcard::to_extend(value, buffer).expect("a row encodes");
+        let crc = key.crc(&self.buffer[4..]);
+        self.buffer[..4].copy_from_slice(&crc);
+        &self.buffer
+    }
+}
+
+/// What a value says, if it is the one that was written under this key.
+pub fn decode<T: DeserializeOwned>(key: RowKey, value: &[u8]) -> Row<T> {
+    let (crc, payload) = value.split_at_checked(4).ok_or(BadRow { key, why: "is cut short" })?;
+    if key.crc(payload) != crc {
+        return Err(BadRow { key, why: "does not fit its check sum" });
+    }
+    postcard::from_bytes(payload).map_err(|_| BadRow { key, why: "fits its check sum but cannot be decoded" })
+}
+
+pub fn decode_entry(group: GroupCode, index: u64, value: &[u8]) -> Row<LogEntry> {
+    let key = RowKey::Log(group, index);
+    let entry: LogEntry = decode(key, value)?;
+    if entry.index == index { Ok(entry) } else { Err(BadRow { key, why: "lies under another index" }) }
+}
+
+pub fn decode_message(group: GroupCode, topic: TopicId, offset: Offset, value: &[u8]) -> Row<StoredMessage> {
+    let key = RowKey::Message(group, topic.0, offset.0);
+    let message: StoredMessage = decode(key, value)?;
+    if message.offset == offset { Ok(message) } else { Err(BadRow { key, why: "lies under another offset" }) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_row_is_only_good_under_its_own_key() {
+        let mut writer = RowWriter::default();
+        let row = writer.encode(RowKey::Log(8, 5), &"entry").to_vec();
+        assert_eq!(decode(RowKey::Log(8, 5), &row), Ok("entry".to_owned()));
+        for other in [RowKey::Log(8, 6), RowKey::Log(9, 5), RowKey::HardState(8), RowKey::Message(8, 5, 0)] {
+            assert!(decode::<String>(other, &row).is_err(), "{other}");
+        }
+    }
+
+    #[test]
+    fn every_flipped_bit_of_a_row_is_noticed() {
+        let key = RowKey::Message(9, 1, 7);
+        let row = RowWriter::default().encode(key, &(7u64, "content")).to_vec();
+        for bit in 0..row.len() * 8 {
+            let mut bad = row.clone();
+            bad[bit / 8] ^= 1 << (bit % 8);
+            assert!(decode::<(u64, String)>(key, &bad).is_err(), "bit {bit}");
+        }
+        assert!(decode::<(u64, String)>(key, &row[..3]).is_err());
+    }
+
+    #[test]
+    fn a_rows_bytes_are_pinned() {
+        // zlib.crc32(struct.pack("<4Q", 2, 10, 0, 0) + bytes([3, 4])) in Python.
+        let row = RowWriter::default().encode(RowKey::HardState(10), &(3u64, 4u64)).to_vec();
+        assert_eq!(row[4..], [3, 4]);
+        assert_eq!(u32::from_le_bytes(row[..4].try_into().unwrap()), 0x6456_3f4f);
+    }
+}

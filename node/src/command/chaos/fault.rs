@@ -1,0 +1,241 @@
+//! What can go wrong with real processes, and how it is drawn.
+//!
+//! Classes bear the names that the simulator gives them (`cubecast_core::sim::fault`), where it has them.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use clap::ValueEnum;
+use cubecast_core::cube::{Dimension, Vertex};
+use cubecast_core::wire::client::{LinkConditions, StopMode};
+use fastrand::Rng;
+use serde::{Deserialize, Serialize};
+
+/// The kinds of faults, as they are chosen and counted.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[value(rename_all = "snake_case")]
+pub enum FaultClass {
+    /// SIGKILL to a node, which is started again.
+    Kill,
+    /// SIGKILL to all nodes at once.
+    KillAll,
+    /// One node after the other is told to end, and started again.
+    Restart,
+    /// SIGSTOP, and SIGCONT after a while.
+    Hang,
+    /// SIGKILL, and the data folder is lost; only while a quorum's disks survive it.
+    Wipe,
+    /// A node fails on request: it crashes, pauses, or loses its disk.
+    Stop,
+    /// Edges swallow frames, some in one direction only.
+    Cut,
+    /// Edges delay and lose frames.
+    Degrade,
+    /// All edges between two sides of the cube are cut.
+    Partition,
+    /// The network between two sides is cut from outside. Needs --outside.
+    Outside,
+}
+
+/// One thing that goes wrong.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Fault {
+    Kill { node: Vertex },
+    KillAll,
+    Restart,
+    Hang { node: Vertex },
+    Wipe { node: Vertex },
+    Stop { node: Vertex, mode: StopMode },
+    Cut { edges: Vec<Edge> },
+    Degrade { edges: Vec<Edge>, conditions: LinkConditions },
+    Partition { side: Vec<Vertex>, one_way: bool },
+    Outside { side: Vec<Vertex> },
+}
+
+/// One direction of an edge.
+pub type Edge = (Vertex, Vertex);
+
+impl FaultClass {
+    pub fn name(self) -> String {
+        self.to_possible_value().map_or_else(String::new, |value| value.get_name().to_owned())
+    }
+
+    /// All but what needs more than this machine gives everybody.
+    pub fn usual() -> Vec<FaultClass> {
+        FaultClass::value_variants().iter().copied().filter(|class| *class != FaultClass::Outside).collect()
+    }
+}
+
+impl Fault {
+    /// A fault of this class, somewhere.
+    pub fn draw(class: FaultClass, dimension: Dimension, random: &mut Rng) -> Fault {
+        let node = any_vertex(dimension, random);
+        match class {
+            FaultClass::Kill => Fault::Kill { node },
+            FaultClass::KillAll => Fault::KillAll,
+            FaultClass::Restart => Fault::Restart,
+            FaultClass::Hang => Fault::Hang { node },
+            FaultClass::Wipe => Fault::Wipe { node },
+            FaultClass::Stop => {
+                let modes = [StopMode::Crash, StopMode::Pause, StopMode::Crash, StopMode::Pause, StopMode::Wipe];
+                Fault::Stop { node, mode: pick(&modes, random) }
+            }
+            FaultClass::Cut => Fault::Cut { edges: some_edges(dimension, random) },
+            FaultClass::Degrade => {
+                Fault::Degrade { edges: some_edges(dimension, random), conditions: bad_conditions(random) }
+            }
+            FaultClass::Partition => Fault::Partition { side: a_side(dimension, random), one_way: random.u8(..4) == 0 },
+            FaultClass::Outside => Fault::Outside { side: a_side(dimension, random) },
+        }
+    }
+
+    /// How long it lasts.
+    pub fn duration(&self, random: &mut Rng) -> Duration {
+        let (least, most) = match self {
+            // A member that is away for 5 s loses its vote; both sides of that are worth a visit.
+            Fault::Kill { .. } | Fault::Stop { .. } => (100, pick(&[1_000, 3_000, 9_000], random)),
+            Fault::Hang { .. } => (100, pick(&[800, 3_000, 7_000], random)),
+            Fault::KillAll => (0, 2_000),
+            Fault::Restart | Fault::Wipe { .. } => (0, 500),
+            Fault::Cut { .. } | Fault::Degrade { .. } => (500, 8_000),
+            Fault::Partition { .. } => (500, 8_000),
+            Fault::Outside { .. } => (6_000, 10_000),
+        };
+        Duration::from_millis(random.u64(least..=most))
+    }
+
+    /// Whether a disk is lost with it.
+    pub fn loses_a_disk(&self) -> bool {
+        matches!(self, Fault::Wipe { .. } | Fault::Stop { mode: StopMode::Wipe, .. })
+    }
+}
+
+/// The directions that have to be cut for these vertices to be alone.
+pub fn edges_across(side: &[Vertex], one_way: bool) -> Vec<Edge> {
+    let out = side.iter().flat_map(|from| from.neighbours().map(|to| (*from, to)));
+    let out = out.filter(|(_, to)| !side.contains(to));
+    if one_way { out.collect() } else { out.flat_map(|(from, to)| [(from, to), (to, from)]).collect() }
+}
+
+impl std::fmt::Display for Fault {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Fault::Kill { node } => write!(f, "{node} is killed"),
+            Fault::KillAll => write!(f, "all nodes are killed"),
+            Fault::Restart => write!(f, "one node after the other is restarted"),
+            Fault::Hang { node } => write!(f, "{node} hangs"),
+            Fault::Wipe { node } => write!(f, "{node} is killed and loses its disk"),
+            Fault::Stop { node, mode } => write!(f, "{node} fails on request: {mode:?}"),
+            Fault::Cut { edges } => write!(f, "cut: {}", edge_list(edges)),
+            Fault::Degrade { edges, conditions } => {
+                let LinkConditions { delay_ms, jitter_ms, loss, .. } = conditions;
+                write!(f, "{}: {delay_ms}+{jitter_ms} ms, {:.0} % lost", edge_list(edges), loss * 100.0)
+            }
+            Fault::Partition { side, one_way: false } => write!(f, "{} are cut off from the others", list(side)),
+            Fault::Partition { side, one_way: true } => write!(f, "{} are not heard by the others", list(side)),
+            Fault::Outside { side } => write!(f, "{} are cut off from the others, from outside", list(side)),
+        }
+    }
+}
+
+fn list(vertices: &[Vertex]) -> String {
+    vertices.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+}
+
+fn edge_list(edges: &[Edge]) -> String {
+    edges.iter().map(|(from, to)| format!("{from}->{to}")).collect::<Vec<_>>().join(", ")
+}
+
+fn pick<T: Copy>(choices: &[T], random: &mut Rng) -> T {
+    choices[random.u64(..choices.len() as u64) as usize]
+}
+
+fn any_vertex(dimension: Dimension, random: &mut Rng) -> Vertex {
+    dimension.vertex(random.u32(..dimension.size() as u32)).expect("the number is below the cube's size")
+}
+
+/// Half of the cube, one node, or any of them; never none, never all.
+fn a_side(dimension: Dimension, random: &mut Rng) -> Vec<Vertex> {
+    let node = any_vertex(dimension, random);
+    match random.u8(..4) {
+        0 => vec![node],
+        1 => {
+            let others = dimension.vertices().filter(|vertex| *vertex != node && random.bool());
+            others
+                .chain([node.across(0)])
+                .filter(|vertex| *vertex != node)
+                .collect::<BTreeSet<_>>()
+                .into_iter()
+                .collect()
+        }
+        _ => {
+            let bit = random.u8(..dimension.bits());
+            dimension.vertices().filter(|vertex| !vertex.differing_bits(node).any(|other| other == bit)).collect()
+        }
+    }
+}
+
+/// Directions of a few edges; an edge often in both.
+fn some_edges(dimension: Dimension, random: &mut Rng) -> Vec<Edge> {
+    let mut edges = BTreeSet::new();
+    for _ in 0..random.u8(1..=4) {
+        let from = any_vertex(dimension, random);
+        let to = from.across(random.u8(..dimension.bits()));
+        edges.insert((from, to));
+        if random.bool() {
+            edges.insert((to, from));
+        }
+    }
+    edges.into_iter().collect()
+}
+
+fn bad_conditions(random: &mut Rng) -> LinkConditions {
+    let perfect = LinkConditions::PERFECT;
+    match random.u8(..4) {
+        0 => LinkConditions { delay_ms: 30, jitter_ms: 50, ..perfect },
+        1 => LinkConditions { delay_ms: 200, jitter_ms: 300, ..perfect },
+        2 => LinkConditions { loss: 0.3, ..perfect },
+        _ => LinkConditions { delay_ms: 5, jitter_ms: 20, loss: 0.1, ..perfect },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_side_is_never_empty_and_never_all() {
+        let mut random = Rng::with_seed(1);
+        for bits in 1..=4 {
+            let dimension = Dimension::new(bits).unwrap();
+            for _ in 0..200 {
+                let side = a_side(dimension, &mut random);
+                assert!((1..dimension.size()).contains(&side.len()), "{side:?}");
+                assert_eq!(side.iter().collect::<BTreeSet<_>>().len(), side.len());
+            }
+        }
+    }
+
+    #[test]
+    fn a_partition_cuts_every_edge_between_the_sides_and_no_other() {
+        let cube = Dimension::new(3).unwrap();
+        let face: Vec<Vertex> = cube.vertices().filter(|vertex| vertex.index() < 4).collect();
+        let edges = edges_across(&face, false);
+        assert_eq!(edges.len(), 8);
+        assert!(edges.iter().all(|(from, to)| face.contains(from) != face.contains(to)));
+        assert!(edges_across(&face, true).iter().all(|(from, _)| face.contains(from)));
+    }
+
+    #[test]
+    fn every_usual_class_can_be_drawn_and_told() {
+        let mut random = Rng::with_seed(2);
+        let cube = Dimension::new(3).unwrap();
+        for class in FaultClass::usual() {
+            let fault = Fault::draw(class, cube, &mut random);
+            assert!(!fault.to_string().is_empty() && fault.duration(&mut random) <= Duration::from_secs(10));
+        }
+        assert_eq!(FaultClass::KillAll.name(), "kill_all");
+        assert!(!FaultClass::usual().contains(&FaultClass::Outside));
+    }
+}

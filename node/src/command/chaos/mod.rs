@@ -1,0 +1,346 @@
+//! `cubecast chaos`: bad days of real processes, and the checkers of the simulator on what their clients saw.
+//!
+//! | module | what |
+//! |---|---|
+//! | [`fleet`], [`outside`] | the processes; the places that they run in, where the network can be cut from outside |
+//! | [`connection`], [`nodes`] | raw connections: of clients, and for what is no client's business |
+//! | [`client`], [`record`] | clients that do what the workload says, and the record of what they saw |
+//! | [`watcher`], [`survey`] | who leads; what the nodes say of themselves |
+//! | [`fault`], [`weather`] | what can go wrong; what does, and is mended |
+//! | [`recovery`] | what must come back, and what every holder has in the end |
+//! | [`report`], [`screen`] | what is told |
+
+mod client;
+mod connection;
+mod fault;
+mod fleet;
+mod nodes;
+mod outside;
+mod record;
+mod recovery;
+mod report;
+mod screen;
+mod survey;
+mod watcher;
+mod weather;
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use cubecast_core::check::workload::{Load, Workload};
+use cubecast_core::check::{Evidence, check_all};
+use cubecast_core::cube::Dimension;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
+
+use super::output::{Format, line};
+use super::{Failure, block_on};
+use crate::config::check_dimension;
+use crate::shutdown;
+use client::{Client, Listening};
+use fault::FaultClass;
+use fleet::{Fleet, FleetError};
+use nodes::Nodes;
+use outside::Outside;
+use record::Recorder;
+use recovery::Keeper;
+use report::{Measured, Report};
+use screen::Screen;
+use weather::Weather;
+
+/// All nodes are up and all homes lead by then, on a slow machine.
+const STARTS_WITHIN: Duration = Duration::from_secs(60);
+const LOOK_EVERY: Duration = Duration::from_millis(100);
+
+/// Break a cluster of real processes, of its own, while clients use it; then check that it kept what it promises.
+///
+/// Clients use every action at every node while nodes are killed, stopped, wiped and cut off from each other. Then all is mended, and
+/// the checkers of the simulator look at what the clients saw and what every node holds.
+///
+/// The seed decides what is broken in which order, and what each client asks. Real time is not reproducible: the same seed does not
+/// give the same run.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n    \
+    cubecast chaos\n    \
+    cubecast chaos --minutes 10 --seed 7\n    \
+    cubecast chaos --faults kill,hang,partition --dimension 2\n    \
+    cubecast chaos --format json\n\n\
+    Ctrl-C ends the bad weather early; all is mended and checked nevertheless. Exit code 1: something promised was not kept.")]
+pub struct Args {
+    /// How long things break. Starting, mending and checking come on top.
+    #[arg(long, value_name = "M", default_value = "1", value_parser = parse_minutes)]
+    minutes: Duration,
+    /// Decides faults and actions; a random one when it is not given.
+    #[arg(long, value_name = "S")]
+    seed: Option<u64>,
+    /// The cube's dimension: 2^D nodes, D from 1 to 6.
+    #[arg(long, value_name = "D", default_value_t = 3)]
+    dimension: u8,
+    /// Clients, each doing one thing after the other.
+    #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=64))]
+    clients: u32,
+    /// Only these classes of faults, separated by commas. [default: all but outside]
+    #[arg(long, value_enum, value_name = "FAULT,...", value_delimiter = ',')]
+    faults: Vec<FaultClass>,
+    /// An empty folder for the nodes' data and logs, which stay there. [default: a temporary one]
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+    /// Where the evidence is written when something promised was not kept. [default: cubecast-chaos-SEED.json]
+    #[arg(long, value_name = "FILE")]
+    trace: Option<PathBuf>,
+    /// Runs the nodes in places between which this program can cut the network; see scripts/partition.
+    #[arg(long, value_name = "PROGRAM")]
+    outside: Option<PathBuf>,
+    /// For whom the report is.
+    #[arg(long, value_enum, default_value_t)]
+    format: Format,
+}
+
+pub fn run(args: &Args) -> Result<(), Failure> {
+    block_on(async {
+        let stop = shutdown::on_signals().map_err(|error| Failure::new(Failure::FAILED, error))?;
+        Chaos::new(args)?.run(stop).await
+    })
+}
+
+/// What was asked for, checked.
+struct Chaos {
+    dimension: Dimension,
+    seed: u64,
+    length: Duration,
+    load: Load,
+    classes: Vec<FaultClass>,
+    outside: Option<Outside>,
+    folder: PathBuf,
+    /// Nobody asked for the folder: it goes when all went well.
+    is_temporary: bool,
+    trace: PathBuf,
+    format: Format,
+    screen: Screen,
+}
+
+/// The cluster, and what looks at it.
+struct Scene {
+    addresses: Arc<Vec<String>>,
+    nodes: Arc<Nodes>,
+    recorder: Recorder,
+    weather: Weather,
+    workload: Arc<Mutex<Workload>>,
+    /// Watch while this lives.
+    _watchers: JoinSet<()>,
+}
+
+impl Chaos {
+    fn new(args: &Args) -> Result<Chaos, Failure> {
+        let dimension = check_dimension(args.dimension).map_err(|error| Failure::new(Failure::USAGE, error))?;
+        let seed = args.seed.unwrap_or_else(|| fastrand::u64(..1_000_000));
+        let classes = if args.faults.is_empty() { FaultClass::usual() } else { args.faults.clone() };
+        if classes.contains(&FaultClass::Outside) && args.outside.is_none() {
+            let message = "--faults outside needs --outside PROGRAM: see scripts/partition";
+            return Err(Failure::new(Failure::USAGE, message));
+        }
+        let temporary = || std::env::temp_dir().join(format!("cubecast-chaos-{seed}-{}", std::process::id()));
+        Ok(Chaos {
+            dimension,
+            seed,
+            length: args.minutes,
+            load: Load { clients: args.clients, ..Load::default() },
+            classes,
+            outside: args.outside.clone().map(Outside::new),
+            folder: empty_folder(args.data.clone().unwrap_or_else(temporary))?,
+            is_temporary: args.data.is_none(),
+            trace: args.trace.clone().unwrap_or_else(|| format!("cubecast-chaos-{seed}.json").into()),
+            format: args.format,
+            screen: Screen::new(args.minutes),
+        })
+    }
+
+    async fn run(mut self, stop: watch::Receiver<bool>) -> Result<(), Failure> {
+        self.screen.say(&format!(
+            "chaos with seed {}, {} nodes, in {}",
+            self.seed,
+            self.dimension.size(),
+            self.folder.display()
+        ));
+        let mut scene = self.set().await?;
+        let began = Instant::now();
+        let (clients, stop_clients) = begin_clients(&scene);
+        self.rage(&mut scene, stop).await;
+        let seconds = began.elapsed().as_secs_f64();
+        let gaps = scene.recorder.end_counting();
+        self.screen.say("mending all, and waiting until everything has come back");
+        stop_clients.send_replace(true);
+        let (listening, ()) = tokio::join!(clients.join_all(), scene.weather.clear_up());
+        let (evidence, past) = self.gather(scene, listening).await;
+        self.screen.say(&format!("checking {} operations", evidence.history.operations.len()));
+        let checked = tokio::task::spawn_blocking(move || (check_all(&evidence), evidence)).await;
+        let (findings, evidence) =
+            checked.map_err(|error| Failure::new(Failure::FAILED, format!("a checker failed: {error}")))?;
+        let report = Report::new(&evidence, findings, Measured { seed: self.seed, seconds, gaps, past });
+        self.conclude(&report, &evidence)
+    }
+
+    /// A cluster that is whole, with all that the clients need.
+    async fn set(&self) -> Result<Scene, Failure> {
+        let mut fleet = Fleet::prepare(self.dimension, &self.folder, self.outside.clone()).await.map_err(failed)?;
+        for node in self.dimension.vertices() {
+            fleet.start(node).map_err(failed)?;
+        }
+        let recorder = Recorder::start();
+        let addresses = Arc::new(fleet.addresses());
+        let nodes = Arc::new(Nodes::new(self.dimension, addresses.clone()));
+        let _watchers = watcher::watch_all(&addresses, self.dimension.vertices(), &recorder);
+        let until = Instant::now() + STARTS_WITHIN;
+        wait_until_whole(&nodes, until, &self.folder).await?;
+        let workload = Workload::new(self.dimension, self.load.clone(), self.seed);
+        let keeper = Keeper { addresses: &addresses, recorder: &recorder, dimension: self.dimension };
+        let prepared = keeper.settle(workload.preparation(), until).await;
+        prepared.map_err(|why| Failure::new(Failure::UNAVAILABLE, format!("the clients cannot be prepared: {why}")))?;
+        recorder.begin_counting(&workload.lasting_topics());
+        let weather = Weather::new(fleet, nodes.clone(), recorder.clone(), self.classes.clone(), self.seed);
+        Ok(Scene { addresses, nodes, recorder, weather, workload: Arc::new(Mutex::new(workload)), _watchers })
+    }
+
+    /// Bad weather, and its progress on the screen.
+    async fn rage(&mut self, scene: &mut Scene, stop: watch::Receiver<bool>) {
+        let mut ticks = interval(self.screen.every());
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let recorder = scene.recorder.clone();
+        let faults = scene.weather.count.clone();
+        self.screen.begin();
+        let raging = scene.weather.rage(Instant::now() + self.length, stop);
+        tokio::pin!(raging);
+        loop {
+            tokio::select! {
+                () = &mut raging => return,
+                _ = ticks.tick() => self.screen.progress(&recorder, faults.load(std::sync::atomic::Ordering::Relaxed)),
+            }
+        }
+    }
+
+    /// What came back, what there is, and what was recorded. The cluster ends.
+    async fn gather(&self, scene: Scene, listening: Vec<Listening>) -> (Evidence, weather::Past) {
+        let Scene { addresses, nodes, recorder, weather, workload, _watchers } = scene;
+        let workload = workload.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).clone();
+        let (recovery, holdings) = recovery::recover(&nodes, &addresses, &recorder, &workload).await;
+        drop((listening, _watchers));
+        let record = recorder.take();
+        let evidence = Evidence {
+            dimension: self.dimension,
+            history: record.history,
+            holdings,
+            leaderships: record.leaderships,
+            disk_losses: record.disk_losses,
+            queues: Vec::new(),
+            undetected_damage: Vec::new(),
+            recovery,
+        };
+        (evidence, weather.end().await)
+    }
+
+    fn conclude(mut self, report: &Report, evidence: &Evidence) -> Result<(), Failure> {
+        match self.format {
+            Format::Json => line(&serde_json::to_string(report).expect("a report is plain data"))?,
+            Format::Table => line(&report.render())?,
+        }
+        if report.passed {
+            if self.is_temporary {
+                // What cannot be removed is left to whoever cleans temporary folders.
+                let _ = std::fs::remove_dir_all(&self.folder);
+            }
+            return Ok(());
+        }
+        write_evidence(&self.trace, evidence)?;
+        self.screen.say(&format!(
+            "the evidence is in {}, the nodes' logs are in {}",
+            self.trace.display(),
+            self.folder.display()
+        ));
+        Err(Failure::new(Failure::FAILED, format!("{} violations with seed {}", report.violations.len(), self.seed)))
+    }
+}
+
+fn begin_clients(scene: &Scene) -> (JoinSet<Listening>, watch::Sender<bool>) {
+    let (tell, stop) = watch::channel(false);
+    let ids: Vec<_> = scene.workload.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).clients().collect();
+    let client = |id| Client::new(id, scene.workload.clone(), scene.recorder.clone(), scene.addresses.clone());
+    (ids.into_iter().map(|id| client(id).run(stop.clone())).collect(), tell)
+}
+
+async fn wait_until_whole(nodes: &Nodes, until: Instant, folder: &Path) -> Result<(), Failure> {
+    loop {
+        let lacks = nodes.survey().await.lacks();
+        match lacks.first() {
+            None => return Ok(()),
+            Some(lack) if Instant::now() >= until => {
+                let message =
+                    format!("the cluster did not come up: {lack}; the nodes' logs are in {}", folder.display());
+                return Err(Failure::new(Failure::UNAVAILABLE, message));
+            }
+            Some(_) => sleep(LOOK_EVERY).await,
+        }
+    }
+}
+
+fn write_evidence(path: &Path, evidence: &Evidence) -> Result<(), Failure> {
+    let written = std::fs::File::create(path)
+        .map_err(serde_json::Error::io)
+        .and_then(|file| serde_json::to_writer(std::io::BufWriter::new(file), evidence));
+    written.map_err(|error| {
+        Failure::new(Failure::FAILED, format!("the evidence cannot be written to {}: {error}", path.display()))
+    })
+}
+
+/// Contents and names of an earlier run would be taken for those of this one.
+fn empty_folder(path: PathBuf) -> Result<PathBuf, Failure> {
+    let failed = |error: std::io::Error| Failure::new(Failure::STORAGE, format!("{}: {error}", path.display()));
+    std::fs::create_dir_all(&path).map_err(failed)?;
+    if std::fs::read_dir(&path).map_err(failed)?.next().is_some() {
+        let message = format!("{} is not empty: choose another folder with --data", path.display());
+        return Err(Failure::new(Failure::USAGE, message));
+    }
+    std::fs::canonicalize(&path).map_err(failed)
+}
+
+fn failed(error: FleetError) -> Failure {
+    let code = match &error {
+        FleetError::Io { .. } => Failure::STORAGE,
+        FleetError::Ports(_) => Failure::PORT,
+        FleetError::Start { .. } | FleetError::Outside(_) => Failure::FAILED,
+    };
+    Failure::new(code, error)
+}
+
+/// Parts of minutes are fine.
+fn parse_minutes(text: &str) -> Result<Duration, String> {
+    const LONGEST: f64 = 7.0 * 24.0 * 60.0;
+    match text.parse::<f64>() {
+        Ok(minutes) if minutes > 0.0 && minutes <= LONGEST => Ok(Duration::from_secs_f64(minutes * 60.0)),
+        _ => Err(format!("write a number of minutes above 0, up to {LONGEST}, such as 10 or 0.5")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn minutes_are_a_number_above_zero() {
+        assert_eq!(parse_minutes("0.5"), Ok(Duration::from_secs(30)));
+        assert_eq!(parse_minutes("10"), Ok(Duration::from_secs(600)));
+        for bad in ["0", "-1", "ten", "NaN", "inf", "1e9"] {
+            assert!(parse_minutes(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_folder_that_is_in_use_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        assert!(empty_folder(folder.path().join("new")).is_ok());
+        let refused = empty_folder(folder.path().into()).unwrap_err();
+        assert_eq!(refused.code, Failure::USAGE);
+        assert!(refused.message.contains("is not empty"), "{refused}");
+    }
+}

@@ -1,0 +1,77 @@
+//! The nodes as they can be asked: one connection to each, for what is no client's business.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use cubecast_core::cube::{Dimension, Vertex};
+use cubecast_core::wire::answer::{Done, Failure, NodeStatus};
+use cubecast_core::wire::client::Action;
+use tokio::sync::Mutex;
+
+use super::connection::{Connection, Lost};
+use super::survey::Survey;
+
+/// Whoever does not say how it is by then is stopped or gone.
+const STATUS_WITHIN: Duration = Duration::from_secs(1);
+
+#[derive(Debug)]
+pub struct Nodes {
+    dimension: Dimension,
+    /// By the index of the vertex.
+    addresses: Arc<Vec<String>>,
+    connections: Vec<Mutex<Option<Connection>>>,
+}
+
+/// Why a node did not do what it was asked for.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum AskError {
+    #[error("{0}")]
+    Lost(#[from] Lost),
+    #[error("{0}")]
+    Refused(#[from] Failure),
+}
+
+impl Nodes {
+    pub fn new(dimension: Dimension, addresses: Arc<Vec<String>>) -> Nodes {
+        let connections = addresses.iter().map(|_| Mutex::default()).collect();
+        Nodes { dimension, addresses, connections }
+    }
+
+    pub fn dimension(&self) -> Dimension {
+        self.dimension
+    }
+
+    pub async fn ask(&self, node: Vertex, action: Action) -> Result<Done, AskError> {
+        self.ask_within(Duration::from_secs(6), node, action).await
+    }
+
+    pub async fn ask_within(&self, patience: Duration, node: Vertex, action: Action) -> Result<Done, AskError> {
+        let mut kept = self.connections[node.index()].lock().await;
+        // One to a process that was killed meanwhile is found broken only now; all that is asked for here may be asked again.
+        if let Some(mut connection) = kept.take()
+            && let Ok(answer) = connection.ask_within(patience, action.clone()).await
+        {
+            *kept = Some(connection);
+            return Ok(answer.result?);
+        }
+        let mut connection = Connection::open(&self.addresses[node.index()]).await?;
+        let answer = connection.ask_within(patience, action).await?;
+        *kept = Some(connection);
+        Ok(answer.result?)
+    }
+
+    /// What the nodes say of themselves; those that say nothing are not there.
+    pub async fn survey(&self) -> Survey {
+        let asked = self.dimension.vertices().map(|node| async move { Some((node, self.status(node).await?)) });
+        let told = futures_util::future::join_all(asked).await;
+        Survey::new(self.dimension, told.into_iter().flatten().collect::<BTreeMap<_, _>>())
+    }
+
+    async fn status(&self, node: Vertex) -> Option<NodeStatus> {
+        match self.ask_within(STATUS_WITHIN, node, Action::Status { node: None }).await {
+            Ok(Done::Status(status)) => Some(*status),
+            Ok(_) | Err(_) => None,
+        }
+    }
+}

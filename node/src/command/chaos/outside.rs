@@ -1,0 +1,96 @@
+//! Nodes in places between which the network can be cut from outside: by a program that knows how, `scripts/partition`.
+//!
+//! | called as | does |
+//! |---|---|
+//! | `PROGRAM places D` | a line for each node of a cube of dimension D: `NODE LISTEN FOR_PEERS FOR_CLIENTS`, addresses |
+//! | `PROGRAM in NODE COMMAND...` | becomes the command, in the place of the node |
+//! | `PROGRAM split NODE...` | no packet passes any more between these nodes and the others |
+//! | `PROGRAM join` | all packets pass again |
+
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+
+use cubecast_core::cube::{Dimension, Vertex};
+use tokio::process::Command;
+
+#[derive(Clone, Debug)]
+pub struct Outside {
+    program: PathBuf,
+}
+
+/// Where a node is.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Place {
+    pub node: Vertex,
+    pub listen: String,
+    pub for_peers: String,
+    pub for_clients: String,
+}
+
+impl Outside {
+    pub fn new(program: PathBuf) -> Outside {
+        Outside { program }
+    }
+
+    /// By the index of the vertex.
+    pub async fn places(&self, dimension: Dimension) -> Result<Vec<Place>, String> {
+        let text = self.call(&["places".into(), dimension.bits().to_string()]).await?;
+        let places = parse(dimension, &text)?;
+        let are_all = places.iter().map(|place| place.node).eq(dimension.vertices());
+        if are_all { Ok(places) } else { Err(format!("{} does not name all nodes in order", self.program.display())) }
+    }
+
+    pub fn command_in(&self, node: Vertex, program: &Path) -> Command {
+        let mut command = Command::new(&self.program);
+        command.arg("in").arg(node.to_string()).arg(program);
+        command
+    }
+
+    pub async fn split(&self, side: &[Vertex]) -> Result<(), String> {
+        let nodes = side.iter().map(ToString::to_string);
+        self.call(&std::iter::once("split".to_owned()).chain(nodes).collect::<Vec<_>>()).await.map(drop)
+    }
+
+    pub async fn join(&self) -> Result<(), String> {
+        self.call(&["join".into()]).await.map(drop)
+    }
+
+    async fn call(&self, arguments: &[String]) -> Result<String, String> {
+        let what = || format!("{} {}", self.program.display(), arguments.join(" "));
+        let mut command = Command::new(&self.program);
+        command.args(arguments).stdin(Stdio::null());
+        let output = command.output().await.map_err(|error| format!("{}: {error}", what()))?;
+        if !output.status.success() {
+            let said = String::from_utf8_lossy(&output.stderr);
+            return Err(format!("{}: {}: {}", what(), output.status, said.trim()));
+        }
+        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+    }
+}
+
+fn parse(dimension: Dimension, text: &str) -> Result<Vec<Place>, String> {
+    let place = |line: &str| {
+        let fields: Vec<&str> = line.split_whitespace().collect();
+        let [node, listen, for_peers, for_clients] = fields[..] else {
+            return Err(format!("`{line}` is not NODE LISTEN FOR_PEERS FOR_CLIENTS"));
+        };
+        let node = dimension.parse_vertex(node).map_err(|error| error.to_string())?;
+        Ok(Place { node, listen: listen.into(), for_peers: for_peers.into(), for_clients: for_clients.into() })
+    };
+    text.lines().map(place).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_has_four_fields() {
+        let cube = Dimension::new(1).unwrap();
+        let places = parse(cube, "0 0.0.0.0:8000 10.0.1.1:8000 10.0.2.1:8000\n1 c:3 c:1 c:2\n").unwrap();
+        assert_eq!(places[0].for_peers, "10.0.1.1:8000");
+        assert_eq!(places[1].for_clients, "c:2");
+        assert!(parse(cube, "0 a:1 b:2").unwrap_err().contains("FOR_CLIENTS"));
+        assert!(parse(cube, "00 a:1 b:2 c:3").unwrap_err().contains("not a node of this cube"));
+    }
+}

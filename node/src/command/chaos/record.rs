@@ -1,0 +1,236 @@
+//! The record of a run, written by many tasks: operations, push sessions, leaderships and lost disks, by one clock.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+
+use cubecast_core::check::evidence::{DiskLoss, Leadership};
+use cubecast_core::check::history::{Answered, ClientId, History, Operation, Outcome, Session, SessionEnd};
+use cubecast_core::cube::Vertex;
+use cubecast_core::names::{Offset, SubscriberId, TopicName};
+use cubecast_core::time::Instant;
+use cubecast_core::wire::answer::{Answer, Message};
+use cubecast_core::wire::client::Action;
+
+#[derive(Clone, Debug)]
+pub struct Recorder {
+    began: std::time::Instant,
+    record: Arc<Mutex<Record>>,
+}
+
+#[derive(Clone, Debug, Default)]
+pub struct Record {
+    pub history: History,
+    pub leaderships: Vec<Leadership>,
+    pub disk_losses: Vec<DiskLoss>,
+    pub availability: Availability,
+}
+
+/// The longest time without an acknowledged publish, by topic.
+#[derive(Clone, Debug, Default)]
+pub struct Availability {
+    topics: BTreeMap<TopicName, Gaps>,
+    pub acknowledged: u64,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Gaps {
+    last: Instant,
+    longest: Gap,
+}
+
+/// A time without an acknowledged publish.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]
+pub struct Gap {
+    pub length: Duration,
+    pub from: Instant,
+}
+
+/// An operation that has begun.
+#[derive(Debug)]
+pub struct Begun(usize);
+
+/// A push session that has begun.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct SessionNumber(usize);
+
+impl Recorder {
+    pub fn start() -> Recorder {
+        Recorder { began: std::time::Instant::now(), record: Arc::default() }
+    }
+
+    pub fn now(&self) -> Instant {
+        Instant(self.began.elapsed().as_micros() as u64)
+    }
+
+    fn record(&self) -> MutexGuard<'_, Record> {
+        self.record.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+
+    /// All that was recorded so far.
+    pub fn take(&self) -> Record {
+        std::mem::take(&mut self.record())
+    }
+
+    pub fn operations(&self) -> usize {
+        self.record().history.operations.len()
+    }
+
+    // Operations.
+
+    pub fn begin(&self, client: ClientId, node: Vertex, action: &Action) -> Begun {
+        let mut record = self.record();
+        // Within the lock, so that operations stand in the order of their beginnings.
+        let invoked = self.now();
+        record.history.operations.push(Operation { client, node, action: action.clone(), invoked, answered: None });
+        Begun(record.history.operations.len() - 1)
+    }
+
+    /// How it came out.
+    pub fn end(&self, begun: Begun, answer: Option<Answer>) -> Operation {
+        let mut record = self.record();
+        let at = self.now();
+        let operation = &mut record.history.operations[begun.0];
+        operation.answered = answer.map(|answer| Answered {
+            at,
+            served_by: answer.served_by,
+            hops: answer.hops.unwrap_or_default(),
+            result: answer.result,
+        });
+        let operation = operation.clone();
+        if let (Action::Publish { topic, .. }, Outcome::Done(_)) = (&operation.action, operation.outcome()) {
+            record.availability.acknowledge(topic, at);
+        }
+        operation
+    }
+
+    // Sessions.
+
+    pub fn open_session(
+        &self,
+        client: ClientId,
+        node: Vertex,
+        topic: TopicName,
+        subscriber: SubscriberId,
+        from: Offset,
+    ) -> SessionNumber {
+        let mut record = self.record();
+        let (opened, deliveries) = (self.now(), Vec::new());
+        record.history.sessions.push(Session {
+            client,
+            node,
+            topic,
+            subscriber,
+            opened,
+            from,
+            deliveries,
+            ended: None,
+        });
+        SessionNumber(record.history.sessions.len() - 1)
+    }
+
+    /// What comes after the end is not heard any more.
+    pub fn deliver(&self, session: SessionNumber, message: Message) {
+        let mut record = self.record();
+        let at = self.now();
+        let session = &mut record.history.sessions[session.0];
+        if session.ended.is_none() {
+            session.deliveries.push((at, message));
+        }
+    }
+
+    pub fn end_session(&self, session: SessionNumber, end: SessionEnd) {
+        let mut record = self.record();
+        let at = self.now();
+        record.history.sessions[session.0].ended.get_or_insert((at, end));
+    }
+
+    // What was seen of the nodes.
+
+    pub fn lead(&self, node: Vertex, group: Vertex, term: u64) {
+        let at = self.now();
+        self.record().leaderships.push(Leadership { group, term, node, at });
+    }
+
+    pub fn lose_disk(&self, node: Vertex) {
+        let at = self.now();
+        self.record().disk_losses.push(DiskLoss { node, at });
+    }
+
+    // Availability.
+
+    /// From now on the times without an acknowledged publish count.
+    pub fn begin_counting(&self, topics: &[TopicName]) {
+        let at = self.now();
+        let gaps = Gaps { last: at, longest: Gap::default() };
+        self.record().availability.topics = topics.iter().map(|topic| (topic.clone(), gaps)).collect();
+    }
+
+    /// Until now.
+    pub fn end_counting(&self) -> BTreeMap<TopicName, Gap> {
+        let now = self.now();
+        let mut record = self.record();
+        let topics = std::mem::take(&mut record.availability.topics);
+        topics.into_iter().map(|(topic, gaps)| (topic, gaps.until(now))).collect()
+    }
+
+    /// So far: acknowledged publishes, and the longest time without.
+    pub fn availability(&self) -> (u64, Gap) {
+        let now = self.now();
+        let record = self.record();
+        let longest = record.availability.topics.values().map(|gaps| gaps.until(now)).max();
+        (record.availability.acknowledged, longest.unwrap_or_default())
+    }
+}
+
+impl Availability {
+    fn acknowledge(&mut self, topic: &TopicName, at: Instant) {
+        self.acknowledged += 1;
+        if let Some(gaps) = self.topics.get_mut(topic) {
+            *gaps = Gaps { last: at, longest: gaps.until(at) };
+        }
+    }
+}
+
+impl Gaps {
+    fn until(self, now: Instant) -> Gap {
+        self.longest.max(Gap { length: now.since(self.last), from: self.last })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_longest_gap_counts_also_when_it_has_not_ended() {
+        let at = |ms: u64| Instant(ms * 1_000);
+        let mut gaps = Gaps { last: at(0), longest: Gap::default() };
+        for ms in [100, 700, 800] {
+            gaps = Gaps { last: at(ms), longest: gaps.until(at(ms)) };
+        }
+        assert_eq!(gaps.until(at(900)), Gap { length: Duration::from_millis(600), from: at(100) });
+        assert_eq!(gaps.until(at(9_000)), Gap { length: Duration::from_millis(8_200), from: at(800) });
+    }
+
+    #[test]
+    fn nothing_is_delivered_to_a_session_that_has_ended() {
+        let recorder = Recorder::start();
+        let node: Vertex = "000".parse().unwrap();
+        let (topic, subscriber) = ("news".parse().unwrap(), "subscriber0".parse().unwrap());
+        let session = recorder.open_session(ClientId(0), node, topic, subscriber, Offset(0));
+        let message = |offset| Message {
+            offset: Offset(offset),
+            publisher: "publisher0".parse().unwrap(),
+            content: String::new(),
+            time: Default::default(),
+        };
+        recorder.deliver(session, message(0));
+        recorder.end_session(session, SessionEnd::Left);
+        recorder.deliver(session, message(1));
+        recorder.end_session(session, SessionEnd::Closed);
+        let history = recorder.take().history;
+        assert_eq!(history.sessions[0].deliveries.len(), 1);
+        assert_eq!(history.sessions[0].ended.map(|(_, end)| end), Some(SessionEnd::Left));
+    }
+}

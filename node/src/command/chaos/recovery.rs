@@ -1,0 +1,208 @@
+//! After all is mended: what must come back by itself, and when it did; and what every holder has in the end.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use cubecast_core::check::evidence::Recovery;
+use cubecast_core::check::history::Outcome;
+use cubecast_core::check::workload::Workload;
+use cubecast_core::cube::{Dimension, Vertex};
+use cubecast_core::names::{Offset, TopicName};
+use cubecast_core::placement;
+use cubecast_core::time::Instant;
+use cubecast_core::wire::answer::{Done, ErrorCode, Message};
+use cubecast_core::wire::client::Action;
+use cubecast_core::wire::limits::MAX_PULL;
+use tokio::time::{Instant as Moment, sleep};
+
+use super::connection::Connection;
+use super::nodes::{AskError, Nodes};
+use super::record::Recorder;
+
+/// By then everything must have come back.
+const LIMIT: Duration = Duration::from_secs(30);
+const LOOK_EVERY: Duration = Duration::from_millis(100);
+
+pub type Holdings = BTreeMap<TopicName, BTreeMap<Vertex, Option<Vec<Message>>>>;
+
+/// Waits until all has come back, and reads what there is.
+pub async fn recover(
+    nodes: &Nodes,
+    addresses: &[String],
+    recorder: &Recorder,
+    workload: &Workload,
+) -> (Recovery, Holdings) {
+    let healed = recorder.now();
+    let until = Moment::now() + LIMIT;
+    let mut recovery = Recovery {
+        healed,
+        limit: LIMIT,
+        published: None,
+        homes_lead: None,
+        holders_equal: None,
+        outboxes_empty: None,
+        remains: Vec::new(),
+    };
+    let keeper = Keeper { addresses, recorder, dimension: nodes.dimension() };
+    let (published, ()) =
+        tokio::join!(keeper.settle(workload.farewell(), until), look(nodes, recorder, &mut recovery, until),);
+    match published {
+        Ok(()) => recovery.published = Some(recorder.now()),
+        Err(why) => recovery.remains.push(why),
+    }
+    let topics = [workload.lasting_topics(), workload.passing_topics()].concat();
+    let holdings = loop {
+        let holdings = read_all(nodes, &topics).await;
+        match unequal(&holdings, nodes.dimension()).first() {
+            None => {
+                recovery.holders_equal = Some(recorder.now());
+                break holdings;
+            }
+            Some(why) if Moment::now() >= until => {
+                recovery.remains.push(why.clone());
+                break holdings;
+            }
+            Some(_) => sleep(LOOK_EVERY).await,
+        }
+    };
+    (recovery, holdings)
+}
+
+/// Watches leaders and outboxes until both are as they should be.
+async fn look(nodes: &Nodes, recorder: &Recorder, recovery: &mut Recovery, until: Moment) {
+    loop {
+        let survey = nodes.survey().await;
+        let (leaders, drains) = (survey.lacks_leaders(), survey.lacks_drains());
+        note(&mut recovery.homes_lead, &leaders, recorder.now());
+        // Whoever does not answer may have something in its outbox.
+        note(&mut recovery.outboxes_empty, if leaders.is_empty() { &drains } else { &leaders }, recorder.now());
+        if recovery.homes_lead.is_some() && recovery.outboxes_empty.is_some() {
+            return;
+        }
+        if Moment::now() >= until {
+            recovery.remains.extend(leaders.into_iter().chain(drains));
+            return;
+        }
+        sleep(LOOK_EVERY).await;
+    }
+}
+
+fn note(when: &mut Option<Instant>, lacks: &[String], now: Instant) {
+    if lacks.is_empty() {
+        when.get_or_insert(now);
+    }
+}
+
+/// Who does what has to be done before the clients begin and after they have ended, and records it.
+pub struct Keeper<'a> {
+    pub addresses: &'a [String],
+    pub recorder: &'a Recorder,
+    pub dimension: Dimension,
+}
+
+impl Keeper<'_> {
+    /// Each of them, one after the other, again at another node until it is done.
+    pub async fn settle(&self, actions: Vec<Action>, until: Moment) -> Result<(), String> {
+        for action in actions {
+            let mut nodes = self.dimension.vertices().cycle();
+            while let Err(why) = self.settle_at(nodes.next().expect("a cycle does not end"), &action).await {
+                if Moment::now() >= until {
+                    return Err(format!("{} of {:?}: {why}", action.name(), action.subject().unwrap_or_default()));
+                }
+                sleep(LOOK_EVERY).await;
+            }
+        }
+        Ok(())
+    }
+
+    async fn settle_at(&self, node: Vertex, action: &Action) -> Result<(), String> {
+        let opened = Connection::open(&self.addresses[node.index()]).await;
+        let mut connection = opened.map_err(|lost| format!("{node}: {lost}"))?;
+        let begun = self.recorder.begin(Workload::KEEPER, node, action);
+        let operation = self.recorder.end(begun, connection.ask(action.clone()).await.ok());
+        match (&operation.answered, operation.outcome()) {
+            (Some(answered), _) if Workload::is_settled(&answered.result) => Ok(()),
+            (_, Outcome::Refused(failure)) => Err(failure.to_string()),
+            (_, Outcome::Done(_) | Outcome::InDoubt) => Err(format!("{node} did not answer in time")),
+        }
+    }
+}
+
+// What the holders have.
+
+async fn read_all(nodes: &Nodes, topics: &[TopicName]) -> Holdings {
+    let mut holdings = Holdings::new();
+    for topic in topics {
+        // Passing topics may be there or not; whoever knows this one lets the auditor read it.
+        let subscribe =
+            Action::Subscribe { subscriber: Workload::auditor(), topic: topic.clone(), from: None, push: false };
+        let home = placement::home(topic.as_str(), nodes.dimension());
+        let _ = nodes.ask(home, subscribe).await;
+        let holders = placement::members(home).map(|holder| async move { (holder, read(nodes, holder, topic).await) });
+        let read = futures_util::future::join_all(holders).await;
+        let answered = read.into_iter().filter_map(|(holder, read)| Some((holder, read.ok()?)));
+        holdings.insert(topic.clone(), answered.collect());
+    }
+    holdings
+}
+
+/// One replica, from its first message on; `None`: it knows no such topic.
+async fn read(nodes: &Nodes, holder: Vertex, topic: &TopicName) -> Result<Option<Vec<Message>>, AskError> {
+    let mut found: Vec<Message> = Vec::new();
+    loop {
+        let from = Some(Offset(found.last().map_or(0, |message| message.offset.0 + 1)));
+        let pull = Action::ReplicaPull { subscriber: Workload::auditor(), topic: topic.clone(), max: MAX_PULL, from };
+        match nodes.ask(holder, pull).await {
+            Ok(Done::Pulled { messages, .. }) if messages.is_empty() => return Ok(Some(found)),
+            Ok(Done::Pulled { messages, .. }) => found.extend(messages),
+            Ok(other) => unreachable!("a replica_pull was answered with {other:?}"),
+            Err(AskError::Refused(failure)) if failure.code == ErrorCode::UnknownTopic => return Ok(None),
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+fn unequal(holdings: &Holdings, dimension: Dimension) -> Vec<String> {
+    let differ = |(topic, holders): (&TopicName, &BTreeMap<Vertex, Option<Vec<Message>>>)| {
+        let home = placement::home(topic.as_str(), dimension);
+        let count = |holder: Vertex| match holders.get(&holder) {
+            Some(Some(messages)) => format!("{holder} has {}", messages.len()),
+            Some(None) => format!("{holder} knows no such topic"),
+            None => format!("{holder} does not answer"),
+        };
+        let same =
+            placement::members(home).all(|holder| holders.contains_key(&holder) && holders[&holder] == holders[&home]);
+        (!same).then(|| format!("{topic}: {}", placement::members(home).map(count).collect::<Vec<_>>().join(", ")))
+    };
+    holdings.iter().filter_map(differ).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn message(offset: u64) -> Message {
+        Message {
+            offset: Offset(offset),
+            publisher: Workload::keeper(),
+            content: offset.to_string(),
+            time: Default::default(),
+        }
+    }
+
+    #[test]
+    fn holders_that_differ_are_named_with_what_they_have() {
+        let dimension = Dimension::new(1).unwrap();
+        let topic: TopicName = "news".parse().unwrap();
+        let of = |first: Option<Vec<Message>>, second: Option<Vec<Message>>| {
+            let holders = dimension.vertices().zip([first, second]).collect();
+            unequal(&Holdings::from([(topic.clone(), holders)]), dimension)
+        };
+        assert!(of(Some(vec![message(0)]), Some(vec![message(0)])).is_empty());
+        assert!(of(None, None).is_empty());
+        assert_eq!(of(Some(vec![message(0)]), Some(vec![])), ["news: 0 has 1, 1 has 0"]);
+        assert_eq!(of(Some(vec![]), None), ["news: 0 has 0, 1 knows no such topic"]);
+        let alone = Holdings::from([(topic.clone(), BTreeMap::from([(dimension.vertex(0).unwrap(), None)]))]);
+        assert_eq!(unequal(&alone, dimension), ["news: 0 knows no such topic, 1 does not answer"]);
+    }
+}

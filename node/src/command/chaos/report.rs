@@ -1,0 +1,359 @@
+//! What a run came to: what was asked and how it came out, what was broken, what was kept, and what the checkers say.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use cubecast_core::check::history::{Operation, Outcome};
+use cubecast_core::check::{Evidence, Findings, Violation};
+use cubecast_core::cube::Vertex;
+use cubecast_core::names::TopicName;
+use cubecast_core::placement;
+use cubecast_core::time::Instant;
+use cubecast_core::wire::answer::Done;
+use cubecast_core::wire::client::{Ack, Action, ReadLevel};
+use serde::Serialize;
+
+use super::record::Gap;
+use super::weather::{Past, Split};
+use crate::command::output::{Table, time_span};
+
+#[derive(Clone, Debug, Serialize)]
+pub struct Report {
+    pub seed: u64,
+    pub dimension: u8,
+    /// Of bad weather.
+    pub seconds: f64,
+    /// By action.
+    pub operations: BTreeMap<&'static str, Tally>,
+    pub messages: Messages,
+    pub push: Push,
+    pub faults: BTreeMap<String, u64>,
+    /// The longest time without any acknowledged publish, by lasting topic.
+    pub unavailable: Vec<Unavailable>,
+    pub splits: Splits,
+    pub recovery: Recovered,
+    /// Facts looked at, by checker.
+    pub checked: BTreeMap<String, u64>,
+    pub violations: Vec<Violation>,
+    pub passed: bool,
+    /// What was broken, and when.
+    pub story: Vec<String>,
+}
+
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Tally {
+    pub done: u64,
+    /// No answer, or `timeout`.
+    pub in_doubt: u64,
+    /// By error code.
+    pub refused: BTreeMap<&'static str, u64>,
+}
+
+#[derive(Clone, Copy, Debug, Default, Serialize)]
+pub struct Messages {
+    /// Different ones, on all topics.
+    pub acknowledged: u64,
+    /// On lasting topics, where each must be on every holder in the end.
+    pub acknowledged_to_stay: u64,
+    /// Of those: not on every holder.
+    pub lost: u64,
+    /// Of those that are lost: acknowledged by one node only, and a disk was lost afterwards. Not promised to stay.
+    pub lost_with_a_disk: u64,
+    /// On some holder twice.
+    pub doubled: u64,
+}
+
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct Push {
+    pub sessions: u64,
+    pub deliveries: u64,
+}
+
+#[derive(Clone, Debug, Serialize)]
+pub struct Unavailable {
+    pub topic: TopicName,
+    pub longest_ms: u64,
+    pub at_s: f64,
+}
+
+/// What happened while the network was split from outside, on the sides that had too few members of a topic's group to do anything, and on the others.
+#[derive(Clone, Copy, Debug, Default, Serialize)]
+pub struct Splits {
+    pub count: u64,
+    /// Publishes that most members had to store, and linearizable reads.
+    pub majority_done: u64,
+    pub minority_done: u64,
+    pub minority_not_done: u64,
+}
+
+/// Milliseconds after all was mended; `None`: not in time.
+#[derive(Clone, Debug, Serialize)]
+pub struct Recovered {
+    pub limit_ms: u64,
+    pub published_ms: Option<u64>,
+    pub homes_lead_ms: Option<u64>,
+    pub holders_equal_ms: Option<u64>,
+    pub outboxes_empty_ms: Option<u64>,
+    pub remains: Vec<String>,
+}
+
+/// What was measured beside the evidence.
+#[derive(Clone, Debug)]
+pub struct Measured {
+    pub seed: u64,
+    pub seconds: f64,
+    pub gaps: BTreeMap<TopicName, Gap>,
+    pub past: Past,
+}
+
+impl Report {
+    pub fn new(evidence: &Evidence, findings: Findings, measured: Measured) -> Report {
+        let Measured { seed, seconds, gaps, past } = measured;
+        let splits = splits(evidence, &past.splits);
+        let mut violations = findings.violations;
+        let own = |checker: &str, what: String| Violation { checker: checker.into(), what };
+        violations.extend(past.deaths.iter().map(|death| own("processes", death.clone())));
+        if splits.minority_done > 0 {
+            let what = format!("{} operations were done by a minority that was cut off", splits.minority_done);
+            violations.push(own("splits", what));
+        }
+        let unavailable = |(topic, gap): (TopicName, Gap)| Unavailable {
+            topic,
+            longest_ms: gap.length.as_millis() as u64,
+            at_s: gap.from.0 as f64 / 1e6,
+        };
+        Report {
+            seed,
+            dimension: evidence.dimension.bits(),
+            seconds,
+            operations: tally(&evidence.history.operations),
+            messages: messages(evidence),
+            push: Push {
+                sessions: evidence.history.sessions.len() as u64,
+                deliveries: evidence.history.sessions.iter().map(|session| session.deliveries.len() as u64).sum(),
+            },
+            faults: past.counts.into_iter().map(|(class, count)| (class.name(), count)).collect(),
+            unavailable: gaps.into_iter().map(unavailable).collect(),
+            splits,
+            recovery: recovered(evidence),
+            checked: findings.checked,
+            passed: violations.is_empty(),
+            violations,
+            story: past.story,
+        }
+    }
+
+    /// For people.
+    pub fn render(&self) -> String {
+        let sections = [
+            self.render_operations(),
+            self.render_messages(),
+            self.render_faults(),
+            self.render_recovery(),
+            self.render_checks(),
+        ];
+        sections.join("\n\n")
+    }
+
+    fn render_operations(&self) -> String {
+        let mut table = Table::new(["operation", "done", "in doubt", "refused", "why"]);
+        for (name, tally) in &self.operations {
+            let refused: u64 = tally.refused.values().sum();
+            let why = tally.refused.iter().map(|(code, count)| format!("{code} {count}"));
+            let why = why.collect::<Vec<_>>().join(", ");
+            table.row([(*name).into(), tally.done.to_string(), tally.in_doubt.to_string(), refused.to_string(), why]);
+        }
+        table.render()
+    }
+
+    fn render_messages(&self) -> String {
+        let Messages { acknowledged, acknowledged_to_stay, lost, lost_with_a_disk, doubled } = self.messages;
+        let mut text = format!(
+            "{acknowledged} messages acknowledged, {acknowledged_to_stay} of them to stay: {lost} lost, {doubled} doubled."
+        );
+        if lost_with_a_disk > 0 {
+            text += &format!(
+                "\nAcknowledged by one node only, whose disk may have been lost before they were passed on: {lost_with_a_disk}."
+            );
+        }
+        text += &format!("\n{} push sessions, {} deliveries.", self.push.sessions, self.push.deliveries);
+        for Unavailable { topic, longest_ms, at_s } in &self.unavailable {
+            text += &format!(
+                "\nLongest without an acknowledged publish to {topic}: {}, from {at_s:.1} s on.",
+                time_span(*longest_ms)
+            );
+        }
+        text
+    }
+
+    fn render_faults(&self) -> String {
+        let total: u64 = self.faults.values().sum();
+        let by_class = self.faults.iter().map(|(class, count)| format!("{class} {count}"));
+        let mut text = format!("{total} faults in {:.0} s: {}.", self.seconds, by_class.collect::<Vec<_>>().join(", "));
+        let Splits { count, majority_done, minority_done, minority_not_done } = self.splits;
+        if count > 0 {
+            text += &format!(
+                "\nSplit from outside {count} times: majorities did {majority_done} things, minorities {minority_done}, and did not do {minority_not_done}."
+            );
+        }
+        text
+    }
+
+    fn render_recovery(&self) -> String {
+        let Recovered { limit_ms, published_ms, homes_lead_ms, holders_equal_ms, outboxes_empty_ms, remains } =
+            &self.recovery;
+        let after = |ms: &Option<u64>| ms.map_or_else(|| format!("NOT within {}", time_span(*limit_ms)), time_span);
+        let mut text = format!(
+            "After all was mended: homes lead {}, outboxes empty {}, ack all through {}, holders equal {}.",
+            after(homes_lead_ms),
+            after(outboxes_empty_ms),
+            after(published_ms),
+            after(holders_equal_ms)
+        );
+        for what in remains {
+            text += &format!("\n  {what}");
+        }
+        text
+    }
+
+    fn render_checks(&self) -> String {
+        let mut table = Table::new(["checker", "facts"]);
+        for (checker, facts) in &self.checked {
+            table.row([checker.clone(), facts.to_string()]);
+        }
+        let mut text = table.render();
+        match self.violations.len() {
+            0 => text += &format!("\n\nNo violation. (seed {})", self.seed),
+            count => {
+                text += &format!("\n\n{count} VIOLATIONS (seed {}):", self.seed);
+                for violation in &self.violations {
+                    text += &format!("\n  {violation}");
+                }
+            }
+        }
+        text
+    }
+}
+
+fn tally(operations: &[Operation]) -> BTreeMap<&'static str, Tally> {
+    let mut tallies: BTreeMap<_, Tally> = BTreeMap::new();
+    for operation in operations {
+        let tally = tallies.entry(operation.action.name()).or_default();
+        match operation.outcome() {
+            Outcome::Done(_) => tally.done += 1,
+            Outcome::InDoubt => tally.in_doubt += 1,
+            Outcome::Refused(failure) => *tally.refused.entry(failure.code.name()).or_default() += 1,
+        }
+    }
+    tallies
+}
+
+fn messages(evidence: &Evidence) -> Messages {
+    let mut counted = Messages::default();
+    let holders: BTreeMap<&TopicName, Vec<BTreeSet<&str>>> = evidence
+        .holdings
+        .iter()
+        .map(|(topic, holders)| {
+            let contents = holders.values().map(|held| held.iter().flatten().map(|message| message.content.as_str()));
+            (topic, contents.map(Iterator::collect).collect())
+        })
+        .collect();
+    for ((topic, content), excused) in acknowledged(evidence) {
+        counted.acknowledged += 1;
+        let is_passing = evidence.history.operations.iter().any(|operation| deletes(operation, topic));
+        let Some(holders) = holders.get(topic).filter(|_| !is_passing) else { continue };
+        counted.acknowledged_to_stay += 1;
+        if !holders.iter().all(|held| held.contains(content)) {
+            if excused { counted.lost_with_a_disk += 1 } else { counted.lost += 1 }
+        }
+    }
+    for held in evidence.holdings.values().flat_map(|holders| holders.values()).flatten() {
+        let different: BTreeSet<&str> = held.iter().map(|message| message.content.as_str()).collect();
+        counted.doubled += (held.len() - different.len()) as u64;
+    }
+    counted
+}
+
+fn deletes(operation: &Operation, of: &TopicName) -> bool {
+    let is_refused = matches!(operation.outcome(), Outcome::Refused(_));
+    !is_refused && matches!(&operation.action, Action::DeleteTopic { topic, .. } if topic == of)
+}
+
+/// Each message once, and whether nothing more is known of it than that one node had it before a disk was lost.
+fn acknowledged(evidence: &Evidence) -> BTreeMap<(&TopicName, &str), bool> {
+    let last_loss = evidence.disk_losses.iter().map(|loss| loss.at).max().unwrap_or_default();
+    let mut acknowledged = BTreeMap::new();
+    for operation in &evidence.history.operations {
+        let Action::Publish { topic, content, ack, .. } = &operation.action else { continue };
+        let Outcome::Done(Done::Published { offset, .. }) = operation.outcome() else { continue };
+        let excused = *ack == Ack::One && offset.is_none() && operation.over() <= last_loss;
+        *acknowledged.entry((topic, content.as_str())).or_insert(true) &= excused;
+    }
+    acknowledged
+}
+
+fn recovered(evidence: &Evidence) -> Recovered {
+    let recovery = &evidence.recovery;
+    let after = |at: Option<Instant>| at.map(|at| at.since(recovery.healed).as_millis() as u64);
+    Recovered {
+        limit_ms: recovery.limit.as_millis() as u64,
+        published_ms: after(recovery.published),
+        homes_lead_ms: after(recovery.homes_lead),
+        holders_equal_ms: after(recovery.holders_equal),
+        outboxes_empty_ms: after(recovery.outboxes_empty),
+        remains: recovery.remains.clone(),
+    }
+}
+
+fn splits(evidence: &Evidence, splits: &[Split]) -> Splits {
+    let mut counted = Splits { count: splits.len() as u64, ..Splits::default() };
+    for operation in &evidence.history.operations {
+        let Some(split) = splits.iter().find(|split| is_within(operation, split)) else { continue };
+        let Some(topic) = needs_majority(&operation.action) else { continue };
+        let home = placement::home(topic.as_str(), evidence.dimension);
+        let is_done = matches!(operation.outcome(), Outcome::Done(_));
+        match (reaches(split, operation.node, home), is_done) {
+            (Reach::Few, true) => counted.minority_done += 1,
+            (Reach::Few, false) => counted.minority_not_done += 1,
+            (Reach::Most, true) => counted.majority_done += 1,
+            (Reach::Most, false) | (Reach::Neither, _) => {}
+        }
+    }
+    counted
+}
+
+/// Begun while the network was split, and over (or given up) before it was joined.
+fn is_within(operation: &Operation, split: &Split) -> bool {
+    const SETTLED: std::time::Duration = std::time::Duration::from_millis(500);
+    let answered = operation.answered.as_ref().map_or(Instant(u64::MAX), |answered| answered.at);
+    operation.invoked >= split.from + SETTLED && answered <= split.until
+}
+
+fn needs_majority(action: &Action) -> Option<&TopicName> {
+    match action {
+        Action::Publish { topic, ack: Ack::Quorum | Ack::All, .. } => Some(topic),
+        Action::Pull { topic, read: ReadLevel::Leader, .. } => Some(topic),
+        _ => None,
+    }
+}
+
+enum Reach {
+    /// So few members of the group are on this side that no vote could ever pass.
+    Few,
+    Most,
+    Neither,
+}
+
+/// A group gives up voters down to a majority of its full size, so that a side with at most half of those can do nothing.
+fn reaches(split: &Split, node: Vertex, home: Vertex) -> Reach {
+    let size = usize::from(home.dimension().bits()) + 1;
+    let is_here = |member: &Vertex| split.side.contains(member) == split.side.contains(&node);
+    let here = placement::members(home).filter(is_here).count();
+    let fewest_voters = (size / 2 + 1).max(2);
+    if here <= fewest_voters / 2 {
+        Reach::Few
+    } else if here > size / 2 {
+        Reach::Most
+    } else {
+        Reach::Neither
+    }
+}

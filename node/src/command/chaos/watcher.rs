@@ -1,0 +1,56 @@
+//! Watches who leads: one stream of events from each node, opened again whenever it breaks.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use cubecast_core::cube::Vertex;
+use cubecast_core::wire::answer::{Done, NodeStatus, Role, ServerFrame};
+use cubecast_core::wire::client::Action;
+use cubecast_core::wire::event::{Event, EventKind};
+use tokio::task::JoinSet;
+use tokio::time::sleep;
+
+use super::connection::{Connection, Lost};
+use super::record::Recorder;
+
+/// A node that cannot be watched is tried again after this.
+const TRY_AGAIN: Duration = Duration::from_millis(50);
+
+/// Watches until the set is dropped.
+pub fn watch_all(
+    addresses: &Arc<Vec<String>>,
+    nodes: impl Iterator<Item = Vertex>,
+    recorder: &Recorder,
+) -> JoinSet<()> {
+    nodes.map(|node| watch(addresses[node.index()].clone(), node, recorder.clone())).collect()
+}
+
+async fn watch(address: String, node: Vertex, recorder: Recorder) {
+    loop {
+        // Every loss is the same: it is watched again.
+        let Err(_lost) = follow(&address, node, &recorder).await;
+        sleep(TRY_AGAIN).await;
+    }
+}
+
+async fn follow(address: &str, node: Vertex, recorder: &Recorder) -> Result<std::convert::Infallible, Lost> {
+    let mut connection = Connection::open(address).await?;
+    connection.ask(Action::Watch { kinds: vec![EventKind::Elections], sample: 1 }).await?;
+    // What it led before it was watched.
+    if let Ok(Done::Status(status)) = connection.ask(Action::Status { node: None }).await?.result {
+        record_present(&status, recorder);
+    }
+    loop {
+        if let ServerFrame::Event(told) = connection.next_frame().await?
+            && let Event::RoleChanged { group, role: Role::Leader, term, .. } = told.event
+        {
+            recorder.lead(node, group, term);
+        }
+    }
+}
+
+fn record_present(status: &NodeStatus, recorder: &Recorder) {
+    for group in status.groups.iter().filter(|group| group.role == Role::Leader) {
+        recorder.lead(status.node, group.home, group.term);
+    }
+}

@@ -1,0 +1,451 @@
+//! The bad weather: faults that begin in an order that the seed decides, last for a while and are mended.
+//!
+//! Every class that is asked for comes once before any comes again. At most a few faults last at a time. A disk is lost only when
+//! the cluster is whole and has been left alone for that: a quorum's disks survive, and the next one is not lost before the first
+//! is replaced.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use cubecast_core::cube::Vertex;
+use cubecast_core::time::Instant;
+use cubecast_core::wire::answer::NodeState;
+use cubecast_core::wire::client::{Action, LinkConditions, StopMode};
+use fastrand::Rng;
+use tokio::sync::watch;
+use tokio::time::{Instant as Moment, sleep, sleep_until};
+
+use super::fault::{Edge, Fault, FaultClass, edges_across};
+use super::fleet::Fleet;
+use super::nodes::Nodes;
+use super::record::Recorder;
+use crate::shutdown;
+
+/// Faults that last at the same time.
+const AT_ONCE: usize = 4;
+/// Between the beginnings of two faults.
+const BETWEEN: std::ops::RangeInclusive<u64> = 100..=2_000;
+/// How often it is looked whether a process has died by itself.
+const LOOK_EVERY: Duration = Duration::from_millis(200);
+/// How long the cluster is left alone before a disk is lost; not whole by then, it keeps its disks.
+const CALM: Duration = Duration::from_secs(20);
+/// A lost disk is replaced by then, mostly; until then no other is lost.
+const RETURNS_WITHIN: Duration = Duration::from_secs(30);
+/// A node that was started, or comes back, is up by then, mostly.
+const UP_WITHIN: Duration = Duration::from_secs(10);
+const ASK_WITHIN: Duration = Duration::from_secs(1);
+
+pub struct Weather {
+    fleet: Fleet,
+    nodes: Arc<Nodes>,
+    recorder: Recorder,
+    random: Rng,
+    classes: Vec<FaultClass>,
+    /// Classes that are still to come before any comes again.
+    bag: Vec<FaultClass>,
+    /// What is to be mended, and when.
+    agenda: BTreeMap<(Moment, u64), Mend>,
+    mends: u64,
+    /// Nodes that are down, stopped or failing on request.
+    troubled: BTreeSet<Vertex>,
+    /// It is losing its disk on request, and had this incarnation before.
+    wiping: Option<(Vertex, Option<u32>)>,
+    /// Faults so far, for whoever shows progress meanwhile.
+    pub count: Arc<AtomicU64>,
+    pub past: Past,
+}
+
+/// What has happened so far.
+#[derive(Clone, Debug, Default)]
+pub struct Past {
+    /// Faults that really happened.
+    pub counts: BTreeMap<FaultClass, u64>,
+    /// Times at which the network was split from outside.
+    pub splits: Vec<Split>,
+    /// What must not happen: processes that died by themselves, or did not end well.
+    pub deaths: Vec<String>,
+    pub story: Vec<String>,
+}
+
+/// The network was split from outside.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Split {
+    pub side: Vec<Vertex>,
+    pub from: Instant,
+    pub until: Instant,
+}
+
+#[derive(Clone, Debug)]
+enum Mend {
+    Start(Vertex),
+    Resume(Vertex),
+    /// A failure on request is over by itself.
+    Returned(Vertex),
+    Links(Vec<Edge>),
+    Join,
+}
+
+impl Weather {
+    pub fn new(fleet: Fleet, nodes: Arc<Nodes>, recorder: Recorder, classes: Vec<FaultClass>, seed: u64) -> Weather {
+        Weather {
+            fleet,
+            nodes,
+            recorder,
+            random: Rng::with_seed(seed),
+            classes,
+            bag: Vec::new(),
+            agenda: BTreeMap::new(),
+            mends: 0,
+            troubled: BTreeSet::new(),
+            wiping: None,
+            count: Arc::default(),
+            past: Past::default(),
+        }
+    }
+
+    /// Breaks and mends until `end`, or until `stop` turns true.
+    pub async fn rage(&mut self, end: Moment, mut stop: watch::Receiver<bool>) {
+        let mut next_fault = Moment::now() + self.pause();
+        while !*stop.borrow() && Moment::now() < end {
+            let next_mend = self.agenda.first_key_value().map(|((at, _), _)| *at);
+            let next = next_mend.unwrap_or(next_fault).min(next_fault).min(end).min(Moment::now() + LOOK_EVERY);
+            tokio::select! {
+                () = sleep_until(next) => {}
+                () = shutdown::requested(&mut stop) => break,
+            }
+            self.look_for_deaths();
+            self.mend_what_is_due().await;
+            if Moment::now() >= next_fault {
+                tokio::select! {
+                    () = self.begin_a_fault(end) => {}
+                    // What it leaves half done is cleared up.
+                    () = shutdown::requested(&mut stop) => break,
+                }
+                next_fault = Moment::now() + self.pause();
+            }
+        }
+    }
+
+    fn pause(&mut self) -> Duration {
+        Duration::from_millis(self.random.u64(BETWEEN))
+    }
+
+    async fn begin_a_fault(&mut self, end: Moment) {
+        if self.classes.is_empty() || self.agenda.len() >= AT_ONCE {
+            return;
+        }
+        // From a source of its own, so that what can be done now does not change what is drawn later.
+        let mut random = self.random.fork();
+        let class = self.next_class();
+        let fault = Fault::draw(class, self.fleet.dimension(), &mut random);
+        let duration = fault.duration(&mut random);
+        let began = match fault.loses_a_disk() {
+            true => self.lose_a_disk(&fault, duration, end).await,
+            false => self.begin(&fault, duration).await,
+        };
+        match began {
+            Ok(()) => {
+                *self.past.counts.entry(class).or_default() += 1;
+                self.count.fetch_add(1, Ordering::Relaxed);
+                self.tell(format!("{fault}, for {} ms", duration.as_millis()));
+            }
+            Err(why) => self.tell(format!("{fault}: not done: {why}")),
+        }
+    }
+
+    fn next_class(&mut self) -> FaultClass {
+        if self.bag.is_empty() {
+            self.bag = self.classes.clone();
+        }
+        let at = self.random.u64(..self.bag.len() as u64) as usize;
+        self.bag.swap_remove(at)
+    }
+
+    fn tell(&mut self, what: String) {
+        let at = self.recorder.now().0 as f64 / 1e6;
+        self.past.story.push(format!("{at:8.3} s  {what}"));
+    }
+
+    /// `Err`: it could not be done now.
+    async fn begin(&mut self, fault: &Fault, duration: Duration) -> Result<(), String> {
+        match fault {
+            Fault::Kill { node } => {
+                self.require_untroubled(*node)?;
+                self.fleet.kill(*node).await;
+                self.trouble(*node, duration, Mend::Start(*node));
+            }
+            Fault::Hang { node } => {
+                self.require_untroubled(*node)?;
+                self.fleet.hang(*node).map_err(|error| error.to_string())?;
+                self.trouble(*node, duration, Mend::Resume(*node));
+            }
+            Fault::Stop { node, mode } => {
+                self.require_untroubled(*node)?;
+                self.ask_to_stop(*node, *mode, duration).await?;
+                self.trouble(*node, duration, Mend::Returned(*node));
+            }
+            Fault::Cut { edges } => {
+                let cut = LinkConditions { cut: true, ..LinkConditions::PERFECT };
+                self.spoil(edges.clone(), cut, duration).await?;
+            }
+            Fault::Degrade { edges, conditions } => self.spoil(edges.clone(), *conditions, duration).await?,
+            Fault::Partition { side, one_way } => {
+                let cut = LinkConditions { cut: true, ..LinkConditions::PERFECT };
+                self.spoil(edges_across(side, *one_way), cut, duration).await?;
+            }
+            Fault::Outside { side } => self.split(side, duration).await?,
+            Fault::KillAll => self.kill_all(duration).await,
+            Fault::Restart => self.restart_one_after_the_other().await,
+            Fault::Wipe { .. } => unreachable!("disks are lost one at a time"),
+        }
+        Ok(())
+    }
+
+    fn require_untroubled(&self, node: Vertex) -> Result<(), String> {
+        let is_fine = !self.troubled.contains(&node) && self.fleet.is_running(node);
+        if is_fine { Ok(()) } else { Err(format!("{node} is in trouble already")) }
+    }
+
+    fn trouble(&mut self, node: Vertex, duration: Duration, mend: Mend) {
+        self.troubled.insert(node);
+        self.mend_later(duration, mend);
+    }
+
+    fn mend_later(&mut self, after: Duration, mend: Mend) {
+        self.mends += 1;
+        self.agenda.insert((Moment::now() + after, self.mends), mend);
+    }
+
+    async fn ask_to_stop(&self, node: Vertex, mode: StopMode, duration: Duration) -> Result<(), String> {
+        let duration_ms = duration.as_millis() as u64;
+        let action = Action::StopNode { node: None, mode, duration_ms };
+        self.nodes.ask_within(ASK_WITHIN, node, action).await.map(drop).map_err(|error| error.to_string())
+    }
+
+    /// Where at least one direction was reached, that is a fault.
+    async fn spoil(&mut self, edges: Vec<Edge>, conditions: LinkConditions, duration: Duration) -> Result<(), String> {
+        let spoilt = self.set_links(edges, conditions).await;
+        if spoilt.is_empty() {
+            return Err("no node of these edges could be asked".into());
+        }
+        self.mend_later(duration, Mend::Links(spoilt));
+        Ok(())
+    }
+
+    /// Those that could be set.
+    async fn set_links(&self, edges: Vec<Edge>, conditions: LinkConditions) -> Vec<Edge> {
+        let set = edges.into_iter().map(|(from, to)| async move {
+            let asked = self.nodes.ask_within(ASK_WITHIN, from, Action::SetLink { from, to, conditions }).await;
+            asked.is_ok().then_some((from, to))
+        });
+        futures_util::future::join_all(set).await.into_iter().flatten().collect()
+    }
+
+    async fn split(&mut self, side: &[Vertex], duration: Duration) -> Result<(), String> {
+        let outside = self.fleet.outside().ok_or("there is no --outside")?.clone();
+        if self.agenda.values().any(|mend| matches!(mend, Mend::Join)) {
+            return Err("the network is split already".into());
+        }
+        outside.split(side).await?;
+        let from = self.recorder.now();
+        self.past.splits.push(Split { side: side.to_vec(), from, until: from });
+        self.mend_later(duration, Mend::Join);
+        Ok(())
+    }
+
+    async fn kill_all(&mut self, duration: Duration) {
+        self.fleet.kill_all().await;
+        for node in self.fleet.dimension().vertices() {
+            // What was to be mended at a node is mended with its start.
+            self.forget_mends(node);
+            self.trouble(node, duration, Mend::Start(node));
+        }
+    }
+
+    fn forget_mends(&mut self, node: Vertex) {
+        self.agenda.retain(|_, mend| match mend {
+            Mend::Start(of) | Mend::Resume(of) | Mend::Returned(of) => *of != node,
+            Mend::Links(_) | Mend::Join => true,
+        });
+    }
+
+    async fn restart_one_after_the_other(&mut self) {
+        for node in self.fleet.dimension().vertices() {
+            self.mend_what_is_due().await;
+            if self.require_untroubled(node).is_ok() {
+                if let Err(how) = self.fleet.stop(node).await {
+                    self.past.deaths.push(how);
+                }
+                self.start(node);
+                self.wait_until_up(node).await;
+            }
+        }
+    }
+
+    async fn wait_until_up(&self, node: Vertex) {
+        let until = Moment::now() + UP_WITHIN;
+        while self.nodes.survey().await.state(node) != Some(NodeState::Up) && Moment::now() < until {
+            sleep(LOOK_EVERY / 2).await;
+        }
+    }
+
+    // Lost disks.
+
+    /// Leaves the cluster alone until it is whole, takes the disk, and leaves it alone until it is whole again.
+    async fn lose_a_disk(&mut self, fault: &Fault, duration: Duration, end: Moment) -> Result<(), String> {
+        self.mend_all().await;
+        self.wait_until_whole((Moment::now() + CALM).min(end)).await?;
+        match fault {
+            Fault::Wipe { node } => self.wipe(*node, duration).await?,
+            Fault::Stop { node, .. } => self.wipe_on_request(*node, duration).await?,
+            _ => unreachable!("no other fault loses a disk"),
+        }
+        // When it takes longer, the next disk waits for it.
+        let _ = self.wait_until_whole((Moment::now() + RETURNS_WITHIN).min(end)).await;
+        Ok(())
+    }
+
+    async fn wait_until_whole(&mut self, until: Moment) -> Result<(), String> {
+        loop {
+            self.look_for_deaths();
+            self.mend_what_is_due().await;
+            let lacks = self.nodes.survey().await.lacks();
+            match lacks.first() {
+                None => return Ok(()),
+                Some(lack) if Moment::now() >= until => return Err(format!("the cluster is not whole: {lack}")),
+                Some(_) => sleep(LOOK_EVERY).await,
+            }
+        }
+    }
+
+    async fn wipe(&mut self, node: Vertex, duration: Duration) -> Result<(), String> {
+        self.fleet.kill(node).await;
+        let wiped = self.fleet.wipe(node).map_err(|error| error.to_string());
+        self.recorder.lose_disk(node);
+        sleep(duration).await;
+        self.start(node);
+        wiped
+    }
+
+    /// The disk is lost when the node comes back: until then it serves nobody, and after that as somebody else.
+    async fn wipe_on_request(&mut self, node: Vertex, duration: Duration) -> Result<(), String> {
+        self.wiping = Some((node, self.nodes.survey().await.incarnation(node)));
+        let asked = self.ask_to_stop(node, StopMode::Wipe, duration).await;
+        sleep(duration).await;
+        self.finish_wiping().await;
+        asked
+    }
+
+    async fn finish_wiping(&mut self) {
+        let Some((node, before)) = self.wiping else { return };
+        let until = Moment::now() + UP_WITHIN;
+        while self.nodes.survey().await.incarnation(node) <= before && Moment::now() < until {
+            sleep(LOOK_EVERY / 4).await;
+        }
+        self.recorder.lose_disk(node);
+        self.wiping = None;
+    }
+
+    // Mending.
+
+    async fn mend_what_is_due(&mut self) {
+        while let Some(entry) = self.agenda.first_entry().filter(|entry| entry.key().0 <= Moment::now()) {
+            let mend = entry.remove();
+            self.mend(mend).await;
+        }
+    }
+
+    /// Nodes first: they have to be there to be told of their links.
+    async fn mend_all(&mut self) {
+        let is_of_links = |mend: &Mend| matches!(mend, Mend::Links(_));
+        let (links, nodes): (Vec<Mend>, Vec<Mend>) =
+            std::mem::take(&mut self.agenda).into_values().partition(is_of_links);
+        for mend in nodes.into_iter().chain(links) {
+            self.mend(mend).await;
+        }
+    }
+
+    async fn mend(&mut self, mend: Mend) {
+        match mend {
+            Mend::Start(node) => self.start(node),
+            Mend::Resume(node) => {
+                self.fleet.resume(node).await;
+                self.troubled.remove(&node);
+            }
+            Mend::Returned(node) => {
+                // It may be asked a little before its time; and one that died meanwhile cannot be asked.
+                let _ = self.nodes.ask_within(ASK_WITHIN, node, Action::RecoverNode { node: None }).await;
+                self.troubled.remove(&node);
+            }
+            Mend::Links(edges) => self.mend_links(edges).await,
+            Mend::Join => self.join().await,
+        }
+    }
+
+    fn start(&mut self, node: Vertex) {
+        self.troubled.remove(&node);
+        if let Err(error) = self.fleet.start(node) {
+            self.past.deaths.push(error.to_string());
+        }
+    }
+
+    /// A node that is down forgets the conditions of its links; one that is stopped is asked again later.
+    async fn mend_links(&mut self, edges: Vec<Edge>) {
+        let mended = self.set_links(edges.clone(), LinkConditions::PERFECT).await;
+        let left: Vec<Edge> =
+            edges.into_iter().filter(|edge| !mended.contains(edge) && self.fleet.is_running(edge.0)).collect();
+        if !left.is_empty() {
+            self.mend_later(LOOK_EVERY, Mend::Links(left));
+        }
+    }
+
+    async fn join(&mut self) {
+        let Some(outside) = self.fleet.outside().cloned() else { return };
+        if let Some(split) = self.past.splits.last_mut() {
+            split.until = self.recorder.now();
+        }
+        if let Err(why) = outside.join().await {
+            self.tell(format!("the network could not be joined: {why}"));
+            self.mend_later(LOOK_EVERY, Mend::Join);
+        }
+    }
+
+    fn look_for_deaths(&mut self) {
+        for (node, status) in self.fleet.take_ended() {
+            let death = format!("node {node} died by itself: {status}; see {}", self.fleet.log_file(node).display());
+            self.tell(death.clone());
+            self.past.deaths.push(death);
+            self.trouble(node, LOOK_EVERY, Mend::Start(node));
+        }
+    }
+
+    /// Mends everything that is broken.
+    pub async fn clear_up(&mut self) {
+        for node in self.fleet.dimension().vertices() {
+            self.fleet.resume(node).await;
+            self.start(node);
+        }
+        self.mend_all().await;
+        let until = Moment::now() + UP_WITHIN;
+        while !self.agenda.is_empty() && Moment::now() < until {
+            sleep(LOOK_EVERY).await;
+            self.mend_what_is_due().await;
+        }
+        self.finish_wiping().await;
+        self.tell("all is mended".into());
+    }
+
+    /// The nodes end. What they logged of panics is a death, too.
+    pub async fn end(mut self) -> Past {
+        self.look_for_deaths();
+        for node in self.fleet.dimension().vertices() {
+            if let Err(how) = self.fleet.stop(node).await {
+                self.past.deaths.push(how);
+            }
+        }
+        self.past.deaths.extend(self.fleet.panics());
+        self.past
+    }
+}
