@@ -3,6 +3,8 @@
 //! `Node::handle(now, inputs) -> effects`: one *turn*. The runtime hands over everything that has arrived, and carries out
 //! every effect, in order, before the next turn.
 
+use serde::Serialize;
+
 use crate::cube::Vertex;
 use crate::store::{ReadFailed, ReadId, ReadMessages, Recovered, StoredMessage, WriteBatch};
 use crate::wire::answer::ServerFrame;
@@ -11,7 +13,7 @@ use crate::wire::event::WatchEvent;
 use crate::wire::peer::PeerFrame;
 
 /// A client's connection to this node, numbered by the runtime and never reused.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize)]
 pub struct ConnectionId(pub u64);
 
 /// What happened outside.
@@ -64,8 +66,8 @@ pub enum Input {
     },
 }
 
-/// What shall be done outside.
-#[derive(Clone, PartialEq, Debug)]
+/// What shall be done outside. Its bytes are what a simulation's trace is made of.
+#[derive(Clone, PartialEq, Debug, Serialize)]
 pub enum Effect {
     /// Answered by [`Input::Written`].
     Write(WriteBatch),

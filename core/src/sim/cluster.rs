@@ -3,8 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
-use super::disk::Disk;
-use super::fault::DamagedRow;
+use super::disk::{Damage, Disk};
 use super::host::{DiskJob, Host};
 use super::network::{EdgeConditions, FrameCounts, Network};
 use crate::bugs::Bug;
@@ -24,6 +23,8 @@ use crate::wire::peer::PeerFrame;
 const EPOCH: Timestamp = Timestamp(1_767_225_600_000_000);
 /// A batch's way to the disk.
 const DISK: Duration = Duration::from_micros(500);
+/// A process that died of its disk is started again after this.
+const RESTART: Duration = Duration::from_secs(1);
 /// After a connection broke, its ends connect anew within this.
 const REDIAL: Duration = Duration::from_millis(200);
 
@@ -77,19 +78,37 @@ pub struct Cluster {
     next_request: u64,
     leaderships: Vec<Leadership>,
     events: Vec<WatchEvent>,
+    undetected: Vec<String>,
+    /// Memory of [`Cluster::record`].
+    recorded: Vec<u8>,
     /// A running hash over everything that happened: equal for equal runs.
     trace: u64,
 }
 
 enum Arrival {
     Wake,
-    Connected { peer: Vertex, connection: u64 },
-    Disconnected { peer: Vertex, connection: u64 },
-    Frame { from: Vertex, connection: u64, frame: PeerFrame },
-    Drained { connection: ConnectionId, bytes: u64 },
+    Connected {
+        peer: Vertex,
+        connection: u64,
+    },
+    Disconnected {
+        peer: Vertex,
+        connection: u64,
+    },
+    Frame {
+        from: Vertex,
+        connection: u64,
+        frame: PeerFrame,
+    },
+    Drained {
+        connection: ConnectionId,
+        bytes: u64,
+    },
     DiskDone,
     Dial,
     Start,
+    /// As [`Arrival::Start`], by whoever looks after processes: unless somebody else did something about it.
+    Restart,
 }
 
 impl Cluster {
@@ -116,6 +135,8 @@ impl Cluster {
             next_request: 0,
             leaderships: Vec::new(),
             events: Vec::new(),
+            undetected: Vec::new(),
+            recorded: Vec::new(),
             trace: config.seed,
             config,
         };
@@ -144,10 +165,6 @@ impl Cluster {
         &self.hosts[vertex.index()].disk
     }
 
-    pub fn disk_mut(&mut self, vertex: Vertex) -> &mut Disk {
-        &mut self.hosts[vertex.index()].disk
-    }
-
     /// The process at a vertex, if one runs.
     pub fn node(&self, vertex: Vertex) -> Option<&Node> {
         self.hosts[vertex.index()].node.as_ref()
@@ -157,9 +174,14 @@ impl Cluster {
         self.hosts[vertex.index()].hung_until.is_some()
     }
 
-    /// Why the last start of this node was refused: its disk is damaged beyond what it may repair.
+    /// Why the last start of this node was refused: its disk is damaged beyond what it mends by itself.
     pub fn refused(&self, vertex: Vertex) -> Option<&str> {
         self.hosts[vertex.index()].refused.as_deref()
+    }
+
+    /// Damage to disks that their check sums let pass.
+    pub fn undetected_damage(&self) -> &[String] {
+        &self.undetected
     }
 
     pub fn frame_counts(&self) -> FrameCounts {
@@ -185,7 +207,7 @@ impl Cluster {
 
     /// SIGKILL: memory is gone, and what was on its way to the disk. Neighbours see their connections break.
     pub fn kill(&mut self, vertex: Vertex) {
-        self.hosts[vertex.index()].end_process();
+        self.end_process(vertex);
         self.drop_clients(vertex);
         self.disconnect_all(vertex);
         for peer in vertex.neighbours() {
@@ -197,24 +219,19 @@ impl Cluster {
     pub fn wipe(&mut self, vertex: Vertex) {
         let host = &mut self.hosts[vertex.index()];
         assert!(host.node.is_none(), "only a stopped node's disk is lost from outside");
-        host.disk = Disk::default();
+        host.disk.wipe();
         host.refused = None;
     }
 
-    /// The machine loses power: as a kill, but what was being written may be torn.
-    pub fn lose_power(&mut self, vertex: Vertex, undetected: &mut Vec<String>) {
-        let _ = undetected;
-        self.kill(vertex);
-    }
-
     /// Turns a bit over on the disk of a process that is not running.
-    pub fn damage_disk(&mut self, vertex: Vertex, row: DamagedRow, undetected: &mut Vec<String>) {
-        let _ = (vertex, row, undetected);
+    pub fn damage_disk(&mut self, vertex: Vertex, what: Damage) {
+        let damaged = self.hosts[vertex.index()].disk.damage(&mut self.random, what);
+        self.undetected.extend(damaged.err().map(|undetected| undetected.what));
     }
 
     /// Whether the disk has no room.
     pub fn fill_disk(&mut self, vertex: Vertex, full: bool) {
-        let _ = (vertex, full);
+        self.hosts[vertex.index()].disk.set_full(full);
     }
 
     /// SIGSTOP until then: what arrives waits, in order.
@@ -381,6 +398,9 @@ impl Cluster {
             _ => {}
         }
         let host = &mut self.hosts[vertex.index()];
+        if host.life == life && matches!(arrival, Arrival::Restart) {
+            return self.boot(vertex);
+        }
         if host.life != life || host.node.is_none() {
             return;
         }
@@ -416,7 +436,7 @@ impl Cluster {
             }
             Arrival::Drained { connection, bytes } => self.give(vertex, Input::ClientDrained { connection, bytes }),
             Arrival::DiskDone => self.finish_disk_jobs(vertex),
-            Arrival::Start | Arrival::Dial => {}
+            Arrival::Start | Arrival::Restart | Arrival::Dial => {}
         }
     }
 
@@ -424,13 +444,19 @@ impl Cluster {
 
     fn boot(&mut self, vertex: Vertex) {
         let clock = self.clock(vertex);
-        let host = &mut self.hosts[vertex.index()];
-        if host.node.is_some() {
+        if self.hosts[vertex.index()].node.is_some() {
             return;
         }
-        host.end_process();
+        self.end_process(vertex);
+        let host = &mut self.hosts[vertex.index()];
         host.peers_allowed = true;
-        let recovered = host.disk.recover().expect("nobody damaged this disk");
+        let recovered = match host.disk.recover() {
+            Ok(recovered) => recovered,
+            Err(refused) => {
+                host.refused = Some(refused.to_string());
+                return;
+            }
+        };
         let config = NodeConfig {
             vertex,
             addresses: self.config.dimension.vertices().map(|vertex| format!("sim:{vertex}")).collect(),
@@ -440,12 +466,17 @@ impl Cluster {
             version: env!("CARGO_PKG_VERSION").into(),
             limits: Limits::default(),
             log: self.config.log,
-            observe_all: false,
+            observe_all: self.config.keep_events,
             bug: self.config.bug,
         };
         host.node = Some(Node::new(config, recovered, clock));
         self.connect_all(vertex);
         self.give(vertex, Input::DeadlineReached);
+    }
+
+    fn end_process(&mut self, vertex: Vertex) {
+        let ended = self.hosts[vertex.index()].end_process(&mut self.random);
+        self.undetected.extend(ended.err().map(|undetected| undetected.what));
     }
 
     fn clock(&self, vertex: Vertex) -> Now {
@@ -478,11 +509,18 @@ impl Cluster {
     }
 
     fn carry_out(&mut self, vertex: Vertex, effect: Effect) {
-        let effect = match DiskJob::from_effect(effect) {
-            Ok(job) => return self.queue_disk_job(vertex, job),
-            Err(effect) => effect,
-        };
         match effect {
+            Effect::Write(batch) => {
+                let number = batch.number;
+                self.hosts[vertex.index()].disk.begin(batch);
+                self.queue_disk_job(vertex, DiskJob::Write(number));
+            }
+            Effect::ReadMessages(read) => {
+                let id = read.read;
+                self.hosts[vertex.index()].disk.begin_read(read);
+                self.queue_disk_job(vertex, DiskJob::Read(id));
+            }
+            Effect::ReopenStorage { wipe } => self.queue_disk_job(vertex, DiskJob::Reopen { wipe }),
             Effect::SendPeer { to, frame } => self.send_frame(vertex, to, frame),
             Effect::SetPeersAllowed(allowed) => {
                 self.hosts[vertex.index()].peers_allowed = allowed;
@@ -502,9 +540,6 @@ impl Cluster {
                 self.touched.insert(connection);
             }
             Effect::Observe(event) => self.observe(event),
-            Effect::Write(_) | Effect::ReadMessages(_) | Effect::ReopenStorage { .. } => {
-                unreachable!("jobs of the disk were taken out before")
-            }
         }
     }
 
@@ -534,31 +569,16 @@ impl Cluster {
     }
 
     fn finish_disk_jobs(&mut self, vertex: Vertex) {
-        let host = &mut self.hosts[vertex.index()];
-        let mut inputs = Vec::new();
-        for job in std::mem::take(&mut host.in_service) {
-            match job {
-                DiskJob::Write(batch) => {
-                    host.disk.write(&batch.writes);
-                    inputs.push(Input::Written { number: batch.number });
-                }
-                DiskJob::Read(read) => {
-                    let result = host.disk.read(&read);
-                    inputs.push(Input::MessagesRead { read: read.read, result });
-                }
-                DiskJob::Reopen { wipe } => {
-                    if wipe {
-                        host.disk = Disk::default();
-                    }
-                    let recovered = host.disk.recover().expect("nobody damaged this disk");
-                    inputs.push(Input::StorageReopened { recovered });
-                }
+        match self.hosts[vertex.index()].finish_jobs() {
+            Ok(inputs) => {
+                inputs.into_iter().for_each(|input| self.give(vertex, input));
+                self.begin_disk_jobs(vertex);
+            }
+            Err(_) => {
+                self.kill(vertex);
+                self.at(self.now + RESTART, vertex, Arrival::Restart);
             }
         }
-        for input in inputs {
-            self.give(vertex, input);
-        }
-        self.begin_disk_jobs(vertex);
     }
 
     // Edges.
@@ -630,8 +650,14 @@ impl Cluster {
     }
 
     fn record(&mut self, vertex: Vertex, effect: &Effect) {
-        let text = format!("{} {vertex} {effect:?}", self.now.0);
-        self.trace = self.trace.rotate_left(5) ^ u64::from(crc32fast::hash(text.as_bytes()));
+        if let Effect::Observe(_) = effect {
+            return;
+        }
+        let mut recorded = std::mem::take(&mut self.recorded);
+        recorded.clear();
+        recorded = postcard::to_extend(&(self.now.0, vertex, effect), recorded).expect("memory takes any effect");
+        self.trace = self.trace.rotate_left(5) ^ u64::from(crc32fast::hash(&recorded));
+        self.recorded = recorded;
     }
 }
 

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
+use super::disk::Damage;
 use super::network::EdgeConditions;
 use crate::cube::{Dimension, Vertex};
 use crate::wire::client::{LinkConditions, StopMode};
@@ -50,6 +51,16 @@ pub enum DamagedRow {
     Message,
     LogTail,
     Any,
+}
+
+impl DamagedRow {
+    pub(super) fn damage(self) -> Damage {
+        match self {
+            DamagedRow::Message => Damage::Message,
+            DamagedRow::LogTail => Damage::LogTail,
+            DamagedRow::Any => Damage::Any,
+        }
+    }
 }
 
 /// The kinds of faults, as they are chosen and counted.

@@ -2,30 +2,21 @@
 
 use std::time::Duration;
 
-use super::disk::Disk;
-use crate::io::Effect;
+use super::disk::{Disk, Undetected};
+use crate::io::Input;
 use crate::node::Node;
-use crate::store::{ReadMessages, WriteBatch};
+use crate::store::ReadId;
 use crate::time::Instant;
 
-/// What a process asked of its disk.
-#[derive(Debug)]
+/// What a process asked of its disk, and has not got yet.
+#[derive(Clone, Copy, Debug)]
 pub(super) enum DiskJob {
-    Write(WriteBatch),
-    Read(ReadMessages),
-    Reopen { wipe: bool },
-}
-
-impl DiskJob {
-    /// The job in an effect, or the effect back.
-    pub fn from_effect(effect: Effect) -> Result<DiskJob, Effect> {
-        match effect {
-            Effect::Write(batch) => Ok(DiskJob::Write(batch)),
-            Effect::ReadMessages(read) => Ok(DiskJob::Read(read)),
-            Effect::ReopenStorage { wipe } => Ok(DiskJob::Reopen { wipe }),
-            effect => Err(effect),
-        }
-    }
+    /// The batch of this number.
+    Write(u64),
+    Read(ReadId),
+    Reopen {
+        wipe: bool,
+    },
 }
 
 pub(super) struct Host {
@@ -45,7 +36,7 @@ pub(super) struct Host {
     pub clock_error_us: i64,
     /// The earliest wake-up that is on the agenda.
     pub wakes_at: Option<Instant>,
-    /// Why the last start was refused.
+    /// Why the last start was refused: its disk is damaged beyond what a node mends by itself.
     pub refused: Option<String>,
 }
 
@@ -67,12 +58,38 @@ impl Host {
     }
 
     /// The process is gone, with its memory and what it had asked of the disk.
-    pub fn end_process(&mut self) {
+    pub fn end_process(&mut self, random: &mut fastrand::Rng) -> Result<(), Undetected> {
         self.node = None;
         self.life += 1;
         self.queued.clear();
         self.in_service.clear();
         self.hung_until = None;
         self.wakes_at = None;
+        self.disk.crash(random).map(|_| ())
+    }
+
+    /// The jobs in service are done. `Err`: the process must end, and why.
+    pub fn finish_jobs(&mut self) -> Result<Vec<Input>, String> {
+        let jobs = std::mem::take(&mut self.in_service);
+        jobs.into_iter().map(|job| self.finish_job(job)).collect()
+    }
+
+    fn finish_job(&mut self, job: DiskJob) -> Result<Input, String> {
+        match job {
+            DiskJob::Write(number) => {
+                self.disk.finish(number).map_err(|failed| failed.to_string())?;
+                Ok(Input::Written { number })
+            }
+            DiskJob::Read(read) => Ok(Input::MessagesRead { read, result: self.disk.finish_read(read) }),
+            DiskJob::Reopen { wipe } => {
+                if wipe {
+                    self.disk.wipe();
+                } else {
+                    self.disk.close().map_err(|failed| failed.to_string())?;
+                }
+                let recovered = self.disk.recover().map_err(|refused| refused.to_string())?;
+                Ok(Input::StorageReopened { recovered })
+            }
+        }
     }
 }

@@ -27,7 +27,6 @@ pub(super) struct Nemesis {
     /// What took effect.
     pub counts: BTreeMap<FaultClass, u64>,
     pub disk_losses: Vec<DiskLoss>,
-    pub undetected_damage: Vec<String>,
     pub story: Vec<(Instant, String)>,
 }
 
@@ -41,7 +40,6 @@ impl Nemesis {
             lost: BTreeSet::new(),
             counts: BTreeMap::new(),
             disk_losses: Vec::new(),
-            undetected_damage: Vec::new(),
             story: Vec::new(),
         }
     }
@@ -77,6 +75,13 @@ impl Nemesis {
             self.end(cluster, fault);
         }
         for node in cluster.dimension().vertices() {
+            // A damaged message stays damaged: its node refuses to read it until the disk is replaced.
+            if cluster.disk(node).has_bad_row() {
+                cluster.kill(node);
+                cluster.wipe(node);
+            }
+        }
+        for node in cluster.dimension().vertices() {
             self.revive(cluster, node);
             self.ask(cluster, node, Action::RecoverNode { node: None });
             for to in node.neighbours() {
@@ -91,7 +96,6 @@ impl Nemesis {
         for node in cluster.dimension().vertices() {
             if let Some(why) = cluster.refused(node).map(ToOwned::to_owned) {
                 self.story.push((cluster.now(), format!("{node} gets an empty disk, for it refused to start: {why}")));
-                self.note_loss(cluster, node);
                 cluster.wipe(node);
                 cluster.start(node);
             }
@@ -110,7 +114,7 @@ impl Nemesis {
             }
             Fault::Power { nodes } => {
                 let ran = nodes.iter().any(|node| runs(cluster, node));
-                nodes.iter().for_each(|node| cluster.lose_power(*node, &mut self.undetected_damage));
+                nodes.iter().for_each(|node| cluster.kill(*node));
                 ran
             }
             Fault::Hang { node } => {
@@ -131,7 +135,7 @@ impl Nemesis {
                 if may {
                     self.note_loss(cluster, *node);
                     cluster.kill(*node);
-                    cluster.damage_disk(*node, *row, &mut self.undetected_damage);
+                    cluster.damage_disk(*node, row.damage());
                 }
                 may
             }

@@ -150,7 +150,7 @@ impl Simulation {
             leaderships: self.cluster.leaderships().to_vec(),
             disk_losses: self.nemesis.disk_losses,
             queues: peaks(self.peaks),
-            undetected_damage: self.nemesis.undetected_damage,
+            undetected_damage: self.cluster.undetected_damage().to_vec(),
             recovery,
         };
         let findings = check::check_all(&evidence);

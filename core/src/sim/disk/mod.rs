@@ -162,6 +162,11 @@ impl Disk {
         damage::damage(&mut self.durable, random, what)
     }
 
+    /// Whether some row is damaged, and nothing has replaced it since.
+    pub fn has_bad_row(&self) -> bool {
+        self.durable.has_bad()
+    }
+
     /// While the disk is full nothing that is pending becomes durable.
     pub fn set_full(&mut self, full: bool) {
         self.full = full;

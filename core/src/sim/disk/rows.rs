@@ -41,6 +41,18 @@ impl Rows {
         }
     }
 
+    pub(super) fn has_bad(&self) -> bool {
+        let in_group = |rows: &GroupRows| {
+            matches!(rows.hard_state, Some(Err(_)))
+                || matches!(rows.checkpoint, Some(Err(_)))
+                || rows.log.values().any(Row::is_err)
+        };
+        matches!(self.record, Some(Err(_)))
+            || self.groups.values().any(in_group)
+            || self.topics.values().flat_map(BTreeMap::values).any(Row::is_err)
+            || self.outbox.values().any(Row::is_err)
+    }
+
     pub(super) fn apply(&mut self, batch: WriteBatch) {
         batch.writes.into_iter().for_each(|write| self.apply_one(write));
     }
