@@ -106,7 +106,9 @@ pub enum Applied {
     Nothing,
     Stored { topic: TopicName, id: TopicId, message: StoredMessage },
     Created { topic: TopicName },
-    Deleted { topic: TopicName },
+    Deleted { topic: TopicName, id: TopicId },
+    /// Somebody is no longer subscribed to the topic.
+    Unsubscribed { id: TopicId },
 }
 
 /// A member's part of one replica group.
@@ -469,6 +471,7 @@ impl Group {
         match change {
             Change::Nothing => Applied::Nothing,
             Change::Created { topic } => Applied::Created { topic },
+            Change::Unsubscribed { id } => Applied::Unsubscribed { id },
             Change::Store { topic, id, message } => {
                 let messages = vec![message.clone()];
                 self.effects.push(GroupEffect::Write(Write::Messages { group, topic: id, messages }));
@@ -477,7 +480,7 @@ impl Group {
             Change::Drop { topic, id } => {
                 self.effects.push(GroupEffect::Write(Write::DropMessages { group, topic: id }));
                 self.cancel_transfers_of(id);
-                Applied::Deleted { topic }
+                Applied::Deleted { topic, id }
             }
         }
     }

@@ -265,6 +265,11 @@ impl Overlay {
         (0..).zip(&self.links).map(|(bit, link)| link.status(self.graph.carries(self.me, bit))).collect()
     }
 
+    /// Of all edges, the most frames that wait for their delay.
+    pub fn most_delayed(&self) -> usize {
+        self.links.iter().map(Link::delayed_frames).max().unwrap_or(0)
+    }
+
     pub fn counters(&self) -> FrameCounters {
         self.counters
     }
