@@ -36,6 +36,7 @@ pub use config::NodeConfig;
 pub use queues::Queue;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
 use std::time::Duration;
 
 use crate::bugs::{Bug, Bugs};
@@ -309,8 +310,8 @@ impl Node {
         delivered
     }
 
-    fn handle_packet(&mut self, packet: Packet) {
-        let Packet { from, trail, trace, body, .. } = packet;
+    fn handle_packet(&mut self, packet: Box<Packet>) {
+        let Packet { from, trail, trace, body, .. } = *packet;
         match body {
             Body::Raft { group, message } => self.handle_raft(from, group, message),
             Body::Snapshot { group, frame } => {
@@ -383,14 +384,16 @@ impl Node {
 
     fn flush_groups(&mut self) -> bool {
         let mut moved = false;
-        let homes: Vec<Vertex> = self.groups.keys().copied().collect();
-        for home in homes {
-            let Some(group) = self.groups.get_mut(&home) else { continue };
+        let mut behind = Bound::Unbounded;
+        while let Some((&home, group)) =
+            self.groups.range_mut((behind, Bound::Unbounded)).find(|(_, group)| group.is_stirred())
+        {
             let effects = group.flush(self.now.monotonic, self.batch);
             moved |= !effects.is_empty();
             for effect in effects {
                 self.handle_group_effect(home, effect);
             }
+            behind = Bound::Excluded(home);
         }
         moved
     }

@@ -15,14 +15,8 @@ use crate::wire::answer::{Answer, EndReason, Message, NodeState};
 use crate::wire::client::Action;
 use crate::wire::event::{FrameKind, TraceId};
 
-/// One frame between neighbours.
-#[cfg_attr(
-    target_pointer_width = "64",
-    expect(
-        clippy::large_enum_variant,
-        reason = "nearly all frames are packets, and a box would cost each an allocation"
-    )
-)]
+/// One frame between neighbours. Packets are boxed: on its way through a turn a frame is moved a dozen times, and what a packet
+/// holds is large.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub enum PeerFrame {
     /// Sent several times a second: shows that the sender lives, measures the edge, and compares what both know.
@@ -36,7 +30,7 @@ pub enum PeerFrame {
     },
     /// News of who hears whom; the receiver passes on what is new to it.
     LinkStates(Vec<LinkState>),
-    Packet(Packet),
+    Packet(Box<Packet>),
 }
 
 /// What one node says of itself to all: flooded over the cube, newest wins.
@@ -185,7 +179,7 @@ pub struct RaftMessage {
     pub entries: Vec<LogEntry>,
     pub commit: u64,
     pub commit_term: u64,
-    pub snapshot: Option<SnapshotHead>,
+    pub snapshot: Option<Box<SnapshotHead>>,
     pub request_snapshot: u64,
     pub reject: bool,
     pub reject_hint: u64,

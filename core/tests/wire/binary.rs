@@ -178,12 +178,12 @@ fn packet(from: &str, to: &str) -> PeerFrame {
     let key = RequestKey { origin: NodeId::founding(vertex("000")), number: 6 };
     let body = Body::Ask { token: 5, call: Call::Act { key, action: Action::Topics, trace: false } };
     let trail = Trail { path: vec![vertex("000")], dead_ends: vec![], hops: 1 };
-    PeerFrame::Packet(Packet { from: vertex(from), to: vertex(to), trail, trace: Some(TraceId(9)), body })
+    PeerFrame::Packet(Box::new(Packet { from: vertex(from), to: vertex(to), trail, trace: Some(TraceId(9)), body }))
 }
 
 fn with_body(body: Body) -> PeerFrame {
     match packet("000", "111") {
-        PeerFrame::Packet(packet) => PeerFrame::Packet(Packet { body, ..packet }),
+        PeerFrame::Packet(packet) => PeerFrame::Packet(Box::new(Packet { body, ..*packet })),
         other => other,
     }
 }
