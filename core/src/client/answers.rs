@@ -26,6 +26,7 @@ impl Client {
                 ServerFrame::Answer(answer) => self.handle_answer(id, answer),
                 ServerFrame::Message(delivery) => self.handle_delivery(id, delivery),
                 ServerFrame::Event(event) => self.effects.push(ClientEffect::Event(event)),
+                ServerFrame::SubscriptionEnded(ended) => self.handle_subscription_ended(id, ended),
             }
         }
     }

@@ -104,7 +104,8 @@ pub enum ClientEffect {
     },
     /// In order of offsets, without gaps and without doubles.
     Delivered(Delivery),
-    /// A push subscription could not be kept up (its topic was deleted, say).
+    /// The last word on a push subscription: its topic was deleted (`unknown_topic`), it was ended elsewhere (`not_subscribed`),
+    /// or it could not be kept up.
     DeliveriesEnded {
         topic: TopicName,
         subscriber: SubscriberId,

@@ -6,6 +6,7 @@ use crate::client::io::{FellOver, SocketId, Target, Ticket};
 use crate::cube::Vertex;
 use crate::names::{Offset, SubscriberId, TopicName};
 use crate::time::Instant;
+use crate::topics::command::TopicId;
 use crate::wire::answer::Failure;
 use crate::wire::client::{Action, StartAt};
 
@@ -64,6 +65,8 @@ pub(super) struct Job {
 pub(super) struct Session {
     pub action: Action,
     pub to: Target,
+    /// Not another topic of the same name.
+    pub topic: TopicId,
     /// What the caller shall get next.
     pub next: Offset,
     /// Where deliveries come from; `None` while it is being set up again.

@@ -13,7 +13,8 @@
 //!   bears a sequence number (its own when the caller gave none), `delete_topic` and `unsubscribe` are settled by
 //!   "there is none", `create_topic` by a look at the owner. A pull that commits is never repeated when it may have been
 //!   done; [`ClientError::InDoubt`] says so.
-//! - A push subscription goes on after a broken socket where it stopped: no gap, no double.
+//! - A push subscription goes on after a broken socket where it stopped: no gap, no double; and it ends with its topic, though
+//!   there may be another one of the same name by then ([`ClientEffect::DeliveriesEnded`]).
 //! - A caller that submits too much at once is refused ([`MAX_IN_FLIGHT`]), never queued without bound.
 //!
 //! It never decides a consistency question: what a node answered is handed on as it is, except that `repeated` is cleared on a publish

@@ -6,8 +6,7 @@ use crate::client::job::{Job, JobId, Owner, Session, SessionKey, State, from_cur
 use crate::client::nodes::PeerIndex;
 use crate::client::sockets::{Role, Socket};
 use crate::cube::Vertex;
-use crate::names::Offset;
-use crate::wire::answer::{Answer, Delivery, Done, ErrorCode};
+use crate::wire::answer::{Answer, Delivery, Done, EndReason, ErrorCode, Failure, SubscriptionEnded};
 use crate::wire::client::Action;
 
 impl Client {
@@ -25,17 +24,26 @@ impl Client {
         }
     }
 
+    /// The node's last word on what it pushes over this socket.
+    pub(super) fn handle_subscription_ended(&mut self, id: SocketId, ended: SubscriptionEnded) {
+        let key = (ended.topic.clone(), ended.subscriber.clone());
+        if self.sessions.get(&key).is_some_and(|session| session.socket == Some(id)) {
+            self.give_up_session(&key, ended.failure());
+        }
+    }
+
     /// An answer after which something stands: a subscription, a watch; or no longer does.
     pub(super) fn note_standing(&mut self, id: JobId, socket: SocketId, asked: Option<Vertex>, answer: &Answer) {
         let Some(job) = self.jobs.get(&id) else { return };
         match (&job.action, &answer.result) {
-            (action, Ok(Done::Subscribed { cursor, .. })) if pushed(action).is_some() => {
-                let (owner, action, to, cursor) = (job.owner.clone(), action.clone(), job.to, *cursor);
-                self.note_subscribed(&owner, action, to, cursor, socket);
+            (action, Ok(Done::Subscribed { topic_id, cursor, .. })) if pushed(action).is_some() => {
+                let (owner, action, to) = (job.owner.clone(), action.clone(), job.to);
+                let session = Session { action, to, topic: *topic_id, next: *cursor, socket: Some(socket) };
+                self.note_subscribed(&owner, session, socket);
             }
             (Action::Unsubscribe { topic, subscriber, .. }, Ok(_)) => {
                 let key = (topic.clone(), subscriber.clone());
-                self.end_session(&key);
+                self.give_up_session(&key, over(&key, EndReason::Unsubscribed));
             }
             (watch @ Action::Watch { .. }, Ok(_)) => {
                 let watch = watch.clone();
@@ -47,14 +55,17 @@ impl Client {
         }
     }
 
-    fn note_subscribed(&mut self, owner: &Owner, action: Action, to: Target, cursor: Offset, socket: SocketId) {
-        let Some(key) = pushed(&action) else { return };
-        let next = match (owner, self.sessions.get(&key)) {
+    fn note_subscribed(&mut self, owner: &Owner, mut session: Session, socket: SocketId) {
+        let Some(key) = pushed(&session.action) else { return };
+        if let (Owner::Resubscribe(_), Some(earlier)) = (owner, self.sessions.get(&key)) {
+            if earlier.topic != session.topic {
+                self.drop_socket(socket);
+                // The name now means another topic.
+                return self.give_up_session(&key, over(&key, EndReason::TopicDeleted));
+            }
             // The caller has everything before `next`; a cursor beyond it was committed by somebody who has that too.
-            (Owner::Resubscribe(_), Some(session)) => session.next.max(cursor),
-            _ => cursor,
-        };
-        let session = Session { action, to, next, socket: Some(socket) };
+            session.next = session.next.max(earlier.next);
+        }
         let earlier = self.sessions.insert(key, session).and_then(|session| session.socket);
         if let Some(earlier) = earlier.filter(|earlier| *earlier != socket) {
             self.drop_socket(earlier);
@@ -141,9 +152,21 @@ impl Client {
             Ok(Answer { result: Err(failure), .. }) => failure,
             Err(error) => error.code().unwrap_or(ErrorCode::Unavailable).because(error.to_string()),
         };
-        if self.sessions.remove(key).is_some() {
+        self.give_up_session(key, why);
+    }
+
+    /// The session is over, and the caller is told.
+    fn give_up_session(&mut self, key: &SessionKey, why: Failure) {
+        if self.sessions.contains_key(key) {
+            self.end_session(key);
             let (topic, subscriber) = key.clone();
             self.effects.push(ClientEffect::DeliveriesEnded { topic, subscriber, why });
         }
     }
+}
+
+/// As a node would say it.
+fn over(key: &SessionKey, reason: EndReason) -> Failure {
+    let (topic, subscriber) = key.clone();
+    SubscriptionEnded { topic, subscriber, reason }.failure()
 }

@@ -13,7 +13,7 @@ use crate::wire::peer::{RaftMessage, SnapshotHead};
 
 /// `None` when raft addresses a member that cannot exist.
 pub fn from_raft(message: Message) -> Option<RaftMessage> {
-    let snapshot = message.has_snapshot().then(|| snapshot_head(message.get_snapshot()));
+    let snapshot = message.has_snapshot().then(|| Box::new(snapshot_head(message.get_snapshot())));
     Some(RaftMessage {
         kind: message.get_msg_type() as i32,
         from: NodeId::from_raft(message.from)?,

@@ -4,7 +4,7 @@
 //! leads by preference (the home), when a vote is taken and given back ([`members`]), checkpoints, snapshots that are pulled
 //! ([`snapshot`]), and the order of effects: nothing leaves before what it promises is durable.
 //!
-//! The node calls [`Group::flush`] once a turn; everything else only changes state.
+//! The node calls [`Group::flush`] in a turn that stirred the group; everything else only changes state.
 
 mod limits;
 mod log_view;
@@ -106,7 +106,9 @@ pub enum Applied {
     Nothing,
     Stored { topic: TopicName, id: TopicId, message: StoredMessage },
     Created { topic: TopicName },
-    Deleted { topic: TopicName },
+    Deleted { topic: TopicName, id: TopicId },
+    /// Somebody is no longer subscribed to the topic.
+    Unsubscribed { id: TopicId },
 }
 
 /// A member's part of one replica group.
@@ -141,6 +143,8 @@ pub struct Group {
     arrived: Option<Topics>,
     next_transfer: u64,
     effects: Vec<GroupEffect>,
+    /// Something came in since the last flush.
+    stirred: bool,
 }
 
 struct Unwritten {
@@ -221,6 +225,7 @@ impl Group {
             arrived: None,
             next_transfer: seed,
             effects: first_writes.into_iter().map(GroupEffect::Write).collect(),
+            stirred: true,
         };
         group.raw.set_batch_append(true);
         group.draw_election_timeout();
@@ -242,6 +247,7 @@ impl Group {
             return;
         }
         if let Some(message) = message::to_raft(message) {
+            self.stirred = true;
             let _ignored_by_raft = self.raw.step(message);
             self.draw_election_timeout();
         }
@@ -263,7 +269,7 @@ impl Group {
         // After a pause many ticks are due; one will do, for nobody was there to be heard.
         self.next_tick = now + TICK;
         if !self.is_installing() {
-            self.raw.tick();
+            self.stirred |= self.raw.tick();
         }
         self.draw_election_timeout();
         self.retry_transfers(now);
@@ -290,6 +296,7 @@ impl Group {
         if !self.can_propose() {
             return Err(commands);
         }
+        self.stirred = true;
         let mut rest = commands.into_iter().peekable();
         while rest.peek().is_some() {
             let mut bytes = 0;
@@ -316,12 +323,14 @@ impl Group {
     /// Asks the voters whether this member still leads; [`GroupEffect::ReadReady`] says when a read is linearizable.
     /// Silently forgotten while the leader has committed nothing in its term, so ask again after a while.
     pub fn read_index(&mut self, ticket: u64) {
+        self.stirred = true;
         self.raw.read_index(ticket.to_le_bytes().to_vec());
     }
 
     /// All batches up to `batch` are durable.
     pub fn handle_written(&mut self, batch: u64) {
         while let Some(unwritten) = self.unwritten.pop_front_if(|unwritten| unwritten.batch <= batch) {
+            self.stirred = true;
             self.finish_ready(unwritten);
         }
     }
@@ -331,6 +340,7 @@ impl Group {
         if !self.is_leader() || !self.raw.raft.commit_to_current_term() {
             return;
         }
+        self.stirred = true;
         let standings = self.standings();
         if !self.raw.raft.has_pending_conf()
             && let Some(change) = members::next_change(places, &standings, self.last_index())
@@ -359,8 +369,14 @@ impl Group {
 
     // What goes out.
 
+    /// Whether there may be something to flush.
+    pub fn is_stirred(&self) -> bool {
+        self.stirred || !self.effects.is_empty()
+    }
+
     /// Carries out what raft has ready. `batch` is the number under which this turn's writes will become durable.
     pub fn flush(&mut self, now: Instant, batch: u64) -> Vec<GroupEffect> {
+        self.stirred = false;
         while self.raw.has_ready() {
             let ready = self.raw.ready();
             self.carry_out(now, batch, ready);
@@ -469,6 +485,7 @@ impl Group {
         match change {
             Change::Nothing => Applied::Nothing,
             Change::Created { topic } => Applied::Created { topic },
+            Change::Unsubscribed { id } => Applied::Unsubscribed { id },
             Change::Store { topic, id, message } => {
                 let messages = vec![message.clone()];
                 self.effects.push(GroupEffect::Write(Write::Messages { group, topic: id, messages }));
@@ -477,7 +494,7 @@ impl Group {
             Change::Drop { topic, id } => {
                 self.effects.push(GroupEffect::Write(Write::DropMessages { group, topic: id }));
                 self.cancel_transfers_of(id);
-                Applied::Deleted { topic }
+                Applied::Deleted { topic, id }
             }
         }
     }

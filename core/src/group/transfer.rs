@@ -92,6 +92,7 @@ impl Group {
 
     fn report_snapshot(&mut self, to: NodeId, status: SnapshotStatus) {
         if self.is_leader() && self.raw.raft.prs().get(to.to_raft()).is_some() {
+            self.stirred = true;
             self.raw.report_snapshot(to.to_raft(), status);
         }
     }
@@ -175,6 +176,7 @@ impl Group {
 
     fn step_snapshot(&mut self, message: RaftMessage) {
         if let Some(message) = message::to_raft(message) {
+            self.stirred = true;
             let _ignored_by_raft = self.raw.step(message);
         }
     }

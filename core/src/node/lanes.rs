@@ -7,6 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::Node;
+use super::queues::Queue;
 use crate::io::ConnectionId;
 use crate::wire::client::Action;
 
@@ -26,6 +27,14 @@ struct Lane {
 /// Whether a request is for messages.
 pub(super) fn takes_turns(action: &Action) -> bool {
     matches!(action, Action::Pull { .. } | Action::ReplicaPull { .. })
+}
+
+impl Lanes {
+    /// What waits is bounded as requests under way.
+    pub(super) fn queue(&self) -> Queue {
+        let most = self.0.values().map(|lane| lane.under_way.len()).max().unwrap_or(0);
+        Queue::of("pulls begun for one client", most, PULLS_AT_ONCE)
+    }
 }
 
 impl Node {

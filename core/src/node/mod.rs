@@ -16,6 +16,7 @@
 //! | `views` | cluster, status, locate, topics |
 //! | `faults` | failing on request, and coming back |
 //! | `watch` | clients' queues, and events |
+//! | `queues` | how full everything is that can grow because of others |
 
 mod config;
 mod faults;
@@ -24,6 +25,7 @@ mod lanes;
 mod mistakes;
 mod outbox;
 mod push;
+mod queues;
 mod reads;
 mod requests;
 mod serve;
@@ -31,8 +33,10 @@ mod views;
 mod watch;
 
 pub use config::NodeConfig;
+pub use queues::Queue;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
 use std::time::Duration;
 
 use crate::bugs::{Bug, Bugs};
@@ -86,6 +90,8 @@ pub struct Node {
     clients: BTreeMap<ConnectionId, watch::Client>,
     /// Clients that watch: few, and looked for at every event.
     watchers: BTreeSet<ConnectionId>,
+    /// What waits to leave for all clients.
+    queued_by_all: u64,
     requests: requests::Requests,
     lanes: lanes::Lanes,
     serving: serve::Serving,
@@ -152,6 +158,7 @@ impl Node {
             stopping: None,
             clients: BTreeMap::new(),
             watchers: BTreeSet::new(),
+            queued_by_all: 0,
             requests: requests::Requests::default(),
             lanes: lanes::Lanes::default(),
             serving: serve::Serving::default(),
@@ -313,8 +320,8 @@ impl Node {
         delivered
     }
 
-    fn handle_packet(&mut self, packet: Packet) {
-        let Packet { from, trail, trace, body, .. } = packet;
+    fn handle_packet(&mut self, packet: Box<Packet>) {
+        let Packet { from, trail, trace, body, .. } = *packet;
         match body {
             Body::Raft { group, message } => self.handle_raft(from, group, message),
             Body::Snapshot { group, frame } => {
@@ -324,7 +331,7 @@ impl Node {
                 }
             }
             Body::Ask { token, call } => self.handle_ask(serve::Asker { vertex: from, token, trace }, call, trail.path),
-            Body::Reply { token, reply } => self.handle_reply(from, token, reply),
+            Body::Reply { token, reply } => self.handle_reply(token, reply),
             Body::Introduce { nonce } => self.handle_introduce(from, nonce),
             Body::Introduced { nonce, met, incarnation } => self.handle_introduced(from, nonce, met, incarnation),
         }
@@ -387,14 +394,16 @@ impl Node {
 
     fn flush_groups(&mut self) -> bool {
         let mut moved = false;
-        let homes: Vec<Vertex> = self.groups.keys().copied().collect();
-        for home in homes {
-            let Some(group) = self.groups.get_mut(&home) else { continue };
+        let mut behind = Bound::Unbounded;
+        while let Some((&home, group)) =
+            self.groups.range_mut((behind, Bound::Unbounded)).find(|(_, group)| group.is_stirred())
+        {
             let effects = group.flush(self.now.monotonic, self.batch);
             moved |= !effects.is_empty();
             for effect in effects {
                 self.handle_group_effect(home, effect);
             }
+            behind = Bound::Excluded(home);
         }
         moved
     }
@@ -428,7 +437,7 @@ impl Node {
             GroupEffect::SnapshotInstalled => {
                 let applied = self.groups[&group].applied_index();
                 self.observe(Event::CaughtUp { group, applied }, None);
-                self.review_sessions(group);
+                self.review_group(group);
             }
             GroupEffect::Trouble(text) => self.observe(Event::Warning { text: format!("group {group}: {text}") }, None),
         }
@@ -438,16 +447,17 @@ impl Node {
         match change {
             Applied::Nothing => {}
             Applied::Created { topic } => self.observe(Event::TopicCreated { topic, group }, None),
-            Applied::Deleted { topic } => {
-                self.end_sessions(&topic);
+            Applied::Deleted { topic, id } => {
                 self.observe(Event::TopicDeleted { topic, group }, None);
+                self.review_topic(group, id);
             }
-            Applied::Stored { topic, message, .. } => {
+            Applied::Unsubscribed { id } => self.review_topic(group, id),
+            Applied::Stored { topic, id, message } => {
                 if self.observes_frequent() {
                     self.observe(Event::ReplicaStored { topic: topic.clone(), group, offset: message.offset }, None);
                 }
-                self.feed_sessions(&topic, message);
-                self.serve_fetches(&topic);
+                self.feed_sessions(group, id, message);
+                self.serve_fetches(group, id);
             }
         }
     }

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::Node;
+use super::queues::Queue;
 use super::requests::Purpose;
 use super::serve::{Asker, take_op};
 use crate::bugs::Bug;
@@ -54,6 +55,15 @@ pub(super) enum Owner {
     Leader { asker: Asker, hops: Vec<Vertex> },
 }
 
+impl Outbox {
+    pub(super) fn queues(&self) -> [Queue; 2] {
+        [
+            Queue::of("publishes in the outbox", self.items.len(), MAX_ITEMS),
+            Queue { name: "bytes in the outbox", len: self.bytes, limit: MAX_BYTES },
+        ]
+    }
+}
+
 impl Node {
     pub(super) fn restore_outbox(&mut self, items: Vec<(u64, Command)>) {
         let now = self.now.monotonic;
@@ -70,11 +80,6 @@ impl Node {
     pub(super) fn store_in_outbox(&mut self, key: RequestKey, action: &Action, owner: Owner) -> Result<(), Failure> {
         let op = take_op(&mut action.clone()).expect("only publishes go to the outbox");
         let command = Command { key, time: self.now.wall, op };
-        if self.outbox.items.len() >= MAX_ITEMS || self.outbox.bytes + content_bytes(&command) > MAX_BYTES {
-            let text =
-                format!("the outbox of node {} is full ({} publishes); retry later", self.me, self.outbox.items.len());
-            return Err(ErrorCode::Overloaded.because(text));
-        }
         if let Some(id) = self.outbox.by_key.get(&key) {
             // Asked again while it is under way.
             if let Some(item) = self.outbox.items.get_mut(id) {
@@ -82,6 +87,11 @@ impl Node {
             }
             self.handle_outbox_written();
             return Ok(());
+        }
+        if self.outbox.items.len() >= MAX_ITEMS || self.outbox.bytes + content_bytes(&command) > MAX_BYTES {
+            let text =
+                format!("the outbox of node {} is full ({} publishes); retry later", self.me, self.outbox.items.len());
+            return Err(ErrorCode::Overloaded.because(text));
         }
         let id = self.next_token();
         if let Op::Publish { topic, .. } = &command.op {
@@ -223,7 +233,7 @@ impl Node {
                 Ok(_) => self.observe(Event::OutboxDrained { topic: topic.clone() }, None),
                 Err(failure) if item.owner.is_none() => {
                     let text = format!(
-                        "a publish to '{topic}' that was acknowledged with `one` cannot enter the log: {failure}"
+                        "a publish to `{topic}` that was acknowledged with `one` cannot enter the log: {failure}"
                     );
                     self.observe(Event::Warning { text }, None);
                 }

@@ -3,23 +3,30 @@
 //! A session knows the offset it delivers next. Where this node holds the topic, messages come from its own replica: as they are
 //! applied, or from disk for a session that is behind. Elsewhere they are fetched from a holder, which answers when there are
 //! some. A client that reads slowly pauses its own sessions and nothing else; nothing is skipped.
+//!
+//! A session belongs to one subscription to one topic, by the topic's number: it never carries on into a topic that was created
+//! again under the same name. When either is gone it ends, and its client is told, once. Every replica can tell: numbers are
+//! given in order, and what a replica has not applied yet is not gone.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::Node;
+use super::queues::Queue;
 use super::reads::{Range, message};
 use super::requests::Purpose;
 use super::serve::Asker;
 use crate::cube::Vertex;
+use crate::group::Group;
 use crate::io::{ConnectionId, Effect};
 use crate::names::{Offset, SubscriberId, TopicName};
-use crate::placement;
 use crate::store::StoredMessage;
 use crate::time::Instant;
-use crate::wire::answer::{Delivery, ServerFrame};
+use crate::topics::Known;
+use crate::topics::command::TopicId;
+use crate::wire::answer::{Delivery, EndReason, ErrorCode, Failure, Message, ServerFrame, SubscriptionEnded};
 use crate::wire::event::Event;
-use crate::wire::peer::{Body, Call, Reply};
+use crate::wire::peer::{Body, Call, Reply, Subscription};
 
 /// Messages and contents in one read or fetch for a session.
 const MESSAGES: u32 = 512;
@@ -30,141 +37,260 @@ const FETCH_WAIT: Duration = Duration::from_millis(1000);
 const FETCH_AGAIN: Duration = Duration::from_millis(2000);
 /// After a failed read or fetch.
 const TRY_AGAIN: Duration = Duration::from_millis(200);
-/// Fetches that wait on one holder; beyond, they are answered at once, with nothing.
+/// Sessions of one node; beyond, a subscribe with `push` is answered with `overloaded`.
+const MAX_SESSIONS: usize = 65_536;
+/// Fetches that wait on one holder; beyond, the origin is told to ask again.
 const MAX_WAITING_FETCHES: usize = 16_384;
 
-/// One client's subscription to one topic.
-pub(super) type SessionId = (ConnectionId, TopicName, SubscriberId);
+/// The number of the request that began it: a read or a fetch that comes back late finds its own session, or none.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(super) struct SessionId(pub u64);
+
+/// A topic by its number: its home, and its place among all that the group ever had.
+type Place = (Vertex, TopicId);
 
 #[derive(Default)]
 pub(super) struct Push {
     sessions: BTreeMap<SessionId, Session>,
-    by_topic: BTreeMap<TopicName, BTreeSet<SessionId>>,
+    by_client: BTreeMap<ConnectionId, BTreeMap<(TopicName, SubscriberId), SessionId>>,
+    by_place: BTreeMap<Place, BTreeSet<SessionId>>,
     /// Those that may have something to do this turn; at every housekeeping, all.
     stirred: BTreeSet<SessionId>,
-    waiting: BTreeMap<TopicName, Vec<WaitingFetch>>,
+    waiting: BTreeMap<Place, Vec<WaitingFetch>>,
     waiting_fetches: usize,
 }
 
-struct Session {
-    home: Vertex,
-    next: Offset,
+pub(super) struct Session {
+    pub connection: ConnectionId,
+    pub topic: TopicName,
+    pub subscription: Subscription,
+    pub next: Offset,
     /// A read or fetch is under way, or not to be tried before this.
-    busy_until: Option<Instant>,
+    pub busy_until: Option<Instant>,
 }
 
 struct WaitingFetch {
     asker: Asker,
-    home: Vertex,
-    topic: TopicName,
+    subscription: Subscription,
     from: Offset,
     max_bytes: u64,
     until: Instant,
 }
 
+/// What a replica has for a subscription.
+enum Supply {
+    /// It does not know the topic yet.
+    NotYet,
+    /// All before this offset.
+    Until(Offset),
+    Ended(EndReason),
+}
+
 impl Push {
+    /// In place of an earlier one of the same client for the same topic and subscriber.
     fn insert(&mut self, id: SessionId, session: Session) {
-        self.by_topic.entry(id.1.clone()).or_default().insert(id.clone());
-        self.stirred.insert(id.clone());
+        let (connection, topic, subscriber) = (session.connection, &session.topic, &session.subscription.subscriber);
+        if let Some(earlier) = self.find(connection, topic, subscriber) {
+            self.remove(earlier);
+        }
+        let key = (topic.clone(), subscriber.clone());
+        self.by_client.entry(connection).or_default().insert(key, id);
+        self.by_place.entry(place_of(&session.subscription)).or_default().insert(id);
+        self.stirred.insert(id);
         self.sessions.insert(id, session);
     }
 
-    fn remove(&mut self, id: &SessionId) {
-        self.sessions.remove(id);
-        if let Some(sessions) = self.by_topic.get_mut(&id.1) {
-            sessions.remove(id);
-            if sessions.is_empty() {
-                self.by_topic.remove(&id.1);
+    fn find(&self, connection: ConnectionId, topic: &TopicName, subscriber: &SubscriberId) -> Option<SessionId> {
+        self.by_client.get(&connection)?.get(&(topic.clone(), subscriber.clone())).copied()
+    }
+
+    fn remove(&mut self, id: SessionId) -> Option<Session> {
+        let session = self.sessions.remove(&id)?;
+        self.leave_place(id, &session);
+        if let Some(of_client) = self.by_client.get_mut(&session.connection) {
+            of_client.remove(&(session.topic.clone(), session.subscription.subscriber.clone()));
+            if of_client.is_empty() {
+                self.by_client.remove(&session.connection);
+            }
+        }
+        Some(session)
+    }
+
+    fn leave_place(&mut self, id: SessionId, session: &Session) {
+        let place = place_of(&session.subscription);
+        if let Some(there) = self.by_place.get_mut(&place) {
+            there.remove(&id);
+            if there.is_empty() {
+                self.by_place.remove(&place);
             }
         }
     }
 
-    fn remove_where(&mut self, goes: impl Fn(&SessionId, &Session) -> bool) {
-        let gone: Vec<SessionId> =
-            self.sessions.iter().filter(|(id, session)| goes(id, session)).map(|(id, _)| id.clone()).collect();
-        gone.iter().for_each(|id| self.remove(id));
-    }
-
     /// Its client reads again.
     pub(super) fn stir_sessions_of(&mut self, connection: ConnectionId) {
-        self.stirred.extend(self.sessions.keys().filter(|(owner, ..)| *owner == connection).cloned());
+        self.stirred.extend(self.by_client.get(&connection).into_iter().flat_map(BTreeMap::values));
     }
 
     /// Nothing is under way for it any more.
-    fn free(&mut self, id: &SessionId) {
-        if let Some(session) = self.sessions.get_mut(id) {
+    fn free(&mut self, id: SessionId) {
+        if let Some(session) = self.sessions.get_mut(&id) {
             session.busy_until = None;
-            self.stirred.insert(id.clone());
+            self.stirred.insert(id);
+        }
+    }
+
+    fn take_waiting(&mut self, place: Place) -> Vec<WaitingFetch> {
+        let fetches = self.waiting.remove(&place).unwrap_or_default();
+        self.waiting_fetches -= fetches.len();
+        fetches
+    }
+
+    fn take_late(&mut self, now: Instant) -> Vec<WaitingFetch> {
+        let is_late = |fetch: &mut WaitingFetch| now >= fetch.until;
+        let late: Vec<_> = self.waiting.values_mut().flat_map(|fetches| fetches.extract_if(.., is_late)).collect();
+        self.waiting.retain(|_, fetches| !fetches.is_empty());
+        self.waiting_fetches -= late.len();
+        late
+    }
+
+    pub(super) fn queues(&self) -> [Queue; 2] {
+        [
+            Queue::of("push sessions", self.sessions.len(), MAX_SESSIONS),
+            Queue::of("fetches that wait for messages", self.waiting_fetches, MAX_WAITING_FETCHES),
+        ]
+    }
+}
+
+fn place_of(subscription: &Subscription) -> Place {
+    (subscription.group, subscription.topic)
+}
+
+fn supply(group: &Group, subscription: &Subscription) -> Supply {
+    let topics = group.topics();
+    match topics.known(subscription.topic) {
+        Known::NotYet => Supply::NotYet,
+        Known::Deleted => Supply::Ended(EndReason::TopicDeleted),
+        Known::Here(end) => {
+            let has_applied = group.applied_index() >= subscription.since;
+            match has_applied && !topics.is_subscribed(subscription.topic, &subscription.subscriber) {
+                true => Supply::Ended(EndReason::Unsubscribed),
+                false => Supply::Until(end),
+            }
         }
     }
 }
 
+// The origin's side.
 impl Node {
-    pub(super) fn begin_session(
-        &mut self,
-        connection: ConnectionId,
-        topic: TopicName,
-        subscriber: SubscriberId,
-        cursor: Offset,
-    ) {
-        if self.clients.contains_key(&connection) {
-            let home = placement::home(topic.as_str(), self.me.dimension());
-            self.push.insert((connection, topic, subscriber), Session { home, next: cursor, busy_until: None });
+    /// Whether one more session would be too many.
+    pub(super) fn lacks_room_for_session(&self) -> Option<Failure> {
+        (self.push.sessions.len() >= MAX_SESSIONS).then(|| {
+            let text =
+                format!("node {} pushes to {MAX_SESSIONS} subscriptions already; subscribe through another", self.me);
+            ErrorCode::Overloaded.because(text)
+        })
+    }
+
+    pub(super) fn begin_session(&mut self, id: SessionId, session: Session) {
+        if self.clients.contains_key(&session.connection) {
+            self.push.insert(id, session);
         }
     }
 
-    pub(super) fn end_session(&mut self, connection: ConnectionId, topic: &TopicName, subscriber: &SubscriberId) {
-        self.push.remove(&(connection, topic.clone(), subscriber.clone()));
+    /// Its own client has ended the subscription, by the request of that number.
+    pub(super) fn end_session_of(
+        &mut self,
+        connection: ConnectionId,
+        topic: &TopicName,
+        subscriber: &SubscriberId,
+        by: u64,
+    ) {
+        // One that was begun after it belongs to a newer subscription.
+        if let Some(id) = self.push.find(connection, topic, subscriber).filter(|id| id.0 < by) {
+            self.end_session(id, EndReason::Unsubscribed);
+        }
     }
 
     pub(super) fn end_sessions_of(&mut self, connection: ConnectionId) {
-        self.push.remove_where(|(owner, ..), _| *owner == connection);
+        for id in self.push.by_client.remove(&connection).unwrap_or_default().into_values() {
+            self.push.remove(id);
+        }
     }
 
     /// A crash forgets what is only in memory. The connections with subscriptions break, as those to a process that died would:
     /// silence would leave their clients waiting for ever.
     pub(super) fn crash_sessions(&mut self) {
-        let lost: BTreeSet<ConnectionId> =
-            std::mem::take(&mut self.push).sessions.into_keys().map(|(connection, ..)| connection).collect();
-        for connection in lost {
+        for connection in std::mem::take(&mut self.push).by_client.into_keys() {
             let reason = format!("node {} has crashed on request, and its push subscriptions with it", self.me);
             self.effects.push(Effect::CloseClient { connection, reason });
         }
     }
 
-    /// The topic is gone.
-    pub(super) fn end_sessions(&mut self, topic: &TopicName) {
-        self.push.remove_where(|(_, name, _), _| name == topic);
+    /// The session is gone, and its client is told.
+    fn end_session(&mut self, id: SessionId, reason: EndReason) {
+        let Some(session) = self.push.remove(id) else { return };
+        let Session { connection, topic, subscription, .. } = session;
+        let ended = SubscriptionEnded { topic, subscriber: subscription.subscriber, reason };
+        self.send_client(connection, ServerFrame::SubscriptionEnded(ended));
     }
 
-    /// After a snapshot: topics may have gone unseen.
-    pub(super) fn review_sessions(&mut self, group: Vertex) {
-        let Some(topics) = self.groups.get(&group).map(|group| group.topics()) else { return };
-        self.push.remove_where(|(_, name, _), session| session.home == group && topics.place(name).is_none());
+    /// A topic or a subscription to it is gone: what belongs to it ends, here and at those who wait for messages.
+    pub(super) fn review_topic(&mut self, group: Vertex, topic: TopicId) {
+        let place = (group, topic);
+        let sessions = self.push.by_place.get(&place).into_iter().flatten();
+        let ended: Vec<(SessionId, EndReason)> =
+            sessions.filter_map(|id| Some((*id, self.has_ended(&self.push.sessions.get(id)?.subscription)?))).collect();
+        for (id, reason) in ended {
+            self.end_session(id, reason);
+        }
+        self.serve_fetches(group, topic);
+    }
+
+    /// After a snapshot: topics and subscriptions may have gone unseen.
+    pub(super) fn review_group(&mut self, group: Vertex) {
+        let places = (group, TopicId(0))..=(group, TopicId(u64::MAX));
+        let pushed = self.push.by_place.range(places.clone()).map(|(place, _)| *place);
+        let topics: BTreeSet<TopicId> =
+            pushed.chain(self.push.waiting.range(places).map(|(place, _)| *place)).map(|(_, topic)| topic).collect();
+        for topic in topics {
+            self.review_topic(group, topic);
+        }
+    }
+
+    fn has_ended(&self, subscription: &Subscription) -> Option<EndReason> {
+        match supply(self.groups.get(&subscription.group)?, subscription) {
+            Supply::Ended(reason) => Some(reason),
+            Supply::NotYet | Supply::Until(_) => None,
+        }
     }
 
     /// A message was applied in this node's replica: sessions that wait for just this one get it from memory.
-    pub(super) fn feed_sessions(&mut self, topic: &TopicName, stored: StoredMessage) {
-        let Some(sessions) = self.push.by_topic.get(topic) else { return };
+    pub(super) fn feed_sessions(&mut self, group: Vertex, topic: TopicId, stored: StoredMessage) {
+        let Some(sessions) = self.push.by_place.get(&(group, topic)) else { return };
         let waits = |id: &&SessionId| {
             self.push
                 .sessions
                 .get(*id)
                 .is_some_and(|session| session.next == stored.offset && session.busy_until.is_none())
         };
-        let due: Vec<SessionId> = sessions.iter().filter(waits).cloned().collect();
+        let due: Vec<SessionId> = sessions.iter().filter(waits).copied().collect();
         for id in due {
-            if !self.is_slow(id.0) {
-                self.deliver(&id, stored.clone());
+            if !self.is_slow_session(id) {
+                self.deliver(id, stored.clone());
             }
         }
     }
 
-    fn deliver(&mut self, id: &SessionId, stored: StoredMessage) {
-        let Some(session) = self.push.sessions.get_mut(id) else { return };
+    fn is_slow_session(&self, id: SessionId) -> bool {
+        self.push.sessions.get(&id).is_none_or(|session| self.is_slow(session.connection))
+    }
+
+    fn deliver(&mut self, id: SessionId, stored: StoredMessage) {
+        let Some(session) = self.push.sessions.get_mut(&id) else { return };
         session.next = stored.offset.next();
         self.counters.deliveries += 1;
-        let (connection, topic, subscriber) = id.clone();
+        let (topic, subscriber) = (session.topic.clone(), session.subscription.subscriber.clone());
+        let connection = session.connection;
         if self.observes_frequent() {
             let event =
                 Event::Delivered { topic: topic.clone(), subscriber: subscriber.clone(), offset: stored.offset };
@@ -178,82 +304,73 @@ impl Node {
     pub(super) fn pump_sessions(&mut self) {
         for id in std::mem::take(&mut self.push.stirred) {
             let idle = self.push.sessions.get(&id).is_some_and(|session| session.busy_until.is_none());
-            if idle && !self.is_slow(id.0) {
-                self.pump(&id);
+            if idle && !self.is_slow_session(id) {
+                self.pump(id);
             }
         }
     }
 
-    fn pump(&mut self, id: &SessionId) {
-        let now = self.now.monotonic;
-        let Some(session) = self.push.sessions.get(id) else { return };
-        let (home, next) = (session.home, session.next);
-        let busy_until = match self.groups.get(&home) {
-            Some(group) => match group.topics().place(&id.1) {
-                Some((topic, end)) if next < end => {
-                    let range = Range { group: home, topic, from: next, end, max_messages: MESSAGES, max_bytes: BYTES };
-                    self.read_for_session(range, id.clone());
-                    // A read always comes back.
-                    Instant(u64::MAX)
-                }
-                // All delivered, or the replica does not know the topic yet.
-                _ => return,
-            },
-            None => match self.find_member(home) {
-                Some(holder) => {
-                    self.fetch(id, holder, next);
-                    now + FETCH_AGAIN
-                }
-                None => now + TRY_AGAIN,
-            },
-        };
-        if let Some(session) = self.push.sessions.get_mut(id) {
-            session.busy_until = Some(busy_until);
+    fn pump(&mut self, id: SessionId) {
+        let Some(Session { subscription, next, .. }) = self.push.sessions.get(&id) else { return };
+        let (next, group) = (*next, subscription.group);
+        match self.groups.get(&group).map(|replica| supply(replica, subscription)) {
+            Some(Supply::Ended(reason)) => self.end_session(id, reason),
+            Some(Supply::Until(end)) if next < end => {
+                let (topic, max_messages, max_bytes) = (subscription.topic, MESSAGES, BYTES);
+                // A read always comes back.
+                self.set_busy(id, Instant(u64::MAX));
+                self.read_for_session(Range { group, topic, from: next, end, max_messages, max_bytes }, id);
+            }
+            // All delivered, or the replica does not know the topic yet.
+            Some(Supply::Until(_) | Supply::NotYet) => {}
+            None => self.fetch(id, next),
         }
     }
 
-    fn fetch(&mut self, id: &SessionId, holder: Vertex, from: Offset) {
+    fn fetch(&mut self, id: SessionId, from: Offset) {
+        let now = self.now.monotonic;
+        let Some(subscription) = self.push.sessions.get(&id).map(|session| session.subscription.clone()) else {
+            return;
+        };
+        let Some(holder) = self.find_member(subscription.group) else { return self.set_busy(id, now + TRY_AGAIN) };
+        self.set_busy(id, now + FETCH_AGAIN);
         let token = self.next_token();
-        self.expect_reply(token, Purpose::Fetch(id.clone()));
-        let call = Call::Fetch { topic: id.1.clone(), from, max_bytes: BYTES as u32 };
+        self.expect_reply(token, Purpose::Fetch(id));
+        let call = Call::Fetch { subscription, from, max_bytes: BYTES as u32 };
         self.send(holder, None, Body::Ask { token, call });
     }
 
-    pub(super) fn handle_session_messages(&mut self, id: SessionId, from: Offset, messages: Vec<StoredMessage>) {
-        self.push.free(&id);
-        if self.push.sessions.get(&id).is_none_or(|session| session.next != from) {
-            return;
-        }
-        for stored in messages {
-            self.deliver(&id, stored);
-        }
-    }
-
-    pub(super) fn handle_session_read_failed(&mut self, id: SessionId) {
-        let until = self.now.monotonic + TRY_AGAIN;
+    fn set_busy(&mut self, id: SessionId, until: Instant) {
         if let Some(session) = self.push.sessions.get_mut(&id) {
             session.busy_until = Some(until);
         }
     }
 
-    pub(super) fn handle_fetched(&mut self, id: SessionId, _from: Vertex, reply: Reply) {
-        let now = self.now.monotonic;
-        let Some(session) = self.push.sessions.get_mut(&id) else { return };
+    pub(super) fn handle_session_messages(&mut self, id: SessionId, messages: Vec<StoredMessage>) {
+        self.push.free(id);
+        for stored in messages {
+            // An earlier fetch may have brought it already.
+            if self.push.sessions.get(&id).is_some_and(|session| session.next == stored.offset) {
+                self.deliver(id, stored);
+            }
+        }
+    }
+
+    pub(super) fn handle_session_read_failed(&mut self, id: SessionId) {
+        self.set_busy(id, self.now.monotonic + TRY_AGAIN);
+    }
+
+    pub(super) fn handle_fetched(&mut self, id: SessionId, reply: Reply) {
         match reply {
-            Reply::Fetched { deleted: true, .. } => {
-                self.push.remove(&id);
+            Reply::SubscriptionEnded { reason } => self.end_session(id, reason),
+            Reply::Fetched { messages } => {
+                let stored = |message: Message| {
+                    let Message { offset, publisher, content, time } = message;
+                    StoredMessage { offset, publisher, sequence: None, time, content }
+                };
+                self.handle_session_messages(id, messages.into_iter().map(stored).collect());
             }
-            Reply::Fetched { messages, .. } => {
-                self.push.free(&id);
-                for message in messages {
-                    let expected = self.push.sessions.get(&id).map(|session| session.next);
-                    if expected == Some(message.offset) {
-                        let crate::wire::answer::Message { offset, publisher, content, time } = message;
-                        self.deliver(&id, StoredMessage { offset, publisher, sequence: None, time, content });
-                    }
-                }
-            }
-            _ => session.busy_until = Some(now + TRY_AGAIN),
+            _ => self.set_busy(id, self.now.monotonic + TRY_AGAIN),
         }
     }
 
@@ -263,55 +380,48 @@ impl Node {
             session.busy_until.take_if(|until| now >= *until);
         }
         let idle = self.push.sessions.iter().filter(|(_, session)| session.busy_until.is_none());
-        self.push.stirred.extend(idle.map(|(id, _)| id.clone()));
-        let late: Vec<WaitingFetch> = self
-            .push
-            .waiting
-            .values_mut()
-            .flat_map(|fetches| fetches.extract_if(.., |fetch| now >= fetch.until))
-            .collect();
-        self.push.waiting.retain(|_, fetches| !fetches.is_empty());
-        self.push.waiting_fetches -= late.len();
-        for fetch in late {
-            // Only a leader knows that a topic is gone; a replica may not have heard of it yet.
-            let group = self.groups.get(&fetch.home);
-            let deleted =
-                group.is_some_and(|group| group.leads_fully() && group.topics().topic(&fetch.topic).is_none());
-            self.reply(&fetch.asker, Reply::Fetched { messages: Vec::new(), end: fetch.from, deleted });
+        self.push.stirred.extend(idle.map(|(id, _)| *id));
+        for fetch in self.push.take_late(now) {
+            self.reply(&fetch.asker, Reply::Fetched { messages: Vec::new() });
         }
     }
+}
 
-    // The holder's side of a fetch.
-
-    pub(super) fn handle_fetch(&mut self, asker: Asker, topic: TopicName, from: Offset, max_bytes: u32) {
-        let home = placement::home(topic.as_str(), self.me.dimension());
-        let Some(group) = self.groups.get(&home) else {
-            return self.reply(&asker, Reply::NotLeader { leader: None, proposed: false });
-        };
+// The holder's side of a fetch.
+impl Node {
+    pub(super) fn handle_fetch(&mut self, asker: Asker, subscription: Subscription, from: Offset, max_bytes: u32) {
+        let until = self.now.monotonic + FETCH_WAIT;
         let max_bytes = u64::from(max_bytes).min(BYTES);
-        match group.topics().place(&topic) {
-            Some((id, end)) if from < end => {
-                let range = Range { group: home, topic: id, from, end, max_messages: MESSAGES, max_bytes };
-                self.read_for_fetch(range, asker);
+        self.serve_fetch(WaitingFetch { asker, subscription, from, max_bytes, until });
+    }
+
+    fn serve_fetch(&mut self, fetch: WaitingFetch) {
+        let Some(replica) = self.groups.get(&fetch.subscription.group) else {
+            return self.reply(&fetch.asker, Reply::NotLeader { leader: None, proposed: false });
+        };
+        match supply(replica, &fetch.subscription) {
+            Supply::Ended(reason) => self.reply(&fetch.asker, Reply::SubscriptionEnded { reason }),
+            Supply::Until(end) if fetch.from < end => {
+                let (group, topic) = place_of(&fetch.subscription);
+                let WaitingFetch { asker, from, max_bytes, .. } = fetch;
+                self.read_for_fetch(Range { group, topic, from, end, max_messages: MESSAGES, max_bytes }, asker);
             }
-            _ if self.push.waiting_fetches >= MAX_WAITING_FETCHES => {
-                self.reply(&asker, Reply::Unavailable { why: "too many fetches wait here".into() });
-            }
-            _ => {
-                let until = self.now.monotonic + FETCH_WAIT;
-                self.push.waiting_fetches += 1;
-                let waiting = self.push.waiting.entry(topic.clone()).or_default();
-                waiting.push(WaitingFetch { asker, home, topic, from, max_bytes, until });
-            }
+            Supply::Until(_) | Supply::NotYet => self.let_fetch_wait(fetch),
         }
     }
 
-    /// A message was stored: fetches that waited for it are answered.
-    pub(super) fn serve_fetches(&mut self, topic: &TopicName) {
-        let ready = self.push.waiting.remove(topic).unwrap_or_default();
-        self.push.waiting_fetches -= ready.len();
-        for fetch in ready {
-            self.handle_fetch(fetch.asker, fetch.topic, fetch.from, fetch.max_bytes as u32);
+    fn let_fetch_wait(&mut self, fetch: WaitingFetch) {
+        if self.push.waiting_fetches >= MAX_WAITING_FETCHES {
+            return self.reply(&fetch.asker, Reply::Unavailable { why: "too many fetches wait here".into() });
+        }
+        self.push.waiting_fetches += 1;
+        self.push.waiting.entry(place_of(&fetch.subscription)).or_default().push(fetch);
+    }
+
+    /// Something happened to the topic: fetches that waited for it are looked at again.
+    pub(super) fn serve_fetches(&mut self, group: Vertex, topic: TopicId) {
+        for fetch in self.push.take_waiting((group, topic)) {
+            self.serve_fetch(fetch);
         }
     }
 }

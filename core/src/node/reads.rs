@@ -1,14 +1,20 @@
 //! Reads of messages from disk, and what each was for.
+//!
+//! What is asked of the disk at a time is bounded by the bytes that may come back; other reads wait here, in their order. Past
+//! [`MAX_WAITING`] of those a read is refused: pulls, fetches and snapshots are asked for again by who wants them, and a session
+//! tries again by itself.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 use super::Node;
 use super::push::SessionId;
+use super::queues::Queue;
 use super::serve::{Asker, Pull, unknown_topic};
 use crate::cube::Vertex;
 use crate::identity::NodeId;
 use crate::names::Offset;
 use crate::store::{ReadFailed, ReadId, ReadMessages, StoredMessage};
+use crate::topics::Known;
 use crate::topics::command::TopicId;
 use crate::wire::answer::{ErrorCode, Message, Role};
 use crate::wire::event::Event;
@@ -17,17 +23,29 @@ use crate::wire::peer::Reply;
 /// Contents in one answer to a pull.
 const PULL_BYTES: u64 = 4 * 1024 * 1024;
 const SNAPSHOT_MESSAGES: u32 = 4096;
+/// Contents that may come back from the disk: enough to keep it busy, and what a node's memory bears.
+const MAX_BYTES_UNDER_WAY: u64 = 128 * 1024 * 1024;
+/// Reads that wait behind those.
+const MAX_WAITING: usize = 8_192;
 
 #[derive(Default)]
 pub(super) struct Reads {
     next: u64,
-    under_way: BTreeMap<ReadId, Purpose>,
+    under_way: BTreeMap<ReadId, UnderWay>,
+    bytes_under_way: u64,
+    waiting: VecDeque<(Range, Purpose)>,
+}
+
+struct UnderWay {
+    purpose: Purpose,
+    /// The most that may come back.
+    bytes: u64,
 }
 
 enum Purpose {
-    Pull { group: Vertex, start: Offset, pull: Pull },
-    Session { session: SessionId, from: Offset },
-    Fetch { asker: Asker, end: Offset },
+    Pull { group: Vertex, topic: TopicId, start: Offset, pull: Pull },
+    Session(SessionId),
+    Fetch(Asker),
     Snapshot { group: Vertex, to: NodeId, transfer: u64, topic: TopicId, from: Offset },
 }
 
@@ -41,47 +59,93 @@ pub(super) struct Range {
     pub max_bytes: u64,
 }
 
+impl Range {
+    /// The most that may come back, where one content has at most so many bytes: the last one may pass the limit.
+    fn most_bytes(&self, max_content: u64) -> u64 {
+        let messages = u64::from(self.max_messages).min(self.end.0 - self.from.0);
+        messages.saturating_mul(max_content).min(self.max_bytes.saturating_add(max_content))
+    }
+}
+
+impl Reads {
+    pub(super) fn queues(&self) -> [Queue; 2] {
+        [
+            Queue { name: "bytes of reads under way", len: self.bytes_under_way, limit: MAX_BYTES_UNDER_WAY },
+            Queue::of("reads that wait", self.waiting.len(), MAX_WAITING),
+        ]
+    }
+}
+
 impl Node {
     fn read(&mut self, range: Range, purpose: Purpose) {
-        let Range { group, topic, from, end, max_messages, max_bytes } = range;
-        self.reads.next += 1;
-        let read = ReadId(self.reads.next);
-        self.reads.under_way.insert(read, purpose);
-        self.disk_reads.push(ReadMessages { read, group, topic, from, end, max_messages, max_bytes });
+        if self.reads.waiting.len() >= MAX_WAITING {
+            return self.refuse_read(purpose);
+        }
+        self.reads.waiting.push_back((range, purpose));
+        self.begin_reads();
+    }
+
+    /// As many as there is room for, in their order.
+    fn begin_reads(&mut self) {
+        let max_content = self.config.limits.max_content_bytes as u64;
+        while let Some((range, purpose)) = self.reads.waiting.pop_front() {
+            let bytes = range.most_bytes(max_content);
+            if self.reads.bytes_under_way > 0 && self.reads.bytes_under_way + bytes > MAX_BYTES_UNDER_WAY {
+                return self.reads.waiting.push_front((range, purpose));
+            }
+            self.reads.next += 1;
+            let read = ReadId(self.reads.next);
+            self.reads.bytes_under_way += bytes;
+            self.reads.under_way.insert(read, UnderWay { purpose, bytes });
+            let Range { group, topic, from, end, max_messages, max_bytes } = range;
+            self.disk_reads.push(ReadMessages { read, group, topic, from, end, max_messages, max_bytes });
+        }
+    }
+
+    /// Too many wait: whoever wants it asks again.
+    fn refuse_read(&mut self, purpose: Purpose) {
+        let why = format!("{MAX_WAITING} reads wait for the disk of node {}", self.me);
+        match purpose {
+            Purpose::Pull { pull, .. } => self.reply_to_pull(pull.key, Reply::Unavailable { why }),
+            Purpose::Session(session) => self.handle_session_read_failed(session),
+            Purpose::Fetch(asker) => self.reply(&asker, Reply::Unavailable { why }),
+            // The receiver asks again.
+            Purpose::Snapshot { .. } => {}
+        }
     }
 
     pub(super) fn read_for_pull(&mut self, home: Vertex, pull: Pull) {
-        let Some(group) = self.groups.get(&home) else { return };
+        let Some(group) = self.groups.get(&home) else {
+            return self.reply_to_pull(pull.key, Reply::NotLeader { leader: None, proposed: false });
+        };
         let place = group.topics().place(&pull.topic);
         let cursor = group.topics().cursor(&pull.topic, &pull.subscriber);
         if cursor.is_none() && group.role() == Role::Learner {
             let why = format!("node {} is still catching up and cannot tell what it does not hold", self.me);
-            return self.reply(&pull.asker, Reply::Unavailable { why });
+            return self.reply_to_pull(pull.key, Reply::Unavailable { why });
         }
         let (Some((topic, end)), Some(cursor)) = (place, cursor) else {
             let failure = match place {
                 None => unknown_topic(&pull.topic),
                 Some(_) => ErrorCode::NotSubscribed
-                    .because(format!("'{}' is not subscribed to '{}'; subscribe first", pull.subscriber, pull.topic)),
+                    .because(format!("`{}` is not subscribed to `{}`; subscribe first", pull.subscriber, pull.topic)),
             };
-            return self.reply_result(&pull.asker, pull.hops, Err(failure));
+            return self.answer_pull(pull.key, Err(failure));
         };
         let from = pull.from.unwrap_or(cursor).min(end);
         if from >= end || pull.max == 0 {
             return self.finish_pull(home, pull, Vec::new(), from);
         }
         let range = Range { group: home, topic, from, end, max_messages: pull.max, max_bytes: PULL_BYTES };
-        self.read(range, Purpose::Pull { group: home, start: from, pull });
+        self.read(range, Purpose::Pull { group: home, topic, start: from, pull });
     }
 
     pub(super) fn read_for_session(&mut self, range: Range, session: SessionId) {
-        let from = range.from;
-        self.read(range, Purpose::Session { session, from });
+        self.read(range, Purpose::Session(session));
     }
 
     pub(super) fn read_for_fetch(&mut self, range: Range, asker: Asker) {
-        let end = range.end;
-        self.read(range, Purpose::Fetch { asker, end });
+        self.read(range, Purpose::Fetch(asker));
     }
 
     pub(super) fn read_for_snapshot(
@@ -105,13 +169,12 @@ impl Node {
     }
 
     pub(super) fn handle_messages_read(&mut self, read: ReadId, result: Result<Vec<StoredMessage>, ReadFailed>) {
-        let Some(purpose) = self.reads.under_way.remove(&read) else { return };
+        let Some(UnderWay { purpose, bytes }) = self.reads.under_way.remove(&read) else { return };
+        self.reads.bytes_under_way -= bytes;
+        self.begin_reads();
         match result {
             // Only ranges that hold messages are read.
-            Ok(messages) if messages.is_empty() => {
-                let why = "the messages are not on disk: their topic was deleted meanwhile, or the disk has lost them";
-                self.fail_read(purpose, ReadFailed(why.into()));
-            }
+            Ok(messages) if messages.is_empty() => self.handle_nothing_read(purpose),
             Ok(messages) => self.use_messages(purpose, messages),
             Err(error) => {
                 self.observe(Event::Warning { text: format!("messages could not be read: {error}") }, None);
@@ -122,11 +185,11 @@ impl Node {
 
     fn use_messages(&mut self, purpose: Purpose, messages: Vec<StoredMessage>) {
         match purpose {
-            Purpose::Pull { group, start, pull } => self.finish_pull(group, pull, messages, start),
-            Purpose::Session { session, from } => self.handle_session_messages(session, from, messages),
-            Purpose::Fetch { asker, end } => {
+            Purpose::Pull { group, start, pull, .. } => self.finish_pull(group, pull, messages, start),
+            Purpose::Session(session) => self.handle_session_messages(session, messages),
+            Purpose::Fetch(asker) => {
                 let messages = messages.into_iter().map(message).collect();
-                self.reply(&asker, Reply::Fetched { messages, end, deleted: false });
+                self.reply(&asker, Reply::Fetched { messages });
             }
             Purpose::Snapshot { group, to, transfer, topic, from } => {
                 if let Some(group) = self.groups.get_mut(&group) {
@@ -136,14 +199,32 @@ impl Node {
         }
     }
 
+    /// Their topic was deleted meanwhile, or the disk has lost them.
+    fn handle_nothing_read(&mut self, purpose: Purpose) {
+        match purpose {
+            // Perhaps there is another topic of that name by now.
+            Purpose::Pull { group, topic, pull, .. } if self.is_deleted(group, topic) => {
+                self.read_for_pull(group, pull)
+            }
+            purpose => {
+                let why = "the messages are not on disk: their topic was deleted meanwhile, or the disk has lost them";
+                self.fail_read(purpose, ReadFailed(why.into()));
+            }
+        }
+    }
+
+    fn is_deleted(&self, group: Vertex, topic: TopicId) -> bool {
+        self.groups.get(&group).is_some_and(|group| group.topics().known(topic) == Known::Deleted)
+    }
+
     fn fail_read(&mut self, purpose: Purpose, error: ReadFailed) {
         match purpose {
             Purpose::Pull { pull, .. } => {
                 let failure = ErrorCode::Unavailable.because(format!("node {} cannot read its disk: {error}", self.me));
-                self.reply_result(&pull.asker, pull.hops, Err(failure));
+                self.answer_pull(pull.key, Err(failure));
             }
-            Purpose::Session { session, .. } => self.handle_session_read_failed(session),
-            Purpose::Fetch { asker, .. } => self.reply(&asker, Reply::Unavailable { why: error.to_string() }),
+            Purpose::Session(session) => self.handle_session_read_failed(session),
+            Purpose::Fetch(asker) => self.reply(&asker, Reply::Unavailable { why: error.to_string() }),
             // The receiver asks again.
             Purpose::Snapshot { .. } => {}
         }

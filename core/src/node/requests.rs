@@ -8,6 +8,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::lanes::takes_turns;
+use super::push::{Session, SessionId};
+use super::queues::Queue;
 use super::{Node, Phase};
 use crate::bugs::Bug;
 use crate::cube::Vertex;
@@ -18,7 +20,7 @@ use crate::time::Instant;
 use crate::wire::answer::{Answer, Done, ErrorCode, Failure, NodeState, Role, ServerFrame};
 use crate::wire::client::{Ack, Action, ReadLevel, Request, RequestId};
 use crate::wire::event::{Event, TraceId};
-use crate::wire::peer::{Body, Call, Registry, Reply, RequestKey};
+use crate::wire::peer::{Body, Call, Registry, Reply, RequestKey, Subscription};
 
 /// A request is answered within this, one way or another.
 const DEADLINE: Duration = Duration::from_secs(5);
@@ -32,14 +34,19 @@ const ASK_AGAIN: Duration = Duration::from_millis(1000);
 const TRY_AGAIN: Duration = Duration::from_millis(50);
 /// An ask is forgotten after this: its reply was lost, or nobody waits for it any more.
 const FORGET_ASK: Duration = Duration::from_secs(10);
-/// Requests under way on one node; beyond, clients are told that it is overloaded.
+/// Requests under way on one node, and bytes of their contents; beyond, clients are told that it is overloaded.
 const MAX_PENDING: usize = 16_384;
+const MAX_PENDING_BYTES: u64 = 256 * 1024 * 1024;
+/// Asks whose reply is awaited; beyond, the oldest is forgotten, as one whose reply was lost.
+const MAX_ASKS: usize = 262_144;
 /// Registrations that are known to exist (they are never undone); forgotten all at once when full.
 const MAX_KNOWN: usize = 100_000;
 
 #[derive(Default)]
 pub(super) struct Requests {
     pending: BTreeMap<u64, Pending>,
+    /// Of the contents of `pending`.
+    bytes: u64,
     pub(super) asks: BTreeMap<u64, Ask>,
     known: BTreeSet<(Registry, String)>,
 }
@@ -54,7 +61,7 @@ pub(super) struct Ask {
 pub(super) enum Purpose {
     Request(u64),
     Gather(u64, Vertex),
-    Fetch(super::push::SessionId),
+    Fetch(SessionId),
     Outbox(u64),
 }
 
@@ -76,9 +83,64 @@ struct Pending {
     /// Since when nobody could take it.
     stuck_since: Option<Instant>,
     problem: Option<String>,
+    /// The index in the group's log of a subscribe.
+    applied_at: u64,
+}
+
+impl Requests {
+    fn insert(&mut self, number: u64, pending: Pending) {
+        self.bytes += pending.action.content_bytes();
+        self.pending.insert(number, pending);
+    }
+
+    fn remove(&mut self, number: u64) -> Option<Pending> {
+        let pending = self.pending.remove(&number)?;
+        self.bytes -= pending.action.content_bytes();
+        Some(pending)
+    }
+
+    fn is_full_for(&self, action: &Action) -> bool {
+        self.pending.len() >= MAX_PENDING || self.bytes + action.content_bytes() > MAX_PENDING_BYTES
+    }
+
+    fn remember(&mut self, kind: Registry, name: String) {
+        if self.known.len() >= MAX_KNOWN {
+            self.known.clear();
+        }
+        self.known.insert((kind, name));
+    }
+
+    pub(super) fn queues(&self) -> [Queue; 4] {
+        [
+            Queue::of("requests under way", self.pending.len(), MAX_PENDING),
+            Queue { name: "bytes of requests under way", len: self.bytes, limit: MAX_PENDING_BYTES },
+            Queue::of("asks", self.asks.len(), MAX_ASKS),
+            Queue::of("known registrations", self.known.len(), MAX_KNOWN),
+        ]
+    }
 }
 
 impl Pending {
+    fn new(action: Action, key: RequestKey, trace_id: TraceId, now: Instant) -> Pending {
+        Pending {
+            connection: None,
+            id: None,
+            trace: false,
+            trace_id,
+            action,
+            key,
+            since: now,
+            deadline: now + DEADLINE,
+            stage: Stage::Acting,
+            asked: None,
+            ask_at: now,
+            uncertain: false,
+            stuck_since: None,
+            problem: None,
+            applied_at: 0,
+        }
+    }
+
     /// A publish that needs no more than a disk; that its publisher is registered must be known by then.
     fn may_go_to_outbox(&self) -> bool {
         matches!((&self.action, &self.stage), (Action::Publish { ack: Ack::One, .. }, Stage::Acting))
@@ -133,38 +195,30 @@ impl Node {
                 Event::RequestReceived { action: action.name().into(), subject: action.subject().map(Into::into) };
             self.observe(event, Some(trace_id));
         }
-        let now = self.now.monotonic;
-        let mut pending = Pending {
-            connection: Some(connection),
-            id,
-            trace,
-            trace_id,
-            action,
-            key,
-            since: now,
-            deadline: now + DEADLINE,
-            stage: Stage::Acting,
-            asked: None,
-            ask_at: now,
-            uncertain: false,
-            stuck_since: None,
-            problem: None,
-        };
+        let pending = Pending::new(action, key, trace_id, self.now.monotonic);
+        let mut pending = Pending { connection: Some(connection), id, trace, ..pending };
         if let Some(result) = self.answer_here(connection, &pending.action) {
             let hops = vec![self.me];
             self.answer(pending, result, self.me, hops);
             return;
         }
-        if self.requests.pending.len() >= MAX_PENDING {
-            let failure = ErrorCode::Overloaded
-                .because(format!("{MAX_PENDING} requests are under way on node {}; retry", self.me));
+        if let Some(failure) = self.lacks_room_for(&pending.action) {
             self.answer(pending, Err(failure), self.me, vec![self.me]);
             return;
         }
         pending.stage = self.first_stage(&pending.action, key.number);
         let takes_turns = takes_turns(&pending.action);
-        self.requests.pending.insert(key.number, pending);
+        self.requests.insert(key.number, pending);
         if takes_turns { self.queue_pull(connection, key.number) } else { self.drive(key.number) }
+    }
+
+    fn lacks_room_for(&self, action: &Action) -> Option<Failure> {
+        if self.requests.is_full_for(action) {
+            let (requests, bytes) = (self.requests.pending.len(), self.requests.bytes);
+            let text = format!("{requests} requests of {bytes} bytes are under way on node {}; retry", self.me);
+            return Some(ErrorCode::Overloaded.because(text));
+        }
+        if wants_push(action) { self.lacks_room_for_session() } else { None }
     }
 
     /// Not begun until [`Node::release_request`]; `why` is told when its time is up before.
@@ -218,7 +272,7 @@ impl Node {
         (!placement::holds(self.me, home)).then(|| {
             let replicas: Vec<String> = home.neighbours().map(|vertex| vertex.to_string()).collect();
             ErrorCode::NotReplica.because(format!(
-                "node {} holds no replica of '{topic}': it is at home on {home}, with replicas on {}",
+                "node {} holds no replica of `{topic}`: it is at home on {home}, with replicas on {}",
                 self.me,
                 replicas.join(", ")
             ))
@@ -289,7 +343,7 @@ impl Node {
             }
             Stage::Visiting(node) => {
                 let reachable = *node == self.me || self.overlay.is_alive(*node);
-                reachable.then(|| (*node, Call::Here { action: pending.action.clone(), trace }))
+                reachable.then(|| (*node, Call::Here { key, action: pending.action.clone(), trace }))
             }
             Stage::Gathering(_) => None,
         }
@@ -339,6 +393,10 @@ impl Node {
     }
 
     pub(super) fn expect_reply(&mut self, token: u64, purpose: Purpose) {
+        if self.requests.asks.len() >= MAX_ASKS {
+            // Tokens grow with time.
+            self.requests.asks.pop_first();
+        }
         self.requests.asks.insert(token, Ask { purpose, since: self.now.monotonic });
     }
 
@@ -357,7 +415,7 @@ impl Node {
 
     /// No leader: the publish is kept here, and answered when it is on disk.
     fn put_aside(&mut self, number: u64) {
-        let Some(pending) = self.requests.pending.remove(&number) else { return };
+        let Some(pending) = self.requests.remove(number) else { return };
         if let Some((token, _)) = pending.asked {
             self.requests.asks.remove(&token);
         }
@@ -365,7 +423,7 @@ impl Node {
             self.answer(pending, Err(failure), self.me, vec![self.me]);
             return;
         }
-        self.requests.pending.insert(number, Pending { ask_at: Instant(u64::MAX), ..pending });
+        self.requests.insert(number, Pending { ask_at: Instant(u64::MAX), ..pending });
     }
 
     /// The outbox has it on disk.
@@ -397,11 +455,11 @@ impl Node {
 
     // Replies.
 
-    pub(super) fn handle_reply(&mut self, from: Vertex, token: u64, reply: Reply) {
+    pub(super) fn handle_reply(&mut self, token: u64, reply: Reply) {
         match self.requests.asks.remove(&token).map(|ask| ask.purpose) {
             Some(Purpose::Request(number)) => self.handle_request_reply(number, reply),
             Some(Purpose::Gather(number, vertex)) => self.handle_gathered(number, vertex, reply),
-            Some(Purpose::Fetch(session)) => self.handle_fetched(session, from, reply),
+            Some(Purpose::Fetch(session)) => self.handle_fetched(session, reply),
             Some(Purpose::Outbox(id)) => self.handle_outbox_reply(id, reply),
             None => {}
         }
@@ -413,6 +471,10 @@ impl Node {
         pending.asked = None;
         match reply {
             Reply::Answer(answer) => self.handle_answer(number, *answer),
+            Reply::Subscribed { answer, index } => {
+                pending.applied_at = index;
+                self.handle_answer(number, *answer);
+            }
             Reply::Registered(registered) => self.handle_registered(number, registered),
             Reply::NotLeader { proposed, .. } => {
                 pending.uncertain |= proposed;
@@ -426,7 +488,8 @@ impl Node {
                 pending.stuck_since.get_or_insert(now);
                 self.stay_stuck(number);
             }
-            Reply::Fetched { .. } | Reply::Holding { .. } | Reply::Topics(_) => {}
+            Reply::Fetched { .. } | Reply::SubscriptionEnded { .. } => {}
+            Reply::Holding { .. } | Reply::Topics(_) => {}
         }
     }
 
@@ -478,11 +541,9 @@ impl Node {
         pending.stuck_since = None;
         match (&pending.stage, registered) {
             (Stage::Registering { .. }, true) => {
-                if self.requests.known.len() >= MAX_KNOWN {
-                    self.requests.known.clear();
-                }
-                self.requests.known.insert((kind, name.to_owned()));
                 pending.stage = Stage::Acting;
+                let name = name.to_owned();
+                self.requests.remember(kind, name);
                 self.drive(number);
             }
             (Stage::Registering { linearizable: false }, false) => {
@@ -492,10 +553,10 @@ impl Node {
             (Stage::Registering { linearizable: true }, false) => {
                 let failure = match kind {
                     Registry::Publisher => {
-                        ErrorCode::UnknownPublisher.because(format!("there is no publisher '{name}'; create it first"))
+                        ErrorCode::UnknownPublisher.because(format!("there is no publisher `{name}`; create it first"))
                     }
                     Registry::Subscriber => ErrorCode::UnknownSubscriber
-                        .because(format!("there is no subscriber '{name}'; create it first")),
+                        .because(format!("there is no subscriber `{name}`; create it first")),
                 };
                 self.finish(number, Err(failure), self.me, vec![self.me]);
             }
@@ -505,17 +566,15 @@ impl Node {
 
     /// Answers a request, once, and does what follows from the answer here.
     pub(super) fn finish(&mut self, number: u64, result: Result<Done, Failure>, served_by: Vertex, hops: Vec<Vertex>) {
-        let Some(pending) = self.requests.pending.remove(&number) else { return };
+        let Some(pending) = self.requests.remove(number) else { return };
         if let Some((token, _)) = pending.asked {
             self.requests.asks.remove(&token);
         }
-        if let Ok(done) = &result {
-            self.follow_up(&pending, done);
-        }
+        let result = result.and_then(|done| self.follow_up(&pending, &done).map(|()| done));
         let (served_by, result) = match (&pending.action, result) {
-            (Action::ReplicaSubscribe { topic: name, .. }, Ok(Done::Subscribed { topic, cursor, .. })) => {
+            (Action::ReplicaSubscribe { topic: name, .. }, Ok(Done::Subscribed { topic, topic_id, cursor, .. })) => {
                 let original_node = Some(placement::home(name.as_str(), self.me.dimension()));
-                (self.me, Ok(Done::Subscribed { topic, cursor, original_node }))
+                (self.me, Ok(Done::Subscribed { topic, topic_id, cursor, original_node }))
             }
             (_, result) => (served_by, result),
         };
@@ -526,25 +585,39 @@ impl Node {
         }
     }
 
-    fn follow_up(&mut self, pending: &Pending, done: &Done) {
-        let known = match done {
-            Done::PublisherCreated { publisher, .. } => Some((Registry::Publisher, publisher.to_string())),
-            Done::SubscriberCreated { subscriber, .. } => Some((Registry::Subscriber, subscriber.to_string())),
-            _ => None,
-        };
-        self.requests.known.extend(known);
-        let Some(connection) = pending.connection else { return };
+    /// An error where what should follow cannot.
+    fn follow_up(&mut self, pending: &Pending, done: &Done) -> Result<(), Failure> {
+        match done {
+            Done::PublisherCreated { publisher, .. } => {
+                self.requests.remember(Registry::Publisher, publisher.to_string());
+            }
+            Done::SubscriberCreated { subscriber, .. } => {
+                self.requests.remember(Registry::Subscriber, subscriber.to_string());
+            }
+            _ => {}
+        }
+        let (Some(connection), by) = (pending.connection, pending.key.number) else { return Ok(()) };
         match (&pending.action, done) {
             (
                 Action::Subscribe { subscriber, topic, push: true, .. }
                 | Action::ReplicaSubscribe { subscriber, topic, push: true, .. },
-                Done::Subscribed { cursor, .. },
-            ) => self.begin_session(connection, topic.clone(), subscriber.clone(), *cursor),
+                Done::Subscribed { cursor, topic_id, .. },
+            ) => {
+                if let Some(failure) = self.lacks_room_for_session() {
+                    return Err(failure);
+                }
+                let (group, since) = (self.home_of(&pending.action), pending.applied_at);
+                let subscription = Subscription { group, topic: *topic_id, subscriber: subscriber.clone(), since };
+                let session =
+                    Session { connection, topic: topic.clone(), subscription, next: *cursor, busy_until: None };
+                self.begin_session(SessionId(by), session);
+            }
             (Action::Unsubscribe { subscriber, topic }, Done::Unsubscribed { .. }) => {
-                self.end_session(connection, topic, subscriber);
+                self.end_session_of(connection, topic, subscriber, by);
             }
             _ => {}
         }
+        Ok(())
     }
 
     fn answer(&mut self, pending: Pending, result: Result<Done, Failure>, served_by: Vertex, hops: Vec<Vertex>) {
@@ -566,26 +639,10 @@ impl Node {
 
     /// A request of this node itself: nobody waits for the answer.
     pub(super) fn request_for_myself(&mut self, action: Action) {
-        let now = self.now.monotonic;
         let key = self.next_key();
-        let pending = Pending {
-            connection: None,
-            id: None,
-            trace: false,
-            trace_id: TraceId(key.number),
-            action,
-            key,
-            since: now,
-            deadline: now + DEADLINE,
-            stage: Stage::Acting,
-            asked: None,
-            ask_at: now,
-            uncertain: false,
-            stuck_since: None,
-            problem: None,
-        };
-        if self.requests.pending.len() < MAX_PENDING {
-            self.requests.pending.insert(key.number, pending);
+        let pending = Pending::new(action, key, TraceId(key.number), self.now.monotonic);
+        if !self.requests.is_full_for(&pending.action) {
+            self.requests.insert(key.number, pending);
             self.drive(key.number);
         }
     }
@@ -630,7 +687,7 @@ impl Node {
 
     pub(super) fn forget_requests_of(&mut self, connection: ConnectionId) {
         for number in self.end_lane(connection) {
-            self.requests.pending.remove(&number);
+            self.requests.remove(number);
         }
         for pending in self.requests.pending.values_mut().filter(|pending| pending.connection == Some(connection)) {
             // What is under way goes on; only the answer has nowhere to go.
@@ -642,6 +699,7 @@ impl Node {
         // Not `node_failed`, which says that nothing was done: some of these may be in a log already.
         let why = format!("node {} failed on request before it knew whether this was done; retry elsewhere", self.me);
         let failure = ErrorCode::Timeout.because(why);
+        self.requests.bytes = 0;
         for (_, mut pending) in std::mem::take(&mut self.requests.pending) {
             match std::mem::replace(&mut pending.stage, Stage::Acting) {
                 // The cursor has perhaps moved: nobody would read these messages again.
@@ -674,6 +732,10 @@ fn registration(action: &Action) -> Option<(Registry, &str)> {
         | Action::Pull { subscriber, read: ReadLevel::Leader, .. } => Some((Registry::Subscriber, subscriber.as_str())),
         _ => None,
     }
+}
+
+fn wants_push(action: &Action) -> bool {
+    matches!(action, Action::Subscribe { push: true, .. } | Action::ReplicaSubscribe { push: true, .. })
 }
 
 fn changes_something(action: &Action) -> bool {

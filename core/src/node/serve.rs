@@ -1,12 +1,14 @@
 //! What other nodes ask of this one, as a leader or as a holder of replicas. A node asks itself in the same way.
 //!
-//! A command waits in its group's queue, then in the log, then for its acknowledgement; its waiter is found by its
-//! [`RequestKey`], so that an ask that is repeated finds the same command under way.
+//! A command waits in its group's queue, then in the log, then for its acknowledgement; a pull waits for its leader to be
+//! confirmed, then for the disk. Who waits for either is found by its [`RequestKey`], so that an ask that is repeated finds what
+//! is under way, and takes the earlier ask's place.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::Node;
+use super::queues::Queue;
 use crate::bugs::Bug;
 use crate::cube::Vertex;
 use crate::names::{Offset, SubscriberId, TopicName};
@@ -19,8 +21,13 @@ use crate::wire::client::{Ack, Action, ReadLevel};
 use crate::wire::event::TraceId;
 use crate::wire::peer::{Body, Call, Registry, Reply, RequestKey};
 
-/// Commands under way on one leader; beyond, it says that it is overloaded.
-const MAX_WAITING: usize = 32_768;
+/// Commands under way on one leader, and bytes of their contents; beyond, it says that it is overloaded.
+const MAX_COMMANDS: usize = 32_768;
+const MAX_COMMAND_BYTES: u64 = 256 * 1024 * 1024;
+/// Pulls under way on one holder, for whatever clients and from whatever nodes; beyond, the origin is told to ask again.
+const MAX_PULLS: usize = 8_192;
+/// Reads that wait for a leader to be confirmed, pulls among them; beyond, the origin is told to ask again.
+const MAX_UNCONFIRMED: usize = 16_384;
 /// A ReadIndex that raft forgot (it does so in silence) is asked for again after this.
 const READ_AGAIN: Duration = Duration::from_millis(150);
 /// A read that cannot be confirmed for so long goes back to the one who asked.
@@ -32,11 +39,17 @@ const ALL_PATIENCE: Duration = Duration::from_secs(4);
 pub(super) struct Serving {
     queues: BTreeMap<Vertex, Vec<Command>>,
     waiters: BTreeMap<RequestKey, Waiter>,
+    /// Of the contents of their commands.
+    bytes: u64,
     /// Committed, and waiting for every member that is up.
     awaiting_all: Vec<AwaitingAll>,
     /// Reads that wait for the next ReadIndex, and those whose ReadIndex is under way, by ticket.
     new_reads: BTreeMap<Vertex, Vec<ReadJob>>,
     tickets: BTreeMap<u64, Ticket>,
+    /// How many there are of both.
+    unconfirmed: usize,
+    /// Who waits for each pull, wherever it is.
+    pulls: BTreeMap<RequestKey, Puller>,
 }
 
 /// Who is to be told.
@@ -51,7 +64,14 @@ struct Waiter {
     asker: Asker,
     group: Vertex,
     action: Action,
+    /// Of the command's content.
+    bytes: u64,
     /// The vertices the ask crossed, this one last.
+    hops: Vec<Vertex>,
+}
+
+struct Puller {
+    asker: Asker,
     hops: Vec<Vertex>,
 }
 
@@ -80,8 +100,7 @@ pub(super) enum ReadJob {
 /// A pull on its way.
 #[derive(Clone, Debug)]
 pub(super) struct Pull {
-    pub asker: Asker,
-    pub hops: Vec<Vertex>,
+    pub key: RequestKey,
     pub subscriber: SubscriberId,
     pub topic: TopicName,
     pub max: u32,
@@ -91,17 +110,43 @@ pub(super) struct Pull {
     pub from: Option<Offset>,
 }
 
+impl Serving {
+    fn insert_waiter(&mut self, key: RequestKey, waiter: Waiter) {
+        self.bytes += waiter.bytes;
+        self.waiters.insert(key, waiter);
+    }
+
+    fn remove_waiter(&mut self, key: &RequestKey) -> Option<Waiter> {
+        let waiter = self.waiters.remove(key)?;
+        self.bytes -= waiter.bytes;
+        Some(waiter)
+    }
+
+    fn commands(&self) -> usize {
+        self.waiters.len() + self.awaiting_all.len()
+    }
+
+    pub(super) fn queues(&self) -> [Queue; 4] {
+        [
+            Queue::of("commands under way", self.commands(), MAX_COMMANDS),
+            Queue { name: "bytes of commands under way", len: self.bytes, limit: MAX_COMMAND_BYTES },
+            Queue::of("pulls under way", self.pulls.len(), MAX_PULLS),
+            Queue::of("reads not confirmed yet", self.unconfirmed, MAX_UNCONFIRMED),
+        ]
+    }
+}
+
 impl Node {
     pub(super) fn handle_ask(&mut self, asker: Asker, call: Call, path: Vec<Vertex>) {
         let mut hops = path;
         hops.push(self.me);
         match call {
             Call::Act { key, action, .. } => self.handle_act(asker, key, action, hops),
-            Call::Here { action, .. } => self.handle_here(asker, action, hops),
+            Call::Here { key, action, .. } => self.handle_here(asker, key, action, hops),
             Call::IsRegistered { kind, name, linearizable } => {
                 self.handle_is_registered(asker, kind, name, linearizable)
             }
-            Call::Fetch { topic, from, max_bytes } => self.handle_fetch(asker, topic, from, max_bytes),
+            Call::Fetch { subscription, from, max_bytes } => self.handle_fetch(asker, subscription, from, max_bytes),
             Call::Holding { topic } => {
                 let reply = self.holding(&topic);
                 self.reply(&asker, reply);
@@ -118,8 +163,12 @@ impl Node {
     }
 
     pub(super) fn reply_result(&mut self, asker: &Asker, hops: Vec<Vertex>, result: Result<Done, Failure>) {
-        let answer = Answer { id: None, served_by: self.me, hops: Some(hops), result };
-        self.reply(asker, Reply::Answer(Box::new(answer)));
+        let answer = self.answer_with(hops, result);
+        self.reply(asker, Reply::Answer(answer));
+    }
+
+    fn answer_with(&self, hops: Vec<Vertex>, result: Result<Done, Failure>) -> Box<Answer> {
+        Box::new(Answer { id: None, served_by: self.me, hops: Some(hops), result })
     }
 
     fn handle_act(&mut self, asker: Asker, key: RequestKey, action: Action, hops: Vec<Vertex>) {
@@ -130,8 +179,9 @@ impl Node {
             return;
         };
         if let Action::Pull { subscriber, topic, max, read: ReadLevel::Any, commit } = action {
-            let pull = Pull { asker, hops, subscriber, topic, max, commit, replica: Some(home), from: None };
-            self.read_for_pull(home, pull);
+            if self.admit_pull(key, asker, hops) {
+                self.read_for_pull(home, Pull { key, subscriber, topic, max, commit, replica: Some(home), from: None });
+            }
             return;
         }
         if !group.is_leader() {
@@ -145,11 +195,13 @@ impl Node {
         }
         match action {
             Action::Pull { subscriber, topic, max, commit, .. } => {
-                let pull = Pull { asker, hops, subscriber, topic, max, commit, replica: None, from: None };
-                if self.bugs.has(Bug::ReadsWithoutReadIndex) {
-                    return self.read_for_pull(home, pull);
+                if self.admit_pull(key, asker, hops) {
+                    let pull = Pull { key, subscriber, topic, max, commit, replica: None, from: None };
+                    if self.bugs.has(Bug::ReadsWithoutReadIndex) {
+                        return self.read_for_pull(home, pull);
+                    }
+                    self.confirm_first(home, ReadJob::Pull(pull));
                 }
-                self.serving.new_reads.entry(home).or_default().push(ReadJob::Pull(pull));
             }
             action => self.take_command(asker, home, key, action, hops),
         }
@@ -174,10 +226,11 @@ impl Node {
             waiting.waiter.asker = asker;
             return;
         }
-        if self.serving.waiters.len() >= MAX_WAITING {
-            let failure = ErrorCode::Overloaded
-                .because(format!("{MAX_WAITING} commands are under way on leader {}; retry", self.me));
-            self.reply_result(&asker, hops, Err(failure));
+        let bytes = action.content_bytes();
+        if self.serving.commands() >= MAX_COMMANDS || self.serving.bytes + bytes > MAX_COMMAND_BYTES {
+            let (commands, total) = (self.serving.commands(), self.serving.bytes);
+            let text = format!("{commands} commands of {total} bytes are under way on leader {}; retry", self.me);
+            self.reply_result(&asker, hops, Err(ErrorCode::Overloaded.because(text)));
             return;
         }
         if let Action::Publish { ack: Ack::One, .. } = action {
@@ -186,11 +239,11 @@ impl Node {
         }
         self.counters.publishes += u64::from(matches!(action, Action::Publish { .. }));
         let Some(op) = take_op(&mut action) else {
-            self.reply(&asker, Reply::Unavailable { why: format!("'{}' is no command", action.name()) });
+            self.reply(&asker, Reply::Unavailable { why: format!("`{}` is no command", action.name()) });
             return;
         };
         self.queue(group, Command { key, time: self.now.wall, op });
-        self.serving.waiters.insert(key, Waiter { asker, group, action, hops });
+        self.serving.insert_waiter(key, Waiter { asker, group, action, bytes, hops });
     }
 
     /// `ack: one`: durable in this leader's outbox, on its way into the log, and answered.
@@ -246,7 +299,7 @@ impl Node {
         outcome: Result<Outcome, Failure>,
     ) {
         self.handle_outbox_applied(key, &outcome);
-        let Some(waiter) = self.serving.waiters.remove(&key) else { return };
+        let Some(waiter) = self.serving.remove_waiter(&key) else { return };
         let outcome = match outcome {
             Err(failure) => return self.reply_result(&waiter.asker, waiter.hops, Err(failure)),
             Ok(outcome) => outcome,
@@ -261,7 +314,12 @@ impl Node {
 
     fn acknowledge(&mut self, index: u64, waiter: Waiter, outcome: Outcome) {
         let done = self.describe(waiter.group, index, &waiter.action, outcome);
-        self.reply_result(&waiter.asker, waiter.hops, Ok(done));
+        let answer = self.answer_with(waiter.hops, Ok(done));
+        let reply = match &answer.result {
+            Ok(Done::Subscribed { .. }) => Reply::Subscribed { answer, index },
+            _ => Reply::Answer(answer),
+        };
+        self.reply(&waiter.asker, reply);
     }
 
     fn describe(&self, home: Vertex, index: u64, action: &Action, outcome: Outcome) -> Done {
@@ -282,8 +340,8 @@ impl Node {
             (Action::Commit { topic, .. }, Outcome::Committed { cursor }) => Done::Committed { topic, cursor },
             (
                 Action::Subscribe { topic, .. } | Action::ReplicaSubscribe { topic, .. },
-                Outcome::Subscribed { cursor },
-            ) => Done::Subscribed { topic, cursor, original_node: None },
+                Outcome::Subscribed { topic: topic_id, cursor },
+            ) => Done::Subscribed { topic, topic_id, cursor, original_node: None },
             (action, outcome) => panic!("a {} does not come out as {outcome:?}", action.name()),
         }
     }
@@ -353,17 +411,64 @@ impl Node {
         let orphans: Vec<(RequestKey, Waiter)> =
             self.serving.waiters.extract_if(.., |_, waiter| waiter.group == group).collect();
         for (key, waiter) in orphans {
+            self.serving.bytes -= waiter.bytes;
             self.reply(&waiter.asker, Reply::NotLeader { leader, proposed: !queued.contains(&key) });
         }
         let tickets: Vec<(u64, Ticket)> =
             self.serving.tickets.extract_if(.., |_, ticket| ticket.group == group).collect();
         let reads = self.serving.new_reads.remove(&group).unwrap_or_default();
         for job in tickets.into_iter().flat_map(|(_, ticket)| ticket.jobs).chain(reads) {
-            self.reply(job.asker(), Reply::NotLeader { leader, proposed: false });
+            self.serving.unconfirmed -= 1;
+            self.reply_to_read(job, Reply::NotLeader { leader, proposed: false });
         }
     }
 
     // Linearizable reads.
+
+    /// Whether the pull is to be begun. Asked again, it goes on for whoever asked last.
+    fn admit_pull(&mut self, key: RequestKey, asker: Asker, hops: Vec<Vertex>) -> bool {
+        if let Some(puller) = self.serving.pulls.get_mut(&key) {
+            *puller = Puller { asker, hops };
+            return false;
+        }
+        if self.serving.pulls.len() >= MAX_PULLS {
+            let why = format!("{MAX_PULLS} pulls are under way on node {}", self.me);
+            self.reply(&asker, Reply::Unavailable { why });
+            return false;
+        }
+        self.serving.pulls.insert(key, Puller { asker, hops });
+        true
+    }
+
+    /// The pull ends with this; whoever asked last is told.
+    pub(super) fn reply_to_pull(&mut self, key: RequestKey, reply: Reply) {
+        if let Some(puller) = self.serving.pulls.remove(&key) {
+            self.reply(&puller.asker, reply);
+        }
+    }
+
+    pub(super) fn answer_pull(&mut self, key: RequestKey, result: Result<Done, Failure>) {
+        if let Some(puller) = self.serving.pulls.remove(&key) {
+            self.reply_result(&puller.asker, puller.hops, result);
+        }
+    }
+
+    fn reply_to_read(&mut self, job: ReadJob, reply: Reply) {
+        match job {
+            ReadJob::Pull(pull) => self.reply_to_pull(pull.key, reply),
+            ReadJob::IsRegistered { asker, .. } => self.reply(&asker, reply),
+        }
+    }
+
+    /// Done when a majority has confirmed that this node still leads.
+    fn confirm_first(&mut self, group: Vertex, job: ReadJob) {
+        if self.serving.unconfirmed >= MAX_UNCONFIRMED {
+            let why = format!("{MAX_UNCONFIRMED} reads wait for leader {} to be confirmed", self.me);
+            return self.reply_to_read(job, Reply::Unavailable { why });
+        }
+        self.serving.unconfirmed += 1;
+        self.serving.new_reads.entry(group).or_default().push(job);
+    }
 
     fn handle_is_registered(&mut self, asker: Asker, kind: Registry, name: String, linearizable: bool) {
         let home = crate::placement::home(&name, self.me.dimension());
@@ -382,11 +487,12 @@ impl Node {
         if let Some(why) = self.lacks_quorum(home) {
             return self.reply(&asker, Reply::Unavailable { why });
         }
-        self.serving.new_reads.entry(home).or_default().push(ReadJob::IsRegistered { asker, kind, name });
+        self.confirm_first(home, ReadJob::IsRegistered { asker, kind, name });
     }
 
     pub(super) fn handle_read_ready(&mut self, group: Vertex, ticket: u64) {
         let Some(ticket) = self.serving.tickets.remove(&ticket) else { return };
+        self.serving.unconfirmed -= ticket.jobs.len();
         for job in ticket.jobs {
             match job {
                 ReadJob::Pull(pull) => self.read_for_pull(group, pull),
@@ -419,10 +525,9 @@ impl Node {
             }
         }
         for job in given_up.into_iter().flat_map(|ticket| ticket.jobs) {
-            self.reply(
-                job.asker(),
-                Reply::Unavailable { why: format!("leader {} could not confirm that it still leads", self.me) },
-            );
+            self.serving.unconfirmed -= 1;
+            let why = format!("leader {} could not confirm that it still leads", self.me);
+            self.reply_to_read(job, Reply::Unavailable { why });
         }
     }
 
@@ -439,18 +544,18 @@ impl Node {
             let group = self.groups.get(&home)?;
             Some(group.commit_index().saturating_sub(group.applied_index()))
         });
-        let Pull { asker, hops, subscriber, topic, replica, .. } = pull;
+        let Pull { key, subscriber, topic, replica, .. } = pull;
         let done = Done::Pulled { topic: topic.clone(), messages, cursor, behind, original_node: replica };
         if moves {
             // A replica's read moves the cursor when a leader can be had; the answer does not wait for it.
             self.request_for_myself(Action::Commit { subscriber, topic, offset: cursor });
         }
-        self.reply_result(&asker, hops, Ok(done));
+        self.answer_pull(key, Ok(done));
     }
 
     // To this very node.
 
-    fn handle_here(&mut self, asker: Asker, action: Action, hops: Vec<Vertex>) {
+    fn handle_here(&mut self, asker: Asker, key: RequestKey, action: Action, hops: Vec<Vertex>) {
         let result = match action {
             Action::Status { .. } => Ok(Done::Status(Box::new(self.status()))),
             Action::StopNode { mode, duration_ms, .. } => self.stop(mode, duration_ms),
@@ -458,23 +563,17 @@ impl Node {
             Action::SetLink { to, conditions, .. } => self.set_link(to, conditions),
             Action::ReplicaPull { subscriber, topic, max, from } => {
                 let home = crate::placement::home(topic.as_str(), self.me.dimension());
-                let pull = Pull { asker, hops, subscriber, topic, max, commit: false, replica: Some(home), from };
-                return self.read_for_pull(home, pull);
+                if self.admit_pull(key, asker, hops) {
+                    let pull = Pull { key, subscriber, topic, max, commit: false, replica: Some(home), from };
+                    self.read_for_pull(home, pull);
+                }
+                return;
             }
             action => {
-                Err(ErrorCode::BadRequest.because(format!("'{}' is not done by a node for another", action.name())))
+                Err(ErrorCode::BadRequest.because(format!("`{}` is not done by a node for another", action.name())))
             }
         };
         self.reply_result(&asker, hops, result);
-    }
-}
-
-impl ReadJob {
-    fn asker(&self) -> &Asker {
-        match self {
-            ReadJob::Pull(pull) => &pull.asker,
-            ReadJob::IsRegistered { asker, .. } => asker,
-        }
     }
 }
 
@@ -486,7 +585,7 @@ fn is_registered(topics: &Topics, kind: Registry, name: &str) -> bool {
 }
 
 pub(super) fn unknown_topic(topic: &TopicName) -> Failure {
-    ErrorCode::UnknownTopic.because(format!("there is no topic '{topic}'; create it first"))
+    ErrorCode::UnknownTopic.because(format!("there is no topic `{topic}`; create it first"))
 }
 
 /// The command in an action; a publish's content moves into it.

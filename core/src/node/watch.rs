@@ -1,12 +1,17 @@
 //! Clients' connections as core sees them: what waits to leave for each, and which events it watches.
 
 use super::Node;
+use super::queues::Queue;
 use crate::io::{ConnectionId, Effect};
 use crate::wire::answer::ServerFrame;
 use crate::wire::event::{Event, EventKind, TraceId, WatchEvent};
 
 /// A client that lets so much pile up (in [`ServerFrame::weight`]) does not read: its connection is closed.
 const MAX_QUEUED: u64 = 32 * 1024 * 1024;
+/// When so much waits for all clients together, the connection that lets most wait is closed.
+const MAX_QUEUED_BY_ALL: u64 = 512 * 1024 * 1024;
+/// Connections; one more is closed at once. (A node's owner may allow fewer.)
+const MAX_CLIENTS: usize = 65_536;
 /// Deliveries to a client pause while so much waits to leave for it, and events for it are left out.
 pub(super) const PAUSE_AT: u64 = 1024 * 1024;
 
@@ -38,12 +43,17 @@ impl Watch {
 
 impl Node {
     pub(super) fn handle_client_connected(&mut self, connection: ConnectionId) {
+        if self.clients.len() >= MAX_CLIENTS {
+            let reason = format!("node {} has {MAX_CLIENTS} clients already; ask another", self.me);
+            return self.effects.push(Effect::CloseClient { connection, reason });
+        }
         self.clients.insert(connection, Client::default());
         self.counters.clients = self.clients.len() as u64;
     }
 
     pub(super) fn handle_client_disconnected(&mut self, connection: ConnectionId) {
-        self.clients.remove(&connection);
+        let waited = self.clients.remove(&connection).map_or(0, |client| client.queued);
+        self.queued_by_all -= waited;
         self.watchers.remove(&connection);
         self.counters.clients = self.clients.len() as u64;
         self.end_sessions_of(connection);
@@ -53,7 +63,9 @@ impl Node {
     pub(super) fn handle_drained(&mut self, connection: ConnectionId, bytes: u64) {
         if let Some(client) = self.clients.get_mut(&connection) {
             let was_slow = client.queued >= PAUSE_AT;
-            client.queued = client.queued.saturating_sub(bytes);
+            let bytes = bytes.min(client.queued);
+            client.queued -= bytes;
+            self.queued_by_all -= bytes;
             if was_slow && client.queued < PAUSE_AT {
                 self.push.stir_sessions_of(connection);
             }
@@ -64,13 +76,31 @@ impl Node {
     pub(super) fn send_client(&mut self, connection: ConnectionId, frame: ServerFrame) {
         let Some(client) = self.clients.get_mut(&connection) else { return };
         client.queued += frame.weight();
+        self.queued_by_all += frame.weight();
         if client.queued > MAX_QUEUED {
-            let reason = format!("{} bytes wait to be read; read faster, or ask for less", client.queued);
-            self.effects.push(Effect::CloseClient { connection, reason });
-            self.handle_client_disconnected(connection);
-            return;
+            return self.close_slow_client(connection);
         }
         self.effects.push(Effect::SendClient { connection, frame });
+        if self.queued_by_all > MAX_QUEUED_BY_ALL {
+            let fullest = self.clients.iter().max_by_key(|(_, client)| client.queued).map(|(fullest, _)| *fullest);
+            self.close_slow_client(fullest.unwrap_or(connection));
+        }
+    }
+
+    fn close_slow_client(&mut self, connection: ConnectionId) {
+        let queued = self.clients.get(&connection).map_or(0, |client| client.queued);
+        let reason = format!("{queued} bytes wait to be read; read faster, or ask for less");
+        self.effects.push(Effect::CloseClient { connection, reason });
+        self.handle_client_disconnected(connection);
+    }
+
+    pub(super) fn clients_queues(&self) -> [Queue; 3] {
+        let most = self.clients.values().map(|client| client.queued).max().unwrap_or(0);
+        [
+            Queue::of("clients", self.clients.len(), MAX_CLIENTS),
+            Queue { name: "bytes that wait for one client", len: most, limit: MAX_QUEUED },
+            Queue { name: "bytes that wait for all clients", len: self.queued_by_all, limit: MAX_QUEUED_BY_ALL },
+        ]
     }
 
     /// Whether deliveries to this client must wait until it has read some.

@@ -129,6 +129,11 @@ impl Link {
         Ok(())
     }
 
+    /// Frames whose time to leave has not come.
+    pub fn delayed_frames(&self) -> usize {
+        self.delayed.len()
+    }
+
     /// The next frame whose time to leave has come.
     pub fn poll_due(&mut self, now: Instant) -> Option<PeerFrame> {
         self.delayed.pop_front_if(|(due, _)| *due <= now).map(|(_, frame)| frame)

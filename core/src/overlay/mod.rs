@@ -67,7 +67,7 @@ pub enum OverlayEffect {
         frame: PeerFrame,
     },
     /// A packet for this node.
-    Deliver(Packet),
+    Deliver(Box<Packet>),
     Event(Event, Option<TraceId>),
     /// A vertex came into or went out of sight, or has a new incarnation.
     Seen {
@@ -216,7 +216,7 @@ impl Overlay {
     pub fn send(&mut self, now: Now, to: Vertex, trace: Option<TraceId>, body: Body) {
         let packet = Packet { from: self.me, to, trail: Trail::default(), trace, body };
         if self.is_alive(to) {
-            self.route(now, packet);
+            self.route(now, Box::new(packet));
         } else {
             self.drop_packet(&packet, DropReason::NoRoute);
         }
@@ -263,6 +263,11 @@ impl Overlay {
     /// The node's own ends of its edges, bit 0 first.
     pub fn link_statuses(&self) -> Vec<LinkStatus> {
         (0..).zip(&self.links).map(|(bit, link)| link.status(self.graph.carries(self.me, bit))).collect()
+    }
+
+    /// Of all edges, the most frames that wait for their delay.
+    pub fn most_delayed(&self) -> usize {
+        self.links.iter().map(Link::delayed_frames).max().unwrap_or(0)
     }
 
     pub fn counters(&self) -> FrameCounters {
@@ -409,7 +414,7 @@ impl Overlay {
 
 /// Packets and frames.
 impl Overlay {
-    fn handle_packet(&mut self, now: Now, packet: Packet) {
+    fn handle_packet(&mut self, now: Now, packet: Box<Packet>) {
         if !self.fits(&packet) {
             return;
         }
@@ -424,7 +429,7 @@ impl Overlay {
         named.all(|vertex| vertex.dimension() == self.me.dimension())
     }
 
-    fn route(&mut self, now: Now, mut packet: Packet) {
+    fn route(&mut self, now: Now, mut packet: Box<Packet>) {
         match self.next_hop(&packet) {
             NextHop::Arrived => self.effects.push_back(OverlayEffect::Deliver(packet)),
             NextHop::Forward(bit) => {
@@ -455,7 +460,7 @@ impl Overlay {
         (0..self.me.dimension().bits()).filter(is_usable).fold(0, |mask, bit| mask | 1 << bit)
     }
 
-    fn send_packet(&mut self, now: Now, bit: u8, packet: Packet) {
+    fn send_packet(&mut self, now: Now, bit: u8, packet: Box<Packet>) {
         let event = Event::FrameSent { to: self.me.across(bit), what: packet.kind(), group: packet.group() };
         let trace = packet.trace;
         if self.send_frame(now, bit, PeerFrame::Packet(packet)) {

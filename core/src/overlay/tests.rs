@@ -251,7 +251,7 @@ fn strange_frames_are_ignored() {
     let mut net = Net::settled(3, 15);
     let (now, overlay) = (net.clock(), net.nodes.get_mut(&vertex("000")).unwrap());
     let foreign = Packet { from: vertex("01"), to: vertex("10"), trail: Trail::default(), trace: None, body: body(1) };
-    overlay.handle_frame(now, vertex("001"), PeerFrame::Packet(foreign));
+    overlay.handle_frame(now, vertex("001"), PeerFrame::Packet(Box::new(foreign)));
     overlay.handle_frame(now, vertex("011"), PeerFrame::Ping { sent_us: 0, link_states_digest: 0 });
     overlay.handle_frame(now, vertex("01"), PeerFrame::Pong { sent_us: 0 });
     overlay.handle_connected(now, vertex("111"));
@@ -498,7 +498,7 @@ impl Net {
 }
 
 impl Arrival {
-    fn of(at: Vertex, packet: Packet) -> Arrival {
+    fn of(at: Vertex, packet: Box<Packet>) -> Arrival {
         assert_eq!(packet.to, at);
         let Body::Introduce { nonce } = packet.body else { panic!("nobody sent {packet:?}") };
         Arrival { at, number: nonce, path: packet.trail.path }

@@ -138,21 +138,120 @@ fn check_follows(log: &[LogEntry], entry: &LogEntry, group: GroupCode) -> Row<()
 
 /// Holds the log against the checkpoint and the hard state.
 fn judge_group(group: Vertex, found: FoundGroup) -> Result<(RecoveredGroup, Option<CutTail>), Refused> {
-    let FoundGroup { hard_state, checkpoint, log, bad_tail } = found;
+    let FoundGroup { hard_state, checkpoint, mut log, bad_tail } = found;
     let base = checkpoint.as_ref().map_or(0, |checkpoint| checkpoint.index);
     let first = log.first().map_or(base + 1, |entry| entry.index);
+    let last = log.last().map_or(base, |entry| entry.index);
     if first > base + 1 {
         return Err(Refused::Missing { group, from: base + 1, to: first - 1 });
     }
-    let last = log.last().map_or(base, |entry| entry.index.max(base));
-    let cut = match bad_tail {
+    let committed = hard_state.commit.max(base);
+    let mut cut = match bad_tail {
         Some((from_index, bad)) => Some(CutTail { group, from_index, why: bad.to_string() }),
-        None if hard_state.commit > last => {
-            let why = format!("committed entries up to {} are missing", hard_state.commit);
+        None if committed > last => {
+            let why = format!("committed entries up to {committed} are missing");
             Some(CutTail { group, from_index: last + 1, why })
         }
         None => None,
     };
-    let hard_state = HardState { commit: hard_state.commit.min(last), ..hard_state };
+    if let Some(cut) = cut.as_mut().filter(|_| last < base) {
+        // The log goes on behind the checkpoint; before it, what is left would end at a gap.
+        cut.from_index = first;
+        log.clear();
+    }
+    let hard_state = HardState { commit: hard_state.commit.min(last.max(base)), ..hard_state };
     Ok((RecoveredGroup { group, hard_state, checkpoint, log, tail_cut: false }, cut))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bugs::Bugs;
+    use crate::group::{Group, LogLimits, Origin};
+    use crate::identity::NodeId;
+    use crate::store::EntryKind;
+    use crate::time::Instant;
+    use crate::topics::Topics;
+
+    const CODE: GroupCode = 0b1010;
+
+    #[test]
+    fn a_member_starts_on_a_log_that_is_cut_anywhere() {
+        // Entries behind the checkpoint are kept for members that are a little late.
+        for cut_from in 95..=107 {
+            let mut found = found(100, 106);
+            (95..cut_from).for_each(|index| found.entry(CODE, index, Ok(entry(index))).unwrap());
+            (cut_from..=106).for_each(|index| found.entry(CODE, index, Err(bad(index))).unwrap());
+            let Judged { recovered, cuts } = found.judge().unwrap();
+            let group = recovered.groups[0].clone();
+            assert_eq!((group.tail_cut, cuts.len()), (cut_from <= 106, usize::from(cut_from <= 106)));
+            assert_eq!(group.hard_state.commit, 100.max(cut_from - 1));
+
+            let member = start(group);
+            assert_eq!(member.last_index(), 100.max(cut_from - 1), "cut from {cut_from}");
+            // What is left on disk once the log goes on is good.
+            let kept = (95..=106).take_while(|index| cuts.iter().all(|cut| *index < cut.from_index));
+            let next = member.last_index() + 1;
+            let mut found = self::found(100, next);
+            kept.chain([next]).for_each(|index| found.entry(CODE, index, Ok(entry(index))).unwrap());
+            found.judge().unwrap_or_else(|refused| panic!("cut from {cut_from}: {refused}"));
+        }
+    }
+
+    #[test]
+    fn committed_entries_that_are_missing_at_the_end_are_a_cut() {
+        for (last, committed, cut_from) in [(106, 106, None), (104, 106, Some(105)), (98, 100, Some(95))] {
+            let mut found = found(100, committed);
+            (95..=last).for_each(|index| found.entry(CODE, index, Ok(entry(index))).unwrap());
+            let Judged { recovered, cuts } = found.judge().unwrap();
+            assert_eq!(cuts.first().map(|cut| cut.from_index), cut_from);
+            assert_eq!(recovered.groups[0].hard_state.commit, last.max(100));
+            start(recovered.groups[0].clone());
+        }
+    }
+
+    #[test]
+    fn damage_that_is_no_torn_end_refuses_and_is_named() {
+        let mut found = found(100, 106);
+        found.entry(CODE, 101, Ok(entry(101))).unwrap();
+        found.entry(CODE, 102, Err(bad(102))).unwrap();
+        let refused = found.entry(CODE, 103, Ok(entry(103))).unwrap_err();
+        assert_eq!(refused, Refused::Bad(bad(102)));
+
+        let mut found = self::found(100, 106);
+        found.entry(CODE, 101, Ok(entry(101))).unwrap();
+        let refused = found.entry(CODE, 103, Ok(entry(103))).unwrap_err();
+        assert_eq!(refused.to_string(), "log entry 102 of group 010 is missing");
+
+        let mut found = self::found(100, 106);
+        found.entry(CODE, 104, Ok(entry(104))).unwrap();
+        let refused = found.judge().unwrap_err();
+        assert_eq!(refused.to_string(), "entries 101 to 103 of group 010's log are missing");
+    }
+
+    fn found(checkpoint: u64, commit: u64) -> Found {
+        let voters = vec![NodeId::founding(home())];
+        let state = Topics::default().encode();
+        let mut found = Found::default();
+        found.checkpoint(CODE, Ok(Checkpoint { index: checkpoint, term: 2, voters, learners: vec![], state })).unwrap();
+        found.hard_state(CODE, Ok(HardState { term: 2, vote: 0, commit })).unwrap();
+        found
+    }
+
+    fn start(group: RecoveredGroup) -> Group {
+        let me = NodeId::founding(home());
+        Group::new(Instant(0), home(), me, 1, LogLimits::default(), Bugs::default(), Origin::Restored(group))
+    }
+
+    fn entry(index: u64) -> LogEntry {
+        LogEntry { index, term: 2, kind: EntryKind::Commands, data: Vec::new() }
+    }
+
+    fn bad(index: u64) -> BadRow {
+        BadRow { key: RowKey::Log(CODE, index), why: "does not fit its check sum" }
+    }
+
+    fn home() -> Vertex {
+        Vertex::from_code(CODE).unwrap()
+    }
 }

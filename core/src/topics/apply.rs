@@ -30,7 +30,7 @@ impl Topics {
                 self.publish(command, publisher, topic, *sequence, content)
             }
             Op::Subscribe { subscriber, topic, from } => self.subscribe(key, subscriber, topic, *from).map(unchanged),
-            Op::Unsubscribe { subscriber, topic } => self.unsubscribe(key, subscriber, topic).map(unchanged),
+            Op::Unsubscribe { subscriber, topic } => self.unsubscribe(key, subscriber, topic),
             Op::Commit { subscriber, topic, offset } => self.commit(key, subscriber, topic, *offset).map(unchanged),
         };
         match result {
@@ -138,7 +138,7 @@ impl Topics {
         let topic = self.topics.get_mut(name).ok_or_else(|| unknown_topic(name))?;
         let present = topic.cursors.get(subscriber).copied();
         if let Some(present) = present.filter(|present| is_late(key, present.subscribed_by)) {
-            return Ok(Outcome::Subscribed { cursor: present.offset });
+            return Ok(Outcome::Subscribed { topic: topic.id, cursor: present.offset });
         }
         let offset = match (from, present) {
             (None, Some(present)) => present.offset,
@@ -151,7 +151,7 @@ impl Topics {
             check_room(topic.cursors.len(), MAX_SUBSCRIBERS_PER_TOPIC, &what)?;
         }
         topic.cursors.insert(subscriber.clone(), Cursor { offset, subscribed_by: key });
-        Ok(Outcome::Subscribed { cursor: offset })
+        Ok(Outcome::Subscribed { topic: topic.id, cursor: offset })
     }
 
     fn unsubscribe(
@@ -159,17 +159,18 @@ impl Topics {
         key: RequestKey,
         subscriber: &SubscriberId,
         name: &TopicName,
-    ) -> Result<Outcome, Failure> {
+    ) -> Result<(Outcome, Change), Failure> {
         if self.unsubscribed.contains(&key) {
-            return Ok(Outcome::Unsubscribed);
+            return Ok(unchanged(Outcome::Unsubscribed));
         }
         let topic = self.topics.get_mut(name).ok_or_else(|| unknown_topic(name))?;
         let present = topic.cursors.get(subscriber).ok_or_else(|| not_subscribed(name, subscriber))?;
-        if !is_late(key, present.subscribed_by) {
-            topic.cursors.remove(subscriber);
-            remember(&mut self.unsubscribed, key);
+        if is_late(key, present.subscribed_by) {
+            return Ok(unchanged(Outcome::Unsubscribed));
         }
-        Ok(Outcome::Unsubscribed)
+        topic.cursors.remove(subscriber);
+        remember(&mut self.unsubscribed, key);
+        Ok((Outcome::Unsubscribed, Change::Unsubscribed { id: topic.id }))
     }
 
     fn commit(

@@ -28,6 +28,8 @@ use crate::wire::peer::RequestKey;
 use command::TopicId;
 use repeats::Repeats;
 
+pub use repeats::{MAX_PRODUCERS, MAX_RUNS};
+
 /// Topics of one group; one more is refused.
 pub const MAX_TOPICS: usize = 100_000;
 /// Subscribers of one topic; one more is refused.
@@ -54,18 +56,31 @@ pub enum Outcome {
     TopicCreated,
     TopicDeleted,
     Published { offset: Offset, repeated: bool },
-    Subscribed { cursor: Offset },
+    Subscribed { topic: TopicId, cursor: Offset },
     Unsubscribed,
     Committed { cursor: Offset },
 }
 
-/// What has to be done to the messages on disk.
+/// What follows for the messages on disk, and for those who wait for them.
 #[derive(Clone, PartialEq, Debug)]
 pub enum Change {
     Nothing,
-    Store { topic: TopicName, id: TopicId, message: StoredMessage },
-    Created { topic: TopicName },
-    Drop { topic: TopicName, id: TopicId },
+    Store {
+        topic: TopicName,
+        id: TopicId,
+        message: StoredMessage,
+    },
+    Created {
+        topic: TopicName,
+    },
+    Drop {
+        topic: TopicName,
+        id: TopicId,
+    },
+    /// Somebody is no longer subscribed.
+    Unsubscribed {
+        id: TopicId,
+    },
 }
 
 /// The state of one replica group.
@@ -123,11 +138,47 @@ pub struct TopicView {
     pub subscribers: u64,
 }
 
+/// What a state knows of a topic's number. Numbers are given in order, so a state that is behind tells what it has not seen yet
+/// from what is gone for good.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Known {
+    NotYet,
+    /// With the offset of its next message.
+    Here(Offset),
+    Deleted,
+}
+
 /// How much there is in one group.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Counts {
     pub topics: u64,
     pub messages: u64,
+}
+
+/// How full a state is of what is limited; of what there is for each topic, the fullest.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Sizes {
+    pub topics: usize,
+    pub subscribers_of_one: usize,
+    /// Publishers or subscribers, of which there are more.
+    pub registered: usize,
+    pub removals: usize,
+    pub producers_of_one: usize,
+    pub runs_of_one: usize,
+}
+
+impl Sizes {
+    /// The larger of each.
+    pub fn or_more(self, other: Sizes) -> Sizes {
+        Sizes {
+            topics: self.topics.max(other.topics),
+            subscribers_of_one: self.subscribers_of_one.max(other.subscribers_of_one),
+            registered: self.registered.max(other.registered),
+            removals: self.removals.max(other.removals),
+            producers_of_one: self.producers_of_one.max(other.producers_of_one),
+            runs_of_one: self.runs_of_one.max(other.runs_of_one),
+        }
+    }
 }
 
 /// Why bytes are not an encoded state.
@@ -160,6 +211,23 @@ impl Topics {
         self.topics.get(name).map(|topic| (topic.id, topic.end))
     }
 
+    pub fn known(&self, id: TopicId) -> Known {
+        match self.numbered(id) {
+            Some(topic) => Known::Here(topic.end),
+            None if id.0 < self.next_id => Known::Deleted,
+            None => Known::NotYet,
+        }
+    }
+
+    /// Whether there is such a topic, and the subscriber has a cursor in it.
+    pub fn is_subscribed(&self, id: TopicId, subscriber: &SubscriberId) -> bool {
+        self.numbered(id).is_some_and(|topic| topic.cursors.contains_key(subscriber))
+    }
+
+    fn numbered(&self, id: TopicId) -> Option<&Topic> {
+        self.names.get(&id).and_then(|name| self.topics.get(name))
+    }
+
     /// Whether this publisher is registered here; a text that is no valid name is not.
     pub fn is_publisher(&self, name: &str) -> bool {
         PublisherId::new(name).is_ok_and(|name| self.publishers.contains(&name))
@@ -177,6 +245,21 @@ impl Topics {
 
     pub fn counts(&self) -> Counts {
         Counts { topics: self.topics.len() as u64, messages: self.messages }
+    }
+
+    /// Goes through all topics.
+    pub fn sizes(&self) -> Sizes {
+        let topics = self.topics.values().map(|topic| {
+            let (producers_of_one, runs_of_one) = topic.repeats.sizes();
+            Sizes { subscribers_of_one: topic.cursors.len(), producers_of_one, runs_of_one, ..Sizes::default() }
+        });
+        let group = Sizes {
+            topics: self.topics.len(),
+            registered: self.publishers.len().max(self.subscribers.len()),
+            removals: self.deleted.len().max(self.unsubscribed.len()),
+            ..Sizes::default()
+        };
+        topics.fold(group, Sizes::or_more)
     }
 
     /// The whole state as bytes, for a checkpoint: equal states give equal bytes.

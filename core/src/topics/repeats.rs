@@ -55,6 +55,12 @@ impl Repeats {
             Producer::Node(node) => self.nodes.record(&node, sequence, offset),
         }
     }
+
+    /// Producers of the sort of which there are more, and the most runs of one.
+    pub fn sizes(&self) -> (usize, usize) {
+        let ((clients, client_runs), (nodes, node_runs)) = (self.clients.sizes(), self.nodes.sizes());
+        (clients.max(nodes), client_runs.max(node_runs))
+    }
 }
 
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -79,6 +85,10 @@ impl<K: Ord + Clone> Producers<K> {
             self.forget_oldest();
         }
         seen
+    }
+
+    fn sizes(&self) -> (usize, usize) {
+        (self.0.len(), self.0.values().map(|window| window.runs.len()).max().unwrap_or(0))
     }
 
     fn forget_oldest(&mut self) {

@@ -143,7 +143,11 @@ fn a_subscription_starts_where_it_was_told_to() {
         (Some(StartAt::Offset(Offset(3))), 3),
     ] {
         let mut group = Group::with_messages(3);
-        assert_eq!(group.apply(subscribe(from)), Ok(Outcome::Subscribed { cursor: Offset(expected) }), "{from:?}");
+        assert_eq!(
+            group.apply(subscribe(from)),
+            Ok(Outcome::Subscribed { topic: TopicId(0), cursor: Offset(expected) }),
+            "{from:?}"
+        );
         assert_eq!(group.cursor(), Some(Offset(expected)));
     }
 }
@@ -160,8 +164,11 @@ fn subscribing_again_keeps_the_cursor_unless_told_where_to_start() {
     let mut group = Group::with_messages(3);
     group.apply(subscribe(None)).unwrap();
     group.apply(commit(2)).unwrap();
-    assert_eq!(group.apply(subscribe(None)), Ok(Outcome::Subscribed { cursor: Offset(2) }));
-    assert_eq!(group.apply(subscribe(Some(StartAt::Beginning))), Ok(Outcome::Subscribed { cursor: Offset(0) }));
+    assert_eq!(group.apply(subscribe(None)), Ok(Outcome::Subscribed { topic: TopicId(0), cursor: Offset(2) }));
+    assert_eq!(
+        group.apply(subscribe(Some(StartAt::Beginning))),
+        Ok(Outcome::Subscribed { topic: TopicId(0), cursor: Offset(0) })
+    );
 }
 
 #[test]

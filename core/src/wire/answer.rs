@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::cube::{Dimension, Vertex};
 use crate::names::{Offset, PublisherId, SubscriberId, TopicName};
 use crate::time::Timestamp;
+use crate::topics::command::TopicId;
 use crate::wire::client::{LinkConditions, RequestId, StopMode};
 use crate::wire::event::WatchEvent;
 
@@ -16,6 +17,8 @@ pub enum ServerFrame {
     Message(Delivery),
     /// An event for a watcher.
     Event(WatchEvent),
+    /// The last word on a push subscription.
+    SubscriptionEnded(SubscriptionEnded),
 }
 
 /// The answer to one request.
@@ -61,6 +64,8 @@ pub enum Done {
     },
     Subscribed {
         topic: TopicName,
+        /// Tells the topic from others of the same name, which were deleted before or are created later.
+        topic_id: TopicId,
         cursor: Offset,
         original_node: Option<Vertex>,
     },
@@ -197,6 +202,25 @@ pub struct Delivery {
     pub topic: TopicName,
     pub subscriber: SubscriberId,
     pub message: Message,
+}
+
+/// A subscription is gone, and with it what was pushed for it: nothing more comes.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct SubscriptionEnded {
+    pub topic: TopicName,
+    #[serde(rename = "subscriber_id")]
+    pub subscriber: SubscriberId,
+    pub reason: EndReason,
+}
+
+/// Why a subscription is gone.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EndReason {
+    /// Its topic was deleted. One that was created again under the same name is another topic.
+    TopicDeleted,
+    /// It was ended with `unsubscribe`, through whatever connection.
+    Unsubscribed,
 }
 
 /// Where a topic is, and how its holders stand.
@@ -352,6 +376,19 @@ impl ServerFrame {
             ServerFrame::Answer(answer) => FRAME + answer.result.as_ref().map_or(0, Done::weight),
             ServerFrame::Message(delivery) => FRAME + delivery.message.weight(),
             ServerFrame::Event(_) => 2 * FRAME,
+            ServerFrame::SubscriptionEnded(_) => FRAME,
+        }
+    }
+}
+
+impl SubscriptionEnded {
+    /// As the error that a request for the same subscription would meet.
+    pub fn failure(&self) -> Failure {
+        let SubscriptionEnded { topic, subscriber, reason } = self;
+        match reason {
+            EndReason::TopicDeleted => ErrorCode::UnknownTopic.because(format!("topic `{topic}` was deleted")),
+            EndReason::Unsubscribed => ErrorCode::NotSubscribed
+                .because(format!("subscriber `{subscriber}` was unsubscribed from topic `{topic}`")),
         }
     }
 }

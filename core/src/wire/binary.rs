@@ -257,9 +257,13 @@ fn check_call(call: &Call, cube: Cube) -> Result<(), String> {
             cube.check("origin", key.origin.vertex)?;
             check_action(action, cube)
         }
-        Call::Here { action, .. } => check_action(action, cube),
+        Call::Here { key, action, .. } => {
+            cube.check("origin", key.origin.vertex)?;
+            check_action(action, cube)
+        }
         Call::ListTopics { group } => cube.check("group", *group),
-        Call::IsRegistered { .. } | Call::Fetch { .. } | Call::Holding { .. } => Ok(()),
+        Call::Fetch { subscription, .. } => cube.check("group", subscription.group),
+        Call::IsRegistered { .. } | Call::Holding { .. } => Ok(()),
     }
 }
 
@@ -276,12 +280,13 @@ fn check_action(action: &Action, cube: Cube) -> Result<(), String> {
 /// What is only shown to the client (an answer's lists) may name what it likes.
 fn check_reply(reply: &Reply, cube: Cube) -> Result<(), String> {
     match reply {
-        Reply::Answer(answer) => {
+        Reply::Answer(answer) | Reply::Subscribed { answer, .. } => {
             cube.check("node", answer.served_by)?;
             cube.check_all("node", answer.hops.iter().flatten().copied())
         }
         Reply::NotLeader { leader, .. } => cube.check_all("leader", *leader),
-        Reply::Registered(_) | Reply::Fetched { .. } | Reply::Holding { .. } => Ok(()),
+        Reply::Registered(_) | Reply::Fetched { .. } | Reply::SubscriptionEnded { .. } => Ok(()),
+        Reply::Holding { .. } => Ok(()),
         Reply::Topics(_) | Reply::Unavailable { .. } => Ok(()),
     }
 }

@@ -206,6 +206,14 @@ impl Action {
         }
     }
 
+    /// Bytes that only its content takes: what makes one request weigh more than another.
+    pub fn content_bytes(&self) -> u64 {
+        match self {
+            Action::Publish { content, .. } => content.len() as u64,
+            _ => 0,
+        }
+    }
+
     /// The name of the action in JSON, logs and metrics.
     pub fn name(&self) -> &'static str {
         match self {

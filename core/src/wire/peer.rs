@@ -7,22 +7,16 @@ use serde::{Deserialize, Serialize};
 
 use crate::cube::Vertex;
 use crate::identity::{Incarnation, NodeId};
-use crate::names::{Offset, TopicName};
+use crate::names::{Offset, SubscriberId, TopicName};
 use crate::route::Trail;
 use crate::store::{LogEntry, StoredMessage};
 use crate::topics::command::TopicId;
-use crate::wire::answer::{Answer, Message, NodeState};
+use crate::wire::answer::{Answer, EndReason, Message, NodeState};
 use crate::wire::client::Action;
 use crate::wire::event::{FrameKind, TraceId};
 
-/// One frame between neighbours.
-#[cfg_attr(
-    target_pointer_width = "64",
-    expect(
-        clippy::large_enum_variant,
-        reason = "nearly all frames are packets, and a box would cost each an allocation"
-    )
-)]
+/// One frame between neighbours. Packets are boxed: on its way through a turn a frame is moved a dozen times, and what a packet
+/// holds is large.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub enum PeerFrame {
     /// Sent several times a second: shows that the sender lives, measures the edge, and compares what both know.
@@ -36,7 +30,7 @@ pub enum PeerFrame {
     },
     /// News of who hears whom; the receiver passes on what is new to it.
     LinkStates(Vec<LinkState>),
-    Packet(Packet),
+    Packet(Box<Packet>),
 }
 
 /// What one node says of itself to all: flooded over the cube, newest wins.
@@ -110,15 +104,26 @@ pub enum Call {
     /// To the leader of the group where the action's subject is at home (or to a member, which passes it on).
     Act { key: RequestKey, action: Action, trace: bool },
     /// To the node that the action names: status, faults, replica reads.
-    Here { action: Action, trace: bool },
+    Here { key: RequestKey, action: Action, trace: bool },
     /// Is this publisher or subscriber registered? Asked of any member first, of the leader when that one says no.
     IsRegistered { kind: Registry, name: String, linearizable: bool },
-    /// Messages of a topic from an offset on, for push subscribers at the origin; waits a while when there are none.
-    Fetch { topic: TopicName, from: Offset, max_bytes: u32 },
+    /// Messages from an offset on, for a push subscriber at the origin; waits a while when there are none.
+    Fetch { subscription: Subscription, from: Offset, max_bytes: u32 },
     /// How many messages does this holder have of the topic?
     Holding { topic: TopicName },
     /// The topics of one group.
     ListTopics { group: Vertex },
+}
+
+/// One subscription to one topic, so that any holder can tell whether it is gone, or only not known there yet.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Subscription {
+    /// The topic's home, and its number in that group.
+    pub group: Vertex,
+    pub topic: TopicId,
+    pub subscriber: SubscriberId,
+    /// The index in the group's log of the subscribe from which it stands.
+    pub since: u64,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
@@ -131,11 +136,18 @@ pub enum Registry {
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub enum Reply {
     Answer(Box<Answer>),
+    /// The answer to a subscribe that was applied at this index of the group's log.
+    Subscribed {
+        answer: Box<Answer>,
+        index: u64,
+    },
     Registered(bool),
     Fetched {
         messages: Vec<Message>,
-        end: Offset,
-        deleted: bool,
+    },
+    /// There is nothing to fetch for this subscription any more.
+    SubscriptionEnded {
+        reason: EndReason,
     },
     Holding {
         end: Option<Offset>,
@@ -167,7 +179,7 @@ pub struct RaftMessage {
     pub entries: Vec<LogEntry>,
     pub commit: u64,
     pub commit_term: u64,
-    pub snapshot: Option<SnapshotHead>,
+    pub snapshot: Option<Box<SnapshotHead>>,
     pub request_snapshot: u64,
     pub reject: bool,
     pub reject_hint: u64,

@@ -3,11 +3,12 @@
 use cubecast_core::identity::NodeId;
 use cubecast_core::names::{Offset, Sequence};
 use cubecast_core::route::Trail;
+use cubecast_core::topics::command::TopicId;
 use cubecast_core::wire::answer::{Answer, Done, ErrorCode, ServerFrame};
 use cubecast_core::wire::binary::*;
 use cubecast_core::wire::client::{Ack, Action, LinkConditions, Request, RequestId};
 use cubecast_core::wire::limits::{Limits, Refused};
-use cubecast_core::wire::peer::{Body, Call, LinkState, Packet, PeerFrame, RequestKey};
+use cubecast_core::wire::peer::{Body, Call, LinkState, Packet, PeerFrame, RequestKey, Subscription};
 use cubecast_core::wire::{answer::NodeState, event::TraceId};
 
 use crate::examples::*;
@@ -141,11 +142,15 @@ fn a_neighbour_cannot_name_what_is_not_on_the_cube() {
     for good in [packet("000", "111"), link_state("000", 0b111, "001")] {
         assert!(decode_peer_frames(&encode_peer_frames(&[good]), cube()).is_ok());
     }
-    let here = Call::Here { action: Action::Status { node: Some(vertex("1")) }, trace: false };
+    let key = RequestKey { origin: NodeId::founding(vertex("000")), number: 6 };
+    let here = Call::Here { key, action: Action::Status { node: Some(vertex("1")) }, trace: false };
+    let subscription = Subscription { group: vertex("0001"), topic: TopicId(0), subscriber: subscriber(), since: 1 };
+    let fetch = Call::Fetch { subscription, from: Offset(0), max_bytes: 1 };
     for bad in [
         packet("0000", "111"),
         packet("000", "11"),
         with_body(Body::Ask { token: 1, call: here }),
+        with_body(Body::Ask { token: 1, call: fetch }),
         link_state("00", 0, "001"),
         link_state("000", 0b1000, "001"),
         link_state("000", 0, "0001"),
@@ -173,12 +178,12 @@ fn packet(from: &str, to: &str) -> PeerFrame {
     let key = RequestKey { origin: NodeId::founding(vertex("000")), number: 6 };
     let body = Body::Ask { token: 5, call: Call::Act { key, action: Action::Topics, trace: false } };
     let trail = Trail { path: vec![vertex("000")], dead_ends: vec![], hops: 1 };
-    PeerFrame::Packet(Packet { from: vertex(from), to: vertex(to), trail, trace: Some(TraceId(9)), body })
+    PeerFrame::Packet(Box::new(Packet { from: vertex(from), to: vertex(to), trail, trace: Some(TraceId(9)), body }))
 }
 
 fn with_body(body: Body) -> PeerFrame {
     match packet("000", "111") {
-        PeerFrame::Packet(packet) => PeerFrame::Packet(Packet { body, ..packet }),
+        PeerFrame::Packet(packet) => PeerFrame::Packet(Box::new(Packet { body, ..*packet })),
         other => other,
     }
 }

@@ -1,6 +1,6 @@
 //! JSON and binary say the same.
 
-use cubecast_core::wire::answer::{Answer, Delivery, Done, ErrorCode, ServerFrame};
+use cubecast_core::wire::answer::{Answer, Delivery, Done, EndReason, ErrorCode, ServerFrame, SubscriptionEnded};
 use cubecast_core::wire::binary::{decode_requests, decode_server_frames, encode_requests, encode_server_frames};
 use cubecast_core::wire::client::{Request, RequestId};
 use cubecast_core::wire::event::{Event, TraceId, WatchEvent};
@@ -92,6 +92,16 @@ fn a_pushed_message_is_flat() {
         ("subscriber_id".to_string(), json!("sub")),
     ]);
     assert_eq!(check_frame(frame), expected);
+}
+
+#[test]
+fn the_end_of_a_subscription_bears_its_reason() {
+    for (reason, name) in [(EndReason::TopicDeleted, "topic_deleted"), (EndReason::Unsubscribed, "unsubscribed")] {
+        let frame =
+            ServerFrame::SubscriptionEnded(SubscriptionEnded { topic: topic(), subscriber: subscriber(), reason });
+        let expected = json!({"event": "subscription_ended", "topic": "news", "subscriber_id": "sub", "reason": name});
+        assert_eq!(check_frame(frame), expected);
+    }
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use cubecast_core::cube::{Dimension, Vertex};
 use cubecast_core::names::{Offset, PublisherId, Sequence, SubscriberId, TopicName};
 use cubecast_core::time::Timestamp;
+use cubecast_core::topics::command::TopicId;
 use cubecast_core::wire::answer::*;
 use cubecast_core::wire::client::*;
 use cubecast_core::wire::event::*;
@@ -260,12 +261,17 @@ pub fn done() -> Vec<(Done, Value)> {
             json!({"topic": "news", "offset": null, "replicas": ["100"], "repeated": false}),
         ),
         (
-            Done::Subscribed { topic: topic.clone(), cursor: Offset(3), original_node: None },
-            json!({"topic": "news", "cursor": 3}),
+            Done::Subscribed { topic: topic.clone(), topic_id: TopicId(5), cursor: Offset(3), original_node: None },
+            json!({"topic": "news", "topic_id": 5, "cursor": 3}),
         ),
         (
-            Done::Subscribed { topic: topic.clone(), cursor: Offset(3), original_node: Some(home) },
-            json!({"topic": "news", "cursor": 3, "original_node": "100"}),
+            Done::Subscribed {
+                topic: topic.clone(),
+                topic_id: TopicId(5),
+                cursor: Offset(3),
+                original_node: Some(home),
+            },
+            json!({"topic": "news", "topic_id": 5, "cursor": 3, "original_node": "100"}),
         ),
         (Done::Unsubscribed { topic: topic.clone() }, json!({"topic": "news"})),
         (

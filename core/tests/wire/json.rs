@@ -1,6 +1,6 @@
 //! JSON that is not as it should be gets an answer that helps.
 
-use cubecast_core::wire::answer::{Done, ErrorCode, Failure};
+use cubecast_core::wire::answer::{Done, ErrorCode, Failure, TopicSummary};
 use cubecast_core::wire::client::{Action, Request, RequestId};
 use cubecast_core::wire::json::{human_message, parse_request};
 use cubecast_core::wire::limits::{Limits, Refused};
@@ -28,8 +28,13 @@ fn the_answers_of_the_protocol_page_stay_as_they_are() {
 #[test]
 fn people_read_whole_sentences() {
     let topic = topic();
+    let home = vertex("100");
+    let one_topic =
+        TopicSummary { topic: topic.clone(), owner: publisher(), home, leader: None, messages: 0, subscribers: 0 };
     for (done, expected) in [
         (Done::PublisherCreated { publisher: publisher(), existed: true }, "Publisher `ann` existed already"),
+        (Done::Topics { topics: vec![], missing: vec![] }, "There are 0 topics"),
+        (Done::Topics { topics: vec![one_topic], missing: vec![] }, "There is 1 topic"),
         (
             Done::Published { topic: topic.clone(), offset: None, holders: vertices(["011"]), repeated: false },
             "The message for topic `news` is kept on 011 and enters the topic soon",

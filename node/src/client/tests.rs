@@ -5,6 +5,7 @@ use std::time::Duration;
 use cubecast_core::cube::Dimension;
 use cubecast_core::names::Offset;
 use cubecast_core::time::Timestamp;
+use cubecast_core::topics::command::TopicId;
 use cubecast_core::wire::answer::{Answer, Delivery, ErrorCode, Message as Stored, NodeState, NodeView, ServerFrame};
 use cubecast_core::wire::binary;
 use cubecast_core::wire::client::Request;
@@ -149,7 +150,12 @@ async fn serve_flood(mut connection: Connection, stuck: mpsc::UnboundedSender<()
             connection.answer(&request, Ok(published(0))).await;
             continue;
         }
-        let subscribed = Done::Subscribed { topic: named("news"), cursor: Offset(0), original_node: None };
+        let subscribed = Done::Subscribed {
+            topic: named("news"),
+            topic_id: TopicId(0),
+            cursor: Offset(0),
+            original_node: None,
+        };
         connection.answer(&request, Ok(subscribed)).await;
         for offset in 0..20_000 {
             let mut sending = std::pin::pin!(connection.send(ServerFrame::Message(large_delivery(offset))));

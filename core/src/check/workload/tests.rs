@@ -181,9 +181,12 @@ fn answer(random: &mut fastrand::Rng, action: &Action, end: &mut u64) -> Option<
             *end += 1;
             Done::Published { topic, offset: Some(Offset(*end - 1)), holders: Vec::new(), repeated: false }
         }
-        Action::Subscribe { topic, .. } | Action::ReplicaSubscribe { topic, .. } => {
-            Done::Subscribed { topic, cursor: Offset(end.saturating_sub(5)), original_node: None }
-        }
+        Action::Subscribe { topic, .. } | Action::ReplicaSubscribe { topic, .. } => Done::Subscribed {
+            topic,
+            topic_id: crate::topics::command::TopicId(0),
+            cursor: Offset(end.saturating_sub(5)),
+            original_node: None,
+        },
         Action::Pull { topic, .. } | Action::ReplicaPull { topic, .. } => Done::Pulled {
             topic,
             messages: vec![message(end.saturating_sub(1))],

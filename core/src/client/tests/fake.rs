@@ -7,6 +7,7 @@ use super::super::*;
 use crate::names::{Offset, PublisherId, Sequence, TopicName};
 use crate::placement;
 use crate::time::Timestamp;
+use crate::topics::command::TopicId;
 use crate::wire::answer::*;
 use crate::wire::client::Request;
 
@@ -26,6 +27,7 @@ pub enum Mood {
 
 #[derive(Default)]
 struct Topic {
+    id: u64,
     owner: String,
     messages: Vec<Message>,
     sequences: BTreeMap<Sequence, Offset>,
@@ -34,6 +36,7 @@ struct Topic {
 
 struct Session {
     topic: TopicName,
+    id: u64,
     subscriber: crate::names::SubscriberId,
     next: usize,
 }
@@ -45,6 +48,7 @@ pub struct World {
     loses_answer: BTreeMap<Vertex, bool>,
     sockets: BTreeMap<SocketId, (Vertex, Option<Session>)>,
     topics: BTreeMap<TopicName, Topic>,
+    next_topic: u64,
     watches: BTreeMap<Vertex, u32>,
     next_ticket: u64,
     pub requests: usize,
@@ -70,6 +74,7 @@ impl World {
             loses_answer: BTreeMap::new(),
             sockets: BTreeMap::new(),
             topics: BTreeMap::new(),
+            next_topic: 0,
             watches: BTreeMap::new(),
             next_ticket: 0,
             requests: 0,
@@ -82,7 +87,9 @@ impl World {
     }
 
     pub fn add_topic_of(&mut self, owner: &str, name: &str) {
-        self.topics.insert(name.parse().unwrap(), Topic { owner: owner.into(), ..Topic::default() });
+        self.next_topic += 1;
+        let topic = Topic { id: self.next_topic, owner: owner.into(), ..Topic::default() };
+        self.topics.insert(name.parse().unwrap(), topic);
     }
 
     pub fn forget_topic(&mut self, name: &str) {
@@ -242,14 +249,16 @@ impl World {
                 self.topics.get_mut(topic).ok_or_else(unknown_topic)?.publish(publisher, topic, content, sequence)
             }
             Action::Subscribe { topic, subscriber, push, from } => {
-                self.topics.get(topic).ok_or_else(unknown_topic)?;
+                let id = self.topics.get(topic).ok_or_else(unknown_topic)?.id;
                 assert_eq!(*from, None, "a subscription goes on from its cursor");
-                let session = Session { topic: topic.clone(), subscriber: subscriber.clone(), next: 0 };
+                let session = Session { topic: topic.clone(), id, subscriber: subscriber.clone(), next: 0 };
                 if let (true, Some(socket)) = (*push, self.sockets.get_mut(&socket)) {
                     socket.1 = Some(session);
                 }
-                Ok(Done::Subscribed { topic: topic.clone(), cursor: Offset(0), original_node: None })
+                let (topic, topic_id) = (topic.clone(), TopicId(id));
+                Ok(Done::Subscribed { topic, topic_id, cursor: Offset(0), original_node: None })
             }
+            Action::Unsubscribe { topic, .. } => Ok(Done::Unsubscribed { topic: topic.clone() }),
             Action::Pull { topic, .. } => {
                 let messages = self.topics.get(topic).ok_or_else(unknown_topic)?.messages.clone();
                 let cursor = Offset(messages.len() as u64);
@@ -304,9 +313,15 @@ impl World {
     /// What the push sessions of nodes that are well have not sent yet.
     fn deliveries(&mut self) -> Vec<ClientInput> {
         let mut inputs = vec![];
-        for (socket, (at, session)) in &mut self.sockets {
-            let Some(session) = session.as_mut().filter(|_| self.moods[at] == Mood::Up) else { continue };
-            let Some(topic) = self.topics.get(&session.topic) else { continue };
+        for (socket, (at, slot)) in &mut self.sockets {
+            let Some(session) = slot.as_mut().filter(|_| self.moods[at] == Mood::Up) else { continue };
+            let Some(topic) = self.topics.get(&session.topic).filter(|topic| topic.id == session.id) else {
+                let Some(Session { topic, subscriber, .. }) = slot.take() else { continue };
+                let ended = SubscriptionEnded { topic, subscriber, reason: EndReason::TopicDeleted };
+                inputs
+                    .push(ClientInput::Frames { socket: *socket, frames: vec![ServerFrame::SubscriptionEnded(ended)] });
+                continue;
+            };
             let (name, subscriber) = (session.topic.clone(), session.subscriber.clone());
             let deliver = |message: &Message| {
                 let (topic, subscriber) = (name.clone(), subscriber.clone());

@@ -244,6 +244,47 @@ fn a_subscription_to_a_topic_that_was_deleted_ends_with_the_reason() {
 }
 
 #[test]
+fn a_subscription_ends_when_its_node_says_so() {
+    let mut world = World::new(&["000"]);
+    world.add_topic("news");
+    done(world.ask(subscribe("news")));
+    done(world.ask(publish("news", "a")));
+    let before = world.open_sockets();
+    done(world.ask(delete("news")));
+    world.add_topic("news");
+    done(world.ask(publish("news", "of the second topic")));
+    world.pass(Duration::from_secs(10));
+    assert_eq!((world.delivered(), world.ended()), (vec!["a".to_string()], vec![ErrorCode::UnknownTopic]));
+    assert_eq!(world.open_sockets(), before - 1, "its socket is closed");
+}
+
+#[test]
+fn a_subscription_does_not_go_on_in_a_topic_that_was_created_meanwhile() {
+    let mut world = World::new(&["000"]);
+    world.add_topic("news");
+    done(world.ask(subscribe("news")));
+    done(world.ask(publish("news", "a")));
+    world.set("100", Mood::Down);
+    world.forget_topic("news");
+    world.add_topic("news");
+    for content in ["b", "c"] {
+        done(world.ask(publish("news", content)));
+    }
+    world.pass(Duration::from_secs(10));
+    assert_eq!((world.delivered(), world.ended()), (vec!["a".to_string()], vec![ErrorCode::UnknownTopic]));
+}
+
+#[test]
+fn who_unsubscribes_is_told_that_deliveries_are_over() {
+    let mut world = World::new(&["000"]);
+    world.add_topic("news");
+    done(world.ask(subscribe("news")));
+    let (topic, subscriber) = ("news".parse().unwrap(), "s".parse().unwrap());
+    done(world.ask(Action::Unsubscribe { topic, subscriber }));
+    assert_eq!(world.ended(), [ErrorCode::NotSubscribed]);
+}
+
+#[test]
 fn nothing_is_delivered_after_the_caller_stopped_listening() {
     let mut world = World::new(&["000"]);
     world.add_topic("news");

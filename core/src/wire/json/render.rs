@@ -8,7 +8,9 @@ use super::shapes::{DoneFields, EventFields};
 use crate::cube::Vertex;
 use crate::names::{Offset, SubscriberId, TopicName};
 use crate::time::Timestamp;
-use crate::wire::answer::{Answer, Delivery, Done, Failure, Location, Message, NodeState, ServerFrame};
+use crate::wire::answer::{
+    Answer, Delivery, Done, Failure, Location, Message, NodeState, ServerFrame, SubscriptionEnded,
+};
 use crate::wire::client::{LinkConditions, RequestId, StopMode};
 use crate::wire::event::{Event, TraceId, WatchEvent};
 
@@ -21,6 +23,7 @@ pub fn render(frame: &ServerFrame) -> String {
         },
         ServerFrame::Message(delivery) => serde_json::to_string(&Push::new(delivery)),
         ServerFrame::Event(event) => serde_json::to_string(&Watched::new(event)),
+        ServerFrame::SubscriptionEnded(ended) => serde_json::to_string(&Ended { event: "subscription_ended", ended }),
     };
     text.expect("server frames have string keys and no failing parts")
 }
@@ -37,7 +40,7 @@ pub fn human_message(done: &Done) -> String {
             format!("Topic `{topic}` has been deleted from {home} and from its replicas on {}", list(replicas))
         }
         Done::Published { topic, offset, holders, repeated } => published(topic, *offset, holders, *repeated),
-        Done::Subscribed { topic, cursor, original_node } => {
+        Done::Subscribed { topic, cursor, original_node, .. } => {
             format!("Subscribed to topic `{topic}`{}, reading from offset {cursor}", of_replica(*original_node))
         }
         Done::Unsubscribed { topic } => format!("Unsubscribed from topic `{topic}`"),
@@ -55,7 +58,8 @@ pub fn human_message(done: &Done) -> String {
         Done::Committed { topic, cursor } => format!("The cursor in topic `{topic}` is at offset {cursor}"),
         Done::Located(location) => located(location),
         Done::Topics { topics, missing } if missing.is_empty() => {
-            format!("There are {}", counted(topics.len() as u64, "topic"))
+            let are = if topics.len() == 1 { "is" } else { "are" };
+            format!("There {are} {}", counted(topics.len() as u64, "topic"))
         }
         Done::Topics { topics, missing } => {
             format!(
@@ -174,6 +178,13 @@ struct Push<'a> {
     subscriber_id: &'a SubscriberId,
     #[serde(flatten)]
     message: &'a Message,
+}
+
+#[derive(Serialize)]
+struct Ended<'a> {
+    event: &'static str,
+    #[serde(flatten)]
+    ended: &'a SubscriptionEnded,
 }
 
 #[derive(Serialize)]

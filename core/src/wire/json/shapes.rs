@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use crate::cube::Vertex;
 use crate::names::{Offset, PublisherId, SubscriberId, TopicName};
+use crate::topics::command::TopicId;
 use crate::wire::answer::{ClusterView, Done, Location, Message, NodeState, NodeStatus, Role, TopicSummary};
 use crate::wire::client::{LinkConditions, StopMode};
 use crate::wire::event::{DropReason, Event, FrameKind};
@@ -42,6 +43,7 @@ pub enum DoneFields {
     },
     Subscribed {
         topic: TopicName,
+        topic_id: TopicId,
         cursor: Offset,
         #[serde(skip_serializing_if = "Option::is_none")]
         original_node: Option<Vertex>,
