@@ -104,11 +104,22 @@ pub enum GroupEffect {
 #[derive(Debug)]
 pub enum Applied {
     Nothing,
-    Stored { topic: TopicName, id: TopicId, message: StoredMessage },
-    Created { topic: TopicName },
-    Deleted { topic: TopicName, id: TopicId },
+    Stored {
+        topic: TopicName,
+        id: TopicId,
+        message: StoredMessage,
+    },
+    Created {
+        topic: TopicName,
+    },
+    Deleted {
+        topic: TopicName,
+        id: TopicId,
+    },
     /// Somebody is no longer subscribed to the topic.
-    Unsubscribed { id: TopicId },
+    Unsubscribed {
+        id: TopicId,
+    },
 }
 
 /// A member's part of one replica group.

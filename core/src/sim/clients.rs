@@ -8,9 +8,9 @@ use crate::check::history::{Answered, ClientId, History, Operation, Session, Ses
 use crate::check::workload::{Step, Workload};
 use crate::cube::Vertex;
 use crate::io::ConnectionId;
-use crate::names::{SubscriberId, TopicName};
+use crate::names::TopicName;
 use crate::time::Instant;
-use crate::wire::answer::{Answer, Delivery, Done, ErrorCode, Failure, ServerFrame};
+use crate::wire::answer::{Answer, Delivery, Done, EndReason, ErrorCode, Failure, ServerFrame};
 use crate::wire::client::{Action, RequestId};
 
 /// A client that waits longer than it has a mind to goes away; nodes answer within 5 s unless they hang.
@@ -167,6 +167,7 @@ impl Clients {
         match frame {
             ServerFrame::Answer(answer) => self.handle_answer(cluster, connection, answer),
             ServerFrame::Message(delivery) => self.handle_delivery(cluster.now(), connection, delivery),
+            ServerFrame::SubscriptionEnded(ended) => self.handle_end(cluster, connection, ended.reason),
             ServerFrame::Event(_) => {}
         }
     }
@@ -256,18 +257,14 @@ impl Clients {
     }
 
     /// The node says that the session is over.
-    #[expect(dead_code, reason = "until nodes say so")]
-    fn handle_session_end(
-        &mut self,
-        cluster: &mut Cluster,
-        connection: ConnectionId,
-        topic: &TopicName,
-        _of: &SubscriberId,
-    ) {
+    fn handle_end(&mut self, cluster: &mut Cluster, connection: ConnectionId, reason: EndReason) {
         let Some(Use { session: Some(session), .. }) = self.connections.remove(&connection) else { return };
-        debug_assert_eq!(self.history.sessions[session].topic, *topic);
         cluster.disconnect_client(connection);
-        self.end_session(session, cluster.now(), SessionEnd::TopicDeleted);
+        let end = match reason {
+            EndReason::TopicDeleted => SessionEnd::TopicDeleted,
+            EndReason::Unsubscribed => SessionEnd::Left,
+        };
+        self.end_session(session, cluster.now(), end);
     }
 
     fn waiting_on(&self, connection: ConnectionId) -> Option<usize> {

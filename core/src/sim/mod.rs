@@ -12,7 +12,7 @@
 //! | `fault`, `nemesis` | what can go wrong, as data; who does it, and ends it |
 //! | `clients` | who carries out the workload and writes the history |
 //! | `recovery` | healing, and what must come back by itself |
-//! | `report`, `shrink` | what came of it; the shortest run that still fails |
+//! | `report`, `shrink`, `trace` | what came of it; the shortest run that still fails; a run in a file |
 
 mod clients;
 mod cluster;
@@ -26,6 +26,7 @@ mod report;
 mod scenario;
 mod shrink;
 mod simulation;
+pub mod trace;
 
 pub use cluster::{Cluster, ClusterConfig};
 pub use disk::{CrashLeft, Damage, Disk, Undetected, WriteFailed};

@@ -85,6 +85,7 @@ pub struct Planned {
 #[derive(Clone, Debug)]
 pub struct Plan {
     pub cluster: ClusterConfig,
+    pub load: Load,
     pub workload_seed: u64,
     pub length: Duration,
     /// In order of time.
@@ -129,7 +130,7 @@ impl Scenario {
         let mut faults = self.random_faults(dimension, &mut random);
         faults.extend(self.script.iter().map(Planned::from));
         faults.sort_by_key(|planned| planned.at);
-        Plan { cluster, workload_seed, length: self.length(), faults }
+        Plan { cluster, load: self.load.clone(), workload_seed, length: self.length(), faults }
     }
 
     fn length(&self) -> Duration {

@@ -61,10 +61,10 @@ fn shorten(scenario: &Scenario, best: &mut Shrunk, attempt: &mut impl FnMut(&mut
 /// Leaves out ever smaller pieces of the plan, as in delta debugging (Zeller and Hildebrandt, 2002).
 fn drop_faults(scenario: &Scenario, seed: u64, best: &mut Shrunk, attempt: &mut impl FnMut(&mut Shrunk, Cut) -> bool) {
     let end = best.cut.length.unwrap_or(Duration::MAX);
-    let faults = scenario.plan(seed).faults.iter().filter(|planned| planned.at < end).count();
+    let faults = scenario.plan(seed).faults.iter().filter(|planned| planned.at < end).count() as u32;
     let mut piece = faults.div_ceil(2);
     while piece > 0 {
-        for first in (0..faults).step_by(piece) {
+        for first in (0..faults).step_by(piece as usize) {
             let mut cut = best.cut.clone();
             cut.without.extend(first..(first + piece).min(faults));
             attempt(best, cut);

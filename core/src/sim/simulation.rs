@@ -3,12 +3,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use super::clients::Clients;
 use super::cluster::Cluster;
 use super::nemesis::Nemesis;
 use super::recovery;
 use super::report::{Report, Totals};
 use super::scenario::{Plan, Scenario};
+use crate::bugs::Bug;
 use crate::check::evidence::{Evidence, QueuePeak};
 use crate::check::history::{History, Outcome};
 use crate::check::workload::Workload;
@@ -16,17 +19,18 @@ use crate::check::{self, Findings};
 use crate::cube::Vertex;
 use crate::time::Instant;
 use crate::wire::answer::Done;
+use crate::wire::event::WatchEvent;
 
 /// How long a healthy cluster may take for one step of the preparation.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Less than the whole run: what shrinking leaves of it.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct Cut {
     /// Clients and faults end after this, if that is before the scenario's end.
     pub length: Option<Duration>,
     /// Faults that are left out, by their place in the plan.
-    pub without: BTreeSet<usize>,
+    pub without: BTreeSet<u32>,
 }
 
 /// A run under way.
@@ -56,35 +60,44 @@ impl Simulation {
     /// A cluster that has settled, with all that clients need; they begin now. The scenario must have been
     /// [checked](Scenario::check).
     pub fn new(scenario: &Scenario, seed: u64, cut: &Cut) -> Simulation {
-        let Plan { cluster, workload_seed, length, faults } = scenario.plan(seed);
-        let workload = Workload::new(cluster.dimension, scenario.load.clone(), workload_seed);
+        Simulation::of(scenario.name.clone(), seed, scenario.plan(seed), cut)
+    }
+
+    /// As [`Simulation::new`], and the nodes' events are kept for [`Simulation::take_events`]. The run is the same.
+    pub fn observed(scenario: &Scenario, seed: u64, cut: &Cut) -> Simulation {
+        let mut plan = scenario.plan(seed);
+        plan.cluster.keep_events = true;
+        Simulation::of(scenario.name.clone(), seed, plan, cut)
+    }
+
+    /// With a deliberate mistake in every node.
+    pub fn with_bug(scenario: &Scenario, seed: u64, bug: Bug) -> Simulation {
+        let mut plan = scenario.plan(seed);
+        plan.cluster.bug = Some(bug);
+        Simulation::of(scenario.name.clone(), seed, plan, &Cut::default())
+    }
+
+    fn of(scenario: String, seed: u64, plan: Plan, cut: &Cut) -> Simulation {
+        let Plan { cluster, workload_seed, length, faults, load } = plan;
+        let workload = Workload::new(cluster.dimension, load, workload_seed);
         let mut clients = Clients::new(workload, workload_seed ^ 1);
         let mut cluster = Cluster::with(cluster);
         prepare(&mut cluster, &clients.workload);
         let began = cluster.now();
-        let faults = faults.into_iter().enumerate().filter(|(at, _)| !cut.without.contains(at)).map(|(_, it)| it);
+        let faults = (0..).zip(faults).filter(|(at, _)| !cut.without.contains(at)).map(|(_, planned)| planned);
         let ends = began + cut.length.unwrap_or(length).min(length);
         let nemesis = Nemesis::new(faults.filter(|planned| planned.begins(began) < ends).collect(), began);
         clients.begin(began);
-        Simulation {
-            scenario: scenario.name.clone(),
-            seed,
-            cluster,
-            clients,
-            nemesis,
-            began,
-            ends,
-            peaks: BTreeMap::new(),
-            next_look: began,
-        }
+        Simulation { scenario, seed, cluster, clients, nemesis, began, ends, peaks: BTreeMap::new(), next_look: began }
     }
 
     pub fn cluster(&self) -> &Cluster {
         &self.cluster
     }
 
-    pub fn cluster_mut(&mut self) -> &mut Cluster {
-        &mut self.cluster
+    /// What the nodes told since the last call, in an observed run.
+    pub fn take_events(&mut self) -> Vec<WatchEvent> {
+        self.cluster.take_events()
     }
 
     pub fn history(&self) -> &History {
@@ -130,7 +143,10 @@ impl Simulation {
     fn look_at_queues(&mut self) {
         for vertex in self.cluster.dimension().vertices() {
             let Some(node) = self.cluster.node(vertex) else { continue };
-            let _ = node;
+            for queue in node.queues() {
+                let peak = self.peaks.entry((vertex, queue.name)).or_default();
+                *peak = (peak.0.max(queue.len), queue.limit);
+            }
         }
     }
 

@@ -150,12 +150,8 @@ async fn serve_flood(mut connection: Connection, stuck: mpsc::UnboundedSender<()
             connection.answer(&request, Ok(published(0))).await;
             continue;
         }
-        let subscribed = Done::Subscribed {
-            topic: named("news"),
-            topic_id: TopicId(0),
-            cursor: Offset(0),
-            original_node: None,
-        };
+        let subscribed =
+            Done::Subscribed { topic: named("news"), topic_id: TopicId(0), cursor: Offset(0), original_node: None };
         connection.answer(&request, Ok(subscribed)).await;
         for offset in 0..20_000 {
             let mut sending = std::pin::pin!(connection.send(ServerFrame::Message(large_delivery(offset))));

@@ -15,6 +15,7 @@ pub mod publish;
 pub mod pull;
 pub mod recover;
 pub mod remote;
+pub mod sim;
 pub mod status;
 pub mod subscribe;
 pub mod topic;
@@ -99,6 +100,7 @@ enum Command {
     Link(link::Args),
     Verify(verify::Args),
     Chaos(chaos::Args),
+    Sim(sim::Args),
     /// Print completions for your shell.
     Completions {
         shell: Shell,
@@ -156,6 +158,7 @@ fn run(cli: Cli) -> Result<(), Failure> {
         Command::Link(args) => link::run(&args),
         Command::Verify(args) => verify::run(&args),
         Command::Chaos(args) => chaos::run(&args),
+        Command::Sim(args) => sim::run(&args),
         Command::Completions { shell } => print_completions(shell),
     }
 }
