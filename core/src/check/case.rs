@@ -163,13 +163,18 @@ impl<'a> Topic<'a> {
 
     /// The publish that a message comes from, told by its content, which is nobody else's.
     pub fn publish_of(&self, message: &Message) -> Option<&Publish<'a>> {
+        self.index_of(message).map(|index| &self.publishes[index])
+    }
+
+    /// Its index among the publishes.
+    pub fn index_of(&self, message: &Message) -> Option<usize> {
         // What is shown is nearly always in the log, at its offset.
         let at = usize::try_from(message.offset.0).ok()?;
         let index = match self.log.get(at) {
             Some(logged) if logged.content == message.content => self.origins[at],
             _ => self.by_content.get(&*message.content).copied(),
         };
-        index.map(|index| &self.publishes[index as usize])
+        index.map(|index| index as usize)
     }
 
     /// The publish in the log at that place.

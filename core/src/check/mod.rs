@@ -7,20 +7,33 @@
 //! the evidence sorted by topic, a [`Case`]. Those whose cores take plain iterators ([`leaders`], [`offsets`], [`prefixes`]) can
 //! also look on while a cluster runs.
 
-pub mod acknowledged;
+// What checkers look at, and with what.
 pub mod case;
 pub mod evidence;
 pub mod history;
-pub mod leaders;
-pub mod offsets;
-pub mod once;
-pub mod prefixes;
-pub mod recovery;
-pub mod refused;
-#[cfg(test)]
-mod story;
+pub mod search;
 mod words;
 pub mod workload;
+
+// The promises.
+mod acknowledged;
+mod checksums;
+mod cursors;
+mod deletions;
+mod deliveries;
+mod invented;
+pub mod leaders;
+mod linearizable;
+pub mod offsets;
+mod once;
+mod outbox;
+pub mod prefixes;
+mod queues;
+mod recovery;
+mod refused;
+mod routes;
+#[cfg(test)]
+mod story;
 
 use std::collections::BTreeMap;
 
@@ -69,8 +82,14 @@ pub struct Findings {
 /// All checkers, in the order in which their findings mean something: where the first of them fails, later ones may fail of it.
 pub const CHECKERS: &[Checker] = &[
     Checker {
+        name: "checksums",
+        promise: "Damage to a disk never goes unnoticed.",
+        check: checksums::check,
+    },
+    Checker { name: "leaders", promise: "A group has at most one leader in a term.", check: leaders::check },
+    Checker {
         name: "offsets",
-        promise: "Offsets are 0, 1, 2 … without gaps in all that is read, delivered and held, and no two messages share one.",
+        promise: "Offsets are 0, 1, 2 … without gaps in all that is read and held, and no two messages share one.",
         check: offsets::check,
     },
     Checker {
@@ -83,13 +102,56 @@ pub const CHECKERS: &[Checker] = &[
         promise: "What was acknowledged is on every holder in the end, at the offset that was told.",
         check: acknowledged::check,
     },
-    Checker { name: "once", promise: "Nothing is stored twice, however often it was sent.", check: once::check },
+    Checker {
+        name: "once",
+        promise: "Nothing is stored twice, however often it was sent.",
+        check: once::check,
+    },
+    Checker {
+        name: "outbox",
+        promise: "What was put aside for a leader enters the log exactly once.",
+        check: outbox::check,
+    },
     Checker {
         name: "refused",
         promise: "What was refused is not stored, and never shown to anybody.",
         check: refused::check,
     },
-    Checker { name: "leaders", promise: "A group has at most one leader in a term.", check: leaders::check },
+    Checker {
+        name: "invented",
+        promise: "Nothing is shown or held that no client asked to publish there before.",
+        check: invented::check,
+    },
+    Checker {
+        name: "linearizable",
+        promise: "Leader reads and publishes with an offset took effect one after the other, each while it was under way.",
+        check: linearizable::check,
+    },
+    Checker {
+        name: "cursors",
+        promise: "Cursors only go forward unless they are put back, and no subscriber skips what it was not given.",
+        check: cursors::check,
+    },
+    Checker {
+        name: "deliveries",
+        promise: "A push subscription delivers every message from its cursor on, once and in order.",
+        check: deliveries::check,
+    },
+    Checker {
+        name: "deletions",
+        promise: "Deleted topics stay deleted, others stay, and one that is created again begins anew.",
+        check: deletions::check,
+    },
+    Checker {
+        name: "routes",
+        promise: "Requests cross edges of the cube only, and no node twice.",
+        check: routes::check,
+    },
+    Checker {
+        name: "queues",
+        promise: "No queue is longer than its limit.",
+        check: queues::check,
+    },
     Checker {
         name: "recovery",
         promise: "Once nothing is broken any more, everything works again within a stated time.",

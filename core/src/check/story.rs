@@ -15,8 +15,9 @@ use crate::cube::{Dimension, Vertex};
 use crate::names::{Offset, PublisherId, Sequence, SubscriberId, TopicName};
 use crate::placement;
 use crate::time::{Instant, Timestamp};
+use crate::topics::command::TopicId;
 use crate::wire::answer::{Done, ErrorCode, Message};
-use crate::wire::client::{Ack, Action, ReadLevel};
+use crate::wire::client::{Ack, Action, ReadLevel, StartAt};
 
 pub(super) struct Story {
     pub evidence: Evidence,
@@ -106,6 +107,28 @@ impl Story {
         let action =
             Action::Pull { subscriber: subscriber(), topic: news(), max: 100, read: ReadLevel::Leader, commit: false };
         self.ask(action, times)
+    }
+
+    pub fn replica_pull(&mut self, from: Option<u64>, times: Range<u64>) -> Told<'_> {
+        let from = from.map(Offset);
+        self.ask(Action::ReplicaPull { subscriber: subscriber(), topic: news(), max: 100, from }, times)
+    }
+
+    pub fn commit(&mut self, offset: u64, times: Range<u64>) -> Told<'_> {
+        self.ask(Action::Commit { subscriber: subscriber(), topic: news(), offset: Offset(offset) }, times)
+    }
+
+    pub fn subscribe(&mut self, from: Option<StartAt>, times: Range<u64>) -> Told<'_> {
+        self.ask(Action::Subscribe { subscriber: subscriber(), topic: news(), from, push: false }, times)
+    }
+
+    pub fn replica_subscribe(&mut self, times: Range<u64>) -> Told<'_> {
+        let action = Action::ReplicaSubscribe { subscriber: subscriber(), topic: news(), from: None, push: false };
+        self.ask(action, times)
+    }
+
+    pub fn unsubscribe(&mut self, times: Range<u64>) -> Told<'_> {
+        self.ask(Action::Unsubscribe { subscriber: subscriber(), topic: news() }, times)
     }
 
     pub fn create_topic(&mut self, times: Range<u64>) -> Told<'_> {
@@ -199,11 +222,6 @@ impl Story {
 impl<'a> Told<'a> {
     // Of the request.
 
-    pub fn by(self, client: u32) -> Self {
-        self.0.client = ClientId(client);
-        self
-    }
-
     pub fn ack(self, level: Ack) -> Self {
         if let Action::Publish { ack, .. } = &mut self.0.action {
             *ack = level;
@@ -214,6 +232,28 @@ impl<'a> Told<'a> {
     pub fn max(self, most: u32) -> Self {
         if let Action::Pull { max, .. } | Action::ReplicaPull { max, .. } = &mut self.0.action {
             *max = most;
+        }
+        self
+    }
+
+    pub fn level(self, level: ReadLevel) -> Self {
+        if let Action::Pull { read, .. } = &mut self.0.action {
+            *read = level;
+        }
+        self
+    }
+
+    /// The pull moves the cursor.
+    pub fn commit(self) -> Self {
+        if let Action::Pull { commit, .. } = &mut self.0.action {
+            *commit = true;
+        }
+        self
+    }
+
+    pub fn as_publisher(self, name: &str) -> Self {
+        if let Action::DeleteTopic { publisher, .. } = &mut self.0.action {
+            *publisher = PublisherId::new(name).expect("a valid name");
         }
         self
     }
@@ -261,6 +301,19 @@ impl<'a> Told<'a> {
         self
     }
 
+    pub fn committed(self, cursor: u64) -> Self {
+        self.answer("100", Ok(Done::Committed { topic: news(), cursor: Offset(cursor) }))
+    }
+
+    pub fn subscribed(self, cursor: u64) -> Self {
+        let (topic, topic_id, cursor) = (news(), TopicId(1), Offset(cursor));
+        self.answer("100", Ok(Done::Subscribed { topic, topic_id, cursor, original_node: None }))
+    }
+
+    pub fn unsubscribed(self) -> Self {
+        self.answer("100", Ok(Done::Unsubscribed { topic: news() }))
+    }
+
     pub fn created(self) -> Self {
         self.answer("100", Ok(Done::TopicCreated { topic: news(), home: node("100"), replicas: Vec::new() }))
     }
@@ -271,6 +324,13 @@ impl<'a> Told<'a> {
 
     pub fn refused(self, code: ErrorCode) -> Self {
         self.answer("100", Err(code))
+    }
+
+    pub fn crossed<'b>(self, hops: impl IntoIterator<Item = &'b str>) -> Self {
+        if let Some(answered) = &mut self.0.answered {
+            answered.hops = hops.into_iter().map(node).collect();
+        }
+        self
     }
 
     /// No answer came.

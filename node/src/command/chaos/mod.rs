@@ -79,7 +79,7 @@ pub struct Args {
     #[arg(long, value_name = "D", default_value_t = 3)]
     dimension: u8,
     /// Clients, each doing one thing after the other.
-    #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=64))]
+    #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..=64))]
     clients: u32,
     /// Only these classes of faults, separated by commas. [default: all but outside]
     #[arg(long, value_enum, value_name = "FAULT,...", value_delimiter = ',')]

@@ -25,7 +25,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(100);
 
 pub type Holdings = BTreeMap<TopicName, BTreeMap<Vertex, Option<Vec<Message>>>>;
 
-/// Waits until all has come back, and reads what there is.
+/// Waits until all has come back, reads what there is, and gives the push sessions that are still open time to deliver it.
 pub async fn recover(
     nodes: &Nodes,
     addresses: &[String],
@@ -65,7 +65,16 @@ pub async fn recover(
             Some(_) => sleep(LOOK_EVERY).await,
         }
     };
+    let counts = lengths(&holdings, &workload.lasting_topics());
+    while !recorder.has_delivered(&counts) && Moment::now() < until {
+        sleep(LOOK_EVERY).await;
+    }
     (recovery, holdings)
+}
+
+fn lengths(holdings: &Holdings, topics: &[TopicName]) -> BTreeMap<TopicName, u64> {
+    let longest = |topic: &TopicName| holdings[topic].values().flatten().map(|log| log.len() as u64).max();
+    topics.iter().filter_map(|topic| Some((topic.clone(), longest(topic)?))).collect()
 }
 
 /// Watches leaders and outboxes until both are as they should be.

@@ -12,6 +12,7 @@ use cubecast_core::wire::answer::Done;
 use cubecast_core::wire::client::{Ack, Action, ReadLevel};
 use serde::Serialize;
 
+use super::fault::FaultClass;
 use super::record::Gap;
 use super::weather::{Past, Split};
 use crate::command::output::{Table, time_span};
@@ -58,7 +59,7 @@ pub struct Messages {
     pub lost: u64,
     /// Of those that are lost: acknowledged by one node only, and a disk was lost afterwards. Not promised to stay.
     pub lost_with_a_disk: u64,
-    /// On some holder twice.
+    /// On some holder twice, of whatever topic.
     pub doubled: u64,
 }
 
@@ -75,7 +76,8 @@ pub struct Unavailable {
     pub at_s: f64,
 }
 
-/// What happened while the network was split from outside, on the sides that had too few members of a topic's group to do anything, and on the others.
+/// What happened while the network was split from outside, on the sides that had too few members of a topic's group to do
+/// anything, and on those that had most of them.
 #[derive(Clone, Copy, Debug, Default, Serialize)]
 pub struct Splits {
     pub count: u64,
@@ -101,6 +103,7 @@ pub struct Recovered {
 pub struct Measured {
     pub seed: u64,
     pub seconds: f64,
+    /// Of every lasting topic.
     pub gaps: BTreeMap<TopicName, Gap>,
     pub past: Past,
 }
@@ -112,10 +115,7 @@ impl Report {
         let mut violations = findings.violations;
         let own = |checker: &str, what: String| Violation { checker: checker.into(), what };
         violations.extend(past.deaths.iter().map(|death| own("processes", death.clone())));
-        if splits.minority_done > 0 {
-            let what = format!("{} operations were done by a minority that was cut off", splits.minority_done);
-            violations.push(own("splits", what));
-        }
+        violations.extend(splits.breach(&past).map(|what| own("splits", what)));
         let unavailable = |(topic, gap): (TopicName, Gap)| Unavailable {
             topic,
             longest_ms: gap.length.as_millis() as u64,
@@ -126,7 +126,7 @@ impl Report {
             dimension: evidence.dimension.bits(),
             seconds,
             operations: tally(&evidence.history.operations),
-            messages: messages(evidence),
+            messages: messages(evidence, &gaps.keys().collect()),
             push: Push {
                 sessions: evidence.history.sessions.len() as u64,
                 deliveries: evidence.history.sessions.iter().map(|session| session.deliveries.len() as u64).sum(),
@@ -234,6 +234,20 @@ impl Report {
     }
 }
 
+impl Splits {
+    /// A minority does nothing; and where nothing else was broken, a majority does something.
+    fn breach(&self, past: &Past) -> Option<String> {
+        let alone = past.counts.keys().all(|class| *class == FaultClass::Outside);
+        if self.minority_done > 0 {
+            Some(format!("{} operations were done by a minority that was cut off", self.minority_done))
+        } else if self.count > 0 && alone && self.majority_done == 0 {
+            Some(format!("the network was split {} times, and no majority did anything meanwhile", self.count))
+        } else {
+            None
+        }
+    }
+}
+
 fn tally(operations: &[Operation]) -> BTreeMap<&'static str, Tally> {
     let mut tallies: BTreeMap<_, Tally> = BTreeMap::new();
     for operation in operations {
@@ -247,7 +261,7 @@ fn tally(operations: &[Operation]) -> BTreeMap<&'static str, Tally> {
     tallies
 }
 
-fn messages(evidence: &Evidence) -> Messages {
+fn messages(evidence: &Evidence, lasting: &BTreeSet<&TopicName>) -> Messages {
     let mut counted = Messages::default();
     let holders: BTreeMap<&TopicName, Vec<BTreeSet<&str>>> = evidence
         .holdings
@@ -259,8 +273,7 @@ fn messages(evidence: &Evidence) -> Messages {
         .collect();
     for ((topic, content), excused) in acknowledged(evidence) {
         counted.acknowledged += 1;
-        let is_passing = evidence.history.operations.iter().any(|operation| deletes(operation, topic));
-        let Some(holders) = holders.get(topic).filter(|_| !is_passing) else { continue };
+        let Some(holders) = holders.get(topic).filter(|_| lasting.contains(topic)) else { continue };
         counted.acknowledged_to_stay += 1;
         if !holders.iter().all(|held| held.contains(content)) {
             if excused { counted.lost_with_a_disk += 1 } else { counted.lost += 1 }
@@ -271,11 +284,6 @@ fn messages(evidence: &Evidence) -> Messages {
         counted.doubled += (held.len() - different.len()) as u64;
     }
     counted
-}
-
-fn deletes(operation: &Operation, of: &TopicName) -> bool {
-    let is_refused = matches!(operation.outcome(), Outcome::Refused(_));
-    !is_refused && matches!(&operation.action, Action::DeleteTopic { topic, .. } if topic == of)
 }
 
 /// Each message once, and whether nothing more is known of it than that one node had it before a disk was lost.

@@ -149,7 +149,10 @@ impl Weather {
             Ok(()) => {
                 *self.past.counts.entry(class).or_default() += 1;
                 self.count.fetch_add(1, Ordering::Relaxed);
-                self.tell(format!("{fault}, for {} ms", duration.as_millis()));
+                self.tell(match fault {
+                    Fault::Restart | Fault::Wipe { .. } => fault.to_string(),
+                    _ => format!("{fault}, for {} ms", duration.as_millis()),
+                });
             }
             Err(why) => self.tell(format!("{fault}: not done: {why}")),
         }

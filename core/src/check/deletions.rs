@@ -1,0 +1,396 @@
+//! Deleted topics stay deleted, and others stay.
+//!
+//! The model of a name is whether there is such a topic, and whose. `create_topic` makes it, `delete_topic` by its owner ends it, and
+//! every linearizable answer tells which it was at some moment while its request was under way: those of creating, deleting,
+//! publishing with `quorum` or `all`, subscribing, committing and a leader's `pull`. (`ack: one` may be put aside by a node that
+//! knows nothing of the topic; replicas, `locate` and `topics` may be behind.) In the end every holder tells as well. Some order of them must
+//! explain all: [`super::search`] looks for it. So nothing succeeds on a topic that is gone until somebody creates it, and nothing
+//! is told that a topic is unknown that nobody deleted.
+//!
+//! A topic that is created again begins anew: what was settled before the deletion was asked for is never read behind it, nor held
+//! in the end, and offsets are not larger than there can be messages.
+
+use std::marker::PhantomData;
+
+use super::case::{Case, Publish, Topic, acknowledgement, pulled};
+use super::history::{Operation, Outcome};
+use super::search::{Model, Stuck, Timed, find_order};
+use super::words::{Placed, Told};
+use super::{Broken, Checked, Verdict};
+use crate::cube::Vertex;
+use crate::names::PublisherId;
+use crate::time::Instant;
+use crate::wire::answer::{Done, ErrorCode, Message};
+use crate::wire::client::{Ack, Action, ReadLevel};
+
+pub(super) fn check(case: &Case<'_>) -> Verdict {
+    let mut checked = 0;
+    for topic in &case.topics {
+        checked += check_existence(topic)?;
+        checked += check_new_beginnings(topic)?;
+    }
+    Ok(Checked(checked))
+}
+
+// Whether there is such a topic.
+
+/// A name, to which a topic belongs or not.
+struct Name<'a>(PhantomData<&'a PublisherId>);
+
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+enum State<'a> {
+    Absent,
+    /// With its owner, if that is known.
+    Present(Option<&'a PublisherId>),
+}
+
+#[derive(Clone, Copy, PartialEq, Debug)]
+enum Step<'a> {
+    Create(&'a PublisherId),
+    Delete(&'a PublisherId),
+    /// There was such a topic.
+    Found,
+    /// There was one, and it was not this publisher's.
+    FoundOfAnother(&'a PublisherId),
+    NotFound,
+}
+
+impl<'a> Model for Name<'a> {
+    type State = State<'a>;
+    type Step = Step<'a>;
+
+    fn apply(&self, state: &State<'a>, step: &Step<'a>) -> Option<State<'a>> {
+        match (*step, *state) {
+            (Step::Create(by), State::Absent) => Some(State::Present(Some(by))),
+            (Step::Delete(by), State::Present(owner)) => owner.is_none_or(|owner| owner == by).then_some(State::Absent),
+            (Step::Found, State::Present(_)) => Some(*state),
+            (Step::FoundOfAnother(by), State::Present(owner)) => (owner != Some(by)).then_some(*state),
+            (Step::NotFound, State::Absent) => Some(State::Absent),
+            _ => None,
+        }
+    }
+
+    fn only_looks(&self, _: &State<'a>, step: &Step<'a>) -> bool {
+        match step {
+            Step::Create(_) | Step::Delete(_) => false,
+            Step::Found | Step::FoundOfAnother(_) | Step::NotFound => true,
+        }
+    }
+}
+
+#[derive(Clone, Copy)]
+enum Source<'a> {
+    Answer(&'a Operation),
+    /// In the end.
+    Holder(Vertex),
+}
+
+fn check_existence(topic: &Topic<'_>) -> Result<u64, Broken> {
+    let (sources, steps) = facts_of(topic);
+    match find_order(&Name(PhantomData), first_state(&steps), &steps) {
+        Ok(()) => Ok(steps.iter().filter(|step| step.over.is_some()).count() as u64),
+        Err(stuck) => Err(Broken(explain(topic, &sources, &steps, &stuck))),
+    }
+}
+
+fn facts_of<'a>(topic: &Topic<'a>) -> (Vec<Source<'a>>, Vec<Timed<Step<'a>>>) {
+    let answered = topic.operations.iter().filter_map(|operation| {
+        let over = (operation.outcome() != Outcome::InDoubt).then(|| operation.over());
+        let step = Timed { invoked: operation.invoked, over, step: step_of(operation)? };
+        Some((Source::Answer(operation), step))
+    });
+    let end = Instant(u64::MAX);
+    let held = topic.holders.iter().map(|(holder, held)| {
+        let step = if held.is_some() { Step::Found } else { Step::NotFound };
+        (Source::Holder(*holder), Timed { invoked: end, over: Some(end), step })
+    });
+    answered.chain(held).unzip()
+}
+
+/// What an answer tells of the topic; a request in doubt may only create or delete it.
+fn step_of(operation: &Operation) -> Option<Step<'_>> {
+    let refusal = match operation.outcome() {
+        Outcome::Refused(failure) => Some(failure.code),
+        Outcome::Done(_) | Outcome::InDoubt => None,
+    };
+    let is_done = matches!(operation.outcome(), Outcome::Done(_));
+    let (is_linearizable, tells) = match &operation.action {
+        Action::CreateTopic { publisher, .. } if refusal.is_none() => return Some(Step::Create(publisher)),
+        Action::DeleteTopic { publisher, .. } if refusal.is_none() => return Some(Step::Delete(publisher)),
+        Action::DeleteTopic { publisher, .. } if refusal == Some(ErrorCode::NotOwner) => {
+            return Some(Step::FoundOfAnother(publisher));
+        }
+        Action::Publish { ack: Ack::One, .. } => {
+            (false, acknowledgement(operation).is_some_and(|told| told.offset.is_some()))
+        }
+        Action::Pull { read: ReadLevel::Any, .. } => return None,
+        Action::CreateTopic { .. }
+        | Action::DeleteTopic { .. }
+        | Action::Publish { .. }
+        | Action::Subscribe { .. }
+        | Action::ReplicaSubscribe { .. }
+        | Action::Unsubscribe { .. }
+        | Action::Commit { .. }
+        | Action::Pull { .. } => (true, is_done),
+        _ => return None,
+    };
+    match refusal {
+        None => tells.then_some(Step::Found),
+        Some(ErrorCode::TopicExists | ErrorCode::NotSubscribed) if is_linearizable => Some(Step::Found),
+        Some(ErrorCode::UnknownTopic) if is_linearizable => Some(Step::NotFound),
+        Some(_) => None,
+    }
+}
+
+/// A topic may be older than the record.
+fn first_state<'a>(steps: &[Timed<Step<'a>>]) -> State<'a> {
+    let found = |step: &&Timed<Step<'a>>| matches!(step.step, Step::Found | Step::FoundOfAnother(_));
+    let Some(first_found) = steps.iter().filter(found).filter_map(|step| step.over).min() else { return State::Absent };
+    let is_made = |step: &Timed<Step<'a>>| matches!(step.step, Step::Create(_)) && step.invoked <= first_found;
+    if steps.iter().any(is_made) { State::Absent } else { State::Present(None) }
+}
+
+fn explain(topic: &Topic<'_>, sources: &[Source<'_>], steps: &[Timed<Step<'_>>], stuck: &Stuck<State<'_>>) -> String {
+    let last = |wanted: fn(&Step<'_>) -> bool| {
+        stuck.order.iter().rev().find(|index| wanted(&steps[**index].step)).map(|index| told(sources[*index]))
+    };
+    let name = topic.name;
+    let next = told(sources[stuck.next]);
+    match (steps[stuck.next].step, stuck.state) {
+        (Step::Found | Step::FoundOfAnother(_) | Step::Delete(_), State::Absent) => {
+            let why = match last(|step| matches!(step, Step::Delete(_))) {
+                Some(delete) => format!("it was deleted ({delete}), and nobody can have created it since"),
+                None => "nobody can have created it before".into(),
+            };
+            format!("{next}: this needs a topic `{name}`, but {why}")
+        }
+        (Step::NotFound | Step::Create(_), State::Present(_)) => {
+            let why = match last(|step| matches!(step, Step::Create(_))) {
+                Some(create) => format!("it was created ({create})"),
+                None => "it was there from the beginning".into(),
+            };
+            format!(
+                "{next}: this needs that there is no topic `{name}`, but {why}, and nobody can have deleted it since"
+            )
+        }
+        (_, State::Present(owner)) => {
+            let owner = owner.map_or("somebody else".into(), |owner| format!("`{owner}`"));
+            format!("{next}: this does not fit with topic `{name}`, which belongs to {owner}")
+        }
+        (Step::NotFound | Step::Create(_), State::Absent) => format!("{next}: this has no place"),
+    }
+}
+
+fn told(source: Source<'_>) -> String {
+    match source {
+        Source::Answer(operation) => match operation.outcome() {
+            Outcome::Refused(failure) => format!("{} with `{}`", Told(operation), failure.code),
+            Outcome::Done(_) | Outcome::InDoubt => Told(operation).to_string(),
+        },
+        Source::Holder(vertex) => format!("what holder {vertex} says in the end"),
+    }
+}
+
+// What is in a topic that was created again.
+
+fn check_new_beginnings(topic: &Topic<'_>) -> Result<u64, Broken> {
+    let deletions: Vec<&Operation> =
+        topic.operations.iter().copied().filter(|operation| is_deletion(operation)).collect();
+    let Some(last) = deletions.iter().max_by_key(|deletion| deletion.invoked) else { return Ok(0) };
+    let mut checked = 0;
+    for (holder, log) in topic.logs() {
+        check_contents(topic, last, log, || format!("holder {holder}"))?;
+        checked += 1;
+    }
+    for operation in &topic.operations {
+        let before = deletions.iter().filter(|deletion| deletion.over() < operation.invoked);
+        if let Some(deletion) = before.max_by_key(|deletion| deletion.invoked) {
+            check_offset(topic, deletion, operation)?;
+            if matches!(operation.action, Action::Pull { read: ReadLevel::Leader, .. }) {
+                check_contents(topic, deletion, pulled(operation), || Told(operation).to_string())?;
+            }
+            checked += 1;
+        }
+    }
+    Ok(checked)
+}
+
+fn is_deletion(operation: &Operation) -> bool {
+    matches!(operation.outcome(), Outcome::Done(Done::TopicDeleted { .. }))
+}
+
+fn check_contents(
+    topic: &Topic<'_>,
+    deletion: &Operation,
+    messages: &[Message],
+    who: impl FnOnce() -> String,
+) -> Result<(), Broken> {
+    let is_gone = |message: &&Message| topic.publish_of(message).is_some_and(|publish| !may_follow(publish, deletion));
+    match messages.iter().find(is_gone) {
+        Some(message) => Err(Broken(format!(
+            "{} has {}, of the topic that was deleted: {}",
+            who(),
+            Placed(topic.name, message),
+            Told(deletion)
+        ))),
+        None => Ok(()),
+    }
+}
+
+/// Offsets count from the new beginning.
+fn check_offset(topic: &Topic<'_>, deletion: &Operation, operation: &Operation) -> Result<(), Broken> {
+    let Some(offset) = acknowledgement(operation).and_then(|told| told.offset) else { return Ok(()) };
+    let may_be_there =
+        |publish: &&Publish<'_>| may_follow(publish, deletion) && publish.first_attempt().invoked <= operation.over();
+    let most = topic.publishes.iter().filter(may_be_there).count() as u64;
+    if offset.0 < most {
+        return Ok(());
+    }
+    Err(Broken(format!(
+        "{} was told offset {offset}, but the topic was deleted ({}), and since then there can be {most} messages at most",
+        Told(operation),
+        Told(deletion)
+    )))
+}
+
+/// Whether a message can stand behind a deletion: not when all attempts for it were settled before that was asked for.
+fn may_follow(publish: &Publish<'_>, deletion: &Operation) -> bool {
+    publish.attempts.iter().any(|attempt| {
+        let waits = acknowledgement(attempt).is_some_and(|told| told.offset.is_none());
+        waits || attempt.over() >= deletion.invoked
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::story::{Story, publisher};
+    use super::check;
+    use crate::names::PublisherId;
+    use crate::wire::answer::ErrorCode;
+    use crate::wire::client::{Ack, ReadLevel};
+
+    /// Created, filled, deleted.
+    fn gone() -> Story {
+        let mut story = Story::new();
+        story.create_topic(10..20).created();
+        story.publish("a", 30..40).done(0);
+        story.delete_topic(50..60).deleted();
+        story
+    }
+
+    #[test]
+    fn a_topic_comes_and_goes() {
+        let mut story = Story::new();
+        story.pull(1..5).refused(ErrorCode::UnknownTopic);
+        story.create_topic(10..20).created();
+        story.create_topic(21..22).refused(ErrorCode::TopicExists);
+        story.publish("a", 30..40).done(0);
+        story.pull(41..42).refused(ErrorCode::NotSubscribed);
+        story.delete_topic(45..60).deleted();
+        story.publish("b", 47..55).refused(ErrorCode::UnknownTopic);
+        story.publish("c", 61..62).ack(Ack::One).put_aside("011");
+        story.delete_topic(63..64).refused(ErrorCode::UnknownTopic);
+        story.create_topic(70..80).in_doubt();
+        story.pull(71..72).refused(ErrorCode::UnknownTopic);
+        story.publish("d", 73..75).done(1);
+        story.pull(76..77).saw(0, ["c", "d"]);
+        story.log(["c", "d"]);
+        // Twelve answers and four holders; behind the deletion again four holders, and seven requests.
+        assert_eq!(story.passes(check), 12 + 4 - 1 + 4 + 7 - 1);
+    }
+
+    #[test]
+    fn nothing_succeeds_on_a_topic_that_is_gone() {
+        let mut story = gone();
+        story.pull(70..80).saw(0, []);
+        story.fails(check, &["pull on `news`", "needs a topic", "it was deleted", "nobody can have created it"]);
+        let mut story = gone();
+        story.subscribe(None, 70..80).subscribed(0);
+        story.fails(check, &["subscribe on `news`", "it was deleted", "0.060000 s"]);
+        let mut story = gone();
+        story.publish("b", 70..80).done(0);
+        story.fails(check, &["publish of `b`", "it was deleted"]);
+    }
+
+    #[test]
+    fn what_need_not_be_fresh_may_be_late() {
+        let mut story = gone();
+        story.pull(70..80).level(ReadLevel::Any).saw(0, ["a"]);
+        story.pull(55..80).saw(0, ["a"]);
+        story.unknown_to("100");
+        story.passes(check);
+    }
+
+    #[test]
+    fn a_creation_in_doubt_serves_once() {
+        let mut story = gone();
+        story.create_topic(70..80).in_doubt();
+        story.pull(81..82).saw(0, []);
+        story.delete_topic(83..84).deleted();
+        story.passes(check);
+        story.pull(85..86).saw(0, []);
+        story.fails(check, &["pull on `news`", "nobody can have created it"]);
+    }
+
+    #[test]
+    fn only_its_owner_can_have_deleted_a_topic() {
+        let mut story = Story::new();
+        story.create_topic(10..20).created();
+        story.delete_topic(21..25).as_publisher("eve").in_doubt();
+        story.pull(30..40).refused(ErrorCode::UnknownTopic);
+        story.fails(check, &["pull on `news`", "with `unknown_topic`", "it was created", "nobody can have deleted it"]);
+        assert_ne!(publisher(), PublisherId::new("eve").unwrap());
+        let mut story = Story::new();
+        story.create_topic(10..20).created();
+        story.delete_topic(21..25).as_publisher("eve").deleted();
+        story.fails(check, &["delete_topic on `news`", "belongs to `ann`"]);
+    }
+
+    #[test]
+    fn a_topic_does_not_vanish() {
+        let mut story = Story::new();
+        story.create_topic(10..20).created();
+        story.publish("a", 30..40).refused(ErrorCode::UnknownTopic);
+        story.fails(check, &["publish of `a`", "it was created", "0.020000 s"]);
+    }
+
+    #[test]
+    fn no_holder_knows_a_topic_that_is_gone() {
+        let mut story = gone();
+        story.unknown_to("100");
+        story.unknown_to("101");
+        story.passes(check);
+        story.log_of("110", []);
+        story.fails(check, &["holder 110 says in the end", "it was deleted"]);
+    }
+
+    #[test]
+    fn a_topic_of_before_the_record_is_taken_for_granted() {
+        let mut story = Story::new();
+        story.pull(1..5).saw(0, []);
+        story.delete_topic(10..20).as_publisher("eve").deleted();
+        assert_eq!(story.passes(check), 2);
+        story.pull(21..25).saw(0, []);
+        story.fails(check, &["it was deleted"]);
+    }
+
+    #[test]
+    fn a_new_topic_has_none_of_the_old_messages() {
+        let mut story = gone();
+        story.create_topic(70..80).created();
+        story.pull(81..82).saw(0, ["a"]);
+        story.fails(check, &["pull on `news`", "`a` at offset 0", "was deleted", "0.050000 s"]);
+        let mut story = gone();
+        story.create_topic(70..80).created();
+        story.log(["a"]);
+        story.fails(check, &["holder 000", "`a` at offset 0"]);
+    }
+
+    #[test]
+    fn a_new_topic_begins_at_0() {
+        let mut story = gone();
+        story.create_topic(70..80).created();
+        story.publish("b", 81..82).done(1);
+        story.fails(check, &["publish of `b`", "told offset 1", "1 messages at most"]);
+    }
+}

@@ -1,0 +1,108 @@
+//! Nothing is invented.
+//!
+//! Whatever a read of any level or a push shows, and whatever a holder has in the end, is what a client asked to publish on that
+//! topic under that publisher, and is shown no earlier than it was asked. Whether it was acknowledged does not matter.
+
+use super::case::{Case, Sighting, Topic, Witness};
+use super::words::{At, Content, Placed, Pushed, Told};
+use super::{Broken, Checked, Verdict};
+use crate::wire::answer::Message;
+
+pub(super) fn check(case: &Case<'_>) -> Verdict {
+    let mut checked = 0;
+    for topic in &case.topics {
+        for sighting in topic.sightings() {
+            check_sighting(topic, &sighting)?;
+            checked += 1;
+        }
+        for (holder, log) in topic.logs() {
+            for message in log {
+                check_origin(topic, message, || format!("holder {holder}"))?;
+                checked += 1;
+            }
+        }
+    }
+    Ok(Checked(checked))
+}
+
+fn check_sighting(topic: &Topic<'_>, sighting: &Sighting<'_>) -> Result<(), Broken> {
+    check_origin(topic, sighting.message, || witness(sighting))?;
+    let first = topic.publish_of(sighting.message).map(|publish| publish.first_attempt());
+    match first.filter(|first| first.invoked > sighting.at) {
+        Some(first) => Err(Broken(format!(
+            "{} shows {} before anybody asked for it: {}",
+            witness(sighting),
+            Placed(topic.name, sighting.message),
+            Told(first)
+        ))),
+        None => Ok(()),
+    }
+}
+
+fn check_origin(topic: &Topic<'_>, message: &Message, who: impl FnOnce() -> String) -> Result<(), Broken> {
+    match topic.publish_of(message) {
+        None => Err(Broken(format!("{} has {}, which nobody published there", who(), Placed(topic.name, message)))),
+        Some(publish) if *publish.publisher != message.publisher => Err(Broken(format!(
+            "{} has {} as published by `{}`, but it was `{}` who published {}",
+            who(),
+            Placed(topic.name, message),
+            message.publisher,
+            publish.publisher,
+            Content(publish.content)
+        ))),
+        Some(_) => Ok(()),
+    }
+}
+
+fn witness(sighting: &Sighting<'_>) -> String {
+    match sighting.by {
+        Witness::Pull(operation) => Told(operation).to_string(),
+        Witness::Push(session) => format!("{}, at {},", Pushed(session), At(sighting.at)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::story::Story;
+    use super::check;
+    use crate::names::PublisherId;
+
+    #[test]
+    fn what_was_asked_for_may_be_shown_before_it_is_acknowledged() {
+        let mut story = Story::new();
+        story.publish("a", 10..20).in_doubt();
+        story.pull(12..15).saw(0, ["a"]);
+        story.push(0, 10).deliver(10, 0, "a");
+        story.log(["a"]);
+        assert_eq!(story.passes(check), 6);
+    }
+
+    #[test]
+    fn what_nobody_asked_for_is_found_wherever_it_is_shown() {
+        let mut story = Story::new();
+        story.pull(12..15).saw(0, ["a"]);
+        story.fails(check, &["pull on `news`", "`a` at offset 0", "nobody published"]);
+        let mut story = Story::new();
+        story.push(3, 10).deliver(11, 3, "a");
+        story.fails(check, &["push subscription", "`a` at offset 3", "0.011000 s"]);
+        let mut story = Story::new();
+        story.log(["a"]);
+        story.fails(check, &["holder 000", "`a` at offset 0"]);
+    }
+
+    #[test]
+    fn what_is_shown_before_it_was_asked_for_is_found() {
+        let mut story = Story::new();
+        story.pull(5..15).saw(0, ["a"]);
+        story.publish("a", 16..20).done(0);
+        story.fails(check, &["shows `a`", "before anybody asked", "at 0.016000 s"]);
+    }
+
+    #[test]
+    fn what_is_shown_under_another_name_is_found() {
+        let mut story = Story::new();
+        story.publish("a", 10..20).done(0);
+        story.pull(12..25).saw(0, ["a"]).edit(|messages| messages[0].publisher = PublisherId::new("eve").unwrap());
+        story.fails(check, &["`a`", "published by `eve`", "it was `ann`"]);
+    }
+}

@@ -1,0 +1,412 @@
+//! `leader` reads and `quorum` and `all` publishes are linearizable.
+//!
+//! For each topic that nobody deleted, the model is its log, and its state is no more than the log's length: the log that the
+//! holders have in the end says which message is appended when the length is n. A publish takes effect once, at some moment of one
+//! of its attempts, and an answer with an offset was given when the message stood there. A read saw the end of the log
+//! where its answer has fewer messages than it asked for; one that was cut short, by `max` or by its size, saw no more than that
+//! the log was that long. A publish in doubt whose message is in the log took effect at some moment after it was sent; one whose
+//! message is not there never did.
+//!
+//! Three more answers bound the moment at which a message came into the log. Nothing uncommitted is ever read or pushed: what a push, an `any`
+//! read or a replica's read shows was in the log by then. A cursor that was answered lies within the log. And an
+//! `ack: one` that was told an offset is as good as any.
+//!
+//! The search is [`super::search`].
+
+use super::case::{Case, Publish, Sighting, Topic, Witness, pulled};
+use super::history::{Operation, Outcome};
+use super::search::{Model, Stuck, Timed, find_order};
+use super::words::{At, Content, Pushed, Told};
+use super::{Broken, Checked, Verdict};
+use crate::names::Offset;
+use crate::time::Instant;
+use crate::wire::answer::Done;
+use crate::wire::client::{Action, ReadLevel};
+
+/// A pull's answer stops behind the message that passes this.
+const PULL_BYTES: usize = 4 * 1024 * 1024;
+
+pub(super) fn check(case: &Case<'_>) -> Verdict {
+    case.lasting_topics().try_fold(0, |checked, topic| Ok(checked + check_topic(topic)?)).map(Checked)
+}
+
+/// The operations in order, when there is one.
+fn check_topic(topic: &Topic<'_>) -> Result<u64, Broken> {
+    check_places(topic)?;
+    let facts = facts_of(topic);
+    let steps: Vec<Timed<Step>> = facts.iter().map(|fact| fact.timed.clone()).collect();
+    find_order(&Log, 0, &steps).map_err(|stuck| Broken(explain(topic, &facts, &stuck)))?;
+    Ok(facts.iter().filter(|fact| fact.timed.over.is_some()).count() as u64)
+}
+
+/// The length of a topic's log.
+struct Log;
+
+#[derive(Clone, Copy, PartialEq, Debug)]
+enum Step {
+    /// The message of this offset is appended, or it is there already.
+    Append(u64),
+    /// The log had this length.
+    SawEnd(u64),
+    /// The log had this length, or more.
+    SawAtLeast(u64),
+}
+
+impl Model for Log {
+    type State = u64;
+    type Step = Step;
+
+    fn apply(&self, length: &u64, step: &Step) -> Option<u64> {
+        match *step {
+            Step::Append(at) => (*length >= at).then(|| (*length).max(at + 1)),
+            Step::SawEnd(end) => (*length == end).then_some(*length),
+            Step::SawAtLeast(end) => (*length >= end).then_some(*length),
+        }
+    }
+
+    /// The log never becomes shorter: what is there already stays.
+    fn only_looks(&self, length: &u64, step: &Step) -> bool {
+        match *step {
+            Step::Append(at) => *length > at,
+            Step::SawEnd(_) | Step::SawAtLeast(_) => true,
+        }
+    }
+}
+
+/// A step, and how it is known.
+struct Fact<'a> {
+    timed: Timed<Step>,
+    source: Source<'a>,
+}
+
+#[derive(Clone, Copy)]
+enum Source<'a> {
+    Publish(&'a Operation),
+    Read(&'a Operation),
+    /// A cursor that was answered.
+    Cursor(&'a Operation),
+    Shown(Sighting<'a>),
+    /// A message of the log that nobody sent, or whose every attempt was refused: others will say so.
+    Unknown,
+}
+
+/// What was told an offset stands there.
+fn check_places(topic: &Topic<'_>) -> Result<(), Broken> {
+    for publish in &topic.publishes {
+        for (attempt, acknowledgement) in publish.acknowledged() {
+            if let Some(offset) = acknowledgement.offset
+                && topic.origin(offset).is_none_or(|origin| origin.content != publish.content)
+            {
+                let found = usize::try_from(offset.0).ok().and_then(|at| topic.log.get(at));
+                let found = match found {
+                    Some(found) => format!("{} stands there", Content(&found.content)),
+                    None => format!("the log has {} messages", topic.log.len()),
+                };
+                return Err(Broken(format!("{} was told offset {offset}, but {found}", Told(attempt))));
+            }
+        }
+    }
+    Ok(())
+}
+
+fn facts_of<'a>(topic: &Topic<'a>) -> Vec<Fact<'a>> {
+    let mut facts = Vec::with_capacity(topic.operations.len() + topic.log.len());
+    for at in 0..topic.log.len() as u64 {
+        add_appends(topic.origin(Offset(at)), at, &mut facts);
+    }
+    for operation in &topic.operations {
+        facts.extend(answer_fact(operation));
+    }
+    facts.extend(first_sightings(topic));
+    facts
+}
+
+fn add_appends<'a>(publish: Option<&Publish<'a>>, at: u64, facts: &mut Vec<Fact<'a>>) {
+    let before = facts.len();
+    for attempt in publish.iter().flat_map(|publish| &publish.attempts) {
+        let over = match attempt.outcome() {
+            Outcome::Done(Done::Published { offset: Some(_), .. }) => Some(attempt.over()),
+            // Acknowledged before it was in the log, or in doubt.
+            Outcome::Done(_) | Outcome::InDoubt => None,
+            Outcome::Refused(_) => continue,
+        };
+        let timed = Timed { invoked: attempt.invoked, over, step: Step::Append(at) };
+        facts.push(Fact { timed, source: Source::Publish(attempt) });
+    }
+    if facts.len() == before {
+        let timed = Timed { invoked: Instant(0), over: None, step: Step::Append(at) };
+        facts.push(Fact { timed, source: Source::Unknown });
+    }
+}
+
+fn answer_fact(operation: &Operation) -> Option<Fact<'_>> {
+    let Outcome::Done(done) = operation.outcome() else { return None };
+    let (step, source) = match (&operation.action, done) {
+        (Action::Pull { read: ReadLevel::Leader, max, .. }, Done::Pulled { messages, cursor, .. }) => {
+            let bytes: usize = messages.iter().map(|message| message.content.len()).sum();
+            let is_cut = messages.len() as u64 >= u64::from(*max) || bytes >= PULL_BYTES;
+            let step = if is_cut { Step::SawAtLeast(cursor.0) } else { Step::SawEnd(cursor.0) };
+            (step, Source::Read(operation))
+        }
+        (_, Done::Committed { cursor, .. } | Done::Subscribed { cursor, .. }) => {
+            (Step::SawAtLeast(cursor.0), Source::Cursor(operation))
+        }
+        _ => return None,
+    };
+    let timed = Timed { invoked: operation.invoked, over: Some(operation.over()), step };
+    Some(Fact { timed, source })
+}
+
+/// For each message of the log, when it was first shown by what need not be fresh.
+fn first_sightings<'a>(topic: &Topic<'a>) -> Vec<Fact<'a>> {
+    let mut first: Vec<Option<Sighting<'a>>> = vec![None; topic.log.len()];
+    for sighting in topic.sightings() {
+        let is_fresh = matches!(sighting.by, Witness::Pull(operation) if is_leader_read(operation));
+        let at = usize::try_from(sighting.message.offset.0).unwrap_or(usize::MAX);
+        if let Some(known) = first.get_mut(at).filter(|_| !is_fresh)
+            && known.is_none_or(|known| sighting.at < known.at)
+        {
+            *known = Some(sighting);
+        }
+    }
+    let fact = |(at, sighting): (u64, Option<Sighting<'a>>)| {
+        let sighting = sighting?;
+        // It was not there before it was sent; to begin there keeps the search short.
+        let invoked = topic.origin(Offset(at)).map_or(Instant(0), |publish| publish.first_attempt().invoked);
+        let timed = Timed { invoked, over: Some(sighting.at), step: Step::SawAtLeast(at + 1) };
+        (invoked <= sighting.at).then_some(Fact { timed, source: Source::Shown(sighting) })
+    };
+    (0..).zip(first).filter_map(fact).collect()
+}
+
+fn is_leader_read(operation: &Operation) -> bool {
+    matches!(operation.action, Action::Pull { read: ReadLevel::Leader, .. })
+}
+
+// Why there is no order.
+
+impl Fact<'_> {
+    /// By when the log had which length.
+    fn proves_length(&self) -> Option<(u64, Instant)> {
+        let length = match self.timed.step {
+            Step::Append(at) => at + 1,
+            Step::SawEnd(end) | Step::SawAtLeast(end) => end,
+        };
+        self.timed.over.map(|over| (length, over))
+    }
+
+    /// The length that the log had not passed yet, and when it had not.
+    fn proves_shortness(&self, topic: &Topic<'_>) -> Option<(u64, Instant)> {
+        match (self.timed.step, self.source) {
+            (Step::SawEnd(end), _) => Some((end, self.timed.invoked)),
+            (Step::Append(at), Source::Publish(attempt)) => {
+                let is_first = topic.origin(Offset(at))?.first_attempt().invoked == attempt.invoked;
+                is_first.then_some((at, attempt.invoked))
+            }
+            _ => None,
+        }
+    }
+}
+
+/// Nearly always two facts contradict each other: by then the log was longer than it was later.
+fn explain(topic: &Topic<'_>, facts: &[Fact<'_>], stuck: &Stuck<u64>) -> String {
+    let contradiction = facts.iter().filter_map(|late| Some((late, late.proves_shortness(topic)?))).find_map(
+        |(late, (short, since))| {
+            let is_longer =
+                |fact: &&Fact<'_>| fact.proves_length().is_some_and(|(length, by)| length > short && by < since);
+            facts.iter().find(is_longer).map(|early| (early, late))
+        },
+    );
+    match contradiction {
+        Some((early, late)) => {
+            format!("{} of topic `{}`; but before that, {}", late.shortness(), topic.name, early.length())
+        }
+        None => {
+            let next = &facts[stuck.next];
+            format!(
+                "no order explains the answers about topic `{}`: when its log has {} messages, there is no place for this: {}",
+                topic.name,
+                stuck.state,
+                next.length()
+            )
+        }
+    }
+}
+
+impl Fact<'_> {
+    fn shortness(&self) -> String {
+        match (self.source, self.timed.step) {
+            (Source::Publish(attempt), Step::Append(at)) => {
+                format!("{} is the first attempt for the message at offset {at}", Told(attempt))
+            }
+            (Source::Read(operation), Step::SawEnd(end)) => {
+                format!("{} found the end behind {end} messages", Told(operation))
+            }
+            _ => "something else was found".into(),
+        }
+    }
+
+    fn length(&self) -> String {
+        match (self.source, self.timed.step) {
+            (Source::Publish(attempt), Step::Append(at)) => format!("{} was told offset {at}", Told(attempt)),
+            (Source::Read(operation), _) => {
+                let count = pulled(operation).len();
+                let end = self.proves_length().map_or(0, |(length, _)| length);
+                format!("{} had given {count} messages, up to offset {end}", Told(operation))
+            }
+            (Source::Cursor(operation), Step::SawAtLeast(end)) => {
+                format!("{} was told cursor {end}", Told(operation))
+            }
+            (Source::Shown(sighting), _) => {
+                let (message, at) = (sighting.message, At(sighting.at));
+                let who = match sighting.by {
+                    Witness::Pull(operation) => Told(operation).to_string(),
+                    Witness::Push(session) => Pushed(session).to_string(),
+                };
+                format!("{} at offset {} was shown at {at} by {who}", Content(&message.content), message.offset)
+            }
+            (_, step) => format!("{step:?}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::story::Story;
+    use super::check;
+    use crate::wire::client::{Ack, ReadLevel, StartAt};
+
+    #[test]
+    fn reads_see_what_was_acknowledged_before() {
+        let mut story = Story::new();
+        story.pull(1..5).saw(0, []);
+        story.publish("a", 2..10).done(0);
+        story.publish("b", 3..12).done(1);
+        story.pull(4..9).saw(0, ["a", "b"]);
+        story.pull(13..14).max(1).saw(0, ["a"]);
+        story.log(["a", "b"]);
+        assert_eq!(story.passes(check), 5);
+    }
+
+    #[test]
+    fn a_read_that_misses_what_was_acknowledged_is_found() {
+        let mut story = Story::new();
+        story.publish("a", 2..10).done(0);
+        story.pull(11..15).saw(0, []);
+        story.log(["a"]);
+        story.fails(
+            check,
+            &["pull on `news`", "asked of 010 at 0.011000 s", "0 messages", "publish of `a`", "offset 0"],
+        );
+    }
+
+    #[test]
+    fn a_read_that_misses_what_an_earlier_read_saw_is_found() {
+        let mut story = Story::new();
+        story.publish("a", 1..50).done(0);
+        story.pull(2..10).saw(0, ["a"]);
+        story.pull(11..15).saw(0, []);
+        story.log(["a"]);
+        story.fails(check, &["0 messages", "had given 1 messages", "0.010000 s"]);
+    }
+
+    #[test]
+    fn a_message_that_stands_before_an_earlier_one_is_found() {
+        let mut story = Story::new();
+        story.publish("a", 1..10).done(1);
+        story.publish("b", 11..20).done(0);
+        story.log(["b", "a"]);
+        story.fails(check, &["`b`", "first attempt for the message at offset 0", "`a`", "told offset 1"]);
+    }
+
+    #[test]
+    fn a_message_was_not_read_before_it_was_sent() {
+        let mut story = Story::new();
+        story.pull(1..5).saw(0, ["a"]);
+        story.publish("a", 6..10).in_doubt();
+        story.log(["a"]);
+        story.fails(check, &["first attempt", "pull on `news`", "0.005000 s"]);
+    }
+
+    #[test]
+    fn what_is_in_doubt_may_come_later_or_never_and_stays_when_it_came() {
+        let mut story = Story::new();
+        story.publish("a", 1..2).in_doubt();
+        story.publish("never", 1..2).in_doubt();
+        story.pull(10..11).saw(0, []);
+        story.publish("b", 12..13).done(0);
+        story.pull(14..15).saw(0, ["b", "a"]);
+        story.log(["b", "a"]);
+        assert_eq!(story.passes(check), 3);
+        story.pull(16..17).saw(0, ["b"]);
+        story.fails(check, &["1 messages", "had given 2 messages"]);
+    }
+
+    #[test]
+    fn a_repeat_finds_the_first_one() {
+        let mut story = Story::new();
+        story.publish("a", 1..2).in_doubt();
+        story.publish("b", 3..4).done(1);
+        story.publish("a", 5..6).repeated(0);
+        story.log(["a", "b"]);
+        assert_eq!(story.passes(check), 2);
+    }
+
+    #[test]
+    fn what_was_put_aside_comes_when_it_comes() {
+        let mut story = Story::new();
+        story.publish("a", 1..2).ack(Ack::One).put_aside("011");
+        story.pull(3..4).saw(0, []);
+        story.publish("b", 5..6).ack(Ack::One).done(0);
+        story.log(["b", "a"]);
+        assert_eq!(story.passes(check), 2);
+        story.pull(7..8).saw(0, []);
+        story.fails(check, &["0 messages", "publish of `b`"]);
+    }
+
+    #[test]
+    fn what_was_told_an_offset_stands_there() {
+        let mut story = Story::new();
+        story.publish("a", 1..2).done(0);
+        story.log(["b"]);
+        story.fails(check, &["`a`", "told offset 0", "`b` stands there"]);
+        story.log([]);
+        story.fails(check, &["`a`", "told offset 0", "the log has 0 messages"]);
+    }
+
+    #[test]
+    fn what_a_push_or_a_replica_shows_is_in_the_log() {
+        let mut story = Story::new();
+        story.publish("a", 1..50).done(0);
+        story.push(0, 2).deliver(5, 0, "a");
+        story.pull(6..10).saw(0, []);
+        story.log(["a"]);
+        story.fails(check, &["0 messages", "`a` at offset 0 was shown at 0.005000 s", "push subscription"]);
+        let mut story = Story::new();
+        story.publish("a", 1..50).done(0);
+        story.pull(2..5).level(ReadLevel::Any).saw(0, ["a"]);
+        story.pull(6..10).level(ReadLevel::Any).saw(0, []);
+        story.pull(6..10).saw(0, ["a"]);
+        story.log(["a"]);
+        assert_eq!(story.passes(check), 3);
+        story.pull(6..10).saw(0, []);
+        story.fails(check, &["0 messages", "`a` at offset 0 was shown"]);
+    }
+
+    #[test]
+    fn a_cursor_lies_within_the_log() {
+        let mut story = Story::new();
+        story.publish("a", 20..30).done(0);
+        story.subscribe(Some(StartAt::Latest), 5..6).subscribed(1);
+        story.log(["a"]);
+        story.fails(check, &["first attempt", "told cursor 1"]);
+    }
+
+    #[test]
+    fn what_nobody_sent_is_for_others_to_tell() {
+        let mut story = Story::new();
+        story.publish("a", 1..2).done(1);
+        story.log(["x", "a"]);
+        assert_eq!(story.passes(check), 1);
+    }
+}

@@ -1,0 +1,88 @@
+//! Routes are walks over edges of the cube, without loops.
+//!
+//! The nodes that an answer says its request crossed begin with the one that was asked and end with the one that served it. Each is
+//! a neighbour of the one before, none comes twice, and there are no more edges than a packet may cross.
+
+use std::collections::BTreeSet;
+
+use super::case::Case;
+use super::history::{Answered, Operation};
+use super::words::Told;
+use super::{Broken, Checked, Verdict};
+use crate::route::hop_limit;
+use crate::wire::client::Action;
+
+pub(super) fn check(case: &Case<'_>) -> Verdict {
+    let mut checked = 0;
+    for operation in &case.evidence.history.operations {
+        if let Some(answered) = operation.answered.as_ref().filter(|answered| !answered.hops.is_empty()) {
+            check_walk(operation, answered).map_err(|why| {
+                let walk: Vec<String> = answered.hops.iter().map(|vertex| vertex.to_string()).collect();
+                Broken(format!("{} went {}: {why}", Told(operation), walk.join(" -> ")))
+            })?;
+            checked += 1;
+        }
+    }
+    Ok(Checked(checked))
+}
+
+fn check_walk(operation: &Operation, answered: &Answered) -> Result<(), String> {
+    let hops = &answered.hops;
+    let (first, last) = (hops[0], hops[hops.len() - 1]);
+    if first != operation.node {
+        return Err(format!("it was asked of {}, not of {first}", operation.node));
+    }
+    // It is the leader who subscribes, and the asked node's replica that serves the subscription.
+    let end = if matches!(operation.action, Action::ReplicaSubscribe { .. }) { last } else { answered.served_by };
+    if last != end {
+        return Err(format!("it was served by {end}, and the walk ends on {last}"));
+    }
+    if let Some(pair) = hops.windows(2).find(|pair| pair[0].edge_to(pair[1]).is_none()) {
+        return Err(format!("there is no edge from {} to {}", pair[0], pair[1]));
+    }
+    let mut met = BTreeSet::new();
+    if let Some(again) = hops.iter().find(|vertex| !met.insert(**vertex)) {
+        return Err(format!("it was on {again} twice"));
+    }
+    let limit = usize::from(hop_limit(first.dimension()));
+    match hops.len() - 1 {
+        edges if edges > limit => Err(format!("{edges} edges are more than {limit}")),
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::story::Story;
+    use super::check;
+
+    #[test]
+    fn walks_over_edges_pass() {
+        let mut story = Story::new();
+        story.pull(10..20).saw(0, []).crossed(["010", "000", "100"]);
+        story.pull(10..20).saw(0, []);
+        assert_eq!(story.passes(check), 1);
+    }
+
+    #[test]
+    fn a_replica_serves_a_subscription_that_its_leader_made() {
+        let mut story = Story::new();
+        story.replica_subscribe(10..20).subscribed(0).crossed(["010", "000", "100"]);
+        assert_eq!(story.passes(check), 1);
+    }
+
+    #[test]
+    fn every_way_of_going_astray_is_named() {
+        for (hops, why) in [
+            (vec!["000", "100"], "asked of 010, not of 000"),
+            (vec!["010", "000"], "served by 100, and the walk ends on 000"),
+            (vec!["010", "100"], "no edge from 010 to 100"),
+            (vec!["010", "011", "010", "000", "100"], "on 010 twice"),
+            (vec!["010", "000", "100", "100"], "no edge from 100 to 100"),
+        ] {
+            let mut story = Story::new();
+            story.pull(10..20).saw(0, []).crossed(hops);
+            story.fails(check, &[why, "pull on `news`", " -> "]);
+        }
+    }
+}
