@@ -28,6 +28,8 @@ pub mod offsets;
 mod once;
 mod outbox;
 pub mod prefixes;
+#[cfg(all(test, not(target_family = "wasm")))]
+mod properties;
 mod queues;
 mod recovery;
 mod refused;
@@ -81,11 +83,7 @@ pub struct Findings {
 
 /// All checkers, in the order in which their findings mean something: where the first of them fails, later ones may fail of it.
 pub const CHECKERS: &[Checker] = &[
-    Checker {
-        name: "checksums",
-        promise: "Damage to a disk never goes unnoticed.",
-        check: checksums::check,
-    },
+    Checker { name: "checksums", promise: "Damage to a disk never goes unnoticed.", check: checksums::check },
     Checker { name: "leaders", promise: "A group has at most one leader in a term.", check: leaders::check },
     Checker {
         name: "offsets",
@@ -102,11 +100,7 @@ pub const CHECKERS: &[Checker] = &[
         promise: "What was acknowledged is on every holder in the end, at the offset that was told.",
         check: acknowledged::check,
     },
-    Checker {
-        name: "once",
-        promise: "Nothing is stored twice, however often it was sent.",
-        check: once::check,
-    },
+    Checker { name: "once", promise: "Nothing is stored twice, however often it was sent.", check: once::check },
     Checker {
         name: "outbox",
         promise: "What was put aside for a leader enters the log exactly once.",
@@ -147,11 +141,7 @@ pub const CHECKERS: &[Checker] = &[
         promise: "Requests cross edges of the cube only, and no node twice.",
         check: routes::check,
     },
-    Checker {
-        name: "queues",
-        promise: "No queue is longer than its limit.",
-        check: queues::check,
-    },
+    Checker { name: "queues", promise: "No queue is longer than its limit.", check: queues::check },
     Checker {
         name: "recovery",
         promise: "Once nothing is broken any more, everything works again within a stated time.",
