@@ -3,7 +3,7 @@
 //! Whatever a read of any level or a push shows, and whatever a holder has in the end, is what a client asked to publish on that
 //! topic under that publisher, and is shown no earlier than it was asked. Whether it was acknowledged does not matter.
 
-use super::case::{Case, Sighting, Topic, Witness};
+use super::case::{Case, Publish, Sighting, Topic, Witness};
 use super::words::{At, Content, Placed, Pushed, Told};
 use super::{Broken, Checked, Verdict};
 use crate::wire::answer::Message;
@@ -26,20 +26,24 @@ pub(super) fn check(case: &Case<'_>) -> Verdict {
 }
 
 fn check_sighting(topic: &Topic<'_>, sighting: &Sighting<'_>) -> Result<(), Broken> {
-    check_origin(topic, sighting.message, || witness(sighting))?;
-    let first = topic.publish_of(sighting.message).map(|publish| publish.first_attempt());
-    match first.filter(|first| first.invoked > sighting.at) {
-        Some(first) => Err(Broken(format!(
-            "{} shows {} before anybody asked for it: {}",
-            witness(sighting),
-            Placed(topic.name, sighting.message),
-            Told(first)
-        ))),
-        None => Ok(()),
+    let first = check_origin(topic, sighting.message, || witness(sighting))?.first_attempt();
+    if first.invoked <= sighting.at {
+        return Ok(());
     }
+    Err(Broken(format!(
+        "{} shows {} before anybody asked for it: {}",
+        witness(sighting),
+        Placed(topic.name, sighting.message),
+        Told(first)
+    )))
 }
 
-fn check_origin(topic: &Topic<'_>, message: &Message, who: impl FnOnce() -> String) -> Result<(), Broken> {
+/// The publish that a message comes from.
+fn check_origin<'c, 'a>(
+    topic: &'c Topic<'a>,
+    message: &Message,
+    who: impl FnOnce() -> String,
+) -> Result<&'c Publish<'a>, Broken> {
     match topic.publish_of(message) {
         None => Err(Broken(format!("{} has {}, which nobody published there", who(), Placed(topic.name, message)))),
         Some(publish) if *publish.publisher != message.publisher => Err(Broken(format!(
@@ -50,7 +54,7 @@ fn check_origin(topic: &Topic<'_>, message: &Message, who: impl FnOnce() -> Stri
             publish.publisher,
             Content(publish.content)
         ))),
-        Some(_) => Ok(()),
+        Some(publish) => Ok(publish),
     }
 }
 

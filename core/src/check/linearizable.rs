@@ -40,10 +40,10 @@ fn check_topic(topic: &Topic<'_>) -> Result<u64, Broken> {
 }
 
 /// The length of a topic's log.
-struct Log;
+pub(super) struct Log;
 
 #[derive(Clone, Copy, PartialEq, Debug)]
-enum Step {
+pub(super) enum Step {
     /// The message of this offset is appended, or it is there already.
     Append(u64),
     /// The log had this length.

@@ -28,6 +28,8 @@ pub mod offsets;
 mod once;
 mod outbox;
 pub mod prefixes;
+#[cfg(all(test, not(target_family = "wasm")))]
+mod properties;
 mod queues;
 mod recovery;
 mod refused;

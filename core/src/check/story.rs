@@ -220,6 +220,10 @@ impl Story {
 }
 
 impl<'a> Told<'a> {
+    pub fn action(&self) -> &Action {
+        &self.0.action
+    }
+
     // Of the request.
 
     pub fn ack(self, level: Ack) -> Self {
