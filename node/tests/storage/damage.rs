@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use cubecast_core::identity::{Incarnation, NodeId};
+use cubecast_core::store::rows::RowKey;
 use cubecast_core::store::*;
 use cubecast_node::storage::*;
 use redb::{Database, TableDefinition};
@@ -34,6 +35,18 @@ fn spoil<K: redb::Key + 'static>(
         table.insert(key.borrow(), value.as_slice()).unwrap();
     }
     transaction.commit().unwrap();
+}
+
+/// Flips a bit in the row under this key.
+pub fn spoil_row(folder: &Path, key: RowKey) {
+    match key {
+        RowKey::Owner | RowKey::Transaction | RowKey::Record => spoil(folder, META, key.meta()),
+        RowKey::HardState(group) => spoil(folder, HARD_STATE, group),
+        RowKey::Checkpoint(group) => spoil(folder, CHECKPOINT, group),
+        RowKey::Log(group, index) => spoil(folder, LOG, (group, index)),
+        RowKey::Message(group, topic, offset) => spoil(folder, MESSAGES, (group, topic, offset)),
+        RowKey::Outbox(id) => spoil(folder, OUTBOX, id),
+    }
 }
 
 fn filled_folder() -> tempfile::TempDir {

@@ -7,7 +7,7 @@ use cubecast_node::storage::*;
 
 use crate::support::*;
 
-/// Damaged copies tried for each kind of damage, unless `CUBECAST_DAMAGE_TRIES` says otherwise.
+/// Damaged copies tried for each kind of damage, and damaged histories, unless `CUBECAST_DAMAGE_TRIES` says otherwise.
 const TRIES: u64 = 20;
 
 /// What became of a damaged folder.
@@ -72,7 +72,7 @@ fn damage_to_the_mark_never_changes_what_is_read() {
     try_all("mark", folder.path(), "mark");
 }
 
-fn tries() -> u64 {
+pub fn tries() -> u64 {
     std::env::var("CUBECAST_DAMAGE_TRIES").map_or(TRIES, |tries| tries.parse().expect("a number of tries"))
 }
 

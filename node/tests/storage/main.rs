@@ -6,3 +6,4 @@ mod engine;
 mod flips;
 mod support;
 mod thread;
+mod twins;

@@ -113,9 +113,8 @@ pub fn read(group: &str, topic: u64, from: u64, end: u64) -> ReadMessages {
 }
 
 /// A bit of everything, in several transactions: two groups, two topics, a checkpoint, an outbox.
-pub fn fill(store: &mut RedbStore) {
-    store.write(&[batch(1, [Write::Identity(record(1))])]).unwrap();
-    for round in 0..10 {
+pub fn filling() -> Vec<WriteBatch> {
+    let rounds = (0..10).map(|round| {
         let (from, to) = (round * 20, round * 20 + 20);
         let writes = [
             append("010", from + 1..=to),
@@ -126,10 +125,18 @@ pub fn fill(store: &mut RedbStore) {
             messages("110", 7, from * 2..to * 2),
             Write::OutboxPut { id: round, command: command(round) },
         ];
-        store.write(&[batch(2 + round, writes)]).unwrap();
-    }
-    store.write(&[batch(12, [put_checkpoint("010", 150, 20_000), Write::OutboxRemove { id: 3 }])]).unwrap();
-    store.write(&[batch(13, [append("010", 201..=203), hard_state("010", 203)])]).unwrap();
+        batch(2 + round, writes)
+    });
+    let last = [
+        batch(12, [put_checkpoint("010", 150, 20_000), Write::OutboxRemove { id: 3 }]),
+        batch(13, [append("010", 201..=203), hard_state("010", 203)]),
+    ];
+    [batch(1, [Write::Identity(record(1))])].into_iter().chain(rounds).chain(last).collect()
+}
+
+/// Writes [`filling`].
+pub fn fill(store: &mut RedbStore) {
+    filling().into_iter().for_each(|batch| store.write(&[batch]).unwrap());
 }
 
 /// All that a store holds.

@@ -101,15 +101,18 @@ impl Rows {
         self.groups.entry(group).or_default()
     }
 
-    /// Tells all rows that a verdict needs.
+    /// Tells all rows that a verdict needs, table by table: of two that refuse, the first one is named.
     pub(super) fn find(&self) -> Result<Found, Refused> {
         let mut found = Found::default();
         self.record.clone().map(|row| found.record(row)).transpose()?;
         for (group, rows) in &self.groups {
-            let code = group.to_code();
-            rows.hard_state.clone().map(|row| found.hard_state(code, row)).transpose()?;
-            rows.checkpoint.clone().map(|row| found.checkpoint(code, row)).transpose()?;
-            rows.log.iter().try_for_each(|(index, row)| found.entry(code, *index, row.clone()))?;
+            rows.hard_state.clone().map(|row| found.hard_state(group.to_code(), row)).transpose()?;
+        }
+        for (group, rows) in &self.groups {
+            rows.checkpoint.clone().map(|row| found.checkpoint(group.to_code(), row)).transpose()?;
+        }
+        for (group, rows) in &self.groups {
+            rows.log.iter().try_for_each(|(index, row)| found.entry(group.to_code(), *index, row.clone()))?;
         }
         self.cut.iter().for_each(|group| found.cut_before(group.to_code()));
         self.outbox.iter().try_for_each(|(id, row)| found.outbox(*id, row.clone()))?;
