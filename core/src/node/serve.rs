@@ -218,12 +218,12 @@ impl Node {
 
     fn take_command(&mut self, asker: Asker, group: Vertex, key: RequestKey, mut action: Action, hops: Vec<Vertex>) {
         if let Some(waiter) = self.serving.waiters.get_mut(&key) {
-            // Asked again: the command is under way.
-            waiter.asker = asker;
+            // Asked again, perhaps by another and over another way: the command is under way.
+            (waiter.asker, waiter.hops) = (asker, hops);
             return;
         }
         if let Some(waiting) = self.serving.awaiting_all.iter_mut().find(|waiting| waiting.key == key) {
-            waiting.waiter.asker = asker;
+            (waiting.waiter.asker, waiting.waiter.hops) = (asker, hops);
             return;
         }
         let bytes = action.content_bytes();
