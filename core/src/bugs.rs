@@ -44,7 +44,7 @@ macro_rules! bugs {
 
 bugs! {
     /// What waits for a write is let go before the write is durable: acknowledgements of entries, and votes.
-    AcknowledgesBeforeSync => ["acknowledged", "recovery"],
+    AcknowledgesBeforeSync => ["leaders", "acknowledged", "recovery"],
     /// A publish with `ack: one` is answered before its row in the outbox is durable.
     OutboxAcknowledgesBeforeSync => ["acknowledged", "outbox"],
     /// Commands are answered when the leader alone has stored them.
@@ -60,7 +60,7 @@ bugs! {
     /// A restart forgets for whom this member voted in the present term.
     VoteIsForgotten => ["leaders"],
     /// Of an append a member takes only what lies behind its own log, and keeps what conflicts.
-    ConflictIsKept => ["prefixes", "acknowledged"],
+    ConflictIsKept => ["prefixes", "acknowledged", "recovery"],
     /// A restart forgets what waits in the outbox.
     OutboxIsLostAtRestart => ["acknowledged", "outbox"],
     /// What waits in the outbox is removed when it is offered, not when it is in the log.
@@ -74,9 +74,9 @@ bugs! {
     /// Any holder answers linearizable reads.
     FollowersServeLeaderReads => ["linearizable"],
     /// A read with level `any` shows what is in the holder's log and not committed.
-    AnyReadsTheUncommitted => ["invented", "prefixes"],
+    AnyReadsTheUncommitted => ["prefixes", "offsets", "refused", "invented"],
     /// A publish that is recognised as a repeat uses up an offset.
-    RepeatsUseUpOffsets => ["offsets"],
+    RepeatsUseUpOffsets => ["offsets", "recovery"],
     /// The leader moves the cursor of a committing pull before the client has the messages.
     CursorMovesBeforeDelivery => ["cursors"],
     /// A late copy of a commit moves the cursor back.
@@ -99,6 +99,10 @@ bugs! {
     PushSkipsToTheEnd => ["deliveries"],
     /// What a fetch brought is delivered without a look at which offset is due.
     PushRepeatsWhatWasFetched => ["deliveries"],
+    /// Rows are read without a look at their check sums.
+    ChecksumsAreNotCompared => ["checksums"],
+    /// One client's pulls do not take turns: any number of them is begun at once.
+    PullsTakeNoTurns => ["queues"],
     /// Nobody hands the lead back to the home.
     HomeNeverLeadsAgain => ["recovery"],
 }

@@ -3,57 +3,160 @@
 use std::time::Duration;
 
 use cubecast_core::cube::{Dimension, Vertex};
+use cubecast_core::io::ConnectionId;
 use cubecast_core::names::{PublisherId, SubscriberId, TopicName};
+use cubecast_core::node::Queue;
 use cubecast_core::sim::Cluster;
-use cubecast_core::wire::answer::{Done, NodeState};
+use cubecast_core::wire::answer::{Answer, Done, ErrorCode, NodeState};
 use cubecast_core::wire::client::{Ack, Action, ReadLevel};
 
 const MEBIBYTE: usize = 1 << 20;
+/// Pulls of one connection that are begun at once.
+const AT_ONCE: usize = 6;
+
+/// The home of the topic `news`, and a node that holds nothing of it.
+const HOME: &str = "100";
+const FAR: &str = "011";
 
 /// Their answers together are five times what may wait for a client: were all begun at once, it would be closed.
 #[test]
 fn a_client_that_asks_for_much_at_once_gets_it_all() {
     const PULLS: usize = 40;
-    let mut cluster = Cluster::new(Dimension::new(3).unwrap(), 21);
-    let at: Vertex = "011".parse().unwrap();
-    assert!(cluster.run_until(Duration::from_secs(10), |cluster| is_settled(cluster, at)));
-    let (publisher, subscriber) = (PublisherId::new("publisher1").unwrap(), SubscriberId::new("subscriber1").unwrap());
-    let topic = TopicName::new("news").unwrap();
-    cluster.must(at, Action::CreatePublisher { publisher: publisher.clone() }).unwrap();
-    cluster.must(at, Action::CreateSubscriber { subscriber: subscriber.clone() }).unwrap();
-    cluster.must(at, Action::CreateTopic { publisher: publisher.clone(), topic: topic.clone() }).unwrap();
-    cluster
-        .must(at, Action::Subscribe { subscriber: subscriber.clone(), topic: topic.clone(), from: None, push: false })
-        .unwrap();
-    for _ in 0..4 {
-        let content = "x".repeat(MEBIBYTE);
-        let publish = Action::Publish {
-            publisher: publisher.clone(),
-            topic: topic.clone(),
-            content,
-            ack: Ack::Quorum,
-            sequence: None,
-        };
-        cluster.must(at, publish).unwrap();
-    }
-    let connection = cluster.connect_client(at);
-    let pull = Action::Pull { subscriber, topic, max: 4, read: ReadLevel::Leader, commit: false };
-    let mut asked: Vec<u64> = (0..PULLS).map(|_| cluster.send(connection, pull.clone())).collect();
+    let mut cluster = cluster(21, 4, MEBIBYTE);
+    let connection = cluster.connect_client(vertex(FAR));
+    let mut asked: Vec<u64> = (0..PULLS).map(|_| cluster.send(connection, pull(4))).collect();
     let all = cluster.run_until(Duration::from_secs(5), |cluster| {
         asked.retain(|id| match cluster.take_answer(connection, *id) {
             None => true,
             Some(answer) => {
-                assert!(
-                    matches!(&answer.result, Ok(Done::Pulled { messages, .. }) if !messages.is_empty()),
-                    "{:?}",
-                    answer.result
-                );
+                assert!(brought_messages(&answer), "{:?}", answer.result);
                 false
             }
         });
         asked.is_empty()
     });
     assert!(all, "{} of {PULLS} pulls are not answered", asked.len());
+}
+
+/// It is asked again every second; were it begun again each time, no answer would ever be the one that is waited for.
+#[test]
+fn a_pull_from_a_disk_that_is_slower_than_its_asker_is_read_once_and_answered() {
+    for read in [ReadLevel::Leader, ReadLevel::Any] {
+        let mut cluster = cluster(22, 4, 10);
+        cluster.slow_disk(vertex(HOME), Duration::from_millis(2500));
+        let connection = cluster.connect_client(vertex(FAR));
+        let action = Action::Pull { subscriber: subscriber(), topic: topic(), max: 4, read, commit: false };
+        let id = cluster.send(connection, action);
+        let mut most = 0;
+        let mut answer = None;
+        cluster.run_until(Duration::from_secs(5), |cluster| {
+            most = most.max(queue(cluster, HOME, "bytes of reads under way").len);
+            answer = cluster.take_answer(connection, id);
+            answer.is_some()
+        });
+        assert!(answer.is_some_and(|answer| brought_messages(&answer)), "{read:?}");
+        assert_eq!(most, 4 * MEBIBYTE as u64, "{read:?}: one read of up to four messages at a time");
+        assert_eq!(queue(&cluster, HOME, "pulls under way").len, 0);
+    }
+}
+
+/// A holder's disk is asked for no more at a time than its memory bears, and all are served in turn.
+#[test]
+fn many_clients_that_ask_for_much_take_turns_at_the_disk() {
+    let mut cluster = cluster(23, 4, 10);
+    cluster.slow_disk(vertex(HOME), Duration::from_millis(20));
+    // Each may bring four messages of a mebibyte.
+    let mut asked = ask_for_much(&mut cluster, 60);
+    let mut most_waiting = 0;
+    let all = cluster.run_until(Duration::from_secs(5), |cluster| {
+        for queue in cluster.node(vertex(HOME)).unwrap().queues() {
+            assert!(queue.is_within_limit(), "{queue:?}");
+        }
+        most_waiting = most_waiting.max(queue(cluster, HOME, "reads that wait").len);
+        asked.retain(|(connection, id)| match cluster.take_answer(*connection, *id) {
+            None => true,
+            Some(answer) => {
+                assert!(brought_messages(&answer), "{:?}", answer.result);
+                false
+            }
+        });
+        asked.is_empty()
+    });
+    assert!(all, "{} are not answered", asked.len());
+    assert!(most_waiting > 300, "most of 360 wait at first: {most_waiting}");
+}
+
+/// The reaction to one pull too many: its origin asks again, and in the end tells its client what is wrong.
+#[test]
+fn a_holder_with_too_many_pulls_under_way_sends_the_next_one_back() {
+    let mut cluster = cluster(24, 4, 10);
+    let limit = queue(&cluster, HOME, "pulls under way").limit as usize;
+    cluster.slow_disk(vertex(HOME), Duration::from_secs(60));
+    ask_for_much(&mut cluster, limit.div_ceil(AT_ONCE));
+    let (connection, id) = ask_for_much(&mut cluster, 1).remove(0);
+    let mut answer = None;
+    cluster.run_until(Duration::from_secs(4), |cluster| {
+        answer = cluster.take_answer(connection, id);
+        answer.is_some()
+    });
+    let failure = answer.expect("it is told before the others").result.expect_err("nothing was read");
+    assert_eq!(failure.code, ErrorCode::Unavailable);
+    assert!(failure.message.contains("pulls are under way on node 100"), "{failure}");
+    assert_eq!(queue(&cluster, HOME, "pulls under way").len, limit as u64);
+}
+
+// Helpers.
+
+fn vertex(text: &str) -> Vertex {
+    text.parse().unwrap()
+}
+
+fn topic() -> TopicName {
+    TopicName::new("news").unwrap()
+}
+
+fn subscriber() -> SubscriberId {
+    SubscriberId::new("subscriber1").unwrap()
+}
+
+fn pull(max: u32) -> Action {
+    Action::Pull { subscriber: subscriber(), topic: topic(), max, read: ReadLevel::Leader, commit: false }
+}
+
+fn brought_messages(answer: &Answer) -> bool {
+    matches!(&answer.result, Ok(Done::Pulled { messages, .. }) if !messages.is_empty())
+}
+
+/// A settled cluster with a topic of so many messages of so many bytes, and a subscriber at its beginning.
+fn cluster(seed: u64, messages: usize, bytes: usize) -> Cluster {
+    let mut cluster = Cluster::new(Dimension::new(3).unwrap(), seed);
+    let at = vertex(FAR);
+    assert!(cluster.run_until(Duration::from_secs(10), |cluster| is_settled(cluster, at)));
+    let publisher = PublisherId::new("publisher1").unwrap();
+    cluster.must(at, Action::CreatePublisher { publisher: publisher.clone() }).unwrap();
+    cluster.must(at, Action::CreateSubscriber { subscriber: subscriber() }).unwrap();
+    cluster.must(at, Action::CreateTopic { publisher: publisher.clone(), topic: topic() }).unwrap();
+    cluster.must(at, Action::Subscribe { subscriber: subscriber(), topic: topic(), from: None, push: false }).unwrap();
+    for _ in 0..messages {
+        let (publisher, topic, content) = (publisher.clone(), topic(), "x".repeat(bytes));
+        cluster.must(at, Action::Publish { publisher, topic, content, ack: Ack::Quorum, sequence: None }).unwrap();
+    }
+    cluster
+}
+
+/// As many pulls as are begun at once, of each of so many clients of the home.
+fn ask_for_much(cluster: &mut Cluster, clients: usize) -> Vec<(ConnectionId, u64)> {
+    let mut asked = Vec::new();
+    for _ in 0..clients {
+        let connection = cluster.connect_client(vertex(HOME));
+        asked.extend((0..AT_ONCE).map(|_| (connection, cluster.send(connection, pull(4)))));
+    }
+    asked
+}
+
+fn queue(cluster: &Cluster, at: &str, name: &str) -> Queue {
+    let queues = cluster.node(vertex(at)).expect("it runs").queues();
+    queues.into_iter().find(|queue| queue.name == name).expect("there is such a queue")
 }
 
 fn is_settled(cluster: &mut Cluster, at: Vertex) -> bool {

@@ -1,7 +1,7 @@
 //! docs/PROTOCOL.md knows every word of the protocol.
 
-use cubecast_core::wire::answer::ErrorCode;
-use cubecast_core::wire::json::ACTIONS;
+use cubecast_core::wire::answer::{EndReason, ErrorCode, ServerFrame, SubscriptionEnded};
+use cubecast_core::wire::json::{ACTIONS, render};
 use cubecast_core::wire::limits;
 
 const REFERENCE: &str = include_str!("../../docs/PROTOCOL.md");
@@ -77,6 +77,17 @@ fn every_event_and_its_kind_stand_in_the_table() {
     ];
     let quoted: Vec<_> = kinds.iter().chain(&events).map(|word| format!("`{word}`")).collect();
     assert_eq!(missing(quoted.iter().map(String::as_str)), Vec::<&str>::new());
+}
+
+#[test]
+fn the_end_of_a_subscription_is_shown_as_it_is_sent() {
+    for reason in [EndReason::TopicDeleted, EndReason::Unsubscribed] {
+        let (topic, subscriber) = ("news".parse().unwrap(), "subscriber1".parse().unwrap());
+        let frame = render(&ServerFrame::SubscriptionEnded(SubscriptionEnded { topic, subscriber, reason }));
+        let shown = frame.replace("\"unsubscribed\"", "\"topic_deleted\"");
+        let name = if reason == EndReason::TopicDeleted { "`topic_deleted`" } else { "`unsubscribed`" };
+        assert_eq!(missing([shown.as_str(), name]), Vec::<&str>::new());
+    }
 }
 
 #[test]

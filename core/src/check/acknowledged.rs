@@ -3,7 +3,7 @@
 //! A publish that was answered with `Published` is on every holder once all has healed, at the offset that was told. An
 //! acknowledgement without an offset promised no more than one disk, until the message enters the log: it is excused when the
 //! disks of those who had it were lost. (The moment of the loss need only lie behind the request: the answer may have been under
-//! way.) Nothing excuses the loss of a message whose offset was told, whatever `ack` asked for: it was committed.
+//! way.) So it is when the topic need not have existed yet: a node that puts a message aside does not know. Nothing excuses the loss of a message whose offset was told, whatever `ack` asked for: it was committed.
 
 use super::case::{Acknowledgement, Case, Publish, Topic};
 use super::history::Operation;
@@ -17,7 +17,7 @@ pub(super) fn check(case: &Case<'_>) -> Verdict {
     for topic in case.lasting_topics() {
         for publish in &topic.publishes {
             for (attempt, acknowledgement) in publish.acknowledged() {
-                if !is_excused(case, attempt, &acknowledgement) {
+                if !is_excused(case, topic, attempt, &acknowledgement) {
                     check_holders(topic, publish, attempt, &acknowledgement)?;
                     checked += 1;
                 }
@@ -27,10 +27,16 @@ pub(super) fn check(case: &Case<'_>) -> Verdict {
     Ok(Checked(checked))
 }
 
-/// Whether all that was promised is gone by no fault of the nodes.
-pub(super) fn is_excused(case: &Case<'_>, attempt: &Operation, acknowledgement: &Acknowledgement<'_>) -> bool {
+/// Whether all that was promised may be gone by no fault of the nodes.
+pub(super) fn is_excused(
+    case: &Case<'_>,
+    topic: &Topic<'_>,
+    attempt: &Operation,
+    acknowledgement: &Acknowledgement<'_>,
+) -> bool {
     let lost = |node: &Vertex| case.lost_disk_since(*node, attempt.invoked);
-    acknowledgement.offset.is_none() && acknowledgement.holders.iter().all(lost)
+    let may_be_dropped = attempt.invoked < topic.exists_since || acknowledgement.holders.iter().all(lost);
+    acknowledgement.offset.is_none() && may_be_dropped
 }
 
 fn check_holders(
@@ -135,6 +141,17 @@ mod tests {
         story.fails(check, &["`a`", "is lost"]);
         story.lose_disk("011", 30);
         assert_eq!(story.passes(check), 0);
+    }
+
+    #[test]
+    fn what_was_put_aside_for_a_topic_that_was_created_later_may_be_dropped() {
+        let mut story = Story::new();
+        story.publish("a", 10..20).ack(Ack::One).put_aside("011");
+        story.create_topic(15..25).created();
+        story.log([]);
+        assert_eq!(story.passes(check), 0);
+        story.publish("b", 26..30).ack(Ack::One).put_aside("011");
+        story.fails(check, &["`b`", "is lost"]);
     }
 
     #[test]

@@ -7,7 +7,7 @@ use super::history::{Operation, Outcome, Session};
 use crate::cube::Vertex;
 use crate::names::{Offset, PublisherId, TopicName};
 use crate::time::Instant;
-use crate::wire::answer::{Done, Message};
+use crate::wire::answer::{Done, ErrorCode, Message};
 use crate::wire::client::{Ack, Action};
 
 /// What a checker gets.
@@ -22,6 +22,8 @@ pub struct Topic<'a> {
     pub name: &'a TopicName,
     /// Nobody deleted it, nor may have: one log from the first message to the last.
     pub is_lasting: bool,
+    /// It was there from then on at the latest, unless it was deleted.
+    pub exists_since: Instant,
     /// In order of invocation.
     pub operations: Vec<&'a Operation>,
     pub sessions: Vec<&'a Session>,
@@ -108,6 +110,7 @@ impl<'a> Topic<'a> {
         Topic {
             name,
             is_lasting: true,
+            exists_since: Instant(0),
             operations: Vec::new(),
             sessions: Vec::new(),
             publishes: Vec::new(),
@@ -120,6 +123,7 @@ impl<'a> Topic<'a> {
 
     fn sort(&mut self) {
         self.is_lasting = !self.may_be_deleted();
+        self.exists_since = self.first_sign();
         self.sort_publishes();
         self.log = self.logs().map(|(_, log)| log).max_by_key(|log| log.len()).unwrap_or(&[]);
         self.origins = self.log.iter().map(|message| self.by_content.get(&*message.content).copied()).collect();
@@ -127,6 +131,20 @@ impl<'a> Topic<'a> {
             if let Some(origin) = origin {
                 self.publishes[*origin as usize].place.get_or_insert(Offset(at as u64));
             }
+        }
+    }
+
+    /// When the topic was there at the latest: older than the record, where nobody created it in it.
+    fn first_sign(&self) -> Instant {
+        let creations = || self.operations.iter().filter(|it| matches!(it.action, Action::CreateTopic { .. }));
+        let is_sign = |it: &&&Operation| match it.outcome() {
+            Outcome::Done(_) => true,
+            Outcome::Refused(failure) => failure.code == ErrorCode::TopicExists,
+            Outcome::InDoubt => false,
+        };
+        match creations().any(|it| !matches!(it.outcome(), Outcome::Refused(_))) {
+            true => creations().filter(is_sign).map(|it| it.over()).min().unwrap_or(Instant(u64::MAX)),
+            false => Instant(0),
         }
     }
 

@@ -2,7 +2,7 @@
 //!
 //! A publish that was acknowledged without an offset waits on one node's disk for its place. When all has healed it is on every
 //! holder, once, although it is offered again and again, by a node that may have crashed in between, and perhaps sent again by its
-//! client. If the disks of those who kept it were lost, it may be missing; it is never there twice.
+//! client. If the disks of those who kept it were lost, or its topic was not there yet, it may be missing; it is never there twice.
 
 use super::acknowledged::is_excused;
 use super::case::{Case, Publish, Topic};
@@ -15,8 +15,12 @@ use crate::wire::answer::Message;
 pub(super) fn check(case: &Case<'_>) -> Verdict {
     let mut checked = 0;
     for topic in case.lasting_topics() {
-        let put_aside: Vec<PutAside<'_>> =
-            topic.publishes.iter().enumerate().filter_map(|(index, publish)| find(case, index, publish)).collect();
+        let put_aside: Vec<PutAside<'_>> = topic
+            .publishes
+            .iter()
+            .enumerate()
+            .filter_map(|(index, publish)| find(case, topic, index, publish))
+            .collect();
         if !put_aside.is_empty() {
             topic.logs().try_for_each(|(holder, log)| check_log(topic, holder, log, &put_aside))?;
             checked += put_aside.len() as u64;
@@ -34,14 +38,14 @@ struct PutAside<'a> {
     may_be_missing: bool,
 }
 
-fn find<'a>(case: &Case<'_>, index: usize, publish: &Publish<'a>) -> Option<PutAside<'a>> {
+fn find<'a>(case: &Case<'_>, topic: &Topic<'_>, index: usize, publish: &Publish<'a>) -> Option<PutAside<'a>> {
     publish
         .acknowledged()
         .filter(|(_, acknowledgement)| acknowledgement.offset.is_none())
         .map(|(attempt, acknowledgement)| PutAside {
             index,
             attempt,
-            may_be_missing: is_excused(case, attempt, &acknowledgement),
+            may_be_missing: is_excused(case, topic, attempt, &acknowledgement),
         })
         .min_by_key(|put_aside| put_aside.may_be_missing)
 }

@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::Node;
 use super::queues::Queue;
+use crate::bugs::Bug;
 use crate::io::ConnectionId;
 use crate::wire::client::Action;
 
@@ -55,7 +56,8 @@ impl Node {
         if self.is_slow(connection) {
             return None;
         }
-        let lane = self.lanes.0.get_mut(&connection).filter(|lane| lane.under_way.len() < PULLS_AT_ONCE)?;
+        let most = if self.bugs.has(Bug::PullsTakeNoTurns) { usize::MAX } else { PULLS_AT_ONCE };
+        let lane = self.lanes.0.get_mut(&connection).filter(|lane| lane.under_way.len() < most)?;
         let number = lane.waiting.pop_front()?;
         lane.under_way.insert(number);
         Some(number)

@@ -103,9 +103,6 @@ impl Node {
         let item = Item { command, stored_in: self.batch, owner: Some(owner), offer_at: self.now.monotonic };
         self.outbox.items.insert(id, item);
         self.counters.outbox = self.outbox.items.len() as u64;
-        if self.bugs.has(Bug::OutboxAcknowledgesBeforeSync) {
-            self.handle_outbox_written();
-        }
         self.offer(id);
         Ok(())
     }

@@ -16,6 +16,7 @@ use super::queues::Queue;
 use super::reads::{Range, message};
 use super::requests::Purpose;
 use super::serve::Asker;
+use crate::bugs::Bug;
 use crate::cube::Vertex;
 use crate::group::Group;
 use crate::io::{ConnectionId, Effect};
@@ -51,7 +52,7 @@ type Place = (Vertex, TopicId);
 
 #[derive(Default)]
 pub(super) struct Push {
-    sessions: BTreeMap<SessionId, Session>,
+    pub(super) sessions: BTreeMap<SessionId, Session>,
     by_client: BTreeMap<ConnectionId, BTreeMap<(TopicName, SubscriberId), SessionId>>,
     by_place: BTreeMap<Place, BTreeSet<SessionId>>,
     /// Those that may have something to do this turn; at every housekeeping, all.
@@ -315,6 +316,7 @@ impl Node {
         let (next, group) = (*next, subscription.group);
         match self.groups.get(&group).map(|replica| supply(replica, subscription)) {
             Some(Supply::Ended(reason)) => self.end_session(id, reason),
+            Some(Supply::Until(end)) if next < end && self.bugs.has(Bug::PushSkipsToTheEnd) => self.skip_to(id, end),
             Some(Supply::Until(end)) if next < end => {
                 let (topic, max_messages, max_bytes) = (subscription.topic, MESSAGES, BYTES);
                 // A read always comes back.
@@ -348,9 +350,10 @@ impl Node {
 
     pub(super) fn handle_session_messages(&mut self, id: SessionId, messages: Vec<StoredMessage>) {
         self.push.free(id);
+        let unchecked = self.bugs.has(Bug::PushRepeatsWhatWasFetched);
         for stored in messages {
             // An earlier fetch may have brought it already.
-            if self.push.sessions.get(&id).is_some_and(|session| session.next == stored.offset) {
+            if unchecked || self.push.sessions.get(&id).is_some_and(|session| session.next == stored.offset) {
                 self.deliver(id, stored);
             }
         }

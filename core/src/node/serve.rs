@@ -218,7 +218,7 @@ impl Node {
 
     fn take_command(&mut self, asker: Asker, group: Vertex, key: RequestKey, mut action: Action, hops: Vec<Vertex>) {
         if let Some(waiter) = self.serving.waiters.get_mut(&key) {
-            // Asked again: the command is under way.
+            // Asked again, perhaps by another and over another way: the command is under way.
             (waiter.asker, waiter.hops) = (asker, hops);
             return;
         }
@@ -535,7 +535,7 @@ impl Node {
     pub(super) fn finish_pull(&mut self, home: Vertex, pull: Pull, messages: Vec<StoredMessage>, start: Offset) {
         let mut messages: Vec<_> = messages.into_iter().map(super::reads::message).collect();
         if self.bugs.has(Bug::AnyReadsTheUncommitted) && pull.replica.is_some() {
-            self.add_uncommitted(home, &pull.topic, &mut messages);
+            self.add_uncommitted(home, &pull, start, &mut messages);
         }
         let cursor = messages.last().map_or(start, |message| message.offset.next());
         let moves = pull.commit && pull.replica.is_some() && !messages.is_empty();

@@ -15,6 +15,8 @@ use crate::wire::client::{Action, RequestId};
 
 /// A client that waits longer than it has a mind to goes away; nodes answer within 5 s unless they hang.
 const PATIENCE_MS: std::ops::Range<u64> = 500..9_000;
+/// Now and then a reader asks so often at once, without waiting, and looks at the first answer only.
+const BURST: u32 = 20;
 
 pub(super) struct Clients {
     pub workload: Workload,
@@ -129,7 +131,12 @@ impl Clients {
         };
         self.connections.insert(connection, Use { client, session: None });
         let gives_up = now + Duration::from_millis(self.random.u64(PATIENCE_MS));
-        let request = cluster.send(connection, action);
+        let request = cluster.send(connection, action.clone());
+        if asks_for_more(&action) && self.random.u8(..12) == 0 {
+            for _ in 0..BURST {
+                cluster.send(connection, action.clone());
+            }
+        }
         self.drivers[index].doing =
             Doing::Waiting { connection, request, operation: self.history.operations.len(), gives_up };
         self.history.operations.push(operation);
@@ -287,4 +294,9 @@ impl Clients {
         let until = now + Duration::from_micros(step.pause_us.max(1));
         self.drivers[index].doing = Doing::Pausing { until, step: Box::new(step) };
     }
+}
+
+/// A read that changes nothing.
+fn asks_for_more(action: &Action) -> bool {
+    matches!(action, Action::Pull { commit: false, .. })
 }

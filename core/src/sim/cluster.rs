@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::disk::{Damage, Disk};
 use super::host::{DiskJob, Host};
 use super::network::{EdgeConditions, FrameCounts, Network};
-use crate::bugs::Bug;
+use crate::bugs::{Bug, Bugs};
 use crate::check::evidence::Leadership;
 use crate::cube::{Dimension, Vertex};
 use crate::group::LogLimits;
@@ -123,7 +123,7 @@ impl Cluster {
             now: Instant(0),
             network: Network::new(random.u64(..), config.edges),
             random,
-            hosts: config.dimension.vertices().map(|_| Host::new(config.disk_delay)).collect(),
+            hosts: config.dimension.vertices().map(|_| Host::new(config.disk_delay, Bugs::of(config.bug))).collect(),
             agenda: BTreeMap::new(),
             next_arrival: 0,
             believed: BTreeMap::new(),

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::disk::{Disk, Undetected};
+use crate::bugs::Bugs;
 use crate::io::Input;
 use crate::node::Node;
 use crate::store::ReadId;
@@ -41,10 +42,10 @@ pub(super) struct Host {
 }
 
 impl Host {
-    pub fn new(disk_delay: Duration) -> Host {
+    pub fn new(disk_delay: Duration, bugs: Bugs) -> Host {
         Host {
             node: None,
-            disk: Disk::default(),
+            disk: Disk::with(bugs),
             disk_delay,
             queued: Vec::new(),
             in_service: Vec::new(),

@@ -117,11 +117,11 @@ impl Mind {
         Step { pause_us, node, new_connection: happens(&mut self.random, 1, 20), leave, action }
     }
 
-    /// A session is left for a new one, and with the subscription.
+    /// A session is left for a new one, and sometimes before its subscription is ended, which ends it too.
     fn leave_before(&mut self, action: &Action) -> Option<TopicName> {
         let name = match action {
             Action::Subscribe { topic, push: true, .. } | Action::ReplicaSubscribe { topic, push: true, .. } => topic,
-            Action::Unsubscribe { topic, .. } => topic,
+            Action::Unsubscribe { topic, .. } if happens(&mut self.random, 1, 2) => topic,
             _ => return None,
         };
         let topic = self.topics.iter_mut().find(|topic| topic.name == *name)?;

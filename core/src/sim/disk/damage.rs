@@ -5,6 +5,7 @@ use serde::de::DeserializeOwned;
 
 use super::Undetected;
 use super::rows::Rows;
+use crate::bugs::{Bug, Bugs};
 use crate::cube::Vertex;
 use crate::names::Offset;
 use crate::store::rows::{self, Row, RowKey, RowWriter};
@@ -62,7 +63,12 @@ fn is_last(rows: &Rows, key: RowKey) -> Option<bool> {
     Some(rows.groups.get(&vertex(group))?.last_good() == Some(index))
 }
 
-pub(super) fn damage(rows: &mut Rows, random: &mut fastrand::Rng, what: Damage) -> Result<Option<RowKey>, Undetected> {
+pub(super) fn damage(
+    rows: &mut Rows,
+    random: &mut fastrand::Rng,
+    what: Damage,
+    bugs: Bugs,
+) -> Result<Option<RowKey>, Undetected> {
     let key = match what {
         // By kind, or messages would be nearly all that is ever hit.
         Damage::Any => {
@@ -72,7 +78,7 @@ pub(super) fn damage(rows: &mut Rows, random: &mut fastrand::Rng, what: Damage) 
         }
         kind => choose(rows, random, kind),
     };
-    key.map(|key| flip(rows, random, key).map(|()| key)).transpose()
+    key.map(|key| flip(rows, random, key, bugs).map(|()| key)).transpose()
 }
 
 fn choose(rows: &Rows, random: &mut fastrand::Rng, what: Damage) -> Option<RowKey> {
@@ -84,31 +90,33 @@ fn choose(rows: &Rows, random: &mut fastrand::Rng, what: Damage) -> Option<RowKe
 }
 
 /// Damages the row at a key that [`Rows::keys`] gave.
-fn flip(rows: &mut Rows, random: &mut fastrand::Rng, key: RowKey) -> Result<(), Undetected> {
+fn flip(rows: &mut Rows, random: &mut fastrand::Rng, key: RowKey, bugs: Bugs) -> Result<(), Undetected> {
     const LISTED: &str = "a listed row is there";
     match key {
-        RowKey::Record => spoil(rows.record.as_mut().expect(LISTED), key, random, |bytes| rows::decode(key, bytes)),
+        RowKey::Record => {
+            spoil(rows.record.as_mut().expect(LISTED), key, random, bugs, |bytes| rows::decode(key, bytes))
+        }
         RowKey::HardState(group) => {
             let rows = rows.groups.get_mut(&vertex(group)).expect(LISTED);
-            spoil(rows.hard_state.as_mut().expect(LISTED), key, random, |bytes| rows::decode(key, bytes))
+            spoil(rows.hard_state.as_mut().expect(LISTED), key, random, bugs, |bytes| rows::decode(key, bytes))
         }
         RowKey::Checkpoint(group) => {
             let rows = rows.groups.get_mut(&vertex(group)).expect(LISTED);
-            spoil(rows.checkpoint.as_mut().expect(LISTED), key, random, |bytes| rows::decode(key, bytes))
+            spoil(rows.checkpoint.as_mut().expect(LISTED), key, random, bugs, |bytes| rows::decode(key, bytes))
         }
         RowKey::Log(group, index) => {
             let rows = rows.groups.get_mut(&vertex(group)).expect(LISTED);
             let row = rows.log.get_mut(&index).expect(LISTED);
-            spoil(row, key, random, |bytes| rows::decode_entry(group, index, bytes))
+            spoil(row, key, random, bugs, |bytes| rows::decode_entry(group, index, bytes))
         }
         RowKey::Message(group, topic, offset) => {
             let (topic, offset) = (TopicId(topic), Offset(offset));
             let rows = rows.topics.get_mut(&(vertex(group), topic)).expect(LISTED);
             let row = rows.get_mut(&offset).expect(LISTED);
-            spoil(row, key, random, |bytes| rows::decode_message(group, topic, offset, bytes))
+            spoil(row, key, random, bugs, |bytes| rows::decode_message(group, topic, offset, bytes))
         }
         RowKey::Outbox(id) => {
-            spoil(rows.outbox.get_mut(&id).expect(LISTED), key, random, |bytes| rows::decode(key, bytes))
+            spoil(rows.outbox.get_mut(&id).expect(LISTED), key, random, bugs, |bytes| rows::decode(key, bytes))
         }
         RowKey::Owner | RowKey::Transaction => unreachable!("a simulated disk has no such row"),
     }
@@ -119,12 +127,16 @@ fn spoil<T: Serialize + DeserializeOwned>(
     row: &mut Row<T>,
     key: RowKey,
     random: &mut fastrand::Rng,
+    bugs: Bugs,
     decode: impl Fn(&[u8]) -> Row<T>,
 ) -> Result<(), Undetected> {
     let Ok(good) = row else { return Ok(()) };
     let mut bytes = RowWriter::default().encode(key, good).to_vec();
     let bit = random.u64(0..bytes.len() as u64 * 8);
     bytes[(bit / 8) as usize] ^= 1 << (bit % 8);
+    if bugs.has(Bug::ChecksumsAreNotCompared) {
+        rows::let_fit(key, &mut bytes);
+    }
     match decode(&bytes) {
         Err(bad) => *row = Err(bad),
         Ok(_) => return Err(Undetected { what: format!("bit {bit} of {key} flipped and it passes for good") }),

@@ -22,6 +22,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 pub use self::damage::Damage;
 use self::rows::Rows;
+use crate::bugs::Bugs;
 use crate::cube::Vertex;
 use crate::store::judge::{Judged, Refused};
 use crate::store::rows::{BadRow, RowKey};
@@ -36,6 +37,7 @@ pub struct Disk {
     pending: VecDeque<WriteBatch>,
     reads: BTreeMap<ReadId, BegunRead>,
     full: bool,
+    bugs: Bugs,
 }
 
 /// A read on its way.
@@ -76,6 +78,11 @@ pub struct CrashLeft {
 }
 
 impl Disk {
+    /// An empty one with a deliberate bug.
+    pub fn with(bugs: Bugs) -> Disk {
+        Disk { bugs, ..Disk::default() }
+    }
+
     /// A batch is on its way. Numbers grow.
     pub fn begin(&mut self, batch: WriteBatch) {
         assert!(self.newest_pending() < batch.number || self.pending.is_empty(), "batches are begun in order");
@@ -159,7 +166,7 @@ impl Disk {
 
     /// Flips a bit of some row. `None`: there is no such row.
     pub fn damage(&mut self, random: &mut fastrand::Rng, what: Damage) -> Result<Option<RowKey>, Undetected> {
-        damage::damage(&mut self.durable, random, what)
+        damage::damage(&mut self.durable, random, what, self.bugs)
     }
 
     /// Whether some row is damaged, and nothing has replaced it since.

@@ -10,7 +10,7 @@ use cubecast_core::check::history::{ClientId, Operation, Outcome, SessionEnd};
 use cubecast_core::check::workload::{Step, Workload};
 use cubecast_core::cube::Vertex;
 use cubecast_core::names::{Offset, SubscriberId, TopicName};
-use cubecast_core::wire::answer::{Answer, Done, ServerFrame};
+use cubecast_core::wire::answer::{Answer, Done, EndReason, ServerFrame};
 use cubecast_core::wire::client::Action;
 use tokio::sync::{mpsc, watch};
 use tokio::task::{AbortHandle, JoinSet};
@@ -183,7 +183,11 @@ async fn listen(mut connection: Connection, recorder: &Recorder, session: Sessio
     loop {
         match connection.next_frame().await {
             Ok(ServerFrame::Message(delivery)) => recorder.deliver(session, delivery.message),
-            Ok(_) => {}
+            Ok(ServerFrame::SubscriptionEnded(ended)) => match ended.reason {
+                EndReason::TopicDeleted => return SessionEnd::TopicDeleted,
+                EndReason::Unsubscribed => return SessionEnd::Left,
+            },
+            Ok(ServerFrame::Answer(_) | ServerFrame::Event(_)) => {}
             Err(_) => return SessionEnd::Closed,
         }
     }

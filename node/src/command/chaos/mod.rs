@@ -324,6 +324,8 @@ fn parse_minutes(text: &str) -> Result<Duration, String> {
 
 #[cfg(test)]
 mod tests {
+    use cubecast_core::check::evidence::DiskLoss;
+
     use super::*;
 
     #[test]
@@ -333,6 +335,17 @@ mod tests {
         for bad in ["0", "-1", "ten", "NaN", "inf", "1e9"] {
             assert!(parse_minutes(bad).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn evidence_is_read_as_it_was_written() {
+        let node = "01".parse().unwrap();
+        let empty = report::tests::evidence(vec![], &[&["a", "b"], &["a"]]);
+        let evidence = Evidence { disk_losses: vec![DiskLoss { node, at: Default::default() }], ..empty };
+        let file = tempfile::NamedTempFile::new().unwrap();
+        write_evidence(file.path(), &evidence).unwrap();
+        let read: Evidence = serde_json::from_reader(std::fs::File::open(file.path()).unwrap()).unwrap();
+        assert_eq!(read, evidence);
     }
 
     #[test]

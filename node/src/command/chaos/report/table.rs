@@ -1,0 +1,97 @@
+//! A report for people.
+
+use super::{Messages, Recovered, Report, Splits, Unavailable};
+use crate::command::output::{Table, time_span};
+
+impl Report {
+    /// For people.
+    pub fn render(&self) -> String {
+        let sections = [
+            self.render_operations(),
+            self.render_messages(),
+            self.render_faults(),
+            self.render_recovery(),
+            self.render_checks(),
+        ];
+        sections.join("\n\n")
+    }
+
+    fn render_operations(&self) -> String {
+        let mut table = Table::new(["operation", "done", "in doubt", "refused", "why"]);
+        for (name, tally) in &self.operations {
+            let refused: u64 = tally.refused.values().sum();
+            let why = tally.refused.iter().map(|(code, count)| format!("{code} {count}"));
+            let why = why.collect::<Vec<_>>().join(", ");
+            table.row([(*name).into(), tally.done.to_string(), tally.in_doubt.to_string(), refused.to_string(), why]);
+        }
+        table.render()
+    }
+
+    fn render_messages(&self) -> String {
+        let Messages { acknowledged, acknowledged_to_stay, lost, lost_with_a_disk, doubled } = self.messages;
+        let mut text = format!(
+            "{acknowledged} messages acknowledged, {acknowledged_to_stay} of them to stay: {lost} lost, {doubled} doubled."
+        );
+        if lost_with_a_disk > 0 {
+            text += &format!(
+                "\nAcknowledged by one node only, whose disk may have been lost before they were passed on: {lost_with_a_disk}."
+            );
+        }
+        text += &format!("\n{} push sessions, {} deliveries.", self.push.sessions, self.push.deliveries);
+        for Unavailable { topic, longest_ms, at_s } in &self.unavailable {
+            text += &format!(
+                "\nLongest without an acknowledged publish to {topic}: {}, from {at_s:.1} s on.",
+                time_span(*longest_ms)
+            );
+        }
+        text
+    }
+
+    fn render_faults(&self) -> String {
+        let total: u64 = self.faults.values().sum();
+        let by_class = self.faults.iter().map(|(class, count)| format!("{class} {count}"));
+        let mut text = format!("{total} faults in {:.0} s: {}.", self.seconds, by_class.collect::<Vec<_>>().join(", "));
+        let Splits { count, majority_done, minority_done, minority_not_done } = self.splits;
+        if count > 0 {
+            text += &format!(
+                "\nSplit from outside {count} times: majorities did {majority_done} things, minorities {minority_done}, and did not do {minority_not_done}."
+            );
+        }
+        text
+    }
+
+    fn render_recovery(&self) -> String {
+        let Recovered { limit_ms, published_ms, homes_lead_ms, holders_equal_ms, outboxes_empty_ms, remains } =
+            &self.recovery;
+        let after = |ms: &Option<u64>| ms.map_or_else(|| format!("NOT within {}", time_span(*limit_ms)), time_span);
+        let mut text = format!(
+            "After all was mended: homes lead {}, outboxes empty {}, ack all through {}, holders equal {}.",
+            after(homes_lead_ms),
+            after(outboxes_empty_ms),
+            after(published_ms),
+            after(holders_equal_ms)
+        );
+        for what in remains {
+            text += &format!("\n  {what}");
+        }
+        text
+    }
+
+    fn render_checks(&self) -> String {
+        let mut table = Table::new(["checker", "facts"]);
+        for (checker, facts) in &self.checked {
+            table.row([checker.clone(), facts.to_string()]);
+        }
+        let mut text = table.render();
+        match self.violations.len() {
+            0 => text += &format!("\n\nNo violation. (seed {})", self.seed),
+            count => {
+                text += &format!("\n\n{count} VIOLATIONS (seed {}):", self.seed);
+                for violation in &self.violations {
+                    text += &format!("\n  {violation}");
+                }
+            }
+        }
+        text
+    }
+}
