@@ -6,15 +6,17 @@ use std::rc::Rc;
 
 use cubecast_core::client::Target;
 use cubecast_core::cube::{Dimension, Vertex};
+use cubecast_core::names::{SubscriberId, TopicName};
 use cubecast_core::wire::answer::{ClusterView, NodeState, NodeView};
 use cubecast_core::wire::client::{self, Ack, StopMode};
 use cubecast_web::model::cluster::{Cluster, Socket};
 use cubecast_web::model::feed::{Feed, Subject, Tone};
+use cubecast_web::model::inbox::Inboxes;
 use cubecast_web::model::shared::Shared;
 use cubecast_web::model::task::Task;
 use cubecast_web::model::{Action, Selection, State};
 use cubecast_web::ui::{App, Cube, CubeProps, FeedList, FeedListProps, NodeCard, NodeCardProps};
-use cubecast_web::ui::{PublishForm, PublishFormProps, TopicCard, TopicCardProps};
+use cubecast_web::ui::{PublishForm, PublishFormProps, SubscribeForm, SubscribeFormProps, TopicCard, TopicCardProps};
 use wasm_bindgen::JsCast;
 use wasm_bindgen_test::{wasm_bindgen_test, wasm_bindgen_test_configure};
 use web_sys::{
@@ -58,6 +60,30 @@ async fn a_publish_without_a_topic_is_not_sent_and_says_why() {
     page.click("#publish-button").await;
     assert!(tasks.borrow().is_empty());
     assert!(page.text("#publish-result").contains("Choose a topic"), "{}", page.text("#publish-result"));
+}
+
+#[wasm_bindgen_test]
+async fn a_subscription_that_has_ended_says_why_and_can_be_begun_again() {
+    let (subscriber, topic): (SubscriberId, TopicName) = ("reader".parse().unwrap(), "news".parse().unwrap());
+    let mut inboxes = Inboxes::default();
+    inboxes.open(subscriber.clone(), topic.clone());
+    inboxes.end(&subscriber, &topic, "topic `news` was deleted".into());
+    let (run, tasks) = heard::<Task>();
+    let page = Page::of::<SubscribeForm>(yew::props!(SubscribeFormProps {
+        topic: "news",
+        subscriber: "reader",
+        inboxes: Shared::from(inboxes),
+        report: None,
+        on_subscriber: Callback::noop(),
+        act: Callback::noop(),
+        run,
+        stop_deliveries: Callback::noop(),
+    }))
+    .await;
+    let told = page.text("[data-testid=subscription-ended]");
+    assert!(told.contains("topic `news` was deleted"), "{told}");
+    page.click("#subscribe-button").await;
+    assert_eq!(tasks.borrow().len(), 1);
 }
 
 #[wasm_bindgen_test]

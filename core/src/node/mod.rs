@@ -7,7 +7,8 @@
 //! | file | decides |
 //! |---|---|
 //! | `joining` | who this node is: a founding member, or a new incarnation |
-//! | `requests` | what a client asked here, until it is answered (the *origin's* part) |
+//! | `requests`, `replies` | what a client asked here, until it is answered (the *origin's* part) |
+//! | `pending` | what is known of each such request |
 //! | `lanes` | which of a client's pulls are begun, and which wait |
 //! | `serve` | what another node asks of this one (the *leader's* and the *holder's* part) |
 //! | `reads` | reads of messages, and what they were for |
@@ -24,9 +25,11 @@ mod joining;
 mod lanes;
 mod mistakes;
 mod outbox;
+mod pending;
 mod push;
 mod queues;
 mod reads;
+mod replies;
 mod requests;
 mod serve;
 mod views;
@@ -92,7 +95,7 @@ pub struct Node {
     watchers: BTreeSet<ConnectionId>,
     /// What waits to leave for all clients.
     queued_by_all: u64,
-    requests: requests::Requests,
+    requests: pending::Requests,
     lanes: lanes::Lanes,
     serving: serve::Serving,
     reads: reads::Reads,
@@ -159,7 +162,7 @@ impl Node {
             clients: BTreeMap::new(),
             watchers: BTreeSet::new(),
             queued_by_all: 0,
-            requests: requests::Requests::default(),
+            requests: pending::Requests::default(),
             lanes: lanes::Lanes::default(),
             serving: serve::Serving::default(),
             reads: reads::Reads::default(),

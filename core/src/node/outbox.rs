@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::Node;
+use super::pending::Purpose;
 use super::queues::Queue;
-use super::requests::Purpose;
 use super::serve::{Asker, take_op};
 use crate::bugs::Bug;
 use crate::cube::Vertex;

@@ -12,9 +12,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::Node;
+use super::pending::Purpose;
 use super::queues::Queue;
 use super::reads::{Range, message};
-use super::requests::Purpose;
 use super::serve::Asker;
 use crate::bugs::Bug;
 use crate::cube::Vertex;

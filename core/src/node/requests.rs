@@ -2,28 +2,23 @@
 //!
 //! A request goes through at most three stages: is its publisher or subscriber registered (asked of any holder, and of the leader
 //! when that one says no); done by the leader of the subject's group; answered. Lost frames, lost leaders and changed minds are
-//! met by asking again, under the same [`RequestKey`], until the deadline.
+//! met by asking again, under the same [`RequestKey`](crate::wire::peer::RequestKey), until the deadline.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::lanes::takes_turns;
-use super::push::{Session, SessionId};
-use super::queues::Queue;
+use super::pending::{Ask, MAX_ASKS, Pending, Purpose, Stage, changes_something, registration, wants_push};
 use super::{Node, Phase};
 use crate::bugs::Bug;
 use crate::cube::Vertex;
 use crate::io::ConnectionId;
-use crate::names::Offset;
 use crate::placement;
 use crate::time::Instant;
-use crate::wire::answer::{Answer, Done, ErrorCode, Failure, NodeState, Role, ServerFrame};
-use crate::wire::client::{Ack, Action, ReadLevel, Request, RequestId};
+use crate::wire::answer::{Done, ErrorCode, Failure, NodeState, Role};
+use crate::wire::client::{Action, ReadLevel, Request};
 use crate::wire::event::{Event, TraceId};
-use crate::wire::peer::{Body, Call, Registry, Reply, RequestKey, Subscription};
+use crate::wire::peer::{Body, Call};
 
-/// A request is answered within this, one way or another.
-const DEADLINE: Duration = Duration::from_secs(5);
 /// With no leader to be had for so long, the request is unavailable.
 const PATIENCE: Duration = Duration::from_millis(2500);
 /// With no leader to be had for so long, a publish with `ack: one` goes to the outbox.
@@ -31,153 +26,9 @@ const OUTBOX_AFTER: Duration = Duration::from_millis(400);
 /// An ask without a reply is repeated after this.
 const ASK_AGAIN: Duration = Duration::from_millis(1000);
 /// After a reply that sends it elsewhere, or nowhere, it is asked again after this.
-const TRY_AGAIN: Duration = Duration::from_millis(50);
+pub(super) const TRY_AGAIN: Duration = Duration::from_millis(50);
 /// An ask is forgotten after this: its reply was lost, or nobody waits for it any more.
 const FORGET_ASK: Duration = Duration::from_secs(10);
-/// Requests under way on one node, and bytes of their contents; beyond, clients are told that it is overloaded.
-const MAX_PENDING: usize = 16_384;
-const MAX_PENDING_BYTES: u64 = 256 * 1024 * 1024;
-/// Asks whose reply is awaited; beyond, the oldest is forgotten, as one whose reply was lost.
-const MAX_ASKS: usize = 262_144;
-/// Registrations that are known to exist (they are never undone); forgotten all at once when full.
-const MAX_KNOWN: usize = 100_000;
-
-#[derive(Default)]
-pub(super) struct Requests {
-    pending: BTreeMap<u64, Pending>,
-    /// Of the contents of `pending`.
-    bytes: u64,
-    pub(super) asks: BTreeMap<u64, Ask>,
-    known: BTreeSet<(Registry, String)>,
-}
-
-/// An ask of this node to another, or to itself.
-pub(super) struct Ask {
-    purpose: Purpose,
-    since: Instant,
-}
-
-/// What a reply will be for.
-pub(super) enum Purpose {
-    Request(u64),
-    Gather(u64, Vertex),
-    Fetch(SessionId),
-    Outbox(u64),
-}
-
-struct Pending {
-    connection: Option<ConnectionId>,
-    id: Option<RequestId>,
-    trace: bool,
-    trace_id: TraceId,
-    action: Action,
-    key: RequestKey,
-    since: Instant,
-    deadline: Instant,
-    stage: Stage,
-    /// The token of the ask under way, whom it went to, and when to ask again.
-    asked: Option<(u64, Vertex)>,
-    ask_at: Instant,
-    /// It may have been done already.
-    uncertain: bool,
-    /// Since when nobody could take it.
-    stuck_since: Option<Instant>,
-    problem: Option<String>,
-    /// The index in the group's log of a subscribe.
-    applied_at: u64,
-}
-
-impl Requests {
-    fn insert(&mut self, number: u64, pending: Pending) {
-        self.bytes += pending.action.content_bytes();
-        self.pending.insert(number, pending);
-    }
-
-    fn remove(&mut self, number: u64) -> Option<Pending> {
-        let pending = self.pending.remove(&number)?;
-        self.bytes -= pending.action.content_bytes();
-        Some(pending)
-    }
-
-    fn is_full_for(&self, action: &Action) -> bool {
-        self.pending.len() >= MAX_PENDING || self.bytes + action.content_bytes() > MAX_PENDING_BYTES
-    }
-
-    fn remember(&mut self, kind: Registry, name: String) {
-        if self.known.len() >= MAX_KNOWN {
-            self.known.clear();
-        }
-        self.known.insert((kind, name));
-    }
-
-    pub(super) fn queues(&self) -> [Queue; 4] {
-        [
-            Queue::of("requests under way", self.pending.len(), MAX_PENDING),
-            Queue { name: "bytes of requests under way", len: self.bytes, limit: MAX_PENDING_BYTES },
-            Queue::of("asks", self.asks.len(), MAX_ASKS),
-            Queue::of("known registrations", self.known.len(), MAX_KNOWN),
-        ]
-    }
-}
-
-impl Pending {
-    fn new(action: Action, key: RequestKey, trace_id: TraceId, now: Instant) -> Pending {
-        Pending {
-            connection: None,
-            id: None,
-            trace: false,
-            trace_id,
-            action,
-            key,
-            since: now,
-            deadline: now + DEADLINE,
-            stage: Stage::Acting,
-            asked: None,
-            ask_at: now,
-            uncertain: false,
-            stuck_since: None,
-            problem: None,
-            applied_at: 0,
-        }
-    }
-
-    /// A publish that needs no more than a disk; that its publisher is registered must be known by then.
-    fn may_go_to_outbox(&self) -> bool {
-        matches!((&self.action, &self.stage), (Action::Publish { ack: Ack::One, .. }, Stage::Acting))
-    }
-}
-
-enum Stage {
-    /// Asking whether the publisher or subscriber is registered.
-    Registering {
-        linearizable: bool,
-    },
-    /// To the leader of the subject's group.
-    Acting,
-    /// To a member of the subject's group: any will do.
-    Reading,
-    /// A pull's messages are here; its cursor is moved by the leader, and then the client gets them.
-    Committing(Box<Pulled>),
-    /// To the node that the action names.
-    Visiting(Vertex),
-    Gathering(super::views::Gathering),
-}
-
-impl Stage {
-    /// Whether an ask at this stage may change something.
-    fn may_act(&self) -> bool {
-        matches!(self, Stage::Acting | Stage::Visiting(_))
-    }
-}
-
-/// What a pull has read before its cursor is moved. It is kept here, at the origin, because an answer may be lost on its way:
-/// a leader that moved the cursor by itself would not read the same messages again.
-struct Pulled {
-    cursor: Offset,
-    done: Done,
-    served_by: Vertex,
-    hops: Vec<Vertex>,
-}
 
 impl Node {
     pub(super) fn handle_request(&mut self, connection: ConnectionId, request: Request) {
@@ -301,7 +152,7 @@ impl Node {
     }
 
     /// Does the next thing for a request, if it is time.
-    fn drive(&mut self, number: u64) {
+    pub(super) fn drive(&mut self, number: u64) {
         let now = self.now.monotonic;
         let Some(pending) = self.requests.pending.get(&number) else { return };
         if now >= pending.deadline {
@@ -413,6 +264,15 @@ impl Node {
         }
     }
 
+    pub(super) fn stay_stuck(&mut self, number: u64) {
+        let now = self.now.monotonic;
+        let Some(since) = self.requests.pending.get(&number).and_then(|pending| pending.stuck_since) else { return };
+        let outbox = self.requests.pending[&number].may_go_to_outbox();
+        if (outbox && now.since(since) >= OUTBOX_AFTER) || now.since(since) >= PATIENCE {
+            self.wait_for_somebody(number);
+        }
+    }
+
     /// No leader: the publish is kept here, and answered when it is on disk.
     fn put_aside(&mut self, number: u64) {
         let Some(pending) = self.requests.remove(number) else { return };
@@ -451,190 +311,6 @@ impl Node {
             ErrorCode::Unavailable.because(format!("nothing was done in {waited} ms: {why}; retry"))
         };
         self.finish(number, Err(failure), self.me, vec![self.me]);
-    }
-
-    // Replies.
-
-    pub(super) fn handle_reply(&mut self, token: u64, reply: Reply) {
-        match self.requests.asks.remove(&token).map(|ask| ask.purpose) {
-            Some(Purpose::Request(number)) => self.handle_request_reply(number, reply),
-            Some(Purpose::Gather(number, vertex)) => self.handle_gathered(number, vertex, reply),
-            Some(Purpose::Fetch(session)) => self.handle_fetched(session, reply),
-            Some(Purpose::Outbox(id)) => self.handle_outbox_reply(id, reply),
-            None => {}
-        }
-    }
-
-    fn handle_request_reply(&mut self, number: u64, reply: Reply) {
-        let now = self.now.monotonic;
-        let Some(pending) = self.requests.pending.get_mut(&number) else { return };
-        pending.asked = None;
-        match reply {
-            Reply::Answer(answer) => self.handle_answer(number, *answer),
-            Reply::Subscribed { answer, index } => {
-                pending.applied_at = index;
-                self.handle_answer(number, *answer);
-            }
-            Reply::Registered(registered) => self.handle_registered(number, registered),
-            Reply::NotLeader { proposed, .. } => {
-                pending.uncertain |= proposed;
-                pending.ask_at = now + TRY_AGAIN;
-                pending.stuck_since.get_or_insert(now);
-                self.stay_stuck(number);
-            }
-            Reply::Unavailable { why } => {
-                pending.problem = Some(why);
-                pending.ask_at = now + TRY_AGAIN;
-                pending.stuck_since.get_or_insert(now);
-                self.stay_stuck(number);
-            }
-            Reply::Fetched { .. } | Reply::SubscriptionEnded { .. } => {}
-            Reply::Holding { .. } | Reply::Topics(_) => {}
-        }
-    }
-
-    fn handle_answer(&mut self, number: u64, answer: Answer) {
-        let now = self.now.monotonic;
-        let Some(pending) = self.requests.pending.get_mut(&number) else { return };
-        let Answer { served_by, hops, result, .. } = answer;
-        let hops = hops.unwrap_or_default();
-        match (&pending.stage, &pending.action, result) {
-            (
-                Stage::Acting,
-                Action::Pull { commit: true, .. },
-                Ok(Done::Pulled { messages, cursor, topic, behind, original_node }),
-            ) if !messages.is_empty() => {
-                let done = Done::Pulled { messages, cursor, topic, behind, original_node };
-                pending.stage = Stage::Committing(Box::new(Pulled { cursor, done, served_by, hops }));
-                pending.ask_at = now;
-                pending.stuck_since = None;
-                self.drive(number);
-            }
-            (Stage::Committing(_), _, Err(failure)) if failure.code.is_transient() => pending.ask_at = now + TRY_AGAIN,
-            (Stage::Committing(_), ..) => self.finish_committing(number),
-            (_, _, result) => self.finish(number, result, served_by, hops),
-        }
-    }
-
-    /// The client gets its messages, whether or not the cursor was moved: rather twice than never.
-    fn finish_committing(&mut self, number: u64) {
-        let Some(pending) = self.requests.pending.get_mut(&number) else { return };
-        if let Stage::Committing(pulled) = std::mem::replace(&mut pending.stage, Stage::Acting) {
-            self.finish(number, Ok(pulled.done), pulled.served_by, pulled.hops);
-        }
-    }
-
-    fn stay_stuck(&mut self, number: u64) {
-        let now = self.now.monotonic;
-        let Some(since) = self.requests.pending.get(&number).and_then(|pending| pending.stuck_since) else { return };
-        let outbox = self.requests.pending[&number].may_go_to_outbox();
-        if (outbox && now.since(since) >= OUTBOX_AFTER) || now.since(since) >= PATIENCE {
-            self.wait_for_somebody(number);
-        }
-    }
-
-    fn handle_registered(&mut self, number: u64, registered: bool) {
-        let now = self.now.monotonic;
-        let Some(pending) = self.requests.pending.get_mut(&number) else { return };
-        let Some((kind, name)) = registration(&pending.action) else { return };
-        pending.ask_at = now;
-        pending.stuck_since = None;
-        match (&pending.stage, registered) {
-            (Stage::Registering { .. }, true) => {
-                pending.stage = Stage::Acting;
-                let name = name.to_owned();
-                self.requests.remember(kind, name);
-                self.drive(number);
-            }
-            (Stage::Registering { linearizable: false }, false) => {
-                pending.stage = Stage::Registering { linearizable: true };
-                self.drive(number);
-            }
-            (Stage::Registering { linearizable: true }, false) => {
-                let failure = match kind {
-                    Registry::Publisher => {
-                        ErrorCode::UnknownPublisher.because(format!("there is no publisher `{name}`; create it first"))
-                    }
-                    Registry::Subscriber => ErrorCode::UnknownSubscriber
-                        .because(format!("there is no subscriber `{name}`; create it first")),
-                };
-                self.finish(number, Err(failure), self.me, vec![self.me]);
-            }
-            _ => {}
-        }
-    }
-
-    /// Answers a request, once, and does what follows from the answer here.
-    pub(super) fn finish(&mut self, number: u64, result: Result<Done, Failure>, served_by: Vertex, hops: Vec<Vertex>) {
-        let Some(pending) = self.requests.remove(number) else { return };
-        if let Some((token, _)) = pending.asked {
-            self.requests.asks.remove(&token);
-        }
-        let result = result.and_then(|done| self.follow_up(&pending, &done).map(|()| done));
-        let (served_by, result) = match (&pending.action, result) {
-            (Action::ReplicaSubscribe { topic: name, .. }, Ok(Done::Subscribed { topic, topic_id, cursor, .. })) => {
-                let original_node = Some(placement::home(name.as_str(), self.me.dimension()));
-                (self.me, Ok(Done::Subscribed { topic, topic_id, cursor, original_node }))
-            }
-            (_, result) => (served_by, result),
-        };
-        let pulled = pending.connection.filter(|_| takes_turns(&pending.action));
-        self.answer(pending, result, served_by, hops);
-        if let Some(connection) = pulled {
-            self.end_pull(connection, number);
-        }
-    }
-
-    /// An error where what should follow cannot.
-    fn follow_up(&mut self, pending: &Pending, done: &Done) -> Result<(), Failure> {
-        match done {
-            Done::PublisherCreated { publisher, .. } => {
-                self.requests.remember(Registry::Publisher, publisher.to_string());
-            }
-            Done::SubscriberCreated { subscriber, .. } => {
-                self.requests.remember(Registry::Subscriber, subscriber.to_string());
-            }
-            _ => {}
-        }
-        let (Some(connection), by) = (pending.connection, pending.key.number) else { return Ok(()) };
-        match (&pending.action, done) {
-            (
-                Action::Subscribe { subscriber, topic, push: true, .. }
-                | Action::ReplicaSubscribe { subscriber, topic, push: true, .. },
-                Done::Subscribed { cursor, topic_id, .. },
-            ) => {
-                if let Some(failure) = self.lacks_room_for_session() {
-                    return Err(failure);
-                }
-                let (group, since) = (self.home_of(&pending.action), pending.applied_at);
-                let subscription = Subscription { group, topic: *topic_id, subscriber: subscriber.clone(), since };
-                let session =
-                    Session { connection, topic: topic.clone(), subscription, next: *cursor, busy_until: None };
-                self.begin_session(SessionId(by), session);
-            }
-            (Action::Unsubscribe { subscriber, topic }, Done::Unsubscribed { .. }) => {
-                self.end_session_of(connection, topic, subscriber, by);
-            }
-            _ => {}
-        }
-        Ok(())
-    }
-
-    fn answer(&mut self, pending: Pending, result: Result<Done, Failure>, served_by: Vertex, hops: Vec<Vertex>) {
-        if self.observes_frequent() {
-            let event = Event::RequestAnswered {
-                action: pending.action.name().into(),
-                subject: pending.action.subject().map(Into::into),
-                error: result.as_ref().err().map(|failure| failure.code.name().into()),
-                message: result.as_ref().map_or_else(|failure| failure.message.clone(), |_| String::new()),
-            };
-            self.observe(event, Some(pending.trace_id));
-        }
-        if let Some(connection) = pending.connection {
-            let hops = pending.trace.then_some(hops);
-            let answer = Answer { id: pending.id, served_by, hops, result };
-            self.send_client(connection, ServerFrame::Answer(answer));
-        }
     }
 
     /// A request of this node itself: nobody waits for the answer.
@@ -717,35 +393,4 @@ impl Node {
             _ => None,
         }
     }
-}
-
-/// Who must be registered before an action is carried out. Elsewhere a subscription shows that its subscriber is.
-fn registration(action: &Action) -> Option<(Registry, &str)> {
-    match action {
-        Action::CreateTopic { publisher, .. }
-        | Action::DeleteTopic { publisher, .. }
-        | Action::Publish { publisher, .. } => Some((Registry::Publisher, publisher.as_str())),
-        Action::Subscribe { subscriber, .. }
-        | Action::Unsubscribe { subscriber, .. }
-        | Action::Commit { subscriber, .. }
-        | Action::ReplicaSubscribe { subscriber, .. }
-        | Action::Pull { subscriber, read: ReadLevel::Leader, .. } => Some((Registry::Subscriber, subscriber.as_str())),
-        _ => None,
-    }
-}
-
-fn wants_push(action: &Action) -> bool {
-    matches!(action, Action::Subscribe { push: true, .. } | Action::ReplicaSubscribe { push: true, .. })
-}
-
-fn changes_something(action: &Action) -> bool {
-    !matches!(
-        action,
-        Action::Pull { commit: false, .. }
-            | Action::ReplicaPull { .. }
-            | Action::Locate { .. }
-            | Action::Topics
-            | Action::Cluster
-            | Action::Status { .. }
-    )
 }

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::Node;
-use super::requests::Purpose;
+use super::pending::Purpose;
 use crate::cube::Vertex;
 use crate::group::Group;
 use crate::names::{Offset, TopicName};

@@ -1,5 +1,6 @@
 //! `cubecast sub`: messages as they come.
 
+use cubecast_core::client::ClientError;
 use cubecast_core::names::{Offset, SubscriberId, TopicName};
 use cubecast_core::wire::answer::{Delivery, ErrorCode, Message, ServerFrame};
 use cubecast_core::wire::client::StartAt;
@@ -16,7 +17,8 @@ const COMMIT_EVERY: u64 = 256;
 
 /// Print a topic's messages as they are published, until Ctrl-C.
 ///
-/// The subscriber's cursor moves past each message after it was printed, so that the next `sub` goes on there.
+/// The subscriber's cursor moves past each message after it was printed, so that the next `sub` goes on there. It ends with exit
+/// code 1 when the topic is deleted, or the subscriber unsubscribed.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n    \
     cubecast sub news --as subscriber1 --create          from the first message on; next time from where it stopped\n    \
@@ -73,14 +75,14 @@ pub fn run(args: &Args) -> Result<(), Failure> {
     })
 }
 
-/// Prints and commits until there were enough, somebody ends it, or the topic is gone.
+/// Prints and commits until there were enough, somebody ends it, or the subscription is gone.
 async fn follow(args: &Args, client: &CubecastClient, mut deliveries: Deliveries) -> Result<(), Failure> {
     let mut interrupted = std::pin::pin!(tokio::signal::ctrl_c());
     let mut cursor = Cursor { printed: deliveries.cursor, committed: deliveries.cursor };
     let mut left = args.count.unwrap_or(u64::MAX);
-    let ended = loop {
+    loop {
         if left == 0 {
-            break Ok(());
+            break;
         }
         let next = match deliveries.next().now_or_never() {
             Some(next) => next,
@@ -88,13 +90,18 @@ async fn follow(args: &Args, client: &CubecastClient, mut deliveries: Deliveries
                 cursor.commit(args, client).await?;
                 tokio::select! {
                     next = deliveries.next() => next,
-                    _ = &mut interrupted => break Ok(()),
+                    _ = &mut interrupted => break,
                 }
             }
         };
         match next {
-            None => break Ok(()),
-            Some(Err(why)) => break Err(Failure::new(Failure::FAILED, format!("the subscription ended: {why}"))),
+            None => break,
+            Some(Err(why)) => {
+                if !is_end(why.code) {
+                    cursor.commit(args, client).await?;
+                }
+                return Err(ended(&why.message));
+            }
             Some(Ok(message)) => {
                 print(args, &message)?;
                 cursor.printed = message.offset.next();
@@ -104,9 +111,12 @@ async fn follow(args: &Args, client: &CubecastClient, mut deliveries: Deliveries
         if cursor.printed.0 - cursor.committed.0 >= COMMIT_EVERY {
             cursor.commit(args, client).await?;
         }
-    };
-    cursor.commit(args, client).await?;
-    ended
+    }
+    cursor.commit(args, client).await
+}
+
+fn ended(why: &str) -> Failure {
+    Failure::new(Failure::FAILED, format!("the subscription ended: {why}"))
 }
 
 struct Cursor {
@@ -119,10 +129,21 @@ impl Cursor {
         if args.no_commit || self.printed <= self.committed {
             return Ok(());
         }
-        client.commit(&args.subscriber, &args.topic, self.printed).await?;
-        self.committed = self.printed;
-        Ok(())
+        match client.commit(&args.subscriber, &args.topic, self.printed).await {
+            Ok(_) => {
+                self.committed = self.printed;
+                Ok(())
+            }
+            // Its end is found out here before the node's word of it has come.
+            Err(ClientError::Refused { failure, .. }) if is_end(failure.code) => Err(ended(&failure.message)),
+            Err(error) => Err(error.into()),
+        }
     }
+}
+
+/// Whether an error says that there is no such subscription any more, and no cursor to be moved.
+fn is_end(code: ErrorCode) -> bool {
+    matches!(code, ErrorCode::UnknownTopic | ErrorCode::NotSubscribed)
 }
 
 fn print(args: &Args, message: &Message) -> Result<(), Failure> {

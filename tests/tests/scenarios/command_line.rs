@@ -2,7 +2,10 @@
 
 use cubecast_tests::cluster::ProcessCluster;
 use cubecast_tests::process::{Ended, run};
+use cubecast_tests::wait::eventually;
+use futures_util::future::join;
 use serde_json::{Value, json};
+use tokio::sync::Mutex;
 
 const DONE: Option<i32> = Some(0);
 const REFUSED: Option<i32> = Some(1);
@@ -38,6 +41,47 @@ async fn what_pub_publishes_sub_and_pull_print() {
     done(&cluster, &["topic", "delete", "cli-news", "--as", "cli-p"]).await;
     let topics = done(&cluster, &["topic", "list"]).await;
     assert!(!topics.stdout.contains("cli-news"), "{topics:?}");
+}
+
+#[tokio::test]
+async fn sub_ends_and_says_why_when_somebody_deletes_the_topic_or_ends_the_subscription() {
+    let cluster = ProcessCluster::shared().await;
+    done(&cluster, &["topic", "create", "cli-gone", "--as", "cli-p"]).await;
+    let delete = || async { drop(done(&cluster, &["topic", "delete", "cli-gone", "--as", "cli-p"]).await) };
+    let unsubscribe = || async {
+        let mut other = cluster.client("111".parse().expect("a vertex")).await;
+        other.must(json!({"action": "unsubscribe", "subscriber_id": "cli-g", "topic": "cli-gone"})).await;
+    };
+    let (ended, ()) = join(cubecast(&cluster, LISTEN), listened_to(&cluster, unsubscribe)).await;
+    assert_eq!(ended.code, REFUSED, "{ended:?}");
+    assert!(ended.stderr.contains("subscriber `cli-g` was unsubscribed from topic `cli-gone`"), "{ended:?}");
+    let (ended, ()) = join(cubecast(&cluster, LISTEN), listened_to(&cluster, delete)).await;
+    assert_eq!(ended.code, REFUSED, "{ended:?}");
+    assert!(ended.stdout.contains("heard") && ended.stderr.contains("topic `cli-gone` was deleted"), "{ended:?}");
+}
+
+const LISTEN: &[&str] = &["sub", "cli-gone", "--as", "cli-g", "--create"];
+
+/// Publishes when there is a subscriber, lets it commit that, and then does something.
+async fn listened_to<F: Future<Output = ()>>(cluster: &ProcessCluster, then: impl FnOnce() -> F) {
+    let at = cluster.home("cli-gone");
+    let asking = Mutex::new(cluster.client(at).await);
+    eventually("somebody subscribes", || async {
+        let topics = asking.lock().await.must(json!({"action": "topics"})).await;
+        let listed = topics["topics"].as_array().into_iter().flatten();
+        let subscribed = |topic: &Value| topic["topic"] == "cli-gone" && topic["subscribers"] == 1;
+        if listed.into_iter().any(subscribed) { Ok(()) } else { Err(topics.to_string()) }
+    })
+    .await;
+    let published = done(cluster, &["pub", "cli-gone", "heard", "--as", "cli-p"]).await;
+    let next = json_lines(&published)[0]["offset"].as_u64().expect("an offset") + 1;
+    eventually("the subscriber has it", || async {
+        let pull = json!({"action": "pull", "subscriber_id": "cli-g", "topic": "cli-gone", "commit": false});
+        let pulled = asking.lock().await.must(pull).await;
+        if pulled["cursor"] == next && pulled["messages"] == json!([]) { Ok(()) } else { Err(pulled.to_string()) }
+    })
+    .await;
+    then().await;
 }
 
 #[tokio::test]

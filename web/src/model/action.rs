@@ -50,7 +50,7 @@ pub enum Action {
     BackHome {
         home: Vertex,
     },
-    /// A push subscription could not be kept up.
+    /// A push subscription is over: its topic was deleted, it was ended elsewhere, or it could not be kept up.
     DeliveriesEnded {
         subscriber: SubscriberId,
         topic: TopicName,

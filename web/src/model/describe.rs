@@ -43,7 +43,9 @@ pub fn done(done: &Done) -> String {
                 }
             }
         }
-        Done::Subscribed { topic, cursor, original_node: None, .. } => format!("Subscribed to {topic} from #{cursor} on."),
+        Done::Subscribed { topic, cursor, original_node: None, .. } => {
+            format!("Subscribed to {topic} from #{cursor} on.")
+        }
         Done::Subscribed { topic, cursor, original_node: Some(home), .. } => {
             format!("Subscribed to {topic} from #{cursor} on, through a replica of {home}.")
         }

@@ -22,12 +22,24 @@ pub struct Inbox {
     pub received: u64,
     /// Offsets seen before this one are repeats, which come when a subscription moved to another node.
     pub next: Option<Offset>,
+    /// Why nothing more comes; `None` while something may.
+    pub ended: Option<String>,
 }
 
 impl Inboxes {
-    /// From here on what comes for this subscription is kept.
+    /// From here on what comes for this subscription is kept. After its end it begins anew: its topic may be another one.
     pub fn open(&mut self, subscriber: SubscriberId, topic: TopicName) {
-        self.boxes.entry((subscriber, topic)).or_default();
+        let inbox = self.boxes.entry((subscriber, topic)).or_default();
+        if inbox.ended.is_some() {
+            *inbox = Inbox::default();
+        }
+    }
+
+    /// Nothing more comes; what came stays to be read.
+    pub fn end(&mut self, subscriber: &SubscriberId, topic: &TopicName, why: String) {
+        if let Some(inbox) = self.boxes.get_mut(&(subscriber.clone(), topic.clone())) {
+            inbox.ended = Some(why);
+        }
     }
 
     pub fn close(&mut self, subscriber: &SubscriberId, topic: &TopicName) {
@@ -88,6 +100,21 @@ mod tests {
         let inbox = inboxes.boxes.values().next().unwrap();
         assert_eq!(inbox.messages.iter().map(|message| message.offset.0).collect::<Vec<_>>(), [3, 2, 1, 0]);
         assert_eq!(inbox.received, 4);
+    }
+
+    #[test]
+    fn what_came_before_the_end_stays_until_it_is_opened_again() {
+        let (subscriber, topic) = (SubscriberId::new("reader").unwrap(), TopicName::new("news").unwrap());
+        let mut inboxes = Inboxes::default();
+        inboxes.open(subscriber.clone(), topic.clone());
+        inboxes.deliver(delivery(0));
+        inboxes.end(&subscriber, &topic, "it was deleted".into());
+        let inbox = inboxes.get(&subscriber, &topic).unwrap();
+        assert_eq!((inbox.received, inbox.ended.as_deref()), (1, Some("it was deleted")));
+        inboxes.open(subscriber.clone(), topic.clone());
+        inboxes.deliver(delivery(0));
+        let inbox = inboxes.get(&subscriber, &topic).unwrap();
+        assert_eq!((inbox.received, inbox.ended.as_deref()), (1, None));
     }
 
     #[test]

@@ -56,6 +56,7 @@ impl State {
                 self.tell(Tone::Good, Subject::Node(home), format!("{home} answers for itself again"))
             }
             Action::DeliveriesEnded { subscriber, topic, why } => {
+                self.inboxes.change().end(&subscriber, &topic, why.clone());
                 self.tell(
                     Tone::Warning,
                     Subject::Topic(topic.clone()),

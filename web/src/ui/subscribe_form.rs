@@ -69,7 +69,7 @@ pub fn SubscribeForm(props: &SubscribeFormProps) -> Html {
             <TextField id="subscriber-input" label="Subscriber" value={props.subscriber.clone()} set={props.on_subscriber.clone()} />
             <ChoiceField id="start-select" label="Starting from" value={(*start).clone()} options={STARTS} set={setter(&start)} />
             <div class="actions">
-                if inbox.is_some() {
+                if inbox.is_some_and(|inbox| inbox.ended.is_none()) {
                     <button type="button" class="quiet" data-testid="unsubscribe-button" onclick={on_stop}>{"Unsubscribe"}</button>
                 } else {
                     <button type="submit" class="primary" id="subscribe-button" data-testid="subscribe-button">{"Subscribe"}</button>
@@ -81,6 +81,11 @@ pub fn SubscribeForm(props: &SubscribeFormProps) -> Html {
                     {"Delivered"}
                     <span class="count" data-testid="received-count">{plural(inbox.received, "message")}</span>
                 </h3>
+                if let Some(why) = &inbox.ended {
+                    <p class="warning" role="status" data-testid="subscription-ended">
+                        {format!("The subscription has ended: {why}. Subscribe to begin again.")}
+                    </p>
+                }
                 <MessageList
                     id="message-list"
                     messages={inbox.messages.iter().cloned().collect::<Vec<_>>()}

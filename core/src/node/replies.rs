@@ -1,0 +1,194 @@
+//! What comes back for a client's request, and the one answer that it gets.
+
+use super::Node;
+use super::lanes::takes_turns;
+use super::pending::{Pending, Pulled, Purpose, Stage, registration};
+use super::push::{Session, SessionId};
+use super::requests::TRY_AGAIN;
+use crate::cube::Vertex;
+use crate::placement;
+use crate::wire::answer::{Answer, Done, ErrorCode, Failure, ServerFrame};
+use crate::wire::client::Action;
+use crate::wire::event::Event;
+use crate::wire::peer::{Registry, Reply, Subscription};
+
+impl Node {
+    pub(super) fn handle_reply(&mut self, token: u64, reply: Reply) {
+        match self.requests.asks.remove(&token).map(|ask| ask.purpose) {
+            Some(Purpose::Request(number)) => self.handle_request_reply(number, reply),
+            Some(Purpose::Gather(number, vertex)) => self.handle_gathered(number, vertex, reply),
+            Some(Purpose::Fetch(session)) => self.handle_fetched(session, reply),
+            Some(Purpose::Outbox(id)) => self.handle_outbox_reply(id, reply),
+            None => {}
+        }
+    }
+
+    fn handle_request_reply(&mut self, number: u64, reply: Reply) {
+        let now = self.now.monotonic;
+        let Some(pending) = self.requests.pending.get_mut(&number) else { return };
+        pending.asked = None;
+        match reply {
+            Reply::Answer(answer) => self.handle_answer(number, *answer),
+            Reply::Subscribed { answer, index } => {
+                pending.applied_at = index;
+                self.handle_answer(number, *answer);
+            }
+            Reply::Registered(registered) => self.handle_registered(number, registered),
+            Reply::NotLeader { proposed, .. } => {
+                pending.uncertain |= proposed;
+                pending.ask_at = now + TRY_AGAIN;
+                pending.stuck_since.get_or_insert(now);
+                self.stay_stuck(number);
+            }
+            Reply::Unavailable { why } => {
+                pending.problem = Some(why);
+                pending.ask_at = now + TRY_AGAIN;
+                pending.stuck_since.get_or_insert(now);
+                self.stay_stuck(number);
+            }
+            Reply::Fetched { .. } | Reply::SubscriptionEnded { .. } => {}
+            Reply::Holding { .. } | Reply::Topics(_) => {}
+        }
+    }
+
+    fn handle_answer(&mut self, number: u64, answer: Answer) {
+        let now = self.now.monotonic;
+        let Some(pending) = self.requests.pending.get_mut(&number) else { return };
+        let Answer { served_by, hops, result, .. } = answer;
+        let hops = hops.unwrap_or_default();
+        match (&pending.stage, &pending.action, result) {
+            (
+                Stage::Acting,
+                Action::Pull { commit: true, .. },
+                Ok(Done::Pulled { messages, cursor, topic, behind, original_node }),
+            ) if !messages.is_empty() => {
+                let done = Done::Pulled { messages, cursor, topic, behind, original_node };
+                pending.stage = Stage::Committing(Box::new(Pulled { cursor, done, served_by, hops }));
+                pending.ask_at = now;
+                pending.stuck_since = None;
+                self.drive(number);
+            }
+            (Stage::Committing(_), _, Err(failure)) if failure.code.is_transient() => pending.ask_at = now + TRY_AGAIN,
+            (Stage::Committing(_), ..) => self.finish_committing(number),
+            (_, _, result) => self.finish(number, result, served_by, hops),
+        }
+    }
+
+    /// The client gets its messages, whether or not the cursor was moved: rather twice than never.
+    pub(super) fn finish_committing(&mut self, number: u64) {
+        let Some(pending) = self.requests.pending.get_mut(&number) else { return };
+        if let Stage::Committing(pulled) = std::mem::replace(&mut pending.stage, Stage::Acting) {
+            self.finish(number, Ok(pulled.done), pulled.served_by, pulled.hops);
+        }
+    }
+
+    fn handle_registered(&mut self, number: u64, registered: bool) {
+        let now = self.now.monotonic;
+        let Some(pending) = self.requests.pending.get_mut(&number) else { return };
+        let Some((kind, name)) = registration(&pending.action) else { return };
+        pending.ask_at = now;
+        pending.stuck_since = None;
+        match (&pending.stage, registered) {
+            (Stage::Registering { .. }, true) => {
+                pending.stage = Stage::Acting;
+                let name = name.to_owned();
+                self.requests.remember(kind, name);
+                self.drive(number);
+            }
+            (Stage::Registering { linearizable: false }, false) => {
+                pending.stage = Stage::Registering { linearizable: true };
+                self.drive(number);
+            }
+            (Stage::Registering { linearizable: true }, false) => {
+                let failure = match kind {
+                    Registry::Publisher => {
+                        ErrorCode::UnknownPublisher.because(format!("there is no publisher `{name}`; create it first"))
+                    }
+                    Registry::Subscriber => ErrorCode::UnknownSubscriber
+                        .because(format!("there is no subscriber `{name}`; create it first")),
+                };
+                self.finish(number, Err(failure), self.me, vec![self.me]);
+            }
+            _ => {}
+        }
+    }
+
+    /// Answers a request, once, and does what follows from the answer here.
+    pub(super) fn finish(&mut self, number: u64, result: Result<Done, Failure>, served_by: Vertex, hops: Vec<Vertex>) {
+        let Some(pending) = self.requests.remove(number) else { return };
+        if let Some((token, _)) = pending.asked {
+            self.requests.asks.remove(&token);
+        }
+        let result = result.and_then(|done| self.follow_up(&pending, &done).map(|()| done));
+        let (served_by, result) = match (&pending.action, result) {
+            (Action::ReplicaSubscribe { topic: name, .. }, Ok(Done::Subscribed { topic, topic_id, cursor, .. })) => {
+                let original_node = Some(placement::home(name.as_str(), self.me.dimension()));
+                (self.me, Ok(Done::Subscribed { topic, topic_id, cursor, original_node }))
+            }
+            (_, result) => (served_by, result),
+        };
+        let pulled = pending.connection.filter(|_| takes_turns(&pending.action));
+        self.answer(pending, result, served_by, hops);
+        if let Some(connection) = pulled {
+            self.end_pull(connection, number);
+        }
+    }
+
+    /// An error where what should follow cannot.
+    fn follow_up(&mut self, pending: &Pending, done: &Done) -> Result<(), Failure> {
+        match done {
+            Done::PublisherCreated { publisher, .. } => {
+                self.requests.remember(Registry::Publisher, publisher.to_string());
+            }
+            Done::SubscriberCreated { subscriber, .. } => {
+                self.requests.remember(Registry::Subscriber, subscriber.to_string());
+            }
+            _ => {}
+        }
+        let (Some(connection), by) = (pending.connection, pending.key.number) else { return Ok(()) };
+        match (&pending.action, done) {
+            (
+                Action::Subscribe { subscriber, topic, push: true, .. }
+                | Action::ReplicaSubscribe { subscriber, topic, push: true, .. },
+                Done::Subscribed { cursor, topic_id, .. },
+            ) => {
+                if let Some(failure) = self.lacks_room_for_session() {
+                    return Err(failure);
+                }
+                let (group, since) = (self.home_of(&pending.action), pending.applied_at);
+                let subscription = Subscription { group, topic: *topic_id, subscriber: subscriber.clone(), since };
+                let session =
+                    Session { connection, topic: topic.clone(), subscription, next: *cursor, busy_until: None };
+                self.begin_session(SessionId(by), session);
+            }
+            (Action::Unsubscribe { subscriber, topic }, Done::Unsubscribed { .. }) => {
+                self.end_session_of(connection, topic, subscriber, by);
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    pub(super) fn answer(
+        &mut self,
+        pending: Pending,
+        result: Result<Done, Failure>,
+        served_by: Vertex,
+        hops: Vec<Vertex>,
+    ) {
+        if self.observes_frequent() {
+            let event = Event::RequestAnswered {
+                action: pending.action.name().into(),
+                subject: pending.action.subject().map(Into::into),
+                error: result.as_ref().err().map(|failure| failure.code.name().into()),
+                message: result.as_ref().map_or_else(|failure| failure.message.clone(), |_| String::new()),
+            };
+            self.observe(event, Some(pending.trace_id));
+        }
+        if let Some(connection) = pending.connection {
+            let hops = pending.trace.then_some(hops);
+            let answer = Answer { id: pending.id, served_by, hops, result };
+            self.send_client(connection, ServerFrame::Answer(answer));
+        }
+    }
+}
