@@ -138,6 +138,8 @@ pub struct Group {
     next_tick: Instant,
     /// raft's readies whose batch is not durable yet, with the messages that wait for it.
     unwritten: VecDeque<Unwritten>,
+    /// Of raft's hard state something changed that was not given to the disk yet.
+    state_is_unwritten: bool,
     /// Confirmed reads, with the index that must be applied first.
     reads: Vec<(u64, u64)>,
     log_bytes_since_checkpoint: u64,
@@ -224,6 +226,7 @@ impl Group {
             leader_is_lost: false,
             next_tick: now + TICK,
             unwritten: VecDeque::new(),
+            state_is_unwritten: false,
             reads: Vec::new(),
             checkpoint_index,
             checkpoint_bytes: checkpoint.map_or(0, |c| c.state.len() as u64),
@@ -409,9 +412,9 @@ impl Group {
             self.install(snapshot);
         }
         self.append(ready.take_entries());
-        if let Some(hard_state) = ready.hs().filter(|_| ready.must_sync()) {
-            let state = HardState { term: hard_state.term, vote: hard_state.vote, commit: hard_state.commit };
-            self.effects.push(GroupEffect::Write(Write::HardState { group: self.home, state }));
+        self.state_is_unwritten |= ready.hs().is_some();
+        if ready.must_sync() {
+            self.write_hard_state();
         }
         let wrote = self.effects.len() > writes_before;
         let messages = ready.take_persisted_messages();
@@ -516,8 +519,21 @@ impl Group {
             Ok(members) => {
                 self.raw.mut_store().set_members(members);
                 self.effects.push(GroupEffect::MembersChanged);
+                // A member that starts again believes in the members of its last known commit, and one that was replaced
+                // since will not answer it.
+                self.state_is_unwritten = true;
+                self.write_hard_state();
             }
             Err(error) => self.effects.push(GroupEffect::Trouble(format!("a change of members was refused: {error}"))),
+        }
+    }
+
+    /// A commit index that grew alone goes to disk with the next entries: it costs no sync of its own.
+    fn write_hard_state(&mut self) {
+        if std::mem::take(&mut self.state_is_unwritten) {
+            let raft = &self.raw.raft;
+            let state = HardState { term: raft.term, vote: raft.vote, commit: raft.raft_log.committed };
+            self.effects.push(GroupEffect::Write(Write::HardState { group: self.home, state }));
         }
     }
 
