@@ -1,7 +1,7 @@
 # Every target sets up what it needs first; once all is there that takes seconds.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run build dashboard test test-native test-node test-browser test-process chaos partition lint check fmt clean
+.PHONY: help setup run build dashboard test test-native test-node test-browser test-process sim chaos partition lint check fmt clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -39,6 +39,9 @@ test-browser: ## run core's and web's tests as WebAssembly in headless Chromium
 test-process: ## run the tests on real processes, with a real browser before them
 	@scripts/setup all
 	@scripts/test process
+
+sim: build ## break simulated clusters for ten minutes in every way there is, and check every promise
+	target/release/cubecast sim --minutes $(or $(MINUTES),10) $(ARGS)
 
 chaos: build ## break real processes for ten minutes while clients use them, and check what they promised
 	target/release/cubecast chaos --minutes $(or $(MINUTES),10) $(ARGS)

@@ -75,6 +75,7 @@ impl Node {
             self.outbox.by_key.insert(command.key, id);
             self.outbox.items.insert(id, Item { command, stored_in: 0, owner: None, offer_at: now });
         }
+        self.counters.outbox = self.outbox.items.len() as u64;
     }
 
     pub(super) fn store_in_outbox(&mut self, key: RequestKey, action: &Action, owner: Owner) -> Result<(), Failure> {

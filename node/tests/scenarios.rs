@@ -1,0 +1,71 @@
+//! The simulator as its user starts it: every scenario of `tests/scenarios` with its own seeds and some fresh ones.
+//!
+//! A failure prints the seed and the command that shows it again.
+
+use std::path::Path;
+use std::process::Command;
+
+use cubecast_core::check::CHECKERS;
+use cubecast_core::sim::FaultClass;
+use serde_json::Value;
+
+/// Fresh seeds of each scenario.
+const SEEDS: u64 = 20;
+
+#[test]
+fn every_scenario_keeps_every_promise() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/scenarios");
+    let seeds = std::env::var("CUBECAST_SEEDS").unwrap_or_else(|_| SEEDS.to_string());
+    let output = Command::new(env!("CARGO_BIN_EXE_cubecast"))
+        .args(["sim", "--format", "json", "--seeds", &seeds, "--scenario"])
+        .arg(&folder)
+        .output()
+        .expect("the binary starts");
+    let said = String::from_utf8_lossy(&output.stderr);
+    let report: Value =
+        serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("no report ({error}): {said}"));
+    assert_eq!(report["failed_runs"], 0, "first seed {}: {}\n{said}", report["first_seed"], report["failures"]);
+    assert!(output.status.success(), "{said}");
+
+    // Nothing was checked where nothing happened.
+    for class in FaultClass::ALL {
+        assert!(report["totals"]["faults"][class.name()].as_u64() > Some(0), "no fault of class {class}");
+    }
+    for checker in CHECKERS {
+        assert!(report["totals"]["checked"][checker.name].as_u64() > Some(0), "`{}` saw nothing", checker.name);
+    }
+    let show = |what: &str| report[what].to_string();
+    println!(
+        "{} runs, {} virtual hours, {} s, first seed {}",
+        show("runs"),
+        show("virtual_hours"),
+        show("seconds"),
+        show("first_seed")
+    );
+}
+
+#[test]
+fn a_seed_makes_the_same_run_again() {
+    let trace = || {
+        let args = ["sim", "--seed", "5", "--format", "json"];
+        let output = Command::new(env!("CARGO_BIN_EXE_cubecast")).args(args).output().expect("the binary starts");
+        let report: Value = serde_json::from_slice(&output.stdout).expect("the report is JSON");
+        report["totals"].to_string()
+    };
+    assert_eq!(trace(), trace());
+}
+
+#[test]
+fn what_makes_no_sense_is_refused_before_anything_is_run() {
+    for (args, why) in [
+        (vec!["--faults", "lightning"], "there is no fault class `lightning`"),
+        (vec!["--scenario", "/nowhere/at/all.toml"], "/nowhere/at/all.toml"),
+        (vec!["--dimension", "9"], "9 is not in 1..=6"),
+    ] {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_cubecast"));
+        let output = command.arg("sim").args(args).output().expect("the binary starts");
+        assert_eq!(output.status.code(), Some(2));
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(said.contains(why), "{said}");
+    }
+}
