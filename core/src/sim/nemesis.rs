@@ -78,7 +78,7 @@ impl Nemesis {
             // A damaged message stays damaged: its node refuses to read it until the disk is replaced.
             if cluster.disk(node).has_bad_row() {
                 cluster.kill(node);
-                cluster.wipe(node);
+                self.replace_disk(cluster, node);
             }
         }
         for node in cluster.dimension().vertices() {
@@ -96,7 +96,7 @@ impl Nemesis {
         for node in cluster.dimension().vertices() {
             if let Some(why) = cluster.refused(node).map(ToOwned::to_owned) {
                 self.story.push((cluster.now(), format!("{node} gets an empty disk, for it refused to start: {why}")));
-                cluster.wipe(node);
+                self.replace_disk(cluster, node);
                 cluster.start(node);
             }
         }
@@ -215,6 +215,12 @@ impl Nemesis {
 
     fn still(&self, such: impl Fn(&Fault) -> bool) -> bool {
         self.active.values().any(such)
+    }
+
+    /// A damaged disk was lost already, as far as votes go; now it is also empty.
+    fn replace_disk(&mut self, cluster: &mut Cluster, node: Vertex) {
+        cluster.wipe(node);
+        self.disk_losses.push(DiskLoss { node, at: cluster.now() });
     }
 
     fn note_loss(&mut self, cluster: &Cluster, node: Vertex) {
