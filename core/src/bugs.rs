@@ -49,8 +49,8 @@ bugs! {
     OutboxAcknowledgesBeforeSync => ["acknowledged", "outbox"],
     /// Commands are answered when the leader alone has stored them.
     AcknowledgesWithoutFollowers => ["acknowledged", "linearizable"],
-    /// A member says that it has installed a snapshot before the snapshot is durable.
-    SnapshotCountsBeforeSync => ["acknowledged", "recovery"],
+    /// A snapshot is installed when its state is there, without the messages that belong to it.
+    SnapshotComesWithoutMessages => ["deliveries", "recovery"],
     /// A snapshot carries all but the tables by which repeats are recognised.
     SnapshotForgetsRepeats => ["once", "prefixes"],
     /// A member with an empty disk comes back as who it was, with its vote.
@@ -74,7 +74,7 @@ bugs! {
     /// Any holder answers linearizable reads.
     FollowersServeLeaderReads => ["linearizable"],
     /// A read with level `any` shows what is in the holder's log and not committed.
-    AnyReadsTheUncommitted => ["prefixes", "offsets", "refused", "invented"],
+    AnyReadsTheUncommitted => ["prefixes", "refused"],
     /// A publish that is recognised as a repeat uses up an offset.
     RepeatsUseUpOffsets => ["offsets", "recovery"],
     /// The leader moves the cursor of a committing pull before the client has the messages.

@@ -46,6 +46,9 @@ impl Sub<Duration> for Instant {
 }
 
 impl Timestamp {
+    /// Past the year 9999 RFC 3339 has no text; a clock that says so is wrong, and the last moment that has one will do.
+    const LAST_WITH_TEXT: Timestamp = Timestamp(253_402_300_799_999_999);
+
     fn system_time(self) -> std::time::SystemTime {
         std::time::SystemTime::UNIX_EPOCH + Duration::from_micros(self.0)
     }
@@ -53,19 +56,13 @@ impl Timestamp {
 
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        humantime::format_rfc3339_micros(self.system_time()).fmt(f)
+        humantime::format_rfc3339_micros(Self::LAST_WITH_TEXT.min(*self).system_time()).fmt(f)
     }
 }
 
 impl Serialize for Timestamp {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        // Past the year 9999 RFC 3339 has no text; a clock that says so is wrong, and the last moment that has one will do.
-        const LAST: Timestamp = Timestamp(253_402_300_799_999_999);
-        if serializer.is_human_readable() {
-            serializer.collect_str(&LAST.min(*self))
-        } else {
-            self.0.serialize(serializer)
-        }
+        if serializer.is_human_readable() { serializer.collect_str(self) } else { self.0.serialize(serializer) }
     }
 }
 
@@ -97,5 +94,6 @@ mod tests {
     #[test]
     fn a_clock_gone_mad_still_prints() {
         assert!(serde_json::to_string(&Timestamp(u64::MAX)).unwrap().contains("9999-12-31"));
+        assert_eq!(Timestamp(u64::MAX).to_string(), "9999-12-31T23:59:59.999999Z");
     }
 }

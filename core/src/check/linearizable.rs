@@ -179,6 +179,10 @@ fn first_sightings<'a>(topic: &Topic<'a>) -> Vec<Fact<'a>> {
     (0..).zip(first).filter_map(fact).collect()
 }
 
+fn is_refused(operation: &Operation) -> bool {
+    matches!(operation.outcome(), Outcome::Refused(_))
+}
+
 fn is_leader_read(operation: &Operation) -> bool {
     matches!(operation.action, Action::Pull { read: ReadLevel::Leader, .. })
 }
@@ -200,8 +204,8 @@ impl Fact<'_> {
         match (self.timed.step, self.source) {
             (Step::SawEnd(end), _) => Some((end, self.timed.invoked)),
             (Step::Append(at), Source::Publish(attempt)) => {
-                let is_first = topic.origin(Offset(at))?.first_attempt().invoked == attempt.invoked;
-                is_first.then_some((at, attempt.invoked))
+                let first = topic.origin(Offset(at))?.attempts.iter().find(|attempt| !is_refused(attempt))?;
+                (first.invoked == attempt.invoked).then_some((at, attempt.invoked))
             }
             _ => None,
         }
@@ -237,7 +241,7 @@ impl Fact<'_> {
     fn shortness(&self) -> String {
         match (self.source, self.timed.step) {
             (Source::Publish(attempt), Step::Append(at)) => {
-                format!("{} is the first attempt for the message at offset {at}", Told(attempt))
+                format!("{} is the first attempt for the message at offset {at} that was not refused", Told(attempt))
             }
             (Source::Read(operation), Step::SawEnd(end)) => {
                 format!("{} found the end behind {end} messages", Told(operation))
@@ -274,6 +278,7 @@ impl Fact<'_> {
 mod tests {
     use super::super::story::Story;
     use super::check;
+    use crate::wire::answer::ErrorCode;
     use crate::wire::client::{Ack, ReadLevel, StartAt};
 
     #[test]
@@ -340,6 +345,16 @@ mod tests {
         assert_eq!(story.passes(check), 3);
         story.pull(16..17).saw(0, ["b"]);
         story.fails(check, &["1 messages", "had given 2 messages"]);
+    }
+
+    #[test]
+    fn what_was_refused_did_not_come_before_it_was_tried_again() {
+        let mut story = Story::new();
+        story.publish("a", 1..2).refused(ErrorCode::Unavailable);
+        story.push(0, 2).deliver(5, 0, "a");
+        story.publish("a", 6..7).repeated(0);
+        story.log(["a"]);
+        story.fails(check, &["asked of 010 at 0.006000 s", "was not refused", "shown at 0.005000 s"]);
     }
 
     #[test]

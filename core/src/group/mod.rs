@@ -427,9 +427,7 @@ impl Group {
     }
 
     fn await_write(&mut self, batch: Option<u64>, unwritten: Unwritten) {
-        if self.bugs.has(Bug::AcknowledgesBeforeSync)
-            || (self.bugs.has(Bug::SnapshotCountsBeforeSync) && unwritten.installed.is_some())
-        {
+        if self.bugs.has(Bug::AcknowledgesBeforeSync) {
             return self.finish_ready(unwritten);
         }
         // A ready that writes nothing still waits for those before it.

@@ -119,7 +119,11 @@ impl Group {
 
     fn take_state(&mut self, now: Instant, transfer: u64, from_byte: u64, bytes: &[u8]) {
         let (topics, staged) = (&self.topics, &self.staged);
+        let believes_all = self.bugs.has(Bug::SnapshotComesWithoutMessages);
         let held = |id: TopicId| {
+            if believes_all {
+                return Offset(u64::MAX);
+            }
             let known = topics.topic_by_id(id).map_or(Offset(0), |topic| topic.end);
             staged.get(&id).copied().unwrap_or(Offset(0)).max(known)
         };

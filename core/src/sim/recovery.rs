@@ -9,7 +9,7 @@ use super::nemesis::{Nemesis, newest_leader};
 use crate::check::evidence::Recovery;
 use crate::check::history::{Answered, Operation};
 use crate::check::workload::Workload;
-use crate::cube::Vertex;
+use crate::cube::{Dimension, Vertex};
 use crate::names::{Offset, TopicName};
 use crate::placement;
 use crate::time::Instant;
@@ -154,6 +154,22 @@ pub(super) fn read_holdings(
         holdings.insert(topic, by_holder);
     }
     holdings
+}
+
+/// A holder that cannot say what it has is not equal to the others.
+pub(super) fn hold_silence_against(
+    recovery: &mut Recovery,
+    holdings: &BTreeMap<TopicName, BTreeMap<Vertex, Holding>>,
+    topics: &[TopicName],
+    dimension: Dimension,
+) {
+    for (topic, said) in holdings.iter().filter(|(topic, _)| topics.contains(topic)) {
+        let home = placement::home(topic.as_str(), dimension);
+        for silent in placement::members(home).filter(|holder| !said.contains_key(holder)) {
+            recovery.holders_equal = None;
+            recovery.remains.push(format!("{silent} cannot say what it has of `{topic}`"));
+        }
+    }
 }
 
 /// `None`: it does not answer.

@@ -154,9 +154,11 @@ impl Simulation {
     pub fn finish(mut self) -> Report {
         self.clients.rest(&mut self.cluster);
         self.nemesis.heal(&mut self.cluster);
-        let recovery = recovery::recover(&mut self.cluster, &mut self.clients, &mut self.nemesis);
+        let mut recovery = recovery::recover(&mut self.cluster, &mut self.clients, &mut self.nemesis);
         let topics = self.clients.workload.lasting_topics().into_iter().chain(self.clients.workload.passing_topics());
         let holdings = recovery::read_holdings(&mut self.cluster, topics.collect());
+        let (lasting, dimension) = (self.clients.workload.lasting_topics(), self.cluster.dimension());
+        recovery::hold_silence_against(&mut recovery, &holdings, &lasting, dimension);
         self.clients.hear(&mut self.cluster);
         let slowest_recovery_us = recovery::time_taken(&recovery).as_micros() as u64;
         let evidence = Evidence {

@@ -129,8 +129,8 @@ pub fn ends_mistrust(before: Option<&NodeRecord>, now: &NodeRecord) -> bool {
 
 fn check_follows(log: &[LogEntry], entry: &LogEntry, group: GroupCode) -> Row<()> {
     match log.last() {
-        Some(last) if last.index + 1 != entry.index => {
-            Err(BadRow { key: RowKey::Log(group, last.index + 1), why: "is missing" })
+        Some(last) if last.index.checked_add(1) != Some(entry.index) => {
+            Err(BadRow { key: RowKey::Log(group, last.index.saturating_add(1)), why: "is missing" })
         }
         _ => Ok(()),
     }
@@ -140,10 +140,11 @@ fn check_follows(log: &[LogEntry], entry: &LogEntry, group: GroupCode) -> Row<()
 fn judge_group(group: Vertex, found: FoundGroup) -> Result<(RecoveredGroup, Option<CutTail>), Refused> {
     let FoundGroup { hard_state, checkpoint, mut log, bad_tail } = found;
     let base = checkpoint.as_ref().map_or(0, |checkpoint| checkpoint.index);
-    let first = log.first().map_or(base + 1, |entry| entry.index);
+    let next = base.saturating_add(1);
+    let first = log.first().map_or(next, |entry| entry.index);
     let last = log.last().map_or(base, |entry| entry.index);
-    if first > base + 1 {
-        return Err(Refused::Missing { group, from: base + 1, to: first - 1 });
+    if first > next {
+        return Err(Refused::Missing { group, from: next, to: first - 1 });
     }
     let committed = hard_state.commit.max(base);
     let mut cut = match bad_tail {
@@ -227,6 +228,18 @@ mod tests {
         found.entry(CODE, 104, Ok(entry(104))).unwrap();
         let refused = found.judge().unwrap_err();
         assert_eq!(refused.to_string(), "entries 101 to 103 of group 010's log are missing");
+    }
+
+    #[test]
+    fn an_index_behind_which_there_is_none_is_judged_like_any_other() {
+        let last = u64::MAX;
+        let judged = found(last, last).judge().unwrap();
+        assert_eq!((judged.recovered.groups[0].hard_state.commit, judged.cuts), (last, vec![]));
+
+        let mut found = self::found(last - 1, last);
+        found.entry(CODE, last, Ok(entry(last))).unwrap();
+        assert!(found.clone().judge().is_ok());
+        assert!(found.entry(CODE, 0, Ok(entry(0))).is_err());
     }
 
     fn found(checkpoint: u64, commit: u64) -> Found {

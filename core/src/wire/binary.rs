@@ -20,10 +20,14 @@ use crate::wire::peer::{Body, Call, LinkState, Packet, PeerFrame, RaftMessage, R
 
 /// The version of the encoding: the first byte of every message.
 pub const FORMAT: u8 = 1;
-/// Requests in one message. (The smallest takes three bytes on the wire and a hundred in memory.)
+/// Requests in one message.
 pub const MAX_REQUESTS: usize = 16_384;
 /// Frames in one message between neighbours, and in one from a node to a client.
 pub const MAX_FRAMES: usize = 65_536;
+/// Bytes of the smallest request: no id, no trace, `topics`.
+const SMALLEST_REQUEST: usize = 3;
+/// Bytes of the smallest frame, a pong.
+const SMALLEST_FRAME: usize = 2;
 
 /// Why a message could not be read.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
@@ -91,7 +95,7 @@ fn encode<T: Serialize>(items: &[T], limit: usize) -> Vec<u8> {
 
 fn decode<T: DeserializeOwned>(bytes: &[u8], limit: usize) -> Result<Vec<T>, Malformed> {
     let mut items = Items::open(bytes, limit)?;
-    let mut decoded = Vec::new();
+    let mut decoded = items.room(SMALLEST_FRAME);
     while items.remain() {
         decoded.push(items.read()?);
         items.item += 1;
@@ -108,6 +112,7 @@ fn read_requests(
 ) -> Result<(), Refused> {
     let without_id = |malformed: Malformed| (None, malformed.into());
     let mut items = Items::open(bytes, MAX_REQUESTS).map_err(without_id)?;
+    *requests = items.room(SMALLEST_REQUEST);
     while items.remain() {
         let request = items.read_request()?;
         requests.push(match validate(&request, limits, dimension) {
@@ -139,6 +144,12 @@ impl<'a> Items<'a> {
             return Err(Malformed::TooMany { found: count, limit });
         }
         Ok(Items { rest, count: count as usize, item: 0 })
+    }
+
+    /// A place for each item, as many as the rest can hold, and for one refusal: a list that grew by doubling would take thrice
+    /// as much, and one that believed the count, anything.
+    fn room<T>(&self, smallest: usize) -> Vec<T> {
+        Vec::with_capacity(self.count.min(self.rest.len() / smallest) + 1)
     }
 
     fn remain(&self) -> bool {

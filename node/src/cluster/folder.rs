@@ -34,7 +34,7 @@ pub struct ClusterFolder {
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct ClusterFile {
-    dimension: u8,
+    dimension: Dimension,
     cluster: String,
 }
 
@@ -138,10 +138,10 @@ fn lock(data: &Path) -> Result<File, FolderError> {
 fn check(text: &str, data: &Path, file: &Path, dimension: Dimension) -> Result<String, FolderError> {
     let found: ClusterFile =
         toml::from_str(text).map_err(|error| FolderError::Syntax { path: file.into(), error: error.into() })?;
-    if found.dimension != dimension.bits() {
+    if found.dimension != dimension {
         return Err(FolderError::OtherDimension {
             path: data.into(),
-            found: found.dimension,
+            found: found.dimension.bits(),
             wanted: dimension.bits(),
         });
     }
@@ -153,7 +153,7 @@ fn create(data: &Path, file: &Path, dimension: Dimension) -> Result<String, Fold
     let secret = data.join("secret");
     write_secret(&secret, &random_hex(32)).map_err(io_error("cannot write", &secret))?;
     let cluster = format!("cubecast-{}", random_hex(4));
-    let content = ClusterFile { dimension: dimension.bits(), cluster: cluster.clone() };
+    let content = ClusterFile { dimension, cluster: cluster.clone() };
     let text = toml::to_string(&content).expect("two plain fields");
     let unfinished = file.with_extension("toml.new");
     fs::write(&unfinished, text)
@@ -216,6 +216,16 @@ mod tests {
         ClusterFolder::open(data.path(), dimension(2)).unwrap();
         let error = ClusterFolder::open(data.path(), dimension(3)).unwrap_err();
         assert!(error.to_string().contains("of dimension 2 (4 nodes), not 3"), "{error}");
+    }
+
+    #[test]
+    fn a_dimension_that_no_cube_has_is_refused() {
+        let data = tempfile::tempdir().unwrap();
+        for bits in [0, 17, 64, 200] {
+            fs::write(data.path().join("cluster.toml"), format!("dimension = {bits}\ncluster = \"demo\"\n")).unwrap();
+            let error = ClusterFolder::open(data.path(), dimension(3)).unwrap_err();
+            assert!(error.to_string().contains(&format!("a dimension is 1 to 16, not {bits}")), "{error}");
+        }
     }
 
     #[test]

@@ -26,6 +26,8 @@ use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 
+use super::HANDSHAKE_MESSAGE;
+
 /// The WebSocket subprotocol by which a neighbour is told from a client.
 pub const SUBPROTOCOL: &str = "cubecast-peer.1";
 /// The version of what neighbours say to each other. Both must speak the same.
@@ -301,10 +303,7 @@ where
 {
     loop {
         match socket.next().await {
-            Some(Ok(Message::Text(text))) => {
-                return serde_json::from_str(&text)
-                    .map_err(|_| Refusal::new(RefusalCode::Malformed, "a step of the handshake is malformed").into());
-            }
+            Some(Ok(Message::Text(text))) => return Ok(read_step(&text)?),
             Some(Ok(Message::Ping(_) | Message::Pong(_))) => {}
             Some(Ok(Message::Close(Some(frame)))) => {
                 return Err(HandshakeError::RefusedBy { code: frame.code.into(), reason: frame.reason.to_string() });
@@ -314,4 +313,12 @@ where
             Some(Err(error)) => return Err(HandshakeError::Broken(error.to_string())),
         }
     }
+}
+
+fn read_step(text: &str) -> Result<Step, Refusal> {
+    let malformed = |what: &str| Refusal::new(RefusalCode::Malformed, format!("a step of the handshake is {what}"));
+    if text.len() > HANDSHAKE_MESSAGE {
+        return Err(malformed("too long"));
+    }
+    serde_json::from_str(text).map_err(|_| malformed("malformed"))
 }

@@ -65,6 +65,8 @@ impl Default for Limits {
 
 /// Bytes in one message from a neighbour.
 pub const PEER_MESSAGE: usize = 64 << 20;
+/// Bytes in one message from somebody who says that he is a neighbour, and has not proven it.
+pub const HANDSHAKE_MESSAGE: usize = 16 << 10;
 
 /// What all connections of a node share.
 #[derive(Debug)]

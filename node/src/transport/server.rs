@@ -35,7 +35,10 @@ use tracing::{debug, warn};
 
 use super::handshake::{self, HandshakeError, Refusal, RefusalCode, SUBPROTOCOL};
 use super::static_files::page;
-use super::{Door, PEER_MESSAGE, Socket, client_connection, peer_connection, static_files, tune, websocket_config};
+use super::{
+    Door, HANDSHAKE_MESSAGE, PEER_MESSAGE, Socket, client_connection, peer_connection, static_files, tune,
+    websocket_config,
+};
 use crate::runtime::local_client::{self, NoStatus};
 
 /// How long a connection may take to say what it wants.
@@ -105,7 +108,7 @@ async fn serve(stream: TcpStream, door: Arc<Door>) {
             }
         }
         Some(Wish::Peer(upgrade)) => {
-            if let Some(socket) = upgraded(upgrade, PEER_MESSAGE).await {
+            if let Some(socket) = upgraded(upgrade, HANDSHAKE_MESSAGE).await {
                 take_peer(socket, &door).await;
             }
         }
@@ -190,8 +193,8 @@ async fn take_peer(mut socket: Socket, door: &Arc<Door>) {
         Err(error) => Err(error),
     };
     match admitted {
-        Ok((proven, slot)) => match handshake::welcome(&mut socket).await {
-            Ok(()) => peer_connection::serve(socket, proven.vertex, slot, gate, door).await,
+        Ok((proven, slot)) => match welcome(socket).await {
+            Ok(socket) => peer_connection::serve(socket, proven.vertex, slot, gate, door).await,
             Err(error) => debug!(%node, "A neighbour left during the handshake: {error}"),
         },
         Err(error) => {
@@ -204,6 +207,14 @@ async fn take_peer(mut socket: Socket, door: &Arc<Door>) {
             }
         }
     }
+}
+
+/// Tells a proven neighbour so. From here on it may send large messages; before, it sends none, so none is cut in two.
+async fn welcome(socket: Socket) -> Result<Socket, HandshakeError> {
+    let config = Some(websocket_config(PEER_MESSAGE));
+    let mut socket = WebSocketStream::from_raw_socket(socket.into_inner(), SocketRole::Server, config).await;
+    handshake::welcome(&mut socket).await?;
+    Ok(socket)
 }
 
 async fn health(door: &Door) -> Answer {

@@ -2,8 +2,8 @@
 
 use cubecast_core::io::Input;
 use cubecast_core::wire::binary;
-use cubecast_node::transport::Socket;
 use cubecast_node::transport::handshake::{Credentials, HandshakeError, Proven, RefusalCode, SUBPROTOCOL, dial};
+use cubecast_node::transport::{HANDSHAKE_MESSAGE, Socket};
 use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
@@ -160,6 +160,29 @@ async fn rubbish_in_the_handshake_is_refused() {
         socket.send(rubbish).await.unwrap();
         assert_eq!(close_code(&mut socket).await, RefusalCode::Malformed as u16);
     }
+}
+
+#[tokio::test]
+async fn a_stranger_cannot_make_a_node_hold_much() {
+    let mut node = start(Options::of("00")).await;
+    let padded = |bytes| format!(r#"{{"step": "hello", "hello": "{}"}}"#, "x".repeat(bytes));
+    let mut socket = open(&node.address, &[("sec-websocket-protocol", SUBPROTOCOL)]).await.unwrap();
+    socket.send(Message::text(padded(HANDSHAKE_MESSAGE / 2))).await.unwrap();
+    assert_eq!(close_code(&mut socket).await, RefusalCode::Malformed as u16, "it is read");
+
+    let mut socket = open(&node.address, &[("sec-websocket-protocol", SUBPROTOCOL)]).await.unwrap();
+    // The node may hang up before all is sent.
+    let _ = socket.send(Message::text(padded(HANDSHAKE_MESSAGE))).await;
+    let answer = in_time("the end", socket.next()).await;
+    assert!(!matches!(answer, Some(Ok(Message::Text(_) | Message::Close(_)))), "it is not read: {answer:?}");
+
+    let (mut neighbour, taken) = knock(&node, &credentials("01", 7)).await;
+    taken.unwrap();
+    let pings: Vec<_> = (0..HANDSHAKE_MESSAGE as u64).map(ping).collect();
+    neighbour.send(Message::binary(binary::encode_peer_frames(&pings))).await.unwrap();
+    let last = pings.last().unwrap();
+    node.sees("all that a neighbour sends", |input| matches!(input, Input::PeerFrame { frame, .. } if frame == last))
+        .await;
 }
 
 #[tokio::test]

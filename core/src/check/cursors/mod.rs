@@ -14,6 +14,10 @@
 //! in doubt may happen at any time later, once; it widens what is allowed by just that. So does what overlaps in time, where two clients share a
 //! subscriber.
 
+mod late;
+#[cfg(test)]
+mod tests;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::case::{Case, Topic};
@@ -23,7 +27,8 @@ use super::{Broken, Checked, Verdict};
 use crate::names::SubscriberId;
 use crate::time::Instant;
 use crate::wire::answer::{Done, Message};
-use crate::wire::client::{Action, ReadLevel, StartAt};
+use crate::wire::client::{Action, ReadLevel};
+use late::{Effect, Late, effect_of};
 
 pub(super) fn check(case: &Case<'_>) -> Verdict {
     let mut checked = 0;
@@ -78,39 +83,6 @@ fn events(operations: &[&Operation]) -> Vec<Event> {
         .collect()
 }
 
-/// What an action does to the cursor.
-#[derive(Clone, Copy)]
-enum Effect {
-    None,
-    /// Forward, to the offset.
-    Commit(u64),
-    /// Forward, behind at most so many messages.
-    Pull(u64),
-    /// To the offset, back or forth.
-    Put(u64),
-    /// Behind the last message there is.
-    PutAtEnd,
-    /// To 0, if it was away.
-    Begin,
-    /// Away.
-    Remove,
-}
-
-fn effect_of(action: &Action) -> Effect {
-    match action {
-        Action::Commit { offset, .. } => Effect::Commit(offset.0),
-        Action::Pull { commit: true, max, .. } => Effect::Pull((*max).into()),
-        Action::Subscribe { from, .. } | Action::ReplicaSubscribe { from, .. } => match from {
-            None => Effect::Begin,
-            Some(StartAt::Beginning) => Effect::Put(0),
-            Some(StartAt::Offset(offset)) => Effect::Put(offset.0),
-            Some(StartAt::Latest) => Effect::PutAtEnd,
-        },
-        Action::Unsubscribe { .. } => Effect::Remove,
-        _ => Effect::None,
-    }
-}
-
 /// Follows one subscriber's cursor.
 struct Follower<'a> {
     /// The length of the topic's log.
@@ -135,50 +107,6 @@ struct Follower<'a> {
 struct Bound<'a> {
     at: u64,
     by: Option<&'a Operation>,
-}
-
-/// What may still happen to the cursor at any time, though nobody waits for it.
-#[derive(Default)]
-struct Late {
-    /// It may be moved forward to here.
-    forward: u64,
-    /// It may be put back to here.
-    back: Option<u64>,
-    /// It may be moved behind so many messages more, from wherever it is.
-    pulls: u64,
-}
-
-impl Late {
-    fn add(&mut self, effect: Effect, end: u64) {
-        match effect {
-            Effect::Commit(offset) if offset <= end => self.forward = self.forward.max(offset),
-            Effect::Put(offset) if offset <= end => {
-                self.forward = self.forward.max(offset);
-                self.add_back(offset);
-            }
-            // Refused whenever they come: there never were so many messages.
-            Effect::Commit(_) | Effect::Put(_) => {}
-            Effect::PutAtEnd => self.forward = end,
-            Effect::Pull(max) => self.pulls = self.pulls.saturating_add(max),
-            Effect::Begin | Effect::Remove => self.add_back(0),
-            Effect::None => {}
-        }
-    }
-
-    fn add_back(&mut self, offset: u64) {
-        self.back = Some(self.back.map_or(offset, |back| back.min(offset)));
-    }
-
-    /// How far back a cursor can be that would be at `low`.
-    fn lowest(&self, low: u64) -> u64 {
-        self.back.map_or(low, |back| back.min(low))
-    }
-
-    /// How far on a cursor can be that would be at `high`.
-    fn highest(&self, high: u64, end: u64) -> u64 {
-        let high = high.max(self.forward);
-        high.saturating_add(self.pulls).min(end).max(high)
-    }
 }
 
 impl<'a> Follower<'a> {
@@ -348,182 +276,4 @@ fn start_of(messages: &[Message], cursor: u64) -> u64 {
 
 fn creates(operation: &Operation) -> bool {
     matches!(operation.action, Action::CreateTopic { .. }) && !matches!(operation.outcome(), Outcome::Refused(_))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::super::story::Story;
-    use super::check;
-    use crate::names::Offset;
-    use crate::wire::answer::ErrorCode;
-    use crate::wire::client::{ReadLevel, StartAt};
-
-    /// A new topic with ten messages, and one subscriber, whose cursor is at 0.
-    fn story() -> Story {
-        let mut story = Story::new();
-        story.create_topic(1..2).created();
-        story.log(["a", "b", "c", "d", "e", "f", "g", "h", "i", "j"]);
-        story.subscribe(None, 3..4).subscribed(0);
-        story
-    }
-
-    #[test]
-    fn a_reader_reads_on() {
-        let mut story = story();
-        story.pull(10..11).commit().saw(0, ["a", "b", "c"]);
-        story.pull(12..13).saw(3, ["d"]);
-        story.commit(5, 14..15).committed(5);
-        story.commit(4, 16..17).committed(5);
-        story.pull(18..19).level(ReadLevel::Any).commit().saw(3, ["d", "e", "f"]);
-        story.pull(20..21).saw(6, []);
-        story.replica_pull(None, 22..23).saw(0, ["a"]);
-        story.replica_pull(Some(9), 24..25).saw(9, ["j"]);
-        story.subscribe(Some(StartAt::Beginning), 26..27).subscribed(0);
-        story.replica_subscribe(28..29).subscribed(0);
-        story.subscribe(Some(StartAt::Latest), 30..31).subscribed(8);
-        story.unsubscribe(32..33).unsubscribed();
-        story.subscribe(None, 34..35).subscribed(0);
-        assert_eq!(story.passes(check), 14);
-    }
-
-    #[test]
-    fn a_pull_may_be_given_again_and_nothing_before_it() {
-        let mut story = story();
-        story.commit(2, 5..6).committed(2);
-        story.pull(10..11).commit().saw(2, ["c", "d"]);
-        story.pull(12..13).commit().saw(2, ["c", "d"]);
-        story.pull(14..15).saw(4, ["e"]);
-        story.passes(check);
-        story.pull(16..17).saw(3, ["d"]);
-        story.fails(check, &["went back", "pull on `news`", "at 3", "before 4", "0.014000 s"]);
-    }
-
-    #[test]
-    fn a_pull_that_skips_is_found() {
-        let mut story = story();
-        story.pull(10..11).commit().saw(0, ["a", "b"]);
-        story.pull(12..13).saw(3, ["d"]);
-        story.fails(check, &["skipped", "at 3", "behind 2", "asked of 010 at 0.010000 s"]);
-        let mut story = self::story();
-        story.pull(10..11).saw(0, ["a", "b"]);
-        story.pull(12..13).saw(1, ["b"]);
-        story.fails(check, &["skipped", "at 1", "behind 0"]);
-    }
-
-    #[test]
-    fn a_pull_whose_answer_was_lost_may_have_moved_the_cursor_by_what_it_asked_for() {
-        let mut story = story();
-        story.pull(10..11).commit().max(3).in_doubt();
-        story.pull(12..13).saw(3, ["d"]);
-        story.passes(check);
-        story.pull(14..15).saw(4, ["e"]);
-        assert_eq!(story.passes(check), 3, "the lost pull may come now");
-        story.pull(16..17).saw(8, ["i"]);
-        story.fails(check, &["skipped", "at 8", "behind 7"]);
-    }
-
-    #[test]
-    fn a_lost_pull_that_moves_nothing_moves_nothing() {
-        let mut story = story();
-        story.pull(10..11).in_doubt();
-        story.pull(10..11).commit().refused(ErrorCode::Unavailable);
-        story.pull(12..13).saw(1, ["b"]);
-        story.fails(check, &["skipped"]);
-    }
-
-    #[test]
-    fn a_commit_tells_where_the_cursor_is() {
-        let mut story = story();
-        story.commit(4, 10..11).committed(3);
-        story.fails(check, &["went back", "commit on `news`", "at 3", "before 4"]);
-        let mut story = self::story();
-        story.commit(4, 10..11).committed(5);
-        story.fails(check, &["skipped", "at 5", "behind 4"]);
-        let mut story = self::story();
-        story.commit(4, 10..11).committed(4);
-        story.commit(2, 12..13).committed(2);
-        story.fails(check, &["went back", "at 2", "before 4"]);
-        let mut story = self::story();
-        story.commit(4, 10..11).in_doubt();
-        story.pull(12..13).saw(0, ["a"]);
-        story.commit(2, 14..15).committed(4);
-        story.passes(check);
-    }
-
-    #[test]
-    fn a_subscription_begins_where_it_was_asked_to() {
-        for (from, cursor) in [
-            (None, 1),
-            (Some(StartAt::Beginning), 1),
-            (Some(StartAt::Offset(Offset(3))), 2),
-            (Some(StartAt::Offset(Offset(3))), 4),
-        ] {
-            let mut story = Story::new();
-            story.create_topic(1..2).created();
-            story.log(["a", "b", "c", "d", "e"]);
-            story.subscribe(from, 3..4).subscribed(cursor);
-            story.fails(check, &["subscribe on `news`", &format!("at {cursor}")]);
-        }
-        let mut story = story();
-        story.commit(4, 10..11).committed(4);
-        story.subscribe(None, 12..13).subscribed(0);
-        story.fails(check, &["went back", "subscribe on `news`", "before 4"]);
-    }
-
-    #[test]
-    fn who_went_back_on_purpose_skips_nothing_then() {
-        let mut story = story();
-        story.commit(8, 10..11).committed(8);
-        story.subscribe(Some(StartAt::Offset(Offset(2))), 12..13).subscribed(2);
-        story.pull(14..15).saw(8, ["i"]);
-        story.fails(check, &["skipped", "at 8", "behind 2", "subscribe on `news`"]);
-        let mut story = self::story();
-        story.commit(8, 10..11).committed(8);
-        story.subscribe(Some(StartAt::Beginning), 12..13).in_doubt();
-        story.pull(14..15).saw(8, ["i"]);
-        story.pull(16..17).saw(0, ["a"]);
-        story.passes(check);
-    }
-
-    #[test]
-    fn a_replica_knows_old_places_and_no_new_ones() {
-        for level in [ReadLevel::Any, ReadLevel::Leader] {
-            let mut story = story();
-            story.commit(4, 10..11).committed(4);
-            story.subscribe(Some(StartAt::Beginning), 12..13).subscribed(0);
-            story.pull(14..15).level(level).saw(4, ["e"]);
-            match level {
-                ReadLevel::Any => assert_eq!(story.passes(check), 4),
-                ReadLevel::Leader => story.fails(check, &["skipped"]),
-            }
-        }
-        let mut story = story();
-        story.pull(14..15).level(ReadLevel::Any).saw(1, ["b"]);
-        story.fails(check, &["skipped", "at 1"]);
-        let mut story = self::story();
-        story.replica_pull(Some(2), 14..15).saw(3, ["d"]);
-        story.fails(check, &["skipped", "replica_pull on `news`", "behind 2"]);
-    }
-
-    #[test]
-    fn what_overlaps_may_come_in_either_order() {
-        let mut story = story();
-        story.subscribe(Some(StartAt::Beginning), 10..20).subscribed(0);
-        story.commit(4, 12..18).committed(4);
-        story.pull(21..22).saw(4, ["e"]);
-        story.pull(23..24).saw(0, ["a"]);
-        story.passes(check);
-        story.pull(25..26).saw(5, ["f"]);
-        story.fails(check, &["skipped", "at 5", "behind 4"]);
-    }
-
-    #[test]
-    fn of_a_topic_older_than_the_record_the_first_cursor_may_be_anywhere() {
-        let mut story = Story::new();
-        story.log(["a", "b", "c"]);
-        story.pull(10..11).saw(2, ["c"]);
-        story.passes(check);
-        story.pull(12..13).saw(1, ["b"]);
-        story.fails(check, &["went back"]);
-    }
 }
