@@ -291,6 +291,9 @@ impl Node {
                 break;
             }
         }
+        if self.bugs.has(Bug::OutboxAcknowledgesBeforeSync) {
+            self.handle_outbox_written();
+        }
         self.check_awaited_holders();
         self.pump_sessions();
         self.announce();
