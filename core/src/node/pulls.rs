@@ -196,8 +196,7 @@ impl Node {
             self.add_uncommitted(home, &pull, start, &mut messages);
         }
         let cursor = messages.last().map_or(start, |message| message.offset.next());
-        let moves = pull.commit && pull.replica.is_some() && !messages.is_empty();
-        let moves = moves || (self.bugs.has(Bug::CursorMovesBeforeDelivery) && pull.commit && !messages.is_empty());
+        let moves = self.bugs.has(Bug::CursorMovesBeforeDelivery) && pull.commit && !messages.is_empty();
         let behind = pull.replica.and_then(|_| {
             let group = self.groups.get(&home)?;
             Some(group.commit_index().saturating_sub(group.applied_index()))
@@ -205,7 +204,6 @@ impl Node {
         let Pull { key, subscriber, topic, replica, .. } = pull;
         let done = Done::Pulled { topic: topic.clone(), messages, cursor, behind, original_node: replica };
         if moves {
-            // A replica's read moves the cursor when a leader can be had; the answer does not wait for it.
             self.request_for_myself(Action::Commit { subscriber, topic, offset: cursor });
         }
         self.answer_pull(key, Ok(done));
