@@ -90,6 +90,10 @@ impl Report {
                 for violation in &self.violations {
                     text += &format!("\n  {violation}");
                 }
+                text += "\n\nWhat was broken, and when:";
+                for line in &self.story {
+                    text += &format!("\n  {line}");
+                }
             }
         }
         text
