@@ -336,13 +336,13 @@ mod tests {
     fn only_its_owner_can_have_deleted_a_topic() {
         let mut story = Story::new();
         story.create_topic(10..20).created();
-        story.delete_topic(21..25).as_publisher("eve").in_doubt();
+        story.delete_topic(21..25).by_publisher("eve").in_doubt();
         story.pull(30..40).refused(ErrorCode::UnknownTopic);
         story.fails(check, &["pull on `news`", "with `unknown_topic`", "it was created", "nobody can have deleted it"]);
         assert_ne!(publisher(), PublisherId::new("eve").unwrap());
         let mut story = Story::new();
         story.create_topic(10..20).created();
-        story.delete_topic(21..25).as_publisher("eve").deleted();
+        story.delete_topic(21..25).by_publisher("eve").deleted();
         story.fails(check, &["delete_topic on `news`", "belongs to `ann`"]);
     }
 
@@ -368,7 +368,7 @@ mod tests {
     fn a_topic_of_before_the_record_is_taken_for_granted() {
         let mut story = Story::new();
         story.pull(1..5).saw(0, []);
-        story.delete_topic(10..20).as_publisher("eve").deleted();
+        story.delete_topic(10..20).by_publisher("eve").deleted();
         assert_eq!(story.passes(check), 2);
         story.pull(21..25).saw(0, []);
         story.fails(check, &["it was deleted"]);

@@ -255,7 +255,7 @@ impl<'a> Told<'a> {
         self
     }
 
-    pub fn as_publisher(self, name: &str) -> Self {
+    pub fn by_publisher(self, name: &str) -> Self {
         if let Action::DeleteTopic { publisher, .. } = &mut self.0.action {
             *publisher = PublisherId::new(name).expect("a valid name");
         }

@@ -70,7 +70,8 @@ impl Unstarted {
 }
 
 impl Deliveries {
-    /// The next message. An error is the last: the subscription could not be kept up. `None`: the client was closed.
+    /// The next message. An error is the last: the subscription is over (its topic was deleted, say), or could not be kept up. `None`: the
+    /// client was closed.
     pub async fn next(&mut self) -> Option<Result<Message, Failure>> {
         let next = self.received.recv().await;
         self.gate.leave();
