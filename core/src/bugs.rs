@@ -44,7 +44,7 @@ macro_rules! bugs {
 
 bugs! {
     /// What waits for a write is let go before the write is durable: acknowledgements of entries, and votes.
-    AcknowledgesBeforeSync => ["leaders", "acknowledged", "recovery"],
+    AcknowledgesBeforeSync => ["leaders", "prefixes", "acknowledged", "recovery"],
     /// A publish with `ack: one` is answered before its row in the outbox is durable.
     OutboxAcknowledgesBeforeSync => ["acknowledged", "outbox"],
     /// Commands are answered when the leader alone has stored them.
@@ -64,7 +64,7 @@ bugs! {
     /// A restart forgets what waits in the outbox.
     OutboxIsLostAtRestart => ["acknowledged", "outbox"],
     /// What waits in the outbox is removed when it is offered, not when it is in the log.
-    OutboxForgetsWhatItOffered => ["acknowledged", "outbox"],
+    OutboxForgetsWhatItOffered => ["acknowledged", "outbox", "recovery"],
     /// Every offer of the same outbox entry bears a number of its own.
     OutboxOffersUnderNewNumbers => ["once", "outbox"],
     /// A leader answers linearizable reads without asking whether it still leads.

@@ -234,6 +234,27 @@ fn what_a_committing_pull_reads_reaches_its_client_though_answers_are_lost() {
 }
 
 #[test]
+fn what_a_replicas_read_moves_past_has_reached_its_client_though_answers_are_lost() {
+    let mut cluster = cluster(14);
+    for from in vertex("011").neighbours() {
+        let conditions = LinkConditions { loss: 0.6, ..LinkConditions::PERFECT };
+        cluster.must(from, Action::SetLink { from, to: vertex("011"), conditions }).unwrap();
+    }
+    let (mut read, mut answers) = (0, 0);
+    for _ in 0..40 {
+        cluster.must(vertex("000"), publish("m", Ack::Quorum, None)).unwrap();
+        if let Ok(Done::Pulled { messages, .. }) = cluster.must(vertex("011"), pull(ReadLevel::Any, true))
+            && let (Some(first), Some(last)) = (messages.first(), messages.last())
+        {
+            assert!(first.offset.0 <= read, "read from {} on, and only {read} messages had come", first.offset);
+            read = last.offset.0 + 1;
+            answers += 1;
+        }
+    }
+    assert!(answers > 10, "{answers} answers");
+}
+
+#[test]
 fn nobody_publishes_unregistered_while_the_registry_has_no_leader() {
     let mut cluster = cluster(15);
     let home = placement::home("stranger", cluster.dimension());

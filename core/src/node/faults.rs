@@ -60,6 +60,7 @@ impl Node {
         self.writes.clear();
         self.disk_reads.clear();
         self.serving = Default::default();
+        self.pulls = Default::default();
         self.reads = Default::default();
         self.crash_sessions();
         self.outbox = Default::default();

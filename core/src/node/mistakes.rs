@@ -1,9 +1,9 @@
 //! Those of the deliberate bugs ([`crate::bugs`]) that take more than a line.
 
 use super::Node;
+use super::pulls::Pull;
 use super::push::SessionId;
 use super::reads::message;
-use super::serve::Pull;
 use crate::cube::Vertex;
 use crate::names::Offset;
 use crate::wire::answer::Message;

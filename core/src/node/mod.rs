@@ -11,6 +11,7 @@
 //! | `pending` | what is known of each such request |
 //! | `lanes` | which of a client's pulls are begun, and which wait |
 //! | `serve` | what another node asks of this one (the *leader's* and the *holder's* part) |
+//! | `pulls` | pulls under way here, and reads that wait for their leader to be confirmed |
 //! | `reads` | reads of messages, and what they were for |
 //! | `push` | deliveries to push subscribers |
 //! | `outbox` | publishes with `ack: one` that are not in the log yet |
@@ -26,6 +27,7 @@ mod lanes;
 mod mistakes;
 mod outbox;
 mod pending;
+mod pulls;
 mod push;
 mod queues;
 mod reads;
@@ -98,6 +100,7 @@ pub struct Node {
     requests: pending::Requests,
     lanes: lanes::Lanes,
     serving: serve::Serving,
+    pulls: pulls::Pulls,
     reads: reads::Reads,
     push: push::Push,
     outbox: outbox::Outbox,
@@ -165,6 +168,7 @@ impl Node {
             requests: pending::Requests::default(),
             lanes: lanes::Lanes::default(),
             serving: serve::Serving::default(),
+            pulls: pulls::Pulls::default(),
             reads: reads::Reads::default(),
             push: push::Push::default(),
             outbox: outbox::Outbox::default(),
@@ -248,7 +252,7 @@ impl Node {
             self.next_housekeeping = self.now.monotonic + HOUSEKEEPING;
             self.handle_joining_time();
             self.handle_requests_time();
-            self.handle_serving_time();
+            self.handle_pulls_time();
             self.handle_push_time();
             self.handle_outbox_time();
         }
@@ -280,11 +284,15 @@ impl Node {
         for _ in 0..MAX_ROUNDS {
             let delivered = self.drain_overlay();
             self.propose_queued();
+            self.confirm_reads();
             let flushed = self.flush_groups();
             if !delivered && !flushed {
                 self.unsettled = false;
                 break;
             }
+        }
+        if self.bugs.has(Bug::OutboxAcknowledgesBeforeSync) {
+            self.handle_outbox_written();
         }
         self.check_awaited_holders();
         self.pump_sessions();

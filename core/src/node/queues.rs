@@ -34,6 +34,7 @@ impl Node {
         queues.extend(self.requests.queues());
         queues.push(self.lanes.queue());
         queues.extend(self.serving.queues());
+        queues.extend(self.pulls.queues());
         queues.extend(self.reads.queues());
         queues.extend(self.push.queues());
         queues.extend(self.outbox.queues());

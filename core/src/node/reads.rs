@@ -7,9 +7,10 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use super::Node;
+use super::pulls::Pull;
 use super::push::SessionId;
 use super::queues::Queue;
-use super::serve::{Asker, Pull, unknown_topic};
+use super::serve::{Asker, unknown_topic};
 use crate::cube::Vertex;
 use crate::identity::NodeId;
 use crate::names::Offset;

@@ -6,9 +6,10 @@ use super::pending::{Pending, Pulled, Purpose, Stage, registration};
 use super::push::{Session, SessionId};
 use super::requests::TRY_AGAIN;
 use crate::cube::Vertex;
+use crate::names::Offset;
 use crate::placement;
 use crate::wire::answer::{Answer, Done, ErrorCode, Failure, ServerFrame};
-use crate::wire::client::Action;
+use crate::wire::client::{Action, ReadLevel};
 use crate::wire::event::Event;
 use crate::wire::peer::{Registry, Reply, Subscription};
 
@@ -59,7 +60,7 @@ impl Node {
         match (&pending.stage, &pending.action, result) {
             (
                 Stage::Acting,
-                Action::Pull { commit: true, .. },
+                Action::Pull { commit: true, read: ReadLevel::Leader, .. },
                 Ok(Done::Pulled { messages, cursor, topic, behind, original_node }),
             ) if !messages.is_empty() => {
                 let done = Done::Pulled { messages, cursor, topic, behind, original_node };
@@ -143,6 +144,7 @@ impl Node {
             Done::SubscriberCreated { subscriber, .. } => {
                 self.requests.remember(Registry::Subscriber, subscriber.to_string());
             }
+            Done::Pulled { messages, cursor, .. } if !messages.is_empty() => self.move_cursor(&pending.action, *cursor),
             _ => {}
         }
         let (Some(connection), by) = (pending.connection, pending.key.number) else { return Ok(()) };
@@ -167,6 +169,14 @@ impl Node {
             _ => {}
         }
         Ok(())
+    }
+
+    /// A replica's read moves the cursor when a leader can be had; the answer does not wait for it. Whoever asked for it does so, and not
+    /// the replica: its answer may be lost, and would be read behind when it is asked again.
+    fn move_cursor(&mut self, action: &Action, offset: Offset) {
+        if let Action::Pull { subscriber, topic, read: ReadLevel::Any, commit: true, .. } = action {
+            self.request_for_myself(Action::Commit { subscriber: subscriber.clone(), topic: topic.clone(), offset });
+        }
     }
 
     pub(super) fn answer(

@@ -1,37 +1,28 @@
 //! What other nodes ask of this one, as a leader or as a holder of replicas. A node asks itself in the same way.
 //!
-//! A command waits in its group's queue, then in the log, then for its acknowledgement; a pull waits for its leader to be
-//! confirmed, then for the disk. Who waits for either is found by its [`RequestKey`], so that an ask that is repeated finds what
-//! is under way, and takes the earlier ask's place.
+//! A command waits in its group's queue, then in the log, then for its acknowledgement; its waiter is found by its
+//! [`RequestKey`], so that an ask that is repeated finds the same command under way.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::Node;
+use super::pulls::{Pull, ReadJob};
 use super::queues::Queue;
 use crate::bugs::Bug;
 use crate::cube::Vertex;
-use crate::names::{Offset, SubscriberId, TopicName};
-use crate::store::StoredMessage;
+use crate::names::TopicName;
 use crate::time::Instant;
+use crate::topics::Outcome;
 use crate::topics::command::{Command, Op};
-use crate::topics::{Outcome, Topics};
 use crate::wire::answer::{Answer, Done, ErrorCode, Failure};
 use crate::wire::client::{Ack, Action, ReadLevel};
 use crate::wire::event::TraceId;
-use crate::wire::peer::{Body, Call, Registry, Reply, RequestKey};
+use crate::wire::peer::{Body, Call, Reply, RequestKey};
 
 /// Commands under way on one leader, and bytes of their contents; beyond, it says that it is overloaded.
 const MAX_COMMANDS: usize = 32_768;
 const MAX_COMMAND_BYTES: u64 = 256 * 1024 * 1024;
-/// Pulls under way on one holder, for whatever clients and from whatever nodes; beyond, the origin is told to ask again.
-const MAX_PULLS: usize = 8_192;
-/// Reads that wait for a leader to be confirmed, pulls among them; beyond, the origin is told to ask again.
-const MAX_UNCONFIRMED: usize = 16_384;
-/// A ReadIndex that raft forgot (it does so in silence) is asked for again after this.
-const READ_AGAIN: Duration = Duration::from_millis(150);
-/// A read that cannot be confirmed for so long goes back to the one who asked.
-const READ_PATIENCE: Duration = Duration::from_secs(2);
 /// `ack: all` waits so long for members that are up but do not confirm; then the origin asks again, and finds the repeat.
 const ALL_PATIENCE: Duration = Duration::from_secs(4);
 
@@ -43,13 +34,6 @@ pub(super) struct Serving {
     bytes: u64,
     /// Committed, and waiting for every member that is up.
     awaiting_all: Vec<AwaitingAll>,
-    /// Reads that wait for the next ReadIndex, and those whose ReadIndex is under way, by ticket.
-    new_reads: BTreeMap<Vertex, Vec<ReadJob>>,
-    tickets: BTreeMap<u64, Ticket>,
-    /// How many there are of both.
-    unconfirmed: usize,
-    /// Who waits for each pull, wherever it is.
-    pulls: BTreeMap<RequestKey, Puller>,
 }
 
 /// Who is to be told.
@@ -58,6 +42,13 @@ pub(super) struct Asker {
     pub vertex: Vertex,
     pub token: u64,
     pub trace: Option<TraceId>,
+}
+
+impl Asker {
+    /// A late copy of an ask that the same node has made again since: nobody waits for its answer any more.
+    pub fn is_older_than(&self, other: &Asker) -> bool {
+        self.vertex == other.vertex && self.token < other.token
+    }
 }
 
 struct Waiter {
@@ -70,11 +61,6 @@ struct Waiter {
     hops: Vec<Vertex>,
 }
 
-struct Puller {
-    asker: Asker,
-    hops: Vec<Vertex>,
-}
-
 struct AwaitingAll {
     group: Vertex,
     index: u64,
@@ -82,32 +68,6 @@ struct AwaitingAll {
     key: RequestKey,
     waiter: Waiter,
     outcome: Outcome,
-}
-
-struct Ticket {
-    group: Vertex,
-    since: Instant,
-    asked: Instant,
-    jobs: Vec<ReadJob>,
-}
-
-/// A read that must be linearizable.
-pub(super) enum ReadJob {
-    Pull(Pull),
-    IsRegistered { asker: Asker, kind: Registry, name: String },
-}
-
-/// A pull on its way.
-#[derive(Clone, Debug)]
-pub(super) struct Pull {
-    pub key: RequestKey,
-    pub subscriber: SubscriberId,
-    pub topic: TopicName,
-    pub max: u32,
-    pub commit: bool,
-    /// From a replica as it is: its home, and an offset in place of the cursor.
-    pub replica: Option<Vertex>,
-    pub from: Option<Offset>,
 }
 
 impl Serving {
@@ -126,12 +86,10 @@ impl Serving {
         self.waiters.len() + self.awaiting_all.len()
     }
 
-    pub(super) fn queues(&self) -> [Queue; 4] {
+    pub(super) fn queues(&self) -> [Queue; 2] {
         [
             Queue::of("commands under way", self.commands(), MAX_COMMANDS),
             Queue { name: "bytes of commands under way", len: self.bytes, limit: MAX_COMMAND_BYTES },
-            Queue::of("pulls under way", self.pulls.len(), MAX_PULLS),
-            Queue::of("reads not confirmed yet", self.unconfirmed, MAX_UNCONFIRMED),
         ]
     }
 }
@@ -208,7 +166,7 @@ impl Node {
     }
 
     /// Known at once when members are seen to be gone; raft itself would find out only by waiting.
-    fn lacks_quorum(&self, home: Vertex) -> Option<String> {
+    pub(super) fn lacks_quorum(&self, home: Vertex) -> Option<String> {
         let voters = self.groups[&home].voters();
         let up = voters.iter().filter(|voter| voter.vertex == self.me || self.overlay.is_alive(voter.vertex)).count();
         (up <= voters.len() / 2).then(|| {
@@ -219,11 +177,15 @@ impl Node {
     fn take_command(&mut self, asker: Asker, group: Vertex, key: RequestKey, mut action: Action, hops: Vec<Vertex>) {
         if let Some(waiter) = self.serving.waiters.get_mut(&key) {
             // Asked again, perhaps by another and over another way: the command is under way.
-            (waiter.asker, waiter.hops) = (asker, hops);
+            if !asker.is_older_than(&waiter.asker) {
+                (waiter.asker, waiter.hops) = (asker, hops);
+            }
             return;
         }
         if let Some(waiting) = self.serving.awaiting_all.iter_mut().find(|waiting| waiting.key == key) {
-            (waiting.waiter.asker, waiting.waiter.hops) = (asker, hops);
+            if !asker.is_older_than(&waiting.waiter.asker) {
+                (waiting.waiter.asker, waiting.waiter.hops) = (asker, hops);
+            }
             return;
         }
         let bytes = action.content_bytes();
@@ -276,15 +238,6 @@ impl Node {
                 && let Err(rest) = group.propose(std::mem::take(queue))
             {
                 *queue = rest;
-            }
-        }
-        let new_reads = std::mem::take(&mut self.serving.new_reads);
-        for (home, jobs) in new_reads {
-            let ticket = self.next_token();
-            let now = self.now.monotonic;
-            self.serving.tickets.insert(ticket, Ticket { group: home, since: now, asked: now, jobs });
-            if let Some(group) = self.groups.get_mut(&home) {
-                group.read_index(ticket);
             }
         }
     }
@@ -414,143 +367,7 @@ impl Node {
             self.serving.bytes -= waiter.bytes;
             self.reply(&waiter.asker, Reply::NotLeader { leader, proposed: !queued.contains(&key) });
         }
-        let tickets: Vec<(u64, Ticket)> =
-            self.serving.tickets.extract_if(.., |_, ticket| ticket.group == group).collect();
-        let reads = self.serving.new_reads.remove(&group).unwrap_or_default();
-        for job in tickets.into_iter().flat_map(|(_, ticket)| ticket.jobs).chain(reads) {
-            self.serving.unconfirmed -= 1;
-            self.reply_to_read(job, Reply::NotLeader { leader, proposed: false });
-        }
-    }
-
-    // Linearizable reads.
-
-    /// Whether the pull is to be begun. Asked again, it goes on for whoever asked last.
-    fn admit_pull(&mut self, key: RequestKey, asker: Asker, hops: Vec<Vertex>) -> bool {
-        if let Some(puller) = self.serving.pulls.get_mut(&key) {
-            *puller = Puller { asker, hops };
-            return false;
-        }
-        if self.serving.pulls.len() >= MAX_PULLS {
-            let why = format!("{MAX_PULLS} pulls are under way on node {}", self.me);
-            self.reply(&asker, Reply::Unavailable { why });
-            return false;
-        }
-        self.serving.pulls.insert(key, Puller { asker, hops });
-        true
-    }
-
-    /// The pull ends with this; whoever asked last is told.
-    pub(super) fn reply_to_pull(&mut self, key: RequestKey, reply: Reply) {
-        if let Some(puller) = self.serving.pulls.remove(&key) {
-            self.reply(&puller.asker, reply);
-        }
-    }
-
-    pub(super) fn answer_pull(&mut self, key: RequestKey, result: Result<Done, Failure>) {
-        if let Some(puller) = self.serving.pulls.remove(&key) {
-            self.reply_result(&puller.asker, puller.hops, result);
-        }
-    }
-
-    fn reply_to_read(&mut self, job: ReadJob, reply: Reply) {
-        match job {
-            ReadJob::Pull(pull) => self.reply_to_pull(pull.key, reply),
-            ReadJob::IsRegistered { asker, .. } => self.reply(&asker, reply),
-        }
-    }
-
-    /// Done when a majority has confirmed that this node still leads.
-    fn confirm_first(&mut self, group: Vertex, job: ReadJob) {
-        if self.serving.unconfirmed >= MAX_UNCONFIRMED {
-            let why = format!("{MAX_UNCONFIRMED} reads wait for leader {} to be confirmed", self.me);
-            return self.reply_to_read(job, Reply::Unavailable { why });
-        }
-        self.serving.unconfirmed += 1;
-        self.serving.new_reads.entry(group).or_default().push(job);
-    }
-
-    fn handle_is_registered(&mut self, asker: Asker, kind: Registry, name: String, linearizable: bool) {
-        let home = crate::placement::home(&name, self.me.dimension());
-        let Some(group) = self.groups.get(&home) else {
-            let leader = self.overlay.leader_of(home);
-            return self.reply(&asker, Reply::NotLeader { leader, proposed: false });
-        };
-        if !linearizable {
-            let registered = is_registered(group.topics(), kind, &name);
-            return self.reply(&asker, Reply::Registered(registered));
-        }
-        if !group.is_leader() {
-            let leader = group.leader().map(|leader| leader.vertex);
-            return self.reply(&asker, Reply::NotLeader { leader, proposed: false });
-        }
-        if let Some(why) = self.lacks_quorum(home) {
-            return self.reply(&asker, Reply::Unavailable { why });
-        }
-        self.confirm_first(home, ReadJob::IsRegistered { asker, kind, name });
-    }
-
-    pub(super) fn handle_read_ready(&mut self, group: Vertex, ticket: u64) {
-        let Some(ticket) = self.serving.tickets.remove(&ticket) else { return };
-        self.serving.unconfirmed -= ticket.jobs.len();
-        for job in ticket.jobs {
-            match job {
-                ReadJob::Pull(pull) => self.read_for_pull(group, pull),
-                ReadJob::IsRegistered { asker, kind, name } => {
-                    let registered = is_registered(self.groups[&group].topics(), kind, &name);
-                    self.reply(&asker, Reply::Registered(registered));
-                }
-            }
-        }
-    }
-
-    pub(super) fn handle_serving_time(&mut self) {
-        let now = self.now.monotonic;
-        let mut again = Vec::new();
-        let given_up: Vec<Ticket> = self
-            .serving
-            .tickets
-            .extract_if(.., |_, ticket| now.since(ticket.since) >= READ_PATIENCE)
-            .map(|(_, ticket)| ticket)
-            .collect();
-        for (number, ticket) in &mut self.serving.tickets {
-            if now.since(ticket.asked) >= READ_AGAIN {
-                ticket.asked = now;
-                again.push((ticket.group, *number));
-            }
-        }
-        for (group, number) in again {
-            if let Some(group) = self.groups.get_mut(&group) {
-                group.read_index(number);
-            }
-        }
-        for job in given_up.into_iter().flat_map(|ticket| ticket.jobs) {
-            self.serving.unconfirmed -= 1;
-            let why = format!("leader {} could not confirm that it still leads", self.me);
-            self.reply_to_read(job, Reply::Unavailable { why });
-        }
-    }
-
-    /// The messages of a pull are here. Whoever asked moves the cursor when it has them.
-    pub(super) fn finish_pull(&mut self, home: Vertex, pull: Pull, messages: Vec<StoredMessage>, start: Offset) {
-        let mut messages: Vec<_> = messages.into_iter().map(super::reads::message).collect();
-        if self.bugs.has(Bug::AnyReadsTheUncommitted) && pull.replica.is_some() {
-            self.add_uncommitted(home, &pull, start, &mut messages);
-        }
-        let cursor = messages.last().map_or(start, |message| message.offset.next());
-        let moves = pull.commit && pull.replica.is_some() && !messages.is_empty();
-        let moves = moves || (self.bugs.has(Bug::CursorMovesBeforeDelivery) && pull.commit && !messages.is_empty());
-        let behind = pull.replica.and_then(|_| {
-            let group = self.groups.get(&home)?;
-            Some(group.commit_index().saturating_sub(group.applied_index()))
-        });
-        let Pull { key, subscriber, topic, replica, .. } = pull;
-        let done = Done::Pulled { topic: topic.clone(), messages, cursor, behind, original_node: replica };
-        if moves {
-            // A replica's read moves the cursor when a leader can be had; the answer does not wait for it.
-            self.request_for_myself(Action::Commit { subscriber, topic, offset: cursor });
-        }
-        self.answer_pull(key, Ok(done));
+        self.send_reads_back(group, leader);
     }
 
     // To this very node.
@@ -574,13 +391,6 @@ impl Node {
             }
         };
         self.reply_result(&asker, hops, result);
-    }
-}
-
-fn is_registered(topics: &Topics, kind: Registry, name: &str) -> bool {
-    match kind {
-        Registry::Publisher => topics.is_publisher(name),
-        Registry::Subscriber => topics.is_subscriber(name),
     }
 }
 

@@ -1,0 +1,242 @@
+//! Pulls under way at a holder, and reads that wait until it is confirmed that this node still leads.
+//!
+//! A pull waits for its leader to be confirmed, where it must be linearizable, and then for the disk (see `reads`). Who waits
+//! for it is found by its [`RequestKey`], so that an ask that is repeated does not begin it again: its answer goes to whoever
+//! asked last.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::Node;
+use super::queues::Queue;
+use super::serve::Asker;
+use crate::bugs::Bug;
+use crate::cube::Vertex;
+use crate::names::{Offset, SubscriberId, TopicName};
+use crate::store::StoredMessage;
+use crate::time::Instant;
+use crate::topics::Topics;
+use crate::wire::answer::{Done, Failure};
+use crate::wire::client::Action;
+use crate::wire::peer::{Registry, Reply, RequestKey};
+
+/// Pulls under way on one holder, for whatever clients and from whatever nodes; beyond, the origin is told to ask again.
+const MAX_PULLS: usize = 8_192;
+/// Reads that wait for a leader to be confirmed, pulls among them; beyond, the origin is told to ask again.
+const MAX_UNCONFIRMED: usize = 16_384;
+/// A ReadIndex that raft forgot (it does so in silence) is asked for again after this.
+const READ_AGAIN: Duration = Duration::from_millis(150);
+/// A read that cannot be confirmed for so long goes back to the one who asked.
+const READ_PATIENCE: Duration = Duration::from_secs(2);
+
+#[derive(Default)]
+pub(super) struct Pulls {
+    /// Reads that wait for the next ReadIndex, and those whose ReadIndex is under way, by ticket.
+    new_reads: BTreeMap<Vertex, Vec<ReadJob>>,
+    tickets: BTreeMap<u64, Ticket>,
+    /// How many there are of both.
+    unconfirmed: usize,
+    /// Who waits for each pull, wherever it is.
+    under_way: BTreeMap<RequestKey, Puller>,
+}
+
+struct Puller {
+    asker: Asker,
+    hops: Vec<Vertex>,
+}
+
+struct Ticket {
+    group: Vertex,
+    since: Instant,
+    asked: Instant,
+    jobs: Vec<ReadJob>,
+}
+
+/// A read that must be linearizable.
+pub(super) enum ReadJob {
+    Pull(Pull),
+    IsRegistered { asker: Asker, kind: Registry, name: String },
+}
+
+/// A pull on its way.
+#[derive(Clone, Debug)]
+pub(super) struct Pull {
+    pub key: RequestKey,
+    pub subscriber: SubscriberId,
+    pub topic: TopicName,
+    pub max: u32,
+    pub commit: bool,
+    /// From a replica as it is: its home, and an offset in place of the cursor.
+    pub replica: Option<Vertex>,
+    pub from: Option<Offset>,
+}
+
+impl Pulls {
+    pub(super) fn queues(&self) -> [Queue; 2] {
+        [
+            Queue::of("pulls under way", self.under_way.len(), MAX_PULLS),
+            Queue::of("reads not confirmed yet", self.unconfirmed, MAX_UNCONFIRMED),
+        ]
+    }
+}
+
+impl Node {
+    /// Whether the pull is to be begun. Asked again, it goes on for whoever asked last.
+    pub(super) fn admit_pull(&mut self, key: RequestKey, asker: Asker, hops: Vec<Vertex>) -> bool {
+        if let Some(puller) = self.pulls.under_way.get_mut(&key) {
+            if !asker.is_older_than(&puller.asker) {
+                *puller = Puller { asker, hops };
+            }
+            return false;
+        }
+        if self.pulls.under_way.len() >= MAX_PULLS {
+            let why = format!("{MAX_PULLS} pulls are under way on node {}", self.me);
+            self.reply(&asker, Reply::Unavailable { why });
+            return false;
+        }
+        self.pulls.under_way.insert(key, Puller { asker, hops });
+        true
+    }
+
+    /// The pull ends with this; whoever asked last is told.
+    pub(super) fn reply_to_pull(&mut self, key: RequestKey, reply: Reply) {
+        if let Some(puller) = self.pulls.under_way.remove(&key) {
+            self.reply(&puller.asker, reply);
+        }
+    }
+
+    pub(super) fn answer_pull(&mut self, key: RequestKey, result: Result<Done, Failure>) {
+        if let Some(puller) = self.pulls.under_way.remove(&key) {
+            self.reply_result(&puller.asker, puller.hops, result);
+        }
+    }
+
+    fn reply_to_read(&mut self, job: ReadJob, reply: Reply) {
+        match job {
+            ReadJob::Pull(pull) => self.reply_to_pull(pull.key, reply),
+            ReadJob::IsRegistered { asker, .. } => self.reply(&asker, reply),
+        }
+    }
+
+    /// Done when a majority has confirmed that this node still leads.
+    pub(super) fn confirm_first(&mut self, group: Vertex, job: ReadJob) {
+        if self.pulls.unconfirmed >= MAX_UNCONFIRMED {
+            let why = format!("{MAX_UNCONFIRMED} reads wait for leader {} to be confirmed", self.me);
+            return self.reply_to_read(job, Reply::Unavailable { why });
+        }
+        self.pulls.unconfirmed += 1;
+        self.pulls.new_reads.entry(group).or_default().push(job);
+    }
+
+    pub(super) fn handle_is_registered(&mut self, asker: Asker, kind: Registry, name: String, linearizable: bool) {
+        let home = crate::placement::home(&name, self.me.dimension());
+        let Some(group) = self.groups.get(&home) else {
+            let leader = self.overlay.leader_of(home);
+            return self.reply(&asker, Reply::NotLeader { leader, proposed: false });
+        };
+        if !linearizable {
+            let registered = is_registered(group.topics(), kind, &name);
+            return self.reply(&asker, Reply::Registered(registered));
+        }
+        if !group.is_leader() {
+            let leader = group.leader().map(|leader| leader.vertex);
+            return self.reply(&asker, Reply::NotLeader { leader, proposed: false });
+        }
+        if let Some(why) = self.lacks_quorum(home) {
+            return self.reply(&asker, Reply::Unavailable { why });
+        }
+        self.confirm_first(home, ReadJob::IsRegistered { asker, kind, name });
+    }
+
+    pub(super) fn handle_read_ready(&mut self, group: Vertex, ticket: u64) {
+        let Some(ticket) = self.pulls.tickets.remove(&ticket) else { return };
+        self.pulls.unconfirmed -= ticket.jobs.len();
+        for job in ticket.jobs {
+            match job {
+                ReadJob::Pull(pull) => self.read_for_pull(group, pull),
+                ReadJob::IsRegistered { asker, kind, name } => {
+                    let registered = is_registered(self.groups[&group].topics(), kind, &name);
+                    self.reply(&asker, Reply::Registered(registered));
+                }
+            }
+        }
+    }
+
+    pub(super) fn handle_pulls_time(&mut self) {
+        let now = self.now.monotonic;
+        let mut again = Vec::new();
+        let given_up: Vec<Ticket> = self
+            .pulls
+            .tickets
+            .extract_if(.., |_, ticket| now.since(ticket.since) >= READ_PATIENCE)
+            .map(|(_, ticket)| ticket)
+            .collect();
+        for (number, ticket) in &mut self.pulls.tickets {
+            if now.since(ticket.asked) >= READ_AGAIN {
+                ticket.asked = now;
+                again.push((ticket.group, *number));
+            }
+        }
+        for (group, number) in again {
+            if let Some(group) = self.groups.get_mut(&group) {
+                group.read_index(number);
+            }
+        }
+        for job in given_up.into_iter().flat_map(|ticket| ticket.jobs) {
+            self.pulls.unconfirmed -= 1;
+            let why = format!("leader {} could not confirm that it still leads", self.me);
+            self.reply_to_read(job, Reply::Unavailable { why });
+        }
+    }
+
+    /// The messages of a pull are here. Whoever asked moves the cursor when it has them.
+    pub(super) fn finish_pull(&mut self, home: Vertex, pull: Pull, messages: Vec<StoredMessage>, start: Offset) {
+        let mut messages: Vec<_> = messages.into_iter().map(super::reads::message).collect();
+        if self.bugs.has(Bug::AnyReadsTheUncommitted) && pull.replica.is_some() {
+            self.add_uncommitted(home, &pull, start, &mut messages);
+        }
+        let cursor = messages.last().map_or(start, |message| message.offset.next());
+        let moves = self.bugs.has(Bug::CursorMovesBeforeDelivery) && pull.commit && !messages.is_empty();
+        let behind = pull.replica.and_then(|_| {
+            let group = self.groups.get(&home)?;
+            Some(group.commit_index().saturating_sub(group.applied_index()))
+        });
+        let Pull { key, subscriber, topic, replica, .. } = pull;
+        let done = Done::Pulled { topic: topic.clone(), messages, cursor, behind, original_node: replica };
+        if moves {
+            self.request_for_myself(Action::Commit { subscriber, topic, offset: cursor });
+        }
+        self.answer_pull(key, Ok(done));
+    }
+
+    /// What is new asks the voters whether this node still leads.
+    pub(super) fn confirm_reads(&mut self) {
+        let new_reads = std::mem::take(&mut self.pulls.new_reads);
+        for (home, jobs) in new_reads {
+            let ticket = self.next_token();
+            let now = self.now.monotonic;
+            self.pulls.tickets.insert(ticket, Ticket { group: home, since: now, asked: now, jobs });
+            if let Some(group) = self.groups.get_mut(&home) {
+                group.read_index(ticket);
+            }
+        }
+    }
+
+    /// No longer the leader: what waits to be confirmed is for the next one.
+    pub(super) fn send_reads_back(&mut self, group: Vertex, leader: Option<Vertex>) {
+        let tickets: Vec<(u64, Ticket)> =
+            self.pulls.tickets.extract_if(.., |_, ticket| ticket.group == group).collect();
+        let reads = self.pulls.new_reads.remove(&group).unwrap_or_default();
+        for job in tickets.into_iter().flat_map(|(_, ticket)| ticket.jobs).chain(reads) {
+            self.pulls.unconfirmed -= 1;
+            self.reply_to_read(job, Reply::NotLeader { leader, proposed: false });
+        }
+    }
+}
+
+fn is_registered(topics: &Topics, kind: Registry, name: &str) -> bool {
+    match kind {
+        Registry::Publisher => topics.is_publisher(name),
+        Registry::Subscriber => topics.is_subscriber(name),
+    }
+}
