@@ -1,7 +1,7 @@
 # Every target sets up what it needs first; once all is there that takes seconds.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run build dashboard test test-native test-node test-browser test-process sim chaos partition lint check fmt clean
+.PHONY: help setup run build dashboard test test-native test-node test-browser test-process sim chaos partition fuzz lint check fmt clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -48,6 +48,10 @@ chaos: build ## break real processes for ten minutes while clients use them, and
 
 partition: build ## cut the network between real nodes from outside, where this machine allows it
 	@CUBECAST_BIN=target/release/cubecast scripts/partition $(ARGS)
+
+fuzz: ## feed random bytes to every decoder, a minute each: make fuzz ARGS=600 for longer
+	@scripts/setup native
+	@scripts/fuzz $(ARGS)
 
 lint: ## check format and lints, natively and for wasm32
 	@scripts/setup native wasm

@@ -74,7 +74,7 @@ bugs! {
     /// Any holder answers linearizable reads.
     FollowersServeLeaderReads => ["linearizable"],
     /// A read with level `any` shows what is in the holder's log and not committed.
-    AnyReadsTheUncommitted => ["prefixes", "refused"],
+    AnyReadsTheUncommitted => ["prefixes", "refused", "linearizable"],
     /// A publish that is recognised as a repeat uses up an offset.
     RepeatsUseUpOffsets => ["offsets", "recovery"],
     /// The leader moves the cursor of a committing pull before the client has the messages.
@@ -82,11 +82,11 @@ bugs! {
     /// A late copy of a commit moves the cursor back.
     CursorMovesBack => ["cursors"],
     /// Numbers of requests begin again at every start.
-    NumbersBeginAgain => ["acknowledged", "linearizable"],
+    NumbersBeginAgain => ["acknowledged", "linearizable", "cursors"],
     /// A request that is asked again bears a new number.
     RetriesUnderNewNumbers => ["once"],
     /// A client is told that nothing was done though its command was proposed.
-    SaysUnavailableThoughProposed => ["refused"],
+    SaysUnavailableThoughProposed => ["refused", "linearizable"],
     /// Deletions are not remembered, so that a late copy of a `create_topic` makes the topic again.
     DeletionsAreForgotten => ["deletions"],
     /// A holder that gets a snapshot keeps the topics that were deleted meanwhile.

@@ -322,7 +322,7 @@ impl Node {
                 OverlayEffect::SendPeer { .. } => {}
                 OverlayEffect::Deliver(packet) => {
                     delivered = true;
-                    self.handle_packet(packet);
+                    self.handle_packet(*packet);
                 }
                 OverlayEffect::Event(event, trace) => self.observe(event, trace),
                 OverlayEffect::Seen { vertex, alive } => self.handle_seen(vertex, alive),
@@ -331,8 +331,8 @@ impl Node {
         delivered
     }
 
-    fn handle_packet(&mut self, packet: Box<Packet>) {
-        let Packet { from, trail, trace, body, .. } = *packet;
+    fn handle_packet(&mut self, packet: Packet) {
+        let Packet { from, trail, trace, body, .. } = packet;
         match body {
             Body::Raft { group, message } => self.handle_raft(from, group, message),
             Body::Snapshot { group, frame } => {

@@ -1,0 +1,223 @@
+//! Proof that the checkers can fail: mistakes are put into every node of simulated clusters on purpose, one at a time, and each
+//! must be noticed by a checker that should notice it. Without them the same runs are clean.
+//!
+//! `cargo test -p cubecast-core --features bugs --test bugs`; the table goes past the harness, so that it is always seen.
+//! `-- --ignored` looks for each of them in the scenario of every fault, where some take longer to show.
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::sync::LazyLock;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use cubecast_core::bugs::Bug;
+use cubecast_core::check::Violation;
+use cubecast_core::check::workload::Load;
+use cubecast_core::sim::{Cut, FaultClass, Scenario, Simulation, run};
+
+/// A bug that is not noticed within so many runs shows a hole: in what clients do, in what goes wrong, or in what is checked.
+const MOST_SEEDS: u64 = 1_000;
+
+/// What it took to notice each bug where it shows soonest; looked for once, for both tests.
+static CAUGHT: LazyLock<Vec<Caught>> = LazyLock::new(|| {
+    let caught = for_each(Bug::ALL, |bug| catch(*bug, weather_of(*bug)));
+    show(&caught);
+    caught
+});
+
+#[test]
+fn every_bug_is_noticed_by_a_checker_that_should() {
+    assert_noticed(&CAUGHT);
+}
+
+#[test]
+fn without_a_bug_the_same_seeds_are_clean() {
+    let mut seeds = BTreeMap::<Weather, u64>::new();
+    for caught in CAUGHT.iter() {
+        let most = seeds.entry(caught.weather).or_default();
+        *most = caught.seeds.max(*most);
+    }
+    let runs: Vec<(Weather, u64)> =
+        seeds.into_iter().flat_map(|(weather, most)| (0..most).map(move |seed| (weather, seed))).collect();
+    let unclean: Vec<String> = for_each(&runs, |(weather, seed)| {
+        let report = run(&weather.scenario(), *seed, &Cut::default());
+        report.findings.violations.iter().map(|violation| format!("{weather:?}, seed {seed}: {violation}")).collect()
+    })
+    .into_iter()
+    .flat_map(|found: Vec<String>| found)
+    .collect();
+    assert!(unclean.is_empty(), "{} runs without a bug:\n{}", runs.len(), unclean.join("\n"));
+}
+
+#[test]
+#[ignore = "minutes: some bugs need rare coincidences there"]
+fn every_bug_is_noticed_where_anything_may_break() {
+    let caught = for_each(Bug::ALL, |bug| catch(*bug, Weather::Anything));
+    show(&caught);
+    assert_noticed(&caught);
+}
+
+#[test]
+fn every_checker_is_expected_to_notice_some_bug() {
+    for checker in cubecast_core::check::CHECKERS {
+        let noticed = |bug: &Bug| bug.caught_by().contains(&checker.name);
+        assert!(Bug::ALL.iter().any(noticed), "no bug is there for `{}`", checker.name);
+    }
+}
+
+/// What came of the hunt for one bug.
+struct Caught {
+    bug: Bug,
+    weather: Weather,
+    /// Seeds that were run, from 0 on.
+    seeds: u64,
+    /// What was found by the last of them; nothing: it got away.
+    violations: Vec<Violation>,
+}
+
+fn catch(bug: Bug, weather: Weather) -> Caught {
+    let scenario = weather.scenario();
+    for seed in 0..MOST_SEEDS {
+        let mut simulation = Simulation::with_bug(&scenario, seed, bug);
+        simulation.advance(simulation.ends());
+        let violations = simulation.finish().findings.violations;
+        if !violations.is_empty() {
+            return Caught { bug, weather, seeds: seed + 1, violations };
+        }
+    }
+    Caught { bug, weather, seeds: MOST_SEEDS, violations: Vec::new() }
+}
+
+fn assert_noticed(caught: &[Caught]) {
+    let wrong: Vec<String> = caught.iter().filter_map(Caught::complaint).collect();
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+impl Caught {
+    fn complaint(&self) -> Option<String> {
+        let Caught { bug, weather, seeds, violations } = self;
+        if violations.iter().any(|violation| bug.caught_by().contains(&violation.checker.as_str())) {
+            return None;
+        }
+        let found: Vec<String> = violations.iter().map(ToString::to_string).collect();
+        let found = if found.is_empty() { "nothing was noticed".into() } else { found.join("\n    ") };
+        Some(format!("{} should be noticed by {:?}; {weather:?}, {seeds} seeds: {found}", bug.name(), bug.caught_by()))
+    }
+
+    /// Those that noticed, the expected ones first.
+    fn noticed_by(&self) -> String {
+        let mut names: Vec<&str> = self.violations.iter().map(|violation| violation.checker.as_str()).collect();
+        names.sort_by_key(|name| !self.bug.caught_by().contains(name));
+        if names.is_empty() { "nobody".into() } else { names.join(", ") }
+    }
+}
+
+fn show(caught: &[Caught]) {
+    let mut table = format!("\n{:<31} {:>5}  {:<12} {}\n", "bug", "seeds", "scenario", "noticed by");
+    for one in caught {
+        let scenario = format!("{:?}", one.weather);
+        table += &format!("{:<31} {:>5}  {scenario:<12} {}\n", one.bug.name(), one.seeds, one.noticed_by());
+        table += &format!("    {}\n", one.bug.about());
+    }
+    let seeds: u64 = caught.iter().map(|one| one.seeds).sum();
+    table += &format!("{} bugs, {seeds} runs\n", caught.len());
+    std::io::stderr().write_all(table.as_bytes()).expect("there is somewhere to write to");
+}
+
+/// Does it to all, on as many threads as there are processors; the results in the order of the items.
+fn for_each<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R> {
+    let next = AtomicUsize::new(0);
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let take_turns = || {
+        std::iter::from_fn(|| {
+            let at = next.fetch_add(1, Ordering::Relaxed);
+            items.get(at).map(|item| (at, work(item)))
+        })
+        .collect::<Vec<(usize, R)>>()
+    };
+    let mut done: Vec<(usize, R)> = std::thread::scope(|scope| {
+        let workers: Vec<_> = (0..threads).map(|_| scope.spawn(take_turns)).collect();
+        workers.into_iter().flat_map(|worker| worker.join().expect("a run does not panic")).collect()
+    });
+    done.sort_by_key(|(at, _)| *at);
+    done.into_iter().map(|(_, result)| result).collect()
+}
+
+/// What goes wrong while a bug is looked for.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+enum Weather {
+    /// Every fault at any time.
+    Anything,
+    /// Machines lose power while their disks are slow.
+    Outages,
+    /// Nodes hang, and are cut off from each other.
+    Silence,
+    /// Edges lose, double, delay and reorder frames; topics come and go.
+    BadEdges,
+    /// Bits turn over on disks.
+    Rot,
+    /// Edges and nodes of larger cubes fail so often that nobody knows the way.
+    Holes,
+}
+
+/// Where a bug shows soonest.
+fn weather_of(bug: Bug) -> Weather {
+    match bug {
+        Bug::AcknowledgesBeforeSync | Bug::OutboxAcknowledgesBeforeSync | Bug::VoteIsForgotten => Weather::Outages,
+        Bug::ReadsByLease | Bug::ReadsWithoutReadIndex | Bug::AnyReadsTheUncommitted => Weather::Silence,
+        Bug::DeletionsAreForgotten | Bug::RetriesUnderNewNumbers | Bug::CursorMovesBeforeDelivery => Weather::BadEdges,
+        Bug::DamagedLogKeepsItsVote => Weather::Rot,
+        Bug::PacketsForgetTheirTrail => Weather::Holes,
+        _ => Weather::Anything,
+    }
+}
+
+impl Weather {
+    fn scenario(self) -> Scenario {
+        use FaultClass::{Cut, Damage, Degrade, Hang, Kill, Link, Partition, Power, SlowDisk};
+        let anything = Scenario::default();
+        let load = anything.load.clone();
+        match self {
+            Weather::Anything => anything,
+            Weather::Outages => Scenario {
+                dimensions: vec![1, 2, 3],
+                faults: vec![Power, Kill, SlowDisk],
+                fault_every_ms: 400,
+                fault_lasts_ms: 2_000,
+                load: Load { pause_ms: 50, ..load },
+                ..anything
+            },
+            Weather::Silence => Scenario {
+                dimensions: vec![2, 3],
+                faults: vec![Hang, Partition, Cut],
+                fault_every_ms: 500,
+                fault_lasts_ms: 2_500,
+                load: Load { pause_ms: 30, ..load },
+                ..anything
+            },
+            Weather::BadEdges => Scenario {
+                dimensions: vec![2, 3],
+                faults: vec![Degrade, Link],
+                fault_every_ms: 300,
+                fault_lasts_ms: 3_000,
+                load: Load { pause_ms: 40, passing_topics: 5, ..load },
+                ..anything
+            },
+            Weather::Holes => Scenario {
+                dimensions: vec![3, 4],
+                faults: vec![Cut, Degrade, Partition, Link, Kill],
+                fault_every_ms: 200,
+                fault_lasts_ms: 1_500,
+                load: Load { pause_ms: 20, ..load },
+                ..anything
+            },
+            Weather::Rot => Scenario {
+                dimensions: vec![2, 3, 1],
+                faults: vec![Damage],
+                fault_every_ms: 900,
+                fault_lasts_ms: 2_000,
+                load: Load { pause_ms: 30, ..load },
+                ..anything
+            },
+        }
+    }
+}

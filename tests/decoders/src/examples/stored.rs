@@ -1,0 +1,113 @@
+//! What a group keeps: commands, changes of members, states, messages.
+
+use cubecast_core::group::MemberChange;
+use cubecast_core::identity::NodeId;
+use cubecast_core::names::{Offset, Sequence};
+use cubecast_core::store::{Checkpoint, EntryKind, HardState, LogEntry, NodeRecord, StoredMessage};
+use cubecast_core::topics::Topics;
+use cubecast_core::topics::command::{Command, Op, encode_commands};
+use cubecast_core::wire::client::StartAt;
+use cubecast_core::wire::peer::RequestKey;
+use cubecast_node::storage::FolderIdentity;
+
+use super::wire::{TIME, publisher, subscriber, topic, vertex};
+use crate::stored::row_bytes;
+
+pub fn key(number: u64) -> RequestKey {
+    RequestKey { origin: NodeId::founding(vertex("000")), number }
+}
+
+/// A life of a topic, with every command in it.
+pub fn commands() -> Vec<Command> {
+    let publish = |sequence, content: &str| Op::Publish {
+        publisher: publisher(),
+        topic: topic(),
+        sequence,
+        content: content.into(),
+    };
+    let subscribe = |from| Op::Subscribe { subscriber: subscriber(), topic: topic(), from };
+    let ops = [
+        Op::CreatePublisher { publisher: publisher() },
+        Op::CreateSubscriber { subscriber: subscriber() },
+        Op::CreateTopic { publisher: publisher(), topic: topic() },
+        publish(Some(Sequence(300)), "hi"),
+        publish(None, "there"),
+        subscribe(Some(StartAt::Latest)),
+        subscribe(Some(StartAt::Offset(Offset(1)))),
+        Op::Commit { subscriber: subscriber(), topic: topic(), offset: Offset(2) },
+        Op::Unsubscribe { subscriber: subscriber(), topic: topic() },
+        subscribe(None),
+        publish(Some(Sequence(302)), "again"),
+        Op::DeleteTopic { publisher: publisher(), topic: topic() },
+    ];
+    ops.into_iter().zip(1..).map(|(op, number)| Command { key: key(number), time: TIME, op }).collect()
+}
+
+/// The states that the commands lead through.
+pub fn topics() -> Vec<Topics> {
+    let mut topics = Topics::default();
+    let mut states = vec![topics.clone()];
+    for command in commands() {
+        topics.apply(&command);
+        states.push(topics.clone());
+    }
+    states
+}
+
+pub fn changes() -> [MemberChange; 3] {
+    let node = NodeId::founding(vertex("001"));
+    [MemberChange::AddVoter(node), MemberChange::AddLearner(node), MemberChange::Remove(node)]
+}
+
+pub fn change_to_bytes(change: MemberChange) -> Vec<u8> {
+    postcard::to_allocvec(&change).expect("a change of members encodes")
+}
+
+pub fn change_bytes() -> Vec<Vec<u8>> {
+    changes().map(change_to_bytes).into()
+}
+
+/// Each row by itself, and a store with all of them, and one whose log is damaged at its end.
+pub fn rows() -> Vec<Vec<u8>> {
+    let node = NodeId::founding(vertex("100"));
+    let record = NodeRecord {
+        identity: Some(node),
+        vertex: vertex("100"),
+        starts: 3,
+        met: vec![(vertex("101"), node.incarnation)],
+    };
+    let state = topics().swap_remove(6).encode();
+    let checkpoint = Checkpoint { index: 2, term: 1, voters: vec![node], learners: vec![], state };
+    let entry = |index: u8| {
+        let data = encode_commands(&commands()[..1]);
+        row_bytes(5, index, &LogEntry { index: index.into(), term: 1, kind: EntryKind::Commands, data })
+    };
+    let message = StoredMessage { offset: Offset(7), ..message() };
+    let all = [
+        row_bytes(0, 0, &FolderIdentity::new("demo", vertex("100"))),
+        row_bytes(1, 0, &300u64),
+        row_bytes(2, 0, &record),
+        row_bytes(3, 0, &HardState { term: 1, vote: node.to_raft(), commit: 3 }),
+        row_bytes(4, 0, &checkpoint),
+        entry(2),
+        entry(3),
+        entry(4),
+        row_bytes(6, 7, &message),
+        row_bytes(7, 9, &commands()[0]),
+    ];
+    let mut damaged = entry(4);
+    damaged[0] |= 128;
+    let torn = [entry(2), entry(3), damaged.clone()].concat();
+    let holed = [entry(2), damaged, entry(5)].concat();
+    all.iter().cloned().chain([all.concat(), torn, holed]).collect()
+}
+
+pub fn message() -> StoredMessage {
+    StoredMessage {
+        offset: Offset(300),
+        publisher: publisher(),
+        sequence: Some(Sequence(5)),
+        time: TIME,
+        content: "hi".into(),
+    }
+}

@@ -1,0 +1,43 @@
+//! What nodes send: frames to clients, and frames between neighbours.
+
+use cubecast_core::wire::answer::ServerFrame;
+use cubecast_core::wire::binary::{decode_peer_frames, decode_server_frames, encode_peer_frames, encode_server_frames};
+use cubecast_core::wire::json::render;
+use cubecast_core::wire::peer::PeerFrame;
+
+use crate::cube;
+use crate::memory::{Allowance, within};
+
+/// A list may claim as many items as bytes are left; the largest item takes 128 in memory.
+const SERVER: Allowance = Allowance { per_byte: 144, beside: 2 << 10 };
+/// As above; the largest item takes 80.
+const PEER: Allowance = Allowance { per_byte: 96, beside: 2 << 10 };
+
+/// A binary message to a client. What a client could read is also said in JSON.
+pub fn check_server(input: &[u8]) {
+    let Ok(frames) = within(SERVER, input.len(), || decode_server_frames(input)) else { return };
+    let again = encode_server_frames(&frames);
+    let decoded = decode_server_frames(&again).expect("what was encoded decodes");
+    // Bytes, because a loss may be NaN, which does not equal itself.
+    assert_eq!(encode_server_frames(&decoded), again);
+    frames.iter().for_each(check_json);
+}
+
+fn check_json(frame: &ServerFrame) {
+    let text = render(frame);
+    let parsed: Result<serde_json::Value, _> = serde_json::from_str(&text);
+    assert!(parsed.is_ok_and(|frame| frame.is_object()), "{text}");
+}
+
+/// A binary message from a neighbour.
+pub fn check_peer(input: &[u8]) {
+    let Ok(frames) = within(PEER, input.len(), || decode_peer_frames(input, cube())) else { return };
+    let again = encode_peer_frames(&frames);
+    let decoded = decode_peer_frames(&again, cube()).expect("what was encoded decodes");
+    assert_eq!(encode_peer_frames(&decoded), again);
+    for frame in frames {
+        if let PeerFrame::Packet(packet) = frame {
+            let _ = (packet.kind(), packet.group());
+        }
+    }
+}

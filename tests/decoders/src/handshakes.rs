@@ -1,0 +1,71 @@
+//! What somebody sends who knocks at the port as a neighbour, and has proven nothing yet.
+
+use cubecast_node::transport::handshake::{Credentials, Secret, accept};
+use cubecast_node::transport::{HANDSHAKE_MESSAGE, websocket_config};
+use tokio::io::{join, sink};
+use tokio::runtime::{Builder, Runtime};
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::protocol::Role;
+
+use crate::cube;
+use crate::memory::{Allowance, within};
+
+/// Beside it, a connection's own buffers. (serde keeps each value of an object until it knows which step it is.)
+const KNOCK: Allowance = Allowance { per_byte: 32, beside: 64 << 10 };
+/// Who is not proven speaks twice. More than this is not read, and must cost nothing.
+const READ_AT_MOST: usize = 2 * HANDSHAKE_MESSAGE;
+
+/// Text messages, one a line: none of them may get in, since none can prove a secret against a fresh nonce.
+pub fn check(input: &[u8]) {
+    let stream = text_frames(input);
+    let me = acceptor();
+    let admitted = RUNTIME.with(|runtime| {
+        within(KNOCK, stream.len().min(READ_AT_MOST), || {
+            runtime.block_on(async {
+                let config = Some(websocket_config(HANDSHAKE_MESSAGE));
+                let wire = join(stream.as_slice(), sink());
+                let mut socket = WebSocketStream::from_raw_socket(wire, Role::Server, config).await;
+                accept(&mut socket, &me).await.map_err(|error| error.to_string())
+            })
+        })
+    });
+    assert!(admitted.is_err(), "a stranger got in: {admitted:?}");
+}
+
+/// Node 100 of the cluster `demo`.
+fn acceptor() -> Credentials {
+    Credentials {
+        cluster: "demo".into(),
+        vertex: cube().vertex(4).expect("it lies on the cube"),
+        instance: 7,
+        secret: Secret::new(b"sixteen bytes at least").expect("it is long enough"),
+    }
+}
+
+thread_local! {
+    static RUNTIME: Runtime = Builder::new_current_thread().enable_time().build().expect("a runtime can be made");
+}
+
+/// As a client's WebSocket frames them, with a mask of zeros.
+fn text_frames(input: &[u8]) -> Vec<u8> {
+    const TEXT: u8 = 0x81;
+    const MASKED: u8 = 0x80;
+    let mut stream = Vec::new();
+    for line in input.split(|byte| *byte == b'\n') {
+        stream.push(TEXT);
+        match line.len() {
+            short @ 0..126 => stream.push(MASKED | short as u8),
+            middle @ 126..0x1_0000 => {
+                stream.push(MASKED | 126);
+                stream.extend((middle as u16).to_be_bytes());
+            }
+            long => {
+                stream.push(MASKED | 127);
+                stream.extend((long as u64).to_be_bytes());
+            }
+        }
+        stream.extend([0; 4]);
+        stream.extend(line);
+    }
+    stream
+}

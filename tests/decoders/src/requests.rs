@@ -1,0 +1,133 @@
+//! What clients send: requests, in JSON and in binary, which must mean the same.
+
+use cubecast_core::wire::binary::{decode_requests, encode_requests};
+use cubecast_core::wire::client::{Action, LinkConditions, Request, RequestId, StartAt};
+use cubecast_core::wire::json::parse_request;
+use cubecast_core::wire::limits::Limits;
+use serde::Serialize;
+use serde_json::{Map, Value, json};
+
+use crate::cube;
+use crate::memory::{Allowance, within};
+
+/// The longest field twice: unescaped in a buffer, and as its value.
+const JSON: Allowance = Allowance { per_byte: 4, beside: 8 << 10 };
+/// The smallest request takes three bytes, and in memory 128.
+const BINARY: Allowance = Allowance { per_byte: 64, beside: 2 << 10 };
+
+/// One JSON request.
+pub fn check_json(input: &[u8]) {
+    let Ok(text) = str::from_utf8(input) else { return };
+    let limits = Limits::default();
+    let parsed = within(JSON, input.len(), || parse_request(text, &limits, cube()));
+    if let Ok(request) = parsed {
+        check_meaning(&request);
+    }
+}
+
+/// A binary message of requests.
+pub fn check_binary(input: &[u8]) {
+    let decoded = within(BINARY, input.len(), || decode_requests(input, &Limits::default(), cube()));
+    decoded.iter().flatten().for_each(check_meaning);
+    let good: Vec<Request> = decoded.into_iter().flatten().collect();
+    check_binary_again(&good);
+}
+
+/// A request that a node takes means the same in both encodings.
+fn check_meaning(request: &Request) {
+    check_binary_again(std::slice::from_ref(request));
+    let text = json_of(request).to_string();
+    assert_eq!(parse_request(&text, &Limits::default(), cube()), Ok(in_json(request)), "{text}");
+}
+
+fn check_binary_again(requests: &[Request]) {
+    let again = decode_requests(&encode_requests(requests), &Limits::default(), cube());
+    assert_eq!(again, requests.iter().cloned().map(Ok).collect::<Vec<_>>());
+}
+
+/// JSON has one number 5, whatever its sign is written in.
+fn in_json(request: &Request) -> Request {
+    let id = match &request.id {
+        Some(RequestId::Signed(id)) => Some(u64::try_from(*id).map_or(RequestId::Signed(*id), RequestId::Unsigned)),
+        id => id.clone(),
+    };
+    Request { id, ..request.clone() }
+}
+
+/// The request as docs/PROTOCOL.md writes it, every field given.
+pub fn json_of(request: &Request) -> Value {
+    let mut fields = fields_of(&request.action);
+    fields.insert("action".into(), request.action.name().into());
+    fields.insert("trace".into(), request.trace.into());
+    if let Some(id) = &request.id {
+        fields.insert("id".into(), id_of(id));
+    }
+    Value::Object(fields)
+}
+
+fn id_of(id: &RequestId) -> Value {
+    match id {
+        RequestId::Unsigned(id) => json!(id),
+        RequestId::Signed(id) => json!(id),
+        RequestId::Float(id) => json!(id),
+        RequestId::Text(id) => json!(id),
+    }
+}
+
+fn fields_of(action: &Action) -> Map<String, Value> {
+    let fields = match action {
+        Action::CreatePublisher { publisher } => json!({ "publisher_id": publisher }),
+        Action::CreateSubscriber { subscriber } => json!({ "subscriber_id": subscriber }),
+        Action::CreateTopic { publisher, topic } | Action::DeleteTopic { publisher, topic } => {
+            json!({ "publisher_id": publisher, "topic": topic })
+        }
+        Action::Publish { publisher, topic, content, ack, sequence } => {
+            json!({ "publisher_id": publisher, "topic": topic, "content": content, "ack": word(ack), "sequence": sequence })
+        }
+        Action::Subscribe { subscriber, topic, from, push }
+        | Action::ReplicaSubscribe { subscriber, topic, from, push } => {
+            json!({ "subscriber_id": subscriber, "topic": topic, "from": from.map(start), "push": push })
+        }
+        Action::Unsubscribe { subscriber, topic } => json!({ "subscriber_id": subscriber, "topic": topic }),
+        Action::Pull { subscriber, topic, max, read, commit } => {
+            json!({ "subscriber_id": subscriber, "topic": topic, "max": max, "read": word(read), "commit": commit })
+        }
+        Action::Commit { subscriber, topic, offset } => {
+            json!({ "subscriber_id": subscriber, "topic": topic, "offset": offset })
+        }
+        Action::ReplicaPull { subscriber, topic, max, from } => {
+            json!({ "subscriber_id": subscriber, "topic": topic, "max": max, "from": from })
+        }
+        Action::Locate { topic } => json!({ "topic": topic }),
+        Action::Topics | Action::Cluster => json!({}),
+        Action::Status { node } | Action::RecoverNode { node } => json!({ "node": node }),
+        Action::StopNode { node, mode, duration_ms } => {
+            json!({ "node": node, "mode": word(mode), "duration_ms": duration_ms })
+        }
+        Action::SetLink { from, to, conditions } => {
+            let LinkConditions { cut, delay_ms, jitter_ms, loss } = conditions;
+            let state = if *cut { "cut" } else { "up" };
+            json!({ "from": from, "to": to, "state": state, "delay_ms": delay_ms, "jitter_ms": jitter_ms, "loss": loss })
+        }
+        Action::Watch { kinds, sample } => {
+            json!({ "kinds": kinds.iter().map(word).collect::<Vec<_>>(), "sample": sample })
+        }
+    };
+    match fields {
+        Value::Object(fields) => fields,
+        other => unreachable!("{other} is written as an object above"),
+    }
+}
+
+fn start(from: StartAt) -> Value {
+    match from {
+        StartAt::Beginning => json!("beginning"),
+        StartAt::Latest => json!("latest"),
+        StartAt::Offset(offset) => json!(offset),
+    }
+}
+
+/// The word for one of a few values.
+fn word(value: &impl Serialize) -> Value {
+    serde_json::to_value(value).expect("a plain enum is one word")
+}

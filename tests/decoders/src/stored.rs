@@ -1,0 +1,151 @@
+//! What lies on disk, and travels to members that replicate it: rows, commands in log entries, changes of members, states.
+
+use cubecast_core::group::MemberChange;
+use cubecast_core::names::Offset;
+use cubecast_core::store::judge::{Found, Refused};
+use cubecast_core::store::rows::{Row, RowKey, RowWriter, decode, decode_entry, decode_message};
+use cubecast_core::store::{Checkpoint, HardState, NodeRecord};
+use cubecast_core::topics::Topics;
+use cubecast_core::topics::command::{Command, TopicId, decode_commands, encode_commands};
+use cubecast_node::storage::FolderIdentity;
+use serde::de::DeserializeOwned;
+use serde::ser::SerializeTuple;
+use serde::{Serialize, Serializer};
+
+use crate::memory::{Allowance, within};
+
+/// A list may claim as many commands as bytes are left; one takes 112 in memory.
+const ENTRY: Allowance = Allowance { per_byte: 128, beside: 2 << 10 };
+/// Trees have room for eleven where there is one.
+const STATE: Allowance = Allowance { per_byte: 96, beside: 8 << 10 };
+
+/// A list may claim as many items as bytes are left; the largest, a member or an entry of some group, take 48.
+const ROWS: Allowance = Allowance { per_byte: 64, beside: 4 << 10 };
+
+/// The rows of a store at its start: read one by one, and judged together.
+pub fn check_rows(input: &[u8]) {
+    let rows: Vec<StoredRow> = rows(input).collect();
+    rows.iter().for_each(StoredRow::check);
+    let bytes = rows.iter().map(|row| row.value.len()).sum();
+    let _ = within(ROWS, bytes, || {
+        let mut found = Found::default();
+        let told = rows.iter().try_for_each(|row| row.tell(&mut found));
+        told.and_then(|()| found.judge()).map_err(|refused| refused.to_string())
+    });
+}
+
+/// One row of an input: its kind and a number in its key, the length of what it says, and that.
+fn rows(mut input: &[u8]) -> impl Iterator<Item = StoredRow> {
+    std::iter::from_fn(move || {
+        let (&[kind, number, length], rest) = input.split_first_chunk()?;
+        let (payload, rest) = rest.split_at(rest.len().min(length.into()));
+        input = rest;
+        Some(StoredRow::new(kind, number, payload))
+    })
+}
+
+/// So that an example is written as it is read. It says no more than 255 bytes.
+pub fn row_bytes(kind: u8, number: u8, value: &impl Serialize) -> Vec<u8> {
+    let payload = postcard::to_allocvec(value).expect("a row encodes");
+    let length = u8::try_from(payload.len()).expect("an example is short");
+    [&[kind, number, length], payload.as_slice()].concat()
+}
+
+struct StoredRow {
+    key: RowKey,
+    value: Vec<u8>,
+}
+
+impl StoredRow {
+    const GROUP: u32 = 0b1100;
+    /// Of a kind from here on, the check sum is wrong.
+    const DAMAGED: u8 = 128;
+
+    fn new(kind: u8, number: u8, payload: &[u8]) -> StoredRow {
+        let (group, number) = (Self::GROUP, u64::from(number));
+        let key = match kind % 8 {
+            0 => RowKey::Owner,
+            1 => RowKey::Transaction,
+            2 => RowKey::Record,
+            3 => RowKey::HardState(group),
+            4 => RowKey::Checkpoint(group),
+            5 => RowKey::Log(group, number),
+            6 => RowKey::Message(group, 1, number),
+            _ => RowKey::Outbox(number),
+        };
+        let mut value = RowWriter::default().encode(key, &Verbatim(payload)).to_vec();
+        value[0] ^= u8::from(kind >= Self::DAMAGED);
+        StoredRow { key, value }
+    }
+
+    fn check(&self) {
+        let Self { key, value } = self;
+        match *key {
+            RowKey::Owner => self.check_as::<FolderIdentity>(|| decode(*key, value)),
+            RowKey::Transaction => self.check_as::<u64>(|| decode(*key, value)),
+            RowKey::Record => self.check_as::<NodeRecord>(|| decode(*key, value)),
+            RowKey::HardState(_) => self.check_as::<HardState>(|| decode(*key, value)),
+            RowKey::Checkpoint(_) => self.check_as::<Checkpoint>(|| decode(*key, value)),
+            RowKey::Log(group, index) => self.check_as(|| decode_entry(group, index, value)),
+            RowKey::Message(group, topic, offset) => {
+                self.check_as(|| decode_message(group, TopicId(topic), Offset(offset), value))
+            }
+            RowKey::Outbox(_) => self.check_as::<Command>(|| decode(*key, value)),
+        }
+    }
+
+    fn check_as<T: Serialize + DeserializeOwned + PartialEq + std::fmt::Debug>(&self, read: impl Fn() -> Row<T>) {
+        let Ok(value) = within(ROWS, self.value.len(), read) else { return };
+        let mut writer = RowWriter::default();
+        assert_eq!(decode(self.key, writer.encode(self.key, &value)), Ok(value));
+    }
+
+    /// As an engine tells what it finds.
+    fn tell(&self, found: &mut Found) -> Result<(), Refused> {
+        let Self { key, value } = self;
+        match *key {
+            RowKey::Owner | RowKey::Transaction | RowKey::Message(..) => Ok(()),
+            RowKey::Record => found.record(decode(*key, value)),
+            RowKey::HardState(group) => found.hard_state(group, decode(*key, value)),
+            RowKey::Checkpoint(group) => found.checkpoint(group, decode(*key, value)),
+            RowKey::Log(group, index) => found.entry(group, index, decode_entry(group, index, value)),
+            RowKey::Outbox(id) => found.outbox(id, decode(*key, value)),
+        }
+    }
+}
+
+/// Bytes that are written as they are, without their length.
+struct Verbatim<'a>(&'a [u8]);
+
+impl Serialize for Verbatim<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut tuple = serializer.serialize_tuple(self.0.len())?;
+        self.0.iter().try_for_each(|byte| tuple.serialize_element(byte))?;
+        tuple.end()
+    }
+}
+
+/// The data of a log entry, taken for commands and for a change of members.
+pub fn check_log_entry(input: &[u8]) {
+    if let Ok(commands) = within(ENTRY, input.len(), || decode_commands(input)) {
+        assert_eq!(decode_commands(&encode_commands(&commands)), Ok(commands));
+    }
+    let change: Result<MemberChange, _> = within(ENTRY, input.len(), || postcard::from_bytes(input));
+    if let Ok(change) = change {
+        let again = postcard::to_allocvec(&change).expect("a change of members encodes");
+        assert_eq!(postcard::from_bytes(&again), Ok(change));
+    }
+}
+
+/// A group's state, as checkpoints and snapshots hold it.
+pub fn check_state(input: &[u8]) {
+    let Ok(topics) = within(STATE, input.len(), || Topics::decode(input)) else { return };
+    let again = topics.encode();
+    let decoded = Topics::decode(&again).expect("what was encoded decodes");
+    assert_eq!(decoded.encode(), again, "equal states give equal bytes");
+    assert_eq!(decoded, topics);
+    let _ = topics.counts();
+    for topic in topics.topics() {
+        assert!(topics.topic_by_id(topic.id).is_some(), "topic {} is found by its number", topic.name);
+    }
+}

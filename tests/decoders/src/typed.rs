@@ -1,0 +1,65 @@
+//! What people type: configuration files, and the words of the command line.
+
+use std::fmt::{Debug, Display};
+use std::str::FromStr;
+
+use cubecast_core::cube::Vertex;
+use cubecast_core::names::{PublisherId, SubscriberId, TopicName};
+use cubecast_node::cluster::ports::BasePort;
+use cubecast_node::command::remote::parse_time;
+use cubecast_node::command::subscribe::parse_start;
+use cubecast_node::config::Typed;
+use cubecast_node::storage::SyncMode;
+use cubecast_node::transport::origin::{OriginRules, host_name};
+
+use crate::cube;
+use crate::memory::{Allowance, within};
+
+/// The parser keeps a token, an event and a value with its place for each pair of bytes. Only the owner writes such a file.
+const FILE: Allowance = Allowance { per_byte: 256, beside: 16 << 10 };
+/// An error quotes the word.
+const WORD: Allowance = Allowance { per_byte: 8, beside: 512 };
+
+/// A node's configuration file.
+pub fn check_config(input: &[u8]) {
+    let Ok(text) = str::from_utf8(input) else { return };
+    let parsed: Result<Typed, _> = within(FILE, input.len(), || toml::from_str(text));
+    let Ok(typed) = parsed else { return };
+    let again = toml::to_string(&typed).expect("a configuration is plain data");
+    let decoded: Typed = toml::from_str(&again).expect("what was written is read");
+    assert_eq!(format!("{decoded:?}"), format!("{typed:?}"), "{again}");
+    check_typed(typed);
+}
+
+/// Never with a secret from a file: which file is read is not for this input to say.
+fn check_typed(typed: Typed) {
+    let typed = Typed { secret_file: None, ..typed };
+    if let Ok(config) = typed.check() {
+        let _ = (config.own_hosts(), config.content_limits());
+    }
+}
+
+/// One word, as every type that words are parsed to.
+pub fn check_word(input: &[u8]) {
+    let Ok(word) = str::from_utf8(input) else { return };
+    check_as::<Vertex>(word);
+    check_as::<TopicName>(word);
+    check_as::<PublisherId>(word);
+    check_as::<SubscriberId>(word);
+    check_as::<SyncMode>(word);
+    within(WORD, word.len(), || cube().parse_vertex(word).map_err(|error| error.to_string())).ok();
+    within(WORD, word.len(), || word.parse::<BasePort>()).ok();
+    within(WORD, word.len(), || parse_time(word)).ok();
+    within(WORD, word.len(), || parse_start(word)).ok();
+    let rules = OriginRules { allowed: vec![], own_hosts: vec![host_name(word)] };
+    within(WORD, word.len(), || rules.check(Some(word), Some(word))).ok();
+}
+
+fn check_as<T: FromStr<Err: Display> + Display + PartialEq + Debug>(word: &str) {
+    let parsed: Result<T, String> =
+        within(WORD, word.len(), || word.parse().map_err(|error: T::Err| error.to_string()));
+    if let Ok(value) = parsed {
+        let again = value.to_string().parse();
+        assert!(again.is_ok_and(|again: T| again == value), "{value:?}");
+    }
+}

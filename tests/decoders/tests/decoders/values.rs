@@ -1,0 +1,301 @@
+//! Random values of every type that is encoded: each survives its encoding.
+//!
+//! Strategies that hold others are boxed: they are values themselves, and would fill a test's stack.
+
+use std::collections::BTreeMap;
+
+use cubecast_core::cube::Vertex;
+use cubecast_core::group::MemberChange;
+use cubecast_core::identity::{Incarnation, NodeId};
+use cubecast_core::names::{Offset, PublisherId, Sequence, SubscriberId, TopicName};
+use cubecast_core::route::Trail;
+use cubecast_core::store::{EntryKind, LogEntry, StoredMessage};
+use cubecast_core::time::Timestamp;
+use cubecast_core::topics::Topics;
+use cubecast_core::topics::command::{Command, Op, TopicId, decode_commands, encode_commands};
+use cubecast_core::wire::answer::NodeState;
+use cubecast_core::wire::binary::*;
+use cubecast_core::wire::client::StartAt;
+use cubecast_core::wire::event::TraceId;
+use cubecast_core::wire::peer::*;
+use cubecast_decoders::{cube, examples};
+use cubecast_node::config::{Typed, TypedLimits};
+use proptest::collection::{btree_map, vec};
+use proptest::option;
+use proptest::prelude::*;
+use proptest::sample::select;
+
+proptest! {
+    #[test]
+    fn every_list_of_server_frames_survives(frames in vec(select(examples::server_frames_once()), 0..20)) {
+        prop_assert_eq!(decode_server_frames(&encode_server_frames(&frames)).unwrap(), frames);
+    }
+
+    #[test]
+    fn every_list_of_peer_frames_survives(frames in vec(peer_frame(), 0..8)) {
+        prop_assert_eq!(decode_peer_frames(&encode_peer_frames(&frames), cube()).unwrap(), frames);
+    }
+
+    #[test]
+    fn every_list_of_commands_survives(commands in vec(command(), 0..20)) {
+        prop_assert_eq!(decode_commands(&encode_commands(&commands)).unwrap(), commands);
+    }
+
+    #[test]
+    fn every_state_that_commands_lead_to_survives(commands in vec(command(), 0..200)) {
+        let mut topics = Topics::default();
+        commands.iter().for_each(|command| drop(topics.apply(command)));
+        let decoded = Topics::decode(&topics.encode()).unwrap();
+        prop_assert_eq!(decoded.encode(), topics.encode());
+        prop_assert_eq!(decoded, topics);
+    }
+
+    #[test]
+    fn every_configuration_survives(typed in typed()) {
+        let text = toml::to_string(&typed).unwrap();
+        let decoded: Typed = toml::from_str(&text).unwrap();
+        prop_assert_eq!(format!("{decoded:?}"), format!("{typed:?}"));
+    }
+}
+
+fn vertex() -> impl Strategy<Value = Vertex> {
+    (0..8u32).prop_map(|index| cube().vertex(index).unwrap())
+}
+
+fn node() -> impl Strategy<Value = NodeId> {
+    (vertex(), any::<u32>()).prop_map(|(vertex, number)| NodeId { vertex, incarnation: Incarnation(number) })
+}
+
+/// Few names, so that commands meet each other, and some that are as odd as a name may be.
+fn name() -> impl Strategy<Value = String> {
+    prop_oneof![3 => "[ab]", 1 => "[^\\s\\pC]{1,30}"]
+}
+
+fn publisher() -> impl Strategy<Value = PublisherId> {
+    name().prop_filter_map("a name", |name| PublisherId::new(name).ok())
+}
+
+fn subscriber() -> impl Strategy<Value = SubscriberId> {
+    name().prop_filter_map("a name", |name| SubscriberId::new(name).ok())
+}
+
+fn topic() -> impl Strategy<Value = TopicName> {
+    name().prop_filter_map("a name", |name| TopicName::new(name).ok())
+}
+
+fn number() -> impl Strategy<Value = u64> {
+    prop_oneof![0..5u64, any::<u64>()]
+}
+
+fn offset() -> impl Strategy<Value = Offset> {
+    number().prop_map(Offset)
+}
+
+fn sequence() -> impl Strategy<Value = Option<Sequence>> {
+    option::of(number().prop_map(Sequence))
+}
+
+fn key() -> impl Strategy<Value = RequestKey> {
+    (node(), number()).prop_map(|(origin, number)| RequestKey { origin, number })
+}
+
+fn start() -> impl Strategy<Value = Option<StartAt>> {
+    option::of(prop_oneof![Just(StartAt::Beginning), Just(StartAt::Latest), offset().prop_map(StartAt::Offset)])
+}
+
+fn op() -> BoxedStrategy<Op> {
+    prop_oneof![
+        publisher().prop_map(|publisher| Op::CreatePublisher { publisher }),
+        subscriber().prop_map(|subscriber| Op::CreateSubscriber { subscriber }),
+        (publisher(), topic()).prop_map(|(publisher, topic)| Op::CreateTopic { publisher, topic }),
+        (publisher(), topic()).prop_map(|(publisher, topic)| Op::DeleteTopic { publisher, topic }),
+        (publisher(), topic(), sequence(), ".{0,40}").prop_map(|(publisher, topic, sequence, content)| Op::Publish {
+            publisher,
+            topic,
+            sequence,
+            content
+        }),
+        (subscriber(), topic(), start()).prop_map(|(subscriber, topic, from)| Op::Subscribe {
+            subscriber,
+            topic,
+            from
+        }),
+        (subscriber(), topic()).prop_map(|(subscriber, topic)| Op::Unsubscribe { subscriber, topic }),
+        (subscriber(), topic(), offset()).prop_map(|(subscriber, topic, offset)| Op::Commit {
+            subscriber,
+            topic,
+            offset
+        }),
+    ]
+    .boxed()
+}
+
+fn command() -> impl Strategy<Value = Command> {
+    (key(), any::<u64>(), op()).prop_map(|(key, time, op)| Command { key, time: Timestamp(time), op })
+}
+
+fn member_change() -> impl Strategy<Value = MemberChange> {
+    (node(), 0..3).prop_map(|(node, kind)| match kind {
+        0 => MemberChange::AddVoter(node),
+        1 => MemberChange::AddLearner(node),
+        _ => MemberChange::Remove(node),
+    })
+}
+
+fn log_entry() -> BoxedStrategy<LogEntry> {
+    let data = prop_oneof![
+        vec(command(), 0..3).prop_map(|commands| (EntryKind::Commands, encode_commands(&commands))),
+        member_change().prop_map(|change| (EntryKind::MemberChange, postcard::to_allocvec(&change).unwrap())),
+        vec(any::<u8>(), 0..20).prop_map(|data| (EntryKind::Commands, data)),
+    ];
+    (number(), number(), data).prop_map(|(index, term, (kind, data))| LogEntry { index, term, kind, data }).boxed()
+}
+
+fn stored_message() -> impl Strategy<Value = StoredMessage> {
+    (offset(), publisher(), sequence(), any::<u64>(), ".{0,40}").prop_map(
+        |(offset, publisher, sequence, time, content)| StoredMessage {
+            offset,
+            publisher,
+            sequence,
+            time: Timestamp(time),
+            content,
+        },
+    )
+}
+
+fn raft_message() -> BoxedStrategy<RaftMessage> {
+    let head = (number(), number(), vec(node(), 0..4), vec(node(), 0..4))
+        .prop_map(|(index, term, voters, learners)| Box::new(SnapshotHead { index, term, voters, learners }));
+    let ends = (any::<i32>(), node(), node(), vec(log_entry(), 0..4), option::of(head));
+    let numbers = (number(), number(), number(), number(), number(), number(), number());
+    let rest = (any::<bool>(), any::<i64>(), vec(any::<u8>(), 0..20));
+    (ends, numbers, rest)
+        .prop_map(|((kind, from, to, entries, snapshot), numbers, (reject, priority, context))| {
+            let (term, log_term, index, commit, commit_term, request_snapshot, reject_hint) = numbers;
+            RaftMessage {
+                kind,
+                from,
+                to,
+                term,
+                log_term,
+                index,
+                entries,
+                commit,
+                commit_term,
+                snapshot,
+                request_snapshot,
+                reject,
+                reject_hint,
+                context,
+                priority,
+            }
+        })
+        .boxed()
+}
+
+fn snapshot_frame() -> BoxedStrategy<SnapshotFrame> {
+    let topic = || number().prop_map(TopicId);
+    prop_oneof![
+        (number(), raft_message(), number()).prop_map(|(transfer, message, state_bytes)| SnapshotFrame::Offer {
+            transfer,
+            message: Box::new(message),
+            state_bytes
+        }),
+        (number(), number()).prop_map(|(transfer, from_byte)| SnapshotFrame::FetchState { transfer, from_byte }),
+        (number(), number(), vec(any::<u8>(), 0..100)).prop_map(|(transfer, from_byte, bytes)| SnapshotFrame::State {
+            transfer,
+            from_byte,
+            bytes
+        }),
+        (number(), topic(), offset()).prop_map(|(transfer, topic, from)| SnapshotFrame::FetchMessages {
+            transfer,
+            topic,
+            from
+        }),
+        (number(), topic(), offset(), vec(stored_message(), 0..4)).prop_map(|(transfer, topic, from, messages)| {
+            SnapshotFrame::Messages { transfer, topic, from, messages }
+        }),
+        (number(), any::<bool>()).prop_map(|(transfer, installed)| SnapshotFrame::Done { transfer, installed }),
+        number().prop_map(|transfer| SnapshotFrame::Gone { transfer }),
+    ]
+    .boxed()
+}
+
+fn link_state() -> impl Strategy<Value = LinkState> {
+    let state = select(vec![NodeState::Up, NodeState::Failed, NodeState::Recovering]);
+    (node(), number(), state, 0..8u16, vec((vertex(), number()), 0..8))
+        .prop_map(|(node, version, state, hears, leads)| LinkState { node, version, state, hears, leads })
+}
+
+/// Bodies of their own, and those of the examples, which know every ask and reply.
+fn body() -> BoxedStrategy<Body> {
+    let known = examples::peer_frames_once().into_iter().filter_map(|frame| match frame {
+        PeerFrame::Packet(packet) => Some(packet.body),
+        _ => None,
+    });
+    prop_oneof![
+        (vertex(), raft_message()).prop_map(|(group, message)| Body::Raft { group, message }),
+        (vertex(), snapshot_frame()).prop_map(|(group, frame)| Body::Snapshot { group, frame }),
+        select(known.collect::<Vec<_>>()),
+    ]
+    .boxed()
+}
+
+fn packet() -> BoxedStrategy<Packet> {
+    let trail = (vec(vertex(), 0..8), vec(vertex(), 0..8), any::<u16>()).prop_map(|(path, dead_ends, hops)| Trail {
+        path,
+        dead_ends,
+        hops,
+    });
+    let trace = option::of(any::<u64>().prop_map(TraceId));
+    (vertex(), vertex(), trail, trace, body())
+        .prop_map(|(from, to, trail, trace, body)| Packet { from, to, trail, trace, body })
+        .boxed()
+}
+
+fn peer_frame() -> impl Strategy<Value = PeerFrame> {
+    prop_oneof![
+        1 => (number(), number())
+            .prop_map(|(sent_us, link_states_digest)| PeerFrame::Ping { sent_us, link_states_digest }),
+        1 => number().prop_map(|sent_us| PeerFrame::Pong { sent_us }),
+        2 => vec(link_state(), 0..8).prop_map(PeerFrame::LinkStates),
+        5 => packet().prop_map(|packet| PeerFrame::Packet(Box::new(packet))),
+    ]
+}
+
+fn typed() -> impl Strategy<Value = Typed> {
+    let text = || option::of("\\PC{0,20}|[\\x00-\\x7f]{0,10}");
+    // TOML has numbers up to i64::MAX.
+    let limit = || option::of(0..=i64::MAX as usize);
+    let texts = (text(), text(), text(), text(), text(), text(), text(), text());
+    let others = (option::of(any::<u8>()), option::of(any::<bool>()), text(), option::of(vec("\\PC{0,9}", 0..3)));
+    let limits = (limit(), limit(), limit());
+    (texts, others, btree_map("\\PC{0,5}", "\\PC{0,20}", 0..9), limits).prop_map(typed_of)
+}
+
+type Text = Option<String>;
+type Texts = (Text, Text, Text, Text, Text, Text, Text, Text);
+type Others = (Option<u8>, Option<bool>, Text, Option<Vec<String>>);
+type Limits = (Option<usize>, Option<usize>, Option<usize>);
+
+fn typed_of((texts, others, addresses, limits): (Texts, Others, BTreeMap<String, String>, Limits)) -> Typed {
+    let (node, cluster, secret, secret_file, data, listen, advertise, sync) = texts;
+    let (dimension, allow_faults, web, allow_origin) = others;
+    let (clients, unanswered, content_bytes) = limits;
+    Typed {
+        node,
+        dimension,
+        cluster,
+        secret,
+        secret_file: secret_file.map(Into::into),
+        data: data.map(Into::into),
+        listen,
+        advertise,
+        sync,
+        allow_faults,
+        web: web.map(Into::into),
+        allow_origin,
+        addresses,
+        limits: TypedLimits { clients, unanswered, content_bytes },
+    }
+}
