@@ -96,6 +96,7 @@ struct Seen {
 
 fn kill(stand: &mut Stand, topic: &Topic) -> Seen {
     stand.run_until_quiet();
+    stand.run_a_while();
     let home = topic.home;
     let (origin, before, began) = (origin(stand, home), stand.cluster.traffic(), stand.cluster.now());
     stand.cluster.kill(home);
@@ -150,6 +151,7 @@ fn watch_news(stand: &mut Stand, gone: Vertex, began: Instant) -> Spread {
 
 pub(super) fn measure_silence(stand: &mut Stand) -> Silence {
     stand.run_until_quiet();
+    stand.run_a_while();
     let (alive, began) = (stand.alive(), stand.cluster.now());
     let hung = stand.draw(&alive);
     stand.cluster.hang(hung, began + HUNG);

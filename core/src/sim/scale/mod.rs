@@ -34,6 +34,8 @@ pub const EDGE: Duration = Duration::from_millis(1);
 pub const DISK: Duration = Duration::from_micros(500);
 /// Background frames are counted over this.
 const IDLE: Duration = Duration::from_secs(1);
+/// The longest time between two beats of anything that a node does by the clock while nothing happens.
+const BEAT: Duration = Duration::from_millis(600);
 /// No link state for so long: all that was to be told is told. Longer than pings take to find a difference.
 const QUIET: Duration = Duration::from_millis(450);
 /// Whatever is waited for comes within this.
@@ -53,7 +55,7 @@ pub struct Sizes {
 
 impl Default for Sizes {
     fn default() -> Sizes {
-        Sizes { probes: 1_000, publishes: 100, failures: 5, dead_share: 0.1 }
+        Sizes { probes: 1_000, publishes: 100, failures: 9, dead_share: 0.1 }
     }
 }
 
@@ -120,7 +122,8 @@ struct Stand {
 impl Stand {
     fn new(dimension: Dimension, seed: u64) -> Stand {
         let edges = EdgeConditions { delay_us: EDGE.as_micros() as u32, ..EdgeConditions::default() };
-        let config = ClusterConfig { edges, disk_delay: DISK, gather_turns: true, ..ClusterConfig::new(dimension, seed) };
+        let config =
+            ClusterConfig { edges, disk_delay: DISK, gather_turns: true, ..ClusterConfig::new(dimension, seed) };
         Stand { cluster: Cluster::with(config), random: fastrand::Rng::with_seed(seed) }
     }
 
@@ -148,6 +151,12 @@ impl Stand {
         self.run_until(QUIET, "link states come to rest", |cluster| {
             std::mem::replace(&mut words, cluster.traffic().words) == words
         });
+    }
+
+    /// Clocks, pings and heartbeats all began at the start: what is broken is broken anywhere between two of their beats.
+    fn run_a_while(&mut self) {
+        let us = self.random.u64(..BEAT.as_micros() as u64);
+        self.cluster.run_for(Duration::from_micros(us));
     }
 
     fn idle(&mut self) -> Traffic {

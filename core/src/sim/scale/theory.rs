@@ -12,9 +12,10 @@ pub fn news_edges(dimension: u8) -> f64 {
     f64::from(dimension) + 1.0
 }
 
-/// Directed edges of the cube: each bears each word of a flood once, but for the one that it came by.
-pub fn directed_edges(dimension: u8) -> f64 {
-    f64::from(dimension) * f64::from(1u32 << dimension)
+/// Frames that each node sends on average for one death: the d neighbours each tell it, and each node passes each word on to all but the one
+/// from whom it came.
+pub fn flood_of_a_death(dimension: u8) -> f64 {
+    f64::from(dimension) * (f64::from(dimension) - 1.0)
 }
 
 #[cfg(test)]

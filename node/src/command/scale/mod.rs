@@ -1,13 +1,16 @@
 //! `cubecast scale`: how routing, news of failures and leadership grow with the cube, measured in virtual time.
 
+mod geometry;
 mod graph;
 mod print;
 
-use std::path::PathBuf;
+use std::fmt::Display;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use cubecast_core::cube::Dimension;
 use cubecast_core::sim::scale::{Figures, Sizes, measure};
+use serde::{Deserialize, Serialize};
 
 use super::Failure;
 use super::output::{line, remark};
@@ -22,7 +25,8 @@ use super::sim::ReportFormat;
     cubecast scale\n    \
     cubecast scale --dimensions 2-6 --seed 7\n    \
     cubecast scale --dimensions 3,5 --format json\n    \
-    cubecast scale --format markdown --graph scale.svg")]
+    cubecast scale --format markdown --graph scale.svg\n    \
+    cubecast scale --figures scale.json --graph scale.svg")]
 pub struct Args {
     /// Dimensions to measure: `4-10`, or a list such as `3,5,8`.
     #[arg(long, value_name = "FROM-TO|D,...", default_value = "4-10", value_parser = dimensions)]
@@ -39,6 +43,9 @@ pub struct Args {
     /// The form of the figures.
     #[arg(long, value_enum, default_value_t)]
     format: ReportFormat,
+    /// Print and draw the figures of an earlier run with --format json, and measure nothing.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["dimensions", "seed", "probes", "failures"])]
+    figures: Option<PathBuf>,
     /// Draw the figures into this SVG file too.
     #[arg(long, value_name = "FILE")]
     graph: Option<PathBuf>,
@@ -51,15 +58,38 @@ struct Dimensions(Vec<Dimension>);
 /// The largest cube that is measured: 1,024 nodes.
 const LARGEST: u8 = 10;
 
+/// What was asked of which cubes, and what came of it.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+struct Measured {
+    sizes: Sizes,
+    cubes: Vec<Figures>,
+}
+
 pub fn run(args: &Args) -> Result<(), Failure> {
-    let sizes = Sizes { probes: args.probes, failures: args.failures, ..Sizes::default() };
-    let figures: Vec<Figures> = args.dimensions.0.iter().map(|dimension| measured(*dimension, args.seed, &sizes)).collect();
+    let measured = match &args.figures {
+        Some(file) => read(file)?,
+        None => measure_all(args),
+    };
     if let Some(path) = &args.graph {
-        std::fs::write(path, graph::svg(&figures))
-            .map_err(|error| Failure::new(Failure::FAILED, format!("{}: {error}", path.display())))?;
+        std::fs::write(path, graph::svg(&measured.cubes)).map_err(|error| failed(path, error))?;
         remark(&format!("the graph is in {}", path.display()));
     }
-    line(&print::report(args.format, &figures, &sizes))
+    line(&print::report(args.format, &measured))
+}
+
+fn read(file: &Path) -> Result<Measured, Failure> {
+    let text = std::fs::read(file).map_err(|error| failed(file, error))?;
+    serde_json::from_slice(&text).map_err(|error| failed(file, error))
+}
+
+fn failed(path: &Path, error: impl Display) -> Failure {
+    Failure::new(Failure::FAILED, format!("{}: {error}", path.display()))
+}
+
+fn measure_all(args: &Args) -> Measured {
+    let sizes = Sizes { probes: args.probes, failures: args.failures, ..Sizes::default() };
+    let cubes = args.dimensions.0.iter().map(|dimension| measured(*dimension, args.seed, &sizes)).collect();
+    Measured { sizes, cubes }
 }
 
 fn measured(dimension: Dimension, seed: u64, sizes: &Sizes) -> Figures {
@@ -89,6 +119,20 @@ fn dimensions(text: &str) -> Result<Dimensions, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Figures of cubes that are measured in no time.
+    pub(super) fn small() -> Vec<Figures> {
+        let sizes = Sizes { probes: 40, publishes: 10, failures: 1, ..Sizes::default() };
+        let cube = |bits| measure(Dimension::new(bits).unwrap(), 1, &sizes, &mut |_| {});
+        (2..=4).map(cube).collect()
+    }
+
+    #[test]
+    fn figures_that_were_written_are_read_again() {
+        let measured = Measured { sizes: Sizes::default(), cubes: small() };
+        let json = print::report(ReportFormat::Json, &measured);
+        assert_eq!(serde_json::from_str::<Measured>(&json).unwrap(), measured);
+    }
 
     #[test]
     fn dimensions_are_a_range_or_a_list() {
