@@ -124,7 +124,7 @@ mod tests {
     pub(super) fn small() -> Vec<Figures> {
         let sizes = Sizes { probes: 40, publishes: 10, failures: 1, ..Sizes::default() };
         let cube = |bits| measure(Dimension::new(bits).unwrap(), 1, &sizes, &mut |_| {});
-        (2..=4).map(cube).collect()
+        (3..=4).map(cube).collect()
     }
 
     #[test]
