@@ -50,9 +50,10 @@ const STYLE: &str = "
   @media (prefers-color-scheme: dark) {
     .page { fill: #14161f; } .plot { fill: #1b1e2b; } .grid { stroke: #2d3246; }
     text { fill: #eef0fa; } .about, .tick { fill: #aab1cb; }
-    .theory { stroke: #b98a1d; opacity: 0.7; } .dot { stroke: #14161f; } .name.t { fill: #f2c14e; }
+    .theory { stroke: #b98a1d; opacity: 0.7; } .name.t { fill: #f2c14e; }
     .a { stroke: #8f9bff; } .b { stroke: #ff8aa9; } .c { stroke: #4fd6c0; } .d { stroke: #d3a0ff; }
     .dot.a, .name.a { fill: #8f9bff; } .dot.b, .name.b { fill: #ff8aa9; } .dot.c, .name.c { fill: #4fd6c0; } .dot.d, .name.d { fill: #d3a0ff; }
+    .dot { stroke: #14161f; } .name { stroke: none; }
   }
 ";
 
