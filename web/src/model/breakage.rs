@@ -24,6 +24,8 @@ const TOGETHER_MS: u64 = 1_500;
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum Broken {
     Node(Vertex),
+    /// Both directions of a link, in the same way; the smaller end first.
+    Edge(Vertex, Vertex),
     /// One direction of a link.
     Link(Vertex, Vertex),
 }
@@ -77,18 +79,27 @@ impl Broken {
             let on_request = node.returns_at_ms.is_some() || node.said == Some(NodeState::Failed);
             on_request && cluster.health(**vertex) == Health::Failed
         });
-        let links = cluster.links.iter().filter(|(_, link)| link.conditions != LinkConditions::PERFECT);
         let nodes = nodes.map(|(vertex, _)| Broken::Node(*vertex));
-        nodes.chain(links.map(|((from, to), _)| Broken::Link(*from, *to))).collect()
+        let links = cluster.links.iter().filter(|(_, link)| link.conditions != LinkConditions::PERFECT);
+        let links = links.filter_map(|((from, to), link)| {
+            if cluster.link(*to, *from).conditions != link.conditions {
+                return Some(Broken::Link(*from, *to));
+            }
+            (from < to).then_some(Broken::Edge(*from, *to))
+        });
+        nodes.chain(links).collect()
     }
 
-    /// The request that mends it.
-    fn mending(self) -> Step {
-        let (action, to) = match self {
-            Broken::Node(node) => (Action::RecoverNode { node: Some(node) }, node),
-            Broken::Link(from, to) => (Action::SetLink { from, to, conditions: LinkConditions::PERFECT }, from),
-        };
-        Step { action, to: Target::Node(to), once: false }
+    /// The requests that mend it.
+    fn mending(self) -> Vec<Step> {
+        match self {
+            Broken::Node(node) => {
+                let recover = Action::RecoverNode { node: Some(node) };
+                vec![Step { action: recover, to: Target::Node(node), once: false }]
+            }
+            Broken::Edge(a, b) => both_ways(a, b, LinkConditions::PERFECT).to_vec(),
+            Broken::Link(from, to) => vec![one_way(from, to, LinkConditions::PERFECT)],
+        }
     }
 
     pub fn words(self, state: &State) -> String {
@@ -100,6 +111,7 @@ impl Broken {
                     None => format!("{node} is down"),
                 }
             }
+            Broken::Edge(a, b) => format!("{a} – {b} {}", describe::conditions(&state.cluster.link(a, b).conditions)),
             Broken::Link(from, to) => {
                 format!("{from} → {to} {}", describe::conditions(&state.cluster.link(from, to).conditions))
             }
@@ -111,7 +123,7 @@ impl Broken {
 pub fn mend(broken: &[Broken]) -> Task {
     let mut broken = broken.to_vec();
     broken.sort();
-    Task { panel: Panel::Break, steps: broken.into_iter().map(Broken::mending).collect() }
+    Task { panel: Panel::Break, steps: broken.into_iter().flat_map(Broken::mending).collect() }
 }
 
 impl Preset {
@@ -209,13 +221,13 @@ fn crash(node: Vertex) -> Step {
     Step { action, to: Target::Node(node), once: false }
 }
 
-/// Each direction is set at the node that sends into it.
 fn both_ways(a: Vertex, b: Vertex, conditions: LinkConditions) -> [Step; 2] {
-    [(a, b), (b, a)].map(|(from, to)| Step {
-        action: Action::SetLink { from, to, conditions },
-        to: Target::Node(from),
-        once: false,
-    })
+    [one_way(a, b, conditions), one_way(b, a, conditions)]
+}
+
+/// A direction is set at the node that sends into it.
+fn one_way(from: Vertex, to: Vertex, conditions: LinkConditions) -> Step {
+    Step { action: Action::SetLink { from, to, conditions }, to: Target::Node(from), once: false }
 }
 
 #[cfg(test)]
@@ -317,7 +329,12 @@ mod tests {
         assert_eq!(broken[1].words(&state), "100 → 101 is cut");
         let task = mend(&[Broken::Link(a, b), Broken::Node(b)]);
         assert!(matches!(task.steps[0].action, Action::RecoverNode { .. }));
-        state.cluster.change().learn_conditions(a, b, LinkConditions::PERFECT);
+        state.cluster.change().learn_conditions(b, a, CUT);
+        assert_eq!(Broken::all(&state.cluster)[1..], [Broken::Edge(a, b)], "both ways alike are one thing");
+        assert_eq!(mend(&[Broken::Edge(a, b)]).steps.len(), 2);
+        for (from, to) in [(a, b), (b, a)] {
+            state.cluster.change().learn_conditions(from, to, LinkConditions::PERFECT);
+        }
         assert_eq!(Broken::all(&state.cluster), [Broken::Node(b)]);
     }
 

@@ -336,7 +336,11 @@ impl State {
         self.tell(Tone::Plain, Subject::Group(group), text);
     }
 
+    /// What was dropped for want of a way has no edge to be drawn on.
     fn see_frame(&mut self, from: Vertex, to: Vertex, what: FrameKind, dropped: bool) {
+        if from.edge_to(to).is_none() {
+            return;
+        }
         if self.show_background || !is_background(what) {
             let now_ms = self.now_ms;
             self.traffic.change().add(now_ms, from, to, what, dropped);
