@@ -28,7 +28,7 @@ mod shrink;
 mod simulation;
 pub mod trace;
 
-pub use cluster::{Cluster, ClusterConfig};
+pub use cluster::{Cluster, ClusterConfig, EPOCH};
 pub use disk::{CrashLeft, Damage, Disk, Undetected, WriteFailed};
 pub use fault::{DamagedRow, Fault, FaultClass, UnknownFaultClass};
 pub use network::{EdgeConditions, FrameCounts};
