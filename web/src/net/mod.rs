@@ -5,7 +5,6 @@
 
 pub mod address;
 pub mod driver;
-mod errands;
 mod socket;
 
 pub use driver::Driver;
