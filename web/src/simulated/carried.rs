@@ -1,0 +1,138 @@
+//! A simulation that begins as the live cluster is: as far as the page knows it, and as far as it can be carried over.
+
+use cubecast_core::cube::Vertex;
+use cubecast_core::names::PublisherId;
+use cubecast_core::wire::client::{LinkConditions, StopMode};
+
+use super::spec::{Act, Deed, LONGEST_MS, Spec};
+use crate::model::cluster::{Cluster, Health};
+use crate::model::describe::{nodes, plural};
+use crate::model::task::{Panel, Task};
+use crate::model::topics::TopicInfo;
+use crate::model::{State, wish};
+
+/// First the topics, and when they stand, what is broken.
+const BREAK_AFTER_MS: u64 = 1_000;
+/// More would make the page's address too long.
+pub const MAX_TOPICS: usize = 40;
+
+/// A simulation's beginning, and what it has of the live cluster.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Carried {
+    pub spec: Spec,
+    /// For people: what was carried over, and what was not.
+    pub words: String,
+}
+
+/// `None`: the page knows no cluster yet, or one that is too large to be simulated here.
+pub fn from_live(state: &State, seed: u64) -> Option<Carried> {
+    let dimension = state.cluster.dimension.filter(|dimension| (1..=6).contains(&dimension.bits()))?;
+    let mut spec = Spec::quiet(dimension, seed);
+    let began_ms = spec.simulation().now().0.div_ceil(1_000);
+    let (down, links) = (down(&state.cluster), links(&state.cluster));
+    let topics = state.topics.topics.iter().take(MAX_TOPICS);
+    let created = topics.filter_map(|(topic, info)| wish::create_topic(&owner(info), topic.as_str()).ok());
+    let stopped = down.iter().map(|node| {
+        let left_ms =
+            state.cluster.nodes.get(node).and_then(|node| node.returns_at_ms).map(|at| at.saturating_sub(state.now_ms));
+        wish::stop_node(*node, StopMode::Crash, left_ms.filter(|left| *left > 0).unwrap_or(LONGEST_MS))
+    });
+    let set = links.iter().map(|(from, to, conditions)| wish::set_link(&[(*from, *to)], *conditions));
+    spec.deeds.extend(created.map(|task| backstage(began_ms, task)));
+    spec.deeds.extend(stopped.chain(set).map(|task| backstage(began_ms + BREAK_AFTER_MS, task)));
+    let words = words(&spec, state.topics.topics.len(), &down, links.len());
+    Some(Carried { spec, words })
+}
+
+fn words(spec: &Spec, topics: usize, down: &[Vertex], links: usize) -> String {
+    let carried = topics.min(MAX_TOPICS);
+    let mut parts = vec![format!("a cube of {} nodes", 1u32 << spec.dimension_bits())];
+    parts.push(format!("{} by name and owner", plural(carried as u64, "topic")));
+    if !down.is_empty() {
+        parts.push(format!("{} down", nodes(down)));
+    }
+    if links > 0 {
+        parts.push(format!("{} of links as they are", plural(links as u64, "direction")));
+    }
+    let left = topics - carried;
+    let left = if left > 0 { format!(" and {}", plural(left as u64, "more topic")) } else { String::new() };
+    format!(
+        "Carried over from the live cluster: {}. Not carried over: messages, subscribers and their cursors, logs and terms{left}.",
+        parts.join(", ")
+    )
+}
+
+fn backstage(at_ms: u64, task: Task) -> Deed {
+    Deed { at_ms, act: Act::Run(Task { panel: Panel::Backstage, ..task }) }
+}
+
+fn owner(info: &TopicInfo) -> String {
+    info.owner.as_ref().map_or("publisher1", PublisherId::as_str).to_owned()
+}
+
+fn down(cluster: &Cluster) -> Vec<Vertex> {
+    let is_down = |health| matches!(health, Health::Failed | Health::Unreachable);
+    cluster.nodes.iter().filter(|(_, node)| is_down(node.health())).map(|(vertex, _)| *vertex).collect()
+}
+
+/// Directions with conditions, and those that are silent between nodes that are well.
+fn links(cluster: &Cluster) -> Vec<(Vertex, Vertex, LinkConditions)> {
+    let cut = LinkConditions { cut: true, ..LinkConditions::PERFECT };
+    let is_well = |vertex: Vertex| cluster.health(vertex).is_running();
+    let direction = |(&(from, to), link): (&(Vertex, Vertex), &crate::model::cluster::Link)| {
+        let is_silent = link.arrives() == Some(false) && is_well(from) && is_well(to);
+        let conditions = if is_silent { cut } else { link.conditions };
+        (conditions != LinkConditions::PERFECT).then_some((from, to, conditions))
+    };
+    cluster.links.iter().filter_map(direction).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use cubecast_core::cube::Dimension;
+
+    use super::*;
+    use crate::simulated::Player;
+
+    fn task(task: Task) -> Act {
+        Act::Run(task)
+    }
+
+    /// A simulation stands in for the live cluster.
+    #[test]
+    fn topics_failures_and_links_are_carried_over_and_the_words_say_what_is_not() {
+        let (a, b): (Vertex, Vertex) = ("000".parse().unwrap(), "001".parse().unwrap());
+        let mut live = Player::new(Spec::quiet(Dimension::new(3).unwrap(), 1));
+        let cut = LinkConditions { cut: true, ..LinkConditions::PERFECT };
+        for act in [
+            wish::create_topic("writer", "news").unwrap(),
+            wish::stop_node("100".parse().unwrap(), StopMode::Crash, 60_000),
+            wish::set_link(&[(a, b)], cut),
+        ] {
+            live.act(task(act)).unwrap();
+            live.step(500);
+            live.settle();
+        }
+        let carried = from_live(&live.state(), 9).unwrap();
+        assert!(
+            carried.words.contains("1 topic by name and owner, 100 down, 1 direction of links"),
+            "{}",
+            carried.words
+        );
+        assert!(carried.words.contains("Not carried over: messages"));
+
+        let mut copy = Player::new(carried.spec);
+        copy.step(3_000);
+        copy.settle();
+        let state = copy.state();
+        assert_eq!(state.cluster.health("100".parse().unwrap()), Health::Failed);
+        assert!(state.cluster.link(a, b).conditions.cut && !state.cluster.link(b, a).conditions.cut);
+        let topics: Vec<_> = state.topics.topics.iter().map(|(name, info)| (name.as_str(), owner(info))).collect();
+        assert_eq!(topics, [("news", "writer".to_owned())]);
+    }
+
+    #[test]
+    fn without_a_cluster_there_is_nothing_to_carry_over() {
+        assert_eq!(from_live(&State::default(), 1), None);
+    }
+}
