@@ -14,4 +14,5 @@ mod isolation;
 mod kill;
 mod minority;
 mod restart;
+mod simulated;
 mod slow;

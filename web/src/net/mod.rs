@@ -4,6 +4,7 @@
 //! turns what comes back into [`crate::model::Action`]s, some of them a moment.
 
 pub mod address;
+pub mod browser;
 pub mod driver;
 mod socket;
 

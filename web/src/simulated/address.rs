@@ -26,6 +26,8 @@ pub struct Permalink {
     pub topic: String,
     /// The lesson that is open.
     pub lesson: Option<String>,
+    /// The run began as a live cluster was.
+    pub from_live: bool,
     /// The version that made the link, where it is another one: its run may be another, too.
     pub made_by: Option<String>,
 }
@@ -81,6 +83,9 @@ impl Permalink {
         if let Some(lesson) = &self.lesson {
             say("lesson", &escape(lesson));
         }
+        if self.from_live {
+            say("live", "1");
+        }
         if !self.spec.deeds.is_empty() {
             say("do", &base64::encode(&postcard::to_allocvec(&self.spec.deeds).unwrap_or_default()));
         }
@@ -129,6 +134,7 @@ impl<'a> Fields<'a> {
             at_ms: at_ms.map(|at_ms| at_ms.min(LONGEST_MS)),
             topic: self.get("topic").map(unescape).unwrap_or_default(),
             lesson: self.get("lesson").map(unescape),
+            from_live: self.get("live").is_some(),
             made_by: self.get("by").filter(|by| *by != env!("CARGO_PKG_VERSION")).map(shortened),
         })
     }
@@ -241,6 +247,7 @@ mod tests {
                 at_ms: Some(12_345),
                 topic: "50% & ünïcode".into(),
                 lesson: Some("failover".into()),
+                from_live: true,
                 made_by: None,
             };
             assert_eq!(read(&link.write()), Ok(link));

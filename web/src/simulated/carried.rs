@@ -2,7 +2,7 @@
 
 use cubecast_core::cube::Vertex;
 use cubecast_core::names::PublisherId;
-use cubecast_core::wire::client::{LinkConditions, StopMode};
+use cubecast_core::wire::client::{self, LinkConditions, StopMode};
 
 use super::spec::{Act, Deed, LONGEST_MS, Spec};
 use crate::model::cluster::{Cluster, Health};
@@ -16,49 +16,49 @@ const BREAK_AFTER_MS: u64 = 1_000;
 /// More would make the page's address too long.
 pub const MAX_TOPICS: usize = 40;
 
-/// A simulation's beginning, and what it has of the live cluster.
-#[derive(Clone, PartialEq, Debug)]
-pub struct Carried {
-    pub spec: Spec,
-    /// For people: what was carried over, and what was not.
-    pub words: String,
-}
-
 /// `None`: the page knows no cluster yet, or one that is too large to be simulated here.
-pub fn from_live(state: &State, seed: u64) -> Option<Carried> {
+pub fn from_live(state: &State, seed: u64) -> Option<Spec> {
     let dimension = state.cluster.dimension.filter(|dimension| (1..=6).contains(&dimension.bits()))?;
     let mut spec = Spec::quiet(dimension, seed);
     let began_ms = spec.simulation().now().0.div_ceil(1_000);
-    let (down, links) = (down(&state.cluster), links(&state.cluster));
     let topics = state.topics.topics.iter().take(MAX_TOPICS);
     let created = topics.filter_map(|(topic, info)| wish::create_topic(&owner(info), topic.as_str()).ok());
-    let stopped = down.iter().map(|node| {
-        let left_ms =
-            state.cluster.nodes.get(node).and_then(|node| node.returns_at_ms).map(|at| at.saturating_sub(state.now_ms));
-        wish::stop_node(*node, StopMode::Crash, left_ms.filter(|left| *left > 0).unwrap_or(LONGEST_MS))
+    let stopped = down(&state.cluster).into_iter().map(|node| {
+        let returns_at_ms = state.cluster.nodes.get(&node).and_then(|node| node.returns_at_ms);
+        let left_ms = returns_at_ms.map(|at_ms| at_ms.saturating_sub(state.now_ms)).filter(|left_ms| *left_ms > 0);
+        wish::stop_node(node, StopMode::Crash, left_ms.unwrap_or(LONGEST_MS))
     });
-    let set = links.iter().map(|(from, to, conditions)| wish::set_link(&[(*from, *to)], *conditions));
+    let links = links(&state.cluster).into_iter();
+    let set = links.map(|(from, to, conditions)| wish::set_link(&[(from, to)], conditions));
     spec.deeds.extend(created.map(|task| backstage(began_ms, task)));
     spec.deeds.extend(stopped.chain(set).map(|task| backstage(began_ms + BREAK_AFTER_MS, task)));
-    let words = words(&spec, state.topics.topics.len(), &down, links.len());
-    Some(Carried { spec, words })
+    Some(spec)
 }
 
-fn words(spec: &Spec, topics: usize, down: &[Vertex], links: usize) -> String {
-    let carried = topics.min(MAX_TOPICS);
-    let mut parts = vec![format!("a cube of {} nodes", 1u32 << spec.dimension_bits())];
-    parts.push(format!("{} by name and owner", plural(carried as u64, "topic")));
+/// What a run has of a live cluster and what not, for people.
+pub fn words(spec: &Spec) -> String {
+    let (mut topics, mut down, mut links) = (0, Vec::new(), 0);
+    for deed in &spec.deeds {
+        let Act::Run(Task { panel: Panel::Backstage, steps }) = &deed.act else { continue };
+        match steps.last().map(|step| &step.action) {
+            Some(client::Action::CreateTopic { .. }) => topics += 1,
+            Some(client::Action::StopNode { node: Some(node), .. }) => down.push(*node),
+            Some(client::Action::SetLink { .. }) => links += 1,
+            _ => {}
+        }
+    }
+    let first = if topics == MAX_TOPICS as u64 { "the first " } else { "" };
+    let mut parts = vec![format!("{} nodes", 1u32 << spec.dimension_bits())];
+    parts.push(format!("{first}{} by name and owner", plural(topics, "topic")));
     if !down.is_empty() {
-        parts.push(format!("{} down", nodes(down)));
+        parts.push(format!("{} down", nodes(&down)));
     }
     if links > 0 {
-        parts.push(format!("{} of links as they are", plural(links as u64, "direction")));
+        parts.push(format!("{} of links as they are", plural(links, "direction")));
     }
-    let left = topics - carried;
-    let left = if left > 0 { format!(" and {}", plural(left as u64, "more topic")) } else { String::new() };
+    let carried = parts.join(", ");
     format!(
-        "Carried over from the live cluster: {}. Not carried over: messages, subscribers and their cursors, logs and terms{left}.",
-        parts.join(", ")
+        "Carried over from the live cluster: {carried}. Not carried over: messages, subscribers and cursors, logs and terms."
     )
 }
 
@@ -113,15 +113,12 @@ mod tests {
             live.step(500);
             live.settle();
         }
-        let carried = from_live(&live.state(), 9).unwrap();
-        assert!(
-            carried.words.contains("1 topic by name and owner, 100 down, 1 direction of links"),
-            "{}",
-            carried.words
-        );
-        assert!(carried.words.contains("Not carried over: messages"));
+        let spec = from_live(&live.state(), 9).unwrap();
+        let words = words(&spec);
+        assert!(words.contains("1 topic by name and owner, 100 down, 1 direction of links"), "{words}");
+        assert!(words.contains("Not carried over: messages"));
 
-        let mut copy = Player::new(carried.spec);
+        let mut copy = Player::new(spec);
         copy.step(3_000);
         copy.settle();
         let state = copy.state();

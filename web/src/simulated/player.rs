@@ -11,6 +11,8 @@ use crate::model::{Action, Moment, State};
 
 /// Backwards, time runs so many times as fast as the clock on the wall.
 const REWIND_SPEED: f64 = 4.0;
+/// A step in which nothing happens ends after this.
+const LONGEST_STEP_MS: u64 = 100;
 /// Lost time is not caught up beyond this: a page that was hidden goes on where it was.
 const LONGEST_FRAME_MS: f64 = 250.0;
 
@@ -44,6 +46,10 @@ pub enum Mode {
     /// Time runs backwards, in pictures; it is here now.
     Rewinding {
         at_ms: f64,
+    },
+    /// The person drags time to and fro, and sees pictures.
+    Scrubbing {
+        at_ms: u64,
     },
 }
 
@@ -152,6 +158,7 @@ impl Player {
             Mode::Paused | Mode::Playing => self.session.now_ms(),
             Mode::Seeking { to_ms, .. } => to_ms,
             Mode::Rewinding { at_ms } => at_ms as u64,
+            Mode::Scrubbing { at_ms } => at_ms,
         }
     }
 
@@ -161,7 +168,7 @@ impl Player {
         let is_newer = |at_ms: u64| at_ms <= shown_ms && !(at_ms..=shown_ms).contains(&now_ms);
         match self.mode {
             Mode::Paused | Mode::Playing => state.clone(),
-            Mode::Seeking { .. } | Mode::Rewinding { .. } => match self.film.at(shown_ms) {
+            Mode::Seeking { .. } | Mode::Rewinding { .. } | Mode::Scrubbing { .. } => match self.film.at(shown_ms) {
                 Some((at_ms, picture)) if is_newer(*at_ms) => {
                     picture.clone().after(Moment { now_ms: picture.now_ms, actions: looks_of(state) })
                 }
@@ -186,6 +193,7 @@ impl Player {
             Mode::Paused => self.set_mode(Mode::Playing),
             Mode::Seeking { to_ms, .. } => self.set_mode(Mode::Seeking { to_ms, then_play: true }),
             Mode::Rewinding { at_ms } => self.seek_and(at_ms as u64, true),
+            Mode::Scrubbing { at_ms } => self.seek_and(at_ms, true),
             Mode::Playing => {}
         }
     }
@@ -195,6 +203,7 @@ impl Player {
             Mode::Playing => self.set_mode(Mode::Paused),
             Mode::Seeking { to_ms, .. } => self.set_mode(Mode::Seeking { to_ms, then_play: false }),
             Mode::Rewinding { at_ms } => self.seek_and(at_ms as u64, false),
+            Mode::Scrubbing { at_ms } => self.seek_and(at_ms, false),
             Mode::Paused => {}
         }
     }
@@ -202,6 +211,28 @@ impl Player {
     /// Lets time run backwards.
     pub fn rewind(&mut self) {
         self.set_mode(Mode::Rewinding { at_ms: self.shown_ms() as f64 });
+    }
+
+    /// Shows pictures of this instant, until time is let go.
+    pub fn scrub(&mut self, at_ms: u64) {
+        self.set_mode(Mode::Scrubbing { at_ms: at_ms.clamp(self.began_ms(), self.reached_ms()) });
+    }
+
+    /// Goes on until something happens that is to be seen, and stays there.
+    pub fn step_on(&mut self) {
+        self.settle();
+        let sight = |state: &State| (state.traffic.seen, state.feed.entries.front().map(|entry| entry.number));
+        let before = sight(self.session.state());
+        for _ in 0..LONGEST_STEP_MS {
+            if self.session.now_ms() >= LONGEST_MS {
+                break;
+            }
+            self.tick();
+            if sight(self.session.state()) != before {
+                break;
+            }
+        }
+        self.set_mode(Mode::Paused);
     }
 
     /// To an instant, wherever it lies, and stays there.
@@ -230,14 +261,20 @@ impl Player {
 
     /// Does something at the instant shown; the future that was is let go.
     pub fn act(&mut self, act: Act) -> Result<(), Refused> {
+        self.act_later(vec![(0, act)])
+    }
+
+    /// Does these, each so many milliseconds after the instant shown; in order of time.
+    pub fn act_later(&mut self, acts: Vec<(u64, Act)>) -> Result<(), Refused> {
         self.fork();
-        if self.spec.deeds.len() >= MAX_DEEDS {
+        if self.spec.deeds.len() + acts.len() > MAX_DEEDS {
             return Err(Refused::TooMany);
         }
-        if self.session.now_ms() >= LONGEST_MS {
+        let now_ms = self.session.now_ms();
+        if now_ms >= LONGEST_MS {
             return Err(Refused::Over);
         }
-        self.spec.deeds.push(Deed { at_ms: self.session.now_ms(), act });
+        self.spec.deeds.extend(acts.into_iter().map(|(after_ms, act)| Deed { at_ms: now_ms + after_ms, act }));
         self.arrive();
         Ok(())
     }
@@ -253,7 +290,7 @@ impl Player {
     pub fn frame(&mut self, elapsed_ms: f64, has_time: &mut dyn FnMut() -> bool) {
         let elapsed_ms = elapsed_ms.clamp(0.0, LONGEST_FRAME_MS);
         match self.mode {
-            Mode::Paused => {}
+            Mode::Paused | Mode::Scrubbing { .. } => {}
             Mode::Playing => self.go_on(elapsed_ms * self.speed.factor(), has_time),
             Mode::Rewinding { at_ms } => {
                 let at_ms = at_ms - elapsed_ms * REWIND_SPEED;
@@ -269,8 +306,8 @@ impl Player {
 
     /// Does all that is left of a search, however long it takes.
     pub fn settle(&mut self) {
-        if let Mode::Rewinding { at_ms } = self.mode {
-            self.seek(at_ms as u64);
+        if matches!(self.mode, Mode::Rewinding { .. } | Mode::Scrubbing { .. }) {
+            self.pause();
         }
         while let Mode::Seeking { to_ms, then_play } = self.mode {
             self.go_towards(to_ms, then_play, &mut || true);

@@ -18,6 +18,7 @@ mod publish_form;
 mod pull_form;
 mod pulse;
 mod report;
+mod simulated;
 mod stage;
 mod subscribe_form;
 mod tabs;

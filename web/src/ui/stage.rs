@@ -4,6 +4,7 @@ use yew::prelude::*;
 
 use super::cube::Cube;
 use super::legend::Legend;
+use super::pulse::Pace;
 use crate::model::describe::{nodes, plural};
 use crate::model::{Action, State};
 
@@ -11,6 +12,11 @@ use crate::model::{Action, State};
 pub struct StageProps {
     pub state: State,
     pub act: Callback<Action>,
+    #[prop_or_default]
+    pub pace: Pace,
+    /// Stands under the cube.
+    #[prop_or_default]
+    pub children: Html,
 }
 
 #[component]
@@ -19,7 +25,8 @@ pub fn Stage(props: &StageProps) -> Html {
     html! {
         <section class="stage" aria-label="The cube">
             <div class="caption">{caption(state)}</div>
-            <Cube state={state.clone()} act={props.act.clone()} />
+            <Cube state={state.clone()} act={props.act.clone()} pace={props.pace} />
+            {props.children.clone()}
             <Legend show_background={state.show_background} act={props.act.clone()} />
         </section>
     }
