@@ -3,11 +3,12 @@
 //! It stands behind the `#`, which a browser keeps to itself: any server of static files will do. For example
 //! `#simulated&v=1&d=3&seed=7&t=4500&topic=news&do=…`. What makes no sense is refused with a reason, never guessed.
 
-use cubecast_core::cube::Dimension;
+use cubecast_core::cube::{Dimension, Vertex};
 use cubecast_core::sim::{Cut, Scenario};
 
 use super::spec::{Course, Deed, LONGEST_MS, MAX_DEEDS, Spec};
 use super::{base64, catalogue};
+use crate::model::Selection;
 
 /// This form of address.
 const FORM: &str = "1";
@@ -24,6 +25,8 @@ pub struct Permalink {
     pub at_ms: Option<u64>,
     /// The topic that is chosen.
     pub topic: String,
+    /// What is selected in the cube.
+    pub selection: Option<Selection>,
     /// The lesson that is open.
     pub lesson: Option<String>,
     /// The run began as a live cluster was.
@@ -47,6 +50,8 @@ pub enum BadAddress {
     UnknownScenario(String),
     #[error("its scenario cannot be run: {0}")]
     Scenario(String),
+    #[error("`{0}` is no node of its cube, and no link")]
+    Selection(String),
     #[error("what was done in it cannot be read: {0}")]
     Deeds(&'static str),
 }
@@ -79,6 +84,11 @@ impl Permalink {
         }
         if !self.topic.is_empty() {
             say("topic", &escape(&self.topic));
+        }
+        match self.selection {
+            Some(Selection::Node(node)) => say("select", &node.to_string()),
+            Some(Selection::Edge(a, b)) => say("select", &format!("{a}-{b}")),
+            None => {}
         }
         if let Some(lesson) = &self.lesson {
             say("lesson", &escape(lesson));
@@ -129,8 +139,10 @@ impl<'a> Fields<'a> {
             return Err(BadAddress::Form(shortened(form)));
         }
         let (seed, at_ms) = (self.number("seed")?.unwrap_or(1), self.number("t")?);
+        let spec = Spec { course: self.course()?, seed, deeds: self.deeds()? };
         Ok(Permalink {
-            spec: Spec { course: self.course()?, seed, deeds: self.deeds()? },
+            selection: self.get("select").map(|text| selection(text, spec.dimension_bits())).transpose()?,
+            spec,
             at_ms: at_ms.map(|at_ms| at_ms.min(LONGEST_MS)),
             topic: self.get("topic").map(unescape).unwrap_or_default(),
             lesson: self.get("lesson").map(unescape),
@@ -178,6 +190,19 @@ impl<'a> Fields<'a> {
 fn dimension(bits: u64) -> Result<Dimension, BadAddress> {
     let small = u8::try_from(bits).ok().filter(|bits| *bits <= Dimension::MAX_PROCESSES);
     small.and_then(|bits| Dimension::new(bits).ok()).ok_or(BadAddress::Dimension(bits))
+}
+
+/// A vertex, or two that are neighbours.
+fn selection(text: &str, bits: u8) -> Result<Selection, BadAddress> {
+    let bad = || BadAddress::Selection(shortened(text));
+    let vertex = |text: &str| text.parse::<Vertex>().ok().filter(|vertex| vertex.dimension().bits() == bits).ok_or_else(bad);
+    match text.split_once('-') {
+        None => Ok(Selection::Node(vertex(text)?)),
+        Some((a, b)) => {
+            let (a, b) = (vertex(a)?, vertex(b)?);
+            if a.distance(b) == 1 { Ok(Selection::edge(a, b)) } else { Err(bad()) }
+        }
+    }
 }
 
 fn custom_scenario(text: &str) -> Result<(Scenario, Cut), BadAddress> {
@@ -246,11 +271,23 @@ mod tests {
                 spec: Spec { deeds: deeds(), ..spec },
                 at_ms: Some(12_345),
                 topic: "50% & ünïcode".into(),
+                selection: None,
                 lesson: Some("failover".into()),
                 from_live: true,
                 made_by: None,
             };
             assert_eq!(read(&link.write()), Ok(link));
+        }
+    }
+
+    #[test]
+    fn what_is_selected_is_written_and_must_be_there() {
+        for text in ["100", "000-001"] {
+            let link = read(&format!("#simulated&select={text}")).unwrap();
+            assert!(link.write().contains(&format!("&select={text}")), "{}", link.write());
+        }
+        for text in ["1000", "000-011", "x", "000-", ""] {
+            assert_eq!(read(&format!("#simulated&select={text}")), Err(BadAddress::Selection(text.into())));
         }
     }
 

@@ -7,6 +7,7 @@ use super::film::Film;
 use super::session::Session;
 use super::spec::{Act, Deed, LONGEST_MS, MAX_DEEDS, Spec};
 use super::timeline::Timeline;
+use crate::model::shared::Shared;
 use crate::model::{Action, Moment, State};
 
 /// Backwards, time runs so many times as fast as the clock on the wall.
@@ -28,7 +29,7 @@ pub struct Player {
     faults_noted: usize,
     /// Virtual time that is due and less than a tick.
     due_ms: f64,
-    timeline: Timeline,
+    timeline: Shared<Timeline>,
     film: Film,
     /// Changes whenever time does not simply go on.
     turn: u64,
@@ -105,7 +106,7 @@ impl Player {
     /// At the beginning of the run, paused.
     pub fn new(spec: Spec) -> Player {
         let session = Session::new(&spec);
-        let timeline = Timeline::starting(session.began_ms());
+        let timeline = Shared::from(Timeline::starting(session.began_ms()));
         let mut player = Player {
             spec,
             session,
@@ -136,7 +137,7 @@ impl Player {
         self.speed
     }
 
-    pub fn timeline(&self) -> &Timeline {
+    pub fn timeline(&self) -> &Shared<Timeline> {
         &self.timeline
     }
 
@@ -255,7 +256,7 @@ impl Player {
         self.settle();
         let now_ms = self.session.now_ms();
         self.spec = self.spec.until(now_ms);
-        self.timeline.cut(now_ms);
+        self.timeline.change().cut(now_ms);
         self.film.cut(now_ms);
     }
 
@@ -370,10 +371,12 @@ impl Player {
             self.next_deed += 1;
         }
         let session = &self.session;
-        self.timeline.note(now_ms, || session.look());
+        if self.timeline.wants(now_ms) {
+            self.timeline.change().note(session.look());
+        }
         self.film.note(now_ms, session.state());
         for (at_ms, what) in session.faults().skip(self.faults_noted) {
-            self.timeline.note_fault(at_ms, what.to_owned());
+            self.timeline.change().note_fault(at_ms, what.to_owned());
             self.faults_noted += 1;
         }
     }

@@ -32,12 +32,15 @@ impl Timeline {
         Timeline { began_ms, ..Timeline::default() }
     }
 
-    /// Takes down how things are, where it is time. What was looked at before is the same, for it is the same run.
-    pub fn note(&mut self, at_ms: u64, look: impl FnOnce() -> Look) {
+    /// Whether it is time for a look. What was looked at before is the same, for it is the same run.
+    pub fn wants(&self, at_ms: u64) -> bool {
         let since = at_ms.saturating_sub(self.began_ms);
-        if since.is_multiple_of(LOOK_EVERY_MS) && since / LOOK_EVERY_MS == self.looks.len() as u64 {
-            self.looks.push(look());
-        }
+        since.is_multiple_of(LOOK_EVERY_MS) && since / LOOK_EVERY_MS == self.looks.len() as u64
+    }
+
+    /// Takes down how things are, when it is time.
+    pub fn note(&mut self, look: Look) {
+        self.looks.push(look);
     }
 
     pub fn note_fault(&mut self, at_ms: u64, what: String) {
@@ -115,8 +118,7 @@ mod tests {
     #[test]
     fn each_instant_is_looked_at_once_however_often_the_run_comes_by() {
         let mut timeline = timeline(10);
-        timeline.note(2_300, || panic!("this was looked at"));
-        timeline.note(3_000 - 1, || panic!("it is not time"));
+        assert_eq!([2_300, 2_999, 3_000].map(|at_ms| timeline.wants(at_ms)), [false, false, true]);
         assert_eq!(timeline.reached_ms(), 2_900);
         timeline.cut(2_450);
         assert_eq!(timeline.reached_ms(), 2_400);

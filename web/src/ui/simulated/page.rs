@@ -64,6 +64,9 @@ impl Show {
             lesson: link.lesson.as_deref().and_then(lessons::lesson).map(Progress::of),
         };
         show.player.show(Action::ChooseTopic(link.topic));
+        if link.selection.is_some() {
+            show.player.show(Action::Select(link.selection));
+        }
         if link.from_live {
             show.remark("plain", carried::words(show.player.spec()));
         }
@@ -163,6 +166,7 @@ impl Show {
             spec: self.player.spec().clone(),
             at_ms: Some(self.player.shown_ms()),
             topic: self.player.state().topic_text,
+            selection: self.player.state().selection,
             lesson: self.lesson.as_ref().map(|progress| progress.lesson.id.to_owned()),
             from_live: self.from_live,
             made_by: None,
@@ -338,7 +342,7 @@ fn use_address(show: &Show) {
     let player = &show.player;
     let stands_at = (player.mode() == Mode::Paused).then(|| player.shown_ms());
     let link = Permalink { at_ms: stands_at, ..show.link() };
-    use_effect_with((stands_at, link.spec.deeds.len(), link.topic.clone(), link.lesson.clone()), move |_| {
+    use_effect_with((stands_at, link.spec.deeds.len(), link.topic.clone(), link.selection, link.lesson.clone()), move |_| {
         browser::write_fragment(&link.write());
     });
 }

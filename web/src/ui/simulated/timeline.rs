@@ -5,6 +5,7 @@ use web_sys::Element;
 use yew::prelude::*;
 
 use crate::model::describe::plural;
+use crate::model::shared::Shared;
 use crate::simulated::timeline::{Look, Timeline};
 
 /// Columns that are told apart.
@@ -25,7 +26,7 @@ const HEIGHT: f64 = 80.0;
 
 #[derive(Properties, PartialEq)]
 pub struct TimelineBarProps {
-    pub timeline: Timeline,
+    pub timeline: Shared<Timeline>,
     pub shown_ms: u64,
     /// How far the run was made.
     pub reached_ms: u64,
@@ -118,7 +119,7 @@ pub fn TimelineBar(props: &TimelineBarProps) -> Html {
 /// What is to be read at the instant shown.
 #[derive(Properties, PartialEq)]
 pub struct ReadingProps {
-    pub timeline: Timeline,
+    pub timeline: Shared<Timeline>,
     pub shown_ms: u64,
 }
 

@@ -4,6 +4,8 @@ use web_sys::KeyboardEvent;
 use yew::prelude::*;
 
 use super::timeline::{Reading, TimelineBar};
+use crate::model::shared::Shared;
+use crate::simulated::timeline::Timeline;
 use crate::simulated::{Mode, Player, Speed};
 use crate::ui::field::on_choice;
 
@@ -83,7 +85,7 @@ pub struct TransportProps {
     pub shown_ms: u64,
     pub reached_ms: u64,
     pub ends_ms: Option<u64>,
-    pub timeline: crate::simulated::timeline::Timeline,
+    pub timeline: Shared<Timeline>,
     pub deeds: Vec<(u64, String)>,
     /// What happened to time last, for everyone.
     pub note: String,
