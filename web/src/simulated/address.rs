@@ -195,7 +195,8 @@ fn dimension(bits: u64) -> Result<Dimension, BadAddress> {
 /// A vertex, or two that are neighbours.
 fn selection(text: &str, bits: u8) -> Result<Selection, BadAddress> {
     let bad = || BadAddress::Selection(shortened(text));
-    let vertex = |text: &str| text.parse::<Vertex>().ok().filter(|vertex| vertex.dimension().bits() == bits).ok_or_else(bad);
+    let vertex =
+        |text: &str| text.parse::<Vertex>().ok().filter(|vertex| vertex.dimension().bits() == bits).ok_or_else(bad);
     match text.split_once('-') {
         None => Ok(Selection::Node(vertex(text)?)),
         Some((a, b)) => {

@@ -106,11 +106,8 @@ mod tests {
         let mut timeline = Timeline::starting(2_000);
         for at in 0..looks {
             let down = u16::from(at == 5);
-            timeline.note(2_000 + at * LOOK_EVERY_MS, || Look {
-                nodes_down: down,
-                acknowledged: at,
-                ..Look::default()
-            });
+            assert!(timeline.wants(2_000 + at * LOOK_EVERY_MS));
+            timeline.note(Look { nodes_down: down, acknowledged: at, ..Look::default() });
         }
         timeline
     }

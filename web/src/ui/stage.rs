@@ -26,8 +26,8 @@ pub fn Stage(props: &StageProps) -> Html {
         <section class="stage" aria-label="The cube">
             <div class="caption">{caption(state)}</div>
             <Cube state={state.clone()} act={props.act.clone()} pace={props.pace} />
-            {props.children.clone()}
             <Legend show_background={state.show_background} act={props.act.clone()} />
+            {props.children.clone()}
         </section>
     }
 }

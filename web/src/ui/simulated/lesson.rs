@@ -113,7 +113,10 @@ pub struct LessonListProps {
 pub fn LessonList(props: &LessonListProps) -> Html {
     html! {
         <details class="card lessons" data-testid="lessons">
-            <summary>{"Lessons: predict, break, check"}</summary>
+            <summary>
+                <strong>{"Lessons"}</strong>
+                <span>{format!("{} short ones: guess, break, and see", lessons::all().len())}</span>
+            </summary>
             <ol>
                 { for lessons::all().into_iter().map(|lesson| {
                     let (id, spec, topic) = (lesson.id, lesson.spec(), lesson.topic.to_owned());

@@ -11,7 +11,7 @@ use yew::prelude::*;
 use super::lesson::{LessonCard, LessonList, LessonWish};
 use super::mode::ModeSwitch;
 use super::setup::Setup;
-use super::transport::{Transport, Wish};
+use super::transport::{Transport, Wish, seconds};
 use crate::lessons::{self, Progress};
 use crate::model::task::Task;
 use crate::model::{Action, State};
@@ -22,8 +22,9 @@ use crate::ui::pulse::Pace;
 
 /// The page is drawn anew about so often, milliseconds: fast enough for the eye.
 const DRAW_EVERY_MS: f64 = 30.0;
-/// So much of a frame goes into the run; the rest is for drawing.
+/// So much of a frame goes into the run; the rest is for drawing. Who waits for a run to be made wants it soon.
 const WORK_MS: f64 = 10.0;
+const SEEKING_WORK_MS: f64 = 30.0;
 
 /// A run, and what there is to say about it.
 struct Show {
@@ -119,7 +120,7 @@ impl Show {
 
     fn grant(&mut self, wish: Wish) {
         wish.grant(&mut self.player);
-        let at_s = format!("{:.3} s", (self.player.shown_ms() - self.player.began_ms()) as f64 / 1_000.0);
+        let at_s = format!("{} s", seconds(self.player.shown_ms()));
         self.note = match (wish, self.player.mode()) {
             (Wish::Fork, _) => format!("Forked at {at_s}: what was to come is gone."),
             (Wish::Speed(speed), _) => format!("Speed {}.", speed.words()),
@@ -298,7 +299,9 @@ fn use_frames(show: &Rc<RefCell<Show>>, redraw: &UseForceUpdateHandle) {
             let (before, after) = {
                 let mut show = show.borrow_mut();
                 let before = (show.player.mode(), show.player.shown_ms());
-                show.player.frame(elapsed_ms, &mut || browser::performance_ms() - began < WORK_MS);
+                let is_seeking = matches!(before.0, Mode::Seeking { .. });
+                let work_ms = if is_seeking { SEEKING_WORK_MS } else { WORK_MS };
+                show.player.frame(elapsed_ms, &mut || browser::performance_ms() - began < work_ms);
                 let after = (show.player.mode(), show.player.shown_ms());
                 if before != after {
                     show.look();
@@ -342,9 +345,12 @@ fn use_address(show: &Show) {
     let player = &show.player;
     let stands_at = (player.mode() == Mode::Paused).then(|| player.shown_ms());
     let link = Permalink { at_ms: stands_at, ..show.link() };
-    use_effect_with((stands_at, link.spec.deeds.len(), link.topic.clone(), link.selection, link.lesson.clone()), move |_| {
-        browser::write_fragment(&link.write());
-    });
+    use_effect_with(
+        (stands_at, link.spec.deeds.len(), link.topic.clone(), link.selection, link.lesson.clone()),
+        move |_| {
+            browser::write_fragment(&link.write());
+        },
+    );
 }
 
 fn copy_link(show: &Rc<RefCell<Show>>, redraw: &UseForceUpdateHandle) {

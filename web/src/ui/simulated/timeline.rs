@@ -4,6 +4,7 @@ use wasm_bindgen::JsCast;
 use web_sys::Element;
 use yew::prelude::*;
 
+use super::transport::seconds;
 use crate::model::describe::plural;
 use crate::model::shared::Shared;
 use crate::simulated::timeline::{Look, Timeline};
@@ -15,12 +16,21 @@ const WIDTH: f64 = 1_000.0;
 /// The length of the timeline grows in these steps, seconds.
 const LENGTHS_S: &[u64] = &[20, 30, 45, 60, 90, 120, 180, 240, 300, 450, 600];
 
-/// Lanes from top to bottom: their class, their upper end, their height, and what is in them.
-const LANES: &[(&str, f64, f64, fn(&Look) -> u64)] = &[
-    ("down", 16.0, 16.0, |look| look.nodes_down.into()),
-    ("leaderless", 35.0, 10.0, |look| look.groups_without_leader.into()),
-    ("cut", 48.0, 10.0, |look| look.edges_cut.into()),
-    ("acknowledged", 61.0, 17.0, |look| look.acknowledged),
+/// A lane of the picture.
+struct Lane {
+    class: &'static str,
+    /// Its upper end.
+    top: f64,
+    height: f64,
+    /// What is in it.
+    what: fn(&Look) -> u64,
+}
+
+const LANES: [Lane; 4] = [
+    Lane { class: "down", top: 16.0, height: 16.0, what: |look| look.nodes_down.into() },
+    Lane { class: "leaderless", top: 35.0, height: 10.0, what: |look| look.groups_without_leader.into() },
+    Lane { class: "cut", top: 48.0, height: 10.0, what: |look| look.edges_cut.into() },
+    Lane { class: "acknowledged", top: 61.0, height: 17.0, what: |look| look.acknowledged },
 ];
 const HEIGHT: f64 = 80.0;
 
@@ -88,9 +98,9 @@ pub fn TimelineBar(props: &TimelineBarProps) -> Html {
             role="slider"
             tabindex="0"
             aria-label="The run's time"
-            aria-valuemin="0"
-            aria-valuemax={seconds(props.reached_ms - began_ms)}
-            aria-valuenow={seconds(props.shown_ms - began_ms)}
+            aria-valuemin={seconds(began_ms)}
+            aria-valuemax={seconds(props.reached_ms)}
+            aria-valuenow={seconds(props.shown_ms)}
             aria-valuetext={words(props)}
             {onpointerdown}
             {onpointermove}
@@ -98,16 +108,23 @@ pub fn TimelineBar(props: &TimelineBarProps) -> Html {
             onpointercancel={onpointerup}
         >
             <svg viewBox={format!("0 0 {WIDTH} {HEIGHT}")} preserveAspectRatio="none" aria-hidden="true">
-                { for LANES.iter().map(|(class, top, height, _)| html! {
-                    <rect class="lane" key={*class} x="0" y={top.to_string()} width={WIDTH.to_string()} height={height.to_string()} />
+                { for LANES.iter().map(|lane| html! {
+                    <rect
+                        key={lane.class}
+                        class="lane"
+                        x="0"
+                        y={lane.top.to_string()}
+                        width={WIDTH.to_string()}
+                        height={lane.height.to_string()}
+                    />
                 }) }
-                { for LANES.iter().map(|(class, top, height, what)| html! {
-                    <path key={*class} class={classes!("bars", *class)} d={bars(&columns, width, *top, *height, *what)} />
+                { for LANES.iter().map(|lane| html! {
+                    <path key={lane.class} class={classes!("bars", lane.class)} d={bars(&columns, width, lane)} />
                 }) }
                 { for props.ends_ms.map(|ends_ms| html! {
                     <line class="ends" x1={px(x(ends_ms))} x2={px(x(ends_ms))} y1="12" y2={HEIGHT.to_string()} />
                 }) }
-                <rect class="future" x={px(now)} y="12" width={px((x(props.reached_ms) - now).max(0.0))} height={HEIGHT.to_string()} />
+                <rect class="future" x={px(now)} y="12" width={px((x(props.reached_ms) + width - now).max(0.0))} height={HEIGHT.to_string()} />
                 <line class="playhead" x1={px(now)} x2={px(now)} y1="0" y2={HEIGHT.to_string()} />
             </svg>
             { for props.timeline.faults.iter().map(|(at_ms, what)| mark("fault", x(*at_ms), what)) }
@@ -156,12 +173,13 @@ fn looks_a_column(began_ms: u64, end_ms: u64) -> f64 {
 }
 
 /// Bars that stand on the lane's lower end; the highest fills it.
-fn bars(columns: &[Look], width: f64, top: f64, height: f64, what: fn(&Look) -> u64) -> String {
+fn bars(columns: &[Look], width: f64, lane: &Lane) -> String {
+    let (what, floor) = (lane.what, lane.top + lane.height);
     let most = columns.iter().map(what).max().unwrap_or_default().max(1) as f64;
     let bar = |(place, look): (usize, &Look)| {
         let share = what(look) as f64 / most;
-        let (x, tall) = (place as f64 * width, (height * share).max(3.0));
-        (share > 0.0).then(|| format!("M{x:.1} {:.1}h{width:.1}v{tall:.1}h-{width:.1}z", top + height - tall))
+        let (x, tall) = (place as f64 * width, (lane.height * share).max(3.0));
+        (share > 0.0).then(|| format!("M{x:.1} {:.1}h{width:.1}v{tall:.1}h-{width:.1}z", floor - tall))
     };
     columns.iter().enumerate().filter_map(bar).collect()
 }
@@ -175,14 +193,10 @@ fn words(props: &TimelineBarProps) -> String {
     let look = look_at(&props.timeline, props.shown_ms);
     format!(
         "{} seconds, {} down, {} cut",
-        seconds(props.shown_ms - props.timeline.began_ms),
+        seconds(props.shown_ms),
         plural(look.nodes_down.into(), "node"),
         plural(look.edges_cut.into(), "link")
     )
-}
-
-fn seconds(ms: u64) -> String {
-    format!("{}.{}", ms / 1_000, ms % 1_000 / 100)
 }
 
 fn px(value: f64) -> String {

@@ -97,7 +97,10 @@ pub fn Transport(props: &TransportProps) -> Html {
     let wish = |wish: Wish| props.wish.reform(move |_: MouseEvent| wish);
     let is_playing = matches!(props.mode, Mode::Playing | Mode::Seeking { then_play: true, .. });
     let has_future = props.reached_ms >= props.shown_ms + 100;
-    let since_ms = props.shown_ms - props.timeline.began_ms;
+    let note = match props.mode {
+        Mode::Seeking { .. } => format!("Making the run up to {} s…", seconds(props.shown_ms)),
+        _ => props.note.clone(),
+    };
     let choose = props.wish.reform(|value: String| {
         Wish::Speed(Speed::ALL.into_iter().find(|speed| speed.words() == value).unwrap_or_default())
     });
@@ -129,7 +132,7 @@ pub fn Transport(props: &TransportProps) -> Html {
                 { button("step", "On to what happens next (right arrow; with shift by 1 s)", STEP, wish(Wish::StepOn)) }
                 { button("to-end", "Go as far as the run was made (End)", END, wish(Wish::End)) }
                 <output class="clock" data-testid="clock" data-ms={props.shown_ms.to_string()}>
-                    {format!("{}.{:03}", since_ms / 1_000, since_ms % 1_000)}<span>{" s"}</span>
+                    {seconds(props.shown_ms)}<span>{" s"}</span>
                 </output>
                 <select data-testid="speed" aria-label="Speed" onchange={on_choice(choose)}>
                     { for Speed::ALL.iter().map(|speed| html! {
@@ -143,10 +146,17 @@ pub fn Transport(props: &TransportProps) -> Html {
                     <button type="button" class="chip" data-testid="copy-link" onclick={wish(Wish::CopyLink)}>{"Copy link"}</button>
                 </span>
             </div>
-            <Reading timeline={props.timeline.clone()} shown_ms={props.shown_ms} />
-            <p class="note" role="status" data-testid="time-note">{props.note.clone()}</p>
+            <div class="foot">
+                <Reading timeline={props.timeline.clone()} shown_ms={props.shown_ms} />
+                <p class="note" role="status" data-testid="time-note">{note}</p>
+            </div>
         </div>
     }
+}
+
+/// On the cluster's clock.
+pub(super) fn seconds(ms: u64) -> String {
+    format!("{}.{:03}", ms / 1_000, ms % 1_000)
 }
 
 fn state_name(mode: Mode) -> &'static str {
