@@ -96,7 +96,7 @@ pub fn Page(props: &PageProps) -> Html {
                 {props.mode_switch.clone()}
             </Header>
             <main class="layout">
-                <Stage state={state.clone()} act={act.clone()} pace={props.pace}>{props.under_cube.clone()}</Stage>
+                <Stage state={state.clone()} act={act.clone()} run={run.clone()} pace={props.pace}>{props.under_cube.clone()}</Stage>
                 <section class="controls" id="controls" aria-label="Controls" tabindex="-1">
                     {props.guide.clone()}
                     <TopicCard

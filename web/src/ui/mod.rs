@@ -3,6 +3,7 @@
 
 mod app;
 mod break_panel;
+mod broken_bar;
 mod cube;
 mod edge;
 mod edge_card;
@@ -14,6 +15,7 @@ mod messages;
 mod node;
 mod node_card;
 mod node_table;
+mod presets;
 mod publish_form;
 mod pull_form;
 mod pulse;
