@@ -48,7 +48,7 @@ async fn without_any_node_a_person_publishes_breaks_goes_back_and_shares_the_ver
 
     // The link, twice: the same picture at the same virtual time, to the last pixel and the last number.
     for _ in 0..2 {
-        browser.open(&site.url("/#live")).await;
+        browser.open(&site.url("/index.html")).await;
         browser.wait_for_attribute("mode-live", "aria-current", "page").await;
         browser.open(&link).await;
         browser.wait_for_state("transport", "paused").await;
@@ -63,7 +63,7 @@ async fn without_any_node_a_person_publishes_breaks_goes_back_and_shares_the_ver
 async fn a_lesson_is_taken_and_a_trace_is_opened_where_there_is_no_node() {
     let site = StaticSite::serve(artifacts::dashboard()).await;
     let browser = Browser::start().await;
-    browser.open(&site.url("/#simulated&lesson=failover&topic=news")).await;
+    browser.open(&site.url("/simulated/index.html#simulated&lesson=failover&topic=news")).await;
     browser.click("lesson-begin").await;
     browser.click("lesson-next").await;
     for step in ["2", "3"] {

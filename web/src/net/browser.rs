@@ -25,10 +25,10 @@ pub fn fragment() -> String {
 }
 
 /// Goes there, as if a link was clicked.
-pub fn go_to_fragment(fragment: &str) {
+pub fn go_to(address: &str) {
     if let Some(window) = web_sys::window() {
         // A browser that refuses leaves the page as it is, which is to be seen.
-        let _ = window.location().set_hash(fragment);
+        let _ = window.location().set_href(address);
     }
 }
 

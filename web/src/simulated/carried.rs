@@ -11,8 +11,8 @@ use crate::model::task::{Panel, Task};
 use crate::model::topics::TopicInfo;
 use crate::model::{State, wish};
 
-/// First the topics, and when they stand, what is broken.
-const BREAK_AFTER_MS: u64 = 1_000;
+/// First the topics, as soon as the cluster has settled; and when they stand, what is broken.
+const BREAK_AT_MS: u64 = 4_000;
 /// More would make the page's address too long.
 pub const MAX_TOPICS: usize = 40;
 
@@ -20,7 +20,6 @@ pub const MAX_TOPICS: usize = 40;
 pub fn from_live(state: &State, seed: u64) -> Option<Spec> {
     let dimension = state.cluster.dimension.filter(|dimension| (1..=6).contains(&dimension.bits()))?;
     let mut spec = Spec::quiet(dimension, seed);
-    let began_ms = spec.simulation().now().0.div_ceil(1_000);
     let topics = state.topics.topics.iter().take(MAX_TOPICS);
     let created = topics.filter_map(|(topic, info)| wish::create_topic(&owner(info), topic.as_str()).ok());
     let stopped = down(&state.cluster).into_iter().map(|node| {
@@ -30,8 +29,8 @@ pub fn from_live(state: &State, seed: u64) -> Option<Spec> {
     });
     let links = links(&state.cluster).into_iter();
     let set = links.map(|(from, to, conditions)| wish::set_link(&[(from, to)], conditions));
-    spec.deeds.extend(created.map(|task| backstage(began_ms, task)));
-    spec.deeds.extend(stopped.chain(set).map(|task| backstage(began_ms + BREAK_AFTER_MS, task)));
+    spec.deeds.extend(created.map(|task| backstage(0, task)));
+    spec.deeds.extend(stopped.chain(set).map(|task| backstage(BREAK_AT_MS, task)));
     Some(spec)
 }
 
@@ -119,7 +118,7 @@ mod tests {
         assert!(words.contains("Not carried over: messages"));
 
         let mut copy = Player::new(spec);
-        copy.step(3_000);
+        copy.seek(BREAK_AT_MS + 3_000);
         copy.settle();
         let state = copy.state();
         assert_eq!(state.cluster.health("100".parse().unwrap()), Health::Failed);

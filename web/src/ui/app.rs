@@ -9,7 +9,7 @@ use super::feed::FeedList;
 use super::header::Header;
 use super::node_table::NodeTable;
 use super::pulse::Pace;
-use super::simulated::{ModeSwitch, PageMode, SimulatedPage, use_mode};
+use super::simulated::ModeSwitch;
 use super::stage::Stage;
 use super::tabs::Tabs;
 use super::topic_card::TopicCard;
@@ -21,17 +21,9 @@ use crate::net::address::PageAddress;
 /// How often the page looks whether time alone changes something.
 const TICK_MS: u32 = 250;
 
-/// Live or simulated, as the address says.
+/// The live page.
 #[component]
 pub fn App() -> Html {
-    match use_mode() {
-        PageMode::Live => html! { <LivePage /> },
-        PageMode::Simulated(fragment) => html! { <SimulatedPage {fragment} /> },
-    }
-}
-
-#[component]
-fn LivePage() -> Html {
     let state = use_reducer(State::default);
     let dispatcher = state.dispatcher();
     let driver = use_driver(dispatcher.to_callback());

@@ -31,5 +31,6 @@ pub use cube::{Cube, CubeProps};
 pub use feed::{FeedList, FeedListProps};
 pub use node_card::{NodeCard, NodeCardProps};
 pub use publish_form::{PublishForm, PublishFormProps};
+pub use simulated::{SimulatedApp, go_on_where_asked};
 pub use subscribe_form::{SubscribeForm, SubscribeFormProps};
 pub use topic_card::{TopicCard, TopicCardProps};

@@ -7,5 +7,5 @@ mod setup;
 mod timeline;
 mod transport;
 
-pub use mode::{ModeSwitch, PageMode, use_mode};
-pub use page::SimulatedPage;
+pub use mode::{ModeSwitch, go_on_where_asked};
+pub use page::SimulatedApp;

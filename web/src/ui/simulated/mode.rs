@@ -1,48 +1,40 @@
-//! Live or simulated: the address decides, and a switch changes the address.
-
-use std::rc::Rc;
+//! Live or simulated: two pages, so that the live one does not load what only a simulation needs; and a switch between them.
 
 use web_sys::js_sys;
 use yew::prelude::*;
 
 use crate::model::State;
 use crate::net::browser::{self, Listener};
+use crate::simulated::address::WORD;
 use crate::simulated::{Permalink, carried};
 
-/// Which page is shown.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum PageMode {
-    Live,
-    /// The run that this part of the address asks for.
-    Simulated(String),
-}
+/// Where the simulated page lies beside the live one, and the live one beside it.
+const SIMULATED_PAGE: &str = "simulated/index.html";
+const LIVE_PAGE: &str = "../index.html";
 
-impl PageMode {
-    fn of(fragment: &str) -> PageMode {
-        if Permalink::read(fragment).is_some() { PageMode::Simulated(fragment.to_owned()) } else { PageMode::Live }
+/// An address of the live page that asks for a simulation goes on to where there are some.
+pub fn go_on_where_asked() {
+    let fragment = browser::fragment();
+    if fragment.trim_start_matches('#').split('&').next() == Some(WORD) {
+        browser::go_to(&format!("{SIMULATED_PAGE}{fragment}"));
     }
 }
 
-impl Reducible for PageMode {
-    type Action = String;
-
-    /// A place within the page is no other page.
-    fn reduce(self: Rc<Self>, fragment: String) -> Rc<Self> {
-        let goes_elsewhere = Permalink::read(&fragment).is_some() || ["", "#", "#live"].contains(&fragment.as_str());
-        if goes_elsewhere { Rc::new(PageMode::of(&fragment)) } else { self }
-    }
-}
-
-/// The mode that the address asks for, now and when it changes.
+/// The run that the address asks for, now and when it changes. A place within the page asks for none.
 #[hook]
-pub fn use_mode() -> PageMode {
-    let mode = use_reducer(|| PageMode::of(&browser::fragment()));
-    let dispatcher = mode.dispatcher();
+pub fn use_asked_run() -> String {
+    let asked = use_state(browser::fragment);
+    let set = asked.setter();
     use_effect_with((), move |()| {
-        let listener = Listener::on_window("hashchange", move |_| dispatcher.dispatch(browser::fragment()));
+        let listener = Listener::on_window("hashchange", move |_| {
+            let fragment = browser::fragment();
+            if Permalink::read(&fragment).is_some() {
+                set.set(fragment);
+            }
+        });
         move || drop(listener)
     });
-    PageMode::clone(&mode)
+    (*asked).clone()
 }
 
 #[derive(Properties, PartialEq)]
@@ -65,8 +57,14 @@ pub fn ModeSwitch(props: &ModeSwitchProps) -> Html {
     html! {
         <nav class="modes" aria-label="Live or simulated">
             <span class="switch">
-                <a href="#live" data-testid="mode-live" aria-current={current(is_live)}>{"Live"}</a>
-                <a href="#simulated" data-testid="mode-simulated" aria-current={current(!is_live)}>{"Simulated"}</a>
+                <a href={if is_live { "#live" } else { LIVE_PAGE }} data-testid="mode-live" aria-current={current(is_live)}>{"Live"}</a>
+                <a
+                    href={if is_live { format!("{SIMULATED_PAGE}#{WORD}") } else { format!("#{WORD}") }}
+                    data-testid="mode-simulated"
+                    aria-current={current(!is_live)}
+                >
+                    {"Simulated"}
+                </a>
             </span>
             {fork}
         </nav>
@@ -78,6 +76,6 @@ fn simulate(state: &State) {
     let seed = (js_sys::Math::random() * 1e6) as u64;
     if let Some(spec) = carried::from_live(state, seed) {
         let link = Permalink { spec, topic: state.topic_text.clone(), from_live: true, ..Permalink::default() };
-        browser::go_to_fragment(&link.write());
+        browser::go_to(&format!("{SIMULATED_PAGE}{}", link.write()));
     }
 }

@@ -9,7 +9,7 @@ use web_sys::{Element, File, KeyboardEvent};
 use yew::prelude::*;
 
 use super::lesson::{LessonCard, LessonList, LessonWish};
-use super::mode::ModeSwitch;
+use super::mode::{ModeSwitch, use_asked_run};
 use super::setup::Setup;
 use super::transport::{Transport, Wish, seconds};
 use crate::lessons::{self, Progress};
@@ -180,20 +180,22 @@ fn differs(what: &str, version: &str) -> String {
     format!("{what} made by version {version}, and this page is {ours}: the run here may be another one.")
 }
 
-#[derive(Properties, PartialEq)]
-pub struct SimulatedPageProps {
-    /// The part of the address that asks for the run.
-    pub fragment: String,
+/// The simulated page: whatever run its address asks for.
+#[component]
+pub fn SimulatedApp() -> Html {
+    let fragment = use_asked_run();
+    html! { <Stand key={fragment.clone()} fragment={fragment.clone()} /> }
 }
 
-#[component]
-pub fn SimulatedPage(props: &SimulatedPageProps) -> Html {
-    html! { <Stand key={props.fragment.clone()} fragment={props.fragment.clone()} /> }
+#[derive(Properties, PartialEq)]
+struct StandProps {
+    /// The part of the address that asks for the run.
+    fragment: String,
 }
 
 /// One address's run. Another address is another one.
 #[component]
-fn Stand(props: &SimulatedPageProps) -> Html {
+fn Stand(props: &StandProps) -> Html {
     let show = use_memo((), |()| RefCell::new(Show::of_address(&props.fragment)));
     let redraw = use_force_update();
     use_frames(&show, &redraw);
@@ -251,7 +253,7 @@ fn Stand(props: &SimulatedPageProps) -> Html {
         let change = change.clone();
         Callback::from(move |wish: LessonWish| change(&|show| show.learn(wish)))
     };
-    let go = Callback::from(|link: Permalink| browser::go_to_fragment(&link.write()));
+    let go = Callback::from(|link: Permalink| browser::go_to(&link.write()));
 
     let shown = show.borrow();
     let player = &shown.player;
