@@ -114,6 +114,43 @@ impl Browser {
         self.with(&format!("{id} has {name}=\"{value}\""), id, has).await;
     }
 
+    /// What an attribute says now.
+    pub async fn attribute(&self, id: &str, name: &str) -> String {
+        let element = self.client.find(Locator::Css(&format!("[data-testid=\"{id}\"]"))).await;
+        let element = element.unwrap_or_else(|error| panic!("{id}: {error}"));
+        let value = element.attr(name).await.unwrap_or_else(|error| panic!("{id}: {error}"));
+        value.unwrap_or_else(|| panic!("{id} has no {name}"))
+    }
+
+    /// Where the page is, with all that stands behind it.
+    pub async fn address(&self) -> String {
+        self.client.current_url().await.expect("a page has an address").to_string()
+    }
+
+    /// The element as the page's code has it, and as it is seen: a PNG of it alone.
+    pub async fn portrait(&self, id: &str) -> (String, Vec<u8>) {
+        let element = self.client.find(Locator::Css(&format!("[data-testid=\"{id}\"]"))).await;
+        let element = element.unwrap_or_else(|error| panic!("{id}: {error}"));
+        let html = element.html(false).await.expect("an element has its code");
+        (html, element.screenshot().await.expect("a picture is taken"))
+    }
+
+    /// Hands a file to an element that takes one.
+    pub async fn hand_over(&self, id: &str, file: &std::path::Path) {
+        let path = file.to_str().expect("a path in words").to_owned();
+        let handed = |element: Element| {
+            let path = path.clone();
+            async move { element.send_keys(&path).await.map_err(|error| error.to_string()) }
+        };
+        self.with(&format!("{id} takes a file"), id, handed).await;
+    }
+
+    /// Presses a key on the page as a whole.
+    pub async fn press(&self, key: char) {
+        let body = self.client.find(Locator::Css("body")).await.expect("a page has a body");
+        body.send_keys(&key.to_string()).await.expect("the page takes a key");
+    }
+
     /// A picture of the page, for people; its place.
     pub async fn save_picture(&self, name: &str) -> PathBuf {
         let picture = self.client.screenshot().await.expect("a picture is taken");

@@ -12,6 +12,7 @@
 //! | [`holders`] | the check that all holders of a topic have the same, and all that was acknowledged |
 //! | [`bystander`] | a client that must not notice what others do |
 //! | [`browser`] | a headless Chromium before the dashboard |
+//! | [`static_site`] | the dashboard's files, with no node behind them |
 
 pub mod artifacts;
 pub mod browser;
@@ -21,4 +22,5 @@ pub mod cluster;
 pub mod holders;
 pub mod process;
 pub mod publishing;
+pub mod static_site;
 pub mod wait;

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use crate::cube::{Dimension, Vertex};
 use crate::names::{SubscriberId, TopicName};
 use crate::wire::answer::{Answer, Delivery, ErrorCode, Failure, ServerFrame};
@@ -17,7 +19,7 @@ pub struct SocketId(pub u64);
 pub struct Ticket(pub u64);
 
 /// Who shall be asked.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default, Serialize, Deserialize)]
 pub enum Target {
     /// The home of the action's topic, publisher or subscriber; while it is away a replica, then anybody.
     /// An action without a home is asked of anybody.

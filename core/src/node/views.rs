@@ -155,7 +155,7 @@ impl Node {
         vertex == self.me || self.overlay.is_alive(vertex)
     }
 
-    pub(super) fn cluster_view(&self) -> ClusterView {
+    pub fn cluster_view(&self) -> ClusterView {
         let dimension = self.me.dimension();
         let nodes = dimension
             .vertices()

@@ -1,6 +1,6 @@
 //! The simulated clients: they carry out the workload's steps on the cluster, one after the other each, and write the history.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::cluster::Cluster;
@@ -158,9 +158,16 @@ impl Clients {
         }
     }
 
-    /// Takes what has come for clients.
-    pub fn hear(&mut self, cluster: &mut Cluster) {
-        for connection in cluster.take_touched() {
+    /// Takes what has come for clients. Gives the connections with news that are somebody else's.
+    pub fn hear(&mut self, cluster: &mut Cluster) -> BTreeSet<ConnectionId> {
+        let (own, others) =
+            cluster.take_touched().into_iter().partition(|touched| self.connections.contains_key(touched));
+        self.hear_own(cluster, own);
+        others
+    }
+
+    fn hear_own(&mut self, cluster: &mut Cluster, touched: BTreeSet<ConnectionId>) {
+        for connection in touched {
             for frame in cluster.frames(connection) {
                 self.handle_frame(cluster, connection, frame);
             }

@@ -21,7 +21,7 @@ use crate::wire::limits::Limits;
 use crate::wire::peer::PeerFrame;
 
 /// The wall clock at the start of every simulation: 2026-01-01.
-const EPOCH: Timestamp = Timestamp(1_767_225_600_000_000);
+pub const EPOCH: Timestamp = Timestamp(1_767_225_600_000_000);
 /// A batch's way to the disk.
 const DISK: Duration = Duration::from_micros(500);
 /// A process that died of its disk is started again after this.
@@ -163,6 +163,11 @@ impl Cluster {
 
     pub fn now(&self) -> Instant {
         self.now
+    }
+
+    /// What the clocks say of those who are not wrong.
+    pub fn clocks(&self) -> Now {
+        Now { monotonic: self.now, wall: Timestamp(EPOCH.0 + self.now.0) }
     }
 
     /// The hash over all that has happened.
@@ -321,11 +326,15 @@ impl Cluster {
     pub fn send(&mut self, connection: ConnectionId, action: Action) -> u64 {
         self.next_request += 1;
         let id = self.next_request;
-        let request = Request { id: Some(RequestId::Unsigned(id)), trace: true, action };
+        self.request(connection, Request { id: Some(RequestId::Unsigned(id)), trace: true, action });
+        id
+    }
+
+    /// Sends a request of a client that numbers its own. On a connection that was closed it is lost.
+    pub fn request(&mut self, connection: ConnectionId, request: Request) {
         if let Some(node) = self.connections.get(&connection).copied() {
             self.give(node, Input::ClientRequest { connection, request });
         }
-        id
     }
 
     /// Sends a request on a new connection and runs until it is answered. `None`: not within `patience`.

@@ -31,7 +31,7 @@ mod simulation;
 pub mod trace;
 mod traffic;
 
-pub use cluster::{Cluster, ClusterConfig};
+pub use cluster::{Cluster, ClusterConfig, EPOCH};
 pub use disk::{CrashLeft, Damage, Disk, Undetected, WriteFailed};
 pub use fault::{DamagedRow, Fault, FaultClass, UnknownFaultClass};
 pub use network::{EdgeConditions, FrameCounts};

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::clients::Clients;
-use super::cluster::Cluster;
+use super::cluster::{Cluster, ClusterConfig};
 use super::nemesis::Nemesis;
 use super::recovery;
 use super::report::{Report, Totals};
@@ -14,9 +14,10 @@ use super::scenario::{Plan, Scenario};
 use crate::bugs::Bug;
 use crate::check::evidence::{Evidence, QueuePeak};
 use crate::check::history::{History, Outcome};
-use crate::check::workload::Workload;
+use crate::check::workload::{Load, Workload};
 use crate::check::{self, Findings};
-use crate::cube::Vertex;
+use crate::cube::{Dimension, Vertex};
+use crate::io::ConnectionId;
 use crate::time::Instant;
 use crate::wire::answer::Done;
 use crate::wire::event::WatchEvent;
@@ -44,6 +45,8 @@ pub struct Simulation {
     ends: Instant,
     peaks: BTreeMap<(Vertex, &'static str), (u64, u64)>,
     next_look: Instant,
+    /// Guests' connections with news that nobody took yet.
+    guests: BTreeSet<ConnectionId>,
 }
 
 /// How often queues are looked at.
@@ -88,11 +91,49 @@ impl Simulation {
         let ends = began + cut.length.unwrap_or(length).min(length);
         let nemesis = Nemesis::new(faults.filter(|planned| planned.begins(began) < ends).collect(), began);
         clients.begin(began);
-        Simulation { scenario, seed, cluster, clients, nemesis, began, ends, peaks: BTreeMap::new(), next_look: began }
+        Simulation {
+            scenario,
+            seed,
+            cluster,
+            clients,
+            nemesis,
+            began,
+            ends,
+            peaks: BTreeMap::new(),
+            next_look: began,
+            guests: BTreeSet::new(),
+        }
+    }
+
+    /// A cluster that has settled, without clients, faults and end: for guests. Its nodes' events are kept.
+    pub fn quiet(dimension: Dimension, seed: u64) -> Simulation {
+        let mut cluster = Cluster::with(ClusterConfig { keep_events: true, ..ClusterConfig::new(dimension, seed) });
+        settle(&mut cluster);
+        cluster.take_touched();
+        let began = cluster.now();
+        let nobody = Workload::new(dimension, Load { clients: 0, passing_topics: 0, ..Load::default() }, seed);
+        Simulation {
+            scenario: "quiet".into(),
+            seed,
+            cluster,
+            clients: Clients::new(nobody, seed),
+            nemesis: Nemesis::new(Vec::new(), began),
+            began,
+            ends: Instant(u64::MAX),
+            peaks: BTreeMap::new(),
+            next_look: began,
+            guests: BTreeSet::new(),
+        }
     }
 
     pub fn cluster(&self) -> &Cluster {
         &self.cluster
+    }
+
+    /// For guests: somebody beside the scenario's clients and faults, such as a page in which a person takes part. What they do is
+    /// no longer the run that scenario and seed make.
+    pub fn cluster_mut(&mut self) -> &mut Cluster {
+        &mut self.cluster
     }
 
     /// What the nodes told since the last call, in an observed run.
@@ -118,15 +159,27 @@ impl Simulation {
         self.ends
     }
 
+    /// What went wrong so far, and when, for people.
+    pub fn story(&self) -> &[(Instant, String)] {
+        &self.nemesis.story
+    }
+
     /// Clients, faults and nodes go on until then, or until the end.
     pub fn advance(&mut self, until: Instant) {
+        while !self.advance_to_news(until).is_empty() {}
+    }
+
+    /// As [`Simulation::advance`], and stops when something came for a guest, or a guest's connection was closed; gives these
+    /// connections.
+    pub fn advance_to_news(&mut self, until: Instant) -> BTreeSet<ConnectionId> {
         let until = until.min(self.ends);
-        while self.now() < until {
+        while self.now() < until && self.guests.is_empty() {
             let due = [self.clients.due(), self.nemesis.due(), Some(self.next_look)];
             let next = due.into_iter().flatten().min().map_or(until, |due| due.min(until));
             while self.cluster.step(next) {
                 if self.cluster.has_touched() {
-                    self.clients.hear(&mut self.cluster);
+                    let others = self.clients.hear(&mut self.cluster);
+                    self.guests.extend(others);
                     break;
                 }
             }
@@ -138,6 +191,14 @@ impl Simulation {
                 self.look_at_queues();
             }
         }
+        std::mem::take(&mut self.guests)
+    }
+
+    /// Clients rest, and all that was broken is mended; time goes on without end.
+    pub fn heal(&mut self) {
+        self.clients.rest(&mut self.cluster);
+        self.nemesis.heal(&mut self.cluster);
+        self.ends = Instant(u64::MAX);
     }
 
     fn look_at_queues(&mut self) {
@@ -152,8 +213,7 @@ impl Simulation {
 
     /// Heals everything, lets it recover, and checks what was promised.
     pub fn finish(mut self) -> Report {
-        self.clients.rest(&mut self.cluster);
-        self.nemesis.heal(&mut self.cluster);
+        self.heal();
         let mut recovery = recovery::recover(&mut self.cluster, &mut self.clients, &mut self.nemesis);
         let topics = self.clients.workload.lasting_topics().into_iter().chain(self.clients.workload.passing_topics());
         let holdings = recovery::read_holdings(&mut self.cluster, topics.collect());
@@ -192,7 +252,8 @@ impl Simulation {
     }
 }
 
-fn prepare(cluster: &mut Cluster, workload: &Workload) {
+/// Every home leads.
+fn settle(cluster: &mut Cluster) {
     let settled = cluster.run_until(PATIENCE, |cluster| {
         cluster.run_for(Duration::from_millis(100));
         cluster
@@ -201,6 +262,10 @@ fn prepare(cluster: &mut Cluster, workload: &Workload) {
             .all(|home| cluster.node(home).and_then(|node| node.group(home)).is_some_and(|group| group.leads_fully()))
     });
     assert!(settled, "a healthy cluster settles within {PATIENCE:?}");
+}
+
+fn prepare(cluster: &mut Cluster, workload: &Workload) {
+    settle(cluster);
     let nodes: Vec<Vertex> = cluster.dimension().vertices().collect();
     for (node, action) in nodes.iter().cycle().zip(workload.preparation()) {
         let done = (0..3).any(|_| {

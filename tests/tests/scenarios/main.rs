@@ -15,4 +15,5 @@ mod isolation;
 mod kill;
 mod minority;
 mod restart;
+mod simulated;
 mod slow;

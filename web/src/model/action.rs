@@ -6,6 +6,7 @@ use cubecast_core::wire::answer::{Answer, Delivery};
 use cubecast_core::wire::event::WatchEvent;
 
 use super::cluster::Socket;
+use super::feed::Tone;
 use super::task::Panel;
 use super::{Selection, Tab};
 
@@ -36,6 +37,11 @@ pub enum Action {
     },
     /// A message came for a push subscription.
     Delivered(Delivery),
+    /// Something to be told in the feed that no node said.
+    Remarked {
+        tone: Tone,
+        text: String,
+    },
     /// A node sent what this page does not understand.
     FrameMalformed {
         text: String,

@@ -31,7 +31,7 @@ impl State {
     }
 
     /// Whether mere time changes what is shown: a pulse arrives, or a node's return comes nearer.
-    pub(super) fn changes_by(&self, now_ms: u64) -> bool {
+    pub(crate) fn changes_by(&self, now_ms: u64) -> bool {
         let counting = self.cluster.nodes.values().any(|node| node.returns_at_ms.is_some());
         self.traffic.has_expired(now_ms) || (counting && now_ms / 1000 != self.now_ms / 1000)
     }
@@ -54,6 +54,7 @@ impl State {
                 self.learn_answer(&answer);
             }
             Action::Delivered(delivery) => self.inboxes.change().deliver(delivery),
+            Action::Remarked { tone, text } => self.tell(tone, Subject::Page, text),
             Action::FrameMalformed { text } => {
                 self.tell(
                     Tone::Warning,

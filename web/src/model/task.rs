@@ -5,12 +5,15 @@ use std::collections::BTreeMap;
 use cubecast_core::client::Target;
 use cubecast_core::wire::answer::Message;
 use cubecast_core::wire::client;
+use serde::{Deserialize, Serialize};
 
 use super::feed::Tone;
 
 /// Where on the page a result is shown.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 pub enum Panel {
+    /// Nowhere: what a simulation or a lesson does by itself. Nobody reads its report.
+    Backstage,
     Topic,
     Publish,
     Subscribe,
@@ -22,7 +25,7 @@ pub enum Panel {
 }
 
 /// What the person asked for.
-#[derive(Clone, PartialEq, Debug)]
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct Task {
     pub panel: Panel,
     /// Done one after the other; the first that is refused ends the task.
@@ -30,7 +33,7 @@ pub struct Task {
 }
 
 /// One request of a task.
-#[derive(Clone, PartialEq, Debug)]
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct Step {
     pub action: client::Action,
     pub to: Target,

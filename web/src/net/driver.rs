@@ -1,40 +1,28 @@
-//! Carries out what the client decides: opens its sockets, gives it time, and tells the page.
+//! Carries out what the desk decides: opens its sockets, gives it time, and tells the page.
 //!
 //! The page hears of everything that came, gathered into one [`Moment`] every few milliseconds, so that a burst costs one
 //! drawing and not a thousand. When the last [`Driver`] is dropped, its sockets and timers end.
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::rc::{Rc, Weak};
-use std::time::Duration;
 
-use cubecast_core::client::{
-    Client, ClientConfig, ClientEffect, ClientError, ClientInput, Notice, Reply, SocketId, Submission, Ticket,
-};
+use cubecast_core::client::{ClientConfig, SocketId};
 use cubecast_core::cube::Vertex;
 use cubecast_core::names::{SubscriberId, TopicName};
 use cubecast_core::time::{Instant, Now, Timestamp};
-use cubecast_core::wire::answer::Answer;
-use cubecast_core::wire::client;
-use gloo_timers::callback::{Interval, Timeout};
+use gloo_timers::callback::Timeout;
 use web_sys::js_sys;
 use yew::Callback;
 
 use super::address::{self, PageAddress};
-use super::errands::{Errand, Errands};
 use super::socket::{Socket, SocketEvent};
-use crate::model::cluster::Socket as SocketState;
-use crate::model::task::{Panel, Step, Task};
+use crate::desk::{Desk, DeskEffect, DeskInput};
+use crate::model::task::Task;
 use crate::model::{Action, Moment};
 
 /// What comes within this time is one moment: fast enough for the eye, slow enough for a burst.
 const GATHER_MS: u32 = 33;
-/// How often the page asks by itself.
-const ERRANDS_MS: u32 = 1_000;
-/// An errand that takes longer is asked again.
-const ERRAND_WITHIN: Duration = Duration::from_millis(2_500);
-/// The person is told after this long that nobody could do it.
-const TASK_WITHIN: Duration = Duration::from_secs(10);
 
 /// The page's connection to the cluster. Clones are the same connection.
 #[derive(Clone)]
@@ -44,23 +32,11 @@ struct Inner {
     me: Weak<RefCell<Inner>>,
     page: PageAddress,
     tell: Callback<Moment>,
-    client: Client,
+    desk: Desk,
     sockets: BTreeMap<SocketId, Socket>,
-    next_ticket: u64,
-    waiting: BTreeMap<Ticket, Waiting>,
-    errands: Errands,
-    /// Registrations that this page has seen done.
-    done_once: Vec<client::Action>,
     gathered: Vec<Action>,
     gathering: Option<Timeout>,
     deadline: Option<Timeout>,
-    _errands_timer: Interval,
-}
-
-/// Who waits for an answer.
-enum Waiting {
-    Errand(Errand),
-    Task { panel: Panel, task: u64, step: Step, rest: VecDeque<Step>, began_ms: f64 },
 }
 
 impl Driver {
@@ -68,45 +44,36 @@ impl Driver {
     pub fn start(page: PageAddress, tell: Callback<Moment>) -> Driver {
         let seeds = address::seeds(&page);
         let seed = (js_sys::Math::random() * 2f64.powi(53)) as u64;
-        let client = Client::new(&ClientConfig { seeds, nodes: Vec::new(), seed });
+        let desk = Desk::curious(&ClientConfig { seeds, nodes: Vec::new(), seed });
         let driver = Driver(Rc::new_cyclic(|me: &Weak<RefCell<Inner>>| {
             RefCell::new(Inner {
                 me: me.clone(),
                 page,
                 tell,
-                client,
+                desk,
                 sockets: BTreeMap::new(),
-                next_ticket: 0,
-                waiting: BTreeMap::new(),
-                errands: Errands::default(),
-                done_once: Vec::new(),
                 gathered: Vec::new(),
                 gathering: None,
                 deadline: None,
-                _errands_timer: every(ERRANDS_MS, me.clone(), Inner::run_errands),
             })
         }));
-        driver.0.borrow_mut().run_errands();
+        driver.0.borrow_mut().turn(Vec::new());
         driver
     }
 
     /// Does what the person asked for; its report appears on the task's panel.
     pub fn run(&self, task: Task) {
-        self.0.borrow_mut().run_task(task);
+        self.0.borrow_mut().turn(vec![DeskInput::Run(task)]);
     }
 
     /// The caller no longer wants a subscription's messages.
     pub fn stop_deliveries(&self, subscriber: SubscriberId, topic: TopicName) {
-        self.0.borrow_mut().turn(vec![ClientInput::StopDeliveries { topic, subscriber }]);
+        self.0.borrow_mut().turn(vec![DeskInput::StopDeliveries { subscriber, topic }]);
     }
 
     /// The node that the person looks at: its details are kept fresh.
     pub fn attend(&self, node: Option<Vertex>) {
-        let mut inner = self.0.borrow_mut();
-        if inner.errands.attention != node {
-            inner.errands.attention = node;
-            inner.run_errands();
-        }
+        self.0.borrow_mut().turn(vec![DeskInput::Attend(node)]);
     }
 }
 
@@ -117,74 +84,24 @@ impl PartialEq for Driver {
 }
 
 impl Inner {
-    fn run_errands(&mut self) {
-        let nodes: Vec<_> = self.client.dimension().into_iter().flat_map(|dimension| dimension.vertices()).collect();
-        let due = self.errands.due(&nodes);
-        self.submit_errands(due);
-    }
-
-    fn submit_errands(&mut self, errands: Vec<Errand>) {
-        let submissions = errands.into_iter().map(|errand| {
-            let (action, to) = errand.request();
-            let ticket = self.wait(Waiting::Errand(errand));
-            ClientInput::Submit(Submission { ticket, action, to, within: ERRAND_WITHIN, trace: false })
-        });
-        let submissions = submissions.collect();
-        self.turn(submissions);
-    }
-
-    fn run_task(&mut self, Task { panel, steps }: Task) {
-        let task = self.next_ticket;
-        self.next_ticket += 1;
-        self.gather(Action::TaskStarted { panel, task });
-        let steps = steps.into_iter().filter(|step| !(step.once && self.done_once.contains(&step.action)));
-        let steps = steps.collect();
-        self.run_step(panel, task, steps);
-    }
-
-    fn run_step(&mut self, panel: Panel, task: u64, mut steps: VecDeque<Step>) {
-        let Some(step) = steps.pop_front() else {
-            return self.gather(Action::TaskEnded { panel, task });
-        };
-        let (action, to) = (step.action.clone(), step.to);
-        let ticket = self.wait(Waiting::Task { panel, task, step, rest: steps, began_ms: performance_ms() });
-        self.turn(vec![ClientInput::Submit(Submission { ticket, action, to, within: TASK_WITHIN, trace: false })]);
-    }
-
-    fn wait(&mut self, waiting: Waiting) -> Ticket {
-        let ticket = Ticket(self.next_ticket);
-        self.next_ticket += 1;
-        self.waiting.insert(ticket, waiting);
-        ticket
-    }
-
-    /// One turn of the client, and all that it wants done.
-    fn turn(&mut self, inputs: Vec<ClientInput>) {
-        for effect in self.client.handle(now(), inputs) {
+    /// One turn of the desk, and all that it wants done.
+    fn turn(&mut self, inputs: Vec<DeskInput>) {
+        for effect in self.desk.handle(now(), inputs) {
             self.carry_out(effect);
         }
         self.set_deadline();
     }
 
-    fn carry_out(&mut self, effect: ClientEffect) {
+    fn carry_out(&mut self, effect: DeskEffect) {
         match effect {
-            ClientEffect::Open { socket, url, .. } => self.open(socket, &url),
-            ClientEffect::Close { socket } => drop(self.sockets.remove(&socket)),
-            ClientEffect::Send { socket, requests } => {
+            DeskEffect::Open { socket, url } => self.open(socket, &url),
+            DeskEffect::Close { socket } => drop(self.sockets.remove(&socket)),
+            DeskEffect::Send { socket, requests } => {
                 if let Some(socket) = self.sockets.get(&socket) {
                     socket.send(&requests);
                 }
             }
-            ClientEffect::Resolved { ticket, result } => self.resolve(ticket, result),
-            ClientEffect::Delivered(delivery) => self.gather(Action::Delivered(delivery)),
-            ClientEffect::DeliveriesEnded { topic, subscriber, why } => {
-                self.gather(Action::DeliveriesEnded { subscriber, topic, why: why.message });
-            }
-            ClientEffect::Event(event) => {
-                self.errands.note_event(event.node);
-                self.gather(Action::Told(event));
-            }
-            ClientEffect::Notice(notice) => self.hear(notice),
+            DeskEffect::Tell(action) => self.gather(action),
         }
     }
 
@@ -199,98 +116,16 @@ impl Inner {
     }
 
     fn hear_socket(&mut self, socket: SocketId, event: SocketEvent) {
-        match event {
-            SocketEvent::Opened => self.turn(vec![ClientInput::Opened { socket }]),
-            SocketEvent::Frames(frames) => self.turn(vec![ClientInput::Frames { socket, frames }]),
-            SocketEvent::Malformed(text) => self.gather(Action::FrameMalformed { text }),
+        let input = match event {
+            SocketEvent::Opened => DeskInput::Opened { socket },
+            SocketEvent::Frames(frames) => DeskInput::Frames { socket, frames },
+            SocketEvent::Malformed(text) => DeskInput::Malformed { text },
             SocketEvent::Closed(why) => {
                 self.sockets.remove(&socket);
-                self.turn(vec![ClientInput::Closed { socket, why }]);
+                DeskInput::Closed { socket, why }
             }
-        }
-    }
-
-    fn hear(&mut self, notice: Notice) {
-        match notice {
-            Notice::Learned { .. } => {}
-            Notice::Connected { node: Some(node), .. } | Notice::Reconnected { node: Some(node), .. } => {
-                self.gather(Action::SocketChanged { node, socket: SocketState::Open });
-            }
-            Notice::Lost { node: Some(node), .. } => {
-                self.gather(Action::SocketChanged { node, socket: SocketState::Closed });
-            }
-            Notice::Lost { node: None, url, .. } => self.gather(Action::SeedFailed { address: url }),
-            Notice::Connected { node: None, .. } | Notice::Reconnected { node: None, .. } => {}
-            Notice::FellOver(fall) => self.gather(Action::FellOver { from: fall.from, to: fall.to, why: fall.why }),
-            Notice::BackHome { home } => self.gather(Action::BackHome { home }),
-        }
-    }
-
-    fn resolve(&mut self, ticket: Ticket, result: Result<Reply, ClientError>) {
-        if let Some(answer) = result.as_ref().map_or_else(refusal, |reply| Some(reply.answer.clone())) {
-            self.learn(result.as_ref().map_or(answer.served_by, |reply| reply.asked), answer);
-        }
-        match self.waiting.remove(&ticket) {
-            Some(Waiting::Errand(errand)) => self.end_errand(errand, result.is_ok()),
-            Some(Waiting::Task { panel, task, step, rest, began_ms }) => {
-                let took_ms = performance_ms() - began_ms;
-                self.end_step(panel, task, step, rest, result, took_ms);
-            }
-            None => {}
-        }
-    }
-
-    /// What a node answers shows that it is there, and teaches the page something.
-    fn learn(&mut self, asked: Vertex, answer: Answer) {
-        self.gather(Action::SocketChanged { node: asked, socket: SocketState::Open });
-        self.gather(Action::Answered { asked, answer });
-    }
-
-    fn end_errand(&mut self, errand: Errand, succeeded: bool) {
-        self.errands.note_done(errand, succeeded);
-        let next = match errand {
-            Errand::Find if succeeded => return self.run_errands(),
-            Errand::Watch { node, .. } if succeeded => self.errands.greeting(node),
-            _ => return,
         };
-        self.submit_errands(next);
-    }
-
-    fn end_step(
-        &mut self,
-        panel: Panel,
-        task: u64,
-        step: Step,
-        rest: VecDeque<Step>,
-        result: Result<Reply, ClientError>,
-        took_ms: f64,
-    ) {
-        if let Some(fall) = result.as_ref().ok().and_then(|reply| reply.fell_over.as_ref()) {
-            let text = format!("{} is away ({}), so {} was asked.", fall.from, fall.why, fall.to);
-            self.gather(Action::TaskFellOver { panel, task, text });
-        }
-        match result {
-            Ok(reply) => {
-                self.gather(Action::TaskAnswered { panel, task, answer: reply.answer, took_ms });
-                if step.once {
-                    self.done_once.push(step.action);
-                }
-                self.run_step(panel, task, rest);
-            }
-            Err(error) => self.end_task_badly(panel, task, &error, took_ms),
-        }
-    }
-
-    fn end_task_badly(&mut self, panel: Panel, task: u64, error: &ClientError, took_ms: f64) {
-        // The cluster may have lost what it knew: next time everything is registered anew.
-        self.done_once.clear();
-        match refusal(error) {
-            Some(answer) => {
-                self.gather(Action::TaskAnswered { panel, task, answer, took_ms });
-                self.gather(Action::TaskEnded { panel, task });
-            }
-            None => self.gather(Action::TaskGaveUp { panel, task, text: format!("{error}.") }),
-        }
+        self.turn(vec![input]);
     }
 
     fn gather(&mut self, action: Action) {
@@ -302,14 +137,14 @@ impl Inner {
     }
 
     fn set_deadline(&mut self) {
-        let Some(at) = self.client.next_deadline() else {
+        let Some(at) = self.desk.next_deadline() else {
             return self.deadline = None;
         };
         let me = self.me.clone();
         let wait_ms = at.since(now().monotonic).as_micros().div_ceil(1_000) as u32;
         self.deadline = Some(Timeout::new(wait_ms, move || {
             if let Some(inner) = me.upgrade() {
-                inner.borrow_mut().turn(vec![ClientInput::DeadlineReached]);
+                inner.borrow_mut().turn(vec![DeskInput::DeadlineReached]);
             }
         }));
     }
@@ -324,25 +159,6 @@ fn tell_gathered(me: &Weak<RefCell<Inner>>) {
         (inner.tell.clone(), std::mem::take(&mut inner.gathered))
     };
     tell.emit(Moment { now_ms: js_sys::Date::now() as u64, actions });
-}
-
-fn every(millis: u32, me: Weak<RefCell<Inner>>, call: fn(&mut Inner)) -> Interval {
-    Interval::new(millis, move || {
-        if let Some(inner) = me.upgrade() {
-            call(&mut inner.borrow_mut());
-        }
-    })
-}
-
-/// A refusal is an answer too.
-fn refusal(error: &ClientError) -> Option<Answer> {
-    match error {
-        ClientError::Refused { failure, served_by } => {
-            Some(Answer { id: None, served_by: *served_by, hops: None, result: Err(failure.clone()) })
-        }
-        ClientError::Unavailable { .. } | ClientError::InDoubt { .. } | ClientError::Overloaded => None,
-        ClientError::UnknownNode { .. } | ClientError::Unexpected { .. } | ClientError::Closed => None,
-    }
 }
 
 fn now() -> Now {

@@ -4,8 +4,8 @@
 //! turns what comes back into [`crate::model::Action`]s, some of them a moment.
 
 pub mod address;
+pub mod browser;
 pub mod driver;
-mod errands;
 mod socket;
 
 pub use driver::Driver;

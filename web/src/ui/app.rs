@@ -1,5 +1,6 @@
 //! The whole page, and the one place where state, sockets and time meet.
 
+use cubecast_core::names::{SubscriberId, TopicName};
 use gloo_timers::callback::Interval;
 use web_sys::{UrlSearchParams, js_sys};
 use yew::prelude::*;
@@ -7,6 +8,8 @@ use yew::prelude::*;
 use super::feed::FeedList;
 use super::header::Header;
 use super::node_table::NodeTable;
+use super::pulse::Pace;
+use super::simulated::ModeSwitch;
 use super::stage::Stage;
 use super::tabs::Tabs;
 use super::topic_card::TopicCard;
@@ -18,6 +21,7 @@ use crate::net::address::PageAddress;
 /// How often the page looks whether time alone changes something.
 const TICK_MS: u32 = 250;
 
+/// The live page.
 #[component]
 pub fn App() -> Html {
     let state = use_reducer(State::default);
@@ -25,7 +29,6 @@ pub fn App() -> Html {
     let driver = use_driver(dispatcher.to_callback());
     use_clock(dispatcher.to_callback());
     use_attention(&driver, state.selection);
-    let publisher = use_state(|| "publisher1".to_owned());
 
     let act = {
         let dispatcher = dispatcher.clone();
@@ -47,18 +50,47 @@ pub fn App() -> Html {
             }
         })
     };
-    let on_publisher = {
-        let publisher = publisher.clone();
-        Callback::from(move |text| publisher.set(text))
-    };
+    let state = state_snapshot(&state);
+    let mode_switch = html! { <ModeSwitch live={Some(state.clone())} /> };
+    html! { <Page {state} {mode_switch} {act} {run} {stop_deliveries} /> }
+}
+
+/// What is on the page, wherever its state comes from.
+#[derive(Properties, PartialEq)]
+pub struct PageProps {
+    pub state: State,
+    /// Stands in the head.
+    pub mode_switch: Html,
+    /// Stands under the cube.
+    #[prop_or_default]
+    pub under_cube: Html,
+    /// How time goes in the cube; as on the wall without.
+    #[prop_or_default]
+    pub pace: Pace,
+    /// Stands before the controls.
+    #[prop_or_default]
+    pub guide: Html,
+    pub act: Callback<Action>,
+    pub run: Callback<Task>,
+    pub stop_deliveries: Callback<(SubscriberId, TopicName)>,
+}
+
+#[component]
+pub fn Page(props: &PageProps) -> Html {
+    let PageProps { state, act, run, stop_deliveries, .. } = props;
+    let publisher = use_state(|| "publisher1".to_owned());
+    let on_publisher = super::field::setter(&publisher);
     let topic_report = state.tasks.reports.get(&Panel::Topic).cloned();
     html! {
         <>
             <a class="skip" href="#controls">{"Skip the cube"}</a>
-            <Header cluster={state.cluster.clone()} topics={state.topics.topics.len()} seed_failed={state.seed_failed.clone()} />
+            <Header cluster={state.cluster.clone()} topics={state.topics.topics.len()} seed_failed={state.seed_failed.clone()}>
+                {props.mode_switch.clone()}
+            </Header>
             <main class="layout">
-                <Stage state={state_snapshot(&state)} act={act.clone()} run={run.clone()} />
+                <Stage state={state.clone()} act={act.clone()} run={run.clone()} pace={props.pace}>{props.under_cube.clone()}</Stage>
                 <section class="controls" id="controls" aria-label="Controls" tabindex="-1">
+                    {props.guide.clone()}
                     <TopicCard
                         topics={state.topics.clone()}
                         cluster={state.cluster.clone()}
@@ -69,7 +101,13 @@ pub fn App() -> Html {
                         act={act.clone()}
                         run={run.clone()}
                     />
-                    <Tabs state={state_snapshot(&state)} publisher={(*publisher).clone()} {act} {run} {stop_deliveries} />
+                    <Tabs
+                        state={state.clone()}
+                        publisher={(*publisher).clone()}
+                        act={act.clone()}
+                        run={run.clone()}
+                        stop_deliveries={stop_deliveries.clone()}
+                    />
                 </section>
                 <FeedList feed={state.feed.clone()} />
                 <NodeTable cluster={state.cluster.clone()} topic={state.topic()} />

@@ -5,7 +5,7 @@ use yew::prelude::*;
 
 use super::edge::Edge;
 use super::node::Node;
-use super::pulse::PulseDot;
+use super::pulse::{Pace, PulseDot};
 use crate::model::traffic::is_background;
 use crate::model::{Action, Selection, State};
 use crate::scene::geometry::{PAGE_HEIGHT, PAGE_WIDTH, PagePoint, Turn, layout};
@@ -24,6 +24,9 @@ const MAX_NODES_WITH_EDGE_STOPS: usize = 8;
 pub struct CubeProps {
     pub state: State,
     pub act: Callback<Action>,
+    /// How time goes; as on the wall without.
+    #[prop_or_default]
+    pub pace: Pace,
 }
 
 #[component]
@@ -54,13 +57,20 @@ pub fn Cube(props: &CubeProps) -> Html {
         props.state.traffic.pulses.iter().filter(|pulse| props.state.show_background || !is_background(pulse.what));
     let pulses = pulses.filter_map(|pulse| {
         let (from, to) = (scene.point(pulse.from)?, scene.point(pulse.to)?);
-        Some(html! { <PulseDot key={pulse.number} what={pulse.what} dropped={pulse.dropped} {from} {to} /> })
+        let travel = props.pace.travel(props.state.now_ms.saturating_sub(pulse.born_ms))?;
+        let key = format!("{}-{}", props.pace.turn, pulse.number);
+        Some(html! { <PulseDot {key} what={pulse.what} dropped={pulse.dropped} {from} {to} {travel} /> })
     });
     let edge_stops = scene.nodes.len() <= MAX_NODES_WITH_EDGE_STOPS;
     html! {
-        <div class="cube">
+        <div class="cube" data-testid="cube">
             <svg
-                class={classes!("drawing", props.state.home().map(|_| "has-topic"), term_class(&props.state))}
+                class={classes!(
+                    "drawing",
+                    props.state.home().map(|_| "has-topic"),
+                    term_class(&props.state),
+                    props.pace.stands.then_some("time-stands"),
+                )}
                 viewBox={format!("0 0 {PAGE_WIDTH} {PAGE_HEIGHT}")}
                 role="group"
                 aria-label="The nodes and links of the cluster"
@@ -124,7 +134,7 @@ fn empty(state: &State) -> Html {
     let text = match &state.seed_failed {
         Some(address) => {
             format!(
-                "No node answers at {address} yet. Start a cluster with “cubecast up”; this page finds it by itself."
+                "No node answers at {address} yet. Start a cluster with “cubecast up”; this page finds it by itself. Or choose Simulated above: that needs no nodes."
             )
         }
         None => "Looking for the cluster…".to_owned(),

@@ -11,6 +11,9 @@ pub struct HeaderProps {
     pub cluster: Shared<Cluster>,
     pub topics: usize,
     pub seed_failed: Option<String>,
+    /// Stands between the name and how the cluster is.
+    #[prop_or_default]
+    pub children: Html,
 }
 
 #[component]
@@ -25,6 +28,7 @@ pub fn Header(props: &HeaderProps) -> Html {
                 <h1>{"Cubecast"}</h1>
                 <p>{"publish and subscribe on a hypercube"}</p>
             </div>
+            {props.children.clone()}
             <p class={classes!("summary", tone)} id="cluster-summary" data-testid="cluster-summary" role="status">{summary}</p>
         </header>
     }

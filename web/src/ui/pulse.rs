@@ -4,10 +4,46 @@ use cubecast_core::wire::event::FrameKind;
 use yew::prelude::*;
 
 use super::cube::px;
+use crate::model::traffic::PULSE_MS;
 use crate::scene::geometry::{PagePoint, between};
+
+/// How time goes in the cube: in a simulation slower, faster, or not at all.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct Pace {
+    /// Virtual time a time on the wall.
+    pub factor: f64,
+    pub stands: bool,
+    /// Changes whenever time does not simply go on: what moves is then drawn anew, where it is.
+    pub turn: u64,
+}
+
+impl Default for Pace {
+    fn default() -> Pace {
+        Pace { factor: 1.0, stands: false, turn: 0 }
+    }
+}
+
+/// A frame's way over an edge, in milliseconds on the wall.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct Travel {
+    takes_ms: f64,
+    /// So much of it lies behind.
+    gone_ms: f64,
+}
+
+impl Pace {
+    /// The travel of a frame that was sent so long ago, virtual milliseconds; `None`: it has arrived. In slow motion its way
+    /// takes the eye as long as ever, and virtual time less.
+    pub fn travel(self, age_ms: u64) -> Option<Travel> {
+        let takes_ms = PULSE_MS as f64 / self.factor.max(1.0);
+        let gone_ms = age_ms as f64 / self.factor;
+        (gone_ms < takes_ms).then_some(Travel { takes_ms, gone_ms })
+    }
+}
 
 #[derive(Properties, PartialEq)]
 pub struct PulseProps {
+    pub travel: Travel,
     pub what: FrameKind,
     pub dropped: bool,
     pub from: PagePoint,
@@ -17,8 +53,12 @@ pub struct PulseProps {
 #[component]
 pub fn PulseDot(props: &PulseProps) -> Html {
     let end = if props.dropped { between(props.from, props.to, 0.5) } else { props.to };
+    // Once it moves, the style sheet knows where it is.
+    let travel = *use_state(|| props.travel);
     let style = format!(
-        "--from-x: {}px; --from-y: {}px; --to-x: {}px; --to-y: {}px",
+        "--travel: {:.0}ms; animation-delay: -{:.0}ms; --from-x: {}px; --from-y: {}px; --to-x: {}px; --to-y: {}px",
+        travel.takes_ms,
+        travel.gone_ms,
         px(props.from.x),
         px(props.from.y),
         px(end.x),
@@ -37,5 +77,18 @@ pub(super) fn group(what: FrameKind) -> &'static str {
         FrameKind::Vote => "votes",
         FrameKind::Snapshot => "snapshots",
         FrameKind::Heartbeat | FrameKind::Overlay => "background",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_eye_sees_a_frame_for_as_long_in_slow_motion_and_for_less_in_fast() {
+        let takes = |factor, age_ms| Pace { factor, ..Pace::default() }.travel(age_ms).map(|travel| travel.takes_ms);
+        assert_eq!([takes(1.0, 0), takes(1.0, 899), takes(1.0, 900)], [Some(900.0), Some(900.0), None]);
+        assert_eq!([takes(0.01, 8), takes(0.01, 9)], [Some(900.0), None]);
+        assert_eq!([takes(4.0, 899), takes(4.0, 900)], [Some(225.0), None]);
     }
 }

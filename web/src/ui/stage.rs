@@ -5,6 +5,7 @@ use yew::prelude::*;
 use super::broken_bar::BrokenBar;
 use super::cube::{Cube, term_class};
 use super::legend::Legend;
+use super::pulse::Pace;
 use crate::model::describe::{nodes, plural};
 use crate::model::task::Task;
 use crate::model::{Action, State};
@@ -14,6 +15,11 @@ pub struct StageProps {
     pub state: State,
     pub act: Callback<Action>,
     pub run: Callback<Task>,
+    #[prop_or_default]
+    pub pace: Pace,
+    /// Stands under the cube.
+    #[prop_or_default]
+    pub children: Html,
 }
 
 #[component]
@@ -23,8 +29,9 @@ pub fn Stage(props: &StageProps) -> Html {
         <section class="stage" aria-label="The cube">
             <div class="caption">{caption(state)}</div>
             <BrokenBar state={state.clone()} run={props.run.clone()} />
-            <Cube state={state.clone()} act={props.act.clone()} />
+            <Cube state={state.clone()} act={props.act.clone()} pace={props.pace} />
             <Legend show_background={state.show_background} act={props.act.clone()} />
+            {props.children.clone()}
         </section>
     }
 }

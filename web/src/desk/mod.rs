@@ -1,0 +1,344 @@
+//! The page's desk: what the person and the page itself want from the cluster, and what became of it.
+//!
+//! Sans-IO like core's [`Client`], which it uses: [`Desk::handle`] takes [`DeskInput`]s and gives [`DeskEffect`]s. The same desk works
+//! over sockets in the browser ([`crate::net`]) and inside a simulation ([`crate::simulated`]), so that every form of the page means
+//! the same in both.
+
+mod errands;
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
+
+use cubecast_core::client::{
+    Client, ClientConfig, ClientEffect, ClientError, ClientInput, Notice, Reply, SocketId, Submission, Ticket,
+};
+use cubecast_core::cube::Vertex;
+use cubecast_core::names::{SubscriberId, TopicName};
+use cubecast_core::time::{Instant, Now};
+use cubecast_core::wire::answer::{Answer, ServerFrame};
+use cubecast_core::wire::client::{self, Request};
+
+use crate::model::Action;
+use crate::model::cluster::Socket;
+use crate::model::task::{Panel, Step, Task};
+use errands::{Errand, Errands};
+
+/// How often the page asks by itself.
+const ERRANDS_EVERY: Duration = Duration::from_secs(1);
+/// An errand that takes longer is asked again.
+const ERRAND_WITHIN: Duration = Duration::from_millis(2_500);
+/// The person is told after this long that nobody could do it.
+const TASK_WITHIN: Duration = Duration::from_secs(10);
+
+/// What happened outside.
+#[derive(Clone, PartialEq, Debug)]
+pub enum DeskInput {
+    /// What the person asked for; its report appears on the task's panel.
+    Run(Task),
+    /// The person no longer wants a subscription's messages.
+    StopDeliveries {
+        subscriber: SubscriberId,
+        topic: TopicName,
+    },
+    /// The node that the person looks at: its details are kept fresh.
+    Attend(Option<Vertex>),
+    Opened {
+        socket: SocketId,
+    },
+    Frames {
+        socket: SocketId,
+        frames: Vec<ServerFrame>,
+    },
+    /// Bytes that are no frames.
+    Malformed {
+        text: String,
+    },
+    Closed {
+        socket: SocketId,
+        why: String,
+    },
+    /// Nothing but time passed.
+    DeadlineReached,
+}
+
+/// What shall be done outside, in order.
+#[derive(Clone, Debug)]
+pub enum DeskEffect {
+    /// Answered by [`DeskInput::Opened`] or [`DeskInput::Closed`].
+    Open {
+        socket: SocketId,
+        url: String,
+    },
+    /// Not answered.
+    Close {
+        socket: SocketId,
+    },
+    Send {
+        socket: SocketId,
+        requests: Vec<Request>,
+    },
+    /// The page's state changes by this.
+    Tell(Action),
+}
+
+/// The state of one desk.
+pub struct Desk {
+    now: Now,
+    client: Client,
+    next_ticket: u64,
+    waiting: BTreeMap<Ticket, Waiting>,
+    /// `None`: the page is told how things stand in another way.
+    errands: Option<Errands>,
+    next_errands: Instant,
+    /// Registrations that this page has seen done.
+    done_once: Vec<client::Action>,
+    for_client: Vec<ClientInput>,
+    effects: Vec<DeskEffect>,
+}
+
+/// Who waits for an answer.
+enum Waiting {
+    Errand(Errand),
+    Task { panel: Panel, task: u64, step: Step, rest: VecDeque<Step>, began: Instant },
+}
+
+impl Desk {
+    /// One that finds out by itself how the cluster is, and asks to be told everything.
+    pub fn curious(config: &ClientConfig) -> Desk {
+        Desk { errands: Some(Errands::default()), ..Desk::quiet(config) }
+    }
+
+    /// One that asks for nothing until the person does.
+    pub fn quiet(config: &ClientConfig) -> Desk {
+        Desk {
+            now: Now::default(),
+            client: Client::new(config),
+            next_ticket: 0,
+            waiting: BTreeMap::new(),
+            errands: None,
+            next_errands: Instant(0),
+            done_once: Vec::new(),
+            for_client: Vec::new(),
+            effects: Vec::new(),
+        }
+    }
+
+    /// One turn. A first call without inputs makes a curious desk look for the cluster.
+    pub fn handle(&mut self, now: Now, inputs: Vec<DeskInput>) -> Vec<DeskEffect> {
+        self.now = now;
+        for input in inputs {
+            self.handle_input(input);
+        }
+        if self.errands.is_some() && now.monotonic >= self.next_errands {
+            self.run_errands();
+        }
+        // What the client resolves may ask for more; each errand and each task has finitely many steps.
+        loop {
+            let inputs = std::mem::take(&mut self.for_client);
+            for effect in self.client.handle(now, inputs) {
+                self.handle_effect(effect);
+            }
+            if self.for_client.is_empty() {
+                return std::mem::take(&mut self.effects);
+            }
+        }
+    }
+
+    /// When to call again with [`DeskInput::DeadlineReached`], if nothing happens before.
+    pub fn next_deadline(&self) -> Option<Instant> {
+        let errands = self.errands.as_ref().map(|_| self.next_errands);
+        [self.client.next_deadline(), errands].into_iter().flatten().min()
+    }
+
+    fn handle_input(&mut self, input: DeskInput) {
+        match input {
+            DeskInput::Run(task) => self.run_task(task),
+            DeskInput::StopDeliveries { subscriber, topic } => {
+                self.for_client.push(ClientInput::StopDeliveries { topic, subscriber });
+            }
+            DeskInput::Attend(node) => self.attend(node),
+            DeskInput::Opened { socket } => self.for_client.push(ClientInput::Opened { socket }),
+            DeskInput::Frames { socket, frames } => self.for_client.push(ClientInput::Frames { socket, frames }),
+            DeskInput::Malformed { text } => self.tell(Action::FrameMalformed { text }),
+            DeskInput::Closed { socket, why } => self.for_client.push(ClientInput::Closed { socket, why }),
+            DeskInput::DeadlineReached => {}
+        }
+    }
+
+    fn handle_effect(&mut self, effect: ClientEffect) {
+        match effect {
+            ClientEffect::Open { socket, url, .. } => self.effects.push(DeskEffect::Open { socket, url }),
+            ClientEffect::Close { socket } => self.effects.push(DeskEffect::Close { socket }),
+            ClientEffect::Send { socket, requests } => self.effects.push(DeskEffect::Send { socket, requests }),
+            ClientEffect::Resolved { ticket, result } => self.resolve(ticket, result),
+            ClientEffect::Delivered(delivery) => self.tell(Action::Delivered(delivery)),
+            ClientEffect::DeliveriesEnded { topic, subscriber, why } => {
+                self.tell(Action::DeliveriesEnded { subscriber, topic, why: why.message });
+            }
+            ClientEffect::Event(event) => {
+                if let Some(errands) = &mut self.errands {
+                    errands.note_event(event.node);
+                }
+                self.tell(Action::Told(event));
+            }
+            ClientEffect::Notice(notice) => self.hear(notice),
+        }
+    }
+
+    fn tell(&mut self, action: Action) {
+        self.effects.push(DeskEffect::Tell(action));
+    }
+
+    // Errands.
+
+    fn run_errands(&mut self) {
+        self.next_errands = self.now.monotonic + ERRANDS_EVERY;
+        let nodes: Vec<_> = self.client.dimension().into_iter().flat_map(|dimension| dimension.vertices()).collect();
+        let due = self.errands.as_mut().map(|errands| errands.due(&nodes)).unwrap_or_default();
+        self.submit_errands(due);
+    }
+
+    fn submit_errands(&mut self, errands: Vec<Errand>) {
+        for errand in errands {
+            let (action, to) = errand.request();
+            let ticket = self.wait(Waiting::Errand(errand));
+            self.submit(Submission { ticket, action, to, within: ERRAND_WITHIN, trace: false });
+        }
+    }
+
+    fn end_errand(&mut self, errand: Errand, succeeded: bool) {
+        let Some(errands) = &mut self.errands else { return };
+        errands.note_done(errand, succeeded);
+        let next = match errand {
+            Errand::Find if succeeded => return self.run_errands(),
+            Errand::Watch { node, .. } if succeeded => errands.greeting(node),
+            _ => return,
+        };
+        self.submit_errands(next);
+    }
+
+    fn attend(&mut self, node: Option<Vertex>) {
+        let Some(errands) = &mut self.errands else { return };
+        if errands.attention != node {
+            errands.attention = node;
+            self.run_errands();
+        }
+    }
+
+    // Tasks.
+
+    fn run_task(&mut self, Task { panel, steps }: Task) {
+        let task = self.next_ticket;
+        self.next_ticket += 1;
+        self.tell(Action::TaskStarted { panel, task });
+        let steps = steps.into_iter().filter(|step| !(step.once && self.done_once.contains(&step.action)));
+        let steps = steps.collect();
+        self.run_step(panel, task, steps);
+    }
+
+    fn run_step(&mut self, panel: Panel, task: u64, mut steps: VecDeque<Step>) {
+        let Some(step) = steps.pop_front() else {
+            return self.tell(Action::TaskEnded { panel, task });
+        };
+        let (action, to) = (step.action.clone(), step.to);
+        let ticket = self.wait(Waiting::Task { panel, task, step, rest: steps, began: self.now.monotonic });
+        self.submit(Submission { ticket, action, to, within: TASK_WITHIN, trace: false });
+    }
+
+    fn end_step(
+        &mut self,
+        panel: Panel,
+        task: u64,
+        step: Step,
+        rest: VecDeque<Step>,
+        result: Result<Reply, ClientError>,
+        took_ms: f64,
+    ) {
+        if let Some(fall) = result.as_ref().ok().and_then(|reply| reply.fell_over.as_ref()) {
+            let text = format!("{} is away ({}), so {} was asked.", fall.from, fall.why, fall.to);
+            self.tell(Action::TaskFellOver { panel, task, text });
+        }
+        match result {
+            Ok(reply) => {
+                self.tell(Action::TaskAnswered { panel, task, answer: reply.answer, took_ms });
+                if step.once {
+                    self.done_once.push(step.action);
+                }
+                self.run_step(panel, task, rest);
+            }
+            Err(error) => self.end_task_badly(panel, task, &error, took_ms),
+        }
+    }
+
+    fn end_task_badly(&mut self, panel: Panel, task: u64, error: &ClientError, took_ms: f64) {
+        // The cluster may have lost what it knew: next time everything is registered anew.
+        self.done_once.clear();
+        match refusal(error) {
+            Some(answer) => {
+                self.tell(Action::TaskAnswered { panel, task, answer, took_ms });
+                self.tell(Action::TaskEnded { panel, task });
+            }
+            None => self.tell(Action::TaskGaveUp { panel, task, text: format!("{error}.") }),
+        }
+    }
+
+    // Answers.
+
+    fn wait(&mut self, waiting: Waiting) -> Ticket {
+        let ticket = Ticket(self.next_ticket);
+        self.next_ticket += 1;
+        self.waiting.insert(ticket, waiting);
+        ticket
+    }
+
+    fn submit(&mut self, submission: Submission) {
+        self.for_client.push(ClientInput::Submit(submission));
+    }
+
+    fn resolve(&mut self, ticket: Ticket, result: Result<Reply, ClientError>) {
+        if let Some(answer) = result.as_ref().map_or_else(refusal, |reply| Some(reply.answer.clone())) {
+            self.learn(result.as_ref().map_or(answer.served_by, |reply| reply.asked), answer);
+        }
+        match self.waiting.remove(&ticket) {
+            Some(Waiting::Errand(errand)) => self.end_errand(errand, result.is_ok()),
+            Some(Waiting::Task { panel, task, step, rest, began }) => {
+                let took_ms = self.now.monotonic.since(began).as_secs_f64() * 1_000.0;
+                self.end_step(panel, task, step, rest, result, took_ms);
+            }
+            None => {}
+        }
+    }
+
+    /// What a node answers shows that it is there, and teaches the page something.
+    fn learn(&mut self, asked: Vertex, answer: Answer) {
+        self.tell(Action::SocketChanged { node: asked, socket: Socket::Open });
+        self.tell(Action::Answered { asked, answer });
+    }
+
+    fn hear(&mut self, notice: Notice) {
+        match notice {
+            Notice::Learned { .. } => {}
+            Notice::Connected { node: Some(node), .. } | Notice::Reconnected { node: Some(node), .. } => {
+                self.tell(Action::SocketChanged { node, socket: Socket::Open });
+            }
+            Notice::Lost { node: Some(node), .. } => {
+                self.tell(Action::SocketChanged { node, socket: Socket::Closed });
+            }
+            Notice::Lost { node: None, url, .. } => self.tell(Action::SeedFailed { address: url }),
+            Notice::Connected { node: None, .. } | Notice::Reconnected { node: None, .. } => {}
+            Notice::FellOver(fall) => self.tell(Action::FellOver { from: fall.from, to: fall.to, why: fall.why }),
+            Notice::BackHome { home } => self.tell(Action::BackHome { home }),
+        }
+    }
+}
+
+/// A refusal is an answer too.
+fn refusal(error: &ClientError) -> Option<Answer> {
+    match error {
+        ClientError::Refused { failure, served_by } => {
+            Some(Answer { id: None, served_by: *served_by, hops: None, result: Err(failure.clone()) })
+        }
+        ClientError::Unavailable { .. } | ClientError::InDoubt { .. } | ClientError::Overloaded => None,
+        ClientError::UnknownNode { .. } | ClientError::Unexpected { .. } | ClientError::Closed => None,
+    }
+}

@@ -1,0 +1,134 @@
+//! How far somebody is in a lesson.
+
+use super::{Lesson, Step};
+use crate::model::State;
+
+#[derive(Clone, PartialEq, Debug)]
+pub struct Progress {
+    pub lesson: Lesson,
+    at: usize,
+    pub guessed: Option<usize>,
+    /// Whether the step's button was pressed.
+    pub is_begun: bool,
+    /// Checks that held once, since the button was pressed.
+    seen: Vec<bool>,
+}
+
+impl Progress {
+    pub fn of(lesson: Lesson) -> Progress {
+        let mut progress = Progress { lesson, at: 0, guessed: None, is_begun: false, seen: Vec::new() };
+        progress.go_to(0);
+        progress
+    }
+
+    /// Counted from 1, for people.
+    pub fn number(&self) -> usize {
+        self.at + 1
+    }
+
+    pub fn step(&self) -> &Step {
+        &self.lesson.steps[self.at]
+    }
+
+    pub fn begin(&mut self) {
+        self.is_begun = true;
+    }
+
+    /// Looks whether what was expected is there; once seen, it counts.
+    pub fn look(&mut self, state: &State) {
+        if !self.is_begun {
+            return;
+        }
+        let holds: Vec<bool> = self.step().expected.iter().map(|expected| expected.holds(state)).collect();
+        for (seen, holds) in self.seen.iter_mut().zip(holds) {
+            *seen |= holds;
+        }
+    }
+
+    pub fn seen(&self) -> &[bool] {
+        &self.seen
+    }
+
+    pub fn is_done(&self) -> bool {
+        self.is_begun && self.seen.iter().all(|seen| *seen)
+    }
+
+    pub fn is_last(&self) -> bool {
+        self.at + 1 == self.lesson.steps.len()
+    }
+
+    /// To the next step, when this one is done.
+    pub fn go_on(&mut self) {
+        if self.is_done() && !self.is_last() {
+            self.go_to(self.at + 1);
+        }
+    }
+
+    fn go_to(&mut self, at: usize) {
+        self.at = at;
+        (self.guessed, self.is_begun) = (None, false);
+        self.seen = vec![false; self.step().expected.len()];
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::lessons;
+    use crate::simulated::{Act, Player};
+
+    /// Does a whole lesson as a person would who waits as long as it says.
+    fn do_lesson(lesson: Lesson) {
+        let mut player = Player::new(lesson.spec());
+        let mut progress = Progress::of(lesson);
+        loop {
+            let (id, number, step) = (progress.lesson.id, progress.number(), progress.step().clone());
+            let state = player.state();
+            let holding: Vec<bool> = step.expected.iter().map(|expected| expected.holds(&state)).collect();
+            assert!(!holding.iter().all(|holds| *holds), "{id} {number}: nothing has to be done for it");
+            progress.begin();
+            player
+                .act_later(step.tasks.iter().map(|(after_ms, task)| (*after_ms, Act::Run(task.clone()))).collect())
+                .unwrap();
+            let until_ms = player.shown_ms() + step.by_ms;
+            while player.shown_ms() < until_ms {
+                player.seek(until_ms.min(player.shown_ms() + 50));
+                player.settle();
+                progress.look(&player.state());
+            }
+            let missing: Vec<String> = step
+                .expected
+                .iter()
+                .zip(progress.seen())
+                .filter(|(_, seen)| !**seen)
+                .map(|(expected, _)| expected.words())
+                .collect();
+            assert!(missing.is_empty(), "{id} {number}: {missing:?}; {:?}", player.state().tasks);
+            if progress.is_last() {
+                return;
+            }
+            progress.go_on();
+            assert_eq!(progress.number(), number + 1);
+        }
+    }
+
+    #[test]
+    fn every_lesson_shows_what_it_says() {
+        assert!(lessons::all().len() >= 6);
+        for lesson in lessons::all() {
+            do_lesson(lesson);
+        }
+    }
+
+    #[test]
+    fn every_guess_has_its_answer_and_every_lesson_its_own_address() {
+        let all = lessons::all();
+        for lesson in &all {
+            assert_eq!(all.iter().filter(|other| other.id == lesson.id).count(), 1);
+            assert_eq!(lessons::lesson(lesson.id).as_ref(), Some(lesson));
+            let guesses = lesson.steps.iter().filter_map(|step| step.guess.as_ref());
+            assert!(guesses.clone().count() > 0 && guesses.clone().all(|guess| guess.right < guess.choices.len()));
+        }
+        assert_eq!(lessons::lesson("nothing"), None);
+    }
+}

@@ -1,0 +1,332 @@
+//! A run and an instant in the page's address, so that a link shows what its maker saw.
+//!
+//! It stands behind the `#`, which a browser keeps to itself: any server of static files will do. For example
+//! `#simulated&v=1&d=3&seed=7&t=4500&topic=news&do=…`. What makes no sense is refused with a reason, never guessed.
+
+use cubecast_core::cube::{Dimension, Vertex};
+use cubecast_core::sim::{Cut, Scenario};
+
+use super::spec::{Course, Deed, LONGEST_MS, MAX_DEEDS, Spec};
+use super::{base64, catalogue};
+use crate::model::Selection;
+
+/// This form of address.
+const FORM: &str = "1";
+/// A longer address is refused: browsers and chats cut them.
+pub const MAX_ADDRESS: usize = 32_000;
+/// The first word of an address that asks for a simulation.
+pub const WORD: &str = "simulated";
+
+/// What a link says.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct Permalink {
+    pub spec: Spec,
+    /// Where the run is to be looked at; at its beginning without.
+    pub at_ms: Option<u64>,
+    /// The topic that is chosen.
+    pub topic: String,
+    /// What is selected in the cube.
+    pub selection: Option<Selection>,
+    /// The lesson that is open.
+    pub lesson: Option<String>,
+    /// The run began as a live cluster was.
+    pub from_live: bool,
+    /// The version that made the link, where it is another one: its run may be another, too.
+    pub made_by: Option<String>,
+}
+
+/// Why an address asks for no run.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum BadAddress {
+    #[error("it is {0} characters long; up to {MAX_ADDRESS} are read")]
+    TooLong(usize),
+    #[error("it is written in form {0}; this page reads form {FORM}")]
+    Form(String),
+    #[error("`{field}` must be a number and is `{text}`")]
+    NotANumber { field: &'static str, text: String },
+    #[error("there is no cube of dimension {0} here; from 1 to 6 can be simulated")]
+    Dimension(u64),
+    #[error("there is no scenario `{0}`; there are quiet, {names}", names = catalogue::NAMES.join(", "))]
+    UnknownScenario(String),
+    #[error("its scenario cannot be run: {0}")]
+    Scenario(String),
+    #[error("`{0}` is no node of its cube, and no link")]
+    Selection(String),
+    #[error("what was done in it cannot be read: {0}")]
+    Deeds(&'static str),
+}
+
+impl Permalink {
+    /// `None`: the address does not ask for a simulation.
+    pub fn read(fragment: &str) -> Option<Result<Permalink, BadAddress>> {
+        let mut parts = fragment.trim_start_matches('#').split('&');
+        (parts.next() == Some(WORD)).then(|| Fields::read(fragment).and_then(|fields| fields.permalink()))
+    }
+
+    /// Begins with `#`.
+    pub fn write(&self) -> String {
+        let mut text = format!("#{WORD}&v={FORM}");
+        let mut say = |field: &str, value: &str| text.push_str(&format!("&{field}={value}"));
+        match &self.spec.course {
+            Course::Quiet { dimension } => say("d", &dimension.bits().to_string()),
+            Course::Scenario { scenario, cut } => match in_catalogue(scenario, cut) {
+                Some(None) => say("scenario", &scenario.name),
+                Some(Some(bits)) => {
+                    say("scenario", &scenario.name);
+                    say("d", &bits.to_string());
+                }
+                None => say("custom", &base64::encode(&serde_json::to_vec(&(scenario, cut)).unwrap_or_default())),
+            },
+        }
+        say("seed", &self.spec.seed.to_string());
+        if let Some(at_ms) = self.at_ms {
+            say("t", &at_ms.to_string());
+        }
+        if !self.topic.is_empty() {
+            say("topic", &escape(&self.topic));
+        }
+        match self.selection {
+            Some(Selection::Node(node)) => say("select", &node.to_string()),
+            Some(Selection::Edge(a, b)) => say("select", &format!("{a}-{b}")),
+            None => {}
+        }
+        if let Some(lesson) = &self.lesson {
+            say("lesson", &escape(lesson));
+        }
+        if self.from_live {
+            say("live", "1");
+        }
+        if !self.spec.deeds.is_empty() {
+            say("do", &base64::encode(&postcard::to_allocvec(&self.spec.deeds).unwrap_or_default()));
+        }
+        say("by", env!("CARGO_PKG_VERSION"));
+        text
+    }
+}
+
+/// Whether a scenario can be named instead of written out; and the one dimension that it was restricted to.
+fn in_catalogue(scenario: &Scenario, cut: &Cut) -> Option<Option<u8>> {
+    let known = catalogue::scenario(&scenario.name).filter(|_| *cut == Cut::default())?;
+    if *scenario == known {
+        return Some(None);
+    }
+    let [bits] = scenario.dimensions[..] else { return None };
+    (*scenario == Scenario { dimensions: vec![bits], ..known }).then_some(Some(bits))
+}
+
+/// The parts of an address, by their names; of two with one name the last counts.
+struct Fields<'a>(Vec<(&'a str, &'a str)>);
+
+impl<'a> Fields<'a> {
+    fn read(fragment: &'a str) -> Result<Fields<'a>, BadAddress> {
+        if fragment.len() > MAX_ADDRESS {
+            return Err(BadAddress::TooLong(fragment.len()));
+        }
+        Ok(Fields(fragment.split('&').filter_map(|part| part.split_once('=')).collect()))
+    }
+
+    fn get(&self, field: &str) -> Option<&'a str> {
+        self.0.iter().rev().find(|(name, _)| *name == field).map(|(_, value)| *value)
+    }
+
+    fn number(&self, field: &'static str) -> Result<Option<u64>, BadAddress> {
+        let number = |text: &str| text.parse().map_err(|_| BadAddress::NotANumber { field, text: shortened(text) });
+        self.get(field).map(number).transpose()
+    }
+
+    fn permalink(&self) -> Result<Permalink, BadAddress> {
+        if let Some(form) = self.get("v").filter(|form| *form != FORM) {
+            return Err(BadAddress::Form(shortened(form)));
+        }
+        let (seed, at_ms) = (self.number("seed")?.unwrap_or(1), self.number("t")?);
+        let spec = Spec { course: self.course()?, seed, deeds: self.deeds()? };
+        Ok(Permalink {
+            selection: self.get("select").map(|text| selection(text, spec.dimension_bits())).transpose()?,
+            spec,
+            at_ms: at_ms.map(|at_ms| at_ms.min(LONGEST_MS)),
+            topic: self.get("topic").map(unescape).unwrap_or_default(),
+            lesson: self.get("lesson").map(unescape),
+            from_live: self.get("live").is_some(),
+            made_by: self.get("by").filter(|by| *by != env!("CARGO_PKG_VERSION")).map(shortened),
+        })
+    }
+
+    fn course(&self) -> Result<Course, BadAddress> {
+        let bits = self.number("d")?;
+        let dimension = bits.map(dimension).transpose()?;
+        let (mut scenario, cut) = match (self.get("custom"), self.get("scenario")) {
+            (Some(custom), _) => custom_scenario(custom)?,
+            (None, Some(name)) if name != "quiet" => {
+                let known = catalogue::scenario(name);
+                (known.ok_or_else(|| BadAddress::UnknownScenario(shortened(name)))?, Cut::default())
+            }
+            (None, _) => {
+                let usual = || Dimension::new(3).expect("three is a dimension");
+                return Ok(Course::Quiet { dimension: dimension.unwrap_or_else(usual) });
+            }
+        };
+        if let Some(dimension) = dimension {
+            scenario.dimensions = vec![dimension.bits()];
+        }
+        scenario.check().map_err(|bad| BadAddress::Scenario(bad.to_string()))?;
+        Ok(Course::Scenario { scenario: Box::new(scenario), cut })
+    }
+
+    fn deeds(&self) -> Result<Vec<Deed>, BadAddress> {
+        let Some(text) = self.get("do") else { return Ok(Vec::new()) };
+        let bytes = base64::decode(text).ok_or(BadAddress::Deeds("it is not base64"))?;
+        let deeds: Vec<Deed> =
+            postcard::from_bytes(&bytes).map_err(|_| BadAddress::Deeds("another version wrote it, or it was cut"))?;
+        if deeds.len() > MAX_DEEDS {
+            return Err(BadAddress::Deeds("it is more than a run may have"));
+        }
+        if !deeds.is_sorted_by_key(|deed| deed.at_ms) {
+            return Err(BadAddress::Deeds("it is not in order of time"));
+        }
+        Ok(deeds)
+    }
+}
+
+fn dimension(bits: u64) -> Result<Dimension, BadAddress> {
+    let small = u8::try_from(bits).ok().filter(|bits| *bits <= Dimension::MAX_PROCESSES);
+    small.and_then(|bits| Dimension::new(bits).ok()).ok_or(BadAddress::Dimension(bits))
+}
+
+/// A vertex, or two that are neighbours.
+fn selection(text: &str, bits: u8) -> Result<Selection, BadAddress> {
+    let bad = || BadAddress::Selection(shortened(text));
+    let vertex =
+        |text: &str| text.parse::<Vertex>().ok().filter(|vertex| vertex.dimension().bits() == bits).ok_or_else(bad);
+    match text.split_once('-') {
+        None => Ok(Selection::Node(vertex(text)?)),
+        Some((a, b)) => {
+            let (a, b) = (vertex(a)?, vertex(b)?);
+            if a.distance(b) == 1 { Ok(Selection::edge(a, b)) } else { Err(bad()) }
+        }
+    }
+}
+
+fn custom_scenario(text: &str) -> Result<(Scenario, Cut), BadAddress> {
+    let bytes = base64::decode(text).ok_or_else(|| BadAddress::Scenario("it is not base64".into()))?;
+    serde_json::from_slice(&bytes).map_err(|error| BadAddress::Scenario(error.to_string()))
+}
+
+/// As much of a stranger's text as fits a sentence.
+fn shortened(text: &str) -> String {
+    text.chars().take(40).collect()
+}
+
+fn escape(text: &str) -> String {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
+    text.bytes().map(|byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") }).collect()
+}
+
+/// What is no escape stays as it is.
+fn unescape(text: &str) -> String {
+    let mut bytes = Vec::new();
+    let mut rest = text.as_bytes();
+    while let Some((first, after)) = rest.split_first() {
+        let code = after.get(..2).and_then(|code| std::str::from_utf8(code).ok());
+        match code.and_then(|code| u8::from_str_radix(code, 16).ok()).filter(|_| *first == b'%') {
+            Some(byte) => {
+                bytes.push(byte);
+                rest = &after[2..];
+            }
+            None => {
+                bytes.push(*first);
+                rest = after;
+            }
+        }
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use cubecast_core::wire::client::{Ack, StopMode};
+
+    use super::*;
+    use crate::model::wish;
+    use crate::simulated::Act;
+
+    fn read(fragment: &str) -> Result<Permalink, BadAddress> {
+        Permalink::read(fragment).expect("it asks for a simulation")
+    }
+
+    fn deeds() -> Vec<Deed> {
+        let publish = wish::publish("p", "news", "hällo & more", Ack::All).unwrap();
+        let crash = wish::stop_node("100".parse().unwrap(), StopMode::Wipe, 5_000);
+        let open = Act::OpenInbox { subscriber: "s".parse().unwrap(), topic: "news".parse().unwrap() };
+        [(2_100, Act::Run(publish)), (2_100, open), (4_000, Act::Run(crash))]
+            .map(|(at_ms, act)| Deed { at_ms, act })
+            .into()
+    }
+
+    #[test]
+    fn what_is_written_is_read() {
+        let d5 = Scenario { dimensions: vec![5], ..catalogue::scenario("anything").unwrap() };
+        let custom = Scenario { name: "mine".into(), seconds: 3, ..d5.clone() };
+        let quiet = Spec::quiet(Dimension::new(6).unwrap(), u64::MAX);
+        for spec in [quiet, Spec::of(catalogue::scenario("calm").unwrap(), 7), Spec::of(d5, 8), Spec::of(custom, 9)] {
+            let link = Permalink {
+                spec: Spec { deeds: deeds(), ..spec },
+                at_ms: Some(12_345),
+                topic: "50% & ünïcode".into(),
+                selection: None,
+                lesson: Some("failover".into()),
+                from_live: true,
+                made_by: None,
+            };
+            assert_eq!(read(&link.write()), Ok(link));
+        }
+    }
+
+    #[test]
+    fn what_is_selected_is_written_and_must_be_there() {
+        for text in ["100", "000-001"] {
+            let link = read(&format!("#simulated&select={text}")).unwrap();
+            assert!(link.write().contains(&format!("&select={text}")), "{}", link.write());
+        }
+        for text in ["1000", "000-011", "x", "000-", ""] {
+            assert_eq!(read(&format!("#simulated&select={text}")), Err(BadAddress::Selection(text.into())));
+        }
+    }
+
+    #[test]
+    fn an_address_with_nothing_more_asks_for_a_quiet_cube() {
+        assert_eq!(read("#simulated"), Ok(Permalink::default()));
+        assert!(
+            ["", "#", "#live", "#controls", "#simulatedx&seed=2"].iter().all(|other| Permalink::read(other).is_none())
+        );
+    }
+
+    #[test]
+    fn rubbish_is_refused_with_a_reason() {
+        let why = |fragment: &str| read(fragment).unwrap_err().to_string();
+        assert_eq!(why("#simulated&seed=one"), "`seed` must be a number and is `one`");
+        assert!(why("#simulated&d=7").contains("no cube of dimension 7"));
+        assert!(why("#simulated&d=0").contains("no cube of dimension 0"));
+        assert!(why("#simulated&scenario=bliss").contains("there are quiet, calm"));
+        assert!(why("#simulated&scenario=rolling-crash&d=2").contains("no vertex of a cube of dimension 2"));
+        assert!(why("#simulated&v=9").contains("form 9"));
+        assert!(why("#simulated&do=%").contains("not base64"));
+        assert!(why("#simulated&do=_____w").contains("another version wrote it, or it was cut"));
+        assert!(why("#simulated&custom=e30").contains("cannot be run"));
+        assert_eq!(read(&format!("#simulated&topic={}", "x".repeat(40_000))), Err(BadAddress::TooLong(40_017)));
+        let unsorted: Vec<Deed> = deeds().into_iter().rev().collect();
+        let text = base64::encode(&postcard::to_allocvec(&unsorted).unwrap());
+        assert!(why(&format!("#simulated&do={text}")).contains("not in order"));
+    }
+
+    #[test]
+    fn no_cut_of_a_good_address_makes_the_page_panic() {
+        let link = Permalink { spec: Spec { deeds: deeds(), ..Spec::default() }, ..Permalink::default() }.write();
+        let refused = (0..link.len()).filter(|end| matches!(Permalink::read(&link[..*end]), Some(Err(_)))).count();
+        assert!(refused > 50, "{refused} cuts were refused");
+    }
+
+    #[test]
+    fn a_link_of_another_version_says_so() {
+        assert_eq!(read("#simulated&by=0.0.7").unwrap().made_by.as_deref(), Some("0.0.7"));
+    }
+}

@@ -1,0 +1,67 @@
+//! Pictures of a run's past: shown while the run itself is made anew, and when time runs backwards.
+
+use crate::model::State;
+
+/// More pictures would cost more memory than they are worth; beyond, every second one is dropped.
+const MAX_PICTURES: usize = 256;
+const FIRST_EVERY_MS: u64 = 50;
+
+#[derive(Clone, Debug)]
+pub struct Film {
+    /// In order of time.
+    pictures: Vec<(u64, State)>,
+    /// At least so far apart, virtual milliseconds.
+    every_ms: u64,
+}
+
+impl Default for Film {
+    fn default() -> Film {
+        Film { pictures: Vec::new(), every_ms: FIRST_EVERY_MS }
+    }
+}
+
+impl Film {
+    /// Keeps a picture of this instant, where the last one is long ago.
+    pub fn note(&mut self, at_ms: u64, state: &State) {
+        if self.pictures.last().is_some_and(|(last, _)| at_ms < last + self.every_ms) {
+            return;
+        }
+        self.pictures.push((at_ms, state.clone()));
+        if self.pictures.len() > MAX_PICTURES {
+            let mut kept_last = false;
+            self.pictures.retain(|_| {
+                kept_last = !kept_last;
+                kept_last
+            });
+            self.every_ms *= 2;
+        }
+    }
+
+    /// The last picture up to this instant.
+    pub fn at(&self, at_ms: u64) -> Option<&(u64, State)> {
+        self.pictures[..self.pictures.partition_point(|(at, _)| *at <= at_ms)].last()
+    }
+
+    /// What came after this instant is no longer to come.
+    pub fn cut(&mut self, at_ms: u64) {
+        self.pictures.retain(|(at, _)| *at <= at_ms);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_film_keeps_its_beginning_and_its_end_and_no_more_than_its_limit() {
+        let mut film = Film::default();
+        for at_ms in 0..60_000 {
+            film.note(at_ms, &State::default());
+        }
+        assert!(film.pictures.len() <= MAX_PICTURES);
+        assert_eq!(film.at(10).map(|(at, _)| *at), Some(0));
+        assert!(film.at(59_999).is_some_and(|(at, _)| *at > 59_000));
+        film.cut(30_000);
+        assert!(film.at(59_999).is_some_and(|(at, _)| *at <= 30_000));
+    }
+}

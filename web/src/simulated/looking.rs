@@ -1,0 +1,68 @@
+//! What the page learns by looking into the nodes of a simulation: what they would tell a page that watches them, without a request
+//! that could change the run.
+
+use cubecast_core::cube::Vertex;
+use cubecast_core::group::Group;
+use cubecast_core::placement;
+use cubecast_core::sim::Cluster;
+use cubecast_core::wire::answer::{Answer, Done, NodeState, TopicSummary};
+
+use crate::model::Action;
+use crate::model::cluster::Socket;
+
+/// Each node that serves says how it is. A failing one would answer only that it fails.
+pub fn statuses(cluster: &Cluster) -> Vec<Action> {
+    let nodes = cluster.dimension().vertices().filter_map(|vertex| cluster.node(vertex));
+    let statuses = nodes.map(|node| node.status()).filter(|status| status.state != NodeState::Failed);
+    statuses.map(|status| answered(status.node, Done::Status(status.into()))).collect()
+}
+
+/// Each node that serves says how it sees the others.
+pub fn views(cluster: &Cluster) -> Vec<Action> {
+    let serving = |vertex: &Vertex| cluster.node(*vertex).filter(|node| node.status().state != NodeState::Failed);
+    let vertices = cluster.dimension().vertices();
+    vertices.filter_map(|vertex| Some(answered(vertex, Done::Cluster(serving(&vertex)?.cluster_view())))).collect()
+}
+
+/// The topics, as the leaders of their groups have them.
+pub fn topics(cluster: &Cluster) -> Action {
+    let (mut topics, mut missing) = (Vec::new(), Vec::new());
+    for home in cluster.dimension().vertices() {
+        match leader(cluster, home) {
+            Some((leader, group)) => topics.extend(group.topics().topics().map(|topic| TopicSummary {
+                topic: topic.name,
+                owner: topic.owner,
+                home,
+                leader: Some(leader),
+                messages: topic.end.0,
+                subscribers: topic.subscribers,
+            })),
+            None => missing.push(home),
+        }
+    }
+    let first = cluster.dimension().vertices().next().expect("a cube has vertices");
+    answered(first, Done::Topics { topics, missing })
+}
+
+/// Which processes run.
+pub fn running(cluster: &Cluster) -> Vec<bool> {
+    cluster.dimension().vertices().map(|vertex| cluster.node(vertex).is_some()).collect()
+}
+
+/// Whose process died or was started, as a page notices it.
+pub fn sockets(cluster: &Cluster, before: &[bool], after: &[bool]) -> Vec<Action> {
+    let changes =
+        cluster.dimension().vertices().zip(before.iter().zip(after)).filter(|(_, (before, after))| before != after);
+    let socket = |running: bool| if running { Socket::Open } else { Socket::Closed };
+    changes.map(|(node, (_, after))| Action::SocketChanged { node, socket: socket(*after) }).collect()
+}
+
+/// Who leads a group in the newest term.
+fn leader(cluster: &Cluster, home: Vertex) -> Option<(Vertex, &Group)> {
+    let groups = placement::members(home).filter_map(|member| Some((member, cluster.node(member)?.group(home)?)));
+    groups.filter(|(_, group)| group.leads_fully()).max_by_key(|(_, group)| group.term())
+}
+
+fn answered(asked: Vertex, done: Done) -> Action {
+    Action::Answered { asked, answer: Answer { id: None, served_by: asked, hops: None, result: Ok(done) } }
+}

@@ -1,0 +1,399 @@
+//! Time in the person's hand: play, pause, step, slow motion, rewind, jump, change something and fork.
+//!
+//! Going back means making the run anew from its spec; meanwhile the film shows what was. Work is cut into ticks and done while
+//! the caller says that there is time, so that the page stays alive; how much fits into a frame changes nothing but the waiting.
+
+use super::film::Film;
+use super::session::Session;
+use super::spec::{Act, Deed, LONGEST_MS, MAX_DEEDS, Spec};
+use super::timeline::Timeline;
+use crate::model::shared::Shared;
+use crate::model::{Action, Moment, State};
+
+/// Backwards, time runs so many times as fast as the clock on the wall.
+const REWIND_SPEED: f64 = 4.0;
+/// A step in which nothing happens ends after this.
+const LONGEST_STEP_MS: u64 = 100;
+/// Lost time is not caught up beyond this: a page that was hidden goes on where it was.
+const LONGEST_FRAME_MS: f64 = 250.0;
+
+/// A run, and where in it the person is.
+pub struct Player {
+    spec: Spec,
+    session: Session,
+    /// The first of the spec's deeds that the session has not seen.
+    next_deed: usize,
+    mode: Mode,
+    speed: Speed,
+    /// How many of the session's faults are on the timeline.
+    faults_noted: usize,
+    /// Virtual time that is due and less than a tick.
+    due_ms: f64,
+    timeline: Shared<Timeline>,
+    film: Film,
+    /// Changes whenever time does not simply go on.
+    turn: u64,
+}
+
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub enum Mode {
+    Paused,
+    Playing,
+    /// The run is being made up to this instant.
+    Seeking {
+        to_ms: u64,
+        then_play: bool,
+    },
+    /// Time runs backwards, in pictures; it is here now.
+    Rewinding {
+        at_ms: f64,
+    },
+    /// The person drags time to and fro, and sees pictures.
+    Scrubbing {
+        at_ms: u64,
+    },
+}
+
+/// How fast virtual time goes.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]
+pub enum Speed {
+    Hundredth,
+    Tenth,
+    Quarter,
+    #[default]
+    Real,
+    Double,
+    Fourfold,
+}
+
+impl Speed {
+    pub const ALL: [Speed; 6] =
+        [Speed::Hundredth, Speed::Tenth, Speed::Quarter, Speed::Real, Speed::Double, Speed::Fourfold];
+
+    pub fn factor(self) -> f64 {
+        match self {
+            Speed::Hundredth => 0.01,
+            Speed::Tenth => 0.1,
+            Speed::Quarter => 0.25,
+            Speed::Real => 1.0,
+            Speed::Double => 2.0,
+            Speed::Fourfold => 4.0,
+        }
+    }
+
+    pub fn words(self) -> &'static str {
+        match self {
+            Speed::Hundredth => "1/100",
+            Speed::Tenth => "1/10",
+            Speed::Quarter => "1/4",
+            Speed::Real => "1×",
+            Speed::Double => "2×",
+            Speed::Fourfold => "4×",
+        }
+    }
+}
+
+/// Why nothing was done.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum Refused {
+    #[error("A run holds up to {MAX_DEEDS} things that you do. Start another one.")]
+    TooMany,
+    #[error("A run ends after ten virtual minutes. Go back, or start another one.")]
+    Over,
+}
+
+impl Player {
+    /// At the beginning of the run, paused.
+    pub fn new(spec: Spec) -> Player {
+        let session = Session::new(&spec);
+        let timeline = Shared::from(Timeline::starting(session.began_ms()));
+        let mut player = Player {
+            spec,
+            session,
+            next_deed: 0,
+            faults_noted: 0,
+            mode: Mode::Paused,
+            speed: Speed::default(),
+            due_ms: 0.0,
+            timeline,
+            film: Film::default(),
+            turn: 0,
+        };
+        player.arrive();
+        player
+    }
+
+    // What can be seen.
+
+    pub fn spec(&self) -> &Spec {
+        &self.spec
+    }
+
+    pub fn mode(&self) -> Mode {
+        self.mode
+    }
+
+    pub fn speed(&self) -> Speed {
+        self.speed
+    }
+
+    pub fn timeline(&self) -> &Shared<Timeline> {
+        &self.timeline
+    }
+
+    pub fn turn(&self) -> u64 {
+        self.turn
+    }
+
+    pub fn began_ms(&self) -> u64 {
+        self.session.began_ms()
+    }
+
+    pub fn ends_ms(&self) -> Option<u64> {
+        self.session.ends_ms()
+    }
+
+    /// The instant that is shown.
+    pub fn shown_ms(&self) -> u64 {
+        match self.mode {
+            Mode::Paused | Mode::Playing => self.session.now_ms(),
+            Mode::Seeking { to_ms, .. } => to_ms,
+            Mode::Rewinding { at_ms } => at_ms as u64,
+            Mode::Scrubbing { at_ms } => at_ms,
+        }
+    }
+
+    /// What the page shows: the run, or a picture of it while it is being made anew.
+    pub fn state(&self) -> State {
+        let (shown_ms, now_ms, state) = (self.shown_ms(), self.session.now_ms(), self.session.state());
+        let is_newer = |at_ms: u64| at_ms <= shown_ms && !(at_ms..=shown_ms).contains(&now_ms);
+        match self.mode {
+            Mode::Paused | Mode::Playing => state.clone(),
+            Mode::Seeking { .. } | Mode::Rewinding { .. } | Mode::Scrubbing { .. } => match self.film.at(shown_ms) {
+                Some((at_ms, picture)) if is_newer(*at_ms) => {
+                    picture.clone().after(Moment { now_ms: picture.now_ms, actions: looks_of(state) })
+                }
+                _ => state.clone(),
+            },
+        }
+    }
+
+    pub fn trace(&self) -> u64 {
+        self.session.trace()
+    }
+
+    /// How far the run was made: what lies beyond the instant shown is what will come if nothing is changed.
+    pub fn reached_ms(&self) -> u64 {
+        self.timeline.reached_ms().max(self.session.now_ms())
+    }
+
+    // What the person wants of time.
+
+    pub fn play(&mut self) {
+        match self.mode {
+            Mode::Paused => self.set_mode(Mode::Playing),
+            Mode::Seeking { to_ms, .. } => self.set_mode(Mode::Seeking { to_ms, then_play: true }),
+            Mode::Rewinding { at_ms } => self.seek_and(at_ms as u64, true),
+            Mode::Scrubbing { at_ms } => self.seek_and(at_ms, true),
+            Mode::Playing => {}
+        }
+    }
+
+    pub fn pause(&mut self) {
+        match self.mode {
+            Mode::Playing => self.set_mode(Mode::Paused),
+            Mode::Seeking { to_ms, .. } => self.set_mode(Mode::Seeking { to_ms, then_play: false }),
+            Mode::Rewinding { at_ms } => self.seek_and(at_ms as u64, false),
+            Mode::Scrubbing { at_ms } => self.seek_and(at_ms, false),
+            Mode::Paused => {}
+        }
+    }
+
+    /// Lets time run backwards.
+    pub fn rewind(&mut self) {
+        self.set_mode(Mode::Rewinding { at_ms: self.shown_ms() as f64 });
+    }
+
+    /// Shows pictures of this instant, until time is let go.
+    pub fn scrub(&mut self, at_ms: u64) {
+        self.set_mode(Mode::Scrubbing { at_ms: at_ms.clamp(self.began_ms(), self.reached_ms()) });
+    }
+
+    /// Goes on until something happens that is to be seen, and stays there.
+    pub fn step_on(&mut self) {
+        self.settle();
+        let sight = |state: &State| (state.traffic.seen, state.feed.entries.front().map(|entry| entry.number));
+        let before = sight(self.session.state());
+        for _ in 0..LONGEST_STEP_MS {
+            if self.session.now_ms() >= LONGEST_MS {
+                break;
+            }
+            self.tick();
+            if sight(self.session.state()) != before {
+                break;
+            }
+        }
+        self.set_mode(Mode::Paused);
+    }
+
+    /// To an instant, wherever it lies, and stays there.
+    pub fn seek(&mut self, to_ms: u64) {
+        self.seek_and(to_ms, false);
+    }
+
+    /// Forward or back by so much, and stays there.
+    pub fn step(&mut self, by_ms: i64) {
+        self.seek(self.shown_ms().saturating_add_signed(by_ms));
+    }
+
+    pub fn set_speed(&mut self, speed: Speed) {
+        self.speed = speed;
+        self.turn += 1;
+    }
+
+    /// Lets go of the future that was.
+    pub fn fork(&mut self) {
+        self.settle();
+        let now_ms = self.session.now_ms();
+        self.spec = self.spec.until(now_ms);
+        self.timeline.change().cut(now_ms);
+        self.film.cut(now_ms);
+    }
+
+    /// Does something at the instant shown; the future that was is let go.
+    pub fn act(&mut self, act: Act) -> Result<(), Refused> {
+        self.act_later(vec![(0, act)])
+    }
+
+    /// Does these, each so many milliseconds after the instant shown; in order of time.
+    pub fn act_later(&mut self, acts: Vec<(u64, Act)>) -> Result<(), Refused> {
+        self.fork();
+        if self.spec.deeds.len() + acts.len() > MAX_DEEDS {
+            return Err(Refused::TooMany);
+        }
+        let now_ms = self.session.now_ms();
+        if now_ms >= LONGEST_MS {
+            return Err(Refused::Over);
+        }
+        self.spec.deeds.extend(acts.into_iter().map(|(after_ms, act)| Deed { at_ms: now_ms + after_ms, act }));
+        self.arrive();
+        Ok(())
+    }
+
+    /// Looks at something else; the run is the same.
+    pub fn show(&mut self, action: Action) {
+        self.session.show(vec![action]);
+    }
+
+    // Time itself.
+
+    /// So much time has passed on the wall; `has_time`: whether the caller wants more done now.
+    pub fn frame(&mut self, elapsed_ms: f64, has_time: &mut dyn FnMut() -> bool) {
+        let elapsed_ms = elapsed_ms.clamp(0.0, LONGEST_FRAME_MS);
+        match self.mode {
+            Mode::Paused | Mode::Scrubbing { .. } => {}
+            Mode::Playing => self.go_on(elapsed_ms * self.speed.factor(), has_time),
+            Mode::Rewinding { at_ms } => {
+                let at_ms = at_ms - elapsed_ms * REWIND_SPEED;
+                let began_ms = self.began_ms();
+                if at_ms <= began_ms as f64 {
+                    return self.seek(began_ms);
+                }
+                self.mode = Mode::Rewinding { at_ms };
+            }
+            Mode::Seeking { to_ms, then_play } => self.go_towards(to_ms, then_play, has_time),
+        }
+    }
+
+    /// Does all that is left of a search, however long it takes.
+    pub fn settle(&mut self) {
+        if matches!(self.mode, Mode::Rewinding { .. } | Mode::Scrubbing { .. }) {
+            self.pause();
+        }
+        while let Mode::Seeking { to_ms, then_play } = self.mode {
+            self.go_towards(to_ms, then_play, &mut || true);
+        }
+    }
+
+    fn go_on(&mut self, virtual_ms: f64, has_time: &mut dyn FnMut() -> bool) {
+        self.due_ms += virtual_ms;
+        while self.due_ms >= 1.0 {
+            if self.session.now_ms() >= LONGEST_MS {
+                return self.set_mode(Mode::Paused);
+            }
+            if !has_time() {
+                // A machine that is too slow plays more slowly.
+                self.due_ms = 0.0;
+                return;
+            }
+            self.due_ms -= 1.0;
+            self.tick();
+        }
+    }
+
+    fn seek_and(&mut self, to_ms: u64, then_play: bool) {
+        let to_ms = to_ms.clamp(self.began_ms(), LONGEST_MS);
+        self.set_mode(Mode::Seeking { to_ms, then_play });
+    }
+
+    fn go_towards(&mut self, to_ms: u64, then_play: bool, has_time: &mut dyn FnMut() -> bool) {
+        if to_ms < self.session.now_ms() {
+            self.begin_anew();
+        }
+        while self.session.now_ms() < to_ms {
+            if !has_time() {
+                return;
+            }
+            self.tick();
+        }
+        self.set_mode(if then_play { Mode::Playing } else { Mode::Paused });
+    }
+
+    fn begin_anew(&mut self) {
+        let before = self.session.state().clone();
+        self.session = Session::new(&self.spec);
+        self.next_deed = 0;
+        self.faults_noted = 0;
+        self.session.show(looks_of(&before));
+        self.arrive();
+    }
+
+    fn tick(&mut self) {
+        self.session.tick();
+        self.arrive();
+    }
+
+    /// An instant is reached: what the person did at it is done, and it is taken down.
+    fn arrive(&mut self) {
+        let now_ms = self.session.now_ms();
+        while let Some(deed) = self.spec.deeds.get(self.next_deed).filter(|deed| deed.at_ms <= now_ms) {
+            self.session.act(&deed.act);
+            self.next_deed += 1;
+        }
+        let session = &self.session;
+        if self.timeline.wants(now_ms) {
+            self.timeline.change().note(session.look());
+        }
+        self.film.note(now_ms, session.state());
+        for (at_ms, what) in session.faults().skip(self.faults_noted) {
+            self.timeline.change().note_fault(at_ms, what.to_owned());
+            self.faults_noted += 1;
+        }
+    }
+
+    fn set_mode(&mut self, mode: Mode) {
+        self.mode = mode;
+        self.due_ms = 0.0;
+        self.turn += 1;
+    }
+}
+
+/// What the person looks at, which is no part of the run.
+fn looks_of(state: &State) -> Vec<Action> {
+    vec![
+        Action::ShowBackground(state.show_background),
+        Action::ChooseTopic(state.topic_text.clone()),
+        Action::Select(state.selection),
+        Action::ChooseTab(state.tab),
+    ]
+}

@@ -1,0 +1,289 @@
+//! One run: a simulated cluster, the desk through which the person takes part in it, and what the page shows.
+//!
+//! Time goes on in ticks of one virtual millisecond, each of which the page learns at its end. So what is shown at an instant is a
+//! function of the spec, and of nothing else.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use cubecast_core::client::{ClientConfig, SocketId};
+use cubecast_core::cube::{Dimension, Vertex};
+use cubecast_core::io::ConnectionId;
+use cubecast_core::sim::{Report, Simulation};
+use cubecast_core::time::Instant;
+use cubecast_core::wire::event::{Event, WatchEvent};
+
+use super::looking;
+use super::spec::{Act, Spec};
+use super::timeline::Look;
+use crate::desk::{Desk, DeskEffect, DeskInput};
+use crate::model::feed::Tone;
+use crate::model::{Action, Moment, State};
+
+/// From one look into the nodes to the next, virtual milliseconds.
+const STATUSES_EVERY_MS: u64 = 250;
+const VIEWS_EVERY_MS: u64 = 1_000;
+
+pub struct Session {
+    simulation: Simulation,
+    desk: Desk,
+    state: State,
+    began_ms: u64,
+    now_ms: u64,
+    /// The desk's sockets are connections of the cluster's clients.
+    sockets: BTreeMap<SocketId, ConnectionId>,
+    connections: BTreeMap<ConnectionId, SocketId>,
+    /// What the desk told in this tick.
+    told: Vec<Action>,
+    /// Which processes ran at the last tick.
+    running: Vec<bool>,
+    /// How much of the simulation's story is in the feed.
+    story_told: usize,
+    acknowledged: u64,
+    is_healed: bool,
+}
+
+impl Session {
+    /// At the beginning of the run; what the person did is not in it yet.
+    pub fn new(spec: &Spec) -> Session {
+        let simulation = spec.simulation();
+        let began_ms = simulation.now().0.div_ceil(1_000);
+        let mut session = Session {
+            desk: Desk::quiet(&client_config(simulation.cluster().dimension(), spec.seed)),
+            state: State::default(),
+            began_ms,
+            now_ms: began_ms,
+            sockets: BTreeMap::new(),
+            connections: BTreeMap::new(),
+            told: Vec::new(),
+            running: vec![false; simulation.cluster().dimension().size()],
+            story_told: 0,
+            acknowledged: 0,
+            is_healed: false,
+            simulation,
+        };
+        session.look_around();
+        session.run_to(Instant(began_ms * 1_000));
+        session.learn();
+        session
+    }
+
+    /// What the page shows now.
+    pub fn state(&self) -> &State {
+        &self.state
+    }
+
+    /// The run's first instant, milliseconds on the cluster's clock.
+    pub fn began_ms(&self) -> u64 {
+        self.began_ms
+    }
+
+    pub fn now_ms(&self) -> u64 {
+        self.now_ms
+    }
+
+    /// When clients and faults of the scenario end; `None`: there are none, or they have ended.
+    pub fn ends_ms(&self) -> Option<u64> {
+        let ends = self.simulation.ends();
+        (ends != Instant(u64::MAX)).then(|| ends.0.div_ceil(1_000))
+    }
+
+    /// The hash over all that has happened: equal for equal runs.
+    pub fn trace(&self) -> u64 {
+        self.simulation.cluster().trace()
+    }
+
+    pub fn look(&self) -> Look {
+        Look::at(&self.state, self.acknowledged)
+    }
+
+    /// The faults of the scenario so far, and when each began.
+    pub fn faults(&self) -> impl Iterator<Item = (u64, &str)> {
+        self.simulation.story().iter().map(|(at, what)| (at.0 / 1_000, what.as_str()))
+    }
+
+    /// One virtual millisecond.
+    pub fn tick(&mut self) {
+        self.now_ms += 1;
+        let until = Instant(self.now_ms * 1_000);
+        if !self.is_healed && self.simulation.ends() <= until {
+            self.run_to(self.simulation.ends());
+            self.simulation.heal();
+            self.is_healed = true;
+        }
+        self.run_to(until);
+        self.learn();
+    }
+
+    /// The person does something, now.
+    pub fn act(&mut self, act: &Act) {
+        match act.clone() {
+            Act::Run(task) => self.turn(DeskInput::Run(task)),
+            Act::StopDeliveries { subscriber, topic } => self.turn(DeskInput::StopDeliveries { subscriber, topic }),
+            Act::OpenInbox { subscriber, topic } => self.told.push(Action::OpenInbox { subscriber, topic }),
+            Act::CloseInbox { subscriber, topic } => self.told.push(Action::CloseInbox { subscriber, topic }),
+        }
+        self.learn();
+    }
+
+    /// The person looks at something else; the run is the same.
+    pub fn show(&mut self, actions: Vec<Action>) {
+        self.change(self.now_ms, actions);
+    }
+
+    /// Ends the run: heals it, lets it recover, and checks every promise. As in `cubecast sim`, if nobody took part.
+    pub fn finish(mut self) -> Report {
+        if !self.is_healed && self.ends_ms().is_some() {
+            self.run_to(self.simulation.ends());
+        }
+        self.simulation.finish()
+    }
+
+    // Time.
+
+    fn run_to(&mut self, until: Instant) {
+        loop {
+            let due = self.desk.next_deadline().map_or(until, |due| due.max(self.simulation.now()).min(until));
+            let news = self.simulation.advance_to_news(due);
+            let is_quiet = news.is_empty();
+            self.hear(news);
+            if self.desk.next_deadline().is_some_and(|due| due <= self.simulation.now()) {
+                self.turn(DeskInput::DeadlineReached);
+            }
+            if is_quiet && self.simulation.now() >= until {
+                return;
+            }
+        }
+    }
+
+    // The desk.
+
+    fn turn(&mut self, input: DeskInput) {
+        let mut inputs = VecDeque::from([input]);
+        while let Some(input) = inputs.pop_front() {
+            for effect in self.desk.handle(self.simulation.cluster().clocks(), vec![input]) {
+                inputs.extend(self.carry_out(effect));
+            }
+        }
+    }
+
+    /// What came of it at once: a connection in a simulation takes no time.
+    fn carry_out(&mut self, effect: DeskEffect) -> Option<DeskInput> {
+        match effect {
+            DeskEffect::Open { socket, url } => return Some(self.open(socket, &url)),
+            DeskEffect::Close { socket } => {
+                if let Some(connection) = self.sockets.remove(&socket) {
+                    self.connections.remove(&connection);
+                    self.simulation.cluster_mut().disconnect_client(connection);
+                }
+            }
+            DeskEffect::Send { socket, requests } => {
+                if let Some(connection) = self.sockets.get(&socket) {
+                    for request in requests {
+                        self.simulation.cluster_mut().request(*connection, request);
+                    }
+                }
+            }
+            DeskEffect::Tell(action) => self.told.push(action),
+        }
+        None
+    }
+
+    fn open(&mut self, socket: SocketId, url: &str) -> DeskInput {
+        let Some(node) = node_at(url).filter(|node| self.simulation.cluster().node(*node).is_some()) else {
+            return DeskInput::Closed { socket, why: "connection refused".into() };
+        };
+        let connection = self.simulation.cluster_mut().connect_client(node);
+        self.sockets.insert(socket, connection);
+        self.connections.insert(connection, socket);
+        DeskInput::Opened { socket }
+    }
+
+    fn hear(&mut self, news: BTreeSet<ConnectionId>) {
+        for connection in news {
+            let Some(socket) = self.connections.get(&connection).copied() else { continue };
+            let frames = self.simulation.cluster_mut().frames(connection);
+            if !frames.is_empty() {
+                self.turn(DeskInput::Frames { socket, frames });
+            }
+            if !self.simulation.cluster().is_connected(connection) && self.connections.remove(&connection).is_some() {
+                self.sockets.remove(&socket);
+                self.turn(DeskInput::Closed { socket, why: "the connection broke".into() });
+            }
+        }
+    }
+
+    // What the page learns.
+
+    /// At the end of a tick: what the nodes and the desk told in it.
+    fn learn(&mut self) {
+        self.learn_events();
+        let running = looking::running(self.simulation.cluster());
+        let mut actions = looking::sockets(self.simulation.cluster(), &self.running, &running);
+        self.running = running;
+        let story = &self.simulation.story()[self.story_told..];
+        actions.extend(story.iter().map(|(_, what)| Action::Remarked { tone: Tone::Warning, text: what.clone() }));
+        self.story_told += story.len();
+        actions.append(&mut self.told);
+        let since = self.now_ms - self.began_ms;
+        if since.is_multiple_of(VIEWS_EVERY_MS) {
+            actions.push(looking::topics(self.simulation.cluster()));
+            actions.extend(looking::views(self.simulation.cluster()));
+        }
+        if since.is_multiple_of(STATUSES_EVERY_MS) {
+            actions.extend(looking::statuses(self.simulation.cluster()));
+        }
+        self.change(self.now_ms, actions);
+    }
+
+    /// Each event at its own time: before the first tick much has happened.
+    fn learn_events(&mut self) {
+        let mut events = self.simulation.take_events().into_iter().peekable();
+        while let Some(first) = events.next() {
+            let at_ms = first.at_us.div_ceil(1_000);
+            let mut actions = vec![self.heard(first)];
+            while let Some(next) = events.next_if(|event| event.at_us.div_ceil(1_000) == at_ms) {
+                actions.push(self.heard(next));
+            }
+            self.change(at_ms, actions);
+        }
+    }
+
+    fn heard(&mut self, event: WatchEvent) -> Action {
+        if let Event::RequestAnswered { action, error: None, .. } = &event.event {
+            self.acknowledged += u64::from(action == "publish");
+        }
+        Action::Told(event)
+    }
+
+    /// Who is there, before anything that they told is taken in.
+    fn look_around(&mut self) {
+        let cluster = self.simulation.cluster();
+        let running = looking::running(cluster);
+        let mut actions = looking::views(cluster);
+        actions.extend(looking::sockets(cluster, &self.running, &running));
+        self.running = running;
+        self.change(0, actions);
+    }
+
+    fn change(&mut self, at_ms: u64, actions: Vec<Action>) {
+        let now_ms = wall_ms(at_ms);
+        if !actions.is_empty() || self.state.changes_by(now_ms) {
+            self.state = std::mem::take(&mut self.state).after(Moment { now_ms, actions });
+        }
+    }
+}
+
+/// Milliseconds since 1970 when the cluster's clock shows so many.
+pub fn wall_ms(at_ms: u64) -> u64 {
+    cubecast_core::sim::EPOCH.0 / 1_000 + at_ms
+}
+
+fn client_config(dimension: Dimension, seed: u64) -> ClientConfig {
+    let nodes = dimension.vertices().map(|vertex| (vertex, format!("sim:{vertex}"))).collect();
+    ClientConfig { seeds: Vec::new(), nodes, seed }
+}
+
+/// The node at an address of the simulation, as the client writes it: `ws://sim:100/ws`.
+fn node_at(url: &str) -> Option<Vertex> {
+    url.strip_prefix("ws://sim:")?.strip_suffix("/ws")?.parse().ok()
+}

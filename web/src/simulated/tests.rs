@@ -1,0 +1,204 @@
+//! Stories of whole runs: the same spec makes the same run, however one gets to an instant in it.
+
+use cubecast_core::cube::{Dimension, Vertex};
+use cubecast_core::sim::{Cut, Scenario, run};
+use cubecast_core::wire::answer::Message;
+use cubecast_core::wire::client::{Ack, LinkConditions, ReadLevel, StartAt, StopMode};
+
+use super::*;
+use crate::model::cluster::Health;
+use crate::model::feed::Tone;
+use crate::model::task::{Panel, Task};
+use crate::model::{Action, State, wish};
+
+fn vertex(text: &str) -> Vertex {
+    text.parse().unwrap()
+}
+
+fn quiet() -> Player {
+    Player::new(Spec::quiet(Dimension::new(3).unwrap(), 7))
+}
+
+/// A player that went to an instant by frames of this length.
+fn played_to(spec: &Spec, at_ms: u64, frame_ms: f64) -> Player {
+    let mut player = Player::new(spec.clone());
+    player.play();
+    while player.shown_ms() < at_ms {
+        let left = (at_ms - player.shown_ms()) as f64;
+        player.frame(frame_ms.min(left), &mut || true);
+    }
+    player.pause();
+    player
+}
+
+/// Does it, and lets some time pass.
+fn do_and_wait(player: &mut Player, task: Result<Task, wish::Refusal>, wait_ms: i64) {
+    player.act(Act::Run(task.unwrap())).unwrap();
+    player.step(wait_ms);
+    player.settle();
+}
+
+/// A day in which somebody publishes, listens, breaks and mends.
+fn busy() -> Player {
+    let mut player = quiet();
+    do_and_wait(&mut player, wish::create_topic("p", "news"), 300);
+    player.act(Act::OpenInbox { subscriber: "s".parse().unwrap(), topic: "news".parse().unwrap() }).unwrap();
+    do_and_wait(&mut player, wish::subscribe("s", "news", Some(StartAt::Beginning)), 200);
+    do_and_wait(&mut player, wish::publish("p", "news", "one", Ack::Quorum), 400);
+    do_and_wait(&mut player, Ok(wish::stop_node(vertex("100"), StopMode::Wipe, 2_000)), 700);
+    do_and_wait(&mut player, wish::publish("p", "news", "two", Ack::All), 900);
+    let cut = LinkConditions { cut: true, ..LinkConditions::PERFECT };
+    do_and_wait(&mut player, Ok(wish::set_link(&[(vertex("000"), vertex("001"))], cut)), 1_500);
+    do_and_wait(&mut player, wish::pull("s", "news", ReadLevel::Any, false), 1_000);
+    player
+}
+
+/// All that the page shows, in words; numbers of drawn things aside there is nothing that it leaves out.
+fn picture(player: &Player) -> String {
+    format!("{:?} {:#x}", player.state(), player.trace())
+}
+
+fn said(state: &State, panel: Panel) -> Vec<(Tone, String)> {
+    let lines = state.tasks.reports.get(&panel).map(|report| report.lines.clone()).unwrap_or_default();
+    lines.into_iter().map(|line| (line.tone, line.text)).collect()
+}
+
+#[test]
+fn what_the_person_asks_for_is_done_by_the_simulated_cluster_and_seen() {
+    let player = busy();
+    let state = player.state();
+    let inbox = state.inboxes.boxes.values().next().unwrap();
+    let contents: Vec<_> = inbox.messages.iter().map(|message: &Message| message.content.as_str()).collect();
+    assert_eq!(contents, ["two", "one"]);
+    assert_eq!(state.tasks.reports[&Panel::Pull].messages.len(), 2);
+    assert_eq!(said(&state, Panel::Publish).last().unwrap().0, Tone::Good);
+    assert_eq!(state.cluster.health(vertex("100")), Health::Up);
+    assert!(state.cluster.nodes[&vertex("100")].incarnation > 1, "it came back as somebody new");
+    let texts: Vec<_> = state.feed.entries.iter().map(|entry| entry.text.as_str()).collect();
+    assert!(texts.iter().any(|text| text.contains("100 is back with an empty disk")), "{texts:?}");
+    assert!(texts.iter().any(|text| text.contains("000 → 001 is cut on request")), "{texts:?}");
+    assert!(player.timeline().looks.iter().any(|look| look.nodes_down == 1));
+    assert_eq!(player.timeline().looks.last().unwrap().acknowledged, 2);
+}
+
+#[test]
+fn the_same_spec_makes_the_same_picture() {
+    let player = busy();
+    let again = played_to(player.spec(), player.shown_ms(), 16.6);
+    assert_eq!(picture(&again), picture(&player));
+    let other = played_to(&Spec { seed: 8, ..player.spec().clone() }, player.shown_ms(), 16.6);
+    assert_ne!(other.trace(), player.trace());
+}
+
+#[test]
+fn the_length_of_a_frame_changes_nothing() {
+    let (player, at_ms) = (busy(), 4_321);
+    let fine = played_to(player.spec(), at_ms, 1.0);
+    assert_eq!(picture(&played_to(player.spec(), at_ms, 250.0)), picture(&fine));
+    let mut jumped = Player::new(player.spec().clone());
+    jumped.seek(at_ms);
+    let mut ticks = 0;
+    while jumped.mode() != Mode::Paused {
+        // Now and then the page wants to draw.
+        jumped.frame(0.0, &mut || {
+            ticks += 1;
+            ticks % 100 != 0
+        });
+    }
+    assert_eq!(picture(&jumped), picture(&fine));
+}
+
+#[test]
+fn going_back_shows_what_was_and_going_on_again_what_was_to_come() {
+    let mut player = busy();
+    let (end_ms, end) = (player.shown_ms(), picture(&player));
+    let early_ms = player.began_ms() + 700;
+    let early = picture(&played_to(player.spec(), early_ms, 20.0));
+    player.seek(early_ms);
+    player.settle();
+    assert_eq!(picture(&player), early);
+    assert_eq!(player.reached_ms() / 100, end_ms / 100);
+    player.seek(end_ms);
+    player.settle();
+    assert_eq!(picture(&player), end);
+}
+
+#[test]
+fn what_was_chosen_to_look_at_stays_chosen_when_time_goes_back() {
+    let mut player = busy();
+    player.show(Action::ChooseTopic("news".into()));
+    player.seek(player.began_ms());
+    player.settle();
+    assert_eq!(player.state().topic_text, "news");
+}
+
+#[test]
+fn a_fork_keeps_the_past_and_lets_go_of_the_future() {
+    let mut player = busy();
+    let deeds = player.spec().deeds.len();
+    let fork_ms = player.spec().deeds[3].at_ms + 50;
+    player.seek(fork_ms);
+    player.settle();
+    assert_eq!(player.spec().deeds.len(), deeds, "to look back changes nothing");
+    let before = played_to(player.spec(), fork_ms - 1, 16.0);
+    do_and_wait(&mut player, wish::publish("p", "news", "another future", Ack::Quorum), 500);
+    assert_eq!(player.spec().deeds.len(), 5);
+    assert!(player.timeline().reached_ms() <= player.shown_ms());
+    assert_eq!(player.state().cluster.health(vertex("100")), Health::Up, "nobody wiped it in this future");
+    let same_past = played_to(player.spec(), fork_ms - 1, 16.0);
+    assert_eq!(picture(&same_past), picture(&before));
+}
+
+#[test]
+fn time_runs_backwards_in_pictures_and_stops_where_it_is_told() {
+    let mut player = busy();
+    let from_ms = player.shown_ms();
+    player.rewind();
+    for _ in 0..30 {
+        player.frame(16.0, &mut || true);
+    }
+    let at_ms = player.shown_ms();
+    assert!((from_ms - 2_000..from_ms - 1_800).contains(&at_ms), "{from_ms} {at_ms}");
+    assert!(player.state().now_ms <= session::wall_ms(at_ms));
+    player.pause();
+    player.settle();
+    assert_eq!((player.mode(), player.shown_ms()), (Mode::Paused, at_ms));
+    assert_eq!(picture(&player), picture(&played_to(player.spec(), at_ms, 16.0)));
+}
+
+#[test]
+fn a_run_in_which_nobody_takes_part_is_that_of_the_simulator() {
+    let scenario = Scenario { seconds: 4, fault_every_ms: 300, ..catalogue::scenario("anything").unwrap() };
+    for seed in [1, 2] {
+        let mut session = Session::new(&Spec::of(scenario.clone(), seed));
+        for _ in 0..1_500 {
+            session.tick();
+        }
+        assert!(session.faults().count() > 0);
+        assert_eq!(session.finish(), run(&scenario, seed, &Cut::default()));
+    }
+}
+
+#[test]
+fn after_its_end_a_scenario_is_healed_and_time_goes_on() {
+    let spec = Spec::of(Scenario { seconds: 3, ..catalogue::scenario("rolling-crash").unwrap() }, 3);
+    let mut player = Player::new(spec);
+    player.seek(player.ends_ms().unwrap() + 6_000);
+    player.settle();
+    assert_eq!(player.ends_ms(), None);
+    let state = player.state();
+    assert!(state.cluster.nodes.values().all(|node| node.health() == Health::Up));
+    assert!(player.timeline().faults.iter().any(|(_, what)| what.contains("000")), "{:?}", player.timeline().faults);
+    assert!(player.timeline().looks.iter().any(|look| look.nodes_down > 0));
+}
+
+#[test]
+fn a_link_brings_another_page_to_the_same_picture() {
+    let player = busy();
+    let link = Permalink { spec: player.spec().clone(), at_ms: Some(player.shown_ms()), ..Permalink::default() };
+    let read = Permalink::read(&link.write()).unwrap().unwrap();
+    let mut other = Player::new(read.spec);
+    other.seek(read.at_ms.unwrap());
+    other.settle();
+    assert_eq!(picture(&other), picture(&player));
+}

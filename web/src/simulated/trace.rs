@@ -1,0 +1,105 @@
+//! A run from a file of `cubecast sim --trace`: made anew here, because it is the same core.
+
+use cubecast_core::sim::{Cut, Report, Scenario};
+use serde::Deserialize;
+
+use super::spec::{Course, Spec};
+
+/// A larger file is not read: its events alone would fill the page's memory.
+pub const MAX_BYTES: usize = 64 << 20;
+/// The form of file that is read here.
+const FORM: u32 = 1;
+
+/// What a file says.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Opened {
+    pub spec: Spec,
+    /// What came of the run where it was made.
+    pub report: Report,
+    /// The version that made it, where it is another one than this page's: the run here may be another.
+    pub made_by: Option<String>,
+}
+
+/// Why a file is no run.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum BadTrace {
+    #[error("it has {0} bytes; up to {MAX_BYTES} are read")]
+    TooLarge(usize),
+    #[error("it is not a trace of `cubecast sim`: {0}")]
+    NotATrace(String),
+    #[error("it is written in form {0}; this page reads form {FORM}")]
+    Form(u32),
+    #[error("its scenario cannot be run: {0}")]
+    Scenario(String),
+}
+
+/// The parts of [`cubecast_core::sim::trace::TraceFile`] that make the run; its events come of it.
+#[derive(Deserialize)]
+struct File {
+    cubecast_trace: u32,
+    version: String,
+    scenario: Scenario,
+    seed: u64,
+    cut: Cut,
+    report: Report,
+}
+
+pub fn open(bytes: &[u8]) -> Result<Opened, BadTrace> {
+    if bytes.len() > MAX_BYTES {
+        return Err(BadTrace::TooLarge(bytes.len()));
+    }
+    let file: File = serde_json::from_slice(bytes).map_err(|error| BadTrace::NotATrace(error.to_string()))?;
+    let File { cubecast_trace, version, scenario, seed, cut, report } = file;
+    if cubecast_trace != FORM {
+        return Err(BadTrace::Form(cubecast_trace));
+    }
+    scenario.check().map_err(|bad| BadTrace::Scenario(bad.to_string()))?;
+    let course = Course::Scenario { scenario: Box::new(scenario), cut };
+    let made_by = Some(version).filter(|version| version != env!("CARGO_PKG_VERSION"));
+    Ok(Opened { spec: Spec { course, seed, deeds: Vec::new() }, report, made_by })
+}
+
+#[cfg(test)]
+mod tests {
+    use cubecast_core::sim::trace;
+
+    use super::*;
+    use crate::simulated::{Session, catalogue};
+
+    /// A short run with faults.
+    fn scenario() -> Scenario {
+        Scenario { seconds: 3, fault_every_ms: 300, dimensions: vec![2], ..catalogue::scenario("anything").unwrap() }
+    }
+
+    #[test]
+    fn a_run_from_a_file_is_the_same_run_here_to_the_last_effect() {
+        let cut = Cut { length: Some(std::time::Duration::from_millis(2_500)), without: [1].into() };
+        let file = serde_json::to_vec(&trace::record(&scenario(), 11, &cut)).unwrap();
+        let opened = open(&file).unwrap();
+        assert_eq!(opened.made_by, None);
+        let mut session = Session::new(&opened.spec);
+        while session.ends_ms().is_some_and(|ends_ms| session.now_ms() + 1 < ends_ms) {
+            session.tick();
+        }
+        assert_eq!(session.finish(), opened.report);
+    }
+
+    #[test]
+    fn what_is_no_trace_is_refused_with_a_reason() {
+        let why = |text: &str| open(text.as_bytes()).unwrap_err().to_string();
+        assert!(why("").starts_with("it is not a trace"));
+        assert!(why("{\"cubecast_trace\": 1}").contains("version"));
+        let mut file = serde_json::to_value(trace::record(&scenario(), 1, &Cut::default())).unwrap();
+        file["scenario"]["dimensions"] = serde_json::json!([]);
+        assert!(why(&file.to_string()).contains("`dimensions` is empty"));
+        file["cubecast_trace"] = 2.into();
+        assert!(why(&file.to_string()).contains("form 2"));
+    }
+
+    #[test]
+    fn a_file_of_another_version_says_so() {
+        let mut file = serde_json::to_value(trace::record(&scenario(), 1, &Cut::default())).unwrap();
+        file["version"] = "0.0.7".into();
+        assert_eq!(open(file.to_string().as_bytes()).unwrap().made_by.as_deref(), Some("0.0.7"));
+    }
+}

@@ -1,0 +1,141 @@
+//! A lesson beside the cube: what to know, what to guess, a button, and what must then be seen.
+
+use yew::prelude::*;
+
+use crate::lessons::{self, Guess, Progress};
+use crate::simulated::Permalink;
+
+/// What the person wants of a lesson.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub enum LessonWish {
+    Guess(usize),
+    Begin,
+    GoOn,
+    /// From its first step, at the beginning of time.
+    Again,
+    Leave,
+}
+
+#[derive(Properties, PartialEq)]
+pub struct LessonCardProps {
+    pub progress: Progress,
+    pub wish: Callback<LessonWish>,
+}
+
+#[component]
+pub fn LessonCard(props: &LessonCardProps) -> Html {
+    let progress = &props.progress;
+    let (lesson, step) = (&progress.lesson, progress.step());
+    let wish = |wish: LessonWish| props.wish.reform(move |_: MouseEvent| wish);
+    let must_guess = step.guess.is_some() && progress.guessed.is_none();
+    html! {
+        <section class="card lesson" aria-label={format!("Lesson: {}", lesson.title)} data-testid="lesson" data-step={progress.number().to_string()}>
+            <header>
+                <h2>{lesson.title}</h2>
+                <span class="aside">{format!("{} of {}", progress.number(), lesson.steps.len())}</span>
+            </header>
+            <p>{step.text}</p>
+            { step.guess.as_ref().map(|guess| question(props, guess)).unwrap_or_default() }
+            <div class="actions">
+                if !progress.is_begun {
+                    <button type="button" class="primary" data-testid="lesson-begin" onclick={wish(LessonWish::Begin)} disabled={must_guess}>
+                        {step.button}
+                    </button>
+                } else if progress.is_done() && !progress.is_last() {
+                    <button type="button" class="primary" data-testid="lesson-next" onclick={wish(LessonWish::GoOn)}>{"Go on"}</button>
+                }
+                <button type="button" class="quiet" data-testid="lesson-again" onclick={wish(LessonWish::Again)}>{"Start again"}</button>
+                <button type="button" class="quiet" data-testid="lesson-leave" onclick={wish(LessonWish::Leave)}>{"Leave"}</button>
+            </div>
+            if must_guess && !progress.is_begun {
+                <p class="aside">{"Guess first: a guess that fails teaches most."}</p>
+            }
+            <ul class="checks" role="status" aria-live="polite">
+                { for step.expected.iter().zip(progress.seen()).filter(|_| progress.is_begun).map(|(expected, seen)| html! {
+                    <li data-state={if *seen { "seen" } else { "awaited" }}>{expected.words()}</li>
+                }) }
+            </ul>
+            if progress.is_done() {
+                if let Some(guess) = &step.guess {
+                    <p class="because">{verdict(guess, progress.guessed)}{" "}{guess.because}</p>
+                }
+                if progress.is_last() {
+                    <p class="good" data-testid="lesson-done">
+                        {"That was the lesson. Rewind and look again, or break something yourself: the cluster is yours."}
+                    </p>
+                }
+            }
+        </section>
+    }
+}
+
+fn question(props: &LessonCardProps, guess: &Guess) -> Html {
+    let progress = &props.progress;
+    html! {
+        <fieldset class="guess">
+            <legend>{guess.question}</legend>
+            { for guess.choices.iter().enumerate().map(|(place, choice)| {
+                let onchange = props.wish.reform(move |_: Event| LessonWish::Guess(place));
+                let standing = match (progress.is_done(), place == guess.right) {
+                    (false, _) => "open",
+                    (true, true) => "right",
+                    (true, false) => "wrong",
+                };
+                html! {
+                    <label key={place} class="check" data-state={standing}>
+                        <input
+                            type="radio"
+                            name="guess"
+                            data-testid={format!("guess-{place}")}
+                            checked={progress.guessed == Some(place)}
+                            disabled={progress.is_begun}
+                            {onchange}
+                        />
+                        {*choice}
+                    </label>
+                }
+            }) }
+        </fieldset>
+    }
+}
+
+fn verdict(guess: &Guess, guessed: Option<usize>) -> &'static str {
+    if guessed == Some(guess.right) { "As you guessed." } else { "Not as you guessed." }
+}
+
+#[derive(Properties, PartialEq)]
+pub struct LessonListProps {
+    pub go: Callback<Permalink>,
+}
+
+/// The lessons to choose from.
+#[component]
+pub fn LessonList(props: &LessonListProps) -> Html {
+    html! {
+        <details class="card lessons" data-testid="lessons">
+            <summary>
+                <strong>{"Lessons"}</strong>
+                <span>{format!("{} short ones: guess, break, and see", lessons::all().len())}</span>
+            </summary>
+            <ol>
+                { for lessons::all().into_iter().map(|lesson| {
+                    let (id, spec, topic) = (lesson.id, lesson.spec(), lesson.topic.to_owned());
+                    let onclick = props.go.reform(move |_: MouseEvent| Permalink {
+                        spec: spec.clone(),
+                        topic: topic.clone(),
+                        lesson: Some(id.to_owned()),
+                        ..Permalink::default()
+                    });
+                    html! {
+                        <li key={id}>
+                            <button type="button" data-testid={format!("lesson-{id}")} {onclick}>
+                                <strong>{lesson.title}</strong>
+                                <span>{lesson.about}</span>
+                            </button>
+                        </li>
+                    }
+                }) }
+            </ol>
+        </details>
+    }
+}

@@ -1,0 +1,367 @@
+//! The simulated page: holds the player, gives it the browser's frames, and hands to it what the person wants.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+
+use cubecast_core::names::{SubscriberId, TopicName};
+use wasm_bindgen::JsCast;
+use web_sys::{Element, File, KeyboardEvent};
+use yew::prelude::*;
+
+use super::lesson::{LessonCard, LessonList, LessonWish};
+use super::mode::{ModeSwitch, use_asked_run};
+use super::setup::Setup;
+use super::transport::{Transport, Wish, seconds};
+use crate::lessons::{self, Progress};
+use crate::model::task::Task;
+use crate::model::{Action, State};
+use crate::net::browser::{self, Frames, Listener};
+use crate::simulated::{Act, Mode, Permalink, Player, carried, trace};
+use crate::ui::app::Page;
+use crate::ui::pulse::Pace;
+
+/// The page is drawn anew about so often, milliseconds: fast enough for the eye.
+const DRAW_EVERY_MS: f64 = 30.0;
+/// So much of a frame goes into the run; the rest is for drawing. Who waits for a run to be made wants it soon.
+const WORK_MS: f64 = 10.0;
+const SEEKING_WORK_MS: f64 = 30.0;
+
+/// A run, and what there is to say about it.
+struct Show {
+    player: Player,
+    /// About the run as a whole: where it came from, what is not as it should be.
+    remarks: Vec<Remark>,
+    /// What happened to time last.
+    note: String,
+    from_live: bool,
+    lesson: Option<Progress>,
+}
+
+#[derive(Clone, PartialEq)]
+struct Remark {
+    tone: &'static str,
+    text: String,
+}
+
+impl Show {
+    fn of_address(fragment: &str) -> Show {
+        match Permalink::read(fragment) {
+            Some(Ok(link)) => Show::of_link(link),
+            Some(Err(why)) => {
+                let mut show = Show::of_link(Permalink::default());
+                show.remark("bad", format!("This address makes no run: {why}. Here is a quiet cluster instead."));
+                show
+            }
+            None => Show::of_link(Permalink::default()),
+        }
+    }
+
+    fn of_link(link: Permalink) -> Show {
+        let mut show = Show {
+            player: Player::new(link.spec),
+            remarks: Vec::new(),
+            note: String::new(),
+            from_live: link.from_live,
+            lesson: link.lesson.as_deref().and_then(lessons::lesson).map(Progress::of),
+        };
+        show.player.show(Action::ChooseTopic(link.topic));
+        if link.selection.is_some() {
+            show.player.show(Action::Select(link.selection));
+        }
+        if link.from_live {
+            show.remark("plain", carried::words(show.player.spec()));
+        }
+        if let Some(unknown) = link.lesson.filter(|_| show.lesson.is_none()) {
+            show.remark("warning", format!("There is no lesson `{unknown}` here."));
+        }
+        if let Some(version) = link.made_by {
+            show.remark("warning", differs("This link was", &version));
+        }
+        match link.at_ms {
+            Some(at_ms) => show.player.seek(at_ms),
+            None => show.player.play(),
+        }
+        show
+    }
+
+    fn of_file(name: &str, bytes: &[u8]) -> Result<Show, String> {
+        let opened = trace::open(bytes).map_err(|why| format!("{name} cannot be shown: {why}."))?;
+        let mut show = Show::of_link(Permalink { spec: opened.spec, ..Permalink::default() });
+        show.player.pause();
+        if let Some(version) = &opened.made_by {
+            show.remark("warning", differs("This trace was", version));
+        }
+        let report = &opened.report;
+        let run = format!("{name}: seed {} of {}.", report.seed, report.scenario);
+        match &report.findings.violations[..] {
+            [] => show.remark("good", format!("{run} Every promise was kept; play it to see how.")),
+            violations => {
+                for violation in violations {
+                    show.remark("bad", format!("{run} {} found: {}", violation.checker, violation.what));
+                }
+            }
+        }
+        Ok(show)
+    }
+
+    fn remark(&mut self, tone: &'static str, text: String) {
+        self.remarks.push(Remark { tone, text });
+    }
+
+    /// The person does something; what cannot be done is said.
+    fn act(&mut self, act: Act) {
+        let stands = self.player.mode() == Mode::Paused;
+        match self.player.act(act) {
+            Ok(()) if stands => self.note = "Done. Time stands still: play or step to see what comes of it.".into(),
+            Ok(()) => {}
+            Err(refused) => self.note = refused.to_string(),
+        }
+    }
+
+    fn grant(&mut self, wish: Wish) {
+        wish.grant(&mut self.player);
+        let at_s = format!("{} s", seconds(self.player.shown_ms()));
+        self.note = match (wish, self.player.mode()) {
+            (Wish::Fork, _) => format!("Forked at {at_s}: what was to come is gone."),
+            (Wish::Speed(speed), _) => format!("Speed {}.", speed.words()),
+            (Wish::Scrub(_) | Wish::CopyLink, _) => return,
+            (_, Mode::Playing) => "Playing.".into(),
+            (_, Mode::Rewinding { .. }) => "Time runs backwards.".into(),
+            (_, Mode::Paused | Mode::Seeking { .. } | Mode::Scrubbing { .. }) => format!("Stands at {at_s}."),
+        };
+    }
+
+    fn learn(&mut self, wish: LessonWish) {
+        let Some(progress) = &mut self.lesson else { return };
+        match wish {
+            LessonWish::Guess(choice) => progress.guessed = Some(choice),
+            LessonWish::GoOn => progress.go_on(),
+            LessonWish::Leave => self.lesson = None,
+            LessonWish::Again => {
+                let (lesson, topic) = (progress.lesson.clone(), progress.lesson.topic.to_owned());
+                let link =
+                    Permalink { spec: lesson.spec(), topic, lesson: Some(lesson.id.into()), ..Permalink::default() };
+                *self = Show::of_link(link);
+            }
+            LessonWish::Begin => {
+                progress.begin();
+                let tasks = progress.step().tasks.iter().cloned();
+                let acts = tasks.map(|(after_ms, task)| (after_ms, Act::Run(task))).collect();
+                match self.player.act_later(acts) {
+                    Ok(()) => self.player.play(),
+                    Err(refused) => self.note = refused.to_string(),
+                }
+            }
+        }
+    }
+
+    /// What is shown has changed: perhaps it is what the lesson waits for.
+    fn look(&mut self) {
+        if let Some(progress) = &mut self.lesson {
+            progress.look(&self.player.state());
+        }
+    }
+
+    fn link(&self) -> Permalink {
+        Permalink {
+            spec: self.player.spec().clone(),
+            at_ms: Some(self.player.shown_ms()),
+            topic: self.player.state().topic_text,
+            selection: self.player.state().selection,
+            lesson: self.lesson.as_ref().map(|progress| progress.lesson.id.to_owned()),
+            from_live: self.from_live,
+            made_by: None,
+        }
+    }
+}
+
+fn differs(what: &str, version: &str) -> String {
+    let ours = env!("CARGO_PKG_VERSION");
+    format!("{what} made by version {version}, and this page is {ours}: the run here may be another one.")
+}
+
+/// The simulated page: whatever run its address asks for.
+#[component]
+pub fn SimulatedApp() -> Html {
+    let fragment = use_asked_run();
+    html! { <Stand key={fragment.clone()} fragment={fragment.clone()} /> }
+}
+
+#[derive(Properties, PartialEq)]
+struct StandProps {
+    /// The part of the address that asks for the run.
+    fragment: String,
+}
+
+/// One address's run. Another address is another one.
+#[component]
+fn Stand(props: &StandProps) -> Html {
+    let show = use_memo((), |()| RefCell::new(Show::of_address(&props.fragment)));
+    let redraw = use_force_update();
+    use_frames(&show, &redraw);
+    let change = {
+        let (show, redraw) = (show.clone(), redraw.clone());
+        move |change: &dyn Fn(&mut Show)| {
+            change(&mut show.borrow_mut());
+            redraw.force_update();
+        }
+    };
+    let act = {
+        let change = change.clone();
+        Callback::from(move |action: Action| {
+            change(&|show| match action.clone() {
+                Action::OpenInbox { subscriber, topic } => show.act(Act::OpenInbox { subscriber, topic }),
+                Action::CloseInbox { subscriber, topic } => show.act(Act::CloseInbox { subscriber, topic }),
+                look => show.player.show(look),
+            });
+        })
+    };
+    let run = {
+        let change = change.clone();
+        Callback::from(move |task: Task| change(&|show| show.act(Act::Run(task.clone()))))
+    };
+    let stop_deliveries = {
+        let change = change.clone();
+        Callback::from(move |(subscriber, topic): (SubscriberId, TopicName)| {
+            change(&|show| {
+                show.act(Act::StopDeliveries { subscriber: subscriber.clone(), topic: topic.clone() });
+            });
+        })
+    };
+    let wish = {
+        let (change, show, redraw) = (change.clone(), show.clone(), redraw.clone());
+        Callback::from(move |wish: Wish| match wish {
+            Wish::CopyLink => copy_link(&show, &redraw),
+            wish => change(&|show| show.grant(wish)),
+        })
+    };
+    use_keys(wish.clone());
+    let open = {
+        let (show, redraw) = (show.clone(), redraw.clone());
+        Callback::from(move |file: File| {
+            let (show, redraw, name) = (show.clone(), redraw.clone(), file.name());
+            browser::read(file, move |read| {
+                match read.and_then(|bytes| Show::of_file(&name, &bytes)) {
+                    Ok(opened) => *show.borrow_mut() = opened,
+                    Err(why) => show.borrow_mut().remark("bad", why),
+                }
+                redraw.force_update();
+            });
+        })
+    };
+    let learn = {
+        let change = change.clone();
+        Callback::from(move |wish: LessonWish| change(&|show| show.learn(wish)))
+    };
+    let go = Callback::from(|link: Permalink| browser::go_to(&link.write()));
+
+    let shown = show.borrow();
+    let player = &shown.player;
+    use_address(&shown);
+    let state = player.state();
+    let spec = player.spec();
+    let under_cube = html! {
+        <>
+            <Transport
+                mode={player.mode()}
+                speed={player.speed()}
+                shown_ms={player.shown_ms()}
+                reached_ms={player.reached_ms()}
+                ends_ms={player.ends_ms()}
+                timeline={player.timeline().clone()}
+                deeds={spec.deeds.iter().map(|deed| (deed.at_ms, deed.act.words())).collect::<Vec<_>>()}
+                note={shown.note.clone()}
+                {wish}
+            />
+            <div class="remarks" role="status" data-testid="remarks">
+                { for shown.remarks.iter().map(|remark| html! {
+                    <p class={classes!("remark", remark.tone)} data-testid="remark">{remark.text.clone()}</p>
+                }) }
+            </div>
+            <Setup key={format!("{}-{}", spec.course.name(), spec.seed)} spec={spec.clone()} go={go.clone()} {open} />
+        </>
+    };
+    let pace = Pace { factor: player.speed().factor(), stands: player.mode() != Mode::Playing, turn: player.turn() };
+    let guide = match &shown.lesson {
+        Some(progress) => html! { <LessonCard progress={progress.clone()} wish={learn} /> },
+        None => html! { <LessonList go={go.clone()} /> },
+    };
+    let mode_switch = html! { <ModeSwitch live={None::<State>} /> };
+    html! { <Page {state} {mode_switch} {under_cube} {guide} {pace} {act} {run} {stop_deliveries} /> }
+}
+
+/// The player gets the browser's frames; the page is drawn when something was to be seen.
+#[hook]
+fn use_frames(show: &Rc<RefCell<Show>>, redraw: &UseForceUpdateHandle) {
+    let (show, redraw) = (show.clone(), redraw.clone());
+    use_effect_with((), move |()| {
+        let drawn_at = Cell::new(0.0);
+        let frames = Frames::start(move |elapsed_ms| {
+            let began = browser::performance_ms();
+            let (before, after) = {
+                let mut show = show.borrow_mut();
+                let before = (show.player.mode(), show.player.shown_ms());
+                let is_seeking = matches!(before.0, Mode::Seeking { .. });
+                let work_ms = if is_seeking { SEEKING_WORK_MS } else { WORK_MS };
+                show.player.frame(elapsed_ms, &mut || browser::performance_ms() - began < work_ms);
+                let after = (show.player.mode(), show.player.shown_ms());
+                if before != after {
+                    show.look();
+                }
+                (before, after)
+            };
+            let is_due = began - drawn_at.get() >= DRAW_EVERY_MS && before != after;
+            let has_turned = std::mem::discriminant(&before.0) != std::mem::discriminant(&after.0);
+            if is_due || has_turned {
+                drawn_at.set(began);
+                redraw.force_update();
+            }
+        });
+        move || drop(frames)
+    });
+}
+
+#[hook]
+fn use_keys(wish: Callback<Wish>) {
+    let newest = use_mut_ref(|| wish.clone());
+    *newest.borrow_mut() = wish;
+    use_effect_with((), move |()| {
+        let listener = Listener::on_window("keydown", move |event| {
+            let event: KeyboardEvent = event.unchecked_into();
+            let focused = event.target().and_then(|target| target.dyn_into::<Element>().ok());
+            let is_tab =
+                focused.as_ref().is_some_and(|element| element.get_attribute("role").as_deref() == Some("tab"));
+            let name = focused.map(|element| element.tag_name()).unwrap_or_default();
+            if let Some(wish) = Wish::of_key(&event, &name).filter(|_| !is_tab) {
+                event.prevent_default();
+                newest.borrow().emit(wish);
+            }
+        });
+        move || drop(listener)
+    });
+}
+
+/// While time stands, the address makes what is to be seen; while it goes on, the run from its beginning.
+#[hook]
+fn use_address(show: &Show) {
+    let player = &show.player;
+    let stands_at = (player.mode() == Mode::Paused).then(|| player.shown_ms());
+    let link = Permalink { at_ms: stands_at, ..show.link() };
+    use_effect_with(
+        (stands_at, link.spec.deeds.len(), link.topic.clone(), link.selection, link.lesson.clone()),
+        move |_| {
+            browser::write_fragment(&link.write());
+        },
+    );
+}
+
+fn copy_link(show: &Rc<RefCell<Show>>, redraw: &UseForceUpdateHandle) {
+    let fragment = show.borrow().link().write();
+    browser::write_fragment(&fragment);
+    let (show, redraw) = (show.clone(), redraw.clone());
+    browser::copy(browser::address_with(&fragment), move |copied| {
+        let note = if copied { "The link is copied." } else { "The link stands in the address bar." };
+        show.borrow_mut().note = note.into();
+        redraw.force_update();
+    });
+}

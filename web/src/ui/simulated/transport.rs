@@ -1,0 +1,186 @@
+//! Time in the person's hand: buttons, their keys, and the timeline.
+
+use web_sys::KeyboardEvent;
+use yew::prelude::*;
+
+use super::timeline::{Reading, TimelineBar};
+use crate::model::shared::Shared;
+use crate::simulated::timeline::Timeline;
+use crate::simulated::{Mode, Player, Speed};
+use crate::ui::field::on_choice;
+
+/// One step back.
+const BACK_MS: i64 = -10;
+/// A jump, either way.
+const JUMP_MS: i64 = 1_000;
+
+/// What the person wants of time.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub enum Wish {
+    Toggle,
+    Rewind,
+    /// On, until something happens.
+    StepOn,
+    Step(i64),
+    Begin,
+    End,
+    Scrub(u64),
+    Seek(u64),
+    Speed(Speed),
+    Fork,
+    CopyLink,
+}
+
+impl Wish {
+    /// The key's meaning, unless the element that has the focus gives it another.
+    pub fn of_key(event: &KeyboardEvent, focused: &str) -> Option<Wish> {
+        if event.ctrl_key() || event.alt_key() || event.meta_key() {
+            return None;
+        }
+        let types = matches!(focused, "INPUT" | "TEXTAREA" | "SELECT");
+        let presses = matches!(focused, "BUTTON" | "A" | "SUMMARY" | "g");
+        match (event.key().as_str(), event.shift_key()) {
+            _ if types => None,
+            (" ", _) if presses => None,
+            (" ", false) => Some(Wish::Toggle),
+            ("ArrowRight", true) => Some(Wish::Step(JUMP_MS)),
+            ("ArrowLeft", true) => Some(Wish::Step(-JUMP_MS)),
+            ("ArrowRight", false) => Some(Wish::StepOn),
+            ("ArrowLeft", false) => Some(Wish::Step(BACK_MS)),
+            ("Home", false) => Some(Wish::Begin),
+            ("End", false) => Some(Wish::End),
+            _ => None,
+        }
+    }
+
+    /// Whatever needs no browser.
+    pub fn grant(self, player: &mut Player) {
+        match self {
+            Wish::Toggle => match player.mode() {
+                Mode::Playing | Mode::Seeking { then_play: true, .. } => player.pause(),
+                Mode::Paused | Mode::Seeking { .. } | Mode::Rewinding { .. } | Mode::Scrubbing { .. } => player.play(),
+            },
+            Wish::Rewind => match player.mode() {
+                Mode::Rewinding { .. } => player.pause(),
+                _ => player.rewind(),
+            },
+            Wish::StepOn => player.step_on(),
+            Wish::Step(by_ms) => player.step(by_ms),
+            Wish::Begin => player.seek(player.began_ms()),
+            Wish::End => player.seek(player.reached_ms()),
+            Wish::Scrub(at_ms) => player.scrub(at_ms),
+            Wish::Seek(at_ms) => player.seek(at_ms),
+            Wish::Speed(speed) => player.set_speed(speed),
+            Wish::Fork => player.fork(),
+            Wish::CopyLink => {}
+        }
+    }
+}
+
+/// What is drawn of a player; two that are equal are drawn alike.
+#[derive(Properties, PartialEq)]
+pub struct TransportProps {
+    pub mode: Mode,
+    pub speed: Speed,
+    pub shown_ms: u64,
+    pub reached_ms: u64,
+    pub ends_ms: Option<u64>,
+    pub timeline: Shared<Timeline>,
+    pub deeds: Vec<(u64, String)>,
+    /// What happened to time last, for everyone.
+    pub note: String,
+    pub wish: Callback<Wish>,
+}
+
+#[component]
+pub fn Transport(props: &TransportProps) -> Html {
+    let wish = |wish: Wish| props.wish.reform(move |_: MouseEvent| wish);
+    let is_playing = matches!(props.mode, Mode::Playing | Mode::Seeking { then_play: true, .. });
+    let has_future = props.reached_ms >= props.shown_ms + 100;
+    let note = match props.mode {
+        Mode::Seeking { .. } => format!("Making the run up to {} s…", seconds(props.shown_ms)),
+        _ => props.note.clone(),
+    };
+    let choose = props.wish.reform(|value: String| {
+        Wish::Speed(Speed::ALL.into_iter().find(|speed| speed.words() == value).unwrap_or_default())
+    });
+    html! {
+        <div class="transport" role="group" aria-label="Time" data-testid="transport" data-state={state_name(props.mode)}>
+            <TimelineBar
+                timeline={props.timeline.clone()}
+                shown_ms={props.shown_ms}
+                reached_ms={props.reached_ms}
+                ends_ms={props.ends_ms}
+                deeds={props.deeds.clone()}
+                scrub={props.wish.reform(Wish::Scrub)}
+                seek={props.wish.reform(Wish::Seek)}
+            />
+            <div class="keys">
+                { button("to-begin", "Go to the beginning (Home)", BEGIN, wish(Wish::Begin)) }
+                { button("rewind", "Let time run backwards", REWIND, wish(Wish::Rewind)) }
+                { button("step-back", "Back by 10 ms (left arrow; with shift by 1 s)", BACK, wish(Wish::Step(BACK_MS))) }
+                <button
+                    type="button"
+                    class="play"
+                    data-testid="play"
+                    aria-label={if is_playing { "Pause (space)" } else { "Play (space)" }}
+                    title={if is_playing { "Pause (space)" } else { "Play (space)" }}
+                    onclick={wish(Wish::Toggle)}
+                >
+                    { icon(if is_playing { PAUSE } else { PLAY }) }
+                </button>
+                { button("step", "On to what happens next (right arrow; with shift by 1 s)", STEP, wish(Wish::StepOn)) }
+                { button("to-end", "Go as far as the run was made (End)", END, wish(Wish::End)) }
+                <output class="clock" data-testid="clock" data-ms={props.shown_ms.to_string()}>
+                    {seconds(props.shown_ms)}<span>{" s"}</span>
+                </output>
+                <select data-testid="speed" aria-label="Speed" onchange={on_choice(choose)}>
+                    { for Speed::ALL.iter().map(|speed| html! {
+                        <option value={speed.words()} selected={*speed == props.speed}>{speed.words()}</option>
+                    }) }
+                </select>
+                <span class="apart">
+                    if has_future {
+                        <button type="button" class="chip" data-testid="fork" onclick={wish(Wish::Fork)}>{"Fork here"}</button>
+                    }
+                    <button type="button" class="chip" data-testid="copy-link" onclick={wish(Wish::CopyLink)}>{"Copy link"}</button>
+                </span>
+            </div>
+            <div class="foot">
+                <Reading timeline={props.timeline.clone()} shown_ms={props.shown_ms} />
+                <p class="note" role="status" data-testid="time-note">{note}</p>
+            </div>
+        </div>
+    }
+}
+
+/// On the cluster's clock.
+pub(super) fn seconds(ms: u64) -> String {
+    format!("{}.{:03}", ms / 1_000, ms % 1_000)
+}
+
+fn state_name(mode: Mode) -> &'static str {
+    match mode {
+        Mode::Paused => "paused",
+        Mode::Playing => "playing",
+        Mode::Seeking { .. } => "seeking",
+        Mode::Rewinding { .. } => "rewinding",
+        Mode::Scrubbing { .. } => "scrubbing",
+    }
+}
+
+const BEGIN: &str = "M6 5v14M19 5L9 12l10 7z";
+const REWIND: &str = "M12 5L3 12l9 7zM21 5l-9 7 9 7z";
+const BACK: &str = "M17 5L7 12l10 7z";
+const PLAY: &str = "M7 4l13 8-13 8z";
+const PAUSE: &str = "M7 4v16h3.5V4zM13.5 4v16H17V4z";
+const STEP: &str = "M6 5l9 7-9 7zM18 5v14";
+const END: &str = "M18 5v14M5 5l10 7-10 7z";
+
+fn icon(path: &'static str) -> Html {
+    html! { <svg viewBox="0 0 24 24" aria-hidden="true"><path d={path} /></svg> }
+}
+
+fn button(id: &'static str, label: &'static str, path: &'static str, onclick: Callback<MouseEvent>) -> Html {
+    html! { <button type="button" data-testid={id} aria-label={label} title={label} {onclick}>{icon(path)}</button> }
+}
