@@ -3,16 +3,20 @@
 //! Nothing here touches a browser: [`State::after`] is a pure function of the state, the time and the actions.
 
 pub mod action;
+pub mod closer;
 pub mod cluster;
 pub mod describe;
 pub mod feed;
 pub mod inbox;
+pub mod invariants;
 mod reduce;
 pub mod shared;
+pub mod spacetime;
 pub mod task;
 pub mod topics;
 pub mod traffic;
 pub mod wish;
+pub mod xray;
 
 use std::rc::Rc;
 
@@ -37,6 +41,8 @@ pub struct State {
     pub tab: Tab,
     /// As typed; it may not be a name yet, or a topic that does not exist.
     pub topic_text: String,
+    /// What the panel beneath the cube shows.
+    pub closer: closer::Closer,
     /// Whether heartbeats and link states are drawn too.
     pub show_background: bool,
     /// The address that was tried last and did not answer, until one does.

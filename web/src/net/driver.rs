@@ -108,6 +108,15 @@ impl Driver {
             inner.run_errands();
         }
     }
+
+    /// The topic under the X-ray: how its holders stand is asked for again and again.
+    pub fn look_into(&self, topic: Option<TopicName>) {
+        let mut inner = self.0.borrow_mut();
+        if inner.errands.topic != topic {
+            inner.errands.topic = topic;
+            inner.run_errands();
+        }
+    }
 }
 
 impl PartialEq for Driver {
@@ -124,10 +133,10 @@ impl Inner {
     }
 
     fn submit_errands(&mut self, errands: Vec<Errand>) {
-        let submissions = errands.into_iter().map(|errand| {
-            let (action, to) = errand.request();
+        let submissions = errands.into_iter().filter_map(|errand| {
+            let (action, to) = self.errands.request(errand)?;
             let ticket = self.wait(Waiting::Errand(errand));
-            ClientInput::Submit(Submission { ticket, action, to, within: ERRAND_WITHIN, trace: false })
+            Some(ClientInput::Submit(Submission { ticket, action, to, within: ERRAND_WITHIN, trace: false }))
         });
         let submissions = submissions.collect();
         self.turn(submissions);
@@ -250,7 +259,10 @@ impl Inner {
         self.errands.note_done(errand, succeeded);
         let next = match errand {
             Errand::Find if succeeded => return self.run_errands(),
-            Errand::Watch { node, .. } if succeeded => self.errands.greeting(node),
+            Errand::Watch { node, sample } if succeeded => {
+                self.gather(Action::Sampled { node, sample });
+                self.errands.greeting(node)
+            }
             _ => return,
         };
         self.submit_errands(next);

@@ -4,12 +4,13 @@ use gloo_timers::callback::Interval;
 use web_sys::{UrlSearchParams, js_sys};
 use yew::prelude::*;
 
-use super::feed::FeedList;
+use super::closer::LookCloser;
 use super::header::Header;
 use super::node_table::NodeTable;
 use super::stage::Stage;
 use super::tabs::Tabs;
 use super::topic_card::TopicCard;
+use crate::model::closer::CloserTab;
 use crate::model::task::{Panel, Task};
 use crate::model::{Action, Moment, Selection, State};
 use crate::net::Driver;
@@ -25,6 +26,7 @@ pub fn App() -> Html {
     let driver = use_driver(dispatcher.to_callback());
     use_clock(dispatcher.to_callback());
     use_attention(&driver, state.selection);
+    use_holders(&driver, &state);
     let publisher = use_state(|| "publisher1".to_owned());
 
     let act = {
@@ -69,9 +71,9 @@ pub fn App() -> Html {
                         act={act.clone()}
                         run={run.clone()}
                     />
-                    <Tabs state={state_snapshot(&state)} publisher={(*publisher).clone()} {act} {run} {stop_deliveries} />
+                    <Tabs state={state_snapshot(&state)} publisher={(*publisher).clone()} act={act.clone()} run={run.clone()} {stop_deliveries} />
                 </section>
-                <FeedList feed={state.feed.clone()} />
+                <LookCloser state={state_snapshot(&state)} publisher={(*publisher).clone()} {act} {run} />
                 <NodeTable cluster={state.cluster.clone()} topic={state.topic()} />
             </main>
         </>
@@ -79,7 +81,7 @@ pub fn App() -> Html {
 }
 
 fn state_snapshot(state: &UseReducerHandle<State>) -> State {
-    State::clone(state)
+    state.seen()
 }
 
 fn moment(actions: Vec<Action>) -> Moment {
@@ -117,6 +119,19 @@ fn use_attention(driver: &Option<Driver>, selection: Option<Selection>) {
     use_effect_with((driver, node), |(driver, node)| {
         if let Some(driver) = driver {
             driver.attend(*node);
+        }
+    });
+}
+
+/// The holders of the chosen topic are asked how they stand while somebody looks.
+#[hook]
+fn use_holders(driver: &Option<Driver>, state: &State) {
+    let looks = matches!(state.closer.tab, CloserTab::Xray | CloserTab::Invariants);
+    let topic = state.topic().filter(|topic| looks && state.topics.topics.contains_key(topic));
+    let driver = driver.clone();
+    use_effect_with((driver, topic), |(driver, topic)| {
+        if let Some(driver) = driver {
+            driver.look_into(topic.clone());
         }
     });
 }

@@ -3,12 +3,15 @@
 
 mod app;
 mod break_panel;
+mod closer;
 mod cube;
+mod download;
 mod edge;
 mod edge_card;
 mod feed;
 mod field;
 mod header;
+mod invariants_panel;
 mod legend;
 mod messages;
 mod node;
@@ -18,12 +21,15 @@ mod publish_form;
 mod pull_form;
 mod pulse;
 mod report;
+mod spacetime;
 mod stage;
 mod subscribe_form;
 mod tabs;
 mod topic_card;
+mod xray;
 
 pub use app::App;
+pub use closer::{LookCloser, LookCloserProps};
 pub use cube::{Cube, CubeProps};
 pub use feed::{FeedList, FeedListProps};
 pub use node_card::{NodeCard, NodeCardProps};
