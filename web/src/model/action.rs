@@ -7,6 +7,7 @@ use cubecast_core::wire::event::{TraceId, WatchEvent};
 
 use super::closer::CloserTab;
 use super::cluster::Socket;
+use super::load::{LoadPlan, LoadSample};
 use super::task::Panel;
 use super::{Selection, Tab};
 
@@ -99,6 +100,15 @@ pub enum Action {
     CloseInbox {
         subscriber: SubscriberId,
         topic: TopicName,
+    },
+
+    /// Messages are published at a rate from now on, or at another one.
+    LoadStarted(LoadPlan),
+    /// What came of them lately.
+    LoadTold(LoadSample),
+    /// `why`: it stopped by itself.
+    LoadStopped {
+        why: Option<String>,
     },
 
     Select(Option<Selection>),

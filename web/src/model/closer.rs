@@ -6,7 +6,9 @@ use cubecast_core::names::TopicName;
 
 use super::State;
 use super::action::Action;
+use super::charts::Charts;
 use super::invariants::{Invariants, Violation};
+use super::load::Load;
 use super::shared::Shared;
 use super::spacetime::Recorder;
 use super::task::Panel;
@@ -21,6 +23,8 @@ pub struct Closer {
     pub xray: Shared<Xray>,
     pub invariants: Shared<Invariants>,
     pub recorder: Shared<Recorder>,
+    pub charts: Shared<Charts>,
+    pub load: Shared<Load>,
     /// The page as it was when a promise was broken, until the person has seen enough of it.
     pub frozen: Option<Rc<State>>,
 }
@@ -32,6 +36,7 @@ pub enum CloserTab {
     Xray,
     Invariants,
     SpaceTime,
+    Charts,
 }
 
 impl State {
@@ -70,6 +75,9 @@ impl State {
             }
             Action::TraceNext => self.closer.recorder.change().follow_next(),
             Action::PickRequest(trace) => self.closer.recorder.change().follow(*trace),
+            Action::LoadStarted(plan) => self.closer.load.change().start(plan.clone()),
+            Action::LoadTold(sample) => self.closer.load.change().hear(now_ms, sample),
+            Action::LoadStopped { why } => self.closer.load.change().stop(why.clone()),
             Action::Sampled { node, sample } => self.closer.xray.change().learn_sample(*node, *sample),
             Action::ChooseTopic(text) => self.closer.xray.change().choose(TopicName::new(text.trim()).ok()),
             Action::ChooseCloserTab(tab) => self.closer.tab = *tab,
@@ -78,6 +86,9 @@ impl State {
                 self.closer.invariants.change().violation = None;
             }
             _ => {}
+        }
+        if Charts::concerns(action) {
+            self.closer.charts.change().hear(now_ms, action);
         }
         if Invariants::concerns(action) {
             self.check_invariants(action);
@@ -88,6 +99,9 @@ impl State {
     pub(super) fn go_on_looking(&mut self) {
         if self.closer.recorder.is_following() {
             self.closer.recorder.change().go_on(self.now_ms, &self.cluster);
+        }
+        if self.closer.charts.is_due(self.now_ms) {
+            self.closer.charts.change().roll(self.now_ms);
         }
     }
 

@@ -3,12 +3,14 @@
 //! Nothing here touches a browser: [`State::after`] is a pure function of the state, the time and the actions.
 
 pub mod action;
+pub mod charts;
 pub mod closer;
 pub mod cluster;
 pub mod describe;
 pub mod feed;
 pub mod inbox;
 pub mod invariants;
+pub mod load;
 mod reduce;
 pub mod shared;
 pub mod spacetime;

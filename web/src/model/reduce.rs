@@ -84,6 +84,7 @@ impl State {
             Action::ShowBackground(show) => self.show_background = show,
             Action::Sampled { .. } | Action::ChooseCloserTab(_) | Action::DismissViolation => {}
             Action::TraceNext | Action::PickRequest(_) => {}
+            Action::LoadStarted(_) | Action::LoadTold(_) | Action::LoadStopped { .. } => {}
         }
     }
 

@@ -9,12 +9,12 @@ use std::rc::{Rc, Weak};
 use std::time::Duration;
 
 use cubecast_core::client::{
-    Client, ClientConfig, ClientEffect, ClientError, ClientInput, Notice, Reply, SocketId, Submission, Ticket,
+    Client, ClientConfig, ClientEffect, ClientError, ClientInput, Notice, Reply, SocketId, Submission, Target, Ticket,
 };
 use cubecast_core::cube::Vertex;
 use cubecast_core::names::{SubscriberId, TopicName};
 use cubecast_core::time::{Instant, Now, Timestamp};
-use cubecast_core::wire::answer::Answer;
+use cubecast_core::wire::answer::{Answer, ErrorCode};
 use cubecast_core::wire::client;
 use gloo_timers::callback::{Interval, Timeout};
 use web_sys::js_sys;
@@ -22,8 +22,10 @@ use yew::Callback;
 
 use super::address::{self, PageAddress};
 use super::errands::{Errand, Errands};
+use super::load::{RunningLoad, TICK_MS, page_is_hidden};
 use super::socket::{Socket, SocketEvent};
 use crate::model::cluster::Socket as SocketState;
+use crate::model::load::LoadPlan;
 use crate::model::task::{Panel, Step, Task};
 use crate::model::{Action, Moment};
 
@@ -49,6 +51,7 @@ struct Inner {
     next_ticket: u64,
     waiting: BTreeMap<Ticket, Waiting>,
     errands: Errands,
+    load: Option<RunningLoad>,
     /// Registrations that this page has seen done.
     done_once: Vec<client::Action>,
     gathered: Vec<Action>,
@@ -60,7 +63,19 @@ struct Inner {
 /// Who waits for an answer.
 enum Waiting {
     Errand(Errand),
-    Task { panel: Panel, task: u64, step: Step, rest: VecDeque<Step>, began_ms: f64 },
+    Task {
+        panel: Panel,
+        task: u64,
+        step: Step,
+        rest: VecDeque<Step>,
+        began_ms: f64,
+    },
+    /// The load's publisher is registered, or not.
+    LoadPublisher,
+    /// One message of the load.
+    Load {
+        began_ms: f64,
+    },
 }
 
 impl Driver {
@@ -79,6 +94,7 @@ impl Driver {
                 next_ticket: 0,
                 waiting: BTreeMap::new(),
                 errands: Errands::default(),
+                load: None,
                 done_once: Vec::new(),
                 gathered: Vec::new(),
                 gathering: None,
@@ -116,6 +132,11 @@ impl Driver {
             inner.errands.topic = topic;
             inner.run_errands();
         }
+    }
+
+    /// Publishes as planned from now on; `None`: no more. What is under way is still told of, but for a load that ended.
+    pub fn set_load(&self, plan: Option<LoadPlan>) {
+        self.0.borrow_mut().set_load(plan);
     }
 }
 
@@ -245,6 +266,8 @@ impl Inner {
                 let took_ms = performance_ms() - began_ms;
                 self.end_step(panel, task, step, rest, result, took_ms);
             }
+            Some(Waiting::LoadPublisher) => self.begin_load(result),
+            Some(Waiting::Load { began_ms }) => self.end_load_message(began_ms, result),
             None => {}
         }
     }
@@ -303,6 +326,76 @@ impl Inner {
             }
             None => self.gather(Action::TaskGaveUp { panel, task, text: format!("{error}.") }),
         }
+    }
+
+    fn set_load(&mut self, plan: Option<LoadPlan>) {
+        let Some(plan) = plan else {
+            self.load = None;
+            return self.gather(Action::LoadStopped { why: None });
+        };
+        self.gather(Action::LoadStarted(plan.clone()));
+        if let Some(load) = &mut self.load {
+            load.pacer.set_rate(plan.rate);
+            load.plan = plan;
+            return;
+        }
+        let register = client::Action::CreatePublisher { publisher: plan.publisher.clone() };
+        let timer = every(TICK_MS, self.me.clone(), Inner::tick_load);
+        self.load = Some(RunningLoad::new(plan, performance_ms(), timer));
+        let ticket = self.wait(Waiting::LoadPublisher);
+        let (to, within) = (Target::Home, TASK_WITHIN);
+        self.turn(vec![ClientInput::Submit(Submission { ticket, action: register, to, within, trace: false })]);
+    }
+
+    fn begin_load(&mut self, result: Result<Reply, ClientError>) {
+        match (result, &mut self.load) {
+            (Ok(_), Some(load)) => load.is_ready = true,
+            (Err(error), Some(_)) => self.stop_load(error.to_string()),
+            (_, None) => {}
+        }
+    }
+
+    fn tick_load(&mut self) {
+        if self.load.is_some() && page_is_hidden() {
+            return self.stop_load("nobody looks at this page".to_owned());
+        }
+        let Some(load) = self.load.as_mut().filter(|load| load.is_ready) else { return };
+        let due = load.pacer.due(performance_ms());
+        load.note_sent(due);
+        let numbers = load.next..load.next + u64::from(due);
+        load.next = numbers.end;
+        let actions: Vec<client::Action> = numbers.map(|number| load.plan.publish(number)).collect();
+        let news = load.take_news();
+        let submissions = actions.into_iter().map(|action| {
+            let ticket = self.wait(Waiting::Load { began_ms: performance_ms() });
+            ClientInput::Submit(Submission { ticket, action, to: Target::Home, within: TASK_WITHIN, trace: false })
+        });
+        let submissions: Vec<ClientInput> = submissions.collect();
+        if let Some(sample) = news {
+            self.gather(Action::LoadTold(sample));
+        }
+        if !submissions.is_empty() {
+            self.turn(submissions);
+        }
+    }
+
+    /// Without its topic or its publisher there is nothing to go on with.
+    fn end_load_message(&mut self, began_ms: f64, result: Result<Reply, ClientError>) {
+        let took_ms = performance_ms() - began_ms;
+        let Some(load) = &mut self.load else { return };
+        load.note_done(took_ms, result.as_ref().err().map(ToString::to_string));
+        if let Err(ClientError::Refused { failure, .. }) = &result
+            && matches!(failure.code, ErrorCode::UnknownTopic | ErrorCode::UnknownPublisher)
+        {
+            self.stop_load(failure.message.clone());
+        }
+    }
+
+    fn stop_load(&mut self, why: String) {
+        if let Some(sample) = self.load.take().and_then(|mut load| load.take_news()) {
+            self.gather(Action::LoadTold(sample));
+        }
+        self.gather(Action::LoadStopped { why: Some(why) });
     }
 
     fn gather(&mut self, action: Action) {

@@ -6,6 +6,7 @@
 pub mod address;
 pub mod driver;
 mod errands;
+mod load;
 mod socket;
 
 pub use driver::Driver;

@@ -1,5 +1,6 @@
 //! The drawing: which shape stands where, and in which state. Pure; [`crate::ui`] turns it into SVG.
 
+pub mod charts;
 pub mod geometry;
 pub mod spacetime;
 pub mod xray;

@@ -3,6 +3,7 @@
 //! Time is stretched where much happens and pressed where nothing does ([`TimeScale`]), so that microseconds beside milliseconds
 //! can both be read; the ticks say which is which.
 
+use std::cmp::Ordering;
 use std::fmt::Write as _;
 
 use cubecast_core::wire::event::FrameKind;
@@ -94,7 +95,7 @@ impl SpaceTimeScene {
             what: mark.what,
             words: format!("{} {}, {}", mark.lane.name(), mark.words, at_words(mark.at_us)),
         });
-        let marks: Vec<MarkPoint> = marks.collect();
+        let marks = spread(marks.collect());
         let committed = story.marks.iter().filter(|mark| mark.what == MarkKind::Committed).map(|mark| mark.at_us).min();
         let acknowledged = story.arrows.iter().find(|arrow| arrow.what == ArrowKind::Answer);
         SpaceTimeScene {
@@ -185,6 +186,20 @@ impl SpaceTimeScene {
     }
 }
 
+/// What a node did in one turn happened at one time: side by side, in the order of a message's life.
+fn spread(mut marks: Vec<MarkPoint>) -> Vec<MarkPoint> {
+    const APART: f64 = 13.0;
+    marks.sort_by(|a, b| (a.y, a.x).partial_cmp(&(b.y, b.x)).unwrap_or(Ordering::Equal).then(a.what.cmp(&b.what)));
+    for at in 1..marks.len() {
+        let (before, rest) = marks.split_at_mut(at);
+        let (left, right) = (&before[at - 1], &mut rest[0]);
+        if left.y == right.y && right.x < left.x + APART {
+            right.x = left.x + APART;
+        }
+    }
+    marks
+}
+
 impl ArrowLine {
     /// A head at the end of one that arrives, a cross at the end of one that is lost.
     pub fn head(&self) -> String {
@@ -201,12 +216,13 @@ impl ArrowLine {
 }
 
 impl MarkPoint {
-    /// Each kind has a shape of its own: it comes in, goes out, is refused, committed, stored, elected.
+    /// Each kind has a shape of its own: a ring where it comes in and goes out, a cross, a diamond, a square, a triangle.
     pub fn shape(&self) -> String {
         let (x, y) = (self.x, self.y);
         match self.what {
-            MarkKind::Received => format!("M{:.1} {:.1}l11 -6v12z", x - 5.0, y),
-            MarkKind::Answered => format!("M{:.1} {:.1}l-11 -6v12z", x + 5.0, y),
+            MarkKind::Received | MarkKind::Answered => {
+                format!("M{:.1} {y:.1}a4.5 4.5 0 1 0 9 0a4.5 4.5 0 1 0 -9 0z", x - 4.5)
+            }
             MarkKind::Failed => format!("M{:.1} {:.1}l10 10m0 -10l-10 10", x - 5.0, y - 5.0),
             MarkKind::Committed => format!("M{x:.1} {:.1}l7 7l-7 7l-7 -7z", y - 7.0),
             MarkKind::Stored => format!("M{:.1} {:.1}h10v10h-10z", x - 5.0, y - 5.0),
@@ -333,6 +349,13 @@ mod tests {
         assert!(scene.lanes.is_sorted_by(|a, b| b.y - a.y >= LANE_HEIGHT));
         assert!(scene.ticks.is_sorted_by(|a, b| b.0 - a.0 >= TICK_ROOM), "{:?}", scene.ticks);
         assert!(scene.ticks.len() >= 2);
+    }
+
+    #[test]
+    fn what_happened_in_one_turn_stands_side_by_side() {
+        let scene = SpaceTimeScene::of(&story());
+        let home: Vec<_> = scene.marks.iter().filter(|mark| mark.y == scene.lanes[1].y).collect();
+        assert!(home.len() >= 4 && home.is_sorted_by(|a, b| b.x - a.x >= 12.9), "{home:?}");
     }
 
     #[test]

@@ -19,6 +19,8 @@ const LABEL_EVERY: u64 = 5;
 #[derive(Clone, PartialEq, Debug)]
 pub struct XrayScene {
     pub width: f64,
+    /// Columns at the left for which there is no message yet.
+    pub empty: usize,
     pub ticks: Vec<Tick>,
     pub rows: Vec<Row>,
     /// One in so many events is told; 1: all.
@@ -73,22 +75,18 @@ impl XrayScene {
         let rows = xray.holders.iter().map(|holder| row(state, holder, &offsets, home, leader)).collect();
         let committed = xray.committed();
         let last = offsets.last().copied();
+        let empty = COLUMNS - offsets.len();
         let ticks = offsets.iter().enumerate().map(|(at, &offset)| {
             let is_near_last = last.is_some_and(|last| offset != last && last - offset < 3);
             let is_labelled = (offset % LABEL_EVERY == 0 && !is_near_last) || last == Some(offset);
             Tick {
                 offset,
-                x: at as f64 * CELL_WIDTH,
+                x: column_x(empty + at),
                 committed: offset < committed,
                 label: is_labelled.then(|| grouped(offset)),
             }
         });
-        Some(XrayScene {
-            width: (COLUMNS as f64 * CELL_WIDTH).max(offsets.len() as f64 * CELL_WIDTH),
-            ticks: ticks.collect(),
-            rows,
-            sample: xray.sample(),
-        })
+        Some(XrayScene { width: column_x(COLUMNS), empty, ticks: ticks.collect(), rows, sample: xray.sample() })
     }
 
     /// One sentence for the whole picture.
@@ -107,6 +105,11 @@ impl XrayScene {
     }
 }
 
+/// The left end of a column; the newest message stands at the right end of the picture, however few there are.
+pub fn column_x(at: usize) -> f64 {
+    at as f64 * CELL_WIDTH
+}
+
 /// The newest messages, with those that are on a disk and that nobody may read yet.
 fn offsets_to_draw(xray: &Xray, first: usize) -> Vec<u64> {
     let mut offsets: Vec<u64> = xray.columns.iter().skip(first).map(|column| column.offset).collect();
@@ -121,7 +124,7 @@ fn row(state: &State, holder: &Holder, offsets: &[u64], home: Vertex, leader: Op
     let health = state.cluster.health(holder.node);
     let cells = offsets.iter().enumerate().map(|(at, &offset)| Cell {
         offset,
-        x: at as f64 * CELL_WIDTH,
+        x: column_x(COLUMNS - offsets.len() + at),
         width: CELL_WIDTH - GAP,
         standing: xray.standing(state.now_ms, holder, health, offset),
     });
@@ -190,6 +193,7 @@ mod tests {
             assert!(row.cells.is_sorted_by(|a, b| a.x + a.width < b.x));
         }
         let labelled: Vec<f64> = scene.ticks.iter().filter(|tick| tick.label.is_some()).map(|tick| tick.x).collect();
+        assert_eq!(scene.empty, 0);
         assert!(labelled.is_sorted_by(|a, b| b - a >= 3.0 * CELL_WIDTH), "{labelled:?}");
         assert!(scene.ticks.last().is_some_and(|tick| tick.label.as_deref() == Some("1\u{202f}002")));
     }
@@ -198,6 +202,8 @@ mod tests {
     fn a_replica_that_is_behind_says_by_how_much_and_what_a_read_there_misses() {
         let scene = XrayScene::of(&state(10, 7)).unwrap();
         let row = scene.rows.iter().find(|row| row.node.to_string() == "101").unwrap();
+        assert_eq!(scene.empty, COLUMNS - 10);
+        assert_eq!(row.cells.last().map(|cell| cell.x), Some(column_x(COLUMNS - 1)), "the newest stands at the right");
         assert_eq!((row.lag, row.any_words.as_str()), (3, "misses #7 to #9"));
         assert_eq!(row.lag_words, "3 messages behind, for 4 s");
         assert!(scene.summary().contains("101 lacks 3 messages"), "{}", scene.summary());

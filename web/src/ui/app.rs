@@ -49,6 +49,14 @@ pub fn App() -> Html {
             }
         })
     };
+    let set_load = {
+        let driver = driver.clone();
+        Callback::from(move |plan| {
+            if let Some(driver) = &*driver {
+                driver.set_load(plan);
+            }
+        })
+    };
     let on_publisher = {
         let publisher = publisher.clone();
         Callback::from(move |text| publisher.set(text))
@@ -73,7 +81,7 @@ pub fn App() -> Html {
                     />
                     <Tabs state={state_snapshot(&state)} publisher={(*publisher).clone()} act={act.clone()} run={run.clone()} {stop_deliveries} />
                 </section>
-                <LookCloser state={state_snapshot(&state)} publisher={(*publisher).clone()} {act} {run} />
+                <LookCloser state={state_snapshot(&state)} publisher={(*publisher).clone()} {act} {run} {set_load} />
                 <NodeTable cluster={state.cluster.clone()} topic={state.topic()} />
             </main>
         </>

@@ -4,20 +4,24 @@ use wasm_bindgen::JsCast;
 use web_sys::{HtmlElement, KeyboardEvent};
 use yew::prelude::*;
 
+use super::charts::ChartsView;
 use super::feed::FeedList;
 use super::invariants_panel::InvariantsPanel;
+use super::load_panel::LoadPanel;
 use super::spacetime::SpaceTime;
 use super::xray::XrayView;
 use crate::model::closer::CloserTab;
 use crate::model::describe::time_of_day;
+use crate::model::load::LoadPlan;
 use crate::model::task::Task;
 use crate::model::{Action, State};
 
-const TABS: [(CloserTab, &str, &str); 4] = [
+const TABS: [(CloserTab, &str, &str); 5] = [
     (CloserTab::Feed, "tab-feed", "What happened"),
     (CloserTab::Xray, "tab-xray", "X-ray"),
     (CloserTab::Invariants, "tab-invariants", "Invariants"),
     (CloserTab::SpaceTime, "tab-spacetime", "Space-time"),
+    (CloserTab::Charts, "tab-charts", "Charts"),
 ];
 
 #[derive(Properties, PartialEq)]
@@ -26,6 +30,7 @@ pub struct LookCloserProps {
     pub publisher: String,
     pub act: Callback<Action>,
     pub run: Callback<Task>,
+    pub set_load: Callback<Option<LoadPlan>>,
 }
 
 #[component]
@@ -46,6 +51,17 @@ pub fn LookCloser(props: &LookCloserProps) -> Html {
                 act={props.act.clone()}
                 run={props.run.clone()}
             />
+        },
+        CloserTab::Charts => html! {
+            <>
+                <LoadPanel
+                    load={closer.load.clone()}
+                    topic={props.state.topic_text.clone()}
+                    publisher={props.publisher.clone()}
+                    set_load={props.set_load.clone()}
+                />
+                <ChartsView history={closer.charts.history.clone()} />
+            </>
         },
     };
     html! {

@@ -3,6 +3,7 @@
 
 mod app;
 mod break_panel;
+mod charts;
 mod closer;
 mod cube;
 mod download;
@@ -13,6 +14,7 @@ mod field;
 mod header;
 mod invariants_panel;
 mod legend;
+mod load_panel;
 mod messages;
 mod node;
 mod node_card;

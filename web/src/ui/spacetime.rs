@@ -13,7 +13,7 @@ use crate::model::spacetime::story::MarkKind;
 use crate::model::spacetime::{Recorder, Request, Story, export};
 use crate::model::task::Task;
 use crate::model::{Action, wish};
-use crate::scene::spacetime::SpaceTimeScene;
+use crate::scene::spacetime::{MarkPoint, SpaceTimeScene};
 
 #[derive(Properties, PartialEq)]
 pub struct SpaceTimeProps {
@@ -95,6 +95,12 @@ fn request_words(request: &Request) -> String {
     )
 }
 
+const LEGEND: [(MarkKind, &str); 3] = [
+    (MarkKind::Committed, "knows it is committed"),
+    (MarkKind::Stored, "can be read here"),
+    (MarkKind::Answered, "takes in, answers"),
+];
+
 #[derive(Properties, PartialEq)]
 struct DiagramProps {
     story: Shared<Story>,
@@ -141,11 +147,12 @@ fn Diagram(props: &DiagramProps) -> Html {
                 <li class="arrow entries"><i></i>{"log entries"}</li>
                 <li class="arrow acks"><i></i>{"acknowledgements"}</li>
                 <li class="arrow requests"><i></i>{"passed on"}</li>
-                <li>{"◆ knows it is committed"}</li>
-                <li>{"■ readable here"}</li>
-                <li>{"✕ lost"}</li>
+                { for LEGEND.iter().map(|(what, words)| {
+                    let mark = MarkPoint { x: 9.0, y: 9.0, what: *what, words: String::new() };
+                    html! { <li class={classes!("mark-point", mark_class(*what))}><svg viewBox="0 0 18 18" aria-hidden="true"><path d={mark.shape()} /></svg>{*words}</li> }
+                }) }
             </ul>
-            <p class="aside">{notes(story)}</p>
+            <details class="reading"><summary>{"How far the picture can be trusted"}</summary><p>{notes(story)}</p></details>
             {exports(story, &scene)}
             {twin(story)}
         </>

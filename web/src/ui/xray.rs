@@ -5,7 +5,7 @@ use yew::prelude::*;
 use super::cube::px;
 use crate::model::State;
 use crate::model::xray::Standing;
-use crate::scene::xray::{CELL_HEIGHT, CELL_WIDTH, Cell, Row, Tick, XrayScene};
+use crate::scene::xray::{CELL_HEIGHT, CELL_WIDTH, Cell, Row, Tick, XrayScene, column_x};
 
 #[derive(Properties, PartialEq)]
 pub struct XrayViewProps {
@@ -45,7 +45,7 @@ pub fn XrayView(props: &XrayViewProps) -> Html {
                 <div class="xray-name" aria-hidden="true"></div>
                 <div class="xray-strip" aria-hidden="true">{ticks(&scene)}</div>
                 <div class="xray-words" aria-hidden="true"></div>
-                { for scene.rows.iter().map(|row| html! { <XrayRow key={row.node.to_string()} row={row.clone()} width={scene.width} /> }) }
+                { for scene.rows.iter().map(|row| html! { <XrayRow key={row.node.to_string()} row={row.clone()} width={scene.width} empty={scene.empty} /> }) }
             </div>
             <ul class="xray-legend" aria-label="What the cells mean">
                 { for LEGEND.iter().map(|(standing, words)| html! {
@@ -86,6 +86,7 @@ fn ticks(scene: &XrayScene) -> Html {
 struct XrayRowProps {
     row: Row,
     width: f64,
+    empty: usize,
 }
 
 #[component]
@@ -105,6 +106,7 @@ fn XrayRow(props: &XrayRowProps) -> Html {
             </div>
             <div class="xray-strip" data-testid={id} data-readable={row.readable.to_string()} data-state={row.health.name()} data-lag={row.lag.to_string()} aria-hidden="true">
                 <svg width={px(props.width)} height={px(CELL_HEIGHT)} viewBox={format!("0 0 {} {}", px(props.width), px(CELL_HEIGHT))}>
+                    <path class="xempty" d={empty_columns(props.empty)} />
                     { for row.cells.iter().map(|cell| html! { <g key={cell.offset}>{cell_shape(cell)}</g> }) }
                 </svg>
                 if let Some(share) = row.arriving {
@@ -117,6 +119,12 @@ fn XrayRow(props: &XrayRowProps) -> Html {
             </div>
         </>
     }
+}
+
+/// A dot where a message will be.
+fn empty_columns(count: usize) -> String {
+    let middle = (CELL_WIDTH - 3.0) / 2.0;
+    (0..count).map(|at| format!("M{} {}h0.01", px(column_x(at) + middle), px(CELL_HEIGHT / 2.0))).collect()
 }
 
 /// Each standing has a shape of its own, so that it can be told without colours: full, half, striped, hollow with a dot, barred,

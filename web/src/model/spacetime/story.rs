@@ -22,7 +22,7 @@ const AFTER_LAST_US: i64 = 300;
 #[derive(Clone, PartialEq, Debug)]
 pub struct Story {
     pub request: Request,
-    /// Client first, then the node that was asked, then in the order in which they have a part.
+    /// Client first, then the node that was asked, then the members of the topic's group, then who passes on.
     pub lanes: Vec<Lane>,
     /// In order of time.
     pub marks: Vec<Mark>,
@@ -54,12 +54,12 @@ pub struct Mark {
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum MarkKind {
     Received,
-    Answered,
-    Failed,
-    Committed,
-    Stored,
     /// A role changed.
     Election,
+    Committed,
+    Stored,
+    Answered,
+    Failed,
 }
 
 #[derive(Clone, PartialEq, Debug)]
@@ -121,6 +121,7 @@ impl Story {
         for told in &events {
             teller.tell(&mut story, told, offset, end_us);
         }
+        story.sort_lanes(group);
         story.marks.sort_by_key(|mark| mark.at_us);
         story.arrows.sort_by_key(|arrow| arrow.sent_us);
         story.let_arrows_arrive();
@@ -165,6 +166,14 @@ impl Story {
             self.lanes.push(lane);
         }
         lane
+    }
+
+    fn sort_lanes(&mut self, group: Option<Vertex>) {
+        let members: Vec<Vertex> = group.into_iter().flat_map(placement::members).collect();
+        self.lanes[2..].sort_by_key(|lane| match lane {
+            Lane::Client => None,
+            Lane::Node(node) => members.iter().position(|member| member == node).or(Some(members.len())),
+        });
     }
 
     /// An arrow is there before the receiver's first word that answers to it.
