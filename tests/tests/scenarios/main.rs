@@ -12,6 +12,7 @@ mod evaluations;
 mod impostors;
 mod isolation;
 mod kill;
+mod look_closer;
 mod minority;
 mod restart;
 mod slow;

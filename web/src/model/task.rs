@@ -17,6 +17,8 @@ pub enum Panel {
     Pull,
     Node,
     Edge,
+    /// A holder's messages, read to be compared with the others'.
+    Compare,
 }
 
 /// What the person asked for.

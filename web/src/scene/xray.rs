@@ -77,7 +77,7 @@ impl XrayScene {
         let last = offsets.last().copied();
         let empty = COLUMNS - offsets.len();
         let ticks = offsets.iter().enumerate().map(|(at, &offset)| {
-            let is_near_last = last.is_some_and(|last| offset != last && last - offset < 3);
+            let is_near_last = last.is_some_and(|last| offset != last && last - offset < LABEL_EVERY);
             let is_labelled = (offset % LABEL_EVERY == 0 && !is_near_last) || last == Some(offset);
             Tick {
                 offset,
@@ -147,6 +147,7 @@ fn lag_words(xray: &Xray, holder: &Holder, now_ms: u64) -> String {
         (0, _, Some(0)) => "first to have it".to_owned(),
         (0, _, Some(delay_us)) => format!("in step, {} later", millis(delay_us as f64 / 1_000.0)),
         (0, _, None) => "in step".to_owned(),
+        (lag, Some(lag_ms), _) if lag_ms < 1_000 => format!("{} behind, for {lag_ms} ms", plural(lag, "message")),
         (lag, Some(lag_ms), _) => format!("{} behind, for {}", plural(lag, "message"), seconds(lag_ms / 100 * 100)),
         (lag, None, _) => format!("{} behind", plural(lag, "message")),
     }

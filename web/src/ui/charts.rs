@@ -91,6 +91,13 @@ fn chart(chart: &Chart, id: &'static str) -> Html {
                     { for chart.lines.iter().map(|line| html! { <path class={classes!("line", line.name)} d={line.path.clone()} /> }) }
                 </svg>
             </div>
+            if chart.lines.len() > 1 {
+                <ul class="line-legend">
+                    { for chart.lines.iter().map(|line| html! {
+                        <li><svg viewBox="0 0 22 4" aria-hidden="true"><path class={classes!("line", line.name)} d="M0 2H22" /></svg>{line.name}</li>
+                    }) }
+                </ul>
+            }
         </figure>
     }
 }

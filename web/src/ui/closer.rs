@@ -1,5 +1,6 @@
 //! "Look closer": what happened, and what it looked like inside. One view at a time.
 
+use cubecast_core::cube::Vertex;
 use wasm_bindgen::JsCast;
 use web_sys::{HtmlElement, KeyboardEvent};
 use yew::prelude::*;
@@ -13,7 +14,7 @@ use super::xray::XrayView;
 use crate::model::closer::CloserTab;
 use crate::model::describe::time_of_day;
 use crate::model::load::LoadPlan;
-use crate::model::task::Task;
+use crate::model::task::{Panel, Task};
 use crate::model::{Action, State};
 
 const TABS: [(CloserTab, &str, &str); 5] = [
@@ -40,9 +41,16 @@ pub fn LookCloser(props: &LookCloserProps) -> Html {
     let panel = match closer.tab {
         CloserTab::Feed => html! { <FeedList feed={props.state.feed.clone()} /> },
         CloserTab::Xray => html! { <XrayView state={props.state.clone()} /> },
-        CloserTab::Invariants => {
-            html! { <InvariantsPanel invariants={closer.invariants.clone()} act={props.act.clone()} /> }
-        }
+        CloserTab::Invariants => html! {
+            <InvariantsPanel
+                invariants={closer.invariants.clone()}
+                topic={props.state.topic_text.clone()}
+                holders={readable_holders(&props.state)}
+                end={closer.xray.committed()}
+                report={props.state.tasks.reports.get(&Panel::Compare).cloned()}
+                run={props.run.clone()}
+            />
+        },
         CloserTab::SpaceTime => html! {
             <SpaceTime
                 recorder={closer.recorder.clone()}
@@ -76,6 +84,13 @@ pub fn LookCloser(props: &LookCloserProps) -> Html {
             <div class="closer-panel" role="tabpanel" aria-labelledby={chosen}>{panel}</div>
         </section>
     }
+}
+
+/// Those of the chosen topic that serve; nobody where there is no message to compare.
+fn readable_holders(state: &State) -> Vec<Vertex> {
+    let holders = state.closer.xray.holders.iter().map(|holder| holder.node);
+    let serving = holders.filter(|node| state.cluster.health(*node).is_running());
+    serving.filter(|_| state.closer.xray.committed() > 0).collect()
 }
 
 /// Said on every tab, so that nobody takes a picture that stands still for the cluster.

@@ -1,16 +1,25 @@
 //! The invariants: what is promised, how much of it was checked here, and what broke it.
 
+use cubecast_core::cube::Vertex;
 use yew::prelude::*;
 
-use crate::model::Action;
+use super::report::ReportBox;
 use crate::model::describe::{grouped, time_of_day};
 use crate::model::invariants::{Invariants, RULES, Rule, Violation};
 use crate::model::shared::Shared;
+use crate::model::task::{Report, Task};
+use crate::model::wish;
 
 #[derive(Properties, PartialEq)]
 pub struct InvariantsPanelProps {
     pub invariants: Shared<Invariants>,
-    pub act: Callback<Action>,
+    /// As typed.
+    pub topic: String,
+    /// Those of the chosen topic that can be read, and the offset behind its last message.
+    pub holders: Vec<Vertex>,
+    pub end: u64,
+    pub report: Option<Report>,
+    pub run: Callback<Task>,
 }
 
 #[component]
@@ -23,9 +32,33 @@ pub fn InvariantsPanel(props: &InvariantsPanelProps) -> Html {
             <ul class="rules">
                 { for RULES.iter().map(|rule| rule_line(*rule, invariants.checked(*rule), broken == Some(*rule))) }
             </ul>
+            {compare(props)}
             if let Some(violation) = &invariants.violation {
                 {evidence(violation)}
             }
+        </div>
+    }
+}
+
+/// What replicas hold is seen only by reading them.
+fn compare(props: &InvariantsPanelProps) -> Html {
+    if props.holders.is_empty() {
+        return Html::default();
+    }
+    let onclick = {
+        let (run, topic, holders, end) = (props.run.clone(), props.topic.clone(), props.holders.clone(), props.end);
+        Callback::from(move |_: MouseEvent| {
+            // There are holders, so the topic is a name: nothing is refused.
+            for task in wish::compare_holders(&topic, &holders, end).into_iter().flatten() {
+                run.emit(task);
+            }
+        })
+    };
+    html! {
+        <div class="compare">
+            <button type="button" class="chip" data-testid="compare-holders" {onclick}>{format!("Read all holders of {} and compare", props.topic)}</button>
+            <span>{"The newest 500 messages of each, as subscriber auditor."}</span>
+            <ReportBox id="compare-result" report={props.report.clone().filter(|report| !report.succeeded())} />
         </div>
     }
 }

@@ -215,7 +215,7 @@ fn twin(story: &Story) -> Html {
     lines.sort_by_key(|(at_us, ..)| *at_us);
     html! {
         <details class="twin">
-            <summary>{"The diagram as a list"}</summary>
+            <summary data-testid="spacetime-list">{"The diagram as a list"}</summary>
             <div class="scroll"><table data-testid="spacetime-table">
                 <thead><tr><th scope="col">{"ms"}</th><th scope="col">{"Who"}</th><th scope="col">{"What"}</th></tr></thead>
                 <tbody>

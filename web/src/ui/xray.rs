@@ -62,10 +62,12 @@ pub fn XrayView(props: &XrayViewProps) -> Html {
 fn ticks(scene: &XrayScene) -> Html {
     let tick = |tick: &Tick| {
         let middle = tick.x + (CELL_WIDTH - 3.0) / 2.0;
+        let is_last = tick.x + 1.5 * CELL_WIDTH > scene.width;
+        let (label_x, anchor) = if is_last { (tick.x + CELL_WIDTH - 3.0, "end") } else { (middle, "middle") };
         html! {
             <g key={tick.offset} class={classes!("tick", tick.committed.then_some("is-committed"))}>
                 if let Some(label) = &tick.label {
-                    <text x={px(middle)} y="12" text-anchor="middle">{label.clone()}</text>
+                    <text x={px(label_x)} y="12" text-anchor={anchor}>{label.clone()}</text>
                 }
                 if tick.committed {
                     <path d={format!("M{} 20 l2.6 2.8 l4.6 -5.6", px(middle - 3.6))} />

@@ -85,7 +85,7 @@ impl Rule {
     pub fn wants(self) -> &'static str {
         match self {
             Rule::Leaders => "waits for a node's word",
-            Rule::Agreement => "subscribe or pull, and it compares what replicas show",
+            Rule::Agreement => "read the holders below, subscribe or pull, and it compares",
             Rule::Acknowledged => "publish, and it looks where the message is",
             Rule::Offsets => "publish, subscribe or pull, and it counts",
         }
