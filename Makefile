@@ -1,7 +1,7 @@
 # Every target sets up what it needs first; once all is there that takes seconds.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run build dashboard test test-native test-node test-browser test-process sim chaos partition fuzz lint check fmt clean
+.PHONY: help setup run build dashboard test test-native test-node test-browser test-process sim scale chaos partition fuzz lint check fmt clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -42,6 +42,9 @@ test-process: ## run the tests on real processes, with a real browser before the
 
 sim: build ## break simulated clusters for ten minutes in every way there is, and check every promise
 	target/release/cubecast sim --minutes $(or $(MINUTES),10) $(ARGS)
+
+scale: build ## measure how hops, frames and times grow from 16 to 1,024 simulated nodes, and draw docs/scale.svg
+	target/release/cubecast scale --graph docs/scale.svg $(ARGS)
 
 chaos: build ## break real processes for ten minutes while clients use them, and check what they promised
 	target/release/cubecast chaos --minutes $(or $(MINUTES),10) $(ARGS)

@@ -217,6 +217,11 @@ impl Node {
         self.groups.get(&home)
     }
 
+    /// Whether this vertex looks alive from here.
+    pub fn sees(&self, vertex: Vertex) -> bool {
+        self.overlay.is_alive(vertex)
+    }
+
     fn handle_input(&mut self, input: Input) {
         match input {
             Input::DeadlineReached => {}

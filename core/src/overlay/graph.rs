@@ -118,7 +118,7 @@ impl Graph {
         }
         self.edges_up += changes.edges.len();
         for &(from, to, _) in &changes.edges {
-            if self.is_alive(from) {
+            if self.is_alive(from) && !self.is_alive(to) {
                 self.spread_life(to, &mut changes.sights);
             }
         }

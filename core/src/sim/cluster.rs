@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::disk::{Damage, Disk};
 use super::host::{DiskJob, Host};
 use super::network::{EdgeConditions, FrameCounts, Network};
+use super::traffic::Traffic;
 use crate::bugs::{Bug, Bugs};
 use crate::check::evidence::Leadership;
 use crate::cube::{Dimension, Vertex};
@@ -37,6 +38,9 @@ pub struct ClusterConfig {
     pub edges: EdgeConditions,
     pub disk_delay: Duration,
     pub log: LogLimits,
+    /// All that reaches a node at one moment is one turn of it, as in a real node, which gathers what is there. Otherwise each input is a
+    /// turn: more orders of events, and more work.
+    pub gather_turns: bool,
     /// Keep the nodes' events for whoever takes them ([`Cluster::take_events`]).
     pub keep_events: bool,
     /// A deliberate mistake in every node.
@@ -51,6 +55,7 @@ impl ClusterConfig {
             edges: EdgeConditions::default(),
             disk_delay: DISK,
             log: LogLimits::default(),
+            gather_turns: false,
             keep_events: false,
             bug: None,
         }
@@ -67,6 +72,7 @@ pub struct Cluster {
     agenda: BTreeMap<(Instant, u64), (Vertex, u64, Arrival)>,
     next_arrival: u64,
     network: Network,
+    traffic: Traffic,
     /// The connection that each end believes in, and the one that stands.
     believed: BTreeMap<(Vertex, Vertex), u64>,
     standing: BTreeMap<(Vertex, Vertex), u64>,
@@ -105,6 +111,8 @@ enum Arrival {
         bytes: u64,
     },
     DiskDone,
+    /// What was gathered makes a turn.
+    Turn,
     Dial,
     Start,
     /// As [`Arrival::Start`], by whoever looks after processes: unless somebody else did something about it.
@@ -122,6 +130,7 @@ impl Cluster {
         let mut cluster = Cluster {
             now: Instant(0),
             network: Network::new(random.u64(..), config.edges),
+            traffic: Traffic::default(),
             random,
             hosts: config.dimension.vertices().map(|_| Host::new(config.disk_delay, Bugs::of(config.bug))).collect(),
             agenda: BTreeMap::new(),
@@ -186,6 +195,11 @@ impl Cluster {
 
     pub fn frame_counts(&self) -> FrameCounts {
         self.network.counts
+    }
+
+    /// What the frames were for that nodes gave to their connections.
+    pub fn traffic(&self) -> Traffic {
+        self.traffic
     }
 
     /// Every time a node said that it leads a group.
@@ -436,6 +450,10 @@ impl Cluster {
             }
             Arrival::Drained { connection, bytes } => self.give(vertex, Input::ClientDrained { connection, bytes }),
             Arrival::DiskDone => self.finish_disk_jobs(vertex),
+            Arrival::Turn => {
+                let gathered = std::mem::take(&mut host.gathered);
+                self.take_turn(vertex, gathered);
+            }
             Arrival::Start | Arrival::Restart | Arrival::Dial => {}
         }
     }
@@ -484,11 +502,24 @@ impl Cluster {
         Now { monotonic: self.now, wall: Timestamp(wall) }
     }
 
-    /// One turn of a node.
+    /// One turn of a node, or a part of its next one.
     fn give(&mut self, vertex: Vertex, input: Input) {
+        if !self.config.gather_turns {
+            return self.take_turn(vertex, vec![input]);
+        }
+        let host = &mut self.hosts[vertex.index()];
+        if host.node.is_some() {
+            host.gathered.push(input);
+            if host.gathered.len() == 1 {
+                self.at(self.now, vertex, Arrival::Turn);
+            }
+        }
+    }
+
+    fn take_turn(&mut self, vertex: Vertex, inputs: Vec<Input>) {
         let clock = self.clock(vertex);
         let Some(node) = &mut self.hosts[vertex.index()].node else { return };
-        let effects = node.handle(clock, vec![input]);
+        let effects = node.handle(clock, inputs);
         let deadline = node.next_deadline();
         for effect in effects {
             self.record(vertex, &effect);
@@ -585,6 +616,7 @@ impl Cluster {
 
     fn send_frame(&mut self, from: Vertex, to: Vertex, frame: PeerFrame) {
         let Some(connection) = self.believed.get(&(from, to)).copied() else { return };
+        self.traffic.count(&frame);
         if self.standing.get(&pair(from, to)) != Some(&connection) {
             self.network.counts.cut_off += 1;
             return;

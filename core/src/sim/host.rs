@@ -28,6 +28,8 @@ pub(super) struct Host {
     /// Like a storage thread: while it syncs, more comes, and goes into the next sync together.
     pub queued: Vec<DiskJob>,
     pub in_service: Vec<DiskJob>,
+    /// What reached the process and waits for its next turn, which is on the agenda when this is not empty.
+    pub gathered: Vec<Input>,
     pub peers_allowed: bool,
     /// Counts processes, so that what was meant for one that is gone is not given to the next.
     pub life: u64,
@@ -49,6 +51,7 @@ impl Host {
             disk_delay,
             queued: Vec::new(),
             in_service: Vec::new(),
+            gathered: Vec::new(),
             peers_allowed: true,
             life: 0,
             hung_until: None,
@@ -64,6 +67,7 @@ impl Host {
         self.life += 1;
         self.queued.clear();
         self.in_service.clear();
+        self.gathered.clear();
         self.hung_until = None;
         self.wakes_at = None;
         self.disk.crash(random).map(|_| ())

@@ -12,6 +12,7 @@
 //! | `fault`, `nemesis` | what can go wrong, as data; who does it, and ends it |
 //! | `clients` | who carries out the workload and writes the history |
 //! | `recovery` | healing, and what must come back by itself |
+//! | `traffic`, `scale` | what frames were for; how routing, news of failures and leadership grow with the cube |
 //! | `report`, `shrink`, `trace` | what came of it; the shortest run that still fails; a run in a file |
 
 mod clients;
@@ -23,10 +24,12 @@ mod nemesis;
 mod network;
 mod recovery;
 mod report;
+pub mod scale;
 mod scenario;
 mod shrink;
 mod simulation;
 pub mod trace;
+mod traffic;
 
 pub use cluster::{Cluster, ClusterConfig};
 pub use disk::{CrashLeft, Damage, Disk, Undetected, WriteFailed};
@@ -36,3 +39,4 @@ pub use report::{Report, Totals};
 pub use scenario::{BadScenario, Plan, Planned, Scenario, Scripted};
 pub use shrink::{Shrunk, shrink};
 pub use simulation::{Cut, Simulation, run};
+pub use traffic::Traffic;

@@ -15,6 +15,7 @@ pub mod publish;
 pub mod pull;
 pub mod recover;
 pub mod remote;
+pub mod scale;
 pub mod sim;
 pub mod status;
 pub mod subscribe;
@@ -101,6 +102,7 @@ enum Command {
     Verify(verify::Args),
     Chaos(chaos::Args),
     Sim(sim::Args),
+    Scale(scale::Args),
     /// Print completions for your shell.
     Completions {
         shell: Shell,
@@ -159,6 +161,7 @@ fn run(cli: Cli) -> Result<(), Failure> {
         Command::Verify(args) => verify::run(&args),
         Command::Chaos(args) => chaos::run(&args),
         Command::Sim(args) => sim::run(&args),
+        Command::Scale(args) => scale::run(&args),
         Command::Completions { shell } => print_completions(shell),
     }
 }

@@ -123,6 +123,19 @@ pub fn time_span(ms: u64) -> String {
     }
 }
 
+/// 1234567 as 1,234,567.
+pub fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut grouped = String::new();
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            grouped.push(',');
+        }
+        grouped.push(digit);
+    }
+    grouped
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -140,5 +153,10 @@ mod tests {
         assert_eq!(time_span(250), "0.2 s");
         assert_eq!(time_span(65_000), "1 min 5 s");
         assert_eq!(time_span(3_720_000), "1 h 2 min");
+    }
+
+    #[test]
+    fn large_numbers_are_grouped_by_thousands() {
+        assert_eq!([0, 999, 1_000, 1_234_567].map(grouped), ["0", "999", "1,000", "1,234,567"]);
     }
 }

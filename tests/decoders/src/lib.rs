@@ -5,7 +5,7 @@
 //! 3. it never holds more memory than a small multiple of its input, and a little beside ([`memory::Allowance`]).
 //!
 //! The same checks are fuzzed (`make fuzz`; the targets are in `tests/fuzz`), and run in `make test` over the corpus that fuzzing
-//! found and over random input (`tests/decoders.rs`). Each input is bytes, so that a file of the corpus is one.
+//! found and over random input (`tests/decoders.rs`). Each input is bytes, so that a line of the corpus is one.
 //!
 //! | decoder | its input | who sends it |
 //! |---|---|---|
@@ -20,6 +20,7 @@
 //! | `node_config` | a configuration file | the owner |
 //! | `typed_values` | one word | the command line, files |
 
+pub mod corpus;
 pub mod examples;
 pub mod frames;
 pub mod handshakes;
@@ -28,7 +29,7 @@ pub mod requests;
 pub mod stored;
 pub mod typed;
 
-/// One decoder: its name is its fuzz target's and its corpus folder's.
+/// One decoder: its name is its fuzz target's and its corpus file's.
 #[derive(Clone, Copy)]
 pub struct Decoder {
     pub name: &'static str,

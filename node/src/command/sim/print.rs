@@ -8,7 +8,7 @@ use serde_json::json;
 
 use super::ReportFormat;
 use super::farm::{Harvest, hours};
-use crate::command::output::Table;
+use crate::command::output::{Table, grouped};
 
 pub(super) fn report(format: ReportFormat, harvest: &Harvest, first: u64) -> String {
     match format {
@@ -151,27 +151,4 @@ pub(super) fn list() -> String {
         checks.row([checker.name, checker.promise].map(String::from));
     }
     format!("{}\n\n{}", faults.render(), checks.render())
-}
-
-/// 1234567 as 1,234,567.
-fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let mut grouped = String::new();
-    for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at).is_multiple_of(3) {
-            grouped.push(',');
-        }
-        grouped.push(digit);
-    }
-    grouped
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn large_numbers_are_grouped_by_thousands() {
-        assert_eq!([0, 999, 1_000, 1_234_567].map(grouped), ["0", "999", "1,000", "1,234,567"]);
-    }
 }

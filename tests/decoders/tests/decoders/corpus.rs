@@ -1,9 +1,8 @@
 //! The inputs that are kept: what the encoders make, and what fuzzing found (`tests/fuzz/corpus`).
 
-use std::path::PathBuf;
 use std::{fs, panic};
 
-use cubecast_decoders::{DECODERS, Decoder, memory};
+use cubecast_decoders::{DECODERS, Decoder, corpus, memory};
 
 #[test]
 fn every_example_keeps_the_claims() {
@@ -15,26 +14,25 @@ fn every_example_keeps_the_claims() {
 #[test]
 fn every_input_that_fuzzing_found_keeps_the_claims() {
     for decoder in DECODERS {
-        let files = corpus(decoder);
-        assert!(!files.is_empty(), "{} has no corpus; `scripts/fuzz --keep` makes one", decoder.name);
-        for file in files {
-            replay(decoder, &file.display().to_string(), &fs::read(&file).unwrap());
-        }
+        let inputs = corpus::load(decoder.name).unwrap();
+        assert!(!inputs.is_empty(), "{} has no corpus; `scripts/fuzz --keep` makes one", decoder.name);
+        inputs.iter().for_each(|input| replay(decoder, "a kept input", input));
     }
 }
 
 #[test]
-fn every_folder_of_the_corpus_is_a_decoders() {
-    for folder in fs::read_dir(corpora()).unwrap() {
-        let name = folder.unwrap().file_name().into_string().unwrap();
-        assert!(DECODERS.iter().any(|decoder| decoder.name == name), "{name}");
+fn every_file_of_the_corpus_is_a_decoders() {
+    for file in fs::read_dir(corpus::folder()).unwrap() {
+        let path = file.unwrap().path();
+        let name = path.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
+        assert!(DECODERS.iter().any(|decoder| decoder.name == name), "{}", path.display());
     }
 }
 
 #[test]
 fn every_decoder_has_a_fuzz_target() {
     for decoder in DECODERS {
-        let target = corpora().join("../fuzz_targets").join(decoder.name).with_extension("rs");
+        let target = corpus::folder().join("../fuzz_targets").join(decoder.name).with_extension("rs");
         assert!(target.exists(), "{}", target.display());
     }
 }
@@ -49,15 +47,4 @@ fn replay(decoder: &Decoder, what: &str, input: &[u8]) {
         eprintln!("{}: {what}: {}", decoder.name, input.escape_ascii());
         panic::resume_unwind(why);
     }
-}
-
-fn corpora() -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../fuzz/corpus")
-}
-
-fn corpus(decoder: &Decoder) -> Vec<PathBuf> {
-    let Ok(folder) = fs::read_dir(corpora().join(decoder.name)) else { return Vec::new() };
-    let mut files: Vec<_> = folder.map(|entry| entry.unwrap().path()).collect();
-    files.sort();
-    files
 }
