@@ -1,5 +1,6 @@
 //! Charts as paths: lines over the last seconds, and the strip of the seconds in which this page could publish. Pure.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
@@ -223,7 +224,7 @@ impl Window<'_> {
 fn busiest<K: Clone + Ord>(totals: BTreeMap<K, u64>, most: usize) -> Vec<K> {
     let mut keys: Vec<(K, u64)> = totals.into_iter().collect();
     if keys.len() > most {
-        keys.sort_by(|a, b| b.1.cmp(&a.1));
+        keys.sort_by_key(|(_, total)| Reverse(*total));
         keys.truncate(most);
         keys.sort_by(|a, b| a.0.cmp(&b.0));
     }
