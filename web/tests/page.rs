@@ -10,7 +10,7 @@ use cubecast_core::names::{Offset, SubscriberId, TopicName};
 use cubecast_core::time::Timestamp;
 use cubecast_core::wire::answer::{ClusterView, NodeState, NodeView, Role};
 use cubecast_core::wire::client::{self, Ack, StopMode};
-use cubecast_core::wire::event::{Event, WatchEvent};
+use cubecast_core::wire::event::{self, WatchEvent};
 use cubecast_web::model::closer::CloserTab;
 use cubecast_web::model::cluster::{Cluster, Socket};
 use cubecast_web::model::feed::{Feed, Subject, Tone};
@@ -178,7 +178,7 @@ async fn a_broken_promise_says_so_on_every_tab_until_it_is_dismissed() {
     let (act, actions) = heard::<Action>();
     let two_leaders = ["100", "101"].map(|node| {
         let (group, leader) = (vertex("100"), Some(vertex(node)));
-        told(node, Event::RoleChanged { group, role: Role::Leader, term: 7, leader })
+        told(node, event::Event::RoleChanged { group, role: Role::Leader, term: 7, leader })
     });
     let state = watching("news").after(Moment { now_ms: 1_000, actions: two_leaders.to_vec() });
     let page = look_closer(state.seen(), act).await;
@@ -212,12 +212,12 @@ fn state_with_a_replica_behind() -> State {
     let mut actions = vec![Action::ChooseTopic("news".into()), Action::ChooseCloserTab(CloserTab::Xray)];
     for (node, last) in [("100", 2), ("101", 0), ("110", 2), ("000", 2)] {
         let (topic, group, offset) = ("news".parse().unwrap(), vertex("100"), Offset(last));
-        actions.push(told(node, Event::ReplicaStored { topic, group, offset }));
+        actions.push(told(node, event::Event::ReplicaStored { topic, group, offset }));
     }
     watching("").after(Moment { now_ms: 1_000, actions })
 }
 
-fn told(node: &str, event: Event) -> Action {
+fn told(node: &str, event: event::Event) -> Action {
     Action::Told(WatchEvent { node: vertex(node), time: Timestamp(1), at_us: 1, trace: None, event })
 }
 
