@@ -1,14 +1,18 @@
 //! Files for the browser: the dashboard, from the folder given by `--web`.
 //!
 //! Serves nothing outside that folder, whatever the path says. File names that carry a hash of their content are kept by the
-//! browser for good, all others are asked for again each time.
+//! browser for good, all others are asked for again each time. Where a compressed copy lies beside a file (`app.wasm.gz` beside
+//! `app.wasm`), browsers that take it get that one.
 
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
 use http_body_util::Full;
 use hyper::body::Bytes;
-use hyper::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, ETAG, HeaderMap, IF_NONE_MATCH, X_CONTENT_TYPE_OPTIONS};
+use hyper::header::{
+    ACCEPT_ENCODING, ALLOW, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, ETAG, HeaderMap, IF_NONE_MATCH, VARY,
+    X_CONTENT_TYPE_OPTIONS,
+};
 use hyper::{Method, Response, StatusCode};
 
 const INDEX: &str = "index.html";
@@ -82,25 +86,52 @@ async fn inside(folder: &Path, wanted: &Path) -> Option<PathBuf> {
 
 async fn read(file: &Path, headers: &HeaderMap) -> Response<Full<Bytes>> {
     let unreadable = || page(StatusCode::NOT_FOUND, "This file cannot be read.\n");
-    let Ok(metadata) = tokio::fs::metadata(file).await else { return unreadable() };
+    let compressed = if takes_gzip(headers) { compressed_copy(file).await } else { None };
+    let stored = compressed.as_deref().unwrap_or(file);
+    let Ok(metadata) = tokio::fs::metadata(stored).await else { return unreadable() };
     let modified = metadata.modified().ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok()).unwrap_or_default();
     let tag = format!("\"{:x}-{:x}\"", metadata.len(), modified.as_nanos());
     let known = headers.get(IF_NONE_MATCH).is_some_and(|seen| seen.as_bytes() == tag.as_bytes());
     let (status, body) = if known {
         (StatusCode::NOT_MODIFIED, Bytes::new())
     } else {
-        let Ok(content) = tokio::fs::read(file).await else { return unreadable() };
+        let Ok(content) = tokio::fs::read(stored).await else { return unreadable() };
         (StatusCode::OK, content.into())
     };
+    let mut response = Response::builder();
+    if compressed.is_some() {
+        response = response.header(CONTENT_ENCODING, "gzip");
+    }
     let caching = if is_hashed(file) { "public, max-age=31536000, immutable" } else { "no-cache" };
-    Response::builder()
+    response
         .status(status)
         .header(CONTENT_TYPE, content_type(file))
         .header(CACHE_CONTROL, caching)
         .header(ETAG, tag)
+        .header(VARY, ACCEPT_ENCODING.as_str())
         .header(X_CONTENT_TYPE_OPTIONS, "nosniff")
         .body(Full::new(body))
         .expect("the headers are valid")
+}
+
+/// Whether the browser takes gzip: it names it, and not with a weight of nothing.
+fn takes_gzip(headers: &HeaderMap) -> bool {
+    let offers = headers.get_all(ACCEPT_ENCODING).iter().filter_map(|value| value.to_str().ok());
+    offers.flat_map(|offer| offer.split(',')).any(|coding| {
+        let (name, weight) = coding.split_once(';').unwrap_or((coding, "q=1"));
+        let weight = weight.trim().strip_prefix("q=").and_then(|weight| weight.parse::<f32>().ok());
+        name.trim().eq_ignore_ascii_case("gzip") && weight.is_some_and(|weight| weight > 0.0)
+    })
+}
+
+/// The copy beside a file, unless the file is newer.
+async fn compressed_copy(file: &Path) -> Option<PathBuf> {
+    let mut name = file.as_os_str().to_owned();
+    name.push(".gz");
+    let copy = PathBuf::from(name);
+    let made = tokio::fs::symlink_metadata(&copy).await.ok().filter(|metadata| metadata.is_file())?.modified().ok()?;
+    let changed = tokio::fs::metadata(file).await.ok()?.modified().ok()?;
+    (made >= changed).then_some(copy)
 }
 
 /// Trunk puts 16 hexadecimal digits of the content's hash into a name: `dashboard-0123456789abcdef_bg.wasm`.
@@ -179,6 +210,35 @@ mod tests {
         assert!(is_hashed(Path::new("x/style-fedcba9876543210.css")));
         assert!(!is_hashed(Path::new("index.html")));
         assert!(!is_hashed(Path::new("0123456789abcdef/style.css")));
+    }
+
+    #[test]
+    fn gzip_is_taken_when_it_is_named_and_not_refused() {
+        let takes = |offer: &str| takes_gzip(&HeaderMap::from_iter([(ACCEPT_ENCODING, offer.parse().unwrap())]));
+        assert!(takes("gzip, deflate, br") && takes("br;q=1.0, GZIP;q=0.5"));
+        assert!(!takes("gzip;q=0") && !takes("br") && !takes("x-gzipped") && !takes_gzip(&HeaderMap::new()));
+    }
+
+    #[tokio::test]
+    async fn a_compressed_copy_is_served_to_those_who_take_it_and_only_while_it_is_true() {
+        use http_body_util::BodyExt as _;
+
+        let folder = tempfile::tempdir().unwrap();
+        let (file, copy) = (folder.path().join("a.css"), folder.path().join("a.css.gz"));
+        std::fs::write(&file, "plain").unwrap();
+        std::fs::write(&copy, "packed").unwrap();
+        let get = async |headers: HeaderMap| {
+            let response = serve(Some(folder.path()), &Method::GET, "/a.css", &headers).await;
+            assert_eq!(response.headers()[CONTENT_TYPE], "text/css; charset=utf-8");
+            let encoding = response.headers().get(CONTENT_ENCODING).map(|value| value.to_str().unwrap().to_owned());
+            (encoding, response.into_body().collect().await.unwrap().to_bytes())
+        };
+        let takes = || HeaderMap::from_iter([(ACCEPT_ENCODING, "gzip".parse().unwrap())]);
+        assert_eq!(get(HeaderMap::new()).await, (None, "plain".into()));
+        assert_eq!(get(takes()).await, (Some("gzip".to_owned()), "packed".into()));
+        let old = std::time::UNIX_EPOCH + std::time::Duration::from_secs(1);
+        std::fs::File::options().write(true).open(&copy).unwrap().set_modified(old).unwrap();
+        assert_eq!(get(takes()).await, (None, "plain".into()));
     }
 
     #[cfg(unix)]

@@ -52,6 +52,36 @@ async fn a_person_publishes_sees_a_node_fail_is_served_and_sees_it_recover() {
     browser.close().await;
 }
 
+#[tokio::test]
+async fn a_preset_breaks_several_things_at_once_and_a_key_undoes_it() {
+    let cluster = ProcessCluster::start_as(Plan { web: Some(artifacts::dashboard()), ..Plan::default() }).await;
+    let first = cluster.vertices().next().expect("a cube has vertices");
+    let browser = Browser::start().await;
+    browser.open(&format!("http://{}/", cluster.address(first))).await;
+    browser.wait_for_text("cluster-summary", "8 of 8 nodes up").await;
+    browser.type_into("topic-input", "news").await;
+    browser.click("tab-break").await;
+
+    browser.click("preset-isolate").await;
+    browser.wait_for_text("broken-bar", "3 things broken on request").await;
+    for peer in ["000", "101", "110"] {
+        let (low, high) = if peer < "100" { (peer, "100") } else { ("100", peer) };
+        browser.wait_for_state(&format!("edge-{low}-{high}"), "cut").await;
+    }
+    browser.wait_for_attribute("node-100", "data-leader", "false").await;
+    say(&format!("picture: {}", browser.save_picture("dashboard-isolated").await.display()));
+    browser.press("preset-isolate", "z").await;
+    browser.wait_for_state("broken-bar", "whole").await;
+    browser.wait_for_attribute("node-100", "data-leader", "true").await;
+
+    browser.click("preset-slow").await;
+    browser.wait_for_text("broken-bar", "1 thing broken on request").await;
+    browser.press("preset-slow", "Z").await;
+    browser.wait_for_state("broken-bar", "whole").await;
+    browser.wait_for_text("cluster-summary", "8 of 8 nodes up").await;
+    browser.close().await;
+}
+
 async fn subscribe(browser: &Browser) {
     browser.click("tab-subscribe").await;
     browser.click("subscribe-button").await;

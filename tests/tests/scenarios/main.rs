@@ -9,6 +9,7 @@ mod dashboard;
 mod disk_loss;
 mod encodings;
 mod evaluations;
+mod first_load;
 mod impostors;
 mod isolation;
 mod kill;

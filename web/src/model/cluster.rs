@@ -206,6 +206,11 @@ impl Cluster {
         self.leaders.get(&group).and_then(|leadership| leadership.leader)
     }
 
+    /// The newest term of a group that was told of; `None`: none was.
+    pub fn term_of(&self, group: Vertex) -> Option<u64> {
+        self.leaders.get(&group).map(|leadership| leadership.term).filter(|term| *term > 0)
+    }
+
     /// Who leads a group and is not known to be gone: a crashed leader tells nobody that it no longer leads.
     pub fn acting_leader(&self, group: Vertex) -> Option<Vertex> {
         self.leader_of(group).filter(|leader| self.is_serving(*leader))

@@ -175,6 +175,11 @@ pub fn seconds(millis: u64) -> String {
     }
 }
 
+/// The time that is left, as a clock that counts down shows it.
+pub fn whole_seconds(millis: u64) -> String {
+    format!("{} s", millis.div_ceil(1_000))
+}
+
 pub fn millis(millis: f64) -> String {
     if millis < 9.95 { format!("{millis:.1} ms") } else { format!("{millis:.0} ms") }
 }

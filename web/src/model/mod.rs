@@ -3,6 +3,7 @@
 //! Nothing here touches a browser: [`State::after`] is a pure function of the state, the time and the actions.
 
 pub mod action;
+pub mod breakage;
 pub mod charts;
 pub mod closer;
 pub mod cluster;
@@ -39,6 +40,7 @@ pub struct State {
     pub feed: Shared<feed::Feed>,
     pub inboxes: Shared<inbox::Inboxes>,
     pub tasks: Shared<task::Tasks>,
+    pub breakages: Shared<breakage::Breakages>,
     pub selection: Option<Selection>,
     pub tab: Tab,
     /// As typed; it may not be a name yet, or a topic that does not exist.

@@ -11,7 +11,7 @@ use super::describe;
 use super::feed::{Subject, Tone};
 use super::task::{Panel, Report};
 use super::traffic::is_background;
-use super::{Selection, State, Tab};
+use super::{Selection, State, Tab, breakage};
 
 impl State {
     /// The state after what happened at `moment`, in order.
@@ -20,9 +20,13 @@ impl State {
         if self.traffic.has_expired(self.now_ms) {
             self.traffic.change().expire(self.now_ms);
         }
+        let before = self.cluster.clone();
         for action in moment.actions {
             self.look_closer(&action);
             self.apply(action);
+        }
+        if self.cluster != before {
+            self.note_breakages();
         }
         self.go_on_looking();
         self
@@ -33,6 +37,14 @@ impl State {
         let counting = self.cluster.nodes.values().any(|node| node.returns_at_ms.is_some());
         let closer = self.closer.changes_by(self.now_ms, now_ms);
         self.traffic.has_expired(now_ms) || closer || (counting && now_ms / 1000 != self.now_ms / 1000)
+    }
+
+    fn note_breakages(&mut self) {
+        let mut breakages = breakage::Breakages::clone(&self.breakages);
+        breakages.update(&self.cluster, self.now_ms);
+        if breakages != *self.breakages {
+            self.breakages = breakages.into();
+        }
     }
 
     fn apply(&mut self, action: Action) {
@@ -75,7 +87,12 @@ impl State {
                 report.say(Tone::Bad, text);
                 report.running = false;
             }),
-            Action::TaskEnded { panel, task } => self.report(panel, task, |report| report.running = false),
+            Action::TaskEnded { panel, task } => self.report(panel, task, |report| {
+                if panel == Panel::Break && report.lines.is_empty() {
+                    report.say(Tone::Good, format!("{} made.", describe::plural(report.done, "change")));
+                }
+                report.running = false;
+            }),
             Action::OpenInbox { subscriber, topic } => self.inboxes.change().open(subscriber, topic),
             Action::CloseInbox { subscriber, topic } => self.inboxes.change().close(&subscriber, &topic),
             Action::Select(selection) => self.select(selection),
@@ -91,7 +108,7 @@ impl State {
     /// What was said of another topic is no longer of interest.
     fn choose_topic(&mut self, text: String) {
         if text != self.topic_text {
-            let is_about_topic = |panel: Panel| !matches!(panel, Panel::Node | Panel::Edge);
+            let is_about_topic = |panel: Panel| !matches!(panel, Panel::Node | Panel::Edge | Panel::Break);
             self.tasks.change().reports.retain(|panel, _| !is_about_topic(*panel));
             self.topic_text = text;
         }
@@ -169,7 +186,11 @@ impl State {
     fn answer_task(&mut self, panel: Panel, task: u64, answer: &Answer, took_ms: f64) {
         let (tone, text) = describe::answer(answer, took_ms);
         self.report(panel, task, |report| {
-            report.say(tone, text);
+            report.done += u64::from(answer.result.is_ok());
+            // Of many things at once only what failed is worth a line each.
+            if panel != Panel::Break || answer.result.is_err() {
+                report.say(tone, text);
+            }
             if let Ok(Done::Pulled { messages, .. }) = &answer.result {
                 report.messages.clone_from(messages);
             }
@@ -321,7 +342,11 @@ impl State {
         self.tell(Tone::Plain, Subject::Group(group), text);
     }
 
+    /// What was dropped for want of a way has no edge to be drawn on.
     fn see_frame(&mut self, from: Vertex, to: Vertex, what: FrameKind, dropped: bool) {
+        if from.edge_to(to).is_none() {
+            return;
+        }
         if self.show_background || !is_background(what) {
             let now_ms = self.now_ms;
             self.traffic.change().add(now_ms, from, to, what, dropped);

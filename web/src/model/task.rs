@@ -17,6 +17,8 @@ pub enum Panel {
     Pull,
     Node,
     Edge,
+    /// Several things at once.
+    Break,
     /// A holder's messages, read to be compared with the others'.
     Compare,
 }
@@ -50,6 +52,8 @@ pub struct Report {
     pub task: u64,
     pub running: bool,
     pub lines: Vec<Line>,
+    /// Requests that were done.
+    pub done: u64,
     /// What a pull brought.
     pub messages: Vec<Message>,
 }
@@ -65,7 +69,7 @@ const MAX_LINES: usize = 12;
 
 impl Tasks {
     pub fn start(&mut self, panel: Panel, task: u64) {
-        self.reports.insert(panel, Report { task, running: true, lines: Vec::new(), messages: Vec::new() });
+        self.reports.insert(panel, Report { task, running: true, lines: Vec::new(), done: 0, messages: Vec::new() });
     }
 
     /// The report of a task, unless a newer one took its place.

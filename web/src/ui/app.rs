@@ -67,7 +67,7 @@ pub fn App() -> Html {
             <a class="skip" href="#controls">{"Skip the cube"}</a>
             <Header cluster={state.cluster.clone()} topics={state.topics.topics.len()} seed_failed={state.seed_failed.clone()} />
             <main class="layout">
-                <Stage state={state_snapshot(&state)} act={act.clone()} />
+                <Stage state={state_snapshot(&state)} act={act.clone()} run={run.clone()} />
                 <section class="controls" id="controls" aria-label="Controls" tabindex="-1">
                     <TopicCard
                         topics={state.topics.clone()}

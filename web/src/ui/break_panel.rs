@@ -4,6 +4,7 @@ use yew::prelude::*;
 
 use super::edge_card::EdgeCard;
 use super::node_card::NodeCard;
+use super::presets::Presets;
 use crate::model::task::{Panel, Task};
 use crate::model::{Action, Selection, State};
 
@@ -19,14 +20,11 @@ pub fn BreakPanel(props: &BreakPanelProps) -> Html {
     let state = &props.state;
     let report = |panel| state.tasks.reports.get(&panel).cloned();
     let (act, run) = (props.act.clone(), props.run.clone());
-    match state.selection {
+    let selected = match state.selection {
         None => html! {
-            <div data-testid="nothing-selected">
-                <p class="empty">
-                    {"Click a node in the cube to crash, wipe or pause it. Click a link to cut it or to make it slow. "}
-                    {"Every failure ends by itself, and you can watch the others carry on."}
-                </p>
-            </div>
+            <p class="empty" data-testid="nothing-selected">
+                {"Click a node in the cube to crash, wipe or pause it. Click a link to cut it or to make it slow."}
+            </p>
         },
         Some(Selection::Node(vertex)) => html! {
             <NodeCard
@@ -36,11 +34,17 @@ pub fn BreakPanel(props: &BreakPanelProps) -> Html {
                 now_ms={state.now_ms}
                 report={report(Panel::Node)}
                 {act}
-                {run}
+                run={run.clone()}
             />
         },
         Some(Selection::Edge(a, b)) => html! {
-            <EdgeCard key={format!("{a}-{b}")} {a} {b} cluster={state.cluster.clone()} report={report(Panel::Edge)} {run} />
+            <EdgeCard key={format!("{a}-{b}")} {a} {b} cluster={state.cluster.clone()} report={report(Panel::Edge)} run={run.clone()} />
         },
+    };
+    html! {
+        <>
+            {selected}
+            <Presets state={state.clone()} report={report(Panel::Break)} {run} />
+        </>
     }
 }

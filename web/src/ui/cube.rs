@@ -15,6 +15,8 @@ use crate::scene::{Scene, edge_words, node_words};
 const DRAG: f64 = 0.006;
 /// Radians a press of a button.
 const STEP: f64 = 0.17;
+/// As many as the style sheet has.
+const TERM_COLOURS: u64 = 5;
 /// Beyond this many nodes, edges are reached through their nodes instead of one by one with the tab key.
 const MAX_NODES_WITH_EDGE_STOPS: usize = 8;
 
@@ -58,7 +60,7 @@ pub fn Cube(props: &CubeProps) -> Html {
     html! {
         <div class="cube">
             <svg
-                class={classes!("drawing", props.state.home().map(|_| "has-topic"))}
+                class={classes!("drawing", props.state.home().map(|_| "has-topic"), term_class(&props.state))}
                 viewBox={format!("0 0 {PAGE_WIDTH} {PAGE_HEIGHT}")}
                 role="group"
                 aria-label="The nodes and links of the cluster"
@@ -103,6 +105,12 @@ fn turn_button(
     let turn = turn.clone();
     let onclick = Callback::from(move |_: MouseEvent| turn.set(to));
     html! { <button type="button" data-testid={id} aria-label={label} title={label} {onclick}>{sign}</button> }
+}
+
+/// Terms take turns in their colours, so that an election is seen.
+pub(super) fn term_class(state: &State) -> Option<String> {
+    let term = state.cluster.term_of(state.home()?)?;
+    Some(format!("term-{}", term % TERM_COLOURS))
 }
 
 /// Selects, or lets go of what is selected already.

@@ -13,6 +13,7 @@ use crate::model::task::{Report, Task};
 use crate::model::wish;
 
 const DELAYS: &[(&str, &str)] = &[("0", "none"), ("50", "50 ms"), ("200", "200 ms"), ("1000", "1 second")];
+const JITTERS: &[(&str, &str)] = &[("0", "none"), ("20", "20 ms"), ("100", "100 ms"), ("500", "500 ms")];
 const LOSSES: &[(&str, &str)] = &[("0", "none"), ("5", "5 %"), ("20", "20 %"), ("50", "50 %")];
 const CUT: LinkConditions = LinkConditions { cut: true, ..LinkConditions::PERFECT };
 
@@ -28,6 +29,7 @@ pub struct EdgeCardProps {
 #[component]
 pub fn EdgeCard(props: &EdgeCardProps) -> Html {
     let delay = use_state(|| "200".to_owned());
+    let jitter = use_state(|| "0".to_owned());
     let loss = use_state(|| "0".to_owned());
     let (a, b) = (props.a, props.b);
     let health = props.cluster.edge_health(a, b);
@@ -37,6 +39,7 @@ pub fn EdgeCard(props: &EdgeCardProps) -> Html {
     let both = || vec![(a, b), (b, a)];
     let slow = LinkConditions {
         delay_ms: delay.parse().unwrap_or(0),
+        jitter_ms: jitter.parse().unwrap_or(0),
         loss: loss.parse::<f32>().unwrap_or(0.0) / 100.0,
         ..LinkConditions::PERFECT
     };
@@ -58,8 +61,9 @@ pub fn EdgeCard(props: &EdgeCardProps) -> Html {
                 <button type="button" class="quiet" data-testid="cut-forth-button" onclick={set(vec![(a, b)], CUT)}>{format!("Cut {a} → {b}")}</button>
                 <button type="button" class="quiet" data-testid="cut-back-button" onclick={set(vec![(b, a)], CUT)}>{format!("Cut {b} → {a}")}</button>
             </div>
-            <div class="row">
+            <div class="row is-three">
                 <ChoiceField id="delay-select" label="Delay" value={(*delay).clone()} options={DELAYS} set={setter(&delay)} />
+                <ChoiceField id="jitter-select" label="Jitter" value={(*jitter).clone()} options={JITTERS} set={setter(&jitter)} />
                 <ChoiceField id="loss-select" label="Loss" value={(*loss).clone()} options={LOSSES} set={setter(&loss)} />
             </div>
             <div class="actions">

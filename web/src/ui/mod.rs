@@ -3,6 +3,7 @@
 
 mod app;
 mod break_panel;
+mod broken_bar;
 mod charts;
 mod closer;
 mod cube;
@@ -19,6 +20,7 @@ mod messages;
 mod node;
 mod node_card;
 mod node_table;
+mod presets;
 mod publish_form;
 mod pull_form;
 mod pulse;

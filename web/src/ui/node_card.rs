@@ -8,7 +8,7 @@ use yew::prelude::*;
 use super::field::{ChoiceField, setter};
 use super::report::ReportBox;
 use crate::model::cluster::{Cluster, Health, Node};
-use crate::model::describe::{plural, seconds};
+use crate::model::describe::{plural, whole_seconds};
 use crate::model::shared::Shared;
 use crate::model::task::{Report, Task};
 use crate::model::{Action, Selection, wish};
@@ -70,10 +70,9 @@ fn standing(node: &Node, health: Health, now_ms: u64) -> String {
     let address = &node.address;
     match health {
         Health::Failed => match node.returns_at_ms.filter(|at| *at > now_ms) {
-            Some(at) => format!(
-                "It fails on request and returns by itself in {}.",
-                seconds((at - now_ms).div_ceil(1_000) * 1_000)
-            ),
+            Some(at) => {
+                format!("It fails on request and returns by itself in {}.", whole_seconds(at - now_ms))
+            }
             None => format!("It does not serve. Its address is {address}."),
         },
         Health::Unreachable => {

@@ -2,15 +2,18 @@
 
 use yew::prelude::*;
 
-use super::cube::Cube;
+use super::broken_bar::BrokenBar;
+use super::cube::{Cube, term_class};
 use super::legend::Legend;
 use crate::model::describe::{nodes, plural};
+use crate::model::task::Task;
 use crate::model::{Action, State};
 
 #[derive(Properties, PartialEq)]
 pub struct StageProps {
     pub state: State,
     pub act: Callback<Action>,
+    pub run: Callback<Task>,
 }
 
 #[component]
@@ -19,6 +22,7 @@ pub fn Stage(props: &StageProps) -> Html {
     html! {
         <section class="stage" aria-label="The cube">
             <div class="caption">{caption(state)}</div>
+            <BrokenBar state={state.clone()} run={props.run.clone()} />
             <Cube state={state.clone()} act={props.act.clone()} />
             <Legend show_background={state.show_background} act={props.act.clone()} />
         </section>
@@ -38,16 +42,20 @@ fn caption(state: &State) -> Html {
     let replicas: Vec<_> = home.neighbours().collect();
     let standing = match state.topics.topics.get(&topic) {
         None => "It does not exist yet.".to_owned(),
-        Some(info) => match state.cluster.acting_leader(home) {
-            Some(leader) => format!("{leader} leads it; {}.", plural(info.messages, "message")),
-            None => format!("Nobody leads it now; {}.", plural(info.messages, "message")),
-        },
+        Some(info) => format!("{}.", plural(info.messages, "message")),
     };
+    let leads = match state.cluster.acting_leader(home) {
+        Some(leader) => format!("{leader} leads"),
+        None => "Nobody leads now".to_owned(),
+    };
+    let term = state.cluster.term_of(home).map(|term| format!(", term {term}")).unwrap_or_default();
     html! {
         <>
             <h2>{"Topic "}<em>{topic.to_string()}</em></h2>
             <p data-testid="placement">
-                {"Home "}<code class="is-home">{home.to_string()}</code>{", replicas "}<code>{nodes(&replicas)}</code>{". "}{standing}
+                {"Home "}<code class="is-home">{home.to_string()}</code>{", replicas "}<code>{nodes(&replicas)}</code>{". "}
+                <span class={classes!("leads", term_class(state))}>{leads}{term}</span>
+                {". "}{standing}
             </p>
         </>
     }

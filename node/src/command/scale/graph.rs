@@ -9,11 +9,11 @@ use cubecast_core::sim::scale::{Figures, theory};
 use super::geometry::{Axis, apart, powers_of_ten, ticks};
 use crate::command::output::grouped;
 
-const WIDTH: f64 = 1040.0;
+const WIDTH: f64 = 1180.0;
 const HEIGHT: f64 = 820.0;
 /// A panel's plot; its names stand to the right of it, its title above.
 const PLOT: (f64, f64) = (296.0, 230.0);
-const LEFT: [f64; 2] = [74.0, 584.0];
+const LEFT: [f64; 2] = [84.0, 664.0];
 const TOP: [f64; 2] = [150.0, 526.0];
 /// Between two names.
 const GAP: f64 = 17.0;
@@ -50,9 +50,10 @@ const STYLE: &str = "
   @media (prefers-color-scheme: dark) {
     .page { fill: #14161f; } .plot { fill: #1b1e2b; } .grid { stroke: #2d3246; }
     text { fill: #eef0fa; } .about, .tick { fill: #aab1cb; }
-    .theory { stroke: #b98a1d; opacity: 0.7; } .dot { stroke: #14161f; } .name.t { fill: #f2c14e; }
+    .theory { stroke: #b98a1d; opacity: 0.7; } .name.t { fill: #f2c14e; }
     .a { stroke: #8f9bff; } .b { stroke: #ff8aa9; } .c { stroke: #4fd6c0; } .d { stroke: #d3a0ff; }
     .dot.a, .name.a { fill: #8f9bff; } .dot.b, .name.b { fill: #ff8aa9; } .dot.c, .name.c { fill: #4fd6c0; } .dot.d, .name.d { fill: #d3a0ff; }
+    .dot { stroke: #14161f; } .name { stroke: none; }
   }
 ";
 
@@ -163,11 +164,11 @@ fn draw(drawing: &mut String, panel: &Panel, figures: &[Figures], (left, top): (
     }
     for cube in figures {
         let at = x.point(f64::from(cube.dimension));
-        text(drawing, "tick", (at, top + height + 18.0), "middle", &cube.dimension.to_string());
-        text(drawing, "tick", (at, top + height + 35.0), "middle", &grouped(cube.nodes as u64));
+        text(drawing, "tick", (at, top + height + 22.0), "middle", &cube.dimension.to_string());
+        text(drawing, "tick", (at, top + height + 39.0), "middle", &grouped(cube.nodes as u64));
     }
-    text(drawing, "tick", (left - 8.0, top + height + 18.0), "end", "d");
-    text(drawing, "tick", (left - 8.0, top + height + 35.0), "end", "nodes");
+    text(drawing, "tick", (left - 8.0, top + height + 22.0), "end", "d");
+    text(drawing, "tick", (left - 8.0, top + height + 39.0), "end", "nodes");
     for series in &panel.theory {
         let _ = writeln!(drawing, "<path class=\"theory\" d=\"{}\"/>", path(series, &x, &y));
     }

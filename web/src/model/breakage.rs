@@ -1,0 +1,360 @@
+//! What is broken on request, how to mend it, and ways to break several things at once.
+
+use cubecast_core::client::Target;
+use cubecast_core::cube::Vertex;
+use cubecast_core::wire::answer::NodeState;
+use cubecast_core::wire::client::{Action, LinkConditions, StopMode};
+
+use super::cluster::{Cluster, Health};
+use super::task::{Panel, Step, Task};
+use super::wish::Refusal;
+use super::{Selection, State, describe};
+
+/// How long a preset lets nodes fail: long enough to look, and to talk about it.
+const PRESET_MS: u64 = 15_000;
+/// A slow link as satellites have it.
+const SLOW: LinkConditions = LinkConditions { delay_ms: 250, jitter_ms: 100, ..LinkConditions::PERFECT };
+/// Wireless at the edge of its reach.
+const LOSSY: LinkConditions = LinkConditions { jitter_ms: 20, loss: 0.1, ..LinkConditions::PERFECT };
+const CUT: LinkConditions = LinkConditions { cut: true, ..LinkConditions::PERFECT };
+/// What breaks within this time of each other was broken by one wish, and is mended by one.
+const TOGETHER_MS: u64 = 1_500;
+
+/// One thing that does not work because somebody asked for it.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Broken {
+    Node(Vertex),
+    /// Both directions of a link, in the same way; the smaller end first.
+    Edge(Vertex, Vertex),
+    /// One direction of a link.
+    Link(Vertex, Vertex),
+}
+
+/// All that is broken on request, in the order in which this page learned of it.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct Breakages(Vec<(Broken, u64)>);
+
+/// A way to break several things at once.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Preset {
+    IsolateHome,
+    CrashLeader,
+    CrashMinority,
+    SplitInTwo,
+    SlowLink,
+    LossyCube,
+}
+
+impl Breakages {
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    pub fn all(&self) -> Vec<Broken> {
+        self.0.iter().map(|(broken, _)| *broken).collect()
+    }
+
+    /// What was broken last: one thing, or all that broke with it.
+    pub fn last(&self) -> Vec<Broken> {
+        let newest = self.0.last().map_or(0, |(_, since_ms)| *since_ms);
+        self.0.iter().filter(|(_, since_ms)| since_ms + TOGETHER_MS >= newest).map(|(broken, _)| *broken).collect()
+    }
+
+    /// Takes in how things are now.
+    pub fn update(&mut self, cluster: &Cluster, now_ms: u64) {
+        let now = Broken::all(cluster);
+        self.0.retain(|(broken, _)| now.contains(broken));
+        for broken in now {
+            if self.0.iter().all(|(known, _)| *known != broken) {
+                self.0.push((broken, now_ms));
+            }
+        }
+    }
+}
+
+impl Broken {
+    /// All that is broken on request, nodes first.
+    pub fn all(cluster: &Cluster) -> Vec<Broken> {
+        let nodes = cluster.nodes.iter().filter(|(vertex, node)| {
+            let on_request = node.returns_at_ms.is_some() || node.said == Some(NodeState::Failed);
+            on_request && cluster.health(**vertex) == Health::Failed
+        });
+        let nodes = nodes.map(|(vertex, _)| Broken::Node(*vertex));
+        let links = cluster.links.iter().filter(|(_, link)| link.conditions != LinkConditions::PERFECT);
+        let links = links.filter_map(|((from, to), link)| {
+            if cluster.link(*to, *from).conditions != link.conditions {
+                return Some(Broken::Link(*from, *to));
+            }
+            (from < to).then_some(Broken::Edge(*from, *to))
+        });
+        nodes.chain(links).collect()
+    }
+
+    /// The requests that mend it.
+    fn mending(self) -> Vec<Step> {
+        match self {
+            Broken::Node(node) => {
+                let recover = Action::RecoverNode { node: Some(node) };
+                vec![Step { action: recover, to: Target::Node(node), once: false }]
+            }
+            Broken::Edge(a, b) => both_ways(a, b, LinkConditions::PERFECT).to_vec(),
+            Broken::Link(from, to) => vec![one_way(from, to, LinkConditions::PERFECT)],
+        }
+    }
+
+    pub fn words(self, state: &State) -> String {
+        match self {
+            Broken::Node(node) => {
+                let back = state.cluster.nodes.get(&node).and_then(|known| known.returns_at_ms);
+                match back.filter(|at| *at > state.now_ms) {
+                    Some(at) => format!("{node} is down for {} more", describe::whole_seconds(at - state.now_ms)),
+                    None => format!("{node} is down"),
+                }
+            }
+            Broken::Edge(a, b) => format!("{a} – {b} {}", describe::conditions(&state.cluster.link(a, b).conditions)),
+            Broken::Link(from, to) => {
+                format!("{from} → {to} {}", describe::conditions(&state.cluster.link(from, to).conditions))
+            }
+        }
+    }
+}
+
+/// Mends these, nodes first: a node that is down takes no word about its links.
+pub fn mend(broken: &[Broken]) -> Task {
+    let mut broken = broken.to_vec();
+    broken.sort();
+    Task { panel: Panel::Break, steps: broken.into_iter().flat_map(Broken::mending).collect() }
+}
+
+impl Preset {
+    pub const ALL: &[Preset] = &[
+        Preset::CrashLeader,
+        Preset::CrashMinority,
+        Preset::IsolateHome,
+        Preset::SplitInTwo,
+        Preset::SlowLink,
+        Preset::LossyCube,
+    ];
+
+    pub fn id(self) -> &'static str {
+        match self {
+            Preset::IsolateHome => "preset-isolate",
+            Preset::CrashLeader => "preset-leader",
+            Preset::CrashMinority => "preset-minority",
+            Preset::SplitInTwo => "preset-split",
+            Preset::SlowLink => "preset-slow",
+            Preset::LossyCube => "preset-lossy",
+        }
+    }
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Preset::IsolateHome => "Isolate the home",
+            Preset::CrashLeader => "Crash the leader",
+            Preset::CrashMinority => "Lose a minority",
+            Preset::SplitInTwo => "Split in two",
+            Preset::SlowLink => "Slow link",
+            Preset::LossyCube => "Lossy cube",
+        }
+    }
+
+    /// What it does, and what to look for.
+    pub fn about(self) -> &'static str {
+        match self {
+            Preset::IsolateHome => "Cuts every link of the topic's home. A neighbour takes the lead; the home refuses.",
+            Preset::CrashLeader => {
+                "The topic's leader is gone for 15 s. Watch the election, and the home leading again."
+            }
+            Preset::CrashMinority => "As many replicas crash as the topic survives. Quorum publishes still succeed.",
+            Preset::SplitInTwo => "Cuts the cube along its last bit. Only the side with a quorum goes on.",
+            Preset::SlowLink => "250 ms more on the link that is selected, or on one of the home's.",
+            Preset::LossyCube => "Every link loses a tenth of its frames. All of it is made up for.",
+        }
+    }
+
+    /// What to ask of whom. Refused where there is nothing to break yet.
+    pub fn task(self, state: &State) -> Result<Task, Refusal> {
+        let dimension = state.cluster.dimension.ok_or("The cluster is not known yet.")?;
+        let home = state.home().ok_or("Choose a topic first: type a name, for example news.");
+        let steps: Vec<Step> = match self {
+            Preset::IsolateHome => {
+                let home = home?;
+                home.neighbours().flat_map(|peer| both_ways(home, peer, CUT)).collect()
+            }
+            Preset::CrashLeader => {
+                let leader = state.cluster.acting_leader(home?).ok_or("Nobody leads this topic just now.")?;
+                vec![crash(leader)]
+            }
+            Preset::CrashMinority => {
+                // Of d + 1 holders, a majority must stay.
+                let most = usize::from(dimension.bits() / 2);
+                if most == 0 {
+                    return Err(
+                        "A topic with two holders survives no crash. Use a cube of two dimensions or more.".into()
+                    );
+                }
+                home?.neighbours().take(most).map(crash).collect()
+            }
+            Preset::SplitInTwo => {
+                let bit = dimension.bits() - 1;
+                let lower = dimension.vertices().filter(|vertex| vertex.index() >> bit & 1 == 0);
+                lower.flat_map(|vertex| both_ways(vertex, vertex.across(bit), CUT)).collect()
+            }
+            Preset::SlowLink => {
+                let (a, b) = match state.selection {
+                    Some(Selection::Edge(a, b)) => (a, b),
+                    _ => {
+                        let home = home?;
+                        (home, home.across(0))
+                    }
+                };
+                both_ways(a, b, SLOW).to_vec()
+            }
+            Preset::LossyCube => state.cluster.edges().into_iter().flat_map(|(a, b)| both_ways(a, b, LOSSY)).collect(),
+        };
+        Ok(Task { panel: Panel::Break, steps })
+    }
+}
+
+fn crash(node: Vertex) -> Step {
+    let action = Action::StopNode { node: Some(node), mode: StopMode::Crash, duration_ms: PRESET_MS };
+    Step { action, to: Target::Node(node), once: false }
+}
+
+fn both_ways(a: Vertex, b: Vertex, conditions: LinkConditions) -> [Step; 2] {
+    [one_way(a, b, conditions), one_way(b, a, conditions)]
+}
+
+/// A direction is set at the node that sends into it.
+fn one_way(from: Vertex, to: Vertex, conditions: LinkConditions) -> Step {
+    Step { action: Action::SetLink { from, to, conditions }, to: Target::Node(from), once: false }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use cubecast_core::cube::Dimension;
+
+    use super::super::cluster::Socket;
+    use super::super::shared::Shared;
+    use super::*;
+
+    fn vertex(text: &str) -> Vertex {
+        text.parse().unwrap()
+    }
+
+    fn state(bits: u8) -> State {
+        let dimension = Dimension::new(bits).unwrap();
+        let mut cluster = Cluster { dimension: Some(dimension), ..Cluster::default() };
+        for node in dimension.vertices() {
+            cluster.learn_socket(node, Socket::Open);
+            cluster.learn_state(node, node, NodeState::Up);
+            cluster.learn_leader(node, 1, Some(node));
+        }
+        State { cluster: Shared::from(cluster), topic_text: "news".into(), now_ms: 1_000, ..State::default() }
+    }
+
+    fn cuts(task: &Task) -> BTreeSet<(Vertex, Vertex)> {
+        task.steps
+            .iter()
+            .map(|step| match step.action {
+                Action::SetLink { from, to, conditions } if conditions.cut && step.to == Target::Node(from) => {
+                    (from, to)
+                }
+                ref other => panic!("{other:?}"),
+            })
+            .collect()
+    }
+
+    #[test]
+    fn an_isolated_home_has_no_link_in_either_direction() {
+        let state = state(3);
+        let home = state.home().unwrap();
+        let cuts = cuts(&Preset::IsolateHome.task(&state).unwrap());
+        assert_eq!(cuts.len(), 6);
+        assert!(home.neighbours().all(|peer| cuts.contains(&(home, peer)) && cuts.contains(&(peer, home))));
+    }
+
+    #[test]
+    fn a_split_leaves_no_way_between_the_halves() {
+        for bits in 1..=6 {
+            let cuts = cuts(&Preset::SplitInTwo.task(&state(bits)).unwrap());
+            assert_eq!(cuts.len(), 1 << bits);
+            assert!(cuts.iter().all(|(from, to)| from.index() ^ to.index() == 1 << (bits - 1)));
+        }
+    }
+
+    #[test]
+    fn a_minority_is_always_less_than_half_of_the_holders() {
+        assert!(Preset::CrashMinority.task(&state(1)).is_err());
+        for bits in 2..=6 {
+            let crashed = Preset::CrashMinority.task(&state(bits)).unwrap().steps.len();
+            let holders = usize::from(bits) + 1;
+            assert!(crashed > 0 && holders - crashed > holders / 2, "{crashed} of {holders}");
+        }
+    }
+
+    #[test]
+    fn what_needs_a_topic_says_so() {
+        let state = State { topic_text: String::new(), ..state(3) };
+        for preset in Preset::ALL {
+            match preset.task(&state) {
+                Ok(task) => assert!(matches!(preset, Preset::SplitInTwo | Preset::LossyCube), "{task:?}"),
+                Err(refusal) => assert!(refusal.starts_with("Choose a topic"), "{refusal}"),
+            }
+        }
+    }
+
+    #[test]
+    fn the_selected_link_is_the_one_that_gets_slow() {
+        let (a, b) = (vertex("000"), vertex("010"));
+        let state = State { selection: Some(Selection::edge(a, b)), ..state(3) };
+        let task = Preset::SlowLink.task(&state).unwrap();
+        assert_eq!(task.steps.iter().map(|step| step.to).collect::<Vec<_>>(), [Target::Node(a), Target::Node(b)]);
+    }
+
+    #[test]
+    fn what_is_broken_is_listed_until_it_works_and_nodes_are_mended_first() {
+        let (a, b) = (vertex("100"), vertex("101"));
+        let mut state = state(3);
+        assert!(Broken::all(&state.cluster).is_empty());
+        let cluster = state.cluster.change();
+        cluster.learn_conditions(a, b, CUT);
+        cluster.learn_state(b, b, NodeState::Failed);
+        cluster.nodes.get_mut(&b).unwrap().returns_at_ms = Some(4_000);
+        let broken = Broken::all(&state.cluster);
+        assert_eq!(broken, [Broken::Node(b), Broken::Link(a, b)]);
+        assert_eq!(broken[0].words(&state), "101 is down for 3 s more");
+        assert_eq!(broken[1].words(&state), "100 → 101 is cut");
+        let task = mend(&[Broken::Link(a, b), Broken::Node(b)]);
+        assert!(matches!(task.steps[0].action, Action::RecoverNode { .. }));
+        state.cluster.change().learn_conditions(b, a, CUT);
+        assert_eq!(Broken::all(&state.cluster)[1..], [Broken::Edge(a, b)], "both ways alike are one thing");
+        assert_eq!(mend(&[Broken::Edge(a, b)]).steps.len(), 2);
+        for (from, to) in [(a, b), (b, a)] {
+            state.cluster.change().learn_conditions(from, to, LinkConditions::PERFECT);
+        }
+        assert_eq!(Broken::all(&state.cluster), [Broken::Node(b)]);
+    }
+
+    #[test]
+    fn the_last_wish_is_undone_first_and_as_a_whole() {
+        let mut state = state(3);
+        let (mut breakages, home) = (Breakages::default(), vertex("100"));
+        let mut cut = |from: Vertex, to: Vertex, now_ms: u64| {
+            state.cluster.change().learn_conditions(from, to, CUT);
+            breakages.update(&state.cluster, now_ms);
+        };
+        cut(vertex("000"), vertex("001"), 1_000);
+        cut(home, vertex("101"), 9_000);
+        cut(home, vertex("110"), 9_000 + TOGETHER_MS);
+        assert_eq!(breakages.last(), [Broken::Link(home, vertex("101")), Broken::Link(home, vertex("110"))]);
+        for peer in home.neighbours() {
+            state.cluster.change().learn_conditions(home, peer, LinkConditions::PERFECT);
+        }
+        breakages.update(&state.cluster, 12_000);
+        assert_eq!(breakages.last(), [Broken::Link(vertex("000"), vertex("001"))]);
+        assert_eq!(breakages.all().len(), 1);
+    }
+}

@@ -1,0 +1,43 @@
+//! Ways to break several things at once, each a button.
+
+use yew::prelude::*;
+
+use super::report::ReportBox;
+use crate::model::State;
+use crate::model::breakage::Preset;
+use crate::model::task::{Report, Task};
+
+#[derive(Properties, PartialEq)]
+pub struct PresetsProps {
+    pub state: State,
+    pub report: Option<Report>,
+    pub run: Callback<Task>,
+}
+
+#[component]
+pub fn Presets(props: &PresetsProps) -> Html {
+    let refused = use_state(|| None::<String>);
+    let button = |preset: &'static Preset| {
+        let (state, run, refused) = (props.state.clone(), props.run.clone(), refused.clone());
+        let onclick = Callback::from(move |_: MouseEvent| match preset.task(&state) {
+            Ok(task) => {
+                refused.set(None);
+                run.emit(task);
+            }
+            Err(why) => refused.set(Some(why)),
+        });
+        html! {
+            <button type="button" class="preset" id={preset.id()} data-testid={preset.id()} key={preset.id()} {onclick}>
+                <strong>{preset.name()}</strong>
+                <span>{preset.about()}</span>
+            </button>
+        }
+    };
+    html! {
+        <section class="presets" aria-label="Break several things at once">
+            <h3>{"Or all at once"}</h3>
+            <div class="preset-list">{ for Preset::ALL.iter().map(button) }</div>
+            <ReportBox id="preset-result" report={props.report.clone()} refused={(*refused).clone()} />
+        </section>
+    }
+}
