@@ -6,16 +6,21 @@ use std::rc::Rc;
 
 use cubecast_core::client::Target;
 use cubecast_core::cube::{Dimension, Vertex};
-use cubecast_core::names::{SubscriberId, TopicName};
-use cubecast_core::wire::answer::{ClusterView, NodeState, NodeView};
+use cubecast_core::names::{Offset, SubscriberId, TopicName};
+use cubecast_core::time::Timestamp;
+use cubecast_core::wire::answer::{ClusterView, NodeState, NodeView, Role};
 use cubecast_core::wire::client::{self, Ack, StopMode};
+use cubecast_core::wire::event::{self, WatchEvent};
+use cubecast_web::model::closer::CloserTab;
 use cubecast_web::model::cluster::{Cluster, Socket};
 use cubecast_web::model::feed::{Feed, Subject, Tone};
 use cubecast_web::model::inbox::Inboxes;
 use cubecast_web::model::shared::Shared;
 use cubecast_web::model::task::Task;
-use cubecast_web::model::{Action, Selection, State};
-use cubecast_web::ui::{App, Cube, CubeProps, FeedList, FeedListProps, NodeCard, NodeCardProps};
+use cubecast_web::model::{Action, Moment, Selection, State};
+use cubecast_web::ui::{
+    App, Cube, CubeProps, FeedList, FeedListProps, LookCloser, LookCloserProps, NodeCard, NodeCardProps,
+};
 use cubecast_web::ui::{PublishForm, PublishFormProps, SubscribeForm, SubscribeFormProps, TopicCard, TopicCardProps};
 use wasm_bindgen::JsCast;
 use wasm_bindgen_test::{wasm_bindgen_test, wasm_bindgen_test_configure};
@@ -158,12 +163,62 @@ async fn the_feed_shows_the_newest_first() {
     assert_eq!(entries, ["00:00:02100 is back", "00:00:01100 crashes"]);
 }
 
+#[wasm_bindgen_test]
+async fn the_x_ray_shows_each_holder_what_it_has_and_says_the_same_in_a_table() {
+    let page = look_closer(state_with_a_replica_behind(), Callback::noop()).await;
+    assert_eq!(page.all(".xray-strip[data-testid]").len(), 4);
+    let behind = page.get("[data-testid=xray-101]");
+    assert_eq!(behind.get_attribute("data-lag").as_deref(), Some("2"));
+    assert_eq!(page.all("[data-testid=xray-101] .xcell.readable").len(), 1);
+    assert!(page.text("[data-testid=xray-table]").contains("misses #1 to #2"));
+}
+
+#[wasm_bindgen_test]
+async fn a_broken_promise_says_so_on_every_tab_until_it_is_dismissed() {
+    let (act, actions) = heard::<Action>();
+    let two_leaders = ["100", "101"].map(|node| {
+        let (group, leader) = (vertex("100"), Some(vertex(node)));
+        told(node, event::Event::RoleChanged { group, role: Role::Leader, term: 7, leader })
+    });
+    let state = watching("news").after(Moment { now_ms: 1_000, actions: two_leaders.to_vec() });
+    let page = look_closer(state.seen(), act).await;
+    assert_eq!(page.get("[data-testid=invariants]").get_attribute("data-state").as_deref(), Some("bad"));
+    assert!(page.text("[data-testid=violation]").contains("two leaders in term 7"));
+    page.click("[data-testid=dismiss-violation]").await;
+    assert!(matches!(actions.borrow().last(), Some(Action::DismissViolation)));
+}
+
 /// Before anybody answered it claims nothing; and what it started ends with it.
 #[wasm_bindgen_test]
 async fn a_page_without_a_cluster_says_that_it_looks_for_one() {
     let page = Page::of::<App>(()).await;
     assert!(page.text("#cluster-summary").contains("Looking for the cluster"));
     assert!(page.all(".node").is_empty());
+}
+
+async fn look_closer(state: State, act: Callback<Action>) -> Page<LookCloser> {
+    Page::of::<LookCloser>(yew::props!(LookCloserProps {
+        state,
+        publisher: "writer",
+        act,
+        run: Callback::noop(),
+        set_load: Callback::noop(),
+    }))
+    .await
+}
+
+/// Three messages, of which 101 has one.
+fn state_with_a_replica_behind() -> State {
+    let mut actions = vec![Action::ChooseTopic("news".into()), Action::ChooseCloserTab(CloserTab::Xray)];
+    for (node, last) in [("100", 2), ("101", 0), ("110", 2), ("000", 2)] {
+        let (topic, group, offset) = ("news".parse().unwrap(), vertex("100"), Offset(last));
+        actions.push(told(node, event::Event::ReplicaStored { topic, group, offset }));
+    }
+    watching("").after(Moment { now_ms: 1_000, actions })
+}
+
+fn told(node: &str, event: event::Event) -> Action {
+    Action::Told(WatchEvent { node: vertex(node), time: Timestamp(1), at_us: 1, trace: None, event })
 }
 
 /// A component mounted in a part of the test page of its own; both go in Drop.

@@ -13,6 +13,7 @@ mod first_load;
 mod impostors;
 mod isolation;
 mod kill;
+mod look_closer;
 mod minority;
 mod restart;
 mod simulated;

@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use cubecast_core::client::Target;
 use cubecast_core::cube::Vertex;
+use cubecast_core::names::TopicName;
 use cubecast_core::wire::client::Action;
 
 /// Topics are told by events as they change; the list fills what was missed. (It asks every group, which is to be seen.)
@@ -32,6 +33,8 @@ pub enum Errand {
     /// The node itself, in detail.
     Status(Vertex),
     Topics,
+    /// How the holders of the topic under the X-ray stand.
+    Holders,
 }
 
 #[derive(Debug, Default)]
@@ -44,6 +47,8 @@ pub struct Errands {
     turns: u64,
     /// Asked for its status every time: the node that the person looks at.
     pub attention: Option<Vertex>,
+    /// Asked for its holders every time: the topic under the X-ray.
+    pub topic: Option<TopicName>,
 }
 
 impl Errands {
@@ -57,6 +62,7 @@ impl Errands {
             due.extend(nodes.iter().filter_map(|node| self.watch(*node)));
             due.extend([Errand::View(next), Errand::Status(next)]);
             due.extend(self.attention.map(Errand::Status));
+            due.extend(self.topic.as_ref().map(|_| Errand::Holders));
             due.extend(self.turns.is_multiple_of(TOPICS_EVERY).then_some(Errand::Topics));
             self.turns += 1;
             self.told.clear();
@@ -84,6 +90,19 @@ impl Errands {
         *self.told.entry(node).or_default() += 1;
     }
 
+    /// `None`: what it was about is no longer of interest.
+    pub fn request(&self, errand: Errand) -> Option<(Action, Target)> {
+        let request = match errand {
+            Errand::Find => (Action::Cluster, Target::Any),
+            Errand::Watch { node, sample } => (Action::Watch { kinds: Vec::new(), sample }, Target::Node(node)),
+            Errand::View(node) => (Action::Cluster, Target::Node(node)),
+            Errand::Status(node) => (Action::Status { node: None }, Target::Node(node)),
+            Errand::Topics => (Action::Topics, Target::Any),
+            Errand::Holders => (Action::Locate { topic: self.topic.clone()? }, Target::Home),
+        };
+        Some(request)
+    }
+
     /// The watch to ask this node for, where it is not the one that stands.
     fn watch(&self, node: Vertex) -> Option<Errand> {
         let told = self.told.get(&node).copied().unwrap_or(0);
@@ -95,18 +114,6 @@ impl Errands {
             Some(sample) => sample,
         };
         (known != Some(sample)).then_some(Errand::Watch { node, sample })
-    }
-}
-
-impl Errand {
-    pub fn request(self) -> (Action, Target) {
-        match self {
-            Errand::Find => (Action::Cluster, Target::Any),
-            Errand::Watch { node, sample } => (Action::Watch { kinds: Vec::new(), sample }, Target::Node(node)),
-            Errand::View(node) => (Action::Cluster, Target::Node(node)),
-            Errand::Status(node) => (Action::Status { node: None }, Target::Node(node)),
-            Errand::Topics => (Action::Topics, Target::Any),
-        }
     }
 }
 
@@ -179,5 +186,18 @@ mod tests {
         assert_eq!(turn(FEW_EVENTS), None);
         assert_eq!(turn(FEW_EVENTS - 1), Some(Errand::Watch { node, sample: 1 }));
         assert_eq!(turn(0), None);
+    }
+
+    #[test]
+    fn the_holders_of_the_topic_under_the_x_ray_are_asked_for_every_time() {
+        let mut errands = Errands { topic: TopicName::new("news").ok(), ..Errands::default() };
+        for _ in 0..3 {
+            assert!(errands.due(&cube()).contains(&Errand::Holders));
+            assert!(matches!(errands.request(Errand::Holders), Some((Action::Locate { .. }, Target::Home))));
+            errands.note_done(Errand::Holders, true);
+        }
+        errands.topic = None;
+        assert!(!errands.due(&cube()).contains(&Errand::Holders));
+        assert_eq!(errands.request(Errand::Holders), None);
     }
 }

@@ -5,23 +5,26 @@
 //! the same in both.
 
 mod errands;
+mod load;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use cubecast_core::client::{
-    Client, ClientConfig, ClientEffect, ClientError, ClientInput, Notice, Reply, SocketId, Submission, Ticket,
+    Client, ClientConfig, ClientEffect, ClientError, ClientInput, Notice, Reply, SocketId, Submission, Target, Ticket,
 };
 use cubecast_core::cube::Vertex;
 use cubecast_core::names::{SubscriberId, TopicName};
 use cubecast_core::time::{Instant, Now};
-use cubecast_core::wire::answer::{Answer, ServerFrame};
+use cubecast_core::wire::answer::{Answer, ErrorCode, ServerFrame};
 use cubecast_core::wire::client::{self, Request};
 
 use crate::model::Action;
 use crate::model::cluster::Socket;
+use crate::model::load::LoadPlan;
 use crate::model::task::{Panel, Step, Task};
 use errands::{Errand, Errands};
+use load::RunningLoad;
 
 /// How often the page asks by itself.
 const ERRANDS_EVERY: Duration = Duration::from_secs(1);
@@ -42,6 +45,10 @@ pub enum DeskInput {
     },
     /// The node that the person looks at: its details are kept fresh.
     Attend(Option<Vertex>),
+    /// The topic under the X-ray: how its holders stand is asked for again and again.
+    LookInto(Option<TopicName>),
+    /// Publishes as planned from now on; `None`: no more.
+    SetLoad(Option<LoadPlan>),
     Opened {
         socket: SocketId,
     },
@@ -59,6 +66,8 @@ pub enum DeskInput {
     },
     /// Nothing but time passed.
     DeadlineReached,
+    /// Time passed, and nobody looks at the page: no load is made for nobody.
+    Unwatched,
 }
 
 /// What shall be done outside, in order.
@@ -90,6 +99,7 @@ pub struct Desk {
     /// `None`: the page is told how things stand in another way.
     errands: Option<Errands>,
     next_errands: Instant,
+    load: Option<RunningLoad>,
     /// Registrations that this page has seen done.
     done_once: Vec<client::Action>,
     for_client: Vec<ClientInput>,
@@ -99,7 +109,19 @@ pub struct Desk {
 /// Who waits for an answer.
 enum Waiting {
     Errand(Errand),
-    Task { panel: Panel, task: u64, step: Step, rest: VecDeque<Step>, began: Instant },
+    Task {
+        panel: Panel,
+        task: u64,
+        step: Step,
+        rest: VecDeque<Step>,
+        began: Instant,
+    },
+    /// The load's publisher is registered, or not.
+    LoadPublisher,
+    /// One message of the load.
+    Load {
+        began: Instant,
+    },
 }
 
 impl Desk {
@@ -117,6 +139,7 @@ impl Desk {
             waiting: BTreeMap::new(),
             errands: None,
             next_errands: Instant(0),
+            load: None,
             done_once: Vec::new(),
             for_client: Vec::new(),
             effects: Vec::new(),
@@ -131,6 +154,9 @@ impl Desk {
         }
         if self.errands.is_some() && now.monotonic >= self.next_errands {
             self.run_errands();
+        }
+        if self.load.as_ref().is_some_and(|load| now.monotonic >= load.next_tick) {
+            self.tick_load();
         }
         // What the client resolves may ask for more; each errand and each task has finitely many steps.
         loop {
@@ -147,7 +173,8 @@ impl Desk {
     /// When to call again with [`DeskInput::DeadlineReached`], if nothing happens before.
     pub fn next_deadline(&self) -> Option<Instant> {
         let errands = self.errands.as_ref().map(|_| self.next_errands);
-        [self.client.next_deadline(), errands].into_iter().flatten().min()
+        let load = self.load.as_ref().map(|load| load.next_tick);
+        [self.client.next_deadline(), errands, load].into_iter().flatten().min()
     }
 
     fn handle_input(&mut self, input: DeskInput) {
@@ -157,11 +184,18 @@ impl Desk {
                 self.for_client.push(ClientInput::StopDeliveries { topic, subscriber });
             }
             DeskInput::Attend(node) => self.attend(node),
+            DeskInput::LookInto(topic) => self.look_into(topic),
+            DeskInput::SetLoad(plan) => self.set_load(plan),
             DeskInput::Opened { socket } => self.for_client.push(ClientInput::Opened { socket }),
             DeskInput::Frames { socket, frames } => self.for_client.push(ClientInput::Frames { socket, frames }),
             DeskInput::Malformed { text } => self.tell(Action::FrameMalformed { text }),
             DeskInput::Closed { socket, why } => self.for_client.push(ClientInput::Closed { socket, why }),
             DeskInput::DeadlineReached => {}
+            DeskInput::Unwatched => {
+                if self.load.is_some() {
+                    self.stop_load("nobody looks at this page".to_owned());
+                }
+            }
         }
     }
 
@@ -200,7 +234,8 @@ impl Desk {
 
     fn submit_errands(&mut self, errands: Vec<Errand>) {
         for errand in errands {
-            let (action, to) = errand.request();
+            let request = self.errands.as_ref().and_then(|known| known.request(errand));
+            let Some((action, to)) = request else { continue };
             let ticket = self.wait(Waiting::Errand(errand));
             self.submit(Submission { ticket, action, to, within: ERRAND_WITHIN, trace: false });
         }
@@ -211,7 +246,11 @@ impl Desk {
         errands.note_done(errand, succeeded);
         let next = match errand {
             Errand::Find if succeeded => return self.run_errands(),
-            Errand::Watch { node, .. } if succeeded => errands.greeting(node),
+            Errand::Watch { node, sample } if succeeded => {
+                let next = errands.greeting(node);
+                self.tell(Action::Sampled { node, sample });
+                next
+            }
             _ => return,
         };
         self.submit_errands(next);
@@ -221,6 +260,14 @@ impl Desk {
         let Some(errands) = &mut self.errands else { return };
         if errands.attention != node {
             errands.attention = node;
+            self.run_errands();
+        }
+    }
+
+    fn look_into(&mut self, topic: Option<TopicName>) {
+        let Some(errands) = &mut self.errands else { return };
+        if errands.topic != topic {
+            errands.topic = topic;
             self.run_errands();
         }
     }
@@ -282,6 +329,62 @@ impl Desk {
         }
     }
 
+    // The load.
+
+    fn set_load(&mut self, plan: Option<LoadPlan>) {
+        let Some(plan) = plan else {
+            self.load = None;
+            return self.tell(Action::LoadStopped { why: None });
+        };
+        self.tell(Action::LoadStarted(plan.clone()));
+        if let Some(load) = &mut self.load {
+            return load.go_on(plan);
+        }
+        let action = client::Action::CreatePublisher { publisher: plan.publisher.clone() };
+        self.load = Some(RunningLoad::new(plan, self.now.monotonic));
+        let ticket = self.wait(Waiting::LoadPublisher);
+        self.submit(Submission { ticket, action, to: Target::Home, within: TASK_WITHIN, trace: false });
+    }
+
+    fn tick_load(&mut self) {
+        let began = self.now.monotonic;
+        let Some(load) = &mut self.load else { return };
+        let (actions, news) = (load.tick(began), load.take_news());
+        for action in actions {
+            let ticket = self.wait(Waiting::Load { began });
+            self.submit(Submission { ticket, action, to: Target::Home, within: TASK_WITHIN, trace: false });
+        }
+        if let Some(sample) = news {
+            self.tell(Action::LoadTold(sample));
+        }
+    }
+
+    fn begin_load(&mut self, result: Result<Reply, ClientError>) {
+        match (result, &mut self.load) {
+            (Ok(_), Some(load)) => load.begin(),
+            (Err(error), Some(_)) => self.stop_load(error.to_string()),
+            (_, None) => {}
+        }
+    }
+
+    /// Without its topic or its publisher there is nothing to go on with.
+    fn end_load_message(&mut self, took_ms: f64, result: Result<Reply, ClientError>) {
+        let Some(load) = &mut self.load else { return };
+        load.note_done(took_ms, result.as_ref().err().map(ToString::to_string));
+        if let Err(ClientError::Refused { failure, .. }) = &result
+            && matches!(failure.code, ErrorCode::UnknownTopic | ErrorCode::UnknownPublisher)
+        {
+            self.stop_load(failure.message.clone());
+        }
+    }
+
+    fn stop_load(&mut self, why: String) {
+        if let Some(sample) = self.load.take().and_then(|mut load| load.take_news()) {
+            self.tell(Action::LoadTold(sample));
+        }
+        self.tell(Action::LoadStopped { why: Some(why) });
+    }
+
     // Answers.
 
     fn wait(&mut self, waiting: Waiting) -> Ticket {
@@ -302,11 +405,16 @@ impl Desk {
         match self.waiting.remove(&ticket) {
             Some(Waiting::Errand(errand)) => self.end_errand(errand, result.is_ok()),
             Some(Waiting::Task { panel, task, step, rest, began }) => {
-                let took_ms = self.now.monotonic.since(began).as_secs_f64() * 1_000.0;
-                self.end_step(panel, task, step, rest, result, took_ms);
+                self.end_step(panel, task, step, rest, result, self.millis_since(began));
             }
+            Some(Waiting::LoadPublisher) => self.begin_load(result),
+            Some(Waiting::Load { began }) => self.end_load_message(self.millis_since(began), result),
             None => {}
         }
+    }
+
+    fn millis_since(&self, began: Instant) -> f64 {
+        self.now.monotonic.since(began).as_secs_f64() * 1_000.0
     }
 
     /// What a node answers shows that it is there, and teaches the page something.

@@ -3,10 +3,12 @@
 use cubecast_core::cube::Vertex;
 use cubecast_core::names::{SubscriberId, TopicName};
 use cubecast_core::wire::answer::{Answer, Delivery};
-use cubecast_core::wire::event::WatchEvent;
+use cubecast_core::wire::event::{TraceId, WatchEvent};
 
+use super::closer::CloserTab;
 use super::cluster::Socket;
 use super::feed::Tone;
+use super::load::{LoadPlan, LoadSample};
 use super::task::Panel;
 use super::{Selection, Tab};
 
@@ -34,6 +36,11 @@ pub enum Action {
     Answered {
         asked: Vertex,
         answer: Answer,
+    },
+    /// A node tells one in so many of its frequent events from now on.
+    Sampled {
+        node: Vertex,
+        sample: u32,
     },
     /// A message came for a push subscription.
     Delivered(Delivery),
@@ -101,8 +108,24 @@ pub enum Action {
         topic: TopicName,
     },
 
+    /// Messages are published at a rate from now on, or at another one.
+    LoadStarted(LoadPlan),
+    /// What came of them lately.
+    LoadTold(LoadSample),
+    /// `why`: it stopped by itself.
+    LoadStopped {
+        why: Option<String>,
+    },
+
     Select(Option<Selection>),
     ChooseTopic(String),
     ChooseTab(Tab),
+    ChooseCloserTab(CloserTab),
+    /// The person has seen enough of a broken promise.
+    DismissViolation,
+    /// The story of the next publish is to be told.
+    TraceNext,
+    /// The story of this request.
+    PickRequest(TraceId),
     ShowBackground(bool),
 }

@@ -1,7 +1,7 @@
 //! Answers and failures in words, for people.
 
 use cubecast_core::cube::Vertex;
-use cubecast_core::wire::answer::{Answer, Done, ErrorCode, Failure, Location, NodeState};
+use cubecast_core::wire::answer::{Answer, Done, ErrorCode, Failure, Location, NodeState, Role};
 use cubecast_core::wire::client::{LinkConditions, StopMode};
 use cubecast_core::wire::event::FrameKind;
 
@@ -132,6 +132,23 @@ pub fn frame(what: FrameKind) -> &'static str {
         FrameKind::Ask => "request",
         FrameKind::Reply => "answer",
         FrameKind::Overlay => "link state",
+    }
+}
+
+/// What a request asked for, by its name in the protocol.
+pub fn action(name: &str) -> String {
+    let words = name.replace('_', " ");
+    let mut chars = words.chars();
+    let first: String = chars.next().map(|first| first.to_uppercase().collect()).unwrap_or_default();
+    format!("{first}{}", chars.as_str())
+}
+
+pub fn role(role: Role) -> &'static str {
+    match role {
+        Role::Leader => "leads",
+        Role::Follower => "follows",
+        Role::Candidate => "stands for election",
+        Role::Learner => "learns",
     }
 }
 

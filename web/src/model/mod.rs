@@ -4,16 +4,22 @@
 
 pub mod action;
 pub mod breakage;
+pub mod charts;
+pub mod closer;
 pub mod cluster;
 pub mod describe;
 pub mod feed;
 pub mod inbox;
+pub mod invariants;
+pub mod load;
 mod reduce;
 pub mod shared;
+pub mod spacetime;
 pub mod task;
 pub mod topics;
 pub mod traffic;
 pub mod wish;
+pub mod xray;
 
 use std::rc::Rc;
 
@@ -39,6 +45,8 @@ pub struct State {
     pub tab: Tab,
     /// As typed; it may not be a name yet, or a topic that does not exist.
     pub topic_text: String,
+    /// What the panel beneath the cube shows.
+    pub closer: closer::Closer,
     /// Whether heartbeats and link states are drawn too.
     pub show_background: bool,
     /// The address that was tried last and did not answer, until one does.

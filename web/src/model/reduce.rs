@@ -22,18 +22,21 @@ impl State {
         }
         let before = self.cluster.clone();
         for action in moment.actions {
+            self.look_closer(&action);
             self.apply(action);
         }
         if self.cluster != before {
             self.note_breakages();
         }
+        self.go_on_looking();
         self
     }
 
     /// Whether mere time changes what is shown: a pulse arrives, or a node's return comes nearer.
     pub(crate) fn changes_by(&self, now_ms: u64) -> bool {
         let counting = self.cluster.nodes.values().any(|node| node.returns_at_ms.is_some());
-        self.traffic.has_expired(now_ms) || (counting && now_ms / 1000 != self.now_ms / 1000)
+        let closer = self.closer.changes_by(self.now_ms, now_ms);
+        self.traffic.has_expired(now_ms) || closer || (counting && now_ms / 1000 != self.now_ms / 1000)
     }
 
     fn note_breakages(&mut self) {
@@ -97,6 +100,9 @@ impl State {
             Action::ChooseTab(tab) => self.tab = tab,
             Action::ChooseTopic(text) => self.choose_topic(text),
             Action::ShowBackground(show) => self.show_background = show,
+            Action::Sampled { .. } | Action::ChooseCloserTab(_) | Action::DismissViolation => {}
+            Action::TraceNext | Action::PickRequest(_) => {}
+            Action::LoadStarted(_) | Action::LoadTold(_) | Action::LoadStopped { .. } => {}
         }
     }
 

@@ -22,6 +22,8 @@ pub enum Panel {
     Edge,
     /// Several things at once.
     Break,
+    /// A holder's messages, read to be compared with the others'.
+    Compare,
 }
 
 /// What the person asked for.

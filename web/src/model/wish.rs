@@ -2,13 +2,18 @@
 
 use cubecast_core::client::Target;
 use cubecast_core::cube::Vertex;
-use cubecast_core::names::{PublisherId, SubscriberId, TopicName};
+use cubecast_core::names::{Offset, PublisherId, SubscriberId, TopicName};
 use cubecast_core::wire::client::{Ack, Action, LinkConditions, ReadLevel, StartAt, StopMode};
 
 use super::task::{Panel, Step, Task};
 
 /// Messages that one pull asks for.
 const PULL_MAX: u32 = 20;
+
+/// Messages of each holder that are compared at once.
+const COMPARED: u32 = 500;
+/// Who reads them.
+const AUDITOR: &str = "auditor";
 
 /// Why a wish was not sent: for the person who typed it.
 pub type Refusal = String;
@@ -53,6 +58,26 @@ pub fn pull(subscriber: &str, topic: &str, read: ReadLevel, commit: bool) -> Res
         at_home(Action::Pull { subscriber, topic, max: PULL_MAX, read, commit }),
     ];
     Ok(Task { panel: Panel::Pull, steps })
+}
+
+/// Reads the newest messages of each holder from its own replica, so that they can be compared: one task a holder, because one
+/// that is down is no reason to leave out the others. `end`: the offset behind the last message.
+pub fn compare_holders(topic: &str, holders: &[Vertex], end: u64) -> Result<Vec<Task>, Refusal> {
+    let (subscriber, topic) = (subscriber_id(AUDITOR)?, topic_name(topic)?);
+    let subscribe = Action::Subscribe { subscriber: subscriber.clone(), topic: topic.clone(), from: None, push: false };
+    let from = Some(Offset(end.saturating_sub(u64::from(COMPARED))));
+    let read = Action::ReplicaPull { subscriber: subscriber.clone(), topic: topic.clone(), max: COMPARED, from };
+    let task = |holder: &Vertex| {
+        let steps = vec![
+            register_subscriber(&subscriber),
+            Step { once: true, ..at_home(subscribe.clone()) },
+            // The holders are asked on the way on which they just heard of the subscription, behind it.
+            at_home(Action::Locate { topic: topic.clone() }),
+            step(read.clone(), Target::Node(*holder)),
+        ];
+        Task { panel: Panel::Compare, steps }
+    };
+    Ok(holders.iter().map(task).collect())
 }
 
 pub fn stop_node(node: Vertex, mode: StopMode, duration_ms: u64) -> Task {
@@ -117,6 +142,18 @@ mod tests {
         let task = publish(" publisher1 ", "news", "hello", Ack::Quorum).unwrap();
         let names: Vec<_> = task.steps.iter().map(|step| (step.action.name(), step.once)).collect();
         assert_eq!(names, [("create_publisher", true), ("publish", false)]);
+    }
+
+    #[test]
+    fn each_holder_is_read_from_its_own_replica() {
+        let holders: Vec<Vertex> = ["100", "101"].map(|name| name.parse().unwrap()).to_vec();
+        let tasks = compare_holders("news", &holders, 700).unwrap();
+        let reads: Vec<_> = tasks.iter().map(|task| task.steps.last().unwrap()).collect();
+        assert_eq!(
+            reads.iter().map(|step| step.to).collect::<Vec<_>>(),
+            [Target::Node(holders[0]), Target::Node(holders[1])]
+        );
+        assert!(matches!(&reads[0].action, Action::ReplicaPull { from: Some(Offset(200)), max: 500, .. }));
     }
 
     #[test]

@@ -18,6 +18,7 @@ use yew::Callback;
 use super::address::{self, PageAddress};
 use super::socket::{Socket, SocketEvent};
 use crate::desk::{Desk, DeskEffect, DeskInput};
+use crate::model::load::LoadPlan;
 use crate::model::task::Task;
 use crate::model::{Action, Moment};
 
@@ -74,6 +75,16 @@ impl Driver {
     /// The node that the person looks at: its details are kept fresh.
     pub fn attend(&self, node: Option<Vertex>) {
         self.0.borrow_mut().turn(vec![DeskInput::Attend(node)]);
+    }
+
+    /// The topic under the X-ray: how its holders stand is asked for again and again.
+    pub fn look_into(&self, topic: Option<TopicName>) {
+        self.0.borrow_mut().turn(vec![DeskInput::LookInto(topic)]);
+    }
+
+    /// Publishes as planned from now on; `None`: no more.
+    pub fn set_load(&self, plan: Option<LoadPlan>) {
+        self.0.borrow_mut().turn(vec![DeskInput::SetLoad(plan)]);
     }
 }
 
@@ -144,7 +155,8 @@ impl Inner {
         let wait_ms = at.since(now().monotonic).as_micros().div_ceil(1_000) as u32;
         self.deadline = Some(Timeout::new(wait_ms, move || {
             if let Some(inner) = me.upgrade() {
-                inner.borrow_mut().turn(vec![DeskInput::DeadlineReached]);
+                let input = if page_is_hidden() { DeskInput::Unwatched } else { DeskInput::DeadlineReached };
+                inner.borrow_mut().turn(vec![input]);
             }
         }));
     }
@@ -159,6 +171,11 @@ fn tell_gathered(me: &Weak<RefCell<Inner>>) {
         (inner.tell.clone(), std::mem::take(&mut inner.gathered))
     };
     tell.emit(Moment { now_ms: js_sys::Date::now() as u64, actions });
+}
+
+/// Whether nobody looks at the page.
+fn page_is_hidden() -> bool {
+    web_sys::window().and_then(|window| window.document()).is_some_and(|document| document.hidden())
 }
 
 fn now() -> Now {

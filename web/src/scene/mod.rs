@@ -1,6 +1,9 @@
 //! The drawing: which shape stands where, and in which state. Pure; [`crate::ui`] turns it into SVG.
 
+pub mod charts;
 pub mod geometry;
+pub mod spacetime;
+pub mod xray;
 
 use cubecast_core::cube::{Dimension, Vertex};
 

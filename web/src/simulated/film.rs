@@ -1,6 +1,7 @@
 //! Pictures of a run's past: shown while the run itself is made anew, and when time runs backwards.
 
 use crate::model::State;
+use crate::model::closer::Closer;
 
 /// More pictures would cost more memory than they are worth; beyond, every second one is dropped.
 const MAX_PICTURES: usize = 256;
@@ -26,7 +27,8 @@ impl Film {
         if self.pictures.last().is_some_and(|(last, _)| at_ms < last + self.every_ms) {
             return;
         }
-        self.pictures.push((at_ms, state.clone()));
+        // What "Look closer" remembers is large, and not in these pictures.
+        self.pictures.push((at_ms, State { closer: Closer::default(), ..state.clone() }));
         if self.pictures.len() > MAX_PICTURES {
             let mut kept_last = false;
             self.pictures.retain(|_| {

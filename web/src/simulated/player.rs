@@ -171,7 +171,9 @@ impl Player {
             Mode::Paused | Mode::Playing => state.clone(),
             Mode::Seeking { .. } | Mode::Rewinding { .. } | Mode::Scrubbing { .. } => match self.film.at(shown_ms) {
                 Some((at_ms, picture)) if is_newer(*at_ms) => {
-                    picture.clone().after(Moment { now_ms: picture.now_ms, actions: looks_of(state) })
+                    let picture = State { closer: state.closer.clone(), ..picture.clone() };
+                    let now_ms = picture.now_ms;
+                    picture.after(Moment { now_ms, actions: looks_of(state) })
                 }
                 _ => state.clone(),
             },
@@ -395,5 +397,6 @@ fn looks_of(state: &State) -> Vec<Action> {
         Action::ChooseTopic(state.topic_text.clone()),
         Action::Select(state.selection),
         Action::ChooseTab(state.tab),
+        Action::ChooseCloserTab(state.closer.tab),
     ]
 }

@@ -121,6 +121,7 @@ impl Session {
             Act::StopDeliveries { subscriber, topic } => self.turn(DeskInput::StopDeliveries { subscriber, topic }),
             Act::OpenInbox { subscriber, topic } => self.told.push(Action::OpenInbox { subscriber, topic }),
             Act::CloseInbox { subscriber, topic } => self.told.push(Action::CloseInbox { subscriber, topic }),
+            Act::SetLoad(plan) => self.turn(DeskInput::SetLoad(plan)),
         }
         self.learn();
     }

@@ -5,6 +5,7 @@ use cubecast_core::names::{SubscriberId, TopicName};
 use cubecast_core::sim::{Cut, Scenario, Simulation};
 use serde::{Deserialize, Serialize};
 
+use crate::model::load::LoadPlan;
 use crate::model::task::Task;
 
 /// So much a person can do in one run; an address with more would not fit anywhere.
@@ -41,9 +42,20 @@ pub struct Deed {
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub enum Act {
     Run(Task),
-    StopDeliveries { subscriber: SubscriberId, topic: TopicName },
-    OpenInbox { subscriber: SubscriberId, topic: TopicName },
-    CloseInbox { subscriber: SubscriberId, topic: TopicName },
+    StopDeliveries {
+        subscriber: SubscriberId,
+        topic: TopicName,
+    },
+    OpenInbox {
+        subscriber: SubscriberId,
+        topic: TopicName,
+    },
+    CloseInbox {
+        subscriber: SubscriberId,
+        topic: TopicName,
+    },
+    /// Begins, changes or ends the load.
+    SetLoad(Option<LoadPlan>),
 }
 
 impl Spec {
@@ -115,6 +127,8 @@ impl Act {
             Act::StopDeliveries { topic, .. } => format!("stop deliveries of {topic}"),
             Act::OpenInbox { topic, .. } => format!("listen to {topic}"),
             Act::CloseInbox { topic, .. } => format!("close the messages of {topic}"),
+            Act::SetLoad(Some(plan)) => format!("load of {} a second", plan.rate),
+            Act::SetLoad(None) => "end of the load".to_owned(),
         }
     }
 }

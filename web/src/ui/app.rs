@@ -5,7 +5,7 @@ use gloo_timers::callback::Interval;
 use web_sys::{UrlSearchParams, js_sys};
 use yew::prelude::*;
 
-use super::feed::FeedList;
+use super::closer::LookCloser;
 use super::header::Header;
 use super::node_table::NodeTable;
 use super::pulse::Pace;
@@ -13,6 +13,8 @@ use super::simulated::ModeSwitch;
 use super::stage::Stage;
 use super::tabs::Tabs;
 use super::topic_card::TopicCard;
+use crate::model::closer::CloserTab;
+use crate::model::load::LoadPlan;
 use crate::model::task::{Panel, Task};
 use crate::model::{Action, Moment, Selection, State};
 use crate::net::Driver;
@@ -29,6 +31,7 @@ pub fn App() -> Html {
     let driver = use_driver(dispatcher.to_callback());
     use_clock(dispatcher.to_callback());
     use_attention(&driver, state.selection);
+    use_holders(&driver, &state);
 
     let act = {
         let dispatcher = dispatcher.clone();
@@ -50,9 +53,17 @@ pub fn App() -> Html {
             }
         })
     };
-    let state = state_snapshot(&state);
+    let set_load = {
+        let driver = driver.clone();
+        Callback::from(move |plan| {
+            if let Some(driver) = &*driver {
+                driver.set_load(plan);
+            }
+        })
+    };
+    let state = state.seen();
     let mode_switch = html! { <ModeSwitch live={Some(state.clone())} /> };
-    html! { <Page {state} {mode_switch} {act} {run} {stop_deliveries} /> }
+    html! { <Page {state} {mode_switch} {act} {run} {stop_deliveries} {set_load} /> }
 }
 
 /// What is on the page, wherever its state comes from.
@@ -73,6 +84,7 @@ pub struct PageProps {
     pub act: Callback<Action>,
     pub run: Callback<Task>,
     pub stop_deliveries: Callback<(SubscriberId, TopicName)>,
+    pub set_load: Callback<Option<LoadPlan>>,
 }
 
 #[component]
@@ -109,15 +121,17 @@ pub fn Page(props: &PageProps) -> Html {
                         stop_deliveries={stop_deliveries.clone()}
                     />
                 </section>
-                <FeedList feed={state.feed.clone()} />
+                <LookCloser
+                    state={state.clone()}
+                    publisher={(*publisher).clone()}
+                    act={act.clone()}
+                    run={run.clone()}
+                    set_load={props.set_load.clone()}
+                />
                 <NodeTable cluster={state.cluster.clone()} topic={state.topic()} />
             </main>
         </>
     }
-}
-
-fn state_snapshot(state: &UseReducerHandle<State>) -> State {
-    State::clone(state)
 }
 
 fn moment(actions: Vec<Action>) -> Moment {
@@ -155,6 +169,19 @@ fn use_attention(driver: &Option<Driver>, selection: Option<Selection>) {
     use_effect_with((driver, node), |(driver, node)| {
         if let Some(driver) = driver {
             driver.attend(*node);
+        }
+    });
+}
+
+/// The holders of the chosen topic are asked how they stand while somebody looks.
+#[hook]
+fn use_holders(driver: &Option<Driver>, state: &State) {
+    let looks = matches!(state.closer.tab, CloserTab::Xray | CloserTab::Invariants);
+    let topic = state.topic().filter(|topic| looks && state.topics.topics.contains_key(topic));
+    let driver = driver.clone();
+    use_effect_with((driver, topic), |(driver, topic)| {
+        if let Some(driver) = driver {
+            driver.look_into(topic.clone());
         }
     });
 }

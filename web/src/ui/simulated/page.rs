@@ -13,6 +13,7 @@ use super::mode::{ModeSwitch, use_asked_run};
 use super::setup::Setup;
 use super::transport::{Transport, Wish, seconds};
 use crate::lessons::{self, Progress};
+use crate::model::load::LoadPlan;
 use crate::model::task::Task;
 use crate::model::{Action, State};
 use crate::net::browser::{self, Frames, Listener};
@@ -228,6 +229,10 @@ fn Stand(props: &StandProps) -> Html {
             });
         })
     };
+    let set_load = {
+        let change = change.clone();
+        Callback::from(move |plan: Option<LoadPlan>| change(&|show| show.act(Act::SetLoad(plan.clone()))))
+    };
     let wish = {
         let (change, show, redraw) = (change.clone(), show.clone(), redraw.clone());
         Callback::from(move |wish: Wish| match wish {
@@ -258,7 +263,7 @@ fn Stand(props: &StandProps) -> Html {
     let shown = show.borrow();
     let player = &shown.player;
     use_address(&shown);
-    let state = player.state();
+    let state = player.state().seen();
     let spec = player.spec();
     let under_cube = html! {
         <>
@@ -287,7 +292,7 @@ fn Stand(props: &StandProps) -> Html {
         None => html! { <LessonList go={go.clone()} /> },
     };
     let mode_switch = html! { <ModeSwitch live={None::<State>} /> };
-    html! { <Page {state} {mode_switch} {under_cube} {guide} {pace} {act} {run} {stop_deliveries} /> }
+    html! { <Page {state} {mode_switch} {under_cube} {guide} {pace} {act} {run} {stop_deliveries} {set_load} /> }
 }
 
 /// The player gets the browser's frames; the page is drawn when something was to be seen.

@@ -1,0 +1,301 @@
+//! Charts: what the cluster did in each of the last [`SECONDS`] seconds, and what this page's publishes saw of it.
+//!
+//! Throughput is counted by how far the ends of the replicas moved, which a sample of the events tells as well as all of them.
+//! Latency is measured at both ends: by this page, from its request to the answer; and by the nodes, from a request's arrival to
+//! its answer (of a sample, the pairs that both came). A second is summed up once it is over: about 100 bytes, and 24 more for
+//! each node and each of the [`MAX_TOPICS`] busiest topics in it, so ten minutes of 64 nodes stay below 2 MB.
+
+mod meter;
+
+use std::collections::{BTreeMap, VecDeque};
+use std::rc::Rc;
+
+use cubecast_core::cube::Vertex;
+use cubecast_core::names::TopicName;
+use cubecast_core::wire::answer::Done;
+use cubecast_core::wire::event::{Event, TraceId, WatchEvent};
+
+use super::action::Action;
+use super::load::LoadSample;
+use super::shared::Shared;
+use super::task::Panel;
+pub use meter::{Meter, Percentiles};
+
+/// Ten minutes.
+pub const SECONDS: usize = 600;
+/// Topics that are charted in one second.
+pub const MAX_TOPICS: usize = 24;
+/// Ends of replicas, and requests under way, that are remembered.
+const MAX_ENDS: usize = 4_096;
+const MAX_UNDER_WAY: usize = 4_096;
+/// A publish that takes longer counts as not available.
+pub const SLOW_MS: f64 = 1_000.0;
+/// Faults that are named in one second.
+const MAX_FAULTS: usize = 4;
+
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct Charts {
+    /// Seconds that are over, oldest first. Changes once a second.
+    pub history: Shared<History>,
+    present: Present,
+    /// How far each replica is, so that only what is new counts. Oldest first.
+    ends: BTreeMap<(Vertex, TopicName), u64>,
+    under_way: BTreeMap<TraceId, UnderWay>,
+}
+
+#[derive(Clone, Debug, Default)]
+pub struct History {
+    pub seconds: VecDeque<Rc<Second>>,
+}
+
+/// A second that is over.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct Second {
+    /// Seconds since 1970.
+    pub at_s: u64,
+    /// This page's publishes.
+    pub page: Sum,
+    pub nodes: BTreeMap<Vertex, Sum>,
+    pub topics: BTreeMap<TopicName, Sum>,
+    pub availability: Availability,
+    /// What broke or healed, in words.
+    pub faults: Vec<Fault>,
+}
+
+#[derive(Clone, Copy, PartialEq, Debug, Default)]
+pub struct Sum {
+    /// Publishes that were acknowledged; for a node or a topic, messages that became readable.
+    pub done: u32,
+    pub failed: u32,
+    pub latency: Option<Percentiles>,
+}
+
+/// Whether this page could publish.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]
+pub enum Availability {
+    /// It did not try.
+    #[default]
+    Quiet,
+    Good,
+    /// A publish was waited for that took longer than [`SLOW_MS`].
+    Slow,
+    Failed,
+}
+
+#[derive(Clone, PartialEq, Debug)]
+pub struct Fault {
+    pub words: String,
+    pub heals: bool,
+}
+
+/// The second that is not over yet.
+#[derive(Clone, PartialEq, Debug, Default)]
+struct Present {
+    at_s: u64,
+    page: Meter,
+    nodes: BTreeMap<Vertex, Meter>,
+    topics: BTreeMap<TopicName, Meter>,
+    availability: Availability,
+    faults: Vec<Fault>,
+}
+
+#[derive(Clone, PartialEq, Debug)]
+struct UnderWay {
+    topic: TopicName,
+    at_us: u64,
+}
+
+impl Availability {
+    pub fn name(self) -> &'static str {
+        match self {
+            Availability::Quiet => "quiet",
+            Availability::Good => "good",
+            Availability::Slow => "slow",
+            Availability::Failed => "failed",
+        }
+    }
+}
+
+impl Charts {
+    pub fn hear(&mut self, now_ms: u64, action: &Action) {
+        self.roll(now_ms);
+        match action {
+            Action::Told(told) => self.hear_event(told),
+            Action::TaskAnswered { panel: Panel::Publish, answer, took_ms, .. } => match &answer.result {
+                Ok(Done::Published { .. }) => self.published(now_ms, *took_ms),
+                Ok(_) => {}
+                Err(_) => self.failed(now_ms, *took_ms),
+            },
+            Action::TaskGaveUp { panel: Panel::Publish, .. } => self.failed(now_ms, SLOW_MS),
+            Action::LoadTold(sample) => self.hear_load(now_ms, sample),
+            _ => {}
+        }
+    }
+
+    /// Whether it has anything to do with the charts.
+    pub fn concerns(action: &Action) -> bool {
+        match action {
+            Action::Told(told) => matches!(
+                told.event,
+                Event::ReplicaStored { .. }
+                    | Event::RequestReceived { .. }
+                    | Event::RequestAnswered { .. }
+                    | Event::TopicDeleted { .. }
+                    | Event::Stopped { .. }
+                    | Event::Returned { .. }
+                    | Event::LinkConditions { .. }
+            ),
+            Action::TaskAnswered { panel: Panel::Publish, .. } | Action::TaskGaveUp { panel: Panel::Publish, .. } => {
+                true
+            }
+            Action::LoadTold(_) => true,
+            _ => false,
+        }
+    }
+
+    /// Whether a second is over.
+    pub fn is_due(&self, now_ms: u64) -> bool {
+        self.present.at_s < now_ms / 1_000
+    }
+
+    /// Ends the seconds that are over.
+    pub fn roll(&mut self, now_ms: u64) {
+        let now_s = now_ms / 1_000;
+        if self.present.at_s == 0 {
+            self.present.at_s = now_s;
+        }
+        while self.present.at_s < now_s {
+            let over = std::mem::replace(&mut self.present, Present { at_s: 0, ..Present::default() });
+            // After a long sleep only as many quiet seconds as are kept.
+            self.present.at_s = (over.at_s + 1).max(now_s.saturating_sub(SECONDS as u64));
+            let seconds = &mut self.history.change().seconds;
+            seconds.push_back(Rc::new(over.summed_up()));
+            while seconds.len() > SECONDS {
+                seconds.pop_front();
+            }
+        }
+    }
+
+    fn hear_event(&mut self, told: &WatchEvent) {
+        match &told.event {
+            Event::ReplicaStored { topic, offset, .. } => self.stored(told.node, topic, offset.0 + 1),
+            Event::TopicDeleted { topic, .. } => self.ends.retain(|(_, known), _| known != topic),
+            Event::RequestReceived { action, subject: Some(subject) } if action == "publish" => {
+                if let (Some(trace), Ok(topic)) = (told.trace, TopicName::new(subject.as_str())) {
+                    self.under_way.insert(trace, UnderWay { topic, at_us: told.at_us });
+                    while self.under_way.len() > MAX_UNDER_WAY {
+                        self.under_way.pop_first();
+                    }
+                }
+            }
+            Event::RequestAnswered { error, .. } => {
+                if let Some(began) = told.trace.and_then(|trace| self.under_way.remove(&trace)) {
+                    self.answered(told.node, &began, told.at_us, error.is_some());
+                }
+            }
+            Event::Stopped { mode, .. } => {
+                self.fault(format!("{} {}", told.node, super::describe::stop_verb(*mode)), false);
+            }
+            Event::Returned { .. } => self.fault(format!("{} is back", told.node), true),
+            Event::LinkConditions { from, to, conditions } => {
+                let words = format!("{from} → {to} {}", super::describe::conditions(conditions));
+                self.fault(words, *conditions == cubecast_core::wire::client::LinkConditions::PERFECT);
+            }
+            _ => {}
+        }
+    }
+
+    /// A replica's end moved. Where it was before is not known of the first word, which counts as one message.
+    fn stored(&mut self, node: Vertex, topic: &TopicName, end: u64) {
+        let highest = |ends: &BTreeMap<(Vertex, TopicName), u64>| {
+            node.dimension().vertices().filter_map(|other| ends.get(&(other, topic.clone()))).copied().max()
+        };
+        let highest_before = highest(&self.ends);
+        let key = (node, topic.clone());
+        if !self.ends.contains_key(&key) && self.ends.len() == MAX_ENDS {
+            return;
+        }
+        let known = self.ends.entry(key).or_insert(end.saturating_sub(1));
+        let new = end.saturating_sub(*known);
+        *known = (*known).max(end);
+        let new_to_topic = end.saturating_sub(highest_before.unwrap_or(end.saturating_sub(1)));
+        self.present.nodes.entry(node).or_default().add_done(new as u32);
+        if let Some(meter) = self.present.topic(topic) {
+            meter.add_done(new_to_topic as u32);
+        }
+    }
+
+    fn answered(&mut self, node: Vertex, began: &UnderWay, at_us: u64, is_failure: bool) {
+        let took_us = at_us.saturating_sub(began.at_us);
+        let node = self.present.nodes.entry(node).or_default();
+        node.add_latency(took_us);
+        node.add_failed(u32::from(is_failure));
+        if let Some(topic) = self.present.topic(&began.topic) {
+            topic.add_latency(took_us);
+            topic.add_failed(u32::from(is_failure));
+        }
+    }
+
+    fn hear_load(&mut self, now_ms: u64, sample: &LoadSample) {
+        for took_ms in &sample.took_ms {
+            self.published(now_ms, *took_ms);
+        }
+        for took_ms in &sample.failed_after_ms {
+            self.failed(now_ms, *took_ms);
+        }
+    }
+
+    fn published(&mut self, now_ms: u64, took_ms: f64) {
+        self.present.page.add_done(1);
+        self.present.page.add_latency((took_ms * 1_000.0) as u64);
+        let kind = if took_ms > SLOW_MS { Availability::Slow } else { Availability::Good };
+        self.blame(now_ms, took_ms, kind);
+    }
+
+    fn failed(&mut self, now_ms: u64, took_ms: f64) {
+        self.present.page.add_failed(1);
+        self.blame(now_ms, took_ms, Availability::Failed);
+    }
+
+    /// The seconds in which it was waited for: they are as good as the worst publish that was under way in them.
+    fn blame(&mut self, now_ms: u64, took_ms: f64, kind: Availability) {
+        self.present.availability = self.present.availability.max(kind);
+        let began_s = now_ms.saturating_sub(took_ms as u64) / 1_000;
+        if kind > Availability::Good && began_s < self.present.at_s {
+            for second in self.history.change().seconds.iter_mut().rev().take_while(|second| second.at_s >= began_s) {
+                let second = Rc::make_mut(second);
+                second.availability = second.availability.max(kind);
+            }
+        }
+    }
+
+    fn fault(&mut self, words: String, heals: bool) {
+        if self.present.faults.len() < MAX_FAULTS {
+            self.present.faults.push(Fault { words, heals });
+        }
+    }
+}
+
+impl Present {
+    /// `None`: there are so many topics that this one is not charted in this second.
+    fn topic(&mut self, topic: &TopicName) -> Option<&mut Meter> {
+        if !self.topics.contains_key(topic) && self.topics.len() == MAX_TOPICS {
+            return None;
+        }
+        Some(self.topics.entry(topic.clone()).or_default())
+    }
+
+    fn summed_up(self) -> Second {
+        Second {
+            at_s: self.at_s,
+            page: self.page.sum(),
+            nodes: self.nodes.iter().map(|(node, meter)| (*node, meter.sum())).collect(),
+            topics: self.topics.iter().map(|(topic, meter)| (topic.clone(), meter.sum())).collect(),
+            availability: self.availability,
+            faults: self.faults,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,175 @@
+//! What is acknowledged is on enough holders, and stays.
+//!
+//! An acknowledgement with an offset says that the message is committed: a majority of the group's voters has it on disk. A
+//! group never has fewer voters than a majority of its full size ([`fewest_holders`]), and nobody but the home and its
+//! neighbours holds anything.
+//!
+//! That it stays is seen by `locate`: when every member has answered and none of them has an acknowledged message, at every look
+//! for [`LOST_AFTER_MS`], it is lost. (A member that was restarted reads its log again first; that takes less.) Kept is the
+//! highest acknowledged offset of up to [`MAX_TOPICS`] topics.
+
+use std::collections::BTreeMap;
+
+use cubecast_core::cube::{Dimension, Vertex};
+use cubecast_core::names::{Offset, TopicName};
+use cubecast_core::placement;
+use cubecast_core::wire::answer::{Done, Location};
+use cubecast_core::wire::event::Event;
+
+use super::Checked;
+use crate::model::action::Action;
+use crate::model::cluster::Cluster;
+use crate::model::describe::nodes;
+
+pub const MAX_TOPICS: usize = 256;
+pub const LOST_AFTER_MS: u64 = 10_000;
+
+#[derive(Clone, Debug, Default)]
+pub struct Acknowledged {
+    topics: BTreeMap<TopicName, Highest>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Highest {
+    offset: Offset,
+    /// Since when no member has it, as far as all were seen.
+    missing_since_ms: Option<u64>,
+}
+
+impl Acknowledged {
+    pub fn hear(&mut self, now_ms: u64, action: &Action, cluster: &Cluster) -> Checked {
+        match action {
+            Action::Told(told) => {
+                if let Event::TopicDeleted { topic, .. } = &told.event {
+                    self.topics.remove(topic);
+                }
+                Ok(0)
+            }
+            Action::Answered { answer, .. } => match &answer.result {
+                Ok(Done::Published { topic, offset: Some(offset), holders, .. }) => {
+                    self.remember(topic, *offset);
+                    cluster.dimension.map_or(Ok(0), |dimension| check_holders(topic, *offset, holders, dimension))
+                }
+                Ok(Done::Located(location)) => self.look(now_ms, location),
+                Ok(Done::TopicDeleted { topic, .. }) => {
+                    self.topics.remove(topic);
+                    Ok(0)
+                }
+                _ => Ok(0),
+            },
+            _ => Ok(0),
+        }
+    }
+
+    fn remember(&mut self, topic: &TopicName, offset: Offset) {
+        if !self.topics.contains_key(topic) && self.topics.len() == MAX_TOPICS {
+            return;
+        }
+        let highest = self.topics.entry(topic.clone()).or_insert(Highest { offset, missing_since_ms: None });
+        if offset > highest.offset {
+            *highest = Highest { offset, missing_since_ms: None };
+        }
+    }
+
+    fn look(&mut self, now_ms: u64, location: &Location) -> Checked {
+        let Some(highest) = self.topics.get_mut(&location.topic) else { return Ok(0) };
+        let is_kept = location.holders.iter().any(|holder| holder.last_offset >= Some(highest.offset));
+        let all_answered = location.holders.iter().all(|holder| holder.alive);
+        if is_kept || !all_answered {
+            highest.missing_since_ms = None;
+            return Ok(u64::from(is_kept));
+        }
+        let since_ms = *highest.missing_since_ms.get_or_insert(now_ms);
+        if now_ms < since_ms + LOST_AFTER_MS {
+            return Ok(0);
+        }
+        let lasts = location.holders.iter().filter_map(|holder| holder.last_offset).max();
+        let last = lasts.map_or("none".to_owned(), |last| format!("#{last}"));
+        Err(format!(
+            "{} #{} was acknowledged, but for {} s no holder has it, and all of them answer: their last message is {last}",
+            location.topic,
+            highest.offset,
+            (now_ms - since_ms) / 1_000
+        ))
+    }
+}
+
+/// A group never has fewer voters than a majority of its members; a majority of those holds what is committed.
+fn fewest_holders(dimension: Dimension) -> usize {
+    let members = usize::from(dimension.bits()) + 1;
+    let voters = members / 2 + 1;
+    voters / 2 + 1
+}
+
+fn check_holders(topic: &TopicName, offset: Offset, holders: &[Vertex], dimension: Dimension) -> Checked {
+    let home = placement::home(topic.as_str(), dimension);
+    if let Some(stranger) = holders.iter().find(|holder| !placement::members(home).any(|member| member == **holder)) {
+        return Err(format!("{topic} #{offset} is said to be on {stranger}, which is no holder of it: home is {home}"));
+    }
+    let fewest = fewest_holders(dimension);
+    if holders.len() < fewest {
+        return Err(format!(
+            "{topic} #{offset} was acknowledged on {} of its holders ({}); a majority of any group of voters here is at least {fewest}",
+            holders.len(),
+            nodes(holders)
+        ));
+    }
+    Ok(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::story::{cube, deleted, located, published};
+    use super::*;
+
+    #[test]
+    fn a_majority_of_the_smallest_group_of_voters_is_enough_and_less_is_not() {
+        let mut acknowledged = Acknowledged::default();
+        assert_eq!(acknowledged.hear(1, &published(0, &["100", "101"]), &cube()), Ok(1));
+        let broken = acknowledged.hear(1, &published(1, &["101"]), &cube()).unwrap_err();
+        assert!(broken.contains("news #1") && broken.contains("101"), "{broken}");
+    }
+
+    #[test]
+    fn the_fewest_holders_of_every_cube() {
+        let fewest = |bits| fewest_holders(Dimension::new(bits).unwrap());
+        assert_eq!([1, 2, 3, 4, 5, 6].map(fewest), [2, 2, 2, 2, 3, 3]);
+    }
+
+    #[test]
+    fn nobody_else_holds_a_message() {
+        let mut acknowledged = Acknowledged::default();
+        let broken = acknowledged.hear(1, &published(0, &["100", "101", "111"]), &cube()).unwrap_err();
+        assert!(broken.contains("111"), "{broken}");
+    }
+
+    #[test]
+    fn what_one_holder_still_has_is_not_lost_and_who_is_away_may_have_it() {
+        let mut acknowledged = Acknowledged::default();
+        acknowledged.hear(0, &published(5, &["100", "101"]), &cube()).unwrap();
+        assert_eq!(acknowledged.hear(1, &located([Some(4), Some(5), Some(4), Some(4)]), &cube()), Ok(1));
+        for now_ms in [1_000, 100_000] {
+            assert_eq!(acknowledged.hear(now_ms, &located([Some(4), None, Some(4), Some(4)]), &cube()), Ok(0));
+        }
+    }
+
+    #[test]
+    fn what_no_holder_has_for_long_is_lost() {
+        let mut acknowledged = Acknowledged::default();
+        acknowledged.hear(0, &published(5, &["100", "101"]), &cube()).unwrap();
+        let nobody = located([Some(4); 4]);
+        assert_eq!(acknowledged.hear(1_000, &nobody, &cube()), Ok(0), "it may have been restarted");
+        let broken = acknowledged.hear(1_000 + LOST_AFTER_MS, &nobody, &cube()).unwrap_err();
+        assert!(broken.contains("news #5") && broken.contains("#4"), "{broken}");
+    }
+
+    #[test]
+    fn a_deleted_topic_has_lost_nothing() {
+        let mut acknowledged = Acknowledged::default();
+        acknowledged.hear(0, &published(5, &["100", "101"]), &cube()).unwrap();
+        acknowledged.hear(0, &deleted("110"), &cube()).unwrap();
+        for now_ms in [1, LOST_AFTER_MS * 2] {
+            assert_eq!(acknowledged.hear(now_ms, &located([Some(0); 4]), &cube()), Ok(0));
+        }
+    }
+}

@@ -1,0 +1,160 @@
+//! Whoever shows a message shows the same one at its offset: the equal prefixes of the holders, as far as they are shown here.
+//!
+//! Compared are the messages of every pull at every read level and of every push that comes to this page: content, publisher and
+//! time. Kept is a fingerprint of the newest [`MAX_MESSAGES`]; an older one is no longer compared. A topic that was deleted may be
+//! created again with other messages: it is forgotten, and for [`SETTLE_MS`] nothing that is shown of it counts, because a late
+//! word may be of the one before.
+
+use std::collections::hash_map::DefaultHasher;
+use std::collections::{BTreeMap, VecDeque};
+use std::hash::{Hash as _, Hasher as _};
+
+use cubecast_core::cube::Vertex;
+use cubecast_core::names::TopicName;
+use cubecast_core::wire::answer::{Done, Message};
+use cubecast_core::wire::event::Event;
+
+use super::Checked;
+use crate::model::action::Action;
+
+pub const MAX_MESSAGES: usize = 4_096;
+pub(super) const SETTLE_MS: u64 = 5_000;
+
+#[derive(Clone, Debug, Default)]
+pub struct Agreement {
+    seen: BTreeMap<(TopicName, u64), Sighting>,
+    /// Oldest first. May name what was forgotten with its topic.
+    order: VecDeque<(TopicName, u64)>,
+    deleted_ms: BTreeMap<TopicName, u64>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Sighting {
+    fingerprint: u64,
+    /// `None`: by a push.
+    by: Option<Vertex>,
+}
+
+impl Agreement {
+    pub fn hear(&mut self, now_ms: u64, action: &Action) -> Checked {
+        match action {
+            Action::Told(told) => {
+                if let Event::TopicDeleted { topic, .. } = &told.event {
+                    self.forget(now_ms, topic);
+                }
+                Ok(0)
+            }
+            Action::Answered { answer, .. } => match &answer.result {
+                Ok(Done::Pulled { topic, messages, .. }) => {
+                    messages.iter().map(|message| self.compare(now_ms, topic, message, Some(answer.served_by))).sum()
+                }
+                _ => Ok(0),
+            },
+            Action::Delivered(delivery) => self.compare(now_ms, &delivery.topic, &delivery.message, None),
+            _ => Ok(0),
+        }
+    }
+
+    fn compare(&mut self, now_ms: u64, topic: &TopicName, message: &Message, by: Option<Vertex>) -> Checked {
+        if self.deleted_ms.get(topic).is_some_and(|deleted_ms| now_ms < deleted_ms + SETTLE_MS) {
+            return Ok(0);
+        }
+        let (key, fingerprint) = ((topic.clone(), message.offset.0), fingerprint(message));
+        match self.seen.get(&key) {
+            Some(first) if first.fingerprint == fingerprint => Ok(1),
+            Some(first) => Err(format!(
+                "offset {} of topic `{topic}` differs: {} showed another message than {}, which shows “{}” by `{}` of {}",
+                message.offset,
+                source(first.by),
+                source(by),
+                message.content.chars().take(60).collect::<String>(),
+                message.publisher,
+                message.time,
+            )),
+            None => {
+                self.seen.insert(key.clone(), Sighting { fingerprint, by });
+                self.order.push_back(key);
+                self.trim();
+                Ok(1)
+            }
+        }
+    }
+
+    fn trim(&mut self) {
+        while self.order.len() > MAX_MESSAGES {
+            if let Some(oldest) = self.order.pop_front() {
+                self.seen.remove(&oldest);
+            }
+        }
+    }
+
+    fn forget(&mut self, now_ms: u64, topic: &TopicName) {
+        self.seen.retain(|(seen, _), _| seen != topic);
+        self.order.retain(|(seen, _)| seen != topic);
+        self.deleted_ms.retain(|_, deleted_ms| now_ms < *deleted_ms + SETTLE_MS);
+        self.deleted_ms.insert(topic.clone(), now_ms);
+    }
+}
+
+fn fingerprint(message: &Message) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    (message.publisher.as_str(), &message.content, message.time.0).hash(&mut hasher);
+    hasher.finish()
+}
+
+fn source(by: Option<Vertex>) -> String {
+    by.map_or_else(|| "a push".to_owned(), |node| format!("a read at {node}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::story::{deleted, delivered, message, pulled};
+    use super::*;
+
+    #[test]
+    fn replicas_and_pushes_that_show_the_same_agree() {
+        let mut agreement = Agreement::default();
+        assert_eq!(agreement.hear(1, &pulled("100", vec![message(0, "a"), message(1, "b")])), Ok(2));
+        assert_eq!(agreement.hear(2, &pulled("101", vec![message(1, "b")])), Ok(1));
+        assert_eq!(agreement.hear(3, &delivered(0, "a")), Ok(1));
+    }
+
+    #[test]
+    fn a_replica_that_shows_something_else_is_found_and_both_are_named() {
+        let mut agreement = Agreement::default();
+        assert_eq!(agreement.hear(1, &pulled("100", vec![message(3, "a")])), Ok(1));
+        let broken = agreement.hear(2, &pulled("110", vec![message(3, "x")])).unwrap_err();
+        for part in ["offset 3", "`news`", "a read at 100", "a read at 110", "“x”"] {
+            assert!(broken.contains(part), "{broken}");
+        }
+    }
+
+    #[test]
+    fn the_publisher_and_the_time_count_as_well() {
+        let mut agreement = Agreement::default();
+        assert_eq!(agreement.hear(1, &delivered(0, "a")), Ok(1));
+        let mut late = message(0, "a");
+        late.time.0 += 1;
+        assert!(agreement.hear(2, &pulled("101", vec![late])).is_err());
+    }
+
+    #[test]
+    fn a_topic_created_again_may_hold_something_else_and_late_words_of_the_old_one_do_not_count() {
+        let mut agreement = Agreement::default();
+        assert_eq!(agreement.hear(1_000, &delivered(0, "old")), Ok(1));
+        assert_eq!(agreement.hear(2_000, &deleted("100")), Ok(0));
+        assert_eq!(agreement.hear(2_500, &delivered(0, "old")), Ok(0));
+        assert_eq!(agreement.hear(2_000 + SETTLE_MS, &delivered(0, "new")), Ok(1));
+        assert_eq!(agreement.hear(9_000, &pulled("101", vec![message(0, "new")])), Ok(1));
+    }
+
+    #[test]
+    fn memory_is_bounded_and_what_is_forgotten_is_not_held_against_anybody() {
+        let mut agreement = Agreement::default();
+        for offset in 0..=MAX_MESSAGES as u64 {
+            assert_eq!(agreement.hear(1, &delivered(offset, "a")), Ok(1));
+        }
+        assert_eq!((agreement.seen.len(), agreement.order.len()), (MAX_MESSAGES, MAX_MESSAGES));
+        assert_eq!(agreement.hear(2, &delivered(0, "x")), Ok(1));
+    }
+}

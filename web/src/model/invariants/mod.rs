@@ -1,0 +1,266 @@
+//! The invariants: promises of the cluster that can be checked on what this page sees, while it is being broken.
+//!
+//! Each rule is a file. It hears every action, counts the facts that it checked, and says what breaks its promise. What a page
+//! cannot see (the content of every replica, other clients' acknowledgements) it does not claim: those are for the checkers of
+//! `cubecast_core::check`, whose words and pure parts are used here. Memory is bounded by the limits that each rule states; what
+//! is forgotten for them is never held against the cluster.
+
+mod acknowledged;
+mod agreement;
+mod leaders;
+mod offsets;
+
+use super::action::Action;
+use super::cluster::Cluster;
+
+/// How many facts were checked by an action, or what breaks the promise, for people.
+type Checked = Result<u64, String>;
+
+#[derive(Clone, Debug, Default)]
+pub struct Invariants {
+    leaders: leaders::Leaders,
+    agreement: agreement::Agreement,
+    acknowledged: acknowledged::Acknowledged,
+    offsets: offsets::Offsets,
+    checked: [u64; RULES.len()],
+    /// The first promise that was broken, until the person has read it.
+    pub violation: Option<Violation>,
+    /// All that were ever found, dismissed or not.
+    pub found: u64,
+}
+
+/// A promise that was not kept.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Violation {
+    pub rule: Rule,
+    pub what: String,
+    /// Milliseconds since 1970, by this page's clock.
+    pub at_ms: u64,
+    /// The last events before it, each as the node told it, in JSON; oldest first.
+    pub evidence: Vec<String>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Rule {
+    Leaders,
+    Agreement,
+    Acknowledged,
+    Offsets,
+}
+
+/// In the order in which they are shown.
+pub const RULES: [Rule; 4] = [Rule::Leaders, Rule::Agreement, Rule::Acknowledged, Rule::Offsets];
+
+impl Rule {
+    /// The word that tests and style sheets know it by.
+    pub fn name(self) -> &'static str {
+        match self {
+            Rule::Leaders => "leaders",
+            Rule::Agreement => "prefixes",
+            Rule::Acknowledged => "acknowledged",
+            Rule::Offsets => "offsets",
+        }
+    }
+
+    pub fn promise(self) -> &'static str {
+        match self {
+            Rule::Leaders => "A group has at most one leader in a term.",
+            Rule::Agreement => "Whoever shows a message shows the same one at its offset.",
+            Rule::Acknowledged => "What is acknowledged is on enough holders, and stays.",
+            Rule::Offsets => "Offsets have no gaps, and each is given once.",
+        }
+    }
+
+    /// What the counted facts are.
+    pub fn facts(self) -> &'static str {
+        match self {
+            Rule::Leaders => "words of nodes on who leads a term",
+            Rule::Agreement => "messages compared, read or pushed here",
+            Rule::Acknowledged => "acknowledgements and looks at the holders",
+            Rule::Offsets => "offsets acknowledged, read or pushed here",
+        }
+    }
+
+    /// How it comes to see something, where it has seen nothing.
+    pub fn wants(self) -> &'static str {
+        match self {
+            Rule::Leaders => "waits for a node's word",
+            Rule::Agreement => "read the holders below, subscribe or pull, and it compares",
+            Rule::Acknowledged => "publish, and it looks where the message is",
+            Rule::Offsets => "publish, subscribe or pull, and it counts",
+        }
+    }
+}
+
+impl Invariants {
+    /// Takes in what happened; `Some`: the first promise that it breaks.
+    pub fn hear(&mut self, now_ms: u64, action: &Action, cluster: &Cluster) -> Option<(Rule, String)> {
+        let results = [
+            self.leaders.hear(action),
+            self.agreement.hear(now_ms, action),
+            self.acknowledged.hear(now_ms, action, cluster),
+            self.offsets.hear(now_ms, action),
+        ];
+        let mut broken = None;
+        for ((rule, checked), result) in RULES.iter().zip(&mut self.checked).zip(results) {
+            match result {
+                Ok(facts) => *checked += facts,
+                Err(what) => broken = broken.or(Some((*rule, what))),
+            }
+        }
+        self.found += u64::from(broken.is_some());
+        broken
+    }
+
+    /// Whether the action can teach any rule something: most of what is told under load cannot.
+    pub fn concerns(action: &Action) -> bool {
+        use cubecast_core::wire::event::Event;
+        match action {
+            Action::Told(told) => matches!(
+                told.event,
+                Event::RoleChanged { .. }
+                    | Event::MembersChanged { .. }
+                    | Event::TopicCreated { .. }
+                    | Event::TopicDeleted { .. }
+            ),
+            Action::Answered { answer, .. } => answer.result.is_ok(),
+            Action::Delivered(_) | Action::DeliveriesEnded { .. } => true,
+            _ => false,
+        }
+    }
+
+    pub fn checked(&self, rule: Rule) -> u64 {
+        self.checked[rule as usize]
+    }
+
+    pub fn is_good(&self) -> bool {
+        self.violation.is_none()
+    }
+}
+
+#[cfg(test)]
+pub(super) mod story {
+    //! Short words for what a page hears.
+
+    use cubecast_core::cube::{Dimension, Vertex};
+    use cubecast_core::names::{Offset, PublisherId, SubscriberId, TopicName};
+    use cubecast_core::time::Timestamp;
+    use cubecast_core::topics::command::TopicId;
+    use cubecast_core::wire::answer::{self, Answer, Delivery, Done, Location, Message, Role};
+    use cubecast_core::wire::event::{Event, WatchEvent};
+
+    use crate::model::Action;
+    use crate::model::cluster::Cluster;
+
+    pub fn vertex(name: &str) -> Vertex {
+        name.parse().unwrap()
+    }
+
+    pub fn topic() -> TopicName {
+        TopicName::new("news").unwrap()
+    }
+
+    pub fn cube() -> Cluster {
+        Cluster { dimension: Dimension::new(3).ok(), ..Cluster::default() }
+    }
+
+    pub fn told(node: &str, event: Event) -> Action {
+        Action::Told(WatchEvent { node: vertex(node), time: Timestamp(0), at_us: 0, trace: None, event })
+    }
+
+    pub fn leads(node: &str, group: &str, term: u64) -> Action {
+        let leader = Some(vertex(node));
+        told(node, Event::RoleChanged { group: vertex(group), role: Role::Leader, term, leader })
+    }
+
+    pub fn deleted(node: &str) -> Action {
+        told(node, Event::TopicDeleted { topic: topic(), group: vertex("100") })
+    }
+
+    pub fn answered(by: &str, done: Done) -> Action {
+        let answer = Answer { id: None, served_by: vertex(by), hops: None, result: Ok(done) };
+        Action::Answered { asked: vertex(by), answer }
+    }
+
+    pub fn published(offset: u64, holders: &[&str]) -> Action {
+        let holders = holders.iter().map(|name| vertex(name)).collect();
+        let done = Done::Published { topic: topic(), offset: Some(Offset(offset)), holders, repeated: false };
+        answered("100", done)
+    }
+
+    pub fn message(offset: u64, content: &str) -> Message {
+        let publisher = PublisherId::new("writer").unwrap();
+        Message { offset: Offset(offset), publisher, content: content.into(), time: Timestamp(offset) }
+    }
+
+    pub fn pulled(by: &str, messages: Vec<Message>) -> Action {
+        let cursor = messages.last().map_or(Offset(0), |last| last.offset.next());
+        let done = Done::Pulled { topic: topic(), messages, cursor, behind: None, original_node: None };
+        answered(by, done)
+    }
+
+    pub fn delivered(offset: u64, content: &str) -> Action {
+        let subscriber = SubscriberId::new("reader").unwrap();
+        Action::Delivered(Delivery { topic: topic(), subscriber, message: message(offset, content) })
+    }
+
+    pub fn subscribed() -> Action {
+        let done = Done::Subscribed { topic: topic(), topic_id: TopicId(1), cursor: Offset(0), original_node: None };
+        answered("100", done)
+    }
+
+    /// `None`: a holder that did not answer.
+    pub fn located(lasts: [Option<u64>; 4]) -> Action {
+        let nodes = ["100", "101", "110", "000"].into_iter().zip(lasts);
+        let holders = nodes.map(|(node, last)| answer::Holder {
+            node: vertex(node),
+            alive: last.is_some(),
+            last_offset: last.map(Offset),
+            lag: None,
+            voter: true,
+        });
+        answered(
+            "100",
+            Done::Located(Location {
+                topic: topic(),
+                exists: true,
+                home: vertex("100"),
+                replicas: Vec::new(),
+                leader: None,
+                holders: holders.collect(),
+            }),
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::story::{cube, leads, message, published, pulled};
+    use super::*;
+
+    #[test]
+    fn each_rule_counts_what_it_checked_and_a_healthy_history_breaks_none() {
+        let mut invariants = Invariants::default();
+        let history = [
+            leads("100", "100", 1),
+            published(0, &["100", "101", "110"]),
+            pulled("100", vec![message(0, "a")]),
+            pulled("101", vec![message(0, "a")]),
+        ];
+        for action in &history {
+            assert!(Invariants::concerns(action));
+            assert_eq!(invariants.hear(1_000, action, &cube()), None);
+        }
+        assert_eq!(RULES.map(|rule| invariants.checked(rule)), [1, 2, 1, 3]);
+        assert!(invariants.is_good());
+    }
+
+    #[test]
+    fn a_broken_promise_names_its_rule_and_is_counted() {
+        let mut invariants = Invariants::default();
+        assert_eq!(invariants.hear(1_000, &leads("100", "100", 4), &cube()), None);
+        let (rule, what) = invariants.hear(2_000, &leads("101", "100", 4), &cube()).unwrap();
+        assert_eq!((rule, invariants.found), (Rule::Leaders, 1));
+        assert!(what.contains("term 4"), "{what}");
+    }
+}

@@ -1,0 +1,171 @@
+//! Offsets have no gaps, and each is given once.
+//!
+//! Within an answer to a pull each offset is the one before plus one, and the cursor stands behind the last. What is pushed to a
+//! subscription goes on where it stopped. Two publishes of this page are never acknowledged at one offset of a topic. Kept are one
+//! cursor for up to [`MAX_SUBSCRIPTIONS`] subscriptions and the newest [`MAX_GIVEN`] offsets that were acknowledged.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use cubecast_core::check::offsets::check_run;
+use cubecast_core::names::{Offset, SubscriberId, TopicName};
+use cubecast_core::wire::answer::{Delivery, Done, Message};
+use cubecast_core::wire::event::Event;
+
+use super::Checked;
+use super::agreement::SETTLE_MS;
+use crate::model::action::Action;
+
+pub const MAX_SUBSCRIPTIONS: usize = 256;
+pub const MAX_GIVEN: usize = 4_096;
+
+#[derive(Clone, Debug, Default)]
+pub struct Offsets {
+    /// The offset that each subscription waits for.
+    next: BTreeMap<(SubscriberId, TopicName), Offset>,
+    given: BTreeSet<(TopicName, Offset)>,
+    /// Oldest first.
+    order: VecDeque<(TopicName, Offset)>,
+    deleted_ms: BTreeMap<TopicName, u64>,
+}
+
+impl Offsets {
+    pub fn hear(&mut self, now_ms: u64, action: &Action) -> Checked {
+        match action {
+            Action::Told(told) => {
+                if let Event::TopicDeleted { topic, .. } = &told.event {
+                    self.forget(now_ms, topic);
+                }
+                Ok(0)
+            }
+            Action::Answered { answer, .. } => match &answer.result {
+                Ok(Done::Pulled { topic, messages, cursor, .. }) => check_answer(topic, messages, *cursor),
+                Ok(Done::Published { topic, offset: Some(offset), repeated: false, .. }) => {
+                    self.give(now_ms, topic, *offset)
+                }
+                // A subscription may begin anew, elsewhere in the topic.
+                Ok(Done::Subscribed { topic, .. }) => {
+                    self.next.retain(|(_, subscribed), _| subscribed != topic);
+                    Ok(0)
+                }
+                _ => Ok(0),
+            },
+            Action::Delivered(delivery) => self.follow(delivery),
+            Action::DeliveriesEnded { subscriber, topic, .. } => {
+                self.next.remove(&(subscriber.clone(), topic.clone()));
+                Ok(0)
+            }
+            _ => Ok(0),
+        }
+    }
+
+    fn give(&mut self, now_ms: u64, topic: &TopicName, offset: Offset) -> Checked {
+        if self.deleted_ms.get(topic).is_some_and(|deleted_ms| now_ms < deleted_ms + SETTLE_MS) {
+            return Ok(0);
+        }
+        let place = (topic.clone(), offset);
+        if !self.given.insert(place.clone()) {
+            return Err(format!("offset {offset} of topic `{topic}` was acknowledged for two messages of this page"));
+        }
+        self.order.push_back(place);
+        if self.order.len() > MAX_GIVEN
+            && let Some(oldest) = self.order.pop_front()
+        {
+            self.given.remove(&oldest);
+        }
+        Ok(1)
+    }
+
+    fn follow(&mut self, delivery: &Delivery) -> Checked {
+        let (key, offset) = ((delivery.subscriber.clone(), delivery.topic.clone()), delivery.message.offset);
+        if !self.next.contains_key(&key) && self.next.len() == MAX_SUBSCRIPTIONS {
+            return Ok(0);
+        }
+        let next = self.next.entry(key).or_insert(offset);
+        let expected = *next;
+        *next = expected.max(offset.next());
+        if offset > expected {
+            return Err(format!(
+                "`{}` was pushed {} #{offset} where #{expected} was due",
+                delivery.subscriber, delivery.topic
+            ));
+        }
+        Ok(1)
+    }
+
+    fn forget(&mut self, now_ms: u64, topic: &TopicName) {
+        self.next.retain(|(_, subscribed), _| subscribed != topic);
+        self.given.retain(|(given, _)| given != topic);
+        self.order.retain(|(given, _)| given != topic);
+        self.deleted_ms.retain(|_, deleted_ms| now_ms < *deleted_ms + SETTLE_MS);
+        self.deleted_ms.insert(topic.clone(), now_ms);
+    }
+}
+
+fn check_answer(topic: &TopicName, messages: &[Message], cursor: Offset) -> Checked {
+    let count = check_run(messages.iter().map(|message| message.offset))
+        .map_err(|(before, after)| format!("a pull of topic `{topic}` has offset {after} behind {before}"))?;
+    match messages.last() {
+        Some(last) if last.offset.next() != cursor => {
+            Err(format!("a pull of topic `{topic}` ends with offset {}, and its cursor is {cursor}", last.offset))
+        }
+        _ => Ok(count),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::story::{deleted, delivered, message, published, pulled, subscribed, topic};
+    use super::*;
+
+    #[test]
+    fn offsets_that_follow_each_other_pass() {
+        let mut offsets = Offsets::default();
+        assert_eq!(offsets.hear(1, &pulled("100", vec![message(4, "a"), message(5, "b")])), Ok(2));
+        assert_eq!(offsets.hear(1, &delivered(7, "a")), Ok(1));
+        assert_eq!(offsets.hear(1, &delivered(8, "b")), Ok(1));
+        assert_eq!(offsets.hear(1, &published(9, &["100", "101"])), Ok(1));
+    }
+
+    #[test]
+    fn a_gap_in_an_answer_or_a_push_is_found() {
+        let mut offsets = Offsets::default();
+        let broken = offsets.hear(1, &pulled("100", vec![message(4, "a"), message(6, "b")])).unwrap_err();
+        assert!(broken.contains("offset 6 behind 4"), "{broken}");
+        offsets.hear(1, &delivered(0, "a")).unwrap();
+        let broken = offsets.hear(1, &delivered(2, "c")).unwrap_err();
+        assert!(broken.contains("#2 where #1 was due"), "{broken}");
+    }
+
+    #[test]
+    fn a_cursor_that_stands_elsewhere_is_found() {
+        let broken = check_answer(&topic(), &[message(4, "a")], Offset(9)).unwrap_err();
+        assert!(broken.contains("cursor is 9"), "{broken}");
+    }
+
+    #[test]
+    fn a_subscription_that_begins_anew_may_begin_elsewhere() {
+        let mut offsets = Offsets::default();
+        offsets.hear(1, &delivered(0, "a")).unwrap();
+        offsets.hear(1, &subscribed()).unwrap();
+        assert_eq!(offsets.hear(1, &delivered(40, "z")), Ok(1));
+    }
+
+    #[test]
+    fn an_offset_is_given_to_one_message_of_a_topic_and_again_only_once_the_topic_is_another() {
+        let mut offsets = Offsets::default();
+        offsets.hear(1, &published(3, &["100", "101"])).unwrap();
+        assert!(offsets.hear(1, &published(3, &["100", "101"])).unwrap_err().contains("offset 3"));
+        offsets.hear(1_000, &deleted("100")).unwrap();
+        assert_eq!(offsets.hear(1_001, &published(3, &["100", "101"])), Ok(0), "it may be the old one's");
+        assert_eq!(offsets.hear(1_000 + SETTLE_MS, &published(3, &["100", "101"])), Ok(1));
+    }
+
+    #[test]
+    fn memory_is_bounded() {
+        let mut offsets = Offsets::default();
+        for offset in 0..2 * MAX_GIVEN as u64 {
+            offsets.hear(1, &published(offset, &["100", "101"])).unwrap();
+        }
+        assert_eq!((offsets.given.len(), offsets.order.len()), (MAX_GIVEN, MAX_GIVEN));
+    }
+}

@@ -1,0 +1,242 @@
+//! The newest events, as they were told: what stories and evidence are made of.
+
+use std::collections::VecDeque;
+use std::rc::Rc;
+
+use cubecast_core::cube::Vertex;
+use cubecast_core::names::{Offset, TopicName};
+use cubecast_core::wire::answer::{Answer, Done, ServerFrame};
+use cubecast_core::wire::event::{Event, TraceId, WatchEvent};
+use cubecast_core::wire::json;
+
+use super::story::Story;
+use crate::model::cluster::Cluster;
+use crate::model::traffic::is_background;
+
+/// What is older than this many events is forgotten. At 2,000 events a second that is the last two seconds.
+pub const MAX_EVENTS: usize = 4_096;
+/// Requests that can be picked.
+pub const MAX_REQUESTS: usize = 24;
+/// How long after its answer a request's story goes on: a replica that is late, or far, still belongs to it.
+const TAIL_MS: u64 = 1_500;
+
+#[derive(Clone, Debug, Default)]
+pub struct Recorder {
+    /// Oldest first.
+    pub events: VecDeque<Rc<Told>>,
+    /// Oldest first: what clients asked for lately, but for what only looks.
+    pub requests: VecDeque<Request>,
+    /// The next publish is to be followed.
+    pub armed: bool,
+    /// The request whose story is told, and goes on.
+    following: Option<TraceId>,
+    pub story: Option<Rc<Story>>,
+}
+
+#[derive(Clone, PartialEq, Debug)]
+pub struct Told {
+    /// When this page heard of it, milliseconds since 1970.
+    pub heard_ms: u64,
+    pub event: WatchEvent,
+}
+
+/// A request, as the node tells that it was asked.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Request {
+    pub trace: TraceId,
+    pub node: Vertex,
+    pub action: String,
+    pub subject: Option<String>,
+    /// By the node's clock, microseconds since 1970.
+    pub received_us: u64,
+    pub heard_ms: u64,
+    pub answered: Option<Answered>,
+    /// What this page measured from its request to the answer, where it was this page that asked.
+    pub client_took_us: Option<u64>,
+    /// Where a publish was stored, as far as this page was told.
+    pub offset: Option<Offset>,
+}
+
+#[derive(Clone, PartialEq, Debug)]
+pub struct Answered {
+    pub at_us: u64,
+    pub heard_ms: u64,
+    /// A code of the protocol.
+    pub error: Option<String>,
+}
+
+impl Recorder {
+    /// Heartbeats and link states cross every edge all the time: they would push everything else out.
+    pub fn record(&mut self, heard_ms: u64, event: &WatchEvent) {
+        let is_noise = match &event.event {
+            Event::FrameSent { what, .. } | Event::FrameDropped { what, .. } => is_background(*what),
+            Event::RequestReceived { action, .. } | Event::RequestAnswered { action, .. } => only_looks(action),
+            _ => false,
+        };
+        if is_noise {
+            return;
+        }
+        self.note_request(heard_ms, event);
+        if self.events.len() == MAX_EVENTS {
+            self.events.pop_front();
+        }
+        self.events.push_back(Rc::new(Told { heard_ms, event: event.clone() }));
+    }
+
+    /// The newest of them as JSON, as a client gets them; oldest first.
+    pub fn last(&self, count: usize) -> Vec<String> {
+        let first = self.events.len().saturating_sub(count);
+        self.events.range(first..).map(|told| json::render(&ServerFrame::Event(told.event.clone()))).collect()
+    }
+
+    /// The next publish that a node takes in is followed.
+    pub fn follow_next(&mut self) {
+        self.armed = true;
+    }
+
+    pub fn follow(&mut self, trace: TraceId) {
+        (self.armed, self.following) = (false, Some(trace));
+    }
+
+    /// This page's own publish was answered: it knows how long it took, and where the message is.
+    pub fn learn_answer(&mut self, answer: &Answer, took_ms: f64) {
+        let Ok(Done::Published { topic, offset, .. }) = &answer.result else { return };
+        let is_it = |request: &&mut Request| request.is_publish_to(topic) && request.client_took_us.is_none();
+        if let Some(request) = self.requests.iter_mut().rev().find(is_it) {
+            request.client_took_us = Some((took_ms * 1_000.0) as u64);
+            request.offset = *offset;
+        }
+    }
+
+    /// Puts the story together anew while it goes on. Tells whether it did.
+    pub fn go_on(&mut self, now_ms: u64, cluster: &Cluster) -> bool {
+        let Some(trace) = self.following else { return false };
+        let Some(request) = self.requests.iter().find(|request| request.trace == trace) else {
+            self.following = None;
+            return true;
+        };
+        let is_over = request.answered.as_ref().is_some_and(|answered| now_ms > answered.heard_ms + TAIL_MS);
+        self.story = Story::of(request, self.events.iter().map(|told| &**told), cluster).map(Rc::new);
+        if is_over {
+            self.following = None;
+        }
+        true
+    }
+
+    pub fn is_following(&self) -> bool {
+        self.following.is_some()
+    }
+
+    fn note_request(&mut self, heard_ms: u64, told: &WatchEvent) {
+        let Some(trace) = told.trace else { return };
+        match &told.event {
+            Event::RequestReceived { action, subject } => {
+                if self.armed && action == "publish" {
+                    self.follow(trace);
+                }
+                self.requests.push_back(Request {
+                    trace,
+                    node: told.node,
+                    action: action.clone(),
+                    subject: subject.clone(),
+                    received_us: told.time.0,
+                    heard_ms,
+                    answered: None,
+                    client_took_us: None,
+                    offset: None,
+                });
+                self.trim_requests();
+            }
+            Event::RequestAnswered { error, .. } => {
+                if let Some(request) = self.requests.iter_mut().find(|request| request.trace == trace) {
+                    request.answered = Some(Answered { at_us: told.time.0, heard_ms, error: error.clone() });
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// The oldest goes first, but not the one that is followed.
+    fn trim_requests(&mut self) {
+        while self.requests.len() > MAX_REQUESTS {
+            let oldest = self.requests.iter().position(|request| Some(request.trace) != self.following);
+            self.requests.remove(oldest.unwrap_or(0));
+        }
+    }
+}
+
+impl Request {
+    fn is_publish_to(&self, topic: &TopicName) -> bool {
+        self.action == "publish" && self.subject.as_deref() == Some(topic.as_str())
+    }
+}
+
+/// What this page asks for by itself, all the time.
+fn only_looks(action: &str) -> bool {
+    matches!(action, "watch" | "status" | "cluster" | "topics" | "locate")
+}
+
+#[cfg(test)]
+mod tests {
+    use cubecast_core::time::Timestamp;
+    use cubecast_core::wire::event::FrameKind;
+
+    use super::*;
+
+    #[test]
+    fn the_newest_are_kept_and_heartbeats_do_not_push_them_out() {
+        let mut recorder = Recorder::default();
+        for at_us in 0..MAX_EVENTS as u64 + 10 {
+            recorder.record(1, &sent(at_us, FrameKind::Append));
+            recorder.record(1, &sent(at_us, FrameKind::Heartbeat));
+        }
+        assert_eq!(recorder.events.len(), MAX_EVENTS);
+        assert_eq!(recorder.events[0].event.at_us, 10);
+        assert!(recorder.last(2)[0].contains(r#""event":"frame_sent""#), "{:?}", recorder.last(1));
+    }
+
+    #[test]
+    fn requests_that_only_look_cannot_be_picked_and_the_others_are_bounded() {
+        let mut recorder = Recorder::default();
+        for trace in 0..100 {
+            recorder.record(1, &received(trace, "status"));
+            recorder.record(1, &received(1_000 + trace, "publish"));
+        }
+        assert_eq!(recorder.requests.len(), MAX_REQUESTS);
+        assert!(recorder.requests.iter().all(|request| request.action == "publish"));
+    }
+
+    #[test]
+    fn the_next_publish_is_followed_until_a_while_after_its_answer_and_never_trimmed_meanwhile() {
+        let mut recorder = Recorder::default();
+        recorder.follow_next();
+        recorder.record(1_000, &received(1, "pull"));
+        assert!(!recorder.is_following(), "a pull is no publish");
+        recorder.record(1_000, &received(2, "publish"));
+        assert!(recorder.is_following() && !recorder.armed);
+        for trace in 100..200 {
+            recorder.record(1_000, &received(trace, "publish"));
+        }
+        assert!(recorder.go_on(1_001, &Cluster::default()));
+        let answered =
+            Event::RequestAnswered { action: "publish".into(), subject: None, error: None, message: String::new() };
+        recorder.record(2_000, &told(5, Some(2), answered));
+        assert!(recorder.go_on(2_000 + TAIL_MS, &Cluster::default()) && recorder.is_following());
+        assert!(recorder.go_on(2_001 + TAIL_MS, &Cluster::default()) && !recorder.is_following());
+        assert!(!recorder.go_on(9_000, &Cluster::default()));
+    }
+
+    fn told(at_us: u64, trace: Option<u64>, event: Event) -> WatchEvent {
+        let node = "100".parse().unwrap();
+        WatchEvent { node, time: Timestamp(at_us), at_us, trace: trace.map(TraceId), event }
+    }
+
+    fn sent(at_us: u64, what: FrameKind) -> WatchEvent {
+        told(at_us, None, Event::FrameSent { to: "101".parse().unwrap(), what, group: None })
+    }
+
+    fn received(trace: u64, action: &str) -> WatchEvent {
+        let event = Event::RequestReceived { action: action.into(), subject: Some("news".into()) };
+        told(trace, Some(trace), event)
+    }
+}

@@ -1,0 +1,399 @@
+//! One request as a story: who told what when, and which frames went from whom to whom.
+
+use std::collections::BTreeMap;
+
+use cubecast_core::cube::Vertex;
+use cubecast_core::placement;
+use cubecast_core::wire::event::{DropReason, Event, FrameKind};
+
+use super::recorder::{Request, Told};
+use crate::model::cluster::Cluster;
+use crate::model::describe;
+
+/// A clock that is off by more is set right by when the page heard of its events.
+pub const MAX_SKEW_US: i64 = 100_000;
+/// More arrows could not be told apart.
+pub const MAX_ARROWS: usize = 240;
+/// Half a round trip, where none was measured.
+const HALF_TRIP_US: i64 = 150;
+/// What the nodes tell this long after the last holder stored the message belongs to something else.
+const AFTER_LAST_US: i64 = 300;
+
+#[derive(Clone, PartialEq, Debug)]
+pub struct Story {
+    pub request: Request,
+    /// Client first, then the node that was asked, then the members of the topic's group, then who passes on.
+    pub lanes: Vec<Lane>,
+    /// In order of time.
+    pub marks: Vec<Mark>,
+    /// In order of leaving.
+    pub arrows: Vec<Arrow>,
+    /// Whose clocks were set right, and by how much, microseconds.
+    pub shifted: Vec<(Vertex, i64)>,
+    /// Arrows that were left out because there were too many.
+    pub left_out: usize,
+    /// Of the topic's group, as this page knows it.
+    pub term: Option<u64>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Lane {
+    Client,
+    Node(Vertex),
+}
+
+/// Something that happened on a lane. Times are microseconds since the request was received.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Mark {
+    pub lane: Lane,
+    pub at_us: i64,
+    pub what: MarkKind,
+    pub words: String,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum MarkKind {
+    Received,
+    /// A role changed.
+    Election,
+    Committed,
+    Stored,
+    Answered,
+    Failed,
+}
+
+#[derive(Clone, PartialEq, Debug)]
+pub struct Arrow {
+    pub from: Lane,
+    pub to: Lane,
+    pub sent_us: i64,
+    pub arrived_us: i64,
+    pub what: ArrowKind,
+    pub dropped: Option<DropReason>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ArrowKind {
+    /// From the client to the node that it asked, and back.
+    Request,
+    Answer,
+    Frame(FrameKind),
+}
+
+impl Lane {
+    pub fn name(self) -> String {
+        match self {
+            Lane::Client => "client".to_owned(),
+            Lane::Node(vertex) => vertex.to_string(),
+        }
+    }
+}
+
+impl ArrowKind {
+    pub fn words(self) -> &'static str {
+        match self {
+            ArrowKind::Request => "request",
+            ArrowKind::Answer => "answer",
+            ArrowKind::Frame(what) => describe::frame(what),
+        }
+    }
+}
+
+impl Story {
+    /// `None` while nothing but the request itself is known.
+    pub fn of<'a>(request: &Request, events: impl Iterator<Item = &'a Told>, cluster: &Cluster) -> Option<Story> {
+        let dimension = request.node.dimension();
+        let group = request.subject.as_deref().map(|subject| placement::home(subject, dimension));
+        // What was heard long before the request has no part in it, whatever the clocks say.
+        let events: Vec<&Told> = events.filter(|told| told.heard_ms + 500 >= request.heard_ms).collect();
+        let mut teller = Teller { clocks: Clocks::of(request, &events), request, group, cluster };
+        let offset = teller.offset(&events);
+        let end_us = teller.end(&events, offset);
+        let mut story = Story {
+            request: request.clone(),
+            lanes: vec![Lane::Client, Lane::Node(request.node)],
+            marks: Vec::new(),
+            arrows: Vec::new(),
+            shifted: teller.clocks.shifted(),
+            left_out: 0,
+            term: group.and_then(|group| cluster.leaders.get(&group)).map(|led| led.term).filter(|term| *term > 0),
+        };
+        for told in &events {
+            teller.tell(&mut story, told, offset, end_us);
+        }
+        story.sort_lanes(group);
+        story.marks.sort_by_key(|mark| mark.at_us);
+        story.arrows.sort_by_key(|arrow| arrow.sent_us);
+        story.let_arrows_arrive();
+        story.add_client();
+        story.trim();
+        story.shifted.retain(|(node, _)| story.lanes.contains(&Lane::Node(*node)));
+        Some(story)
+    }
+
+    /// From the first to the last thing that happened, microseconds since the request was received.
+    pub fn span(&self) -> (i64, i64) {
+        let times = self.marks.iter().map(|mark| mark.at_us);
+        let times = times.chain(self.arrows.iter().flat_map(|arrow| [arrow.sent_us, arrow.arrived_us]));
+        times.fold((0, 0), |(first, last), at| (first.min(at), last.max(at)))
+    }
+
+    /// What happened, in one sentence.
+    pub fn title(&self) -> String {
+        let Request { action, subject, node, offset, answered, client_took_us, .. } = &self.request;
+        let subject = subject.as_deref().map(|subject| format!(" {subject}")).unwrap_or_default();
+        let offset = offset.map(|offset| format!(" #{offset}")).unwrap_or_default();
+        let term = self.term.map(|term| format!(", in term {term}")).unwrap_or_default();
+        let end = match answered {
+            None => "not answered yet".to_owned(),
+            Some(answered) => {
+                let inside = describe::millis(answered.at_us.saturating_sub(self.request.received_us) as f64 / 1_000.0);
+                let how = answered.error.as_deref().map_or("answered".to_owned(), |code| format!("refused ({code})"));
+                match client_took_us {
+                    Some(took) => {
+                        format!("{how} after {inside}, {} for the client", describe::millis(*took as f64 / 1_000.0))
+                    }
+                    None => format!("{how} after {inside}"),
+                }
+            }
+        };
+        format!("{}{subject}{offset}, asked of {node}: {end}{term}", describe::action(action))
+    }
+
+    fn lane(&mut self, vertex: Vertex) -> Lane {
+        let lane = Lane::Node(vertex);
+        if !self.lanes.contains(&lane) {
+            self.lanes.push(lane);
+        }
+        lane
+    }
+
+    fn sort_lanes(&mut self, group: Option<Vertex>) {
+        let members: Vec<Vertex> = group.into_iter().flat_map(placement::members).collect();
+        self.lanes[2..].sort_by_key(|lane| match lane {
+            Lane::Client => None,
+            Lane::Node(node) => members.iter().position(|member| member == node).or(Some(members.len())),
+        });
+    }
+
+    /// An arrow is there before the receiver's first word that answers to it.
+    fn let_arrows_arrive(&mut self) {
+        let reactions: Vec<(Lane, i64, Reaction)> = self
+            .arrows
+            .iter()
+            .filter_map(|arrow| Some((arrow.from, arrow.sent_us, Reaction::Frame(arrow.frame()?))))
+            .chain(self.marks.iter().map(|mark| (mark.lane, mark.at_us, Reaction::Mark(mark.what))))
+            .collect();
+        for arrow in &mut self.arrows {
+            let Some(frame) = arrow.frame() else { continue };
+            let first = reactions
+                .iter()
+                .filter(|(lane, at_us, reaction)| {
+                    *lane == arrow.to && *at_us > arrow.sent_us && reaction.may_answer(frame)
+                })
+                .map(|(_, at_us, _)| *at_us)
+                .min();
+            arrow.arrived_us = arrow.arrived_us.min(first.unwrap_or(i64::MAX));
+        }
+    }
+
+    /// The client's own part: it asked before the node heard, and it heard after the node answered, by half of what its own
+    /// measure says more than the node's.
+    fn add_client(&mut self) {
+        let node = Lane::Node(self.request.node);
+        let inside =
+            self.request.answered.as_ref().map(|answered| answered.at_us as i64 - self.request.received_us as i64);
+        let outside = self.request.client_took_us.zip(inside).map(|(took, inside)| (took as i64 - inside) / 2);
+        let way_us = outside.unwrap_or(HALF_TRIP_US).max(1);
+        let arrow = |from, to, sent_us, arrived_us, what| Arrow { from, to, sent_us, arrived_us, what, dropped: None };
+        self.arrows.insert(0, arrow(Lane::Client, node, -way_us, 0, ArrowKind::Request));
+        if let Some(inside) = inside {
+            self.arrows.push(arrow(node, Lane::Client, inside, inside + way_us, ArrowKind::Answer));
+        }
+    }
+
+    fn trim(&mut self) {
+        self.left_out = self.arrows.len().saturating_sub(MAX_ARROWS);
+        self.arrows.truncate(MAX_ARROWS);
+    }
+}
+
+impl Arrow {
+    fn frame(&self) -> Option<FrameKind> {
+        match self.what {
+            ArrowKind::Frame(what) => Some(what),
+            ArrowKind::Request | ArrowKind::Answer => None,
+        }
+    }
+}
+
+/// What a lane did.
+enum Reaction {
+    Frame(FrameKind),
+    Mark(MarkKind),
+}
+
+impl Reaction {
+    /// Whether it can be the consequence of such a frame; frames that are passed on are.
+    fn may_answer(&self, frame: FrameKind) -> bool {
+        match (frame, self) {
+            (frame, Reaction::Frame(what)) if frame == *what => true,
+            (FrameKind::Append, Reaction::Frame(FrameKind::Acknowledge)) => true,
+            (FrameKind::Append, Reaction::Mark(MarkKind::Committed | MarkKind::Stored)) => true,
+            (FrameKind::Acknowledge, Reaction::Mark(MarkKind::Committed)) => true,
+            (FrameKind::Ask, Reaction::Frame(FrameKind::Append | FrameKind::Reply)) => true,
+            (FrameKind::Reply, Reaction::Mark(MarkKind::Answered | MarkKind::Failed)) => true,
+            _ => false,
+        }
+    }
+}
+
+/// The clocks of the nodes, against that of the node that was asked.
+struct Clocks {
+    /// What to add to a node's clock, microseconds.
+    shifts: BTreeMap<Vertex, i64>,
+}
+
+impl Clocks {
+    /// How long after its own clock's time the page heard a node, at best, is how far its clock lags, but for the way. Where that
+    /// differs much from the asked node's, the clocks differ.
+    fn of(request: &Request, events: &[&Told]) -> Clocks {
+        let mut lags: BTreeMap<Vertex, i64> = BTreeMap::new();
+        for told in events {
+            let lag = told.heard_ms as i64 * 1_000 - told.event.time.0 as i64;
+            lags.entry(told.event.node).and_modify(|least| *least = lag.min(*least)).or_insert(lag);
+        }
+        let own = lags.get(&request.node).copied().unwrap_or(0);
+        let shifts = lags.into_iter().map(|(node, lag)| (node, lag - own)).filter(|(_, by)| by.abs() > MAX_SKEW_US);
+        Clocks { shifts: shifts.collect() }
+    }
+
+    fn shifted(&self) -> Vec<(Vertex, i64)> {
+        self.shifts.iter().map(|(node, by)| (*node, *by)).collect()
+    }
+}
+
+/// Decides what belongs to the story.
+struct Teller<'a> {
+    clocks: Clocks,
+    request: &'a Request,
+    group: Option<Vertex>,
+    cluster: &'a Cluster,
+}
+
+impl Teller<'_> {
+    /// Microseconds since the request was received.
+    fn at(&self, told: &Told) -> i64 {
+        let shift = self.clocks.shifts.get(&told.event.node).copied().unwrap_or(0);
+        told.event.time.0 as i64 + shift - self.request.received_us as i64
+    }
+
+    fn answered_us(&self) -> Option<i64> {
+        let answered = self.request.answered.as_ref()?;
+        Some(answered.at_us as i64 - self.request.received_us as i64)
+    }
+
+    /// Which message a publish became: as this page was told, else the newest that anybody had stored when it was answered.
+    fn offset(&self, events: &[&Told]) -> Option<u64> {
+        if self.request.action != "publish" {
+            return None;
+        }
+        let known = self.request.offset.map(|offset| offset.0);
+        let answered_us = self.answered_us();
+        known.or_else(|| {
+            let stored = events.iter().filter_map(|told| match &told.event.event {
+                Event::ReplicaStored { topic, offset, .. } if self.is_subject(topic.as_str()) => {
+                    let at_us = self.at(told);
+                    (at_us >= 0 && answered_us.is_some_and(|answered_us| at_us <= answered_us)).then_some(offset.0)
+                }
+                _ => None,
+            });
+            stored.max()
+        })
+    }
+
+    /// When it is over: everybody who stored the message has, and the client is answered.
+    fn end(&self, events: &[&Told], offset: Option<u64>) -> i64 {
+        let stored = events.iter().filter(|told| self.is_message(&told.event.event, offset)).map(|told| self.at(told));
+        let last = stored.chain(self.answered_us()).max();
+        last.map_or(i64::MAX, |last| last + AFTER_LAST_US)
+    }
+
+    fn is_subject(&self, name: &str) -> bool {
+        self.request.subject.as_deref() == Some(name)
+    }
+
+    fn is_message(&self, event: &Event, wanted: Option<u64>) -> bool {
+        matches!(event, Event::ReplicaStored { topic, offset, .. }
+            if self.is_subject(topic.as_str()) && Some(offset.0) == wanted)
+    }
+
+    fn tell(&mut self, story: &mut Story, told: &Told, offset: Option<u64>, end_us: i64) {
+        let (at_us, node, event) = (self.at(told), told.event.node, &told.event.event);
+        let is_own = told.event.trace == Some(self.request.trace);
+        let is_meanwhile = (0..=end_us).contains(&at_us);
+        let is_of_group = |group: &Vertex| self.group == Some(*group) && is_meanwhile;
+        let mark = |what, words: String| Some((what, words));
+        let told = match event {
+            Event::RequestReceived { .. } if is_own => mark(MarkKind::Received, "takes the request in".into()),
+            Event::RequestAnswered { error: None, .. } if is_own => mark(MarkKind::Answered, "answers".into()),
+            Event::RequestAnswered { error: Some(code), .. } if is_own => {
+                mark(MarkKind::Failed, format!("refuses: {code}"))
+            }
+            Event::Committed { group, index } if is_of_group(group) && offset.is_some() => {
+                mark(MarkKind::Committed, format!("knows entry {index} to be committed"))
+            }
+            Event::ReplicaStored { topic, .. } if self.is_message(event, offset) => {
+                mark(MarkKind::Stored, format!("{topic} #{} can be read here", offset.unwrap_or(0)))
+            }
+            Event::RoleChanged { group, role, term, .. } if is_of_group(group) => {
+                mark(MarkKind::Election, format!("{} in term {term}", describe::role(*role)))
+            }
+            Event::FrameSent { to, what, group } => {
+                let is_meant = is_own || (group.is_some_and(|group| is_of_group(&group)) && offset.is_some());
+                if is_meant {
+                    self.draw(story, node, *to, at_us, *what, None);
+                }
+                None
+            }
+            Event::FrameDropped { to, what, why } if is_own => {
+                self.draw(story, node, *to, at_us, *what, Some(*why));
+                None
+            }
+            _ => None,
+        };
+        if let Some((what, words)) = told {
+            let lane = story.lane(node);
+            story.marks.push(Mark { lane, at_us, what, words });
+        }
+    }
+
+    fn draw(
+        &self,
+        story: &mut Story,
+        from: Vertex,
+        to: Vertex,
+        sent_us: i64,
+        what: FrameKind,
+        dropped: Option<DropReason>,
+    ) {
+        let arrow = Arrow {
+            from: story.lane(from),
+            to: story.lane(to),
+            sent_us,
+            arrived_us: sent_us + self.half_trip(from, to),
+            what: ArrowKind::Frame(what),
+            dropped,
+        };
+        story.arrows.push(arrow);
+    }
+
+    fn half_trip(&self, from: Vertex, to: Vertex) -> i64 {
+        let status = self.cluster.nodes.get(&from).and_then(|node| node.status.as_ref());
+        let link = status.and_then(|status| status.links.iter().find(|link| link.to == to));
+        link.and_then(|link| link.round_trip_us).map_or(HALF_TRIP_US, |trip| (trip / 2).max(1) as i64)
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests;

@@ -1,0 +1,450 @@
+//! The replica X-ray: for the chosen topic, which of its newest messages each of its holders has.
+//!
+//! A replica applies its group's log in order, so one word of a holder, "I stored #17", tells of all before it. That is why a
+//! sample of the events is enough: it tells later, never wrongly. What no event told, `locate` does, once a second.
+//! Kept are the newest [`MAX_COLUMNS`] messages of one topic, and one line a holder.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use cubecast_core::cube::Vertex;
+use cubecast_core::names::{Offset, TopicName};
+use cubecast_core::placement;
+use cubecast_core::wire::answer::{Answer, Done, Location};
+use cubecast_core::wire::client::StopMode;
+use cubecast_core::wire::event::{Event, WatchEvent};
+
+use super::cluster::{Cluster, Health};
+
+/// Messages that are remembered one by one; of older ones it is known only who has them.
+pub const MAX_COLUMNS: usize = 64;
+/// A holder whose end moved this recently is on its way; one that stands still lacks what it lacks.
+const MOVING_MS: u64 = 1_500;
+/// What a holder told this recently is newer than what `locate` found.
+const FRESH_MS: u64 = 2_000;
+
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct Xray {
+    pub topic: Option<TopicName>,
+    /// Home first.
+    pub holders: Vec<Holder>,
+    /// Oldest first, without gaps.
+    pub columns: VecDeque<Column>,
+    /// When `locate` last told where the holders stand.
+    pub located_ms: Option<u64>,
+    /// Nodes that tell one in so many of their events.
+    samples: BTreeMap<Vertex, u32>,
+}
+
+/// What one holder has.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Holder {
+    pub node: Vertex,
+    /// The offset behind the last message that can be read here.
+    pub readable: u64,
+    /// The offset behind the last message that is known to be on its disk.
+    pub stored: u64,
+    /// Bytes of a snapshot that is on its way here: received, and all.
+    pub arriving: Option<(u64, u64)>,
+    /// How long after the first holder it had its newest message, microseconds, by the nodes' clocks.
+    pub delay_us: Option<u64>,
+    /// When its end was last seen to move, milliseconds since 1970.
+    moved_ms: u64,
+    /// When it was last heard to be where it is.
+    told_ms: u64,
+}
+
+/// One message: when it was first told of.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Column {
+    pub offset: u64,
+    /// By the clock of the node that told of it first, microseconds since 1970.
+    pub first_us: u64,
+    /// By this page's clock, milliseconds since 1970.
+    pub first_ms: u64,
+}
+
+/// How a message stands with a holder.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Standing {
+    /// Stored, and an `any` read here shows it.
+    Readable,
+    /// On disk here; not known to be committed here yet, so no read shows it.
+    Stored,
+    /// On its way: by log or by snapshot.
+    Fetching,
+    Missing,
+    /// On the disk of a node that does not serve.
+    Asleep,
+    /// Not there, and the node does not serve.
+    Away,
+}
+
+impl Standing {
+    /// The word that tests, screen readers and style sheets know it by.
+    pub fn name(self) -> &'static str {
+        match self {
+            Standing::Readable => "readable",
+            Standing::Stored => "stored",
+            Standing::Fetching => "fetching",
+            Standing::Missing => "missing",
+            Standing::Asleep => "asleep",
+            Standing::Away => "away",
+        }
+    }
+}
+
+impl Xray {
+    /// Looks at another topic, and forgets the one before.
+    pub fn choose(&mut self, topic: Option<TopicName>) {
+        if self.topic != topic {
+            *self = Xray { topic, samples: std::mem::take(&mut self.samples), ..Xray::default() };
+        }
+    }
+
+    pub fn learn_event(&mut self, now_ms: u64, told: &WatchEvent) {
+        match &told.event {
+            Event::ReplicaStored { topic, offset, .. } if self.is_about(topic) => {
+                self.learn_stored(now_ms, told.node, *offset, told.time.0);
+            }
+            Event::TopicDeleted { topic, .. } if self.is_about(topic) => self.forget_messages(),
+            Event::SnapshotProgress { group, received, total } if self.home() == Some(*group) => {
+                if let Some(holder) = self.holder(told.node) {
+                    holder.arriving = (received < total).then_some((*received, *total));
+                    holder.moved_ms = now_ms;
+                }
+            }
+            Event::CaughtUp { group, .. } if self.home() == Some(*group) => {
+                if let Some(holder) = self.holder(told.node) {
+                    holder.arriving = None;
+                }
+            }
+            Event::Stopped { mode: StopMode::Wipe, .. } => {
+                if let Some(holder) = self.holder(told.node) {
+                    holder.lose_everything(now_ms);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    pub fn learn_answer(&mut self, now_ms: u64, answer: &Answer) {
+        match &answer.result {
+            Ok(Done::Published { topic, offset: Some(offset), holders, .. }) if self.is_about(topic) => {
+                for holder in holders {
+                    self.learn_on_disk(*holder, *offset);
+                }
+            }
+            Ok(Done::Located(location)) if self.is_about(&location.topic) => self.learn_location(now_ms, location),
+            _ => {}
+        }
+    }
+
+    /// From now on this node tells one in so many of its frequent events.
+    pub fn learn_sample(&mut self, node: Vertex, sample: u32) {
+        self.samples.insert(node, sample);
+    }
+
+    /// The coarsest sample among the holders; 1: everything is told.
+    pub fn sample(&self) -> u32 {
+        let samples = self.holders.iter().filter_map(|holder| self.samples.get(&holder.node));
+        samples.copied().max().unwrap_or(1)
+    }
+
+    /// The offset behind the last message that is known to be committed: what any replica lets be read is.
+    pub fn committed(&self) -> u64 {
+        self.holders.iter().map(|holder| holder.readable).max().unwrap_or(0)
+    }
+
+    /// The offset behind the last message that anybody has.
+    pub fn end(&self) -> u64 {
+        self.holders.iter().map(|holder| holder.readable.max(holder.stored)).max().unwrap_or(0)
+    }
+
+    pub fn standing(&self, now_ms: u64, holder: &Holder, health: Health, offset: u64) -> Standing {
+        let serves = matches!(health, Health::Up | Health::Recovering);
+        match (serves, offset) {
+            (true, offset) if offset < holder.readable => Standing::Readable,
+            (true, offset) if offset < holder.stored => Standing::Stored,
+            (true, _) if holder.is_moving(now_ms) || health == Health::Recovering => Standing::Fetching,
+            (true, _) => Standing::Missing,
+            (false, offset) if offset < holder.readable.max(holder.stored) => Standing::Asleep,
+            (false, _) => Standing::Away,
+        }
+    }
+
+    /// Committed messages that cannot be read at this holder.
+    pub fn lag(&self, holder: &Holder) -> u64 {
+        self.committed().saturating_sub(holder.readable)
+    }
+
+    /// For how long the oldest message that it lacks has been readable elsewhere, milliseconds by this page's clock.
+    /// `None`: it lacks nothing, or what it lacks is older than what is remembered.
+    pub fn lag_ms(&self, now_ms: u64, holder: &Holder) -> Option<u64> {
+        (self.lag(holder) > 0).then_some(())?;
+        let column = self.columns.iter().find(|column| column.offset == holder.readable)?;
+        Some(now_ms.saturating_sub(column.first_ms))
+    }
+
+    /// Whether mere time changes what is shown: somebody is behind, and is so for longer.
+    pub fn changes_by_time(&self) -> bool {
+        self.holders.iter().any(|holder| self.lag(holder) > 0 || holder.stored > holder.readable)
+    }
+
+    /// The holders of the chosen topic, once the cube is known.
+    pub fn place(&mut self, cluster: &Cluster) {
+        let (Some(topic), Some(dimension), true) = (&self.topic, cluster.dimension, self.holders.is_empty()) else {
+            return;
+        };
+        let home = placement::home(topic.as_str(), dimension);
+        self.holders = placement::members(home).map(Holder::new).collect();
+    }
+
+    fn is_about(&self, topic: &TopicName) -> bool {
+        self.topic.as_ref() == Some(topic)
+    }
+
+    fn home(&self) -> Option<Vertex> {
+        self.holders.first().map(|holder| holder.node)
+    }
+
+    fn holder(&mut self, node: Vertex) -> Option<&mut Holder> {
+        self.holders.iter_mut().find(|holder| holder.node == node)
+    }
+
+    fn learn_stored(&mut self, now_ms: u64, node: Vertex, offset: Offset, at_us: u64) {
+        self.extend_columns(offset.0, at_us, now_ms);
+        let first_us = self.columns.iter().rev().find(|column| column.offset == offset.0).map(|column| column.first_us);
+        if let Some(holder) = self.holder(node)
+            && holder.readable <= offset.0
+        {
+            holder.readable = offset.0 + 1;
+            holder.stored = holder.stored.max(holder.readable);
+            holder.moved_ms = now_ms;
+            holder.told_ms = now_ms;
+            holder.delay_us = first_us.map(|first_us| at_us.saturating_sub(first_us));
+        }
+    }
+
+    fn learn_on_disk(&mut self, node: Vertex, offset: Offset) {
+        if let Some(holder) = self.holder(node) {
+            holder.stored = holder.stored.max(offset.0 + 1);
+        }
+    }
+
+    /// A holder that told nothing lately is where `locate` found it, be it further back.
+    fn learn_location(&mut self, now_ms: u64, location: &Location) {
+        self.located_ms = Some(now_ms);
+        for found in location.holders.iter().filter(|found| found.alive) {
+            let end = found.last_offset.map_or(0, |last| last.0 + 1);
+            let Some(holder) = self.holder(found.node) else { continue };
+            let is_news = end > holder.readable || now_ms.saturating_sub(holder.told_ms) > FRESH_MS;
+            if is_news && end != holder.readable {
+                holder.readable = end;
+                holder.stored = holder.stored.max(end);
+                (holder.moved_ms, holder.told_ms) = (now_ms, now_ms);
+            }
+        }
+        if let Some(last) = self.committed().checked_sub(1) {
+            self.extend_columns(last, location_time(now_ms), now_ms);
+        }
+    }
+
+    /// Columns up to this message. What a sample left out is taken to have come with the message that was told.
+    fn extend_columns(&mut self, offset: u64, first_us: u64, first_ms: u64) {
+        let oldest = (offset + 1).saturating_sub(MAX_COLUMNS as u64);
+        let next = self.columns.back().map_or(oldest, |last| last.offset + 1).max(oldest);
+        if self.columns.back().is_some_and(|last| last.offset + 1 < next) {
+            self.columns.clear();
+        }
+        self.columns.extend((next..=offset).map(|offset| Column { offset, first_us, first_ms }));
+        while self.columns.len() > MAX_COLUMNS {
+            self.columns.pop_front();
+        }
+    }
+
+    fn forget_messages(&mut self) {
+        self.columns.clear();
+        for holder in &mut self.holders {
+            *holder = Holder::new(holder.node);
+        }
+    }
+}
+
+/// `locate` names no time at which a message was stored.
+fn location_time(now_ms: u64) -> u64 {
+    now_ms * 1_000
+}
+
+impl Holder {
+    fn new(node: Vertex) -> Holder {
+        Holder { node, readable: 0, stored: 0, arriving: None, delay_us: None, moved_ms: 0, told_ms: 0 }
+    }
+
+    fn is_moving(&self, now_ms: u64) -> bool {
+        self.arriving.is_some() || now_ms.saturating_sub(self.moved_ms) < MOVING_MS
+    }
+
+    fn lose_everything(&mut self, now_ms: u64) {
+        *self = Holder { told_ms: now_ms, ..Holder::new(self.node) };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use cubecast_core::cube::Dimension;
+    use cubecast_core::time::Timestamp;
+    use cubecast_core::wire::answer;
+
+    use super::*;
+
+    #[test]
+    fn the_holders_are_the_home_and_its_neighbours_home_first() {
+        let names: Vec<_> = xray().holders.iter().map(|holder| holder.node.to_string()).collect();
+        assert_eq!(names, ["100", "101", "110", "000"]);
+    }
+
+    #[test]
+    fn a_message_that_a_holder_stored_tells_of_all_before_it() {
+        let mut xray = xray();
+        xray.learn_event(1_000, &stored("100", 7, 5));
+        let home = &xray.holders[0];
+        let standings: Vec<_> = (4..7).map(|offset| xray.standing(9_000, home, Health::Up, offset)).collect();
+        assert_eq!(standings, [Standing::Readable, Standing::Readable, Standing::Missing]);
+        assert_eq!(xray.columns.len(), 6);
+    }
+
+    #[test]
+    fn a_holder_that_lacks_messages_is_behind_by_so_many_and_for_so_long() {
+        let mut xray = xray();
+        for offset in 0..5 {
+            xray.learn_event(1_000 + 100 * offset, &stored("100", offset, offset));
+        }
+        xray.learn_event(1_500, &stored("101", 5, 1));
+        let behind = &xray.holders[1];
+        assert_eq!((xray.lag(behind), xray.lag_ms(2_000, behind)), (3, Some(800)), "since #2 was stored on the home");
+        assert_eq!((xray.lag(&xray.holders[0]), xray.lag_ms(2_000, &xray.holders[0])), (0, None));
+    }
+
+    #[test]
+    fn what_is_acknowledged_by_a_disk_is_stored_before_it_can_be_read_there() {
+        let mut xray = xray();
+        xray.learn_answer(1_000, &published(0, &["100", "101"]));
+        xray.learn_event(1_000, &stored("100", 1, 0));
+        let on = |at: usize| xray.standing(9_000, &xray.holders[at], Health::Up, 0);
+        assert_eq!([on(0), on(1), on(2)], [Standing::Readable, Standing::Stored, Standing::Missing]);
+        assert_eq!(xray.lag(&xray.holders[1]), 1, "a read at 101 would miss it");
+    }
+
+    #[test]
+    fn a_node_that_is_down_keeps_what_it_has_and_a_wiped_one_does_not() {
+        let mut xray = xray();
+        xray.learn_event(1_000, &stored("101", 1, 3));
+        let asleep = |xray: &Xray| xray.standing(9_000, &xray.holders[1], Health::Failed, 3);
+        assert_eq!(asleep(&xray), Standing::Asleep);
+        let wipe = Event::Stopped { mode: StopMode::Wipe, duration_ms: 1 };
+        xray.learn_event(2_000, &told("101", 2, wipe));
+        assert_eq!(asleep(&xray), Standing::Away);
+    }
+
+    #[test]
+    fn a_holder_that_fills_is_fetching_until_it_stands_still() {
+        let mut xray = xray();
+        xray.learn_event(1_000, &stored("100", 1, 9));
+        let group = "100".parse().unwrap();
+        xray.learn_event(1_000, &told("101", 2, Event::SnapshotProgress { group, received: 10, total: 40 }));
+        assert_eq!(xray.holders[1].arriving, Some((10, 40)));
+        assert_eq!(xray.standing(60_000, &xray.holders[1], Health::Recovering, 0), Standing::Fetching);
+        xray.learn_event(2_000, &told("101", 3, Event::CaughtUp { group, applied: 9 }));
+        assert_eq!(xray.holders[1].arriving, None);
+        assert_eq!(xray.standing(60_000, &xray.holders[1], Health::Up, 0), Standing::Missing);
+    }
+
+    #[test]
+    fn locate_fills_what_no_event_told_and_does_not_undo_what_one_just_told() {
+        let mut xray = xray();
+        xray.learn_answer(5_000, &located(&[("100", Some(9)), ("101", Some(4))]));
+        assert_eq!((xray.committed(), xray.lag(&xray.holders[1])), (10, 5));
+        xray.learn_event(5_100, &stored("101", 1, 9));
+        xray.learn_answer(5_200, &located(&[("101", Some(4))]));
+        assert_eq!(xray.holders[1].readable, 10, "the answer was made before");
+        xray.learn_answer(5_200 + FRESH_MS, &located(&[("101", Some(4))]));
+        assert_eq!(xray.holders[1].readable, 5, "it did go back: it was restarted, say");
+    }
+
+    #[test]
+    fn the_window_is_bounded_and_without_gaps_whatever_is_left_out() {
+        let mut xray = xray();
+        for offset in [0, 1, 40, 1_000, 1_001, 100_000] {
+            xray.learn_event(1_000, &stored("100", 1, offset));
+            let offsets: Vec<_> = xray.columns.iter().map(|column| column.offset).collect();
+            assert!(offsets.len() <= MAX_COLUMNS && offsets.is_sorted_by(|a, b| a + 1 == *b), "{offsets:?}");
+            assert_eq!(offsets.last(), Some(&offset));
+        }
+    }
+
+    #[test]
+    fn a_deleted_topic_has_no_messages_and_another_topic_has_its_own() {
+        let mut xray = xray();
+        xray.learn_event(1_000, &stored("100", 1, 9));
+        let topic = TopicName::new("news").unwrap();
+        let group = "100".parse().unwrap();
+        xray.learn_event(1_000, &told("100", 2, Event::TopicDeleted { topic, group }));
+        assert_eq!((xray.end(), xray.columns.len()), (0, 0));
+        xray.learn_event(1_000, &stored("100", 3, 0));
+        xray.choose(TopicName::new("cricket").ok());
+        assert!(xray.columns.is_empty() && xray.holders.is_empty());
+    }
+
+    #[test]
+    fn the_coarsest_sample_of_a_holder_is_told() {
+        let mut xray = xray();
+        xray.learn_sample("111".parse().unwrap(), 256);
+        assert_eq!(xray.sample(), 1, "111 holds nothing of it");
+        xray.learn_sample("101".parse().unwrap(), 16);
+        assert_eq!(xray.sample(), 16);
+    }
+
+    fn xray() -> Xray {
+        let mut xray = Xray::default();
+        xray.choose(TopicName::new("news").ok());
+        xray.place(&Cluster { dimension: Dimension::new(3).ok(), ..Cluster::default() });
+        xray
+    }
+
+    fn told(node: &str, at_us: u64, event: Event) -> WatchEvent {
+        WatchEvent { node: node.parse().unwrap(), time: Timestamp(at_us), at_us, trace: None, event }
+    }
+
+    fn stored(node: &str, at_us: u64, offset: u64) -> WatchEvent {
+        let (topic, group) = (TopicName::new("news").unwrap(), "100".parse().unwrap());
+        told(node, at_us, Event::ReplicaStored { topic, group, offset: Offset(offset) })
+    }
+
+    fn answer(done: Done) -> Answer {
+        Answer { id: None, served_by: "100".parse().unwrap(), hops: None, result: Ok(done) }
+    }
+
+    fn published(offset: u64, holders: &[&str]) -> Answer {
+        let holders = holders.iter().map(|name| name.parse().unwrap()).collect();
+        let topic = TopicName::new("news").unwrap();
+        answer(Done::Published { topic, offset: Some(Offset(offset)), holders, repeated: false })
+    }
+
+    fn located(ends: &[(&str, Option<u64>)]) -> Answer {
+        let holders = ends.iter().map(|(name, last)| answer::Holder {
+            node: name.parse().unwrap(),
+            alive: true,
+            last_offset: last.map(Offset),
+            lag: None,
+            voter: true,
+        });
+        answer(Done::Located(Location {
+            topic: TopicName::new("news").unwrap(),
+            exists: true,
+            home: "100".parse().unwrap(),
+            replicas: Vec::new(),
+            leader: None,
+            holders: holders.collect(),
+        }))
+    }
+}

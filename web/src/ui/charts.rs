@@ -1,0 +1,103 @@
+//! Charts: what was published and how long it took, second by second, and whether it could be.
+
+use yew::prelude::*;
+
+use crate::model::charts::{Availability, History, SECONDS};
+use crate::model::shared::Shared;
+use crate::scene::charts::{Chart, ChartsScene, HEIGHT, STRIP_HEIGHT, WIDTH};
+
+/// Seconds that can be chosen, and their words.
+const SPANS: [(usize, &str); 2] = [(120, "2 minutes"), (SECONDS, "10 minutes")];
+
+#[derive(Properties, PartialEq)]
+pub struct ChartsViewProps {
+    pub history: Shared<History>,
+}
+
+#[component]
+pub fn ChartsView(props: &ChartsViewProps) -> Html {
+    let span = use_state(|| SPANS[0].0);
+    let scene = ChartsScene::of(&props.history, *span);
+    let choose = |seconds: usize, words: &'static str| {
+        let set = span.clone();
+        let onclick = Callback::from(move |_: MouseEvent| set.set(seconds));
+        html! { <button type="button" class="chip" aria-pressed={(*span == seconds).to_string()} {onclick}>{words}</button> }
+    };
+    html! {
+        <div class="charts" data-testid="charts">
+            <div class="charts-head">
+                <h3>{"Could this page publish?"}<span class="aside">{scene.availability_words.clone()}</span></h3>
+                <div class="links" role="group" aria-label="How far back">{ for SPANS.iter().map(|(seconds, words)| choose(*seconds, words)) }</div>
+            </div>
+            {strip(&scene)}
+            <div class="charts-main">
+                {chart(&scene.throughput, "chart-throughput")}
+                {chart(&scene.latency, "chart-latency")}
+            </div>
+            if !scene.nodes.is_empty() {
+                <h3>{"Each node"}<span class="aside">{"messages that became readable there; latency from arrival to answer"}</span></h3>
+                <div class="charts-small">{ for scene.nodes.iter().map(|node| chart(node, "chart-node")) }</div>
+            }
+            if !scene.topics.is_empty() {
+                <h3>{"Each topic"}<span class="aside">{"of all publishers"}</span></h3>
+                <div class="charts-small">{ for scene.topics.iter().map(|topic| chart(topic, "chart-topic")) }</div>
+            }
+        </div>
+    }
+}
+
+/// Good seconds stand full and still, slow ones are half as high, failed ones hang from the top: told apart by shape too.
+fn strip(scene: &ChartsScene) -> Html {
+    let run_shape = |state: Availability| match state {
+        Availability::Good => (6.0, STRIP_HEIGHT - 12.0),
+        Availability::Slow => (STRIP_HEIGHT / 2.0, STRIP_HEIGHT / 2.0 - 6.0),
+        Availability::Failed => (0.0, STRIP_HEIGHT),
+        Availability::Quiet => (STRIP_HEIGHT / 2.0 - 1.0, 2.0),
+    };
+    html! {
+        <>
+            <svg class="strip" data-testid="availability" viewBox={format!("0 0 {WIDTH} {STRIP_HEIGHT}")} preserveAspectRatio="none" role="img" aria-label={scene.availability_words.clone()}>
+                { for scene.strip.iter().map(|run| {
+                    let (y, height) = run_shape(run.state);
+                    html! {
+                        <rect class={run.state.name()} x={format!("{:.2}", run.x)} y={format!("{y}")} width={format!("{:.2}", run.width)} height={format!("{height}")}>
+                            <title>{format!("{} s {}", run.seconds, run.state.name())}</title>
+                        </rect>
+                    }
+                }) }
+            </svg>
+            <div class="fault-marks" aria-hidden="true">
+                { for scene.faults.iter().map(|fault| html! {
+                    <span class={if fault.heals { "heals" } else { "breaks" }} style={format!("left: {:.2}%", fault.x / WIDTH * 100.0)} title={fault.words.clone()}>{if fault.heals { "▴" } else { "✕" }}</span>
+                }) }
+            </div>
+            <ul class="strip-legend">
+                <li><i class="good"></i>{"good"}</li><li><i class="slow"></i>{"waited more than 1 s"}</li><li><i class="failed"></i>{"failed"}</li>
+                <li><b class="breaks">{"✕"}</b>{"something broke"}</li><li><b class="heals">{"▴"}</b>{"something healed"}</li>
+            </ul>
+        </>
+    }
+}
+
+fn chart(chart: &Chart, id: &'static str) -> Html {
+    html! {
+        <figure class="chart" data-testid={id}>
+            <figcaption><strong>{chart.title.clone()}</strong><span>{chart.now.clone()}</span></figcaption>
+            <div class="plot">
+                <span class="top" aria-hidden="true">{chart.top.clone()}</span>
+                <svg viewBox={format!("0 0 {WIDTH} {HEIGHT}")} preserveAspectRatio="none" aria-hidden="true">
+                    <path class="ground" d={format!("M0 {0}H{WIDTH}M0 {1}H{WIDTH}", HEIGHT - 0.5, HEIGHT / 2.0)} />
+                    { for chart.lines.iter().filter_map(|line| line.area.as_ref()).map(|area| html! { <path class="area" d={area.clone()} /> }) }
+                    { for chart.lines.iter().map(|line| html! { <path class={classes!("line", line.name)} d={line.path.clone()} /> }) }
+                </svg>
+            </div>
+            if chart.lines.len() > 1 {
+                <ul class="line-legend">
+                    { for chart.lines.iter().map(|line| html! {
+                        <li><svg viewBox="0 0 22 4" aria-hidden="true"><path class={classes!("line", line.name)} d="M0 2H22" /></svg>{line.name}</li>
+                    }) }
+                </ul>
+            }
+        </figure>
+    }
+}

@@ -1,0 +1,148 @@
+//! "Look closer": what happened, and what it looked like inside. One view at a time.
+
+use cubecast_core::cube::Vertex;
+use wasm_bindgen::JsCast;
+use web_sys::{HtmlElement, KeyboardEvent};
+use yew::prelude::*;
+
+use super::charts::ChartsView;
+use super::feed::FeedList;
+use super::invariants_panel::InvariantsPanel;
+use super::load_panel::LoadPanel;
+use super::spacetime::SpaceTime;
+use super::xray::XrayView;
+use crate::model::closer::CloserTab;
+use crate::model::describe::time_of_day;
+use crate::model::load::LoadPlan;
+use crate::model::task::{Panel, Task};
+use crate::model::{Action, State};
+
+const TABS: [(CloserTab, &str, &str); 5] = [
+    (CloserTab::Feed, "tab-feed", "What happened"),
+    (CloserTab::Xray, "tab-xray", "X-ray"),
+    (CloserTab::Invariants, "tab-invariants", "Invariants"),
+    (CloserTab::SpaceTime, "tab-spacetime", "Space-time"),
+    (CloserTab::Charts, "tab-charts", "Charts"),
+];
+
+#[derive(Properties, PartialEq)]
+pub struct LookCloserProps {
+    pub state: State,
+    pub publisher: String,
+    pub act: Callback<Action>,
+    pub run: Callback<Task>,
+    pub set_load: Callback<Option<LoadPlan>>,
+}
+
+#[component]
+pub fn LookCloser(props: &LookCloserProps) -> Html {
+    let closer = &props.state.closer;
+    let chosen = TABS.iter().find(|(tab, ..)| *tab == closer.tab).map(|(_, id, _)| *id);
+    let panel = match closer.tab {
+        CloserTab::Feed => html! { <FeedList feed={props.state.feed.clone()} /> },
+        CloserTab::Xray => html! { <XrayView state={props.state.clone()} /> },
+        CloserTab::Invariants => html! {
+            <InvariantsPanel
+                invariants={closer.invariants.clone()}
+                topic={props.state.topic_text.clone()}
+                holders={readable_holders(&props.state)}
+                end={closer.xray.committed()}
+                report={props.state.tasks.reports.get(&Panel::Compare).cloned()}
+                run={props.run.clone()}
+            />
+        },
+        CloserTab::SpaceTime => html! {
+            <SpaceTime
+                recorder={closer.recorder.clone()}
+                topic={props.state.topic_text.clone()}
+                publisher={props.publisher.clone()}
+                act={props.act.clone()}
+                run={props.run.clone()}
+            />
+        },
+        CloserTab::Charts => html! {
+            <>
+                <LoadPanel
+                    load={closer.load.clone()}
+                    topic={props.state.topic_text.clone()}
+                    publisher={props.publisher.clone()}
+                    set_load={props.set_load.clone()}
+                />
+                <ChartsView history={closer.charts.history.clone()} />
+            </>
+        },
+    };
+    html! {
+        <section class="closer" aria-labelledby="closer-title">
+            <div class="closer-head">
+                <h2 id="closer-title">{"Look closer"}</h2>
+                <div class="closer-tabs" role="tablist" aria-label="What to look at">
+                    { for TABS.iter().map(|(tab, id, words)| tab_button(props, *tab, id, words)) }
+                </div>
+            </div>
+            { frozen_bar(props) }
+            <div class="closer-panel" role="tabpanel" aria-labelledby={chosen}>{panel}</div>
+        </section>
+    }
+}
+
+/// Those of the chosen topic that serve; nobody where there is no message to compare.
+fn readable_holders(state: &State) -> Vec<Vertex> {
+    let holders = state.closer.xray.holders.iter().map(|holder| holder.node);
+    let serving = holders.filter(|node| state.cluster.health(*node).is_running());
+    serving.filter(|_| state.closer.xray.committed() > 0).collect()
+}
+
+/// Said on every tab, so that nobody takes a picture that stands still for the cluster.
+fn frozen_bar(props: &LookCloserProps) -> Html {
+    let Some(violation) = &props.state.closer.invariants.violation else { return Html::default() };
+    let onclick = props.act.reform(|_: MouseEvent| Action::DismissViolation);
+    html! {
+        <div class="frozen" role="alert" data-testid="frozen">
+            <p>
+                <strong>{"A promise was broken; the picture stands still."}</strong>
+                {format!(" What you see is {} UTC. The cluster goes on.", time_of_day(violation.at_ms))}
+            </p>
+            <button type="button" class="chip" data-testid="dismiss-violation" {onclick}>{"Go on with the present"}</button>
+        </div>
+    }
+}
+
+fn tab_button(props: &LookCloserProps, tab: CloserTab, id: &'static str, words: &'static str) -> Html {
+    let is_chosen = props.state.closer.tab == tab;
+    let is_bad = tab == CloserTab::Invariants && !props.state.closer.invariants.is_good();
+    let onclick = props.act.reform(move |_: MouseEvent| Action::ChooseCloserTab(tab));
+    let onkeydown = Callback::from(move |event: KeyboardEvent| move_focus(&event));
+    html! {
+        <button
+            type="button"
+            role="tab"
+            class={classes!(is_bad.then_some("is-bad"))}
+            {id}
+            data-testid={id}
+            aria-selected={is_chosen.to_string()}
+            tabindex={if is_chosen { "0" } else { "-1" }}
+            {onclick}
+            {onkeydown}
+        >
+            {words}
+        </button>
+    }
+}
+
+/// The arrow keys go from tab to tab, and choose.
+fn move_focus(event: &KeyboardEvent) {
+    let Some(button) = event.target().and_then(|target| target.dyn_into::<HtmlElement>().ok()) else {
+        return;
+    };
+    let next = match event.key().as_str() {
+        "ArrowRight" => button.next_element_sibling(),
+        "ArrowLeft" => button.previous_element_sibling(),
+        _ => None,
+    };
+    if let Some(next) = next.and_then(|next| next.dyn_into::<HtmlElement>().ok()) {
+        event.prevent_default();
+        next.click();
+        let _ = next.focus();
+    }
+}

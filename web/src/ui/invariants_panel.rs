@@ -1,0 +1,107 @@
+//! The invariants: what is promised, how much of it was checked here, and what broke it.
+
+use cubecast_core::cube::Vertex;
+use yew::prelude::*;
+
+use super::report::ReportBox;
+use crate::model::describe::{grouped, time_of_day};
+use crate::model::invariants::{Invariants, RULES, Rule, Violation};
+use crate::model::shared::Shared;
+use crate::model::task::{Report, Task};
+use crate::model::wish;
+
+#[derive(Properties, PartialEq)]
+pub struct InvariantsPanelProps {
+    pub invariants: Shared<Invariants>,
+    /// As typed.
+    pub topic: String,
+    /// Those of the chosen topic that can be read, and the offset behind its last message.
+    pub holders: Vec<Vertex>,
+    pub end: u64,
+    pub report: Option<Report>,
+    pub run: Callback<Task>,
+}
+
+#[component]
+pub fn InvariantsPanel(props: &InvariantsPanelProps) -> Html {
+    let invariants = &props.invariants;
+    let broken = invariants.violation.as_ref().map(|violation| violation.rule);
+    html! {
+        <div class="invariants" data-testid="invariants" data-state={if invariants.is_good() { "good" } else { "bad" }}>
+            <p class="closer-lead">{lead(invariants)}</p>
+            <ul class="rules">
+                { for RULES.iter().map(|rule| rule_line(*rule, invariants.checked(*rule), broken == Some(*rule))) }
+            </ul>
+            {compare(props)}
+            if let Some(violation) = &invariants.violation {
+                {evidence(violation)}
+            }
+        </div>
+    }
+}
+
+/// What replicas hold is seen only by reading them.
+fn compare(props: &InvariantsPanelProps) -> Html {
+    if props.holders.is_empty() {
+        return Html::default();
+    }
+    let onclick = {
+        let (run, topic, holders, end) = (props.run.clone(), props.topic.clone(), props.holders.clone(), props.end);
+        Callback::from(move |_: MouseEvent| {
+            // There are holders, so the topic is a name: nothing is refused.
+            for task in wish::compare_holders(&topic, &holders, end).into_iter().flatten() {
+                run.emit(task);
+            }
+        })
+    };
+    html! {
+        <div class="compare">
+            <button type="button" class="chip" data-testid="compare-holders" {onclick}>{format!("Read all holders of {} and compare", props.topic)}</button>
+            <span>{"The newest 500 messages of each, as subscriber auditor."}</span>
+            <ReportBox id="compare-result" report={props.report.clone().filter(|report| !report.succeeded())} />
+        </div>
+    }
+}
+
+fn lead(invariants: &Invariants) -> String {
+    match (&invariants.violation, invariants.found) {
+        (Some(_), _) => "A promise of the cluster was not kept. Please report it, with the evidence below.".to_owned(),
+        (None, 0) => "Checked on everything that this page sees, while you break what you like.".to_owned(),
+        (None, found) => {
+            format!("{found} broken and dismissed since the page was opened; all that was heard since holds.")
+        }
+    }
+}
+
+fn rule_line(rule: Rule, checked: u64, is_broken: bool) -> Html {
+    let state = match (is_broken, checked) {
+        (true, _) => "bad",
+        (false, 0) => "waiting",
+        (false, _) => "good",
+    };
+    let sign = match state {
+        "bad" => "M7 7 L17 17 M17 7 L7 17",
+        "waiting" => "M7 12 h0.01 M12 12 h0.01 M17 12 h0.01",
+        _ => "M6.5 12.5 L10.5 16.5 L17.5 8",
+    };
+    html! {
+        <li class="rule" data-state={state} data-testid={format!("rule-{}", rule.name())} data-checked={checked.to_string()}>
+            <svg viewBox="0 0 24 24" aria-hidden="true"><circle cx="12" cy="12" r="11" /><path d={sign} /></svg>
+            <p class="promise">{rule.promise()}</p>
+            <p class="count"><strong>{grouped(checked)}</strong><span class="aside">{if checked == 0 { rule.wants() } else { rule.facts() }}</span></p>
+        </li>
+    }
+}
+
+fn evidence(violation: &Violation) -> Html {
+    html! {
+        <div class="violation" data-testid="violation">
+            <h3>{format!("At {} UTC", time_of_day(violation.at_ms))}</h3>
+            <p class="bad">{violation.what.clone()}</p>
+            <details>
+                <summary>{format!("The {} events before it, as the nodes told them", violation.evidence.len())}</summary>
+                <pre tabindex="0" aria-label="Events">{violation.evidence.join("\n")}</pre>
+            </details>
+        </div>
+    }
+}

@@ -1,0 +1,103 @@
+//! The load generator's slider, and what comes of it.
+
+use web_sys::HtmlInputElement;
+use yew::prelude::*;
+
+use super::field::{ChoiceField, setter};
+use crate::model::describe::grouped;
+use crate::model::load::{Load, LoadPlan, MAX_RATE};
+use crate::model::shared::Shared;
+use cubecast_core::wire::client::Ack;
+
+const SIZES: &[(&str, &str)] = &[("100", "100 bytes"), ("1000", "1 kB"), ("10000", "10 kB"), ("65536", "64 kB")];
+const ACKS: &[(&str, &str)] = &[("one", "one"), ("quorum", "quorum"), ("all", "all")];
+
+#[derive(Properties, PartialEq)]
+pub struct LoadPanelProps {
+    pub load: Shared<Load>,
+    /// As typed.
+    pub topic: String,
+    pub publisher: String,
+    /// `None`: stop.
+    pub set_load: Callback<Option<LoadPlan>>,
+}
+
+#[component]
+pub fn LoadPanel(props: &LoadPanelProps) -> Html {
+    let rate = use_state(|| 100_u32);
+    let size = use_state(|| "100".to_owned());
+    let ack = use_state(|| "quorum".to_owned());
+    let refused = use_state(|| None::<String>);
+    let runs = props.load.plan.is_some();
+    let start = {
+        let (topic, publisher, set_load, refused) =
+            (props.topic.clone(), props.publisher.clone(), props.set_load.clone(), refused.clone());
+        let (size, ack) = (size.parse().unwrap_or(100), ack_of(&ack));
+        Callback::from(move |rate: u32| match LoadPlan::new(&publisher, &topic, rate, size, ack) {
+            Ok(plan) => {
+                refused.set(None);
+                set_load.emit(Some(plan));
+            }
+            Err(refusal) => refused.set(Some(refusal)),
+        })
+    };
+    let oninput = {
+        let (rate, start) = (rate.clone(), start.clone());
+        Callback::from(move |event: InputEvent| {
+            let value = event.target_unchecked_into::<HtmlInputElement>().value_as_number() as u32;
+            rate.set(value);
+            if runs {
+                start.emit(value);
+            }
+        })
+    };
+    let toggle = {
+        let (set_load, rate) = (props.set_load.clone(), *rate);
+        Callback::from(move |_: MouseEvent| if runs { set_load.emit(None) } else { start.emit(rate) })
+    };
+    html! {
+        <div class="load" data-testid="load" data-state={if runs { "running" } else { "still" }}>
+            <div class="load-rate">
+                <label for="load-rate">{"Load"}<output for="load-rate">{format!("{} messages/s", grouped(u64::from(*rate)))}</output></label>
+                <input id="load-rate" data-testid="load-rate" type="range" min="0" max={MAX_RATE.to_string()} step="10" value={rate.to_string()} {oninput} />
+            </div>
+            <ChoiceField id="load-size" label="Each of" value={(*size).clone()} options={SIZES} set={setter(&size)} />
+            <ChoiceField id="load-ack" label="Acknowledged by" value={(*ack).clone()} options={ACKS} set={setter(&ack)} />
+            <div class="actions">
+                <button type="button" class={if runs { "danger" } else { "primary" }} data-testid="load-button" onclick={toggle}>
+                    { if runs { "Stop" } else { "Start" } }
+                </button>
+            </div>
+            <p class="load-report" role="status" data-testid="load-report" data-done={props.load.done.to_string()}>{report(&props.load, (*refused).as_ref())}</p>
+        </div>
+    }
+}
+
+fn report(load: &Load, refused: Option<&String>) -> Html {
+    if let Some(refused) = refused {
+        return html! { <span class="bad">{refused.clone()}</span> };
+    }
+    let errors =
+        load.last_error.as_ref().map(|error| html! { <span class="bad">{format!(" Last error: {error}.")}</span> });
+    let failed = if load.failed > 0 { format!(", {} failed", grouped(load.failed)) } else { String::new() };
+    let sums = format!("{} acknowledged{failed}", grouped(load.done));
+    let text = match (&load.plan, &load.stopped) {
+        (Some(_), _) => {
+            format!("{} /s achieved, {} under way. {sums}.", grouped(u64::from(load.achieved)), load.under_way)
+        }
+        (None, Some(why)) => format!("Stopped: {why}. {sums}."),
+        (None, None) if load.sent == 0 => {
+            "Publishes to the chosen topic; stops when this page is hidden or the topic goes.".to_owned()
+        }
+        (None, None) => format!("{sums}."),
+    };
+    html! { <>{text}{errors}</> }
+}
+
+fn ack_of(value: &str) -> Ack {
+    match value {
+        "one" => Ack::One,
+        "all" => Ack::All,
+        _ => Ack::Quorum,
+    }
+}

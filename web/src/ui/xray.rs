@@ -1,0 +1,183 @@
+//! The replica X-ray: messages × holders of the chosen topic, and the same as a table of words.
+
+use yew::prelude::*;
+
+use super::cube::px;
+use crate::model::State;
+use crate::model::xray::Standing;
+use crate::scene::xray::{CELL_HEIGHT, CELL_WIDTH, Cell, Row, Tick, XrayScene, column_x};
+
+#[derive(Properties, PartialEq)]
+pub struct XrayViewProps {
+    pub state: State,
+}
+
+/// What each kind of cell means, in the order of a message's life.
+const LEGEND: [(Standing, &str); 6] = [
+    (Standing::Readable, "stored and committed: a read here shows it"),
+    (Standing::Stored, "stored, not committed here yet"),
+    (Standing::Fetching, "being fetched"),
+    (Standing::Missing, "missing"),
+    (Standing::Asleep, "on the disk of a node that is down"),
+    (Standing::Away, "missing, and the node is down"),
+];
+
+#[component]
+pub fn XrayView(props: &XrayViewProps) -> Html {
+    let Some(scene) = XrayScene::of(&props.state) else {
+        return html! {
+            <p class="empty" data-testid="xray-empty">
+                {"Choose a topic, and see message by message which of its holders has what."}
+            </p>
+        };
+    };
+    html! {
+        <div class="xray" data-testid="xray" data-messages={scene.rows.iter().map(|row| row.readable).max().unwrap_or(0).to_string()}>
+            <p class="closer-lead" data-testid="xray-summary">
+                {scene.summary()}
+                if scene.sample > 1 {
+                    <span class="aside" data-testid="xray-sampled">
+                        {format!(" Under this load the nodes tell 1 in {} of their events; the ends are right to within a second, by asking.", scene.sample)}
+                    </span>
+                }
+            </p>
+            <div class="xray-grid">
+                <div class="xray-name" aria-hidden="true"></div>
+                <div class="xray-strip" aria-hidden="true">{ticks(&scene)}</div>
+                <div class="xray-words" aria-hidden="true"></div>
+                { for scene.rows.iter().map(|row| html! { <XrayRow key={row.node.to_string()} row={row.clone()} width={scene.width} empty={scene.empty} /> }) }
+            </div>
+            <ul class="xray-legend" aria-label="What the cells mean">
+                { for LEGEND.iter().map(|(standing, words)| html! {
+                    <li><svg viewBox={format!("0 0 14 {CELL_HEIGHT}")} aria-hidden="true">
+                        { cell_shape(&Cell { offset: 0, x: 0.0, width: 14.0, standing: *standing }) }
+                    </svg>{*words}</li>
+                }) }
+            </ul>
+            {twin(&scene)}
+        </div>
+    }
+}
+
+fn ticks(scene: &XrayScene) -> Html {
+    let tick = |tick: &Tick| {
+        let middle = tick.x + (CELL_WIDTH - 3.0) / 2.0;
+        let is_last = tick.x + 1.5 * CELL_WIDTH > scene.width;
+        let (label_x, anchor) = if is_last { (tick.x + CELL_WIDTH - 3.0, "end") } else { (middle, "middle") };
+        html! {
+            <g key={tick.offset} class={classes!("tick", tick.committed.then_some("is-committed"))}>
+                if let Some(label) = &tick.label {
+                    <text x={px(label_x)} y="12" text-anchor={anchor}>{label.clone()}</text>
+                }
+                if tick.committed {
+                    <path d={format!("M{} 20 l2.6 2.8 l4.6 -5.6", px(middle - 3.6))} />
+                } else {
+                    <circle cx={px(middle)} cy="20" r="2" />
+                }
+            </g>
+        }
+    };
+    html! {
+        <svg width={px(scene.width)} height="28" viewBox={format!("0 0 {} 28", px(scene.width))}>
+            { for scene.ticks.iter().map(tick) }
+        </svg>
+    }
+}
+
+#[derive(Properties, PartialEq)]
+struct XrayRowProps {
+    row: Row,
+    width: f64,
+    empty: usize,
+}
+
+#[component]
+fn XrayRow(props: &XrayRowProps) -> Html {
+    let row = &props.row;
+    let id = format!("xray-{}", row.node);
+    let role = match (row.is_home, row.leads) {
+        (true, true) => "home, leads",
+        (true, false) => "home",
+        (false, true) => "replica, leads",
+        (false, false) => "replica",
+    };
+    html! {
+        <>
+            <div class={classes!("xray-name", row.is_home.then_some("is-home"))}>
+                <code>{row.node.to_string()}</code><span>{role}</span>
+            </div>
+            <div class="xray-strip" data-testid={id} data-readable={row.readable.to_string()} data-state={row.health.name()} data-lag={row.lag.to_string()} aria-hidden="true">
+                <svg width={px(props.width)} height={px(CELL_HEIGHT)} viewBox={format!("0 0 {} {}", px(props.width), px(CELL_HEIGHT))}>
+                    <path class="xempty" d={empty_columns(props.empty)} />
+                    { for row.cells.iter().map(|cell| html! { <g key={cell.offset}>{cell_shape(cell)}</g> }) }
+                </svg>
+                if let Some(share) = row.arriving {
+                    <div class="xray-arriving" style={format!("--share: {:.3}", share)}>{format!("snapshot {:.0} %", share * 100.0)}</div>
+                }
+            </div>
+            <div class={classes!("xray-words", (row.lag > 0).then_some("is-behind"))} aria-hidden="true">
+                <span>{row.lag_words.clone()}</span>
+                <span class="aside"><code>{"any"}</code>{format!(" {}", row.any_words)}</span>
+            </div>
+        </>
+    }
+}
+
+/// A dot where a message will be.
+fn empty_columns(count: usize) -> String {
+    let middle = (CELL_WIDTH - 3.0) / 2.0;
+    (0..count).map(|at| format!("M{} {}h0.01", px(column_x(at) + middle), px(CELL_HEIGHT / 2.0))).collect()
+}
+
+/// Each standing has a shape of its own, so that it can be told without colours: full, half, striped, hollow with a dot, barred,
+/// a dot alone.
+fn cell_shape(cell: &Cell) -> Html {
+    let (x, w, h) = (cell.x, cell.width, CELL_HEIGHT);
+    let class = classes!("xcell", cell.standing.name());
+    let frame = html! { <rect x={px(x + 0.75)} y="0.75" width={px(w - 1.5)} height={px(h - 1.5)} rx="3" /> };
+    let middle = html! { <circle cx={px(x + w / 2.0)} cy={px(h / 2.0)} r="1.8" /> };
+    let inside = match cell.standing {
+        Standing::Readable => frame,
+        Standing::Stored => html! {
+            <>{frame}<path class="fill" d={format!("M{} {} h{} v{} h-{} z", px(x + 0.75), px(h / 2.0), px(w - 1.5), px(h / 2.0 - 0.75), px(w - 1.5))} /></>
+        },
+        Standing::Fetching => {
+            let stripe = |y: f64| format!("M{} {} L{} {}", px(x + 2.0), px(y + 6.0), px(x + w - 2.0), px(y));
+            html! { <>{frame}<path class="stripes" d={[4.0, 11.0, 18.0].map(stripe).join(" ")} /></> }
+        }
+        Standing::Missing => html! { <>{frame}{middle}</> },
+        Standing::Asleep => html! {
+            <>{frame}<path d={format!("M{} {} h{}", px(x + 3.5), px(h / 2.0), px(w - 7.0))} /></>
+        },
+        Standing::Away => middle,
+    };
+    html! { <g {class}>{inside}</g> }
+}
+
+/// The picture in words.
+fn twin(scene: &XrayScene) -> Html {
+    html! {
+        <details class="twin">
+            <summary>{"The X-ray as a table"}</summary>
+            <div class="scroll">
+                <table data-testid="xray-table">
+                    <thead><tr>
+                        <th scope="col">{"Holder"}</th><th scope="col">{"State"}</th><th scope="col">{"Messages it can show"}</th>
+                        <th scope="col">{"Lag"}</th><th scope="col">{"A read with any"}</th>
+                    </tr></thead>
+                    <tbody>
+                        { for scene.rows.iter().map(|row| html! {
+                            <tr>
+                                <th scope="row"><code>{row.node.to_string()}</code>{if row.is_home { " (home)" } else { "" }}</th>
+                                <td>{row.health.name()}</td>
+                                <td>{row.readable.to_string()}</td>
+                                <td>{row.lag_words.clone()}</td>
+                                <td>{row.any_words.clone()}</td>
+                            </tr>
+                        }) }
+                    </tbody>
+                </table>
+            </div>
+        </details>
+    }
+}
