@@ -83,13 +83,6 @@ impl Browser {
         self.with(&format!("{id} offers {value}"), id, chosen).await;
     }
 
-    /// Presses keys while this element, which takes the focus, has it.
-    pub async fn press(&self, id: &str, keys: &str) {
-        let pressed =
-            |element: Element| async move { element.send_keys(keys).await.map_err(|error| error.to_string()) };
-        self.with(&format!("{id} takes the keys {keys}"), id, pressed).await;
-    }
-
     // What a person sees.
 
     /// Waits until the element's text contains these words.

@@ -70,13 +70,13 @@ async fn a_preset_breaks_several_things_at_once_and_a_key_undoes_it() {
     }
     browser.wait_for_attribute("node-100", "data-leader", "false").await;
     say(&format!("picture: {}", browser.save_picture("dashboard-isolated").await.display()));
-    browser.press("preset-isolate", "z").await;
+    browser.press('z').await;
     browser.wait_for_state("broken-bar", "whole").await;
     browser.wait_for_attribute("node-100", "data-leader", "true").await;
 
     browser.click("preset-slow").await;
     browser.wait_for_text("broken-bar", "1 thing broken on request").await;
-    browser.press("preset-slow", "Z").await;
+    browser.press('Z').await;
     browser.wait_for_state("broken-bar", "whole").await;
     browser.wait_for_text("cluster-summary", "8 of 8 nodes up").await;
     browser.close().await;
