@@ -13,6 +13,8 @@ WASM=wasm32-unknown-unknown
 TRUNK_VERSION=0.21.14
 # The command line tool and the crate must be of exactly one version. Cargo.toml names it, only there.
 WASM_BINDGEN_VERSION="$(sed -n 's/^wasm-bindgen = "=\(.*\)"$/\1/p' "$ROOT/Cargo.toml")"
+# What reads the dashboard as assistive technology does, in the tests.
+AXE_VERSION=4.14.1
 RUST_VERSION="$(sed -n 's/^rust-version = "\(.*\)"$/\1/p' "$ROOT/Cargo.toml")"
 
 have() { command -v "$1" >/dev/null 2>&1; }
@@ -22,6 +24,8 @@ fail() { printf '%s: %s\n' "${SAY:-cubecast}" "$*" >&2; exit 1; }
 tool_dir() { printf '%s/tools/%s-%s' "$CACHE" "$1" "$2"; }
 TRUNK_DIR="$(tool_dir trunk "$TRUNK_VERSION")"
 WASM_BINDGEN_DIR="$(tool_dir wasm-bindgen-cli "$WASM_BINDGEN_VERSION")"
+
+AXE="$(tool_dir axe-core "$AXE_VERSION")/axe.min.js"
 
 # Is the wasm32 standard library among those of this rustc?
 has_wasm_std() {

@@ -30,6 +30,14 @@ pub fn dashboard() -> PathBuf {
     folder
 }
 
+/// The accessibility checker, as JavaScript: `CUBECAST_AXE`.
+pub fn axe() -> String {
+    let path = std::env::var_os("CUBECAST_AXE").map(PathBuf::from);
+    let path = path
+        .expect("CUBECAST_AXE names axe.min.js; `scripts/setup browser` fetches it, `scripts/test process` sets it");
+    std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
 /// Where the tests leave what people may want to look at.
 pub fn leftovers() -> PathBuf {
     let folder = target().join("test-pictures");

@@ -38,6 +38,15 @@ struct Driver(Child);
 impl Browser {
     /// Starts one; `CHROMEDRIVER` names the driver.
     pub async fn start() -> Browser {
+        Browser::start_with(&[]).await
+    }
+
+    /// One whose person likes dark pages.
+    pub async fn start_dark() -> Browser {
+        Browser::start_with(&["--blink-settings=preferredColorScheme=0"]).await
+    }
+
+    async fn start_with(more: &[&str]) -> Browser {
         let port = ports::choose("127.0.0.1", BasePort::Auto, &[], 1).expect("there is a free port")[0];
         let driver = Driver::start(port);
         eventually("chromedriver listens", || async move {
@@ -46,7 +55,7 @@ impl Browser {
         .await;
         let profile = tempfile::Builder::new().prefix("cubecast-browser-").tempdir().expect("a temporary folder");
         let mut builder = ClientBuilder::new(HttpConnector::new());
-        builder.capabilities(capabilities(&profile));
+        builder.capabilities(capabilities(&profile, more));
         let client = builder.connect(&format!("http://127.0.0.1:{port}")).await.expect("a browser starts");
         Browser { client, _driver: driver, _profile: profile }
     }
@@ -144,6 +153,11 @@ impl Browser {
         body.send_keys(&key.to_string()).await.expect("the page takes a key");
     }
 
+    /// Runs a script in the page that calls its last argument with the result.
+    pub async fn evaluate(&self, script: &str) -> Value {
+        self.client.execute_async(script, Vec::new()).await.expect("the script runs")
+    }
+
     /// A picture of the page, for people; its place.
     pub async fn save_picture(&self, name: &str) -> PathBuf {
         let picture = self.client.screenshot().await.expect("a picture is taken");
@@ -171,12 +185,13 @@ impl Browser {
 }
 
 /// Those of `webdriver.json`, as the tests in WebAssembly have them, and a window and a profile of our own.
-fn capabilities(profile: &TempDir) -> Map<String, Value> {
+fn capabilities(profile: &TempDir, more: &[&str]) -> Map<String, Value> {
     let file = artifacts::root().join("webdriver.json");
     let text = std::fs::read_to_string(&file).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
     let mut capabilities: Map<String, Value> = serde_json::from_str(&text).expect("webdriver.json is an object");
     let arguments = capabilities["goog:chromeOptions"]["args"].as_array_mut().expect("it lists arguments");
     arguments.extend([json!(WINDOW), json!(format!("--user-data-dir={}", profile.path().display()))]);
+    arguments.extend(more.iter().map(|argument| json!(argument)));
     capabilities
 }
 

@@ -76,6 +76,8 @@ async fn a_preset_breaks_several_things_at_once_and_a_key_undoes_it() {
 
     browser.click("preset-slow").await;
     browser.wait_for_text("broken-bar", "1 thing broken on request").await;
+    browser.click("preset-leader").await;
+    browser.wait_for_state("node-100", "failed").await;
     browser.press('Z').await;
     browser.wait_for_state("broken-bar", "whole").await;
     browser.wait_for_text("cluster-summary", "8 of 8 nodes up").await;

@@ -3,6 +3,7 @@
 //! One program, because linking many takes longer than running them. Scenarios that do the cluster no harm share one; the others
 //! start their own.
 
+mod accessibility;
 mod bad_input;
 mod command_line;
 mod dashboard;

@@ -47,6 +47,8 @@ pub struct Errands {
     turns: u64,
     /// Asked for its status every time: the node that the person looks at.
     pub attention: Option<Vertex>,
+    /// Asked for their status every time until they have caught up.
+    returning: BTreeSet<Vertex>,
     /// Asked for its holders every time: the topic under the X-ray.
     pub topic: Option<TopicName>,
 }
@@ -61,7 +63,7 @@ impl Errands {
             let next = nodes[(self.turns % nodes.len() as u64) as usize];
             due.extend(nodes.iter().filter_map(|node| self.watch(*node)));
             due.extend([Errand::View(next), Errand::Status(next)]);
-            due.extend(self.attention.map(Errand::Status));
+            due.extend(self.attention.iter().chain(&self.returning).copied().map(Errand::Status));
             due.extend(self.topic.as_ref().map(|_| Errand::Holders));
             due.extend(self.turns.is_multiple_of(TOPICS_EVERY).then_some(Errand::Topics));
             self.turns += 1;
@@ -88,6 +90,15 @@ impl Errands {
 
     pub fn note_event(&mut self, node: Vertex) {
         *self.told.entry(node).or_default() += 1;
+    }
+
+    /// A node began to catch up, or has.
+    pub fn note_returning(&mut self, node: Vertex, returns: bool) {
+        if returns {
+            self.returning.insert(node);
+        } else {
+            self.returning.remove(&node);
+        }
     }
 
     /// `None`: what it was about is no longer of interest.

@@ -2,9 +2,13 @@
 
 use std::time::Duration;
 
+use cubecast_core::client::{ClientError, Reply, Submission, Target};
 use cubecast_core::time::Instant;
+use cubecast_core::wire::answer::ErrorCode;
 use cubecast_core::wire::client;
 
+use super::{Desk, TASK_WITHIN, Waiting};
+use crate::model::Action;
 use crate::model::load::{LoadPlan, LoadSample, Pacer};
 
 /// How often it looks whether something is due.
@@ -70,6 +74,62 @@ impl RunningLoad {
             self.gathered.sent == 0 && self.gathered.took_ms.is_empty() && self.gathered.failed_after_ms.is_empty();
         let sample = std::mem::take(&mut self.gathered);
         (!is_empty).then_some(LoadSample { under_way, ..sample })
+    }
+}
+
+impl Desk {
+    pub(super) fn set_load(&mut self, plan: Option<LoadPlan>) {
+        let Some(plan) = plan else {
+            self.load = None;
+            return self.tell(Action::LoadStopped { why: None });
+        };
+        self.tell(Action::LoadStarted(plan.clone()));
+        if let Some(load) = &mut self.load {
+            return load.go_on(plan);
+        }
+        let action = client::Action::CreatePublisher { publisher: plan.publisher.clone() };
+        self.load = Some(RunningLoad::new(plan, self.now.monotonic));
+        let ticket = self.wait(Waiting::LoadPublisher);
+        self.submit(Submission { ticket, action, to: Target::Home, within: TASK_WITHIN, trace: false });
+    }
+
+    pub(super) fn tick_load(&mut self) {
+        let began = self.now.monotonic;
+        let Some(load) = &mut self.load else { return };
+        let (actions, news) = (load.tick(began), load.take_news());
+        for action in actions {
+            let ticket = self.wait(Waiting::Load { began });
+            self.submit(Submission { ticket, action, to: Target::Home, within: TASK_WITHIN, trace: false });
+        }
+        if let Some(sample) = news {
+            self.tell(Action::LoadTold(sample));
+        }
+    }
+
+    pub(super) fn begin_load(&mut self, result: Result<Reply, ClientError>) {
+        match (result, &mut self.load) {
+            (Ok(_), Some(load)) => load.begin(),
+            (Err(error), Some(_)) => self.stop_load(error.to_string()),
+            (_, None) => {}
+        }
+    }
+
+    /// Without its topic or its publisher there is nothing to go on with.
+    pub(super) fn end_load_message(&mut self, took_ms: f64, result: Result<Reply, ClientError>) {
+        let Some(load) = &mut self.load else { return };
+        load.note_done(took_ms, result.as_ref().err().map(ToString::to_string));
+        if let Err(ClientError::Refused { failure, .. }) = &result
+            && matches!(failure.code, ErrorCode::UnknownTopic | ErrorCode::UnknownPublisher)
+        {
+            self.stop_load(failure.message.clone());
+        }
+    }
+
+    pub(super) fn stop_load(&mut self, why: String) {
+        if let Some(sample) = self.load.take().and_then(|mut load| load.take_news()) {
+            self.tell(Action::LoadTold(sample));
+        }
+        self.tell(Action::LoadStopped { why: Some(why) });
     }
 }
 

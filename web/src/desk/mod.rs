@@ -6,25 +6,28 @@
 
 mod errands;
 mod load;
+mod tasks;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use cubecast_core::client::{
-    Client, ClientConfig, ClientEffect, ClientError, ClientInput, Notice, Reply, SocketId, Submission, Target, Ticket,
+    Client, ClientConfig, ClientEffect, ClientError, ClientInput, Notice, Reply, SocketId, Submission, Ticket,
 };
 use cubecast_core::cube::Vertex;
 use cubecast_core::names::{SubscriberId, TopicName};
 use cubecast_core::time::{Instant, Now};
-use cubecast_core::wire::answer::{Answer, ErrorCode, ServerFrame};
+use cubecast_core::wire::answer::{Answer, NodeState, ServerFrame};
 use cubecast_core::wire::client::{self, Request};
+use cubecast_core::wire::event::Event;
 
 use crate::model::Action;
 use crate::model::cluster::Socket;
 use crate::model::load::LoadPlan;
-use crate::model::task::{Panel, Step, Task};
+use crate::model::task::Task;
 use errands::{Errand, Errands};
 use load::RunningLoad;
+use tasks::{Later, Progress};
 
 /// How often the page asks by itself.
 const ERRANDS_EVERY: Duration = Duration::from_secs(1);
@@ -100,6 +103,8 @@ pub struct Desk {
     errands: Option<Errands>,
     next_errands: Instant,
     load: Option<RunningLoad>,
+    /// Steps whose time has not come.
+    later: Vec<Later>,
     /// Registrations that this page has seen done.
     done_once: Vec<client::Action>,
     for_client: Vec<ClientInput>,
@@ -109,13 +114,7 @@ pub struct Desk {
 /// Who waits for an answer.
 enum Waiting {
     Errand(Errand),
-    Task {
-        panel: Panel,
-        task: u64,
-        step: Step,
-        rest: VecDeque<Step>,
-        began: Instant,
-    },
+    Task(Progress),
     /// The load's publisher is registered, or not.
     LoadPublisher,
     /// One message of the load.
@@ -140,6 +139,7 @@ impl Desk {
             errands: None,
             next_errands: Instant(0),
             load: None,
+            later: Vec::new(),
             done_once: Vec::new(),
             for_client: Vec::new(),
             effects: Vec::new(),
@@ -158,6 +158,7 @@ impl Desk {
         if self.load.as_ref().is_some_and(|load| now.monotonic >= load.next_tick) {
             self.tick_load();
         }
+        self.go_on_with_tasks();
         // What the client resolves may ask for more; each errand and each task has finitely many steps.
         loop {
             let inputs = std::mem::take(&mut self.for_client);
@@ -174,7 +175,8 @@ impl Desk {
     pub fn next_deadline(&self) -> Option<Instant> {
         let errands = self.errands.as_ref().map(|_| self.next_errands);
         let load = self.load.as_ref().map(|load| load.next_tick);
-        [self.client.next_deadline(), errands, load].into_iter().flatten().min()
+        let later = self.later.iter().map(|later| later.at).min();
+        [self.client.next_deadline(), errands, load, later].into_iter().flatten().min()
     }
 
     fn handle_input(&mut self, input: DeskInput) {
@@ -212,6 +214,9 @@ impl Desk {
             ClientEffect::Event(event) => {
                 if let Some(errands) = &mut self.errands {
                     errands.note_event(event.node);
+                    if let Event::NodeState { subject, state } = event.event {
+                        errands.note_returning(subject, state == NodeState::Recovering);
+                    }
                 }
                 self.tell(Action::Told(event));
             }
@@ -272,119 +277,6 @@ impl Desk {
         }
     }
 
-    // Tasks.
-
-    fn run_task(&mut self, Task { panel, steps }: Task) {
-        let task = self.next_ticket;
-        self.next_ticket += 1;
-        self.tell(Action::TaskStarted { panel, task });
-        let steps = steps.into_iter().filter(|step| !(step.once && self.done_once.contains(&step.action)));
-        let steps = steps.collect();
-        self.run_step(panel, task, steps);
-    }
-
-    fn run_step(&mut self, panel: Panel, task: u64, mut steps: VecDeque<Step>) {
-        let Some(step) = steps.pop_front() else {
-            return self.tell(Action::TaskEnded { panel, task });
-        };
-        let (action, to) = (step.action.clone(), step.to);
-        let ticket = self.wait(Waiting::Task { panel, task, step, rest: steps, began: self.now.monotonic });
-        self.submit(Submission { ticket, action, to, within: TASK_WITHIN, trace: false });
-    }
-
-    fn end_step(
-        &mut self,
-        panel: Panel,
-        task: u64,
-        step: Step,
-        rest: VecDeque<Step>,
-        result: Result<Reply, ClientError>,
-        took_ms: f64,
-    ) {
-        if let Some(fall) = result.as_ref().ok().and_then(|reply| reply.fell_over.as_ref()) {
-            let text = format!("{} is away ({}), so {} was asked.", fall.from, fall.why, fall.to);
-            self.tell(Action::TaskFellOver { panel, task, text });
-        }
-        match result {
-            Ok(reply) => {
-                self.tell(Action::TaskAnswered { panel, task, answer: reply.answer, took_ms });
-                if step.once {
-                    self.done_once.push(step.action);
-                }
-                self.run_step(panel, task, rest);
-            }
-            Err(error) => self.end_task_badly(panel, task, &error, took_ms),
-        }
-    }
-
-    fn end_task_badly(&mut self, panel: Panel, task: u64, error: &ClientError, took_ms: f64) {
-        // The cluster may have lost what it knew: next time everything is registered anew.
-        self.done_once.clear();
-        match refusal(error) {
-            Some(answer) => {
-                self.tell(Action::TaskAnswered { panel, task, answer, took_ms });
-                self.tell(Action::TaskEnded { panel, task });
-            }
-            None => self.tell(Action::TaskGaveUp { panel, task, text: format!("{error}.") }),
-        }
-    }
-
-    // The load.
-
-    fn set_load(&mut self, plan: Option<LoadPlan>) {
-        let Some(plan) = plan else {
-            self.load = None;
-            return self.tell(Action::LoadStopped { why: None });
-        };
-        self.tell(Action::LoadStarted(plan.clone()));
-        if let Some(load) = &mut self.load {
-            return load.go_on(plan);
-        }
-        let action = client::Action::CreatePublisher { publisher: plan.publisher.clone() };
-        self.load = Some(RunningLoad::new(plan, self.now.monotonic));
-        let ticket = self.wait(Waiting::LoadPublisher);
-        self.submit(Submission { ticket, action, to: Target::Home, within: TASK_WITHIN, trace: false });
-    }
-
-    fn tick_load(&mut self) {
-        let began = self.now.monotonic;
-        let Some(load) = &mut self.load else { return };
-        let (actions, news) = (load.tick(began), load.take_news());
-        for action in actions {
-            let ticket = self.wait(Waiting::Load { began });
-            self.submit(Submission { ticket, action, to: Target::Home, within: TASK_WITHIN, trace: false });
-        }
-        if let Some(sample) = news {
-            self.tell(Action::LoadTold(sample));
-        }
-    }
-
-    fn begin_load(&mut self, result: Result<Reply, ClientError>) {
-        match (result, &mut self.load) {
-            (Ok(_), Some(load)) => load.begin(),
-            (Err(error), Some(_)) => self.stop_load(error.to_string()),
-            (_, None) => {}
-        }
-    }
-
-    /// Without its topic or its publisher there is nothing to go on with.
-    fn end_load_message(&mut self, took_ms: f64, result: Result<Reply, ClientError>) {
-        let Some(load) = &mut self.load else { return };
-        load.note_done(took_ms, result.as_ref().err().map(ToString::to_string));
-        if let Err(ClientError::Refused { failure, .. }) = &result
-            && matches!(failure.code, ErrorCode::UnknownTopic | ErrorCode::UnknownPublisher)
-        {
-            self.stop_load(failure.message.clone());
-        }
-    }
-
-    fn stop_load(&mut self, why: String) {
-        if let Some(sample) = self.load.take().and_then(|mut load| load.take_news()) {
-            self.tell(Action::LoadTold(sample));
-        }
-        self.tell(Action::LoadStopped { why: Some(why) });
-    }
-
     // Answers.
 
     fn wait(&mut self, waiting: Waiting) -> Ticket {
@@ -404,9 +296,7 @@ impl Desk {
         }
         match self.waiting.remove(&ticket) {
             Some(Waiting::Errand(errand)) => self.end_errand(errand, result.is_ok()),
-            Some(Waiting::Task { panel, task, step, rest, began }) => {
-                self.end_step(panel, task, step, rest, result, self.millis_since(began));
-            }
+            Some(Waiting::Task(progress)) => self.end_step(progress, result),
             Some(Waiting::LoadPublisher) => self.begin_load(result),
             Some(Waiting::Load { began }) => self.end_load_message(self.millis_since(began), result),
             None => {}

@@ -418,7 +418,7 @@ fn read_replica(node: &str) -> Task {
     let subscriber = "reader".parse().expect("this is a name");
     let topic = TOPIC.parse().expect("this is a name");
     let action = Action::ReplicaPull { subscriber, topic, max: 20, from: Some(Offset(0)) };
-    let read = Request { action, to: Target::Node(vertex(node)), once: false };
+    let read = Request::new(action, Target::Node(vertex(node)));
     Task { panel: Panel::Pull, steps: vec![read] }
 }
 

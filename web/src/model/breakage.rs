@@ -12,6 +12,9 @@ use super::{Selection, State, describe};
 
 /// How long a preset lets nodes fail: long enough to look, and to talk about it.
 const PRESET_MS: u64 = 15_000;
+/// A rolling crash gives each node so long to be gone, and so long from one to the next: it must be back first.
+const ROLLING_MS: u64 = 2_000;
+const ROLLING_EVERY_MS: u64 = 5_000;
 /// A slow link as satellites have it.
 const SLOW: LinkConditions = LinkConditions { delay_ms: 250, jitter_ms: 100, ..LinkConditions::PERFECT };
 /// Wireless at the edge of its reach.
@@ -40,6 +43,7 @@ pub enum Preset {
     IsolateHome,
     CrashLeader,
     CrashMinority,
+    RollingCrash,
     SplitInTwo,
     SlowLink,
     LossyCube,
@@ -95,7 +99,7 @@ impl Broken {
         match self {
             Broken::Node(node) => {
                 let recover = Action::RecoverNode { node: Some(node) };
-                vec![Step { action: recover, to: Target::Node(node), once: false }]
+                vec![Step::new(recover, Target::Node(node))]
             }
             Broken::Edge(a, b) => both_ways(a, b, LinkConditions::PERFECT).to_vec(),
             Broken::Link(from, to) => vec![one_way(from, to, LinkConditions::PERFECT)],
@@ -132,6 +136,7 @@ impl Preset {
         Preset::CrashMinority,
         Preset::IsolateHome,
         Preset::SplitInTwo,
+        Preset::RollingCrash,
         Preset::SlowLink,
         Preset::LossyCube,
     ];
@@ -141,6 +146,7 @@ impl Preset {
             Preset::IsolateHome => "preset-isolate",
             Preset::CrashLeader => "preset-leader",
             Preset::CrashMinority => "preset-minority",
+            Preset::RollingCrash => "preset-rolling",
             Preset::SplitInTwo => "preset-split",
             Preset::SlowLink => "preset-slow",
             Preset::LossyCube => "preset-lossy",
@@ -152,6 +158,7 @@ impl Preset {
             Preset::IsolateHome => "Isolate the home",
             Preset::CrashLeader => "Crash the leader",
             Preset::CrashMinority => "Lose a minority",
+            Preset::RollingCrash => "Rolling crash",
             Preset::SplitInTwo => "Split in two",
             Preset::SlowLink => "Slow link",
             Preset::LossyCube => "Lossy cube",
@@ -166,6 +173,7 @@ impl Preset {
                 "The topic's leader is gone for 15 s. Watch the election, and the home leading again."
             }
             Preset::CrashMinority => "As many replicas crash as the topic survives. Quorum publishes still succeed.",
+            Preset::RollingCrash => "One node after the other, as in an upgrade: each is gone for 2 s.",
             Preset::SplitInTwo => "Cuts the cube along its last bit. Only the side with a quorum goes on.",
             Preset::SlowLink => "250 ms more on the link that is selected, or on one of the home's.",
             Preset::LossyCube => "Every link loses a tenth of its frames. All of it is made up for.",
@@ -195,6 +203,13 @@ impl Preset {
                 }
                 home?.neighbours().take(most).map(crash).collect()
             }
+            Preset::RollingCrash => {
+                let steps = dimension.vertices().zip(0..).map(|(node, number)| Step {
+                    after_ms: if number == 0 { 0 } else { ROLLING_EVERY_MS },
+                    ..crash_for(node, ROLLING_MS)
+                });
+                steps.collect()
+            }
             Preset::SplitInTwo => {
                 let bit = dimension.bits() - 1;
                 let lower = dimension.vertices().filter(|vertex| vertex.index() >> bit & 1 == 0);
@@ -217,8 +232,12 @@ impl Preset {
 }
 
 fn crash(node: Vertex) -> Step {
-    let action = Action::StopNode { node: Some(node), mode: StopMode::Crash, duration_ms: PRESET_MS };
-    Step { action, to: Target::Node(node), once: false }
+    crash_for(node, PRESET_MS)
+}
+
+fn crash_for(node: Vertex, duration_ms: u64) -> Step {
+    let action = Action::StopNode { node: Some(node), mode: StopMode::Crash, duration_ms };
+    Step::new(action, Target::Node(node))
 }
 
 fn both_ways(a: Vertex, b: Vertex, conditions: LinkConditions) -> [Step; 2] {
@@ -227,7 +246,7 @@ fn both_ways(a: Vertex, b: Vertex, conditions: LinkConditions) -> [Step; 2] {
 
 /// A direction is set at the node that sends into it.
 fn one_way(from: Vertex, to: Vertex, conditions: LinkConditions) -> Step {
-    Step { action: Action::SetLink { from, to, conditions }, to: Target::Node(from), once: false }
+    Step { patient: true, ..Step::new(Action::SetLink { from, to, conditions }, Target::Node(from)) }
 }
 
 #[cfg(test)]
@@ -296,11 +315,21 @@ mod tests {
     }
 
     #[test]
+    fn a_rolling_crash_lets_each_node_return_before_the_next() {
+        const { assert!(ROLLING_EVERY_MS > 2 * ROLLING_MS) };
+        let steps = Preset::RollingCrash.task(&state(3)).unwrap().steps;
+        assert_eq!(steps.iter().map(|step| step.to).collect::<BTreeSet<_>>().len(), 8);
+        assert!(steps.iter().skip(1).all(|step| step.after_ms == ROLLING_EVERY_MS));
+    }
+
+    #[test]
     fn what_needs_a_topic_says_so() {
         let state = State { topic_text: String::new(), ..state(3) };
         for preset in Preset::ALL {
             match preset.task(&state) {
-                Ok(task) => assert!(matches!(preset, Preset::SplitInTwo | Preset::LossyCube), "{task:?}"),
+                Ok(task) => {
+                    assert!(matches!(preset, Preset::SplitInTwo | Preset::LossyCube | Preset::RollingCrash), "{task:?}")
+                }
                 Err(refusal) => assert!(refusal.starts_with("Choose a topic"), "{refusal}"),
             }
         }

@@ -226,6 +226,20 @@ impl Cluster {
         }
     }
 
+    /// While a node catches up: how much it has applied of what its groups are known to have committed, from 0 to 1.
+    pub fn filled(&self, vertex: Vertex) -> Option<f64> {
+        let status = self.nodes.get(&vertex)?.status.as_ref().filter(|_| self.health(vertex) == Health::Recovering)?;
+        let all = || self.nodes.values().filter_map(|node| node.status.as_ref()).flat_map(|status| &status.groups);
+        let (mut has, mut should) = (0, 0);
+        for group in &status.groups {
+            let known = all().filter(|known| known.home == group.home).map(|known| known.commit_index).max();
+            let known = known.unwrap_or(0).max(group.commit_index);
+            has += group.applied_index.min(known);
+            should += known;
+        }
+        Some(if should == 0 { 0.0 } else { has as f64 / should as f64 })
+    }
+
     /// The groups that a node leads, by their homes.
     pub fn led_by(&self, node: Vertex) -> Vec<Vertex> {
         self.leaders.keys().copied().filter(|group| self.acting_leader(*group) == Some(node)).collect()

@@ -41,6 +41,16 @@ pub struct Step {
     pub to: Target,
     /// A registration that need not be repeated once this page has seen it done.
     pub once: bool,
+    /// So long after the one before it, milliseconds.
+    pub after_ms: u64,
+    /// Asked again while its node says that it fails: it is on its way back.
+    pub patient: bool,
+}
+
+impl Step {
+    pub fn new(action: client::Action, to: Target) -> Step {
+        Step { action, to, once: false, after_ms: 0, patient: false }
+    }
 }
 
 /// The last task of each panel.

@@ -97,7 +97,7 @@ pub fn set_link(directions: &[(Vertex, Vertex)], conditions: LinkConditions) -> 
 }
 
 fn step(action: Action, to: Target) -> Step {
-    Step { action, to, once: false }
+    Step::new(action, to)
 }
 
 fn at_home(action: Action) -> Step {

@@ -142,6 +142,16 @@ pub fn between(a: PagePoint, b: PagePoint, share: f64) -> PagePoint {
     PagePoint { x: mix(a.x, b.x), y: mix(a.y, b.y), scale: mix(a.scale, b.scale) }
 }
 
+/// The part of a circle about the origin that is filled from below up to this share of its height, as an SVG path.
+pub fn segment(radius: f64, share: f64) -> String {
+    let share = share.clamp(0.0, 1.0);
+    let y = radius * (1.0 - 2.0 * share);
+    // A whole circle has no chord; one that is almost nothing looks the same.
+    let x = (radius * radius - y * y).max(0.01).sqrt();
+    let large = u8::from(share > 0.5);
+    format!("M{:.1} {y:.1}A{radius:.1} {radius:.1} 0 {large} 0 {x:.1} {y:.1}z", -x)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -209,6 +219,13 @@ mod tests {
         let (dx, dy) = (b.x - a.x, b.y - a.y);
         let share = ((point.x - a.x) * dx + (point.y - a.y) * dy) / (dx * dx + dy * dy);
         distance(point, between(a, b, share.clamp(0.0, 1.0)))
+    }
+
+    #[test]
+    fn a_glass_fills_from_below() {
+        assert_eq!(segment(10.0, 0.5), "M-10.0 0.0A10.0 10.0 0 0 0 10.0 0.0z");
+        assert_eq!(segment(10.0, 0.9), "M-6.0 -8.0A10.0 10.0 0 1 0 6.0 -8.0z");
+        assert!(segment(10.0, 0.0).starts_with("M-0.1 10.0A") && segment(10.0, 7.0).starts_with("M-0.1 -10.0A"));
     }
 
     #[test]

@@ -29,6 +29,8 @@ pub struct NodeMark {
     pub at: PagePoint,
     pub radius: f64,
     pub health: Health,
+    /// How much of what it should have it has again, from 0 to 1, while it catches up.
+    pub filled: Option<f64>,
     /// What it is to the chosen topic.
     pub place: Option<Place>,
     /// Leads the chosen topic's group.
@@ -82,6 +84,7 @@ fn node_mark(state: &State, dimension: Dimension, vertex: Vertex, at: PagePoint)
         at,
         radius: node_radius(dimension) * at.scale,
         health: state.cluster.health(vertex),
+        filled: state.cluster.filled(vertex),
         place: state.place(vertex),
         leads_chosen: state.home().is_some_and(|home| leads.contains(&home)),
         leads_others: leads.into_iter().filter(|group| *group != vertex).collect(),
@@ -104,6 +107,9 @@ fn edge_mark(state: &State, ends: (Vertex, Vertex), points: &[PagePoint]) -> Edg
 /// What a node is, in words: for screen readers, and for the table beside the drawing.
 pub fn node_words(cluster: &Cluster, mark: &NodeMark) -> String {
     let mut words = vec![format!("Node {}", mark.vertex), mark.health.name().to_owned()];
+    if let Some(share) = mark.filled {
+        words.push(format!("has {:.0} % of its logs", share * 100.0));
+    }
     match mark.place {
         Some(Place::Home) => words.push("home of the chosen topic".to_owned()),
         Some(Place::Replica) => words.push("replica of the chosen topic".to_owned()),

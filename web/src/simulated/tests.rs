@@ -6,6 +6,7 @@ use cubecast_core::wire::answer::Message;
 use cubecast_core::wire::client::{Ack, LinkConditions, ReadLevel, StartAt, StopMode};
 
 use super::*;
+use crate::model::breakage::{Preset, mend};
 use crate::model::cluster::Health;
 use crate::model::feed::Tone;
 use crate::model::task::{Panel, Task};
@@ -201,4 +202,39 @@ fn a_link_brings_another_page_to_the_same_picture() {
     other.seek(read.at_ms.unwrap());
     other.settle();
     assert_eq!(picture(&other), picture(&player));
+}
+
+#[test]
+fn whatever_a_preset_breaks_is_mended_by_one_wish() {
+    for preset in Preset::ALL {
+        let mut player = quiet();
+        player.show(Action::ChooseTopic("news".into()));
+        do_and_wait(&mut player, wish::create_topic("p", "news"), 300);
+        for broken in [Preset::SlowLink, *preset] {
+            let task = broken.task(&player.state());
+            do_and_wait(&mut player, task, 1_500);
+        }
+        assert!(player.state().breakages.all().len() > 1 || *preset == Preset::SlowLink, "{preset:?}");
+        let all = player.state().breakages.all();
+        do_and_wait(&mut player, Ok(mend(&all)), 4_000);
+        let (state, left) = (player.state(), player.state().breakages.all());
+        assert!(
+            left.is_empty() || *preset == Preset::RollingCrash,
+            "{preset:?}: {left:?}, {:?}",
+            said(&state, Panel::Break)
+        );
+    }
+}
+
+#[test]
+fn a_rolling_crash_takes_every_node_once_and_all_are_there_in_the_end() {
+    let mut player = quiet();
+    let crashes = Preset::RollingCrash.task(&player.state());
+    do_and_wait(&mut player, crashes, 8 * 5_000);
+    let state = player.state();
+    assert_eq!(state.cluster.count(Health::Up), 8);
+    assert_eq!(said(&state, Panel::Break), [(Tone::Good, "8 changes made.".to_owned())]);
+    let down = |look: &&super::timeline::Look| look.nodes_down > 0;
+    assert!(player.timeline().looks.iter().filter(down).all(|look| look.nodes_down == 1));
+    assert!(player.timeline().looks.iter().any(|look| look.nodes_down == 1));
 }

@@ -7,6 +7,7 @@ use super::edge::on_enter;
 use crate::model::Place;
 use crate::model::cluster::Health;
 use crate::scene::NodeMark;
+use crate::scene::geometry::segment;
 
 /// Smaller circles have no room for words beneath.
 const SMALLEST_WITH_LABEL: f64 = 20.0;
@@ -36,22 +37,37 @@ pub fn Node(props: &NodeProps) -> Html {
             data-testid={id}
             data-state={mark.health.name()}
             data-leader={mark.leads_chosen.to_string()}
-            role="button"
-            tabindex="0"
-            aria-label={props.words.clone()}
-            aria-pressed={mark.selected.to_string()}
             transform={format!("translate({} {})", px(mark.at.x), px(mark.at.y))}
             {onclick}
-            {onkeydown}
         >
-            <title>{props.words.clone()}</title>
-            <circle class="halo" r={px(mark.radius + 8.0)} />
-            <circle class="body" r={px(mark.radius)} />
-            <text class="name" style={format!("font-size: {}px", px(name_size(mark)))}>{mark.vertex.to_string()}</text>
-            { state_sign(mark) }
-            { leader_sign(mark) }
-            { label(mark) }
+            <g
+                class="button"
+                role="button"
+                tabindex="0"
+                aria-label={props.words.clone()}
+                aria-pressed={mark.selected.to_string()}
+                {onkeydown}
+            >
+                <circle class="halo" r={px(mark.radius + 8.0)} />
+                <circle class="body" r={px(mark.radius)} />
+                { fill(mark) }
+                <text class="name" style={format!("font-size: {}px", px(name_size(mark)))}>{mark.vertex.to_string()}</text>
+            </g>
+            // The button's name says it too.
+            <g aria-hidden="true">
+                { state_sign(mark) }
+                { leader_sign(mark) }
+                { label(mark) }
+            </g>
         </g>
+    }
+}
+
+/// A node that catches up fills like a glass.
+fn fill(mark: &NodeMark) -> Html {
+    match mark.filled {
+        Some(share) => html! { <path class="fill" d={segment(mark.radius, share)} /> },
+        None => Html::default(),
     }
 }
 
