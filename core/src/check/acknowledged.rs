@@ -91,6 +91,7 @@ fn check_elsewhere(
 mod tests {
     use super::super::story::Story;
     use super::check;
+    use crate::wire::answer::ErrorCode;
     use crate::wire::client::Ack;
 
     #[test]
@@ -152,6 +153,21 @@ mod tests {
         assert_eq!(story.passes(check), 0);
         story.publish("b", 26..30).ack(Ack::One).put_aside("011");
         story.fails(check, &["`b`", "is lost"]);
+    }
+
+    #[test]
+    fn what_was_put_aside_for_a_topic_that_never_was_may_be_dropped() {
+        let mut story = Story::new();
+        story.publish("a", 10..20).refused(ErrorCode::UnknownTopic);
+        story.publish("b", 30..40).ack(Ack::One).put_aside("011");
+        for holder in ["100", "101", "110", "000"] {
+            story.unknown_to(holder);
+        }
+        assert_eq!(story.passes(check), 0);
+        let mut story = Story::new();
+        story.publish("b", 30..40).ack(Ack::One).put_aside("011");
+        story.unknown_to("100");
+        story.fails(check, &["100", "`b`", "holds no topic"]);
     }
 
     #[test]

@@ -134,7 +134,8 @@ impl<'a> Topic<'a> {
         }
     }
 
-    /// When the topic was there at the latest: older than the record, where nobody created it in it.
+    /// When the topic was there at the latest. Where nobody created it in the record it is older than the record; or it never was:
+    /// then somebody was told so, and nobody deleted it.
     fn first_sign(&self) -> Instant {
         let creations = || self.operations.iter().filter(|it| matches!(it.action, Action::CreateTopic { .. }));
         let is_sign = |it: &&&Operation| match it.outcome() {
@@ -144,8 +145,15 @@ impl<'a> Topic<'a> {
         };
         match creations().any(|it| !matches!(it.outcome(), Outcome::Refused(_))) {
             true => creations().filter(is_sign).map(|it| it.over()).min().unwrap_or(Instant(u64::MAX)),
+            false if self.was_unknown() && self.is_lasting => Instant(u64::MAX),
             false => Instant(0),
         }
+    }
+
+    fn was_unknown(&self) -> bool {
+        self.operations
+            .iter()
+            .any(|it| matches!(it.outcome(), Outcome::Refused(failure) if failure.code == ErrorCode::UnknownTopic))
     }
 
     /// Only who created a topic can delete it; others may ask, and never learn that they were refused.
