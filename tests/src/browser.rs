@@ -153,6 +153,12 @@ impl Browser {
         body.send_keys(&key.to_string()).await.expect("the page takes a key");
     }
 
+    /// Scrolls until the element stands at the page's upper edge.
+    pub async fn bring_into_view(&self, id: &str) {
+        let script = format!("document.querySelector('[data-testid=\"{id}\"]').scrollIntoView(); arguments[0](null)");
+        self.evaluate(&script).await;
+    }
+
     /// Runs a script in the page that calls its last argument with the result.
     pub async fn evaluate(&self, script: &str) -> Value {
         self.client.execute_async(script, Vec::new()).await.expect("the script runs")

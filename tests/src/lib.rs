@@ -12,6 +12,7 @@
 //! | [`holders`] | the check that all holders of a topic have the same, and all that was acknowledged |
 //! | [`bystander`] | a client that must not notice what others do |
 //! | [`browser`] | a headless Chromium before the dashboard |
+//! | [`film`] | pictures of the page beside each other |
 //! | [`static_site`] | the dashboard's files, with no node behind them |
 
 pub mod artifacts;
@@ -19,6 +20,7 @@ pub mod browser;
 pub mod bystander;
 pub mod client;
 pub mod cluster;
+pub mod film;
 pub mod holders;
 pub mod process;
 pub mod publishing;
