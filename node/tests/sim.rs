@@ -9,15 +9,18 @@ use cubecast_core::check::CHECKERS;
 use cubecast_core::sim::FaultClass;
 use serde_json::Value;
 
-/// Fresh seeds of each scenario.
+/// Fresh seeds of each scenario; `CUBECAST_FIRST_SEED` makes them the same ones every time.
 const SEEDS: u64 = 20;
 
 #[test]
 fn every_scenario_keeps_every_promise() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/scenarios");
     let seeds = std::env::var("CUBECAST_SEEDS").unwrap_or_else(|_| SEEDS.to_string());
+    let first = std::env::var("CUBECAST_FIRST_SEED").ok();
     let output = Command::new(env!("CARGO_BIN_EXE_cubecast"))
-        .args(["sim", "--format", "json", "--seeds", &seeds, "--scenario"])
+        .args(["sim", "--format", "json", "--seeds", &seeds])
+        .args(first.iter().flat_map(|first| ["--from", first]))
+        .arg("--scenario")
         .arg(&folder)
         .output()
         .expect("the binary starts");
