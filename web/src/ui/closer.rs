@@ -1,8 +1,6 @@
 //! "Look closer": what happened, and what it looked like inside. One view at a time.
 
 use cubecast_core::cube::Vertex;
-use wasm_bindgen::JsCast;
-use web_sys::{HtmlElement, KeyboardEvent};
 use yew::prelude::*;
 
 use super::charts::ChartsView;
@@ -10,6 +8,7 @@ use super::feed::FeedList;
 use super::invariants_panel::InvariantsPanel;
 use super::load_panel::LoadPanel;
 use super::spacetime::SpaceTime;
+use super::tab_list::{TabList, TabMark};
 use super::xray::XrayView;
 use crate::model::closer::CloserTab;
 use crate::model::describe::time_of_day;
@@ -72,13 +71,12 @@ pub fn LookCloser(props: &LookCloserProps) -> Html {
             </>
         },
     };
+    let tabs: Vec<TabMark> = TABS.iter().map(|(tab, id, words)| tab_mark(props, *tab, id, words)).collect();
     html! {
         <section class="closer" aria-labelledby="closer-title">
             <div class="closer-head">
                 <h2 id="closer-title">{"Look closer"}</h2>
-                <div class="closer-tabs" role="tablist" aria-label="What to look at">
-                    { for TABS.iter().map(|(tab, id, words)| tab_button(props, *tab, id, words)) }
-                </div>
+                <TabList class="closer-tabs" label="What to look at" {tabs} />
             </div>
             { frozen_bar(props) }
             <div class="closer-panel" role="tabpanel" aria-labelledby={chosen}>{panel}</div>
@@ -108,41 +106,13 @@ fn frozen_bar(props: &LookCloserProps) -> Html {
     }
 }
 
-fn tab_button(props: &LookCloserProps, tab: CloserTab, id: &'static str, words: &'static str) -> Html {
-    let is_chosen = props.state.closer.tab == tab;
-    let is_bad = tab == CloserTab::Invariants && !props.state.closer.invariants.is_good();
-    let onclick = props.act.reform(move |_: MouseEvent| Action::ChooseCloserTab(tab));
-    let onkeydown = Callback::from(move |event: KeyboardEvent| move_focus(&event));
-    html! {
-        <button
-            type="button"
-            role="tab"
-            class={classes!(is_bad.then_some("is-bad"))}
-            {id}
-            data-testid={id}
-            aria-selected={is_chosen.to_string()}
-            tabindex={if is_chosen { "0" } else { "-1" }}
-            {onclick}
-            {onkeydown}
-        >
-            {words}
-        </button>
-    }
-}
-
-/// The arrow keys go from tab to tab, and choose.
-fn move_focus(event: &KeyboardEvent) {
-    let Some(button) = event.target().and_then(|target| target.dyn_into::<HtmlElement>().ok()) else {
-        return;
-    };
-    let next = match event.key().as_str() {
-        "ArrowRight" => button.next_element_sibling(),
-        "ArrowLeft" => button.previous_element_sibling(),
-        _ => None,
-    };
-    if let Some(next) = next.and_then(|next| next.dyn_into::<HtmlElement>().ok()) {
-        event.prevent_default();
-        next.click();
-        let _ = next.focus();
+fn tab_mark(props: &LookCloserProps, tab: CloserTab, id: &'static str, words: &'static str) -> TabMark {
+    let closer = &props.state.closer;
+    TabMark {
+        id,
+        words,
+        is_chosen: closer.tab == tab,
+        is_bad: tab == CloserTab::Invariants && !closer.invariants.is_good(),
+        choose: props.act.reform(move |()| Action::ChooseCloserTab(tab)),
     }
 }

@@ -29,6 +29,7 @@ mod simulated;
 mod spacetime;
 mod stage;
 mod subscribe_form;
+mod tab_list;
 mod tabs;
 mod topic_card;
 mod xray;

@@ -1,14 +1,13 @@
 //! What can be done: publish, subscribe, pull, break. One at a time, so that the page stays calm.
 
 use cubecast_core::names::{SubscriberId, TopicName};
-use wasm_bindgen::JsCast;
-use web_sys::{HtmlElement, KeyboardEvent};
 use yew::prelude::*;
 
 use super::break_panel::BreakPanel;
 use super::publish_form::PublishForm;
 use super::pull_form::PullForm;
 use super::subscribe_form::SubscribeForm;
+use super::tab_list::{TabList, TabMark};
 use crate::model::task::{Panel, Task};
 use crate::model::{Action, State, Tab};
 
@@ -60,49 +59,16 @@ pub fn Tabs(props: &TabsProps) -> Html {
         Tab::Break => html! { <BreakPanel state={state.clone()} act={props.act.clone()} {run} /> },
     };
     let chosen = TABS.iter().find(|(tab, ..)| *tab == state.tab).map(|(_, id, _)| *id);
+    let tabs: Vec<TabMark> = TABS.iter().map(|(tab, id, words)| tab_mark(props, *tab, id, words)).collect();
     html! {
         <div class="card">
-            <div class="tabs" role="tablist" aria-label="What to do">
-                { for TABS.iter().map(|(tab, id, words)| tab_button(props, *tab, id, words)) }
-            </div>
+            <TabList class="tabs" label="What to do" {tabs} />
             <div class="tab-panel" role="tabpanel" aria-labelledby={chosen}>{panel}</div>
         </div>
     }
 }
 
-fn tab_button(props: &TabsProps, tab: Tab, id: &'static str, words: &'static str) -> Html {
-    let is_chosen = props.state.tab == tab;
-    let onclick = props.act.reform(move |_: MouseEvent| Action::ChooseTab(tab));
-    let onkeydown = Callback::from(move |event: KeyboardEvent| move_focus(&event));
-    html! {
-        <button
-            type="button"
-            role="tab"
-            {id}
-            data-testid={id}
-            aria-selected={is_chosen.to_string()}
-            tabindex={if is_chosen { "0" } else { "-1" }}
-            {onclick}
-            {onkeydown}
-        >
-            {words}
-        </button>
-    }
-}
-
-/// The arrow keys go from tab to tab, and choose.
-fn move_focus(event: &KeyboardEvent) {
-    let Some(button) = event.target().and_then(|target| target.dyn_into::<HtmlElement>().ok()) else {
-        return;
-    };
-    let next = match event.key().as_str() {
-        "ArrowRight" => button.next_element_sibling(),
-        "ArrowLeft" => button.previous_element_sibling(),
-        _ => None,
-    };
-    if let Some(next) = next.and_then(|next| next.dyn_into::<HtmlElement>().ok()) {
-        event.prevent_default();
-        next.click();
-        let _ = next.focus();
-    }
+fn tab_mark(props: &TabsProps, tab: Tab, id: &'static str, words: &'static str) -> TabMark {
+    let choose = props.act.reform(move |()| Action::ChooseTab(tab));
+    TabMark { id, words, is_chosen: props.state.tab == tab, is_bad: false, choose }
 }
