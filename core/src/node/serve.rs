@@ -195,7 +195,7 @@ impl Node {
             self.reply_result(&asker, hops, Err(ErrorCode::Overloaded.because(text)));
             return;
         }
-        if let Action::Publish { ack: Ack::One, .. } = action {
+        if self.may_acknowledge_one(group, &action) {
             self.take_one(asker, key, &action, hops);
             return;
         }
@@ -208,17 +208,17 @@ impl Node {
         self.serving.insert_waiter(key, Waiter { asker, group, action, bytes, hops });
     }
 
+    /// Not for a topic that this leader does not know: its refusal must come from the log, where it holds for every copy.
+    fn may_acknowledge_one(&self, group: Vertex, action: &Action) -> bool {
+        let known = |topic| {
+            let group = &self.groups[&group];
+            !group.leads_fully() || group.topics().place(topic).is_some()
+        };
+        matches!(action, Action::Publish { ack: Ack::One, topic, .. } if known(topic))
+    }
+
     /// `ack: one`: durable in this leader's outbox, on its way into the log, and answered.
     fn take_one(&mut self, asker: Asker, key: RequestKey, action: &Action, hops: Vec<Vertex>) {
-        if let Action::Publish { topic, .. } = action
-            && self
-                .groups
-                .get(&self.home_of(action))
-                .is_some_and(|group| group.leads_fully() && group.topics().topic(topic).is_none())
-        {
-            self.reply_result(&asker, hops, Err(unknown_topic(topic)));
-            return;
-        }
         self.counters.publishes += 1;
         if let Err(failure) =
             self.store_in_outbox(key, action, super::outbox::Owner::Leader { asker: asker.clone(), hops: hops.clone() })

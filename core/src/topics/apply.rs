@@ -1,9 +1,10 @@
 //! What each command does to the state.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::command::{Command, Op, TopicId};
-use super::repeats::{Producer, Repeats, Seen};
+use super::late::{Absences, Newest};
+use super::repeats::{Producer, Seen};
 use super::{
     Applied, Change, Cursor, DeletedTopic, MAX_REGISTERED, MAX_SUBSCRIBERS_PER_TOPIC, MAX_TOPICS, Outcome,
     REMOVALS_REMEMBERED, Topic, Topics,
@@ -45,7 +46,8 @@ impl Topics {
         publisher: &PublisherId,
         name: &TopicName,
     ) -> Result<(Outcome, Change), Failure> {
-        if let Some(topic) = self.topics.get(name) {
+        if let Some(topic) = self.topics.get_mut(name) {
+            topic.met.note(key);
             return if topic.created_by == key {
                 Ok(unchanged(Outcome::TopicCreated))
             } else {
@@ -55,12 +57,15 @@ impl Topics {
         if self.deleted.iter().any(|deleted| deleted.created_by == key) {
             return Ok(unchanged(Outcome::TopicCreated));
         }
+        if self.absences.is_before_deletion(name, key) {
+            return Err(existed(name));
+        }
         check_room(self.topics.len(), MAX_TOPICS, "topics in this replica group; delete one, or choose another name")?;
         let reuses = self.bugs.has(Bug::TopicNumbersAreUsedAgain);
         let id = TopicId(if reuses { self.a_free_number() } else { self.next_id });
         self.next_id += 1;
         self.names.insert(id, name.clone());
-        self.topics.insert(name.clone(), Topic::new(id, publisher.clone(), key));
+        self.topics.insert(name.clone(), Topic::new(id, publisher.clone(), key, self.absences.end(name)));
         Ok((Outcome::TopicCreated, Change::Created { topic: name.clone() }))
     }
 
@@ -73,9 +78,9 @@ impl Topics {
         if self.deleted.iter().any(|deleted| deleted.deleted_by == key) {
             return Ok(unchanged(Outcome::TopicDeleted));
         }
-        let topic = self.topics.get(name).ok_or_else(|| unknown_topic(name))?;
+        let topic = find(&mut self.topics, &mut self.absences, name, key)?;
         if is_late(key, topic.created_by) {
-            return Err(unknown_topic(name));
+            return Err(came_before(name));
         }
         if topic.owner != *publisher {
             return Err(ErrorCode::NotOwner.because(format!(
@@ -87,6 +92,7 @@ impl Topics {
         self.messages = self.messages.saturating_sub(topic.end.0);
         if !self.bugs.has(Bug::DeletionsAreForgotten) {
             remember(&mut self.deleted, DeletedTopic { created_by: topic.created_by, deleted_by: key });
+            self.absences.note_deletion(name, &topic.met);
         }
         self.topics.remove(name);
         self.names.remove(&id);
@@ -101,7 +107,7 @@ impl Topics {
         sequence: Option<Sequence>,
         content: &str,
     ) -> Result<(Outcome, Change), Failure> {
-        let topic = self.topics.get_mut(name).ok_or_else(|| unknown_topic(name))?;
+        let topic = find(&mut self.topics, &mut self.absences, name, command.key)?;
         let offset = topic.end;
         let (producer, number) = match sequence {
             Some(sequence) => (Producer::Client(publisher), sequence.0),
@@ -135,7 +141,7 @@ impl Topics {
         name: &TopicName,
         from: Option<StartAt>,
     ) -> Result<Outcome, Failure> {
-        let topic = self.topics.get_mut(name).ok_or_else(|| unknown_topic(name))?;
+        let topic = find(&mut self.topics, &mut self.absences, name, key)?;
         let present = topic.cursors.get(subscriber).copied();
         if let Some(present) = present.filter(|present| is_late(key, present.subscribed_by)) {
             return Ok(Outcome::Subscribed { topic: topic.id, cursor: present.offset });
@@ -163,7 +169,7 @@ impl Topics {
         if self.unsubscribed.contains(&key) {
             return Ok(unchanged(Outcome::Unsubscribed));
         }
-        let topic = self.topics.get_mut(name).ok_or_else(|| unknown_topic(name))?;
+        let topic = find(&mut self.topics, &mut self.absences, name, key)?;
         let present = topic.cursors.get(subscriber).ok_or_else(|| not_subscribed(name, subscriber))?;
         if is_late(key, present.subscribed_by) {
             return Ok(unchanged(Outcome::Unsubscribed));
@@ -180,7 +186,7 @@ impl Topics {
         name: &TopicName,
         offset: Offset,
     ) -> Result<Outcome, Failure> {
-        let topic = self.topics.get_mut(name).ok_or_else(|| unknown_topic(name))?;
+        let topic = find(&mut self.topics, &mut self.absences, name, key)?;
         let offset = check_offset(name, topic, offset)?;
         let cursor = topic.cursors.get_mut(subscriber).ok_or_else(|| not_subscribed(name, subscriber))?;
         if !is_late(key, cursor.subscribed_by) {
@@ -192,9 +198,30 @@ impl Topics {
 }
 
 impl Topic {
-    fn new(id: TopicId, owner: PublisherId, created_by: RequestKey) -> Topic {
-        Topic { id, owner, created_by, end: Offset(0), cursors: Default::default(), repeats: Repeats::default() }
+    fn new(id: TopicId, owner: PublisherId, created_by: RequestKey, before: Newest) -> Topic {
+        let mut met = before.clone();
+        met.note(created_by);
+        let (cursors, repeats) = Default::default();
+        Topic { id, owner, created_by, before, met, end: Offset(0), cursors, repeats }
     }
+}
+
+/// The topic for which the request was meant.
+fn find<'a>(
+    topics: &'a mut BTreeMap<TopicName, Topic>,
+    absences: &mut Absences,
+    name: &TopicName,
+    key: RequestKey,
+) -> Result<&'a mut Topic, Failure> {
+    let Some(topic) = topics.get_mut(name) else {
+        absences.note(name, key);
+        return Err(unknown_topic(name));
+    };
+    if topic.before.covers(key) {
+        return Err(came_before(name));
+    }
+    topic.met.note(key);
+    Ok(topic)
 }
 
 fn unchanged(outcome: Outcome) -> (Outcome, Change) {
@@ -246,6 +273,15 @@ fn check_offset(name: &TopicName, topic: &Topic, offset: Offset) -> Result<Offse
 
 fn unknown_topic(name: &TopicName) -> Failure {
     ErrorCode::UnknownTopic.because(format!("there is no topic `{name}`; create it with create_topic first"))
+}
+
+fn came_before(name: &TopicName) -> Failure {
+    ErrorCode::UnknownTopic.because(format!("topic `{name}` was created after this request was sent; send it again"))
+}
+
+fn existed(name: &TopicName) -> Failure {
+    let text = format!("topic `{name}` still existed when this request was sent, and was deleted since; send it again");
+    ErrorCode::TopicExists.because(text)
 }
 
 fn topic_exists(name: &TopicName, topic: &Topic) -> Failure {

@@ -5,10 +5,11 @@
 //! here either: its registry may lie in another group, and the origin asked there.
 //!
 //! Every command may come twice (its origin retries), and late. The second time it changes nothing and has the outcome of the
-//! first, and a late copy never undoes what the same origin asked for afterwards.
+//! first; a late copy never undoes what the same origin asked for afterwards, nor does anything to a topic that was created since.
 
 mod apply;
 pub mod command;
+mod late;
 mod mistakes;
 #[cfg(all(test, not(target_family = "wasm")))]
 mod properties;
@@ -26,6 +27,7 @@ use crate::store::StoredMessage;
 use crate::wire::answer::Failure;
 use crate::wire::peer::RequestKey;
 use command::TopicId;
+use late::{Absences, Newest};
 use repeats::Repeats;
 
 pub use repeats::{MAX_PRODUCERS, MAX_RUNS};
@@ -36,7 +38,8 @@ pub const MAX_TOPICS: usize = 100_000;
 pub const MAX_SUBSCRIBERS_PER_TOPIC: usize = 100_000;
 /// Publishers, and as many subscribers, registered in one group; one more is refused.
 pub const MAX_REGISTERED: usize = 1_000_000;
-/// Deletions, and as many ends of subscriptions, of which a repeat is recognised.
+/// Deletions, and as many ends of subscriptions, of which a repeat is recognised; and as many names without a topic, for which
+/// late copies are.
 pub const REMOVALS_REMEMBERED: usize = 1_024;
 
 /// The version of [`Topics::encode`]'s format: its first byte.
@@ -92,6 +95,7 @@ pub struct Topics {
     /// The number that the next topic gets; numbers are never used again.
     next_id: u64,
     deleted: VecDeque<DeletedTopic>,
+    absences: Absences,
     unsubscribed: VecDeque<RequestKey>,
     /// An index of `topics`.
     #[serde(skip)]
@@ -108,6 +112,10 @@ struct Topic {
     id: TopicId,
     owner: PublisherId,
     created_by: RequestKey,
+    /// Up to these, requests were not meant for it: they found no topic, or the one before.
+    before: Newest,
+    /// What it has met, these included.
+    met: Newest,
     end: Offset,
     cursors: BTreeMap<SubscriberId, Cursor>,
     repeats: Repeats,
@@ -251,12 +259,13 @@ impl Topics {
     pub fn sizes(&self) -> Sizes {
         let topics = self.topics.values().map(|topic| {
             let (producers_of_one, runs_of_one) = topic.repeats.sizes();
+            let producers_of_one = producers_of_one.max(topic.met.len());
             Sizes { subscribers_of_one: topic.cursors.len(), producers_of_one, runs_of_one, ..Sizes::default() }
         });
         let group = Sizes {
             topics: self.topics.len(),
             registered: self.publishers.len().max(self.subscribers.len()),
-            removals: self.deleted.len().max(self.unsubscribed.len()),
+            removals: self.deleted.len().max(self.unsubscribed.len()).max(self.absences.len()),
             ..Sizes::default()
         };
         topics.fold(group, Sizes::or_more)

@@ -44,6 +44,20 @@ proptest! {
     }
 
     #[test]
+    fn no_copy_is_stored_in_a_second_topic_nor_after_a_refusal(commands in commands()) {
+        let (_, applied) = run(Topics::default(), &commands);
+        let mut fates = BTreeMap::<RequestKey, Option<TopicId>>::new();
+        for (command, applied) in commands.iter().zip(applied).filter(|(command, _)| matches!(command.op, Op::Publish { .. })) {
+            let (first, fate) = match (&applied.outcome, &applied.change) {
+                (_, Change::Store { id, .. }) => (*fates.entry(command.key).or_insert(Some(*id)), Some(*id)),
+                (Err(_), _) => (*fates.entry(command.key).or_insert(None), None),
+                _ => continue,
+            };
+            prop_assert!(fate.is_none() || fate == first);
+        }
+    }
+
+    #[test]
     fn cursors_never_pass_the_end_and_views_agree(commands in commands()) {
         let (topics, _) = run(Topics::default(), &commands);
         for view in topics.topics() {

@@ -45,11 +45,11 @@ fn only_its_creator_deletes_a_topic_and_a_retry_of_the_deletion_succeeds() {
 #[test]
 fn a_topic_created_again_is_another_one_and_late_copies_leave_it_alone() {
     let mut group = Group::new();
-    let [creation, early_deletion, deletion, second_creation] =
-        [create("ann", "news"), delete("ann", "news"), delete("ann", "news"), create("ann", "news")]
-            .map(|op| group.command(op));
+    let creation = group.command(create("ann", "news"));
     group.topics.apply(&creation);
     group.publish(None, "old").unwrap();
+    let [early_deletion, deletion, second_creation] =
+        [delete("ann", "news"), delete("ann", "news"), create("ann", "news")].map(|op| group.command(op));
     group.topics.apply(&deletion);
     assert_eq!(group.topics.apply(&creation).change, Change::Nothing, "a late copy of the creation creates nothing");
     assert_eq!(group.topics.topic(&topic("news")), None);
@@ -64,6 +64,44 @@ fn a_topic_created_again_is_another_one_and_late_copies_leave_it_alone() {
 }
 
 #[test]
+fn what_was_refused_for_want_of_a_topic_stays_refused_when_there_is_one() {
+    let mut group = Group::new();
+    let creation = group.command(create("ann", "news"));
+    let refused =
+        [publish("ann", Some(1), "x"), subscribe(None), publish("ann", None, "y")].map(|op| group.command(op));
+    let refuse = |group: &mut Group| {
+        for late in &refused {
+            assert_eq!(group.topics.apply(late).outcome.unwrap_err().code, ErrorCode::UnknownTopic, "{:?}", late.op);
+        }
+    };
+    refuse(&mut group);
+    group.topics.apply(&creation).outcome.unwrap();
+    group.topics = Topics::decode(&group.topics.encode()).unwrap();
+    refuse(&mut group);
+    assert_eq!(group.publish(Some(1), "x"), Ok(Outcome::Published { offset: Offset(0), repeated: false }));
+}
+
+#[test]
+fn what_was_meant_for_a_deleted_topic_does_not_reach_the_next() {
+    let mut group = Group::with_topic("ann", "news");
+    let stored = [publish("ann", Some(1), "x"), publish("ann", None, "y"), subscribe(None), commit(1)];
+    let stored = stored.map(|op| group.command(op));
+    let others = [create("bob", "news"), delete("bob", "news")].map(|op| group.command(op));
+    stored.iter().for_each(|command| drop(group.topics.apply(command).outcome.unwrap()));
+    others.iter().for_each(|command| drop(group.topics.apply(command).outcome.unwrap_err()));
+    group.apply(delete("ann", "news")).unwrap();
+    let code = |group: &mut Group, late| group.topics.apply(late).outcome.unwrap_err().code;
+    assert_eq!(code(&mut group, &others[0]), ErrorCode::TopicExists, "it was refused, and creates nothing now");
+
+    group.apply(create("bob", "news")).unwrap();
+    for late in stored.iter().chain(&others[1..]) {
+        assert_eq!(code(&mut group, late), ErrorCode::UnknownTopic, "{:?}", late.op);
+    }
+    let view = group.topics.topic(&topic("news")).unwrap();
+    assert_eq!((view.id, view.end, view.subscribers), (TopicId(1), Offset(0), 0));
+}
+
+#[test]
 fn deletions_are_remembered_up_to_their_limit() {
     let mut group = Group::new();
     let mut first = None;
@@ -75,6 +113,7 @@ fn deletions_are_remembered_up_to_their_limit() {
         first.get_or_insert(deletion);
     }
     assert_eq!(group.topics.deleted.len(), REMOVALS_REMEMBERED);
+    assert_eq!(group.topics.absences.len(), REMOVALS_REMEMBERED);
     assert_eq!(group.topics.apply(&first.unwrap()).outcome.unwrap_err().code, ErrorCode::UnknownTopic);
 }
 
@@ -252,8 +291,11 @@ fn the_bytes_of_a_checkpoint_are_pinned() {
         "046e657773",
         "00", // one topic, `news`, number 0
         "03616e6e",
-        "0c0101",
-        "02", // owner `ann`, created by 100#1 as request 1, 2 messages
+        "0c0101", // owner `ann`, created by 100#1 as request 1
+        "00",
+        "01",
+        "0c0104",
+        "02", // nothing came before it; it met request 4 of 100#1; 2 messages
         "01",
         "03737562",
         "01",
@@ -266,7 +308,8 @@ fn the_bytes_of_a_checkpoint_are_pinned() {
         "01", // no client's repeats; node 100#1: a run of 2 from 2 at 0; last stored 1
         "01",
         "00",
-        "00", // next number; nothing deleted, nothing unsubscribed
+        "0000",
+        "00", // next number; nothing deleted, no name asked for in vain, nothing unsubscribed
     );
     assert_eq!(hex, expected);
 }
