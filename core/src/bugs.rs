@@ -84,11 +84,13 @@ bugs! {
     /// Numbers of requests begin again at every start.
     NumbersBeginAgain => ["acknowledged", "linearizable", "cursors"],
     /// A request that is asked again bears a new number.
-    RetriesUnderNewNumbers => ["once"],
+    RetriesUnderNewNumbers => ["once", "deletions"],
     /// A client is told that nothing was done though its command was proposed.
     SaysUnavailableThoughProposed => ["refused", "linearizable"],
     /// Deletions are not remembered, so that a late copy of a `create_topic` makes the topic again.
     DeletionsAreForgotten => ["deletions"],
+    /// A topic that is created again, and a subscription that begins again, does not know what came before it.
+    LateCopiesCount => ["deletions", "refused", "cursors", "linearizable"],
     /// A holder that gets a snapshot keeps the topics that were deleted meanwhile.
     SnapshotKeepsDeletedTopics => ["deletions", "prefixes"],
     /// The number of a deleted topic is given to the next one.

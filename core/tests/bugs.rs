@@ -164,7 +164,10 @@ fn weather_of(bug: Bug) -> Weather {
     match bug {
         Bug::AcknowledgesBeforeSync | Bug::OutboxAcknowledgesBeforeSync | Bug::VoteIsForgotten => Weather::Outages,
         Bug::ReadsByLease | Bug::ReadsWithoutReadIndex | Bug::AnyReadsTheUncommitted => Weather::Silence,
-        Bug::DeletionsAreForgotten | Bug::RetriesUnderNewNumbers | Bug::CursorMovesBeforeDelivery => Weather::BadEdges,
+        Bug::DeletionsAreForgotten
+        | Bug::LateCopiesCount
+        | Bug::RetriesUnderNewNumbers
+        | Bug::CursorMovesBeforeDelivery => Weather::BadEdges,
         Bug::DamagedLogKeepsItsVote => Weather::Rot,
         Bug::PacketsForgetTheirTrail => Weather::Holes,
         _ => Weather::Anything,

@@ -417,3 +417,39 @@ fn the_same_seed_gives_the_same_run() {
     assert_eq!(run(11), run(11));
     assert_ne!(run(11), run(12));
 }
+
+#[test]
+fn the_time_that_a_leader_hangs_is_nobodys_absence() {
+    let [leader, gone] = ["10", "00"].map(vertex);
+    let mut cluster = Cluster::new(Dimension::new(2).unwrap(), 3);
+    assert!(cluster.run_until(Duration::from_secs(10), |cluster| led_by_homes(cluster, leader)));
+    cluster.kill(gone);
+    cluster.run_for(Duration::from_secs(3));
+    cluster.hang(leader, cluster.now() + Duration::from_secs(4));
+    cluster.run_for(Duration::from_secs(5));
+    let voters = cluster.node(leader).unwrap().group(leader).unwrap().voters();
+    assert_eq!(voters.len(), 3, "it was seen to be away for four seconds, not for eight");
+    cluster.run_for(Duration::from_secs(3));
+    let voters = cluster.node(leader).unwrap().group(leader).unwrap().voters();
+    assert_eq!(voters.len(), 2, "five seconds are enough");
+}
+
+#[test]
+fn what_reaches_a_node_that_hangs_waits_in_order_however_often_it_is_stopped() {
+    let mut cluster = cluster(41);
+    let hung = vertex("110");
+    let now = cluster.now();
+    cluster.hang(hung, now + Duration::from_millis(2_000));
+    cluster.hang(hung, now + Duration::from_millis(500));
+    cluster.break_edge(hung, vertex("100"));
+    cluster.run_for(Duration::from_millis(1_000));
+    assert!(cluster.is_hung(hung), "the first stop is not over");
+    cluster.hang(hung, now + Duration::from_millis(3_000));
+    cluster.break_edge(hung, vertex("100"));
+    cluster.run_for(Duration::from_secs(4));
+    let settled = cluster.run_until(Duration::from_secs(10), |cluster| led_by_homes(cluster, vertex("011")));
+    assert!(settled, "its edges stand again");
+    let view = cluster.must(hung, Action::Status { node: None }).unwrap();
+    let Done::Status(status) = view else { panic!("{view:?}") };
+    assert!(status.links.iter().all(|link| link.hears && link.heard), "{:?}", status.links);
+}

@@ -39,7 +39,7 @@ fn the_same_seed_gives_the_same_trace_on_every_machine() {
     assert_eq!(cluster.sim.trace(), TRACE, "the trace is {:#018x}", cluster.sim.trace());
 }
 
-const TRACE: u64 = 0xeb04_4d4b_66f5_0eea;
+const TRACE: u64 = 0x4581_99f1_04ee_bcba;
 
 /// Random runs with every class of fault: what happened and what was found is the same on every machine, to the last bit.
 #[wasm_bindgen_test(unsupported = test)]
@@ -52,7 +52,7 @@ fn a_seed_makes_the_same_run_on_every_machine() {
     }
 }
 
-const RUNS: [(u64, u64); 3] = [(1, 0x1b44_177a_b119_144f), (2, 0x94fb_8dd5_2f41_3cbc), (4, 0xa026_44bb_4c2f_6e99)];
+const RUNS: [(u64, u64); 3] = [(1, 0x2485_034c_7cd5_000b), (2, 0x47d9_5a66_1a73_9c23), (4, 0x4014_0ea7_41e7_9bed)];
 
 #[wasm_bindgen_test(unsupported = test)]
 fn what_is_published_is_pulled_on_cubes_of_every_small_dimension() {

@@ -135,7 +135,7 @@ impl<'a> Topic<'a> {
     }
 
     /// When the topic was there at the latest. Where nobody created it in the record it is older than the record; or it never was:
-    /// then somebody was told so, and nobody deleted it.
+    /// then nobody deleted it, and somebody was told so, or tried in vain to create it.
     fn first_sign(&self) -> Instant {
         let creations = || self.operations.iter().filter(|it| matches!(it.action, Action::CreateTopic { .. }));
         let is_sign = |it: &&&Operation| match it.outcome() {
@@ -143,9 +143,10 @@ impl<'a> Topic<'a> {
             Outcome::Refused(failure) => failure.code == ErrorCode::TopicExists,
             Outcome::InDoubt => false,
         };
+        let in_vain = || creations().count() > 0 && !creations().any(|it| is_sign(&it));
         match creations().any(|it| !matches!(it.outcome(), Outcome::Refused(_))) {
             true => creations().filter(is_sign).map(|it| it.over()).min().unwrap_or(Instant(u64::MAX)),
-            false if self.was_unknown() && self.is_lasting => Instant(u64::MAX),
+            false if self.is_lasting && (self.was_unknown() || in_vain()) => Instant(u64::MAX),
             false => Instant(0),
         }
     }

@@ -87,7 +87,9 @@ enum Source<'a> {
 
 fn check_existence(topic: &Topic<'_>) -> Result<u64, Broken> {
     let (sources, steps) = facts_of(topic);
-    match find_order(&Name(PhantomData), first_state(&steps), &steps) {
+    let (first, otherwise) = first_states(&steps);
+    let find = |first| find_order(&Name(PhantomData), first, &steps);
+    match find(first).or_else(|stuck| otherwise.map_or(Err(stuck), find)) {
         Ok(()) => Ok(steps.iter().filter(|step| step.over.is_some()).count() as u64),
         Err(stuck) => Err(Broken(explain(topic, &sources, &steps, &stuck))),
     }
@@ -142,12 +144,19 @@ fn step_of(operation: &Operation) -> Option<Step<'_>> {
     }
 }
 
-/// A topic may be older than the record.
-fn first_state<'a>(steps: &[Timed<Step<'a>>]) -> State<'a> {
+/// A topic may be older than the record. Where it was found after an attempt in doubt to create it, both may be.
+fn first_states<'a>(steps: &[Timed<Step<'a>>]) -> (State<'a>, Option<State<'a>>) {
     let found = |step: &&Timed<Step<'a>>| matches!(step.step, Step::Found | Step::FoundOfAnother(_));
-    let Some(first_found) = steps.iter().filter(found).filter_map(|step| step.over).min() else { return State::Absent };
-    let is_made = |step: &Timed<Step<'a>>| matches!(step.step, Step::Create(_)) && step.invoked <= first_found;
-    if steps.iter().any(is_made) { State::Absent } else { State::Present(None) }
+    let Some(first_found) = steps.iter().filter(found).filter_map(|step| step.over).min() else {
+        return (State::Absent, None);
+    };
+    let is_made = |step: &&Timed<Step<'a>>| matches!(step.step, Step::Create(_)) && step.invoked <= first_found;
+    let mut made = steps.iter().filter(is_made).peekable();
+    match (made.peek().is_some(), made.any(|step| step.over.is_some())) {
+        (false, _) => (State::Present(None), None),
+        (true, true) => (State::Absent, None),
+        (true, false) => (State::Absent, Some(State::Present(None))),
+    }
 }
 
 fn explain(topic: &Topic<'_>, sources: &[Source<'_>], steps: &[Timed<Step<'_>>], stuck: &Stuck<State<'_>>) -> String {
@@ -297,6 +306,17 @@ mod tests {
         story.log(["c", "d"]);
         // Twelve answers and four holders; behind the deletion again four holders, and seven requests.
         assert_eq!(story.passes(check), 12 + 4 - 1 + 4 + 7 - 1);
+    }
+
+    #[test]
+    fn a_topic_may_be_older_than_an_attempt_to_create_it_of_which_nothing_was_heard() {
+        let mut story = Story::new();
+        story.create_topic(10..20).in_doubt();
+        story.delete_topic(30..40).refused(ErrorCode::NotOwner);
+        story.log([]);
+        story.passes(check);
+        story.create_topic(50..60).created();
+        story.fails(check, &["create_topic on `news`", "there is no topic"]);
     }
 
     #[test]

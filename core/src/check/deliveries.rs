@@ -42,7 +42,7 @@ fn check_order(session: &Session) -> Result<(), Broken> {
 }
 
 fn check_end(topic: &Topic<'_>, session: &Session) -> Result<(), Broken> {
-    let next = session.deliveries.last().map_or(session.from, |(_, message)| message.offset.next());
+    let next = session.next();
     match session.ended {
         Some((at, SessionEnd::TopicDeleted)) => Err(Broken(format!(
             "{} was told at {} that its topic is deleted, and nobody deleted it",

@@ -6,6 +6,8 @@
 //! Times are those of one clock, the recorder's: an operation was under way from `invoked` until it was answered, and, where no
 //! answer came, perhaps for ever.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use crate::cube::Vertex;
@@ -25,6 +27,14 @@ pub struct History {
     pub operations: Vec<Operation>,
     /// Push subscriptions, in the order in which they began.
     pub sessions: Vec<Session>,
+}
+
+impl History {
+    /// The open push subscriptions that were not delivered all of their topic's messages, of which there are so many.
+    pub fn undelivered<'a>(&'a self, messages: &'a BTreeMap<TopicName, u64>) -> impl Iterator<Item = &'a Session> {
+        let open = self.sessions.iter().filter(|session| session.ended.is_none());
+        open.filter(|session| messages.get(&session.topic).is_some_and(|count| session.next().0 < *count))
+    }
 }
 
 /// One request to one node. A publish that is repeated under its sequence number is two operations with the same content.
@@ -88,6 +98,13 @@ pub struct Session {
     /// In the order of their coming.
     pub deliveries: Vec<(Instant, Message)>,
     pub ended: Option<(Instant, SessionEnd)>,
+}
+
+impl Session {
+    /// The offset that is to be delivered next.
+    pub fn next(&self) -> Offset {
+        self.deliveries.last().map_or(self.from, |(_, message)| message.offset.next())
+    }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]

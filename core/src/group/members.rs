@@ -45,11 +45,12 @@ pub fn fewest_voters(full_size: usize) -> usize {
 pub fn next_change(places: &[Place], standings: &[Standing], last_index: u64) -> Option<MemberChange> {
     let floor = fewest_voters(places.len());
     let voters = standings.iter().filter(|standing| standing.votes).count();
-    places.iter().find_map(|place| change_at(place, standings, voters, floor, last_index))
+    places.iter().find_map(|place| change_at(place, places, standings, voters, floor, last_index))
 }
 
 fn change_at(
     place: &Place,
+    places: &[Place],
     standings: &[Standing],
     voters: usize,
     floor: usize,
@@ -58,7 +59,8 @@ fn change_at(
     let here = |standing: &&Standing| standing.member.vertex == place.vertex;
     let Some(incarnation) = place.alive else {
         let voter = standings.iter().filter(here).find(|standing| standing.votes)?;
-        let shrinks_safely = voters > floor && place.away >= AWAY_LIMIT && active_voters(standings) > (voters - 1) / 2;
+        let shrinks_safely =
+            voters > floor && place.away >= AWAY_LIMIT && active_voters(places, standings) > (voters - 1) / 2;
         return shrinks_safely.then_some(MemberChange::AddLearner(voter.member));
     };
     let present = NodeId { vertex: place.vertex, incarnation };
@@ -80,8 +82,13 @@ fn stale<'a>(place: &Place, standings: &'a [Standing], present: NodeId) -> Optio
     standings.iter().find(|standing| standing.member.vertex == place.vertex && standing.member != present)
 }
 
-fn active_voters(standings: &[Standing]) -> usize {
-    standings.iter().filter(|standing| standing.votes && standing.active).count()
+/// Those that answered lately and are seen now: a change that waits for one who is gone may be settled by the one it takes the vote
+/// from, and then nobody is left.
+fn active_voters(places: &[Place], standings: &[Standing]) -> usize {
+    let is_seen = |member: NodeId| {
+        places.iter().any(|place| place.vertex == member.vertex && place.alive == Some(member.incarnation))
+    };
+    standings.iter().filter(|standing| standing.votes && standing.active && is_seen(standing.member)).count()
 }
 
 #[cfg(test)]
@@ -135,6 +142,18 @@ mod tests {
         places[1] = place("101", None, 60);
         places[2] = place("110", None, 60);
         assert_eq!(next_change(&places, &standings, LAST), None);
+    }
+
+    #[test]
+    fn a_voter_keeps_its_vote_while_another_was_just_lost() {
+        let names = ["10", "00", "11"];
+        let mut standings: Vec<_> = names.map(|name| voter(node(name, 1))).to_vec();
+        let mut places: Vec<_> = names.map(|name| place(name, Some(1), 0)).to_vec();
+        standings[1].active = false;
+        places[1] = place("00", None, 5);
+        assert_eq!(next_change(&places, &standings, LAST), Some(MemberChange::AddLearner(node("00", 1))));
+        places[2] = place("11", None, 0);
+        assert_eq!(next_change(&places, &standings, LAST), None, "though it answered a moment ago");
     }
 
     #[test]

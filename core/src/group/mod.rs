@@ -715,6 +715,11 @@ impl Group {
         message::node_ids(self.raw.store().members().get_learners())
     }
 
+    /// Whether a change of the members may be under way that is not applied here.
+    pub fn changes_members(&self) -> bool {
+        self.raw.raft.has_pending_conf()
+    }
+
     /// How far each member is known to be; by the leader only.
     pub fn standings(&self) -> Vec<Standing> {
         let votes = |id| self.raw.store().members().get_voters().contains(&id);

@@ -262,6 +262,7 @@ impl Node {
             self.handle_outbox_time();
         }
         if self.now.monotonic >= self.next_maintenance {
+            self.overlook(self.now.monotonic.since(self.next_maintenance));
             self.next_maintenance = self.now.monotonic + MAINTENANCE;
             self.maintain_groups();
         }
@@ -486,11 +487,20 @@ impl Node {
         self.observe(event, None);
     }
 
+    /// So long this process did not run, and could not tell who was there: it counts for nobody's absence.
+    fn overlook(&mut self, pause: Duration) {
+        let now = self.now.monotonic;
+        for seen in self.last_seen.values_mut() {
+            *seen = now.min(*seen + pause);
+        }
+    }
+
     fn maintain_groups(&mut self) {
         let now = self.now.monotonic;
         for vertex in self.me.dimension().vertices() {
+            let seen = self.last_seen.entry(vertex).or_insert(self.started);
             if vertex == self.me || self.overlay.is_alive(vertex) {
-                self.last_seen.insert(vertex, now);
+                *seen = now;
             }
         }
         let own = self.record.identity.map(|identity| identity.incarnation);
@@ -501,8 +511,7 @@ impl Node {
                     let alive = alive.filter(|incarnation| {
                         incarnation.0 != 0 && (vertex == self.me || self.overlay.is_alive(vertex))
                     });
-                    let seen = self.last_seen.get(&vertex).copied().unwrap_or(self.started);
-                    Place { vertex, alive, away: now.since(seen) }
+                    Place { vertex, alive, away: now.since(self.last_seen[&vertex]) }
                 })
                 .collect();
             group.maintain(now, &places);

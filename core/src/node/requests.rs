@@ -283,7 +283,8 @@ impl Node {
             self.answer(pending, Err(failure), self.me, vec![self.me]);
             return;
         }
-        self.requests.insert(number, Pending { ask_at: Instant(u64::MAX), ..pending });
+        // From here on it enters the log some time, whether or not its client still waits when it is on disk.
+        self.requests.insert(number, Pending { ask_at: Instant(u64::MAX), uncertain: true, ..pending });
     }
 
     /// The outbox has it on disk.

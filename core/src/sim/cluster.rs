@@ -75,6 +75,8 @@ pub struct Cluster {
     traffic: Traffic,
     /// The connection that each end believes in, and the one that stands.
     believed: BTreeMap<(Vertex, Vertex), u64>,
+    /// What reached a process that hangs.
+    waiting: BTreeMap<Vertex, Vec<Arrival>>,
     standing: BTreeMap<(Vertex, Vertex), u64>,
     frames: BTreeMap<ConnectionId, VecDeque<ServerFrame>>,
     connections: BTreeMap<ConnectionId, Vertex>,
@@ -111,6 +113,8 @@ enum Arrival {
         bytes: u64,
     },
     DiskDone,
+    /// SIGCONT.
+    Continue,
     /// What was gathered makes a turn.
     Turn,
     Dial,
@@ -136,6 +140,7 @@ impl Cluster {
             agenda: BTreeMap::new(),
             next_arrival: 0,
             believed: BTreeMap::new(),
+            waiting: BTreeMap::new(),
             standing: BTreeMap::new(),
             frames: BTreeMap::new(),
             connections: BTreeMap::new(),
@@ -253,9 +258,11 @@ impl Cluster {
         self.hosts[vertex.index()].disk.set_full(full);
     }
 
-    /// SIGSTOP until then: what arrives waits, in order.
+    /// SIGSTOP until then, or until an earlier one ends: what arrives waits, in order.
     pub fn hang(&mut self, vertex: Vertex, until: Instant) {
-        self.hosts[vertex.index()].hung_until = Some(until);
+        let hung_until = &mut self.hosts[vertex.index()].hung_until;
+        *hung_until = (*hung_until).max(Some(until));
+        self.at(until, vertex, Arrival::Continue);
     }
 
     /// From now on every sync and every read takes this long at that node.
@@ -428,10 +435,14 @@ impl Cluster {
             return;
         }
         if let Some(until) = host.hung_until {
-            if until > self.now {
-                return self.at(until, vertex, arrival);
+            if matches!(arrival, Arrival::Continue) && until <= self.now {
+                host.hung_until = None;
+                let waited = self.waiting.remove(&vertex).unwrap_or_default();
+                waited.into_iter().for_each(|arrival| self.arrive(vertex, life, arrival));
+            } else {
+                self.waiting.entry(vertex).or_default().push(arrival);
             }
-            host.hung_until = None;
+            return;
         }
         match arrival {
             Arrival::Wake => {
@@ -463,7 +474,7 @@ impl Cluster {
                 let gathered = std::mem::take(&mut host.gathered);
                 self.take_turn(vertex, gathered);
             }
-            Arrival::Start | Arrival::Restart | Arrival::Dial => {}
+            Arrival::Start | Arrival::Restart | Arrival::Dial | Arrival::Continue => {}
         }
     }
 
@@ -504,6 +515,7 @@ impl Cluster {
     fn end_process(&mut self, vertex: Vertex) {
         let ended = self.hosts[vertex.index()].end_process(&mut self.random);
         self.undetected.extend(ended.err().map(|undetected| undetected.what));
+        self.waiting.remove(&vertex);
     }
 
     fn clock(&self, vertex: Vertex) -> Now {

@@ -75,13 +75,6 @@ impl Nemesis {
             self.end(cluster, fault);
         }
         for node in cluster.dimension().vertices() {
-            // A damaged message stays damaged: its node refuses to read it until the disk is replaced.
-            if cluster.disk(node).has_bad_row() {
-                cluster.kill(node);
-                self.replace_disk(cluster, node);
-            }
-        }
-        for node in cluster.dimension().vertices() {
             self.revive(cluster, node);
             self.ask(cluster, node, Action::RecoverNode { node: None });
             for to in node.neighbours() {
@@ -89,6 +82,21 @@ impl Nemesis {
             }
         }
         self.story.push((cluster.now(), "all is healed".into()));
+    }
+
+    /// A damaged message stays damaged: its node refuses to read it until the disk is replaced. Its operator does so when all is
+    /// well again, one node at a time.
+    pub fn replace_damaged(&mut self, cluster: &mut Cluster) {
+        let damaged = cluster.dimension().vertices().find(|node| {
+            let is_last = |voter: &NodeId| voter.vertex == *node;
+            cluster.disk(*node).has_bad_row() && self.may_lose(cluster, *node, is_last)
+        });
+        if let Some(node) = damaged {
+            self.story.push((cluster.now(), format!("{node} gets an empty disk, for a message on it is damaged")));
+            cluster.kill(node);
+            self.replace_disk(cluster, node);
+            cluster.start(node);
+        }
     }
 
     /// A node that cannot start because of its damaged disk gets an empty one, as its operator would do.
@@ -228,16 +236,25 @@ impl Nemesis {
         self.disk_losses.push(DiskLoss { node, at: cluster.now() });
     }
 
-    /// Whether the promises survive the loss of this disk: in each of its groups somebody leads who knows what is committed, and
-    /// every voter runs and has kept its disk ever since it got its vote. Then each commit is on a majority of the voters' disks,
-    /// and one disk fewer still meets every majority that can be had without it.
+    /// Whether the promises survive the loss of this disk: in each of its groups somebody leads who knows what is committed and who
+    /// votes, and every voter runs and has kept its disk ever since it got its vote. Then each commit is on a majority of the voters'
+    /// disks, and one disk fewer still meets every majority that can be had without it.
     fn may_lose_disk(&self, cluster: &Cluster, node: Vertex) -> bool {
+        self.may_lose(cluster, node, |_| false)
+    }
+
+    /// As [`Nemesis::may_lose_disk`], but for those voters whose disk need not be whole.
+    fn may_lose(&self, cluster: &Cluster, node: Vertex, excepted: impl Fn(&NodeId) -> bool) -> bool {
         let is_whole = |voter: &NodeId| {
-            cluster.node(voter.vertex).and_then(Node::identity) == Some(*voter) && !self.lost.contains(voter)
+            let is_there = cluster.node(voter.vertex).and_then(Node::identity) == Some(*voter);
+            is_there && (excepted(voter) || !self.lost.contains(voter))
         };
         placement::members(node).all(|home| {
-            let leader = newest_leader(cluster, home);
-            leader.is_some_and(|group| group.voters().len() >= 3 && group.voters().iter().all(is_whole))
+            let newest = groups_of(cluster, home).map(Group::term).max();
+            newest_leader(cluster, home).is_some_and(|group| {
+                let is_settled = Some(group.term()) == newest && !group.changes_members();
+                is_settled && group.voters().len() >= 3 && group.voters().iter().all(is_whole)
+            })
         })
     }
 
@@ -292,6 +309,10 @@ fn edges_of(fault: &Fault, cluster: &Cluster) -> Vec<((Vertex, Vertex), EdgeCond
 
 /// The one who leads a group in the newest term, of those who know what is committed.
 pub(super) fn newest_leader(cluster: &Cluster, home: Vertex) -> Option<&Group> {
-    let groups = placement::members(home).filter_map(|member| cluster.node(member)?.group(home));
-    groups.filter(|group| group.leads_fully()).max_by_key(|group| group.term())
+    groups_of(cluster, home).filter(|group| group.leads_fully()).max_by_key(|group| group.term())
+}
+
+/// What the members that run know of one group.
+fn groups_of(cluster: &Cluster, home: Vertex) -> impl Iterator<Item = &Group> {
+    placement::members(home).filter_map(move |member| cluster.node(member)?.group(home))
 }

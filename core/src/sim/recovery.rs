@@ -51,6 +51,7 @@ pub(super) fn recover(cluster: &mut Cluster, clients: &mut Clients, nemesis: &mu
             }
             continue;
         }
+        nemesis.replace_damaged(cluster);
         recovery.homes_lead.get_or_insert(now);
         farewell.retain(|publish| !ask(cluster, clients, publish.clone()));
         if farewell.is_empty() {
@@ -63,7 +64,7 @@ pub(super) fn recover(cluster: &mut Cluster, clients: &mut Clients, nemesis: &mu
         if waiting.is_empty() {
             recovery.outboxes_empty.get_or_insert(cluster.now());
         }
-        recovery.remains = unequal.into_iter().chain(waiting).collect();
+        recovery.remains = [unequal, waiting, damaged_disks(cluster), undelivered(cluster, clients)].concat();
         if (recovery.remains.is_empty() && farewell.is_empty()) || cluster.now() >= until {
             return recovery;
         }
@@ -128,6 +129,26 @@ fn waiting_outboxes(cluster: &Cluster) -> Vec<String> {
         (count > 0).then(|| format!("{count} publishes wait in the outbox of {node}"))
     };
     cluster.dimension().vertices().filter_map(waiting).collect()
+}
+
+/// Whose operators have not replaced them yet.
+fn damaged_disks(cluster: &Cluster) -> Vec<String> {
+    let damaged = cluster.dimension().vertices().filter(|node| cluster.disk(*node).has_bad_row());
+    damaged.map(|node| format!("a message on the disk of {node} is damaged")).collect()
+}
+
+/// Open push subscriptions that are behind.
+fn undelivered(cluster: &Cluster, clients: &Clients) -> Vec<String> {
+    let end = |topic: &TopicName| {
+        let leader = newest_leader(cluster, placement::home(topic.as_str(), cluster.dimension()))?;
+        Some(leader.topics().topic(topic)?.end.0)
+    };
+    let lasting = clients.workload.lasting_topics();
+    let ends = lasting.into_iter().filter_map(|topic| end(&topic).map(|end| (topic, end))).collect();
+    let behind = clients.history.undelivered(&ends);
+    behind
+        .map(|session| format!("{} waits for `{}` at {}", session.subscriber, session.topic, session.next()))
+        .collect()
 }
 
 /// What every holder has of every topic, read as a client reads.

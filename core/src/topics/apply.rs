@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::command::{Command, Op, TopicId};
 use super::late::{Absences, Newest};
-use super::repeats::{Producer, Seen};
+use super::repeats::{MAX_PRODUCERS, Producer, Seen};
 use super::{
     Applied, Change, Cursor, DeletedTopic, MAX_REGISTERED, MAX_SUBSCRIBERS_PER_TOPIC, MAX_TOPICS, Outcome,
     REMOVALS_REMEMBERED, Topic, Topics,
@@ -57,15 +57,18 @@ impl Topics {
         if self.deleted.iter().any(|deleted| deleted.created_by == key) {
             return Ok(unchanged(Outcome::TopicCreated));
         }
-        if self.absences.is_before_deletion(name, key) {
+        if self.no_topic.is_before_end(name, key) {
             return Err(existed(name));
         }
-        check_room(self.topics.len(), MAX_TOPICS, "topics in this replica group; delete one, or choose another name")?;
+        let room = "topics in this replica group; delete one, or choose another name";
+        check_room(self.topics.len(), MAX_TOPICS, room).inspect_err(|_| self.no_topic.note_refusal(name, key))?;
         let reuses = self.bugs.has(Bug::TopicNumbersAreUsedAgain);
         let id = TopicId(if reuses { self.a_free_number() } else { self.next_id });
         self.next_id += 1;
         self.names.insert(id, name.clone());
-        self.topics.insert(name.clone(), Topic::new(id, publisher.clone(), key, self.absences.end(name)));
+        let before = self.no_topic.begin(name);
+        let before = if self.bugs.has(Bug::LateCopiesCount) { Newest::default() } else { before };
+        self.topics.insert(name.clone(), Topic::new(id, publisher.clone(), key, before));
         Ok((Outcome::TopicCreated, Change::Created { topic: name.clone() }))
     }
 
@@ -78,7 +81,7 @@ impl Topics {
         if self.deleted.iter().any(|deleted| deleted.deleted_by == key) {
             return Ok(unchanged(Outcome::TopicDeleted));
         }
-        let topic = find(&mut self.topics, &mut self.absences, name, key)?;
+        let topic = find(&mut self.topics, &mut self.no_topic, name, key)?;
         if is_late(key, topic.created_by) {
             return Err(came_before(name));
         }
@@ -92,7 +95,7 @@ impl Topics {
         self.messages = self.messages.saturating_sub(topic.end.0);
         if !self.bugs.has(Bug::DeletionsAreForgotten) {
             remember(&mut self.deleted, DeletedTopic { created_by: topic.created_by, deleted_by: key });
-            self.absences.note_deletion(name, &topic.met);
+            self.no_topic.note_end(name, &topic.met);
         }
         self.topics.remove(name);
         self.names.remove(&id);
@@ -107,7 +110,7 @@ impl Topics {
         sequence: Option<Sequence>,
         content: &str,
     ) -> Result<(Outcome, Change), Failure> {
-        let topic = find(&mut self.topics, &mut self.absences, name, command.key)?;
+        let topic = find(&mut self.topics, &mut self.no_topic, name, command.key)?;
         let offset = topic.end;
         let (producer, number) = match sequence {
             Some(sequence) => (Producer::Client(publisher), sequence.0),
@@ -141,23 +144,37 @@ impl Topics {
         name: &TopicName,
         from: Option<StartAt>,
     ) -> Result<Outcome, Failure> {
-        let topic = find(&mut self.topics, &mut self.absences, name, key)?;
-        let present = topic.cursors.get(subscriber).copied();
-        if let Some(present) = present.filter(|present| is_late(key, present.subscribed_by)) {
-            return Ok(Outcome::Subscribed { topic: topic.id, cursor: present.offset });
+        let topic = find(&mut self.topics, &mut self.no_topic, name, key)?;
+        let id = topic.id;
+        if let Some(present) = topic.cursors.get(subscriber).filter(|present| present.before.covers(key)) {
+            present.check_not_refused(key)?;
+            if let Some(StartAt::Offset(offset)) = from {
+                check_offset(name, topic, offset)?;
+            }
+            let cursor = present.told(key);
+            return Ok(Outcome::Subscribed { topic: id, cursor });
         }
-        let offset = match (from, present) {
-            (None, Some(present)) => present.offset,
-            (None | Some(StartAt::Beginning), _) => Offset(0),
-            (Some(StartAt::Latest), _) => topic.end,
-            (Some(StartAt::Offset(offset)), _) => check_offset(name, topic, offset)?,
-        };
-        if present.is_none() {
-            let what = format!("subscribers of topic `{name}`; end a subscription that is no longer used");
-            check_room(topic.cursors.len(), MAX_SUBSCRIBERS_PER_TOPIC, &what)?;
+        let subscription = (id, subscriber.clone());
+        if self.no_subscription.is_before_end(&subscription, key) {
+            return Err(ended(name, subscriber));
         }
-        topic.cursors.insert(subscriber.clone(), Cursor { offset, subscribed_by: key });
-        Ok(Outcome::Subscribed { topic: topic.id, cursor: offset })
+        let start =
+            start_of(name, topic, subscriber, from).inspect_err(|_| match topic.cursors.get_mut(subscriber) {
+                Some(present) => present.refuse(key),
+                None => self.no_subscription.note_refusal(&subscription, key),
+            })?;
+        let cursor = topic.cursors.entry(subscriber.clone()).or_insert_with(|| {
+            let before = self.no_subscription.begin(&subscription);
+            Cursor { offset: Offset(0), before: before.clone(), met: before, refused: None, answers: BTreeMap::new() }
+        });
+        cursor.met.note(key);
+        if let Some(offset) = start {
+            cursor.offset = offset;
+            if !self.bugs.has(Bug::LateCopiesCount) {
+                cursor.before.clone_from(&cursor.met);
+            }
+        }
+        Ok(Outcome::Subscribed { topic: id, cursor: cursor.tell(key) })
     }
 
     fn unsubscribe(
@@ -166,16 +183,21 @@ impl Topics {
         subscriber: &SubscriberId,
         name: &TopicName,
     ) -> Result<(Outcome, Change), Failure> {
-        if self.unsubscribed.contains(&key) {
+        let topic = find(&mut self.topics, &mut self.no_topic, name, key)?;
+        let subscription = (topic.id, subscriber.clone());
+        let Some(present) = topic.cursors.get_mut(subscriber) else {
+            if self.no_subscription.is_before_end(&subscription, key) {
+                return Ok(unchanged(Outcome::Unsubscribed));
+            }
+            self.no_subscription.note(&subscription, key);
+            return Err(not_subscribed(name, subscriber));
+        };
+        if present.before.covers(key) {
             return Ok(unchanged(Outcome::Unsubscribed));
         }
-        let topic = find(&mut self.topics, &mut self.absences, name, key)?;
-        let present = topic.cursors.get(subscriber).ok_or_else(|| not_subscribed(name, subscriber))?;
-        if is_late(key, present.subscribed_by) {
-            return Ok(unchanged(Outcome::Unsubscribed));
-        }
+        present.met.note(key);
+        self.no_subscription.note_end(&subscription, &present.met);
         topic.cursors.remove(subscriber);
-        remember(&mut self.unsubscribed, key);
         Ok((Outcome::Unsubscribed, Change::Unsubscribed { id: topic.id }))
     }
 
@@ -186,14 +208,74 @@ impl Topics {
         name: &TopicName,
         offset: Offset,
     ) -> Result<Outcome, Failure> {
-        let topic = find(&mut self.topics, &mut self.absences, name, key)?;
-        let offset = check_offset(name, topic, offset)?;
-        let cursor = topic.cursors.get_mut(subscriber).ok_or_else(|| not_subscribed(name, subscriber))?;
-        if !is_late(key, cursor.subscribed_by) {
-            let back = self.bugs.has(Bug::CursorMovesBack);
-            cursor.offset = if back { offset } else { cursor.offset.max(offset) };
+        let topic = find(&mut self.topics, &mut self.no_topic, name, key)?;
+        let checked = check_offset(name, topic, offset);
+        let Some(cursor) = topic.cursors.get_mut(subscriber) else {
+            self.no_subscription.note(&(topic.id, subscriber.clone()), key);
+            checked?;
+            return Err(not_subscribed(name, subscriber));
+        };
+        cursor.check_not_refused(key)?;
+        if cursor.before.covers(key) {
+            return Ok(Outcome::Committed { cursor: cursor.told(key) });
         }
-        Ok(Outcome::Committed { cursor: cursor.offset })
+        let offset = checked.inspect_err(|_| cursor.refuse(key))?;
+        let back = self.bugs.has(Bug::CursorMovesBack);
+        cursor.offset = if back { offset } else { cursor.offset.max(offset) };
+        cursor.met.note(key);
+        Ok(Outcome::Committed { cursor: cursor.tell(key) })
+    }
+}
+
+/// Where a subscription is put; `None` leaves the one there is where it is.
+fn start_of(
+    name: &TopicName,
+    topic: &Topic,
+    subscriber: &SubscriberId,
+    from: Option<StartAt>,
+) -> Result<Option<Offset>, Failure> {
+    let is_present = topic.cursors.contains_key(subscriber);
+    let start = match from {
+        None if is_present => None,
+        None | Some(StartAt::Beginning) => Some(Offset(0)),
+        Some(StartAt::Latest) => Some(topic.end),
+        Some(StartAt::Offset(offset)) => Some(check_offset(name, topic, offset)?),
+    };
+    if !is_present {
+        let what = format!("subscribers of topic `{name}`; end a subscription that is no longer used");
+        check_room(topic.cursors.len(), MAX_SUBSCRIBERS_PER_TOPIC, &what)?;
+    }
+    Ok(start)
+}
+
+impl Cursor {
+    /// A request was carried out: where it left the cursor, which a copy learns as well.
+    fn tell(&mut self, key: RequestKey) -> Offset {
+        self.answers.insert(key.origin, (key.number, self.offset));
+        if self.answers.len() > MAX_PRODUCERS {
+            self.answers.pop_first();
+        }
+        self.offset
+    }
+
+    /// What a late copy learns; one that was overtaken by the same origin's next, where the cursor is.
+    fn told(&self, key: RequestKey) -> Offset {
+        let answer = self.answers.get(&key.origin).filter(|(number, _)| *number == key.number);
+        answer.map_or(self.offset, |(_, offset)| *offset)
+    }
+
+    /// A request was refused, and a copy of it is too late.
+    fn refuse(&mut self, key: RequestKey) {
+        self.before.note(key);
+        self.met.note(key);
+        self.refused = Some(key);
+    }
+
+    fn check_not_refused(&self, key: RequestKey) -> Result<(), Failure> {
+        if self.refused != Some(key) {
+            return Ok(());
+        }
+        Err(ErrorCode::BadRequest.because("this request was refused: its offset lay past the end of the topic then"))
     }
 }
 
@@ -209,12 +291,12 @@ impl Topic {
 /// The topic for which the request was meant.
 fn find<'a>(
     topics: &'a mut BTreeMap<TopicName, Topic>,
-    absences: &mut Absences,
+    no_topic: &mut Absences<TopicName>,
     name: &TopicName,
     key: RequestKey,
 ) -> Result<&'a mut Topic, Failure> {
     let Some(topic) = topics.get_mut(name) else {
-        absences.note(name, key);
+        no_topic.note(name, key);
         return Err(unknown_topic(name));
     };
     if topic.before.covers(key) {
@@ -280,8 +362,16 @@ fn came_before(name: &TopicName) -> Failure {
 }
 
 fn existed(name: &TopicName) -> Failure {
-    let text = format!("topic `{name}` still existed when this request was sent, and was deleted since; send it again");
+    let text = format!(
+        "this request to create topic `{name}` was sent before the topic was deleted, or was refused already; send it again"
+    );
     ErrorCode::TopicExists.because(text)
+}
+
+fn ended(name: &TopicName, subscriber: &SubscriberId) -> Failure {
+    let text =
+        format!("the subscription of `{subscriber}` to `{name}` ended after this request was sent; send it again");
+    ErrorCode::NotSubscribed.because(text)
 }
 
 fn topic_exists(name: &TopicName, topic: &Topic) -> Failure {

@@ -22,6 +22,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use serde::{Deserialize, Serialize};
 
 use crate::bugs::Bugs;
+use crate::identity::NodeId;
 use crate::names::{Offset, PublisherId, SubscriberId, TopicName};
 use crate::store::StoredMessage;
 use crate::wire::answer::Failure;
@@ -38,8 +39,8 @@ pub const MAX_TOPICS: usize = 100_000;
 pub const MAX_SUBSCRIBERS_PER_TOPIC: usize = 100_000;
 /// Publishers, and as many subscribers, registered in one group; one more is refused.
 pub const MAX_REGISTERED: usize = 1_000_000;
-/// Deletions, and as many ends of subscriptions, of which a repeat is recognised; and as many names without a topic, for which
-/// late copies are.
+/// Deletions of which a repeat is recognised; and as many names without a topic, and topics without a subscriber, of which late
+/// copies are.
 pub const REMOVALS_REMEMBERED: usize = 1_024;
 
 /// The version of [`Topics::encode`]'s format: its first byte.
@@ -95,8 +96,9 @@ pub struct Topics {
     /// The number that the next topic gets; numbers are never used again.
     next_id: u64,
     deleted: VecDeque<DeletedTopic>,
-    absences: Absences,
-    unsubscribed: VecDeque<RequestKey>,
+    /// Names without a topic, and topics without this subscriber.
+    no_topic: Absences<TopicName>,
+    no_subscription: Absences<(TopicId, SubscriberId)>,
     /// An index of `topics`.
     #[serde(skip)]
     names: BTreeMap<TopicId, TopicName>,
@@ -122,11 +124,17 @@ struct Topic {
 }
 
 /// A subscriber's position in one topic; never past the topic's end.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 struct Cursor {
     offset: Offset,
-    /// The newest subscribe that put it there.
-    subscribed_by: RequestKey,
+    /// Up to these, requests have no effect on it: it was put where it is after them.
+    before: Newest,
+    /// What it has met, these included.
+    met: Newest,
+    /// The newest request that was refused.
+    refused: Option<RequestKey>,
+    /// Of each origin the newest request that was carried out, and where it left the cursor.
+    answers: BTreeMap<NodeId, (u64, Offset)>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -265,7 +273,7 @@ impl Topics {
         let group = Sizes {
             topics: self.topics.len(),
             registered: self.publishers.len().max(self.subscribers.len()),
-            removals: self.deleted.len().max(self.unsubscribed.len()).max(self.absences.len()),
+            removals: self.deleted.len().max(self.no_topic.len()).max(self.no_subscription.len()),
             ..Sizes::default()
         };
         topics.fold(group, Sizes::or_more)

@@ -113,7 +113,7 @@ fn deletions_are_remembered_up_to_their_limit() {
         first.get_or_insert(deletion);
     }
     assert_eq!(group.topics.deleted.len(), REMOVALS_REMEMBERED);
-    assert_eq!(group.topics.absences.len(), REMOVALS_REMEMBERED);
+    assert_eq!(group.topics.no_topic.len(), REMOVALS_REMEMBERED);
     assert_eq!(group.topics.apply(&first.unwrap()).outcome.unwrap_err().code, ErrorCode::UnknownTopic);
 }
 
@@ -248,6 +248,80 @@ fn late_copies_of_requests_never_undo_a_newer_subscribe() {
 }
 
 #[test]
+fn a_copy_learns_what_the_first_did_though_another_came_between() {
+    let mut group = Group::with_messages(3);
+    let beginning = || subscribe(Some(StartAt::Beginning));
+    let [reset, second_reset, third_reset] = ["010", "010", "001"].map(|node| group.command_by(node, beginning()));
+    group.apply(subscribe(Some(StartAt::Offset(Offset(1))))).unwrap();
+    let moved = group.command(commit(2));
+    let put = group.command(subscribe(Some(StartAt::Offset(Offset(3)))));
+    let put_latest = group.command_by("110", subscribe(Some(StartAt::Latest)));
+    assert_eq!(group.topics.apply(&moved).outcome, Ok(Outcome::Committed { cursor: Offset(2) }));
+    group.topics.apply(&reset).outcome.unwrap();
+    group.topics.apply(&second_reset).outcome.unwrap();
+    assert_eq!(group.topics.apply(&moved).outcome, Ok(Outcome::Committed { cursor: Offset(2) }));
+    group.topics.apply(&put).outcome.unwrap();
+    group.topics.apply(&put_latest).outcome.unwrap();
+    group.topics.apply(&third_reset).outcome.unwrap();
+    for copy in [put, put_latest] {
+        let again = group.topics.apply(&copy).outcome;
+        assert_eq!(again, Ok(Outcome::Subscribed { topic: TopicId(0), cursor: Offset(3) }));
+    }
+    assert_eq!(group.cursor(), Some(Offset(0)));
+}
+
+#[test]
+fn late_copies_through_another_node_do_not_reach_the_next_subscription() {
+    let mut group = Group::with_messages(3);
+    let [first, moved, refused] = [subscribe(None), commit(2), commit(7)].map(|op| group.command_by("010", op));
+    for command in [&first, &moved] {
+        group.topics.apply(command).outcome.unwrap();
+    }
+    assert_eq!(group.topics.apply(&refused).outcome.unwrap_err().code, ErrorCode::BadRequest);
+    group.apply(unsubscribe()).unwrap();
+    assert_eq!(group.topics.apply(&first).outcome.unwrap_err().code, ErrorCode::NotSubscribed, "it ended");
+
+    group.apply(subscribe(None)).unwrap();
+    (0..5).for_each(|_| drop(group.publish(None, "x")));
+    for late in [&first, &moved, &refused] {
+        group.topics = Topics::decode(&group.topics.encode()).unwrap();
+        drop(group.topics.apply(late));
+        assert_eq!(group.cursor(), Some(Offset(0)), "{:?}", late.op);
+    }
+}
+
+#[test]
+fn a_copy_of_what_a_subscription_refused_is_refused_as_well() {
+    let mut group = Group::with_messages(3);
+    group.apply(subscribe(None)).unwrap();
+    let refused = [commit(4), subscribe(Some(StartAt::Offset(Offset(5))))];
+    for op in refused {
+        let refused = group.command(op);
+        let code = |group: &mut Group| group.topics.apply(&refused).outcome.unwrap_err().code;
+        assert_eq!(code(&mut group), ErrorCode::BadRequest);
+        group.publish(None, "x").unwrap();
+        assert_eq!((code(&mut group), group.cursor()), (ErrorCode::BadRequest, Some(Offset(0))));
+    }
+}
+
+#[test]
+fn what_was_refused_for_want_of_a_subscription_has_no_effect_on_a_later_one() {
+    let mut group = Group::with_messages(3);
+    let [early, end, past] =
+        [commit(2), unsubscribe(), subscribe(Some(StartAt::Offset(Offset(4))))].map(|op| group.command_by("010", op));
+    let codes = [&early, &end, &past].map(|command| group.topics.apply(command).outcome.unwrap_err().code);
+    assert_eq!(codes, [ErrorCode::NotSubscribed, ErrorCode::NotSubscribed, ErrorCode::BadRequest]);
+    group.publish(None, "x").unwrap();
+    group.topics.apply(&past).outcome.unwrap_err();
+    assert_eq!(group.cursor(), None, "a copy of what was refused subscribes nobody");
+    group.apply(subscribe(None)).unwrap();
+    for late in [&early, &end, &past] {
+        drop(group.topics.apply(late));
+        assert_eq!(group.cursor(), Some(Offset(0)), "{:?}", late.op);
+    }
+}
+
+#[test]
 fn the_limits_are_refused_with_a_reason() {
     let mut group = Group::with_topic("ann", "news");
     for number in 0..MAX_SUBSCRIBERS_PER_TOPIC {
@@ -299,7 +373,11 @@ fn the_bytes_of_a_checkpoint_are_pinned() {
         "01",
         "03737562",
         "01",
-        "0c0104", // one subscriber `sub` at 1, by request 4
+        "010c0104",
+        "010c0104",
+        "00",
+        "01",
+        "0c010401", // one subscriber `sub` at 1; up to request 4 all came before it was there; it met no other, refused none, and that one put it at 1
         "00",
         "01",
         "0c01",
@@ -309,7 +387,7 @@ fn the_bytes_of_a_checkpoint_are_pinned() {
         "01",
         "00",
         "0000",
-        "00", // next number; nothing deleted, no name asked for in vain, nothing unsubscribed
+        "0000", // next number; nothing deleted, no topic and no subscription asked for in vain
     );
     assert_eq!(hex, expected);
 }
@@ -351,6 +429,13 @@ impl Group {
         self.requests += 1;
         let key = RequestKey { origin: NodeId::founding("100".parse().unwrap()), number: self.requests };
         Command { key, time: Timestamp(1_000 * self.requests), op }
+    }
+
+    /// By another origin than the others.
+    fn command_by(&mut self, vertex: &str, op: Op) -> Command {
+        let mut command = self.command(op);
+        command.key.origin = NodeId::founding(vertex.parse().unwrap());
+        command
     }
 
     fn apply(&mut self, op: Op) -> Result<Outcome, Failure> {

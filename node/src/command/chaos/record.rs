@@ -147,11 +147,7 @@ impl Recorder {
 
     /// Whether every session that is open has delivered all of its topic's messages, of which there are so many.
     pub fn has_delivered(&self, messages: &BTreeMap<TopicName, u64>) -> bool {
-        let has_all = |session: &Session| {
-            let next = session.deliveries.last().map_or(session.from, |(_, message)| message.offset.next());
-            messages.get(&session.topic).is_none_or(|count| next.0 >= *count)
-        };
-        self.record().history.sessions.iter().filter(|session| session.ended.is_none()).all(has_all)
+        self.record().history.undelivered(messages).next().is_none()
     }
 
     // What was seen of the nodes.

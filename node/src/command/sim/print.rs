@@ -70,6 +70,14 @@ fn as_markdown(harvest: &Harvest, first: u64) -> String {
         lines.push(format!("| `{}` | {facts} | {} |", checker.name, checker.promise));
     }
     lines.extend(["".to_owned(), verdict(harvest)]);
+    if !harvest.failures.is_empty() {
+        lines.extend(["".to_owned(), "| seed | broken |".to_owned(), "|---:|---|".to_owned()]);
+    }
+    for failed in &harvest.failures {
+        let broken: Vec<String> =
+            failed.findings.violations.iter().map(|violation| format!("`{}`", violation.checker)).collect();
+        lines.push(format!("| {} | {} |", failed.seed, broken.join(", ")));
+    }
     lines.join("\n")
 }
 
