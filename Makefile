@@ -1,7 +1,7 @@
 # Every target sets up what it needs first; once all is there that takes seconds.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run build dashboard test test-native test-node test-browser test-process sim scale chaos partition fuzz tour lint check fmt clean
+.PHONY: help setup run build dashboard test test-native test-node test-browser test-process sim scale chaos partition fuzz tour frames lint check fmt clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -59,6 +59,10 @@ fuzz: ## feed random bytes to every decoder, a minute each: make fuzz ARGS=600 f
 tour: ## take the README's pictures of the dashboard anew, from a real run: docs/tour.png
 	@scripts/setup all
 	@scripts/tour
+
+frames: build ## measure the live page for five minutes under load: frames a second, events a second, memory
+	@scripts/setup all
+	@scripts/frames $(ARGS)
 
 lint: ## check format and lints, natively and for wasm32
 	@scripts/setup native wasm

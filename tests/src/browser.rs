@@ -1,7 +1,7 @@
 //! A headless Chromium before the dashboard: what a person sees, found by the `data-testid` of the page's elements.
 
 use std::os::unix::process::CommandExt as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
@@ -28,7 +28,7 @@ const RELEASE: char = '\u{E000}';
 /// A browser with one page. Dropped, it ends with its driver and its profile.
 pub struct Browser {
     client: Client,
-    _driver: Driver,
+    driver: Driver,
     _profile: TempDir,
 }
 
@@ -57,7 +57,7 @@ impl Browser {
         let mut builder = ClientBuilder::new(HttpConnector::new());
         builder.capabilities(capabilities(&profile, more));
         let client = builder.connect(&format!("http://127.0.0.1:{port}")).await.expect("a browser starts");
-        Browser { client, _driver: driver, _profile: profile }
+        Browser { client, driver, _profile: profile }
     }
 
     pub async fn open(&self, url: &str) {
@@ -172,6 +172,13 @@ impl Browser {
         file
     }
 
+    /// What the largest of the processes that draw pages has in memory now.
+    pub fn renderer_bytes(&self) -> u64 {
+        let group = self.driver.0.id().to_string();
+        let processes = std::fs::read_dir("/proc").expect("processes are seen under /proc").filter_map(Result::ok);
+        processes.filter_map(|process| resident_bytes(&process.path(), &group)).max().unwrap_or(0)
+    }
+
     /// Finds the element anew each time, because the page may have drawn it anew.
     async fn with<F>(&self, what: &str, id: &str, then: impl Fn(Element) -> F)
     where
@@ -188,6 +195,21 @@ impl Browser {
         })
         .await;
     }
+}
+
+/// Of a renderer in that process group; `None`: it is another process, or it has ended.
+fn resident_bytes(process: &Path, group: &str) -> Option<u64> {
+    const KIB: u64 = 1024;
+    let command = std::fs::read_to_string(process.join("cmdline")).ok()?;
+    let stat = std::fs::read_to_string(process.join("stat")).ok()?;
+    // The name in parentheses may hold anything; behind it: state, parent, group.
+    let its_group = stat.rsplit_once(')')?.1.split_whitespace().nth(2)?;
+    if !command.contains("--type=renderer") || its_group != group {
+        return None;
+    }
+    let status = std::fs::read_to_string(process.join("status")).ok()?;
+    let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    Some(resident.split_whitespace().next()?.parse::<u64>().ok()? * KIB)
 }
 
 /// Those of `webdriver.json`, as the tests in WebAssembly have them, and a window and a profile of our own.

@@ -44,7 +44,7 @@ pub const MAX_REGISTERED: usize = 1_000_000;
 pub const REMOVALS_REMEMBERED: usize = 1_024;
 
 /// The version of [`Topics::encode`]'s format: its first byte.
-const FORMAT: u8 = 1;
+const FORMAT: u8 = 2;
 
 /// What one command did.
 #[derive(Clone, PartialEq, Debug)]

@@ -359,7 +359,7 @@ fn the_bytes_of_a_checkpoint_are_pinned() {
         hex
     });
     let expected = concat!(
-        "01",   // format
+        "02",   // format
         "0000", // no registrations
         "01",
         "046e657773",

@@ -1,0 +1,118 @@
+//! How smooth the dashboard is, and how much memory it takes, while a live cluster tells it thousands of events a second:
+//! `make frames`.
+//!
+//! Not one of `make test`'s: it takes minutes, and what it prints depends on the machine.
+
+use std::time::{Duration, Instant};
+
+use cubecast_tests::artifacts;
+use cubecast_tests::browser::Browser;
+use cubecast_tests::client::Client;
+use cubecast_tests::cluster::{Plan, ProcessCluster};
+use cubecast_tests::wait::say;
+use serde_json::{Value, json};
+use tokio::time::{MissedTickBehavior, interval, sleep};
+
+/// Publishes a second, unless `CUBECAST_RATE` says otherwise: about 2,000 events.
+const RATE: u32 = 130;
+/// How long it is watched, unless `CUBECAST_MINUTES` says otherwise.
+const MINUTES: u32 = 5;
+/// One line of the table each.
+const LINE: Duration = Duration::from_secs(30);
+
+/// Counts frames drawn, the longest time between two, and what comes over the sockets, from when it is run.
+const WATCH: &str = r#"
+    const told = arguments[arguments.length - 1];
+    const seen = window.seen = { frames: 0, longest: 0, slow: 0, events: 0 };
+    let last = performance.now();
+    const draw = (now) => {
+        const gap = now - last;
+        last = now;
+        seen.frames += 1;
+        seen.longest = Math.max(seen.longest, gap);
+        seen.slow += gap > 34 ? 1 : 0;
+        requestAnimationFrame(draw);
+    };
+    requestAnimationFrame(draw);
+    const data = Object.getOwnPropertyDescriptor(MessageEvent.prototype, 'data');
+    Object.defineProperty(MessageEvent.prototype, 'data', {
+        get() {
+            const text = data.get.call(this);
+            seen.events += typeof text === 'string' && text.startsWith('{"event"') ? 1 : 0;
+            return text;
+        },
+    });
+    told(null);
+"#;
+
+/// What was counted since the last time, with what the page takes now.
+const TELL: &str = r#"
+    const told = arguments[arguments.length - 1];
+    const counted = { ...window.seen };
+    Object.assign(window.seen, { frames: 0, longest: 0, slow: 0, events: 0 });
+    told({ ...counted, elements: document.getElementsByTagName('*').length, heap: performance.memory.usedJSHeapSize });
+"#;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "takes minutes; `make frames` runs it"]
+async fn five_minutes_of_load_before_a_live_page() {
+    let cluster = ProcessCluster::start_as(Plan { web: Some(artifacts::dashboard()), ..Plan::default() }).await;
+    let first = cluster.vertices().next().expect("a cube has vertices");
+    let browser = Browser::start().await;
+    browser.open(&format!("http://{}/", cluster.address(first))).await;
+    browser.wait_for_text("cluster-summary", "8 of 8 nodes up").await;
+    let mut client = Client::connect(cluster.address(first)).await.expect("a node takes a client");
+    client.must(json!({"action": "create_publisher", "publisher": "steady"})).await;
+    client.must(json!({"action": "create_topic", "publisher": "steady", "topic": "news"})).await;
+    let load = tokio::spawn(publish(client, setting("CUBECAST_RATE", RATE)));
+    sleep(Duration::from_secs(5)).await;
+
+    browser.evaluate(WATCH).await;
+    say("  at s  frames/s  longest ms  over 34 ms  events/s  elements  heap MiB  renderer MiB");
+    let began = Instant::now();
+    let until = began + Duration::from_secs(60) * setting("CUBECAST_MINUTES", MINUTES);
+    let mut since = began;
+    while Instant::now() < until {
+        sleep(LINE).await;
+        let counted = browser.evaluate(TELL).await;
+        let seconds = since.elapsed().as_secs_f64();
+        since = Instant::now();
+        say(&line(began.elapsed(), seconds, &counted, browser.renderer_bytes()));
+    }
+    let picture = browser.save_picture("frames").await;
+    load.abort();
+    say(&format!("{}", picture.display()));
+    browser.close().await;
+}
+
+/// Steadily, each acknowledged by a majority; the answers are read as they come.
+async fn publish(mut client: Client, rate: u32) {
+    let mut due = interval(Duration::from_secs(1) / rate);
+    due.set_missed_tick_behavior(MissedTickBehavior::Burst);
+    for number in 0u64.. {
+        due.tick().await;
+        client
+            .must(json!({"action": "publish", "publisher": "steady", "topic": "news", "content": format!("m{number}")}))
+            .await;
+    }
+}
+
+fn line(at: Duration, seconds: f64, counted: &Value, renderer: u64) -> String {
+    let number = |name: &str| counted[name].as_f64().unwrap_or(f64::NAN);
+    let mib = |bytes: f64| bytes / (1024.0 * 1024.0);
+    format!(
+        "{:>6.0}{:>10.1}{:>12.0}{:>12.0}{:>10.0}{:>10.0}{:>10.1}{:>14.1}",
+        at.as_secs_f64(),
+        number("frames") / seconds,
+        number("longest"),
+        number("slow"),
+        number("events") / seconds,
+        number("elements"),
+        mib(number("heap")),
+        mib(renderer as f64),
+    )
+}
+
+fn setting(name: &str, otherwise: u32) -> u32 {
+    std::env::var(name).ok().map_or(otherwise, |text| text.parse().unwrap_or_else(|_| panic!("{name} is a number")))
+}
