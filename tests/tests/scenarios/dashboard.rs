@@ -53,6 +53,70 @@ async fn a_person_publishes_sees_a_node_fail_is_served_and_sees_it_recover() {
 }
 
 #[tokio::test]
+async fn a_page_that_is_opened_while_half_the_nodes_are_away_shows_and_serves_what_is_left() {
+    let cluster = ProcessCluster::start_as(Plan { web: Some(artifacts::dashboard()), ..Plan::default() }).await;
+    // A face of the cube: each group with its home on the other face keeps three of its four members.
+    let (away, left): (Vec<_>, Vec<_>) = cluster.vertices().partition(|vertex| vertex.to_string().starts_with('1'));
+    away.iter().for_each(|vertex| cluster.kill(*vertex));
+    for vertex in &away {
+        cluster.wait_until_seen(left[0], *vertex, "failed").await;
+    }
+    let browser = Browser::start().await;
+    browser.open(&format!("http://{}/", cluster.address(left[0]))).await;
+    browser.wait_for_text("cluster-summary", "4 of 8 nodes up").await;
+    for vertex in cluster.vertices() {
+        let state = if left.contains(&vertex) { "up" } else { "failed" };
+        browser.wait_for_state(&format!("node-{vertex}"), state).await;
+    }
+
+    let topic = (0..).map(|number| format!("t{number}")).find(|name| left.contains(&cluster.home(name)));
+    browser.type_into("topic-input", &topic.expect("some name is at home here")).await;
+    browser.type_into("publisher-input", "publisher1").await;
+    browser.click("create-topic-button").await;
+    browser.wait_for_state("topic-result", "good").await;
+    publish(&browser, "half a cube is left").await;
+    say(&format!("picture: {}", browser.save_picture("dashboard-half-away").await.display()));
+
+    away.iter().for_each(|vertex| cluster.start_node(*vertex));
+    browser.wait_for_text("cluster-summary", "8 of 8 nodes up").await;
+    browser.close().await;
+}
+
+#[tokio::test]
+async fn a_lesson_is_taken_on_real_nodes_and_again() {
+    let cluster = ProcessCluster::start_as(Plan { web: Some(artifacts::dashboard()), ..Plan::default() }).await;
+    let first = cluster.vertices().next().expect("a cube has vertices");
+    let browser = Browser::start().await;
+    browser.open(&format!("http://{}/", cluster.address(first))).await;
+    browser.wait_for_text("cluster-summary", "8 of 8 nodes up").await;
+    browser.click("lessons").await;
+    browser.click("lesson-failover").await;
+    browser.click("lesson-begin").await;
+    browser.click("lesson-next").await;
+    browser.click("guess-1").await;
+    browser.click("lesson-begin").await;
+    browser.wait_for_state("node-100", "failed").await;
+    browser.click("lesson-next").await;
+    browser.wait_for_attribute("lesson", "data-step", "3").await;
+    browser.click("guess-1").await;
+    say(&format!("picture: {}", browser.save_picture("lesson-live").await.display()));
+    browser.click("lesson-begin").await;
+    browser.wait_for_text("lesson-done", "That was the lesson").await;
+    browser.wait_for_attribute("node-100", "data-leader", "true").await;
+
+    browser.click("lesson-again").await;
+    browser.wait_for_attribute("lesson", "data-step", "1").await;
+    browser.wait_for_text("topic-result", "deleted").await;
+    browser.click("lesson-begin").await;
+    browser.click("lesson-next").await;
+    browser.wait_for_attribute("lesson", "data-step", "2").await;
+    browser.click("lesson-leave").await;
+    browser.click("lessons").await;
+    browser.wait_for_text("lessons-lack", "delete yours first").await;
+    browser.close().await;
+}
+
+#[tokio::test]
 async fn a_preset_breaks_several_things_at_once_and_a_key_undoes_it() {
     let cluster = ProcessCluster::start_as(Plan { web: Some(artifacts::dashboard()), ..Plan::default() }).await;
     let first = cluster.vertices().next().expect("a cube has vertices");

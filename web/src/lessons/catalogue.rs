@@ -5,6 +5,7 @@ use cubecast_core::names::Offset;
 use cubecast_core::wire::client::{Ack, Action, LinkConditions, ReadLevel, StopMode};
 
 use super::{Expectation, Guess, Lesson, Step};
+use crate::model::State;
 use crate::model::cluster::Health;
 use crate::model::feed::Tone;
 use crate::model::task::{Panel, Step as Request, Task};
@@ -23,6 +24,35 @@ pub fn all() -> Vec<Lesson> {
 /// `None`: there is none of this name.
 pub fn lesson(id: &str) -> Option<Lesson> {
     all().into_iter().find(|lesson| lesson.id == id)
+}
+
+/// What a live cluster lacks to begin a lesson, and what to do about it; `None`: nothing.
+pub fn lacks(state: &State) -> Option<String> {
+    let cluster = &state.cluster;
+    match cluster.dimension.map(|dimension| dimension.bits()) {
+        None => return Some("The lessons wait for the cluster.".into()),
+        Some(3) => {}
+        Some(_) => {
+            return Some(
+                "The lessons are about eight nodes. This cluster has another size: take them in Simulated.".into(),
+            );
+        }
+    }
+    if cluster.dimension?.vertices().any(|node| cluster.health(node) != Health::Up) {
+        return Some("The lessons begin when all eight nodes are up.".into());
+    }
+    has_topic(state).then(|| {
+        format!("The lessons create the topic {TOPIC} themselves: delete yours first, or take them in Simulated.")
+    })
+}
+
+/// Takes away what a lesson has left in a live cluster, if it has.
+pub fn left_over(state: &State) -> Option<Task> {
+    has_topic(state).then(|| wish::delete_topic(PUBLISHER, TOPIC).expect("these are names"))
+}
+
+fn has_topic(state: &State) -> bool {
+    state.topics.topics.keys().any(|topic| topic.as_str() == TOPIC)
 }
 
 fn placement() -> Lesson {

@@ -1,4 +1,5 @@
-//! Short guided lessons: predict, break, check. Each runs in the simulated mode, and the page itself checks what is observed.
+//! Short guided lessons: predict, break, check. Each runs in the simulated mode, and on a live cluster that has what it takes
+//! ([`lacks`]); the page itself checks what is observed.
 //!
 //! A lesson is data: texts, what is done and when, and what must then be seen in the page's state. The same checks run in the page
 //! beside the text and, for every lesson, in the tests; so no lesson teaches what does not happen.
@@ -7,7 +8,7 @@ mod catalogue;
 mod expect;
 mod progress;
 
-pub use catalogue::{all, lesson};
+pub use catalogue::{all, lacks, left_over, lesson};
 pub use expect::Expectation;
 pub use progress::Progress;
 

@@ -73,6 +73,8 @@ impl Progress {
 
 #[cfg(test)]
 mod tests {
+    use cubecast_core::wire::client::StopMode;
+
     use super::*;
     use crate::lessons;
     use crate::simulated::{Act, Player};
@@ -118,6 +120,31 @@ mod tests {
         for lesson in lessons::all() {
             do_lesson(lesson);
         }
+    }
+
+    #[test]
+    fn a_live_cluster_must_be_whole_and_without_their_topic() {
+        let lesson = lessons::lesson("placement").unwrap();
+        let mut player = Player::new(lesson.spec());
+        let to = |player: &mut Player, at_ms: u64| {
+            while player.shown_ms() < at_ms {
+                player.seek(at_ms.min(player.shown_ms() + 50));
+                player.settle();
+            }
+            player.state()
+        };
+        assert_eq!((lessons::lacks(&player.state()), lessons::left_over(&player.state())), (None, None));
+        let create = lesson.steps[0].tasks.iter().map(|(after_ms, task)| (*after_ms, Act::Run(task.clone())));
+        player.act_later(create.collect()).unwrap();
+        let state = to(&mut player, 1_500);
+        assert!(lessons::lacks(&state).unwrap().contains("delete yours first"));
+        let clean_up = Act::Run(lessons::left_over(&state).unwrap());
+        let crash = Act::Run(crate::model::wish::stop_node("110".parse().unwrap(), StopMode::Crash, 60_000));
+        player.act_later(vec![(0, clean_up), (500, crash)]).unwrap();
+        let state = to(&mut player, 3_500);
+        assert!(lessons::lacks(&state).unwrap().contains("all eight nodes are up"));
+        assert_eq!(lessons::left_over(&state), None);
+        assert!(lessons::lacks(&State::default()).unwrap().contains("wait for the cluster"));
     }
 
     #[test]

@@ -423,7 +423,7 @@ mod tests {
     }
 
     #[test]
-    fn every_frame_of_a_burst_counts_and_the_newest_are_drawn() {
+    fn every_frame_of_a_burst_counts_and_as_many_as_can_be_seen_are_drawn() {
         let sent = || event("100", Event::FrameSent { to: vertex("101"), what: FrameKind::Append, group: None });
         let burst: Vec<_> = (0..MAX_PULSES + 50).map(|_| sent()).collect();
         let state = running().after(Moment { now_ms: 2_000, actions: burst });

@@ -5,8 +5,10 @@ use std::collections::VecDeque;
 use cubecast_core::cube::Vertex;
 use cubecast_core::wire::event::FrameKind;
 
-/// More at once could not be told apart, and would cost the browser its smoothness; the oldest go first.
-pub const MAX_PULSES: usize = 150;
+/// More at once could not be told apart; those that come then are not drawn.
+pub const MAX_PULSES: usize = 240;
+/// For so long after one was left out the page says so, milliseconds.
+const SAID_FOR_MS: u64 = 2_000;
 /// How long a pulse is on its way, milliseconds. (A frame takes far less; this is for the eye.)
 pub const PULSE_MS: u64 = 900;
 
@@ -15,6 +17,7 @@ pub struct Traffic {
     pub pulses: VecDeque<Pulse>,
     /// Frames seen since the page was opened, drawn or not.
     pub seen: u64,
+    left_out_at_ms: Option<u64>,
 }
 
 #[derive(Clone, PartialEq, Debug)]
@@ -33,10 +36,16 @@ impl Traffic {
     pub fn add(&mut self, now_ms: u64, from: Vertex, to: Vertex, what: FrameKind, dropped: bool) {
         let number = self.seen;
         self.seen += 1;
-        self.pulses.push_back(Pulse { number, from, to, what, dropped, born_ms: now_ms });
-        if self.pulses.len() > MAX_PULSES {
-            self.pulses.pop_front();
+        if self.pulses.len() < MAX_PULSES {
+            self.pulses.push_back(Pulse { number, from, to, what, dropped, born_ms: now_ms });
+        } else {
+            self.left_out_at_ms = Some(now_ms);
         }
+    }
+
+    /// Whether there are too many to draw them all.
+    pub fn leaves_out(&self, now_ms: u64) -> bool {
+        self.left_out_at_ms.is_some_and(|at| now_ms < at + SAID_FOR_MS)
     }
 
     pub fn has_expired(&self, now_ms: u64) -> bool {
@@ -60,13 +69,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_burst_keeps_the_newest_and_no_more_than_the_limit() {
+    fn of_a_burst_no_more_than_the_limit_is_drawn_and_what_is_left_out_is_said() {
         let mut traffic = Traffic::default();
+        assert!(!traffic.leaves_out(0));
         for _ in 0..MAX_PULSES + 10 {
             traffic.add(0, "100".parse().unwrap(), "101".parse().unwrap(), FrameKind::Append, false);
         }
         assert_eq!(traffic.pulses.len(), MAX_PULSES);
-        assert_eq!(traffic.pulses.back().map(|pulse| pulse.number), Some(MAX_PULSES as u64 + 9));
+        assert_eq!(traffic.pulses.back().map(|pulse| pulse.number), Some(MAX_PULSES as u64 - 1));
+        assert_eq!(traffic.seen, MAX_PULSES as u64 + 10);
+        assert!(traffic.leaves_out(SAID_FOR_MS - 1) && !traffic.leaves_out(SAID_FOR_MS));
     }
 
     #[test]

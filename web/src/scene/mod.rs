@@ -2,6 +2,7 @@
 
 pub mod charts;
 pub mod geometry;
+pub mod pulses;
 pub mod spacetime;
 pub mod xray;
 

@@ -7,6 +7,7 @@ use yew::prelude::*;
 
 use super::closer::LookCloser;
 use super::header::Header;
+use super::live_lessons::LiveLessons;
 use super::node_table::NodeTable;
 use super::pulse::Pace;
 use super::simulated::ModeSwitch;
@@ -63,7 +64,8 @@ pub fn App() -> Html {
     };
     let state = state.seen();
     let mode_switch = html! { <ModeSwitch live={Some(state.clone())} /> };
-    html! { <Page {state} {mode_switch} {act} {run} {stop_deliveries} {set_load} /> }
+    let guide = html! { <LiveLessons state={state.clone()} act={act.clone()} run={run.clone()} /> };
+    html! { <Page {state} {mode_switch} {guide} {act} {run} {stop_deliveries} {set_load} /> }
 }
 
 /// What is on the page, wherever its state comes from.
@@ -78,7 +80,7 @@ pub struct PageProps {
     /// How time goes in the cube; as on the wall without.
     #[prop_or_default]
     pub pace: Pace,
-    /// Stands before the controls.
+    /// Stands beside the cube, before the controls.
     #[prop_or_default]
     pub guide: Html,
     pub act: Callback<Action>,

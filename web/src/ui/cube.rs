@@ -1,14 +1,16 @@
-//! The cube in SVG: edges, frames on their way, nodes. Turned by dragging, or by its buttons.
+//! The cube: edges and nodes in SVG, and above them frames on their way. Turned by dragging, or by its buttons.
 
 use cubecast_core::cube::{Dimension, Vertex};
 use yew::prelude::*;
 
 use super::edge::Edge;
 use super::node::Node;
-use super::pulse::{Pace, PulseDot};
+use super::pulse::{Pace, group};
+use super::pulses::{Pulses, Sent};
 use crate::model::traffic::is_background;
 use crate::model::{Action, Selection, State};
-use crate::scene::geometry::{PAGE_HEIGHT, PAGE_WIDTH, PagePoint, Turn, layout};
+use crate::scene::geometry::{PAGE_HEIGHT, PAGE_WIDTH, PagePoint, Turn, layout, node_radius};
+use crate::scene::pulses::Way;
 use crate::scene::{Scene, edge_words, node_words};
 
 /// Radians a pixel of dragging.
@@ -53,14 +55,7 @@ pub fn Cube(props: &CubeProps) -> Html {
         })
     };
     let on_release = Callback::from(move |_: PointerEvent| *drag_from.borrow_mut() = None);
-    let pulses =
-        props.state.traffic.pulses.iter().filter(|pulse| props.state.show_background || !is_background(pulse.what));
-    let pulses = pulses.filter_map(|pulse| {
-        let (from, to) = (scene.point(pulse.from)?, scene.point(pulse.to)?);
-        let travel = props.pace.travel(props.state.now_ms.saturating_sub(pulse.born_ms))?;
-        let key = format!("{}-{}", props.pace.turn, pulse.number);
-        Some(html! { <PulseDot {key} what={pulse.what} dropped={pulse.dropped} {from} {to} {travel} /> })
-    });
+    let sent = sent(props, &scene);
     let edge_stops = scene.nodes.len() <= MAX_NODES_WITH_EDGE_STOPS;
     html! {
         <div class="cube" data-testid="cube">
@@ -69,7 +64,6 @@ pub fn Cube(props: &CubeProps) -> Html {
                     "drawing",
                     props.state.home().map(|_| "has-topic"),
                     term_class(&props.state),
-                    props.pace.stands.then_some("time-stands"),
                 )}
                 viewBox={format!("0 0 {PAGE_WIDTH} {PAGE_HEIGHT}")}
                 role="group"
@@ -87,7 +81,6 @@ pub fn Cube(props: &CubeProps) -> Html {
                         html! { <Edge {key} mark={mark.clone()} {words} {select} is_stop={edge_stops} /> }
                     }) }
                 </g>
-                <g class="pulses" aria-hidden="true">{ for pulses }</g>
                 <g>
                     { for scene.nodes.iter().map(|mark| {
                         let words = node_words(&props.state.cluster, mark);
@@ -96,6 +89,7 @@ pub fn Cube(props: &CubeProps) -> Html {
                     }) }
                 </g>
             </svg>
+            <Pulses {sent} stands={props.pace.stands} />
             <div class="turn" role="group" aria-label="Turn the cube">
                 { turn_button(&turn, Some(seen.by(-STEP, 0.0)), "turn-left", "Turn left", "‹") }
                 { turn_button(&turn, None, "turn-home", "Turn back to the first view", "•") }
@@ -103,6 +97,19 @@ pub fn Cube(props: &CubeProps) -> Html {
             </div>
         </div>
     }
+}
+
+/// The frames that are drawn.
+fn sent(props: &CubeProps, scene: &Scene) -> Vec<Sent> {
+    let State { traffic, show_background, now_ms, cluster, .. } = &props.state;
+    let Some(radius) = cluster.dimension.map(node_radius) else { return Vec::new() };
+    let shown = traffic.pulses.iter().filter(|pulse| *show_background || !is_background(pulse.what));
+    let sent = shown.filter_map(|pulse| {
+        let way = Way::new(scene.point(pulse.from)?, scene.point(pulse.to)?, radius, pulse.dropped);
+        let travel = props.pace.travel(now_ms.saturating_sub(pulse.born_ms))?;
+        Some(Sent { key: (props.pace.turn, pulse.number), group: group(pulse.what), way, travel })
+    });
+    sent.collect()
 }
 
 fn turn_button(

@@ -16,6 +16,8 @@ const FRAMES: &[(&str, &str)] = &[
 #[derive(Properties, PartialEq)]
 pub struct LegendProps {
     pub show_background: bool,
+    /// There are too many frames to draw them all.
+    pub leaves_out: bool,
     pub act: Callback<Action>,
 }
 
@@ -30,9 +32,12 @@ pub fn Legend(props: &LegendProps) -> Html {
         <div class="legend">
             <ul aria-label="Frames that cross the links">
                 { for FRAMES.iter().map(|(class, text)| html! {
-                    <li><svg viewBox="-6 -6 12 12" aria-hidden="true"><circle class={classes!("pulse", "is-still", *class)} r="5" /></svg>{*text}</li>
+                    <li><svg viewBox="-6 -6 12 12" aria-hidden="true"><circle class={classes!("pulse", *class)} r="5" /></svg>{*text}</li>
                 }) }
             </ul>
+            if props.leaves_out {
+                <span class="aside" data-testid="leaves-out">{"So many now that some are not drawn."}</span>
+            }
             <label class="check">
                 <input type="checkbox" data-testid="background-toggle" checked={props.show_background} {onchange} />
                 {"heartbeats too"}

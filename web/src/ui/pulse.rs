@@ -1,11 +1,8 @@
-//! A frame on its way over an edge. The style sheet moves it; for those who want no motion it marks the edge's middle.
+//! How long the eye sees a frame on its way, and which frames look alike.
 
 use cubecast_core::wire::event::FrameKind;
-use yew::prelude::*;
 
-use super::cube::px;
 use crate::model::traffic::PULSE_MS;
-use crate::scene::geometry::{PagePoint, between};
 
 /// How time goes in the cube: in a simulation slower, faster, or not at all.
 #[derive(Clone, Copy, PartialEq, Debug)]
@@ -41,32 +38,15 @@ impl Pace {
     }
 }
 
-#[derive(Properties, PartialEq)]
-pub struct PulseProps {
-    pub travel: Travel,
-    pub what: FrameKind,
-    pub dropped: bool,
-    pub from: PagePoint,
-    pub to: PagePoint,
+impl Travel {
+    /// How much of its time has passed, so many milliseconds on the wall after this was said; 1: it has arrived.
+    pub fn share_after(self, passed_ms: f64) -> f64 {
+        (self.gone_ms + passed_ms) / self.takes_ms
+    }
 }
 
-#[component]
-pub fn PulseDot(props: &PulseProps) -> Html {
-    let end = if props.dropped { between(props.from, props.to, 0.5) } else { props.to };
-    // Once it moves, the style sheet knows where it is.
-    let travel = *use_state(|| props.travel);
-    let style = format!(
-        "--travel: {:.0}ms; animation-delay: -{:.0}ms; --from-x: {}px; --from-y: {}px; --to-x: {}px; --to-y: {}px",
-        travel.takes_ms,
-        travel.gone_ms,
-        px(props.from.x),
-        px(props.from.y),
-        px(end.x),
-        px(end.y),
-    );
-    let radius = 5.0 * (props.from.scale + props.to.scale) / 2.0;
-    html! { <circle class={classes!("pulse", group(props.what), props.dropped.then_some("is-dropped"))} {style} r={px(radius)} /> }
-}
+/// All that [`group`] gives; the style sheet has a colour for each.
+pub const GROUPS: [&str; 6] = ["entries", "acks", "requests", "votes", "snapshots", "background"];
 
 /// Kinds that are drawn alike: what a person can tell apart.
 pub(super) fn group(what: FrameKind) -> &'static str {
@@ -90,5 +70,11 @@ mod tests {
         assert_eq!([takes(1.0, 0), takes(1.0, 899), takes(1.0, 900)], [Some(900.0), Some(900.0), None]);
         assert_eq!([takes(0.01, 8), takes(0.01, 9)], [Some(900.0), None]);
         assert_eq!([takes(4.0, 899), takes(4.0, 900)], [Some(225.0), None]);
+    }
+
+    #[test]
+    fn a_frame_goes_on_from_where_it_was_first_seen() {
+        let travel = Pace::default().travel(450).unwrap();
+        assert_eq!([0.0, 225.0, 450.0].map(|passed| travel.share_after(passed)), [0.5, 0.75, 1.0]);
     }
 }

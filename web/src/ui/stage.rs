@@ -30,7 +30,7 @@ pub fn Stage(props: &StageProps) -> Html {
             <div class="caption">{caption(state)}</div>
             <BrokenBar state={state.clone()} run={props.run.clone()} />
             <Cube state={state.clone()} act={props.act.clone()} pace={props.pace} />
-            <Legend show_background={state.show_background} act={props.act.clone()} />
+            <Legend show_background={state.show_background} leaves_out={state.traffic.leaves_out(state.now_ms)} act={props.act.clone()} />
             {props.children.clone()}
         </section>
     }

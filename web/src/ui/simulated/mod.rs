@@ -1,6 +1,5 @@
 //! The simulated page: the same page, before a cluster that runs in it, with time in the person's hand.
 
-mod lesson;
 mod mode;
 mod page;
 mod setup;

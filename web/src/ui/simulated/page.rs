@@ -8,19 +8,20 @@ use wasm_bindgen::JsCast;
 use web_sys::{Element, File, KeyboardEvent};
 use yew::prelude::*;
 
-use super::lesson::{LessonCard, LessonList, LessonWish};
 use super::mode::{ModeSwitch, use_asked_run};
 use super::setup::Setup;
 use super::transport::{Transport, Wish, seconds};
-use crate::lessons::{self, Progress};
+use crate::lessons::{self, Lesson, Progress};
 use crate::model::load::LoadPlan;
 use crate::model::task::Task;
 use crate::model::{Action, State};
 use crate::net::browser::{self, Frames, Listener};
 use crate::simulated::{Act, Mode, Permalink, Player, carried, trace};
 use crate::ui::app::Page;
+use crate::ui::lesson::{LessonCard, LessonList, LessonWish};
 use crate::ui::pulse::Pace;
 
+const AFTERWARDS: &str = "Rewind and look again, or break something yourself: the cluster is yours.";
 /// The page is drawn anew about so often, milliseconds: fast enough for the eye.
 const DRAW_EVERY_MS: f64 = 30.0;
 /// So much of a frame goes into the run; the rest is for drawing. Who waits for a run to be made wants it soon.
@@ -139,10 +140,7 @@ impl Show {
             LessonWish::GoOn => progress.go_on(),
             LessonWish::Leave => self.lesson = None,
             LessonWish::Again => {
-                let (lesson, topic) = (progress.lesson.clone(), progress.lesson.topic.to_owned());
-                let link =
-                    Permalink { spec: lesson.spec(), topic, lesson: Some(lesson.id.into()), ..Permalink::default() };
-                *self = Show::of_link(link);
+                *self = Show::of_link(link_to(progress.lesson.clone()));
             }
             LessonWish::Begin => {
                 progress.begin();
@@ -174,6 +172,12 @@ impl Show {
             made_by: None,
         }
     }
+}
+
+/// The beginning of a lesson.
+fn link_to(lesson: Lesson) -> Permalink {
+    let (spec, topic) = (lesson.spec(), lesson.topic.to_owned());
+    Permalink { spec, topic, lesson: Some(lesson.id.to_owned()), ..Permalink::default() }
 }
 
 fn differs(what: &str, version: &str) -> String {
@@ -288,8 +292,8 @@ fn Stand(props: &StandProps) -> Html {
     };
     let pace = Pace { factor: player.speed().factor(), stands: player.mode() != Mode::Playing, turn: player.turn() };
     let guide = match &shown.lesson {
-        Some(progress) => html! { <LessonCard progress={progress.clone()} wish={learn} /> },
-        None => html! { <LessonList go={go.clone()} /> },
+        Some(progress) => html! { <LessonCard progress={progress.clone()} afterwards={AFTERWARDS} wish={learn} /> },
+        None => html! { <LessonList choose={go.reform(link_to)} /> },
     };
     let mode_switch = html! { <ModeSwitch live={None::<State>} /> };
     html! { <Page {state} {mode_switch} {under_cube} {guide} {pace} {act} {run} {stop_deliveries} {set_load} /> }

@@ -2,8 +2,7 @@
 
 use yew::prelude::*;
 
-use crate::lessons::{self, Guess, Progress};
-use crate::simulated::Permalink;
+use crate::lessons::{self, Guess, Lesson, Progress};
 
 /// What the person wants of a lesson.
 #[derive(Clone, Copy, PartialEq, Debug)]
@@ -11,7 +10,7 @@ pub enum LessonWish {
     Guess(usize),
     Begin,
     GoOn,
-    /// From its first step, at the beginning of time.
+    /// From its first step, with everything as it was then.
     Again,
     Leave,
 }
@@ -19,6 +18,8 @@ pub enum LessonWish {
 #[derive(Properties, PartialEq)]
 pub struct LessonCardProps {
     pub progress: Progress,
+    /// What can be done when it is over.
+    pub afterwards: &'static str,
     pub wish: Callback<LessonWish>,
 }
 
@@ -61,7 +62,7 @@ pub fn LessonCard(props: &LessonCardProps) -> Html {
                 }
                 if progress.is_last() {
                     <p class="good" data-testid="lesson-done">
-                        {"That was the lesson. Rewind and look again, or break something yourself: the cluster is yours."}
+                        {"That was the lesson. "}{props.afterwards}
                     </p>
                 }
             }
@@ -105,7 +106,10 @@ fn verdict(guess: &Guess, guessed: Option<usize>) -> &'static str {
 
 #[derive(Properties, PartialEq)]
 pub struct LessonListProps {
-    pub go: Callback<Permalink>,
+    /// Why none can begin now.
+    #[prop_or_default]
+    pub lacks: Option<String>,
+    pub choose: Callback<Lesson>,
 }
 
 /// The lessons to choose from.
@@ -117,20 +121,18 @@ pub fn LessonList(props: &LessonListProps) -> Html {
                 <strong>{"Lessons"}</strong>
                 <span>{format!("{} short ones: guess, break, and see", lessons::all().len())}</span>
             </summary>
+            if let Some(lacks) = &props.lacks {
+                <p class="aside" data-testid="lessons-lack">{lacks.clone()}</p>
+            }
             <ol>
                 { for lessons::all().into_iter().map(|lesson| {
-                    let (id, spec, topic) = (lesson.id, lesson.spec(), lesson.topic.to_owned());
-                    let onclick = props.go.reform(move |_: MouseEvent| Permalink {
-                        spec: spec.clone(),
-                        topic: topic.clone(),
-                        lesson: Some(id.to_owned()),
-                        ..Permalink::default()
-                    });
+                    let (id, title, about) = (lesson.id, lesson.title, lesson.about);
+                    let onclick = props.choose.reform(move |_: MouseEvent| lesson.clone());
                     html! {
                         <li key={id}>
-                            <button type="button" data-testid={format!("lesson-{id}")} {onclick}>
-                                <strong>{lesson.title}</strong>
-                                <span>{lesson.about}</span>
+                            <button type="button" data-testid={format!("lesson-{id}")} {onclick} disabled={props.lacks.is_some()}>
+                                <strong>{title}</strong>
+                                <span>{about}</span>
                             </button>
                         </li>
                     }

@@ -1,0 +1,104 @@
+//! A frame on its way over an edge, as a dot: where it is at a moment, how large, and how visible.
+
+use super::geometry::{PagePoint, between};
+
+/// At the centre of the cube.
+const RADIUS: f64 = 5.0;
+/// Of its time, what a frame that is swallowed takes to the place where it dies; then it bursts.
+const DIES_AT: f64 = 0.6;
+/// How far it bursts.
+const BURST: f64 = 2.4;
+
+/// From one node's rim to the other's.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct Way {
+    from: PagePoint,
+    to: PagePoint,
+    /// It dies half-way.
+    swallowed: bool,
+}
+
+/// A dot as it is drawn.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct Dot {
+    pub x: f64,
+    pub y: f64,
+    pub radius: f64,
+    pub opacity: f64,
+}
+
+impl Way {
+    /// Between two nodes whose circles have this radius at the centre of the cube.
+    pub fn new(from: PagePoint, to: PagePoint, node_radius: f64, swallowed: bool) -> Way {
+        let length = (to.x - from.x).hypot(to.y - from.y).max(1.0);
+        let rim = |node: PagePoint| (node_radius * node.scale / length).min(0.5);
+        Way { from: between(from, to, rim(from)), to: between(to, from, rim(to)), swallowed }
+    }
+
+    /// When such a share of its time has passed; `None`: it has arrived.
+    pub fn at(&self, share: f64) -> Option<Dot> {
+        match (share, self.swallowed) {
+            (..1.0, false) => Some(self.dot(ease(share), 1.0, 1.0)),
+            (..DIES_AT, true) => Some(self.dot(ease(share / DIES_AT) / 2.0, 1.0, 1.0)),
+            (..1.0, true) => {
+                let burst = (share - DIES_AT) / (1.0 - DIES_AT);
+                Some(self.dot(0.5, 1.0 + burst * (BURST - 1.0), 1.0 - burst))
+            }
+            _ => None,
+        }
+    }
+
+    /// For those who want no motion: half-way, as long as it is under way.
+    pub fn at_rest(&self, share: f64) -> Option<Dot> {
+        (share < 1.0).then(|| self.dot(0.5, 1.0, 1.0))
+    }
+
+    fn dot(&self, share: f64, size: f64, opacity: f64) -> Dot {
+        let at = between(self.from, self.to, share);
+        Dot { x: at.x, y: at.y, radius: RADIUS * at.scale * size, opacity }
+    }
+}
+
+/// Off gently, and gently to a stand.
+fn ease(share: f64) -> f64 {
+    let share = share.clamp(0.0, 1.0);
+    share * share * (3.0 - 2.0 * share)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn point(x: f64) -> PagePoint {
+        PagePoint { x, y: 0.0, scale: 1.0 }
+    }
+
+    fn way(swallowed: bool) -> Way {
+        Way::new(point(0.0), point(100.0), 10.0, swallowed)
+    }
+
+    #[test]
+    fn a_dot_goes_from_rim_to_rim_and_is_gone() {
+        let x = |share| way(false).at(share).map(|dot| dot.x.round());
+        assert_eq!([x(0.0), x(0.5), x(0.999), x(1.0)], [Some(10.0), Some(50.0), Some(90.0), None]);
+    }
+
+    #[test]
+    fn a_swallowed_one_dies_half_way_and_is_seen_to() {
+        let [before, dying] = [0.6, 0.8].map(|share| way(true).at(share).unwrap());
+        assert_eq!((before.x, dying.x), (50.0, 50.0));
+        assert!(dying.radius > before.radius && dying.opacity < before.opacity);
+        assert_eq!(way(true).at(1.0), None);
+    }
+
+    #[test]
+    fn without_motion_it_marks_the_middle() {
+        assert_eq!([0.0, 0.9].map(|share| way(true).at_rest(share).unwrap().x), [50.0, 50.0]);
+        assert_eq!(way(false).at_rest(1.0), None);
+    }
+
+    #[test]
+    fn nodes_that_touch_leave_it_a_place_between() {
+        assert_eq!(Way::new(point(0.0), point(10.0), 30.0, false).at(0.3).unwrap().x, 5.0);
+    }
+}

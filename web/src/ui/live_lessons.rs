@@ -1,0 +1,87 @@
+//! Lessons on the live cluster: what is done is done to real nodes, and what is checked is what they tell.
+
+use gloo_timers::callback::Timeout;
+use yew::prelude::*;
+
+use super::lesson::{LessonCard, LessonList, LessonWish};
+use crate::lessons::{self, Lesson, Progress};
+use crate::model::task::Task;
+use crate::model::{Action, State};
+
+const AFTERWARDS: &str = "Start again, or break something yourself: what is broken is listed above, and can be undone.";
+
+#[derive(Properties, PartialEq)]
+pub struct LiveLessonsProps {
+    pub state: State,
+    pub act: Callback<Action>,
+    pub run: Callback<Task>,
+}
+
+#[component]
+pub fn LiveLessons(props: &LiveLessonsProps) -> Html {
+    let progress = use_state(|| None::<Progress>);
+    // What was done lately may not be seen yet in the state that this picture is of.
+    let newest = use_mut_ref(|| None::<Progress>);
+    let waiting = use_mut_ref(Vec::<Timeout>::new);
+    let set = {
+        let (progress, newest) = (progress.clone(), newest.clone());
+        move |next: Option<Progress>| {
+            newest.borrow_mut().clone_from(&next);
+            progress.set(next);
+        }
+    };
+    {
+        let (set, newest) = (set.clone(), newest.clone());
+        use_effect_with(props.state.clone(), move |state| {
+            let before = newest.borrow().clone();
+            let mut seen = before.clone();
+            if let Some(progress) = &mut seen {
+                progress.look(state);
+            }
+            if seen != before {
+                set(seen);
+            }
+        });
+    }
+    let choose = {
+        let (set, act) = (set.clone(), props.act.clone());
+        Callback::from(move |lesson: Lesson| {
+            act.emit(Action::ChooseTopic(lesson.topic.to_owned()));
+            set(Some(Progress::of(lesson)));
+        })
+    };
+    let wish = {
+        let (run, left) = (props.run.clone(), lessons::left_over(&props.state));
+        Callback::from(move |wish: LessonWish| {
+            let Some(mut progress) = newest.borrow().clone() else { return };
+            match wish {
+                LessonWish::Guess(choice) => progress.guessed = Some(choice),
+                LessonWish::GoOn => progress.go_on(),
+                LessonWish::Leave => {
+                    waiting.borrow_mut().clear();
+                    return set(None);
+                }
+                LessonWish::Again => {
+                    waiting.borrow_mut().clear();
+                    left.iter().for_each(|clean_up| run.emit(clean_up.clone()));
+                    progress = Progress::of(progress.lesson);
+                }
+                LessonWish::Begin => {
+                    progress.begin();
+                    let tasks = progress.step().tasks.iter().cloned();
+                    *waiting.borrow_mut() = tasks.map(|(after_ms, task)| later(after_ms, &run, task)).collect();
+                }
+            }
+            set(Some(progress));
+        })
+    };
+    match &*progress {
+        Some(progress) => html! { <LessonCard progress={progress.clone()} afterwards={AFTERWARDS} {wish} /> },
+        None => html! { <LessonList lacks={lessons::lacks(&props.state)} {choose} /> },
+    }
+}
+
+fn later(after_ms: u64, run: &Callback<Task>, task: Task) -> Timeout {
+    let run = run.clone();
+    Timeout::new(u32::try_from(after_ms).unwrap_or(u32::MAX), move || run.emit(task))
+}

@@ -1,0 +1,196 @@
+//! Frames on their way, painted on a canvas above the cube: many move at once, and only the canvas is drawn anew.
+//!
+//! The list comes from the state; how far each is, the clock of the page tells, one picture at a time. When nothing moves, nothing
+//! is painted.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::f64::consts::TAU;
+use std::rc::Rc;
+
+use gloo_render::{AnimationFrame, request_animation_frame};
+use wasm_bindgen::JsCast;
+use web_sys::{CanvasRenderingContext2d, HtmlCanvasElement};
+use yew::prelude::*;
+
+use super::pulse::{GROUPS, Travel};
+use crate::scene::geometry::{PAGE_HEIGHT, PAGE_WIDTH};
+use crate::scene::pulses::Way;
+
+/// The light and the dark scheme differ in colours; so often it is looked whether they changed, milliseconds.
+const LOOK_EVERY: f64 = 1_000.0;
+/// The line around a dot, which parts it from what lies behind.
+const OUTLINE: f64 = 1.5;
+
+/// One frame under way, as the state has it.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Sent {
+    /// Never used twice; the turn of time, and the frame's number.
+    pub key: (u64, u64),
+    /// Its colour: of [`GROUPS`].
+    pub group: &'static str,
+    pub way: Way,
+    pub travel: Travel,
+}
+
+#[derive(Properties, PartialEq)]
+pub struct PulsesProps {
+    pub sent: Vec<Sent>,
+    /// Time does not go on.
+    pub stands: bool,
+}
+
+#[component]
+pub fn Pulses(props: &PulsesProps) -> Html {
+    let canvas = use_node_ref();
+    let painter = use_mut_ref(|| None::<Rc<RefCell<Painter>>>);
+    {
+        let canvas = canvas.clone();
+        use_effect_with((props.sent.clone(), props.stands), move |(sent, stands)| {
+            let mut painter = painter.borrow_mut();
+            if painter.is_none() {
+                *painter = Painter::on(&canvas).map(RefCell::new).map(Rc::new);
+            }
+            if let Some(painter) = painter.as_ref() {
+                painter.borrow_mut().take(sent, *stands);
+                go_on(painter.clone());
+            }
+        });
+    }
+    html! { <canvas class="pulses" ref={canvas} aria-hidden="true" /> }
+}
+
+/// Paints one picture after the other, until nothing moves.
+fn go_on(painter: Rc<RefCell<Painter>>) {
+    if painter.borrow().frame.is_some() {
+        return;
+    }
+    let again = painter.clone();
+    let frame = request_animation_frame(move |now| {
+        let moves = again.borrow_mut().paint(now);
+        let ended = again.borrow_mut().frame.take();
+        if moves {
+            go_on(again);
+        }
+        drop(ended);
+    });
+    painter.borrow_mut().frame = Some(frame);
+}
+
+struct Painter {
+    canvas: HtmlCanvasElement,
+    context: CanvasRenderingContext2d,
+    moving: BTreeMap<(u64, u64), Moving>,
+    stands: bool,
+    palette: Palette,
+    frame: Option<AnimationFrame>,
+}
+
+struct Moving {
+    group: &'static str,
+    way: Way,
+    travel: Travel,
+    /// When it was first seen here, by the page's clock.
+    since: f64,
+}
+
+#[derive(Default)]
+struct Palette {
+    read_at: Option<f64>,
+    wants_no_motion: bool,
+    outline: String,
+    /// By group.
+    fills: BTreeMap<&'static str, String>,
+}
+
+impl Painter {
+    /// `None`: this browser has no canvas.
+    fn on(canvas: &NodeRef) -> Option<Painter> {
+        let canvas = canvas.cast::<HtmlCanvasElement>()?;
+        let context = canvas.get_context("2d").ok()??.dyn_into().ok()?;
+        let (moving, palette) = Default::default();
+        Some(Painter { canvas, context, moving, stands: false, palette, frame: None })
+    }
+
+    /// What is under way now. One that is known goes on from where it is.
+    fn take(&mut self, sent: &[Sent], stands: bool) {
+        let now = now();
+        let mut known = std::mem::take(&mut self.moving);
+        self.stands = stands;
+        self.moving = sent
+            .iter()
+            .map(|sent| {
+                let (since, travel) = known.remove(&sent.key).map_or((now, sent.travel), |old| (old.since, old.travel));
+                (sent.key, Moving { group: sent.group, way: sent.way, travel, since })
+            })
+            .collect();
+    }
+
+    /// `true`: something will have moved by the next picture.
+    fn paint(&mut self, now: f64) -> bool {
+        self.palette.look(now, &self.canvas);
+        let (width, height) = (f64::from(self.canvas.client_width()), f64::from(self.canvas.client_height()));
+        let density = web_sys::window().map_or(1.0, |window| window.device_pixel_ratio());
+        let pixels = [width, height].map(|length| (length * density).round() as u32);
+        if [self.canvas.width(), self.canvas.height()] != pixels {
+            self.canvas.set_width(pixels[0]);
+            self.canvas.set_height(pixels[1]);
+        }
+        // As an SVG with the cube's view box lies in the same place.
+        let scale = (width / PAGE_WIDTH).min(height / PAGE_HEIGHT);
+        let (left, top) = ((width - PAGE_WIDTH * scale) / 2.0, (height - PAGE_HEIGHT * scale) / 2.0);
+        let zoom = scale * density;
+        let _ = self.context.set_transform(zoom, 0.0, 0.0, zoom, left * density, top * density);
+        self.context.clear_rect(-left / scale, -top / scale, width / scale, height / scale);
+        let mut moves = false;
+        for moving in self.moving.values() {
+            moves |= self.paint_one(moving, now);
+        }
+        self.context.set_global_alpha(1.0);
+        moves && !self.stands
+    }
+
+    fn paint_one(&self, moving: &Moving, now: f64) -> bool {
+        let passed = if self.stands { 0.0 } else { (now - moving.since).max(0.0) };
+        let share = moving.travel.share_after(passed);
+        let dot = if self.palette.wants_no_motion { moving.way.at_rest(share) } else { moving.way.at(share) };
+        let Some(dot) = dot else { return false };
+        self.context.set_global_alpha(dot.opacity);
+        // Two discs are painted sooner than one with a line around it.
+        self.disc(&self.palette.outline, dot.x, dot.y, dot.radius + OUTLINE / 2.0);
+        self.disc(&self.palette.fills[moving.group], dot.x, dot.y, dot.radius - OUTLINE / 2.0);
+        true
+    }
+
+    fn disc(&self, colour: &str, x: f64, y: f64, radius: f64) {
+        self.context.set_fill_style_str(colour);
+        self.context.begin_path();
+        // A radius is never negative here.
+        let _ = self.context.arc(x, y, radius, 0.0, TAU);
+        self.context.fill();
+    }
+}
+
+impl Palette {
+    /// The style sheet has the colours.
+    fn look(&mut self, now: f64, canvas: &HtmlCanvasElement) {
+        if self.read_at.is_some_and(|at| now - at < LOOK_EVERY) {
+            return;
+        }
+        self.read_at = Some(now);
+        let Some(window) = web_sys::window() else { return };
+        let style = window.get_computed_style(canvas).ok().flatten();
+        let colour = |name: &str| {
+            let value = style.as_ref().and_then(|style| style.get_property_value(&format!("--{name}")).ok());
+            value.map(|value| value.trim().to_owned()).unwrap_or_default()
+        };
+        self.outline = colour("ground");
+        self.fills = GROUPS.into_iter().map(|group| (group, colour(group))).collect();
+        let motion = window.match_media("(prefers-reduced-motion: reduce)").ok().flatten();
+        self.wants_no_motion = motion.is_some_and(|query| query.matches());
+    }
+}
+
+fn now() -> f64 {
+    web_sys::window().and_then(|window| window.performance()).map_or(0.0, |clock| clock.now())
+}
