@@ -100,7 +100,7 @@ pub enum Progress {
     /// All there: step this message, then install these topics.
     Complete {
         message: Box<RaftMessage>,
-        topics: Topics,
+        topics: Box<Topics>,
     },
     /// The state does not decode: a bug or a broken sender.
     Broken(String),
@@ -197,7 +197,7 @@ impl Receiving {
             return Progress::Ask(self.ask(now));
         }
         let topics = self.topics.clone().expect("nothing is known to lack before the state is complete");
-        Progress::Complete { message: Box::new(self.message.clone()), topics }
+        Progress::Complete { message: Box::new(self.message.clone()), topics: Box::new(topics) }
     }
 
     pub fn must_ask_again(&self, now: Instant) -> bool {

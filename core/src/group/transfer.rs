@@ -160,7 +160,7 @@ impl Group {
             Progress::Ask(frame) => self.effects.push(GroupEffect::SendSnapshot { to, frame }),
             Progress::Complete { message, topics } => {
                 self.receiving = None;
-                self.arrived = Some(topics);
+                self.arrived = Some(*topics);
                 self.step_snapshot(*message);
                 if self.raw.snap().is_none() {
                     self.arrived = None;

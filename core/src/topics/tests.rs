@@ -87,8 +87,12 @@ fn what_was_meant_for_a_deleted_topic_does_not_reach_the_next() {
     let stored = [publish("ann", Some(1), "x"), publish("ann", None, "y"), subscribe(None), commit(1)];
     let stored = stored.map(|op| group.command(op));
     let others = [create("bob", "news"), delete("bob", "news")].map(|op| group.command(op));
-    stored.iter().for_each(|command| drop(group.topics.apply(command).outcome.unwrap()));
-    others.iter().for_each(|command| drop(group.topics.apply(command).outcome.unwrap_err()));
+    for command in &stored {
+        group.topics.apply(command).outcome.unwrap();
+    }
+    for command in &others {
+        group.topics.apply(command).outcome.unwrap_err();
+    }
     group.apply(delete("ann", "news")).unwrap();
     let code = |group: &mut Group, late| group.topics.apply(late).outcome.unwrap_err().code;
     assert_eq!(code(&mut group, &others[0]), ErrorCode::TopicExists, "it was refused, and creates nothing now");
