@@ -38,15 +38,21 @@ struct Driver(Child);
 impl Browser {
     /// Starts one; `CHROMEDRIVER` names the driver.
     pub async fn start() -> Browser {
-        Browser::start_with(&[]).await
+        Browser::start_with(&[], None).await
+    }
+
+    /// One of the size of a phone.
+    pub async fn start_phone() -> Browser {
+        let metrics = json!({"width": 390, "height": 844, "pixelRatio": 2, "touch": true});
+        Browser::start_with(&[], Some(json!({"deviceMetrics": metrics}))).await
     }
 
     /// One whose person likes dark pages.
     pub async fn start_dark() -> Browser {
-        Browser::start_with(&["--blink-settings=preferredColorScheme=0"]).await
+        Browser::start_with(&["--blink-settings=preferredColorScheme=0"], None).await
     }
 
-    async fn start_with(more: &[&str]) -> Browser {
+    async fn start_with(more: &[&str], emulation: Option<Value>) -> Browser {
         let port = ports::choose("127.0.0.1", BasePort::Auto, &[], 1).expect("there is a free port")[0];
         let driver = Driver::start(port);
         eventually("chromedriver listens", || async move {
@@ -55,7 +61,7 @@ impl Browser {
         .await;
         let profile = tempfile::Builder::new().prefix("cubecast-browser-").tempdir().expect("a temporary folder");
         let mut builder = ClientBuilder::new(HttpConnector::new());
-        builder.capabilities(capabilities(&profile, more));
+        builder.capabilities(capabilities(&profile, more, emulation));
         let client = builder.connect(&format!("http://127.0.0.1:{port}")).await.expect("a browser starts");
         Browser { client, driver, _profile: profile }
     }
@@ -213,13 +219,16 @@ fn resident_bytes(process: &Path, group: &str) -> Option<u64> {
 }
 
 /// Those of `webdriver.json`, as the tests in WebAssembly have them, and a window and a profile of our own.
-fn capabilities(profile: &TempDir, more: &[&str]) -> Map<String, Value> {
+fn capabilities(profile: &TempDir, more: &[&str], emulation: Option<Value>) -> Map<String, Value> {
     let file = artifacts::root().join("webdriver.json");
     let text = std::fs::read_to_string(&file).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
     let mut capabilities: Map<String, Value> = serde_json::from_str(&text).expect("webdriver.json is an object");
     let arguments = capabilities["goog:chromeOptions"]["args"].as_array_mut().expect("it lists arguments");
     arguments.extend([json!(WINDOW), json!(format!("--user-data-dir={}", profile.path().display()))]);
     arguments.extend(more.iter().map(|argument| json!(argument)));
+    if let Some(emulation) = emulation {
+        capabilities["goog:chromeOptions"]["mobileEmulation"] = emulation;
+    }
     capabilities
 }
 

@@ -16,6 +16,7 @@ mod isolation;
 mod kill;
 mod look_closer;
 mod minority;
+mod phone;
 mod restart;
 mod simulated;
 mod slow;
