@@ -12,7 +12,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use cubecast_core::bugs::Bug;
 use cubecast_core::check::Violation;
 use cubecast_core::check::workload::Load;
-use cubecast_core::sim::{Cut, FaultClass, Scenario, Simulation, run};
+use cubecast_core::cube::Dimension;
+use cubecast_core::sim::{Cut, EdgeConditions, Fault, FaultClass, Scenario, Scripted, Simulation, run};
 
 /// A bug that is not noticed within so many runs shows a hole: in what clients do, in what goes wrong, or in what is checked.
 const MOST_SEEDS: u64 = 1_000;
@@ -153,6 +154,8 @@ enum Weather {
     Silence,
     /// Edges lose, double, delay and reorder frames; topics come and go.
     BadEdges,
+    /// Frames are doubled and overtake each other from the beginning to the end, and one topic comes and goes under them.
+    Echoes,
     /// Bits turn over on disks.
     Rot,
     /// Edges and nodes of larger cubes fail so often that nobody knows the way.
@@ -164,10 +167,8 @@ fn weather_of(bug: Bug) -> Weather {
     match bug {
         Bug::AcknowledgesBeforeSync | Bug::OutboxAcknowledgesBeforeSync | Bug::VoteIsForgotten => Weather::Outages,
         Bug::ReadsByLease | Bug::ReadsWithoutReadIndex | Bug::AnyReadsTheUncommitted => Weather::Silence,
-        Bug::DeletionsAreForgotten
-        | Bug::LateCopiesCount
-        | Bug::RetriesUnderNewNumbers
-        | Bug::CursorMovesBeforeDelivery => Weather::BadEdges,
+        Bug::DeletionsAreForgotten | Bug::RetriesUnderNewNumbers | Bug::CursorMovesBeforeDelivery => Weather::BadEdges,
+        Bug::LateCopiesCount => Weather::Echoes,
         Bug::DamagedLogKeepsItsVote => Weather::Rot,
         Bug::PacketsForgetTheirTrail => Weather::Holes,
         _ => Weather::Anything,
@@ -176,7 +177,7 @@ fn weather_of(bug: Bug) -> Weather {
 
 impl Weather {
     fn scenario(self) -> Scenario {
-        use FaultClass::{Cut, Damage, Degrade, Hang, Kill, Link, Partition, Power, SlowDisk};
+        use FaultClass::{Clients, Cut, Damage, Degrade, Hang, Kill, Link, Partition, Power, SlowDisk};
         let anything = Scenario::default();
         let load = anything.load.clone();
         match self {
@@ -205,6 +206,15 @@ impl Weather {
                 load: Load { pause_ms: 40, passing_topics: 5, ..load },
                 ..anything
             },
+            Weather::Echoes => Scenario {
+                dimensions: vec![2],
+                faults: vec![Hang, Clients],
+                fault_every_ms: 500,
+                fault_lasts_ms: 2_000,
+                load: Load { clients: 8, lasting_topics: 1, passing_topics: 1, pause_ms: 5, ..load },
+                script: vec![echoes(Dimension::new(2).expect("a dimension"))],
+                ..anything
+            },
             Weather::Holes => Scenario {
                 dimensions: vec![3, 4],
                 faults: vec![Cut, Degrade, Partition, Link, Kill],
@@ -223,4 +233,17 @@ impl Weather {
             },
         }
     }
+}
+
+/// Every edge, for as long as the run lasts.
+fn echoes(dimension: Dimension) -> Scripted {
+    let edges = dimension.vertices().flat_map(|from| from.neighbours().map(move |to| (from, to))).collect();
+    let conditions = EdgeConditions {
+        jitter_us: 300_000,
+        loss: 0.02,
+        duplication: 0.5,
+        reordering: 0.8,
+        ..EdgeConditions::default()
+    };
+    Scripted { at_ms: 0, lasts_ms: u32::MAX, fault: Fault::Degrade { edges, conditions } }
 }

@@ -39,7 +39,7 @@ fn the_same_seed_gives_the_same_trace_on_every_machine() {
     assert_eq!(cluster.sim.trace(), TRACE, "the trace is {:#018x}", cluster.sim.trace());
 }
 
-const TRACE: u64 = 0x96a4_1790_5f8e_00bc;
+const TRACE: u64 = 0xab70_093a_bcad_3287;
 
 /// Random runs with every class of fault: what happened and what was found is the same on every machine, to the last bit.
 #[wasm_bindgen_test(unsupported = test)]
@@ -52,7 +52,7 @@ fn a_seed_makes_the_same_run_on_every_machine() {
     }
 }
 
-const RUNS: [(u64, u64); 3] = [(1, 0x2580_8d20_c63f_ec68), (2, 0x9cfd_0c0d_3827_77ad), (4, 0x591a_f4ad_9f8f_5a9f)];
+const RUNS: [(u64, u64); 3] = [(1, 0x2f94_2db5_784b_af6d), (2, 0xcd62_a7cf_364d_1517), (4, 0xfaaa_97d9_620c_c0a3)];
 
 #[wasm_bindgen_test(unsupported = test)]
 fn what_is_published_is_pulled_on_cubes_of_every_small_dimension() {

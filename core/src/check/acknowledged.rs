@@ -91,7 +91,6 @@ fn check_elsewhere(
 mod tests {
     use super::super::story::Story;
     use super::check;
-    use crate::wire::answer::ErrorCode;
     use crate::wire::client::Ack;
 
     #[test]
@@ -146,7 +145,7 @@ mod tests {
 
     #[test]
     fn what_was_put_aside_for_a_topic_that_was_created_later_may_be_dropped() {
-        let mut story = Story::new();
+        let mut story = Story::without_topic();
         story.publish("a", 10..20).ack(Ack::One).put_aside("011");
         story.create_topic(15..25).created();
         story.log([]);
@@ -157,8 +156,7 @@ mod tests {
 
     #[test]
     fn what_was_put_aside_for_a_topic_that_never_was_may_be_dropped() {
-        let mut story = Story::new();
-        story.publish("a", 10..20).refused(ErrorCode::UnknownTopic);
+        let mut story = Story::without_topic();
         story.publish("b", 30..40).ack(Ack::One).put_aside("011");
         for holder in ["100", "101", "110", "000"] {
             story.unknown_to(holder);

@@ -20,6 +20,8 @@ pub struct Case<'a> {
 /// All that is known of one topic.
 pub struct Topic<'a> {
     pub name: &'a TopicName,
+    /// It was there before the record began.
+    pub is_prepared: bool,
     /// Nobody deleted it, nor may have: one log from the first message to the last.
     pub is_lasting: bool,
     /// It was there from then on at the latest, unless it was deleted.
@@ -90,7 +92,10 @@ impl<'a> Case<'a> {
             topic.holders = holders.iter().map(|(vertex, held)| (*vertex, held.as_deref())).collect();
         }
         let mut topics: Vec<Topic<'a>> = topics.into_values().collect();
-        topics.iter_mut().for_each(Topic::sort);
+        for topic in &mut topics {
+            topic.is_prepared = evidence.prepared.contains(topic.name);
+            topic.sort();
+        }
         Case { evidence, topics }
     }
 
@@ -109,6 +114,7 @@ impl<'a> Topic<'a> {
     fn new(name: &'a TopicName) -> Topic<'a> {
         Topic {
             name,
+            is_prepared: false,
             is_lasting: true,
             exists_since: Instant(0),
             operations: Vec::new(),
@@ -123,7 +129,7 @@ impl<'a> Topic<'a> {
 
     fn sort(&mut self) {
         self.is_lasting = !self.may_be_deleted();
-        self.exists_since = self.first_sign();
+        self.exists_since = if self.is_prepared { Instant(0) } else { self.first_sign() };
         self.sort_publishes();
         self.log = self.logs().map(|(_, log)| log).max_by_key(|log| log.len()).unwrap_or(&[]);
         self.origins = self.log.iter().map(|message| self.by_content.get(&*message.content).copied()).collect();
@@ -134,27 +140,14 @@ impl<'a> Topic<'a> {
         }
     }
 
-    /// When the topic was there at the latest. Where nobody created it in the record it is older than the record; or it never was:
-    /// then nobody deleted it, and somebody was told so, or tried in vain to create it.
+    /// When the topic was there at the latest: somebody was told that it was created, or already there.
     fn first_sign(&self) -> Instant {
-        let creations = || self.operations.iter().filter(|it| matches!(it.action, Action::CreateTopic { .. }));
-        let is_sign = |it: &&&Operation| match it.outcome() {
-            Outcome::Done(_) => true,
-            Outcome::Refused(failure) => failure.code == ErrorCode::TopicExists,
-            Outcome::InDoubt => false,
+        let is_sign = |it: &&&Operation| match (&it.action, it.outcome()) {
+            (Action::CreateTopic { .. }, Outcome::Done(_)) => true,
+            (Action::CreateTopic { .. }, Outcome::Refused(failure)) => failure.code == ErrorCode::TopicExists,
+            _ => false,
         };
-        let in_vain = || creations().count() > 0 && !creations().any(|it| is_sign(&it));
-        match creations().any(|it| !matches!(it.outcome(), Outcome::Refused(_))) {
-            true => creations().filter(is_sign).map(|it| it.over()).min().unwrap_or(Instant(u64::MAX)),
-            false if self.is_lasting && (self.was_unknown() || in_vain()) => Instant(u64::MAX),
-            false => Instant(0),
-        }
-    }
-
-    fn was_unknown(&self) -> bool {
-        self.operations
-            .iter()
-            .any(|it| matches!(it.outcome(), Outcome::Refused(failure) if failure.code == ErrorCode::UnknownTopic))
+        self.operations.iter().filter(is_sign).map(|it| it.over()).min().unwrap_or(Instant(u64::MAX))
     }
 
     /// Only who created a topic can delete it; others may ask, and never learn that they were refused.

@@ -87,9 +87,8 @@ enum Source<'a> {
 
 fn check_existence(topic: &Topic<'_>) -> Result<u64, Broken> {
     let (sources, steps) = facts_of(topic);
-    let (first, otherwise) = first_states(&steps);
-    let find = |first| find_order(&Name(PhantomData), first, &steps);
-    match find(first).or_else(|stuck| otherwise.map_or(Err(stuck), find)) {
+    let first = if topic.is_prepared { State::Present(None) } else { State::Absent };
+    match find_order(&Name(PhantomData), first, &steps) {
         Ok(()) => Ok(steps.iter().filter(|step| step.over.is_some()).count() as u64),
         Err(stuck) => Err(Broken(explain(topic, &sources, &steps, &stuck))),
     }
@@ -141,21 +140,6 @@ fn step_of(operation: &Operation) -> Option<Step<'_>> {
         Some(ErrorCode::TopicExists | ErrorCode::NotSubscribed) if is_linearizable => Some(Step::Found),
         Some(ErrorCode::UnknownTopic) if is_linearizable => Some(Step::NotFound),
         Some(_) => None,
-    }
-}
-
-/// A topic may be older than the record. Where it was found after an attempt in doubt to create it, both may be.
-fn first_states<'a>(steps: &[Timed<Step<'a>>]) -> (State<'a>, Option<State<'a>>) {
-    let found = |step: &&Timed<Step<'a>>| matches!(step.step, Step::Found | Step::FoundOfAnother(_));
-    let Some(first_found) = steps.iter().filter(found).filter_map(|step| step.over).min() else {
-        return (State::Absent, None);
-    };
-    let is_made = |step: &&Timed<Step<'a>>| matches!(step.step, Step::Create(_)) && step.invoked <= first_found;
-    let mut made = steps.iter().filter(is_made).peekable();
-    match (made.peek().is_some(), made.any(|step| step.over.is_some())) {
-        (false, _) => (State::Present(None), None),
-        (true, true) => (State::Absent, None),
-        (true, false) => (State::Absent, Some(State::Present(None))),
     }
 }
 
@@ -280,7 +264,7 @@ mod tests {
 
     /// Created, filled, deleted.
     fn gone() -> Story {
-        let mut story = Story::new();
+        let mut story = Story::without_topic();
         story.create_topic(10..20).created();
         story.publish("a", 30..40).done(0);
         story.delete_topic(50..60).deleted();
@@ -289,7 +273,7 @@ mod tests {
 
     #[test]
     fn a_topic_comes_and_goes() {
-        let mut story = Story::new();
+        let mut story = Story::without_topic();
         story.pull(1..5).refused(ErrorCode::UnknownTopic);
         story.create_topic(10..20).created();
         story.create_topic(21..22).refused(ErrorCode::TopicExists);
@@ -354,13 +338,13 @@ mod tests {
 
     #[test]
     fn only_its_owner_can_have_deleted_a_topic() {
-        let mut story = Story::new();
+        let mut story = Story::without_topic();
         story.create_topic(10..20).created();
         story.delete_topic(21..25).by_publisher("eve").in_doubt();
         story.pull(30..40).refused(ErrorCode::UnknownTopic);
         story.fails(check, &["pull on `news`", "with `unknown_topic`", "it was created", "nobody can have deleted it"]);
         assert_ne!(publisher(), PublisherId::new("eve").unwrap());
-        let mut story = Story::new();
+        let mut story = Story::without_topic();
         story.create_topic(10..20).created();
         story.delete_topic(21..25).by_publisher("eve").deleted();
         story.fails(check, &["delete_topic on `news`", "belongs to `ann`"]);
@@ -368,7 +352,7 @@ mod tests {
 
     #[test]
     fn a_topic_does_not_vanish() {
-        let mut story = Story::new();
+        let mut story = Story::without_topic();
         story.create_topic(10..20).created();
         story.publish("a", 30..40).refused(ErrorCode::UnknownTopic);
         story.fails(check, &["publish of `a`", "it was created", "0.020000 s"]);

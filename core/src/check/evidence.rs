@@ -1,6 +1,6 @@
 //! All that checkers look at: what clients saw, what the nodes hold in the end, and what was done to them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -14,6 +14,8 @@ use crate::wire::answer::Message;
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct Evidence {
     pub dimension: Dimension,
+    /// Topics that were there before the record began. Every other topic was created in it, or never was.
+    pub prepared: BTreeSet<TopicName>,
     pub history: History,
     /// What each holder's own replica had of each topic after all had healed, from offset 0 on; `None`: it knew no such topic.
     /// A holder that did not answer is not there.

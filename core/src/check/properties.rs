@@ -78,7 +78,7 @@ fn around(random: &mut Rng, at: u64) -> std::ops::Range<u64> {
 
 fn log_history(seed: u64, steps: u64) -> (Story, Rng) {
     let mut random = Rng::with_seed(seed);
-    let mut story = Story::new();
+    let mut story = Story::without_topic();
     let mut log: Vec<String> = Vec::new();
     let mut waiting: Vec<String> = Vec::new();
     story.create_topic(0..1).created();
@@ -192,7 +192,7 @@ const LENGTH: u64 = 40;
 /// One subscriber, one thing after the other; what is in doubt happens later, or never.
 fn reader_history(seed: u64, steps: u64, with_doubt: bool) -> Story {
     let mut random = Rng::with_seed(seed);
-    let mut story = Story::new();
+    let mut story = Story::without_topic();
     let contents: Vec<String> = (0..LENGTH).map(|at| format!("m{at}")).collect();
     let shown = |from: u64, max: u64| contents.iter().skip(from as usize).take(max as usize).map(String::as_str);
     story.create_topic(0..1).created();
@@ -291,7 +291,7 @@ fn falsify_cursor(story: &mut Story, random: &mut Rng) -> bool {
 /// A topic that comes and goes, and what is told of it.
 fn name_history(seed: u64, steps: u64) -> Story {
     let mut random = Rng::with_seed(seed);
-    let mut story = Story::new();
+    let mut story = Story::without_topic();
     let (mut exists, mut creations, mut deletions) = (false, 0, 0);
     for at in 0..steps {
         let times = around(&mut random, at);

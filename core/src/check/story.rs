@@ -70,6 +70,7 @@ impl Story {
         };
         let evidence = Evidence {
             dimension: Dimension::new(3).expect("a dimension"),
+            prepared: [news()].into(),
             history: History::default(),
             holdings: BTreeMap::new(),
             leaderships: Vec::new(),
@@ -79,6 +80,13 @@ impl Story {
             recovery,
         };
         Story { evidence }
+    }
+
+    /// Of a topic that is not there yet.
+    pub fn without_topic() -> Story {
+        let mut story = Story::new();
+        story.evidence.prepared.clear();
+        story
     }
 
     // Operations.

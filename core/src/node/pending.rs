@@ -140,6 +140,10 @@ pub(super) enum Stage {
     Reading,
     /// A pull's messages are here; its cursor is moved by the leader, and then the client gets them.
     Committing(Box<Pulled>),
+    /// The client has the messages of a replica's read, from this offset on; the leader moves the cursor where the action says.
+    Advancing {
+        from: Offset,
+    },
     /// To the node that the action names.
     Visiting(Vertex),
     Gathering(super::views::Gathering),
@@ -155,7 +159,9 @@ impl Stage {
 /// What a pull has read before its cursor is moved. It is kept here, at the origin, because an answer may be lost on its way:
 /// a leader that moved the cursor by itself would not read the same messages again.
 pub(super) struct Pulled {
-    pub cursor: Offset,
+    /// The messages' first offset, and the one behind the last.
+    pub from: Offset,
+    pub to: Offset,
     pub done: Done,
     pub served_by: Vertex,
     pub hops: Vec<Vertex>,

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::Node;
+use super::pending::Stage;
 use super::queues::Queue;
 use super::serve::Asker;
 use crate::bugs::Bug;
@@ -204,7 +205,7 @@ impl Node {
         let Pull { key, subscriber, topic, replica, .. } = pull;
         let done = Done::Pulled { topic: topic.clone(), messages, cursor, behind, original_node: replica };
         if moves {
-            self.request_for_myself(Action::Commit { subscriber, topic, offset: cursor });
+            self.request_for_myself(Action::Commit { subscriber, topic, offset: cursor }, Stage::Acting);
         }
         self.answer_pull(key, Ok(done));
     }

@@ -63,8 +63,9 @@ impl Node {
                 Action::Pull { commit: true, read: ReadLevel::Leader, .. },
                 Ok(Done::Pulled { messages, cursor, topic, behind, original_node }),
             ) if !messages.is_empty() => {
+                let (from, to) = (messages[0].offset, cursor);
                 let done = Done::Pulled { messages, cursor, topic, behind, original_node };
-                pending.stage = Stage::Committing(Box::new(Pulled { cursor, done, served_by, hops }));
+                pending.stage = Stage::Committing(Box::new(Pulled { from, to, done, served_by, hops }));
                 pending.ask_at = now;
                 pending.stuck_since = None;
                 self.drive(number);
@@ -144,7 +145,11 @@ impl Node {
             Done::SubscriberCreated { subscriber, .. } => {
                 self.requests.remember(Registry::Subscriber, subscriber.to_string());
             }
-            Done::Pulled { messages, cursor, .. } if !messages.is_empty() => self.move_cursor(&pending.action, *cursor),
+            Done::Pulled { messages, cursor, .. } => {
+                if let Some(first) = messages.first() {
+                    self.move_cursor(&pending.action, first.offset, *cursor);
+                }
+            }
             _ => {}
         }
         let (Some(connection), by) = (pending.connection, pending.key.number) else { return Ok(()) };
@@ -173,9 +178,10 @@ impl Node {
 
     /// A replica's read moves the cursor when a leader can be had; the answer does not wait for it. Whoever asked for it does so, and not
     /// the replica: its answer may be lost, and would be read behind when it is asked again.
-    fn move_cursor(&mut self, action: &Action, offset: Offset) {
+    fn move_cursor(&mut self, action: &Action, from: Offset, to: Offset) {
         if let Action::Pull { subscriber, topic, read: ReadLevel::Any, commit: true, .. } = action {
-            self.request_for_myself(Action::Commit { subscriber: subscriber.clone(), topic: topic.clone(), offset });
+            let commit = Action::Commit { subscriber: subscriber.clone(), topic: topic.clone(), offset: to };
+            self.request_for_myself(commit, Stage::Advancing { from });
         }
     }
 

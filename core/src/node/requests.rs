@@ -189,8 +189,13 @@ impl Node {
             Stage::Reading => Some((self.find_member(self.home_of(&pending.action))?, act())),
             Stage::Committing(pulled) => {
                 let Action::Pull { subscriber, topic, .. } = pending.action.clone() else { return None };
-                let action = Action::Commit { subscriber, topic, offset: pulled.cursor };
-                Some((self.find_leader(self.home_of(&pending.action))?, Call::Act { key, action, trace }))
+                let leader = self.find_leader(self.home_of(&pending.action))?;
+                Some((leader, Call::Advance { key, subscriber, topic, from: pulled.from, to: pulled.to }))
+            }
+            Stage::Advancing { from } => {
+                let Action::Commit { subscriber, topic, offset: to } = pending.action.clone() else { return None };
+                let leader = self.find_leader(self.home_of(&pending.action))?;
+                Some((leader, Call::Advance { key, subscriber, topic, from: *from, to }))
             }
             Stage::Visiting(node) => {
                 let reachable = *node == self.me || self.overlay.is_alive(*node);
@@ -315,9 +320,9 @@ impl Node {
     }
 
     /// A request of this node itself: nobody waits for the answer.
-    pub(super) fn request_for_myself(&mut self, action: Action) {
+    pub(super) fn request_for_myself(&mut self, action: Action, stage: Stage) {
         let key = self.next_key();
-        let pending = Pending::new(action, key, TraceId(key.number), self.now.monotonic);
+        let pending = Pending { stage, ..Pending::new(action, key, TraceId(key.number), self.now.monotonic) };
         if !self.requests.is_full_for(&pending.action) {
             self.requests.insert(key.number, pending);
             self.drive(key.number);

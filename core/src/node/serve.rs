@@ -104,6 +104,10 @@ impl Node {
             Call::IsRegistered { kind, name, linearizable } => {
                 self.handle_is_registered(asker, kind, name, linearizable)
             }
+            Call::Advance { key, subscriber, topic, from, to } => {
+                let op = Op::Advance { subscriber: subscriber.clone(), topic: topic.clone(), from, to };
+                self.handle_advance(asker, key, op, Action::Commit { subscriber, topic, offset: to }, hops)
+            }
             Call::Fetch { subscription, from, max_bytes } => self.handle_fetch(asker, subscription, from, max_bytes),
             Call::Holding { topic } => {
                 let reply = self.holding(&topic);
@@ -131,24 +135,16 @@ impl Node {
 
     fn handle_act(&mut self, asker: Asker, key: RequestKey, action: Action, hops: Vec<Vertex>) {
         let home = self.home_of(&action);
-        let Some(group) = self.groups.get(&home) else {
-            let leader = self.overlay.leader_of(home);
-            self.reply(&asker, Reply::NotLeader { leader, proposed: false });
-            return;
-        };
         if let Action::Pull { subscriber, topic, max, read: ReadLevel::Any, commit } = action {
-            if self.admit_pull(key, asker, hops) {
+            if !self.groups.contains_key(&home) {
+                self.reply(&asker, Reply::NotLeader { leader: self.overlay.leader_of(home), proposed: false });
+            } else if self.admit_pull(key, asker, hops) {
                 self.read_for_pull(home, Pull { key, subscriber, topic, max, commit, replica: Some(home), from: None });
             }
             return;
         }
-        if !group.is_leader() {
-            let leader = group.leader().map(|leader| leader.vertex).filter(|leader| *leader != self.me);
-            self.reply(&asker, Reply::NotLeader { leader, proposed: false });
-            return;
-        }
-        if let Some(why) = self.lacks_quorum(home) {
-            self.reply(&asker, Reply::Unavailable { why });
+        if let Err(reply) = self.check_leads(home) {
+            self.reply(&asker, reply);
             return;
         }
         match action {
@@ -165,6 +161,27 @@ impl Node {
         }
     }
 
+    /// The messages of a pull are where they were asked for: the cursor moves behind them.
+    fn handle_advance(&mut self, asker: Asker, key: RequestKey, op: Op, action: Action, hops: Vec<Vertex>) {
+        let group = self.home_of(&action);
+        if let Err(reply) = self.check_leads(group) {
+            return self.reply(&asker, reply);
+        }
+        if let Some((asker, hops)) = self.admit_command(asker, key, 0, hops) {
+            self.enter(key, op, Waiter { asker, group, action, bytes: 0, hops });
+        }
+    }
+
+    /// Whether commands and linearizable reads are for this node; otherwise, what the one who asked is told.
+    fn check_leads(&self, home: Vertex) -> Result<(), Reply> {
+        let not_leader = |leader| Err(Reply::NotLeader { leader, proposed: false });
+        let Some(group) = self.groups.get(&home) else { return not_leader(self.overlay.leader_of(home)) };
+        if !group.is_leader() {
+            return not_leader(group.leader().map(|leader| leader.vertex).filter(|leader| *leader != self.me));
+        }
+        self.lacks_quorum(home).map_or(Ok(()), |why| Err(Reply::Unavailable { why }))
+    }
+
     /// Known at once when members are seen to be gone; raft itself would find out only by waiting.
     pub(super) fn lacks_quorum(&self, home: Vertex) -> Option<String> {
         let voters = self.groups[&home].voters();
@@ -175,26 +192,8 @@ impl Node {
     }
 
     fn take_command(&mut self, asker: Asker, group: Vertex, key: RequestKey, mut action: Action, hops: Vec<Vertex>) {
-        if let Some(waiter) = self.serving.waiters.get_mut(&key) {
-            // Asked again, perhaps by another and over another way: the command is under way.
-            if !asker.is_older_than(&waiter.asker) {
-                (waiter.asker, waiter.hops) = (asker, hops);
-            }
-            return;
-        }
-        if let Some(waiting) = self.serving.awaiting_all.iter_mut().find(|waiting| waiting.key == key) {
-            if !asker.is_older_than(&waiting.waiter.asker) {
-                (waiting.waiter.asker, waiting.waiter.hops) = (asker, hops);
-            }
-            return;
-        }
         let bytes = action.content_bytes();
-        if self.serving.commands() >= MAX_COMMANDS || self.serving.bytes + bytes > MAX_COMMAND_BYTES {
-            let (commands, total) = (self.serving.commands(), self.serving.bytes);
-            let text = format!("{commands} commands of {total} bytes are under way on leader {}; retry", self.me);
-            self.reply_result(&asker, hops, Err(ErrorCode::Overloaded.because(text)));
-            return;
-        }
+        let Some((asker, hops)) = self.admit_command(asker, key, bytes, hops) else { return };
         if self.may_acknowledge_one(group, &action) {
             self.take_one(asker, key, &action, hops);
             return;
@@ -204,8 +203,36 @@ impl Node {
             self.reply(&asker, Reply::Unavailable { why: format!("`{}` is no command", action.name()) });
             return;
         };
-        self.queue(group, Command { key, time: self.now.wall, op });
-        self.serving.insert_waiter(key, Waiter { asker, group, action, bytes, hops });
+        self.enter(key, op, Waiter { asker, group, action, bytes, hops });
+    }
+
+    /// Gives back who asked if the command is new, and there is room for it. Asked again, perhaps by another and over another way,
+    /// the one under way goes on for whoever asked last.
+    fn admit_command(
+        &mut self,
+        asker: Asker,
+        key: RequestKey,
+        bytes: u64,
+        hops: Vec<Vertex>,
+    ) -> Option<(Asker, Vec<Vertex>)> {
+        let serving = &mut self.serving;
+        let under_way = match serving.waiters.get_mut(&key) {
+            Some(waiter) => Some(waiter),
+            None => serving.awaiting_all.iter_mut().find(|it| it.key == key).map(|it| &mut it.waiter),
+        };
+        if let Some(waiter) = under_way {
+            if !asker.is_older_than(&waiter.asker) {
+                (waiter.asker, waiter.hops) = (asker, hops);
+            }
+            return None;
+        }
+        if serving.commands() >= MAX_COMMANDS || serving.bytes + bytes > MAX_COMMAND_BYTES {
+            let (commands, total) = (serving.commands(), serving.bytes);
+            let text = format!("{commands} commands of {total} bytes are under way on leader {}; retry", self.me);
+            self.reply_result(&asker, hops, Err(ErrorCode::Overloaded.because(text)));
+            return None;
+        }
+        Some((asker, hops))
     }
 
     /// Not for a topic that this leader does not know: its refusal must come from the log, where it holds for every copy.
@@ -227,8 +254,10 @@ impl Node {
         }
     }
 
-    fn queue(&mut self, group: Vertex, command: Command) {
-        self.serving.queues.entry(group).or_default().push(command);
+    fn enter(&mut self, key: RequestKey, op: Op, waiter: Waiter) {
+        let command = Command { key, time: self.now.wall, op };
+        self.serving.queues.entry(waiter.group).or_default().push(command);
+        self.serving.insert_waiter(key, waiter);
     }
 
     pub(super) fn propose_queued(&mut self) {

@@ -84,13 +84,13 @@ impl Nemesis {
         self.story.push((cluster.now(), "all is healed".into()));
     }
 
-    /// A damaged message stays damaged: its node refuses to read it until the disk is replaced. Its operator does so when all is
-    /// well again, one node at a time.
+    /// A damaged message stays damaged: its node refuses to read it until the disk is replaced, to a member that catches up as well.
+    /// Its operator does so as soon as the others can do without it, one node at a time.
     pub fn replace_damaged(&mut self, cluster: &mut Cluster) {
-        let damaged = cluster.dimension().vertices().find(|node| {
-            let is_last = |voter: &NodeId| voter.vertex == *node;
-            cluster.disk(*node).has_bad_row() && self.may_lose(cluster, *node, is_last)
-        });
+        let damaged = cluster
+            .dimension()
+            .vertices()
+            .find(|node| cluster.disk(*node).has_bad_row() && self.may_lose(cluster, *node, Some(*node)));
         if let Some(node) = damaged {
             self.story.push((cluster.now(), format!("{node} gets an empty disk, for a message on it is damaged")));
             cluster.kill(node);
@@ -237,23 +237,34 @@ impl Nemesis {
     }
 
     /// Whether the promises survive the loss of this disk: in each of its groups somebody leads who knows what is committed and who
-    /// votes, and every voter runs and has kept its disk ever since it got its vote. Then each commit is on a majority of the voters'
-    /// disks, and one disk fewer still meets every majority that can be had without it.
+    /// votes, and every voter runs, knows the same voters, and has kept its disk ever since it got its vote. Then each commit is on
+    /// a majority of the voters' disks, and one disk fewer still meets every majority that can be had without it. (Where only the
+    /// leader knows that a lost disk votes no longer, that one and the leader's are two of the same voters.)
     fn may_lose_disk(&self, cluster: &Cluster, node: Vertex) -> bool {
-        self.may_lose(cluster, node, |_| false)
+        self.may_lose(cluster, node, None)
     }
 
-    /// As [`Nemesis::may_lose_disk`], but for those voters whose disk need not be whole.
-    fn may_lose(&self, cluster: &Cluster, node: Vertex, excepted: impl Fn(&NodeId) -> bool) -> bool {
+    /// As [`Nemesis::may_lose_disk`]; one disk need not be whole.
+    fn may_lose(&self, cluster: &Cluster, node: Vertex, excepted: Option<Vertex>) -> bool {
         let is_whole = |voter: &NodeId| {
             let is_there = cluster.node(voter.vertex).and_then(Node::identity) == Some(*voter);
-            is_there && (excepted(voter) || !self.lost.contains(voter))
+            is_there && (excepted == Some(voter.vertex) || !self.lost.contains(voter))
         };
+        let is_damaged = |member: Vertex| excepted != Some(member) && cluster.disk(member).has_bad_row();
         placement::members(node).all(|home| {
+            // A member with a damaged message may get its vote back, and is replaced only when all others are whole.
+            if placement::members(home).any(is_damaged) {
+                return false;
+            }
             let newest = groups_of(cluster, home).map(Group::term).max();
             newest_leader(cluster, home).is_some_and(|group| {
+                let voters = group.voters();
+                let knows = |voter: &NodeId| {
+                    let own = cluster.node(voter.vertex).and_then(|node| node.group(home));
+                    own.is_some_and(|own| own.voters() == voters)
+                };
                 let is_settled = Some(group.term()) == newest && !group.changes_members();
-                is_settled && group.voters().len() >= 3 && group.voters().iter().all(is_whole)
+                is_settled && voters.len() >= 3 && voters.iter().all(|voter| is_whole(voter) && knows(voter))
             })
         })
     }

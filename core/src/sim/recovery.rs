@@ -42,6 +42,7 @@ pub(super) fn recover(cluster: &mut Cluster, clients: &mut Clients, nemesis: &mu
     let mut farewell = clients.workload.farewell();
     loop {
         nemesis.replace_refused(cluster);
+        nemesis.replace_damaged(cluster);
         run_for(cluster, clients, LOOK_EVERY);
         let now = cluster.now();
         recovery.remains = homes_that_do_not_lead(cluster);
@@ -51,7 +52,6 @@ pub(super) fn recover(cluster: &mut Cluster, clients: &mut Clients, nemesis: &mu
             }
             continue;
         }
-        nemesis.replace_damaged(cluster);
         recovery.homes_lead.get_or_insert(now);
         farewell.retain(|publish| !ask(cluster, clients, publish.clone()));
         if farewell.is_empty() {

@@ -223,6 +223,7 @@ impl Simulation {
         let slowest_recovery_us = recovery::time_taken(&recovery).as_micros() as u64;
         let evidence = Evidence {
             dimension: self.cluster.dimension(),
+            prepared: self.clients.workload.lasting_topics().into_iter().collect(),
             history: std::mem::take(&mut self.clients.history),
             holdings,
             leaderships: self.cluster.leaderships().to_vec(),

@@ -32,7 +32,12 @@ impl Topics {
             }
             Op::Subscribe { subscriber, topic, from } => self.subscribe(key, subscriber, topic, *from).map(unchanged),
             Op::Unsubscribe { subscriber, topic } => self.unsubscribe(key, subscriber, topic),
-            Op::Commit { subscriber, topic, offset } => self.commit(key, subscriber, topic, *offset).map(unchanged),
+            Op::Commit { subscriber, topic, offset } => {
+                self.move_cursor(key, subscriber, topic, Offset(0), *offset).map(unchanged)
+            }
+            Op::Advance { subscriber, topic, from, to } => {
+                self.move_cursor(key, subscriber, topic, *from, *to).map(unchanged)
+            }
         };
         match result {
             Ok((outcome, change)) => Applied { outcome: Ok(outcome), change },
@@ -146,12 +151,11 @@ impl Topics {
     ) -> Result<Outcome, Failure> {
         let topic = find(&mut self.topics, &mut self.no_topic, name, key)?;
         let id = topic.id;
-        if let Some(present) = topic.cursors.get(subscriber).filter(|present| present.before.covers(key)) {
-            present.check_not_refused(key)?;
+        if let Some(told) = topic.cursors.get(subscriber).and_then(|present| present.told(key)) {
+            let cursor = told?;
             if let Some(StartAt::Offset(offset)) = from {
                 check_offset(name, topic, offset)?;
             }
-            let cursor = present.told(key);
             return Ok(Outcome::Subscribed { topic: id, cursor });
         }
         let subscription = (id, subscriber.clone());
@@ -165,7 +169,7 @@ impl Topics {
             })?;
         let cursor = topic.cursors.entry(subscriber.clone()).or_insert_with(|| {
             let before = self.no_subscription.begin(&subscription);
-            Cursor { offset: Offset(0), before: before.clone(), met: before, refused: None, answers: BTreeMap::new() }
+            Cursor { offset: Offset(0), before: before.clone(), met: before, answers: BTreeMap::new() }
         });
         cursor.met.note(key);
         if let Some(offset) = start {
@@ -201,27 +205,31 @@ impl Topics {
         Ok((Outcome::Unsubscribed, Change::Unsubscribed { id: topic.id }))
     }
 
-    fn commit(
+    /// Forward to `to`, if the cursor is at `from` or behind it.
+    fn move_cursor(
         &mut self,
         key: RequestKey,
         subscriber: &SubscriberId,
         name: &TopicName,
-        offset: Offset,
+        from: Offset,
+        to: Offset,
     ) -> Result<Outcome, Failure> {
         let topic = find(&mut self.topics, &mut self.no_topic, name, key)?;
-        let checked = check_offset(name, topic, offset);
+        let checked = check_offset(name, topic, to);
         let Some(cursor) = topic.cursors.get_mut(subscriber) else {
             self.no_subscription.note(&(topic.id, subscriber.clone()), key);
             checked?;
             return Err(not_subscribed(name, subscriber));
         };
-        cursor.check_not_refused(key)?;
-        if cursor.before.covers(key) {
-            return Ok(Outcome::Committed { cursor: cursor.told(key) });
+        if let Some(told) = cursor.told(key) {
+            return told.map(|cursor| Outcome::Committed { cursor });
         }
-        let offset = checked.inspect_err(|_| cursor.refuse(key))?;
-        let back = self.bugs.has(Bug::CursorMovesBack);
-        cursor.offset = if back { offset } else { cursor.offset.max(offset) };
+        let to = checked.inspect_err(|_| cursor.refuse(key))?;
+        if self.bugs.has(Bug::CursorMovesBack) {
+            cursor.offset = to;
+        } else if cursor.offset >= from {
+            cursor.offset = cursor.offset.max(to);
+        }
         cursor.met.note(key);
         Ok(Outcome::Committed { cursor: cursor.tell(key) })
     }
@@ -251,31 +259,35 @@ fn start_of(
 impl Cursor {
     /// A request was carried out: where it left the cursor, which a copy learns as well.
     fn tell(&mut self, key: RequestKey) -> Offset {
-        self.answers.insert(key.origin, (key.number, self.offset));
-        if self.answers.len() > MAX_PRODUCERS {
-            self.answers.pop_first();
-        }
+        self.answer(key, Some(self.offset));
         self.offset
-    }
-
-    /// What a late copy learns; one that was overtaken by the same origin's next, where the cursor is.
-    fn told(&self, key: RequestKey) -> Offset {
-        let answer = self.answers.get(&key.origin).filter(|(number, _)| *number == key.number);
-        answer.map_or(self.offset, |(_, offset)| *offset)
     }
 
     /// A request was refused, and a copy of it is too late.
     fn refuse(&mut self, key: RequestKey) {
         self.before.note(key);
         self.met.note(key);
-        self.refused = Some(key);
+        self.answer(key, None);
     }
 
-    fn check_not_refused(&self, key: RequestKey) -> Result<(), Failure> {
-        if self.refused != Some(key) {
-            return Ok(());
+    fn answer(&mut self, key: RequestKey, answer: Option<Offset>) {
+        self.answers.insert(key.origin, (key.number, answer));
+        if self.answers.len() > MAX_PRODUCERS {
+            self.answers.pop_first();
         }
-        Err(ErrorCode::BadRequest.because("this request was refused: its offset lay past the end of the topic then"))
+    }
+
+    /// What a copy learns: what the first did. A late one that was overtaken by the same origin's next learns where the cursor is.
+    fn told(&self, key: RequestKey) -> Option<Result<Offset, Failure>> {
+        let answer = self.answers.get(&key.origin).filter(|(number, _)| *number == key.number);
+        match answer {
+            Some((_, Some(offset))) => Some(Ok(*offset)),
+            Some((_, None)) => {
+                let text = "this request was refused: its offset lay past the end of the topic then";
+                Some(Err(ErrorCode::BadRequest.because(text)))
+            }
+            None => self.before.covers(key).then_some(Ok(self.offset)),
+        }
     }
 }
 

@@ -19,14 +19,47 @@ pub struct Command {
 
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum Op {
-    CreatePublisher { publisher: PublisherId },
-    CreateSubscriber { subscriber: SubscriberId },
-    CreateTopic { publisher: PublisherId, topic: TopicName },
-    DeleteTopic { publisher: PublisherId, topic: TopicName },
-    Publish { publisher: PublisherId, topic: TopicName, sequence: Option<Sequence>, content: String },
-    Subscribe { subscriber: SubscriberId, topic: TopicName, from: Option<StartAt> },
-    Unsubscribe { subscriber: SubscriberId, topic: TopicName },
-    Commit { subscriber: SubscriberId, topic: TopicName, offset: Offset },
+    CreatePublisher {
+        publisher: PublisherId,
+    },
+    CreateSubscriber {
+        subscriber: SubscriberId,
+    },
+    CreateTopic {
+        publisher: PublisherId,
+        topic: TopicName,
+    },
+    DeleteTopic {
+        publisher: PublisherId,
+        topic: TopicName,
+    },
+    Publish {
+        publisher: PublisherId,
+        topic: TopicName,
+        sequence: Option<Sequence>,
+        content: String,
+    },
+    Subscribe {
+        subscriber: SubscriberId,
+        topic: TopicName,
+        from: Option<StartAt>,
+    },
+    Unsubscribe {
+        subscriber: SubscriberId,
+        topic: TopicName,
+    },
+    Commit {
+        subscriber: SubscriberId,
+        topic: TopicName,
+        offset: Offset,
+    },
+    /// The messages from `from` to before `to` were read. The cursor moves behind them, unless it was put back before them since.
+    Advance {
+        subscriber: SubscriberId,
+        topic: TopicName,
+        from: Offset,
+        to: Offset,
+    },
 }
 
 /// A topic's identity within its group: a topic deleted and created again under the same name is another one.

@@ -44,7 +44,7 @@ pub const MAX_REGISTERED: usize = 1_000_000;
 pub const REMOVALS_REMEMBERED: usize = 1_024;
 
 /// The version of [`Topics::encode`]'s format: its first byte.
-const FORMAT: u8 = 2;
+const FORMAT: u8 = 3;
 
 /// What one command did.
 #[derive(Clone, PartialEq, Debug)]
@@ -131,10 +131,8 @@ struct Cursor {
     before: Newest,
     /// What it has met, these included.
     met: Newest,
-    /// The newest request that was refused.
-    refused: Option<RequestKey>,
-    /// Of each origin the newest request that was carried out, and where it left the cursor.
-    answers: BTreeMap<NodeId, (u64, Offset)>,
+    /// Of each origin the newest request that was answered, and where it left the cursor; `None`: it was refused.
+    answers: BTreeMap<NodeId, (u64, Option<Offset>)>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]

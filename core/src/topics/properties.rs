@@ -161,5 +161,11 @@ fn op() -> impl Strategy<Value = Op> {
         1 => (subscriber(), topic()).prop_map(|(subscriber, topic)| Op::Unsubscribe { subscriber, topic }),
         3 => (subscriber(), topic(), 0..6u64)
             .prop_map(|(subscriber, topic, offset)| Op::Commit { subscriber, topic, offset: Offset(offset) }),
+        3 => (subscriber(), topic(), 0..6u64, 0..6u64).prop_map(|(subscriber, topic, from, to)| Op::Advance {
+            subscriber,
+            topic,
+            from: Offset(from),
+            to: Offset(to),
+        }),
     ]
 }

@@ -295,6 +295,32 @@ fn late_copies_through_another_node_do_not_reach_the_next_subscription() {
 }
 
 #[test]
+fn copies_of_what_two_nodes_asked_in_vain_are_both_refused() {
+    let mut group = Group::with_messages(3);
+    group.apply(subscribe(None)).unwrap();
+    let past_the_end = ["010", "110"].map(|node| group.command_by(node, commit(9)));
+    for command in past_the_end.iter().chain(&past_the_end) {
+        assert_eq!(group.topics.apply(command).outcome.unwrap_err().code, ErrorCode::BadRequest);
+    }
+    assert_eq!(group.cursor(), Some(Offset(0)));
+}
+
+#[test]
+fn what_was_read_does_not_move_a_cursor_that_was_put_back_before_it_since() {
+    let mut group = Group::with_messages(9);
+    group.apply(subscribe(Some(StartAt::Offset(Offset(4))))).unwrap();
+    let [in_time, late] = [(4, 6), (6, 8)].map(|(from, to)| group.command_by("010", advance(from, to)));
+    assert_eq!(group.topics.apply(&in_time).outcome, Ok(Outcome::Committed { cursor: Offset(6) }));
+    group.apply(subscribe(Some(StartAt::Offset(Offset(5))))).unwrap();
+    assert_eq!(group.topics.apply(&late).outcome, Ok(Outcome::Committed { cursor: Offset(5) }), "5 would be skipped");
+    group.apply(advance(3, 7)).unwrap();
+    assert_eq!(group.cursor(), Some(Offset(7)), "all before 7 were read");
+    group.apply(advance(0, 2)).unwrap();
+    assert_eq!(group.cursor(), Some(Offset(7)), "it never goes back");
+    assert_eq!(group.code(advance(0, 10)), ErrorCode::BadRequest);
+}
+
+#[test]
 fn a_copy_of_what_a_subscription_refused_is_refused_as_well() {
     let mut group = Group::with_messages(3);
     group.apply(subscribe(None)).unwrap();
@@ -363,7 +389,7 @@ fn the_bytes_of_a_checkpoint_are_pinned() {
         hex
     });
     let expected = concat!(
-        "02",   // format
+        "03",   // format
         "0000", // no registrations
         "01",
         "046e657773",
@@ -379,9 +405,8 @@ fn the_bytes_of_a_checkpoint_are_pinned() {
         "01",
         "010c0104",
         "010c0104",
-        "00",
         "01",
-        "0c010401", // one subscriber `sub` at 1; up to request 4 all came before it was there; it met no other, refused none, and that one put it at 1
+        "0c01040101", // one subscriber `sub` at 1; up to request 4 all came before it was there; it met no other, and that one put it at 1
         "00",
         "01",
         "0c01",
@@ -496,6 +521,10 @@ fn subscribe(from: Option<StartAt>) -> Op {
 
 fn unsubscribe() -> Op {
     Op::Unsubscribe { subscriber: subscriber(), topic: topic("news") }
+}
+
+fn advance(from: u64, to: u64) -> Op {
+    Op::Advance { subscriber: subscriber(), topic: topic("news"), from: Offset(from), to: Offset(to) }
 }
 
 fn commit(offset: u64) -> Op {

@@ -272,6 +272,7 @@ fn check_call(call: &Call, cube: Cube) -> Result<(), String> {
             cube.check("origin", key.origin.vertex)?;
             check_action(action, cube)
         }
+        Call::Advance { key, .. } => cube.check("origin", key.origin.vertex),
         Call::ListTopics { group } => cube.check("group", *group),
         Call::Fetch { subscription, .. } => cube.check("group", subscription.group),
         Call::IsRegistered { .. } | Call::Holding { .. } => Ok(()),

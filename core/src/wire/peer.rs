@@ -113,6 +113,8 @@ pub enum Call {
     Holding { topic: TopicName },
     /// The topics of one group.
     ListTopics { group: Vertex },
+    /// To the leader, by who pulled: the messages from `from` to before `to` have arrived, and the cursor may move behind them.
+    Advance { key: RequestKey, subscriber: SubscriberId, topic: TopicName, from: Offset, to: Offset },
 }
 
 /// One subscription to one topic, so that any holder can tell whether it is gone, or only not known there yet.

@@ -337,7 +337,8 @@ fn weigh_command(command: &cubecast_core::topics::command::Command) -> usize {
         | Op::DeleteTopic { .. }
         | Op::Subscribe { .. }
         | Op::Unsubscribe { .. }
-        | Op::Commit { .. } => 256,
+        | Op::Commit { .. }
+        | Op::Advance { .. } => 256,
     }
 }
 

@@ -8,7 +8,7 @@ use crate::wire::client::{ReadLevel, StartAt};
 
 /// A new topic with ten messages, and one subscriber, whose cursor is at 0.
 fn story() -> Story {
-    let mut story = Story::new();
+    let mut story = Story::without_topic();
     story.create_topic(1..2).created();
     story.log(["a", "b", "c", "d", "e", "f", "g", "h", "i", "j"]);
     story.subscribe(None, 3..4).subscribed(0);
@@ -106,7 +106,7 @@ fn a_subscription_begins_where_it_was_asked_to() {
         (Some(StartAt::Offset(Offset(3))), 2),
         (Some(StartAt::Offset(Offset(3))), 4),
     ] {
-        let mut story = Story::new();
+        let mut story = Story::without_topic();
         story.create_topic(1..2).created();
         story.log(["a", "b", "c", "d", "e"]);
         story.subscribe(from, 3..4).subscribed(cursor);

@@ -229,6 +229,7 @@ impl Chaos {
         let record = recorder.take();
         let evidence = Evidence {
             dimension: self.dimension,
+            prepared: workload.lasting_topics().into_iter().collect(),
             history: record.history,
             holdings,
             leaderships: record.leaderships,

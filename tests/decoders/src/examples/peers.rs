@@ -96,6 +96,7 @@ fn asks() -> Vec<Body> {
         Call::IsRegistered { kind: Registry::Publisher, name, linearizable },
         Call::Holding { topic: topic() },
         Call::ListTopics { group: vertex("011") },
+        Call::Advance { key, subscriber: subscriber(), topic: topic(), from: Offset(7), to: Offset(9) },
     ];
     let all = actions().into_iter().map(|(_, action)| action);
     let acts = all.clone().map(|action| Call::Act { key, action, trace: true });

@@ -35,6 +35,7 @@ pub fn commands() -> Vec<Command> {
         subscribe(Some(StartAt::Latest)),
         subscribe(Some(StartAt::Offset(Offset(1)))),
         Op::Commit { subscriber: subscriber(), topic: topic(), offset: Offset(2) },
+        Op::Advance { subscriber: subscriber(), topic: topic(), from: Offset(2), to: Offset(4) },
         Op::Unsubscribe { subscriber: subscriber(), topic: topic() },
         subscribe(None),
         publish(Some(Sequence(302)), "again"),

@@ -126,6 +126,12 @@ fn op() -> BoxedStrategy<Op> {
             topic,
             offset
         }),
+        (subscriber(), topic(), offset(), offset()).prop_map(|(subscriber, topic, from, to)| Op::Advance {
+            subscriber,
+            topic,
+            from,
+            to
+        }),
     ]
     .boxed()
 }

@@ -66,6 +66,7 @@ pub fn evidence(operations: Vec<Operation>, held: &[&[&str]]) -> Evidence {
     };
     Evidence {
         dimension: Dimension::new(3).unwrap(),
+        prepared: [topic()].into(),
         history: History { operations, sessions: Vec::new() },
         holdings: [(topic(), holders)].into(),
         leaderships: Vec::new(),
