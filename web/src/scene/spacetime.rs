@@ -21,6 +21,8 @@ const LEAST_STEP: f64 = 13.0;
 const MOST_STEP: f64 = 150.0;
 /// The width that the whole story would have if time ran evenly.
 const EVEN_WIDTH: f64 = 720.0;
+/// The widest that a letter of a moment's name is on average.
+const LETTER: f64 = 8.0;
 /// Ticks nearer to each other would touch.
 const TICK_ROOM: f64 = 62.0;
 
@@ -98,7 +100,7 @@ impl SpaceTimeScene {
         let marks = spread(marks.collect());
         let committed = story.marks.iter().filter(|mark| mark.what == MarkKind::Committed).map(|mark| mark.at_us).min();
         let acknowledged = story.arrows.iter().find(|arrow| arrow.what == ArrowKind::Answer);
-        SpaceTimeScene {
+        let mut scene = SpaceTimeScene {
             width: scale.end() + RIGHT,
             height: TOP + (story.lanes.len().max(1) - 1) as f64 * LANE_HEIGHT + LANE_HEIGHT / 2.0 + BOTTOM,
             lanes: lanes.collect(),
@@ -107,7 +109,10 @@ impl SpaceTimeScene {
             ticks: scale.ticks(),
             committed_x: committed.map(|at| scale.x(at)),
             acknowledged_x: acknowledged.map(|arrow| scale.x(arrow.arrived_us)),
-        }
+        };
+        let ends = scene.moments().into_iter().map(|(x, words)| x + words.len() as f64 * LETTER / 2.0);
+        scene.width = ends.fold(scene.width, f64::max);
+        scene
     }
 
     /// The picture as a file of its own, readable on white.
@@ -373,6 +378,7 @@ mod tests {
         let scene = SpaceTimeScene::of(&story());
         assert!(scene.committed_x.unwrap() < scene.acknowledged_x.unwrap());
         assert!(scene.moments().iter().any(|(_, words)| words.contains("committed")));
+        assert!(scene.moments().iter().all(|(x, words)| x + words.len() as f64 * 4.0 <= scene.width), "words fit");
     }
 
     #[test]
