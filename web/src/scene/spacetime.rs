@@ -22,7 +22,7 @@ const MOST_STEP: f64 = 150.0;
 /// The width that the whole story would have if time ran evenly.
 const EVEN_WIDTH: f64 = 720.0;
 /// The widest that a letter of a moment's name is on average.
-const LETTER: f64 = 8.0;
+const LETTER: f64 = 9.5;
 /// Ticks nearer to each other would touch.
 const TICK_ROOM: f64 = 62.0;
 
