@@ -5,6 +5,7 @@
 //! command -> cluster -> child processes of `cubecast node`         (a cluster on one machine)
 //! ```
 
+pub mod bench;
 pub mod client;
 pub mod cluster;
 pub mod command;

@@ -5,6 +5,7 @@
 //!
 //! Each subcommand is a file here with `Args` (as typed) and `run`.
 
+pub mod bench;
 pub mod chaos;
 pub mod fail;
 pub mod link;
@@ -101,6 +102,7 @@ enum Command {
     Link(link::Args),
     Verify(verify::Args),
     Chaos(chaos::Args),
+    Bench(bench::Args),
     Sim(sim::Args),
     Scale(scale::Args),
     /// Print completions for your shell.
@@ -160,6 +162,7 @@ fn run(cli: Cli) -> Result<(), Failure> {
         Command::Link(args) => link::run(&args),
         Command::Verify(args) => verify::run(&args),
         Command::Chaos(args) => chaos::run(&args),
+        Command::Bench(args) => bench::run(&args),
         Command::Sim(args) => sim::run(&args),
         Command::Scale(args) => scale::run(&args),
         Command::Completions { shell } => print_completions(shell),

@@ -67,7 +67,12 @@ pub enum FleetError {
 
 impl Fleet {
     /// Writes what the nodes need; none runs yet.
-    pub async fn prepare(dimension: Dimension, folder: &Path, outside: Option<Outside>) -> Result<Fleet, FleetError> {
+    pub async fn prepare(
+        dimension: Dimension,
+        folder: &Path,
+        sync: Option<&str>,
+        outside: Option<Outside>,
+    ) -> Result<Fleet, FleetError> {
         let places = match &outside {
             Some(outside) => outside.places(dimension).await.map_err(FleetError::Outside)?,
             None => places_here(dimension)?,
@@ -78,7 +83,8 @@ impl Fleet {
             let node = folder.join(place.node.to_string());
             fs::create_dir_all(&node).map_err(io_error("cannot create", &node))?;
             let file = node.join("config.toml");
-            let config = toml::to_string(&typed(dimension, place, &places)).expect("a configuration is plain data");
+            let config = toml::to_string(&Typed { sync: sync.map(str::to_owned), ..typed(dimension, place, &places) })
+                .expect("a configuration is plain data");
             fs::write(&file, config).map_err(io_error("cannot write", &file))?;
         }
         let addresses = places.into_iter().map(|place| place.for_clients).collect();
@@ -92,6 +98,11 @@ impl Fleet {
     /// By the index of the vertex.
     pub fn addresses(&self) -> Vec<String> {
         self.addresses.clone()
+    }
+
+    /// The processes that run.
+    pub fn processes(&self) -> Vec<u32> {
+        self.running.values().filter_map(|process| process.child.id()).collect()
     }
 
     pub fn outside(&self) -> Option<&Outside> {

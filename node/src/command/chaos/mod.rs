@@ -13,8 +13,8 @@
 mod client;
 mod connection;
 mod fault;
-mod fleet;
-mod nodes;
+pub(super) mod fleet;
+pub(super) mod nodes;
 mod outside;
 mod record;
 mod recovery;
@@ -184,7 +184,8 @@ impl Chaos {
 
     /// A cluster that is whole, with all that the clients need.
     async fn set(&self) -> Result<Scene, Failure> {
-        let mut fleet = Fleet::prepare(self.dimension, &self.folder, self.outside.clone()).await.map_err(failed)?;
+        let mut fleet =
+            Fleet::prepare(self.dimension, &self.folder, None, self.outside.clone()).await.map_err(failed)?;
         for node in self.dimension.vertices() {
             fleet.start(node).map_err(failed)?;
         }
@@ -270,7 +271,7 @@ fn begin_clients(scene: &Scene) -> (JoinSet<Listening>, watch::Sender<bool>) {
     (ids.into_iter().map(|id| client(id).run(stop.clone())).collect(), tell)
 }
 
-async fn wait_until_whole(nodes: &Nodes, until: Instant, folder: &Path) -> Result<(), Failure> {
+pub(super) async fn wait_until_whole(nodes: &Nodes, until: Instant, folder: &Path) -> Result<(), Failure> {
     loop {
         let lacks = nodes.survey().await.lacks();
         match lacks.first() {
@@ -305,7 +306,7 @@ fn empty_folder(path: PathBuf) -> Result<PathBuf, Failure> {
     std::fs::canonicalize(&path).map_err(failed)
 }
 
-fn failed(error: FleetError) -> Failure {
+pub(super) fn failed(error: FleetError) -> Failure {
     let code = match &error {
         FleetError::Io { .. } => Failure::STORAGE,
         FleetError::Ports(_) => Failure::PORT,

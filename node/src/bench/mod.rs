@@ -1,0 +1,22 @@
+//! Measuring: how fast anything is that answers requests. Used by `cubecast bench` on its own clusters, and by the comparison with
+//! other systems on theirs, so that all are measured by the same code.
+//!
+//! | file | what |
+//! |---|---|
+//! | `drive` | clients that ask, at a [`Pace`], for a while |
+//! | `metronome` | the moments at which requests are due, for an open loop |
+//! | `sample` | what one such while showed: a histogram of latencies, and counts |
+//! | `figures` | a sample in figures, and several of them as one with their spread |
+//! | `usage` | what processes used: CPU seconds, memory |
+//! | `floor` | what this machine's disk and loopback can do at all |
+
+pub mod drive;
+pub mod figures;
+pub mod floor;
+mod metronome;
+pub mod sample;
+pub mod usage;
+
+pub use drive::{Client, Done, Pace, Timing, drive};
+pub use figures::{Figures, Spread};
+pub use sample::Sample;

@@ -1,0 +1,213 @@
+//! Whoever asks a cluster of ours: one kind of request after the other, through the client library.
+
+use std::collections::VecDeque;
+use std::future::Future;
+
+use cubecast_core::client::{ClientError, Reply, Target};
+use cubecast_core::cube::Dimension;
+use cubecast_core::names::{Offset, PublisherId, SubscriberId, TopicName};
+use cubecast_core::wire::answer::Done as Answer;
+use cubecast_core::wire::client::{Ack, Action, ReadLevel};
+
+use crate::bench::{Client, Done};
+use crate::client::CubecastClient;
+
+/// Publishes to one topic.
+pub struct Publishing {
+    pub client: CubecastClient,
+    pub publisher: PublisherId,
+    pub topic: TopicName,
+    pub content: String,
+    pub ack: Ack,
+}
+
+impl Client for Publishing {
+    fn request(&mut self) -> impl Future<Output = Result<Done, String>> + Send + 'static {
+        let Publishing { client, publisher, topic, content, ack } = self;
+        let action = Action::Publish {
+            publisher: publisher.clone(),
+            topic: topic.clone(),
+            content: content.clone(),
+            ack: *ack,
+            sequence: None,
+        };
+        let (client, bytes) = (client.clone(), content.len());
+        async move { client.ask(Target::Home, action).await.map(|_| Done::moving(bytes)).map_err(told) }
+    }
+}
+
+/// Reads the same messages again and again.
+pub struct Pulling {
+    pub client: CubecastClient,
+    pub subscriber: SubscriberId,
+    pub topic: TopicName,
+    pub max: u32,
+    pub read: ReadLevel,
+    pub commit: bool,
+}
+
+impl Client for Pulling {
+    fn request(&mut self) -> impl Future<Output = Result<Done, String>> + Send + 'static {
+        let Pulling { client, subscriber, topic, max, read, commit } = self;
+        let (subscriber, topic) = (subscriber.clone(), topic.clone());
+        let action = Action::Pull { subscriber, topic, max: *max, read: *read, commit: *commit };
+        let client = client.clone();
+        async move { client.ask(Target::Home, action).await.map(|reply| Done::moving(read_of(&reply))).map_err(told) }
+    }
+}
+
+fn read_of(reply: &Reply) -> usize {
+    match &reply.answer.result {
+        Ok(Answer::Pulled { messages, .. }) => messages.iter().map(|message| message.content.len()).sum(),
+        _ => 0,
+    }
+}
+
+fn told(error: ClientError) -> String {
+    error.to_string()
+}
+
+/// One API, asked of a random node each time, about a random one of the names that there are.
+pub struct Calling {
+    pub client: CubecastClient,
+    pub api: Api,
+    pub dimension: Dimension,
+    pub names: Names,
+    pub random: fastrand::Rng,
+    /// Makes names that nobody had.
+    pub prefix: String,
+    pub next: u64,
+}
+
+/// What there is.
+#[derive(Clone, Default)]
+pub struct Names {
+    pub publisher: Option<PublisherId>,
+    pub subscriber: Option<SubscriberId>,
+    /// The subscriber is subscribed to all of them.
+    pub topics: Vec<TopicName>,
+    /// Those that may be deleted.
+    pub doomed: VecDeque<TopicName>,
+    pub content: String,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Api {
+    CreatePublisher,
+    CreateSubscriber,
+    CreateTopic,
+    DeleteTopic,
+    Publish,
+    Subscribe,
+    Pull,
+    PullAny,
+    Commit,
+    ReplicaPull,
+    Locate,
+    Status,
+    Topics,
+    Cluster,
+}
+
+impl Api {
+    pub const ALL: [Api; 14] = [
+        Api::CreatePublisher,
+        Api::CreateSubscriber,
+        Api::CreateTopic,
+        Api::DeleteTopic,
+        Api::Publish,
+        Api::Subscribe,
+        Api::Pull,
+        Api::PullAny,
+        Api::Commit,
+        Api::ReplicaPull,
+        Api::Locate,
+        Api::Status,
+        Api::Topics,
+        Api::Cluster,
+    ];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Api::CreatePublisher => "create_publisher",
+            Api::CreateSubscriber => "create_subscriber",
+            Api::CreateTopic => "create_topic",
+            Api::DeleteTopic => "delete_topic",
+            Api::Publish => "publish",
+            Api::Subscribe => "subscribe",
+            Api::Pull => "pull",
+            Api::PullAny => "pull, read any",
+            Api::Commit => "commit",
+            Api::ReplicaPull => "replica_pull",
+            Api::Locate => "locate",
+            Api::Status => "status",
+            Api::Topics => "topics",
+            Api::Cluster => "cluster",
+        }
+    }
+}
+
+impl Client for Calling {
+    fn request(&mut self) -> impl Future<Output = Result<Done, String>> + Send + 'static {
+        let asked = self.next_action();
+        let client = self.client.clone();
+        async move {
+            let (node, action) = asked?;
+            client.ask(node, action).await.map(|reply| Done::moving(read_of(&reply))).map_err(told)
+        }
+    }
+}
+
+impl Calling {
+    fn next_action(&mut self) -> Result<(Target, Action), String> {
+        let nodes: Vec<_> = self.dimension.vertices().collect();
+        let node = nodes[self.random.usize(..nodes.len())];
+        self.next += 1;
+        let new = format!("{}-{}", self.prefix, self.next);
+        let publisher = || self.names.publisher.clone().ok_or("there is no publisher");
+        let subscriber = || self.names.subscriber.clone().ok_or("there is no subscriber");
+        let topic = self.random.choice(&self.names.topics).cloned().ok_or("there is no topic");
+        let action = match self.api {
+            Api::CreatePublisher => Action::CreatePublisher { publisher: valid(PublisherId::new(new)) },
+            Api::CreateSubscriber => Action::CreateSubscriber { subscriber: valid(SubscriberId::new(new)) },
+            Api::CreateTopic => Action::CreateTopic { publisher: publisher()?, topic: valid(TopicName::new(new)) },
+            Api::DeleteTopic => Action::DeleteTopic {
+                publisher: publisher()?,
+                topic: self.names.doomed.pop_front().ok_or("no topic is left to be deleted")?,
+            },
+            Api::Publish => Action::Publish {
+                publisher: publisher()?,
+                topic: topic?,
+                content: self.names.content.clone(),
+                ack: Ack::Quorum,
+                sequence: None,
+            },
+            Api::Subscribe => Action::Subscribe { subscriber: subscriber()?, topic: topic?, from: None, push: false },
+            Api::Pull | Api::PullAny => Action::Pull {
+                subscriber: subscriber()?,
+                topic: topic?,
+                max: 10,
+                read: if self.api == Api::Pull { ReadLevel::Leader } else { ReadLevel::Any },
+                commit: false,
+            },
+            Api::Commit => Action::Commit { subscriber: subscriber()?, topic: topic?, offset: Offset(0) },
+            Api::ReplicaPull => {
+                let topic = topic?;
+                let home = cubecast_core::placement::home(topic.as_str(), self.dimension);
+                let replicas: Vec<_> = home.neighbours().collect();
+                let replica = replicas[self.random.usize(..replicas.len())];
+                let (subscriber, from) = (subscriber()?, Some(Offset(0)));
+                return Ok((Target::Node(replica), Action::ReplicaPull { subscriber, topic, max: 10, from }));
+            }
+            Api::Locate => Action::Locate { topic: topic? },
+            Api::Status => Action::Status { node: None },
+            Api::Topics => Action::Topics,
+            Api::Cluster => Action::Cluster,
+        };
+        Ok((Target::Node(node), action))
+    }
+}
+
+fn valid<T, E: std::fmt::Debug>(name: Result<T, E>) -> T {
+    name.expect("a valid name")
+}

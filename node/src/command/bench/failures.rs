@@ -1,0 +1,123 @@
+//! A leader dies and returns; a wiped node fills itself.
+
+use std::time::{Duration, Instant};
+
+use cubecast_core::cube::Vertex;
+use cubecast_core::names::Offset;
+use cubecast_core::wire::answer::Done;
+use cubecast_core::wire::client::{Ack, Action};
+use futures_util::{StreamExt, stream};
+
+use super::publish::Place;
+use super::results::Fact;
+use super::stage::Stage;
+use super::{Bench, USUAL_DIMENSION};
+use crate::bench::{Spread, floor};
+use crate::command::Failure;
+
+const GROUP: &str = "Failures";
+/// Kills a repetition.
+const KILLS: u32 = 10;
+const KILLED_P99: f64 = 1.0;
+/// What a wiped node has to fetch, bytes, in messages of so many.
+const LOST: usize = 64 << 20;
+const MESSAGE: usize = 64 << 10;
+const CAUGHT_UP_RATIO: f64 = 0.3;
+/// Gives up waiting for a node that fills itself.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+pub async fn measure(bench: &mut Bench) -> Result<(), Failure> {
+    kills(bench).await?;
+    catch_up(bench).await
+}
+
+/// SIGKILL of a leader, again and again, while one client publishes: the longest time without an acknowledgement each time.
+async fn kills(bench: &mut Bench) -> Result<(), Failure> {
+    let mut stage = bench.stage(USUAL_DIMENSION, "always").await?;
+    let place = Place::new(&mut stage).await?;
+    let home = stage.home(&place.topic);
+    let mut gaps = Vec::new();
+    for kill in 0..KILLS * bench.repetitions {
+        bench.bar.set_message(format!("{GROUP}: kill {} of {}", kill + 1, KILLS * bench.repetitions));
+        stage.wait_until_whole().await?;
+        let client = stage.client().within(Duration::from_secs(10));
+        // Connected, and known to be answered.
+        client.publish(&place.publisher, &place.topic, "before", Ack::Quorum).await?;
+        let killed = Instant::now();
+        stage.fleet.kill(home).await;
+        client.publish(&place.publisher, &place.topic, "after", Ack::Quorum).await?;
+        gaps.push(killed.elapsed().as_secs_f64());
+        stage.fleet.start(home).map_err(crate::command::chaos::failed)?;
+    }
+    stage.wait_until_whole().await?;
+    gaps.sort_by(f64::total_cmp);
+    let p99 = gaps[(gaps.len() * 99).div_ceil(100) - 1];
+    let of = gaps.len();
+    bench.fact(Fact {
+        group: GROUP.into(),
+        what: "SIGKILL of a leader: until the next publish is acknowledged".into(),
+        unit: "s".into(),
+        value: Spread::of(gaps),
+        of,
+        target: Some((format!("99 of 100 below {KILLED_P99} s; here {p99:.2} s"), p99 < KILLED_P99)),
+    });
+    stage.strike().await
+}
+
+/// A node loses its disk and fetches all it has to hold.
+async fn catch_up(bench: &mut Bench) -> Result<(), Failure> {
+    let mut stage = bench.stage(USUAL_DIMENSION, "always").await?;
+    let place = Place::new(&mut stage).await?;
+    let (client, content) = (stage.client(), bench.content(MESSAGE));
+    bench.bar.set_message(format!("{GROUP}: storing {} MiB", LOST >> 20));
+    let stored =
+        stream::iter(0..LOST / MESSAGE).map(|_| client.publish(&place.publisher, &place.topic, &content, Ack::All));
+    let stored: Vec<_> = stored.buffered(16).collect().await;
+    stored.into_iter().collect::<Result<Vec<_>, _>>()?;
+    let replica = stage.home(&place.topic).neighbours().next().expect("a vertex has neighbours");
+    let (mut rates, mut copies) = (Vec::new(), Vec::new());
+    for repetition in 0..bench.repetitions {
+        bench.bar.set_message(format!("{GROUP}: a wiped node, {} of {}", repetition + 1, bench.repetitions));
+        stage.wait_until_whole().await?;
+        stage.fleet.kill(replica).await;
+        stage.fleet.wipe(replica).map_err(crate::command::chaos::failed)?;
+        let began = Instant::now();
+        stage.fleet.start(replica).map_err(crate::command::chaos::failed)?;
+        while !holds(&stage, replica, &place, LOST / MESSAGE).await {
+            if began.elapsed() > PATIENCE {
+                return Err(Failure::new(Failure::FAILED, format!("{replica} had not caught up after {PATIENCE:?}")));
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        rates.push(LOST as f64 / began.elapsed().as_secs_f64() / 1e6);
+        let copied = floor::copy_bytes_per_second(bench.folder(), LOST);
+        copies.push(copied.map_err(|error| Failure::new(Failure::STORAGE, error))? / 1e6);
+    }
+    let ratio = Spread::of(rates.iter().zip(&copies).map(|(ours, bare)| ours / bare));
+    let of = rates.len();
+    bench.fact(Fact {
+        group: GROUP.into(),
+        what: format!("a wiped node fetches {} MiB, from its start on", LOST >> 20),
+        unit: "MB/s".into(),
+        value: Spread::of(rates),
+        of,
+        target: None,
+    });
+    bench.fact(Fact {
+        group: GROUP.into(),
+        what: "beside a bare copy over loopback to a synced file".into(),
+        unit: "of its rate".into(),
+        value: ratio,
+        of,
+        target: Some((format!("at least {CAUGHT_UP_RATIO}"), ratio.median >= CAUGHT_UP_RATIO)),
+    });
+    stage.strike().await
+}
+
+/// Whether the node's own replica has all of it.
+async fn holds(stage: &Stage, node: Vertex, place: &Place, count: usize) -> bool {
+    let located = stage.nodes.ask(node, Action::Locate { topic: place.topic.clone() }).await;
+    let Ok(Done::Located(location)) = located else { return false };
+    let last = Some(Offset(count as u64 - 1));
+    location.holders.iter().any(|holder| holder.node == node && holder.last_offset >= last)
+}

@@ -1,0 +1,248 @@
+//! `cubecast bench`: how fast it is, measured on clusters of its own.
+//!
+//! | file | what |
+//! |---|---|
+//! | [`stage`] | a cluster of real processes on loopback |
+//! | [`ask`] | who asks it, and for what |
+//! | [`apis`], [`publish`], [`reads`], [`fan_out`], [`nodes`], [`delay`], [`failures`] | what is measured, a group each |
+//! | [`results`] | what came of it, as data |
+//! | [`table`], [`page`] | the same for a terminal, and as a page that needs nothing else |
+
+mod apis;
+mod ask;
+mod delay;
+mod failures;
+mod fan_out;
+mod nodes;
+mod page;
+mod publish;
+mod reads;
+pub mod results;
+mod stage;
+mod table;
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use clap::ValueEnum;
+use cubecast_core::cube::Dimension;
+use indicatif::{ProgressBar, ProgressStyle};
+
+use super::output::{Format, line};
+use super::{Failure, block_on};
+use crate::bench::{Client, Figures, Pace, Timing, drive, usage};
+use results::{Fact, Machine, Results, Row};
+use stage::Stage;
+use tempfile::TempDir;
+
+/// The size of a message where nothing else is said, bytes.
+const USUAL_SIZE: usize = 256;
+/// The cube where nothing else is said: eight nodes.
+const USUAL_DIMENSION: u8 = 3;
+
+/// Measure how fast Cubecast is on this machine: clusters of its own, random work from a seed.
+///
+/// Each case runs several times, after a warm-up; the median is told, with the least and the most. Latencies are of an HDR histogram,
+/// in an open loop from the moment at which a request was due. Nodes, clients and this program share the machine.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n    \
+    cubecast bench\n    \
+    cubecast bench --only publish,reads --seconds 5 --repeat 5\n    \
+    cubecast bench --page bench.html\n    \
+    cubecast bench --only apis --format json")]
+pub struct Args {
+    /// Only these groups, separated by commas.
+    #[arg(long, value_enum, value_name = "GROUP,...", value_delimiter = ',')]
+    only: Vec<Group>,
+    /// How long each repetition measures, behind its warm-up of a quarter of that.
+    #[arg(long, value_name = "S", default_value = "2", value_parser = parse_seconds)]
+    seconds: Duration,
+    /// Repetitions of each case.
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=100))]
+    repeat: u32,
+    /// Decides names, contents and which node is asked.
+    #[arg(long, value_name = "S", default_value_t = 1)]
+    seed: u64,
+    /// Where the clusters keep their data, which is removed at the end; its disk is what is measured.
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+    /// Writes the results as a page with graphs, for a browser; it needs no other file.
+    #[arg(long, value_name = "FILE")]
+    page: Option<PathBuf>,
+    /// Writes the results as JSON.
+    #[arg(long, value_name = "FILE")]
+    save: Option<PathBuf>,
+    /// For whom the results on standard output are.
+    #[arg(long, value_enum, default_value_t)]
+    format: Format,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+enum Group {
+    /// Every API, one client, one request after the other, at random nodes.
+    Apis,
+    /// Publishes: sizes, acknowledgements, sync modes, how many under way, fixed rates.
+    Publish,
+    /// Pulls at both read levels.
+    Reads,
+    /// One topic pushed to 1 up to 1,000 subscribers.
+    FanOut,
+    /// 2, 4, 8 and 16 nodes, idle and under load.
+    Nodes,
+    /// Links that are slow.
+    Delay,
+    /// A leader dies and returns; a wiped node fills itself.
+    Failures,
+}
+
+pub fn run(args: &Args) -> Result<(), Failure> {
+    block_on(async {
+        let mut bench = Bench::new(args)?;
+        for group in bench.groups.clone() {
+            match group {
+                Group::Apis => apis::measure(&mut bench).await?,
+                Group::Publish => publish::measure(&mut bench).await?,
+                Group::Reads => reads::measure(&mut bench).await?,
+                Group::FanOut => fan_out::measure(&mut bench).await?,
+                Group::Nodes => nodes::measure(&mut bench).await?,
+                Group::Delay => delay::measure(&mut bench).await?,
+                Group::Failures => failures::measure(&mut bench).await?,
+            }
+        }
+        bench.conclude(args)
+    })
+}
+
+/// A run under way.
+struct Bench {
+    groups: Vec<Group>,
+    timing: Timing,
+    repetitions: u32,
+    seed: u64,
+    folder: TempDir,
+    bar: ProgressBar,
+    results: Results,
+}
+
+impl Bench {
+    fn new(args: &Args) -> Result<Bench, Failure> {
+        let groups = if args.only.is_empty() { Group::value_variants().to_vec() } else { args.only.clone() };
+        let timing = Timing { warm_up: args.seconds / 4, length: args.seconds };
+        let style =
+            ProgressStyle::with_template("{spinner} {elapsed_precise} {msg}").expect("a template that is right");
+        Ok(Bench {
+            groups,
+            timing,
+            repetitions: args.repeat,
+            seed: args.seed,
+            folder: temporary(args.data.as_deref())?,
+            bar: ProgressBar::new_spinner().with_style(style),
+            results: Results {
+                version: env!("CARGO_PKG_VERSION").into(),
+                machine: Machine::this(),
+                seed: args.seed,
+                seconds: args.seconds.as_secs_f64(),
+                repetitions: args.repeat,
+                ..Results::default()
+            },
+        })
+    }
+
+    fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    async fn stage(&self, dimension: u8, sync: &str) -> Result<Stage, Failure> {
+        self.bar.set_message(format!("starting {} nodes", 1 << dimension));
+        let dimension = Dimension::new(dimension).map_err(|error| Failure::new(Failure::USAGE, error))?;
+        Stage::set(self.folder(), dimension, sync).await
+    }
+
+    fn content(&self, size: usize) -> String {
+        let mut random = fastrand::Rng::with_seed(self.seed);
+        (0..size).map(|_| random.alphanumeric()).collect()
+    }
+
+    /// Measures one case. `clients` makes those who ask, anew for each repetition.
+    async fn case<C: Client>(
+        &mut self,
+        stage: &Stage,
+        (group, case): (&str, String),
+        pace: Pace,
+        clients: impl Fn(u32) -> Vec<C>,
+    ) -> &mut Row {
+        let servers = stage.fleet.processes();
+        let mut repetitions = Vec::new();
+        let mut count = 0;
+        for repetition in 0..self.repetitions {
+            self.bar.set_message(format!("{group}: {case}, {} of {}", repetition + 1, self.repetitions));
+            self.bar.tick();
+            let clients = clients(repetition);
+            count = clients.len();
+            let (mut at_begin, mut at_end) = (Default::default(), Default::default());
+            let look = || (usage::of(&servers), usage::own());
+            let sample = drive(clients, pace, self.timing, |begins| match begins {
+                true => at_begin = look(),
+                false => at_end = look(),
+            });
+            let sample = sample.await;
+            let (before, after): ((usage::Usage, usage::Usage), (usage::Usage, usage::Usage)) = (at_begin, at_end);
+            let servers = after.0.cpu_seconds - before.0.cpu_seconds;
+            let load = after.1.cpu_seconds - before.1.cpu_seconds;
+            repetitions.push(Figures::of(&sample, servers, load, after.0));
+        }
+        let pace = words(pace, count);
+        self.results.rows.push(Row { group: group.into(), case, pace, repetitions, bound: None });
+        self.results.rows.last_mut().expect("one was pushed")
+    }
+
+    fn fact(&mut self, fact: Fact) {
+        self.results.facts.push(fact);
+    }
+
+    fn conclude(self, args: &Args) -> Result<(), Failure> {
+        self.bar.finish_and_clear();
+        let write = |path: &Path, text: String| {
+            let failed = |error| Failure::new(Failure::FAILED, format!("{}: {error}", path.display()));
+            std::fs::write(path, text).map_err(failed)
+        };
+        let json = serde_json::to_string_pretty(&self.results).expect("results are plain data");
+        if let Some(path) = &args.page {
+            write(path, page::render(&self.results))?;
+        }
+        if let Some(path) = &args.save {
+            write(path, json.clone())?;
+        }
+        match args.format {
+            Format::Json => line(&json),
+            Format::Table => line(&table::render(&self.results)),
+        }
+    }
+}
+
+/// A folder that goes when this run ends, however it does.
+fn temporary(within: Option<&Path>) -> Result<TempDir, Failure> {
+    let within = within.map_or_else(std::env::temp_dir, Path::to_path_buf);
+    let made = std::fs::create_dir_all(&within)
+        .and_then(|()| tempfile::Builder::new().prefix("cubecast-bench-").tempdir_in(&within));
+    made.map_err(|error| Failure::new(Failure::STORAGE, format!("{}: {error}", within.display())))
+}
+
+/// How requests follow each other, in words.
+fn words(pace: Pace, clients: usize) -> String {
+    let whose = if clients == 1 { "1 client".to_owned() } else { format!("{clients} clients") };
+    match pace {
+        Pace::UnderWay(1) => format!("{whose}, one at a time"),
+        Pace::UnderWay(most) => format!("{whose}, {most} under way each"),
+        Pace::PerSecond(rate) => format!("{whose}, {rate:.0} a second"),
+    }
+}
+
+fn parse_seconds(text: &str) -> Result<Duration, String> {
+    let bad = || format!("`{text}` is no time: write seconds above 0, such as 2 or 0.5");
+    let seconds: f64 = text.parse().map_err(|_| bad())?;
+    if !(0.01..=3_600.0).contains(&seconds) {
+        return Err(bad());
+    }
+    Ok(Duration::from_secs_f64(seconds))
+}

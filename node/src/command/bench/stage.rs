@@ -1,0 +1,87 @@
+//! A cluster of its own, as real processes, to be measured.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use cubecast_core::cube::{Dimension, Vertex};
+use cubecast_core::names::{PublisherId, SubscriberId, TopicName};
+use cubecast_core::placement;
+use tokio::time::Instant;
+
+use super::super::Failure;
+use super::super::chaos::fleet::Fleet;
+use super::super::chaos::nodes::Nodes;
+use super::super::chaos::{failed, wait_until_whole};
+use crate::client::CubecastClient;
+
+/// All nodes are up and all homes lead by then, on a slow machine.
+const STARTS_WITHIN: Duration = Duration::from_secs(60);
+
+pub struct Stage {
+    pub fleet: Fleet,
+    pub nodes: Nodes,
+    pub dimension: Dimension,
+    folder: PathBuf,
+    next: u64,
+}
+
+impl Stage {
+    /// Starts a cluster in an empty folder below `folder`, and waits until all is well.
+    pub async fn set(folder: &Path, dimension: Dimension, sync: &str) -> Result<Stage, Failure> {
+        let folder = folder.join(format!("d{}-{}", dimension.bits(), sync.replace('=', "-")));
+        std::fs::create_dir_all(&folder).map_err(|error| Failure::new(Failure::STORAGE, error))?;
+        let mut fleet = Fleet::prepare(dimension, &folder, Some(sync), None).await.map_err(failed)?;
+        for node in dimension.vertices() {
+            fleet.start(node).map_err(failed)?;
+        }
+        let nodes = Nodes::new(dimension, Arc::new(fleet.addresses()));
+        wait_until_whole(&nodes, Instant::now() + STARTS_WITHIN, &folder).await?;
+        Ok(Stage { fleet, nodes, dimension, folder, next: 0 })
+    }
+
+    /// Ends the nodes and removes what they stored.
+    pub async fn strike(mut self) -> Result<(), Failure> {
+        for node in self.dimension.vertices() {
+            self.fleet.stop(node).await.map_err(|why| Failure::new(Failure::FAILED, why))?;
+        }
+        std::fs::remove_dir_all(&self.folder).map_err(|error| Failure::new(Failure::STORAGE, error))
+    }
+
+    pub async fn wait_until_whole(&self) -> Result<(), Failure> {
+        wait_until_whole(&self.nodes, Instant::now() + STARTS_WITHIN, &self.folder).await
+    }
+
+    /// A client with connections of its own.
+    pub fn client(&self) -> CubecastClient {
+        CubecastClient::connect(&self.fleet.addresses())
+    }
+
+    pub async fn publisher(&mut self) -> Result<PublisherId, Failure> {
+        let publisher = PublisherId::new(self.name("publisher")).expect("a valid name");
+        self.client().create_publisher(&publisher).await?;
+        Ok(publisher)
+    }
+
+    pub async fn subscriber(&mut self) -> Result<SubscriberId, Failure> {
+        let subscriber = SubscriberId::new(self.name("subscriber")).expect("a valid name");
+        self.client().create_subscriber(&subscriber).await?;
+        Ok(subscriber)
+    }
+
+    pub async fn topic(&mut self, owner: &PublisherId) -> Result<TopicName, Failure> {
+        let topic = TopicName::new(self.name("topic")).expect("a valid name");
+        self.client().create_topic(owner, &topic).await?;
+        Ok(topic)
+    }
+
+    /// A name that nobody else has.
+    pub fn name(&mut self, what: &str) -> String {
+        self.next += 1;
+        format!("bench-{what}-{}", self.next)
+    }
+
+    pub fn home(&self, topic: &TopicName) -> Vertex {
+        placement::home(topic.as_str(), self.dimension)
+    }
+}
