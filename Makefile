@@ -1,7 +1,7 @@
 # Every target sets up what it needs first; once all is there that takes seconds.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run build dashboard test test-native test-node test-browser test-process sim scale chaos partition fuzz tour frames lint check fmt clean
+.PHONY: help setup run build dashboard test test-native test-node test-browser test-process sim scale chaos partition fuzz tour frames bench bench-peers lint check fmt clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -63,6 +63,13 @@ tour: ## take the README's pictures of the dashboard anew, from a real run: docs
 frames: build ## measure the live page for five minutes under load: frames a second, events a second, memory
 	@scripts/setup all
 	@scripts/frames $(ARGS)
+
+bench: build ## measure every API, publishes, reads, fan-out, 2 to 16 nodes, slow links and failures: target/bench.html
+	target/release/cubecast bench --page target/bench.html --save target/bench.json $(ARGS)
+
+bench-peers: ## measure beside NATS JetStream, Redis Streams, Mosquitto and the source system; installs what is missing
+	@scripts/setup native peers
+	@scripts/peers $(ARGS)
 
 lint: ## check format and lints, natively and for wasm32
 	@scripts/setup native wasm

@@ -22,7 +22,7 @@ const AT_ONCE: usize = 64;
 
 pub async fn measure(bench: &mut Bench) -> Result<(), Failure> {
     let mut stage = bench.stage(USUAL_DIMENSION, "always").await?;
-    let names = names(bench, &mut stage).await?;
+    let names = names(&mut stage, bench.content(USUAL_SIZE)).await?;
     for api in Api::ALL {
         let mut doomed = VecDeque::new();
         if api == Api::DeleteTopic {
@@ -53,9 +53,8 @@ pub async fn measure(bench: &mut Bench) -> Result<(), Failure> {
 }
 
 /// Topics with messages, and a subscriber of all of them.
-async fn names(bench: &Bench, stage: &mut Stage) -> Result<Names, Failure> {
+pub async fn names(stage: &mut Stage, content: String) -> Result<Names, Failure> {
     let (publisher, subscriber) = (stage.publisher().await?, stage.subscriber().await?);
-    let content = bench.content(USUAL_SIZE);
     let mut names =
         Names { publisher: Some(publisher.clone()), subscriber: Some(subscriber.clone()), ..Names::default() };
     names.topics = topics(stage, &names, TOPICS).await?;
@@ -69,7 +68,8 @@ async fn names(bench: &Bench, stage: &mut Stage) -> Result<Names, Failure> {
     Ok(Names { content, ..names })
 }
 
-async fn topics(stage: &mut Stage, names: &Names, count: usize) -> Result<Vec<TopicName>, Failure> {
+/// Created now, many at once.
+pub async fn topics(stage: &mut Stage, names: &Names, count: usize) -> Result<Vec<TopicName>, Failure> {
     let publisher = names.publisher.clone().expect("names have a publisher");
     let topics: Vec<_> = (0..count).map(|_| TopicName::new(stage.name("topic")).expect("a valid name")).collect();
     let client = stage.client();

@@ -20,9 +20,10 @@ const SUBSCRIBERS: [usize; 4] = [1, 10, 100, 1_000];
 const UNDER_WAY: usize = 64;
 
 /// Takes what is delivered to one subscriber.
-struct Taking {
-    deliveries: Arc<Mutex<Deliveries>>,
-    began: Instant,
+pub struct Taking {
+    pub deliveries: Arc<Mutex<Deliveries>>,
+    /// Messages tell when they were published, in microseconds since then.
+    pub began: Instant,
 }
 
 impl Client for Taking {
@@ -65,7 +66,7 @@ pub async fn measure(bench: &mut Bench) -> Result<(), Failure> {
 }
 
 /// Publishes until it is dropped; each message begins with when it was asked for.
-fn publish_steadily(client: CubecastClient, place: &Place, content: String, began: Instant) -> JoinSet<()> {
+pub fn publish_steadily(client: CubecastClient, place: &Place, content: String, began: Instant) -> JoinSet<()> {
     let mut publishing = JoinSet::new();
     for _ in 0..UNDER_WAY {
         let (client, publisher, topic) = (client.clone(), place.publisher.clone(), place.topic.clone());

@@ -8,18 +8,18 @@
 //! | [`results`] | what came of it, as data |
 //! | [`table`], [`page`] | the same for a terminal, and as a page that needs nothing else |
 
-mod apis;
-mod ask;
+pub mod apis;
+pub mod ask;
 mod delay;
 mod failures;
-mod fan_out;
+pub mod fan_out;
 mod nodes;
 mod page;
-mod publish;
+pub mod publish;
 mod reads;
 pub mod results;
-mod stage;
-mod table;
+pub mod stage;
+pub mod table;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -114,7 +114,7 @@ pub fn run(args: &Args) -> Result<(), Failure> {
 }
 
 /// A run under way.
-struct Bench {
+pub struct Bench {
     groups: Vec<Group>,
     timing: Timing,
     repetitions: u32,
@@ -229,7 +229,7 @@ fn temporary(within: Option<&Path>) -> Result<TempDir, Failure> {
 }
 
 /// How requests follow each other, in words.
-fn words(pace: Pace, clients: usize) -> String {
+pub fn words(pace: Pace, clients: usize) -> String {
     let whose = if clients == 1 { "1 client".to_owned() } else { format!("{clients} clients") };
     match pace {
         Pace::UnderWay(1) => format!("{whose}, one at a time"),

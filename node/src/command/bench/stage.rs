@@ -29,9 +29,15 @@ pub struct Stage {
 impl Stage {
     /// Starts a cluster in an empty folder below `folder`, and waits until all is well.
     pub async fn set(folder: &Path, dimension: Dimension, sync: &str) -> Result<Stage, Failure> {
+        let program = std::env::current_exe().map_err(|error| Failure::new(Failure::FAILED, error))?;
+        Stage::running(program, folder, dimension, sync).await
+    }
+
+    /// The same with another program than this one as nodes.
+    pub async fn running(program: PathBuf, folder: &Path, dimension: Dimension, sync: &str) -> Result<Stage, Failure> {
         let folder = folder.join(format!("d{}-{}", dimension.bits(), sync.replace('=', "-")));
         std::fs::create_dir_all(&folder).map_err(|error| Failure::new(Failure::STORAGE, error))?;
-        let mut fleet = Fleet::prepare(dimension, &folder, Some(sync), None).await.map_err(failed)?;
+        let mut fleet = Fleet::prepare(dimension, &folder, Some(sync), None).await.map_err(failed)?.running(program);
         for node in dimension.vertices() {
             fleet.start(node).map_err(failed)?;
         }

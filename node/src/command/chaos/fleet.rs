@@ -35,6 +35,8 @@ const SECRET_BYTES: usize = 32;
 pub struct Fleet {
     dimension: Dimension,
     folder: PathBuf,
+    /// The `cubecast` that runs as nodes.
+    program: PathBuf,
     outside: Option<Outside>,
     /// By the index of the vertex: where clients reach it.
     addresses: Vec<String>,
@@ -88,7 +90,13 @@ impl Fleet {
             fs::write(&file, config).map_err(io_error("cannot write", &file))?;
         }
         let addresses = places.into_iter().map(|place| place.for_clients).collect();
-        Ok(Fleet { dimension, folder: folder.into(), outside, addresses, running: BTreeMap::new() })
+        let program = std::env::current_exe().map_err(io_error("cannot find", Path::new("this program")))?;
+        Ok(Fleet { dimension, folder: folder.into(), program, outside, addresses, running: BTreeMap::new() })
+    }
+
+    /// Has another program than this one run as nodes.
+    pub fn running(self, program: PathBuf) -> Fleet {
+        Fleet { program, ..self }
     }
 
     pub fn dimension(&self) -> Dimension {
@@ -125,10 +133,9 @@ impl Fleet {
 
     fn spawn(&self, node: Vertex) -> io::Result<Child> {
         let log = open_log(&self.log_file(node))?;
-        let program = std::env::current_exe()?;
         let mut command = match &self.outside {
-            Some(outside) => outside.command_in(node, &program),
-            None => Command::new(program),
+            Some(outside) => outside.command_in(node, &self.program),
+            None => Command::new(&self.program),
         };
         command.args(["node", "--exit-with-stdin", "--config"]).arg(self.node_folder(node).join("config.toml"));
         command.stdin(Stdio::piped()).stdout(log.try_clone()?).stderr(log).kill_on_drop(true);

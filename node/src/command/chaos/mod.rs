@@ -13,8 +13,8 @@
 mod client;
 mod connection;
 mod fault;
-pub(super) mod fleet;
-pub(super) mod nodes;
+pub mod fleet;
+pub mod nodes;
 mod outside;
 mod record;
 mod recovery;

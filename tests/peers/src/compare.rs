@@ -1,0 +1,284 @@
+//! The comparisons: every system does the same in turns, and ratios are those of turns that lie side by side.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Instant;
+
+use clap::ValueEnum;
+use cubecast_core::cube::Dimension;
+use cubecast_core::wire::client::StartAt;
+use cubecast_node::bench::{Client, Figures, Pace, Spread, drive, usage};
+use cubecast_node::command::bench::ask::{Api, Calling};
+use cubecast_node::command::bench::fan_out::{Taking, publish_steadily};
+use cubecast_node::command::bench::publish::Place;
+use cubecast_node::command::bench::results::Machine;
+use cubecast_node::command::bench::stage::Stage;
+use cubecast_node::command::bench::table::{apart, millis, number};
+use cubecast_node::command::bench::{apis, words};
+use cubecast_node::command::output::Table;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tokio::sync::Mutex;
+
+use super::Args;
+use super::cubecast::Cubecast;
+use super::jetstream::JetStream;
+use super::mosquitto::Mosquitto;
+use super::redis_streams::RedisStreams;
+use super::source::{APIS, Source};
+use super::system::{System, content};
+
+const SIZE: usize = 256;
+const UNDER_WAY: usize = 256;
+const CLIENTS: usize = 16;
+const SUBSCRIBERS: usize = 100;
+/// Topics for delete_topic in each run of the source system, and of ours.
+const DOOMED: usize = 600;
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+pub enum Comparison {
+    /// Publishes beside JetStream and Redis Streams.
+    Publish,
+    /// Latency at half of JetStream's rate.
+    Latency,
+    /// Deliveries to 100 subscribers beside Mosquitto.
+    FanOut,
+    /// The source system's APIs.
+    Source,
+}
+
+/// What was measured of one system at one thing.
+struct Measured {
+    system: String,
+    runs: Vec<Figures>,
+}
+
+pub async fn run(args: &Args) -> Result<(), String> {
+    let folder = tempfile::Builder::new().prefix("cubecast-peers-").tempdir().map_err(|error| error.to_string())?;
+    let machine = Machine::this();
+    println!(
+        "On {} processors ({}), {} GiB, Linux {}: {} runs of {} s each, in turns. All systems, and who asks them, share the machine.",
+        machine.processors,
+        machine.model,
+        machine.memory_bytes >> 30,
+        machine.kernel,
+        args.repeat,
+        args.seconds
+    );
+    let only = if args.only.is_empty() { Comparison::value_variants() } else { &args.only };
+    let mut all = Vec::new();
+    let publishing = only.iter().any(|it| matches!(it, Comparison::Publish | Comparison::Latency));
+    if publishing {
+        publishes(args, &folder, only, &mut all).await?;
+    }
+    if only.contains(&Comparison::FanOut) {
+        fan_out(args, &folder, &mut all).await?;
+    }
+    if only.contains(&Comparison::Source) {
+        source(args, &folder, &mut all).await?;
+    }
+    if let Some(path) = &args.save {
+        let text = serde_json::to_string_pretty(&json!({ "machine": machine, "comparisons": all }));
+        let text = text.expect("figures are plain data");
+        std::fs::write(path, text).map_err(|error| format!("{}: {error}", path.display()))?;
+    }
+    Ok(())
+}
+
+async fn publishes(args: &Args, folder: &TempDir, only: &[Comparison], all: &mut Vec<Value>) -> Result<(), String> {
+    let within = folder.path();
+    let systems: Vec<Box<dyn System>> = vec![
+        Box::new(Cubecast::start(&args.cubecast, within, "never").await?),
+        Box::new(JetStream::start(within).await?),
+        Box::new(RedisStreams::start(within, "everysec").await?),
+        Box::new(Cubecast::start(&args.cubecast, within, "always").await?),
+        Box::new(RedisStreams::start(within, "always").await?),
+    ];
+    println!("\nWhat an acknowledgement means:");
+    for system in &systems {
+        println!("  {}: {}", system.name(), system.promises());
+    }
+    if only.contains(&Comparison::Publish) {
+        for (clients, under_way) in [(1, UNDER_WAY), (CLIENTS, UNDER_WAY / CLIENTS), (1, 1)] {
+            let pace = Pace::UnderWay(under_way);
+            let measured = in_turns(args, &systems, clients, pace).await?;
+            show(&format!("Publishes of {SIZE} B, {}", words(pace, clients)), &measured, all);
+            ratios(&measured, &[(0, 1), (0, 2), (3, 4), (3, 1)], "a second", |figures| figures.per_second);
+        }
+    }
+    if only.contains(&Comparison::Latency) {
+        let top = in_turns(args, &systems[1..2], CLIENTS, Pace::UnderWay(UNDER_WAY / CLIENTS)).await?;
+        let half = Spread::over(&top[0].runs, |figures| figures.per_second).median / 2.0;
+        let pace = Pace::PerSecond(half);
+        let measured = in_turns(args, &systems[..2], CLIENTS, pace).await?;
+        show(&format!("Publishes of {SIZE} B at half of JetStream's rate, {}", words(pace, CLIENTS)), &measured, all);
+        ratios(&measured, &[(0, 1)], "p99", |figures| figures.p99_us);
+    }
+    Ok(())
+}
+
+async fn in_turns(
+    args: &Args,
+    systems: &[Box<dyn System>],
+    clients: usize,
+    pace: Pace,
+) -> Result<Vec<Measured>, String> {
+    let mut measured: Vec<Measured> =
+        systems.iter().map(|system| Measured { system: system.name(), runs: Vec::new() }).collect();
+    for _ in 0..args.repeat {
+        for (system, measured) in systems.iter().zip(&mut measured) {
+            let askers = system.publishers(clients, SIZE).await?;
+            measured.runs.push(measure(args, askers, pace, &system.processes()).await);
+        }
+    }
+    Ok(measured)
+}
+
+async fn measure<C: Client>(args: &Args, askers: Vec<C>, pace: Pace, servers: &[u32]) -> Figures {
+    let (mut begin, mut end) = Default::default();
+    let look = || (usage::of(servers), usage::own());
+    let sample = drive(askers, pace, args.timing(), |begins| match begins {
+        true => begin = look(),
+        false => end = look(),
+    });
+    let sample = sample.await;
+    let (before, after): ((usage::Usage, usage::Usage), (usage::Usage, usage::Usage)) = (begin, end);
+    let used = |of: fn(&(usage::Usage, usage::Usage)) -> f64| of(&after) - of(&before);
+    Figures::of(&sample, used(|it| it.0.cpu_seconds), used(|it| it.1.cpu_seconds), after.0)
+}
+
+async fn fan_out(args: &Args, folder: &TempDir, all: &mut Vec<Value>) -> Result<(), String> {
+    let within = folder.path();
+    let mosquitto = Mosquitto::start(within).await?;
+    let mut stage = stage(args, within, "fan-out").await?;
+    println!("\nMosquitto: {}", Mosquitto::promises());
+    println!("Cubecast: every message is on the disks of a majority of its four holders before it is pushed");
+    let mut measured = vec![
+        Measured { system: "Cubecast".into(), runs: vec![] },
+        Measured { system: "Mosquitto QoS 1".into(), runs: vec![] },
+    ];
+    for _ in 0..args.repeat {
+        let (taking, publishing) = our_fan_out(&mut stage).await?;
+        let pace = Pace::UnderWay(1);
+        measured[0].runs.push(measure(args, taking, pace, &stage.fleet.processes()).await);
+        drop(publishing);
+        let theirs = mosquitto.fan_out(SUBSCRIBERS, SIZE).await?;
+        let (askers, publishing) = theirs.split();
+        measured[1].runs.push(measure(args, askers, pace, &mosquitto.processes()).await);
+        drop(publishing);
+    }
+    show(&format!("Deliveries of {SIZE} B to {SUBSCRIBERS} subscribers"), &measured, all);
+    ratios(&measured, &[(0, 1)], "a second", |figures| figures.per_second);
+    Ok(())
+}
+
+async fn our_fan_out(stage: &mut Stage) -> Result<(Vec<Taking>, tokio::task::JoinSet<()>), String> {
+    let failed = |failure: cubecast_node::command::Failure| failure.message;
+    let place = Place::new(stage).await.map_err(failed)?;
+    let (listener, began) = (stage.client(), Instant::now());
+    let mut taking = Vec::new();
+    for _ in 0..SUBSCRIBERS {
+        let subscriber = stage.subscriber().await.map_err(failed)?;
+        let deliveries = listener.listen(&subscriber, &place.topic, Some(StartAt::Latest)).await;
+        let deliveries = deliveries.map_err(|error| error.to_string())?.value;
+        taking.push(Taking { deliveries: Arc::new(Mutex::new(deliveries)), began });
+    }
+    Ok((taking, publish_steadily(stage.client(), &place, content(SIZE), began)))
+}
+
+async fn stage(args: &Args, within: &Path, name: &str) -> Result<Stage, String> {
+    let dimension = Dimension::new(3).map_err(|error| error.to_string())?;
+    let sync = if name == "source" { "never" } else { "always" };
+    Stage::running(args.cubecast.clone(), &within.join(name), dimension, sync).await.map_err(|failure| failure.message)
+}
+
+async fn source(args: &Args, folder: &TempDir, all: &mut Vec<Value>) -> Result<(), String> {
+    let within = folder.path();
+    let source = Source::start(within).await?;
+    let mut stage = stage(args, within, "source").await?;
+    let names = apis::names(&mut stage, content(SIZE)).await.map_err(|failure| failure.message)?;
+    let client = stage.client();
+    for api in APIS {
+        let ours = Api::ALL.into_iter().find(|it| it.name() == api).ok_or("an API of theirs is none of ours")?;
+        let mut measured: Vec<Measured> =
+            ["Cubecast, one at a time", "Cubecast, 64 under way", "the source system, made again"]
+                .into_iter()
+                .map(|system| Measured { system: system.into(), runs: Vec::new() })
+                .collect();
+        for run in 0..args.repeat {
+            for (at, under_way) in [(0, 1), (1, 64)] {
+                let mut names = names.clone();
+                if ours == Api::DeleteTopic {
+                    let doomed = (DOOMED as f64 * args.seconds * if at == 0 { 3.0 } else { 40.0 }) as usize;
+                    let doomed = apis::topics(&mut stage, &names, doomed).await.map_err(|failure| failure.message)?;
+                    names.doomed = doomed.into();
+                }
+                let calling = Calling {
+                    client: client.clone(),
+                    api: ours,
+                    dimension: stage.dimension,
+                    names,
+                    random: fastrand::Rng::with_seed(run.into()),
+                    prefix: stage.name(api),
+                    next: 0,
+                };
+                let figures = measure(args, vec![calling], Pace::UnderWay(under_way), &stage.fleet.processes()).await;
+                measured[at].runs.push(figures);
+            }
+            let doomed = (DOOMED as f64 * args.seconds) as usize;
+            let asker = source.calling(api, run, doomed).await?;
+            measured[2].runs.push(measure(args, vec![asker], Pace::UnderWay(1), &source.processes()).await);
+        }
+        show(api, &measured, all);
+        ratios(&measured, &[(0, 2), (1, 2)], "a second", |figures| figures.per_second);
+    }
+    Ok(())
+}
+
+fn show(title: &str, measured: &[Measured], all: &mut Vec<Value>) {
+    let mut table = Table::new([
+        "",
+        "a second",
+        "±",
+        "p50 ms",
+        "p99 ms",
+        "p99.9 ms",
+        "server CPU s/M",
+        "asker CPU s/M",
+        "MiB",
+        "failed",
+    ]);
+    for Measured { system, runs } in measured {
+        let of = |figure: fn(&Figures) -> f64| Spread::over(runs, figure);
+        table.row([
+            system.clone(),
+            number(of(|it| it.per_second).median),
+            apart(of(|it| it.per_second)),
+            millis(of(|it| it.p50_us).median),
+            millis(of(|it| it.p99_us).median),
+            millis(of(|it| it.p999_us).median),
+            format!("{:.0}", of(|it| it.cpu_s_per_million).median),
+            format!("{:.0}", of(|it| it.load_cpu_s_per_million).median),
+            format!("{:.0}", of(|it| it.rss as f64).median / f64::from(1 << 20)),
+            runs.iter().map(|it| it.failed).sum::<u64>().to_string(),
+        ]);
+    }
+    println!("\n{title}\n\n{}", table.render());
+    for Measured { system, runs } in measured {
+        if let Some(why) = runs.iter().find_map(|figures| figures.why_failed.as_ref()) {
+            println!("  {system}: {why}");
+        }
+    }
+    let systems: Vec<Value> = measured.iter().map(|it| json!({ "system": it.system, "runs": it.runs })).collect();
+    all.push(json!({ "what": title, "systems": systems }));
+}
+
+/// Of the first to the second of each pair.
+fn ratios(measured: &[Measured], pairs: &[(usize, usize)], what: &str, figure: impl Fn(&Figures) -> f64) {
+    println!();
+    for (ours, theirs) in pairs {
+        let (ours, theirs) = (&measured[*ours], &measured[*theirs]);
+        let Spread { median, least, most } = Spread::of_ratios(&ours.runs, &theirs.runs, &figure);
+        println!("  {what}: {} / {} = {median:.2} ({least:.2} to {most:.2})", ours.system, theirs.system);
+    }
+}

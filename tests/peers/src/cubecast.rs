@@ -1,0 +1,65 @@
+//! Cubecast: eight nodes, each message on four of them.
+
+use std::path::Path;
+
+use cubecast_core::cube::Dimension;
+use cubecast_core::names::{PublisherId, TopicName};
+use cubecast_core::wire::client::Ack;
+use cubecast_node::bench::Client;
+use cubecast_node::command::bench::ask::Publishing;
+use cubecast_node::command::bench::stage::Stage;
+
+use super::system::{Asked, Asker, Started, System, content};
+
+pub struct Cubecast {
+    stage: Stage,
+    sync: String,
+    publisher: PublisherId,
+    topic: TopicName,
+}
+
+impl Cubecast {
+    pub async fn start(program: &Path, folder: &Path, sync: &str) -> Result<Cubecast, String> {
+        let dimension = Dimension::new(3).map_err(|error| error.to_string())?;
+        let mut stage =
+            Stage::running(program.into(), folder, dimension, sync).await.map_err(|failure| failure.message)?;
+        let publisher = stage.publisher().await.map_err(|failure| failure.message)?;
+        let topic = stage.topic(&publisher).await.map_err(|failure| failure.message)?;
+        Ok(Cubecast { stage, sync: sync.into(), publisher, topic })
+    }
+}
+
+impl System for Cubecast {
+    fn name(&self) -> String {
+        format!("Cubecast, sync {}", self.sync)
+    }
+
+    fn promises(&self) -> String {
+        let disk = match self.sync.as_str() {
+            "always" => "synced to the disks of a majority of the four holders",
+            "never" => "written, not synced, by a majority of the four holders",
+            _ => "written by a majority of the four holders, and synced within the interval",
+        };
+        format!("8 nodes, 4 copies; acknowledged (quorum) when {disk}")
+    }
+
+    fn processes(&self) -> Vec<u32> {
+        self.stage.fleet.processes()
+    }
+
+    fn publishers(&self, count: usize, size: usize) -> Started<'_, Vec<Asker>> {
+        Box::pin(async move {
+            let asker = |_| {
+                let mut publishing = Publishing {
+                    client: self.stage.client(),
+                    publisher: self.publisher.clone(),
+                    topic: self.topic.clone(),
+                    content: content(size),
+                    ack: Ack::Quorum,
+                };
+                Asker::new(move || -> Asked { Box::pin(publishing.request()) })
+            };
+            Ok((0..count).map(asker).collect())
+        })
+    }
+}

@@ -1,0 +1,62 @@
+//! Cubecast beside what people would use instead: the same work, on the same machine, in one run, with the runs interleaved.
+//!
+//! | file | what |
+//! |---|---|
+//! | [`system`] | what is compared: how it is asked, and what it promises |
+//! | [`cubecast`], [`jetstream`], [`redis_streams`], [`mosquitto`], [`source`] | the systems, each started on loopback in a folder of its own |
+//! | [`servers`] | processes of others |
+//! | [`compare`] | the comparisons, and their ratios |
+
+mod compare;
+mod cubecast;
+mod jetstream;
+mod mosquitto;
+mod redis_streams;
+mod servers;
+mod source;
+mod system;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::Parser;
+
+/// Measures Cubecast and its peers side by side, and prints ratios with their spread.
+#[derive(Debug, Parser)]
+pub struct Args {
+    /// The `cubecast` to be measured.
+    #[arg(long, value_name = "FILE", default_value = "target/release/cubecast")]
+    cubecast: PathBuf,
+    /// Seconds of each run, behind a warm-up of a quarter of that.
+    #[arg(long, value_name = "S", default_value_t = 3.0)]
+    seconds: f64,
+    /// Runs of each system, in turns.
+    #[arg(long, value_name = "N", default_value_t = 5)]
+    repeat: u32,
+    /// Only these comparisons, separated by commas.
+    #[arg(long, value_enum, value_name = "WHAT,...", value_delimiter = ',')]
+    only: Vec<compare::Comparison>,
+    /// Writes all figures as JSON.
+    #[arg(long, value_name = "FILE")]
+    save: Option<PathBuf>,
+}
+
+impl Args {
+    fn timing(&self) -> cubecast_node::bench::Timing {
+        let length = Duration::from_secs_f64(self.seconds);
+        cubecast_node::bench::Timing { warm_up: length / 4, length }
+    }
+}
+
+fn main() -> ExitCode {
+    let args = Args::parse();
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
+    match runtime.block_on(compare::run(&args)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(why) => {
+            eprintln!("cubecast-peers: {why}");
+            ExitCode::FAILURE
+        }
+    }
+}
