@@ -77,7 +77,8 @@ impl RedisStreams {
 
 async fn connect(port: u16) -> Result<MultiplexedConnection, String> {
     let client = redis::Client::open(format!("redis://127.0.0.1:{port}/")).map_err(|error| error.to_string())?;
-    client.get_multiplexed_async_connection().await.map_err(|error| error.to_string())
+    let config = redis::AsyncConnectionConfig::new().set_response_timeout(Some(STARTS_WITHIN));
+    client.get_multiplexed_async_connection_with_config(&config).await.map_err(|error| format!("Redis: {error}"))
 }
 
 /// Sends all that waits as one pipeline with one `WAIT` behind it, as whoever wants speed would.
