@@ -177,7 +177,19 @@ fn print_completions(shell: Shell) -> Result<(), Failure> {
 
 /// The runtime under every command that uses the network.
 pub fn block_on<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    block_in(&mut tokio::runtime::Builder::new_multi_thread(), work)
+}
+
+/// The same on one thread: what passes from task to task need not wake another thread.
+pub fn block_on_one_thread<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+    block_in(&mut tokio::runtime::Builder::new_current_thread(), work)
+}
+
+fn block_in<T>(
+    runtime: &mut tokio::runtime::Builder,
+    work: impl Future<Output = Result<T, Failure>>,
+) -> Result<T, Failure> {
+    let runtime = runtime.enable_all().build();
     runtime
         .map_err(|error| Failure::new(Failure::FAILED, format!("no threads can be started: {error}")))?
         .block_on(work)

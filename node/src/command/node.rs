@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::{Failure, Logging, block_on};
+use super::{Failure, Logging, block_on_one_thread};
 use crate::config::{Typed, TypedLimits};
 use crate::{log, process};
 
@@ -64,7 +64,7 @@ pub fn run(args: Args, logging: &Logging) -> Result<(), Failure> {
     let exit_with_stdin = args.exit_with_stdin;
     let file = args.config.as_deref().map(Typed::read).transpose().map_err(|error| usage(&error))?;
     let config = args.typed().or(file.unwrap_or_default()).check().map_err(|error| usage(&error))?;
-    block_on(process::run(config, exit_with_stdin))
+    block_on_one_thread(process::run(config, exit_with_stdin))
 }
 
 impl Args {
