@@ -4,6 +4,9 @@
 //! one sync, and reports the last number. Reads are served behind the writes that came before them; writes may overtake
 //! reads, so that a reader of old messages does not take the group commit apart, except writes that delete messages.
 //!
+//! Writes for which nobody waits, because the log has it all, go with the next that somebody waits for: a transaction and
+//! a sync fewer for every publish. Alone they stay for [`LINGER`] at most, or until there are many of them.
+//!
 //! The queue is bounded by bytes. Core limits what it has under way, so a queue past [`StorageThread::BEHIND_BYTES`]
 //! means a slow disk (the runtime then stops reading from clients), and one past [`StorageThread::MAX_QUEUED_BYTES`] is
 //! refused, which ends the node.
@@ -30,6 +33,11 @@ const MAX_COMMIT_BYTES: u64 = 16 << 20;
 const READS_BETWEEN_COMMITS: usize = 16;
 /// Work that was put off is done when nothing else waits, and at the latest after so many commits.
 const COMMITS_BETWEEN_TIDYING: u32 = 64;
+
+/// What nobody waits for is written after this, with whatever came meanwhile.
+const LINGER: Duration = Duration::from_millis(50);
+/// More than this is written at once, waited for or not.
+const MAX_LINGERING_BYTES: u64 = 1 << 20;
 
 /// What the thread is asked to do.
 #[derive(Clone, PartialEq, Debug)]
@@ -91,6 +99,7 @@ impl StorageThread {
             interval: sync_mode.interval(),
             waiting: VecDeque::new(),
             reads: VecDeque::new(),
+            lingering_since: None,
             unsynced_since: None,
             commits_since_tidying: None,
         };
@@ -155,6 +164,8 @@ struct Worker<S, F> {
     waiting: VecDeque<StorageCommand>,
     /// Reads behind whose writes we already are.
     reads: VecDeque<ReadMessages>,
+    /// Since when all that waits is what nobody waits for.
+    lingering_since: Option<Instant>,
     unsynced_since: Option<Instant>,
     /// `None` while nothing was put off.
     commits_since_tidying: Option<u32>,
@@ -185,6 +196,9 @@ impl<S: LogStore, F: FnMut(StorageEvent)> Worker<S, F> {
     /// Takes all that waits; when there is nothing to do, waits for more. `false`: all is done and nothing will come.
     fn take_commands(&mut self) -> bool {
         self.waiting.extend(self.commands.try_iter());
+        if self.lingers() {
+            return self.take_more();
+        }
         if !self.is_idle() || self.commits_since_tidying.is_some() {
             return true;
         }
@@ -197,6 +211,34 @@ impl<S: LogStore, F: FnMut(StorageEvent)> Worker<S, F> {
             Err(RecvTimeoutError::Timeout) => true,
             Err(RecvTimeoutError::Disconnected) => false,
         }
+    }
+
+    /// Whether all that there is to do can wait for more.
+    fn lingers(&mut self) -> bool {
+        let can_wait = |command: &StorageCommand| matches!(command, StorageCommand::Write(batch) if can_wait(batch));
+        let small = self.metrics.queued_bytes.load(Ordering::Relaxed) < MAX_LINGERING_BYTES;
+        if self.waiting.is_empty() || !self.reads.is_empty() || !small || !self.waiting.iter().all(can_wait) {
+            self.lingering_since = None;
+            return false;
+        }
+        let since = *self.lingering_since.get_or_insert_with(Instant::now);
+        let lingers = since.elapsed() < LINGER && self.sync_due_in() != Some(Duration::ZERO);
+        if !lingers {
+            self.lingering_since = None;
+        }
+        lingers
+    }
+
+    /// Waits for more to go with what lingers; when the thread is to end, that goes now.
+    fn take_more(&mut self) -> bool {
+        let left = self.lingering_since.map_or(Duration::ZERO, |since| LINGER.saturating_sub(since.elapsed()));
+        let left = self.sync_due_in().map_or(left, |due| due.min(left));
+        match self.commands.recv_timeout(left) {
+            Ok(command) => self.waiting.push_back(command),
+            Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => self.lingering_since = None,
+        }
+        true
     }
 
     fn is_idle(&self) -> bool {
@@ -216,6 +258,9 @@ impl<S: LogStore, F: FnMut(StorageEvent)> Worker<S, F> {
 
     /// One transaction for all writes that may go now.
     fn commit(&mut self) -> Result<(), StorageError> {
+        if self.lingering_since.is_some() {
+            return Ok(());
+        }
         let (batches, bytes) = self.take_writes();
         let Some(number) = batches.last().map(|batch| batch.number) else { return Ok(()) };
         self.store.write(&batches)?;
@@ -340,6 +385,13 @@ fn weigh_command(command: &cubecast_core::topics::command::Command) -> usize {
         | Op::Commit { .. }
         | Op::Advance { .. } => 256,
     }
+}
+
+/// Whether nobody waits for it, and nothing is lost with it: messages are in the log too, until a checkpoint, which comes later
+/// in the queue; and what is not removed from the outbox is recognised when it is offered again.
+fn can_wait(batch: &WriteBatch) -> bool {
+    let can_wait = |write: &Write| matches!(write, Write::Messages { .. } | Write::OutboxRemove { .. });
+    batch.writes.iter().all(can_wait)
 }
 
 fn drops_messages(batch: &WriteBatch) -> bool {

@@ -26,6 +26,29 @@ fn what_waits_is_committed_as_one_and_nothing_of_it_is_lost() {
 }
 
 #[test]
+fn messages_that_the_log_has_too_go_with_the_next_entries_or_after_a_while() {
+    let metrics = Arc::<StorageMetrics>::default();
+    let (thread, events) = start_counted(MemoryStore::default(), SyncMode::Always, metrics.clone());
+    let stored = |number| StorageCommand::Write(batch(number, [messages("010", 1, number..number + 1)]));
+    let began = std::time::Instant::now();
+    thread.submit(stored(1)).unwrap();
+    assert_eq!(written(&events), 1);
+    assert!(
+        began.elapsed() >= std::time::Duration::from_millis(40),
+        "nobody asked for it, and nothing came to go with"
+    );
+    (2..200).step_by(2).for_each(|number| {
+        thread.submit(stored(number)).unwrap();
+        thread.submit(write(number + 1)).unwrap();
+        while written(&events) <= number {}
+    });
+    thread.submit(stored(200)).unwrap();
+    thread.close().unwrap();
+    assert_eq!(written(&events), 200, "what lingers is written before the end");
+    assert_eq!(metrics.counts().queued_bytes, 0);
+}
+
+#[test]
 fn a_read_sees_every_write_before_it_and_writes_may_overtake_it() {
     let (thread, events, gate, calls) = gated(MemoryStore::default());
     thread.submit(write(1)).unwrap();
