@@ -52,7 +52,7 @@ fn a_seed_makes_the_same_run_on_every_machine() {
     }
 }
 
-const RUNS: [(u64, u64); 3] = [(1, 0x2f94_2db5_784b_af6d), (2, 0xcd62_a7cf_364d_1517), (4, 0xfaaa_97d9_620c_c0a3)];
+const RUNS: [(u64, u64); 3] = [(1, 0x2f94_2db5_784b_af6d), (2, 0xcd62_a7cf_364d_1517), (4, 0xbcfe_bbd6_81c7_ccb2)];
 
 #[wasm_bindgen_test(unsupported = test)]
 fn what_is_published_is_pulled_on_cubes_of_every_small_dimension() {

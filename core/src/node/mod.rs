@@ -34,6 +34,7 @@ mod reads;
 mod replies;
 mod requests;
 mod serve;
+mod turned_away;
 mod views;
 mod watch;
 

@@ -9,6 +9,7 @@ use std::time::Duration;
 use super::Node;
 use super::pulls::{Pull, ReadJob};
 use super::queues::Queue;
+use super::turned_away::TurnedAway;
 use crate::bugs::Bug;
 use crate::cube::Vertex;
 use crate::names::TopicName;
@@ -34,6 +35,7 @@ pub(super) struct Serving {
     bytes: u64,
     /// Committed, and waiting for every member that is up.
     awaiting_all: Vec<AwaitingAll>,
+    turned_away: TurnedAway,
 }
 
 /// Who is to be told.
@@ -82,12 +84,21 @@ impl Serving {
         Some(waiter)
     }
 
+    /// The one who waits for a command that is under way.
+    fn waiter(&mut self, key: &RequestKey) -> Option<&mut Waiter> {
+        match self.waiters.get_mut(key) {
+            Some(waiter) => Some(waiter),
+            None => self.awaiting_all.iter_mut().find(|it| it.key == *key).map(|it| &mut it.waiter),
+        }
+    }
+
     fn commands(&self) -> usize {
         self.waiters.len() + self.awaiting_all.len()
     }
 
-    pub(super) fn queues(&self) -> [Queue; 2] {
+    pub(super) fn queues(&self) -> [Queue; 3] {
         [
+            self.turned_away.queue(),
             Queue::of("commands under way", self.commands(), MAX_COMMANDS),
             Queue { name: "bytes of commands under way", len: self.bytes, limit: MAX_COMMAND_BYTES },
         ]
@@ -143,13 +154,11 @@ impl Node {
             }
             return;
         }
-        if let Err(reply) = self.check_leads(home) {
-            self.reply(&asker, reply);
-            return;
-        }
         match action {
             Action::Pull { subscriber, topic, max, commit, .. } => {
-                if self.admit_pull(key, asker, hops) {
+                if let Err(reply) = self.check_leads(home) {
+                    self.reply(&asker, reply);
+                } else if self.admit_pull(key, asker, hops) {
                     let pull = Pull { key, subscriber, topic, max, commit, replica: None, from: None };
                     if self.bugs.has(Bug::ReadsWithoutReadIndex) {
                         return self.read_for_pull(home, pull);
@@ -164,10 +173,7 @@ impl Node {
     /// The messages of a pull are where they were asked for: the cursor moves behind them.
     fn handle_advance(&mut self, asker: Asker, key: RequestKey, op: Op, action: Action, hops: Vec<Vertex>) {
         let group = self.home_of(&action);
-        if let Err(reply) = self.check_leads(group) {
-            return self.reply(&asker, reply);
-        }
-        if let Some((asker, hops)) = self.admit_command(asker, key, 0, hops) {
+        if let Some((asker, hops)) = self.admit_command(asker, group, key, 0, hops) {
             self.enter(key, op, Waiter { asker, group, action, bytes: 0, hops });
         }
     }
@@ -193,7 +199,7 @@ impl Node {
 
     fn take_command(&mut self, asker: Asker, group: Vertex, key: RequestKey, mut action: Action, hops: Vec<Vertex>) {
         let bytes = action.content_bytes();
-        let Some((asker, hops)) = self.admit_command(asker, key, bytes, hops) else { return };
+        let Some((asker, hops)) = self.admit_command(asker, group, key, bytes, hops) else { return };
         if self.may_acknowledge_one(group, &action) {
             self.take_one(asker, key, &action, hops);
             return;
@@ -206,28 +212,33 @@ impl Node {
         self.enter(key, op, Waiter { asker, group, action, bytes, hops });
     }
 
-    /// Gives back who asked if the command is new, and there is room for it. Asked again, perhaps by another and over another way,
+    /// Gives back who asked if the command is new, and this node can take it. Asked again, perhaps by another and over another way,
     /// the one under way goes on for whoever asked last.
     fn admit_command(
         &mut self,
         asker: Asker,
+        group: Vertex,
         key: RequestKey,
         bytes: u64,
         hops: Vec<Vertex>,
     ) -> Option<(Asker, Vec<Vertex>)> {
-        let serving = &mut self.serving;
-        let under_way = match serving.waiters.get_mut(&key) {
-            Some(waiter) => Some(waiter),
-            None => serving.awaiting_all.iter_mut().find(|it| it.key == key).map(|it| &mut it.waiter),
-        };
-        if let Some(waiter) = under_way {
+        if self.serving.turned_away.has(&asker) {
+            return None;
+        }
+        if let Some(waiter) = self.serving.waiter(&key) {
             if !asker.is_older_than(&waiter.asker) {
                 (waiter.asker, waiter.hops) = (asker, hops);
             }
             return None;
         }
-        if serving.commands() >= MAX_COMMANDS || serving.bytes + bytes > MAX_COMMAND_BYTES {
-            let (commands, total) = (serving.commands(), serving.bytes);
+        if let Err(reply) = self.check_leads(group) {
+            self.serving.turned_away.note(&asker);
+            self.reply(&asker, reply);
+            return None;
+        }
+        if self.serving.commands() >= MAX_COMMANDS || self.serving.bytes + bytes > MAX_COMMAND_BYTES {
+            self.serving.turned_away.note(&asker);
+            let (commands, total) = (self.serving.commands(), self.serving.bytes);
             let text = format!("{commands} commands of {total} bytes are under way on leader {}; retry", self.me);
             self.reply_result(&asker, hops, Err(ErrorCode::Overloaded.because(text)));
             return None;

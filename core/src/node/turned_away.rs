@@ -1,0 +1,64 @@
+//! Asks that were answered with "not by me, and nothing was done", and of which a copy may still come.
+//!
+//! A frame can come twice, or late. When the first copy of an ask was turned away, its origin may have told its client already that
+//! nothing was done; a later copy must not do it after all. (The origin's own next ask has another token.)
+
+use std::collections::{BTreeSet, VecDeque};
+
+use super::queues::Queue;
+use super::serve::Asker;
+use crate::cube::Vertex;
+
+/// The newest so many are known. A copy of one before them would be taken.
+const REMEMBERED: usize = 4_096;
+
+#[derive(Default)]
+pub(super) struct TurnedAway {
+    known: BTreeSet<(Vertex, u64)>,
+    /// All of `known`, the oldest first.
+    order: VecDeque<(Vertex, u64)>,
+}
+
+impl TurnedAway {
+    pub fn note(&mut self, asker: &Asker) {
+        let ask = (asker.vertex, asker.token);
+        if !self.known.insert(ask) {
+            return;
+        }
+        self.order.push_back(ask);
+        if self.order.len() > REMEMBERED
+            && let Some(oldest) = self.order.pop_front()
+        {
+            self.known.remove(&oldest);
+        }
+    }
+
+    pub fn has(&self, asker: &Asker) -> bool {
+        self.known.contains(&(asker.vertex, asker.token))
+    }
+
+    pub fn queue(&self) -> Queue {
+        Queue::of("asks turned away lately", self.known.len(), REMEMBERED)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_newest_are_known_each_once() {
+        let asker = |token| Asker { vertex: "01".parse().unwrap(), token, trace: None };
+        let mut turned_away = TurnedAway::default();
+        for token in (0..REMEMBERED as u64 + 2).flat_map(|token| [token, token]) {
+            turned_away.note(&asker(token));
+        }
+        assert!(turned_away.queue().is_within_limit());
+        assert_eq!(
+            [0, 1, 2, REMEMBERED as u64].map(|token| turned_away.has(&asker(token))),
+            [false, false, true, true]
+        );
+        let elsewhere = Asker { vertex: "10".parse().unwrap(), ..asker(2) };
+        assert!(!turned_away.has(&elsewhere));
+    }
+}
