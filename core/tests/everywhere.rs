@@ -39,7 +39,7 @@ fn the_same_seed_gives_the_same_trace_on_every_machine() {
     assert_eq!(cluster.sim.trace(), TRACE, "the trace is {:#018x}", cluster.sim.trace());
 }
 
-const TRACE: u64 = 0xab70_093a_bcad_3287;
+const TRACE: u64 = 0x439b_0fa5_972a_d76c;
 
 /// Random runs with every class of fault: what happened and what was found is the same on every machine, to the last bit.
 #[wasm_bindgen_test(unsupported = test)]
@@ -52,7 +52,7 @@ fn a_seed_makes_the_same_run_on_every_machine() {
     }
 }
 
-const RUNS: [(u64, u64); 3] = [(1, 0x2f94_2db5_784b_af6d), (2, 0xcd62_a7cf_364d_1517), (4, 0xbcfe_bbd6_81c7_ccb2)];
+const RUNS: [(u64, u64); 3] = [(1, 0x77d3_2c10_64ef_49a9), (2, 0xcb17_e0a4_076c_58bb), (4, 0xd542_3313_1d95_c5cb)];
 
 #[wasm_bindgen_test(unsupported = test)]
 fn what_is_published_is_pulled_on_cubes_of_every_small_dimension() {

@@ -11,6 +11,11 @@ use crate::wire::client::LinkConditions;
 use crate::wire::event::DropReason;
 use crate::wire::peer::PeerFrame;
 
+/// How often every neighbour is pinged.
+pub const PING_EVERY: Duration = Duration::from_millis(200);
+/// A frame that leaves takes the next ping along from then on: a leader's heartbeats, which come every 150 ms, carry its pings,
+/// and the answers to both leave together. Half the messages of an idle cluster are saved.
+const PING_ALONG_AFTER: Duration = Duration::from_millis(140);
 /// A neighbour from whom nothing came for so long is not heard: three pings, and half of one for the way.
 pub const SILENCE_LIMIT: Duration = Duration::from_millis(700);
 /// The frames that may wait on one edge for their delay. When there are more, the newest is dropped, as in a full router.
@@ -28,6 +33,8 @@ pub struct Link {
     delayed: VecDeque<(Instant, PeerFrame)>,
     /// When all link states were last sent.
     synced_at: Option<Instant>,
+    /// When the neighbour was last pinged over the connection that stands.
+    pinged_at: Option<Instant>,
 }
 
 impl Link {
@@ -41,6 +48,7 @@ impl Link {
             conditions: LinkConditions::PERFECT,
             delayed: VecDeque::new(),
             synced_at: None,
+            pinged_at: None,
         }
     }
 
@@ -65,6 +73,7 @@ impl Link {
     pub fn handle_connected(&mut self) {
         self.connected = true;
         self.synced_at = None;
+        self.pinged_at = None;
     }
 
     /// What waited for its delay is lost with the connection.
@@ -102,6 +111,20 @@ impl Link {
             let sample = now.since(Instant(sent_us));
             self.round_trip = Some(self.round_trip.map_or(sample, |smoothed| (smoothed * 7 + sample) / 8));
         }
+    }
+
+    /// When it is to be pinged next.
+    pub fn next_ping(&self) -> Option<Instant> {
+        self.pinged_at.filter(|_| self.connected).map(|at| at + PING_EVERY)
+    }
+
+    /// Whether it was pinged so long ago that a frame which leaves anyway is to take the next ping along.
+    pub fn is_nearly_due(&self, now: Instant) -> bool {
+        self.connected && self.pinged_at.is_some_and(|at| now.since(at) >= PING_ALONG_AFTER)
+    }
+
+    pub fn handle_pinged(&mut self, now: Instant) {
+        self.pinged_at = Some(now);
     }
 
     /// Whether all link states may be sent again, at most once in `every`. Saying yes, it counts as sent.

@@ -36,9 +36,8 @@ use crate::wire::peer::{Body, LinkState, Packet, PeerFrame};
 use graph::Graph;
 use link_states::LinkStates;
 use links::Link;
+pub use links::PING_EVERY;
 
-/// How often every neighbour is pinged.
-pub const PING_EVERY: Duration = Duration::from_millis(200);
 /// A difference of digests is answered with all link states at most so often on one edge: most differences are floods on their way.
 pub const SYNC_EVERY: Duration = Duration::from_millis(400);
 /// To hear one more neighbour is told so much later, so that a node that connects to d neighbours tells it once and not d times.
@@ -99,7 +98,6 @@ pub struct Overlay {
     graph: Graph,
     /// What was last told of every vertex, by its index.
     sights: Vec<Sight>,
-    next_ping: Instant,
     next_refresh: Instant,
     /// When to tell whom this node hears, where that is not told yet.
     tell_gains_at: Option<Instant>,
@@ -129,7 +127,6 @@ impl Overlay {
             states,
             graph,
             sights: Vec::new(),
-            next_ping: now.monotonic,
             next_refresh: now.monotonic + REFRESH_EVERY,
             tell_gains_at: None,
             effects: VecDeque::new(),
@@ -142,9 +139,6 @@ impl Overlay {
     pub fn handle_connected(&mut self, now: Now, peer: Vertex) {
         let Some(bit) = self.me.edge_to(peer) else { return };
         self.links[usize::from(bit)].handle_connected();
-        if self.next_ping <= now.monotonic {
-            self.next_ping = now.monotonic + PING_EVERY;
-        }
         self.send_all_link_states(now, bit, Duration::ZERO);
         self.ping(now, bit);
     }
@@ -177,18 +171,18 @@ impl Overlay {
             self.release(now, bit);
         }
         self.settle(now);
-        if self.next_ping <= now.monotonic {
-            self.next_ping = now.monotonic + PING_EVERY;
-            for bit in self.connected_bits() {
+        for bit in self.connected_bits() {
+            if self.link(bit).next_ping().is_some_and(|due| due <= now.monotonic) {
                 self.ping(now, bit);
             }
-            self.refresh_unheard(now);
         }
+        self.refresh_unheard(now);
     }
 
     pub fn next_deadline(&self) -> Option<Instant> {
-        let ping = self.links.iter().any(Link::is_connected).then_some(self.next_ping);
-        self.links.iter().filter_map(Link::next_deadline).chain(ping).chain(self.tell_gains_at).min()
+        let links = self.links.iter();
+        let pings = links.clone().filter_map(Link::next_ping);
+        links.filter_map(Link::next_deadline).chain(pings).chain(self.tell_gains_at).min()
     }
 
     /// What this node says of itself: told to all when it differs from before.
@@ -286,6 +280,7 @@ impl Overlay {
     }
 
     fn ping(&mut self, now: Now, bit: u8) {
+        self.links[usize::from(bit)].handle_pinged(now.monotonic);
         let frame = PeerFrame::Ping { sent_us: now.monotonic.0, link_states_digest: self.states.digest() };
         self.send_frame(now, bit, frame);
     }
@@ -464,6 +459,10 @@ impl Overlay {
         let event = Event::FrameSent { to: self.me.across(bit), what: packet.kind(), group: packet.group() };
         let trace = packet.trace;
         if self.send_frame(now, bit, PeerFrame::Packet(packet)) {
+            if self.link(bit).is_nearly_due(now.monotonic) {
+                self.ping(now, bit);
+                self.refresh_unheard(now);
+            }
             self.tell(event, trace);
         }
     }
