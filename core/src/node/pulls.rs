@@ -210,10 +210,13 @@ impl Node {
         self.answer_pull(key, Ok(done));
     }
 
-    /// What is new asks the voters whether this node still leads.
+    /// What is new asks the voters whether this node still leads: of each group once at a time, for all that came meanwhile. Reads that
+    /// come while they are asked wait for their answer, and then share the next.
     pub(super) fn confirm_reads(&mut self) {
-        let new_reads = std::mem::take(&mut self.pulls.new_reads);
-        for (home, jobs) in new_reads {
+        let Pulls { new_reads, tickets, .. } = &mut self.pulls;
+        let is_asked = |home: &Vertex| tickets.values().any(|ticket| ticket.group == *home);
+        let next: Vec<(Vertex, Vec<ReadJob>)> = new_reads.extract_if(.., |home, _| !is_asked(home)).collect();
+        for (home, jobs) in next {
             let ticket = self.next_token();
             let now = self.now.monotonic;
             self.pulls.tickets.insert(ticket, Ticket { group: home, since: now, asked: now, jobs });

@@ -14,7 +14,7 @@ use cubecast_node::command::bench::publish::Place;
 use cubecast_node::command::bench::results::Machine;
 use cubecast_node::command::bench::stage::Stage;
 use cubecast_node::command::bench::table::{apart, millis, number};
-use cubecast_node::command::bench::{apis, words};
+use cubecast_node::command::bench::{apis, failures, words};
 use cubecast_node::command::output::Table;
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -32,6 +32,8 @@ const SIZE: usize = 256;
 const UNDER_WAY: usize = 256;
 const CLIENTS: usize = 16;
 const SUBSCRIBERS: usize = 100;
+/// With so many, the longest stands for 99 of 100.
+const KILLS: usize = 30;
 /// Topics for delete_topic in each run of the source system, and of ours.
 const DOOMED: usize = 600;
 
@@ -43,6 +45,8 @@ pub enum Comparison {
     Latency,
     /// Deliveries to 100 subscribers beside Mosquitto.
     FanOut,
+    /// A leader dies: how long until the next publish is acknowledged, beside JetStream.
+    Failover,
     /// The source system's APIs.
     Source,
 }
@@ -74,6 +78,9 @@ pub async fn run(args: &Args) -> Result<(), String> {
     if only.contains(&Comparison::FanOut) {
         fan_out(args, &folder, &mut all).await?;
     }
+    if only.contains(&Comparison::Failover) {
+        failover(args, &folder, &mut all).await?;
+    }
     if only.contains(&Comparison::Source) {
         source(args, &folder, &mut all).await?;
     }
@@ -103,7 +110,10 @@ async fn publishes(args: &Args, folder: &TempDir, only: &[Comparison], all: &mut
             let pace = Pace::UnderWay(under_way);
             let measured = in_turns(args, &systems, clients, pace).await?;
             show(&format!("Publishes of {SIZE} B, {}", words(pace, clients)), &measured, all);
-            ratios(&measured, &[(0, 1), (0, 2), (3, 4), (3, 1)], "a second", |figures| figures.per_second);
+            // Aims are for pipelined publishes of equal durability.
+            let aimed = |least| (under_way == UNDER_WAY).then_some(Aim::AtLeast(least));
+            let pairs = [(0, 1, aimed(2.0)), (3, 1, None), (0, 2, aimed(1.5)), (3, 4, aimed(1.5))];
+            ratios(&measured, &pairs, "a second", |figures| figures.per_second);
         }
     }
     if only.contains(&Comparison::Latency) {
@@ -112,7 +122,7 @@ async fn publishes(args: &Args, folder: &TempDir, only: &[Comparison], all: &mut
         let pace = Pace::PerSecond(half);
         let measured = in_turns(args, &systems[..2], CLIENTS, pace).await?;
         show(&format!("Publishes of {SIZE} B at half of JetStream's rate, {}", words(pace, CLIENTS)), &measured, all);
-        ratios(&measured, &[(0, 1)], "p99", |figures| figures.p99_us);
+        ratios(&measured, &[(0, 1, Some(Aim::AtMost(0.5)))], "p99", |figures| figures.p99_us);
     }
     Ok(())
 }
@@ -168,7 +178,7 @@ async fn fan_out(args: &Args, folder: &TempDir, all: &mut Vec<Value>) -> Result<
         drop(publishing);
     }
     show(&format!("Deliveries of {SIZE} B to {SUBSCRIBERS} subscribers"), &measured, all);
-    ratios(&measured, &[(0, 1)], "a second", |figures| figures.per_second);
+    ratios(&measured, &[(0, 1, Some(Aim::AtLeast(1.5)))], "a second", |figures| figures.per_second);
     Ok(())
 }
 
@@ -184,6 +194,29 @@ async fn our_fan_out(stage: &mut Stage) -> Result<(Vec<Taking>, tokio::task::Joi
         taking.push(Taking { deliveries: Arc::new(Mutex::new(deliveries)), began });
     }
     Ok((taking, publish_steadily(stage.client(), &place, content(SIZE), began)))
+}
+
+async fn failover(args: &Args, folder: &TempDir, all: &mut Vec<Value>) -> Result<(), String> {
+    let mut jetstream = JetStream::start(folder.path()).await?;
+    let mut stage = stage(args, folder.path(), "failover").await?;
+    let place = Place::new(&mut stage).await.map_err(|failure| failure.message)?;
+    let (mut ours, mut theirs) = (Vec::new(), Vec::new());
+    for _ in 0..KILLS {
+        let gap = failures::kill_home(&mut stage, &place).await.map_err(|failure| failure.message)?;
+        ours.push(gap.as_secs_f64());
+        theirs.push(jetstream.kill_leader().await?.as_secs_f64());
+    }
+    println!("\nSIGKILL of the leader, {KILLS} times each in turns: seconds until the next publish is acknowledged\n");
+    let p99 = |gaps: &[f64]| gaps.iter().copied().fold(0.0, f64::max);
+    for (name, gaps) in [("Cubecast, sync always", &ours), ("JetStream R3", &theirs)] {
+        let Spread { median, least, most } = Spread::of(gaps.iter().copied());
+        println!("  {name}: median {median:.3} ({least:.3} to {most:.3})");
+    }
+    let ratio = p99(&ours) / p99(&theirs);
+    println!("\n  the longest: Cubecast / JetStream = {ratio:.2}{}", Aim::AtMost(0.5).verdict(ratio));
+    println!("  the longest of ours: {:.2} s{}", p99(&ours), Aim::AtMost(1.0).verdict(p99(&ours)));
+    all.push(json!({ "what": "seconds without a publish after SIGKILL of the leader", "cubecast": ours, "jetstream": theirs }));
+    Ok(())
 }
 
 async fn stage(args: &Args, within: &Path, name: &str) -> Result<Stage, String> {
@@ -230,7 +263,8 @@ async fn source(args: &Args, folder: &TempDir, all: &mut Vec<Value>) -> Result<(
             measured[2].runs.push(measure(args, vec![asker], Pace::UnderWay(1), &source.processes()).await);
         }
         show(api, &measured, all);
-        ratios(&measured, &[(0, 2), (1, 2)], "a second", |figures| figures.per_second);
+        let pairs = [(0, 2, Some(Aim::AtLeast(5.0))), (1, 2, Some(Aim::AtLeast(50.0)))];
+        ratios(&measured, &pairs, "a second", |figures| figures.per_second);
     }
     Ok(())
 }
@@ -273,12 +307,30 @@ fn show(title: &str, measured: &[Measured], all: &mut Vec<Value>) {
     all.push(json!({ "what": title, "systems": systems }));
 }
 
-/// Of the first to the second of each pair.
-fn ratios(measured: &[Measured], pairs: &[(usize, usize)], what: &str, figure: impl Fn(&Figures) -> f64) {
+/// What a ratio is aimed at.
+#[derive(Clone, Copy)]
+enum Aim {
+    AtLeast(f64),
+    AtMost(f64),
+}
+
+impl Aim {
+    fn verdict(self, ratio: f64) -> String {
+        let (words, reached) = match self {
+            Aim::AtLeast(least) => (format!("at least {least}"), ratio >= least),
+            Aim::AtMost(most) => (format!("at most {most}"), ratio <= most),
+        };
+        format!("; aimed at {words}: {}", if reached { "reached" } else { "missed" })
+    }
+}
+
+/// Of the first to the second of each.
+fn ratios(measured: &[Measured], pairs: &[(usize, usize, Option<Aim>)], what: &str, figure: impl Fn(&Figures) -> f64) {
     println!();
-    for (ours, theirs) in pairs {
+    for (ours, theirs, aim) in pairs {
         let (ours, theirs) = (&measured[*ours], &measured[*theirs]);
         let Spread { median, least, most } = Spread::of_ratios(&ours.runs, &theirs.runs, &figure);
-        println!("  {what}: {} / {} = {median:.2} ({least:.2} to {most:.2})", ours.system, theirs.system);
+        let verdict = aim.map(|aim| aim.verdict(median)).unwrap_or_default();
+        println!("  {what}: {} / {} = {median:.2} ({least:.2} to {most:.2}){verdict}", ours.system, theirs.system);
     }
 }

@@ -1,6 +1,6 @@
 //! NATS JetStream: three servers, a file stream with three replicas.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
@@ -15,9 +15,12 @@ use super::system::{Asker, Started, System, content};
 const SERVERS: usize = 3;
 const SUBJECT: &str = "bench";
 const STARTS_WITHIN: Duration = Duration::from_secs(30);
+/// A publish that is not acknowledged by then is sent again: as often as makes the gap's end exact enough.
+const ASK_AGAIN: Duration = Duration::from_millis(250);
 
 pub struct JetStream {
     servers: Vec<Server>,
+    folders: Vec<PathBuf>,
     version: String,
 }
 
@@ -26,7 +29,7 @@ impl JetStream {
         let ports = free_ports(2 * SERVERS)?;
         let (clients, routes) = ports.split_at(SERVERS);
         let routed: Vec<String> = routes.iter().map(|port| format!("nats://127.0.0.1:{port}")).collect();
-        let mut servers = Vec::new();
+        let (mut servers, mut folders) = (Vec::new(), Vec::new());
         for (number, (port, route)) in clients.iter().zip(routes).enumerate() {
             let folder = folder(within, &format!("nats{number}"))?;
             let file = folder.join("nats.conf");
@@ -36,9 +39,8 @@ impl JetStream {
                 folder.join("store").display()
             );
             std::fs::write(&file, config).map_err(|error| error.to_string())?;
-            let mut command = Command::new("nats-server");
-            command.arg("-c").arg(&file);
-            servers.push(Server::start(command, &folder, *port).await?);
+            servers.push(start_server(&folder, *port).await?);
+            folders.push(folder);
         }
         let until = Instant::now() + STARTS_WITHIN;
         let version = loop {
@@ -48,8 +50,60 @@ impl JetStream {
                 Err(_) => sleep(Duration::from_millis(200)).await,
             }
         };
-        Ok(JetStream { servers, version })
+        Ok(JetStream { servers, folders, version })
     }
+
+    /// SIGKILL to the stream's leader, and how long until the next publish is acknowledged. Then all is as before.
+    pub async fn kill_leader(&mut self) -> Result<Duration, String> {
+        let context = jetstream::new(connect(&self.servers).await?);
+        let leader = self.leader_of_all(&context).await?;
+        publish(&context).await?;
+        let killed = Instant::now();
+        self.servers[leader].kill();
+        while publish(&context).await.is_err() {
+            if killed.elapsed() > STARTS_WITHIN {
+                return Err("JetStream did not take a publish again".into());
+            }
+        }
+        let gap = killed.elapsed();
+        self.servers[leader] = start_server(&self.folders[leader], self.servers[leader].port).await?;
+        self.leader_of_all(&context).await?;
+        Ok(gap)
+    }
+
+    /// Who leads, once all replicas are level.
+    async fn leader_of_all(&self, context: &jetstream::Context) -> Result<usize, String> {
+        let until = Instant::now() + STARTS_WITHIN;
+        loop {
+            let info = async { context.get_stream(SUBJECT).await.ok()?.info().await.ok()?.cluster.clone() }.await;
+            if let Some(cluster) = info
+                && cluster.replicas.len() == SERVERS - 1
+                && cluster.replicas.iter().all(|replica| replica.current && !replica.offline)
+                && let Some(leader) = cluster.leader.as_deref().and_then(|name| name.strip_prefix('n')?.parse().ok())
+            {
+                return Ok(leader);
+            }
+            if Instant::now() > until {
+                return Err("JetStream's replicas are not level".into());
+            }
+            sleep(Duration::from_millis(100)).await;
+        }
+    }
+}
+
+async fn start_server(folder: &Path, port: u16) -> Result<Server, String> {
+    let mut command = Command::new("nats-server");
+    command.arg("-c").arg(folder.join("nats.conf"));
+    Server::start(command, folder, port).await
+}
+
+/// One, acknowledged; asked again by the caller where that takes longer than a healthy cluster needs.
+async fn publish(context: &jetstream::Context) -> Result<(), String> {
+    let asked = async {
+        let ack = context.publish(SUBJECT, "x".into()).await.map_err(|error| error.to_string())?;
+        ack.await.map(drop).map_err(|error| error.to_string())
+    };
+    tokio::time::timeout(ASK_AGAIN, asked).await.map_err(|_| "no acknowledgement came")?
 }
 
 /// The stream, and the servers' version.

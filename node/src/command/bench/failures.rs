@@ -35,19 +35,10 @@ pub async fn measure(bench: &mut Bench) -> Result<(), Failure> {
 async fn kills(bench: &mut Bench) -> Result<(), Failure> {
     let mut stage = bench.stage(USUAL_DIMENSION, "always").await?;
     let place = Place::new(&mut stage).await?;
-    let home = stage.home(&place.topic);
     let mut gaps = Vec::new();
     for kill in 0..KILLS * bench.repetitions {
         bench.bar.set_message(format!("{GROUP}: kill {} of {}", kill + 1, KILLS * bench.repetitions));
-        stage.wait_until_whole().await?;
-        let client = stage.client().within(Duration::from_secs(10));
-        // Connected, and known to be answered.
-        client.publish(&place.publisher, &place.topic, "before", Ack::Quorum).await?;
-        let killed = Instant::now();
-        stage.fleet.kill(home).await;
-        client.publish(&place.publisher, &place.topic, "after", Ack::Quorum).await?;
-        gaps.push(killed.elapsed().as_secs_f64());
-        stage.fleet.start(home).map_err(crate::command::chaos::failed)?;
+        gaps.push(kill_home(&mut stage, &place).await?.as_secs_f64());
     }
     stage.wait_until_whole().await?;
     gaps.sort_by(f64::total_cmp);
@@ -62,6 +53,21 @@ async fn kills(bench: &mut Bench) -> Result<(), Failure> {
         target: Some((format!("99 of 100 below {KILLED_P99} s; here {p99:.2} s"), p99 < KILLED_P99)),
     });
     stage.strike().await
+}
+
+/// SIGKILL to the topic's home, once all is well, and how long until the next publish is acknowledged. Then it is started again.
+pub async fn kill_home(stage: &mut Stage, place: &Place) -> Result<Duration, Failure> {
+    stage.wait_until_whole().await?;
+    let home = stage.home(&place.topic);
+    let client = stage.client().within(Duration::from_secs(10));
+    // Connected, and known to be answered.
+    client.publish(&place.publisher, &place.topic, "before", Ack::Quorum).await?;
+    let killed = Instant::now();
+    stage.fleet.kill(home).await;
+    client.publish(&place.publisher, &place.topic, "after", Ack::Quorum).await?;
+    let gap = killed.elapsed();
+    stage.fleet.start(home).map_err(crate::command::chaos::failed)?;
+    Ok(gap)
 }
 
 /// A node loses its disk and fetches all it has to hold.

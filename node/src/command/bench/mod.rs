@@ -11,7 +11,7 @@
 pub mod apis;
 pub mod ask;
 mod delay;
-mod failures;
+pub mod failures;
 pub mod fan_out;
 mod nodes;
 mod page;
