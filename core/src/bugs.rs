@@ -68,9 +68,9 @@ bugs! {
     /// Every offer of the same outbox entry bears a number of its own.
     OutboxOffersUnderNewNumbers => ["once", "outbox"],
     /// A leader answers linearizable reads without asking whether it still leads.
-    ReadsWithoutReadIndex => ["linearizable"],
+    ReadsWithoutReadIndex => ["linearizable", "deletions"],
     /// A leader answers linearizable reads for as long as it believes that nobody else can have been elected.
-    ReadsByLease => ["linearizable"],
+    ReadsByLease => ["linearizable", "deletions"],
     /// Any holder answers linearizable reads.
     FollowersServeLeaderReads => ["linearizable"],
     /// A read with level `any` shows what is in the holder's log and not committed.
@@ -94,7 +94,7 @@ bugs! {
     /// A holder that gets a snapshot keeps the topics that were deleted meanwhile.
     SnapshotKeepsDeletedTopics => ["deletions", "prefixes"],
     /// The number of a deleted topic is given to the next one.
-    TopicNumbersAreUsedAgain => ["prefixes", "invented"],
+    TopicNumbersAreUsedAgain => ["prefixes", "deletions", "invented"],
     /// A packet forgets where it has been when its next hop is chosen.
     PacketsForgetTheirTrail => ["routes"],
     /// A push subscriber that has fallen behind goes on at the end.
