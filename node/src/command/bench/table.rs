@@ -71,7 +71,7 @@ fn rates(rows: &[&Row]) -> String {
             },
         ]);
     }
-    let mut text = table.render();
+    let mut text = table.render() + "\n";
     for row in rows {
         if let Some(bound) = &row.bound {
             let share = row.over(|figures| figures.per_second).median / bound.per_second;
