@@ -150,7 +150,7 @@ fn graph(title: &str, ground: &str, rows: &[&Row], draw: impl Fn(&Row, f64) -> S
     }
     format!(
         "<svg viewBox=\"0 0 {WIDTH} {height:.0}\" role=\"img\" aria-label=\"{title}\"><text class=\"soft\" x=\"{:.1}\" y=\"22\" text-anchor=\"end\">{title}</text>{ground}{svg}</svg>",
-        LEFT - 12.0
+        LEFT - 48.0
     )
 }
 
