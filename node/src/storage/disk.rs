@@ -2,13 +2,12 @@
 //!
 //! redb commits always as if for good. With [`crate::storage::SyncMode::Always`] its sync is the disk's. In the other
 //! modes its sync is put off, so that a commit is in the operating system's hands (a killed process loses nothing) and
-//! the disk is asked by [`Disk::sync_now`] only.
+//! the disk is asked by [`DiskSwitch::sync_put_off`] only.
 
 use std::fs::File;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::Instant;
 
 use redb::StorageBackend;
 use redb::backends::FileBackend;
@@ -29,7 +28,9 @@ pub(super) struct DiskSwitch {
     file: File,
     /// redb's syncs are put off.
     put_off: AtomicBool,
-    /// The file may not grow past this many bytes: no limit but in tests, which see a full disk so.
+    /// Such a one is owed.
+    owed: AtomicBool,
+    /// No file of the store may grow past this many bytes: no limit but in tests, which see a full disk so.
     capacity: AtomicU64,
 }
 
@@ -38,6 +39,7 @@ impl Disk {
         let switch = Arc::new(DiskSwitch {
             file: file.try_clone()?,
             put_off: AtomicBool::new(false),
+            owed: AtomicBool::new(false),
             capacity: AtomicU64::new(u64::MAX),
         });
         let file = FileBackend::new(file).map_err(io::Error::other)?;
@@ -52,10 +54,12 @@ impl DiskSwitch {
 
     /// Forces to the disk all that was written.
     pub(super) fn sync_now(&self, metrics: &StorageMetrics) -> io::Result<()> {
-        let start = Instant::now();
-        self.file.sync_data()?;
-        metrics.count_sync(start.elapsed());
-        Ok(())
+        metrics.time_sync(|| self.file.sync_data())
+    }
+
+    /// Makes up for a sync that was put off.
+    pub(super) fn sync_put_off(&self, metrics: &StorageMetrics) -> io::Result<()> {
+        if self.owed.swap(false, Ordering::AcqRel) { self.sync_now(metrics) } else { Ok(()) }
     }
 
     #[cfg(test)]
@@ -63,7 +67,7 @@ impl DiskSwitch {
         self.capacity.store(bytes, Ordering::Release);
     }
 
-    fn check_capacity(&self, end: u64) -> io::Result<()> {
+    pub(super) fn check_capacity(&self, end: u64) -> io::Result<()> {
         if end > self.capacity.load(Ordering::Acquire) { Err(io::ErrorKind::StorageFull.into()) } else { Ok(()) }
     }
 }
@@ -83,7 +87,11 @@ impl StorageBackend for Disk {
     }
 
     fn sync_data(&self) -> io::Result<()> {
-        if self.switch.put_off.load(Ordering::Acquire) { Ok(()) } else { self.switch.sync_now(&self.metrics) }
+        if self.switch.put_off.load(Ordering::Acquire) {
+            self.switch.owed.store(true, Ordering::Release);
+            return Ok(());
+        }
+        self.switch.sync_now(&self.metrics)
     }
 
     fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {

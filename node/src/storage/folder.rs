@@ -4,7 +4,8 @@
 //! |---|---|
 //! | `lock` | held exclusively while a node runs; contains its process id |
 //! | `owner.json` | whose folder this is, for people and for the check at start |
-//! | `store.redb` | all else |
+//! | `store.redb` | all else, in tables |
+//! | `journal` | what the tables do not have yet (see [`super::journal`]) |
 //! | `mark` | the newest acknowledged transaction (see [`super::mark`]) |
 //!
 //! Nothing but these files is ever written or deleted here.
@@ -20,12 +21,13 @@ use serde::{Deserialize, Serialize};
 use super::error::StorageError;
 
 /// The layout of the folder and of the rows in the store.
-pub(super) const FORMAT: u32 = 1;
+pub(super) const FORMAT: u32 = 2;
 
 const LOCK: &str = "lock";
 const OWNER: &str = "owner.json";
 const OWNER_DRAFT: &str = "owner.json.new";
 const STORE: &str = "store.redb";
+const JOURNAL: &str = "journal";
 const MARK: &str = "mark";
 
 /// Whose folder it is. A folder serves one vertex of one cube of one cluster for ever.
@@ -88,6 +90,10 @@ impl Folder {
         self.path.join(STORE)
     }
 
+    pub(super) fn journal(&self) -> PathBuf {
+        self.path.join(JOURNAL)
+    }
+
     pub(super) fn mark(&self) -> PathBuf {
         self.path.join(MARK)
     }
@@ -98,9 +104,11 @@ impl Folder {
     }
 
     /// Deletes all that a node ever wrote here, but the lock. The mark goes first: a store without a mark is a store
-    /// that was never acknowledged, so a wipe that is cut short never looks like damage.
+    /// that was never acknowledged, so a wipe that is cut short never looks like damage. The journal goes after the
+    /// store, which without it would be one of former days.
     pub(super) fn wipe(&self) -> Result<(), StorageError> {
-        let wiped = [MARK, STORE, OWNER_DRAFT, OWNER].into_iter().try_for_each(|name| remove(&self.path.join(name)));
+        let wiped =
+            [MARK, STORE, JOURNAL, OWNER_DRAFT, OWNER].into_iter().try_for_each(|name| remove(&self.path.join(name)));
         wiped
             .and_then(|()| self.sync())
             .map_err(|source| StorageError::from_io(&self.path, "wiping the folder", source))?;

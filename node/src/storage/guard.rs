@@ -24,6 +24,7 @@ pub(super) fn guard<T>(
 fn explain(folder: &Path, doing: &'static str, failure: Failure) -> StorageError {
     match failure {
         Failure::Redb(error) => StorageError::from_redb(folder, doing, error),
+        Failure::Io(source) => StorageError::from_io(folder, doing, source),
         Failure::Bad(bad) => damaged(folder, bad.to_string()),
         Failure::Damaged(what) => damaged(folder, what),
         Failure::Closed => StorageError::Stopped,

@@ -94,7 +94,7 @@ impl Group {
 }
 
 impl LogStore for MemoryStore {
-    fn write(&mut self, batches: &[WriteBatch]) -> Result<(), StorageError> {
+    fn write(&mut self, batches: Vec<WriteBatch>) -> Result<(), StorageError> {
         batches.iter().flat_map(|batch| &batch.writes).for_each(|write| self.apply(write));
         Ok(())
     }

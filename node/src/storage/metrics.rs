@@ -1,7 +1,8 @@
 //! What storage has done so far, counted while it works: readable from any thread at any time.
 
+use std::io;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Counters since the process started. Shared by the engine, the thread and whoever shows them.
 #[derive(Debug, Default)]
@@ -58,11 +59,15 @@ impl StorageMetrics {
         self.bytes_written.fetch_add(bytes as u64, Relaxed);
     }
 
-    pub(super) fn count_sync(&self, took: Duration) {
-        let micros = took.as_micros() as u64;
+    /// Counts and times a sync that works.
+    pub(super) fn time_sync(&self, sync: impl FnOnce() -> io::Result<()>) -> io::Result<()> {
+        let start = Instant::now();
+        sync()?;
+        let micros = start.elapsed().as_micros() as u64;
         self.syncs.fetch_add(1, Relaxed);
         self.sync_micros.fetch_add(micros, Relaxed);
         self.longest_sync_micros.fetch_max(micros, Relaxed);
+        Ok(())
     }
 
     pub(super) fn count_read(&self, messages: usize) {

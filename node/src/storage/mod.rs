@@ -20,10 +20,12 @@ mod disk;
 mod error;
 mod folder;
 mod guard;
+mod journal;
 mod mark;
 mod memory;
 mod metrics;
 mod open;
+mod pending;
 mod recover;
 mod redb;
 mod report;
@@ -45,7 +47,7 @@ pub use self::thread::{StorageCommand, StorageEvent, StorageThread};
 pub trait LogStore: Send {
     /// Writes all batches as one: after an error, none of them counts and the store must not be used for more.
     /// Durable on return as far as the sync mode promises.
-    fn write(&mut self, batches: &[WriteBatch]) -> Result<(), StorageError>;
+    fn write(&mut self, batches: Vec<WriteBatch>) -> Result<(), StorageError>;
 
     /// Messages from `from` on, without a gap: none when there is none at `from`.
     fn read_messages(&self, read: &ReadMessages) -> Result<Vec<StoredMessage>, StorageError>;

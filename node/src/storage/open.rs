@@ -5,20 +5,22 @@ use std::io;
 use std::sync::Arc;
 use std::time::Instant;
 
-use cubecast_core::store::Recovered;
+use cubecast_core::store::{Recovered, WriteBatch};
 use redb::{Database, WriteTransaction};
 
 use super::disk::{Disk, DiskSwitch};
 use super::error::StorageError;
 use super::folder::{Folder, FolderIdentity};
 use super::guard::guard;
+use super::journal::{Journal, Replayed};
 use super::mark::{Mark, MarkFile};
 use super::metrics::StorageMetrics;
+use super::pending::Pending;
 use super::recover::{self, Contents};
 use super::report::{OpenReport, RolledBack};
 use super::rows::{RowKey, RowWriter};
 use super::sync_mode::SyncMode;
-use super::write::{Failure, Tables};
+use super::write::{Changed, Failure, Tables};
 
 /// redb's page cache. Core keeps what is asked for often; this one only has to hold the inner pages of the trees.
 const CACHE_BYTES: usize = 8 << 20;
@@ -28,6 +30,9 @@ const CACHE_BYTES: usize = 8 << 20;
 pub(super) struct Files {
     pub database: Database,
     pub disk: Arc<DiskSwitch>,
+    pub journal: Journal,
+    /// What the journal has and the database has not.
+    pub pending: Pending,
     pub mark: MarkFile,
     /// The newest transaction.
     pub transaction: u64,
@@ -47,6 +52,10 @@ pub(super) fn open(
     let file = open_store_file(folder).map_err(io_failed)?;
     let mut report = first_look(&file, marked).map_err(io_failed)?;
     let (backend, disk) = Disk::new(file, metrics.clone()).map_err(io_failed)?;
+    let mut journal = Journal::open(&folder.journal(), disk.clone(), metrics.clone()).map_err(io_failed)?;
+    if report.new {
+        journal.clear().map_err(io_failed)?;
+    }
 
     let (database, contents) = guard(folder.path(), "opening the store", || {
         let database = Database::builder()
@@ -55,7 +64,8 @@ pub(super) fn open(
             // properly was seen to hide messages in silence; after an unclean end redb reads everything anyway.
             .set_check_integrity_on_open(true)
             .create_with_backend(backend)?;
-        let contents = first_transaction(&database, folder.identity(), marked, &mut report)?;
+        let contents = first_transaction(&database, &mut journal, folder.identity(), marked, &mut report)?;
+        journal.begin(contents.transaction)?;
         Ok((database, contents))
     })?;
 
@@ -64,7 +74,8 @@ pub(super) fn open(
     disk.put_off_syncs(sync_mode != SyncMode::Always);
     report.took = begun.elapsed();
     let Contents { transaction, dropping, recovered, .. } = contents;
-    Ok((Files { database, disk, mark, transaction, dropping }, recovered, report))
+    let pending = Pending::default();
+    Ok((Files { database, disk, journal, pending, mark, transaction, dropping }, recovered, report))
 }
 
 fn open_store_file(folder: &Folder) -> io::Result<File> {
@@ -84,14 +95,16 @@ fn first_look(file: &File, marked: Option<Mark>) -> io::Result<OpenReport> {
     })
 }
 
-/// Reads what is there, and signs that the folder was opened once more.
+/// Puts into the tables what the journal has, reads what is there, and signs that the folder was opened once more.
 fn first_transaction(
     database: &Database,
+    journal: &mut Journal,
     identity: &FolderIdentity,
     marked: Option<Mark>,
     report: &mut OpenReport,
 ) -> Result<Contents, Failure> {
     let transaction = database.begin_write()?;
+    settle_journal(&transaction, journal)?;
     let mut contents = recover::read(&transaction)?;
     accept(&transaction, &mut contents, identity, marked, report)?;
     let acknowledged = marked.map_or(0, |mark| mark.number);
@@ -103,6 +116,19 @@ fn first_transaction(
     drop(tables);
     transaction.commit()?;
     Ok(contents)
+}
+
+fn settle_journal(transaction: &WriteTransaction, journal: &mut Journal) -> Changed {
+    let Some(settled) = recover::transaction_number(transaction)? else { return Ok(()) };
+    let Replayed { number, writes } = journal.read(settled)?;
+    if number == settled {
+        return Ok(());
+    }
+    let (mut pending, mut rows) = (Pending::default(), RowWriter::default());
+    pending.take([WriteBatch { number, writes }]);
+    let mut tables = Tables::new(transaction, &mut rows, recover::is_dropping(transaction)?);
+    pending.settle(&mut tables)?;
+    tables.put_meta(RowKey::Transaction, &number)
 }
 
 /// Holds what was found against what was acknowledged.

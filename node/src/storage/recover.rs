@@ -25,10 +25,11 @@ pub(super) struct Contents {
 
 /// Reads everything but the messages. Damaged log ends are deleted in the same transaction.
 pub(super) fn read(transaction: &WriteTransaction) -> Result<Contents, Failure> {
+    let number = transaction_number(transaction)?;
     let meta = transaction.open_table(rows::META)?;
     let owner: Option<FolderIdentity> = read_meta(&meta, RowKey::Owner)?.transpose()?;
-    let number: Option<u64> = read_meta(&meta, RowKey::Transaction)?.transpose()?;
     let record: Option<Row<NodeRecord>> = read_meta(&meta, RowKey::Record)?;
+    drop(meta);
     let Judged { recovered, cuts } = find(transaction, record)?.judge()?;
     cut_logs(transaction, &recovered.groups, &cuts)?;
     let complete = owner.is_some() && number.is_some();
@@ -36,13 +37,17 @@ pub(super) fn read(transaction: &WriteTransaction) -> Result<Contents, Failure> 
     if !complete && !empty {
         return Err(Failure::Damaged("the owner's record or the transaction number is missing".to_owned()));
     }
-    Ok(Contents {
-        owner,
-        transaction: number.unwrap_or(0),
-        recovered,
-        cut: cuts,
-        dropping: !transaction.open_table(rows::DROPPING)?.is_empty()?,
-    })
+    Ok(Contents { owner, transaction: number.unwrap_or(0), recovered, cut: cuts, dropping: is_dropping(transaction)? })
+}
+
+/// The newest transaction that the tables have; `None`: the store is new.
+pub(super) fn transaction_number(transaction: &WriteTransaction) -> Result<Option<u64>, Failure> {
+    Ok(read_meta(&transaction.open_table(rows::META)?, RowKey::Transaction)?.transpose()?)
+}
+
+/// Whether topics are being deleted piece by piece.
+pub(super) fn is_dropping(transaction: &WriteTransaction) -> Result<bool, Failure> {
+    Ok(!transaction.open_table(rows::DROPPING)?.is_empty()?)
 }
 
 /// Remembers that these groups lost the end of their log, until the node takes another identity.

@@ -1,8 +1,12 @@
-//! The engine on [redb](https://docs.rs/redb): one copy-on-write B-tree file, one commit for all batches at hand.
+//! The engine: a journal for what is written, and tables in [redb](https://docs.rs/redb), a copy-on-write B-tree file.
+//!
+//! A write is one record of the [journal](super::journal). When that is full, what it holds is settled: everything that
+//! is [pending](super::pending) goes into the tables in one transaction. Reads look at both.
 //!
 //! redb checks every page of the file at every start; what changes on disk later meets the check sum in each row (see
 //! [`super::rows`]).
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -11,7 +15,7 @@ use cubecast_core::names::Offset;
 use cubecast_core::store::reading::Reading;
 use cubecast_core::store::{ReadMessages, Recovered, StoredMessage, WriteBatch};
 use cubecast_core::topics::command::TopicId;
-use redb::{ReadOnlyTable, ReadableDatabase, TableError};
+use redb::{AccessGuard, ReadOnlyTable, ReadableDatabase, TableError};
 
 use super::LogStore;
 use super::error::StorageError;
@@ -20,10 +24,13 @@ use super::guard::guard;
 use super::mark::Mark;
 use super::metrics::StorageMetrics;
 use super::open::{self, Files};
+use super::pending::{Pending, PendingTopic};
 use super::report::OpenReport;
 use super::rows::{self, GroupCode, MessageKey, RowKey, RowWriter, Value};
 use super::sync_mode::SyncMode;
 use super::write::{Changed, Failure, Tables};
+
+type RowFound<'r> = Result<(AccessGuard<'r, MessageKey>, AccessGuard<'r, Value>), redb::StorageError>;
 
 /// A store in a data folder, which it holds locked.
 #[derive(Debug)]
@@ -60,9 +67,11 @@ impl RedbStore {
 
     /// The topics of a group that have messages on disk, whether or not the group still knows them.
     pub fn topics_on_disk(&self, group: Vertex) -> Result<Vec<TopicId>, StorageError> {
-        guard(self.folder.path(), "listing topics", || match self.messages()? {
-            Some(messages) => list_topics(&messages, group.to_code()),
-            None => Ok(Vec::new()),
+        guard(self.folder.path(), "listing topics", || {
+            let files = self.files.as_ref().ok_or(Failure::Closed)?;
+            let settled = self.messages()?.map(|messages| list_topics(&messages, group.to_code())).transpose()?;
+            let topics: BTreeSet<_> = settled.into_iter().flatten().chain(files.pending.topics(group)).collect();
+            Ok(topics.into_iter().collect())
         })
     }
 
@@ -93,22 +102,19 @@ impl RedbStore {
         }
     }
 
-    /// One transaction: all of `change`, or nothing of it and the end of this store.
+    /// All of `change`, or nothing of it and the end of this store.
     fn change(
         &mut self,
         doing: &'static str,
-        change: impl FnOnce(&mut Tables<'_>) -> Changed,
+        change: impl FnOnce(&mut Files, &mut RowWriter) -> Changed,
     ) -> Result<(), StorageError> {
         let RedbStore { files, folder, rows, .. } = self;
         let Some(open) = files else { return Err(StorageError::Stopped) };
-        let written = guard(folder.path(), doing, || commit(open, rows, change)).and_then(|()| {
-            let mark = Mark { number: open.transaction, closed: false };
-            open.mark.write(mark).map_err(|source| StorageError::from_io(folder.path(), "writing the mark", source))
-        });
-        if written.is_err() {
+        let changed = guard(folder.path(), doing, || change(open, rows));
+        if changed.is_err() {
             self.abandon();
         }
-        written
+        changed
     }
 
     /// Lets go of a database that failed: the next start recovers from what is on disk.
@@ -123,10 +129,11 @@ impl RedbStore {
     }
 
     fn close_files(&mut self) -> Result<(), StorageError> {
-        let Some(files) = self.files.take() else { return Ok(()) };
-        let Files { database, disk, mut mark, transaction, .. } = files;
+        let Some(mut files) = self.files.take() else { return Ok(()) };
         let path = self.folder.path();
-        disk.put_off_syncs(false);
+        files.disk.put_off_syncs(false);
+        guard(path, "settling the journal", || settle(&mut files, &mut self.rows, false))?;
+        let Files { database, disk, mut mark, transaction, .. } = files;
         guard(path, "closing the store", || Ok(database.close()?))?;
         let io_failed = |source| StorageError::from_io(path, "closing the store", source);
         disk.sync_now(&self.metrics).map_err(io_failed)?;
@@ -136,41 +143,38 @@ impl RedbStore {
 }
 
 impl LogStore for RedbStore {
-    fn write(&mut self, batches: &[WriteBatch]) -> Result<(), StorageError> {
-        let mut writes = batches.iter().flat_map(|batch| &batch.writes).peekable();
-        if writes.peek().is_none() {
-            return Ok(());
+    fn write(&mut self, batches: Vec<WriteBatch>) -> Result<(), StorageError> {
+        let count = batches.len();
+        if batches.iter().any(|batch| !batch.writes.is_empty()) {
+            let sync = self.sync_mode == SyncMode::Always;
+            self.change("writing", |files, rows| append(files, rows, batches, sync))?;
+            self.metrics.count_transaction(count);
         }
-        self.change("writing", |tables| writes.try_for_each(|write| tables.apply(write)))?;
-        self.metrics.count_transaction(batches.len());
         Ok(())
     }
 
     fn read_messages(&self, read: &ReadMessages) -> Result<Vec<StoredMessage>, StorageError> {
         let messages = guard(self.folder.path(), "reading messages", || {
-            if self.is_dropping(read.group.to_code(), read.topic)? {
-                return Ok(Vec::new());
-            }
-            match self.messages()? {
-                Some(messages) => read_range(&messages, read),
-                None => Ok(Vec::new()),
-            }
+            let files = self.files.as_ref().ok_or(Failure::Closed)?;
+            let pending = files.pending.topic(read.group, read.topic);
+            let gone =
+                pending.is_some_and(|topic| topic.dropped) || self.is_dropping(read.group.to_code(), read.topic)?;
+            let settled = if gone { None } else { self.messages()? };
+            read_range(settled.as_ref(), pending, read)
         })?;
         self.metrics.count_read(messages.len());
         Ok(messages)
     }
 
     fn sync(&mut self) -> Result<(), StorageError> {
-        let Some(files) = &self.files else { return Err(StorageError::Stopped) };
-        files
-            .disk
-            .sync_now(&self.metrics)
-            .map_err(|source| StorageError::from_io(self.folder.path(), "syncing", source))
+        let Some(files) = &mut self.files else { return Err(StorageError::Stopped) };
+        let synced = files.disk.sync_put_off(&self.metrics).and_then(|()| files.journal.sync());
+        synced.map_err(|source| StorageError::from_io(self.folder.path(), "syncing", source))
     }
 
     fn tidy(&mut self) -> Result<bool, StorageError> {
-        if self.files.as_ref().is_some_and(|files| files.dropping) {
-            self.change("deleting a topic", |tables| tables.tidy())?;
+        if self.files.as_ref().is_some_and(|files| files.dropping || files.pending.drops_messages()) {
+            self.change("deleting a topic", |files, rows| settle(files, rows, true))?;
         }
         Ok(self.files.as_ref().is_some_and(|files| files.dropping))
     }
@@ -195,29 +199,62 @@ impl Drop for RedbStore {
     }
 }
 
-fn commit(open: &mut Files, rows: &mut RowWriter, change: impl FnOnce(&mut Tables<'_>) -> Changed) -> Changed {
-    let transaction = open.database.begin_write()?;
-    let mut tables = Tables::new(&transaction, rows, open.dropping);
-    change(&mut tables)?;
-    tables.put_meta(RowKey::Transaction, &(open.transaction + 1))?;
+/// One record in the journal; when it has no room left, a visit to the tables.
+fn append(files: &mut Files, rows: &mut RowWriter, batches: Vec<WriteBatch>, sync: bool) -> Changed {
+    let number = files.transaction + 1;
+    let journaled = files.journal.append(number, &batches)?;
+    files.transaction = number;
+    files.pending.take(batches);
+    if !journaled {
+        settle(files, rows, false)?;
+    } else if sync {
+        files.journal.sync()?;
+    }
+    Ok(files.mark.write(Mark { number, closed: false })?)
+}
+
+/// Puts what is pending into the tables, and begins the journal anew. `tidy`: also deletes a piece of what was put off.
+fn settle(files: &mut Files, rows: &mut RowWriter, tidy: bool) -> Changed {
+    let transaction = files.database.begin_write()?;
+    let mut tables = Tables::new(&transaction, rows, files.dropping);
+    files.pending.settle(&mut tables)?;
+    if tidy {
+        tables.tidy()?;
+    }
+    tables.put_meta(RowKey::Transaction, &files.transaction)?;
     let dropping = tables.dropping();
     drop(tables);
     transaction.commit()?;
-    open.transaction += 1;
-    open.dropping = dropping;
-    Ok(())
+    files.dropping = dropping;
+    files.pending = Pending::default();
+    Ok(files.journal.begin(files.transaction)?)
 }
 
-fn read_range(stored: &ReadOnlyTable<MessageKey, Value>, read: &ReadMessages) -> Result<Vec<StoredMessage>, Failure> {
+/// The messages of a topic, from the tables and from what is pending, which replaces what lies under the same offset.
+fn read_range(
+    settled: Option<&ReadOnlyTable<MessageKey, Value>>,
+    pending: Option<&PendingTopic>,
+    read: &ReadMessages,
+) -> Result<Vec<StoredMessage>, Failure> {
     let mut reading = Reading::new(read);
-    let (group, topic) = (read.group.to_code(), read.topic);
-    for row in stored.range((group, topic.0, read.from.0)..(group, topic.0, read.end.0.max(read.from.0)))? {
-        if reading.is_full() {
+    let (group, topic, from, end) = (read.group.to_code(), read.topic, read.from.0, read.end.0.max(read.from.0));
+    let rows = settled.map(|table| table.range((group, topic.0, from)..(group, topic.0, end))).transpose()?;
+    let mut rows = rows.into_iter().flatten().peekable();
+    let mut pending = pending.into_iter().flat_map(|topic| topic.messages.range(from..end)).peekable();
+    while !reading.is_full() {
+        let offset = pending.peek().map_or(u64::MAX, |(offset, _)| **offset);
+        let comes_first = |row: &RowFound<'_>| row.as_ref().map_or(true, |(key, _)| key.value().2 <= offset);
+        if let Some(row) = rows.next_if(comes_first) {
+            let (key, value) = row?;
+            let found = Offset(key.value().2);
+            if found.0 < offset {
+                reading.take(found, rows::decode_message(group, topic, found, value.value()))?;
+            }
+        } else if let Some((_, message)) = pending.next() {
+            reading.take(message.offset, Ok(message.clone()))?;
+        } else {
             break;
         }
-        let (key, value) = row?;
-        let offset = Offset(key.value().2);
-        reading.take(offset, rows::decode_message(group, topic, offset, value.value()))?;
     }
     Ok(reading.finish())
 }
@@ -261,14 +298,14 @@ mod tests {
         store.files.as_ref().unwrap().disk.limit_capacity(2 << 20);
         let mut acknowledged = 0;
         let error = loop {
-            match store.write(&[messages(acknowledged)]) {
+            match store.write(vec![messages(acknowledged)]) {
                 Ok(()) => acknowledged += 1,
                 Err(error) => break error,
             }
         };
         assert!(matches!(error, StorageError::Full { .. }), "{error}");
         assert!(acknowledged > 0);
-        assert!(matches!(store.write(&[messages(acknowledged)]), Err(StorageError::Stopped)));
+        assert!(matches!(store.write(vec![messages(acknowledged)]), Err(StorageError::Stopped)));
         drop(store);
 
         let (store, _, report) = RedbStore::open(folder.path(), &identity, SyncMode::Always).unwrap();

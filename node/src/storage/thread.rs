@@ -263,18 +263,19 @@ impl<S: LogStore, F: FnMut(StorageEvent)> Worker<S, F> {
         }
         let (batches, bytes) = self.take_writes();
         let Some(number) = batches.last().map(|batch| batch.number) else { return Ok(()) };
-        self.store.write(&batches)?;
+        let drops = batches.iter().any(drops_messages);
+        self.store.write(batches)?;
         self.metrics.queued_bytes.fetch_sub(bytes, Ordering::Relaxed);
-        self.note_commit(&batches);
+        self.note_commit(drops);
         (self.on_event)(StorageEvent::Written { number });
         Ok(())
     }
 
-    fn note_commit(&mut self, batches: &[WriteBatch]) {
+    fn note_commit(&mut self, drops_messages: bool) {
         if self.interval.is_some() {
             self.unsynced_since.get_or_insert_with(Instant::now);
         }
-        if batches.iter().any(drops_messages) {
+        if drops_messages {
             self.commits_since_tidying.get_or_insert(0);
         }
         self.commits_since_tidying = self.commits_since_tidying.map(|commits| commits + 1);

@@ -1,11 +1,12 @@
-//! One write transaction: how each of core's writes changes the tables.
+//! One write transaction: what it can do to the tables.
 
+use std::io;
 use std::ops::RangeInclusive;
 
 use cubecast_core::cube::Vertex;
 use cubecast_core::store::judge::{self, Refused};
-use cubecast_core::store::{Checkpoint, LogEntry, NodeRecord, StoredMessage, Write};
-use cubecast_core::topics::command::TopicId;
+use cubecast_core::store::{Checkpoint, HardState, LogEntry, NodeRecord, StoredMessage};
+use cubecast_core::topics::command::{Command, TopicId};
 use redb::{Key, ReadableTable, Table, TableDefinition, WriteTransaction};
 
 use super::rows::{self, BadRow, GroupCode, MessageKey, RowKey, RowWriter, Value};
@@ -17,6 +18,8 @@ pub(super) const DROP_MESSAGES_AT_ONCE: usize = 4096;
 #[derive(Debug)]
 pub(super) enum Failure {
     Redb(redb::Error),
+    /// Of the journal's file.
+    Io(io::Error),
     Bad(BadRow),
     /// Damage that no single row shows.
     Damaged(String),
@@ -36,6 +39,12 @@ macro_rules! fails_with_redb {
 }
 
 fails_with_redb!(CommitError, DatabaseError, StorageError, TableError, TransactionError);
+
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Self {
+        Failure::Io(error)
+    }
+}
 
 impl From<BadRow> for Failure {
     fn from(bad: BadRow) -> Self {
@@ -97,33 +106,6 @@ impl<'t> Tables<'t> {
         self.dropping
     }
 
-    pub(super) fn apply(&mut self, write: &Write) -> Changed {
-        match write {
-            Write::Identity(record) => self.put_record(record),
-            Write::HardState { group, state } => {
-                let group = group.to_code();
-                let value = self.rows.encode(RowKey::HardState(group), state);
-                table(&mut self.hard_state, self.transaction, rows::HARD_STATE)?.insert(group, value)?;
-                Ok(())
-            }
-            Write::Append { group, entries } => self.append(*group, entries),
-            Write::Checkpoint { group, checkpoint, drop_log_through, clear_log } => {
-                self.put_checkpoint(*group, checkpoint, if *clear_log { u64::MAX } else { *drop_log_through })
-            }
-            Write::Messages { group, topic, messages } => self.put_messages(*group, *topic, messages),
-            Write::DropMessages { group, topic } => self.drop_messages(*group, *topic),
-            Write::OutboxPut { id, command } => {
-                let value = self.rows.encode(RowKey::Outbox(*id), command);
-                table(&mut self.outbox, self.transaction, rows::OUTBOX)?.insert(*id, value)?;
-                Ok(())
-            }
-            Write::OutboxRemove { id } => {
-                table(&mut self.outbox, self.transaction, rows::OUTBOX)?.remove(*id)?;
-                Ok(())
-            }
-        }
-    }
-
     pub(super) fn put_meta(&mut self, key: RowKey, value: &impl serde::Serialize) -> Changed {
         let value = self.rows.encode(key, value);
         table(&mut self.meta, self.transaction, rows::META)?.insert(key.meta(), value)?;
@@ -142,7 +124,7 @@ impl<'t> Tables<'t> {
         }
     }
 
-    fn put_record(&mut self, record: &NodeRecord) -> Changed {
+    pub(super) fn put_record(&mut self, record: &NodeRecord) -> Changed {
         let meta = table(&mut self.meta, self.transaction, rows::META)?;
         let before: Option<NodeRecord> = match meta.get(RowKey::Record.meta())? {
             Some(value) => Some(rows::decode(RowKey::Record, value.value())?),
@@ -154,27 +136,32 @@ impl<'t> Tables<'t> {
         self.put_meta(RowKey::Record, record)
     }
 
-    fn append(&mut self, group: Vertex, entries: &[LogEntry]) -> Changed {
+    pub(super) fn put_hard_state(&mut self, group: Vertex, state: &HardState) -> Changed {
+        let group = group.to_code();
+        let value = self.rows.encode(RowKey::HardState(group), state);
+        table(&mut self.hard_state, self.transaction, rows::HARD_STATE)?.insert(group, value)?;
+        Ok(())
+    }
+
+    pub(super) fn put_checkpoint(&mut self, group: Vertex, checkpoint: &Checkpoint) -> Changed {
+        let group = group.to_code();
+        let value = self.rows.encode(RowKey::Checkpoint(group), checkpoint);
+        table(&mut self.checkpoint, self.transaction, rows::CHECKPOINT)?.insert(group, value)?;
+        Ok(())
+    }
+
+    pub(super) fn put_entries<'e>(&mut self, group: Vertex, entries: impl Iterator<Item = &'e LogEntry>) -> Changed {
         let group = group.to_code();
         let log = table(&mut self.log, self.transaction, rows::LOG)?;
         for entry in entries {
             let value = self.rows.encode(RowKey::Log(group, entry.index), entry);
             log.insert((group, entry.index), value)?;
         }
-        match entries.last() {
-            Some(last) => self.remove_log(group, last.index + 1..=u64::MAX),
-            None => Ok(()),
-        }
+        Ok(())
     }
 
-    fn put_checkpoint(&mut self, group: Vertex, checkpoint: &Checkpoint, drop_log_through: u64) -> Changed {
+    pub(super) fn remove_log(&mut self, group: Vertex, indexes: RangeInclusive<u64>) -> Changed {
         let group = group.to_code();
-        let value = self.rows.encode(RowKey::Checkpoint(group), checkpoint);
-        table(&mut self.checkpoint, self.transaction, rows::CHECKPOINT)?.insert(group, value)?;
-        self.remove_log(group, 0..=drop_log_through)
-    }
-
-    fn remove_log(&mut self, group: GroupCode, indexes: RangeInclusive<u64>) -> Changed {
         let log = table(&mut self.log, self.transaction, rows::LOG)?;
         let range = (group, *indexes.start())..=(group, *indexes.end());
         if log.range(range.clone())?.next().is_some() {
@@ -183,7 +170,12 @@ impl<'t> Tables<'t> {
         Ok(())
     }
 
-    fn put_messages(&mut self, group: Vertex, topic: TopicId, messages: &[StoredMessage]) -> Changed {
+    pub(super) fn put_messages<'m>(
+        &mut self,
+        group: Vertex,
+        topic: TopicId,
+        messages: impl Iterator<Item = &'m StoredMessage>,
+    ) -> Changed {
         let group = group.to_code();
         while self.dropping && self.is_dropping(group, topic)? {
             self.drop_piece(group, topic.0)?;
@@ -197,8 +189,19 @@ impl<'t> Tables<'t> {
         Ok(())
     }
 
-    fn drop_messages(&mut self, group: Vertex, topic: TopicId) -> Changed {
+    pub(super) fn drop_messages(&mut self, group: Vertex, topic: TopicId) -> Changed {
         self.drop_piece(group.to_code(), topic.0)
+    }
+
+    pub(super) fn put_outbox(&mut self, id: u64, command: &Command) -> Changed {
+        let value = self.rows.encode(RowKey::Outbox(id), command);
+        table(&mut self.outbox, self.transaction, rows::OUTBOX)?.insert(id, value)?;
+        Ok(())
+    }
+
+    pub(super) fn remove_outbox(&mut self, id: u64) -> Changed {
+        table(&mut self.outbox, self.transaction, rows::OUTBOX)?.remove(id)?;
+        Ok(())
     }
 
     fn is_dropping(&self, group: GroupCode, topic: TopicId) -> Result<bool, Failure> {

@@ -65,7 +65,7 @@ fn measure_store(folder: &Path, mode: SyncMode, size: u64, rounds: u64) -> Measu
     let begun = Instant::now();
     for round in 0..rounds {
         let batches: Vec<_> = (round * size + 1..=round * size + size).map(publish).collect();
-        store.write(&batches).unwrap();
+        store.write(batches).unwrap();
     }
     Measured { writes: size * rounds, took: begun.elapsed() }
 }
@@ -98,7 +98,9 @@ fn measure_open(folder: &Path) {
         let messages = (round * 1000..round * 1000 + 1000)
             .map(|offset| StoredMessage { content: "x".repeat(CONTENT_BYTES), ..message(offset) })
             .collect();
-        store.write(&[batch(round, [Write::Messages { group: vertex("010"), topic: TopicId(1), messages }])]).unwrap();
+        store
+            .write(vec![batch(round, [Write::Messages { group: vertex("010"), topic: TopicId(1), messages }])])
+            .unwrap();
     }
     let killed = folder.with_extension("killed");
     copy_folder(folder, &killed);

@@ -96,13 +96,13 @@ fn a_cut_is_remembered_until_the_node_takes_another_identity() {
     assert!(recovered.groups[0].tail_cut);
     assert!(!recovered.groups[1].tail_cut);
 
-    store.write(&[batch(1, [Write::Identity(record(2))])]).unwrap();
+    store.write(vec![batch(1, [Write::Identity(record(2))])]).unwrap();
     let (recovered, report) = store.reopen(false).unwrap();
     assert!(recovered.groups[0].tail_cut, "the same identity keeps the mistrust");
     assert!(report.cut.is_empty(), "nothing is cut twice");
 
     let identity = Some(NodeId { vertex: vertex("010"), incarnation: Incarnation(7) });
-    store.write(&[batch(2, [Write::Identity(NodeRecord { identity, ..record(2) })])]).unwrap();
+    store.write(vec![batch(2, [Write::Identity(NodeRecord { identity, ..record(2) })])]).unwrap();
     let (recovered, _) = store.reopen(false).unwrap();
     assert!(!recovered.groups[0].tail_cut);
 }
@@ -185,10 +185,12 @@ fn an_older_file_than_was_acknowledged_is_noticed() {
     let (mut store, ..) = open(folder.path());
     fill(&mut store);
     copy_folder(folder.path(), older.path());
-    store.write(&[batch(14, [append("010", 204..=204)])]).unwrap();
+    store.write(vec![batch(14, [append("010", 204..=204)])]).unwrap();
     store.close().unwrap();
     drop(store);
-    std::fs::copy(older.path().join("store.redb"), folder.path().join("store.redb")).unwrap();
+    for file in ["store.redb", "journal"] {
+        std::fs::copy(older.path().join(file), folder.path().join(file)).unwrap();
+    }
 
     let (mut store, recovered, report) = open(folder.path());
     let lost = report.rolled_back.expect("the loss is said");

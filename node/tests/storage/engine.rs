@@ -49,7 +49,7 @@ fn a_store_killed_at_any_write_holds_whole_batches_and_all_that_were_acknowledge
     for number in 1..=20 {
         let writes =
             [append("010", number..=number), hard_state("010", number), messages("010", 1, number - 1..number)];
-        store.write(&[batch(number, writes)]).unwrap();
+        store.write(vec![batch(number, writes)]).unwrap();
         let left_behind = tempfile::tempdir().unwrap();
         copy_folder(folder.path(), left_behind.path());
         let (killed, recovered, _) = open(left_behind.path());
@@ -66,7 +66,7 @@ fn an_append_replaces_the_log_from_its_first_index_on() {
     let newer = LogEntry { term: 99, ..entry(4) };
     let replace = Write::Append { group: vertex("010"), entries: vec![newer.clone()] };
     store
-        .write(&[batch(1, [append("010", 1..=9), append("011", 1..=2), hard_state("010", 3)]), batch(2, [replace])])
+        .write(vec![batch(1, [append("010", 1..=9), append("011", 1..=2), hard_state("010", 3)]), batch(2, [replace])])
         .unwrap();
     let (recovered, _) = store.reopen(false).unwrap();
     assert_eq!(recovered.groups[0].log, [entry(1), entry(2), entry(3), newer]);
@@ -84,7 +84,7 @@ fn a_checkpoint_drops_the_log_that_it_covers_or_all_of_it() {
         clear_log: true,
     };
     let appends = [append("010", 1..=9), append("011", 1..=9)];
-    store.write(&[batch(1, appends), batch(2, [put_checkpoint("010", 7, 3_000_000), cleared])]).unwrap();
+    store.write(vec![batch(1, appends), batch(2, [put_checkpoint("010", 7, 3_000_000), cleared])]).unwrap();
     let (recovered, _) = store.reopen(false).unwrap();
     assert_eq!(recovered.groups[0].log, [entry(8), entry(9)]);
     assert_eq!(recovered.groups[0].checkpoint, Some(checkpoint(7, 3_000_000)));
@@ -95,7 +95,9 @@ fn a_checkpoint_drops_the_log_that_it_covers_or_all_of_it() {
 fn a_read_stops_at_its_limits_but_gives_at_least_one_message() {
     let folder = tempfile::tempdir().unwrap();
     let (mut store, ..) = open(folder.path());
-    store.write(&[batch(1, [messages("010", 1, 0..50), messages("010", 2, 0..1), messages("011", 1, 0..9)])]).unwrap();
+    store
+        .write(vec![batch(1, [messages("010", 1, 0..50), messages("010", 2, 0..1), messages("011", 1, 0..9)])])
+        .unwrap();
     let offsets = |limited: ReadMessages| -> Vec<u64> {
         store.read_messages(&limited).unwrap().into_iter().map(|message| message.offset.0).collect()
     };
@@ -116,8 +118,9 @@ fn a_read_stops_at_its_limits_but_gives_at_least_one_message() {
 fn a_dropped_topic_is_gone_at_once_and_leaves_the_disk_piece_by_piece() {
     let folder = tempfile::tempdir().unwrap();
     let (mut store, ..) = open(folder.path());
-    store.write(&[batch(1, [messages("010", 1, 0..10_000), messages("010", 2, 0..3)])]).unwrap();
-    store.write(&[batch(2, [drop_messages("010", 1)])]).unwrap();
+    store.write(vec![batch(1, [messages("010", 1, 0..10_000), messages("010", 2, 0..3)])]).unwrap();
+    store.reopen(false).unwrap();
+    store.write(vec![batch(2, [drop_messages("010", 1)])]).unwrap();
     assert_eq!(store.read_messages(&read("010", 1, 9_000, 9_001)).unwrap(), []);
     assert_eq!(store.topics_on_disk(vertex("010")).unwrap(), [TopicId(1), TopicId(2)]);
 
@@ -133,8 +136,10 @@ fn a_dropped_topic_is_gone_at_once_and_leaves_the_disk_piece_by_piece() {
 fn messages_written_to_a_topic_that_is_being_dropped_are_kept() {
     let folder = tempfile::tempdir().unwrap();
     let (mut store, ..) = open(folder.path());
-    store.write(&[batch(1, [messages("010", 1, 0..10_000)])]).unwrap();
-    store.write(&[batch(2, [drop_messages("010", 1), messages("010", 1, 0..5)])]).unwrap();
+    store.write(vec![batch(1, [messages("010", 1, 0..10_000)])]).unwrap();
+    store.reopen(false).unwrap();
+    store.write(vec![batch(2, [drop_messages("010", 1), messages("010", 1, 0..5)])]).unwrap();
+    assert_eq!(store.read_messages(&read("010", 1, 0, 99)).unwrap().len(), 5);
     while store.tidy().unwrap() {}
     assert_eq!(store.read_messages(&read("010", 1, 0, 99)).unwrap().len(), 5);
 }
@@ -195,11 +200,11 @@ fn an_empty_write_costs_no_transaction_and_a_full_one_costs_one_sync() {
     let (mut store, ..) = open(folder.path());
     let metrics = store.metrics();
     let before = metrics.counts();
-    store.write(&[]).unwrap();
-    store.write(&[batch(1, [])]).unwrap();
+    store.write(vec![]).unwrap();
+    store.write(vec![batch(1, [])]).unwrap();
     assert_eq!(metrics.counts(), before);
     let batches: Vec<_> = (2..100).map(|number| batch(number, [append("010", number - 1..=number - 1)])).collect();
-    store.write(&batches).unwrap();
+    store.write(batches).unwrap();
     let after = metrics.counts();
     assert_eq!(after.transactions - before.transactions, 1);
     assert_eq!(after.batches - before.batches, 98);
@@ -237,7 +242,7 @@ fn a_memory_store_answers_as_the_disk_does() {
         Write::OutboxRemove { id: 1 },
     ];
     for (store, name) in [(&mut disk as &mut dyn LogStore, "disk"), (&mut memory, "memory")] {
-        store.write(&[batch(1, writes.clone())]).unwrap();
+        store.write(vec![batch(1, writes.clone())]).unwrap();
         let some = ReadMessages { max_bytes: 40, ..read("010", 1, 3, 12) };
         assert_eq!(store.read_messages(&some).unwrap().len(), 3, "{name}");
         assert_eq!(store.read_messages(&read("010", 2, 0, 20)).unwrap(), [], "{name}");

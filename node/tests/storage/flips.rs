@@ -60,6 +60,7 @@ fn damage_to_a_killed_store_is_refused_said_or_harmless() {
     fill(&mut store);
     copy_folder(folder.path(), left_behind.path());
     try_all("killed", left_behind.path(), "store.redb");
+    try_all("killed", left_behind.path(), "journal");
 }
 
 #[test]

@@ -4,6 +4,7 @@ mod bench;
 mod damage;
 mod engine;
 mod flips;
+mod journal;
 mod support;
 mod thread;
 mod twins;

@@ -136,7 +136,7 @@ pub fn filling() -> Vec<WriteBatch> {
 
 /// Writes [`filling`].
 pub fn fill(store: &mut RedbStore) {
-    filling().into_iter().for_each(|batch| store.write(&[batch]).unwrap());
+    filling().into_iter().for_each(|batch| store.write(vec![batch]).unwrap());
 }
 
 /// All that a store holds.

@@ -297,7 +297,7 @@ fn gated_with(store: impl LogStore + 'static, mode: SyncMode) -> (StorageThread,
 }
 
 impl<S: LogStore> LogStore for Gated<S> {
-    fn write(&mut self, batches: &[WriteBatch]) -> Result<(), StorageError> {
+    fn write(&mut self, batches: Vec<WriteBatch>) -> Result<(), StorageError> {
         self.pass("write", format!("write {}", batches.len()));
         self.store.write(batches)
     }
@@ -329,7 +329,7 @@ impl<S: LogStore> LogStore for Gated<S> {
 struct Broken;
 
 impl LogStore for Broken {
-    fn write(&mut self, _: &[WriteBatch]) -> Result<(), StorageError> {
+    fn write(&mut self, _: Vec<WriteBatch>) -> Result<(), StorageError> {
         Err(StorageError::Full { folder: "data".into() })
     }
 

@@ -46,13 +46,21 @@ impl Twins {
     fn write(&mut self, writes: impl Into<Vec<Write>>) {
         self.written += 1;
         let batch = batch(self.written, writes);
-        self.engine.as_mut().expect("the engine runs").write(std::slice::from_ref(&batch)).unwrap();
+        self.engine.as_mut().expect("the engine runs").write(vec![batch.clone()]).unwrap();
         self.disk.begin(batch);
         self.disk.finish(self.written).unwrap();
     }
 
     fn close(&mut self) {
         self.engine.take().into_iter().for_each(|mut engine| engine.close().unwrap());
+    }
+
+    /// The engine's process dies: what is on disk at this moment is what the next start finds.
+    fn kill(&mut self) {
+        let left_behind = tempfile::tempdir().unwrap();
+        copy_folder(self.folder.path(), left_behind.path());
+        self.engine = None;
+        self.folder = left_behind;
     }
 
     fn damage(&mut self, what: Damage, random: &mut fastrand::Rng) -> Option<RowKey> {
@@ -191,6 +199,12 @@ fn random_histories_with_random_damage_read_the_same_on_both() {
         let (mut twins, mut author) = (Twins::new(), Author::default());
         for _ in 0..3 {
             (0..random.u64(1..20)).for_each(|_| twins.write(author.some_writes(&mut random)));
+            look_around(&twins, &mut random);
+            if random.bool() {
+                twins.kill();
+                let Ok(recovered) = twins.start() else { break };
+                author.go_on_from(&recovered);
+            }
             for _ in 0..random.u64(0..3) {
                 let what = random.choice([Damage::Message, Damage::LogTail, Damage::LogTail, Damage::Any]).unwrap();
                 twins.damage(what, &mut random);

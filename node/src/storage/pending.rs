@@ -1,0 +1,140 @@
+//! What the journal has and the tables do not: in memory, so that it can be read, and settled all at once.
+//!
+//! What replaces what is decided here already: an entry that was appended and dropped again never reaches the tables.
+
+use std::collections::BTreeMap;
+
+use cubecast_core::cube::Vertex;
+use cubecast_core::store::{Checkpoint, HardState, LogEntry, NodeRecord, StoredMessage, Write, WriteBatch};
+use cubecast_core::topics::command::{Command, TopicId};
+
+use super::write::{Changed, Tables};
+
+/// Changes that wait for the tables. Bounded by the journal, which has them all.
+#[derive(Debug, Default)]
+pub(super) struct Pending {
+    /// In order: the tables compare each with the one before.
+    records: Vec<NodeRecord>,
+    groups: BTreeMap<Vertex, PendingGroup>,
+    /// `None`: removed.
+    outbox: BTreeMap<u64, Option<Command>>,
+}
+
+#[derive(Debug, Default)]
+struct PendingGroup {
+    hard_state: Option<HardState>,
+    checkpoint: Option<Checkpoint>,
+    /// Entries up to here leave the tables.
+    dropped_through: Option<u64>,
+    /// Entries from here on leave the tables.
+    replaced_from: Option<u64>,
+    log: BTreeMap<u64, LogEntry>,
+    topics: BTreeMap<TopicId, PendingTopic>,
+}
+
+/// The messages of one topic.
+#[derive(Debug, Default)]
+pub(super) struct PendingTopic {
+    /// Those in the tables are to go.
+    pub dropped: bool,
+    /// By offset.
+    pub messages: BTreeMap<u64, StoredMessage>,
+}
+
+impl Pending {
+    pub(super) fn take(&mut self, batches: impl IntoIterator<Item = WriteBatch>) {
+        batches.into_iter().flat_map(|batch| batch.writes).for_each(|write| self.take_write(write));
+    }
+
+    /// Whether messages are to leave the tables.
+    pub(super) fn drops_messages(&self) -> bool {
+        self.groups.values().flat_map(|group| group.topics.values()).any(|topic| topic.dropped)
+    }
+
+    pub(super) fn topic(&self, group: Vertex, topic: TopicId) -> Option<&PendingTopic> {
+        self.groups.get(&group)?.topics.get(&topic)
+    }
+
+    /// The topics of a group that have messages here.
+    pub(super) fn topics(&self, group: Vertex) -> impl Iterator<Item = TopicId> {
+        let topics = self.groups.get(&group).into_iter().flat_map(|group| &group.topics);
+        topics.filter(|(_, topic)| !topic.messages.is_empty()).map(|(id, _)| *id)
+    }
+
+    /// Puts everything into the tables.
+    pub(super) fn settle(&self, tables: &mut Tables<'_>) -> Changed {
+        self.records.iter().try_for_each(|record| tables.put_record(record))?;
+        self.groups.iter().try_for_each(|(id, group)| group.settle(*id, tables))?;
+        self.outbox.iter().try_for_each(|(id, command)| match command {
+            Some(command) => tables.put_outbox(*id, command),
+            None => tables.remove_outbox(*id),
+        })
+    }
+
+    fn take_write(&mut self, write: Write) {
+        match write {
+            Write::Identity(record) => self.records.push(record),
+            Write::HardState { group, state } => self.group(group).hard_state = Some(state),
+            Write::Append { group, entries } => self.group(group).append(entries),
+            Write::Checkpoint { group, checkpoint, drop_log_through, clear_log } => {
+                let group = self.group(group);
+                group.checkpoint = Some(checkpoint);
+                group.drop_log(if clear_log { u64::MAX } else { drop_log_through });
+            }
+            Write::Messages { group, topic, messages } => {
+                let topic = self.group(group).topics.entry(topic).or_default();
+                topic.messages.extend(messages.into_iter().map(|message| (message.offset.0, message)));
+            }
+            Write::DropMessages { group, topic } => {
+                let gone = PendingTopic { dropped: true, messages: BTreeMap::new() };
+                self.group(group).topics.insert(topic, gone);
+            }
+            Write::OutboxPut { id, command } => {
+                self.outbox.insert(id, Some(command));
+            }
+            Write::OutboxRemove { id } => {
+                self.outbox.insert(id, None);
+            }
+        }
+    }
+
+    fn group(&mut self, group: Vertex) -> &mut PendingGroup {
+        self.groups.entry(group).or_default()
+    }
+}
+
+impl PendingGroup {
+    fn append(&mut self, entries: Vec<LogEntry>) {
+        let Some(first) = entries.first().map(|entry| entry.index) else { return };
+        self.replaced_from = Some(self.replaced_from.map_or(first, |from| from.min(first)));
+        self.log.split_off(&first);
+        self.log.extend(entries.into_iter().map(|entry| (entry.index, entry)));
+    }
+
+    fn drop_log(&mut self, through: u64) {
+        self.dropped_through = self.dropped_through.max(Some(through));
+        self.log = through.checked_add(1).map(|kept| self.log.split_off(&kept)).unwrap_or_default();
+    }
+
+    fn settle(&self, id: Vertex, tables: &mut Tables<'_>) -> Changed {
+        if let Some(state) = &self.hard_state {
+            tables.put_hard_state(id, state)?;
+        }
+        if let Some(checkpoint) = &self.checkpoint {
+            tables.put_checkpoint(id, checkpoint)?;
+        }
+        if let Some(through) = self.dropped_through {
+            tables.remove_log(id, 0..=through)?;
+        }
+        if let Some(from) = self.replaced_from {
+            tables.remove_log(id, from..=u64::MAX)?;
+        }
+        tables.put_entries(id, self.log.values())?;
+        self.topics.iter().try_for_each(|(topic, pending)| {
+            if pending.dropped {
+                tables.drop_messages(id, *topic)?;
+            }
+            tables.put_messages(id, *topic, pending.messages.values())
+        })
+    }
+}

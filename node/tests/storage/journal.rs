@@ -1,0 +1,137 @@
+//! The journal: what it has comes back after a kill, what it had does not, and where it ends is known.
+
+use std::fs;
+use std::path::Path;
+
+use cubecast_node::storage::*;
+
+use crate::support::*;
+
+/// Writes messages until the journal was full so often, and some more; returns how many there are.
+fn write_past_the_journal(store: &mut RedbStore, folder: &Path, times: usize) -> u64 {
+    let (mut written, mut seen, mut started_anew) = (0, journal_start(folder), 0);
+    while started_anew < times {
+        store.write(vec![batch(written, [messages("010", 1, written * 500..written * 500 + 500)])]).unwrap();
+        written += 1;
+        let start = journal_start(folder);
+        started_anew += usize::from(start != seen);
+        seen = start;
+    }
+    written * 500
+}
+
+/// The first record's header: changes when the journal begins anew.
+fn journal_start(folder: &Path) -> Vec<u8> {
+    fs::read(folder.join("journal")).unwrap().into_iter().take(16).collect()
+}
+
+fn killed(folder: &Path) -> tempfile::TempDir {
+    let left_behind = tempfile::tempdir().unwrap();
+    copy_folder(folder, left_behind.path());
+    left_behind
+}
+
+#[test]
+fn a_journal_that_began_anew_has_nothing_of_its_earlier_rounds() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut store, ..) = open(folder.path());
+    let count = write_past_the_journal(&mut store, folder.path(), 3);
+    store.write(vec![batch(0, [append("010", 1..=3), messages("010", 1, count..count + 1)])]).unwrap();
+    let all = read("010", 1, 0, u64::MAX);
+    assert_eq!(store.read_messages(&all).unwrap().len() as u64, count + 1);
+
+    let left_behind = killed(folder.path());
+    let (killed, recovered, report) = open(left_behind.path());
+    assert!(report.unclean && !report.lost_something(), "{report}");
+    assert_eq!(recovered.groups[0].log, [entry(1), entry(2), entry(3)]);
+    let expected: Vec<_> = (0..=count).map(message).collect();
+    assert_eq!(killed.read_messages(&all).unwrap(), expected);
+}
+
+#[test]
+fn a_write_larger_than_the_journal_is_as_durable_as_others() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut store, ..) = open(folder.path());
+    store.write(vec![batch(1, [append("010", 1..=3)])]).unwrap();
+    store.write(vec![batch(2, [put_checkpoint("010", 2, 5_000_000)])]).unwrap();
+    store.write(vec![batch(3, [append("010", 4..=4)])]).unwrap();
+    let left_behind = killed(folder.path());
+    let (_, recovered, report) = open(left_behind.path());
+    assert!(!report.lost_something(), "{report}");
+    assert_eq!(recovered.groups[0].checkpoint, Some(checkpoint(2, 5_000_000)));
+    assert_eq!(recovered.groups[0].log, [entry(3), entry(4)]);
+}
+
+#[test]
+fn a_torn_record_that_nobody_was_told_of_is_left_out_in_silence() {
+    let (folder, before) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let (mut store, ..) = open(folder.path());
+    store.write(vec![batch(1, [append("010", 1..=3)])]).unwrap();
+    copy_folder(folder.path(), before.path());
+    store.write(vec![batch(2, [append("010", 4..=9)])]).unwrap();
+    let (old, new) =
+        (fs::read(before.path().join("journal")).unwrap(), fs::read(folder.path().join("journal")).unwrap());
+    let from = old.iter().zip(&new).position(|(old, new)| old != new).expect("a record was written");
+    let to = new.iter().rposition(|byte| *byte != 0).unwrap() + 1;
+    for end in from..to {
+        let torn = killed(before.path());
+        let bytes = [&new[..end], &old[end..]].concat();
+        fs::write(torn.path().join("journal"), bytes).unwrap();
+        let (_, recovered, report) = open(torn.path());
+        assert!(!report.lost_something(), "{report}");
+        assert_eq!(recovered.groups[0].log, [entry(1), entry(2), entry(3)], "torn at {end}");
+    }
+}
+
+#[test]
+fn a_record_that_was_acknowledged_and_is_damaged_is_said() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut store, ..) = open(folder.path());
+    store.write(vec![batch(1, [append("010", 1..=3)])]).unwrap();
+    store.write(vec![batch(2, [append("010", 4..=9)])]).unwrap();
+    let damaged = killed(folder.path());
+    let path = damaged.path().join("journal");
+    let mut bytes = fs::read(&path).unwrap();
+    let last = bytes.iter().rposition(|byte| *byte != 0).unwrap();
+    bytes[last] ^= 1;
+    fs::write(path, bytes).unwrap();
+    let (_, recovered, report) = open(damaged.path());
+    assert_eq!(report.rolled_back.map(|lost| lost.acknowledged - lost.found), Some(1));
+    assert_eq!(recovered.groups[0].log, [entry(1), entry(2), entry(3)]);
+    assert!(recovered.groups[0].tail_cut);
+}
+
+#[test]
+fn a_journal_that_is_gone_is_said_and_one_beside_no_store_is_not_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut store, ..) = open(folder.path());
+    store.reopen(false).unwrap();
+    store.write(vec![batch(1, [append("010", 1..=3)])]).unwrap();
+    store.reopen(false).unwrap();
+    store.write(vec![batch(2, [append("010", 4..=9)])]).unwrap();
+    let without_journal = killed(folder.path());
+    fs::remove_file(without_journal.path().join("journal")).unwrap();
+    let (_, recovered, report) = open(without_journal.path());
+    assert!(report.rolled_back.is_some() && recovered.groups[0].tail_cut, "{report}");
+
+    // As a wipe leaves it that was cut short.
+    let without_store = killed(folder.path());
+    for file in ["store.redb", "mark"] {
+        fs::remove_file(without_store.path().join(file)).unwrap();
+    }
+    let (_, recovered, report) = open(without_store.path());
+    assert!(report.new && recovered.groups.is_empty(), "{report}");
+}
+
+#[test]
+fn a_replacing_message_is_read_instead_of_the_one_in_the_tables() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut store, ..) = open(folder.path());
+    store.write(vec![batch(1, [messages("010", 1, 0..10)])]).unwrap();
+    store.reopen(false).unwrap();
+    store.write(vec![batch(2, [messages("010", 1, 3..5), messages("010", 1, 8..12)])]).unwrap();
+    for (from, end) in [(0, 12), (2, 4), (4, 9), (9, 12), (5, 8), (11, 20)] {
+        let found = store.read_messages(&read("010", 1, from, end)).unwrap();
+        assert_eq!(found, (from..end.min(12)).map(message).collect::<Vec<_>>(), "{from} to {end}");
+    }
+}
