@@ -138,6 +138,8 @@ pub struct Group {
     next_tick: Instant,
     /// raft's readies whose batch is not durable yet, with the messages that wait for it.
     unwritten: VecDeque<Unwritten>,
+    /// The term and index of the newest answer that said that entries are here.
+    acknowledged: (u64, u64),
     /// Of raft's hard state something changed that was not given to the disk yet.
     state_is_unwritten: bool,
     /// Confirmed reads, with the index that must be applied first.
@@ -226,6 +228,7 @@ impl Group {
             leader_is_lost: false,
             next_tick: now + TICK,
             unwritten: VecDeque::new(),
+            acknowledged: (0, 0),
             state_is_unwritten: false,
             reads: Vec::new(),
             checkpoint_index,
@@ -260,10 +263,27 @@ impl Group {
         if stands_too_early || reads_nothing || self.is_from_the_future(&message) {
             return;
         }
+        let commit = self.commit_index();
         if let Some(message) = message::to_raft(message) {
             self.stirred = true;
+            let only_tells = message.get_msg_type() == MessageType::MsgAppend && message.entries.is_empty();
+            let told = (message.term, message.index);
             let _ignored_by_raft = self.raw.step(message);
+            if only_tells && self.commit_index() > commit {
+                self.leave_unanswered(told);
+            }
             self.draw_election_timeout();
+        }
+    }
+
+    /// The news of a commit needs no answer from a member that has acknowledged its entries. Should that have been lost, the
+    /// leader asks again after a heartbeat, with no news then.
+    fn leave_unanswered(&mut self, (term, index): (u64, u64)) {
+        let says_it_again = |answer: &Message| {
+            answer.get_msg_type() == MessageType::MsgAppendResponse && !answer.reject && answer.index == index
+        };
+        if self.acknowledged == (term, index) {
+            self.raw.raft.msgs.pop_if(|answer| says_it_again(answer));
         }
     }
 
@@ -614,6 +634,9 @@ impl Group {
     }
 
     fn send(&mut self, message: Message) {
+        if message.get_msg_type() == MessageType::MsgAppendResponse && !message.reject {
+            self.acknowledged = (message.term, message.index);
+        }
         if let Some(message) = message::from_raft(message) {
             self.effects.push(GroupEffect::Send { to: message.to, message });
         }

@@ -428,7 +428,7 @@ impl Node {
 
     fn handle_group_effect(&mut self, group: Vertex, effect: GroupEffect) {
         match effect {
-            GroupEffect::Write(write) => self.writes.push(write),
+            GroupEffect::Write(write) => write.push_to(&mut self.writes),
             GroupEffect::Send { to, message } => self.send(to.vertex, None, Body::Raft { group, message }),
             GroupEffect::SendSnapshot { to, frame } => self.send(to.vertex, None, Body::Snapshot { group, frame }),
             GroupEffect::ReadForSnapshot { to, transfer, topic, from, end } => {

@@ -7,9 +7,10 @@
 //! After a crash the small state is the checkpoint plus the log replayed to where it was committed; applying a log entry twice
 //! writes the same message at the same offset, so nothing but the log has to be synced before an acknowledgement.
 //!
-//! What all engines share stands here too: how a row looks ([`rows`]), what damage to one means ([`judge`]), and where a read
+//! What all engines share stands here too: how a row looks ([`rows`]), and a record of a journal ([`journal`]), what damage to one means ([`judge`]), and where a read
 //! ends ([`reading`]).
 
+pub mod journal;
 pub mod judge;
 pub mod reading;
 pub mod rows;
@@ -68,6 +69,27 @@ pub enum Write {
     OutboxRemove {
         id: u64,
     },
+}
+
+impl Write {
+    /// Puts a change behind others. Messages join those of their topic which they follow, past other messages only.
+    pub fn push_to(mut self, writes: &mut Vec<Write>) {
+        if let Some((place, messages)) = self.as_messages()
+            && let mut earlier = writes.iter_mut().rev().map_while(Write::as_messages)
+            && let Some((_, before)) = earlier.find(|(at, _)| *at == place)
+            && before.last().map(|last| last.offset.next()) == messages.first().map(|first| first.offset)
+        {
+            return before.append(messages);
+        }
+        writes.push(self);
+    }
+
+    fn as_messages(&mut self) -> Option<((Vertex, TopicId), &mut Vec<StoredMessage>)> {
+        match self {
+            Write::Messages { group, topic, messages } => Some(((*group, *topic), messages)),
+            _ => None,
+        }
+    }
 }
 
 /// Who this data folder belongs to. Checked at every start.

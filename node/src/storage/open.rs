@@ -5,6 +5,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Instant;
 
+use cubecast_core::store::journal::Replayed;
 use cubecast_core::store::{Recovered, WriteBatch};
 use redb::{Database, WriteTransaction};
 
@@ -12,7 +13,7 @@ use super::disk::{Disk, DiskSwitch};
 use super::error::StorageError;
 use super::folder::{Folder, FolderIdentity};
 use super::guard::guard;
-use super::journal::{Journal, Replayed};
+use super::journal::Journal;
 use super::mark::{Mark, MarkFile};
 use super::metrics::StorageMetrics;
 use super::pending::Pending;

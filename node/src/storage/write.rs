@@ -4,6 +4,7 @@ use std::io;
 use std::ops::RangeInclusive;
 
 use cubecast_core::cube::Vertex;
+use cubecast_core::store::journal::BadRecord;
 use cubecast_core::store::judge::{self, Refused};
 use cubecast_core::store::{Checkpoint, HardState, LogEntry, NodeRecord, StoredMessage};
 use cubecast_core::topics::command::{Command, TopicId};
@@ -49,6 +50,12 @@ impl From<io::Error> for Failure {
 impl From<BadRow> for Failure {
     fn from(bad: BadRow) -> Self {
         Failure::Bad(bad)
+    }
+}
+
+impl From<BadRecord> for Failure {
+    fn from(bad: BadRecord) -> Self {
+        Failure::Damaged(bad.to_string())
     }
 }
 

@@ -15,6 +15,7 @@
 //! | `handshakes` | text messages, one a line | anybody who knocks as a neighbour |
 //! | `peer_frames` | a binary message | a neighbour, proven |
 //! | `stored_rows` | the rows of a store, short ones | the disk |
+//! | `journal` | the writes of a journal's record | the disk |
 //! | `log_entries` | the data of log entries | the disk, a leader |
 //! | `group_state` | a checkpoint's state | the disk, a leader |
 //! | `node_config` | a configuration file | the owner |
@@ -52,6 +53,7 @@ pub const DECODERS: &[Decoder] = &[
     Decoder { name: "handshakes", check: handshakes::check, examples: examples::handshakes },
     Decoder { name: "peer_frames", check: frames::check_peer, examples: examples::peer_frames },
     Decoder { name: "stored_rows", check: stored::check_rows, examples: examples::stored_rows },
+    Decoder { name: "journal", check: stored::check_journal, examples: examples::journals },
     Decoder { name: "log_entries", check: stored::check_log_entry, examples: examples::log_entries },
     Decoder { name: "group_state", check: stored::check_state, examples: examples::group_states },
     Decoder { name: "node_config", check: typed::check_config, examples: examples::node_configs },

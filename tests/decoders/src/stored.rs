@@ -2,6 +2,7 @@
 
 use cubecast_core::group::MemberChange;
 use cubecast_core::names::Offset;
+use cubecast_core::store::journal::{self, Chain};
 use cubecast_core::store::judge::{Found, Refused};
 use cubecast_core::store::rows::{Row, RowKey, RowWriter, decode, decode_entry, decode_message};
 use cubecast_core::store::{Checkpoint, HardState, NodeRecord};
@@ -19,6 +20,9 @@ const ENTRY: Allowance = Allowance { per_byte: 128, beside: 2 << 10 };
 /// Trees have room for eleven where there is one.
 const STATE: Allowance = Allowance { per_byte: 96, beside: 8 << 10 };
 
+/// A list may claim as many items as bytes are left; a message takes 96, and a write as much for five bytes.
+const JOURNAL: Allowance = Allowance { per_byte: 128, beside: 4 << 10 };
+
 /// A list may claim as many items as bytes are left; the largest, a member or an entry of some group, take 48.
 const ROWS: Allowance = Allowance { per_byte: 64, beside: 4 << 10 };
 
@@ -32,6 +36,21 @@ pub fn check_rows(input: &[u8]) {
         let told = rows.iter().try_for_each(|row| row.tell(&mut found));
         told.and_then(|()| found.judge()).map_err(|refused| refused.to_string())
     });
+}
+
+/// The payload of a record, whose check sum is right: else nothing of it is looked at.
+pub fn check_journal(input: &[u8]) {
+    const BEHIND: u64 = 7;
+    let record =
+        |payload: &[u8]| journal::encode(Chain::begin(BEHIND), BEHIND + 1, [Verbatim(payload)].iter(), Vec::new()).0;
+    let bytes = record(input);
+    if let Ok(replayed) = within(JOURNAL, bytes.len(), || journal::read(BEHIND, &bytes)) {
+        assert_eq!(replayed.number, BEHIND + 1);
+        let (again, _) = journal::encode(Chain::begin(BEHIND), BEHIND + 1, replayed.writes.iter(), Vec::new());
+        assert_eq!(journal::read(BEHIND, &again).as_ref(), Ok(&replayed));
+    }
+    // As it stands it is no journal, or a very lucky one.
+    let _ = within(JOURNAL, input.len(), || journal::read(BEHIND, input));
 }
 
 /// One row of an input: its kind and a number in its key, the length of what it says, and that.

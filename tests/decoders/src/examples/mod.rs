@@ -70,6 +70,13 @@ pub fn log_entries() -> Vec<Vec<u8>> {
     commands.into_iter().chain(change_bytes()).collect()
 }
 
+/// The payloads of records.
+pub fn journals() -> Vec<Vec<u8>> {
+    each_and_all(&stored::writes(), |writes| {
+        writes.iter().flat_map(|write| postcard::to_allocvec(write).expect("a write encodes")).collect()
+    })
+}
+
 pub fn stored_rows() -> Vec<Vec<u8>> {
     stored::rows()
 }

@@ -3,9 +3,9 @@
 use cubecast_core::group::MemberChange;
 use cubecast_core::identity::NodeId;
 use cubecast_core::names::{Offset, Sequence};
-use cubecast_core::store::{Checkpoint, EntryKind, HardState, LogEntry, NodeRecord, StoredMessage};
+use cubecast_core::store::{Checkpoint, EntryKind, HardState, LogEntry, NodeRecord, StoredMessage, Write};
 use cubecast_core::topics::Topics;
-use cubecast_core::topics::command::{Command, Op, encode_commands};
+use cubecast_core::topics::command::{Command, Op, TopicId, encode_commands};
 use cubecast_core::wire::client::StartAt;
 use cubecast_core::wire::peer::RequestKey;
 use cubecast_node::storage::FolderIdentity;
@@ -68,39 +68,63 @@ pub fn change_bytes() -> Vec<Vec<u8>> {
     changes().map(change_to_bytes).into()
 }
 
+fn node() -> NodeId {
+    NodeId::founding(vertex("100"))
+}
+
+fn record() -> NodeRecord {
+    let met = vec![(vertex("101"), node().incarnation)];
+    NodeRecord { identity: Some(node()), vertex: vertex("100"), starts: 3, met }
+}
+
+fn hard_state() -> HardState {
+    HardState { term: 1, vote: node().to_raft(), commit: 3 }
+}
+
+fn checkpoint() -> Checkpoint {
+    let state = topics().swap_remove(6).encode();
+    Checkpoint { index: 2, term: 1, voters: vec![node()], learners: vec![], state }
+}
+
+fn entry(index: u64) -> LogEntry {
+    LogEntry { index, term: 1, kind: EntryKind::Commands, data: encode_commands(&commands()[..1]) }
+}
+
 /// Each row by itself, and a store with all of them, and one whose log is damaged at its end.
 pub fn rows() -> Vec<Vec<u8>> {
-    let node = NodeId::founding(vertex("100"));
-    let record = NodeRecord {
-        identity: Some(node),
-        vertex: vertex("100"),
-        starts: 3,
-        met: vec![(vertex("101"), node.incarnation)],
-    };
-    let state = topics().swap_remove(6).encode();
-    let checkpoint = Checkpoint { index: 2, term: 1, voters: vec![node], learners: vec![], state };
-    let entry = |index: u8| {
-        let data = encode_commands(&commands()[..1]);
-        row_bytes(5, index, &LogEntry { index: index.into(), term: 1, kind: EntryKind::Commands, data })
-    };
-    let message = StoredMessage { offset: Offset(7), ..message() };
+    let entry_row = |index: u8| row_bytes(5, index, &entry(index.into()));
     let all = [
         row_bytes(0, 0, &FolderIdentity::new("demo", vertex("100"))),
         row_bytes(1, 0, &300u64),
-        row_bytes(2, 0, &record),
-        row_bytes(3, 0, &HardState { term: 1, vote: node.to_raft(), commit: 3 }),
-        row_bytes(4, 0, &checkpoint),
-        entry(2),
-        entry(3),
-        entry(4),
-        row_bytes(6, 7, &message),
+        row_bytes(2, 0, &record()),
+        row_bytes(3, 0, &hard_state()),
+        row_bytes(4, 0, &checkpoint()),
+        entry_row(2),
+        entry_row(3),
+        entry_row(4),
+        row_bytes(6, 7, &StoredMessage { offset: Offset(7), ..message() }),
         row_bytes(7, 9, &commands()[0]),
     ];
-    let mut damaged = entry(4);
+    let mut damaged = entry_row(4);
     damaged[0] |= 128;
-    let torn = [entry(2), entry(3), damaged.clone()].concat();
-    let holed = [entry(2), damaged, entry(5)].concat();
+    let torn = [entry_row(2), entry_row(3), damaged.clone()].concat();
+    let holed = [entry_row(2), damaged, entry_row(5)].concat();
     all.iter().cloned().chain([all.concat(), torn, holed]).collect()
+}
+
+/// Every kind of write.
+pub fn writes() -> Vec<Write> {
+    let (group, topic) = (vertex("100"), TopicId(3));
+    vec![
+        Write::Identity(record()),
+        Write::HardState { group, state: hard_state() },
+        Write::Append { group, entries: vec![entry(2), entry(3)] },
+        Write::Checkpoint { group, checkpoint: checkpoint(), drop_log_through: 1, clear_log: false },
+        Write::Messages { group, topic, messages: vec![message()] },
+        Write::DropMessages { group, topic },
+        Write::OutboxPut { id: 9, command: commands().swap_remove(3) },
+        Write::OutboxRemove { id: 9 },
+    ]
 }
 
 pub fn message() -> StoredMessage {
