@@ -39,7 +39,7 @@ fn the_same_seed_gives_the_same_trace_on_every_machine() {
     assert_eq!(cluster.sim.trace(), TRACE, "the trace is {:#018x}", cluster.sim.trace());
 }
 
-const TRACE: u64 = 0x439b_0fa5_972a_d76c;
+const TRACE: u64 = 0x75cb_59a3_3629_1ce7;
 
 /// Random runs with every class of fault: what happened and what was found is the same on every machine, to the last bit.
 #[wasm_bindgen_test(unsupported = test)]
@@ -52,7 +52,7 @@ fn a_seed_makes_the_same_run_on_every_machine() {
     }
 }
 
-const RUNS: [(u64, u64); 3] = [(1, 0x77d3_2c10_64ef_49a9), (2, 0xcb17_e0a4_076c_58bb), (4, 0xd542_3313_1d95_c5cb)];
+const RUNS: [(u64, u64); 3] = [(1, 0xe299_e472_b35c_5987), (2, 0xad94_b2e5_c596_c15f), (4, 0xcec7_2ddd_e5ef_f9b2)];
 
 #[wasm_bindgen_test(unsupported = test)]
 fn what_is_published_is_pulled_on_cubes_of_every_small_dimension() {
