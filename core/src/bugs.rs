@@ -82,7 +82,7 @@ bugs! {
     /// A late copy of a commit moves the cursor back.
     CursorMovesBack => ["cursors"],
     /// Numbers of requests begin again at every start.
-    NumbersBeginAgain => ["acknowledged", "linearizable", "cursors"],
+    NumbersBeginAgain => ["acknowledged", "linearizable", "cursors", "deletions"],
     /// A request that is asked again bears a new number.
     RetriesUnderNewNumbers => ["once", "deletions"],
     /// A client is told that nothing was done though its command was proposed.
