@@ -54,6 +54,18 @@ pub struct Timing {
     pub length: Duration,
 }
 
+impl Timing {
+    /// So long, behind a warm-up of a quarter of that.
+    pub fn measuring(length: Duration) -> Timing {
+        Timing { warm_up: length / 4, length }
+    }
+
+    /// With the warm-up.
+    pub fn whole(&self) -> Duration {
+        self.warm_up + self.length
+    }
+}
+
 /// The while that is measured.
 #[derive(Clone, Copy, Debug)]
 struct Window {

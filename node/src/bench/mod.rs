@@ -6,6 +6,7 @@
 //! | `drive` | clients that ask, at a [`Pace`], for a while |
 //! | `metronome` | the moments at which requests are due, for an open loop |
 //! | `sample` | what one such while showed: a histogram of latencies, and counts |
+//! | `measure` | clients driven once, with what servers and this program used meanwhile |
 //! | `figures` | a sample in figures, and several of them as one with their spread |
 //! | `usage` | what processes used: CPU seconds, memory |
 //! | `floor` | what this machine's disk and loopback can do at all |
@@ -13,10 +14,12 @@
 pub mod drive;
 pub mod figures;
 pub mod floor;
+mod measure;
 mod metronome;
 pub mod sample;
 pub mod usage;
 
 pub use drive::{Client, Done, Pace, Timing, drive};
 pub use figures::{Figures, Spread};
+pub use measure::measure;
 pub use sample::Sample;

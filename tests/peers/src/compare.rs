@@ -7,7 +7,7 @@ use std::time::Instant;
 use clap::ValueEnum;
 use cubecast_core::cube::Dimension;
 use cubecast_core::wire::client::StartAt;
-use cubecast_node::bench::{Client, Figures, Pace, Spread, drive, usage};
+use cubecast_node::bench::{Figures, Pace, Spread, measure};
 use cubecast_node::command::bench::ask::{Api, Calling};
 use cubecast_node::command::bench::fan_out::{Taking, publish_steadily};
 use cubecast_node::command::bench::publish::Place;
@@ -138,23 +138,10 @@ async fn in_turns(
     for _ in 0..args.repeat {
         for (system, measured) in systems.iter().zip(&mut measured) {
             let askers = system.publishers(clients, SIZE).await?;
-            measured.runs.push(measure(args, askers, pace, &system.processes()).await);
+            measured.runs.push(measure(askers, pace, args.timing(), &system.processes()).await);
         }
     }
     Ok(measured)
-}
-
-async fn measure<C: Client>(args: &Args, askers: Vec<C>, pace: Pace, servers: &[u32]) -> Figures {
-    let (mut begin, mut end) = Default::default();
-    let look = || (usage::of(servers), usage::own());
-    let sample = drive(askers, pace, args.timing(), |begins| match begins {
-        true => begin = look(),
-        false => end = look(),
-    });
-    let sample = sample.await;
-    let (before, after): ((usage::Usage, usage::Usage), (usage::Usage, usage::Usage)) = (begin, end);
-    let used = |of: fn(&(usage::Usage, usage::Usage)) -> f64| of(&after) - of(&before);
-    Figures::of(&sample, used(|it| it.0.cpu_seconds), used(|it| it.1.cpu_seconds), after.0)
 }
 
 async fn fan_out(args: &Args, folder: &TempDir, all: &mut Vec<Value>) -> Result<(), String> {
@@ -170,11 +157,11 @@ async fn fan_out(args: &Args, folder: &TempDir, all: &mut Vec<Value>) -> Result<
     for _ in 0..args.repeat {
         let (taking, publishing) = our_fan_out(&mut stage).await?;
         let pace = Pace::UnderWay(1);
-        measured[0].runs.push(measure(args, taking, pace, &stage.fleet.processes()).await);
+        measured[0].runs.push(measure(taking, pace, args.timing(), &stage.fleet.processes()).await);
         drop(publishing);
         let theirs = mosquitto.fan_out(SUBSCRIBERS, SIZE).await?;
         let (askers, publishing) = theirs.split();
-        measured[1].runs.push(measure(args, askers, pace, &mosquitto.processes()).await);
+        measured[1].runs.push(measure(askers, pace, args.timing(), &mosquitto.processes()).await);
         drop(publishing);
     }
     show(&format!("Deliveries of {SIZE} B to {SUBSCRIBERS} subscribers"), &measured, all);
@@ -255,12 +242,13 @@ async fn source(args: &Args, folder: &TempDir, all: &mut Vec<Value>) -> Result<(
                     prefix: stage.name(api),
                     next: 0,
                 };
-                let figures = measure(args, vec![calling], Pace::UnderWay(under_way), &stage.fleet.processes()).await;
+                let figures =
+                    measure(vec![calling], Pace::UnderWay(under_way), args.timing(), &stage.fleet.processes()).await;
                 measured[at].runs.push(figures);
             }
             let doomed = (DOOMED as f64 * args.seconds) as usize;
             let asker = source.calling(api, run, doomed).await?;
-            measured[2].runs.push(measure(args, vec![asker], Pace::UnderWay(1), &source.processes()).await);
+            measured[2].runs.push(measure(vec![asker], Pace::UnderWay(1), args.timing(), &source.processes()).await);
         }
         show(api, &measured, all);
         let pairs = [(0, 2, Some(Aim::AtLeast(5.0))), (1, 2, Some(Aim::AtLeast(50.0)))];

@@ -21,6 +21,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Parser;
+use cubecast_node::bench::Timing;
 
 /// Measures Cubecast and its peers side by side, and prints ratios with their spread.
 #[derive(Debug, Parser)]
@@ -43,9 +44,8 @@ pub struct Args {
 }
 
 impl Args {
-    fn timing(&self) -> cubecast_node::bench::Timing {
-        let length = Duration::from_secs_f64(self.seconds);
-        cubecast_node::bench::Timing { warm_up: length / 4, length }
+    fn timing(&self) -> Timing {
+        Timing::measuring(Duration::from_secs_f64(self.seconds))
     }
 }
 

@@ -26,7 +26,7 @@ pub async fn measure(bench: &mut Bench) -> Result<(), Failure> {
     for api in Api::ALL {
         let mut doomed = VecDeque::new();
         if api == Api::DeleteTopic {
-            let time = bench.timing.warm_up + bench.timing.length;
+            let time = bench.timing.whole();
             let many = (DOOMED_A_SECOND * time.as_secs_f64()) as usize * bench.repetitions as usize;
             doomed = topics(&mut stage, &names, many).await?.into();
         }

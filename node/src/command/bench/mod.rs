@@ -30,7 +30,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use super::output::{Format, line};
 use super::{Failure, block_on};
-use crate::bench::{Client, Figures, Pace, Timing, drive, usage};
+use crate::bench::{Client, Pace, Timing, measure};
 use results::{Fact, Machine, Results, Row};
 use stage::Stage;
 use tempfile::TempDir;
@@ -127,12 +127,11 @@ pub struct Bench {
 impl Bench {
     fn new(args: &Args) -> Result<Bench, Failure> {
         let groups = if args.only.is_empty() { Group::value_variants().to_vec() } else { args.only.clone() };
-        let timing = Timing { warm_up: args.seconds / 4, length: args.seconds };
         let style =
             ProgressStyle::with_template("{spinner} {elapsed_precise} {msg}").expect("a template that is right");
         Ok(Bench {
             groups,
-            timing,
+            timing: Timing::measuring(args.seconds),
             repetitions: args.repeat,
             seed: args.seed,
             folder: temporary(args.data.as_deref())?,
@@ -179,17 +178,7 @@ impl Bench {
             self.bar.tick();
             let clients = clients(repetition);
             count = clients.len();
-            let (mut at_begin, mut at_end) = (Default::default(), Default::default());
-            let look = || (usage::of(&servers), usage::own());
-            let sample = drive(clients, pace, self.timing, |begins| match begins {
-                true => at_begin = look(),
-                false => at_end = look(),
-            });
-            let sample = sample.await;
-            let (before, after): ((usage::Usage, usage::Usage), (usage::Usage, usage::Usage)) = (at_begin, at_end);
-            let servers = after.0.cpu_seconds - before.0.cpu_seconds;
-            let load = after.1.cpu_seconds - before.1.cpu_seconds;
-            repetitions.push(Figures::of(&sample, servers, load, after.0));
+            repetitions.push(measure(clients, pace, self.timing, &servers).await);
         }
         let pace = words(pace, count);
         self.results.rows.push(Row { group: group.into(), case, pace, repetitions, bound: None });

@@ -32,7 +32,7 @@ pub async fn measure(bench: &mut Bench) -> Result<(), Failure> {
             let before = usage::of(&processes);
             tokio::time::sleep(IDLE).await;
             let after = usage::of(&processes);
-            shares.push((after.cpu_seconds - before.cpu_seconds) / IDLE.as_secs_f64() * 100.0);
+            shares.push(after.since(before) / IDLE.as_secs_f64() * 100.0);
             rss.push(after.largest_rss as f64 / f64::from(1 << 20));
         }
         let (share, memory) = (Spread::of(shares), Spread::of(rss));
