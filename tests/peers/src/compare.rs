@@ -14,7 +14,7 @@ use cubecast_node::command::bench::publish::Place;
 use cubecast_node::command::bench::results::Machine;
 use cubecast_node::command::bench::stage::Stage;
 use cubecast_node::command::bench::table::{apart, millis, number};
-use cubecast_node::command::bench::{apis, failures, words};
+use cubecast_node::command::bench::{apis, words};
 use cubecast_node::command::output::Table;
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -22,6 +22,7 @@ use tokio::sync::Mutex;
 
 use super::Args;
 use super::cubecast::Cubecast;
+use super::failover;
 use super::jetstream::JetStream;
 use super::mosquitto::Mosquitto;
 use super::redis_streams::RedisStreams;
@@ -32,8 +33,6 @@ const SIZE: usize = 256;
 const UNDER_WAY: usize = 256;
 const CLIENTS: usize = 16;
 const SUBSCRIBERS: usize = 100;
-/// With so many, the longest stands for 99 of 100.
-const KILLS: usize = 30;
 /// Topics for delete_topic in each run of the source system, and of ours.
 const DOOMED: usize = 600;
 
@@ -79,7 +78,7 @@ pub async fn run(args: &Args) -> Result<(), String> {
         fan_out(args, &folder, &mut all).await?;
     }
     if only.contains(&Comparison::Failover) {
-        failover(args, &folder, &mut all).await?;
+        failover::compare(args, folder.path(), &mut all).await?;
     }
     if only.contains(&Comparison::Source) {
         source(args, &folder, &mut all).await?;
@@ -183,30 +182,7 @@ async fn our_fan_out(stage: &mut Stage) -> Result<(Vec<Taking>, tokio::task::Joi
     Ok((taking, publish_steadily(stage.client(), &place, content(SIZE), began)))
 }
 
-async fn failover(args: &Args, folder: &TempDir, all: &mut Vec<Value>) -> Result<(), String> {
-    let mut jetstream = JetStream::start(folder.path()).await?;
-    let mut stage = stage(args, folder.path(), "failover").await?;
-    let place = Place::new(&mut stage).await.map_err(|failure| failure.message)?;
-    let (mut ours, mut theirs) = (Vec::new(), Vec::new());
-    for _ in 0..KILLS {
-        let gap = failures::kill_home(&mut stage, &place).await.map_err(|failure| failure.message)?;
-        ours.push(gap.as_secs_f64());
-        theirs.push(jetstream.kill_leader().await?.as_secs_f64());
-    }
-    println!("\nSIGKILL of the leader, {KILLS} times each in turns: seconds until the next publish is acknowledged\n");
-    let p99 = |gaps: &[f64]| gaps.iter().copied().fold(0.0, f64::max);
-    for (name, gaps) in [("Cubecast, sync always", &ours), ("JetStream R3", &theirs)] {
-        let Spread { median, least, most } = Spread::of(gaps.iter().copied());
-        println!("  {name}: median {median:.3} ({least:.3} to {most:.3})");
-    }
-    let ratio = p99(&ours) / p99(&theirs);
-    println!("\n  the longest: Cubecast / JetStream = {ratio:.2}{}", Aim::AtMost(0.5).verdict(ratio));
-    println!("  the longest of ours: {:.2} s{}", p99(&ours), Aim::AtMost(1.0).verdict(p99(&ours)));
-    all.push(json!({ "what": "seconds without a publish after SIGKILL of the leader", "cubecast": ours, "jetstream": theirs }));
-    Ok(())
-}
-
-async fn stage(args: &Args, within: &Path, name: &str) -> Result<Stage, String> {
+pub async fn stage(args: &Args, within: &Path, name: &str) -> Result<Stage, String> {
     let dimension = Dimension::new(3).map_err(|error| error.to_string())?;
     let sync = if name == "source" { "never" } else { "always" };
     Stage::running(args.cubecast.clone(), &within.join(name), dimension, sync).await.map_err(|failure| failure.message)
@@ -297,13 +273,13 @@ fn show(title: &str, measured: &[Measured], all: &mut Vec<Value>) {
 
 /// What a ratio is aimed at.
 #[derive(Clone, Copy)]
-enum Aim {
+pub enum Aim {
     AtLeast(f64),
     AtMost(f64),
 }
 
 impl Aim {
-    fn verdict(self, ratio: f64) -> String {
+    pub fn verdict(self, ratio: f64) -> String {
         let (words, reached) = match self {
             Aim::AtLeast(least) => (format!("at least {least}"), ratio >= least),
             Aim::AtMost(most) => (format!("at most {most}"), ratio <= most),

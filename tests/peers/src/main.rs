@@ -6,9 +6,11 @@
 //! | [`cubecast`], [`jetstream`], [`redis_streams`], [`mosquitto`], [`source`] | the systems, each started on loopback in a folder of its own |
 //! | [`servers`] | processes of others |
 //! | [`compare`] | the comparisons, and their ratios |
+//! | [`failover`] | the one of them in which a leader dies |
 
 mod compare;
 mod cubecast;
+mod failover;
 mod jetstream;
 mod mosquitto;
 mod redis_streams;
@@ -35,6 +37,9 @@ pub struct Args {
     /// Runs of each system, in turns.
     #[arg(long, value_name = "N", default_value_t = 5)]
     repeat: u32,
+    /// Kills of each system's leader, in turns; fewer, where so many would take longer than five minutes.
+    #[arg(long, value_name = "N", default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..))]
+    kills: u32,
     /// Only these comparisons, separated by commas.
     #[arg(long, value_enum, value_name = "WHAT,...", value_delimiter = ',')]
     only: Vec<compare::Comparison>,

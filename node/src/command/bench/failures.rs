@@ -41,9 +41,7 @@ async fn kills(bench: &mut Bench) -> Result<(), Failure> {
         gaps.push(kill_home(&mut stage, &place).await?.as_secs_f64());
     }
     stage.wait_until_whole().await?;
-    gaps.sort_by(f64::total_cmp);
-    let p99 = gaps[(gaps.len() * 99).div_ceil(100) - 1];
-    let of = gaps.len();
+    let (p99, of) = (percentile_99(&gaps), gaps.len());
     bench.fact(Fact {
         group: GROUP.into(),
         what: "SIGKILL of a leader: until the next publish is acknowledged".into(),
@@ -68,6 +66,13 @@ pub async fn kill_home(stage: &mut Stage, place: &Place) -> Result<Duration, Fai
     let gap = killed.elapsed();
     stage.fleet.start(home).map_err(crate::command::chaos::failed)?;
     Ok(gap)
+}
+
+/// The value that 99 of 100 do not exceed; of fewer than 100, the most.
+pub fn percentile_99(values: &[f64]) -> f64 {
+    let mut values = values.to_vec();
+    values.sort_by(f64::total_cmp);
+    values[(values.len() * 99).div_ceil(100) - 1]
 }
 
 /// A node loses its disk and fetches all it has to hold.
