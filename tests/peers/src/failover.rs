@@ -13,7 +13,7 @@ use super::compare::{Aim, stage};
 use super::jetstream::JetStream;
 
 /// No further kill begins after so long: a system that takes long to come back would hold up all that follows.
-const LONGEST: Duration = Duration::from_secs(300);
+const LONGEST: Duration = Duration::from_secs(420);
 /// Seconds.
 const OURS: Aim = Aim::AtMost(1.0);
 const RATIO: Aim = Aim::AtMost(0.5);

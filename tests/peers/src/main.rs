@@ -37,7 +37,7 @@ pub struct Args {
     /// Runs of each system, in turns.
     #[arg(long, value_name = "N", default_value_t = 5)]
     repeat: u32,
-    /// Kills of each system's leader, in turns; fewer, where so many would take longer than five minutes.
+    /// Kills of each system's leader, in turns; fewer, where so many would take longer than seven minutes.
     #[arg(long, value_name = "N", default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..))]
     kills: u32,
     /// Only these comparisons, separated by commas.

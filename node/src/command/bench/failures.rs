@@ -11,7 +11,7 @@ use futures_util::{StreamExt, stream};
 use super::publish::Place;
 use super::results::Fact;
 use super::stage::Stage;
-use super::{Bench, USUAL_DIMENSION};
+use super::{Bench, USUAL_DIMENSION, outage};
 use crate::bench::{Spread, floor};
 use crate::command::Failure;
 
@@ -28,6 +28,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 pub async fn measure(bench: &mut Bench) -> Result<(), Failure> {
     kills(bench).await?;
+    outage::measure(bench, GROUP).await?;
     catch_up(bench).await
 }
 
