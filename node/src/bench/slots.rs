@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::figures::Spread;
+
 /// Collects. Latencies are kept one by one, so this is for some ten thousands of requests.
 #[derive(Clone, Debug)]
 pub struct Slots {
@@ -68,6 +70,20 @@ impl Slots {
             p50_us: self.slots.iter().map(|it| it.latencies.get(it.latencies.len() / 2).map(micros)).collect(),
             max_us: self.slots.iter().map(|it| it.latencies.last().map(micros)).collect(),
         }
+    }
+}
+
+impl Timeline {
+    /// What a scale of rates has to reach: twice the usual one, or the most where that is less. What waited for a pause to end is done
+    /// within a slot or two, far more than at any other time.
+    pub fn top_of_rates(&self) -> f64 {
+        let spread = Spread::of(self.per_second.iter().copied());
+        if spread.median > 0.0 { spread.most.min(2.0 * spread.median) } else { spread.most }
+    }
+
+    /// Of all slots in which nothing was done, seconds.
+    pub fn silent_s(&self) -> f64 {
+        self.per_second.iter().filter(|rate| **rate == 0.0).count() as f64 * self.slot_s
     }
 }
 

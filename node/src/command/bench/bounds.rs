@@ -18,12 +18,12 @@ pub async fn echo(bench: &Bench, publishing: &[Publishing], pace: Pace) -> Resul
     let server = Echo::start().map_err(failed)?;
     let clients = server.clients(publishing.len(), &frame).await.map_err(failed)?;
     let sample = drive(clients, pace, bench.timing, |_| {}).await;
-    Ok(Bound::of("a bare WebSocket echo of the same frames", &sample, 1))
+    Ok(Bound::of("WebSocket echo of the same frames", &sample, 1))
 }
 
 /// So many contents of that many bytes appended at a time to one file, and synced.
 pub fn append(bench: &Bench, bytes: usize, at_a_time: usize) -> Result<Bound, Failure> {
     let sample = floor::appends(bench.folder(), bytes * at_a_time, bench.timing.length);
     let sample = sample.map_err(|error| Failure::new(Failure::STORAGE, error))?;
-    Ok(Bound::of(format!("bare append and fdatasync of {at_a_time} at a time to one file"), &sample, at_a_time))
+    Ok(Bound::of(format!("append and fdatasync, {at_a_time} at a time"), &sample, at_a_time))
 }

@@ -7,8 +7,8 @@ use super::table::{millis, number};
 use crate::bench::Figures;
 
 const WIDTH: f64 = 960.0;
-/// Where the graphs of rows begin; names stand left of it.
-const LEFT: f64 = 420.0;
+/// What a character of a row's name takes, at most on average.
+const CHARACTER: f64 = 6.7;
 const RIGHT: f64 = 90.0;
 const LINE: f64 = 26.0;
 const TOP: f64 = 34.0;
@@ -53,16 +53,17 @@ fn alone(svg: &str) -> String {
 /// A bar a case: how many a second, from 0; the thin line is what lies between the least and the most.
 pub fn rates(rows: &[&Row]) -> String {
     let most = rows.iter().map(|row| row.over(|figures| figures.per_second).most).fold(1.0, f64::max);
-    let x = |value: f64| LEFT + value / most * (WIDTH - LEFT - RIGHT);
+    let left = left_of(rows);
+    let x = |value: f64| left + value / most * (WIDTH - left - RIGHT);
     let ticks = steps(most).into_iter().map(|step| (x(step), whole(step)));
     of_rows("a second", &ticks.collect::<Vec<_>>(), rows, |row, y| {
         let rate = row.over(|figures| figures.per_second);
         format!(
-            "<rect x=\"{LEFT}\" y=\"{:.1}\" width=\"{:.1}\" height=\"14\" rx=\"3\" fill=\"var(--bar)\"/>\
+            "<rect x=\"{left:.1}\" y=\"{:.1}\" width=\"{:.1}\" height=\"14\" rx=\"3\" fill=\"var(--bar)\"/>\
              <path d=\"M{:.1} {y:.1}H{:.1}\" stroke=\"var(--ink)\" stroke-width=\"2\"/>\
              <text x=\"{:.1}\" y=\"{:.1}\">{}</text>",
             y - 7.0,
-            (x(rate.median) - LEFT).max(1.0),
+            (x(rate.median) - left).max(1.0),
             x(rate.least),
             x(rate.most),
             x(rate.most) + 8.0,
@@ -76,7 +77,8 @@ pub fn rates(rows: &[&Row]) -> String {
 pub fn latencies(rows: &[&Row]) -> String {
     let all = |figure: fn(&Figures) -> f64| rows.iter().map(move |row| row.over(figure).median);
     let scale = Logarithmic::over(all(|it| it.p50_us).chain(all(|it| it.p999_us)));
-    let x = |micros: f64| LEFT + scale.share(micros) * (WIDTH - LEFT - RIGHT);
+    let left = left_of(rows);
+    let x = |micros: f64| left + scale.share(micros) * (WIDTH - left - RIGHT);
     let ticks = scale.powers().into_iter().map(|micros| (x(micros), in_ms(micros)));
     of_rows("latency: median, 99 %, 99.9 %", &ticks.collect::<Vec<_>>(), rows, |row, y| {
         let at = |figure: fn(&Figures) -> f64| row.over(figure).median;
@@ -100,8 +102,8 @@ pub fn latencies(rows: &[&Row]) -> String {
 
 /// A line a row, with its name; `ticks` are where the scale has which label.
 fn of_rows(title: &str, ticks: &[(f64, String)], rows: &[&Row], draw: impl Fn(&Row, f64) -> String) -> String {
-    let bottom = TOP + rows.len() as f64 * LINE;
-    let mut svg = format!("<text class=\"soft\" x=\"{:.1}\" y=\"22\" text-anchor=\"end\">{title}</text>", LEFT - 48.0);
+    let (left, bottom) = (left_of(rows), TOP + rows.len() as f64 * LINE);
+    let mut svg = format!("<text class=\"soft\" x=\"{:.1}\" y=\"22\" text-anchor=\"end\">{title}</text>", left - 48.0);
     for (x, label) in ticks {
         let _ = write!(
             svg,
@@ -114,7 +116,7 @@ fn of_rows(title: &str, ticks: &[(f64, String)], rows: &[&Row], draw: impl Fn(&R
         let _ = write!(
             svg,
             "<text x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"end\">{} <tspan class=\"soft\">· {}</tspan></text>{}",
-            LEFT - 12.0,
+            left - 12.0,
             y + 4.5,
             escape(&row.case),
             escape(&row.pace),
@@ -124,11 +126,17 @@ fn of_rows(title: &str, ticks: &[(f64, String)], rows: &[&Row], draw: impl Fn(&R
     framed(title, bottom + 8.0, &svg)
 }
 
+/// Where the scale begins; names stand left of it.
+fn left_of(rows: &[&Row]) -> f64 {
+    let longest = rows.iter().map(|row| row.case.chars().count() + row.pace.chars().count() + 3).max();
+    longest.unwrap_or(0) as f64 * CHARACTER + 16.0
+}
+
 /// For each history how many were done a second, and how long what was due then took: from the median to the longest, on a
-/// logarithmic scale. All have the same scales.
+/// logarithmic scale. All have the same scales; where bars leave theirs, the highest is told.
 pub fn over_time(histories: &[&History]) -> String {
     let timelines = || histories.iter().map(|history| &history.timeline);
-    let most = timelines().flat_map(|it| &it.per_second).copied().fold(1.0, f64::max);
+    let most = timelines().map(|it| it.top_of_rates()).fold(1.0, f64::max);
     let scale = Logarithmic::over(timelines().flat_map(|it| it.p50_us.iter().chain(&it.max_us)).copied().flatten());
     let longest = timelines().map(|it| it.slot_s * it.per_second.len() as f64).fold(f64::MIN_POSITIVE, f64::max);
     let x = |seconds: f64| TIME_LEFT + seconds / longest * (WIDTH - TIME_LEFT - TIME_RIGHT);
@@ -137,7 +145,12 @@ pub fn over_time(histories: &[&History]) -> String {
         let title = format!("{} <tspan class=\"soft\">· {}</tspan>", escape(&history.case), escape(&history.pace));
         let _ = write!(svg, "<text x=\"{TIME_LEFT}\" y=\"{:.1}\">{title}</text>", top - 12.0);
         svg += &marks(history, top, x);
-        let y = |value: f64| top + HIGH * (1.0 - value / most);
+        let y = |value: f64| top + HIGH * (1.0 - (value / most).min(1.0));
+        if let Some(at) = history.timeline.per_second.iter().position(|rate| *rate > most) {
+            let highest = history.timeline.per_second.iter().copied().fold(0.0, f64::max);
+            let left = x(at as f64 * history.timeline.slot_s);
+            let _ = write!(svg, "<text x=\"{left:.1}\" y=\"{:.1}\">↑ {}</text>", top - 4.0, number(highest));
+        }
         svg += &levels("a second", top, steps(most).into_iter().map(|step| (y(step), whole(step))));
         svg += &slots(history, x, |at| Some((y(history.timeline.per_second[at]), top + HIGH)), "var(--bar)");
         top += HIGH + BETWEEN / 2.0;
@@ -245,7 +258,8 @@ fn steps(most: f64) -> Vec<f64> {
     let power = 10f64.powf((most / 5.0).log10().floor());
     let step = [1.0, 2.0, 5.0, 10.0].map(|it| it * power).into_iter().find(|step| most / step <= 5.0);
     let step = step.unwrap_or(10.0 * power);
-    (0..=(most / step) as u32).map(|count| f64::from(count) * step).collect()
+    // Rounded: three times 0.2 is not quite 0.6.
+    (0..=(most / step) as u32).map(|count| (f64::from(count) * step * 1e6).round() / 1e6).collect()
 }
 
 fn whole(value: f64) -> String {
@@ -253,7 +267,7 @@ fn whole(value: f64) -> String {
 }
 
 fn in_ms(micros: f64) -> String {
-    format!("{} ms", micros / 1e3)
+    if micros < 1e6 { format!("{} ms", micros / 1e3) } else { format!("{} s", micros / 1e6) }
 }
 
 pub fn escape(text: &str) -> String {
@@ -270,7 +284,7 @@ mod tests {
     fn steps_are_few_and_round() {
         assert_eq!(steps(500.0), [0.0, 100.0, 200.0, 300.0, 400.0, 500.0]);
         assert_eq!(steps(61_989.0), [0.0, 20_000.0, 40_000.0, 60_000.0]);
-        assert_eq!(steps(1.0), [0.0, 0.2, 0.4, 0.6000000000000001, 0.8, 1.0]);
+        assert_eq!(steps(1.0), [0.0, 0.2, 0.4, 0.6, 0.8, 1.0]);
     }
 
     #[test]
@@ -290,7 +304,7 @@ mod tests {
         let files = files(&Results { histories: vec![history], ..Results::default() });
         let [(name, svg)] = &files[..] else { panic!("{files:?}") };
         assert_eq!(name, "bench-failures-over-time.svg");
-        for part in ["xmlns", "SIGKILL", "8 nodes &amp; more", "prefers-color-scheme", "1,000", "1000 ms", "0.5 s"] {
+        for part in ["xmlns", "SIGKILL", "8 nodes &amp; more", "prefers-color-scheme", "1,000", "1 s", "0.6 s"] {
             assert!(svg.contains(part), "{part} in {svg}");
         }
         assert!(!svg.contains("NaN") && !svg.contains("inf"), "{svg}");

@@ -76,11 +76,8 @@ fn rates(rows: &[&Row]) -> String {
             },
         ]);
     }
-    let mut text = table.render() + "\n";
+    let mut text = table.render() + "\n" + &floors(rows);
     for row in rows {
-        for bound in &row.bounds {
-            let _ = writeln!(text, "  {}, {}: {}", row.case, row.pace, beside(row, bound));
-        }
         if let Some(why) = row.repetitions.iter().find_map(|figures| figures.why_failed.as_ref()) {
             let _ = writeln!(text, "  {}, {}: {why}", row.case, row.pace);
         }
@@ -98,27 +95,35 @@ fn is_reported(row: &Row, name: &str) -> bool {
     row.group == "APIs" && row.case == name && row.pace == words(Pace::UnderWay(1), 1)
 }
 
-fn beside(row: &Row, bound: &Bound) -> String {
-    let times = |figure: fn(&Figures) -> f64, floor: f64| {
-        format!("{:.1} x the floor of {} ms", row.over(figure).median / floor, millis(floor))
-    };
-    format!(
-        "p50 {}, p99 {}, and {:.2} of {} a second, by {}",
-        times(|it| it.p50_us, bound.p50_us),
-        times(|it| it.p99_us, bound.p99_us),
-        row.share_of(bound),
-        number(bound.per_second),
-        bound.what
-    )
+/// How far the rows are from their bounds; nothing where none has any.
+fn floors(rows: &[&Row]) -> String {
+    let bounded = || rows.iter().flat_map(|row| row.bounds.iter().map(move |bound| (row, bound)));
+    if bounded().next().is_none() {
+        return String::new();
+    }
+    let mut table = Table::new(["beside", "case", "pace", "its p50", "ours", "its p99", "ours", "its rate", "ours"]);
+    for (row, bound) in bounded() {
+        let times = |figure: fn(&Figures) -> f64, floor: f64| format!("{:.1} x", row.over(figure).median / floor);
+        table.row([
+            bound.what.clone(),
+            row.case.clone(),
+            row.pace.clone(),
+            millis(bound.p50_us),
+            times(|it| it.p50_us, bound.p50_us),
+            millis(bound.p99_us),
+            times(|it| it.p99_us, bound.p99_us),
+            number(bound.per_second),
+            format!("{:.2} x", row.share_of(bound)),
+        ]);
+    }
+    format!("\nThe floor, measured in the same run, and how many times that ours is\n\n{}\n\n", table.render())
 }
 
 /// A history in lines of one character a slot.
 fn lines(history: &History) -> String {
     let timeline = &history.timeline;
-    let slots = timeline.per_second.len();
-    let silent = timeline.per_second.iter().filter(|rate| **rate == 0.0).count() as f64 * timeline.slot_s;
-    let rates: Vec<_> = timeline.per_second.iter().map(|rate| Some(*rate)).collect();
-    let most = timeline.per_second.iter().copied().fold(0.0, f64::max);
+    let rates: Vec<_> = timeline.per_second.iter().map(|rate| (*rate > 0.0).then_some(*rate)).collect();
+    let (most, top_of_rates) = (timeline.per_second.iter().copied().fold(0.0, f64::max), timeline.top_of_rates());
     // Latencies by their magnitude.
     let logarithms = |latencies: &[Option<f64>]| latencies.iter().map(|it| it.map(|us| us.max(1.0).log10())).collect();
     let (medians, longest): (Vec<_>, Vec<_>) = (logarithms(&timeline.p50_us), logarithms(&timeline.max_us));
@@ -132,10 +137,14 @@ fn lines(history: &History) -> String {
     let mut line = |what: &str, bars: String, scale: String| {
         let _ = writeln!(text, "    {what:<9} {bars}  {scale}");
     };
-    line("a second", sparkline(&rates, 0.0, most), format!("0 to {}", number(most)));
+    line(
+        "a second",
+        sparkline(&rates, 0.0, top_of_rates),
+        format!("0 to {} and above, at most {}", number(top_of_rates), number(most)),
+    );
     line("p50", sparkline(&medians, least, top), between(&timeline.p50_us));
     line("longest", sparkline(&longest, least, top), between(&timeline.max_us));
-    let mut below = vec![' '; slots];
+    let mut below = vec![' '; timeline.per_second.len()];
     let mut told = Vec::new();
     for (mark, Mark { at_s, what }) in ('a'..).zip(&history.marks) {
         if let Some(place) = below.get_mut((at_s / timeline.slot_s) as usize) {
@@ -144,7 +153,7 @@ fn lines(history: &History) -> String {
         told.push(format!("{mark}: {what}, {at_s} s"));
     }
     line("", below.into_iter().collect(), told.join("; "));
-    let _ = writeln!(text, "    {silent} s of it in slots without an answer, {} failed", history.failed);
+    let _ = writeln!(text, "    {} s of it in slots without an answer, {} failed", timeline.silent_s(), history.failed);
     if let Some(why) = &history.why_failed {
         let _ = writeln!(text, "    {why}");
     }
@@ -231,8 +240,8 @@ mod tests {
             "1,500",
             "33 %",
             "1.50",
-            "0.50 of 3,000 a second, by the disk",
-            "p99 5.0 x the floor of 0.300 ms",
+            "the disk",
+            "0.300    5.0 x  3,000     0.50 x",
             "440.08",
             "3.4 times",
             "no",
@@ -257,7 +266,7 @@ mod tests {
         };
         let text = lines(&history);
         for part in [
-            "█▁▅  0 to 500",
+            "█ ▅  0 to 500 and above, at most 500",
             "▁ ▁  1.00 to 1.00 ms",
             "█ ▁  2.00 to 1000 ms",
             " a   a: SIGKILL, 0.5 s",
