@@ -25,6 +25,7 @@ use super::cubecast::Cubecast;
 use super::failover;
 use super::jetstream::JetStream;
 use super::mosquitto::Mosquitto;
+use super::rabbitmq::RabbitMq;
 use super::redis_streams::RedisStreams;
 use super::source::{APIS, Source};
 use super::system::{System, content};
@@ -38,7 +39,7 @@ const DOOMED: usize = 600;
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
 pub enum Comparison {
-    /// Publishes beside JetStream and Redis Streams.
+    /// Publishes beside JetStream, Redis Streams and RabbitMQ.
     Publish,
     /// Latency at half of JetStream's rate.
     Latency,
@@ -99,6 +100,7 @@ async fn publishes(args: &Args, folder: &TempDir, only: &[Comparison], all: &mut
         Box::new(RedisStreams::start(within, "everysec").await?),
         Box::new(Cubecast::start(&args.cubecast, within, "always").await?),
         Box::new(RedisStreams::start(within, "always").await?),
+        Box::new(RabbitMq::start(within).await?),
     ];
     println!("\nWhat an acknowledgement means:");
     for system in &systems {
@@ -111,7 +113,7 @@ async fn publishes(args: &Args, folder: &TempDir, only: &[Comparison], all: &mut
             show(&format!("Publishes of {SIZE} B, {}", words(pace, clients)), &measured, all);
             // Aims are for pipelined publishes of equal durability.
             let aimed = |least| (under_way == UNDER_WAY).then_some(Aim::AtLeast(least));
-            let pairs = [(0, 1, aimed(2.0)), (3, 1, None), (0, 2, aimed(1.5)), (3, 4, aimed(1.5))];
+            let pairs = [(0, 1, aimed(2.0)), (3, 1, None), (0, 2, aimed(1.5)), (3, 4, aimed(1.5)), (3, 5, None)];
             ratios(&measured, &pairs, "a second", |figures| figures.per_second);
         }
     }
