@@ -16,8 +16,6 @@ use crate::bench::{Spread, floor};
 use crate::command::Failure;
 
 const GROUP: &str = "Failures";
-/// Kills a repetition.
-const KILLS: u32 = 10;
 const KILLED_P99: f64 = 1.0;
 /// What a wiped node has to fetch, bytes, in messages of so many.
 const LOST: usize = 64 << 20;
@@ -37,8 +35,9 @@ async fn kills(bench: &mut Bench) -> Result<(), Failure> {
     let mut stage = bench.stage(USUAL_DIMENSION, "always").await?;
     let place = Place::new(&mut stage).await?;
     let mut gaps = Vec::new();
-    for kill in 0..KILLS * bench.repetitions {
-        bench.bar.set_message(format!("{GROUP}: kill {} of {}", kill + 1, KILLS * bench.repetitions));
+    let kills = bench.kills * bench.repetitions;
+    for kill in 0..kills {
+        bench.bar.set_message(format!("{GROUP}: kill {} of {kills}", kill + 1));
         gaps.push(kill_home(&mut stage, &place).await?.as_secs_f64());
     }
     stage.wait_until_whole().await?;

@@ -68,6 +68,9 @@ pub struct Args {
     /// Repetitions of each case.
     #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=100))]
     repeat: u32,
+    /// Kills of a leader in each repetition of the failures.
+    #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=1_000))]
+    kills: u32,
     /// Decides names, contents and which node is asked.
     #[arg(long, value_name = "S", default_value_t = 1)]
     seed: u64,
@@ -129,6 +132,7 @@ pub struct Bench {
     groups: Vec<Group>,
     timing: Timing,
     repetitions: u32,
+    kills: u32,
     seed: u64,
     folder: TempDir,
     bar: ProgressBar,
@@ -145,6 +149,7 @@ impl Bench {
             groups,
             timing: Timing::measuring(args.seconds),
             repetitions: args.repeat,
+            kills: args.kills,
             seed: args.seed,
             folder: temporary(args.data.as_deref())?,
             bar: ProgressBar::new_spinner().with_style(style),

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::results::{Bound, Fact, History, Mark, Results, Row};
+use super::results::{Fact, History, Mark, Results, Row};
 use super::words;
 use crate::bench::{Figures, Pace, Spread};
 use crate::command::output::{Table, grouped, time_span};
@@ -200,6 +200,7 @@ pub fn number(value: f64) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::results::Bound;
     use super::*;
     use crate::bench::Timeline;
 
