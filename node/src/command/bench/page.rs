@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use super::graphs::{COLOURS, escape, latencies, over_time, rates};
 use super::results::{Bound, History, Results, Row};
-use super::table::{apart, millis, number, sentence};
+use super::table::{apart, beside, millis, number, sentence};
 use crate::bench::Figures;
 
 const STYLE: &str = "\
@@ -97,8 +97,8 @@ fn table(rows: &[&Row]) -> String {
             millis(median(|it| it.max_us)),
             format!("{:.0}", median(|it| it.cpu_s_per_million)),
             format!("{:.0}", median(|it| it.rss as f64) / f64::from(1 << 20)),
-            of_bounds(|row, bound| format!("{:.1} x", row.times_the_floor(bound))),
-            of_bounds(|row, bound| format!("{:.2}", row.share_of(bound))),
+            of_bounds(|row, bound| beside(row.over(|it| it.p50_us).median, bound.p50_us, 1)),
+            of_bounds(|row, bound| beside(row.over(|it| it.per_second).median, bound.per_second, 2)),
             row.failed().to_string(),
         ];
         let _ = write!(html, "<tr>{}</tr>", cells.map(|cell| format!("<td>{cell}</td>")).concat());

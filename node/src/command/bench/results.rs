@@ -116,16 +116,6 @@ impl Row {
         Spread::over(&self.repetitions, figure)
     }
 
-    /// How many a second, as a share of what the bound allows.
-    pub fn share_of(&self, bound: &Bound) -> f64 {
-        self.over(|figures| figures.per_second).median / bound.per_second
-    }
-
-    /// How many times the bound's median latency this one's is.
-    pub fn times_the_floor(&self, bound: &Bound) -> f64 {
-        self.over(|figures| figures.p50_us).median / bound.p50_us
-    }
-
     pub fn failed(&self) -> u64 {
         self.repetitions.iter().map(|figures| figures.failed).sum()
     }

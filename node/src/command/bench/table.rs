@@ -95,6 +95,11 @@ fn is_reported(row: &Row, name: &str) -> bool {
     row.group == "APIs" && row.case == name && row.pace == words(Pace::UnderWay(1), 1)
 }
 
+/// How many times the bound ours is; `-` where one of the two was too short to have any.
+pub fn beside(ours: f64, bound: f64, digits: usize) -> String {
+    if ours > 0.0 && bound > 0.0 { format!("{:.digits$} x", ours / bound) } else { "-".into() }
+}
+
 /// How far the rows are from their bounds; nothing where none has any.
 fn floors(rows: &[&Row]) -> String {
     let bounded = || rows.iter().flat_map(|row| row.bounds.iter().map(move |bound| (row, bound)));
@@ -103,7 +108,7 @@ fn floors(rows: &[&Row]) -> String {
     }
     let mut table = Table::new(["beside", "case", "pace", "its p50", "ours", "its p99", "ours", "its rate", "ours"]);
     for (row, bound) in bounded() {
-        let times = |figure: fn(&Figures) -> f64, floor: f64| format!("{:.1} x", row.over(figure).median / floor);
+        let times = |figure: fn(&Figures) -> f64, floor: f64| beside(row.over(figure).median, floor, 1);
         table.row([
             bound.what.clone(),
             row.case.clone(),
@@ -113,7 +118,7 @@ fn floors(rows: &[&Row]) -> String {
             millis(bound.p99_us),
             times(|it| it.p99_us, bound.p99_us),
             number(bound.per_second),
-            format!("{:.2} x", row.share_of(bound)),
+            beside(row.over(|it| it.per_second).median, bound.per_second, 2),
         ]);
     }
     format!("\nThe floor, measured in the same run, and how many times that ours is\n\n{}\n\n", table.render())
@@ -153,7 +158,8 @@ fn lines(history: &History) -> String {
         told.push(format!("{mark}: {what}, {at_s} s"));
     }
     line("", below.into_iter().collect(), told.join("; "));
-    let _ = writeln!(text, "    {} s of it in slots without an answer, {} failed", timeline.silent_s(), history.failed);
+    let _ =
+        writeln!(text, "    {:.2} s of it in slots without an answer, {} failed", timeline.silent_s(), history.failed);
     if let Some(why) = &history.why_failed {
         let _ = writeln!(text, "    {why}");
     }
@@ -271,7 +277,7 @@ mod tests {
             "▁ ▁  1.00 to 1.00 ms",
             "█ ▁  2.00 to 1000 ms",
             " a   a: SIGKILL, 0.5 s",
-            "0.5 s of it in",
+            "0.50 s of it in",
         ] {
             assert!(text.contains(part), "{part} in\n{text}");
         }
