@@ -67,7 +67,7 @@ frames: build ## measure the live page for five minutes under load: frames a sec
 bench: build ## measure every API, publishes, reads, fan-out, 2 to 16 nodes, slow links and failures: target/bench.html
 	target/release/cubecast bench --page target/bench.html --save target/bench.json $(ARGS)
 
-bench-peers: ## measure beside NATS JetStream, Redis Streams, Mosquitto and the source system; installs what is missing
+bench-peers: ## measure beside NATS JetStream, Redis Streams, RabbitMQ, Mosquitto and the source system; installs what is missing
 	@scripts/setup native peers
 	@scripts/peers $(ARGS)
 

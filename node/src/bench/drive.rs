@@ -9,6 +9,7 @@ use tokio::task::JoinSet;
 
 use super::metronome::Metronome;
 use super::sample::Sample;
+use super::slots::Slots;
 
 /// An open loop asks no more while so many of one client's requests are under way; those that are due then are late, and their
 /// latency counts from when they were due.
@@ -52,6 +53,20 @@ pub enum Pace {
 pub struct Timing {
     pub warm_up: Duration,
     pub length: Duration,
+    /// Where given, the sample also tells what happened when, by slots of this length.
+    pub slot: Option<Duration>,
+}
+
+impl Timing {
+    /// So long, behind a warm-up of a quarter of that.
+    pub fn measuring(length: Duration) -> Timing {
+        Timing { warm_up: length / 4, length, slot: None }
+    }
+
+    /// With the warm-up.
+    pub fn whole(&self) -> Duration {
+        self.warm_up + self.length
+    }
 }
 
 /// The while that is measured.
@@ -59,12 +74,13 @@ pub struct Timing {
 struct Window {
     from: Instant,
     to: Instant,
+    slot: Option<Duration>,
 }
 
 /// Has all clients ask at this pace, and measures. `measuring` is called when the warm-up is over, and when the time is.
 pub async fn drive<C: Client>(clients: Vec<C>, pace: Pace, timing: Timing, mut measuring: impl FnMut(bool)) -> Sample {
     let begin = Instant::now();
-    let window = Window { from: begin + timing.warm_up, to: begin + timing.warm_up + timing.length };
+    let window = Window { from: begin + timing.warm_up, to: begin + timing.whole(), slot: timing.slot };
     let count = clients.len();
     let mut driven = JoinSet::new();
     for (number, client) in clients.into_iter().enumerate() {
@@ -81,7 +97,7 @@ pub async fn drive<C: Client>(clients: Vec<C>, pace: Pace, timing: Timing, mut m
     measuring(true);
     tokio::time::sleep_until(window.to.into()).await;
     measuring(false);
-    let mut whole = Sample::new(timing.length);
+    let mut whole = window.sample();
     while let Some(sample) = driven.join_next().await {
         whole.add(&sample.expect("a client does not panic"));
     }
@@ -89,7 +105,7 @@ pub async fn drive<C: Client>(clients: Vec<C>, pace: Pace, timing: Timing, mut m
 }
 
 async fn closed<C: Client>(mut client: C, most: usize, window: Window) -> Sample {
-    let mut sample = Sample::new(window.to - window.from);
+    let mut sample = window.sample();
     let mut under_way = FuturesUnordered::new();
     loop {
         while under_way.len() < most && Instant::now() < window.to {
@@ -104,7 +120,7 @@ async fn closed<C: Client>(mut client: C, most: usize, window: Window) -> Sample
 }
 
 async fn open<C: Client>(mut client: C, mut metronome: Metronome, window: Window) -> Sample {
-    let mut sample = Sample::new(window.to - window.from);
+    let mut sample = window.sample();
     let mut under_way = FuturesUnordered::new();
     let mut is_over = false;
     loop {
@@ -131,6 +147,11 @@ async fn timed(
 }
 
 impl Window {
+    fn sample(&self) -> Sample {
+        let length = self.to - self.from;
+        Sample { slots: self.slot.map(|each| Slots::new(length, each)), ..Sample::new(length) }
+    }
+
     /// A request's latency counts when it was due in the window; its completion, when that lies in the window.
     fn count(&self, sample: &mut Sample, due: Instant, done: Instant, result: Result<Done, String>) {
         match result {
@@ -139,9 +160,15 @@ impl Window {
                 let due = since.unwrap_or(due);
                 if (self.from..self.to).contains(&due) {
                     sample.note_latency(done - due);
+                    if let Some(slots) = &mut sample.slots {
+                        slots.note_latency(due - self.from, done - due);
+                    }
                 }
                 if (self.from..self.to).contains(&done) {
                     sample.note_done(bytes);
+                    if let Some(slots) = &mut sample.slots {
+                        slots.note_done(done - self.from);
+                    }
                 }
             }
         }
@@ -172,7 +199,8 @@ mod tests {
         }
     }
 
-    const TIMING: Timing = Timing { warm_up: Duration::from_millis(50), length: Duration::from_millis(400) };
+    const TIMING: Timing =
+        Timing { warm_up: Duration::from_millis(50), length: Duration::from_millis(400), slot: None };
 
     fn clients(count: usize, latency_ms: u64) -> Vec<Slow> {
         (0..count).map(|_| Slow { latency: Duration::from_millis(latency_ms), held_up: None }).collect()

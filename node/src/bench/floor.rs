@@ -6,22 +6,27 @@ use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-/// Appends batches of that many bytes to a file and syncs each; batches a second.
-pub fn appends_per_second(folder: &Path, batch_bytes: usize, length: Duration) -> io::Result<f64> {
+use super::sample::Sample;
+
+/// Appends batches of that many bytes to a file, one after the other, each synced before the next; a batch counts as one.
+pub fn appends(folder: &Path, batch_bytes: usize, length: Duration) -> io::Result<Sample> {
     let path = folder.join("append");
     let mut file = File::create(&path)?;
     let batch = vec![0x5A; batch_bytes];
+    let mut sample = Sample::new(length);
     let began = Instant::now();
-    let mut batches = 0u32;
-    while began.elapsed() < length {
+    let mut asked = began;
+    while asked - began < length {
         file.write_all(&batch)?;
         file.sync_data()?;
-        batches += 1;
+        let done = Instant::now();
+        sample.note_latency(done - asked);
+        sample.note_done(batch_bytes as u64);
+        asked = done;
     }
-    let seconds = began.elapsed().as_secs_f64();
     drop(file);
     std::fs::remove_file(&path)?;
-    Ok(f64::from(batches) / seconds)
+    Ok(Sample { length: asked - began, ..sample })
 }
 
 /// Sends so many bytes over loopback and writes them to a file, which is synced at the end; bytes a second.
@@ -66,7 +71,8 @@ mod tests {
     #[test]
     fn the_bounds_are_measured_and_nothing_is_left() {
         let folder = tempfile::tempdir().unwrap();
-        assert!(appends_per_second(folder.path(), 4_096, Duration::from_millis(20)).unwrap() > 0.0);
+        let appended = appends(folder.path(), 4_096, Duration::from_millis(20)).unwrap();
+        assert!(appended.done > 0 && appended.timed() == appended.done && !appended.longest().is_zero());
         assert!(copy_bytes_per_second(folder.path(), 3 << 20).unwrap() > 0.0);
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
     }

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use hdrhistogram::Histogram;
 
+use super::slots::Slots;
+
 /// Longer latencies count as this, nanoseconds.
 const LONGEST: u64 = 120_000_000_000;
 /// Digits of a latency that are kept.
@@ -12,7 +14,7 @@ const DIGITS: u8 = 3;
 #[derive(Clone, Debug)]
 pub struct Sample {
     /// Nanoseconds.
-    latencies: Histogram<u64>,
+    pub(super) latencies: Histogram<u64>,
     pub length: Duration,
     pub done: u64,
     /// Payload of what was done.
@@ -20,12 +22,14 @@ pub struct Sample {
     /// Refused, or never answered.
     pub failed: u64,
     pub why_failed: Option<String>,
+    /// Where it was asked for.
+    pub slots: Option<Slots>,
 }
 
 impl Sample {
     pub fn new(length: Duration) -> Sample {
         let latencies = Histogram::new_with_bounds(1, LONGEST, DIGITS).expect("the bounds are sound");
-        Sample { latencies, length, done: 0, bytes: 0, failed: 0, why_failed: None }
+        Sample { latencies, length, done: 0, bytes: 0, failed: 0, why_failed: None, slots: None }
     }
 
     pub fn note_latency(&mut self, latency: Duration) {
@@ -55,6 +59,9 @@ impl Sample {
         self.done += other.done;
         self.bytes += other.bytes;
         self.failed += other.failed;
+        if let (Some(slots), Some(others)) = (&mut self.slots, &other.slots) {
+            slots.add(others);
+        }
         if self.why_failed.is_none() {
             self.why_failed.clone_from(&other.why_failed);
         }

@@ -13,6 +13,13 @@ pub struct Usage {
     pub largest_rss: u64,
 }
 
+impl Usage {
+    /// Seconds of CPU time since then.
+    pub fn since(self, before: Usage) -> f64 {
+        self.cpu_seconds - before.cpu_seconds
+    }
+}
+
 /// Now. A process that is gone counts for nothing.
 pub fn of(processes: &[u32]) -> Usage {
     let cpu = processes.iter().filter_map(|process| cpu_seconds(*process)).sum();

@@ -7,14 +7,14 @@ use std::time::Instant;
 use clap::ValueEnum;
 use cubecast_core::cube::Dimension;
 use cubecast_core::wire::client::StartAt;
-use cubecast_node::bench::{Client, Figures, Pace, Spread, drive, usage};
+use cubecast_node::bench::{Figures, Pace, Spread, measure};
 use cubecast_node::command::bench::ask::{Api, Calling};
 use cubecast_node::command::bench::fan_out::{Taking, publish_steadily};
 use cubecast_node::command::bench::publish::Place;
 use cubecast_node::command::bench::results::Machine;
 use cubecast_node::command::bench::stage::Stage;
 use cubecast_node::command::bench::table::{apart, millis, number};
-use cubecast_node::command::bench::{apis, failures, words};
+use cubecast_node::command::bench::{apis, words};
 use cubecast_node::command::output::Table;
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -22,8 +22,10 @@ use tokio::sync::Mutex;
 
 use super::Args;
 use super::cubecast::Cubecast;
+use super::failover;
 use super::jetstream::JetStream;
 use super::mosquitto::Mosquitto;
+use super::rabbitmq::RabbitMq;
 use super::redis_streams::RedisStreams;
 use super::source::{APIS, Source};
 use super::system::{System, content};
@@ -32,14 +34,12 @@ const SIZE: usize = 256;
 const UNDER_WAY: usize = 256;
 const CLIENTS: usize = 16;
 const SUBSCRIBERS: usize = 100;
-/// With so many, the longest stands for 99 of 100.
-const KILLS: usize = 30;
 /// Topics for delete_topic in each run of the source system, and of ours.
 const DOOMED: usize = 600;
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
 pub enum Comparison {
-    /// Publishes beside JetStream and Redis Streams.
+    /// Publishes beside JetStream, Redis Streams and RabbitMQ.
     Publish,
     /// Latency at half of JetStream's rate.
     Latency,
@@ -79,7 +79,7 @@ pub async fn run(args: &Args) -> Result<(), String> {
         fan_out(args, &folder, &mut all).await?;
     }
     if only.contains(&Comparison::Failover) {
-        failover(args, &folder, &mut all).await?;
+        failover::compare(args, folder.path(), &mut all).await?;
     }
     if only.contains(&Comparison::Source) {
         source(args, &folder, &mut all).await?;
@@ -100,6 +100,7 @@ async fn publishes(args: &Args, folder: &TempDir, only: &[Comparison], all: &mut
         Box::new(RedisStreams::start(within, "everysec").await?),
         Box::new(Cubecast::start(&args.cubecast, within, "always").await?),
         Box::new(RedisStreams::start(within, "always").await?),
+        Box::new(RabbitMq::start(within).await?),
     ];
     println!("\nWhat an acknowledgement means:");
     for system in &systems {
@@ -112,7 +113,7 @@ async fn publishes(args: &Args, folder: &TempDir, only: &[Comparison], all: &mut
             show(&format!("Publishes of {SIZE} B, {}", words(pace, clients)), &measured, all);
             // Aims are for pipelined publishes of equal durability.
             let aimed = |least| (under_way == UNDER_WAY).then_some(Aim::AtLeast(least));
-            let pairs = [(0, 1, aimed(2.0)), (3, 1, None), (0, 2, aimed(1.5)), (3, 4, aimed(1.5))];
+            let pairs = [(0, 1, aimed(2.0)), (3, 1, None), (0, 2, aimed(1.5)), (3, 4, aimed(1.5)), (3, 5, None)];
             ratios(&measured, &pairs, "a second", |figures| figures.per_second);
         }
     }
@@ -138,23 +139,10 @@ async fn in_turns(
     for _ in 0..args.repeat {
         for (system, measured) in systems.iter().zip(&mut measured) {
             let askers = system.publishers(clients, SIZE).await?;
-            measured.runs.push(measure(args, askers, pace, &system.processes()).await);
+            measured.runs.push(measure(askers, pace, args.timing(), &system.processes()).await);
         }
     }
     Ok(measured)
-}
-
-async fn measure<C: Client>(args: &Args, askers: Vec<C>, pace: Pace, servers: &[u32]) -> Figures {
-    let (mut begin, mut end) = Default::default();
-    let look = || (usage::of(servers), usage::own());
-    let sample = drive(askers, pace, args.timing(), |begins| match begins {
-        true => begin = look(),
-        false => end = look(),
-    });
-    let sample = sample.await;
-    let (before, after): ((usage::Usage, usage::Usage), (usage::Usage, usage::Usage)) = (begin, end);
-    let used = |of: fn(&(usage::Usage, usage::Usage)) -> f64| of(&after) - of(&before);
-    Figures::of(&sample, used(|it| it.0.cpu_seconds), used(|it| it.1.cpu_seconds), after.0)
 }
 
 async fn fan_out(args: &Args, folder: &TempDir, all: &mut Vec<Value>) -> Result<(), String> {
@@ -170,11 +158,11 @@ async fn fan_out(args: &Args, folder: &TempDir, all: &mut Vec<Value>) -> Result<
     for _ in 0..args.repeat {
         let (taking, publishing) = our_fan_out(&mut stage).await?;
         let pace = Pace::UnderWay(1);
-        measured[0].runs.push(measure(args, taking, pace, &stage.fleet.processes()).await);
+        measured[0].runs.push(measure(taking, pace, args.timing(), &stage.fleet.processes()).await);
         drop(publishing);
         let theirs = mosquitto.fan_out(SUBSCRIBERS, SIZE).await?;
         let (askers, publishing) = theirs.split();
-        measured[1].runs.push(measure(args, askers, pace, &mosquitto.processes()).await);
+        measured[1].runs.push(measure(askers, pace, args.timing(), &mosquitto.processes()).await);
         drop(publishing);
     }
     show(&format!("Deliveries of {SIZE} B to {SUBSCRIBERS} subscribers"), &measured, all);
@@ -196,30 +184,7 @@ async fn our_fan_out(stage: &mut Stage) -> Result<(Vec<Taking>, tokio::task::Joi
     Ok((taking, publish_steadily(stage.client(), &place, content(SIZE), began)))
 }
 
-async fn failover(args: &Args, folder: &TempDir, all: &mut Vec<Value>) -> Result<(), String> {
-    let mut jetstream = JetStream::start(folder.path()).await?;
-    let mut stage = stage(args, folder.path(), "failover").await?;
-    let place = Place::new(&mut stage).await.map_err(|failure| failure.message)?;
-    let (mut ours, mut theirs) = (Vec::new(), Vec::new());
-    for _ in 0..KILLS {
-        let gap = failures::kill_home(&mut stage, &place).await.map_err(|failure| failure.message)?;
-        ours.push(gap.as_secs_f64());
-        theirs.push(jetstream.kill_leader().await?.as_secs_f64());
-    }
-    println!("\nSIGKILL of the leader, {KILLS} times each in turns: seconds until the next publish is acknowledged\n");
-    let p99 = |gaps: &[f64]| gaps.iter().copied().fold(0.0, f64::max);
-    for (name, gaps) in [("Cubecast, sync always", &ours), ("JetStream R3", &theirs)] {
-        let Spread { median, least, most } = Spread::of(gaps.iter().copied());
-        println!("  {name}: median {median:.3} ({least:.3} to {most:.3})");
-    }
-    let ratio = p99(&ours) / p99(&theirs);
-    println!("\n  the longest: Cubecast / JetStream = {ratio:.2}{}", Aim::AtMost(0.5).verdict(ratio));
-    println!("  the longest of ours: {:.2} s{}", p99(&ours), Aim::AtMost(1.0).verdict(p99(&ours)));
-    all.push(json!({ "what": "seconds without a publish after SIGKILL of the leader", "cubecast": ours, "jetstream": theirs }));
-    Ok(())
-}
-
-async fn stage(args: &Args, within: &Path, name: &str) -> Result<Stage, String> {
+pub async fn stage(args: &Args, within: &Path, name: &str) -> Result<Stage, String> {
     let dimension = Dimension::new(3).map_err(|error| error.to_string())?;
     let sync = if name == "source" { "never" } else { "always" };
     Stage::running(args.cubecast.clone(), &within.join(name), dimension, sync).await.map_err(|failure| failure.message)
@@ -255,12 +220,13 @@ async fn source(args: &Args, folder: &TempDir, all: &mut Vec<Value>) -> Result<(
                     prefix: stage.name(api),
                     next: 0,
                 };
-                let figures = measure(args, vec![calling], Pace::UnderWay(under_way), &stage.fleet.processes()).await;
+                let figures =
+                    measure(vec![calling], Pace::UnderWay(under_way), args.timing(), &stage.fleet.processes()).await;
                 measured[at].runs.push(figures);
             }
             let doomed = (DOOMED as f64 * args.seconds) as usize;
             let asker = source.calling(api, run, doomed).await?;
-            measured[2].runs.push(measure(args, vec![asker], Pace::UnderWay(1), &source.processes()).await);
+            measured[2].runs.push(measure(vec![asker], Pace::UnderWay(1), args.timing(), &source.processes()).await);
         }
         show(api, &measured, all);
         let pairs = [(0, 2, Some(Aim::AtLeast(5.0))), (1, 2, Some(Aim::AtLeast(50.0)))];
@@ -309,13 +275,13 @@ fn show(title: &str, measured: &[Measured], all: &mut Vec<Value>) {
 
 /// What a ratio is aimed at.
 #[derive(Clone, Copy)]
-enum Aim {
+pub enum Aim {
     AtLeast(f64),
     AtMost(f64),
 }
 
 impl Aim {
-    fn verdict(self, ratio: f64) -> String {
+    pub fn verdict(self, ratio: f64) -> String {
         let (words, reached) = match self {
             Aim::AtLeast(least) => (format!("at least {least}"), ratio >= least),
             Aim::AtMost(most) => (format!("at most {most}"), ratio <= most),

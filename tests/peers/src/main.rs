@@ -3,14 +3,17 @@
 //! | file | what |
 //! |---|---|
 //! | [`system`] | what is compared: how it is asked, and what it promises |
-//! | [`cubecast`], [`jetstream`], [`redis_streams`], [`mosquitto`], [`source`] | the systems, each started on loopback in a folder of its own |
+//! | [`cubecast`], [`jetstream`], [`redis_streams`], [`rabbitmq`], [`mosquitto`], [`source`] | the systems, each started on loopback in a folder of its own |
 //! | [`servers`] | processes of others |
 //! | [`compare`] | the comparisons, and their ratios |
+//! | [`failover`] | the one of them in which a leader dies |
 
 mod compare;
 mod cubecast;
+mod failover;
 mod jetstream;
 mod mosquitto;
+mod rabbitmq;
 mod redis_streams;
 mod servers;
 mod source;
@@ -21,6 +24,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Parser;
+use cubecast_node::bench::Timing;
 
 /// Measures Cubecast and its peers side by side, and prints ratios with their spread.
 #[derive(Debug, Parser)]
@@ -29,11 +33,14 @@ pub struct Args {
     #[arg(long, value_name = "FILE", default_value = "target/release/cubecast")]
     cubecast: PathBuf,
     /// Seconds of each run, behind a warm-up of a quarter of that.
-    #[arg(long, value_name = "S", default_value_t = 3.0)]
+    #[arg(long, value_name = "S", default_value_t = 2.0)]
     seconds: f64,
     /// Runs of each system, in turns.
-    #[arg(long, value_name = "N", default_value_t = 5)]
+    #[arg(long, value_name = "N", default_value_t = 3)]
     repeat: u32,
+    /// Kills of each system's leader, in turns; fewer, where so many would take longer than seven minutes.
+    #[arg(long, value_name = "N", default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..))]
+    kills: u32,
     /// Only these comparisons, separated by commas.
     #[arg(long, value_enum, value_name = "WHAT,...", value_delimiter = ',')]
     only: Vec<compare::Comparison>,
@@ -43,9 +50,8 @@ pub struct Args {
 }
 
 impl Args {
-    fn timing(&self) -> cubecast_node::bench::Timing {
-        let length = Duration::from_secs_f64(self.seconds);
-        cubecast_node::bench::Timing { warm_up: length / 4, length }
+    fn timing(&self) -> Timing {
+        Timing::measuring(Duration::from_secs_f64(self.seconds))
     }
 }
 

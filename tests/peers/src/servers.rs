@@ -9,7 +9,8 @@ use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep};
 
-const STARTS_WITHIN: Duration = Duration::from_secs(20);
+/// RabbitMQ's nodes wait for each other.
+const STARTS_WITHIN: Duration = Duration::from_secs(60);
 
 pub struct Server {
     child: Child,

@@ -1,4 +1,5 @@
-//! Every API, as the system that Cubecast set out to surpass was measured: one client, one request after the other, at random nodes.
+//! Every API, asked by one client of random nodes. One request after the other is how the system that Cubecast set out to surpass was
+//! measured.
 
 use std::collections::VecDeque;
 
@@ -14,21 +15,31 @@ use crate::bench::Pace;
 use crate::command::Failure;
 
 const GROUP: &str = "APIs";
+/// So many are listed by `topics`.
 const TOPICS: usize = 32;
 const MESSAGES: usize = 10;
-/// Topics to be deleted: more than are, in a second.
-const DOOMED_A_SECOND: f64 = 3_000.0;
+/// What a client keeps under way where it does not wait for each answer.
+const UNDER_WAY: usize = 64;
 const AT_ONCE: usize = 64;
 
+/// Each API three times: one request after the other, with many under way, and at half the rate of that.
 pub async fn measure(bench: &mut Bench) -> Result<(), Failure> {
+    at_paces(bench, |_| Pace::UnderWay(1)).await?;
+    let rates = at_paces(bench, |_| Pace::UnderWay(UNDER_WAY)).await?;
+    at_paces(bench, |number| Pace::PerSecond((rates[number] / 2.0).max(1.0))).await.map(drop)
+}
+
+/// Every API on one new cluster, each at its pace; how many a second there were. What counts is the number in [`Api::ALL`].
+async fn at_paces(bench: &mut Bench, pace: impl Fn(usize) -> Pace) -> Result<Vec<f64>, Failure> {
     let mut stage = bench.stage(USUAL_DIMENSION, "always").await?;
     let names = names(&mut stage, bench.content(USUAL_SIZE)).await?;
-    for api in Api::ALL {
+    let mut rates = Vec::new();
+    for (number, api) in Api::ALL.into_iter().enumerate() {
+        let pace = pace(number);
         let mut doomed = VecDeque::new();
         if api == Api::DeleteTopic {
-            let time = bench.timing.warm_up + bench.timing.length;
-            let many = (DOOMED_A_SECOND * time.as_secs_f64()) as usize * bench.repetitions as usize;
-            doomed = topics(&mut stage, &names, many).await?.into();
+            let many = (deletions_a_second(pace) * bench.timing.whole().as_secs_f64()) as usize;
+            doomed = topics(&mut stage, &names, many * bench.repetitions as usize).await?.into();
         }
         let (seed, each) = (bench.seed, doomed.len() / bench.repetitions as usize);
         let prefix = stage.name("new");
@@ -47,9 +58,20 @@ pub async fn measure(bench: &mut Bench) -> Result<(), Failure> {
                 next: 0,
             }]
         };
-        bench.case(&stage, (GROUP, api.name().into()), Pace::UnderWay(1), calling).await;
+        let row = bench.case(&stage, (GROUP, api.name().into()), pace, calling).await;
+        rates.push(row.over(|figures| figures.per_second).median);
     }
-    stage.strike().await
+    stage.strike().await?;
+    Ok(rates)
+}
+
+/// More topics than are deleted at this pace.
+fn deletions_a_second(pace: Pace) -> f64 {
+    match pace {
+        Pace::UnderWay(1) => 3_000.0,
+        Pace::UnderWay(_) => 20_000.0,
+        Pace::PerSecond(rate) => rate * 1.1 + 100.0,
+    }
 }
 
 /// Topics with messages, and a subscriber of all of them.

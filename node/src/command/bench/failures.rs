@@ -11,13 +11,11 @@ use futures_util::{StreamExt, stream};
 use super::publish::Place;
 use super::results::Fact;
 use super::stage::Stage;
-use super::{Bench, USUAL_DIMENSION};
+use super::{Bench, USUAL_DIMENSION, outage};
 use crate::bench::{Spread, floor};
 use crate::command::Failure;
 
 const GROUP: &str = "Failures";
-/// Kills a repetition.
-const KILLS: u32 = 10;
 const KILLED_P99: f64 = 1.0;
 /// What a wiped node has to fetch, bytes, in messages of so many.
 const LOST: usize = 64 << 20;
@@ -28,6 +26,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 pub async fn measure(bench: &mut Bench) -> Result<(), Failure> {
     kills(bench).await?;
+    outage::measure(bench, GROUP).await?;
     catch_up(bench).await
 }
 
@@ -36,14 +35,13 @@ async fn kills(bench: &mut Bench) -> Result<(), Failure> {
     let mut stage = bench.stage(USUAL_DIMENSION, "always").await?;
     let place = Place::new(&mut stage).await?;
     let mut gaps = Vec::new();
-    for kill in 0..KILLS * bench.repetitions {
-        bench.bar.set_message(format!("{GROUP}: kill {} of {}", kill + 1, KILLS * bench.repetitions));
+    let kills = bench.kills * bench.repetitions;
+    for kill in 0..kills {
+        bench.bar.set_message(format!("{GROUP}: kill {} of {kills}", kill + 1));
         gaps.push(kill_home(&mut stage, &place).await?.as_secs_f64());
     }
     stage.wait_until_whole().await?;
-    gaps.sort_by(f64::total_cmp);
-    let p99 = gaps[(gaps.len() * 99).div_ceil(100) - 1];
-    let of = gaps.len();
+    let (p99, of) = (percentile_99(&gaps), gaps.len());
     bench.fact(Fact {
         group: GROUP.into(),
         what: "SIGKILL of a leader: until the next publish is acknowledged".into(),
@@ -68,6 +66,13 @@ pub async fn kill_home(stage: &mut Stage, place: &Place) -> Result<Duration, Fai
     let gap = killed.elapsed();
     stage.fleet.start(home).map_err(crate::command::chaos::failed)?;
     Ok(gap)
+}
+
+/// The value that 99 of 100 do not exceed; of fewer than 100, the most.
+pub fn percentile_99(values: &[f64]) -> f64 {
+    let mut values = values.to_vec();
+    values.sort_by(f64::total_cmp);
+    values[(values.len() * 99).div_ceil(100) - 1]
 }
 
 /// A node loses its disk and fetches all it has to hold.

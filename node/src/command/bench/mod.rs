@@ -5,15 +5,20 @@
 //! | [`stage`] | a cluster of real processes on loopback |
 //! | [`ask`] | who asks it, and for what |
 //! | [`apis`], [`publish`], [`reads`], [`fan_out`], [`nodes`], [`delay`], [`failures`] | what is measured, a group each |
+//! | [`outage`] | of the failures: throughput and latency over time, while a leader is away |
+//! | [`bounds`] | what this machine can do of the same kind, in the same run |
 //! | [`results`] | what came of it, as data |
-//! | [`table`], [`page`] | the same for a terminal, and as a page that needs nothing else |
+//! | [`table`], [`page`], [`graphs`] | the same for a terminal, as a page that needs nothing else, and as SVG |
 
 pub mod apis;
 pub mod ask;
+mod bounds;
 mod delay;
 pub mod failures;
 pub mod fan_out;
+mod graphs;
 mod nodes;
+mod outage;
 mod page;
 pub mod publish;
 mod reads;
@@ -22,7 +27,7 @@ pub mod stage;
 pub mod table;
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use clap::ValueEnum;
 use cubecast_core::cube::Dimension;
@@ -30,7 +35,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use super::output::{Format, line};
 use super::{Failure, block_on};
-use crate::bench::{Client, Figures, Pace, Timing, drive, usage};
+use crate::bench::{Client, Pace, Timing, measure};
 use results::{Fact, Machine, Results, Row};
 use stage::Stage;
 use tempfile::TempDir;
@@ -44,22 +49,28 @@ const USUAL_DIMENSION: u8 = 3;
 ///
 /// Each case runs several times, after a warm-up; the median is told, with the least and the most. Latencies are of an HDR histogram,
 /// in an open loop from the moment at which a request was due. Nodes, clients and this program share the machine.
+///
+/// All groups together take about ten minutes: a hundred cases of three times 1.25 s, and what is no case. `--seconds` and `--repeat`
+/// make it longer or shorter.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n    \
     cubecast bench\n    \
     cubecast bench --only publish,reads --seconds 5 --repeat 5\n    \
-    cubecast bench --page bench.html\n    \
+    cubecast bench --page bench.html --graphs docs\n    \
     cubecast bench --only apis --format json")]
 pub struct Args {
     /// Only these groups, separated by commas.
     #[arg(long, value_enum, value_name = "GROUP,...", value_delimiter = ',')]
     only: Vec<Group>,
     /// How long each repetition measures, behind its warm-up of a quarter of that.
-    #[arg(long, value_name = "S", default_value = "2", value_parser = parse_seconds)]
+    #[arg(long, value_name = "S", default_value = "1", value_parser = parse_seconds)]
     seconds: Duration,
     /// Repetitions of each case.
     #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=100))]
     repeat: u32,
+    /// Kills of a leader in each repetition of the failures.
+    #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=1_000))]
+    kills: u32,
     /// Decides names, contents and which node is asked.
     #[arg(long, value_name = "S", default_value_t = 1)]
     seed: u64,
@@ -69,6 +80,9 @@ pub struct Args {
     /// Writes the results as a page with graphs, for a browser; it needs no other file.
     #[arg(long, value_name = "FILE")]
     page: Option<PathBuf>,
+    /// Writes the graphs of each group as SVG files, `bench-GROUP-WHAT.svg`.
+    #[arg(long, value_name = "DIR")]
+    graphs: Option<PathBuf>,
     /// Writes the results as JSON.
     #[arg(long, value_name = "FILE")]
     save: Option<PathBuf>,
@@ -79,19 +93,19 @@ pub struct Args {
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
 enum Group {
-    /// Every API, one client, one request after the other, at random nodes.
+    /// Every API, one client, at random nodes: one request after the other, 64 under way, and a fixed rate.
     Apis,
-    /// Publishes: sizes, acknowledgements, sync modes, how many under way, fixed rates.
+    /// Publishes: sizes, acknowledgements, sync modes, how many under way, fixed rates; beside bare echo and append.
     Publish,
     /// Pulls at both read levels.
     Reads,
     /// One topic pushed to 1 up to 1,000 subscribers.
     FanOut,
-    /// 2, 4, 8 and 16 nodes, idle and under load.
+    /// 2, 4, 8 and 16 nodes with 2 to 5 copies, idle and under load.
     Nodes,
     /// Links that are slow.
     Delay,
-    /// A leader dies and returns; a wiped node fills itself.
+    /// A leader dies and returns, over time too, with four copies and on the smallest cube; a wiped node fills itself.
     Failures,
 }
 
@@ -118,22 +132,24 @@ pub struct Bench {
     groups: Vec<Group>,
     timing: Timing,
     repetitions: u32,
+    kills: u32,
     seed: u64,
     folder: TempDir,
     bar: ProgressBar,
     results: Results,
+    began: Instant,
 }
 
 impl Bench {
     fn new(args: &Args) -> Result<Bench, Failure> {
         let groups = if args.only.is_empty() { Group::value_variants().to_vec() } else { args.only.clone() };
-        let timing = Timing { warm_up: args.seconds / 4, length: args.seconds };
         let style =
             ProgressStyle::with_template("{spinner} {elapsed_precise} {msg}").expect("a template that is right");
         Ok(Bench {
             groups,
-            timing,
+            timing: Timing::measuring(args.seconds),
             repetitions: args.repeat,
+            kills: args.kills,
             seed: args.seed,
             folder: temporary(args.data.as_deref())?,
             bar: ProgressBar::new_spinner().with_style(style),
@@ -145,6 +161,7 @@ impl Bench {
                 repetitions: args.repeat,
                 ..Results::default()
             },
+            began: Instant::now(),
         })
     }
 
@@ -179,20 +196,10 @@ impl Bench {
             self.bar.tick();
             let clients = clients(repetition);
             count = clients.len();
-            let (mut at_begin, mut at_end) = (Default::default(), Default::default());
-            let look = || (usage::of(&servers), usage::own());
-            let sample = drive(clients, pace, self.timing, |begins| match begins {
-                true => at_begin = look(),
-                false => at_end = look(),
-            });
-            let sample = sample.await;
-            let (before, after): ((usage::Usage, usage::Usage), (usage::Usage, usage::Usage)) = (at_begin, at_end);
-            let servers = after.0.cpu_seconds - before.0.cpu_seconds;
-            let load = after.1.cpu_seconds - before.1.cpu_seconds;
-            repetitions.push(Figures::of(&sample, servers, load, after.0));
+            repetitions.push(measure(clients, pace, self.timing, &servers).await);
         }
         let pace = words(pace, count);
-        self.results.rows.push(Row { group: group.into(), case, pace, repetitions, bound: None });
+        self.results.rows.push(Row { group: group.into(), case, pace, repetitions, bounds: Vec::new() });
         self.results.rows.last_mut().expect("one was pushed")
     }
 
@@ -200,8 +207,9 @@ impl Bench {
         self.results.facts.push(fact);
     }
 
-    fn conclude(self, args: &Args) -> Result<(), Failure> {
+    fn conclude(mut self, args: &Args) -> Result<(), Failure> {
         self.bar.finish_and_clear();
+        self.results.took_s = self.began.elapsed().as_secs_f64();
         let write = |path: &Path, text: String| {
             let failed = |error| Failure::new(Failure::FAILED, format!("{}: {error}", path.display()));
             std::fs::write(path, text).map_err(failed)
@@ -209,6 +217,11 @@ impl Bench {
         let json = serde_json::to_string_pretty(&self.results).expect("results are plain data");
         if let Some(path) = &args.page {
             write(path, page::render(&self.results))?;
+        }
+        if let Some(folder) = &args.graphs {
+            for (name, svg) in graphs::files(&self.results) {
+                write(&folder.join(name), svg)?;
+            }
         }
         if let Some(path) = &args.save {
             write(path, json.clone())?;

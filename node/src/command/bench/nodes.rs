@@ -1,4 +1,4 @@
-//! 2, 4, 8 and 16 nodes, idle and under load.
+//! 2, 4, 8 and 16 nodes, idle and under load: with each doubling a copy of each message more.
 
 use std::time::Duration;
 
@@ -32,7 +32,7 @@ pub async fn measure(bench: &mut Bench) -> Result<(), Failure> {
             let before = usage::of(&processes);
             tokio::time::sleep(IDLE).await;
             let after = usage::of(&processes);
-            shares.push((after.cpu_seconds - before.cpu_seconds) / IDLE.as_secs_f64() * 100.0);
+            shares.push(after.since(before) / IDLE.as_secs_f64() * 100.0);
             rss.push(after.largest_rss as f64 / f64::from(1 << 20));
         }
         let (share, memory) = (Spread::of(shares), Spread::of(rss));
@@ -61,12 +61,12 @@ pub async fn measure(bench: &mut Bench) -> Result<(), Failure> {
             places.push(Place::new(&mut stage).await?);
         }
         let content = bench.content(USUAL_SIZE);
-        let clients = |_| {
-            let one = |place: &Place| place.publishing(stage.client(), content.clone(), Ack::Quorum);
-            places.iter().map(one).collect()
-        };
-        let case = (GROUP, format!("{count} nodes, {}, quorum, {CLIENTS} topics", bytes(USUAL_SIZE)));
-        bench.case(&stage, case, Pace::UnderWay(16), clients).await;
+        let one = |place: &Place| place.publishing(stage.client(), content.clone(), Ack::Quorum);
+        let copies = dimension + 1;
+        let case = |topics: &str| (GROUP, format!("{count} nodes, {copies} copies, {}{topics}", bytes(USUAL_SIZE)));
+        bench.case(&stage, case(""), Pace::UnderWay(1), |_| vec![one(&places[0])]).await;
+        let many = |_| places.iter().map(one).collect();
+        bench.case(&stage, case(&format!(", {CLIENTS} topics")), Pace::UnderWay(16), many).await;
         stage.strike().await?;
     }
     Ok(())

@@ -4,10 +4,10 @@ use cubecast_core::names::{PublisherId, TopicName};
 use cubecast_core::wire::client::Ack;
 
 use super::ask::Publishing;
-use super::results::Bound;
+use super::results::Row;
 use super::stage::Stage;
-use super::{Bench, USUAL_DIMENSION, USUAL_SIZE};
-use crate::bench::{Pace, floor};
+use super::{Bench, USUAL_DIMENSION, USUAL_SIZE, bounds};
+use crate::bench::Pace;
 use crate::client::CubecastClient;
 use crate::command::Failure;
 
@@ -25,43 +25,56 @@ pub async fn measure(bench: &mut Bench) -> Result<(), Failure> {
     let place = Place::new(&mut stage).await?;
     for size in SIZES {
         let content = bench.content(size);
-        let one = |client| place.publishing(client, content.clone(), Ack::Quorum);
-        let case = |how: &str| (GROUP, format!("{}, quorum{how}", bytes(size)));
-        bench.case(&stage, case(""), Pace::UnderWay(1), |_| vec![one(stage.client())]).await;
-        let many = (MOST_BYTES_UNDER_WAY / size).min(PIPELINED);
-        let batch = many * size;
-        let appends = floor::appends_per_second(bench.folder(), batch, bench.timing.length)
-            .map_err(|error| Failure::new(Failure::STORAGE, error))?;
-        let row = bench.case(&stage, case(""), Pace::UnderWay(many), |_| vec![one(stage.client())]).await;
-        let what = format!("bare append and sync of {many} at a time to one file");
-        row.bound = Some(Bound { what, per_second: appends * many as f64 });
+        let one = || place.publishing(stage.client(), content.clone(), Ack::Quorum);
+        for under_way in [1, (MOST_BYTES_UNDER_WAY / size).min(PIPELINED)] {
+            let append = bounds::append(bench, size, under_way)?;
+            let case = format!("{}, quorum", bytes(size));
+            let row = publishes(bench, &stage, case, Pace::UnderWay(under_way), (1, &one)).await?;
+            row.bounds.push(append);
+        }
     }
     for ack in ACKS {
         let content = bench.content(USUAL_SIZE);
-        let one = |client| place.publishing(client, content.clone(), ack);
-        let case = || (GROUP, format!("{}, {}", bytes(USUAL_SIZE), word(ack)));
+        let one = || place.publishing(stage.client(), content.clone(), ack);
+        let case = || format!("{}, {}", bytes(USUAL_SIZE), word(ack));
         if ack != Ack::Quorum {
-            bench.case(&stage, case(), Pace::UnderWay(1), |_| vec![one(stage.client())]).await;
-            bench.case(&stage, case(), Pace::UnderWay(PIPELINED), |_| vec![one(stage.client())]).await;
+            for under_way in [1, PIPELINED] {
+                publishes(bench, &stage, case(), Pace::UnderWay(under_way), (1, &one)).await?;
+            }
         }
-        let many = |_| (0..CLIENTS).map(|_| one(stage.client())).collect();
-        let row = bench.case(&stage, case(), Pace::UnderWay(PIPELINED / CLIENTS), many).await;
+        let pace = Pace::UnderWay(PIPELINED / CLIENTS);
+        let row = publishes(bench, &stage, case(), pace, (CLIENTS, &one)).await?;
         let half = row.over(|figures| figures.per_second).median / 2.0;
-        bench.case(&stage, case(), Pace::PerSecond(half), many).await;
+        publishes(bench, &stage, case(), Pace::PerSecond(half.max(1.0)), (CLIENTS, &one)).await?;
     }
     stage.strike().await?;
     for sync in ["interval=50", "never"] {
         let mut stage = bench.stage(USUAL_DIMENSION, sync).await?;
         let place = Place::new(&mut stage).await?;
         let content = bench.content(USUAL_SIZE);
+        let one = || place.publishing(stage.client(), content.clone(), Ack::Quorum);
         for under_way in [1, PIPELINED] {
-            let case = (GROUP, format!("{}, quorum, sync {sync}", bytes(USUAL_SIZE)));
-            let one = |_| vec![place.publishing(stage.client(), content.clone(), Ack::Quorum)];
-            bench.case(&stage, case, Pace::UnderWay(under_way), one).await;
+            let case = format!("{}, quorum, sync {sync}", bytes(USUAL_SIZE));
+            publishes(bench, &stage, case, Pace::UnderWay(under_way), (1, &one)).await?;
         }
         stage.strike().await?;
     }
     Ok(())
+}
+
+/// Measures one case with so many clients, and what bounds its latency.
+async fn publishes<'b>(
+    bench: &'b mut Bench,
+    stage: &Stage,
+    case: String,
+    pace: Pace,
+    (count, one): (usize, impl Fn() -> Publishing),
+) -> Result<&'b mut Row, Failure> {
+    let clients = || (0..count).map(|_| one()).collect::<Vec<_>>();
+    let echo = bounds::echo(bench, &clients(), pace).await?;
+    let row = bench.case(stage, (GROUP, case), pace, |_| clients()).await;
+    row.bounds.push(echo);
+    Ok(row)
 }
 
 /// A topic, and who may publish to it.

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::bench::{Figures, Spread};
+use crate::bench::{Figures, Sample, Spread, Timeline};
 
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
 pub struct Results {
@@ -12,8 +12,11 @@ pub struct Results {
     /// Of one repetition.
     pub seconds: f64,
     pub repetitions: u32,
+    /// How long all of it took, seconds.
+    pub took_s: f64,
     pub rows: Vec<Row>,
     pub facts: Vec<Fact>,
+    pub histories: Vec<History>,
 }
 
 /// Where it was measured.
@@ -33,7 +36,7 @@ pub struct Row {
     /// How the requests followed each other.
     pub pace: String,
     pub repetitions: Vec<Figures>,
-    pub bound: Option<Bound>,
+    pub bounds: Vec<Bound>,
 }
 
 /// What the machine can do of the same kind, measured in the same run.
@@ -41,6 +44,9 @@ pub struct Row {
 pub struct Bound {
     pub what: String,
     pub per_second: f64,
+    /// Latencies, microseconds.
+    pub p50_us: f64,
+    pub p99_us: f64,
 }
 
 /// A figure that is no rate of requests.
@@ -56,17 +62,52 @@ pub struct Fact {
     pub target: Option<(String, bool)>,
 }
 
+/// Requests at a fixed rate, as one run of them went over time.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+pub struct History {
+    pub group: String,
+    pub case: String,
+    pub pace: String,
+    pub timeline: Timeline,
+    pub marks: Vec<Mark>,
+    pub failed: u64,
+    pub why_failed: Option<String>,
+}
+
+/// What was done to the cluster meanwhile.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+pub struct Mark {
+    /// Seconds since the history's beginning.
+    pub at_s: f64,
+    pub what: String,
+}
+
 impl Results {
     /// The groups, in the order in which they were measured.
     pub fn groups(&self) -> Vec<&str> {
         let mut groups: Vec<&str> = Vec::new();
-        let all = self.rows.iter().map(|row| row.group.as_str());
-        for group in all.chain(self.facts.iter().map(|fact| fact.group.as_str())) {
+        let of_rows = self.rows.iter().map(|row| row.group.as_str());
+        let of_histories = self.histories.iter().map(|history| history.group.as_str());
+        let of_facts = self.facts.iter().map(|fact| fact.group.as_str());
+        for group in of_rows.chain(of_histories).chain(of_facts) {
             if !groups.contains(&group) {
                 groups.push(group);
             }
         }
         groups
+    }
+}
+
+impl Bound {
+    /// `each`: how many of the row's requests one of the sample's stands for.
+    pub fn of(what: impl Into<String>, sample: &Sample, each: usize) -> Bound {
+        let micros = |share| sample.quantile(share).as_nanos() as f64 / 1e3;
+        Bound {
+            what: what.into(),
+            per_second: (sample.done * each as u64) as f64 / sample.length.as_secs_f64(),
+            p50_us: micros(0.5),
+            p99_us: micros(0.99),
+        }
     }
 }
 

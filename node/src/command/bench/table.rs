@@ -2,9 +2,10 @@
 
 use std::fmt::Write as _;
 
-use super::results::{Fact, Results, Row};
-use crate::bench::Spread;
-use crate::command::output::{Table, grouped};
+use super::results::{Fact, History, Mark, Results, Row};
+use super::words;
+use crate::bench::{Figures, Pace, Spread};
+use crate::command::output::{Table, grouped, time_span};
 
 /// What the source system's report says of its APIs: one sequential client on its virtual machine, requests a second.
 pub const REPORTED: [(&str, f64); 7] = [
@@ -20,7 +21,7 @@ pub const REPORTED: [(&str, f64); 7] = [
 pub fn render(results: &Results) -> String {
     let machine = &results.machine;
     let mut text = format!(
-        "Cubecast {} on {} processors ({}), {} GiB, Linux {}; seed {}; {} repetitions of {} s each: the median, and how far they lie apart.\n\
+        "Cubecast {} on {} processors ({}), {} GiB, Linux {}; seed {}; {} repetitions of {} s each, {} in all: the median, and how far they lie apart.\n\
          Nodes, clients and this program share the machine. Latencies in ms.\n",
         results.version,
         machine.processors,
@@ -30,12 +31,16 @@ pub fn render(results: &Results) -> String {
         results.seed,
         results.repetitions,
         results.seconds,
+        time_span((results.took_s * 1e3) as u64),
     );
     for group in results.groups() {
         let _ = write!(text, "\n{group}\n\n");
         let rows: Vec<&Row> = results.rows.iter().filter(|row| row.group == group).collect();
         if !rows.is_empty() {
             text += &rates(&rows);
+        }
+        for history in results.histories.iter().filter(|history| history.group == group) {
+            text += &lines(history);
         }
         let facts = results.facts.iter().filter(|fact| fact.group == group);
         for fact in facts {
@@ -51,7 +56,7 @@ fn rates(rows: &[&Row]) -> String {
     ]);
     for row in rows {
         let rate = row.over(|figures| figures.per_second);
-        let ms = |figure: fn(&crate::bench::Figures) -> f64| millis(row.over(figure).median);
+        let ms = |figure: fn(&Figures) -> f64| millis(row.over(figure).median);
         table.row([
             row.case.clone(),
             row.pace.clone(),
@@ -71,29 +76,101 @@ fn rates(rows: &[&Row]) -> String {
             },
         ]);
     }
-    let mut text = table.render() + "\n";
+    let mut text = table.render() + "\n" + &floors(rows);
     for row in rows {
-        if let Some(bound) = &row.bound {
-            let share = row.over(|figures| figures.per_second).median / bound.per_second;
-            let _ = writeln!(
-                text,
-                "  {}: {} a second by {}; {:.2} of it",
-                row.case,
-                number(bound.per_second),
-                bound.what,
-                share
-            );
-        }
         if let Some(why) = row.repetitions.iter().find_map(|figures| figures.why_failed.as_ref()) {
             let _ = writeln!(text, "  {}, {}: {why}", row.case, row.pace);
         }
-        if let Some((_, reported)) = REPORTED.iter().find(|(name, _)| *name == row.case && row.group == "APIs") {
+        if let Some((_, reported)) = REPORTED.iter().find(|(name, _)| is_reported(row, name)) {
             let ratio = row.over(|figures| figures.per_second).median / reported;
             let _ =
                 writeln!(text, "  {}: {reported} a second in the source system's report, {ratio:.1} times", row.case);
         }
     }
     text
+}
+
+/// The report's client waits for each answer.
+fn is_reported(row: &Row, name: &str) -> bool {
+    row.group == "APIs" && row.case == name && row.pace == words(Pace::UnderWay(1), 1)
+}
+
+/// How many times the bound ours is; `-` where one of the two was too short to have any.
+pub fn beside(ours: f64, bound: f64, digits: usize) -> String {
+    if ours > 0.0 && bound > 0.0 { format!("{:.digits$} x", ours / bound) } else { "-".into() }
+}
+
+/// How far the rows are from their bounds; nothing where none has any.
+fn floors(rows: &[&Row]) -> String {
+    let bounded = || rows.iter().flat_map(|row| row.bounds.iter().map(move |bound| (row, bound)));
+    if bounded().next().is_none() {
+        return String::new();
+    }
+    let mut table = Table::new(["beside", "case", "pace", "its p50", "ours", "its p99", "ours", "its rate", "ours"]);
+    for (row, bound) in bounded() {
+        let times = |figure: fn(&Figures) -> f64, floor: f64| beside(row.over(figure).median, floor, 1);
+        table.row([
+            bound.what.clone(),
+            row.case.clone(),
+            row.pace.clone(),
+            millis(bound.p50_us),
+            times(|it| it.p50_us, bound.p50_us),
+            millis(bound.p99_us),
+            times(|it| it.p99_us, bound.p99_us),
+            number(bound.per_second),
+            beside(row.over(|it| it.per_second).median, bound.per_second, 2),
+        ]);
+    }
+    format!("\nThe floor, measured in the same run, and how many times that ours is\n\n{}\n\n", table.render())
+}
+
+/// A history in lines of one character a slot.
+fn lines(history: &History) -> String {
+    let timeline = &history.timeline;
+    let rates: Vec<_> = timeline.per_second.iter().map(|rate| (*rate > 0.0).then_some(*rate)).collect();
+    let (most, top_of_rates) = (timeline.per_second.iter().copied().fold(0.0, f64::max), timeline.top_of_rates());
+    // Latencies by their magnitude.
+    let logarithms = |latencies: &[Option<f64>]| latencies.iter().map(|it| it.map(|us| us.max(1.0).log10())).collect();
+    let (medians, longest): (Vec<_>, Vec<_>) = (logarithms(&timeline.p50_us), logarithms(&timeline.max_us));
+    let known = || medians.iter().chain(&longest).flatten().copied();
+    let (least, top) = (known().fold(f64::MAX, f64::min), known().fold(0.0, f64::max));
+    let between = |latencies: &[Option<f64>]| {
+        let Spread { least, most, .. } = Spread::of(latencies.iter().flatten().copied());
+        format!("{} to {} ms, logarithmic", millis(least), millis(most))
+    };
+    let mut text = format!("  {}; {}; a character is {} s\n", history.case, history.pace, timeline.slot_s);
+    let mut line = |what: &str, bars: String, scale: String| {
+        let _ = writeln!(text, "    {what:<9} {bars}  {scale}");
+    };
+    line(
+        "a second",
+        sparkline(&rates, 0.0, top_of_rates),
+        format!("0 to {} and above, at most {}", number(top_of_rates), number(most)),
+    );
+    line("p50", sparkline(&medians, least, top), between(&timeline.p50_us));
+    line("longest", sparkline(&longest, least, top), between(&timeline.max_us));
+    let mut below = vec![' '; timeline.per_second.len()];
+    let mut told = Vec::new();
+    for (mark, Mark { at_s, what }) in ('a'..).zip(&history.marks) {
+        if let Some(place) = below.get_mut((at_s / timeline.slot_s) as usize) {
+            *place = mark;
+        }
+        told.push(format!("{mark}: {what}, {at_s} s"));
+    }
+    line("", below.into_iter().collect(), told.join("; "));
+    let _ =
+        writeln!(text, "    {:.2} s of it in slots without an answer, {} failed", timeline.silent_s(), history.failed);
+    if let Some(why) = &history.why_failed {
+        let _ = writeln!(text, "    {why}");
+    }
+    text
+}
+
+/// A bar a value, from the lowest at `from` to the highest at `to`; blank where nothing is known.
+fn sparkline(values: &[Option<f64>], from: f64, to: f64) -> String {
+    const BARS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
+    let height = |value: f64| ((value - from) / (to - from).max(f64::MIN_POSITIVE) * BARS.len() as f64) as usize;
+    values.iter().map(|value| value.map_or(' ', |value| BARS[height(value).min(BARS.len() - 1)])).collect()
 }
 
 pub fn sentence(fact: &Fact) -> String {
@@ -129,8 +206,9 @@ pub fn number(value: f64) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::results::Bound;
     use super::*;
-    use crate::bench::Figures;
+    use crate::bench::Timeline;
 
     #[test]
     fn numbers_have_commas() {
@@ -152,9 +230,9 @@ mod tests {
         let row = Row {
             group: "APIs".into(),
             case: "publish".into(),
-            pace: "1 client".into(),
+            pace: words(Pace::UnderWay(1), 1),
             repetitions: vec![figures(1_000.0), figures(2_000.0), figures(1_500.0)],
-            bound: Some(super::super::results::Bound { what: "the disk".into(), per_second: 3_000.0 }),
+            bounds: vec![Bound { what: "the disk".into(), per_second: 3_000.0, p50_us: 100.0, p99_us: 300.0 }],
         };
         let fact = Fact {
             group: "APIs".into(),
@@ -165,9 +243,42 @@ mod tests {
             target: Some(("less than 2 %".into(), false)),
         };
         let text = render(&Results { rows: vec![row], facts: vec![fact], ..Results::default() });
-        for part in
-            ["1,500", "33 %", "1.50", "0.50 of it", "440.08", "3.4 times", "no", "aimed at less than 2 %: missed"]
-        {
+        for part in [
+            "1,500",
+            "33 %",
+            "1.50",
+            "the disk",
+            "0.300    5.0 x  3,000     0.50 x",
+            "440.08",
+            "3.4 times",
+            "no",
+            "aimed at less than 2 %: missed",
+        ] {
+            assert!(text.contains(part), "{part} in\n{text}");
+        }
+    }
+
+    #[test]
+    fn a_history_is_a_bar_a_slot_over_its_marks() {
+        let history = History {
+            case: "8 nodes".into(),
+            timeline: Timeline {
+                slot_s: 0.5,
+                per_second: vec![500.0, 0.0, 250.0],
+                p50_us: vec![Some(1_000.0), None, Some(1_000.0)],
+                max_us: vec![Some(1_000_000.0), None, Some(2_000.0)],
+            },
+            marks: vec![Mark { at_s: 0.5, what: "SIGKILL".into() }],
+            ..History::default()
+        };
+        let text = lines(&history);
+        for part in [
+            "█ ▅  0 to 500 and above, at most 500",
+            "▁ ▁  1.00 to 1.00 ms",
+            "█ ▁  2.00 to 1000 ms",
+            " a   a: SIGKILL, 0.5 s",
+            "0.50 s of it in",
+        ] {
             assert!(text.contains(part), "{part} in\n{text}");
         }
     }

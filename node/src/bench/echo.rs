@@ -1,0 +1,144 @@
+//! A bare WebSocket echo on loopback: what asking over a WebSocket costs where nothing is done. It is served by one thread of this
+//! process, as a node serves its sockets by one.
+
+use std::future::Future;
+use std::io;
+use std::net::{SocketAddr, TcpListener as StdListener};
+
+use futures_util::{SinkExt, StreamExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{mpsc, oneshot};
+use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
+
+use super::drive::{Client, Done};
+
+/// Frames of one message, at most.
+const BATCH: usize = 256;
+
+/// The server. It ends when this is dropped.
+pub struct Echo {
+    address: SocketAddr,
+    _until_dropped: oneshot::Sender<()>,
+}
+
+/// A client with a connection of its own, that sends the same frame again and again. Those that wait at the same time share a
+/// message, as those of Cubecast's client do.
+pub struct Echoing {
+    bytes: usize,
+    asked: mpsc::UnboundedSender<oneshot::Sender<()>>,
+}
+
+impl Echo {
+    pub fn start() -> io::Result<Echo> {
+        let listener = StdListener::bind("127.0.0.1:0")?;
+        listener.set_nonblocking(true)?;
+        let address = listener.local_addr()?;
+        let (until_dropped, dropped) = oneshot::channel();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        std::thread::spawn(move || {
+            runtime.block_on(async {
+                tokio::select! {
+                    () = serve(listener) => {}
+                    _ = dropped => {}
+                }
+            });
+        });
+        Ok(Echo { address, _until_dropped: until_dropped })
+    }
+
+    /// Connects so many clients.
+    pub async fn clients(&self, count: usize, frame: &[u8]) -> io::Result<Vec<Echoing>> {
+        let mut clients = Vec::new();
+        for _ in 0..count {
+            let url = format!("ws://{}", self.address);
+            let opened = tokio_tungstenite::connect_async_with_config(url, None, true).await;
+            let (asked, asking) = mpsc::unbounded_channel();
+            tokio::spawn(ask(opened.map_err(io::Error::other)?.0, frame.to_vec(), asking));
+            clients.push(Echoing { bytes: frame.len(), asked });
+        }
+        Ok(clients)
+    }
+}
+
+impl Client for Echoing {
+    fn request(&mut self) -> impl Future<Output = Result<Done, String>> + Send + 'static {
+        let (tell, told) = oneshot::channel();
+        let (sent, bytes) = (self.asked.send(tell), self.bytes);
+        async move {
+            sent.map_err(|_| "the echo is gone")?;
+            told.await.map(|()| Done::moving(bytes)).map_err(|_| "the echo is gone".into())
+        }
+    }
+}
+
+/// Sends all that waits as one message, and tells those who wait when it is back.
+async fn ask(
+    socket: WebSocketStream<MaybeTlsStream<TcpStream>>,
+    frame: Vec<u8>,
+    mut asking: mpsc::UnboundedReceiver<oneshot::Sender<()>>,
+) {
+    let (mut sink, mut stream) = socket.split();
+    let (sent, mut on_the_way) = mpsc::unbounded_channel();
+    let send = async {
+        let mut batch = Vec::new();
+        while asking.recv_many(&mut batch, BATCH).await > 0 {
+            let message = frame.repeat(batch.len());
+            // The receiver lives as long as this.
+            let _ = sent.send(std::mem::take(&mut batch));
+            if sink.send(Message::Binary(message.into())).await.is_err() {
+                return;
+            }
+        }
+    };
+    let receive = async {
+        while let Some(Ok(message)) = stream.next().await {
+            if message.is_binary() {
+                let batch: Vec<oneshot::Sender<()>> = on_the_way.recv().await.unwrap_or_default();
+                for tell in batch {
+                    // Who asked may have stopped waiting.
+                    let _ = tell.send(());
+                }
+            }
+        }
+    };
+    tokio::select! {
+        () = send => {}
+        () = receive => {}
+    }
+}
+
+/// Sends back whatever comes. A connection that breaks is its client's to notice.
+async fn serve(listener: StdListener) {
+    let Ok(listener) = TcpListener::from_std(listener) else { return };
+    while let Ok((stream, _)) = listener.accept().await {
+        tokio::spawn(async move {
+            let _ = stream.set_nodelay(true);
+            let Ok(mut socket) = tokio_tungstenite::accept_async(stream).await else { return };
+            while let Some(Ok(message)) = socket.next().await {
+                if message.is_binary() && socket.send(message).await.is_err() {
+                    return;
+                }
+            }
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::super::{Pace, Timing, drive};
+    use super::*;
+
+    #[tokio::test]
+    async fn every_frame_comes_back_however_many_are_under_way() {
+        let echo = Echo::start().unwrap();
+        for (frame, under_way) in [(vec![1; 16], 1), (vec![2; 65_536], 64)] {
+            let clients = echo.clients(2, &frame).await.unwrap();
+            let timing = Timing::measuring(Duration::from_millis(100));
+            let sample = drive(clients, Pace::UnderWay(under_way), timing, |_| {}).await;
+            assert!(sample.done > 0 && sample.failed == 0, "{:?}", sample.why_failed);
+        }
+    }
+}

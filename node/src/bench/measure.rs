@@ -1,0 +1,30 @@
+//! Clients driven once, in figures, with what the servers and this program used meanwhile.
+
+use super::drive::{Client, Pace, Timing, drive};
+use super::figures::Figures;
+use super::usage::{self, Usage};
+
+/// Has all clients ask at this pace. `servers` are the processes whose CPU time and memory count; what this one uses is that of
+/// whoever asks.
+pub async fn measure<C: Client>(clients: Vec<C>, pace: Pace, timing: Timing, servers: &[u32]) -> Figures {
+    let (mut before, mut after) = (Used::default(), Used::default());
+    let sample = drive(clients, pace, timing, |begins| match begins {
+        true => before = Used::now(servers),
+        false => after = Used::now(servers),
+    });
+    let sample = sample.await;
+    let (servers, load) = (after.servers.since(before.servers), after.own.since(before.own));
+    Figures::of(&sample, servers, load, after.servers)
+}
+
+#[derive(Clone, Copy, Default)]
+struct Used {
+    servers: Usage,
+    own: Usage,
+}
+
+impl Used {
+    fn now(servers: &[u32]) -> Used {
+        Used { servers: usage::of(servers), own: usage::own() }
+    }
+}
