@@ -5,7 +5,8 @@ use std::time::Duration;
 use cubecast_core::cube::{Dimension, Vertex};
 use cubecast_core::names::{Offset, PublisherId, Sequence, SubscriberId, TopicName};
 use cubecast_core::placement;
-use cubecast_core::sim::Cluster;
+use cubecast_core::sim::{Cluster, Damage};
+use cubecast_core::store::rows::RowKey;
 use cubecast_core::wire::answer::{Done, ErrorCode, Failure, NodeState, ServerFrame};
 use cubecast_core::wire::client::{Ack, Action, LinkConditions, ReadLevel, StopMode};
 
@@ -189,6 +190,35 @@ fn a_lost_disk_is_noticed_by_those_who_met_it() {
     let Ok(Done::Status(status)) = cluster.must(vertex("100"), Action::Status { node: None }) else { panic!() };
     assert!(status.incarnation > 1, "it came back as somebody new");
     assert_eq!(contents(cluster.must(vertex("010"), pull(ReadLevel::Leader, false))), ["kept"]);
+}
+
+#[test]
+fn a_member_is_filled_though_the_leaders_disk_is_damaged() {
+    let mut cluster = cluster(8);
+    let (home, wiped) = (vertex("100"), vertex("110"));
+    // So many that a checkpoint takes the place of the first ones' log entries.
+    for i in 0..50 {
+        cluster.must(vertex("001"), publish(&format!("{i} {}", "x".repeat(50_000)), Ack::Quorum, None)).unwrap();
+    }
+    let number = cluster.node(home).unwrap().group(home).unwrap().topics().topic(&topic(NEWS)).unwrap().id;
+    for node in [home, wiped] {
+        cluster.kill(node);
+        if node == wiped {
+            cluster.wipe(node);
+        } else {
+            cluster.damage_disk(node, Damage::Row(RowKey::Message(home.to_code(), number.0, 3)));
+        }
+        cluster.run_for(Duration::from_secs(1));
+        cluster.start(node);
+        assert!(cluster.run_until(Duration::from_secs(30), |cluster| led_by_homes(cluster, vertex("001"))));
+    }
+    assert!(cluster.disk(home).has_bad_row(), "nothing has replaced the damaged row");
+    let replica = Action::ReplicaPull { subscriber: subscriber(), topic: topic(NEWS), max: 100, from: Some(Offset(0)) };
+    assert!(cluster.run_until(Duration::from_secs(30), |cluster| {
+        cluster.run_for(Duration::from_millis(100));
+        cluster.must(wiped, replica.clone()).is_ok_and(|done| contents(Ok(done)).len() == 50)
+    }));
+    assert!(cluster.run_until(Duration::from_secs(30), |cluster| led_by_homes(cluster, vertex("001"))));
 }
 
 #[test]

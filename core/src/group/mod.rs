@@ -401,6 +401,21 @@ impl Group {
         }
     }
 
+    /// This leader cannot read what a member lacks: another one may, that has everything.
+    pub fn hand_over(&mut self) {
+        if !self.can_propose() {
+            return;
+        }
+        let standings = self.standings();
+        let can_lead = |standing: &&Standing| standing.votes && standing.active && standing.member != self.me;
+        if let Some(next) = standings.iter().filter(can_lead).max_by_key(|standing| standing.matched)
+            && next.matched + HAND_BACK_ENTRIES >= self.last_index()
+        {
+            self.stirred = true;
+            self.raw.transfer_leader(next.member.to_raft());
+        }
+    }
+
     // What goes out.
 
     /// Whether there may be something to flush.

@@ -110,8 +110,12 @@ impl Node {
             Purpose::Pull { pull, .. } => self.reply_to_pull(pull.key, Reply::Unavailable { why }),
             Purpose::Session(session) => self.handle_session_read_failed(session),
             Purpose::Fetch(asker) => self.reply(&asker, Reply::Unavailable { why }),
-            // The receiver asks again.
-            Purpose::Snapshot { .. } => {}
+            // The receiver asks again: by then perhaps another leader.
+            Purpose::Snapshot { group, .. } => {
+                if let Some(group) = self.groups.get_mut(&group) {
+                    group.hand_over();
+                }
+            }
         }
     }
 
@@ -226,8 +230,12 @@ impl Node {
             }
             Purpose::Session(session) => self.handle_session_read_failed(session),
             Purpose::Fetch(asker) => self.reply(&asker, Reply::Unavailable { why: error.to_string() }),
-            // The receiver asks again.
-            Purpose::Snapshot { .. } => {}
+            // The receiver asks again: by then perhaps another leader.
+            Purpose::Snapshot { group, .. } => {
+                if let Some(group) = self.groups.get_mut(&group) {
+                    group.hand_over();
+                }
+            }
         }
     }
 }
