@@ -52,7 +52,7 @@ fn a_seed_makes_the_same_run_on_every_machine() {
     }
 }
 
-const RUNS: [(u64, u64); 3] = [(1, 0xe299_e472_b35c_5987), (2, 0xad94_b2e5_c596_c15f), (4, 0xcec7_2ddd_e5ef_f9b2)];
+const RUNS: [(u64, u64); 3] = [(1, 0x52c2_c55e_e8be_2d23), (2, 0x9e26_cabf_40f0_dedd), (4, 0xd10b_58a4_2b29_42c1)];
 
 #[wasm_bindgen_test(unsupported = test)]
 fn what_is_published_is_pulled_on_cubes_of_every_small_dimension() {

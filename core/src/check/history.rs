@@ -30,6 +30,11 @@ pub struct History {
 }
 
 impl History {
+    /// How many messages were pushed in all.
+    pub fn deliveries(&self) -> usize {
+        self.sessions.iter().map(|session| session.deliveries.len()).sum()
+    }
+
     /// The open push subscriptions that were not delivered all of their topic's messages, of which there are so many.
     pub fn undelivered<'a>(&'a self, messages: &'a BTreeMap<TopicName, u64>) -> impl Iterator<Item = &'a Session> {
         let open = self.sessions.iter().filter(|session| session.ended.is_none());

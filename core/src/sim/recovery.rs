@@ -23,8 +23,14 @@ const LOOK_EVERY: Duration = Duration::from_millis(100);
 const PATIENCE: Duration = Duration::from_secs(10);
 const PAGE: u32 = 1_000;
 
+/// What is stored while the holders are read is shown within so long.
+const STILL_ON_ITS_WAY: Duration = Duration::from_secs(1);
+/// By then nothing can be on its way that was asked for before.
+const MOST_LOOKS: u32 = 10;
+
 /// What one holder has of a topic; `None`: it knows no such topic.
 type Holding = Option<Vec<Message>>;
+type Holdings = BTreeMap<TopicName, BTreeMap<Vertex, Holding>>;
 
 /// Lets the cluster come back, and says when what was back.
 pub(super) fn recover(cluster: &mut Cluster, clients: &mut Clients, nemesis: &mut Nemesis) -> Recovery {
@@ -151,13 +157,26 @@ fn undelivered(cluster: &Cluster, clients: &Clients) -> Vec<String> {
         .collect()
 }
 
-/// What every holder has of every topic, read as a client reads.
-pub(super) fn read_holdings(
-    cluster: &mut Cluster,
-    topics: Vec<TopicName>,
-) -> BTreeMap<TopicName, BTreeMap<Vertex, Holding>> {
+/// What every holder has of every topic, and nothing of it, nor anything beyond, is shown to a subscriber later: a publish may
+/// still be on its way when all else has come to rest.
+pub(super) fn read_holdings_at_rest(cluster: &mut Cluster, clients: &mut Clients, topics: Vec<TopicName>) -> Holdings {
+    clients.hear(cluster);
+    let mut holdings = Holdings::new();
+    for _ in 0..MOST_LOOKS {
+        let shown = clients.history.deliveries();
+        holdings = read_holdings(cluster, &topics);
+        run_for(cluster, clients, STILL_ON_ITS_WAY);
+        if clients.history.deliveries() == shown {
+            break;
+        }
+    }
+    holdings
+}
+
+/// Read as a client reads.
+fn read_holdings(cluster: &mut Cluster, topics: &[TopicName]) -> Holdings {
     let mut holdings = BTreeMap::new();
-    for topic in topics {
+    for topic in topics.iter().cloned() {
         let home = placement::home(topic.as_str(), cluster.dimension());
         let subscribe =
             Action::Subscribe { subscriber: Workload::auditor(), topic: topic.clone(), from: None, push: false };
@@ -180,7 +199,7 @@ pub(super) fn read_holdings(
 /// A holder that cannot say what it has is not equal to the others.
 pub(super) fn hold_silence_against(
     recovery: &mut Recovery,
-    holdings: &BTreeMap<TopicName, BTreeMap<Vertex, Holding>>,
+    holdings: &Holdings,
     topics: &[TopicName],
     dimension: Dimension,
 ) {

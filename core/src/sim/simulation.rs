@@ -216,9 +216,7 @@ impl Simulation {
         self.heal();
         let mut recovery = recovery::recover(&mut self.cluster, &mut self.clients, &mut self.nemesis);
         let topics = self.clients.workload.lasting_topics().into_iter().chain(self.clients.workload.passing_topics());
-        // What is shown from here on may be of requests that still were on their way, and come too late for the look at the holders.
-        self.clients.hear(&mut self.cluster);
-        let holdings = recovery::read_holdings(&mut self.cluster, topics.collect());
+        let holdings = recovery::read_holdings_at_rest(&mut self.cluster, &mut self.clients, topics.collect());
         let (lasting, dimension) = (self.clients.workload.lasting_topics(), self.cluster.dimension());
         recovery::hold_silence_against(&mut recovery, &holdings, &lasting, dimension);
         let slowest_recovery_us = recovery::time_taken(&recovery).as_micros() as u64;

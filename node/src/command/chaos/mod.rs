@@ -225,8 +225,8 @@ impl Chaos {
     async fn gather(&self, scene: Scene, listening: Vec<Listening>) -> (Evidence, weather::Past) {
         let Scene { addresses, nodes, recorder, weather, workload, _watchers } = scene;
         let workload = workload.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).clone();
-        let (recovery, holdings) = recovery::recover(&nodes, &addresses, &recorder, &workload).await;
-        drop((listening, _watchers));
+        let (recovery, holdings) = recovery::recover(&nodes, &addresses, &recorder, &workload, listening).await;
+        drop(_watchers);
         let record = recorder.take();
         let evidence = Evidence {
             dimension: self.dimension,

@@ -15,6 +15,7 @@ use cubecast_core::wire::client::Action;
 use cubecast_core::wire::limits::MAX_PULL;
 use tokio::time::{Instant as Moment, sleep};
 
+use super::client::Listening;
 use super::connection::Connection;
 use super::nodes::{AskError, Nodes};
 use super::record::Recorder;
@@ -25,12 +26,14 @@ const LOOK_EVERY: Duration = Duration::from_millis(100);
 
 pub type Holdings = BTreeMap<TopicName, BTreeMap<Vertex, Option<Vec<Message>>>>;
 
-/// Waits until all has come back, reads what there is, and gives the push sessions that are still open time to deliver it.
+/// Waits until all has come back, gives the push sessions that are still open time to deliver what there is, and reads it when
+/// nobody listens any more: requests may still be on their way, and what they store must not be shown and missing.
 pub async fn recover(
     nodes: &Nodes,
     addresses: &[String],
     recorder: &Recorder,
     workload: &Workload,
+    listening: Vec<Listening>,
 ) -> (Recovery, Holdings) {
     let healed = recorder.now();
     let until = Moment::now() + LIMIT;
@@ -51,25 +54,39 @@ pub async fn recover(
         Err(why) => recovery.remains.push(why),
     }
     let topics = [workload.lasting_topics(), workload.passing_topics()].concat();
-    let holdings = loop {
-        let holdings = read_all(nodes, &topics).await;
-        match unequal(&holdings, nodes.dimension()).first() {
-            None => {
-                recovery.holders_equal = Some(recorder.now());
-                break holdings;
-            }
-            Some(why) if Moment::now() >= until => {
-                recovery.remains.push(why.clone());
-                break holdings;
-            }
-            Some(_) => sleep(LOOK_EVERY).await,
-        }
-    };
+    let holdings = read_equal(nodes, &topics, recorder, &mut recovery, until).await;
     let counts = lengths(&holdings, &workload.lasting_topics());
     while !recorder.has_delivered(&counts) && Moment::now() < until {
         sleep(LOOK_EVERY).await;
     }
+    drop(listening);
+    let holdings = read_equal(nodes, &topics, recorder, &mut recovery, until).await;
     (recovery, holdings)
+}
+
+/// Reads what the holders have until it is the same.
+async fn read_equal(
+    nodes: &Nodes,
+    topics: &[TopicName],
+    recorder: &Recorder,
+    recovery: &mut Recovery,
+    until: Moment,
+) -> Holdings {
+    loop {
+        let holdings = read_all(nodes, topics).await;
+        match unequal(&holdings, nodes.dimension()).first() {
+            None => {
+                recovery.holders_equal.get_or_insert(recorder.now());
+                return holdings;
+            }
+            Some(why) if Moment::now() >= until => {
+                recovery.holders_equal = None;
+                recovery.remains.push(why.clone());
+                return holdings;
+            }
+            Some(_) => sleep(LOOK_EVERY).await,
+        }
+    }
 }
 
 fn lengths(holdings: &Holdings, topics: &[TopicName]) -> BTreeMap<TopicName, u64> {
