@@ -110,12 +110,8 @@ impl Node {
             Purpose::Pull { pull, .. } => self.reply_to_pull(pull.key, Reply::Unavailable { why }),
             Purpose::Session(session) => self.handle_session_read_failed(session),
             Purpose::Fetch(asker) => self.reply(&asker, Reply::Unavailable { why }),
-            // The receiver asks again: by then perhaps another leader.
-            Purpose::Snapshot { group, .. } => {
-                if let Some(group) = self.groups.get_mut(&group) {
-                    group.hand_over();
-                }
-            }
+            // The receiver asks again.
+            Purpose::Snapshot { .. } => {}
         }
     }
 
@@ -211,6 +207,8 @@ impl Node {
             Purpose::Pull { group, topic, pull, .. } if self.is_deleted(group, topic) => {
                 self.read_for_pull(group, pull)
             }
+            // Its transfer was ended with the topic.
+            Purpose::Snapshot { group, topic, .. } if self.is_deleted(group, topic) => {}
             purpose => {
                 let why = "the messages are not on disk: their topic was deleted meanwhile, or the disk has lost them";
                 self.fail_read(purpose, ReadFailed(why.into()));

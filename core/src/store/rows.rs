@@ -22,7 +22,7 @@ pub type Row<T> = Result<T, BadRow>;
 pub enum RowKey {
     /// Whose folder it is.
     Owner,
-    /// The number of the transaction that wrote it: grows by one with each.
+    /// The number of the newest transaction that the tables have: grows with each.
     Transaction,
     /// The node's record.
     Record,
