@@ -26,6 +26,7 @@
 pub mod bugs;
 pub mod check;
 pub mod client;
+pub mod content;
 pub mod cube;
 pub mod group;
 pub mod identity;

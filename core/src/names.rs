@@ -4,8 +4,11 @@
 //! Holding one of these types means that the check was made.
 
 use std::fmt;
+use std::sync::Arc;
 
 use serde::{Deserialize, Deserializer, Serialize, de};
+
+use crate::content::shared;
 
 /// The longest name, in bytes of UTF-8.
 pub const MAX_NAME_BYTES: usize = 255;
@@ -37,12 +40,13 @@ fn check(kind: &'static str, name: &str) -> Result<(), NameError> {
 macro_rules! name_type {
     ($(#[$doc:meta])* $type:ident, $kind:literal) => {
         $(#[$doc])*
+        /// A clone shares the text.
         #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize)]
         #[serde(transparent)]
-        pub struct $type(String);
+        pub struct $type(Arc<str>);
 
         impl $type {
-            pub fn new(name: impl Into<String>) -> Result<Self, NameError> {
+            pub fn new(name: impl Into<Arc<str>>) -> Result<Self, NameError> {
                 let name = name.into();
                 check($kind, &name)?;
                 Ok(Self(name))
@@ -69,7 +73,7 @@ macro_rules! name_type {
 
         impl<'de> Deserialize<'de> for $type {
             fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                Self::new(String::deserialize(deserializer)?).map_err(de::Error::custom)
+                Self::new(shared::deserialize(deserializer)?).map_err(de::Error::custom)
             }
         }
     };

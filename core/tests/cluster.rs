@@ -77,7 +77,7 @@ fn contents(result: Result<Done, Failure>) -> Vec<String> {
                     .zip(messages.first().map_or(0, |m| m.offset.0)..)
                     .all(|(m, offset)| m.offset == Offset(offset))
             );
-            messages.into_iter().map(|message| message.content).collect()
+            messages.into_iter().map(|message| message.content.to_string()).collect()
         }
         other => panic!("not a pull's answer: {other:?}"),
     }
@@ -206,7 +206,7 @@ fn a_member_is_filled_though_the_leaders_disk_is_damaged() {
         if node == wiped {
             cluster.wipe(node);
         } else {
-            cluster.damage_disk(node, Damage::Row(RowKey::Message(home.to_code(), number.0, 3)));
+            cluster.damage_disk(node, Damage::Row(RowKey::Messages(home.to_code(), number.0, 3)));
         }
         cluster.run_for(Duration::from_secs(1));
         cluster.start(node);

@@ -314,7 +314,7 @@ impl Story {
     /// All so far.
     fn heard(&mut self, connection: ConnectionId) -> Vec<String> {
         let words = self.cluster.frames(connection).into_iter().filter_map(|frame| match frame {
-            ServerFrame::Message(delivery) => Some(delivery.message.content),
+            ServerFrame::Message(delivery) => Some(delivery.message.content.to_string()),
             ServerFrame::SubscriptionEnded(ended) => {
                 assert_eq!((ended.topic, ended.subscriber), (news(), subscriber()));
                 Some(match ended.reason {

@@ -171,7 +171,7 @@ impl Story {
             commit: false,
         };
         match self.sim.must(at, pull) {
-            Ok(Done::Pulled { messages, .. }) => messages.into_iter().map(|message| message.content).collect(),
+            Ok(Done::Pulled { messages, .. }) => messages.into_iter().map(|message| message.content.to_string()).collect(),
             other => panic!("not a pull's answer: {other:?}"),
         }
     }

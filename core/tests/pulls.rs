@@ -138,7 +138,7 @@ fn cluster(seed: u64, messages: usize, bytes: usize) -> Cluster {
     cluster.must(at, Action::CreateTopic { publisher: publisher.clone(), topic: topic() }).unwrap();
     cluster.must(at, Action::Subscribe { subscriber: subscriber(), topic: topic(), from: None, push: false }).unwrap();
     for _ in 0..messages {
-        let (publisher, topic, content) = (publisher.clone(), topic(), "x".repeat(bytes));
+        let (publisher, topic, content) = (publisher.clone(), topic(), "x".repeat(bytes).into());
         cluster.must(at, Action::Publish { publisher, topic, content, ack: Ack::Quorum, sequence: None }).unwrap();
     }
     cluster

@@ -144,7 +144,7 @@ fn sort(story: &mut Story) {
 /// Lets a read miss a message that was acknowledged before it was asked for, or see one that was sent after it was answered.
 fn falsify_read(story: &mut Story, random: &mut Rng) -> bool {
     let log: Vec<String> =
-        story.holding("100").map_or(Vec::new(), |log| log.iter().map(|m| m.content.clone()).collect());
+        story.holding("100").map_or(Vec::new(), |log| log.iter().map(|m| m.content.to_string()).collect());
     let operations = &mut story.evidence.history.operations;
     let offset = |operation: &Operation| match operation.outcome() {
         super::history::Outcome::Done(Done::Published { offset: Some(offset), .. }) => Some(offset.0),

@@ -213,7 +213,7 @@ mod tests {
     use crate::store::EntryKind;
 
     fn entry(index: u64, term: u64) -> LogEntry {
-        LogEntry { index, term, kind: EntryKind::Commands, data: vec![0; 36] }
+        LogEntry { index, term, kind: EntryKind::Commands, data: vec![0; 36].into() }
     }
 
     fn log(indexes: std::ops::RangeInclusive<u64>) -> Vec<LogEntry> {

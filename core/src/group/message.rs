@@ -86,10 +86,10 @@ fn travelling_kind(kind: i32) -> Option<MessageType> {
 
 pub fn entry_from_raft(entry: Entry) -> LogEntry {
     let (kind, data) = match entry.get_entry_type() {
-        EntryType::EntryNormal => (EntryKind::Commands, entry.data.to_vec()),
+        EntryType::EntryNormal => (EntryKind::Commands, entry.data),
         EntryType::EntryConfChange | EntryType::EntryConfChangeV2 => {
             let change = MemberChange::from_raft_bytes(&entry.data).expect("only member changes of ours are proposed");
-            (EntryKind::MemberChange, postcard::to_allocvec(&change).expect("a member change always encodes"))
+            (EntryKind::MemberChange, postcard::to_allocvec(&change).expect("a member change always encodes").into())
         }
     };
     LogEntry { index: entry.index, term: entry.term, kind, data }
@@ -99,7 +99,7 @@ pub fn entry_from_raft(entry: Entry) -> LogEntry {
 pub fn entry_to_raft(entry: &LogEntry) -> Option<Entry> {
     let mut out = Entry::default();
     match entry.kind {
-        EntryKind::Commands => out.data = entry.data.clone().into(),
+        EntryKind::Commands => out.data = entry.data.clone(),
         EntryKind::MemberChange => {
             let change: MemberChange = postcard::from_bytes(&entry.data).ok()?;
             out.set_entry_type(EntryType::EntryConfChangeV2);

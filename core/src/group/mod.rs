@@ -519,27 +519,28 @@ impl Group {
             return;
         }
         let commands = command::decode_commands(data).expect("what a leader of ours proposed decodes");
+        let mut writes = Vec::new();
         for command in commands {
             let applied = self.topics.apply(&command);
-            let change = self.keep(applied.change);
+            let change = self.keep(applied.change, &mut writes);
             self.effects.push(GroupEffect::Applied { index, key: command.key, outcome: applied.outcome, change });
         }
+        self.effects.extend(writes.into_iter().map(GroupEffect::Write));
     }
 
-    /// Writes what a command did to the messages.
-    fn keep(&mut self, change: Change) -> Applied {
+    /// Gathers what a command did to the messages; those of one topic become one write.
+    fn keep(&mut self, change: Change, writes: &mut Vec<Write>) -> Applied {
         let group = self.home;
         match change {
             Change::Nothing => Applied::Nothing,
             Change::Created { topic } => Applied::Created { topic },
             Change::Unsubscribed { id } => Applied::Unsubscribed { id },
             Change::Store { topic, id, message } => {
-                let messages = vec![message.clone()];
-                self.effects.push(GroupEffect::Write(Write::Messages { group, topic: id, messages }));
+                message.clone().push_to(group, id, writes);
                 Applied::Stored { topic, id, message }
             }
             Change::Drop { topic, id } => {
-                self.effects.push(GroupEffect::Write(Write::DropMessages { group, topic: id }));
+                writes.push(Write::DropMessages { group, topic: id });
                 self.cancel_transfers_of(id);
                 Applied::Deleted { topic, id }
             }

@@ -61,6 +61,7 @@ fn topics_queues(sizes: Sizes) -> [Queue; 6] {
 mod tests {
     use super::super::NodeConfig;
     use super::*;
+    use crate::content::Content;
     use crate::group::LogLimits;
     use crate::identity::NodeId;
     use crate::io::{ConnectionId, Effect, Input};
@@ -98,7 +99,7 @@ mod tests {
         Input::ClientRequest { connection: CLIENT, request }
     }
 
-    fn publish(content: String) -> Action {
+    fn publish(content: Content) -> Action {
         let (publisher, topic) = ("p".parse().unwrap(), "t".parse().unwrap());
         Action::Publish { publisher, topic, content, ack: Ack::Quorum, sequence: None }
     }
@@ -142,7 +143,7 @@ mod tests {
         let content = "x".repeat(1 << 20);
         let limit = queue(&node, "bytes of requests under way").limit;
         let fit = limit >> 20;
-        let effects = node.handle(NOW, (0..=fit).map(|id| request(id, publish(content.clone()))).collect());
+        let effects = node.handle(NOW, (0..=fit).map(|id| request(id, publish(content.as_str().into()))).collect());
         assert_eq!(failures(&effects).len(), 1, "all but one fit");
         assert_eq!(queue(&node, "bytes of requests under way").len, limit);
         let later = Now { monotonic: Instant(60_000_000), ..NOW };
@@ -198,7 +199,7 @@ mod tests {
     fn frame(bytes: usize) -> ServerFrame {
         use crate::names::Offset;
         use crate::wire::answer::{Delivery, Message};
-        let (publisher, content) = ("p".parse().unwrap(), "x".repeat(bytes));
+        let (publisher, content) = ("p".parse().unwrap(), "x".repeat(bytes).into());
         let message = Message { offset: Offset(0), publisher, content, time: Timestamp(0) };
         ServerFrame::Message(Delivery { topic: "t".parse().unwrap(), subscriber: "s".parse().unwrap(), message })
     }

@@ -453,7 +453,7 @@ pub(super) fn take_op(action: &mut Action) -> Option<Op> {
             publisher: publisher.clone(),
             topic: topic.clone(),
             sequence: *sequence,
-            content: std::mem::take(content),
+            content: content.clone(),
         },
         Action::Subscribe { subscriber, topic, from, .. }
         | Action::ReplicaSubscribe { subscriber, topic, from, .. } => {

@@ -56,7 +56,7 @@ pub enum DamagedRow {
 impl DamagedRow {
     pub(super) fn damage(self) -> Damage {
         match self {
-            DamagedRow::Message => Damage::Message,
+            DamagedRow::Message => Damage::Messages,
             DamagedRow::LogTail => Damage::LogTail,
             DamagedRow::Any => Damage::Any,
         }

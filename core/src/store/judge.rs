@@ -257,7 +257,7 @@ mod tests {
     }
 
     fn entry(index: u64) -> LogEntry {
-        LogEntry { index, term: 2, kind: EntryKind::Commands, data: Vec::new() }
+        LogEntry { index, term: 2, kind: EntryKind::Commands, data: Default::default() }
     }
 
     fn bad(index: u64) -> BadRow {

@@ -7,16 +7,19 @@
 //! After a crash the small state is the checkpoint plus the log replayed to where it was committed; applying a log entry twice
 //! writes the same message at the same offset, so nothing but the log has to be synced before an acknowledgement.
 //!
-//! What all engines share stands here too: how a row looks ([`rows`]), and a record of a journal ([`journal`]), what damage to one means ([`judge`]), and where a read
-//! ends ([`reading`]).
+//! What all engines share stands here too: how a row looks ([`rows`]) and which messages share one ([`runs`]), how a record of
+//! a journal looks ([`journal`]), what damage means ([`judge`]), and where a read ends ([`reading`]).
 
 pub mod journal;
 pub mod judge;
 pub mod reading;
 pub mod rows;
+pub mod runs;
 
+use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
+use crate::content::Content;
 use crate::cube::Vertex;
 use crate::identity::{Incarnation, NodeId};
 use crate::names::{Offset, PublisherId, Sequence};
@@ -75,9 +78,8 @@ impl Write {
     /// Puts a change behind others. Messages join those of their topic which they follow, past other messages only.
     pub fn push_to(mut self, writes: &mut Vec<Write>) {
         if let Some((place, messages)) = self.as_messages()
-            && let mut earlier = writes.iter_mut().rev().map_while(Write::as_messages)
-            && let Some((_, before)) = earlier.find(|(at, _)| *at == place)
-            && before.last().map(|last| last.offset.next()) == messages.first().map(|first| first.offset)
+            && let Some(first) = messages.first()
+            && let Some(before) = messages_before(first.offset, place, writes)
         {
             return before.append(messages);
         }
@@ -90,6 +92,23 @@ impl Write {
             _ => None,
         }
     }
+}
+
+impl StoredMessage {
+    /// Puts a message behind other changes: [`Write::push_to`].
+    pub fn push_to(self, group: Vertex, topic: TopicId, writes: &mut Vec<Write>) {
+        match messages_before(self.offset, (group, topic), writes) {
+            Some(before) => before.push(self),
+            None => writes.push(Write::Messages { group, topic, messages: vec![self] }),
+        }
+    }
+}
+
+/// The messages of a topic that end before this offset, if other messages are all that was written since.
+fn messages_before(offset: Offset, place: (Vertex, TopicId), writes: &mut [Write]) -> Option<&mut Vec<StoredMessage>> {
+    let mut earlier = writes.iter_mut().rev().map_while(Write::as_messages);
+    let (_, before) = earlier.find(|(at, _)| *at == place)?;
+    before.last().is_some_and(|last| last.offset.next() == offset).then_some(before)
 }
 
 /// Who this data folder belongs to. Checked at every start.
@@ -121,8 +140,7 @@ pub struct LogEntry {
     pub kind: EntryKind,
     /// For `Commands`: an encoded list of [`Command`]s, empty for the entry with which a leader begins its term;
     /// for `MemberChange`: an encoded [`crate::group::MemberChange`].
-    #[serde(with = "bytes")]
-    pub data: Vec<u8>,
+    pub data: Bytes,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -139,7 +157,7 @@ pub struct Checkpoint {
     pub voters: Vec<NodeId>,
     pub learners: Vec<NodeId>,
     /// [`crate::topics::Topics`], encoded.
-    #[serde(with = "bytes")]
+    #[serde(with = "byte_string")]
     pub state: Vec<u8>,
 }
 
@@ -150,7 +168,7 @@ pub struct StoredMessage {
     pub publisher: PublisherId,
     pub sequence: Option<Sequence>,
     pub time: Timestamp,
-    pub content: String,
+    pub content: Content,
 }
 
 /// What an engine found on disk when it was opened.
@@ -199,7 +217,7 @@ pub struct ReadId(pub u64);
 pub struct ReadFailed(pub String);
 
 /// Byte strings as byte strings: serde would otherwise take them number by number.
-mod bytes {
+mod byte_string {
     use serde::{Deserializer, Serializer, de};
     use std::fmt;
 

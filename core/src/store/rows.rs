@@ -29,7 +29,8 @@ pub enum RowKey {
     HardState(GroupCode),
     Checkpoint(GroupCode),
     Log(GroupCode, u64),
-    Message(GroupCode, u64, u64),
+    /// Group, topic, and the offset of the last message in the row: a row has a [run](super::runs).
+    Messages(GroupCode, u64, u64),
     Outbox(u64),
 }
 
@@ -53,7 +54,7 @@ impl RowKey {
             RowKey::HardState(group) => [2, group.into(), 0, 0],
             RowKey::Checkpoint(group) => [3, group.into(), 0, 0],
             RowKey::Log(group, index) => [4, group.into(), index, 0],
-            RowKey::Message(group, topic, offset) => [5, group.into(), topic, offset],
+            RowKey::Messages(group, topic, last) => [5, group.into(), topic, last],
             RowKey::Outbox(id) => [6, id, 0, 0],
         }
     }
@@ -75,8 +76,8 @@ impl std::fmt::Display for RowKey {
             RowKey::HardState(group) => write!(f, "the hard state of group {}", GroupName(group)),
             RowKey::Checkpoint(group) => write!(f, "the checkpoint of group {}", GroupName(group)),
             RowKey::Log(group, index) => write!(f, "log entry {index} of group {}", GroupName(group)),
-            RowKey::Message(group, topic, offset) => {
-                write!(f, "message {offset} of topic number {topic} in group {}", GroupName(group))
+            RowKey::Messages(group, topic, last) => {
+                write!(f, "the row with message {last} of topic number {topic} in group {}", GroupName(group))
             }
             RowKey::Outbox(id) => write!(f, "outbox entry {id}"),
         }
@@ -150,10 +151,16 @@ pub fn decode_entry(group: GroupCode, index: u64, value: &[u8]) -> Row<LogEntry>
     if entry.index == index { Ok(entry) } else { Err(BadRow { key, why: "lies under another index" }) }
 }
 
-pub fn decode_message(group: GroupCode, topic: TopicId, offset: Offset, value: &[u8]) -> Row<StoredMessage> {
-    let key = RowKey::Message(group, topic.0, offset.0);
-    let message: StoredMessage = decode(key, value)?;
-    if message.offset == offset { Ok(message) } else { Err(BadRow { key, why: "lies under another offset" }) }
+/// The messages of a row, at least one, with consecutive offsets up to `last`.
+pub fn decode_run(group: GroupCode, topic: TopicId, last: Offset, value: &[u8]) -> Row<Vec<StoredMessage>> {
+    let key = RowKey::Messages(group, topic.0, last.0);
+    let run: Vec<StoredMessage> = decode(key, value)?;
+    let offsets = run.iter().rev().map(|message| message.offset.0);
+    if !run.is_empty() && offsets.eq((0..=last.0).rev().take(run.len())) {
+        Ok(run)
+    } else {
+        Err(BadRow { key, why: "lies under another offset" })
+    }
 }
 
 #[cfg(test)]
@@ -165,14 +172,14 @@ mod tests {
         let mut writer = RowWriter::default();
         let row = writer.encode(RowKey::Log(8, 5), &"entry").to_vec();
         assert_eq!(decode(RowKey::Log(8, 5), &row), Ok("entry".to_owned()));
-        for other in [RowKey::Log(8, 6), RowKey::Log(9, 5), RowKey::HardState(8), RowKey::Message(8, 5, 0)] {
+        for other in [RowKey::Log(8, 6), RowKey::Log(9, 5), RowKey::HardState(8), RowKey::Messages(8, 5, 0)] {
             assert!(decode::<String>(other, &row).is_err(), "{other}");
         }
     }
 
     #[test]
     fn every_flipped_bit_of_a_row_is_noticed() {
-        let key = RowKey::Message(9, 1, 7);
+        let key = RowKey::Messages(9, 1, 7);
         let row = RowWriter::default().encode(key, &(7u64, "content")).to_vec();
         for bit in 0..row.len() * 8 {
             let mut bad = row.clone();

@@ -10,6 +10,7 @@ use super::{
     REMOVALS_REMEMBERED, Topic, Topics,
 };
 use crate::bugs::Bug;
+use crate::content::Content;
 use crate::names::{Offset, PublisherId, Sequence, SubscriberId, TopicName};
 use crate::store::StoredMessage;
 use crate::wire::answer::{ErrorCode, Failure};
@@ -113,7 +114,7 @@ impl Topics {
         publisher: &PublisherId,
         name: &TopicName,
         sequence: Option<Sequence>,
-        content: &str,
+        content: &Content,
     ) -> Result<(Outcome, Change), Failure> {
         let topic = find(&mut self.topics, &mut self.no_topic, name, command.key)?;
         let offset = topic.end;
@@ -136,7 +137,7 @@ impl Topics {
             publisher: publisher.clone(),
             sequence,
             time: command.time,
-            content: content.to_owned(),
+            content: content.clone(),
         };
         let change = Change::Store { topic: name.clone(), id: topic.id, message };
         Ok((Outcome::Published { offset, repeated: false }, change))

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::content::Content;
 use crate::names::{Offset, PublisherId, Sequence, SubscriberId, TopicName};
 use crate::time::Timestamp;
 use crate::wire::client::StartAt;
@@ -37,7 +38,7 @@ pub enum Op {
         publisher: PublisherId,
         topic: TopicName,
         sequence: Option<Sequence>,
-        content: String,
+        content: Content,
     },
     Subscribe {
         subscriber: SubscriberId,

@@ -156,7 +156,7 @@ fn op() -> impl Strategy<Value = Op> {
         3 => (publisher(), topic()).prop_map(|(publisher, topic)| Op::CreateTopic { publisher, topic }),
         1 => (publisher(), topic()).prop_map(|(publisher, topic)| Op::DeleteTopic { publisher, topic }),
         8 => (publisher(), topic(), sequence(), ".{0,8}")
-            .prop_map(|(publisher, topic, sequence, content)| Op::Publish { publisher, topic, sequence, content }),
+            .prop_map(|(publisher, topic, sequence, content)| Op::Publish { publisher, topic, sequence, content: content.into() }),
         3 => (subscriber(), topic(), from()).prop_map(|(subscriber, topic, from)| Op::Subscribe { subscriber, topic, from }),
         1 => (subscriber(), topic()).prop_map(|(subscriber, topic)| Op::Unsubscribe { subscriber, topic }),
         3 => (subscriber(), topic(), 0..6u64)

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::content::Content;
 use crate::cube::{Dimension, Vertex};
 use crate::names::{Offset, PublisherId, SubscriberId, TopicName};
 use crate::time::Timestamp;
@@ -191,7 +192,7 @@ pub struct Message {
     pub offset: Offset,
     #[serde(rename = "publisher_id")]
     pub publisher: PublisherId,
-    pub content: String,
+    pub content: Content,
     /// When the leader took it in.
     pub time: Timestamp,
 }

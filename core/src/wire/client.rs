@@ -7,6 +7,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::content::Content;
 use crate::cube::Vertex;
 use crate::names::{Offset, PublisherId, Sequence, SubscriberId, TopicName};
 use crate::wire::event::EventKind;
@@ -50,7 +51,7 @@ pub enum Action {
     Publish {
         publisher: PublisherId,
         topic: TopicName,
-        content: String,
+        content: Content,
         ack: Ack,
         sequence: Option<Sequence>,
     },

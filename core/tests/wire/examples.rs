@@ -73,7 +73,7 @@ fn shortest_actions() -> Vec<(Value, Action)> {
             Action::Publish {
                 publisher,
                 topic: topic.clone(),
-                content: String::new(),
+                content: "".into(),
                 ack: Ack::Quorum,
                 sequence: None,
             },

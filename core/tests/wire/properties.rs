@@ -59,7 +59,7 @@ proptest! {
         let parsed = parse_request(&object.to_string(), &Limits::default(), cube()).unwrap();
         let decoded = decode_requests(&encode_requests(std::slice::from_ref(&parsed)), &Limits::default(), cube());
         prop_assert_eq!(&parsed.id, &id);
-        let kept = matches!(&parsed.action, Action::Publish { content: given, .. } if *given == content);
+        let kept = matches!(&parsed.action, Action::Publish { content: given, .. } if **given == *content);
         prop_assert!(kept);
         prop_assert_eq!(decoded, vec![Ok(parsed)]);
     }

@@ -158,7 +158,7 @@ impl CubecastClient {
         ack: Ack,
         sequence: Option<Sequence>,
     ) -> Result<Answered<Published>, ClientError> {
-        let (publisher, topic, content) = (publisher.clone(), topic.clone(), content.to_string());
+        let (publisher, topic, content) = (publisher.clone(), topic.clone(), content.into());
         self.get(to, Action::Publish { publisher, topic, content, ack, sequence }, answered::published).await
     }
 

@@ -167,7 +167,7 @@ async fn serve_flood(mut connection: Connection, stuck: mpsc::UnboundedSender<()
 
 fn large_delivery(offset: u64) -> Delivery {
     let message =
-        Stored { offset: Offset(offset), publisher: named("p"), content: "x".repeat(2_000), time: Timestamp(0) };
+        Stored { offset: Offset(offset), publisher: named("p"), content: "x".repeat(2_000).into(), time: Timestamp(0) };
     Delivery { topic: named("news"), subscriber: named("s"), message }
 }
 

@@ -4,6 +4,7 @@ use std::pin::Pin;
 
 use clap::ValueEnum;
 use cubecast_core::client::{ClientError, Reply, Target};
+use cubecast_core::content::Content;
 use cubecast_core::cube::Vertex;
 use cubecast_core::names::{PublisherId, Sequence, TopicName};
 use cubecast_core::wire::answer::ErrorCode;
@@ -90,7 +91,7 @@ pub async fn create(client: &CubecastClient, publisher: &PublisherId, topic: &To
 
 /// In their order; the first that fails ends it.
 async fn publish_all(args: &Args, client: &CubecastClient, contents: Contents) -> Result<(), Failure> {
-    let publishes = contents.enumerate().map(|(number, content)| publish(args, client, number as u64, content));
+    let publishes = contents.enumerate().map(|(number, content)| publish(args, client, number as u64, content.into()));
     let mut replies = std::pin::pin!(publishes.buffered(args.at_once.into()));
     while let Some(reply) = replies.next().await {
         output::reply(args.remote.format, &reply.map_err(with_hint)?)?;
@@ -98,7 +99,7 @@ async fn publish_all(args: &Args, client: &CubecastClient, contents: Contents) -
     Ok(())
 }
 
-async fn publish(args: &Args, client: &CubecastClient, number: u64, content: String) -> Result<Reply, ClientError> {
+async fn publish(args: &Args, client: &CubecastClient, number: u64, content: Content) -> Result<Reply, ClientError> {
     let sequence = args.sequence.map(|first| Sequence(first.saturating_add(number)));
     let (publisher, topic) = (args.publisher.clone(), args.topic.clone());
     let action = Action::Publish { publisher, topic, content, ack: args.ack.into(), sequence };

@@ -21,7 +21,7 @@ use serde::{Deserialize, Serialize};
 use super::error::StorageError;
 
 /// The layout of the folder and of the rows in the store.
-pub(super) const FORMAT: u32 = 2;
+pub(super) const FORMAT: u32 = 3;
 
 const LOCK: &str = "lock";
 const OWNER: &str = "owner.json";

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use cubecast_core::cube::Vertex;
-use cubecast_core::store::reading::Reading;
+use cubecast_core::names::Offset;
+use cubecast_core::store::reading::read_through;
+use cubecast_core::store::rows::Row;
 use cubecast_core::store::{
     Checkpoint, HardState, LogEntry, NodeRecord, ReadMessages, Recovered, RecoveredGroup, StoredMessage, Write,
     WriteBatch,
@@ -102,15 +104,10 @@ impl LogStore for MemoryStore {
     fn read_messages(&self, read: &ReadMessages) -> Result<Vec<StoredMessage>, StorageError> {
         let stored = self.groups.get(&read.group).and_then(|group| group.messages.get(&read.topic));
         let Some(stored) = stored.filter(|_| read.from < read.end) else { return Ok(Vec::new()) };
-        let mut reading = Reading::new(read);
-        for message in stored.range(read.from.0..read.end.0).map(|(_, message)| message) {
-            if reading.is_full() {
-                break;
-            }
-            let taken = reading.take(message.offset, Ok(message.clone()));
-            taken.map_err(|bad| StorageError::Damaged { folder: "memory".into(), what: bad.to_string() })?;
-        }
-        Ok(reading.finish())
+        let messages = stored.range(read.from.0..read.end.0).map(|(_, message)| message);
+        let no_rows = std::iter::empty::<Row<(Offset, fn() -> Row<Vec<StoredMessage>>)>>();
+        read_through(read, no_rows, messages)
+            .map_err(|bad| StorageError::Damaged { folder: "memory".into(), what: bad.to_string() })
     }
 
     fn sync(&mut self) -> Result<(), StorageError> {

@@ -134,7 +134,7 @@ impl PendingGroup {
             if pending.dropped {
                 tables.drop_messages(id, *topic)?;
             }
-            tables.put_messages(id, *topic, pending.messages.values())
+            tables.put_messages(id, *topic, &pending.messages)
         })
     }
 }

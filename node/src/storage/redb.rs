@@ -12,10 +12,10 @@ use std::sync::Arc;
 
 use cubecast_core::cube::Vertex;
 use cubecast_core::names::Offset;
-use cubecast_core::store::reading::Reading;
+use cubecast_core::store::reading::read_through;
 use cubecast_core::store::{ReadMessages, Recovered, StoredMessage, WriteBatch};
 use cubecast_core::topics::command::TopicId;
-use redb::{AccessGuard, ReadOnlyTable, ReadableDatabase, TableError};
+use redb::{ReadOnlyTable, ReadableDatabase, TableError};
 
 use super::LogStore;
 use super::error::StorageError;
@@ -29,8 +29,6 @@ use super::report::OpenReport;
 use super::rows::{self, GroupCode, MessageKey, RowKey, RowWriter, Value};
 use super::sync_mode::SyncMode;
 use super::write::{Changed, Failure, Tables};
-
-type RowFound<'r> = Result<(AccessGuard<'r, MessageKey>, AccessGuard<'r, Value>), redb::StorageError>;
 
 /// A store in a data folder, which it holds locked.
 #[derive(Debug)]
@@ -230,33 +228,21 @@ fn settle(files: &mut Files, rows: &mut RowWriter, tidy: bool) -> Changed {
     Ok(files.journal.begin(files.transaction)?)
 }
 
-/// The messages of a topic, from the tables and from what is pending, which replaces what lies under the same offset.
+/// The messages of a topic, from the tables and from what is pending.
 fn read_range(
     settled: Option<&ReadOnlyTable<MessageKey, Value>>,
     pending: Option<&PendingTopic>,
     read: &ReadMessages,
 ) -> Result<Vec<StoredMessage>, Failure> {
-    let mut reading = Reading::new(read);
     let (group, topic, from, end) = (read.group.to_code(), read.topic, read.from.0, read.end.0.max(read.from.0));
-    let rows = settled.map(|table| table.range((group, topic.0, from)..(group, topic.0, end))).transpose()?;
-    let mut rows = rows.into_iter().flatten().peekable();
-    let mut pending = pending.into_iter().flat_map(|topic| topic.messages.range(from..end)).peekable();
-    while !reading.is_full() {
-        let offset = pending.peek().map_or(u64::MAX, |(offset, _)| **offset);
-        let comes_first = |row: &RowFound<'_>| row.as_ref().map_or(true, |(key, _)| key.value().2 <= offset);
-        if let Some(row) = rows.next_if(comes_first) {
-            let (key, value) = row?;
-            let found = Offset(key.value().2);
-            if found.0 < offset {
-                reading.take(found, rows::decode_message(group, topic, found, value.value()))?;
-            }
-        } else if let Some((_, message)) = pending.next() {
-            reading.take(message.offset, Ok(message.clone()))?;
-        } else {
-            break;
-        }
-    }
-    Ok(reading.finish())
+    let rows = settled.map(|table| table.range((group, topic.0, from)..=(group, topic.0, u64::MAX))).transpose()?;
+    let rows = rows.into_iter().flatten().map(|row| {
+        let (key, value) = row?;
+        let last = Offset(key.value().2);
+        Ok((last, move || rows::decode_run(group, topic, last, value.value())))
+    });
+    let pending = pending.into_iter().flat_map(|topic| topic.messages.range(from..end)).map(|(_, message)| message);
+    read_through(read, rows, pending)
 }
 
 /// Jumps from each topic's first message past its last.
@@ -283,7 +269,7 @@ mod tests {
             publisher: "pia".parse().unwrap(),
             sequence: None,
             time: cubecast_core::time::Timestamp(0),
-            content: "x".repeat(1000),
+            content: "x".repeat(1000).into(),
         };
         let messages = (number * 100..number * 100 + 100).map(message).collect();
         let write = Write::Messages { group: "010".parse().unwrap(), topic: TopicId(1), messages };

@@ -10,7 +10,7 @@ pub(super) const HARD_STATE: TableDefinition<'static, GroupCode, Value> = TableD
 pub(super) const CHECKPOINT: TableDefinition<'static, GroupCode, Value> = TableDefinition::new("checkpoint");
 /// Group and index.
 pub(super) const LOG: TableDefinition<'static, (GroupCode, u64), Value> = TableDefinition::new("log");
-/// Group, topic and offset.
+/// Group, topic, and the offset of the last message in the row.
 pub(super) type MessageKey = (GroupCode, u64, u64);
 
 pub(super) const MESSAGES: TableDefinition<'static, MessageKey, Value> = TableDefinition::new("messages");

@@ -1,19 +1,22 @@
 //! One write transaction: what it can do to the tables.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::ops::RangeInclusive;
 
 use cubecast_core::cube::Vertex;
+use cubecast_core::names::Offset;
 use cubecast_core::store::journal::BadRecord;
 use cubecast_core::store::judge::{self, Refused};
+use cubecast_core::store::runs::{Plan, Present, plan};
 use cubecast_core::store::{Checkpoint, HardState, LogEntry, NodeRecord, StoredMessage};
 use cubecast_core::topics::command::{Command, TopicId};
 use redb::{Key, ReadableTable, Table, TableDefinition, WriteTransaction};
 
 use super::rows::{self, BadRow, GroupCode, MessageKey, RowKey, RowWriter, Value};
 
-/// A topic with more messages than this is deleted piece by piece, so that no transaction holds up the others for long.
-pub(super) const DROP_MESSAGES_AT_ONCE: usize = 4096;
+/// A topic with more rows of messages than this is deleted piece by piece, so that no transaction holds up the others for long.
+pub(super) const DROP_ROWS_AT_ONCE: usize = 256;
 
 /// What can go wrong inside a transaction.
 #[derive(Debug)]
@@ -91,6 +94,26 @@ fn table<'a, 't, K: Key + 'static>(
         Some(table) => Ok(table),
         None => Ok(slot.insert(transaction.open_table(definition)?)),
     }
+}
+
+/// The rows that new messages may meet.
+fn find_present(
+    stored: &Table<'_, MessageKey, Value>,
+    group: GroupCode,
+    topic: TopicId,
+    offsets: RangeInclusive<u64>,
+) -> Result<Vec<Present>, Failure> {
+    let mut present = Vec::new();
+    for row in stored.range((group, topic.0, *offsets.start())..=(group, topic.0, u64::MAX))? {
+        let (key, value) = row?;
+        let last = key.value().2;
+        let run = rows::decode_run(group, topic, Offset(last), value.value());
+        present.push(Present { last, first: run.ok().map(|run| run[0].offset.0) });
+        if last >= *offsets.end() {
+            break;
+        }
+    }
+    Ok(present)
 }
 
 impl<'t> Tables<'t> {
@@ -181,17 +204,24 @@ impl<'t> Tables<'t> {
         &mut self,
         group: Vertex,
         topic: TopicId,
-        messages: impl Iterator<Item = &'m StoredMessage>,
+        messages: &'m BTreeMap<u64, StoredMessage>,
     ) -> Changed {
         let group = group.to_code();
         while self.dropping && self.is_dropping(group, topic)? {
             self.drop_piece(group, topic.0)?;
         }
+        let (Some((first, _)), Some((last, _))) = (messages.first_key_value(), messages.last_key_value()) else {
+            return Ok(());
+        };
         let stored = table(&mut self.messages, self.transaction, rows::MESSAGES)?;
-        for message in messages {
-            let offset = message.offset.0;
-            let value = self.rows.encode(RowKey::Message(group, topic.0, offset), message);
-            stored.insert((group, topic.0, offset), value)?;
+        let Plan { remove, runs } = plan(&find_present(stored, group, topic, *first..=*last)?, messages.values());
+        for key in remove {
+            stored.remove((group, topic.0, key))?;
+        }
+        for run in runs {
+            let last = run[run.len() - 1].offset.0;
+            let value = self.rows.encode(RowKey::Messages(group, topic.0, last), &run);
+            stored.insert((group, topic.0, last), value)?;
         }
         Ok(())
     }
@@ -215,11 +245,11 @@ impl<'t> Tables<'t> {
         Ok(self.transaction.open_table(rows::DROPPING)?.get((group, topic.0))?.is_some())
     }
 
-    /// Deletes the first messages of a topic, and notes whether some are left to delete.
+    /// Deletes the first rows of a topic, and notes whether some are left to delete.
     fn drop_piece(&mut self, group: GroupCode, topic: u64) -> Changed {
         let stored = table(&mut self.messages, self.transaction, rows::MESSAGES)?;
         let all = (group, topic, 0)..=(group, topic, u64::MAX);
-        let piece = stored.range(all.clone())?.take(DROP_MESSAGES_AT_ONCE).last().transpose()?;
+        let piece = stored.range(all.clone())?.take(DROP_ROWS_AT_ONCE).last().transpose()?;
         let Some(last) = piece.map(|(key, _)| key.value()) else {
             return self.note_dropped(group, topic);
         };

@@ -71,8 +71,8 @@ fn measure_store(folder: &Path, mode: SyncMode, size: u64, rounds: u64) -> Measu
 }
 
 fn publish(number: u64) -> WriteBatch {
-    let entry = LogEntry { data: vec![b'x'; CONTENT_BYTES], ..entry(number) };
-    let message = StoredMessage { content: "x".repeat(CONTENT_BYTES), ..message(number - 1) };
+    let entry = LogEntry { data: vec![b'x'; CONTENT_BYTES].into(), ..entry(number) };
+    let message = StoredMessage { content: "x".repeat(CONTENT_BYTES).into(), ..message(number - 1) };
     let writes = [
         Write::Append { group: vertex("010"), entries: vec![entry] },
         Write::Messages { group: vertex("010"), topic: TopicId(1), messages: vec![message] },
@@ -96,7 +96,7 @@ fn measure_open(folder: &Path) {
     let (mut store, ..) = RedbStore::open(folder, &identity(), SyncMode::Never).unwrap();
     for round in 0..1000 {
         let messages = (round * 1000..round * 1000 + 1000)
-            .map(|offset| StoredMessage { content: "x".repeat(CONTENT_BYTES), ..message(offset) })
+            .map(|offset| StoredMessage { content: "x".repeat(CONTENT_BYTES).into(), ..message(offset) })
             .collect();
         store
             .write(vec![batch(round, [Write::Messages { group: vertex("010"), topic: TopicId(1), messages }])])

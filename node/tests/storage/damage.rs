@@ -1,12 +1,15 @@
 //! Damage that is written on purpose into single rows: the end of a log is cut, all else refuses to start.
 
+use std::ops::RangeInclusive;
 use std::path::Path;
 
 use cubecast_core::identity::{Incarnation, NodeId};
-use cubecast_core::store::rows::RowKey;
+use cubecast_core::names::Offset;
+use cubecast_core::store::rows::{RowKey, decode_run};
 use cubecast_core::store::*;
+use cubecast_core::topics::command::TopicId;
 use cubecast_node::storage::*;
-use redb::{Database, TableDefinition};
+use redb::{Database, ReadableDatabase, TableDefinition};
 
 use crate::support::*;
 
@@ -44,9 +47,23 @@ pub fn spoil_row(folder: &Path, key: RowKey) {
         RowKey::HardState(group) => spoil(folder, HARD_STATE, group),
         RowKey::Checkpoint(group) => spoil(folder, CHECKPOINT, group),
         RowKey::Log(group, index) => spoil(folder, LOG, (group, index)),
-        RowKey::Message(group, topic, offset) => spoil(folder, MESSAGES, (group, topic, offset)),
+        RowKey::Messages(group, topic, last) => spoil(folder, MESSAGES, (group, topic, last)),
         RowKey::Outbox(id) => spoil(folder, OUTBOX, id),
     }
+}
+
+/// The offsets of each of a topic's good rows: where they end is the engine's own business.
+pub fn rows_of(folder: &Path, group: u32, topic: u64) -> Vec<RangeInclusive<u64>> {
+    let database = Database::create(folder.join("store.redb")).unwrap();
+    let transaction = database.begin_read().unwrap();
+    let Ok(table) = transaction.open_table(MESSAGES) else { return Vec::new() };
+    let rows = table.range((group, topic, 0)..=(group, topic, u64::MAX)).unwrap().filter_map(|row| {
+        let (key, value) = row.unwrap();
+        let last = key.value().2;
+        let run = decode_run(group, TopicId(topic), Offset(last), value.value()).ok()?;
+        Some(run[0].offset.0..=last)
+    });
+    rows.collect()
 }
 
 fn filled_folder() -> tempfile::TempDir {
@@ -156,26 +173,52 @@ fn a_damaged_checkpoint_hard_state_record_or_outbox_refuses_to_start() {
 #[test]
 fn a_damaged_message_fails_its_reads_and_no_others() {
     let folder = filled_folder();
-    spoil(folder.path(), MESSAGES, (code("010"), 1, 100));
-    let (store, ..) = open(folder.path());
-    let error = store.read_messages(&read("010", 1, 90, 110)).unwrap_err().to_string();
-    assert!(error.contains("message 100 of topic number 1 in group 010"), "{error}");
-    assert_eq!(store.read_messages(&read("010", 1, 0, 100)).unwrap().len(), 100);
-    assert_eq!(store.read_messages(&read("010", 1, 101, 200)).unwrap().len(), 99);
+    let rows = rows_of(folder.path(), code("110"), 7);
+    let hit = rows[rows.len() / 2].clone();
+    assert!(rows.len() > 2 && *rows[rows.len() - 1].end() == 399, "{rows:?}");
+    spoil(folder.path(), MESSAGES, (code("110"), 7, *hit.end()));
+    let (mut store, ..) = open(folder.path());
+    for from in [hit.start() - 1, *hit.start(), *hit.end()] {
+        let error = store.read_messages(&read("110", 7, from, 400)).unwrap_err().to_string();
+        assert!(error.contains(&format!("message {} of topic number 7 in group 110", hit.end())), "{error}");
+    }
+    assert_eq!(store.read_messages(&read("110", 7, 0, *hit.start())).unwrap().len() as u64, *hit.start());
+    assert_eq!(store.read_messages(&read("110", 7, hit.end() + 1, 400)).unwrap().len() as u64, 399 - hit.end());
+
+    store.write(vec![batch(14, [messages("110", 7, hit)])]).unwrap();
+    for _ in 0..2 {
+        assert_eq!(store.read_messages(&read("110", 7, 0, 400)).unwrap(), (0..400).map(message).collect::<Vec<_>>());
+        store.reopen(false).unwrap();
+    }
+}
+
+#[test]
+fn messages_that_are_there_already_make_no_second_row() {
+    let folder = filled_folder();
+    let rows = rows_of(folder.path(), code("110"), 7);
+    let (mut store, ..) = open(folder.path());
+    let again = [messages("110", 7, 10..350), messages("110", 7, 390..405)];
+    store.write(vec![batch(14, again)]).unwrap();
+    assert_eq!(store.read_messages(&read("110", 7, 0, 500)).unwrap(), (0..405).map(message).collect::<Vec<_>>());
+    store.close().unwrap();
+    drop(store);
+    assert_eq!(rows_of(folder.path(), code("110"), 7), [rows, vec![400..=404]].concat());
 }
 
 #[test]
 fn a_gap_between_messages_fails_the_read() {
     let folder = filled_folder();
+    let gap = rows_of(folder.path(), code("110"), 7)[1].clone();
     let database = Database::create(folder.path().join("store.redb")).unwrap();
     let transaction = database.begin_write().unwrap();
-    transaction.open_table(MESSAGES).unwrap().remove((code("010"), 1, 100)).unwrap();
+    transaction.open_table(MESSAGES).unwrap().remove((code("110"), 7, *gap.end())).unwrap();
     transaction.commit().unwrap();
     drop(database);
     let (store, ..) = open(folder.path());
-    for from in [90, 100] {
-        let error = store.read_messages(&read("010", 1, from, 110)).unwrap_err().to_string();
-        assert!(error.contains("message 100 of topic number 1 in group 010 is missing"), "{error}");
+    for from in [gap.start() - 1, *gap.start(), *gap.end()] {
+        let missing = from.max(*gap.start());
+        let error = store.read_messages(&read("110", 7, from, 400)).unwrap_err().to_string();
+        assert!(error.contains(&format!("message {missing} of topic number 7 in group 110 is missing")), "{error}");
     }
 }
 

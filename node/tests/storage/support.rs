@@ -47,7 +47,7 @@ pub fn entry(index: u64) -> LogEntry {
         index,
         term: 1 + index / 10,
         kind: EntryKind::Commands,
-        data: format!("entry {index} ").repeat(9).into_bytes(),
+        data: format!("entry {index} ").repeat(9).into_bytes().into(),
     }
 }
 
@@ -75,7 +75,7 @@ pub fn message(offset: u64) -> StoredMessage {
         publisher: PublisherId::new("pia").unwrap(),
         sequence: Some(Sequence(offset)),
         time: Timestamp(1_700_000_000_000_000 + offset),
-        content: format!("message {offset}: {}", "x".repeat(offset as usize % 97)),
+        content: format!("message {offset}: {}", "x".repeat(offset as usize % 97)).into(),
     }
 }
 
@@ -95,7 +95,7 @@ pub fn command(number: u64) -> Command {
             publisher: PublisherId::new("pia").unwrap(),
             topic: TopicName::new("cricket").unwrap(),
             sequence: None,
-            content: format!("kept {number}"),
+            content: format!("kept {number}").into(),
         },
     }
 }

@@ -162,7 +162,7 @@ fn a_queue_that_grows_past_its_limit_is_refused() {
     gate.at_a_write();
     let mut number = 1;
     let big = |number| {
-        let data = vec![0; 16 << 20];
+        let data = vec![0; 16 << 20].into();
         let entries = vec![LogEntry { data, ..entry(number) }];
         StorageCommand::Write(batch(number, [Write::Append { group: vertex("010"), entries }]))
     };

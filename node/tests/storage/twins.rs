@@ -9,7 +9,7 @@ use cubecast_core::store::*;
 use cubecast_core::topics::command::TopicId;
 use cubecast_node::storage::*;
 
-use crate::damage::spoil_row;
+use crate::damage::{rows_of, spoil_row};
 use crate::flips::tries;
 use crate::support::*;
 
@@ -66,8 +66,22 @@ impl Twins {
     fn damage(&mut self, what: Damage, random: &mut fastrand::Rng) -> Option<RowKey> {
         self.close();
         let key = self.disk.damage(random, what).expect("every damage is noticed")?;
-        spoil_row(self.folder.path(), key);
+        match key {
+            RowKey::Messages(group, topic, _) => self.damage_all(group, topic, random),
+            key => spoil_row(self.folder.path(), key),
+        }
         Some(key)
+    }
+
+    /// Where rows of messages end is each one's own business, so all of a topic are hit.
+    fn damage_all(&mut self, group: u32, topic: u64, random: &mut fastrand::Rng) {
+        for row in rows_of(self.folder.path(), group, topic) {
+            for last in row.clone() {
+                let key = RowKey::Messages(group, topic, last);
+                self.disk.damage(random, Damage::Row(key)).expect("every damage is noticed");
+            }
+            spoil_row(self.folder.path(), RowKey::Messages(group, topic, *row.end()));
+        }
     }
 
     /// A start on both. `Err`: what both refuse for.
@@ -118,8 +132,8 @@ fn damage_means_the_same_to_the_engine_and_to_the_simulated_disk() {
         (&[RowKey::HardState(code("110"))], Some("the hard state of group 110"), 0),
         (&[RowKey::Record], Some("the node's record"), 0),
         (&[RowKey::Outbox(7)], Some("outbox entry 7"), 0),
-        (&[RowKey::Message(code("010"), 1, 100)], None, 0),
-        (&[RowKey::Message(code("110"), 7, 0), RowKey::Log(code("010"), 203)], None, 1),
+        (&[RowKey::Messages(code("010"), 1, 119)], None, 0),
+        (&[RowKey::Messages(code("110"), 7, 39), RowKey::Log(code("010"), 203)], None, 1),
     ];
     for (rows, refused, cut) in cases {
         let mut twins = Twins::filled();
@@ -177,19 +191,31 @@ fn a_log_that_is_cut_before_its_checkpoint_goes_on_behind_it_on_both() {
 #[test]
 fn a_read_ends_and_fails_at_the_same_message_on_both() {
     let mut twins = Twins::with([messages("010", 1, 0..50), messages("010", 1, 52..60), messages("010", 2, 0..3)]);
-    twins.damage(Damage::Row(RowKey::Message(vertex("010").to_code(), 1, 20)), &mut fastrand::Rng::with_seed(1));
+    let look = |twins: &Twins| {
+        let all = read("010", 1, 0, 20);
+        assert_eq!(twins.read(&all).unwrap().len(), 20);
+        for (max_messages, max_bytes) in [(0, 0), (1, 9), (3, 9), (5, 12), (5, 11), (20, 240), (20, 241)] {
+            twins.read(&ReadMessages { max_messages, max_bytes, ..all.clone() }).unwrap();
+        }
+        for (from, end, fails) in [(0, 50, false), (0, 52, false), (20, 99, true), (21, 53, true), (50, 53, true)] {
+            assert_eq!(twins.read(&read("010", 1, from, end)).is_err(), fails, "{from} to {end}");
+        }
+        for (from, end) in [(50, 52), (60, 99), (5, 5), (6, 5)] {
+            assert_eq!(twins.read(&read("010", 1, from, end)), Ok(vec![]), "{from} to {end}");
+        }
+    };
+    look(&twins);
     twins.start().unwrap();
-    let all = read("010", 1, 0, 20);
-    assert_eq!(twins.read(&all).unwrap().len(), 20);
-    for (max_messages, max_bytes) in [(0, 0), (1, 9), (3, 9), (5, 12), (5, 11), (20, 240), (20, 241)] {
-        twins.read(&ReadMessages { max_messages, max_bytes, ..all.clone() }).unwrap();
+    look(&twins);
+    twins.damage(Damage::Row(RowKey::Messages(vertex("010").to_code(), 1, 49)), &mut fastrand::Rng::with_seed(1));
+    twins.start().unwrap();
+    for (from, end) in [(0, 1), (20, 99), (49, 50), (50, 53), (55, 60)] {
+        assert!(twins.read(&read("010", 1, from, end)).is_err(), "{from} to {end}");
     }
-    for (from, end, fails) in [(0, 21, true), (20, 99, true), (21, 50, false), (21, 53, true), (50, 53, true)] {
-        assert_eq!(twins.read(&read("010", 1, from, end)).is_err(), fails, "{from} to {end}");
+    for (topic, from, end) in [(1, 60, 99), (1, 5, 5), (2, 3, 9)] {
+        assert_eq!(twins.read(&read("010", topic, from, end)), Ok(vec![]), "{from} to {end}");
     }
-    for (from, end) in [(50, 52), (60, 99), (5, 5), (6, 5)] {
-        assert_eq!(twins.read(&read("010", 1, from, end)), Ok(vec![]), "{from} to {end}");
-    }
+    assert_eq!(twins.read(&read("010", 2, 0, 3)).unwrap().len(), 3);
 }
 
 #[test]
@@ -206,7 +232,7 @@ fn random_histories_with_random_damage_read_the_same_on_both() {
                 author.go_on_from(&recovered);
             }
             for _ in 0..random.u64(0..3) {
-                let what = random.choice([Damage::Message, Damage::LogTail, Damage::LogTail, Damage::Any]).unwrap();
+                let what = random.choice([Damage::Messages, Damage::LogTail, Damage::LogTail, Damage::Any]).unwrap();
                 twins.damage(what, &mut random);
             }
             let Ok(recovered) = twins.start() else { break };

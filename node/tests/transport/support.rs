@@ -131,7 +131,7 @@ impl FakeMachine {
 }
 
 fn one_message(topic: &TopicName, kib: u32) -> Done {
-    let content = "x".repeat(kib as usize * 1024);
+    let content = "x".repeat(kib as usize * 1024).into();
     let message = Stored { offset: Offset(0), publisher: PublisherId::new("p").unwrap(), content, time: Timestamp(0) };
     Done::Pulled { topic: topic.clone(), messages: vec![message], cursor: Offset(1), behind: None, original_node: None }
 }

@@ -4,7 +4,7 @@ use cubecast_core::group::MemberChange;
 use cubecast_core::names::Offset;
 use cubecast_core::store::journal::{self, Chain};
 use cubecast_core::store::judge::{Found, Refused};
-use cubecast_core::store::rows::{Row, RowKey, RowWriter, decode, decode_entry, decode_message};
+use cubecast_core::store::rows::{Row, RowKey, RowWriter, decode, decode_entry, decode_run};
 use cubecast_core::store::{Checkpoint, HardState, NodeRecord};
 use cubecast_core::topics::Topics;
 use cubecast_core::topics::command::{Command, TopicId, decode_commands, encode_commands};
@@ -89,7 +89,7 @@ impl StoredRow {
             3 => RowKey::HardState(group),
             4 => RowKey::Checkpoint(group),
             5 => RowKey::Log(group, number),
-            6 => RowKey::Message(group, 1, number),
+            6 => RowKey::Messages(group, 1, number),
             _ => RowKey::Outbox(number),
         };
         let mut value = RowWriter::default().encode(key, &Verbatim(payload)).to_vec();
@@ -106,8 +106,8 @@ impl StoredRow {
             RowKey::HardState(_) => self.check_as::<HardState>(|| decode(*key, value)),
             RowKey::Checkpoint(_) => self.check_as::<Checkpoint>(|| decode(*key, value)),
             RowKey::Log(group, index) => self.check_as(|| decode_entry(group, index, value)),
-            RowKey::Message(group, topic, offset) => {
-                self.check_as(|| decode_message(group, TopicId(topic), Offset(offset), value))
+            RowKey::Messages(group, topic, last) => {
+                self.check_as(|| decode_run(group, TopicId(topic), Offset(last), value))
             }
             RowKey::Outbox(_) => self.check_as::<Command>(|| decode(*key, value)),
         }
@@ -123,7 +123,7 @@ impl StoredRow {
     fn tell(&self, found: &mut Found) -> Result<(), Refused> {
         let Self { key, value } = self;
         match *key {
-            RowKey::Owner | RowKey::Transaction | RowKey::Message(..) => Ok(()),
+            RowKey::Owner | RowKey::Transaction | RowKey::Messages(..) => Ok(()),
             RowKey::Record => found.record(decode(*key, value)),
             RowKey::HardState(group) => found.hard_state(group, decode(*key, value)),
             RowKey::Checkpoint(group) => found.checkpoint(group, decode(*key, value)),

@@ -181,7 +181,7 @@ async fn our_fan_out(stage: &mut Stage) -> Result<(Vec<Taking>, tokio::task::Joi
         let deliveries = deliveries.map_err(|error| error.to_string())?.value;
         taking.push(Taking { deliveries: Arc::new(Mutex::new(deliveries)), began });
     }
-    Ok((taking, publish_steadily(stage.client(), &place, content(SIZE), began)))
+    Ok((taking, publish_steadily(stage.client(), &place, content(SIZE).into(), began)))
 }
 
 pub async fn stage(args: &Args, within: &Path, name: &str) -> Result<Stage, String> {
@@ -194,7 +194,7 @@ async fn source(args: &Args, folder: &TempDir, all: &mut Vec<Value>) -> Result<(
     let within = folder.path();
     let source = Source::start(within).await?;
     let mut stage = stage(args, within, "source").await?;
-    let names = apis::names(&mut stage, content(SIZE)).await.map_err(|failure| failure.message)?;
+    let names = apis::names(&mut stage, content(SIZE).into()).await.map_err(|failure| failure.message)?;
     let client = stage.client();
     for api in APIS {
         let ours = Api::ALL.into_iter().find(|it| it.name() == api).ok_or("an API of theirs is none of ours")?;

@@ -54,7 +54,7 @@ impl System for Cubecast {
                     client: self.stage.client(),
                     publisher: self.publisher.clone(),
                     topic: self.topic.clone(),
-                    content: content(size),
+                    content: content(size).into(),
                     ack: Ack::Quorum,
                 };
                 Asker::new(move || -> Asked { Box::pin(publishing.request()) })

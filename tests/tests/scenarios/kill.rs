@@ -131,7 +131,7 @@ async fn a_push_subscription_of_the_native_client_has_no_gap_and_no_double_when_
         let next = timeout(PATIENCE, deliveries.next()).await.expect("deliveries go on");
         let message = next.expect("deliveries do not end").expect("the subscription stands");
         assert_eq!(message.offset.0, delivered.len() as u64, "in order, without gap and without double");
-        delivered.push(message.content);
+        delivered.push(message.content.to_string());
     }
     assert_eq!(delivered, published.acknowledged);
 }

@@ -84,7 +84,7 @@ mod tests {
             message: Message {
                 offset: Offset(offset),
                 publisher: PublisherId::new("writer").unwrap(),
-                content: format!("message {offset}"),
+                content: format!("message {offset}").into(),
                 time: Timestamp(0),
             },
         }

@@ -89,7 +89,7 @@ impl LoadPlan {
         }
         content.truncate(end);
         let (publisher, topic) = (self.publisher.clone(), self.topic.clone());
-        client::Action::Publish { publisher, topic, content, ack: self.ack, sequence: None }
+        client::Action::Publish { publisher, topic, content: content.into(), ack: self.ack, sequence: None }
     }
 }
 

@@ -23,7 +23,7 @@ pub fn MessageList(props: &MessageListProps) -> Html {
             { for props.messages.iter().map(|message| html! {
                 <li key={message.offset.0} data-offset={message.offset.to_string()}>
                     <span class="offset">{format!("#{}", message.offset)}</span>
-                    <span class="content">{message.content.clone()}</span>
+                    <span class="content">{message.content.as_str()}</span>
                     <span class="from">{format!("{} · {}", message.publisher, time_of_day(message.time.0 / 1_000))}</span>
                 </li>
             }) }

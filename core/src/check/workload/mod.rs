@@ -126,7 +126,7 @@ impl Workload {
         let publish = |(topic, number): (&TopicName, u64)| Action::Publish {
             publisher: Workload::keeper(),
             topic: topic.clone(),
-            content: format!("{}-{number}", Workload::keeper()),
+            content: format!("{}-{number}", Workload::keeper()).into(),
             ack: Ack::All,
             sequence: Some(Sequence(number)),
         };
@@ -176,7 +176,7 @@ impl Workload {
     }
 }
 
-fn topic(name: impl Into<String>) -> TopicName {
+fn topic(name: String) -> TopicName {
     TopicName::new(name).expect("a valid name")
 }
 

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::*;
 use crate::check::history::Answered;
+use crate::content::Content;
 use crate::names::Offset;
 use crate::time::{Instant, Timestamp};
 use crate::wire::answer::{Location, Message};
@@ -58,7 +59,7 @@ fn every_error_that_nonsense_should_meet_is_asked_for() {
 
 #[test]
 fn a_content_belongs_to_one_publish_and_a_sequence_to_one_content() {
-    let mut contents: BTreeMap<String, (PublisherId, TopicName, Option<Sequence>)> = BTreeMap::new();
+    let mut contents: BTreeMap<Content, (PublisherId, TopicName, Option<Sequence>)> = BTreeMap::new();
     let mut sequences = BTreeMap::new();
     let (mut publishes, mut repeats) = (0, 0);
     for (_, step) in stream(5, 5_000) {
@@ -125,7 +126,7 @@ fn the_keeper_prepares_everything_and_says_farewell_to_every_lasting_topic() {
     };
     assert_eq!(subscribed("auditor"), 2);
     assert_eq!(subscribed("subscriber4"), 2);
-    let farewell: Vec<TopicName> = workload.farewell().iter().map(|action| topic(action.subject().unwrap())).collect();
+    let farewell: Vec<TopicName> = workload.farewell().iter().map(|action| topic(action.subject().unwrap().to_owned())).collect();
     assert_eq!(farewell, workload.lasting_topics());
     assert!(Workload::is_settled(&Err(ErrorCode::TopicExists.because(""))));
     assert!(!Workload::is_settled(&Err(ErrorCode::Timeout.because(""))));
@@ -211,7 +212,7 @@ fn answer(random: &mut fastrand::Rng, action: &Action, end: &mut u64) -> Option<
 }
 
 fn message(offset: u64) -> Message {
-    Message { offset: Offset(offset), publisher: Workload::keeper(), content: String::new(), time: Timestamp(0) }
+    Message { offset: Offset(offset), publisher: Workload::keeper(), content: "".into(), time: Timestamp(0) }
 }
 
 fn kinds(action: &Action) -> Vec<String> {

@@ -126,7 +126,7 @@ impl Mind {
         Action::Publish {
             publisher: self.publisher.clone(),
             topic: topic.name.clone(),
-            content,
+            content: content.into(),
             ack: self.ack(),
             sequence: numbered.then_some(Sequence(self.contents)),
         }
@@ -260,7 +260,7 @@ impl Mind {
         let lasting: Vec<Topic> = self.topics.iter().filter(|topic| topic.kind == Kind::Lasting).cloned().collect();
         let topic = one_of(&mut self.random, &lasting).expect("there is a lasting topic").clone();
         let past_end = Offset(topic.end + 1_000_000 + self.random.u64(0..1_000));
-        let nowhere = super::topic("nowhere");
+        let nowhere = super::topic("nowhere".into());
         let nobody = PublisherId::new("nobody").expect("a valid name");
         let stranger = SubscriberId::new("stranger").expect("a valid name");
         let (publisher, subscriber) = (self.publisher.clone(), self.subscriber.clone());
@@ -279,7 +279,7 @@ impl Mind {
     }
 
     fn publish_as(&mut self, publisher: PublisherId, topic: TopicName) -> Action {
-        let content = self.new_content();
+        let content = self.new_content().into();
         Action::Publish { publisher, topic, content, ack: self.ack(), sequence: None }
     }
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::super::*;
+use crate::content::Content;
 use crate::names::{Offset, PublisherId, Sequence, TopicName};
 use crate::placement;
 use crate::time::Timestamp;
@@ -352,7 +353,7 @@ impl World {
 
     pub fn delivered(&self) -> Vec<String> {
         let content = |effect: &'_ ClientEffect| match effect {
-            ClientEffect::Delivered(delivery) => Some(delivery.message.content.clone()),
+            ClientEffect::Delivered(delivery) => Some(delivery.message.content.to_string()),
             _ => None,
         };
         self.seen.iter().filter_map(content).collect()
@@ -412,7 +413,7 @@ impl Topic {
         &mut self,
         publisher: &PublisherId,
         topic: &TopicName,
-        content: &str,
+        content: &Content,
         sequence: Sequence,
     ) -> Result<Done, Failure> {
         if sequence.0 < self.forgotten_below {
@@ -422,7 +423,7 @@ impl Topic {
         let repeated = self.sequences.contains_key(&sequence);
         let offset = *self.sequences.entry(sequence).or_insert(end);
         if !repeated {
-            let (publisher, content) = (publisher.clone(), content.to_string());
+            let (publisher, content) = (publisher.clone(), content.clone());
             self.messages.push(Message { offset, publisher, content, time: Timestamp(0) });
         }
         Ok(Done::Published { topic: topic.clone(), offset: Some(offset), holders: vec![], repeated })

@@ -14,8 +14,8 @@ use crate::topics::command::TopicId;
 /// Which row is damaged; where several fit, chance chooses.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Damage {
-    /// Fails the reads that touch it.
-    Message,
+    /// Fails the reads that touch the row.
+    Messages,
     /// The last good entry of a log: the log is cut there at the next start.
     LogTail,
     /// An entry with a good one behind it. This and all that follow refuse the next start, if nothing replaces the row
@@ -33,7 +33,7 @@ pub enum Damage {
 impl Damage {
     /// What [`Damage::Any`] chooses from.
     pub const KINDS: [Damage; 7] = [
-        Damage::Message,
+        Damage::Messages,
         Damage::LogTail,
         Damage::LogMiddle,
         Damage::Checkpoint,
@@ -44,7 +44,7 @@ impl Damage {
 
     fn fits(self, rows: &Rows, key: RowKey) -> bool {
         match self {
-            Damage::Message => matches!(key, RowKey::Message(..)),
+            Damage::Messages => matches!(key, RowKey::Messages(..)),
             Damage::LogTail => is_last(rows, key) == Some(true),
             Damage::LogMiddle => is_last(rows, key) == Some(false),
             Damage::Checkpoint => matches!(key, RowKey::Checkpoint(_)),
@@ -109,11 +109,11 @@ fn flip(rows: &mut Rows, random: &mut fastrand::Rng, key: RowKey, bugs: Bugs) ->
             let row = rows.log.get_mut(&index).expect(LISTED);
             spoil(row, key, random, bugs, |bytes| rows::decode_entry(group, index, bytes))
         }
-        RowKey::Message(group, topic, offset) => {
-            let (topic, offset) = (TopicId(topic), Offset(offset));
+        RowKey::Messages(group, topic, last) => {
+            let (topic, last) = (TopicId(topic), Offset(last));
             let rows = rows.topics.get_mut(&(vertex(group), topic)).expect(LISTED);
-            let row = rows.get_mut(&offset).expect(LISTED);
-            spoil(row, key, random, bugs, |bytes| rows::decode_message(group, topic, offset, bytes))
+            let row = rows.get_mut(&last).expect(LISTED);
+            spoil(row, key, random, bugs, |bytes| rows::decode_run(group, topic, last, bytes))
         }
         RowKey::Outbox(id) => {
             spoil(rows.outbox.get_mut(&id).expect(LISTED), key, random, bugs, |bytes| rows::decode(key, bytes))

@@ -5,8 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::cube::Vertex;
 use crate::names::Offset;
 use crate::store::judge::{self, CutTail, Found, Refused};
-use crate::store::reading::Reading;
+use crate::store::reading::read_through;
 use crate::store::rows::{Row, RowKey};
+use crate::store::runs::{Present, plan};
 use crate::store::{
     Checkpoint, HardState, LogEntry, NodeRecord, ReadMessages, RecoveredGroup, StoredMessage, Write, WriteBatch,
 };
@@ -19,7 +20,7 @@ pub(super) struct Rows {
     pub groups: BTreeMap<Vertex, GroupRows>,
     /// Groups whose log lost its end, until the node takes another identity.
     pub cut: BTreeSet<Vertex>,
-    pub topics: BTreeMap<(Vertex, TopicId), Messages>,
+    pub topics: BTreeMap<(Vertex, TopicId), Runs>,
     pub outbox: BTreeMap<u64, Row<Command>>,
 }
 
@@ -30,7 +31,8 @@ pub(super) struct GroupRows {
     pub log: BTreeMap<u64, Row<LogEntry>>,
 }
 
-pub(super) type Messages = BTreeMap<Offset, Row<StoredMessage>>;
+/// By the offset of the last message.
+pub(super) type Runs = BTreeMap<Offset, Row<Vec<StoredMessage>>>;
 
 impl Rows {
     /// Whether a batch can be applied. A new record is held against the one before, so that one must be good.
@@ -74,8 +76,7 @@ impl Rows {
                 rows.log = kept_from.map_or_else(BTreeMap::new, |index| rows.log.split_off(&index));
             }
             Write::Messages { group, topic, messages } => {
-                let rows = self.topics.entry((group, topic)).or_default();
-                rows.extend(messages.into_iter().map(|message| (message.offset, Ok(message))));
+                put_messages(self.topics.entry((group, topic)).or_default(), &messages);
             }
             Write::DropMessages { group, topic } => {
                 self.topics.remove(&(group, topic));
@@ -136,32 +137,15 @@ impl Rows {
         read: &ReadMessages,
         pending: impl Iterator<Item = &'w Write>,
     ) -> Row<Vec<StoredMessage>> {
-        let mut reading = Reading::new(read);
-        if reading.is_full() {
-            return Ok(reading.finish());
-        }
         let Pending { dropped, messages } = Pending::gather(read, pending);
-        let mut messages = messages.into_iter().peekable();
         let durable = self.topics.get(&(read.group, read.topic)).filter(|_| !dropped);
-        let mut durable = durable.into_iter().flat_map(|rows| rows.range(read.from..read.end)).peekable();
-        while !reading.is_full() {
-            // The next offset of either; where both have it, the pending one is what will be on disk.
-            let pending = messages.next_if(|(offset, _)| durable.peek().is_none_or(|(other, _)| *offset <= **other));
-            if let Some((offset, message)) = pending {
-                durable.next_if(|(other, _)| **other == offset);
-                reading.take(offset, Ok(message.clone()))?;
-            } else if let Some((offset, row)) = durable.next() {
-                reading.take(*offset, row.clone())?;
-            } else {
-                break;
-            }
-        }
-        Ok(reading.finish())
+        let durable = durable.into_iter().flat_map(|rows| rows.range(read.from..));
+        read_through(read, durable.map(|(last, row)| Ok((*last, || row.clone()))), messages.into_values())
     }
 
     pub(super) fn messages(&self) -> impl Iterator<Item = (Vertex, TopicId, &StoredMessage)> {
         self.topics.iter().flat_map(|((group, topic), rows)| {
-            rows.values().filter_map(|row| row.as_ref().ok()).map(|message| (*group, *topic, message))
+            rows.values().flatten().flatten().map(|message| (*group, *topic, message))
         })
     }
 
@@ -169,8 +153,10 @@ impl Rows {
     pub(super) fn keys(&self) -> impl Iterator<Item = RowKey> {
         let record = self.record.iter().filter(|row| row.is_ok()).map(|_| RowKey::Record);
         let groups = self.groups.iter().flat_map(|(group, rows)| rows.keys(*group));
-        let messages =
-            self.messages().map(|(group, topic, message)| RowKey::Message(group.to_code(), topic.0, message.offset.0));
+        let messages = self.topics.iter().flat_map(|((group, topic), rows)| {
+            let good = rows.iter().filter(|(_, row)| row.is_ok());
+            good.map(|(last, _)| RowKey::Messages(group.to_code(), topic.0, last.0))
+        });
         let outbox = self.outbox.iter().filter(|(_, row)| row.is_ok()).map(|(id, _)| RowKey::Outbox(*id));
         record.chain(groups).chain(messages).chain(outbox)
     }
@@ -188,6 +174,23 @@ impl GroupRows {
     /// The last entry of the log that is good.
     pub(super) fn last_good(&self) -> Option<u64> {
         self.log.iter().rev().find(|(_, row)| row.is_ok()).map(|(index, _)| *index)
+    }
+}
+
+fn put_messages(rows: &mut Runs, messages: &[StoredMessage]) {
+    let (Some(first), Some(last)) = (messages.first(), messages.last()) else { return };
+    let mut present = Vec::new();
+    for (key, row) in rows.range(first.offset..) {
+        present.push(Present { last: key.0, first: row.as_ref().ok().map(|run| run[0].offset.0) });
+        if *key >= last.offset {
+            break;
+        }
+    }
+    let plan = plan(&present, messages);
+    plan.remove.iter().for_each(|last| drop(rows.remove(&Offset(*last))));
+    for run in plan.runs {
+        let last = run[run.len() - 1].offset;
+        rows.insert(last, Ok(run.into_iter().cloned().collect()));
     }
 }
 

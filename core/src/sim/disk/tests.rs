@@ -86,7 +86,7 @@ fn damage_hits_only_what_is_there() {
 #[test]
 fn a_damaged_message_fails_the_reads_that_touch_it_until_it_is_written_anew() {
     let mut disk = filled();
-    spoil(&mut disk, Damage::Row(RowKey::Message(home().to_code(), 1, 4)));
+    spoil(&mut disk, Damage::Row(RowKey::Messages(home().to_code(), 1, 4)));
     assert!(disk.read(&read(2, 6)).unwrap_err().0.contains("message 4 of topic number 1"));
     assert_eq!(offsets(disk.read(&read(0, 4))), Ok(vec![0, 1, 2, 3]));
     assert_eq!(offsets(disk.read(&read(5, 7))), Ok(vec![5, 6]));
@@ -304,7 +304,7 @@ fn checkpoint(index: u64) -> Checkpoint {
 }
 
 fn entry(index: u64) -> LogEntry {
-    LogEntry { index, term: 3, kind: EntryKind::Commands, data: vec![7; 30] }
+    LogEntry { index, term: 3, kind: EntryKind::Commands, data: vec![7; 30].into() }
 }
 
 fn messages(offsets: std::ops::Range<u64>) -> Write {
@@ -313,7 +313,7 @@ fn messages(offsets: std::ops::Range<u64>) -> Write {
         publisher: PublisherId::new("pia").unwrap(),
         sequence: Some(Sequence(offset)),
         time: Timestamp(offset),
-        content: format!("message {offset}"),
+        content: format!("message {offset}").into(),
     };
     Write::Messages { group: home(), topic: TopicId(1), messages: offsets.map(message).collect() }
 }

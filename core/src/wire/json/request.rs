@@ -134,7 +134,7 @@ impl Reader<'_> {
         Ok(Action::Publish {
             publisher,
             topic,
-            content: self.required("content", content)?,
+            content: self.required("content", content)?.into(),
             ack: self.fields.word("ack", ACKS)?.unwrap_or_default(),
             sequence: self.fields.whole_number("sequence")?.map(Sequence),
         })

@@ -4,6 +4,7 @@
 use std::collections::VecDeque;
 
 use cubecast_core::client::Target;
+use cubecast_core::content::Content;
 use cubecast_core::names::TopicName;
 use cubecast_core::wire::client::{Ack, Action};
 use futures_util::{StreamExt, stream};
@@ -75,7 +76,7 @@ fn deletions_a_second(pace: Pace) -> f64 {
 }
 
 /// Topics with messages, and a subscriber of all of them.
-pub async fn names(stage: &mut Stage, content: String) -> Result<Names, Failure> {
+pub async fn names(stage: &mut Stage, content: Content) -> Result<Names, Failure> {
     let (publisher, subscriber) = (stage.publisher().await?, stage.subscriber().await?);
     let mut names =
         Names { publisher: Some(publisher.clone()), subscriber: Some(subscriber.clone()), ..Names::default() };

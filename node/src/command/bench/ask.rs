@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::future::Future;
 
 use cubecast_core::client::{ClientError, Reply, Target};
+use cubecast_core::content::Content;
 use cubecast_core::cube::Dimension;
 use cubecast_core::names::{Offset, PublisherId, SubscriberId, TopicName};
 use cubecast_core::wire::answer::Done as Answer;
@@ -17,7 +18,7 @@ pub struct Publishing {
     pub client: CubecastClient,
     pub publisher: PublisherId,
     pub topic: TopicName,
-    pub content: String,
+    pub content: Content,
     pub ack: Ack,
 }
 
@@ -93,7 +94,7 @@ pub struct Names {
     pub topics: Vec<TopicName>,
     /// Those that may be deleted.
     pub doomed: VecDeque<TopicName>,
-    pub content: String,
+    pub content: Content,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -4,6 +4,7 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use cubecast_core::content::Content;
 use cubecast_core::wire::client::{Ack, StartAt};
 use tokio::sync::Mutex;
 use tokio::task::JoinSet;
@@ -66,7 +67,7 @@ pub async fn measure(bench: &mut Bench) -> Result<(), Failure> {
 }
 
 /// Publishes until it is dropped; each message begins with when it was asked for.
-pub fn publish_steadily(client: CubecastClient, place: &Place, content: String, began: Instant) -> JoinSet<()> {
+pub fn publish_steadily(client: CubecastClient, place: &Place, content: Content, began: Instant) -> JoinSet<()> {
     let mut publishing = JoinSet::new();
     for _ in 0..UNDER_WAY {
         let (client, publisher, topic) = (client.clone(), place.publisher.clone(), place.topic.clone());

@@ -30,6 +30,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use clap::ValueEnum;
+use cubecast_core::content::Content;
 use cubecast_core::cube::Dimension;
 use indicatif::{ProgressBar, ProgressStyle};
 
@@ -175,9 +176,9 @@ impl Bench {
         Stage::set(self.folder(), dimension, sync).await
     }
 
-    fn content(&self, size: usize) -> String {
+    fn content(&self, size: usize) -> Content {
         let mut random = fastrand::Rng::with_seed(self.seed);
-        (0..size).map(|_| random.alphanumeric()).collect()
+        (0..size).map(|_| random.alphanumeric()).collect::<String>().into()
     }
 
     /// Measures one case. `clients` makes those who ask, anew for each repetition.

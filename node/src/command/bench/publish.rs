@@ -1,5 +1,6 @@
 //! Publishes: sizes, acknowledgements, sync modes, how many under way, fixed rates.
 
+use cubecast_core::content::Content;
 use cubecast_core::names::{PublisherId, TopicName};
 use cubecast_core::wire::client::Ack;
 
@@ -89,7 +90,7 @@ impl Place {
         Ok(Place { topic: stage.topic(&publisher).await?, publisher })
     }
 
-    pub fn publishing(&self, client: CubecastClient, content: String, ack: Ack) -> Publishing {
+    pub fn publishing(&self, client: CubecastClient, content: Content, ack: Ack) -> Publishing {
         Publishing { client, publisher: self.publisher.clone(), topic: self.topic.clone(), content, ack }
     }
 }

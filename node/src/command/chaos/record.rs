@@ -227,7 +227,7 @@ mod tests {
         let message = |offset| Message {
             offset: Offset(offset),
             publisher: "publisher0".parse().unwrap(),
-            content: String::new(),
+            content: "".into(),
             time: Default::default(),
         };
         recorder.deliver(session, message(0));

@@ -211,7 +211,7 @@ mod tests {
         Message {
             offset: Offset(offset),
             publisher: Workload::keeper(),
-            content: offset.to_string(),
+            content: offset.to_string().into(),
             time: Default::default(),
         }
     }

@@ -99,7 +99,7 @@ impl Through<'_> {
 
 fn contents(done: &Done) -> Vec<String> {
     match done {
-        Done::Pulled { messages, .. } => messages.iter().map(|message| message.content.clone()).collect(),
+        Done::Pulled { messages, .. } => messages.iter().map(|message| message.content.to_string()).collect(),
         _ => vec![format!("{done:?}")],
     }
 }

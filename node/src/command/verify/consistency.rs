@@ -58,7 +58,7 @@ async fn read_through_leader(
     ack: Ack,
 ) -> Result<(), Halt> {
     let pulled = stage.client.pull(subscriber, topic, 1_000, ReadLevel::Leader, false).await?;
-    let found: Vec<_> = pulled.value.messages.into_iter().map(|message| message.content).collect();
+    let found: Vec<_> = pulled.value.messages.into_iter().map(|message| message.content.to_string()).collect();
     let what = format!("the new leader {} gives {} of {MESSAGES}", pulled.served_by, found.len());
     match ack {
         // What only the home had stored comes back with it.

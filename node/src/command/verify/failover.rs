@@ -29,7 +29,7 @@ pub async fn run(stage: &mut Stage, evidence: &mut Evidence) -> Result<(), Halt>
     evidence
         .check(fell, format!("subscribe found {home} offline and was served through its replica {}", subscribed.asked));
     let pulled = stage.client.pull(&subscriber, &topic, 100, ReadLevel::Leader, false).await?;
-    let found: Vec<_> = pulled.value.messages.into_iter().map(|message| message.content).collect();
+    let found: Vec<_> = pulled.value.messages.into_iter().map(|message| message.content.to_string()).collect();
     evidence.check_equal(
         &found,
         &contents,

@@ -45,7 +45,7 @@ pub async fn run(stage: &mut Stage, evidence: &mut Evidence) -> Result<(), Halt>
     let subscribe = Action::Subscribe { subscriber: subscriber.clone(), topic: topic.clone(), from: None, push: false };
     stage.client.ask(Target::Node(home), subscribe).await?;
     let pulled = stage.client.pull(&subscriber, &topic, 1_000, ReadLevel::Leader, true).await?;
-    let found: Vec<_> = pulled.value.messages.into_iter().map(|message| message.content).collect();
+    let found: Vec<_> = pulled.value.messages.into_iter().map(|message| message.content.to_string()).collect();
     evidence.check_equal(&pulled.served_by, &home, format!("subscribed and pulled from node {home}"));
     evidence.check_equal(
         &found,

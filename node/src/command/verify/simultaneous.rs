@@ -80,7 +80,7 @@ async fn receive(mut stream: Deliveries, count: usize) -> Vec<String> {
     let mut contents = Vec::new();
     while contents.len() < count {
         match tokio::time::timeout(PATIENCE, stream.next()).await {
-            Ok(Some(Ok(message))) => contents.push(message.content),
+            Ok(Some(Ok(message))) => contents.push(message.content.to_string()),
             Ok(Some(Err(_)) | None) | Err(_) => break,
         }
     }

@@ -108,7 +108,7 @@ impl Stage {
         loop {
             let pulled = self.client.replica_pull(node, subscriber, topic, READ_AT_ONCE, Some(from)).await?.value;
             let count = pulled.messages.len();
-            contents.extend(pulled.messages.into_iter().map(|message| message.content));
+            contents.extend(pulled.messages.into_iter().map(|message| message.content.to_string()));
             if count == 0 {
                 return Ok((contents, pulled.original_node));
             }

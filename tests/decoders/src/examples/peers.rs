@@ -47,8 +47,8 @@ pub fn raft() -> RaftMessage {
         log_term: 2,
         index: 300,
         entries: vec![
-            entry(301, EntryKind::Commands, encode_commands(&stored::commands())),
-            entry(302, EntryKind::MemberChange, stored::change_to_bytes(change)),
+            entry(301, EntryKind::Commands, encode_commands(&stored::commands()).into()),
+            entry(302, EntryKind::MemberChange, stored::change_to_bytes(change).into()),
         ],
         commit: 299,
         commit_term: 2,

@@ -87,7 +87,7 @@ fn checkpoint() -> Checkpoint {
 }
 
 fn entry(index: u64) -> LogEntry {
-    LogEntry { index, term: 1, kind: EntryKind::Commands, data: encode_commands(&commands()[..1]) }
+    LogEntry { index, term: 1, kind: EntryKind::Commands, data: encode_commands(&commands()[..1]).into() }
 }
 
 /// Each row by itself, and a store with all of them, and one whose log is damaged at its end.
@@ -102,7 +102,7 @@ pub fn rows() -> Vec<Vec<u8>> {
         entry_row(2),
         entry_row(3),
         entry_row(4),
-        row_bytes(6, 7, &StoredMessage { offset: Offset(7), ..message() }),
+        row_bytes(6, 7, &[StoredMessage { offset: Offset(7), ..message() }]),
         row_bytes(7, 9, &commands()[0]),
     ];
     let mut damaged = entry_row(4);

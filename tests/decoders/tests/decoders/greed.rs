@@ -76,7 +76,7 @@ fn a_state_of_the_smallest_topics() {
             publisher: publisher.clone(),
             topic: topic.clone(),
             sequence,
-            content: String::new(),
+            content: "".into(),
         };
         for op in [
             Op::CreateTopic { publisher: publisher.clone(), topic: topic.clone() },

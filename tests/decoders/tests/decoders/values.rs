@@ -113,7 +113,7 @@ fn op() -> BoxedStrategy<Op> {
             publisher,
             topic,
             sequence,
-            content
+            content: content.into()
         }),
         (subscriber(), topic(), start()).prop_map(|(subscriber, topic, from)| Op::Subscribe {
             subscriber,
@@ -154,7 +154,7 @@ fn log_entry() -> BoxedStrategy<LogEntry> {
         member_change().prop_map(|change| (EntryKind::MemberChange, postcard::to_allocvec(&change).unwrap())),
         vec(any::<u8>(), 0..20).prop_map(|data| (EntryKind::Commands, data)),
     ];
-    (number(), number(), data).prop_map(|(index, term, (kind, data))| LogEntry { index, term, kind, data }).boxed()
+    (number(), number(), data).prop_map(|(index, term, (kind, data))| LogEntry { index, term, kind, data: data.into() }).boxed()
 }
 
 fn stored_message() -> impl Strategy<Value = StoredMessage> {
@@ -164,7 +164,7 @@ fn stored_message() -> impl Strategy<Value = StoredMessage> {
             publisher,
             sequence,
             time: Timestamp(time),
-            content,
+            content: content.into(),
         },
     )
 }
