@@ -39,7 +39,7 @@ fn the_same_seed_gives_the_same_trace_on_every_machine() {
     assert_eq!(cluster.sim.trace(), TRACE, "the trace is {:#018x}", cluster.sim.trace());
 }
 
-const TRACE: u64 = 0x75cb_59a3_3629_1ce7;
+const TRACE: u64 = 0x75cb_5e7a_f15c_7ce7;
 
 /// Random runs with every class of fault: what happened and what was found is the same on every machine, to the last bit.
 #[wasm_bindgen_test(unsupported = test)]
@@ -52,7 +52,7 @@ fn a_seed_makes_the_same_run_on_every_machine() {
     }
 }
 
-const RUNS: [(u64, u64); 3] = [(1, 0x52c2_c55e_e8be_2d23), (2, 0x9e26_cabf_40f0_dedd), (4, 0xd10b_58a4_2b29_42c1)];
+const RUNS: [(u64, u64); 3] = [(1, 0xfa47_bfec_2bd2_4575), (2, 0xb98e_c0c0_855f_94cb), (4, 0xa1c5_58b1_97dc_ce82)];
 
 #[wasm_bindgen_test(unsupported = test)]
 fn what_is_published_is_pulled_on_cubes_of_every_small_dimension() {
@@ -171,7 +171,9 @@ impl Story {
             commit: false,
         };
         match self.sim.must(at, pull) {
-            Ok(Done::Pulled { messages, .. }) => messages.into_iter().map(|message| message.content.to_string()).collect(),
+            Ok(Done::Pulled { messages, .. }) => {
+                messages.into_iter().map(|message| message.content.to_string()).collect()
+            }
             other => panic!("not a pull's answer: {other:?}"),
         }
     }

@@ -27,7 +27,9 @@ pub fn read_through<'p, E: From<BadRow>, L: FnOnce() -> Row<Vec<StoredMessage>>>
         } else if let Some(row) = rows.next() {
             let (_, look) = row?;
             let run = look()?;
-            run.into_iter().skip_while(|message| message.offset < next).try_for_each(|message| reading.take(message))?;
+            run.into_iter()
+                .skip_while(|message| message.offset < next)
+                .try_for_each(|message| reading.take(message))?;
         } else if let Some(message) = pending.next() {
             reading.take(message.clone())?;
         } else {

@@ -70,13 +70,7 @@ fn shortest_actions() -> Vec<(Value, Action)> {
         ),
         (
             json!({"action": "publish", "publisher_id": "ann", "topic": "news", "content": ""}),
-            Action::Publish {
-                publisher,
-                topic: topic.clone(),
-                content: "".into(),
-                ack: Ack::Quorum,
-                sequence: None,
-            },
+            Action::Publish { publisher, topic: topic.clone(), content: "".into(), ack: Ack::Quorum, sequence: None },
         ),
         (
             json!({"action": "subscribe", "subscriber_id": "sub", "topic": "news"}),

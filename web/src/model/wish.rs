@@ -31,8 +31,7 @@ pub fn delete_topic(publisher: &str, topic: &str) -> Result<Task, Refusal> {
 
 pub fn publish(publisher: &str, topic: &str, content: &str, ack: Ack) -> Result<Task, Refusal> {
     let (publisher, topic) = (publisher_id(publisher)?, topic_name(topic)?);
-    let publish =
-        Action::Publish { publisher: publisher.clone(), topic, content: content.into(), ack, sequence: None };
+    let publish = Action::Publish { publisher: publisher.clone(), topic, content: content.into(), ack, sequence: None };
     Ok(Task { panel: Panel::Publish, steps: vec![register_publisher(&publisher), at_home(publish)] })
 }
 

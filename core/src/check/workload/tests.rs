@@ -126,7 +126,8 @@ fn the_keeper_prepares_everything_and_says_farewell_to_every_lasting_topic() {
     };
     assert_eq!(subscribed("auditor"), 2);
     assert_eq!(subscribed("subscriber4"), 2);
-    let farewell: Vec<TopicName> = workload.farewell().iter().map(|action| topic(action.subject().unwrap().to_owned())).collect();
+    let farewell: Vec<TopicName> =
+        workload.farewell().iter().map(|action| topic(action.subject().unwrap().to_owned())).collect();
     assert_eq!(farewell, workload.lasting_topics());
     assert!(Workload::is_settled(&Err(ErrorCode::TopicExists.because(""))));
     assert!(!Workload::is_settled(&Err(ErrorCode::Timeout.because(""))));

@@ -72,12 +72,8 @@ fn a_state_of_the_smallest_topics() {
         let topic = TopicName::new(format!("{number:x}")).unwrap();
         let publisher = PublisherId::new("p").unwrap();
         let subscriber = SubscriberId::new("s").unwrap();
-        let publish = |sequence| Op::Publish {
-            publisher: publisher.clone(),
-            topic: topic.clone(),
-            sequence,
-            content: "".into(),
-        };
+        let publish =
+            |sequence| Op::Publish { publisher: publisher.clone(), topic: topic.clone(), sequence, content: "".into() };
         for op in [
             Op::CreateTopic { publisher: publisher.clone(), topic: topic.clone() },
             publish(Some(Sequence(0))),

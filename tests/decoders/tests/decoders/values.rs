@@ -154,7 +154,9 @@ fn log_entry() -> BoxedStrategy<LogEntry> {
         member_change().prop_map(|change| (EntryKind::MemberChange, postcard::to_allocvec(&change).unwrap())),
         vec(any::<u8>(), 0..20).prop_map(|data| (EntryKind::Commands, data)),
     ];
-    (number(), number(), data).prop_map(|(index, term, (kind, data))| LogEntry { index, term, kind, data: data.into() }).boxed()
+    (number(), number(), data)
+        .prop_map(|(index, term, (kind, data))| LogEntry { index, term, kind, data: data.into() })
+        .boxed()
 }
 
 fn stored_message() -> impl Strategy<Value = StoredMessage> {
