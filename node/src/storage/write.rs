@@ -200,11 +200,11 @@ impl<'t> Tables<'t> {
         Ok(())
     }
 
-    pub(super) fn put_messages<'m>(
+    pub(super) fn put_messages(
         &mut self,
         group: Vertex,
         topic: TopicId,
-        messages: &'m BTreeMap<u64, StoredMessage>,
+        messages: &BTreeMap<u64, StoredMessage>,
     ) -> Changed {
         let group = group.to_code();
         while self.dropping && self.is_dropping(group, topic)? {
