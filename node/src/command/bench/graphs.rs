@@ -148,8 +148,8 @@ pub fn over_time(histories: &[&History]) -> String {
         let y = |value: f64| top + HIGH * (1.0 - (value / most).min(1.0));
         if let Some(at) = history.timeline.per_second.iter().position(|rate| *rate > most) {
             let highest = history.timeline.per_second.iter().copied().fold(0.0, f64::max);
-            let left = x(at as f64 * history.timeline.slot_s);
-            let _ = write!(svg, "<text x=\"{left:.1}\" y=\"{:.1}\">↑ {}</text>", top - 4.0, number(highest));
+            let beside = x((at + 1) as f64 * history.timeline.slot_s) + 4.0;
+            let _ = write!(svg, "<text x=\"{beside:.1}\" y=\"{:.1}\">↑ {}</text>", top + 12.0, number(highest));
         }
         svg += &levels("a second", top, steps(most).into_iter().map(|step| (y(step), whole(step))));
         svg += &slots(history, x, |at| Some((y(history.timeline.per_second[at]), top + HIGH)), "var(--bar)");
