@@ -100,6 +100,24 @@ fn a_session_that_is_behind_does_not_go_on_in_the_second_topic() {
 }
 
 #[test]
+fn who_has_given_up_a_topics_messages_knows_at_its_next_start_that_it_is_deleted() {
+    let mut story = Story::new(6);
+    story.publish("001", "first");
+    story.delete("001");
+    story.pass(A_MOMENT);
+    story.cluster.dimension().vertices().for_each(|node| story.cluster.kill(node));
+    for holder in ["100", "101", "110", "000"].map(vertex) {
+        // Alone: nobody can tell it what is committed.
+        story.cluster.start(holder);
+        story.pass(A_MOMENT);
+        let node = story.cluster.node(holder).expect("it was just started");
+        let group = node.group(vertex("100")).expect("it holds the group");
+        assert!(group.topics().topic(&news()).is_none(), "{holder}");
+        story.cluster.kill(holder);
+    }
+}
+
+#[test]
 fn sessions_end_though_the_leader_dies_over_the_deletion() {
     for at in ["110", "011", "111"] {
         for after in [0, 300, 800, 2000] {

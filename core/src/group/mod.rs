@@ -525,6 +525,11 @@ impl Group {
             let change = self.keep(applied.change, &mut writes);
             self.effects.push(GroupEffect::Applied { index, key: command.key, outcome: applied.outcome, change });
         }
+        if writes.iter().any(|write| matches!(write, Write::DropMessages { .. })) {
+            // A member that starts again with the topic, and without its messages, could never fill another as its leader.
+            self.state_is_unwritten = true;
+            self.write_hard_state();
+        }
         self.effects.extend(writes.into_iter().map(GroupEffect::Write));
     }
 

@@ -8,7 +8,7 @@ use super::host::{DiskJob, Host};
 use super::network::{EdgeConditions, FrameCounts, Network};
 use super::traffic::Traffic;
 use crate::bugs::{Bug, Bugs};
-use crate::check::evidence::Leadership;
+use crate::check::evidence::{DiskLoss, Leadership};
 use crate::cube::{Dimension, Vertex};
 use crate::group::LogLimits;
 use crate::io::{ConnectionId, Effect, Input};
@@ -87,6 +87,7 @@ pub struct Cluster {
     leaderships: Vec<Leadership>,
     events: Vec<WatchEvent>,
     undetected: Vec<String>,
+    disk_losses: Vec<DiskLoss>,
     /// Memory of [`Cluster::record`].
     recorded: Vec<u8>,
     /// A running hash over everything that happened: equal for equal runs.
@@ -150,6 +151,7 @@ impl Cluster {
             leaderships: Vec::new(),
             events: Vec::new(),
             undetected: Vec::new(),
+            disk_losses: Vec::new(),
             recorded: Vec::new(),
             trace: config.seed,
             config,
@@ -196,6 +198,11 @@ impl Cluster {
     /// Why the last start of this node was refused: its disk is damaged beyond what it mends by itself.
     pub fn refused(&self, vertex: Vertex) -> Option<&str> {
         self.hosts[vertex.index()].refused.as_deref()
+    }
+
+    /// Disks that nodes emptied because they were asked to.
+    pub fn disk_losses(&self) -> &[DiskLoss] {
+        &self.disk_losses
     }
 
     /// Damage to disks that their check sums let pass.
@@ -621,6 +628,9 @@ impl Cluster {
     }
 
     fn finish_disk_jobs(&mut self, vertex: Vertex) {
+        if self.hosts[vertex.index()].loses_disk() {
+            self.disk_losses.push(DiskLoss { node: vertex, at: self.now });
+        }
         match self.hosts[vertex.index()].finish_jobs() {
             Ok(inputs) => {
                 inputs.into_iter().for_each(|input| self.give(vertex, input));

@@ -73,6 +73,11 @@ impl Host {
         self.disk.crash(random).map(|_| ())
     }
 
+    /// Whether the jobs in service empty the disk, on request.
+    pub fn loses_disk(&self) -> bool {
+        self.in_service.iter().any(|job| matches!(job, DiskJob::Reopen { wipe: true }))
+    }
+
     /// The jobs in service are done. `Err`: the process must end, and why.
     pub fn finish_jobs(&mut self) -> Result<Vec<Input>, String> {
         let jobs = std::mem::take(&mut self.in_service);

@@ -226,7 +226,7 @@ impl Simulation {
             history: std::mem::take(&mut self.clients.history),
             holdings,
             leaderships: self.cluster.leaderships().to_vec(),
-            disk_losses: self.nemesis.disk_losses,
+            disk_losses: [self.nemesis.disk_losses.as_slice(), self.cluster.disk_losses()].concat(),
             queues: peaks(self.peaks),
             undetected_damage: self.cluster.undetected_damage().to_vec(),
             recovery,
