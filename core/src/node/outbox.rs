@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::Node;
 use super::pending::Purpose;
 use super::queues::Queue;
-use super::serve::{Asker, take_op};
+use super::serve::{Asker, op_of};
 use crate::bugs::Bug;
 use crate::cube::Vertex;
 use crate::placement;
@@ -79,7 +79,7 @@ impl Node {
     }
 
     pub(super) fn store_in_outbox(&mut self, key: RequestKey, action: &Action, owner: Owner) -> Result<(), Failure> {
-        let op = take_op(&mut action.clone()).expect("only publishes go to the outbox");
+        let op = op_of(action).expect("only publishes go to the outbox");
         let command = Command { key, time: self.now.wall, op };
         if let Some(id) = self.outbox.by_key.get(&key) {
             // Asked again while it is under way.

@@ -197,7 +197,7 @@ impl Node {
         })
     }
 
-    fn take_command(&mut self, asker: Asker, group: Vertex, key: RequestKey, mut action: Action, hops: Vec<Vertex>) {
+    fn take_command(&mut self, asker: Asker, group: Vertex, key: RequestKey, action: Action, hops: Vec<Vertex>) {
         let bytes = action.content_bytes();
         let Some((asker, hops)) = self.admit_command(asker, group, key, bytes, hops) else { return };
         if self.may_acknowledge_one(group, &action) {
@@ -205,7 +205,7 @@ impl Node {
             return;
         }
         self.counters.publishes += u64::from(matches!(action, Action::Publish { .. }));
-        let Some(op) = take_op(&mut action) else {
+        let Some(op) = op_of(&action) else {
             self.reply(&asker, Reply::Unavailable { why: format!("`{}` is no command", action.name()) });
             return;
         };
@@ -438,8 +438,8 @@ pub(super) fn unknown_topic(topic: &TopicName) -> Failure {
     ErrorCode::UnknownTopic.because(format!("there is no topic `{topic}`; create it first"))
 }
 
-/// The command in an action; a publish's content moves into it.
-pub(super) fn take_op(action: &mut Action) -> Option<Op> {
+/// The command in an action.
+pub(super) fn op_of(action: &Action) -> Option<Op> {
     Some(match action {
         Action::CreatePublisher { publisher } => Op::CreatePublisher { publisher: publisher.clone() },
         Action::CreateSubscriber { subscriber } => Op::CreateSubscriber { subscriber: subscriber.clone() },

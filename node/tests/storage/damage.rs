@@ -171,7 +171,7 @@ fn a_damaged_checkpoint_hard_state_record_or_outbox_refuses_to_start() {
 }
 
 #[test]
-fn a_damaged_message_fails_its_reads_and_no_others() {
+fn a_damaged_row_of_messages_fails_its_reads_and_no_others() {
     let folder = filled_folder();
     let rows = rows_of(folder.path(), code("110"), 7);
     let hit = rows[rows.len() / 2].clone();
