@@ -1,5 +1,6 @@
 //! Stories of whole clusters, in virtual time.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use cubecast_core::cube::{Dimension, Vertex};
@@ -109,6 +110,33 @@ fn ack_all_is_held_by_all_four() {
     let done = cluster.must(vertex("001"), publish("x", Ack::All, None)).unwrap();
     let Done::Published { holders, .. } = done else { panic!("{done:?}") };
     assert_eq!(holders, ["100", "101", "110", "000"].map(vertex));
+}
+
+#[test]
+fn a_lone_commit_is_told_at_once_and_of_many_most_with_the_entries_that_follow() {
+    let mut cluster = cluster(2);
+    let home = vertex("100");
+    let frames = |cluster: &mut Cluster, publishes: u32, told_within: Duration| {
+        cluster.run_for(Duration::from_millis(10));
+        let before = cluster.traffic().replication;
+        for number in 0..publishes {
+            cluster.must(home, publish(&number.to_string(), Ack::Quorum, None)).unwrap();
+        }
+        assert!(cluster.run_until(told_within, |cluster| all_have_applied_the_same(cluster, home)));
+        cluster.traffic().replication - before
+    };
+    // Entries, their acknowledgements, and the news, for each of three followers.
+    assert_eq!(frames(&mut cluster, 1, Duration::from_micros(200)), 9);
+    // A publish takes a millisecond here, so at most every second one is told alone.
+    let many = frames(&mut cluster, 100, Duration::from_millis(3));
+    assert!((600..800).contains(&many), "{many}");
+}
+
+fn all_have_applied_the_same(cluster: &mut Cluster, home: Vertex) -> bool {
+    let applied: BTreeSet<_> = placement::members(home)
+        .map(|member| cluster.node(member).and_then(|node| node.group(home)).map(|group| group.applied_index()))
+        .collect();
+    applied.len() == 1
 }
 
 #[test]

@@ -11,6 +11,7 @@ mod log_view;
 pub mod members;
 mod message;
 mod mistakes;
+mod news;
 pub mod snapshot;
 mod transfer;
 
@@ -36,6 +37,7 @@ use crate::wire::answer::{Failure, Role};
 use crate::wire::peer::{RaftMessage, RequestKey, SnapshotFrame};
 use log_view::LogView;
 use members::{Place, Standing};
+use news::CommitNews;
 
 /// raft's unit of time.
 pub const TICK: Duration = Duration::from_millis(50);
@@ -136,6 +138,7 @@ pub struct Group {
     drawn_for: (u64, StateRole),
     leader_is_lost: bool,
     next_tick: Instant,
+    news: CommitNews,
     /// raft's readies whose batch is not durable yet, with the messages that wait for it.
     unwritten: VecDeque<Unwritten>,
     /// The term and index of the newest answer that said that entries are here.
@@ -227,6 +230,7 @@ impl Group {
             drawn_for: (0, StateRole::Follower),
             leader_is_lost: false,
             next_tick: now + TICK,
+            news: CommitNews::default(),
             unwritten: VecDeque::new(),
             acknowledged: (0, 0),
             state_is_unwritten: false,
@@ -296,7 +300,8 @@ impl Group {
             || (appended && self.is_leader() && message.term == self.term() && !message.reject && message.index > last)
     }
 
-    pub fn handle_tick(&mut self, now: Instant) {
+    pub fn handle_time(&mut self, now: Instant) {
+        self.stirred |= self.news_due().is_some_and(|due| due <= now);
         if now < self.next_tick {
             return;
         }
@@ -307,10 +312,6 @@ impl Group {
         }
         self.draw_election_timeout();
         self.retry_transfers(now);
-    }
-
-    pub fn next_deadline(&self) -> Instant {
-        self.next_tick
     }
 
     /// The leader's node is known to be gone: do not wait for silence. `rank` says how many members go first.
@@ -346,6 +347,7 @@ impl Group {
                 return Err(entry);
             }
         }
+        self.news_travels_along();
         Ok(())
     }
 
@@ -426,9 +428,11 @@ impl Group {
     /// Carries out what raft has ready. `batch` is the number under which this turn's writes will become durable.
     pub fn flush(&mut self, now: Instant, batch: u64) -> Vec<GroupEffect> {
         self.stirred = false;
+        self.tell_news_when_due(now);
         while self.raw.has_ready() {
             let ready = self.raw.ready();
             self.carry_out(now, batch, ready);
+            self.tell_news_when_due(now);
         }
         self.draw_election_timeout();
         self.release_reads();
@@ -802,6 +806,7 @@ fn config(me: NodeId, applied: u64, bugs: Bugs) -> Config {
         check_quorum: true,
         pre_vote: true,
         read_only_option: if by_lease { ReadOnlyOption::LeaseBased } else { ReadOnlyOption::Safe },
+        skip_bcast_commit: true,
         ..Config::default()
     }
 }

@@ -204,8 +204,11 @@ impl Node {
         if self.unsettled {
             return Some(self.now.monotonic);
         }
-        let overlay = if self.is_silent() { None } else { self.overlay.next_deadline() };
-        Some(overlay.map_or(self.next_housekeeping, |deadline| deadline.min(self.next_housekeeping)))
+        if self.is_silent() {
+            return Some(self.next_housekeeping);
+        }
+        let news = self.groups.values().filter_map(Group::news_due);
+        news.chain(self.overlay.next_deadline()).chain([self.next_housekeeping]).min()
     }
 
     /// Who this node is, once it knows.
@@ -252,7 +255,7 @@ impl Node {
         }
         self.overlay.handle_deadline(self.now);
         for group in self.groups.values_mut() {
-            group.handle_tick(self.now.monotonic);
+            group.handle_time(self.now.monotonic);
         }
         if self.now.monotonic >= self.next_housekeeping {
             self.next_housekeeping = self.now.monotonic + HOUSEKEEPING;

@@ -1,0 +1,42 @@
+//! How the followers hear what is committed: with the next entries; where none follow, in a message of its own.
+//!
+//! raft would tell every commit at once. Where one request follows the other, that is three messages for each, soon after which
+//! the next entries say the same. So news travels alone at most once in [`PAUSE`]: the first commit after a quiet time is told
+//! at once, and what is committed right behind it goes with entries, or when the pause is over.
+
+use std::time::Duration;
+
+use super::Group;
+use crate::time::Instant;
+
+/// Followers, and who reads from them, are behind by so much more at most.
+const PAUSE: Duration = Duration::from_millis(2);
+
+/// What a leader has told of its commits.
+#[derive(Default)]
+pub(super) struct CommitNews {
+    /// The commit index that the last round of messages carried.
+    told: u64,
+    /// Not before this is a round sent that carries nothing else.
+    alone_from: Instant,
+}
+
+impl Group {
+    /// When a commit that nobody was told of is to be told.
+    pub fn news_due(&self) -> Option<Instant> {
+        (self.is_leader() && self.commit_index() > self.news.told).then_some(self.news.alone_from)
+    }
+
+    /// Entries are on their way to all followers, with the commit index.
+    pub(super) fn news_travels_along(&mut self) {
+        self.news.told = self.commit_index();
+    }
+
+    pub(super) fn tell_news_when_due(&mut self, now: Instant) {
+        if self.news_due().is_some_and(|due| due <= now) {
+            self.news.alone_from = now + PAUSE;
+            self.news.told = self.commit_index();
+            self.raw.raft.bcast_append();
+        }
+    }
+}
