@@ -6,6 +6,9 @@
 //!
 //! The node calls [`Group::flush`] in a turn that stirred the group; everything else only changes state.
 
+mod applying;
+mod elections;
+mod leading;
 mod limits;
 mod log_view;
 pub mod members;
@@ -13,15 +16,16 @@ mod message;
 mod mistakes;
 mod news;
 pub mod snapshot;
+mod state;
 mod transfer;
 
+pub use elections::TICK;
 pub use limits::LogLimits;
 pub use message::MemberChange;
 
 use std::collections::{BTreeMap, VecDeque};
-use std::time::Duration;
 
-use raft::eraftpb::{Entry, EntryType, Message, MessageType, Snapshot};
+use raft::eraftpb::{Entry, Message, MessageType};
 use raft::{Config, RawNode, ReadOnlyOption, Ready, StateRole};
 
 use crate::bugs::{Bug, Bugs};
@@ -31,27 +35,17 @@ use crate::names::{Offset, TopicName};
 use crate::placement;
 use crate::store::{Checkpoint, HardState, LogEntry, RecoveredGroup, StoredMessage, Write};
 use crate::time::Instant;
-use crate::topics::command::{self, Command, TopicId};
-use crate::topics::{Change, Outcome, Topics};
+use crate::topics::command::TopicId;
+use crate::topics::{Outcome, Topics};
 use crate::wire::answer::{Failure, Role};
 use crate::wire::peer::{RaftMessage, RequestKey, SnapshotFrame};
+use elections::{ELECTION_TICKS, HEARTBEAT_TICKS};
 use log_view::LogView;
-use members::{Place, Standing};
 use news::CommitNews;
 
-/// raft's unit of time.
-pub const TICK: Duration = Duration::from_millis(50);
-/// In ticks: 150 ms between heartbeats; 0.5 to 1 s without any before an election. (A broken link is noticed at once,
-/// see [`Group::handle_leader_lost`]; these times matter for silence only.)
-const HEARTBEAT_TICKS: usize = 3;
-const ELECTION_TICKS: usize = 10;
 /// Bytes of entries in one append message, and of commands in one entry.
 const MESSAGE_BYTES: u64 = 1024 * 1024;
 const IN_FLIGHT_MESSAGES: usize = 128;
-/// The home is given the lead back when it lacks no more than this; raft itself waits for the rest.
-const HAND_BACK_ENTRIES: u64 = 64;
-/// Not more often than this.
-const HAND_BACK_PAUSE: Duration = Duration::from_secs(2);
 
 /// What a group wants done or known, in order.
 #[derive(Debug)]
@@ -280,17 +274,6 @@ impl Group {
         }
     }
 
-    /// The news of a commit needs no answer from a member that has acknowledged its entries. Should that have been lost, the
-    /// leader asks again after a heartbeat, with no news then.
-    fn leave_unanswered(&mut self, (term, index): (u64, u64)) {
-        let says_it_again = |answer: &Message| {
-            answer.get_msg_type() == MessageType::MsgAppendResponse && !answer.reject && answer.index == index
-        };
-        if self.acknowledged == (term, index) {
-            self.raw.raft.msgs.pop_if(|answer| says_it_again(answer));
-        }
-    }
-
     /// A member that claims entries, or commitment, which it cannot know would make raft panic.
     fn is_from_the_future(&self, message: &RaftMessage) -> bool {
         let last = self.raw.raft.raft_log.last_index();
@@ -314,48 +297,6 @@ impl Group {
         self.retry_transfers(now);
     }
 
-    /// The leader's node is known to be gone: do not wait for silence. `rank` says how many members go first.
-    pub fn handle_leader_lost(&mut self, leader: Vertex, rank: usize) {
-        if self.leader().is_none_or(|known| known.vertex != leader) || self.is_leader() {
-            return;
-        }
-        // The lease that the leader's last heartbeat gave is void: votes may be given at once.
-        self.raw.raft.election_elapsed = ELECTION_TICKS;
-        self.election_ticks = ELECTION_TICKS + 1 + (2 * rank).min(ELECTION_TICKS - 2);
-        self.raw.raft.set_randomized_election_timeout(self.election_ticks);
-        self.leader_is_lost = true;
-    }
-
-    /// Proposes commands as entries of bounded size. `Err`: not the leader, or handing over; nothing was proposed.
-    pub fn propose(&mut self, commands: Vec<Command>) -> Result<(), Vec<Command>> {
-        if !self.can_propose() {
-            return Err(commands);
-        }
-        self.stirred = true;
-        let mut rest = commands.into_iter().peekable();
-        while rest.peek().is_some() {
-            let mut bytes = 0;
-            let mut entry = Vec::new();
-            while let Some(command) =
-                rest.next_if(|command| bytes == 0 || bytes + command_bytes(command) <= MESSAGE_BYTES)
-            {
-                bytes += command_bytes(&command);
-                entry.push(command);
-            }
-            if self.raw.propose(Vec::new(), command::encode_commands(&entry)).is_err() {
-                entry.extend(rest);
-                return Err(entry);
-            }
-        }
-        self.news_travels_along();
-        Ok(())
-    }
-
-    /// Whether a proposal would be taken now.
-    pub fn can_propose(&self) -> bool {
-        self.is_leader() && self.raw.raft.lead_transferee.is_none()
-    }
-
     /// Asks the voters whether this member still leads; [`GroupEffect::ReadReady`] says when a read is linearizable.
     /// Silently forgotten while the leader has committed nothing in its term, so ask again after a while.
     pub fn read_index(&mut self, ticket: u64) {
@@ -368,53 +309,6 @@ impl Group {
         while let Some(unwritten) = self.unwritten.pop_front_if(|unwritten| unwritten.batch <= batch) {
             self.stirred = true;
             self.finish_ready(unwritten);
-        }
-    }
-
-    /// The leader looks after its group: gives and takes votes, hands the lead back to the home.
-    pub fn maintain(&mut self, now: Instant, places: &[Place]) {
-        if !self.is_leader() || !self.raw.raft.commit_to_current_term() {
-            return;
-        }
-        self.stirred = true;
-        let standings = self.standings();
-        if !self.raw.raft.has_pending_conf()
-            && let Some(change) = members::next_change(places, &standings, self.last_index())
-        {
-            let _dropped_while_handing_over = self.raw.propose_conf_change(Vec::new(), change.to_raft());
-            return;
-        }
-        self.hand_back(now, &standings);
-    }
-
-    fn hand_back(&mut self, now: Instant, standings: &[Standing]) {
-        let waited = self.last_hand_back.is_none_or(|last| now.since(last) >= HAND_BACK_PAUSE);
-        if self.bugs.has(Bug::HomeNeverLeadsAgain) {
-            return;
-        }
-        if self.me.vertex == self.home || !waited || self.raw.raft.lead_transferee.is_some() {
-            return;
-        }
-        let home =
-            standings.iter().find(|standing| standing.member.vertex == self.home && standing.votes && standing.active);
-        if let Some(home) = home.filter(|home| home.matched + HAND_BACK_ENTRIES >= self.last_index()) {
-            self.last_hand_back = Some(now);
-            self.raw.transfer_leader(home.member.to_raft());
-        }
-    }
-
-    /// This leader cannot read what a member lacks: another one may, that has everything.
-    pub fn hand_over(&mut self) {
-        if !self.can_propose() {
-            return;
-        }
-        let standings = self.standings();
-        let can_lead = |standing: &&Standing| standing.votes && standing.active && standing.member != self.me;
-        if let Some(next) = standings.iter().filter(can_lead).max_by_key(|standing| standing.matched)
-            && next.matched + HAND_BACK_ENTRIES >= self.last_index()
-        {
-            self.stirred = true;
-            self.raw.transfer_leader(next.member.to_raft());
         }
     }
 
@@ -505,72 +399,6 @@ impl Group {
         self.effects.push(GroupEffect::Write(Write::Append { group: self.home, entries: stored }));
     }
 
-    fn apply(&mut self, entries: Vec<Entry>) {
-        let Some(last) = entries.last() else { return };
-        let (index, term) = (last.index, last.term);
-        for entry in entries {
-            match entry.get_entry_type() {
-                EntryType::EntryNormal => self.apply_commands(entry.index, &entry.data),
-                EntryType::EntryConfChange | EntryType::EntryConfChangeV2 => self.apply_member_change(&entry.data),
-            }
-        }
-        self.raw.mut_store().set_applied(index, term);
-        self.raw.advance_apply_to(index);
-    }
-
-    fn apply_commands(&mut self, index: u64, data: &[u8]) {
-        if data.is_empty() {
-            return;
-        }
-        let commands = command::decode_commands(data).expect("what a leader of ours proposed decodes");
-        let mut writes = Vec::new();
-        for command in commands {
-            let applied = self.topics.apply(&command);
-            let change = self.keep(applied.change, &mut writes);
-            self.effects.push(GroupEffect::Applied { index, key: command.key, outcome: applied.outcome, change });
-        }
-        if writes.iter().any(|write| matches!(write, Write::DropMessages { .. })) {
-            // A member that starts again with the topic, and without its messages, could never fill another as its leader.
-            self.state_is_unwritten = true;
-            self.write_hard_state();
-        }
-        self.effects.extend(writes.into_iter().map(GroupEffect::Write));
-    }
-
-    /// Gathers what a command did to the messages; those of one topic become one write.
-    fn keep(&mut self, change: Change, writes: &mut Vec<Write>) -> Applied {
-        let group = self.home;
-        match change {
-            Change::Nothing => Applied::Nothing,
-            Change::Created { topic } => Applied::Created { topic },
-            Change::Unsubscribed { id } => Applied::Unsubscribed { id },
-            Change::Store { topic, id, message } => {
-                message.clone().push_to(group, id, writes);
-                Applied::Stored { topic, id, message }
-            }
-            Change::Drop { topic, id } => {
-                writes.push(Write::DropMessages { group, topic: id });
-                self.cancel_transfers_of(id);
-                Applied::Deleted { topic, id }
-            }
-        }
-    }
-
-    fn apply_member_change(&mut self, data: &[u8]) {
-        let change = MemberChange::from_raft_bytes(data).expect("only member changes of ours are proposed");
-        match self.raw.apply_conf_change(&change.to_raft()) {
-            Ok(members) => {
-                self.raw.mut_store().set_members(members);
-                self.effects.push(GroupEffect::MembersChanged);
-                // A member that starts again believes in the members of its last known commit, and one that was replaced
-                // since will not answer it.
-                self.state_is_unwritten = true;
-                self.write_hard_state();
-            }
-            Err(error) => self.effects.push(GroupEffect::Trouble(format!("a change of members was refused: {error}"))),
-        }
-    }
-
     /// A commit index that grew alone goes to disk with the next entries: it costs no sync of its own.
     fn write_hard_state(&mut self) {
         if std::mem::take(&mut self.state_is_unwritten) {
@@ -578,53 +406,6 @@ impl Group {
             let state = HardState { term: raft.term, vote: raft.vote, commit: raft.raft_log.committed };
             self.effects.push(GroupEffect::Write(Write::HardState { group: self.home, state }));
         }
-    }
-
-    fn install(&mut self, snapshot: &Snapshot) {
-        let topics =
-            self.arrived.take().expect("raft accepts only the snapshot that was just stepped, with its content here");
-        let topics = topics.with(self.bugs);
-        let topics =
-            if self.bugs.has(Bug::SnapshotKeepsDeletedTopics) { topics.with_topics_of(&self.topics) } else { topics };
-        for gone in self.topics.topics().filter(|topic| topics.topic_by_id(topic.id).is_none()) {
-            self.effects.push(GroupEffect::Write(Write::DropMessages { group: self.home, topic: gone.id }));
-        }
-        let metadata = snapshot.get_metadata();
-        self.raw.mut_store().reset(metadata.index, metadata.term, metadata.get_conf_state().clone());
-        self.topics = topics;
-        self.staged.clear();
-        self.write_checkpoint(metadata.index, true);
-        self.effects.push(GroupEffect::MembersChanged);
-        self.effects.push(GroupEffect::SnapshotInstalled);
-    }
-
-    fn checkpoint_when_due(&mut self) {
-        let (applied, limits) = (self.applied_index(), self.limits);
-        let long = self.log_bytes_since_checkpoint
-            >= limits.checkpoint_log_bytes.max(self.checkpoint_bytes.saturating_mul(limits.log_to_checkpoint_ratio))
-            || applied - self.checkpoint_index >= limits.checkpoint_log_entries;
-        if long && applied > self.checkpoint_index {
-            let drop_through = self.raw.store().drop_point(limits.slack_entries, limits.slack_bytes);
-            self.raw.mut_store().drop_through(drop_through);
-            self.write_checkpoint(drop_through, false);
-        }
-    }
-
-    fn write_checkpoint(&mut self, drop_log_through: u64, clear_log: bool) {
-        let (index, term) = self.raw.store().applied();
-        let members = self.raw.store().members();
-        let (voters, learners) = (message::node_ids(members.get_voters()), message::node_ids(members.get_learners()));
-        let state = self.topics.encode();
-        self.checkpoint_index = index;
-        self.checkpoint_bytes = state.len() as u64;
-        self.log_bytes_since_checkpoint = 0;
-        let checkpoint = Checkpoint { index, term, voters, learners, state };
-        self.effects.push(GroupEffect::Write(Write::Checkpoint {
-            group: self.home,
-            checkpoint,
-            drop_log_through,
-            clear_log,
-        }));
     }
 
     fn take_reads(&mut self, ready: &mut Ready) {
@@ -679,112 +460,6 @@ impl Group {
             self.effects.push(GroupEffect::Committed { index });
         }
     }
-
-    /// A new draw at every change of term or role; otherwise the last one again, in case raft made its own.
-    fn draw_election_timeout(&mut self) {
-        let (term, role) = (self.term(), self.raw.raft.state);
-        if self.drawn_for == (term, role) {
-            self.raw.raft.set_randomized_election_timeout(self.election_ticks);
-            return;
-        }
-        self.drawn_for = (term, role);
-        if role == StateRole::Leader {
-            self.leader_is_lost = false;
-        }
-        // Where the leader is known to be gone there is nothing to wait for. Otherwise the home is the first to stand.
-        let (low, high) = match (self.leader_is_lost, self.me.vertex == self.home) {
-            (true, _) => (ELECTION_TICKS, ELECTION_TICKS + 4),
-            (false, true) => (ELECTION_TICKS, ELECTION_TICKS + 4),
-            (false, false) => (ELECTION_TICKS + 4, 2 * ELECTION_TICKS),
-        };
-        // Not `usize`: 32 and 64 bits draw differently.
-        self.election_ticks = self.random.u64(low as u64..high as u64) as usize;
-        self.raw.raft.set_randomized_election_timeout(self.election_ticks);
-    }
-
-    // What can be asked.
-
-    pub fn topics(&self) -> &Topics {
-        &self.topics
-    }
-
-    pub fn home(&self) -> Vertex {
-        self.home
-    }
-
-    pub fn is_leader(&self) -> bool {
-        self.raw.raft.state == StateRole::Leader
-    }
-
-    /// Leads, and has committed in its own term: knows what is committed.
-    pub fn leads_fully(&self) -> bool {
-        self.is_leader() && self.raw.raft.commit_to_current_term()
-    }
-
-    pub fn leader(&self) -> Option<NodeId> {
-        NodeId::from_raft(self.raw.raft.leader_id)
-    }
-
-    pub fn role(&self) -> Role {
-        match self.raw.raft.state {
-            StateRole::Leader => Role::Leader,
-            StateRole::Candidate | StateRole::PreCandidate => Role::Candidate,
-            StateRole::Follower if self.raw.raft.promotable() => Role::Follower,
-            StateRole::Follower => Role::Learner,
-        }
-    }
-
-    pub fn term(&self) -> u64 {
-        self.raw.raft.term
-    }
-
-    pub fn last_index(&self) -> u64 {
-        self.raw.raft.raft_log.last_index()
-    }
-
-    pub fn commit_index(&self) -> u64 {
-        self.raw.raft.raft_log.committed
-    }
-
-    pub fn applied_index(&self) -> u64 {
-        self.raw.store().applied().0
-    }
-
-    /// Entries and bytes of the log in memory.
-    pub fn log_size(&self) -> (u64, u64) {
-        (self.raw.store().entry_count(), self.raw.store().bytes())
-    }
-
-    pub fn voters(&self) -> Vec<NodeId> {
-        message::node_ids(self.raw.store().members().get_voters())
-    }
-
-    pub fn learners(&self) -> Vec<NodeId> {
-        message::node_ids(self.raw.store().members().get_learners())
-    }
-
-    /// Whether a change of the members may be under way that is not applied here.
-    pub fn changes_members(&self) -> bool {
-        self.raw.raft.has_pending_conf()
-    }
-
-    /// How far each member is known to be; by the leader only.
-    pub fn standings(&self) -> Vec<Standing> {
-        let votes = |id| self.raw.store().members().get_voters().contains(&id);
-        let mut standings: Vec<Standing> = self
-            .raw
-            .raft
-            .prs()
-            .iter()
-            .filter_map(|(id, progress)| {
-                let member = NodeId::from_raft(*id)?;
-                let active = progress.recent_active || member == self.me;
-                Some(Standing { member, votes: votes(*id), matched: progress.matched, active })
-            })
-            .collect();
-        standings.sort_by_key(|standing| standing.member);
-        standings
-    }
 }
 
 /// raft goes through its members in the order of a hash table, which depends on the width of a machine's words. Each recipient
@@ -817,12 +492,4 @@ fn founding_checkpoint(home: Vertex) -> Checkpoint {
     let mut voters: Vec<NodeId> = placement::members(home).map(NodeId::founding).collect();
     voters.sort();
     Checkpoint { index: 1, term: 1, voters, learners: Vec::new(), state: Topics::default().encode() }
-}
-
-fn command_bytes(command: &Command) -> u64 {
-    const OVERHEAD: u64 = 128;
-    match &command.op {
-        command::Op::Publish { content, .. } => content.len() as u64 + OVERHEAD,
-        _ => OVERHEAD,
-    }
 }

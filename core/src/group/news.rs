@@ -6,6 +6,8 @@
 
 use std::time::Duration;
 
+use raft::eraftpb::{Message, MessageType};
+
 use super::Group;
 use crate::time::Instant;
 
@@ -32,11 +34,23 @@ impl Group {
         self.news.told = self.commit_index();
     }
 
+    /// Called whenever something may have been committed.
     pub(super) fn tell_news_when_due(&mut self, now: Instant) {
         if self.news_due().is_some_and(|due| due <= now) {
             self.news.alone_from = now + PAUSE;
             self.news.told = self.commit_index();
             self.raw.raft.bcast_append();
+        }
+    }
+
+    /// The news of a commit needs no answer from a member that has acknowledged its entries. Should that have been lost, the
+    /// leader asks again after a heartbeat, with no news then.
+    pub(super) fn leave_unanswered(&mut self, (term, index): (u64, u64)) {
+        let says_it_again = |answer: &Message| {
+            answer.get_msg_type() == MessageType::MsgAppendResponse && !answer.reject && answer.index == index
+        };
+        if self.acknowledged == (term, index) {
+            self.raw.raft.msgs.pop_if(|answer| says_it_again(answer));
         }
     }
 }
