@@ -1,9 +1,13 @@
 //! The cluster: nodes, their clock, and all that is on its way between them.
 
+mod asking;
+mod disks;
+mod edges;
+
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
-use super::disk::{Damage, Disk};
+use super::disk::Disk;
 use super::host::{DiskJob, Host};
 use super::network::{EdgeConditions, FrameCounts, Network};
 use super::traffic::Traffic;
@@ -14,8 +18,7 @@ use crate::group::LogLimits;
 use crate::io::{ConnectionId, Effect, Input};
 use crate::node::{Node, NodeConfig};
 use crate::time::{Instant, Now, Timestamp};
-use crate::wire::answer::{Answer, Done, Failure, Role, ServerFrame};
-use crate::wire::client::{Action, Request, RequestId};
+use crate::wire::answer::{Role, ServerFrame};
 use crate::wire::event::{Event, WatchEvent};
 use crate::wire::limits::Limits;
 use crate::wire::peer::PeerFrame;
@@ -24,10 +27,6 @@ use crate::wire::peer::PeerFrame;
 pub const EPOCH: Timestamp = Timestamp(1_767_225_600_000_000);
 /// A batch's way to the disk.
 const DISK: Duration = Duration::from_micros(500);
-/// A process that died of its disk is started again after this.
-const RESTART: Duration = Duration::from_secs(1);
-/// After a connection broke, its ends connect anew within this.
-const REDIAL: Duration = Duration::from_millis(200);
 
 /// What kind of cluster.
 #[derive(Clone, Debug)]
@@ -254,17 +253,6 @@ impl Cluster {
         host.refused = None;
     }
 
-    /// Turns a bit over on the disk of a process that is not running.
-    pub fn damage_disk(&mut self, vertex: Vertex, what: Damage) {
-        let damaged = self.hosts[vertex.index()].disk.damage(&mut self.random, what);
-        self.undetected.extend(damaged.err().map(|undetected| undetected.what));
-    }
-
-    /// Whether the disk has no room.
-    pub fn fill_disk(&mut self, vertex: Vertex, full: bool) {
-        self.hosts[vertex.index()].disk.set_full(full);
-    }
-
     /// SIGSTOP until then, or until an earlier one ends: what arrives waits, in order.
     pub fn hang(&mut self, vertex: Vertex, until: Instant) {
         let hung_until = &mut self.hosts[vertex.index()].hung_until;
@@ -272,128 +260,9 @@ impl Cluster {
         self.at(until, vertex, Arrival::Continue);
     }
 
-    /// From now on every sync and every read takes this long at that node.
-    pub fn slow_disk(&mut self, vertex: Vertex, delay: Duration) {
-        self.hosts[vertex.index()].disk_delay = delay;
-    }
-
-    pub fn usual_disk(&mut self, vertex: Vertex) {
-        self.hosts[vertex.index()].disk_delay = self.config.disk_delay;
-    }
-
     /// The wall clock of that node is wrong by so much, microseconds.
     pub fn set_clock_error(&mut self, vertex: Vertex, by_us: i64) {
         self.hosts[vertex.index()].clock_error_us = by_us;
-    }
-
-    /// One direction of an edge from now on; `None`: as usual.
-    pub fn set_edge(&mut self, from: Vertex, to: Vertex, conditions: Option<EdgeConditions>) {
-        self.network.set(from, to, conditions);
-    }
-
-    /// The connection between two neighbours breaks; they connect anew a little later.
-    pub fn break_edge(&mut self, a: Vertex, b: Vertex) {
-        if self.disconnect(a, b) {
-            let after = Duration::from_micros(self.random.u64(2_000..REDIAL.as_micros() as u64));
-            self.at(self.now + after, a, Arrival::Dial);
-        }
-    }
-
-    // Clients.
-
-    pub fn connect_client(&mut self, node: Vertex) -> ConnectionId {
-        self.next_connection += 1;
-        let connection = ConnectionId(self.next_connection);
-        self.connections.insert(connection, node);
-        self.frames.insert(connection, VecDeque::new());
-        self.give(node, Input::ClientConnected { connection });
-        connection
-    }
-
-    /// The client goes, or its connection breaks; what it has not taken yet is lost.
-    pub fn disconnect_client(&mut self, connection: ConnectionId) {
-        self.frames.remove(&connection);
-        self.touched.remove(&connection);
-        if let Some(node) = self.connections.remove(&connection) {
-            self.give(node, Input::ClientDisconnected { connection });
-        }
-    }
-
-    /// What comes for this client is dropped from now on; its connection stays.
-    pub fn forget_client(&mut self, connection: ConnectionId) {
-        self.frames.remove(&connection);
-    }
-
-    /// The connections of all clients of a node break.
-    pub fn break_clients(&mut self, node: Vertex) {
-        for connection in self.drop_clients(node) {
-            self.give(node, Input::ClientDisconnected { connection });
-        }
-    }
-
-    /// Whether neither side has closed it.
-    pub fn is_connected(&self, connection: ConnectionId) -> bool {
-        self.connections.contains_key(&connection)
-    }
-
-    /// Sends a request; the answer bears the number that is returned.
-    pub fn send(&mut self, connection: ConnectionId, action: Action) -> u64 {
-        self.next_request += 1;
-        let id = self.next_request;
-        self.request(connection, Request { id: Some(RequestId::Unsigned(id)), trace: true, action });
-        id
-    }
-
-    /// Sends a request of a client that numbers its own. On a connection that was closed it is lost.
-    pub fn request(&mut self, connection: ConnectionId, request: Request) {
-        if let Some(node) = self.connections.get(&connection).copied() {
-            self.give(node, Input::ClientRequest { connection, request });
-        }
-    }
-
-    /// Sends a request on a new connection and runs until it is answered. `None`: not within `patience`.
-    pub fn ask(&mut self, node: Vertex, action: Action, patience: Duration) -> Option<Answer> {
-        let connection = self.connect_client(node);
-        let id = self.send(connection, action);
-        let until = self.now + patience;
-        loop {
-            if let Some(answer) = self.take_answer(connection, id) {
-                return Some(answer);
-            }
-            if !self.step(until) {
-                return None;
-            }
-        }
-    }
-
-    /// As [`Cluster::ask`], for tests that need the result: an answer must come.
-    pub fn must(&mut self, node: Vertex, action: Action) -> Result<Done, Failure> {
-        self.ask(node, action, Duration::from_secs(10)).expect("every request is answered").result
-    }
-
-    pub fn take_answer(&mut self, connection: ConnectionId, id: u64) -> Option<Answer> {
-        let frames = self.frames.get_mut(&connection)?;
-        let at = frames.iter().position(
-            |frame| matches!(frame, ServerFrame::Answer(answer) if answer.id == Some(RequestId::Unsigned(id))),
-        )?;
-        match frames.remove(at) {
-            Some(ServerFrame::Answer(answer)) => Some(answer),
-            _ => None,
-        }
-    }
-
-    /// What a client has received and nobody took yet.
-    pub fn frames(&mut self, connection: ConnectionId) -> Vec<ServerFrame> {
-        self.frames.get_mut(&connection).map(std::mem::take).unwrap_or_default().into()
-    }
-
-    /// Connections that received something, or were closed, since the last call.
-    pub fn take_touched(&mut self) -> BTreeSet<ConnectionId> {
-        std::mem::take(&mut self.touched)
-    }
-
-    pub fn has_touched(&self) -> bool {
-        !self.touched.is_empty()
     }
 
     // Time.
@@ -611,101 +480,6 @@ impl Cluster {
         }
     }
 
-    // Disks.
-
-    fn queue_disk_job(&mut self, vertex: Vertex, job: DiskJob) {
-        self.hosts[vertex.index()].queued.push(job);
-        self.begin_disk_jobs(vertex);
-    }
-
-    fn begin_disk_jobs(&mut self, vertex: Vertex) {
-        let host = &mut self.hosts[vertex.index()];
-        if host.in_service.is_empty() && !host.queued.is_empty() {
-            host.in_service = std::mem::take(&mut host.queued);
-            let done = self.now + host.disk_delay;
-            self.at(done, vertex, Arrival::DiskDone);
-        }
-    }
-
-    fn finish_disk_jobs(&mut self, vertex: Vertex) {
-        if self.hosts[vertex.index()].loses_disk() {
-            self.disk_losses.push(DiskLoss { node: vertex, at: self.now });
-        }
-        match self.hosts[vertex.index()].finish_jobs() {
-            Ok(inputs) => {
-                inputs.into_iter().for_each(|input| self.give(vertex, input));
-                self.begin_disk_jobs(vertex);
-            }
-            Err(_) => {
-                self.kill(vertex);
-                self.at(self.now + RESTART, vertex, Arrival::Restart);
-            }
-        }
-    }
-
-    // Edges.
-
-    fn send_frame(&mut self, from: Vertex, to: Vertex, frame: PeerFrame) {
-        let Some(connection) = self.believed.get(&(from, to)).copied() else { return };
-        self.traffic.count(&frame);
-        if self.standing.get(&pair(from, to)) != Some(&connection) {
-            self.network.counts.cut_off += 1;
-            return;
-        }
-        let mut arrivals = self.network.arrivals(self.now, from, to);
-        let (first, second) = (arrivals.next(), arrivals.next());
-        if let Some(at) = second {
-            self.at(at, to, Arrival::Frame { from, connection, frame: frame.clone() });
-        }
-        if let Some(at) = first {
-            self.at(at, to, Arrival::Frame { from, connection, frame });
-        }
-    }
-
-    fn connect_all(&mut self, vertex: Vertex) {
-        for peer in vertex.neighbours() {
-            let ready = |host: &Host| host.node.is_some() && host.peers_allowed;
-            if !ready(&self.hosts[vertex.index()])
-                || !ready(&self.hosts[peer.index()])
-                || self.standing.contains_key(&pair(vertex, peer))
-            {
-                continue;
-            }
-            self.next_connection += 1;
-            let connection = self.next_connection;
-            self.standing.insert(pair(vertex, peer), connection);
-            let stands = self.now + Duration::from_micros(100);
-            self.at(stands, vertex, Arrival::Connected { peer, connection });
-            self.at(stands, peer, Arrival::Connected { peer: vertex, connection });
-        }
-    }
-
-    fn disconnect_all(&mut self, vertex: Vertex) {
-        for peer in vertex.neighbours() {
-            self.disconnect(vertex, peer);
-        }
-    }
-
-    /// `false`: there was no connection.
-    fn disconnect(&mut self, a: Vertex, b: Vertex) -> bool {
-        let Some(connection) = self.standing.remove(&pair(a, b)) else { return false };
-        for (end, peer) in [(a, b), (b, a)] {
-            let notices = self.network.notices_break(self.now, peer, end);
-            self.at(notices, end, Arrival::Disconnected { peer, connection });
-        }
-        true
-    }
-
-    fn drop_clients(&mut self, node: Vertex) -> Vec<ConnectionId> {
-        let gone: Vec<ConnectionId> =
-            self.connections.iter().filter(|(_, at)| **at == node).map(|(connection, _)| *connection).collect();
-        for connection in &gone {
-            self.connections.remove(connection);
-            self.touched.insert(*connection);
-        }
-        gone
-    }
-
     fn at(&mut self, at: Instant, vertex: Vertex, arrival: Arrival) {
         self.next_arrival += 1;
         let life = self.hosts[vertex.index()].life;
@@ -722,9 +496,4 @@ impl Cluster {
         self.trace = self.trace.rotate_left(5) ^ u64::from(crc32fast::hash(&recorded));
         self.recorded = recorded;
     }
-}
-
-/// A pair of neighbours, in one order.
-fn pair(a: Vertex, b: Vertex) -> (Vertex, Vertex) {
-    (a.min(b), a.max(b))
 }

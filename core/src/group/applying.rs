@@ -1,0 +1,123 @@
+//! What becomes of what is committed: applied to the topics, kept in a checkpoint; and a snapshot in place of all of it.
+
+use raft::eraftpb::{Entry, EntryType, Snapshot};
+
+use super::{Applied, Group, GroupEffect, MemberChange, message};
+use crate::bugs::Bug;
+use crate::store::{Checkpoint, Write};
+use crate::topics::{Change, command};
+
+impl Group {
+    pub(super) fn apply(&mut self, entries: Vec<Entry>) {
+        let Some(last) = entries.last() else { return };
+        let (index, term) = (last.index, last.term);
+        for entry in entries {
+            match entry.get_entry_type() {
+                EntryType::EntryNormal => self.apply_commands(entry.index, &entry.data),
+                EntryType::EntryConfChange | EntryType::EntryConfChangeV2 => self.apply_member_change(&entry.data),
+            }
+        }
+        self.raw.mut_store().set_applied(index, term);
+        self.raw.advance_apply_to(index);
+    }
+
+    pub(super) fn apply_commands(&mut self, index: u64, data: &[u8]) {
+        if data.is_empty() {
+            return;
+        }
+        let commands = command::decode_commands(data).expect("what a leader of ours proposed decodes");
+        let mut writes = Vec::new();
+        for command in commands {
+            let applied = self.topics.apply(&command);
+            let change = self.keep(applied.change, &mut writes);
+            self.effects.push(GroupEffect::Applied { index, key: command.key, outcome: applied.outcome, change });
+        }
+        if writes.iter().any(|write| matches!(write, Write::DropMessages { .. })) {
+            // A member that starts again with the topic, and without its messages, could never fill another as its leader.
+            self.state_is_unwritten = true;
+            self.write_hard_state();
+        }
+        self.effects.extend(writes.into_iter().map(GroupEffect::Write));
+    }
+
+    /// Gathers what a command did to the messages; those of one topic become one write.
+    pub(super) fn keep(&mut self, change: Change, writes: &mut Vec<Write>) -> Applied {
+        let group = self.home;
+        match change {
+            Change::Nothing => Applied::Nothing,
+            Change::Created { topic } => Applied::Created { topic },
+            Change::Unsubscribed { id } => Applied::Unsubscribed { id },
+            Change::Store { topic, id, message } => {
+                message.clone().push_to(group, id, writes);
+                Applied::Stored { topic, id, message }
+            }
+            Change::Drop { topic, id } => {
+                writes.push(Write::DropMessages { group, topic: id });
+                self.cancel_transfers_of(id);
+                Applied::Deleted { topic, id }
+            }
+        }
+    }
+
+    pub(super) fn apply_member_change(&mut self, data: &[u8]) {
+        let change = MemberChange::from_raft_bytes(data).expect("only member changes of ours are proposed");
+        match self.raw.apply_conf_change(&change.to_raft()) {
+            Ok(members) => {
+                self.raw.mut_store().set_members(members);
+                self.effects.push(GroupEffect::MembersChanged);
+                // A member that starts again believes in the members of its last known commit, and one that was replaced
+                // since will not answer it.
+                self.state_is_unwritten = true;
+                self.write_hard_state();
+            }
+            Err(error) => self.effects.push(GroupEffect::Trouble(format!("a change of members was refused: {error}"))),
+        }
+    }
+
+    pub(super) fn install(&mut self, snapshot: &Snapshot) {
+        let topics =
+            self.arrived.take().expect("raft accepts only the snapshot that was just stepped, with its content here");
+        let topics = topics.with(self.bugs);
+        let topics =
+            if self.bugs.has(Bug::SnapshotKeepsDeletedTopics) { topics.with_topics_of(&self.topics) } else { topics };
+        for gone in self.topics.topics().filter(|topic| topics.topic_by_id(topic.id).is_none()) {
+            self.effects.push(GroupEffect::Write(Write::DropMessages { group: self.home, topic: gone.id }));
+        }
+        let metadata = snapshot.get_metadata();
+        self.raw.mut_store().reset(metadata.index, metadata.term, metadata.get_conf_state().clone());
+        self.topics = topics;
+        self.staged.clear();
+        self.write_checkpoint(metadata.index, true);
+        self.effects.push(GroupEffect::MembersChanged);
+        self.effects.push(GroupEffect::SnapshotInstalled);
+    }
+
+    pub(super) fn checkpoint_when_due(&mut self) {
+        let (applied, limits) = (self.applied_index(), self.limits);
+        let long = self.log_bytes_since_checkpoint
+            >= limits.checkpoint_log_bytes.max(self.checkpoint_bytes.saturating_mul(limits.log_to_checkpoint_ratio))
+            || applied - self.checkpoint_index >= limits.checkpoint_log_entries;
+        if long && applied > self.checkpoint_index {
+            let drop_through = self.raw.store().drop_point(limits.slack_entries, limits.slack_bytes);
+            self.raw.mut_store().drop_through(drop_through);
+            self.write_checkpoint(drop_through, false);
+        }
+    }
+
+    pub(super) fn write_checkpoint(&mut self, drop_log_through: u64, clear_log: bool) {
+        let (index, term) = self.raw.store().applied();
+        let members = self.raw.store().members();
+        let (voters, learners) = (message::node_ids(members.get_voters()), message::node_ids(members.get_learners()));
+        let state = self.topics.encode();
+        self.checkpoint_index = index;
+        self.checkpoint_bytes = state.len() as u64;
+        self.log_bytes_since_checkpoint = 0;
+        let checkpoint = Checkpoint { index, term, voters, learners, state };
+        self.effects.push(GroupEffect::Write(Write::Checkpoint {
+            group: self.home,
+            checkpoint,
+            drop_log_through,
+            clear_log,
+        }));
+    }
+}

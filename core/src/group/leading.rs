@@ -1,0 +1,120 @@
+//! What the leader does: proposes, looks after its members, and gives the lead back to the home.
+
+use std::time::Duration;
+
+use super::members::{self, Place, Standing};
+use super::{Group, MESSAGE_BYTES};
+use crate::bugs::Bug;
+use crate::identity::NodeId;
+use crate::time::Instant;
+use crate::topics::command::{self, Command};
+
+/// The home is given the lead back when it lacks no more than this; raft itself waits for the rest.
+const HAND_BACK_ENTRIES: u64 = 64;
+/// Not more often than this.
+const HAND_BACK_PAUSE: Duration = Duration::from_secs(2);
+
+impl Group {
+    /// Proposes commands as entries of bounded size. `Err`: not the leader, or handing over; nothing was proposed.
+    pub fn propose(&mut self, commands: Vec<Command>) -> Result<(), Vec<Command>> {
+        if !self.can_propose() {
+            return Err(commands);
+        }
+        self.stirred = true;
+        let mut rest = commands.into_iter().peekable();
+        while rest.peek().is_some() {
+            let mut bytes = 0;
+            let mut entry = Vec::new();
+            while let Some(command) =
+                rest.next_if(|command| bytes == 0 || bytes + command_bytes(command) <= MESSAGE_BYTES)
+            {
+                bytes += command_bytes(&command);
+                entry.push(command);
+            }
+            if self.raw.propose(Vec::new(), command::encode_commands(&entry)).is_err() {
+                entry.extend(rest);
+                return Err(entry);
+            }
+        }
+        self.news_travels_along();
+        Ok(())
+    }
+
+    /// Whether a proposal would be taken now.
+    pub fn can_propose(&self) -> bool {
+        self.is_leader() && self.raw.raft.lead_transferee.is_none()
+    }
+
+    /// The leader looks after its group: gives and takes votes, hands the lead back to the home.
+    pub fn maintain(&mut self, now: Instant, places: &[Place]) {
+        if !self.is_leader() || !self.raw.raft.commit_to_current_term() {
+            return;
+        }
+        self.stirred = true;
+        let standings = self.standings();
+        if !self.raw.raft.has_pending_conf()
+            && let Some(change) = members::next_change(places, &standings, self.last_index())
+        {
+            let _dropped_while_handing_over = self.raw.propose_conf_change(Vec::new(), change.to_raft());
+            return;
+        }
+        self.hand_back(now, &standings);
+    }
+
+    pub(super) fn hand_back(&mut self, now: Instant, standings: &[Standing]) {
+        let waited = self.last_hand_back.is_none_or(|last| now.since(last) >= HAND_BACK_PAUSE);
+        if self.bugs.has(Bug::HomeNeverLeadsAgain) {
+            return;
+        }
+        if self.me.vertex == self.home || !waited || self.raw.raft.lead_transferee.is_some() {
+            return;
+        }
+        let home =
+            standings.iter().find(|standing| standing.member.vertex == self.home && standing.votes && standing.active);
+        if let Some(home) = home.filter(|home| home.matched + HAND_BACK_ENTRIES >= self.last_index()) {
+            self.last_hand_back = Some(now);
+            self.raw.transfer_leader(home.member.to_raft());
+        }
+    }
+
+    /// This leader cannot read what a member lacks: another one may, that has everything.
+    pub fn hand_over(&mut self) {
+        if !self.can_propose() {
+            return;
+        }
+        let standings = self.standings();
+        let can_lead = |standing: &&Standing| standing.votes && standing.active && standing.member != self.me;
+        if let Some(next) = standings.iter().filter(can_lead).max_by_key(|standing| standing.matched)
+            && next.matched + HAND_BACK_ENTRIES >= self.last_index()
+        {
+            self.stirred = true;
+            self.raw.transfer_leader(next.member.to_raft());
+        }
+    }
+
+    /// How far each member is known to be; by the leader only.
+    pub fn standings(&self) -> Vec<Standing> {
+        let votes = |id| self.raw.store().members().get_voters().contains(&id);
+        let mut standings: Vec<Standing> = self
+            .raw
+            .raft
+            .prs()
+            .iter()
+            .filter_map(|(id, progress)| {
+                let member = NodeId::from_raft(*id)?;
+                let active = progress.recent_active || member == self.me;
+                Some(Standing { member, votes: votes(*id), matched: progress.matched, active })
+            })
+            .collect();
+        standings.sort_by_key(|standing| standing.member);
+        standings
+    }
+}
+
+fn command_bytes(command: &Command) -> u64 {
+    const OVERHEAD: u64 = 128;
+    match &command.op {
+        command::Op::Publish { content, .. } => content.len() as u64 + OVERHEAD,
+        _ => OVERHEAD,
+    }
+}
