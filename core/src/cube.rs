@@ -96,6 +96,11 @@ impl Vertex {
         (self.bits ^ other.bits).count_ones()
     }
 
+    /// Whether a shortest path between the two may lead across this vertex, or ends here.
+    pub fn is_between(self, one: Vertex, other: Vertex) -> bool {
+        one.distance(self) + self.distance(other) == one.distance(other)
+    }
+
     /// The bit of the edge between two neighbours; `None` where there is no such edge.
     pub fn edge_to(self, other: Vertex) -> Option<u8> {
         (self.dimension == other.dimension && self.distance(other) == 1)

@@ -140,6 +140,19 @@ fn all_have_applied_the_same(cluster: &mut Cluster, home: Vertex) -> bool {
 }
 
 #[test]
+fn a_request_that_is_lost_with_a_node_on_its_way_is_asked_again_at_once() {
+    let mut cluster = cluster(2);
+    let client = cluster.connect_client(vertex("011"));
+    let request = cluster.send(client, publish("x", Ack::Quorum, Some(1)));
+    // From 011 to the home, 100, by way of 010 and 000: an edge takes 100 us.
+    cluster.run_for(Duration::from_micros(150));
+    cluster.kill(vertex("000"));
+    let answered =
+        |cluster: &mut Cluster| cluster.take_answer(client, request).is_some_and(|answer| answer.result.is_ok());
+    assert!(cluster.run_until(Duration::from_millis(500), answered));
+}
+
+#[test]
 fn a_repeated_sequence_is_stored_once() {
     let mut cluster = cluster(3);
     cluster.must(vertex("001"), publish("once", Ack::Quorum, Some(7))).unwrap();

@@ -348,14 +348,14 @@ impl Node {
         }
     }
 
-    /// A vertex went out of sight: what it was asked is asked again at once.
+    /// A vertex went out of sight: what was asked of it, or on a way that may lead across it, is asked again at once.
     pub(super) fn ask_again_after_loss(&mut self, vertex: Vertex) {
-        let now = self.now.monotonic;
+        let (me, now) = (self.me, self.now.monotonic);
         let hit: Vec<u64> = self
             .requests
             .pending
             .iter_mut()
-            .filter(|(_, pending)| pending.asked.is_some_and(|(_, to)| to == vertex))
+            .filter(|(_, pending)| pending.asked.is_some_and(|(_, to)| vertex.is_between(me, to)))
             .map(|(number, pending)| {
                 pending.uncertain |= pending.stage.may_act();
                 pending.ask_at = now;
