@@ -6,10 +6,11 @@ use std::time::Duration;
 use cubecast_core::cube::{Dimension, Vertex};
 use cubecast_core::names::{Offset, PublisherId, Sequence, SubscriberId, TopicName};
 use cubecast_core::placement;
-use cubecast_core::sim::{Cluster, Damage};
+use cubecast_core::sim::{Cluster, ClusterConfig, Damage};
 use cubecast_core::store::rows::RowKey;
 use cubecast_core::wire::answer::{Done, ErrorCode, Failure, NodeState, ServerFrame};
 use cubecast_core::wire::client::{Ack, Action, LinkConditions, ReadLevel, StopMode};
+use cubecast_core::wire::event::Event;
 
 const NEWS: &str = "news";
 
@@ -217,6 +218,24 @@ fn a_wiped_home_refills_from_its_neighbours_before_it_leads() {
     }));
     let replica = Action::ReplicaPull { subscriber: subscriber(), topic: topic(NEWS), max: 100, from: Some(Offset(0)) };
     assert_eq!(contents(cluster.must(vertex("100"), replica)).len(), 20);
+}
+
+#[test]
+fn a_wiped_node_is_filled_as_soon_as_it_is_back() {
+    let (dimension, wiped) = (Dimension::new(3).unwrap(), vertex("100"));
+    let mut cluster = Cluster::with(ClusterConfig { keep_events: true, ..ClusterConfig::new(dimension, 5) });
+    cluster.run_for(Duration::from_secs(5));
+    cluster.kill(wiped);
+    cluster.wipe(wiped);
+    cluster.take_events();
+    cluster.start(wiped);
+    // Its own group has to find a leader first.
+    cluster.run_for(Duration::from_millis(20));
+    let filled = cluster.take_events().into_iter().filter_map(|told| match told.event {
+        Event::CaughtUp { group, .. } => Some(group),
+        _ => None,
+    });
+    assert_eq!(filled.collect::<BTreeSet<_>>(), BTreeSet::from(["000", "101", "110"].map(vertex)));
 }
 
 #[test]

@@ -71,7 +71,8 @@ fn change_at(
             _ => MemberChange::AddLearner(present),
         });
     };
-    let caught_up = standing.active && standing.matched + CAUGHT_UP_ENTRIES >= last_index;
+    let has_any = standing.matched > 0;
+    let caught_up = standing.active && has_any && standing.matched + CAUGHT_UP_ENTRIES >= last_index;
     if !standing.votes && caught_up {
         return Some(MemberChange::AddVoter(present));
     }
@@ -175,6 +176,8 @@ mod tests {
         assert_eq!(next_change(&places, &standings, LAST), Some(MemberChange::AddLearner(node("100", 7))));
         standings.push(Standing { member: node("100", 7), votes: false, matched: 0, active: true });
         assert_eq!(next_change(&places, &standings, LAST), None);
+        // However short the log, it must have some of it.
+        assert_eq!(next_change(&places, &standings, 2), None);
         standings[3].matched = LAST;
         assert_eq!(next_change(&places, &standings, LAST), Some(MemberChange::AddVoter(node("100", 7))));
     }

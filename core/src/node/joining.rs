@@ -126,6 +126,15 @@ impl Node {
         }
     }
 
+    /// A vertex came into sight: it is asked at once, should its answer be missing.
+    pub(super) fn introduce_to(&mut self, vertex: Vertex) {
+        let Phase::Joining(joining) = &self.phase else { return };
+        if !joining.strangers.contains_key(&vertex) && self.co_members().contains(&vertex) {
+            let nonce = joining.nonce;
+            self.send(vertex, None, Body::Introduce { nonce });
+        }
+    }
+
     /// Every vertex that shares a group with this one.
     fn co_members(&self) -> Vec<Vertex> {
         self.me.dimension().vertices().filter(|vertex| (1..=2).contains(&vertex.distance(self.me))).collect()

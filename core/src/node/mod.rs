@@ -207,6 +207,9 @@ impl Node {
         if self.is_silent() {
             return Some(self.next_housekeeping);
         }
+        if self.next_maintenance <= self.now.monotonic {
+            return Some(self.now.monotonic);
+        }
         let news = self.groups.values().filter_map(Group::news_due);
         news.chain(self.overlay.next_deadline()).chain([self.next_housekeeping]).min()
     }
@@ -365,6 +368,8 @@ impl Node {
     fn handle_seen(&mut self, vertex: Vertex, alive: bool) {
         if alive {
             self.last_seen.insert(vertex, self.now.monotonic);
+            self.look_after_members_soon();
+            self.introduce_to(vertex);
             return;
         }
         for group in self.groups.values_mut() {
@@ -450,7 +455,12 @@ impl Node {
                     self.give_up_leading(group, leader);
                 }
             }
-            GroupEffect::MembersChanged => self.report_members(group),
+            GroupEffect::MembersChanged => {
+                self.report_members(group);
+                if self.groups[&group].is_leader() {
+                    self.look_after_members_soon();
+                }
+            }
             GroupEffect::Committed { index } => self.observe(Event::Committed { group, index }, None),
             GroupEffect::SnapshotProgress { received, total } => {
                 self.observe(Event::SnapshotProgress { group, received, total }, None);
@@ -497,6 +507,11 @@ impl Node {
         for seen in self.last_seen.values_mut() {
             *seen = now.min(*seen + pause);
         }
+    }
+
+    /// Who came back, and who waits for the change before its own, is not kept waiting.
+    fn look_after_members_soon(&mut self) {
+        self.next_maintenance = self.now.monotonic;
     }
 
     fn maintain_groups(&mut self) {
