@@ -31,8 +31,9 @@ use super::sync_mode::SyncMode;
 const MAX_COMMIT_BYTES: u64 = 16 << 20;
 /// So many reads at most delay the next commit.
 const READS_BETWEEN_COMMITS: usize = 16;
-/// Work that was put off is done when nothing else waits, and at the latest after so many commits.
+/// Work that was put off is done when nothing came for a while, and at the latest after so many commits.
 const COMMITS_BETWEEN_TIDYING: u32 = 64;
+const REST_BEFORE_TIDYING: Duration = Duration::from_millis(50);
 
 /// What nobody waits for is written after this, with whatever came meanwhile.
 const LINGER: Duration = Duration::from_millis(50);
@@ -101,7 +102,9 @@ impl StorageThread {
             reads: VecDeque::new(),
             lingering_since: None,
             unsynced_since: None,
-            commits_since_tidying: None,
+            // What the last process put off.
+            commits_since_tidying: Some(0),
+            rests: false,
         };
         let thread = std::thread::Builder::new().name("storage".to_owned()).spawn(|| worker.run())?;
         Ok(StorageThread { commands: Some(sender), thread: Some(thread), metrics })
@@ -169,6 +172,8 @@ struct Worker<S, F> {
     unsynced_since: Option<Instant>,
     /// `None` while nothing was put off.
     commits_since_tidying: Option<u32>,
+    /// Nothing came for a while, or nothing will come.
+    rests: bool,
 }
 
 impl<S: LogStore, F: FnMut(StorageEvent)> Worker<S, F> {
@@ -199,17 +204,26 @@ impl<S: LogStore, F: FnMut(StorageEvent)> Worker<S, F> {
         if self.lingers() {
             return self.take_more();
         }
-        if !self.is_idle() || self.commits_since_tidying.is_some() {
+        self.rests &= self.is_idle();
+        let tidies_on = self.rests && self.commits_since_tidying.is_some();
+        if !self.is_idle() || tidies_on {
             return true;
         }
         match self.wait() {
             Ok(command) => {
                 self.waiting.push_back(command);
                 self.waiting.extend(self.commands.try_iter());
+                self.rests = false;
                 true
             }
-            Err(RecvTimeoutError::Timeout) => true,
-            Err(RecvTimeoutError::Disconnected) => false,
+            Err(RecvTimeoutError::Timeout) => {
+                self.rests = true;
+                true
+            }
+            Err(RecvTimeoutError::Disconnected) => {
+                self.rests = true;
+                self.commits_since_tidying.is_some()
+            }
         }
     }
 
@@ -246,7 +260,8 @@ impl<S: LogStore, F: FnMut(StorageEvent)> Worker<S, F> {
     }
 
     fn wait(&self) -> Result<StorageCommand, RecvTimeoutError> {
-        match self.sync_due_in() {
+        let rest = self.commits_since_tidying.map(|_| REST_BEFORE_TIDYING);
+        match self.sync_due_in().into_iter().chain(rest).min() {
             Some(left) => self.commands.recv_timeout(left),
             None => self.commands.recv().map_err(|_| RecvTimeoutError::Disconnected),
         }
@@ -338,8 +353,7 @@ impl<S: LogStore, F: FnMut(StorageEvent)> Worker<S, F> {
     }
 
     fn tidy_when_due(&mut self) -> Result<(), StorageError> {
-        let due =
-            self.commits_since_tidying.is_some_and(|commits| self.is_idle() || commits >= COMMITS_BETWEEN_TIDYING);
+        let due = self.commits_since_tidying.is_some_and(|commits| self.rests || commits >= COMMITS_BETWEEN_TIDYING);
         if due {
             self.commits_since_tidying = self.store.tidy()?.then_some(0);
         }

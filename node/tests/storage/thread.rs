@@ -1,5 +1,6 @@
 //! The storage thread: merges what waits, keeps the order, and tells of failures.
 
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::sync::{Arc, Mutex};
 
@@ -145,6 +146,19 @@ fn a_large_topic_is_deleted_while_nothing_else_waits() {
 }
 
 #[test]
+fn topics_that_are_deleted_one_after_the_other_are_tidied_away_together() {
+    let (thread, events, gate, _) = gated(MemoryStore::default());
+    gate.open_for_good();
+    for number in 1..=50 {
+        thread.submit(StorageCommand::Write(batch(number, [drop_messages("010", number)]))).unwrap();
+        assert_eq!(written(&events), number);
+    }
+    thread.close().unwrap();
+    let tidied = gate.tidied.load(Relaxed);
+    assert!((1..10).contains(&tidied), "tidied {tidied} times");
+}
+
+#[test]
 fn a_failed_write_is_the_last_word() {
     let (thread, events) = start(Broken, SyncMode::Always);
     thread.submit(write(1)).unwrap();
@@ -240,6 +254,7 @@ struct Gate {
     arrivals: Receiver<&'static str>,
     permits: Sender<()>,
     always: Arc<Mutex<bool>>,
+    tidied: Arc<AtomicU32>,
 }
 
 impl Gate {
@@ -267,6 +282,7 @@ struct Gated<S> {
     permits: Receiver<()>,
     always: Arc<Mutex<bool>>,
     calls: Arc<Mutex<Vec<String>>>,
+    tidied: Arc<AtomicU32>,
 }
 
 impl<S> Gated<S> {
@@ -290,10 +306,17 @@ fn gated(store: impl LogStore + 'static) -> (StorageThread, Receiver<StorageEven
 fn gated_with(store: impl LogStore + 'static, mode: SyncMode) -> (StorageThread, Receiver<StorageEvent>, Gate, Calls) {
     let (arrive, arrivals) = mpsc::channel();
     let (permits, permitted) = mpsc::channel();
-    let (always, calls) = (Arc::new(Mutex::new(false)), Calls::default());
-    let store = Gated { store, arrive, permits: permitted, always: always.clone(), calls: calls.clone() };
+    let (always, calls, tidied) = (Arc::new(Mutex::new(false)), Calls::default(), Arc::<AtomicU32>::default());
+    let store = Gated {
+        store,
+        arrive,
+        permits: permitted,
+        always: always.clone(),
+        calls: calls.clone(),
+        tidied: tidied.clone(),
+    };
     let (thread, events) = start(store, mode);
-    (thread, events, Gate { arrivals, permits, always }, calls)
+    (thread, events, Gate { arrivals, permits, always, tidied }, calls)
 }
 
 impl<S: LogStore> LogStore for Gated<S> {
@@ -313,6 +336,7 @@ impl<S: LogStore> LogStore for Gated<S> {
     }
 
     fn tidy(&mut self) -> Result<bool, StorageError> {
+        self.tidied.fetch_add(1, Relaxed);
         self.store.tidy()
     }
 
