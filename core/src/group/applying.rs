@@ -21,7 +21,7 @@ impl Group {
         self.raw.advance_apply_to(index);
     }
 
-    pub(super) fn apply_commands(&mut self, index: u64, data: &[u8]) {
+    fn apply_commands(&mut self, index: u64, data: &[u8]) {
         if data.is_empty() {
             return;
         }
@@ -41,7 +41,7 @@ impl Group {
     }
 
     /// Gathers what a command did to the messages; those of one topic become one write.
-    pub(super) fn keep(&mut self, change: Change, writes: &mut Vec<Write>) -> Applied {
+    fn keep(&mut self, change: Change, writes: &mut Vec<Write>) -> Applied {
         let group = self.home;
         match change {
             Change::Nothing => Applied::Nothing,
@@ -59,7 +59,7 @@ impl Group {
         }
     }
 
-    pub(super) fn apply_member_change(&mut self, data: &[u8]) {
+    fn apply_member_change(&mut self, data: &[u8]) {
         let change = MemberChange::from_raft_bytes(data).expect("only member changes of ours are proposed");
         match self.raw.apply_conf_change(&change.to_raft()) {
             Ok(members) => {
@@ -104,7 +104,7 @@ impl Group {
         }
     }
 
-    pub(super) fn write_checkpoint(&mut self, drop_log_through: u64, clear_log: bool) {
+    fn write_checkpoint(&mut self, drop_log_through: u64, clear_log: bool) {
         let (index, term) = self.raw.store().applied();
         let members = self.raw.store().members();
         let (voters, learners) = (message::node_ids(members.get_voters()), message::node_ids(members.get_learners()));

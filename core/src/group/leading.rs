@@ -61,7 +61,7 @@ impl Group {
         self.hand_back(now, &standings);
     }
 
-    pub(super) fn hand_back(&mut self, now: Instant, standings: &[Standing]) {
+    fn hand_back(&mut self, now: Instant, standings: &[Standing]) {
         let waited = self.last_hand_back.is_none_or(|last| now.since(last) >= HAND_BACK_PAUSE);
         if self.bugs.has(Bug::HomeNeverLeadsAgain) {
             return;

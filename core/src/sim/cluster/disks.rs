@@ -37,7 +37,7 @@ impl Cluster {
         self.begin_disk_jobs(vertex);
     }
 
-    pub(super) fn begin_disk_jobs(&mut self, vertex: Vertex) {
+    fn begin_disk_jobs(&mut self, vertex: Vertex) {
         let host = &mut self.hosts[vertex.index()];
         if host.in_service.is_empty() && !host.queued.is_empty() {
             host.in_service = std::mem::take(&mut host.queued);

@@ -67,7 +67,7 @@ impl Cluster {
     }
 
     /// `false`: there was no connection.
-    pub(super) fn disconnect(&mut self, a: Vertex, b: Vertex) -> bool {
+    fn disconnect(&mut self, a: Vertex, b: Vertex) -> bool {
         let Some(connection) = self.standing.remove(&pair(a, b)) else { return false };
         for (end, peer) in [(a, b), (b, a)] {
             let notices = self.network.notices_break(self.now, peer, end);
