@@ -86,7 +86,7 @@ bugs! {
     /// A request that is asked again bears a new number.
     RetriesUnderNewNumbers => ["once", "deletions"],
     /// A client is told that nothing was done though its command was proposed.
-    SaysUnavailableThoughProposed => ["refused", "linearizable"],
+    SaysUnavailableThoughProposed => ["refused", "linearizable", "deletions"],
     /// Deletions are not remembered, so that a late copy of a `create_topic` makes the topic again.
     DeletionsAreForgotten => ["deletions"],
     /// A topic that is created again, and a subscription that begins again, does not know what came before it.

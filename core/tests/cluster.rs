@@ -508,6 +508,23 @@ fn the_same_seed_gives_the_same_run() {
     assert_ne!(run(11), run(12));
 }
 
+/// Each leader's heartbeats take along its pings and its answers to its neighbours': a node wakes to send them, and when one comes.
+#[test]
+fn idle_nodes_sleep_between_heartbeats() {
+    let dimension = Dimension::new(3).unwrap();
+    let mut cluster =
+        Cluster::with(ClusterConfig { gather_turns: true, keep_events: false, ..ClusterConfig::new(dimension, 7) });
+    assert!(cluster.run_until(Duration::from_secs(10), |cluster| led_by_homes(cluster, vertex("000"))));
+    cluster.run_for(Duration::from_secs(2));
+    let (turns, traffic) = (cluster.turns(), cluster.traffic());
+    cluster.run_for(Duration::from_secs(30));
+    let per_node_and_second = |count: u64| count as f64 / 8.0 / 30.0;
+    let heartbeats = per_node_and_second((cluster.traffic() - traffic).heartbeats);
+    assert!((38.0..42.0).contains(&heartbeats), "{heartbeats}: to three followers, and answers to three leaders");
+    let turns = per_node_and_second(cluster.turns() - turns);
+    assert!(turns < 30.0, "{turns}: one for the heartbeats sent, and three for those that come, every 150 ms");
+}
+
 #[test]
 fn the_time_that_a_leader_hangs_is_nobodys_absence() {
     let [leader, gone] = ["10", "00"].map(vertex);

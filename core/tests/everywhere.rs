@@ -39,7 +39,7 @@ fn the_same_seed_gives_the_same_trace_on_every_machine() {
     assert_eq!(cluster.sim.trace(), TRACE, "the trace is {:#018x}", cluster.sim.trace());
 }
 
-const TRACE: u64 = 0x9330_beef_e8f2_d06c;
+const TRACE: u64 = 0x7f29_ad2a_9889_4f1a;
 
 /// Random runs with every class of fault: what happened and what was found is the same on every machine, to the last bit.
 #[wasm_bindgen_test(unsupported = test)]
@@ -52,7 +52,7 @@ fn a_seed_makes_the_same_run_on_every_machine() {
     }
 }
 
-const RUNS: [(u64, u64); 3] = [(1, 0x429b_880f_fc43_157c), (2, 0x06b6_ba06_c610_0141), (4, 0xd23d_16b8_4439_b2c7)];
+const RUNS: [(u64, u64); 3] = [(1, 0x9892_c4ab_7c9e_dcaf), (2, 0x6f4c_bc7c_2776_9a64), (4, 0x8232_bc7d_a263_fbcb)];
 
 #[wasm_bindgen_test(unsupported = test)]
 fn what_is_published_is_pulled_on_cubes_of_every_small_dimension() {

@@ -92,17 +92,20 @@ pub async fn serve(
     for peer in me.neighbours().filter(|peer| dialer::dials(me, *peer)) {
         transport.spawn(dialer::run(door.clone(), peer, addresses[peer.index()].clone()));
     }
-    let running = Runtime::new(machine, disk, inbox, clock, signals, metrics).run(stop.clone());
-    tokio::pin!(running);
+    // A task of its own: each time the outermost future is woken, tokio wakes its driver too.
+    let mut running = JoinSet::new();
+    running.spawn(Runtime::new(machine, disk, inbox, clock, signals, metrics).run(stop.clone()));
     let result = tokio::select! {
-        result = running.as_mut() => result,
+        result = running.join_next() => result,
         () = shutdown::requested(&mut stop) => {
             end.send_replace(true);
-            running.await
+            running.join_next().await
         }
     };
     end.send_replace(true);
     while transport.join_next().await.is_some() {}
+    let result =
+        result.expect("one task was spawned").unwrap_or_else(|end| std::panic::resume_unwind(end.into_panic()));
     result.map_err(|error| Failure::new(Failure::STORAGE, error))
 }
 

@@ -15,6 +15,23 @@ pub(super) const HEARTBEAT_TICKS: usize = 3;
 pub(super) const ELECTION_TICKS: usize = 10;
 
 impl Group {
+    /// How many ticks it takes until one at which raft, or a transfer, does something: 1 is the next one.
+    pub(super) fn ticks_to_act(&self) -> u32 {
+        let raft = &self.raw.raft;
+        let act_after = if self.is_transferring() {
+            1
+        } else if self.is_leader() {
+            HEARTBEAT_TICKS
+                .saturating_sub(raft.heartbeat_elapsed())
+                .min(ELECTION_TICKS.saturating_sub(raft.election_elapsed))
+        } else if raft.promotable() {
+            self.election_ticks.saturating_sub(raft.election_elapsed)
+        } else {
+            ELECTION_TICKS
+        };
+        act_after.max(1) as u32
+    }
+
     /// The leader's node is known to be gone: do not wait for silence. `rank` says how many members go first.
     pub fn handle_leader_lost(&mut self, leader: Vertex, rank: usize) {
         if self.leader().is_none_or(|known| known.vertex != leader) || self.is_leader() {

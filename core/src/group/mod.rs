@@ -54,6 +54,8 @@ pub enum GroupEffect {
     Send {
         to: NodeId,
         message: RaftMessage,
+        /// It may wait for something else that goes the same way.
+        can_wait: bool,
     },
     SendSnapshot {
         to: NodeId,
@@ -283,18 +285,38 @@ impl Group {
             || (appended && self.is_leader() && message.term == self.term() && !message.reject && message.index > last)
     }
 
+    /// Time passed in which nobody was kept from being heard: takes the ticks at which raft only counts.
+    pub fn pass_time(&mut self, now: Instant) {
+        for _ in 1..self.ticks_to_act() {
+            if now < self.next_tick {
+                break;
+            }
+            self.next_tick = self.next_tick + TICK;
+            self.tick();
+        }
+    }
+
+    /// What is due is done. After a pause many ticks are due; one will do, for nobody was there to be heard.
     pub fn handle_time(&mut self, now: Instant) {
         self.stirred |= self.news_due().is_some_and(|due| due <= now);
-        if now < self.next_tick {
-            return;
+        if now >= self.next_tick {
+            self.next_tick = now + TICK;
+            self.tick();
+            self.retry_transfers(now);
         }
-        // After a pause many ticks are due; one will do, for nobody was there to be heard.
-        self.next_tick = now + TICK;
+    }
+
+    /// When [`Group::handle_time`] has something to do but count.
+    pub fn next_deadline(&self) -> Instant {
+        let acts_at = self.next_tick + TICK * (self.ticks_to_act() - 1);
+        self.news_due().map_or(acts_at, |news| news.min(acts_at))
+    }
+
+    fn tick(&mut self) {
         if !self.is_installing() {
             self.stirred |= self.raw.tick();
         }
         self.draw_election_timeout();
-        self.retry_transfers(now);
     }
 
     /// Asks the voters whether this member still leads; [`GroupEffect::ReadReady`] says when a read is linearizable.
@@ -443,9 +465,16 @@ impl Group {
         if message.get_msg_type() == MessageType::MsgAppendResponse && !message.reject {
             self.acknowledged = (message.term, message.index);
         }
+        let can_wait = self.can_wait(&message);
         if let Some(message) = message::from_raft(message) {
-            self.effects.push(GroupEffect::Send { to: message.to, message });
+            self.effects.push(GroupEffect::Send { to: message.to, message, can_wait });
         }
+    }
+
+    /// The answer to a heartbeat of a leader that need not do anything: nobody reads, and all that is here is committed.
+    fn can_wait(&self, message: &Message) -> bool {
+        let answers_heartbeat = message.get_msg_type() == MessageType::MsgHeartbeatResponse;
+        answers_heartbeat && message.context.is_empty() && message.commit == self.raw.raft.raft_log.last_index()
     }
 
     fn report(&mut self) {

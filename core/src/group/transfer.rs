@@ -185,6 +185,10 @@ impl Group {
         }
     }
 
+    pub(super) fn is_transferring(&self) -> bool {
+        self.receiving.is_some() || !self.sending.is_empty()
+    }
+
     /// At every tick: ask again for what was lost, give up what leads nowhere.
     pub(super) fn retry_transfers(&mut self, now: Instant) {
         if let Some(receiving) = &mut self.receiving {

@@ -48,7 +48,7 @@ use std::time::Duration;
 use crate::bugs::{Bug, Bugs};
 use crate::cube::Vertex;
 use crate::group::members::Place;
-use crate::group::{Applied, Group, GroupEffect, Origin};
+use crate::group::{Applied, Group, GroupEffect, Origin, TICK};
 use crate::identity::{Incarnation, NodeId};
 use crate::io::{ConnectionId, Effect, Input};
 use crate::overlay::{Overlay, OverlayConfig, OverlayEffect};
@@ -62,7 +62,7 @@ use crate::wire::peer::{Body, Packet, RaftMessage, RequestKey};
 
 /// How often the node looks after what waits: retries, limits of time, members.
 const HOUSEKEEPING: Duration = Duration::from_millis(50);
-/// How often leaders look after their groups.
+/// How often leaders look after their groups, in the first turn from then on: a leader's heartbeats are turns.
 const MAINTENANCE: Duration = Duration::from_millis(250);
 /// Rounds of one turn: enough for a request to go through; what is left waits for the next turn.
 const MAX_ROUNDS: usize = 64;
@@ -190,6 +190,7 @@ impl Node {
 
     /// One turn. Carry out the effects in order before the next one.
     pub fn handle(&mut self, now: Now, inputs: Vec<Input>) -> Vec<Effect> {
+        self.pass_time(now);
         self.now = now;
         for input in inputs {
             self.handle_input(input);
@@ -210,8 +211,20 @@ impl Node {
         if self.next_maintenance <= self.now.monotonic {
             return Some(self.now.monotonic);
         }
-        let news = self.groups.values().filter_map(Group::news_due);
-        news.chain(self.overlay.next_deadline()).chain([self.next_housekeeping]).min()
+        let groups = self.groups.values().map(Group::next_deadline);
+        let housekeeping = self.is_anything_waiting().then_some(self.next_housekeeping);
+        groups.chain(self.overlay.next_deadline()).chain(housekeeping).min()
+    }
+
+    /// Whether there is anything that [`HOUSEKEEPING`] looks after.
+    fn is_anything_waiting(&self) -> bool {
+        self.stopping.is_some()
+            || matches!(self.phase, Phase::Joining(_))
+            || self.requests.is_anything_waiting()
+            || self.serving.is_anything_waiting()
+            || self.pulls.is_anything_waiting()
+            || self.push.is_anything_waiting()
+            || self.outbox.is_anything_waiting()
     }
 
     /// Who this node is, once it knows.
@@ -250,6 +263,22 @@ impl Node {
         }
     }
 
+    /// The time since the last turn. It counts unless this process did not run, or kept silent: then it could not tell who was
+    /// there, and counts it for nobody's absence.
+    fn pass_time(&mut self, now: Now) {
+        let awaited = if self.is_silent() { Some(self.now.monotonic) } else { self.next_deadline() };
+        let missed = awaited.map_or(Duration::ZERO, |due| now.monotonic.since(due));
+        if self.is_silent() || missed >= TICK {
+            for seen in self.last_seen.values_mut() {
+                *seen = now.monotonic.min(*seen + missed);
+            }
+            return;
+        }
+        for group in self.groups.values_mut() {
+            group.pass_time(now.monotonic);
+        }
+    }
+
     fn handle_time(&mut self) {
         self.handle_fault_deadline();
         if self.is_silent() {
@@ -269,7 +298,6 @@ impl Node {
             self.handle_outbox_time();
         }
         if self.now.monotonic >= self.next_maintenance {
-            self.overlook(self.now.monotonic.since(self.next_maintenance));
             self.next_maintenance = self.now.monotonic + MAINTENANCE;
             self.maintain_groups();
         }
@@ -437,7 +465,14 @@ impl Node {
     fn handle_group_effect(&mut self, group: Vertex, effect: GroupEffect) {
         match effect {
             GroupEffect::Write(write) => write.push_to(&mut self.writes),
-            GroupEffect::Send { to, message } => self.send(to.vertex, None, Body::Raft { group, message }),
+            GroupEffect::Send { to, message, can_wait } => {
+                let body = Body::Raft { group, message };
+                if can_wait {
+                    self.overlay.send_along(self.now, to.vertex, body);
+                } else {
+                    self.send(to.vertex, None, body);
+                }
+            }
             GroupEffect::SendSnapshot { to, frame } => self.send(to.vertex, None, Body::Snapshot { group, frame }),
             GroupEffect::ReadForSnapshot { to, transfer, topic, from, end } => {
                 self.read_for_snapshot(group, to, transfer, topic, from, end);
@@ -499,14 +534,6 @@ impl Node {
         let event =
             Event::MembersChanged { group, voters: vertices(members.voters()), learners: vertices(members.learners()) };
         self.observe(event, None);
-    }
-
-    /// So long this process did not run, and could not tell who was there: it counts for nobody's absence.
-    fn overlook(&mut self, pause: Duration) {
-        let now = self.now.monotonic;
-        for seen in self.last_seen.values_mut() {
-            *seen = now.min(*seen + pause);
-        }
     }
 
     /// Who came back, and who waits for the change before its own, is not kept waiting.

@@ -56,6 +56,10 @@ pub(super) enum Owner {
 }
 
 impl Outbox {
+    pub(super) fn is_anything_waiting(&self) -> bool {
+        !self.items.is_empty()
+    }
+
     pub(super) fn queues(&self) -> [Queue; 2] {
         [
             Queue::of("publishes in the outbox", self.items.len(), MAX_ITEMS),

@@ -92,6 +92,10 @@ impl Requests {
         self.known.insert((kind, name));
     }
 
+    pub(super) fn is_anything_waiting(&self) -> bool {
+        !self.pending.is_empty() || !self.asks.is_empty()
+    }
+
     pub(super) fn queues(&self) -> [Queue; 4] {
         [
             Queue::of("requests under way", self.pending.len(), MAX_PENDING),

@@ -73,6 +73,10 @@ pub(super) struct Pull {
 }
 
 impl Pulls {
+    pub(super) fn is_anything_waiting(&self) -> bool {
+        self.unconfirmed > 0
+    }
+
     pub(super) fn queues(&self) -> [Queue; 2] {
         [
             Queue::of("pulls under way", self.under_way.len(), MAX_PULLS),

@@ -88,6 +88,10 @@ enum Supply {
 }
 
 impl Push {
+    pub(super) fn is_anything_waiting(&self) -> bool {
+        !self.sessions.is_empty() || self.waiting_fetches > 0
+    }
+
     /// In place of an earlier one of the same client for the same topic and subscriber.
     fn insert(&mut self, id: SessionId, session: Session) {
         let (connection, topic, subscriber) = (session.connection, &session.topic, &session.subscription.subscriber);

@@ -73,6 +73,10 @@ struct AwaitingAll {
 }
 
 impl Serving {
+    pub(super) fn is_anything_waiting(&self) -> bool {
+        !self.awaiting_all.is_empty()
+    }
+
     fn insert_waiter(&mut self, key: RequestKey, waiter: Waiter) {
         self.bytes += waiter.bytes;
         self.waiters.insert(key, waiter);

@@ -16,6 +16,11 @@ pub const PING_EVERY: Duration = Duration::from_millis(200);
 /// A frame that leaves takes the next ping along from then on: a leader's heartbeats, which come every 150 ms, carry its pings,
 /// and the answers to both leave together. Half the messages of an idle cluster are saved.
 const PING_ALONG_AFTER: Duration = Duration::from_millis(140);
+/// What is in no hurry waits so long at most for a frame that goes the same way: where both ends of an edge lead a group, each
+/// one's heartbeat takes along the answers to the other's.
+pub const COMPANY_AWAITED: Duration = Duration::from_millis(160);
+/// So many frames wait for company at most; the next one takes them along.
+const HELD_FRAMES: usize = 32;
 /// A neighbour from whom nothing came for so long is not heard: three pings, and half of one for the way.
 pub const SILENCE_LIMIT: Duration = Duration::from_millis(700);
 /// The frames that may wait on one edge for their delay. When there are more, the newest is dropped, as in a full router.
@@ -31,6 +36,8 @@ pub struct Link {
     conditions: LinkConditions,
     /// What waits for its delay, in the order in which it was sent and will leave: whoever is due waits for those before him.
     delayed: VecDeque<(Instant, PeerFrame)>,
+    /// What waits for a frame that goes the same way, and since when.
+    held: Vec<(Instant, PeerFrame)>,
     /// When all link states were last sent.
     synced_at: Option<Instant>,
     /// When the neighbour was last pinged over the connection that stands.
@@ -47,6 +54,7 @@ impl Link {
             round_trip: None,
             conditions: LinkConditions::PERFECT,
             delayed: VecDeque::new(),
+            held: Vec::new(),
             synced_at: None,
             pinged_at: None,
         }
@@ -76,13 +84,14 @@ impl Link {
         self.pinged_at = None;
     }
 
-    /// What waited for its delay is lost with the connection.
+    /// What waited for its delay, or for company, is lost with the connection.
     pub fn handle_disconnected(&mut self) {
         self.connected = false;
         self.heard_at = None;
         self.hears = false;
         self.round_trip = None;
         self.delayed.clear();
+        self.held.clear();
     }
 
     pub fn handle_heard(&mut self, now: Instant) {
@@ -105,10 +114,11 @@ impl Link {
         }
     }
 
-    /// The neighbour answered a ping of `sent_us`. Smoothed as TCP does (RFC 6298): an eighth of each new sample.
-    pub fn handle_pong(&mut self, now: Instant, sent_us: u64) {
-        if sent_us <= now.0 {
-            let sample = now.since(Instant(sent_us));
+    /// The neighbour answered a ping of `sent_us` after keeping it for `held_us`. Smoothed as TCP does (RFC 6298): an eighth of
+    /// each new sample.
+    pub fn handle_pong(&mut self, now: Instant, sent_us: u64, held_us: u64) {
+        if let Some(sample_us) = now.0.checked_sub(sent_us).and_then(|away_us| away_us.checked_sub(held_us)) {
+            let sample = Duration::from_micros(sample_us);
             self.round_trip = Some(self.round_trip.map_or(sample, |smoothed| (smoothed * 7 + sample) / 8));
         }
     }
@@ -152,6 +162,27 @@ impl Link {
         Ok(())
     }
 
+    /// Keeps back a frame for the next one that goes the same way; false when nothing more may wait.
+    pub fn hold(&mut self, now: Instant, frame: PeerFrame) -> bool {
+        self.held.push((now, frame));
+        self.held.len() < HELD_FRAMES
+    }
+
+    /// What waited for company. A pong tells how long it did.
+    pub fn take_held(&mut self, now: Instant) -> Vec<PeerFrame> {
+        let tell = |(since, frame)| match frame {
+            PeerFrame::Pong { sent_us, .. } => {
+                PeerFrame::Pong { sent_us, held_us: now.since(since).as_micros() as u64 }
+            }
+            frame => frame,
+        };
+        self.held.drain(..).map(tell).collect()
+    }
+
+    pub fn has_held_long(&self, now: Instant) -> bool {
+        self.held_until().is_some_and(|until| until <= now)
+    }
+
     /// Frames whose time to leave has not come.
     pub fn delayed_frames(&self) -> usize {
         self.delayed.len()
@@ -162,16 +193,20 @@ impl Link {
         self.delayed.pop_front_if(|(due, _)| *due <= now).map(|(_, frame)| frame)
     }
 
-    /// When [`Link::handle_time`] or [`Link::poll_due`] has something to do.
+    /// When [`Link::handle_time`] or [`Link::poll_due`] has something to do, or what is held has waited long enough.
     pub fn next_deadline(&self) -> Option<Instant> {
         let due = self.delayed.front().map(|(due, _)| *due);
-        self.silence_deadline().into_iter().chain(due).min()
+        [self.silence_deadline(), self.held_until(), due].into_iter().flatten().min()
     }
 
     /// `heard`: whether the neighbour says that it hears us.
     pub fn status(&self, heard: bool) -> LinkStatus {
         let round_trip_us = self.round_trip.map(|time| time.as_micros() as u64);
         LinkStatus { to: self.to, hears: self.hears, heard, round_trip_us, conditions: self.conditions }
+    }
+
+    fn held_until(&self) -> Option<Instant> {
+        self.held.first().map(|(since, _)| *since + COMPANY_AWAITED)
     }
 
     fn silence_deadline(&self) -> Option<Instant> {
@@ -203,7 +238,7 @@ mod tests {
     }
 
     fn frame(number: u64) -> PeerFrame {
-        PeerFrame::Pong { sent_us: number }
+        PeerFrame::Pong { sent_us: number, held_us: 0 }
     }
 
     fn due(link: &mut Link, now: Instant) -> Vec<PeerFrame> {
@@ -247,6 +282,27 @@ mod tests {
     }
 
     #[test]
+    fn what_is_held_leaves_in_its_order_and_a_pong_tells_how_long_it_waited() {
+        let (mut link, _) = link(LinkConditions::PERFECT);
+        assert!(link.hold(ms(10), frame(1)));
+        assert!(link.hold(ms(30), PeerFrame::LinkStates(Vec::new())));
+        assert_eq!(link.next_deadline(), Some(ms(10) + COMPANY_AWAITED));
+        assert!(!link.has_held_long(ms(169)) && link.has_held_long(ms(170)));
+        let pong = PeerFrame::Pong { sent_us: 1, held_us: 90_000 };
+        assert_eq!(link.take_held(ms(100)), [pong, PeerFrame::LinkStates(Vec::new())]);
+        assert_eq!((link.next_deadline(), link.take_held(ms(100))), (None, vec![]));
+    }
+
+    #[test]
+    fn nothing_is_held_without_limit() {
+        let (mut link, _) = link(LinkConditions::PERFECT);
+        assert!((1..HELD_FRAMES as u64).all(|number| link.hold(ms(0), frame(number))));
+        assert!(!link.hold(ms(0), frame(0)));
+        link.handle_disconnected();
+        assert_eq!(link.take_held(ms(0)), []);
+    }
+
+    #[test]
     fn loss_takes_its_share() {
         let (mut link, mut rng) = link(LinkConditions { loss: 0.2, ..LinkConditions::PERFECT });
         let lost = (0..1000).filter(|_| link.send(ms(0), frame(0), &mut rng) == Err(DropReason::Loss)).count();
@@ -272,11 +328,12 @@ mod tests {
     #[test]
     fn the_round_trip_is_smoothed_and_a_pong_from_the_future_ignored() {
         let (mut link, _) = link(LinkConditions::PERFECT);
-        link.handle_pong(ms(10), ms(2).0);
+        link.handle_pong(ms(10), ms(2).0, 0);
         assert_eq!(link.status(true).round_trip_us, Some(8000));
-        link.handle_pong(ms(20), ms(4).0);
+        link.handle_pong(ms(170), ms(4).0, ms(150).0);
         assert_eq!(link.status(true).round_trip_us, Some(9000));
-        link.handle_pong(ms(20), ms(21).0);
+        link.handle_pong(ms(20), ms(21).0, 0);
+        link.handle_pong(ms(20), ms(10).0, u64::MAX);
         assert_eq!(link.status(true).round_trip_us, Some(9000));
     }
 }

@@ -17,21 +17,21 @@
 pub mod graph;
 pub mod link_states;
 pub mod links;
+mod packets;
 #[cfg(test)]
 mod tests;
 
 use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
 
-use crate::bugs::{Bug, Bugs};
+use crate::bugs::Bugs;
 use crate::cube::Vertex;
 use crate::identity::{Incarnation, NodeId};
-use crate::route::{NextHop, Trail, next_hop};
 use crate::time::{Instant, Now};
 use crate::wire::answer::{LinkStatus, LinkView, NodeState};
 use crate::wire::client::LinkConditions;
-use crate::wire::event::{DropReason, Event, FrameKind, TraceId};
-use crate::wire::peer::{Body, LinkState, Packet, PeerFrame};
+use crate::wire::event::{Event, TraceId};
+use crate::wire::peer::{LinkState, Packet, PeerFrame};
 
 use graph::Graph;
 use link_states::LinkStates;
@@ -156,7 +156,9 @@ impl Overlay {
         self.links[usize::from(bit)].handle_heard(now.monotonic);
         match frame {
             PeerFrame::Ping { sent_us, link_states_digest } => self.handle_ping(now, bit, sent_us, link_states_digest),
-            PeerFrame::Pong { sent_us } => self.links[usize::from(bit)].handle_pong(now.monotonic, sent_us),
+            PeerFrame::Pong { sent_us, held_us } => {
+                self.links[usize::from(bit)].handle_pong(now.monotonic, sent_us, held_us);
+            }
             PeerFrame::LinkStates(news) => self.handle_link_states(now, bit, news),
             PeerFrame::Packet(packet) => self.handle_packet(now, packet),
         }
@@ -168,6 +170,9 @@ impl Overlay {
         self.forgive_own_stall(now);
         for bit in 0..self.me.dimension().bits() {
             self.links[usize::from(bit)].handle_time(now.monotonic);
+            if self.link(bit).has_held_long(now.monotonic) {
+                self.send_held(now, bit);
+            }
             self.release(now, bit);
         }
         self.settle(now);
@@ -201,19 +206,6 @@ impl Overlay {
         self.links[usize::from(bit)].set_conditions(conditions);
         self.release(now, bit);
         self.tell(Event::LinkConditions { from: self.me, to, conditions }, None);
-    }
-
-    /// Sends on its way to any vertex; what is for this one is delivered here.
-    ///
-    /// What is known to be out of reach is dropped at once: to search the whole cube for every heartbeat to a dead member
-    /// would cost more than the sender's retry.
-    pub fn send(&mut self, now: Now, to: Vertex, trace: Option<TraceId>, body: Body) {
-        let packet = Packet { from: self.me, to, trail: Trail::default(), trace, body };
-        if self.is_alive(to) {
-            self.route(now, Box::new(packet));
-        } else {
-            self.drop_packet(&packet, DropReason::NoRoute);
-        }
     }
 
     pub fn poll_effect(&mut self) -> Option<OverlayEffect> {
@@ -286,7 +278,7 @@ impl Overlay {
     }
 
     fn handle_ping(&mut self, now: Now, bit: u8, sent_us: u64, digest: u64) {
-        self.send_frame(now, bit, PeerFrame::Pong { sent_us });
+        self.hold(now, bit, PeerFrame::Pong { sent_us, held_us: 0 });
         if digest != self.states.digest() {
             self.send_all_link_states(now, bit, SYNC_EVERY);
         }
@@ -404,106 +396,5 @@ impl Overlay {
 
     fn alive_word(&self, vertex: Vertex) -> Option<&LinkState> {
         self.states.get(vertex).filter(|_| self.is_alive(vertex))
-    }
-}
-
-/// Packets and frames.
-impl Overlay {
-    fn handle_packet(&mut self, now: Now, packet: Box<Packet>) {
-        if !self.fits(&packet) {
-            return;
-        }
-        if packet.to != self.me {
-            self.counters.forwarded += 1;
-        }
-        self.route(now, packet);
-    }
-
-    fn fits(&self, packet: &Packet) -> bool {
-        let mut named = [packet.from, packet.to].into_iter().chain(packet.trail.path.iter().copied());
-        named.all(|vertex| vertex.dimension() == self.me.dimension())
-    }
-
-    fn route(&mut self, now: Now, mut packet: Box<Packet>) {
-        match self.next_hop(&packet) {
-            NextHop::Arrived => self.effects.push_back(OverlayEffect::Deliver(packet)),
-            NextHop::Forward(bit) => {
-                packet.trail.leave_forward(self.me);
-                self.send_packet(now, bit, packet);
-            }
-            NextHop::BackTo(back) => {
-                let bit = self.me.edge_to(back).expect("a packet goes back over an edge of its own");
-                packet.trail.leave_back(self.me, back);
-                self.send_packet(now, bit, packet);
-            }
-            NextHop::Unreachable => self.drop_packet(&packet, DropReason::NoRoute),
-            NextHop::HopLimit => self.drop_packet(&packet, DropReason::HopLimit),
-        }
-    }
-
-    fn next_hop(&mut self, packet: &Packet) -> NextHop {
-        let usable = self.usable_edges();
-        let distances = self.graph.distances_to(packet.to);
-        let forgotten = Trail { hops: packet.trail.hops, ..Trail::default() };
-        let trail = if self.bugs.has(Bug::PacketsForgetTheirTrail) { &forgotten } else { &packet.trail };
-        next_hop(self.me, packet.to, trail, usable, |vertex| distances.from(vertex))
-    }
-
-    /// The edges with a connection whose other end says that it hears us.
-    fn usable_edges(&self) -> u16 {
-        let is_usable = |bit: &u8| self.link(*bit).is_connected() && self.graph.carries(self.me, *bit);
-        (0..self.me.dimension().bits()).filter(is_usable).fold(0, |mask, bit| mask | 1 << bit)
-    }
-
-    fn send_packet(&mut self, now: Now, bit: u8, packet: Box<Packet>) {
-        let event = Event::FrameSent { to: self.me.across(bit), what: packet.kind(), group: packet.group() };
-        let trace = packet.trace;
-        if self.send_frame(now, bit, PeerFrame::Packet(packet)) {
-            if self.link(bit).is_nearly_due(now.monotonic) {
-                self.ping(now, bit);
-                self.refresh_unheard(now);
-            }
-            self.tell(event, trace);
-        }
-    }
-
-    /// Sends a frame into an edge; false when the edge swallowed it.
-    fn send_frame(&mut self, now: Now, bit: u8, frame: PeerFrame) -> bool {
-        let (what, trace) = describe(&frame);
-        let sent = self.links[usize::from(bit)].send(now.monotonic, frame, &mut self.rng);
-        if let Err(why) = sent {
-            self.tell_dropped(self.me.across(bit), what, why, trace);
-        }
-        self.release(now, bit);
-        sent.is_ok()
-    }
-
-    /// What has waited long enough leaves.
-    fn release(&mut self, now: Now, bit: u8) {
-        let to = self.me.across(bit);
-        while let Some(frame) = self.links[usize::from(bit)].poll_due(now.monotonic) {
-            self.counters.sent += 1;
-            self.effects.push_back(OverlayEffect::SendPeer { to, frame });
-        }
-    }
-
-    fn drop_packet(&mut self, packet: &Packet, why: DropReason) {
-        self.tell_dropped(packet.to, packet.kind(), why, packet.trace);
-    }
-
-    fn tell_dropped(&mut self, to: Vertex, what: FrameKind, why: DropReason, trace: Option<TraceId>) {
-        self.counters.dropped += 1;
-        self.tell(Event::FrameDropped { to, what, why }, trace);
-    }
-
-    fn tell(&mut self, event: Event, trace: Option<TraceId>) {
-        self.effects.push_back(OverlayEffect::Event(event, trace));
-    }
-}
-
-fn describe(frame: &PeerFrame) -> (FrameKind, Option<TraceId>) {
-    match frame {
-        PeerFrame::Ping { .. } | PeerFrame::Pong { .. } | PeerFrame::LinkStates(_) => (FrameKind::Overlay, None),
-        PeerFrame::Packet(packet) => (packet.kind(), packet.trace),
     }
 }

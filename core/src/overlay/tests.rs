@@ -5,7 +5,10 @@ use std::collections::BTreeMap;
 use super::*;
 use crate::bugs::Bugs;
 use crate::cube::Dimension;
+use crate::route::Trail;
 use crate::time::Timestamp;
+use crate::wire::event::{DropReason, FrameKind};
+use crate::wire::peer::Body;
 
 const WAY: Duration = Duration::from_millis(1);
 const SOON: Duration = Duration::from_millis(20);
@@ -253,7 +256,7 @@ fn strange_frames_are_ignored() {
     let foreign = Packet { from: vertex("01"), to: vertex("10"), trail: Trail::default(), trace: None, body: body(1) };
     overlay.handle_frame(now, vertex("001"), PeerFrame::Packet(Box::new(foreign)));
     overlay.handle_frame(now, vertex("011"), PeerFrame::Ping { sent_us: 0, link_states_digest: 0 });
-    overlay.handle_frame(now, vertex("01"), PeerFrame::Pong { sent_us: 0 });
+    overlay.handle_frame(now, vertex("01"), PeerFrame::Pong { sent_us: 0, held_us: 0 });
     overlay.handle_connected(now, vertex("111"));
     assert_eq!(overlay.poll_effect(), None);
 }

@@ -24,9 +24,10 @@ pub enum PeerFrame {
         sent_us: u64,
         link_states_digest: u64,
     },
-    /// Answers a ping with its own number.
+    /// Answers a ping with its own number, and tells how long the answer waited for a frame that went the same way.
     Pong {
         sent_us: u64,
+        held_us: u64,
     },
     /// News of who hears whom; the receiver passes on what is new to it.
     LinkStates(Vec<LinkState>),

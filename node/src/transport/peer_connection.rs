@@ -22,7 +22,7 @@ use crate::runtime::PeerGate;
 use crate::runtime::inbox::Arrival;
 use crate::runtime::mailbox::{PeerQueue, peer_mailbox};
 
-/// How often a WebSocket ping is sent.
+/// How often a WebSocket ping is sent, unless something else was.
 const PING_EVERY: Duration = Duration::from_secs(1);
 /// A connection on which nothing came for so long is dead.
 const DEAD_AFTER: Duration = Duration::from_secs(5);
@@ -97,13 +97,20 @@ async fn write(
 ) -> String {
     let mut ping = interval(PING_EVERY);
     ping.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut spoke = false;
     loop {
         let sent = tokio::select! {
             message = queue.next() => match message {
-                Some(message) => send_all(sink, message, &mut queue, slot, door).await,
+                Some(message) => {
+                    spoke = true;
+                    send_all(sink, message, &mut queue, slot, door).await
+                }
                 None => return "this node is shutting down".into(),
             },
-            _ = ping.tick() => in_time(sink.send(Message::Ping(Bytes::new())), slot).await,
+            _ = ping.tick() => match std::mem::take(&mut spoke) {
+                true => Ok(()),
+                false => in_time(sink.send(Message::Ping(Bytes::new())), slot).await,
+            },
         };
         if let Err(why) = sent {
             return why;

@@ -3,6 +3,7 @@
 mod asking;
 mod disks;
 mod edges;
+mod turns;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
@@ -70,6 +71,7 @@ pub struct Cluster {
     /// In order of time, then of creation.
     agenda: BTreeMap<(Instant, u64), (Vertex, u64, Arrival)>,
     next_arrival: u64,
+    turns: u64,
     network: Network,
     traffic: Traffic,
     /// The connection that each end believes in, and the one that stands.
@@ -139,6 +141,7 @@ impl Cluster {
             hosts: config.dimension.vertices().map(|_| Host::new(config.disk_delay, Bugs::of(config.bug))).collect(),
             agenda: BTreeMap::new(),
             next_arrival: 0,
+            turns: 0,
             believed: BTreeMap::new(),
             waiting: BTreeMap::new(),
             standing: BTreeMap::new(),
@@ -321,12 +324,7 @@ impl Cluster {
             return;
         }
         match arrival {
-            Arrival::Wake => {
-                if host.wakes_at.is_some_and(|at| at <= self.now) {
-                    host.wakes_at = None;
-                    self.give(vertex, Input::DeadlineReached);
-                }
-            }
+            Arrival::Wake => self.wake(vertex),
             Arrival::Connected { peer, connection } => {
                 self.believed.insert((vertex, peer), connection);
                 self.give(vertex, Input::PeerConnected { peer });
@@ -397,43 +395,6 @@ impl Cluster {
     fn clock(&self, vertex: Vertex) -> Now {
         let wall = (EPOCH.0 + self.now.0).saturating_add_signed(self.hosts[vertex.index()].clock_error_us);
         Now { monotonic: self.now, wall: Timestamp(wall) }
-    }
-
-    /// One turn of a node, or a part of its next one.
-    fn give(&mut self, vertex: Vertex, input: Input) {
-        if !self.config.gather_turns {
-            return self.take_turn(vertex, vec![input]);
-        }
-        let host = &mut self.hosts[vertex.index()];
-        if host.node.is_some() {
-            host.gathered.push(input);
-            if host.gathered.len() == 1 {
-                self.at(self.now, vertex, Arrival::Turn);
-            }
-        }
-    }
-
-    fn take_turn(&mut self, vertex: Vertex, inputs: Vec<Input>) {
-        let clock = self.clock(vertex);
-        let Some(node) = &mut self.hosts[vertex.index()].node else { return };
-        let effects = node.handle(clock, inputs);
-        let deadline = node.next_deadline();
-        for effect in effects {
-            self.record(vertex, &effect);
-            self.carry_out(vertex, effect);
-        }
-        if let Some(deadline) = deadline {
-            self.wake_at(vertex, deadline);
-        }
-    }
-
-    fn wake_at(&mut self, vertex: Vertex, deadline: Instant) {
-        let at = deadline.max(self.now + Duration::from_micros(1));
-        let host = &mut self.hosts[vertex.index()];
-        if host.wakes_at.is_none_or(|known| at < known) {
-            host.wakes_at = Some(at);
-            self.at(at, vertex, Arrival::Wake);
-        }
     }
 
     fn carry_out(&mut self, vertex: Vertex, effect: Effect) {

@@ -23,7 +23,7 @@ pub fn frames() -> Vec<PeerFrame> {
     let bodies = rafts().into_iter().chain(snapshots()).chain(asks()).chain(replies()).chain(introductions());
     let mut frames = vec![
         PeerFrame::Ping { sent_us: 300, link_states_digest: 1 },
-        PeerFrame::Pong { sent_us: 300 },
+        PeerFrame::Pong { sent_us: 300, held_us: 200 },
         PeerFrame::LinkStates(vec![state]),
     ];
     frames.extend(bodies.map(packet));

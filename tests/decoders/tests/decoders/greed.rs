@@ -37,7 +37,7 @@ fn a_count_that_no_message_keeps() {
 
 #[test]
 fn a_message_of_the_smallest_frames() {
-    check("peer_frames", &encode_peer_frames(&vec![PeerFrame::Pong { sent_us: 0 }; MAX_FRAMES]));
+    check("peer_frames", &encode_peer_frames(&vec![PeerFrame::Pong { sent_us: 0, held_us: 0 }; MAX_FRAMES]));
     let answer = Answer { id: None, served_by: vertex(), hops: None, result: Ok(Done::Watching) };
     check("server_frames", &encode_server_frames(&vec![ServerFrame::Answer(answer); MAX_FRAMES]));
 }

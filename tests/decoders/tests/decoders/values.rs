@@ -265,7 +265,7 @@ fn peer_frame() -> impl Strategy<Value = PeerFrame> {
     prop_oneof![
         1 => (number(), number())
             .prop_map(|(sent_us, link_states_digest)| PeerFrame::Ping { sent_us, link_states_digest }),
-        1 => number().prop_map(|sent_us| PeerFrame::Pong { sent_us }),
+        1 => (number(), number()).prop_map(|(sent_us, held_us)| PeerFrame::Pong { sent_us, held_us }),
         2 => vec(link_state(), 0..8).prop_map(PeerFrame::LinkStates),
         5 => packet().prop_map(|packet| PeerFrame::Packet(Box::new(packet))),
     ]

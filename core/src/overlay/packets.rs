@@ -1,0 +1,150 @@
+//! Packets on their way, and the frames that carry them and everything else over an edge.
+
+use super::{Overlay, OverlayEffect};
+use crate::bugs::Bug;
+use crate::cube::Vertex;
+use crate::route::{NextHop, Trail, next_hop};
+use crate::time::Now;
+use crate::wire::event::{DropReason, Event, FrameKind, TraceId};
+use crate::wire::peer::{Body, Packet, PeerFrame};
+
+impl Overlay {
+    /// Sends on its way to any vertex; what is for this one is delivered here.
+    ///
+    /// What is known to be out of reach is dropped at once: to search the whole cube for every heartbeat to a dead member
+    /// would cost more than the sender's retry.
+    pub fn send(&mut self, now: Now, to: Vertex, trace: Option<TraceId>, body: Body) {
+        let packet = Packet { from: self.me, to, trail: Trail::default(), trace, body };
+        if self.is_alive(to) {
+            self.route(now, Box::new(packet));
+        } else {
+            self.drop_packet(&packet, DropReason::NoRoute);
+        }
+    }
+
+    /// As [`Overlay::send`], for what is in no hurry: to a neighbour it goes with the next frame, or after
+    /// [`COMPANY_AWAITED`](super::links::COMPANY_AWAITED) alone.
+    pub fn send_along(&mut self, now: Now, to: Vertex, body: Body) {
+        let Some(bit) = self.me.edge_to(to).filter(|bit| self.usable_edges() & 1 << bit != 0) else {
+            return self.send(now, to, None, body);
+        };
+        let mut packet = Packet { from: self.me, to, trail: Trail::default(), trace: None, body };
+        packet.trail.leave_forward(self.me);
+        self.hold(now, bit, PeerFrame::Packet(Box::new(packet)));
+    }
+
+    pub(super) fn handle_packet(&mut self, now: Now, packet: Box<Packet>) {
+        if !self.fits(&packet) {
+            return;
+        }
+        if packet.to != self.me {
+            self.counters.forwarded += 1;
+        }
+        self.route(now, packet);
+    }
+
+    fn fits(&self, packet: &Packet) -> bool {
+        let mut named = [packet.from, packet.to].into_iter().chain(packet.trail.path.iter().copied());
+        named.all(|vertex| vertex.dimension() == self.me.dimension())
+    }
+
+    fn route(&mut self, now: Now, mut packet: Box<Packet>) {
+        match self.next_hop(&packet) {
+            NextHop::Arrived => self.effects.push_back(OverlayEffect::Deliver(packet)),
+            NextHop::Forward(bit) => {
+                packet.trail.leave_forward(self.me);
+                self.send_packet(now, bit, packet);
+            }
+            NextHop::BackTo(back) => {
+                let bit = self.me.edge_to(back).expect("a packet goes back over an edge of its own");
+                packet.trail.leave_back(self.me, back);
+                self.send_packet(now, bit, packet);
+            }
+            NextHop::Unreachable => self.drop_packet(&packet, DropReason::NoRoute),
+            NextHop::HopLimit => self.drop_packet(&packet, DropReason::HopLimit),
+        }
+    }
+
+    fn next_hop(&mut self, packet: &Packet) -> NextHop {
+        let usable = self.usable_edges();
+        let distances = self.graph.distances_to(packet.to);
+        let forgotten = Trail { hops: packet.trail.hops, ..Trail::default() };
+        let trail = if self.bugs.has(Bug::PacketsForgetTheirTrail) { &forgotten } else { &packet.trail };
+        next_hop(self.me, packet.to, trail, usable, |vertex| distances.from(vertex))
+    }
+
+    /// The edges with a connection whose other end says that it hears us.
+    fn usable_edges(&self) -> u16 {
+        let is_usable = |bit: &u8| self.link(*bit).is_connected() && self.graph.carries(self.me, *bit);
+        (0..self.me.dimension().bits()).filter(is_usable).fold(0, |mask, bit| mask | 1 << bit)
+    }
+
+    fn send_packet(&mut self, now: Now, bit: u8, packet: Box<Packet>) {
+        if self.send_frame(now, bit, PeerFrame::Packet(packet)) && self.link(bit).is_nearly_due(now.monotonic) {
+            self.ping(now, bit);
+            self.refresh_unheard(now);
+        }
+    }
+
+    /// Sends a frame into an edge, with what waited for one; false when the edge swallowed it.
+    pub(super) fn send_frame(&mut self, now: Now, bit: u8, frame: PeerFrame) -> bool {
+        let sent = self.send_alone(now, bit, frame);
+        self.send_held(now, bit);
+        sent
+    }
+
+    /// Keeps back a frame until another goes the same way.
+    pub(super) fn hold(&mut self, now: Now, bit: u8, frame: PeerFrame) {
+        if !self.links[usize::from(bit)].hold(now.monotonic, frame) {
+            self.send_held(now, bit);
+        }
+    }
+
+    pub(super) fn send_held(&mut self, now: Now, bit: u8) {
+        for frame in self.links[usize::from(bit)].take_held(now.monotonic) {
+            self.send_alone(now, bit, frame);
+        }
+    }
+
+    fn send_alone(&mut self, now: Now, bit: u8, frame: PeerFrame) -> bool {
+        let to = self.me.across(bit);
+        let (what, group, trace) = describe(&frame);
+        let sent = self.links[usize::from(bit)].send(now.monotonic, frame, &mut self.rng);
+        match sent {
+            Err(why) => self.tell_dropped(to, what, why, trace),
+            Ok(()) if what == FrameKind::Overlay => {}
+            Ok(()) => self.tell(Event::FrameSent { to, what, group }, trace),
+        }
+        self.release(now, bit);
+        sent.is_ok()
+    }
+
+    /// What has waited long enough leaves.
+    pub(super) fn release(&mut self, now: Now, bit: u8) {
+        let to = self.me.across(bit);
+        while let Some(frame) = self.links[usize::from(bit)].poll_due(now.monotonic) {
+            self.counters.sent += 1;
+            self.effects.push_back(OverlayEffect::SendPeer { to, frame });
+        }
+    }
+
+    fn drop_packet(&mut self, packet: &Packet, why: DropReason) {
+        self.tell_dropped(packet.to, packet.kind(), why, packet.trace);
+    }
+
+    pub(super) fn tell_dropped(&mut self, to: Vertex, what: FrameKind, why: DropReason, trace: Option<TraceId>) {
+        self.counters.dropped += 1;
+        self.tell(Event::FrameDropped { to, what, why }, trace);
+    }
+
+    pub(super) fn tell(&mut self, event: Event, trace: Option<TraceId>) {
+        self.effects.push_back(OverlayEffect::Event(event, trace));
+    }
+}
+
+fn describe(frame: &PeerFrame) -> (FrameKind, Option<Vertex>, Option<TraceId>) {
+    match frame {
+        PeerFrame::Ping { .. } | PeerFrame::Pong { .. } | PeerFrame::LinkStates(_) => (FrameKind::Overlay, None, None),
+        PeerFrame::Packet(packet) => (packet.kind(), packet.group(), packet.trace),
+    }
+}
