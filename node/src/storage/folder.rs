@@ -5,7 +5,7 @@
 //! | `lock` | held exclusively while a node runs; contains its process id |
 //! | `owner.json` | whose folder this is, for people and for the check at start |
 //! | `store.redb` | all else, in tables |
-//! | `journal` | what the tables do not have yet (see [`super::journal`]) |
+//! | `journal`, `journal-2` | what the tables do not have yet (see [`super::journals`]) |
 //! | `mark` | the newest acknowledged transaction (see [`super::mark`]) |
 //!
 //! Nothing but these files is ever written or deleted here.
@@ -27,7 +27,7 @@ const LOCK: &str = "lock";
 const OWNER: &str = "owner.json";
 const OWNER_DRAFT: &str = "owner.json.new";
 const STORE: &str = "store.redb";
-const JOURNAL: &str = "journal";
+const JOURNALS: [&str; 2] = ["journal", "journal-2"];
 const MARK: &str = "mark";
 
 /// Whose folder it is. A folder serves one vertex of one cube of one cluster for ever.
@@ -90,8 +90,8 @@ impl Folder {
         self.path.join(STORE)
     }
 
-    pub(super) fn journal(&self) -> PathBuf {
-        self.path.join(JOURNAL)
+    pub(super) fn journals(&self) -> [PathBuf; 2] {
+        JOURNALS.map(|name| self.path.join(name))
     }
 
     pub(super) fn mark(&self) -> PathBuf {
@@ -104,11 +104,11 @@ impl Folder {
     }
 
     /// Deletes all that a node ever wrote here, but the lock. The mark goes first: a store without a mark is a store
-    /// that was never acknowledged, so a wipe that is cut short never looks like damage. The journal goes after the
-    /// store, which without it would be one of former days.
+    /// that was never acknowledged, so a wipe that is cut short never looks like damage. The journals go after the
+    /// store, which without them would be one of former days.
     pub(super) fn wipe(&self) -> Result<(), StorageError> {
-        let wiped =
-            [MARK, STORE, JOURNAL, OWNER_DRAFT, OWNER].into_iter().try_for_each(|name| remove(&self.path.join(name)));
+        let names = [MARK, STORE].into_iter().chain(JOURNALS).chain([OWNER_DRAFT, OWNER]);
+        let wiped = names.map(|name| self.path.join(name)).try_for_each(|path| remove(&path));
         wiped
             .and_then(|()| self.sync())
             .map_err(|source| StorageError::from_io(&self.path, "wiping the folder", source))?;

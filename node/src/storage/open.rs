@@ -13,13 +13,14 @@ use super::disk::{Disk, DiskSwitch};
 use super::error::StorageError;
 use super::folder::{Folder, FolderIdentity};
 use super::guard::guard;
-use super::journal::Journal;
+use super::journals::Journals;
 use super::mark::{Mark, MarkFile};
 use super::metrics::StorageMetrics;
 use super::pending::Pending;
 use super::recover::{self, Contents};
 use super::report::{OpenReport, RolledBack};
 use super::rows::{RowKey, RowWriter};
+use super::settler::Settler;
 use super::sync_mode::SyncMode;
 use super::write::{Changed, Failure, Tables};
 
@@ -29,16 +30,29 @@ const CACHE_BYTES: usize = 8 << 20;
 /// The files of a folder, open.
 #[derive(Debug)]
 pub(super) struct Files {
-    pub database: Database,
+    pub database: Arc<Database>,
+    pub settler: Settler,
     pub disk: Arc<DiskSwitch>,
-    pub journal: Journal,
-    /// What the journal has and the database has not.
+    pub journals: Journals,
+    /// What the current journal has: the settler does not know of it yet.
     pub pending: Pending,
     pub mark: MarkFile,
     /// The newest transaction.
     pub transaction: u64,
-    /// Topics are being deleted piece by piece.
-    pub dropping: bool,
+}
+
+impl Files {
+    /// Hands to the settler what is pending, once it is done with what it had, and goes on in the other journal. `tidy`: it
+    /// also deletes a piece of what was put off.
+    pub(super) fn settle(&mut self, tidy: bool) -> Changed {
+        self.settler.begin(std::mem::take(&mut self.pending), self.transaction, tidy)?;
+        Ok(self.journals.turn(self.transaction)?)
+    }
+
+    /// All that may not be in the tables yet: what is on its way there, and what came after it.
+    pub(super) fn unsettled(&self) -> [Option<&Pending>; 2] {
+        [self.settler.under_way(), Some(&self.pending)]
+    }
 }
 
 /// Opens, or creates, the files of a folder.
@@ -53,9 +67,9 @@ pub(super) fn open(
     let file = open_store_file(folder).map_err(io_failed)?;
     let mut report = first_look(&file, marked).map_err(io_failed)?;
     let (backend, disk) = Disk::new(file, metrics.clone()).map_err(io_failed)?;
-    let mut journal = Journal::open(&folder.journal(), disk.clone(), metrics.clone()).map_err(io_failed)?;
+    let mut journals = Journals::open(folder.journals(), &disk, metrics).map_err(io_failed)?;
     if report.new {
-        journal.clear().map_err(io_failed)?;
+        journals.clear().map_err(io_failed)?;
     }
 
     let (database, contents) = guard(folder.path(), "opening the store", || {
@@ -65,8 +79,8 @@ pub(super) fn open(
             // properly was seen to hide messages in silence; after an unclean end redb reads everything anyway.
             .set_check_integrity_on_open(true)
             .create_with_backend(backend)?;
-        let contents = first_transaction(&database, &mut journal, folder.identity(), marked, &mut report)?;
-        journal.begin(contents.transaction)?;
+        let contents = first_transaction(&database, &mut journals, folder.identity(), marked, &mut report)?;
+        journals.begin(contents.transaction)?;
         Ok((database, contents))
     })?;
 
@@ -75,8 +89,10 @@ pub(super) fn open(
     disk.put_off_syncs(sync_mode != SyncMode::Always);
     report.took = begun.elapsed();
     let Contents { transaction, dropping, recovered, .. } = contents;
+    let database = Arc::new(database);
+    let settler = Settler::start(database.clone(), dropping).map_err(io_failed)?;
     let pending = Pending::default();
-    Ok((Files { database, disk, journal, pending, mark, transaction, dropping }, recovered, report))
+    Ok((Files { database, settler, disk, journals, pending, mark, transaction }, recovered, report))
 }
 
 fn open_store_file(folder: &Folder) -> io::Result<File> {
@@ -96,16 +112,16 @@ fn first_look(file: &File, marked: Option<Mark>) -> io::Result<OpenReport> {
     })
 }
 
-/// Puts into the tables what the journal has, reads what is there, and signs that the folder was opened once more.
+/// Puts into the tables what the journals have, reads what is there, and signs that the folder was opened once more.
 fn first_transaction(
     database: &Database,
-    journal: &mut Journal,
+    journals: &mut Journals,
     identity: &FolderIdentity,
     marked: Option<Mark>,
     report: &mut OpenReport,
 ) -> Result<Contents, Failure> {
     let transaction = database.begin_write()?;
-    settle_journal(&transaction, journal)?;
+    settle_journals(&transaction, journals)?;
     let mut contents = recover::read(&transaction)?;
     accept(&transaction, &mut contents, identity, marked, report)?;
     let acknowledged = marked.map_or(0, |mark| mark.number);
@@ -119,9 +135,9 @@ fn first_transaction(
     Ok(contents)
 }
 
-fn settle_journal(transaction: &WriteTransaction, journal: &mut Journal) -> Changed {
+fn settle_journals(transaction: &WriteTransaction, journals: &mut Journals) -> Changed {
     let Some(settled) = recover::transaction_number(transaction)? else { return Ok(()) };
-    let Replayed { number, writes } = journal.read(settled)?;
+    let Replayed { number, writes } = journals.read(settled)?;
     if number == settled {
         return Ok(());
     }

@@ -1,4 +1,4 @@
-//! What the journal has and the tables do not: in memory, so that it can be read, and settled all at once.
+//! What a journal has and the tables do not: in memory, so that it can be read, and settled all at once.
 //!
 //! What replaces what is decided here already: an entry that was appended and dropped again never reaches the tables.
 
@@ -44,6 +44,10 @@ pub(super) struct PendingTopic {
 impl Pending {
     pub(super) fn take(&mut self, batches: impl IntoIterator<Item = WriteBatch>) {
         batches.into_iter().flat_map(|batch| batch.writes).for_each(|write| self.take_write(write));
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.records.is_empty() && self.groups.is_empty() && self.outbox.is_empty()
     }
 
     /// Whether messages are to leave the tables.

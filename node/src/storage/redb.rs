@@ -1,12 +1,14 @@
 //! The engine: a journal for what is written, and tables in [redb](https://docs.rs/redb), a copy-on-write B-tree file.
 //!
-//! A write is one record of the [journal](super::journal). When that is full, what it holds is settled: everything that
-//! is [pending](super::pending) goes into the tables in one transaction. Reads look at both.
+//! A write is one record of a [journal](super::journal). When that is full, what it holds is settled: everything that
+//! is [pending](super::pending) goes into the tables in one transaction, by the [settler](super::settler), while writes go
+//! on in [the other journal](super::journals). Reads look at the tables and at all that may not be in them yet.
 //!
 //! redb checks every page of the file at every start; what changes on disk later meets the check sum in each row (see
 //! [`super::rows`]).
 
 use std::collections::BTreeSet;
+use std::iter;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -24,11 +26,11 @@ use super::guard::guard;
 use super::mark::Mark;
 use super::metrics::StorageMetrics;
 use super::open::{self, Files};
-use super::pending::{Pending, PendingTopic};
+use super::pending::PendingTopic;
 use super::report::OpenReport;
-use super::rows::{self, GroupCode, MessageKey, RowKey, RowWriter, Value};
+use super::rows::{self, GroupCode, MessageKey, Value};
 use super::sync_mode::SyncMode;
-use super::write::{Changed, Failure, Tables};
+use super::write::{Changed, Failure};
 
 /// A store in a data folder, which it holds locked.
 #[derive(Debug)]
@@ -38,7 +40,6 @@ pub struct RedbStore {
     folder: Folder,
     sync_mode: SyncMode,
     metrics: Arc<StorageMetrics>,
-    rows: RowWriter,
 }
 
 impl RedbStore {
@@ -49,8 +50,7 @@ impl RedbStore {
         sync_mode: SyncMode,
     ) -> Result<(RedbStore, Recovered, OpenReport), StorageError> {
         let folder = Folder::lock(folder, identity)?;
-        let mut store =
-            RedbStore { files: None, folder, sync_mode, metrics: Arc::default(), rows: RowWriter::default() };
+        let mut store = RedbStore { files: None, folder, sync_mode, metrics: Arc::default() };
         let (recovered, report) = store.open_files()?;
         Ok((store, recovered, report))
     }
@@ -68,7 +68,8 @@ impl RedbStore {
         guard(self.folder.path(), "listing topics", || {
             let files = self.files.as_ref().ok_or(Failure::Closed)?;
             let settled = self.messages()?.map(|messages| list_topics(&messages, group.to_code())).transpose()?;
-            let topics: BTreeSet<_> = settled.into_iter().flatten().chain(files.pending.topics(group)).collect();
+            let unsettled = files.unsettled().into_iter().flatten().flat_map(|pending| pending.topics(group));
+            let topics: BTreeSet<_> = settled.into_iter().flatten().chain(unsettled).collect();
             Ok(topics.into_iter().collect())
         })
     }
@@ -91,7 +92,7 @@ impl RedbStore {
     /// A topic that is being deleted has no messages, however many are still there.
     fn is_dropping(&self, group: GroupCode, topic: TopicId) -> Result<bool, Failure> {
         let files = self.files.as_ref().ok_or(Failure::Closed)?;
-        if !files.dropping {
+        if !files.settler.dropping() {
             return Ok(false);
         }
         match files.database.begin_read()?.open_table(rows::DROPPING) {
@@ -101,14 +102,13 @@ impl RedbStore {
     }
 
     /// All of `change`, or nothing of it and the end of this store.
-    fn change(
+    fn change<T>(
         &mut self,
         doing: &'static str,
-        change: impl FnOnce(&mut Files, &mut RowWriter) -> Changed,
-    ) -> Result<(), StorageError> {
-        let RedbStore { files, folder, rows, .. } = self;
-        let Some(open) = files else { return Err(StorageError::Stopped) };
-        let changed = guard(folder.path(), doing, || change(open, rows));
+        change: impl FnOnce(&mut Files) -> Result<T, Failure>,
+    ) -> Result<T, StorageError> {
+        let Some(open) = &mut self.files else { return Err(StorageError::Stopped) };
+        let changed = guard(self.folder.path(), doing, || change(open));
         if changed.is_err() {
             self.abandon();
         }
@@ -129,10 +129,16 @@ impl RedbStore {
     fn close_files(&mut self) -> Result<(), StorageError> {
         let Some(mut files) = self.files.take() else { return Ok(()) };
         let path = self.folder.path();
-        files.disk.put_off_syncs(false);
-        guard(path, "settling the journal", || settle(&mut files, &mut self.rows, false))?;
-        let Files { database, disk, mut mark, transaction, .. } = files;
-        guard(path, "closing the store", || Ok(database.close()?))?;
+        guard(path, "settling the journal", || {
+            files.settler.wait()?;
+            files.disk.put_off_syncs(false);
+            files.settle(false)?;
+            files.settler.wait()
+        })?;
+        let Files { database, settler, disk, mut mark, transaction, .. } = files;
+        drop(settler);
+        let database = Arc::into_inner(database);
+        guard(path, "closing the store", || Ok(database.ok_or(Failure::Closed)?.close()?))?;
         let io_failed = |source| StorageError::from_io(path, "closing the store", source);
         disk.sync_now(&self.metrics).map_err(io_failed)?;
         let signed = mark.write(Mark { number: transaction, closed: true }).and_then(|()| mark.sync());
@@ -145,7 +151,7 @@ impl LogStore for RedbStore {
         let count = batches.len();
         if batches.iter().any(|batch| !batch.writes.is_empty()) {
             let sync = self.sync_mode == SyncMode::Always;
-            self.change("writing", |files, rows| append(files, rows, batches, sync))?;
+            self.change("writing", |files| append(files, batches, sync))?;
             self.metrics.count_transaction(count);
         }
         Ok(())
@@ -154,11 +160,12 @@ impl LogStore for RedbStore {
     fn read_messages(&self, read: &ReadMessages) -> Result<Vec<StoredMessage>, StorageError> {
         let messages = guard(self.folder.path(), "reading messages", || {
             let files = self.files.as_ref().ok_or(Failure::Closed)?;
-            let pending = files.pending.topic(read.group, read.topic);
-            let gone =
-                pending.is_some_and(|topic| topic.dropped) || self.is_dropping(read.group.to_code(), read.topic)?;
+            let [settling, pending] = files.unsettled().map(|pending| pending?.topic(read.group, read.topic));
+            let drops = |topic: Option<&PendingTopic>| topic.is_some_and(|topic| topic.dropped);
+            let settling = if drops(pending) { None } else { settling };
+            let gone = drops(pending) || drops(settling) || self.is_dropping(read.group.to_code(), read.topic)?;
             let settled = if gone { None } else { self.messages()? };
-            read_range(settled.as_ref(), pending, read)
+            read_range(settled.as_ref(), settling, pending, read)
         })?;
         self.metrics.count_read(messages.len());
         Ok(messages)
@@ -166,15 +173,19 @@ impl LogStore for RedbStore {
 
     fn sync(&mut self) -> Result<(), StorageError> {
         let Some(files) = &mut self.files else { return Err(StorageError::Stopped) };
-        let synced = files.disk.sync_put_off(&self.metrics).and_then(|()| files.journal.sync());
+        let synced = files.disk.sync_put_off(&self.metrics).and_then(|()| files.journals.sync());
         synced.map_err(|source| StorageError::from_io(self.folder.path(), "syncing", source))
     }
 
     fn tidy(&mut self) -> Result<bool, StorageError> {
-        if self.files.as_ref().is_some_and(|files| files.dropping || files.pending.drops_messages()) {
-            self.change("deleting a topic", |files, rows| settle(files, rows, true))?;
-        }
-        Ok(self.files.as_ref().is_some_and(|files| files.dropping))
+        self.change("deleting a topic", |files| {
+            files.settler.wait()?;
+            let drops = files.settler.dropping() || files.pending.drops_messages();
+            if drops {
+                files.settle(true)?;
+            }
+            Ok(drops)
+        })
     }
 
     fn reopen(&mut self, wipe: bool) -> Result<(Recovered, OpenReport), StorageError> {
@@ -197,40 +208,31 @@ impl Drop for RedbStore {
     }
 }
 
-/// One record in the journal; when it has no room left, a visit to the tables.
-fn append(files: &mut Files, rows: &mut RowWriter, batches: Vec<WriteBatch>, sync: bool) -> Changed {
+/// One record in the journal, or in the other one, where the first has no room left.
+fn append(files: &mut Files, batches: Vec<WriteBatch>, sync: bool) -> Changed {
+    files.settler.look()?;
     let number = files.transaction + 1;
-    let journaled = files.journal.append(number, &batches)?;
+    let mut journaled = files.journals.append(number, &batches)?;
+    if !journaled && !files.pending.is_empty() {
+        files.settle(false)?;
+        journaled = files.journals.append(number, &batches)?;
+    }
     files.transaction = number;
     files.pending.take(batches);
     if !journaled {
-        settle(files, rows, false)?;
+        // Larger than a journal: straight into the tables.
+        files.settle(false)?;
+        files.settler.wait()?;
     } else if sync {
-        files.journal.sync()?;
+        files.journals.sync()?;
     }
     Ok(files.mark.write(Mark { number, closed: false })?)
 }
 
-/// Puts what is pending into the tables, and begins the journal anew. `tidy`: also deletes a piece of what was put off.
-fn settle(files: &mut Files, rows: &mut RowWriter, tidy: bool) -> Changed {
-    let transaction = files.database.begin_write()?;
-    let mut tables = Tables::new(&transaction, rows, files.dropping);
-    files.pending.settle(&mut tables)?;
-    if tidy {
-        tables.tidy()?;
-    }
-    tables.put_meta(RowKey::Transaction, &files.transaction)?;
-    let dropping = tables.dropping();
-    drop(tables);
-    transaction.commit()?;
-    files.dropping = dropping;
-    files.pending = Pending::default();
-    Ok(files.journal.begin(files.transaction)?)
-}
-
-/// The messages of a topic, from the tables and from what is pending.
+/// The messages of a topic: from the tables, from what is on its way there, and from what is pending.
 fn read_range(
     settled: Option<&ReadOnlyTable<MessageKey, Value>>,
+    settling: Option<&PendingTopic>,
     pending: Option<&PendingTopic>,
     read: &ReadMessages,
 ) -> Result<Vec<StoredMessage>, Failure> {
@@ -241,8 +243,25 @@ fn read_range(
         let last = Offset(key.value().2);
         Ok((last, move || rows::decode_run(group, topic, last, value.value())))
     });
-    let pending = pending.into_iter().flat_map(|topic| topic.messages.range(from..end)).map(|(_, message)| message);
-    read_through(read, rows, pending)
+    let [older, newer] =
+        [settling, pending].map(|topic| topic.into_iter().flat_map(|topic| topic.messages.range(from..end)));
+    read_through(read, rows, merge(older, newer).map(|(_, message)| message))
+}
+
+/// Both in the order of their keys; where both have one, the newer.
+fn merge<K: Ord, V>(
+    older: impl Iterator<Item = (K, V)>,
+    newer: impl Iterator<Item = (K, V)>,
+) -> impl Iterator<Item = (K, V)> {
+    let (mut older, mut newer) = (older.peekable(), newer.peekable());
+    iter::from_fn(move || {
+        let Some((next, _)) = newer.peek() else { return older.next() };
+        if let Some(before) = older.next_if(|(key, _)| key < next) {
+            return Some(before);
+        }
+        older.next_if(|(key, _)| key == next);
+        newer.next()
+    })
 }
 
 /// Jumps from each topic's first message past its last.

@@ -214,6 +214,8 @@ impl<S: LogStore, F: FnMut(StorageEvent)> Worker<S, F> {
                 self.waiting.push_back(command);
                 self.waiting.extend(self.commands.try_iter());
                 self.rests = false;
+                // What nobody waits for is not written by itself just because there was nothing to do.
+                self.lingers();
                 true
             }
             Err(RecvTimeoutError::Timeout) => {

@@ -7,22 +7,40 @@ use cubecast_node::storage::*;
 
 use crate::support::*;
 
-/// Writes messages until the journal was full so often, and some more; returns how many there are.
+const JOURNALS: [&str; 2] = ["journal", "journal-2"];
+
+/// Writes messages until a journal began anew so often, and some more; returns how many there are.
 fn write_past_the_journal(store: &mut RedbStore, folder: &Path, times: usize) -> u64 {
-    let (mut written, mut seen, mut started_anew) = (0, journal_start(folder), 0);
-    while started_anew < times {
-        store.write(vec![batch(written, [messages("010", 1, written * 500..written * 500 + 500)])]).unwrap();
-        written += 1;
-        let start = journal_start(folder);
-        started_anew += usize::from(start != seen);
-        seen = start;
-    }
-    written * 500
+    let mut writer = Writer { next: 0 };
+    (0..times).for_each(|_| writer.write_until_a_turn(store, folder));
+    writer.next
 }
 
-/// The first record's header: changes when the journal begins anew.
-fn journal_start(folder: &Path) -> Vec<u8> {
-    fs::read(folder.join("journal")).unwrap().into_iter().take(16).collect()
+/// Writes messages, and knows how many there are.
+struct Writer {
+    next: u64,
+}
+
+impl Writer {
+    fn write(&mut self, store: &mut RedbStore) {
+        let offsets = self.next..self.next + 500;
+        self.next = offsets.end;
+        store.write(vec![batch(1, [messages("010", 1, offsets)])]).unwrap();
+    }
+
+    /// Ends with the first write that went into another journal than the one before.
+    fn write_until_a_turn(&mut self, store: &mut RedbStore, folder: &Path) {
+        self.write(store);
+        let before = journal_starts(folder);
+        while journal_starts(folder) == before {
+            self.write(store);
+        }
+    }
+}
+
+/// The header of the first record of each: changes when that one begins anew.
+fn journal_starts(folder: &Path) -> [Vec<u8>; 2] {
+    JOURNALS.map(|name| fs::read(folder.join(name)).unwrap().into_iter().take(16).collect())
 }
 
 fn killed(folder: &Path) -> tempfile::TempDir {
@@ -46,6 +64,71 @@ fn a_journal_that_began_anew_has_nothing_of_its_earlier_rounds() {
     assert_eq!(recovered.groups[0].log, [entry(1), entry(2), entry(3)]);
     let expected: Vec<_> = (0..=count).map(message).collect();
     assert_eq!(killed.read_messages(&all).unwrap(), expected);
+}
+
+/// A node was killed before the tables had anything of what both journals have.
+#[test]
+fn what_both_journals_have_comes_back_whichever_is_the_older() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut store, ..) = open(folder.path());
+    store.write(vec![batch(0, [append("010", 1..=3)])]).unwrap();
+    store.reopen(false).unwrap();
+    let mut writer = Writer { next: 0 };
+    for older in JOURNALS {
+        // Waits until the tables have all that the other journal had.
+        assert!(!store.tidy().unwrap());
+        let tables = killed(folder.path());
+        writer.write_until_a_turn(&mut store, folder.path());
+        let with_old_tables = || {
+            let left_behind = killed(folder.path());
+            fs::copy(tables.path().join("store.redb"), left_behind.path().join("store.redb")).unwrap();
+            left_behind
+        };
+
+        let left_behind = with_old_tables();
+        let (killed, _, report) = open(left_behind.path());
+        assert!(report.unclean && !report.lost_something(), "{report}");
+        let expected: Vec<_> = (0..writer.next).map(message).collect();
+        assert_eq!(killed.read_messages(&read("010", 1, 0, u64::MAX)).unwrap(), expected);
+
+        // Where the older one ends too early, the newer one does not follow.
+        let damaged = with_old_tables();
+        let path = damaged.path().join(older);
+        let mut bytes = fs::read(&path).unwrap();
+        let last = bytes.iter().rposition(|byte| *byte != 0).unwrap();
+        bytes[last / 2] ^= 1;
+        fs::write(path, bytes).unwrap();
+        let (damaged, recovered, report) = open(damaged.path());
+        assert!(report.rolled_back.is_some() && recovered.groups[0].tail_cut, "{report}");
+        let found = damaged.read_messages(&read("010", 1, 0, u64::MAX)).unwrap();
+        assert!(found.len() < expected.len());
+        assert_eq!(found[..], expected[..found.len()]);
+    }
+}
+
+#[test]
+fn everything_is_read_while_some_of_it_is_on_its_way_into_the_tables() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut store, ..) = open(folder.path());
+    let mut writer = Writer { next: 0 };
+    for _ in 0..4 {
+        writer.write_until_a_turn(&mut store, folder.path());
+        // Over what is settled just now, over its end, and behind it.
+        let next = writer.next;
+        store
+            .write(vec![batch(
+                2,
+                [messages("010", 1, next - 2_000..next - 1_900), messages("010", 1, next - 600..next)],
+            )])
+            .unwrap();
+        for (from, end) in [(0, next), (next - 2_500, next - 1_950), (next - 1_901, next - 300), (next - 501, next + 9)]
+        {
+            let found = store.read_messages(&read("010", 1, from, end)).unwrap();
+            assert_eq!(found, (from..end.min(next)).map(message).collect::<Vec<_>>(), "{from} to {end}");
+        }
+    }
+    store.write(vec![batch(3, [drop_messages("010", 1), messages("010", 1, 0..3)])]).unwrap();
+    assert_eq!(store.read_messages(&read("010", 1, 0, u64::MAX)).unwrap(), (0..3).map(message).collect::<Vec<_>>());
 }
 
 #[test]

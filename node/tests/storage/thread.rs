@@ -31,14 +31,16 @@ fn messages_that_the_log_has_too_go_with_the_next_entries_or_after_a_while() {
     let metrics = Arc::<StorageMetrics>::default();
     let (thread, events) = start_counted(MemoryStore::default(), SyncMode::Always, metrics.clone());
     let stored = |number| StorageCommand::Write(batch(number, [messages("010", 1, number..number + 1)]));
-    let began = std::time::Instant::now();
-    thread.submit(stored(1)).unwrap();
-    assert_eq!(written(&events), 1);
-    assert!(
-        began.elapsed() >= std::time::Duration::from_millis(40),
-        "nobody asked for it, and nothing came to go with"
-    );
-    (2..200).step_by(2).for_each(|number| {
+    for number in 1..=3 {
+        let began = std::time::Instant::now();
+        thread.submit(stored(number)).unwrap();
+        assert_eq!(written(&events), number);
+        assert!(
+            began.elapsed() >= std::time::Duration::from_millis(40),
+            "nobody asked for {number}, and nothing came to go with"
+        );
+    }
+    (4..200).step_by(2).for_each(|number| {
         thread.submit(stored(number)).unwrap();
         thread.submit(write(number + 1)).unwrap();
         while written(&events) <= number {}

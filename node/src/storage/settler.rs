@@ -1,0 +1,136 @@
+//! Settles: puts what a full journal has into the tables, on a thread of its own, while the other journal takes what is
+//! written.
+
+use std::io;
+use std::panic::resume_unwind;
+use std::sync::Arc;
+use std::sync::mpsc::{self, Receiver, Sender, TryRecvError};
+use std::thread::JoinHandle;
+
+use redb::Database;
+
+use super::pending::Pending;
+use super::rows::{RowKey, RowWriter};
+use super::write::{Changed, Failure, Tables};
+
+/// The thread that writes the tables. Dropping it waits for what it has begun.
+#[derive(Debug)]
+pub(super) struct Settler {
+    jobs: Option<Sender<Job>>,
+    outcomes: Receiver<Result<Settled, Failure>>,
+    thread: Option<JoinHandle<()>>,
+    under_way: Option<Arc<Pending>>,
+    settled: Settled,
+}
+
+/// How the tables are left behind.
+#[derive(Clone, Copy, Debug)]
+struct Settled {
+    /// Topics are being deleted piece by piece.
+    dropping: bool,
+}
+
+/// Goes into the tables in one transaction.
+#[derive(Debug)]
+struct Job {
+    pending: Arc<Pending>,
+    /// The newest transaction that is in it.
+    number: u64,
+    before: Settled,
+    /// Also delete a piece of what was put off.
+    tidy: bool,
+}
+
+impl Settler {
+    pub(super) fn start(database: Arc<Database>, dropping: bool) -> io::Result<Settler> {
+        let (jobs, to_do) = mpsc::channel();
+        let (done, outcomes) = mpsc::channel();
+        let work = move || {
+            let mut rows = RowWriter::default();
+            to_do.iter().map(|job| settle(&database, &job, &mut rows)).try_for_each(|outcome| done.send(outcome)).ok();
+        };
+        let thread = std::thread::Builder::new().name("settler".to_owned()).spawn(work)?;
+        Ok(Settler { jobs: Some(jobs), outcomes, thread: Some(thread), under_way: None, settled: Settled { dropping } })
+    }
+
+    /// What is on its way into the tables, and may or may not be seen there.
+    pub(super) fn under_way(&self) -> Option<&Pending> {
+        self.under_way.as_deref()
+    }
+
+    /// Topics are being deleted piece by piece, as far as is known.
+    pub(super) fn dropping(&self) -> bool {
+        self.settled.dropping
+    }
+
+    /// Begins with this, once what was begun before is done.
+    pub(super) fn begin(&mut self, pending: Pending, number: u64, tidy: bool) -> Changed {
+        self.wait()?;
+        let pending = Arc::new(pending);
+        self.under_way = Some(pending.clone());
+        let job = Job { pending, number, before: self.settled, tidy };
+        match &self.jobs {
+            Some(jobs) => jobs.send(job).or_else(|_| self.fail()),
+            None => Err(Failure::Closed),
+        }
+    }
+
+    /// Takes note of what was done meanwhile.
+    pub(super) fn look(&mut self) -> Changed {
+        if self.under_way.is_none() {
+            return Ok(());
+        }
+        match self.outcomes.try_recv() {
+            Ok(outcome) => self.end(outcome),
+            Err(TryRecvError::Empty) => Ok(()),
+            Err(TryRecvError::Disconnected) => self.fail(),
+        }
+    }
+
+    /// Waits for what was begun.
+    pub(super) fn wait(&mut self) -> Changed {
+        if self.under_way.is_none() {
+            return Ok(());
+        }
+        match self.outcomes.recv() {
+            Ok(outcome) => self.end(outcome),
+            Err(mpsc::RecvError) => self.fail(),
+        }
+    }
+
+    fn end(&mut self, outcome: Result<Settled, Failure>) -> Changed {
+        self.settled = outcome?;
+        self.under_way = None;
+        Ok(())
+    }
+
+    /// The thread has ended, which it does by a panic only: that goes on here.
+    fn fail(&mut self) -> Changed {
+        match self.thread.take().map(JoinHandle::join) {
+            Some(Err(panic)) => resume_unwind(panic),
+            Some(Ok(())) | None => Err(Failure::Closed),
+        }
+    }
+}
+
+impl Drop for Settler {
+    fn drop(&mut self) {
+        self.jobs = None;
+        // Its outcome goes to who waits for it; nobody does any more.
+        drop(self.thread.take().map(JoinHandle::join));
+    }
+}
+
+fn settle(database: &Database, job: &Job, rows: &mut RowWriter) -> Result<Settled, Failure> {
+    let transaction = database.begin_write()?;
+    let mut tables = Tables::new(&transaction, rows, job.before.dropping);
+    job.pending.settle(&mut tables)?;
+    if job.tidy {
+        tables.tidy()?;
+    }
+    tables.put_meta(RowKey::Transaction, &job.number)?;
+    let dropping = tables.dropping();
+    drop(tables);
+    transaction.commit()?;
+    Ok(Settled { dropping })
+}
