@@ -101,6 +101,8 @@ bugs! {
     PushSkipsToTheEnd => ["deliveries"],
     /// What a fetch brought is delivered without a look at which offset is due.
     PushRepeatsWhatWasFetched => ["deliveries"],
+    /// A disk keeps a checkpoint in a crash, and loses the messages before it.
+    CheckpointsOutliveMessages => ["deliveries", "recovery"],
     /// Rows are read without a look at their check sums.
     ChecksumsAreNotCompared => ["checksums"],
     /// One client's pulls do not take turns: any number of them is begun at once.

@@ -52,7 +52,7 @@ fn a_seed_makes_the_same_run_on_every_machine() {
     }
 }
 
-const RUNS: [(u64, u64); 3] = [(1, 0x9892_c4ab_7c9e_dcaf), (2, 0x6f4c_bc7c_2776_9a64), (4, 0x8232_bc7d_a263_fbcb)];
+const RUNS: [(u64, u64); 3] = [(1, 0x07dc_0363_4a57_d235), (2, 0xfd8f_6cb1_46df_3781), (4, 0xa1c9_6dde_0154_278b)];
 
 #[wasm_bindgen_test(unsupported = test)]
 fn what_is_published_is_pulled_on_cubes_of_every_small_dimension() {

@@ -5,7 +5,8 @@
 //! behind it, and the messages themselves. For the node: its identity and its outbox.
 //!
 //! After a crash the small state is the checkpoint plus the log replayed to where it was committed; applying a log entry twice
-//! writes the same message at the same offset, so nothing but the log has to be synced before an acknowledgement.
+//! writes the same message at the same offset, so nothing but the log has to be synced before an acknowledgement. What the log
+//! makes again ([`Write::is_made_again`]) an engine may lose in a crash, as long as the log that makes it stays.
 //!
 //! What all engines share stands here too: how a row looks ([`rows`]) and which messages share one ([`runs`]), how a record of
 //! a journal looks ([`journal`]), what damage means ([`judge`]), and where a read ends ([`reading`]).
@@ -75,6 +76,26 @@ pub enum Write {
 }
 
 impl Write {
+    /// Whether the log makes it again: messages and checkpoints, from the last checkpoint on that is durable. An engine may lose
+    /// the newest of them in a crash, of all groups from one batch on: a checkpoint stays only with the messages before it.
+    pub fn is_made_again(&self) -> bool {
+        match self {
+            Write::Messages { .. } => true,
+            Write::Checkpoint { clear_log, .. } => !clear_log,
+            Write::Identity(_)
+            | Write::HardState { .. }
+            | Write::Append { .. }
+            | Write::DropMessages { .. }
+            | Write::OutboxPut { .. }
+            | Write::OutboxRemove { .. } => false,
+        }
+    }
+
+    /// Whether a log ends with it that may have to make something again: all that was written before has to be durable with it.
+    pub fn ends_log(&self) -> bool {
+        matches!(self, Write::Checkpoint { clear_log: true, .. })
+    }
+
     /// Puts a change behind others. Messages join those of their topic which they follow, past other messages only.
     pub fn push_to(mut self, writes: &mut Vec<Write>) {
         if let Some((place, messages)) = self.as_messages()

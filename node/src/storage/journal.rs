@@ -20,8 +20,8 @@ use super::disk::DiskSwitch;
 use super::metrics::StorageMetrics;
 use super::write::Failure;
 
-/// The journal's room. More makes fewer and longer visits to the tables, which hold up what is written meanwhile, and a
-/// start that has more to do.
+/// The journal's room. More makes fewer visits to the tables, in which more of the log is no longer needed, and takes more
+/// memory, and a start that has more to do.
 const CAPACITY: u64 = 2 << 20;
 /// The file grows by so much.
 const STEP: u64 = 256 << 10;
@@ -84,13 +84,13 @@ impl Journal {
         self.file.rewind()
     }
 
-    /// Appends a record; `false`, and nothing done, when it does not fit.
+    /// Appends a record of what the log does not make again; `false`, and nothing done, when it does not fit.
     pub(super) fn append(&mut self, number: u64, batches: &[WriteBatch]) -> io::Result<bool> {
         let mut memory = std::mem::take(&mut self.memory);
         if memory.capacity() > KEPT_BYTES {
             memory = Vec::new();
         }
-        let writes = batches.iter().flat_map(|batch| &batch.writes);
+        let writes = batches.iter().flat_map(|batch| &batch.writes).filter(|write| !write.is_made_again());
         let (record, chain) = journal::encode(self.chain, number, writes, memory);
         let end = self.position + record.len() as u64;
         let fits = end <= CAPACITY;

@@ -62,7 +62,7 @@ impl Journals {
         self.both[self.current].begin(number)
     }
 
-    /// Appends a record; `false`, and nothing done, when it does not fit.
+    /// Appends a record of what the log does not make again; `false`, and nothing done, when it does not fit.
     pub(super) fn append(&mut self, number: u64, batches: &[WriteBatch]) -> io::Result<bool> {
         self.both[self.current].append(number, batches)
     }

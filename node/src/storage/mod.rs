@@ -4,8 +4,9 @@
 //! gives an engine a thread of its own, merges what waits into one transaction with one sync, and tells by
 //! [`StorageEvent`]s what became of it.
 //!
-//! Promised: a batch is on disk as a whole or not at all, and in order; what was acknowledged comes back at the next
-//! start, or its loss is noticed and said. Never: content that differs from what was written, a panic on a damaged
+//! Promised: a batch is on disk as a whole or not at all, and in order, but for what the log makes again
+//! ([`Write::is_made_again`](cubecast_core::store::Write::is_made_again)); what was acknowledged comes back at the next start,
+//! or its loss is noticed and said. Never: content that differs from what was written, a panic on a damaged
 //! file, a folder served by two processes.
 //!
 //! ```text

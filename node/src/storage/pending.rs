@@ -1,4 +1,5 @@
-//! What a journal has and the tables do not: in memory, so that it can be read, and settled all at once.
+//! What the tables do not have yet: in memory, so that it can be read, and settled all at once. The journal has it too, except
+//! for what the log makes again.
 //!
 //! What replaces what is decided here already: an entry that was appended and dropped again never reaches the tables.
 
@@ -10,9 +11,16 @@ use cubecast_core::topics::command::{Command, TopicId};
 
 use super::write::{Changed, Tables};
 
-/// Changes that wait for the tables. Bounded by the journal, which has them all.
+/// More bytes of messages do not wait. Those that are applied wait for less, because the journal is full of their entries; those
+/// of a snapshot are in no journal.
+const MAX_MESSAGE_BYTES: usize = 4 << 20;
+/// What a message takes beside its content, about.
+const MESSAGE_OVERHEAD: usize = 128;
+
+/// Changes that wait for the tables. Bounded: messages by [`Pending::is_large`], everything else by the journal, which has it.
 #[derive(Debug, Default)]
 pub(super) struct Pending {
+    message_bytes: usize,
     /// In order: the tables compare each with the one before.
     records: Vec<NodeRecord>,
     groups: BTreeMap<Vertex, PendingGroup>,
@@ -48,6 +56,11 @@ impl Pending {
 
     pub(super) fn is_empty(&self) -> bool {
         self.records.is_empty() && self.groups.is_empty() && self.outbox.is_empty()
+    }
+
+    /// Whether it should be settled though the journal has room.
+    pub(super) fn is_large(&self) -> bool {
+        self.message_bytes > MAX_MESSAGE_BYTES
     }
 
     /// Whether messages are to leave the tables.
@@ -86,6 +99,7 @@ impl Pending {
                 group.drop_log(if clear_log { u64::MAX } else { drop_log_through });
             }
             Write::Messages { group, topic, messages } => {
+                self.message_bytes += messages.iter().map(|it| MESSAGE_OVERHEAD + it.content.len()).sum::<usize>();
                 let topic = self.group(group).topics.entry(topic).or_default();
                 topic.messages.extend(messages.into_iter().map(|message| (message.offset.0, message)));
             }

@@ -1,8 +1,11 @@
 //! The engine: a journal for what is written, and tables in [redb](https://docs.rs/redb), a copy-on-write B-tree file.
 //!
-//! A write is one record of a [journal](super::journal). When that is full, what it holds is settled: everything that
-//! is [pending](super::pending) goes into the tables in one transaction, by the [settler](super::settler), while writes go
-//! on in [the other journal](super::journals). Reads look at the tables and at all that may not be in them yet.
+//! A write is one record of a [journal](super::journal), without what the log makes again. When the journal is full, everything
+//! that is [pending](super::pending) is settled: it goes into the tables in one transaction, by the [settler](super::settler),
+//! while writes go on in [the other journal](super::journals). Reads look at the tables and at all that may not be in them yet.
+//!
+//! So after a crash the tables are as of one moment, and of what came later the journals have the log, by which core makes the
+//! messages and checkpoints again.
 //!
 //! redb checks every page of the file at every start; what changes on disk later meets the check sum in each row (see
 //! [`super::rows`]).
@@ -15,7 +18,7 @@ use std::sync::Arc;
 use cubecast_core::cube::Vertex;
 use cubecast_core::names::Offset;
 use cubecast_core::store::reading::read_through;
-use cubecast_core::store::{ReadMessages, Recovered, StoredMessage, WriteBatch};
+use cubecast_core::store::{ReadMessages, Recovered, StoredMessage, Write, WriteBatch};
 use cubecast_core::topics::command::TopicId;
 use redb::{ReadOnlyTable, ReadableDatabase, TableError};
 
@@ -151,7 +154,7 @@ impl LogStore for RedbStore {
         let count = batches.len();
         if batches.iter().any(|batch| !batch.writes.is_empty()) {
             let sync = self.sync_mode == SyncMode::Always;
-            self.change("writing", |files| append(files, batches, sync))?;
+            self.change("writing", |files| write(files, batches, sync))?;
             self.metrics.count_transaction(count);
         }
         Ok(())
@@ -208,19 +211,30 @@ impl Drop for RedbStore {
     }
 }
 
+/// What the log makes again waits for the tables in memory; everything else is durable on return.
+fn write(files: &mut Files, batches: Vec<WriteBatch>, sync: bool) -> Changed {
+    files.settler.look()?;
+    if batches.iter().flat_map(|batch| &batch.writes).all(Write::is_made_again) {
+        files.pending.take(batches);
+    } else {
+        append(files, batches, sync)?;
+    }
+    if files.pending.is_large() { files.settle(false) } else { Ok(()) }
+}
+
 /// One record in the journal, or in the other one, where the first has no room left.
 fn append(files: &mut Files, batches: Vec<WriteBatch>, sync: bool) -> Changed {
-    files.settler.look()?;
     let number = files.transaction + 1;
-    let mut journaled = files.journals.append(number, &batches)?;
-    if !journaled && !files.pending.is_empty() {
+    let ends_log = batches.iter().flat_map(|batch| &batch.writes).any(Write::ends_log);
+    let mut journaled = !ends_log && files.journals.append(number, &batches)?;
+    if !journaled && !ends_log && !files.pending.is_empty() {
         files.settle(false)?;
         journaled = files.journals.append(number, &batches)?;
     }
     files.transaction = number;
     files.pending.take(batches);
     if !journaled {
-        // Larger than a journal: straight into the tables.
+        // With all that was before it, or larger than a journal: straight into the tables.
         files.settle(false)?;
         files.settler.wait()?;
     } else if sync {
@@ -280,19 +294,12 @@ fn list_topics(stored: &ReadOnlyTable<MessageKey, Value>, group: GroupCode) -> R
 #[cfg(test)]
 mod tests {
     use super::*;
-    use cubecast_core::store::Write;
+    use cubecast_core::store::{EntryKind, LogEntry};
 
-    fn messages(number: u64) -> WriteBatch {
-        let message = |offset| StoredMessage {
-            offset: Offset(offset),
-            publisher: "pia".parse().unwrap(),
-            sequence: None,
-            time: cubecast_core::time::Timestamp(0),
-            content: "x".repeat(1000).into(),
-        };
-        let messages = (number * 100..number * 100 + 100).map(message).collect();
-        let write = Write::Messages { group: "010".parse().unwrap(), topic: TopicId(1), messages };
-        WriteBatch { number, writes: vec![write] }
+    fn entries(number: u64) -> WriteBatch {
+        let entry = |index| LogEntry { index, term: 1, kind: EntryKind::Commands, data: vec![7; 1000].into() };
+        let entries = (number * 100 + 1..=number * 100 + 100).map(entry).collect();
+        WriteBatch { number, writes: vec![Write::Append { group: "010".parse().unwrap(), entries }] }
     }
 
     #[test]
@@ -303,27 +310,18 @@ mod tests {
         store.files.as_ref().unwrap().disk.limit_capacity(2 << 20);
         let mut acknowledged = 0;
         let error = loop {
-            match store.write(vec![messages(acknowledged)]) {
+            match store.write(vec![entries(acknowledged)]) {
                 Ok(()) => acknowledged += 1,
                 Err(error) => break error,
             }
         };
         assert!(matches!(error, StorageError::Full { .. }), "{error}");
         assert!(acknowledged > 0);
-        assert!(matches!(store.write(vec![messages(acknowledged)]), Err(StorageError::Stopped)));
+        assert!(matches!(store.write(vec![entries(acknowledged)]), Err(StorageError::Stopped)));
         drop(store);
 
-        let (store, _, report) = RedbStore::open(folder.path(), &identity, SyncMode::Always).unwrap();
+        let (_, recovered, report) = RedbStore::open(folder.path(), &identity, SyncMode::Always).unwrap();
         assert!(report.unclean && !report.lost_something(), "{report}");
-        let all = ReadMessages {
-            read: cubecast_core::store::ReadId(0),
-            group: "010".parse().unwrap(),
-            topic: TopicId(1),
-            from: Offset(0),
-            end: Offset(u64::MAX),
-            max_messages: u32::MAX,
-            max_bytes: u64::MAX,
-        };
-        assert_eq!(store.read_messages(&all).unwrap().len() as u64, acknowledged * 100);
+        assert_eq!(recovered.groups[0].log.len() as u64, acknowledged * 100);
     }
 }

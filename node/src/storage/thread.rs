@@ -404,11 +404,10 @@ fn weigh_command(command: &cubecast_core::topics::command::Command) -> usize {
     }
 }
 
-/// Whether nobody waits for it, and nothing is lost with it: messages are in the log too, until a checkpoint, which comes later
-/// in the queue; and what is not removed from the outbox is recognised when it is offered again.
+/// Whether nobody waits for it, and nothing is lost with it: the log makes it again, or what is not removed from the outbox is
+/// recognised when it is offered again.
 fn can_wait(batch: &WriteBatch) -> bool {
-    let can_wait = |write: &Write| matches!(write, Write::Messages { .. } | Write::OutboxRemove { .. });
-    batch.writes.iter().all(can_wait)
+    batch.writes.iter().all(|write| write.is_made_again() || matches!(write, Write::OutboxRemove { .. }))
 }
 
 fn drops_messages(batch: &WriteBatch) -> bool {

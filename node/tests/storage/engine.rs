@@ -29,16 +29,24 @@ fn a_closed_store_comes_back_equal() {
 }
 
 #[test]
-fn a_killed_store_comes_back_with_all_that_was_written_in_every_sync_mode() {
+fn a_killed_store_comes_back_with_all_that_the_log_does_not_make_again_in_every_sync_mode() {
     for mode in [SyncMode::Always, SyncMode::IntervalMs(60_000), SyncMode::Never] {
-        let (folder, left_behind) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let (folder, early, late) =
+            (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         let (mut store, ..) = RedbStore::open(folder.path(), &identity(), mode).unwrap();
         fill(&mut store);
-        copy_folder(folder.path(), left_behind.path());
-
-        let (killed, recovered, report) = open(left_behind.path());
-        assert_eq!(everything(&killed, recovered).unwrap(), filled(), "{mode}");
-        assert!(report.unclean && !report.lost_something(), "{mode}: {report}");
+        copy_folder(folder.path(), early.path());
+        // From here on the tables have it all.
+        store.reopen(false).unwrap();
+        store.write(vec![batch(14, [append("110", 51..=60), messages("110", 7, 400..440)])]).unwrap();
+        copy_folder(folder.path(), late.path());
+        let mut later = filled();
+        later.recovered.groups[1].log = (1..=60).map(entry).collect();
+        for (left_behind, expected) in [(early, filled_and_killed()), (late, later)] {
+            let (killed, recovered, report) = open(left_behind.path());
+            assert_eq!(everything(&killed, recovered).unwrap(), expected, "{mode}");
+            assert!(report.unclean && !report.lost_something(), "{mode}: {report}");
+        }
     }
 }
 
@@ -46,17 +54,61 @@ fn a_killed_store_comes_back_with_all_that_was_written_in_every_sync_mode() {
 fn a_store_killed_at_any_write_holds_whole_batches_and_all_that_were_acknowledged() {
     let folder = tempfile::tempdir().unwrap();
     let (mut store, ..) = open(folder.path());
+    let mut settled = 0;
     for number in 1..=20 {
         let writes =
             [append("010", number..=number), hard_state("010", number), messages("010", 1, number - 1..number)];
         store.write(vec![batch(number, writes)]).unwrap();
+        if number == 8 {
+            store.reopen(false).unwrap();
+            settled = number;
+        }
         let left_behind = tempfile::tempdir().unwrap();
         copy_folder(folder.path(), left_behind.path());
         let (killed, recovered, _) = open(left_behind.path());
         let group = &recovered.groups[0];
         assert_eq!((group.hard_state.commit, group.log.len() as u64), (number, number));
-        assert_eq!(killed.read_messages(&read("010", 1, 0, 100)).unwrap().len() as u64, number);
+        assert_eq!(killed.read_messages(&read("010", 1, 0, 100)).unwrap().len() as u64, settled);
     }
+}
+
+#[test]
+fn a_checkpoint_outlives_a_kill_only_with_the_messages_before_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut store, ..) = open(folder.path());
+    store.write(vec![batch(1, [append("010", 1..=9), messages("010", 1, 0..9)])]).unwrap();
+    store.write(vec![batch(2, [put_checkpoint("010", 5, 9)]), batch(3, [append("010", 10..=12)])]).unwrap();
+    let look = |expected: (Option<u64>, u64, usize)| {
+        let left_behind = tempfile::tempdir().unwrap();
+        copy_folder(folder.path(), left_behind.path());
+        let (killed, recovered, report) = open(left_behind.path());
+        assert!(!report.lost_something(), "{report}");
+        let group = &recovered.groups[0];
+        let at = group.checkpoint.as_ref().map(|checkpoint| checkpoint.index);
+        let messages = killed.read_messages(&read("010", 1, 0, 100)).unwrap().len();
+        assert_eq!((at, group.log[0].index, messages), expected);
+        assert_eq!(group.log.last(), Some(&entry(12)));
+    };
+    look((None, 1, 0));
+    store.reopen(false).unwrap();
+    look((Some(5), 6, 9));
+}
+
+#[test]
+fn what_ends_a_log_is_durable_with_all_that_was_before_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut store, ..) = open(folder.path());
+    store.write(vec![batch(1, [append("010", 1..=9), append("110", 1..=2), messages("010", 1, 0..9)])]).unwrap();
+    store.write(vec![batch(2, [messages("010", 1, 9..20)]), batch(3, [replace_log("010", 30)])]).unwrap();
+    store.write(vec![batch(4, [append("010", 31..=33), messages("010", 1, 20..25)])]).unwrap();
+    let left_behind = tempfile::tempdir().unwrap();
+    copy_folder(folder.path(), left_behind.path());
+    let (killed, recovered, report) = open(left_behind.path());
+    assert!(!report.lost_something(), "{report}");
+    let [one, other] = recovered.groups.as_slice() else { panic!("{recovered:?}") };
+    assert_eq!(one.checkpoint.as_ref().map(|checkpoint| checkpoint.index), Some(30));
+    assert_eq!((one.log.as_slice(), other.log.len()), ([entry(31), entry(32), entry(33)].as_slice(), 2));
+    assert_eq!(killed.read_messages(&read("010", 1, 0, 100)).unwrap(), (0..20).map(message).collect::<Vec<_>>());
 }
 
 #[test]

@@ -69,6 +69,16 @@ pub fn put_checkpoint(group: &str, index: u64, bytes: usize) -> Write {
     Write::Checkpoint { group: vertex(group), checkpoint, drop_log_through: index, clear_log: false }
 }
 
+/// As a snapshot leaves it.
+pub fn replace_log(group: &str, index: u64) -> Write {
+    Write::Checkpoint {
+        group: vertex(group),
+        checkpoint: checkpoint(index, 9),
+        drop_log_through: index,
+        clear_log: true,
+    }
+}
+
 pub fn message(offset: u64) -> StoredMessage {
     StoredMessage {
         offset: Offset(offset),
@@ -156,6 +166,15 @@ pub fn everything(store: &RedbStore, recovered: Recovered) -> Result<Everything,
         }
     }
     Ok(Everything { recovered, messages: found })
+}
+
+/// What a store gives back that was killed before the tables had anything of what [`fill`] wrote: the log makes the rest again.
+pub fn filled_and_killed() -> Everything {
+    let mut left = filled();
+    left.recovered.groups[0].checkpoint = None;
+    left.recovered.groups[0].log = (1..=203).map(entry).collect();
+    left.messages.clear();
+    left
 }
 
 /// What [`fill`] wrote, as a store gives it back.

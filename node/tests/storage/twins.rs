@@ -53,13 +53,16 @@ impl Twins {
 
     fn close(&mut self) {
         self.engine.take().into_iter().for_each(|mut engine| engine.close().unwrap());
+        self.disk.close().unwrap();
     }
 
-    /// The engine's process dies: what is on disk at this moment is what the next start finds.
+    /// The process dies: what is on disk at this moment is what the next start finds. The tables have what was there at the last
+    /// start, and what was before the end of a log: of all else there is too little to settle it.
     fn kill(&mut self) {
         let left_behind = tempfile::tempdir().unwrap();
         copy_folder(self.folder.path(), left_behind.path());
         self.engine = None;
+        self.disk.lose_unsettled(0);
         self.folder = left_behind;
     }
 

@@ -4,12 +4,15 @@
 //! whether these give the fault away ([`Undetected`] if not). What damage then means is judged as by every other engine
 //! ([`crate::store::judge`]).
 //!
-//! Promised: what was finished outlives every crash; what was not is there as a whole batch, in order, or not at all; a
-//! damaged row is never read as a good one. Never: time (how slow a disk is, its owner decides), and randomness of its own.
+//! Promised: what was finished outlives every crash, except what the log makes again; what was not is there as a whole batch,
+//! in order, or not at all; a damaged row is never read as a good one. Never: time (how slow a disk is, its owner decides), and
+//! randomness of its own.
 //!
 //! ```text
-//! begin ── pending batches ── finish ── durable rows ── recover, read
-//!              └─ crash: some survive, the next one is torn   └─ damage: a bit flips
+//! begin ── pending batches ── finish ── journal ── settle ── rows ── recover, read
+//!              │                          │                   └─ damage: a bit flips
+//!              │                          └─ crash: some are settled, of the others only what a journal keeps is there
+//!              └─ crash: some survive, the next one is torn
 //! ```
 
 mod damage;
@@ -22,7 +25,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 pub use self::damage::Damage;
 use self::rows::Rows;
-use crate::bugs::Bugs;
+use crate::bugs::{Bug, Bugs};
 use crate::cube::Vertex;
 use crate::store::judge::{Judged, Refused};
 use crate::store::rows::{BadRow, RowKey};
@@ -32,7 +35,9 @@ use crate::topics::command::TopicId;
 /// One node's disk. It outlives the processes that write to it.
 #[derive(Clone, Debug, Default)]
 pub struct Disk {
-    durable: Rows,
+    rows: Rows,
+    /// Finished and not in the rows, in order.
+    journal: VecDeque<WriteBatch>,
     /// Begun and not finished, in order.
     pending: VecDeque<WriteBatch>,
     reads: BTreeMap<ReadId, BegunRead>,
@@ -69,6 +74,9 @@ pub struct Undetected {
     pub what: String,
 }
 
+/// So many batches wait for the rows at most.
+const JOURNAL_BATCHES: usize = 64;
+
 /// What became of the pending batches in a crash.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct CrashLeft {
@@ -96,17 +104,32 @@ impl Disk {
             if self.full && !next.writes.is_empty() {
                 return Err(WriteFailed::Full);
             }
-            self.durable.accepts(next)?;
+            self.rows.accepts(next)?;
             self.serve_before_drop();
             let batch = self.pending.pop_front().expect("just seen");
-            self.durable.apply(batch);
+            self.keep(batch);
         }
         Ok(())
     }
 
+    /// A batch is durable, as far as the log does not make it again.
+    fn keep(&mut self, batch: WriteBatch) {
+        let ends_log = batch.writes.iter().any(Write::ends_log);
+        self.journal.push_back(batch);
+        if ends_log || self.journal.len() >= JOURNAL_BATCHES {
+            self.settle();
+        }
+    }
+
+    /// Puts all that was finished into the rows.
+    fn settle(&mut self) {
+        self.journal.drain(..).for_each(|batch| self.rows.apply(batch));
+    }
+
     /// Makes writes durable at once.
     pub fn write(&mut self, writes: &[Write]) {
-        self.durable.apply(WriteBatch { number: 0, writes: writes.to_vec() });
+        self.settle();
+        self.rows.apply(WriteBatch { number: 0, writes: writes.to_vec() });
     }
 
     /// A read is on its way: it will see every batch that was begun before it.
@@ -131,13 +154,34 @@ impl Disk {
     pub fn close(&mut self) -> Result<(), WriteFailed> {
         self.finish(self.newest_pending())?;
         self.serve_reads(|_| true);
+        self.settle();
         Ok(())
     }
 
     /// The process is gone, or the power. Of what was pending, some whole batches are on disk, and the next one may be
-    /// there in part.
+    /// there in part. Of all that is on disk, some is in the rows; the rest is there without what the log makes again.
     pub fn crash(&mut self, random: &mut fastrand::Rng) -> Result<CrashLeft, Undetected> {
         self.reads.clear();
+        let left = self.crash_pending(random)?;
+        self.lose_unsettled(random.u64(0..=self.journal.len() as u64) as usize);
+        Ok(left)
+    }
+
+    /// The process is gone: so many of the finished batches are in the rows, and of the others what a journal keeps.
+    pub fn lose_unsettled(&mut self, settled: usize) {
+        for (at, mut batch) in std::mem::take(&mut self.journal).into_iter().enumerate() {
+            batch.writes.retain(|write| at < settled || self.outlives(write));
+            self.rows.apply(batch);
+        }
+    }
+
+    /// Whether a write is in the journal too.
+    fn outlives(&self, write: &Write) -> bool {
+        let by_mistake = self.bugs.has(Bug::CheckpointsOutliveMessages) && matches!(write, Write::Checkpoint { .. });
+        by_mistake || !write.is_made_again()
+    }
+
+    fn crash_pending(&mut self, random: &mut fastrand::Rng) -> Result<CrashLeft, Undetected> {
         let pending = std::mem::take(&mut self.pending);
         let mut left = CrashLeft { survived: 0, lost: pending.len() as u64 };
         if self.full || pending.is_empty() {
@@ -146,10 +190,10 @@ impl Disk {
         let whole = random.u64(0..=left.lost);
         for (at, batch) in (0..).zip(pending) {
             let is_there = at < whole || (at == whole && frame::outlives_tearing(&batch, random)?);
-            if !is_there || self.durable.accepts(&batch).is_err() {
+            if !is_there || self.rows.accepts(&batch).is_err() {
                 break;
             }
-            self.durable.apply(batch);
+            self.keep(batch);
             left.survived += 1;
         }
         left.lost -= left.survived;
@@ -158,20 +202,22 @@ impl Disk {
 
     /// What a process finds that starts now. A log end that is cut is cut on disk too.
     pub fn recover(&mut self) -> Result<Recovered, Refused> {
-        assert!(self.pending.is_empty(), "a disk is read back after a crash or an orderly end");
-        let Judged { recovered, cuts } = self.durable.find()?.judge()?;
-        self.durable.cut(&recovered.groups, &cuts);
+        let whole = self.pending.is_empty() && self.journal.is_empty();
+        assert!(whole, "a disk is read back after a crash or an orderly end");
+        let Judged { recovered, cuts } = self.rows.find()?.judge()?;
+        self.rows.cut(&recovered.groups, &cuts);
         Ok(recovered)
     }
 
     /// Flips a bit of some row. `None`: there is no such row.
     pub fn damage(&mut self, random: &mut fastrand::Rng, what: Damage) -> Result<Option<RowKey>, Undetected> {
-        damage::damage(&mut self.durable, random, what, self.bugs)
+        self.settle();
+        damage::damage(&mut self.rows, random, what, self.bugs)
     }
 
     /// Whether some row is damaged, and nothing has replaced it since.
     pub fn has_bad_row(&self) -> bool {
-        self.durable.has_bad()
+        self.rows.has_bad()
     }
 
     /// While the disk is full nothing that is pending becomes durable.
@@ -187,12 +233,8 @@ impl Disk {
     pub fn wipe(&mut self) {
         self.serve_reads(|_| true);
         self.pending.clear();
-        self.durable = Rows::default();
-    }
-
-    /// Every durable message that can be read, by group, topic and offset.
-    pub fn messages(&self) -> impl Iterator<Item = (Vertex, TopicId, &StoredMessage)> {
-        self.durable.messages()
+        self.journal.clear();
+        self.rows = Rows::default();
     }
 
     fn newest_pending(&self) -> u64 {
@@ -219,8 +261,8 @@ impl Disk {
 
     fn look(&self, read: &ReadMessages, behind: u64) -> ReadAnswer {
         let pending = self.pending.iter().take_while(|batch| batch.number <= behind);
-        let writes = pending.flat_map(|batch| &batch.writes);
-        self.durable.read(read, writes).map_err(|bad| ReadFailed(bad.to_string()))
+        let writes = self.journal.iter().chain(pending).flat_map(|batch| &batch.writes);
+        self.rows.read(read, writes).map_err(|bad| ReadFailed(bad.to_string()))
     }
 }
 

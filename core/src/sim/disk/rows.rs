@@ -143,6 +143,7 @@ impl Rows {
         read_through(read, durable.map(|(last, row)| Ok((*last, || row.clone()))), messages.into_values())
     }
 
+    #[cfg(test)]
     pub(super) fn messages(&self) -> impl Iterator<Item = (Vertex, TopicId, &StoredMessage)> {
         self.topics.iter().flat_map(|((group, topic), rows)| {
             rows.values().flatten().flatten().map(|message| (*group, *topic, message))

@@ -11,7 +11,7 @@ const SEEDS: u64 = 300;
 
 #[test]
 fn what_was_finished_outlives_every_crash_and_the_rest_is_there_in_order_or_not_at_all() {
-    let mut counts = std::collections::BTreeSet::new();
+    let (mut counts, mut settled) = (std::collections::BTreeSet::new(), std::collections::BTreeSet::new());
     for seed in 0..SEEDS {
         let mut random = fastrand::Rng::with_seed(seed);
         let mut disk = Disk::default();
@@ -24,9 +24,47 @@ fn what_was_finished_outlives_every_crash_and_the_rest_is_there_in_order_or_not_
         let there = 2 + left.survived;
         let group = disk.recover().unwrap().groups.remove(0);
         assert_eq!((group.hard_state.commit, group.log.len() as u64, group.tail_cut), (there, there, false));
-        assert_eq!(offsets(disk.read(&read(0, 99))), Ok((0..there).collect()), "seed {seed}");
+        let messages = offsets(disk.read(&read(0, 99))).unwrap();
+        assert_eq!(messages, (0..messages.len() as u64).collect::<Vec<_>>(), "seed {seed}");
+        assert!(messages.len() as u64 <= there, "seed {seed}");
+        settled.insert(messages.len());
     }
     assert_eq!(counts, (0..=4).collect(), "chance leaves nothing, all, and everything between");
+    assert_eq!(settled, (0..=6).collect(), "the log makes any of the newest messages again");
+}
+
+#[test]
+fn a_checkpoint_outlives_a_crash_only_with_the_messages_before_it() {
+    let mut found = std::collections::BTreeSet::new();
+    for seed in 0..SEEDS {
+        let mut disk = filled();
+        (11..=15).for_each(|number| disk.begin(publish(number)));
+        disk.begin(batch(16, [put_checkpoint(15, false)]));
+        disk.begin(batch(17, publish(16).writes));
+        disk.finish(17).unwrap();
+        disk.crash(&mut fastrand::Rng::with_seed(seed)).unwrap();
+        let group = disk.recover().unwrap().groups.remove(0);
+        let messages = offsets(disk.read(&read(0, 99))).unwrap().len();
+        let at = group.checkpoint.expect("there was one before").index;
+        assert_eq!(at, if messages >= 15 && group.log.len() == 1 { 15 } else { 3 }, "seed {seed}");
+        assert_eq!(group.log.last().map(|entry| entry.index), Some(16), "seed {seed}");
+        found.insert((at, messages));
+    }
+    assert!(found.iter().any(|(at, _)| *at == 15) && found.iter().any(|(at, _)| *at == 3), "{found:?}");
+}
+
+#[test]
+fn what_ends_a_log_is_durable_with_all_that_was_before_it() {
+    for seed in 0..SEEDS {
+        let mut disk = filled();
+        disk.begin(batch(20, [messages(10..40)]));
+        disk.begin(batch(21, [put_checkpoint(50, true)]));
+        disk.finish(21).unwrap();
+        disk.crash(&mut fastrand::Rng::with_seed(seed)).unwrap();
+        let group = disk.recover().unwrap().groups.remove(0);
+        assert_eq!((group.checkpoint.map(|at| at.index), group.log.len()), (Some(50), 0), "seed {seed}");
+        assert_eq!(offsets(disk.read(&read(0, 99))).map(|found| found.len()), Ok(40), "seed {seed}");
+    }
 }
 
 #[test]
@@ -90,13 +128,13 @@ fn a_damaged_message_fails_the_reads_that_touch_it_until_it_is_written_anew() {
     assert!(disk.read(&read(2, 6)).unwrap_err().0.contains("message 4 of topic number 1"));
     assert_eq!(offsets(disk.read(&read(0, 4))), Ok(vec![0, 1, 2, 3]));
     assert_eq!(offsets(disk.read(&read(5, 7))), Ok(vec![5, 6]));
-    assert_eq!(disk.messages().count(), 9);
+    assert_eq!(disk.rows.messages().count(), 9);
     disk.recover().expect("messages are looked at when they are read");
 
     disk.begin(batch(20, [messages(4..5)]));
     assert_eq!(offsets(disk.read(&read(2, 6))), Ok(vec![2, 3, 4, 5]), "a rewrite on its way counts");
-    disk.finish(20).unwrap();
-    assert_eq!(disk.messages().count(), 10);
+    disk.close().unwrap();
+    assert_eq!(disk.rows.messages().count(), 10);
 }
 
 #[test]
@@ -108,10 +146,10 @@ fn a_damaged_log_end_is_cut_and_mistrusted_until_the_node_takes_another_identity
         let group = disk.recover().unwrap().groups.remove(0);
         assert_eq!((group.log.len(), group.hard_state.commit, group.tail_cut), (5, 8, true), "start {start}");
         disk.begin(batch(20 + start, [Write::Identity(record(1))]));
-        disk.finish(20 + start).unwrap();
+        disk.close().unwrap();
     }
     disk.begin(batch(30, [Write::Identity(record(2))]));
-    disk.finish(30).unwrap();
+    disk.close().unwrap();
     assert!(!disk.recover().unwrap().groups[0].tail_cut);
 }
 
@@ -137,25 +175,19 @@ fn other_damage_refuses_the_start_until_the_disk_is_wiped() {
 
 #[test]
 fn what_replaces_a_damaged_row_heals_it() {
-    let checkpoint = |index| Write::Checkpoint {
-        group: home(),
-        checkpoint: checkpoint(index),
-        drop_log_through: index,
-        clear_log: false,
-    };
     let append = Write::Append { group: home(), entries: (4..=10).map(entry).collect() };
     let state = Write::HardState { group: home(), state: HardState { term: 3, vote: 0, commit: 10 } };
     for (what, heals) in [
         (Damage::LogMiddle, append),
-        (Damage::LogMiddle, checkpoint(10)),
-        (Damage::Checkpoint, checkpoint(3)),
+        (Damage::LogMiddle, put_checkpoint(10, false)),
+        (Damage::Checkpoint, put_checkpoint(3, false)),
         (Damage::HardState, state),
         (Damage::Outbox, Write::OutboxRemove { id: 5 }),
     ] {
         let mut disk = filled();
         spoil(&mut disk, what);
         disk.begin(batch(20, [heals]));
-        disk.finish(20).unwrap();
+        disk.close().unwrap();
         assert!(!disk.recover().unwrap().groups[0].tail_cut, "{what:?}");
     }
 }
@@ -184,7 +216,7 @@ fn a_full_disk_takes_nothing_more_and_keeps_what_was_finished() {
 
     disk.set_full(false);
     disk.begin(publish(2));
-    disk.finish(2).unwrap();
+    disk.close().unwrap();
     assert_eq!(disk.recover().unwrap().groups[0].hard_state.commit, 2);
 }
 
@@ -287,9 +319,10 @@ fn filled() -> Disk {
         time: Timestamp(5),
         op: Op::CreateTopic { publisher: PublisherId::new("pia").unwrap(), topic: TopicName::new("news").unwrap() },
     };
-    let checkpoint =
-        Write::Checkpoint { group: home(), checkpoint: checkpoint(3), drop_log_through: 3, clear_log: false };
-    disk.begin(batch(11, [Write::Identity(record(1)), checkpoint, Write::OutboxPut { id: 5, command: kept }]));
+    disk.begin(batch(
+        11,
+        [Write::Identity(record(1)), put_checkpoint(3, false), Write::OutboxPut { id: 5, command: kept }],
+    ));
     disk.close().unwrap();
     disk
 }
@@ -297,6 +330,10 @@ fn filled() -> Disk {
 fn record(incarnation: u32) -> NodeRecord {
     let identity = NodeId { vertex: home(), incarnation: Incarnation(incarnation) };
     NodeRecord { identity: Some(identity), vertex: home(), starts: 1, met: Vec::new() }
+}
+
+fn put_checkpoint(index: u64, clear_log: bool) -> Write {
+    Write::Checkpoint { group: home(), checkpoint: checkpoint(index), drop_log_through: index, clear_log }
 }
 
 fn checkpoint(index: u64) -> Checkpoint {
