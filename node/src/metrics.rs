@@ -2,12 +2,14 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt::Write as _;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use cubecast_core::wire::answer::{Done, ErrorCode, Failure, NodeState, NodeStatus, Role};
 use cubecast_core::wire::event::{Event, WatchEvent};
+
+use crate::storage::StorageMetrics;
 
 /// Upper bounds of the histograms' buckets, seconds.
 const BUCKETS: [f64; 10] = [0.0001, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 0.5, 2.5];
@@ -21,6 +23,7 @@ pub struct Metrics {
     inputs: AtomicU64,
     turn_seconds: Histogram,
     write_seconds: Histogram,
+    storage: Arc<StorageMetrics>,
     under_way: Mutex<VecDeque<(u64, Instant)>>,
     peer_frames_dropped: AtomicU64,
     pub client_connections: AtomicI64,
@@ -44,6 +47,11 @@ struct Histogram {
 }
 
 impl Metrics {
+    /// With the counts of this storage engine.
+    pub fn beside(storage: Arc<StorageMetrics>) -> Metrics {
+        Metrics { storage, ..Metrics::default() }
+    }
+
     pub fn turn(&self, inputs: usize, took: Duration) {
         self.turns.fetch_add(1, Relaxed);
         self.inputs.fetch_add(inputs as u64, Relaxed);
@@ -99,10 +107,28 @@ impl Metrics {
         let mut page = Page::default();
         page.gauge("up", "1 while the node serves", u64::from(status.is_some_and(|s| s.state != NodeState::Failed)));
         self.render_process(&mut page);
+        self.render_storage(&mut page);
         if let Some(status) = status {
             render_status(&mut page, status);
         }
         page.text
+    }
+
+    fn render_storage(&self, page: &mut Page) {
+        let counts = self.storage.counts();
+        for (name, help, value) in [
+            ("storage_commits_total", "Writes to the journal, each of all that waited", counts.transactions),
+            ("storage_batches_total", "Batches in them, one a turn", counts.batches),
+            ("storage_bytes_written_total", "Bytes handed to the file system", counts.bytes_written),
+            ("storage_syncs_total", "Syncs of a file", counts.syncs),
+            ("storage_reads_total", "Reads of messages from the disk", counts.reads),
+            ("storage_messages_read_total", "Messages in them", counts.messages_read),
+        ] {
+            page.counter(name, help, value);
+        }
+        page.head("storage_sync_seconds_total", "Time spent in syncs", "counter");
+        page.line("storage_sync_seconds_total", &counts.sync_time.as_secs_f64());
+        page.gauge("storage_queued_bytes", "Bytes that wait for the disk, about", counts.queued_bytes);
     }
 
     fn render_process(&self, page: &mut Page) {

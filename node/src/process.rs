@@ -67,7 +67,7 @@ pub async fn serve(
 ) -> Result<(), Failure> {
     let (sender, inbox) = inbox();
     let signals = Signals::default();
-    let metrics = Arc::<Metrics>::default();
+    let metrics = Arc::new(Metrics::beside(disk.metrics()));
     // Connections end when the node is told to stop, and when its runtime ends, whatever the reason.
     let (end, ended) = watch::channel(false);
     let addresses = settings.addresses;
@@ -84,6 +84,7 @@ pub async fn serve(
         busy: signals.busy.subscribe(),
         metrics: metrics.clone(),
         stop: ended,
+        began: tokio::time::Instant::now(),
     });
     let mut transport = JoinSet::new();
     transport.spawn(server::run(listener, door.clone()));

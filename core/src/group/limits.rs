@@ -21,7 +21,7 @@ impl Default for LogLimits {
             checkpoint_log_entries: 8192,
             log_to_checkpoint_ratio: 4,
             slack_entries: 1024,
-            slack_bytes: MIB,
+            slack_bytes: MIB / 4,
         }
     }
 }

@@ -1,6 +1,7 @@
 //! What the runtime needs of a storage engine: it takes work and never makes the caller wait; results come back as inputs.
 
 use std::future::Future;
+use std::sync::Arc;
 
 use cubecast_core::cube::Vertex;
 use cubecast_core::io::Input;
@@ -8,7 +9,7 @@ use cubecast_core::store::{ReadMessages, WriteBatch};
 use tokio::sync::mpsc;
 
 use crate::log;
-use crate::storage::{RedbStore, StorageCommand, StorageEvent, StorageThread, SyncMode};
+use crate::storage::{RedbStore, StorageCommand, StorageEvent, StorageMetrics, StorageThread, Submitted, SyncMode};
 
 /// Work for the disk, done in the order in which it is submitted.
 #[derive(Clone, PartialEq, Debug)]
@@ -36,6 +37,9 @@ pub trait Disk: Send + 'static {
     /// So much waits that nothing more should be taken in from clients.
     fn is_behind(&self) -> bool;
 
+    /// What it has done so far, counted while it works.
+    fn metrics(&self) -> Arc<StorageMetrics>;
+
     /// Finishes what was submitted and closes the files. Blocks.
     fn close(self) -> Result<(), DiskFailed>;
 }
@@ -46,6 +50,8 @@ pub struct ThreadedDisk {
     vertex: Vertex,
     thread: StorageThread,
     events: mpsc::UnboundedReceiver<StorageEvent>,
+    /// The newest write that was done when it was submitted, and was not told yet.
+    written: Option<u64>,
     /// A submission that was refused; told by the next result, so that there is one place where failures are met.
     refused: Option<String>,
 }
@@ -56,7 +62,7 @@ impl ThreadedDisk {
         let metrics = store.metrics();
         // The runtime that is gone needs no events.
         let thread = StorageThread::spawn(store, sync, metrics, move |event| drop(tell.send(event)))?;
-        Ok(ThreadedDisk { vertex, thread, events, refused: None })
+        Ok(ThreadedDisk { vertex, thread, events, written: None, refused: None })
     }
 
     fn translate(&self, event: StorageEvent) -> Result<Input, DiskFailed> {
@@ -79,8 +85,12 @@ impl Disk for ThreadedDisk {
             DiskWork::Read(read) => StorageCommand::Read(read),
             DiskWork::Reopen { wipe } => StorageCommand::Reopen { wipe },
         };
-        if let Err(error) = self.thread.submit(command) {
-            self.refused.get_or_insert(error.to_string());
+        match self.thread.submit(command) {
+            Ok(Submitted::Queued) => {}
+            Ok(Submitted::Written { number }) => self.written = Some(number),
+            Err(error) => {
+                self.refused.get_or_insert(error.to_string());
+            }
         }
     }
 
@@ -92,20 +102,29 @@ impl Disk for ThreadedDisk {
                 self.translate(event)
             }
             (Err(_), Some(refused)) => Err(DiskFailed(refused)),
-            (Err(_), None) => match self.events.recv().await {
-                Some(event) => self.translate(event),
-                None => Err(DiskFailed("its thread is gone".into())),
+            (Err(_), None) => match self.written.take() {
+                Some(number) => Ok(Input::Written { number }),
+                None => match self.events.recv().await {
+                    Some(event) => self.translate(event),
+                    None => Err(DiskFailed("its thread is gone".into())),
+                },
             },
         }
     }
 
     fn take(&mut self) -> Option<Result<Input, DiskFailed>> {
-        let event = self.events.try_recv().ok()?;
-        Some(self.translate(event))
+        match self.events.try_recv() {
+            Ok(event) => Some(self.translate(event)),
+            Err(_) => self.written.take().map(|number| Ok(Input::Written { number })),
+        }
     }
 
     fn is_behind(&self) -> bool {
         self.thread.is_behind()
+    }
+
+    fn metrics(&self) -> Arc<StorageMetrics> {
+        self.thread.metrics().clone()
     }
 
     fn close(self) -> Result<(), DiskFailed> {

@@ -100,8 +100,14 @@ impl<M: Machine, D: Disk> Runtime<M, D> {
     /// Runs until `stop` turns true, then finishes the writes under way and closes the disk.
     /// An error means that the disk failed: the node ends at once.
     pub async fn run(mut self, mut stop: watch::Receiver<bool>) -> Result<(), DiskFailed> {
+        // One timer for all turns: to put it off costs nothing, a new one wakes tokio's driver.
+        let timer = sleep_until(self.deadline());
+        tokio::pin!(timer);
         loop {
             let deadline = self.deadline();
+            if timer.deadline() != deadline {
+                timer.as_mut().reset(deadline);
+            }
             let mut inputs = Vec::new();
             tokio::select! {
                 biased;
@@ -111,7 +117,7 @@ impl<M: Machine, D: Disk> Runtime<M, D> {
                     Some(arrival) => self.take_arrival(arrival, &mut inputs),
                     None => break,
                 },
-                () = sleep_until(deadline) => inputs.push(Input::DeadlineReached),
+                () = &mut timer => inputs.push(Input::DeadlineReached),
             }
             self.take_what_is_there(&mut inputs)?;
             self.turn(inputs);
@@ -140,8 +146,9 @@ impl<M: Machine, D: Disk> Runtime<M, D> {
 
     fn take_result(&mut self, result: Input, inputs: &mut Vec<Input>) {
         if let Input::Written { number } = &result {
-            self.written = *number;
-            self.metrics.written(*number);
+            // What was done at once is told before what a thread had begun earlier.
+            self.written = self.written.max(*number);
+            self.metrics.written(self.written);
         }
         inputs.push(result);
     }

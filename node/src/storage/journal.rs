@@ -22,7 +22,7 @@ use super::write::Failure;
 
 /// The journal's room. More makes fewer visits to the tables, in which more of the log is no longer needed, and takes more
 /// memory, and a start that has more to do.
-const CAPACITY: u64 = 2 << 20;
+const CAPACITY: u64 = 4 << 20;
 /// The file grows by so much.
 const STEP: u64 = 256 << 10;
 /// A larger buffer than this is given back after use.
@@ -100,6 +100,10 @@ impl Journal {
         }
         self.memory = record;
         Ok(fits)
+    }
+
+    pub(super) fn has_room(&self, bytes: u64) -> bool {
+        self.position + bytes <= CAPACITY
     }
 
     /// Forces to the disk what was appended since the last time.

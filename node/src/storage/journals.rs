@@ -67,6 +67,11 @@ impl Journals {
         self.both[self.current].append(number, batches)
     }
 
+    /// Whether about so many bytes more fit into the current one.
+    pub(super) fn has_room(&self, bytes: u64) -> bool {
+        self.both[self.current].has_room(bytes)
+    }
+
     /// Forces to the disk what was appended since the last time.
     pub(super) fn sync(&mut self) -> io::Result<()> {
         self.both.iter_mut().try_for_each(Journal::sync)

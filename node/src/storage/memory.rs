@@ -101,6 +101,10 @@ impl LogStore for MemoryStore {
         Ok(())
     }
 
+    fn has_room(&self, _: u64) -> bool {
+        true
+    }
+
     fn read_messages(&self, read: &ReadMessages) -> Result<Vec<StoredMessage>, StorageError> {
         let stored = self.groups.get(&read.group).and_then(|group| group.messages.get(&read.topic));
         let Some(stored) = stored.filter(|_| read.from < read.end) else { return Ok(Vec::new()) };

@@ -44,13 +44,16 @@ pub use self::metrics::{StorageCounts, StorageMetrics};
 pub use self::redb::RedbStore;
 pub use self::report::{OpenReport, RolledBack};
 pub use self::sync_mode::{SyncMode, SyncModeError};
-pub use self::thread::{StorageCommand, StorageEvent, StorageThread};
+pub use self::thread::{StorageCommand, StorageEvent, StorageThread, Submitted};
 
 /// A storage engine. Used by one thread at a time; calls may block on the disk.
 pub trait LogStore: Send {
     /// Writes all batches as one: after an error, none of them counts and the store must not be used for more.
     /// Durable on return as far as the sync mode promises.
     fn write(&mut self, batches: Vec<WriteBatch>) -> Result<(), StorageError>;
+
+    /// Whether a write of about so many bytes finds room without waiting for it.
+    fn has_room(&self, bytes: u64) -> bool;
 
     /// Messages from `from` on, without a gap: none when there is none at `from`.
     fn read_messages(&self, read: &ReadMessages) -> Result<Vec<StoredMessage>, StorageError>;

@@ -13,7 +13,7 @@ use super::write::{Changed, Tables};
 
 /// More bytes of messages do not wait. Those that are applied wait for less, because the journal is full of their entries; those
 /// of a snapshot are in no journal.
-const MAX_MESSAGE_BYTES: usize = 4 << 20;
+const MAX_MESSAGE_BYTES: usize = 6 << 20;
 /// What a message takes beside its content, about.
 const MESSAGE_OVERHEAD: usize = 128;
 

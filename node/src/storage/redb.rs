@@ -160,6 +160,13 @@ impl LogStore for RedbStore {
         Ok(())
     }
 
+    fn has_room(&self, bytes: u64) -> bool {
+        let has_room = |files: &Files| {
+            files.settler.under_way().is_none() || (files.journals.has_room(bytes) && !files.pending.is_large())
+        };
+        self.files.as_ref().is_some_and(has_room)
+    }
+
     fn read_messages(&self, read: &ReadMessages) -> Result<Vec<StoredMessage>, StorageError> {
         let messages = guard(self.folder.path(), "reading messages", || {
             let files = self.files.as_ref().ok_or(Failure::Closed)?;

@@ -7,17 +7,20 @@
 //! Writes for which nobody waits, because the log has it all, go with the next that somebody waits for: a transaction and
 //! a sync fewer for every publish. Alone they stay for [`LINGER`] at most, or until there are many of them.
 //!
+//! A write that waits for nothing, because nothing is to be synced, is done at once by whoever submits it, as long as nothing
+//! that came before it is queued: two switches between threads cost more than the write.
+//!
 //! The queue is bounded by bytes. Core limits what it has under way, so a queue past [`StorageThread::BEHIND_BYTES`]
 //! means a slow disk (the runtime then stops reading from clients), and one past [`StorageThread::MAX_QUEUED_BYTES`] is
 //! refused, which ends the node.
 
 use std::collections::VecDeque;
-use std::io;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
+use std::{fmt, io};
 
 use cubecast_core::store::{ReadFailed, ReadId, ReadMessages, Recovered, StoredMessage, Write, WriteBatch};
 
@@ -39,6 +42,9 @@ const REST_BEFORE_TIDYING: Duration = Duration::from_millis(50);
 const LINGER: Duration = Duration::from_millis(50);
 /// More than this is written at once, waited for or not.
 const MAX_LINGERING_BYTES: u64 = 1 << 20;
+
+/// A larger write is left to the thread, so that the network does not wait while it is copied.
+const MAX_BYTES_AT_ONCE: u64 = 256 << 10;
 
 /// What the thread is asked to do.
 #[derive(Clone, PartialEq, Debug)]
@@ -70,11 +76,39 @@ pub enum StorageEvent {
     Failed(StorageError),
 }
 
+/// What became of a command when it was submitted.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Submitted {
+    /// An event will tell.
+    Queued,
+    /// It is written already, as far as the sync mode promises. No event tells it.
+    Written { number: u64 },
+}
+
+/// The engine, used by the thread, and by whoever submits while the thread does nothing.
+#[derive(Clone)]
+struct Shared(Arc<Mutex<dyn LogStore>>);
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, dyn LogStore + 'static> {
+        self.0.lock().expect("an engine turns its panics into errors")
+    }
+}
+
+impl fmt::Debug for Shared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Shared")
+    }
+}
+
 /// The handle of the thread. Dropping it finishes what was queued, closes the store and waits for that.
 #[derive(Debug)]
 pub struct StorageThread {
     commands: Option<Sender<StorageCommand>>,
     thread: Option<JoinHandle<Result<(), StorageError>>>,
+    store: Shared,
+    /// Nothing is to be synced, so a write need not wait.
+    writes_at_once: bool,
     metrics: Arc<StorageMetrics>,
 }
 
@@ -92,8 +126,9 @@ impl StorageThread {
         on_event: impl FnMut(StorageEvent) + Send + 'static,
     ) -> io::Result<StorageThread> {
         let (sender, commands) = mpsc::channel();
+        let store = Shared(Arc::new(Mutex::new(store)));
         let worker = Worker {
-            store,
+            store: store.clone(),
             commands,
             on_event,
             metrics: metrics.clone(),
@@ -107,18 +142,43 @@ impl StorageThread {
             rests: false,
         };
         let thread = std::thread::Builder::new().name("storage".to_owned()).spawn(|| worker.run())?;
-        Ok(StorageThread { commands: Some(sender), thread: Some(thread), metrics })
+        let writes_at_once = sync_mode == SyncMode::Never;
+        Ok(StorageThread { commands: Some(sender), thread: Some(thread), store, writes_at_once, metrics })
     }
 
-    /// Queues a command; never waits. An error is the end of the node, like [`StorageEvent::Failed`].
-    pub fn submit(&self, command: StorageCommand) -> Result<(), StorageError> {
+    /// Queues a command, or does it where that is faster; never waits. An error is the end of the node, like
+    /// [`StorageEvent::Failed`].
+    pub fn submit(&self, command: StorageCommand) -> Result<Submitted, StorageError> {
         let weight = weigh(&command);
+        match command {
+            StorageCommand::Write(batch) if is_plain(&batch) => match self.idle_store(weight) {
+                Some(mut store) => {
+                    let number = batch.number;
+                    store.write(vec![batch])?;
+                    Ok(Submitted::Written { number })
+                }
+                None => self.queue(StorageCommand::Write(batch), weight),
+            },
+            command => self.queue(command, weight),
+        }
+    }
+
+    /// The engine, where it can take a write of so many bytes at once, and nothing is to be done before it.
+    fn idle_store(&self, bytes: u64) -> Option<MutexGuard<'_, dyn LogStore + 'static>> {
+        let nothing_queued = || self.metrics.queued_bytes.load(Ordering::Acquire) == 0;
+        if !self.writes_at_once || bytes > MAX_BYTES_AT_ONCE || !nothing_queued() {
+            return None;
+        }
+        self.store.0.try_lock().ok().filter(|store| store.has_room(bytes))
+    }
+
+    fn queue(&self, command: StorageCommand, weight: u64) -> Result<Submitted, StorageError> {
         let queued = self.metrics.queued_bytes.fetch_add(weight, Ordering::Relaxed) + weight;
         if queued > Self::MAX_QUEUED_BYTES {
             return Err(StorageError::QueueFull { queued, limit: Self::MAX_QUEUED_BYTES });
         }
         match &self.commands {
-            Some(commands) => commands.send(command).map_err(|_| StorageError::Stopped),
+            Some(commands) => commands.send(command).map(|()| Submitted::Queued).map_err(|_| StorageError::Stopped),
             None => Err(StorageError::Stopped),
         }
     }
@@ -156,8 +216,8 @@ impl Drop for StorageThread {
     }
 }
 
-struct Worker<S, F> {
-    store: S,
+struct Worker<F> {
+    store: Shared,
     commands: Receiver<StorageCommand>,
     on_event: F,
     metrics: Arc<StorageMetrics>,
@@ -176,7 +236,7 @@ struct Worker<S, F> {
     rests: bool,
 }
 
-impl<S: LogStore, F: FnMut(StorageEvent)> Worker<S, F> {
+impl<F: FnMut(StorageEvent)> Worker<F> {
     fn run(mut self) -> Result<(), StorageError> {
         match self.work_until_closed() {
             Ok(()) => Ok(()),
@@ -195,7 +255,7 @@ impl<S: LogStore, F: FnMut(StorageEvent)> Worker<S, F> {
             self.sync_when_due()?;
             self.tidy_when_due()?;
         }
-        self.store.close()
+        self.store.lock().close()
     }
 
     /// Takes all that waits; when there is nothing to do, waits for more. `false`: all is done and nothing will come.
@@ -281,8 +341,8 @@ impl<S: LogStore, F: FnMut(StorageEvent)> Worker<S, F> {
         let (batches, bytes) = self.take_writes();
         let Some(number) = batches.last().map(|batch| batch.number) else { return Ok(()) };
         let drops = batches.iter().any(drops_messages);
-        self.store.write(batches)?;
-        self.metrics.queued_bytes.fetch_sub(bytes, Ordering::Relaxed);
+        self.store.lock().write(batches)?;
+        self.metrics.queued_bytes.fetch_sub(bytes, Ordering::Release);
         self.note_commit(drops);
         (self.on_event)(StorageEvent::Written { number });
         Ok(())
@@ -326,8 +386,8 @@ impl<S: LogStore, F: FnMut(StorageEvent)> Worker<S, F> {
     fn serve_reads(&mut self) {
         for _ in 0..READS_BETWEEN_COMMITS {
             let Some(read) = self.reads.pop_front() else { return };
-            let result = self.store.read_messages(&read).map_err(|error| ReadFailed(error.to_string()));
-            self.metrics.queued_bytes.fetch_sub(COMMAND_WEIGHT, Ordering::Relaxed);
+            let result = self.store.lock().read_messages(&read).map_err(|error| ReadFailed(error.to_string()));
+            self.metrics.queued_bytes.fetch_sub(COMMAND_WEIGHT, Ordering::Release);
             (self.on_event)(StorageEvent::MessagesRead { read: read.read, result });
         }
     }
@@ -338,8 +398,8 @@ impl<S: LogStore, F: FnMut(StorageEvent)> Worker<S, F> {
             _ => return Ok(()),
         };
         self.waiting.pop_front();
-        let (recovered, report) = self.store.reopen(wipe)?;
-        self.metrics.queued_bytes.fetch_sub(COMMAND_WEIGHT, Ordering::Relaxed);
+        let (recovered, report) = self.store.lock().reopen(wipe)?;
+        self.metrics.queued_bytes.fetch_sub(COMMAND_WEIGHT, Ordering::Release);
         self.unsynced_since = None;
         self.commits_since_tidying = Some(0);
         (self.on_event)(StorageEvent::Reopened { recovered, report });
@@ -348,7 +408,7 @@ impl<S: LogStore, F: FnMut(StorageEvent)> Worker<S, F> {
 
     fn sync_when_due(&mut self) -> Result<(), StorageError> {
         if self.sync_due_in() == Some(Duration::ZERO) {
-            self.store.sync()?;
+            self.store.lock().sync()?;
             self.unsynced_since = None;
         }
         Ok(())
@@ -357,7 +417,7 @@ impl<S: LogStore, F: FnMut(StorageEvent)> Worker<S, F> {
     fn tidy_when_due(&mut self) -> Result<(), StorageError> {
         let due = self.commits_since_tidying.is_some_and(|commits| self.rests || commits >= COMMITS_BETWEEN_TIDYING);
         if due {
-            self.commits_since_tidying = self.store.tidy()?.then_some(0);
+            self.commits_since_tidying = self.store.lock().tidy()?.then_some(0);
         }
         Ok(())
     }
@@ -408,6 +468,11 @@ fn weigh_command(command: &cubecast_core::topics::command::Command) -> usize {
 /// recognised when it is offered again.
 fn can_wait(batch: &WriteBatch) -> bool {
     batch.writes.iter().all(|write| write.is_made_again() || matches!(write, Write::OutboxRemove { .. }))
+}
+
+/// Whether it only adds to what there is.
+fn is_plain(batch: &WriteBatch) -> bool {
+    !drops_messages(batch) && !batch.writes.iter().any(Write::ends_log)
 }
 
 fn drops_messages(batch: &WriteBatch) -> bool {

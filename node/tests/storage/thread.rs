@@ -5,6 +5,7 @@ use std::sync::mpsc::{self, Receiver, Sender};
 use std::sync::{Arc, Mutex};
 
 use cubecast_core::store::*;
+use cubecast_core::topics::command::TopicId;
 use cubecast_node::storage::*;
 
 use crate::support::*;
@@ -15,7 +16,7 @@ fn what_waits_is_committed_as_one_and_nothing_of_it_is_lost() {
     let (thread, events, gate, calls) = gated(open(folder.path()).0);
     thread.submit(write(1)).unwrap();
     gate.at_a_write();
-    (2..=300).for_each(|number| thread.submit(write(number)).unwrap());
+    (2..=300).for_each(|number| assert_eq!(thread.submit(write(number)).unwrap(), Submitted::Queued));
     gate.open_for_good();
     assert_eq!(written(&events), 1);
     assert_eq!(written(&events), 300);
@@ -113,7 +114,9 @@ fn a_reopen_comes_after_all_before_it_and_gives_back_what_was_written() {
 fn closing_finishes_what_was_queued_and_frees_the_folder() {
     let folder = tempfile::tempdir().unwrap();
     let (thread, events) = start(open(folder.path()).0, SyncMode::Always);
-    (1..=100).for_each(|number| thread.submit(write(number)).unwrap());
+    for number in 1..=100 {
+        thread.submit(write(number)).unwrap();
+    }
     thread.close().unwrap();
     assert!(matches!(events.iter().last(), Some(StorageEvent::Written { number: 100 })));
     let (_, recovered, report) = open(folder.path());
@@ -161,6 +164,48 @@ fn topics_that_are_deleted_one_after_the_other_are_tidied_away_together() {
 }
 
 #[test]
+fn a_write_that_waits_for_nothing_is_done_when_it_is_submitted() {
+    let folder = tempfile::tempdir().unwrap();
+    let (store, ..) = RedbStore::open(folder.path(), &identity(), SyncMode::Never).unwrap();
+    let (thread, events) = start(store, SyncMode::Never);
+    for number in 1..=5 {
+        assert_eq!(thread.submit(write(number)).unwrap(), Submitted::Written { number });
+    }
+    let large = batch(6, [messages("010", 1, 0..2_000)]);
+    assert_eq!(thread.submit(StorageCommand::Write(large)).unwrap(), Submitted::Queued, "too much to copy meanwhile");
+    thread.submit(StorageCommand::Read(read("010", 1, 0, 9))).unwrap();
+    assert_eq!(written(&events), 6);
+    assert_eq!(read_back(&events).1.len(), 9);
+    thread.close().unwrap();
+    assert!(events.recv().is_err(), "nobody is told twice");
+    let (_, recovered, _) = open(folder.path());
+    assert_eq!(recovered.groups[0].log.len(), 5);
+}
+
+#[test]
+fn a_write_goes_behind_what_is_queued_and_waits_where_it_is_to_be_synced() {
+    let folder = tempfile::tempdir().unwrap();
+    let (store, ..) = RedbStore::open(folder.path(), &identity(), SyncMode::Never).unwrap();
+    let (thread, events, gate, calls) = gated_with(store, SyncMode::Never);
+    let deletion = Write::DropMessages { group: vertex("010"), topic: TopicId(1) };
+    thread.submit(StorageCommand::Write(batch(1, [deletion]))).unwrap();
+    gate.at_a_write();
+    assert_eq!(thread.submit(write(2)).unwrap(), Submitted::Queued);
+    gate.open_for_good();
+    assert_eq!((written(&events), written(&events)), (1, 2));
+    thread.close().unwrap();
+    assert_eq!(calls.lock().unwrap()[..2], ["write 1", "write 1"]);
+
+    for mode in [SyncMode::Always, SyncMode::IntervalMs(60_000)] {
+        let folder = tempfile::tempdir().unwrap();
+        let (store, ..) = RedbStore::open(folder.path(), &identity(), mode).unwrap();
+        let (thread, events) = start(store, mode);
+        assert_eq!(thread.submit(write(1)).unwrap(), Submitted::Queued, "{mode}");
+        assert_eq!(written(&events), 1, "{mode}");
+    }
+}
+
+#[test]
 fn a_failed_write_is_the_last_word() {
     let (thread, events) = start(Broken, SyncMode::Always);
     thread.submit(write(1)).unwrap();
@@ -186,7 +231,7 @@ fn a_queue_that_grows_past_its_limit_is_refused() {
     let refused = loop {
         number += 1;
         match thread.submit(big(number)) {
-            Ok(()) => assert!(number < 1000, "the queue has no end"),
+            Ok(_) => assert!(number < 1000, "the queue has no end"),
             Err(error) => break error,
         }
     };
@@ -202,7 +247,9 @@ fn the_queues_bytes_are_given_back() {
     let (store, ..) = open(folder.path());
     let metrics = store.metrics();
     let (thread, events) = start_counted(store, SyncMode::Always, metrics.clone());
-    (1..=50).for_each(|number| thread.submit(write(number)).unwrap());
+    for number in 1..=50 {
+        thread.submit(write(number)).unwrap();
+    }
     thread.submit(StorageCommand::Read(read("010", 1, 0, 1))).unwrap();
     thread.submit(StorageCommand::Reopen { wipe: false }).unwrap();
     thread.close().unwrap();
@@ -327,6 +374,10 @@ impl<S: LogStore> LogStore for Gated<S> {
         self.store.write(batches)
     }
 
+    fn has_room(&self, bytes: u64) -> bool {
+        self.store.has_room(bytes)
+    }
+
     fn read_messages(&self, read: &ReadMessages) -> Result<Vec<StoredMessage>, StorageError> {
         self.pass("read", "read".to_owned());
         self.store.read_messages(read)
@@ -357,6 +408,10 @@ struct Broken;
 impl LogStore for Broken {
     fn write(&mut self, _: Vec<WriteBatch>) -> Result<(), StorageError> {
         Err(StorageError::Full { folder: "data".into() })
+    }
+
+    fn has_room(&self, _: u64) -> bool {
+        false
     }
 
     fn read_messages(&self, _: &ReadMessages) -> Result<Vec<StoredMessage>, StorageError> {

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::future::pending;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use cubecast_core::cube::{Dimension, Vertex};
@@ -20,6 +21,7 @@ use cubecast_node::process::{Settings, serve};
 use cubecast_node::runtime::clock::Clock;
 use cubecast_node::runtime::disk::{Disk, DiskFailed, DiskWork};
 use cubecast_node::runtime::machine::Machine;
+use cubecast_node::storage::StorageMetrics;
 use cubecast_node::transport::codec::Rules;
 use cubecast_node::transport::handshake::{Credentials, Secret};
 use cubecast_node::transport::origin::OriginRules;
@@ -165,6 +167,10 @@ impl Disk for FakeDisk {
 
     fn is_behind(&self) -> bool {
         false
+    }
+
+    fn metrics(&self) -> Arc<StorageMetrics> {
+        Arc::default()
     }
 
     fn close(self) -> Result<(), DiskFailed> {
