@@ -26,9 +26,9 @@ impl Group {
             let mut bytes = 0;
             let mut entry = Vec::new();
             while let Some(command) =
-                rest.next_if(|command| bytes == 0 || bytes + command_bytes(command) <= MESSAGE_BYTES)
+                rest.next_if(|command| bytes == 0 || bytes + command.weight() <= MESSAGE_BYTES as usize)
             {
-                bytes += command_bytes(&command);
+                bytes += command.weight();
                 entry.push(command);
             }
             if self.raw.propose(Vec::new(), command::encode_commands(&entry)).is_err() {
@@ -108,13 +108,5 @@ impl Group {
             .collect();
         standings.sort_by_key(|standing| standing.member);
         standings
-    }
-}
-
-fn command_bytes(command: &Command) -> u64 {
-    const OVERHEAD: u64 = 128;
-    match &command.op {
-        command::Op::Publish { content, .. } => content.len() as u64 + OVERHEAD,
-        _ => OVERHEAD,
     }
 }

@@ -24,6 +24,9 @@ pub const FORMAT: u8 = 1;
 pub const MAX_REQUESTS: usize = 16_384;
 /// Frames in one message between neighbours, and in one from a node to a client.
 pub const MAX_FRAMES: usize = 65_536;
+/// Bytes that are set aside for a message to begin with, and for each of its items: most need no more.
+const FIRST_ROOM: usize = 256;
+const ITEM_ROOM: usize = 128;
 /// Bytes of the smallest request: no id, no trace, `topics`.
 const SMALLEST_REQUEST: usize = 3;
 /// Bytes of the smallest frame, a pong.
@@ -90,7 +93,9 @@ fn encode<T: Serialize>(items: &[T], limit: usize) -> Vec<u8> {
         "{} items in one message of at most {limit}: the receiver refuses it",
         items.len()
     );
-    postcard::to_extend(items, vec![FORMAT]).expect("memory takes any message")
+    let mut message = Vec::with_capacity(FIRST_ROOM + ITEM_ROOM * items.len());
+    message.push(FORMAT);
+    postcard::to_extend(items, message).expect("memory takes any message")
 }
 
 fn decode<T: DeserializeOwned>(bytes: &[u8], limit: usize) -> Result<Vec<T>, Malformed> {

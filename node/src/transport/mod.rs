@@ -31,6 +31,7 @@ use cubecast_core::io::ConnectionId;
 use socket2::{SockRef, TcpKeepalive};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
+use tokio::time::Instant;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 
@@ -83,6 +84,8 @@ pub struct Door {
     pub busy: watch::Receiver<bool>,
     pub metrics: Arc<Metrics>,
     pub stop: watch::Receiver<bool>,
+    /// Since when; what connections do again and again, they do together, counted from here.
+    pub began: Instant,
 }
 
 impl Door {
@@ -126,7 +129,7 @@ pub fn tune(stream: &TcpStream) -> std::io::Result<()> {
 /// WebSocket settings with a bound on a message's size. Buffers are small, because connections are many.
 pub fn websocket_config(max_message: usize) -> WebSocketConfig {
     WebSocketConfig::default()
-        .read_buffer_size(32 << 10)
+        .read_buffer_size(8 << 10)
         .write_buffer_size(32 << 10)
         .max_message_size(Some(max_message))
         .max_frame_size(Some(max_message))

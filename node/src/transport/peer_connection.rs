@@ -10,7 +10,7 @@ use cubecast_core::cube::Vertex;
 use cubecast_core::io::Input;
 use futures_util::stream::{SplitSink, SplitStream};
 use futures_util::{SinkExt, StreamExt};
-use tokio::time::{MissedTickBehavior, interval, timeout};
+use tokio::time::{Instant, MissedTickBehavior, interval_at, timeout};
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::{Bytes, Message};
@@ -95,7 +95,7 @@ async fn write(
     slot: &PeerSlot,
     door: &Door,
 ) -> String {
-    let mut ping = interval(PING_EVERY);
+    let mut ping = interval_at(next_ping(door.began), PING_EVERY);
     ping.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut spoke = false;
     loop {
@@ -119,6 +119,12 @@ async fn write(
             return format!("nothing came from it for {} s", DEAD_AFTER.as_secs());
         }
     }
+}
+
+/// All connections of a node ping at the same moments: it wakes once.
+fn next_ping(began: Instant) -> Instant {
+    let pings = began.elapsed().as_micros() / PING_EVERY.as_micros();
+    began + PING_EVERY * (pings as u32 + 1)
 }
 
 async fn send_all(
