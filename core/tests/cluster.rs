@@ -118,7 +118,7 @@ fn a_lone_commit_is_told_at_once_and_of_many_most_with_the_entries_that_follow()
     let mut cluster = cluster(2);
     let home = vertex("100");
     let frames = |cluster: &mut Cluster, publishes: u32, told_within: Duration| {
-        cluster.run_for(Duration::from_millis(10));
+        cluster.run_for(Duration::from_millis(20));
         let before = cluster.traffic().replication;
         for number in 0..publishes {
             cluster.must(home, publish(&number.to_string(), Ack::Quorum, None)).unwrap();
@@ -128,9 +128,9 @@ fn a_lone_commit_is_told_at_once_and_of_many_most_with_the_entries_that_follow()
     };
     // Entries, their acknowledgements, and the news, for each of three followers.
     assert_eq!(frames(&mut cluster, 1, Duration::from_micros(200)), 9);
-    // A publish takes a millisecond here, so at most every second one is told alone.
-    let many = frames(&mut cluster, 100, Duration::from_millis(3));
-    assert!((600..800).contains(&many), "{many}");
+    // A publish takes a millisecond here, so at most every tenth one is told alone.
+    let many = frames(&mut cluster, 100, Duration::from_millis(11));
+    assert!((600..650).contains(&many), "{many}");
 }
 
 fn all_have_applied_the_same(cluster: &mut Cluster, home: Vertex) -> bool {
@@ -433,6 +433,8 @@ fn a_holder_that_is_catching_up_does_not_deny_what_exists() {
 fn with_two_of_four_down_reads_go_on_and_one_waits_in_the_outbox() {
     let mut cluster = cluster(8);
     cluster.must(vertex("011"), publish("first", Ack::All, None)).unwrap();
+    // All have it; that it is committed they hear within 10 ms.
+    cluster.run_for(Duration::from_millis(11));
     cluster.kill(vertex("100"));
     cluster.kill(vertex("101"));
     assert_eq!(contents(cluster.must(vertex("010"), pull(ReadLevel::Any, false))), ["first"]);
@@ -508,7 +510,7 @@ fn the_same_seed_gives_the_same_run() {
     assert_ne!(run(11), run(12));
 }
 
-/// Each leader's heartbeats take along its pings and its answers to its neighbours': a node wakes to send them, and when one comes.
+/// Each leader's heartbeats take along its pings and its answers to its neighbours': a node wakes when one comes, and its own leaves then.
 #[test]
 fn idle_nodes_sleep_between_heartbeats() {
     let dimension = Dimension::new(3).unwrap();
@@ -520,9 +522,12 @@ fn idle_nodes_sleep_between_heartbeats() {
     cluster.run_for(Duration::from_secs(30));
     let per_node_and_second = |count: u64| count as f64 / 8.0 / 30.0;
     let heartbeats = per_node_and_second((cluster.traffic() - traffic).heartbeats);
-    assert!((38.0..42.0).contains(&heartbeats), "{heartbeats}: to three followers, and answers to three leaders");
+    assert!((28.0..34.0).contains(&heartbeats), "{heartbeats}: to three followers, and answers to three leaders");
     let turns = per_node_and_second(cluster.turns() - turns);
-    assert!(turns < 30.0, "{turns}: one for the heartbeats sent, and three for those that come, every 150 ms");
+    assert!(
+        turns < 18.0,
+        "{turns}: one for each of the three heartbeats that come, every 200 ms; its own leaves in one of them"
+    );
 }
 
 #[test]

@@ -39,7 +39,7 @@ fn the_same_seed_gives_the_same_trace_on_every_machine() {
     assert_eq!(cluster.sim.trace(), TRACE, "the trace is {:#018x}", cluster.sim.trace());
 }
 
-const TRACE: u64 = 0x7f29_ad2a_9889_4f1a;
+const TRACE: u64 = 0x8b06_0004_022f_fd56;
 
 /// Random runs with every class of fault: what happened and what was found is the same on every machine, to the last bit.
 #[wasm_bindgen_test(unsupported = test)]
@@ -52,7 +52,7 @@ fn a_seed_makes_the_same_run_on_every_machine() {
     }
 }
 
-const RUNS: [(u64, u64); 3] = [(1, 0x07dc_0363_4a57_d235), (2, 0xfd8f_6cb1_46df_3781), (4, 0xa1c9_6dde_0154_278b)];
+const RUNS: [(u64, u64); 3] = [(1, 0x9855_e776_8bfb_c087), (2, 0xc14f_3246_5acc_a2fe), (4, 0x4be6_8bb9_ef26_b40d)];
 
 #[wasm_bindgen_test(unsupported = test)]
 fn what_is_published_is_pulled_on_cubes_of_every_small_dimension() {

@@ -6,12 +6,13 @@ use raft::StateRole;
 
 use super::Group;
 use crate::cube::Vertex;
+use crate::time::Instant;
 
 /// raft's unit of time.
 pub const TICK: Duration = Duration::from_millis(50);
-/// In ticks: 150 ms between heartbeats; 0.5 to 1 s without any before an election. (A broken link is noticed at once,
+/// In ticks: 200 ms between heartbeats; 0.5 to 1 s without any before an election. (A broken link is noticed at once,
 /// see [`Group::handle_leader_lost`]; these times matter for silence only.)
-pub(super) const HEARTBEAT_TICKS: usize = 3;
+pub(super) const HEARTBEAT_TICKS: usize = 4;
 pub(super) const ELECTION_TICKS: usize = 10;
 
 impl Group {
@@ -30,6 +31,15 @@ impl Group {
             ELECTION_TICKS
         };
         act_after.max(1) as u32
+    }
+
+    /// Another leader's heartbeat was heard. Where this one's is due at the next tick it leaves now: so all nodes wake together,
+    /// and the answers to the one travel with the other.
+    pub fn keep_up_with_heartbeats(&mut self, now: Instant) {
+        if self.is_leader() && self.ticks_to_act() == 1 && !self.is_transferring() {
+            self.next_tick = now;
+            self.handle_time(now);
+        }
     }
 
     /// The leader's node is known to be gone: do not wait for silence. `rank` says how many members go first.

@@ -11,6 +11,12 @@ use crate::identity::NodeId;
 use crate::store::{EntryKind, LogEntry};
 use crate::wire::peer::{RaftMessage, SnapshotHead};
 
+impl RaftMessage {
+    pub fn is_heartbeat(&self) -> bool {
+        self.kind == MessageType::MsgHeartbeat as i32
+    }
+}
+
 /// `None` when raft addresses a member that cannot exist.
 pub fn from_raft(message: Message) -> Option<RaftMessage> {
     let snapshot = message.has_snapshot().then(|| Box::new(snapshot_head(message.get_snapshot())));

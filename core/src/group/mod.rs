@@ -279,9 +279,8 @@ impl Group {
     /// A member that claims entries, or commitment, which it cannot know would make raft panic.
     fn is_from_the_future(&self, message: &RaftMessage) -> bool {
         let last = self.raw.raft.raft_log.last_index();
-        let heartbeat = message.kind == MessageType::MsgHeartbeat as i32;
         let appended = message.kind == MessageType::MsgAppendResponse as i32;
-        (heartbeat && message.term >= self.term() && message.commit > last)
+        (message.is_heartbeat() && message.term >= self.term() && message.commit > last)
             || (appended && self.is_leader() && message.term == self.term() && !message.reject && message.index > last)
     }
 

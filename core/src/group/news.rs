@@ -12,7 +12,7 @@ use super::Group;
 use crate::time::Instant;
 
 /// Followers, and who reads from them, are behind by so much more at most.
-const PAUSE: Duration = Duration::from_millis(2);
+const PAUSE: Duration = Duration::from_millis(10);
 
 /// What a leader has told of its commits.
 #[derive(Default)]

@@ -90,6 +90,8 @@ pub struct Node {
     next_housekeeping: Instant,
     next_maintenance: Instant,
     unsettled: bool,
+    /// A leader's heartbeat came in this turn.
+    heartbeat_heard: bool,
     /// A stop that was asked for, and when it is due.
     stopping: Option<(Instant, StopMode, u64)>,
 
@@ -162,6 +164,7 @@ impl Node {
             next_housekeeping: now.monotonic,
             next_maintenance: now.monotonic,
             unsettled: true,
+            heartbeat_heard: false,
             stopping: None,
             clients: BTreeMap::new(),
             watchers: BTreeSet::new(),
@@ -324,6 +327,7 @@ impl Node {
         self.unsettled = true;
         for _ in 0..MAX_ROUNDS {
             let delivered = self.drain_overlay();
+            self.keep_heartbeats_together();
             self.propose_queued();
             self.confirm_reads();
             let flushed = self.flush_groups();
@@ -433,10 +437,19 @@ impl Node {
         if message.from.vertex != from || !self.groups.contains_key(&group) {
             return;
         }
+        self.heartbeat_heard |= message.is_heartbeat();
         match self.meet(message.from) {
             None => self.step(group, message),
             Some(batch) if self.held.len() < MAX_HELD => self.held.push((batch, group, message)),
             Some(_) => {}
+        }
+    }
+
+    fn keep_heartbeats_together(&mut self) {
+        if std::mem::take(&mut self.heartbeat_heard) {
+            for group in self.groups.values_mut() {
+                group.keep_up_with_heartbeats(self.now.monotonic);
+            }
         }
     }
 

@@ -12,16 +12,16 @@ use crate::wire::event::DropReason;
 use crate::wire::peer::PeerFrame;
 
 /// How often every neighbour is pinged.
-pub const PING_EVERY: Duration = Duration::from_millis(200);
-/// A frame that leaves takes the next ping along from then on: a leader's heartbeats, which come every 150 ms, carry its pings,
+pub const PING_EVERY: Duration = Duration::from_millis(225);
+/// A frame that leaves takes the next ping along from then on: a leader's heartbeats, which come every 200 ms, carry its pings,
 /// and the answers to both leave together. Half the messages of an idle cluster are saved.
-const PING_ALONG_AFTER: Duration = Duration::from_millis(140);
+const PING_ALONG_AFTER: Duration = Duration::from_millis(190);
 /// What is in no hurry waits so long at most for a frame that goes the same way: where both ends of an edge lead a group, each
 /// one's heartbeat takes along the answers to the other's.
-pub const COMPANY_AWAITED: Duration = Duration::from_millis(160);
+pub const COMPANY_AWAITED: Duration = Duration::from_millis(210);
 /// So many frames wait for company at most; the next one takes them along.
 const HELD_FRAMES: usize = 32;
-/// A neighbour from whom nothing came for so long is not heard: three pings, and half of one for the way.
+/// A neighbour from whom nothing came for so long is not heard: three pings, and a little for the way.
 pub const SILENCE_LIMIT: Duration = Duration::from_millis(700);
 /// The frames that may wait on one edge for their delay. When there are more, the newest is dropped, as in a full router.
 pub const DELAYED_FRAMES: usize = 1024;
@@ -287,7 +287,7 @@ mod tests {
         assert!(link.hold(ms(10), frame(1)));
         assert!(link.hold(ms(30), PeerFrame::LinkStates(Vec::new())));
         assert_eq!(link.next_deadline(), Some(ms(10) + COMPANY_AWAITED));
-        assert!(!link.has_held_long(ms(169)) && link.has_held_long(ms(170)));
+        assert!(!link.has_held_long(ms(219)) && link.has_held_long(ms(220)));
         let pong = PeerFrame::Pong { sent_us: 1, held_us: 90_000 };
         assert_eq!(link.take_held(ms(100)), [pong, PeerFrame::LinkStates(Vec::new())]);
         assert_eq!((link.next_deadline(), link.take_held(ms(100))), (None, vec![]));
