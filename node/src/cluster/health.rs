@@ -1,4 +1,4 @@
-//! Asks a node how it is, by its `/healthz`.
+//! Asks a node how it is, by its `/healthz`, and what it has counted, by its `/metrics`.
 
 use std::time::Duration;
 
@@ -30,18 +30,29 @@ pub struct Health {
 
 /// `None`: it does not answer.
 pub async fn ask(address: &str) -> Option<Health> {
-    timeout(PATIENCE, fetch(address)).await.ok().flatten()
+    serde_json::from_slice(&fetch(address, "/healthz").await?).ok()
 }
 
-async fn fetch(address: &str) -> Option<Health> {
+/// The value of a line of `/metrics`, named as it stands there, labels included.
+pub async fn counted(address: &str, name: &str) -> Option<f64> {
+    let page = fetch(address, "/metrics").await?;
+    let page = std::str::from_utf8(&page).ok()?;
+    page.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')?.parse().ok())
+}
+
+async fn fetch(address: &str, path: &str) -> Option<Bytes> {
+    timeout(PATIENCE, get(address, path)).await.ok().flatten()
+}
+
+async fn get(address: &str, path: &str) -> Option<Bytes> {
     let stream = TcpStream::connect(address).await.ok()?;
     let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.ok()?;
-    let request = Request::get("/healthz").header(HOST, address).body(Empty::<Bytes>::new()).ok()?;
+    let request = Request::get(path).header(HOST, address).body(Empty::<Bytes>::new()).ok()?;
     let answered = async { sender.send_request(request).await.ok()?.into_body().collect().await.ok() };
     let body = tokio::select! {
         body = answered => body?,
         // It ends before the answer only when it breaks.
         _ = connection => return None,
     };
-    serde_json::from_slice(&body.to_bytes()).ok()
+    Some(body.to_bytes())
 }

@@ -13,8 +13,9 @@ use crate::command::Failure;
 const GROUP: &str = "Nodes";
 /// A topic each, so that more nodes have more homes.
 const CLIENTS: usize = 16;
-/// An idle cluster settles for so long, and is looked at for so long.
-const IDLE: Duration = Duration::from_secs(3);
+/// A new cluster settles for so long before it counts as idle, and is then looked at for so long, again and again.
+const SETTLES: Duration = Duration::from_secs(2);
+const IDLE: Duration = Duration::from_secs(4);
 /// Nodes of the cluster for which an idle share is aimed at.
 const AIMED_AT: u8 = 3;
 const IDLE_SHARE: f64 = 2.0;
@@ -27,6 +28,8 @@ pub async fn measure(bench: &mut Bench) -> Result<(), Failure> {
         let mut shares = Vec::new();
         let mut rss = Vec::new();
         let processes = stage.fleet.processes();
+        bench.bar.set_message(format!("{GROUP}: {count} nodes settle"));
+        tokio::time::sleep(SETTLES).await;
         for _ in 0..bench.repetitions {
             bench.bar.set_message(format!("{GROUP}: {count} idle nodes"));
             let before = usage::of(&processes);

@@ -5,10 +5,10 @@ use cubecast_core::names::{PublisherId, TopicName};
 use cubecast_core::wire::client::Ack;
 
 use super::ask::Publishing;
-use super::results::Row;
+use super::results::{Bound, Fact, Row};
 use super::stage::Stage;
 use super::{Bench, USUAL_DIMENSION, USUAL_SIZE, bounds};
-use crate::bench::Pace;
+use crate::bench::{Pace, Spread};
 use crate::client::CubecastClient;
 use crate::command::Failure;
 
@@ -18,6 +18,8 @@ const ACKS: [Ack; 3] = [Ack::One, Ack::Quorum, Ack::All];
 /// What a pipelined client keeps under way; of large messages, fewer.
 const PIPELINED: usize = 256;
 const MOST_BYTES_UNDER_WAY: usize = 4 << 20;
+/// What is aimed at beside a bare append and sync.
+const BESIDE_APPEND: f64 = 0.5;
 /// Many clients.
 const CLIENTS: usize = 16;
 
@@ -30,8 +32,18 @@ pub async fn measure(bench: &mut Bench) -> Result<(), Failure> {
         for under_way in [1, (MOST_BYTES_UNDER_WAY / size).min(PIPELINED)] {
             let append = bounds::append(bench, size, under_way)?;
             let case = format!("{}, quorum", bytes(size));
+            let before = place.stored(&stage).await?;
             let row = publishes(bench, &stage, case, Pace::UnderWay(under_way), (1, &one)).await?;
             row.bounds.push(append);
+            if under_way > 1 {
+                let rate = row.over(|figures| figures.per_second);
+                let batch = place.stored(&stage).await?.since(before);
+                let append = bounds::append(bench, size, batch)?;
+                if size == USUAL_SIZE {
+                    bench.fact(beside_append(rate, &append, batch));
+                }
+                bench.results.rows.last_mut().expect("the row was just measured").bounds.push(append);
+            }
         }
     }
     for ack in ACKS {
@@ -78,6 +90,37 @@ async fn publishes<'b>(
     Ok(row)
 }
 
+/// Synced publishes beside bare appends of the batches that the leader had, each synced.
+fn beside_append(rate: Spread, append: &Bound, batch: usize) -> Fact {
+    let of = |value: f64| value / append.per_second;
+    let value = Spread { median: of(rate.median), least: of(rate.least), most: of(rate.most) };
+    Fact {
+        group: GROUP.into(),
+        what: format!(
+            "{PIPELINED} synced publishes under way, beside a bare append and fdatasync of the same batches, {batch} each"
+        ),
+        unit: "of its rate".into(),
+        value,
+        of: 1,
+        target: Some((format!("at least {BESIDE_APPEND}"), value.median >= BESIDE_APPEND)),
+    }
+}
+
+/// What a leader has stored, and how often it synced.
+#[derive(Clone, Copy, Debug)]
+struct Stored {
+    messages: f64,
+    syncs: f64,
+}
+
+impl Stored {
+    /// Messages that a sync stood for since then, on average.
+    fn since(self, before: Stored) -> usize {
+        let batch = (self.messages - before.messages) / (self.syncs - before.syncs);
+        if batch.is_finite() { (batch.round() as usize).max(1) } else { 1 }
+    }
+}
+
 /// A topic, and who may publish to it.
 pub struct Place {
     pub publisher: PublisherId,
@@ -88,6 +131,13 @@ impl Place {
     pub async fn new(stage: &mut Stage) -> Result<Place, Failure> {
         let publisher = stage.publisher().await?;
         Ok(Place { topic: stage.topic(&publisher).await?, publisher })
+    }
+
+    /// What the topic's home has counted.
+    async fn stored(&self, stage: &Stage) -> Result<Stored, Failure> {
+        let home = stage.home(&self.topic);
+        let messages = stage.counted(home, &format!("cubecast_group_messages{{group=\"{home}\"}}")).await?;
+        Ok(Stored { messages, syncs: stage.counted(home, "cubecast_storage_syncs_total").await? })
     }
 
     pub fn publishing(&self, client: CubecastClient, content: Content, ack: Ack) -> Publishing {

@@ -14,6 +14,7 @@ use super::super::chaos::fleet::Fleet;
 use super::super::chaos::nodes::Nodes;
 use super::super::chaos::{failed, wait_until_whole};
 use crate::client::CubecastClient;
+use crate::cluster::health;
 
 /// All nodes are up and all homes lead by then, on a slow machine.
 const STARTS_WITHIN: Duration = Duration::from_secs(60);
@@ -85,6 +86,13 @@ impl Stage {
     pub fn name(&mut self, what: &str) -> String {
         self.next += 1;
         format!("bench-{what}-{}", self.next)
+    }
+
+    /// A count that a node tells by its `/metrics`.
+    pub async fn counted(&self, node: Vertex, name: &str) -> Result<f64, Failure> {
+        let addresses = self.fleet.addresses();
+        let missing = || Failure::new(Failure::FAILED, format!("node {node} does not tell {name}"));
+        health::counted(&addresses[node.index()], name).await.ok_or_else(missing)
     }
 
     pub fn home(&self, topic: &TopicName) -> Vertex {
