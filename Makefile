@@ -1,7 +1,7 @@
 # Every target sets up what it needs first; once all is there that takes seconds.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run build dashboard test test-native test-node test-browser test-process sim scale chaos partition fuzz tour frames bench bench-peers lint check fmt clean
+.PHONY: help setup run build dashboard test test-native test-node test-browser test-process sim scale chaos partition fuzz tour frames bench bench-peers bench-table lint check fmt clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -70,6 +70,9 @@ bench: build ## measure every API, publishes, reads, fan-out, 2 to 16 nodes, slo
 bench-peers: ## measure beside NATS JetStream, Redis Streams, RabbitMQ, Mosquitto and the source system; installs what is missing
 	@scripts/setup native peers
 	@scripts/peers $(ARGS)
+
+bench-table: ## print what the last bench and bench-peers aimed at, and what came of it, as docs/PERFORMANCE.md has it
+	@scripts/peers --table target/bench-peers.json target/bench.json
 
 lint: ## check format and lints, natively and for wasm32
 	@scripts/setup native wasm

@@ -12,9 +12,12 @@ use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
 
 use super::drive::{Client, Done};
+use crate::transport::websocket_config;
 
 /// Frames of one message, at most.
 const BATCH: usize = 256;
+/// As large as a message of so many frames of the largest content.
+const MAX_MESSAGE: usize = 256 << 20;
 
 /// The server. It ends when this is dropped.
 pub struct Echo {
@@ -52,7 +55,8 @@ impl Echo {
         let mut clients = Vec::new();
         for _ in 0..count {
             let url = format!("ws://{}", self.address);
-            let opened = tokio_tungstenite::connect_async_with_config(url, None, true).await;
+            let opened =
+                tokio_tungstenite::connect_async_with_config(url, Some(websocket_config(MAX_MESSAGE)), true).await;
             let (asked, asking) = mpsc::unbounded_channel();
             tokio::spawn(ask(opened.map_err(io::Error::other)?.0, frame.to_vec(), asking));
             clients.push(Echoing { bytes: frame.len(), asked });
@@ -114,7 +118,11 @@ async fn serve(listener: StdListener) {
     while let Ok((stream, _)) = listener.accept().await {
         tokio::spawn(async move {
             let _ = stream.set_nodelay(true);
-            let Ok(mut socket) = tokio_tungstenite::accept_async(stream).await else { return };
+            let Ok(mut socket) =
+                tokio_tungstenite::accept_async_with_config(stream, Some(websocket_config(MAX_MESSAGE))).await
+            else {
+                return;
+            };
             while let Some(Ok(message)) = socket.next().await {
                 if message.is_binary() && socket.send(message).await.is_err() {
                     return;

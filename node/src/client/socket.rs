@@ -9,10 +9,10 @@ use cubecast_core::wire::binary;
 use cubecast_core::wire::client::Request;
 use futures_util::{Sink, SinkExt, Stream, StreamExt};
 use tokio::sync::mpsc;
-use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::tungstenite::{Error, Message};
 
 use super::deliveries::Gate;
+use crate::transport::websocket_config;
 
 /// The largest message that is taken from a node.
 const MAX_MESSAGE: usize = 256 << 20;
@@ -27,7 +27,7 @@ pub(super) async fn run(
     inputs: mpsc::Sender<ClientInput>,
     gate: Option<Arc<Gate>>,
 ) {
-    let config = WebSocketConfig::default().max_message_size(Some(MAX_MESSAGE)).max_frame_size(Some(MAX_MESSAGE));
+    let config = websocket_config(MAX_MESSAGE);
     let opened = tokio::select! {
         opened = tokio_tungstenite::connect_async_with_config(url.as_str(), Some(config), true) => opened,
         // Nothing is sent before the socket stands, so this is the driver letting go.

@@ -50,7 +50,7 @@ pub struct ThreadedDisk {
     vertex: Vertex,
     thread: StorageThread,
     events: mpsc::UnboundedReceiver<StorageEvent>,
-    /// The newest write that was done when it was submitted, and was not told yet.
+    /// The newest write that was done when it was submitted, and was not told yet. What was submitted later is told later.
     written: Option<u64>,
     /// A submission that was refused; told by the next result, so that there is one place where failures are met.
     refused: Option<String>,
@@ -95,6 +95,9 @@ impl Disk for ThreadedDisk {
     }
 
     async fn next(&mut self) -> Result<Input, DiskFailed> {
+        if let Some(number) = self.written.take() {
+            return Ok(Input::Written { number });
+        }
         // The thread's own last words say more than the refusal of what came after them.
         match (self.events.try_recv(), self.refused.take()) {
             (Ok(event), refused) => {
@@ -102,21 +105,19 @@ impl Disk for ThreadedDisk {
                 self.translate(event)
             }
             (Err(_), Some(refused)) => Err(DiskFailed(refused)),
-            (Err(_), None) => match self.written.take() {
-                Some(number) => Ok(Input::Written { number }),
-                None => match self.events.recv().await {
-                    Some(event) => self.translate(event),
-                    None => Err(DiskFailed("its thread is gone".into())),
-                },
+            (Err(_), None) => match self.events.recv().await {
+                Some(event) => self.translate(event),
+                None => Err(DiskFailed("its thread is gone".into())),
             },
         }
     }
 
     fn take(&mut self) -> Option<Result<Input, DiskFailed>> {
-        match self.events.try_recv() {
-            Ok(event) => Some(self.translate(event)),
-            Err(_) => self.written.take().map(|number| Ok(Input::Written { number })),
+        if let Some(number) = self.written.take() {
+            return Some(Ok(Input::Written { number }));
         }
+        let event = self.events.try_recv().ok()?;
+        Some(self.translate(event))
     }
 
     fn is_behind(&self) -> bool {

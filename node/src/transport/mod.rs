@@ -126,7 +126,8 @@ pub fn tune(stream: &TcpStream) -> std::io::Result<()> {
     SockRef::from(stream).set_tcp_keepalive(&KEEPALIVE)
 }
 
-/// WebSocket settings with a bound on a message's size. Buffers are small, because connections are many.
+/// WebSocket settings with a bound on a message's size. Buffers are small, because connections are many, and because room for
+/// a read is filled with zeros each time.
 pub fn websocket_config(max_message: usize) -> WebSocketConfig {
     WebSocketConfig::default()
         .read_buffer_size(8 << 10)

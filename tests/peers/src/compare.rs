@@ -29,6 +29,7 @@ use super::rabbitmq::RabbitMq;
 use super::redis_streams::RedisStreams;
 use super::source::{APIS, Source};
 use super::system::{System, content};
+use super::targets::{Aim, Target};
 
 const SIZE: usize = 256;
 const UNDER_WAY: usize = 256;
@@ -57,6 +58,13 @@ struct Measured {
     runs: Vec<Figures>,
 }
 
+/// What a run brought, to be saved.
+#[derive(Default)]
+pub struct Outcome {
+    pub comparisons: Vec<Value>,
+    pub targets: Vec<Target>,
+}
+
 pub async fn run(args: &Args) -> Result<(), String> {
     let folder = tempfile::Builder::new().prefix("cubecast-peers-").tempdir().map_err(|error| error.to_string())?;
     let machine = Machine::this();
@@ -70,7 +78,7 @@ pub async fn run(args: &Args) -> Result<(), String> {
         args.seconds
     );
     let only = if args.only.is_empty() { Comparison::value_variants() } else { &args.only };
-    let mut all = Vec::new();
+    let mut all = Outcome::default();
     let publishing = only.iter().any(|it| matches!(it, Comparison::Publish | Comparison::Latency));
     if publishing {
         publishes(args, &folder, only, &mut all).await?;
@@ -85,14 +93,16 @@ pub async fn run(args: &Args) -> Result<(), String> {
         source(args, &folder, &mut all).await?;
     }
     if let Some(path) = &args.save {
-        let text = serde_json::to_string_pretty(&json!({ "machine": machine, "comparisons": all }));
+        let text = serde_json::to_string_pretty(
+            &json!({ "machine": machine, "comparisons": all.comparisons, "targets": all.targets }),
+        );
         let text = text.expect("figures are plain data");
         std::fs::write(path, text).map_err(|error| format!("{}: {error}", path.display()))?;
     }
     Ok(())
 }
 
-async fn publishes(args: &Args, folder: &TempDir, only: &[Comparison], all: &mut Vec<Value>) -> Result<(), String> {
+async fn publishes(args: &Args, folder: &TempDir, only: &[Comparison], all: &mut Outcome) -> Result<(), String> {
     let within = folder.path();
     let systems: Vec<Box<dyn System>> = vec![
         Box::new(Cubecast::start(&args.cubecast, within, "never").await?),
@@ -110,11 +120,12 @@ async fn publishes(args: &Args, folder: &TempDir, only: &[Comparison], all: &mut
         for (clients, under_way) in [(1, UNDER_WAY), (CLIENTS, UNDER_WAY / CLIENTS), (1, 1)] {
             let pace = Pace::UnderWay(under_way);
             let measured = in_turns(args, &systems, clients, pace).await?;
-            show(&format!("Publishes of {SIZE} B, {}", words(pace, clients)), &measured, all);
+            let title = format!("Publishes of {SIZE} B, {}", words(pace, clients));
+            show(&title, &measured, all);
             // Aims are for pipelined publishes of equal durability.
             let aimed = |least| (under_way == UNDER_WAY).then_some(Aim::AtLeast(least));
             let pairs = [(0, 1, aimed(2.0)), (3, 1, None), (0, 2, aimed(1.5)), (3, 4, aimed(1.5)), (3, 5, None)];
-            ratios(&measured, &pairs, "a second", |figures| figures.per_second);
+            ratios(&title, &measured, &pairs, ("a second", |figures| figures.per_second), all);
         }
     }
     if only.contains(&Comparison::Latency) {
@@ -122,8 +133,9 @@ async fn publishes(args: &Args, folder: &TempDir, only: &[Comparison], all: &mut
         let half = Spread::over(&top[0].runs, |figures| figures.per_second).median / 2.0;
         let pace = Pace::PerSecond(half);
         let measured = in_turns(args, &systems[..2], CLIENTS, pace).await?;
-        show(&format!("Publishes of {SIZE} B at half of JetStream's rate, {}", words(pace, CLIENTS)), &measured, all);
-        ratios(&measured, &[(0, 1, Some(Aim::AtMost(0.5)))], "p99", |figures| figures.p99_us);
+        let title = format!("Publishes of {SIZE} B at half of JetStream's rate, {}", words(pace, CLIENTS));
+        show(&title, &measured, all);
+        ratios(&title, &measured, &[(0, 1, Some(Aim::AtMost(0.5)))], ("p99", |figures| figures.p99_us), all);
     }
     Ok(())
 }
@@ -145,7 +157,7 @@ async fn in_turns(
     Ok(measured)
 }
 
-async fn fan_out(args: &Args, folder: &TempDir, all: &mut Vec<Value>) -> Result<(), String> {
+async fn fan_out(args: &Args, folder: &TempDir, all: &mut Outcome) -> Result<(), String> {
     let within = folder.path();
     let mosquitto = Mosquitto::start(within).await?;
     let mut stage = stage(args, within, "fan-out").await?;
@@ -165,8 +177,9 @@ async fn fan_out(args: &Args, folder: &TempDir, all: &mut Vec<Value>) -> Result<
         measured[1].runs.push(measure(askers, pace, args.timing(), &mosquitto.processes()).await);
         drop(publishing);
     }
-    show(&format!("Deliveries of {SIZE} B to {SUBSCRIBERS} subscribers"), &measured, all);
-    ratios(&measured, &[(0, 1, Some(Aim::AtLeast(1.5)))], "a second", |figures| figures.per_second);
+    let title = format!("Deliveries of {SIZE} B to {SUBSCRIBERS} subscribers");
+    show(&title, &measured, all);
+    ratios(&title, &measured, &[(0, 1, Some(Aim::AtLeast(1.5)))], ("a second", |figures| figures.per_second), all);
     Ok(())
 }
 
@@ -190,7 +203,7 @@ pub async fn stage(args: &Args, within: &Path, name: &str) -> Result<Stage, Stri
     Stage::running(args.cubecast.clone(), &within.join(name), dimension, sync).await.map_err(|failure| failure.message)
 }
 
-async fn source(args: &Args, folder: &TempDir, all: &mut Vec<Value>) -> Result<(), String> {
+async fn source(args: &Args, folder: &TempDir, all: &mut Outcome) -> Result<(), String> {
     let within = folder.path();
     let source = Source::start(within).await?;
     let mut stage = stage(args, within, "source").await?;
@@ -232,12 +245,12 @@ async fn source(args: &Args, folder: &TempDir, all: &mut Vec<Value>) -> Result<(
         }
         show(name, &measured, all);
         let pairs = [(0, 2, Some(Aim::AtLeast(5.0))), (1, 2, Some(Aim::AtLeast(50.0)))];
-        ratios(&measured, &pairs, "a second", |figures| figures.per_second);
+        ratios(name, &measured, &pairs, ("a second", |figures| figures.per_second), all);
     }
     Ok(())
 }
 
-fn show(title: &str, measured: &[Measured], all: &mut Vec<Value>) {
+fn show(title: &str, measured: &[Measured], all: &mut Outcome) {
     let mut table = Table::new([
         "",
         "a second",
@@ -272,33 +285,25 @@ fn show(title: &str, measured: &[Measured], all: &mut Vec<Value>) {
         }
     }
     let systems: Vec<Value> = measured.iter().map(|it| json!({ "system": it.system, "runs": it.runs })).collect();
-    all.push(json!({ "what": title, "systems": systems }));
+    all.comparisons.push(json!({ "what": title, "systems": systems }));
 }
 
-/// What a ratio is aimed at.
-#[derive(Clone, Copy)]
-pub enum Aim {
-    AtLeast(f64),
-    AtMost(f64),
-}
-
-impl Aim {
-    pub fn verdict(self, ratio: f64) -> String {
-        let (words, reached) = match self {
-            Aim::AtLeast(least) => (format!("at least {least}"), ratio >= least),
-            Aim::AtMost(most) => (format!("at most {most}"), ratio <= most),
-        };
-        format!("; aimed at {words}: {}", if reached { "reached" } else { "missed" })
-    }
-}
-
-/// Of the first to the second of each.
-fn ratios(measured: &[Measured], pairs: &[(usize, usize, Option<Aim>)], what: &str, figure: impl Fn(&Figures) -> f64) {
+/// Of the first to the second of each; those that something is aimed at are kept.
+fn ratios(
+    title: &str,
+    measured: &[Measured],
+    pairs: &[(usize, usize, Option<Aim>)],
+    (what, figure): (&str, impl Fn(&Figures) -> f64),
+    all: &mut Outcome,
+) {
     println!();
     for (ours, theirs, aim) in pairs {
         let (ours, theirs) = (&measured[*ours], &measured[*theirs]);
         let Spread { median, least, most } = Spread::of_ratios(&ours.runs, &theirs.runs, &figure);
-        let verdict = aim.map(|aim| aim.verdict(median)).unwrap_or_default();
-        println!("  {what}: {} / {} = {median:.2} ({least:.2} to {most:.2}){verdict}", ours.system, theirs.system);
+        let of = format!("{what}: {} / {}", ours.system, theirs.system);
+        let ratio = format!("{median:.2} ({least:.2} to {most:.2})");
+        let target = aim.map(|aim| aim.of(format!("{title}; {of}"), median, ratio.clone()));
+        println!("  {of} = {ratio}{}", target.as_ref().map(Target::verdict).unwrap_or_default());
+        all.targets.extend(target);
     }
 }

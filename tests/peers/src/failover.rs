@@ -6,11 +6,12 @@ use std::time::{Duration, Instant};
 use cubecast_node::bench::Spread;
 use cubecast_node::command::bench::failures::{kill_home, percentile_99};
 use cubecast_node::command::bench::publish::Place;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::Args;
-use super::compare::{Aim, stage};
+use super::compare::{Outcome, stage};
 use super::jetstream::JetStream;
+use super::targets::Aim;
 
 /// No further kill begins after so long: a system that takes long to come back would hold up all that follows.
 const LONGEST: Duration = Duration::from_secs(420);
@@ -18,7 +19,7 @@ const LONGEST: Duration = Duration::from_secs(420);
 const OURS: Aim = Aim::AtMost(1.0);
 const RATIO: Aim = Aim::AtMost(0.5);
 
-pub async fn compare(args: &Args, within: &Path, all: &mut Vec<Value>) -> Result<(), String> {
+pub async fn compare(args: &Args, within: &Path, all: &mut Outcome) -> Result<(), String> {
     let mut jetstream = JetStream::start(within).await?;
     let mut stage = stage(args, within, "failover").await?;
     let place = Place::new(&mut stage).await.map_err(|failure| failure.message)?;
@@ -39,9 +40,13 @@ pub async fn compare(args: &Args, within: &Path, all: &mut Vec<Value>) -> Result
     }
     let (our_p99, their_p99) = (percentile_99(&ours), percentile_99(&theirs));
     let ratio = our_p99 / their_p99;
-    println!("\n  p99: Cubecast / JetStream R3 = {ratio:.2}{}", RATIO.verdict(ratio));
-    println!("  p99 of ours: {our_p99:.2} s{}", OURS.verdict(our_p99));
-    all.push(json!({
+    let killed = |what: &str| format!("SIGKILL of the leader, {} times; {what}", ours.len());
+    let beside = RATIO.of(killed("p99: Cubecast / JetStream R3"), ratio, format!("{ratio:.2}"));
+    let alone = OURS.of(killed("p99 of ours"), our_p99, format!("{our_p99:.2} s"));
+    println!("\n  p99: Cubecast / JetStream R3 = {ratio:.2}{}", beside.verdict());
+    println!("  p99 of ours: {our_p99:.2} s{}", alone.verdict());
+    all.targets.extend([beside, alone]);
+    all.comparisons.push(json!({
         "what": "seconds until a publish is acknowledged after SIGKILL of the leader",
         "cubecast": ours,
         "jetstream": theirs,

@@ -7,6 +7,7 @@
 //! | [`servers`] | processes of others |
 //! | [`compare`] | the comparisons, and their ratios |
 //! | [`failover`] | the one of them in which a leader dies |
+//! | [`targets`] | what is aimed at, and what came of it |
 
 mod compare;
 mod cubecast;
@@ -18,6 +19,7 @@ mod redis_streams;
 mod servers;
 mod source;
 mod system;
+mod targets;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -44,6 +46,10 @@ pub struct Args {
     /// Only these comparisons, separated by commas.
     #[arg(long, value_enum, value_name = "WHAT,...", value_delimiter = ',')]
     only: Vec<compare::Comparison>,
+    /// Measures nothing: prints what was aimed at in saved results, of this program and of `cubecast bench`, and what came of it,
+    /// as a table in Markdown.
+    #[arg(long, value_name = "FILE", num_args = 1.., conflicts_with_all = ["only", "save"])]
+    table: Vec<PathBuf>,
     /// Writes all figures as JSON.
     #[arg(long, value_name = "FILE")]
     save: Option<PathBuf>,
@@ -57,8 +63,15 @@ impl Args {
 
 fn main() -> ExitCode {
     let args = Args::parse();
+    if !args.table.is_empty() {
+        return conclude(targets::table(&args.table).map(|table| print!("{table}")));
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
-    match runtime.block_on(compare::run(&args)) {
+    conclude(runtime.block_on(compare::run(&args)))
+}
+
+fn conclude(result: Result<(), String>) -> ExitCode {
+    match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(why) => {
             eprintln!("cubecast-peers: {why}");

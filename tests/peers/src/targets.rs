@@ -1,0 +1,105 @@
+//! What is aimed at, and what came of it: said while it is measured, kept with the results, and told of saved results as one table.
+
+use std::path::PathBuf;
+
+use cubecast_node::bench::Spread;
+use cubecast_node::command::bench::results::Results;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// What a figure is aimed at.
+#[derive(Clone, Copy)]
+pub enum Aim {
+    AtLeast(f64),
+    AtMost(f64),
+}
+
+/// A figure that something is aimed at.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct Target {
+    pub what: String,
+    pub aim: String,
+    pub measured: String,
+    pub reached: bool,
+}
+
+impl Aim {
+    pub fn of(self, what: String, value: f64, measured: String) -> Target {
+        let (aim, reached) = match self {
+            Aim::AtLeast(least) => (format!("at least {least}"), value >= least),
+            Aim::AtMost(most) => (format!("at most {most}"), value <= most),
+        };
+        Target { what, aim, measured, reached }
+    }
+}
+
+impl Target {
+    pub fn verdict(&self) -> String {
+        format!("; aimed at {}: {}", self.aim, outcome(self.reached))
+    }
+}
+
+/// A table in Markdown of all that was aimed at in these files, of `cubecast bench --save` and of this program's own.
+pub fn table(files: &[PathBuf]) -> Result<String, String> {
+    let mut targets = Vec::new();
+    for file in files {
+        let text = std::fs::read_to_string(file).map_err(|error| format!("{}: {error}", file.display()))?;
+        targets.extend(read(&text).map_err(|error| format!("{}: {error}", file.display()))?);
+    }
+    let rows = targets.iter().map(|Target { what, aim, measured, reached }| {
+        format!("| {what} | {aim} | {measured} | {} |\n", outcome(*reached))
+    });
+    Ok(format!("| what | aimed at | measured | |\n|---|---|---|---|\n{}", rows.collect::<String>()))
+}
+
+fn read(text: &str) -> Result<Vec<Target>, serde_json::Error> {
+    let saved: Value = serde_json::from_str(text)?;
+    match saved.get("targets") {
+        Some(targets) => serde_json::from_value(targets.clone()),
+        None => Ok(of_bench(serde_json::from_value(saved)?)),
+    }
+}
+
+fn of_bench(results: Results) -> Vec<Target> {
+    let aimed = |fact: &cubecast_node::command::bench::results::Fact| {
+        let (aim, reached) = fact.target.clone()?;
+        let Spread { median, least, most } = fact.value;
+        let measured = format!("{median:.2} {} ({least:.2} to {most:.2})", fact.unit);
+        Some(Target { what: fact.what.clone(), aim, measured, reached })
+    };
+    results.facts.iter().filter_map(aimed).collect()
+}
+
+fn outcome(reached: bool) -> &'static str {
+    if reached { "reached" } else { "missed" }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use cubecast_node::command::bench::results::Fact;
+
+    #[test]
+    fn a_table_tells_the_targets_of_both_programs_and_hides_no_miss() {
+        let fact = Fact {
+            what: "8 idle nodes".into(),
+            unit: "% of a core".into(),
+            value: Spread { median: 2.5, least: 2.0, most: 3.0 },
+            target: Some(("less than 2 %".into(), false)),
+            ..Fact::default()
+        };
+        let results = Results { facts: vec![fact, Fact::default()], ..Results::default() };
+        let ours = Aim::AtLeast(1.5).of("publishes".into(), 1.5, "1.50".into());
+        let folder = tempfile::tempdir().unwrap();
+        let files = [folder.path().join("bench.json"), folder.path().join("peers.json")];
+        std::fs::write(&files[0], serde_json::to_string(&results).unwrap()).unwrap();
+        std::fs::write(&files[1], serde_json::json!({ "targets": [ours] }).to_string()).unwrap();
+        assert_eq!(
+            table(&files).unwrap(),
+            "| what | aimed at | measured | |\n|---|---|---|---|\n\
+             | 8 idle nodes | less than 2 % | 2.50 % of a core (2.00 to 3.00) | missed |\n\
+             | publishes | at least 1.5 | 1.50 | reached |\n"
+        );
+        assert!(table(&[folder.path().join("none")]).is_err());
+    }
+}
