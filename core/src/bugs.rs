@@ -68,9 +68,9 @@ bugs! {
     /// Every offer of the same outbox entry bears a number of its own.
     OutboxOffersUnderNewNumbers => ["once", "outbox"],
     /// A leader answers linearizable reads without asking whether it still leads.
-    ReadsWithoutReadIndex => ["linearizable", "deletions"],
+    ReadsWithoutReadIndex => ["linearizable", "deletions", "cursors"],
     /// A leader answers linearizable reads for as long as it believes that nobody else can have been elected.
-    ReadsByLease => ["linearizable", "deletions"],
+    ReadsByLease => ["linearizable", "deletions", "cursors"],
     /// Any holder answers linearizable reads.
     FollowersServeLeaderReads => ["linearizable"],
     /// A read with level `any` shows what is in the holder's log and not committed.

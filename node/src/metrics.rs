@@ -121,7 +121,7 @@ impl Metrics {
             ("storage_batches_total", "Batches in them, one a turn", counts.batches),
             ("storage_bytes_written_total", "Bytes handed to the file system", counts.bytes_written),
             ("storage_syncs_total", "Syncs of a file", counts.syncs),
-            ("storage_reads_total", "Reads of messages from the disk", counts.reads),
+            ("storage_reads_total", "Reads of messages, from memory or the tables", counts.reads),
             ("storage_messages_read_total", "Messages in them", counts.messages_read),
         ] {
             page.counter(name, help, value);
@@ -292,7 +292,10 @@ impl Page {
 
 #[cfg(test)]
 mod tests {
+    use cubecast_core::store::{Write, WriteBatch};
+
     use super::*;
+    use crate::storage::{FolderIdentity, LogStore as _, RedbStore, SyncMode};
 
     #[test]
     fn a_write_is_measured_from_its_submission_until_a_later_number_covers_it() {
@@ -304,6 +307,28 @@ mod tests {
         let page = metrics.render(None);
         assert!(page.contains("cubecast_write_seconds_count 2\n"), "{page}");
         assert!(page.contains("cubecast_up 0\n"), "{page}");
+    }
+
+    #[test]
+    fn what_the_disk_does_is_told() {
+        let folder = tempfile::tempdir().unwrap();
+        let identity = FolderIdentity::new("test", "010".parse().unwrap());
+        let (mut store, ..) = RedbStore::open(folder.path(), &identity, SyncMode::Always).unwrap();
+        let metrics = Metrics::beside(store.metrics());
+        let told = |name: &str| {
+            let page = metrics.render(None);
+            let line = page.lines().find_map(|line| line.strip_prefix(&format!("cubecast_storage_{name} ")));
+            line.unwrap_or_else(|| panic!("no {name} in {page}")).parse::<f64>().unwrap()
+        };
+        let names = ["commits_total", "batches_total", "syncs_total", "bytes_written_total"];
+        let before = names.map(&told);
+        let batch = |number| WriteBatch { number, writes: vec![Write::OutboxRemove { id: number }] };
+        store.write(vec![batch(1), batch(2)]).unwrap();
+        let [commits, batches, syncs, bytes] = std::array::from_fn(|at| told(names[at]) - before[at]);
+        assert_eq!((commits, batches, syncs), (1.0, 2.0, 1.0));
+        assert!(bytes > 0.0, "{bytes} bytes");
+        assert!(told("sync_seconds_total") < 60.0, "seconds, not microseconds");
+        assert_eq!((told("reads_total"), told("queued_bytes")), (0.0, 0.0));
     }
 
     #[test]

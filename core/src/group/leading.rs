@@ -103,7 +103,8 @@ impl Group {
             .filter_map(|(id, progress)| {
                 let member = NodeId::from_raft(*id)?;
                 let active = progress.recent_active || member == self.me;
-                Some(Standing { member, votes: votes(*id), matched: progress.matched, active })
+                let (matched, committed) = (progress.matched, progress.committed_index);
+                Some(Standing { member, votes: votes(*id), matched, committed, active })
             })
             .collect();
         standings.sort_by_key(|standing| standing.member);

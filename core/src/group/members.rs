@@ -31,6 +31,8 @@ pub struct Standing {
     pub member: NodeId,
     pub votes: bool,
     pub matched: u64,
+    /// What it has said that it knows to be committed.
+    pub committed: u64,
     /// It answered within the last election timeout.
     pub active: bool,
 }
@@ -111,7 +113,7 @@ mod tests {
     }
 
     fn voter(member: NodeId) -> Standing {
-        Standing { member, votes: true, matched: LAST, active: true }
+        Standing { member, votes: true, matched: LAST, committed: LAST, active: true }
     }
 
     fn group() -> (Vec<Place>, Vec<Standing>) {
@@ -174,7 +176,7 @@ mod tests {
         assert_eq!(next_change(&places, &standings, LAST), Some(MemberChange::Remove(node("100", 1))));
         standings.remove(0);
         assert_eq!(next_change(&places, &standings, LAST), Some(MemberChange::AddLearner(node("100", 7))));
-        standings.push(Standing { member: node("100", 7), votes: false, matched: 0, active: true });
+        standings.push(Standing { member: node("100", 7), votes: false, matched: 0, committed: 0, active: true });
         assert_eq!(next_change(&places, &standings, LAST), None);
         // However short the log, it must have some of it.
         assert_eq!(next_change(&places, &standings, 2), None);

@@ -139,6 +139,8 @@ pub struct Group {
     unwritten: VecDeque<Unwritten>,
     /// The term and index of the newest answer that said that entries are here.
     acknowledged: (u64, u64),
+    /// The term and commit index that the newest answer told.
+    commit_told: (u64, u64),
     /// Of raft's hard state something changed that was not given to the disk yet.
     state_is_unwritten: bool,
     /// Confirmed reads, with the index that must be applied first.
@@ -229,6 +231,7 @@ impl Group {
             news: CommitNews::default(),
             unwritten: VecDeque::new(),
             acknowledged: (0, 0),
+            commit_told: (0, 0),
             state_is_unwritten: false,
             reads: Vec::new(),
             checkpoint_index,
@@ -465,15 +468,21 @@ impl Group {
             self.acknowledged = (message.term, message.index);
         }
         let can_wait = self.can_wait(&message);
+        if matches!(message.get_msg_type(), MessageType::MsgAppendResponse | MessageType::MsgHeartbeatResponse) {
+            self.commit_told = (message.term, message.commit);
+        }
         if let Some(message) = message::from_raft(message) {
             self.effects.push(GroupEffect::Send { to: message.to, message, can_wait });
         }
     }
 
-    /// The answer to a heartbeat of a leader that need not do anything: nobody reads, and all that is here is committed.
+    /// The answer to a heartbeat of a leader that need not do anything: nobody reads, all that is here is committed, and the
+    /// leader has been told that this member knows.
     fn can_wait(&self, message: &Message) -> bool {
         let answers_heartbeat = message.get_msg_type() == MessageType::MsgHeartbeatResponse;
-        answers_heartbeat && message.context.is_empty() && message.commit == self.raw.raft.raft_log.last_index()
+        let tells_nothing_new = self.commit_told == (message.term, message.commit);
+        let last = self.raw.raft.raft_log.last_index();
+        answers_heartbeat && message.context.is_empty() && tells_nothing_new && message.commit == last
     }
 
     fn report(&mut self) {

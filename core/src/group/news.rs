@@ -3,6 +3,8 @@
 //! raft would tell every commit at once. Where one request follows the other, that is three messages for each, soon after which
 //! the next entries say the same. So news travels alone at most once in [`PAUSE`]: the first commit after a quiet time is told
 //! at once, and what is committed right behind it goes with entries, or when the pause is over.
+//!
+//! Whoever must know that all members know ([`Group::have_confirmed`]) asks them with a heartbeat, for heartbeats are answered.
 
 use std::time::Duration;
 
@@ -21,6 +23,8 @@ pub(super) struct CommitNews {
     told: u64,
     /// Not before this is a round sent that carries nothing else.
     alone_from: Instant,
+    /// The commit index that the members were last asked to confirm, and in which term.
+    asked: (u64, u64),
 }
 
 impl Group {
@@ -40,6 +44,19 @@ impl Group {
             self.news.alone_from = now + PAUSE;
             self.news.told = self.commit_index();
             self.raw.raft.bcast_append();
+        }
+    }
+
+    /// Asks all members to say that they know `index` to be committed, unless they were asked and not all have answered yet:
+    /// `known` is what all have said. To be called when they have its entries; a heartbeat tells nobody of more than that.
+    pub fn have_confirmed(&mut self, index: u64, known: u64) {
+        let (term, commit) = (self.term(), self.commit_index());
+        let asked = if self.news.asked.0 == term { self.news.asked.1 } else { 0 };
+        if self.is_leader() && (asked + 1..=commit).contains(&index) && asked <= known {
+            self.news.asked = (term, commit);
+            self.news.told = commit;
+            self.stirred = true;
+            self.raw.ping();
         }
     }
 

@@ -4,16 +4,15 @@
 //! [`RequestKey`], so that an ask that is repeated finds the same command under way.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use super::Node;
+use super::ack_all::AwaitingAll;
 use super::pulls::{Pull, ReadJob};
 use super::queues::Queue;
 use super::turned_away::TurnedAway;
 use crate::bugs::Bug;
 use crate::cube::Vertex;
 use crate::names::TopicName;
-use crate::time::Instant;
 use crate::topics::Outcome;
 use crate::topics::command::{Command, Op};
 use crate::wire::answer::{Answer, Done, ErrorCode, Failure};
@@ -24,8 +23,6 @@ use crate::wire::peer::{Body, Call, Reply, RequestKey};
 /// Commands under way on one leader, and bytes of their contents; beyond, it says that it is overloaded.
 const MAX_COMMANDS: usize = 32_768;
 const MAX_COMMAND_BYTES: u64 = 256 * 1024 * 1024;
-/// `ack: all` waits so long for members that are up but do not confirm; then the origin asks again, and finds the repeat.
-const ALL_PATIENCE: Duration = Duration::from_secs(4);
 
 #[derive(Default)]
 pub(super) struct Serving {
@@ -34,7 +31,7 @@ pub(super) struct Serving {
     /// Of the contents of their commands.
     bytes: u64,
     /// Committed, and waiting for every member that is up.
-    awaiting_all: Vec<AwaitingAll>,
+    pub awaiting_all: Vec<AwaitingAll>,
     turned_away: TurnedAway,
 }
 
@@ -53,23 +50,14 @@ impl Asker {
     }
 }
 
-struct Waiter {
-    asker: Asker,
-    group: Vertex,
-    action: Action,
+pub(super) struct Waiter {
+    pub asker: Asker,
+    pub group: Vertex,
+    pub action: Action,
     /// Of the command's content.
-    bytes: u64,
+    pub bytes: u64,
     /// The vertices the ask crossed, this one last.
-    hops: Vec<Vertex>,
-}
-
-struct AwaitingAll {
-    group: Vertex,
-    index: u64,
-    until: Instant,
-    key: RequestKey,
-    waiter: Waiter,
-    outcome: Outcome,
+    pub hops: Vec<Vertex>,
 }
 
 impl Serving {
@@ -302,14 +290,13 @@ impl Node {
             Ok(outcome) => outcome,
         };
         if matches!(waiter.action, Action::Publish { ack: Ack::All, .. }) {
-            let until = self.now.monotonic + ALL_PATIENCE;
-            self.serving.awaiting_all.push(AwaitingAll { group, index, until, key, waiter, outcome });
+            self.await_all(group, index, key, waiter, outcome);
             return;
         }
         self.acknowledge(index, waiter, outcome);
     }
 
-    fn acknowledge(&mut self, index: u64, waiter: Waiter, outcome: Outcome) {
+    pub(super) fn acknowledge(&mut self, index: u64, waiter: Waiter, outcome: Outcome) {
         let done = self.describe(waiter.group, index, &waiter.action, outcome);
         let answer = self.answer_with(waiter.hops, Ok(done));
         let reply = match &answer.result {
@@ -351,53 +338,6 @@ impl Node {
                 || standings.iter().any(|standing| standing.member.vertex == *vertex && standing.matched >= index)
         };
         crate::placement::members(home).filter(stored).collect()
-    }
-
-    /// `ack: all`: every member that is up has it, or is no longer up.
-    pub(super) fn check_awaited_holders(&mut self) {
-        if self.serving.awaiting_all.is_empty() {
-            return;
-        }
-        let waiting = std::mem::take(&mut self.serving.awaiting_all);
-        let mut held_by_all = BTreeMap::new();
-        for waiting in waiting {
-            if !self.groups.get(&waiting.group).is_some_and(|group| group.is_leader()) {
-                self.reply(&waiting.waiter.asker, Reply::NotLeader { leader: None, proposed: true });
-                continue;
-            }
-            let through = *held_by_all.entry(waiting.group).or_insert_with(|| self.held_by_all(waiting.group));
-            if waiting.index <= through {
-                self.acknowledge(waiting.index, waiting.waiter, waiting.outcome);
-                continue;
-            }
-            if self.now.monotonic < waiting.until {
-                self.serving.awaiting_all.push(waiting);
-                continue;
-            }
-            let holders = self.holders_of(waiting.group, waiting.index);
-            let lacking: Vec<String> = crate::placement::members(waiting.group)
-                .filter(|vertex| (*vertex == self.me || self.overlay.is_alive(*vertex)) && !holders.contains(vertex))
-                .map(|vertex| vertex.to_string())
-                .collect();
-            let text = format!(
-                "it is committed, but {} did not confirm it in time; retry with the same sequence number",
-                lacking.join(", ")
-            );
-            self.reply_result(&waiting.waiter.asker, waiting.waiter.hops, Err(ErrorCode::Timeout.because(text)));
-        }
-    }
-
-    /// The index through which every member that is up has the log.
-    fn held_by_all(&self, home: Vertex) -> u64 {
-        let standings = self.groups[&home].standings();
-        let matched = |vertex: Vertex| {
-            standings.iter().filter(|standing| standing.member.vertex == vertex).map(|standing| standing.matched).max()
-        };
-        crate::placement::members(home)
-            .filter(|vertex| *vertex != self.me && self.overlay.is_alive(*vertex))
-            .map(|vertex| matched(vertex).unwrap_or(0))
-            .min()
-            .unwrap_or(u64::MAX)
     }
 
     /// No longer the leader: what waits here goes back, for the next leader.

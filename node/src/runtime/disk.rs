@@ -1,5 +1,6 @@
 //! What the runtime needs of a storage engine: it takes work and never makes the caller wait; results come back as inputs.
 
+use std::collections::VecDeque;
 use std::future::Future;
 use std::sync::Arc;
 
@@ -50,8 +51,8 @@ pub struct ThreadedDisk {
     vertex: Vertex,
     thread: StorageThread,
     events: mpsc::UnboundedReceiver<StorageEvent>,
-    /// The newest write that was done when it was submitted, and was not told yet. What was submitted later is told later.
-    written: Option<u64>,
+    /// Of what was done when it was submitted, and was not told yet. What was submitted later is told later.
+    done: VecDeque<StorageEvent>,
     /// A submission that was refused; told by the next result, so that there is one place where failures are met.
     refused: Option<String>,
 }
@@ -62,7 +63,7 @@ impl ThreadedDisk {
         let metrics = store.metrics();
         // The runtime that is gone needs no events.
         let thread = StorageThread::spawn(store, sync, metrics, move |event| drop(tell.send(event)))?;
-        Ok(ThreadedDisk { vertex, thread, events, written: None, refused: None })
+        Ok(ThreadedDisk { vertex, thread, events, done: VecDeque::new(), refused: None })
     }
 
     fn translate(&self, event: StorageEvent) -> Result<Input, DiskFailed> {
@@ -87,7 +88,7 @@ impl Disk for ThreadedDisk {
         };
         match self.thread.submit(command) {
             Ok(Submitted::Queued) => {}
-            Ok(Submitted::Written { number }) => self.written = Some(number),
+            Ok(Submitted::Done(event)) => self.done.push_back(event),
             Err(error) => {
                 self.refused.get_or_insert(error.to_string());
             }
@@ -95,8 +96,8 @@ impl Disk for ThreadedDisk {
     }
 
     async fn next(&mut self) -> Result<Input, DiskFailed> {
-        if let Some(number) = self.written.take() {
-            return Ok(Input::Written { number });
+        if let Some(event) = self.done.pop_front() {
+            return self.translate(event);
         }
         // The thread's own last words say more than the refusal of what came after them.
         match (self.events.try_recv(), self.refused.take()) {
@@ -113,10 +114,7 @@ impl Disk for ThreadedDisk {
     }
 
     fn take(&mut self) -> Option<Result<Input, DiskFailed>> {
-        if let Some(number) = self.written.take() {
-            return Some(Ok(Input::Written { number }));
-        }
-        let event = self.events.try_recv().ok()?;
+        let event = self.done.pop_front().or_else(|| self.events.try_recv().ok())?;
         Some(self.translate(event))
     }
 

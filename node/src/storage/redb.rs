@@ -181,6 +181,19 @@ impl LogStore for RedbStore {
         Ok(messages)
     }
 
+    fn read_from_memory(&self, read: &ReadMessages) -> Option<Vec<StoredMessage>> {
+        let unsettled = self.files.as_ref()?.unsettled().map(|pending| pending?.topic(read.group, read.topic));
+        let topics = || unsettled.iter().flatten();
+        let begins_there = topics().any(|topic| topic.messages.contains_key(&read.from.0));
+        if !begins_there || topics().any(|topic| topic.dropped) {
+            return None;
+        }
+        let [settling, pending] = unsettled;
+        let messages = read_range(None, settling, pending, read).ok()?;
+        self.metrics.count_read(messages.len());
+        Some(messages)
+    }
+
     fn sync(&mut self) -> Result<(), StorageError> {
         let Some(files) = &mut self.files else { return Err(StorageError::Stopped) };
         let synced = files.disk.sync_put_off(&self.metrics).and_then(|()| files.journals.sync());

@@ -7,8 +7,8 @@
 //! Writes for which nobody waits, because the log has it all, go with the next that somebody waits for: a transaction and
 //! a sync fewer for every publish. Alone they stay for [`LINGER`] at most, or until there are many of them.
 //!
-//! A write that waits for nothing, because nothing is to be synced, is done at once by whoever submits it, as long as nothing
-//! that came before it is queued: two switches between threads cost more than the write.
+//! What waits for nothing is done at once by whoever submits it, as long as nothing that came before it is queued: a write of
+//! which nothing is to be synced, and a read of messages that are in memory. Two switches between threads cost more than either.
 //!
 //! The queue is bounded by bytes. Core limits what it has under way, so a queue past [`StorageThread::BEHIND_BYTES`]
 //! means a slow disk (the runtime then stops reading from clients), and one past [`StorageThread::MAX_QUEUED_BYTES`] is
@@ -77,12 +77,12 @@ pub enum StorageEvent {
 }
 
 /// What became of a command when it was submitted.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Debug)]
 pub enum Submitted {
     /// An event will tell.
     Queued,
-    /// It is written already, as far as the sync mode promises. No event tells it.
-    Written { number: u64 },
+    /// It is done already, and this is its event, which comes no other way.
+    Done(StorageEvent),
 }
 
 /// The engine, used by the thread, and by whoever submits while the thread does nothing.
@@ -150,26 +150,28 @@ impl StorageThread {
     /// [`StorageEvent::Failed`].
     pub fn submit(&self, command: StorageCommand) -> Result<Submitted, StorageError> {
         let weight = weigh(&command);
+        let Some(mut store) = self.idle_store() else { return self.queue(command, weight) };
         match command {
-            StorageCommand::Write(batch) if is_plain(&batch) => match self.idle_store(weight) {
-                Some(mut store) => {
-                    let number = batch.number;
-                    store.write(vec![batch])?;
-                    Ok(Submitted::Written { number })
-                }
-                None => self.queue(StorageCommand::Write(batch), weight),
-            },
+            StorageCommand::Write(batch) if self.can_write_at_once(&batch, weight) && store.has_room(weight) => {
+                let number = batch.number;
+                store.write(vec![batch])?;
+                Ok(Submitted::Done(StorageEvent::Written { number }))
+            }
+            StorageCommand::Read(read) if let Some(messages) = store.read_from_memory(&read) => {
+                Ok(Submitted::Done(StorageEvent::MessagesRead { read: read.read, result: Ok(messages) }))
+            }
             command => self.queue(command, weight),
         }
     }
 
-    /// The engine, where it can take a write of so many bytes at once, and nothing is to be done before it.
-    fn idle_store(&self, bytes: u64) -> Option<MutexGuard<'_, dyn LogStore + 'static>> {
-        let nothing_queued = || self.metrics.queued_bytes.load(Ordering::Acquire) == 0;
-        if !self.writes_at_once || bytes > MAX_BYTES_AT_ONCE || !nothing_queued() {
-            return None;
-        }
-        self.store.0.try_lock().ok().filter(|store| store.has_room(bytes))
+    /// The engine, where nobody uses it, and nothing is to be done first.
+    fn idle_store(&self) -> Option<MutexGuard<'_, dyn LogStore + 'static>> {
+        let nothing_queued = self.metrics.queued_bytes.load(Ordering::Acquire) == 0;
+        if nothing_queued { self.store.0.try_lock().ok() } else { None }
+    }
+
+    fn can_write_at_once(&self, batch: &WriteBatch, bytes: u64) -> bool {
+        self.writes_at_once && bytes <= MAX_BYTES_AT_ONCE && is_plain(batch)
     }
 
     fn queue(&self, command: StorageCommand, weight: u64) -> Result<Submitted, StorageError> {

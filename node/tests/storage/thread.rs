@@ -16,7 +16,7 @@ fn what_waits_is_committed_as_one_and_nothing_of_it_is_lost() {
     let (thread, events, gate, calls) = gated(open(folder.path()).0);
     thread.submit(write(1)).unwrap();
     gate.at_a_write();
-    (2..=300).for_each(|number| assert_eq!(thread.submit(write(number)).unwrap(), Submitted::Queued));
+    (2..=300).for_each(|number| assert!(is_queued(thread.submit(write(number)))));
     gate.open_for_good();
     assert_eq!(written(&events), 1);
     assert_eq!(written(&events), 300);
@@ -169,10 +169,11 @@ fn a_write_that_waits_for_nothing_is_done_when_it_is_submitted() {
     let (store, ..) = RedbStore::open(folder.path(), &identity(), SyncMode::Never).unwrap();
     let (thread, events) = start(store, SyncMode::Never);
     for number in 1..=5 {
-        assert_eq!(thread.submit(write(number)).unwrap(), Submitted::Written { number });
+        let done = thread.submit(write(number)).unwrap();
+        assert!(matches!(done, Submitted::Done(StorageEvent::Written { number: told }) if told == number), "{done:?}");
     }
     let large = batch(6, [messages("010", 1, 0..2_000)]);
-    assert_eq!(thread.submit(StorageCommand::Write(large)).unwrap(), Submitted::Queued, "too much to copy meanwhile");
+    assert!(is_queued(thread.submit(StorageCommand::Write(large))), "too much to copy meanwhile");
     thread.submit(StorageCommand::Read(read("010", 1, 0, 9))).unwrap();
     assert_eq!(written(&events), 6);
     assert_eq!(read_back(&events).1.len(), 9);
@@ -190,7 +191,7 @@ fn a_write_goes_behind_what_is_queued_and_waits_where_it_is_to_be_synced() {
     let deletion = Write::DropMessages { group: vertex("010"), topic: TopicId(1) };
     thread.submit(StorageCommand::Write(batch(1, [deletion]))).unwrap();
     gate.at_a_write();
-    assert_eq!(thread.submit(write(2)).unwrap(), Submitted::Queued);
+    assert!(is_queued(thread.submit(write(2))));
     gate.open_for_good();
     assert_eq!((written(&events), written(&events)), (1, 2));
     thread.close().unwrap();
@@ -200,9 +201,36 @@ fn a_write_goes_behind_what_is_queued_and_waits_where_it_is_to_be_synced() {
         let folder = tempfile::tempdir().unwrap();
         let (store, ..) = RedbStore::open(folder.path(), &identity(), mode).unwrap();
         let (thread, events) = start(store, mode);
-        assert_eq!(thread.submit(write(1)).unwrap(), Submitted::Queued, "{mode}");
+        assert!(is_queued(thread.submit(write(1))), "{mode}");
         assert_eq!(written(&events), 1, "{mode}");
     }
+}
+
+#[test]
+fn a_read_of_what_lies_in_memory_is_done_when_it_is_submitted() {
+    let folder = tempfile::tempdir().unwrap();
+    let (thread, events) = start(open(folder.path()).0, SyncMode::Always);
+    let write_of = |number, writes: Vec<Write>| {
+        thread.submit(StorageCommand::Write(batch(number, writes))).unwrap();
+        assert_eq!(written(&events), number);
+    };
+    // What the thread has told to be written it may still have in hand.
+    let at_once = |read: &ReadMessages| loop {
+        match thread.submit(StorageCommand::Read(read.clone())).unwrap() {
+            Submitted::Done(StorageEvent::MessagesRead { result, .. }) => break Some(result.unwrap()),
+            Submitted::Queued if !read_back(&events).1.is_empty() => {}
+            Submitted::Queued => break None,
+            done => panic!("{done:?}"),
+        }
+    };
+    write_of(1, vec![messages("010", 1, 0..20), append("010", 1..2)]);
+    assert_eq!(at_once(&read("010", 1, 5, 8)), Some((5..8).map(message).collect()));
+    assert_eq!(at_once(&read("010", 1, 18, 99)), Some((18..20).map(message).collect()));
+    assert_eq!(at_once(&read("010", 1, 20, 99)), None, "there is none, which only the tables can tell");
+    assert_eq!(at_once(&read("010", 2, 0, 9)), None);
+    write_of(2, vec![drop_messages("010", 1)]);
+    assert_eq!(at_once(&read("010", 1, 5, 8)), None);
+    thread.close().unwrap();
 }
 
 #[test]
@@ -275,6 +303,10 @@ fn start_counted(
     // A test that has seen enough drops its end.
     let thread = StorageThread::spawn(store, mode, metrics, move |event| drop(tell.send(event)));
     (thread.unwrap(), events)
+}
+
+fn is_queued(submitted: Result<Submitted, StorageError>) -> bool {
+    matches!(submitted.unwrap(), Submitted::Queued)
 }
 
 fn written(events: &Receiver<StorageEvent>) -> u64 {
@@ -383,6 +415,10 @@ impl<S: LogStore> LogStore for Gated<S> {
         self.store.read_messages(read)
     }
 
+    fn read_from_memory(&self, read: &ReadMessages) -> Option<Vec<StoredMessage>> {
+        self.store.read_from_memory(read)
+    }
+
     fn sync(&mut self) -> Result<(), StorageError> {
         self.pass("sync", "sync".to_owned());
         self.store.sync()
@@ -416,6 +452,10 @@ impl LogStore for Broken {
 
     fn read_messages(&self, _: &ReadMessages) -> Result<Vec<StoredMessage>, StorageError> {
         Ok(Vec::new())
+    }
+
+    fn read_from_memory(&self, _: &ReadMessages) -> Option<Vec<StoredMessage>> {
+        None
     }
 
     fn sync(&mut self) -> Result<(), StorageError> {

@@ -1,0 +1,108 @@
+//! `ack: all`: who published is answered when every member that is up has the message, and serves it.
+//!
+//! That a majority has it is what raft waits for. Here the leader waits for the others too, then tells all that it is committed,
+//! and has them say so: whoever is answered finds the message at every replica, though the leader fail at once.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::Node;
+use super::serve::Waiter;
+use crate::cube::Vertex;
+use crate::placement;
+use crate::time::Instant;
+use crate::topics::Outcome;
+use crate::wire::answer::ErrorCode;
+use crate::wire::peer::{Reply, RequestKey};
+
+/// Members that are up but do not confirm are waited for so long; then the origin asks again, and finds the repeat.
+const PATIENCE: Duration = Duration::from_secs(4);
+
+/// A publish that is committed.
+pub(super) struct AwaitingAll {
+    pub key: RequestKey,
+    pub waiter: Waiter,
+    group: Vertex,
+    index: u64,
+    until: Instant,
+    outcome: Outcome,
+}
+
+/// The indexes of a group's log through which every other member that is up is known to be.
+struct Through {
+    /// It has the entries.
+    held: u64,
+    /// It has said that it knows them to be committed.
+    known: u64,
+}
+
+impl Node {
+    pub(super) fn await_all(&mut self, group: Vertex, index: u64, key: RequestKey, waiter: Waiter, outcome: Outcome) {
+        let until = self.now.monotonic + PATIENCE;
+        self.serving.awaiting_all.push(AwaitingAll { key, waiter, group, index, until, outcome });
+    }
+
+    /// What every member that is up has, they are told to be committed, and say that they know.
+    pub(super) fn have_commits_confirmed(&mut self) {
+        let mut awaited: BTreeMap<Vertex, Vec<u64>> = BTreeMap::new();
+        for waiting in &self.serving.awaiting_all {
+            awaited.entry(waiting.group).or_default().push(waiting.index);
+        }
+        for (home, indexes) in awaited {
+            let through = self.through_all(home);
+            let held = indexes.into_iter().filter(|index| *index <= through.held).max();
+            if let (Some(index), Some(group)) = (held, self.groups.get_mut(&home)) {
+                group.have_confirmed(index, through.known);
+            }
+        }
+    }
+
+    /// Answers those whose message is everywhere; and those who have waited too long.
+    pub(super) fn check_awaited_holders(&mut self) {
+        if self.serving.awaiting_all.is_empty() {
+            return;
+        }
+        let mut known_by_all = BTreeMap::new();
+        for waiting in std::mem::take(&mut self.serving.awaiting_all) {
+            if !self.groups.get(&waiting.group).is_some_and(|group| group.is_leader()) {
+                self.reply(&waiting.waiter.asker, Reply::NotLeader { leader: None, proposed: true });
+                continue;
+            }
+            let known = *known_by_all.entry(waiting.group).or_insert_with(|| self.through_all(waiting.group).known);
+            if waiting.index <= known {
+                self.acknowledge(waiting.index, waiting.waiter, waiting.outcome);
+            } else if self.now.monotonic < waiting.until {
+                self.serving.awaiting_all.push(waiting);
+            } else {
+                let lacking = self.lacking(waiting.group, waiting.index).join(", ");
+                let text = format!(
+                    "it is committed, but {lacking} did not confirm it in time; retry with the same sequence number"
+                );
+                self.reply_result(&waiting.waiter.asker, waiting.waiter.hops, Err(ErrorCode::Timeout.because(text)));
+            }
+        }
+    }
+
+    fn through_all(&self, home: Vertex) -> Through {
+        let (held, known): (Vec<u64>, Vec<u64>) = self.others_up(home).map(|(_, held, known)| (held, known)).unzip();
+        let least = |through: Vec<u64>| through.into_iter().min().unwrap_or(u64::MAX);
+        Through { held: least(held), known: least(known) }
+    }
+
+    fn lacking(&self, home: Vertex, index: u64) -> Vec<String> {
+        self.others_up(home).filter(|(_, _, known)| *known < index).map(|(vertex, ..)| vertex.to_string()).collect()
+    }
+
+    /// The other members that are up, and through which index each has the log, and knows it to be committed.
+    fn others_up(&self, home: Vertex) -> impl Iterator<Item = (Vertex, u64, u64)> {
+        let standings = self.groups.get(&home).map(|group| group.standings()).unwrap_or_default();
+        placement::members(home).filter(|vertex| *vertex != self.me && self.overlay.is_alive(*vertex)).map(
+            move |vertex| {
+                let here = || standings.iter().filter(|standing| standing.member.vertex == vertex);
+                let held = here().map(|standing| standing.matched).max().unwrap_or(0);
+                let known = here().map(|standing| standing.committed).max().unwrap_or(0);
+                (vertex, held, known)
+            },
+        )
+    }
+}

@@ -1,0 +1,170 @@
+//! The groups of which this node is a member: what their members say to each other, and what comes of it.
+
+use std::ops::Bound;
+
+use super::{MAX_HELD, Node};
+use crate::cube::Vertex;
+use crate::group::members::Place;
+use crate::group::{Applied, Group, GroupEffect, Origin};
+use crate::identity::NodeId;
+use crate::placement;
+use crate::wire::answer::Role;
+use crate::wire::event::Event;
+use crate::wire::peer::{Body, RaftMessage};
+
+impl Node {
+    /// The part of every group that this vertex belongs to.
+    pub(super) fn form_groups(&mut self, mut origin_of: impl FnMut(Vertex) -> Origin) {
+        let identity = self.record.identity.expect("groups are formed by a node that knows who it is");
+        self.groups.clear();
+        for home in placement::members(self.me) {
+            let seed = self.random.u64(..);
+            let (now, limits) = (self.now.monotonic, self.config.log);
+            self.groups.insert(home, Group::new(now, home, identity, seed, limits, self.bugs, origin_of(home)));
+        }
+    }
+
+    pub(super) fn handle_raft(&mut self, from: Vertex, group: Vertex, message: RaftMessage) {
+        if message.from.vertex != from || !self.groups.contains_key(&group) {
+            return;
+        }
+        self.heartbeat_heard |= message.is_heartbeat();
+        match self.meet(message.from) {
+            None => self.step(group, message),
+            Some(batch) if self.held.len() < MAX_HELD => self.held.push((batch, group, message)),
+            Some(_) => {}
+        }
+    }
+
+    pub(super) fn keep_heartbeats_together(&mut self) {
+        if std::mem::take(&mut self.heartbeat_heard) {
+            for group in self.groups.values_mut() {
+                group.keep_up_with_heartbeats(self.now.monotonic);
+            }
+        }
+    }
+
+    pub(super) fn step(&mut self, group: Vertex, message: RaftMessage) {
+        if let Some(group) = self.groups.get_mut(&group) {
+            group.handle_message(message);
+        }
+    }
+
+    pub(super) fn flush_groups(&mut self) -> bool {
+        let mut moved = false;
+        let mut behind = Bound::Unbounded;
+        while let Some((&home, group)) =
+            self.groups.range_mut((behind, Bound::Unbounded)).find(|(_, group)| group.is_stirred())
+        {
+            let effects = group.flush(self.now.monotonic, self.batch);
+            moved |= !effects.is_empty();
+            for effect in effects {
+                self.handle_group_effect(home, effect);
+            }
+            behind = Bound::Excluded(home);
+        }
+        moved
+    }
+
+    fn handle_group_effect(&mut self, group: Vertex, effect: GroupEffect) {
+        match effect {
+            GroupEffect::Write(write) => write.push_to(&mut self.writes),
+            GroupEffect::Send { to, message, can_wait } => {
+                let body = Body::Raft { group, message };
+                if can_wait {
+                    self.overlay.send_along(self.now, to.vertex, body);
+                } else {
+                    self.send(to.vertex, None, body);
+                }
+            }
+            GroupEffect::SendSnapshot { to, frame } => self.send(to.vertex, None, Body::Snapshot { group, frame }),
+            GroupEffect::ReadForSnapshot { to, transfer, topic, from, end } => {
+                self.read_for_snapshot(group, to, transfer, topic, from, end);
+            }
+            GroupEffect::Applied { index, key, outcome, change } => {
+                self.handle_change(group, change);
+                self.handle_applied(group, index, key, outcome);
+            }
+            GroupEffect::ReadReady { ticket } => self.handle_read_ready(group, ticket),
+            GroupEffect::RoleChanged { role, term, leader } => {
+                self.counters.elections += u64::from(role == Role::Candidate);
+                let leader = leader.map(|leader| leader.vertex);
+                self.observe(Event::RoleChanged { group, role, term, leader }, None);
+                if role != Role::Leader {
+                    self.give_up_leading(group, leader);
+                }
+            }
+            GroupEffect::MembersChanged => {
+                self.report_members(group);
+                if self.groups[&group].is_leader() {
+                    self.look_after_members_soon();
+                }
+            }
+            GroupEffect::Committed { index } => self.observe(Event::Committed { group, index }, None),
+            GroupEffect::SnapshotProgress { received, total } => {
+                self.observe(Event::SnapshotProgress { group, received, total }, None);
+            }
+            GroupEffect::SnapshotInstalled => {
+                let applied = self.groups[&group].applied_index();
+                self.observe(Event::CaughtUp { group, applied }, None);
+                self.review_group(group);
+            }
+            GroupEffect::Trouble(text) => self.observe(Event::Warning { text: format!("group {group}: {text}") }, None),
+        }
+    }
+
+    fn handle_change(&mut self, group: Vertex, change: Applied) {
+        match change {
+            Applied::Nothing => {}
+            Applied::Created { topic } => self.observe(Event::TopicCreated { topic, group }, None),
+            Applied::Deleted { topic, id } => {
+                self.observe(Event::TopicDeleted { topic, group }, None);
+                self.review_topic(group, id);
+            }
+            Applied::Unsubscribed { id } => self.review_topic(group, id),
+            Applied::Stored { topic, id, message } => {
+                if self.observes_frequent() {
+                    self.observe(Event::ReplicaStored { topic: topic.clone(), group, offset: message.offset }, None);
+                }
+                self.feed_sessions(group, id, message);
+                self.serve_fetches(group, id);
+            }
+        }
+    }
+
+    fn report_members(&mut self, group: Vertex) {
+        let vertices = |members: Vec<NodeId>| members.into_iter().map(|member| member.vertex).collect();
+        let members = &self.groups[&group];
+        let event =
+            Event::MembersChanged { group, voters: vertices(members.voters()), learners: vertices(members.learners()) };
+        self.observe(event, None);
+    }
+
+    /// Who came back, and who waits for the change before its own, is not kept waiting.
+    pub(super) fn look_after_members_soon(&mut self) {
+        self.next_maintenance = self.now.monotonic;
+    }
+
+    pub(super) fn maintain_groups(&mut self) {
+        let now = self.now.monotonic;
+        for vertex in self.me.dimension().vertices() {
+            let seen = self.last_seen.entry(vertex).or_insert(self.started);
+            if vertex == self.me || self.overlay.is_alive(vertex) {
+                *seen = now;
+            }
+        }
+        let own = self.record.identity.map(|identity| identity.incarnation);
+        for group in self.groups.values_mut().filter(|group| group.is_leader()) {
+            let places: Vec<Place> = placement::members(group.home())
+                .map(|vertex| {
+                    let alive = if vertex == self.me { own } else { self.overlay.incarnation_of(vertex) };
+                    let alive = alive.filter(|incarnation| {
+                        incarnation.0 != 0 && (vertex == self.me || self.overlay.is_alive(vertex))
+                    });
+                    Place { vertex, alive, away: now.since(self.last_seen[&vertex]) }
+                })
+                .collect();
+            group.maintain(now, &places);
+        }
+    }
+}
