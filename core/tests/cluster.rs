@@ -6,7 +6,7 @@ use std::time::Duration;
 use cubecast_core::cube::{Dimension, Vertex};
 use cubecast_core::names::{Offset, PublisherId, Sequence, SubscriberId, TopicName};
 use cubecast_core::placement;
-use cubecast_core::sim::{Cluster, ClusterConfig, Damage};
+use cubecast_core::sim::{Cluster, ClusterConfig, Damage, EdgeConditions};
 use cubecast_core::store::rows::RowKey;
 use cubecast_core::wire::answer::{Done, ErrorCode, Failure, NodeState, ServerFrame};
 use cubecast_core::wire::client::{Ack, Action, LinkConditions, ReadLevel, StopMode};
@@ -534,6 +534,55 @@ fn many_at_once_that_all_are_to_acknowledge_share_a_confirmation() {
     let frames = cluster.traffic().replication - before;
     // Six for the entries of each, which come one by one here; what confirms them is few.
     assert!((600..650).contains(&frames), "{frames}");
+}
+
+/// It has what one leader's question said that all have, and not what is committed by then.
+#[test]
+fn a_slow_replica_is_asked_again_when_it_has_the_rest() {
+    let mut cluster = cluster(24);
+    let (home, slow) = (vertex("100"), vertex("101"));
+    cluster.set_edge(home, slow, Some(EdgeConditions { delay_us: 5_000, ..EdgeConditions::default() }));
+    let client = cluster.connect_client(home);
+    for apart in (0..40).map(|step| Duration::from_micros(step * 250)) {
+        cluster.run_for(Duration::from_millis(50));
+        let began = cluster.now();
+        let first = cluster.send(client, publish("first", Ack::All, None));
+        cluster.run_for(apart);
+        let second = cluster.send(client, publish("second", Ack::All, None));
+        let mut answered = BTreeSet::new();
+        assert!(cluster.run_until(Duration::from_secs(5), |cluster| {
+            answered.extend([first, second].into_iter().filter(|id| cluster.take_answer(client, *id).is_some()));
+            answered.len() == 2
+        }));
+        let took = cluster.now().since(began).saturating_sub(apart);
+        assert!(took < Duration::from_millis(40), "{took:?}, {apart:?} apart");
+    }
+}
+
+/// A commit index that grew alone is not on its disk: what it said before it went counts no longer.
+#[test]
+fn a_replica_that_is_back_serves_what_all_acknowledge_from_then_on() {
+    let mut cluster = cluster(25);
+    let (home, away) = (vertex("100"), vertex("101"));
+    let read = Action::ReplicaPull { subscriber: subscriber(), topic: topic(NEWS), max: 1_000, from: Some(Offset(0)) };
+    let (mut expected, mut seen) = (Vec::new(), 0);
+    for number in 0..40_u64 {
+        cluster.must(home, publish(&number.to_string(), Ack::All, None)).unwrap();
+        expected.push(number.to_string());
+        cluster.kill(away);
+        cluster.run_for(Duration::from_millis(5));
+        cluster.start(away);
+        cluster.run_for(Duration::from_millis(number * 10));
+        let is_seen = cluster.node(home).is_some_and(|node| node.sees(away));
+        let more = format!("{number}, and more");
+        cluster.must(home, publish(&more, Ack::All, None)).unwrap();
+        expected.push(more);
+        if is_seen {
+            seen += 1;
+            assert_eq!(contents(cluster.must(away, read.clone())), expected, "round {number}");
+        }
+    }
+    assert!((10..40).contains(&seen), "{seen}");
 }
 
 #[test]

@@ -11,6 +11,8 @@ use std::time::Duration;
 use raft::eraftpb::{Message, MessageType};
 
 use super::Group;
+use crate::cube::Vertex;
+use crate::identity::NodeId;
 use crate::time::Instant;
 
 /// Followers, and who reads from them, are behind by so much more at most.
@@ -19,11 +21,11 @@ const PAUSE: Duration = Duration::from_millis(10);
 /// What a leader has told of its commits.
 #[derive(Default)]
 pub(super) struct CommitNews {
-    /// The commit index that the last round of messages carried.
+    /// The commit index that the last round of messages carried to all.
     told: u64,
     /// Not before this is a round sent that carries nothing else.
     alone_from: Instant,
-    /// The commit index that the members were last asked to confirm, and in which term.
+    /// The index that the members were last asked to confirm, behind the term in which they were.
     asked: (u64, u64),
 }
 
@@ -47,16 +49,33 @@ impl Group {
         }
     }
 
-    /// Asks all members to say that they know `index` to be committed, unless they were asked and not all have answered yet:
-    /// `known` is what all have said. To be called when they have its entries; a heartbeat tells nobody of more than that.
-    pub fn have_confirmed(&mut self, index: u64, known: u64) {
+    /// Asks all members to say that they know `index` to be committed, unless they were asked and not all have answered yet.
+    /// `held` is what all have, for a heartbeat tells nobody of more than that; `known` is what all have said that they know.
+    pub fn have_confirmed(&mut self, index: u64, held: u64, known: u64) {
         let (term, commit) = (self.term(), self.commit_index());
         let asked = if self.news.asked.0 == term { self.news.asked.1 } else { 0 };
-        if self.is_leader() && (asked + 1..=commit).contains(&index) && asked <= known {
-            self.news.asked = (term, commit);
-            self.news.told = commit;
+        let through = held.min(commit);
+        if self.is_leader() && (asked + 1..=through).contains(&index) && asked <= known {
+            self.news.asked = (term, through);
+            if through == commit {
+                self.news.told = commit;
+            }
             self.stirred = true;
             self.raw.ping();
+        }
+    }
+
+    /// A member is here again. It may know less than it said, for what it knew need not be on its disk; and what it was told, or
+    /// said, may have been lost on the way.
+    pub fn handle_member_back(&mut self, vertex: Vertex) {
+        self.commit_told = (0, 0);
+        self.news.asked = (0, 0);
+        let here = |id: &u64| NodeId::from_raft(*id).is_some_and(|member| member.vertex == vertex);
+        let ids: Vec<u64> = self.raw.raft.prs().iter().map(|(id, _)| *id).filter(here).collect();
+        for id in ids {
+            if let Some(progress) = self.raw.raft.mut_prs().get_mut(id) {
+                progress.committed_index = 0;
+            }
         }
     }
 

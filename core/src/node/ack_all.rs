@@ -9,13 +9,15 @@ use std::time::Duration;
 use super::Node;
 use super::serve::Waiter;
 use crate::cube::Vertex;
+use crate::group::members::Standing;
 use crate::placement;
 use crate::time::Instant;
 use crate::topics::Outcome;
 use crate::wire::answer::ErrorCode;
 use crate::wire::peer::{Reply, RequestKey};
 
-/// Members that are up but do not confirm are waited for so long; then the origin asks again, and finds the repeat.
+/// Members that are up but do not confirm are waited for so long; then the client is told `timeout`, and finds the repeat when it
+/// sends it again.
 const PATIENCE: Duration = Duration::from_secs(4);
 
 /// A publish that is committed.
@@ -52,7 +54,7 @@ impl Node {
             let through = self.through_all(home);
             let held = indexes.into_iter().filter(|index| *index <= through.held).max();
             if let (Some(index), Some(group)) = (held, self.groups.get_mut(&home)) {
-                group.have_confirmed(index, through.known);
+                group.have_confirmed(index, through.held, through.known);
             }
         }
     }
@@ -93,16 +95,18 @@ impl Node {
         self.others_up(home).filter(|(_, _, known)| *known < index).map(|(vertex, ..)| vertex.to_string()).collect()
     }
 
-    /// The other members that are up, and through which index each has the log, and knows it to be committed.
+    /// The other members that are up, and through which index each has the log, and knows it to be committed. Whoever came back
+    /// with nothing has nothing, whatever its disk had.
     fn others_up(&self, home: Vertex) -> impl Iterator<Item = (Vertex, u64, u64)> {
         let standings = self.groups.get(&home).map(|group| group.standings()).unwrap_or_default();
-        placement::members(home).filter(|vertex| *vertex != self.me && self.overlay.is_alive(*vertex)).map(
-            move |vertex| {
-                let here = || standings.iter().filter(|standing| standing.member.vertex == vertex);
-                let held = here().map(|standing| standing.matched).max().unwrap_or(0);
-                let known = here().map(|standing| standing.committed).max().unwrap_or(0);
-                (vertex, held, known)
-            },
-        )
+        let up = placement::members(home).filter(|vertex| *vertex != self.me && self.overlay.is_alive(*vertex));
+        up.map(move |vertex| {
+            let incarnation = self.overlay.incarnation_of(vertex);
+            let is_it = |standing: &&Standing| {
+                standing.member.vertex == vertex && Some(standing.member.incarnation) == incarnation
+            };
+            let it = standings.iter().find(is_it);
+            (vertex, it.map_or(0, |it| it.matched), it.map_or(0, |it| it.committed))
+        })
     }
 }

@@ -403,6 +403,7 @@ impl Node {
     fn handle_seen(&mut self, vertex: Vertex, alive: bool) {
         if alive {
             self.last_seen.insert(vertex, self.now.monotonic);
+            self.groups.values_mut().for_each(|group| group.handle_member_back(vertex));
             self.look_after_members_soon();
             self.introduce_to(vertex);
             return;

@@ -58,7 +58,7 @@ pub trait LogStore: Send {
     /// Messages from `from` on, without a gap: none when there is none at `from`.
     fn read_messages(&self, read: &ReadMessages) -> Result<Vec<StoredMessage>, StorageError>;
 
-    /// The same, where the first of them lies in memory, and so all that come behind it; `None` where a file must be looked at.
+    /// The same, as far as they lie in memory; `None` where the first one does not.
     fn read_from_memory(&self, read: &ReadMessages) -> Option<Vec<StoredMessage>>;
 
     /// Forces to the disk what the sync mode had put off.
