@@ -9,7 +9,7 @@ use cubecast_core::placement;
 use cubecast_core::sim::{Cluster, ClusterConfig, Damage, EdgeConditions};
 use cubecast_core::store::rows::RowKey;
 use cubecast_core::wire::answer::{Done, ErrorCode, Failure, NodeState, ServerFrame};
-use cubecast_core::wire::client::{Ack, Action, LinkConditions, ReadLevel, StopMode};
+use cubecast_core::wire::client::{Ack, Action, LinkConditions, ReadLevel, StartAt, StopMode};
 use cubecast_core::wire::event::Event;
 
 const NEWS: &str = "news";
@@ -583,6 +583,26 @@ fn a_replica_that_is_back_serves_what_all_acknowledge_from_then_on() {
         }
     }
     assert!((10..40).contains(&seen), "{seen}");
+}
+
+#[test]
+fn whoever_has_subscribed_through_a_replica_may_pull_from_it_at_once() {
+    let mut cluster = cluster(26);
+    let holders: Vec<Vertex> = placement::members(vertex("100")).collect();
+    cluster.must(vertex("011"), publish("there", Ack::All, None)).unwrap();
+    for (number, through) in holders.iter().chain(&holders).enumerate() {
+        let (subscriber, topic) = (SubscriberId::new(format!("new{number}")).unwrap(), topic(NEWS));
+        cluster.must(*through, Action::CreateSubscriber { subscriber: subscriber.clone() }).unwrap();
+        let subscribe = Action::ReplicaSubscribe {
+            subscriber: subscriber.clone(),
+            topic: topic.clone(),
+            from: Some(StartAt::Beginning),
+            push: false,
+        };
+        cluster.must(*through, subscribe).unwrap();
+        let pull = Action::ReplicaPull { subscriber, topic, max: 10, from: None };
+        assert_eq!(contents(cluster.must(*through, pull)), ["there"], "{number}: through {through}");
+    }
 }
 
 #[test]

@@ -39,7 +39,7 @@ fn the_same_seed_gives_the_same_trace_on_every_machine() {
     assert_eq!(cluster.sim.trace(), TRACE, "the trace is {:#018x}", cluster.sim.trace());
 }
 
-const TRACE: u64 = 0xe836_240b_bb4b_081b;
+const TRACE: u64 = 0x751a_3a07_8130_80bb;
 
 /// Random runs with every class of fault: what happened and what was found is the same on every machine, to the last bit.
 #[wasm_bindgen_test(unsupported = test)]
@@ -52,7 +52,7 @@ fn a_seed_makes_the_same_run_on_every_machine() {
     }
 }
 
-const RUNS: [(u64, u64); 3] = [(1, 0xb821_3451_1359_b458), (2, 0xbde3_22a7_7a61_d3a3), (4, 0xc661_da55_514b_e9ef)];
+const RUNS: [(u64, u64); 3] = [(1, 0xa29e_ac68_4819_15c1), (2, 0xdc3f_6960_ef1a_fc91), (4, 0xc661_da55_514b_e9ef)];
 
 #[wasm_bindgen_test(unsupported = test)]
 fn what_is_published_is_pulled_on_cubes_of_every_small_dimension() {

@@ -49,6 +49,12 @@ impl Group {
         }
     }
 
+    /// What is committed is told now, for somebody will look for it at a follower next.
+    pub fn tell_news_at_once(&mut self) {
+        self.news.alone_from = Instant::default();
+        self.stirred |= self.news_due().is_some();
+    }
+
     /// Asks all members to say that they know `index` to be committed, unless they were asked and not all have answered yet.
     /// `held` is what all have, for a heartbeat tells nobody of more than that; `known` is what all have said that they know.
     pub fn have_confirmed(&mut self, index: u64, held: u64, known: u64) {

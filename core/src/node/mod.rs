@@ -343,6 +343,7 @@ impl Node {
             self.handle_outbox_written();
         }
         self.check_awaited_holders();
+        self.acknowledge_subscriptions();
         self.pump_sessions();
         self.announce();
         self.drain_overlay();

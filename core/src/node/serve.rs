@@ -32,6 +32,8 @@ pub(super) struct Serving {
     bytes: u64,
     /// Committed, and waiting for every member that is up.
     pub awaiting_all: Vec<AwaitingAll>,
+    /// Committed in this turn, and answered at its end.
+    subscribed: Vec<(u64, Waiter, Outcome)>,
     turned_away: TurnedAway,
 }
 
@@ -293,7 +295,21 @@ impl Node {
             self.await_all(group, index, key, waiter, outcome);
             return;
         }
+        if matches!(waiter.action, Action::Subscribe { .. } | Action::ReplicaSubscribe { .. })
+            && let Some(group) = self.groups.get_mut(&group)
+        {
+            group.tell_news_at_once();
+            self.serving.subscribed.push((index, waiter, outcome));
+            return;
+        }
         self.acknowledge(index, waiter, outcome);
+    }
+
+    /// Whoever has subscribed goes to a replica next: it hears of the subscription before its client hears the answer.
+    pub(super) fn acknowledge_subscriptions(&mut self) {
+        for (index, waiter, outcome) in std::mem::take(&mut self.serving.subscribed) {
+            self.acknowledge(index, waiter, outcome);
+        }
     }
 
     pub(super) fn acknowledge(&mut self, index: u64, waiter: Waiter, outcome: Outcome) {

@@ -129,7 +129,7 @@ pub enum Ack {
     /// Stored by a majority of the replica group's voters.
     #[default]
     Quorum,
-    /// Stored by every member that is up.
+    /// Stored by every member that is up, and served by it to whoever reads there next.
     All,
 }
 
