@@ -3,12 +3,11 @@
 //! A topic, publisher or subscriber is named by 1 to 255 bytes of UTF-8 without white space or control characters.
 //! Holding one of these types means that the check was made.
 
+use std::cell::RefCell;
 use std::fmt;
 use std::sync::Arc;
 
 use serde::{Deserialize, Deserializer, Serialize, de};
-
-use crate::content::shared;
 
 /// The longest name, in bytes of UTF-8.
 pub const MAX_NAME_BYTES: usize = 255;
@@ -31,10 +30,23 @@ fn check(kind: &'static str, name: &str) -> Result<(), NameError> {
     if name.len() > MAX_NAME_BYTES {
         return Err(NameError::TooLong { kind, bytes: name.len() });
     }
+    if name.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Ok(());
+    }
     match name.char_indices().find(|(_, c)| c.is_whitespace() || c.is_control()) {
         Some((at, found)) => Err(NameError::Forbidden { kind, found, at }),
         None => Ok(()),
     }
+}
+
+/// Names of each kind that a thread remembers having read. An entry or a row of many messages names the same few again and again:
+/// most names that are read need neither a check nor memory of their own.
+const REMEMBERED: usize = 16;
+
+/// Where among them a name is. Those that are as long and end alike take each other's place; numbered ones do not.
+fn place_of(name: &str) -> usize {
+    let last_two = name.bytes().rev().take(2);
+    last_two.fold(name.len(), |sum, byte| sum.wrapping_mul(31).wrapping_add(byte.into())) % REMEMBERED
 }
 
 macro_rules! name_type {
@@ -73,7 +85,26 @@ macro_rules! name_type {
 
         impl<'de> Deserialize<'de> for $type {
             fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                Self::new(shared::deserialize(deserializer)?).map_err(de::Error::custom)
+                thread_local! {
+                    static READ: RefCell<[Option<$type>; REMEMBERED]> = const { RefCell::new([const { None }; REMEMBERED]) };
+                }
+                struct Name;
+                impl de::Visitor<'_> for Name {
+                    type Value = $type;
+                    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                        f.write_str(concat!("a ", $kind))
+                    }
+                    fn visit_str<E: de::Error>(self, name: &str) -> Result<$type, E> {
+                        READ.with_borrow_mut(|read| {
+                            let known = &mut read[place_of(name)];
+                            match known {
+                                Some(known) if known.as_str() == name => Ok(known.clone()),
+                                _ => Ok(known.insert($type::new(name).map_err(E::custom)?).clone()),
+                            }
+                        })
+                    }
+                }
+                deserializer.deserialize_str(Name)
             }
         }
     };
@@ -123,6 +154,18 @@ mod tests {
         for name in ["a", "news/eu", "köln-天気", "x".repeat(255).as_str()] {
             assert_eq!(TopicName::new(name).unwrap().as_str(), name);
         }
+    }
+
+    #[test]
+    fn a_name_that_is_read_again_shares_its_text() {
+        let read = |name: &str| serde_json::from_str::<TopicName>(&format!("\"{name}\"")).unwrap();
+        let [first, second] = ["news", "news"].map(read);
+        assert!(Arc::ptr_eq(&first.0, &second.0));
+        for number in (0..1_000).chain(0..1_000) {
+            let name = format!("news-{number}");
+            assert_eq!(read(&name).as_str(), name);
+        }
+        assert_eq!(read("news"), first);
     }
 
     #[test]

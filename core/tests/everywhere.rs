@@ -52,7 +52,7 @@ fn a_seed_makes_the_same_run_on_every_machine() {
     }
 }
 
-const RUNS: [(u64, u64); 3] = [(1, 0xa29e_ac68_4819_15c1), (2, 0xdc3f_6960_ef1a_fc91), (4, 0xc661_da55_514b_e9ef)];
+const RUNS: [(u64, u64); 3] = [(1, 0xa29e_ac68_4819_15c1), (2, 0xaf50_69c4_100f_1e5d), (4, 0xc661_da55_514b_e9ef)];
 
 #[wasm_bindgen_test(unsupported = test)]
 fn what_is_published_is_pulled_on_cubes_of_every_small_dimension() {

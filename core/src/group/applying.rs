@@ -4,6 +4,7 @@ use raft::eraftpb::{Entry, EntryType, Snapshot};
 
 use super::{Applied, Group, GroupEffect, MemberChange, message};
 use crate::bugs::Bug;
+use crate::names::Offset;
 use crate::store::{Checkpoint, Write};
 use crate::topics::{Change, command};
 
@@ -51,8 +52,10 @@ impl Group {
                 message.clone().push_to(group, id, writes);
                 Applied::Stored { topic, id, message }
             }
-            Change::Drop { topic, id } => {
-                writes.push(Write::DropMessages { group, topic: id });
+            Change::Drop { topic, id, end } => {
+                if end > Offset(0) {
+                    writes.push(Write::DropMessages { group, topic: id });
+                }
                 self.cancel_transfers_of(id);
                 Applied::Deleted { topic, id }
             }

@@ -97,15 +97,15 @@ impl Topics {
                 topic.owner
             )));
         }
-        let id = topic.id;
-        self.messages = self.messages.saturating_sub(topic.end.0);
+        let (id, end) = (topic.id, topic.end);
+        self.messages = self.messages.saturating_sub(end.0);
         if !self.bugs.has(Bug::DeletionsAreForgotten) {
             remember(&mut self.deleted, DeletedTopic { created_by: topic.created_by, deleted_by: key });
             self.no_topic.note_end(name, &topic.met);
         }
         self.topics.remove(name);
         self.names.remove(&id);
-        Ok((Outcome::TopicDeleted, Change::Drop { topic: name.clone(), id }))
+        Ok((Outcome::TopicDeleted, Change::Drop { topic: name.clone(), id, end }))
     }
 
     fn publish(

@@ -80,6 +80,8 @@ pub enum Change {
     Drop {
         topic: TopicName,
         id: TopicId,
+        /// How many messages there were.
+        end: Offset,
     },
     /// Somebody is no longer subscribed.
     Unsubscribed {

@@ -36,7 +36,10 @@ fn only_its_creator_deletes_a_topic_and_a_retry_of_the_deletion_succeeds() {
     assert_eq!(group.code(delete("bob", "news")), ErrorCode::NotOwner);
     assert_eq!(group.code(delete("ann", "olds")), ErrorCode::UnknownTopic);
     let deletion = group.command(delete("ann", "news"));
-    assert_eq!(group.topics.apply(&deletion).change, Change::Drop { topic: topic("news"), id: TopicId(0) });
+    assert_eq!(
+        group.topics.apply(&deletion).change,
+        Change::Drop { topic: topic("news"), id: TopicId(0), end: Offset(0) }
+    );
     let retry = group.topics.apply(&deletion);
     assert_eq!((retry.outcome, retry.change), (Ok(Outcome::TopicDeleted), Change::Nothing));
     assert_eq!(group.code(delete("ann", "news")), ErrorCode::UnknownTopic);

@@ -32,12 +32,27 @@ pub fn own() -> Usage {
     of(&[std::process::id()])
 }
 
-/// Fields 14 and 15 of `/proc/PID/stat` behind the name, which may have spaces: user and system time in hundredths of a second.
+/// Of its threads, in nanoseconds; or of the process, in hundredths of a second, which counts those that have ended too.
 fn cpu_seconds(process: u32) -> Option<f64> {
+    let whole = ticks(process)? as f64 / 100.0;
+    Some(whole.max(nanoseconds_of_threads(process).unwrap_or(0) as f64 / 1e9))
+}
+
+/// Fields 14 and 15 of `/proc/PID/stat` behind the name, which may have spaces: user and system time.
+fn ticks(process: u32) -> Option<u64> {
     let stat = fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
     let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
-    let ticks: u64 = fields.get(11)?.parse::<u64>().ok()? + fields.get(12)?.parse::<u64>().ok()?;
-    Some(ticks as f64 / 100.0)
+    Some(fields.get(11)?.parse::<u64>().ok()? + fields.get(12)?.parse::<u64>().ok()?)
+}
+
+/// The first field of each thread's `schedstat`. A kernel may be built without.
+fn nanoseconds_of_threads(process: u32) -> Option<u64> {
+    let threads = fs::read_dir(format!("/proc/{process}/task")).ok()?.flatten();
+    let of_thread = |thread: fs::DirEntry| {
+        let schedstat = fs::read_to_string(thread.path().join("schedstat")).ok()?;
+        schedstat.split_whitespace().next()?.parse::<u64>().ok()
+    };
+    Some(threads.filter_map(of_thread).sum())
 }
 
 fn resident_bytes(process: u32) -> Option<u64> {
@@ -58,6 +73,9 @@ mod tests {
         while own().cpu_seconds < before.cpu_seconds + 0.02 {
             sum = std::hint::black_box(sum.wrapping_mul(31) + 1);
         }
+        let threads = nanoseconds_of_threads(std::process::id()).unwrap() as f64 / 1e9;
+        let whole = ticks(std::process::id()).unwrap() as f64 / 100.0;
+        assert!(threads < whole + 0.03, "{threads} s by the threads, {whole} s by the process");
         assert!(own().largest_rss > 100_000);
         assert_eq!(of(&[u32::MAX]), Usage::default());
     }

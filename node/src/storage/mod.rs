@@ -23,6 +23,7 @@ mod folder;
 mod guard;
 mod journal;
 mod journals;
+mod lately;
 mod mark;
 mod memory;
 mod metrics;

@@ -1,5 +1,6 @@
 //! Opens the files of a locked folder: checks them, reads back what a node needs, and says what it saw.
 
+use std::cell::RefCell;
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::sync::Arc;
@@ -14,6 +15,7 @@ use super::error::StorageError;
 use super::folder::{Folder, FolderIdentity};
 use super::guard::guard;
 use super::journals::Journals;
+use super::lately::Lately;
 use super::mark::{Mark, MarkFile};
 use super::metrics::StorageMetrics;
 use super::pending::Pending;
@@ -36,6 +38,7 @@ pub(super) struct Files {
     pub journals: Journals,
     /// What the current journal has: the settler does not know of it yet.
     pub pending: Pending,
+    pub lately: RefCell<Lately>,
     pub mark: MarkFile,
     /// The newest transaction.
     pub transaction: u64,
@@ -92,7 +95,11 @@ pub(super) fn open(
     let database = Arc::new(database);
     let settler = Settler::start(database.clone(), dropping).map_err(io_failed)?;
     let pending = Pending::default();
-    Ok((Files { database, settler, disk, journals, pending, mark, transaction }, recovered, report))
+    Ok((
+        Files { database, settler, disk, journals, pending, lately: RefCell::default(), mark, transaction },
+        recovered,
+        report,
+    ))
 }
 
 fn open_store_file(folder: &Folder) -> io::Result<File> {

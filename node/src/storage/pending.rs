@@ -4,8 +4,10 @@
 //! What replaces what is decided here already: an entry that was appended and dropped again never reaches the tables.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 use cubecast_core::cube::Vertex;
+use cubecast_core::names::Offset;
 use cubecast_core::store::{Checkpoint, HardState, LogEntry, NodeRecord, StoredMessage, Write, WriteBatch};
 use cubecast_core::topics::command::{Command, TopicId};
 
@@ -45,8 +47,8 @@ struct PendingGroup {
 pub(super) struct PendingTopic {
     /// Those in the tables are to go.
     pub dropped: bool,
-    /// By offset.
-    pub messages: BTreeMap<u64, StoredMessage>,
+    /// In the order of their offsets, in which they come as a rule.
+    messages: Vec<StoredMessage>,
 }
 
 impl Pending {
@@ -101,10 +103,10 @@ impl Pending {
             Write::Messages { group, topic, messages } => {
                 self.message_bytes += messages.iter().map(|it| MESSAGE_OVERHEAD + it.content.len()).sum::<usize>();
                 let topic = self.group(group).topics.entry(topic).or_default();
-                topic.messages.extend(messages.into_iter().map(|message| (message.offset.0, message)));
+                messages.into_iter().for_each(|message| topic.put(message));
             }
             Write::DropMessages { group, topic } => {
-                let gone = PendingTopic { dropped: true, messages: BTreeMap::new() };
+                let gone = PendingTopic { dropped: true, messages: Vec::new() };
                 self.group(group).topics.insert(topic, gone);
             }
             Write::OutboxPut { id, command } => {
@@ -118,6 +120,29 @@ impl Pending {
 
     fn group(&mut self, group: Vertex) -> &mut PendingGroup {
         self.groups.entry(group).or_default()
+    }
+}
+
+impl PendingTopic {
+    /// Those from one offset to before another.
+    pub(super) fn range(&self, offsets: Range<Offset>) -> &[StoredMessage] {
+        let [from, end] = [offsets.start, offsets.end].map(|offset| self.place(offset).unwrap_or_else(|at| at));
+        &self.messages[from..end]
+    }
+
+    fn put(&mut self, message: StoredMessage) {
+        if self.messages.last().is_none_or(|last| last.offset < message.offset) {
+            return self.messages.push(message);
+        }
+        match self.place(message.offset) {
+            Ok(at) => self.messages[at] = message,
+            Err(at) => self.messages.insert(at, message),
+        }
+    }
+
+    /// Where it is, or would be.
+    fn place(&self, offset: Offset) -> Result<usize, usize> {
+        self.messages.binary_search_by_key(&offset, |message| message.offset)
     }
 }
 

@@ -10,6 +10,7 @@
 //! redb checks every page of the file at every start; what changes on disk later meets the check sum in each row (see
 //! [`super::rows`]).
 
+use std::cell::Cell;
 use std::collections::BTreeSet;
 use std::iter;
 use std::path::Path;
@@ -20,7 +21,7 @@ use cubecast_core::names::Offset;
 use cubecast_core::store::reading::read_through;
 use cubecast_core::store::{ReadMessages, Recovered, StoredMessage, Write, WriteBatch};
 use cubecast_core::topics::command::TopicId;
-use redb::{ReadOnlyTable, ReadableDatabase, TableError};
+use redb::{AccessGuard, ReadOnlyTable, ReadableDatabase, TableError};
 
 use super::LogStore;
 use super::error::StorageError;
@@ -31,9 +32,12 @@ use super::metrics::StorageMetrics;
 use super::open::{self, Files};
 use super::pending::PendingTopic;
 use super::report::OpenReport;
-use super::rows::{self, GroupCode, MessageKey, Value};
+use super::rows::{self, BadRow, GroupCode, MessageKey, Value};
 use super::sync_mode::SyncMode;
 use super::write::{Changed, Failure};
+
+/// Who reads more rows at once reads all there is, and will not come back for them.
+const ROWS_KEPT_OF_A_READ: usize = 4;
 
 /// A store in a data folder, which it holds locked.
 #[derive(Debug)]
@@ -175,23 +179,42 @@ impl LogStore for RedbStore {
             let settling = if drops(pending) { None } else { settling };
             let gone = drops(pending) || drops(settling) || self.is_dropping(read.group.to_code(), read.topic)?;
             let settled = if gone { None } else { self.messages()? };
-            read_range(settled.as_ref(), settling, pending, read)
+            let rows = settled.as_ref().map(|table| rows_from(table, read)).transpose()?;
+            let (looked_at, lately) = (&Cell::new(0), &files.lately);
+            let rows = rows.into_iter().flatten().map(|row| {
+                let (last, value) = row?;
+                let look = move || {
+                    let run = rows::decode_run(read.group.to_code(), read.topic, last, value.value())?;
+                    if looked_at.replace(looked_at.get() + 1) < ROWS_KEPT_OF_A_READ {
+                        lately.borrow_mut().keep(read.group, read.topic, &run);
+                    }
+                    Ok(run)
+                };
+                Ok((last, look))
+            });
+            read_through(read, rows, unsettled(settling, pending, read))
         })?;
         self.metrics.count_read(messages.len());
         Ok(messages)
     }
 
     fn read_from_memory(&self, read: &ReadMessages) -> Option<Vec<StoredMessage>> {
-        let unsettled = self.files.as_ref()?.unsettled().map(|pending| pending?.topic(read.group, read.topic));
-        let topics = || unsettled.iter().flatten();
-        let begins_there = topics().any(|topic| topic.messages.contains_key(&read.from.0));
-        if !begins_there || topics().any(|topic| topic.dropped) {
+        let files = self.files.as_ref()?;
+        let [settling, pending] = files.unsettled().map(|pending| pending?.topic(read.group, read.topic));
+        if [settling, pending].iter().flatten().any(|topic| topic.dropped) {
             return None;
         }
-        let [settling, pending] = unsettled;
-        let messages = read_range(None, settling, pending, read).ok()?;
-        self.metrics.count_read(messages.len());
-        Some(messages)
+        let lately = files.lately.borrow();
+        let messages = read_through::<BadRow, _>(read, lately.rows(read), unsettled(settling, pending, read)).ok()?;
+        let last = messages.last()?;
+        let bytes: u64 = messages.iter().map(|message| message.content.len() as u64).sum();
+        let is_all = last.offset.next() >= read.end
+            || messages.len() as u64 >= read.max_messages.into()
+            || bytes > read.max_bytes;
+        is_all.then(|| {
+            self.metrics.count_read(messages.len());
+            messages
+        })
     }
 
     fn sync(&mut self) -> Result<(), StorageError> {
@@ -234,6 +257,11 @@ impl Drop for RedbStore {
 /// What the log makes again waits for the tables in memory; everything else is durable on return.
 fn write(files: &mut Files, batches: Vec<WriteBatch>, sync: bool) -> Changed {
     files.settler.look()?;
+    for write in batches.iter().flat_map(|batch| &batch.writes) {
+        if let Write::DropMessages { group, topic } = write {
+            files.lately.get_mut().forget(*group, *topic);
+        }
+    }
     if batches.iter().flat_map(|batch| &batch.writes).all(Write::is_made_again) {
         files.pending.take(batches);
     } else {
@@ -263,37 +291,39 @@ fn append(files: &mut Files, batches: Vec<WriteBatch>, sync: bool) -> Changed {
     Ok(files.mark.write(Mark { number, closed: false })?)
 }
 
-/// The messages of a topic: from the tables, from what is on its way there, and from what is pending.
-fn read_range(
-    settled: Option<&ReadOnlyTable<MessageKey, Value>>,
-    settling: Option<&PendingTopic>,
-    pending: Option<&PendingTopic>,
+/// The rows of a topic from the first at or behind the read's first offset on, each with the offset of its last message.
+fn rows_from<'t>(
+    table: &'t ReadOnlyTable<MessageKey, Value>,
     read: &ReadMessages,
-) -> Result<Vec<StoredMessage>, Failure> {
-    let (group, topic, from, end) = (read.group.to_code(), read.topic, read.from.0, read.end.0.max(read.from.0));
-    let rows = settled.map(|table| table.range((group, topic.0, from)..=(group, topic.0, u64::MAX))).transpose()?;
-    let rows = rows.into_iter().flatten().map(|row| {
+) -> Result<impl Iterator<Item = Result<(Offset, AccessGuard<'t, Value>), Failure>>, Failure> {
+    let (group, topic) = (read.group.to_code(), read.topic.0);
+    let rows = table.range((group, topic, read.from.0)..=(group, topic, u64::MAX))?;
+    Ok(rows.map(|row| {
         let (key, value) = row?;
-        let last = Offset(key.value().2);
-        Ok((last, move || rows::decode_run(group, topic, last, value.value())))
-    });
-    let [older, newer] =
-        [settling, pending].map(|topic| topic.into_iter().flat_map(|topic| topic.messages.range(from..end)));
-    read_through(read, rows, merge(older, newer).map(|(_, message)| message))
+        Ok((Offset(key.value().2), value))
+    }))
 }
 
-/// Both in the order of their keys; where both have one, the newer.
-fn merge<K: Ord, V>(
-    older: impl Iterator<Item = (K, V)>,
-    newer: impl Iterator<Item = (K, V)>,
-) -> impl Iterator<Item = (K, V)> {
-    let (mut older, mut newer) = (older.peekable(), newer.peekable());
+/// What the tables may not have of a read: what is on its way there, and what is pending.
+fn unsettled<'p>(
+    settling: Option<&'p PendingTopic>,
+    pending: Option<&'p PendingTopic>,
+    read: &ReadMessages,
+) -> impl Iterator<Item = &'p StoredMessage> {
+    let range = read.from..read.end.max(read.from);
+    let [older, newer] = [settling, pending].map(|topic| topic.map_or(&[][..], |topic| topic.range(range.clone())));
+    merge(older, newer)
+}
+
+/// Both in the order of their offsets; where both have one, the newer.
+fn merge<'m>(older: &'m [StoredMessage], newer: &'m [StoredMessage]) -> impl Iterator<Item = &'m StoredMessage> {
+    let (mut older, mut newer) = (older.iter().peekable(), newer.iter().peekable());
     iter::from_fn(move || {
-        let Some((next, _)) = newer.peek() else { return older.next() };
-        if let Some(before) = older.next_if(|(key, _)| key < next) {
+        let Some(next) = newer.peek() else { return older.next() };
+        if let Some(before) = older.next_if(|message| message.offset < next.offset) {
             return Some(before);
         }
-        older.next_if(|(key, _)| key == next);
+        older.next_if(|message| message.offset == next.offset);
         newer.next()
     })
 }

@@ -1,6 +1,5 @@
 //! One write transaction: what it can do to the tables.
 
-use std::collections::BTreeMap;
 use std::io;
 use std::ops::RangeInclusive;
 
@@ -200,21 +199,15 @@ impl<'t> Tables<'t> {
         Ok(())
     }
 
-    pub(super) fn put_messages(
-        &mut self,
-        group: Vertex,
-        topic: TopicId,
-        messages: &BTreeMap<u64, StoredMessage>,
-    ) -> Changed {
+    pub(super) fn put_messages(&mut self, group: Vertex, topic: TopicId, messages: &[StoredMessage]) -> Changed {
         let group = group.to_code();
         while self.dropping && self.is_dropping(group, topic)? {
             self.drop_piece(group, topic.0)?;
         }
-        let (Some((first, _)), Some((last, _))) = (messages.first_key_value(), messages.last_key_value()) else {
-            return Ok(());
-        };
+        let (Some(first), Some(last)) = (messages.first(), messages.last()) else { return Ok(()) };
         let stored = table(&mut self.messages, self.transaction, rows::MESSAGES)?;
-        let Plan { remove, runs } = plan(&find_present(stored, group, topic, *first..=*last)?, messages.values());
+        let present = find_present(stored, group, topic, first.offset.0..=last.offset.0)?;
+        let Plan { remove, runs } = plan(&present, messages);
         for key in remove {
             stored.remove((group, topic.0, key))?;
         }

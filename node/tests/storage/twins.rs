@@ -107,9 +107,13 @@ impl Twins {
 
     /// A read on both. `Err`: why both fail it.
     fn read(&self, read: &ReadMessages) -> Result<Vec<StoredMessage>, String> {
-        match (self.engine.as_ref().expect("the engine runs").read_messages(read), self.disk.read(read)) {
+        let engine = self.engine.as_ref().expect("the engine runs");
+        match (engine.read_messages(read), self.disk.read(read)) {
             (Ok(found), Ok(simulated)) => {
                 assert_eq!(found, simulated, "{read:?}");
+                if let Some(remembered) = engine.read_from_memory(read) {
+                    assert_eq!(remembered, found, "{read:?} from memory");
+                }
                 Ok(found)
             }
             (Err(error), Err(ReadFailed(why))) => {

@@ -1,0 +1,7 @@
+//! Stories of whole clusters, in virtual time.
+
+mod failures;
+mod replicas;
+mod requests;
+mod support;
+mod time;
