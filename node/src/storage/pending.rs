@@ -130,8 +130,13 @@ impl PendingTopic {
         &self.messages[from..end]
     }
 
+    /// The newest.
+    pub(super) fn last(&self) -> Option<Offset> {
+        self.messages.last().map(|message| message.offset)
+    }
+
     fn put(&mut self, message: StoredMessage) {
-        if self.messages.last().is_none_or(|last| last.offset < message.offset) {
+        if self.last().is_none_or(|last| last < message.offset) {
             return self.messages.push(message);
         }
         match self.place(message.offset) {

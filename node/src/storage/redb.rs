@@ -208,7 +208,9 @@ impl LogStore for RedbStore {
         let messages = read_through::<BadRow, _>(read, lately.rows(read), unsettled(settling, pending, read)).ok()?;
         let last = messages.last()?;
         let bytes: u64 = messages.iter().map(|message| message.content.len() as u64).sum();
+        let newest = [settling, pending].into_iter().flatten().filter_map(PendingTopic::last).max();
         let is_all = last.offset.next() >= read.end
+            || newest == Some(last.offset)
             || messages.len() as u64 >= read.max_messages.into()
             || bytes > read.max_bytes;
         is_all.then(|| {

@@ -179,13 +179,13 @@ fn what_was_read_from_the_tables_is_read_again_from_memory_until_its_topic_goes(
     assert_eq!(store.read_messages(&ten_from(5)).unwrap(), offsets(5..15));
     assert_eq!(store.read_from_memory(&ten_from(5)), Some(offsets(5..15)));
     assert_eq!(store.read_from_memory(&ten_from(25)), Some(offsets(25..30)), "the rest of the same row");
+    assert_eq!(store.read_from_memory(&read("010", 1, 22, 40)), None, "the tables may have more");
     assert_eq!(store.read_from_memory(&read("010", 2, 0, 10)), None, "another topic");
 
     store.write(vec![batch(2, [messages("010", 1, 30..35)])]).unwrap();
     let over_the_edge = ReadMessages { max_messages: 10, ..read("010", 1, 22, 35) };
     assert_eq!(store.read_from_memory(&over_the_edge), Some(offsets(22..32)), "with what is not settled yet");
-    let past_the_end = read("010", 1, 22, 40);
-    assert_eq!(store.read_from_memory(&past_the_end), None, "the tables may have more");
+    assert_eq!(store.read_from_memory(&read("010", 1, 22, 40)), Some(offsets(22..35)), "nothing is newer");
 
     store.write(vec![batch(3, [drop_messages("010", 1)])]).unwrap();
     assert_eq!(store.read_from_memory(&ten_from(5)), None);
