@@ -56,7 +56,7 @@ impl PartialEq<&str> for Content {
 }
 
 /// Reads a shared text without a `String` in between.
-pub(crate) mod shared {
+mod shared {
     use std::fmt;
     use std::sync::Arc;
 

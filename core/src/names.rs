@@ -43,10 +43,10 @@ fn check(kind: &'static str, name: &str) -> Result<(), NameError> {
 /// most names that are read need neither a check nor memory of their own.
 const REMEMBERED: usize = 16;
 
-/// Where among them a name is. Those that are as long and end alike take each other's place; numbered ones do not.
+/// Where among them a name is: so many with consecutive numbers do not take each other's place.
 fn place_of(name: &str) -> usize {
-    let last_two = name.bytes().rev().take(2);
-    last_two.fold(name.len(), |sum, byte| sum.wrapping_mul(31).wrapping_add(byte.into())) % REMEMBERED
+    let last_two = &name.as_bytes()[name.len().saturating_sub(2)..];
+    last_two.iter().fold(name.len(), |sum, byte| sum * 10 + usize::from(*byte)) % REMEMBERED
 }
 
 macro_rules! name_type {
@@ -147,6 +147,8 @@ pub struct Sequence(pub u64);
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
 
     #[test]
@@ -161,6 +163,9 @@ mod tests {
         let read = |name: &str| serde_json::from_str::<TopicName>(&format!("\"{name}\"")).unwrap();
         let [first, second] = ["news", "news"].map(read);
         assert!(Arc::ptr_eq(&first.0, &second.0));
+        let consecutive: BTreeSet<_> =
+            (25..25 + REMEMBERED).map(|number| place_of(&format!("news-{number}"))).collect();
+        assert_eq!(consecutive.len(), REMEMBERED);
         for number in (0..1_000).chain(0..1_000) {
             let name = format!("news-{number}");
             assert_eq!(read(&name).as_str(), name);

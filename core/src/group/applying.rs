@@ -124,3 +124,54 @@ impl Group {
         }));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::{LogLimits, Origin};
+    use super::*;
+    use crate::bugs::Bugs;
+    use crate::cube::Vertex;
+    use crate::identity::NodeId;
+    use crate::store::{HardState, RecoveredGroup};
+    use crate::time::{Instant, Timestamp};
+    use crate::topics::Topics;
+    use crate::topics::command::{Command, Op, TopicId};
+    use crate::wire::peer::RequestKey;
+
+    fn applying(ops: Vec<Op>) -> Vec<Write> {
+        let home: Vertex = "100".parse().unwrap();
+        let me = NodeId::founding(home);
+        let checkpoint =
+            Checkpoint { index: 1, term: 1, voters: vec![me], learners: vec![], state: Topics::default().encode() };
+        let hard_state = HardState { term: 1, vote: 0, commit: 1 };
+        let found =
+            RecoveredGroup { group: home, hard_state, checkpoint: Some(checkpoint), log: vec![], tail_cut: false };
+        let origin = Origin::Restored(found);
+        let mut group = Group::new(Instant(0), home, me, 1, LogLimits::default(), Bugs::default(), origin);
+        let key = |number| RequestKey { origin: me, number };
+        let commands: Vec<_> =
+            (1..).zip(ops).map(|(number, op)| Command { key: key(number), time: Timestamp(0), op }).collect();
+        group.effects.clear();
+        group.apply_commands(2, &command::encode_commands(&commands));
+        let writes = group.effects.into_iter().filter_map(|effect| match effect {
+            GroupEffect::Write(write) => Some(write),
+            _ => None,
+        });
+        writes.collect()
+    }
+
+    #[test]
+    fn the_deletion_of_a_topic_deletes_its_messages_where_it_has_any() {
+        let (publisher, topic) = (|| "ann".parse().unwrap(), || "news".parse().unwrap());
+        let create = || Op::CreateTopic { publisher: publisher(), topic: topic() };
+        let delete = || Op::DeleteTopic { publisher: publisher(), topic: topic() };
+        let publish = || Op::Publish { publisher: publisher(), topic: topic(), sequence: None, content: "hi".into() };
+        let drops = |writes: Vec<Write>| {
+            let is_drop = |write: &Write| matches!(write, Write::DropMessages { topic: TopicId(0), .. });
+            (writes.iter().filter(|write| is_drop(write)).count(), writes.len())
+        };
+        assert_eq!(drops(applying(vec![create(), delete()])), (0, 0));
+        let (drops, writes) = drops(applying(vec![create(), publish(), delete()]));
+        assert_eq!((drops, writes), (1, 3), "the message, its deletion, and the hard state");
+    }
+}

@@ -16,8 +16,12 @@ use cubecast_core::topics::command::TopicId;
 const MAX_BYTES: usize = 4 << 20;
 /// A larger row is not kept: few of these would leave no room for others.
 const MAX_ROW_BYTES: usize = MAX_BYTES / 16;
-/// What a message takes beside its content, about.
+/// What a row, and each of its messages, takes beside the contents, about.
+const ROW_OVERHEAD: usize = 256;
 const MESSAGE_OVERHEAD: usize = 128;
+
+/// Places of rows that are gone are not looked for before there are so many more of them than of rows.
+const EMPTY_PLACES: usize = 64;
 
 /// A row: group, topic, and the offset of its last message.
 type Place = (Vertex, TopicId, Offset);
@@ -25,7 +29,7 @@ type Place = (Vertex, TopicId, Offset);
 #[derive(Debug, Default)]
 pub(super) struct Lately {
     rows: BTreeMap<Place, Kept>,
-    /// All of `rows`, the oldest first.
+    /// All of `rows`, the oldest first, and places that are empty by now.
     order: VecDeque<Place>,
     bytes: usize,
 }
@@ -39,14 +43,14 @@ struct Kept {
 
 impl Lately {
     /// Keeps the messages of a row, which follow each other.
-    pub(super) fn keep(&mut self, group: Vertex, topic: TopicId, run: &[StoredMessage]) {
+    pub(super) fn keep(&mut self, group: Vertex, topic: TopicId, run: Vec<StoredMessage>) {
         let Some(last) = run.last() else { return };
         let place = (group, topic, last.offset);
-        let bytes = run.iter().map(|message| MESSAGE_OVERHEAD + message.content.len()).sum();
+        let bytes = ROW_OVERHEAD + run.iter().map(|message| MESSAGE_OVERHEAD + message.content.len()).sum::<usize>();
         if bytes > MAX_ROW_BYTES || self.rows.contains_key(&place) {
             return;
         }
-        self.rows.insert(place, Kept { run: run.to_vec(), bytes, used: Cell::new(false) });
+        self.rows.insert(place, Kept { run, bytes, used: Cell::new(false) });
         self.order.push_back(place);
         self.bytes += bytes;
         while self.bytes > MAX_BYTES {
@@ -55,39 +59,43 @@ impl Lately {
     }
 
     /// The rows of a topic from the first at or behind the read's first offset on; of each, what the read can use.
-    pub(super) fn rows<E>(
+    pub(super) fn rows(
         &self,
         read: &ReadMessages,
-    ) -> impl Iterator<Item = Result<(Offset, impl FnOnce() -> Row<Vec<StoredMessage>>), E>> {
+    ) -> impl Iterator<Item = Row<(Offset, impl FnOnce() -> Row<Vec<StoredMessage>>)>> {
+        let (from, most) = (read.from, read.max_messages.max(1) as usize);
         let place = |offset| (read.group, read.topic, offset);
-        let rows = self.rows.range(place(read.from)..=place(Offset(u64::MAX)));
-        rows.map(|(&(_, _, last), kept)| {
-            kept.used.set(true);
-            let begin = kept.run.partition_point(|message| message.offset < read.from);
-            let wanted = kept.run[begin..].iter().take(read.max_messages.max(1) as usize);
-            Ok((last, move || Ok(wanted.cloned().collect())))
+        let rows = self.rows.range(place(from)..=place(Offset(u64::MAX)));
+        rows.map(move |(&(_, _, last), kept)| {
+            let look = move || {
+                kept.used.set(true);
+                let begin = kept.run.partition_point(|message| message.offset < from);
+                Ok(kept.run[begin..].iter().take(most).cloned().collect())
+            };
+            Ok((last, look))
         })
     }
 
     /// A topic is deleted.
     pub(super) fn forget(&mut self, group: Vertex, topic: TopicId) {
-        let is_gone = |place: &Place| (place.0, place.1) == (group, topic);
         let range = (group, topic, Offset(0))..=(group, topic, Offset(u64::MAX));
-        if self.rows.range(range).next().is_some() {
-            self.order.retain(|place| !is_gone(place));
-            self.rows.retain(|place, _| !is_gone(place));
-            self.bytes = self.rows.values().map(|kept| kept.bytes).sum();
+        let gone: Vec<Place> = self.rows.range(range).map(|(place, _)| *place).collect();
+        gone.iter().for_each(|place| self.remove(place));
+        if self.order.len() > 2 * self.rows.len() + EMPTY_PLACES {
+            self.order.retain(|place| self.rows.contains_key(place));
         }
     }
 
     fn forget_oldest(&mut self) {
         let Some(place) = self.order.pop_front() else { return };
-        match self.rows.get_mut(&place) {
-            Some(kept) if kept.used.take() => {
-                self.order.push_back(place);
-            }
-            _ => self.bytes -= self.rows.remove(&place).map_or(0, |kept| kept.bytes),
+        match self.rows.get(&place) {
+            Some(kept) if kept.used.take() => self.order.push_back(place),
+            _ => self.remove(&place),
         }
+    }
+
+    fn remove(&mut self, place: &Place) {
+        self.bytes -= self.rows.remove(place).map_or(0, |kept| kept.bytes);
     }
 }
 
@@ -95,7 +103,6 @@ impl Lately {
 mod tests {
     use super::*;
     use cubecast_core::store::ReadId;
-    use cubecast_core::store::rows::BadRow;
     use cubecast_core::time::Timestamp;
 
     const TOPIC: TopicId = TopicId(1);
@@ -120,7 +127,7 @@ mod tests {
         let (from, end) = (Offset(from), Offset(u64::MAX));
         let read =
             ReadMessages { read: ReadId(0), group: group(), topic, from, end, max_messages, max_bytes: u64::MAX };
-        let rows = lately.rows::<BadRow>(&read).map(|row| (row.unwrap().1)().unwrap());
+        let rows = lately.rows(&read).map(|row| (row.unwrap().1)().unwrap());
         rows.map(|row| row.iter().map(|message| message.offset.0).collect()).collect()
     }
 
@@ -128,7 +135,7 @@ mod tests {
     fn a_read_is_given_what_it_can_use_of_each_row() {
         let mut lately = Lately::default();
         for offsets in [0..5, 5..9, 20..22] {
-            lately.keep(group(), TOPIC, &run(offsets, 10));
+            lately.keep(group(), TOPIC, run(offsets, 10));
         }
         assert_eq!(given(&lately, TOPIC, 3, 10), [vec![3, 4], vec![5, 6, 7, 8], vec![20, 21]]);
         assert_eq!(given(&lately, TOPIC, 6, 2), [[6, 7], [20, 21]]);
@@ -141,10 +148,10 @@ mod tests {
     fn what_is_kept_is_bounded_and_what_is_used_stays_longest() {
         let mut lately = Lately::default();
         let row = |topic| run(topic * 8..topic * 8 + 8, 20_000);
-        lately.keep(group(), TopicId(1_000), &run(0..1, 20_000));
+        lately.keep(group(), TopicId(1_000), run(0..1, 20_000));
         for topic in 0..1_000 {
-            lately.keep(group(), TopicId(topic), &row(topic));
-            lately.keep(group(), TopicId(topic), &row(topic));
+            lately.keep(group(), TopicId(topic), row(topic));
+            lately.keep(group(), TopicId(topic), row(topic));
             assert!(lately.bytes <= MAX_BYTES);
             assert_eq!(given(&lately, TopicId(1_000), 0, 1), [[0]], "it is read again and again");
         }
@@ -153,7 +160,7 @@ mod tests {
         assert!(given(&lately, TopicId(0), 0, 1).is_empty());
         assert_eq!(given(&lately, TopicId(999), 999 * 8, 1), [[999 * 8]]);
 
-        lately.keep(group(), TOPIC, &run(0..20, 20_000));
+        lately.keep(group(), TOPIC, run(0..20, 20_000));
         assert!(given(&lately, TOPIC, 0, 1).is_empty(), "a row that is large is not kept");
     }
 
@@ -161,12 +168,23 @@ mod tests {
     fn a_deleted_topic_is_forgotten_and_no_other() {
         let mut lately = Lately::default();
         for topic in [1, 2] {
-            lately.keep(group(), TopicId(topic), &run(0..5, 10));
+            lately.keep(group(), TopicId(topic), run(0..5, 10));
         }
         lately.forget(group(), TopicId(1));
         assert!(given(&lately, TopicId(1), 0, 10).is_empty());
         assert_eq!(given(&lately, TopicId(2), 0, 10).len(), 1);
-        assert_eq!((lately.rows.len(), lately.order.len()), (1, 1));
-        assert_eq!(lately.bytes, 5 * (10 + MESSAGE_OVERHEAD));
+        assert_eq!(lately.rows.len(), 1);
+        assert_eq!(lately.bytes, ROW_OVERHEAD + 5 * (10 + MESSAGE_OVERHEAD));
+    }
+
+    #[test]
+    fn topics_that_come_and_go_leave_nothing() {
+        let mut lately = Lately::default();
+        for topic in 0..1_000 {
+            lately.keep(group(), TopicId(topic), run(0..5, 10));
+            lately.forget(group(), TopicId(topic));
+            assert!(lately.order.len() <= EMPTY_PLACES, "{}", lately.order.len());
+        }
+        assert_eq!((lately.rows.len(), lately.bytes), (0, 0));
     }
 }

@@ -59,7 +59,7 @@ pub trait LogStore: Send {
     /// Messages from `from` on, without a gap: none when there is none at `from`.
     fn read_messages(&self, read: &ReadMessages) -> Result<Vec<StoredMessage>, StorageError>;
 
-    /// The same, as far as they lie in memory; `None` where the first one does not.
+    /// The same, where all that is asked for lies in memory.
     fn read_from_memory(&self, read: &ReadMessages) -> Option<Vec<StoredMessage>>;
 
     /// Forces to the disk what the sync mode had put off.

@@ -103,7 +103,7 @@ impl Pending {
             Write::Messages { group, topic, messages } => {
                 self.message_bytes += messages.iter().map(|it| MESSAGE_OVERHEAD + it.content.len()).sum::<usize>();
                 let topic = self.group(group).topics.entry(topic).or_default();
-                messages.into_iter().for_each(|message| topic.put(message));
+                topic.put(messages);
             }
             Write::DropMessages { group, topic } => {
                 let gone = PendingTopic { dropped: true, messages: Vec::new() };
@@ -130,18 +130,19 @@ impl PendingTopic {
         &self.messages[from..end]
     }
 
-    /// The newest.
-    pub(super) fn last(&self) -> Option<Offset> {
-        self.messages.last().map(|message| message.offset)
-    }
-
-    fn put(&mut self, message: StoredMessage) {
-        if self.last().is_none_or(|last| last < message.offset) {
-            return self.messages.push(message);
-        }
-        match self.place(message.offset) {
-            Ok(at) => self.messages[at] = message,
-            Err(at) => self.messages.insert(at, message),
+    /// Of two with the same offset the newer stays.
+    fn put(&mut self, messages: Vec<StoredMessage>) {
+        let known = self.messages.len();
+        self.messages.extend(messages);
+        if !self.messages[known.saturating_sub(1)..].is_sorted_by(|one, next| one.offset < next.offset) {
+            self.messages.sort_by_key(|message| message.offset);
+            self.messages.dedup_by(|newer, older| {
+                let is_same = newer.offset == older.offset;
+                if is_same {
+                    std::mem::swap(newer, older);
+                }
+                is_same
+            });
         }
     }
 

@@ -2,7 +2,8 @@
 //!
 //! A write is one record of a [journal](super::journal), without what the log makes again. When the journal is full, everything
 //! that is [pending](super::pending) is settled: it goes into the tables in one transaction, by the [settler](super::settler),
-//! while writes go on in [the other journal](super::journals). Reads look at the tables and at all that may not be in them yet.
+//! while writes go on in [the other journal](super::journals). Reads look at the tables and at all that may not be in them yet; what
+//! was read [lately](super::lately) is read again from memory.
 //!
 //! So after a crash the tables are as of one moment, and of what came later the journals have the log, by which core makes the
 //! messages and checkpoints again.
@@ -10,7 +11,7 @@
 //! redb checks every page of the file at every start; what changes on disk later meets the check sum in each row (see
 //! [`super::rows`]).
 
-use std::cell::Cell;
+use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::iter;
 use std::path::Path;
@@ -32,11 +33,11 @@ use super::metrics::StorageMetrics;
 use super::open::{self, Files};
 use super::pending::PendingTopic;
 use super::report::OpenReport;
-use super::rows::{self, BadRow, GroupCode, MessageKey, Value};
+use super::rows::{self, GroupCode, MessageKey, Value};
 use super::sync_mode::SyncMode;
 use super::write::{Changed, Failure};
 
-/// Who reads more rows at once reads all there is, and will not come back for them.
+/// Of each read so many rows at most are kept, the last: who reads on begins there.
 const ROWS_KEPT_OF_A_READ: usize = 4;
 
 /// A store in a data folder, which it holds locked.
@@ -180,19 +181,25 @@ impl LogStore for RedbStore {
             let gone = drops(pending) || drops(settling) || self.is_dropping(read.group.to_code(), read.topic)?;
             let settled = if gone { None } else { self.messages()? };
             let rows = settled.as_ref().map(|table| rows_from(table, read)).transpose()?;
-            let (looked_at, lately) = (&Cell::new(0), &files.lately);
+            let looked_at = RefCell::new(Vec::new());
             let rows = rows.into_iter().flatten().map(|row| {
                 let (last, value) = row?;
+                let looked_at = &looked_at;
                 let look = move || {
                     let run = rows::decode_run(read.group.to_code(), read.topic, last, value.value())?;
-                    if looked_at.replace(looked_at.get() + 1) < ROWS_KEPT_OF_A_READ {
-                        lately.borrow_mut().keep(read.group, read.topic, &run);
+                    let mut looked_at = looked_at.borrow_mut();
+                    if looked_at.len() == ROWS_KEPT_OF_A_READ {
+                        looked_at.clear();
                     }
+                    looked_at.push(run.clone());
                     Ok(run)
                 };
                 Ok((last, look))
             });
-            read_through(read, rows, unsettled(settling, pending, read))
+            let messages = read_through::<Failure, _>(read, rows, unsettled(settling, pending, read))?;
+            let mut lately = files.lately.borrow_mut();
+            looked_at.into_inner().into_iter().for_each(|run| lately.keep(read.group, read.topic, run));
+            Ok(messages)
         })?;
         self.metrics.count_read(messages.len());
         Ok(messages)
@@ -205,12 +212,10 @@ impl LogStore for RedbStore {
             return None;
         }
         let lately = files.lately.borrow();
-        let messages = read_through::<BadRow, _>(read, lately.rows(read), unsettled(settling, pending, read)).ok()?;
+        let messages = read_through(read, lately.rows(read), unsettled(settling, pending, read)).ok()?;
         let last = messages.last()?;
         let bytes: u64 = messages.iter().map(|message| message.content.len() as u64).sum();
-        let newest = [settling, pending].into_iter().flatten().filter_map(PendingTopic::last).max();
         let is_all = last.offset.next() >= read.end
-            || newest == Some(last.offset)
             || messages.len() as u64 >= read.max_messages.into()
             || bytes > read.max_bytes;
         is_all.then(|| {

@@ -185,12 +185,33 @@ fn what_was_read_from_the_tables_is_read_again_from_memory_until_its_topic_goes(
     store.write(vec![batch(2, [messages("010", 1, 30..35)])]).unwrap();
     let over_the_edge = ReadMessages { max_messages: 10, ..read("010", 1, 22, 35) };
     assert_eq!(store.read_from_memory(&over_the_edge), Some(offsets(22..32)), "with what is not settled yet");
-    assert_eq!(store.read_from_memory(&read("010", 1, 22, 40)), Some(offsets(22..35)), "nothing is newer");
+    assert_eq!(store.read_from_memory(&read("010", 1, 22, 40)), None, "the tables may have more");
 
     store.write(vec![batch(3, [drop_messages("010", 1)])]).unwrap();
     assert_eq!(store.read_from_memory(&ten_from(5)), None);
+    while store.tidy().unwrap() {}
+    assert_eq!(store.read_from_memory(&ten_from(5)), None, "settled");
+}
+
+#[test]
+fn what_is_written_late_stands_before_what_is_settled() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut store, ..) = open(folder.path());
+    let all = read("010", 1, 0, 30);
+    store.write(vec![batch(1, [messages("010", 1, 0..30)])]).unwrap();
     store.reopen(false).unwrap();
-    assert_eq!(store.read_from_memory(&ten_from(5)), None);
+    store
+        .write(vec![batch(2, [messages("010", 1, 15..20), messages("010", 1, 5..10), messages("010", 1, 8..16)])])
+        .unwrap();
+    assert_eq!(
+        store.read_from_memory(&ReadMessages { from: Offset(5), ..all.clone() }),
+        None,
+        "not all lies in memory"
+    );
+    assert_eq!(store.read_from_memory(&read("010", 1, 6, 19)), Some((6..19).map(message).collect()));
+    assert_eq!(store.read_messages(&all).unwrap(), (0..30).map(message).collect::<Vec<_>>());
+    store.reopen(false).unwrap();
+    assert_eq!(store.read_messages(&all).unwrap(), (0..30).map(message).collect::<Vec<_>>());
 }
 
 #[test]

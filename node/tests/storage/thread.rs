@@ -225,7 +225,7 @@ fn a_read_of_what_lies_in_memory_is_done_when_it_is_submitted() {
     };
     write_of(1, vec![messages("010", 1, 0..20), append("010", 1..2)]);
     assert_eq!(at_once(&read("010", 1, 5, 8)), Some((5..8).map(message).collect()));
-    assert_eq!(at_once(&read("010", 1, 18, 99)), Some((18..20).map(message).collect()));
+    assert_eq!(at_once(&read("010", 1, 18, 20)), Some((18..20).map(message).collect()));
     assert_eq!(at_once(&read("010", 1, 20, 99)), None, "there is none, which only the tables can tell");
     assert_eq!(at_once(&read("010", 2, 0, 9)), None);
     write_of(2, vec![drop_messages("010", 1)]);
