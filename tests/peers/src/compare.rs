@@ -222,7 +222,7 @@ async fn source(args: &Args, folder: &TempDir, all: &mut Outcome) -> Result<(), 
             for (at, under_way) in [(0, 1), (1, 64)] {
                 let mut names = names.clone();
                 if ours == Api::DeleteTopic {
-                    let doomed = (DOOMED as f64 * args.seconds * if at == 0 { 3.0 } else { 40.0 }) as usize;
+                    let doomed = (DOOMED as f64 * args.seconds * if at == 0 { 6.0 } else { 40.0 }) as usize;
                     let doomed = apis::topics(&mut stage, &names, doomed).await.map_err(|failure| failure.message)?;
                     names.doomed = doomed.into();
                 }
