@@ -78,7 +78,7 @@ mod tests {
         let threads = nanoseconds_of_threads(std::process::id()).unwrap() as f64 / 1e9;
         let whole = ticks(std::process::id()).unwrap() as f64 / 100.0;
         let is_told = Path::new("/proc/self/schedstat").exists();
-        assert!(!is_told || threads > 0.02, "{threads} s by the threads, of which this one worked for longer");
+        assert!(!is_told || threads > 0.0, "this thread has worked");
         assert!(threads < whole + 0.03, "{threads} s by the threads, {whole} s by the process");
         assert!(own().largest_rss > 100_000);
         assert_eq!(of(&[u32::MAX]), Usage::default());
