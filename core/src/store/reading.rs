@@ -7,7 +7,8 @@ use crate::names::Offset;
 /// Reads messages out of rows, and out of what will be written over them.
 ///
 /// Rows come in the order of their keys, from the first at or behind the read's first offset on; each is a key, and what
-/// is looked at only when it is needed: what the read can use of it, or more. Pending messages come in the order of their offsets, from that offset on.
+/// is looked at only when it is needed: what the read can use of it, or more. Pending messages come in the order of their
+/// offsets, from that offset on.
 pub fn read_through<'p, E: From<BadRow>, L: FnOnce() -> Row<Vec<StoredMessage>>>(
     read: &ReadMessages,
     rows: impl Iterator<Item = Result<(Offset, L), E>>,
