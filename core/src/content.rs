@@ -1,12 +1,13 @@
 //! What a message says.
 
-use std::fmt;
 use std::ops::Deref;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
 /// The text of a message. A clone shares it: command, row, answer and delivery hold one copy.
+///
+/// It has no `Display`: people get [`visible`](crate::visible::visible), programs get `as_str`.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Content(#[serde(deserialize_with = "shared::deserialize")] Arc<str>);
@@ -34,12 +35,6 @@ impl From<&str> for Content {
 impl From<String> for Content {
     fn from(text: String) -> Content {
         Content(text.into())
-    }
-}
-
-impl fmt::Display for Content {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(&self.0)
     }
 }
 

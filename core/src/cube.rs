@@ -9,6 +9,8 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
+use crate::visible::visible;
+
 /// The number of bits in a vertex: the cube has 2^d vertices and each has d neighbours.
 ///
 /// 1 to 16; real processes use 1 to [`Dimension::MAX_PROCESSES`], simulation goes further.
@@ -185,9 +187,9 @@ impl<'de> Deserialize<'de> for Dimension {
 pub enum CubeError {
     #[error("a dimension is 1 to {max}, not {given}", max = Dimension::MAX)]
     Dimension { given: u32 },
-    #[error("`{given}` is not a node of this cube: its nodes are {bits}-bit strings", bits = dimension.0)]
+    #[error("`{}` is not a node of this cube: its nodes are {bits}-bit strings", visible(given), bits = dimension.0)]
     Vertex { given: String, dimension: Dimension },
-    #[error("`{given}` is not a vertex: write 1 to {max} binary digits", max = Dimension::MAX)]
+    #[error("`{}` is not a vertex: write 1 to {max} binary digits", visible(given), max = Dimension::MAX)]
     Text { given: String },
     #[error("{given} does not encode a vertex")]
     Code { given: u32 },

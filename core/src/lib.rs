@@ -40,6 +40,7 @@ pub mod sim;
 pub mod store;
 pub mod time;
 pub mod topics;
+pub mod visible;
 pub mod wire;
 
 /// raft draws its election timeouts from the system's randomness, which a browser's WebAssembly has none of. Each draw is

@@ -9,6 +9,8 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Deserializer, Serialize, de};
 
+use crate::visible::visible;
+
 /// The longest name, in bytes of UTF-8.
 pub const MAX_NAME_BYTES: usize = 255;
 
@@ -69,9 +71,10 @@ macro_rules! name_type {
             }
         }
 
+        /// For people: see [`visible`]. Programs take `as_str`, or the encoding.
         impl fmt::Display for $type {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.pad(&self.0)
+                f.pad(&visible(&self.0))
             }
         }
 
@@ -171,6 +174,14 @@ mod tests {
             assert_eq!(read(&name).as_str(), name);
         }
         assert_eq!(read("news"), first);
+    }
+
+    #[test]
+    fn names_that_differ_look_different() {
+        let names = ["invisible", "invi\u{200b}sible", "invi\\u{200b}sible", "elbisivni\u{202e}"];
+        let shown = names.map(|name| TopicName::new(name).unwrap().to_string());
+        assert_eq!(shown, ["invisible", "invi\\u{200b}sible", "invi\\\\u{200b}sible", "elbisivni\\u{202e}"]);
+        assert_eq!(TopicName::new(names[1]).unwrap().as_str(), names[1]);
     }
 
     #[test]

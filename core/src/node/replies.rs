@@ -8,6 +8,7 @@ use super::requests::TRY_AGAIN;
 use crate::cube::Vertex;
 use crate::names::Offset;
 use crate::placement;
+use crate::visible::visible;
 use crate::wire::answer::{Answer, Done, ErrorCode, Failure, ServerFrame};
 use crate::wire::client::{Action, ReadLevel};
 use crate::wire::event::Event;
@@ -102,13 +103,11 @@ impl Node {
                 self.drive(number);
             }
             (Stage::Registering { linearizable: true }, false) => {
-                let failure = match kind {
-                    Registry::Publisher => {
-                        ErrorCode::UnknownPublisher.because(format!("there is no publisher `{name}`; create it first"))
-                    }
-                    Registry::Subscriber => ErrorCode::UnknownSubscriber
-                        .because(format!("there is no subscriber `{name}`; create it first")),
+                let (code, what) = match kind {
+                    Registry::Publisher => (ErrorCode::UnknownPublisher, "publisher"),
+                    Registry::Subscriber => (ErrorCode::UnknownSubscriber, "subscriber"),
                 };
+                let failure = code.because(format!("there is no {what} `{}`; create it first", visible(name)));
                 self.finish(number, Err(failure), self.me, vec![self.me]);
             }
             _ => {}
@@ -140,10 +139,10 @@ impl Node {
     fn follow_up(&mut self, pending: &Pending, done: &Done) -> Result<(), Failure> {
         match done {
             Done::PublisherCreated { publisher, .. } => {
-                self.requests.remember(Registry::Publisher, publisher.to_string());
+                self.requests.remember(Registry::Publisher, publisher.as_str().to_owned());
             }
             Done::SubscriberCreated { subscriber, .. } => {
-                self.requests.remember(Registry::Subscriber, subscriber.to_string());
+                self.requests.remember(Registry::Subscriber, subscriber.as_str().to_owned());
             }
             Done::Pulled { messages, cursor, .. } => {
                 if let Some(first) = messages.first() {

@@ -7,6 +7,7 @@ use crate::cube::{Dimension, Vertex};
 use crate::names::{Offset, PublisherId, SubscriberId, TopicName};
 use crate::time::Timestamp;
 use crate::topics::command::TopicId;
+use crate::visible::visible_line;
 use crate::wire::client::{LinkConditions, RequestId, StopMode};
 use crate::wire::event::WatchEvent;
 
@@ -176,8 +177,9 @@ impl std::fmt::Display for ErrorCode {
 }
 
 impl ErrorCode {
-    pub fn because(self, message: impl Into<String>) -> Failure {
-        Failure { code: self, message: message.into() }
+    /// The message is for people: what is invisible in it, in a client's own words perhaps, is escaped.
+    pub fn because(self, message: impl AsRef<str>) -> Failure {
+        Failure { code: self, message: visible_line(message.as_ref()).into_owned() }
     }
 
     /// Whether the same request may succeed later or elsewhere.

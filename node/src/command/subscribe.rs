@@ -2,6 +2,7 @@
 
 use cubecast_core::client::ClientError;
 use cubecast_core::names::{Offset, SubscriberId, TopicName};
+use cubecast_core::visible::visible;
 use cubecast_core::wire::answer::{Delivery, ErrorCode, Message, ServerFrame};
 use cubecast_core::wire::client::StartAt;
 use cubecast_core::wire::json;
@@ -159,7 +160,7 @@ fn print(args: &Args, message: &Message) -> Result<(), Failure> {
 
 /// A message as people read it.
 pub fn table_line(message: &Message) -> String {
-    format!("{:>6}  {}  {}  {}", message.offset, message.time, message.publisher, message.content)
+    format!("{:>6}  {}  {}  {}", message.offset, message.time, message.publisher, visible(&message.content))
 }
 
 /// What to do when the subscriber is unknown.

@@ -196,7 +196,7 @@ mod tests {
         let plan = |bytes| LoadPlan::new("p", "news", 10, bytes, Ack::One).unwrap();
         for (bytes, longest, shortest) in [(0, 8, 8), (100, 100, 98), (1_000, 1_000, 998)] {
             let client::Action::Publish { content, .. } = plan(bytes).publish(123) else { panic!() };
-            assert!(content.starts_with("load 123") && (shortest..=longest).contains(&content.len()), "{content}");
+            assert!(content.starts_with("load 123") && (shortest..=longest).contains(&content.len()), "{content:?}");
         }
     }
 

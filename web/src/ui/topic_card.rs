@@ -65,7 +65,7 @@ pub fn TopicCard(props: &TopicCardProps) -> Html {
                     <TextField id="publisher-input" label="Publisher" value={props.publisher.clone()} set={props.on_publisher.clone()} />
                 </div>
                 <datalist id={SUGGESTIONS}>
-                    { for props.topics.topics.keys().map(|topic| html! { <option value={topic.to_string()} /> }) }
+                    { for props.topics.topics.keys().map(|topic| html! { <option value={topic.as_str().to_owned()} /> }) }
                 </datalist>
                 <div class="actions">
                     if !exists {
@@ -115,7 +115,7 @@ fn empty_text(props: &TopicCardProps) -> Html {
 }
 
 fn topic_row(props: &TopicCardProps, topic: &TopicName, info: &TopicInfo, choose: &Callback<String>) -> Html {
-    let name = topic.to_string();
+    let name = topic.as_str().to_owned();
     let is_chosen = props.topic.trim() == name;
     let onclick = {
         let (choose, name) = (choose.clone(), name.clone());
@@ -136,7 +136,7 @@ fn topic_row(props: &TopicCardProps, topic: &TopicName, info: &TopicInfo, choose
                 data-testid={format!("topic-row-{name}")}
                 {onclick}
             >
-                <span class="name">{name.clone()}</span>
+                <span class="name">{topic.to_string()}</span>
                 <span class="led">{led}</span>
                 <code title="its home">{info.home.to_string()}</code>
                 <span class="count">{plural(info.messages, "message")}</span>

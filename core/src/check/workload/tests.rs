@@ -68,7 +68,7 @@ fn a_content_belongs_to_one_publish_and_a_sequence_to_one_content() {
         assert!(content.len() <= 2_000);
         if let Some(first) = contents.insert(content.clone(), (publisher.clone(), topic.clone(), sequence)) {
             assert_eq!(first, (publisher.clone(), topic.clone(), sequence));
-            assert!(sequence.is_some(), "{content} has no number and was sent again");
+            assert!(sequence.is_some(), "{content:?} has no number and was sent again");
             repeats += 1;
         }
         if let Some(sequence) = sequence {

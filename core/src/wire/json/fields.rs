@@ -7,6 +7,7 @@ use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess,
 
 use crate::cube::{Dimension, Vertex};
 use crate::names::NameError;
+use crate::visible::visible;
 use crate::wire::answer::{ErrorCode, Failure};
 use crate::wire::client::RequestId;
 use crate::wire::limits::MAX_KINDS;
@@ -210,7 +211,7 @@ impl fmt::Display for Value {
             Value::Unsigned(value) => value.fmt(f),
             Value::Signed(value) => value.fmt(f),
             Value::Float(value) => value.fmt(f),
-            Value::Text(text) => write!(f, "{:?}", shown(text)),
+            Value::Text(text) => write!(f, "\"{}\"", shown(text)),
             Value::List(_) => f.write_str("a list"),
             Value::Object => f.write_str("an object"),
         }
@@ -220,8 +221,8 @@ impl fmt::Display for Value {
 /// A client's own text, as an error shows it.
 pub fn shown(text: &str) -> String {
     match text.char_indices().nth(SHOWN_CHARS) {
-        Some((end, _)) => format!("{}…", &text[..end]),
-        None => text.to_owned(),
+        Some((end, _)) => format!("{}…", visible(&text[..end])),
+        None => visible(text).into_owned(),
     }
 }
 
