@@ -27,7 +27,7 @@ use crate::model::load::LoadPlan;
 use crate::model::task::Task;
 use errands::{Errand, Errands};
 use load::RunningLoad;
-use tasks::{Later, Progress};
+use tasks::{Ended, Later, Progress};
 
 /// How often the page asks by itself.
 const ERRANDS_EVERY: Duration = Duration::from_secs(1);
@@ -105,6 +105,8 @@ pub struct Desk {
     load: Option<RunningLoad>,
     /// Steps whose time has not come.
     later: Vec<Later>,
+    /// Tasks that ended a moment ago.
+    unread: Vec<Ended>,
     /// Registrations that this page has seen done.
     done_once: Vec<client::Action>,
     for_client: Vec<ClientInput>,
@@ -115,6 +117,11 @@ pub struct Desk {
 enum Waiting {
     Errand(Errand),
     Task(Progress),
+    /// A topic was to be created and is there: whose is it?
+    Owner {
+        progress: Progress,
+        refused: ClientError,
+    },
     /// The load's publisher is registered, or not.
     LoadPublisher,
     /// One message of the load.
@@ -140,6 +147,7 @@ impl Desk {
             next_errands: Instant(0),
             load: None,
             later: Vec::new(),
+            unread: Vec::new(),
             done_once: Vec::new(),
             for_client: Vec::new(),
             effects: Vec::new(),
@@ -297,6 +305,7 @@ impl Desk {
         match self.waiting.remove(&ticket) {
             Some(Waiting::Errand(errand)) => self.end_errand(errand, result.is_ok()),
             Some(Waiting::Task(progress)) => self.end_step(progress, result),
+            Some(Waiting::Owner { progress, refused }) => self.end_owner(progress, refused, result),
             Some(Waiting::LoadPublisher) => self.begin_load(result),
             Some(Waiting::Load { began }) => self.end_load_message(self.millis_since(began), result),
             None => {}

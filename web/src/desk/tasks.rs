@@ -3,22 +3,26 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use cubecast_core::client::{ClientError, Reply, Submission};
+use cubecast_core::client::{ClientError, Reply, Submission, Target};
+use cubecast_core::names::{PublisherId, TopicName};
 use cubecast_core::time::Instant;
-use cubecast_core::wire::answer::ErrorCode;
+use cubecast_core::wire::answer::{Done, ErrorCode};
+use cubecast_core::wire::client;
 
 use super::{Desk, TASK_WITHIN, Waiting, refusal};
-use crate::model::Action;
 use crate::model::task::{Panel, Step, Task};
+use crate::model::{Action, describe};
 
 /// A step that waits for its node is asked again after this.
 const RETRY: Duration = Duration::from_millis(250);
+/// A live page draws an answer this much later at most. Until then nobody has read it, and a second press is part of the first.
+const UNREAD: Duration = Duration::from_millis(100);
 
 /// A task with the steps that are left: the first is under way, or its time has not come.
 #[derive(Debug)]
 pub struct Progress {
-    panel: Panel,
     task: u64,
+    asked: Task,
     steps: VecDeque<Step>,
     /// When the first step was asked first.
     began: Instant,
@@ -31,25 +35,50 @@ pub struct Later {
     progress: Progress,
 }
 
+/// A task that has ended, and whose answer may not be drawn yet.
+#[derive(Debug)]
+pub struct Ended {
+    at: Instant,
+    asked: Task,
+}
+
 impl Desk {
-    pub(super) fn run_task(&mut self, Task { panel, steps }: Task) {
+    /// A press of a button that is pressed already is no second wish: what is under way is not asked for again.
+    pub(super) fn run_task(&mut self, asked: Task) {
+        if asked.panel != Panel::Backstage && self.is_under_way(&asked) {
+            return;
+        }
         let task = self.next_ticket;
         self.next_ticket += 1;
-        self.tell(Action::TaskStarted { panel, task });
-        let steps = steps.into_iter().filter(|step| !(step.once && self.done_once.contains(&step.action))).collect();
-        self.next_step(Progress { panel, task, steps, began: self.now.monotonic });
+        self.tell(Action::TaskStarted { panel: asked.panel, task, goal: asked.goal().cloned() });
+        let is_needed = |step: &&Step| !(step.once && self.done_once.contains(&step.action));
+        let steps = asked.steps.iter().filter(is_needed).cloned().collect();
+        self.next_step(Progress { task, asked, steps, began: self.now.monotonic });
+    }
+
+    fn is_under_way(&self, asked: &Task) -> bool {
+        let in_flight = self.waiting.values().filter_map(|waiting| match waiting {
+            Waiting::Task(progress) | Waiting::Owner { progress, .. } => Some(&progress.asked),
+            Waiting::Errand(_) | Waiting::LoadPublisher | Waiting::Load { .. } => None,
+        });
+        let later = self.later.iter().map(|later| &later.progress.asked);
+        let unread = self.unread.iter().map(|ended| &ended.asked);
+        in_flight.chain(later).chain(unread).any(|known| known == asked)
     }
 
     pub(super) fn go_on_with_tasks(&mut self) {
         let now = self.now.monotonic;
+        self.unread.retain(|ended| now < ended.at + UNREAD);
         for later in self.later.extract_if(.., |later| later.at <= now).collect::<Vec<_>>() {
             self.ask(later.progress);
         }
     }
 
     fn next_step(&mut self, mut progress: Progress) {
-        let (panel, task, now) = (progress.panel, progress.task, self.now.monotonic);
+        let now = self.now.monotonic;
         let Some(step) = progress.steps.front() else {
+            let (panel, task) = (progress.asked.panel, progress.task);
+            self.end_task(progress);
             return self.tell(Action::TaskEnded { panel, task });
         };
         progress.began = now + Duration::from_millis(step.after_ms);
@@ -66,7 +95,7 @@ impl Desk {
     }
 
     pub(super) fn end_step(&mut self, mut progress: Progress, result: Result<Reply, ClientError>) {
-        let (panel, task) = (progress.panel, progress.task);
+        let (panel, task) = (progress.asked.panel, progress.task);
         if let Some(fall) = result.as_ref().ok().and_then(|reply| reply.fell_over.as_ref()) {
             let text = format!("{} is away ({}), so {} was asked.", fall.from, fall.why, fall.to);
             self.tell(Action::TaskFellOver { panel, task, text });
@@ -82,11 +111,49 @@ impl Desk {
                 self.done_once.extend(progress.steps.pop_front().filter(|step| step.once).map(|step| step.action));
                 self.next_step(progress);
             }
-            Err(error) => self.end_task_badly(panel, task, &error, took.as_secs_f64() * 1_000.0),
+            Err(error) if progress.creates().is_some() && error.code() == Some(ErrorCode::TopicExists) => {
+                self.ask_owner(progress, error);
+            }
+            Err(error) => self.end_task_badly(progress, &error, took.as_secs_f64() * 1_000.0),
         }
     }
 
-    fn end_task_badly(&mut self, panel: Panel, task: u64, error: &ClientError, took_ms: f64) {
+    /// The topic is there: that is what was wished for, if it is the publisher's own.
+    fn ask_owner(&mut self, progress: Progress, refused: ClientError) {
+        let ticket = self.wait(Waiting::Owner { progress, refused });
+        let (action, to) = (client::Action::Topics, Target::Any);
+        self.submit(Submission { ticket, action, to, within: TASK_WITHIN, trace: false });
+    }
+
+    pub(super) fn end_owner(&mut self, progress: Progress, refused: ClientError, result: Result<Reply, ClientError>) {
+        let is_ours = |publisher: &PublisherId, topic: &TopicName| {
+            let Ok(Reply { answer, .. }) = &result else { return false };
+            let Ok(Done::Topics { topics, .. }) = &answer.result else { return false };
+            topics.iter().any(|summary| summary.topic == *topic && summary.owner == *publisher)
+        };
+        let text = progress
+            .creates()
+            .filter(|(publisher, topic)| is_ours(publisher, topic))
+            .map(|(publisher, topic)| format!("{topic} is there: {publisher} created it."));
+        let took = self.now.monotonic.since(progress.began);
+        match text {
+            Some(text) => {
+                self.tell(Action::TaskSettled { panel: progress.asked.panel, task: progress.task, text });
+                self.end_task(progress);
+            }
+            None => self.end_task_badly(progress, &refused, took.as_secs_f64() * 1_000.0),
+        }
+    }
+
+    /// A simulation is drawn at the instant that it shows: there, nothing is unread.
+    fn end_task(&mut self, progress: Progress) {
+        if self.errands.is_some() {
+            self.unread.push(Ended { at: self.now.monotonic, asked: progress.asked });
+        }
+    }
+
+    fn end_task_badly(&mut self, progress: Progress, error: &ClientError, took_ms: f64) {
+        let (panel, task) = (progress.asked.panel, progress.task);
         // The cluster may have lost what it knew: next time everything is registered anew.
         self.done_once.clear();
         match refusal(error) {
@@ -94,7 +161,21 @@ impl Desk {
                 self.tell(Action::TaskAnswered { panel, task, answer, took_ms });
                 self.tell(Action::TaskEnded { panel, task });
             }
-            None => self.tell(Action::TaskGaveUp { panel, task, text: format!("{error}.") }),
+            None => {
+                let text = describe::no_answer(progress.asked.goal(), error);
+                self.tell(Action::TaskGaveUp { panel, task, text });
+            }
+        }
+        self.end_task(progress);
+    }
+}
+
+impl Progress {
+    /// The topic that the step under way creates, and for whom.
+    fn creates(&self) -> Option<(&PublisherId, &TopicName)> {
+        match &self.steps.front()?.action {
+            client::Action::CreateTopic { publisher, topic } => Some((publisher, topic)),
+            _ => None,
         }
     }
 }

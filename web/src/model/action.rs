@@ -3,6 +3,7 @@
 use cubecast_core::cube::Vertex;
 use cubecast_core::names::{SubscriberId, TopicName};
 use cubecast_core::wire::answer::{Answer, Delivery};
+use cubecast_core::wire::client;
 use cubecast_core::wire::event::{TraceId, WatchEvent};
 
 use super::closer::CloserTab;
@@ -73,6 +74,7 @@ pub enum Action {
     TaskStarted {
         panel: Panel,
         task: u64,
+        goal: Option<client::Action>,
     },
     /// The request was done elsewhere than at home, and why.
     TaskFellOver {
@@ -86,6 +88,12 @@ pub enum Action {
         task: u64,
         answer: Answer,
         took_ms: f64,
+    },
+    /// What was asked for is so already.
+    TaskSettled {
+        panel: Panel,
+        task: u64,
+        text: String,
     },
     /// Nobody answered, or what was typed could not be sent.
     TaskGaveUp {
@@ -119,6 +127,8 @@ pub enum Action {
 
     Select(Option<Selection>),
     ChooseTopic(String),
+    /// Another publisher or subscriber is typed: what these panels say is about the one before.
+    ForgetReports(&'static [Panel]),
     ChooseTab(Tab),
     ChooseCloserTab(CloserTab),
     /// The person has seen enough of a broken promise.

@@ -1,8 +1,9 @@
 //! Answers and failures in words, for people.
 
+use cubecast_core::client::ClientError;
 use cubecast_core::cube::Vertex;
 use cubecast_core::wire::answer::{Answer, Done, ErrorCode, Failure, Location, NodeState, Role};
-use cubecast_core::wire::client::{LinkConditions, StopMode};
+use cubecast_core::wire::client::{self, LinkConditions, StopMode};
 use cubecast_core::wire::event::FrameKind;
 
 use super::feed::Tone;
@@ -83,6 +84,51 @@ pub fn failure(served_by: Vertex, failure: &Failure) -> String {
         _ => "",
     };
     format!("{served_by} says {}: {}.{advice}", failure.code, failure.message.trim_end_matches('.'))
+}
+
+/// Nobody answered what was asked for: what is known of it, and what to do.
+pub fn no_answer(goal: Option<&client::Action>, error: &ClientError) -> String {
+    match error {
+        ClientError::InDoubt { why } => {
+            let (what, advice) = in_doubt(goal);
+            format!("It is not known whether {what}: {}. {advice}", why.trim_end_matches('.'))
+        }
+        ClientError::Unavailable { why } => {
+            format!("Nothing was done: {}. Try again in a moment.", why.trim_end_matches('.'))
+        }
+        other => sentence(&other.to_string()),
+    }
+}
+
+/// What may have been done or not, and how to find out.
+fn in_doubt(goal: Option<&client::Action>) -> (String, &'static str) {
+    match goal {
+        Some(client::Action::Publish { topic, .. }) => (
+            format!("the message to {topic} was stored"),
+            "Look whether it arrived before you publish it again: a second copy is a message of its own.",
+        ),
+        Some(client::Action::CreateTopic { topic, .. }) => {
+            (format!("{topic} was created"), "Create it again: if it is there and yours, the page says so.")
+        }
+        Some(client::Action::DeleteTopic { topic, .. }) => {
+            (format!("{topic} was deleted"), "Look whether it is still in the list.")
+        }
+        Some(client::Action::Pull { subscriber, commit: true, .. }) => (
+            format!("the cursor of {subscriber} moved"),
+            "If it did, the next pull leaves out the messages of the lost answer; subscribe from the beginning to see them.",
+        ),
+        Some(client::Action::Subscribe { .. } | client::Action::Unsubscribe { .. }) => {
+            ("it was done".to_owned(), "Do it again: twice does no harm.")
+        }
+        _ => ("it was done".to_owned(), "Look at the cube before you try again."),
+    }
+}
+
+/// A text of core's as a sentence.
+pub fn sentence(text: &str) -> String {
+    let mut chars = text.trim_end_matches('.').chars();
+    let first: String = chars.next().map(|first| first.to_uppercase().collect()).unwrap_or_default();
+    format!("{first}{}.", chars.as_str())
 }
 
 pub fn state(state: NodeState) -> &'static str {
@@ -219,6 +265,25 @@ mod tests {
     fn a_failure_names_the_node_the_code_and_what_to_do() {
         let text = failure("011".parse().unwrap(), &ErrorCode::Unavailable.because("no quorum for group 011."));
         assert_eq!(text, "011 says unavailable: no quorum for group 011. Try again in a moment.");
+    }
+
+    #[test]
+    fn what_is_in_doubt_says_so_and_how_to_find_out() {
+        let goal = client::Action::Publish {
+            publisher: "p".parse().unwrap(),
+            topic: "news".parse().unwrap(),
+            content: "hello".into(),
+            ack: client::Ack::Quorum,
+            sequence: None,
+        };
+        let doubt = ClientError::InDoubt { why: "no answer in 10 s".into() };
+        let text = no_answer(Some(&goal), &doubt);
+        assert!(
+            text.starts_with("It is not known whether the message to news was stored: no answer in 10 s. Look"),
+            "{text}"
+        );
+        let unavailable = ClientError::Unavailable { why: "no node answers.".into() };
+        assert_eq!(no_answer(Some(&goal), &unavailable), "Nothing was done: no node answers. Try again in a moment.");
     }
 
     #[test]

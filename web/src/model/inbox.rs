@@ -24,6 +24,10 @@ pub struct Inbox {
     pub next: Option<Offset>,
     /// Why nothing more comes; `None` while something may.
     pub ended: Option<String>,
+    /// The cluster has said that the subscription stands. Before that, there is perhaps not even a topic.
+    confirmed: bool,
+    /// The task that asks for the subscription.
+    asked_by: Option<u64>,
 }
 
 impl Inboxes {
@@ -33,6 +37,25 @@ impl Inboxes {
         if inbox.ended.is_some() {
             *inbox = Inbox::default();
         }
+    }
+
+    /// A task asks the cluster for this subscription.
+    pub fn ask(&mut self, subscriber: &SubscriberId, topic: &TopicName, task: u64) {
+        if let Some(inbox) = self.boxes.get_mut(&(subscriber.clone(), topic.clone())) {
+            inbox.asked_by = Some(task);
+        }
+    }
+
+    /// The cluster did what this task asked for.
+    pub fn confirm(&mut self, task: u64) {
+        for inbox in self.boxes.values_mut().filter(|inbox| inbox.asked_by == Some(task)) {
+            inbox.confirmed = true;
+        }
+    }
+
+    /// What this task asked for and did not get is not there.
+    pub fn end_task(&mut self, task: u64) {
+        self.boxes.retain(|_, inbox| inbox.confirmed || inbox.asked_by != Some(task));
     }
 
     /// Nothing more comes; what came stays to be read.
@@ -59,6 +82,16 @@ impl Inboxes {
 }
 
 impl Inbox {
+    /// Whether there is a subscription that can be ended.
+    pub fn is_live(&self) -> bool {
+        self.confirmed && self.ended.is_none()
+    }
+
+    /// Whether there is anything to say of it.
+    pub fn is_worth_showing(&self) -> bool {
+        self.confirmed || self.ended.is_some() || self.received > 0
+    }
+
     fn add(&mut self, message: Message) {
         if self.next.is_some_and(|next| message.offset < next) {
             return;

@@ -7,7 +7,7 @@ use cubecast_core::names::{PublisherId, TopicName};
 use cubecast_core::wire::client::{self, Ack};
 use serde::{Deserialize, Serialize};
 
-use super::wish::Refusal;
+use super::wish::{self, Refusal};
 
 pub const MAX_RATE: u32 = 2_000;
 pub const MAX_BYTES: u32 = 65_536;
@@ -68,13 +68,8 @@ pub struct Pacer {
 
 impl LoadPlan {
     pub fn new(publisher: &str, topic: &str, rate: u32, bytes: u32, ack: Ack) -> Result<LoadPlan, Refusal> {
-        let action = super::wish::publish(publisher, topic, "", ack)?;
-        match action.steps.into_iter().next_back().map(|step| step.action) {
-            Some(client::Action::Publish { publisher, topic, .. }) => {
-                Ok(LoadPlan { topic, publisher, rate: rate.min(MAX_RATE), bytes: bytes.min(MAX_BYTES), ack })
-            }
-            _ => Err("This is no publish.".to_owned()),
-        }
+        let (publisher, topic) = (wish::publisher_id(publisher)?, wish::topic_name(topic)?);
+        Ok(LoadPlan { topic, publisher, rate: rate.min(MAX_RATE), bytes: bytes.min(MAX_BYTES), ack })
     }
 
     /// The message of this number: told apart by it, and as long as asked for.
@@ -143,7 +138,8 @@ impl Load {
         self.done += u64::from(done);
         self.failed += sample.failed_after_ms.len() as u64;
         self.under_way = sample.under_way;
-        if sample.last_error.is_some() {
+        // What went wrong is over as soon as nothing else does.
+        if sample.last_error.is_some() || done > 0 {
             self.last_error.clone_from(&sample.last_error);
         }
         let second = now_ms / 1_000;

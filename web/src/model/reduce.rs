@@ -1,8 +1,9 @@
 //! The reducer: what each action makes of the state.
 
 use cubecast_core::cube::Vertex;
+use cubecast_core::names::TopicName;
 use cubecast_core::wire::answer::{Answer, Done, ErrorCode, NodeState, Role};
-use cubecast_core::wire::client::LinkConditions;
+use cubecast_core::wire::client::{self, LinkConditions};
 use cubecast_core::wire::event::{Event, FrameKind, WatchEvent};
 
 use super::action::{Action, Moment};
@@ -79,26 +80,28 @@ impl State {
                     format!("{subscriber} gets no more of {topic}: {why}"),
                 );
             }
-            Action::TaskStarted { panel, task } => self.tasks.change().start(panel, task),
+            Action::TaskStarted { panel, task, goal } => {
+                if let Some(client::Action::Subscribe { subscriber, topic, push: true, .. }) = &goal {
+                    self.inboxes.change().ask(subscriber, topic, task);
+                }
+                self.tasks.change().start(panel, task, goal);
+            }
             Action::TaskFellOver { panel, task, text } => {
                 self.report(panel, task, |report| report.say(Tone::Warning, text))
             }
             Action::TaskAnswered { panel, task, answer, took_ms } => self.answer_task(panel, task, &answer, took_ms),
-            Action::TaskGaveUp { panel, task, text } => self.report(panel, task, |report| {
-                report.say(Tone::Bad, text);
+            Action::TaskSettled { panel, task, text } => self.report(panel, task, |report| {
+                report.say(Tone::Good, text);
                 report.running = false;
             }),
-            Action::TaskEnded { panel, task } => self.report(panel, task, |report| {
-                if panel == Panel::Break && report.lines.is_empty() {
-                    report.say(Tone::Good, format!("{} made.", describe::plural(report.done, "change")));
-                }
-                report.running = false;
-            }),
+            Action::TaskGaveUp { panel, task, text } => self.give_up(panel, task, text),
+            Action::TaskEnded { panel, task } => self.end_task(panel, task),
             Action::OpenInbox { subscriber, topic } => self.inboxes.change().open(subscriber, topic),
             Action::CloseInbox { subscriber, topic } => self.inboxes.change().close(&subscriber, &topic),
             Action::Select(selection) => self.select(selection),
             Action::ChooseTab(tab) => self.tab = tab,
             Action::ChooseTopic(text) => self.choose_topic(text),
+            Action::ForgetReports(panels) => self.tasks.change().forget(|panel, _| panels.contains(&panel)),
             Action::ShowBackground(show) => self.show_background = show,
             Action::Sampled { .. } | Action::ChooseCloserTab(_) | Action::DismissViolation => {}
             Action::TraceNext | Action::PickRequest(_) => {}
@@ -109,9 +112,22 @@ impl State {
     /// What was said of another topic is no longer of interest.
     fn choose_topic(&mut self, text: String) {
         if text != self.topic_text {
-            let is_about_topic = |panel: Panel| !matches!(panel, Panel::Node | Panel::Edge | Panel::Break);
-            self.tasks.change().reports.retain(|panel, _| !is_about_topic(*panel));
+            self.tasks.change().forget(|panel, _| panel.is_about_topic());
             self.topic_text = text;
+        }
+    }
+
+    /// That there was no such topic is over.
+    fn welcome_topic(&mut self, topic: &TopicName) {
+        if self.topic().as_ref() == Some(topic) {
+            self.tasks.change().forget(|_, report| report.failed == Some(ErrorCode::UnknownTopic));
+        }
+    }
+
+    /// What was done with the topic is gone with it. A later topic of that name is another one.
+    fn forget_topic(&mut self, topic: &TopicName) {
+        if self.topic().as_ref() == Some(topic) {
+            self.tasks.change().forget(|panel, report| panel.is_about_topic() && !report.running && !report.deletes());
         }
     }
 
@@ -169,9 +185,11 @@ impl State {
             Done::Topics { topics, missing } => self.topics.change().learn_list(topics, missing),
             Done::TopicCreated { topic, home, .. } => {
                 self.topics.change().learn_created(topic, *home);
+                self.welcome_topic(topic);
             }
             Done::TopicDeleted { topic, .. } => {
                 self.topics.change().learn_deleted(topic);
+                self.forget_topic(topic);
             }
             Done::LinkSet { from, to, conditions } => self.learn_conditions(*from, *to, *conditions),
             Done::Published { topic, offset: Some(offset), .. } => {
@@ -185,9 +203,13 @@ impl State {
     }
 
     fn answer_task(&mut self, panel: Panel, task: u64, answer: &Answer, took_ms: f64) {
+        if matches!(answer.result, Ok(Done::Subscribed { .. })) {
+            self.inboxes.change().confirm(task);
+        }
         let (tone, text) = describe::answer(answer, took_ms);
         self.report(panel, task, |report| {
             report.done += u64::from(answer.result.is_ok());
+            report.failed = answer.result.as_ref().err().map(|failure| failure.code);
             // Of many things at once only what failed is worth a line each.
             if panel != Panel::Break || answer.result.is_err() {
                 report.say(tone, text);
@@ -196,6 +218,28 @@ impl State {
                 report.messages.clone_from(messages);
             }
         });
+    }
+
+    fn end_task(&mut self, panel: Panel, task: u64) {
+        let now_ms = self.now_ms;
+        self.report(panel, task, |report| {
+            if panel == Panel::Break && report.lines.is_empty() {
+                report.say(Tone::Good, format!("{} made.", describe::plural(report.done, "change")));
+            }
+            report.running = false;
+            report.failed_ms = (!report.succeeded()).then_some(now_ms);
+        });
+        self.inboxes.change().end_task(task);
+    }
+
+    fn give_up(&mut self, panel: Panel, task: u64, text: String) {
+        let now_ms = self.now_ms;
+        self.report(panel, task, |report| {
+            report.say(Tone::Bad, text);
+            report.running = false;
+            report.failed_ms = Some(now_ms);
+        });
+        self.inboxes.change().end_task(task);
     }
 
     fn learn_event(&mut self, told: &WatchEvent) {
@@ -214,6 +258,7 @@ impl State {
             }
             Event::TopicCreated { topic, group } => {
                 if self.topics.change().learn_created(topic, *group) {
+                    self.welcome_topic(topic);
                     self.tell(
                         Tone::Good,
                         Subject::Topic(topic.clone()),
@@ -223,6 +268,7 @@ impl State {
             }
             Event::TopicDeleted { topic, .. } => {
                 if self.topics.change().learn_deleted(topic) {
+                    self.forget_topic(topic);
                     self.tell(Tone::Plain, Subject::Topic(topic.clone()), format!("Topic {topic} is deleted"));
                 }
             }
@@ -284,6 +330,7 @@ impl State {
 
     fn learn_return(&mut self, node: Vertex, incarnation: u32) {
         let known = self.cluster.nodes.get(&node).map_or(incarnation, |known| known.incarnation);
+        self.tasks.change().forget(|panel, report| panel == Panel::Node && !report.running && report.stops(node));
         let cluster = self.cluster.change();
         cluster.learn_state(node, node, NodeState::Recovering);
         cluster.nodes.entry(node).or_default().incarnation = incarnation;
@@ -370,11 +417,13 @@ impl State {
 #[cfg(test)]
 mod tests {
     use cubecast_core::cube::Dimension;
-    use cubecast_core::names::{Offset, TopicName};
+    use cubecast_core::names::{Offset, SubscriberId, TopicName};
     use cubecast_core::time::Timestamp;
-    use cubecast_core::wire::answer::{ClusterView, LinkView, NodeView};
+    use cubecast_core::topics::command::TopicId;
+    use cubecast_core::wire::answer::{ClusterView, Failure, LinkView, NodeView};
     use cubecast_core::wire::client::StopMode;
 
+    use super::super::inbox::Inbox;
     use super::super::traffic::{MAX_PULSES, PULSE_MS};
     use super::*;
 
@@ -457,8 +506,8 @@ mod tests {
     #[test]
     fn a_result_that_comes_after_a_newer_task_began_is_not_shown_as_its_own() {
         let state = running()
-            .with(Action::TaskStarted { panel: Panel::Publish, task: 1 })
-            .with(Action::TaskStarted { panel: Panel::Publish, task: 2 })
+            .with(Action::TaskStarted { panel: Panel::Publish, task: 1, goal: None })
+            .with(Action::TaskStarted { panel: Panel::Publish, task: 2, goal: None })
             .with(Action::TaskGaveUp { panel: Panel::Publish, task: 1, text: "nobody answered".into() });
         let report = &state.tasks.reports[&Panel::Publish];
         assert!(report.running && report.lines.is_empty());
@@ -468,10 +517,89 @@ mod tests {
     fn what_was_said_of_one_topic_is_not_shown_beside_another() {
         let state = running()
             .with(Action::ChooseTopic("news".into()))
-            .with(Action::TaskStarted { panel: Panel::Publish, task: 1 })
-            .with(Action::TaskStarted { panel: Panel::Node, task: 2 })
+            .with(Action::TaskStarted { panel: Panel::Publish, task: 1, goal: None })
+            .with(Action::TaskStarted { panel: Panel::Node, task: 2, goal: None })
             .with(Action::ChooseTopic("cricket".into()));
         assert_eq!(state.tasks.reports.keys().collect::<Vec<_>>(), [&Panel::Node]);
+    }
+
+    #[test]
+    fn that_there_is_no_such_topic_is_over_when_there_is_one() {
+        let refused = answer(Err(ErrorCode::UnknownTopic.because("no topic `news`")));
+        let state = running()
+            .with(Action::ChooseTopic("news".into()))
+            .with(Action::TaskStarted { panel: Panel::Publish, task: 1, goal: None })
+            .with(Action::TaskAnswered { panel: Panel::Publish, task: 1, answer: refused, took_ms: 1.0 })
+            .with(Action::TaskEnded { panel: Panel::Publish, task: 1 });
+        assert_eq!(state.tasks.reports[&Panel::Publish].failed_ms, Some(1_000));
+        let topic = TopicName::new("news").unwrap();
+        let state = state.told("100", Event::TopicCreated { topic, group: vertex("100") });
+        assert!(state.tasks.reports.is_empty());
+    }
+
+    #[test]
+    fn what_was_done_with_a_topic_goes_with_it_but_for_the_word_that_it_is_deleted() {
+        let topic = TopicName::new("news").unwrap();
+        let publisher = "p".parse().unwrap();
+        let goal = Some(client::Action::DeleteTopic { publisher, topic: topic.clone() });
+        let state = running()
+            .with(Action::ChooseTopic("news".into()))
+            .told("100", Event::TopicCreated { topic: topic.clone(), group: vertex("100") })
+            .with(Action::TaskStarted { panel: Panel::Pull, task: 1, goal: None })
+            .with(Action::TaskEnded { panel: Panel::Pull, task: 1 })
+            .with(Action::TaskStarted { panel: Panel::Topic, task: 2, goal })
+            .with(Action::TaskEnded { panel: Panel::Topic, task: 2 })
+            .told("100", Event::TopicDeleted { topic, group: vertex("100") });
+        assert_eq!(state.tasks.reports.keys().collect::<Vec<_>>(), [&Panel::Topic]);
+    }
+
+    #[test]
+    fn that_a_node_is_away_for_a_while_is_over_when_it_is_back_and_is_not_said_of_another() {
+        let node = vertex("100");
+        let goal = Some(client::Action::StopNode { node: Some(node), mode: StopMode::Crash, duration_ms: 9 });
+        let state = running()
+            .with(Action::TaskStarted { panel: Panel::Node, task: 1, goal })
+            .with(Action::TaskEnded { panel: Panel::Node, task: 1 });
+        assert!(state.tasks.of_nodes(Panel::Node, &[node]).is_some());
+        assert_eq!(state.tasks.of_nodes(Panel::Node, &[vertex("101")]), None);
+        let state = state.told("100", Event::Returned { incarnation: 1 });
+        assert_eq!(state.tasks.of_nodes(Panel::Node, &[node]), None);
+    }
+
+    #[test]
+    fn a_subscription_that_was_refused_is_not_one_and_one_that_stands_survives_a_later_refusal() {
+        let (subscriber, topic): (SubscriberId, TopicName) = ("reader".parse().unwrap(), "news".parse().unwrap());
+        let goal = Some(client::Action::Subscribe {
+            subscriber: subscriber.clone(),
+            topic: topic.clone(),
+            from: None,
+            push: true,
+        });
+        let asked = |state: State, task| {
+            let (subscriber, topic) = (subscriber.clone(), topic.clone());
+            let goal = goal.clone();
+            state.with(Action::OpenInbox { subscriber, topic }).with(Action::TaskStarted {
+                panel: Panel::Subscribe,
+                task,
+                goal,
+            })
+        };
+        let ended = |state: State, task, result| {
+            let answer = answer(result);
+            let answered = Action::TaskAnswered { panel: Panel::Subscribe, task, answer, took_ms: 1.0 };
+            state.with(answered).with(Action::TaskEnded { panel: Panel::Subscribe, task })
+        };
+        let refused = || Err(ErrorCode::UnknownTopic.because("no topic `news`"));
+        let cursor = Offset(0);
+        let topic_id = TopicId(1);
+        let subscribed = Done::Subscribed { topic: topic.clone(), topic_id, cursor, original_node: None };
+        let is_live = |state: &State| state.inboxes.get(&subscriber, &topic).is_some_and(Inbox::is_live);
+
+        let state = ended(asked(running(), 1), 1, refused());
+        assert!(!is_live(&state) && state.inboxes.boxes.is_empty());
+        let state = ended(asked(state, 2), 2, Ok(subscribed));
+        assert!(is_live(&state));
+        assert!(is_live(&ended(asked(state, 3), 3, refused())));
     }
 
     #[test]
@@ -508,6 +636,10 @@ mod tests {
 
     fn vertex(text: &str) -> Vertex {
         text.parse().unwrap()
+    }
+
+    fn answer(result: Result<Done, Failure>) -> Answer {
+        Answer { id: None, served_by: vertex("100"), hops: None, result }
     }
 
     fn event(node: &str, event: Event) -> Action {

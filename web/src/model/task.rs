@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 
 use cubecast_core::client::Target;
-use cubecast_core::wire::answer::Message;
-use cubecast_core::wire::client;
+use cubecast_core::cube::Vertex;
+use cubecast_core::wire::answer::{ErrorCode, Message};
+use cubecast_core::wire::client::{self, Action};
 use serde::{Deserialize, Serialize};
 
 use super::feed::Tone;
@@ -26,12 +27,26 @@ pub enum Panel {
     Compare,
 }
 
+impl Panel {
+    /// Whether what it says is about the chosen topic.
+    pub fn is_about_topic(self) -> bool {
+        !matches!(self, Panel::Node | Panel::Edge | Panel::Break)
+    }
+}
+
 /// What the person asked for.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct Task {
     pub panel: Panel,
     /// Done one after the other; the first that is refused ends the task.
     pub steps: Vec<Step>,
+}
+
+impl Task {
+    /// What it is for. The steps before prepare it.
+    pub fn goal(&self) -> Option<&client::Action> {
+        self.steps.last().map(|step| &step.action)
+    }
 }
 
 /// One request of a task.
@@ -60,10 +75,16 @@ pub struct Tasks {
 }
 
 /// What became of a task.
-#[derive(Clone, PartialEq, Debug)]
+#[derive(Clone, PartialEq, Debug, Default)]
 pub struct Report {
     pub task: u64,
+    /// What the task is for: a report is of interest beside that, and nowhere else.
+    pub goal: Option<client::Action>,
     pub running: bool,
+    /// When it ended without what was asked for, milliseconds since 1970.
+    pub failed_ms: Option<u64>,
+    /// Why, where a node said so.
+    pub failed: Option<ErrorCode>,
     pub lines: Vec<Line>,
     /// Requests that were done.
     pub done: u64,
@@ -81,8 +102,18 @@ pub struct Line {
 const MAX_LINES: usize = 12;
 
 impl Tasks {
-    pub fn start(&mut self, panel: Panel, task: u64) {
-        self.reports.insert(panel, Report { task, running: true, lines: Vec::new(), done: 0, messages: Vec::new() });
+    pub fn start(&mut self, panel: Panel, task: u64, goal: Option<client::Action>) {
+        self.reports.insert(panel, Report { task, goal, running: true, ..Report::default() });
+    }
+
+    /// What was said in a panel of this node, or of a link between these two.
+    pub fn of_nodes(&self, panel: Panel, nodes: &[Vertex]) -> Option<Report> {
+        self.reports.get(&panel).filter(|report| report.nodes().iter().all(|node| nodes.contains(node))).cloned()
+    }
+
+    /// What was said in these panels is over, or about something else.
+    pub fn forget(&mut self, is_over: impl Fn(Panel, &Report) -> bool) {
+        self.reports.retain(|panel, report| !is_over(*panel, report));
     }
 
     /// The report of a task, unless a newer one took its place.
@@ -96,6 +127,23 @@ impl Report {
         self.lines.push(Line { tone, text: text.into() });
         if self.lines.len() > MAX_LINES {
             self.lines.remove(0);
+        }
+    }
+
+    pub fn deletes(&self) -> bool {
+        matches!(self.goal, Some(Action::DeleteTopic { .. }))
+    }
+
+    /// Whether it is about how long this node is away.
+    pub fn stops(&self, stopped: Vertex) -> bool {
+        matches!(self.goal, Some(Action::StopNode { node: Some(node), .. }) if node == stopped)
+    }
+
+    fn nodes(&self) -> Vec<Vertex> {
+        match &self.goal {
+            Some(Action::StopNode { node, .. } | Action::RecoverNode { node }) => node.iter().copied().collect(),
+            Some(Action::SetLink { from, to, .. }) => vec![*from, *to],
+            _ => Vec::new(),
         }
     }
 

@@ -5,6 +5,7 @@ use cubecast_core::cube::Vertex;
 use cubecast_core::names::{Offset, PublisherId, SubscriberId, TopicName};
 use cubecast_core::wire::client::{Ack, Action, LinkConditions, ReadLevel, StartAt, StopMode};
 
+use super::describe::sentence;
 use super::task::{Panel, Step, Task};
 
 /// Messages that one pull asks for.
@@ -29,8 +30,12 @@ pub fn delete_topic(publisher: &str, topic: &str) -> Result<Task, Refusal> {
     Ok(Task { panel: Panel::Topic, steps: vec![at_home(Action::DeleteTopic { publisher, topic })] })
 }
 
+/// An empty message is a message to the cluster; here it is one that was not typed yet.
 pub fn publish(publisher: &str, topic: &str, content: &str, ack: Ack) -> Result<Task, Refusal> {
     let (publisher, topic) = (publisher_id(publisher)?, topic_name(topic)?);
+    if content.is_empty() {
+        return Err("Type a message first.".to_owned());
+    }
     let publish = Action::Publish { publisher: publisher.clone(), topic, content: content.into(), ack, sequence: None };
     Ok(Task { panel: Panel::Publish, steps: vec![register_publisher(&publisher), at_home(publish)] })
 }
@@ -111,25 +116,19 @@ fn register_subscriber(subscriber: &SubscriberId) -> Step {
     Step { once: true, ..at_home(Action::CreateSubscriber { subscriber: subscriber.clone() }) }
 }
 
-fn topic_name(text: &str) -> Result<TopicName, Refusal> {
+pub fn topic_name(text: &str) -> Result<TopicName, Refusal> {
     match text.trim() {
         "" => Err("Choose a topic first: type a name above, for example news.".to_owned()),
         name => TopicName::new(name).map_err(|error| sentence(&error.to_string())),
     }
 }
 
-fn publisher_id(text: &str) -> Result<PublisherId, Refusal> {
+pub fn publisher_id(text: &str) -> Result<PublisherId, Refusal> {
     PublisherId::new(text.trim()).map_err(|error| sentence(&error.to_string()))
 }
 
 fn subscriber_id(text: &str) -> Result<SubscriberId, Refusal> {
     SubscriberId::new(text.trim()).map_err(|error| sentence(&error.to_string()))
-}
-
-fn sentence(text: &str) -> String {
-    let mut chars = text.chars();
-    let first: String = chars.next().map(|first| first.to_uppercase().collect()).unwrap_or_default();
-    format!("{first}{}.", chars.as_str())
 }
 
 #[cfg(test)]
@@ -158,6 +157,7 @@ mod tests {
     #[test]
     fn what_is_no_name_is_refused_with_the_reason() {
         assert!(publish("p", "  ", "hello", Ack::One).unwrap_err().starts_with("Choose a topic"));
+        assert_eq!(publish("p", "news", "", Ack::One).unwrap_err(), "Type a message first.");
         assert!(create_topic("p", "two words").unwrap_err().starts_with("A topic must not contain white space"));
         assert_eq!(subscribe("", "news", None).unwrap_err(), "A subscriber_id must not be empty.");
     }

@@ -65,6 +65,44 @@ fn said(state: &State, panel: Panel) -> Vec<(Tone, String)> {
 }
 
 #[test]
+fn a_button_that_is_pressed_twice_asks_once_and_reports_the_success() {
+    let mut player = quiet();
+    for _ in 0..2 {
+        player.act(Act::Run(wish::create_topic("p", "news").unwrap())).unwrap();
+    }
+    player.step(300);
+    player.settle();
+    let is_bad = |(tone, _): &(Tone, String)| *tone == Tone::Bad;
+    let created = said(&player.state(), Panel::Topic);
+    assert!(!created.iter().any(is_bad) && created.last().unwrap().1.contains("news is created"), "{created:?}");
+
+    for _ in 0..2 {
+        player.act(Act::Run(wish::publish("p", "news", "once", Ack::Quorum).unwrap())).unwrap();
+    }
+    player.step(300);
+    player.settle();
+    assert_eq!(player.state().topics.topics.values().next().unwrap().messages, 1);
+    do_and_wait(&mut player, wish::publish("p", "news", "once", Ack::Quorum), 300);
+    assert_eq!(
+        player.state().topics.topics.values().next().unwrap().messages,
+        2,
+        "after the answer it is another wish"
+    );
+}
+
+#[test]
+fn a_topic_that_is_there_is_a_success_for_who_created_it_and_an_error_for_others() {
+    let mut player = quiet();
+    do_and_wait(&mut player, wish::create_topic("p", "news"), 300);
+    do_and_wait(&mut player, wish::create_topic("p", "news"), 300);
+    let (tone, text) = said(&player.state(), Panel::Topic).pop().unwrap();
+    assert_eq!((tone, text.as_str()), (Tone::Good, "news is there: p created it."));
+    do_and_wait(&mut player, wish::create_topic("q", "news"), 300);
+    let (tone, text) = said(&player.state(), Panel::Topic).pop().unwrap();
+    assert!(tone == Tone::Bad && text.contains("topic_exists"), "{text}");
+}
+
+#[test]
 fn what_the_person_asks_for_is_done_by_the_simulated_cluster_and_seen() {
     let player = busy();
     let state = player.state();

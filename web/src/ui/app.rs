@@ -2,7 +2,8 @@
 
 use cubecast_core::names::{SubscriberId, TopicName};
 use gloo_timers::callback::Interval;
-use web_sys::{UrlSearchParams, js_sys};
+use wasm_bindgen::JsCast;
+use web_sys::{Element, KeyboardEvent, UrlSearchParams, js_sys};
 use yew::prelude::*;
 
 use super::closer::LookCloser;
@@ -20,6 +21,7 @@ use crate::model::task::{Panel, Task};
 use crate::model::{Action, Moment, Selection, State};
 use crate::net::Driver;
 use crate::net::address::PageAddress;
+use crate::net::browser::Listener;
 
 /// How often the page looks whether time alone changes something.
 const TICK_MS: u32 = 250;
@@ -93,7 +95,14 @@ pub struct PageProps {
 pub fn Page(props: &PageProps) -> Html {
     let PageProps { state, act, run, stop_deliveries, .. } = props;
     let publisher = use_state(|| "publisher1".to_owned());
-    let on_publisher = super::field::setter(&publisher);
+    let on_publisher = {
+        let (set, act) = (super::field::setter(&publisher), act.clone());
+        Callback::from(move |typed: String| {
+            set.emit(typed);
+            act.emit(Action::ForgetReports(&[Panel::Topic, Panel::Publish]));
+        })
+    };
+    use_no_repeats();
     let topic_report = state.tasks.reports.get(&Panel::Topic).cloned();
     html! {
         <>
@@ -150,6 +159,25 @@ fn use_driver(tell: Callback<Moment>) -> UseStateHandle<Option<Driver>> {
         move || started.set(None)
     });
     driver
+}
+
+/// A key that is held presses a button once.
+#[hook]
+fn use_no_repeats() {
+    use_effect_with((), |()| {
+        let listener = Listener::on_window("keydown", |event| {
+            let Some(event) = event.dyn_ref::<KeyboardEvent>().filter(|event| event.repeat()) else { return };
+            let target = event.target().and_then(|target| target.dyn_into::<Element>().ok());
+            let presses = match (target.map(|element| element.tag_name()).as_deref(), event.key().as_str()) {
+                (Some("INPUT" | "BUTTON"), "Enter") | (Some("BUTTON"), " ") => true,
+                (_, _) => false,
+            };
+            if presses {
+                event.prevent_default();
+            }
+        });
+        move || drop(listener)
+    });
 }
 
 #[hook]

@@ -18,7 +18,7 @@ pub struct BreakPanelProps {
 #[component]
 pub fn BreakPanel(props: &BreakPanelProps) -> Html {
     let state = &props.state;
-    let report = |panel| state.tasks.reports.get(&panel).cloned();
+    let tasks = &state.tasks;
     let (act, run) = (props.act.clone(), props.run.clone());
     let selected = match state.selection {
         None => html! {
@@ -32,19 +32,19 @@ pub fn BreakPanel(props: &BreakPanelProps) -> Html {
                 {vertex}
                 cluster={state.cluster.clone()}
                 now_ms={state.now_ms}
-                report={report(Panel::Node)}
+                report={tasks.of_nodes(Panel::Node, &[vertex])}
                 {act}
                 run={run.clone()}
             />
         },
         Some(Selection::Edge(a, b)) => html! {
-            <EdgeCard key={format!("{a}-{b}")} {a} {b} cluster={state.cluster.clone()} report={report(Panel::Edge)} run={run.clone()} />
+            <EdgeCard key={format!("{a}-{b}")} {a} {b} cluster={state.cluster.clone()} report={tasks.of_nodes(Panel::Edge, &[a, b])} run={run.clone()} />
         },
     };
     html! {
         <>
             {selected}
-            <Presets state={state.clone()} report={report(Panel::Break)} {run} />
+            <Presets state={state.clone()} report={tasks.reports.get(&Panel::Break).cloned()} {run} />
         </>
     }
 }

@@ -3,6 +3,9 @@
 use web_sys::{HtmlInputElement, HtmlSelectElement};
 use yew::prelude::*;
 
+use crate::model::task::Task;
+use crate::model::wish::Refusal;
+
 /// What was typed, as it is typed.
 pub fn on_text(set: Callback<String>) -> Callback<InputEvent> {
     Callback::from(move |event: InputEvent| set.emit(event.target_unchecked_into::<HtmlInputElement>().value()))
@@ -17,6 +20,57 @@ pub fn on_choice(set: Callback<String>) -> Callback<Event> {
 pub fn setter<T: 'static>(handle: &UseStateHandle<T>) -> Callback<T> {
     let handle = handle.clone();
     Callback::from(move |value| handle.set(value))
+}
+
+/// A button whose press is meant for what stands there now. The second click of a double click was meant for what stood there
+/// before the first.
+pub fn deliberate(press: Callback<()>) -> Callback<MouseEvent> {
+    Callback::from(move |event: MouseEvent| {
+        if event.detail() <= 1 {
+            press.emit(());
+        }
+    })
+}
+
+/// Why a form was not sent, kept beside what was typed then.
+#[derive(Clone)]
+pub struct Refused<T: 'static> {
+    typed: T,
+    kept: UseStateHandle<Option<(T, Refusal)>>,
+}
+
+/// `typed`: all that a refusal can depend on.
+#[hook]
+pub fn use_refused<T: Clone + PartialEq + 'static>(typed: T) -> Refused<T> {
+    Refused { typed, kept: use_state(|| None) }
+}
+
+impl<T: Clone + PartialEq> Refused<T> {
+    /// The refusal, as long as just that is typed: it goes with its cause.
+    pub fn shown(&self) -> Option<Refusal> {
+        let (typed, refusal) = self.kept.as_ref()?;
+        (*typed == self.typed).then(|| refusal.clone())
+    }
+
+    /// What was wished for, or nothing and the reason kept.
+    pub fn unless<W>(&self, wished: Result<W, Refusal>) -> Option<W> {
+        match wished {
+            Ok(wish) => {
+                self.kept.set(None);
+                Some(wish)
+            }
+            Err(refusal) => {
+                self.kept.set(Some((self.typed.clone(), refusal)));
+                None
+            }
+        }
+    }
+
+    pub fn run(&self, wished: Result<Task, Refusal>, run: &Callback<Task>) {
+        if let Some(task) = self.unless(wished) {
+            run.emit(task);
+        }
+    }
 }
 
 #[derive(Properties, PartialEq)]

@@ -2,6 +2,7 @@
 
 use yew::prelude::*;
 
+use super::field::deliberate;
 use crate::lessons::{self, Guess, Lesson, Progress};
 
 /// What the person wants of a lesson.
@@ -27,7 +28,8 @@ pub struct LessonCardProps {
 pub fn LessonCard(props: &LessonCardProps) -> Html {
     let progress = &props.progress;
     let (lesson, step) = (&progress.lesson, progress.step());
-    let wish = |wish: LessonWish| props.wish.reform(move |_: MouseEvent| wish);
+    // These buttons take each other's places.
+    let wish = |wish: LessonWish| deliberate(props.wish.reform(move |()| wish));
     let must_guess = step.guess.is_some() && progress.guessed.is_none();
     html! {
         <section class="card lesson" aria-label={format!("Lesson: {}", lesson.title)} data-testid="lesson" data-step={progress.number().to_string()}>

@@ -3,10 +3,11 @@
 use web_sys::HtmlInputElement;
 use yew::prelude::*;
 
-use super::field::{ChoiceField, setter};
+use super::field::{ChoiceField, deliberate, setter, use_refused};
 use crate::model::describe::grouped;
 use crate::model::load::{Load, LoadPlan, MAX_RATE};
 use crate::model::shared::Shared;
+use crate::model::wish::Refusal;
 use cubecast_core::wire::client::Ack;
 
 const SIZES: &[(&str, &str)] = &[("100", "100 bytes"), ("1000", "1 kB"), ("10000", "10 kB"), ("65536", "64 kB")];
@@ -27,18 +28,16 @@ pub fn LoadPanel(props: &LoadPanelProps) -> Html {
     let rate = use_state(|| 100_u32);
     let size = use_state(|| "100".to_owned());
     let ack = use_state(|| "quorum".to_owned());
-    let refused = use_state(|| None::<String>);
+    let refused = use_refused((props.topic.clone(), props.publisher.clone()));
     let runs = props.load.plan.is_some();
     let start = {
         let (topic, publisher, set_load, refused) =
             (props.topic.clone(), props.publisher.clone(), props.set_load.clone(), refused.clone());
         let (size, ack) = (size.parse().unwrap_or(100), ack_of(&ack));
-        Callback::from(move |rate: u32| match LoadPlan::new(&publisher, &topic, rate, size, ack) {
-            Ok(plan) => {
-                refused.set(None);
+        Callback::from(move |rate: u32| {
+            if let Some(plan) = refused.unless(LoadPlan::new(&publisher, &topic, rate, size, ack)) {
                 set_load.emit(Some(plan));
             }
-            Err(refusal) => refused.set(Some(refusal)),
         })
     };
     let oninput = {
@@ -53,7 +52,7 @@ pub fn LoadPanel(props: &LoadPanelProps) -> Html {
     };
     let toggle = {
         let (set_load, rate) = (props.set_load.clone(), *rate);
-        Callback::from(move |_: MouseEvent| if runs { set_load.emit(None) } else { start.emit(rate) })
+        deliberate(Callback::from(move |()| if runs { set_load.emit(None) } else { start.emit(rate) }))
     };
     html! {
         <div class="load" data-testid="load" data-state={if runs { "running" } else { "still" }}>
@@ -68,22 +67,23 @@ pub fn LoadPanel(props: &LoadPanelProps) -> Html {
                     { if runs { "Stop" } else { "Start" } }
                 </button>
             </div>
-            <p class="load-report" role="status" data-testid="load-report" data-done={props.load.done.to_string()}>{report(&props.load, (*refused).as_ref())}</p>
+            <p class="load-report" role="status" data-testid="load-report" data-done={props.load.done.to_string()}>{report(&props.load, refused.shown())}</p>
         </div>
     }
 }
 
-fn report(load: &Load, refused: Option<&String>) -> Html {
+fn report(load: &Load, refused: Option<Refusal>) -> Html {
     if let Some(refused) = refused {
-        return html! { <span class="bad">{refused.clone()}</span> };
+        return html! { <span class="bad">{refused}</span> };
     }
     let errors =
         load.last_error.as_ref().map(|error| html! { <span class="bad">{format!(" Last error: {error}.")}</span> });
     let failed = if load.failed > 0 { format!(", {} failed", grouped(load.failed)) } else { String::new() };
     let sums = format!("{} acknowledged{failed}", grouped(load.done));
     let text = match (&load.plan, &load.stopped) {
-        (Some(_), _) => {
-            format!("{} /s achieved, {} under way. {sums}.", grouped(u64::from(load.achieved)), load.under_way)
+        (Some(plan), _) => {
+            let achieved = grouped(u64::from(load.achieved));
+            format!("{achieved} /s achieved to {}, {} under way. {sums}.", plan.topic, load.under_way)
         }
         (None, Some(why)) => format!("Stopped: {why}. {sums}."),
         (None, None) if load.sent == 0 => {

@@ -35,6 +35,7 @@ mod subscribe_form;
 mod tab_list;
 mod tabs;
 mod topic_card;
+mod topic_list;
 mod xray;
 
 pub use app::App;

@@ -16,7 +16,9 @@ pub struct PresetsProps {
 
 #[component]
 pub fn Presets(props: &PresetsProps) -> Html {
-    let refused = use_state(|| None::<String>);
+    // The one that was refused last: it says why as long as it would be refused again.
+    let refused = use_state(|| None::<&'static Preset>);
+    let why = refused.and_then(|preset| preset.task(&props.state).err());
     let button = |preset: &'static Preset| {
         let (state, run, refused) = (props.state.clone(), props.run.clone(), refused.clone());
         let onclick = Callback::from(move |_: MouseEvent| match preset.task(&state) {
@@ -24,7 +26,7 @@ pub fn Presets(props: &PresetsProps) -> Html {
                 refused.set(None);
                 run.emit(task);
             }
-            Err(why) => refused.set(Some(why)),
+            Err(_) => refused.set(Some(preset)),
         });
         html! {
             <button type="button" class="preset" id={preset.id()} data-testid={preset.id()} key={preset.id()} {onclick}>
@@ -37,7 +39,7 @@ pub fn Presets(props: &PresetsProps) -> Html {
         <section class="presets" aria-label="Break several things at once">
             <h3>{"Or all at once"}</h3>
             <div class="preset-list">{ for Preset::ALL.iter().map(button) }</div>
-            <ReportBox id="preset-result" report={props.report.clone()} refused={(*refused).clone()} />
+            <ReportBox id="preset-result" report={props.report.clone()} refused={why} />
         </section>
     }
 }

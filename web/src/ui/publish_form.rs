@@ -3,7 +3,7 @@
 use cubecast_core::wire::client::Ack;
 use yew::prelude::*;
 
-use super::field::{ChoiceField, TextField, setter};
+use super::field::{ChoiceField, TextField, setter, use_refused};
 use super::report::ReportBox;
 use crate::model::task::{Report, Task};
 use crate::model::wish;
@@ -27,29 +27,23 @@ pub struct PublishFormProps {
 pub fn PublishForm(props: &PublishFormProps) -> Html {
     let content = use_state(String::new);
     let ack = use_state(|| "quorum".to_owned());
-    let refused = use_state(|| None::<String>);
+    let refused = use_refused((props.topic.clone(), props.publisher.clone(), (*content).clone()));
     let onsubmit = {
-        let (topic, publisher, run) = (props.topic.clone(), props.publisher.clone(), props.run.clone());
-        let (content, ack, refused) = (content.clone(), ack.clone(), refused.clone());
+        let wished = wish::publish(&props.publisher, &props.topic, &content, ack_of(&ack));
+        let (run, refused) = (props.run.clone(), refused.clone());
         Callback::from(move |event: SubmitEvent| {
             event.prevent_default();
-            match wish::publish(&publisher, &topic, &content, ack_of(&ack)) {
-                Ok(task) => {
-                    refused.set(None);
-                    run.emit(task);
-                }
-                Err(refusal) => refused.set(Some(refusal)),
-            }
+            refused.run(wished.clone(), &run);
         })
     };
     html! {
         <form id="publish-form" data-testid="publish-form" {onsubmit}>
-            <TextField id="content-input" label="Message" value={(*content).clone()} set={setter(&content)} placeholder="Hello, cube" />
+            <TextField id="content-input" label="Message" value={(*content).clone()} set={setter(&content)} placeholder="Type a message" />
             <ChoiceField id="ack-select" label="Acknowledged when" value={(*ack).clone()} options={ACKS} set={setter(&ack)} />
             <div class="actions">
                 <button type="submit" class="primary" id="publish-button" data-testid="publish-button">{"Publish"}</button>
             </div>
-            <ReportBox id="publish-result" report={props.report.clone()} refused={(*refused).clone()} />
+            <ReportBox id="publish-result" report={props.report.clone()} refused={refused.shown()} />
         </form>
     }
 }

@@ -3,7 +3,7 @@
 use cubecast_core::wire::client::ReadLevel;
 use yew::prelude::*;
 
-use super::field::{ChoiceField, TextField, setter};
+use super::field::{ChoiceField, TextField, setter, use_refused};
 use super::messages::MessageList;
 use super::report::ReportBox;
 use crate::model::task::{Report, Task};
@@ -27,20 +27,14 @@ pub struct PullFormProps {
 pub fn PullForm(props: &PullFormProps) -> Html {
     let read = use_state(|| "leader".to_owned());
     let commit = use_state(|| "yes".to_owned());
-    let refused = use_state(|| None::<String>);
+    let refused = use_refused((props.topic.clone(), props.subscriber.clone()));
     let onsubmit = {
-        let (topic, subscriber, run) = (props.topic.clone(), props.subscriber.clone(), props.run.clone());
-        let (read, commit, refused) = (read.clone(), commit.clone(), refused.clone());
+        let level = if *read == "any" { ReadLevel::Any } else { ReadLevel::Leader };
+        let wished = wish::pull(&props.subscriber, &props.topic, level, *commit == "yes");
+        let (run, refused) = (props.run.clone(), refused.clone());
         Callback::from(move |event: SubmitEvent| {
             event.prevent_default();
-            let level = if *read == "any" { ReadLevel::Any } else { ReadLevel::Leader };
-            match wish::pull(&subscriber, &topic, level, *commit == "yes") {
-                Ok(task) => {
-                    refused.set(None);
-                    run.emit(task);
-                }
-                Err(refusal) => refused.set(Some(refusal)),
-            }
+            refused.run(wished.clone(), &run);
         })
     };
     html! {
@@ -51,7 +45,7 @@ pub fn PullForm(props: &PullFormProps) -> Html {
             <div class="actions">
                 <button type="submit" class="primary" id="pull-button" data-testid="pull-button">{"Pull"}</button>
             </div>
-            <ReportBox id="pull-result" report={props.report.clone()} refused={(*refused).clone()} />
+            <ReportBox id="pull-result" report={props.report.clone()} refused={refused.shown()} />
             if let Some(report) = props.report.as_ref().filter(|report| report.succeeded()) {
                 <MessageList
                     id="pulled-list"

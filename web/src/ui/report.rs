@@ -2,6 +2,7 @@
 
 use yew::prelude::*;
 
+use crate::model::describe::time_of_day;
 use crate::model::task::Report;
 
 #[derive(Properties, PartialEq)]
@@ -43,6 +44,10 @@ fn lines(report: &Report) -> Html {
             { for report.lines.iter().map(|line| html! { <p class={line.tone.name()}>{line.text.clone()}</p> }) }
             if report.running {
                 <p class="running">{"Waiting for an answer…"}</p>
+            }
+            // What went wrong may be over: the time of day says of which moment it tells.
+            if let Some(at_ms) = report.failed_ms {
+                <p class="aside">{format!("At {} UTC.", time_of_day(at_ms))}</p>
             }
         </>
     }

@@ -6,7 +6,7 @@ use yew::prelude::*;
 
 use super::cube::px;
 use super::download::download;
-use super::field::on_choice;
+use super::field::{on_choice, use_refused};
 use crate::model::describe::{self, millis, time_of_day};
 use crate::model::shared::Shared;
 use crate::model::spacetime::story::MarkKind;
@@ -27,18 +27,16 @@ pub struct SpaceTimeProps {
 
 #[component]
 pub fn SpaceTime(props: &SpaceTimeProps) -> Html {
-    let refused = use_state(|| None::<String>);
+    let refused = use_refused((props.topic.clone(), props.publisher.clone()));
     let recorder = &props.recorder;
     let publish = {
         let (act, run, refused) = (props.act.clone(), props.run.clone(), refused.clone());
-        let (topic, publisher) = (props.topic.clone(), props.publisher.clone());
-        Callback::from(move |_: MouseEvent| match wish::publish(&publisher, &topic, "traced", Ack::Quorum) {
-            Ok(task) => {
-                refused.set(None);
+        let wished = wish::publish(&props.publisher, &props.topic, "traced", Ack::Quorum);
+        Callback::from(move |_: MouseEvent| {
+            if let Some(task) = refused.unless(wished.clone()) {
                 act.emit(Action::TraceNext);
                 run.emit(task);
             }
-            Err(refusal) => refused.set(Some(refusal)),
         })
     };
     let arm = props.act.reform(|_: MouseEvent| Action::TraceNext);
@@ -66,8 +64,8 @@ pub fn SpaceTime(props: &SpaceTimeProps) -> Html {
                     </select>
                 }
             </div>
-            if let Some(refused) = &*refused {
-                <p class="bad" role="status">{refused.clone()}</p>
+            if let Some(refused) = refused.shown() {
+                <p class="bad" role="status">{refused}</p>
             }
             { match &recorder.story {
                 Some(story) => html! { <Diagram story={Shared::from((**story).clone())} going_on={recorder.is_following()} /> },

@@ -4,11 +4,11 @@ use cubecast_core::names::{SubscriberId, TopicName};
 use cubecast_core::wire::client::StartAt;
 use yew::prelude::*;
 
-use super::field::{ChoiceField, TextField, setter};
+use super::field::{ChoiceField, TextField, deliberate, setter, use_refused};
 use super::messages::MessageList;
 use super::report::ReportBox;
 use crate::model::describe::plural;
-use crate::model::inbox::Inboxes;
+use crate::model::inbox::{Inbox, Inboxes};
 use crate::model::shared::Shared;
 use crate::model::task::{Report, Task};
 use crate::model::{Action, wish};
@@ -35,48 +35,51 @@ pub struct SubscribeFormProps {
 #[component]
 pub fn SubscribeForm(props: &SubscribeFormProps) -> Html {
     let start = use_state(|| "stopped".to_owned());
-    let refused = use_state(|| None::<String>);
+    let refused = use_refused((props.topic.clone(), props.subscriber.clone()));
     let names = names(props);
     let inbox = names.as_ref().and_then(|(subscriber, topic)| props.inboxes.get(subscriber, topic));
+    let is_live = inbox.is_some_and(Inbox::is_live);
 
     let onsubmit = {
-        let (act, run, refused) = (props.act.clone(), props.run.clone(), refused.clone());
-        let (names, start) = (names.clone(), from(&start));
-        let wished = wish::subscribe(&props.subscriber, &props.topic, start);
+        let (act, run, refused, names) = (props.act.clone(), props.run.clone(), refused.clone(), names.clone());
+        let wished = wish::subscribe(&props.subscriber, &props.topic, from(&start));
         Callback::from(move |event: SubmitEvent| {
             event.prevent_default();
-            refused.set(wished.clone().err());
-            if let (Ok(task), Some((subscriber, topic))) = (wished.clone(), names.clone()) {
+            if is_live {
+                return;
+            }
+            if let (Some(task), Some((subscriber, topic))) = (refused.unless(wished.clone()), names.clone()) {
                 act.emit(Action::OpenInbox { subscriber, topic });
                 run.emit(task);
             }
         })
     };
     let on_stop = {
-        let (act, run, names, stop) =
-            (props.act.clone(), props.run.clone(), names.clone(), props.stop_deliveries.clone());
+        let (act, run, stop) = (props.act.clone(), props.run.clone(), props.stop_deliveries.clone());
         let wished = wish::unsubscribe(&props.subscriber, &props.topic);
-        Callback::from(move |_: MouseEvent| {
+        deliberate(Callback::from(move |()| {
             if let (Ok(task), Some((subscriber, topic))) = (wished.clone(), names.clone()) {
                 stop.emit((subscriber.clone(), topic.clone()));
                 act.emit(Action::CloseInbox { subscriber, topic });
                 run.emit(task);
             }
-        })
+        }))
     };
     html! {
         <form id="subscribe-form" data-testid="subscribe-form" {onsubmit}>
             <TextField id="subscriber-input" label="Subscriber" value={props.subscriber.clone()} set={props.on_subscriber.clone()} />
             <ChoiceField id="start-select" label="Starting from" value={(*start).clone()} options={STARTS} set={setter(&start)} />
             <div class="actions">
-                if inbox.is_some_and(|inbox| inbox.ended.is_none()) {
+                // Its place stays: a second press must not end what the first began.
+                <button type="submit" class="primary" id="subscribe-button" data-testid="subscribe-button" disabled={is_live}>
+                    {"Subscribe"}
+                </button>
+                if is_live {
                     <button type="button" class="quiet" data-testid="unsubscribe-button" onclick={on_stop}>{"Unsubscribe"}</button>
-                } else {
-                    <button type="submit" class="primary" id="subscribe-button" data-testid="subscribe-button">{"Subscribe"}</button>
                 }
             </div>
-            <ReportBox id="subscribe-result" report={props.report.clone()} refused={(*refused).clone()} />
-            if let Some(inbox) = inbox {
+            <ReportBox id="subscribe-result" report={props.report.clone()} refused={refused.shown()} />
+            if let Some(inbox) = inbox.filter(|inbox| inbox.is_worth_showing()) {
                 <h3>
                     {"Delivered"}
                     <span class="count" data-testid="received-count">{plural(inbox.received, "message")}</span>

@@ -30,7 +30,13 @@ pub struct TabsProps {
 #[component]
 pub fn Tabs(props: &TabsProps) -> Html {
     let subscriber = use_state(|| "reader1".to_owned());
-    let on_subscriber = super::field::setter(&subscriber);
+    let on_subscriber = {
+        let (set, act) = (super::field::setter(&subscriber), props.act.clone());
+        Callback::from(move |typed: String| {
+            set.emit(typed);
+            act.emit(Action::ForgetReports(&[Panel::Subscribe, Panel::Pull]));
+        })
+    };
     let subscriber = (*subscriber).clone();
     let state = &props.state;
     let report = |panel| state.tasks.reports.get(&panel).cloned();

@@ -1,18 +1,22 @@
 //! The topic that everything else on the page is about: chosen from the list, or typed and created.
 
-use cubecast_core::names::TopicName;
+use std::ops::Bound;
+
+use cubecast_core::names::{PublisherId, TopicName};
 use yew::prelude::*;
 
-use super::field::TextField;
+use super::field::{TextField, deliberate, use_refused};
 use super::report::ReportBox;
+use super::topic_list::TopicList;
 use crate::model::cluster::Cluster;
-use crate::model::describe::plural;
 use crate::model::shared::Shared;
 use crate::model::task::{Report, Task};
-use crate::model::topics::{TopicBook, TopicInfo};
+use crate::model::topics::TopicBook;
 use crate::model::{Action, wish};
 
 const SUGGESTIONS: &str = "known-topics";
+/// The browser shows about so many of a list, and takes long for thousands.
+const MOST_SUGGESTED: usize = 20;
 
 #[derive(Properties, PartialEq)]
 pub struct TopicCardProps {
@@ -29,74 +33,89 @@ pub struct TopicCardProps {
 
 #[component]
 pub fn TopicCard(props: &TopicCardProps) -> Html {
-    let refused = use_state(|| None::<String>);
+    let refused = use_refused((props.topic.clone(), props.publisher.clone()));
     let wished = |make: fn(&str, &str) -> Result<Task, wish::Refusal>| {
         let (run, refused) = (props.run.clone(), refused.clone());
         let (publisher, topic) = (props.publisher.clone(), props.topic.clone());
-        Callback::from(move |()| match make(&publisher, &topic) {
-            Ok(task) => {
-                refused.set(None);
-                run.emit(task);
-            }
-            Err(refusal) => refused.set(Some(refusal)),
-        })
+        Callback::from(move |()| refused.run(make(&publisher, &topic), &run))
     };
+    let topic = TopicName::new(props.topic.trim()).ok();
+    let info = topic.as_ref().and_then(|topic| props.topics.topics.get(topic));
+    let exists = info.is_some();
     let onsubmit = wished(wish::create_topic).reform(|event: SubmitEvent| event.prevent_default());
     let doomed = use_state(|| None::<String>);
-    let ask_delete = super::field::setter(&doomed).reform({
-        let topic = props.topic.clone();
-        move |_: MouseEvent| Some(topic.clone())
+    // A topic that is gone takes the question along.
+    use_effect_with(exists, {
+        let doomed = doomed.clone();
+        move |exists| {
+            if !exists && doomed.is_some() {
+                doomed.set(None);
+            }
+        }
     });
-    let keep = super::field::setter(&doomed).reform(|_: MouseEvent| None);
+    let ask = |answer: Option<String>| deliberate(super::field::setter(&doomed).reform(move |()| answer.clone()));
     let on_delete = {
         let (delete, doomed) = (wished(wish::delete_topic), doomed.clone());
-        Callback::from(move |_: MouseEvent| {
+        deliberate(Callback::from(move |()| {
             doomed.set(None);
             delete.emit(());
-        })
+        }))
     };
     let choose = props.act.reform(Action::ChooseTopic);
-    let exists = TopicName::new(props.topic.trim()).is_ok_and(|topic| props.topics.topics.contains_key(&topic));
+    let other_owner =
+        info.and_then(|info| info.owner.as_ref()).filter(|owner| owner.as_str() != props.publisher.trim());
     html! {
         <div class="card">
             <form id="topic-form" data-testid="topic-form" {onsubmit}>
                 <div class="row">
-                    <TextField id="topic-input" label="Topic" value={props.topic.clone()} set={choose.clone()} placeholder="news" list={SUGGESTIONS} />
+                    <TextField id="topic-input" label="Topic" value={props.topic.clone()} set={choose.clone()} placeholder="Type a name" list={SUGGESTIONS} />
                     <TextField id="publisher-input" label="Publisher" value={props.publisher.clone()} set={props.on_publisher.clone()} />
                 </div>
                 <datalist id={SUGGESTIONS}>
-                    { for props.topics.topics.keys().map(|topic| html! { <option value={topic.as_str().to_owned()} /> }) }
+                    { for suggestions(props).map(|topic| html! { <option value={topic.as_str().to_owned()} /> }) }
                 </datalist>
+                // Each button has a place of its own: a second press must not mean something else than the first.
                 <div class="actions">
-                    if !exists {
-                        <button type="submit" class="primary" data-testid="create-topic-button">{"Create topic"}</button>
-                    } else if doomed.as_ref() == Some(&props.topic) {
-                        <button type="button" class="danger" data-testid="delete-for-good-button" onclick={on_delete}>
-                            {"Delete it and its messages"}
-                        </button>
-                        <button type="button" class="quiet" data-testid="keep-topic-button" onclick={keep}>{"Keep it"}</button>
-                    } else {
-                        <button type="button" class="quiet" data-testid="delete-topic-button" onclick={ask_delete}>
-                            {"Delete topic"}
-                        </button>
-                    }
+                    <button type="submit" class="primary" key="create" data-testid="create-topic-button" disabled={exists}>{"Create topic"}</button>
+                    { match (exists, other_owner) {
+                        (false, _) => Html::default(),
+                        (true, Some(owner)) => owned(owner),
+                        (true, None) if doomed.as_ref() == Some(&props.topic) => html! {
+                            <>
+                                <button type="button" class="quiet" key="keep" data-testid="keep-topic-button" onclick={ask(None)}>{"Keep it"}</button>
+                                <button type="button" class="danger" key="doom" data-testid="delete-for-good-button" onclick={on_delete}>
+                                    {"Delete it and its messages"}
+                                </button>
+                            </>
+                        },
+                        (true, None) => html! {
+                            <button type="button" class="quiet" key="ask" data-testid="delete-topic-button" onclick={ask(Some(props.topic.clone()))}>
+                                {"Delete topic"}
+                            </button>
+                        },
+                    } }
                 </div>
-                <ReportBox id="topic-result" report={props.report.clone()} refused={(*refused).clone()} />
+                <ReportBox id="topic-result" report={props.report.clone()} refused={refused.shown()} />
             </form>
-            { topic_list(props, &choose) }
+            if props.topics.topics.is_empty() {
+                <p class="empty" data-testid="topic-list-empty">{empty_text(props)}</p>
+            } else {
+                <TopicList topics={props.topics.clone()} cluster={props.cluster.clone()} chosen={topic} {choose} />
+            }
         </div>
     }
 }
 
-fn topic_list(props: &TopicCardProps, choose: &Callback<String>) -> Html {
-    if props.topics.topics.is_empty() {
-        return html! { <p class="empty" data-testid="topic-list-empty">{empty_text(props)}</p> };
-    }
-    html! {
-        <ul class="topics" id="topic-list" data-testid="topic-list" aria-label="Topics">
-            { for props.topics.topics.iter().map(|(topic, info)| topic_row(props, topic, info, choose)) }
-        </ul>
-    }
+fn owned(owner: &PublisherId) -> Html {
+    html! { <p class="aside" key="owned" data-testid="topic-owner">{format!("Only {owner}, who created it, can delete it.")}</p> }
+}
+
+/// Topics that begin with what is typed.
+fn suggestions(props: &TopicCardProps) -> impl Iterator<Item = &TopicName> {
+    let typed = props.topic.trim();
+    let from = TopicName::new(typed).map_or(Bound::Unbounded, Bound::Included);
+    let behind = props.topics.topics.range((from, Bound::Unbounded)).map(|(topic, _)| topic);
+    behind.take_while(move |topic| topic.as_str().starts_with(typed)).take(MOST_SUGGESTED)
 }
 
 fn empty_text(props: &TopicCardProps) -> Html {
@@ -111,36 +130,5 @@ fn empty_text(props: &TopicCardProps) -> Html {
             <button type="button" class="link" data-testid="suggest-topic" onclick={suggest}>{"news"}</button>
             {": its home will be "}<code>{home.unwrap_or_default()}</code>{", because its hash ends in these bits."}
         </>
-    }
-}
-
-fn topic_row(props: &TopicCardProps, topic: &TopicName, info: &TopicInfo, choose: &Callback<String>) -> Html {
-    let name = topic.as_str().to_owned();
-    let is_chosen = props.topic.trim() == name;
-    let onclick = {
-        let (choose, name) = (choose.clone(), name.clone());
-        Callback::from(move |_: MouseEvent| choose.emit(name.clone()))
-    };
-    let leader = props.cluster.acting_leader(info.home);
-    let led = match leader {
-        Some(leader) if leader == info.home => String::new(),
-        Some(leader) => format!("led by {leader}"),
-        None => "no leader".to_owned(),
-    };
-    html! {
-        <li key={name.clone()}>
-            <button
-                type="button"
-                class={classes!("topic", is_chosen.then_some("is-chosen"))}
-                aria-pressed={is_chosen.to_string()}
-                data-testid={format!("topic-row-{name}")}
-                {onclick}
-            >
-                <span class="name">{topic.to_string()}</span>
-                <span class="led">{led}</span>
-                <code title="its home">{info.home.to_string()}</code>
-                <span class="count">{plural(info.messages, "message")}</span>
-            </button>
-        </li>
     }
 }

@@ -5,7 +5,7 @@ use web_sys::{DragEvent, File, HtmlInputElement};
 use yew::prelude::*;
 
 use crate::simulated::{Course, Permalink, Spec, catalogue};
-use crate::ui::field::{on_choice, on_text};
+use crate::ui::field::{on_choice, on_text, setter, use_refused};
 
 #[derive(Properties, PartialEq)]
 pub struct SetupProps {
@@ -20,25 +20,18 @@ pub fn Setup(props: &SetupProps) -> Html {
     let name = use_state(|| props.spec.course.name().to_owned());
     let bits = use_state(|| props.spec.dimension_bits());
     let seed = use_state(|| props.spec.seed.to_string());
-    let refused = use_state(|| None::<String>);
+    let refused = use_refused(((*name).clone(), *bits, (*seed).clone()));
     let is_over = use_state(|| false);
     let onsubmit = {
         let (name, bits, seed, refused, go) = (name.clone(), *bits, seed.clone(), refused.clone(), props.go.clone());
         Callback::from(move |event: SubmitEvent| {
             event.prevent_default();
-            match spec_of(&name, bits, &seed) {
-                Ok(spec) => go.emit(Permalink { spec, ..Permalink::default() }),
-                Err(why) => refused.set(Some(why)),
+            if let Some(spec) = refused.unless(spec_of(&name, bits, &seed)) {
+                go.emit(Permalink { spec, ..Permalink::default() });
             }
         })
     };
-    let set_name = {
-        let (name, refused) = (name.clone(), refused.clone());
-        Callback::from(move |chosen: String| {
-            refused.set(None);
-            name.set(chosen);
-        })
-    };
+    let set_name = setter(&name);
     let set_bits = {
         let bits = bits.clone();
         Callback::from(move |chosen: String| bits.set(chosen.parse().unwrap_or(3)))
@@ -109,7 +102,7 @@ pub fn Setup(props: &SetupProps) -> Html {
                     autocomplete="off"
                     data-testid="seed"
                     value={(*seed).clone()}
-                    oninput={on_text(crate::ui::field::setter(&seed))}
+                    oninput={on_text(setter(&seed))}
                 />
             </label>
             <button type="submit" class="chip" data-testid="new-run">{"New run"}</button>
@@ -118,8 +111,8 @@ pub fn Setup(props: &SetupProps) -> Html {
                 <input type="file" accept=".json,application/json" data-testid="trace-file" {onchange} />
             </label>
             <p class="aside">{about}{" "}{"A trace of "}<code>{"cubecast sim"}</code>{" may also be dropped here."}</p>
-            if let Some(why) = &*refused {
-                <p class="bad" role="alert">{why.clone()}</p>
+            if let Some(why) = refused.shown() {
+                <p class="bad" role="alert">{why}</p>
             }
         </form>
     }

@@ -1,0 +1,273 @@
+//! The topics as a list that stays small however many there are: only the rows in sight, and a few around them, are on the page.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+use cubecast_core::names::TopicName;
+use web_sys::{HtmlElement, KeyboardEvent};
+use yew::prelude::*;
+
+use super::field::on_text;
+use crate::model::cluster::Cluster;
+use crate::model::describe::{grouped, plural};
+use crate::model::shared::Shared;
+use crate::model::topics::{TopicBook, TopicInfo};
+
+/// The height of a row, pixels; the style sheet's too.
+const ROW: usize = 36;
+/// Rows in sight, and in sight when the person wants more.
+const FEW: usize = 6;
+const MANY: usize = 16;
+/// Rows beyond those in sight, on each side: enough for a flick of a wheel.
+const MARGIN: usize = 6;
+
+#[derive(Properties, PartialEq)]
+pub struct TopicListProps {
+    pub topics: Shared<TopicBook>,
+    pub cluster: Shared<Cluster>,
+    pub chosen: Option<TopicName>,
+    pub choose: Callback<String>,
+}
+
+/// Which rows are in sight.
+#[derive(Clone, Copy, PartialEq)]
+struct Sight {
+    first: usize,
+    count: usize,
+    of: usize,
+}
+
+impl Sight {
+    fn of(scrolled: usize, height: usize, of: usize) -> Sight {
+        let count = height.min(of);
+        Sight { first: (scrolled / ROW).min(of - count), count, of }
+    }
+
+    /// The rows that are on the page.
+    fn rows(self) -> Range<usize> {
+        self.first.saturating_sub(MARGIN)..(self.first + self.count + MARGIN).min(self.of)
+    }
+
+    fn contains(self, row: usize) -> bool {
+        (self.first..self.first + self.count).contains(&row)
+    }
+
+    /// How far to scroll so that a row is in sight.
+    fn scrolled_to(self, row: usize) -> usize {
+        let first = if row < self.first { row } else { (row + 1).saturating_sub(self.count).max(self.first) };
+        first * ROW
+    }
+}
+
+#[component]
+pub fn TopicList(props: &TopicListProps) -> Html {
+    let filter = use_state(String::new);
+    let height = use_state(|| FEW);
+    let scrolled = use_state(|| 0);
+    // The row that the arrow keys are on; it is given the focus once it is on the page.
+    let current = use_state(|| 0);
+    let wants_focus = use_mut_ref(|| false);
+    let scroller = use_node_ref();
+
+    let rows = matching(&props.topics.topics, &filter);
+    let sight = Sight::of(*scrolled, *height, rows.len());
+    let is_stop = |row: usize| row == if sight.contains(*current) { *current } else { sight.first };
+    let onscroll = {
+        let (scrolled, scroller) = (scrolled.clone(), scroller.clone());
+        Callback::from(move |_: Event| {
+            if let Some(element) = scroller.cast::<HtmlElement>() {
+                scrolled.set(element.scroll_top().max(0) as usize);
+            }
+        })
+    };
+    let onkeydown = {
+        let (current, wants_focus, scroller, scrolled) =
+            (current.clone(), wants_focus.clone(), scroller.clone(), scrolled.clone());
+        let at = if sight.contains(*current) { *current } else { sight.first };
+        Callback::from(move |event: KeyboardEvent| {
+            let last = sight.of.saturating_sub(1);
+            let next = match event.key().as_str() {
+                "ArrowDown" => (at + 1).min(last),
+                "ArrowUp" => at.saturating_sub(1),
+                "PageDown" => (at + sight.count).min(last),
+                "PageUp" => at.saturating_sub(sight.count),
+                "Home" => 0,
+                "End" => last,
+                _ => return,
+            };
+            event.prevent_default();
+            if let Some(element) = scroller.cast::<HtmlElement>() {
+                element.set_scroll_top(sight.scrolled_to(next) as i32);
+            }
+            scrolled.set(sight.scrolled_to(next));
+            current.set(next);
+            *wants_focus.borrow_mut() = true;
+        })
+    };
+    use_effect({
+        let (scroller, current) = (scroller.clone(), *current);
+        move || {
+            if std::mem::take(&mut *wants_focus.borrow_mut()) {
+                focus(&scroller, current);
+            }
+        }
+    });
+    let set_filter = {
+        let (filter, scrolled, scroller) = (filter.clone(), scrolled.clone(), scroller.clone());
+        Callback::from(move |typed: String| {
+            if let Some(element) = scroller.cast::<HtmlElement>() {
+                element.set_scroll_top(0);
+            }
+            scrolled.set(0);
+            filter.set(typed);
+        })
+    };
+    let all = props.topics.topics.len();
+    let drawn = sight.rows();
+    let padding = format!("padding: {}px 0 {}px", drawn.start * ROW, (sight.of - drawn.end) * ROW);
+    html! {
+        <section class="topic-book" aria-label="Topics">
+            <div class="topic-head">
+                <p class="aside" data-testid="topic-count">{count_words(sight, all)}</p>
+                if rows.len() > FEW { {more_button(&height)} }
+            </div>
+            if all > FEW {
+                <input
+                    class="filter"
+                    type="search"
+                    data-testid="topic-filter"
+                    aria-label="Filter the topics"
+                    placeholder="Filter the topics"
+                    autocomplete="off"
+                    spellcheck="false"
+                    value={(*filter).clone()}
+                    oninput={on_text(set_filter)}
+                />
+            }
+            <div class="topics" ref={scroller} style={format!("height: {}px", sight.count * ROW)} {onscroll} {onkeydown}>
+                <ul id="topic-list" data-testid="topic-list" aria-label="Topics" style={padding}>
+                    { for drawn.clone().zip(&rows[drawn.clone()]).map(|(at, (topic, info))| {
+                        topic_row(props, topic, info, Position { at, of: rows.len(), is_stop: is_stop(at) })
+                    }) }
+                </ul>
+            </div>
+        </section>
+    }
+}
+
+type Rows<'a> = Vec<(&'a TopicName, &'a TopicInfo)>;
+
+/// Those whose names, as people read them, contain what is typed.
+fn matching<'a>(topics: &'a BTreeMap<TopicName, TopicInfo>, filter: &str) -> Rows<'a> {
+    let wanted = filter.trim().to_lowercase();
+    let matches = |topic: &TopicName| wanted.is_empty() || topic.to_string().to_lowercase().contains(&wanted);
+    topics.iter().filter(|(topic, _)| matches(topic)).collect()
+}
+
+fn count_words(sight: Sight, all: usize) -> String {
+    let topics = plural(all as u64, "topic");
+    match sight {
+        Sight { of: 0, .. } => format!("None of {topics} matches"),
+        Sight { count, of, .. } if count == of && of == all => topics,
+        Sight { count, of, .. } if count == of => format!("{} of {topics}", grouped(of as u64)),
+        Sight { first, count, of } => {
+            let (from, to) = (grouped(first as u64 + 1), grouped((first + count) as u64));
+            let of = if of == all { topics } else { format!("{} of {topics}", grouped(of as u64)) };
+            format!("{from} to {to} of {of}")
+        }
+    }
+}
+
+fn more_button(height: &UseStateHandle<usize>) -> Html {
+    let is_tall = **height == MANY;
+    let onclick = super::field::setter(height).reform(move |_: MouseEvent| if is_tall { FEW } else { MANY });
+    html! {
+        <button type="button" class="link" data-testid="topic-more" aria-expanded={is_tall.to_string()} {onclick}>
+            { if is_tall { "Show fewer" } else { "Show more" } }
+        </button>
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Position {
+    at: usize,
+    of: usize,
+    /// The tab key stops here; the arrow keys go on.
+    is_stop: bool,
+}
+
+fn topic_row(props: &TopicListProps, topic: &TopicName, info: &TopicInfo, position: Position) -> Html {
+    let name = topic.as_str().to_owned();
+    let is_chosen = props.chosen.as_ref() == Some(topic);
+    let onclick = {
+        let (choose, name) = (props.choose.clone(), name.clone());
+        Callback::from(move |_: MouseEvent| choose.emit(name.clone()))
+    };
+    let led = match props.cluster.acting_leader(info.home) {
+        Some(leader) if leader == info.home => String::new(),
+        Some(leader) => format!("led by {leader}"),
+        None => "no leader".to_owned(),
+    };
+    html! {
+        <li key={name.clone()} aria-posinset={(position.at + 1).to_string()} aria-setsize={position.of.to_string()}>
+            <button
+                type="button"
+                class={classes!("topic", is_chosen.then_some("is-chosen"))}
+                aria-pressed={is_chosen.to_string()}
+                tabindex={if position.is_stop { "0" } else { "-1" }}
+                data-testid={format!("topic-row-{name}")}
+                data-row={position.at.to_string()}
+                title={topic.to_string()}
+                {onclick}
+            >
+                <span class="name">{topic.to_string()}</span>
+                <span class="led">{led}</span>
+                <code title="its home">{info.home.to_string()}</code>
+                <span class="count">{plural(info.messages, "message")}</span>
+            </button>
+        </li>
+    }
+}
+
+fn focus(scroller: &NodeRef, row: usize) {
+    let found = scroller.cast::<HtmlElement>().and_then(|element| {
+        let row = element.query_selector(&format!("[data-row=\"{row}\"]")).ok()??;
+        wasm_bindgen::JsCast::dyn_into::<HtmlElement>(row).ok()
+    });
+    if let Some(button) = found {
+        // A browser that refuses leaves the focus where it is.
+        let _ = button.focus();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_rows_on_the_page_are_those_in_sight_and_a_few_around_them() {
+        let sight = Sight::of(100 * ROW + 5, FEW, 5_000);
+        assert_eq!((sight.first, sight.rows()), (100, 94..112));
+        assert_eq!(Sight::of(0, FEW, 5_000).rows(), 0..12);
+        assert_eq!(Sight::of(9_999 * ROW, FEW, 20).rows(), 8..20, "the list has become shorter");
+        assert_eq!(Sight::of(0, FEW, 0).rows(), 0..0);
+    }
+
+    #[test]
+    fn a_row_is_brought_into_sight_by_scrolling_as_little_as_possible() {
+        let sight = Sight::of(100 * ROW, FEW, 5_000);
+        let first = |row| sight.scrolled_to(row) / ROW;
+        assert_eq!([99, 100, 105, 106, 4_999].map(first), [99, 100, 100, 101, 4_994]);
+    }
+
+    #[test]
+    fn how_many_there_are_is_said_beside_how_many_are_seen() {
+        let words = |scrolled, of, all| count_words(Sight::of(scrolled, FEW, of), all);
+        assert_eq!(words(0, 1, 1), "1 topic");
+        assert_eq!(words(0, 214, 214), "1 to 6 of 214 topics");
+        assert_eq!(words(9 * ROW, 5_000, 5_000), "10 to 15 of 5\u{202f}000 topics");
+        assert_eq!(words(0, 3, 214), "3 of 214 topics");
+        assert_eq!(words(0, 20, 214), "1 to 6 of 20 of 214 topics");
+        assert_eq!(words(0, 0, 214), "None of 214 topics matches");
+    }
+}
