@@ -43,7 +43,12 @@ impl Browser {
 
     /// One of the size of a phone.
     pub async fn start_phone() -> Browser {
-        let metrics = json!({"width": 390, "height": 844, "pixelRatio": 2, "touch": true});
+        Browser::start_as_wide_as(390).await
+    }
+
+    /// A phone of this width.
+    pub async fn start_as_wide_as(width: u32) -> Browser {
+        let metrics = json!({"width": width, "height": 844, "pixelRatio": 2, "touch": true});
         Browser::start_with(&[], Some(json!({"deviceMetrics": metrics}))).await
     }
 
@@ -80,6 +85,17 @@ impl Browser {
     pub async fn click(&self, id: &str) {
         let clicked = |element: Element| async move { element.click().await.map_err(|error| error.to_string()) };
         self.with(&format!("{id} can be clicked"), id, clicked).await;
+    }
+
+    /// Twice, as fast as a browser can: before anything that the first click does is to be seen.
+    pub async fn double_click(&self, id: &str) {
+        const CLICK: &str = "new MouseEvent('click', { bubbles: true, cancelable: true, detail: number })";
+        let script = format!(
+            "const found = () => document.querySelector('[data-testid=\"{id}\"]');
+             for (const number of [1, 2]) found()?.dispatchEvent({CLICK});
+             arguments[0](null)"
+        );
+        self.evaluate(&script).await;
     }
 
     /// In place of what stood there.

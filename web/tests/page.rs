@@ -1,34 +1,29 @@
 //! The dashboard's components in a real browser: what they show, and what they hand on when a person types and clicks.
 #![cfg(target_arch = "wasm32")]
 
-use std::cell::RefCell;
-use std::rc::Rc;
+mod harness;
 
 use cubecast_core::client::Target;
-use cubecast_core::cube::{Dimension, Vertex};
 use cubecast_core::names::{Offset, SubscriberId, TopicName};
 use cubecast_core::time::Timestamp;
-use cubecast_core::wire::answer::{ClusterView, NodeState, NodeView, Role};
+use cubecast_core::wire::answer::Role;
 use cubecast_core::wire::client::{self, Ack, StopMode};
 use cubecast_core::wire::event::{self, WatchEvent};
 use cubecast_web::model::closer::CloserTab;
-use cubecast_web::model::cluster::{Cluster, Socket};
 use cubecast_web::model::feed::{Feed, Subject, Tone};
 use cubecast_web::model::inbox::Inboxes;
 use cubecast_web::model::shared::Shared;
-use cubecast_web::model::task::Task;
+use cubecast_web::model::task::{Panel, Task};
+use cubecast_web::model::topics::TopicBook;
 use cubecast_web::model::{Action, Moment, Selection, State};
 use cubecast_web::ui::{
-    App, Cube, CubeProps, FeedList, FeedListProps, LookCloser, LookCloserProps, NodeCard, NodeCardProps,
+    App, BreakPanel, BreakPanelProps, Cube, CubeProps, FeedList, FeedListProps, LookCloser, LookCloserProps, NodeCard,
+    NodeCardProps,
 };
 use cubecast_web::ui::{PublishForm, PublishFormProps, SubscribeForm, SubscribeFormProps, TopicCard, TopicCardProps};
-use wasm_bindgen::JsCast;
+use harness::{Page, SvgClass, heard, vertex, watching};
 use wasm_bindgen_test::{wasm_bindgen_test, wasm_bindgen_test_configure};
-use web_sys::{
-    Element, Event, EventInit, HtmlElement, HtmlInputElement, HtmlSelectElement, KeyboardEvent, KeyboardEventInit,
-};
 use yew::prelude::*;
-use yew::scheduler;
 
 wasm_bindgen_test_configure!(run_in_browser);
 
@@ -65,6 +60,94 @@ async fn a_publish_without_a_topic_is_not_sent_and_says_why() {
     page.click("#publish-button").await;
     assert!(tasks.borrow().is_empty());
     assert!(page.text("#publish-result").contains("Choose a topic"), "{}", page.text("#publish-result"));
+}
+
+#[wasm_bindgen_test]
+async fn a_placeholder_is_no_message_and_the_refusal_goes_when_one_is_typed() {
+    let (run, tasks) = heard::<Task>();
+    let form = |topic: &'static str, run: &Callback<Task>| {
+        yew::props!(PublishFormProps { topic, publisher: "writer", report: None, run: run.clone() })
+    };
+    let mut page = Page::of::<PublishForm>(form("news", &run)).await;
+    page.click("#publish-button").await;
+    assert!(tasks.borrow().is_empty());
+    assert_eq!(page.text("#publish-result"), "Type a message first.");
+    page.type_into("#content-input", "h").await;
+    assert_eq!(page.text("#publish-result"), "");
+    page.type_into("#content-input", "").await;
+    page.click("#publish-button").await;
+    page.update(form("cricket", &run)).await;
+    assert_eq!(page.text("#publish-result"), "", "that was said of another topic");
+}
+
+#[wasm_bindgen_test]
+async fn a_topic_that_was_refused_offers_nothing_to_unsubscribe_from() {
+    let (subscriber, topic): (SubscriberId, TopicName) = ("reader".parse().unwrap(), "nope".parse().unwrap());
+    let mut inboxes = Inboxes::default();
+    inboxes.open(subscriber.clone(), topic.clone());
+    inboxes.ask(&subscriber, &topic, 1);
+    let form = |inboxes: Inboxes| {
+        yew::props!(SubscribeFormProps {
+            topic: "nope",
+            subscriber: "reader",
+            inboxes: Shared::from(inboxes),
+            report: None,
+            on_subscriber: Callback::noop(),
+            act: Callback::noop(),
+            run: Callback::noop(),
+            stop_deliveries: Callback::noop(),
+        })
+    };
+    let mut page = Page::of::<SubscribeForm>(form(inboxes.clone())).await;
+    assert!(page.all("[data-testid=unsubscribe-button], h3").is_empty(), "it is only asked for");
+    inboxes.end_task(1);
+    page.update(form(inboxes.clone())).await;
+    assert!(page.all("[data-testid=unsubscribe-button], h3").is_empty(), "it was refused");
+    inboxes.open(subscriber.clone(), topic.clone());
+    inboxes.ask(&subscriber, &topic, 2);
+    inboxes.confirm(2);
+    page.update(form(inboxes)).await;
+    assert!(page.get("#subscribe-button").has_attribute("disabled"), "its place is not taken by the opposite");
+    page.get("[data-testid=unsubscribe-button]");
+}
+
+#[wasm_bindgen_test]
+async fn a_double_click_on_delete_asks_and_does_not_delete() {
+    let (run, tasks) = heard::<Task>();
+    let mut topics = TopicBook::default();
+    topics.learn_created(&"news".parse().unwrap(), vertex("100"));
+    let page = Page::of::<TopicCard>(yew::props!(TopicCardProps {
+        topics: Shared::from(topics),
+        cluster: watching("news").cluster,
+        topic: "news",
+        publisher: "writer",
+        report: None,
+        on_publisher: Callback::noop(),
+        act: Callback::noop(),
+        run,
+    }))
+    .await;
+    assert!(page.get("[data-testid=create-topic-button]").has_attribute("disabled"));
+    page.double_click("[data-testid=delete-topic-button]").await;
+    page.double_click("[data-testid=delete-for-good-button]").await;
+    assert_eq!(tasks.borrow().len(), 1, "once, after the question");
+}
+
+#[wasm_bindgen_test]
+async fn what_is_said_of_a_node_is_not_said_of_another() {
+    let goal = Some(client::Action::RecoverNode { node: Some(vertex("011")) });
+    let told = [
+        Action::Select(Some(Selection::Node(vertex("011")))),
+        Action::TaskStarted { panel: Panel::Node, task: 1, goal },
+        Action::TaskGaveUp { panel: Panel::Node, task: 1, text: "Nothing was done.".into() },
+    ];
+    let state = watching("news").after(Moment { now_ms: 1_000, actions: told.to_vec() });
+    let props = |state: State| yew::props!(BreakPanelProps { state, act: Callback::noop(), run: Callback::noop() });
+    let mut page = Page::of::<BreakPanel>(props(state.clone())).await;
+    assert!(page.text("#node-result").contains("Nothing was done.At 00:00:01 UTC."), "{}", page.text("#node-result"));
+    let select = Action::Select(Some(Selection::Node(vertex("100"))));
+    page.update(props(state.after(Moment { now_ms: 1_000, actions: vec![select] }))).await;
+    assert_eq!(page.text("#node-result"), "");
 }
 
 #[wasm_bindgen_test]
@@ -219,124 +302,4 @@ fn state_with_a_replica_behind() -> State {
 
 fn told(node: &str, event: event::Event) -> Action {
     Action::Told(WatchEvent { node: vertex(node), time: Timestamp(1), at_us: 1, trace: None, event })
-}
-
-/// A component mounted in a part of the test page of its own; both go in Drop.
-struct Page<C: BaseComponent> {
-    root: Element,
-    app: Option<yew::AppHandle<C>>,
-}
-
-impl Page<App> {
-    async fn of<C: BaseComponent>(properties: C::Properties) -> Page<C> {
-        let document = web_sys::window().unwrap().document().unwrap();
-        let root = document.create_element("div").unwrap();
-        document.body().unwrap().append_child(&root).unwrap();
-        let app = yew::Renderer::<C>::with_root_and_props(root.clone(), properties).render();
-        scheduler::flush().await;
-        Page { root, app: Some(app) }
-    }
-}
-
-impl<C: BaseComponent> Page<C> {
-    fn get(&self, selector: &str) -> Element {
-        self.root.query_selector(selector).unwrap().unwrap_or_else(|| panic!("{selector} is not on the page"))
-    }
-
-    fn all(&self, selector: &str) -> Vec<Element> {
-        let list = self.root.query_selector_all(selector).unwrap();
-        (0..list.length()).map(|at| list.get(at).unwrap().unchecked_into()).collect()
-    }
-
-    fn text(&self, selector: &str) -> String {
-        self.get(selector).text_content().unwrap_or_default()
-    }
-
-    async fn click(&self, selector: &str) {
-        let element = self.get(selector);
-        match element.dyn_ref::<HtmlElement>() {
-            Some(element) => element.click(),
-            None => bubble(&element, "click"),
-        }
-        scheduler::flush().await;
-    }
-
-    async fn press_enter(&self, selector: &str) {
-        let init = KeyboardEventInit::new();
-        init.set_key("Enter");
-        init.set_bubbles(true);
-        let event = KeyboardEvent::new_with_keyboard_event_init_dict("keydown", &init).unwrap();
-        self.get(selector).dispatch_event(&event).unwrap();
-        scheduler::flush().await;
-    }
-
-    async fn type_into(&self, selector: &str, text: &str) {
-        let input: HtmlInputElement = self.get(selector).unchecked_into();
-        input.set_value(text);
-        bubble(&input, "input");
-        scheduler::flush().await;
-    }
-
-    async fn choose(&self, selector: &str, value: &str) {
-        let select: HtmlSelectElement = self.get(selector).unchecked_into();
-        select.set_value(value);
-        bubble(&select, "change");
-        scheduler::flush().await;
-    }
-}
-
-impl<C: BaseComponent> Drop for Page<C> {
-    fn drop(&mut self) {
-        if let Some(app) = self.app.take() {
-            app.destroy();
-        }
-        self.root.remove();
-    }
-}
-
-/// `class_name` answers for HTML only.
-trait SvgClass {
-    fn class_name_of_svg(&self) -> String;
-}
-
-impl SvgClass for Element {
-    fn class_name_of_svg(&self) -> String {
-        self.get_attribute("class").unwrap_or_default()
-    }
-}
-
-fn bubble(element: &Element, name: &str) {
-    let init = EventInit::new();
-    init.set_bubbles(true);
-    element.dispatch_event(&Event::new_with_event_init_dict(name, &init).unwrap()).unwrap();
-}
-
-/// A callback, and what it was called with.
-fn heard<T: 'static>() -> (Callback<T>, Rc<RefCell<Vec<T>>>) {
-    let heard = Rc::new(RefCell::new(Vec::new()));
-    let into = heard.clone();
-    (Callback::from(move |value| into.borrow_mut().push(value)), heard)
-}
-
-fn vertex(name: &str) -> Vertex {
-    name.parse().unwrap()
-}
-
-/// A cube that is watched and of which node 011 has failed.
-fn watching(topic: &str) -> State {
-    let dimension = Dimension::new(3).unwrap();
-    let node = |node: Vertex| NodeView {
-        node,
-        address: String::new(),
-        state: if node == vertex("011") { NodeState::Failed } else { NodeState::Up },
-        incarnation: 1,
-        leads: vec![node],
-    };
-    let view = ClusterView { dimension, nodes: dimension.vertices().map(node).collect(), links: Vec::new() };
-    let mut cluster = Cluster::default();
-    for node in dimension.vertices() {
-        cluster.learn_socket(node, Socket::Open);
-        cluster.learn_view(node, &view);
-    }
-    State { cluster: Shared::from(cluster), topic_text: topic.into(), ..State::default() }
 }

@@ -56,7 +56,7 @@ async fn axe_finds_nothing_serious_on_the_simulated_page() {
 }
 
 /// Reads the page and fails with what is wrong with it, and where.
-async fn check(browser: &Browser, scheme: &str, what: &str) {
+pub async fn check(browser: &Browser, scheme: &str, what: &str) {
     const RUN: &str = "
         const done = arguments[arguments.length - 1];
         axe.run(document, { resultTypes: ['violations'] }).then(found => done({

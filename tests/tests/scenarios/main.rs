@@ -20,3 +20,4 @@ mod phone;
 mod restart;
 mod simulated;
 mod slow;
+mod strangers;

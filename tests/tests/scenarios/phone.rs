@@ -48,8 +48,12 @@ async fn the_simulated_page_fits_a_phone_too() {
     browser.close().await;
 }
 
-/// As wide as the phone, and no element that is seen reaches past its edge; a picture from this element on.
+/// As wide as the page, and no element that is seen reaches past its edge; a picture from this element on.
 async fn fits(browser: &Browser, id: &str) {
+    fits_in(browser, id, 390).await;
+}
+
+pub async fn fits_in(browser: &Browser, id: &str, width: u64) {
     const LOOK: &str = "
         const width = document.documentElement.clientWidth;
         const scrolls = (element) => element && (['auto', 'scroll', 'hidden'].includes(getComputedStyle(element).overflowX) || scrolls(element.parentElement));
@@ -64,7 +68,7 @@ async fn fits(browser: &Browser, id: &str) {
         });";
     browser.bring_into_view(id).await;
     let seen = browser.evaluate(LOOK).await;
-    say(&format!("picture: {}", browser.save_picture(&format!("phone-{id}")).await.display()));
-    assert_eq!(seen["width"], 390, "{seen}");
-    assert!(seen["page"].as_u64() <= Some(390) && seen["wide"] == serde_json::json!([]), "{id}: {seen:#}");
+    say(&format!("picture: {}", browser.save_picture(&format!("{width}-{id}")).await.display()));
+    assert_eq!(seen["width"], width, "{seen}");
+    assert!(seen["page"].as_u64() <= Some(width) && seen["wide"] == serde_json::json!([]), "{id}: {seen:#}");
 }

@@ -7,6 +7,7 @@ use cubecast_core::wire::client::{self, LinkConditions, StopMode};
 use cubecast_core::wire::event::FrameKind;
 
 use super::feed::Tone;
+use super::wish::PULL_MAX;
 
 /// What a task's answer says, with the time it took.
 pub fn answer(answer: &Answer, took_ms: f64) -> (Tone, String) {
@@ -59,7 +60,8 @@ pub fn done(done: &Done) -> String {
                 None => String::new(),
             };
             let origin = original_node.map(|home| format!(" (home {home})")).unwrap_or_default();
-            format!("{count} of {topic}{origin}; next is #{cursor}.{behind}")
+            let more = if messages.len() as u32 == PULL_MAX { " Pull again for the next ones." } else { "" };
+            format!("{count} of {topic}{origin}; next is #{cursor}.{behind}{more}")
         }
         Done::Committed { topic, cursor } => format!("{topic} is read up to #{cursor}."),
         Done::Located(location) => located(location),

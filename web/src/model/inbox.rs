@@ -7,6 +7,8 @@ use cubecast_core::wire::answer::{Delivery, Message};
 
 /// Older messages of a subscription are counted and no longer shown.
 pub const MAX_SHOWN: usize = 100;
+/// Of all subscriptions together, so many bytes of messages are kept; the newest message of each is.
+pub const MAX_BYTES: usize = 16 << 20;
 
 /// By subscriber and topic.
 #[derive(Clone, Debug, Default)]
@@ -20,6 +22,8 @@ pub struct Inbox {
     pub messages: VecDeque<Message>,
     /// All that came, each offset counted once.
     pub received: u64,
+    /// Of the messages that are kept.
+    bytes: usize,
     /// Offsets seen before this one are repeats, which come when a subscription moved to another node.
     pub next: Option<Offset>,
     /// Why nothing more comes; `None` while something may.
@@ -73,10 +77,21 @@ impl Inboxes {
         self.boxes.get(&(subscriber.clone(), topic.clone()))
     }
 
+    /// The subscription that takes most gives first.
+    fn trim(&mut self) {
+        while self.boxes.values().map(|inbox| inbox.bytes).sum::<usize>() > MAX_BYTES {
+            let largest =
+                self.boxes.values_mut().filter(|inbox| inbox.messages.len() > 1).max_by_key(|inbox| inbox.bytes);
+            let Some(inbox) = largest else { return };
+            inbox.drop_oldest();
+        }
+    }
+
     /// What comes for a subscription that this page no longer has is not kept.
     pub fn deliver(&mut self, delivery: Delivery) {
         if let Some(inbox) = self.boxes.get_mut(&(delivery.subscriber, delivery.topic)) {
             inbox.add(delivery.message);
+            self.trim();
         }
     }
 }
@@ -98,8 +113,17 @@ impl Inbox {
         }
         self.next = Some(message.offset.next());
         self.received += 1;
+        self.bytes += message.content.len();
         self.messages.push_front(message);
-        self.messages.truncate(MAX_SHOWN);
+        if self.messages.len() > MAX_SHOWN {
+            self.drop_oldest();
+        }
+    }
+
+    fn drop_oldest(&mut self) {
+        if let Some(oldest) = self.messages.pop_back() {
+            self.bytes -= oldest.content.len();
+        }
     }
 }
 
@@ -133,6 +157,24 @@ mod tests {
         let inbox = inboxes.boxes.values().next().unwrap();
         assert_eq!(inbox.messages.iter().map(|message| message.offset.0).collect::<Vec<_>>(), [3, 2, 1, 0]);
         assert_eq!(inbox.received, 4);
+    }
+
+    #[test]
+    fn large_messages_are_kept_up_to_a_limit_and_the_newest_always() {
+        let mut inboxes = Inboxes::default();
+        inboxes.open(SubscriberId::new("reader").unwrap(), TopicName::new("news").unwrap());
+        for offset in 0..50 {
+            let mut delivery = delivery(offset);
+            delivery.message.content = "x".repeat(1 << 20).into();
+            inboxes.deliver(delivery);
+        }
+        let inbox = inboxes.boxes.values().next().unwrap();
+        assert_eq!((inbox.received, inbox.messages.len(), inbox.bytes), (50, 16, MAX_BYTES));
+        assert_eq!(inbox.messages[0].offset, Offset(49));
+        let mut delivery = delivery(50);
+        delivery.message.content = "x".repeat(MAX_BYTES + 1).into();
+        inboxes.deliver(delivery);
+        assert_eq!(inboxes.boxes.values().next().unwrap().messages.len(), 1);
     }
 
     #[test]

@@ -214,7 +214,7 @@ impl State {
             if panel != Panel::Break || answer.result.is_err() {
                 report.say(tone, text);
             }
-            if let Ok(Done::Pulled { messages, .. }) = &answer.result {
+            if let (Panel::Pull, Ok(Done::Pulled { messages, .. })) = (panel, &answer.result) {
                 report.messages.clone_from(messages);
             }
         });

@@ -9,7 +9,7 @@ use super::describe::sentence;
 use super::task::{Panel, Step, Task};
 
 /// Messages that one pull asks for.
-const PULL_MAX: u32 = 20;
+pub const PULL_MAX: u32 = 20;
 
 /// Messages of each holder that are compared at once.
 const COMPARED: u32 = 500;

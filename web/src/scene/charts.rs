@@ -14,15 +14,17 @@ pub const WIDTH: f64 = 300.0;
 pub const HEIGHT: f64 = 84.0;
 pub const STRIP_HEIGHT: f64 = 34.0;
 /// Topics that get a chart of their own: the busiest.
-const MAX_TOPIC_CHARTS: usize = 8;
+pub const MAX_TOPIC_CHARTS: usize = 8;
 /// Cubes with more nodes show their busiest.
-const MAX_NODE_CHARTS: usize = 16;
+pub const MAX_NODE_CHARTS: usize = 16;
 
 #[derive(Clone, PartialEq, Debug)]
 pub struct ChartsScene {
     pub throughput: Chart,
     pub latency: Chart,
+    /// Of a cube with more nodes, its busiest.
     pub nodes: Vec<Chart>,
+    /// The busiest.
     pub topics: Vec<Chart>,
     pub strip: Vec<Run>,
     pub faults: Vec<FaultMark>,
@@ -147,7 +149,7 @@ impl Window<'_> {
         }
         let topics = busiest(totals, MAX_TOPIC_CHARTS);
         let chart = |topic: &TopicName| {
-            let chart = self.throughput(topic.as_str(), |second| second.topics.get(topic).copied());
+            let chart = self.throughput(&topic.to_string(), |second| second.topics.get(topic).copied());
             self.with_latency(chart, |second| second.topics.get(topic)?.latency)
         };
         topics.iter().map(chart).collect()

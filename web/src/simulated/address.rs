@@ -63,6 +63,12 @@ impl Permalink {
         (parts.next() == Some(WORD)).then(|| Fields::read(fragment).and_then(|fields| fields.permalink()))
     }
 
+    /// An address that [`Permalink::read`] takes.
+    pub fn write_short(&self) -> Result<String, BadAddress> {
+        let fragment = self.write();
+        if fragment.len() > MAX_ADDRESS { Err(BadAddress::TooLong(fragment.len())) } else { Ok(fragment) }
+    }
+
     /// Begins with `#`.
     pub fn write(&self) -> String {
         let mut text = format!("#{WORD}&v={FORM}");

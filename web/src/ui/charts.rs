@@ -2,9 +2,10 @@
 
 use yew::prelude::*;
 
+use super::words::{plain_words, words};
 use crate::model::charts::{Availability, History, SECONDS};
 use crate::model::shared::Shared;
-use crate::scene::charts::{Chart, ChartsScene, HEIGHT, STRIP_HEIGHT, WIDTH};
+use crate::scene::charts::{Chart, ChartsScene, HEIGHT, MAX_NODE_CHARTS, MAX_TOPIC_CHARTS, STRIP_HEIGHT, WIDTH};
 
 /// Seconds that can be chosen, and their words.
 const SPANS: [(usize, &str); 2] = [(120, "2 minutes"), (SECONDS, "10 minutes")];
@@ -35,15 +36,20 @@ pub fn ChartsView(props: &ChartsViewProps) -> Html {
                 {chart(&scene.latency, "chart-latency")}
             </div>
             if !scene.nodes.is_empty() {
-                <h3>{"Each node"}<span class="aside">{"messages that became readable there; latency from arrival to answer"}</span></h3>
+                <h3>{"Each node"}<span class="aside">{format!("messages that became readable there; latency from arrival to answer{}", busiest(scene.nodes.len(), MAX_NODE_CHARTS))}</span></h3>
                 <div class="charts-small">{ for scene.nodes.iter().map(|node| chart(node, "chart-node")) }</div>
             }
             if !scene.topics.is_empty() {
-                <h3>{"Each topic"}<span class="aside">{"of all publishers"}</span></h3>
+                <h3>{"Each topic"}<span class="aside">{format!("of all publishers{}", busiest(scene.topics.len(), MAX_TOPIC_CHARTS))}</span></h3>
                 <div class="charts-small">{ for scene.topics.iter().map(|topic| chart(topic, "chart-topic")) }</div>
             }
         </div>
     }
+}
+
+/// There may be more than are shown.
+fn busiest(shown: usize, most: usize) -> String {
+    if shown == most { format!("; the busiest {most}") } else { String::new() }
 }
 
 /// Good seconds stand full and still, slow ones are half as high, failed ones hang from the top: told apart by shape too.
@@ -68,7 +74,7 @@ fn strip(scene: &ChartsScene) -> Html {
             </svg>
             <div class="fault-marks" aria-hidden="true">
                 { for scene.faults.iter().map(|fault| html! {
-                    <span class={if fault.heals { "heals" } else { "breaks" }} style={format!("left: {:.2}%", fault.x / WIDTH * 100.0)} title={fault.words.clone()}>{if fault.heals { "▴" } else { "✕" }}</span>
+                    <span class={if fault.heals { "heals" } else { "breaks" }} style={format!("left: {:.2}%", fault.x / WIDTH * 100.0)} title={plain_words(&fault.words)}>{if fault.heals { "▴" } else { "✕" }}</span>
                 }) }
             </div>
             <ul class="strip-legend">
@@ -82,7 +88,7 @@ fn strip(scene: &ChartsScene) -> Html {
 fn chart(chart: &Chart, id: &'static str) -> Html {
     html! {
         <figure class="chart" data-testid={id}>
-            <figcaption><strong>{chart.title.clone()}</strong><span>{chart.now.clone()}</span></figcaption>
+            <figcaption><strong title={plain_words(&chart.title)}>{words(&chart.title)}</strong><span>{chart.now.clone()}</span></figcaption>
             <div class="plot">
                 <span class="top" aria-hidden="true">{chart.top.clone()}</span>
                 <svg viewBox={format!("0 0 {WIDTH} {HEIGHT}")} preserveAspectRatio="none" aria-hidden="true">

@@ -2,8 +2,9 @@
 
 use yew::prelude::*;
 
+use super::words::words;
 use crate::model::describe::time_of_day;
-use crate::model::feed::{Entry, Feed};
+use crate::model::feed::{Entry, Feed, MAX_ENTRIES};
 use crate::model::shared::Shared;
 
 #[derive(Properties, PartialEq)]
@@ -15,7 +16,7 @@ pub struct FeedListProps {
 pub fn FeedList(props: &FeedListProps) -> Html {
     html! {
         <section class="feed" aria-labelledby="feed-title">
-            <h2 id="feed-title">{"What happened"}<span class="aside">{"newest first, UTC"}</span></h2>
+            <h2 id="feed-title">{"What happened"}<span class="aside">{aside(&props.feed)}</span></h2>
             if props.feed.entries.is_empty() {
                 <p class="empty">{"All is quiet. What the nodes do appears here: elections, failures, messages on their way to disk."}</p>
             }
@@ -23,6 +24,13 @@ pub fn FeedList(props: &FeedListProps) -> Html {
                 { for props.feed.entries.iter().map(|entry| html! { <FeedEntry key={entry.number} entry={entry.clone()} /> }) }
             </ol>
         </section>
+    }
+}
+
+fn aside(feed: &Feed) -> String {
+    match feed.entries.len() {
+        MAX_ENTRIES => format!("the newest {MAX_ENTRIES}, newest first, UTC"),
+        _ => "newest first, UTC".to_owned(),
     }
 }
 
@@ -37,7 +45,7 @@ fn FeedEntry(props: &FeedEntryProps) -> Html {
     html! {
         <li class={entry.tone.name()}>
             <time>{time_of_day(entry.at_ms)}</time>
-            <span>{entry.text.clone()}</span>
+            <span>{words(&entry.text)}</span>
         </li>
     }
 }

@@ -1,8 +1,12 @@
 //! Small parts of forms.
 
+use std::borrow::Cow;
+
+use cubecast_core::visible::visible_line;
 use web_sys::{HtmlInputElement, HtmlSelectElement};
 use yew::prelude::*;
 
+use super::words::{shortened, words};
 use crate::model::task::Task;
 use crate::model::wish::Refusal;
 
@@ -104,7 +108,18 @@ pub fn TextField(props: &TextFieldProps) -> Html {
                 spellcheck="false"
                 oninput={on_text(props.set.clone())}
             />
+            { hidden_characters(&props.value) }
         </div>
+    }
+}
+
+/// A field shows its text as it is: what of it cannot be seen is said beside it.
+fn hidden_characters(text: &str) -> Html {
+    match visible_line(text) {
+        Cow::Borrowed(_) => Html::default(),
+        Cow::Owned(seen) => html! {
+            <p class="aside" role="status">{"With characters that cannot be seen: "}{words(&shortened(&seen))}</p>
+        },
     }
 }
 

@@ -1,9 +1,11 @@
 //! The invariants: what is promised, how much of it was checked here, and what broke it.
 
 use cubecast_core::cube::Vertex;
+use cubecast_core::visible::{visible, visible_line};
 use yew::prelude::*;
 
 use super::report::ReportBox;
+use super::words::{shortened, words};
 use crate::model::describe::{grouped, time_of_day};
 use crate::model::invariants::{Invariants, RULES, Rule, Violation};
 use crate::model::shared::Shared;
@@ -56,7 +58,7 @@ fn compare(props: &InvariantsPanelProps) -> Html {
     };
     html! {
         <div class="compare">
-            <button type="button" class="chip" data-testid="compare-holders" {onclick}>{format!("Read all holders of {} and compare", props.topic)}</button>
+            <button type="button" class="chip" data-testid="compare-holders" {onclick}>{words(&format!("Read all holders of {} and compare", shortened(&visible(props.topic.trim()))))}</button>
             <span>{"The newest 500 messages of each, as subscriber auditor."}</span>
             <ReportBox id="compare-result" report={props.report.clone().filter(|report| !report.succeeded())} />
         </div>
@@ -97,11 +99,16 @@ fn evidence(violation: &Violation) -> Html {
     html! {
         <div class="violation" data-testid="violation">
             <h3>{format!("At {} UTC", time_of_day(violation.at_ms))}</h3>
-            <p class="bad">{violation.what.clone()}</p>
+            <p class="bad">{words(&violation.what)}</p>
             <details>
                 <summary>{format!("The {} events before it, as the nodes told them", violation.evidence.len())}</summary>
-                <pre tabindex="0" aria-label="Events">{violation.evidence.join("\n")}</pre>
+                <pre tabindex="0" aria-label="Events">{evidence_text(violation)}</pre>
             </details>
         </div>
     }
+}
+
+/// One event a line, whatever stands in it.
+fn evidence_text(violation: &Violation) -> String {
+    violation.evidence.iter().map(|event| visible_line(event)).collect::<Vec<_>>().join("\n")
 }

@@ -4,6 +4,7 @@ use web_sys::HtmlInputElement;
 use yew::prelude::*;
 
 use super::field::{ChoiceField, deliberate, setter, use_refused};
+use super::words::words;
 use crate::model::describe::grouped;
 use crate::model::load::{Load, LoadPlan, MAX_RATE};
 use crate::model::shared::Shared;
@@ -74,10 +75,12 @@ pub fn LoadPanel(props: &LoadPanelProps) -> Html {
 
 fn report(load: &Load, refused: Option<Refusal>) -> Html {
     if let Some(refused) = refused {
-        return html! { <span class="bad">{refused}</span> };
+        return html! { <span class="bad">{words(&refused)}</span> };
     }
-    let errors =
-        load.last_error.as_ref().map(|error| html! { <span class="bad">{format!(" Last error: {error}.")}</span> });
+    let errors = load
+        .last_error
+        .as_ref()
+        .map(|error| html! { <span class="bad">{words(&format!(" Last error: {error}."))}</span> });
     let failed = if load.failed > 0 { format!(", {} failed", grouped(load.failed)) } else { String::new() };
     let sums = format!("{} acknowledged{failed}", grouped(load.done));
     let text = match (&load.plan, &load.stopped) {
@@ -91,7 +94,7 @@ fn report(load: &Load, refused: Option<Refusal>) -> Html {
         }
         (None, None) => format!("{sums}."),
     };
-    html! { <>{text}{errors}</> }
+    html! { <>{words(&text)}{errors}</> }
 }
 
 fn ack_of(value: &str) -> Ack {

@@ -1,9 +1,22 @@
-//! Messages, newest first.
+//! Messages, newest first. One that is long is shown by its beginning, so that it does not hide the others.
 
+use std::ops::Range;
+
+use cubecast_core::content::Content;
+use cubecast_core::visible::visible;
 use cubecast_core::wire::answer::Message;
 use yew::prelude::*;
 
-use crate::model::describe::time_of_day;
+use super::download::download;
+use super::words::{message_words, words};
+use crate::model::describe::{grouped, time_of_day};
+use crate::net::browser;
+
+/// Of a message that is longer, only so much is shown at first.
+const SHOWN_CHARS: usize = 400;
+const SHOWN_LINES: usize = 8;
+/// All of it is shown in parts of so many bytes: one text each, whatever stands in it.
+const PART_BYTES: usize = 16 * 1024;
 
 #[derive(Properties, PartialEq)]
 pub struct MessageListProps {
@@ -23,10 +36,126 @@ pub fn MessageList(props: &MessageListProps) -> Html {
             { for props.messages.iter().map(|message| html! {
                 <li key={message.offset.0} data-offset={message.offset.to_string()}>
                     <span class="offset">{format!("#{}", message.offset)}</span>
-                    <span class="content">{message.content.as_str()}</span>
-                    <span class="from">{format!("{} · {}", message.publisher, time_of_day(message.time.0 / 1_000))}</span>
+                    <MessageText content={message.content.clone()} offset={message.offset.0} />
+                    <span class="from">{words(&format!("{} · {}", message.publisher, time_of_day(message.time.0 / 1_000)))}</span>
                 </li>
             }) }
         </ol>
+    }
+}
+
+#[derive(Properties, PartialEq)]
+struct MessageTextProps {
+    content: Content,
+    offset: u64,
+}
+
+#[component]
+fn MessageText(props: &MessageTextProps) -> Html {
+    // The part that is open, of a long message.
+    let open = use_state(|| None::<usize>);
+    let copied = use_state(|| None::<bool>);
+    let text = props.content.as_str();
+    let beginning = beginning(text);
+    if beginning.len() == text.len() {
+        return html! { <span class="content">{message_words(text)}</span> };
+    }
+    let set_open = |part: Option<usize>| super::field::setter(&open).reform(move |_: MouseEvent| part);
+    let on_copy = {
+        let (content, copied) = (props.content.clone(), copied.clone());
+        Callback::from(move |_: MouseEvent| {
+            let copied = copied.clone();
+            browser::copy(content.as_str().to_owned(), move |done| copied.set(Some(done)));
+        })
+    };
+    let on_save = {
+        let (content, name) = (props.content.clone(), format!("cubecast-message-{}.txt", props.offset));
+        // A browser that refuses to make a file has told the person so itself.
+        Callback::from(move |_: MouseEvent| drop(download(&name, "text/plain", content.as_str())))
+    };
+    let copy_word = match *copied {
+        None => "Copy all",
+        Some(true) => "Copied",
+        Some(false) => "The browser does not allow it",
+    };
+    html! {
+        <div class="content is-long">
+            { match *open {
+                None => html! { <p>{message_words(beginning)}{"…"}</p> },
+                Some(number) => part(text, number),
+            } }
+            <div class="message-tools">
+                <span class="aside" data-testid="message-size">{size_words(text, beginning, *open)}</span>
+                { match *open {
+                    None => html! { <button type="button" class="link" data-testid="message-open" onclick={set_open(Some(0))}>{"Show all"}</button> },
+                    Some(number) => html! {
+                        <>
+                            if number > 0 {
+                                <button type="button" class="link" data-testid="message-back" onclick={set_open(Some(number - 1))}>{"Back"}</button>
+                            }
+                            if number + 1 < parts(text) {
+                                <button type="button" class="link" data-testid="message-on" onclick={set_open(Some(number + 1))}>{"Go on"}</button>
+                            }
+                            <button type="button" class="link" data-testid="message-close" onclick={set_open(None)}>{"Show less"}</button>
+                        </>
+                    },
+                } }
+                <button type="button" class="link" data-testid="message-copy" onclick={on_copy}>{copy_word}</button>
+                <button type="button" class="link" data-testid="message-save" onclick={on_save}>{"Save"}</button>
+            </div>
+        </div>
+    }
+}
+
+/// One part of a long message, in a box that scrolls.
+fn part(text: &str, number: usize) -> Html {
+    let lines = text[range(text, number)].split('\n').map(visible).collect::<Vec<_>>().join("\n");
+    html! { <pre class="message-part" data-testid="message-part" tabindex="0" role="group" aria-label="The message">{lines}</pre> }
+}
+
+fn size_words(text: &str, beginning: &str, open: Option<usize>) -> String {
+    let bytes = grouped(text.len() as u64);
+    match open {
+        None => format!("The first {} of {bytes} bytes.", grouped(beginning.len() as u64)),
+        Some(number) => {
+            let Range { start, end } = range(text, number);
+            format!("Bytes {} to {} of {bytes}.", grouped(start as u64 + 1), grouped(end as u64))
+        }
+    }
+}
+
+fn parts(text: &str) -> usize {
+    text.len().div_ceil(PART_BYTES)
+}
+
+fn range(text: &str, number: usize) -> Range<usize> {
+    text.floor_char_boundary(number * PART_BYTES)..text.floor_char_boundary((number + 1) * PART_BYTES)
+}
+
+/// As much of a message as is shown at first.
+fn beginning(text: &str) -> &str {
+    let by_chars = text.char_indices().nth(SHOWN_CHARS).map_or(text.len(), |(at, _)| at);
+    let by_lines = text[..by_chars].match_indices('\n').nth(SHOWN_LINES - 1).map_or(by_chars, |(at, _)| at);
+    &text[..by_lines]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_message_begins_with_a_few_lines_and_short_ones_are_whole() {
+        assert_eq!(beginning("hello\ncube"), "hello\ncube");
+        assert_eq!(beginning(&"é".repeat(1_000)).chars().count(), SHOWN_CHARS);
+        assert_eq!(beginning(&"a\n".repeat(100)).lines().count(), SHOWN_LINES);
+        assert_eq!(beginning(""), "");
+    }
+
+    #[test]
+    fn the_parts_of_a_message_are_all_of_it() {
+        let text = "x€".repeat(20_000);
+        let joined: String = (0..parts(&text)).map(|number| &text[range(&text, number)]).collect();
+        assert_eq!(joined, text);
+        assert!((0..parts(&text)).all(|number| range(&text, number).len() <= PART_BYTES + 3));
     }
 }

@@ -36,12 +36,15 @@ mod tab_list;
 mod tabs;
 mod topic_card;
 mod topic_list;
+mod words;
 mod xray;
 
-pub use app::App;
+pub use app::{App, Page, PageProps};
+pub use break_panel::{BreakPanel, BreakPanelProps};
 pub use closer::{LookCloser, LookCloserProps};
 pub use cube::{Cube, CubeProps};
 pub use feed::{FeedList, FeedListProps};
+pub use messages::{MessageList, MessageListProps};
 pub use node_card::{NodeCard, NodeCardProps};
 pub use publish_form::{PublishForm, PublishFormProps};
 pub use simulated::{SimulatedApp, go_on_where_asked};

@@ -2,6 +2,7 @@
 
 use yew::prelude::*;
 
+use super::words::words;
 use crate::model::describe::time_of_day;
 use crate::model::task::Report;
 
@@ -20,7 +21,7 @@ pub fn ReportBox(props: &ReportBoxProps) -> Html {
     html! {
         <div class="report" id={props.id} data-testid={props.id} data-state={standing(props)} role="status" aria-live="polite">
             { match (&props.refused, &props.report) {
-                (Some(refused), _) => html! { <p class="bad">{refused}</p> },
+                (Some(refused), _) => html! { <p class="bad">{words(refused)}</p> },
                 (None, Some(report)) => lines(report),
                 (None, None) => Html::default(),
             } }
@@ -41,7 +42,7 @@ fn standing(props: &ReportBoxProps) -> &'static str {
 fn lines(report: &Report) -> Html {
     html! {
         <>
-            { for report.lines.iter().map(|line| html! { <p class={line.tone.name()}>{line.text.clone()}</p> }) }
+            { for report.lines.iter().map(|line| html! { <p class={line.tone.name()}>{words(&line.text)}</p> }) }
             if report.running {
                 <p class="running">{"Waiting for an answer…"}</p>
             }

@@ -1,5 +1,6 @@
 //! The space-time diagram of one request, and its exports.
 
+use cubecast_core::visible::visible;
 use cubecast_core::wire::client::Ack;
 use cubecast_core::wire::event::TraceId;
 use yew::prelude::*;
@@ -7,6 +8,7 @@ use yew::prelude::*;
 use super::cube::px;
 use super::download::download;
 use super::field::{on_choice, use_refused};
+use super::words::{plain_words, shortened, words};
 use crate::model::describe::{self, millis, time_of_day};
 use crate::model::shared::Shared;
 use crate::model::spacetime::story::MarkKind;
@@ -59,13 +61,13 @@ pub fn SpaceTime(props: &SpaceTimeProps) -> Html {
                     <select class="pick" data-testid="pick-request" aria-label="Pick a request" onchange={pick}>
                         <option value="" selected=true>{"or pick a request"}</option>
                         { for recorder.requests.iter().rev().map(|request| html! {
-                            <option key={request.trace.0.to_string()} value={request.trace.0.to_string()}>{request_words(request)}</option>
+                            <option key={request.trace.0.to_string()} value={request.trace.0.to_string()}>{plain_words(&request_words(request))}</option>
                         }) }
                     </select>
                 }
             </div>
             if let Some(refused) = refused.shown() {
-                <p class="bad" role="status">{refused}</p>
+                <p class="bad" role="status">{words(&refused)}</p>
             }
             { match &recorder.story {
                 Some(story) => html! { <Diagram story={Shared::from((**story).clone())} going_on={recorder.is_following()} /> },
@@ -88,7 +90,7 @@ fn request_words(request: &Request) -> String {
         "{} · {} {} · {}",
         time_of_day(request.received_us / 1_000),
         describe::action(&request.action),
-        request.subject.as_deref().unwrap_or_default(),
+        shortened(&visible(request.subject.as_deref().unwrap_or_default())),
         took.unwrap_or_else(|| "under way".to_owned())
     )
 }
@@ -113,7 +115,7 @@ fn Diagram(props: &DiagramProps) -> Html {
     let bottom = scene.height - 20.0;
     html! {
         <>
-            <p class="closer-lead" data-testid="story-title" data-state={if props.going_on { "telling" } else { "told" }}>{story.title()}</p>
+            <p class="closer-lead" data-testid="story-title" data-state={if props.going_on { "telling" } else { "told" }}>{words(&story.title())}</p>
             <div class="scroll spacetime-scroll" tabindex="0" role="group" aria-label="Space-time diagram, scrolls sideways; the same as a list follows">
                 <svg class="spacetime-svg" data-testid="spacetime-svg" data-arrows={scene.arrows.len().to_string()} width={w.clone()} height={h.clone()} viewBox={format!("0 0 {w} {h}")} aria-hidden="true">
                     { for scene.ticks.iter().map(|(x, label)| html! {
@@ -130,13 +132,13 @@ fn Diagram(props: &DiagramProps) -> Html {
                     }) }
                     { for scene.arrows.iter().map(|arrow| html! {
                         <g class={classes!("arrow", arrow.tone, arrow.lost.then_some("is-lost"))}>
-                            <title>{arrow.words.clone()}</title>
+                            <title>{plain_words(&arrow.words)}</title>
                             <path class="shaft" d={format!("M{} {}L{} {}", px(arrow.from.0), px(arrow.from.1), px(arrow.to.0), px(arrow.to.1))} />
                             <path class="head" d={arrow.head()} />
                         </g>
                     }) }
                     { for scene.marks.iter().map(|mark| html! {
-                        <g class={classes!("mark-point", mark_class(mark.what))}><title>{mark.words.clone()}</title><path d={mark.shape()} /></g>
+                        <g class={classes!("mark-point", mark_class(mark.what))}><title>{plain_words(&mark.words)}</title><path d={mark.shape()} /></g>
                     }) }
                 </svg>
             </div>
@@ -181,7 +183,9 @@ fn notes(story: &Story) -> String {
 }
 
 fn exports(story: &Shared<Story>, scene: &SpaceTimeScene) -> Html {
-    let name = format!("cubecast-{}-{}", story.request.action, story.request.trace.0);
+    // An action's name came from a node.
+    let action: String = story.request.action.chars().filter(|c| c.is_ascii_alphanumeric() || *c == '_').collect();
+    let name = format!("cubecast-{action}-{}", story.request.trace.0);
     let file = |id: &'static str,
                 words: &'static str,
                 ending: &'static str,
@@ -192,7 +196,8 @@ fn exports(story: &Shared<Story>, scene: &SpaceTimeScene) -> Html {
         let onclick = Callback::from(move |_: MouseEvent| drop(download(&name, kind, &text())));
         html! { <button type="button" class="chip" data-testid={id} {onclick}>{words}</button> }
     };
-    let (for_shiviz, for_chrome, scene, title) = (story.clone(), story.clone(), scene.clone(), story.title());
+    let (for_shiviz, for_chrome, scene, title) =
+        (story.clone(), story.clone(), scene.clone(), plain_words(&story.title()));
     html! {
         <div class="links exports" role="group" aria-label="Save as">
             { file("export-shiviz", "Save for ShiViz", "log", "text/plain", Box::new(move || export::shiviz(&for_shiviz))) }
@@ -217,8 +222,8 @@ fn twin(story: &Story) -> Html {
             <div class="scroll"><table data-testid="spacetime-table">
                 <thead><tr><th scope="col">{"ms"}</th><th scope="col">{"Who"}</th><th scope="col">{"What"}</th></tr></thead>
                 <tbody>
-                    { for lines.into_iter().map(|(at_us, lane, words)| html! {
-                        <tr><td>{format!("{:.3}", at_us as f64 / 1_000.0)}</td><td>{lane.name()}</td><td>{words}</td></tr>
+                    { for lines.into_iter().map(|(at_us, lane, text)| html! {
+                        <tr><td>{format!("{:.3}", at_us as f64 / 1_000.0)}</td><td>{lane.name()}</td><td>{words(&text)}</td></tr>
                     }) }
                 </tbody>
             </table></div>

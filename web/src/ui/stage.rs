@@ -6,6 +6,7 @@ use super::broken_bar::BrokenBar;
 use super::cube::{Cube, term_class};
 use super::legend::Legend;
 use super::pulse::Pace;
+use super::words::words;
 use crate::model::describe::{nodes, plural};
 use crate::model::task::Task;
 use crate::model::{Action, State};
@@ -58,7 +59,7 @@ fn caption(state: &State) -> Html {
     let term = state.cluster.term_of(home).map(|term| format!(", term {term}")).unwrap_or_default();
     html! {
         <>
-            <h2>{"Topic "}<em>{topic.to_string()}</em></h2>
+            <h2>{"Topic "}<em>{words(&topic.to_string())}</em></h2>
             <p data-testid="placement">
                 {"Home "}<code class="is-home">{home.to_string()}</code>{", replicas "}<code>{nodes(&replicas)}</code>{". "}
                 <span class={classes!("leads", term_class(state))}>{leads}{term}</span>

@@ -7,6 +7,7 @@ use yew::prelude::*;
 use super::field::{ChoiceField, TextField, deliberate, setter, use_refused};
 use super::messages::MessageList;
 use super::report::ReportBox;
+use super::words::words;
 use crate::model::describe::plural;
 use crate::model::inbox::{Inbox, Inboxes};
 use crate::model::shared::Shared;
@@ -84,9 +85,12 @@ pub fn SubscribeForm(props: &SubscribeFormProps) -> Html {
                     {"Delivered"}
                     <span class="count" data-testid="received-count">{plural(inbox.received, "message")}</span>
                 </h3>
+                if inbox.received > inbox.messages.len() as u64 {
+                    <p class="aside">{format!("The newest {} are shown.", inbox.messages.len())}</p>
+                }
                 if let Some(why) = &inbox.ended {
                     <p class="warning" role="status" data-testid="subscription-ended">
-                        {format!("The subscription has ended: {why}. Subscribe to begin again.")}
+                        {words(&format!("The subscription has ended: {why}. Subscribe to begin again."))}
                     </p>
                 }
                 <MessageList

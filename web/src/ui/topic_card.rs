@@ -8,6 +8,7 @@ use yew::prelude::*;
 use super::field::{TextField, deliberate, use_refused};
 use super::report::ReportBox;
 use super::topic_list::TopicList;
+use super::words::words;
 use crate::model::cluster::Cluster;
 use crate::model::shared::Shared;
 use crate::model::task::{Report, Task};
@@ -107,7 +108,7 @@ pub fn TopicCard(props: &TopicCardProps) -> Html {
 }
 
 fn owned(owner: &PublisherId) -> Html {
-    html! { <p class="aside" key="owned" data-testid="topic-owner">{format!("Only {owner}, who created it, can delete it.")}</p> }
+    html! { <p class="aside" key="owned" data-testid="topic-owner">{words(&format!("Only {owner} can delete it, because {owner} created it."))}</p> }
 }
 
 /// Topics that begin with what is typed.

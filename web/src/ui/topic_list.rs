@@ -8,6 +8,7 @@ use web_sys::{HtmlElement, KeyboardEvent};
 use yew::prelude::*;
 
 use super::field::on_text;
+use super::words::{plain_words, words};
 use crate::model::cluster::Cluster;
 use crate::model::describe::{grouped, plural};
 use crate::model::shared::Shared;
@@ -217,10 +218,10 @@ fn topic_row(props: &TopicListProps, topic: &TopicName, info: &TopicInfo, positi
                 tabindex={if position.is_stop { "0" } else { "-1" }}
                 data-testid={format!("topic-row-{name}")}
                 data-row={position.at.to_string()}
-                title={topic.to_string()}
+                title={plain_words(&topic.to_string())}
                 {onclick}
             >
-                <span class="name">{topic.to_string()}</span>
+                <span class="name">{words(&topic.to_string())}</span>
                 <span class="led">{led}</span>
                 <code title="its home">{info.home.to_string()}</code>
                 <span class="count">{plural(info.messages, "message")}</span>

@@ -39,7 +39,9 @@ pub struct Charts {
     pub history: Shared<History>,
     present: Present,
     /// How far each replica is, so that only what is new counts. Oldest first.
-    ends: BTreeMap<(Vertex, TopicName), u64>,
+    ends: BTreeMap<TopicName, BTreeMap<Vertex, u64>>,
+    /// How many ends those are.
+    ends_known: usize,
     under_way: BTreeMap<TraceId, UnderWay>,
 }
 
@@ -179,7 +181,9 @@ impl Charts {
     fn hear_event(&mut self, told: &WatchEvent) {
         match &told.event {
             Event::ReplicaStored { topic, offset, .. } => self.stored(told.node, topic, offset.0 + 1),
-            Event::TopicDeleted { topic, .. } => self.ends.retain(|(_, known), _| known != topic),
+            Event::TopicDeleted { topic, .. } => {
+                self.ends_known -= self.ends.remove(topic).map_or(0, |ends| ends.len());
+            }
             Event::RequestReceived { action, subject: Some(subject) } if action == "publish" => {
                 if let (Some(trace), Ok(topic)) = (told.trace, TopicName::new(subject.as_str())) {
                     self.under_way.insert(trace, UnderWay { topic, at_us: told.at_us });
@@ -207,15 +211,15 @@ impl Charts {
 
     /// A replica's end moved. Where it was before is not known of the first word, which counts as one message.
     fn stored(&mut self, node: Vertex, topic: &TopicName, end: u64) {
-        let highest = |ends: &BTreeMap<(Vertex, TopicName), u64>| {
-            node.dimension().vertices().filter_map(|other| ends.get(&(other, topic.clone()))).copied().max()
-        };
-        let highest_before = highest(&self.ends);
-        let key = (node, topic.clone());
-        if !self.ends.contains_key(&key) && self.ends.len() == MAX_ENDS {
-            return;
+        let ends = self.ends.get(topic);
+        let highest_before = ends.and_then(|ends| ends.values().max().copied());
+        if ends.is_none_or(|ends| !ends.contains_key(&node)) {
+            if self.ends_known == MAX_ENDS {
+                return;
+            }
+            self.ends_known += 1;
         }
-        let known = self.ends.entry(key).or_insert(end.saturating_sub(1));
+        let known = self.ends.entry(topic.clone()).or_default().entry(node).or_insert(end.saturating_sub(1));
         let new = end.saturating_sub(*known);
         *known = (*known).max(end);
         let new_to_topic = end.saturating_sub(highest_before.unwrap_or(end.saturating_sub(1)));

@@ -100,7 +100,7 @@ fn what_is_remembered_is_bounded() {
         charts.hear(1_000, &Action::Told(event));
     }
     charts.roll(2_000);
-    assert_eq!((charts.ends.len(), charts.under_way.len()), (MAX_ENDS, MAX_UNDER_WAY));
+    assert_eq!((charts.ends_known, charts.under_way.len()), (MAX_ENDS, MAX_UNDER_WAY));
     assert_eq!(charts.history.seconds[0].topics.len(), MAX_TOPICS);
 }
 

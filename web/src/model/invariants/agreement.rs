@@ -2,7 +2,7 @@
 //!
 //! Compared are the messages of every pull at every read level and of every push that comes to this page: content, publisher and
 //! time. Kept is a fingerprint of the newest [`MAX_MESSAGES`]; an older one is no longer compared. A topic that was deleted may be
-//! created again with other messages: it is forgotten, and for [`SETTLE_MS`] nothing that is shown of it counts, because a late
+//! created again with other messages: it is forgotten, and for [`SETTLE_MS`](super::SETTLE_MS) nothing that is shown of it counts, because a late
 //! word may be of the one before.
 
 use std::collections::hash_map::DefaultHasher;
@@ -11,6 +11,7 @@ use std::hash::{Hash as _, Hasher as _};
 
 use cubecast_core::cube::Vertex;
 use cubecast_core::names::TopicName;
+use cubecast_core::visible::visible;
 use cubecast_core::wire::answer::{Done, Message};
 use cubecast_core::wire::event::Event;
 
@@ -18,14 +19,13 @@ use super::Checked;
 use crate::model::action::Action;
 
 pub const MAX_MESSAGES: usize = 4_096;
-pub(super) const SETTLE_MS: u64 = 5_000;
 
 #[derive(Clone, Debug, Default)]
 pub struct Agreement {
     seen: BTreeMap<(TopicName, u64), Sighting>,
     /// Oldest first. May name what was forgotten with its topic.
     order: VecDeque<(TopicName, u64)>,
-    deleted_ms: BTreeMap<TopicName, u64>,
+    deleted: super::Deleted,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -56,7 +56,7 @@ impl Agreement {
     }
 
     fn compare(&mut self, now_ms: u64, topic: &TopicName, message: &Message, by: Option<Vertex>) -> Checked {
-        if self.deleted_ms.get(topic).is_some_and(|deleted_ms| now_ms < deleted_ms + SETTLE_MS) {
+        if self.deleted.is_settling(now_ms, topic) {
             return Ok(0);
         }
         let (key, fingerprint) = ((topic.clone(), message.offset.0), fingerprint(message));
@@ -67,7 +67,7 @@ impl Agreement {
                 message.offset,
                 source(first.by),
                 source(by),
-                message.content.chars().take(60).collect::<String>(),
+                visible(&message.content.chars().take(60).collect::<String>()),
                 message.publisher,
                 message.time,
             )),
@@ -89,10 +89,12 @@ impl Agreement {
     }
 
     fn forget(&mut self, now_ms: u64, topic: &TopicName) {
-        self.seen.retain(|(seen, _), _| seen != topic);
-        self.order.retain(|(seen, _)| seen != topic);
-        self.deleted_ms.retain(|_, deleted_ms| now_ms < *deleted_ms + SETTLE_MS);
-        self.deleted_ms.insert(topic.clone(), now_ms);
+        // Most of many topics that are deleted at once were never read here.
+        if self.seen.range((topic.clone(), 0)..).next().is_some_and(|((seen, _), _)| seen == topic) {
+            self.seen.retain(|(seen, _), _| seen != topic);
+            self.order.retain(|(seen, _)| seen != topic);
+        }
+        self.deleted.note(now_ms, topic);
     }
 }
 
@@ -108,6 +110,7 @@ fn source(by: Option<Vertex>) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::SETTLE_MS;
     use super::super::story::{deleted, delivered, message, pulled};
     use super::*;
 

@@ -10,8 +10,41 @@ mod agreement;
 mod leaders;
 mod offsets;
 
+use std::collections::{BTreeMap, VecDeque};
+
+use cubecast_core::names::TopicName;
+
 use super::action::Action;
 use super::cluster::Cluster;
+
+/// For so long after a topic was deleted, a late word may be of it, or of another topic of its name.
+const SETTLE_MS: u64 = 5_000;
+
+/// Topics that were deleted lately.
+#[derive(Clone, Debug, Default)]
+struct Deleted {
+    at_ms: BTreeMap<TopicName, u64>,
+    /// Oldest first.
+    order: VecDeque<(u64, TopicName)>,
+}
+
+impl Deleted {
+    fn note(&mut self, now_ms: u64, topic: &TopicName) {
+        while let Some((at_ms, settled)) = self.order.front().filter(|(at_ms, _)| *at_ms + SETTLE_MS <= now_ms) {
+            if self.at_ms.get(settled) == Some(at_ms) {
+                self.at_ms.remove(settled);
+            }
+            self.order.pop_front();
+        }
+        if self.at_ms.insert(topic.clone(), now_ms) != Some(now_ms) {
+            self.order.push_back((now_ms, topic.clone()));
+        }
+    }
+
+    fn is_settling(&self, now_ms: u64, topic: &TopicName) -> bool {
+        self.at_ms.get(topic).is_some_and(|at_ms| now_ms < at_ms + SETTLE_MS)
+    }
+}
 
 /// How many facts were checked by an action, or what breaks the promise, for people.
 type Checked = Result<u64, String>;

@@ -12,7 +12,6 @@ use cubecast_core::wire::answer::{Delivery, Done, Message};
 use cubecast_core::wire::event::Event;
 
 use super::Checked;
-use super::agreement::SETTLE_MS;
 use crate::model::action::Action;
 
 pub const MAX_SUBSCRIPTIONS: usize = 256;
@@ -25,7 +24,7 @@ pub struct Offsets {
     given: BTreeSet<(TopicName, Offset)>,
     /// Oldest first.
     order: VecDeque<(TopicName, Offset)>,
-    deleted_ms: BTreeMap<TopicName, u64>,
+    deleted: super::Deleted,
 }
 
 impl Offsets {
@@ -59,7 +58,7 @@ impl Offsets {
     }
 
     fn give(&mut self, now_ms: u64, topic: &TopicName, offset: Offset) -> Checked {
-        if self.deleted_ms.get(topic).is_some_and(|deleted_ms| now_ms < deleted_ms + SETTLE_MS) {
+        if self.deleted.is_settling(now_ms, topic) {
             return Ok(0);
         }
         let place = (topic.clone(), offset);
@@ -94,10 +93,11 @@ impl Offsets {
 
     fn forget(&mut self, now_ms: u64, topic: &TopicName) {
         self.next.retain(|(_, subscribed), _| subscribed != topic);
-        self.given.retain(|(given, _)| given != topic);
-        self.order.retain(|(given, _)| given != topic);
-        self.deleted_ms.retain(|_, deleted_ms| now_ms < *deleted_ms + SETTLE_MS);
-        self.deleted_ms.insert(topic.clone(), now_ms);
+        if self.given.range((topic.clone(), Offset(0))..).next().is_some_and(|(given, _)| given == topic) {
+            self.given.retain(|(given, _)| given != topic);
+            self.order.retain(|(given, _)| given != topic);
+        }
+        self.deleted.note(now_ms, topic);
     }
 }
 
@@ -114,6 +114,7 @@ fn check_answer(topic: &TopicName, messages: &[Message], cursor: Offset) -> Chec
 
 #[cfg(test)]
 mod tests {
+    use super::super::SETTLE_MS;
     use super::super::story::{deleted, delivered, message, published, pulled, subscribed, topic};
     use super::*;
 

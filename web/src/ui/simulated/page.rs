@@ -20,6 +20,7 @@ use crate::simulated::{Act, Mode, Permalink, Player, carried, trace};
 use crate::ui::app::Page;
 use crate::ui::lesson::{LessonCard, LessonList, LessonWish};
 use crate::ui::pulse::Pace;
+use crate::ui::words::words;
 
 const AFTERWARDS: &str = "Rewind and look again, or break something yourself: the cluster is yours.";
 /// The page is drawn anew about so often, milliseconds: fast enough for the eye.
@@ -284,7 +285,7 @@ fn Stand(props: &StandProps) -> Html {
             />
             <div class="remarks" role="status" data-testid="remarks">
                 { for shown.remarks.iter().map(|remark| html! {
-                    <p class={classes!("remark", remark.tone)} data-testid="remark">{remark.text.clone()}</p>
+                    <p class={classes!("remark", remark.tone)} data-testid="remark">{words(&remark.text)}</p>
                 }) }
             </div>
             <Setup key={format!("{}-{}", spec.course.name(), spec.seed)} spec={spec.clone()} go={go.clone()} {open} />
@@ -359,13 +360,24 @@ fn use_address(show: &Show) {
     use_effect_with(
         (stands_at, link.spec.deeds.len(), link.topic.clone(), link.selection, link.lesson.clone()),
         move |_| {
-            browser::write_fragment(&link.write());
+            // An address that nobody would read is no address: the one before stays.
+            if let Ok(fragment) = link.write_short() {
+                browser::write_fragment(&fragment);
+            }
         },
     );
 }
 
 fn copy_link(show: &Rc<RefCell<Show>>, redraw: &UseForceUpdateHandle) {
-    let fragment = show.borrow().link().write();
+    let link = show.borrow().link();
+    let fragment = match link.write_short() {
+        Ok(fragment) => fragment,
+        Err(too_long) => {
+            let note = format!("This run does not fit into a link: {too_long}. Large messages take most of it.");
+            show.borrow_mut().note = note;
+            return redraw.force_update();
+        }
+    };
     browser::write_fragment(&fragment);
     let (show, redraw) = (show.clone(), redraw.clone());
     browser::copy(browser::address_with(&fragment), move |copied| {

@@ -1,11 +1,13 @@
 //! What the next run is made of: scenario, cube and seed; or a file.
 
 use cubecast_core::cube::Dimension;
+use cubecast_core::visible::visible;
 use web_sys::{DragEvent, File, HtmlInputElement};
 use yew::prelude::*;
 
 use crate::simulated::{Course, Permalink, Spec, catalogue};
 use crate::ui::field::{on_choice, on_text, setter, use_refused};
+use crate::ui::words::{plain_words, shortened, words};
 
 #[derive(Properties, PartialEq)]
 pub struct SetupProps {
@@ -84,7 +86,7 @@ pub fn Setup(props: &SetupProps) -> Html {
                         <option value={*known} selected={*name == *known}>{*known}</option>
                     }) }
                     if is_own {
-                        <option value={(*name).clone()} selected=true>{(*name).clone()}</option>
+                        <option value={(*name).clone()} selected=true>{plain_words(&shortened(&visible(&name)))}</option>
                     }
                 </select>
             </label>
@@ -110,16 +112,16 @@ pub fn Setup(props: &SetupProps) -> Html {
                 {"Open a trace"}
                 <input type="file" accept=".json,application/json" data-testid="trace-file" {onchange} />
             </label>
-            <p class="aside">{about}{" "}{"A trace of "}<code>{"cubecast sim"}</code>{" may also be dropped here."}</p>
+            <p class="aside">{words(&about)}{" "}{"A trace of "}<code>{"cubecast sim"}</code>{" may also be dropped here."}</p>
             if let Some(why) = refused.shown() {
-                <p class="bad" role="alert">{why}</p>
+                <p class="bad" role="alert">{words(&why)}</p>
             }
         </form>
     }
 }
 
 fn spec_of(name: &str, bits: u8, seed: &str) -> Result<Spec, String> {
-    let seed = seed.trim().parse().map_err(|_| format!("A seed is a whole number; `{seed}` is none."))?;
+    let seed = seed.trim().parse().map_err(|_| format!("A seed is a whole number; `{}` is none.", visible(seed)))?;
     let dimension = Dimension::new(bits).map_err(|error| error.to_string())?;
     if name == "quiet" {
         return Ok(Spec::quiet(dimension, seed));

@@ -8,6 +8,7 @@ use super::transport::seconds;
 use crate::model::describe::plural;
 use crate::model::shared::Shared;
 use crate::simulated::timeline::{Look, Timeline};
+use crate::ui::words::plain_words;
 
 /// Columns that are told apart.
 const COLUMNS: usize = 240;
@@ -186,7 +187,7 @@ fn bars(columns: &[Look], width: f64, lane: &Lane) -> String {
 
 fn mark(class: &'static str, x: f64, what: &str) -> Html {
     let style = format!("left: {:.2}%", x / WIDTH * 100.0);
-    html! { <span class={classes!("mark", class)} {style} title={what.to_owned()} aria-hidden="true"></span> }
+    html! { <span class={classes!("mark", class)} {style} title={plain_words(what)} aria-hidden="true"></span> }
 }
 
 fn words(props: &TimelineBarProps) -> String {

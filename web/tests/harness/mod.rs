@@ -1,0 +1,163 @@
+//! What the component tests share: a component mounted in a page of its own, a person's hands, and a cluster to look at.
+
+#![allow(dead_code, reason = "no test file needs all of it")]
+
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use cubecast_core::cube::{Dimension, Vertex};
+use cubecast_core::wire::answer::{ClusterView, NodeState, NodeView};
+use cubecast_web::model::State;
+use cubecast_web::model::cluster::{Cluster, Socket};
+use cubecast_web::model::shared::Shared;
+use cubecast_web::ui::App;
+use wasm_bindgen::JsCast;
+use web_sys::{
+    Element, Event, EventInit, HtmlElement, HtmlInputElement, HtmlSelectElement, KeyboardEvent, KeyboardEventInit,
+    MouseEvent, MouseEventInit,
+};
+use yew::prelude::*;
+use yew::scheduler;
+
+/// A component mounted in a part of the test page of its own; both go in Drop.
+pub struct Page<C: BaseComponent> {
+    pub root: Element,
+    app: Option<yew::AppHandle<C>>,
+}
+
+impl Page<App> {
+    pub async fn of<C: BaseComponent>(properties: C::Properties) -> Page<C> {
+        let document = web_sys::window().unwrap().document().unwrap();
+        let root = document.create_element("div").unwrap();
+        document.body().unwrap().append_child(&root).unwrap();
+        let app = yew::Renderer::<C>::with_root_and_props(root.clone(), properties).render();
+        scheduler::flush().await;
+        Page { root, app: Some(app) }
+    }
+}
+
+impl<C: BaseComponent> Page<C> {
+    pub fn get(&self, selector: &str) -> Element {
+        self.root.query_selector(selector).unwrap().unwrap_or_else(|| panic!("{selector} is not on the page"))
+    }
+
+    pub fn all(&self, selector: &str) -> Vec<Element> {
+        let list = self.root.query_selector_all(selector).unwrap();
+        (0..list.length()).map(|at| list.get(at).unwrap().unchecked_into()).collect()
+    }
+
+    pub fn text(&self, selector: &str) -> String {
+        self.get(selector).text_content().unwrap_or_default()
+    }
+
+    pub async fn click(&self, selector: &str) {
+        let element = self.get(selector);
+        match element.dyn_ref::<HtmlElement>() {
+            Some(element) => element.click(),
+            None => bubble(&element, "click"),
+        }
+        scheduler::flush().await;
+    }
+
+    /// What a double click does: two clicks, of which the second is known as such.
+    pub async fn double_click(&self, selector: &str) {
+        for count in 1..=2 {
+            let Ok(Some(element)) = self.root.query_selector(selector) else { return };
+            let init = MouseEventInit::new();
+            init.set_bubbles(true);
+            init.set_cancelable(true);
+            init.set_detail(count);
+            element.dispatch_event(&MouseEvent::new_with_mouse_event_init_dict("click", &init).unwrap()).unwrap();
+            scheduler::flush().await;
+        }
+    }
+
+    /// The same component, with something else to show.
+    pub async fn update(&mut self, properties: C::Properties) {
+        self.app.as_mut().expect("it is mounted").update(properties);
+        scheduler::flush().await;
+    }
+
+    pub async fn press_enter(&self, selector: &str) {
+        self.press(selector, "Enter").await;
+    }
+
+    pub async fn press(&self, selector: &str, key: &str) {
+        let init = KeyboardEventInit::new();
+        init.set_key(key);
+        init.set_bubbles(true);
+        let event = KeyboardEvent::new_with_keyboard_event_init_dict("keydown", &init).unwrap();
+        self.get(selector).dispatch_event(&event).unwrap();
+        scheduler::flush().await;
+    }
+
+    pub async fn type_into(&self, selector: &str, text: &str) {
+        let input: HtmlInputElement = self.get(selector).unchecked_into();
+        input.set_value(text);
+        bubble(&input, "input");
+        scheduler::flush().await;
+    }
+
+    pub async fn choose(&self, selector: &str, value: &str) {
+        let select: HtmlSelectElement = self.get(selector).unchecked_into();
+        select.set_value(value);
+        bubble(&select, "change");
+        scheduler::flush().await;
+    }
+}
+
+impl<C: BaseComponent> Drop for Page<C> {
+    fn drop(&mut self) {
+        if let Some(app) = self.app.take() {
+            app.destroy();
+        }
+        self.root.remove();
+    }
+}
+
+/// `class_name` answers for HTML only.
+pub trait SvgClass {
+    fn class_name_of_svg(&self) -> String;
+}
+
+impl SvgClass for Element {
+    fn class_name_of_svg(&self) -> String {
+        self.get_attribute("class").unwrap_or_default()
+    }
+}
+
+pub fn bubble(element: &Element, name: &str) {
+    let init = EventInit::new();
+    init.set_bubbles(true);
+    element.dispatch_event(&Event::new_with_event_init_dict(name, &init).unwrap()).unwrap();
+}
+
+/// A callback, and what it was called with.
+pub fn heard<T: 'static>() -> (Callback<T>, Rc<RefCell<Vec<T>>>) {
+    let heard = Rc::new(RefCell::new(Vec::new()));
+    let into = heard.clone();
+    (Callback::from(move |value| into.borrow_mut().push(value)), heard)
+}
+
+pub fn vertex(name: &str) -> Vertex {
+    name.parse().unwrap()
+}
+
+/// A cube that is watched and of which node 011 has failed.
+pub fn watching(topic: &str) -> State {
+    let dimension = Dimension::new(3).unwrap();
+    let node = |node: Vertex| NodeView {
+        node,
+        address: String::new(),
+        state: if node == vertex("011") { NodeState::Failed } else { NodeState::Up },
+        incarnation: 1,
+        leads: vec![node],
+    };
+    let view = ClusterView { dimension, nodes: dimension.vertices().map(node).collect(), links: Vec::new() };
+    let mut cluster = Cluster::default();
+    for node in dimension.vertices() {
+        cluster.learn_socket(node, Socket::Open);
+        cluster.learn_view(node, &view);
+    }
+    State { cluster: Shared::from(cluster), topic_text: topic.into(), ..State::default() }
+}
