@@ -79,7 +79,7 @@ pub enum Done {
         messages: Vec<Message>,
         /// The offset after the last message of this answer.
         cursor: Offset,
-        /// Messages that the serving replica knows to be committed and does not have yet; `None` for a leader's read.
+        /// Entries of the group's log that the serving replica knows to be committed and has not applied yet; `None` for a leader's read.
         behind: Option<u64>,
         /// The topic's home, where a replica was read.
         original_node: Option<Vertex>,

@@ -108,7 +108,7 @@ fn print(args: &Args, reply: &Reply) -> Result<Option<Offset>, Failure> {
                 line(&table_line(message))?;
             }
             if let Some(home) = original_node {
-                let behind = behind.map_or(String::new(), |behind| format!(", {behind} messages behind"));
+                let behind = behind.map_or(String::new(), |behind| format!(", {behind} log entries behind"));
                 remark(&format!("read from the replica on {}, original node {home}{behind}", reply.answer.served_by));
             }
         }
