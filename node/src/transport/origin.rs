@@ -20,7 +20,7 @@ pub struct OriginRules {
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum OriginRefused {
     #[error(
-        "The page's origin {origin} may not open connections to this node. Start the node with --allow-origin {origin} if it shall."
+        "The page's origin {origin} may not open connections to this node. To allow it, start the node with --allow-origin {origin}."
     )]
     Origin { origin: String },
     #[error(

@@ -92,6 +92,32 @@ async fn without_a_dashboard_the_page_says_how_to_get_it() {
     assert!(body.contains("make dashboard"), "{body}");
 }
 
+/// A browser shows a page nothing of a refused handshake, and names the page's origin to the page's own server only when it posts.
+#[tokio::test]
+async fn a_refused_page_learns_why_and_the_cure_by_posting_to_the_same_path() {
+    let node = start(Options::of("01")).await;
+    let post = |origin: &'static str| {
+        let address = node.address.clone();
+        async move {
+            let stream = TcpStream::connect(&address).await.unwrap();
+            let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.unwrap();
+            tokio::spawn(connection);
+            let request = Request::builder().method(Method::POST).uri("/ws").header("host", &address);
+            let request = request.header("origin", origin).body(Empty::<Bytes>::new()).unwrap();
+            let response = in_time("the response", sender.send_request(request)).await.unwrap();
+            let (head, body) = response.into_parts();
+            let body = in_time("the body", body.collect()).await.unwrap().to_bytes();
+            let kind = head.headers["content-type"].to_str().unwrap().to_owned();
+            (head.status, kind, String::from_utf8(body.to_vec()).unwrap())
+        }
+    };
+    let (status, kind, text) = post("https://evil.example").await;
+    assert_eq!((status, kind.as_str()), (StatusCode::FORBIDDEN, "text/plain; charset=utf-8"));
+    assert!(text.contains("start the node with --allow-origin https://evil.example"), "{text}");
+    let (status, ..) = post("http://localhost:8080").await;
+    assert!([StatusCode::METHOD_NOT_ALLOWED, StatusCode::UPGRADE_REQUIRED].contains(&status), "{status}");
+}
+
 #[tokio::test]
 async fn a_page_from_elsewhere_is_refused_at_the_handshake() {
     let node = start(Options { allow_origin: vec!["https://board.example".into()], ..Options::of("01") }).await;
