@@ -57,6 +57,11 @@ impl Browser {
         Browser::start_with(&["--blink-settings=preferredColorScheme=0"], None).await
     }
 
+    /// One that finds every host at this name behind one port of this machine, as behind a proxy.
+    pub async fn start_behind(name: &str, port: u16) -> Browser {
+        Browser::start_with(&[&format!("--host-resolver-rules=MAP {name} 127.0.0.1:{port}")], None).await
+    }
+
     async fn start_with(more: &[&str], emulation: Option<Value>) -> Browser {
         let port = ports::choose("127.0.0.1", BasePort::Auto, &[], 1).expect("there is a free port")[0];
         let driver = Driver::start(port);

@@ -26,11 +26,13 @@ const SHOWN_LINES: usize = 25;
 pub struct Plan {
     pub dimension: u8,
     pub web: Option<PathBuf>,
+    /// Origins of pages from elsewhere that nodes serve.
+    pub allow_origin: Vec<String>,
 }
 
 impl Default for Plan {
     fn default() -> Self {
-        Plan { dimension: 3, web: None }
+        Plan { dimension: 3, web: None, allow_origin: Vec::new() }
     }
 }
 
@@ -93,8 +95,9 @@ impl ProcessCluster {
         let web = plan.web.as_ref().map(|web| format!("web = {:?}\n", web.display().to_string())).unwrap_or_default();
         format!(
             "node = \"{vertex}\"\ndimension = {}\ncluster = \"{CLUSTER}\"\nsecret_file = \"secret\"\ndata = \"{vertex}.store\"\n\
-             allow_faults = true\n{web}\n[addresses]\n{addresses}",
-            self.dimension.bits()
+             allow_faults = true\nallow_origin = {:?}\n{web}\n[addresses]\n{addresses}",
+            self.dimension.bits(),
+            plan.allow_origin
         )
     }
 

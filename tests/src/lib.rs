@@ -13,6 +13,7 @@
 //! | [`bystander`] | a client that must not notice what others do |
 //! | [`browser`] | a headless Chromium before the dashboard |
 //! | [`film`] | pictures of the page beside each other |
+//! | [`proxy`] | a proxy that lets one node through, below a prefix |
 //! | [`static_site`] | the dashboard's files, with no node behind them |
 
 pub mod artifacts;
@@ -23,6 +24,7 @@ pub mod cluster;
 pub mod film;
 pub mod holders;
 pub mod process;
+pub mod proxy;
 pub mod publishing;
 pub mod static_site;
 pub mod wait;

@@ -195,7 +195,7 @@ async fn the_cube_shows_each_node_and_link_and_they_are_buttons() {
 async fn without_topics_the_page_teaches_where_one_would_live() {
     let (act, actions) = heard::<Action>();
     let page = Page::of::<TopicCard>(yew::props!(TopicCardProps {
-        topics: Shared::default(),
+        topics: Shared::from(TopicBook { listed: true, ..TopicBook::default() }),
         cluster: watching("").cluster,
         topic: "",
         publisher: "writer",
@@ -297,7 +297,8 @@ fn state_with_a_replica_behind() -> State {
         let (topic, group, offset) = ("news".parse().unwrap(), vertex("100"), Offset(last));
         actions.push(told(node, event::Event::ReplicaStored { topic, group, offset }));
     }
-    watching("").after(Moment { now_ms: 1_000, actions })
+    let told = watching("").after(Moment { now_ms: 1_000, actions });
+    told.after(Moment { now_ms: 3_000, actions: Vec::new() })
 }
 
 fn told(node: &str, event: event::Event) -> Action {

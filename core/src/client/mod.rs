@@ -44,6 +44,7 @@ pub use io::{
 };
 pub use nodes::url_of;
 pub use rules::{is_repeatable, nearest_first};
+pub use sockets::Rests;
 
 use job::{Job, JobId, Owner, Session, SessionKey};
 use nodes::Nodes;
@@ -68,6 +69,8 @@ pub struct ClientConfig {
     pub nodes: Vec<(Vertex, String)>,
     /// Decides jitter and the start of sequence numbers: different for every client.
     pub seed: u64,
+    /// How soon nodes are tried again that were never reached, while others are.
+    pub strangers: Rests,
 }
 
 /// The state of one client.
@@ -77,6 +80,7 @@ pub struct Client {
     now: Now,
     sequences: Sequences,
     nodes: Nodes,
+    strangers: Rests,
 
     sockets: BTreeMap<SocketId, Socket>,
     next_socket: u64,
@@ -108,6 +112,7 @@ impl Client {
             rng,
             now: Now::default(),
             nodes: Nodes::new(&config.seeds, &config.nodes),
+            strangers: config.strangers,
             sockets: BTreeMap::new(),
             next_socket: 0,
             flights: BTreeMap::new(),

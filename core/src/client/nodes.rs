@@ -27,6 +27,8 @@ pub(super) struct Peer {
     pub requests: Option<SocketId>,
     /// Consecutive times that it could not be reached. While not 0 it is passed over, and tried in the background.
     pub failures: u32,
+    /// Whether a socket to it ever stood.
+    pub was_reached: bool,
     /// No attempt to open before this.
     pub rest_until: Instant,
     /// Consecutive times that it said `node_failed`.
@@ -91,6 +93,7 @@ impl Peer {
             vertex,
             requests: None,
             failures: 0,
+            was_reached: false,
             rest_until: Instant(0),
             refusals: 0,
             refuses_until: Instant(0),

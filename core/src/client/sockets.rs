@@ -11,15 +11,35 @@ use crate::wire::client::{Action, Request, RequestId};
 
 /// A socket that does not stand by then is given up.
 const OPEN_WITHIN: Duration = Duration::from_secs(2);
+/// One to a node that answers on another socket, or to the only address there is. A browser that has failed to open many sockets opens the
+/// next ones up to 5 s later (Chromium's WebSocketThrottler): that says nothing of the node.
+const OPEN_WITHIN_WHERE_REACHED: Duration = Duration::from_secs(8);
 /// A node that owes an answer and is silent for so long is asked whether it is there.
 const PROBE_WHEN_OWING: Duration = Duration::from_secs(1);
 /// So is one that should tell when something happens: it may have failed and forgotten about it.
 const PROBE_WHEN_LISTENING: Duration = Duration::from_secs(2);
 /// A node that does not even answer that is given up. Long, because a busy machine is not a dead one.
 const PROBE_ANSWER_WITHIN: Duration = Duration::from_secs(3);
-/// Pauses between attempts to reach a node.
-const FIRST_REST: Duration = Duration::from_millis(50);
-const LONGEST_REST: Duration = Duration::from_secs(5);
+
+/// Pauses between attempts to reach a node: the first, and the longest, after it has doubled with each failure.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Rests {
+    pub first: Duration,
+    pub longest: Duration,
+}
+
+impl Rests {
+    /// For a node that may be back at any time.
+    pub const SHORT: Rests = Rests { first: Duration::from_millis(50), longest: Duration::from_secs(5) };
+    /// For a node that is perhaps never to be reached from here, by a client that pays for each attempt.
+    pub const LONG: Rests = Rests { first: Duration::from_secs(2), longest: Duration::from_secs(60) };
+}
+
+impl Default for Rests {
+    fn default() -> Self {
+        Rests::SHORT
+    }
+}
 
 /// What next_deadline waits for. One that is no longer true does nothing.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -85,7 +105,7 @@ impl Client {
         let new = Socket { peer, role, is_open: false, heard, owes: 0, probed: None, alarm: None };
         self.sockets.insert(socket, new);
         self.effects.push(ClientEffect::Open { socket, url: self.nodes.peers[peer].url.clone(), purpose });
-        self.set_socket_alarm(socket, heard + OPEN_WITHIN);
+        self.set_socket_alarm(socket, heard + self.time_to_open(peer));
         socket
     }
 
@@ -105,6 +125,7 @@ impl Client {
         let peer = &mut self.nodes.peers[index];
         let (node, url) = (peer.vertex, peer.url.clone());
         let was_lost = std::mem::take(&mut peer.failures) > 0;
+        peer.was_reached = true;
         self.notice(if was_lost { Notice::Reconnected { node, url } } else { Notice::Connected { node, url } });
         if node.is_none() || was_lost {
             self.probe(socket);
@@ -149,10 +170,12 @@ impl Client {
     pub(super) fn check_socket(&mut self, id: SocketId) {
         let now = self.now.monotonic;
         let patience = self.patience(id);
+        let Some(peer) = self.sockets.get(&id).map(|socket| socket.peer) else { return };
+        let to_open = self.time_to_open(peer);
         let Some(socket) = self.sockets.get_mut(&id) else { return };
         socket.alarm = None;
         let (due, next) = match (socket.is_open, socket.probed, patience) {
-            (false, _, _) => (socket.heard + OPEN_WITHIN, Next::GiveUp("it did not open within 2 s")),
+            (false, _, _) => (socket.heard + to_open, Next::GiveUp("it did not open in time")),
             (true, Some(probed), _) => (probed + PROBE_ANSWER_WITHIN, Next::GiveUp("it does not answer")),
             (true, None, Some(patience)) => (socket.heard + patience, Next::Probe),
             (true, None, None) => return,
@@ -165,6 +188,12 @@ impl Client {
                 self.lose_socket_of(id, why);
             }
         }
+    }
+
+    fn time_to_open(&self, index: PeerIndex) -> Duration {
+        let requests = self.nodes.peers[index].requests.and_then(|socket| self.sockets.get(&socket));
+        let is_reached = requests.is_some_and(|socket| socket.is_open);
+        if is_reached || self.nodes.peers.len() == 1 { OPEN_WITHIN_WHERE_REACHED } else { OPEN_WITHIN }
     }
 
     /// How long the socket may be silent; `None` when nothing is expected of it.
@@ -222,10 +251,12 @@ impl Client {
     }
 
     fn rest(&mut self, index: PeerIndex, why: &str) {
+        let is_stranger = self.nodes.dimension.is_some() && !self.nodes.peers[index].was_reached;
+        let rests = if is_stranger { self.strangers } else { Rests::SHORT };
         let peer = &mut self.nodes.peers[index];
         peer.failures = peer.failures.saturating_add(1);
         peer.why = why.to_string();
-        peer.rest_until = self.now.monotonic + backoff(&mut self.rng, FIRST_REST, LONGEST_REST, peer.failures);
+        peer.rest_until = self.now.monotonic + backoff(&mut self.rng, rests.first, rests.longest, peer.failures);
         self.alarms.insert((peer.rest_until, Alarm::Rest(index)));
         if peer.failures == 1 {
             let notice = Notice::Lost { node: peer.vertex, url: peer.url.clone(), why: why.to_string() };

@@ -60,7 +60,7 @@ impl CubecastClient {
     /// asked for something. Has to be called within a tokio runtime.
     pub fn connect(seeds: &[String]) -> CubecastClient {
         let seed = std::hash::RandomState::new().build_hasher().finish();
-        Self::start(&ClientConfig { seeds: seeds.to_vec(), nodes: vec![], seed })
+        Self::start(&ClientConfig { seeds: seeds.to_vec(), seed, ..ClientConfig::default() })
     }
 
     pub fn start(config: &ClientConfig) -> CubecastClient {

@@ -21,3 +21,4 @@ mod restart;
 mod simulated;
 mod slow;
 mod strangers;
+mod truth;

@@ -7,10 +7,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use cubecast_core::client::Target;
 use cubecast_core::cube::Vertex;
 use cubecast_core::names::TopicName;
+use cubecast_core::wire::answer::{Answer, Done, NodeState};
 use cubecast_core::wire::client::Action;
 
 /// Topics are told by events as they change; the list fills what was missed. (It asks every group, which is to be seen.)
 const TOPICS_EVERY: u64 = 15;
+/// While there are nodes whose events this page does not get.
+const TOPICS_EVERY_UNHEARD: u64 = 3;
+/// So many nodes that this page does not reach are asked a turn, through others.
+const ASKED_THROUGH_OTHERS: usize = 4;
 /// A node that tells more a second than the page can draw is asked for a smaller sample, and for a larger one when it is
 /// calmer again. Between the two lies more than one step, so that the sample does not swing.
 const MANY_EVENTS: u32 = 1_500;
@@ -33,8 +38,12 @@ pub enum Errand {
     /// The node itself, in detail.
     Status(Vertex),
     Topics,
+    /// The node itself, in detail, asked of any other: this page has no connection to it.
+    StatusThrough(Vertex),
     /// How the holders of the topic under the X-ray stand.
     Holders,
+    /// How this holder stands, which the others cannot ask: it is cut off from them.
+    HoldersAt(Vertex),
 }
 
 #[derive(Debug, Default)]
@@ -51,26 +60,69 @@ pub struct Errands {
     returning: BTreeSet<Vertex>,
     /// Asked for its holders every time: the topic under the X-ray.
     pub topic: Option<TopicName>,
+    /// Holders of that topic that did not answer when its home asked them.
+    silent_holders: Vec<Vertex>,
+    /// Nodes that run, as was told last.
+    running: BTreeSet<Vertex>,
 }
 
 impl Errands {
-    /// What to ask now, called about once a second. What is under way already is not asked again.
-    pub fn due(&mut self, nodes: &[Vertex]) -> Vec<Errand> {
+    /// What to ask now, called about once a second. What is under way already is not asked again. `lost`: nodes to which this page has
+    /// no connection; one of those that run is asked through others.
+    pub fn due(&mut self, nodes: &[Vertex], lost: &BTreeSet<Vertex>) -> Vec<Errand> {
         let mut due = Vec::new();
         if nodes.is_empty() {
             due.push(Errand::Find);
         } else {
-            let next = nodes[(self.turns % nodes.len() as u64) as usize];
+            let (unreached, reached): (Vec<Vertex>, Vec<Vertex>) = nodes.iter().partition(|node| lost.contains(node));
             due.extend(nodes.iter().filter_map(|node| self.watch(*node)));
-            due.extend([Errand::View(next), Errand::Status(next)]);
-            due.extend(self.attention.iter().chain(&self.returning).copied().map(Errand::Status));
+            due.extend(
+                self.turn_of(&reached, 1).into_iter().flat_map(|next| [Errand::View(next), Errand::Status(next)]),
+            );
+            let strangers: Vec<Vertex> = unreached.into_iter().filter(|node| self.running.contains(node)).collect();
+            due.extend(self.turn_of(&strangers, ASKED_THROUGH_OTHERS).into_iter().map(Errand::StatusThrough));
+            due.extend(self.attention.iter().chain(&self.returning).map(|node| match lost.contains(node) {
+                true => Errand::StatusThrough(*node),
+                false => Errand::Status(*node),
+            }));
             due.extend(self.topic.as_ref().map(|_| Errand::Holders));
-            due.extend(self.turns.is_multiple_of(TOPICS_EVERY).then_some(Errand::Topics));
+            due.extend(
+                self.silent_holders.iter().filter(|holder| !lost.contains(holder)).copied().map(Errand::HoldersAt),
+            );
+            let topics_every = if strangers.is_empty() { TOPICS_EVERY } else { TOPICS_EVERY_UNHEARD };
+            due.extend(self.turns.is_multiple_of(topics_every).then_some(Errand::Topics));
             self.turns += 1;
             self.told.clear();
         }
         due.retain(|errand| self.under_way.insert(*errand));
         due
+    }
+
+    /// The next few of them, so that each has its turn.
+    fn turn_of(&self, nodes: &[Vertex], count: usize) -> Vec<Vertex> {
+        let first = self.turns as usize * count;
+        (first..first + count.min(nodes.len())).map(|at| nodes[at % nodes.len()]).collect()
+    }
+
+    /// What is to be asked next follows from what was answered.
+    pub fn note_answer(&mut self, errand: Errand, answer: &Answer) {
+        match (errand, &answer.result) {
+            (_, Ok(Done::Cluster(view))) => {
+                let running = view.nodes.iter().filter(|seen| seen.state != NodeState::Failed);
+                self.running = running.map(|seen| seen.node).collect();
+            }
+            (Errand::Holders, Ok(Done::Located(location))) => {
+                self.silent_holders =
+                    location.holders.iter().filter(|found| !found.alive).map(|found| found.node).collect();
+            }
+            _ => {}
+        }
+    }
+
+    /// Another topic, or none, is under the X-ray.
+    pub fn look_into(&mut self, topic: Option<TopicName>) {
+        self.topic = topic;
+        self.silent_holders.clear();
     }
 
     /// What to ask a node about itself as soon as it is watched.
@@ -109,7 +161,9 @@ impl Errands {
             Errand::View(node) => (Action::Cluster, Target::Node(node)),
             Errand::Status(node) => (Action::Status { node: None }, Target::Node(node)),
             Errand::Topics => (Action::Topics, Target::Any),
+            Errand::StatusThrough(node) => (Action::Status { node: Some(node) }, Target::Any),
             Errand::Holders => (Action::Locate { topic: self.topic.clone()? }, Target::Home),
+            Errand::HoldersAt(node) => (Action::Locate { topic: self.topic.clone()? }, Target::Node(node)),
         };
         Some(request)
     }
@@ -130,7 +184,13 @@ impl Errands {
 
 #[cfg(test)]
 mod tests {
+    use cubecast_core::wire::answer::{ClusterView, Holder, Location, NodeView};
+
     use super::*;
+
+    fn none() -> BTreeSet<Vertex> {
+        BTreeSet::new()
+    }
 
     fn cube() -> Vec<Vertex> {
         ["0", "1"].map(|name| name.parse().unwrap()).to_vec()
@@ -139,23 +199,23 @@ mod tests {
     #[test]
     fn before_the_cluster_is_known_it_is_looked_for_once_at_a_time() {
         let mut errands = Errands::default();
-        assert_eq!(errands.due(&[]), [Errand::Find]);
-        assert!(errands.due(&[]).is_empty());
+        assert_eq!(errands.due(&[], &none()), [Errand::Find]);
+        assert!(errands.due(&[], &none()).is_empty());
         errands.note_done(Errand::Find, false);
-        assert_eq!(errands.due(&[]), [Errand::Find]);
+        assert_eq!(errands.due(&[], &none()), [Errand::Find]);
     }
 
     #[test]
     fn a_node_that_could_not_be_watched_is_asked_again_and_one_that_is_watched_is_not() {
         let (mut errands, nodes) = (Errands::default(), cube());
-        let first = errands.due(&nodes);
+        let first = errands.due(&nodes, &none());
         assert!(
             first.contains(&Errand::Watch { node: nodes[0], sample: 1 })
                 && first.contains(&Errand::Watch { node: nodes[1], sample: 1 })
         );
         errands.note_done(Errand::Watch { node: nodes[0], sample: 1 }, true);
         errands.note_done(Errand::Watch { node: nodes[1], sample: 1 }, false);
-        let second = errands.due(&nodes);
+        let second = errands.due(&nodes, &none());
         assert!(
             !second.contains(&Errand::Watch { node: nodes[0], sample: 1 })
                 && second.contains(&Errand::Watch { node: nodes[1], sample: 1 })
@@ -166,7 +226,7 @@ mod tests {
     fn each_node_has_its_turn_and_the_one_looked_at_has_every_turn() {
         let (mut errands, nodes) = (Errands { attention: Some(cube()[0]), ..Errands::default() }, cube());
         for _ in 0..4 {
-            let due = errands.due(&nodes);
+            let due = errands.due(&nodes, &none());
             assert!(due.contains(&Errand::Status(nodes[0])));
             for errand in due {
                 errands.note_done(errand, true);
@@ -174,7 +234,7 @@ mod tests {
         }
         let asked: Vec<_> = (0..2)
             .flat_map(|_| {
-                let due = errands.due(&nodes);
+                let due = errands.due(&nodes, &none());
                 due.iter().for_each(|errand| errands.note_done(*errand, true));
                 due
             })
@@ -187,7 +247,7 @@ mod tests {
         let (mut errands, node) = (Errands::default(), cube()[0]);
         let mut turn = |events| {
             (0..events).for_each(|_| errands.note_event(node));
-            let due = errands.due(&[node]);
+            let due = errands.due(&[node], &none());
             due.iter().for_each(|errand| errands.note_done(*errand, true));
             due.into_iter().find(|errand| matches!(errand, Errand::Watch { .. }))
         };
@@ -200,15 +260,66 @@ mod tests {
     }
 
     #[test]
+    fn with_one_node_in_reach_it_is_asked_for_its_view_every_time_and_the_others_through_it() {
+        let nodes: Vec<Vertex> = ["00", "01", "10", "11"].map(|name| name.parse().unwrap()).to_vec();
+        let lost: BTreeSet<Vertex> = nodes[1..].iter().copied().collect();
+        let mut errands = Errands::default();
+        let node = |node: Vertex| NodeView {
+            node,
+            address: String::new(),
+            state: if node == nodes[3] { NodeState::Failed } else { NodeState::Up },
+            incarnation: 1,
+            leads: Vec::new(),
+        };
+        let view = ClusterView {
+            dimension: nodes[0].dimension(),
+            nodes: nodes.iter().copied().map(node).collect(),
+            links: Vec::new(),
+        };
+        let answer = Answer { id: None, served_by: nodes[0], hops: None, result: Ok(Done::Cluster(view)) };
+        errands.note_answer(Errand::Find, &answer);
+        for _ in 0..3 {
+            let due = errands.due(&nodes, &lost);
+            assert!(due.contains(&Errand::View(nodes[0])) && due.contains(&Errand::Topics) == (errands.turns % 3 == 1));
+            assert!(due.contains(&Errand::StatusThrough(nodes[1])) && due.contains(&Errand::StatusThrough(nodes[2])));
+            assert!(!due.contains(&Errand::StatusThrough(nodes[3])), "it is down");
+            due.iter().for_each(|errand| errands.note_done(*errand, true));
+        }
+        let through = errands.request(Errand::StatusThrough(nodes[1]));
+        assert_eq!(through, Some((Action::Status { node: Some(nodes[1]) }, Target::Any)));
+    }
+
+    #[test]
+    fn a_holder_that_its_home_cannot_ask_is_asked_itself() {
+        let topic = TopicName::new("news").unwrap();
+        let mut errands = Errands { topic: Some(topic.clone()), ..Errands::default() };
+        let holder = |node: Vertex, alive| Holder { node, alive, last_offset: None, lag: None, voter: alive };
+        let (home, away) = (cube()[0], cube()[1]);
+        let location = Location {
+            topic,
+            exists: true,
+            home,
+            replicas: vec![away],
+            leader: None,
+            holders: vec![holder(home, true), holder(away, false)],
+        };
+        let answer = Answer { id: None, served_by: home, hops: None, result: Ok(Done::Located(location)) };
+        errands.note_answer(Errand::Holders, &answer);
+        assert!(errands.due(&cube(), &none()).contains(&Errand::HoldersAt(away)));
+        errands.note_done(Errand::HoldersAt(away), true);
+        assert!(!errands.due(&cube(), &BTreeSet::from([away])).contains(&Errand::HoldersAt(away)));
+    }
+
+    #[test]
     fn the_holders_of_the_topic_under_the_x_ray_are_asked_for_every_time() {
         let mut errands = Errands { topic: TopicName::new("news").ok(), ..Errands::default() };
         for _ in 0..3 {
-            assert!(errands.due(&cube()).contains(&Errand::Holders));
+            assert!(errands.due(&cube(), &none()).contains(&Errand::Holders));
             assert!(matches!(errands.request(Errand::Holders), Some((Action::Locate { .. }, Target::Home))));
             errands.note_done(Errand::Holders, true);
         }
-        errands.topic = None;
-        assert!(!errands.due(&cube()).contains(&Errand::Holders));
+        errands.look_into(None);
+        assert!(!errands.due(&cube(), &none()).contains(&Errand::Holders));
         assert_eq!(errands.request(Errand::Holders), None);
     }
 }

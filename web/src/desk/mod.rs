@@ -8,7 +8,7 @@ mod errands;
 mod load;
 mod tasks;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use cubecast_core::client::{
@@ -99,6 +99,8 @@ pub struct Desk {
     client: Client,
     next_ticket: u64,
     waiting: BTreeMap<Ticket, Waiting>,
+    /// Nodes to which a connection was tried in vain or lost, until there is one.
+    lost: BTreeSet<Vertex>,
     /// `None`: the page is told how things stand in another way.
     errands: Option<Errands>,
     next_errands: Instant,
@@ -143,6 +145,7 @@ impl Desk {
             client: Client::new(config),
             next_ticket: 0,
             waiting: BTreeMap::new(),
+            lost: BTreeSet::new(),
             errands: None,
             next_errands: Instant(0),
             load: None,
@@ -241,7 +244,7 @@ impl Desk {
     fn run_errands(&mut self) {
         self.next_errands = self.now.monotonic + ERRANDS_EVERY;
         let nodes: Vec<_> = self.client.dimension().into_iter().flat_map(|dimension| dimension.vertices()).collect();
-        let due = self.errands.as_mut().map(|errands| errands.due(&nodes)).unwrap_or_default();
+        let due = self.errands.as_mut().map(|errands| errands.due(&nodes, &self.lost)).unwrap_or_default();
         self.submit_errands(due);
     }
 
@@ -280,7 +283,7 @@ impl Desk {
     fn look_into(&mut self, topic: Option<TopicName>) {
         let Some(errands) = &mut self.errands else { return };
         if errands.topic != topic {
-            errands.topic = topic;
+            errands.look_into(topic);
             self.run_errands();
         }
     }
@@ -299,11 +302,22 @@ impl Desk {
     }
 
     fn resolve(&mut self, ticket: Ticket, result: Result<Reply, ClientError>) {
-        if let Some(answer) = result.as_ref().map_or_else(refusal, |reply| Some(reply.answer.clone())) {
-            self.learn(result.as_ref().map_or(answer.served_by, |reply| reply.asked), answer);
+        match &result {
+            Ok(reply) => self.learn(reply.asked, reply.answer.clone()),
+            // Somebody passed the refusal on, perhaps: it does not show to whom there is a connection.
+            Err(error) => {
+                if let Some(answer) = refusal(error) {
+                    self.tell(Action::Answered { asked: answer.served_by, answer });
+                }
+            }
         }
         match self.waiting.remove(&ticket) {
-            Some(Waiting::Errand(errand)) => self.end_errand(errand, result.is_ok()),
+            Some(Waiting::Errand(errand)) => {
+                if let (Some(errands), Ok(reply)) = (&mut self.errands, &result) {
+                    errands.note_answer(errand, &reply.answer);
+                }
+                self.end_errand(errand, result.is_ok());
+            }
             Some(Waiting::Task(progress)) => self.end_step(progress, result),
             Some(Waiting::Owner { progress, refused }) => self.end_owner(progress, refused, result),
             Some(Waiting::LoadPublisher) => self.begin_load(result),
@@ -318,19 +332,25 @@ impl Desk {
 
     /// What a node answers shows that it is there, and teaches the page something.
     fn learn(&mut self, asked: Vertex, answer: Answer) {
-        self.tell(Action::SocketChanged { node: asked, socket: Socket::Open });
+        self.note_socket(asked, Socket::Open);
         self.tell(Action::Answered { asked, answer });
+    }
+
+    fn note_socket(&mut self, node: Vertex, socket: Socket) {
+        match socket {
+            Socket::Closed => self.lost.insert(node),
+            Socket::Open | Socket::Connecting => self.lost.remove(&node),
+        };
+        self.tell(Action::SocketChanged { node, socket });
     }
 
     fn hear(&mut self, notice: Notice) {
         match notice {
             Notice::Learned { .. } => {}
             Notice::Connected { node: Some(node), .. } | Notice::Reconnected { node: Some(node), .. } => {
-                self.tell(Action::SocketChanged { node, socket: Socket::Open });
+                self.note_socket(node, Socket::Open);
             }
-            Notice::Lost { node: Some(node), .. } => {
-                self.tell(Action::SocketChanged { node, socket: Socket::Closed });
-            }
+            Notice::Lost { node: Some(node), .. } => self.note_socket(node, Socket::Closed),
             Notice::Lost { node: None, url, .. } => self.tell(Action::SeedFailed { address: url }),
             Notice::Connected { node: None, .. } | Notice::Reconnected { node: None, .. } => {}
             Notice::FellOver(fall) => self.tell(Action::FellOver { from: fall.from, to: fall.to, why: fall.why }),

@@ -51,7 +51,7 @@ impl Desk {
         let task = self.next_ticket;
         self.next_ticket += 1;
         self.tell(Action::TaskStarted { panel: asked.panel, task, goal: asked.goal().cloned() });
-        let is_needed = |step: &&Step| !(step.once && self.done_once.contains(&step.action));
+        let is_needed = |step: &&Step| !(step.once && self.is_done(&step.action));
         let steps = asked.steps.iter().filter(is_needed).cloned().collect();
         self.next_step(Progress { task, asked, steps, began: self.now.monotonic });
     }
@@ -90,8 +90,47 @@ impl Desk {
 
     fn ask(&mut self, progress: Progress) {
         let Some(Step { action, to, .. }) = progress.steps.front().cloned() else { return };
-        let ticket = self.wait(Waiting::Task(progress));
-        self.submit(Submission { ticket, action, to, within: TASK_WITHIN, trace: false });
+        let (panel, task) = (progress.asked.panel, progress.task);
+        match self.way(&action, to) {
+            Ok(to) => {
+                self.tell(Action::TaskAsked { panel, task, action: action.clone() });
+                let ticket = self.wait(Waiting::Task(progress));
+                self.submit(Submission { ticket, action, to, within: TASK_WITHIN, trace: false });
+            }
+            Err(text) => self.leave_out(progress, text),
+        }
+    }
+
+    /// What cannot be asked is said, and what comes after it is done.
+    fn leave_out(&mut self, mut progress: Progress, text: String) {
+        let (panel, task) = (progress.asked.panel, progress.task);
+        progress.steps.pop_front();
+        if progress.steps.is_empty() {
+            self.end_task(progress);
+            return self.tell(Action::TaskGaveUp { panel, task, text });
+        }
+        self.tell(Action::TaskFellOver { panel, task, text });
+        self.next_step(progress);
+    }
+
+    /// Whom to ask for what one node is to do: itself, or, where this page has no connection to it, any other, which passes it on. Some
+    /// requests a node does not pass on, and some a node that fails would not get.
+    fn way(&self, action: &client::Action, to: Target) -> Result<Target, String> {
+        let Some(node) = (match to {
+            Target::Node(node) => Some(node).filter(|node| self.lost.contains(node)),
+            Target::Home | Target::Any => None,
+        }) else {
+            return Ok(to);
+        };
+        match action {
+            client::Action::StopNode { .. }
+            | client::Action::SetLink { .. }
+            | client::Action::Status { node: Some(_) } => Ok(Target::Any),
+            _ => Err(format!(
+                "Not sent: `{}` must be sent to {node} itself, and this page has no connection to it.",
+                action.name()
+            )),
+        }
     }
 
     pub(super) fn end_step(&mut self, mut progress: Progress, result: Result<Reply, ClientError>) {
@@ -108,7 +147,9 @@ impl Desk {
             Ok(reply) => {
                 let took_ms = took.as_secs_f64() * 1_000.0;
                 self.tell(Action::TaskAnswered { panel, task, answer: reply.answer, took_ms });
-                self.done_once.extend(progress.steps.pop_front().filter(|step| step.once).map(|step| step.action));
+                if let Some(step) = progress.steps.pop_front() {
+                    self.note_done(step);
+                }
                 self.next_step(progress);
             }
             Err(error) if progress.creates().is_some() && error.code() == Some(ErrorCode::TopicExists) => {
@@ -145,6 +186,23 @@ impl Desk {
         }
     }
 
+    /// Whether this page has seen it done. A subscription is one, whether its messages are pushed or pulled.
+    fn is_done(&self, action: &client::Action) -> bool {
+        self.done_once.iter().any(|done| done == action || is_same_subscription(done, action))
+    }
+
+    fn note_done(&mut self, step: Step) {
+        match &step.action {
+            client::Action::Unsubscribe { .. } => {
+                self.done_once.retain(|done| !is_same_subscription(done, &step.action))
+            }
+            _ if self.is_done(&step.action) => {}
+            client::Action::Subscribe { .. } => self.done_once.push(step.action),
+            _ if step.once => self.done_once.push(step.action),
+            _ => {}
+        }
+    }
+
     /// A simulation is drawn at the instant that it shows: there, nothing is unread.
     fn end_task(&mut self, progress: Progress) {
         if self.errands.is_some() {
@@ -178,6 +236,16 @@ impl Progress {
             _ => None,
         }
     }
+}
+
+fn is_same_subscription(one: &client::Action, other: &client::Action) -> bool {
+    let of = |action: &client::Action| match action {
+        client::Action::Subscribe { subscriber, topic, .. } | client::Action::Unsubscribe { subscriber, topic } => {
+            Some((subscriber.clone(), topic.clone()))
+        }
+        _ => None,
+    };
+    of(one).is_some() && of(one) == of(other)
 }
 
 /// Whether the node is on its way back, and the step can wait for it.

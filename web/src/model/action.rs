@@ -10,7 +10,7 @@ use super::closer::CloserTab;
 use super::cluster::Socket;
 use super::feed::Tone;
 use super::load::{LoadPlan, LoadSample};
-use super::task::Panel;
+use super::task::{Panel, Task};
 use super::{Selection, Tab};
 
 /// Actions that came together, and when.
@@ -26,6 +26,11 @@ pub enum Action {
     /// An address was tried for a first word of the cluster, in vain.
     SeedFailed {
         address: String,
+    },
+    /// Why a node could not be reached at this address, as the server there says.
+    SeedExplained {
+        address: String,
+        why: String,
     },
     SocketChanged {
         node: Vertex,
@@ -75,6 +80,17 @@ pub enum Action {
         panel: Panel,
         task: u64,
         goal: Option<client::Action>,
+    },
+    /// One of its requests is on its way.
+    TaskAsked {
+        panel: Panel,
+        task: u64,
+        action: client::Action,
+    },
+    /// It was not sent: nobody can do it now.
+    TaskHeld {
+        task: Task,
+        text: String,
     },
     /// The request was done elsewhere than at home, and why.
     TaskFellOver {

@@ -2,13 +2,12 @@
 
 use cubecast_core::client::Target;
 use cubecast_core::cube::Vertex;
-use cubecast_core::wire::answer::NodeState;
 use cubecast_core::wire::client::{Action, LinkConditions, StopMode};
 
 use super::cluster::{Cluster, Health};
 use super::task::{Panel, Step, Task};
 use super::wish::Refusal;
-use super::{Selection, State, describe};
+use super::{Selection, State, describe, standing};
 
 /// How long a preset lets nodes fail: long enough to look, and to talk about it.
 const PRESET_MS: u64 = 15_000;
@@ -79,10 +78,10 @@ impl Breakages {
 impl Broken {
     /// All that is broken on request, nodes first.
     pub fn all(cluster: &Cluster) -> Vec<Broken> {
-        let nodes = cluster.nodes.iter().filter(|(vertex, node)| {
-            let on_request = node.returns_at_ms.is_some() || node.said == Some(NodeState::Failed);
-            on_request && cluster.health(**vertex) == Health::Failed
-        });
+        let nodes = cluster
+            .nodes
+            .iter()
+            .filter(|(vertex, node)| node.says_that_it_fails() && cluster.health(**vertex) == Health::Failed);
         let nodes = nodes.map(|(vertex, _)| Broken::Node(*vertex));
         let links = cluster.links.iter().filter(|(_, link)| link.conditions != LinkConditions::PERFECT);
         let links = links.filter_map(|((from, to), link)| {
@@ -190,7 +189,9 @@ impl Preset {
                 home.neighbours().flat_map(|peer| both_ways(home, peer, CUT)).collect()
             }
             Preset::CrashLeader => {
-                let leader = state.cluster.acting_leader(home?).ok_or("Nobody leads this topic just now.")?;
+                let home = home?;
+                let leader = state.cluster.acting_leader(home);
+                let leader = leader.ok_or_else(|| format!("{}.", standing::lead(&state.cluster, home)))?;
                 vec![crash(leader)]
             }
             Preset::CrashMinority => {
@@ -254,6 +255,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     use cubecast_core::cube::Dimension;
+    use cubecast_core::wire::answer::NodeState;
 
     use super::super::cluster::Socket;
     use super::super::shared::Shared;
@@ -265,7 +267,7 @@ mod tests {
 
     fn state(bits: u8) -> State {
         let dimension = Dimension::new(bits).unwrap();
-        let mut cluster = Cluster { dimension: Some(dimension), ..Cluster::default() };
+        let mut cluster = Cluster::of(dimension);
         for node in dimension.vertices() {
             cluster.learn_socket(node, Socket::Open);
             cluster.learn_state(node, node, NodeState::Up);

@@ -154,7 +154,7 @@ mod tests {
         let crash = told("110", Event::Stopped { mode: StopMode::Crash, duration_ms: 60_000 });
         let state = state.after(now(3_000, crash));
         let failed = |state: &State| state.cluster.health(vertex("110")).name();
-        assert_eq!((failed(&state), failed(&state.seen())), ("failed", "connecting"), "beneath, it goes on");
+        assert_eq!((failed(&state), failed(&state.seen())), ("failed", "unknown"), "beneath, it goes on");
 
         let state = state.after(now(4_000, Action::DismissViolation));
         assert_eq!((failed(&state.seen()), state.closer.invariants.violation.is_none()), ("failed", true));

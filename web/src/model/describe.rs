@@ -9,11 +9,19 @@ use cubecast_core::wire::event::FrameKind;
 use super::feed::Tone;
 use super::wish::PULL_MAX;
 
-/// What a task's answer says, with the time it took.
-pub fn answer(answer: &Answer, took_ms: f64) -> (Tone, String) {
+/// What a task's answer says, with the time it took to this page, and in the cluster where that was told.
+pub fn answer(answer: &Answer, took_ms: f64, in_cluster_us: Option<u64>) -> (Tone, String) {
     match &answer.result {
         Ok(done) if is_preparation(done) => (Tone::Plain, self::done(done)),
-        Ok(done) => (Tone::Good, format!("{} {} answered in {}.", self::done(done), answer.served_by, millis(took_ms))),
+        Ok(done) => {
+            let took = match in_cluster_us {
+                Some(inside) => {
+                    format!("{} in the cluster, {} to this page", millis(inside as f64 / 1_000.0), millis(took_ms))
+                }
+                None => format!("{} to this page", millis(took_ms)),
+            };
+            (Tone::Good, format!("{} {} answered after {took}.", self::done(done), answer.served_by))
+        }
         Err(failure) => (Tone::Bad, self::failure(answer.served_by, failure)),
     }
 }
@@ -56,7 +64,9 @@ pub fn done(done: &Done) -> String {
             let count = plural(messages.len() as u64, "message");
             let behind = match behind {
                 Some(0) => " The replica is not behind.".to_owned(),
-                Some(behind) => format!(" The replica is {behind} behind."),
+                Some(behind) => {
+                    format!(" The replica is {} of its group's log behind.", count_of(*behind, "entry", "entries"))
+                }
                 None => String::new(),
             };
             let origin = original_node.map(|home| format!(" (home {home})")).unwrap_or_default();
@@ -69,7 +79,7 @@ pub fn done(done: &Done) -> String {
         Done::Cluster(view) => format!("A cube of {} nodes.", view.nodes.len()),
         Done::Status(status) => format!("{} is {}.", status.node, state(status.state)),
         Done::NodeStopped { node, mode, duration_ms } => {
-            format!("{node} {} for {}.", stop_verb(*mode), seconds(*duration_ms))
+            format!("{node} {} for {}.", stop_verb(*mode), duration(*duration_ms))
         }
         Done::NodeRecovered { node } => format!("{node} is told to come back."),
         Done::LinkSet { from, to, conditions: set } => format!("{from} → {to} {}.", conditions(set)),
@@ -204,6 +214,11 @@ pub fn nodes(nodes: &[Vertex]) -> String {
     nodes.iter().map(Vertex::to_string).collect::<Vec<_>>().join(", ")
 }
 
+/// With a plural of its own.
+pub fn count_of(count: u64, one: &str, many: &str) -> String {
+    format!("{} {}", grouped(count), if count == 1 { one } else { many })
+}
+
 pub fn plural(count: u64, thing: &str) -> String {
     if count == 1 { format!("1 {thing}") } else { format!("{} {thing}s", grouped(count)) }
 }
@@ -213,6 +228,11 @@ pub fn grouped(count: u64) -> String {
     let digits = count.to_string();
     let groups = digits.as_bytes().rchunks(3).rev().map(String::from_utf8_lossy);
     groups.collect::<Vec<_>>().join("\u{202f}")
+}
+
+/// How long something has lasted, as exactly as that is worth saying.
+pub fn duration(millis: u64) -> String {
+    if millis < 1_000 { format!("{millis} ms") } else { seconds(millis / 100 * 100) }
 }
 
 pub fn seconds(millis: u64) -> String {
@@ -229,7 +249,11 @@ pub fn whole_seconds(millis: u64) -> String {
 }
 
 pub fn millis(millis: f64) -> String {
-    if millis < 9.95 { format!("{millis:.1} ms") } else { format!("{millis:.0} ms") }
+    match millis {
+        millis if millis < 0.05 => "under 0.1 ms".to_owned(),
+        millis if millis < 9.95 => format!("{millis:.1} ms"),
+        millis => format!("{millis:.0} ms"),
+    }
 }
 
 /// The time of day in UTC, from milliseconds since 1970.
@@ -258,9 +282,15 @@ mod tests {
             holders: vec![served_by, "101".parse().unwrap()],
             repeated: false,
         };
-        let (tone, text) = answer(&Answer { id: None, served_by, hops: None, result: Ok(published) }, 3.24);
+        let published = Answer { id: None, served_by, hops: None, result: Ok(published) };
+        let (tone, text) = answer(&published, 24.24, None);
         assert_eq!(tone, Tone::Good);
-        assert_eq!(text, "Stored as news #5 on 100, 101. 100 answered in 3.2 ms.");
+        assert_eq!(text, "Stored as news #5 on 100, 101. 100 answered after 24 ms to this page.");
+        let (_, text) = answer(&published, 24.24, Some(1_100));
+        assert_eq!(
+            text,
+            "Stored as news #5 on 100, 101. 100 answered after 1.1 ms in the cluster, 24 ms to this page."
+        );
     }
 
     #[test]
@@ -293,6 +323,12 @@ mod tests {
         let bad = LinkConditions { cut: false, delay_ms: 200, jitter_ms: 0, loss: 0.25 };
         assert_eq!(conditions(&bad), "takes 200 ms longer, loses 25 % of the frames");
         assert_eq!(conditions(&LinkConditions::PERFECT), "works");
+    }
+
+    #[test]
+    fn no_duration_is_called_nothing() {
+        assert_eq!([0.0, 0.04, 0.06, 24.0].map(millis), ["under 0.1 ms", "under 0.1 ms", "0.1 ms", "24 ms"]);
+        assert_eq!([300, 999, 4_050].map(duration), ["300 ms", "999 ms", "4 s"]);
     }
 
     #[test]

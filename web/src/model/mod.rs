@@ -9,12 +9,15 @@ pub mod closer;
 pub mod cluster;
 pub mod describe;
 pub mod feed;
+pub mod gate;
+pub mod groups;
 pub mod inbox;
 pub mod invariants;
 pub mod load;
 mod reduce;
 pub mod shared;
 pub mod spacetime;
+pub mod standing;
 pub mod task;
 pub mod topics;
 pub mod traffic;
@@ -50,7 +53,15 @@ pub struct State {
     /// Whether heartbeats and link states are drawn too.
     pub show_background: bool,
     /// The address that was tried last and did not answer, until one does.
-    pub seed_failed: Option<String>,
+    pub seed_failed: Option<SeedFailure>,
+}
+
+/// An address at which no node could be reached.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct SeedFailure {
+    pub address: String,
+    /// What the server there says of it, with the cure.
+    pub why: Option<String>,
 }
 
 /// What the person clicked on in the cube.

@@ -12,7 +12,7 @@ use super::describe;
 use super::feed::{Subject, Tone};
 use super::task::{Panel, Report};
 use super::traffic::is_background;
-use super::{Selection, State, Tab, breakage};
+use super::{SeedFailure, Selection, State, Tab, breakage, gate};
 
 impl State {
     /// The state after what happened at `moment`, in order.
@@ -28,6 +28,7 @@ impl State {
         }
         if self.cluster != before {
             self.note_breakages();
+            self.note_hindrances();
         }
         self.go_on_looking();
         self
@@ -35,7 +36,8 @@ impl State {
 
     /// Whether mere time changes what is shown: a pulse arrives, or a node's return comes nearer.
     pub(crate) fn changes_by(&self, now_ms: u64) -> bool {
-        let counting = self.cluster.nodes.values().any(|node| node.returns_at_ms.is_some());
+        let is_counting = |at_ms: u64| at_ms + 1_000 > self.now_ms;
+        let counting = self.cluster.nodes.values().any(|node| node.returns_at_ms.is_some_and(is_counting));
         let closer = self.closer.changes_by(self.now_ms, now_ms);
         self.traffic.has_expired(now_ms) || closer || (counting && now_ms / 1000 != self.now_ms / 1000)
     }
@@ -48,14 +50,28 @@ impl State {
         }
     }
 
+    /// A request that is under way and that nobody can do now says so, once.
+    fn note_hindrances(&mut self) {
+        let running = self.tasks.reports.iter().filter(|(_, report)| report.running);
+        let hindered =
+            running.filter_map(|(panel, report)| Some((*panel, gate::hindrance(self, report.asked.as_ref()?)?)));
+        for (panel, why) in hindered.collect::<Vec<_>>() {
+            if let Some(report) = self.tasks.change().reports.get_mut(&panel) {
+                report.asked = None;
+                report.say(Tone::Warning, format!("{why} It is tried for up to 10 s."));
+            }
+        }
+    }
+
     fn apply(&mut self, action: Action) {
         match action {
-            Action::SeedFailed { address } => self.seed_failed = Some(address),
+            Action::SeedFailed { address } => self.seed_failed = Some(SeedFailure { address, why: None }),
+            Action::SeedExplained { address, why } => self.explain_seed(&address, why),
             Action::SocketChanged { node, socket } => self.change_socket(node, socket),
             Action::Told(event) => self.learn_event(&event),
             Action::Answered { asked, answer } => {
                 self.notice_failing(asked, &answer);
-                self.learn_answer(&answer);
+                self.learn_answer(asked, &answer);
             }
             Action::Delivered(delivery) => self.inboxes.change().deliver(delivery),
             Action::Remarked { tone, text } => self.tell(tone, Subject::Page, text),
@@ -86,6 +102,11 @@ impl State {
                 }
                 self.tasks.change().start(panel, task, goal);
             }
+            Action::TaskAsked { panel, task, action } => {
+                self.report(panel, task, |report| report.asked = Some(action));
+                self.note_hindrances();
+            }
+            Action::TaskHeld { task, text } => self.tasks.change().hold(task, self.now_ms, &text),
             Action::TaskFellOver { panel, task, text } => {
                 self.report(panel, task, |report| report.say(Tone::Warning, text))
             }
@@ -168,6 +189,12 @@ impl State {
         }
     }
 
+    fn explain_seed(&mut self, tried: &str, why: String) {
+        if let Some(failure) = self.seed_failed.as_mut().filter(|failure| failure.address == tried) {
+            failure.why = Some(why);
+        }
+    }
+
     /// A failing node still answers, and says only that.
     fn notice_failing(&mut self, node: Vertex, answer: &Answer) {
         let is_failing = matches!(&answer.result, Err(failure) if failure.code == ErrorCode::NodeFailed);
@@ -177,11 +204,11 @@ impl State {
     }
 
     /// Every answer teaches something, whatever it was asked for.
-    fn learn_answer(&mut self, answer: &Answer) {
+    fn learn_answer(&mut self, asked: Vertex, answer: &Answer) {
         let Ok(done) = &answer.result else { return };
         match done {
             Done::Cluster(view) => self.cluster.change().learn_view(answer.served_by, view),
-            Done::Status(status) => self.cluster.change().learn_status(status),
+            Done::Status(status) => self.cluster.change().learn_status(asked, status),
             Done::Topics { topics, missing } => self.topics.change().learn_list(topics, missing),
             Done::TopicCreated { topic, home, .. } => {
                 self.topics.change().learn_created(topic, *home);
@@ -206,7 +233,8 @@ impl State {
         if matches!(answer.result, Ok(Done::Subscribed { .. })) {
             self.inboxes.change().confirm(task);
         }
-        let (tone, text) = describe::answer(answer, took_ms);
+        let in_cluster_us = self.closer.recorder.in_cluster_us(answer);
+        let (tone, text) = describe::answer(answer, took_ms, in_cluster_us);
         self.report(panel, task, |report| {
             report.done += u64::from(answer.result.is_ok());
             report.failed = answer.result.as_ref().err().map(|failure| failure.code);
@@ -249,7 +277,7 @@ impl State {
             Event::LinkState { from, to, up } => self.learn_link(by, *from, *to, *up),
             Event::LinkConditions { from, to, conditions } => self.learn_conditions(*from, *to, *conditions),
             Event::RoleChanged { group, role, term, leader } => self.learn_role(by, *group, *role, *term, *leader),
-            Event::MembersChanged { group, learners, .. } => self.learn_members(by, *group, learners),
+            Event::MembersChanged { group, voters, learners } => self.learn_members(by, *group, voters, learners),
             Event::FrameSent { to, what, .. } => self.see_frame(by, *to, *what, false),
             Event::FrameDropped { to, what, .. } => self.see_frame(by, *to, *what, true),
             Event::ReplicaStored { topic, group, offset } => {
@@ -276,7 +304,7 @@ impl State {
                 self.cluster.change().learn_state(by, by, NodeState::Failed);
                 self.expect_return(by, *duration_ms);
                 let text =
-                    format!("{by} {} on request, for {}", describe::stop_verb(*mode), describe::seconds(*duration_ms));
+                    format!("{by} {} on request, for {}", describe::stop_verb(*mode), describe::duration(*duration_ms));
                 self.tell(Tone::Bad, Subject::Node(by), text);
             }
             Event::Returned { incarnation } => self.learn_return(by, *incarnation),
@@ -315,17 +343,21 @@ impl State {
         self.cluster.change().learn_state(by, subject, state);
         let after = self.cluster.health(subject);
         // The first word of a node that runs is no news; that it stopped or returned it says in an event of its own.
-        let is_first_word = before == Health::Connecting && after == Health::Up;
+        let is_first_word = before == Health::Unknown && after == Health::Up;
         let is_told_apart = by == subject && state != NodeState::Up;
         if before == after || is_first_word || is_told_apart {
             return;
         }
         let tone = match after {
             Health::Up => Tone::Good,
-            Health::Recovering | Health::Connecting => Tone::Warning,
-            Health::Failed | Health::Unreachable => Tone::Bad,
+            Health::Recovering | Health::Unknown => Tone::Warning,
+            Health::Failed => Tone::Bad,
         };
-        self.tell(tone, Subject::Node(subject), format!("{subject} is {}", after.name()));
+        let text = match after {
+            Health::Failed if by != subject => format!("{by} no longer hears {subject}: it is down or cut off"),
+            _ => format!("{subject} is {}", after.name()),
+        };
+        self.tell(tone, Subject::Node(subject), text);
     }
 
     fn learn_return(&mut self, node: Vertex, incarnation: u32) {
@@ -333,6 +365,7 @@ impl State {
         self.tasks.change().forget(|panel, report| panel == Panel::Node && !report.running && report.stops(node));
         let cluster = self.cluster.change();
         cluster.learn_state(node, node, NodeState::Recovering);
+        cluster.forget_work_of(node);
         cluster.nodes.entry(node).or_default().incarnation = incarnation;
         let how = if known == incarnation { "" } else { " with an empty disk, as a new incarnation," };
         self.tell(Tone::Good, Subject::Node(node), format!("{node} is back{how} and catches up"));
@@ -379,10 +412,11 @@ impl State {
     }
 
     /// The leader tells for all of its members.
-    fn learn_members(&mut self, by: Vertex, group: Vertex, learners: &[Vertex]) {
+    fn learn_members(&mut self, by: Vertex, group: Vertex, voters: &[Vertex], learners: &[Vertex]) {
         if self.cluster.leader_of(group) != Some(by) {
             return;
         }
+        self.cluster.change().learn_members(group, voters, learners, by);
         let text = match learners {
             [] => format!("All members of group {group} vote"),
             learners => format!("Group {group} goes on without the vote of {}", describe::nodes(learners)),
@@ -420,7 +454,7 @@ mod tests {
     use cubecast_core::names::{Offset, SubscriberId, TopicName};
     use cubecast_core::time::Timestamp;
     use cubecast_core::topics::command::TopicId;
-    use cubecast_core::wire::answer::{ClusterView, Failure, LinkView, NodeView};
+    use cubecast_core::wire::answer::{ClusterView, Counters, Failure, LinkView, NodeStatus, NodeView};
     use cubecast_core::wire::client::StopMode;
 
     use super::super::inbox::Inbox;
@@ -442,6 +476,20 @@ mod tests {
         let back = |incarnation| running().told("100", Event::Returned { incarnation }).feed.entries[0].text.clone();
         assert_eq!(back(1), "100 is back and catches up");
         assert!(back(7).contains("as a new incarnation"), "{}", back(7));
+    }
+
+    #[test]
+    fn a_wiped_node_shows_nothing_of_what_it_was_and_leads_nothing_until_it_says_so() {
+        let (node, term) = (vertex("100"), 3);
+        let leads = Event::RoleChanged { group: node, role: Role::Leader, term, leader: Some(node) };
+        let state = running().told("100", leads.clone()).with(status("100"));
+        assert!(state.cluster.led_by(node) == [node] && state.cluster.nodes[&node].status.is_some());
+        let state = state.told("100", Event::Stopped { mode: StopMode::Wipe, duration_ms: 5_000 });
+        assert!(state.cluster.led_by(node).is_empty() && state.cluster.nodes[&node].status.is_none());
+        let state = state.told("100", Event::Returned { incarnation: 2 });
+        assert!(state.cluster.led_by(node).is_empty(), "nobody was told to lead in its place yet");
+        let state = state.told("100", Event::NodeState { subject: node, state: NodeState::Up }).told("100", leads);
+        assert_eq!(state.cluster.led_by(node), [node]);
     }
 
     #[test]
@@ -640,6 +688,24 @@ mod tests {
 
     fn answer(result: Result<Done, Failure>) -> Answer {
         Answer { id: None, served_by: vertex("100"), hops: None, result }
+    }
+
+    fn status(name: &str) -> Action {
+        let node = vertex(name);
+        let status = NodeStatus {
+            node,
+            incarnation: 1,
+            state: NodeState::Up,
+            version: "1".into(),
+            sync: "always".into(),
+            uptime_ms: 0,
+            faults_allowed: true,
+            groups: Vec::new(),
+            links: Vec::new(),
+            counters: Counters::default(),
+        };
+        let done = Ok(Done::Status(status.into()));
+        Action::Answered { asked: node, answer: Answer { id: None, served_by: node, hops: None, result: done } }
     }
 
     fn event(node: &str, event: Event) -> Action {

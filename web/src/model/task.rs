@@ -90,6 +90,10 @@ pub struct Report {
     pub done: u64,
     /// What a pull brought.
     pub messages: Vec<Message>,
+    /// The request that is under way, until it was said that nobody can do it now.
+    pub asked: Option<client::Action>,
+    /// What was not sent, because nobody could do it; it can be sent all the same.
+    pub held: Option<Task>,
 }
 
 #[derive(Clone, PartialEq, Debug)]
@@ -100,10 +104,21 @@ pub struct Line {
 
 /// A task that falls over again and again is cut short: its report keeps the last lines.
 const MAX_LINES: usize = 12;
+/// The number of a task that the desk does not know.
+const NEVER_SENT: u64 = u64::MAX;
 
 impl Tasks {
     pub fn start(&mut self, panel: Panel, task: u64, goal: Option<client::Action>) {
         self.reports.insert(panel, Report { task, goal, running: true, ..Report::default() });
+    }
+
+    /// A task that is not sent, and why.
+    pub fn hold(&mut self, task: Task, now_ms: u64, why: &str) {
+        let (panel, goal) = (task.panel, task.goal().cloned());
+        let mut report =
+            Report { task: NEVER_SENT, goal, failed_ms: Some(now_ms), held: Some(task), ..Report::default() };
+        report.say(Tone::Bad, format!("Not sent: {why}"));
+        self.reports.insert(panel, report);
     }
 
     /// What was said in a panel of this node, or of a link between these two.

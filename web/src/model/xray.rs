@@ -2,6 +2,7 @@
 //!
 //! A replica applies its group's log in order, so one word of a holder, "I stored #17", tells of all before it. That is why a
 //! sample of the events is enough: it tells later, never wrongly. What no event told, `locate` does, once a second.
+//! A holder of which nobody told is unknown, and counts neither as one that lacks anything nor as one that has everything.
 //! Kept are the newest [`MAX_COLUMNS`] messages of one topic, and one line a holder.
 
 use std::collections::{BTreeMap, VecDeque};
@@ -21,6 +22,10 @@ pub const MAX_COLUMNS: usize = 64;
 const MOVING_MS: u64 = 1_500;
 /// What a holder told this recently is newer than what `locate` found.
 const FRESH_MS: u64 = 2_000;
+/// A holder that this page has no connection to, and of which nobody told for so long, may have more by now.
+const STALE_MS: u64 = 5_000;
+/// One that lacks a message for a shorter time is not called behind: the message is on its way, or the word of it.
+const GRACE_MS: u64 = 300;
 
 #[derive(Clone, PartialEq, Debug, Default)]
 pub struct Xray {
@@ -39,8 +44,8 @@ pub struct Xray {
 #[derive(Clone, PartialEq, Debug)]
 pub struct Holder {
     pub node: Vertex,
-    /// The offset behind the last message that can be read here.
-    pub readable: u64,
+    /// The offset behind the last message that can be read here; `None`: nobody told.
+    pub readable: Option<u64>,
     /// The offset behind the last message that is known to be on its disk.
     pub stored: u64,
     /// Bytes of a snapshot that is on its way here: received, and all.
@@ -53,14 +58,32 @@ pub struct Holder {
     told_ms: u64,
 }
 
-/// One message: when it was first told of.
+/// One message.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Column {
     pub offset: u64,
+    /// When it was first told of; `None`: it was there before this page looked.
+    pub first: Option<First>,
+}
+
+/// When a message was first told of.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct First {
     /// By the clock of the node that told of it first, microseconds since 1970.
-    pub first_us: u64,
+    pub at_us: u64,
     /// By this page's clock, milliseconds since 1970.
-    pub first_ms: u64,
+    pub heard_ms: u64,
+}
+
+/// How far a holder is behind.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Lag {
+    /// Too little was told, of it or of the others.
+    Unknown,
+    /// It has all that is committed, as far as a majority of the holders tells.
+    None,
+    /// It lacks messages that can be read elsewhere. `for_ms`: for how long at least, where that is known.
+    Messages { count: u64, for_ms: Option<u64> },
 }
 
 /// How a message stands with a holder.
@@ -73,6 +96,8 @@ pub enum Standing {
     /// On its way: by log or by snapshot.
     Fetching,
     Missing,
+    /// Nobody told whether it is there.
+    Unknown,
     /// On the disk of a node that does not serve.
     Asleep,
     /// Not there, and the node does not serve.
@@ -87,6 +112,7 @@ impl Standing {
             Standing::Stored => "stored",
             Standing::Fetching => "fetching",
             Standing::Missing => "missing",
+            Standing::Unknown => "unknown",
             Standing::Asleep => "asleep",
             Standing::Away => "away",
         }
@@ -106,6 +132,7 @@ impl Xray {
             Event::ReplicaStored { topic, offset, .. } if self.is_about(topic) => {
                 self.learn_stored(now_ms, told.node, *offset, told.time.0);
             }
+            Event::TopicCreated { topic, .. } if self.is_about(topic) => self.learn_empty(now_ms, told.node),
             Event::TopicDeleted { topic, .. } if self.is_about(topic) => self.forget_messages(),
             Event::SnapshotProgress { group, received, total } if self.home() == Some(*group) => {
                 if let Some(holder) = self.holder(told.node) {
@@ -150,44 +177,65 @@ impl Xray {
         samples.copied().max().unwrap_or(1)
     }
 
-    /// The offset behind the last message that is known to be committed: what any replica lets be read is.
-    pub fn committed(&self) -> u64 {
-        self.holders.iter().map(|holder| holder.readable).max().unwrap_or(0)
+    /// The offset behind the last message that is known to be committed: what any replica lets be read is. `None`: nobody told.
+    pub fn committed(&self) -> Option<u64> {
+        self.holders.iter().filter_map(|holder| holder.readable).max()
     }
 
-    /// The offset behind the last message that anybody has.
+    /// The offset behind the last message that anybody is known to have.
     pub fn end(&self) -> u64 {
-        self.holders.iter().map(|holder| holder.readable.max(holder.stored)).max().unwrap_or(0)
+        let ends = self.holders.iter().map(|holder| holder.stored.max(holder.readable.unwrap_or_default()));
+        ends.max().unwrap_or_default()
     }
 
-    pub fn standing(&self, now_ms: u64, holder: &Holder, health: Health, offset: u64) -> Standing {
-        let serves = matches!(health, Health::Up | Health::Recovering);
+    /// How one message stands with a holder. `heard`: whether this page gets the holder's own events.
+    pub fn standing(&self, now_ms: u64, holder: &Holder, health: Health, heard: bool, offset: u64) -> Standing {
+        let serves = health.is_running();
+        let readable = holder.readable.unwrap_or_default();
         match (serves, offset) {
-            (true, offset) if offset < holder.readable => Standing::Readable,
+            (true, offset) if offset < readable => Standing::Readable,
             (true, offset) if offset < holder.stored => Standing::Stored,
+            (false, offset) if offset < readable.max(holder.stored) => Standing::Asleep,
+            (_, _) if holder.arriving.is_some() => Standing::Fetching,
+            (_, _) if holder.readable.is_none() || health == Health::Unknown => Standing::Unknown,
+            (false, _) => Standing::Away,
+            (true, _) if !(heard || holder.is_fresh(now_ms)) => Standing::Unknown,
             (true, _) if holder.is_moving(now_ms) || health == Health::Recovering => Standing::Fetching,
             (true, _) => Standing::Missing,
-            (false, offset) if offset < holder.readable.max(holder.stored) => Standing::Asleep,
-            (false, _) => Standing::Away,
         }
     }
 
-    /// Committed messages that cannot be read at this holder.
-    pub fn lag(&self, holder: &Holder) -> u64 {
-        self.committed().saturating_sub(holder.readable)
+    /// How far a holder is behind the others. `leads`: what is committed is committed by it, whoever told of it first.
+    pub fn lag(&self, now_ms: u64, holder: &Holder, leads: bool) -> Lag {
+        let (Some(committed), Some(readable)) = (self.committed(), holder.readable) else { return Lag::Unknown };
+        let known = self.holders.iter().filter(|holder| holder.readable.is_some()).count();
+        let for_ms = self.lacks_since(readable).map(|since_ms| now_ms.saturating_sub(since_ms));
+        match committed.saturating_sub(readable) {
+            _ if leads => Lag::None,
+            0 if known * 2 > self.holders.len() => Lag::None,
+            0 => Lag::Unknown,
+            _ if for_ms.is_some_and(|for_ms| for_ms < GRACE_MS) => Lag::None,
+            count => Lag::Messages { count, for_ms },
+        }
     }
 
-    /// For how long the oldest message that it lacks has been readable elsewhere, milliseconds by this page's clock.
-    /// `None`: it lacks nothing, or what it lacks is older than what is remembered.
-    pub fn lag_ms(&self, now_ms: u64, holder: &Holder) -> Option<u64> {
-        (self.lag(holder) > 0).then_some(())?;
-        let column = self.columns.iter().find(|column| column.offset == holder.readable)?;
-        Some(now_ms.saturating_sub(column.first_ms))
+    /// The holder as it is while it leads: what any holder lets be read, its leader does too.
+    pub fn leading(&self, holder: &Holder) -> Holder {
+        Holder { readable: holder.readable.max(self.committed()), ..holder.clone() }
     }
 
-    /// Whether mere time changes what is shown: somebody is behind, and is so for longer.
+    /// When this page heard that the message at `readable`, which a holder lacks, can be read elsewhere.
+    fn lacks_since(&self, readable: u64) -> Option<u64> {
+        let column = self.columns.iter().find(|column| column.offset == readable)?;
+        column.first.map(|first| first.heard_ms)
+    }
+
+    /// Whether mere time changes what is shown: somebody is behind, and is so for longer; or what is known grows old.
     pub fn changes_by_time(&self) -> bool {
-        self.holders.iter().any(|holder| self.lag(holder) > 0 || holder.stored > holder.readable)
+        let committed = self.committed();
+        self.holders
+            .iter()
+            .any(|holder| holder.readable != committed || holder.stored > holder.readable.unwrap_or_default())
     }
 
     /// The holders of the chosen topic, once the cube is known.
@@ -212,15 +260,13 @@ impl Xray {
     }
 
     fn learn_stored(&mut self, now_ms: u64, node: Vertex, offset: Offset, at_us: u64) {
-        self.extend_columns(offset.0, at_us, now_ms);
-        let first_us = self.columns.iter().rev().find(|column| column.offset == offset.0).map(|column| column.first_us);
+        self.extend_columns(offset.0, Some(First { at_us, heard_ms: now_ms }));
+        let column = self.columns.iter().rev().find(|column| column.offset == offset.0);
+        let first_us = column.and_then(|column| column.first).map(|first| first.at_us);
         if let Some(holder) = self.holder(node)
-            && holder.readable <= offset.0
+            && holder.readable.is_none_or(|readable| readable <= offset.0)
         {
-            holder.readable = offset.0 + 1;
-            holder.stored = holder.stored.max(holder.readable);
-            holder.moved_ms = now_ms;
-            holder.told_ms = now_ms;
+            holder.move_to(now_ms, offset.0 + 1);
             holder.delay_us = first_us.map(|first_us| at_us.saturating_sub(first_us));
         }
     }
@@ -231,32 +277,49 @@ impl Xray {
         }
     }
 
-    /// A holder that told nothing lately is where `locate` found it, be it further back.
+    /// The topic begins here, without a message.
+    fn learn_empty(&mut self, now_ms: u64, node: Vertex) {
+        if let Some(holder) = self.holder(node)
+            && holder.readable.is_none()
+        {
+            holder.move_to(now_ms, 0);
+        }
+    }
+
+    /// A holder that told nothing lately is where `locate` found it, be it further back. Of one that did not answer nothing is learnt.
     fn learn_location(&mut self, now_ms: u64, location: &Location) {
         self.located_ms = Some(now_ms);
         for found in location.holders.iter().filter(|found| found.alive) {
             let end = found.last_offset.map_or(0, |last| last.0 + 1);
             let Some(holder) = self.holder(found.node) else { continue };
-            let is_news = end > holder.readable || now_ms.saturating_sub(holder.told_ms) > FRESH_MS;
-            if is_news && end != holder.readable {
-                holder.readable = end;
-                holder.stored = holder.stored.max(end);
-                (holder.moved_ms, holder.told_ms) = (now_ms, now_ms);
+            let is_news =
+                holder.readable.is_none_or(|readable| end > readable) || !holder.told_within(now_ms, FRESH_MS);
+            if is_news && holder.readable != Some(end) {
+                let is_first_word = holder.readable.is_none();
+                holder.move_to(now_ms, end);
+                if is_first_word {
+                    holder.moved_ms = 0;
+                }
+            } else if is_news {
+                holder.told_ms = now_ms;
             }
         }
-        if let Some(last) = self.committed().checked_sub(1) {
-            self.extend_columns(last, location_time(now_ms), now_ms);
+        if let Some(last) = self.committed().and_then(|end| end.checked_sub(1)) {
+            self.extend_columns(last, None);
         }
     }
 
-    /// Columns up to this message. What a sample left out is taken to have come with the message that was told.
-    fn extend_columns(&mut self, offset: u64, first_us: u64, first_ms: u64) {
+    /// Columns up to this message. What a sample left out is taken to have come with the message that was told; of what was there before
+    /// this page looked it is not known when it came.
+    fn extend_columns(&mut self, offset: u64, first: Option<First>) {
         let oldest = (offset + 1).saturating_sub(MAX_COLUMNS as u64);
         let next = self.columns.back().map_or(oldest, |last| last.offset + 1).max(oldest);
         if self.columns.back().is_some_and(|last| last.offset + 1 < next) {
             self.columns.clear();
         }
-        self.columns.extend((next..=offset).map(|offset| Column { offset, first_us, first_ms }));
+        let follows = !self.columns.is_empty();
+        let first_of = |at: u64| first.filter(|_| follows || at == offset);
+        self.columns.extend((next..=offset).map(|at| Column { offset: at, first: first_of(at) }));
         while self.columns.len() > MAX_COLUMNS {
             self.columns.pop_front();
         }
@@ -270,22 +333,32 @@ impl Xray {
     }
 }
 
-/// `locate` names no time at which a message was stored.
-fn location_time(now_ms: u64) -> u64 {
-    now_ms * 1_000
-}
-
 impl Holder {
     fn new(node: Vertex) -> Holder {
-        Holder { node, readable: 0, stored: 0, arriving: None, delay_us: None, moved_ms: 0, told_ms: 0 }
+        Holder { node, readable: None, stored: 0, arriving: None, delay_us: None, moved_ms: 0, told_ms: 0 }
+    }
+
+    fn move_to(&mut self, now_ms: u64, end: u64) {
+        self.readable = Some(end);
+        self.stored = self.stored.max(end);
+        (self.moved_ms, self.told_ms) = (now_ms, now_ms);
     }
 
     fn is_moving(&self, now_ms: u64) -> bool {
         self.arriving.is_some() || now_ms.saturating_sub(self.moved_ms) < MOVING_MS
     }
 
+    fn is_fresh(&self, now_ms: u64) -> bool {
+        self.told_within(now_ms, STALE_MS)
+    }
+
+    fn told_within(&self, now_ms: u64, within_ms: u64) -> bool {
+        now_ms.saturating_sub(self.told_ms) <= within_ms
+    }
+
+    /// Its disk is gone: it has nothing, and that is known.
     fn lose_everything(&mut self, now_ms: u64) {
-        *self = Holder { told_ms: now_ms, ..Holder::new(self.node) };
+        *self = Holder { told_ms: now_ms, readable: Some(0), ..Holder::new(self.node) };
     }
 }
 
@@ -308,7 +381,7 @@ mod tests {
         let mut xray = xray();
         xray.learn_event(1_000, &stored("100", 7, 5));
         let home = &xray.holders[0];
-        let standings: Vec<_> = (4..7).map(|offset| xray.standing(9_000, home, Health::Up, offset)).collect();
+        let standings: Vec<_> = (4..7).map(|offset| xray.standing(9_000, home, Health::Up, true, offset)).collect();
         assert_eq!(standings, [Standing::Readable, Standing::Readable, Standing::Missing]);
         assert_eq!(xray.columns.len(), 6);
     }
@@ -321,8 +394,57 @@ mod tests {
         }
         xray.learn_event(1_500, &stored("101", 5, 1));
         let behind = &xray.holders[1];
-        assert_eq!((xray.lag(behind), xray.lag_ms(2_000, behind)), (3, Some(800)), "since #2 was stored on the home");
-        assert_eq!((xray.lag(&xray.holders[0]), xray.lag_ms(2_000, &xray.holders[0])), (0, None));
+        let lag = Lag::Messages { count: 3, for_ms: Some(800) };
+        assert_eq!(xray.lag(2_000, behind, false), lag, "since #2 was stored on the home");
+        assert_eq!(xray.lag(1_200 + GRACE_MS - 1, behind, false), Lag::None, "it may be on its way");
+        assert_eq!(xray.lag(2_000, behind, true), Lag::None, "what is committed is committed by the leader");
+        assert_eq!(xray.lag(2_000, &xray.holders[0], false), Lag::Unknown, "of two holders nobody told");
+        for peer in ["110", "000"] {
+            xray.learn_event(1_600, &stored(peer, 6, 4));
+        }
+        assert_eq!(xray.lag(2_000, &xray.holders[0], false), Lag::None);
+    }
+
+    #[test]
+    fn a_holder_of_which_nobody_told_is_unknown_and_lacks_nothing() {
+        let mut xray = xray();
+        xray.learn_answer(5_000, &located(&[("100", Some(29)), ("101", Some(29)), ("110", Some(29))]));
+        let unknown = &xray.holders[3];
+        assert_eq!((unknown.readable, xray.lag(6_000, unknown, false)), (None, Lag::Unknown));
+        assert_eq!(xray.standing(6_000, unknown, Health::Up, true, 29), Standing::Unknown);
+        assert_eq!(xray.standing(6_000, unknown, Health::Failed, false, 29), Standing::Unknown);
+        xray.learn_answer(6_000, &located(&[("000", Some(27))]));
+        let found = &xray.holders[3];
+        let lag = Lag::Messages { count: 2, for_ms: None };
+        assert_eq!(xray.lag(9_000, found, false), lag, "it is not known for how long");
+        assert_eq!(xray.standing(9_000, found, Health::Up, true, 27), Standing::Readable);
+        assert_eq!(xray.standing(9_000, found, Health::Up, true, 28), Standing::Missing);
+    }
+
+    #[test]
+    fn a_holder_that_did_not_answer_has_not_lost_anything() {
+        let mut xray = xray();
+        xray.learn_answer(1_000, &located(&[("101", Some(4))]));
+        let mut silent = located(&[("101", None)]);
+        if let Ok(Done::Located(location)) = &mut silent.result {
+            location.holders[0].alive = false;
+        }
+        xray.learn_answer(60_000, &silent);
+        assert_eq!(xray.holders[1].readable, Some(5));
+        assert_eq!(xray.standing(60_000, &xray.holders[1], Health::Up, false, 4), Standing::Readable);
+        let later = xray.standing(60_000, &xray.holders[1], Health::Up, false, 5);
+        assert_eq!(later, Standing::Unknown, "it may have more by now");
+    }
+
+    #[test]
+    fn of_a_message_that_was_there_before_this_page_looked_it_is_not_known_when_it_came() {
+        let mut xray = xray();
+        xray.learn_answer(1_000, &located(&[("100", Some(9))]));
+        xray.learn_event(1_100, &stored("101", 77, 9));
+        assert_eq!(xray.holders[1].delay_us, None);
+        xray.learn_event(1_200, &stored("100", 80, 11));
+        let told: Vec<bool> = xray.columns.iter().map(|column| column.first.is_some()).collect();
+        assert_eq!(told[9..], [false, true, true]);
     }
 
     #[test]
@@ -330,16 +452,15 @@ mod tests {
         let mut xray = xray();
         xray.learn_answer(1_000, &published(0, &["100", "101"]));
         xray.learn_event(1_000, &stored("100", 1, 0));
-        let on = |at: usize| xray.standing(9_000, &xray.holders[at], Health::Up, 0);
-        assert_eq!([on(0), on(1), on(2)], [Standing::Readable, Standing::Stored, Standing::Missing]);
-        assert_eq!(xray.lag(&xray.holders[1]), 1, "a read at 101 would miss it");
+        let on = |at: usize| xray.standing(9_000, &xray.holders[at], Health::Up, true, 0);
+        assert_eq!([on(0), on(1), on(2)], [Standing::Readable, Standing::Stored, Standing::Unknown]);
     }
 
     #[test]
     fn a_node_that_is_down_keeps_what_it_has_and_a_wiped_one_does_not() {
         let mut xray = xray();
         xray.learn_event(1_000, &stored("101", 1, 3));
-        let asleep = |xray: &Xray| xray.standing(9_000, &xray.holders[1], Health::Failed, 3);
+        let asleep = |xray: &Xray| xray.standing(9_000, &xray.holders[1], Health::Failed, false, 3);
         assert_eq!(asleep(&xray), Standing::Asleep);
         let wipe = Event::Stopped { mode: StopMode::Wipe, duration_ms: 1 };
         xray.learn_event(2_000, &told("101", 2, wipe));
@@ -353,22 +474,24 @@ mod tests {
         let group = "100".parse().unwrap();
         xray.learn_event(1_000, &told("101", 2, Event::SnapshotProgress { group, received: 10, total: 40 }));
         assert_eq!(xray.holders[1].arriving, Some((10, 40)));
-        assert_eq!(xray.standing(60_000, &xray.holders[1], Health::Recovering, 0), Standing::Fetching);
+        assert_eq!(xray.standing(60_000, &xray.holders[1], Health::Recovering, true, 0), Standing::Fetching);
         xray.learn_event(2_000, &told("101", 3, Event::CaughtUp { group, applied: 9 }));
         assert_eq!(xray.holders[1].arriving, None);
-        assert_eq!(xray.standing(60_000, &xray.holders[1], Health::Up, 0), Standing::Missing);
+        assert_eq!(xray.standing(60_000, &xray.holders[1], Health::Up, true, 0), Standing::Unknown);
+        xray.learn_answer(60_000, &located(&[("101", None)]));
+        assert_eq!(xray.standing(69_000, &xray.holders[1], Health::Up, true, 0), Standing::Missing);
     }
 
     #[test]
     fn locate_fills_what_no_event_told_and_does_not_undo_what_one_just_told() {
         let mut xray = xray();
         xray.learn_answer(5_000, &located(&[("100", Some(9)), ("101", Some(4))]));
-        assert_eq!((xray.committed(), xray.lag(&xray.holders[1])), (10, 5));
+        assert_eq!((xray.committed(), xray.holders[1].readable), (Some(10), Some(5)));
         xray.learn_event(5_100, &stored("101", 1, 9));
         xray.learn_answer(5_200, &located(&[("101", Some(4))]));
-        assert_eq!(xray.holders[1].readable, 10, "the answer was made before");
+        assert_eq!(xray.holders[1].readable, Some(10), "the answer was made before");
         xray.learn_answer(5_200 + FRESH_MS, &located(&[("101", Some(4))]));
-        assert_eq!(xray.holders[1].readable, 5, "it did go back: it was restarted, say");
+        assert_eq!(xray.holders[1].readable, Some(5), "it did go back: it was restarted, say");
     }
 
     #[test]
@@ -407,7 +530,7 @@ mod tests {
     fn xray() -> Xray {
         let mut xray = Xray::default();
         xray.choose(TopicName::new("news").ok());
-        xray.place(&Cluster { dimension: Dimension::new(3).ok(), ..Cluster::default() });
+        xray.place(&Cluster::of(Dimension::new(3).unwrap()));
         xray
     }
 

@@ -13,12 +13,14 @@ pub struct PageAddress {
     pub protocol: String,
     pub hostname: String,
     pub port: String,
+    /// Begins with a slash; below a prefix where a proxy serves the page there: `/cube/`.
+    pub path: String,
     /// The value of `?cluster=`.
     pub cluster: Option<String>,
 }
 
-/// Addresses of nodes to ask for the cluster: the one named in the address, else the node that served the page, else
-/// the usual ones on this machine.
+/// Addresses of nodes to ask for the cluster: the one named in the address, else the node that served the page, beside the page's own
+/// files, else the usual ones on this machine.
 pub fn seeds(page: &PageAddress) -> Vec<String> {
     if let Some(cluster) = page.cluster.as_ref().filter(|cluster| !cluster.trim().is_empty()) {
         return cluster.split(',').map(|seed| seed.trim().to_owned()).collect();
@@ -27,8 +29,20 @@ pub fn seeds(page: &PageAddress) -> Vec<String> {
         let ports = FIRST_NODE_PORT..FIRST_NODE_PORT + NODES_TO_TRY;
         return ports.map(|port| format!("ws://127.0.0.1:{port}/ws")).collect();
     }
-    let port = if page.port.is_empty() { String::new() } else { format!(":{}", page.port) };
-    vec![format!("{}://{}{port}/ws", scheme(page), page.hostname)]
+    let folder = page.path.rsplit_once('/').map_or("", |(folder, _)| folder);
+    vec![format!("{}://{}{folder}/ws", scheme(page), host(page))]
+}
+
+/// Where the same server speaks HTTP about a WebSocket's URL; `None`: it is not the server that the page came from, and a browser would
+/// not show its answer.
+pub fn http_of(url: &str, page: &PageAddress) -> Option<String> {
+    let path = url.strip_prefix(&format!("{}://{}", scheme(page), host(page)))?;
+    path.starts_with('/').then(|| format!("{}//{}{path}", page.protocol, host(page)))
+}
+
+/// With the port, where the page's address names one.
+fn host(page: &PageAddress) -> String {
+    if page.port.is_empty() { page.hostname.clone() } else { format!("{}:{}", page.hostname, page.port) }
 }
 
 /// The URL at which this page reaches a node. A node that calls itself `0.0.0.0`, or a loopback address on a page that came
@@ -69,13 +83,39 @@ mod tests {
     use super::*;
 
     fn page(hostname: &str, port: &str) -> PageAddress {
-        PageAddress { protocol: "http:".into(), hostname: hostname.into(), port: port.into(), cluster: None }
+        PageAddress {
+            protocol: "http:".into(),
+            hostname: hostname.into(),
+            port: port.into(),
+            path: "/".into(),
+            cluster: None,
+        }
     }
 
     #[test]
     fn a_page_served_by_a_node_asks_that_node() {
         assert_eq!(seeds(&page("127.0.0.1", "8003")), ["ws://127.0.0.1:8003/ws"]);
         assert_eq!(seeds(&page("cube.example", "")), ["ws://cube.example/ws"]);
+    }
+
+    #[test]
+    fn a_page_below_a_prefix_asks_below_the_prefix() {
+        let below = |path: &str| PageAddress { path: path.into(), ..page("cube.example", "") };
+        for path in ["/cube/", "/cube/index.html"] {
+            assert_eq!(seeds(&below(path)), ["ws://cube.example/cube/ws"]);
+        }
+        assert_eq!(seeds(&below("/index.html")), ["ws://cube.example/ws"]);
+    }
+
+    #[test]
+    fn only_the_server_that_the_page_came_from_is_asked_why_it_refuses() {
+        let page = PageAddress { protocol: "https:".into(), path: "/cube/".into(), ..page("cube.example", "8443") };
+        assert_eq!(
+            http_of("wss://cube.example:8443/cube/ws", &page).as_deref(),
+            Some("https://cube.example:8443/cube/ws")
+        );
+        assert_eq!(http_of("wss://cube.example:8444/ws", &page), None);
+        assert_eq!(http_of("wss://cube.example:84430/ws", &page), None);
     }
 
     #[test]

@@ -7,15 +7,17 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::{Rc, Weak};
 
-use cubecast_core::client::{ClientConfig, SocketId};
+use cubecast_core::client::{ClientConfig, Rests, SocketId};
 use cubecast_core::cube::Vertex;
 use cubecast_core::names::{SubscriberId, TopicName};
 use cubecast_core::time::{Instant, Now, Timestamp};
 use gloo_timers::callback::Timeout;
+use wasm_bindgen_futures::spawn_local;
 use web_sys::js_sys;
 use yew::Callback;
 
 use super::address::{self, PageAddress};
+use super::refusal;
 use super::socket::{Socket, SocketEvent};
 use crate::desk::{Desk, DeskEffect, DeskInput};
 use crate::model::load::LoadPlan;
@@ -35,6 +37,8 @@ struct Inner {
     tell: Callback<Moment>,
     desk: Desk,
     sockets: BTreeMap<SocketId, Socket>,
+    /// Sockets that have not opened yet, and where the desk wants them to lead.
+    opening: BTreeMap<SocketId, String>,
     gathered: Vec<Action>,
     gathering: Option<Timeout>,
     deadline: Option<Timeout>,
@@ -45,7 +49,7 @@ impl Driver {
     pub fn start(page: PageAddress, tell: Callback<Moment>) -> Driver {
         let seeds = address::seeds(&page);
         let seed = (js_sys::Math::random() * 2f64.powi(53)) as u64;
-        let desk = Desk::curious(&ClientConfig { seeds, nodes: Vec::new(), seed });
+        let desk = Desk::curious(&ClientConfig { seeds, seed, strangers: Rests::LONG, ..ClientConfig::default() });
         let driver = Driver(Rc::new_cyclic(|me: &Weak<RefCell<Inner>>| {
             RefCell::new(Inner {
                 me: me.clone(),
@@ -53,6 +57,7 @@ impl Driver {
                 tell,
                 desk,
                 sockets: BTreeMap::new(),
+                opening: BTreeMap::new(),
                 gathered: Vec::new(),
                 gathering: None,
                 deadline: None,
@@ -106,7 +111,10 @@ impl Inner {
     fn carry_out(&mut self, effect: DeskEffect) {
         match effect {
             DeskEffect::Open { socket, url } => self.open(socket, &url),
-            DeskEffect::Close { socket } => drop(self.sockets.remove(&socket)),
+            DeskEffect::Close { socket } => {
+                self.sockets.remove(&socket);
+                self.opening.remove(&socket);
+            }
             DeskEffect::Send { socket, requests } => {
                 if let Some(socket) = self.sockets.get(&socket) {
                     socket.send(&requests);
@@ -123,20 +131,40 @@ impl Inner {
                 inner.borrow_mut().hear_socket(id, event);
             }
         };
+        self.opening.insert(id, url.to_owned());
         self.sockets.insert(id, Socket::open(address::reachable(url, &self.page), tell));
     }
 
     fn hear_socket(&mut self, socket: SocketId, event: SocketEvent) {
         let input = match event {
-            SocketEvent::Opened => DeskInput::Opened { socket },
+            SocketEvent::Opened => {
+                self.opening.remove(&socket);
+                DeskInput::Opened { socket }
+            }
             SocketEvent::Frames(frames) => DeskInput::Frames { socket, frames },
             SocketEvent::Malformed(text) => DeskInput::Malformed { text },
             SocketEvent::Closed(why) => {
                 self.sockets.remove(&socket);
+                if let Some(url) = self.opening.remove(&socket) {
+                    self.ask_why(url);
+                }
                 DeskInput::Closed { socket, why }
             }
         };
         self.turn(vec![input]);
+    }
+
+    /// No WebSocket at this address; what does the server there say?
+    fn ask_why(&self, url: String) {
+        let Some(http) = address::http_of(&address::reachable(&url, &self.page), &self.page) else { return };
+        let me = self.me.clone();
+        spawn_local(async move {
+            if let Some(why) = refusal::explain(&http).await
+                && let Some(inner) = me.upgrade()
+            {
+                inner.borrow_mut().gather(Action::SeedExplained { address: url, why });
+            }
+        });
     }
 
     fn gather(&mut self, action: Action) {

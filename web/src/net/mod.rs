@@ -6,6 +6,7 @@
 pub mod address;
 pub mod browser;
 pub mod driver;
+mod refusal;
 mod socket;
 
 pub use driver::Driver;

@@ -107,7 +107,7 @@ fn edge_mark(state: &State, ends: (Vertex, Vertex), points: &[PagePoint]) -> Edg
 
 /// What a node is, in words: for screen readers, and for the table beside the drawing.
 pub fn node_words(cluster: &Cluster, mark: &NodeMark) -> String {
-    let mut words = vec![format!("Node {}", mark.vertex), mark.health.name().to_owned()];
+    let mut words = vec![format!("Node {}", mark.vertex), cluster.health_words(mark.vertex).to_owned()];
     if let Some(share) = mark.filled {
         words.push(format!("has {:.0} % of its logs", share * 100.0));
     }
@@ -120,7 +120,7 @@ pub fn node_words(cluster: &Cluster, mark: &NodeMark) -> String {
         words.push("leads it".to_owned());
     }
     let led = cluster.led_by(mark.vertex).len();
-    if led != 1 {
+    if led != 1 && mark.health.is_running() {
         words.push(format!("leads {led} groups"));
     }
     words.join(", ")
@@ -146,7 +146,7 @@ mod tests {
     use crate::model::shared::Shared;
 
     fn state(topic: &str) -> State {
-        let cluster = Cluster { dimension: Some(Dimension::new(3).unwrap()), ..Cluster::default() };
+        let cluster = Cluster::of(Dimension::new(3).unwrap());
         State { cluster: Shared::from(cluster), topic_text: topic.into(), ..State::default() }
     }
 

@@ -3,9 +3,9 @@
 use cubecast_core::cube::Vertex;
 
 use crate::model::State;
-use crate::model::cluster::Health;
-use crate::model::describe::{grouped, millis, plural, seconds};
-use crate::model::xray::{Holder, Standing, Xray};
+use crate::model::cluster::{Health, Socket};
+use crate::model::describe::{duration, grouped, millis, nodes, plural};
+use crate::model::xray::{Holder, Lag, Standing, Xray};
 
 /// Messages that are drawn; a narrow page shows the newest of them.
 pub const COLUMNS: usize = 48;
@@ -23,6 +23,8 @@ pub struct XrayScene {
     pub empty: usize,
     pub ticks: Vec<Tick>,
     pub rows: Vec<Row>,
+    /// Whether the topic is known to be there, or not to be; `None`: nobody listed the topics yet.
+    pub exists: Option<bool>,
     /// One in so many events is told; 1: all.
     pub sample: u32,
 }
@@ -43,17 +45,18 @@ pub struct Row {
     pub is_home: bool,
     pub leads: bool,
     pub health: Health,
+    /// How the node is, for people.
+    pub health_words: &'static str,
     pub cells: Vec<Cell>,
-    /// How far behind, in messages.
-    pub lag: u64,
+    pub lag: Lag,
     /// In words: messages and time.
     pub lag_words: String,
     /// What an `any` read here would miss right now, in words.
     pub any_words: String,
     /// The share of a snapshot that has arrived.
     pub arriving: Option<f64>,
-    /// The offset behind the last message that can be read here.
-    pub readable: u64,
+    /// The offset behind the last message that can be read here; `None`: nobody told.
+    pub readable: Option<u64>,
 }
 
 #[derive(Clone, PartialEq, Debug)]
@@ -82,25 +85,41 @@ impl XrayScene {
             Tick {
                 offset,
                 x: column_x(empty + at),
-                committed: offset < committed,
+                committed: committed.is_some_and(|committed| offset < committed),
                 label: is_labelled.then(|| grouped(offset)),
             }
         });
-        Some(XrayScene { width: column_x(COLUMNS), empty, ticks: ticks.collect(), rows, sample: xray.sample() })
+        let exists =
+            state.topics.listed.then(|| state.topic().is_some_and(|topic| state.topics.topics.contains_key(&topic)));
+        let ticks = ticks.collect();
+        Some(XrayScene { width: column_x(COLUMNS), empty, ticks, rows, exists, sample: xray.sample() })
     }
 
-    /// One sentence for the whole picture.
+    /// A sentence or two for the whole picture.
     pub fn summary(&self) -> String {
-        let behind: Vec<String> = self
-            .rows
-            .iter()
-            .filter(|row| row.lag > 0)
-            .map(|row| format!("{} lacks {}", row.node, plural(row.lag, "message")))
-            .collect();
-        match (self.ticks.is_empty(), behind.as_slice()) {
-            (true, _) => "No message yet: publish one, and watch where it goes.".to_owned(),
-            (false, []) => format!("All {} holders have everything that is committed.", self.rows.len()),
-            (false, behind) => format!("{}.", behind.join(", ")),
+        let behind = self.rows.iter().filter_map(|row| match row.lag {
+            Lag::Messages { count, .. } => Some(format!("{} lacks {}", row.node, plural(count, "message"))),
+            Lag::None | Lag::Unknown => None,
+        });
+        let behind: Vec<String> = behind.collect();
+        let unknown: Vec<Vertex> = self.rows.iter().filter(|row| row.readable.is_none()).map(|row| row.node).collect();
+        if self.ticks.is_empty() {
+            return match (self.exists, unknown.len() == self.rows.len()) {
+                (Some(true) | None, true) => "Asking the holders what they have.".to_owned(),
+                _ => "No message yet: publish one, and watch where it goes.".to_owned(),
+            };
+        }
+        let known = match &behind[..] {
+            [] if unknown.is_empty() => format!("All {} holders have everything that is committed.", self.rows.len()),
+            [] => "The others have everything that they are known to have committed.".to_owned(),
+            behind => format!("{}.", behind.join(", ")),
+        };
+        match &unknown[..] {
+            [] => known,
+            [one] => format!("What {one} has is not known: nobody whom this page reaches can ask it. {known}"),
+            many => {
+                format!("What {} have is not known: nobody whom this page reaches can ask them. {known}", nodes(many))
+            }
         }
     }
 }
@@ -113,7 +132,7 @@ pub fn column_x(at: usize) -> f64 {
 /// The newest messages, with those that are on a disk and that nobody may read yet.
 fn offsets_to_draw(xray: &Xray, first: usize) -> Vec<u64> {
     let mut offsets: Vec<u64> = xray.columns.iter().skip(first).map(|column| column.offset).collect();
-    let next = offsets.last().map_or_else(|| xray.committed(), |last| last + 1);
+    let next = offsets.last().map_or_else(|| xray.committed().unwrap_or_default(), |last| last + 1);
     offsets.extend(next.max(xray.end().saturating_sub(COLUMNS as u64))..xray.end());
     let surplus = offsets.len().saturating_sub(COLUMNS);
     offsets.split_off(surplus)
@@ -121,46 +140,58 @@ fn offsets_to_draw(xray: &Xray, first: usize) -> Vec<u64> {
 
 fn row(state: &State, holder: &Holder, offsets: &[u64], home: Vertex, leader: Option<Vertex>) -> Row {
     let xray = &state.closer.xray;
-    let health = state.cluster.health(holder.node);
+    let (health, leads) = (state.cluster.health(holder.node), leader == Some(holder.node));
+    let heard = state.cluster.nodes.get(&holder.node).is_some_and(|node| node.socket == Socket::Open);
+    let holder = if leads { &xray.leading(holder) } else { holder };
     let cells = offsets.iter().enumerate().map(|(at, &offset)| Cell {
         offset,
         x: column_x(COLUMNS - offsets.len() + at),
         width: CELL_WIDTH - GAP,
-        standing: xray.standing(state.now_ms, holder, health, offset),
+        standing: xray.standing(state.now_ms, holder, health, heard, offset),
     });
+    let lag = xray.lag(state.now_ms, holder, leads);
     Row {
         node: holder.node,
         is_home: holder.node == home,
-        leads: leader == Some(holder.node),
+        leads,
         health,
+        health_words: state.cluster.health_words(holder.node),
         cells: cells.collect(),
-        lag: xray.lag(holder),
-        lag_words: lag_words(xray, holder, state.now_ms),
-        any_words: any_words(xray, holder, health),
+        lag,
+        lag_words: lag_words(lag, holder, leads),
+        any_words: if health.is_running() {
+            any_words(xray, lag, holder)
+        } else {
+            format!("cannot be read: it is {}", state.cluster.health_words(holder.node))
+        },
         arriving: holder.arriving.map(|(received, total)| received as f64 / total.max(1) as f64),
         readable: holder.readable,
     }
 }
 
-fn lag_words(xray: &Xray, holder: &Holder, now_ms: u64) -> String {
-    match (xray.lag(holder), xray.lag_ms(now_ms, holder), holder.delay_us) {
-        (0, _, Some(0)) => "first to have it".to_owned(),
-        (0, _, Some(delay_us)) => format!("in step, {} later", millis(delay_us as f64 / 1_000.0)),
-        (0, _, None) => "in step".to_owned(),
-        (lag, Some(lag_ms), _) if lag_ms < 1_000 => format!("{} behind, for {lag_ms} ms", plural(lag, "message")),
-        (lag, Some(lag_ms), _) => format!("{} behind, for {}", plural(lag, "message"), seconds(lag_ms / 100 * 100)),
-        (lag, None, _) => format!("{} behind", plural(lag, "message")),
+fn lag_words(lag: Lag, holder: &Holder, leads: bool) -> String {
+    match (lag, holder.delay_us) {
+        (Lag::Unknown, _) => "not known".to_owned(),
+        (Lag::None, _) if leads => "leads".to_owned(),
+        (Lag::None, Some(0)) => "first to have it".to_owned(),
+        (Lag::None, Some(delay_us)) => format!("in step, {} later", millis(delay_us as f64 / 1_000.0)),
+        (Lag::None, None) => "in step".to_owned(),
+        (Lag::Messages { count, for_ms: None }, _) => format!("{} behind", plural(count, "message")),
+        (Lag::Messages { count, for_ms: Some(for_ms) }, _) => {
+            format!("{} behind, for {}", plural(count, "message"), duration(for_ms))
+        }
     }
 }
 
-fn any_words(xray: &Xray, holder: &Holder, health: Health) -> String {
-    if !health.is_running() {
-        return format!("cannot be read: it is {}", health.name());
-    }
-    match (xray.lag(holder), xray.committed().checked_sub(1)) {
-        (0, _) | (_, None) => "misses nothing".to_owned(),
-        (1, Some(last)) => format!("misses #{}", grouped(last)),
-        (_, Some(last)) => format!("misses #{} to #{}", grouped(holder.readable), grouped(last)),
+fn any_words(xray: &Xray, lag: Lag, holder: &Holder) -> String {
+    let last = xray.committed().and_then(|end| end.checked_sub(1));
+    match (lag, last, holder.readable) {
+        (Lag::Unknown, _, _) => "misses: not known".to_owned(),
+        (Lag::Messages { count: 1, .. }, Some(last), _) => format!("misses #{}", grouped(last)),
+        (Lag::Messages { .. }, Some(last), Some(readable)) => {
+            format!("misses #{} to #{}", grouped(readable), grouped(last))
+        }
+        (Lag::Messages { .. } | Lag::None, _, _) => "misses nothing".to_owned(),
     }
 }
 
@@ -173,16 +204,19 @@ mod tests {
     use cubecast_core::wire::event::{Event, WatchEvent};
 
     use super::*;
-    use crate::model::cluster::{Cluster, Socket};
+    use crate::model::cluster::Cluster;
     use crate::model::shared::Shared;
     use crate::model::{Action, Moment};
 
     #[test]
     fn without_a_topic_there_is_no_picture_and_without_messages_it_says_what_to_do() {
         assert_eq!(XrayScene::of(&State::default()), None);
-        let scene = XrayScene::of(&state(0, 0)).unwrap();
+        let mut state = state(0, 0);
+        let scene = XrayScene::of(&state).unwrap();
         assert_eq!((scene.rows.len(), scene.ticks.len()), (4, 0));
-        assert!(scene.summary().contains("publish one"));
+        assert_eq!(scene.summary(), "Asking the holders what they have.");
+        state.topics.change().listed = true;
+        assert!(XrayScene::of(&state).unwrap().summary().contains("publish one"), "there is no such topic");
     }
 
     #[test]
@@ -205,11 +239,37 @@ mod tests {
         let row = scene.rows.iter().find(|row| row.node.to_string() == "101").unwrap();
         assert_eq!(scene.empty, COLUMNS - 10);
         assert_eq!(row.cells.last().map(|cell| cell.x), Some(column_x(COLUMNS - 1)), "the newest stands at the right");
-        assert_eq!((row.lag, row.any_words.as_str()), (3, "misses #7 to #9"));
+        assert_eq!(
+            (row.lag, row.any_words.as_str()),
+            (Lag::Messages { count: 3, for_ms: Some(4_000) }, "misses #7 to #9")
+        );
         assert_eq!(row.lag_words, "3 messages behind, for 4 s");
         assert!(scene.summary().contains("101 lacks 3 messages"), "{}", scene.summary());
         let standings: Vec<_> = row.cells.iter().map(|cell| cell.standing).collect();
         assert_eq!(standings[6..], [Standing::Readable, Standing::Missing, Standing::Missing, Standing::Missing]);
+    }
+
+    #[test]
+    fn a_replica_that_nobody_can_ask_is_neither_behind_nor_complete() {
+        let mut state = state(10, 10);
+        state.closer.xray.change().holders[3].readable = None;
+        let scene = XrayScene::of(&state).unwrap();
+        let row = &scene.rows[3];
+        assert_eq!(
+            (row.lag, row.lag_words.as_str(), row.any_words.as_str()),
+            (Lag::Unknown, "not known", "misses: not known")
+        );
+        assert!(scene.summary().starts_with("What 000 has is not known"), "{}", scene.summary());
+        assert!(!scene.summary().contains("lacks"), "{}", scene.summary());
+    }
+
+    #[test]
+    fn a_leader_is_never_behind_though_a_follower_told_first() {
+        let mut state = state(7, 10);
+        state.cluster.change().learn_leader(vertex("100"), 1, Some(vertex("100")));
+        let row = XrayScene::of(&state).unwrap().rows[0].clone();
+        assert_eq!((row.leads, row.lag, row.lag_words.as_str()), (true, Lag::None, "leads"));
+        assert!(row.cells.iter().all(|cell| cell.standing == Standing::Readable));
     }
 
     #[test]
@@ -229,7 +289,7 @@ mod tests {
     /// Four seconds after the home stored `home` messages and the others `others`, at one a microsecond.
     fn state(home: u64, others: u64) -> State {
         let dimension = Dimension::new(3).unwrap();
-        let mut cluster = Cluster { dimension: Some(dimension), ..Cluster::default() };
+        let mut cluster = Cluster::of(dimension);
         for node in dimension.vertices() {
             cluster.learn_socket(node, Socket::Open);
             cluster.learn_state(node, node, NodeState::Up);

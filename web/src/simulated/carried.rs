@@ -70,8 +70,7 @@ fn owner(info: &TopicInfo) -> String {
 }
 
 fn down(cluster: &Cluster) -> Vec<Vertex> {
-    let is_down = |health| matches!(health, Health::Failed | Health::Unreachable);
-    cluster.nodes.iter().filter(|(_, node)| is_down(node.health())).map(|(vertex, _)| *vertex).collect()
+    cluster.nodes.iter().filter(|(_, node)| node.health() == Health::Failed).map(|(vertex, _)| *vertex).collect()
 }
 
 /// Directions with conditions, and those that are silent between nodes that are well.

@@ -281,7 +281,7 @@ pub fn wall_ms(at_ms: u64) -> u64 {
 
 fn client_config(dimension: Dimension, seed: u64) -> ClientConfig {
     let nodes = dimension.vertices().map(|vertex| (vertex, format!("sim:{vertex}"))).collect();
-    ClientConfig { seeds: Vec::new(), nodes, seed }
+    ClientConfig { nodes, seed, ..ClientConfig::default() }
 }
 
 /// The node at an address of the simulation, as the client writes it: `ws://sim:100/ws`.

@@ -86,11 +86,10 @@ impl Timeline {
 impl Look {
     pub fn at(state: &State, acknowledged: u64) -> Look {
         let cluster = &state.cluster;
-        let is_down = |health: Health| matches!(health, Health::Failed | Health::Unreachable);
         let is_cut = |health: EdgeHealth| matches!(health, EdgeHealth::Cut | EdgeHealth::OneWay { .. });
         let vertices = cluster.dimension.into_iter().flat_map(|dimension| dimension.vertices());
         Look {
-            nodes_down: cluster.nodes.values().filter(|node| is_down(node.health())).count() as u16,
+            nodes_down: cluster.nodes.values().filter(|node| node.health() == Health::Failed).count() as u16,
             edges_cut: cluster.edges().into_iter().filter(|(a, b)| is_cut(cluster.edge_health(*a, *b))).count() as u16,
             groups_without_leader: vertices.filter(|home| cluster.acting_leader(*home).is_none()).count() as u16,
             acknowledged,

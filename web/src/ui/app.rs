@@ -11,6 +11,7 @@ use super::header::Header;
 use super::live_lessons::LiveLessons;
 use super::node_table::NodeTable;
 use super::pulse::Pace;
+use super::report::Insist;
 use super::simulated::ModeSwitch;
 use super::stage::Stage;
 use super::tabs::Tabs;
@@ -18,7 +19,7 @@ use super::topic_card::TopicCard;
 use crate::model::closer::CloserTab;
 use crate::model::load::LoadPlan;
 use crate::model::task::{Panel, Task};
-use crate::model::{Action, Moment, Selection, State};
+use crate::model::{Action, Moment, Selection, State, gate};
 use crate::net::Driver;
 use crate::net::address::PageAddress;
 use crate::net::browser::Listener;
@@ -93,7 +94,9 @@ pub struct PageProps {
 
 #[component]
 pub fn Page(props: &PageProps) -> Html {
-    let PageProps { state, act, run, stop_deliveries, .. } = props;
+    let PageProps { state, act, stop_deliveries, .. } = props;
+    let insist = Insist(props.run.clone());
+    let run = &held_where_nobody_can(state, act, &props.run);
     let publisher = use_state(|| "publisher1".to_owned());
     let on_publisher = {
         let (set, act) = (super::field::setter(&publisher), act.clone());
@@ -105,9 +108,9 @@ pub fn Page(props: &PageProps) -> Html {
     use_no_repeats();
     let topic_report = state.tasks.reports.get(&Panel::Topic).cloned();
     html! {
-        <>
+        <ContextProvider<Insist> context={insist}>
             <a class="skip" href="#controls">{"Skip the cube"}</a>
-            <Header cluster={state.cluster.clone()} topics={state.topics.topics.len()} seed_failed={state.seed_failed.clone()}>
+            <Header cluster={state.cluster.clone()} topics={state.topics.listed.then(|| state.topics.topics.len())} seed_failed={state.seed_failed.clone()}>
                 {props.mode_switch.clone()}
             </Header>
             <main class="layout">
@@ -141,8 +144,17 @@ pub fn Page(props: &PageProps) -> Html {
                 />
                 <NodeTable cluster={state.cluster.clone()} topic={state.topic()} />
             </main>
-        </>
+        </ContextProvider<Insist>>
     }
+}
+
+/// What nobody can do now is not sent, and said at once.
+fn held_where_nobody_can(state: &State, act: &Callback<Action>, run: &Callback<Task>) -> Callback<Task> {
+    let (state, act, run) = (state.clone(), act.clone(), run.clone());
+    Callback::from(move |task: Task| match gate::obstacle(&state, &task) {
+        Some(text) => act.emit(Action::TaskHeld { task, text }),
+        None => run.emit(task),
+    })
 }
 
 fn moment(actions: Vec<Action>) -> Moment {
@@ -225,6 +237,7 @@ fn page_address() -> PageAddress {
         protocol: location.protocol().unwrap_or_default(),
         hostname: location.hostname().unwrap_or_default(),
         port: location.port().unwrap_or_default(),
+        path: location.pathname().unwrap_or_default(),
         cluster: query.and_then(|query| query.get("cluster")),
     }
 }

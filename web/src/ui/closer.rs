@@ -45,7 +45,7 @@ pub fn LookCloser(props: &LookCloserProps) -> Html {
                 invariants={closer.invariants.clone()}
                 topic={props.state.topic_text.clone()}
                 holders={readable_holders(&props.state)}
-                end={closer.xray.committed()}
+                end={closer.xray.committed().unwrap_or_default()}
                 report={props.state.tasks.reports.get(&Panel::Compare).cloned()}
                 run={props.run.clone()}
             />
@@ -88,7 +88,7 @@ pub fn LookCloser(props: &LookCloserProps) -> Html {
 fn readable_holders(state: &State) -> Vec<Vertex> {
     let holders = state.closer.xray.holders.iter().map(|holder| holder.node);
     let serving = holders.filter(|node| state.cluster.health(*node).is_running());
-    serving.filter(|_| state.closer.xray.committed() > 0).collect()
+    serving.filter(|_| state.closer.xray.committed().is_some_and(|end| end > 0)).collect()
 }
 
 /// Said on every tab, so that nobody takes a picture that stands still for the cluster.

@@ -8,7 +8,7 @@ use super::node::Node;
 use super::pulse::{Pace, group};
 use super::pulses::{Pulses, Sent};
 use crate::model::traffic::is_background;
-use crate::model::{Action, Selection, State};
+use crate::model::{Action, SeedFailure, Selection, State};
 use crate::scene::geometry::{PAGE_HEIGHT, PAGE_WIDTH, PagePoint, Turn, layout, node_radius};
 use crate::scene::pulses::Way;
 use crate::scene::{Scene, edge_words, node_words};
@@ -138,8 +138,10 @@ fn toggle(props: &CubeProps, selection: Selection) -> Callback<()> {
 
 /// Before the cluster is known: an unlit cube, and what is being done.
 fn empty(state: &State) -> Html {
+    let refused = state.seed_failed.as_ref().is_some_and(|failure| failure.why.is_some());
     let text = match &state.seed_failed {
-        Some(address) => {
+        Some(SeedFailure { address, why: Some(why) }) => format!("This page cannot connect to {address}. {why}"),
+        Some(SeedFailure { address, why: None }) => {
             format!(
                 "No node answers at {address} yet. Start a cluster with “cubecast up”; this page finds it by itself. Or choose Simulated above: that needs no nodes."
             )
@@ -153,7 +155,7 @@ fn empty(state: &State) -> Html {
                     <line class="ghost" x1={px(a.x)} y1={px(a.y)} x2={px(b.x)} y2={px(b.y)} />
                 }) }
             </svg>
-            <p class="empty" data-testid="cube-empty">{text}</p>
+            <p class="empty" data-testid="cube-empty"><span class={refused.then_some("is-refused")}>{text}</span></p>
         </div>
     }
 }

@@ -1,16 +1,19 @@
-//! The page's head: what this is, and how the cluster is as a whole.
+//! The page's head: what this is, how the cluster is as a whole, and what this page reaches of it.
 
 use yew::prelude::*;
 
-use crate::model::cluster::{Cluster, Health};
-use crate::model::describe::plural;
+use crate::model::SeedFailure;
+use crate::model::cluster::Cluster;
+use crate::model::feed::Tone;
 use crate::model::shared::Shared;
+use crate::model::standing::{self, Summary};
 
 #[derive(Properties, PartialEq)]
 pub struct HeaderProps {
     pub cluster: Shared<Cluster>,
-    pub topics: usize,
-    pub seed_failed: Option<String>,
+    /// How many there are, once a node has listed them.
+    pub topics: Option<usize>,
+    pub seed_failed: Option<SeedFailure>,
     /// Stands between the name and how the cluster is.
     #[prop_or_default]
     pub children: Html,
@@ -18,7 +21,7 @@ pub struct HeaderProps {
 
 #[component]
 pub fn Header(props: &HeaderProps) -> Html {
-    let (tone, summary) = summary(props);
+    let Summary { tone, cluster, cut, reach } = summary(props);
     html! {
         <header class="head">
             <div class="brand">
@@ -29,32 +32,32 @@ pub fn Header(props: &HeaderProps) -> Html {
                 <p>{"publish and subscribe on a hypercube"}</p>
             </div>
             {props.children.clone()}
-            <p class={classes!("summary", tone)} id="cluster-summary" data-testid="cluster-summary" role="status">{summary}</p>
+            <div class="summaries" role="status">
+                <p class={classes!("summary", tone_class(tone))} id="cluster-summary" data-testid="cluster-summary">{cluster}</p>
+                if let Some(cut) = cut { <p class="warning" data-testid="cluster-cut">{cut}</p> }
+                if let Some(reach) = reach { <p class="aside" data-testid="cluster-reach">{reach}</p> }
+            </div>
         </header>
     }
 }
 
-fn summary(props: &HeaderProps) -> (&'static str, String) {
-    let cluster = &props.cluster;
-    if cluster.dimension.is_none() {
-        return match &props.seed_failed {
-            Some(address) => ("bad", format!("No node answers at {address}; still trying")),
-            None => ("waiting", "Looking for the cluster".to_owned()),
-        };
+fn summary(props: &HeaderProps) -> Summary {
+    if props.cluster.dimension.is_some() {
+        return standing::summary(&props.cluster, props.topics);
     }
-    let (up, all) = (cluster.count(Health::Up), cluster.nodes.len());
-    let others: Vec<_> = [Health::Recovering, Health::Failed, Health::Unreachable, Health::Connecting]
-        .into_iter()
-        .filter(|health| cluster.count(*health) > 0)
-        .map(|health| format!("{} {}", cluster.count(health), health.name()))
-        .collect();
-    let tone = match up {
-        0 => "bad",
-        up if up == all => "good",
-        _ => "warning",
+    let (tone, cluster) = match &props.seed_failed {
+        Some(SeedFailure { address, why: Some(_) }) => {
+            (Tone::Bad, format!("{address} refuses this page; still trying"))
+        }
+        Some(SeedFailure { address, why: None }) => (Tone::Bad, format!("No node answers at {address}; still trying")),
+        None => (Tone::Plain, "Looking for the cluster".to_owned()),
     };
-    let mut parts = vec![format!("{up} of {all} nodes up")];
-    parts.extend(others);
-    parts.push(plural(props.topics as u64, "topic"));
-    (tone, parts.join(" · "))
+    Summary { tone, cluster, cut: None, reach: None }
+}
+
+fn tone_class(tone: Tone) -> &'static str {
+    match tone {
+        Tone::Plain => "waiting",
+        Tone::Good | Tone::Warning | Tone::Bad => tone.name(),
+    }
 }

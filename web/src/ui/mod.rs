@@ -44,6 +44,7 @@ pub use break_panel::{BreakPanel, BreakPanelProps};
 pub use closer::{LookCloser, LookCloserProps};
 pub use cube::{Cube, CubeProps};
 pub use feed::{FeedList, FeedListProps};
+pub use header::{Header, HeaderProps};
 pub use messages::{MessageList, MessageListProps};
 pub use node_card::{NodeCard, NodeCardProps};
 pub use publish_form::{PublishForm, PublishFormProps};

@@ -83,8 +83,7 @@ fn state_sign(mark: &NodeMark) -> Html {
         Health::Up => return Html::default(),
         Health::Failed => "×",
         Health::Recovering => "↻",
-        Health::Unreachable => "?",
-        Health::Connecting => "…",
+        Health::Unknown => "?",
     };
     badge("state", mark.radius * 0.76, mark.radius * 0.76, mark.radius, sign)
 }

@@ -7,7 +7,7 @@ use yew::prelude::*;
 
 use super::field::{ChoiceField, setter};
 use super::report::ReportBox;
-use crate::model::cluster::{Cluster, Health, Node};
+use crate::model::cluster::{Cluster, Health, Node, Socket};
 use crate::model::describe::{plural, whole_seconds};
 use crate::model::shared::Shared;
 use crate::model::task::{Report, Task};
@@ -44,9 +44,12 @@ pub fn NodeCard(props: &NodeCardProps) -> Html {
         <div class="inspect" data-testid="node-card">
             <h3>
                 <code>{vertex.to_string()}</code>
-                <span class="standing" data-state={health.name()}>{health.name()}</span>
+                <span class="standing" data-state={health.name()}>{props.cluster.health_words(vertex)}</span>
             </h3>
             <p class="aside">{ node.map(|node| standing(node, health, props.now_ms)).unwrap_or_default() }</p>
+            if let Some(reach) = node.and_then(|node| reach(vertex, node)) {
+                <p class="aside" data-testid="node-reach">{reach}</p>
+            }
             <div class="row is-uneven">
                 <ChoiceField id="mode-select" label="Let it" value={(*mode).clone()} options={MODES} set={setter(&mode)} />
                 <ChoiceField id="duration-select" label="For" value={(*duration).clone()} options={DURATIONS} set={setter(&duration)} />
@@ -61,7 +64,7 @@ pub fn NodeCard(props: &NodeCardProps) -> Html {
             </div>
             <ReportBox id="node-result" report={props.report.clone()} />
             { links(props) }
-            { node.and_then(|node| node.status.as_ref()).map(|status| details(status)).unwrap_or_default() }
+            { node.filter(|_| health.is_running()).and_then(|node| node.status.as_ref()).map(|status| details(status)).unwrap_or_default() }
         </div>
     }
 }
@@ -73,17 +76,28 @@ fn standing(node: &Node, health: Health, now_ms: u64) -> String {
             Some(at) => {
                 format!("It fails on request and returns by itself in {}.", whole_seconds(at - now_ms))
             }
-            None => format!("It does not serve. Its address is {address}."),
+            None if node.says_that_it_fails() => format!("It fails on request. Its address is {address}."),
+            None => format!(
+                "No node that this page reaches hears it: it is down, or cut off from them. Its address is {address}."
+            ),
         },
-        Health::Unreachable => {
-            format!("This page has no connection to {address} and keeps trying; no other node calls it failed.")
-        }
-        Health::Connecting => format!("This page is connecting to {address}."),
+        Health::Unknown => format!("Nobody has told this page how it is. Its address is {address}."),
         Health::Recovering => "It is back and fills its logs; until then it leads nothing.".to_owned(),
         Health::Up => match &node.status {
             Some(status) => format!("At {address}, version {}, disk sync {}.", status.version, status.sync),
             None => format!("At {address}."),
         },
+    }
+}
+
+/// What this page cannot do to it for want of a connection.
+fn reach(vertex: Vertex, node: &Node) -> Option<String> {
+    match node.socket {
+        Socket::Open => None,
+        Socket::Connecting => Some("This page is connecting to it.".to_owned()),
+        Socket::Closed => Some(format!(
+            "This page has no connection to it and keeps trying. It is asked through the other nodes; only bringing it back must be asked of {vertex} itself."
+        )),
     }
 }
 

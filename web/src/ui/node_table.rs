@@ -5,7 +5,7 @@ use cubecast_core::names::TopicName;
 use cubecast_core::placement;
 use yew::prelude::*;
 
-use crate::model::cluster::Cluster;
+use crate::model::cluster::{Cluster, Socket};
 use crate::model::describe::nodes;
 use crate::model::shared::Shared;
 
@@ -25,7 +25,7 @@ pub fn NodeTable(props: &NodeTableProps) -> Html {
                 <table data-testid="node-table">
                     <thead><tr>
                         <th scope="col">{"Node"}</th><th scope="col">{"State"}</th><th scope="col">{"Chosen topic"}</th>
-                        <th scope="col">{"Leads groups"}</th><th scope="col">{"Links that are not up"}</th><th scope="col">{"Address"}</th>
+                        <th scope="col">{"Leads groups"}</th><th scope="col">{"Links that are not up"}</th><th scope="col">{"This page is"}</th><th scope="col">{"Address"}</th>
                     </tr></thead>
                     <tbody>{ for vertices.into_iter().map(|vertex| row(props, vertex)) }</tbody>
                 </table>
@@ -52,12 +52,22 @@ fn row(props: &NodeTableProps, vertex: Vertex) -> Html {
     html! {
         <tr key={vertex.to_string()} data-testid={format!("row-{vertex}")}>
             <th scope="row"><code>{vertex.to_string()}</code></th>
-            <td><span class="standing" data-state={health.name()}>{health.name()}</span></td>
+            <td><span class="standing" data-state={health.name()}>{cluster.health_words(vertex)}</span></td>
             <td>{place.unwrap_or("–")}</td>
             <td>{or_dash(nodes(&cluster.led_by(vertex)))}</td>
             <td>{or_dash(broken.join(", "))}</td>
+            <td>{cluster.nodes.get(&vertex).map_or("–", |node| connection(node.socket))}</td>
             <td>{cluster.nodes.get(&vertex).map(|node| node.address.clone()).unwrap_or_default()}</td>
         </tr>
+    }
+}
+
+/// A word for this page's connection to a node.
+fn connection(socket: Socket) -> &'static str {
+    match socket {
+        Socket::Connecting => "connecting",
+        Socket::Open => "connected",
+        Socket::Closed => "not connected",
     }
 }
 

@@ -4,7 +4,11 @@ use yew::prelude::*;
 
 use super::words::words;
 use crate::model::describe::time_of_day;
-use crate::model::task::Report;
+use crate::model::task::{Report, Task};
+
+/// Sends what was held back.
+#[derive(Clone, PartialEq)]
+pub struct Insist(pub Callback<Task>);
 
 #[derive(Properties, PartialEq)]
 pub struct ReportBoxProps {
@@ -18,6 +22,8 @@ pub struct ReportBoxProps {
 /// Stays in the page when it is empty, so that screen readers hear what comes into it.
 #[component]
 pub fn ReportBox(props: &ReportBoxProps) -> Html {
+    let insist = use_context::<Insist>();
+    let held = props.report.as_ref().filter(|_| props.refused.is_none()).and_then(|report| report.held.clone());
     html! {
         <div class="report" id={props.id} data-testid={props.id} data-state={standing(props)} role="status" aria-live="polite">
             { match (&props.refused, &props.report) {
@@ -25,6 +31,11 @@ pub fn ReportBox(props: &ReportBoxProps) -> Html {
                 (None, Some(report)) => lines(report),
                 (None, None) => Html::default(),
             } }
+            if let (Some(held), Some(Insist(run))) = (held, insist) {
+                <button type="button" class="link" data-testid={format!("{}-insist", props.id)} onclick={run.reform(move |_: MouseEvent| held.clone())}>
+                    {"Send it all the same, and wait up to 10 s"}
+                </button>
+            }
         </div>
     }
 }

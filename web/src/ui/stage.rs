@@ -9,7 +9,7 @@ use super::pulse::Pace;
 use super::words::words;
 use crate::model::describe::{nodes, plural};
 use crate::model::task::Task;
-use crate::model::{Action, State};
+use crate::model::{Action, State, standing};
 
 #[derive(Properties, PartialEq)]
 pub struct StageProps {
@@ -49,22 +49,23 @@ fn caption(state: &State) -> Html {
     };
     let replicas: Vec<_> = home.neighbours().collect();
     let standing = match state.topics.topics.get(&topic) {
+        None if !state.topics.listed => "Its messages are not known yet.".to_owned(),
         None => "It does not exist yet.".to_owned(),
         Some(info) => format!("{}.", plural(info.messages, "message")),
     };
-    let leads = match state.cluster.acting_leader(home) {
-        Some(leader) => format!("{leader} leads"),
-        None => "Nobody leads now".to_owned(),
-    };
-    let term = state.cluster.term_of(home).map(|term| format!(", term {term}")).unwrap_or_default();
+    let lead = standing::lead(&state.cluster, home);
+    let obstacle = standing::obstacle(state, topic.as_str(), home);
     html! {
         <>
             <h2>{"Topic "}<em>{words(&topic.to_string())}</em></h2>
             <p data-testid="placement">
                 {"Home "}<code class="is-home">{home.to_string()}</code>{", replicas "}<code>{nodes(&replicas)}</code>{". "}
-                <span class={classes!("leads", term_class(state))}>{leads}{term}</span>
+                <span class={classes!("leads", term_class(state))}>{lead}</span>
                 {". "}{standing}
             </p>
+            if let Some(obstacle) = obstacle {
+                <p class="obstacle" role="status" data-testid="obstacle">{obstacle}</p>
+            }
         </>
     }
 }

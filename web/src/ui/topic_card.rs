@@ -120,7 +120,7 @@ fn suggestions(props: &TopicCardProps) -> impl Iterator<Item = &TopicName> {
 }
 
 fn empty_text(props: &TopicCardProps) -> Html {
-    if props.cluster.dimension.is_none() {
+    if props.cluster.dimension.is_none() || !props.topics.listed {
         return html! { {"Topics appear here once a node answers."} };
     }
     let home = props.cluster.dimension.map(|dimension| cubecast_core::placement::home("news", dimension).to_string());

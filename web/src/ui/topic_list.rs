@@ -11,6 +11,7 @@ use super::field::on_text;
 use super::words::{plain_words, words};
 use crate::model::cluster::Cluster;
 use crate::model::describe::{grouped, plural};
+use crate::model::groups::Service;
 use crate::model::shared::Shared;
 use crate::model::topics::{TopicBook, TopicInfo};
 
@@ -204,10 +205,12 @@ fn topic_row(props: &TopicListProps, topic: &TopicName, info: &TopicInfo, positi
         let (choose, name) = (props.choose.clone(), name.clone());
         Callback::from(move |_: MouseEvent| choose.emit(name.clone()))
     };
-    let led = match props.cluster.acting_leader(info.home) {
-        Some(leader) if leader == info.home => String::new(),
-        Some(leader) => format!("led by {leader}"),
-        None => "no leader".to_owned(),
+    let led = match props.cluster.service(info.home) {
+        Service::Led(leader) if *leader == info.home => String::new(),
+        Service::Led(leader) => format!("led by {leader}"),
+        Service::Leaderless => "no leader".to_owned(),
+        Service::NoQuorum(_) => "cannot be written".to_owned(),
+        Service::Unknown => "leader not known".to_owned(),
     };
     html! {
         <li key={name.clone()} aria-posinset={(position.at + 1).to_string()} aria-setsize={position.of.to_string()}>

@@ -4,7 +4,7 @@ use yew::prelude::*;
 
 use super::cube::px;
 use crate::model::State;
-use crate::model::xray::Standing;
+use crate::model::xray::{Lag, Standing};
 use crate::scene::xray::{CELL_HEIGHT, CELL_WIDTH, Cell, Row, Tick, XrayScene, column_x};
 
 #[derive(Properties, PartialEq)]
@@ -13,13 +13,14 @@ pub struct XrayViewProps {
 }
 
 /// What each kind of cell means, in the order of a message's life.
-const LEGEND: [(Standing, &str); 6] = [
+const LEGEND: [(Standing, &str); 7] = [
     (Standing::Readable, "stored and committed: a read here shows it"),
     (Standing::Stored, "stored, not committed here yet"),
     (Standing::Fetching, "being fetched"),
     (Standing::Missing, "missing"),
     (Standing::Asleep, "on the disk of a node that is down"),
     (Standing::Away, "missing, and the node is down"),
+    (Standing::Unknown, "not known: no node that this page reaches can tell"),
 ];
 
 #[component]
@@ -32,7 +33,7 @@ pub fn XrayView(props: &XrayViewProps) -> Html {
         };
     };
     html! {
-        <div class="xray" data-testid="xray" data-messages={scene.rows.iter().map(|row| row.readable).max().unwrap_or(0).to_string()}>
+        <div class="xray" data-testid="xray" data-messages={word(scene.rows.iter().filter_map(|row| row.readable).max())}>
             <p class="closer-lead" data-testid="xray-summary">
                 {scene.summary()}
                 if scene.sample > 1 {
@@ -106,7 +107,7 @@ fn XrayRow(props: &XrayRowProps) -> Html {
             <div class={classes!("xray-name", row.is_home.then_some("is-home"))}>
                 <code>{row.node.to_string()}</code><span>{role}</span>
             </div>
-            <div class="xray-strip" data-testid={id} data-readable={row.readable.to_string()} data-state={row.health.name()} data-lag={row.lag.to_string()} aria-hidden="true">
+            <div class="xray-strip" data-testid={id} data-readable={word(row.readable)} data-state={row.health.name()} data-lag={lag(row.lag)} aria-hidden="true">
                 <svg width={px(props.width)} height={px(CELL_HEIGHT)} viewBox={format!("0 0 {} {}", px(props.width), px(CELL_HEIGHT))}>
                     <path class="xempty" d={empty_columns(props.empty)} />
                     { for row.cells.iter().map(|cell| html! { <g key={cell.offset}>{cell_shape(cell)}</g> }) }
@@ -115,11 +116,25 @@ fn XrayRow(props: &XrayRowProps) -> Html {
                     <div class="xray-arriving" style={format!("--share: {:.3}", share)}>{format!("snapshot {:.0} %", share * 100.0)}</div>
                 }
             </div>
-            <div class={classes!("xray-words", (row.lag > 0).then_some("is-behind"))} aria-hidden="true">
+            <div class={classes!("xray-words", matches!(row.lag, Lag::Messages { .. }).then_some("is-behind"))} aria-hidden="true">
                 <span>{row.lag_words.clone()}</span>
                 <span class="aside"><code>{"any"}</code>{format!(" {}", row.any_words)}</span>
             </div>
         </>
+    }
+}
+
+/// A number that may not be known.
+fn word(number: Option<u64>) -> String {
+    number.map_or_else(|| "not known".to_owned(), |number| number.to_string())
+}
+
+/// For tests.
+fn lag(lag: Lag) -> String {
+    match lag {
+        Lag::Unknown => "unknown".to_owned(),
+        Lag::None => "0".to_owned(),
+        Lag::Messages { count, .. } => count.to_string(),
     }
 }
 
@@ -130,7 +145,7 @@ fn empty_columns(count: usize) -> String {
 }
 
 /// Each standing has a shape of its own, so that it can be told without colours: full, half, striped, hollow with a dot, barred,
-/// a dot alone.
+/// a dot alone, a question mark in a dotted frame.
 fn cell_shape(cell: &Cell) -> Html {
     let (x, w, h) = (cell.x, cell.width, CELL_HEIGHT);
     let class = classes!("xcell", cell.standing.name());
@@ -150,6 +165,9 @@ fn cell_shape(cell: &Cell) -> Html {
             <>{frame}<path d={format!("M{} {} h{}", px(x + 3.5), px(h / 2.0), px(w - 7.0))} /></>
         },
         Standing::Away => middle,
+        Standing::Unknown => html! {
+            <>{frame}<text x={px(x + w / 2.0)} y={px(h / 2.0)} text-anchor="middle" dominant-baseline="central">{"?"}</text></>
+        },
     };
     html! { <g {class}>{inside}</g> }
 }
@@ -169,8 +187,8 @@ fn twin(scene: &XrayScene) -> Html {
                         { for scene.rows.iter().map(|row| html! {
                             <tr>
                                 <th scope="row"><code>{row.node.to_string()}</code>{if row.is_home { " (home)" } else { "" }}</th>
-                                <td>{row.health.name()}</td>
-                                <td>{row.readable.to_string()}</td>
+                                <td>{row.health_words}</td>
+                                <td>{word(row.readable)}</td>
                                 <td>{row.lag_words.clone()}</td>
                                 <td>{row.any_words.clone()}</td>
                             </tr>

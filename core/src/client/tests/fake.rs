@@ -48,6 +48,8 @@ pub struct World {
     moods: BTreeMap<Vertex, Mood>,
     loses_answer: BTreeMap<Vertex, bool>,
     sockets: BTreeMap<SocketId, (Vertex, Option<Session>)>,
+    /// While something holds openings up: those that wait.
+    opening: Option<Vec<(SocketId, Vertex)>>,
     topics: BTreeMap<TopicName, Topic>,
     next_topic: u64,
     watches: BTreeMap<Vertex, u32>,
@@ -69,11 +71,12 @@ impl World {
         let dimension = Dimension::new(3).unwrap();
         let seeds = seeds.iter().map(|seed| url(vertex(seed))).collect();
         World {
-            client: Client::new(&ClientConfig { seeds, nodes: vec![], seed: 1 }),
+            client: Client::new(&ClientConfig { seeds, seed: 1, ..ClientConfig::default() }),
             now: Now { monotonic: Instant(0), wall: Timestamp(1_795_379_000_000_000) },
             moods: dimension.vertices().map(|vertex| (vertex, Mood::Up)).collect(),
             loses_answer: BTreeMap::new(),
             sockets: BTreeMap::new(),
+            opening: None,
             topics: BTreeMap::new(),
             next_topic: 0,
             watches: BTreeMap::new(),
@@ -119,8 +122,31 @@ impl World {
 
     pub fn replace_client(&mut self, seed: u64) {
         let seeds = vec![url(vertex("000"))];
-        self.client = Client::new(&ClientConfig { seeds, nodes: vec![], seed });
+        self.client = Client::new(&ClientConfig { seeds, seed, ..ClientConfig::default() });
         self.sockets.clear();
+    }
+
+    pub fn let_client_rest(&mut self, strangers: Rests) {
+        let seeds = vec![url(vertex("000"))];
+        self.client = Client::new(&ClientConfig { seeds, strangers, ..ClientConfig::default() });
+    }
+
+    /// Sockets open no longer, as in a browser that holds them up.
+    pub fn hold_openings(&mut self) {
+        self.opening = Some(Vec::new());
+    }
+
+    pub fn let_open(&mut self) {
+        for (socket, at) in self.opening.take().unwrap_or_default() {
+            self.sockets.insert(socket, (at, None));
+            self.give(ClientInput::Opened { socket });
+        }
+    }
+
+    /// How often a socket to this node was to be opened.
+    pub fn attempts_at(&self, node: &str) -> usize {
+        let wanted = url(vertex(node));
+        self.seen.iter().filter(|effect| matches!(effect, ClientEffect::Open { url, .. } if *url == wanted)).count()
     }
 
     pub fn ask(&mut self, action: Action) -> Result<Reply, ClientError> {
@@ -195,6 +221,10 @@ impl World {
                 let at = self.moods.keys().copied().find(|vertex| url(*vertex) == *asked).unwrap();
                 if self.moods[&at] == Mood::Down {
                     return vec![ClientInput::Closed { socket: *socket, why: "connection refused".into() }];
+                }
+                if let Some(opening) = &mut self.opening {
+                    opening.push((*socket, at));
+                    return vec![];
                 }
                 self.sockets.insert(*socket, (at, None));
                 vec![ClientInput::Opened { socket: *socket }]

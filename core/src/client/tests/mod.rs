@@ -101,6 +101,35 @@ fn a_home_that_came_back_is_found_in_the_background() {
 }
 
 #[test]
+fn nodes_that_were_never_reached_are_tried_as_rarely_as_the_caller_wants() {
+    let attempts = |strangers: Rests| {
+        let mut world = World::new(&["000"]);
+        world.let_client_rest(strangers);
+        world.add_topic("news");
+        world.set("100", Mood::Down);
+        assert_eq!(world.ask(publish("news", "a")).unwrap().asked, vertex("101"));
+        world.pass(Duration::from_secs(180));
+        world.attempts_at("100")
+    };
+    let (rarely, often) = (attempts(Rests::LONG), attempts(Rests::SHORT));
+    assert!(rarely <= 12 && often >= 3 * rarely, "{rarely} and {often}");
+}
+
+#[test]
+fn a_second_socket_to_a_node_that_answers_may_take_its_time_to_open() {
+    let mut world = World::new(&["000"]);
+    world.add_topic("news");
+    world.ask(publish("news", "a")).unwrap();
+    world.hold_openings();
+    let subscription = world.submission(subscribe("news"));
+    world.give(ClientInput::Submit(subscription));
+    world.pass(Duration::from_secs(6));
+    world.let_open();
+    assert!(!world.notices().iter().any(|notice| matches!(notice, Notice::Lost { .. } | Notice::FellOver(_))));
+    assert!(matches!(world.results().last(), Some(Ok(reply)) if reply.asked == vertex("100")), "{:?}", world.results());
+}
+
+#[test]
 fn a_publish_whose_answer_was_lost_is_stored_once() {
     let mut world = World::new(&["000"]);
     world.add_topic("news");

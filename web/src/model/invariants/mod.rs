@@ -194,7 +194,7 @@ pub(super) mod story {
     }
 
     pub fn cube() -> Cluster {
-        Cluster { dimension: Dimension::new(3).ok(), ..Cluster::default() }
+        Cluster::of(Dimension::new(3).unwrap())
     }
 
     pub fn told(node: &str, event: Event) -> Action {

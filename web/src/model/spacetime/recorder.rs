@@ -108,6 +108,15 @@ impl Recorder {
         }
     }
 
+    /// How long this page's own publish was in the cluster, where a node has told that already.
+    pub fn in_cluster_us(&self, answer: &Answer) -> Option<u64> {
+        let Ok(Done::Published { topic, offset, .. }) = &answer.result else { return None };
+        let is_it = |request: &&Request| {
+            request.is_publish_to(topic) && request.client_took_us.is_some() && request.offset == *offset
+        };
+        self.requests.iter().rev().find(is_it)?.in_cluster_us()
+    }
+
     /// Puts the story together anew while it goes on. Tells whether it did.
     pub fn go_on(&mut self, now_ms: u64, cluster: &Cluster) -> bool {
         let Some(trace) = self.following else { return false };
@@ -166,6 +175,11 @@ impl Recorder {
 }
 
 impl Request {
+    /// From the node's taking it in to the node's answer, by the node's clock; `None`: it is not answered, as far as was told.
+    pub fn in_cluster_us(&self) -> Option<u64> {
+        Some(self.answered.as_ref()?.at_us.saturating_sub(self.received_us))
+    }
+
     fn is_publish_to(&self, topic: &TopicName) -> bool {
         self.action == "publish" && self.subject.as_deref() == Some(topic.as_str())
     }

@@ -116,7 +116,7 @@ impl Story {
             arrows: Vec::new(),
             shifted: teller.clocks.shifted(),
             left_out: 0,
-            term: group.and_then(|group| cluster.leaders.get(&group)).map(|led| led.term).filter(|term| *term > 0),
+            term: group.and_then(|group| cluster.term_of(group)),
         };
         for told in &events {
             teller.tell(&mut story, told, offset, end_us);
@@ -151,7 +151,10 @@ impl Story {
                 let how = answered.error.as_deref().map_or("answered".to_owned(), |code| format!("refused ({code})"));
                 match client_took_us {
                     Some(took) => {
-                        format!("{how} after {inside}, {} for the client", describe::millis(*took as f64 / 1_000.0))
+                        format!(
+                            "{how} after {inside} in the cluster, {} to this page",
+                            describe::millis(*took as f64 / 1_000.0)
+                        )
                     }
                     None => format!("{how} after {inside}"),
                 }

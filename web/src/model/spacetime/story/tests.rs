@@ -31,7 +31,9 @@ fn the_client_asked_before_and_heard_after_by_half_of_what_it_measured_more() {
     assert_eq!((first.sent_us, first.arrived_us), (-500, 0));
     assert_eq!((last.sent_us, last.arrived_us), (2_000, 2_500));
     assert!(
-        story.title().contains("Publish news #7, asked of 100: answered after 2.0 ms, 3.0 ms for the client"),
+        story
+            .title()
+            .contains("Publish news #7, asked of 100: answered after 2.0 ms in the cluster, 3.0 ms to this page"),
         "{}",
         story.title()
     );

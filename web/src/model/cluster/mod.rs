@@ -1,14 +1,21 @@
 //! What the page knows of the nodes and edges, and from whom.
 //!
-//! A node's own word counts while its socket is open; otherwise the others' does. Of an edge's direction the receiver
+//! Two facts are kept apart: what the cluster says of a node ([`Node::health`]), and whether this page has a connection to it
+//! ([`Node::socket`]). A node's own word counts while its socket is open; otherwise the others' does. Of an edge's direction the receiver
 //! knows best whether frames arrive. What nobody said is shown as unknown, never as well.
 
+#[cfg(test)]
+mod tests;
+
+use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
 
 use cubecast_core::cube::{Dimension, Vertex};
-use cubecast_core::wire::answer::{ClusterView, NodeState, NodeStatus};
+use cubecast_core::wire::answer::{ClusterView, GroupStatus, NodeState, NodeStatus, Role};
 use cubecast_core::wire::client::LinkConditions;
 
+use super::groups::{Group, Members, Picture, Service};
 use super::shared::Shared;
 
 /// The cluster as this page knows it. Empty until the first node answered.
@@ -20,8 +27,20 @@ pub struct Cluster {
     pub links: BTreeMap<(Vertex, Vertex), Link>,
     /// Directions that were told to be silent although both their nodes are well.
     pub silent: BTreeSet<(Vertex, Vertex)>,
-    /// By the group's home.
-    pub leaders: BTreeMap<Vertex, Leadership>,
+    /// What was told of each group, by its home. One that is not here nobody spoke of.
+    pub groups: BTreeMap<Vertex, Group>,
+    /// What follows from all this; made when it is first asked for.
+    picture: Derived,
+}
+
+/// Made once and kept until the cluster changes. It adds nothing to what the cluster is, so it is not shown with it.
+#[derive(Clone, Default)]
+struct Derived(OnceCell<Rc<Picture>>);
+
+impl std::fmt::Debug for Derived {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("..")
+    }
 }
 
 /// One node, as told by itself and by the others.
@@ -59,22 +78,15 @@ pub struct Link {
     pub conditions: LinkConditions,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct Leadership {
-    pub term: u64,
-    pub leader: Option<Vertex>,
-}
-
-/// How a node is shown.
+/// How a node is, as the cluster says.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Health {
-    /// Nothing is known yet.
-    Connecting,
+    /// Neither it nor any node that this page reaches has said anything.
+    Unknown,
     Up,
+    /// It says so itself, or no node that this page reaches hears it: then it is down or cut off.
     Failed,
     Recovering,
-    /// This page has no connection, and the others call it up or say nothing.
-    Unreachable,
 }
 
 /// How an edge is shown.
@@ -91,6 +103,7 @@ pub enum EdgeHealth {
     Cut,
     /// One of its nodes is down.
     Idle,
+    /// Nobody told of it, or of one of its nodes.
     Unknown,
 }
 
@@ -98,11 +111,10 @@ impl Health {
     /// The word that tests, screen readers and style sheets know it by.
     pub fn name(self) -> &'static str {
         match self {
-            Health::Connecting => "connecting",
+            Health::Unknown => "unknown",
             Health::Up => "up",
             Health::Failed => "failed",
             Health::Recovering => "recovering",
-            Health::Unreachable => "unreachable",
         }
     }
 
@@ -127,15 +139,15 @@ impl EdgeHealth {
 impl Node {
     /// Its own word first, then the best that any other says of it.
     pub fn health(&self) -> Health {
-        match (&self.socket, self.said) {
+        match (self.socket, self.said) {
             (Socket::Open, Some(state)) => Health::from(state),
-            (Socket::Open, None) => self.by_hearsay().unwrap_or(Health::Connecting),
-            (Socket::Connecting, _) => self.by_hearsay().unwrap_or(Health::Connecting),
-            (Socket::Closed, _) => match self.by_hearsay() {
-                Some(Health::Failed) => Health::Failed,
-                _ => Health::Unreachable,
-            },
+            _ => self.by_hearsay().unwrap_or(Health::Unknown),
         }
+    }
+
+    /// Whether it said itself that it fails; of another that failed it is only known that nobody hears it.
+    pub fn says_that_it_fails(&self) -> bool {
+        self.returns_at_ms.is_some() || (self.socket == Socket::Open && self.said == Some(NodeState::Failed))
     }
 
     /// One who says that it runs outweighs those who do not hear it.
@@ -169,8 +181,22 @@ impl Link {
 }
 
 impl Cluster {
+    /// One of which only the size is known.
+    pub fn of(dimension: Dimension) -> Cluster {
+        Cluster { dimension: Some(dimension), ..Cluster::default() }
+    }
+
     pub fn health(&self, vertex: Vertex) -> Health {
-        self.nodes.get(&vertex).map_or(Health::Connecting, Node::health)
+        self.nodes.get(&vertex).map_or(Health::Unknown, Node::health)
+    }
+
+    /// How a node is, for people: of one that failed and did not say so itself it is known only that nobody hears it.
+    pub fn health_words(&self, vertex: Vertex) -> &'static str {
+        let says_so = self.nodes.get(&vertex).is_some_and(Node::says_that_it_fails);
+        match self.health(vertex) {
+            Health::Failed if !says_so => "down or cut off",
+            health => health.name(),
+        }
     }
 
     pub fn link(&self, from: Vertex, to: Vertex) -> Link {
@@ -182,8 +208,10 @@ impl Cluster {
         if forth.conditions.cut && back.conditions.cut {
             return EdgeHealth::Cut;
         }
-        if !(self.health(a).is_running() && self.health(b).is_running()) {
-            return EdgeHealth::Idle;
+        match (self.health(a), self.health(b)) {
+            (Health::Failed, _) | (_, Health::Failed) => return EdgeHealth::Idle,
+            (Health::Unknown, _) | (_, Health::Unknown) => return EdgeHealth::Unknown,
+            (Health::Up | Health::Recovering, Health::Up | Health::Recovering) => {}
         }
         match (forth.arrives(), back.arrives()) {
             (Some(true), Some(true)) if forth.is_slow() || back.is_slow() => EdgeHealth::Slow,
@@ -201,48 +229,66 @@ impl Cluster {
         vertices.flat_map(|a| a.neighbours().filter(move |b| a < *b).map(move |b| (a, b))).collect()
     }
 
-    /// Who leads a group, as was told last.
+    /// Whether frames may travel this way: nobody said that they do not arrive.
+    pub(super) fn may_carry(&self, from: Vertex, to: Vertex) -> bool {
+        self.links.get(&(from, to)).and_then(Link::arrives).unwrap_or(true)
+    }
+
+    /// The nodes that run, by whom they can reach; more than one side: the cube is cut.
+    pub fn sides(&self) -> &[BTreeSet<Vertex>] {
+        &self.picture().sides
+    }
+
+    pub fn picture(&self) -> &Picture {
+        self.picture.0.get_or_init(|| Rc::new(Picture::of(self)))
+    }
+
+    /// Whether a group can be written, and who leads it.
+    pub fn service(&self, group: Vertex) -> &Service {
+        self.picture().service(group)
+    }
+
+    /// Who leads a group, as was told last; it may be gone since.
     pub fn leader_of(&self, group: Vertex) -> Option<Vertex> {
-        self.leaders.get(&group).and_then(|leadership| leadership.leader)
+        self.groups.get(&group).and_then(|group| group.leader)
     }
 
     /// The newest term of a group that was told of; `None`: none was.
     pub fn term_of(&self, group: Vertex) -> Option<u64> {
-        self.leaders.get(&group).map(|leadership| leadership.term).filter(|term| *term > 0)
+        self.groups.get(&group).map(|group| group.term).filter(|term| *term > 0)
     }
 
-    /// Who leads a group and is not known to be gone: a crashed leader tells nobody that it no longer leads.
+    /// Who leads a group and can: a leader that crashed, or that was cut off from its majority, tells nobody that it no longer leads.
     pub fn acting_leader(&self, group: Vertex) -> Option<Vertex> {
-        self.leader_of(group).filter(|leader| self.is_serving(*leader))
-    }
-
-    /// Whether a node runs, by its own word or by another's.
-    fn is_serving(&self, vertex: Vertex) -> bool {
-        let by_others = || self.nodes.get(&vertex).and_then(Node::by_hearsay);
-        match self.health(vertex) {
-            Health::Up | Health::Recovering => true,
-            Health::Unreachable | Health::Connecting => by_others().is_some_and(Health::is_running),
-            Health::Failed => false,
+        match self.service(group) {
+            Service::Led(leader) => Some(*leader),
+            Service::Unknown | Service::Leaderless | Service::NoQuorum(_) => None,
         }
     }
 
-    /// While a node catches up: how much it has applied of what its groups are known to have committed, from 0 to 1.
+    /// The nodes that this page has a connection to.
+    pub fn reached(&self) -> Vec<Vertex> {
+        self.nodes.iter().filter(|(_, node)| node.socket == Socket::Open).map(|(vertex, _)| *vertex).collect()
+    }
+
+    /// While a node catches up: how much it has applied of what its groups have committed, from 0 to 1. `None`: of one of its groups
+    /// this page does not know how much that is.
     pub fn filled(&self, vertex: Vertex) -> Option<f64> {
         let status = self.nodes.get(&vertex)?.status.as_ref().filter(|_| self.health(vertex) == Health::Recovering)?;
         let all = || self.nodes.values().filter_map(|node| node.status.as_ref()).flat_map(|status| &status.groups);
         let (mut has, mut should) = (0, 0);
         for group in &status.groups {
-            let known = all().filter(|known| known.home == group.home).map(|known| known.commit_index).max();
-            let known = known.unwrap_or(0).max(group.commit_index);
+            let others = all().filter(|known| known.home == group.home && known.role != Role::Learner);
+            let known = others.map(|known| known.commit_index).max()?.max(group.commit_index);
             has += group.applied_index.min(known);
             should += known;
         }
-        Some(if should == 0 { 0.0 } else { has as f64 / should as f64 })
+        (should > 0).then(|| has as f64 / should as f64)
     }
 
     /// The groups that a node leads, by their homes.
     pub fn led_by(&self, node: Vertex) -> Vec<Vertex> {
-        self.leaders.keys().copied().filter(|group| self.acting_leader(*group) == Some(node)).collect()
+        self.groups.keys().copied().filter(|group| self.acting_leader(*group) == Some(node)).collect()
     }
 
     pub fn count(&self, health: Health) -> usize {
@@ -257,18 +303,25 @@ impl Cluster {
             node.address.clone_from(&seen.address);
             node.incarnation = seen.incarnation;
             self.learn_state(by, seen.node, seen.state);
-            for group in &seen.leads {
-                self.learn_leader_without_term(*group, seen.node);
-            }
         }
         for link in &view.links {
             self.learn_link(by, link.from, link.to, link.up);
+        }
+        for group in view.dimension.vertices() {
+            self.groups.entry(group).or_default();
+        }
+        for seen in &view.nodes {
+            for group in &seen.leads {
+                self.learn_leader_without_term(*group, seen.node);
+            }
         }
     }
 
     /// `by` says of `subject` that it is in this state.
     pub fn learn_state(&mut self, by: Vertex, subject: Vertex, state: NodeState) {
+        self.picture.0.take();
         let node = self.nodes.entry(subject).or_default();
+        let was = node.health();
         if by == subject {
             node.said = Some(state);
         } else {
@@ -277,57 +330,103 @@ impl Cluster {
         if by == subject && state != NodeState::Failed {
             node.returns_at_ms = None;
         }
+        let is_new = was != node.health();
+        if is_new && matches!(node.health(), Health::Failed | Health::Recovering) {
+            self.forget_work_of(subject);
+        }
     }
 
-    /// `by` says whether frames arrive from `from` at `to`.
+    /// It stopped, or was started anew: it leads nothing until it says so again, and how it was it is no longer.
+    pub(super) fn forget_work_of(&mut self, vertex: Vertex) {
+        self.picture.0.take();
+        self.nodes.entry(vertex).or_default().status = None;
+        for group in self.groups.values_mut().filter(|group| group.leader == Some(vertex)) {
+            group.leader = None;
+        }
+    }
+
+    /// `by` says whether frames arrive from `from` at `to`. One that does not hear the receiver knows nothing of what arrives there.
     pub fn learn_link(&mut self, by: Vertex, from: Vertex, to: Vertex, up: bool) {
+        self.picture.0.take();
+        let hears_receiver = || self.nodes.get(&to).and_then(|node| node.heard.get(&by)) != Some(&NodeState::Failed);
+        let counts = by == to || up || hears_receiver();
         let link = self.links.entry((from, to)).or_default();
         if by == to {
             link.receiver_says = Some(up);
-        } else {
+        } else if counts {
             link.others_say = Some(up);
         }
     }
 
     pub fn learn_conditions(&mut self, from: Vertex, to: Vertex, conditions: LinkConditions) {
+        self.picture.0.take();
         self.links.entry((from, to)).or_default().conditions = conditions;
     }
 
-    /// A newer term wins; within a term, a leader wins over none.
     pub fn learn_leader(&mut self, group: Vertex, term: u64, leader: Option<Vertex>) {
-        let known = self.leaders.entry(group).or_default();
-        if term > known.term || (term == known.term && leader.is_some()) {
-            *known = Leadership { term, leader };
-        }
+        self.picture.0.take();
+        self.groups.entry(group).or_default().learn_leader(term, leader);
+    }
+
+    /// Who votes from now on, as `by` says, which leads.
+    pub fn learn_members(&mut self, group: Vertex, voters: &[Vertex], learners: &[Vertex], by: Vertex) {
+        self.picture.0.take();
+        let group = self.groups.entry(group).or_default();
+        let applied = group.members.as_ref().map_or(0, Members::applied);
+        group.learn_members(Members::new(voters, learners, by, applied), false);
     }
 
     /// A view names no term: it fills a gap, and does not overrule an election that was seen.
     fn learn_leader_without_term(&mut self, group: Vertex, leader: Vertex) {
-        if self.acting_leader(group).is_none() {
-            self.leaders.entry(group).or_default().leader = Some(leader);
+        self.picture.0.take();
+        let known = self.groups.get(&group);
+        let is_gap = known
+            .is_none_or(|known| known.term == 0 || known.leader.is_none_or(|known| !self.health(known).is_running()));
+        if is_gap {
+            self.groups.entry(group).or_default().leader = Some(leader);
         }
     }
 
-    pub fn learn_status(&mut self, status: &NodeStatus) {
-        self.learn_state(status.node, status.node, status.state);
-        for group in &status.groups {
+    /// What a node said of itself when `asked` passed the question on to it, or over its own socket.
+    pub fn learn_status(&mut self, asked: Vertex, status: &NodeStatus) {
+        self.learn_state(asked, status.node, status.state);
+        // One that fails still answers this, and tells how it was before.
+        let works = status.state != NodeState::Failed;
+        for group in status.groups.iter().filter(|_| works) {
             self.learn_leader(group.home, group.term, group.leader);
+            self.learn_members_of(status.node, group);
         }
         for link in &status.links {
-            self.learn_link(status.node, link.to, status.node, link.hears);
+            let by = if asked == status.node { status.node } else { asked };
+            self.learn_link(by, link.to, status.node, link.hears);
             self.learn_conditions(status.node, link.to, link.conditions);
         }
         let node = self.nodes.entry(status.node).or_default();
         node.incarnation = status.incarnation;
-        node.status = Some(Shared::from(status.clone()));
+        node.status = works.then(|| Shared::from(status.clone()));
     }
 
-    /// The connection to a node changed. Without one, its word no longer counts, neither on itself nor on others.
+    fn learn_members_of(&mut self, by: Vertex, group: &GroupStatus) {
+        if group.voters.is_empty() {
+            return;
+        }
+        let told_by = self.groups.get(&group.home).and_then(|known| known.members.as_ref()).map(Members::told_by);
+        let is_gone = told_by.is_some_and(|told_by| !self.health(told_by).is_running());
+        let told = Members::new(&group.voters, &group.learners, by, group.applied_index);
+        self.groups.entry(group.home).or_default().learn_members(told, is_gone);
+    }
+
+    /// The connection to a node changed. Without one, its word no longer counts, neither on itself nor on others; without any, nothing
+    /// is known of who leads.
     pub fn learn_socket(&mut self, vertex: Vertex, socket: Socket) {
+        self.picture.0.take();
         if socket != Socket::Open {
             self.forget_words_of(vertex);
         }
         self.nodes.entry(vertex).or_default().socket = socket;
+        if self.reached().is_empty() {
+            self.groups.clear();
+        }
     }
 
     fn forget_words_of(&mut self, vertex: Vertex) {
@@ -343,113 +442,5 @@ impl Cluster {
                 link.receiver_says = None;
             }
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn vertex(text: &str) -> Vertex {
-        text.parse().unwrap()
-    }
-
-    fn open_cluster() -> Cluster {
-        let dimension = Dimension::new(3).unwrap();
-        let mut cluster = Cluster { dimension: Some(dimension), ..Cluster::default() };
-        for node in dimension.vertices() {
-            cluster.learn_socket(node, Socket::Open);
-            cluster.learn_state(node, node, NodeState::Up);
-            for peer in node.neighbours() {
-                cluster.learn_link(node, peer, node, true);
-            }
-        }
-        cluster
-    }
-
-    #[test]
-    fn a_node_nobody_spoke_of_is_connecting_and_its_edges_are_not_called_up() {
-        let cluster = Cluster { dimension: Some(Dimension::new(3).unwrap()), ..Cluster::default() };
-        assert_eq!(cluster.health(vertex("100")), Health::Connecting);
-        assert_ne!(cluster.edge_health(vertex("100"), vertex("101")), EdgeHealth::Up);
-    }
-
-    #[test]
-    fn a_nodes_own_word_counts_while_its_socket_is_open() {
-        let mut cluster = open_cluster();
-        cluster.learn_state(vertex("101"), vertex("100"), NodeState::Failed);
-        assert_eq!(cluster.health(vertex("100")), Health::Up);
-        cluster.learn_state(vertex("100"), vertex("100"), NodeState::Failed);
-        assert_eq!(cluster.health(vertex("100")), Health::Failed);
-    }
-
-    #[test]
-    fn without_a_socket_the_others_tell_dead_from_merely_unreachable() {
-        let mut cluster = open_cluster();
-        cluster.learn_socket(vertex("100"), Socket::Closed);
-        assert_eq!(cluster.health(vertex("100")), Health::Unreachable);
-        cluster.learn_state(vertex("101"), vertex("100"), NodeState::Failed);
-        assert_eq!(cluster.health(vertex("100")), Health::Failed);
-        cluster.learn_state(vertex("110"), vertex("100"), NodeState::Up);
-        assert_eq!(cluster.health(vertex("100")), Health::Unreachable, "a neighbour still hears it");
-    }
-
-    #[test]
-    fn an_edge_is_cut_both_ways_one_way_slow_or_idle() {
-        let (a, b) = (vertex("100"), vertex("101"));
-        let mut cluster = open_cluster();
-        assert_eq!(cluster.edge_health(a, b), EdgeHealth::Up);
-        cluster.learn_conditions(a, b, LinkConditions { delay_ms: 200, ..LinkConditions::PERFECT });
-        assert_eq!(cluster.edge_health(a, b), EdgeHealth::Slow);
-        cluster.learn_conditions(a, b, LinkConditions { cut: true, ..LinkConditions::PERFECT });
-        assert_eq!(cluster.edge_health(a, b), EdgeHealth::OneWay { from: b, to: a });
-        assert_eq!(cluster.edge_health(b, a), EdgeHealth::OneWay { from: b, to: a });
-        cluster.learn_conditions(b, a, LinkConditions { cut: true, ..LinkConditions::PERFECT });
-        assert_eq!(cluster.edge_health(a, b), EdgeHealth::Cut);
-        cluster.learn_conditions(a, b, LinkConditions::PERFECT);
-        cluster.learn_conditions(b, a, LinkConditions::PERFECT);
-        cluster.learn_state(a, a, NodeState::Failed);
-        assert_eq!(cluster.edge_health(a, b), EdgeHealth::Idle);
-    }
-
-    #[test]
-    fn the_receiver_knows_best_whether_frames_arrive() {
-        let (a, b) = (vertex("100"), vertex("101"));
-        let mut cluster = open_cluster();
-        cluster.learn_link(vertex("000"), a, b, false);
-        assert_eq!(cluster.edge_health(a, b), EdgeHealth::Up);
-        cluster.learn_link(b, a, b, false);
-        assert_eq!(cluster.edge_health(a, b), EdgeHealth::OneWay { from: b, to: a });
-    }
-
-    #[test]
-    fn an_older_term_never_unseats_a_leader() {
-        let group = vertex("100");
-        let mut cluster = open_cluster();
-        cluster.learn_leader(group, 4, Some(vertex("101")));
-        cluster.learn_leader(group, 3, Some(vertex("100")));
-        cluster.learn_leader(group, 4, None);
-        assert_eq!(cluster.leader_of(group), Some(vertex("101")));
-        cluster.learn_leader(group, 5, None);
-        assert_eq!(cluster.leader_of(group), None);
-        assert!(cluster.led_by(vertex("101")).is_empty());
-    }
-
-    #[test]
-    fn a_leader_that_crashed_leads_no_more_though_nobody_said_so() {
-        let group = vertex("100");
-        let mut cluster = open_cluster();
-        cluster.learn_leader(group, 2, Some(group));
-        cluster.learn_socket(group, Socket::Closed);
-        assert_eq!(cluster.acting_leader(group), None);
-        cluster.learn_state(vertex("101"), group, NodeState::Up);
-        assert_eq!(cluster.acting_leader(group), Some(group), "only this page cannot reach it");
-        cluster.learn_state(vertex("101"), group, NodeState::Failed);
-        assert_eq!(cluster.acting_leader(group), None);
-    }
-
-    #[test]
-    fn a_cube_has_its_edges_once() {
-        assert_eq!(open_cluster().edges().len(), 12);
     }
 }

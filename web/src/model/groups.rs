@@ -1,0 +1,302 @@
+//! Who leads each replica group, who votes in it, and whether it can be written: as far as this page was told.
+//!
+//! A leader is shown only where a majority of the voters is up and on its side of the cube. What nobody told is [`Service::Unknown`]:
+//! never "nobody leads", and never a leader that may be gone.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use cubecast_core::cube::Vertex;
+use cubecast_core::placement;
+
+use super::cluster::{Cluster, Health};
+
+/// What was told of one group.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct Group {
+    /// The newest term that was told; 0: only views, which name no term.
+    pub term: u64,
+    /// `None`: nobody leads in that term yet, or its leader stopped.
+    pub leader: Option<Vertex>,
+    pub members: Option<Members>,
+}
+
+/// Who votes, as told by the member that had applied most of the log.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Members {
+    pub voters: Vec<Vertex>,
+    pub learners: Vec<Vertex>,
+    told_by: Vertex,
+    applied: u64,
+}
+
+/// Whether a group can be written, as far as this page knows.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Service {
+    /// Too little was told.
+    Unknown,
+    /// Its leader is up, and a majority of the voters with it.
+    Led(Vertex),
+    /// A majority of the voters is up and can reach each other; nobody leads them just now.
+    Leaderless,
+    /// No majority of the voters is up and can reach each other.
+    NoQuorum(NoQuorum),
+}
+
+/// Why a group cannot be written.
+#[derive(Clone, PartialEq, Debug)]
+pub struct NoQuorum {
+    /// Members that vote.
+    pub voters: usize,
+    /// Voters that are needed: a majority.
+    pub needed: usize,
+    /// Voters that are up, wherever they are.
+    pub up: Vec<Vertex>,
+    /// Voters that are down.
+    pub down: Vec<Vertex>,
+    /// Most voters that can reach each other.
+    pub together: usize,
+    /// Members whose own replica can still be read.
+    pub readable: Vec<Vertex>,
+}
+
+impl Group {
+    /// A newer term wins; within a term, a leader wins over none.
+    pub(super) fn learn_leader(&mut self, term: u64, leader: Option<Vertex>) {
+        if term > self.term || (term == self.term && leader.is_some()) {
+            (self.term, self.leader) = (term, leader);
+        }
+    }
+
+    /// The word of a member that applied less is older, unless who told before is gone.
+    pub(super) fn learn_members(&mut self, told: Members, told_before_is_gone: bool) {
+        let is_newer = self.members.as_ref().is_none_or(|known| told.applied >= known.applied || told_before_is_gone);
+        if is_newer {
+            self.members = Some(told);
+        }
+    }
+}
+
+impl Members {
+    pub fn new(voters: &[Vertex], learners: &[Vertex], told_by: Vertex, applied: u64) -> Members {
+        Members { voters: voters.to_vec(), learners: learners.to_vec(), told_by, applied }
+    }
+
+    pub(super) fn told_by(&self) -> Vertex {
+        self.told_by
+    }
+
+    pub(super) fn applied(&self) -> u64 {
+        self.applied
+    }
+}
+
+/// What follows from all that was told; computed once for each state of the cluster.
+#[derive(Clone, Debug, Default)]
+pub struct Picture {
+    /// Nodes that run and can reach each other, the largest side first. One side: the cube is whole.
+    pub sides: Vec<BTreeSet<Vertex>>,
+    services: BTreeMap<Vertex, Service>,
+}
+
+impl Picture {
+    pub(super) fn of(cluster: &Cluster) -> Picture {
+        let sides = sides(cluster);
+        let homes = cluster.dimension.into_iter().flat_map(|dimension| dimension.vertices());
+        let services = homes.map(|home| (home, service(cluster, &sides, home))).collect();
+        Picture { sides, services }
+    }
+
+    pub fn service(&self, group: Vertex) -> &Service {
+        self.services.get(&group).unwrap_or(&Service::Unknown)
+    }
+
+    /// The groups that cannot be written.
+    pub fn stuck(&self) -> impl Iterator<Item = (Vertex, &NoQuorum)> {
+        self.services.iter().filter_map(|(group, service)| match service {
+            Service::NoQuorum(stuck) => Some((*group, stuck)),
+            Service::Unknown | Service::Led(_) | Service::Leaderless => None,
+        })
+    }
+}
+
+/// Two nodes are on one side when frames can travel from each to the other. A link of which nothing was told may carry.
+fn sides(cluster: &Cluster) -> Vec<BTreeSet<Vertex>> {
+    let mut left: BTreeSet<Vertex> =
+        cluster.nodes.keys().copied().filter(|node| cluster.health(*node).is_running()).collect();
+    let mut sides = Vec::new();
+    while let Some(first) = left.first().copied() {
+        let forth = reached(&left, first, |from, to| cluster.may_carry(from, to));
+        let back = reached(&left, first, |from, to| cluster.may_carry(to, from));
+        let side: BTreeSet<Vertex> = forth.intersection(&back).copied().collect();
+        left.retain(|node| !side.contains(node));
+        sides.push(side);
+    }
+    sides.sort_by_key(|side| std::cmp::Reverse(side.len()));
+    sides
+}
+
+fn reached(among: &BTreeSet<Vertex>, first: Vertex, carries: impl Fn(Vertex, Vertex) -> bool) -> BTreeSet<Vertex> {
+    let (mut reached, mut next) = (BTreeSet::from([first]), vec![first]);
+    while let Some(from) = next.pop() {
+        for to in from.neighbours().filter(|to| among.contains(to) && carries(from, *to)) {
+            if reached.insert(to) {
+                next.push(to);
+            }
+        }
+    }
+    reached
+}
+
+fn service(cluster: &Cluster, sides: &[BTreeSet<Vertex>], home: Vertex) -> Service {
+    let all: Vec<Vertex> = placement::members(home).collect();
+    let group = cluster.groups.get(&home);
+    let told = group.and_then(|group| group.members.as_ref());
+    let voters = told.map_or_else(|| all.clone(), |members| members.voters.clone());
+    let with = |health: fn(Health) -> bool| -> Vec<Vertex> {
+        voters.iter().copied().filter(|voter| health(cluster.health(*voter))).collect()
+    };
+    let (up, unknown) = (with(Health::is_running), with(|health| health == Health::Unknown));
+    let on = |side: &BTreeSet<Vertex>| up.iter().filter(|voter| side.contains(voter)).count();
+    let best = sides.iter().max_by_key(|side| on(side));
+    let (together, needed) = (best.map_or(0, on), voters.len() / 2 + 1);
+    if together + unknown.len() < needed && (told.is_some() || up.is_empty()) {
+        let down = with(|health| health == Health::Failed);
+        let readable = all.into_iter().filter(|member| cluster.health(*member) == Health::Up).collect();
+        return Service::NoQuorum(NoQuorum { voters: voters.len(), needed, up, down, together, readable });
+    }
+    match (group, best) {
+        // A group never gives up voters below a majority of its members: so many are enough, whoever votes.
+        (Some(group), Some(best)) if together >= needed => match group.leader {
+            Some(leader) if best.contains(&leader) => Service::Led(leader),
+            Some(_) | None => Service::Leaderless,
+        },
+        _ => Service::Unknown,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use cubecast_core::cube::Dimension;
+    use cubecast_core::wire::answer::NodeState;
+    use cubecast_core::wire::client::LinkConditions;
+
+    use super::super::cluster::Socket;
+    use super::*;
+
+    const CUT: LinkConditions = LinkConditions { cut: true, ..LinkConditions::PERFECT };
+
+    #[test]
+    fn two_of_four_voters_are_no_quorum_and_three_are() {
+        let mut cluster = led_by_their_homes();
+        cluster.learn_state(v("101"), v("101"), NodeState::Failed);
+        assert_eq!(cluster.service(v("100")), &Service::Led(v("100")));
+        cluster.learn_state(v("110"), v("110"), NodeState::Failed);
+        let Service::NoQuorum(stuck) = cluster.service(v("100")) else { panic!("{:?}", cluster.service(v("100"))) };
+        assert_eq!((stuck.up.len(), stuck.voters, stuck.needed), (2, 4, 3));
+        assert_eq!((&stuck.down[..], &stuck.readable[..]), (&[v("101"), v("110")][..], &[v("100"), v("000")][..]));
+        assert_eq!(cluster.acting_leader(v("100")), None, "a leader without a majority leads nobody");
+    }
+
+    #[test]
+    fn a_group_that_went_on_without_a_lost_voter_needs_fewer() {
+        let mut cluster = led_by_their_homes();
+        cluster.learn_members(v("100"), &[v("100"), v("101"), v("000")], &[v("110")], v("100"));
+        for node in ["110", "101"] {
+            cluster.learn_state(v(node), v(node), NodeState::Failed);
+        }
+        assert_eq!(cluster.service(v("100")), &Service::Led(v("100")));
+    }
+
+    #[test]
+    fn who_votes_is_not_guessed_where_it_decides() {
+        let mut cluster = cube();
+        cluster.learn_leader(v("100"), 3, Some(v("100")));
+        assert_eq!(cluster.service(v("100")), &Service::Led(v("100")), "all members are up: whoever votes");
+        for node in ["110", "101"] {
+            cluster.learn_state(v(node), v(node), NodeState::Failed);
+        }
+        assert_eq!(cluster.service(v("100")), &Service::Unknown);
+    }
+
+    #[test]
+    fn what_nobody_told_is_unknown_and_not_leaderless() {
+        let cluster = Cluster::of(Dimension::new(3).unwrap());
+        assert_eq!(cluster.service(v("100")), &Service::Unknown);
+        assert_eq!(cube().service(v("100")), &Service::Unknown);
+        let mut cluster = cube();
+        cluster.learn_leader(v("100"), 4, None);
+        assert_eq!(cluster.service(v("100")), &Service::Leaderless);
+    }
+
+    #[test]
+    fn a_cube_cut_in_two_has_two_sides_and_each_group_serves_where_its_majority_is() {
+        let mut cluster = led_by_their_homes();
+        assert_eq!(cluster.sides().len(), 1);
+        for (a, b) in cluster.edges().into_iter().filter(|(a, b)| a.index() ^ b.index() == 4) {
+            cluster.learn_conditions(a, b, CUT);
+            cluster.learn_conditions(b, a, CUT);
+        }
+        let sides: Vec<Vec<String>> =
+            cluster.sides().iter().map(|side| side.iter().map(Vertex::to_string).collect()).collect();
+        assert_eq!(sides, [["000", "001", "010", "011"], ["100", "101", "110", "111"]]);
+        assert_eq!(cluster.service(v("100")), &Service::Led(v("100")), "three of its four are with it");
+    }
+
+    #[test]
+    fn a_leader_cut_off_from_its_majority_leads_no_more_though_it_is_up() {
+        let mut cluster = led_by_their_homes();
+        for peer in v("100").neighbours() {
+            cluster.learn_conditions(v("100"), peer, CUT);
+            cluster.learn_conditions(peer, v("100"), CUT);
+        }
+        assert_eq!(cluster.service(v("100")), &Service::Leaderless);
+        cluster.learn_leader(v("100"), 2, Some(v("101")));
+        assert_eq!(cluster.service(v("100")), &Service::Led(v("101")));
+    }
+
+    #[test]
+    fn a_link_that_carries_one_way_only_does_not_join_two_sides() {
+        let mut cluster = Cluster::of(Dimension::new(1).unwrap());
+        for node in ["0", "1"] {
+            cluster.learn_socket(v(node), Socket::Open);
+            cluster.learn_state(v(node), v(node), NodeState::Up);
+        }
+        assert_eq!(cluster.sides().len(), 1);
+        cluster.learn_link(v("1"), v("0"), v("1"), false);
+        assert_eq!(cluster.sides().len(), 2);
+    }
+
+    #[test]
+    fn what_a_node_led_before_it_stopped_it_does_not_lead_when_it_is_back() {
+        let mut cluster = led_by_their_homes();
+        cluster.learn_state(v("100"), v("100"), NodeState::Failed);
+        cluster.learn_state(v("100"), v("100"), NodeState::Recovering);
+        assert!(cluster.led_by(v("100")).is_empty());
+        assert_eq!(cluster.service(v("100")), &Service::Leaderless);
+    }
+
+    fn v(name: &str) -> Vertex {
+        name.parse().unwrap()
+    }
+
+    /// Eight nodes that run; nothing is told of their groups.
+    fn cube() -> Cluster {
+        let dimension = Dimension::new(3).unwrap();
+        let mut cluster = Cluster::of(dimension);
+        for node in dimension.vertices() {
+            cluster.learn_socket(node, Socket::Open);
+            cluster.learn_state(node, node, NodeState::Up);
+        }
+        cluster
+    }
+
+    fn led_by_their_homes() -> Cluster {
+        let mut cluster = cube();
+        for home in Dimension::new(3).unwrap().vertices() {
+            cluster.learn_leader(home, 1, Some(home));
+            let members: Vec<Vertex> = placement::members(home).collect();
+            cluster.learn_members(home, &members, &[], home);
+        }
+        cluster
+    }
+}

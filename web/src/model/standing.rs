@@ -1,0 +1,278 @@
+//! How the cluster and its groups are, in words: the same in the header, the caption, the tables and the forms.
+
+use std::collections::BTreeSet;
+
+use cubecast_core::cube::Vertex;
+
+use super::State;
+use super::cluster::{Cluster, Health, Socket};
+use super::describe::{nodes, plural, whole_seconds};
+use super::feed::Tone;
+use super::groups::{NoQuorum, Service};
+
+/// More names than these are counted.
+const MOST_NAMES: usize = 8;
+
+/// What the head of the page says.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Summary {
+    pub tone: Tone,
+    /// What the cluster says of itself.
+    pub cluster: String,
+    /// Who is cut off from whom.
+    pub cut: Option<String>,
+    /// What this page reaches of it, where that is not all that runs.
+    pub reach: Option<String>,
+}
+
+/// Of a cluster whose dimension is known. `topics`: how many there are, once a node has listed them.
+pub fn summary(cluster: &Cluster, topics: Option<usize>) -> Summary {
+    let all = cluster.dimension.map_or(cluster.nodes.len(), |dimension| dimension.size());
+    let (up, stuck) = (cluster.count(Health::Up), cluster.picture().stuck().count());
+    let is_cut = cluster.sides().len() > 1;
+    let (said, unheard): (Vec<_>, Vec<_>) = cluster
+        .nodes
+        .values()
+        .filter(|node| node.health() == Health::Failed)
+        .partition(|node| node.says_that_it_fails());
+    let unknown = all - up - said.len() - unheard.len() - cluster.count(Health::Recovering);
+    let counts = [
+        (cluster.count(Health::Recovering), "recovering"),
+        (said.len(), "failed"),
+        (unheard.len(), "down or cut off"),
+        (unknown, "unknown"),
+    ];
+    let mut parts = vec![format!("{up} of {all} nodes up")];
+    parts.extend(counts.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}")));
+    parts.extend(is_cut.then(|| match cluster.sides().len() {
+        2 => "cut in two".to_owned(),
+        sides => format!("cut into {sides} parts"),
+    }));
+    parts.extend((stuck > 0).then(|| format!("{stuck} of {all} groups cannot be written")));
+    parts.extend(topics.map(|topics| plural(topics as u64, "topic")));
+    let tone = match up {
+        0 => Tone::Bad,
+        _ if up == all && !is_cut && stuck == 0 => Tone::Good,
+        _ => Tone::Warning,
+    };
+    Summary { tone, cluster: parts.join(" · "), cut: is_cut.then(|| cut(cluster)), reach: reach(cluster) }
+}
+
+fn cut(cluster: &Cluster) -> String {
+    let sides: Vec<String> = cluster.sides().iter().map(side).collect();
+    format!("No frame crosses between {}.", sides.join(" and "))
+}
+
+/// A side of the cube by its names: all of them, or as a face (`1**`), or counted.
+fn side(side: &BTreeSet<Vertex>) -> String {
+    let names: Vec<Vertex> = side.iter().copied().collect();
+    match names.first() {
+        Some(first) if names.len() > MOST_NAMES => {
+            face(*first, side).unwrap_or_else(|| plural(names.len() as u64, "node"))
+        }
+        Some(_) | None => nodes(&names),
+    }
+}
+
+/// Nodes that agree in some bits and differ in all ways in the others.
+fn face(first: Vertex, side: &BTreeSet<Vertex>) -> Option<String> {
+    let free = side.iter().fold(0, |free, node| free | (node.index() ^ first.index()));
+    let bits = first.dimension().bits();
+    let name = (0..bits).rev().map(|bit| match (free >> bit & 1, first.index() >> bit & 1) {
+        (1, _) => '*',
+        (_, 1) => '1',
+        (_, _) => '0',
+    });
+    (side.len() == 1 << free.count_ones()).then(|| name.collect())
+}
+
+/// While connections are being opened, nothing is said of them.
+fn reach(cluster: &Cluster) -> Option<String> {
+    let reached = cluster.reached();
+    let with = |socket| cluster.nodes.values().filter(move |node| node.socket == socket);
+    let beyond = with(Socket::Closed).filter(|node| node.health().is_running()).count();
+    if with(Socket::Connecting).count() > 0 {
+        return None;
+    }
+    let (which, through) = match reached.len() {
+        0 => return Some("This page reaches no node now and keeps trying.".to_owned()),
+        _ if beyond == 0 => return None,
+        1 => (format!("only {}", nodes(&reached)), "it"),
+        count if count > MOST_NAMES => (count.to_string(), "these"),
+        _ => (nodes(&reached), "these"),
+    };
+    Some(format!("This page reaches {which} of them and asks the others through {through}."))
+}
+
+/// Who leads a group, and in which term.
+pub fn lead(cluster: &Cluster, group: Vertex) -> String {
+    let term = cluster.term_of(group).map(|term| format!(", term {term}")).unwrap_or_default();
+    match cluster.service(group) {
+        Service::Led(leader) => format!("{leader} leads{term}"),
+        Service::Leaderless => "Nobody leads now".to_owned(),
+        Service::NoQuorum(_) => "Nobody can lead".to_owned(),
+        Service::Unknown => "Not known who leads".to_owned(),
+    }
+}
+
+/// Why `subject`, which is in that group, cannot be written; `None` while it can, or while that is not known.
+pub fn obstacle(state: &State, subject: &str, group: Vertex) -> Option<String> {
+    match state.cluster.service(group) {
+        Service::NoQuorum(stuck) => Some(no_quorum(&state.cluster, state.now_ms, subject, stuck)),
+        Service::Unknown | Service::Led(_) | Service::Leaderless => None,
+    }
+}
+
+/// What is missing, what heals it, and what still works.
+fn no_quorum(cluster: &Cluster, now_ms: u64, subject: &str, stuck: &NoQuorum) -> String {
+    let NoQuorum { voters, needed, up, together, .. } = stuck;
+    let missing = if up.len() >= *needed {
+        format!("at most {together} of its {voters} replicas can reach each other, {needed} needed")
+    } else {
+        format!("{} of {voters} replicas up, {needed} needed", up.len())
+    };
+    let reads = match &stuck.readable[..] {
+        [] => "No replica of it can be read.".to_owned(),
+        readable => format!("Reads with “any” go on at {}.", nodes(readable)),
+    };
+    format!("{subject} cannot be written: {missing}. {} {reads}", cure(cluster, now_ms, stuck))
+}
+
+fn cure(cluster: &Cluster, now_ms: u64, stuck: &NoQuorum) -> String {
+    if stuck.up.len() >= stuck.needed {
+        return "Mend the links that are cut.".to_owned();
+    }
+    let missing = stuck.needed - stuck.up.len();
+    let which = match &stuck.down[..] {
+        [one] => format!("Bring back {one}"),
+        down if missing == down.len() => format!("Bring back {}", nodes(down)),
+        down => format!("Bring back {missing} of {}", nodes(down)),
+    };
+    let returns = stuck.down.iter().filter_map(|node| {
+        let at_ms = cluster.nodes.get(node)?.returns_at_ms.filter(|at_ms| *at_ms > now_ms)?;
+        Some(format!("{node} returns by itself in {}", whole_seconds(at_ms - now_ms)))
+    });
+    let returns: Vec<String> = returns.collect();
+    if returns.is_empty() {
+        format!("{which}, or wait for it.")
+    } else {
+        format!("{which}, or wait: {}.", returns.join(", "))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use cubecast_core::cube::Dimension;
+    use cubecast_core::placement;
+    use cubecast_core::wire::answer::NodeState;
+    use cubecast_core::wire::client::LinkConditions;
+
+    use super::super::shared::Shared;
+    use super::*;
+
+    #[test]
+    fn with_two_of_four_replicas_down_it_says_what_is_missing_what_heals_it_and_what_can_be_read() {
+        let mut state = state(3);
+        let cluster = state.cluster.change();
+        for node in ["100", "101"] {
+            cluster.learn_state(v(node), v(node), NodeState::Failed);
+        }
+        cluster.nodes.get_mut(&v("100")).unwrap().returns_at_ms = Some(13_000);
+        assert_eq!(
+            obstacle(&state, "news", v("100")).unwrap(),
+            "news cannot be written: 2 of 4 replicas up, 3 needed. \
+             Bring back 1 of 100, 101, or wait: 100 returns by itself in 12 s. Reads with “any” go on at 110, 000."
+        );
+        assert_eq!(lead(&state.cluster, v("100")), "Nobody can lead");
+        let summary = summary(&state.cluster, Some(1));
+        assert_eq!(summary.cluster, "6 of 8 nodes up · 2 failed · 2 of 8 groups cannot be written · 1 topic");
+        assert_eq!(summary.tone, Tone::Warning);
+    }
+
+    #[test]
+    fn a_cube_cut_in_two_is_not_called_well_and_both_sides_are_named() {
+        let mut state = state(3);
+        cut_last_bit(&mut state);
+        let summary = summary(&state.cluster, None);
+        assert_eq!((summary.tone, summary.cluster.as_str()), (Tone::Warning, "8 of 8 nodes up · cut in two"));
+        assert_eq!(summary.cut.as_deref(), Some("No frame crosses between 000, 001, 010, 011 and 100, 101, 110, 111."));
+        let mut large = self::state(5);
+        cut_last_bit(&mut large);
+        assert_eq!(cut(&large.cluster), "No frame crosses between 0**** and 1****.");
+    }
+
+    #[test]
+    fn replicas_that_are_up_but_apart_are_no_quorum_and_the_links_are_to_be_mended() {
+        let mut state = state(1);
+        cut_last_bit(&mut state);
+        let said = obstacle(&state, "news", v("0")).unwrap();
+        assert!(said.contains("at most 1 of its 2 replicas can reach each other, 2 needed. Mend the links"), "{said}");
+    }
+
+    #[test]
+    fn one_reachable_node_tells_of_eight_and_both_facts_are_said() {
+        let mut state = state(3);
+        let cluster = state.cluster.change();
+        for node in Dimension::new(3).unwrap().vertices() {
+            cluster.learn_state(v("000"), node, NodeState::Up);
+            if node != v("000") {
+                cluster.learn_socket(node, Socket::Closed);
+            }
+        }
+        let summary = summary(&state.cluster, None);
+        assert_eq!((summary.tone, summary.cluster.as_str()), (Tone::Good, "8 of 8 nodes up"));
+        assert_eq!(
+            summary.reach.as_deref(),
+            Some("This page reaches only 000 of them and asks the others through it.")
+        );
+    }
+
+    #[test]
+    fn while_the_page_connects_it_does_not_say_that_it_cannot() {
+        let mut state = state(3);
+        state.cluster.change().learn_socket(v("100"), Socket::Connecting);
+        state.cluster.change().learn_state(v("000"), v("100"), NodeState::Up);
+        assert_eq!(summary(&state.cluster, None).reach, None);
+    }
+
+    #[test]
+    fn without_any_connection_nothing_is_called_up_or_down() {
+        let mut state = state(3);
+        for node in Dimension::new(3).unwrap().vertices() {
+            state.cluster.change().learn_socket(node, Socket::Closed);
+        }
+        let summary = summary(&state.cluster, None);
+        assert_eq!((summary.tone, summary.cluster.as_str()), (Tone::Bad, "0 of 8 nodes up · 8 unknown"));
+        assert_eq!(summary.reach.as_deref(), Some("This page reaches no node now and keeps trying."));
+        assert_eq!(lead(&state.cluster, v("100")), "Not known who leads");
+    }
+
+    fn v(name: &str) -> Vertex {
+        name.parse().unwrap()
+    }
+
+    fn cut_last_bit(state: &mut State) {
+        let cut = LinkConditions { cut: true, ..LinkConditions::PERFECT };
+        let dimension = state.cluster.dimension.unwrap();
+        let cluster = state.cluster.change();
+        for node in dimension.vertices() {
+            cluster.learn_conditions(node, node.across(dimension.bits() - 1), cut);
+        }
+    }
+
+    /// A cube that runs well, each group led by its home.
+    fn state(bits: u8) -> State {
+        let dimension = Dimension::new(bits).unwrap();
+        let mut cluster = Cluster::of(dimension);
+        for node in dimension.vertices() {
+            cluster.learn_socket(node, Socket::Open);
+            cluster.learn_state(node, node, NodeState::Up);
+        }
+        for home in dimension.vertices() {
+            cluster.learn_leader(home, 1, Some(home));
+            let members: Vec<Vertex> = placement::members(home).collect();
+            cluster.learn_members(home, &members, &[], home);
+        }
+        State { cluster: Shared::from(cluster), now_ms: 1_000, ..State::default() }
+    }
+}

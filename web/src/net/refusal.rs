@@ -1,0 +1,50 @@
+//! Why a WebSocket does not open. A browser shows a page neither the status nor the text of a refused handshake; so the same server is
+//! asked once more over plain HTTP, where both can be read.
+
+use wasm_bindgen::JsCast;
+use wasm_bindgen_futures::JsFuture;
+use web_sys::{RequestInit, Response};
+
+/// A longer text is no node's.
+const MOST_TEXT: usize = 400;
+
+/// What the server at `url` says to an ordinary request where a WebSocket was refused. `None`: it does not answer at all.
+///
+/// It is a POST, because with a GET a browser does not tell the page's origin to the server that the page came from.
+pub async fn explain(url: &str) -> Option<String> {
+    let post = RequestInit::new();
+    post.set_method("POST");
+    let answered = JsFuture::from(web_sys::window()?.fetch_with_str_and_init(url, &post)).await.ok()?;
+    let response: Response = answered.dyn_into().ok()?;
+    let text = JsFuture::from(response.text().ok()?).await.ok()?.as_string().unwrap_or_default();
+    Some(words(response.status(), response.headers().get("content-type").ok()??.as_str(), text.trim(), url))
+}
+
+fn words(status: u16, content_type: &str, text: &str, url: &str) -> String {
+    let is_from_node = content_type.starts_with("text/plain") && !text.is_empty() && text.len() <= MOST_TEXT;
+    match status {
+        403 | 503 if is_from_node => format!("The node there says: {text}"),
+        400 | 405 | 426 => {
+            "Plain HTTP gets through to a node there, but the WebSocket does not. If there is a proxy in between, let it pass on \
+             the headers Upgrade and Connection."
+                .to_owned()
+        }
+        _ => format!(
+            "A server answers {status} at {url}, as no node does. If there is a proxy in between, let it pass this path on to a node's /ws."
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_nodes_own_words_are_shown_and_a_proxys_page_is_not() {
+        let said = "The page's origin https://a.example may not open connections to this node. Start it with --allow-origin https://a.example.";
+        assert_eq!(words(403, "text/plain; charset=utf-8", said, "u"), format!("The node there says: {said}"));
+        assert!(words(403, "text/html", "<h1>Forbidden</h1>", "https://a/ws").contains("answers 403 at https://a/ws"));
+        assert!(words(426, "text/plain", "This is Cubecast's WebSocket.", "u").contains("the WebSocket does not"));
+        assert!(words(404, "text/html", "", "https://a/cube/ws").contains("pass this path on to a node's /ws"));
+    }
+}

@@ -1,0 +1,216 @@
+//! What the dashboard knows, what it does not know, and that it says which: in a real browser.
+#![cfg(target_arch = "wasm32")]
+
+mod harness;
+
+use cubecast_core::cube::{Dimension, Vertex};
+use cubecast_core::names::Offset;
+use cubecast_core::placement;
+use cubecast_core::time::Timestamp;
+use cubecast_core::wire::answer::{Answer, Counters, Done, GroupStatus, NodeState, NodeStatus, Role};
+use cubecast_core::wire::client::{self, StopMode};
+use cubecast_core::wire::event::{self, WatchEvent};
+use cubecast_web::model::closer::CloserTab;
+use cubecast_web::model::cluster::Socket;
+use cubecast_web::model::task::Task;
+use cubecast_web::model::{Action, Moment, SeedFailure, State};
+use cubecast_web::ui::{
+    Cube, CubeProps, Header, HeaderProps, LookCloser, LookCloserProps, NodeCard, NodeCardProps, Page as Dashboard,
+    PageProps,
+};
+use harness::{Page, SvgClass, heard, vertex, watching};
+use wasm_bindgen_test::{wasm_bindgen_test, wasm_bindgen_test_configure};
+use yew::prelude::*;
+
+wasm_bindgen_test_configure!(run_in_browser);
+
+#[wasm_bindgen_test]
+async fn the_x_ray_shows_what_nobody_told_as_unknown_and_not_as_missing() {
+    let mut state = state_with_messages();
+    state.closer.xray.change().holders[3].readable = None;
+    state.closer.xray.change().holders[3].stored = 0;
+    let page = look_closer(state, Callback::noop()).await;
+    let unknown = page.get("[data-testid=xray-000]");
+    assert_eq!(unknown.get_attribute("data-lag").as_deref(), Some("unknown"));
+    assert_eq!(page.all("[data-testid=xray-000] .xcell.unknown").len(), 3);
+    assert!(page.all("[data-testid=xray-000] .xcell.missing").is_empty());
+    let summary = page.text("[data-testid=xray-summary]");
+    assert!(summary.contains("What 000 has is not known") && !summary.contains("000 lacks"), "{summary}");
+    assert!(page.text(".xray-legend").contains("not known"));
+}
+
+#[wasm_bindgen_test]
+async fn what_no_majority_can_store_is_not_sent_says_why_at_once_and_can_be_sent_all_the_same() {
+    let (run, tasks) = heard::<Task>();
+    let (act, actions) = heard::<Action>();
+    let state = without_a_majority();
+    let page = Page::of::<Dashboard>(dashboard(state.clone(), &act, &run)).await;
+    let obstacle = "news cannot be written: 2 of 4 replicas up, 3 needed.";
+    assert!(page.text("[data-testid=obstacle]").contains(obstacle), "{}", page.text("[data-testid=obstacle]"));
+    assert!(page.text("[data-testid=obstacle]").contains("Reads with “any” go on at 100, 000."));
+    assert!(page.text("[data-testid=placement]").contains("Nobody can lead"));
+    assert!(page.text("[data-testid=topic-row-news]").contains("cannot be written"));
+    assert!(page.text("[data-testid=cluster-summary]").contains("groups cannot be written"));
+    page.type_into("#content-input", "hello").await;
+    page.click("#publish-button").await;
+    assert!(tasks.borrow().is_empty());
+    drop(page);
+
+    let held = actions.borrow().iter().find(|action| matches!(action, Action::TaskHeld { .. })).cloned();
+    let state = state.after(Moment { now_ms: 1_000, actions: vec![held.expect("it is held")] });
+    let page = Page::of::<Dashboard>(dashboard(state, &act, &run)).await;
+    assert!(page.text("#publish-result").contains(&format!("Not sent: {obstacle}")));
+    page.click("[data-testid=publish-result-insist]").await;
+    assert_eq!(tasks.borrow().len(), 1);
+}
+
+#[wasm_bindgen_test]
+async fn the_head_tells_what_the_cluster_says_from_what_this_page_reaches() {
+    let mut state = watching("");
+    let cluster = state.cluster.change();
+    for node in Dimension::new(3).unwrap().vertices() {
+        cluster.learn_state(vertex("000"), node, NodeState::Up);
+        if node != vertex("000") {
+            cluster.learn_socket(node, Socket::Closed);
+        }
+    }
+    let page = Page::of::<Header>(head(&state, None)).await;
+    assert_eq!(page.text("#cluster-summary"), "8 of 8 nodes up");
+    assert!(page.text("[data-testid=cluster-reach]").contains("reaches only 000"));
+    assert!(page.all("[data-testid=cluster-cut]").is_empty());
+    drop(page);
+
+    let cut = client::LinkConditions { cut: true, ..client::LinkConditions::PERFECT };
+    for node in Dimension::new(3).unwrap().vertices() {
+        state.cluster.change().learn_conditions(node, node.across(2), cut);
+    }
+    let page = Page::of::<Header>(head(&state, None)).await;
+    assert!(page.text("#cluster-summary").contains("cut in two"));
+    assert!(page.get("#cluster-summary").class_name_of_svg().contains("warning"));
+    assert!(page.text("[data-testid=cluster-cut]").contains("000, 001, 010, 011 and 100, 101, 110, 111"));
+}
+
+#[wasm_bindgen_test]
+async fn why_a_node_refuses_this_page_is_shown_with_the_cure() {
+    let why = "The node there says: start the node with --allow-origin https://a.example.".to_owned();
+    let failed = SeedFailure { address: "wss://a.example/ws".into(), why: Some(why) };
+    let state = State { seed_failed: Some(failed), ..State::default() };
+    let page = Page::of::<Cube>(yew::props!(CubeProps { state, act: Callback::noop() })).await;
+    assert!(page.text("[data-testid=cube-empty]").contains("--allow-origin https://a.example"));
+}
+
+#[wasm_bindgen_test]
+async fn a_wiped_nodes_card_lists_nothing_of_what_it_led() {
+    let state = watching("").after(Moment { now_ms: 1_000, actions: vec![status_of("100")] });
+    let card = |state: &State| {
+        yew::props!(NodeCardProps {
+            vertex: vertex("100"),
+            cluster: state.cluster.clone(),
+            now_ms: 1_000,
+            report: None,
+            act: Callback::noop(),
+            run: Callback::noop(),
+        })
+    };
+    let page = Page::of::<NodeCard>(card(&state)).await;
+    assert!(page.text(".groups").contains("leader"));
+    drop(page);
+    let wiped = told("100", event::Event::Stopped { mode: StopMode::Wipe, duration_ms: 5_000 });
+    let state = state.after(Moment { now_ms: 1_000, actions: vec![wiped] });
+    let page = Page::of::<NodeCard>(card(&state)).await;
+    assert!(page.all(".groups").is_empty());
+    assert!(page.text("[data-testid=node-card]").contains("returns by itself in 5 s"));
+    drop(page);
+    let back = told("100", event::Event::Returned { incarnation: 2 });
+    let page = Page::of::<NodeCard>(card(&state.after(Moment { now_ms: 1_000, actions: vec![back] }))).await;
+    assert!(page.all(".groups").is_empty(), "nothing is known of it yet");
+}
+
+fn dashboard(state: State, act: &Callback<Action>, run: &Callback<Task>) -> PageProps {
+    yew::props!(PageProps {
+        state,
+        mode_switch: Html::default(),
+        act: act.clone(),
+        run: run.clone(),
+        stop_deliveries: Callback::noop(),
+        set_load: Callback::noop(),
+    })
+}
+
+fn head(state: &State, seed_failed: Option<SeedFailure>) -> HeaderProps {
+    yew::props!(HeaderProps { cluster: state.cluster.clone(), topics: None::<usize>, seed_failed })
+}
+
+/// The topic `news`, two of whose four holders are down.
+fn without_a_majority() -> State {
+    let (topic, group) = ("news".parse().unwrap(), vertex("100"));
+    let created = told("100", event::Event::TopicCreated { topic, group });
+    let mut state = watching("news").after(Moment { now_ms: 1_000, actions: vec![created] });
+    let cluster = state.cluster.change();
+    let members: Vec<Vertex> = placement::members(group).collect();
+    cluster.learn_members(group, &members, &[], group);
+    for node in ["101", "110"] {
+        cluster.learn_state(vertex(node), vertex(node), NodeState::Failed);
+    }
+    state
+}
+
+/// It leads its own group.
+fn status_of(name: &str) -> Action {
+    let node = vertex(name);
+    let group = GroupStatus {
+        home: node,
+        role: Role::Leader,
+        term: 2,
+        leader: Some(node),
+        voters: placement::members(node).collect(),
+        learners: Vec::new(),
+        last_index: 3,
+        commit_index: 3,
+        applied_index: 3,
+        log_entries: 3,
+        log_bytes: 100,
+        topics: 1,
+        messages: 1,
+    };
+    let status = NodeStatus {
+        node,
+        incarnation: 1,
+        state: NodeState::Up,
+        version: "1".into(),
+        sync: "always".into(),
+        uptime_ms: 1,
+        faults_allowed: true,
+        groups: vec![group],
+        links: Vec::new(),
+        counters: Counters::default(),
+    };
+    let result = Ok(Done::Status(status.into()));
+    Action::Answered { asked: node, answer: Answer { id: None, served_by: node, hops: None, result } }
+}
+
+async fn look_closer(state: State, act: Callback<Action>) -> Page<LookCloser> {
+    Page::of::<LookCloser>(yew::props!(LookCloserProps {
+        state,
+        publisher: "writer",
+        act,
+        run: Callback::noop(),
+        set_load: Callback::noop(),
+    }))
+    .await
+}
+
+/// Three messages, which each holder has; two seconds ago.
+fn state_with_messages() -> State {
+    let mut actions = vec![Action::ChooseTopic("news".into()), Action::ChooseCloserTab(CloserTab::Xray)];
+    for node in ["100", "101", "110", "000"] {
+        let (topic, group) = ("news".parse().unwrap(), vertex("100"));
+        actions.push(told(node, event::Event::ReplicaStored { topic, group, offset: Offset(2) }));
+    }
+    let told = watching("").after(Moment { now_ms: 1_000, actions });
+    told.after(Moment { now_ms: 3_000, actions: Vec::new() })
+}
+
+fn told(node: &str, event: event::Event) -> Action {
+    Action::Told(WatchEvent { node: vertex(node), time: Timestamp(1), at_us: 1, trace: None, event })
+}
