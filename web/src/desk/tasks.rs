@@ -136,7 +136,7 @@ impl Desk {
     pub(super) fn end_step(&mut self, mut progress: Progress, result: Result<Reply, ClientError>) {
         let (panel, task) = (progress.asked.panel, progress.task);
         if let Some(fall) = result.as_ref().ok().and_then(|reply| reply.fell_over.as_ref()) {
-            let text = format!("{} is away ({}), so {} was asked.", fall.from, fall.why, fall.to);
+            let text = format!("{} could not be asked ({}), so {} was.", fall.from, fall.why, fall.to);
             self.tell(Action::TaskFellOver { panel, task, text });
         }
         let took = self.now.monotonic.since(progress.began);
