@@ -49,6 +49,17 @@ async fn a_field_says_what_of_its_text_cannot_be_seen() {
     assert!(page.text(".field").contains(r"cannot be seen: invis\u{200b}ible"), "{}", page.text(".field"));
 }
 
+#[wasm_bindgen_test]
+async fn a_long_name_does_not_push_the_sentence_away_and_its_title_has_all_of_it() {
+    let name = format!("{}z", "n".repeat(254));
+    let mut feed = Feed::default();
+    feed.add(0, Tone::Plain, Subject::Page, format!("Topic {name} is deleted"));
+    let page = Page::of::<FeedList>(yew::props!(FeedListProps { feed: Shared::from(feed) })).await;
+    let line = page.text("#event-feed li");
+    assert!(line.len() < 100 && line.contains("nz is deleted"), "{line}");
+    assert_eq!(page.get("#event-feed [title]").get_attribute("title").as_deref(), Some(name.as_str()));
+}
+
 /// The words around a name of another direction stay where they are.
 #[wasm_bindgen_test]
 async fn a_name_does_not_reorder_the_words_around_it() {

@@ -69,6 +69,6 @@ pub async fn fits_in(browser: &Browser, id: &str, width: u64) {
     browser.bring_into_view(id).await;
     let seen = browser.evaluate(LOOK).await;
     say(&format!("picture: {}", browser.save_picture(&format!("{width}-{id}")).await.display()));
-    assert_eq!(seen["width"], width, "{seen}");
-    assert!(seen["page"].as_u64() <= Some(width) && seen["wide"] == serde_json::json!([]), "{id}: {seen:#}");
+    assert!(seen["width"].as_u64() <= Some(width), "{seen}");
+    assert!(seen["page"].as_u64() <= seen["width"].as_u64() && seen["wide"] == serde_json::json!([]), "{id}: {seen:#}");
 }

@@ -91,10 +91,10 @@ fn MessageText(props: &MessageTextProps) -> Html {
                     Some(number) => html! {
                         <>
                             if number > 0 {
-                                <button type="button" class="link" data-testid="message-back" onclick={set_open(Some(number - 1))}>{"Back"}</button>
+                                <button type="button" class="link" data-testid="message-back" onclick={set_open(Some(number - 1))}>{"Previous part"}</button>
                             }
                             if number + 1 < parts(text) {
-                                <button type="button" class="link" data-testid="message-on" onclick={set_open(Some(number + 1))}>{"Go on"}</button>
+                                <button type="button" class="link" data-testid="message-on" onclick={set_open(Some(number + 1))}>{"Next part"}</button>
                             }
                             <button type="button" class="link" data-testid="message-close" onclick={set_open(None)}>{"Show less"}</button>
                         </>

@@ -224,7 +224,7 @@ fn topic_row(props: &TopicListProps, topic: &TopicName, info: &TopicInfo, positi
                 title={plain_words(&topic.to_string())}
                 {onclick}
             >
-                <span class="name">{words(&topic.to_string())}</span>
+                <span class="name" dir="auto">{words(&topic.to_string())}</span>
                 <span class="led">{led}</span>
                 <code title="its home">{info.home.to_string()}</code>
                 <span class="count">{plural(info.messages, "message")}</span>

@@ -12,18 +12,20 @@ use yew::prelude::*;
 /// Unicode's marks around a text whose direction is its own.
 const ISOLATE: char = '\u{2068}';
 const END_ISOLATE: char = '\u{2069}';
-/// A name in an attribute, or a list of choices, has room for so many characters.
+/// A name in a sentence, or in a list of choices, has room for so many characters.
 const SHORT: usize = 48;
 
-/// A sentence.
+/// A sentence. A word that is longer than any of ours is a name, and shortened: a title has all of it.
 pub fn words(text: &str) -> Html {
     let line = visible_line(text);
-    if is_plain(&line) {
+    if is_plain(&line) && line.split(' ').all(|word| word.len() <= SHORT) {
         return line.into_owned().into();
     }
-    line.split_inclusive(' ')
-        .map(|word| if is_plain(word) { word.to_owned().into() } else { isolated_word(word) })
-        .collect()
+    let with_space = |word: &str| match word.strip_suffix(' ') {
+        Some(name) => html! { <>{self::word(name)}{" "}</> },
+        None => self::word(word),
+    };
+    line.split_inclusive(' ').map(with_space).collect()
 }
 
 /// The same for an attribute, or another place that takes no markup.
@@ -65,9 +67,14 @@ fn is_plain(text: &str) -> bool {
     text.bytes().all(|byte| byte.is_ascii() && byte != b'\\')
 }
 
-fn isolated_word(word: &str) -> Html {
-    let (word, space) = word.strip_suffix(' ').map_or((word, ""), |word| (word, " "));
-    html! { <><bdi>{marked(word)}</bdi>{space}</> }
+fn word(word: &str) -> Html {
+    let short = shortened(word);
+    let title = (short.len() < word.len()).then(|| word.to_owned());
+    match (is_plain(word), &title) {
+        (true, None) => short.into(),
+        (true, Some(_)) => html! { <span {title}>{short}</span> },
+        (false, _) => html! { <bdi {title}>{marked(&short)}</bdi> },
+    }
 }
 
 /// A visible text whose escapes are told apart from what was typed.
