@@ -64,7 +64,7 @@ fn caption(state: &State) -> Html {
                 {". "}{standing}
             </p>
             if let Some(obstacle) = obstacle {
-                <p class="obstacle" role="status" data-testid="obstacle">{obstacle}</p>
+                <p class="obstacle" role="status" data-testid="obstacle">{words(&obstacle)}</p>
             }
         </>
     }
