@@ -109,6 +109,8 @@ pub enum ConfigError {
     SameAddress { first: Vertex, second: Vertex, address: String },
     #[error("`secret`: at least {MIN_SECRET} bytes are needed; all nodes of a cluster have the same")]
     Secret,
+    #[error("`secret` and `secret_file` are both given: leave one away")]
+    TwoSecrets,
     #[error("`sync`: {0}")]
     Sync(#[from] SyncModeError),
     #[error("`limits.{field}` must lie between {min} and {max}, not at {given}")]
@@ -254,7 +256,8 @@ fn check_distinct(dimension: Dimension, addresses: &[String]) -> Result<(), Conf
 
 fn read_secret(typed: Option<String>, file: Option<PathBuf>) -> Result<Secret, ConfigError> {
     let text = match (typed, file) {
-        (Some(text), _) => text,
+        (Some(_), Some(_)) => return Err(ConfigError::TwoSecrets),
+        (Some(text), None) => text,
         (None, Some(file)) => {
             std::fs::read_to_string(&file).map_err(|error| ConfigError::Unreadable { file, error })?
         }
@@ -317,6 +320,7 @@ mod tests {
         refused("a:2", "a:0", "`a:0` is no address");
         refused("0123456789abcdef", "short", "at least 16 bytes");
         refused("secret = \"0123456789abcdef\"", "", "`secret_file` is missing");
+        refused("cluster", "secret_file = \"secret\"\ncluster", "`secret` and `secret_file` are both given");
         refused("cluster", "clutser", "unknown field `clutser`");
         refused("cluster = \"demo\"", "cluster = \"demo\"\nsync = \"sometimes\"", "`sync`: ");
         refused(

@@ -3,13 +3,19 @@
 //! Lines go to standard error, with a UTC timestamp, as text or as JSON. Level `info` tells what fails, what returns and who
 //! leads; `debug` adds every request and its answer, every replica stored and every link; `trace` adds frames.
 
+use std::fmt::Debug;
 use std::io::IsTerminal;
 
 use cubecast_core::cube::Vertex;
+use cubecast_core::visible::visible_line;
 use cubecast_core::wire::answer::{NodeState, Role};
 use cubecast_core::wire::event::{Event, WatchEvent};
+use tracing::field::Field;
+use tracing::level_filters::LevelFilter;
 use tracing::{debug, info, trace, warn};
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::field::MakeExt as _;
+use tracing_subscriber::fmt::format::{Writer, debug_fn};
 
 use crate::storage::OpenReport;
 
@@ -23,8 +29,7 @@ pub enum LogFormat {
 
 /// Sets up logging for the process. `filter`: a level, or tracing's directives such as `info,cubecast_node=debug`.
 pub fn init(filter: &str, format: LogFormat) -> Result<(), String> {
-    let filter =
-        EnvFilter::try_new(filter).map_err(|error| format!("`{filter}` is not a log level or filter: {error}"))?;
+    let filter = check_filter(filter)?;
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
@@ -33,10 +38,31 @@ pub fn init(filter: &str, format: LogFormat) -> Result<(), String> {
         // Whoever reads the log may be gone; that must not end the node.
         .log_internal_errors(false);
     match format {
-        LogFormat::Text => builder.try_init(),
+        LogFormat::Text => builder.fmt_fields(debug_fn(write_field).delimited(" ")).try_init(),
         LogFormat::Json => builder.json().flatten_event(true).try_init(),
     }
     .map_err(|error| format!("logging is set up already: {error}"))
+}
+
+/// A filter that does what it says: a word that is no level would be taken for the name of a part of the program, and nothing
+/// would be logged.
+pub fn check_filter(filter: &str) -> Result<EnvFilter, String> {
+    let mut words = filter.split(',').map(str::trim).filter(|word| !word.contains(['=', '[', '{']));
+    if let Some(word) = words.find(|word| word.parse::<LevelFilter>().is_err()) {
+        return Err(format!(
+            "`{word}` is no log level: write error, warn, info, debug, trace or off, or a filter such as info,cubecast_node=debug"
+        ));
+    }
+    EnvFilter::try_new(filter).map_err(|error| format!("`{filter}` is not a log level or filter: {error}"))
+}
+
+/// Writes a field of a line of text. Whatever a client or a neighbour put into it, it neither ends the line nor commands a terminal.
+fn write_field(writer: &mut Writer<'_>, field: &Field, value: &dyn Debug) -> std::fmt::Result {
+    let value = format!("{value:?}");
+    match field.name() {
+        "message" => write!(writer, "{}", visible_line(&value)),
+        name => write!(writer, "{name}={}", visible_line(&value)),
+    }
 }
 
 /// Writes one of core's events to the log.
@@ -123,5 +149,51 @@ fn state_name(state: NodeState) -> &'static str {
         NodeState::Up => "up",
         NodeState::Failed => "failed",
         NodeState::Recovering => "recovering",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use super::*;
+
+    #[test]
+    fn a_word_that_is_no_level_is_refused() {
+        for filter in ["info", "off", "info,cubecast_node=debug", "warn,cubecast_node::transport=trace"] {
+            check_filter(filter).unwrap_or_else(|error| panic!("{filter}: {error}"));
+        }
+        for filter in ["verbose", "", "info,chatty", "info,cubecast_node=chatty"] {
+            assert!(check_filter(filter).is_err(), "{filter}");
+        }
+    }
+
+    #[test]
+    fn what_a_stranger_wrote_stays_in_its_line_and_commands_no_terminal() {
+        #[derive(Clone, Default)]
+        struct Sink(Arc<Mutex<Vec<u8>>>);
+        impl std::io::Write for Sink {
+            fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+                self.0.lock().unwrap().write(bytes)
+            }
+            fn flush(&mut self) -> std::io::Result<()> {
+                Ok(())
+            }
+        }
+        let sink = Sink::default();
+        let writer = sink.clone();
+        let subscriber = tracing_subscriber::fmt()
+            .with_writer(move || writer.clone())
+            .with_ansi(false)
+            .fmt_fields(debug_fn(write_field).delimited(" "))
+            .finish();
+        let reason = "bye\n2026-01-01T00:00:00Z  INFO forged \u{1b}[2J \u{202e}";
+        tracing::subscriber::with_default(subscriber, || info!(%reason, quoted = reason, "Client closed: {reason}"));
+        let text = String::from_utf8(sink.0.lock().unwrap().clone()).unwrap();
+        assert_eq!(text.lines().count(), 1, "{text}");
+        assert!(
+            !text.contains(['\u{1b}', '\u{202e}']) && text.matches("forged \\u{1b}[2J \\u{202e}").count() == 3,
+            "{text}"
+        );
     }
 }

@@ -20,7 +20,7 @@ use crate::runtime::disk::{Disk, ThreadedDisk};
 use crate::runtime::inbox::inbox;
 use crate::runtime::machine::Machine;
 use crate::runtime::{Runtime, Signals};
-use crate::shutdown;
+use crate::shutdown::{self, Shutdown};
 use crate::storage::{FolderIdentity, RedbStore, StorageError};
 use crate::transport::codec::Rules;
 use crate::transport::handshake::Credentials;
@@ -29,8 +29,7 @@ use crate::transport::{Door, Limits, Numbers, dialer, lonely, server};
 
 /// Runs a node until a signal ends it, cleanly.
 pub async fn run(config: Config, exit_with_stdin: bool) -> Result<(), Failure> {
-    let stop = if exit_with_stdin { shutdown::on_signals_or_end_of_stdin() } else { shutdown::on_signals() };
-    let stop = stop.map_err(|error| Failure::new(Failure::FAILED, format!("signals cannot be watched: {error}")))?;
+    let shutdown = if exit_with_stdin { Shutdown::on_signals_or_end_of_stdin() } else { Shutdown::on_signals() }?;
     let node = config.vertex;
     tell_start(&config);
     let listener = listen(&config.listen).await?;
@@ -39,9 +38,9 @@ pub async fn run(config: Config, exit_with_stdin: bool) -> Result<(), Failure> {
     let machine = Node::new(node_config(&config), recovered, clock.now());
     info!(%node, "Node {node} serves clients on ws://{}/ws", config.listen);
     let disk = ThreadedDisk::start(node, store, config.sync).map_err(|error| Failure::new(Failure::STORAGE, error))?;
-    serve(machine, disk, clock, config.into(), listener, stop).await?;
+    serve(machine, disk, clock, config.into(), listener, shutdown.requested.clone()).await?;
     info!(%node, "Node {node} has ended");
-    Ok(())
+    shutdown.outcome_of_service()
 }
 
 /// What the transport needs to know; a test gives its own.

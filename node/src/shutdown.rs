@@ -1,15 +1,108 @@
 //! What ends a process: a signal, or the end of its standard input.
 
 use std::io::Read as _;
+use std::sync::{Arc, OnceLock};
 
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 
-/// Turns true at the first SIGINT, SIGTERM or SIGHUP; the second one ends the process at once.
-pub fn on_signals() -> std::io::Result<watch::Receiver<bool>> {
-    let (tell, stop) = watch::channel(false);
-    watch_signals(tell)?;
-    Ok(stop)
+use crate::command::Failure;
+
+/// A signal that asks a process to end.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum EndSignal {
+    Interrupt,
+    Terminate,
+    Hangup,
+}
+
+impl EndSignal {
+    pub fn name(self) -> &'static str {
+        match self {
+            EndSignal::Interrupt => "SIGINT",
+            EndSignal::Terminate => "SIGTERM",
+            EndSignal::Hangup => "SIGHUP",
+        }
+    }
+
+    /// The exit code of a process that this signal ended before its work was done: 128 and the signal's number, as shells have it.
+    pub fn exit_code(self) -> u8 {
+        match self {
+            EndSignal::Interrupt => 130,
+            EndSignal::Terminate => 143,
+            EndSignal::Hangup => 129,
+        }
+    }
+}
+
+/// The request that this process end. The first signal makes it; the second one ends the process at once.
+#[derive(Clone, Debug)]
+pub struct Shutdown {
+    /// Turns true when it is requested.
+    pub requested: watch::Receiver<bool>,
+    signal: Arc<OnceLock<EndSignal>>,
+}
+
+impl Shutdown {
+    /// From now on SIGINT, SIGTERM and SIGHUP make a request; SIGHUP only where it was not ignored from the start, as under `nohup`.
+    pub fn on_signals() -> Result<Shutdown, Failure> {
+        let (tell, requested) = watch::channel(false);
+        let shutdown = Shutdown { requested, signal: Arc::default() };
+        shutdown.watch_signals(tell).map_err(|error| failed("signals cannot be watched", &error))?;
+        Ok(shutdown)
+    }
+
+    /// As [`Shutdown::on_signals`], and also when standard input closes: then whoever started this process is gone, or wants it gone.
+    pub fn on_signals_or_end_of_stdin() -> Result<Shutdown, Failure> {
+        let (tell, requested) = watch::channel(false);
+        let shutdown = Shutdown { requested, signal: Arc::default() };
+        shutdown.watch_signals(tell.clone()).map_err(|error| failed("signals cannot be watched", &error))?;
+        watch_stdin(tell).map_err(|error| failed("standard input cannot be watched", &error))?;
+        Ok(shutdown)
+    }
+
+    /// Completes when the end is requested.
+    pub async fn wait(&mut self) {
+        requested(&mut self.requested).await;
+    }
+
+    /// The signal that made the request, if one did.
+    pub fn signal(&self) -> Option<EndSignal> {
+        self.signal.get().copied()
+    }
+
+    /// How a service ends after an orderly stop. SIGINT and SIGTERM are the ways to ask for one, so it succeeded; SIGHUP says that
+    /// its terminal is gone, which nobody may have wanted.
+    pub fn outcome_of_service(&self) -> Result<(), Failure> {
+        match self.signal() {
+            None | Some(EndSignal::Interrupt | EndSignal::Terminate) => Ok(()),
+            Some(hangup @ EndSignal::Hangup) => Err(Failure::new(
+                hangup.exit_code(),
+                "ended by SIGHUP: its terminal was closed; start it with nohup or as a service to let it run on",
+            )),
+        }
+    }
+
+    fn watch_signals(&self, tell: watch::Sender<bool>) -> std::io::Result<()> {
+        let mut interrupt = signal(SignalKind::interrupt())?;
+        let mut terminate = signal(SignalKind::terminate())?;
+        let mut hangup = if is_ignored(SignalKind::hangup()) { None } else { Some(signal(SignalKind::hangup())?) };
+        let first = self.signal.clone();
+        tokio::spawn(async move {
+            loop {
+                let signal = tokio::select! {
+                    _ = interrupt.recv() => EndSignal::Interrupt,
+                    _ = terminate.recv() => EndSignal::Terminate,
+                    () = received(hangup.as_mut()) => EndSignal::Hangup,
+                };
+                if first.set(signal).is_err() {
+                    std::process::exit(signal.exit_code().into());
+                }
+                tell.send_replace(true);
+            }
+        });
+        Ok(())
+    }
 }
 
 /// Completes when `stop` is true, or when nobody can turn it any more.
@@ -17,12 +110,27 @@ pub async fn requested(stop: &mut watch::Receiver<bool>) {
     let _ = stop.wait_for(|stop| *stop).await;
 }
 
-/// As [`on_signals`], and also when standard input closes: then whoever started this process is gone, or wants it gone.
-pub fn on_signals_or_end_of_stdin() -> std::io::Result<watch::Receiver<bool>> {
-    let (tell, stop) = watch::channel(false);
-    watch_signals(tell.clone())?;
-    // A thread, because a read of standard input cannot be cancelled; it ends with the process.
-    std::thread::Builder::new().name("stdin".into()).spawn(move || {
+async fn received(signal: Option<&mut Signal>) {
+    match signal {
+        Some(signal) => drop(signal.recv().await),
+        None => std::future::pending().await,
+    }
+}
+
+/// Whether this process was started with a signal ignored. Where the system does not tell, it was not.
+fn is_ignored(signal: SignalKind) -> bool {
+    std::fs::read_to_string("/proc/self/status").is_ok_and(|status| is_ignored_in(&status, signal))
+}
+
+fn is_ignored_in(status: &str, signal: SignalKind) -> bool {
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+    mask.is_some_and(|mask| mask >> (signal.as_raw_value() - 1) & 1 == 1)
+}
+
+/// A thread, because a read of standard input cannot be cancelled; it ends with the process.
+fn watch_stdin(tell: watch::Sender<bool>) -> std::io::Result<()> {
+    let watching = std::thread::Builder::new().name("stdin".into()).spawn(move || {
         let mut ignored = [0; 64];
         loop {
             match std::io::stdin().read(&mut ignored) {
@@ -32,25 +140,24 @@ pub fn on_signals_or_end_of_stdin() -> std::io::Result<watch::Receiver<bool>> {
             }
         }
         tell.send_replace(true);
-    })?;
-    Ok(stop)
+    });
+    watching.map(drop)
 }
 
-fn watch_signals(tell: watch::Sender<bool>) -> std::io::Result<()> {
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut hangup = signal(SignalKind::hangup())?;
-    tokio::spawn(async move {
-        loop {
-            tokio::select! {
-                _ = interrupt.recv() => {}
-                _ = terminate.recv() => {}
-                _ = hangup.recv() => {}
-            }
-            if tell.send_replace(true) {
-                std::process::exit(1);
-            }
-        }
-    });
-    Ok(())
+fn failed(what: &str, error: &std::io::Error) -> Failure {
+    Failure::new(Failure::FAILED, format!("{what}: {error}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_signal_that_was_ignored_from_the_start_is_read_from_the_status() {
+        let status = |mask: &str| format!("Name:\tcubecast\nSigBlk:\tffffffffffffffff\nSigIgn:\t{mask}\nSigCgt:\t0\n");
+        assert!(is_ignored_in(&status("0000000000000001"), SignalKind::hangup()));
+        assert!(is_ignored_in(&status("0000000000001007"), SignalKind::interrupt()));
+        assert!(!is_ignored_in(&status("0000000000001006"), SignalKind::hangup()));
+        assert!(!is_ignored_in("Name:\tcubecast\n", SignalKind::hangup()));
+    }
 }

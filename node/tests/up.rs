@@ -83,6 +83,62 @@ async fn a_node_names_what_its_configuration_lacks_or_does_not_know() {
     assert_refused(&run(&["node", "--config", &none]).await, 2, "cannot be read");
 }
 
+#[tokio::test]
+async fn a_node_that_cannot_start_says_why_on_the_screen_of_up() {
+    let data = tempfile::tempdir().unwrap();
+    std::fs::create_dir_all(data.path().join("1")).unwrap();
+    std::fs::write(data.path().join("1/store"), "no folder").unwrap();
+    let folder = text(data.path());
+    let up = ["up", "--dimension", "1", "--base-port", "auto", "--no-restart", "--data", &folder];
+    let mut up = Up::spawn(cubecast().args(up).args(["--format", "json"]));
+    let ended = up.event("the end of the node", |event| event["event"] == "ended" && event["node"] == "1").await;
+    assert_eq!(ended["how"], "failed with exit code 4");
+    let reason = ended["reason"].as_str().unwrap();
+    assert!(reason.contains("1/store") && !reason.contains("cubecast:"), "{reason}");
+    let log = std::fs::read_to_string(ended["log"].as_str().unwrap()).unwrap();
+    assert!(log.contains(&format!("cubecast: {reason}\n")), "{log}");
+}
+
+#[tokio::test]
+async fn an_up_whose_nodes_have_all_failed_has_failed() {
+    let data = tempfile::tempdir().unwrap();
+    for node in ["0", "1"] {
+        std::fs::create_dir_all(data.path().join(node)).unwrap();
+        std::fs::write(data.path().join(node).join("store"), "no folder").unwrap();
+    }
+    let folder = text(data.path());
+    let ended = run(&["up", "--dimension", "1", "--base-port", "auto", "--no-restart", "--data", &folder]).await;
+    assert_refused(&ended, 1, "all nodes have ended");
+    let shown = String::from_utf8_lossy(&ended.stdout);
+    let told = shown.lines().find(|line| line.starts_with("Node 1: failed with exit code 4: ")).unwrap_or_default();
+    assert!(told.contains("1/store") && told.contains("it stays down") && told.contains("logs/1.log"), "{shown}");
+}
+
+#[tokio::test]
+async fn sighup_ends_all_cleanly_with_an_exit_code_of_its_own_and_is_ignored_under_nohup() {
+    let data = tempfile::tempdir().unwrap();
+    let mut up = Up::start(data.path()).await;
+    kill("-HUP", up.process.id().unwrap().into()).await;
+    let status = timeout(GUARD, up.process.wait()).await.expect("`up` ends").unwrap();
+    assert_eq!(status.code(), Some(129));
+    up.ports_become_free().await;
+    assert!(std::fs::read_to_string(data.path().join("logs/0.log")).unwrap().contains("Node 0 has ended"));
+
+    let mut nohup = Command::new("nohup");
+    nohup.arg(env!("CARGO_BIN_EXE_cubecast")).stdin(Stdio::null()).kill_on_drop(true);
+    let mut up = Up::start_with(nohup, data.path()).await;
+    kill("-HUP", up.process.id().unwrap().into()).await;
+    kill("-HUP", up.nodes[0].pid).await;
+    // Signals of one process come in any order, but a request to end would be there before the next kill is noticed.
+    kill("-KILL", up.nodes[1].pid).await;
+    up.event("its new start", |event| event["event"] == "started" && event["node"] == "1").await;
+    kill("-TERM", up.process.id().unwrap().into()).await;
+    let status = timeout(GUARD, up.process.wait()).await.expect("`up` ends").unwrap();
+    assert_eq!(status.code(), Some(0));
+    let log = std::fs::read_to_string(data.path().join("logs/0.log")).unwrap();
+    assert_eq!(log.matches("Node 0 starts").count(), 2, "{log}");
+}
+
 /// A running `cubecast up` of two nodes.
 struct Up {
     process: Child,
@@ -98,13 +154,13 @@ struct Node {
 impl Up {
     /// Starts it and waits until all nodes answer.
     async fn start(data: &Path) -> Up {
-        let mut process = cubecast()
-            .args(["up", "--dimension", "1", "--base-port", "auto", "--format", "json", "--data", &text(data)])
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let lines = BufReader::new(process.stdout.take().unwrap()).lines();
-        let mut up = Up { process, lines, nodes: Vec::new() };
+        Up::start_with(cubecast(), data).await
+    }
+
+    async fn start_with(mut command: Command, data: &Path) -> Up {
+        let data = text(data);
+        command.args(["up", "--dimension", "1", "--base-port", "auto", "--format", "json", "--data", &data]);
+        let mut up = Up::spawn(&mut command);
         let ready = up.event("all nodes to be ready", |event| event["event"] == "ready").await;
         let node = |node: &Value| Node {
             address: node["address"].as_str().unwrap().to_owned(),
@@ -112,6 +168,12 @@ impl Up {
         };
         up.nodes = ready["nodes"].as_array().unwrap().iter().map(node).collect();
         up
+    }
+
+    fn spawn(command: &mut Command) -> Up {
+        let mut process = command.stdout(Stdio::piped()).spawn().unwrap();
+        let lines = BufReader::new(process.stdout.take().unwrap()).lines();
+        Up { process, lines, nodes: Vec::new() }
     }
 
     async fn event(&mut self, what: &str, wanted: impl Fn(&Value) -> bool) -> Value {

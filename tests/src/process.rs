@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
+use tokio::io::AsyncWriteExt as _;
+
 use crate::artifacts;
 use crate::wait::PATIENCE;
 
@@ -102,17 +104,31 @@ pub struct Ended {
 
 /// Runs `cubecast ARGUMENTS` to its end.
 pub async fn run(arguments: &[&str]) -> Ended {
-    run_with_input(arguments, Stdio::null()).await
+    run_with_input(arguments, b"").await
 }
 
-async fn run_with_input(arguments: &[&str], stdin: Stdio) -> Ended {
-    let mut command = tokio::process::Command::new(artifacts::cubecast());
-    command.args(arguments).stdin(stdin).kill_on_drop(true);
-    let output = tokio::time::timeout(PATIENCE, command.output()).await;
+/// The same with something on its standard input.
+pub async fn run_with_input(arguments: &[&str], input: &[u8]) -> Ended {
+    let mut command = client(arguments);
+    let mut process = command.stdin(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the binary can be run");
+    let mut stdin = process.stdin.take().expect("it is piped");
+    let feed = async {
+        // A command that has seen enough reads no further.
+        let _ = stdin.write_all(input).await;
+        drop(stdin);
+    };
+    let (output, ()) = tokio::join!(tokio::time::timeout(PATIENCE, process.wait_with_output()), feed);
     let output =
-        output.unwrap_or_else(|_| panic!("cubecast {arguments:?} does not end")).expect("the binary can be run");
+        output.unwrap_or_else(|_| panic!("cubecast {arguments:?} does not end")).expect("it can be waited for");
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("output is UTF-8");
     Ended { code: output.status.code(), stdout: text(output.stdout), stderr: text(output.stderr) }
+}
+
+/// `cubecast ARGUMENTS`, its output in a pipe; killed when it is dropped.
+pub fn client(arguments: &[&str]) -> tokio::process::Command {
+    let mut command = tokio::process::Command::new(artifacts::cubecast());
+    command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).kill_on_drop(true);
+    command
 }
 
 /// The last lines of a log, for a failure's report.

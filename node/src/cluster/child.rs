@@ -1,11 +1,12 @@
 //! One node process of the cluster: started, watched, started again.
 
+use std::io::{Read as _, Seek as _, SeekFrom};
 use std::path::PathBuf;
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
 use cubecast_core::cube::Vertex;
-use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncWriteExt, BufReader};
+use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt as _, AsyncWriteExt, BufReader};
 use tokio::process::Command;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep, timeout};
@@ -21,6 +22,8 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 const LIVED_WELL: Duration = Duration::from_secs(10);
 /// A node that does not end by itself in this time is killed.
 const ENDS_WITHIN: Duration = Duration::from_secs(10);
+/// So much of a log is looked at for the reason of a failure, and so long is a line that is shown.
+const TAIL_BYTES: u64 = 64 << 10;
 
 /// What happened to a child.
 #[derive(Clone, Debug)]
@@ -30,10 +33,11 @@ pub enum News {
         pid: u32,
         restarts: u32,
     },
-    /// `again_in`: when it is started again, if it is.
+    /// `reason`: why it failed, as it said. `again_in`: when it is started again, if it is.
     Ended {
         vertex: Vertex,
         how: String,
+        reason: Option<String>,
         again_in: Option<Duration>,
         asked: bool,
     },
@@ -58,6 +62,7 @@ pub struct Child {
     vertex: Vertex,
     config: PathBuf,
     log: std::io::Result<std::fs::File>,
+    log_file: PathBuf,
     verbose: bool,
     restart: bool,
     log_filter: String,
@@ -70,6 +75,7 @@ impl Child {
             vertex,
             config: folder.config_file(vertex),
             log: folder.open_log(vertex),
+            log_file: folder.log_file(vertex),
             verbose: plan.verbose,
             restart: plan.restart,
             log_filter: plan.log.clone(),
@@ -84,9 +90,9 @@ impl Child {
         let mut restarts = 0;
         loop {
             let began = Instant::now();
-            let how = match self.run_once(restarts, &tell, &mut stop).await {
-                Ok(status) => describe(status),
-                Err(error) => format!("it could not be run: {error}"),
+            let (how, reason) = match self.run_once(restarts, &tell, &mut stop).await {
+                Ok((status, reason)) => (describe(status), reason),
+                Err(error) => (format!("it could not be run: {error}"), None),
             };
             let asked = *stop.borrow();
             if began.elapsed() > LIVED_WELL {
@@ -94,7 +100,7 @@ impl Child {
             }
             let again_in = (self.restart && !asked).then_some(pause);
             // The receiver ends only with the program.
-            let _ = tell.send(News::Ended { vertex, how, again_in, asked });
+            let _ = tell.send(News::Ended { vertex, how, reason, again_in, asked });
             if again_in.is_some() {
                 tokio::select! {
                     () = sleep(pause) => {}
@@ -113,34 +119,48 @@ impl Child {
         restarts: u32,
         tell: &mpsc::UnboundedSender<News>,
         stop: &mut watch::Receiver<bool>,
-    ) -> std::io::Result<ExitStatus> {
+    ) -> std::io::Result<(ExitStatus, Option<String>)> {
         let log = self.log.as_ref().map_err(|error| std::io::Error::new(error.kind(), error.to_string()))?;
+        let logged = log.metadata().map_or(0, |log| log.len());
         let mut process = self.command(log)?.spawn()?;
+        let saying = process.stdout.take().map(|output| tokio::spawn(last_words(output)));
         // Taken out, because to wait for the process would close it, and the node ends when its standard input closes.
         let stdin = process.stdin.take();
         let _ = tell.send(News::Started { vertex: self.vertex, pid: process.id().unwrap_or_default(), restarts });
         if let Some(output) = process.stderr.take() {
             tokio::spawn(copy_log(self.vertex, output, log.try_clone()?, tell.clone()));
         }
-        tokio::select! {
-            status = process.wait() => return status,
-            () = shutdown::requested(stop) => {}
-        }
-        drop(stdin);
-        match timeout(ENDS_WITHIN, process.wait()).await {
-            Ok(status) => status,
-            Err(_) => {
-                process.kill().await?;
-                process.wait().await
+        let status = tokio::select! {
+            status = process.wait() => status?,
+            () = shutdown::requested(stop) => {
+                drop(stdin);
+                ended(&mut process).await?
             }
-        }
+        };
+        let said = match saying {
+            Some(saying) if !status.success() => saying.await.unwrap_or_default(),
+            _ => String::new(),
+        };
+        let reason = if said.is_empty() { self.last_error(logged) } else { Some(said) };
+        Ok((status, reason.filter(|_| !status.success())))
+    }
+
+    /// The last error in the log since it had this length.
+    fn last_error(&self, logged: u64) -> Option<String> {
+        let mut file = std::fs::File::open(&self.log_file).ok()?;
+        let end = file.metadata().ok()?.len();
+        file.seek(SeekFrom::Start(logged.max(end.saturating_sub(TAIL_BYTES)))).ok()?;
+        let mut tail = Vec::new();
+        file.take(TAIL_BYTES).read_to_end(&mut tail).ok()?;
+        error_in(&String::from_utf8_lossy(&tail))
     }
 
     fn command(&self, log: &std::fs::File) -> std::io::Result<Command> {
         let mut command = Command::new(std::env::current_exe()?);
         command.args(["node", "--exit-with-stdin", "--log", &self.log_filter, "--log-format", &self.log_format]);
         command.arg("--config").arg(&self.config);
-        command.stdin(Stdio::piped()).stdout(log.try_clone()?).kill_on_drop(true);
+        // Its standard output has nothing but the reason of a failure, which does not get into a log on a full disk.
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).kill_on_drop(true);
         if self.verbose {
             command.stderr(Stdio::piped())
         } else {
@@ -153,7 +173,41 @@ impl Child {
     }
 }
 
-/// To the file and to whoever looks.
+/// Waits for a process that was told to end, and kills it when it does not.
+async fn ended(process: &mut tokio::process::Child) -> std::io::Result<ExitStatus> {
+    match timeout(ENDS_WITHIN, process.wait()).await {
+        Ok(status) => status,
+        Err(_) => {
+            process.kill().await?;
+            process.wait().await
+        }
+    }
+}
+
+/// What a process wrote to its standard output, on one line; of very much the beginning.
+async fn last_words(mut output: impl AsyncRead + Unpin) -> String {
+    let mut said = Vec::new();
+    // What was read before an error is what there is.
+    let _ = (&mut output).take(TAIL_BYTES).read_to_end(&mut said).await;
+    let _ = tokio::io::copy(&mut output, &mut tokio::io::sink()).await;
+    on_one_line(&String::from_utf8_lossy(&said))
+}
+
+/// The last panic, or the last error that ended the process, in a piece of its log.
+fn error_in(log: &str) -> Option<String> {
+    let lines: Vec<&str> = log.lines().collect();
+    let last = lines.iter().rposition(|line| line.starts_with("cubecast: ") || line.contains(" panicked at "))?;
+    match lines[last].strip_prefix("cubecast: ") {
+        Some(reason) => Some(reason.to_owned()),
+        None => Some(on_one_line(&lines[last..lines.len().min(last + 2)].join(" "))),
+    }
+}
+
+fn on_one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// To the file and to whoever looks. Lines that are very long are cut into several; nothing is left out.
 async fn copy_log(
     vertex: Vertex,
     output: impl AsyncRead + Unpin,
@@ -161,10 +215,20 @@ async fn copy_log(
     tell: mpsc::UnboundedSender<News>,
 ) {
     let mut file = tokio::fs::File::from_std(file);
-    let mut lines = BufReader::new(output).lines();
-    while let Ok(Some(line)) = lines.next_line().await {
+    let mut output = BufReader::new(output);
+    loop {
+        let mut line = Vec::new();
+        match (&mut output).take(TAIL_BYTES).read_until(b'\n', &mut line).await {
+            Ok(1..) => {}
+            Ok(0) => break,
+            Err(error) => {
+                let _ = tell.send(News::Log { vertex, line: format!("its log cannot be read any more: {error}") });
+                break;
+            }
+        }
         // A full disk must not keep the node from being heard.
-        let _ = file.write_all(format!("{line}\n").as_bytes()).await;
+        let _ = file.write_all(&line).await;
+        let line = String::from_utf8_lossy(&line).trim_end_matches('\n').to_owned();
         let _ = tell.send(News::Log { vertex, line });
     }
     let _ = file.flush().await;
@@ -179,5 +243,33 @@ fn describe(status: ExitStatus) -> String {
         Some(0) => "ended".into(),
         Some(code) => format!("failed with exit code {code}"),
         None => status.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_error_of_a_log_is_its_reason() {
+        assert_eq!(error_in("INFO Node 0 starts\n"), None);
+        assert_eq!(error_in("cubecast: old\nINFO x\ncubecast: the disk is full\n"), Some("the disk is full".into()));
+        let panic = "INFO x\nthread 'main' (7) panicked at src/a.rs:1:2:\nindex out of bounds\nnote: run with\n";
+        assert_eq!(error_in(panic), Some("thread 'main' (7) panicked at src/a.rs:1:2: index out of bounds".into()));
+    }
+
+    #[tokio::test]
+    async fn a_line_that_is_no_utf_8_is_copied_and_so_are_those_after_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let log = folder.path().join("log");
+        let (tell, mut told) = mpsc::unbounded_channel();
+        let vertex: Vertex = "0".parse().unwrap();
+        copy_log(vertex, &b"one\nb\xffd\nthree"[..], std::fs::File::create(&log).unwrap(), tell).await;
+        assert_eq!(std::fs::read(&log).unwrap(), b"one\nb\xffd\nthree");
+        let mut lines = Vec::new();
+        while let Some(News::Log { line, .. }) = told.recv().await {
+            lines.push(line);
+        }
+        assert_eq!(lines, ["one", "b\u{fffd}d", "three"]);
     }
 }

@@ -87,7 +87,7 @@ impl ClusterFolder {
         OpenOptions::new().create(true).append(true).open(self.log_file(vertex))
     }
 
-    fn log_file(&self, vertex: Vertex) -> PathBuf {
+    pub fn log_file(&self, vertex: Vertex) -> PathBuf {
         self.data.join("logs").join(format!("{vertex}.log"))
     }
 

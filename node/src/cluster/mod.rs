@@ -91,10 +91,17 @@ pub async fn run(plan: Plan, stop: watch::Receiver<bool>) -> Result<(), Failure>
     }
     drop(tell);
     let mut view = View::new(&plan);
-    view.follow(news, stop).await;
+    view.follow(news, stop.clone()).await;
     while children.join_next().await.is_some() {}
     view.screen.say_end();
-    Ok(())
+    if *stop.borrow() {
+        Ok(())
+    } else {
+        Err(Failure::new(
+            Failure::FAILED,
+            "all nodes have ended although nobody asked for it, and --no-restart was given",
+        ))
+    }
 }
 
 /// What is known of the nodes, and where it is shown.

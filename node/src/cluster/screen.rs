@@ -3,10 +3,13 @@
 use std::io::{IsTerminal, Write as _};
 use std::time::Duration;
 
+use cubecast_core::cube::Vertex;
+use cubecast_core::visible::visible_line;
 use serde_json::json;
 
 use super::child::News;
 use super::{Plan, Row};
+use crate::command::output::visible_lines;
 
 /// Standard output, in one of three forms.
 #[derive(Debug)]
@@ -48,7 +51,7 @@ impl Screen {
         if self.form != Form::Table {
             return;
         }
-        let table = self.table(rows);
+        let table = visible_lines(&self.table(rows));
         if table != self.last {
             self.erase();
             self.print(&table);
@@ -59,7 +62,7 @@ impl Screen {
     /// Something happened to a child.
     pub fn say(&mut self, news: &News, row: Option<&Row>) {
         if self.form == Form::Json {
-            return self.print_json(&json_news(news, row));
+            return self.print_json(&self.json_news(news, row));
         }
         let vertex = news.vertex();
         match news {
@@ -71,17 +74,15 @@ impl Screen {
                 self.line(&format!("Node {vertex}: started again (process {pid}, restart {restarts})"))
             }
             News::Ended { asked: true, .. } => {}
-            News::Ended { how, again_in: Some(pause), .. } => {
-                let logs = &self.logs;
-                self.line(&format!(
-                    "Node {vertex}: {how}; starting again in {} (its log: {logs}/{vertex}.log)",
-                    seconds(*pause)
-                ));
+            News::Ended { how, reason, again_in, .. } => {
+                let why = reason.as_ref().map_or(String::new(), |reason| format!(": {}", visible_line(reason)));
+                let next = match again_in {
+                    Some(pause) => format!("starting again in {}", seconds(*pause)),
+                    None => "it stays down (--no-restart)".into(),
+                };
+                self.line(&format!("Node {vertex}: {how}{why}; {next} (its log: {})", self.log_file(vertex)));
             }
-            News::Ended { how, again_in: None, .. } => {
-                self.line(&format!("Node {vertex}: {how}; it stays down (--no-restart)"))
-            }
-            News::Log { line, .. } => self.line(&format!("[Node {vertex}] {line}")),
+            News::Log { line, .. } => self.line(&format!("[Node {vertex}] {}", visible_line(line))),
         }
     }
 
@@ -161,7 +162,7 @@ impl Screen {
     fn line(&mut self, text: &str) {
         self.erase();
         self.last.clear();
-        self.print(&format!("{text}\n"));
+        self.print(&format!("{}\n", visible_lines(text)));
     }
 
     fn erase(&mut self) {
@@ -169,6 +170,23 @@ impl Screen {
             self.print(&format!("\x1b[{}A\x1b[J", self.drawn));
             self.drawn = 0;
         }
+    }
+
+    fn json_news(&self, news: &News, row: Option<&Row>) -> serde_json::Value {
+        match news {
+            News::Started { vertex, pid, restarts } => {
+                json!({"event": "started", "node": vertex, "pid": pid, "restarts": restarts, "address": row.map(|row| &row.address)})
+            }
+            News::Ended { vertex, how, reason, again_in, asked } => {
+                let restarts_in_ms = again_in.map(|pause| pause.as_millis() as u64);
+                json!({"event": "ended", "node": vertex, "how": how, "reason": reason, "log": self.log_file(*vertex), "restarts_in_ms": restarts_in_ms, "asked": asked})
+            }
+            News::Log { vertex, line } => json!({"event": "log", "node": vertex, "line": line}),
+        }
+    }
+
+    fn log_file(&self, vertex: Vertex) -> String {
+        format!("{}/{vertex}.log", self.logs)
     }
 
     fn print_json(&self, value: &serde_json::Value) {
@@ -200,16 +218,4 @@ fn shorten(text: &str, width: usize) -> String {
 
 fn seconds(pause: Duration) -> String {
     format!("{} s", pause.as_secs_f64())
-}
-
-fn json_news(news: &News, row: Option<&Row>) -> serde_json::Value {
-    match news {
-        News::Started { vertex, pid, restarts } => {
-            json!({"event": "started", "node": vertex, "pid": pid, "restarts": restarts, "address": row.map(|row| &row.address)})
-        }
-        News::Ended { vertex, how, again_in, asked } => {
-            json!({"event": "ended", "node": vertex, "how": how, "restarts_in_ms": again_in.map(|pause| pause.as_millis() as u64), "asked": asked})
-        }
-        News::Log { vertex, line } => json!({"event": "log", "node": vertex, "line": line}),
-    }
 }

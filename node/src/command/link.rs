@@ -21,7 +21,7 @@ pub struct Args {
     from: Vertex,
     to: Vertex,
     /// Nothing arrives.
-    #[arg(long, conflicts_with = "up")]
+    #[arg(long, conflicts_with_all = ["up", "delay", "jitter", "loss"])]
     cut: bool,
     /// Everything arrives.
     #[arg(long, conflicts_with_all = ["delay", "jitter", "loss"])]
@@ -61,7 +61,8 @@ async fn set(
     conditions: LinkConditions,
 ) -> Result<(), Failure> {
     let action = Action::SetLink { from, to, conditions };
-    output::reply(args.remote.format, &client.ask(Target::Node(from), action).await?)
+    let reply = client.ask(Target::Node(from), action).await?;
+    output::even_unread(output::reply(args.remote.format, &reply))
 }
 
 impl Args {

@@ -1,7 +1,8 @@
 //! The command line: what was typed, and which subcommand it starts.
 //!
 //! Exit codes: 0 done; 1 it failed, or a node refused; 2 the command line or the configuration is wrong; 3 the cluster is
-//! unavailable, or a port cannot be listened on; 4 the storage failed or is in use.
+//! unavailable, or a port cannot be listened on; 4 the storage failed or is in use; 129, 130, 143 a signal ended it before it was done
+//! (see [`crate::shutdown`]).
 //!
 //! Each subcommand is a file here with `Args` (as typed) and `run`.
 
@@ -24,7 +25,6 @@ pub mod topic;
 pub mod up;
 pub mod verify;
 
-use std::io::Write as _;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
@@ -36,8 +36,6 @@ use crate::log::LogFormat;
 #[derive(Debug, Parser)]
 #[command(name = "cubecast", version, propagate_version = true, after_help = EXAMPLES)]
 struct Cli {
-    #[command(flatten)]
-    logging: Logging,
     #[command(subcommand)]
     command: Command,
 }
@@ -57,7 +55,9 @@ Break a node, and see what that does:
 See it prove what it promises:
     cubecast verify
 
-Exit codes: 0 done, 1 failed or refused, 2 wrong usage or configuration, 3 unavailable or port in use, 4 storage failed or in use.";
+Exit codes: 0 done, 1 failed or refused, 2 wrong usage or configuration, 3 unavailable or port in use, 4 storage failed or in use;
+129, 130 or 143 ended by SIGHUP, SIGINT or SIGTERM before it was done. `up`, `node` and `sub` end with 0 at SIGINT and SIGTERM, which are
+the ways to end them. A reader of standard output that goes away, such as `head`, is no failure.";
 
 /// How much is logged, and in which form. Logs go to standard error.
 #[derive(Clone, Debug, clap::Args)]
@@ -66,7 +66,6 @@ pub struct Logging {
     #[arg(
         id = "log_filter",
         long = "log",
-        global = true,
         env = "CUBECAST_LOG",
         default_value = "info",
         value_name = "LEVEL",
@@ -74,14 +73,7 @@ pub struct Logging {
     )]
     pub filter: String,
     /// The form of log lines.
-    #[arg(
-        id = "log_format",
-        long = "log-format",
-        global = true,
-        value_enum,
-        default_value_t,
-        help_heading = "Logging"
-    )]
+    #[arg(id = "log_format", long = "log-format", value_enum, default_value_t, help_heading = "Logging")]
     pub format: LogFormat,
 }
 
@@ -131,6 +123,15 @@ impl Failure {
     pub fn new(code: u8, message: impl ToString) -> Failure {
         Failure { code, message: message.to_string() }
     }
+
+    /// Nobody reads standard output any more: the command ends early, and that is no failure.
+    pub fn unread() -> Failure {
+        Failure::new(0, "")
+    }
+
+    pub fn is_unread(&self) -> bool {
+        self.code == 0
+    }
 }
 
 /// The whole program.
@@ -139,8 +140,7 @@ pub fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             if !failure.message.is_empty() {
-                // When standard error is closed there is nobody to tell.
-                let _ = writeln!(std::io::stderr(), "cubecast: {}", failure.message);
+                output::remark(&failure.message);
             }
             ExitCode::from(failure.code)
         }
@@ -149,8 +149,8 @@ pub fn main() -> ExitCode {
 
 fn run(cli: Cli) -> Result<(), Failure> {
     match cli.command {
-        Command::Up(args) => up::run(args, &cli.logging),
-        Command::Node(args) => node::run(args, &cli.logging),
+        Command::Up(args) => up::run(args),
+        Command::Node(args) => node::run(args),
         Command::Pub(args) => publish::run(&args),
         Command::Sub(args) => subscribe::run(&args),
         Command::Pull(args) => pull::run(&args),
@@ -172,7 +172,7 @@ fn run(cli: Cli) -> Result<(), Failure> {
 fn print_completions(shell: Shell) -> Result<(), Failure> {
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut Cli::command(), "cubecast", &mut script);
-    std::io::stdout().write_all(&script).map_err(|error| Failure::new(Failure::FAILED, error))
+    output::print(&script)
 }
 
 /// The runtime under every command that uses the network.
@@ -205,9 +205,8 @@ mod tests {
     }
 
     #[test]
-    fn every_subcommand_is_parsed_beside_the_global_flags() {
-        for line in ["up --format json --log debug", "node --node 000 --log-format json", "--log warn completions bash"]
-        {
+    fn what_logs_takes_a_log_level() {
+        for line in ["up --format json --log debug", "node --node 000 --log-format json"] {
             let words = std::iter::once("cubecast").chain(line.split(' '));
             Cli::try_parse_from(words).unwrap_or_else(|error| panic!("{line}: {error}"));
         }
@@ -255,6 +254,17 @@ mod tests {
             "fail 111 --for ever",
             "link 000 001 --cut --up",
             "verify --only everything",
+            "pub news hello --as p --file lines.txt",
+            "pub news - --as p --file lines.txt",
+            "pub news --as p --file lines.txt --count 2",
+            "pub news --as p --whole --count 2",
+            "pub news hello --as p --count 0",
+            "sub news --as s --count 0",
+            "pull news --as s --from 0",
+            "pull news --as s --node 101 --read any",
+            "link 000 001 --cut --delay 5",
+            "completions bash --log debug",
+            "sim --list --seed 1",
             "status --format xml",
         ] {
             let parsed = Cli::try_parse_from(["cubecast"].into_iter().chain(line.split(' ')));

@@ -1,8 +1,9 @@
 //! `cubecast node`: one node process.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use super::{Failure, Logging, block_on_one_thread};
+use super::{Failure, Logging, block_on_one_thread, output};
 use crate::config::{Typed, TypedLimits};
 use crate::{log, process};
 
@@ -11,7 +12,8 @@ use crate::{log, process};
 #[command(
     after_help = "A node needs: --node, --dimension, --cluster, --secret-file, --data and an --address for each node of the cube, \
     from the file, from flags, or some from each.\n\n\
-    SIGINT and SIGTERM end it cleanly: what was accepted is written first."
+    SIGINT and SIGTERM end it cleanly, with exit code 0: what was accepted is written first. So does SIGHUP, with exit code 129, \
+    because the terminal is gone and perhaps nobody wanted that; under nohup it is ignored. A second signal ends it at once."
 )]
 pub struct Args {
     /// The configuration file (TOML).
@@ -56,20 +58,41 @@ pub struct Args {
     /// End when standard input closes: a node never outlives who started it.
     #[arg(long, hide = true)]
     exit_with_stdin: bool,
+    #[command(flatten)]
+    logging: Logging,
 }
 
-pub fn run(args: Args, logging: &Logging) -> Result<(), Failure> {
+pub fn run(args: Args) -> Result<(), Failure> {
+    let has_parent = args.exit_with_stdin;
+    let ended = serve(args);
+    if let Err(failure) = &ended
+        && has_parent
+    {
+        // On standard output, which is the parent's, too: the log may lie on a disk that is full. It may be gone.
+        let _ = output::raw(&failure.message);
+    }
+    ended
+}
+
+fn serve(args: Args) -> Result<(), Failure> {
     let usage = |error: &dyn ToString| Failure::new(Failure::USAGE, error.to_string());
-    log::init(&logging.filter, logging.format).map_err(|error| usage(&error))?;
+    log::init(&args.logging.filter, args.logging.format).map_err(|error| usage(&error))?;
     let exit_with_stdin = args.exit_with_stdin;
     let file = args.config.as_deref().map(Typed::read).transpose().map_err(|error| usage(&error))?;
-    let config = args.typed().or(file.unwrap_or_default()).check().map_err(|error| usage(&error))?;
+    let typed = args.typed().map_err(|error| usage(&error))?;
+    let config = typed.or(file.unwrap_or_default()).check().map_err(|error| usage(&error))?;
     block_on_one_thread(process::run(config, exit_with_stdin))
 }
 
 impl Args {
-    fn typed(self) -> Typed {
-        Typed {
+    fn typed(self) -> Result<Typed, String> {
+        let mut addresses = BTreeMap::new();
+        for (node, address) in self.addresses {
+            if let Some(other) = addresses.insert(node.clone(), address.clone()) {
+                return Err(format!("--address gives node {node} two addresses, {other} and {address}"));
+            }
+        }
+        Ok(Typed {
             node: self.node,
             dimension: self.dimension,
             cluster: self.cluster,
@@ -82,9 +105,9 @@ impl Args {
             allow_faults: self.allow_faults.then_some(true),
             web: self.web,
             allow_origin: (!self.allow_origin.is_empty()).then_some(self.allow_origin),
-            addresses: self.addresses.into_iter().collect(),
+            addresses,
             limits: TypedLimits::default(),
-        }
+        })
     }
 }
 

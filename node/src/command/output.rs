@@ -1,12 +1,18 @@
 //! What is printed: tables for people, one JSON object a line for programs.
 
+use std::future::pending;
 use std::io::{ErrorKind, Write};
 
 use clap::ValueEnum;
 use cubecast_core::client::Reply;
+use cubecast_core::visible::visible_line;
 use cubecast_core::wire::answer::ServerFrame;
 use cubecast_core::wire::json;
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::io::Errno;
 use serde_json::{Value, json};
+use tokio::sync::oneshot;
+use unicode_width::UnicodeWidthStr as _;
 
 use super::Failure;
 
@@ -20,20 +26,67 @@ pub enum Format {
     Json,
 }
 
-/// Prints one line to standard output.
+/// Prints a line, or several, for people: what is hidden in it is escaped.
 pub fn line(text: &str) -> Result<(), Failure> {
+    raw(&visible_lines(text))
+}
+
+/// Prints a line for programs.
+pub fn json(value: &Value) -> Result<(), Failure> {
+    raw(&value.to_string())
+}
+
+/// Prints a text as it is, and ends the line.
+pub fn raw(text: &str) -> Result<(), Failure> {
+    print(format!("{text}\n").as_bytes())
+}
+
+/// Prints bytes. A reader who has had enough, as `head` does, ends the command with success: see [`even_unread`].
+pub fn print(bytes: &[u8]) -> Result<(), Failure> {
     let mut out = std::io::stdout().lock();
-    writeln!(out, "{text}").and_then(|()| out.flush()).map_err(|error| match error.kind() {
-        // Whoever read has had enough, as `head` does.
-        ErrorKind::BrokenPipe => Failure::new(0, ""),
-        _ => Failure::new(Failure::FAILED, format!("standard output: {error}")),
+    out.write_all(bytes).and_then(|()| out.flush()).map_err(|error| match error.kind() {
+        ErrorKind::BrokenPipe => Failure::unread(),
+        _ => Failure::new(Failure::FAILED, format!("standard output cannot be written: {error}")),
     })
+}
+
+/// For commands whose work is not their output: a reader who has gone away does not end the work.
+pub fn even_unread(printed: Result<(), Failure>) -> Result<(), Failure> {
+    printed.or_else(|failure| if failure.is_unread() { Ok(()) } else { Err(failure) })
+}
+
+/// Completes when the reader of standard output has gone away; never where the system cannot tell, as of a file.
+pub async fn reader_gone() {
+    let (tell, gone) = oneshot::channel();
+    // A thread of its own, because this waiting cannot be given up; it ends with the process.
+    let waiting = std::thread::Builder::new().name("stdout".into()).spawn(move || {
+        // Hang-ups and errors are told without being asked for, and nothing else is.
+        let is_gone = loop {
+            match poll(&mut [PollFd::new(&std::io::stdout(), PollFlags::empty())], None) {
+                Err(Errno::INTR) => {}
+                found => break found.is_ok(),
+            }
+        };
+        if is_gone {
+            // The command may be over.
+            let _ = tell.send(());
+        }
+    });
+    if waiting.is_err() || gone.await.is_err() {
+        pending().await
+    }
 }
 
 /// Prints a remark to standard error.
 pub fn remark(text: &str) {
-    // When standard error is closed there is nobody to tell.
-    let _ = writeln!(std::io::stderr(), "cubecast: {text}");
+    // In one piece, so that a disk with little room does not get the beginnings of lines only. When standard error is closed
+    // there is nobody to tell.
+    let _ = std::io::stderr().write_all(format!("cubecast: {}\n", visible_lines(text)).as_bytes());
+}
+
+/// Our own line breaks stay.
+pub fn visible_lines(text: &str) -> String {
+    text.split('\n').map(visible_line).collect::<Vec<_>>().join("\n")
 }
 
 /// An answer in the protocol's JSON, with how the client came by it.
@@ -56,7 +109,7 @@ pub fn json_of(reply: &Reply) -> Value {
 /// Prints an answer: its sentence, or its JSON.
 pub fn reply(format: Format, reply: &Reply) -> Result<(), Failure> {
     match (format, &reply.answer.result) {
-        (Format::Json, _) => line(&json_of(reply).to_string()),
+        (Format::Json, _) => json(&json_of(reply)),
         (Format::Table, Ok(done)) => {
             line(&json::human_message(done))?;
             hops(reply)
@@ -87,19 +140,24 @@ impl Table {
     }
 
     pub fn row<const N: usize>(&mut self, cells: [String; N]) {
-        self.rows.push(cells.to_vec());
+        self.rows.push(cells.map(|cell| visible_line(&cell).into_owned()).to_vec());
     }
 
     pub fn render(&self) -> String {
         let columns = self.rows[0].len();
-        let width = |column: usize| self.rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
-        let widths: Vec<_> = (0..columns).map(width).collect();
+        let widest = |column: usize| self.rows.iter().map(|row| row[column].width()).max().unwrap_or(0);
+        let widths: Vec<_> = (0..columns).map(widest).collect();
         let render = |row: &Vec<String>| {
-            let cells = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}"));
+            let cells = row.iter().zip(&widths).map(|(cell, width)| padded(cell, *width));
             cells.collect::<Vec<_>>().join("  ").trim_end().to_string()
         };
         self.rows.iter().map(render).collect::<Vec<_>>().join("\n")
     }
+}
+
+/// A text with blanks behind it, so that it takes this many columns of a terminal.
+pub fn padded(text: &str, width: usize) -> String {
+    format!("{text}{}", " ".repeat(width.saturating_sub(text.width())))
 }
 
 /// Names separated by blanks, `-` for none.
@@ -146,6 +204,19 @@ mod tests {
         table.row(["000".into(), "up".into()]);
         table.row(["1".into(), "recovering".into()]);
         assert_eq!(table.render(), "node  state\n000   up\n1     recovering");
+    }
+
+    #[test]
+    fn columns_line_up_by_what_a_terminal_shows() {
+        let mut table = Table::new(["topic", "home"]);
+        table.row(["天気".into(), "000".into()]);
+        table.row(["e\u{301}te\u{301}".into(), "001".into()]);
+        table.row(["in\u{200b}vis".into(), "010".into()]);
+        table.row(["two\nlines".into(), "011".into()]);
+        assert_eq!(
+            table.render(),
+            "topic          home\n天気           000\ne\u{301}te\u{301}            001\nin\\u{200b}vis  010\ntwo\\nlines     011"
+        );
     }
 
     #[test]

@@ -7,15 +7,16 @@ use cubecast_core::names::{Offset, SubscriberId, TopicName};
 use cubecast_core::wire::answer::Done;
 use cubecast_core::wire::client::{Action, ReadLevel, StartAt};
 
-use super::output::{Format, line, remark};
+use super::output::{Format, remark};
 use super::remote::Remote;
-use super::subscribe::{Start, parse_start, table_line, with_hint};
+use super::subscribe::{Contents, Start, parse_start, with_hint};
 use super::{Failure, output};
 
 /// Read on from the subscriber's cursor, and move it past what was printed.
 ///
 /// The subscriber has to be subscribed; --subscribe does that first.
 #[derive(Debug, clap::Args)]
+#[command(group = clap::ArgGroup::new("starts").args(["subscribe", "node"]).multiple(true))]
 #[command(after_help = "Examples:\n    \
     cubecast pull news --as subscriber1 --subscribe       registers, subscribes and reads\n    \
     cubecast pull news --as subscriber1 --max 10\n    \
@@ -30,7 +31,7 @@ pub struct Args {
     #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     max: u32,
     /// How fresh the answer must be.
-    #[arg(long, value_enum, value_name = "LEVEL", default_value_t)]
+    #[arg(long, value_enum, value_name = "LEVEL", default_value_t, conflicts_with = "node")]
     read: Freshness,
     /// Leave the cursor where it is.
     #[arg(long)]
@@ -42,8 +43,10 @@ pub struct Args {
     #[arg(long)]
     subscribe: bool,
     /// With --subscribe or --node, where to start: beginning, latest or an offset (--node: an offset).
-    #[arg(long, value_name = "PLACE", value_parser = parse_start)]
+    #[arg(long, value_name = "PLACE", value_parser = parse_start, requires = "starts")]
     from: Option<Start>,
+    #[command(flatten)]
+    contents: Contents,
     #[command(flatten)]
     remote: Remote,
 }
@@ -102,10 +105,10 @@ fn print(args: &Args, reply: &Reply) -> Result<Option<Offset>, Failure> {
         return output::reply(args.remote.format, reply).map(|()| None);
     };
     match args.remote.format {
-        Format::Json => line(&output::json_of(reply).to_string())?,
+        Format::Json => output::json(&output::json_of(reply))?,
         Format::Table => {
             for message in messages {
-                line(&table_line(message))?;
+                output::raw(&args.contents.table_line(message))?;
             }
             if let Some(home) = original_node {
                 let behind = behind.map_or(String::new(), |behind| format!(", {behind} log entries behind"));

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use cubecast_core::client::{ClientError, Notice};
+use cubecast_core::visible::visible_line;
 use tokio::sync::broadcast;
 
 use super::output::{Format, remark};
@@ -41,7 +42,7 @@ async fn tell(mut notices: broadcast::Receiver<Notice>) {
     loop {
         match notices.recv().await {
             Ok(Notice::FellOver(fell)) => {
-                remark(&format!("node {} is passed over ({}); asking {}", fell.from, fell.why, fell.to))
+                remark(&visible_line(&format!("node {} is passed over ({}); asking {}", fell.from, fell.why, fell.to)))
             }
             Ok(Notice::BackHome { home }) => remark(&format!("node {home} answers again")),
             Ok(
@@ -56,7 +57,7 @@ async fn tell(mut notices: broadcast::Receiver<Notice>) {
 impl From<ClientError> for Failure {
     fn from(error: ClientError) -> Failure {
         let code = if error.is_transient() { Failure::UNAVAILABLE } else { Failure::FAILED };
-        Failure::new(code, error)
+        Failure::new(code, visible_line(&error.to_string()))
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use cubecast_core::client::{Reply, Target};
+use cubecast_core::client::{ClientError, Reply, Target};
 use cubecast_core::cube::Vertex;
 use cubecast_core::wire::answer::{ClusterView, Done, NodeState, NodeStatus, NodeView, Role};
 use cubecast_core::wire::client::Action;
@@ -53,7 +53,7 @@ async fn show_from_afar(format: Format, client: &CubecastClient, node: Vertex, w
     let seen = view.value.nodes.iter().find(|seen| seen.node == node).map(|seen| seen.state);
     let (state, seen_by) = (seen.map_or("unknown", state), view.served_by);
     match format {
-        Format::Json => line(&json!({ "node": node, "state": state, "seen_by": seen_by, "why": why }).to_string()),
+        Format::Json => output::json(&json!({ "node": node, "state": state, "seen_by": seen_by, "why": why })),
         Format::Table => {
             line(&format!("node {node}: {state}, as node {seen_by} sees it; it cannot be asked itself ({why})"))
         }
@@ -64,10 +64,19 @@ async fn show_cluster(format: Format, client: &CubecastClient) -> Result<(), Fai
     let reply = client.ask(Target::Any, Action::Cluster).await?;
     let Ok(Done::Cluster(view)) = &reply.answer.result else { return output::reply(format, &reply) };
     let asked = view.nodes.iter().map(|node| status_of(client.within(PATIENCE), node.node));
-    let statuses = join_all(asked).await;
+    let (mut statuses, mut silent) = (Vec::new(), Vec::new());
+    for (node, asked) in view.nodes.iter().zip(join_all(asked).await) {
+        match asked {
+            Ok(status) => statuses.push(Some(status)),
+            Err(error) => {
+                statuses.push(None);
+                silent.push(json!({ "node": node.node, "why": error.to_string() }));
+            }
+        }
+    }
     if format == Format::Json {
-        let statuses: Vec<_> = statuses.iter().flatten().map(output::json_of).collect();
-        return line(&json!({ "cluster": output::json_of(&reply), "statuses": statuses }).to_string());
+        let answered: Vec<_> = statuses.iter().flatten().map(output::json_of).collect();
+        return output::json(&json!({ "cluster": output::json_of(&reply), "statuses": answered, "silent": silent }));
     }
     line(&cluster_table(view, &statuses))?;
     let cut: Vec<_> =
@@ -75,9 +84,8 @@ async fn show_cluster(format: Format, client: &CubecastClient) -> Result<(), Fai
     if cut.is_empty() { Ok(()) } else { line(&format!("links down: {}", cut.join(" "))) }
 }
 
-/// `None`: the node cannot be asked, which the table shows.
-async fn status_of(client: CubecastClient, node: Vertex) -> Option<Reply> {
-    client.ask(Target::Node(node), Action::Status { node: None }).await.ok()
+async fn status_of(client: CubecastClient, node: Vertex) -> Result<Reply, ClientError> {
+    client.ask(Target::Node(node), Action::Status { node: None }).await
 }
 
 fn cluster_table(view: &ClusterView, statuses: &[Option<Reply>]) -> String {

@@ -1,17 +1,21 @@
 //! `cubecast sub`: messages as they come.
 
+use std::borrow::Cow;
+
 use cubecast_core::client::ClientError;
+use cubecast_core::content::Content;
 use cubecast_core::names::{Offset, SubscriberId, TopicName};
-use cubecast_core::visible::visible;
+use cubecast_core::visible::{visible, visible_line};
 use cubecast_core::wire::answer::{Delivery, ErrorCode, Message, ServerFrame};
 use cubecast_core::wire::client::StartAt;
 use cubecast_core::wire::json;
 use futures_util::FutureExt;
 
-use super::Failure;
-use super::output::{Format, line};
+use super::output::Format;
 use super::remote::Remote;
+use super::{Failure, output};
 use crate::client::{CubecastClient, Deliveries};
+use crate::shutdown::{EndSignal, Shutdown};
 
 /// While messages come without a pause, the cursor is moved after so many.
 const COMMIT_EVERY: u64 = 256;
@@ -19,7 +23,8 @@ const COMMIT_EVERY: u64 = 256;
 /// Print a topic's messages as they are published, until Ctrl-C.
 ///
 /// The subscriber's cursor moves past each message after it was printed, so that the next `sub` goes on there. It ends with exit
-/// code 1 when the topic is deleted, or the subscriber unsubscribed.
+/// code 1 when the topic is deleted, or the subscriber unsubscribed. It ends with 0 when its output is no longer read, and at SIGINT
+/// (Ctrl-C) and SIGTERM; with --count these leave messages missing, and it ends with 130 or 143.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n    \
     cubecast sub news --as subscriber1 --create          from the first message on; next time from where it stopped\n    \
@@ -34,7 +39,7 @@ pub struct Args {
     #[arg(long, value_name = "PLACE", value_parser = parse_start)]
     from: Option<Start>,
     /// End after so many messages.
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     count: Option<u64>,
     /// Leave the cursor where it is.
     #[arg(long)]
@@ -45,6 +50,8 @@ pub struct Args {
     /// Print only the contents.
     #[arg(long)]
     content_only: bool,
+    #[command(flatten)]
+    contents: Contents,
     #[command(flatten)]
     remote: Remote,
 }
@@ -65,6 +72,12 @@ pub fn parse_start(text: &str) -> Result<Start, String> {
 }
 
 pub fn run(args: &Args) -> Result<(), Failure> {
+    if args.content_only && args.remote.format == Format::Json {
+        return Err(Failure::new(
+            Failure::USAGE,
+            "--content-only prints no JSON: leave one of it and --format json away",
+        ));
+    }
     args.remote.run(|client| async move {
         if args.create {
             client.create_subscriber(&args.subscriber).await?;
@@ -78,12 +91,14 @@ pub fn run(args: &Args) -> Result<(), Failure> {
 
 /// Prints and commits until there were enough, somebody ends it, or the subscription is gone.
 async fn follow(args: &Args, client: &CubecastClient, mut deliveries: Deliveries) -> Result<(), Failure> {
-    let mut interrupted = std::pin::pin!(tokio::signal::ctrl_c());
+    let mut shutdown = Shutdown::on_signals()?;
+    let mut unread = std::pin::pin!(output::reader_gone());
     let mut cursor = Cursor { printed: deliveries.cursor, committed: deliveries.cursor };
-    let mut left = args.count.unwrap_or(u64::MAX);
-    loop {
-        if left == 0 {
-            break;
+    let mut heard = 0;
+    while args.count.is_none_or(|count| heard < count) {
+        if let Some(signal) = shutdown.signal() {
+            cursor.commit(args, client).await?;
+            return interrupted(args, signal, heard);
         }
         let next = match deliveries.next().now_or_never() {
             Some(next) => next,
@@ -91,22 +106,27 @@ async fn follow(args: &Args, client: &CubecastClient, mut deliveries: Deliveries
                 cursor.commit(args, client).await?;
                 tokio::select! {
                     next = deliveries.next() => next,
-                    _ = &mut interrupted => break,
+                    () = shutdown.wait() => continue,
+                    () = &mut unread => return Err(Failure::unread()),
                 }
             }
         };
         match next {
-            None => break,
+            None => return Err(ended("the client was closed")),
             Some(Err(why)) => {
                 if !is_end(why.code) {
                     cursor.commit(args, client).await?;
                 }
-                return Err(ended(&why.message));
+                return Err(ended(&visible_line(&why.message)));
             }
             Some(Ok(message)) => {
-                print(args, &message)?;
+                if let Err(failure) = print(args, &message) {
+                    // What was printed before stays printed.
+                    cursor.commit(args, client).await?;
+                    return Err(failure);
+                }
                 cursor.printed = message.offset.next();
-                left -= 1;
+                heard += 1;
             }
         }
         if cursor.printed.0 - cursor.committed.0 >= COMMIT_EVERY {
@@ -114,6 +134,18 @@ async fn follow(args: &Args, client: &CubecastClient, mut deliveries: Deliveries
         }
     }
     cursor.commit(args, client).await
+}
+
+/// A signal is the way to end a `sub` without --count; with it, messages are missing.
+fn interrupted(args: &Args, signal: EndSignal, heard: u64) -> Result<(), Failure> {
+    match (args.count, signal) {
+        (None, EndSignal::Interrupt | EndSignal::Terminate) => Ok(()),
+        (None, EndSignal::Hangup) => Err(Failure::new(signal.exit_code(), "ended by SIGHUP")),
+        (Some(count), _) => {
+            let text = format!("ended by {} after {heard} of {count} messages", signal.name());
+            Err(Failure::new(signal.exit_code(), text))
+        }
+    }
 }
 
 fn ended(why: &str) -> Failure {
@@ -149,18 +181,33 @@ fn is_end(code: ErrorCode) -> bool {
 
 fn print(args: &Args, message: &Message) -> Result<(), Failure> {
     match args.remote.format {
-        _ if args.content_only => line(&message.content),
-        Format::Table => line(&table_line(message)),
+        Format::Table if args.content_only => output::raw(&args.contents.shown(&message.content)),
+        Format::Table => output::raw(&args.contents.table_line(message)),
         Format::Json => {
             let (topic, subscriber) = (args.topic.clone(), args.subscriber.clone());
-            line(&json::render(&ServerFrame::Message(Delivery { topic, subscriber, message: message.clone() })))
+            output::raw(&json::render(&ServerFrame::Message(Delivery { topic, subscriber, message: message.clone() })))
         }
     }
 }
 
-/// A message as people read it.
-pub fn table_line(message: &Message) -> String {
-    format!("{:>6}  {}  {}  {}", message.offset, message.time, message.publisher, visible(&message.content))
+/// How contents are shown in tables.
+#[derive(Clone, Copy, Debug, clap::Args)]
+pub struct Contents {
+    /// Print contents as they came. Without it, line breaks and all else that cannot be seen are shown as escapes, as in \\n and
+    /// \\u{1b}, and a backslash as two. (--format json is never escaped so.)
+    #[arg(long)]
+    raw: bool,
+}
+
+impl Contents {
+    fn shown(self, content: &Content) -> Cow<'_, str> {
+        if self.raw { content.as_str().into() } else { visible(content) }
+    }
+
+    /// A message as people read it.
+    pub fn table_line(self, message: &Message) -> String {
+        format!("{:>6}  {}  {}  {}", message.offset, message.time, message.publisher, self.shown(&message.content))
+    }
 }
 
 /// What to do when the subscriber is unknown.
@@ -174,6 +221,13 @@ pub fn with_hint(mut failure: Failure) -> Failure {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn contents_are_escaped_unless_they_are_asked_for_raw() {
+        let content = Content::from("two\nlines \u{1b}[2J");
+        assert_eq!(Contents { raw: false }.shown(&content), "two\\nlines \\u{1b}[2J");
+        assert_eq!(Contents { raw: true }.shown(&content), content.as_str());
+    }
 
     #[test]
     fn a_place_to_start_is_a_word_or_an_offset() {

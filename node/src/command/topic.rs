@@ -73,7 +73,7 @@ fn list(remote: &Remote) -> Result<(), Failure> {
             return output::reply(remote.format, &reply);
         };
         if remote.format == Format::Json {
-            return line(&output::json_of(&reply).to_string());
+            return output::json(&output::json_of(&reply));
         }
         let mut table = Table::new(["topic", "home", "leader", "messages", "subscribers", "publisher"]);
         for topic in topics {

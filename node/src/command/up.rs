@@ -8,7 +8,8 @@ use super::{Failure, Logging, block_on};
 use crate::cluster::ports::{self, BasePort};
 use crate::cluster::{self, Plan};
 use crate::config::check_dimension;
-use crate::shutdown;
+use crate::log;
+use crate::shutdown::Shutdown;
 use crate::storage::SyncMode;
 
 /// Data stays in the data folder; the next start finds it.
@@ -16,7 +17,9 @@ use crate::storage::SyncMode;
 #[command(after_help = "Examples:\n    \
     cubecast up --web dist                    eight nodes on ports 8000 to 8007, and the dashboard\n    \
     cubecast up --dimension 2 --no-faults     four nodes that do not fail on request\n    \
-    cubecast up --base-port auto --format json    for scripts: one JSON line an event, `ready` when all nodes answer")]
+    cubecast up --base-port auto --format json    for scripts: one JSON line an event, `ready` when all nodes answer\n\n\
+    SIGINT (Ctrl-C) and SIGTERM end all nodes cleanly, with exit code 0. So does SIGHUP, with exit code 129; under nohup it is ignored. \
+    A second signal ends it at once.")]
 pub struct Args {
     /// The cube's dimension: 2^D nodes, D from 1 to 6.
     #[arg(long, value_name = "D", default_value_t = 3)]
@@ -57,6 +60,8 @@ pub struct Args {
     /// `json`: one line an event, with addresses and process ids.
     #[arg(long, value_enum, default_value_t)]
     format: Format,
+    #[command(flatten)]
+    logging: Logging,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, clap::ValueEnum)]
@@ -66,16 +71,18 @@ enum Format {
     Json,
 }
 
-pub fn run(args: Args, logging: &Logging) -> Result<(), Failure> {
-    let plan = args.plan(logging)?;
+pub fn run(args: Args) -> Result<(), Failure> {
+    let plan = args.plan()?;
     block_on(async {
-        let stop = shutdown::on_signals().map_err(|error| Failure::new(Failure::FAILED, error))?;
-        cluster::run(plan, stop).await
+        let shutdown = Shutdown::on_signals()?;
+        cluster::run(plan, shutdown.requested.clone()).await?;
+        shutdown.outcome_of_service()
     })
 }
 
 impl Args {
-    fn plan(self, logging: &Logging) -> Result<Plan, Failure> {
+    fn plan(self) -> Result<Plan, Failure> {
+        log::check_filter(&self.logging.filter).map_err(|error| Failure::new(Failure::USAGE, error))?;
         let dimension = check_dimension(self.dimension).map_err(|error| Failure::new(Failure::USAGE, error))?;
         let ports = ports::choose(&self.host, self.base_port, &self.ports, dimension.size());
         Ok(Plan {
@@ -90,8 +97,13 @@ impl Args {
             restart: !self.no_restart,
             verbose: self.verbose,
             json: self.format == Format::Json,
-            log: logging.filter.clone(),
-            log_format: logging.format.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default(),
+            log: self.logging.filter,
+            log_format: self
+                .logging
+                .format
+                .to_possible_value()
+                .map(|value| value.get_name().to_owned())
+                .unwrap_or_default(),
         })
     }
 }

@@ -6,6 +6,7 @@
 mod accessibility;
 mod bad_input;
 mod command_line;
+mod command_line_io;
 mod dashboard;
 mod disk_loss;
 mod encodings;

@@ -34,7 +34,7 @@ use cubecast_core::content::Content;
 use cubecast_core::cube::Dimension;
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::output::{Format, line};
+use super::output::{Format, line, raw};
 use super::{Failure, block_on};
 use crate::bench::{Client, Pace, Timing, measure};
 use results::{Fact, Machine, Results, Row};
@@ -228,7 +228,7 @@ impl Bench {
             write(path, json.clone())?;
         }
         match args.format {
-            Format::Json => line(&json),
+            Format::Json => raw(&json),
             Format::Table => line(&table::render(&self.results)),
         }
     }

@@ -211,9 +211,12 @@ impl Fleet {
     /// Lines of the nodes' logs that tell of a panic.
     pub fn panics(&self) -> Vec<String> {
         let in_log = |node: Vertex| {
-            let log = fs::read_to_string(self.log_file(node)).unwrap_or_default();
-            let panics: Vec<_> = log.lines().filter(|line| line.contains("panicked at")).map(str::to_owned).collect();
-            panics.into_iter().map(move |line| format!("node {node}: {line}"))
+            let told = match fs::read(self.log_file(node)) {
+                Ok(log) => panics_in(&String::from_utf8_lossy(&log)),
+                // A panic may stand in it.
+                Err(error) => vec![format!("its log cannot be read: {error}")],
+            };
+            told.into_iter().map(move |line| format!("node {node}: {line}"))
         };
         self.dimension.vertices().flat_map(in_log).collect()
     }
@@ -225,6 +228,10 @@ impl Fleet {
     pub fn log_file(&self, node: Vertex) -> PathBuf {
         self.node_folder(node).join("log")
     }
+}
+
+fn panics_in(log: &str) -> Vec<String> {
+    log.lines().filter(|line| line.contains("panicked at")).map(str::to_owned).collect()
 }
 
 impl Process {

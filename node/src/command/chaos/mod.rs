@@ -35,10 +35,10 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
 
-use super::output::{Format, line};
+use super::output::{Format, even_unread, line, raw};
 use super::{Failure, block_on};
 use crate::config::check_dimension;
-use crate::shutdown;
+use crate::shutdown::Shutdown;
 use client::{Client, Listening};
 use fault::FaultClass;
 use fleet::{Fleet, FleetError};
@@ -99,10 +99,7 @@ pub struct Args {
 }
 
 pub fn run(args: &Args) -> Result<(), Failure> {
-    block_on(async {
-        let stop = shutdown::on_signals().map_err(|error| Failure::new(Failure::FAILED, error))?;
-        Chaos::new(args)?.run(stop).await
-    })
+    block_on(async { Chaos::new(args)?.run(Shutdown::on_signals()?.requested).await })
 }
 
 /// What was asked for, checked.
@@ -245,8 +242,8 @@ impl Chaos {
 
     fn conclude(mut self, report: &Report, evidence: &Evidence) -> Result<(), Failure> {
         match self.format {
-            Format::Json => line(&serde_json::to_string(report).expect("a report is plain data"))?,
-            Format::Table => line(&report.render())?,
+            Format::Json => even_unread(raw(&serde_json::to_string(report).expect("a report is plain data")))?,
+            Format::Table => even_unread(line(&report.render()))?,
         }
         if report.passed {
             if self.is_temporary {

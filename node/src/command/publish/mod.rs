@@ -1,6 +1,9 @@
-//! `cubecast pub`: messages from the command line or from standard input.
+//! `cubecast pub`: messages from the command line, from standard input or from a file.
 
-use std::pin::Pin;
+mod input;
+mod progress;
+
+use std::path::PathBuf;
 
 use clap::ValueEnum;
 use cubecast_core::client::{ClientError, Reply, Target};
@@ -9,28 +12,41 @@ use cubecast_core::cube::Vertex;
 use cubecast_core::names::{PublisherId, Sequence, TopicName};
 use cubecast_core::wire::answer::ErrorCode;
 use cubecast_core::wire::client::{Ack, Action};
-use futures_util::{Stream, StreamExt, stream};
-use tokio::sync::mpsc;
+use futures_util::StreamExt;
+use futures_util::stream::FuturesOrdered;
 
 use super::remote::Remote;
 use super::{Failure, output};
 use crate::client::CubecastClient;
-
-/// Lines of standard input that are read ahead.
-const READ_AHEAD: usize = 1_024;
+use crate::shutdown::{EndSignal, Shutdown};
+use input::{Cut, Input, InputError, Source};
+use progress::{Origin, Progress};
 
 /// Publish messages to a topic.
+///
+/// The first message that cannot be published ends it with an exit code other than 0, and says which were published before:
+/// nothing is left out in silence, and nothing later is published. (With --at-once, those that were under way at the same time
+/// may be; they are named.)
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n    \
     cubecast pub news 'hello' --as publisher1 --create      creates publisher and topic when they are missing\n    \
     cubecast pub news 'hello' --as publisher1 --ack all     answered when every replica that is up has it\n    \
     seq 1000 | cubecast pub news - --as publisher1          one message a line\n    \
     seq 1000 | cubecast pub news - --as publisher1 --at-once 64\n    \
+    cubecast pub news --as publisher1 --file lines.txt      one message a line of the file\n    \
+    cubecast pub news --as publisher1 --file page.html --whole    the file is one message\n    \
     cubecast pub news 'once' --as publisher1 --sequence 7   given twice, it is stored once")]
 pub struct Args {
     topic: TopicName,
-    /// The message; `-`, or nothing: one message for each line of standard input.
+    /// The message; `-`, or nothing: one message for each line of standard input. A line ends at a line feed; all else is content,
+    /// a carriage return too.
     content: Option<String>,
+    /// Publish each line of this file.
+    #[arg(long, value_name = "FILE", conflicts_with = "content")]
+    file: Option<PathBuf>,
+    /// Publish all of standard input, or of the file, as one message.
+    #[arg(long, conflicts_with = "count")]
+    whole: bool,
     /// The publisher.
     #[arg(long = "as", value_name = "PUBLISHER", env = "CUBECAST_PUBLISHER")]
     publisher: PublisherId,
@@ -40,9 +56,9 @@ pub struct Args {
     /// The publisher's own number for the first message; the next ones count on. A number seen before is not stored again.
     #[arg(long, value_name = "N")]
     sequence: Option<u64>,
-    /// Publish the message so many times.
-    #[arg(long, value_name = "N", default_value_t = 1)]
-    count: u64,
+    /// Publish the message so many times. [default: 1]
+    #[arg(long, value_name = "N", conflicts_with = "file", value_parser = clap::value_parser!(u64).range(1..))]
+    count: Option<u64>,
     /// So many are under way at once. More is faster; messages may then change places when a node fails meanwhile.
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=512))]
     at_once: u16,
@@ -67,15 +83,14 @@ enum AckLevel {
     All,
 }
 
-type Contents = Pin<Box<dyn Stream<Item = String> + Send>>;
-
 pub fn run(args: &Args) -> Result<(), Failure> {
+    let messages = args.messages()?;
     args.remote.run(|client| async move {
         let client = if args.trace { client.traced() } else { client };
         if args.create {
             create(&client, &args.publisher, &args.topic).await?;
         }
-        publish_all(args, &client, args.contents()).await
+        publish_all(args, &client, messages).await
     })
 }
 
@@ -89,26 +104,64 @@ pub async fn create(client: &CubecastClient, publisher: &PublisherId, topic: &To
     }
 }
 
-/// In their order; the first that fails ends it.
-async fn publish_all(args: &Args, client: &CubecastClient, contents: Contents) -> Result<(), Failure> {
-    let publishes = contents.enumerate().map(|(number, content)| publish(args, client, number as u64, content.into()));
-    let mut replies = std::pin::pin!(publishes.buffered(args.at_once.into()));
-    while let Some(reply) = replies.next().await {
-        output::reply(args.remote.format, &reply.map_err(with_hint)?)?;
+/// In their order. After the first that fails nothing new is begun; what is under way is waited for.
+async fn publish_all(args: &Args, client: &CubecastClient, mut messages: Messages) -> Result<(), Failure> {
+    let mut shutdown = Shutdown::on_signals()?;
+    let mut progress = Progress::new(args.origin());
+    let mut under_way = FuturesOrdered::new();
+    let (mut number, mut has_more) = (0, true);
+    while has_more || !under_way.is_empty() {
+        tokio::select! {
+            biased;
+            () = shutdown.wait() => {
+                let signal = shutdown.signal().unwrap_or(EndSignal::Terminate);
+                return Err(progress.interrupted(signal, number));
+            }
+            Some((number, reply)) = under_way.next() => {
+                if let Err(failure) = note(args, &mut progress, number, reply) {
+                    progress.note_failure(number + 1, failure);
+                }
+                has_more &= !progress.has_failed();
+            }
+            read = messages.next(), if has_more && under_way.len() < args.at_once.into() => match read {
+                None => has_more = false,
+                Some(read) => {
+                    number += 1;
+                    match read.map_err(|error| Failure::new(Failure::FAILED, error)).and_then(|content| args.action(number, content.into())) {
+                        Ok(action) => under_way.push_back(async move { (number, publish(args, client, action).await) }),
+                        Err(failure) => {
+                            progress.note_failure(number, failure);
+                            has_more = false;
+                        }
+                    }
+                }
+            },
+        }
     }
-    Ok(())
+    progress.conclude()
 }
 
-async fn publish(args: &Args, client: &CubecastClient, number: u64, content: Content) -> Result<Reply, ClientError> {
-    let sequence = args.sequence.map(|first| Sequence(first.saturating_add(number)));
-    let (publisher, topic) = (args.publisher.clone(), args.topic.clone());
-    let action = Action::Publish { publisher, topic, content, ack: args.ack.into(), sequence };
+/// An error where the answer cannot be printed.
+fn note(args: &Args, progress: &mut Progress, number: u64, reply: Result<Reply, ClientError>) -> Result<(), Failure> {
+    match reply {
+        Ok(reply) => {
+            progress.note_published(number);
+            output::even_unread(output::reply(args.remote.format, &reply))
+        }
+        Err(error) => {
+            progress.note_error(number, &error, with_hint(&error));
+            Ok(())
+        }
+    }
+}
+
+async fn publish(args: &Args, client: &CubecastClient, action: Action) -> Result<Reply, ClientError> {
     client.ask(args.via.map_or(Target::Home, Target::Node), action).await
 }
 
-fn with_hint(error: ClientError) -> Failure {
+fn with_hint(error: &ClientError) -> Failure {
     let missing = matches!(error.code(), Some(ErrorCode::UnknownTopic | ErrorCode::UnknownPublisher));
-    let mut failure = Failure::from(error);
+    let mut failure = Failure::from(error.clone());
     if missing {
         failure.message += "\n  --create makes the publisher and the topic first";
     }
@@ -116,22 +169,80 @@ fn with_hint(error: ClientError) -> Failure {
 }
 
 impl Args {
-    fn contents(&self) -> Contents {
-        match self.content.as_deref() {
-            None | Some("-") => Box::pin(lines_of_input()),
-            Some(content) => Box::pin(stream::iter(std::iter::repeat_n(content.to_string(), self.count as usize))),
+    fn source(&self) -> Option<Source> {
+        match (&self.file, self.content.as_deref()) {
+            (Some(file), _) => Some(Source::File(file.clone())),
+            (None, None | Some("-")) => Some(Source::Stdin),
+            (None, Some(_)) => None,
         }
+    }
+
+    fn origin(&self) -> Origin {
+        match self.source() {
+            None => Origin::Typed { count: self.count.unwrap_or(1) },
+            Some(source) if self.whole => Origin::Whole(source),
+            Some(source) => Origin::Lines(source),
+        }
+    }
+
+    /// Opens what is to be read, before anything is asked of the cluster.
+    fn messages(&self) -> Result<Messages, Failure> {
+        let usage = |text: &str| Err(Failure::new(Failure::USAGE, text));
+        match (self.source(), &self.content) {
+            (None, _) if self.whole => {
+                usage("--whole publishes standard input or a --file, not a message that is given")
+            }
+            (Some(_), _) if self.count.is_some() => {
+                usage("--count repeats a message that is given, not lines that are read")
+            }
+            (None, content) => {
+                Ok(Messages::Typed { content: content.clone().unwrap_or_default(), left: self.count.unwrap_or(1) })
+            }
+            (Some(source), _) => {
+                let cut = if self.whole { Cut::Whole } else { Cut::Lines };
+                let input = input::read(&source, cut);
+                input
+                    .map(Messages::Read)
+                    .map_err(|error| Failure::new(Failure::FAILED, format!("{source} cannot be read: {error}")))
+            }
+        }
+    }
+
+    /// The request for the message with this number, counted from 1.
+    fn action(&self, number: u64, content: Content) -> Result<Action, Failure> {
+        let past_the_last = || {
+            Failure::new(
+                Failure::USAGE,
+                "its sequence would be past the largest number there is; begin with a smaller --sequence",
+            )
+        };
+        let sequence = self
+            .sequence
+            .map(|first| first.checked_add(number - 1).map(Sequence).ok_or_else(past_the_last))
+            .transpose()?;
+        let (publisher, topic) = (self.publisher.clone(), self.topic.clone());
+        Ok(Action::Publish { publisher, topic, content, ack: self.ack.into(), sequence })
     }
 }
 
-fn lines_of_input() -> impl Stream<Item = String> {
-    let (sender, receiver) = mpsc::channel(READ_AHEAD);
-    // A thread of its own, because a read of standard input cannot be given up; it ends with the process.
-    std::thread::spawn(move || {
-        let lines = std::io::stdin().lines().map_while(Result::ok);
-        lines.map(|line| sender.blocking_send(line)).take_while(Result::is_ok).for_each(drop);
-    });
-    stream::unfold(receiver, |mut receiver| async { Some((receiver.recv().await?, receiver)) })
+/// The contents, as they come.
+#[derive(Debug)]
+enum Messages {
+    Typed { content: String, left: u64 },
+    Read(Input),
+}
+
+impl Messages {
+    async fn next(&mut self) -> Option<Result<String, InputError>> {
+        match self {
+            Messages::Typed { left: 0, .. } => None,
+            Messages::Typed { content, left } => {
+                *left -= 1;
+                Some(Ok(content.clone()))
+            }
+            Messages::Read(input) => input.next().await,
+        }
+    }
 }
 
 impl From<AckLevel> for Ack {

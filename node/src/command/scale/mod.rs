@@ -13,7 +13,7 @@ use cubecast_core::sim::scale::{Figures, Sizes, measure};
 use serde::{Deserialize, Serialize};
 
 use super::Failure;
-use super::output::{line, remark};
+use super::output::{raw, remark};
 use super::sim::ReportFormat;
 
 /// Measure how hops, messages and time grow with the cube.
@@ -74,7 +74,7 @@ pub fn run(args: &Args) -> Result<(), Failure> {
         std::fs::write(path, graph::svg(&measured.cubes)).map_err(|error| failed(path, error))?;
         remark(&format!("the graph is in {}", path.display()));
     }
-    line(&print::report(args.format, &measured))
+    raw(&print::report(args.format, &measured))
 }
 
 fn read(file: &Path) -> Result<Measured, Failure> {

@@ -12,7 +12,7 @@ use clap::ValueEnum;
 use cubecast_core::sim::{FaultClass, Report, Scenario, Shrunk, shrink, trace};
 
 use super::Failure;
-use super::output::{line, remark};
+use super::output::{even_unread, line, raw, remark};
 use farm::{Farm, Harvest, Job};
 
 /// Simulate clusters on which everything breaks, and check every promise.
@@ -63,7 +63,7 @@ pub struct Args {
     #[arg(long, value_enum, default_value_t)]
     format: ReportFormat,
     /// List the fault classes and the checkers, and run nothing.
-    #[arg(long)]
+    #[arg(long, exclusive = true)]
     list: bool,
 }
 
@@ -100,7 +100,7 @@ pub fn run(args: &Args) -> Result<(), Failure> {
     let own: Vec<Job<'_>> = if args.seed.is_some() { Vec::new() } else { own.collect() };
     let expected = args.minutes.is_none().then(|| own.len() as u64 + count * scenarios.len() as u64);
     let harvest = farm.run(own.into_iter().chain(drawn), expected);
-    line(&print::report(args.format, &harvest, first))?;
+    even_unread(raw(&print::report(args.format, &harvest, first)))?;
     follow_up(args, &scenarios, &harvest)
 }
 

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::stage::Halt;
 use crate::command::Failure;
-use crate::command::output::{Format, line};
+use crate::command::output::{Format, even_unread, line};
 
 /// The evidence of one evaluation, shown as it comes.
 #[derive(Debug)]
@@ -29,7 +29,7 @@ impl Evidence {
     }
 
     pub fn title(&self, text: &str) -> Result<(), Failure> {
-        if self.format == Format::Table { line(text) } else { Ok(()) }
+        if self.format == Format::Table { even_unread(line(text)) } else { Ok(()) }
     }
 
     /// Something that was done or seen.

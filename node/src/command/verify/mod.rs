@@ -20,9 +20,9 @@ use clap::ValueEnum;
 use cubecast_core::client::Target;
 use serde_json::json;
 
-use super::Failure;
-use super::output::{Format, Table, line};
+use super::output::{Format, Table, even_unread, line};
 use super::remote::Remote;
+use super::{Failure, output};
 use crate::client::CubecastClient;
 use evidence::Evidence;
 use stage::{Halt, Stage};
@@ -142,17 +142,17 @@ async fn judge(evaluation: Evaluation, client: &CubecastClient, format: Format) 
         if passed { "PASSED" } else { "FAILED" }
     ))?;
     if format == Format::Json {
-        line(&evidence.json(&evaluation.name(), &evaluation.claim(), seconds).to_string())?;
+        even_unread(output::json(&evidence.json(&evaluation.name(), &evaluation.claim(), seconds)))?;
     }
     Ok(Verdict { evaluation, evidence, seconds })
 }
 
 fn conclude(format: Format, verdicts: &[Verdict]) -> Result<(), Failure> {
     let failed = verdicts.iter().filter(|verdict| !verdict.evidence.passed()).count();
-    match format {
-        Format::Json => line(&json!({ "evaluations": verdicts.len(), "failed": failed }).to_string())?,
-        Format::Table => line(&summary(verdicts))?,
-    }
+    even_unread(match format {
+        Format::Json => output::json(&json!({ "evaluations": verdicts.len(), "failed": failed })),
+        Format::Table => line(&summary(verdicts)),
+    })?;
     match failed {
         0 => Ok(()),
         failed => Err(Failure::new(Failure::FAILED, format!("{failed} of {} evaluations failed", verdicts.len()))),

@@ -1,0 +1,179 @@
+//! What has become of the messages: which are published, where it ended and why.
+
+use cubecast_core::client::ClientError;
+use cubecast_core::wire::answer::ErrorCode;
+
+use super::input::Source;
+use crate::command::Failure;
+use crate::shutdown::EndSignal;
+
+/// Where messages come from, for people.
+#[derive(Clone, Debug)]
+pub enum Origin {
+    /// From the command line, so many times.
+    Typed {
+        count: u64,
+    },
+    Lines(Source),
+    Whole(Source),
+}
+
+impl Origin {
+    /// The message with this number, counted from 1.
+    fn name(&self, number: u64) -> String {
+        match self {
+            Origin::Typed { count } => format!("message {number} of {count}"),
+            Origin::Lines(source) => format!("line {number} of {source}"),
+            Origin::Whole(source) => source.to_string(),
+        }
+    }
+
+    /// `lines 1 to 4`, `line 7`.
+    fn range(&self, (first, last): (u64, u64)) -> String {
+        let what = if matches!(self, Origin::Lines(_)) { "line" } else { "message" };
+        if first == last { format!("{what} {first}") } else { format!("{what}s {first} to {last}") }
+    }
+}
+
+/// Messages are numbered from 1, and become known in their order.
+#[derive(Debug)]
+pub struct Progress {
+    origin: Origin,
+    /// Published, as ranges: one that begins at 1, and those behind a failure that were under way with it.
+    published: Vec<(u64, u64)>,
+    /// The last message of which it is known what became of it.
+    known: u64,
+    failed: Option<Failed>,
+}
+
+/// What ended it.
+#[derive(Debug)]
+struct Failed {
+    number: u64,
+    failure: Failure,
+    /// It may have been published all the same.
+    in_doubt: bool,
+}
+
+impl Progress {
+    pub fn new(origin: Origin) -> Progress {
+        Progress { origin, published: Vec::new(), known: 0, failed: None }
+    }
+
+    pub fn note_published(&mut self, number: u64) {
+        self.known = number;
+        match self.published.last_mut() {
+            Some((_, last)) if *last + 1 == number => *last = number,
+            _ => self.published.push((number, number)),
+        }
+    }
+
+    /// A request for it was made, and was not answered with success.
+    pub fn note_error(&mut self, number: u64, error: &ClientError, failure: Failure) {
+        self.known = number;
+        let in_doubt = matches!(error, ClientError::InDoubt { .. }) || error.code() == Some(ErrorCode::Timeout);
+        self.fail(Failed { number, failure, in_doubt });
+    }
+
+    /// No request for it was made.
+    pub fn note_failure(&mut self, number: u64, failure: Failure) {
+        self.fail(Failed { number, failure, in_doubt: false });
+    }
+
+    /// The first message that failed is the one that is told.
+    fn fail(&mut self, failed: Failed) {
+        if self.failed.as_ref().is_none_or(|earlier| failed.number < earlier.number) {
+            self.failed = Some(failed);
+        }
+    }
+
+    pub fn has_failed(&self) -> bool {
+        self.failed.is_some()
+    }
+
+    /// How it ended.
+    pub fn conclude(self) -> Result<(), Failure> {
+        let Some(Failed { number, failure, in_doubt }) = &self.failed else { return Ok(()) };
+        let message = match self.origin {
+            Origin::Typed { count: 1 } => return Err(failure.clone()),
+            Origin::Whole(_) => format!("{}: {failure}", self.origin.name(*number)),
+            Origin::Typed { .. } | Origin::Lines(_) => {
+                let account = self.account(in_doubt.then_some((*number, *number)));
+                format!("{}: {failure}\n  {account}", self.origin.name(*number))
+            }
+        };
+        Err(Failure::new(failure.code, message))
+    }
+
+    /// A signal ended it, when requests up to this number had been made.
+    pub fn interrupted(&self, signal: EndSignal, begun: u64) -> Failure {
+        let account = self.account((begun > self.known).then_some((self.known + 1, begun)));
+        Failure::new(signal.exit_code(), format!("ended by {}\n  {account}", signal.name()))
+    }
+
+    fn account(&self, perhaps: Option<(u64, u64)>) -> String {
+        let certain = self.published.iter().map(|range| self.origin.range(*range));
+        let perhaps = perhaps.map(|range| format!("perhaps {}", self.origin.range(range)));
+        match certain.chain(perhaps).collect::<Vec<_>>() {
+            none if none.is_empty() => "published: none".into(),
+            some => format!("published: {}; no others", some.join(", ")),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn progress(published: &[u64]) -> Progress {
+        let mut progress = Progress::new(Origin::Lines(Source::Stdin));
+        published.iter().for_each(|number| progress.note_published(*number));
+        progress
+    }
+
+    fn failed(mut progress: Progress, number: u64) -> String {
+        progress.note_failure(number, Failure::new(1, "no"));
+        progress.conclude().unwrap_err().message
+    }
+
+    #[test]
+    fn a_failure_says_its_line_and_what_is_published() {
+        assert_eq!(failed(progress(&[]), 1), "line 1 of standard input: no\n  published: none");
+        assert_eq!(failed(progress(&[1]), 2), "line 2 of standard input: no\n  published: line 1; no others");
+        assert_eq!(
+            failed(progress(&[1, 2, 3, 5, 6, 8]), 4),
+            "line 4 of standard input: no\n  published: lines 1 to 3, lines 5 to 6, line 8; no others"
+        );
+    }
+
+    #[test]
+    fn of_several_failures_the_first_line_is_told() {
+        let mut progress = progress(&[1]);
+        let refused = ClientError::Unavailable { why: "away".into() };
+        progress.note_failure(5, Failure::new(1, "not UTF-8"));
+        progress.note_error(2, &refused, Failure::new(3, "unavailable"));
+        progress.note_error(3, &refused, Failure::new(3, "unavailable too"));
+        let failure = progress.conclude().unwrap_err();
+        assert_eq!(failure.code, 3);
+        assert_eq!(failure.message, "line 2 of standard input: unavailable\n  published: line 1; no others");
+    }
+
+    #[test]
+    fn one_typed_message_fails_with_its_reason_alone() {
+        let mut progress = Progress::new(Origin::Typed { count: 1 });
+        progress.note_failure(1, Failure::new(1, "no"));
+        assert_eq!(progress.conclude(), Err(Failure::new(1, "no")));
+    }
+
+    #[test]
+    fn what_may_have_been_published_is_said() {
+        let mut doubtful = progress(&[1, 2]);
+        doubtful.note_error(3, &ClientError::InDoubt { why: "late".into() }, Failure::new(3, "late"));
+        assert!(
+            doubtful.conclude().unwrap_err().message.ends_with("published: lines 1 to 2, perhaps line 3; no others")
+        );
+        let interrupted = progress(&[1, 2]).interrupted(EndSignal::Interrupt, 6);
+        assert_eq!(interrupted.code, 130);
+        assert_eq!(interrupted.message, "ended by SIGINT\n  published: lines 1 to 2, perhaps lines 3 to 6; no others");
+    }
+}
