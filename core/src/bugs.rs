@@ -57,6 +57,8 @@ bugs! {
     WipedMemberVotes => ["acknowledged", "recovery"],
     /// A member whose log lost its damaged end comes back as who it was.
     DamagedLogKeepsItsVote => ["acknowledged", "recovery"],
+    /// A member whose folder lost its journals, and the mark that tells so, comes back as who it was.
+    LostMarkIsTrusted => ["acknowledged", "recovery", "prefixes"],
     /// A restart forgets for whom this member voted in the present term.
     VoteIsForgotten => ["leaders"],
     /// Of an append a member takes only what lies behind its own log, and keeps what conflicts.
@@ -103,6 +105,10 @@ bugs! {
     PushRepeatsWhatWasFetched => ["deliveries"],
     /// A disk keeps a checkpoint in a crash, and loses the messages before it.
     CheckpointsOutliveMessages => ["deliveries", "recovery"],
+    /// What is damaged on a member's disk stays so, and reads of it fail.
+    DamagedRowsStay => ["recovery", "deliveries"],
+    /// Frames are read without a look at their check sums.
+    AlteredFramesAreBelieved => ["invented", "prefixes", "acknowledged", "linearizable"],
     /// Rows are read without a look at their check sums.
     ChecksumsAreNotCompared => ["checksums"],
     /// One client's pulls do not take turns: any number of them is begun at once.

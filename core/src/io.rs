@@ -34,6 +34,10 @@ pub enum Input {
         from: Vertex,
         frame: PeerFrame,
     },
+    /// What came from a neighbour is not what it sent. The connection ends with it.
+    PeerAltered {
+        from: Vertex,
+    },
 
     ClientConnected {
         connection: ConnectionId,

@@ -152,7 +152,7 @@ enum Weather {
     Outages,
     /// Nodes hang, and are cut off from each other.
     Silence,
-    /// Edges lose, double, delay and reorder frames; topics come and go.
+    /// Edges lose, double, delay, reorder and alter frames; topics come and go.
     BadEdges,
     /// Frames are doubled and overtake each other from the beginning to the end, and one topic comes and goes under them.
     Echoes,
@@ -169,7 +169,8 @@ fn weather_of(bug: Bug) -> Weather {
         Bug::ReadsByLease | Bug::ReadsWithoutReadIndex | Bug::AnyReadsTheUncommitted => Weather::Silence,
         Bug::DeletionsAreForgotten | Bug::RetriesUnderNewNumbers | Bug::CursorMovesBeforeDelivery => Weather::BadEdges,
         Bug::LateCopiesCount => Weather::Echoes,
-        Bug::DamagedLogKeepsItsVote => Weather::Rot,
+        Bug::DamagedLogKeepsItsVote | Bug::LostMarkIsTrusted => Weather::Rot,
+        Bug::AlteredFramesAreBelieved => Weather::BadEdges,
         Bug::PacketsForgetTheirTrail => Weather::Holes,
         _ => Weather::Anything,
     }

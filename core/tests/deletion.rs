@@ -338,6 +338,7 @@ impl Story {
                 Some(match ended.reason {
                     EndReason::TopicDeleted => "topic_deleted".into(),
                     EndReason::Unsubscribed => "unsubscribed".into(),
+                    EndReason::Unreadable => "unreadable".into(),
                 })
             }
             ServerFrame::Answer(_) | ServerFrame::Event(_) => None,

@@ -39,20 +39,21 @@ fn the_same_seed_gives_the_same_trace_on_every_machine() {
     assert_eq!(cluster.sim.trace(), TRACE, "the trace is {:#018x}", cluster.sim.trace());
 }
 
-const TRACE: u64 = 0x751a_3a07_8130_80bb;
+const TRACE: u64 = 0xea69_366b_9b94_9adc;
 
 /// Random runs with every class of fault: what happened and what was found is the same on every machine, to the last bit.
 #[wasm_bindgen_test(unsupported = test)]
 fn a_seed_makes_the_same_run_on_every_machine() {
     let scenario = Scenario { seconds: 6, fault_every_ms: 300, ..Scenario::default() };
-    for (seed, trace) in RUNS {
+    let traces = RUNS.map(|(seed, _)| {
         let report = run(&scenario, seed, &Cut::default());
         assert!(report.is_clean(), "{:?}", report.findings.violations);
-        assert_eq!(report.trace, trace, "the trace of seed {seed} is {:#018x}", report.trace);
-    }
+        (seed, report.trace)
+    });
+    assert_eq!(traces, RUNS, "the seeds and their traces are {traces:#018x?}");
 }
 
-const RUNS: [(u64, u64); 3] = [(1, 0xa29e_ac68_4819_15c1), (2, 0xaf50_69c4_100f_1e5d), (4, 0xc661_da55_514b_e9ef)];
+const RUNS: [(u64, u64); 3] = [(1, 0x8b33_472a_3b46_01e7), (2, 0x31ea_631f_6b97_49d7), (4, 0x66e2_a80e_47f1_5d4d)];
 
 #[wasm_bindgen_test(unsupported = test)]
 fn what_is_published_is_pulled_on_cubes_of_every_small_dimension() {

@@ -81,11 +81,16 @@ fn every_event_and_its_kind_stand_in_the_table() {
 
 #[test]
 fn the_end_of_a_subscription_is_shown_as_it_is_sent() {
-    for reason in [EndReason::TopicDeleted, EndReason::Unsubscribed] {
+    for reason in [EndReason::TopicDeleted, EndReason::Unsubscribed, EndReason::Unreadable] {
         let (topic, subscriber) = ("news".parse().unwrap(), "subscriber1".parse().unwrap());
         let frame = render(&ServerFrame::SubscriptionEnded(SubscriptionEnded { topic, subscriber, reason }));
-        let shown = frame.replace("\"unsubscribed\"", "\"topic_deleted\"");
-        let name = if reason == EndReason::TopicDeleted { "`topic_deleted`" } else { "`unsubscribed`" };
+        let shown =
+            ["unsubscribed", "unreadable"].iter().fold(frame, |frame, name| frame.replace(name, "topic_deleted"));
+        let name = match reason {
+            EndReason::TopicDeleted => "`topic_deleted`",
+            EndReason::Unsubscribed => "`unsubscribed`",
+            EndReason::Unreadable => "`unreadable`",
+        };
         assert_eq!(missing([shown.as_str(), name]), Vec::<&str>::new());
     }
 }

@@ -133,7 +133,7 @@ pub fn event(told: &WatchEvent) {
 
 /// Tells in which state the data folder was found.
 pub fn opened(node: Vertex, report: &OpenReport) {
-    if report.lost_something() || report.mark_lost {
+    if report.lost_something() {
         warn!(%node, "Node {node}: {report}");
     } else {
         info!(%node, "Node {node}: {report}");

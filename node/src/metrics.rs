@@ -198,6 +198,9 @@ fn render_status(page: &mut Page, status: &NodeStatus) {
         ("frames_received_total", "Frames received from neighbours", counters.frames_received),
         ("frames_forwarded_total", "Packets passed on for others", counters.frames_forwarded),
         ("frames_dropped_total", "Frames swallowed by faults or full queues", counters.frames_dropped),
+        ("frames_altered_total", "Messages of other nodes altered on their way, and dropped", counters.frames_altered),
+        ("messages_damaged_total", "Runs of stored messages found damaged on this node's disk", counters.damaged),
+        ("messages_repaired_total", "Of these, replaced by what another member has", counters.repaired),
         ("elections_total", "Elections begun by this node", counters.elections),
     ] {
         page.counter(name, help, value);

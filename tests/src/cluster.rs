@@ -101,6 +101,14 @@ impl ProcessCluster {
         )
     }
 
+    /// One node, which is down, looks for another at this address.
+    pub fn redirect(&self, node: Vertex, to: Vertex, address: &str) {
+        let file = self.config_file(node);
+        let config = std::fs::read_to_string(&file).expect("the configuration is read");
+        let config = config.replace(&format!("{to} = \"{}\"", self.address(to)), &format!("{to} = \"{address}\""));
+        std::fs::write(file, config).expect("a configuration is written");
+    }
+
     // Places.
 
     pub fn vertices(&self) -> impl DoubleEndedIterator<Item = Vertex> + ExactSizeIterator + Clone + use<> {

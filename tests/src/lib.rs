@@ -26,5 +26,6 @@ pub mod holders;
 pub mod process;
 pub mod proxy;
 pub mod publishing;
+pub mod relay;
 pub mod static_site;
 pub mod wait;

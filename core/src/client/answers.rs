@@ -113,8 +113,17 @@ impl Client {
         if let Some(home) = home.filter(|home| self.fallen.remove(home).is_some()) {
             self.notice(Notice::BackHome { home });
         }
+        self.note_stand_in(id, asked);
         self.note_standing(id, socket, asked, &answer);
         self.finish(id, Ok(answer));
+    }
+
+    /// Somebody does what the home cannot: said when it is another one than was said before.
+    fn note_stand_in(&mut self, id: JobId, asked: Option<Vertex>) {
+        let Some(fall) = self.jobs.get(&id).and_then(|job| job.fell_over.clone()) else { return };
+        if asked == Some(fall.to) && self.fallen.insert(fall.from, fall.to) != Some(fall.to) {
+            self.notice(Notice::FellOver(fall));
+        }
     }
 
     fn job_refused(&mut self, id: JobId, asked: Option<Vertex>, failure: Failure, mut answer: Answer) {

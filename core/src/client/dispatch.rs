@@ -131,7 +131,9 @@ impl Client {
             self.nodes.at(home).map_or("its address is not known".into(), |peer| self.nodes.peers[peer].why.clone());
         let why = if why.is_empty() { job.why.clone() } else { why };
         let fall = FellOver { from: home, to: asked, why };
-        if self.fallen.insert(home, asked) != Some(asked) {
+        // Who is asked next when that one cannot either is no news, until somebody can.
+        if !self.fallen.contains_key(&home) {
+            self.fallen.insert(home, asked);
             self.notice(Notice::FellOver(fall.clone()));
         }
         if let Some(job) = self.jobs.get_mut(&id) {

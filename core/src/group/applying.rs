@@ -26,7 +26,7 @@ impl Group {
         if data.is_empty() {
             return;
         }
-        let commands = command::decode_commands(data).expect("what a leader of ours proposed decodes");
+        let commands = command::decode_commands(data).expect("an entry is checked before it is taken in");
         let mut writes = Vec::new();
         for command in commands {
             let applied = self.topics.apply(&command);

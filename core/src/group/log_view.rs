@@ -46,7 +46,7 @@ impl LogView {
         }
         view.append(
             log.iter()
-                .map(|entry| message::entry_to_raft(entry).expect("a stored entry decodes: its checksum was right"))
+                .map(|entry| message::entry_to_raft(entry).expect("a start rejects entries that make no sense"))
                 .collect(),
         );
         view.initial_hard_state.commit = view.initial_hard_state.commit.min(view.last());
@@ -211,9 +211,21 @@ impl Storage for LogView {
 mod tests {
     use super::*;
     use crate::store::EntryKind;
+    use crate::time::Timestamp;
+    use crate::topics::command::{Command, Op, encode_commands};
+    use crate::wire::peer::RequestKey;
 
     fn entry(index: u64, term: u64) -> LogEntry {
-        LogEntry { index, term, kind: EntryKind::Commands, data: vec![0; 36].into() }
+        LogEntry { index, term, kind: EntryKind::Commands, data: commands().into() }
+    }
+
+    /// 36 bytes.
+    fn commands() -> Vec<u8> {
+        let op = Op::CreateTopic { publisher: "p".repeat(9).parse().unwrap(), topic: "t".repeat(14).parse().unwrap() };
+        let key = RequestKey { origin: NodeId::founding("100".parse().unwrap()), number: 1 };
+        let data = encode_commands(&[Command { key, time: Timestamp(0), op }]);
+        assert_eq!(data.len(), 36);
+        data
     }
 
     fn log(indexes: std::ops::RangeInclusive<u64>) -> Vec<LogEntry> {

@@ -9,7 +9,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::identity::NodeId;
 use crate::store::{EntryKind, LogEntry};
+use crate::topics::command;
 use crate::wire::peer::{RaftMessage, SnapshotHead};
+
+const CRC_BYTES: usize = 4;
 
 impl RaftMessage {
     pub fn is_heartbeat(&self) -> bool {
@@ -39,9 +42,17 @@ pub fn from_raft(message: Message) -> Option<RaftMessage> {
     })
 }
 
-/// `None` when the message's kind is none that travels, or an entry does not decode.
-pub fn to_raft(message: RaftMessage) -> Option<Message> {
-    let kind = travelling_kind(message.kind)?;
+/// Why a member's message is of no use.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Unusable {
+    /// Of a kind that does not travel.
+    Kind,
+    /// What the entry at this index has is not what its proposer wrote.
+    Entry { index: u64, why: String },
+}
+
+pub fn to_raft(message: RaftMessage) -> Result<Message, Unusable> {
+    let kind = travelling_kind(message.kind).ok_or(Unusable::Kind)?;
     let mut out = Message::default();
     out.set_msg_type(kind);
     out.from = message.from.to_raft();
@@ -56,7 +67,8 @@ pub fn to_raft(message: RaftMessage) -> Option<Message> {
     out.reject_hint = message.reject_hint;
     out.context = message.context.into();
     out.priority = message.priority;
-    let entries: Option<Vec<Entry>> = message.entries.iter().map(entry_to_raft).collect();
+    let unusable = |entry: &LogEntry| entry_to_raft(entry).map_err(|why| Unusable::Entry { index: entry.index, why });
+    let entries: Result<Vec<Entry>, Unusable> = message.entries.iter().map(unusable).collect();
     out.set_entries(entries?.into());
     if let Some(head) = &message.snapshot {
         let ids = |members: &[NodeId]| members.iter().map(|member| member.to_raft()).collect::<Vec<_>>();
@@ -66,7 +78,7 @@ pub fn to_raft(message: RaftMessage) -> Option<Message> {
             ConfState::from((ids(&head.voters), ids(&head.learners))),
         ));
     }
-    Some(out)
+    Ok(out)
 }
 
 fn travelling_kind(kind: i32) -> Option<MessageType> {
@@ -95,26 +107,35 @@ pub fn entry_from_raft(entry: Entry) -> LogEntry {
         EntryType::EntryNormal => (EntryKind::Commands, entry.data),
         EntryType::EntryConfChange | EntryType::EntryConfChangeV2 => {
             let change = MemberChange::from_raft_bytes(&entry.data).expect("only member changes of ours are proposed");
-            (EntryKind::MemberChange, postcard::to_allocvec(&change).expect("a member change always encodes").into())
+            (EntryKind::MemberChange, change.encode().into())
         }
     };
     LogEntry { index: entry.index, term: entry.term, kind, data }
 }
 
-/// `None` when a change of members does not decode.
-pub fn entry_to_raft(entry: &LogEntry) -> Option<Entry> {
+/// Whether an entry says what its proposer wrote, and can be applied; if not, why.
+pub fn check_entry(entry: &LogEntry) -> Result<(), String> {
+    match entry.kind {
+        EntryKind::Commands => command::decode_commands(&entry.data).map(drop).map_err(|error| error.to_string()),
+        EntryKind::MemberChange => MemberChange::decode(&entry.data).map(drop),
+    }
+}
+
+/// Checks the entry first.
+pub fn entry_to_raft(entry: &LogEntry) -> Result<Entry, String> {
+    check_entry(entry)?;
     let mut out = Entry::default();
     match entry.kind {
         EntryKind::Commands => out.data = entry.data.clone(),
         EntryKind::MemberChange => {
-            let change: MemberChange = postcard::from_bytes(&entry.data).ok()?;
+            let change = MemberChange::decode(&entry.data)?;
             out.set_entry_type(EntryType::EntryConfChangeV2);
             out.data = change.to_raft().write_to_bytes().expect("a member change always encodes").into();
         }
     }
     out.index = entry.index;
     out.term = entry.term;
-    Some(out)
+    Ok(out)
 }
 
 /// One change of a group's members. One at a time is always safe, so joint consensus is never needed.
@@ -127,6 +148,25 @@ pub enum MemberChange {
 }
 
 impl MemberChange {
+    /// The data of a log entry: a crc32, then the change.
+    pub fn encode(self) -> Vec<u8> {
+        let mut data = postcard::to_extend(&self, vec![0; CRC_BYTES]).expect("memory takes any member change");
+        let crc = crc32fast::hash(&data[CRC_BYTES..]);
+        data[..CRC_BYTES].copy_from_slice(&crc.to_le_bytes());
+        data
+    }
+
+    pub fn decode(data: &[u8]) -> Result<MemberChange, String> {
+        let (crc, change) = data.split_first_chunk().ok_or("the change of members is cut short")?;
+        if crc32fast::hash(change) != u32::from_le_bytes(*crc) {
+            return Err("the change of members does not fit its check sum".into());
+        }
+        match postcard::take_from_bytes(change) {
+            Ok((change, [])) => Ok(change),
+            _ => Err("the change of members cannot be decoded".into()),
+        }
+    }
+
     pub fn to_raft(self) -> ConfChangeV2 {
         let (kind, node) = match self {
             MemberChange::AddVoter(node) => (ConfChangeType::AddNode, node),
@@ -177,4 +217,51 @@ pub fn node_ids(raft_ids: &[u64]) -> Vec<NodeId> {
     let mut ids: Vec<_> = raft_ids.iter().filter_map(|id| NodeId::from_raft(*id)).collect();
     ids.sort();
     ids
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::topics::command::{Command, Op, encode_commands};
+    use crate::wire::peer::RequestKey;
+
+    /// As a leader appends it at its follower.
+    fn append(entries: Vec<LogEntry>) -> RaftMessage {
+        let member = |vertex: &str| NodeId::founding(vertex.parse().unwrap());
+        RaftMessage {
+            kind: MessageType::MsgAppend as i32,
+            from: member("100"),
+            to: member("101"),
+            term: 2,
+            log_term: 2,
+            index: 4,
+            entries,
+            commit: 4,
+            commit_term: 0,
+            snapshot: None,
+            request_snapshot: 0,
+            reject: false,
+            reject_hint: 0,
+            context: Vec::new(),
+            priority: 0,
+        }
+    }
+
+    #[test]
+    fn an_entry_that_was_altered_after_it_was_proposed_is_never_taken_in() {
+        let key = RequestKey { origin: NodeId::founding("100".parse().unwrap()), number: 1 };
+        let op = Op::CreatePublisher { publisher: "pia".parse().unwrap() };
+        let commands = encode_commands(&[Command { key, time: crate::time::Timestamp(0), op }]);
+        let change = MemberChange::AddVoter(NodeId::founding("110".parse().unwrap())).encode();
+        for (kind, data) in [(EntryKind::Commands, commands), (EntryKind::MemberChange, change)] {
+            let entry = |data: &[u8]| LogEntry { index: 5, term: 2, kind, data: data.to_vec().into() };
+            assert!(to_raft(append(vec![entry(&data)])).is_ok());
+            for bit in 0..data.len() * 8 {
+                let mut altered = data.clone();
+                altered[bit / 8] ^= 1 << (bit % 8);
+                let refused = to_raft(append(vec![entry(&data), entry(&altered)]));
+                assert!(matches!(refused, Err(Unusable::Entry { index: 5, .. })), "{kind:?}, bit {bit}");
+            }
+        }
+    }
 }

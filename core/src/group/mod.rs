@@ -21,7 +21,7 @@ mod transfer;
 
 pub use elections::TICK;
 pub use limits::LogLimits;
-pub use message::MemberChange;
+pub use message::{MemberChange, check_entry};
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -41,6 +41,7 @@ use crate::wire::answer::{Failure, Role};
 use crate::wire::peer::{RaftMessage, RequestKey, SnapshotFrame};
 use elections::{ELECTION_TICKS, HEARTBEAT_TICKS};
 use log_view::LogView;
+use message::Unusable;
 use news::CommitNews;
 
 /// Bytes of entries in one append message, and of commands in one entry.
@@ -95,6 +96,12 @@ pub enum GroupEffect {
     },
     /// A snapshot was installed: topics may have come and gone.
     SnapshotInstalled,
+    /// An entry in a member's message is not what its proposer wrote. The message was dropped.
+    Altered {
+        from: NodeId,
+        index: u64,
+        why: String,
+    },
     Trouble(String),
 }
 
@@ -208,7 +215,7 @@ impl Group {
         let hard_state = if bugs.has(Bug::VoteIsForgotten) { HardState { vote: 0, ..hard_state } } else { hard_state };
         first_writes.push(Write::HardState { group: home, state: hard_state });
         let topics = checkpoint.as_ref().map_or_else(Topics::default, |c| {
-            Topics::decode(&c.state).expect("a stored checkpoint decodes: its checksum was right")
+            Topics::decode(&c.state).expect("a start rejects a checkpoint that makes no sense")
         });
         let view = LogView::restore(checkpoint.as_ref(), &log, hard_state);
         let checkpoint_index = checkpoint.as_ref().map_or(0, |c| c.index);
@@ -254,7 +261,8 @@ impl Group {
 
     // What comes in.
 
-    /// A member speaks. Messages that are not for this member, or make no sense, are dropped: raft would take them for a bug.
+    /// A member speaks. Messages that are not for this member, or make no sense, are dropped: raft would take them for a bug. So are
+    /// those with an entry that was altered on its way: the leader sends it again.
     pub fn handle_message(&mut self, message: RaftMessage) {
         let for_me = message.to == self.me && placement::holds(message.from.vertex, self.home);
         if !for_me || message.kind == MessageType::MsgSnapshot as i32 {
@@ -266,17 +274,24 @@ impl Group {
         if stands_too_early || reads_nothing || self.is_from_the_future(&message) {
             return;
         }
-        let commit = self.commit_index();
-        if let Some(message) = message::to_raft(message) {
-            self.stirred = true;
-            let only_tells = message.get_msg_type() == MessageType::MsgAppend && message.entries.is_empty();
-            let told = (message.term, message.index);
-            let _ignored_by_raft = self.raw.step(message);
-            if only_tells && self.commit_index() > commit {
-                self.leave_unanswered(told);
-            }
-            self.draw_election_timeout();
+        let from = message.from;
+        match message::to_raft(message) {
+            Ok(message) => self.step(message),
+            Err(Unusable::Entry { index, why }) => self.effects.push(GroupEffect::Altered { from, index, why }),
+            Err(Unusable::Kind) => {}
         }
+    }
+
+    fn step(&mut self, message: Message) {
+        let commit = self.commit_index();
+        self.stirred = true;
+        let only_tells = message.get_msg_type() == MessageType::MsgAppend && message.entries.is_empty();
+        let told = (message.term, message.index);
+        let _ignored_by_raft = self.raw.step(message);
+        if only_tells && self.commit_index() > commit {
+            self.leave_unanswered(told);
+        }
+        self.draw_election_timeout();
     }
 
     /// A member that claims entries, or commitment, which it cannot know would make raft panic.

@@ -179,7 +179,7 @@ impl Group {
     }
 
     fn step_snapshot(&mut self, message: RaftMessage) {
-        if let Some(message) = message::to_raft(message) {
+        if let Ok(message) = message::to_raft(message) {
             self.stirred = true;
             let _ignored_by_raft = self.raw.step(message);
         }

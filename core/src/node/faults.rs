@@ -62,6 +62,7 @@ impl Node {
         self.serving = Default::default();
         self.pulls = Default::default();
         self.reads = Default::default();
+        self.repairs = Default::default();
         self.crash_sessions();
         self.outbox = Default::default();
         self.effects.push(Effect::SetPeersAllowed(false));

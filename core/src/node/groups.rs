@@ -109,6 +109,9 @@ impl Node {
                 self.observe(Event::CaughtUp { group, applied }, None);
                 self.review_group(group);
             }
+            GroupEffect::Altered { from, index, why } => {
+                self.handle_altered(from.vertex, Some(format!("entry {index} of group {group}: {why}")));
+            }
             GroupEffect::Trouble(text) => self.observe(Event::Warning { text: format!("group {group}: {text}") }, None),
         }
     }

@@ -15,7 +15,7 @@ use crate::bugs::Bug;
 use crate::cube::Vertex;
 use crate::group::Origin;
 use crate::identity::{Incarnation, NodeId};
-use crate::store::{Recovered, Write};
+use crate::store::{Recovered, Write, judge};
 use crate::time::Instant;
 use crate::wire::event::Event;
 use crate::wire::peer::Body;
@@ -36,8 +36,16 @@ pub(super) struct Joining {
 impl Node {
     /// Begins with what is on disk. `wiped`: the disk was lost on request, so the empty folder of a node that was somebody is known
     /// to be no founder's.
-    pub(super) fn start(&mut self, recovered: Recovered, wiped: bool) {
+    pub(super) fn start(&mut self, mut recovered: Recovered, wiped: bool) {
         self.phase = Phase::Serving;
+        for nonsense in judge::reject_nonsense(&mut recovered) {
+            let text = format!(
+                "the data folder of node {} is damaged, or was written by another version: {nonsense}. The node comes back as a \
+                 new member and refills from its neighbours; if it cannot, move the folder away and start with an empty one",
+                self.me
+            );
+            self.observe(Event::Warning { text }, None);
+        }
         let previous = self.record.identity;
         let starts = recovered.record.as_ref().map_or(0, |record| record.starts) + 1;
         self.record = recovered.record.unwrap_or_else(|| crate::store::NodeRecord {

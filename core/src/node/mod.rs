@@ -15,14 +15,17 @@
 //! | `ack_all` | publishes that wait for every member that is up |
 //! | `pulls` | pulls under way here, and reads that wait for their leader to be confirmed |
 //! | `reads` | reads of messages, and what they were for |
+//! | `repairs` | messages that the disk has lost, fetched from another member |
 //! | `push` | deliveries to push subscribers |
 //! | `outbox` | publishes with `ack: one` that are not in the log yet |
 //! | `views` | cluster, status, locate, topics |
 //! | `faults` | failing on request, and coming back |
+//! | `altered` | what was altered on its way here |
 //! | `watch` | clients' queues, and events |
 //! | `queues` | how full everything is that can grow because of others |
 
 mod ack_all;
+mod altered;
 mod config;
 mod faults;
 mod groups;
@@ -35,6 +38,7 @@ mod pulls;
 mod push;
 mod queues;
 mod reads;
+mod repairs;
 mod replies;
 mod requests;
 mod serve;
@@ -94,6 +98,7 @@ pub struct Node {
     unsettled: bool,
     /// A leader's heartbeat came in this turn.
     heartbeat_heard: bool,
+    altered: altered::Altered,
     /// A stop that was asked for, and when it is due.
     stopping: Option<(Instant, StopMode, u64)>,
 
@@ -107,6 +112,7 @@ pub struct Node {
     serving: serve::Serving,
     pulls: pulls::Pulls,
     reads: reads::Reads,
+    repairs: repairs::Repairs,
     push: push::Push,
     outbox: outbox::Outbox,
     counters: Counters,
@@ -167,6 +173,7 @@ impl Node {
             next_maintenance: now.monotonic,
             unsettled: true,
             heartbeat_heard: false,
+            altered: altered::Altered::default(),
             stopping: None,
             clients: BTreeMap::new(),
             watchers: BTreeSet::new(),
@@ -176,6 +183,7 @@ impl Node {
             serving: serve::Serving::default(),
             pulls: pulls::Pulls::default(),
             reads: reads::Reads::default(),
+            repairs: repairs::Repairs::default(),
             push: push::Push::default(),
             outbox: outbox::Outbox::default(),
             counters: Counters::default(),
@@ -228,6 +236,7 @@ impl Node {
             || self.requests.is_anything_waiting()
             || self.serving.is_anything_waiting()
             || self.pulls.is_anything_waiting()
+            || self.repairs.is_anything_waiting()
             || self.push.is_anything_waiting()
             || self.outbox.is_anything_waiting()
     }
@@ -258,6 +267,7 @@ impl Node {
                     self.drain_overlay();
                 }
             }
+            Input::PeerAltered { from } => self.handle_altered(from, None),
             Input::ClientConnected { connection } => self.handle_client_connected(connection),
             Input::ClientRequest { connection, request } => self.handle_request(connection, request),
             Input::ClientDrained { connection, bytes } => self.handle_drained(connection, bytes),
@@ -299,6 +309,7 @@ impl Node {
             self.handle_joining_time();
             self.handle_requests_time();
             self.handle_pulls_time();
+            self.handle_repairs_time();
             self.handle_push_time();
             self.handle_outbox_time();
         }

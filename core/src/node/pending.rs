@@ -9,6 +9,7 @@ use crate::cube::Vertex;
 use crate::io::ConnectionId;
 use crate::names::Offset;
 use crate::time::Instant;
+use crate::topics::command::TopicId;
 use crate::wire::answer::Done;
 use crate::wire::client::{Ack, Action, ReadLevel, RequestId};
 use crate::wire::event::TraceId;
@@ -45,6 +46,8 @@ pub(super) enum Purpose {
     Gather(u64, Vertex),
     Fetch(SessionId),
     Outbox(u64),
+    /// Messages that this node's disk has lost: their group, topic and first offset.
+    Repair((Vertex, TopicId, Offset)),
 }
 
 pub(super) struct Pending {

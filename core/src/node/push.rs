@@ -38,6 +38,8 @@ const FETCH_WAIT: Duration = Duration::from_millis(1000);
 const FETCH_AGAIN: Duration = Duration::from_millis(2000);
 /// After a failed read or fetch.
 const TRY_AGAIN: Duration = Duration::from_millis(200);
+/// A session whose messages cannot be read for so long ends: its client shall know.
+const UNREADABLE: Duration = Duration::from_secs(10);
 /// Sessions of one node; beyond, a subscribe with `push` is answered with `overloaded`.
 const MAX_SESSIONS: usize = 65_536;
 /// Fetches that wait on one holder; beyond, the origin is told to ask again.
@@ -68,6 +70,8 @@ pub(super) struct Session {
     pub next: Offset,
     /// A read or fetch is under way, or not to be tried before this.
     pub busy_until: Option<Instant>,
+    /// Since when its messages cannot be read.
+    pub unreadable_since: Option<Instant>,
 }
 
 struct WaitingFetch {
@@ -293,6 +297,7 @@ impl Node {
     fn deliver(&mut self, id: SessionId, stored: StoredMessage) {
         let Some(session) = self.push.sessions.get_mut(&id) else { return };
         session.next = stored.offset.next();
+        session.unreadable_since = None;
         self.counters.deliveries += 1;
         let (topic, subscriber) = (session.topic.clone(), session.subscription.subscriber.clone());
         let connection = session.connection;
@@ -363,8 +368,19 @@ impl Node {
         }
     }
 
-    pub(super) fn handle_session_read_failed(&mut self, id: SessionId) {
+    pub(super) fn try_session_later(&mut self, id: SessionId) {
         self.set_busy(id, self.now.monotonic + TRY_AGAIN);
+    }
+
+    /// Damage took its messages, here or at the holder that was asked, and nobody has given them back yet.
+    pub(super) fn handle_session_read_failed(&mut self, id: SessionId) {
+        let now = self.now.monotonic;
+        let Some(session) = self.push.sessions.get_mut(&id) else { return };
+        let since = *session.unreadable_since.get_or_insert(now);
+        if now.since(since) >= UNREADABLE {
+            return self.end_session(id, EndReason::Unreadable);
+        }
+        self.try_session_later(id);
     }
 
     pub(super) fn handle_fetched(&mut self, id: SessionId, reply: Reply) {
@@ -377,7 +393,8 @@ impl Node {
                 };
                 self.handle_session_messages(id, messages.into_iter().map(stored).collect());
             }
-            _ => self.set_busy(id, self.now.monotonic + TRY_AGAIN),
+            Reply::Unreadable { .. } => self.handle_session_read_failed(id),
+            _ => self.try_session_later(id),
         }
     }
 

@@ -36,6 +36,7 @@ impl Node {
         queues.extend(self.serving.queues());
         queues.extend(self.pulls.queues());
         queues.extend(self.reads.queues());
+        queues.extend(self.repairs.queues());
         queues.extend(self.push.queues());
         queues.extend(self.outbox.queues());
         queues.push(Queue::of("messages held of members not met yet", self.held.len(), MAX_HELD));

@@ -14,11 +14,10 @@ use super::serve::{Asker, unknown_topic};
 use crate::cube::Vertex;
 use crate::identity::NodeId;
 use crate::names::Offset;
-use crate::store::{ReadFailed, ReadId, ReadMessages, StoredMessage};
+use crate::store::{Damaged, ReadFailed, ReadId, ReadMessages, StoredMessage};
 use crate::topics::Known;
 use crate::topics::command::TopicId;
 use crate::wire::answer::{ErrorCode, Message, Role};
-use crate::wire::event::Event;
 use crate::wire::peer::Reply;
 
 /// Contents in one answer to a pull.
@@ -38,19 +37,34 @@ pub(super) struct Reads {
 }
 
 struct UnderWay {
+    range: Range,
     purpose: Purpose,
     /// The most that may come back.
     bytes: u64,
 }
 
-enum Purpose {
-    Pull { group: Vertex, topic: TopicId, start: Offset, pull: Pull },
+pub(super) enum Purpose {
+    Pull {
+        group: Vertex,
+        topic: TopicId,
+        start: Offset,
+        pull: Pull,
+    },
     Session(SessionId),
     Fetch(Asker),
-    Snapshot { group: Vertex, to: NodeId, transfer: u64, topic: TopicId, from: Offset },
+    /// For another member, whose disk has lost them.
+    Stored(Asker),
+    Snapshot {
+        group: Vertex,
+        to: NodeId,
+        transfer: u64,
+        topic: TopicId,
+        from: Offset,
+    },
 }
 
 /// A range of a topic's messages, with limits.
+#[derive(Clone, Copy)]
 pub(super) struct Range {
     pub group: Vertex,
     pub topic: TopicId,
@@ -78,7 +92,7 @@ impl Reads {
 }
 
 impl Node {
-    fn read(&mut self, range: Range, purpose: Purpose) {
+    pub(super) fn read(&mut self, range: Range, purpose: Purpose) {
         if self.reads.waiting.len() >= MAX_WAITING {
             return self.refuse_read(purpose);
         }
@@ -97,7 +111,7 @@ impl Node {
             self.reads.next += 1;
             let read = ReadId(self.reads.next);
             self.reads.bytes_under_way += bytes;
-            self.reads.under_way.insert(read, UnderWay { purpose, bytes });
+            self.reads.under_way.insert(read, UnderWay { range, purpose, bytes });
             let Range { group, topic, from, end, max_messages, max_bytes } = range;
             self.disk_reads.push(ReadMessages { read, group, topic, from, end, max_messages, max_bytes });
         }
@@ -108,8 +122,8 @@ impl Node {
         let why = format!("{MAX_WAITING} reads wait for the disk of node {}", self.me);
         match purpose {
             Purpose::Pull { pull, .. } => self.reply_to_pull(pull.key, Reply::Unavailable { why }),
-            Purpose::Session(session) => self.handle_session_read_failed(session),
-            Purpose::Fetch(asker) => self.reply(&asker, Reply::Unavailable { why }),
+            Purpose::Session(session) => self.try_session_later(session),
+            Purpose::Fetch(asker) | Purpose::Stored(asker) => self.reply(&asker, Reply::Unavailable { why }),
             // The receiver asks again.
             Purpose::Snapshot { .. } => {}
         }
@@ -170,17 +184,14 @@ impl Node {
     }
 
     pub(super) fn handle_messages_read(&mut self, read: ReadId, result: Result<Vec<StoredMessage>, ReadFailed>) {
-        let Some(UnderWay { purpose, bytes }) = self.reads.under_way.remove(&read) else { return };
+        let Some(UnderWay { range, purpose, bytes }) = self.reads.under_way.remove(&read) else { return };
         self.reads.bytes_under_way -= bytes;
         self.begin_reads();
         match result {
             // Only ranges that hold messages are read.
-            Ok(messages) if messages.is_empty() => self.handle_nothing_read(purpose),
+            Ok(messages) if messages.is_empty() => self.handle_nothing_read(range, purpose),
             Ok(messages) => self.use_messages(purpose, messages),
-            Err(error) => {
-                self.observe(Event::Warning { text: format!("messages could not be read: {error}") }, None);
-                self.fail_read(purpose, error);
-            }
+            Err(failed) => self.handle_read_failed(range, purpose, failed),
         }
     }
 
@@ -192,6 +203,7 @@ impl Node {
                 let messages = messages.into_iter().map(message).collect();
                 self.reply(&asker, Reply::Fetched { messages });
             }
+            Purpose::Stored(asker) => self.reply(&asker, Reply::Stored { messages }),
             Purpose::Snapshot { group, to, transfer, topic, from } => {
                 if let Some(group) = self.groups.get_mut(&group) {
                     group.handle_read_for_snapshot(to, transfer, topic, from, messages);
@@ -201,7 +213,7 @@ impl Node {
     }
 
     /// Their topic was deleted meanwhile, or the disk has lost them.
-    fn handle_nothing_read(&mut self, purpose: Purpose) {
+    fn handle_nothing_read(&mut self, range: Range, purpose: Purpose) {
         match purpose {
             // Perhaps there is another topic of that name by now.
             Purpose::Pull { group, topic, pull, .. } if self.is_deleted(group, topic) => {
@@ -209,25 +221,30 @@ impl Node {
             }
             // Its transfer was ended with the topic.
             Purpose::Snapshot { group, topic, .. } if self.is_deleted(group, topic) => {}
+            purpose if self.is_deleted(range.group, range.topic) => {
+                self.fail_read(purpose, ReadFailed::because("their topic was deleted meanwhile"));
+            }
             purpose => {
-                let why = "the messages are not on disk: their topic was deleted meanwhile, or the disk has lost them";
-                self.fail_read(purpose, ReadFailed(why.into()));
+                let damaged = Damaged { from: range.from, end: range.end };
+                let why = "the messages are not on disk".into();
+                self.handle_read_failed(range, purpose, ReadFailed { why, damaged: Some(damaged) });
             }
         }
     }
 
-    fn is_deleted(&self, group: Vertex, topic: TopicId) -> bool {
+    pub(super) fn is_deleted(&self, group: Vertex, topic: TopicId) -> bool {
         self.groups.get(&group).is_some_and(|group| group.topics().known(topic) == Known::Deleted)
     }
 
-    fn fail_read(&mut self, purpose: Purpose, error: ReadFailed) {
+    pub(super) fn fail_read(&mut self, purpose: Purpose, error: ReadFailed) {
         match purpose {
             Purpose::Pull { pull, .. } => {
                 let failure = ErrorCode::Unavailable.because(format!("node {} cannot read its disk: {error}", self.me));
                 self.answer_pull(pull.key, Err(failure));
             }
             Purpose::Session(session) => self.handle_session_read_failed(session),
-            Purpose::Fetch(asker) => self.reply(&asker, Reply::Unavailable { why: error.to_string() }),
+            Purpose::Fetch(asker) => self.reply(&asker, Reply::Unreadable { why: error.to_string() }),
+            Purpose::Stored(asker) => self.reply(&asker, Reply::Unavailable { why: error.to_string() }),
             // The receiver asks again: by then perhaps another leader.
             Purpose::Snapshot { group, .. } => {
                 if let Some(group) = self.groups.get_mut(&group) {

@@ -20,6 +20,7 @@ impl Node {
             Some(Purpose::Request(number)) => self.handle_request_reply(number, reply),
             Some(Purpose::Gather(number, vertex)) => self.handle_gathered(number, vertex, reply),
             Some(Purpose::Fetch(session)) => self.handle_fetched(session, reply),
+            Some(Purpose::Repair(place)) => self.handle_lost_found(place, token, reply),
             Some(Purpose::Outbox(id)) => self.handle_outbox_reply(id, reply),
             None => {}
         }
@@ -49,6 +50,7 @@ impl Node {
                 self.stay_stuck(number);
             }
             Reply::Fetched { .. } | Reply::SubscriptionEnded { .. } => {}
+            Reply::Stored { .. } | Reply::Unreadable { .. } => {}
             Reply::Holding { .. } | Reply::Topics(_) => {}
         }
     }
@@ -163,8 +165,14 @@ impl Node {
                 }
                 let (group, since) = (self.home_of(&pending.action), pending.applied_at);
                 let subscription = Subscription { group, topic: *topic_id, subscriber: subscriber.clone(), since };
-                let session =
-                    Session { connection, topic: topic.clone(), subscription, next: *cursor, busy_until: None };
+                let session = Session {
+                    connection,
+                    topic: topic.clone(),
+                    subscription,
+                    next: *cursor,
+                    busy_until: None,
+                    unreadable_since: None,
+                };
                 self.begin_session(SessionId(by), session);
             }
             (Action::Unsubscribe { subscriber, topic }, Done::Unsubscribed { .. }) => {

@@ -114,6 +114,9 @@ impl Node {
                 self.handle_advance(asker, key, op, Action::Commit { subscriber, topic, offset: to }, hops)
             }
             Call::Fetch { subscription, from, max_bytes } => self.handle_fetch(asker, subscription, from, max_bytes),
+            Call::Stored { group, topic, from, end, max_bytes } => {
+                self.handle_stored(asker, group, topic, from, end, max_bytes)
+            }
             Call::Holding { topic } => {
                 let reply = self.holding(&topic);
                 self.reply(&asker, reply);
@@ -313,7 +316,11 @@ impl Node {
     }
 
     pub(super) fn acknowledge(&mut self, index: u64, waiter: Waiter, outcome: Outcome) {
-        let done = self.describe(waiter.group, index, &waiter.action, outcome);
+        let name = waiter.action.name();
+        let Some(done) = self.describe(waiter.group, index, &waiter.action, outcome) else {
+            let why = format!("another command than `{name}` had the number under which it was asked");
+            return self.reply(&waiter.asker, Reply::Unavailable { why });
+        };
         let answer = self.answer_with(waiter.hops, Ok(done));
         let reply = match &answer.result {
             Ok(Done::Subscribed { .. }) => Reply::Subscribed { answer, index },
@@ -322,9 +329,10 @@ impl Node {
         self.reply(&waiter.asker, reply);
     }
 
-    fn describe(&self, home: Vertex, index: u64, action: &Action, outcome: Outcome) -> Done {
+    /// `None`: the outcome is another command's, which an asker gave the same key.
+    fn describe(&self, home: Vertex, index: u64, action: &Action, outcome: Outcome) -> Option<Done> {
         let replicas = || home.neighbours().collect();
-        match (action.clone(), outcome) {
+        Some(match (action.clone(), outcome) {
             (Action::CreatePublisher { publisher }, Outcome::Registered { existed }) => {
                 Done::PublisherCreated { publisher, existed }
             }
@@ -342,8 +350,8 @@ impl Node {
                 Action::Subscribe { topic, .. } | Action::ReplicaSubscribe { topic, .. },
                 Outcome::Subscribed { topic: topic_id, cursor },
             ) => Done::Subscribed { topic, topic_id, cursor, original_node: None },
-            (action, outcome) => panic!("a {} does not come out as {outcome:?}", action.name()),
-        }
+            _ => return None,
+        })
     }
 
     /// The members that are known to have stored the log up to `index`, home first.

@@ -277,6 +277,8 @@ impl Clients {
         let end = match reason {
             EndReason::TopicDeleted => SessionEnd::TopicDeleted,
             EndReason::Unsubscribed => SessionEnd::Left,
+            // It is taken up again, like one whose connection broke.
+            EndReason::Unreadable => SessionEnd::Closed,
         };
         self.end_session(session, cluster.now(), end);
     }

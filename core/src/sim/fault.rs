@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
-use super::disk::Damage;
+use super::cluster::Cluster;
+use super::disk::{Damage, Lost};
 use super::network::EdgeConditions;
 use crate::cube::{Dimension, Vertex};
 use crate::wire::client::{LinkConditions, StopMode};
@@ -21,8 +22,10 @@ pub enum Fault {
     Hang { node: Vertex },
     /// The process dies and its disk is lost. Done only while a quorum's disks survive it.
     Wipe { node: Vertex },
-    /// A bit of a row on the disk of a node turns over, and the process is started anew. Done only where a wipe would be.
+    /// The process dies, and a bit of a row on its disk turns over, or files of its folder are lost; it is started anew. Done only where a wipe would be.
     Damage { node: Vertex, row: DamagedRow },
+    /// A bit of a row of messages turns over on the disk of a node that runs on. Done only where a wipe would be.
+    Rot { node: Vertex },
     /// Nothing can be written: the process dies of it, and of every start, until there is room at the end.
     FullDisk { node: Vertex },
     /// Every write and every read takes so long, microseconds.
@@ -35,7 +38,7 @@ pub enum Fault {
     Partition { side: Vec<Vertex>, one_way: bool },
     /// The connections between neighbours break, with what was on its way, and are made anew.
     Break { edges: Vec<(Vertex, Vertex)> },
-    /// These directions of edges delay, lose, double or reorder frames.
+    /// These directions of edges delay, lose, double, reorder or alter frames.
     Degrade { edges: Vec<(Vertex, Vertex)>, conditions: EdgeConditions },
     /// The node is asked to fail (`stop_node`).
     Stop { node: Vertex, mode: StopMode },
@@ -51,14 +54,21 @@ pub enum DamagedRow {
     Message,
     LogTail,
     Any,
+    /// No row, but files of the folder: the mark, the journals, or both.
+    Mark,
+    Journals,
+    MarkAndJournals,
 }
 
 impl DamagedRow {
-    pub(super) fn damage(self) -> Damage {
+    pub(super) fn do_to(self, cluster: &mut Cluster, node: Vertex) {
         match self {
-            DamagedRow::Message => Damage::Messages,
-            DamagedRow::LogTail => Damage::LogTail,
-            DamagedRow::Any => Damage::Any,
+            DamagedRow::Message => cluster.damage_disk(node, Damage::Messages),
+            DamagedRow::LogTail => cluster.damage_disk(node, Damage::LogTail),
+            DamagedRow::Any => cluster.damage_disk(node, Damage::Any),
+            DamagedRow::Mark => cluster.lose_files(node, Lost { mark: true, journals: false }),
+            DamagedRow::Journals => cluster.lose_files(node, Lost { mark: false, journals: true }),
+            DamagedRow::MarkAndJournals => cluster.lose_files(node, Lost { mark: true, journals: true }),
         }
     }
 }
@@ -72,6 +82,7 @@ pub enum FaultClass {
     Hang,
     Wipe,
     Damage,
+    Rot,
     FullDisk,
     SlowDisk,
     Clock,
@@ -91,6 +102,7 @@ impl FaultClass {
         FaultClass::Hang,
         FaultClass::Wipe,
         FaultClass::Damage,
+        FaultClass::Rot,
         FaultClass::FullDisk,
         FaultClass::SlowDisk,
         FaultClass::Clock,
@@ -110,6 +122,7 @@ impl FaultClass {
             FaultClass::Hang => "hang",
             FaultClass::Wipe => "wipe",
             FaultClass::Damage => "damage",
+            FaultClass::Rot => "rot",
             FaultClass::FullDisk => "full_disk",
             FaultClass::SlowDisk => "slow_disk",
             FaultClass::Clock => "clock",
@@ -130,14 +143,15 @@ impl FaultClass {
             FaultClass::Power => "machines lose power: unsynced writes are gone, the last one torn",
             FaultClass::Hang => "a process stops for a while and goes on",
             FaultClass::Wipe => "a disk is lost",
-            FaultClass::Damage => "a bit on a disk turns over",
+            FaultClass::Damage => "a bit on a disk turns over, or files are lost, while its node is down",
+            FaultClass::Rot => "a stored message is damaged under a running node",
             FaultClass::FullDisk => "a disk is full",
             FaultClass::SlowDisk => "a disk is slow",
             FaultClass::Clock => "a wall clock jumps",
             FaultClass::Cut => "edges swallow frames, some in one direction only",
             FaultClass::Partition => "the cube falls apart into two sides",
             FaultClass::Break => "connections break with what was on its way",
-            FaultClass::Degrade => "edges delay, lose, double and reorder frames",
+            FaultClass::Degrade => "edges delay, lose, double, reorder and alter frames",
             FaultClass::Stop => "a node fails on request: crash, wipe or pause",
             FaultClass::Link => "an edge is cut, delayed or made lossy on request",
             FaultClass::Clients => "clients lose their connections and the answers on them",
@@ -173,6 +187,7 @@ impl Fault {
             Fault::Hang { .. } => FaultClass::Hang,
             Fault::Wipe { .. } => FaultClass::Wipe,
             Fault::Damage { .. } => FaultClass::Damage,
+            Fault::Rot { .. } => FaultClass::Rot,
             Fault::FullDisk { .. } => FaultClass::FullDisk,
             Fault::SlowDisk { .. } => FaultClass::SlowDisk,
             Fault::Clock { .. } => FaultClass::Clock,
@@ -193,6 +208,7 @@ impl Fault {
             | Fault::Hang { node }
             | Fault::Wipe { node }
             | Fault::Damage { node, .. }
+            | Fault::Rot { node }
             | Fault::FullDisk { node }
             | Fault::SlowDisk { node, .. }
             | Fault::Clock { node, .. }
@@ -216,9 +232,17 @@ impl Fault {
             FaultClass::Hang => Fault::Hang { node },
             FaultClass::Wipe => Fault::Wipe { node },
             FaultClass::Damage => {
-                let rows = [DamagedRow::Message, DamagedRow::LogTail, DamagedRow::Any];
+                let rows = [
+                    DamagedRow::Message,
+                    DamagedRow::LogTail,
+                    DamagedRow::Any,
+                    DamagedRow::Mark,
+                    DamagedRow::Journals,
+                    DamagedRow::MarkAndJournals,
+                ];
                 Fault::Damage { node, row: pick(&rows, random) }
             }
+            FaultClass::Rot => Fault::Rot { node },
             FaultClass::FullDisk => Fault::FullDisk { node },
             FaultClass::SlowDisk => Fault::SlowDisk { node, delay_us: pick(&[5_000, 50_000, 400_000], random) },
             FaultClass::Clock => {
@@ -253,7 +277,8 @@ impl std::fmt::Display for Fault {
             Fault::Power { nodes } => write!(f, "{} lose power", list(nodes)),
             Fault::Hang { node } => write!(f, "{node} hangs"),
             Fault::Wipe { node } => write!(f, "{node} loses its disk"),
-            Fault::Damage { node, row } => write!(f, "a row on the disk of {node} is damaged ({row:?})"),
+            Fault::Damage { node, row } => write!(f, "the disk of {node} is damaged ({row:?})"),
+            Fault::Rot { node } => write!(f, "a message on the disk of {node} is damaged while it runs"),
             Fault::FullDisk { node } => write!(f, "the disk of {node} is full"),
             Fault::SlowDisk { node, delay_us } => write!(f, "the disk of {node} takes {delay_us} us"),
             Fault::Clock { node, by_us } => write!(f, "the clock of {node} jumps by {} s", by_us / 1_000_000),
@@ -262,14 +287,15 @@ impl std::fmt::Display for Fault {
             Fault::Partition { side, one_way: true } => write!(f, "{} are not heard by the others", list(side)),
             Fault::Break { edges } => write!(f, "connections break: {}", edge_list(edges)),
             Fault::Degrade { edges, conditions } => {
-                let EdgeConditions { delay_us, jitter_us, loss, duplication, reordering, .. } = conditions;
+                let EdgeConditions { delay_us, jitter_us, loss, duplication, reordering, altering, .. } = conditions;
                 write!(
                     f,
-                    "{}: {delay_us}+{jitter_us} us, {:.0} % lost, {:.0} % doubled, {:.0} % reordered",
+                    "{}: {delay_us}+{jitter_us} us, {:.0} % lost, {:.0} % doubled, {:.0} % reordered, {:.0} % altered",
                     edge_list(edges),
                     loss * 100.0,
                     duplication * 100.0,
-                    reordering * 100.0
+                    reordering * 100.0,
+                    altering * 100.0
                 )
             }
             Fault::Stop { node, mode } => write!(f, "{node} fails on request: {mode:?}"),
@@ -320,11 +346,12 @@ fn some_edges(dimension: Dimension, random: &mut fastrand::Rng) -> Vec<(Vertex, 
 
 fn bad_conditions(random: &mut fastrand::Rng) -> EdgeConditions {
     let usual = EdgeConditions::default();
-    match random.u8(..5) {
+    match random.u8(..6) {
         0 => EdgeConditions { delay_us: 30_000, jitter_us: 50_000, ..usual },
         1 => EdgeConditions { loss: 0.3, ..usual },
         2 => EdgeConditions { duplication: 0.4, jitter_us: 20_000, ..usual },
         3 => EdgeConditions { reordering: 0.5, jitter_us: 40_000, ..usual },
+        4 => EdgeConditions { altering: 0.03, ..usual },
         _ => EdgeConditions {
             cut: false,
             delay_us: 2_000,
@@ -332,6 +359,7 @@ fn bad_conditions(random: &mut fastrand::Rng) -> EdgeConditions {
             loss: 0.1,
             duplication: 0.1,
             reordering: 0.2,
+            altering: 0.01,
         },
     }
 }

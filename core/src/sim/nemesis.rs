@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::cluster::Cluster;
+use super::disk::Damage;
 use super::fault::{Fault, FaultClass};
 use super::network::EdgeConditions;
 use super::scenario::Planned;
@@ -84,21 +85,6 @@ impl Nemesis {
         self.story.push((cluster.now(), "all is healed".into()));
     }
 
-    /// A damaged message stays damaged: its node refuses to read it until the disk is replaced, to a member that catches up as well.
-    /// Its operator does so as soon as the others can do without it, one node at a time.
-    pub fn replace_damaged(&mut self, cluster: &mut Cluster) {
-        let damaged = cluster
-            .dimension()
-            .vertices()
-            .find(|node| cluster.disk(*node).has_bad_row() && self.may_lose(cluster, *node, Some(*node)));
-        if let Some(node) = damaged {
-            self.story.push((cluster.now(), format!("{node} gets an empty disk, for a message on it is damaged")));
-            cluster.kill(node);
-            self.replace_disk(cluster, node);
-            cluster.start(node);
-        }
-    }
-
     /// A node that cannot start because of its damaged disk gets an empty one, as its operator would do.
     pub fn replace_refused(&mut self, cluster: &mut Cluster) {
         for node in cluster.dimension().vertices() {
@@ -143,7 +129,14 @@ impl Nemesis {
                 if may {
                     self.note_loss(cluster, *node);
                     cluster.kill(*node);
-                    cluster.damage_disk(*node, row.damage());
+                    row.do_to(cluster, *node);
+                }
+                may
+            }
+            Fault::Rot { node } => {
+                let may = self.may_lose_disk(cluster, *node);
+                if may {
+                    cluster.damage_disk(*node, Damage::Messages);
                 }
                 may
             }
@@ -205,7 +198,11 @@ impl Nemesis {
                 self.ask(cluster, from, Action::SetLink { from, to, conditions: LinkConditions::PERFECT });
             }
             // These end by themselves.
-            Fault::Hang { .. } | Fault::Stop { .. } | Fault::Break { .. } | Fault::Clients { .. } => {}
+            Fault::Rot { .. }
+            | Fault::Hang { .. }
+            | Fault::Stop { .. }
+            | Fault::Break { .. }
+            | Fault::Clients { .. } => {}
         }
     }
 
@@ -241,18 +238,13 @@ impl Nemesis {
     /// a majority of the voters' disks, and one disk fewer still meets every majority that can be had without it. (Where only the
     /// leader knows that a lost disk votes no longer, that one and the leader's are two of the same voters.)
     fn may_lose_disk(&self, cluster: &Cluster, node: Vertex) -> bool {
-        self.may_lose(cluster, node, None)
-    }
-
-    /// As [`Nemesis::may_lose_disk`]; one disk need not be whole.
-    fn may_lose(&self, cluster: &Cluster, node: Vertex, excepted: Option<Vertex>) -> bool {
         let is_whole = |voter: &NodeId| {
             let is_there = cluster.node(voter.vertex).and_then(Node::identity) == Some(*voter);
-            is_there && (excepted == Some(voter.vertex) || !self.lost.contains(voter))
+            is_there && !self.lost.contains(voter)
         };
-        let is_damaged = |member: Vertex| excepted != Some(member) && cluster.disk(member).has_bad_row();
+        let is_damaged = |member: Vertex| cluster.disk(member).has_bad_row();
         placement::members(node).all(|home| {
-            // A member with a damaged message may get its vote back, and is replaced only when all others are whole.
+            // A message that one member has lost is not lost by a second one before the first has it back.
             if placement::members(home).any(is_damaged) {
                 return false;
             }

@@ -1,15 +1,18 @@
 //! The edges between nodes, and what happens to a frame on its way.
 //!
 //! A real edge is a connection that keeps order and loses nothing while it stands. Simulated ones do worse on request: they lose,
-//! double and reorder frames, so that nothing above comes to rely on more than it is promised.
+//! double, reorder and alter frames, so that nothing above comes to rely on more than it is promised.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::bugs::{Bug, Bugs};
 use crate::cube::Vertex;
 use crate::time::Instant;
+use crate::wire::binary::{decode_peer_frames, encode_peer_frames, let_peer_message_fit};
+use crate::wire::peer::PeerFrame;
 
 /// How one direction of an edge behaves. Times in microseconds, shares 0 to 1.
 #[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]
@@ -24,11 +27,21 @@ pub struct EdgeConditions {
     pub duplication: f32,
     /// The share of frames that may overtake others.
     pub reordering: f32,
+    /// The share of frames of which a bit turns over on the way.
+    pub altering: f32,
 }
 
 impl Default for EdgeConditions {
     fn default() -> EdgeConditions {
-        EdgeConditions { cut: false, delay_us: 100, jitter_us: 0, loss: 0.0, duplication: 0.0, reordering: 0.0 }
+        EdgeConditions {
+            cut: false,
+            delay_us: 100,
+            jitter_us: 0,
+            loss: 0.0,
+            duplication: 0.0,
+            reordering: 0.0,
+            altering: 0.0,
+        }
     }
 }
 
@@ -42,6 +55,7 @@ impl EdgeConditions {
             loss: self.loss.max(other.loss),
             duplication: self.duplication.max(other.duplication),
             reordering: self.reordering.max(other.reordering),
+            altering: self.altering.max(other.altering),
         }
     }
 }
@@ -55,6 +69,7 @@ pub struct FrameCounts {
     pub overtaking: u64,
     /// On their way when their connection broke.
     pub cut_off: u64,
+    pub altered: u64,
 }
 
 impl FrameCounts {
@@ -64,12 +79,23 @@ impl FrameCounts {
         self.doubled += other.doubled;
         self.overtaking += other.overtaking;
         self.cut_off += other.cut_off;
+        self.altered += other.altered;
     }
+}
+
+/// What became of a frame on its way.
+pub(super) enum Altering {
+    Whole,
+    /// It was altered, and whoever reads it notices.
+    Noticed,
+    /// It was altered, and this is what is read.
+    Unnoticed(PeerFrame),
 }
 
 #[derive(Debug)]
 pub(super) struct Network {
     random: fastrand::Rng,
+    bugs: Bugs,
     usual: EdgeConditions,
     unusual: BTreeMap<(Vertex, Vertex), EdgeConditions>,
     /// When the last frame that keeps its place arrives.
@@ -78,9 +104,10 @@ pub(super) struct Network {
 }
 
 impl Network {
-    pub fn new(seed: u64, usual: EdgeConditions) -> Network {
+    pub fn new(seed: u64, usual: EdgeConditions, bugs: Bugs) -> Network {
         Network {
             random: fastrand::Rng::with_seed(seed),
+            bugs,
             usual,
             unusual: BTreeMap::new(),
             last_arrival: BTreeMap::new(),
@@ -107,6 +134,36 @@ impl Network {
         self.counts.doubled += u64::from(doubled);
         let second = doubled.then(|| self.arrival(now, from, to, conditions));
         first.into_iter().chain(second)
+    }
+
+    /// Alters a frame sent now, or does not. An altered one is turned into bytes, a bit of them turns over, and they are read as a
+    /// real node reads them.
+    pub fn alter(&mut self, from: Vertex, to: Vertex, frame: &PeerFrame) -> Altering {
+        let conditions = self.unusual.get(&(from, to)).copied().unwrap_or(self.usual);
+        if !self.happens(conditions.altering) {
+            return Altering::Whole;
+        }
+        let mut message = encode_peer_frames(std::slice::from_ref(frame));
+        let Some((at, bit)) = self.choose_bit(&message) else { return Altering::Whole };
+        self.counts.altered += 1;
+        message[at] ^= 1 << bit;
+        if self.bugs.has(Bug::AlteredFramesAreBelieved) {
+            let_peer_message_fit(&mut message);
+        }
+        match decode_peer_frames(&message, from.dimension()).map(|mut frames| frames.pop()) {
+            Ok(Some(frame)) => Altering::Unnoticed(frame),
+            Ok(None) | Err(_) => Altering::Noticed,
+        }
+    }
+
+    /// Any; but where nobody looks at check sums only one of a content, for raft holds some messages to be impossible.
+    fn choose_bit(&mut self, message: &[u8]) -> Option<(usize, u8)> {
+        if !self.bugs.has(Bug::AlteredFramesAreBelieved) {
+            return Some((self.random.u64(..message.len() as u64) as usize, self.random.u8(..8)));
+        }
+        let numbers = message.windows(2).enumerate().filter(|(_, two)| two[0] == b'-' && two[1].is_ascii_digit());
+        let places: Vec<usize> = numbers.map(|(at, _)| at + 1).collect();
+        (!places.is_empty()).then(|| (places[self.random.u32(..places.len() as u32) as usize], 0))
     }
 
     fn arrival(&mut self, now: Instant, from: Vertex, to: Vertex, conditions: EdgeConditions) -> Instant {
@@ -147,7 +204,7 @@ mod tests {
 
     fn arrivals(conditions: EdgeConditions, frames: u64) -> Vec<Instant> {
         let (from, to) = edge();
-        let mut network = Network::new(1, EdgeConditions::default());
+        let mut network = Network::new(1, EdgeConditions::default(), Bugs::default());
         network.set(from, to, Some(conditions));
         (0..frames).flat_map(|number| network.arrivals(Instant(number), from, to)).collect()
     }
@@ -157,6 +214,18 @@ mod tests {
         let jittery = EdgeConditions { jitter_us: 5_000, ..EdgeConditions::default() };
         assert!(arrivals(jittery, 500).is_sorted());
         assert!(!arrivals(EdgeConditions { reordering: 0.5, ..jittery }, 500).is_sorted());
+    }
+
+    #[test]
+    fn every_altered_frame_is_noticed() {
+        let (from, to) = edge();
+        let mut network = Network::new(1, EdgeConditions::default(), Bugs::default());
+        network.set(from, to, Some(EdgeConditions { altering: 1.0, ..EdgeConditions::default() }));
+        for number in 0..1_000 {
+            let frame = PeerFrame::Pong { sent_us: number, held_us: number * number };
+            assert!(matches!(network.alter(from, to, &frame), Altering::Noticed));
+        }
+        assert_eq!(network.counts.altered, 1_000);
     }
 
     #[test]

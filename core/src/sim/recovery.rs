@@ -48,7 +48,6 @@ pub(super) fn recover(cluster: &mut Cluster, clients: &mut Clients, nemesis: &mu
     let mut farewell = clients.workload.farewell();
     loop {
         nemesis.replace_refused(cluster);
-        nemesis.replace_damaged(cluster);
         run_for(cluster, clients, LOOK_EVERY);
         let now = cluster.now();
         recovery.remains = homes_that_do_not_lead(cluster);
@@ -70,7 +69,7 @@ pub(super) fn recover(cluster: &mut Cluster, clients: &mut Clients, nemesis: &mu
         if waiting.is_empty() {
             recovery.outboxes_empty.get_or_insert(cluster.now());
         }
-        recovery.remains = [unequal, waiting, damaged_disks(cluster), undelivered(cluster, clients)].concat();
+        recovery.remains = [unequal, waiting, undelivered(cluster, clients)].concat();
         if (recovery.remains.is_empty() && farewell.is_empty()) || cluster.now() >= until {
             return recovery;
         }
@@ -135,12 +134,6 @@ fn waiting_outboxes(cluster: &Cluster) -> Vec<String> {
         (count > 0).then(|| format!("{count} publishes wait in the outbox of {node}"))
     };
     cluster.dimension().vertices().filter_map(waiting).collect()
-}
-
-/// Whose operators have not replaced them yet.
-fn damaged_disks(cluster: &Cluster) -> Vec<String> {
-    let damaged = cluster.dimension().vertices().filter(|node| cluster.disk(*node).has_bad_row());
-    damaged.map(|node| format!("a message on the disk of {node} is damaged")).collect()
 }
 
 /// Open push subscriptions that are behind.
@@ -209,6 +202,14 @@ pub(super) fn hold_silence_against(
             recovery.holders_equal = None;
             recovery.remains.push(format!("{silent} cannot say what it has of `{topic}`"));
         }
+    }
+}
+
+/// Every message was read: whoever met a damaged one has repaired it.
+pub(super) fn hold_damage_against(recovery: &mut Recovery, cluster: &Cluster) {
+    for node in cluster.dimension().vertices().filter(|node| cluster.disk(*node).has_bad_row()) {
+        recovery.holders_equal = None;
+        recovery.remains.push(format!("a message on the disk of {node} is still damaged"));
     }
 }
 

@@ -219,6 +219,7 @@ impl Simulation {
         let holdings = recovery::read_holdings_at_rest(&mut self.cluster, &mut self.clients, topics.collect());
         let (lasting, dimension) = (self.clients.workload.lasting_topics(), self.cluster.dimension());
         recovery::hold_silence_against(&mut recovery, &holdings, &lasting, dimension);
+        recovery::hold_damage_against(&mut recovery, &self.cluster);
         let slowest_recovery_us = recovery::time_taken(&recovery).as_micros() as u64;
         let evidence = Evidence {
             dimension: self.cluster.dimension(),

@@ -1,14 +1,17 @@
 //! What damage means, for every engine: the rows that lie on a disk, judged at a start.
 //!
-//! A log whose last entries are damaged is cut there: the node has lost promises that it can no longer tell, so the
-//! group says `tail_cut` until the node takes a new identity. A damaged entry with a good one behind it, a damaged
-//! checkpoint, hard state, record or outbox entry refuses to start: guessing there would be silent loss.
+//! A log is cut at its first entry that is damaged or missing, and what lies behind it goes too: the node has lost promises
+//! that it can no longer tell, so the group says `tail_cut` until the node takes a new identity, under which it refills from
+//! the other members. A damaged checkpoint, hard state, record or outbox entry refuses to start: guessing there would be
+//! silent loss. An entry or a checkpoint that fits its check sum and makes no sense ([`reject_nonsense`]) counts as damage.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::rows::{BadRow, GroupCode, Row, RowKey};
 use super::{Checkpoint, HardState, LogEntry, NodeRecord, Recovered, RecoveredGroup};
 use crate::cube::Vertex;
+use crate::group::check_entry;
+use crate::topics::Topics;
 use crate::topics::command::Command;
 
 /// Rows as they are found; all but the messages, which are looked at when they are read.
@@ -26,7 +29,7 @@ struct FoundGroup {
     checkpoint: Option<Checkpoint>,
     /// The log up to its first damaged row.
     log: Vec<LogEntry>,
-    /// The index at which damage begins.
+    /// The index at which damage begins, and the first that was found.
     bad_tail: Option<(u64, BadRow)>,
 }
 
@@ -53,8 +56,6 @@ pub struct CutTail {
 pub enum Refused {
     #[error("{0}")]
     Bad(#[from] BadRow),
-    #[error("entries {from} to {to} of group {group}'s log are missing")]
-    Missing { group: Vertex, from: u64, to: u64 },
     #[error("group #{0} is no vertex")]
     NoVertex(GroupCode),
 }
@@ -76,19 +77,15 @@ impl Found {
     }
 
     /// A group's entries are told in the order of their indexes.
-    pub fn entry(&mut self, group: GroupCode, index: u64, row: Row<LogEntry>) -> Result<(), Refused> {
+    pub fn entry(&mut self, group: GroupCode, index: u64, row: Row<LogEntry>) {
         let FoundGroup { log, bad_tail, .. } = self.group(group);
-        match (row, bad_tail.take()) {
-            // Something good behind something bad: this is no torn end.
-            (Ok(_), Some((_, bad))) => return Err(bad.into()),
-            (Ok(entry), None) => {
-                check_follows(log, &entry, group)?;
-                log.push(entry);
-            }
-            (Err(_), Some(earlier)) => *bad_tail = Some(earlier),
-            (Err(bad), None) => *bad_tail = Some((index, bad)),
+        if bad_tail.is_some() {
+            return;
         }
-        Ok(())
+        match row.and_then(|entry| check_follows(log, &entry, group).map(|()| entry)) {
+            Ok(entry) => log.push(entry),
+            Err(bad) => *bad_tail = Some((log.last().map_or(index, |last| last.index.saturating_add(1)), bad)),
+        }
     }
 
     pub fn outbox(&mut self, id: u64, row: Row<Command>) -> Result<(), Refused> {
@@ -98,6 +95,7 @@ impl Found {
 
     /// The group's log lost its end at an earlier start.
     pub fn cut_before(&mut self, group: GroupCode) {
+        self.group(group);
         self.cut_before.insert(group);
     }
 
@@ -108,7 +106,7 @@ impl Found {
         let mut cuts = Vec::new();
         for (code, found) in groups {
             let group = Vertex::from_code(code).map_err(|_| Refused::NoVertex(code))?;
-            let (judged, cut) = judge_group(group, found)?;
+            let (judged, cut) = judge_group(group, found);
             let tail_cut = cut.is_some() || cut_before.contains(&code);
             recovered.groups.push(RecoveredGroup { tail_cut, ..judged });
             cuts.extend(cut);
@@ -127,6 +125,50 @@ pub fn ends_mistrust(before: Option<&NodeRecord>, now: &NodeRecord) -> bool {
     before.and_then(|record| record.identity) != now.identity
 }
 
+/// The newest promises on this disk are lost, or cannot be told from lost ones: every group counts as cut. Gives the groups whose
+/// mistrust the engine has to remember. A node without an identity promised nothing.
+pub fn mistrust(recovered: &mut Recovered) -> Vec<Vertex> {
+    let identity = recovered.record.as_ref().and_then(|record| record.identity);
+    if let Some(identity) = identity.filter(|_| recovered.groups.is_empty()) {
+        // The rows of its groups are lost too: one group stands for all.
+        recovered.groups.push(RecoveredGroup {
+            group: identity.vertex,
+            hard_state: HardState::default(),
+            checkpoint: None,
+            log: Vec::new(),
+            tail_cut: true,
+        });
+    }
+    recovered.groups.iter_mut().for_each(|group| group.tail_cut = true);
+    recovered.groups.iter().map(|group| group.group).collect()
+}
+
+/// What fits its check sums and makes no sense all the same is damage, or was written by another version: a log is cut there,
+/// and a group whose checkpoint cannot be decoded begins with nothing. Gives what was found, for people.
+pub fn reject_nonsense(recovered: &mut Recovered) -> Vec<String> {
+    recovered.groups.iter_mut().filter_map(reject_nonsense_of).collect()
+}
+
+fn reject_nonsense_of(found: &mut RecoveredGroup) -> Option<String> {
+    let group = found.group;
+    if let Some(Err(why)) = found.checkpoint.as_ref().map(|checkpoint| Topics::decode(&checkpoint.state)) {
+        let hard_state = HardState::default();
+        *found = RecoveredGroup { group, hard_state, checkpoint: None, log: Vec::new(), tail_cut: true };
+        return Some(format!("the checkpoint of group {group} ({why})"));
+    }
+    let (at, why) = found.log.iter().enumerate().find_map(|(at, entry)| Some((at, check_entry(entry).err()?)))?;
+    let index = found.log[at].index;
+    found.log.truncate(at);
+    let base = found.checkpoint.as_ref().map_or(0, |checkpoint| checkpoint.index);
+    let last = found.log.last().map_or(base, |entry| entry.index);
+    if last < base {
+        found.log.clear();
+    }
+    found.hard_state.commit = found.hard_state.commit.min(last.max(base));
+    found.tail_cut = true;
+    Some(format!("log entry {index} of group {group} ({why})"))
+}
+
 fn check_follows(log: &[LogEntry], entry: &LogEntry, group: GroupCode) -> Row<()> {
     match log.last() {
         Some(last) if last.index.checked_add(1) != Some(entry.index) => {
@@ -137,16 +179,19 @@ fn check_follows(log: &[LogEntry], entry: &LogEntry, group: GroupCode) -> Row<()
 }
 
 /// Holds the log against the checkpoint and the hard state.
-fn judge_group(group: Vertex, found: FoundGroup) -> Result<(RecoveredGroup, Option<CutTail>), Refused> {
+fn judge_group(group: Vertex, found: FoundGroup) -> (RecoveredGroup, Option<CutTail>) {
     let FoundGroup { hard_state, checkpoint, mut log, bad_tail } = found;
     let base = checkpoint.as_ref().map_or(0, |checkpoint| checkpoint.index);
     let next = base.saturating_add(1);
     let first = log.first().map_or(next, |entry| entry.index);
     let last = log.last().map_or(base, |entry| entry.index);
-    if first > next {
-        return Err(Refused::Missing { group, from: next, to: first - 1 });
-    }
     let committed = hard_state.commit.max(base);
+    if first > next {
+        let why = format!("entries {next} to {} are missing", first - 1);
+        let hard_state = HardState { commit: hard_state.commit.min(base), ..hard_state };
+        let recovered = RecoveredGroup { group, hard_state, checkpoint, log: Vec::new(), tail_cut: false };
+        return (recovered, Some(CutTail { group, from_index: next, why }));
+    }
     let mut cut = match bad_tail {
         Some((from_index, bad)) => Some(CutTail { group, from_index, why: bad.to_string() }),
         None if committed > last => {
@@ -161,7 +206,7 @@ fn judge_group(group: Vertex, found: FoundGroup) -> Result<(RecoveredGroup, Opti
         log.clear();
     }
     let hard_state = HardState { commit: hard_state.commit.min(last.max(base)), ..hard_state };
-    Ok((RecoveredGroup { group, hard_state, checkpoint, log, tail_cut: false }, cut))
+    (RecoveredGroup { group, hard_state, checkpoint, log, tail_cut: false }, cut)
 }
 
 #[cfg(test)]
@@ -181,8 +226,8 @@ mod tests {
         // Entries behind the checkpoint are kept for members that are a little late.
         for cut_from in 95..=107 {
             let mut found = found(100, 106);
-            (95..cut_from).for_each(|index| found.entry(CODE, index, Ok(entry(index))).unwrap());
-            (cut_from..=106).for_each(|index| found.entry(CODE, index, Err(bad(index))).unwrap());
+            (95..cut_from).for_each(|index| found.entry(CODE, index, Ok(entry(index))));
+            (cut_from..=106).for_each(|index| found.entry(CODE, index, Err(bad(index))));
             let Judged { recovered, cuts } = found.judge().unwrap();
             let group = recovered.groups[0].clone();
             assert_eq!((group.tail_cut, cuts.len()), (cut_from <= 106, usize::from(cut_from <= 106)));
@@ -194,7 +239,7 @@ mod tests {
             let kept = (95..=106).take_while(|index| cuts.iter().all(|cut| *index < cut.from_index));
             let next = member.last_index() + 1;
             let mut found = self::found(100, next);
-            kept.chain([next]).for_each(|index| found.entry(CODE, index, Ok(entry(index))).unwrap());
+            kept.chain([next]).for_each(|index| found.entry(CODE, index, Ok(entry(index))));
             found.judge().unwrap_or_else(|refused| panic!("cut from {cut_from}: {refused}"));
         }
     }
@@ -203,7 +248,7 @@ mod tests {
     fn committed_entries_that_are_missing_at_the_end_are_a_cut() {
         for (last, committed, cut_from) in [(106, 106, None), (104, 106, Some(105)), (98, 100, Some(95))] {
             let mut found = found(100, committed);
-            (95..=last).for_each(|index| found.entry(CODE, index, Ok(entry(index))).unwrap());
+            (95..=last).for_each(|index| found.entry(CODE, index, Ok(entry(index))));
             let Judged { recovered, cuts } = found.judge().unwrap();
             assert_eq!(cuts.first().map(|cut| cut.from_index), cut_from);
             assert_eq!(recovered.groups[0].hard_state.commit, last.max(100));
@@ -212,22 +257,69 @@ mod tests {
     }
 
     #[test]
-    fn damage_that_is_no_torn_end_refuses_and_is_named() {
-        let mut found = found(100, 106);
-        found.entry(CODE, 101, Ok(entry(101))).unwrap();
-        found.entry(CODE, 102, Err(bad(102))).unwrap();
-        let refused = found.entry(CODE, 103, Ok(entry(103))).unwrap_err();
-        assert_eq!(refused, Refused::Bad(bad(102)));
+    fn a_log_is_cut_at_its_first_bad_or_missing_entry_whatever_lies_behind() {
+        let good = |index| (index, Ok(entry(index)));
+        let cases = [
+            (vec![good(101), (102, Err(bad(102))), good(103)], 102, "log entry 102 of group 010 does not fit"),
+            (vec![good(101), good(103), (104, Err(bad(104)))], 102, "log entry 102 of group 010 is missing"),
+            (vec![good(104), good(105)], 101, "entries 101 to 103 are missing"),
+        ];
+        for (rows, cut_from, why) in cases {
+            let mut found = found(100, 106);
+            rows.into_iter().for_each(|(index, row)| found.entry(CODE, index, row));
+            let Judged { recovered, cuts } = found.judge().unwrap();
+            assert_eq!(cuts[0].from_index, cut_from);
+            assert!(cuts[0].why.starts_with(why), "{}", cuts[0].why);
+            let group = recovered.groups[0].clone();
+            assert!(group.tail_cut && group.hard_state.commit == cut_from - 1);
+            assert_eq!(start(group).last_index(), cut_from - 1);
+        }
+    }
 
-        let mut found = self::found(100, 106);
-        found.entry(CODE, 101, Ok(entry(101))).unwrap();
-        let refused = found.entry(CODE, 103, Ok(entry(103))).unwrap_err();
-        assert_eq!(refused.to_string(), "log entry 102 of group 010 is missing");
+    #[test]
+    fn what_makes_no_sense_is_cut_like_what_is_damaged() {
+        let nonsense = |index| LogEntry { data: vec![9; 9].into(), ..entry(index) };
+        for bad_at in 95..=106 {
+            let mut found = found(100, 106);
+            (95..=106).for_each(|index| {
+                let entry = if index == bad_at { nonsense(index) } else { entry(index) };
+                found.entry(CODE, index, Ok(entry));
+            });
+            let mut recovered = found.judge().unwrap().recovered;
+            let said = reject_nonsense(&mut recovered);
+            assert!(said[0].starts_with(&format!("log entry {bad_at} of group 010")), "{said:?}");
+            assert!(recovered.groups[0].tail_cut);
+            assert_eq!(start(recovered.groups[0].clone()).last_index(), 100.max(bad_at - 1));
+            assert_eq!(reject_nonsense(&mut recovered), [""; 0], "once is enough");
+        }
 
-        let mut found = self::found(100, 106);
-        found.entry(CODE, 104, Ok(entry(104))).unwrap();
-        let refused = found.judge().unwrap_err();
-        assert_eq!(refused.to_string(), "entries 101 to 103 of group 010's log are missing");
+        let mut found = found(100, 101);
+        found.entry(CODE, 101, Ok(entry(101)));
+        let mut recovered = found.judge().unwrap().recovered;
+        recovered.groups[0].checkpoint.as_mut().unwrap().state = vec![9; 9];
+        assert!(reject_nonsense(&mut recovered)[0].starts_with("the checkpoint of group 010"));
+        let group = recovered.groups[0].clone();
+        assert!(group.tail_cut);
+        assert_eq!(start(group).last_index(), 0);
+    }
+
+    #[test]
+    fn when_the_newest_promises_are_lost_no_group_keeps_its_vote() {
+        let mut recovered = found(100, 100).judge().unwrap().recovered;
+        assert_eq!(mistrust(&mut recovered), [home()]);
+        assert!(recovered.groups[0].tail_cut);
+
+        let identity = Some(NodeId::founding(home()));
+        let record = |identity| Some(NodeRecord { identity, vertex: home(), starts: 1, met: Vec::new() });
+        let mut recovered = Recovered { record: record(identity), ..Recovered::default() };
+        assert_eq!(mistrust(&mut recovered), [home()], "its groups' rows are lost too");
+        assert!(recovered.groups[0].tail_cut);
+        let mut found = Found::default();
+        found.cut_before(CODE);
+        assert!(found.judge().unwrap().recovered.groups[0].tail_cut, "which is remembered");
+
+        let mut recovered = Recovered { record: record(None), ..Recovered::default() };
+        assert_eq!(mistrust(&mut recovered), [], "without an identity nothing was promised");
     }
 
     #[test]
@@ -237,9 +329,10 @@ mod tests {
         assert_eq!((judged.recovered.groups[0].hard_state.commit, judged.cuts), (last, vec![]));
 
         let mut found = self::found(last - 1, last);
-        found.entry(CODE, last, Ok(entry(last))).unwrap();
-        assert!(found.clone().judge().is_ok());
-        assert!(found.entry(CODE, 0, Ok(entry(0))).is_err());
+        found.entry(CODE, last, Ok(entry(last)));
+        assert!(found.clone().judge().unwrap().cuts.is_empty());
+        found.entry(CODE, 0, Ok(entry(0)));
+        assert_eq!(found.judge().unwrap().cuts.len(), 1);
     }
 
     fn found(checkpoint: u64, commit: u64) -> Found {

@@ -61,6 +61,12 @@ pub enum Write {
         topic: TopicId,
         messages: Vec<StoredMessage>,
     },
+    /// Messages in place of damaged ones. Nobody makes them again, so they are durable like everything that is not made again.
+    Repair {
+        group: Vertex,
+        topic: TopicId,
+        messages: Vec<StoredMessage>,
+    },
     /// All messages of a topic go.
     DropMessages {
         group: Vertex,
@@ -85,15 +91,17 @@ impl Write {
             Write::Identity(_)
             | Write::HardState { .. }
             | Write::Append { .. }
+            | Write::Repair { .. }
             | Write::DropMessages { .. }
             | Write::OutboxPut { .. }
             | Write::OutboxRemove { .. } => false,
         }
     }
 
-    /// Whether a log ends with it that may have to make something again: all that was written before has to be durable with it.
-    pub fn ends_log(&self) -> bool {
-        matches!(self, Write::Checkpoint { clear_log: true, .. })
+    /// Whether all that was written before has to be durable with it: a log ends that may have to make something again, or
+    /// damage is to be gone from the disk.
+    pub fn settles(&self) -> bool {
+        matches!(self, Write::Checkpoint { clear_log: true, .. } | Write::Repair { .. })
     }
 
     /// Puts a change behind others. Messages join those of their topic which they follow, past other messages only.
@@ -234,8 +242,25 @@ pub struct ReadId(pub u64);
 
 /// Why a read failed. A write that fails ends the node: it must not go on with less on disk than it believes.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
-#[error("{0}")]
-pub struct ReadFailed(pub String);
+#[error("{why}")]
+pub struct ReadFailed {
+    pub why: String,
+    /// The first messages that the read needs and the disk has lost, where that is why, and where it can be told.
+    pub damaged: Option<Damaged>,
+}
+
+impl ReadFailed {
+    pub fn because(why: impl Into<String>) -> ReadFailed {
+        ReadFailed { why: why.into(), damaged: None }
+    }
+}
+
+/// Messages of a topic that are damaged or missing: from one offset to before another.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Damaged {
+    pub from: Offset,
+    pub end: Offset,
+}
 
 /// Byte strings as byte strings: serde would otherwise take them number by number.
 mod byte_string {

@@ -1,20 +1,39 @@
 //! Where a read of messages begins and ends, whatever engine has the rows.
+//!
+//! One that needs a row which is damaged or missing fails, and says which messages are lost.
 
 use super::rows::{BadRow, Row, RowKey};
-use super::{ReadMessages, StoredMessage};
+use super::{Damaged, ReadMessages, StoredMessage};
 use crate::names::Offset;
+
+/// A read needs messages that are damaged, or missing.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("{bad}")]
+pub struct Unreadable {
+    pub bad: BadRow,
+    /// The messages that are lost, as far as the read has seen.
+    pub lost: Damaged,
+}
+
+impl Unreadable {
+    /// Where the row before ends, the loss begins.
+    pub fn behind(self, row_before: Option<Offset>) -> Unreadable {
+        let from = row_before.map_or(Offset(0), Offset::next);
+        Unreadable { lost: Damaged { from: from.min(self.lost.from), ..self.lost }, ..self }
+    }
+}
 
 /// Reads messages out of rows, and out of what will be written over them.
 ///
 /// Rows come in the order of their keys, from the first at or behind the read's first offset on; each is a key, and what
 /// is looked at only when it is needed: what the read can use of it, or more. Pending messages come in the order of their
 /// offsets, from that offset on.
-pub fn read_through<'p, E: From<BadRow>, L: FnOnce() -> Row<Vec<StoredMessage>>>(
+pub fn read_through<'p, E: From<Unreadable>, L: FnOnce() -> Row<Vec<StoredMessage>>>(
     read: &ReadMessages,
     rows: impl Iterator<Item = Result<(Offset, L), E>>,
     pending: impl Iterator<Item = &'p StoredMessage>,
 ) -> Result<Vec<StoredMessage>, E> {
-    let mut reading = Reading { read, next: read.from, bytes: 0, ended: false, messages: Vec::new() };
+    let mut reading = Reading { read, next: read.from, bytes: 0, ended: false, unreadable: None, messages: Vec::new() };
     let (mut rows, mut pending) = (rows.peekable(), pending.peekable());
     while !reading.is_full() {
         let next = reading.next;
@@ -24,20 +43,26 @@ pub fn read_through<'p, E: From<BadRow>, L: FnOnce() -> Row<Vec<StoredMessage>>>
             continue;
         }
         if let Some(message) = pending.next_if(|message| message.offset == next) {
-            reading.take(message.clone())?;
+            reading.take(message.clone());
         } else if let Some(row) = rows.next() {
-            let (_, look) = row?;
-            let run = look()?;
-            run.into_iter()
-                .skip_while(|message| message.offset < next)
-                .try_for_each(|message| reading.take(message))?;
+            let (last, look) = row?;
+            match look() {
+                Ok(run) => run
+                    .into_iter()
+                    .skip_while(|message| message.offset < next)
+                    .for_each(|message| reading.take(message)),
+                Err(bad) => reading.stop(bad, last.next()),
+            }
         } else if let Some(message) = pending.next() {
-            reading.take(message.clone())?;
+            reading.take(message.clone());
         } else {
             break;
         }
     }
-    Ok(reading.messages)
+    match reading.unreadable {
+        Some(unreadable) => Err(unreadable.into()),
+        None => Ok(reading.messages),
+    }
 }
 
 /// A read under way.
@@ -47,6 +72,8 @@ struct Reading<'r> {
     bytes: u64,
     /// The read's last offset was passed.
     ended: bool,
+    /// What follows is lost.
+    unreadable: Option<Unreadable>,
     messages: Vec<StoredMessage>,
 }
 
@@ -54,25 +81,29 @@ impl Reading<'_> {
     /// No more messages are wanted.
     fn is_full(&self) -> bool {
         let limited = self.bytes > self.read.max_bytes || self.messages.len() as u64 >= self.read.max_messages.into();
-        self.ended || self.next >= self.read.end || (limited && !self.messages.is_empty())
+        self.ended || self.unreadable.is_some() || self.next >= self.read.end || (limited && !self.messages.is_empty())
     }
 
-    /// A message that is missing before this one fails the read.
-    fn take(&mut self, message: StoredMessage) -> Row<()> {
+    /// A message that is missing before this one ends the read.
+    fn take(&mut self, message: StoredMessage) {
         if self.is_full() {
-            return Ok(());
+            return;
         }
         if message.offset >= self.read.end {
             self.ended = true;
-            return Ok(());
+            return;
         }
         if message.offset != self.next {
             let key = RowKey::Messages(self.read.group.to_code(), self.read.topic.0, self.next.0);
-            return Err(BadRow { key, why: "is missing" });
+            return self.stop(BadRow { key, why: "is missing" }, message.offset);
         }
         self.next = message.offset.next();
         self.bytes += message.content.len() as u64;
         self.messages.push(message);
-        Ok(())
+    }
+
+    /// From the next message to before `end` all is lost.
+    fn stop(&mut self, bad: BadRow, end: Offset) {
+        self.unreadable = Some(Unreadable { bad, lost: Damaged { from: self.next, end } });
     }
 }

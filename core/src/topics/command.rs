@@ -79,8 +79,9 @@ impl Command {
 #[serde(transparent)]
 pub struct TopicId(pub u64);
 
-/// The version of [`encode_commands`]' format: its first byte.
-const FORMAT: u8 = 1;
+/// The version of [`encode_commands`]' format: its first byte. A crc32 over all that follows it comes next.
+const FORMAT: u8 = 2;
+const HEADER_BYTES: usize = 5;
 
 /// Why the data of a log entry are not commands.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
@@ -93,18 +94,34 @@ pub enum CommandsError {
     Damaged(String),
 }
 
-/// The data of a log entry.
+/// The data of a log entry. The leader that proposes it gives it its check sum, which every member looks at before it takes the
+/// entry in.
 pub fn encode_commands(commands: &[Command]) -> Vec<u8> {
-    let mut data = Vec::with_capacity(1 + commands.iter().map(Command::weight).sum::<usize>());
-    data.push(FORMAT);
-    postcard::to_extend(commands, data).expect("memory takes any commands")
+    let mut data = Vec::with_capacity(HEADER_BYTES + commands.iter().map(Command::weight).sum::<usize>());
+    data.extend_from_slice(&[FORMAT, 0, 0, 0, 0]);
+    let mut data = postcard::to_extend(commands, data).expect("memory takes any commands");
+    let_commands_fit(&mut data);
+    data
+}
+
+/// Gives the data of a log entry the check sum of what it has, whatever it had before: its encoder, and tests of its decoder.
+pub fn let_commands_fit(data: &mut [u8]) {
+    if let Some((header, body)) = data.split_first_chunk_mut::<HEADER_BYTES>() {
+        header[1..].copy_from_slice(&crc32fast::hash(body).to_le_bytes());
+    }
 }
 
 /// The inverse of [`encode_commands`]. The empty entry that a new leader begins with holds no commands.
 pub fn decode_commands(data: &[u8]) -> Result<Vec<Command>, CommandsError> {
-    let Some((&format, body)) = data.split_first() else { return Ok(Vec::new()) };
+    let Some((&format, sealed)) = data.split_first() else { return Ok(Vec::new()) };
     if format != FORMAT {
         return Err(CommandsError::Format { found: format });
+    }
+    let Some((crc, body)) = sealed.split_first_chunk() else {
+        return Err(CommandsError::Damaged("it ends before its check sum".into()));
+    };
+    if crc32fast::hash(body) != u32::from_le_bytes(*crc) {
+        return Err(CommandsError::Damaged("it does not fit its check sum".into()));
     }
     match postcard::take_from_bytes(body) {
         Ok((commands, [])) => Ok(commands),
@@ -133,7 +150,9 @@ mod tests {
 
     #[test]
     fn the_bytes_of_a_log_entry_are_pinned() {
-        let bytes = [1, 1, 12, 1, 0xAC, 2, 1, 4, 1, b'p', 4, b'n', b'e', b'w', b's', 1, 2, 2, b'h', b'i'];
+        // zlib.crc32(body) in Python.
+        let body = [1, 12, 1, 0xAC, 2, 1, 4, 1, b'p', 4, b'n', b'e', b'w', b's', 1, 2, 2, b'h', b'i'];
+        let bytes = [&[2], [0x8D, 0x52, 0x7D, 0x46].as_slice(), &body].concat();
         assert_eq!(encode_commands(&[publish("hi")]), bytes);
         assert_eq!(decode_commands(&bytes), Ok(vec![publish("hi")]));
     }
@@ -150,7 +169,16 @@ mod tests {
         for end in 1..bytes.len() {
             assert!(matches!(decode_commands(&bytes[..end]), Err(CommandsError::Damaged(_))), "cut at {end}");
         }
+        for bit in 0..bytes.len() * 8 {
+            let mut altered = bytes.clone();
+            altered[bit / 8] ^= 1 << (bit % 8);
+            assert!(decode_commands(&altered).is_err(), "bit {bit}");
+        }
         let longer = [bytes.as_slice(), &[0]].concat();
+        let does_not_fit = CommandsError::Damaged("it does not fit its check sum".into());
+        assert_eq!(decode_commands(&longer), Err(does_not_fit));
+        let body = [&bytes[HEADER_BYTES..], &[0]].concat();
+        let longer = [&[FORMAT], crc32fast::hash(&body).to_le_bytes().as_slice(), &body].concat();
         assert_eq!(decode_commands(&longer), Err(CommandsError::Damaged("1 bytes follow its end".into())));
     }
 }

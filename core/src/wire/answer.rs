@@ -224,6 +224,8 @@ pub enum EndReason {
     TopicDeleted,
     /// It was ended with `unsubscribe`, through whatever connection.
     Unsubscribed,
+    /// Its next messages are damaged on every replica that could be asked. The subscription and its cursor are still there.
+    Unreadable,
 }
 
 /// Where a topic is, and how its holders stand.
@@ -368,6 +370,12 @@ pub struct Counters {
     pub elections: u64,
     pub outbox: u64,
     pub clients: u64,
+    /// Messages of other nodes that were altered on their way, and dropped.
+    pub frames_altered: u64,
+    /// Runs of stored messages that were found damaged on this node's disk, and those of them that were replaced by what another
+    /// member has.
+    pub damaged: u64,
+    pub repaired: u64,
 }
 
 impl ServerFrame {
@@ -392,6 +400,10 @@ impl SubscriptionEnded {
             EndReason::TopicDeleted => ErrorCode::UnknownTopic.because(format!("topic `{topic}` was deleted")),
             EndReason::Unsubscribed => ErrorCode::NotSubscribed
                 .because(format!("subscriber `{subscriber}` was unsubscribed from topic `{topic}`")),
+            EndReason::Unreadable => ErrorCode::Unavailable.because(format!(
+                "the next messages of topic `{topic}` are damaged on every replica that could be asked; \
+                 subscribe again later, or from a later offset"
+            )),
         }
     }
 }

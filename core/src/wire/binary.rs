@@ -4,6 +4,9 @@
 //! message = FORMAT (one byte), count (varint), count items; each item in postcard's encoding, nothing behind the last
 //! ```
 //!
+//! Between neighbours [`PEER_FORMAT`] takes the place of `FORMAT`, and a crc32 over all that follows it (little-endian) stands
+//! before the count: what a cable, a proxy or bad memory did to a message on its way never becomes a frame.
+//!
 //! A client's message may hold many requests, and a node's many answers. Each request is judged by itself: one that breaks a limit
 //! is refused alone, with its id. Where an item cannot be read, the next one's beginning is unknown, so it and the rest of the
 //! message are refused together; those before it stand. Nothing here panics, whatever the bytes.
@@ -19,7 +22,11 @@ pub use crate::wire::limits::{Limits, Refused};
 use crate::wire::peer::{Body, Call, LinkState, Packet, PeerFrame, RaftMessage, Reply, SnapshotFrame};
 
 /// The version of the encoding: the first byte of every message.
-pub const FORMAT: u8 = 1;
+pub const FORMAT: u8 = 2;
+/// The version of the encoding between neighbours.
+pub const PEER_FORMAT: u8 = 2;
+/// Where the check sum of a neighbour's message ends.
+const PEER_HEADER_BYTES: usize = 5;
 /// Requests in one message.
 pub const MAX_REQUESTS: usize = 16_384;
 /// Frames in one message between neighbours, and in one from a node to a client.
@@ -37,8 +44,8 @@ const SMALLEST_FRAME: usize = 2;
 pub enum Malformed {
     #[error("the message is empty: it has to begin with its format, {FORMAT}")]
     Empty,
-    #[error("the message has format {found}, and only format {FORMAT} is known here")]
-    Format { found: u8 },
+    #[error("the message has format {found}, and only format {known} is known here")]
+    Format { found: u8, known: u8 },
     #[error("the message holds {found} items, and may hold {limit}: send the rest in another")]
     TooMany { found: u64, limit: usize },
     /// Counted from 0.
@@ -46,6 +53,8 @@ pub enum Malformed {
     Item { item: usize, count: usize, reason: String },
     #[error("{bytes} bytes follow the last item")]
     Trailing { bytes: usize },
+    #[error("the message does not fit its check sum: it was altered on its way")]
+    Altered,
     #[error("item {item} names {what}, which is not on this cube")]
     OffTheCube { item: usize, what: String },
 }
@@ -70,17 +79,34 @@ pub fn encode_server_frames(frames: &[ServerFrame]) -> Vec<u8> {
 }
 
 pub fn decode_server_frames(bytes: &[u8]) -> Result<Vec<ServerFrame>, Malformed> {
-    decode(bytes, MAX_FRAMES)
+    decode(Items::open(bytes, MAX_FRAMES)?)
 }
 
 /// At most [`MAX_FRAMES`] of them.
 pub fn encode_peer_frames(frames: &[PeerFrame]) -> Vec<u8> {
-    encode(frames, MAX_FRAMES)
+    let mut message = encode_behind(&[PEER_FORMAT, 0, 0, 0, 0], frames, MAX_FRAMES);
+    let_peer_message_fit(&mut message);
+    message
+}
+
+/// Gives a neighbour's message the check sum of what it has, whatever it had before: its encoder, and tests of its decoder.
+pub fn let_peer_message_fit(message: &mut [u8]) {
+    if let Some((header, covered)) = message.split_first_chunk_mut::<PEER_HEADER_BYTES>() {
+        header[1..].copy_from_slice(&crc32fast::hash(covered).to_le_bytes());
+    }
 }
 
 /// Reads a neighbour's message. Every vertex by which something is decided lies on the cube.
 pub fn decode_peer_frames(bytes: &[u8], dimension: Dimension) -> Result<Vec<PeerFrame>, Malformed> {
-    let frames: Vec<PeerFrame> = decode(bytes, MAX_FRAMES)?;
+    let (header, covered) = bytes.split_first_chunk::<PEER_HEADER_BYTES>().ok_or(Malformed::Altered)?;
+    let [format, crc @ ..] = *header;
+    if crc32fast::hash(covered) != u32::from_le_bytes(crc) {
+        return Err(Malformed::Altered);
+    }
+    if format != PEER_FORMAT {
+        return Err(Malformed::Format { found: format, known: PEER_FORMAT });
+    }
+    let frames: Vec<PeerFrame> = decode(Items::begin(covered, MAX_FRAMES)?)?;
     for (item, frame) in frames.iter().enumerate() {
         check_frame(frame, Cube(dimension)).map_err(|what| Malformed::OffTheCube { item, what })?;
     }
@@ -88,18 +114,21 @@ pub fn decode_peer_frames(bytes: &[u8], dimension: Dimension) -> Result<Vec<Peer
 }
 
 fn encode<T: Serialize>(items: &[T], limit: usize) -> Vec<u8> {
+    encode_behind(&[FORMAT], items, limit)
+}
+
+fn encode_behind<T: Serialize>(header: &[u8], items: &[T], limit: usize) -> Vec<u8> {
     debug_assert!(
         items.len() <= limit,
         "{} items in one message of at most {limit}: the receiver refuses it",
         items.len()
     );
     let mut message = Vec::with_capacity(FIRST_ROOM + ITEM_ROOM * items.len());
-    message.push(FORMAT);
+    message.extend_from_slice(header);
     postcard::to_extend(items, message).expect("memory takes any message")
 }
 
-fn decode<T: DeserializeOwned>(bytes: &[u8], limit: usize) -> Result<Vec<T>, Malformed> {
-    let mut items = Items::open(bytes, limit)?;
+fn decode<T: DeserializeOwned>(mut items: Items<'_>) -> Result<Vec<T>, Malformed> {
     let mut decoded = items.room(SMALLEST_FRAME);
     while items.remain() {
         decoded.push(items.read()?);
@@ -141,8 +170,13 @@ impl<'a> Items<'a> {
     fn open(bytes: &'a [u8], limit: usize) -> Result<Self, Malformed> {
         let (&format, body) = bytes.split_first().ok_or(Malformed::Empty)?;
         if format != FORMAT {
-            return Err(Malformed::Format { found: format });
+            return Err(Malformed::Format { found: format, known: FORMAT });
         }
+        Items::begin(body, limit)
+    }
+
+    /// Behind the format.
+    fn begin(body: &'a [u8], limit: usize) -> Result<Self, Malformed> {
         let no_count = |_| Malformed::Item { item: 0, count: 0, reason: "the number of items is missing".into() };
         let (count, rest) = postcard::take_from_bytes::<u64>(body).map_err(no_count)?;
         if count > limit as u64 {
@@ -278,7 +312,7 @@ fn check_call(call: &Call, cube: Cube) -> Result<(), String> {
             check_action(action, cube)
         }
         Call::Advance { key, .. } => cube.check("origin", key.origin.vertex),
-        Call::ListTopics { group } => cube.check("group", *group),
+        Call::ListTopics { group } | Call::Stored { group, .. } => cube.check("group", *group),
         Call::Fetch { subscription, .. } => cube.check("group", subscription.group),
         Call::IsRegistered { .. } | Call::Holding { .. } => Ok(()),
     }
@@ -303,7 +337,7 @@ fn check_reply(reply: &Reply, cube: Cube) -> Result<(), String> {
         }
         Reply::NotLeader { leader, .. } => cube.check_all("leader", *leader),
         Reply::Registered(_) | Reply::Fetched { .. } | Reply::SubscriptionEnded { .. } => Ok(()),
-        Reply::Holding { .. } => Ok(()),
+        Reply::Holding { .. } | Reply::Stored { .. } | Reply::Unreadable { .. } => Ok(()),
         Reply::Topics(_) | Reply::Unavailable { .. } => Ok(()),
     }
 }

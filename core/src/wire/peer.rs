@@ -110,6 +110,8 @@ pub enum Call {
     IsRegistered { kind: Registry, name: String, linearizable: bool },
     /// Messages from an offset on, for a push subscriber at the origin; waits a while when there are none.
     Fetch { subscription: Subscription, from: Offset, max_bytes: u32 },
+    /// From a member whose disk has lost them: messages as they are stored, from `from` to before `end`.
+    Stored { group: Vertex, topic: TopicId, from: Offset, end: Offset, max_bytes: u32 },
     /// How many messages does this holder have of the topic?
     Holding { topic: TopicName },
     /// The topics of one group.
@@ -147,6 +149,14 @@ pub enum Reply {
     Registered(bool),
     Fetched {
         messages: Vec<Message>,
+    },
+    /// Some of those asked for, from the first on.
+    Stored {
+        messages: Vec<StoredMessage>,
+    },
+    /// The holder's disk has lost them, and it could not get them from another member yet.
+    Unreadable {
+        why: String,
     },
     /// There is nothing to fetch for this subscription any more.
     SubscriptionEnded {

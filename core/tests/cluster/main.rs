@@ -1,5 +1,6 @@
 //! Stories of whole clusters, in virtual time.
 
+mod damage;
 mod failures;
 mod replicas;
 mod requests;

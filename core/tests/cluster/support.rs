@@ -28,7 +28,11 @@ pub fn subscriber() -> SubscriberId {
 
 /// A settled cluster with a publisher, a subscriber and the topic `news` (home 100), subscribed to.
 pub fn cluster(seed: u64) -> Cluster {
-    let mut cluster = Cluster::new(Dimension::new(3).unwrap(), seed);
+    prepared(Cluster::new(Dimension::new(3).unwrap(), seed))
+}
+
+/// The same, of a cluster that has just begun.
+pub fn prepared(mut cluster: Cluster) -> Cluster {
     let at = vertex("011");
     let settled = cluster.run_until(Duration::from_secs(10), |cluster| led_by_homes(cluster, at));
     assert!(settled, "every home leads its group within ten seconds");

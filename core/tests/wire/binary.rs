@@ -27,7 +27,7 @@ fn the_bytes_of_requests_are_pinned() {
         Request { id: None, trace: false, action: Action::Status { node: Some(vertex("101")) } },
     ];
     let bytes = [
-        &[1, 2][..],                                                                        // format, two requests
+        &[2, 2][..],                                                                        // format, two requests
         &[1, 0, 7, 1], // an id, unsigned, 7; traced
         &[4, 3, b'a', b'n', b'n', 4, b'n', b'e', b'w', b's', 2, b'h', b'i', 2, 1, 0xAC, 2], // publish
         &[0, 0, 14, 1, 0b1101], // no id, not traced, status of 101
@@ -43,7 +43,7 @@ fn the_bytes_of_answers_are_pinned() {
     let frame = |result| ServerFrame::Answer(Answer { id: None, served_by: vertex("100"), hops: None, result });
     let frames = [frame(Ok(done)), frame(Err(ErrorCode::Timeout.because("x")))];
     let bytes =
-        [&[1, 2][..], &[0, 0, 12, 0, 0, 4, 4, b'n', b'e', b'w', b's', 1, 2, 1, 12, 0], &[0, 0, 12, 0, 1, 13, 1, b'x']]
+        [&[2, 2][..], &[0, 0, 12, 0, 0, 4, 4, b'n', b'e', b'w', b's', 1, 2, 1, 12, 0], &[0, 0, 12, 0, 1, 13, 1, b'x']]
             .concat();
     assert_eq!(encode_server_frames(&frames), bytes);
     assert_eq!(decode_server_frames(&bytes).unwrap(), frames);
@@ -53,10 +53,10 @@ fn the_bytes_of_answers_are_pinned() {
 fn the_bytes_between_neighbours_are_pinned() {
     let frames = [PeerFrame::Ping { sent_us: 300, link_states_digest: 1 }, packet("000", "100")];
     let bytes = [
-        &[1, 2][..],
-        &[0, 0xAC, 2, 1],              // ping
-        &[3, 8, 12, 1, 8, 0, 1, 1, 9], // packet from 000 to 100, been at 000, no dead end, one hop, trace 9
-        &[2, 5, 0, 8, 1, 6, 12, 0],    // ask 5: act, key 000#1 number 6, topics, untraced
+        &[2, 0xED, 0x8F, 0xD2, 0xAF, 2][..], // format, zlib.crc32 of all that follows, two frames
+        &[0, 0xAC, 2, 1],                    // ping
+        &[3, 8, 12, 1, 8, 0, 1, 1, 9],       // packet from 000 to 100, been at 000, no dead end, one hop, trace 9
+        &[2, 5, 0, 8, 1, 6, 12, 0],          // ask 5: act, key 000#1 number 6, topics, untraced
     ]
     .concat();
     assert_eq!(encode_peer_frames(&frames), bytes);
@@ -67,12 +67,12 @@ fn the_bytes_between_neighbours_are_pinned() {
 fn a_message_that_is_no_message_is_refused_as_a_whole() {
     for (bytes, expected) in [
         (&[][..], "the message is empty"),
-        (&[2, 0], "format 2"),
+        (&[1, 0], "format 1"),
         (b"{}", "format 123"),
-        (&[1], "the number of items is missing"),
-        (&[1, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 1], "may hold 16384"),
-        (&[1, 0, 0], "1 bytes follow the last item"),
-        (&[1, 1], "item 0 of 1 cannot be read: it ends too early"),
+        (&[2], "the number of items is missing"),
+        (&[2, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 1], "may hold 16384"),
+        (&[2, 0, 0], "1 bytes follow the last item"),
+        (&[2, 1], "item 0 of 1 cannot be read: it ends too early"),
     ] {
         let refused = decode(bytes);
         assert_eq!(refused.len(), 1, "{bytes:?}");
@@ -82,7 +82,24 @@ fn a_message_that_is_no_message_is_refused_as_a_whole() {
         assert!(decode_peer_frames(bytes, cube()).is_err(), "{bytes:?}");
         assert!(decode_server_frames(bytes).is_err(), "{bytes:?}");
     }
-    assert_eq!(decode(&[1, 0]), []);
+    assert_eq!(decode(&[2, 0]), []);
+}
+
+#[test]
+fn a_neighbours_message_that_was_altered_anywhere_is_refused() {
+    let good = encode_peer_frames(&[PeerFrame::Ping { sent_us: 300, link_states_digest: 1 }, packet("000", "100")]);
+    for bit in 0..good.len() * 8 {
+        let mut altered = good.clone();
+        altered[bit / 8] ^= 1 << (bit % 8);
+        assert!(decode_peer_frames(&altered, cube()).is_err(), "bit {bit}");
+    }
+    for end in 0..good.len() {
+        assert!(decode_peer_frames(&good[..end], cube()).is_err(), "cut at {end}");
+    }
+    let mut fits = [good.as_slice(), &[0]].concat();
+    assert_eq!(decode_peer_frames(&fits, cube()), Err(Malformed::Altered));
+    let_peer_message_fit(&mut fits);
+    assert_eq!(decode_peer_frames(&fits, cube()), Err(Malformed::Trailing { bytes: 1 }));
 }
 
 #[test]

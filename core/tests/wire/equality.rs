@@ -96,7 +96,11 @@ fn a_pushed_message_is_flat() {
 
 #[test]
 fn the_end_of_a_subscription_bears_its_reason() {
-    for (reason, name) in [(EndReason::TopicDeleted, "topic_deleted"), (EndReason::Unsubscribed, "unsubscribed")] {
+    for (reason, name) in [
+        (EndReason::TopicDeleted, "topic_deleted"),
+        (EndReason::Unsubscribed, "unsubscribed"),
+        (EndReason::Unreadable, "unreadable"),
+    ] {
         let frame =
             ServerFrame::SubscriptionEnded(SubscriptionEnded { topic: topic(), subscriber: subscriber(), reason });
         let expected = json!({"event": "subscription_ended", "topic": "news", "subscriber_id": "sub", "reason": name});

@@ -396,7 +396,8 @@ fn status() -> (Done, Value) {
         "links": [{"to": "101", "hears": true, "heard": false, "round_trip_us": 80,
             "conditions": {"cut": false, "delay_ms": 0, "jitter_ms": 0, "loss": 0.0}}],
         "counters": {"requests": 1, "publishes": 0, "deliveries": 0, "frames_sent": 0, "frames_received": 0,
-            "frames_forwarded": 0, "frames_dropped": 0, "elections": 0, "outbox": 0, "clients": 0}});
+            "frames_forwarded": 0, "frames_dropped": 0, "elections": 0, "outbox": 0, "clients": 0,
+            "frames_altered": 0, "damaged": 0, "repaired": 0}});
     (Done::Status(Box::new(status)), json)
 }
 

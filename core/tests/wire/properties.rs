@@ -69,6 +69,9 @@ fn decode_all(bytes: &[u8]) {
     let _ = decode_requests(bytes, &Limits::default(), cube());
     let _ = decode_server_frames(bytes);
     let _ = decode_peer_frames(bytes, cube());
+    let mut fitting = bytes.to_vec();
+    let_peer_message_fit(&mut fitting);
+    let _ = decode_peer_frames(&fitting, cube());
 }
 
 fn requests() -> impl Strategy<Value = Vec<Request>> {

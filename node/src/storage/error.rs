@@ -3,9 +3,11 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use cubecast_core::store::Damaged;
+
 use super::FolderIdentity;
 
-/// What storage can fail with. Every one of these ends the node: it must not go on with less on disk than it believes.
+/// What storage can fail with. Every one of these but a read's ends the node: it must not go on with less on disk than it believes.
 #[derive(Debug, thiserror::Error)]
 pub enum StorageError {
     #[error(
@@ -35,6 +37,10 @@ pub enum StorageError {
         folder = folder.display()
     )]
     Damaged { folder: PathBuf, what: String },
+
+    /// Of a read: the node gets them from another member and writes them anew.
+    #[error("messages in the data folder {folder} are damaged: {what}", folder = folder.display())]
+    Unreadable { folder: PathBuf, what: String, lost: Damaged },
 
     #[error(
         "the disk that holds the data folder {folder} is full: make room and start the node again; what it \

@@ -21,7 +21,7 @@ use serde::{Deserialize, Serialize};
 use super::error::StorageError;
 
 /// The layout of the folder and of the rows in the store.
-pub(super) const FORMAT: u32 = 3;
+pub(super) const FORMAT: u32 = 4;
 
 const LOCK: &str = "lock";
 const OWNER: &str = "owner.json";
@@ -103,8 +103,8 @@ impl Folder {
         sync_folder(&self.path)
     }
 
-    /// Deletes all that a node ever wrote here, but the lock. The mark goes first: a store without a mark is a store
-    /// that was never acknowledged, so a wipe that is cut short never looks like damage. The journals go after the
+    /// Deletes all that a node ever wrote here, but the lock. The mark goes first: a store without a mark is
+    /// trusted no more than an empty one, so a wipe that is cut short leaves a new member. The journals go after the
     /// store, which without them would be one of former days.
     pub(super) fn wipe(&self) -> Result<(), StorageError> {
         let names = [MARK, STORE].into_iter().chain(JOURNALS).chain([OWNER_DRAFT, OWNER]);

@@ -4,6 +4,8 @@ use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
+use cubecast_core::store::reading::Unreadable;
+
 use super::error::StorageError;
 use super::write::Failure;
 
@@ -25,6 +27,9 @@ fn explain(folder: &Path, doing: &'static str, failure: Failure) -> StorageError
     match failure {
         Failure::Redb(error) => StorageError::from_redb(folder, doing, error),
         Failure::Io(source) => StorageError::from_io(folder, doing, source),
+        Failure::Unreadable(Unreadable { bad, lost }) => {
+            StorageError::Unreadable { folder: folder.to_path_buf(), what: bad.to_string(), lost }
+        }
         Failure::Bad(bad) => damaged(folder, bad.to_string()),
         Failure::Damaged(what) => damaged(folder, what),
         Failure::Closed => StorageError::Stopped,

@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use cubecast_core::cube::Vertex;
 use cubecast_core::names::Offset;
+use cubecast_core::store::reading::Unreadable;
 use cubecast_core::store::rows::Row;
 use cubecast_core::store::{ReadMessages, StoredMessage};
 use cubecast_core::topics::command::TopicId;
@@ -62,7 +63,7 @@ impl Lately {
     pub(super) fn rows(
         &self,
         read: &ReadMessages,
-    ) -> impl Iterator<Item = Row<(Offset, impl FnOnce() -> Row<Vec<StoredMessage>>)>> {
+    ) -> impl Iterator<Item = Result<(Offset, impl FnOnce() -> Row<Vec<StoredMessage>>), Unreadable>> {
         let (from, most) = (read.from, read.max_messages.max(1) as usize);
         let place = |offset| (read.group, read.topic, offset);
         let rows = self.rows.range(place(from)..=place(Offset(u64::MAX)));

@@ -6,11 +6,15 @@
 //! mark has lost what it had acknowledged, and that is said. It also tells whether the folder was closed or its node
 //! died.
 //!
-//! Two slots, written in turn, so that a torn write leaves the one before.
+//! Two slots, written in turn, so that a write that never came leaves the one before. Each carries a check sum that knows whose
+//! folder it is. A slot that has anything else is damage: the mark then tells nothing, and the folder counts as one that lost
+//! what it had acknowledged last. So does a mark that is missing.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::Path;
+
+use super::folder::FolderIdentity;
 
 /// Far enough apart to lie in different sectors.
 const SLOT_OFFSETS: [u64; 2] = [0, 4096];
@@ -30,22 +34,34 @@ pub(super) struct Mark {
 #[derive(Debug)]
 pub(super) struct MarkFile {
     file: File,
+    /// Tells this folder's marks from those of others.
+    owner: u32,
     next_slot: usize,
 }
 
+/// What lies in one slot.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Slot {
+    Blank,
+    Good(Mark),
+    Bad,
+}
+
 impl MarkFile {
-    /// Opens or creates the file. `None`: there is no readable mark in it.
-    pub(super) fn open(path: &Path) -> io::Result<(MarkFile, Option<Mark>)> {
+    /// Opens or creates the file of a folder with this owner. `None`: no mark can be read from it.
+    pub(super) fn open(path: &Path, owner: &FolderIdentity) -> io::Result<(MarkFile, Option<Mark>)> {
+        let owner = crc32fast::hash(owner.to_string().as_bytes());
         let mut file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)?;
-        let slots = [read_slot(&mut file, 0)?, read_slot(&mut file, 1)?];
-        let newest = slots.into_iter().flatten().max();
-        let next_slot = usize::from(newest.is_some() && slots[0] == newest);
-        Ok((MarkFile { file, next_slot }, newest))
+        let slots = [read_slot(&mut file, owner, 0)?, read_slot(&mut file, owner, 1)?];
+        let newest = slots.iter().filter_map(|slot| slot.mark()).max();
+        let next_slot = usize::from(newest.is_some() && slots[0].mark() == newest);
+        let readable = newest.filter(|_| !slots.contains(&Slot::Bad));
+        Ok((MarkFile { file, owner, next_slot }, readable))
     }
 
     pub(super) fn write(&mut self, mark: Mark) -> io::Result<()> {
         self.file.seek(SeekFrom::Start(SLOT_OFFSETS[self.next_slot]))?;
-        self.file.write_all(&encode(mark))?;
+        self.file.write_all(&encode(mark, self.owner))?;
         self.next_slot = 1 - self.next_slot;
         Ok(())
     }
@@ -55,28 +71,44 @@ impl MarkFile {
     }
 }
 
-fn read_slot(file: &mut File, slot: usize) -> io::Result<Option<Mark>> {
-    file.seek(SeekFrom::Start(SLOT_OFFSETS[slot]))?;
-    let mut bytes = [0; SLOT_BYTES];
-    match file.read_exact(&mut bytes) {
-        Ok(()) => Ok(decode(bytes)),
-        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(None),
-        Err(error) => Err(error),
+impl Slot {
+    fn mark(self) -> Option<Mark> {
+        match self {
+            Slot::Good(mark) => Some(mark),
+            Slot::Blank | Slot::Bad => None,
+        }
     }
 }
 
-fn encode(mark: Mark) -> [u8; SLOT_BYTES] {
+fn read_slot(file: &mut File, owner: u32, slot: usize) -> io::Result<Slot> {
+    file.seek(SeekFrom::Start(SLOT_OFFSETS[slot]))?;
+    let mut bytes = Vec::new();
+    file.take(SLOT_BYTES as u64).read_to_end(&mut bytes)?;
+    Ok(match <[u8; SLOT_BYTES]>::try_from(bytes.as_slice()) {
+        _ if bytes.iter().all(|byte| *byte == 0) => Slot::Blank,
+        Ok(bytes) => decode(bytes, owner).map_or(Slot::Bad, Slot::Good),
+        Err(_) => Slot::Bad,
+    })
+}
+
+fn encode(mark: Mark, owner: u32) -> [u8; SLOT_BYTES] {
     let mut bytes = [0; SLOT_BYTES];
     bytes[4] = mark.closed.into();
     bytes[8..].copy_from_slice(&mark.number.to_le_bytes());
-    let crc = crc32fast::hash(&bytes[4..]);
+    let crc = check(&bytes, owner);
     bytes[..4].copy_from_slice(&crc.to_le_bytes());
     bytes
 }
 
-fn decode(bytes: [u8; SLOT_BYTES]) -> Option<Mark> {
+fn check(bytes: &[u8; SLOT_BYTES], owner: u32) -> u32 {
+    let mut hasher = crc32fast::Hasher::new_with_initial(owner);
+    hasher.update(&bytes[4..]);
+    hasher.finalize()
+}
+
+fn decode(bytes: [u8; SLOT_BYTES], owner: u32) -> Option<Mark> {
     let [c0, c1, c2, c3, closed, _, _, _, number @ ..] = bytes;
-    let intact = u32::from_le_bytes([c0, c1, c2, c3]) == crc32fast::hash(&bytes[4..]);
+    let intact = u32::from_le_bytes([c0, c1, c2, c3]) == check(&bytes, owner);
     intact.then(|| Mark { number: u64::from_le_bytes(number), closed: closed != 0 })
 }
 
@@ -84,26 +116,43 @@ fn decode(bytes: [u8; SLOT_BYTES]) -> Option<Mark> {
 mod tests {
     use super::*;
 
+    fn owner(name: &str) -> FolderIdentity {
+        FolderIdentity::new(name, "010".parse().unwrap())
+    }
+
     #[test]
-    fn the_newest_mark_is_found_and_a_torn_one_leaves_the_one_before() {
+    fn the_newest_mark_is_found_and_one_that_never_came_leaves_the_one_before() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("mark");
-        let (mut marks, found) = MarkFile::open(&path).unwrap();
+        let (mut marks, found) = MarkFile::open(&path, &owner("spring")).unwrap();
         assert_eq!(found, None);
         for number in 1..=3 {
             marks.write(Mark { number, closed: false }).unwrap();
+            let (_, found) = MarkFile::open(&path, &owner("spring")).unwrap();
+            assert_eq!(found, Some(Mark { number, closed: false }));
         }
-        let (mut marks, found) = MarkFile::open(&path).unwrap();
-        assert_eq!(found, Some(Mark { number: 3, closed: false }));
-
+        let (mut marks, _) = MarkFile::open(&path, &owner("spring")).unwrap();
         marks.write(Mark { number: 3, closed: true }).unwrap();
-        let (_, found) = MarkFile::open(&path).unwrap();
+        let (_, found) = MarkFile::open(&path, &owner("spring")).unwrap();
         assert_eq!(found, Some(Mark { number: 3, closed: true }));
+    }
 
-        let mut bytes = std::fs::read(&path).unwrap();
-        bytes[SLOT_OFFSETS[1] as usize + 9] ^= 4;
-        std::fs::write(&path, bytes).unwrap();
-        let (_, found) = MarkFile::open(&path).unwrap();
-        assert_eq!(found, Some(Mark { number: 3, closed: false }));
+    #[test]
+    fn a_mark_that_is_damaged_anywhere_or_anothers_is_no_mark() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("mark");
+        let (mut marks, _) = MarkFile::open(&path, &owner("spring")).unwrap();
+        (1..=2).for_each(|number| marks.write(Mark { number, closed: false }).unwrap());
+        assert_eq!(MarkFile::open(&path, &owner("autumn")).unwrap().1, None);
+
+        let good = std::fs::read(&path).unwrap();
+        for slot in SLOT_OFFSETS {
+            for bit in 0..SLOT_BYTES * 8 {
+                let mut bytes = good.clone();
+                bytes[slot as usize + bit / 8] ^= 1 << (bit % 8);
+                std::fs::write(&path, bytes).unwrap();
+                assert_eq!(MarkFile::open(&path, &owner("spring")).unwrap().1, None, "slot at {slot}, bit {bit}");
+            }
+        }
     }
 }

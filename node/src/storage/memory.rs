@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use cubecast_core::cube::Vertex;
 use cubecast_core::names::Offset;
-use cubecast_core::store::reading::read_through;
+use cubecast_core::store::reading::{Unreadable, read_through};
 use cubecast_core::store::rows::Row;
 use cubecast_core::store::{
     Checkpoint, HardState, LogEntry, NodeRecord, ReadMessages, Recovered, RecoveredGroup, StoredMessage, Write,
@@ -43,7 +43,7 @@ impl MemoryStore {
                 group.checkpoint = Some(checkpoint.clone());
                 group.log.retain(|index, _| !clear_log && index > drop_log_through);
             }
-            Write::Messages { group, topic, messages } => {
+            Write::Messages { group, topic, messages } | Write::Repair { group, topic, messages } => {
                 let stored = self.group(*group).messages.entry(*topic).or_default();
                 stored.extend(messages.iter().map(|message| (message.offset.0, message.clone())));
             }
@@ -109,9 +109,12 @@ impl LogStore for MemoryStore {
         let stored = self.groups.get(&read.group).and_then(|group| group.messages.get(&read.topic));
         let Some(stored) = stored.filter(|_| read.from < read.end) else { return Ok(Vec::new()) };
         let messages = stored.range(read.from.0..read.end.0).map(|(_, message)| message);
-        let no_rows = std::iter::empty::<Row<(Offset, fn() -> Row<Vec<StoredMessage>>)>>();
-        read_through(read, no_rows, messages)
-            .map_err(|bad| StorageError::Damaged { folder: "memory".into(), what: bad.to_string() })
+        let no_rows = std::iter::empty::<Result<(Offset, fn() -> Row<Vec<StoredMessage>>), Unreadable>>();
+        read_through(read, no_rows, messages).map_err(|Unreadable { bad, lost }| StorageError::Unreadable {
+            folder: "memory".into(),
+            what: bad.to_string(),
+            lost,
+        })
     }
 
     fn read_from_memory(&self, read: &ReadMessages) -> Option<Vec<StoredMessage>> {

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use cubecast_core::store::journal::Replayed;
+use cubecast_core::store::judge;
 use cubecast_core::store::{Recovered, WriteBatch};
 use redb::{Database, WriteTransaction};
 
@@ -66,7 +67,7 @@ pub(super) fn open(
 ) -> Result<(Files, Recovered, OpenReport), StorageError> {
     let begun = Instant::now();
     let io_failed = |source| StorageError::from_io(folder.path(), "opening the store", source);
-    let (mut mark, marked) = MarkFile::open(&folder.mark()).map_err(io_failed)?;
+    let (mut mark, marked) = MarkFile::open(&folder.mark(), folder.identity()).map_err(io_failed)?;
     let file = open_store_file(folder).map_err(io_failed)?;
     let mut report = first_look(&file, marked).map_err(io_failed)?;
     let (backend, disk) = Disk::new(file, metrics.clone()).map_err(io_failed)?;
@@ -172,26 +173,10 @@ fn accept(
     report.new = contents.owner.is_none();
     report.mark_lost &= !report.new;
     report.cut = contents.cut.clone();
-    if contents.transaction < acknowledged {
-        roll_back(transaction, contents, acknowledged, report)?;
+    let found = contents.transaction;
+    report.rolled_back = (found < acknowledged).then_some(RolledBack { acknowledged, found });
+    if report.rolled_back.is_some() || report.mark_lost {
+        recover::note_cut(transaction, judge::mistrust(&mut contents.recovered).into_iter())?;
     }
     Ok(())
-}
-
-/// What was acknowledged is gone: every group may have forgotten a promise.
-fn roll_back(
-    transaction: &WriteTransaction,
-    contents: &mut Contents,
-    acknowledged: u64,
-    report: &mut OpenReport,
-) -> Result<(), Failure> {
-    let found = contents.transaction;
-    let groups = &mut contents.recovered.groups;
-    if groups.is_empty() {
-        let what = format!("acknowledged transactions {} to {acknowledged} are gone", found + 1);
-        return Err(Failure::Damaged(what));
-    }
-    groups.iter_mut().for_each(|group| group.tail_cut = true);
-    report.rolled_back = Some(RolledBack { acknowledged, found });
-    recover::note_cut(transaction, groups.iter().map(|group| group.group))
 }

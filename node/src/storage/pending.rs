@@ -100,7 +100,7 @@ impl Pending {
                 group.checkpoint = Some(checkpoint);
                 group.drop_log(if clear_log { u64::MAX } else { drop_log_through });
             }
-            Write::Messages { group, topic, messages } => {
+            Write::Messages { group, topic, messages } | Write::Repair { group, topic, messages } => {
                 self.message_bytes += messages.iter().map(|it| MESSAGE_OVERHEAD + it.content.len()).sum::<usize>();
                 let topic = self.group(group).topics.entry(topic).or_default();
                 topic.put(messages);

@@ -81,7 +81,7 @@ fn find(transaction: &WriteTransaction, record: Option<Row<NodeRecord>>) -> Resu
     for row in transaction.open_table(rows::LOG)?.iter()? {
         let (key, value) = row?;
         let (group, index) = key.value();
-        found.entry(group, index, rows::decode_entry(group, index, value.value()))?;
+        found.entry(group, index, rows::decode_entry(group, index, value.value()));
     }
     for row in transaction.open_table(rows::CUT)?.iter()? {
         found.cut_before(row?.0.value());

@@ -19,7 +19,7 @@ use std::sync::Arc;
 
 use cubecast_core::cube::Vertex;
 use cubecast_core::names::Offset;
-use cubecast_core::store::reading::read_through;
+use cubecast_core::store::reading::{Unreadable, read_through};
 use cubecast_core::store::{ReadMessages, Recovered, StoredMessage, Write, WriteBatch};
 use cubecast_core::topics::command::TopicId;
 use redb::{AccessGuard, ReadOnlyTable, ReadableDatabase, TableError};
@@ -196,7 +196,8 @@ impl LogStore for RedbStore {
                 };
                 Ok((last, look))
             });
-            let messages = read_through::<Failure, _>(read, rows, unsettled(settling, pending, read))?;
+            let found = read_through::<Failure, _>(read, rows, unsettled(settling, pending, read));
+            let messages = found.map_err(|failure| widen(failure, settled.as_ref(), read))?;
             let mut lately = files.lately.borrow_mut();
             looked_at.into_inner().into_iter().for_each(|run| lately.keep(read.group, read.topic, run));
             Ok(messages)
@@ -212,7 +213,8 @@ impl LogStore for RedbStore {
             return None;
         }
         let lately = files.lately.borrow();
-        let messages = read_through(read, lately.rows(read), unsettled(settling, pending, read)).ok()?;
+        let messages =
+            read_through::<Unreadable, _>(read, lately.rows(read), unsettled(settling, pending, read)).ok()?;
         let last = messages.last()?;
         let bytes: u64 = messages.iter().map(|message| message.content.len() as u64).sum();
         let is_all = last.offset.next() >= read.end
@@ -280,9 +282,9 @@ fn write(files: &mut Files, batches: Vec<WriteBatch>, sync: bool) -> Changed {
 /// One record in the journal, or in the other one, where the first has no room left.
 fn append(files: &mut Files, batches: Vec<WriteBatch>, sync: bool) -> Changed {
     let number = files.transaction + 1;
-    let ends_log = batches.iter().flat_map(|batch| &batch.writes).any(Write::ends_log);
-    let mut journaled = !ends_log && files.journals.append(number, &batches)?;
-    if !journaled && !ends_log && !files.pending.is_empty() {
+    let settles = batches.iter().flat_map(|batch| &batch.writes).any(Write::settles);
+    let mut journaled = !settles && files.journals.append(number, &batches)?;
+    if !journaled && !settles && !files.pending.is_empty() {
         files.settle(false)?;
         journaled = files.journals.append(number, &batches)?;
     }
@@ -309,6 +311,21 @@ fn rows_from<'t>(
         let (key, value) = row?;
         Ok((Offset(key.value().2), value))
     }))
+}
+
+/// A damaged row does not tell where it begins; the one before it does.
+fn widen(failure: Failure, table: Option<&ReadOnlyTable<MessageKey, Value>>, read: &ReadMessages) -> Failure {
+    let unreadable = match failure {
+        Failure::Unreadable(unreadable) => unreadable,
+        other => return other,
+    };
+    let Some(table) = table else { return Failure::Unreadable(unreadable) };
+    let (group, topic) = (read.group.to_code(), read.topic.0);
+    let before = table.range((group, topic, 0)..(group, topic, unreadable.lost.from.0));
+    match before.map(|mut rows| rows.next_back().transpose()) {
+        Ok(Ok(before)) => Failure::Unreadable(unreadable.behind(before.map(|(key, _)| Offset(key.value().2)))),
+        Ok(Err(error)) | Err(error) => error.into(),
+    }
 }
 
 /// What the tables may not have of a read: what is on its way there, and what is pending.

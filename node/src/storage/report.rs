@@ -19,7 +19,8 @@ pub struct OpenReport {
     pub cut: Vec<CutTail>,
     /// Acknowledged transactions that are gone: every group is recovered with `tail_cut`.
     pub rolled_back: Option<RolledBack>,
-    /// The mark that would tell whether acknowledged transactions are gone could not be read.
+    /// The mark that would tell whether acknowledged transactions are gone is missing or damaged: every group is recovered with
+    /// `tail_cut`.
     pub mark_lost: bool,
 }
 
@@ -31,9 +32,9 @@ pub struct RolledBack {
 }
 
 impl OpenReport {
-    /// Something was lost that the node had promised to keep.
+    /// Something was lost that the node had promised to keep, or may have been.
     pub fn lost_something(&self) -> bool {
-        !self.cut.is_empty() || self.rolled_back.is_some()
+        !self.cut.is_empty() || self.rolled_back.is_some() || self.mark_lost
     }
 }
 
@@ -51,11 +52,14 @@ impl fmt::Display for OpenReport {
         if let Some(RolledBack { acknowledged, found }) = self.rolled_back {
             write!(f, "; damage took acknowledged transactions {} to {acknowledged}", found + 1)?;
         }
-        if self.lost_something() {
-            f.write_str("; the node comes back as a new member and refills from its neighbours")?;
-        }
         if self.mark_lost {
-            f.write_str("; the mark is unreadable: whether the newest transactions are complete cannot be told")?;
+            f.write_str("; the mark is missing or damaged, so acknowledged transactions may be missing")?;
+        }
+        if self.lost_something() {
+            f.write_str(
+                "; the node comes back as a new member, without its votes, and refills from its neighbours (a group in \
+                 which the voters that lost nothing are no majority stays without a leader)",
+            )?;
         }
         Ok(())
     }

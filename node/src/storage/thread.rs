@@ -388,7 +388,7 @@ impl<F: FnMut(StorageEvent)> Worker<F> {
     fn serve_reads(&mut self) {
         for _ in 0..READS_BETWEEN_COMMITS {
             let Some(read) = self.reads.pop_front() else { return };
-            let result = self.store.lock().read_messages(&read).map_err(|error| ReadFailed(error.to_string()));
+            let result = self.store.lock().read_messages(&read).map_err(read_failed);
             self.metrics.queued_bytes.fetch_sub(COMMAND_WEIGHT, Ordering::Release);
             (self.on_event)(StorageEvent::MessagesRead { read: read.read, result });
         }
@@ -444,11 +444,21 @@ fn weigh_write(write: &Write) -> u64 {
     let content = match write {
         Write::Append { entries, .. } => entries.iter().map(|entry| 64 + entry.data.len()).sum(),
         Write::Checkpoint { checkpoint, .. } => checkpoint.state.len(),
-        Write::Messages { messages, .. } => messages.iter().map(|message| 128 + message.content.len()).sum(),
+        Write::Messages { messages, .. } | Write::Repair { messages, .. } => {
+            messages.iter().map(|message| 128 + message.content.len()).sum()
+        }
         Write::OutboxPut { command, .. } => weigh_command(command),
         Write::Identity(_) | Write::HardState { .. } | Write::DropMessages { .. } | Write::OutboxRemove { .. } => 0,
     };
     COMMAND_WEIGHT + content as u64
+}
+
+fn read_failed(error: StorageError) -> ReadFailed {
+    let damaged = match &error {
+        StorageError::Unreadable { lost, .. } => Some(*lost),
+        _ => None,
+    };
+    ReadFailed { why: error.to_string(), damaged }
 }
 
 fn weigh_command(command: &cubecast_core::topics::command::Command) -> usize {
@@ -474,7 +484,7 @@ fn can_wait(batch: &WriteBatch) -> bool {
 
 /// Whether it only adds to what there is.
 fn is_plain(batch: &WriteBatch) -> bool {
-    !drops_messages(batch) && !batch.writes.iter().any(Write::ends_log)
+    !drops_messages(batch) && !batch.writes.iter().any(Write::settles)
 }
 
 fn drops_messages(batch: &WriteBatch) -> bool {

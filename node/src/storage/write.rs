@@ -7,6 +7,7 @@ use cubecast_core::cube::Vertex;
 use cubecast_core::names::Offset;
 use cubecast_core::store::journal::BadRecord;
 use cubecast_core::store::judge::{self, Refused};
+use cubecast_core::store::reading::Unreadable;
 use cubecast_core::store::runs::{Plan, Present, plan};
 use cubecast_core::store::{Checkpoint, HardState, LogEntry, NodeRecord, StoredMessage};
 use cubecast_core::topics::command::{Command, TopicId};
@@ -24,6 +25,8 @@ pub(super) enum Failure {
     /// Of the journal's file.
     Io(io::Error),
     Bad(BadRow),
+    /// Of a row of messages, met by a read.
+    Unreadable(Unreadable),
     /// Damage that no single row shows.
     Damaged(String),
     /// The store was closed, or failed before.
@@ -52,6 +55,12 @@ impl From<io::Error> for Failure {
 impl From<BadRow> for Failure {
     fn from(bad: BadRow) -> Self {
         Failure::Bad(bad)
+    }
+}
+
+impl From<Unreadable> for Failure {
+    fn from(unreadable: Unreadable) -> Self {
+        Failure::Unreadable(unreadable)
     }
 }
 

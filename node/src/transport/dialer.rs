@@ -18,6 +18,8 @@ use crate::runtime::PeerGate;
 /// A neighbour that cannot be reached is tried again after this time, doubled with each failure up to the longest.
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+/// A connection that broke sooner counts as a failure: something between the two breaks every one.
+const LASTED: Duration = Duration::from_secs(2);
 /// How long opening a TCP connection may take.
 const CONNECT: Duration = Duration::from_secs(2);
 /// The same trouble is told again after so long.
@@ -39,8 +41,11 @@ pub async fn run(door: Arc<Door>, peer: Vertex, address: String) {
         match connected {
             Ok((socket, slot)) => {
                 trouble = Trouble::default();
-                pause = FIRST_PAUSE;
+                let began = Instant::now();
                 peer_connection::serve(socket, peer, slot, gate, &door).await;
+                if began.elapsed() >= LASTED {
+                    pause = FIRST_PAUSE;
+                }
             }
             Err(error) => trouble.tell(&door, peer, &address, &error),
         }

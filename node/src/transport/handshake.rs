@@ -31,7 +31,7 @@ use super::HANDSHAKE_MESSAGE;
 /// The WebSocket subprotocol by which a neighbour is told from a client.
 pub const SUBPROTOCOL: &str = "cubecast-peer.1";
 /// The version of what neighbours say to each other. Both must speak the same.
-pub const PROTOCOL: u16 = 1;
+pub const PROTOCOL: u16 = 2;
 /// A handshake that takes longer is given up.
 pub const PATIENCE: Duration = Duration::from_secs(3);
 /// The shortest secret, bytes.

@@ -83,10 +83,13 @@ async fn read(stream: &mut SplitStream<&mut Socket>, peer: Vertex, slot: &PeerSl
 }
 
 async fn take_in(bytes: &Bytes, peer: Vertex, door: &Door) -> Result<(), String> {
-    let frames = codec::decode_peer(bytes, door.vertex().dimension())
-        .map_err(|error| format!("it sent what cannot be read ({error}); is it of another version?"))?;
-    let inputs = frames.into_iter().map(|frame| Input::PeerFrame { from: peer, frame }).collect();
-    door.inbox.send(Arrival::Inputs(inputs), bytes.len()).await.map_err(|ended| ended.to_string())
+    let (inputs, outcome) = match codec::decode_peer(bytes, door.vertex().dimension()) {
+        Ok(frames) => (frames.into_iter().map(|frame| Input::PeerFrame { from: peer, frame }).collect(), Ok(())),
+        // Both speak the same version: the handshake has seen to it.
+        Err(error) => (vec![Input::PeerAltered { from: peer }], Err(format!("what it sent cannot be read: {error}"))),
+    };
+    door.inbox.send(Arrival::Inputs(inputs), bytes.len()).await.map_err(|ended| ended.to_string())?;
+    outcome
 }
 
 async fn write(

@@ -1,4 +1,5 @@
-//! Damage that is written on purpose into single rows: the end of a log is cut, all else refuses to start.
+//! Damage that is written on purpose into single rows, and files that are lost: a log is cut where it is damaged, what cannot be
+//! told apart from loss makes a new member, and all else refuses to start.
 
 use std::ops::RangeInclusive;
 use std::path::Path;
@@ -135,18 +136,26 @@ fn a_missing_end_of_a_log_is_a_cut_when_it_was_committed() {
 }
 
 #[test]
-fn a_damaged_or_missing_entry_with_a_good_one_behind_it_refuses_to_start() {
-    let folder = filled_folder();
-    spoil(folder.path(), LOG, (code("010"), 202));
-    refuses(folder.path(), "log entry 202 of group 010");
-
-    let folder = filled_folder();
-    remove_log(folder.path(), 160);
-    refuses(folder.path(), "log entry 160 of group 010 is missing");
-
-    let folder = filled_folder();
-    remove_log(folder.path(), 151);
-    refuses(folder.path(), "entries 151 to 151 of group 010's log are missing");
+fn a_log_is_cut_at_a_damaged_or_missing_entry_with_good_ones_behind_it() {
+    let damaged: [(u64, fn(&Path, u64), &str); 3] = [
+        (202, |folder, index| spoil(folder, LOG, (code("010"), index)), "log entry 202 of group 010 does not fit"),
+        (160, remove_log, "log entry 160 of group 010 is missing"),
+        (151, remove_log, "entries 151 to 151 are missing"),
+    ];
+    for (index, damage, why) in damaged {
+        let folder = filled_folder();
+        damage(folder.path(), index);
+        let (mut store, recovered, report) = open(folder.path());
+        assert_eq!(recovered.groups[0].log, (151..index).map(entry).collect::<Vec<_>>());
+        assert!(recovered.groups[0].tail_cut && !recovered.groups[1].tail_cut);
+        assert_eq!(recovered.groups[0].hard_state.commit, index - 1);
+        let text = report.to_string();
+        assert!(text.contains(why) && text.contains("comes back as a new member"), "{text}");
+        // What lay behind is gone from the disk too, and the log goes on.
+        store.write(vec![batch(20, [append("010", index..=index + 3), hard_state("010", index)])]).unwrap();
+        let (recovered, _) = store.reopen(false).unwrap();
+        assert_eq!(recovered.groups[0].log, (151..=index + 3).map(entry).collect::<Vec<_>>());
+    }
 }
 
 #[test]
@@ -179,13 +188,26 @@ fn a_damaged_row_of_messages_fails_its_reads_and_no_others() {
     spoil(folder.path(), MESSAGES, (code("110"), 7, *hit.end()));
     let (mut store, ..) = open(folder.path());
     for from in [hit.start() - 1, *hit.start(), *hit.end()] {
-        let error = store.read_messages(&read("110", 7, from, 400)).unwrap_err().to_string();
-        assert!(error.contains(&format!("message {} of topic number 7 in group 110", hit.end())), "{error}");
+        let error = store.read_messages(&read("110", 7, from, 400)).unwrap_err();
+        let text = error.to_string();
+        assert!(text.contains(&format!("message {} of topic number 7 in group 110", hit.end())), "{text}");
+        let StorageError::Unreadable { lost, .. } = error else { panic!("{text}") };
+        assert_eq!(
+            (lost.from.0, lost.end.0),
+            (*hit.start(), hit.end() + 1),
+            "all of the row, wherever the read begins"
+        );
     }
     assert_eq!(store.read_messages(&read("110", 7, 0, *hit.start())).unwrap().len() as u64, *hit.start());
     assert_eq!(store.read_messages(&read("110", 7, hit.end() + 1, 400)).unwrap().len() as u64, 399 - hit.end());
 
-    store.write(vec![batch(14, [messages("110", 7, hit)])]).unwrap();
+    let repair = Write::Repair { group: vertex("110"), topic: TopicId(7), messages: hit.map(message).collect() };
+    store.write(vec![batch(14, [repair])]).unwrap();
+    let killed = tempfile::tempdir().unwrap();
+    copy_folder(folder.path(), killed.path());
+    let (repaired, ..) = open(killed.path());
+    let all = (0..400).map(message).collect::<Vec<_>>();
+    assert_eq!(repaired.read_messages(&read("110", 7, 0, 400)).unwrap(), all, "a repair outlives a kill");
     for _ in 0..2 {
         assert_eq!(store.read_messages(&read("110", 7, 0, 400)).unwrap(), (0..400).map(message).collect::<Vec<_>>());
         store.reopen(false).unwrap();
@@ -217,8 +239,11 @@ fn a_gap_between_messages_fails_the_read() {
     let (store, ..) = open(folder.path());
     for from in [gap.start() - 1, *gap.start(), *gap.end()] {
         let missing = from.max(*gap.start());
-        let error = store.read_messages(&read("110", 7, from, 400)).unwrap_err().to_string();
-        assert!(error.contains(&format!("message {missing} of topic number 7 in group 110 is missing")), "{error}");
+        let error = store.read_messages(&read("110", 7, from, 400)).unwrap_err();
+        let text = error.to_string();
+        assert!(text.contains(&format!("message {missing} of topic number 7 in group 110 is missing")), "{text}");
+        let StorageError::Unreadable { lost, .. } = error else { panic!("{text}") };
+        assert_eq!((lost.from.0, lost.end.0), (*gap.start(), gap.end() + 1));
     }
 }
 
@@ -263,12 +288,94 @@ fn a_file_that_is_no_database_is_damage() {
 }
 
 #[test]
-fn a_lost_mark_is_said_and_costs_nothing_else() {
-    let folder = filled_folder();
-    std::fs::remove_file(folder.path().join("mark")).unwrap();
-    let (store, recovered, report) = open(folder.path());
-    assert!(report.mark_lost && !report.lost_something(), "{report}");
-    assert_eq!(everything(&store, recovered).unwrap(), filled());
+fn a_lost_or_damaged_mark_makes_a_new_member_of_what_is_there() {
+    let spoils: [fn(&Path); 4] = [
+        |mark| std::fs::remove_file(mark).unwrap(),
+        |mark| std::fs::write(mark, "").unwrap(),
+        |mark| std::fs::write(mark, "no mark at all, but long enough").unwrap(),
+        |mark| {
+            let mut bytes = std::fs::read(mark).unwrap();
+            bytes[9] ^= 1;
+            std::fs::write(mark, bytes).unwrap();
+        },
+    ];
+    for spoil in spoils {
+        let folder = filled_folder();
+        spoil(&folder.path().join("mark"));
+        let (mut store, recovered, report) = open(folder.path());
+        assert!(report.mark_lost && report.lost_something(), "{report}");
+        let text = report.to_string();
+        assert!(
+            text.contains("the mark is missing or damaged") && text.contains("comes back as a new member"),
+            "{text}"
+        );
+        let mut expected = filled();
+        expected.recovered.groups.iter_mut().for_each(|group| group.tail_cut = true);
+        assert_eq!(everything(&store, recovered).unwrap(), expected);
+
+        // The next start finds a mark, and does not forget.
+        let (recovered, report) = store.reopen(false).unwrap();
+        assert!(!report.mark_lost && recovered.groups.iter().all(|group| group.tail_cut), "{report}");
+    }
+}
+
+/// What the loss of each file, and of each two, means to the folder of a node that was killed.
+#[test]
+fn whatever_files_are_lost_no_vote_outlives_what_was_promised() {
+    #[derive(PartialEq, Debug)]
+    enum Verdict {
+        Whole,
+        /// It comes back as a new member with what is left.
+        NewMember,
+        /// It begins with nothing, and asks the others whether they met it.
+        Empty,
+        Refused,
+    }
+    let killed = tempfile::tempdir().unwrap();
+    let (mut store, ..) = open(killed.path());
+    fill(&mut store);
+    store.reopen(false).unwrap();
+    // The first journal has what follows; the second one has nothing.
+    store.write(vec![batch(20, [append("010", 204..=209), hard_state("010", 209)])]).unwrap();
+    let left_behind = tempfile::tempdir().unwrap();
+    copy_folder(killed.path(), left_behind.path());
+    drop(store);
+
+    let verdict = |lost: &[&str]| {
+        let folder = tempfile::tempdir().unwrap();
+        copy_folder(left_behind.path(), folder.path());
+        lost.iter().for_each(|file| std::fs::remove_file(folder.path().join(file)).unwrap());
+        match try_open(folder.path()) {
+            Err(StorageError::Damaged { .. }) => Verdict::Refused,
+            Err(other) => panic!("{lost:?}: {other}"),
+            Ok((_, recovered, _)) if recovered == Recovered::default() => Verdict::Empty,
+            Ok((_, recovered, report)) if recovered.groups.iter().all(|group| group.tail_cut) => {
+                assert!(report.lost_something(), "{report}");
+                Verdict::NewMember
+            }
+            Ok((_, recovered, _)) => {
+                assert_eq!(recovered.groups[0].log.last(), Some(&entry(209)));
+                Verdict::Whole
+            }
+        }
+    };
+    use Verdict::{Empty, NewMember, Refused, Whole};
+    let files = ["lock", "owner.json", "mark", "journal", "journal-2", "store.redb"];
+    let alone = [Whole, Refused, NewMember, NewMember, Whole, Refused];
+    for (file, expected) in files.iter().zip(&alone) {
+        assert_eq!(verdict(&[file]), *expected, "{file}");
+    }
+    for (at, one) in files.iter().enumerate() {
+        for other in &files[at + 1..] {
+            let expected = match (*one, *other) {
+                ("mark", "store.redb") => Empty,
+                ("owner.json", _) | (_, "owner.json" | "store.redb") => Refused,
+                ("mark" | "journal", _) | (_, "mark" | "journal") => NewMember,
+                _ => Whole,
+            };
+            assert_eq!(verdict(&[one, other]), expected, "{one} and {other}");
+        }
+    }
 }
 
 fn remove_log(folder: &Path, index: u64) {

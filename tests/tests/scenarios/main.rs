@@ -19,6 +19,7 @@ mod look_closer;
 mod minority;
 mod phone;
 mod restart;
+mod rot;
 mod simulated;
 mod slow;
 mod strangers;

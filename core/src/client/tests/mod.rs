@@ -74,6 +74,31 @@ fn while_the_home_is_down_its_first_replica_is_asked_and_it_is_said_once() {
 }
 
 #[test]
+fn that_nobody_can_do_it_is_said_once_and_again_when_somebody_can() {
+    let mut world = World::new(&["000"]);
+    world.add_topic("news");
+    for vertex in ["000", "001", "010", "011", "100", "101", "110", "111"] {
+        world.set(vertex, Mood::Unavailable);
+    }
+    for _ in 0..3 {
+        assert!(world.ask(pull("news", false)).is_err());
+    }
+    let falls = |world: &World| {
+        let told = |notice: &Notice| match notice {
+            Notice::FellOver(fall) => Some(fall.to),
+            _ => None,
+        };
+        world.notices().iter().filter_map(told).collect::<Vec<_>>()
+    };
+    assert_eq!(falls(&world), [vertex("101")], "hundreds of attempts, one situation");
+    world.set("110", Mood::Up);
+    for _ in 0..3 {
+        world.ask(pull("news", false)).unwrap();
+    }
+    assert_eq!(falls(&world), [vertex("101"), vertex("110")], "it is said who does it now");
+}
+
+#[test]
 fn a_home_that_says_node_failed_is_passed_over_and_asked_again_later() {
     let mut world = World::new(&["000"]);
     world.add_topic("news");

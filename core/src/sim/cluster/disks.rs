@@ -5,8 +5,9 @@ use std::time::Duration;
 use super::{Arrival, Cluster};
 use crate::check::evidence::DiskLoss;
 use crate::cube::Vertex;
-use crate::sim::disk::Damage;
+use crate::sim::disk::{Damage, Lost};
 use crate::sim::host::DiskJob;
+use crate::store::Write;
 
 /// A process that died of its disk is started again after this.
 const RESTART: Duration = Duration::from_secs(1);
@@ -16,6 +17,16 @@ impl Cluster {
     pub fn damage_disk(&mut self, vertex: Vertex, what: Damage) {
         let damaged = self.hosts[vertex.index()].disk.damage(&mut self.random, what);
         self.undetected.extend(damaged.err().map(|undetected| undetected.what));
+    }
+
+    /// Files of a process that is not running are lost.
+    pub fn lose_files(&mut self, vertex: Vertex, lost: Lost) {
+        self.hosts[vertex.index()].disk.lose(lost);
+    }
+
+    /// Writes to the disk of a process that is not running, past all that a node would check.
+    pub fn write_to_disk(&mut self, vertex: Vertex, writes: &[Write]) {
+        self.hosts[vertex.index()].disk.write(writes);
     }
 
     /// Whether the disk has no room.

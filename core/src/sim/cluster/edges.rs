@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::{Arrival, Cluster};
 use crate::cube::Vertex;
 use crate::sim::host::Host;
-use crate::sim::network::EdgeConditions;
+use crate::sim::network::{Altering, EdgeConditions};
 use crate::wire::peer::PeerFrame;
 
 /// After a connection broke, its ends connect anew within this.
@@ -34,6 +34,14 @@ impl Cluster {
         }
         let mut arrivals = self.network.arrivals(self.now, from, to);
         let (first, second) = (arrivals.next(), arrivals.next());
+        let frame = match self.network.alter(from, to, &frame) {
+            Altering::Whole => frame,
+            Altering::Unnoticed(altered) => altered,
+            Altering::Noticed => {
+                first.into_iter().for_each(|at| self.at(at, to, Arrival::Altered { from, connection }));
+                return;
+            }
+        };
         if let Some(at) = second {
             self.at(at, to, Arrival::Frame { from, connection, frame: frame.clone() });
         }

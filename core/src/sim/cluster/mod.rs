@@ -110,6 +110,11 @@ enum Arrival {
         connection: u64,
         frame: PeerFrame,
     },
+    /// A frame that was altered on its way.
+    Altered {
+        from: Vertex,
+        connection: u64,
+    },
     Drained {
         connection: ConnectionId,
         bytes: u64,
@@ -135,7 +140,7 @@ impl Cluster {
         let mut random = fastrand::Rng::with_seed(config.seed);
         let mut cluster = Cluster {
             now: Instant(0),
-            network: Network::new(random.u64(..), config.edges),
+            network: Network::new(random.u64(..), config.edges, Bugs::of(config.bug)),
             traffic: Traffic::default(),
             random,
             hosts: config.dimension.vertices().map(|_| Host::new(config.disk_delay, Bugs::of(config.bug))).collect(),
@@ -340,6 +345,12 @@ impl Cluster {
                     self.give(vertex, Input::PeerFrame { from, frame });
                 } else {
                     self.network.counts.cut_off += 1;
+                }
+            }
+            Arrival::Altered { from, connection } => {
+                if self.believed.get(&(vertex, from)) == Some(&connection) {
+                    self.give(vertex, Input::PeerAltered { from });
+                    self.break_edge(vertex, from);
                 }
             }
             Arrival::Drained { connection, bytes } => self.give(vertex, Input::ClientDrained { connection, bytes }),

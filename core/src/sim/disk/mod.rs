@@ -11,7 +11,8 @@
 //! ```text
 //! begin ── pending batches ── finish ── journal ── settle ── rows ── recover, read
 //!              │                          │                   └─ damage: a bit flips
-//!              │                          └─ crash: some are settled, of the others only what a journal keeps is there
+//!              │                          ├─ crash: some are settled, of the others only what a journal keeps is there
+//!              │                          └─ lose: a file of the folder is gone
 //!              └─ crash: some survive, the next one is torn
 //! ```
 
@@ -27,7 +28,8 @@ pub use self::damage::Damage;
 use self::rows::Rows;
 use crate::bugs::{Bug, Bugs};
 use crate::cube::Vertex;
-use crate::store::judge::{Judged, Refused};
+use crate::store::judge::{self, Judged, Refused};
+use crate::store::reading::Unreadable;
 use crate::store::rows::{BadRow, RowKey};
 use crate::store::{ReadFailed, ReadId, ReadMessages, Recovered, StoredMessage, Write, WriteBatch};
 use crate::topics::command::TopicId;
@@ -41,6 +43,8 @@ pub struct Disk {
     /// Begun and not finished, in order.
     pending: VecDeque<WriteBatch>,
     reads: BTreeMap<ReadId, BegunRead>,
+    /// The files that are missing at the next start.
+    lost: Lost,
     full: bool,
     bugs: Bugs,
 }
@@ -72,6 +76,15 @@ pub enum WriteFailed {
 #[error("damage went unnoticed: {what}")]
 pub struct Undetected {
     pub what: String,
+}
+
+/// Files of a folder that are lost while its process is not running.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Lost {
+    /// The mark, which tells the newest acknowledged batch.
+    pub mark: bool,
+    /// The journals: batches that were finished and are not in the rows.
+    pub journals: bool,
 }
 
 /// So many batches wait for the rows at most.
@@ -114,9 +127,9 @@ impl Disk {
 
     /// A batch is durable, as far as the log does not make it again.
     fn keep(&mut self, batch: WriteBatch) {
-        let ends_log = batch.writes.iter().any(Write::ends_log);
+        let settles = batch.writes.iter().any(Write::settles);
         self.journal.push_back(batch);
-        if ends_log || self.journal.len() >= JOURNAL_BATCHES {
+        if settles || self.journal.len() >= JOURNAL_BATCHES {
             self.settle();
         }
     }
@@ -169,10 +182,20 @@ impl Disk {
 
     /// The process is gone: so many of the finished batches are in the rows, and of the others what a journal keeps.
     pub fn lose_unsettled(&mut self, settled: usize) {
-        for (at, mut batch) in std::mem::take(&mut self.journal).into_iter().enumerate() {
-            batch.writes.retain(|write| at < settled || self.outlives(write));
-            self.rows.apply(batch);
+        let settled = settled.min(self.journal.len());
+        self.journal.drain(..settled).for_each(|batch| self.rows.apply(batch));
+        let mut journal = std::mem::take(&mut self.journal);
+        journal.iter_mut().for_each(|batch| batch.writes.retain(|write| self.outlives(write)));
+        self.journal = journal;
+    }
+
+    /// Files are lost while the process is not running.
+    pub fn lose(&mut self, lost: Lost) {
+        if lost.journals {
+            self.lost.journals |= self.journal.iter().any(|batch| !batch.writes.is_empty());
+            self.journal.clear();
         }
+        self.lost.mark |= lost.mark;
     }
 
     /// Whether a write is in the journal too.
@@ -202,10 +225,15 @@ impl Disk {
 
     /// What a process finds that starts now. A log end that is cut is cut on disk too.
     pub fn recover(&mut self) -> Result<Recovered, Refused> {
-        let whole = self.pending.is_empty() && self.journal.is_empty();
-        assert!(whole, "a disk is read back after a crash or an orderly end");
-        let Judged { recovered, cuts } = self.rows.find()?.judge()?;
+        assert!(self.pending.is_empty(), "a disk is read back after a crash or an orderly end");
+        self.settle();
+        let Judged { mut recovered, cuts } = self.rows.find()?.judge()?;
         self.rows.cut(&recovered.groups, &cuts);
+        let Lost { mark, journals } = std::mem::take(&mut self.lost);
+        let may_be_behind = if mark { !self.bugs.has(Bug::LostMarkIsTrusted) } else { journals };
+        if may_be_behind {
+            self.rows.cut.extend(judge::mistrust(&mut recovered));
+        }
         Ok(recovered)
     }
 
@@ -215,9 +243,13 @@ impl Disk {
         damage::damage(&mut self.rows, random, what, self.bugs)
     }
 
-    /// Whether some row is damaged, and nothing has replaced it since.
+    /// Whether some row is damaged, and nothing that was finished has replaced it since.
     pub fn has_bad_row(&self) -> bool {
-        self.rows.has_bad()
+        self.rows.has_bad() && {
+            let mut settled = self.clone();
+            settled.settle();
+            settled.rows.has_bad()
+        }
     }
 
     /// While the disk is full nothing that is pending becomes durable.
@@ -235,6 +267,7 @@ impl Disk {
         self.pending.clear();
         self.journal.clear();
         self.rows = Rows::default();
+        self.lost = Lost::default();
     }
 
     fn newest_pending(&self) -> u64 {
@@ -262,7 +295,9 @@ impl Disk {
     fn look(&self, read: &ReadMessages, behind: u64) -> ReadAnswer {
         let pending = self.pending.iter().take_while(|batch| batch.number <= behind);
         let writes = self.journal.iter().chain(pending).flat_map(|batch| &batch.writes);
-        self.rows.read(read, writes).map_err(|bad| ReadFailed(bad.to_string()))
+        let failed =
+            |unreadable: Unreadable| ReadFailed { why: unreadable.to_string(), damaged: Some(unreadable.lost) };
+        self.rows.read(read, writes).map_err(failed)
     }
 }
 

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::cube::Vertex;
 use crate::names::Offset;
 use crate::store::judge::{self, CutTail, Found, Refused};
-use crate::store::reading::read_through;
+use crate::store::reading::{Unreadable, read_through};
 use crate::store::rows::{Row, RowKey};
 use crate::store::runs::{Present, plan};
 use crate::store::{
@@ -75,7 +75,7 @@ impl Rows {
                 let kept_from = drop_log_through.checked_add(1).filter(|_| !clear_log);
                 rows.log = kept_from.map_or_else(BTreeMap::new, |index| rows.log.split_off(&index));
             }
-            Write::Messages { group, topic, messages } => {
+            Write::Messages { group, topic, messages } | Write::Repair { group, topic, messages } => {
                 put_messages(self.topics.entry((group, topic)).or_default(), &messages);
             }
             Write::DropMessages { group, topic } => {
@@ -113,7 +113,7 @@ impl Rows {
             rows.checkpoint.clone().map(|row| found.checkpoint(group.to_code(), row)).transpose()?;
         }
         for (group, rows) in &self.groups {
-            rows.log.iter().try_for_each(|(index, row)| found.entry(group.to_code(), *index, row.clone()))?;
+            rows.log.iter().for_each(|(index, row)| found.entry(group.to_code(), *index, row.clone()));
         }
         self.cut.iter().for_each(|group| found.cut_before(group.to_code()));
         self.outbox.iter().try_for_each(|(id, row)| found.outbox(*id, row.clone()))?;
@@ -136,11 +136,15 @@ impl Rows {
         &self,
         read: &ReadMessages,
         pending: impl Iterator<Item = &'w Write>,
-    ) -> Row<Vec<StoredMessage>> {
+    ) -> Result<Vec<StoredMessage>, Unreadable> {
         let Pending { dropped, messages } = Pending::gather(read, pending);
-        let durable = self.topics.get(&(read.group, read.topic)).filter(|_| !dropped);
-        let durable = durable.into_iter().flat_map(|rows| rows.range(read.from..));
-        read_through(read, durable.map(|(last, row)| Ok((*last, || row.clone()))), messages.into_values())
+        let rows = self.topics.get(&(read.group, read.topic)).filter(|_| !dropped);
+        let durable = rows.into_iter().flat_map(|rows| rows.range(read.from..));
+        let found = read_through(read, durable.map(|(last, row)| Ok((*last, || row.clone()))), messages.into_values());
+        found.map_err(|unreadable: Unreadable| {
+            let before = rows.and_then(|rows| rows.range(..unreadable.lost.from).next_back());
+            unreadable.behind(before.map(|(last, _)| *last))
+        })
     }
 
     #[cfg(test)]
@@ -208,7 +212,9 @@ impl<'w> Pending<'w> {
         let mut pending = Pending::default();
         for write in writes {
             match write {
-                Write::Messages { group, topic, messages } if (*group, *topic) == (read.group, read.topic) => {
+                Write::Messages { group, topic, messages } | Write::Repair { group, topic, messages }
+                    if (*group, *topic) == (read.group, read.topic) =>
+                {
                     let asked = messages.iter().filter(|message| (read.from..read.end).contains(&message.offset));
                     pending.messages.extend(asked.map(|message| (message.offset, message)));
                 }

@@ -1,7 +1,7 @@
 use super::*;
 use crate::identity::{Incarnation, NodeId};
 use crate::names::{Offset, PublisherId, Sequence, TopicName};
-use crate::store::{Checkpoint, EntryKind, HardState, LogEntry, NodeRecord};
+use crate::store::{Checkpoint, Damaged, EntryKind, HardState, LogEntry, NodeRecord};
 use crate::time::Timestamp;
 use crate::topics::command::{Command, Op};
 use crate::wire::peer::RequestKey;
@@ -125,13 +125,17 @@ fn damage_hits_only_what_is_there() {
 fn a_damaged_message_fails_the_reads_that_touch_it_until_it_is_written_anew() {
     let mut disk = filled();
     spoil(&mut disk, Damage::Row(RowKey::Messages(home().to_code(), 1, 4)));
-    assert!(disk.read(&read(2, 6)).unwrap_err().0.contains("message 4 of topic number 1"));
+    let failed = disk.read(&read(4, 6)).unwrap_err();
+    assert!(failed.why.contains("message 4 of topic number 1"));
+    assert_eq!(failed.damaged, Some(Damaged { from: Offset(4), end: Offset(5) }));
+    assert_eq!(disk.read(&read(2, 6)).unwrap_err().damaged, failed.damaged);
     assert_eq!(offsets(disk.read(&read(0, 4))), Ok(vec![0, 1, 2, 3]));
     assert_eq!(offsets(disk.read(&read(5, 7))), Ok(vec![5, 6]));
     assert_eq!(disk.rows.messages().count(), 9);
     disk.recover().expect("messages are looked at when they are read");
 
-    disk.begin(batch(20, [messages(4..5)]));
+    let Write::Messages { group, topic, messages } = messages(4..5) else { unreachable!() };
+    disk.begin(batch(20, [Write::Repair { group, topic, messages }]));
     assert_eq!(offsets(disk.read(&read(2, 6))), Ok(vec![2, 3, 4, 5]), "a rewrite on its way counts");
     disk.close().unwrap();
     assert_eq!(disk.rows.messages().count(), 10);
@@ -154,9 +158,41 @@ fn a_damaged_log_end_is_cut_and_mistrusted_until_the_node_takes_another_identity
 }
 
 #[test]
+fn a_log_that_is_damaged_in_its_middle_is_cut_there() {
+    for seed in 0..SEEDS {
+        let mut disk = filled();
+        let hit = disk.damage(&mut fastrand::Rng::with_seed(seed), Damage::LogMiddle).unwrap();
+        let Some(RowKey::Log(_, index)) = hit else { panic!("{hit:?}") };
+        let group = disk.recover().unwrap().groups.remove(0);
+        assert_eq!((group.log.len() as u64, group.tail_cut), (index - 4, true), "entry {index}");
+        disk.recover().expect("what lay behind is gone");
+    }
+}
+
+#[test]
+fn a_lost_mark_or_journal_is_mistrusted_until_the_node_takes_another_identity() {
+    for (mark, journals) in [(true, false), (false, true), (true, true)] {
+        let mut disk = filled();
+        disk.begin(publish(11));
+        disk.finish(11).unwrap();
+        disk.lose_unsettled(0);
+        disk.lose(Lost { mark, journals });
+        for _ in 0..2 {
+            let group = disk.recover().unwrap().groups.remove(0);
+            assert_eq!((group.hard_state.commit, group.tail_cut), (if journals { 10 } else { 11 }, true));
+        }
+        disk.begin(batch(30, [Write::Identity(record(2))]));
+        disk.close().unwrap();
+        assert!(!disk.recover().unwrap().groups[0].tail_cut);
+    }
+    let mut disk = filled();
+    disk.lose(Lost { mark: false, journals: true });
+    assert!(!disk.recover().unwrap().groups[0].tail_cut, "an empty journal is no loss");
+}
+
+#[test]
 fn other_damage_refuses_the_start_until_the_disk_is_wiped() {
     for (what, name) in [
-        (Damage::LogMiddle, "log entry"),
         (Damage::Checkpoint, "the checkpoint of group 010"),
         (Damage::HardState, "the hard state of group 010"),
         (Damage::Record, "the node's record"),
@@ -267,9 +303,12 @@ fn a_later_batch_takes_nothing_away_from_a_read_that_is_under_way() {
 fn a_gap_between_messages_fails_the_read() {
     let mut disk = filled();
     disk.begin(batch(20, [messages(12..14)]));
-    for read in [read(9, 14), read(10, 14)] {
-        assert!(disk.read(&read).unwrap_err().0.contains("message 10 of topic number 1 in group 010 is missing"));
-    }
+    let failed = disk.read(&read(11, 14)).unwrap_err();
+    assert!(failed.why.contains("message 11 of topic number 1 in group 010 is missing"), "{failed}");
+    disk.close().unwrap();
+    let failed = disk.read(&read(11, 14)).unwrap_err();
+    assert_eq!(failed.damaged, Some(Damaged { from: Offset(10), end: Offset(12) }), "all of the gap");
+    assert_eq!(disk.read(&read(9, 14)).unwrap_err().damaged, failed.damaged);
     assert_eq!(offsets(disk.read(&read(9, 12))), Ok(vec![9]));
 }
 

@@ -186,6 +186,7 @@ async fn listen(mut connection: Connection, recorder: &Recorder, session: Sessio
             Ok(ServerFrame::SubscriptionEnded(ended)) => match ended.reason {
                 EndReason::TopicDeleted => return SessionEnd::TopicDeleted,
                 EndReason::Unsubscribed => return SessionEnd::Left,
+                EndReason::Unreadable => return SessionEnd::Closed,
             },
             Ok(ServerFrame::Answer(_) | ServerFrame::Event(_)) => {}
             Err(_) => return SessionEnd::Closed,

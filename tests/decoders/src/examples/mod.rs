@@ -49,7 +49,7 @@ pub fn server_frames_once() -> Vec<ServerFrame> {
     let answers = wire::done().into_iter().map(|(done, _)| answer(Ok(done)));
     let failures = ErrorCode::ALL.iter().map(|code| answer(Err(code.because("because"))));
     let events = wire::events().into_iter().map(|(told, _)| event(told));
-    let ended = [EndReason::TopicDeleted, EndReason::Unsubscribed].map(|reason| {
+    let ended = [EndReason::TopicDeleted, EndReason::Unsubscribed, EndReason::Unreadable].map(|reason| {
         let (topic, subscriber) = (wire::topic(), wire::subscriber());
         ServerFrame::SubscriptionEnded(SubscriptionEnded { topic, subscriber, reason })
     });

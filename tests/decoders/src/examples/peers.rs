@@ -120,6 +120,8 @@ fn replies() -> Vec<Body> {
         Reply::Registered(true),
         Reply::Fetched { messages: vec![message()] },
         Reply::SubscriptionEnded { reason: EndReason::TopicDeleted },
+        Reply::Stored { messages: vec![stored::message()] },
+        Reply::Unreadable { why: "damaged".into() },
         Reply::Holding { end: Some(Offset(8)), votes: true },
         Reply::Topics(vec![summary]),
         Reply::NotLeader { leader: Some(vertex("101")), proposed: false },

@@ -61,7 +61,7 @@ pub fn changes() -> [MemberChange; 3] {
 }
 
 pub fn change_to_bytes(change: MemberChange) -> Vec<u8> {
-    postcard::to_allocvec(&change).expect("a change of members encodes")
+    change.encode()
 }
 
 pub fn change_bytes() -> Vec<Vec<u8>> {
@@ -121,6 +121,7 @@ pub fn writes() -> Vec<Write> {
         Write::Append { group, entries: vec![entry(2), entry(3)] },
         Write::Checkpoint { group, checkpoint: checkpoint(), drop_log_through: 1, clear_log: false },
         Write::Messages { group, topic, messages: vec![message()] },
+        Write::Repair { group, topic, messages: vec![message()] },
         Write::DropMessages { group, topic },
         Write::OutboxPut { id: 9, command: commands().swap_remove(3) },
         Write::OutboxRemove { id: 9 },

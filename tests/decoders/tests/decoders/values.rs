@@ -151,7 +151,7 @@ fn member_change() -> impl Strategy<Value = MemberChange> {
 fn log_entry() -> BoxedStrategy<LogEntry> {
     let data = prop_oneof![
         vec(command(), 0..3).prop_map(|commands| (EntryKind::Commands, encode_commands(&commands))),
-        member_change().prop_map(|change| (EntryKind::MemberChange, postcard::to_allocvec(&change).unwrap())),
+        member_change().prop_map(|change| (EntryKind::MemberChange, change.encode())),
         vec(any::<u8>(), 0..20).prop_map(|data| (EntryKind::Commands, data)),
     ];
     (number(), number(), data)
