@@ -113,6 +113,10 @@ bugs! {
     ChecksumsAreNotCompared => ["checksums"],
     /// One client's pulls do not take turns: any number of them is begun at once.
     PullsTakeNoTurns => ["queues"],
+    /// Publishes are taken however little room is left, by leaders and by followers.
+    PublishesIgnoreTheReserve => ["storage"],
+    /// A process ends when its disk is full.
+    FullDiskEndsTheNode => ["storage"],
     /// Nobody hands the lead back to the home.
     HomeNeverLeadsAgain => ["recovery"],
 }

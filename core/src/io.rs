@@ -6,7 +6,7 @@
 use serde::Serialize;
 
 use crate::cube::Vertex;
-use crate::store::{ReadFailed, ReadId, ReadMessages, Recovered, StoredMessage, WriteBatch};
+use crate::store::{ReadFailed, ReadId, ReadMessages, Recovered, Space, StoredMessage, WriteBatch};
 use crate::wire::answer::ServerFrame;
 use crate::wire::client::Request;
 use crate::wire::event::WatchEvent;
@@ -67,6 +67,11 @@ pub enum Input {
     /// The answer to [`Effect::ReopenStorage`].
     StorageReopened {
         recovered: Recovered,
+    },
+    /// How much room the disk has: told at the start, and when it changed enough to matter. Counts every batch that was
+    /// told to be written before. A node that never hears of it takes its disk for endless.
+    StorageMeasured {
+        space: Space,
     },
 }
 

@@ -158,6 +158,8 @@ enum Weather {
     Echoes,
     /// Bits turn over on disks.
     Rot,
+    /// Disks are full, or what is published fills them.
+    FullDisks,
     /// Edges and nodes of larger cubes fail so often that nobody knows the way.
     Holes,
 }
@@ -171,6 +173,7 @@ fn weather_of(bug: Bug) -> Weather {
         Bug::LateCopiesCount => Weather::Echoes,
         Bug::DamagedLogKeepsItsVote | Bug::LostMarkIsTrusted => Weather::Rot,
         Bug::AlteredFramesAreBelieved => Weather::BadEdges,
+        Bug::PublishesIgnoreTheReserve | Bug::FullDiskEndsTheNode => Weather::FullDisks,
         Bug::PacketsForgetTheirTrail => Weather::Holes,
         _ => Weather::Anything,
     }
@@ -178,7 +181,7 @@ fn weather_of(bug: Bug) -> Weather {
 
 impl Weather {
     fn scenario(self) -> Scenario {
-        use FaultClass::{Clients, Cut, Damage, Degrade, Hang, Kill, Link, Partition, Power, SlowDisk};
+        use FaultClass::{Clients, Cut, Damage, Degrade, FullDisk, Hang, Kill, Link, Partition, Power, SlowDisk};
         let anything = Scenario::default();
         let load = anything.load.clone();
         match self {
@@ -222,6 +225,14 @@ impl Weather {
                 fault_every_ms: 200,
                 fault_lasts_ms: 1_500,
                 load: Load { pause_ms: 20, ..load },
+                ..anything
+            },
+            Weather::FullDisks => Scenario {
+                dimensions: vec![2, 3],
+                faults: vec![FullDisk],
+                fault_every_ms: 500,
+                fault_lasts_ms: 6_000,
+                load: Load { pause_ms: 40, content_bytes: 20_000, ..load },
                 ..anything
             },
             Weather::Rot => Scenario {

@@ -73,6 +73,7 @@ fn every_event_and_its_kind_stand_in_the_table() {
         "snapshot_progress",
         "outbox_stored",
         "outbox_drained",
+        "storage_state",
         "warning",
     ];
     let quoted: Vec<_> = kinds.iter().chain(&events).map(|word| format!("`{word}`")).collect();

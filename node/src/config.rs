@@ -21,6 +21,10 @@
 //! clients = 4096                   # connections
 //! unanswered = 1024                # requests of one connection
 //! content_bytes = 1048576          # of one message
+//!
+//! [storage]
+//! reserve = "64MiB"                # no publishes below this; default: an eighth of the disk, 256 MiB at most
+//! shared_by = 1                    # so many nodes have their data on this disk
 //! ```
 //!
 //! Paths are relative to the file's folder, those of flags to the working folder. A flag wins over the file.
@@ -31,7 +35,7 @@ use std::path::{Path, PathBuf};
 use cubecast_core::cube::{CubeError, Dimension, Vertex};
 use serde::{Deserialize, Serialize};
 
-use crate::storage::{SyncMode, SyncModeError};
+use crate::storage::{RoomRules, SyncMode, SyncModeError};
 use crate::transport::Limits;
 use crate::transport::handshake::{MIN_SECRET, Secret};
 use crate::transport::origin::host_name;
@@ -56,6 +60,7 @@ pub struct Config {
     pub limits: Limits,
     /// Bytes in the content of one message.
     pub max_content: usize,
+    pub room: RoomRules,
 }
 
 /// The configuration as it was typed, in a file or in flags.
@@ -78,6 +83,15 @@ pub struct Typed {
     pub addresses: BTreeMap<String, String>,
     #[serde(default)]
     pub limits: TypedLimits,
+    #[serde(default)]
+    pub storage: TypedStorage,
+}
+
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TypedStorage {
+    pub reserve: Option<String>,
+    pub shared_by: Option<u64>,
 }
 
 #[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
@@ -113,6 +127,8 @@ pub enum ConfigError {
     TwoSecrets,
     #[error("`sync`: {0}")]
     Sync(#[from] SyncModeError),
+    #[error("`storage.reserve`: `{given}` is no size; write bytes, or KiB, MiB or GiB, such as 64MiB")]
+    Size { given: String },
     #[error("`limits.{field}` must lie between {min} and {max}, not at {given}")]
     Limit { field: &'static str, given: usize, min: usize, max: usize },
 }
@@ -153,6 +169,10 @@ impl Typed {
                 unanswered: self.limits.unanswered.or(other.limits.unanswered),
                 content_bytes: self.limits.content_bytes.or(other.limits.content_bytes),
             },
+            storage: TypedStorage {
+                reserve: self.storage.reserve.or(other.storage.reserve),
+                shared_by: self.storage.shared_by.or(other.storage.shared_by),
+            },
         }
     }
 
@@ -180,7 +200,15 @@ impl Typed {
             allow_origin: self.allow_origin.unwrap_or_default(),
             limits: self.limits.check()?,
             max_content: self.limits.check_content()?,
+            room: self.storage.check()?,
         })
+    }
+}
+
+impl TypedStorage {
+    fn check(&self) -> Result<RoomRules, ConfigError> {
+        let reserve = self.reserve.as_deref().map(parse_size).transpose()?;
+        Ok(RoomRules { reserve, shared_by: self.shared_by.unwrap_or(1).max(1) })
     }
 }
 
@@ -218,6 +246,21 @@ pub fn check_dimension(given: u8) -> Result<Dimension, ConfigError> {
         Ok(dimension) if given <= Dimension::MAX_PROCESSES => Ok(dimension),
         _ => Err(ConfigError::Dimension { given }),
     }
+}
+
+/// `1048576`, `1024KiB` or `1MiB`.
+pub fn parse_size(text: &str) -> Result<u64, ConfigError> {
+    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let unit = match &text[digits.len()..] {
+        "" | "B" => Some(1),
+        "KiB" => Some(1 << 10),
+        "MiB" => Some(1 << 20),
+        "GiB" => Some(1 << 30),
+        _ => None,
+    };
+    let bytes =
+        digits.trim_end().parse().ok().zip(unit).and_then(|(number, unit): (u64, u64)| number.checked_mul(unit));
+    bytes.ok_or_else(|| ConfigError::Size { given: text.to_owned() })
 }
 
 fn required<T>(field: &'static str, what: &'static str, value: Option<T>) -> Result<T, ConfigError> {
@@ -328,6 +371,16 @@ mod tests {
             "cluster = \"demo\"\nlimits.clients = 0",
             "`limits.clients` must lie between 1 and 100000",
         );
+    }
+
+    #[test]
+    fn sizes_are_read_as_people_write_them() {
+        let sizes = ["0", "12", "12B", "3KiB", "64MiB", "2 GiB"].map(|text| parse_size(text).unwrap());
+        assert_eq!(sizes, [0, 12, 12, 3 << 10, 64 << 20, 2 << 30]);
+        for text in ["", "MiB", "-1", "1.5MiB", "64MB", "99999999999GiB"] {
+            let error = parse_size(text).unwrap_err().to_string();
+            assert!(error.contains("such as 64MiB"), "{error}");
+        }
     }
 
     #[test]

@@ -8,7 +8,7 @@ use std::io::IsTerminal;
 
 use cubecast_core::cube::Vertex;
 use cubecast_core::visible::visible_line;
-use cubecast_core::wire::answer::{NodeState, Role};
+use cubecast_core::wire::answer::{NodeState, Role, StorageState};
 use cubecast_core::wire::event::{Event, WatchEvent};
 use tracing::field::Field;
 use tracing::level_filters::LevelFilter;
@@ -17,6 +17,7 @@ use tracing_subscriber::EnvFilter;
 use tracing_subscriber::field::MakeExt as _;
 use tracing_subscriber::fmt::format::{Writer, debug_fn};
 
+use crate::command::output::bytes;
 use crate::storage::OpenReport;
 
 /// How log lines are written.
@@ -128,6 +129,27 @@ pub fn event(told: &WatchEvent) {
         Event::OutboxStored { topic } => debug!(%node, %topic, "A publish to {topic} waits in the outbox"),
         Event::OutboxDrained { topic } => debug!(%node, %topic, "A publish to {topic} left the outbox for the log"),
         Event::Warning { text } => warn!(%node, "{text}"),
+        Event::StorageState { state, free_bytes, reserve_bytes } => {
+            storage_state(node, *state, *free_bytes, *reserve_bytes)
+        }
+    }
+}
+
+/// Tells once what a full disk means, and what to do about it.
+fn storage_state(node: Vertex, state: StorageState, free: u64, reserve: u64) {
+    let (free_text, reserve_text) = (bytes(free), bytes(reserve));
+    match state {
+        StorageState::Ok => {
+            info!(%node, free, reserve, "Storage has room again on node {node}: {free_text} left; publishes are accepted")
+        }
+        StorageState::Full => warn!(
+            %node, free, reserve,
+            "Storage is full on node {node}: {free_text} left of a reserve of {reserve_text}; publishes are refused, everything else goes on. Delete topics, or make room on the disk"
+        ),
+        StorageState::Exhausted => warn!(
+            %node, free, reserve,
+            "Storage is exhausted on node {node}: {free_text} left; only reads, votes and deletions go on. Make room on the disk, or delete topics"
+        ),
     }
 }
 

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use cubecast_core::wire::answer::{Done, ErrorCode, Failure, NodeState, NodeStatus, Role};
+use cubecast_core::wire::answer::{Done, ErrorCode, Failure, NodeState, NodeStatus, Role, StorageState};
 use cubecast_core::wire::event::{Event, WatchEvent};
 
 use crate::storage::StorageMetrics;
@@ -97,6 +97,7 @@ impl Metrics {
             Event::Returned { .. } => "returned",
             Event::CaughtUp { .. } => "caught_up",
             Event::Warning { .. } => "warning",
+            Event::StorageState { .. } => "storage_state",
             _ => return,
         };
         *self.events.lock().expect("no holder of this lock panics").entry(kind).or_default() += 1;
@@ -129,6 +130,19 @@ impl Metrics {
         page.head("storage_sync_seconds_total", "Time spent in syncs", "counter");
         page.line("storage_sync_seconds_total", &counts.sync_time.as_secs_f64());
         page.gauge("storage_queued_bytes", "Bytes that wait for the disk, about", counts.queued_bytes);
+        let space = self.storage.space();
+        for (name, help, value) in [
+            ("storage_stored_bytes", "Bytes that the node's files take, without the reusable ones", space.stored),
+            ("storage_free_bytes", "Bytes that the file system still gives", space.free),
+            (
+                "storage_reusable_bytes",
+                "Bytes in the node's files that new content can use again, about",
+                space.reusable,
+            ),
+            ("storage_reserve_bytes", "Below this room publishes are refused", space.reserve),
+        ] {
+            page.gauge(name, help, value);
+        }
     }
 
     fn render_process(&self, page: &mut Page) {
@@ -204,6 +218,10 @@ fn render_status(page: &mut Page, status: &NodeStatus) {
         ("elections_total", "Elections begun by this node", counters.elections),
     ] {
         page.counter(name, help, value);
+    }
+    page.head("storage_state", "What the disk leaves the node to do: 1 beside the state that holds", "gauge");
+    for state in [StorageState::Ok, StorageState::Full, StorageState::Exhausted] {
+        page.line(&format!("storage_state{{state=\"{state}\"}}"), &u64::from(status.storage.state == state));
     }
     page.gauge("outbox", "Publishes waiting for a leader", counters.outbox);
     page.gauge("uptime_seconds", "Since the process started", status.uptime_ms / 1000);

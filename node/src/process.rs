@@ -154,9 +154,9 @@ async fn listen(address: &str) -> Result<TcpListener, Failure> {
 }
 
 async fn open_store(config: &Config) -> Result<(RedbStore, Recovered), Failure> {
-    let (folder, sync) = (config.data.clone(), config.sync);
+    let (folder, sync, room) = (config.data.clone(), config.sync, config.room);
     let identity = FolderIdentity::new(config.cluster.clone(), config.vertex);
-    let opened = tokio::task::spawn_blocking(move || RedbStore::open(&folder, &identity, sync)).await;
+    let opened = tokio::task::spawn_blocking(move || RedbStore::open_with(&folder, &identity, sync, room)).await;
     let opened =
         opened.map_err(|panic| Failure::new(Failure::STORAGE, format!("opening the storage panicked: {panic}")))?;
     let (store, recovered, report) = opened.map_err(|error: StorageError| Failure::new(Failure::STORAGE, error))?;

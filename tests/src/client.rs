@@ -16,7 +16,7 @@ use crate::wait::eventually;
 const ANSWERED_WITHIN: Duration = Duration::from_secs(30);
 
 /// The errors after which the same request may succeed.
-pub const TRANSIENT: &[&str] = &["unavailable", "timeout", "overloaded", "node_failed"];
+pub const TRANSIENT: &[&str] = &["unavailable", "timeout", "overloaded", "node_failed", "storage_full"];
 
 /// One connection to one node.
 pub struct Client {

@@ -28,11 +28,13 @@ pub struct Plan {
     pub web: Option<PathBuf>,
     /// Origins of pages from elsewhere that nodes serve.
     pub allow_origin: Vec<String>,
+    /// Where its folder is made; `None`: among the temporary ones.
+    pub within: Option<PathBuf>,
 }
 
 impl Default for Plan {
     fn default() -> Self {
-        Plan { dimension: 3, web: None, allow_origin: Vec::new() }
+        Plan { dimension: 3, web: None, allow_origin: Vec::new(), within: None }
     }
 }
 
@@ -78,7 +80,8 @@ impl ProcessCluster {
         let dimension = Dimension::new(plan.dimension).expect("a test chooses a good dimension");
         // Ports beneath those that the system lends to outgoing connections, so that a node finds its own free again.
         let ports = ports::choose("127.0.0.1", BasePort::Auto, &[], dimension.size()).expect("there are free ports");
-        let folder = tempfile::Builder::new().prefix("cubecast-test-").tempdir().expect("a temporary folder");
+        let within = plan.within.clone().unwrap_or_else(std::env::temp_dir);
+        let folder = tempfile::Builder::new().prefix("cubecast-test-").tempdir_in(within).expect("a temporary folder");
         let nodes = Mutex::new(dimension.vertices().map(|_| None).collect());
         let cluster = ProcessCluster { dimension, folder, ports, nodes };
         std::fs::write(cluster.folder.path().join("secret"), SECRET).expect("the secret is written");
@@ -95,9 +98,10 @@ impl ProcessCluster {
         let web = plan.web.as_ref().map(|web| format!("web = {:?}\n", web.display().to_string())).unwrap_or_default();
         format!(
             "node = \"{vertex}\"\ndimension = {}\ncluster = \"{CLUSTER}\"\nsecret_file = \"secret\"\ndata = \"{vertex}.store\"\n\
-             allow_faults = true\nallow_origin = {:?}\n{web}\n[addresses]\n{addresses}",
+             allow_faults = true\nallow_origin = {:?}\n{web}\n[storage]\nshared_by = {}\n\n[addresses]\n{addresses}",
             self.dimension.bits(),
-            plan.allow_origin
+            plan.allow_origin,
+            self.dimension.size()
         )
     }
 

@@ -26,6 +26,8 @@ pub struct Evidence {
     pub disk_losses: Vec<DiskLoss>,
     /// The most that was ever seen in each queue. Real processes do not tell.
     pub queues: Vec<QueuePeak>,
+    /// What full disks did. Real processes that end are found by those who look after them.
+    pub disk_mishaps: Vec<DiskMishap>,
     /// Damage to a disk that its checksums let pass.
     pub undetected_damage: Vec<String>,
     pub recovery: Recovery,
@@ -45,6 +47,23 @@ pub struct Leadership {
 pub struct DiskLoss {
     pub node: Vertex,
     pub at: Instant,
+}
+
+/// Something that a full disk must not lead to.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct DiskMishap {
+    pub node: Vertex,
+    pub at: Instant,
+    pub what: Mishap,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Mishap {
+    /// The process ended.
+    Ended,
+    /// A write found no room on a disk that only the node itself had filled.
+    Filled,
 }
 
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]

@@ -34,6 +34,7 @@ mod queues;
 mod recovery;
 mod refused;
 mod routes;
+mod storage;
 #[cfg(test)]
 mod story;
 
@@ -142,6 +143,11 @@ pub const CHECKERS: &[Checker] = &[
         check: routes::check,
     },
     Checker { name: "queues", promise: "No queue is longer than its limit.", check: queues::check },
+    Checker {
+        name: "storage",
+        promise: "A full disk ends no process, publishes never take its last bytes, and reads and deletions go on.",
+        check: storage::check,
+    },
     Checker {
         name: "recovery",
         promise: "Once nothing is broken any more, everything works again within a stated time.",

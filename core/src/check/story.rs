@@ -8,7 +8,7 @@ use std::ops::Range;
 use std::time::Duration;
 
 use super::case::Case;
-use super::evidence::{DiskLoss, Evidence, Leadership, QueuePeak, Recovery};
+use super::evidence::{DiskLoss, DiskMishap, Evidence, Leadership, Mishap, QueuePeak, Recovery};
 use super::history::{Answered, ClientId, History, Operation, Session, SessionEnd};
 use super::{Broken, Checked, Verdict};
 use crate::cube::{Dimension, Vertex};
@@ -76,6 +76,7 @@ impl Story {
             leaderships: Vec::new(),
             disk_losses: Vec::new(),
             queues: Vec::new(),
+            disk_mishaps: Vec::new(),
             undetected_damage: Vec::new(),
             recovery,
         };
@@ -97,6 +98,11 @@ impl Story {
         let invoked = millis(times.start);
         operations.push(Operation { client, node: node("010"), action, invoked, answered: None });
         Told(operations.last_mut().expect("one was pushed"), times)
+    }
+
+    pub fn disk_mishap(&mut self, at_node: &str, at: u64, what: Mishap) -> &mut Story {
+        self.evidence.disk_mishaps.push(DiskMishap { node: node(at_node), at: millis(at), what });
+        self
     }
 
     pub fn publish(&mut self, content: &str, times: Range<u64>) -> Told<'_> {

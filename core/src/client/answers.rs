@@ -149,6 +149,11 @@ impl Client {
             ErrorCode::Timeout if !is_repeatable(&job.action) => {
                 self.finish(id, Err(ClientError::InDoubt { why: failure.to_string() }));
             }
+            // Every node would say so now: asking them all again and again would only be more work for full nodes.
+            code if code.is_storage_full() && job.in_doubt => {
+                self.finish(id, Err(ClientError::InDoubt { why: failure.to_string() }));
+            }
+            code if code.is_storage_full() && !is_errand => self.finish(id, Ok(answer)),
             code if code.is_transient() => {
                 job.in_doubt |= code == ErrorCode::Timeout;
                 self.attempt_failed(id, asked, &failure.to_string());

@@ -96,7 +96,7 @@ impl Group {
     }
 
     pub(super) fn checkpoint_when_due(&mut self) {
-        let (applied, limits) = (self.applied_index(), self.limits);
+        let (applied, limits) = (self.applied_index(), if self.saves_room { self.limits.tight() } else { self.limits });
         let long = self.log_bytes_since_checkpoint
             >= limits.checkpoint_log_bytes.max(self.checkpoint_bytes.saturating_mul(limits.log_to_checkpoint_ratio))
             || applied - self.checkpoint_index >= limits.checkpoint_log_entries;

@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::members::{self, Place, Standing};
 use super::{Group, MESSAGE_BYTES};
 use crate::bugs::Bug;
+use crate::cube::Vertex;
 use crate::identity::NodeId;
 use crate::time::Instant;
 use crate::topics::command::{self, Command};
@@ -45,8 +46,8 @@ impl Group {
         self.is_leader() && self.raw.raft.lead_transferee.is_none()
     }
 
-    /// The leader looks after its group: gives and takes votes, hands the lead back to the home.
-    pub fn maintain(&mut self, now: Instant, places: &[Place]) {
+    /// The leader looks after its group: gives and takes votes, hands the lead back to the home, where that may lead.
+    pub fn maintain(&mut self, now: Instant, places: &[Place], home_may_lead: bool) {
         if !self.is_leader() || !self.raw.raft.commit_to_current_term() {
             return;
         }
@@ -58,7 +59,9 @@ impl Group {
             let _dropped_while_handing_over = self.raw.propose_conf_change(Vec::new(), change.to_raft());
             return;
         }
-        self.hand_back(now, &standings);
+        if home_may_lead {
+            self.hand_back(now, &standings);
+        }
     }
 
     fn hand_back(&mut self, now: Instant, standings: &[Standing]) {
@@ -77,13 +80,15 @@ impl Group {
         }
     }
 
-    /// This leader cannot read what a member lacks: another one may, that has everything.
-    pub fn hand_over(&mut self) {
+    /// This leader cannot do what a leader has to: one of these may, that has everything.
+    pub fn hand_over(&mut self, may_lead: impl Fn(Vertex) -> bool) {
         if !self.can_propose() {
             return;
         }
         let standings = self.standings();
-        let can_lead = |standing: &&Standing| standing.votes && standing.active && standing.member != self.me;
+        let can_lead = |standing: &&Standing| {
+            standing.votes && standing.active && standing.member != self.me && may_lead(standing.member.vertex)
+        };
         if let Some(next) = standings.iter().filter(can_lead).max_by_key(|standing| standing.matched)
             && next.matched + HAND_BACK_ENTRIES >= self.last_index()
         {

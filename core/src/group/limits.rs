@@ -25,3 +25,17 @@ impl Default for LogLimits {
         }
     }
 }
+
+impl LogLimits {
+    /// For a disk that is full: as little of the log as a group can go on with.
+    pub fn tight(self) -> LogLimits {
+        const KIB: u64 = 1024;
+        LogLimits {
+            checkpoint_log_bytes: self.checkpoint_log_bytes.min(64 * KIB),
+            checkpoint_log_entries: self.checkpoint_log_entries.min(256),
+            log_to_checkpoint_ratio: 1,
+            slack_entries: self.slack_entries.min(16),
+            slack_bytes: self.slack_bytes.min(16 * KIB),
+        }
+    }
+}

@@ -132,6 +132,8 @@ pub struct Group {
     home: Vertex,
     me: NodeId,
     limits: LogLimits,
+    /// The disk is full: the log is cut as soon as it can be.
+    saves_room: bool,
     bugs: Bugs,
     raw: RawNode<LogView>,
     topics: Topics,
@@ -226,6 +228,7 @@ impl Group {
             home,
             me,
             limits,
+            saves_room: false,
             bugs,
             log_bytes_since_checkpoint: raw.store().bytes(),
             raw,
@@ -334,6 +337,15 @@ impl Group {
             self.stirred |= self.raw.tick();
         }
         self.draw_election_timeout();
+    }
+
+    /// Whether the disk is full. What the log keeps for members that are late is then worth less than its room.
+    pub fn save_room(&mut self, saves_room: bool) {
+        if saves_room && !self.saves_room {
+            self.log_bytes_since_checkpoint = self.log_bytes_since_checkpoint.max(self.raw.store().bytes());
+            self.stirred = true;
+        }
+        self.saves_room = saves_room;
     }
 
     /// Asks the voters whether this member still leads; [`GroupEffect::ReadReady`] says when a read is linearizable.

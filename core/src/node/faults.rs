@@ -107,6 +107,7 @@ impl Node {
     pub(super) fn handle_reopened(&mut self, recovered: Recovered) {
         let Phase::Reopening { wipe } = self.phase else { return };
         let identity = self.record.identity;
+        self.storage.forget_writes();
         self.overlay =
             Overlay::new(OverlayConfig { me: self.me, seed: self.random.u64(..), bugs: self.bugs }, self.now);
         self.effects.push(Effect::SetPeersAllowed(true));

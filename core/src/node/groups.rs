@@ -1,14 +1,16 @@
 //! The groups of which this node is a member: what their members say to each other, and what comes of it.
 
+use std::collections::BTreeMap;
 use std::ops::Bound;
 
+use super::storage::Room;
 use super::{MAX_HELD, Node};
 use crate::cube::Vertex;
 use crate::group::members::Place;
 use crate::group::{Applied, Group, GroupEffect, Origin};
 use crate::identity::NodeId;
 use crate::placement;
-use crate::wire::answer::Role;
+use crate::wire::answer::{Role, StorageState};
 use crate::wire::event::Event;
 use crate::wire::peer::{Body, RaftMessage};
 
@@ -22,6 +24,8 @@ impl Node {
             let (now, limits) = (self.now.monotonic, self.config.log);
             self.groups.insert(home, Group::new(now, home, identity, seed, limits, self.bugs, origin_of(home)));
         }
+        let saves_room = self.storage.state() != StorageState::Ok;
+        self.groups.values_mut().for_each(|group| group.save_room(saves_room));
     }
 
     pub(super) fn handle_raft(&mut self, from: Vertex, group: Vertex, message: RaftMessage) {
@@ -44,7 +48,8 @@ impl Node {
         }
     }
 
-    pub(super) fn step(&mut self, group: Vertex, message: RaftMessage) {
+    pub(super) fn step(&mut self, group: Vertex, mut message: RaftMessage) {
+        self.trim_to_room(&mut message);
         if let Some(group) = self.groups.get_mut(&group) {
             group.handle_message(message);
         }
@@ -157,6 +162,7 @@ impl Node {
             }
         }
         let own = self.record.identity.map(|identity| identity.incarnation);
+        let rooms: BTreeMap<Vertex, Room> = self.groups.keys().map(|home| (*home, self.room_to_lead(*home))).collect();
         for group in self.groups.values_mut().filter(|group| group.is_leader()) {
             let places: Vec<Place> = placement::members(group.home())
                 .map(|vertex| {
@@ -167,7 +173,11 @@ impl Node {
                     Place { vertex, alive, away: now.since(self.last_seen[&vertex]) }
                 })
                 .collect();
-            group.maintain(now, &places);
+            let room = &rooms[&group.home()];
+            group.maintain(now, &places, room.home_may_lead);
+            if room.leads_elsewhere {
+                group.hand_over(|vertex| room.members.contains(&vertex));
+            }
         }
     }
 }

@@ -18,6 +18,7 @@
 //! | `repairs` | messages that the disk has lost, fetched from another member |
 //! | `push` | deliveries to push subscribers |
 //! | `outbox` | publishes with `ack: one` that are not in the log yet |
+//! | `storage` | what a full disk leaves the node to do |
 //! | `views` | cluster, status, locate, topics |
 //! | `faults` | failing on request, and coming back |
 //! | `altered` | what was altered on its way here |
@@ -42,6 +43,7 @@ mod repairs;
 mod replies;
 mod requests;
 mod serve;
+mod storage;
 mod turned_away;
 mod views;
 mod watch;
@@ -115,6 +117,7 @@ pub struct Node {
     repairs: repairs::Repairs,
     push: push::Push,
     outbox: outbox::Outbox,
+    storage: storage::Storage,
     counters: Counters,
     next_number: u64,
     next_token: u64,
@@ -186,6 +189,7 @@ impl Node {
             repairs: repairs::Repairs::default(),
             push: push::Push::default(),
             outbox: outbox::Outbox::default(),
+            storage: storage::Storage::new(me),
             counters: Counters::default(),
             next_number: 0,
             next_token: 0,
@@ -275,6 +279,7 @@ impl Node {
             Input::Written { number } => self.handle_written(number),
             Input::MessagesRead { read, result } => self.handle_messages_read(read, result),
             Input::StorageReopened { recovered } => self.handle_reopened(recovered),
+            Input::StorageMeasured { space } => self.handle_storage(space),
         }
     }
 
@@ -322,6 +327,7 @@ impl Node {
     fn handle_written(&mut self, number: u64) {
         let was_starting = self.is_starting();
         self.written = self.written.max(number);
+        self.storage.handle_written(number);
         if was_starting && !self.is_starting() {
             self.handle_requests_time();
         }
@@ -356,6 +362,7 @@ impl Node {
         self.check_awaited_holders();
         self.acknowledge_subscriptions();
         self.pump_sessions();
+        self.review_storage();
         self.announce();
         self.drain_overlay();
         self.emit_writes();
@@ -365,6 +372,7 @@ impl Node {
         if !self.writes.is_empty() {
             let batch = WriteBatch { number: self.batch, writes: std::mem::take(&mut self.writes) };
             self.batch += 1;
+            self.storage.handle_emitted(&batch);
             self.effects.push(Effect::Write(batch));
         }
         self.effects.extend(self.disk_reads.drain(..).map(Effect::ReadMessages));
@@ -397,7 +405,9 @@ impl Node {
             Body::Raft { group, message } => self.handle_raft(from, group, message),
             Body::Snapshot { group, frame } => {
                 let incarnation = self.overlay.incarnation_of(from).unwrap_or(Incarnation::FOUNDING);
-                if let Some(group) = self.groups.get_mut(&group) {
+                if self.has_room_for_snapshot(&frame)
+                    && let Some(group) = self.groups.get_mut(&group)
+                {
                     group.handle_snapshot(self.now.monotonic, NodeId { vertex: from, incarnation }, frame);
                 }
             }
@@ -435,7 +445,7 @@ impl Node {
             self.groups.values().filter(|group| group.is_leader()).map(|group| (group.home(), group.term())).collect();
         let identity = self.record.identity.unwrap_or(NodeId { vertex: self.me, incarnation: Incarnation(0) });
         let state = self.state();
-        self.overlay.set_self(self.now, identity, state, leads);
+        self.overlay.set_self(self.now, identity, state, self.storage.state(), leads);
     }
 
     fn state(&self) -> NodeState {

@@ -98,6 +98,9 @@ impl Node {
                 format!("the outbox of node {} is full ({} publishes); retry later", self.me, self.outbox.items.len());
             return Err(ErrorCode::Overloaded.because(text));
         }
+        if let Some(failure) = self.lacks_room_in_outbox(content_bytes(&command)) {
+            return Err(failure);
+        }
         let id = self.next_token();
         if let Op::Publish { topic, .. } = &command.op {
             self.observe(Event::OutboxStored { topic: topic.clone() }, None);
@@ -183,6 +186,7 @@ impl Node {
         match reply {
             Reply::Answer(answer) => match answer.result {
                 Ok(done) => self.leave_outbox(id, Ok(done)),
+                Err(failure) if failure.code.is_storage_full() => item_at(&mut self.outbox, id, now + OFFER_AGAIN),
                 Err(failure) if failure.code.is_transient() => item_at(&mut self.outbox, id, now + TRY_AGAIN),
                 Err(failure) => self.leave_outbox(id, Err(failure)),
             },

@@ -10,7 +10,7 @@ use crate::io::ConnectionId;
 use crate::names::Offset;
 use crate::time::Instant;
 use crate::topics::command::TopicId;
-use crate::wire::answer::Done;
+use crate::wire::answer::{Done, ErrorCode, Failure};
 use crate::wire::client::{Ack, Action, ReadLevel, RequestId};
 use crate::wire::event::TraceId;
 use crate::wire::peer::{Registry, RequestKey};
@@ -128,6 +128,15 @@ impl Pending {
             problem: None,
             applied_at: 0,
         }
+    }
+
+    /// "Nothing was done", said to a later ask while an earlier one may have done it, is not known to be so.
+    pub(super) fn doubt(&self, failure: Failure) -> Failure {
+        let claims_nothing = matches!(failure.code, ErrorCode::Overloaded | ErrorCode::StorageFull);
+        if claims_nothing && self.uncertain && self.stage.may_act() && changes_something(&self.action) {
+            return ErrorCode::Timeout.because(format!("it is not known whether this was done ({failure}); retry"));
+        }
+        failure
     }
 
     /// A publish that needs no more than a disk; that its publisher is registered must be known by then.

@@ -248,7 +248,7 @@ impl Node {
             // The receiver asks again: by then perhaps another leader.
             Purpose::Snapshot { group, .. } => {
                 if let Some(group) = self.groups.get_mut(&group) {
-                    group.hand_over();
+                    group.hand_over(|_| true);
                 }
             }
         }

@@ -300,7 +300,7 @@ impl Node {
     /// The disk failed in a way that nothing here mends: what this node leads, another member leads better.
     fn let_another_lead(&mut self, group: Vertex) {
         if let Some(group) = self.groups.get_mut(&group) {
-            group.hand_over();
+            group.hand_over(|_| true);
         }
     }
 

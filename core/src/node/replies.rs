@@ -60,6 +60,7 @@ impl Node {
         let Some(pending) = self.requests.pending.get_mut(&number) else { return };
         let Answer { served_by, hops, result, .. } = answer;
         let hops = hops.unwrap_or_default();
+        let result = result.map_err(|failure| pending.doubt(failure));
         match (&pending.stage, &pending.action, result) {
             (
                 Stage::Acting,
@@ -73,7 +74,11 @@ impl Node {
                 pending.stuck_since = None;
                 self.drive(number);
             }
-            (Stage::Committing(_), _, Err(failure)) if failure.code.is_transient() => pending.ask_at = now + TRY_AGAIN,
+            (Stage::Committing(_), _, Err(failure))
+                if failure.code.is_transient() && !failure.code.is_storage_full() =>
+            {
+                pending.ask_at = now + TRY_AGAIN
+            }
             (Stage::Committing(_), ..) => self.finish_committing(number),
             (_, _, result) => self.finish(number, result, served_by, hops),
         }

@@ -285,6 +285,7 @@ impl Node {
             self.requests.asks.remove(&token);
         }
         if let Err(failure) = self.store_in_outbox(pending.key, &pending.action, super::outbox::Owner::Origin(number)) {
+            let failure = pending.doubt(failure);
             self.answer(pending, Err(failure), self.me, vec![self.me]);
             return;
         }

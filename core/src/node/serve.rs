@@ -86,6 +86,11 @@ impl Serving {
         }
     }
 
+    /// Of the contents of all commands under way.
+    pub(super) fn content_bytes(&self) -> u64 {
+        self.bytes
+    }
+
     fn commands(&self) -> usize {
         self.waiters.len() + self.awaiting_all.len()
     }
@@ -137,7 +142,7 @@ impl Node {
         self.reply(asker, Reply::Answer(answer));
     }
 
-    fn answer_with(&self, hops: Vec<Vertex>, result: Result<Done, Failure>) -> Box<Answer> {
+    pub(super) fn answer_with(&self, hops: Vec<Vertex>, result: Result<Done, Failure>) -> Box<Answer> {
         Box::new(Answer { id: None, served_by: self.me, hops: Some(hops), result })
     }
 
@@ -170,7 +175,7 @@ impl Node {
     /// The messages of a pull are where they were asked for: the cursor moves behind them.
     fn handle_advance(&mut self, asker: Asker, key: RequestKey, op: Op, action: Action, hops: Vec<Vertex>) {
         let group = self.home_of(&action);
-        if let Some((asker, hops)) = self.admit_command(asker, group, key, 0, hops) {
+        if let Some((asker, hops)) = self.admit_command(asker, group, key, &action, hops) {
             self.enter(key, op, Waiter { asker, group, action, bytes: 0, hops });
         }
     }
@@ -196,7 +201,7 @@ impl Node {
 
     fn take_command(&mut self, asker: Asker, group: Vertex, key: RequestKey, action: Action, hops: Vec<Vertex>) {
         let bytes = action.content_bytes();
-        let Some((asker, hops)) = self.admit_command(asker, group, key, bytes, hops) else { return };
+        let Some((asker, hops)) = self.admit_command(asker, group, key, &action, hops) else { return };
         if self.may_acknowledge_one(group, &action) {
             self.take_one(asker, key, &action, hops);
             return;
@@ -216,9 +221,10 @@ impl Node {
         asker: Asker,
         group: Vertex,
         key: RequestKey,
-        bytes: u64,
+        action: &Action,
         hops: Vec<Vertex>,
     ) -> Option<(Asker, Vec<Vertex>)> {
+        let bytes = action.content_bytes();
         if self.serving.turned_away.has(&asker) {
             return None;
         }
@@ -240,6 +246,12 @@ impl Node {
             self.reply_result(&asker, hops, Err(ErrorCode::Overloaded.because(text)));
             return None;
         }
+        if let Some(reply) = self.lacks_storage(group, action, &hops) {
+            self.serving.turned_away.note(&asker);
+            self.reply(&asker, reply);
+            return None;
+        }
+        self.take_room(bytes);
         Some((asker, hops))
     }
 

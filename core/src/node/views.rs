@@ -184,6 +184,7 @@ impl Node {
             sync: self.config.sync.clone(),
             uptime_ms: self.now.monotonic.since(self.started).as_millis() as u64,
             faults_allowed: self.config.allow_faults,
+            storage: self.storage.status(),
             groups: self.groups.values().map(group_status).collect(),
             links: self.overlay.link_statuses(),
             counters: Counters {

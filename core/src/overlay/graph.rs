@@ -185,7 +185,7 @@ fn hops_to(to: Vertex, arriving: &[u16]) -> Vec<u16> {
 mod tests {
     use super::*;
     use crate::identity::NodeId;
-    use crate::wire::answer::NodeState;
+    use crate::wire::answer::{NodeState, StorageState};
     use crate::wire::peer::LinkState;
 
     fn vertex(text: &str) -> Vertex {
@@ -200,7 +200,8 @@ mod tests {
                 states.announce(|own| own.hears = hears);
             } else {
                 let node = NodeId::founding(vertex(name));
-                states.merge(LinkState { node, version: 1, state: NodeState::Up, hears, leads: Vec::new() });
+                let (state, storage) = (NodeState::Up, StorageState::Ok);
+                states.merge(LinkState { node, version: 1, state, hears, leads: Vec::new(), storage });
             }
         }
         Graph::new(vertex("00"), &states)
@@ -258,7 +259,9 @@ mod tests {
                 self.states.announce(|own| own.hears = hears);
             } else {
                 let node = NodeId::founding(said_by);
-                let word = LinkState { node, version: self.version, state: NodeState::Up, hears, leads: Vec::new() };
+                let storage = StorageState::Ok;
+                let word =
+                    LinkState { node, version: self.version, state: NodeState::Up, hears, leads: Vec::new(), storage };
                 assert!(self.states.merge(word));
             }
             let changed = self.states.take_changed();

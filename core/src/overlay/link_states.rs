@@ -5,7 +5,7 @@
 
 use crate::cube::{Dimension, Vertex};
 use crate::identity::{Incarnation, NodeId};
-use crate::wire::answer::NodeState;
+use crate::wire::answer::{NodeState, StorageState};
 use crate::wire::peer::LinkState;
 
 pub struct LinkStates {
@@ -22,7 +22,8 @@ impl LinkStates {
     pub fn new(me: Vertex, version: u64) -> LinkStates {
         let mut states = LinkStates { me, known: vec![None; me.dimension().size()], digest: 0, changed: Vec::new() };
         let node = NodeId { vertex: me, incarnation: Incarnation(0) };
-        states.insert(LinkState { node, version, state: NodeState::Recovering, hears: 0, leads: Vec::new() });
+        let (state, storage) = (NodeState::Recovering, StorageState::Ok);
+        states.insert(LinkState { node, version, state, hears: 0, leads: Vec::new(), storage });
         states
     }
 
@@ -119,7 +120,8 @@ mod tests {
 
     fn said(vertex: &str, version: u64, hears: u16) -> LinkState {
         let node = NodeId::founding(vertex.parse().unwrap());
-        LinkState { node, version, state: NodeState::Up, hears, leads: Vec::new() }
+        let storage = StorageState::Ok;
+        LinkState { node, version, state: NodeState::Up, hears, leads: Vec::new(), storage }
     }
 
     fn database() -> LinkStates {

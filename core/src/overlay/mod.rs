@@ -28,7 +28,7 @@ use crate::bugs::Bugs;
 use crate::cube::Vertex;
 use crate::identity::{Incarnation, NodeId};
 use crate::time::{Instant, Now};
-use crate::wire::answer::{LinkStatus, LinkView, NodeState};
+use crate::wire::answer::{LinkStatus, LinkView, NodeState, StorageState};
 use crate::wire::client::LinkConditions;
 use crate::wire::event::{Event, TraceId};
 use crate::wire::peer::{LinkState, Packet, PeerFrame};
@@ -191,11 +191,21 @@ impl Overlay {
     }
 
     /// What this node says of itself: told to all when it differs from before.
-    pub fn set_self(&mut self, now: Now, identity: NodeId, state: NodeState, leads: Vec<(Vertex, u64)>) {
+    pub fn set_self(
+        &mut self,
+        now: Now,
+        identity: NodeId,
+        state: NodeState,
+        storage: StorageState,
+        leads: Vec<(Vertex, u64)>,
+    ) {
         assert_eq!(identity.vertex, self.me, "a node speaks for its own vertex");
         let own = self.states.own();
-        if (own.node, own.state, &own.leads) != (identity, state, &leads) {
-            self.announce(now, |own| (own.node, own.state, own.leads) = (identity, state, leads));
+        if (own.node, own.state, own.storage, &own.leads) != (identity, state, storage, &leads) {
+            let say = |own: &mut LinkState| {
+                (own.node, own.state, own.storage, own.leads) = (identity, state, storage, leads);
+            };
+            self.announce(now, say);
             self.settle(now);
         }
     }
@@ -220,6 +230,11 @@ impl Overlay {
     /// What it says of itself, or that it is out of sight.
     pub fn state_of(&self, vertex: Vertex) -> NodeState {
         self.alive_word(vertex).map_or(NodeState::Failed, |word| word.state)
+    }
+
+    /// What its disk leaves it to do, by its own word; `None` while it is out of sight.
+    pub fn storage_of(&self, vertex: Vertex) -> Option<StorageState> {
+        self.alive_word(vertex).map(|word| word.storage)
     }
 
     /// The incarnation that was last heard of, of a dead node too; `None` for one that never told.

@@ -7,6 +7,7 @@ use crate::bugs::Bugs;
 use crate::cube::Dimension;
 use crate::route::Trail;
 use crate::time::Timestamp;
+use crate::wire::answer::StorageState;
 use crate::wire::event::{DropReason, FrameKind};
 use crate::wire::peer::Body;
 
@@ -387,7 +388,7 @@ impl Net {
         let (me, now) = (vertex(name), self.clock());
         let seed = self.seed << 16 | me.index() as u64;
         let mut overlay = Overlay::new(OverlayConfig { me, seed, bugs: Bugs::default() }, now);
-        overlay.set_self(now, NodeId { vertex: me, incarnation }, NodeState::Up, Vec::new());
+        overlay.set_self(now, NodeId { vertex: me, incarnation }, NodeState::Up, StorageState::Ok, Vec::new());
         self.nodes.insert(me, overlay);
         for other in me.neighbours().filter(|other| self.nodes.contains_key(other)).collect::<Vec<_>>() {
             self.act(me, |overlay, now| overlay.handle_connected(now, other));
@@ -423,7 +424,7 @@ impl Net {
 
     fn set_self(&mut self, name: &str, state: NodeState, leads: Vec<(Vertex, u64)>) {
         let me = vertex(name);
-        self.act(me, |overlay, now| overlay.set_self(now, NodeId::founding(me), state, leads));
+        self.act(me, |overlay, now| overlay.set_self(now, NodeId::founding(me), state, StorageState::Ok, leads));
     }
 
     fn run(&mut self, time: Duration) {

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 
 use super::cluster::Cluster;
-use super::disk::{Damage, Lost};
+use super::disk::{self, Damage, Lost};
 use super::network::EdgeConditions;
 use crate::cube::{Dimension, Vertex};
 use crate::wire::client::{LinkConditions, StopMode};
@@ -26,8 +26,13 @@ pub enum Fault {
     Damage { node: Vertex, row: DamagedRow },
     /// A bit of a row of messages turns over on the disk of a node that runs on. Done only where a wipe would be.
     Rot { node: Vertex },
-    /// Nothing can be written: the process dies of it, and of every start, until there is room at the end.
-    FullDisk { node: Vertex },
+    /// The disk has so many bytes of room left until the end: none, if somebody else has filled it; otherwise what is
+    /// published fills it.
+    FullDisk {
+        node: Vertex,
+        #[serde(default)]
+        left: u32,
+    },
     /// Every write and every read takes so long, microseconds.
     SlowDisk { node: Vertex, delay_us: u32 },
     /// The wall clock is wrong by so much until the end, microseconds.
@@ -209,7 +214,7 @@ impl Fault {
             | Fault::Wipe { node }
             | Fault::Damage { node, .. }
             | Fault::Rot { node }
-            | Fault::FullDisk { node }
+            | Fault::FullDisk { node, .. }
             | Fault::SlowDisk { node, .. }
             | Fault::Clock { node, .. }
             | Fault::Stop { node, .. }
@@ -243,7 +248,10 @@ impl Fault {
                 Fault::Damage { node, row: pick(&rows, random) }
             }
             FaultClass::Rot => Fault::Rot { node },
-            FaultClass::FullDisk => Fault::FullDisk { node },
+            FaultClass::FullDisk => {
+                let reserve = disk::RESERVE as u32;
+                Fault::FullDisk { node, left: pick(&[0, 0, reserve, reserve + 20_000, 3 * reserve], random) }
+            }
             FaultClass::SlowDisk => Fault::SlowDisk { node, delay_us: pick(&[5_000, 50_000, 400_000], random) },
             FaultClass::Clock => {
                 const HOUR: i64 = 3_600_000_000;
@@ -279,7 +287,8 @@ impl std::fmt::Display for Fault {
             Fault::Wipe { node } => write!(f, "{node} loses its disk"),
             Fault::Damage { node, row } => write!(f, "the disk of {node} is damaged ({row:?})"),
             Fault::Rot { node } => write!(f, "a message on the disk of {node} is damaged while it runs"),
-            Fault::FullDisk { node } => write!(f, "the disk of {node} is full"),
+            Fault::FullDisk { node, left: 0 } => write!(f, "the disk of {node} is full"),
+            Fault::FullDisk { node, left } => write!(f, "the disk of {node} has room for {left} bytes"),
             Fault::SlowDisk { node, delay_us } => write!(f, "the disk of {node} takes {delay_us} us"),
             Fault::Clock { node, by_us } => write!(f, "the clock of {node} jumps by {} s", by_us / 1_000_000),
             Fault::Cut { edges } => write!(f, "cut: {}", edge_list(edges)),

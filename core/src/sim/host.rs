@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use super::disk::{Disk, Undetected};
+use super::disk::{Disk, Undetected, WriteFailed};
 use crate::bugs::Bugs;
 use crate::io::Input;
 use crate::node::Node;
-use crate::store::ReadId;
+use crate::store::{ReadId, Space};
 use crate::time::Instant;
 
 /// What a process asked of its disk, and has not got yet.
@@ -18,6 +18,23 @@ pub(super) enum DiskJob {
     Reopen {
         wipe: bool,
     },
+}
+
+/// The process that asked cannot go on.
+pub(super) struct MustEnd;
+
+enum JobFailed {
+    NoRoom,
+    MustEnd,
+}
+
+impl From<WriteFailed> for JobFailed {
+    fn from(failed: WriteFailed) -> JobFailed {
+        match failed {
+            WriteFailed::Full => JobFailed::NoRoom,
+            WriteFailed::Bad(_) => JobFailed::MustEnd,
+        }
+    }
 }
 
 pub(super) struct Host {
@@ -39,6 +56,10 @@ pub(super) struct Host {
     pub clock_error_us: i64,
     /// The earliest wake-up that is on the agenda.
     pub wakes_at: Option<Instant>,
+    /// The disk was filled by somebody else: that nothing finds room is nobody's fault here.
+    pub filled_from_outside: bool,
+    /// What the process was last told of the room on its disk, where that is limited.
+    pub told_space: Option<Space>,
     /// Why the last start was refused: its disk is damaged beyond what a node mends by itself.
     pub refused: Option<String>,
 }
@@ -57,6 +78,8 @@ impl Host {
             hung_until: None,
             clock_error_us: 0,
             wakes_at: None,
+            filled_from_outside: false,
+            told_space: None,
             refused: None,
         }
     }
@@ -70,6 +93,7 @@ impl Host {
         self.gathered.clear();
         self.hung_until = None;
         self.wakes_at = None;
+        self.told_space = None;
         self.disk.crash(random).map(|_| ())
     }
 
@@ -78,16 +102,31 @@ impl Host {
         self.in_service.iter().any(|job| matches!(job, DiskJob::Reopen { wipe: true }))
     }
 
-    /// The jobs in service are done. `Err`: the process must end, and why.
-    pub fn finish_jobs(&mut self) -> Result<Vec<Input>, String> {
-        let jobs = std::mem::take(&mut self.in_service);
-        jobs.into_iter().map(|job| self.finish_job(job)).collect()
+    /// The jobs in service are done, but for those that find no room: these stay in service, and reads overtake them.
+    /// `Err`: the process must end.
+    pub fn finish_jobs(&mut self) -> Result<Vec<Input>, MustEnd> {
+        let mut inputs = Vec::new();
+        for job in std::mem::take(&mut self.in_service) {
+            let waits = !self.in_service.is_empty() && !matches!(job, DiskJob::Read(_));
+            match if waits { Err(JobFailed::NoRoom) } else { self.finish_job(job) } {
+                Ok(input) => inputs.push(input),
+                Err(JobFailed::NoRoom) => self.in_service.push(job),
+                Err(JobFailed::MustEnd) => return Err(MustEnd),
+            }
+        }
+        if let Some(told) = &mut self.told_space {
+            let space = self.disk.space();
+            if std::mem::replace(told, space) != space {
+                inputs.push(Input::StorageMeasured { space });
+            }
+        }
+        Ok(inputs)
     }
 
-    fn finish_job(&mut self, job: DiskJob) -> Result<Input, String> {
+    fn finish_job(&mut self, job: DiskJob) -> Result<Input, JobFailed> {
         match job {
             DiskJob::Write(number) => {
-                self.disk.finish(number).map_err(|failed| failed.to_string())?;
+                self.disk.finish(number)?;
                 Ok(Input::Written { number })
             }
             DiskJob::Read(read) => Ok(Input::MessagesRead { read, result: self.disk.finish_read(read) }),
@@ -95,11 +134,21 @@ impl Host {
                 if wipe {
                     self.disk.wipe();
                 } else {
-                    self.disk.close().map_err(|failed| failed.to_string())?;
+                    self.disk.close()?;
                 }
-                let recovered = self.disk.recover().map_err(|refused| refused.to_string())?;
+                let recovered = self.disk.recover().map_err(|_| JobFailed::MustEnd)?;
                 Ok(Input::StorageReopened { recovered })
             }
         }
+    }
+
+    /// Measures a disk whose room is limited, or was: what the process is told. Others are endless, and nobody measures.
+    pub fn measure(&mut self) -> Option<Input> {
+        let space = self.disk.space();
+        if self.disk.is_limited() || self.told_space.is_some() {
+            self.told_space = self.disk.is_limited().then_some(space);
+            return Some(Input::StorageMeasured { space });
+        }
+        None
     }
 }

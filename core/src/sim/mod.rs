@@ -32,7 +32,7 @@ pub mod trace;
 mod traffic;
 
 pub use cluster::{Cluster, ClusterConfig, EPOCH};
-pub use disk::{CrashLeft, Damage, Disk, Lost, Undetected, WriteFailed};
+pub use disk::{CrashLeft, Damage, Disk, Lost, RESERVE, Undetected, WriteFailed};
 pub use fault::{DamagedRow, Fault, FaultClass, UnknownFaultClass};
 pub use network::{EdgeConditions, FrameCounts};
 pub use report::{Report, Totals};

@@ -140,8 +140,8 @@ impl Nemesis {
                 }
                 may
             }
-            Fault::FullDisk { node } => {
-                cluster.fill_disk(*node, true);
+            Fault::FullDisk { node, left } => {
+                cluster.limit_disk(*node, Some((*left).into()));
                 true
             }
             Fault::SlowDisk { node, delay_us } => {
@@ -186,10 +186,10 @@ impl Nemesis {
         match fault {
             Fault::Kill { node } | Fault::Wipe { node } | Fault::Damage { node, .. } => self.revive(cluster, node),
             Fault::Power { nodes } => nodes.into_iter().for_each(|node| self.revive(cluster, node)),
-            Fault::FullDisk { node } => {
-                cluster
-                    .fill_disk(node, self.still(|fault| matches!(fault, Fault::FullDisk { node: at } if *at == node)));
-                self.revive(cluster, node);
+            Fault::FullDisk { node, .. } => {
+                if !self.still(|fault| matches!(fault, Fault::FullDisk { node: at, .. } if *at == node)) {
+                    cluster.limit_disk(node, None);
+                }
             }
             Fault::SlowDisk { node, .. } => cluster.usual_disk(node),
             Fault::Clock { node, .. } => cluster.set_clock_error(node, 0),

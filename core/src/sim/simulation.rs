@@ -229,6 +229,7 @@ impl Simulation {
             leaderships: self.cluster.leaderships().to_vec(),
             disk_losses: [self.nemesis.disk_losses.as_slice(), self.cluster.disk_losses()].concat(),
             queues: peaks(self.peaks),
+            disk_mishaps: self.cluster.disk_mishaps().to_vec(),
             undetected_damage: self.cluster.undetected_damage().to_vec(),
             recovery,
         };

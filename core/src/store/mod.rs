@@ -16,6 +16,9 @@ pub mod judge;
 pub mod reading;
 pub mod rows;
 pub mod runs;
+pub mod space;
+
+pub use space::Space;
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};

@@ -26,6 +26,8 @@ pub enum RowKey {
     Transaction,
     /// The node's record.
     Record,
+    /// How much of an engine's room is used, in the engine's own words.
+    Usage,
     HardState(GroupCode),
     Checkpoint(GroupCode),
     Log(GroupCode, u64),
@@ -41,6 +43,7 @@ impl RowKey {
             RowKey::Owner => 0,
             RowKey::Transaction => 1,
             RowKey::Record => 2,
+            RowKey::Usage => 3,
             other => unreachable!("{other:?} does not lie in the meta table"),
         }
     }
@@ -51,6 +54,7 @@ impl RowKey {
             RowKey::Owner => [1, 0, 0, 0],
             RowKey::Transaction => [1, 1, 0, 0],
             RowKey::Record => [1, 2, 0, 0],
+            RowKey::Usage => [1, 3, 0, 0],
             RowKey::HardState(group) => [2, group.into(), 0, 0],
             RowKey::Checkpoint(group) => [3, group.into(), 0, 0],
             RowKey::Log(group, index) => [4, group.into(), index, 0],
@@ -73,6 +77,7 @@ impl std::fmt::Display for RowKey {
             RowKey::Owner => f.write_str("the owner's record"),
             RowKey::Transaction => f.write_str("the transaction number"),
             RowKey::Record => f.write_str("the node's record"),
+            RowKey::Usage => f.write_str("the count of the room in use"),
             RowKey::HardState(group) => write!(f, "the hard state of group {}", GroupName(group)),
             RowKey::Checkpoint(group) => write!(f, "the checkpoint of group {}", GroupName(group)),
             RowKey::Log(group, index) => write!(f, "log entry {index} of group {}", GroupName(group)),

@@ -168,6 +168,8 @@ error_codes! {
     FaultsForbidden = "faults_forbidden",
     /// There are as many topics, subscribers or registrations as there may be.
     LimitReached = "limit_reached",
+    /// The disks of too many holders are full. Nothing was stored; retry once there is room.
+    StorageFull = "storage_full",
 }
 
 impl std::fmt::Display for ErrorCode {
@@ -185,6 +187,12 @@ impl ErrorCode {
     /// Whether the same request may succeed later or elsewhere.
     pub fn is_transient(self) -> bool {
         matches!(self, ErrorCode::Overloaded | ErrorCode::Unavailable | ErrorCode::Timeout | ErrorCode::NodeFailed)
+            || self.is_storage_full()
+    }
+
+    /// Whether it is worth trying again only after a while: every node would say the same now.
+    pub fn is_storage_full(self) -> bool {
+        self == ErrorCode::StorageFull
     }
 }
 
@@ -300,6 +308,50 @@ pub enum NodeState {
     Recovering,
 }
 
+/// What a node's disk leaves it to do.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StorageState {
+    /// There is room.
+    #[default]
+    Ok,
+    /// Less than the reserve is left: publishes are refused; everything else goes on.
+    Full,
+    /// Little of the reserve is left, or a write waits for room: only reads, votes and deletions go on.
+    Exhausted,
+}
+
+impl StorageState {
+    /// The state as it stands in JSON.
+    pub fn name(self) -> &'static str {
+        match self {
+            StorageState::Ok => "ok",
+            StorageState::Full => "full",
+            StorageState::Exhausted => "exhausted",
+        }
+    }
+}
+
+impl std::fmt::Display for StorageState {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+/// A node's disk. All sizes are 0 while the node has not measured it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct StorageStatus {
+    pub state: StorageState,
+    /// What the node's files take, without what can be used again.
+    pub stored_bytes: u64,
+    /// What the file system still gives.
+    pub free_bytes: u64,
+    /// Room inside the node's files that deleted content left: new content takes it again.
+    pub reusable_bytes: u64,
+    /// While less than this is free or reusable, publishes are refused.
+    pub reserve_bytes: u64,
+}
+
 /// One node, in detail.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct NodeStatus {
@@ -311,6 +363,7 @@ pub struct NodeStatus {
     pub sync: String,
     pub uptime_ms: u64,
     pub faults_allowed: bool,
+    pub storage: StorageStatus,
     pub groups: Vec<GroupStatus>,
     /// The node's own ends of its d edges.
     pub links: Vec<LinkStatus>,

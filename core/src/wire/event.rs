@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::cube::Vertex;
 use crate::names::{Offset, SubscriberId, TopicName};
 use crate::time::Timestamp;
-use crate::wire::answer::{NodeState, Role};
+use crate::wire::answer::{NodeState, Role, StorageState};
 use crate::wire::client::{LinkConditions, StopMode};
 
 /// An event as a watcher gets it.
@@ -141,6 +141,13 @@ pub enum Event {
     Warning {
         text: String,
     },
+    /// This node's disk is full, or has room again.
+    StorageState {
+        state: StorageState,
+        /// What the node can still store: what the file system gives, and what its own files can use again.
+        free_bytes: u64,
+        reserve_bytes: u64,
+    },
 }
 
 /// The kinds a watcher can choose, by their names in JSON.
@@ -201,7 +208,7 @@ impl Event {
     pub fn kind(&self) -> EventKind {
         match self {
             Event::NodeState { .. } | Event::Stopped { .. } | Event::Returned { .. } => EventKind::States,
-            Event::CaughtUp { .. } | Event::SnapshotProgress { .. } => EventKind::States,
+            Event::CaughtUp { .. } | Event::SnapshotProgress { .. } | Event::StorageState { .. } => EventKind::States,
             Event::LinkState { .. } | Event::LinkConditions { .. } => EventKind::Links,
             Event::RoleChanged { .. } | Event::MembersChanged { .. } => EventKind::Elections,
             Event::Committed { .. } => EventKind::Commits,

@@ -11,7 +11,7 @@ use crate::names::{Offset, SubscriberId, TopicName};
 use crate::route::Trail;
 use crate::store::{LogEntry, StoredMessage};
 use crate::topics::command::TopicId;
-use crate::wire::answer::{Answer, EndReason, Message, NodeState};
+use crate::wire::answer::{Answer, EndReason, Message, NodeState, StorageState};
 use crate::wire::client::Action;
 use crate::wire::event::{FrameKind, TraceId};
 
@@ -45,6 +45,8 @@ pub struct LinkState {
     pub hears: u16,
     /// The groups that it leads, with their terms.
     pub leads: Vec<(Vertex, u64)>,
+    /// What its disk leaves it to do.
+    pub storage: StorageState,
 }
 
 /// Something on its way from one vertex to another.

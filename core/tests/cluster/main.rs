@@ -4,5 +4,6 @@ mod damage;
 mod failures;
 mod replicas;
 mod requests;
+mod storage;
 mod support;
 mod time;

@@ -4,7 +4,7 @@ use cubecast_core::identity::NodeId;
 use cubecast_core::names::{Offset, Sequence};
 use cubecast_core::route::Trail;
 use cubecast_core::topics::command::TopicId;
-use cubecast_core::wire::answer::{Answer, Done, ErrorCode, ServerFrame};
+use cubecast_core::wire::answer::{Answer, Done, ErrorCode, ServerFrame, StorageState};
 use cubecast_core::wire::binary::*;
 use cubecast_core::wire::client::{Ack, Action, LinkConditions, Request, RequestId};
 use cubecast_core::wire::limits::{Limits, Refused};
@@ -154,6 +154,7 @@ fn a_neighbour_cannot_name_what_is_not_on_the_cube() {
             state: NodeState::Up,
             hears,
             leads: vec![(vertex(group), 1)],
+            storage: StorageState::Ok,
         }])
     };
     for good in [packet("000", "111"), link_state("000", 0b111, "001")] {

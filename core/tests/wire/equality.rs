@@ -59,7 +59,7 @@ fn the_examples_leave_no_answer_and_no_event_out() {
     let answers: std::collections::BTreeSet<_> = done().iter().map(|(done, _)| done_number(done)).collect();
     assert_eq!(answers, (0..17).collect());
     let events: std::collections::BTreeSet<_> = events().iter().map(|(event, _)| event_number(event)).collect();
-    assert_eq!(events, (0..21).collect());
+    assert_eq!(events, (0..22).collect());
 }
 
 #[test]
@@ -179,5 +179,6 @@ fn event_number(event: &Event) -> u32 {
         Event::OutboxStored { .. } => 18,
         Event::OutboxDrained { .. } => 19,
         Event::Warning { .. } => 20,
+        Event::StorageState { .. } => 21,
     }
 }

@@ -385,12 +385,20 @@ fn status() -> (Done, Value) {
         sync: "always".into(),
         uptime_ms: 5,
         faults_allowed: true,
+        storage: StorageStatus {
+            state: StorageState::Full,
+            stored_bytes: 40,
+            free_bytes: 30,
+            reusable_bytes: 20,
+            reserve_bytes: 60,
+        },
         groups: vec![group],
         links: vec![link],
         counters: Counters { requests: 1, ..Counters::default() },
     };
     let json = json!({"node": "100", "incarnation": 2, "state": "up", "version": "0.1.0", "sync": "always", "uptime_ms": 5,
         "faults_allowed": true,
+        "storage": {"state": "full", "stored_bytes": 40, "free_bytes": 30, "reusable_bytes": 20, "reserve_bytes": 60},
         "groups": [{"home": "100", "role": "learner", "term": 4, "leader": null, "voters": ["101", "110"], "learners": ["100"],
             "last_index": 9, "commit_index": 8, "applied_index": 7, "log_entries": 6, "log_bytes": 500, "topics": 3, "messages": 2}],
         "links": [{"to": "101", "hears": true, "heard": false, "round_trip_us": 80,
@@ -472,5 +480,9 @@ pub fn events() -> Vec<(Event, Value)> {
         (Event::OutboxStored { topic: topic.clone() }, json!({"event": "outbox_stored", "topic": "news"})),
         (Event::OutboxDrained { topic }, json!({"event": "outbox_drained", "topic": "news"})),
         (Event::Warning { text: "hot".into() }, json!({"event": "warning", "text": "hot"})),
+        (
+            Event::StorageState { state: StorageState::Exhausted, free_bytes: 5, reserve_bytes: 60 },
+            json!({"event": "storage_state", "state": "exhausted", "free_bytes": 5, "reserve_bytes": 60}),
+        ),
     ]
 }

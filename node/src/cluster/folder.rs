@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Plan;
 use crate::command::Failure;
-use crate::config::Typed;
+use crate::config::{Typed, TypedStorage};
 
 /// A log file longer than this is put aside at the next start: `NODE.log.1`.
 const LOG_BYTES: u64 = 16 << 20;
@@ -102,7 +102,10 @@ impl ClusterFolder {
             let folder = file.parent().expect("the file lies in the node's folder");
             fs::create_dir_all(folder).map_err(io_error("cannot create", folder))?;
             let text = toml::to_string(&self.typed(plan, vertex)).expect("a configuration is plain data");
-            fs::write(&file, text).map_err(io_error("cannot write", &file))?;
+            // On a full disk one that is right already need not be written.
+            if fs::read_to_string(&file).ok().as_ref() != Some(&text) {
+                fs::write(&file, text).map_err(io_error("cannot write", &file))?;
+            }
         }
         Ok(())
     }
@@ -120,6 +123,10 @@ impl ClusterFolder {
             web: plan.web.as_ref().map(|web| std::path::absolute(web).unwrap_or(web.clone())),
             allow_origin: (!plan.allow_origin.is_empty()).then(|| plan.allow_origin.clone()),
             addresses: plan.dimension.vertices().map(|vertex| (vertex.to_string(), plan.address(vertex))).collect(),
+            storage: TypedStorage {
+                reserve: plan.storage_reserve.clone(),
+                shared_by: Some(plan.dimension.size() as u64),
+            },
             ..Typed::default()
         }
     }

@@ -38,6 +38,8 @@ pub struct Plan {
     pub ports: Vec<u16>,
     pub web: Option<PathBuf>,
     pub sync: String,
+    /// As typed; `None`: a part of the disk.
+    pub storage_reserve: Option<String>,
     pub allow_faults: bool,
     pub allow_origin: Vec<String>,
     pub restart: bool,

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use super::{Failure, Logging, block_on_one_thread, output};
-use crate::config::{Typed, TypedLimits};
+use crate::config::{Typed, TypedLimits, TypedStorage};
 use crate::{log, process};
 
 /// The flags are those of the configuration file, and win over it.
@@ -46,6 +46,9 @@ pub struct Args {
     /// When writes are forced to disk: always, interval=MS or never.
     #[arg(long, value_name = "MODE")]
     sync: Option<String>,
+    /// While less room is left on the disk, refuse publishes, such as 64MiB (default: an eighth of the disk, 256MiB at most).
+    #[arg(long, value_name = "SIZE")]
+    storage_reserve: Option<String>,
     /// Let clients make this node fail, and cut or slow its links.
     #[arg(long)]
     allow_faults: bool,
@@ -107,6 +110,7 @@ impl Args {
             allow_origin: (!self.allow_origin.is_empty()).then_some(self.allow_origin),
             addresses,
             limits: TypedLimits::default(),
+            storage: TypedStorage { reserve: self.storage_reserve, shared_by: None },
         })
     }
 }

@@ -171,6 +171,15 @@ pub fn known<T: ToString>(item: Option<T>) -> String {
     item.map_or_else(|| "-".into(), |item| item.to_string())
 }
 
+/// A size as people say it.
+pub fn bytes(bytes: u64) -> String {
+    const UNITS: [(u64, &str); 3] = [(1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")];
+    match UNITS.iter().find(|(unit, _)| bytes >= *unit) {
+        Some((unit, name)) => format!("{:.1} {name}", bytes as f64 / *unit as f64),
+        None => format!("{bytes} bytes"),
+    }
+}
+
 /// A time in milliseconds as people say it.
 pub fn time_span(ms: u64) -> String {
     let (seconds, minutes, hours) = (ms / 1_000, ms / 60_000, ms / 3_600_000);

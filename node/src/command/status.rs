@@ -4,12 +4,14 @@ use std::time::Duration;
 
 use cubecast_core::client::{ClientError, Reply, Target};
 use cubecast_core::cube::Vertex;
-use cubecast_core::wire::answer::{ClusterView, Done, NodeState, NodeStatus, NodeView, Role};
+use cubecast_core::wire::answer::{
+    ClusterView, Done, NodeState, NodeStatus, NodeView, Role, StorageState, StorageStatus,
+};
 use cubecast_core::wire::client::Action;
 use futures_util::future::join_all;
 use serde_json::json;
 
-use super::output::{Format, Table, known, line, names, time_span};
+use super::output::{Format, Table, bytes, known, line, names, time_span};
 use super::remote::Remote;
 use super::{Failure, output};
 use crate::client::CubecastClient;
@@ -90,7 +92,8 @@ async fn status_of(client: CubecastClient, node: Vertex) -> Result<Reply, Client
 
 fn cluster_table(view: &ClusterView, statuses: &[Option<Reply>]) -> String {
     let mut table = Table::new([
-        "node", "address", "state", "leads", "topics", "messages", "clients", "requests", "up for", "sync",
+        "node", "address", "state", "leads", "topics", "messages", "clients", "requests", "up for", "sync", "stored",
+        "storage",
     ]);
     for (node, reply) in view.nodes.iter().zip(statuses) {
         let status = reply.as_ref().and_then(|reply| match &reply.answer.result {
@@ -102,7 +105,7 @@ fn cluster_table(view: &ClusterView, statuses: &[Option<Reply>]) -> String {
     table.render()
 }
 
-fn cluster_row(node: &NodeView, status: Option<&NodeStatus>) -> [String; 10] {
+fn cluster_row(node: &NodeView, status: Option<&NodeStatus>) -> [String; 12] {
     let own = status.and_then(|status| status.groups.iter().find(|group| group.home == node.node));
     [
         node.node.to_string(),
@@ -115,6 +118,8 @@ fn cluster_row(node: &NodeView, status: Option<&NodeStatus>) -> [String; 10] {
         known(status.map(|status| status.counters.requests)),
         status.map_or("-".into(), |status| time_span(status.uptime_ms)),
         known(status.map(|status| status.sync.clone())),
+        known(status.map(|status| bytes(status.storage.stored_bytes))),
+        known(status.map(|status| status.storage.state)),
     ]
 }
 
@@ -125,7 +130,18 @@ fn node_in_detail(status: &NodeStatus) -> String {
     let head = format!(
         "node {node}: {state}, incarnation {incarnation}, up for {up_for}, version {version}, sync {sync}, faults {faults}"
     );
-    [head, groups_table(status), links_table(status), counters_table(status)].join("\n\n")
+    [head, storage(&status.storage), groups_table(status), links_table(status), counters_table(status)].join("\n\n")
+}
+
+fn storage(storage: &StorageStatus) -> String {
+    let StorageStatus { state, stored_bytes, free_bytes, reusable_bytes, reserve_bytes } = *storage;
+    let [stored, free, reusable, reserve] = [stored_bytes, free_bytes, reusable_bytes, reserve_bytes].map(bytes);
+    let advice = match state {
+        StorageState::Ok => "",
+        StorageState::Full => "; publishes are refused: delete topics, or make room on the disk",
+        StorageState::Exhausted => "; only reads, votes and deletions go on: make room on the disk, or delete topics",
+    };
+    format!("storage {state}: {stored} stored, {free} free, {reusable} reusable, reserve {reserve}{advice}")
 }
 
 fn groups_table(status: &NodeStatus) -> String {

@@ -7,7 +7,7 @@ use clap::ValueEnum as _;
 use super::{Failure, Logging, block_on};
 use crate::cluster::ports::{self, BasePort};
 use crate::cluster::{self, Plan};
-use crate::config::check_dimension;
+use crate::config::{check_dimension, parse_size};
 use crate::log;
 use crate::shutdown::Shutdown;
 use crate::storage::SyncMode;
@@ -42,6 +42,10 @@ pub struct Args {
     /// When writes are forced to disk: always, interval=MS or never.
     #[arg(long, value_name = "MODE", default_value_t)]
     sync: SyncMode,
+    /// While less room is left on the disk, nodes refuse publishes, such as 64MiB (default: an eighth of the disk, 256MiB at
+    /// most).
+    #[arg(long, value_name = "SIZE")]
+    storage_reserve: Option<String>,
     /// Do not let clients make nodes fail, or cut and slow links.
     #[arg(long)]
     no_faults: bool,
@@ -84,6 +88,8 @@ impl Args {
     fn plan(self) -> Result<Plan, Failure> {
         log::check_filter(&self.logging.filter).map_err(|error| Failure::new(Failure::USAGE, error))?;
         let dimension = check_dimension(self.dimension).map_err(|error| Failure::new(Failure::USAGE, error))?;
+        let reserve = self.storage_reserve.as_deref().map(parse_size).transpose();
+        reserve.map_err(|error| Failure::new(Failure::USAGE, error))?;
         let ports = ports::choose(&self.host, self.base_port, &self.ports, dimension.size());
         Ok(Plan {
             dimension,
@@ -92,6 +98,7 @@ impl Args {
             ports: ports.map_err(|error| Failure::new(Failure::PORT, error))?,
             web: self.web,
             sync: self.sync.to_string(),
+            storage_reserve: self.storage_reserve,
             allow_faults: !self.no_faults,
             allow_origin: self.allow_origin,
             restart: !self.no_restart,

@@ -74,6 +74,7 @@ impl ThreadedDisk {
                 log::opened(self.vertex, &report);
                 Ok(Input::StorageReopened { recovered })
             }
+            StorageEvent::Measured { space } => Ok(Input::StorageMeasured { space }),
             StorageEvent::Failed(error) => Err(DiskFailed(error.to_string())),
         }
     }

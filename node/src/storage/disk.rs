@@ -3,6 +3,9 @@
 //! redb commits always as if for good. With [`crate::storage::SyncMode::Always`] its sync is the disk's. In the other
 //! modes its sync is put off, so that a commit is in the operating system's hands (a killed process loses nothing) and
 //! the disk is asked by [`DiskSwitch::sync_put_off`] only.
+//!
+//! A write for which there is no room never fails: it waits ([`super::room`]). To redb a failed write is the end of the
+//! database; to wait in the middle of a transaction costs the settler's time, and nobody's reads.
 
 use std::fs::File;
 use std::io;
@@ -13,6 +16,7 @@ use redb::StorageBackend;
 use redb::backends::FileBackend;
 
 use super::metrics::StorageMetrics;
+use super::room::Room;
 
 /// One database file. Locking is left to the folder's lock, which covers more than this file.
 #[derive(Debug)]
@@ -20,6 +24,9 @@ pub(super) struct Disk {
     file: FileBackend,
     switch: Arc<DiskSwitch>,
     metrics: Arc<StorageMetrics>,
+    room: Arc<Room>,
+    /// How far the file was ever written.
+    written_to: AtomicU64,
 }
 
 /// What the store keeps in hand of a disk that redb owns.
@@ -30,20 +37,22 @@ pub(super) struct DiskSwitch {
     put_off: AtomicBool,
     /// Such a one is owed.
     owed: AtomicBool,
-    /// No file of the store may grow past this many bytes: no limit but in tests, which see a full disk so.
-    capacity: AtomicU64,
 }
 
 impl Disk {
-    pub(super) fn new(file: File, metrics: Arc<StorageMetrics>) -> io::Result<(Self, Arc<DiskSwitch>)> {
+    pub(super) fn new(
+        file: File,
+        metrics: Arc<StorageMetrics>,
+        room: Arc<Room>,
+    ) -> io::Result<(Self, Arc<DiskSwitch>)> {
         let switch = Arc::new(DiskSwitch {
             file: file.try_clone()?,
             put_off: AtomicBool::new(false),
             owed: AtomicBool::new(false),
-            capacity: AtomicU64::new(u64::MAX),
         });
+        let written_to = AtomicU64::new(file.metadata()?.len());
         let file = FileBackend::new(file).map_err(io::Error::other)?;
-        Ok((Disk { file, switch: switch.clone(), metrics }, switch))
+        Ok((Disk { file, switch: switch.clone(), metrics, room, written_to }, switch))
     }
 }
 
@@ -61,15 +70,6 @@ impl DiskSwitch {
     pub(super) fn sync_put_off(&self, metrics: &StorageMetrics) -> io::Result<()> {
         if self.owed.swap(false, Ordering::AcqRel) { self.sync_now(metrics) } else { Ok(()) }
     }
-
-    #[cfg(test)]
-    pub(super) fn limit_capacity(&self, bytes: u64) {
-        self.capacity.store(bytes, Ordering::Release);
-    }
-
-    pub(super) fn check_capacity(&self, end: u64) -> io::Result<()> {
-        if end > self.capacity.load(Ordering::Acquire) { Err(io::ErrorKind::StorageFull.into()) } else { Ok(()) }
-    }
 }
 
 impl StorageBackend for Disk {
@@ -82,8 +82,7 @@ impl StorageBackend for Disk {
     }
 
     fn set_len(&self, len: u64) -> io::Result<()> {
-        self.switch.check_capacity(len)?;
-        self.file.set_len(len)
+        self.room.until_there_is_room(|| self.file.set_len(len))
     }
 
     fn sync_data(&self) -> io::Result<()> {
@@ -95,9 +94,15 @@ impl StorageBackend for Disk {
     }
 
     fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
-        self.switch.check_capacity(offset + data.len() as u64)?;
+        let end = offset + data.len() as u64;
+        let grows_by = end.saturating_sub(self.written_to.load(Ordering::Acquire));
+        self.room.until_there_is_room(|| {
+            self.room.check_capacity(grows_by)?;
+            self.file.write(offset, data)
+        })?;
+        self.written_to.fetch_max(end, Ordering::AcqRel);
         self.metrics.count_bytes(data.len());
-        self.file.write(offset, data)
+        Ok(())
     }
 
     fn close(&self) -> io::Result<()> {

@@ -7,7 +7,8 @@ use cubecast_core::store::Damaged;
 
 use super::FolderIdentity;
 
-/// What storage can fail with. Every one of these but a read's ends the node: it must not go on with less on disk than it believes.
+/// What storage can fail with. Every one of these but a read's and [`StorageError::WaitsForRoom`] ends the node: it must not go
+/// on with less on disk than it believes.
 #[derive(Debug, thiserror::Error)]
 pub enum StorageError {
     #[error(
@@ -48,6 +49,9 @@ pub enum StorageError {
         folder = folder.display()
     )]
     Full { folder: PathBuf },
+
+    #[error("a write to the data folder {folder} waits until there is room on its disk", folder = folder.display())]
+    WaitsForRoom { folder: PathBuf },
 
     #[error(
         "the data folder {folder} cannot be written ({source}): check its owner, its permissions and its mount",

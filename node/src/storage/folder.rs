@@ -6,6 +6,7 @@
 //! | `owner.json` | whose folder this is, for people and for the check at start |
 //! | `store.redb` | all else, in tables |
 //! | `journal`, `journal-2` | what the tables do not have yet (see [`super::journals`]) |
+//! | `reserve` | room that is given up when the disk is full (see [`super::room`]) |
 //! | `mark` | the newest acknowledged transaction (see [`super::mark`]) |
 //!
 //! Nothing but these files is ever written or deleted here.
@@ -19,6 +20,7 @@ use cubecast_core::cube::{Dimension, Vertex};
 use serde::{Deserialize, Serialize};
 
 use super::error::StorageError;
+use super::room;
 
 /// The layout of the folder and of the rows in the store.
 pub(super) const FORMAT: u32 = 4;
@@ -29,6 +31,7 @@ const OWNER_DRAFT: &str = "owner.json.new";
 const STORE: &str = "store.redb";
 const JOURNALS: [&str; 2] = ["journal", "journal-2"];
 const MARK: &str = "mark";
+const RESERVE: &str = "reserve";
 
 /// Whose folder it is. A folder serves one vertex of one cube of one cluster for ever.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -98,6 +101,10 @@ impl Folder {
         self.path.join(MARK)
     }
 
+    pub(super) fn reserve(&self) -> PathBuf {
+        self.path.join(RESERVE)
+    }
+
     /// Makes the names of new files durable.
     pub(super) fn sync(&self) -> io::Result<()> {
         sync_folder(&self.path)
@@ -107,7 +114,7 @@ impl Folder {
     /// trusted no more than an empty one, so a wipe that is cut short leaves a new member. The journals go after the
     /// store, which without them would be one of former days.
     pub(super) fn wipe(&self) -> Result<(), StorageError> {
-        let names = [MARK, STORE].into_iter().chain(JOURNALS).chain([OWNER_DRAFT, OWNER]);
+        let names = [MARK, STORE].into_iter().chain(JOURNALS).chain([RESERVE, OWNER_DRAFT, OWNER]);
         let wiped = names.map(|name| self.path.join(name)).try_for_each(|path| remove(&path));
         wiped
             .and_then(|()| self.sync())
@@ -199,11 +206,14 @@ fn lock(path: &Path) -> Result<File, StorageError> {
     }
 }
 
-/// Leaves our process id for the one who finds the folder in use.
+/// Leaves our process id for the one who finds the folder in use. Over what is there: room that is given up on a full disk
+/// would not come again. On a full disk a new file stays empty, and the one who looks learns no process id.
 fn sign(file: &mut File) -> io::Result<()> {
-    file.set_len(0)?;
     file.rewind()?;
-    writeln!(file, "{}", std::process::id())
+    match writeln!(file, "{:<19}", std::process::id()) {
+        Err(error) if room::is_no_room(&error) => Ok(()),
+        signed => signed,
+    }
 }
 
 fn read_pid(file: &mut File) -> Option<u32> {

@@ -32,6 +32,7 @@ fn explain(folder: &Path, doing: &'static str, failure: Failure) -> StorageError
         }
         Failure::Bad(bad) => damaged(folder, bad.to_string()),
         Failure::Damaged(what) => damaged(folder, what),
+        Failure::WaitsForRoom => StorageError::WaitsForRoom { folder: folder.to_path_buf() },
         Failure::Closed => StorageError::Stopped,
     }
 }

@@ -16,15 +16,17 @@ use std::sync::Arc;
 use cubecast_core::store::WriteBatch;
 use cubecast_core::store::journal::{self, Chain, Replayed};
 
-use super::disk::DiskSwitch;
 use super::metrics::StorageMetrics;
+use super::room::Room;
 use super::write::Failure;
 
-/// The journal's room. More makes fewer visits to the tables, in which more of the log is no longer needed, and takes more
-/// memory, and a start that has more to do.
-const CAPACITY: u64 = 4 << 20;
+/// The most room that a journal has; on small file systems it has less ([`super::room::Sizes`]). More makes fewer visits to
+/// the tables, in which more of the log is no longer needed, and takes more memory, and a start that has more to do.
+const MOST_BYTES: u64 = 4 << 20;
 /// The file grows by so much.
 const STEP: u64 = 256 << 10;
+/// So much at the beginning makes a journal empty: no record begins with zeros, and none is read behind one that is not whole.
+const CLEARED_BYTES: u64 = 64;
 /// A larger buffer than this is given back after use.
 const KEPT_BYTES: usize = 256 << 10;
 
@@ -32,7 +34,7 @@ const KEPT_BYTES: usize = 256 << 10;
 #[derive(Debug)]
 pub(super) struct Journal {
     file: File,
-    disk: Arc<DiskSwitch>,
+    room: Arc<Room>,
     metrics: Arc<StorageMetrics>,
     /// Where the next record goes. The file's cursor stands there.
     position: u64,
@@ -46,12 +48,12 @@ pub(super) struct Journal {
 
 impl Journal {
     /// Opens or creates the file. Before the first append it is [read](Journal::read) and [begun](Journal::begin).
-    pub(super) fn open(path: &Path, disk: Arc<DiskSwitch>, metrics: Arc<StorageMetrics>) -> io::Result<Journal> {
+    pub(super) fn open(path: &Path, room: Arc<Room>, metrics: Arc<StorageMetrics>) -> io::Result<Journal> {
         let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)?;
         let length = file.metadata()?.len();
         Ok(Journal {
             file,
-            disk,
+            room,
             metrics,
             position: 0,
             length,
@@ -61,10 +63,12 @@ impl Journal {
         })
     }
 
-    /// Forgets all content: it belongs to tables that are gone.
+    /// Forgets all content: it belongs to tables that are gone. The room stays: on a full disk it would not come again.
     pub(super) fn clear(&mut self) -> io::Result<()> {
-        self.file.set_len(0)?;
-        self.length = 0;
+        self.file.rewind()?;
+        let head = self.length.min(CLEARED_BYTES);
+        io::copy(&mut io::repeat(0).take(head), &mut self.file)?;
+        self.file.rewind()?;
         self.file.sync_all()
     }
 
@@ -72,7 +76,7 @@ impl Journal {
     pub(super) fn read(&mut self, after: u64) -> Result<Replayed, Failure> {
         let mut bytes = Vec::new();
         self.file.rewind()?;
-        (&self.file).take(CAPACITY).read_to_end(&mut bytes)?;
+        (&self.file).take(MOST_BYTES).read_to_end(&mut bytes)?;
         Ok(journal::read(after, &bytes)?)
     }
 
@@ -84,7 +88,8 @@ impl Journal {
         self.file.rewind()
     }
 
-    /// Appends a record of what the log does not make again; `false`, and nothing done, when it does not fit.
+    /// Appends a record of what the log does not make again; `false`, and nothing done, when it does not fit, or when the disk
+    /// has no room for it.
     pub(super) fn append(&mut self, number: u64, batches: &[WriteBatch]) -> io::Result<bool> {
         let mut memory = std::mem::take(&mut self.memory);
         if memory.capacity() > KEPT_BYTES {
@@ -93,17 +98,17 @@ impl Journal {
         let writes = batches.iter().flat_map(|batch| &batch.writes).filter(|write| !write.is_made_again());
         let (record, chain) = journal::encode(self.chain, number, writes, memory);
         let end = self.position + record.len() as u64;
-        let fits = end <= CAPACITY;
-        if fits {
-            self.write(&record, end)?;
+        let fits = end <= self.room.sizes().journal;
+        let written = fits && self.write(&record, end)?;
+        if written {
             self.chain = chain;
         }
         self.memory = record;
-        Ok(fits)
+        Ok(written)
     }
 
     pub(super) fn has_room(&self, bytes: u64) -> bool {
-        self.position + bytes <= CAPACITY
+        self.position + bytes <= self.room.sizes().journal
     }
 
     /// Forces to the disk what was appended since the last time.
@@ -114,19 +119,27 @@ impl Journal {
         Ok(())
     }
 
-    fn write(&mut self, record: &[u8], end: u64) -> io::Result<()> {
-        if end > self.length {
-            self.grow(end.next_multiple_of(STEP))?;
+    fn write(&mut self, record: &[u8], end: u64) -> io::Result<bool> {
+        let room = self.room.clone();
+        let written = room.if_there_is_room(|| {
+            if end > self.length {
+                self.grow(end.next_multiple_of(STEP))?;
+            }
+            self.file.write_all(record)
+        })?;
+        if written.is_none() {
+            // What is there of it is not whole, and the next record begins at the same place.
+            self.file.seek(SeekFrom::Start(self.position))?;
+            return Ok(false);
         }
-        self.file.write_all(record)?;
         self.metrics.count_bytes(record.len());
         self.position = end;
         self.unsynced = true;
-        Ok(())
+        Ok(true)
     }
 
     fn grow(&mut self, length: u64) -> io::Result<()> {
-        self.disk.check_capacity(length)?;
+        self.room.check_capacity(length - self.length)?;
         self.file.seek(SeekFrom::Start(self.length))?;
         io::copy(&mut io::repeat(0).take(length - self.length), &mut self.file)?;
         self.length = length;

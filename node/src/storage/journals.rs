@@ -7,9 +7,9 @@ use std::sync::Arc;
 use cubecast_core::store::WriteBatch;
 use cubecast_core::store::journal::Replayed;
 
-use super::disk::DiskSwitch;
 use super::journal::Journal;
 use super::metrics::StorageMetrics;
+use super::room::Room;
 use super::write::Failure;
 
 /// Both files, open for writing.
@@ -22,12 +22,8 @@ pub(super) struct Journals {
 impl Journals {
     /// Opens or creates the files. Before the first append they are [read](Journals::read) and
     /// [begun](Journals::begin).
-    pub(super) fn open(
-        paths: [PathBuf; 2],
-        disk: &Arc<DiskSwitch>,
-        metrics: &Arc<StorageMetrics>,
-    ) -> io::Result<Journals> {
-        let open = |path: &PathBuf| Journal::open(path, disk.clone(), metrics.clone());
+    pub(super) fn open(paths: [PathBuf; 2], room: &Arc<Room>, metrics: &Arc<StorageMetrics>) -> io::Result<Journals> {
+        let open = |path: &PathBuf| Journal::open(path, room.clone(), metrics.clone());
         Ok(Journals { both: [open(&paths[0])?, open(&paths[1])?], current: 0 })
     }
 
@@ -62,7 +58,7 @@ impl Journals {
         self.both[self.current].begin(number)
     }
 
-    /// Appends a record of what the log does not make again; `false`, and nothing done, when it does not fit.
+    /// Appends a record of what the log does not make again; `false`, and nothing done, when it finds no room.
     pub(super) fn append(&mut self, number: u64, batches: &[WriteBatch]) -> io::Result<bool> {
         self.both[self.current].append(number, batches)
     }

@@ -53,6 +53,12 @@ impl MarkFile {
         let owner = crc32fast::hash(owner.to_string().as_bytes());
         let mut file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)?;
         let slots = [read_slot(&mut file, owner, 0)?, read_slot(&mut file, owner, 1)?];
+        if file.metadata()?.len() < SLOT_OFFSETS[1] + SLOT_BYTES as u64 {
+            // Both slots have their room from the beginning: later there may be none.
+            let missing = SLOT_OFFSETS[1] + SLOT_BYTES as u64 - file.metadata()?.len();
+            file.seek(SeekFrom::End(0))?;
+            io::copy(&mut io::repeat(0).take(missing), &mut file)?;
+        }
         let newest = slots.iter().filter_map(|slot| slot.mark()).max();
         let next_slot = usize::from(newest.is_some() && slots[0].mark() == newest);
         let readable = newest.filter(|_| !slots.contains(&Slot::Bad));

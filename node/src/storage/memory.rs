@@ -7,7 +7,7 @@ use cubecast_core::names::Offset;
 use cubecast_core::store::reading::{Unreadable, read_through};
 use cubecast_core::store::rows::Row;
 use cubecast_core::store::{
-    Checkpoint, HardState, LogEntry, NodeRecord, ReadMessages, Recovered, RecoveredGroup, StoredMessage, Write,
+    Checkpoint, HardState, LogEntry, NodeRecord, ReadMessages, Recovered, RecoveredGroup, Space, StoredMessage, Write,
     WriteBatch,
 };
 use cubecast_core::topics::command::{Command, TopicId};
@@ -99,6 +99,14 @@ impl LogStore for MemoryStore {
     fn write(&mut self, batches: Vec<WriteBatch>) -> Result<(), StorageError> {
         batches.iter().flat_map(|batch| &batch.writes).for_each(|write| self.apply(write));
         Ok(())
+    }
+
+    fn retry(&mut self) -> Result<(), StorageError> {
+        Ok(())
+    }
+
+    fn space(&self) -> Space {
+        Space { free: u64::MAX / 2, ..Space::default() }
     }
 
     fn has_room(&self, _: u64) -> bool {

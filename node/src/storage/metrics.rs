@@ -1,8 +1,11 @@
 //! What storage has done so far, counted while it works: readable from any thread at any time.
 
 use std::io;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
+
+use cubecast_core::store::Space;
 
 /// Counters since the process started. Shared by the engine, the thread and whoever shows them.
 #[derive(Debug, Default)]
@@ -16,6 +19,7 @@ pub struct StorageMetrics {
     reads: AtomicU64,
     messages_read: AtomicU64,
     pub(super) queued_bytes: AtomicU64,
+    space: Mutex<Space>,
 }
 
 /// The counters at one moment.
@@ -48,6 +52,15 @@ impl StorageMetrics {
             messages_read: self.messages_read.load(Relaxed),
             queued_bytes: self.queued_bytes.load(Relaxed),
         }
+    }
+
+    /// The disk, as it was measured last.
+    pub fn space(&self) -> Space {
+        *self.space.lock().expect("no holder of this lock panics")
+    }
+
+    pub(super) fn measured(&self, space: Space) {
+        *self.space.lock().expect("no holder of this lock panics") = space;
     }
 
     pub(super) fn count_transaction(&self, batches: usize) {

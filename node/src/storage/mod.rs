@@ -15,7 +15,7 @@
 //! ReadMessages ──┘   (queue)       └─ LogStore::read_messages ──────────────────── MessagesRead
 //! ```
 
-use cubecast_core::store::{ReadMessages, Recovered, StoredMessage, WriteBatch};
+use cubecast_core::store::{ReadMessages, Recovered, Space, StoredMessage, WriteBatch};
 
 mod disk;
 mod error;
@@ -32,10 +32,12 @@ mod pending;
 mod recover;
 mod redb;
 mod report;
+mod room;
 mod rows;
 mod settler;
 mod sync_mode;
 mod thread;
+mod usage;
 mod write;
 
 pub use self::error::StorageError;
@@ -44,6 +46,7 @@ pub use self::memory::MemoryStore;
 pub use self::metrics::{StorageCounts, StorageMetrics};
 pub use self::redb::RedbStore;
 pub use self::report::{OpenReport, RolledBack};
+pub use self::room::RoomRules;
 pub use self::sync_mode::{SyncMode, SyncModeError};
 pub use self::thread::{StorageCommand, StorageEvent, StorageThread, Submitted};
 
@@ -51,7 +54,16 @@ pub use self::thread::{StorageCommand, StorageEvent, StorageThread, Submitted};
 pub trait LogStore: Send {
     /// Writes all batches as one: after an error, none of them counts and the store must not be used for more.
     /// Durable on return as far as the sync mode promises.
+    ///
+    /// [`StorageError::WaitsForRoom`] is none of these errors: the batches are taken, are read, and become durable when
+    /// [`LogStore::retry`] says so, with all that is written meanwhile.
     fn write(&mut self, batches: Vec<WriteBatch>) -> Result<(), StorageError>;
+
+    /// Makes durable what waits for room, if there is some now.
+    fn retry(&mut self) -> Result<(), StorageError>;
+
+    /// Measures the disk. Takes up again what is kept in reserve, where that was given up and there is room.
+    fn space(&self) -> Space;
 
     /// Whether a write of about so many bytes finds room without waiting for it.
     fn has_room(&self, bytes: u64) -> bool;

@@ -22,8 +22,9 @@ use super::metrics::StorageMetrics;
 use super::pending::Pending;
 use super::recover::{self, Contents};
 use super::report::{OpenReport, RolledBack};
+use super::room::{Room, RoomRules};
 use super::rows::{RowKey, RowWriter};
-use super::settler::Settler;
+use super::settler::{Settled, Settler};
 use super::sync_mode::SyncMode;
 use super::write::{Changed, Failure, Tables};
 
@@ -36,6 +37,7 @@ pub(super) struct Files {
     pub database: Arc<Database>,
     pub settler: Settler,
     pub disk: Arc<DiskSwitch>,
+    pub room: Arc<Room>,
     pub journals: Journals,
     /// What the current journal has: the settler does not know of it yet.
     pub pending: Pending,
@@ -43,14 +45,46 @@ pub(super) struct Files {
     pub mark: MarkFile,
     /// The newest transaction.
     pub transaction: u64,
+    /// Some of what is pending is in no journal, and waits for the tables.
+    pub owes: bool,
 }
 
 impl Files {
     /// Hands to the settler what is pending, once it is done with what it had, and goes on in the other journal. `tidy`: it
     /// also deletes a piece of what was put off.
     pub(super) fn settle(&mut self, tidy: bool) -> Changed {
+        self.settler.wait(&self.room)?;
         self.settler.begin(std::mem::take(&mut self.pending), self.transaction, tidy)?;
         Ok(self.journals.turn(self.transaction)?)
+    }
+
+    /// Puts everything into the tables that is in no journal; as soon as there is room.
+    pub(super) fn pay(&mut self) -> Changed {
+        while self.owes {
+            self.settler.wait(&self.room)?;
+            self.owes = !self.pending.is_empty();
+            if self.owes {
+                self.settle(false)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether compacting gives back much in little time. It moves what is kept, and needs some room for that.
+    pub(super) fn can_be_compacted(&self) -> bool {
+        self.settler.usage().is_worth_compacting() && self.room.free() > self.room.sizes().kept
+    }
+
+    /// Gives back to the file system what the tables no longer need. Nothing is on its way there.
+    pub(super) fn compact(&mut self) -> Changed {
+        let usage = self.settler.usage();
+        self.settler.stop();
+        // The settler had the only other reference.
+        let database = Arc::get_mut(&mut self.database).ok_or(Failure::Closed)?;
+        database.compact()?;
+        let settled = Settled { dropping: false, usage: usage.compacted() };
+        self.settler = Settler::start(self.database.clone(), self.room.clone(), settled)?;
+        Ok(())
     }
 
     /// All that may not be in the tables yet: what is on its way there, and what came after it.
@@ -63,15 +97,17 @@ impl Files {
 pub(super) fn open(
     folder: &Folder,
     sync_mode: SyncMode,
+    rules: RoomRules,
     metrics: &Arc<StorageMetrics>,
 ) -> Result<(Files, Recovered, OpenReport), StorageError> {
     let begun = Instant::now();
     let io_failed = |source| StorageError::from_io(folder.path(), "opening the store", source);
+    let room = Arc::new(Room::open(folder.path(), &folder.reserve(), rules).map_err(io_failed)?);
     let (mut mark, marked) = MarkFile::open(&folder.mark(), folder.identity()).map_err(io_failed)?;
     let file = open_store_file(folder).map_err(io_failed)?;
     let mut report = first_look(&file, marked).map_err(io_failed)?;
-    let (backend, disk) = Disk::new(file, metrics.clone()).map_err(io_failed)?;
-    let mut journals = Journals::open(folder.journals(), &disk, metrics).map_err(io_failed)?;
+    let (backend, disk) = Disk::new(file, metrics.clone(), room.clone()).map_err(io_failed)?;
+    let mut journals = Journals::open(folder.journals(), &room, metrics).map_err(io_failed)?;
     if report.new {
         journals.clear().map_err(io_failed)?;
     }
@@ -88,19 +124,27 @@ pub(super) fn open(
         Ok((database, contents))
     })?;
 
-    let signed = mark.write(Mark { number: contents.transaction, closed: false }).and_then(|()| mark.sync());
+    let opened = Mark { number: contents.transaction, closed: false };
+    let signed = room.until_there_is_room(|| mark.write(opened)).and_then(|()| mark.sync());
     signed.and_then(|()| folder.sync()).map_err(io_failed)?;
     disk.put_off_syncs(sync_mode != SyncMode::Always);
     report.took = begun.elapsed();
-    let Contents { transaction, dropping, recovered, .. } = contents;
+    let Contents { transaction, dropping, usage, recovered, .. } = contents;
     let database = Arc::new(database);
-    let settler = Settler::start(database.clone(), dropping).map_err(io_failed)?;
-    let pending = Pending::default();
-    Ok((
-        Files { database, settler, disk, journals, pending, lately: RefCell::default(), mark, transaction },
-        recovered,
-        report,
-    ))
+    let settler = Settler::start(database.clone(), room.clone(), Settled { dropping, usage }).map_err(io_failed)?;
+    let files = Files {
+        database,
+        settler,
+        disk,
+        room,
+        journals,
+        pending: Pending::default(),
+        lately: RefCell::default(),
+        mark,
+        transaction,
+        owes: false,
+    };
+    Ok((files, recovered, report))
 }
 
 fn open_store_file(folder: &Folder) -> io::Result<File> {

@@ -23,6 +23,8 @@ const MESSAGE_OVERHEAD: usize = 128;
 #[derive(Debug, Default)]
 pub(super) struct Pending {
     message_bytes: usize,
+    /// The weight of all that was taken, replaced since or not.
+    bytes: u64,
     /// In order: the tables compare each with the one before.
     records: Vec<NodeRecord>,
     groups: BTreeMap<Vertex, PendingGroup>,
@@ -60,6 +62,11 @@ impl Pending {
         self.records.is_empty() && self.groups.is_empty() && self.outbox.is_empty()
     }
 
+    /// About the bytes that it will take in the tables.
+    pub(super) fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
     /// Whether it should be settled though the journal has room.
     pub(super) fn is_large(&self) -> bool {
         self.message_bytes > MAX_MESSAGE_BYTES
@@ -91,6 +98,7 @@ impl Pending {
     }
 
     fn take_write(&mut self, write: Write) {
+        self.bytes += write.weight();
         match write {
             Write::Identity(record) => self.records.push(record),
             Write::HardState { group, state } => self.group(group).hard_state = Some(state),

@@ -8,6 +8,7 @@ use serde::de::DeserializeOwned;
 
 use super::folder::FolderIdentity;
 use super::rows::{self, Row, RowKey, RowWriter, Value};
+use super::usage::Usage;
 use super::write::Failure;
 
 /// What a folder holds.
@@ -21,6 +22,7 @@ pub(super) struct Contents {
     pub cut: Vec<CutTail>,
     /// Topics are being deleted piece by piece.
     pub dropping: bool,
+    pub usage: Usage,
 }
 
 /// Reads everything but the messages. Damaged log ends are deleted in the same transaction.
@@ -29,6 +31,8 @@ pub(super) fn read(transaction: &WriteTransaction) -> Result<Contents, Failure> 
     let meta = transaction.open_table(rows::META)?;
     let owner: Option<FolderIdentity> = read_meta(&meta, RowKey::Owner)?.transpose()?;
     let record: Option<Row<NodeRecord>> = read_meta(&meta, RowKey::Record)?;
+    // Only a count: where it is missing or damaged, nothing counts as free.
+    let usage = read_meta(&meta, RowKey::Usage)?.and_then(Row::ok).unwrap_or_default();
     drop(meta);
     let Judged { recovered, cuts } = find(transaction, record)?.judge()?;
     cut_logs(transaction, &recovered.groups, &cuts)?;
@@ -37,7 +41,8 @@ pub(super) fn read(transaction: &WriteTransaction) -> Result<Contents, Failure> 
     if !complete && !empty {
         return Err(Failure::Damaged("the owner's record or the transaction number is missing".to_owned()));
     }
-    Ok(Contents { owner, transaction: number.unwrap_or(0), recovered, cut: cuts, dropping: is_dropping(transaction)? })
+    let dropping = is_dropping(transaction)?;
+    Ok(Contents { owner, transaction: number.unwrap_or(0), recovered, cut: cuts, dropping, usage })
 }
 
 /// The newest transaction that the tables have; `None`: the store is new.

@@ -20,7 +20,7 @@ use std::sync::Arc;
 use cubecast_core::cube::Vertex;
 use cubecast_core::names::Offset;
 use cubecast_core::store::reading::{Unreadable, read_through};
-use cubecast_core::store::{ReadMessages, Recovered, StoredMessage, Write, WriteBatch};
+use cubecast_core::store::{ReadMessages, Recovered, Space, StoredMessage, Write, WriteBatch};
 use cubecast_core::topics::command::TopicId;
 use redb::{AccessGuard, ReadOnlyTable, ReadableDatabase, TableError};
 
@@ -31,8 +31,9 @@ use super::guard::guard;
 use super::mark::Mark;
 use super::metrics::StorageMetrics;
 use super::open::{self, Files};
-use super::pending::PendingTopic;
+use super::pending::{Pending, PendingTopic};
 use super::report::OpenReport;
+use super::room::RoomRules;
 use super::rows::{self, GroupCode, MessageKey, Value};
 use super::sync_mode::SyncMode;
 use super::write::{Changed, Failure};
@@ -47,6 +48,7 @@ pub struct RedbStore {
     files: Option<Files>,
     folder: Folder,
     sync_mode: SyncMode,
+    rules: RoomRules,
     metrics: Arc<StorageMetrics>,
 }
 
@@ -57,8 +59,18 @@ impl RedbStore {
         identity: &FolderIdentity,
         sync_mode: SyncMode,
     ) -> Result<(RedbStore, Recovered, OpenReport), StorageError> {
+        RedbStore::open_with(folder, identity, sync_mode, RoomRules::default())
+    }
+
+    /// As [`RedbStore::open`], with other rules for the room on the disk.
+    pub fn open_with(
+        folder: &Path,
+        identity: &FolderIdentity,
+        sync_mode: SyncMode,
+        rules: RoomRules,
+    ) -> Result<(RedbStore, Recovered, OpenReport), StorageError> {
         let folder = Folder::lock(folder, identity)?;
-        let mut store = RedbStore { files: None, folder, sync_mode, metrics: Arc::default() };
+        let mut store = RedbStore { files: None, folder, sync_mode, rules, metrics: Arc::default() };
         let (recovered, report) = store.open_files()?;
         Ok((store, recovered, report))
     }
@@ -83,7 +95,7 @@ impl RedbStore {
     }
 
     fn open_files(&mut self) -> Result<(Recovered, OpenReport), StorageError> {
-        let (files, recovered, report) = open::open(&self.folder, self.sync_mode, &self.metrics)?;
+        let (files, recovered, report) = open::open(&self.folder, self.sync_mode, self.rules, &self.metrics)?;
         self.files = Some(files);
         Ok((recovered, report))
     }
@@ -109,7 +121,7 @@ impl RedbStore {
         }
     }
 
-    /// All of `change`, or nothing of it and the end of this store.
+    /// All of `change`, or nothing of it and the end of this store; or later, when there is room.
     fn change<T>(
         &mut self,
         doing: &'static str,
@@ -117,8 +129,9 @@ impl RedbStore {
     ) -> Result<T, StorageError> {
         let Some(open) = &mut self.files else { return Err(StorageError::Stopped) };
         let changed = guard(self.folder.path(), doing, || change(open));
-        if changed.is_err() {
-            self.abandon();
+        match changed {
+            Ok(_) | Err(StorageError::WaitsForRoom { .. }) => {}
+            Err(_) => self.abandon(),
         }
         changed
     }
@@ -134,15 +147,25 @@ impl RedbStore {
         drop(dropped);
     }
 
+    /// Where there is no room to settle in, the end is an unclean one: the journals have what was acknowledged.
     fn close_files(&mut self) -> Result<(), StorageError> {
         let Some(mut files) = self.files.take() else { return Ok(()) };
         let path = self.folder.path();
-        guard(path, "settling the journal", || {
-            files.settler.wait()?;
+        files.room.give_up();
+        let settled = guard(path, "settling the journal", || {
+            files.settler.wait(&files.room)?;
             files.disk.put_off_syncs(false);
             files.settle(false)?;
-            files.settler.wait()
-        })?;
+            files.settler.wait(&files.room)
+        });
+        match settled {
+            Err(StorageError::Full { .. } | StorageError::WaitsForRoom { .. }) => {
+                self.files = Some(files);
+                self.abandon();
+                return Ok(());
+            }
+            settled => settled?,
+        }
         let Files { database, settler, disk, mut mark, transaction, .. } = files;
         drop(settler);
         let database = Arc::into_inner(database);
@@ -165,9 +188,32 @@ impl LogStore for RedbStore {
         Ok(())
     }
 
+    fn retry(&mut self) -> Result<(), StorageError> {
+        self.change("writing", |files| {
+            files.pay()?;
+            Ok(files.mark.write(Mark { number: files.transaction, closed: false })?)
+        })
+    }
+
+    fn space(&self) -> Space {
+        let Some(files) = &self.files else { return Space::default() };
+        files.room.restore();
+        let usage = files.settler.usage();
+        let unsettled: u64 = files.unsettled().into_iter().flatten().map(Pending::bytes).sum();
+        Space {
+            free: files.room.free().saturating_sub(unsettled),
+            reusable: usage.reusable(),
+            stored: files.room.stored().saturating_sub(usage.reusable()),
+            reserve: files.room.sizes().reserve,
+            stuck: files.owes,
+            shared_by: files.room.shared_by(),
+        }
+    }
+
     fn has_room(&self, bytes: u64) -> bool {
         let has_room = |files: &Files| {
-            files.settler.under_way().is_none() || (files.journals.has_room(bytes) && !files.pending.is_large())
+            let settles = files.settler.under_way().is_some();
+            !files.owes && (!settles || (files.journals.has_room(bytes) && !files.pending.is_large()))
         };
         self.files.as_ref().is_some_and(has_room)
     }
@@ -234,10 +280,12 @@ impl LogStore for RedbStore {
 
     fn tidy(&mut self) -> Result<bool, StorageError> {
         self.change("deleting a topic", |files| {
-            files.settler.wait()?;
+            files.settler.wait(&files.room)?;
             let drops = files.settler.dropping() || files.pending.drops_messages();
             if drops {
                 files.settle(true)?;
+            } else if files.can_be_compacted() {
+                files.compact()?;
             }
             Ok(drops)
         })
@@ -276,24 +324,40 @@ fn write(files: &mut Files, batches: Vec<WriteBatch>, sync: bool) -> Changed {
     } else {
         append(files, batches, sync)?;
     }
-    if files.pending.is_large() { files.settle(false) } else { Ok(()) }
+    if files.owes {
+        return Err(Failure::WaitsForRoom);
+    }
+    match if files.pending.is_large() { files.settle(false) } else { Ok(()) } {
+        // It can wait: the log makes it again.
+        Err(Failure::WaitsForRoom) => Ok(()),
+        settled => settled,
+    }
 }
 
 /// One record in the journal, or in the other one, where the first has no room left.
 fn append(files: &mut Files, batches: Vec<WriteBatch>, sync: bool) -> Changed {
     let number = files.transaction + 1;
+    if files.owes {
+        // Behind what waits: with it, it goes into the tables.
+        files.transaction = number;
+        files.pending.take(batches);
+        return Ok(());
+    }
     let settles = batches.iter().flat_map(|batch| &batch.writes).any(Write::settles);
     let mut journaled = !settles && files.journals.append(number, &batches)?;
     if !journaled && !settles && !files.pending.is_empty() {
-        files.settle(false)?;
-        journaled = files.journals.append(number, &batches)?;
+        journaled = match files.settle(false) {
+            Ok(()) => files.journals.append(number, &batches)?,
+            Err(Failure::WaitsForRoom) => false,
+            Err(failure) => return Err(failure),
+        };
     }
     files.transaction = number;
     files.pending.take(batches);
     if !journaled {
         // With all that was before it, or larger than a journal: straight into the tables.
-        files.settle(false)?;
-        files.settler.wait()?;
+        files.owes = true;
+        files.pay()?;
     } else if sync {
         files.journals.sync()?;
     }
@@ -368,34 +432,111 @@ fn list_topics(stored: &ReadOnlyTable<MessageKey, Value>, group: GroupCode) -> R
 #[cfg(test)]
 mod tests {
     use super::*;
-    use cubecast_core::store::{EntryKind, LogEntry};
+    use cubecast_core::store::{EntryKind, LogEntry, ReadId};
+    use cubecast_core::time::Timestamp;
 
-    fn entries(number: u64) -> WriteBatch {
-        let entry = |index| LogEntry { index, term: 1, kind: EntryKind::Commands, data: vec![7; 1000].into() };
-        let entries = (number * 100 + 1..=number * 100 + 100).map(entry).collect();
-        WriteBatch { number, writes: vec![Write::Append { group: "010".parse().unwrap(), entries }] }
+    #[test]
+    fn on_a_full_disk_writes_wait_for_room_reads_go_on_and_a_start_finds_what_was_acknowledged() {
+        let folder = tempfile::tempdir().unwrap();
+        let identity = FolderIdentity::new("test", "010".parse().unwrap());
+        let open = || RedbStore::open(folder.path(), &identity, SyncMode::Always).unwrap();
+        let (mut store, ..) = open();
+        let room = store.files.as_ref().unwrap().room.clone();
+        let taken = room.taken();
+        room.limit_capacity(taken + (2 << 20));
+        let (acknowledged, error) = write_until_refused(&mut store, 0);
+        assert!(matches!(error, StorageError::WaitsForRoom { .. }), "{error}");
+        assert!(acknowledged > 10, "{acknowledged} batches found room in what was kept for them");
+        assert!(store.space().stuck);
+        assert_eq!(read_all(&store), acknowledged + 1, "what waits for room is read too");
+        let waits = store.write(vec![numbered(acknowledged + 1)]);
+        assert!(matches!(waits, Err(StorageError::WaitsForRoom { .. })), "{waits:?}");
+        assert!(matches!(store.retry(), Err(StorageError::WaitsForRoom { .. })));
+
+        room.limit_capacity(u64::MAX);
+        retry_until_done(&mut store);
+        assert!(!store.space().stuck);
+        assert_eq!(read_all(&store), acknowledged + 2);
+
+        room.limit_capacity(room.taken());
+        let (acknowledged, _) = write_until_refused(&mut store, acknowledged + 2);
+        drop(store);
+        let (_, recovered, report) = open();
+        assert!(report.unclean && !report.lost_something(), "{report}");
+        assert!(recovered.groups[0].log.len() as u64 >= acknowledged, "{acknowledged} were acknowledged");
     }
 
     #[test]
-    fn a_full_disk_is_told_as_one_and_what_was_acknowledged_is_kept() {
+    fn what_is_deleted_can_be_used_again_and_is_given_back() {
         let folder = tempfile::tempdir().unwrap();
         let identity = FolderIdentity::new("test", "010".parse().unwrap());
-        let (mut store, ..) = RedbStore::open(folder.path(), &identity, SyncMode::Always).unwrap();
-        store.files.as_ref().unwrap().disk.limit_capacity(2 << 20);
-        let mut acknowledged = 0;
-        let error = loop {
-            match store.write(vec![entries(acknowledged)]) {
-                Ok(()) => acknowledged += 1,
-                Err(error) => break error,
-            }
+        let (mut store, ..) = RedbStore::open(folder.path(), &identity, SyncMode::Never).unwrap();
+        let group: Vertex = "010".parse().unwrap();
+        for number in 0..60 {
+            store.write(vec![WriteBatch { number, writes: vec![messages(number)] }]).unwrap();
+        }
+        while store.tidy().unwrap() {}
+        let files = |store: &mut RedbStore| {
+            let files = store.files.as_mut().unwrap();
+            files.settle(false).and_then(|()| files.settler.wait(&files.room)).unwrap();
         };
-        assert!(matches!(error, StorageError::Full { .. }), "{error}");
-        assert!(acknowledged > 0);
-        assert!(matches!(store.write(vec![entries(acknowledged)]), Err(StorageError::Stopped)));
-        drop(store);
+        files(&mut store);
+        let before = store.space();
+        assert!(before.stored > 60 * 100_000 && before.reusable == 0, "{before:?}");
+        store
+            .write(vec![WriteBatch { number: 60, writes: vec![Write::DropMessages { group, topic: TopicId(1) }] }])
+            .unwrap();
+        while store.tidy().unwrap() {}
+        files(&mut store);
+        let after = store.space();
+        assert!(after.stored < before.stored / 4, "{before:?}, {after:?}");
+    }
 
-        let (_, recovered, report) = RedbStore::open(folder.path(), &identity, SyncMode::Always).unwrap();
-        assert!(report.unclean && !report.lost_something(), "{report}");
-        assert_eq!(recovered.groups[0].log.len() as u64, acknowledged * 100);
+    /// An entry, and the message that it makes.
+    fn numbered(number: u64) -> WriteBatch {
+        let entry = LogEntry { index: number + 1, term: 1, kind: EntryKind::Commands, data: vec![7; 100_000].into() };
+        let group = "010".parse().unwrap();
+        WriteBatch { number, writes: vec![Write::Append { group, entries: vec![entry] }, messages(number)] }
+    }
+
+    fn messages(number: u64) -> Write {
+        let message = StoredMessage {
+            offset: Offset(number),
+            publisher: "pia".parse().unwrap(),
+            sequence: None,
+            time: Timestamp(0),
+            content: "x".repeat(100_000).into(),
+        };
+        Write::Messages { group: "010".parse().unwrap(), topic: TopicId(1), messages: vec![message] }
+    }
+
+    fn write_until_refused(store: &mut RedbStore, from: u64) -> (u64, StorageError) {
+        for number in from..10_000 {
+            if let Err(error) = store.write(vec![numbered(number)]) {
+                return (number, error);
+            }
+        }
+        panic!("the disk is not full");
+    }
+
+    fn read_all(store: &RedbStore) -> u64 {
+        let read = ReadMessages {
+            read: ReadId(1),
+            group: "010".parse().unwrap(),
+            topic: TopicId(1),
+            from: Offset(0),
+            end: Offset(u64::MAX),
+            max_messages: u32::MAX,
+            max_bytes: u64::MAX,
+        };
+        store.read_messages(&read).unwrap().len() as u64
+    }
+
+    fn retry_until_done(store: &mut RedbStore) {
+        let until = std::time::Instant::now() + std::time::Duration::from_secs(60);
+        while let Err(error) = store.retry() {
+            assert!(matches!(error, StorageError::WaitsForRoom { .. }), "{error}");
+            assert!(std::time::Instant::now() < until, "there is room now");
+        }
     }
 }

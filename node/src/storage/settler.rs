@@ -4,14 +4,22 @@
 use std::io;
 use std::panic::resume_unwind;
 use std::sync::Arc;
-use std::sync::mpsc::{self, Receiver, Sender, TryRecvError};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender, TryRecvError};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use redb::Database;
 
 use super::pending::Pending;
+use super::room::Room;
 use super::rows::{RowKey, RowWriter};
+use super::usage::Usage;
 use super::write::{Changed, Failure, Tables};
+
+/// Whoever waits for a settling looks so often whether that waits for room.
+const LOOK_EVERY: Duration = Duration::from_millis(20);
+/// A transaction copies the pages that it changes: it takes at most about so much for each byte of content.
+const COPIED_PAGES: u64 = 2;
 
 /// The thread that writes the tables. Dropping it waits for what it has begun.
 #[derive(Debug)]
@@ -25,9 +33,10 @@ pub(super) struct Settler {
 
 /// How the tables are left behind.
 #[derive(Clone, Copy, Debug)]
-struct Settled {
+pub(super) struct Settled {
     /// Topics are being deleted piece by piece.
-    dropping: bool,
+    pub dropping: bool,
+    pub usage: Usage,
 }
 
 /// Goes into the tables in one transaction.
@@ -42,15 +51,19 @@ struct Job {
 }
 
 impl Settler {
-    pub(super) fn start(database: Arc<Database>, dropping: bool) -> io::Result<Settler> {
+    pub(super) fn start(database: Arc<Database>, room: Arc<Room>, settled: Settled) -> io::Result<Settler> {
         let (jobs, to_do) = mpsc::channel();
         let (done, outcomes) = mpsc::channel();
         let work = move || {
             let mut rows = RowWriter::default();
-            to_do.iter().map(|job| settle(&database, &job, &mut rows)).try_for_each(|outcome| done.send(outcome)).ok();
+            to_do
+                .iter()
+                .map(|job| settle(&database, &room, &job, &mut rows))
+                .try_for_each(|outcome| done.send(outcome))
+                .ok();
         };
         let thread = std::thread::Builder::new().name("settler".to_owned()).spawn(work)?;
-        Ok(Settler { jobs: Some(jobs), outcomes, thread: Some(thread), under_way: None, settled: Settled { dropping } })
+        Ok(Settler { jobs: Some(jobs), outcomes, thread: Some(thread), under_way: None, settled })
     }
 
     /// What is on its way into the tables, and may or may not be seen there.
@@ -63,9 +76,14 @@ impl Settler {
         self.settled.dropping
     }
 
-    /// Begins with this, once what was begun before is done.
+    /// What the tables hold, and could hold again, as far as is known.
+    pub(super) fn usage(&self) -> Usage {
+        self.settled.usage
+    }
+
+    /// Begins with this. What was begun before is done.
     pub(super) fn begin(&mut self, pending: Pending, number: u64, tidy: bool) -> Changed {
-        self.wait()?;
+        assert!(self.under_way.is_none(), "one settling at a time");
         let pending = Arc::new(pending);
         self.under_way = Some(pending.clone());
         let job = Job { pending, number, before: self.settled, tidy };
@@ -87,15 +105,17 @@ impl Settler {
         }
     }
 
-    /// Waits for what was begun.
-    pub(super) fn wait(&mut self) -> Changed {
-        if self.under_way.is_none() {
-            return Ok(());
+    /// Waits for what was begun, unless that waits for room.
+    pub(super) fn wait(&mut self, room: &Room) -> Changed {
+        while self.under_way.is_some() {
+            match self.outcomes.recv_timeout(LOOK_EVERY) {
+                Ok(outcome) => self.end(outcome)?,
+                Err(RecvTimeoutError::Timeout) if room.waits() => return Err(Failure::WaitsForRoom),
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => self.fail()?,
+            }
         }
-        match self.outcomes.recv() {
-            Ok(outcome) => self.end(outcome),
-            Err(mpsc::RecvError) => self.fail(),
-        }
+        Ok(())
     }
 
     fn end(&mut self, outcome: Result<Settled, Failure>) -> Changed {
@@ -115,22 +135,33 @@ impl Settler {
 
 impl Drop for Settler {
     fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+impl Settler {
+    /// Ends the thread, once it is done with what it has begun.
+    pub(super) fn stop(&mut self) {
         self.jobs = None;
         // Its outcome goes to who waits for it; nobody does any more.
         drop(self.thread.take().map(JoinHandle::join));
     }
 }
 
-fn settle(database: &Database, job: &Job, rows: &mut RowWriter) -> Result<Settled, Failure> {
+fn settle(database: &Database, room: &Room, job: &Job, rows: &mut RowWriter) -> Result<Settled, Failure> {
+    // To wait before the transaction stands in nobody's way.
+    room.await_room(job.pending.bytes() * COPIED_PAGES)?;
     let transaction = database.begin_write()?;
     let mut tables = Tables::new(&transaction, rows, job.before.dropping);
     job.pending.settle(&mut tables)?;
     if job.tidy {
         tables.tidy()?;
     }
+    let usage = job.before.usage.and(tables.grown());
     tables.put_meta(RowKey::Transaction, &job.number)?;
+    tables.put_meta(RowKey::Usage, &usage)?;
     let dropping = tables.dropping();
     drop(tables);
     transaction.commit()?;
-    Ok(Settled { dropping })
+    Ok(Settled { dropping, usage })
 }

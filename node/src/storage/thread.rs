@@ -10,6 +10,9 @@
 //! What waits for nothing is done at once by whoever submits it, as long as nothing that came before it is queued: a write of
 //! which nothing is to be synced, and a read of messages that are in memory. Two switches between threads cost more than either.
 //!
+//! A write for which the disk has no room is taken into memory and stays unreported; it is tried again until there is room
+//! (`stuck`), and reads go on meanwhile. How much room there is, is measured and told when it matters.
+//!
 //! The queue is bounded by bytes. Core limits what it has under way, so a queue past [`StorageThread::BEHIND_BYTES`]
 //! means a slow disk (the runtime then stops reading from clients), and one past [`StorageThread::MAX_QUEUED_BYTES`] is
 //! refused, which ends the node.
@@ -22,7 +25,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 use std::{fmt, io};
 
-use cubecast_core::store::{ReadFailed, ReadId, ReadMessages, Recovered, StoredMessage, Write, WriteBatch};
+use cubecast_core::store::{ReadFailed, ReadId, ReadMessages, Recovered, Space, StoredMessage, Write, WriteBatch};
 
 use super::LogStore;
 use super::error::StorageError;
@@ -43,6 +46,11 @@ const LINGER: Duration = Duration::from_millis(50);
 /// More than this is written at once, waited for or not.
 const MAX_LINGERING_BYTES: u64 = 1 << 20;
 
+/// The disk is measured so often, the first while there is little room.
+const MEASURE_EVERY: [Duration; 2] = [Duration::from_millis(100), Duration::from_secs(1)];
+/// What waits for room is tried again so often.
+const RETRY_EVERY: Duration = Duration::from_millis(50);
+
 /// A larger write is left to the thread, so that the network does not wait while it is copied.
 const MAX_BYTES_AT_ONCE: u64 = 256 << 10;
 
@@ -55,6 +63,8 @@ pub enum StorageCommand {
     Read(ReadMessages),
     /// After all that came before it. Answered by [`StorageEvent::Reopened`].
     Reopen { wipe: bool },
+    /// The batches up to this number wait for room, since they were written at once. Answered by [`StorageEvent::Written`].
+    AwaitRoom { number: u64 },
 }
 
 /// What the thread reports.
@@ -71,6 +81,10 @@ pub enum StorageEvent {
     Reopened {
         recovered: Recovered,
         report: OpenReport,
+    },
+    /// How much room the disk has: at the start, and when it has changed enough to matter.
+    Measured {
+        space: Space,
     },
     /// The last event: the thread has ended, and so must the node.
     Failed(StorageError),
@@ -140,6 +154,8 @@ impl StorageThread {
             // What the last process put off.
             commits_since_tidying: Some(0),
             rests: false,
+            stuck: None,
+            measured: None,
         };
         let thread = std::thread::Builder::new().name("storage".to_owned()).spawn(|| worker.run())?;
         let writes_at_once = sync_mode == SyncMode::Never;
@@ -154,8 +170,13 @@ impl StorageThread {
         match command {
             StorageCommand::Write(batch) if self.can_write_at_once(&batch, weight) && store.has_room(weight) => {
                 let number = batch.number;
-                store.write(vec![batch])?;
-                Ok(Submitted::Done(StorageEvent::Written { number }))
+                match store.write(vec![batch]) {
+                    Ok(()) => Ok(Submitted::Done(StorageEvent::Written { number })),
+                    Err(StorageError::WaitsForRoom { .. }) => {
+                        self.queue(StorageCommand::AwaitRoom { number }, COMMAND_WEIGHT)
+                    }
+                    Err(error) => Err(error),
+                }
             }
             StorageCommand::Read(read) if let Some(messages) = store.read_from_memory(&read) => {
                 Ok(Submitted::Done(StorageEvent::MessagesRead { read: read.read, result: Ok(messages) }))
@@ -236,6 +257,9 @@ struct Worker<F> {
     commits_since_tidying: Option<u32>,
     /// Nothing came for a while, or nothing will come.
     rests: bool,
+    /// The last batch that waits for room.
+    stuck: Option<u64>,
+    measured: Option<Measured>,
 }
 
 impl<F: FnMut(StorageEvent)> Worker<F> {
@@ -250,8 +274,11 @@ impl<F: FnMut(StorageEvent)> Worker<F> {
     }
 
     fn work_until_closed(&mut self) -> Result<(), StorageError> {
+        self.measure();
         while self.take_commands() {
             self.commit()?;
+            self.retry()?;
+            self.measure_when_due();
             self.serve_reads();
             self.reopen()?;
             self.sync_when_due()?;
@@ -267,7 +294,7 @@ impl<F: FnMut(StorageEvent)> Worker<F> {
             return self.take_more();
         }
         self.rests &= self.is_idle();
-        let tidies_on = self.rests && self.commits_since_tidying.is_some();
+        let tidies_on = self.rests && self.commits_since_tidying.is_some() && self.stuck.is_none();
         if !self.is_idle() || tidies_on {
             return true;
         }
@@ -286,7 +313,7 @@ impl<F: FnMut(StorageEvent)> Worker<F> {
             }
             Err(RecvTimeoutError::Disconnected) => {
                 self.rests = true;
-                self.commits_since_tidying.is_some()
+                self.commits_since_tidying.is_some() && self.stuck.is_none()
             }
         }
     }
@@ -325,10 +352,9 @@ impl<F: FnMut(StorageEvent)> Worker<F> {
 
     fn wait(&self) -> Result<StorageCommand, RecvTimeoutError> {
         let rest = self.commits_since_tidying.map(|_| REST_BEFORE_TIDYING);
-        match self.sync_due_in().into_iter().chain(rest).min() {
-            Some(left) => self.commands.recv_timeout(left),
-            None => self.commands.recv().map_err(|_| RecvTimeoutError::Disconnected),
-        }
+        let stuck = self.stuck.map(|_| RETRY_EVERY);
+        let timers = [self.sync_due_in(), rest, stuck].into_iter().flatten();
+        self.commands.recv_timeout(timers.fold(self.measure_due_in(), Duration::min))
     }
 
     fn sync_due_in(&self) -> Option<Duration> {
@@ -343,11 +369,72 @@ impl<F: FnMut(StorageEvent)> Worker<F> {
         let (batches, bytes) = self.take_writes();
         let Some(number) = batches.last().map(|batch| batch.number) else { return Ok(()) };
         let drops = batches.iter().any(drops_messages);
-        self.store.lock().write(batches)?;
+        let written = self.store.lock().write(batches);
         self.metrics.queued_bytes.fetch_sub(bytes, Ordering::Release);
+        match written {
+            Ok(()) => {}
+            Err(StorageError::WaitsForRoom { .. }) => {
+                self.stick(number);
+                return Ok(());
+            }
+            Err(error) => return Err(error),
+        }
         self.note_commit(drops);
         (self.on_event)(StorageEvent::Written { number });
         Ok(())
+    }
+
+    /// Batches up to this one wait for room.
+    fn stick(&mut self, number: u64) {
+        let begins = self.stuck.is_none();
+        self.stuck = self.stuck.max(Some(number));
+        if begins {
+            self.measure();
+        }
+    }
+
+    fn retry(&mut self) -> Result<(), StorageError> {
+        let Some(number) = self.stuck else { return Ok(()) };
+        let retried = self.store.lock().retry();
+        match retried {
+            Ok(()) => {
+                self.stuck = None;
+                self.note_commit(true);
+                (self.on_event)(StorageEvent::Written { number });
+                self.measure();
+                Ok(())
+            }
+            Err(StorageError::WaitsForRoom { .. }) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn measure_due_in(&self) -> Duration {
+        let Some(measured) = &self.measured else { return Duration::ZERO };
+        let [short, long] = MEASURE_EVERY;
+        let space = &measured.told;
+        let every = if space.room() < SHORT_OF_ROOM * space.reserve { short } else { long };
+        every.saturating_sub(measured.at.elapsed())
+    }
+
+    fn measure_when_due(&mut self) {
+        if self.measure_due_in() == Duration::ZERO {
+            self.measure();
+        }
+    }
+
+    /// Measures the disk, and tells of it where it has changed enough to matter.
+    fn measure(&mut self) {
+        let (at, space) = (Instant::now(), self.store.lock().space());
+        let written = self.metrics.counts().bytes_written;
+        self.metrics.measured(space);
+        match &mut self.measured {
+            Some(measured) if !measured.is_outdated_by(&space, written) => measured.at = at,
+            measured => {
+                *measured = Some(Measured { at, told: space, written });
+                (self.on_event)(StorageEvent::Measured { space });
+            }
+        }
     }
 
     fn note_commit(&mut self, drops_messages: bool) {
@@ -370,6 +457,10 @@ impl<F: FnMut(StorageEvent)> Worker<F> {
                 StorageCommand::Write(batch) if bytes < MAX_COMMIT_BYTES && !self.must_wait(&batch) => {
                     bytes += weigh_batch(&batch);
                     batches.push(batch);
+                }
+                StorageCommand::AwaitRoom { number } => {
+                    self.metrics.queued_bytes.fetch_sub(COMMAND_WEIGHT, Ordering::Release);
+                    self.stick(number);
                 }
                 command @ (StorageCommand::Write(_) | StorageCommand::Reopen { .. }) => {
                     self.waiting.push_front(command);
@@ -404,7 +495,10 @@ impl<F: FnMut(StorageEvent)> Worker<F> {
         self.metrics.queued_bytes.fetch_sub(COMMAND_WEIGHT, Ordering::Release);
         self.unsynced_since = None;
         self.commits_since_tidying = Some(0);
+        self.stuck = None;
         (self.on_event)(StorageEvent::Reopened { recovered, report });
+        self.measured = None;
+        self.measure();
         Ok(())
     }
 
@@ -418,10 +512,47 @@ impl<F: FnMut(StorageEvent)> Worker<F> {
 
     fn tidy_when_due(&mut self) -> Result<(), StorageError> {
         let due = self.commits_since_tidying.is_some_and(|commits| self.rests || commits >= COMMITS_BETWEEN_TIDYING);
-        if due {
-            self.commits_since_tidying = self.store.lock().tidy()?.then_some(0);
+        if !due || self.stuck.is_some() {
+            return Ok(());
+        }
+        let tidied = self.store.lock().tidy();
+        match tidied {
+            Ok(more) => self.commits_since_tidying = more.then_some(0),
+            // Again after a while.
+            Err(StorageError::WaitsForRoom { .. }) => (self.commits_since_tidying, self.rests) = (Some(0), false),
+            Err(error) => return Err(error),
+        }
+        if self.commits_since_tidying.is_none() {
+            self.measure();
         }
         Ok(())
+    }
+}
+
+/// The disk is short of room with less than so many times its reserve.
+const SHORT_OF_ROOM: u64 = 4;
+
+/// What was last told of the disk.
+struct Measured {
+    /// When it was measured last, told or not.
+    at: Instant,
+    told: Space,
+    /// All bytes that were written until it was told: core counts what it has written since.
+    written: u64,
+}
+
+impl Measured {
+    /// Whether core would decide otherwise by it, or people would see another picture.
+    fn is_outdated_by(&self, now: &Space, written: u64) -> bool {
+        let room = self.told.room().min(now.room());
+        // While room is short, every little counts.
+        let grain = if room < SHORT_OF_ROOM * now.reserve { now.reserve / 32 } else { room / 32 };
+        let differs = |one: u64, other: u64| one.abs_diff(other) > grain;
+        (self.told.stuck, self.told.reserve) != (now.stuck, now.reserve)
+            || differs(self.told.room(), now.room())
+            || differs(self.told.stored, now.stored)
+            || differs(self.written, written)
+            || (self.told.room() < now.reserve) != (now.room() < now.reserve)
     }
 }
 
@@ -431,26 +562,12 @@ const COMMAND_WEIGHT: u64 = 64;
 fn weigh(command: &StorageCommand) -> u64 {
     match command {
         StorageCommand::Write(batch) => weigh_batch(batch),
-        StorageCommand::Read(_) | StorageCommand::Reopen { .. } => COMMAND_WEIGHT,
+        StorageCommand::Read(_) | StorageCommand::Reopen { .. } | StorageCommand::AwaitRoom { .. } => COMMAND_WEIGHT,
     }
 }
 
 fn weigh_batch(batch: &WriteBatch) -> u64 {
-    COMMAND_WEIGHT + batch.writes.iter().map(weigh_write).sum::<u64>()
-}
-
-/// About the bytes that a write keeps in memory.
-fn weigh_write(write: &Write) -> u64 {
-    let content = match write {
-        Write::Append { entries, .. } => entries.iter().map(|entry| 64 + entry.data.len()).sum(),
-        Write::Checkpoint { checkpoint, .. } => checkpoint.state.len(),
-        Write::Messages { messages, .. } | Write::Repair { messages, .. } => {
-            messages.iter().map(|message| 128 + message.content.len()).sum()
-        }
-        Write::OutboxPut { command, .. } => weigh_command(command),
-        Write::Identity(_) | Write::HardState { .. } | Write::DropMessages { .. } | Write::OutboxRemove { .. } => 0,
-    };
-    COMMAND_WEIGHT + content as u64
+    COMMAND_WEIGHT + batch.weight()
 }
 
 fn read_failed(error: StorageError) -> ReadFailed {
@@ -459,21 +576,6 @@ fn read_failed(error: StorageError) -> ReadFailed {
         _ => None,
     };
     ReadFailed { why: error.to_string(), damaged }
-}
-
-fn weigh_command(command: &cubecast_core::topics::command::Command) -> usize {
-    use cubecast_core::topics::command::Op;
-    match &command.op {
-        Op::Publish { content, .. } => 256 + content.len(),
-        Op::CreatePublisher { .. }
-        | Op::CreateSubscriber { .. }
-        | Op::CreateTopic { .. }
-        | Op::DeleteTopic { .. }
-        | Op::Subscribe { .. }
-        | Op::Unsubscribe { .. }
-        | Op::Commit { .. }
-        | Op::Advance { .. } => 256,
-    }
 }
 
 /// Whether nobody waits for it, and nothing is lost with it: the log makes it again, or what is not removed from the outbox is

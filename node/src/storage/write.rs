@@ -11,7 +11,7 @@ use cubecast_core::store::reading::Unreadable;
 use cubecast_core::store::runs::{Plan, Present, plan};
 use cubecast_core::store::{Checkpoint, HardState, LogEntry, NodeRecord, StoredMessage};
 use cubecast_core::topics::command::{Command, TopicId};
-use redb::{Key, ReadableTable, Table, TableDefinition, WriteTransaction};
+use redb::{AccessGuard, Key, ReadableTable, Table, TableDefinition, WriteTransaction};
 
 use super::rows::{self, BadRow, GroupCode, MessageKey, RowKey, RowWriter, Value};
 
@@ -29,6 +29,8 @@ pub(super) enum Failure {
     Unreadable(Unreadable),
     /// Damage that no single row shows.
     Damaged(String),
+    /// Until the disk has room, nothing more becomes durable; what was to be written is kept.
+    WaitsForRoom,
     /// The store was closed, or failed before.
     Closed,
 }
@@ -44,7 +46,7 @@ macro_rules! fails_with_redb {
     )*};
 }
 
-fails_with_redb!(CommitError, DatabaseError, StorageError, TableError, TransactionError);
+fails_with_redb!(CommitError, CompactionError, DatabaseError, StorageError, TableError, TransactionError);
 
 impl From<io::Error> for Failure {
     fn from(error: io::Error) -> Self {
@@ -84,6 +86,8 @@ pub(super) struct Tables<'t> {
     rows: &'t mut RowWriter,
     /// Some topics are being deleted piece by piece.
     dropping: bool,
+    /// The bytes of content that were added, and those that were taken away, which count against them.
+    grown: i64,
     meta: Option<Table<'t, u8, Value>>,
     hard_state: Option<Table<'t, GroupCode, Value>>,
     checkpoint: Option<Table<'t, GroupCode, Value>>,
@@ -124,12 +128,24 @@ fn find_present(
     Ok(present)
 }
 
+/// By how much content grows with a value in place of another.
+fn replaced(value: &[u8], before: Option<AccessGuard<'_, Value>>) -> i64 {
+    value.len() as i64 - before.map_or(0, |before| before.value().len() as i64)
+}
+
+/// Counts a value as gone; nothing is kept.
+fn remove(grown: &mut i64, value: &[u8]) -> bool {
+    *grown -= value.len() as i64;
+    false
+}
+
 impl<'t> Tables<'t> {
     pub(super) fn new(transaction: &'t WriteTransaction, rows: &'t mut RowWriter, dropping: bool) -> Self {
         Tables {
             transaction,
             rows,
             dropping,
+            grown: 0,
             meta: None,
             hard_state: None,
             checkpoint: None,
@@ -142,6 +158,11 @@ impl<'t> Tables<'t> {
     /// Some topics are being deleted piece by piece.
     pub(super) fn dropping(&self) -> bool {
         self.dropping
+    }
+
+    /// By how much the content of the tables has grown.
+    pub(super) fn grown(&self) -> i64 {
+        self.grown
     }
 
     pub(super) fn put_meta(&mut self, key: RowKey, value: &impl serde::Serialize) -> Changed {
@@ -184,7 +205,8 @@ impl<'t> Tables<'t> {
     pub(super) fn put_checkpoint(&mut self, group: Vertex, checkpoint: &Checkpoint) -> Changed {
         let group = group.to_code();
         let value = self.rows.encode(RowKey::Checkpoint(group), checkpoint);
-        table(&mut self.checkpoint, self.transaction, rows::CHECKPOINT)?.insert(group, value)?;
+        let checkpoints = table(&mut self.checkpoint, self.transaction, rows::CHECKPOINT)?;
+        self.grown += replaced(value, checkpoints.insert(group, value)?);
         Ok(())
     }
 
@@ -193,7 +215,7 @@ impl<'t> Tables<'t> {
         let log = table(&mut self.log, self.transaction, rows::LOG)?;
         for entry in entries {
             let value = self.rows.encode(RowKey::Log(group, entry.index), entry);
-            log.insert((group, entry.index), value)?;
+            self.grown += replaced(value, log.insert((group, entry.index), value)?);
         }
         Ok(())
     }
@@ -203,7 +225,7 @@ impl<'t> Tables<'t> {
         let log = table(&mut self.log, self.transaction, rows::LOG)?;
         let range = (group, *indexes.start())..=(group, *indexes.end());
         if log.range(range.clone())?.next().is_some() {
-            log.retain_in(range, |_, _| false)?;
+            log.retain_in(range, |_, value| remove(&mut self.grown, value))?;
         }
         Ok(())
     }
@@ -218,12 +240,13 @@ impl<'t> Tables<'t> {
         let present = find_present(stored, group, topic, first.offset.0..=last.offset.0)?;
         let Plan { remove, runs } = plan(&present, messages);
         for key in remove {
-            stored.remove((group, topic.0, key))?;
+            let removed = stored.remove((group, topic.0, key))?;
+            self.grown -= removed.map_or(0, |value| value.value().len() as i64);
         }
         for run in runs {
             let last = run[run.len() - 1].offset.0;
             let value = self.rows.encode(RowKey::Messages(group, topic.0, last), &run);
-            stored.insert((group, topic.0, last), value)?;
+            self.grown += replaced(value, stored.insert((group, topic.0, last), value)?);
         }
         Ok(())
     }
@@ -234,12 +257,14 @@ impl<'t> Tables<'t> {
 
     pub(super) fn put_outbox(&mut self, id: u64, command: &Command) -> Changed {
         let value = self.rows.encode(RowKey::Outbox(id), command);
-        table(&mut self.outbox, self.transaction, rows::OUTBOX)?.insert(id, value)?;
+        let outbox = table(&mut self.outbox, self.transaction, rows::OUTBOX)?;
+        self.grown += replaced(value, outbox.insert(id, value)?);
         Ok(())
     }
 
     pub(super) fn remove_outbox(&mut self, id: u64) -> Changed {
-        table(&mut self.outbox, self.transaction, rows::OUTBOX)?.remove(id)?;
+        let removed = table(&mut self.outbox, self.transaction, rows::OUTBOX)?.remove(id)?;
+        self.grown -= removed.map_or(0, |value| value.value().len() as i64);
         Ok(())
     }
 
@@ -255,7 +280,7 @@ impl<'t> Tables<'t> {
         let Some(last) = piece.map(|(key, _)| key.value()) else {
             return self.note_dropped(group, topic);
         };
-        stored.retain_in((group, topic, 0)..=last, |_, _| false)?;
+        stored.retain_in((group, topic, 0)..=last, |_, value| remove(&mut self.grown, value))?;
         let left = stored.range(all)?.next().is_some();
         if left { self.note_dropping(group, topic) } else { self.note_dropped(group, topic) }
     }

@@ -44,7 +44,7 @@ fn spoil<K: redb::Key + 'static>(
 /// Flips a bit in the row under this key.
 pub fn spoil_row(folder: &Path, key: RowKey) {
     match key {
-        RowKey::Owner | RowKey::Transaction | RowKey::Record => spoil(folder, META, key.meta()),
+        RowKey::Owner | RowKey::Transaction | RowKey::Record | RowKey::Usage => spoil(folder, META, key.meta()),
         RowKey::HardState(group) => spoil(folder, HARD_STATE, group),
         RowKey::Checkpoint(group) => spoil(folder, CHECKPOINT, group),
         RowKey::Log(group, index) => spoil(folder, LOG, (group, index)),

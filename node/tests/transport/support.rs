@@ -11,7 +11,7 @@ use cubecast_core::io::{Effect, Input};
 use cubecast_core::names::{Offset, PublisherId, TopicName};
 use cubecast_core::time::{Instant, Now, Timestamp};
 use cubecast_core::wire::answer::{
-    Answer, Counters, Done, ErrorCode, Message as Stored, NodeState, NodeStatus, ServerFrame,
+    Answer, Counters, Done, ErrorCode, Message as Stored, NodeState, NodeStatus, ServerFrame, StorageStatus,
 };
 use cubecast_core::wire::client::{Action, Request};
 use cubecast_core::wire::limits::Limits as ContentLimits;
@@ -125,6 +125,7 @@ impl FakeMachine {
             sync: "never".into(),
             uptime_ms: 1,
             faults_allowed: true,
+            storage: StorageStatus::default(),
             groups: Vec::new(),
             links: Vec::new(),
             counters: Counters::default(),

@@ -101,7 +101,7 @@ impl StoredRow {
         let Self { key, value } = self;
         match *key {
             RowKey::Owner => self.check_as::<FolderIdentity>(|| decode(*key, value)),
-            RowKey::Transaction => self.check_as::<u64>(|| decode(*key, value)),
+            RowKey::Transaction | RowKey::Usage => self.check_as::<u64>(|| decode(*key, value)),
             RowKey::Record => self.check_as::<NodeRecord>(|| decode(*key, value)),
             RowKey::HardState(_) => self.check_as::<HardState>(|| decode(*key, value)),
             RowKey::Checkpoint(_) => self.check_as::<Checkpoint>(|| decode(*key, value)),
@@ -123,7 +123,7 @@ impl StoredRow {
     fn tell(&self, found: &mut Found) -> Result<(), Refused> {
         let Self { key, value } = self;
         match *key {
-            RowKey::Owner | RowKey::Transaction | RowKey::Messages(..) => Ok(()),
+            RowKey::Owner | RowKey::Transaction | RowKey::Usage | RowKey::Messages(..) => Ok(()),
             RowKey::Record => found.record(decode(*key, value)),
             RowKey::HardState(group) => found.hard_state(group, decode(*key, value)),
             RowKey::Checkpoint(group) => found.checkpoint(group, decode(*key, value)),

@@ -12,6 +12,7 @@ mod disk_loss;
 mod encodings;
 mod evaluations;
 mod first_load;
+mod full_disk;
 mod impostors;
 mod isolation;
 mod kill;

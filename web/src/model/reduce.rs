@@ -2,7 +2,7 @@
 
 use cubecast_core::cube::Vertex;
 use cubecast_core::names::TopicName;
-use cubecast_core::wire::answer::{Answer, Done, ErrorCode, NodeState, Role};
+use cubecast_core::wire::answer::{Answer, Done, ErrorCode, NodeState, Role, StorageState};
 use cubecast_core::wire::client::{self, LinkConditions};
 use cubecast_core::wire::event::{Event, FrameKind, WatchEvent};
 
@@ -331,6 +331,17 @@ impl State {
                     Subject::Node(by),
                     format!("A message to {topic} left {by}'s outbox for the log"),
                 );
+            }
+            Event::StorageState { state: StorageState::Ok, .. } => {
+                self.tell(Tone::Good, Subject::Node(by), format!("{by} has room on its disk again"));
+            }
+            Event::StorageState { state: StorageState::Full, .. } => {
+                let text = format!("The disk of {by} is full: it refuses publishes. Delete topics, or make room");
+                self.tell(Tone::Bad, Subject::Node(by), text);
+            }
+            Event::StorageState { state: StorageState::Exhausted, .. } => {
+                let text = format!("The disk of {by} has next to no room: it only reads, votes and deletes");
+                self.tell(Tone::Bad, Subject::Node(by), text);
             }
             Event::Warning { text } => self.tell(Tone::Warning, Subject::Node(by), format!("{by}: {text}")),
             Event::SnapshotProgress { .. } | Event::Committed { .. } => {}
@@ -700,6 +711,7 @@ mod tests {
             sync: "always".into(),
             uptime_ms: 0,
             faults_allowed: true,
+            storage: Default::default(),
             groups: Vec::new(),
             links: Vec::new(),
             counters: Counters::default(),

@@ -3,14 +3,17 @@
 use std::time::Duration;
 
 use super::{Arrival, Cluster};
-use crate::check::evidence::DiskLoss;
+use crate::bugs::{Bug, Bugs};
+use crate::check::evidence::{DiskLoss, DiskMishap, Mishap};
 use crate::cube::Vertex;
-use crate::sim::disk::{Damage, Lost};
-use crate::sim::host::DiskJob;
+use crate::sim::disk::{Damage, Lost, RESERVE};
+use crate::sim::host::{DiskJob, MustEnd};
 use crate::store::Write;
 
 /// A process that died of its disk is started again after this.
 const RESTART: Duration = Duration::from_secs(1);
+/// A write that found no room is tried again after this.
+const TRY_AGAIN: Duration = Duration::from_millis(50);
 
 impl Cluster {
     /// Turns a bit over on the disk of a process that is not running.
@@ -29,9 +32,23 @@ impl Cluster {
         self.hosts[vertex.index()].disk.write(writes);
     }
 
-    /// Whether the disk has no room.
-    pub fn fill_disk(&mut self, vertex: Vertex, full: bool) {
-        self.hosts[vertex.index()].disk.set_full(full);
+    /// The disk has only so much room left; `None`: it is endless again.
+    pub fn limit_disk(&mut self, vertex: Vertex, left: Option<u64>) {
+        let host = &mut self.hosts[vertex.index()];
+        host.disk.limit(left);
+        host.filled_from_outside = left.is_some_and(|left| left < RESERVE);
+        self.measure_disk(vertex);
+    }
+
+    /// What went wrong because of full disks.
+    pub fn disk_mishaps(&self) -> &[DiskMishap] {
+        &self.disk_mishaps
+    }
+
+    pub(super) fn measure_disk(&mut self, vertex: Vertex) {
+        if let Some(input) = self.hosts[vertex.index()].measure() {
+            self.give(vertex, input);
+        }
     }
 
     /// From now on every sync and every read takes this long at that node.
@@ -64,12 +81,34 @@ impl Cluster {
         match self.hosts[vertex.index()].finish_jobs() {
             Ok(inputs) => {
                 inputs.into_iter().for_each(|input| self.give(vertex, input));
-                self.begin_disk_jobs(vertex);
+                if self.hosts[vertex.index()].in_service.is_empty() {
+                    self.begin_disk_jobs(vertex);
+                } else {
+                    self.wait_for_room(vertex);
+                }
             }
-            Err(_) => {
-                self.kill(vertex);
-                self.at(self.now + RESTART, vertex, Arrival::Restart);
-            }
+            Err(MustEnd) => self.end_of_disk(vertex),
         }
+    }
+
+    /// Tries again what found no room, with all that came meanwhile.
+    fn wait_for_room(&mut self, vertex: Vertex) {
+        let host = &mut self.hosts[vertex.index()];
+        if !host.filled_from_outside {
+            self.disk_mishaps.push(DiskMishap { node: vertex, at: self.now, what: Mishap::Filled });
+        }
+        if Bugs::of(self.config.bug).has(Bug::FullDiskEndsTheNode) {
+            self.disk_mishaps.push(DiskMishap { node: vertex, at: self.now, what: Mishap::Ended });
+            return self.end_of_disk(vertex);
+        }
+        let host = &mut self.hosts[vertex.index()];
+        host.in_service.append(&mut host.queued);
+        self.at(self.now + TRY_AGAIN, vertex, Arrival::DiskDone);
+    }
+
+    /// The process cannot go on with its disk.
+    fn end_of_disk(&mut self, vertex: Vertex) {
+        self.kill(vertex);
+        self.at(self.now + RESTART, vertex, Arrival::Restart);
     }
 }

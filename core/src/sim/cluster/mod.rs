@@ -13,7 +13,7 @@ use super::host::{DiskJob, Host};
 use super::network::{EdgeConditions, FrameCounts, Network};
 use super::traffic::Traffic;
 use crate::bugs::{Bug, Bugs};
-use crate::check::evidence::{DiskLoss, Leadership};
+use crate::check::evidence::{DiskLoss, DiskMishap, Leadership};
 use crate::cube::{Dimension, Vertex};
 use crate::group::LogLimits;
 use crate::io::{ConnectionId, Effect, Input};
@@ -89,6 +89,7 @@ pub struct Cluster {
     events: Vec<WatchEvent>,
     undetected: Vec<String>,
     disk_losses: Vec<DiskLoss>,
+    disk_mishaps: Vec<DiskMishap>,
     /// Memory of [`Cluster::record`].
     recorded: Vec<u8>,
     /// A running hash over everything that happened: equal for equal runs.
@@ -159,6 +160,7 @@ impl Cluster {
             events: Vec::new(),
             undetected: Vec::new(),
             disk_losses: Vec::new(),
+            disk_mishaps: Vec::new(),
             recorded: Vec::new(),
             trace: config.seed,
             config,
@@ -395,6 +397,7 @@ impl Cluster {
         host.node = Some(Node::new(config, recovered, clock));
         self.connect_all(vertex);
         self.give(vertex, Input::DeadlineReached);
+        self.measure_disk(vertex);
     }
 
     fn end_process(&mut self, vertex: Vertex) {

@@ -118,7 +118,7 @@ fn flip(rows: &mut Rows, random: &mut fastrand::Rng, key: RowKey, bugs: Bugs) ->
         RowKey::Outbox(id) => {
             spoil(rows.outbox.get_mut(&id).expect(LISTED), key, random, bugs, |bytes| rows::decode(key, bytes))
         }
-        RowKey::Owner | RowKey::Transaction => unreachable!("a simulated disk has no such row"),
+        RowKey::Owner | RowKey::Transaction | RowKey::Usage => unreachable!("a simulated disk has no such row"),
     }
 }
 

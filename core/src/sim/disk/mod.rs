@@ -22,7 +22,7 @@ mod rows;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 pub use self::damage::Damage;
 use self::rows::Rows;
@@ -31,7 +31,7 @@ use crate::cube::Vertex;
 use crate::store::judge::{self, Judged, Refused};
 use crate::store::reading::Unreadable;
 use crate::store::rows::{BadRow, RowKey};
-use crate::store::{ReadFailed, ReadId, ReadMessages, Recovered, StoredMessage, Write, WriteBatch};
+use crate::store::{ReadFailed, ReadId, ReadMessages, Recovered, Space, StoredMessage, Write, WriteBatch};
 use crate::topics::command::TopicId;
 
 /// One node's disk. It outlives the processes that write to it.
@@ -45,7 +45,10 @@ pub struct Disk {
     reads: BTreeMap<ReadId, BegunRead>,
     /// The files that are missing at the next start.
     lost: Lost,
-    full: bool,
+    /// How much it holds; `None`: more than anybody writes.
+    capacity: Option<u64>,
+    /// A batch did not find room.
+    stuck: bool,
     bugs: Bugs,
 }
 
@@ -61,12 +64,13 @@ struct BegunRead {
 
 type ReadAnswer = Result<Vec<StoredMessage>, ReadFailed>;
 
-/// Why batches did not become durable. The process that wrote them must end.
+/// Why batches did not become durable.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum WriteFailed {
+    /// They stay pending, and find room one day.
     #[error("the disk is full")]
     Full,
-    /// What is replaced has to be read, and is damaged.
+    /// The process that wrote them must end. What is replaced has to be read, and is damaged.
     #[error("{0}")]
     Bad(#[from] BadRow),
 }
@@ -90,6 +94,11 @@ pub struct Lost {
 /// So many batches wait for the rows at most.
 const JOURNAL_BATCHES: usize = 64;
 
+/// The limit below which a node takes no publishes, bytes.
+pub const RESERVE: u64 = 64 << 10;
+/// What an engine keeps by itself, for what must be written on a full disk.
+const KEPT_BACK: u64 = 16 << 10;
+
 /// What became of the pending batches in a crash.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct CrashLeft {
@@ -110,11 +119,12 @@ impl Disk {
         self.pending.push_back(batch);
     }
 
-    /// The sync is done: all batches up to this one are durable. After an error the process must end, and its end is a
-    /// [`Disk::crash`].
+    /// The sync is done: all batches up to this one are durable. Where they find no room they stay pending, and this can
+    /// be called again. After another error the process must end, and its end is a [`Disk::crash`].
     pub fn finish(&mut self, through: u64) -> Result<(), WriteFailed> {
         while let Some(next) = self.pending.front().filter(|batch| batch.number <= through) {
-            if self.full && !next.writes.is_empty() {
+            self.stuck = !self.has_room_for(next);
+            if self.stuck {
                 return Err(WriteFailed::Full);
             }
             self.rows.accepts(next)?;
@@ -207,13 +217,14 @@ impl Disk {
     fn crash_pending(&mut self, random: &mut fastrand::Rng) -> Result<CrashLeft, Undetected> {
         let pending = std::mem::take(&mut self.pending);
         let mut left = CrashLeft { survived: 0, lost: pending.len() as u64 };
-        if self.full || pending.is_empty() {
+        self.stuck = false;
+        if pending.is_empty() {
             return Ok(left);
         }
         let whole = random.u64(0..=left.lost);
         for (at, batch) in (0..).zip(pending) {
             let is_there = at < whole || (at == whole && frame::outlives_tearing(&batch, random)?);
-            if !is_there || self.rows.accepts(&batch).is_err() {
+            if !is_there || !self.has_room_for(&batch) || self.rows.accepts(&batch).is_err() {
                 break;
             }
             self.keep(batch);
@@ -252,13 +263,38 @@ impl Disk {
         }
     }
 
-    /// While the disk is full nothing that is pending becomes durable.
-    pub fn set_full(&mut self, full: bool) {
-        self.full = full;
+    /// From now on it holds so much beside what it has and what is on its way; `None`: whatever is written.
+    pub fn limit(&mut self, left: Option<u64>) {
+        let pending: u64 = self.pending.iter().map(size).sum();
+        self.capacity = left.map(|left| self.used() + pending + left);
     }
 
-    pub fn is_full(&self) -> bool {
-        self.full
+    pub fn is_limited(&self) -> bool {
+        self.capacity.is_some()
+    }
+
+    /// As the node at this disk is told.
+    pub fn space(&self) -> Space {
+        let stored = self.used();
+        let free = self.capacity.map_or(u64::MAX / 2, |capacity| capacity.saturating_sub(stored));
+        Space { free, reusable: 0, stored, reserve: RESERVE, stuck: self.stuck, shared_by: 1 }
+    }
+
+    /// What is kept back is there for small things, and for what frees room.
+    fn has_room_for(&self, batch: &WriteBatch) -> bool {
+        let fits = |capacity| self.used() + size(batch) <= capacity + KEPT_BACK;
+        batch.writes.is_empty() || self.capacity.is_none_or(fits)
+    }
+
+    /// What was finished takes, whether it is in the rows or not.
+    fn used(&self) -> u64 {
+        let writes = || self.journal.iter().flat_map(|batch| &batch.writes);
+        let dropped: BTreeSet<_> = writes().filter_map(dropped_topic).collect();
+        let is_gone = |write: &&Write| match write {
+            Write::Messages { group, topic, .. } => dropped.contains(&(*group, *topic)),
+            _ => false,
+        };
+        self.rows.size(&dropped) + writes().filter(|write| !is_gone(write)).map(size_of).sum::<u64>()
     }
 
     /// Nothing is left, as on a new disk; reads that are on their way have seen what was there.
@@ -298,6 +334,18 @@ impl Disk {
         let failed =
             |unreadable: Unreadable| ReadFailed { why: unreadable.to_string(), damaged: Some(unreadable.lost) };
         self.rows.read(read, writes).map_err(failed)
+    }
+}
+
+/// What a batch takes beside the rows that it replaces: of checkpoints only the newest is kept.
+fn size(batch: &WriteBatch) -> u64 {
+    batch.writes.iter().map(size_of).sum()
+}
+
+fn size_of(write: &Write) -> u64 {
+    match write {
+        Write::Checkpoint { .. } | Write::DropMessages { .. } => 0,
+        write => write.weight(),
     }
 }
 

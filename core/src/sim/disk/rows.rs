@@ -55,6 +55,16 @@ impl Rows {
             || self.outbox.values().any(Row::is_err)
     }
 
+    /// About the bytes that the rows take, without those of some topics; what is damaged beyond reading counts nothing.
+    pub(super) fn size(&self, without: &BTreeSet<(Vertex, TopicId)>) -> u64 {
+        let topics = self.topics.iter().filter(|(topic, _)| !without.contains(topic));
+        let messages = topics.flat_map(|(_, rows)| rows.values()).flatten().flatten();
+        let outbox = self.outbox.values().flatten().map(|command| 128 + command.weight() as u64);
+        self.groups.values().map(GroupRows::size).sum::<u64>()
+            + messages.map(|message| 128 + message.content.len() as u64).sum::<u64>()
+            + outbox.sum::<u64>()
+    }
+
     pub(super) fn apply(&mut self, batch: WriteBatch) {
         batch.writes.into_iter().for_each(|write| self.apply_one(write));
     }
@@ -168,6 +178,12 @@ impl Rows {
 }
 
 impl GroupRows {
+    fn size(&self) -> u64 {
+        let checkpoint = self.checkpoint.iter().flatten().map(|checkpoint| checkpoint.state.len() as u64);
+        let log = self.log.values().flatten().map(|entry| 64 + entry.data.len() as u64);
+        checkpoint.sum::<u64>() + log.sum::<u64>()
+    }
+
     fn keys(&self, group: Vertex) -> impl Iterator<Item = RowKey> {
         let code = group.to_code();
         let hard_state = self.hard_state.iter().filter(|row| row.is_ok()).map(move |_| RowKey::HardState(code));

@@ -244,16 +244,33 @@ fn a_full_disk_takes_nothing_more_and_keeps_what_was_finished() {
     let mut disk = Disk::default();
     disk.begin(publish(1));
     disk.finish(1).unwrap();
-    disk.set_full(true);
-    disk.begin(publish(2));
+    disk.limit(Some(0));
+    assert_eq!((disk.space().free, disk.space().stuck), (0, false));
+    let large = LogEntry { data: vec![7; 100_000].into(), ..entry(2) };
+    disk.begin(batch(2, [Write::Append { group: home(), entries: vec![large] }]));
     assert_eq!(disk.finish(2), Err(WriteFailed::Full));
-    assert_eq!(disk.crash(&mut fastrand::Rng::with_seed(0)), Ok(CrashLeft { survived: 0, lost: 1 }));
-    assert_eq!(disk.recover().unwrap().groups[0].hard_state.commit, 1);
+    assert!(disk.space().stuck);
+    let left = disk.clone().crash(&mut fastrand::Rng::with_seed(0));
+    assert_eq!(left, Ok(CrashLeft { survived: 0, lost: 1 }), "what found no room is lost with its process");
 
-    disk.set_full(false);
-    disk.begin(publish(2));
+    disk.limit(None);
+    disk.finish(2).unwrap();
     disk.close().unwrap();
-    assert_eq!(disk.recover().unwrap().groups[0].hard_state.commit, 2);
+    assert!(!disk.space().stuck && disk.space().free > 1 << 40);
+    assert_eq!(disk.recover().unwrap().groups[0].log.last().unwrap().data.len(), 100_000);
+}
+
+#[test]
+fn what_is_deleted_gives_its_room_back_and_small_things_find_room_on_a_full_disk() {
+    let mut disk = Disk::default();
+    disk.begin(batch(1, [messages(0..300)]));
+    disk.finish(1).unwrap();
+    disk.limit(Some(0));
+    let stored = disk.space().stored;
+    assert!(stored >= 300 * 128);
+    disk.begin(batch(2, [Write::DropMessages { group: home(), topic: TopicId(1) }]));
+    disk.close().unwrap();
+    assert_eq!((disk.space().stored, disk.space().free), (0, stored));
 }
 
 #[test]

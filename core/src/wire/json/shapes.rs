@@ -7,7 +7,9 @@ use serde::Serialize;
 use crate::cube::Vertex;
 use crate::names::{Offset, PublisherId, SubscriberId, TopicName};
 use crate::topics::command::TopicId;
-use crate::wire::answer::{ClusterView, Done, Location, Message, NodeState, NodeStatus, Role, TopicSummary};
+use crate::wire::answer::{
+    ClusterView, Done, Location, Message, NodeState, NodeStatus, Role, StorageState, TopicSummary,
+};
 use crate::wire::client::{LinkConditions, StopMode};
 use crate::wire::event::{DropReason, Event, FrameKind};
 
@@ -197,5 +199,10 @@ pub enum EventFields {
     },
     Warning {
         text: String,
+    },
+    StorageState {
+        state: StorageState,
+        free_bytes: u64,
+        reserve_bytes: u64,
     },
 }

@@ -234,6 +234,7 @@ impl Chaos {
             leaderships: record.leaderships,
             disk_losses: record.disk_losses,
             queues: Vec::new(),
+            disk_mishaps: Vec::new(),
             undetected_damage: Vec::new(),
             recovery,
         };

@@ -81,7 +81,7 @@ impl Survey {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use cubecast_core::wire::answer::Counters;
+    use cubecast_core::wire::answer::{Counters, StorageStatus};
 
     fn whole() -> Survey {
         let dimension = Dimension::new(2).unwrap();
@@ -98,6 +98,7 @@ mod tests {
             sync: String::new(),
             uptime_ms: 0,
             faults_allowed: true,
+            storage: StorageStatus::default(),
             groups: placement::members(node).map(|home| group(node, home)).collect(),
             links: Vec::new(),
             counters: Counters::default(),

@@ -5,7 +5,7 @@ use cubecast_core::names::Offset;
 use cubecast_core::route::Trail;
 use cubecast_core::store::{EntryKind, LogEntry};
 use cubecast_core::topics::command::{TopicId, encode_commands};
-use cubecast_core::wire::answer::{Answer, Done, EndReason, NodeState, TopicSummary};
+use cubecast_core::wire::answer::{Answer, Done, EndReason, NodeState, StorageState, TopicSummary};
 use cubecast_core::wire::event::TraceId;
 use cubecast_core::wire::peer::*;
 
@@ -19,6 +19,7 @@ pub fn frames() -> Vec<PeerFrame> {
         state: NodeState::Recovering,
         hears: 0b101,
         leads: vec![(vertex("001"), 4), (vertex("101"), 5)],
+        storage: StorageState::Full,
     };
     let bodies = rafts().into_iter().chain(snapshots()).chain(asks()).chain(replies()).chain(introductions());
     let mut frames = vec![

@@ -13,13 +13,13 @@ use cubecast_core::store::{EntryKind, LogEntry, StoredMessage};
 use cubecast_core::time::Timestamp;
 use cubecast_core::topics::Topics;
 use cubecast_core::topics::command::{Command, Op, TopicId, decode_commands, encode_commands};
-use cubecast_core::wire::answer::NodeState;
+use cubecast_core::wire::answer::{NodeState, StorageState};
 use cubecast_core::wire::binary::*;
 use cubecast_core::wire::client::StartAt;
 use cubecast_core::wire::event::TraceId;
 use cubecast_core::wire::peer::*;
 use cubecast_decoders::{cube, examples};
-use cubecast_node::config::{Typed, TypedLimits};
+use cubecast_node::config::{Typed, TypedLimits, TypedStorage};
 use proptest::collection::{btree_map, vec};
 use proptest::option;
 use proptest::prelude::*;
@@ -231,8 +231,10 @@ fn snapshot_frame() -> BoxedStrategy<SnapshotFrame> {
 
 fn link_state() -> impl Strategy<Value = LinkState> {
     let state = select(vec![NodeState::Up, NodeState::Failed, NodeState::Recovering]);
-    (node(), number(), state, 0..8u16, vec((vertex(), number()), 0..8))
-        .prop_map(|(node, version, state, hears, leads)| LinkState { node, version, state, hears, leads })
+    let storage = select(vec![StorageState::Ok, StorageState::Full, StorageState::Exhausted]);
+    (node(), number(), state, 0..8u16, vec((vertex(), number()), 0..8), storage).prop_map(
+        |(node, version, state, hears, leads, storage)| LinkState { node, version, state, hears, leads, storage },
+    )
 }
 
 /// Bodies of their own, and those of the examples, which know every ask and reply.
@@ -277,19 +279,19 @@ fn typed() -> impl Strategy<Value = Typed> {
     let limit = || option::of(0..=i64::MAX as usize);
     let texts = (text(), text(), text(), text(), text(), text(), text(), text());
     let others = (option::of(any::<u8>()), option::of(any::<bool>()), text(), option::of(vec("\\PC{0,9}", 0..3)));
-    let limits = (limit(), limit(), limit());
+    let limits = (limit(), limit(), limit(), text(), option::of(0..=i64::MAX as u64));
     (texts, others, btree_map("\\PC{0,5}", "\\PC{0,20}", 0..9), limits).prop_map(typed_of)
 }
 
 type Text = Option<String>;
 type Texts = (Text, Text, Text, Text, Text, Text, Text, Text);
 type Others = (Option<u8>, Option<bool>, Text, Option<Vec<String>>);
-type Limits = (Option<usize>, Option<usize>, Option<usize>);
+type Limits = (Option<usize>, Option<usize>, Option<usize>, Text, Option<u64>);
 
 fn typed_of((texts, others, addresses, limits): (Texts, Others, BTreeMap<String, String>, Limits)) -> Typed {
     let (node, cluster, secret, secret_file, data, listen, advertise, sync) = texts;
     let (dimension, allow_faults, web, allow_origin) = others;
-    let (clients, unanswered, content_bytes) = limits;
+    let (clients, unanswered, content_bytes, reserve, shared_by) = limits;
     Typed {
         node,
         dimension,
@@ -305,5 +307,6 @@ fn typed_of((texts, others, addresses, limits): (Texts, Others, BTreeMap<String,
         allow_origin,
         addresses,
         limits: TypedLimits { clients, unanswered, content_bytes },
+        storage: TypedStorage { reserve, shared_by },
     }
 }

@@ -191,6 +191,7 @@ fn recovering(node: &str, applied: u64, commit: u64) -> NodeStatus {
         sync: String::new(),
         uptime_ms: 0,
         faults_allowed: true,
+        storage: Default::default(),
         groups: vec![group],
         links: Vec::new(),
         counters: Counters::default(),

@@ -72,6 +72,7 @@ pub fn evidence(operations: Vec<Operation>, held: &[&[&str]]) -> Evidence {
         leaderships: Vec::new(),
         disk_losses: Vec::new(),
         queues: Vec::new(),
+        disk_mishaps: Vec::new(),
         undetected_damage: Vec::new(),
         recovery,
     }

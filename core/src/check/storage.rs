@@ -1,0 +1,72 @@
+//! A full disk stops publishes, and nothing else.
+//!
+//! No process ends because of it; what is published never takes the last bytes, on a disk that nobody else has filled; reads
+//! and deletions are never refused for want of room. That a refused publish is stored nowhere is for [`super::refused`], and
+//! that all goes on once there is room, for [`super::recovery`].
+
+use super::case::Case;
+use super::evidence::{DiskMishap, Mishap};
+use super::history::{Operation, Outcome};
+use super::words::{At, Told};
+use super::{Broken, Checked, Verdict};
+use crate::wire::answer::ErrorCode;
+use crate::wire::client::Action;
+
+pub(super) fn check(case: &Case<'_>) -> Verdict {
+    if let Some(DiskMishap { node, at, what }) = case.evidence.disk_mishaps.first() {
+        let what = match what {
+            Mishap::Ended => "ended because its disk was full",
+            Mishap::Filled => "filled its disk to the last byte, although it refuses publishes before that",
+        };
+        return Err(Broken(format!("node {node} {what}, at {}", At(*at))));
+    }
+    let refused = || case.evidence.history.operations.iter().filter(|operation| is_refused_for_storage(operation));
+    match refused().find(|operation| frees_or_reads(&operation.action)) {
+        Some(operation) => Err(Broken(format!("{} was refused with `storage_full`", Told(operation)))),
+        None => Ok(Checked(refused().count() as u64)),
+    }
+}
+
+fn is_refused_for_storage(operation: &Operation) -> bool {
+    matches!(operation.outcome(), Outcome::Refused(failure) if failure.code == ErrorCode::StorageFull)
+}
+
+fn frees_or_reads(action: &Action) -> bool {
+    !matches!(
+        action,
+        Action::Publish { .. }
+            | Action::CreatePublisher { .. }
+            | Action::CreateSubscriber { .. }
+            | Action::CreateTopic { .. }
+            | Action::Subscribe { .. }
+            | Action::ReplicaSubscribe { .. }
+            | Action::Commit { .. }
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::story::Story;
+    use super::check;
+    use crate::check::evidence::Mishap;
+    use crate::wire::answer::ErrorCode;
+
+    #[test]
+    fn publishes_may_be_refused_and_deletions_may_not() {
+        let mut story = Story::new();
+        story.publish("a", 10..20).refused(ErrorCode::StorageFull);
+        story.delete_topic(25..30).deleted();
+        assert_eq!(story.passes(check), 1);
+        story.delete_topic(35..40).refused(ErrorCode::StorageFull);
+        story.fails(check, &["delete_topic", "storage_full"]);
+    }
+
+    #[test]
+    fn a_process_that_ends_and_a_disk_without_a_byte_are_found() {
+        for (what, words) in [(Mishap::Ended, "ended because"), (Mishap::Filled, "to the last byte")] {
+            let mut story = Story::new();
+            story.disk_mishap("011", 30, what);
+            story.fails(check, &["node 011", words]);
+        }
+    }
+}

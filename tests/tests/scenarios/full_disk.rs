@@ -1,0 +1,145 @@
+//! Real processes on a real file system that is full: nobody ends, and all but publishing goes on.
+//!
+//! The file system is a small tmpfs, which takes root to mount. Where that is not allowed the test says so and checks nothing:
+//! the engine's part is tested everywhere in node's storage, and the cluster's in the simulator.
+
+use std::fs::File;
+use std::io::Write as _;
+use std::path::Path;
+use std::process::Command;
+
+use cubecast_core::cube::Vertex;
+use cubecast_tests::client::Client;
+use cubecast_tests::cluster::{Plan, ProcessCluster};
+use cubecast_tests::wait::eventually;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+/// All nodes together have so much.
+const SIZE: &str = "size=48m";
+const BIG: usize = 100_000;
+
+/// A file system of its own. It goes when this is dropped.
+struct SmallDisk(TempDir);
+
+impl SmallDisk {
+    /// `None`: this user may not mount one.
+    fn mount() -> Option<SmallDisk> {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let mount =
+            Command::new("mount").args(["-t", "tmpfs", "-o", SIZE, "cubecast-test"]).arg(folder.path()).output();
+        match mount {
+            Ok(output) if output.status.success() => Some(SmallDisk(folder)),
+            refused => {
+                eprintln!("SKIPPED: no tmpfs of {SIZE} can be mounted, which takes root on Linux: {refused:?}");
+                None
+            }
+        }
+    }
+
+    fn path(&self) -> &Path {
+        self.0.path()
+    }
+
+    /// Somebody else takes the last byte.
+    fn fill(&self) {
+        let mut file = File::create(self.path().join("filler")).expect("a file is made");
+        let piece = [1; 4096];
+        while file.write_all(&piece).is_ok() {}
+    }
+
+    fn empty(&self) {
+        std::fs::remove_file(self.path().join("filler")).expect("the file goes");
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        let unmounted = Command::new("umount").arg("--lazy").arg(self.path()).status();
+        if !unmounted.is_ok_and(|status| status.success()) {
+            eprintln!("{} stays mounted", self.path().display());
+        }
+    }
+}
+
+fn publish(topic: &str, number: usize) -> Value {
+    let content = format!("{number} {}", "x".repeat(BIG));
+    json!({"action": "publish", "publisher_id": "p1", "topic": topic, "content": content, "sequence": number})
+}
+
+async fn count(client: &mut Client, topic: &str) -> u64 {
+    let topics = client.must(json!({"action": "topics"})).await;
+    let topics = topics["topics"].as_array().expect("a list").iter();
+    topics
+        .clone()
+        .find(|known| known["topic"] == topic)
+        .map_or(0, |found| found["messages"].as_u64().expect("a number"))
+}
+
+async fn storage_state(cluster: &ProcessCluster, vertex: Vertex) -> Value {
+    let mut client = cluster.client(vertex).await;
+    client.must(json!({"action": "status"})).await["storage"].clone()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn on_a_full_file_system_nodes_refuse_publishes_read_delete_start_and_come_back() {
+    let Some(disk) = SmallDisk::mount() else { return };
+    let plan = Plan { dimension: 2, within: Some(disk.path().into()), ..Plan::default() };
+    let cluster = ProcessCluster::start_as(plan).await;
+    let mut client = cluster.far_client("big").await;
+    client.must(json!({"action": "create_publisher", "publisher_id": "p1"})).await;
+    client.must(json!({"action": "create_subscriber", "subscriber_id": "s1"})).await;
+    client.must(json!({"action": "create_topic", "publisher_id": "p1", "topic": "big"})).await;
+
+    // Until it is refused, by name and with advice.
+    let mut stored = 0;
+    let refusal = loop {
+        let answer = client.ask(publish("big", stored)).await;
+        match answer["error"].as_str() {
+            None => stored += 1,
+            Some("storage_full") => break answer,
+            Some("unavailable" | "timeout") => {}
+            Some(_) => panic!("{answer}"),
+        }
+        assert!(stored < 1000, "48 MiB have an end");
+    };
+    let message = refusal["message"].as_str().expect("a text");
+    assert!(message.contains("node") && message.contains("delete topics"), "{message}");
+    assert!(stored > 20, "only {stored} of {BIG} bytes found room");
+    let full = storage_state(&cluster, cluster.home("big")).await;
+    assert!(full["state"] != "ok" && full["stored_bytes"].as_u64() > Some(1_000_000), "{full}");
+
+    // A killed node starts in that state, and all is there.
+    let home = cluster.home("big");
+    cluster.kill(home);
+    cluster.start_node(home);
+    cluster.wait_until_settled().await;
+    assert_eq!(count(&mut client, "big").await, stored as u64);
+    let pull = json!({"action": "pull", "subscriber_id": "s1", "topic": "big", "max": 10});
+    client.must(json!({"action": "subscribe", "subscriber_id": "s1", "topic": "big", "from": "earliest"})).await;
+    assert!(!client.must(pull).await["messages"].as_array().expect("a list").is_empty());
+
+    // Without a single free byte all of them start.
+    disk.fill();
+    cluster.kill_all();
+    cluster.vertices().for_each(|vertex| cluster.start_node(vertex));
+    cluster.wait_until_settled().await;
+    let mut client = cluster.far_client("big").await;
+    assert_eq!(count(&mut client, "big").await, stored as u64);
+    assert_eq!(client.refused(publish("big", stored)).await, "storage_full");
+    disk.empty();
+
+    // What is deleted makes room.
+    client.must_eventually(json!({"action": "delete_topic", "publisher_id": "p1", "topic": "big"})).await;
+    client.must_eventually(json!({"action": "create_topic", "publisher_id": "p1", "topic": "big"})).await;
+    client.must_eventually(publish("big", 0)).await;
+    for vertex in cluster.vertices() {
+        eventually(&format!("node {vertex} has room"), || async {
+            let storage = storage_state(&cluster, vertex).await;
+            if storage["state"] == "ok" { Ok(()) } else { Err(storage.to_string()) }
+        })
+        .await;
+    }
+    // Nobody ended by itself: each is told to, and does so cleanly.
+    cluster.vertices().for_each(|vertex| cluster.stop(vertex));
+}
