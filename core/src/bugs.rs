@@ -97,6 +97,8 @@ bugs! {
     SnapshotKeepsDeletedTopics => ["deletions", "prefixes"],
     /// The number of a deleted topic is given to the next one.
     TopicNumbersAreUsedAgain => ["prefixes", "deletions", "invented"],
+    /// A message's time is what its leader's clock said, also where that is earlier than the time of the message before.
+    TimesFollowTheClock => ["times"],
     /// A packet forgets where it has been when its next hop is chosen.
     PacketsForgetTheirTrail => ["routes"],
     /// A push subscriber that has fallen behind goes on at the end.

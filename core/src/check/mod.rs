@@ -37,6 +37,7 @@ mod routes;
 mod storage;
 #[cfg(test)]
 mod story;
+mod times;
 
 use std::collections::BTreeMap;
 
@@ -95,6 +96,11 @@ pub const CHECKERS: &[Checker] = &[
         name: "prefixes",
         promise: "Every holder has a prefix of the same log, and nothing that was ever shown differs from it.",
         check: prefixes::check,
+    },
+    Checker {
+        name: "times",
+        promise: "The times of a topic's messages never decrease, though clocks are set back and the topic is created again.",
+        check: times::check,
     },
     Checker {
         name: "acknowledged",

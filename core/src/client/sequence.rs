@@ -3,7 +3,8 @@
 //! A topic recognises repeats by publisher and number, and several processes may publish under one publisher id. So each
 //! client counts up from a start of its own: the wall clock's microseconds times 4,096, plus a random number below 2^32 (about a
 //! second's worth). A client that started earlier never catches up with one that started later, and two that start together
-//! and store a million messages each overlap once in some thousand times. Numbers grow by one, because a topic remembers
+//! and store a million messages each overlap once in some thousand times. A clock that was set back between two processes costs a
+//! later one a few publishes that are refused as too old, and made again under greater numbers. Numbers grow by one, because a topic remembers
 //! consecutive ones in one piece.
 
 use crate::names::Sequence;

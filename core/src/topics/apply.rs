@@ -21,6 +21,7 @@ impl Topics {
     /// Carries out one command of the group's log.
     pub fn apply(&mut self, command: &Command) -> Applied {
         let key = command.key;
+        self.latest = self.latest.max(command.time);
         let result = match &command.op {
             Op::CreatePublisher { publisher } => register(&mut self.publishers, publisher, "publishers").map(unchanged),
             Op::CreateSubscriber { subscriber } => {
@@ -116,6 +117,7 @@ impl Topics {
         sequence: Option<Sequence>,
         content: &Content,
     ) -> Result<(Outcome, Change), Failure> {
+        let time = if self.bugs.has(Bug::TimesFollowTheClock) { command.time } else { self.latest };
         let topic = find(&mut self.topics, &mut self.no_topic, name, command.key)?;
         let offset = topic.end;
         let (producer, number) = match sequence {
@@ -132,13 +134,7 @@ impl Topics {
         }
         topic.end = offset.next();
         self.messages = self.messages.saturating_add(1);
-        let message = StoredMessage {
-            offset,
-            publisher: publisher.clone(),
-            sequence,
-            time: command.time,
-            content: content.clone(),
-        };
+        let message = StoredMessage { offset, publisher: publisher.clone(), sequence, time, content: content.clone() };
         let change = Change::Store { topic: name.clone(), id: topic.id, message };
         Ok((Outcome::Published { offset, repeated: false }, change))
     }

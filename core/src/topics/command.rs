@@ -13,7 +13,8 @@ use crate::wire::peer::RequestKey;
 pub struct Command {
     /// Who took it in; a repeat of the same key has no second effect.
     pub key: RequestKey,
-    /// When the leader took it in: the message's time.
+    /// What the leader's clock said when it took the command in. A message's time is this, or the latest time before it in the
+    /// log if that is later.
     pub time: Timestamp,
     pub op: Op,
 }

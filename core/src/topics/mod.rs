@@ -25,6 +25,7 @@ use crate::bugs::Bugs;
 use crate::identity::NodeId;
 use crate::names::{Offset, PublisherId, SubscriberId, TopicName};
 use crate::store::StoredMessage;
+use crate::time::Timestamp;
 use crate::wire::answer::Failure;
 use crate::wire::peer::RequestKey;
 use command::TopicId;
@@ -44,7 +45,7 @@ pub const MAX_REGISTERED: usize = 1_000_000;
 pub const REMOVALS_REMEMBERED: usize = 1_024;
 
 /// The version of [`Topics::encode`]'s format: its first byte.
-const FORMAT: u8 = 3;
+const FORMAT: u8 = 4;
 
 /// What one command did.
 #[derive(Clone, PartialEq, Debug)]
@@ -97,6 +98,8 @@ pub struct Topics {
     topics: BTreeMap<TopicName, Topic>,
     /// The number that the next topic gets; numbers are never used again.
     next_id: u64,
+    /// The latest time of any command: leaders' clocks differ, and are set back, and times in the log nevertheless never decrease.
+    latest: Timestamp,
     deleted: VecDeque<DeletedTopic>,
     /// Names without a topic, and topics without this subscriber.
     no_topic: Absences<TopicName>,

@@ -44,6 +44,18 @@ proptest! {
     }
 
     #[test]
+    fn times_never_go_back_nor_before_the_leaders_clock(commands in commands()) {
+        let (_, applied) = run(Topics::default(), &commands);
+        let mut latest = Timestamp(0);
+        for (command, applied) in commands.iter().zip(applied) {
+            if let Change::Store { message, .. } = applied.change {
+                prop_assert!(message.time >= latest.max(command.time));
+                latest = message.time;
+            }
+        }
+    }
+
+    #[test]
     fn no_copy_is_stored_in_a_second_topic_nor_after_a_refusal(commands in commands()) {
         let (_, applied) = run(Topics::default(), &commands);
         let mut fates = BTreeMap::<RequestKey, Option<TopicId>>::new();
@@ -136,7 +148,8 @@ fn command(number: u64, op: Op) -> Command {
     let vertex = if number.is_multiple_of(3) { "100" } else { "010" };
     Command {
         key: RequestKey { origin: NodeId::founding(vertex.parse().unwrap()), number },
-        time: Timestamp(number),
+        // Leaders' clocks differ, and are set back.
+        time: Timestamp(number * 37 % 101),
         op,
     }
 }

@@ -67,6 +67,29 @@ fn a_topic_created_again_is_another_one_and_late_copies_leave_it_alone() {
 }
 
 #[test]
+fn times_never_go_back_though_clocks_do_over_a_restart_and_a_topic_that_is_created_again() {
+    let mut group = Group::with_topic("ann", "news");
+    let mut stored_at = |clock, content| {
+        let command = Command { time: Timestamp(clock), ..group.command(publish("ann", None, content)) };
+        group.topics = Topics::decode(&group.topics.encode()).unwrap();
+        match group.topics.apply(&command).change {
+            Change::Store { message, .. } => message.time,
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(
+        [(50_000, "a"), (40_000, "b"), (60_000, "c")].map(|(clock, content)| stored_at(clock, content)),
+        [50_000, 50_000, 60_000].map(Timestamp)
+    );
+    group.apply(delete("ann", "news")).unwrap();
+    group.apply(create("ann", "news")).unwrap();
+    let command = Command { time: Timestamp(7), ..group.command(publish("ann", None, "d")) };
+    assert!(
+        matches!(group.topics.apply(&command).change, Change::Store { message, .. } if message.time == Timestamp(60_000))
+    );
+}
+
+#[test]
 fn what_was_refused_for_want_of_a_topic_stays_refused_when_there_is_one() {
     let mut group = Group::new();
     let creation = group.command(create("ann", "news"));
@@ -392,7 +415,7 @@ fn the_bytes_of_a_checkpoint_are_pinned() {
         hex
     });
     let expected = concat!(
-        "03",   // format
+        "04",   // format
         "0000", // no registrations
         "01",
         "046e657773",
@@ -417,9 +440,10 @@ fn the_bytes_of_a_checkpoint_are_pinned() {
         "00",
         "01", // no client's repeats; node 100#1: a run of 2 from 2 at 0; last stored 1
         "01",
+        "a01f", // next number; the latest time
         "00",
         "0000",
-        "0000", // next number; nothing deleted, no topic and no subscription asked for in vain
+        "0000", // nothing deleted, no topic and no subscription asked for in vain
     );
     assert_eq!(hex, expected);
 }
