@@ -114,15 +114,12 @@ impl Node {
 
     pub(super) fn handle_joining_time(&mut self) {
         let now = self.now.monotonic;
-        let others: Vec<Vertex> = self.co_members();
+        let text = self.why_nothing_begins();
+        let silent = self.silent_co_members();
         let Phase::Joining(joining) = &mut self.phase else { return };
-        let silent: Vec<Vertex> = others.into_iter().filter(|vertex| !joining.strangers.contains_key(vertex)).collect();
         let nonce = joining.nonce;
         if now >= joining.next_warning {
             joining.next_warning = now + WARN_EVERY;
-            let text = format!(
-                "a new data folder: waiting for {silent:?} to say whether they met this node before; start them, or wait"
-            );
             self.observe(Event::Warning { text }, None);
         }
         let Phase::Joining(joining) = &mut self.phase else { return };
@@ -141,6 +138,25 @@ impl Node {
             let nonce = joining.nonce;
             self.send(vertex, None, Body::Introduce { nonce });
         }
+    }
+
+    /// What requests wait for that came before this node could do anything for them.
+    pub(super) fn why_nothing_begins(&self) -> String {
+        if !self.is_joining() {
+            return format!("node {} starts, and has not recorded that on its disk yet", self.me);
+        }
+        let silent: Vec<String> = self.silent_co_members().iter().map(Vertex::to_string).collect();
+        format!(
+            "node {} has a new data folder and waits for {} to say whether they met it before; start them, or wait",
+            self.me,
+            silent.join(", ")
+        )
+    }
+
+    /// Who has not answered yet.
+    fn silent_co_members(&self) -> Vec<Vertex> {
+        let Phase::Joining(joining) = &self.phase else { return Vec::new() };
+        self.co_members().into_iter().filter(|vertex| !joining.strangers.contains_key(vertex)).collect()
     }
 
     /// Every vertex that shares a group with this one.
@@ -163,11 +179,12 @@ impl Node {
         if met {
             let previous = incarnation.map(|incarnation| NodeId { vertex: self.me, incarnation });
             self.join_anew(previous);
-            return;
+            return self.handle_requests_time();
         }
         joining.strangers.insert(from, ());
         if joining.strangers.len() == others {
             self.found();
+            self.handle_requests_time();
         }
     }
 

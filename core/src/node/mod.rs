@@ -236,7 +236,7 @@ impl Node {
     /// Whether there is anything that [`HOUSEKEEPING`] looks after.
     fn is_anything_waiting(&self) -> bool {
         self.stopping.is_some()
-            || matches!(self.phase, Phase::Joining(_))
+            || self.is_joining()
             || self.requests.is_anything_waiting()
             || self.serving.is_anything_waiting()
             || self.pulls.is_anything_waiting()
@@ -462,13 +462,22 @@ impl Node {
         self.written < self.started_in
     }
 
+    /// It does not know yet who it is, and has no groups.
+    fn is_joining(&self) -> bool {
+        matches!(self.phase, Phase::Joining(_))
+    }
+
     /// A number that no request of this incarnation had or will have. Numbers are consecutive, and used for requests only: so a
     /// topic remembers those of one origin in few runs.
     fn next_key(&mut self) -> RequestKey {
         self.next_number += 1;
-        let origin = self.record.identity.unwrap_or(NodeId::founding(self.me));
+        let origin = self.origin();
         let starts = if self.bugs.has(Bug::NumbersBeginAgain) { 0 } else { self.record.starts };
         RequestKey { origin, number: (starts << 32) + self.next_number }
+    }
+
+    fn origin(&self) -> NodeId {
+        self.record.identity.unwrap_or(NodeId::founding(self.me))
     }
 
     /// Matches a reply with its ask, or a confirmed read with its jobs; as unique as a request's number.

@@ -146,6 +146,8 @@ impl Pending {
 }
 
 pub(super) enum Stage {
+    /// Waits until this node has recorded its start and knows its place.
+    NotBegun,
     /// Asking whether the publisher or subscriber is registered.
     Registering {
         linearizable: bool,
@@ -181,6 +183,15 @@ pub(super) struct Pulled {
     pub done: Done,
     pub served_by: Vertex,
     pub hops: Vec<Vertex>,
+}
+
+/// The node that an action names.
+pub(super) fn destination(action: &Action) -> Option<Vertex> {
+    match action {
+        Action::Status { node } | Action::RecoverNode { node } | Action::StopNode { node, .. } => *node,
+        Action::SetLink { from, .. } => Some(*from),
+        _ => None,
+    }
 }
 
 /// Who must be registered before an action is carried out. Elsewhere a subscription shows that its subscriber is.

@@ -1,14 +1,17 @@
 //! The origin's part: what clients asked here, until each is answered once.
 //!
-//! A request goes through at most three stages: is its publisher or subscriber registered (asked of any holder, and of the leader
+//! A request waits until this node has recorded its start and knows its place; such as need neither are answered meanwhile.
+//! Then it goes through at most three stages: is its publisher or subscriber registered (asked of any holder, and of the leader
 //! when that one says no); done by the leader of the subject's group; answered. Lost frames, lost leaders and changed minds are
 //! met by asking again, under the same [`RequestKey`](crate::wire::peer::RequestKey), until the deadline.
 
 use std::time::Duration;
 
+use super::Node;
 use super::lanes::takes_turns;
-use super::pending::{Ask, MAX_ASKS, Pending, Purpose, Stage, changes_something, registration, wants_push};
-use super::{Node, Phase};
+use super::pending::{
+    Ask, MAX_ASKS, Pending, Purpose, Stage, changes_something, destination, registration, wants_push,
+};
 use crate::bugs::Bug;
 use crate::cube::Vertex;
 use crate::io::ConnectionId;
@@ -57,7 +60,8 @@ impl Node {
             self.answer(pending, Err(failure), self.me, vec![self.me]);
             return;
         }
-        pending.stage = self.first_stage(&pending.action, key.number);
+        let begins = self.may_begin(&pending.action);
+        pending.stage = if begins { self.first_stage(&pending.action, key.number) } else { Stage::NotBegun };
         let takes_turns = takes_turns(&pending.action);
         self.requests.insert(key.number, pending);
         if takes_turns { self.queue_pull(connection, key.number) } else { self.drive(key.number) }
@@ -106,10 +110,6 @@ impl Node {
             Action::Cluster => return Some(Ok(Done::Cluster(self.cluster_view()))),
             _ => {}
         }
-        if matches!(self.phase, Phase::Joining(_)) {
-            let text = format!("node {} is new and does not know its place yet; ask another, or retry", self.me);
-            return Some(Err(ErrorCode::Unavailable.because(text)));
-        }
         match action {
             Action::ReplicaSubscribe { topic, .. } | Action::ReplicaPull { topic, .. } => {
                 self.not_replica(topic.as_str()).map(Err)
@@ -134,10 +134,28 @@ impl Node {
         ErrorCode::NodeFailed.because(format!("node {} is failing on request; ask another, or recover it", self.me))
     }
 
+    /// Whether this node can do anything for it yet.
+    fn may_begin(&self, action: &Action) -> bool {
+        let is_for_another = || destination(action).is_some_and(|node| node != self.me);
+        !self.is_starting() && (!self.is_joining() || is_for_another())
+    }
+
+    /// It was numbered by a node that perhaps did not know yet under which identity.
+    fn begin(&mut self, number: u64) {
+        let origin = self.origin();
+        let Some(pending) = self.requests.pending.get_mut(&number) else { return };
+        pending.key.origin = origin;
+        let action = pending.action.clone();
+        let stage = self.first_stage(&action, number);
+        self.requests.pending.entry(number).and_modify(|pending| pending.stage = stage);
+        self.drive(number);
+    }
+
     fn first_stage(&mut self, action: &Action, number: u64) -> Stage {
+        if let Some(node) = destination(action) {
+            return Stage::Visiting(node);
+        }
         match action {
-            Action::Status { node: Some(node) } | Action::RecoverNode { node: Some(node) } => Stage::Visiting(*node),
-            Action::StopNode { node: Some(node), .. } | Action::SetLink { from: node, .. } => Stage::Visiting(*node),
             Action::ReplicaPull { .. } => Stage::Visiting(self.me),
             Action::Locate { topic } => Stage::Gathering(self.gather_location(number, topic.clone())),
             Action::Topics => Stage::Gathering(self.gather_topics(number)),
@@ -159,14 +177,14 @@ impl Node {
             self.give_up(number);
             return;
         }
-        if let Stage::Gathering(gathering) = &pending.stage {
-            if gathering.is_complete(now) {
-                self.finish_gathering(number);
-            }
+        if let Stage::Gathering(_) = &pending.stage {
+            return self.gather(number);
+        }
+        if now < pending.ask_at || !self.may_begin(&pending.action) {
             return;
         }
-        if now < pending.ask_at || self.is_starting() {
-            return;
+        if let Stage::NotBegun = &pending.stage {
+            return self.begin(number);
         }
         match self.whom_to_ask(number) {
             Some((to, call)) => self.ask(number, to, call),
@@ -201,7 +219,7 @@ impl Node {
                 let reachable = *node == self.me || self.overlay.is_alive(*node);
                 reachable.then(|| (*node, Call::Here { key, action: pending.action.clone(), trace }))
             }
-            Stage::Gathering(_) => None,
+            Stage::NotBegun | Stage::Gathering(_) => None,
         }
     }
 
@@ -307,6 +325,7 @@ impl Node {
         let unanswered = pending.asked.is_some() && pending.stage.may_act();
         let home = self.home_of(&pending.action);
         let why = pending.problem.clone().unwrap_or_else(|| match &pending.stage {
+            Stage::NotBegun => self.why_nothing_begins(),
             Stage::Visiting(node) => format!("node {node} cannot be reached from node {}", self.me),
             _ => format!("the replica group of {home} has no leader that node {} can reach", self.me),
         });

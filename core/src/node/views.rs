@@ -1,12 +1,13 @@
 //! What can be seen: the cluster, one node, where a topic is and how its holders stand, which topics there are.
 //!
-//! The last two are gathered: each holder, or each group, is asked; what does not answer in time is named as missing.
+//! The last two are gathered: each holder, or each group, is asked as soon as it can be reached; those that do not answer in time
+//! are named as missing.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::Node;
-use super::pending::Purpose;
+use super::pending::{Purpose, Stage};
 use crate::cube::Vertex;
 use crate::group::Group;
 use crate::names::{Offset, TopicName};
@@ -22,6 +23,8 @@ const GATHER: Duration = Duration::from_millis(1000);
 
 pub(super) struct Gathering {
     what: What,
+    /// The holders, or groups, of which nobody could be reached yet.
+    unasked: BTreeSet<Vertex>,
     /// Asked and not answered yet.
     outstanding: BTreeMap<Vertex, u64>,
     until: Instant,
@@ -33,39 +36,67 @@ enum What {
 }
 
 impl Gathering {
-    pub(super) fn is_complete(&self, now: Instant) -> bool {
-        self.outstanding.is_empty() || now >= self.until
+    /// One holder that says where a topic is will do, and those who are away are not waited for; of the topics, every group has some.
+    fn is_complete(&self, now: Instant) -> bool {
+        let has_all = match &self.what {
+            What::Location { holdings, .. } => !holdings.is_empty(),
+            What::Topics { .. } => self.unasked.is_empty(),
+        };
+        (self.outstanding.is_empty() && has_all) || now >= self.until
     }
 }
 
 impl Node {
     pub(super) fn gather_location(&mut self, number: u64, topic: TopicName) -> Gathering {
-        let home = placement::home(topic.as_str(), self.me.dimension());
-        let holders: Vec<Vertex> = placement::members(home).filter(|holder| self.is_up(*holder)).collect();
-        let outstanding = holders
-            .into_iter()
-            .map(|holder| (holder, self.ask_for(number, holder, holder, Call::Holding { topic: topic.clone() })))
-            .collect();
-        self.gathering_of(What::Location { topic, holdings: BTreeMap::new() }, outstanding)
+        let holders = placement::members(placement::home(topic.as_str(), self.me.dimension()));
+        self.gathering_of(number, What::Location { topic, holdings: BTreeMap::new() }, holders.collect())
     }
 
     pub(super) fn gather_topics(&mut self, number: u64) -> Gathering {
-        let mut missing = Vec::new();
-        let mut outstanding = BTreeMap::new();
-        for group in self.me.dimension().vertices() {
-            let holder = self.find_leader(group).or_else(|| self.find_member(group));
-            match holder {
-                Some(holder) => {
-                    outstanding.insert(group, self.ask_for(number, group, holder, Call::ListTopics { group }));
-                }
-                None => missing.push(group),
-            }
-        }
-        self.gathering_of(What::Topics { found: Vec::new(), missing }, outstanding)
+        let groups = self.me.dimension().vertices().collect();
+        self.gathering_of(number, What::Topics { found: Vec::new(), missing: Vec::new() }, groups)
     }
 
-    fn gathering_of(&self, what: What, outstanding: BTreeMap<Vertex, u64>) -> Gathering {
-        Gathering { what, outstanding, until: self.now.monotonic + GATHER }
+    fn gathering_of(&mut self, number: u64, what: What, unasked: BTreeSet<Vertex>) -> Gathering {
+        let until = self.now.monotonic + GATHER;
+        let mut gathering = Gathering { what, unasked, outstanding: BTreeMap::new(), until };
+        self.ask_in_reach(number, &mut gathering);
+        gathering
+    }
+
+    /// Goes on with a gathering, and ends it when nothing is lacking, or its time is up.
+    pub(super) fn gather(&mut self, number: u64) {
+        let Some(pending) = self.requests.pending.get_mut(&number) else { return };
+        let Stage::Gathering(mut gathering) = std::mem::replace(&mut pending.stage, Stage::NotBegun) else { return };
+        self.ask_in_reach(number, &mut gathering);
+        let is_complete = gathering.is_complete(self.now.monotonic);
+        self.requests.pending.entry(number).and_modify(|pending| pending.stage = Stage::Gathering(gathering));
+        if is_complete {
+            self.finish_gathering(number);
+        }
+    }
+
+    /// Asks those who were not asked yet and can be reached now.
+    fn ask_in_reach(&mut self, number: u64, gathering: &mut Gathering) {
+        for about in std::mem::take(&mut gathering.unasked) {
+            let ask = match &gathering.what {
+                What::Location { topic, .. } => {
+                    self.is_up(about).then(|| (about, Call::Holding { topic: topic.clone() }))
+                }
+                What::Topics { .. } => {
+                    let holder = self.find_leader(about).or_else(|| self.find_member(about));
+                    holder.map(|holder| (holder, Call::ListTopics { group: about }))
+                }
+            };
+            match ask {
+                Some((to, call)) => {
+                    gathering.outstanding.insert(about, self.ask_for(number, about, to, call));
+                }
+                None => {
+                    gathering.unasked.insert(about);
+                }
+            }
+        }
     }
 
     /// `about`: the vertex that the answer will be filed under.
@@ -96,6 +127,7 @@ impl Node {
     pub(super) fn finish_gathering(&mut self, number: u64) {
         let Some(gathering) = self.gathering(number) else { return };
         let silent: Vec<(Vertex, u64)> = std::mem::take(&mut gathering.outstanding).into_iter().collect();
+        let unasked = std::mem::take(&mut gathering.unasked);
         let what = std::mem::replace(&mut gathering.what, What::Topics { found: Vec::new(), missing: Vec::new() });
         for (_, token) in &silent {
             self.requests.asks.remove(token);
@@ -103,7 +135,7 @@ impl Node {
         let done = match what {
             What::Location { topic, holdings } => Done::Located(self.location(topic, &holdings)),
             What::Topics { mut found, mut missing } => {
-                missing.extend(silent.into_iter().map(|(group, _)| group));
+                missing.extend(silent.into_iter().map(|(group, _)| group).chain(unasked));
                 missing.sort();
                 found.sort_by(|a, b| a.topic.cmp(&b.topic));
                 Done::Topics { topics: found, missing }

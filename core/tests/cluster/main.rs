@@ -5,5 +5,6 @@ mod failures;
 mod replicas;
 mod requests;
 mod storage;
+mod starting;
 mod support;
 mod time;
