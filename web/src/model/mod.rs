@@ -18,6 +18,7 @@ mod reduce;
 pub mod shared;
 pub mod spacetime;
 pub mod standing;
+pub mod steady;
 pub mod task;
 pub mod topics;
 pub mod traffic;

@@ -10,11 +10,25 @@ use wasm_bindgen_futures::{JsFuture, spawn_local};
 use web_sys::js_sys::{Reflect, Uint8Array};
 use web_sys::{Event, EventTarget, File, Window};
 
+use crate::model::steady::SteadyClock;
+
 /// Milliseconds since the page was opened, with fractions.
 pub fn performance_ms() -> f64 {
     web_sys::window()
         .and_then(|window| window.performance())
         .map_or_else(web_sys::js_sys::Date::now, |clock| clock.now())
+}
+
+thread_local! {
+    static CLOCK: Cell<SteadyClock> = Cell::default();
+}
+
+/// The page's time: milliseconds since 1970 that never go back.
+pub fn now_ms() -> u64 {
+    let mut clock = CLOCK.get();
+    let now_ms = clock.read(web_sys::js_sys::Date::now(), performance_ms());
+    CLOCK.set(clock);
+    now_ms
 }
 
 // The address.

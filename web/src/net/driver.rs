@@ -17,6 +17,7 @@ use web_sys::js_sys;
 use yew::Callback;
 
 use super::address::{self, PageAddress};
+use super::browser;
 use super::refusal;
 use super::socket::{Socket, SocketEvent};
 use crate::desk::{Desk, DeskEffect, DeskInput};
@@ -198,7 +199,7 @@ fn tell_gathered(me: &Weak<RefCell<Inner>>) {
         inner.gathering = None;
         (inner.tell.clone(), std::mem::take(&mut inner.gathered))
     };
-    tell.emit(Moment { now_ms: js_sys::Date::now() as u64, actions });
+    tell.emit(Moment { now_ms: browser::now_ms(), actions });
 }
 
 /// Whether nobody looks at the page.
@@ -207,11 +208,6 @@ fn page_is_hidden() -> bool {
 }
 
 fn now() -> Now {
-    let monotonic = Instant((performance_ms() * 1_000.0) as u64);
+    let monotonic = Instant((browser::performance_ms() * 1_000.0) as u64);
     Now { monotonic, wall: Timestamp((js_sys::Date::now() * 1_000.0) as u64) }
-}
-
-/// Milliseconds since the page was opened, with fractions.
-fn performance_ms() -> f64 {
-    web_sys::window().and_then(|window| window.performance()).map_or_else(js_sys::Date::now, |clock| clock.now())
 }

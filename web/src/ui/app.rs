@@ -3,7 +3,7 @@
 use cubecast_core::names::{SubscriberId, TopicName};
 use gloo_timers::callback::Interval;
 use wasm_bindgen::JsCast;
-use web_sys::{Element, KeyboardEvent, UrlSearchParams, js_sys};
+use web_sys::{Element, KeyboardEvent, UrlSearchParams};
 use yew::prelude::*;
 
 use super::closer::LookCloser;
@@ -22,7 +22,7 @@ use crate::model::task::{Panel, Task};
 use crate::model::{Action, Moment, Selection, State, gate};
 use crate::net::Driver;
 use crate::net::address::PageAddress;
-use crate::net::browser::Listener;
+use crate::net::browser::{self, Listener};
 
 /// How often the page looks whether time alone changes something.
 const TICK_MS: u32 = 250;
@@ -158,7 +158,7 @@ fn held_where_nobody_can(state: &State, act: &Callback<Action>, run: &Callback<T
 }
 
 fn moment(actions: Vec<Action>) -> Moment {
-    Moment { now_ms: js_sys::Date::now() as u64, actions }
+    Moment { now_ms: browser::now_ms(), actions }
 }
 
 /// The sockets: opened when the page is first drawn, closed when it goes.
