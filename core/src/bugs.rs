@@ -119,6 +119,8 @@ bugs! {
     PublishesIgnoreTheReserve => ["storage"],
     /// A process ends when its disk is full.
     FullDiskEndsTheNode => ["storage"],
+    /// A change of members is proposed as soon as its leader has applied the last one, whether or not the others know that.
+    ChangesDoNotWait => ["changes"],
     /// Nobody hands the lead back to the home.
     HomeNeverLeadsAgain => ["recovery"],
 }

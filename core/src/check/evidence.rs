@@ -22,6 +22,8 @@ pub struct Evidence {
     pub holdings: BTreeMap<TopicName, BTreeMap<Vertex, Option<Vec<Message>>>>,
     /// Every time a node said that it leads a group.
     pub leaderships: Vec<Leadership>,
+    /// Every change of members that a leader proposed. Real processes do not tell.
+    pub member_changes: Vec<MemberChange>,
     /// Data folders that were lost or damaged.
     pub disk_losses: Vec<DiskLoss>,
     /// The most that was ever seen in each queue. Real processes do not tell.
@@ -41,6 +43,22 @@ pub struct Leadership {
     pub term: u64,
     pub node: Vertex,
     pub at: Instant,
+}
+
+/// A leader proposes a change of its group's members.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct MemberChange {
+    /// The group, by its home.
+    pub group: Vertex,
+    pub leader: Vertex,
+    pub at: Instant,
+    pub index: u64,
+    /// Where the change before it stands in the log.
+    pub last: u64,
+    /// For how long the leader had waited for others to know that one.
+    pub waited: Duration,
+    /// The voters that the leader saw then and that did not know that one.
+    pub unaware: Vec<Vertex>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]

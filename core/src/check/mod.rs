@@ -17,6 +17,7 @@ pub mod workload;
 
 // The promises.
 mod acknowledged;
+mod changes;
 mod checksums;
 mod cursors;
 mod deletions;
@@ -87,6 +88,11 @@ pub struct Findings {
 pub const CHECKERS: &[Checker] = &[
     Checker { name: "checksums", promise: "Damage to a disk never goes unnoticed.", check: checksums::check },
     Checker { name: "leaders", promise: "A group has at most one leader in a term.", check: leaders::check },
+    Checker {
+        name: "changes",
+        promise: "A change of a group's members waits until every voter that is up knows the last one.",
+        check: changes::check,
+    },
     Checker {
         name: "offsets",
         promise: "Offsets are 0, 1, 2 … without gaps in all that is read and held, and no two messages share one.",

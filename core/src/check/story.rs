@@ -8,7 +8,7 @@ use std::ops::Range;
 use std::time::Duration;
 
 use super::case::Case;
-use super::evidence::{DiskLoss, DiskMishap, Evidence, Leadership, Mishap, QueuePeak, Recovery};
+use super::evidence::{DiskLoss, DiskMishap, Evidence, Leadership, MemberChange, Mishap, QueuePeak, Recovery};
 use super::history::{Answered, ClientId, History, Operation, Session, SessionEnd};
 use super::{Broken, Checked, Verdict};
 use crate::cube::{Dimension, Vertex};
@@ -74,6 +74,7 @@ impl Story {
             history: History::default(),
             holdings: BTreeMap::new(),
             leaderships: Vec::new(),
+            member_changes: Vec::new(),
             disk_losses: Vec::new(),
             queues: Vec::new(),
             disk_mishaps: Vec::new(),
@@ -202,6 +203,15 @@ impl Story {
     pub fn leads(&mut self, group: &str, term: u64, leader: &str, at: u64) -> &mut Story {
         let (group, node, at) = (node(group), node(leader), millis(at));
         self.evidence.leaderships.push(Leadership { group, term, node, at });
+        self
+    }
+
+    /// 100 proposes a change of its group's members, the next after the one at 40, after so many milliseconds of waiting.
+    pub fn changes_members(&mut self, waited: u64, unaware: &[&str]) -> &mut Story {
+        let (group, leader, at) = (node("100"), node("100"), millis(5));
+        let unaware = unaware.iter().map(|voter| node(voter)).collect();
+        let waited = Duration::from_millis(waited);
+        self.evidence.member_changes.push(MemberChange { group, leader, at, index: 50, last: 40, waited, unaware });
         self
     }
 

@@ -15,7 +15,9 @@ impl Group {
         for entry in entries {
             match entry.get_entry_type() {
                 EntryType::EntryNormal => self.apply_commands(entry.index, &entry.data),
-                EntryType::EntryConfChange | EntryType::EntryConfChangeV2 => self.apply_member_change(&entry.data),
+                EntryType::EntryConfChange | EntryType::EntryConfChangeV2 => {
+                    self.apply_member_change(entry.index, &entry.data);
+                }
             }
         }
         self.raw.mut_store().set_applied(index, term);
@@ -62,7 +64,8 @@ impl Group {
         }
     }
 
-    fn apply_member_change(&mut self, data: &[u8]) {
+    fn apply_member_change(&mut self, index: u64, data: &[u8]) {
+        self.changes.last = index;
         let change = MemberChange::from_raft_bytes(data).expect("only member changes of ours are proposed");
         match self.raw.apply_conf_change(&change.to_raft()) {
             Ok(members) => {
@@ -89,6 +92,7 @@ impl Group {
         let metadata = snapshot.get_metadata();
         self.raw.mut_store().reset(metadata.index, metadata.term, metadata.get_conf_state().clone());
         self.topics = topics;
+        self.changes.last = metadata.index;
         self.staged.clear();
         self.write_checkpoint(metadata.index, true);
         self.effects.push(GroupEffect::MembersChanged);

@@ -1,8 +1,10 @@
 //! What the leader does: proposes, looks after its members, and gives the lead back to the home.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::members::{self, Place, Standing};
+use super::elections::ELECTION_TICKS;
+use super::members::{Place, Standing};
 use super::{Group, MESSAGE_BYTES};
 use crate::bugs::Bug;
 use crate::cube::Vertex;
@@ -14,6 +16,30 @@ use crate::topics::command::{self, Command};
 const HAND_BACK_ENTRIES: u64 = 64;
 /// Not more often than this.
 const HAND_BACK_PAUSE: Duration = Duration::from_secs(2);
+
+/// Who has spoken when. (raft knows it too, but forgets it at every look, so that for a moment nobody has.)
+#[derive(Default)]
+pub(super) struct Answers {
+    ticks: usize,
+    /// The newest that spoke of each vertex, and the tick at which it did.
+    last: BTreeMap<Vertex, (NodeId, usize)>,
+}
+
+impl Answers {
+    pub(super) fn pass(&mut self) {
+        self.ticks += 1;
+    }
+
+    pub(super) fn note(&mut self, from: NodeId) {
+        self.last.insert(from.vertex, (from, self.ticks));
+    }
+
+    /// Within the last election timeout.
+    fn came_lately_from(&self, member: NodeId) -> bool {
+        let last = self.last.get(&member.vertex).filter(|(from, _)| *from == member);
+        last.is_some_and(|(_, at)| self.ticks - at <= ELECTION_TICKS)
+    }
+}
 
 impl Group {
     /// Proposes commands as entries of bounded size. `Err`: not the leader, or handing over; nothing was proposed.
@@ -53,18 +79,15 @@ impl Group {
         }
         self.stirred = true;
         let standings = self.standings();
-        if !self.raw.raft.has_pending_conf()
-            && let Some(change) = members::next_change(places, &standings, self.last_index())
-        {
-            let _dropped_while_handing_over = self.raw.propose_conf_change(Vec::new(), change.to_raft());
+        if !self.raw.raft.has_pending_conf() && self.change_members(now, places, &standings) {
             return;
         }
         if home_may_lead {
-            self.hand_back(now, &standings);
+            self.hand_back(now, places, &standings);
         }
     }
 
-    fn hand_back(&mut self, now: Instant, standings: &[Standing]) {
+    fn hand_back(&mut self, now: Instant, places: &[Place], standings: &[Standing]) {
         let waited = self.last_hand_back.is_none_or(|last| now.since(last) >= HAND_BACK_PAUSE);
         if self.bugs.has(Bug::HomeNeverLeadsAgain) {
             return;
@@ -72,8 +95,11 @@ impl Group {
         if self.me.vertex == self.home || !waited || self.raw.raft.lead_transferee.is_some() {
             return;
         }
-        let home =
-            standings.iter().find(|standing| standing.member.vertex == self.home && standing.votes && standing.active);
+        let is_home = |member: NodeId| {
+            let is_it = |place: &Place| place.vertex == member.vertex && place.alive == Some(member.incarnation);
+            member.vertex == self.home && places.iter().any(is_it)
+        };
+        let home = standings.iter().find(|standing| is_home(standing.member) && standing.votes && standing.active);
         if let Some(home) = home.filter(|home| home.matched + HAND_BACK_ENTRIES >= self.last_index()) {
             self.last_hand_back = Some(now);
             self.raw.transfer_leader(home.member.to_raft());
@@ -107,8 +133,9 @@ impl Group {
             .iter()
             .filter_map(|(id, progress)| {
                 let member = NodeId::from_raft(*id)?;
-                let active = progress.recent_active || member == self.me;
-                let (matched, committed) = (progress.matched, progress.committed_index);
+                let active = member == self.me || self.answers.came_lately_from(member);
+                let unwritten = member == self.me && self.changes.written_in.is_some();
+                let (matched, committed) = (progress.matched, if unwritten { 0 } else { progress.committed_index });
                 Some(Standing { member, votes: votes(*id), matched, committed, active })
             })
             .collect();

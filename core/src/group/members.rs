@@ -1,7 +1,23 @@
-//! Who votes: a member that stays away loses its vote and gets it back when it has caught up; a member whose disk was lost
-//! comes back as a new incarnation, first as a learner.
+//! Who votes, and in what order that changes.
 //!
-//! Pure: the leader looks at its group and names the next single [`MemberChange`], or none.
+//! A member that stays away loses its vote and gets it back when it has caught up. A member whose place is taken by a new
+//! incarnation (its disk was lost) is replaced: the successor becomes a learner, is filled, and gets a vote; then the old member
+//! loses its vote, and at last it is removed. An old member that has fallen silent can never vote again, and goes first where enough
+//! others vote.
+//!
+//! Pure: the leader looks at its group ([`View`]) and names the next single [`MemberChange`], or none.
+//!
+//! # One after the other
+//!
+//! A change counts for a member as soon as that member applies it, so members may go by different configurations. If the next
+//! change followed at once, one failure could leave members of which none can be elected, for ever: of all states that a group of
+//! four can reach while one member is replaced, that was so in one of eight. So the next change waits until every voter that is up,
+//! and whoever is to get a vote, knows the last one to be committed ([`awaited`]). A voter is *up* while its node is seen, or while
+//! it answers; and it is waited for no longer than [`AWAY_LIMIT`], so that one that is stuck (its disk is full, or very slow) is
+//! then treated as one that is away.
+//!
+//! `reachable.rs` goes through all reachable states of these rules and finds none that one failure stops for ever. Groups of two
+//! voters (d = 1) have no such order: each of the two is needed.
 
 use std::time::Duration;
 
@@ -9,7 +25,8 @@ use super::message::MemberChange;
 use crate::cube::Vertex;
 use crate::identity::{Incarnation, NodeId};
 
-/// A voter that has been away so long loses its vote, so that a second failure later is survived too.
+/// A voter that has been away so long loses its vote, so that a second failure later is survived too. And a change of members waits
+/// for others no longer.
 pub const AWAY_LIMIT: Duration = Duration::from_secs(5);
 
 /// A learner this close to the end of the log (entries) gets its vote.
@@ -37,61 +54,133 @@ pub struct Standing {
     pub active: bool,
 }
 
+/// The newest change of members.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct LastChange {
+    /// Its place in the log, or a later one.
+    pub index: u64,
+    /// For how long the next one has waited for others to know it.
+    pub waited: Duration,
+}
+
+/// What the leader knows of its group.
+#[derive(Clone, Copy, Debug)]
+pub struct View<'a> {
+    pub places: &'a [Place],
+    pub standings: &'a [Standing],
+    pub last_index: u64,
+    pub last_change: LastChange,
+}
+
 /// The fewest voters a group goes down to by itself: a majority of its full size, so that an acknowledged message is always on
 /// that many disks but one.
 pub fn fewest_voters(full_size: usize) -> usize {
     (full_size / 2 + 1).max(2)
 }
 
-/// The change that the group needs next, by the leader's view.
-pub fn next_change(places: &[Place], standings: &[Standing], last_index: u64) -> Option<MemberChange> {
-    let floor = fewest_voters(places.len());
-    let voters = standings.iter().filter(|standing| standing.votes).count();
-    places.iter().find_map(|place| change_at(place, places, standings, voters, floor, last_index))
+/// The change that the group needs next, whether or not it has to wait for somebody.
+pub fn wanted_change(view: &View<'_>) -> Option<MemberChange> {
+    None.or_else(|| view.lost_member())
+        .or_else(|| view.newcomer())
+        .or_else(|| view.caught_up_learner())
+        .or_else(|| view.replaced_voter())
+        .or_else(|| view.absent_voter())
 }
 
-fn change_at(
-    place: &Place,
-    places: &[Place],
-    standings: &[Standing],
-    voters: usize,
-    floor: usize,
-    last_index: u64,
-) -> Option<MemberChange> {
-    let here = |standing: &&Standing| standing.member.vertex == place.vertex;
-    let Some(incarnation) = place.alive else {
-        let voter = standings.iter().filter(here).find(|standing| standing.votes)?;
-        let shrinks_safely =
-            voters > floor && place.away >= AWAY_LIMIT && active_voters(places, standings) > (voters - 1) / 2;
-        return shrinks_safely.then_some(MemberChange::AddLearner(voter.member));
-    };
-    let present = NodeId { vertex: place.vertex, incarnation };
-    let Some(standing) = standings.iter().find(|standing| standing.member == present) else {
-        return Some(match stale(place, standings, present) {
-            // Its vote can never be cast again: out with it first, where enough others vote.
-            Some(old) if !old.votes || voters > floor => MemberChange::Remove(old.member),
-            _ => MemberChange::AddLearner(present),
-        });
-    };
-    let has_any = standing.matched > 0;
-    let caught_up = standing.active && has_any && standing.matched + CAUGHT_UP_ENTRIES >= last_index;
-    if !standing.votes && caught_up {
-        return Some(MemberChange::AddVoter(present));
+/// A member that is new takes part in no majority yet, so it need not wait for anybody.
+pub fn has_to_wait(view: &View<'_>, change: MemberChange) -> bool {
+    !matches!(change, MemberChange::AddLearner(member) if view.standing(member).is_none())
+}
+
+/// The members that have to know the last change before this one is proposed, and do not.
+pub fn awaited(view: &View<'_>, change: MemberChange) -> Vec<NodeId> {
+    if view.last_change.waited >= AWAY_LIMIT || !has_to_wait(view, change) {
+        return Vec::new();
     }
-    stale(place, standings, present).filter(|_| standing.votes).map(|old| MemberChange::Remove(old.member))
-}
-
-fn stale<'a>(place: &Place, standings: &'a [Standing], present: NodeId) -> Option<&'a Standing> {
-    standings.iter().find(|standing| standing.member.vertex == place.vertex && standing.member != present)
-}
-
-/// Those that answered lately and are seen now: a change that waits for one who is gone may be settled by the one it takes the vote
-/// from, and then nobody is left.
-fn active_voters(places: &[Place], standings: &[Standing]) -> usize {
-    let is_seen = |member: NodeId| {
-        places.iter().any(|place| place.vertex == member.vertex && place.alive == Some(member.incarnation))
+    let must_know = |standing: &&Standing| {
+        let gets_vote = change == MemberChange::AddVoter(standing.member);
+        gets_vote || (standing.votes && (standing.active || view.is_seen(standing.member)))
     };
-    standings.iter().filter(|standing| standing.votes && standing.active && is_seen(standing.member)).count()
+    let unaware = view.standings.iter().filter(|standing| standing.committed < view.last_change.index);
+    unaware.filter(must_know).map(|standing| standing.member).collect()
+}
+
+impl View<'_> {
+    /// An old member without a vote, or with one that can never be cast again: the latter only where enough others vote.
+    fn lost_member(&self) -> Option<MemberChange> {
+        let may_go = |standing: &&Standing| !standing.votes || (!standing.active && self.has_votes_to_spare());
+        self.replaced().find(may_go).map(|standing| MemberChange::Remove(standing.member))
+    }
+
+    fn newcomer(&self) -> Option<MemberChange> {
+        self.present().find(|member| self.standing(*member).is_none()).map(MemberChange::AddLearner)
+    }
+
+    /// However short the log is, a learner must have some of it.
+    fn caught_up_learner(&self) -> Option<MemberChange> {
+        let is_caught_up = |standing: &&Standing| {
+            let has_any = standing.matched > 0;
+            !standing.votes && standing.active && has_any && standing.matched + CAUGHT_UP_ENTRIES >= self.last_index
+        };
+        let mut standings = self.present().filter_map(|member| self.standing(member));
+        standings.find(is_caught_up).map(|standing| MemberChange::AddVoter(standing.member))
+    }
+
+    /// An old member that still answers, when its successor votes.
+    fn replaced_voter(&self) -> Option<MemberChange> {
+        let successor_votes = |old: &&Standing| {
+            let successor = self.present().find(|member| member.vertex == old.member.vertex);
+            successor.and_then(|member| self.standing(member)).is_some_and(|standing| standing.votes)
+        };
+        let old = self.replaced().find(successor_votes).filter(|_| self.has_votes_to_spare())?;
+        Some(MemberChange::AddLearner(old.member))
+    }
+
+    /// One that has been away for long, where a majority of those that are left will still be there.
+    fn absent_voter(&self) -> Option<MemberChange> {
+        let votes_at = |place: &Place| {
+            self.standings.iter().find(|standing| standing.votes && standing.member.vertex == place.vertex)
+        };
+        let absent = self.places.iter().filter(|place| place.alive.is_none() && place.away >= AWAY_LIMIT);
+        let shrinks_safely = self.has_votes_to_spare() && self.active_voters() > (self.voters() - 1) / 2;
+        let voter = absent.filter_map(votes_at).find(|_| shrinks_safely)?;
+        Some(MemberChange::AddLearner(voter.member))
+    }
+
+    /// Who is there now.
+    fn present(&self) -> impl Iterator<Item = NodeId> {
+        self.places.iter().filter_map(|place| Some(NodeId { vertex: place.vertex, incarnation: place.alive? }))
+    }
+
+    /// Members whose place another incarnation has.
+    fn replaced(&self) -> impl Iterator<Item = &Standing> {
+        let has_successor =
+            |member: NodeId| self.present().any(|present| present.vertex == member.vertex && present != member);
+        self.standings.iter().filter(move |standing| has_successor(standing.member))
+    }
+
+    fn standing(&self, member: NodeId) -> Option<&Standing> {
+        self.standings.iter().find(|standing| standing.member == member)
+    }
+
+    fn voters(&self) -> usize {
+        self.standings.iter().filter(|standing| standing.votes).count()
+    }
+
+    fn has_votes_to_spare(&self) -> bool {
+        self.voters() > fewest_voters(self.places.len())
+    }
+
+    fn is_seen(&self, member: NodeId) -> bool {
+        self.present().any(|present| present == member)
+    }
+
+    /// Those that answered lately and are seen now: a change that waits for one who is gone may be settled by the one it takes the
+    /// vote from, and then nobody is left.
+    fn active_voters(&self) -> usize {
+        let counts = |standing: &&Standing| standing.votes && standing.active && self.is_seen(standing.member);
+        self.standings.iter().filter(counts).count()
+    }
 }
 
 #[cfg(test)]
@@ -116,9 +205,18 @@ mod tests {
         Standing { member, votes: true, matched: LAST, committed: LAST, active: true }
     }
 
+    fn learner(member: NodeId) -> Standing {
+        Standing { votes: false, ..voter(member) }
+    }
+
     fn group() -> (Vec<Place>, Vec<Standing>) {
         let names = ["100", "101", "110", "000"];
         (names.map(|name| place(name, Some(1), 0)).to_vec(), names.map(|name| voter(node(name, 1))).to_vec())
+    }
+
+    /// What is wanted where nobody has to be waited for.
+    fn next_change(places: &[Place], standings: &[Standing], last_index: u64) -> Option<MemberChange> {
+        wanted_change(&View { places, standings, last_index, last_change: LastChange::default() })
     }
 
     #[test]
@@ -169,14 +267,14 @@ mod tests {
     }
 
     #[test]
-    fn a_wiped_member_is_replaced_step_by_step_and_votes_last() {
+    fn a_wiped_member_is_out_when_it_is_silent_and_its_successor_votes_last() {
         let (mut places, mut standings) = group();
         places[0] = place("100", Some(7), 0);
         standings[0].active = false;
         assert_eq!(next_change(&places, &standings, LAST), Some(MemberChange::Remove(node("100", 1))));
         standings.remove(0);
         assert_eq!(next_change(&places, &standings, LAST), Some(MemberChange::AddLearner(node("100", 7))));
-        standings.push(Standing { member: node("100", 7), votes: false, matched: 0, committed: 0, active: true });
+        standings.push(Standing { matched: 0, committed: 0, ..learner(node("100", 7)) });
         assert_eq!(next_change(&places, &standings, LAST), None);
         // However short the log, it must have some of it.
         assert_eq!(next_change(&places, &standings, 2), None);
@@ -185,13 +283,96 @@ mod tests {
     }
 
     #[test]
+    fn a_member_that_still_answers_is_replaced_before_it_loses_its_vote_and_removed_last() {
+        let (mut places, mut standings) = group();
+        let (old, new) = (node("100", 1), node("100", 7));
+        places[0] = place("100", Some(7), 0);
+        assert_eq!(next_change(&places, &standings, LAST), Some(MemberChange::AddLearner(new)));
+        standings.push(Standing { matched: 0, ..learner(new) });
+        assert_eq!(next_change(&places, &standings, LAST), None);
+        standings[4].matched = LAST;
+        assert_eq!(next_change(&places, &standings, LAST), Some(MemberChange::AddVoter(new)));
+        standings[4].votes = true;
+        assert_eq!(next_change(&places, &standings, LAST), Some(MemberChange::AddLearner(old)));
+        standings[0].votes = false;
+        assert_eq!(next_change(&places, &standings, LAST), Some(MemberChange::Remove(old)));
+    }
+
+    #[test]
     fn where_too_few_vote_a_wiped_member_is_replaced_before_it_is_removed() {
         let (mut places, mut standings) = group();
         standings[1].votes = false;
+        standings[0].active = false;
         places[1] = place("101", None, 60);
         places[0] = place("100", Some(7), 0);
         assert_eq!(next_change(&places, &standings, LAST), Some(MemberChange::AddLearner(node("100", 7))));
         standings.push(voter(node("100", 7)));
         assert_eq!(next_change(&places, &standings, LAST), Some(MemberChange::Remove(node("100", 1))));
+    }
+
+    #[test]
+    fn two_wiped_at_once_are_both_refilled_at_the_same_time() {
+        let names = ["1000", "1001", "1010", "1100", "0000"];
+        let mut places: Vec<_> = names.map(|name| place(name, Some(1), 0)).to_vec();
+        let mut standings: Vec<_> = names.map(|name| voter(node(name, 1))).to_vec();
+        for wiped in 0..2 {
+            places[wiped] = place(names[wiped], Some(7), 0);
+            standings[wiped].active = false;
+        }
+        let mut changes = Vec::new();
+        while let Some(change) = next_change(&places, &standings, LAST) {
+            changes.push(change);
+            match change {
+                MemberChange::Remove(member) => standings.retain(|standing| standing.member != member),
+                MemberChange::AddLearner(member) => {
+                    standings.push(Standing { matched: 0, active: false, ..learner(member) })
+                }
+                MemberChange::AddVoter(_) => panic!("nothing was filled yet"),
+            }
+        }
+        let [first, second] = [0, 1].map(|wiped| (node(names[wiped], 1), node(names[wiped], 7)));
+        let expected = [
+            MemberChange::Remove(first.0),
+            MemberChange::Remove(second.0),
+            MemberChange::AddLearner(first.1),
+            MemberChange::AddLearner(second.1),
+        ];
+        assert_eq!(changes, expected);
+    }
+
+    #[test]
+    fn every_voter_that_is_up_and_the_newcomer_have_to_know_the_last_change() {
+        let (mut places, mut standings) = group();
+        let last_change = LastChange { index: LAST, waited: Duration::ZERO };
+        let waits_for = |places: &[Place], standings: &[Standing], last_change, change| {
+            awaited(&View { places, standings, last_index: LAST, last_change }, change)
+        };
+        let (x, y, new) = (node("101", 1), node("110", 1), node("100", 7));
+        let promotion = MemberChange::AddVoter(new);
+        standings.push(learner(new));
+        assert_eq!(waits_for(&places, &standings, last_change, promotion), []);
+
+        standings[1].committed = LAST - 1;
+        assert_eq!(waits_for(&places, &standings, last_change, promotion), [x]);
+        standings[1].active = false;
+        assert_eq!(waits_for(&places, &standings, last_change, promotion), [x], "it is still seen");
+        places[1].alive = None;
+        assert_eq!(waits_for(&places, &standings, last_change, promotion), [], "it is away");
+        standings[1].active = true;
+        assert_eq!(waits_for(&places, &standings, last_change, promotion), [x], "it still answers");
+        standings[1].committed = LAST;
+
+        standings[4].committed = 0;
+        assert_eq!(waits_for(&places, &standings, last_change, promotion), [new]);
+        let removal = MemberChange::Remove(x);
+        assert_eq!(waits_for(&places, &standings, last_change, removal), [], "a learner does not matter");
+
+        standings[2].committed = 0;
+        assert_eq!(waits_for(&places, &standings, last_change, removal), [y]);
+        let newcomer = MemberChange::AddLearner(node("110", 7));
+        assert_eq!(waits_for(&places, &standings, last_change, newcomer), [], "it is in no majority");
+        let long = LastChange { waited: AWAY_LIMIT, ..last_change };
+        assert_eq!(waits_for(&places, &standings, last_change, promotion), [y, new]);
+        assert_eq!(waits_for(&places, &standings, long, promotion), [], "who is stuck counts as away");
     }
 }

@@ -138,7 +138,8 @@ pub fn entry_to_raft(entry: &LogEntry) -> Result<Entry, String> {
     Ok(out)
 }
 
-/// One change of a group's members. One at a time is always safe, so joint consensus is never needed.
+/// One change of a group's members. One at a time is always safe, so joint consensus is never needed; and in the right order, each
+/// when the last one is known, no failure meanwhile stops the group (see [`super::members`]).
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum MemberChange {
     AddVoter(NodeId),
@@ -148,6 +149,13 @@ pub enum MemberChange {
 }
 
 impl MemberChange {
+    pub fn takes_vote_of(self, member: NodeId) -> bool {
+        match self {
+            MemberChange::AddVoter(_) => false,
+            MemberChange::AddLearner(loses) | MemberChange::Remove(loses) => loses == member,
+        }
+    }
+
     /// The data of a log entry: a crc32, then the change.
     pub fn encode(self) -> Vec<u8> {
         let mut data = postcard::to_extend(&self, vec![0; CRC_BYTES]).expect("memory takes any member change");

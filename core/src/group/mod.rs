@@ -7,6 +7,7 @@
 //! The node calls [`Group::flush`] in a turn that stirred the group; everything else only changes state.
 
 mod applying;
+mod changes;
 mod elections;
 mod leading;
 mod limits;
@@ -15,17 +16,20 @@ pub mod members;
 mod message;
 mod mistakes;
 mod news;
+#[cfg(test)]
+mod reachable;
 pub mod snapshot;
 mod state;
 mod transfer;
 
+pub use changes::Proposed;
 pub use elections::TICK;
 pub use limits::LogLimits;
 pub use message::{MemberChange, check_entry};
 
 use std::collections::{BTreeMap, VecDeque};
 
-use raft::eraftpb::{Entry, Message, MessageType};
+use raft::eraftpb::{Entry, EntryType, Message, MessageType};
 use raft::{Config, RawNode, ReadOnlyOption, Ready, StateRole};
 
 use crate::bugs::{Bug, Bugs};
@@ -39,7 +43,9 @@ use crate::topics::command::TopicId;
 use crate::topics::{Outcome, Topics};
 use crate::wire::answer::{Failure, Role};
 use crate::wire::peer::{RaftMessage, RequestKey, SnapshotFrame};
+use changes::Changes;
 use elections::{ELECTION_TICKS, HEARTBEAT_TICKS};
+use leading::Answers;
 use log_view::LogView;
 use message::Unusable;
 use news::CommitNews;
@@ -87,6 +93,8 @@ pub enum GroupEffect {
         leader: Option<NodeId>,
     },
     MembersChanged,
+    /// Those that the next change of members waits for know the last one.
+    ChangeIsKnown,
     Committed {
         index: u64,
     },
@@ -144,6 +152,8 @@ pub struct Group {
     leader_is_lost: bool,
     next_tick: Instant,
     news: CommitNews,
+    changes: Changes,
+    answers: Answers,
     /// raft's readies whose batch is not durable yet, with the messages that wait for it.
     unwritten: VecDeque<Unwritten>,
     /// The term and index of the newest answer that said that entries are here.
@@ -239,6 +249,8 @@ impl Group {
             leader_is_lost: false,
             next_tick: now + TICK,
             news: CommitNews::default(),
+            changes: Changes::through(checkpoint_index),
+            answers: Answers::default(),
             unwritten: VecDeque::new(),
             acknowledged: (0, 0),
             commit_told: (0, 0),
@@ -279,7 +291,10 @@ impl Group {
         }
         let from = message.from;
         match message::to_raft(message) {
-            Ok(message) => self.step(message),
+            Ok(message) => {
+                self.answers.note(from);
+                self.step(message);
+            }
             Err(Unusable::Entry { index, why }) => self.effects.push(GroupEffect::Altered { from, index, why }),
             Err(Unusable::Kind) => {}
         }
@@ -294,6 +309,7 @@ impl Group {
         if only_tells && self.commit_index() > commit {
             self.leave_unanswered(told);
         }
+        self.notice_known_change();
         self.draw_election_timeout();
     }
 
@@ -333,6 +349,7 @@ impl Group {
     }
 
     fn tick(&mut self) {
+        self.answers.pass();
         if !self.is_installing() {
             self.stirred |= self.raw.tick();
         }
@@ -360,6 +377,9 @@ impl Group {
         while let Some(unwritten) = self.unwritten.pop_front_if(|unwritten| unwritten.batch <= batch) {
             self.stirred = true;
             self.finish_ready(unwritten);
+        }
+        if self.changes.written_in.take_if(|written_in| *written_in <= batch).is_some() {
+            self.notice_known_change();
         }
     }
 
@@ -400,9 +420,14 @@ impl Group {
         if ready.must_sync() {
             self.write_hard_state();
         }
-        let wrote = self.effects.len() > writes_before;
         let messages = ready.take_persisted_messages();
         let committed = ready.take_committed_entries();
+        let changes_members = installed.is_some() || committed.iter().any(is_member_change);
+        if changes_members {
+            // Whoever says that it knows a change of members still knows after a restart.
+            self.changes.written_in = Some(batch);
+        }
+        let wrote = changes_members || self.effects.len() > writes_before;
         let number = ready.number();
         self.raw.advance_append_async(ready);
         let installed = installed.map(|snapshot| snapshot.get_metadata().index);
@@ -524,6 +549,10 @@ impl Group {
             self.effects.push(GroupEffect::Committed { index });
         }
     }
+}
+
+fn is_member_change(entry: &Entry) -> bool {
+    entry.get_entry_type() != EntryType::EntryNormal
 }
 
 /// raft goes through its members in the order of a hash table, which depends on the width of a machine's words. Each recipient

@@ -105,6 +105,7 @@ impl Node {
                     self.look_after_members_soon();
                 }
             }
+            GroupEffect::ChangeIsKnown => self.look_after_members_soon(),
             GroupEffect::Committed { index } => self.observe(Event::Committed { group, index }, None),
             GroupEffect::SnapshotProgress { received, total } => {
                 self.observe(Event::SnapshotProgress { group, received, total }, None);
@@ -141,7 +142,6 @@ impl Node {
     }
 
     fn report_members(&mut self, group: Vertex) {
-        let vertices = |members: Vec<NodeId>| members.into_iter().map(|member| member.vertex).collect();
         let members = &self.groups[&group];
         let event =
             Event::MembersChanged { group, voters: vertices(members.voters()), learners: vertices(members.learners()) };
@@ -180,4 +180,11 @@ impl Node {
             }
         }
     }
+}
+
+/// Where members are. For a while two incarnations may be members at one vertex, one that was lost and its successor.
+pub(super) fn vertices(members: Vec<NodeId>) -> Vec<Vertex> {
+    let mut vertices: Vec<Vertex> = members.into_iter().map(|member| member.vertex).collect();
+    vertices.dedup();
+    vertices
 }

@@ -3,7 +3,7 @@
 //! A command waits in its group's queue, then in the log, then for its acknowledgement; its waiter is found by its
 //! [`RequestKey`], so that an ask that is repeated finds the same command under way.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::Node;
 use super::ack_all::AwaitingAll;
@@ -12,6 +12,8 @@ use super::queues::Queue;
 use super::turned_away::TurnedAway;
 use crate::bugs::Bug;
 use crate::cube::Vertex;
+use crate::group::members::Standing;
+use crate::identity::NodeId;
 use crate::names::TopicName;
 use crate::topics::Outcome;
 use crate::topics::command::{Command, Op};
@@ -193,10 +195,23 @@ impl Node {
     /// Known at once when members are seen to be gone; raft itself would find out only by waiting.
     pub(super) fn lacks_quorum(&self, home: Vertex) -> Option<String> {
         let voters = self.groups[&home].voters();
-        let up = voters.iter().filter(|voter| voter.vertex == self.me || self.overlay.is_alive(voter.vertex)).count();
+        let up = voters.iter().filter(|voter| self.is_member_up(**voter)).count();
         (up <= voters.len() / 2).then(|| {
             format!("of the {} voters of the replica group of {home} only {up} can be reached from its leader {}, which is no majority", voters.len(), self.me)
         })
+    }
+
+    /// Whether this very member is there, and not another incarnation in its place.
+    fn is_member_up(&self, member: NodeId) -> bool {
+        if member.vertex == self.me {
+            return self.record.identity == Some(member);
+        }
+        self.overlay.is_alive(member.vertex) && self.has_place(member)
+    }
+
+    /// Whether its disk is there, as far as is known: no other incarnation has taken its place.
+    fn has_place(&self, member: NodeId) -> bool {
+        self.overlay.incarnation_of(member.vertex).is_none_or(|incarnation| incarnation == member.incarnation)
     }
 
     fn take_command(&mut self, asker: Asker, group: Vertex, key: RequestKey, action: Action, hops: Vec<Vertex>) {
@@ -369,10 +384,10 @@ impl Node {
     /// The members that are known to have stored the log up to `index`, home first.
     fn holders_of(&self, home: Vertex, index: u64) -> Vec<Vertex> {
         let standings = self.groups[&home].standings();
-        let stored = |vertex: &Vertex| {
-            *vertex == self.me
-                || standings.iter().any(|standing| standing.member.vertex == *vertex && standing.matched >= index)
-        };
+        let has_it = |standing: &&Standing| standing.matched >= index && self.has_place(standing.member);
+        let holders: BTreeSet<Vertex> =
+            standings.iter().filter(has_it).map(|standing| standing.member.vertex).collect();
+        let stored = |vertex: &Vertex| *vertex == self.me || holders.contains(vertex);
         crate::placement::members(home).filter(stored).collect()
     }
 

@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::Node;
+use super::groups::vertices;
 use super::pending::{Purpose, Stage};
 use crate::cube::Vertex;
 use crate::group::Group;
@@ -238,8 +239,8 @@ fn group_status(group: &Group) -> GroupStatus {
         role: group.role(),
         term: group.term(),
         leader: group.leader().map(|leader| leader.vertex),
-        voters: group.voters().into_iter().map(|member| member.vertex).collect(),
-        learners: group.learners().into_iter().map(|member| member.vertex).collect(),
+        voters: vertices(group.voters()),
+        learners: vertices(group.learners()),
         last_index: group.last_index(),
         commit_index: group.commit_index(),
         applied_index: group.applied_index(),

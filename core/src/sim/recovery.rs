@@ -10,7 +10,9 @@ use crate::check::evidence::Recovery;
 use crate::check::history::{Answered, Operation};
 use crate::check::workload::Workload;
 use crate::cube::{Dimension, Vertex};
+use crate::identity::NodeId;
 use crate::names::{Offset, TopicName};
+use crate::node::Node;
 use crate::placement;
 use crate::time::Instant;
 use crate::wire::answer::{Done, ErrorCode, Message};
@@ -100,15 +102,19 @@ fn ask(cluster: &mut Cluster, clients: &mut Clients, action: Action) -> bool {
 }
 
 fn homes_that_do_not_lead(cluster: &Cluster) -> Vec<String> {
-    let members = u64::from(cluster.dimension().bits()) + 1;
+    let members = usize::from(cluster.dimension().bits()) + 1;
     let trouble = |home: Vertex| {
         let Some(leader) = newest_leader(cluster, home) else { return Some(format!("group {home} has no leader")) };
         let own = cluster.node(home).and_then(|node| node.group(home));
         if !own.is_some_and(|own| own.leads_fully() && own.term() == leader.term()) {
             return Some(format!("group {home} is not led by its home"));
         }
-        let voters = leader.voters().len() as u64;
-        (voters < members).then(|| format!("group {home} has {voters} of {members} voters"))
+        let voters = leader.voters();
+        let is_there = |voter: &NodeId| cluster.node(voter.vertex).and_then(Node::identity) == Some(*voter);
+        let whole = voters.len() == members && voters.iter().all(is_there) && leader.learners().is_empty();
+        (!whole).then(|| {
+            format!("group {home} of {members} has the voters {voters:?} and learners {:?}", leader.learners())
+        })
     };
     cluster.dimension().vertices().filter_map(trouble).collect()
 }

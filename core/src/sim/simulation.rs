@@ -227,6 +227,7 @@ impl Simulation {
             history: std::mem::take(&mut self.clients.history),
             holdings,
             leaderships: self.cluster.leaderships().to_vec(),
+            member_changes: self.cluster.member_changes().to_vec(),
             disk_losses: [self.nemesis.disk_losses.as_slice(), self.cluster.disk_losses()].concat(),
             queues: peaks(self.peaks),
             disk_mishaps: self.cluster.disk_mishaps().to_vec(),

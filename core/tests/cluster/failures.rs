@@ -180,3 +180,37 @@ fn everything_survives_the_death_of_all() {
     assert!(cluster.run_until(Duration::from_secs(20), |cluster| led_by_homes(cluster, vertex("011"))));
     assert_eq!(contents(cluster.must(vertex("011"), pull(ReadLevel::Leader, false))).len(), 50);
 }
+
+#[test]
+fn an_empty_disk_does_not_count_as_the_vote_that_was_lost_with_it() {
+    let mut cluster = cluster(24);
+    let wiped = vertex("110");
+    cluster.kill(vertex("101"));
+    cluster.kill(wiped);
+    cluster.wipe(wiped);
+    cluster.start(wiped);
+    // It is in sight again before the leader has noticed that it has no majority any more.
+    cluster.run_for(Duration::from_millis(100));
+    let failure = cluster.must(vertex("100"), publish("no majority", Ack::Quorum, None)).unwrap_err();
+    assert_eq!(failure.code, ErrorCode::Unavailable, "{failure}");
+}
+
+#[test]
+fn a_voter_that_is_stuck_holds_up_a_change_of_members_for_a_limited_time() {
+    let mut cluster = Cluster::new(Dimension::new(4).unwrap(), 31);
+    assert!(cluster.run_until(Duration::from_secs(20), |cluster| led_by_homes(cluster, vertex("0011"))));
+    let [home, stuck, wiped] = ["0000", "0001", "0010"].map(vertex);
+    let before = cluster.node(wiped).unwrap().identity().unwrap();
+    cluster.slow_disk(stuck, Duration::from_secs(600));
+    cluster.kill(wiped);
+    cluster.wipe(wiped);
+    cluster.start(wiped);
+    let votes_again = cluster.run_until(Duration::from_secs(30), |cluster| {
+        cluster.run_for(Duration::from_millis(100));
+        let now = cluster.node(wiped).unwrap().identity().filter(|now| *now != before);
+        let voters = cluster.node(home).unwrap().group(home).unwrap().voters();
+        now.is_some_and(|now| voters.contains(&now)) && !voters.contains(&before)
+    });
+    assert!(votes_again, "{:?}", cluster.node(home).unwrap().group(home).unwrap().voters());
+    assert!(cluster.node(home).unwrap().sees(stuck), "the one that is stuck was there all the time");
+}

@@ -4,7 +4,7 @@ mod damage;
 mod failures;
 mod replicas;
 mod requests;
-mod storage;
 mod starting;
+mod storage;
 mod support;
 mod time;

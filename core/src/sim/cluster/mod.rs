@@ -13,9 +13,9 @@ use super::host::{DiskJob, Host};
 use super::network::{EdgeConditions, FrameCounts, Network};
 use super::traffic::Traffic;
 use crate::bugs::{Bug, Bugs};
-use crate::check::evidence::{DiskLoss, DiskMishap, Leadership};
+use crate::check::evidence::{DiskLoss, DiskMishap, Leadership, MemberChange};
 use crate::cube::{Dimension, Vertex};
-use crate::group::LogLimits;
+use crate::group::{LogLimits, Proposed};
 use crate::io::{ConnectionId, Effect, Input};
 use crate::node::{Node, NodeConfig};
 use crate::time::{Instant, Now, Timestamp};
@@ -86,6 +86,9 @@ pub struct Cluster {
     next_connection: u64,
     next_request: u64,
     leaderships: Vec<Leadership>,
+    member_changes: Vec<MemberChange>,
+    /// The last one of each leader, by its vertex and the group.
+    proposed: BTreeMap<(Vertex, Vertex), Proposed>,
     events: Vec<WatchEvent>,
     undetected: Vec<String>,
     disk_losses: Vec<DiskLoss>,
@@ -157,6 +160,8 @@ impl Cluster {
             next_connection: 0,
             next_request: 0,
             leaderships: Vec::new(),
+            member_changes: Vec::new(),
+            proposed: BTreeMap::new(),
             events: Vec::new(),
             undetected: Vec::new(),
             disk_losses: Vec::new(),
@@ -231,6 +236,11 @@ impl Cluster {
     /// Every time a node said that it leads a group.
     pub fn leaderships(&self) -> &[Leadership] {
         &self.leaderships
+    }
+
+    /// Every change of members that a leader proposed.
+    pub fn member_changes(&self) -> &[MemberChange] {
+        &self.member_changes
     }
 
     /// What the nodes told since the last call, where events are kept.

@@ -3,8 +3,12 @@
 use std::time::Duration;
 
 use super::{Arrival, Cluster};
+use crate::check::evidence::MemberChange;
 use crate::cube::Vertex;
+use crate::group::{Group, Proposed};
+use crate::identity::NodeId;
 use crate::io::Input;
+use crate::placement;
 use crate::time::Instant;
 
 impl Cluster {
@@ -33,6 +37,7 @@ impl Cluster {
         self.turns += 1;
         let effects = node.handle(clock, inputs);
         let deadline = node.next_deadline();
+        self.note_member_changes(vertex);
         for effect in effects {
             self.record(vertex, &effect);
             self.carry_out(vertex, effect);
@@ -40,6 +45,44 @@ impl Cluster {
         if let Some(deadline) = deadline {
             self.wake_at(vertex, deadline);
         }
+    }
+
+    /// Remembers what this node has proposed in its turn, and who did not know the change before it.
+    fn note_member_changes(&mut self, vertex: Vertex) {
+        for group in placement::members(vertex) {
+            let Some(leader) = self.node(vertex) else { return };
+            let Some(proposed) = leader.group(group).and_then(Group::proposed_change) else { continue };
+            if self.proposed.insert((vertex, group), proposed) == Some(proposed) {
+                continue;
+            }
+            let Proposed { index, last, waited } = proposed;
+            let unaware = self.unaware_of(last, group, vertex);
+            self.member_changes.push(MemberChange {
+                group,
+                leader: vertex,
+                at: self.now,
+                index,
+                last,
+                waited,
+                unaware,
+            });
+        }
+    }
+
+    /// The voters that a leader sees and that have not applied that change. (Those who go by other members because they know more
+    /// than a leader that was stopped for a while are none of them; nor is one that starts again, and knows the members from its disk.)
+    fn unaware_of(&self, change: u64, group: Vertex, leader: Vertex) -> Vec<Vertex> {
+        let Some(node) = self.node(leader) else { return Vec::new() };
+        let Some(its_group) = node.group(group) else { return Vec::new() };
+        let members = |group: &Group| (group.voters(), group.learners());
+        let known = members(its_group);
+        let is_unaware = |voter: &NodeId| {
+            let node_of = self.node(voter.vertex).filter(|node_of| node_of.identity() == Some(*voter));
+            let group_of = node_of.and_then(|node_of| node_of.group(group));
+            node.sees(voter.vertex)
+                && group_of.is_some_and(|group_of| group_of.applied_index() < change && members(group_of) != known)
+        };
+        known.0.iter().filter(|voter| is_unaware(voter)).map(|voter| voter.vertex).collect()
     }
 
     fn wake_at(&mut self, vertex: Vertex, deadline: Instant) {

@@ -232,6 +232,7 @@ impl Chaos {
             history: record.history,
             holdings,
             leaderships: record.leaderships,
+            member_changes: Vec::new(),
             disk_losses: record.disk_losses,
             queues: Vec::new(),
             disk_mishaps: Vec::new(),

@@ -70,6 +70,7 @@ pub fn evidence(operations: Vec<Operation>, held: &[&[&str]]) -> Evidence {
         history: History { operations, sessions: Vec::new() },
         holdings: [(topic(), holders)].into(),
         leaderships: Vec::new(),
+        member_changes: Vec::new(),
         disk_losses: Vec::new(),
         queues: Vec::new(),
         disk_mishaps: Vec::new(),

@@ -1,0 +1,49 @@
+//! Changes of members do not follow each other too fast.
+//!
+//! A change counts for a member when that member applies it. Were the next one proposed while a voter does not know the last one,
+//! a single failure might leave members of which none can be elected. So a leader waits for every voter that it sees, except for one
+//! that takes longer than a stated time: that one counts as away.
+
+use super::case::Case;
+use super::words::At;
+use super::{Broken, Checked, Verdict};
+use crate::group::members::AWAY_LIMIT;
+
+pub(super) fn check(case: &Case<'_>) -> Verdict {
+    for change in &case.evidence.member_changes {
+        if !change.unaware.is_empty() && change.waited < AWAY_LIMIT {
+            let unaware: Vec<String> = change.unaware.iter().map(ToString::to_string).collect();
+            return Err(Broken(format!(
+                "leader {} of group {} proposed a change of members (entry {}) at {} though the last one (entry {}) was not known to {}, \
+                 who votes and is up",
+                change.leader,
+                change.group,
+                change.index,
+                At(change.at),
+                change.last,
+                unaware.join(", ")
+            )));
+        }
+    }
+    Ok(Checked(case.evidence.member_changes.len() as u64))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::story::Story;
+    use super::check;
+
+    #[test]
+    fn changes_that_all_know_pass_and_so_do_those_that_have_waited_long_enough() {
+        let mut story = Story::new();
+        story.changes_members(0, &[]).changes_members(5_000, &["110"]);
+        assert_eq!(story.passes(check), 2);
+    }
+
+    #[test]
+    fn a_change_that_somebody_does_not_know_the_last_one_of_is_found() {
+        let mut story = Story::new();
+        story.changes_members(4_999, &["110", "000"]);
+        story.fails(check, &["leader 100 of group 100", "entry 50", "entry 40", "110, 000"]);
+    }
+}
