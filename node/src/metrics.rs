@@ -231,7 +231,8 @@ fn render_status(page: &mut Page, status: &NodeStatus) {
 
 fn render_groups(page: &mut Page, status: &NodeStatus) {
     type Column = (&'static str, &'static str, fn(&cubecast_core::wire::answer::GroupStatus) -> u64);
-    let columns: [Column; 7] = [
+    let columns: [Column; 8] = [
+        ("group_usable", "1 where the group takes publishes now, as this node sees it", |g| u64::from(g.usable)),
         ("group_leader", "1 where this node leads", |g| u64::from(g.role == Role::Leader)),
         ("group_term", "The group's term", |g| g.term),
         ("group_commit_index", "Committed through", |g| g.commit_index),

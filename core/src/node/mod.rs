@@ -19,6 +19,7 @@
 //! | `push` | deliveries to push subscribers |
 //! | `outbox` | publishes with `ack: one` that are not in the log yet |
 //! | `storage` | what a full disk leaves the node to do |
+//! | `usability` | whether the groups take publishes now |
 //! | `views` | cluster, status, locate, topics |
 //! | `faults` | failing on request, and coming back |
 //! | `altered` | what was altered on its way here |
@@ -45,6 +46,7 @@ mod requests;
 mod serve;
 mod storage;
 mod turned_away;
+mod usability;
 mod views;
 mod watch;
 

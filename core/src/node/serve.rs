@@ -202,7 +202,7 @@ impl Node {
     }
 
     /// Whether this very member is there, and not another incarnation in its place.
-    fn is_member_up(&self, member: NodeId) -> bool {
+    pub(super) fn is_member_up(&self, member: NodeId) -> bool {
         if member.vertex == self.me {
             return self.record.identity == Some(member);
         }

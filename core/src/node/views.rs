@@ -9,6 +9,7 @@ use std::time::Duration;
 use super::Node;
 use super::groups::vertices;
 use super::pending::{Purpose, Stage};
+use super::usability::Usability;
 use crate::cube::Vertex;
 use crate::group::Group;
 use crate::names::{Offset, TopicName};
@@ -218,7 +219,7 @@ impl Node {
             uptime_ms: self.now.monotonic.since(self.started).as_millis() as u64,
             faults_allowed: self.config.allow_faults,
             storage: self.storage.status(),
-            groups: self.groups.values().map(group_status).collect(),
+            groups: self.groups.values().map(|group| self.group_status(group)).collect(),
             links: self.overlay.link_statuses(),
             counters: Counters {
                 frames_sent: frames.sent,
@@ -229,24 +230,29 @@ impl Node {
             },
         }
     }
-}
 
-fn group_status(group: &Group) -> GroupStatus {
-    let (log_entries, log_bytes) = group.log_size();
-    let counts = group.topics().counts();
-    GroupStatus {
-        home: group.home(),
-        role: group.role(),
-        term: group.term(),
-        leader: group.leader().map(|leader| leader.vertex),
-        voters: vertices(group.voters()),
-        learners: vertices(group.learners()),
-        last_index: group.last_index(),
-        commit_index: group.commit_index(),
-        applied_index: group.applied_index(),
-        log_entries,
-        log_bytes,
-        topics: counts.topics,
-        messages: counts.messages,
+    fn group_status(&self, group: &Group) -> GroupStatus {
+        let (log_entries, log_bytes) = group.log_size();
+        let counts = group.topics().counts();
+        let Usability { voters_up, voters_needed, obstacle } = self.usability(group.home());
+        GroupStatus {
+            home: group.home(),
+            role: group.role(),
+            term: group.term(),
+            leader: group.leader().map(|leader| leader.vertex),
+            usable: obstacle.is_none(),
+            obstacle,
+            voters_up,
+            voters_needed,
+            voters: vertices(group.voters()),
+            learners: vertices(group.learners()),
+            last_index: group.last_index(),
+            commit_index: group.commit_index(),
+            applied_index: group.applied_index(),
+            log_entries,
+            log_bytes,
+            topics: counts.topics,
+            messages: counts.messages,
+        }
     }
 }

@@ -15,7 +15,7 @@ use crate::names::{Offset, TopicName};
 use crate::node::Node;
 use crate::placement;
 use crate::time::Instant;
-use crate::wire::answer::{Done, ErrorCode, Message};
+use crate::wire::answer::{Done, ErrorCode, Message, NodeStatus};
 use crate::wire::client::Action;
 
 /// All must be well again after so long.
@@ -116,7 +116,17 @@ fn homes_that_do_not_lead(cluster: &Cluster) -> Vec<String> {
             format!("group {home} of {members} has the voters {voters:?} and learners {:?}", leader.learners())
         })
     };
-    cluster.dimension().vertices().filter_map(trouble).collect()
+    let troubles: Vec<String> = cluster.dimension().vertices().filter_map(trouble).collect();
+    if troubles.is_empty() { nodes_that_are_not_ready(cluster) } else { troubles }
+}
+
+fn nodes_that_are_not_ready(cluster: &Cluster) -> Vec<String> {
+    let statuses = cluster.dimension().vertices().filter_map(|node| Some(cluster.node(node)?.status()));
+    let unready = |status: NodeStatus| {
+        let node = status.node;
+        status.unready().into_iter().map(move |reason| format!("node {node} is not ready: {}", reason.message))
+    };
+    statuses.flat_map(unready).collect()
 }
 
 /// Holders that have not applied what their leader has.

@@ -10,6 +10,7 @@ use crate::topics::command::TopicId;
 use crate::visible::visible_line;
 use crate::wire::client::{LinkConditions, RequestId, StopMode};
 use crate::wire::event::WatchEvent;
+use crate::wire::usability::Obstacle;
 
 /// What a node sends a client.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
@@ -376,6 +377,14 @@ pub struct GroupStatus {
     pub role: Role,
     pub term: u64,
     pub leader: Option<Vertex>,
+    /// Whether the group takes publishes now, as far as the asked node can tell.
+    pub usable: bool,
+    /// Why not, when it does not.
+    pub obstacle: Option<Obstacle>,
+    /// Voters that the asked node can reach, itself included if it votes.
+    pub voters_up: u32,
+    /// How many of them a publish needs: a majority.
+    pub voters_needed: u32,
     pub voters: Vec<Vertex>,
     pub learners: Vec<Vertex>,
     pub last_index: u64,

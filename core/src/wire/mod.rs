@@ -10,3 +10,4 @@ pub mod event;
 pub mod json;
 pub mod limits;
 pub mod peer;
+pub mod usability;

@@ -8,3 +8,4 @@ mod starting;
 mod storage;
 mod support;
 mod time;
+mod usable;

@@ -67,7 +67,7 @@ fn the_bytes_between_neighbours_are_pinned() {
 fn a_message_that_is_no_message_is_refused_as_a_whole() {
     for (bytes, expected) in [
         (&[][..], "the message is empty"),
-        (&[1, 0], "format 1"),
+        (&[3, 0], "format 3"),
         (b"{}", "format 123"),
         (&[2], "the number of items is missing"),
         (&[2, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 1], "may hold 16384"),

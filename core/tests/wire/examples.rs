@@ -7,6 +7,7 @@ use cubecast_core::topics::command::TopicId;
 use cubecast_core::wire::answer::*;
 use cubecast_core::wire::client::*;
 use cubecast_core::wire::event::*;
+use cubecast_core::wire::usability::Obstacle;
 use serde_json::{Value, json};
 
 pub fn cube() -> Dimension {
@@ -365,6 +366,10 @@ fn status() -> (Done, Value) {
         role: Role::Learner,
         term: 4,
         leader: None,
+        usable: false,
+        obstacle: Some(Obstacle::NoQuorum),
+        voters_up: 1,
+        voters_needed: 2,
         voters: vertices(["101", "110"]),
         learners: vec![node],
         last_index: 9,
@@ -399,7 +404,8 @@ fn status() -> (Done, Value) {
     let json = json!({"node": "100", "incarnation": 2, "state": "up", "version": "0.1.0", "sync": "always", "uptime_ms": 5,
         "faults_allowed": true,
         "storage": {"state": "full", "stored_bytes": 40, "free_bytes": 30, "reusable_bytes": 20, "reserve_bytes": 60},
-        "groups": [{"home": "100", "role": "learner", "term": 4, "leader": null, "voters": ["101", "110"], "learners": ["100"],
+        "groups": [{"home": "100", "role": "learner", "term": 4, "leader": null, "usable": false, "obstacle": "no_quorum",
+            "voters_up": 1, "voters_needed": 2, "voters": ["101", "110"], "learners": ["100"],
             "last_index": 9, "commit_index": 8, "applied_index": 7, "log_entries": 6, "log_bytes": 500, "topics": 3, "messages": 2}],
         "links": [{"to": "101", "hears": true, "heard": false, "round_trip_us": 80,
             "conditions": {"cut": false, "delay_ms": 0, "jitter_ms": 0, "loss": 0.0}}],

@@ -2,7 +2,9 @@
 
 use cubecast_core::io::Input;
 use cubecast_core::wire::binary;
-use cubecast_node::transport::handshake::{Credentials, HandshakeError, Proven, RefusalCode, SUBPROTOCOL, dial};
+use cubecast_node::transport::handshake::{
+    Credentials, HandshakeError, PROTOCOL, Proven, RefusalCode, SUBPROTOCOL, dial,
+};
 use cubecast_node::transport::{HANDSHAKE_MESSAGE, Socket};
 use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};
@@ -140,7 +142,7 @@ async fn a_node_does_not_trust_a_dialer_without_the_secret() {
     let mut node = start(Options::of("00")).await;
     let mut socket = open(&node.address, &[("sec-websocket-protocol", SUBPROTOCOL)]).await.unwrap();
     let hello = json!({
-        "protocol": 1, "cluster": "test", "dimension": 2, "from": "01", "to": "00", "instance": 7, "nonce": vec![0; 32],
+        "protocol": PROTOCOL, "cluster": "test", "dimension": 2, "from": "01", "to": "00", "instance": 7, "nonce": vec![0; 32],
     });
     socket.send(Message::text(json!({"step": "hello", "hello": hello.to_string()}).to_string())).await.unwrap();
     let theirs: Value =

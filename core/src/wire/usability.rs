@@ -1,0 +1,85 @@
+//! Whether a replica group takes a publish now, and whether a node is ready for clients: what probes and people are told.
+
+use serde::{Deserialize, Serialize};
+
+use crate::cube::Vertex;
+use crate::wire::answer::{GroupStatus, NodeState, NodeStatus};
+
+/// Why a group takes no publish now, as one of its members sees it.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Obstacle {
+    /// The node that was asked is failing on request, and knows nothing of its groups.
+    NodeFailed,
+    /// Fewer voters can be reached than a majority has.
+    NoQuorum,
+    /// No leader is known, or the known one cannot be reached: an election is under way, or the node is cut off.
+    NoLeader,
+    /// The leader was elected a moment ago and does not know yet what is committed.
+    NewLeader,
+}
+
+/// One reason why a node is not ready for clients.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub struct Unready {
+    pub reason: UnreadyReason,
+    /// The replica group that it concerns; `None`: the node itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub group: Option<Vertex>,
+    /// What is wrong, for people.
+    pub message: String,
+}
+
+/// The kinds of reasons for which a node is not ready.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
+#[serde(untagged)]
+pub enum UnreadyReason {
+    Node(NodeReason),
+    Group(Obstacle),
+}
+
+/// Why a node as a whole is not ready.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum NodeReason {
+    NodeFailed,
+    /// It has a new data folder and waits to learn whether its co-members met it before.
+    Joining,
+}
+
+impl GroupStatus {
+    /// Why the group takes no publish, in words; `None` when it takes them.
+    pub fn why_unusable(&self) -> Option<String> {
+        let GroupStatus { home, voters_up, voters_needed, .. } = self;
+        let why = match self.obstacle? {
+            Obstacle::NodeFailed => "the node that was asked is failing on request".into(),
+            Obstacle::NoQuorum => {
+                let voters = self.voters.len();
+                format!("{voters_up} of its {voters} voters can be reached, and {voters_needed} are needed")
+            }
+            Obstacle::NoLeader => "it has no leader that can be reached".into(),
+            Obstacle::NewLeader => "its leader was elected a moment ago".into(),
+        };
+        Some(format!("the replica group of {home} takes no publishes: {why}"))
+    }
+}
+
+impl NodeStatus {
+    /// Why the node is not ready for clients; nothing when it is.
+    pub fn unready(&self) -> Vec<Unready> {
+        let of_node = |reason, message| vec![Unready { reason: UnreadyReason::Node(reason), group: None, message }];
+        let node = self.node;
+        if self.state == NodeState::Failed {
+            return of_node(NodeReason::NodeFailed, format!("node {node} is failing on request"));
+        }
+        if self.groups.is_empty() {
+            let why = "has a new data folder and waits for its neighbours to say whether they met it before";
+            return of_node(NodeReason::Joining, format!("node {node} {why}"));
+        }
+        let of_group = |group: &GroupStatus| {
+            let reason = UnreadyReason::Group(group.obstacle?);
+            Some(Unready { reason, group: Some(group.home), message: group.why_unusable()? })
+        };
+        self.groups.iter().filter_map(of_group).collect()
+    }
+}
