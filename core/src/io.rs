@@ -75,6 +75,17 @@ pub enum Input {
     },
 }
 
+/// Why core ends a client's connection.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
+pub enum Dismissal {
+    /// Too much waits to be read by it.
+    ReadsTooSlowly,
+    /// There are as many clients as there may be.
+    TooManyClients,
+    /// The node crashes on request, and with it what the connection was for.
+    NodeFails,
+}
+
 /// What shall be done outside. Its bytes are what a simulation's trace is made of.
 #[derive(Clone, PartialEq, Debug, Serialize)]
 pub enum Effect {
@@ -93,8 +104,8 @@ pub enum Effect {
 
     /// The runtime encodes the frame as the client speaks (JSON or binary) and reports its bytes as drained when they left.
     SendClient { connection: ConnectionId, frame: ServerFrame },
-    /// The client does not read, or breaks the rules.
-    CloseClient { connection: ConnectionId, reason: String },
+    /// What was queued for the client may still leave.
+    CloseClient { connection: ConnectionId, why: Dismissal, reason: String },
 
     /// Something to tell: logs and metrics. Watching clients get theirs by `SendClient`.
     Observe(WatchEvent),

@@ -23,6 +23,7 @@
 //! | origin | the node that a client's request came in at |
 
 // In reading order: the places, the words, the rules, the machine.
+pub mod address;
 pub mod bugs;
 pub mod check;
 pub mod client;

@@ -21,6 +21,7 @@
 //! clients = 4096                   # connections
 //! unanswered = 1024                # requests of one connection
 //! content_bytes = 1048576          # of one message
+//! silence_s = 60                   # a client from which nothing comes for so long, not even an answer to a ping, is gone
 //!
 //! [storage]
 //! reserve = "64MiB"                # no publishes below this; default: an eighth of the disk, 256 MiB at most
@@ -31,7 +32,9 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
+use cubecast_core::address::{Address, AddressError};
 use cubecast_core::cube::{CubeError, Dimension, Vertex};
 use serde::{Deserialize, Serialize};
 
@@ -100,6 +103,7 @@ pub struct TypedLimits {
     pub clients: Option<usize>,
     pub unanswered: Option<usize>,
     pub content_bytes: Option<usize>,
+    pub silence_s: Option<usize>,
 }
 
 /// What is wrong with a configuration. Each names the field, what it holds and what it should.
@@ -117,8 +121,12 @@ pub enum ConfigError {
     Vertex { field: &'static str, error: CubeError },
     #[error("`addresses` lacks node {missing}: a cube of dimension {dimension} has {nodes} nodes, each with an address", nodes = 1 << dimension)]
     NoAddress { missing: Vertex, dimension: u8 },
-    #[error("`{field}`: `{given}` is no address; write HOST:PORT, such as 127.0.0.1:8000")]
-    Address { field: &'static str, given: String },
+    #[error("`{field}`: `{given}` is no address: {error}")]
+    Address { field: &'static str, given: String, error: AddressError },
+    #[error(
+        "`{field}`: others cannot reach a node at `{given}`, which is only where it may listen; write the address of its machine here, and `{given}` in `listen`"
+    )]
+    NotReachable { field: &'static str, given: String },
     #[error("`addresses`: nodes {first} and {second} have the same address {address}")]
     SameAddress { first: Vertex, second: Vertex, address: String },
     #[error("`secret`: at least {MIN_SECRET} bytes are needed; all nodes of a cluster have the same")]
@@ -168,6 +176,7 @@ impl Typed {
                 clients: self.limits.clients.or(other.limits.clients),
                 unanswered: self.limits.unanswered.or(other.limits.unanswered),
                 content_bytes: self.limits.content_bytes.or(other.limits.content_bytes),
+                silence_s: self.limits.silence_s.or(other.limits.silence_s),
             },
             storage: TypedStorage {
                 reserve: self.storage.reserve.or(other.storage.reserve),
@@ -183,10 +192,10 @@ impl Typed {
         let vertex = parse_vertex("node", dimension, &node)?;
         let mut addresses = check_addresses(dimension, &self.addresses)?;
         if let Some(advertise) = self.advertise {
-            addresses[vertex.index()] = check_address("advertise", advertise)?;
+            addresses[vertex.index()] = check_reachable("advertise", &advertise)?;
         }
         check_distinct(dimension, &addresses)?;
-        let listen = check_address("listen", self.listen.unwrap_or_else(|| addresses[vertex.index()].clone()))?;
+        let listen = check_address("listen", self.listen.as_ref().unwrap_or(&addresses[vertex.index()]))?.to_string();
         Ok(Config {
             vertex,
             cluster: required("cluster", "the cluster's name, the same for all of its nodes", self.cluster)?,
@@ -220,7 +229,14 @@ impl TypedLimits {
             unanswered: in_range("unanswered", self.unanswered.unwrap_or(limits.unanswered), 1, 65_536)?,
             // JSON may escape every byte of the content as six.
             client_message: 6 * self.check_content()? + MESSAGE_BESIDE_CONTENT,
+            silence: self.check_silence()?,
         })
+    }
+
+    fn check_silence(self) -> Result<Duration, ConfigError> {
+        let default = Limits::default().silence.as_secs() as usize;
+        let seconds = in_range("silence_s", self.silence_s.unwrap_or(default), 3, 3_600)?;
+        Ok(Duration::from_secs(seconds as u64))
     }
 
     fn check_content(self) -> Result<usize, ConfigError> {
@@ -274,17 +290,24 @@ fn parse_vertex(field: &'static str, dimension: Dimension, text: &str) -> Result
 fn check_addresses(dimension: Dimension, typed: &BTreeMap<String, String>) -> Result<Vec<String>, ConfigError> {
     let mut by_vertex = BTreeMap::new();
     for (name, address) in typed {
-        by_vertex.insert(parse_vertex("addresses", dimension, name)?, check_address("addresses", address.clone())?);
+        by_vertex.insert(parse_vertex("addresses", dimension, name)?, check_reachable("addresses", address)?);
     }
     let missing = |vertex| ConfigError::NoAddress { missing: vertex, dimension: dimension.bits() };
     dimension.vertices().map(|vertex| by_vertex.remove(&vertex).ok_or(missing(vertex))).collect()
 }
 
-fn check_address(field: &'static str, given: String) -> Result<String, ConfigError> {
-    match given.rsplit_once(':') {
-        Some((host, port)) if !host.is_empty() && port.parse::<u16>().is_ok_and(|port| port != 0) => Ok(given),
-        _ => Err(ConfigError::Address { field, given }),
+/// As it is written in one way, so that equal addresses are equal texts.
+fn check_address(field: &'static str, given: &str) -> Result<Address, ConfigError> {
+    given.parse().map_err(|error| ConfigError::Address { field, given: given.to_owned(), error })
+}
+
+/// One by which others are to reach a node.
+fn check_reachable(field: &'static str, given: &str) -> Result<String, ConfigError> {
+    let address = check_address(field, given)?;
+    if address.host.is_unspecified() {
+        return Err(ConfigError::NotReachable { field, given: given.to_owned() });
     }
+    Ok(address.to_string())
 }
 
 fn check_distinct(dimension: Dimension, addresses: &[String]) -> Result<(), ConfigError> {
@@ -359,8 +382,12 @@ mod tests {
         refused("\"10\"", "\"100\"", "`node`: `100` is not a node of this cube");
         refused("01 = \"a:2\", ", "", "`addresses` lacks node 01");
         refused("a:2", "a:1", "nodes 00 and 01 have the same address a:1");
-        refused("a:2", "a", "`a` is no address; write HOST:PORT");
-        refused("a:2", "a:0", "`a:0` is no address");
+        refused("a:2", "a", "`a` is no address: it has no port; write HOST:PORT");
+        refused("a:2", "a:0", "`a:0` is no address: its port is not one of 1 to 65535");
+        refused("a:2", "::1:2", "`::1:2` is no address: an IPv6 address stands in brackets");
+        refused("a:2", "0.0.0.0:2", "others cannot reach a node at `0.0.0.0:2`");
+        refused("a:2", "[::]:2", "others cannot reach a node at `[::]:2`");
+        refused("a:2", "A.:1", "nodes 00 and 01 have the same address a:1");
         refused("0123456789abcdef", "short", "at least 16 bytes");
         refused("secret = \"0123456789abcdef\"", "", "`secret_file` is missing");
         refused("cluster", "secret_file = \"secret\"\ncluster", "`secret` and `secret_file` are both given");
@@ -381,6 +408,16 @@ mod tests {
             let error = parse_size(text).unwrap_err().to_string();
             assert!(error.contains("such as 64MiB"), "{error}");
         }
+    }
+
+    #[test]
+    fn ipv6_addresses_are_taken_and_written_in_one_way() {
+        let text = GOOD.replace("a:3", "[0:0::1]:3").replace("a:2", "[::1]:2");
+        let config = check(&text).unwrap();
+        assert_eq!((config.listen.as_str(), config.addresses[1].as_str()), ("[::1]:3", "[::1]:2"));
+        assert!(config.own_hosts().contains(&"::1".to_owned()));
+        let text = text.replace("data =", "listen = \"[::]:3\"\ndata =");
+        assert_eq!(check(&text).unwrap().listen, "[::]:3");
     }
 
     #[test]

@@ -66,6 +66,17 @@ impl Shutdown {
         requested(&mut self.requested).await;
     }
 
+    /// The result of `work`, or that a signal came first.
+    pub async fn or<T>(&mut self, work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+        tokio::select! {
+            result = work => result,
+            () = self.wait() => Err(match self.signal() {
+                Some(signal) => Failure::new(signal.exit_code(), format!("ended by {}", signal.name())),
+                None => Failure::new(Failure::FAILED, "ended"),
+            }),
+        }
+    }
+
     /// The signal that made the request, if one did.
     pub fn signal(&self) -> Option<EndSignal> {
         self.signal.get().copied()

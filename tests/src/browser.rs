@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+use cubecast_core::address::Host;
 use cubecast_node::cluster::ports::{self, BasePort};
 use fantoccini::elements::Element;
 use fantoccini::{Client, ClientBuilder, Locator};
@@ -63,7 +64,7 @@ impl Browser {
     }
 
     async fn start_with(more: &[&str], emulation: Option<Value>) -> Browser {
-        let port = ports::choose("127.0.0.1", BasePort::Auto, &[], 1).expect("there is a free port")[0];
+        let port = ports::choose(&Host::LOOPBACK, BasePort::Auto, &[], 1).expect("there is a free port")[0];
         let driver = Driver::start(port);
         eventually("chromedriver listens", || async move {
             TcpStream::connect(("127.0.0.1", port)).await.map(drop).map_err(|error| error.to_string())

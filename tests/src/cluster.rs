@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::{Mutex, MutexGuard, Weak};
 
+use cubecast_core::address::Host;
 use cubecast_core::cube::{Dimension, Vertex};
 use cubecast_core::placement;
 use cubecast_node::cluster::ports::{self, BasePort};
@@ -79,7 +80,8 @@ impl ProcessCluster {
     pub fn prepare(plan: &Plan) -> ProcessCluster {
         let dimension = Dimension::new(plan.dimension).expect("a test chooses a good dimension");
         // Ports beneath those that the system lends to outgoing connections, so that a node finds its own free again.
-        let ports = ports::choose("127.0.0.1", BasePort::Auto, &[], dimension.size()).expect("there are free ports");
+        let ports =
+            ports::choose(&Host::LOOPBACK, BasePort::Auto, &[], dimension.size()).expect("there are free ports");
         let within = plan.within.clone().unwrap_or_else(std::env::temp_dir);
         let folder = tempfile::Builder::new().prefix("cubecast-test-").tempdir_in(within).expect("a temporary folder");
         let nodes = Mutex::new(dimension.vertices().map(|_| None).collect());

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::address::Address;
 use crate::client::io::SocketId;
 use crate::cube::{Dimension, Vertex};
 use crate::time::Instant;
@@ -116,7 +117,11 @@ impl Peer {
 
 /// The WebSocket of a node that is written as `HOST:PORT`, `ws://HOST:PORT` or in full.
 pub fn url_of(address: &str) -> String {
-    let url = if address.contains("://") { address.to_string() } else { format!("ws://{address}") };
+    let url = match address.parse::<Address>() {
+        Ok(address) => format!("ws://{address}"),
+        Err(_) if address.contains("://") => address.to_string(),
+        Err(_) => format!("ws://{address}"),
+    };
     let has_path = url.split_once("://").is_some_and(|(_, rest)| rest.trim_end_matches('/').contains('/'));
     if has_path { url } else { format!("{}/ws", url.trim_end_matches('/')) }
 }
@@ -136,6 +141,7 @@ mod tests {
         for address in ["127.0.0.1:8000", "ws://127.0.0.1:8000", "ws://127.0.0.1:8000/", "ws://127.0.0.1:8000/ws"] {
             assert_eq!(url_of(address), "ws://127.0.0.1:8000/ws");
         }
+        assert_eq!(url_of("[0:0::1]:8000"), "ws://[::1]:8000/ws");
         assert_eq!(url_of("wss://a.example/cube/ws"), "wss://a.example/cube/ws");
     }
 

@@ -19,7 +19,7 @@ use super::serve::Asker;
 use crate::bugs::Bug;
 use crate::cube::Vertex;
 use crate::group::Group;
-use crate::io::{ConnectionId, Effect};
+use crate::io::{ConnectionId, Dismissal, Effect};
 use crate::names::{Offset, SubscriberId, TopicName};
 use crate::store::StoredMessage;
 use crate::time::Instant;
@@ -231,7 +231,7 @@ impl Node {
     pub(super) fn crash_sessions(&mut self) {
         for connection in std::mem::take(&mut self.push).by_client.into_keys() {
             let reason = format!("node {} has crashed on request, and its push subscriptions with it", self.me);
-            self.effects.push(Effect::CloseClient { connection, reason });
+            self.effects.push(Effect::CloseClient { connection, why: Dismissal::NodeFails, reason });
         }
     }
 

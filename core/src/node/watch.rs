@@ -2,7 +2,7 @@
 
 use super::Node;
 use super::queues::Queue;
-use crate::io::{ConnectionId, Effect};
+use crate::io::{ConnectionId, Dismissal, Effect};
 use crate::wire::answer::ServerFrame;
 use crate::wire::event::{Event, EventKind, TraceId, WatchEvent};
 
@@ -45,7 +45,7 @@ impl Node {
     pub(super) fn handle_client_connected(&mut self, connection: ConnectionId) {
         if self.clients.len() >= MAX_CLIENTS {
             let reason = format!("node {} has {MAX_CLIENTS} clients already; ask another", self.me);
-            return self.effects.push(Effect::CloseClient { connection, reason });
+            return self.effects.push(Effect::CloseClient { connection, why: Dismissal::TooManyClients, reason });
         }
         self.clients.insert(connection, Client::default());
         self.counters.clients = self.clients.len() as u64;
@@ -90,7 +90,7 @@ impl Node {
     fn close_slow_client(&mut self, connection: ConnectionId) {
         let queued = self.clients.get(&connection).map_or(0, |client| client.queued);
         let reason = format!("{queued} bytes wait to be read; read faster, or ask for less");
-        self.effects.push(Effect::CloseClient { connection, reason });
+        self.effects.push(Effect::CloseClient { connection, why: Dismissal::ReadsTooSlowly, reason });
         self.handle_client_disconnected(connection);
     }
 

@@ -23,12 +23,25 @@ pub struct Request {
 }
 
 /// A client's own mark on a request: any JSON number or string.
-#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum RequestId {
     Unsigned(u64),
     Signed(i64),
-    Float(f64),
+    /// Any other number, as it is written in JSON: 1.50 is not 1.5, and 2^64 is no float.
+    Number(String),
     Text(String),
+}
+
+impl RequestId {
+    /// The id that JSON writes as this number.
+    pub fn of_number(text: &str) -> RequestId {
+        match (text.parse(), text.parse::<i64>()) {
+            (Ok(id), _) => RequestId::Unsigned(id),
+            // Minus nothing is a number of its own to those who compare texts.
+            (_, Ok(id)) if id != 0 => RequestId::Signed(id),
+            _ => RequestId::Number(text.to_owned()),
+        }
+    }
 }
 
 /// What can be asked of a node. Any node takes any action and routes it to where it belongs.
@@ -246,7 +259,7 @@ impl fmt::Display for RequestId {
         match self {
             RequestId::Unsigned(id) => id.fmt(f),
             RequestId::Signed(id) => id.fmt(f),
-            RequestId::Float(id) => id.fmt(f),
+            RequestId::Number(id) => id.fmt(f),
             RequestId::Text(id) => id.fmt(f),
         }
     }

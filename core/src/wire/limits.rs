@@ -2,6 +2,8 @@
 //!
 //! Types already hold what can be said by types (names, modes); what remains is checked here, once, at the door.
 
+use serde_json::value::RawValue;
+
 use crate::cube::{Dimension, Vertex};
 use crate::wire::answer::{ErrorCode, Failure};
 use crate::wire::client::{Action, LinkConditions, Request, RequestId};
@@ -20,6 +22,9 @@ pub const MAX_DELAY_MS: u32 = 60_000;
 pub const MAX_KINDS: usize = 64;
 /// The thinnest sample of events: one in a million.
 pub const MAX_SAMPLE: u32 = 1_000_000;
+
+/// How much of a client's own text an error shows.
+pub(super) const SHOWN_CHARS: usize = 40;
 
 /// Limits that a node's owner may set.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -66,14 +71,20 @@ pub fn validate(request: &Request, limits: &Limits, dimension: Dimension) -> Res
     }
 }
 
-/// JSON has no word for such a number, so that it could not come back unchanged.
+/// What is no JSON number could not come back as one.
 fn validate_id(id: Option<&RequestId>) -> Result<(), Failure> {
     match id {
-        Some(RequestId::Float(id)) => {
-            require(id.is_finite(), || format!("`id` has to be a finite number, and is {id}"))
-        }
+        Some(RequestId::Number(id)) => require(is_json_number(id), || {
+            let shown: String = id.chars().take(SHOWN_CHARS).collect();
+            format!("`id` has to be a number as JSON writes it, and is {shown:?}")
+        }),
         Some(RequestId::Unsigned(_) | RequestId::Signed(_) | RequestId::Text(_)) | None => Ok(()),
     }
+}
+
+fn is_json_number(text: &str) -> bool {
+    let begins = text.starts_with(|first: char| first == '-' || first.is_ascii_digit());
+    begins && serde_json::from_str::<&RawValue>(text).is_ok_and(|raw| raw.get() == text)
 }
 
 fn validate_content(content: &str, limits: &Limits) -> Result<(), Failure> {

@@ -140,8 +140,10 @@ fn binary_keeps_to_the_limits_of_json() {
         let decoded = decode(&encode_requests(&[numbered(9, action.clone())]));
         assert_eq!(refused(&decoded[0]), (Some(RequestId::Unsigned(9)), ErrorCode::BadRequest), "{action:?}");
     }
-    let request = Request { id: Some(RequestId::Float(f64::INFINITY)), trace: false, action: Action::Topics };
-    assert!(decode(&encode_requests(&[request]))[0].is_err());
+    for id in ["", "inf", "NaN", "1,2", " 1", "01", "+1", "1.", "\"x\"", "null"] {
+        let request = Request { id: Some(RequestId::Number(id.into())), trace: false, action: Action::Topics };
+        assert!(decode(&encode_requests(&[request]))[0].is_err(), "{id}");
+    }
 }
 
 #[test]

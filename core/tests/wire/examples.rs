@@ -216,7 +216,7 @@ pub fn ids() -> Vec<(Value, Option<RequestId>)> {
         (json!(7), Some(RequestId::Unsigned(7))),
         (json!(u64::MAX), Some(RequestId::Unsigned(u64::MAX))),
         (json!(-7), Some(RequestId::Signed(-7))),
-        (json!(1.5), Some(RequestId::Float(1.5))),
+        (json!(1.5), Some(RequestId::Number("1.5".into()))),
         (json!("a\"b"), Some(RequestId::Text("a\"b".into()))),
     ]
 }

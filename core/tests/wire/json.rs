@@ -205,3 +205,56 @@ fn parse(text: &str) -> Result<Request, Refused> {
 fn refused(text: &str) -> (Option<RequestId>, Failure) {
     parse(text).expect_err("this is refused")
 }
+
+#[test]
+fn a_number_as_id_comes_back_as_it_was_written() {
+    for id in [
+        "0",
+        "7",
+        "-7",
+        "-0",
+        "18446744073709551615",
+        "18446744073709551616",
+        "18446744073709551617",
+        "-9223372036854775809",
+        "1.0",
+        "1.50",
+        "1e2",
+        "1E+2",
+        "1e400",
+        "-1e-400",
+        "0.1234567890123456789012345678901",
+    ] {
+        let request = parse_request(&format!(r#"{{"id": {id} , "action": "topics"}}"#), &Limits::default(), cube());
+        let answer =
+            Answer { id: request.unwrap().id, served_by: vertex("000"), hops: None, result: Ok(Done::Watching) };
+        let failed = Answer { result: Err(ErrorCode::Timeout.because("x")), ..answer.clone() };
+        for answer in [answer, failed] {
+            let text = render(&ServerFrame::Answer(answer));
+            assert!(text.starts_with(&format!(r#"{{"id":{id},"ok""#)), "{id}: {text}");
+        }
+    }
+}
+
+#[test]
+fn a_number_that_does_not_fit_is_refused_by_its_field_and_never_rounded() {
+    let commit = |offset: &str| {
+        refused(&format!(
+            r#"{{"id": 1e400, "action": "commit", "subscriber_id": "s", "topic": "t", "offset": {offset}}}"#
+        ))
+    };
+    for (offset, expected) in [
+        ("18446744073709551616", "`offset` has to be a whole number from 0 to 18446744073709551615, and is 184"),
+        ("1e400", "`offset` has to be a whole number from 0, and is 1e400"),
+        ("1.0", "`offset` has to be a whole number from 0, and is 1.0"),
+        ("-0", "`offset` has to be a whole number from 0, and is -0"),
+    ] {
+        let (id, failure) = commit(offset);
+        assert_eq!(id, Some(RequestId::Number("1e400".into())));
+        assert!(failure.message.contains(expected), "{failure}");
+    }
+    let subscribe = r#"{"action": "subscribe", "subscriber_id": "s", "topic": "t", "from": 99999999999999999999}"#;
+    assert!(refused(subscribe).1.message.contains("`from` has to be a whole number from 0 to 184"));
+    let link = r#"{"action": "set_link", "from": "000", "to": "001", "loss": 1e400}"#;
+    assert!(refused(link).1.message.contains("`loss` has to be a number"));
+}

@@ -10,10 +10,13 @@ use cubecast_core::names::{SubscriberId, TopicName};
 use cubecast_core::wire::client::{Action, Request};
 use cubecast_core::wire::event::WatchEvent;
 use tokio::sync::{broadcast, mpsc, oneshot};
+use tokio::task::JoinSet;
+use tokio::time::Instant;
 
 use super::deliveries::Listener;
 use super::socket;
 use crate::runtime::clock::Clock;
+use crate::transport::pulse::SILENCE;
 
 /// Frames that wait between the sockets and the driver; a socket whose frames do not fit waits.
 const SOCKET_INPUTS: usize = 256;
@@ -25,6 +28,8 @@ const MAX_TURN: usize = 4_096;
 pub(super) enum Command {
     Order(Box<Order>),
     Input(ClientInput),
+    /// Ends the driver; told when all sockets have said farewell.
+    Close(oneshot::Sender<()>),
 }
 
 #[derive(Debug)]
@@ -49,6 +54,11 @@ pub(super) struct Driver {
     to_inputs: mpsc::Sender<ClientInput>,
     /// Dropping one closes the socket.
     sockets: HashMap<SocketId, mpsc::UnboundedSender<Vec<Request>>>,
+    /// The sockets' tasks, those that say farewell among them.
+    serving: JoinSet<()>,
+    /// From when the sockets' looks for signs of life are counted.
+    began: Instant,
+    closed: Option<oneshot::Sender<()>>,
     answers: HashMap<Ticket, oneshot::Sender<Result<Reply, ClientError>>>,
     next_ticket: u64,
     listeners: BTreeMap<SessionKey, Listener>,
@@ -74,6 +84,9 @@ impl Driver {
             inputs,
             to_inputs,
             sockets,
+            serving: JoinSet::new(),
+            began: Instant::now(),
+            closed: None,
             answers,
             next_ticket: 0,
             listeners,
@@ -83,12 +96,25 @@ impl Driver {
         }
     }
 
-    /// Until the last [`super::CubecastClient`] is gone.
+    /// Until the last [`super::CubecastClient`] is gone, or is closed.
     pub async fn run(mut self) {
         while let Some(inputs) = self.next_inputs().await {
             for effect in self.client.handle(self.clock.now(), inputs) {
                 self.carry_out(effect);
             }
+        }
+        self.farewell().await;
+    }
+
+    async fn farewell(mut self) {
+        // Dropped, they end their tasks; nobody takes what those still bring.
+        self.sockets.clear();
+        self.inputs.close();
+        let ending = async { while self.serving.join_next().await.is_some() {} };
+        let _ = tokio::time::timeout(socket::FAREWELL_WITHIN * 2, ending).await;
+        if let Some(closed) = self.closed {
+            // Who closed it may not have waited.
+            let _ = closed.send(());
         }
     }
 
@@ -97,7 +123,7 @@ impl Driver {
         let mut inputs = std::mem::take(&mut self.unheard);
         let deadline = self.client.next_deadline().map(|at| self.clock.moment(at));
         tokio::select! {
-            command = self.commands.recv() => { let input = self.input_of(command?); inputs.push(input) }
+            command = self.commands.recv() => inputs.push(self.input_of(command?)?),
             input = self.inputs.recv() => inputs.extend(input),
             () = sleep_until(deadline) => inputs.push(ClientInput::DeadlineReached),
         }
@@ -105,8 +131,7 @@ impl Driver {
             if let Ok(input) = self.inputs.try_recv() {
                 inputs.push(input);
             } else if let Ok(command) = self.commands.try_recv() {
-                let input = self.input_of(command);
-                inputs.push(input);
+                inputs.push(self.input_of(command)?);
             } else {
                 break;
             }
@@ -114,11 +139,16 @@ impl Driver {
         Some(inputs)
     }
 
-    fn input_of(&mut self, command: Command) -> ClientInput {
+    /// `None`: the client is closed.
+    fn input_of(&mut self, command: Command) -> Option<ClientInput> {
         let order = match command {
+            Command::Close(closed) => {
+                self.closed = Some(closed);
+                return None;
+            }
             Command::Input(input) => {
                 self.forget_listener(&input);
-                return input;
+                return Some(input);
             }
             Command::Order(order) => *order,
         };
@@ -129,7 +159,7 @@ impl Driver {
         let ticket = Ticket(self.next_ticket);
         self.next_ticket += 1;
         self.answers.insert(ticket, answer);
-        ClientInput::Submit(Submission { ticket, action, to, within, trace })
+        Some(ClientInput::Submit(Submission { ticket, action, to, within, trace }))
     }
 
     fn forget_listener(&mut self, input: &ClientInput) {
@@ -182,7 +212,8 @@ impl Driver {
             }
         };
         self.listeners.retain(|_, listener| !listener.is_gone());
-        tokio::spawn(socket::run(socket, url, requests, self.to_inputs.clone(), gate));
+        while self.serving.try_join_next().is_some() {}
+        self.serving.spawn(socket::run(socket, url, requests, self.to_inputs.clone(), gate, self.began, SILENCE));
     }
 }
 

@@ -72,6 +72,16 @@ impl CubecastClient {
         CubecastClient { commands, notices, events, within: DEFAULT_WITHIN, trace: false }
     }
 
+    /// Ends all connections as WebSockets are ended, and waits for it, 2 s at most. What is still asked, here or by a clone,
+    /// fails with [`ClientError::Closed`]. A client that is only dropped does the same while its runtime lives.
+    pub async fn close(&self) {
+        let (closed, done) = oneshot::channel();
+        if self.commands.send(Command::Close(closed)).is_ok() {
+            // An error means that it was closed by somebody else.
+            let _ = done.await;
+        }
+    }
+
     /// The same client, giving up after another time.
     pub fn within(&self, within: Duration) -> CubecastClient {
         CubecastClient { within, ..self.clone() }

@@ -9,23 +9,31 @@ use cubecast_core::wire::binary;
 use cubecast_core::wire::client::Request;
 use futures_util::{Sink, SinkExt, Stream, StreamExt};
 use tokio::sync::mpsc;
-use tokio_tungstenite::tungstenite::{Error, Message};
+use tokio::time::Instant;
+use tokio_tungstenite::MaybeTlsStream;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
+use tokio_tungstenite::tungstenite::{Bytes, Error, Message};
 
 use super::deliveries::Gate;
-use crate::transport::websocket_config;
+use crate::transport::farewell::{self, Fault, Goodbye};
+use crate::transport::pulse::Pulse;
+use crate::transport::{tune, websocket_config};
 
 /// The largest message that is taken from a node.
 const MAX_MESSAGE: usize = 256 << 20;
-/// A farewell that does not get through by then is left.
-const FAREWELL_WITHIN: Duration = Duration::from_millis(200);
+/// A closing handshake that takes longer is given up.
+pub(super) const FAREWELL_WITHIN: Duration = Duration::from_secs(1);
 
-/// Opens the socket and serves it. Ends when the driver lets go of `requests`, or the node of the socket.
+/// Opens the socket and serves it. A node from which nothing comes for `silence` is gone; all sockets look at moments that are
+/// counted from `began`. Ends when the driver lets go of `requests`, or the node of the socket; then says farewell.
 pub(super) async fn run(
     socket: SocketId,
     url: String,
     mut requests: mpsc::UnboundedReceiver<Vec<Request>>,
     inputs: mpsc::Sender<ClientInput>,
     gate: Option<Arc<Gate>>,
+    began: Instant,
+    silence: Duration,
 ) {
     let config = websocket_config(MAX_MESSAGE);
     let opened = tokio::select! {
@@ -35,75 +43,126 @@ pub(super) async fn run(
     };
     let why = match opened {
         Err(error) => explain(&error),
-        Ok((stream, _)) => {
+        Ok((mut stream, _)) => {
             if inputs.send(ClientInput::Opened { socket }).await.is_err() {
-                return;
+                return farewell::close(stream, Some(&done()), FAREWELL_WITHIN).await;
             }
-            let (mut sink, mut stream) = stream.split();
-            tokio::select! {
-                sent = send_all(&mut requests, &mut sink) => match sent {
-                    Ok(()) => return farewell(&mut sink).await,
-                    Err(error) => explain(&error),
-                },
-                why = receive_all(socket, &mut stream, &inputs, gate.as_deref()) => why,
+            if let MaybeTlsStream::Plain(tcp) = stream.get_ref() {
+                // A socket that refuses this is broken and will show it.
+                let _ = tune(tcp, silence);
             }
+            let pulse = Pulse::default();
+            let (mut sink, mut incoming) = (&mut stream).split();
+            let ended = tokio::select! {
+                sent = send_all(&mut requests, &mut sink, &pulse) => sent.err().map(|error| Ended::broken(&error)),
+                ended = receive_all(socket, &mut incoming, &inputs, gate.as_deref(), &pulse) => Some(ended),
+                () = pulse.lost(began, silence) => Some(Ended::silent(silence)),
+            };
+            drop((sink, incoming));
+            let Some(Ended { why, goodbye }) = ended else {
+                return farewell::close(stream, Some(&done()), FAREWELL_WITHIN).await;
+            };
+            // A driver that is gone needs no word.
+            let _ = inputs.send(ClientInput::Closed { socket, why }).await;
+            return farewell::close(stream, goodbye.as_ref(), FAREWELL_WITHIN).await;
         }
     };
-    // A driver that is gone needs no word.
     let _ = inputs.send(ClientInput::Closed { socket, why }).await;
+}
+
+/// The socket was of use, and is not needed any more.
+fn done() -> Goodbye {
+    Goodbye::new(CloseCode::Normal, "the client is done")
+}
+
+/// Why a socket ended, and our close frame, where the node's did not come first.
+struct Ended {
+    why: String,
+    goodbye: Option<Goodbye>,
+}
+
+impl Ended {
+    fn by_the_node(why: impl Into<String>) -> Ended {
+        Ended { why: why.into(), goodbye: None }
+    }
+
+    fn by_us(code: CloseCode, why: impl Into<String>) -> Ended {
+        let why = why.into();
+        Ended { goodbye: Some(Goodbye::new(code, why.clone())), why }
+    }
+
+    fn silent(silence: Duration) -> Ended {
+        let seconds = silence.as_secs_f64();
+        Ended::by_us(
+            CloseCode::Policy,
+            format!("nothing came from the node for {seconds} s, not even an answer to a ping"),
+        )
+    }
+
+    fn broken(error: &Error) -> Ended {
+        match farewell::fault_of(error, MAX_MESSAGE) {
+            Fault::Told(goodbye) => Ended { why: explain(error), goodbye: Some(goodbye) },
+            Fault::NoCloseFrame | Fault::Broken(_) => Ended::by_the_node(explain(error)),
+        }
+    }
 }
 
 /// Ends well when the driver lets go.
 async fn send_all(
     requests: &mut mpsc::UnboundedReceiver<Vec<Request>>,
     sink: &mut (impl Sink<Message, Error = Error> + Unpin),
+    pulse: &Pulse,
 ) -> Result<(), Error> {
-    while let Some(batch) = requests.recv().await {
-        sink.send(Message::Binary(binary::encode_requests(&batch).into())).await?;
+    loop {
+        tokio::select! {
+            batch = requests.recv() => match batch {
+                Some(batch) => {
+                    sink.send(Message::Binary(binary::encode_requests(&batch).into())).await?;
+                    pulse.sent();
+                }
+                None => return Ok(()),
+            },
+            () = pulse.ping_due() => sink.send(Message::Ping(Bytes::new())).await?,
+        }
     }
-    Ok(())
 }
 
-async fn farewell(sink: &mut (impl Sink<Message, Error = Error> + Unpin)) {
-    // The node finds out either way.
-    let _ = tokio::time::timeout(FAREWELL_WITHIN, sink.close()).await;
-}
-
-/// Why it ended.
 async fn receive_all(
     socket: SocketId,
     stream: &mut (impl Stream<Item = Result<Message, Error>> + Unpin),
     inputs: &mpsc::Sender<ClientInput>,
     gate: Option<&Gate>,
-) -> String {
+    pulse: &Pulse,
+) -> Ended {
     loop {
         if let Some(gate) = gate {
             gate.open().await;
         }
-        let frames = match stream.next().await {
-            None => return "the node closed the connection".into(),
-            Some(Err(error)) => return explain(&error),
+        let frames = match pulse.listen(stream.next()).await {
+            None => return Ended::by_the_node("the node closed the connection"),
+            Some(Err(error)) => return Ended::broken(&error),
             Some(Ok(message)) => match frames_of(&message) {
                 Ok(frames) => frames,
-                Err(why) => return why,
+                Err(ended) => return ended,
             },
         };
         if !frames.is_empty() && inputs.send(ClientInput::Frames { socket, frames }).await.is_err() {
-            return "the client was closed".into();
+            return Ended::by_us(CloseCode::Normal, "the client was closed");
         }
     }
 }
 
-fn frames_of(message: &Message) -> Result<Vec<ServerFrame>, String> {
+fn frames_of(message: &Message) -> Result<Vec<ServerFrame>, Ended> {
     match message {
-        Message::Binary(bytes) => {
-            binary::decode_server_frames(bytes).map_err(|error| format!("the node sent what cannot be read: {error}"))
-        }
+        Message::Binary(bytes) => binary::decode_server_frames(bytes)
+            .map_err(|error| Ended::by_us(CloseCode::Invalid, format!("the node sent what cannot be read: {error}"))),
         Message::Close(Some(frame)) if !frame.reason.is_empty() => {
-            Err(format!("the node closed the connection: {}", frame.reason))
+            Err(Ended::by_the_node(format!("the node closed the connection: {}", frame.reason)))
         }
-        Message::Close(_) => Err("the node closed the connection".into()),
-        Message::Text(_) => Err("the node answered in JSON, which was not asked for".into()),
+        Message::Close(_) => Err(Ended::by_the_node("the node closed the connection")),
+        Message::Text(_) => {
+            Err(Ended::by_us(CloseCode::Unsupported, "the node answered in JSON, which was not asked for"))
+        }
         Message::Ping(_) | Message::Pong(_) | Message::Frame(_) => Ok(vec![]),
     }
 }

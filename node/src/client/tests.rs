@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use cubecast_core::client::{ClientInput, SocketId};
 use cubecast_core::cube::Dimension;
 use cubecast_core::names::Offset;
 use cubecast_core::time::Timestamp;
@@ -203,4 +204,49 @@ async fn a_refusal_reaches_the_caller_with_its_code() {
         () = refuse => unreachable!("the listener listens for ever"),
     };
     assert_eq!(asked.unwrap_err().code(), Some(ErrorCode::NotOwner));
+}
+
+#[tokio::test]
+async fn a_node_from_which_nothing_comes_is_given_up() {
+    let fake = Fake::new().await;
+    let (_requests, received) = mpsc::unbounded_channel();
+    let (inputs, mut told) = mpsc::channel(8);
+    let (url, silence) = (format!("ws://{}/ws", fake.address), Duration::from_millis(300));
+    let began = tokio::time::Instant::now();
+    tokio::spawn(socket::run(SocketId(1), url, received, inputs, None, began, silence));
+    // It stands, and is never read: no ping is answered.
+    let _silent = fake.accept().await;
+    let story = async {
+        assert_eq!(told.recv().await, Some(ClientInput::Opened { socket: SocketId(1) }));
+        let Some(ClientInput::Closed { why, .. }) = told.recv().await else { panic!("it was not closed") };
+        assert!(why.contains("nothing came from the node"), "{why}");
+    };
+    tokio::time::timeout(PATIENCE, story).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_closed_client_has_shaken_hands_with_its_nodes() {
+    let fake = Fake::new().await;
+    let client = fake.client();
+    let asking = tokio::spawn({
+        let client = client.clone();
+        async move { client.topics().await.map(|answer| answer.value.topics.len()) }
+    });
+    let mut connection = fake.accept().await;
+    let request = connection.request().await.unwrap();
+    connection.answer(&request, Ok(Done::Topics { topics: vec![], missing: vec![] })).await;
+    assert_eq!(asking.await.unwrap(), Ok(0));
+    let closing = tokio::spawn(async move { client.close().await });
+    let told = async {
+        loop {
+            match connection.socket.next().await {
+                Some(Ok(Message::Close(frame))) => return frame.map(|frame| u16::from(frame.code)),
+                Some(Ok(_)) => {}
+                other => panic!("expected a close frame, got {other:?}"),
+            }
+        }
+    };
+    assert_eq!(tokio::time::timeout(PATIENCE, told).await.unwrap(), Some(1000));
+    assert!(connection.socket.next().await.is_none(), "the handshake is complete");
+    tokio::time::timeout(PATIENCE, closing).await.unwrap().unwrap();
 }

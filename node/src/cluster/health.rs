@@ -1,4 +1,4 @@
-//! Asks a node how it is, by its `/healthz`, and what it has counted, by its `/metrics`.
+//! Asks a node how it is and whether it is ready, by its `/readyz`, and what it has counted, by its `/metrics`.
 
 use std::time::Duration;
 
@@ -19,6 +19,12 @@ const PATIENCE: Duration = Duration::from_secs(3);
 pub struct Health {
     /// `up`, `recovering`, `failed` or `silent`.
     pub state: String,
+    /// Whether every replica group of the node takes publishes.
+    #[serde(default)]
+    pub ready: bool,
+    /// Why not, when it is not.
+    #[serde(default)]
+    pub reasons: Vec<Reason>,
     /// The groups that it leads, and what they hold.
     #[serde(default)]
     pub leads: Vec<String>,
@@ -28,9 +34,15 @@ pub struct Health {
     pub messages_led: u64,
 }
 
+/// One reason why a node is not ready, in words.
+#[derive(Clone, PartialEq, Eq, Debug, Deserialize)]
+pub struct Reason {
+    pub message: String,
+}
+
 /// `None`: it does not answer.
 pub async fn ask(address: &str) -> Option<Health> {
-    serde_json::from_slice(&fetch(address, "/healthz").await?).ok()
+    serde_json::from_slice(&fetch(address, "/readyz").await?).ok()
 }
 
 /// The value of a line of `/metrics`, named as it stands there, labels included.

@@ -12,10 +12,11 @@ pub mod screen;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use cubecast_core::address::Host;
 use cubecast_core::cube::{Dimension, Vertex};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use crate::command::Failure;
 use crate::shutdown;
@@ -26,6 +27,8 @@ use screen::Screen;
 
 /// How often the nodes are asked how they are.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
+/// A cluster that is not ready after this time is said to be waiting, and why; again after twice the time, and so on.
+const FIRST_WORD: Duration = Duration::from_secs(10);
 
 /// What `up` was asked for, checked.
 #[derive(Clone, Debug)]
@@ -33,7 +36,7 @@ pub struct Plan {
     pub dimension: Dimension,
     pub data: PathBuf,
     /// Where the nodes listen.
-    pub host: String,
+    pub host: Host,
     /// One a node, by the vertex's index.
     pub ports: Vec<u16>,
     pub web: Option<PathBuf>,
@@ -68,16 +71,11 @@ pub struct Row {
 impl Plan {
     /// Where clients reach a node.
     pub fn address(&self, vertex: Vertex) -> String {
-        let host = match self.host.as_str() {
-            "0.0.0.0" => "127.0.0.1",
-            "::" | "[::]" => "[::1]",
-            host => host,
-        };
-        format!("{host}:{}", self.ports[vertex.index()])
+        self.host.reached_locally().at(self.ports[vertex.index()]).to_string()
     }
 
     pub fn listen(&self, vertex: Vertex) -> String {
-        format!("{}:{}", self.host, self.ports[vertex.index()])
+        self.host.at(self.ports[vertex.index()]).to_string()
     }
 }
 
@@ -111,6 +109,9 @@ struct View {
     rows: Vec<Row>,
     screen: Screen,
     announced: bool,
+    began: Instant,
+    /// When the user is told next what the cluster waits for.
+    next_word: Duration,
 }
 
 impl View {
@@ -124,7 +125,13 @@ impl View {
             health: None,
             ended: None,
         });
-        View { rows: rows.collect(), screen: Screen::new(plan), announced: false }
+        View {
+            rows: rows.collect(),
+            screen: Screen::new(plan),
+            announced: false,
+            began: Instant::now(),
+            next_word: FIRST_WORD,
+        }
     }
 
     /// Shows what happens until the last child has ended.
@@ -173,17 +180,37 @@ impl View {
         if row.pid.is_none() {
             return;
         }
-        let before = row.health.as_ref().map(|health| health.state.clone());
+        let told = |row: &Row| row.health.as_ref().map(|health| (health.state.clone(), health.ready));
+        let before = told(row);
         row.health = health;
-        let after = row.health.as_ref().map(|health| health.state.clone());
-        if before != after {
-            self.screen.say_state(&self.rows[index], after.as_deref().unwrap_or("silent"));
+        if before != told(row) {
+            self.screen.say_state(&self.rows[index]);
         }
-        if !self.announced && self.rows.iter().all(|row| row.health.is_some()) {
-            self.announced = true;
-            self.screen.announce(&self.rows);
+        if !self.announced {
+            self.announce_when_ready();
         }
     }
+
+    /// Ready means that every replica group takes publishes, which takes an election after the last node is up.
+    fn announce_when_ready(&mut self) {
+        let waits_for = waits_for(&self.rows);
+        if waits_for.is_empty() {
+            self.announced = true;
+            self.screen.announce(&self.rows);
+        } else if self.began.elapsed() >= self.next_word {
+            self.next_word *= 2;
+            self.screen.say_unready(&waits_for);
+        }
+    }
+}
+
+/// Why the cluster is not ready, each reason once; nothing when it is.
+fn waits_for(rows: &[Row]) -> Vec<String> {
+    let reasons = rows.iter().flat_map(|row| match &row.health {
+        None => vec![format!("node {} does not answer", row.vertex)],
+        Some(health) => health.reasons.iter().map(|reason| reason.message.clone()).collect(),
+    });
+    reasons.collect::<std::collections::BTreeSet<_>>().into_iter().collect()
 }
 
 /// Asks every node how it is, again and again.

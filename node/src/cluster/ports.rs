@@ -4,6 +4,8 @@ use std::net::TcpListener;
 use std::ops::RangeInclusive;
 use std::str::FromStr;
 
+use cubecast_core::address::Host;
+
 /// Where free ports are looked for: above the well-known ones, below those that systems lend to outgoing connections.
 const SEARCHED: RangeInclusive<u16> = 10_000..=32_000;
 /// Ranges that are tried before the search is given up.
@@ -24,13 +26,15 @@ pub enum PortError {
          If another cluster runs, stop it. Else choose other ports: --base-port {}, or --base-port auto.",
         port.saturating_add(1000).min(60_000)
     )]
-    Taken { host: String, port: u16, why: String },
+    Taken { host: Host, port: u16, why: String },
     #[error("{nodes} nodes need {nodes} different ports; --ports lists {given}")]
     Count { nodes: usize, given: usize },
+    #[error("--ports lists 0, which is no port that others could be told; --base-port auto finds free ones")]
+    Zero,
     #[error("--base-port {base} leaves no place for {nodes} ports: choose 1 to {}", 65_536 - nodes)]
     Range { base: u16, nodes: usize },
     #[error("no {nodes} free ports in a row were found on {host}")]
-    NoneFree { host: String, nodes: usize },
+    NoneFree { host: Host, nodes: usize },
 }
 
 impl FromStr for BasePort {
@@ -48,11 +52,14 @@ impl FromStr for BasePort {
 }
 
 /// So many ports on `host`, each checked to be free at this moment.
-pub fn choose(host: &str, base: BasePort, listed: &[u16], nodes: usize) -> Result<Vec<u16>, PortError> {
+pub fn choose(host: &Host, base: BasePort, listed: &[u16], nodes: usize) -> Result<Vec<u16>, PortError> {
     if !listed.is_empty() {
         let different: std::collections::BTreeSet<_> = listed.iter().collect();
         if listed.len() != nodes || different.len() != nodes {
             return Err(PortError::Count { nodes, given: listed.len() });
+        }
+        if listed.contains(&0) {
+            return Err(PortError::Zero);
         }
         check(host, listed)?;
         return Ok(listed.to_vec());
@@ -72,18 +79,17 @@ fn row(base: u16, nodes: usize) -> Option<Vec<u16>> {
     Some((base..=last).collect())
 }
 
-fn search(host: &str, nodes: usize) -> Result<Vec<u16>, PortError> {
+fn search(host: &Host, nodes: usize) -> Result<Vec<u16>, PortError> {
     let rows = std::iter::repeat_with(|| row(fastrand::u16(SEARCHED), nodes)).take(TRIES).flatten();
     let mut free = rows.filter(|ports| check(host, ports).is_ok());
-    free.next().ok_or_else(|| PortError::NoneFree { host: host.into(), nodes })
+    free.next().ok_or_else(|| PortError::NoneFree { host: host.clone(), nodes })
 }
 
 /// Listens on all of them at once, for a moment.
-fn check(host: &str, ports: &[u16]) -> Result<(), PortError> {
-    let host_only = host.trim_start_matches('[').trim_end_matches(']');
-    let taken = |port, error: std::io::Error| PortError::Taken { host: host.into(), port, why: error.to_string() };
-    let held: Result<Vec<_>, _> =
-        ports.iter().map(|port| TcpListener::bind((host_only, *port)).map_err(|error| taken(*port, error))).collect();
+fn check(host: &Host, ports: &[u16]) -> Result<(), PortError> {
+    let taken = |port, error: std::io::Error| PortError::Taken { host: host.clone(), port, why: error.to_string() };
+    let bind = |port: &u16| TcpListener::bind(host.at(*port).to_string()).map_err(|error| taken(*port, error));
+    let held: Result<Vec<_>, _> = ports.iter().map(bind).collect();
     held.map(drop)
 }
 
@@ -91,25 +97,37 @@ fn check(host: &str, ports: &[u16]) -> Result<(), PortError> {
 mod tests {
     use super::*;
 
+    fn loopback() -> Host {
+        "127.0.0.1".parse().unwrap()
+    }
+
     #[test]
     fn a_taken_port_is_named_with_what_to_do() {
         let held = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = held.local_addr().unwrap().port();
-        let error = choose("127.0.0.1", BasePort::Auto, &[port], 1).unwrap_err().to_string();
+        let error = choose(&loopback(), BasePort::Auto, &[port], 1).unwrap_err().to_string();
         assert!(error.contains(&format!("port {port} on 127.0.0.1")) && error.contains("--base-port auto"), "{error}");
     }
 
     #[test]
     fn auto_finds_ports_in_a_row() {
-        let ports = choose("127.0.0.1", BasePort::Auto, &[], 8).unwrap();
+        let ports = choose(&loopback(), BasePort::Auto, &[], 8).unwrap();
         assert!(ports.windows(2).all(|pair| pair[1] == pair[0] + 1));
         assert_eq!(ports.len(), 8);
     }
 
     #[test]
+    fn ports_are_found_on_ipv6_too() {
+        let host: Host = "::1".parse().unwrap();
+        assert_eq!(choose(&host, BasePort::Auto, &[], 2).unwrap().len(), 2);
+    }
+
+    #[test]
     fn ports_that_cannot_be_are_refused() {
-        assert_eq!(choose("127.0.0.1", BasePort::At(65_535), &[], 2), Err(PortError::Range { base: 65_535, nodes: 2 }));
-        assert_eq!(choose("127.0.0.1", BasePort::Auto, &[9, 9], 2), Err(PortError::Count { nodes: 2, given: 2 }));
+        assert_eq!(choose(&loopback(), BasePort::At(65_535), &[], 2), Err(PortError::Range { base: 65_535, nodes: 2 }));
+        assert_eq!(choose(&loopback(), BasePort::Auto, &[9, 9], 2), Err(PortError::Count { nodes: 2, given: 2 }));
+        assert_eq!(choose(&loopback(), BasePort::At(65_530), &[], 8), Err(PortError::Range { base: 65_530, nodes: 8 }));
+        assert_eq!(choose(&loopback(), BasePort::Auto, &[0, 9], 2), Err(PortError::Zero));
         assert!("0".parse::<BasePort>().is_err());
         assert!("x".parse::<BasePort>().is_err());
     }

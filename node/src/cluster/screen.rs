@@ -86,16 +86,29 @@ impl Screen {
         }
     }
 
-    /// A node's state changed.
-    pub fn say_state(&mut self, row: &Row, state: &str) {
+    /// A node's state changed, or whether it is ready.
+    pub fn say_state(&mut self, row: &Row) {
+        let state = row.health.as_ref().map_or("silent", |health| &health.state);
+        let ready = row.health.as_ref().is_some_and(|health| health.ready);
         match self.form {
             Form::Table => {}
+            Form::Lines if state == "up" && !ready => self.line(&format!("Node {}: up, not ready yet", row.vertex)),
             Form::Lines => self.line(&format!("Node {}: {state}", row.vertex)),
-            Form::Json => self.print_json(&json!({"event": "state", "node": row.vertex, "state": state})),
+            Form::Json => {
+                self.print_json(&json!({"event": "state", "node": row.vertex, "state": state, "ready": ready}));
+            }
         }
     }
 
-    /// All nodes answer for the first time.
+    /// The cluster has not become ready for a long time.
+    pub fn say_unready(&mut self, reasons: &[String]) {
+        match self.form {
+            Form::Json => self.print_json(&json!({"event": "unready", "reasons": reasons})),
+            Form::Table | Form::Lines => self.line(&format!("Not ready yet:\n  {}", reasons.join("\n  "))),
+        }
+    }
+
+    /// Every replica group takes publishes for the first time.
     pub fn announce(&mut self, rows: &[Row]) {
         match self.form {
             Form::Table => {}
@@ -206,6 +219,7 @@ fn dashboard(rows: &[Row]) -> String {
 
 fn state(row: &Row) -> String {
     match (&row.health, row.pid) {
+        (Some(health), Some(_)) if health.state == "up" && !health.ready => "not ready".into(),
         (Some(health), Some(_)) => health.state.clone(),
         (None, Some(_)) => "starting".into(),
         (_, None) => "down".into(),

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use cubecast_core::address::parse_authority;
 use cubecast_core::client::{ClientError, Notice};
 use cubecast_core::visible::visible_line;
 use tokio::sync::broadcast;
@@ -9,12 +10,13 @@ use tokio::sync::broadcast;
 use super::output::{Format, remark};
 use super::{Failure, block_on};
 use crate::client::CubecastClient;
+use crate::shutdown::Shutdown;
 
 #[derive(Clone, Debug, clap::Args)]
 #[command(next_help_heading = "Cluster")]
 pub struct Remote {
     /// Some nodes of the cluster, separated by commas. One that answers is enough: it tells where the others are.
-    #[arg(long, env = "CUBECAST", value_name = "ADDRESS,...", value_delimiter = ',', default_value = "127.0.0.1:8000")]
+    #[arg(long, env = "CUBECAST", value_name = "ADDRESS,...", value_delimiter = ',', default_value = "127.0.0.1:8000", value_parser = parse_node)]
     pub cluster: Vec<String>,
     /// `table` for people, `json` for programs.
     #[arg(long, value_enum, value_name = "FORMAT", default_value_t)]
@@ -25,15 +27,26 @@ pub struct Remote {
 }
 
 impl Remote {
-    /// Runs a command against the cluster, telling on standard error when a home is passed over.
+    /// Runs a command against the cluster, telling on standard error when a home is passed over. A signal ends it.
     pub fn run<F: Future<Output = Result<(), Failure>>>(
         &self,
         command: impl FnOnce(CubecastClient) -> F,
     ) -> Result<(), Failure> {
+        self.run_with_signals(|client, mut shutdown| async move { shutdown.or(command(client)).await })
+    }
+
+    /// As [`Remote::run`], for a command that acts on signals itself.
+    pub fn run_with_signals<F: Future<Output = Result<(), Failure>>>(
+        &self,
+        command: impl FnOnce(CubecastClient, Shutdown) -> F,
+    ) -> Result<(), Failure> {
         block_on(async {
+            let shutdown = Shutdown::on_signals()?;
             let client = CubecastClient::connect(&self.cluster).within(self.timeout);
             tokio::spawn(tell(client.notices()));
-            command(client).await
+            let result = command(client.clone(), shutdown).await;
+            client.close().await;
+            result
         })
     }
 }
@@ -61,6 +74,20 @@ impl From<ClientError> for Failure {
     }
 }
 
+/// `HOST:PORT`, `HOST`, or a WebSocket's URL.
+fn parse_node(text: &str) -> Result<String, String> {
+    let text = text.trim();
+    let authority = match text.split_once("://") {
+        Some(("ws", rest)) => rest.split('/').next().unwrap_or_default(),
+        Some(_) => return Err("a node is reached at ws://HOST:PORT, or HOST:PORT".into()),
+        None => text,
+    };
+    match parse_authority(authority) {
+        Ok(_) => Ok(text.to_owned()),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
 /// `500ms`, `10s`, `2m`; a number alone means seconds.
 pub fn parse_time(text: &str) -> Result<Duration, String> {
     let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
@@ -77,6 +104,16 @@ pub fn parse_time(text: &str) -> Result<Duration, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_node_is_named_by_an_address_or_a_url() {
+        for good in ["127.0.0.1:8000", "[::1]:8000", "localhost", "ws://[::1]:8000/ws", "ws://a.example/ws"] {
+            assert_eq!(parse_node(good), Ok(good.to_owned()));
+        }
+        for bad in ["", "::1:8000", "a:0", "a:99999", "http://a:1", "a b:1"] {
+            assert!(parse_node(bad).is_err(), "{bad}");
+        }
+    }
 
     #[test]
     fn times_are_read_as_people_write_them() {

@@ -78,20 +78,29 @@ pub fn run(args: &Args) -> Result<(), Failure> {
             "--content-only prints no JSON: leave one of it and --format json away",
         ));
     }
-    args.remote.run(|client| async move {
-        if args.create {
-            client.create_subscriber(&args.subscriber).await?;
-        }
-        let from = args.from.map(|start| start.0);
-        let listening =
-            client.listen(&args.subscriber, &args.topic, from).await.map_err(|error| with_hint(error.into()))?;
-        follow(args, &client, listening.value).await
+    args.remote.run_with_signals(|client, mut shutdown| async move {
+        let deliveries = shutdown.or(listen(args, &client)).await?;
+        follow(args, &client, deliveries, shutdown).await
     })
 }
 
+async fn listen(args: &Args, client: &CubecastClient) -> Result<Deliveries, Failure> {
+    if args.create {
+        client.create_subscriber(&args.subscriber).await?;
+    }
+    let from = args.from.map(|start| start.0);
+    let listening =
+        client.listen(&args.subscriber, &args.topic, from).await.map_err(|error| with_hint(error.into()))?;
+    Ok(listening.value)
+}
+
 /// Prints and commits until there were enough, somebody ends it, or the subscription is gone.
-async fn follow(args: &Args, client: &CubecastClient, mut deliveries: Deliveries) -> Result<(), Failure> {
-    let mut shutdown = Shutdown::on_signals()?;
+async fn follow(
+    args: &Args,
+    client: &CubecastClient,
+    mut deliveries: Deliveries,
+    mut shutdown: Shutdown,
+) -> Result<(), Failure> {
     let mut unread = std::pin::pin!(output::reader_gone());
     let mut cursor = Cursor { printed: deliveries.cursor, committed: deliveries.cursor };
     let mut heard = 0;

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::ValueEnum as _;
 
+use cubecast_core::address::Host;
+
 use super::{Failure, Logging, block_on};
 use crate::cluster::ports::{self, BasePort};
 use crate::cluster::{self, Plan};
@@ -17,7 +19,7 @@ use crate::storage::SyncMode;
 #[command(after_help = "Examples:\n    \
     cubecast up --web dist                    eight nodes on ports 8000 to 8007, and the dashboard\n    \
     cubecast up --dimension 2 --no-faults     four nodes that do not fail on request\n    \
-    cubecast up --base-port auto --format json    for scripts: one JSON line an event, `ready` when all nodes answer\n\n\
+    cubecast up --base-port auto --format json    for scripts: one JSON line an event, `ready` when every group can be written\n\n\
     SIGINT (Ctrl-C) and SIGTERM end all nodes cleanly, with exit code 0. So does SIGHUP, with exit code 129; under nohup it is ignored. \
     A second signal ends it at once.")]
 pub struct Args {
@@ -33,9 +35,10 @@ pub struct Args {
     /// A port for each node, separated by commas.
     #[arg(long, value_name = "PORT,...", value_delimiter = ',')]
     ports: Vec<u16>,
-    /// The address to listen on. 0.0.0.0 opens the cluster to the network: clients need no password.
+    /// The address to listen on, IPv4 or IPv6, or a host name. 0.0.0.0, or ::, opens the cluster to the network: clients need no
+    /// password.
     #[arg(long, default_value = "127.0.0.1")]
-    host: String,
+    host: Host,
     /// The folder with the dashboard's files.
     #[arg(long, value_name = "DIR")]
     web: Option<PathBuf>,

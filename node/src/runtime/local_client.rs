@@ -1,4 +1,4 @@
-//! A client inside the process: how `/healthz` and `/metrics` ask the node about itself, in the clients' own vocabulary.
+//! A client inside the process: how the probes and `/metrics` ask the node about itself, in the clients' own vocabulary.
 
 use std::time::Duration;
 

@@ -8,6 +8,8 @@ use cubecast_core::wire::answer::ServerFrame;
 use tokio::sync::{mpsc, oneshot};
 use tokio_tungstenite::tungstenite::Bytes;
 
+use crate::transport::farewell::Goodbye;
+
 /// Encoded frames that may wait for one neighbour.
 pub const PEER_QUEUE_BYTES: u64 = 32 << 20;
 /// The weight of the frames that may wait for one client. Core pauses its deliveries long before.
@@ -66,7 +68,7 @@ impl PeerQueue {
 pub struct ClientMailbox {
     queue: mpsc::UnboundedSender<ServerFrame>,
     waiting: Arc<AtomicU64>,
-    close: oneshot::Sender<String>,
+    close: oneshot::Sender<Goodbye>,
 }
 
 /// The other end of a [`ClientMailbox`].
@@ -76,8 +78,9 @@ pub struct ClientQueue {
     waiting: Arc<AtomicU64>,
 }
 
-/// A mailbox, its queue, and what tells the connection to close and why.
-pub fn client_mailbox() -> (ClientMailbox, ClientQueue, oneshot::Receiver<String>) {
+/// A mailbox, its queue, and what tells the connection to close and why. A mailbox that is dropped tells nothing: then the node
+/// shuts down.
+pub fn client_mailbox() -> (ClientMailbox, ClientQueue, oneshot::Receiver<Goodbye>) {
     let (sender, receiver) = mpsc::unbounded_channel();
     let (close, closing) = oneshot::channel();
     let waiting = Arc::<AtomicU64>::default();
@@ -98,8 +101,8 @@ impl ClientMailbox {
     }
 
     /// Tells the connection to close, after what is queued if the client reads at all.
-    pub fn close(self, reason: String) {
-        let _ = self.close.send(reason);
+    pub fn close(self, goodbye: Goodbye) {
+        let _ = self.close.send(goodbye);
     }
 }
 

@@ -16,16 +16,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cubecast_core::cube::Vertex;
-use cubecast_core::io::{ConnectionId, Effect, Input};
+use cubecast_core::io::{ConnectionId, Dismissal, Effect, Input};
 use cubecast_core::wire::answer::ServerFrame;
 use cubecast_core::wire::peer::PeerFrame;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until, timeout_at};
+use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 
 use crate::log;
 use crate::metrics::Metrics;
 use crate::shutdown;
 use crate::transport::codec;
+use crate::transport::farewell::Goodbye;
 use clock::Clock;
 use disk::{Disk, DiskFailed, DiskWork};
 use inbox::{Arrival, Inbox};
@@ -217,7 +219,9 @@ impl<M: Machine, D: Disk> Runtime<M, D> {
                 self.signals.gate.send_modify(|gate| *gate = PeerGate { allowed, epoch: gate.epoch + 1 });
             }
             Effect::SendClient { connection, frame } => self.send_client(connection, frame),
-            Effect::CloseClient { connection, reason } => self.close_client(connection, reason),
+            Effect::CloseClient { connection, why, reason } => {
+                self.close_client(connection, Goodbye::new(close_code(why), reason));
+            }
             Effect::Observe(event) => {
                 self.metrics.observe(&event);
                 log::event(&event);
@@ -232,13 +236,14 @@ impl<M: Machine, D: Disk> Runtime<M, D> {
             self.metrics.answered(&answer.result);
         }
         if !mailbox.offer(frame) {
-            self.close_client(connection, "the client reads too slowly: too much is waiting for it".into());
+            let reason = "the client reads too slowly: too much is waiting for it";
+            self.close_client(connection, Goodbye::new(CloseCode::Policy, reason));
         }
     }
 
-    fn close_client(&mut self, connection: ConnectionId, reason: String) {
+    fn close_client(&mut self, connection: ConnectionId, goodbye: Goodbye) {
         if let Some(mailbox) = self.clients.remove(&connection) {
-            mailbox.close(reason);
+            mailbox.close(goodbye);
         }
     }
 
@@ -270,5 +275,13 @@ impl<M: Machine, D: Disk> Runtime<M, D> {
         let disk = self.disk;
         let closed = tokio::task::spawn_blocking(move || disk.close()).await;
         closed.unwrap_or_else(|panic| Err(DiskFailed(format!("closing it panicked: {panic}"))))
+    }
+}
+
+fn close_code(why: Dismissal) -> CloseCode {
+    match why {
+        Dismissal::ReadsTooSlowly => CloseCode::Policy,
+        Dismissal::TooManyClients => CloseCode::Again,
+        Dismissal::NodeFails => CloseCode::Away,
     }
 }

@@ -13,15 +13,15 @@ use cubecast_core::wire::answer::{Answer, ErrorCode, ServerFrame};
 use cubecast_core::wire::client::Request;
 use futures_util::stream::{SplitSink, SplitStream};
 use futures_util::{SinkExt, StreamExt};
-use tokio::io::AsyncReadExt;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{sleep, timeout};
-use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
-use tokio_tungstenite::tungstenite::{Error, Message};
+use tokio_tungstenite::tungstenite::{Bytes, Error, Message};
 use tracing::debug;
 
 use super::codec::{self, Malformed};
+use super::farewell::{self, Fault, Goodbye};
+use super::pulse::Pulse;
 use super::unanswered::Unanswered;
 use super::{Door, Socket};
 use crate::runtime::inbox::Arrival;
@@ -30,19 +30,21 @@ use crate::runtime::mailbox::{ClientQueue, client_mailbox};
 /// Frames that are encoded before the socket is flushed.
 const FRAMES_A_FLUSH: usize = 256;
 /// A client that is told to go has so long to read what waits for it.
-const GOODBYE: Duration = Duration::from_secs(1);
-/// What is read and thrown away of a message over the limit, so that the client gets to read why it is closed.
-const DISCARD_BYTES: u64 = 64 << 20;
+const LAST_READS: Duration = Duration::from_secs(1);
+/// How long the closing handshake may take when the node ends.
+const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// Why a connection ends.
 enum Ending {
-    /// The client closed it, or it broke.
-    Gone,
-    /// A message over the limit; what follows it cannot be told from it.
-    TooLarge,
-    /// Against the WebSocket protocol.
+    /// The client closed it.
+    Left,
+    /// The client ended its direction of TCP without a close frame; it may still read.
+    HalfClosed,
+    /// It broke.
     Broken(String),
-    /// Core, a limit or the end of the node says so; all that was queued has been sent, or time is up.
+    /// A message over the limit, or against the WebSocket protocol; or nothing came for too long.
+    Refused(Goodbye),
+    /// Core said why, or the node shuts down; all that was queued has been sent, or time is up.
     Dismissed,
 }
 
@@ -54,6 +56,7 @@ struct Connection<'a> {
     binary: AtomicBool,
     unanswered: Unanswered,
     refusals: mpsc::UnboundedSender<Answer>,
+    pulse: Pulse,
 }
 
 /// Serves one client until it leaves or has to.
@@ -62,9 +65,10 @@ pub async fn serve(mut socket: Socket, door: Arc<Door>) {
     let (refusals, refused) = mpsc::unbounded_channel();
     let id = door.numbers.next_connection();
     let unanswered = Unanswered::new(door.limits.unanswered);
-    let connection = Connection { door: &door, id, binary: AtomicBool::new(false), unanswered, refusals };
+    let pulse = Pulse::default();
+    let connection = Connection { door: &door, id, binary: AtomicBool::new(false), unanswered, refusals, pulse };
     if door.inbox.send(Arrival::ClientOpened { connection: id, mailbox }, 0).await.is_err() {
-        return;
+        return farewell::close(socket, Some(&Goodbye::shutting_down()), LAST_WORDS).await;
     }
     door.metrics.client_connections.fetch_add(1, Relaxed);
     let mut dismissed = None;
@@ -73,34 +77,40 @@ pub async fn serve(mut socket: Socket, door: Arc<Door>) {
         ending = connection.read(&mut stream) => ending,
         ending = connection.write(&mut sink, queue, refused) => ending,
         () = dismissal(&mut closing, &mut dismissed, &door) => Ending::Dismissed,
+        () = connection.pulse.lost(door.began, door.limits.silence) => Ending::Refused(silent_for(door.limits.silence)),
     };
     drop((sink, stream));
-    let why = dismissed.or(closing.try_recv().ok()).unwrap_or_else(|| "the node is shutting down".into());
+    // A mailbox that was dropped without a word was the node's end.
+    let dismissed = dismissed.or(closing.try_recv().ok()).unwrap_or_else(Goodbye::shutting_down);
     let binary = connection.binary.load(Relaxed);
     // The node is shutting down when this fails, and then nobody needs to know.
     let _ = door.inbox.send(Arrival::ClientClosed { connection: id }, 0).await;
     door.metrics.client_connections.fetch_sub(1, Relaxed);
-    say_goodbye(socket, ending, why, &door, binary).await;
+    say_goodbye(socket, ending, dismissed, &door, binary).await;
+}
+
+fn silent_for(silence: Duration) -> Goodbye {
+    let seconds = silence.as_secs_f64();
+    let reason = format!("nothing came from the client for {seconds} s, not even an answer to a ping");
+    Goodbye::new(CloseCode::Policy, reason)
 }
 
 /// Completes some time after the client was told to go, so that it can still read what is queued for it.
-async fn dismissal(closing: &mut oneshot::Receiver<String>, why: &mut Option<String>, door: &Door) {
+async fn dismissal(closing: &mut oneshot::Receiver<Goodbye>, dismissed: &mut Option<Goodbye>, door: &Door) {
     tokio::select! {
-        reason = closing => *why = reason.ok(),
+        told = closing => *dismissed = told.ok(),
         () = door.stopped() => {}
     }
-    sleep(GOODBYE).await;
+    sleep(LAST_READS).await;
 }
 
 impl Connection<'_> {
     async fn read(&self, stream: &mut SplitStream<&mut Socket>) -> Ending {
         loop {
-            let message = match stream.next().await {
+            let message = match self.pulse.listen(stream.next()).await {
                 Some(Ok(message)) => message,
-                Some(Err(Error::Capacity(_))) => return Ending::TooLarge,
-                Some(Err(Error::Protocol(error))) => return Ending::Broken(error.to_string()),
-                Some(Err(Error::Utf8(error))) => return Ending::Broken(error),
-                Some(Err(_)) | None => return Ending::Gone,
+                Some(Err(error)) => return self.end_reading(&error),
+                None => return Ending::Left,
             };
             let size = message.len();
             self.door.metrics.client_bytes_in.fetch_add(size as u64, Relaxed);
@@ -114,11 +124,19 @@ impl Connection<'_> {
                     codec::parse_binary(bytes, &self.door.rules)
                 }
                 Message::Ping(_) | Message::Pong(_) | Message::Frame(_) => continue,
-                Message::Close(_) => return Ending::Gone,
+                Message::Close(_) => return Ending::Left,
             };
             if !self.take_in(requests, size).await {
                 return Ending::Dismissed;
             }
+        }
+    }
+
+    fn end_reading(&self, error: &Error) -> Ending {
+        match farewell::fault_of(error, self.door.limits.client_message) {
+            Fault::Told(goodbye) => Ending::Refused(goodbye),
+            Fault::Broken(why) => Ending::Broken(why),
+            Fault::NoCloseFrame => Ending::HalfClosed,
         }
     }
 
@@ -168,6 +186,12 @@ impl Connection<'_> {
                     None => return Ending::Dismissed,
                 },
                 Some(answer) = refused.recv() => batch.push_own(answer),
+                () = self.pulse.ping_due() => {
+                    if let Err(error) = sink.send(Message::Ping(Bytes::new())).await {
+                        return Ending::Broken(error.to_string());
+                    }
+                    continue;
+                }
             }
             while batch.frames.len() < FRAMES_A_FLUSH {
                 if let Some(frame) = queue.take() {
@@ -178,9 +202,10 @@ impl Connection<'_> {
                     break;
                 }
             }
-            if self.send(sink, &batch.frames).await.is_err() {
-                return Ending::Gone;
+            if let Err(error) = self.send(sink, &batch.frames).await {
+                return Ending::Broken(error.to_string());
             }
+            self.pulse.sent();
             self.unanswered.give_back(batch.answers);
             queue.drained(batch.weight);
             if batch.weight > 0 {
@@ -239,56 +264,33 @@ fn chunks<T>(mut items: Vec<T>, size: usize) -> impl Iterator<Item = Vec<T>> {
     })
 }
 
-async fn say_goodbye(mut socket: Socket, ending: Ending, dismissed: String, door: &Door, binary: bool) {
-    let (code, reason) = match ending {
-        // Lets the close handshake finish.
-        Ending::Gone => (None, String::new()),
-        Ending::TooLarge => {
-            (Some(CloseCode::Size), format!("a message has at most {} bytes", door.limits.client_message))
+async fn say_goodbye(mut socket: Socket, ending: Ending, dismissed: Goodbye, door: &Door, binary: bool) {
+    let within = if *door.stop.borrow() { LAST_WORDS } else { farewell::CLOSES_WITHIN };
+    let goodbye = match ending {
+        Ending::Left => return farewell::close(socket, None, within).await,
+        Ending::HalfClosed => {
+            let goodbye = Goodbye::new(CloseCode::Protocol, "the connection ended without a close frame");
+            return farewell::close_half_closed(socket, &goodbye, within).await;
         }
-        Ending::Broken(why) => (Some(CloseCode::Protocol), why),
-        Ending::Dismissed if *door.stop.borrow() => (Some(CloseCode::Away), dismissed),
-        Ending::Dismissed => (Some(CloseCode::Policy), dismissed),
+        Ending::Broken(why) => return debug!(node = %door.vertex(), "A client's connection broke: {why}"),
+        Ending::Refused(goodbye) => goodbye,
+        Ending::Dismissed => dismissed,
     };
-    if !reason.is_empty() {
-        debug!(node = %door.vertex(), "Client closed: {reason}");
+    debug!(node = %door.vertex(), "Client closed: {}", goodbye.reason);
+    if goodbye.code == CloseCode::Size {
+        // If it cannot be sent, the close frame cannot either.
+        let _ = timeout(within, say_too_large(&mut socket, &goodbye.reason, door, binary)).await;
     }
-    let farewell = async {
-        if code == Some(CloseCode::Size) {
-            let answer = Answer {
-                id: None,
-                served_by: door.vertex(),
-                hops: None,
-                result: Err(ErrorCode::TooLarge.because(reason.as_str())),
-            };
-            for message in encode(&[ServerFrame::Answer(answer)], binary) {
-                socket.feed(message).await?;
-            }
-        }
-        let frame = code.map(|code| CloseFrame { code, reason: shorten(&reason).into() });
-        socket.close(frame).await?;
-        if code == Some(CloseCode::Size) {
-            discard(&mut socket).await;
-        }
-        Ok::<(), Error>(())
-    };
-    // Whoever does not read in time, or is gone, is not waited for.
-    let _ = timeout(GOODBYE, farewell).await;
+    farewell::close(socket, Some(&goodbye), within).await;
 }
 
-/// Closing a socket with unread bytes resets it, and the client would lose our last words.
-async fn discard(socket: &mut Socket) {
-    let mut nowhere = tokio::io::sink();
-    let _ = tokio::io::copy(&mut socket.get_mut().take(DISCARD_BYTES), &mut nowhere).await;
-}
-
-/// A close frame has place for 123 bytes of reason.
-fn shorten(reason: &str) -> String {
-    let mut short = reason.to_owned();
-    while short.len() > 120 {
-        short.pop();
+async fn say_too_large(socket: &mut Socket, reason: &str, door: &Door, binary: bool) -> Result<(), Error> {
+    let result = Err(ErrorCode::TooLarge.because(reason));
+    let answer = Answer { id: None, served_by: door.vertex(), hops: None, result };
+    for message in encode(&[ServerFrame::Answer(answer)], binary) {
+        socket.send(message).await?;
     }
-    short
+    Ok(())
 }
 
 #[cfg(test)]

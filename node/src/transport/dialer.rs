@@ -79,18 +79,23 @@ async fn connect(
     let stream =
         timeout(CONNECT, TcpStream::connect(address)).await.map_err(|_| DialError::Unreachable("no answer".into()))?;
     let stream = stream.map_err(|error| DialError::Unreachable(error.to_string()))?;
-    tune(&stream).map_err(|error| DialError::Unreachable(error.to_string()))?;
+    tune(&stream, door.limits.silence).map_err(|error| DialError::Unreachable(error.to_string()))?;
     let mut socket =
         timeout(handshake::PATIENCE, upgrade(stream, address)).await.map_err(|_| HandshakeError::TooSlow)??;
     let proven = match handshake::dial(&mut socket, &door.credentials, peer).await {
         Err(HandshakeError::Refused(refusal)) => {
-            handshake::refuse(&mut socket, &refusal).await;
+            handshake::refuse(socket, &refusal).await;
             return Err(HandshakeError::Refused(refusal).into());
         }
         other => other?,
     };
-    let slot = door.peers.admit(proven).await.map_err(HandshakeError::Refused)?;
-    Ok((socket, slot))
+    match door.peers.admit(proven).await {
+        Ok(slot) => Ok((socket, slot)),
+        Err(refusal) => {
+            handshake::refuse(socket, &refusal).await;
+            Err(HandshakeError::Refused(refusal).into())
+        }
+    }
 }
 
 async fn upgrade(stream: TcpStream, address: &str) -> Result<Socket, DialError> {

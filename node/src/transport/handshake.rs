@@ -23,10 +23,10 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::timeout;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
-use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 
 use super::HANDSHAKE_MESSAGE;
+use super::farewell::{self, Goodbye};
 
 /// The WebSocket subprotocol by which a neighbour is told from a client.
 pub const SUBPROTOCOL: &str = "cubecast-peer.1";
@@ -34,6 +34,8 @@ pub const SUBPROTOCOL: &str = "cubecast-peer.1";
 pub const PROTOCOL: u16 = 2;
 /// A handshake that takes longer is given up.
 pub const PATIENCE: Duration = Duration::from_secs(3);
+/// How long a refused neighbour has to answer our close frame.
+const REFUSED_WITHIN: Duration = Duration::from_secs(1);
 /// The shortest secret, bytes.
 pub const MIN_SECRET: usize = 16;
 
@@ -112,15 +114,6 @@ pub struct Refusal {
 impl Refusal {
     pub fn new(code: RefusalCode, reason: impl Into<String>) -> Refusal {
         Refusal { code, reason: reason.into() }
-    }
-
-    /// What goes over the wire; a close frame has place for 123 bytes of reason.
-    pub fn close_frame(&self) -> CloseFrame {
-        let mut reason = self.reason.clone();
-        while reason.len() > 120 {
-            reason.pop();
-        }
-        CloseFrame { code: CloseCode::from(self.code as u16), reason: reason.into() }
     }
 }
 
@@ -220,12 +213,12 @@ where
 }
 
 /// Sends the refusal and closes.
-pub async fn refuse<S>(socket: &mut WebSocketStream<S>, refusal: &Refusal)
+pub async fn refuse<S>(socket: WebSocketStream<S>, refusal: &Refusal)
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    // If it is not there to hear it, there is nothing more to do for it.
-    let _ = timeout(PATIENCE, socket.close(Some(refusal.close_frame()))).await;
+    let goodbye = Goodbye::new(CloseCode::from(refusal.code as u16), refusal.reason.as_str());
+    farewell::close(socket, Some(&goodbye), REFUSED_WITHIN).await;
 }
 
 impl Credentials {

@@ -3,23 +3,28 @@
 //! ```text
 //! TCP -> server (HTTP) -> /ws                    -> client_connection -> inbox
 //!                      -> /ws, peer subprotocol  -> handshake -> peer_table -> peer_connection -> inbox
-//!                      -> /healthz, /metrics, files
+//!                      -> probes, files
 //! dialer -> TCP        -> handshake -> peer_table -> peer_connection -> inbox
 //! ```
 //!
 //! Bytes become core's types here and nowhere else. A connection that misbehaves, or does not read, harms itself alone.
 
+pub mod accepting;
 pub mod client_connection;
 pub mod codec;
 pub mod dialer;
+pub mod farewell;
 pub mod handshake;
 pub mod lonely;
 pub mod origin;
 pub mod peer_connection;
 pub mod peer_table;
+pub mod probes;
+pub mod pulse;
 pub mod server;
 pub mod static_files;
 pub mod unanswered;
+pub mod upgrade;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -56,11 +61,13 @@ pub struct Limits {
     pub unanswered: usize,
     /// Bytes in one message from a client: the longest content, escaped in JSON, and its frame.
     pub client_message: usize,
+    /// A client from which nothing comes for so long, not even an answer to a ping, is gone.
+    pub silence: Duration,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Limits { clients: 4096, unanswered: 1024, client_message: 8 << 20 }
+        Limits { clients: 4096, unanswered: 1024, client_message: 8 << 20, silence: pulse::SILENCE }
     }
 }
 
@@ -120,10 +127,16 @@ impl Numbers {
 const KEEPALIVE: TcpKeepalive =
     TcpKeepalive::new().with_time(Duration::from_secs(30)).with_interval(Duration::from_secs(10)).with_retries(3);
 
-/// Small frames must not wait for each other, and a vanished machine must be noticed.
-pub fn tune(stream: &TcpStream) -> std::io::Result<()> {
+/// Small frames must not wait for each other, and a vanished machine must be noticed: also one that has not acknowledged what
+/// was sent to it, or takes nothing, for `silence`.
+pub fn tune(stream: &TcpStream, silence: Duration) -> std::io::Result<()> {
     stream.set_nodelay(true)?;
-    SockRef::from(stream).set_tcp_keepalive(&KEEPALIVE)
+    let socket = SockRef::from(stream);
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    socket.set_tcp_user_timeout(Some(silence))?;
+    #[cfg(not(any(target_os = "linux", target_os = "android")))]
+    let _ = silence;
+    socket.set_tcp_keepalive(&KEEPALIVE)
 }
 
 /// WebSocket settings with a bound on a message's size. Buffers are small, because connections are many, and because room for
@@ -134,4 +147,18 @@ pub fn websocket_config(max_message: usize) -> WebSocketConfig {
         .write_buffer_size(32 << 10)
         .max_message_size(Some(max_message))
         .max_frame_size(Some(max_message))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[cfg(target_os = "linux")]
+    #[tokio::test]
+    async fn a_vanished_machine_is_noticed_with_data_under_way() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let stream = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        tune(&stream, pulse::SILENCE).unwrap();
+        assert_eq!(SockRef::from(&stream).tcp_user_timeout().unwrap(), Some(pulse::SILENCE));
+    }
 }

@@ -7,6 +7,8 @@
 
 use std::net::IpAddr;
 
+use cubecast_core::address::{Host, parse_authority};
+
 /// What the handshake's headers are checked against.
 #[derive(Clone, Debug, Default)]
 pub struct OriginRules {
@@ -45,7 +47,8 @@ impl OriginRules {
             return Err(OriginRefused::Host { host: shorten(&host), origin: shorten(origin) });
         }
         match origin.split_once("://") {
-            Some((_, place)) if is_loopback(&host_name(place)) || host_name(place) == host => Ok(()),
+            Some((_, place)) if is_loopback(&host_name(place)) => Ok(()),
+            Some((_, place)) if !host.is_empty() && host_name(place) == host => Ok(()),
             _ => Err(OriginRefused::Origin { origin: shorten(origin) }),
         }
     }
@@ -57,14 +60,14 @@ impl OriginRules {
     }
 }
 
-/// `HOST[:PORT]` without port and brackets, in lower case.
+/// The host of `HOST[:PORT]`, in the one way in which it is written, without brackets; empty for what is none.
 pub fn host_name(place: &str) -> String {
     let place = place.split('/').next().unwrap_or_default();
-    let name = match place.strip_prefix('[') {
-        Some(bracketed) => bracketed.split(']').next().unwrap_or_default(),
-        None => place.rsplit_once(':').map_or(place, |(name, _)| name),
-    };
-    name.trim_end_matches('.').to_ascii_lowercase()
+    match parse_authority(place) {
+        Ok((Host::Ip(ip), _)) => ip.to_canonical().to_string(),
+        Ok((Host::Name(name), _)) => name,
+        Err(_) => String::new(),
+    }
 }
 
 fn is_loopback(host: &str) -> bool {
@@ -92,6 +95,8 @@ mod tests {
             (Some("http://localhost:8080"), Some("127.0.0.1:8007")),
             (Some("http://127.0.0.1:8000"), Some("localhost:8000")),
             (Some("http://[::1]:8000"), Some("[::1]:8003")),
+            (Some("http://[2001:db8::5]:8000"), Some("[2001:DB8:0::5]:8004")),
+            (Some("http://[::ffff:127.0.0.1]:8000"), Some("[::ffff:127.0.0.1]:8000")),
             (Some("http://192.168.1.5:8000"), Some("192.168.1.5:8004")),
             (Some("http://cube.example:8000"), Some("cube.example:8004")),
             (Some("https://board.example"), Some("10.0.0.9:8000")),
@@ -108,6 +113,8 @@ mod tests {
             ("https://127.0.0.1.evil.example", "127.0.0.1:8000"),
             ("null", "127.0.0.1:8000"),
             ("http://192.168.1.6", "192.168.1.5:8000"),
+            ("http://[2001:db8::6]:8000", "[2001:db8::5]:8000"),
+            ("http://[::1", "[::1]:8000"),
             ("", "localhost"),
         ] {
             assert!(

@@ -10,14 +10,15 @@ use cubecast_core::cube::Vertex;
 use cubecast_core::io::Input;
 use futures_util::stream::{SplitSink, SplitStream};
 use futures_util::{SinkExt, StreamExt};
-use tokio::time::{Instant, MissedTickBehavior, interval_at, timeout};
-use tokio_tungstenite::tungstenite::protocol::CloseFrame;
+use tokio::time::{MissedTickBehavior, interval_at, timeout};
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
-use tokio_tungstenite::tungstenite::{Bytes, Message};
+use tokio_tungstenite::tungstenite::{Bytes, Error, Message};
 use tracing::{info, warn};
 
+use super::farewell::{self, Fault, Goodbye};
 use super::peer_table::PeerSlot;
-use super::{Door, Socket, codec};
+use super::pulse::next_beat;
+use super::{Door, PEER_MESSAGE, Socket, codec};
 use crate::runtime::PeerGate;
 use crate::runtime::inbox::Arrival;
 use crate::runtime::mailbox::{PeerQueue, peer_mailbox};
@@ -33,62 +34,95 @@ const GOODBYE: Duration = Duration::from_millis(500);
 pub async fn serve(mut socket: Socket, peer: Vertex, slot: PeerSlot, gate: PeerGate, door: &Door) {
     let (mailbox, queue) = peer_mailbox();
     if door.inbox.send(Arrival::PeerOpened { peer, mailbox }, 0).await.is_err() {
-        return;
+        return farewell::close(socket, Some(&Goodbye::shutting_down()), GOODBYE).await;
     }
     door.metrics.peer_connections.fetch_add(1, Relaxed);
     let node = door.vertex();
     info!(%node, %peer, "Node {node} is connected with neighbour {peer}");
     let (mut sink, mut stream) = (&mut socket).split();
-    let why = tokio::select! {
-        why = read(&mut stream, peer, &slot, door) => why,
-        why = write(&mut sink, queue, &slot, door) => why,
-        () = slot.asked_to_give_way() => "it connected anew".into(),
-        () = gate_changed(door, gate) => "this node takes no neighbours now".into(),
-        () = door.stopped() => "this node is shutting down".into(),
+    let ending = tokio::select! {
+        ending = read(&mut stream, peer, &slot, door) => ending,
+        why = write(&mut sink, queue, &slot, door) => Ending::away(why),
+        () = slot.asked_to_give_way() => Ending::away("it connected anew"),
+        () = gate_changed(door, gate) => Ending::away("this node takes no neighbours now"),
+        () = door.stopped() => Ending::away("this node is shutting down"),
     };
     drop((sink, stream));
     // The node is shutting down when this fails.
     let _ = door.inbox.send(Arrival::PeerClosed { peer }, 0).await;
     door.metrics.peer_connections.fetch_sub(1, Relaxed);
-    warn!(%node, %peer, "Node {node} lost neighbour {peer}: {why}");
-    let last_words = CloseFrame { code: CloseCode::Away, reason: why.chars().take(100).collect::<String>().into() };
-    let _ = timeout(GOODBYE, socket.close(Some(last_words))).await;
+    warn!(%node, %peer, "Node {node} lost neighbour {peer}: {}", ending.why);
     // The place is free only now: no frame of a newer connection can come before the end of this one.
-    drop(socket);
     drop(slot);
+    farewell::close(socket, ending.goodbye.as_ref(), GOODBYE).await;
 }
 
-async fn read(stream: &mut SplitStream<&mut Socket>, peer: Vertex, slot: &PeerSlot, door: &Door) -> String {
+/// Why a connection ends, and our close frame, where the neighbour's did not come first.
+struct Ending {
+    why: String,
+    goodbye: Option<Goodbye>,
+}
+
+impl Ending {
+    /// By our decision, or because it is of no use any more.
+    fn away(why: impl Into<String>) -> Ending {
+        Ending::with(CloseCode::Away, why)
+    }
+
+    fn with(code: CloseCode, why: impl Into<String>) -> Ending {
+        let why = why.into();
+        Ending { goodbye: Some(Goodbye::new(code, why.clone())), why }
+    }
+
+    fn by_them(why: String) -> Ending {
+        Ending { why, goodbye: None }
+    }
+
+    fn of(error: &Error) -> Ending {
+        match farewell::fault_of(error, PEER_MESSAGE) {
+            Fault::Told(goodbye) => Ending { why: goodbye.reason.clone(), goodbye: Some(goodbye) },
+            Fault::NoCloseFrame => Ending::by_them("it ended the connection without a close frame".into()),
+            Fault::Broken(why) => Ending::by_them(why),
+        }
+    }
+}
+
+async fn read(stream: &mut SplitStream<&mut Socket>, peer: Vertex, slot: &PeerSlot, door: &Door) -> Ending {
     loop {
         let message = match stream.next().await {
             Some(Ok(message)) => message,
-            Some(Err(error)) => return error.to_string(),
-            None => return "it closed the connection".into(),
+            Some(Err(error)) => return Ending::of(&error),
+            None => return Ending::by_them("it closed the connection".into()),
         };
         slot.heard();
         match message {
             Message::Binary(bytes) => {
                 door.metrics.peer_bytes_in.fetch_add(bytes.len() as u64, Relaxed);
-                if let Err(why) = take_in(&bytes, peer, door).await {
-                    return why;
+                if let Err(ending) = take_in(&bytes, peer, door).await {
+                    return ending;
                 }
             }
             Message::Ping(_) | Message::Pong(_) | Message::Frame(_) => {}
-            Message::Text(_) => return "it sent text, which neighbours do not".into(),
+            Message::Text(_) => return Ending::with(CloseCode::Unsupported, "it sent text, which neighbours do not"),
             Message::Close(frame) => {
-                return frame.map_or("it closed the connection".into(), |frame| format!("it says: {}", frame.reason));
+                let why = frame.map_or("it closed the connection".into(), |frame| format!("it says: {}", frame.reason));
+                return Ending::by_them(why);
             }
         }
     }
 }
 
-async fn take_in(bytes: &Bytes, peer: Vertex, door: &Door) -> Result<(), String> {
+async fn take_in(bytes: &Bytes, peer: Vertex, door: &Door) -> Result<(), Ending> {
     let (inputs, outcome) = match codec::decode_peer(bytes, door.vertex().dimension()) {
         Ok(frames) => (frames.into_iter().map(|frame| Input::PeerFrame { from: peer, frame }).collect(), Ok(())),
         // Both speak the same version: the handshake has seen to it.
-        Err(error) => (vec![Input::PeerAltered { from: peer }], Err(format!("what it sent cannot be read: {error}"))),
+        Err(error) => {
+            let unreadable =
+                Ending::with(CloseCode::Invalid, format!("it sent a message that cannot be read: {error}"));
+            (vec![Input::PeerAltered { from: peer }], Err(unreadable))
+        }
     };
-    door.inbox.send(Arrival::Inputs(inputs), bytes.len()).await.map_err(|ended| ended.to_string())?;
+    door.inbox.send(Arrival::Inputs(inputs), bytes.len()).await.map_err(|ended| Ending::away(ended.to_string()))?;
     outcome
 }
 
@@ -98,7 +132,7 @@ async fn write(
     slot: &PeerSlot,
     door: &Door,
 ) -> String {
-    let mut ping = interval_at(next_ping(door.began), PING_EVERY);
+    let mut ping = interval_at(next_beat(door.began, PING_EVERY), PING_EVERY);
     ping.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut spoke = false;
     loop {
@@ -122,12 +156,6 @@ async fn write(
             return format!("nothing came from it for {} s", DEAD_AFTER.as_secs());
         }
     }
-}
-
-/// All connections of a node ping at the same moments: it wakes once.
-fn next_ping(began: Instant) -> Instant {
-    let pings = began.elapsed().as_micros() / PING_EVERY.as_micros();
-    began + PING_EVERY * (pings as u32 + 1)
 }
 
 async fn send_all(

@@ -3,50 +3,48 @@
 //! | path | what |
 //! |---|---|
 //! | `/ws` | a client; with the subprotocol `cubecast-peer.1`, a neighbour |
-//! | `/healthz` | 200 while the node serves, 503 while it fails; a small JSON either way |
-//! | `/metrics` | Prometheus text |
+//! | `/healthz`, `/readyz`, `/metrics` | see [`probes`] |
 //! | all else | files of the dashboard |
 
 use std::convert::Infallible;
+use std::io;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use cubecast_core::wire::answer::{ErrorCode, NodeState, NodeStatus, Role};
 use http_body_util::Full;
 use hyper::body::{Bytes, Incoming};
 use hyper::header::{
-    CONNECTION, CONTENT_TYPE, HOST, HeaderMap, HeaderName, ORIGIN, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY,
-    SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION, UPGRADE,
+    CONNECTION, HOST, HeaderMap, HeaderName, ORIGIN, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL,
+    UPGRADE,
 };
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::upgrade::OnUpgrade;
-use hyper::{Method, Request, Response, StatusCode};
+use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use serde_json::json;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use tokio_tungstenite::tungstenite::protocol::Role as SocketRole;
-use tracing::{debug, warn};
+use tracing::{debug, info, warn};
 
+use super::accepting::{self, Accepting};
 use super::handshake::{self, HandshakeError, Refusal, RefusalCode, SUBPROTOCOL};
 use super::static_files::page;
 use super::{
-    Door, HANDSHAKE_MESSAGE, PEER_MESSAGE, Socket, client_connection, peer_connection, static_files, tune,
-    websocket_config,
+    Door, HANDSHAKE_MESSAGE, PEER_MESSAGE, Socket, client_connection, peer_connection, probes, static_files, tune,
+    upgrade, websocket_config,
 };
-use crate::runtime::local_client::{self, NoStatus};
 
 /// How long a connection may take to say what it wants.
 const HEADERS: Duration = Duration::from_secs(10);
 /// How long open connections get to end when the node ends.
-const CLOSING: Duration = Duration::from_secs(2);
-/// After an accept that failed (no file descriptors left, say), so that the loop does not spin.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+const CLOSING: Duration = Duration::from_secs(3);
+/// How long the answer to an HTTP request may take that is under way then.
+const LAST_ANSWER: Duration = Duration::from_secs(1);
 /// Sockets beside those of clients: neighbours, browsers that load files, whoever asks for metrics.
 const OTHER_SOCKETS: usize = 256;
 
@@ -61,19 +59,25 @@ enum Wish {
 /// Serves the port until the node ends, then ends all connections.
 pub async fn run(listener: TcpListener, door: Arc<Door>) {
     let mut connections = JoinSet::new();
+    let mut accepting = Accepting::default();
+    let mut pause = Duration::ZERO;
     loop {
         tokio::select! {
-            accepted = listener.accept() => match accepted {
-                Ok((stream, _)) if connections.len() < door.limits.clients + OTHER_SOCKETS => {
-                    connections.spawn(serve(stream, door.clone()));
-                }
-                Ok((stream, _)) => drop(stream),
-                Err(error) => {
-                    warn!(node = %door.vertex(), "A connection could not be accepted: {error}");
-                    sleep(ACCEPT_PAUSE).await;
-                }
-            },
-            Some(_) = connections.join_next() => {}
+            accepted = accept_after(pause, &listener) => {
+                let taken = take(accepted, &mut connections, &door);
+                pause = match taken {
+                    Ok(()) => accepting.succeeded(),
+                    Err(why) => {
+                        if let Some(line) = why.and_then(|why| accepting.failed(why)) {
+                            warn!(node = %door.vertex(), "{line}");
+                        }
+                        accepting.next_pause()
+                    }
+                };
+            }
+            line = accepting.calm() => info!(node = %door.vertex(), "{line}"),
+            // Where there was no descriptor for another connection, there is one now.
+            Some(_) = connections.join_next() => pause = Duration::ZERO,
             () = door.stopped() => break,
         }
     }
@@ -82,9 +86,31 @@ pub async fn run(listener: TcpListener, door: Arc<Door>) {
     let _ = timeout(CLOSING, async { while connections.join_next().await.is_some() {} }).await;
 }
 
+async fn accept_after(pause: Duration, listener: &TcpListener) -> io::Result<TcpStream> {
+    if !pause.is_zero() {
+        sleep(pause).await;
+    }
+    listener.accept().await.map(|(stream, _)| stream)
+}
+
+/// Serves a connection. An error says why not; there is none to tell where the connection broke before it was taken.
+fn take(
+    accepted: io::Result<TcpStream>,
+    connections: &mut JoinSet<()>,
+    door: &Arc<Door>,
+) -> Result<(), Option<String>> {
+    let stream = accepted.map_err(|error| accepting::reason(&error))?;
+    let most = door.limits.clients + OTHER_SOCKETS;
+    if connections.len() >= most {
+        return Err(Some(format!("{most} connections are open, as many as this node takes ([limits] clients)")));
+    }
+    connections.spawn(serve(stream, door.clone()));
+    Ok(())
+}
+
 async fn serve(stream: TcpStream, door: Arc<Door>) {
     // A socket that refuses this is broken and will show it.
-    let _ = tune(&stream);
+    let _ = tune(&stream, door.limits.silence);
     let wish = Arc::new(Mutex::new(None));
     let service = service_fn(|request| {
         let (door, wish) = (door.clone(), wish.clone());
@@ -95,10 +121,14 @@ async fn serve(stream: TcpStream, door: Arc<Door>) {
         .header_read_timeout(HEADERS)
         .serve_connection(TokioIo::new(stream), service)
         .with_upgrades();
+    tokio::pin!(http);
     tokio::select! {
         // An HTTP connection that breaks has nobody left to be told.
-        _ = http => {}
-        () = door.stopped() => return,
+        _ = &mut http => {}
+        () = door.stopped() => {
+            http.as_mut().graceful_shutdown();
+            let _ = timeout(LAST_ANSWER, http.as_mut()).await;
+        }
     }
     let wish = wish.lock().expect("no holder of this lock panics").take();
     match wish {
@@ -124,31 +154,35 @@ async fn upgraded(upgrade: OnUpgrade, max_message: usize) -> Option<Socket> {
 }
 
 async fn answer(request: Request<Incoming>, door: &Door, wish: &Mutex<Option<Wish>>) -> Answer {
-    match request.uri().path() {
-        "/ws" => upgrade(request, door, wish),
-        "/healthz" => health(door).await,
-        "/metrics" => metrics(door).await,
-        path => static_files::serve(door.web.as_deref(), request.method(), path, request.headers()).await,
+    if !upgrade::names_its_host(&request) {
+        return page(StatusCode::BAD_REQUEST, "A request over HTTP/1.1 has one header `Host`.\n");
+    }
+    let path = request.uri().path();
+    if path == "/ws" {
+        return open_socket(request, door, wish);
+    }
+    if request.headers().contains_key(SEC_WEBSOCKET_KEY) {
+        return page(StatusCode::NOT_FOUND, "This node's WebSocket is at /ws.\n");
+    }
+    match probes::answer(door, request.method(), path).await {
+        Some(answer) => answer,
+        None => static_files::serve(door.web.as_deref(), request.method(), path, request.headers()).await,
     }
 }
 
-fn upgrade(mut request: Request<Incoming>, door: &Door, wish: &Mutex<Option<Wish>>) -> Answer {
+fn open_socket(mut request: Request<Incoming>, door: &Door, wish: &Mutex<Option<Wish>>) -> Answer {
     let headers = request.headers();
+    // First, so that a refused page can read why: a browser hides a failed handshake from it, and shows it the answer to a POST.
     if let Err(refused) = door.origins.check(text(headers, ORIGIN), text(headers, HOST)) {
         door.metrics.refused_handshakes.fetch_add(1, Relaxed);
         warn!(node = %door.vertex(), "A page was refused: {refused}");
         return page(StatusCode::FORBIDDEN, &format!("{refused}\n"));
     }
-    let Some(key) = websocket_key(request.method(), headers) else {
-        let mut answer = page(
-            StatusCode::UPGRADE_REQUIRED,
-            "This is Cubecast's WebSocket. Connect with a WebSocket client, version 13.\n",
-        );
-        answer.headers_mut().insert(UPGRADE, "websocket".parse().expect("a valid header"));
-        return answer;
+    let key = match upgrade::check(&request) {
+        Ok(key) => key,
+        Err(refused) => return refused.answer(),
     };
-    let is_peer = text(headers, SEC_WEBSOCKET_PROTOCOL)
-        .is_some_and(|offered| offered.split(',').any(|name| name.trim() == SUBPROTOCOL));
+    let is_peer = upgrade::offers(headers, SUBPROTOCOL);
     if !is_peer && door.metrics.client_connections.load(Relaxed) >= door.limits.clients as i64 {
         return page(
             StatusCode::SERVICE_UNAVAILABLE,
@@ -169,12 +203,6 @@ fn upgrade(mut request: Request<Incoming>, door: &Door, wish: &Mutex<Option<Wish
     answer.body(Full::default()).expect("the headers are valid")
 }
 
-fn websocket_key(method: &Method, headers: &HeaderMap) -> Option<String> {
-    let wants = text(headers, UPGRADE).is_some_and(|to| to.eq_ignore_ascii_case("websocket"));
-    let version = text(headers, SEC_WEBSOCKET_VERSION) == Some("13");
-    (method == Method::GET && wants && version).then(|| text(headers, SEC_WEBSOCKET_KEY).map(str::to_owned))?
-}
-
 fn text(headers: &HeaderMap, name: HeaderName) -> Option<&str> {
     headers.get(name).map(|value| value.to_str().unwrap_or("(not text)"))
 }
@@ -184,7 +212,12 @@ async fn take_peer(mut socket: Socket, door: &Arc<Door>) {
     let node = door.vertex();
     let gate = *door.gate.borrow();
     let proven = if gate.allowed {
-        handshake::accept(&mut socket, &door.credentials).await
+        tokio::select! {
+            proven = handshake::accept(&mut socket, &door.credentials) => proven,
+            () = door.stopped() => {
+                Err(Refusal::new(RefusalCode::NotNow, format!("node {node} is shutting down")).into())
+            }
+        }
     } else {
         Err(Refusal::new(RefusalCode::NotNow, format!("node {node} takes no neighbours now")).into())
     };
@@ -198,12 +231,12 @@ async fn take_peer(mut socket: Socket, door: &Arc<Door>) {
             Err(error) => debug!(%node, "A neighbour left during the handshake: {error}"),
         },
         Err(error) => {
-            if gate.allowed {
+            if gate.allowed && !*door.stop.borrow() {
                 door.metrics.refused_handshakes.fetch_add(1, Relaxed);
                 warn!(%node, "A process that wanted to be a neighbour was not taken: {error}");
             }
             if let HandshakeError::Refused(refusal) = error {
-                handshake::refuse(&mut socket, &refusal).await;
+                handshake::refuse(socket, &refusal).await;
             }
         }
     }
@@ -215,47 +248,4 @@ async fn welcome(socket: Socket) -> Result<Socket, HandshakeError> {
     let mut socket = WebSocketStream::from_raw_socket(socket.into_inner(), SocketRole::Server, config).await;
     handshake::welcome(&mut socket).await?;
     Ok(socket)
-}
-
-async fn health(door: &Door) -> Answer {
-    let (status, body) = match local_client::status(&door.inbox, &door.numbers).await {
-        Ok(status) if status.state == NodeState::Failed => (StatusCode::SERVICE_UNAVAILABLE, summary(&status)),
-        Ok(status) => (StatusCode::OK, summary(&status)),
-        Err(no_status) => {
-            let failed = matches!(&no_status, NoStatus::Refused(failure) if failure.code == ErrorCode::NodeFailed);
-            let state = if failed { "failed" } else { "silent" };
-            (
-                StatusCode::SERVICE_UNAVAILABLE,
-                json!({"node": door.vertex(), "state": state, "message": no_status.to_string()}),
-            )
-        }
-    };
-    let mut answer = page(status, &format!("{body}\n"));
-    answer.headers_mut().insert(CONTENT_TYPE, "application/json".parse().expect("a valid header"));
-    answer
-}
-
-fn summary(status: &NodeStatus) -> serde_json::Value {
-    let led: Vec<_> = status.groups.iter().filter(|group| group.role == Role::Leader).collect();
-    json!({
-        "node": status.node,
-        "state": status.state,
-        "version": status.version,
-        "incarnation": status.incarnation,
-        "uptime_ms": status.uptime_ms,
-        "leads": led.iter().map(|group| group.home).collect::<Vec<_>>(),
-        "topics_led": led.iter().map(|group| group.topics).sum::<u64>(),
-        "messages_led": led.iter().map(|group| group.messages).sum::<u64>(),
-        "neighbours_heard": status.links.iter().filter(|link| link.hears).count(),
-        "clients": status.counters.clients,
-    })
-}
-
-async fn metrics(door: &Door) -> Answer {
-    let status = local_client::status(&door.inbox, &door.numbers).await.ok();
-    let mut answer = page(StatusCode::OK, &door.metrics.render(status.as_ref()));
-    answer
-        .headers_mut()
-        .insert(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8".parse().expect("a valid header"));
-    answer
 }

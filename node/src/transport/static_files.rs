@@ -23,9 +23,7 @@ const MAX_PATH: usize = 1024;
 /// Answers a request for a file. `folder`: where the dashboard lies, if there is one.
 pub async fn serve(folder: Option<&Path>, method: &Method, path: &str, headers: &HeaderMap) -> Response<Full<Bytes>> {
     if method != Method::GET && method != Method::HEAD {
-        let mut response = page(StatusCode::METHOD_NOT_ALLOWED, "Only GET and HEAD are served here.\n");
-        response.headers_mut().insert(ALLOW, "GET, HEAD".parse().expect("a valid header"));
-        return response;
+        return only_reading();
     }
     let Some(folder) = folder else { return no_dashboard() };
     let Some(wanted) = relative_path(path) else {
@@ -166,6 +164,13 @@ pub fn page(status: StatusCode, text: &str) -> Response<Full<Bytes>> {
         .expect("the headers are valid")
 }
 
+/// The answer to any method that would change something.
+pub fn only_reading() -> Response<Full<Bytes>> {
+    let mut response = page(StatusCode::METHOD_NOT_ALLOWED, "Only GET and HEAD are served here.\n");
+    response.headers_mut().insert(ALLOW, "GET, HEAD".parse().expect("a valid header"));
+    response
+}
+
 fn no_dashboard() -> Response<Full<Bytes>> {
     const PAGE: &str = "<!doctype html><html lang=en><meta charset=utf-8><title>Cubecast</title>\
         <style>body{font:16px/1.5 system-ui;max-width:40em;margin:4em auto;padding:0 1em}code{background:#8883;padding:.1em .3em}</style>\
@@ -173,7 +178,7 @@ fn no_dashboard() -> Response<Full<Bytes>> {
         <p>The node was started without <code>--web DIR</code>, or DIR holds no <code>index.html</code>.</p>\
         <p>Build the dashboard with <code>make dashboard</code> (it goes to <code>dist/</code>) and start the cluster with \
         <code>cubecast up --web dist</code>, or do both with <code>make run</code>.</p>\
-        <p>Clients connect to <code>/ws</code>. <a href=/healthz>/healthz</a> and <a href=/metrics>/metrics</a> tell how the node is.</p></html>\n";
+        <p>Clients connect to <code>/ws</code>. <a href=/healthz>/healthz</a>, <a href=/readyz>/readyz</a> and <a href=/metrics>/metrics</a> tell how the node is.</p></html>\n";
     let mut response = page(StatusCode::NOT_FOUND, PAGE);
     response.headers_mut().insert(CONTENT_TYPE, "text/html; charset=utf-8".parse().expect("a valid header"));
     response

@@ -1,5 +1,7 @@
 //! Clients: well-behaved, confused, and hostile.
 
+use std::time::Duration;
+
 use cubecast_core::io::Input;
 use cubecast_core::wire::answer::{ErrorCode, ServerFrame};
 use cubecast_core::wire::binary;
@@ -180,4 +182,29 @@ async fn at_the_end_of_a_node_its_clients_are_told() {
     node.begin_stop();
     assert_eq!(client.closed().await, (1001, "the node is shutting down".into()));
     assert_eq!(node.stop().await, Ok(()));
+}
+
+#[tokio::test]
+async fn an_idle_client_is_pinged_and_stays() {
+    let limits = Limits { silence: Duration::from_millis(600), ..Limits::default() };
+    let node = start(Options { limits, ..Options::of("00") }).await;
+    let mut client = node.client().await;
+    for _ in 0..6 {
+        // The library answers while it reads.
+        assert!(matches!(client.next().await, Message::Ping(_)));
+    }
+    client.send(r#"{"id": 1, "action": "cluster"}"#).await;
+    let answered = async { while !matches!(client.next().await, Message::Text(_)) {} };
+    in_time("the answer", answered).await;
+}
+
+#[tokio::test]
+async fn a_client_that_answers_no_ping_is_gone_and_its_subscriptions_with_it() {
+    let limits = Limits { silence: Duration::from_millis(600), ..Limits::default() };
+    let mut node = start(Options { limits, ..Options::of("00") }).await;
+    let mut silent = node.client().await;
+    node.sees("its end", |input| matches!(input, Input::ClientDisconnected { .. })).await;
+    let (code, reason) = silent.closed().await;
+    assert_eq!(code, 1008, "{reason}");
+    assert!(reason.contains("nothing came from the client"), "{reason}");
 }

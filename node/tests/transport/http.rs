@@ -4,6 +4,7 @@ use http_body_util::{BodyExt, Empty};
 use hyper::body::Bytes;
 use hyper::{Method, Request, StatusCode};
 use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use super::support::{Options, TestNode, in_time, open, start};
@@ -38,6 +39,32 @@ async fn health_is_200_while_the_node_serves_and_503_while_it_fails() {
     let (status, body) = get(&node, "/healthz").await;
     assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
     assert!(body.contains(r#""state":"failed""#), "{body}");
+}
+
+#[tokio::test]
+async fn readiness_is_503_with_reasons_while_a_group_takes_no_publishes_and_health_is_200() {
+    let ready = start(Options::of("01")).await;
+    let (status, body) = get(&ready, "/readyz").await;
+    assert_eq!(status, StatusCode::OK);
+    let report: serde_json::Value = serde_json::from_str(&body).unwrap();
+    assert_eq!((&report["ready"], &report["reasons"]), (&true.into(), &serde_json::json!([])), "{body}");
+
+    let unready = start(Options { usable: vec![true, false], ..Options::of("01") }).await;
+    let (status, body) = get(&unready, "/readyz").await;
+    assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
+    let report: serde_json::Value = serde_json::from_str(&body).unwrap();
+    assert_eq!((&report["ready"], &report["state"]), (&false.into(), &"up".into()));
+    let reason = &report["reasons"][0];
+    assert_eq!((&reason["reason"], &reason["group"]), (&"no_quorum".into(), &"01".into()), "{body}");
+    let message = reason["message"].as_str().unwrap();
+    assert!(message.contains("1 of its 3 voters can be reached, and 2 are needed"), "{message}");
+    assert_eq!(get(&unready, "/healthz").await.0, StatusCode::OK);
+
+    let joining = start(Options { usable: Vec::new(), ..Options::of("01") }).await;
+    let (status, body) = get(&joining, "/readyz").await;
+    assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
+    assert!(body.contains(r#""reason":"joining""#), "{body}");
+    assert_eq!(fetch(&joining, Method::POST, "/readyz").await.0, StatusCode::METHOD_NOT_ALLOWED);
 }
 
 #[tokio::test]
@@ -137,4 +164,52 @@ async fn the_websocket_path_tells_a_browser_what_it_is() {
     let (status, body) = get(&node, "/ws").await;
     assert_eq!(status, StatusCode::UPGRADE_REQUIRED);
     assert!(body.contains("WebSocket client"), "{body}");
+}
+
+const HANDSHAKE: &str = "GET /ws HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+    Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+
+/// Sends a request as it stands, and reads the head of the answer.
+async fn head_of_answer(node: &TestNode, request: &str) -> String {
+    let mut stream = TcpStream::connect(&node.address).await.unwrap();
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut head = Vec::new();
+    in_time("the answer", async {
+        while !head.ends_with(b"\r\n\r\n") {
+            head.push(stream.read_u8().await.unwrap());
+        }
+    })
+    .await;
+    String::from_utf8(head).unwrap().to_lowercase()
+}
+
+#[tokio::test]
+async fn a_handshake_that_is_wrong_is_answered_with_what_is_wrong() {
+    let node = start(Options::of("01")).await;
+    assert!(head_of_answer(&node, HANDSHAKE).await.starts_with("http/1.1 101 "));
+    let accept = "sec-websocket-accept: s3pplmbitxaq9kygzzhzrbk+xoo=\r\n";
+    assert!(head_of_answer(&node, HANDSHAKE).await.contains(accept));
+    let upgrade = "sec-websocket-version: 13\r\n";
+    for (from, to, status, header) in [
+        ("Sec-WebSocket-Version: 13\r\n", "", 426, upgrade),
+        ("Sec-WebSocket-Version: 13", "Sec-WebSocket-Version: 12", 426, upgrade),
+        ("Upgrade: websocket\r\n", "", 426, upgrade),
+        ("Upgrade: websocket", "Upgrade: h2c", 426, upgrade),
+        ("Connection: Upgrade", "Connection: keep-alive", 400, ""),
+        ("Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n", "", 400, ""),
+        ("dGhlIHNhbXBsZSBub25jZQ==", "AAAA", 400, ""),
+        ("Host: 127.0.0.1\r\n", "", 400, ""),
+        ("Host: 127.0.0.1\r\n", "Host: a\r\nHost: b\r\n", 400, ""),
+        ("HTTP/1.1", "HTTP/1.0", 400, ""),
+        ("GET", "POST", 405, "allow: get\r\n"),
+        ("\r\n\r\n", "\r\nContent-Length: 4\r\n\r\nbody", 400, ""),
+        ("GET /ws", "GET /ws/", 404, ""),
+        ("GET /ws", "GET /socket", 404, ""),
+    ] {
+        assert!(HANDSHAKE.contains(from), "{from}");
+        let head = head_of_answer(&node, &HANDSHAKE.replacen(from, to, 1)).await;
+        let version = if to == "HTTP/1.0" { "http/1.0" } else { "http/1.1" };
+        assert!(head.starts_with(&format!("{version} {status} ")), "{from} -> {to}: {head}");
+        assert!(head.contains(header), "{from} -> {to}: {head}");
+    }
 }

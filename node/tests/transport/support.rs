@@ -7,15 +7,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cubecast_core::cube::{Dimension, Vertex};
-use cubecast_core::io::{Effect, Input};
+use cubecast_core::io::{Dismissal, Effect, Input};
 use cubecast_core::names::{Offset, PublisherId, TopicName};
 use cubecast_core::time::{Instant, Now, Timestamp};
 use cubecast_core::wire::answer::{
-    Answer, Counters, Done, ErrorCode, Message as Stored, NodeState, NodeStatus, ServerFrame, StorageStatus,
+    Answer, Counters, Done, ErrorCode, GroupStatus, Message as Stored, NodeState, NodeStatus, Role, ServerFrame,
+    StorageStatus,
 };
 use cubecast_core::wire::client::{Action, Request};
 use cubecast_core::wire::limits::Limits as ContentLimits;
 use cubecast_core::wire::peer::PeerFrame;
+use cubecast_core::wire::usability::Obstacle;
 use cubecast_node::command::Failure;
 use cubecast_node::process::{Settings, serve};
 use cubecast_node::runtime::clock::Clock;
@@ -64,10 +66,13 @@ pub fn secret(text: &str) -> Secret {
 /// | stop_node, recover_node | neighbours are refused, or taken |
 /// | set_link to x | a ping to x |
 /// | topics | no answer |
+/// | delete_topic | the client is dismissed, as by a crash on request |
 /// | any other | `Watching` |
 struct FakeMachine {
     me: Vertex,
     failed: bool,
+    /// Of each of its groups: what its status says of it.
+    usable: Vec<bool>,
     told: mpsc::UnboundedSender<Input>,
 }
 
@@ -77,7 +82,10 @@ impl Machine for FakeMachine {
         for input in inputs {
             if let Input::ClientRequest { connection, request } = &input {
                 let (connection, id) = (*connection, request.id.clone());
-                if let Some(result) = self.answer(request, &mut effects) {
+                if matches!(request.action, Action::DeleteTopic { .. }) {
+                    let reason = "crashed on request".into();
+                    effects.push(Effect::CloseClient { connection, why: Dismissal::NodeFails, reason });
+                } else if let Some(result) = self.answer(request, &mut effects) {
                     let answer = Answer { id, served_by: self.me, hops: None, result };
                     effects.push(Effect::SendClient { connection, frame: ServerFrame::Answer(answer) });
                 }
@@ -126,10 +134,32 @@ impl FakeMachine {
             uptime_ms: 1,
             faults_allowed: true,
             storage: StorageStatus::default(),
-            groups: Vec::new(),
+            groups: self.usable.iter().map(|usable| group(self.me, *usable)).collect(),
             links: Vec::new(),
             counters: Counters::default(),
         }
+    }
+}
+
+fn group(home: Vertex, usable: bool) -> GroupStatus {
+    GroupStatus {
+        home,
+        role: Role::Follower,
+        term: 1,
+        leader: None,
+        usable,
+        obstacle: (!usable).then_some(Obstacle::NoQuorum),
+        voters_up: 1 + u32::from(usable),
+        voters_needed: 2,
+        voters: home.neighbours().chain([home]).collect(),
+        learners: Vec::new(),
+        last_index: 0,
+        commit_index: 0,
+        applied_index: 0,
+        log_entries: 0,
+        log_bytes: 0,
+        topics: 0,
+        messages: 0,
     }
 }
 
@@ -196,6 +226,8 @@ pub struct Options {
     /// The neighbours' addresses, where they are to be dialed.
     pub neighbours: Vec<(Vertex, String)>,
     pub allow_origin: Vec<String>,
+    /// Of each of the node's groups, whether it takes publishes.
+    pub usable: Vec<bool>,
 }
 
 impl Options {
@@ -206,6 +238,7 @@ impl Options {
             web: None,
             neighbours: Vec::new(),
             allow_origin: Vec::new(),
+            usable: vec![true, true],
         }
     }
 }
@@ -234,7 +267,7 @@ pub fn start_on(listener: TcpListener, options: Options) -> TestNode {
         origins: OriginRules { allowed: options.allow_origin, own_hosts: Vec::new() },
         web: options.web,
     };
-    let machine = FakeMachine { me, failed: false, told: tell };
+    let machine = FakeMachine { me, failed: false, usable: options.usable, told: tell };
     let running = tokio::spawn(serve(machine, FakeDisk::default(), Clock::start(), settings, listener, stopped));
     TestNode { vertex: me, address, told, stop, running }
 }

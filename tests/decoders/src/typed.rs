@@ -3,6 +3,7 @@
 use std::fmt::{Debug, Display};
 use std::str::FromStr;
 
+use cubecast_core::address::{Address, Host};
 use cubecast_core::cube::Vertex;
 use cubecast_core::names::{PublisherId, SubscriberId, TopicName};
 use cubecast_node::cluster::ports::BasePort;
@@ -49,6 +50,8 @@ pub fn check_word(input: &[u8]) {
     check_as::<SyncMode>(word);
     within(WORD, word.len(), || cube().parse_vertex(word).map_err(|error| error.to_string())).ok();
     within(WORD, word.len(), || word.parse::<BasePort>()).ok();
+    check_as::<Address>(word);
+    check_as::<Host>(word);
     within(WORD, word.len(), || parse_time(word)).ok();
     within(WORD, word.len(), || parse_start(word)).ok();
     let rules = OriginRules { allowed: vec![], own_hosts: vec![host_name(word)] };

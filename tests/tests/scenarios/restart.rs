@@ -2,6 +2,7 @@
 
 use std::net::TcpListener;
 
+use cubecast_core::address::Host;
 use cubecast_core::cube::Vertex;
 use cubecast_node::cluster::ports::{self, BasePort};
 use cubecast_tests::client::pull_until;
@@ -117,7 +118,7 @@ async fn up_refuses_a_folder_of_another_dimension() {
 }
 
 fn free_port() -> u16 {
-    ports::choose("127.0.0.1", BasePort::Auto, &[], 1).expect("there is a free port")[0]
+    ports::choose(&Host::LOOPBACK, BasePort::Auto, &[], 1).expect("there is a free port")[0]
 }
 
 /// Runs a node of this cluster with other flags, to its end.

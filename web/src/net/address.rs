@@ -1,5 +1,7 @@
 //! Where to look for the cluster, from the page's own address.
 
+use cubecast_core::address::{Host, parse_authority};
+
 /// Where `trunk serve` serves the page: not a node, so the nodes are looked for at their usual places.
 const DEVELOPMENT_PORT: &str = "8080";
 /// A cluster's first node listens here by default, the others on the ports that follow.
@@ -52,14 +54,16 @@ pub fn reachable(url: &str, page: &PageAddress) -> String {
         return url.to_owned();
     };
     let (authority, path) = rest.split_once('/').map_or((rest, String::new()), |(a, path)| (a, format!("/{path}")));
-    let (host, port) =
-        authority.rsplit_once(':').map_or((authority, String::new()), |(h, port)| (h, format!(":{port}")));
-    let served_elsewhere = !page.hostname.is_empty() && !is_loopback(&page.hostname);
+    let Ok((host, port)) = parse_authority(authority) else {
+        return url.to_owned();
+    };
+    let port = port.map(|port| format!(":{port}")).unwrap_or_default();
+    let served_elsewhere = page.hostname.parse().is_ok_and(|host: Host| !host.is_loopback());
     let host = match host {
-        host if is_unspecified(host) && page.hostname.is_empty() => "127.0.0.1",
-        host if is_unspecified(host) => &page.hostname,
-        host if is_loopback(host) && served_elsewhere => &page.hostname,
-        host => host,
+        host if host.is_unspecified() && page.hostname.is_empty() => host.reached_locally().to_string(),
+        host if host.is_unspecified() => page.hostname.clone(),
+        host if host.is_loopback() && served_elsewhere => page.hostname.clone(),
+        host => host.to_string(),
     };
     let scheme = if scheme_named == "ws" { scheme(page) } else { scheme_named };
     format!("{scheme}://{host}{port}{path}")
@@ -68,14 +72,6 @@ pub fn reachable(url: &str, page: &PageAddress) -> String {
 /// A page that came encrypted may not open sockets that are not.
 fn scheme(page: &PageAddress) -> &'static str {
     if page.protocol == "https:" { "wss" } else { "ws" }
-}
-
-fn is_unspecified(host: &str) -> bool {
-    matches!(host, "0.0.0.0" | "[::]")
-}
-
-fn is_loopback(host: &str) -> bool {
-    host == "localhost" || host == "[::1]" || host.starts_with("127.")
 }
 
 #[cfg(test)]
@@ -142,6 +138,11 @@ mod tests {
         assert_eq!(reachable("ws://127.0.0.1:8001/ws", &remote), "ws://cube.example:8001/ws");
         assert_eq!(reachable("ws://10.0.0.7:8001/ws", &remote), "ws://10.0.0.7:8001/ws");
         assert_eq!(reachable("ws://127.0.0.1:8001/ws", &page("localhost", "8000")), "ws://127.0.0.1:8001/ws");
+        let ipv6 = page("[2001:db8::5]", "8000");
+        assert_eq!(seeds(&ipv6), ["ws://[2001:db8::5]:8000/ws"]);
+        assert_eq!(reachable("ws://[::1]:8001/ws", &ipv6), "ws://[2001:db8::5]:8001/ws");
+        assert_eq!(reachable("ws://[::1]:8001/ws", &page("[::1]", "8000")), "ws://[::1]:8001/ws");
+        assert_eq!(reachable("ws://[::]/ws", &page("", "")), "ws://[::1]/ws");
         let encrypted = PageAddress { protocol: "https:".into(), ..remote };
         assert_eq!(reachable("ws://a.example:8001/ws", &encrypted), "wss://a.example:8001/ws");
     }

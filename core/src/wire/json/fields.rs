@@ -3,17 +3,15 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::de::{self, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde_json::value::RawValue;
 
 use crate::cube::{Dimension, Vertex};
 use crate::names::NameError;
 use crate::visible::visible;
 use crate::wire::answer::{ErrorCode, Failure};
 use crate::wire::client::RequestId;
-use crate::wire::limits::MAX_KINDS;
-
-/// How much of a client's own text an error shows.
-const SHOWN_CHARS: usize = 40;
+use crate::wire::limits::{MAX_KINDS, SHOWN_CHARS};
 
 /// Every field that some action knows.
 const KNOWN: &[&str] = &[
@@ -46,6 +44,10 @@ const KNOWN: &[&str] = &[
     "sample",
 ];
 
+/// Those that may be numbers: they are read as they are written, so that none is rounded.
+const NUMBERS: &[&str] =
+    &["id", "sequence", "from", "max", "offset", "duration_ms", "delay_ms", "jitter_ms", "loss", "sample"];
+
 /// The known fields that a text had, as far as it could be read.
 #[derive(Debug, Default)]
 pub struct Fields(BTreeMap<&'static str, Value>);
@@ -55,8 +57,8 @@ enum Value {
     Null,
     Bool(bool),
     Unsigned(u64),
-    Signed(i64),
-    Float(f64),
+    /// Any other number, as it is written.
+    Number(String),
     Text(String),
     /// At most one more than [`MAX_KINDS`]; what lies inside inner lists and objects is left out.
     List(Vec<Value>),
@@ -75,8 +77,7 @@ impl Fields {
         match self.take("id") {
             None => Ok(None),
             Some(Value::Unsigned(id)) => Ok(Some(RequestId::Unsigned(id))),
-            Some(Value::Signed(id)) => Ok(Some(RequestId::Signed(id))),
-            Some(Value::Float(id)) => Ok(Some(RequestId::Float(id))),
+            Some(Value::Number(id)) => Ok(Some(RequestId::of_number(&id))),
             Some(Value::Text(id)) => Ok(Some(RequestId::Text(id))),
             Some(other) => Err(wrong("id", "a number or a string", &other)),
         }
@@ -117,6 +118,7 @@ impl Fields {
         match self.take(field) {
             None => Ok(None),
             Some(Value::Unsigned(number)) => Ok(Some(number)),
+            Some(Value::Number(number)) if is_whole(&number) => Err(too_large(field, &number)),
             Some(other) => Err(wrong(field, "a whole number from 0", &other)),
         }
     }
@@ -129,9 +131,11 @@ impl Fields {
     pub fn fraction(&mut self, field: &'static str) -> Result<Option<f64>, Failure> {
         match self.take(field) {
             None => Ok(None),
-            Some(Value::Float(number)) => Ok(Some(number)),
             Some(Value::Unsigned(number)) => Ok(Some(number as f64)),
-            Some(Value::Signed(number)) => Ok(Some(number as f64)),
+            Some(Value::Number(number)) => match number.parse::<f64>() {
+                Ok(parsed) if parsed.is_finite() => Ok(Some(parsed)),
+                _ => Err(wrong(field, "a number that a computer can hold", &Value::Number(number))),
+            },
             Some(other) => Err(wrong(field, "a number", &other)),
         }
     }
@@ -162,6 +166,7 @@ impl Fields {
         match self.take(field) {
             None => Ok(None),
             Some(Value::Unsigned(given)) => Ok(Some(number(given))),
+            Some(Value::Number(given)) if is_whole(&given) => Err(too_large(field, &given)),
             Some(value) => match find(&value, words) {
                 Some(meaning) => Ok(Some(meaning)),
                 None => Err(wrong(field, &format!("{} or an offset", one_of(words)), &value)),
@@ -203,14 +208,22 @@ fn wrong(field: &str, expected: &str, found: &Value) -> Failure {
     ErrorCode::BadRequest.because(format!("`{field}` has to be {expected}, and is {found}"))
 }
 
+fn is_whole(number: &str) -> bool {
+    number.bytes().all(|digit| digit.is_ascii_digit())
+}
+
+fn too_large(field: &str, found: &str) -> Failure {
+    let expected = format!("a whole number from 0 to {}", u64::MAX);
+    wrong(field, &expected, &Value::Number(found.to_owned()))
+}
+
 impl fmt::Display for Value {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Value::Null => f.write_str("null"),
             Value::Bool(value) => value.fmt(f),
             Value::Unsigned(value) => value.fmt(f),
-            Value::Signed(value) => value.fmt(f),
-            Value::Float(value) => value.fmt(f),
+            Value::Number(number) => f.write_str(&shown(number)),
             Value::Text(text) => write!(f, "\"{}\"", shown(text)),
             Value::List(_) => f.write_str("a list"),
             Value::Object => f.write_str("an object"),
@@ -246,11 +259,25 @@ impl<'de> Visitor<'de> for Collect<'_> {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
         while let Some(name) = map.next_key::<String>()? {
             match KNOWN.iter().find(|known| **known == name) {
+                Some(known) if NUMBERS.contains(known) => {
+                    let written = map.next_value::<&RawValue>()?.get();
+                    self.0.0.insert(known, Value::read(written).map_err(de::Error::custom)?);
+                }
                 Some(known) => drop(self.0.0.insert(known, map.next_value_seed(Read { inside_a_list: false })?)),
                 None => drop(map.next_value::<IgnoredAny>()?),
             }
         }
         Ok(())
+    }
+}
+
+impl Value {
+    /// A value as it is written in JSON.
+    fn read(written: &str) -> Result<Value, serde_json::Error> {
+        if written.starts_with(|first: char| first == '-' || first.is_ascii_digit()) {
+            return Ok(written.parse().map_or_else(|_| Value::Number(written.to_owned()), Value::Unsigned));
+        }
+        Read { inside_a_list: false }.deserialize(&mut serde_json::Deserializer::from_str(written))
     }
 }
 
@@ -287,11 +314,11 @@ impl<'de> Visitor<'de> for Read {
     }
 
     fn visit_i64<E>(self, value: i64) -> Result<Value, E> {
-        Ok(u64::try_from(value).map_or(Value::Signed(value), Value::Unsigned))
+        Ok(u64::try_from(value).map_or_else(|_| Value::Number(value.to_string()), Value::Unsigned))
     }
 
     fn visit_f64<E>(self, value: f64) -> Result<Value, E> {
-        Ok(Value::Float(value))
+        Ok(Value::Number(value.to_string()))
     }
 
     fn visit_str<E>(self, value: &str) -> Result<Value, E> {

@@ -3,6 +3,7 @@
 //! An answer's fields are never left out because they are unknown (they are `null` then), only where they do not apply.
 
 use serde::{Serialize, Serializer};
+use serde_json::value::RawValue;
 
 use super::shapes::{DoneFields, EventFields};
 use crate::cube::Vertex;
@@ -243,7 +244,10 @@ impl Serialize for Id<'_> {
         match self.0 {
             RequestId::Unsigned(id) => serializer.serialize_u64(*id),
             RequestId::Signed(id) => serializer.serialize_i64(*id),
-            RequestId::Float(id) => serializer.serialize_f64(*id),
+            RequestId::Number(id) => match serde_json::from_str::<&RawValue>(id) {
+                Ok(number) => number.serialize(serializer),
+                Err(_) => serializer.serialize_str(id),
+            },
             RequestId::Text(id) => serializer.serialize_str(id),
         }
     }

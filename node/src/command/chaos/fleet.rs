@@ -17,6 +17,7 @@ use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
+use cubecast_core::address::Host;
 use cubecast_core::cube::{Dimension, Vertex};
 use tokio::process::{Child, Command};
 use tokio::time::timeout;
@@ -25,7 +26,7 @@ use super::outside::{Outside, Place};
 use crate::cluster::ports::{self, BasePort, PortError};
 use crate::config::Typed;
 
-const HOST: &str = "127.0.0.1";
+const HOST: Host = Host::LOOPBACK;
 /// A node that was told to end and does not is killed.
 const ENDS_WITHIN: Duration = Duration::from_secs(10);
 /// The smallest secret is 16 bytes long.
@@ -263,9 +264,9 @@ impl Hold {
 }
 
 fn places_here(dimension: Dimension) -> Result<Vec<Place>, PortError> {
-    let ports = ports::choose(HOST, BasePort::Auto, &[], dimension.size())?;
+    let ports = ports::choose(&HOST, BasePort::Auto, &[], dimension.size())?;
     let place = |(node, port)| {
-        let address = format!("{HOST}:{port}");
+        let address = HOST.at(port).to_string();
         Place { node, for_peers: address.clone(), for_clients: address.clone(), listen: address }
     };
     Ok(dimension.vertices().zip(ports).map(place).collect())

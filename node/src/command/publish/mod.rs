@@ -85,12 +85,12 @@ enum AckLevel {
 
 pub fn run(args: &Args) -> Result<(), Failure> {
     let messages = args.messages()?;
-    args.remote.run(|client| async move {
+    args.remote.run_with_signals(|client, mut shutdown| async move {
         let client = if args.trace { client.traced() } else { client };
         if args.create {
-            create(&client, &args.publisher, &args.topic).await?;
+            shutdown.or(create(&client, &args.publisher, &args.topic)).await?;
         }
-        publish_all(args, &client, messages).await
+        publish_all(args, &client, messages, shutdown).await
     })
 }
 
@@ -105,8 +105,12 @@ pub async fn create(client: &CubecastClient, publisher: &PublisherId, topic: &To
 }
 
 /// In their order. After the first that fails nothing new is begun; what is under way is waited for.
-async fn publish_all(args: &Args, client: &CubecastClient, mut messages: Messages) -> Result<(), Failure> {
-    let mut shutdown = Shutdown::on_signals()?;
+async fn publish_all(
+    args: &Args,
+    client: &CubecastClient,
+    mut messages: Messages,
+    mut shutdown: Shutdown,
+) -> Result<(), Failure> {
     let mut progress = Progress::new(args.origin());
     let mut under_way = FuturesOrdered::new();
     let (mut number, mut has_more) = (0, true);

@@ -1,0 +1,147 @@
+//! What is told, and how long is waited, while connections cannot be accepted: one line when it begins, one when it is over,
+//! however many attempts failed between.
+
+use std::io;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+/// After a failed attempt it is waited so long, doubled with each up to the longest; a success starts afresh.
+const FIRST_PAUSE: Duration = Duration::from_millis(50);
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+/// The trouble is over when nothing failed for so long: near a limit, attempts fail and succeed in turns.
+const CALM_AFTER: Duration = Duration::from_secs(10);
+
+/// The numbers are the same on Linux, macOS and the BSDs.
+const ENFILE: i32 = 23;
+const EMFILE: i32 = 24;
+
+/// How accepting goes.
+#[derive(Debug)]
+pub struct Accepting {
+    trouble: Option<Trouble>,
+    pause: Duration,
+}
+
+#[derive(Debug)]
+struct Trouble {
+    why: String,
+    began: Instant,
+    last: Instant,
+    failures: u64,
+}
+
+impl Default for Accepting {
+    fn default() -> Self {
+        Accepting { trouble: None, pause: FIRST_PAUSE }
+    }
+}
+
+impl Accepting {
+    /// An attempt failed, or was turned away. What to tell, when it is news.
+    pub fn failed(&mut self, why: String) -> Option<String> {
+        let now = Instant::now();
+        match &mut self.trouble {
+            Some(trouble) if trouble.why == why => {
+                (trouble.last, trouble.failures) = (now, trouble.failures + 1);
+                None
+            }
+            other => {
+                let line = format!("Connections cannot be accepted: {why}. It is told when this is over.");
+                let (began, before) = other.as_ref().map_or((now, 0), |former| (former.began, former.failures));
+                *other = Some(Trouble { why, began, last: now, failures: before + 1 });
+                Some(line)
+            }
+        }
+    }
+
+    /// A connection was taken: the next attempt need not wait.
+    pub fn succeeded(&mut self) -> Duration {
+        self.pause = FIRST_PAUSE;
+        Duration::ZERO
+    }
+
+    /// An attempt failed: how long to wait before the next one.
+    pub fn next_pause(&mut self) -> Duration {
+        let pause = self.pause;
+        self.pause = (pause * 2).min(LONGEST_PAUSE);
+        pause
+    }
+
+    /// Completes when a trouble is over, with what to tell; never while there is none.
+    pub async fn calm(&mut self) -> String {
+        let Some(trouble) = &self.trouble else { return std::future::pending().await };
+        tokio::time::sleep_until(trouble.last + CALM_AFTER).await;
+        let lasted = trouble.last - trouble.began;
+        let line = format!(
+            "Connections are accepted again: {} attempts failed within {:.1} s",
+            trouble.failures,
+            lasted.as_secs_f64()
+        );
+        self.trouble = None;
+        line
+    }
+}
+
+/// What a failed accept means, and what to do about it; `None` when it concerns that one connection only, which broke before it
+/// was taken.
+pub fn reason(error: &io::Error) -> Option<String> {
+    use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset, Interrupted, WouldBlock};
+    if matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted | WouldBlock) {
+        return None;
+    }
+    Some(match error.raw_os_error() {
+        Some(EMFILE) => {
+            format!("{error}; allow this process more (ulimit -n), or take fewer clients ([limits] clients)")
+        }
+        Some(ENFILE) => format!("{error}; the whole system has no more: allow more (sysctl fs.file-max)"),
+        _ => error.to_string(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use futures_util::FutureExt;
+    use tokio::time::sleep;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_trouble_is_told_once_and_summed_up_when_it_is_over() {
+        let mut accepting = Accepting::default();
+        let exhausted = || reason(&io::Error::from_raw_os_error(EMFILE)).unwrap();
+        let first = accepting.failed(exhausted()).unwrap();
+        assert!(first.contains("Too many open files") && first.contains("ulimit -n"), "{first}");
+        for _ in 0..20 {
+            sleep(accepting.next_pause()).await;
+            assert_eq!(accepting.failed(exhausted()), None);
+            // One in between succeeds: the trouble is not over.
+            accepting.succeeded();
+            assert!(accepting.calm().now_or_never().is_none());
+        }
+        let last = accepting.calm().await;
+        assert!(last.contains("21 attempts failed within 1.0 s"), "{last}");
+        assert!(accepting.failed(exhausted()).is_some(), "another trouble is told again");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn another_reason_is_news() {
+        let mut accepting = Accepting::default();
+        assert!(accepting.failed("one".into()).is_some());
+        assert!(accepting.failed("two".into()).unwrap().contains("two"));
+        assert!(accepting.calm().await.contains("2 attempts failed"));
+    }
+
+    #[test]
+    fn attempts_become_rare_and_a_success_starts_afresh() {
+        let mut accepting = Accepting::default();
+        let pauses: Vec<u128> = (0..8).map(|_| accepting.next_pause().as_millis()).collect();
+        assert_eq!(pauses, [50, 100, 200, 400, 800, 1000, 1000, 1000]);
+        accepting.succeeded();
+        assert_eq!(accepting.next_pause(), FIRST_PAUSE);
+    }
+
+    #[test]
+    fn a_connection_that_broke_early_is_no_trouble() {
+        assert_eq!(reason(&io::ErrorKind::ConnectionAborted.into()), None);
+    }
+}

@@ -1,0 +1,102 @@
+//! What monitors ask of a node: is it alive, is it ready for clients, what has it counted.
+//!
+//! | path | 200 | 503 |
+//! |---|---|---|
+//! | `/healthz` | the process serves | it fails on request, or does not answer itself: start it anew |
+//! | `/readyz` | every replica group of which it is a member takes publishes | it does not know its place, or a group takes none: send clients elsewhere, wait |
+//! | `/metrics` | Prometheus text | never |
+//!
+//! The two probes answer with the same JSON document and differ in their status.
+
+use cubecast_core::wire::answer::{ErrorCode, NodeState, NodeStatus, Role};
+use http_body_util::Full;
+use hyper::body::Bytes;
+use hyper::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
+use hyper::{Method, Response, StatusCode};
+use serde_json::{Value, json};
+
+use super::Door;
+use super::static_files::{only_reading, page};
+use crate::runtime::local_client::{self, NoStatus};
+
+/// The answer for one of these paths; `None` for any other.
+pub async fn answer(door: &Door, method: &Method, path: &str) -> Option<Response<Full<Bytes>>> {
+    if !matches!(path, "/healthz" | "/readyz" | "/metrics") {
+        return None;
+    }
+    if method != Method::GET && method != Method::HEAD {
+        return Some(only_reading());
+    }
+    let status = local_client::status(&door.inbox, &door.numbers).await;
+    Some(match path {
+        "/metrics" => typed(
+            StatusCode::OK,
+            &door.metrics.render(status.as_ref().ok()),
+            "text/plain; version=0.0.4; charset=utf-8",
+        ),
+        path => {
+            let report = Report::new(door, status);
+            let well = if path == "/readyz" { report.ready } else { report.healthy };
+            let code = if well { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+            typed(code, &format!("{}\n", report.body), "application/json")
+        }
+    })
+}
+
+fn typed(status: StatusCode, body: &str, content_type: &'static str) -> Response<Full<Bytes>> {
+    let mut answer = page(status, body);
+    answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    answer.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    answer
+}
+
+/// What a node says of itself to a probe.
+struct Report {
+    healthy: bool,
+    ready: bool,
+    body: Value,
+}
+
+impl Report {
+    fn new(door: &Door, status: Result<NodeStatus, NoStatus>) -> Report {
+        match status {
+            Ok(status) => {
+                let unready = status.unready();
+                let body = summary(&status, unready.is_empty(), &json!(unready));
+                Report { healthy: status.state != NodeState::Failed, ready: unready.is_empty(), body }
+            }
+            Err(no_status) => Report { healthy: false, ready: false, body: without_status(door, &no_status) },
+        }
+    }
+}
+
+fn summary(status: &NodeStatus, ready: bool, reasons: &Value) -> Value {
+    let led: Vec<_> = status.groups.iter().filter(|group| group.role == Role::Leader).collect();
+    json!({
+        "node": status.node,
+        "state": status.state,
+        "ready": ready,
+        "reasons": reasons,
+        "version": status.version,
+        "incarnation": status.incarnation,
+        "uptime_ms": status.uptime_ms,
+        "leads": led.iter().map(|group| group.home).collect::<Vec<_>>(),
+        "topics_led": led.iter().map(|group| group.topics).sum::<u64>(),
+        "messages_led": led.iter().map(|group| group.messages).sum::<u64>(),
+        "neighbours_heard": status.links.iter().filter(|link| link.hears).count(),
+        "clients": status.counters.clients,
+    })
+}
+
+fn without_status(door: &Door, why: &NoStatus) -> Value {
+    let failed = matches!(why, NoStatus::Refused(failure) if failure.code == ErrorCode::NodeFailed);
+    let (state, reason) = if failed { ("failed", "node_failed") } else { ("silent", "silent") };
+    let message = why.to_string();
+    json!({
+        "node": door.vertex(),
+        "state": state,
+        "ready": false,
+        "reasons": [{"reason": reason, "message": message}],
+        "message": message,
+    })
+}
