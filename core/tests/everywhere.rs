@@ -39,7 +39,7 @@ fn the_same_seed_gives_the_same_trace_on_every_machine() {
     assert_eq!(cluster.sim.trace(), TRACE, "the trace is {:#018x}", cluster.sim.trace());
 }
 
-const TRACE: u64 = 0xea69_366b_9b94_9adc;
+const TRACE: u64 = 0x7414_341a_3683_208f;
 
 /// Random runs with every class of fault: what happened and what was found is the same on every machine, to the last bit.
 #[wasm_bindgen_test(unsupported = test)]
@@ -53,7 +53,7 @@ fn a_seed_makes_the_same_run_on_every_machine() {
     assert_eq!(traces, RUNS, "the seeds and their traces are {traces:#018x?}");
 }
 
-const RUNS: [(u64, u64); 3] = [(1, 0x8b33_472a_3b46_01e7), (2, 0x31ea_631f_6b97_49d7), (4, 0x66e2_a80e_47f1_5d4d)];
+const RUNS: [(u64, u64); 3] = [(1, 0x848a_e06d_229a_b174), (2, 0x3f80_48a6_00dc_c2f3), (4, 0xc4ea_7184_f585_9d73)];
 
 #[wasm_bindgen_test(unsupported = test)]
 fn what_is_published_is_pulled_on_cubes_of_every_small_dimension() {

@@ -49,7 +49,7 @@ pub fn init(filter: &str, format: LogFormat) -> Result<(), String> {
 /// would be logged.
 pub fn check_filter(filter: &str) -> Result<EnvFilter, String> {
     let mut words = filter.split(',').map(str::trim).filter(|word| !word.contains(['=', '[', '{']));
-    if let Some(word) = words.find(|word| word.parse::<LevelFilter>().is_err()) {
+    if let Some(word) = words.find(|word| word.is_empty() || word.parse::<LevelFilter>().is_err()) {
         return Err(format!(
             "`{word}` is no log level: write error, warn, info, debug, trace or off, or a filter such as info,cubecast_node=debug"
         ));

@@ -1,5 +1,6 @@
 //! Who is asked next: the home first, a replica when it is away, then anybody.
 
+use std::collections::btree_map::Entry;
 use std::time::Duration;
 
 use crate::client::Client;
@@ -132,8 +133,8 @@ impl Client {
         let why = if why.is_empty() { job.why.clone() } else { why };
         let fall = FellOver { from: home, to: asked, why };
         // Who is asked next when that one cannot either is no news, until somebody can.
-        if !self.fallen.contains_key(&home) {
-            self.fallen.insert(home, asked);
+        if let Entry::Vacant(place) = self.fallen.entry(home) {
+            place.insert(asked);
             self.notice(Notice::FellOver(fall.clone()));
         }
         if let Some(job) = self.jobs.get_mut(&id) {

@@ -137,7 +137,8 @@ fn a_missing_end_of_a_log_is_a_cut_when_it_was_committed() {
 
 #[test]
 fn a_log_is_cut_at_a_damaged_or_missing_entry_with_good_ones_behind_it() {
-    let damaged: [(u64, fn(&Path, u64), &str); 3] = [
+    type Damage = fn(&Path, u64);
+    let damaged: [(u64, Damage, &str); 3] = [
         (202, |folder, index| spoil(folder, LOG, (code("010"), index)), "log entry 202 of group 010 does not fit"),
         (160, remove_log, "log entry 160 of group 010 is missing"),
         (151, remove_log, "entries 151 to 151 are missing"),

@@ -80,11 +80,13 @@ impl Cluster {
         }
         match self.hosts[vertex.index()].finish_jobs() {
             Ok(inputs) => {
+                // Asked before the inputs are given, because they may begin new jobs.
+                let finds_no_room = !self.hosts[vertex.index()].in_service.is_empty();
                 inputs.into_iter().for_each(|input| self.give(vertex, input));
-                if self.hosts[vertex.index()].in_service.is_empty() {
-                    self.begin_disk_jobs(vertex);
-                } else {
+                if finds_no_room {
                     self.wait_for_room(vertex);
+                } else {
+                    self.begin_disk_jobs(vertex);
                 }
             }
             Err(MustEnd) => self.end_of_disk(vertex),
