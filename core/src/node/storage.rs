@@ -185,7 +185,7 @@ impl Node {
     }
 
     /// Whether a member's disk has room for publishes, by what it says of itself.
-    fn has_room(&self, vertex: Vertex) -> bool {
+    pub(super) fn has_room(&self, vertex: Vertex) -> bool {
         self.storage_at(vertex) == Some(StorageState::Ok)
     }
 
@@ -207,7 +207,7 @@ impl Node {
         }
     }
 
-    fn majority_has_room(&self, home: Vertex) -> bool {
+    pub(super) fn majority_has_room(&self, home: Vertex) -> bool {
         let voters = self.groups[&home].voters();
         let roomy = voters.iter().filter(|voter| self.has_room(voter.vertex)).count();
         roomy > voters.len() / 2

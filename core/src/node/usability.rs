@@ -31,17 +31,22 @@ impl Node {
         } else if voters_up < voters_needed {
             Some(Obstacle::NoQuorum)
         } else {
-            self.lacks_leader(home)
+            self.lacks_usable_leader(home)
         };
         Usability { voters_up, voters_needed, obstacle }
     }
 
-    fn lacks_leader(&self, home: Vertex) -> Option<Obstacle> {
+    fn lacks_usable_leader(&self, home: Vertex) -> Option<Obstacle> {
         match self.find_leader(home) {
             None => Some(Obstacle::NoLeader),
-            Some(leader) if leader != self.me => None,
-            Some(_) if self.groups[&home].leads_fully() => None,
-            Some(_) => Some(Obstacle::NewLeader),
+            Some(leader) if leader == self.me && !self.groups[&home].leads_fully() => Some(Obstacle::NewLeader),
+            Some(leader) if self.lacks_room(home, leader) => Some(Obstacle::StorageFull),
+            Some(_) => None,
         }
+    }
+
+    fn lacks_room(&self, home: Vertex, leader: Vertex) -> bool {
+        let knows_voters = !self.groups[&home].voters().is_empty();
+        !self.has_room(leader) || (knows_voters && !self.majority_has_room(home))
     }
 }

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::cube::Vertex;
-use crate::wire::answer::{GroupStatus, NodeState, NodeStatus};
+use crate::wire::answer::{GroupStatus, NodeState, NodeStatus, StorageState};
 
 /// Why a group takes no publish now, as one of its members sees it.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
@@ -17,6 +17,8 @@ pub enum Obstacle {
     NoLeader,
     /// The leader was elected a moment ago and does not know yet what is committed.
     NewLeader,
+    /// The leader's disk is full, or those of so many voters that no majority has room.
+    StorageFull,
 }
 
 /// One reason why a node is not ready for clients.
@@ -45,6 +47,8 @@ pub enum NodeReason {
     NodeFailed,
     /// It has a new data folder and waits to learn whether its co-members met it before.
     Joining,
+    /// Its disk has no room for publishes.
+    StorageFull,
 }
 
 impl GroupStatus {
@@ -59,6 +63,7 @@ impl GroupStatus {
             }
             Obstacle::NoLeader => "it has no leader that can be reached".into(),
             Obstacle::NewLeader => "its leader was elected a moment ago".into(),
+            Obstacle::StorageFull => "too few of its disks have room; delete topics, or make room on them".into(),
         };
         Some(format!("the replica group of {home} takes no publishes: {why}"))
     }
@@ -76,10 +81,15 @@ impl NodeStatus {
             let why = "has a new data folder and waits for its neighbours to say whether they met it before";
             return of_node(NodeReason::Joining, format!("node {node} {why}"));
         }
+        let full = (self.storage.state != StorageState::Ok).then(|| Unready {
+            reason: UnreadyReason::Node(NodeReason::StorageFull),
+            group: None,
+            message: format!("the disk of node {node} is full: delete topics, or make room on it"),
+        });
         let of_group = |group: &GroupStatus| {
             let reason = UnreadyReason::Group(group.obstacle?);
             Some(Unready { reason, group: Some(group.home), message: group.why_unusable()? })
         };
-        self.groups.iter().filter_map(of_group).collect()
+        full.into_iter().chain(self.groups.iter().filter_map(of_group)).collect()
     }
 }
