@@ -48,13 +48,13 @@ bugs! {
     /// A publish with `ack: one` is answered before its row in the outbox is durable.
     OutboxAcknowledgesBeforeSync => ["acknowledged", "outbox"],
     /// Commands are answered when the leader alone has stored them.
-    AcknowledgesWithoutFollowers => ["acknowledged", "linearizable"],
+    AcknowledgesWithoutFollowers => ["acknowledged", "linearizable", "deletions"],
     /// A snapshot is installed when its state is there, without the messages that belong to it.
-    SnapshotComesWithoutMessages => ["deliveries", "recovery"],
+    SnapshotComesWithoutMessages => ["deliveries", "recovery", "linearizable"],
     /// A snapshot carries all but the tables by which repeats are recognised.
     SnapshotForgetsRepeats => ["once", "prefixes"],
     /// A member with an empty disk comes back as who it was, with its vote.
-    WipedMemberVotes => ["acknowledged", "recovery"],
+    WipedMemberVotes => ["acknowledged", "recovery", "deletions"],
     /// A member whose log lost its damaged end comes back as who it was.
     DamagedLogKeepsItsVote => ["acknowledged", "recovery"],
     /// A member whose folder lost its journals, and the mark that tells so, comes back as who it was.
@@ -64,7 +64,7 @@ bugs! {
     /// Of an append a member takes only what lies behind its own log, and keeps what conflicts.
     ConflictIsKept => ["prefixes", "acknowledged", "recovery"],
     /// A restart forgets what waits in the outbox.
-    OutboxIsLostAtRestart => ["acknowledged", "outbox"],
+    OutboxIsLostAtRestart => ["acknowledged", "outbox", "recovery"],
     /// What waits in the outbox is removed when it is offered, not when it is in the log.
     OutboxForgetsWhatItOffered => ["acknowledged", "outbox", "recovery"],
     /// Every offer of the same outbox entry bears a number of its own.
@@ -106,7 +106,7 @@ bugs! {
     /// What a fetch brought is delivered without a look at which offset is due.
     PushRepeatsWhatWasFetched => ["deliveries"],
     /// A disk keeps a checkpoint in a crash, and loses the messages before it.
-    CheckpointsOutliveMessages => ["deliveries", "recovery"],
+    CheckpointsOutliveMessages => ["deliveries", "recovery", "linearizable"],
     /// What is damaged on a member's disk stays so, and reads of it fail.
     DamagedRowsStay => ["recovery", "deliveries"],
     /// Frames are read without a look at their check sums.
