@@ -44,9 +44,9 @@ fn check_typed(typed: Typed) {
 pub fn check_word(input: &[u8]) {
     let Ok(word) = str::from_utf8(input) else { return };
     check_as::<Vertex>(word);
-    check_as::<TopicName>(word);
-    check_as::<PublisherId>(word);
-    check_as::<SubscriberId>(word);
+    check_written(word, |name: &TopicName| name.as_str().to_owned());
+    check_written(word, |name: &PublisherId| name.as_str().to_owned());
+    check_written(word, |name: &SubscriberId| name.as_str().to_owned());
     check_as::<SyncMode>(word);
     within(WORD, word.len(), || cube().parse_vertex(word).map_err(|error| error.to_string())).ok();
     within(WORD, word.len(), || word.parse::<BasePort>()).ok();
@@ -58,11 +58,17 @@ pub fn check_word(input: &[u8]) {
     within(WORD, word.len(), || rules.check(Some(word), Some(word))).ok();
 }
 
+/// `Display` writes it as it is typed.
 fn check_as<T: FromStr<Err: Display> + Display + PartialEq + Debug>(word: &str) {
+    check_written(word, T::to_string);
+}
+
+/// A value is read again from the text that it is written as.
+fn check_written<T: FromStr<Err: Display> + PartialEq + Debug>(word: &str, written: impl Fn(&T) -> String) {
     let parsed: Result<T, String> =
         within(WORD, word.len(), || word.parse().map_err(|error: T::Err| error.to_string()));
     if let Ok(value) = parsed {
-        let again = value.to_string().parse();
+        let again = written(&value).parse();
         assert!(again.is_ok_and(|again: T| again == value), "{value:?}");
     }
 }
