@@ -53,7 +53,7 @@ fn a_seed_makes_the_same_run_on_every_machine() {
     assert_eq!(traces, RUNS, "the seeds and their traces are {traces:#018x?}");
 }
 
-const RUNS: [(u64, u64); 3] = [(1, 0x848a_e06d_229a_b174), (2, 0x3f80_48a6_00dc_c2f3), (4, 0xc4ea_7184_f585_9d73)];
+const RUNS: [(u64, u64); 3] = [(1, 0x730b_1a6f_3b51_f076), (2, 0x3f80_48a6_00dc_c2f3), (4, 0xc4ea_7184_f585_9d73)];
 
 #[wasm_bindgen_test(unsupported = test)]
 fn what_is_published_is_pulled_on_cubes_of_every_small_dimension() {

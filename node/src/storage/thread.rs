@@ -413,6 +413,10 @@ impl<F: FnMut(StorageEvent)> Worker<F> {
         let Some(measured) = &self.measured else { return Duration::ZERO };
         let [short, long] = MEASURE_EVERY;
         let space = &measured.told;
+        // Core counts what it takes in several times over until it is told again: it must not find a disk full for that.
+        if measured.written.abs_diff(self.metrics.counts().bytes_written) > grain(space.room(), space.reserve) {
+            return Duration::ZERO;
+        }
         let every = if space.room() < SHORT_OF_ROOM * space.reserve { short } else { long };
         every.saturating_sub(measured.at.elapsed())
     }
@@ -544,9 +548,7 @@ struct Measured {
 impl Measured {
     /// Whether core would decide otherwise by it, or people would see another picture.
     fn is_outdated_by(&self, now: &Space, written: u64) -> bool {
-        let room = self.told.room().min(now.room());
-        // While room is short, every little counts.
-        let grain = if room < SHORT_OF_ROOM * now.reserve { now.reserve / 32 } else { room / 32 };
+        let grain = grain(self.told.room().min(now.room()), now.reserve);
         let differs = |one: u64, other: u64| one.abs_diff(other) > grain;
         (self.told.stuck, self.told.reserve) != (now.stuck, now.reserve)
             || differs(self.told.room(), now.room())
@@ -554,6 +556,11 @@ impl Measured {
             || differs(self.written, written)
             || (self.told.room() < now.reserve) != (now.room() < now.reserve)
     }
+}
+
+/// The change that matters. While room is short, every little counts.
+fn grain(room: u64, reserve: u64) -> u64 {
+    if room < SHORT_OF_ROOM * reserve { reserve / 32 } else { room / 32 }
 }
 
 /// What a command counts in the queue besides its content.

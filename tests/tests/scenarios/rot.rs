@@ -38,7 +38,7 @@ async fn a_rotten_row_under_the_running_leader_is_read_from_another_node_and_rep
         "push": true});
     pushed.must(subscribe).await;
     let first = pushed.event().await;
-    assert_eq!(first["message"]["content"], json!(published[0]), "a push from before the damage goes on");
+    assert_eq!(first["content"], json!(published[0]), "a push brings what another replica has");
 
     for at in [home, home.across(0), home.across(0).across(1).across(2)] {
         let pull =
@@ -153,7 +153,7 @@ async fn what_is_altered_between_two_nodes_is_never_shown_and_is_sent_again() {
     assert!(relay.altered() > 0, "the relay has altered something");
     let status = cluster.client(follower).await.must(json!({"action": "status"})).await;
     assert!(status["counters"]["frames_altered"].as_u64() > Some(0), "{}", status["counters"]);
-    assert_eq!(lines(&cluster, follower, "was altered on its way").len(), 1, "it is told once");
+    assert_eq!(lines(&cluster, follower, "was altered on its way to node").len(), 1, "it is told once");
 }
 
 fn contents_of(messages: &[serde_json::Value]) -> Vec<String> {
