@@ -7,7 +7,7 @@ use cubecast_core::cube::{Dimension, Vertex};
 use cubecast_core::names::Offset;
 use cubecast_core::placement;
 use cubecast_core::time::Timestamp;
-use cubecast_core::wire::answer::{Answer, Counters, Done, GroupStatus, NodeState, NodeStatus, Role};
+use cubecast_core::wire::answer::{Answer, Counters, Done, GroupStatus, NodeState, NodeStatus, Role, StorageStatus};
 use cubecast_core::wire::client::{self, StopMode};
 use cubecast_core::wire::event::{self, WatchEvent};
 use cubecast_web::model::closer::CloserTab;
@@ -185,6 +185,7 @@ fn status_of(name: &str) -> Action {
         sync: "always".into(),
         uptime_ms: 1,
         faults_allowed: true,
+        storage: StorageStatus::default(),
         groups: vec![group],
         links: Vec::new(),
         counters: Counters::default(),
