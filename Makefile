@@ -1,7 +1,7 @@
 # Every target sets up what it needs first; once all is there that takes seconds.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run build dashboard test build-tests build-native-tests build-wasm-tests test-native test-node test-browser test-process sim scale chaos partition fuzz tour frames bench bench-peers bench-table lint check fmt clean
+.PHONY: help setup run build dashboard test test-native test-node test-browser test-process sim scale chaos partition fuzz tour frames bench bench-peers bench-table lint check fmt clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -20,19 +20,9 @@ dashboard: ## compile the dashboard for the browser: dist/
 	@scripts/setup native wasm trunk
 	scripts/dashboard
 
-test: build-tests ## run all tests: natively, in Node.js, in Chromium and on real processes
-	@scripts/test native node browser process
-
-build-tests: ## set up and compile all that the tests need, the native and the WebAssembly side at the same time
-	@$(MAKE) --no-print-directory -j2 build-native-tests build-wasm-tests
-
-build-native-tests:
-	@scripts/setup native
-	@scripts/test --build native
-
-build-wasm-tests:
+test: ## run all tests: natively, in Node.js, in Chromium and on real processes
 	@scripts/setup all
-	@scripts/test --build wasm
+	@scripts/test native node browser process
 
 test-native: ## run the tests of core, node and web's pure parts natively
 	@scripts/setup native
