@@ -9,8 +9,8 @@ use std::process::{Command, Stdio};
 use cubecast_tests::artifacts::cubecast;
 use serde_json::Value;
 
-/// What only a simulator sees: the lengths of queues, and damage of which it knows that it was done.
-const SEEN_IN_SIMULATION: &[&str] = &["queues"];
+/// Only a simulator sees the lengths of queues, changes of members as leaders propose them, and disks whose room it limits.
+const SEEN_IN_SIMULATION: &[&str] = &["queues", "changes", "storage"];
 
 #[test]
 fn twenty_bad_seconds_break_much_and_no_promise() {
