@@ -146,7 +146,8 @@ impl Host {
     pub fn measure(&mut self) -> Option<Input> {
         let space = self.disk.space();
         if self.disk.is_limited() || self.told_space.is_some() {
-            self.told_space = self.disk.is_limited().then_some(space);
+            // A write that still waits will find room: that has to be told too.
+            self.told_space = (self.disk.is_limited() || space.stuck).then_some(space);
             return Some(Input::StorageMeasured { space });
         }
         None
