@@ -107,7 +107,7 @@ bugs! {
     PushRepeatsWhatWasFetched => ["deliveries"],
     /// A disk keeps a checkpoint in a crash, and loses the messages before it.
     CheckpointsOutliveMessages => ["deliveries", "recovery", "linearizable"],
-    /// What is damaged on a member's disk stays so, and reads of it fail.
+    /// Damage on a member's disk is not repaired, and reads of it fail.
     DamagedRowsStay => ["recovery", "deliveries"],
     /// Frames are read without a look at their check sums.
     AlteredFramesAreBelieved => ["invented", "prefixes", "acknowledged", "linearizable"],

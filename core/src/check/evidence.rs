@@ -28,7 +28,7 @@ pub struct Evidence {
     pub disk_losses: Vec<DiskLoss>,
     /// The most that was ever seen in each queue. Real processes do not tell.
     pub queues: Vec<QueuePeak>,
-    /// What full disks did. Real processes that end are found by those who look after them.
+    /// Mishaps of full disks. Real processes that end are found by those who look after them.
     pub disk_mishaps: Vec<DiskMishap>,
     /// Damage to a disk that its checksums let pass.
     pub undetected_damage: Vec<String>,

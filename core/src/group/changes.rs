@@ -14,7 +14,7 @@ use crate::bugs::Bug;
 use crate::identity::NodeId;
 use crate::time::Instant;
 
-/// What a member remembers of changes of members.
+/// A member's memory of changes of members.
 #[derive(Default)]
 pub(super) struct Changes {
     /// The place in the log of the newest one that is applied here, or a later place.
@@ -23,7 +23,7 @@ pub(super) struct Changes {
     pub written_in: Option<u64>,
     /// As a leader: since when the next one waits, behind the term.
     waiting: Option<(u64, Instant)>,
-    /// Who has to know the last one first.
+    /// The members that have to know the last one first.
     awaited: Vec<NodeId>,
     proposed: Option<Proposed>,
 }

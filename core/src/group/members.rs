@@ -63,7 +63,7 @@ pub struct LastChange {
     pub waited: Duration,
 }
 
-/// What the leader knows of its group.
+/// The leader's knowledge of its group.
 #[derive(Clone, Copy, Debug)]
 pub struct View<'a> {
     pub places: &'a [Place],
@@ -147,7 +147,7 @@ impl View<'_> {
         Some(MemberChange::AddLearner(voter.member))
     }
 
-    /// Who is there now.
+    /// The members that are seen now.
     fn present(&self) -> impl Iterator<Item = NodeId> {
         self.places.iter().filter_map(|place| Some(NodeId { vertex: place.vertex, incarnation: place.alive? }))
     }
@@ -214,7 +214,7 @@ mod tests {
         (names.map(|name| place(name, Some(1), 0)).to_vec(), names.map(|name| voter(node(name, 1))).to_vec())
     }
 
-    /// What is wanted where nobody has to be waited for.
+    /// The change that is wanted where no member has to be waited for.
     fn next_change(places: &[Place], standings: &[Standing], last_index: u64) -> Option<MemberChange> {
         wanted_change(&View { places, standings, last_index, last_change: LastChange::default() })
     }
