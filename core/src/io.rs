@@ -34,7 +34,7 @@ pub enum Input {
         from: Vertex,
         frame: PeerFrame,
     },
-    /// What came from a neighbour is not what it sent. The connection ends with it.
+    /// A frame from a neighbour was altered on its way. The connection ends with it.
     PeerAltered {
         from: Vertex,
     },
@@ -104,7 +104,7 @@ pub enum Effect {
 
     /// The runtime encodes the frame as the client speaks (JSON or binary) and reports its bytes as drained when they left.
     SendClient { connection: ConnectionId, frame: ServerFrame },
-    /// What was queued for the client may still leave.
+    /// Frames already queued for the client may still be sent.
     CloseClient { connection: ConnectionId, why: Dismissal, reason: String },
 
     /// Something to tell: logs and metrics. Watching clients get theirs by `SendClient`.

@@ -2,9 +2,8 @@
 //!
 //! For each topic that nobody deleted, the model is its log, and its state is no more than the log's length: the log that the
 //! holders have in the end says which message is appended when the length is n. A publish takes effect once, at some moment of one
-//! of its attempts, and an answer with an offset was given when the message stood there. A read saw the end of the log
-//! where its answer has fewer messages than it asked for; one that was cut short, by `max` or by its size, saw no more than that
-//! the log was that long. A publish in doubt whose message is in the log took effect at some moment after it was sent; one whose
+//! of its attempts, and an answer with an offset was given when the message stood there. A read says how long the log was
+//! (`end`). A publish in doubt whose message is in the log took effect at some moment after it was sent; one whose
 //! message is not there never did.
 //!
 //! Three more answers bound the moment at which a message came into the log. Nothing uncommitted is ever read or pushed: what a push, an `any`
@@ -22,9 +21,6 @@ use crate::names::Offset;
 use crate::time::Instant;
 use crate::wire::answer::Done;
 use crate::wire::client::{Action, ReadLevel};
-
-/// A pull's answer stops behind the message that passes this.
-const PULL_BYTES: usize = 4 * 1024 * 1024;
 
 pub(super) fn check(case: &Case<'_>) -> Verdict {
     case.lasting_topics().try_fold(0, |checked, topic| Ok(checked + check_topic(topic)?)).map(Checked)
@@ -142,11 +138,8 @@ fn add_appends<'a>(publish: Option<&Publish<'a>>, at: u64, facts: &mut Vec<Fact<
 fn answer_fact(operation: &Operation) -> Option<Fact<'_>> {
     let Outcome::Done(done) = operation.outcome() else { return None };
     let (step, source) = match (&operation.action, done) {
-        (Action::Pull { read: ReadLevel::Leader, max, .. }, Done::Pulled { messages, cursor, .. }) => {
-            let bytes: usize = messages.iter().map(|message| message.content.len()).sum();
-            let is_cut = messages.len() as u64 >= u64::from(*max) || bytes >= PULL_BYTES;
-            let step = if is_cut { Step::SawAtLeast(cursor.0) } else { Step::SawEnd(cursor.0) };
-            (step, Source::Read(operation))
+        (Action::Pull { read: ReadLevel::Leader, .. }, Done::Pulled { end, .. }) => {
+            (Step::SawEnd(end.0), Source::Read(operation))
         }
         (_, Done::Committed { cursor, .. } | Done::Subscribed { cursor, .. }) => {
             (Step::SawAtLeast(cursor.0), Source::Cursor(operation))
@@ -288,7 +281,7 @@ mod tests {
         story.publish("a", 2..10).done(0);
         story.publish("b", 3..12).done(1);
         story.pull(4..9).saw(0, ["a", "b"]);
-        story.pull(13..14).max(1).saw(0, ["a"]);
+        story.pull(13..14).max(1).saw(0, ["a"]).of(2);
         story.log(["a", "b"]);
         assert_eq!(story.passes(check), 5);
     }

@@ -59,7 +59,7 @@ fn check_holders(topic: &Topic<'_>) -> Result<u64, Broken> {
 }
 
 fn check_answer(operation: &Operation) -> Result<u64, Broken> {
-    let Outcome::Done(Done::Pulled { messages, cursor, .. }) = operation.outcome() else { return Ok(0) };
+    let Outcome::Done(Done::Pulled { messages, cursor, end, .. }) = operation.outcome() else { return Ok(0) };
     let count = check_run(messages.iter().map(|message| message.offset)).map_err(|(before, after)| {
         Broken(format!("the answer to {} has offset {after} behind {before}", Told(operation)))
     })?;
@@ -74,6 +74,12 @@ fn check_answer(operation: &Operation) -> Result<u64, Broken> {
         && count > u64::from(*max)
     {
         return Err(Broken(format!("{} asked for {max} messages and got {count}", Told(operation))));
+    }
+    if count == 0 && cursor < end {
+        return Err(Broken(format!(
+            "the answer to {} has no message, though the topic goes on from {cursor} to {end}",
+            Told(operation)
+        )));
     }
     Ok(count)
 }
@@ -145,6 +151,13 @@ mod tests {
         let mut story = Story::new();
         story.pull(10..20).max(1).saw(3, ["a", "b"]);
         story.fails(check, &["asked for 1", "got 2"]);
+    }
+
+    #[test]
+    fn an_empty_answer_before_the_end_is_found() {
+        let mut story = Story::new();
+        story.pull(10..20).saw(3, []).of(4);
+        story.fails(check, &["has no message", "from 3 to 4"]);
     }
 
     #[test]

@@ -119,7 +119,7 @@ fn log_history(seed: u64, steps: u64) -> (Story, Rng) {
             _ => {
                 let max = random.usize(1..20);
                 let shown = log.iter().take(max).map(String::as_str);
-                story.pull(times.clone()).max(max as u32).saw(0, shown);
+                story.pull(times.clone()).max(max as u32).saw(0, shown).of(end);
             }
         }
     }
@@ -160,18 +160,17 @@ fn falsify_read(story: &mut Story, random: &mut Rng) -> bool {
         .collect();
     let forgets = random.bool();
     for operation in operations {
-        let Action::Pull { read: ReadLevel::Leader, max, .. } = &mut operation.action else { continue };
+        let Action::Pull { read: ReadLevel::Leader, .. } = &operation.action else { continue };
         let wrong = known.iter().find(|(_, first, over)| {
             if forgets { *over < operation.invoked } else { Some(*first) > operation.answered.as_ref().map(|it| it.at) }
         });
         let Some((offset, ..)) = wrong else { continue };
         let count = if forgets { *offset } else { offset + 1 };
-        *max = 10_000;
         if let Some(answered) = &mut operation.answered {
             let shown = messages(0, log[..count as usize].iter().map(String::as_str));
             let cursor = Offset(count);
-            let topic = super::story::news();
-            answered.result = Ok(Done::Pulled { topic, messages: shown, cursor, behind: None, original_node: None });
+            let (topic, messages, end, behind) = (super::story::news(), shown, cursor, None);
+            answered.result = Ok(Done::Pulled { topic, messages, cursor, end, behind, original_node: None });
         }
         return true;
     }

@@ -318,7 +318,16 @@ impl<'a> Told<'a> {
     pub fn saw<'b>(self, from: u64, contents: impl IntoIterator<Item = &'b str>) -> Self {
         let messages = messages(from, contents);
         let cursor = Offset(from + messages.len() as u64);
-        self.answer("100", Ok(Done::Pulled { topic: news(), messages, cursor, behind: None, original_node: None }))
+        let (topic, end, behind) = (news(), cursor, None);
+        self.answer("100", Ok(Done::Pulled { topic, messages, cursor, end, behind, original_node: None }))
+    }
+
+    /// The topic went on to there, behind what the answer has.
+    pub fn of(self, topic_end: u64) -> Self {
+        if let Some(Answered { result: Ok(Done::Pulled { end, .. }), .. }) = &mut self.0.answered {
+            *end = Offset(topic_end);
+        }
+        self
     }
 
     /// Changes the messages of a pull's answer.

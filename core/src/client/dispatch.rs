@@ -132,7 +132,7 @@ impl Client {
             self.nodes.at(home).map_or("its address is not known".into(), |peer| self.nodes.peers[peer].why.clone());
         let why = if why.is_empty() { job.why.clone() } else { why };
         let fall = FellOver { from: home, to: asked, why };
-        // Who is asked next when that one cannot either is no news, until somebody can.
+        // When the next node cannot serve either, nothing is reported until one can.
         if let Entry::Vacant(place) = self.fallen.entry(home) {
             place.insert(asked);
             self.notice(Notice::FellOver(fall.clone()));

@@ -17,7 +17,7 @@ const HAND_BACK_ENTRIES: u64 = 64;
 /// Not more often than this.
 const HAND_BACK_PAUSE: Duration = Duration::from_secs(2);
 
-/// Who has spoken when. (raft knows it too, but forgets it at every look, so that for a moment nobody has.)
+/// When each member was last heard. (raft tracks it too, but resets it at every check, so for a moment nobody counts as heard.)
 #[derive(Default)]
 pub(super) struct Answers {
     ticks: usize,

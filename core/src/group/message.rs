@@ -47,7 +47,7 @@ pub fn from_raft(message: Message) -> Option<RaftMessage> {
 pub enum Unusable {
     /// Of a kind that does not travel.
     Kind,
-    /// What the entry at this index has is not what its proposer wrote.
+    /// The entry at this index does not have the bytes that its proposer wrote.
     Entry { index: u64, why: String },
 }
 

@@ -356,7 +356,7 @@ impl Group {
         self.draw_election_timeout();
     }
 
-    /// Whether the disk is full. What the log keeps for members that are late is then worth less than its room.
+    /// Whether the disk is full. If so, the log keeps no entries for late members: the room is worth more.
     pub fn save_room(&mut self, saves_room: bool) {
         if saves_room && !self.saves_room {
             self.log_bytes_since_checkpoint = self.log_bytes_since_checkpoint.max(self.raw.store().bytes());
@@ -424,7 +424,7 @@ impl Group {
         let committed = ready.take_committed_entries();
         let changes_members = installed.is_some() || committed.iter().any(is_member_change);
         if changes_members {
-            // Whoever says that it knows a change of members still knows after a restart.
+            // A member that reported a change of members as known must still know it after a restart.
             self.changes.written_in = Some(batch);
         }
         let wrote = changes_members || self.effects.len() > writes_before;

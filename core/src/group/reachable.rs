@@ -51,7 +51,7 @@ struct Configuration {
     learns: Vec<bool>,
 }
 
-/// What was found in all states.
+/// The findings over all states.
 #[derive(Default, Debug)]
 struct Found {
     states: usize,
@@ -247,7 +247,7 @@ impl Story {
         next
     }
 
-    /// What a leader would propose that knows all that others know.
+    /// The next proposal of a leader that knows all that the others know.
     fn proposal(&self, state: &State, now: &Configuration, leader: usize, rule: Rule) -> Option<(Kind, usize)> {
         let place_of = |founder: usize| {
             let there = if founder < self.replaced { self.founders + founder } else { founder };

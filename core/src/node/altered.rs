@@ -1,4 +1,4 @@
-//! Messages of other nodes that were altered on their way. Whoever sent one sends it again, as if it had been lost; here it is
+//! Messages of other nodes that were altered on their way. The sender sends one again, as if it had been lost; here it is
 //! counted, and told now and then.
 
 use std::collections::BTreeMap;

@@ -140,7 +140,7 @@ impl Node {
         }
     }
 
-    /// What requests wait for that came before this node could do anything for them.
+    /// What early requests wait for: they came before this node could serve them.
     pub(super) fn why_nothing_begins(&self) -> String {
         if !self.is_joining() {
             return format!("node {} starts, and has not recorded that on its disk yet", self.me);
@@ -153,7 +153,7 @@ impl Node {
         )
     }
 
-    /// Who has not answered yet.
+    /// The members that have not answered yet.
     fn silent_co_members(&self) -> Vec<Vertex> {
         let Phase::Joining(joining) = &self.phase else { return Vec::new() };
         self.co_members().into_iter().filter(|vertex| !joining.strangers.contains_key(vertex)).collect()

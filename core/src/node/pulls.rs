@@ -5,6 +5,7 @@
 //! asked last.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::time::Duration;
 
 use super::Node;
@@ -195,7 +196,13 @@ impl Node {
     }
 
     /// The messages of a pull are here. Whoever asked moves the cursor when it has them.
-    pub(super) fn finish_pull(&mut self, home: Vertex, pull: Pull, messages: Vec<StoredMessage>, start: Offset) {
+    pub(super) fn finish_pull(
+        &mut self,
+        home: Vertex,
+        pull: Pull,
+        messages: Vec<StoredMessage>,
+        Range { start, end }: Range<Offset>,
+    ) {
         let mut messages: Vec<_> = messages.into_iter().map(super::reads::message).collect();
         if self.bugs.has(Bug::AnyReadsTheUncommitted) && pull.replica.is_some() {
             self.add_uncommitted(home, &pull, start, &mut messages);
@@ -207,7 +214,7 @@ impl Node {
             Some(group.commit_index().saturating_sub(group.applied_index()))
         });
         let Pull { key, subscriber, topic, replica, .. } = pull;
-        let done = Done::Pulled { topic: topic.clone(), messages, cursor, behind, original_node: replica };
+        let done = Done::Pulled { topic: topic.clone(), messages, cursor, end, behind, original_node: replica };
         if moves {
             self.request_for_myself(Action::Commit { subscriber, topic, offset: cursor }, Stage::Acting);
         }

@@ -48,6 +48,8 @@ pub(super) enum Purpose {
         group: Vertex,
         topic: TopicId,
         start: Offset,
+        /// The topic's end when the read began.
+        topic_end: Offset,
         pull: Pull,
     },
     Session(SessionId),
@@ -149,10 +151,10 @@ impl Node {
         };
         let from = pull.from.unwrap_or(cursor).min(end);
         if from >= end || pull.max == 0 {
-            return self.finish_pull(home, pull, Vec::new(), from);
+            return self.finish_pull(home, pull, Vec::new(), from..end);
         }
         let range = Range { group: home, topic, from, end, max_messages: pull.max, max_bytes: PULL_BYTES };
-        self.read(range, Purpose::Pull { group: home, topic, start: from, pull });
+        self.read(range, Purpose::Pull { group: home, topic, start: from, topic_end: end, pull });
     }
 
     pub(super) fn read_for_session(&mut self, range: Range, session: SessionId) {
@@ -197,7 +199,9 @@ impl Node {
 
     fn use_messages(&mut self, purpose: Purpose, messages: Vec<StoredMessage>) {
         match purpose {
-            Purpose::Pull { group, start, pull, .. } => self.finish_pull(group, pull, messages, start),
+            Purpose::Pull { group, start, topic_end, pull, .. } => {
+                self.finish_pull(group, pull, messages, start..topic_end)
+            }
             Purpose::Session(session) => self.handle_session_messages(session, messages),
             Purpose::Fetch(asker) => {
                 let messages = messages.into_iter().map(message).collect();

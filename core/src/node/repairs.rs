@@ -30,7 +30,7 @@ const PIECE_MESSAGES: u32 = 4096;
 /// A member that has not answered within this is passed over.
 const ASK_ANOTHER: Duration = Duration::from_millis(1000);
 /// When everybody was asked in vain, they are asked again after this.
-const ASK_ALL_AGAIN: Duration = Duration::from_secs(5);
+const ASK_ALL_AGAIN: Duration = Duration::from_secs(1);
 /// Repairs under way; beyond, a read that meets another damaged row fails.
 const MAX_REPAIRS: usize = 1024;
 /// Reads that wait for repairs; beyond, such a read fails.
@@ -66,7 +66,7 @@ struct Repair {
     /// Who was asked in this round.
     asked: BTreeSet<Vertex>,
     asking: Option<Asking>,
-    /// Everybody was asked in vain; they are asked again from then on.
+    /// Every member that is up was asked in vain; they are asked again from then on, and one that comes back at once.
     rests_until: Option<Instant>,
     waiting: Vec<(Range, Purpose)>,
     /// That it began was told, so its end is told too.
@@ -193,21 +193,28 @@ impl Node {
 
     /// Asks the next member that may have them.
     fn ask_for_lost(&mut self, place: Place) {
-        let (group, topic, _) = place;
-        let Some(repair) = self.repairs.under_way.get(&place) else { return };
-        let may_have =
-            |member: &Vertex| *member != self.me && !repair.asked.contains(member) && self.overlay.is_alive(*member);
-        let Some(member) = placement::members(group).find(may_have) else { return self.rest_from_asking(place) };
-        self.ask_member_for_lost(place, member, topic);
+        match self.not_asked_yet(&place) {
+            Some(member) => self.ask_member_for_lost(place, member),
+            None => self.rest_from_asking(place),
+        }
     }
 
-    fn ask_member_for_lost(&mut self, place: Place, member: Vertex, topic: TopicId) {
+    fn not_asked_yet(&self, place: &Place) -> Option<Vertex> {
+        let repair = self.repairs.under_way.get(place)?;
+        let may_have =
+            |member: &Vertex| *member != self.me && !repair.asked.contains(member) && self.overlay.is_alive(*member);
+        placement::members(place.0).find(may_have)
+    }
+
+    fn ask_member_for_lost(&mut self, place: Place, member: Vertex) {
         let token = self.next_token();
         let since = self.now.monotonic;
         let Some(repair) = self.repairs.under_way.get_mut(&place) else { return };
         repair.asked.insert(member);
+        repair.rests_until = None;
         repair.asking = Some(Asking { member, token, since });
-        let call = Call::Stored { group: place.0, topic, from: repair.next, end: repair.end, max_bytes: PIECE_BYTES };
+        let call =
+            Call::Stored { group: place.0, topic: place.1, from: repair.next, end: repair.end, max_bytes: PIECE_BYTES };
         self.expect_reply(token, ReplyPurpose::Repair(place));
         self.send(member, None, Body::Ask { token, call });
     }
@@ -255,7 +262,7 @@ impl Node {
         }
         self.writes.push(Write::Repair { group, topic, messages });
         if !is_all {
-            return self.ask_member_for_lost(place, member, topic);
+            return self.ask_member_for_lost(place, member);
         }
         self.counters.repaired += 1;
         self.repairs.note_done(place, self.now.monotonic);
@@ -286,12 +293,13 @@ impl Node {
             }
             let Some(repair) = self.repairs.under_way.get_mut(&place) else { continue };
             let is_silent = repair.asking.as_ref().is_some_and(|asking| now.since(asking.since) >= ASK_ANOTHER);
-            let is_rested = repair.rests_until.is_some_and(|until| now >= until);
+            let rests_until = repair.rests_until;
+            let is_rested = rests_until.is_some_and(|until| now >= until);
             if is_rested {
-                repair.rests_until = None;
                 repair.asked.clear();
             }
-            if is_silent || is_rested {
+            let somebody_is_back = rests_until.is_some() && self.not_asked_yet(&place).is_some();
+            if is_silent || is_rested || somebody_is_back {
                 self.ask_for_lost(place);
             }
         }

@@ -65,10 +65,10 @@ impl Node {
             (
                 Stage::Acting,
                 Action::Pull { commit: true, read: ReadLevel::Leader, .. },
-                Ok(Done::Pulled { messages, cursor, topic, behind, original_node }),
+                Ok(Done::Pulled { messages, cursor, end, topic, behind, original_node }),
             ) if !messages.is_empty() => {
                 let (from, to) = (messages[0].offset, cursor);
-                let done = Done::Pulled { messages, cursor, topic, behind, original_node };
+                let done = Done::Pulled { messages, cursor, end, topic, behind, original_node };
                 pending.stage = Stage::Committing(Box::new(Pulled { from, to, done, served_by, hops }));
                 pending.ask_at = now;
                 pending.stuck_since = None;

@@ -80,6 +80,9 @@ pub enum Done {
         messages: Vec<Message>,
         /// The offset after the last message of this answer.
         cursor: Offset,
+        /// Where the topic ended when it was read: the offset that its next message gets. Messages before it that are not in this
+        /// answer were left out by a limit, or could not be read: the next pull gives them, or says why not.
+        end: Offset,
         /// Entries of the group's log that the serving replica knows to be committed and has not applied yet; `None` for a leader's read.
         behind: Option<u64>,
         /// The topic's home, where a replica was read.

@@ -128,6 +128,24 @@ fn subscribers_are_told_when_no_member_has_the_messages_and_go_on_when_one_has()
 }
 
 #[test]
+fn an_answer_that_ends_before_lost_messages_says_where_the_topic_ends() {
+    let mut cluster = filled(7);
+    let home = vertex("100");
+    cluster.damage_disk(home, Damage::Messages);
+    for member in ["101", "110", "000"] {
+        damage_all_messages(&mut cluster, vertex(member));
+    }
+    let Ok(Done::Pulled { messages, cursor, end, .. }) = cluster.must(home, pull(ReadLevel::Leader, true)) else {
+        panic!("what comes before the loss is not given");
+    };
+    assert_eq!((messages.len() as u64, end), (cursor.0, Offset(MESSAGES)));
+    assert!((1..MESSAGES).contains(&cursor.0), "the damaged message is neither the first nor gone: {cursor}");
+    let failure = cluster.must(home, pull(ReadLevel::Leader, true)).unwrap_err();
+    let lost = format!("messages {cursor} to {cursor} of topic `news` are damaged on node 100");
+    assert!(failure.message.contains(&lost), "{failure}");
+}
+
+#[test]
 fn a_push_ends_with_a_reason_when_every_member_lost_the_messages() {
     for at in ["100", "011"] {
         let mut cluster = filled(6);

@@ -44,6 +44,7 @@ fn people_read_whole_sentences() {
                 topic,
                 messages: vec![message()],
                 cursor: message().offset.next(),
+                end: message().offset.next(),
                 behind: Some(2),
                 original_node: Some(vertex("100")),
             },

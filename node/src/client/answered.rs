@@ -38,6 +38,8 @@ pub struct Published {
 pub struct Pulled {
     pub messages: Vec<Message>,
     pub cursor: Offset,
+    /// The topic's end when it was read.
+    pub end: Offset,
     pub behind: Option<u64>,
     /// The topic's home, where a replica was read.
     pub original_node: Option<Vertex>,
@@ -102,8 +104,8 @@ pub(super) fn cursor(done: Done) -> Option<Offset> {
 
 pub(super) fn pulled(done: Done) -> Option<Pulled> {
     match done {
-        Done::Pulled { messages, cursor, behind, original_node, .. } => {
-            Some(Pulled { messages, cursor, behind, original_node })
+        Done::Pulled { messages, cursor, end, behind, original_node, .. } => {
+            Some(Pulled { messages, cursor, end, behind, original_node })
         }
         _ => None,
     }

@@ -101,7 +101,7 @@ impl Args {
 
 /// The cursor behind what was printed, where something was.
 fn print(args: &Args, reply: &Reply) -> Result<Option<Offset>, Failure> {
-    let Ok(Done::Pulled { messages, cursor, behind, original_node, .. }) = &reply.answer.result else {
+    let Ok(Done::Pulled { messages, cursor, end, behind, original_node, .. }) = &reply.answer.result else {
         return output::reply(args.remote.format, reply).map(|()| None);
     };
     match args.remote.format {
@@ -109,6 +109,11 @@ fn print(args: &Args, reply: &Reply) -> Result<Option<Offset>, Failure> {
         Format::Table => {
             for message in messages {
                 output::raw(&args.contents.table_line(message))?;
+            }
+            if cursor < end {
+                let left = end.0 - cursor.0;
+                let follow = if left == 1 { "message follows" } else { "messages follow" };
+                remark(&format!("{left} more {follow}"));
             }
             if let Some(home) = original_node {
                 let behind = behind.map_or(String::new(), |behind| format!(", {behind} log entries behind"));

@@ -25,6 +25,7 @@ mod journal;
 mod journals;
 mod lately;
 mod mark;
+mod measured;
 mod memory;
 mod metrics;
 mod open;

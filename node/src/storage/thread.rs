@@ -29,6 +29,7 @@ use cubecast_core::store::{ReadFailed, ReadId, ReadMessages, Recovered, Space, S
 
 use super::LogStore;
 use super::error::StorageError;
+use super::measured::Measured;
 use super::metrics::StorageMetrics;
 use super::report::OpenReport;
 use super::sync_mode::SyncMode;
@@ -46,8 +47,6 @@ const LINGER: Duration = Duration::from_millis(50);
 /// More than this is written at once, waited for or not.
 const MAX_LINGERING_BYTES: u64 = 1 << 20;
 
-/// The disk is measured so often, the first while there is little room.
-const MEASURE_EVERY: [Duration; 2] = [Duration::from_millis(100), Duration::from_secs(1)];
 /// What waits for room is tried again so often.
 const RETRY_EVERY: Duration = Duration::from_millis(50);
 
@@ -410,15 +409,8 @@ impl<F: FnMut(StorageEvent)> Worker<F> {
     }
 
     fn measure_due_in(&self) -> Duration {
-        let Some(measured) = &self.measured else { return Duration::ZERO };
-        let [short, long] = MEASURE_EVERY;
-        let space = &measured.told;
-        // Core counts what it takes in several times over until it is told again: it must not find a disk full for that.
-        if measured.written.abs_diff(self.metrics.counts().bytes_written) > grain(space.room(), space.reserve) {
-            return Duration::ZERO;
-        }
-        let every = if space.room() < SHORT_OF_ROOM * space.reserve { short } else { long };
-        every.saturating_sub(measured.at.elapsed())
+        let written = self.metrics.counts().bytes_written;
+        self.measured.as_ref().map_or(Duration::ZERO, |measured| measured.due_in(written))
     }
 
     fn measure_when_due(&mut self) {
@@ -531,36 +523,6 @@ impl<F: FnMut(StorageEvent)> Worker<F> {
         }
         Ok(())
     }
-}
-
-/// The disk is short of room with less than so many times its reserve.
-const SHORT_OF_ROOM: u64 = 4;
-
-/// What was last told of the disk.
-struct Measured {
-    /// When it was measured last, told or not.
-    at: Instant,
-    told: Space,
-    /// All bytes that were written until it was told: core counts what it has written since.
-    written: u64,
-}
-
-impl Measured {
-    /// Whether core would decide otherwise by it, or people would see another picture.
-    fn is_outdated_by(&self, now: &Space, written: u64) -> bool {
-        let grain = grain(self.told.room().min(now.room()), now.reserve);
-        let differs = |one: u64, other: u64| one.abs_diff(other) > grain;
-        (self.told.stuck, self.told.reserve) != (now.stuck, now.reserve)
-            || differs(self.told.room(), now.room())
-            || differs(self.told.stored, now.stored)
-            || differs(self.written, written)
-            || (self.told.room() < now.reserve) != (now.room() < now.reserve)
-    }
-}
-
-/// The change that matters. While room is short, every little counts.
-fn grain(room: u64, reserve: u64) -> u64 {
-    if room < SHORT_OF_ROOM * reserve { reserve / 32 } else { room / 32 }
 }
 
 /// What a command counts in the queue besides its content.

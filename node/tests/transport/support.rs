@@ -166,7 +166,14 @@ fn group(home: Vertex, usable: bool) -> GroupStatus {
 fn one_message(topic: &TopicName, kib: u32) -> Done {
     let content = "x".repeat(kib as usize * 1024).into();
     let message = Stored { offset: Offset(0), publisher: PublisherId::new("p").unwrap(), content, time: Timestamp(0) };
-    Done::Pulled { topic: topic.clone(), messages: vec![message], cursor: Offset(1), behind: None, original_node: None }
+    Done::Pulled {
+        topic: topic.clone(),
+        messages: vec![message],
+        cursor: Offset(1),
+        end: Offset(1),
+        behind: None,
+        original_node: None,
+    }
 }
 
 pub fn ping(number: u64) -> PeerFrame {

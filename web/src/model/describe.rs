@@ -7,7 +7,6 @@ use cubecast_core::wire::client::{self, LinkConditions, StopMode};
 use cubecast_core::wire::event::FrameKind;
 
 use super::feed::Tone;
-use super::wish::PULL_MAX;
 
 /// What a task's answer says, with the time it took to this page, and in the cluster where that was told.
 pub fn answer(answer: &Answer, took_ms: f64, in_cluster_us: Option<u64>) -> (Tone, String) {
@@ -60,7 +59,7 @@ pub fn done(done: &Done) -> String {
             format!("Subscribed to {topic} from #{cursor} on, through a replica of {home}.")
         }
         Done::Unsubscribed { topic } => format!("Unsubscribed from {topic}."),
-        Done::Pulled { topic, messages, cursor, behind, original_node } => {
+        Done::Pulled { topic, messages, cursor, end, behind, original_node } => {
             let count = plural(messages.len() as u64, "message");
             let behind = match behind {
                 Some(0) => " The replica is not behind.".to_owned(),
@@ -70,7 +69,11 @@ pub fn done(done: &Done) -> String {
                 None => String::new(),
             };
             let origin = original_node.map(|home| format!(" (home {home})")).unwrap_or_default();
-            let more = if messages.len() as u32 == PULL_MAX { " Pull again for the next ones." } else { "" };
+            let more = match end.0.saturating_sub(cursor.0) {
+                0 => String::new(),
+                1 => " 1 more follows.".to_owned(),
+                left => format!(" {} more follow.", grouped(left)),
+            };
             format!("{count} of {topic}{origin}; next is #{cursor}.{behind}{more}")
         }
         Done::Committed { topic, cursor } => format!("{topic} is read up to #{cursor}."),

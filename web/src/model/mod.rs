@@ -13,6 +13,7 @@ pub mod gate;
 pub mod groups;
 pub mod inbox;
 pub mod invariants;
+mod learn;
 pub mod load;
 mod reduce;
 pub mod shared;

@@ -193,6 +193,7 @@ fn answer(random: &mut fastrand::Rng, action: &Action, end: &mut u64) -> Option<
             topic,
             messages: vec![message(end.saturating_sub(1))],
             cursor: Offset(*end),
+            end: Offset(*end),
             behind: None,
             original_node: None,
         },

@@ -292,8 +292,9 @@ impl World {
             Action::Unsubscribe { topic, .. } => Ok(Done::Unsubscribed { topic: topic.clone() }),
             Action::Pull { topic, .. } => {
                 let messages = self.topics.get(topic).ok_or_else(unknown_topic)?.messages.clone();
-                let cursor = Offset(messages.len() as u64);
-                Ok(Done::Pulled { topic: topic.clone(), messages, cursor, behind: None, original_node: None })
+                let (topic, cursor) = (topic.clone(), Offset(messages.len() as u64));
+                let (end, behind, original_node) = (cursor, None, None);
+                Ok(Done::Pulled { topic, messages, cursor, end, behind, original_node })
             }
             Action::Topics => Ok(Done::Topics { topics: self.summaries(), missing: vec![] }),
             Action::Status { .. } => Ok(Done::NodeRecovered { node: at }),

@@ -45,7 +45,7 @@ pub fn human_message(done: &Done) -> String {
             format!("Subscribed to topic `{topic}`{}, reading from offset {cursor}", of_replica(*original_node))
         }
         Done::Unsubscribed { topic } => format!("Unsubscribed from topic `{topic}`"),
-        Done::Pulled { topic, messages, cursor, behind, original_node } => {
+        Done::Pulled { topic, messages, cursor, behind, original_node, .. } => {
             let what = counted(messages.len() as u64, "message");
             let behind = behind
                 .filter(|behind| *behind > 0)

@@ -57,6 +57,7 @@ pub enum DoneFields {
         topic: TopicName,
         messages: Vec<Message>,
         cursor: Offset,
+        end: Offset,
         #[serde(skip_serializing_if = "Option::is_none")]
         behind: Option<u64>,
         #[serde(skip_serializing_if = "Option::is_none")]

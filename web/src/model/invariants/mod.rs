@@ -228,7 +228,7 @@ pub(super) mod story {
 
     pub fn pulled(by: &str, messages: Vec<Message>) -> Action {
         let cursor = messages.last().map_or(Offset(0), |last| last.offset.next());
-        let done = Done::Pulled { topic: topic(), messages, cursor, behind: None, original_node: None };
+        let done = Done::Pulled { topic: topic(), messages, cursor, end: cursor, behind: None, original_node: None };
         answered(by, done)
     }
 
