@@ -163,6 +163,11 @@ impl ProcessCluster {
         nodes[vertex.index()] = Some(Process::start(&arguments, &self.log_file(vertex)));
     }
 
+    /// The process that serves this vertex; `None` while none does.
+    pub fn process_id(&self, vertex: Vertex) -> Option<u32> {
+        self.nodes()[vertex.index()].as_ref().map(Process::id)
+    }
+
     /// SIGKILL.
     pub fn kill(&self, vertex: Vertex) {
         self.take(vertex).kill();

@@ -19,6 +19,7 @@ mod kill;
 mod look_closer;
 mod minority;
 mod phone;
+mod readiness;
 mod restart;
 mod rot;
 mod simulated;
