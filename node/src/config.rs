@@ -101,6 +101,7 @@ pub struct TypedStorage {
 #[serde(deny_unknown_fields)]
 pub struct TypedLimits {
     pub clients: Option<usize>,
+    pub clients_of_one: Option<usize>,
     pub unanswered: Option<usize>,
     pub content_bytes: Option<usize>,
     pub silence_s: Option<usize>,
@@ -174,6 +175,7 @@ impl Typed {
             addresses: other.addresses.into_iter().chain(self.addresses).collect(),
             limits: TypedLimits {
                 clients: self.limits.clients.or(other.limits.clients),
+                clients_of_one: self.limits.clients_of_one.or(other.limits.clients_of_one),
                 unanswered: self.limits.unanswered.or(other.limits.unanswered),
                 content_bytes: self.limits.content_bytes.or(other.limits.content_bytes),
                 silence_s: self.limits.silence_s.or(other.limits.silence_s),
@@ -224,12 +226,15 @@ impl TypedStorage {
 impl TypedLimits {
     fn check(self) -> Result<Limits, ConfigError> {
         let limits = Limits::default();
+        let clients = in_range("clients", self.clients.unwrap_or(limits.clients), 1, 100_000)?;
         Ok(Limits {
-            clients: in_range("clients", self.clients.unwrap_or(limits.clients), 1, 100_000)?,
+            clients,
+            clients_of_one: in_range("clients_of_one", self.clients_of_one.unwrap_or(clients.div_ceil(2)), 1, 100_000)?,
             unanswered: in_range("unanswered", self.unanswered.unwrap_or(limits.unanswered), 1, 65_536)?,
             // JSON may escape every byte of the content as six.
             client_message: 6 * self.check_content()? + MESSAGE_BESIDE_CONTENT,
             silence: self.check_silence()?,
+            first_request: limits.first_request,
         })
     }
 

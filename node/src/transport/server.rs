@@ -8,6 +8,7 @@
 
 use std::convert::Infallible;
 use std::io;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -33,10 +34,11 @@ use tracing::{debug, info, warn};
 
 use super::accepting::{self, Accepting};
 use super::handshake::{self, HandshakeError, Refusal, RefusalCode, SUBPROTOCOL};
+use super::places::Place;
 use super::static_files::page;
 use super::{
-    Door, HANDSHAKE_MESSAGE, PEER_MESSAGE, Socket, client_connection, peer_connection, probes, static_files, tune,
-    upgrade, websocket_config,
+    Door, HANDSHAKE_MESSAGE, PEER_MESSAGE, Socket, client_connection, incoming, peer_connection, probes, static_files,
+    tune, upgrade, websocket_config,
 };
 
 /// How long a connection may take to say what it wants.
@@ -45,14 +47,14 @@ const HEADERS: Duration = Duration::from_secs(10);
 const CLOSING: Duration = Duration::from_secs(3);
 /// How long the answer to an HTTP request may take that is under way then.
 const LAST_ANSWER: Duration = Duration::from_secs(1);
-/// Sockets beside those of clients: neighbours, browsers that load files, whoever asks for metrics.
-const OTHER_SOCKETS: usize = 256;
+/// Bytes that a stranger's connection keeps in its write buffer: answers to pings do not add to it beyond.
+const MOST_UNSENT: usize = 256 << 10;
 
 type Answer = Response<Full<Bytes>>;
 
 /// What a connection is to become when its HTTP part is over.
 enum Wish {
-    Client(OnUpgrade),
+    Client(OnUpgrade, Place),
     Peer(OnUpgrade),
 }
 
@@ -86,35 +88,33 @@ pub async fn run(listener: TcpListener, door: Arc<Door>) {
     let _ = timeout(CLOSING, async { while connections.join_next().await.is_some() {} }).await;
 }
 
-async fn accept_after(pause: Duration, listener: &TcpListener) -> io::Result<TcpStream> {
+async fn accept_after(pause: Duration, listener: &TcpListener) -> io::Result<(TcpStream, SocketAddr)> {
     if !pause.is_zero() {
         sleep(pause).await;
     }
-    listener.accept().await.map(|(stream, _)| stream)
+    listener.accept().await
 }
 
 /// Serves a connection. An error says why not; there is none to tell where the connection broke before it was taken.
 fn take(
-    accepted: io::Result<TcpStream>,
+    accepted: io::Result<(TcpStream, SocketAddr)>,
     connections: &mut JoinSet<()>,
     door: &Arc<Door>,
 ) -> Result<(), Option<String>> {
-    let stream = accepted.map_err(|error| accepting::reason(&error))?;
-    let most = door.limits.clients + OTHER_SOCKETS;
-    if connections.len() >= most {
-        return Err(Some(format!("{most} connections are open, as many as this node takes ([limits] clients)")));
-    }
-    connections.spawn(serve(stream, door.clone()));
+    let (stream, from) = accepted.map_err(|error| accepting::reason(&error))?;
+    let number = door.numbers.next_connection().0;
+    let serving = connections.spawn(serve(stream, from.ip(), number, door.clone()));
+    door.undecided.add(number, serving);
     Ok(())
 }
 
-async fn serve(stream: TcpStream, door: Arc<Door>) {
+async fn serve(stream: TcpStream, from: IpAddr, number: u64, door: Arc<Door>) {
     // A socket that refuses this is broken and will show it.
     let _ = tune(&stream, door.limits.silence);
     let wish = Arc::new(Mutex::new(None));
     let service = service_fn(|request| {
         let (door, wish) = (door.clone(), wish.clone());
-        async move { Ok::<_, Infallible>(answer(request, &door, &wish).await) }
+        async move { Ok::<_, Infallible>(answer(request, from, &door, &wish).await) }
     });
     let http = http1::Builder::new()
         .timer(TokioTimer::new())
@@ -131,14 +131,23 @@ async fn serve(stream: TcpStream, door: Arc<Door>) {
         }
     }
     let wish = wish.lock().expect("no holder of this lock panics").take();
+    door.undecided.remove(number);
     match wish {
-        Some(Wish::Client(upgrade)) => {
-            if let Some(socket) = upgraded(upgrade, door.limits.client_message).await {
-                client_connection::serve(socket, door).await;
+        Some(Wish::Client(upgrade, place)) => {
+            if let Some((stream, came)) = upgraded(upgrade).await {
+                let (holding, limit) = (door.budget.hold(), door.limits.client_message);
+                let stream = incoming::Incoming::new(stream, &came, limit as u64, holding.clone());
+                let config = Some(websocket_config(limit).max_write_buffer_size(MOST_UNSENT));
+                let socket = WebSocketStream::from_raw_socket(stream, SocketRole::Server, config).await;
+                client_connection::serve(socket, holding, door).await;
+                drop(place);
             }
         }
         Some(Wish::Peer(upgrade)) => {
-            if let Some(socket) = upgraded(upgrade, HANDSHAKE_MESSAGE).await {
+            if let Some((stream, came)) = upgraded(upgrade).await {
+                let config = Some(websocket_config(HANDSHAKE_MESSAGE).max_write_buffer_size(MOST_UNSENT));
+                let role = SocketRole::Server;
+                let socket = WebSocketStream::from_partially_read(stream, came, role, config).await;
                 take_peer(socket, &door).await;
             }
         }
@@ -146,20 +155,19 @@ async fn serve(stream: TcpStream, door: Arc<Door>) {
     }
 }
 
-async fn upgraded(upgrade: OnUpgrade, max_message: usize) -> Option<Socket> {
+/// The stream behind the HTTP part, and what came of it already.
+async fn upgraded(upgrade: OnUpgrade) -> Option<(TcpStream, Vec<u8>)> {
     let parts = upgrade.await.ok()?.downcast::<TokioIo<TcpStream>>().ok()?;
-    let config = Some(websocket_config(max_message));
-    let stream = parts.io.into_inner();
-    Some(WebSocketStream::from_partially_read(stream, parts.read_buf.to_vec(), SocketRole::Server, config).await)
+    Some((parts.io.into_inner(), parts.read_buf.to_vec()))
 }
 
-async fn answer(request: Request<Incoming>, door: &Door, wish: &Mutex<Option<Wish>>) -> Answer {
+async fn answer(request: Request<Incoming>, from: IpAddr, door: &Door, wish: &Mutex<Option<Wish>>) -> Answer {
     if !upgrade::names_its_host(&request) {
         return page(StatusCode::BAD_REQUEST, "A request over HTTP/1.1 has one header `Host`.\n");
     }
     let path = request.uri().path();
     if path == "/ws" {
-        return open_socket(request, door, wish);
+        return open_socket(request, from, door, wish);
     }
     if request.headers().contains_key(SEC_WEBSOCKET_KEY) {
         return page(StatusCode::NOT_FOUND, "This node's WebSocket is at /ws.\n");
@@ -170,7 +178,7 @@ async fn answer(request: Request<Incoming>, door: &Door, wish: &Mutex<Option<Wis
     }
 }
 
-fn open_socket(mut request: Request<Incoming>, door: &Door, wish: &Mutex<Option<Wish>>) -> Answer {
+fn open_socket(mut request: Request<Incoming>, from: IpAddr, door: &Door, wish: &Mutex<Option<Wish>>) -> Answer {
     let headers = request.headers();
     // First, so that a refused page can read why: a browser hides a failed handshake from it, and shows it the answer to a POST.
     if let Err(refused) = door.origins.check(text(headers, ORIGIN), text(headers, HOST)) {
@@ -183,12 +191,13 @@ fn open_socket(mut request: Request<Incoming>, door: &Door, wish: &Mutex<Option<
         Err(refused) => return refused.answer(),
     };
     let is_peer = upgrade::offers(headers, SUBPROTOCOL);
-    if !is_peer && door.metrics.client_connections.load(Relaxed) >= door.limits.clients as i64 {
-        return page(
-            StatusCode::SERVICE_UNAVAILABLE,
-            "This node has as many clients as it takes. Connect to another node.\n",
-        );
-    }
+    let place = match is_peer {
+        true => None,
+        false => match door.places.take(from) {
+            Ok(place) => Some(place),
+            Err(full) => return page(StatusCode::SERVICE_UNAVAILABLE, &format!("{full}\n")),
+        },
+    };
     let mut answer = Response::builder()
         .status(StatusCode::SWITCHING_PROTOCOLS)
         .header(CONNECTION, "Upgrade")
@@ -198,7 +207,10 @@ fn open_socket(mut request: Request<Incoming>, door: &Door, wish: &Mutex<Option<
         answer = answer.header(SEC_WEBSOCKET_PROTOCOL, SUBPROTOCOL);
     }
     let coming = hyper::upgrade::on(&mut request);
-    let wanted = if is_peer { Wish::Peer(coming) } else { Wish::Client(coming) };
+    let wanted = match place {
+        Some(place) => Wish::Client(coming, place),
+        None => Wish::Peer(coming),
+    };
     *wish.lock().expect("no holder of this lock panics") = Some(wanted);
     answer.body(Full::default()).expect("the headers are valid")
 }

@@ -306,7 +306,7 @@ fn typed_of((texts, others, addresses, limits): (Texts, Others, BTreeMap<String,
         web: web.map(Into::into),
         allow_origin,
         addresses,
-        limits: TypedLimits { clients, unanswered, content_bytes, silence_s },
+        limits: TypedLimits { clients, clients_of_one: unanswered, unanswered, content_bytes, silence_s },
         storage: TypedStorage { reserve, shared_by },
     }
 }
