@@ -12,6 +12,7 @@
 //! allow_faults = false
 //! web = "dist"
 //! allow_origin = ["https://board.example"]
+//! allow_host = ["cube.example"]    # names by which this node may be asked, beside those in [addresses]; "*": all
 //!
 //! [addresses]                      # every node of the cube
 //! 000 = "127.0.0.1:8000"
@@ -34,7 +35,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use cubecast_core::address::{Address, AddressError};
+use cubecast_core::address::{Address, AddressError, Host};
 use cubecast_core::cube::{CubeError, Dimension, Vertex};
 use serde::{Deserialize, Serialize};
 
@@ -63,6 +64,7 @@ pub struct Config {
     pub limits: Limits,
     /// Bytes in the content of one message.
     pub max_content: usize,
+    pub allow_host: Vec<String>,
     pub room: RoomRules,
 }
 
@@ -85,6 +87,7 @@ pub struct Typed {
     #[serde(default)]
     pub addresses: BTreeMap<String, String>,
     #[serde(default)]
+    pub allow_host: Option<Vec<String>>,
     pub limits: TypedLimits,
     #[serde(default)]
     pub storage: TypedStorage,
@@ -184,6 +187,7 @@ impl Typed {
             },
         }
     }
+            allow_host: self.allow_host.or(other.allow_host),
 
     /// Checks everything, once.
     pub fn check(self) -> Result<Config, ConfigError> {
@@ -220,6 +224,7 @@ impl TypedStorage {
         Ok(RoomRules { reserve, shared_by: self.shared_by.unwrap_or(1).max(1) })
     }
 }
+            allow_host: check_hosts(self.allow_host.unwrap_or_default())?,
 
 impl TypedLimits {
     fn check(self) -> Result<Limits, ConfigError> {
@@ -252,7 +257,8 @@ impl Config {
 
     /// The hosts by which this cluster is known, without ports.
     pub fn own_hosts(&self) -> Vec<String> {
-        self.addresses.iter().chain([&self.listen]).map(|address| host_name(address)).collect()
+        let from_addresses = self.addresses.iter().chain([&self.listen]).map(|address| host_name(address));
+        from_addresses.chain(self.allow_host.iter().cloned()).collect()
     }
 }
 
@@ -314,6 +320,17 @@ fn check_distinct(dimension: Dimension, addresses: &[String]) -> Result<(), Conf
     let mut seen = BTreeMap::new();
     for (second, address) in dimension.vertices().zip(addresses) {
         if let Some(first) = seen.insert(address, second) {
+/// Names without ports, or `*`; each as it is written in one way.
+fn check_hosts(typed: Vec<String>) -> Result<Vec<String>, ConfigError> {
+    let check = |given: String| match given.parse::<Host>() {
+        _ if given == "*" => Ok(given),
+        Ok(Host::Name(name)) => Ok(name),
+        Ok(Host::Ip(ip)) => Ok(ip.to_string()),
+        Err(error) => Err(ConfigError::Address { field: "allow_host", given, error }),
+    };
+    typed.into_iter().map(check).collect()
+}
+
             return Err(ConfigError::SameAddress { first, second, address: address.clone() });
         }
     }
@@ -421,6 +438,7 @@ mod tests {
     }
 
     #[test]
+        refused("cluster", "allow_host = [\"a b\"]\ncluster", "`allow_host`: `a b` is no address: its host is neither");
     fn a_flag_wins_over_the_file() {
         let file: Typed = toml::from_str(GOOD).unwrap();
         let flags = Typed { node: Some("11".into()), sync: Some("never".into()), ..Typed::default() };

@@ -123,6 +123,7 @@ impl ClusterFolder {
             web: plan.web.as_ref().map(|web| std::path::absolute(web).unwrap_or(web.clone())),
             allow_origin: (!plan.allow_origin.is_empty()).then(|| plan.allow_origin.clone()),
             addresses: plan.dimension.vertices().map(|vertex| (vertex.to_string(), plan.address(vertex))).collect(),
+            allow_host: (!plan.allow_host.is_empty()).then(|| plan.allow_host.clone()),
             storage: TypedStorage {
                 reserve: plan.storage_reserve.clone(),
                 shared_by: Some(plan.dimension.size() as u64),

@@ -47,6 +47,7 @@ pub struct Plan {
     pub allow_origin: Vec<String>,
     pub restart: bool,
     /// Copy the nodes' logs to standard output.
+    pub allow_host: Vec<String>,
     pub verbose: bool,
     pub json: bool,
     /// The nodes' log level or filter.

@@ -58,6 +58,10 @@ pub struct Args {
     /// A page's origin that may connect, beside those of this machine and of the node's own address.
     #[arg(long, value_name = "ORIGIN")]
     allow_origin: Vec<String>,
+    /// A name by which this node may be asked, beside those of this machine and of the addresses: that of a load balancer,
+    /// or `*` for all.
+    #[arg(long, value_name = "NAME")]
+    allow_host: Vec<String>,
     /// End when standard input closes: a node never outlives who started it.
     #[arg(long, hide = true)]
     exit_with_stdin: bool,
@@ -108,6 +112,7 @@ impl Args {
             allow_faults: self.allow_faults.then_some(true),
             web: self.web,
             allow_origin: (!self.allow_origin.is_empty()).then_some(self.allow_origin),
+            allow_host: (!self.allow_host.is_empty()).then_some(self.allow_host),
             addresses,
             limits: TypedLimits::default(),
             storage: TypedStorage { reserve: self.storage_reserve, shared_by: None },

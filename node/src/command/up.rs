@@ -59,6 +59,9 @@ pub struct Args {
     #[arg(long, overrides_with = "no_restart")]
     restart: bool,
     /// Let a node that died stay down.
+    /// A name by which the nodes may be asked, beside those of this machine and of --host, or `*` for all.
+    #[arg(long, value_name = "NAME")]
+    allow_host: Vec<String>,
     #[arg(long)]
     no_restart: bool,
     /// Show the nodes' logs, each line with its node.
@@ -117,3 +120,4 @@ impl Args {
         })
     }
 }
+            allow_host: self.allow_host,

@@ -22,6 +22,7 @@ pub mod peer_table;
 pub mod probes;
 pub mod pulse;
 pub mod server;
+pub mod shield;
 pub mod static_files;
 pub mod unanswered;
 pub mod upgrade;

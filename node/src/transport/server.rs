@@ -33,10 +33,11 @@ use tracing::{debug, info, warn};
 
 use super::accepting::{self, Accepting};
 use super::handshake::{self, HandshakeError, Refusal, RefusalCode, SUBPROTOCOL};
+use super::origin::OriginRefused;
 use super::static_files::page;
 use super::{
-    Door, HANDSHAKE_MESSAGE, PEER_MESSAGE, Socket, client_connection, peer_connection, probes, static_files, tune,
-    upgrade, websocket_config,
+    Door, HANDSHAKE_MESSAGE, PEER_MESSAGE, Socket, client_connection, peer_connection, probes, shield, static_files,
+    tune, upgrade, websocket_config,
 };
 
 /// How long a connection may take to say what it wants.
@@ -157,9 +158,21 @@ async fn answer(request: Request<Incoming>, door: &Door, wish: &Mutex<Option<Wis
     if !upgrade::names_its_host(&request) {
         return page(StatusCode::BAD_REQUEST, "A request over HTTP/1.1 has one header `Host`.\n");
     }
+    let mut answer = answer_to(request, door, wish).await;
+    shield::cover(answer.headers_mut());
+    answer
+}
+
+async fn answer_to(request: Request<Incoming>, door: &Door, wish: &Mutex<Option<Wish>>) -> Answer {
     let path = request.uri().path();
     if path == "/ws" {
         return open_socket(request, door, wish);
+    // First, so that a refused page can read why: a browser hides a failed handshake from it, and shows it the answer to a POST.
+    if let Err(refused) = check_caller(&request, door) {
+        door.metrics.refused_handshakes.fetch_add(1, Relaxed);
+        warn!(node = %door.vertex(), "A request was refused: {refused}");
+        return page(StatusCode::FORBIDDEN, &format!("{refused}\n"));
+    }
     }
     if request.headers().contains_key(SEC_WEBSOCKET_KEY) {
         return page(StatusCode::NOT_FOUND, "This node's WebSocket is at /ws.\n");
@@ -172,12 +185,6 @@ async fn answer(request: Request<Incoming>, door: &Door, wish: &Mutex<Option<Wis
 
 fn open_socket(mut request: Request<Incoming>, door: &Door, wish: &Mutex<Option<Wish>>) -> Answer {
     let headers = request.headers();
-    // First, so that a refused page can read why: a browser hides a failed handshake from it, and shows it the answer to a POST.
-    if let Err(refused) = door.origins.check(text(headers, ORIGIN), text(headers, HOST)) {
-        door.metrics.refused_handshakes.fetch_add(1, Relaxed);
-        warn!(node = %door.vertex(), "A page was refused: {refused}");
-        return page(StatusCode::FORBIDDEN, &format!("{refused}\n"));
-    }
     let key = match upgrade::check(&request) {
         Ok(key) => key,
         Err(refused) => return refused.answer(),
@@ -206,6 +213,17 @@ fn open_socket(mut request: Request<Incoming>, door: &Door, wish: &Mutex<Option<
 fn text(headers: &HeaderMap, name: HeaderName) -> Option<&str> {
     headers.get(name).map(|value| value.to_str().unwrap_or("(not text)"))
 }
+/// Whether the request comes from a page that may use this node, or from no page at all.
+fn check_caller(request: &Request<Incoming>, door: &Door) -> Result<(), OriginRefused> {
+    let (origin, host) = (text(request.headers(), ORIGIN), text(request.headers(), HOST));
+    match (request.uri().path(), origin) {
+        // Browsers name the origin of every page that opens a WebSocket, so this is no browser.
+        ("/ws", None) => Ok(()),
+        (_, None) => door.origins.check_host(host),
+        (_, Some(origin)) => door.origins.check_page(origin, host),
+    }
+}
+
 
 /// A neighbour knocks.
 async fn take_peer(mut socket: Socket, door: &Arc<Door>) {

@@ -13,6 +13,7 @@ mod encodings;
 mod evaluations;
 mod first_load;
 mod full_disk;
+mod headers;
 mod impostors;
 mod isolation;
 mod kill;

@@ -118,6 +118,7 @@ sync = "interval=50"
 allow_faults = true
 web = "dist"
 allow_origin = ["https://board.example"]
+allow_host = ["cube.example"]
 
 [addresses]
 00 = "a:1"
