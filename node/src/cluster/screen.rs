@@ -59,6 +59,14 @@ impl Screen {
         }
     }
 
+    /// Something that whoever started the cluster has to know.
+    pub fn say_remark(&mut self, remark: &str) {
+        match self.form {
+            Form::Json => self.print_json(&json!({"event": "remark", "message": remark})),
+            Form::Table | Form::Lines => self.line(remark),
+        }
+    }
+
     /// Something happened to a child.
     pub fn say(&mut self, news: &News, row: Option<&Row>) {
         if self.form == Form::Json {

@@ -8,10 +8,12 @@
 
 use std::convert::Infallible;
 use std::io;
+use std::net::SocketAddr;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use cubecast_core::cube::Vertex;
 use http_body_util::Full;
 use hyper::body::{Bytes, Incoming};
 use hyper::header::{
@@ -32,7 +34,7 @@ use tokio_tungstenite::tungstenite::protocol::Role as SocketRole;
 use tracing::{debug, info, warn};
 
 use super::accepting::{self, Accepting};
-use super::handshake::{self, HandshakeError, Refusal, RefusalCode, SUBPROTOCOL};
+use super::handshake::{self, Accepted, HandshakeError, Refusal, RefusalCode, SUBPROTOCOL};
 use super::origin::OriginRefused;
 use super::static_files::page;
 use super::{
@@ -112,6 +114,7 @@ fn take(
 async fn serve(stream: TcpStream, door: Arc<Door>) {
     // A socket that refuses this is broken and will show it.
     let _ = tune(&stream, door.limits.silence);
+    let from = stream.peer_addr().ok();
     let wish = Arc::new(Mutex::new(None));
     let service = service_fn(|request| {
         let (door, wish) = (door.clone(), wish.clone());
@@ -140,7 +143,7 @@ async fn serve(stream: TcpStream, door: Arc<Door>) {
         }
         Some(Wish::Peer(upgrade)) => {
             if let Some(socket) = upgraded(upgrade, HANDSHAKE_MESSAGE).await {
-                take_peer(socket, &door).await;
+                take_peer(socket, from, &door).await;
             }
         }
         None => {}
@@ -155,24 +158,24 @@ async fn upgraded(upgrade: OnUpgrade, max_message: usize) -> Option<Socket> {
 }
 
 async fn answer(request: Request<Incoming>, door: &Door, wish: &Mutex<Option<Wish>>) -> Answer {
-    if !upgrade::names_its_host(&request) {
-        return page(StatusCode::BAD_REQUEST, "A request over HTTP/1.1 has one header `Host`.\n");
-    }
     let mut answer = answer_to(request, door, wish).await;
     shield::cover(answer.headers_mut());
     answer
 }
 
 async fn answer_to(request: Request<Incoming>, door: &Door, wish: &Mutex<Option<Wish>>) -> Answer {
-    let path = request.uri().path();
-    if path == "/ws" {
-        return open_socket(request, door, wish);
+    if !upgrade::names_its_host(&request) {
+        return page(StatusCode::BAD_REQUEST, "A request over HTTP/1.1 has one header `Host`.\n");
+    }
     // First, so that a refused page can read why: a browser hides a failed handshake from it, and shows it the answer to a POST.
     if let Err(refused) = check_caller(&request, door) {
         door.metrics.refused_handshakes.fetch_add(1, Relaxed);
         warn!(node = %door.vertex(), "A request was refused: {refused}");
         return page(StatusCode::FORBIDDEN, &format!("{refused}\n"));
     }
+    let path = request.uri().path();
+    if path == "/ws" {
+        return open_socket(request, door, wish);
     }
     if request.headers().contains_key(SEC_WEBSOCKET_KEY) {
         return page(StatusCode::NOT_FOUND, "This node's WebSocket is at /ws.\n");
@@ -210,9 +213,6 @@ fn open_socket(mut request: Request<Incoming>, door: &Door, wish: &Mutex<Option<
     answer.body(Full::default()).expect("the headers are valid")
 }
 
-fn text(headers: &HeaderMap, name: HeaderName) -> Option<&str> {
-    headers.get(name).map(|value| value.to_str().unwrap_or("(not text)"))
-}
 /// Whether the request comes from a page that may use this node, or from no page at all.
 fn check_caller(request: &Request<Incoming>, door: &Door) -> Result<(), OriginRefused> {
     let (origin, host) = (text(request.headers(), ORIGIN), text(request.headers(), HOST));
@@ -224,14 +224,17 @@ fn check_caller(request: &Request<Incoming>, door: &Door) -> Result<(), OriginRe
     }
 }
 
+fn text(headers: &HeaderMap, name: HeaderName) -> Option<&str> {
+    headers.get(name).map(|value| value.to_str().unwrap_or("(not text)"))
+}
 
 /// A neighbour knocks.
-async fn take_peer(mut socket: Socket, door: &Arc<Door>) {
+async fn take_peer(mut socket: Socket, from: Option<SocketAddr>, door: &Arc<Door>) {
     let node = door.vertex();
     let gate = *door.gate.borrow();
-    let proven = if gate.allowed {
+    let accepted = if gate.allowed {
         tokio::select! {
-            proven = handshake::accept(&mut socket, &door.credentials) => proven,
+            accepted = handshake::accept(&mut socket, &door.credentials) => accepted,
             () = door.stopped() => {
                 Err(Refusal::new(RefusalCode::NotNow, format!("node {node} is shutting down")).into())
             }
@@ -239,19 +242,23 @@ async fn take_peer(mut socket: Socket, door: &Arc<Door>) {
     } else {
         Err(Refusal::new(RefusalCode::NotNow, format!("node {node} takes no neighbours now")).into())
     };
-    let admitted = match proven {
-        Ok(proven) => door.peers.admit(proven).await.map(|slot| (proven, slot)).map_err(HandshakeError::Refused),
+    let admitted = match accepted {
+        Ok(accepted) => {
+            let slot = door.peers.admit(accepted.proven).await;
+            slot.map(|slot| (accepted, slot)).map_err(HandshakeError::Refused)
+        }
         Err(error) => Err(error),
     };
     match admitted {
-        Ok((proven, slot)) => match welcome(socket).await {
-            Ok(socket) => peer_connection::serve(socket, proven.vertex, slot, gate, door).await,
+        Ok((accepted, slot)) => match welcome(socket, accepted).await {
+            Ok((socket, peer)) => peer_connection::serve(socket, peer, slot, gate, door).await,
             Err(error) => debug!(%node, "A neighbour left during the handshake: {error}"),
         },
         Err(error) => {
             if gate.allowed && !*door.stop.borrow() {
                 door.metrics.refused_handshakes.fetch_add(1, Relaxed);
-                warn!(%node, "A process that wanted to be a neighbour was not taken: {error}");
+                let from = from.map_or("an unknown address".to_owned(), |from| from.ip().to_string());
+                warn!(%node, "A process at {from} that wanted to be a neighbour was not taken: {error}");
             }
             if let HandshakeError::Refused(refusal) = error {
                 handshake::refuse(socket, &refusal).await;
@@ -261,9 +268,9 @@ async fn take_peer(mut socket: Socket, door: &Arc<Door>) {
 }
 
 /// Tells a proven neighbour so. From here on it may send large messages; before, it sends none, so none is cut in two.
-async fn welcome(socket: Socket) -> Result<Socket, HandshakeError> {
+async fn welcome(socket: Socket, accepted: Accepted) -> Result<(Socket, Vertex), HandshakeError> {
     let config = Some(websocket_config(PEER_MESSAGE));
     let mut socket = WebSocketStream::from_raw_socket(socket.into_inner(), SocketRole::Server, config).await;
-    handshake::welcome(&mut socket).await?;
-    Ok(socket)
+    let proven = handshake::welcome(&mut socket, accepted).await?;
+    Ok((socket, proven.vertex))
 }

@@ -23,6 +23,7 @@ mod phone;
 mod restart;
 mod rot;
 mod simulated;
+mod secrets;
 mod slow;
 mod strangers;
 mod truth;
