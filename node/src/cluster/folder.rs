@@ -19,9 +19,7 @@ use serde::{Deserialize, Serialize};
 use super::Plan;
 use crate::command::Failure;
 use crate::config::{Typed, TypedStorage};
-
-/// A log file longer than this is put aside at the next start: `NODE.log.1`.
-const LOG_BYTES: u64 = 16 << 20;
+use crate::private;
 
 /// A cluster's folder, held by this process.
 #[derive(Debug)]
@@ -94,10 +92,6 @@ impl ClusterFolder {
     /// Writes every node's configuration for this start.
     pub fn write_nodes(&self, plan: &Plan) -> Result<(), FolderError> {
         for vertex in plan.dimension.vertices() {
-            let log = self.log_file(vertex);
-            if fs::metadata(&log).is_ok_and(|log| log.len() > LOG_BYTES) {
-                fs::rename(&log, log.with_extension("log.1")).map_err(io_error("cannot put aside", &log))?;
-            }
             let file = self.config_file(vertex);
             let folder = file.parent().expect("the file lies in the node's folder");
             private::create_folder(folder).map_err(io_error("cannot create", folder))?;
@@ -117,13 +111,13 @@ impl ClusterFolder {
             cluster: Some(self.name.clone()),
             secret_file: Some("../secret".into()),
             data: Some("store".into()),
-            addresses: plan.dimension.vertices().map(|vertex| (vertex.to_string(), plan.address(vertex))).collect(),
             listen: Some(plan.listen(vertex)),
             sync: Some(plan.sync.clone()),
             allow_faults: Some(plan.allow_faults),
             web: plan.web.as_ref().map(|web| std::path::absolute(web).unwrap_or(web.clone())),
             allow_origin: (!plan.allow_origin.is_empty()).then(|| plan.allow_origin.clone()),
             allow_host: (!plan.allow_host.is_empty()).then(|| plan.allow_host.clone()),
+            addresses: plan.dimension.vertices().map(|vertex| (vertex.to_string(), plan.address(vertex))).collect(),
             storage: TypedStorage {
                 reserve: plan.storage_reserve.clone(),
                 shared_by: Some(plan.dimension.size() as u64),

@@ -65,6 +65,9 @@ pub struct Args {
     /// End when standard input closes: a node never outlives who started it.
     #[arg(long, hide = true)]
     exit_with_stdin: bool,
+    /// Write the log to this file in place of standard error. It is put aside at 16 MiB; the newest four are kept.
+    #[arg(long, value_name = "FILE", help_heading = "Logging")]
+    log_file: Option<PathBuf>,
     #[command(flatten)]
     logging: Logging,
 }
@@ -83,12 +86,15 @@ pub fn run(args: Args) -> Result<(), Failure> {
 
 fn serve(args: Args) -> Result<(), Failure> {
     let usage = |error: &dyn ToString| Failure::new(Failure::USAGE, error.to_string());
-    log::init(&args.logging.filter, args.logging.format).map_err(|error| usage(&error))?;
+    log::init(&args.logging.filter, args.logging.format, args.log_file.as_deref()).map_err(|error| usage(&error))?;
     let exit_with_stdin = args.exit_with_stdin;
     let file = args.config.as_deref().map(Typed::read).transpose().map_err(|error| usage(&error))?;
     let typed = args.typed().map_err(|error| usage(&error))?;
     let config = typed.or(file.unwrap_or_default()).check().map_err(|error| usage(&error))?;
-    block_on_one_thread(process::run(config, exit_with_stdin))
+    log::keep_free(config.room.reserve);
+    let ended = block_on_one_thread(process::run(config, exit_with_stdin));
+    log::finish();
+    ended
 }
 
 impl Args {

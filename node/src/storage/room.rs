@@ -55,6 +55,11 @@ impl Sizes {
     }
 }
 
+/// Below so much room on a file system of this size no publishes are taken. `reserve`: as configured.
+pub fn reserve_of(total: u64, reserve: Option<u64>) -> u64 {
+    Sizes::of(total, reserve).reserve
+}
+
 /// The room of one data folder; shared by the engine's threads.
 #[derive(Debug)]
 pub(super) struct Room {
