@@ -48,7 +48,8 @@ static LOG: OnceLock<(Repeats, Sink)> = OnceLock::new();
 /// be written and rotated in place of standard error.
 pub fn init(filter: &str, format: LogFormat, file: Option<&Path>) -> Result<(), String> {
     let filter = check_filter(filter)?;
-    let (repeats, sink) = (Repeats::default(), Sink::default());
+    let repeats = Repeats::default();
+    let sink = Sink::new(format == LogFormat::Json);
     if let Some(file) = file {
         sink.write_to(file).map_err(|error| format!("the log {} cannot be written: {error}", file.display()))?;
     }

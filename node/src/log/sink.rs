@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 use tracing::{Level, Metadata, warn};
 use tracing_subscriber::fmt::MakeWriter;
 
+use crate::command::output::visible_json;
 use crate::private;
 use crate::storage::reserve_of;
 
@@ -25,7 +26,11 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// Standard error, shared by all who log.
 #[derive(Clone, Default)]
-pub struct Sink(Arc<Shared>);
+pub struct Sink {
+    shared: Arc<Shared>,
+    /// Lines are JSON, in which what is hidden is escaped here; in text, the fields' writer does it.
+    json: bool,
+}
 
 #[derive(Default)]
 struct Shared {
@@ -73,6 +78,10 @@ impl Room {
 }
 
 impl Sink {
+    pub fn new(json: bool) -> Sink {
+        Sink { json, ..Sink::default() }
+    }
+
     /// From now on lines go to this file, which is rotated, and so does all else that is written to standard error.
     pub fn write_to(&self, path: &Path) -> io::Result<()> {
         let file = LogFile::open(path)?;
@@ -91,7 +100,7 @@ impl Sink {
         loop {
             let mut state = self.lock();
             while state.dropped == 0 {
-                state = self.0.dropped.wait(state).unwrap_or_else(PoisonError::into_inner);
+                state = self.shared.dropped.wait(state).unwrap_or_else(PoisonError::into_inner);
             }
             drop(state);
             std::thread::sleep(LOOK_EVERY);
@@ -106,14 +115,14 @@ impl Sink {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.shared.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn write(&self, line: &[u8], level: Level) {
         let mut state = self.lock();
         if !state.write(line, level) {
             state.dropped += 1;
-            self.0.dropped.notify_one();
+            self.shared.dropped.notify_one();
         }
     }
 }
@@ -247,7 +256,10 @@ impl<'a> MakeWriter<'a> for Sink {
 impl io::Write for LineWriter<'_> {
     /// A line comes in one piece.
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        self.sink.write(line, self.level);
+        match std::str::from_utf8(line) {
+            Ok(text) if self.sink.json => self.sink.write(visible_json(text).as_bytes(), self.level),
+            _ => self.sink.write(line, self.level),
+        }
         Ok(line.len())
     }
 
