@@ -8,6 +8,7 @@ use cubecast_core::address::Host;
 use cubecast_core::cube::{Dimension, Vertex};
 use cubecast_core::placement;
 use cubecast_node::cluster::ports::{self, BasePort};
+use cubecast_node::private;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -86,7 +87,7 @@ impl ProcessCluster {
         let folder = tempfile::Builder::new().prefix("cubecast-test-").tempdir_in(within).expect("a temporary folder");
         let nodes = Mutex::new(dimension.vertices().map(|_| None).collect());
         let cluster = ProcessCluster { dimension, folder, ports, nodes };
-        std::fs::write(cluster.folder.path().join("secret"), SECRET).expect("the secret is written");
+        private::write(&cluster.folder.path().join("secret"), SECRET).expect("the secret is written");
         for vertex in cluster.vertices() {
             std::fs::write(cluster.config_file(vertex), cluster.config(plan, vertex))
                 .expect("a configuration is written");

@@ -27,6 +27,7 @@ pub mod places;
 pub mod probes;
 pub mod pulse;
 pub mod server;
+pub mod shield;
 pub mod static_files;
 pub mod unanswered;
 pub mod upgrade;

@@ -13,6 +13,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use cubecast_core::cube::Vertex;
 use http_body_util::Full;
 use hyper::body::{Bytes, Incoming};
 use hyper::header::{
@@ -33,12 +34,13 @@ use tokio_tungstenite::tungstenite::protocol::Role as SocketRole;
 use tracing::{debug, info, warn};
 
 use super::accepting::{self, Accepting};
-use super::handshake::{self, HandshakeError, Refusal, RefusalCode, SUBPROTOCOL};
+use super::handshake::{self, Accepted, HandshakeError, Refusal, RefusalCode, SUBPROTOCOL};
+use super::origin::OriginRefused;
 use super::places::Place;
 use super::static_files::page;
 use super::{
-    Door, HANDSHAKE_MESSAGE, PEER_MESSAGE, Socket, client_connection, incoming, peer_connection, probes, static_files,
-    tune, upgrade, websocket_config,
+    Door, HANDSHAKE_MESSAGE, PEER_MESSAGE, Socket, client_connection, incoming, peer_connection, probes, shield,
+    static_files, tune, upgrade, websocket_config,
 };
 
 /// How long a connection may take to say what it wants.
@@ -148,7 +150,7 @@ async fn serve(stream: TcpStream, from: IpAddr, number: u64, door: Arc<Door>) {
                 let config = Some(websocket_config(HANDSHAKE_MESSAGE).max_write_buffer_size(MOST_UNSENT));
                 let role = SocketRole::Server;
                 let socket = WebSocketStream::from_partially_read(stream, came, role, config).await;
-                take_peer(socket, &door).await;
+                take_peer(socket, from, &door).await;
             }
         }
         None => {}
@@ -162,8 +164,20 @@ async fn upgraded(upgrade: OnUpgrade) -> Option<(TcpStream, Vec<u8>)> {
 }
 
 async fn answer(request: Request<Incoming>, from: IpAddr, door: &Door, wish: &Mutex<Option<Wish>>) -> Answer {
+    let mut answer = answer_to(request, from, door, wish).await;
+    shield::cover(answer.headers_mut());
+    answer
+}
+
+async fn answer_to(request: Request<Incoming>, from: IpAddr, door: &Door, wish: &Mutex<Option<Wish>>) -> Answer {
     if !upgrade::names_its_host(&request) {
         return page(StatusCode::BAD_REQUEST, "A request over HTTP/1.1 has one header `Host`.\n");
+    }
+    // First, so that a refused page can read why: a browser hides a failed handshake from it, and shows it the answer to a POST.
+    if let Err(refused) = check_caller(&request, door) {
+        door.metrics.refused_handshakes.fetch_add(1, Relaxed);
+        warn!(node = %door.vertex(), "A request was refused: {refused}");
+        return page(StatusCode::FORBIDDEN, &format!("{refused}\n"));
     }
     let path = request.uri().path();
     if path == "/ws" {
@@ -180,12 +194,6 @@ async fn answer(request: Request<Incoming>, from: IpAddr, door: &Door, wish: &Mu
 
 fn open_socket(mut request: Request<Incoming>, from: IpAddr, door: &Door, wish: &Mutex<Option<Wish>>) -> Answer {
     let headers = request.headers();
-    // First, so that a refused page can read why: a browser hides a failed handshake from it, and shows it the answer to a POST.
-    if let Err(refused) = door.origins.check(text(headers, ORIGIN), text(headers, HOST)) {
-        door.metrics.refused_handshakes.fetch_add(1, Relaxed);
-        warn!(node = %door.vertex(), "A page was refused: {refused}");
-        return page(StatusCode::FORBIDDEN, &format!("{refused}\n"));
-    }
     let key = match upgrade::check(&request) {
         Ok(key) => key,
         Err(refused) => return refused.answer(),
@@ -215,17 +223,28 @@ fn open_socket(mut request: Request<Incoming>, from: IpAddr, door: &Door, wish: 
     answer.body(Full::default()).expect("the headers are valid")
 }
 
+/// Whether the request comes from a page that may use this node, or from no page at all.
+fn check_caller(request: &Request<Incoming>, door: &Door) -> Result<(), OriginRefused> {
+    let (origin, host) = (text(request.headers(), ORIGIN), text(request.headers(), HOST));
+    match (request.uri().path(), origin) {
+        // Browsers name the origin of every page that opens a WebSocket, so this is no browser.
+        ("/ws", None) => Ok(()),
+        (_, None) => door.origins.check_host(host),
+        (_, Some(origin)) => door.origins.check_page(origin, host),
+    }
+}
+
 fn text(headers: &HeaderMap, name: HeaderName) -> Option<&str> {
     headers.get(name).map(|value| value.to_str().unwrap_or("(not text)"))
 }
 
 /// A neighbour knocks.
-async fn take_peer(mut socket: Socket, door: &Arc<Door>) {
+async fn take_peer(mut socket: Socket, from: IpAddr, door: &Arc<Door>) {
     let node = door.vertex();
     let gate = *door.gate.borrow();
-    let proven = if gate.allowed {
+    let accepted = if gate.allowed {
         tokio::select! {
-            proven = handshake::accept(&mut socket, &door.credentials) => proven,
+            accepted = handshake::accept(&mut socket, &door.credentials) => accepted,
             () = door.stopped() => {
                 Err(Refusal::new(RefusalCode::NotNow, format!("node {node} is shutting down")).into())
             }
@@ -233,19 +252,22 @@ async fn take_peer(mut socket: Socket, door: &Arc<Door>) {
     } else {
         Err(Refusal::new(RefusalCode::NotNow, format!("node {node} takes no neighbours now")).into())
     };
-    let admitted = match proven {
-        Ok(proven) => door.peers.admit(proven).await.map(|slot| (proven, slot)).map_err(HandshakeError::Refused),
+    let admitted = match accepted {
+        Ok(accepted) => {
+            let slot = door.peers.admit(accepted.proven).await;
+            slot.map(|slot| (accepted, slot)).map_err(HandshakeError::Refused)
+        }
         Err(error) => Err(error),
     };
     match admitted {
-        Ok((proven, slot)) => match welcome(socket).await {
-            Ok(socket) => peer_connection::serve(socket, proven.vertex, slot, gate, door).await,
+        Ok((accepted, slot)) => match welcome(socket, accepted).await {
+            Ok((socket, peer)) => peer_connection::serve(socket, peer, slot, gate, door).await,
             Err(error) => debug!(%node, "A neighbour left during the handshake: {error}"),
         },
         Err(error) => {
             if gate.allowed && !*door.stop.borrow() {
                 door.metrics.refused_handshakes.fetch_add(1, Relaxed);
-                warn!(%node, "A process that wanted to be a neighbour was not taken: {error}");
+                warn!(%node, "A process at {from} that wanted to be a neighbour was not taken: {error}");
             }
             if let HandshakeError::Refused(refusal) = error {
                 handshake::refuse(socket, &refusal).await;
@@ -255,9 +277,9 @@ async fn take_peer(mut socket: Socket, door: &Arc<Door>) {
 }
 
 /// Tells a proven neighbour so. From here on it may send large messages; before, it sends none, so none is cut in two.
-async fn welcome(socket: Socket) -> Result<Socket, HandshakeError> {
+async fn welcome(socket: Socket, accepted: Accepted) -> Result<(Socket, Vertex), HandshakeError> {
     let config = Some(websocket_config(PEER_MESSAGE));
     let mut socket = WebSocketStream::from_raw_socket(socket.into_inner(), SocketRole::Server, config).await;
-    handshake::welcome(&mut socket).await?;
-    Ok(socket)
+    let proven = handshake::welcome(&mut socket, accepted).await?;
+    Ok((socket, proven.vertex))
 }
