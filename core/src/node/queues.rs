@@ -167,14 +167,14 @@ mod tests {
         let mut node = lonely_node();
         let reading = ConnectionId(0);
         let limit = queue(&node, "bytes that wait for all clients").limit;
-        let deaf = limit / (24 << 20) + 1;
+        let deaf = limit / (20 << 20) + 1;
         node.handle(
             NOW,
             (0..=deaf).map(|number| Input::ClientConnected { connection: ConnectionId(number) }).collect(),
         );
         node.send_client(reading, frame(1 << 20));
         for connection in (1..=deaf).map(ConnectionId) {
-            node.send_client(connection, frame(24 << 20));
+            node.send_client(connection, frame(20 << 20));
         }
         assert_eq!(closed(&std::mem::take(&mut node.effects)).len(), 1);
         assert!(node.clients.contains_key(&reading));

@@ -42,7 +42,7 @@ struct Shared {
     next: u64,
     holders: BTreeMap<u64, Arc<Held>>,
     /// Connections that do not read until there is room, or until it is their turn.
-    waiting: VecDeque<Waker>,
+    waiting: VecDeque<(Waker, Arc<Held>)>,
     /// Bytes of long messages that were read of late, beyond the rate.
     hurry: u64,
     since: Option<Instant>,
@@ -56,6 +56,8 @@ struct Held {
     unfinished: AtomicU64,
     /// Bytes of messages that came whole and are not passed on.
     whole: AtomicU64,
+    /// Chunks that it may read now, because it is its turn.
+    turns: AtomicU64,
     has_asked: AtomicBool,
     must_go: Notify,
 }
@@ -115,27 +117,31 @@ impl Budget {
 
 impl Shared {
     fn wake(&mut self) {
-        self.waiting.drain(..).for_each(Waker::wake);
+        self.waiting.drain(..).for_each(|(waker, _)| waker.wake());
     }
 
-    /// Whether one more chunk keeps to the rate.
-    fn is_in_time(&mut self) -> bool {
+    /// Whether one more chunk keeps to the rate, or it is this connection's turn.
+    fn may_read(&mut self, held: &Held) -> bool {
+        let has_turn = held.turns.fetch_update(Relaxed, Relaxed, |turns| turns.checked_sub(1)).is_ok();
         let now = Instant::now();
         let passed = self.since.map_or(Duration::ZERO, |since| now - since);
         self.since = Some(now);
         self.hurry = self.hurry.saturating_sub((RATE as u128 * passed.as_micros() / 1_000_000) as u64);
-        let is_in_time = self.hurry < BURST;
-        if is_in_time {
+        let may_read = has_turn || self.waiting.is_empty() && self.hurry < BURST;
+        if may_read {
             self.hurry += CHUNK as u64;
         }
-        is_in_time
+        may_read
     }
 
     /// As many connections as may read a chunk now have their turn.
     fn give_turns(&mut self) {
-        let turns = (RATE * TURNS_EVERY.as_millis() as u64 / 1000) as usize / CHUNK;
-        let count = turns.min(self.waiting.len());
-        self.waiting.drain(..count).for_each(Waker::wake);
+        let chunks = RATE * TURNS_EVERY.as_millis() as u64 / 1000 / CHUNK as u64;
+        let count = (chunks as usize).min(self.waiting.len());
+        for (waker, held) in self.waiting.drain(..count) {
+            held.turns.store(chunks / count as u64, Relaxed);
+            waker.wake();
+        }
         self.has_timer = !self.waiting.is_empty();
     }
 
@@ -159,10 +165,10 @@ impl Holding {
         let mut shared = self.budget.shared();
         let used: u64 = shared.holders.values().map(|held| held.beyond_free()).sum();
         let has_room = used < self.budget.limit;
-        if has_room && shared.is_in_time() {
+        if has_room && shared.may_read(&self.held) {
             return false;
         }
-        shared.waiting.push_back(context.waker().clone());
+        shared.waiting.push_back((context.waker().clone(), self.held.clone()));
         if has_room {
             if !std::mem::replace(&mut shared.has_timer, true) {
                 tokio::spawn(give_turns(self.budget.clone()));
