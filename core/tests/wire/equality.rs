@@ -153,6 +153,8 @@ fn done_number(done: &Done) -> u32 {
         Done::NodeRecovered { .. } => 14,
         Done::LinkSet { .. } => 15,
         Done::Watching => 16,
+        Done::PublisherDeleted { .. } => 17,
+        Done::SubscriberDeleted { .. } => 18,
     }
 }
 

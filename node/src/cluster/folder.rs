@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Plan;
 use crate::command::Failure;
-use crate::config::{Typed, TypedStorage};
+use crate::config::{Typed, TypedLimits, TypedStorage};
 
 /// A log file longer than this is put aside at the next start: `NODE.log.1`.
 const LOG_BYTES: u64 = 16 << 20;
@@ -123,6 +123,10 @@ impl ClusterFolder {
             web: plan.web.as_ref().map(|web| std::path::absolute(web).unwrap_or(web.clone())),
             allow_origin: (!plan.allow_origin.is_empty()).then(|| plan.allow_origin.clone()),
             addresses: plan.dimension.vertices().map(|vertex| (vertex.to_string(), plan.address(vertex))).collect(),
+            limits: TypedLimits {
+                registrations_per_second: plan.registrations_per_second.map(|count| count as usize),
+                ..TypedLimits::default()
+            },
             storage: TypedStorage {
                 reserve: plan.storage_reserve.clone(),
                 shared_by: Some(plan.dimension.size() as u64),

@@ -43,6 +43,8 @@ pub struct Plan {
     pub sync: String,
     /// As typed; `None`: a part of the disk.
     pub storage_reserve: Option<String>,
+    /// `None`: the usual limit.
+    pub registrations_per_second: Option<u32>,
     pub allow_faults: bool,
     pub allow_origin: Vec<String>,
     pub restart: bool,
