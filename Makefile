@@ -1,7 +1,7 @@
 # Every target sets up what it needs first; once all is there that takes seconds.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run build dashboard test test-native test-node test-browser test-process sim scale chaos partition fuzz tour frames bench bench-peers bench-table lint check fmt clean
+.PHONY: help setup run build dashboard test test-native test-node test-browser test-process sim scale chaos abuse partition fuzz tour frames bench bench-peers bench-table lint check fmt clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -48,6 +48,9 @@ scale: build ## measure how hops, frames and times grow from 16 to 1,024 simulat
 
 chaos: build ## break real processes for ten minutes while clients use them, and check what they promised
 	target/release/cubecast chaos --minutes $(or $(MINUTES),10) $(ARGS)
+
+abuse: build ## attack one node of eight as a stranger, in every way for a minute: its memory, and what others notice
+	@CUBECAST_BIN=$(CURDIR)/target/release/cubecast cargo test --workspace --exclude cubecast-peers --test abuse -- --ignored --nocapture
 
 partition: build ## cut the network between real nodes from outside, where this machine allows it
 	@CUBECAST_BIN=target/release/cubecast scripts/partition $(ARGS)

@@ -12,6 +12,7 @@
 //! allow_faults = false
 //! web = "dist"
 //! allow_origin = ["https://board.example"]
+//! allow_host = ["cube.example"]    # names by which this node may be asked, beside those in [addresses]; "*": all
 //!
 //! [addresses]                      # every node of the cube
 //! 000 = "127.0.0.1:8000"
@@ -32,14 +33,17 @@
 //! Paths are relative to the file's folder, those of flags to the working folder. A flag wins over the file.
 
 use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use cubecast_core::address::{Address, AddressError};
+use cubecast_core::address::{Address, AddressError, Host};
 use cubecast_core::cube::{CubeError, Dimension, Vertex};
 use cubecast_core::wire::limits::Limits as RequestLimits;
 use serde::{Deserialize, Serialize};
 
+use crate::private;
 use crate::storage::{RoomRules, SyncMode, SyncModeError};
 use crate::transport::Limits;
 use crate::transport::handshake::{MIN_SECRET, Secret};
@@ -65,6 +69,7 @@ pub struct Config {
     pub allow_faults: bool,
     pub web: Option<PathBuf>,
     pub allow_origin: Vec<String>,
+    pub allow_host: Vec<String>,
     pub limits: Limits,
     /// What core holds requests against.
     pub requests: RequestLimits,
@@ -87,6 +92,7 @@ pub struct Typed {
     pub allow_faults: Option<bool>,
     pub web: Option<PathBuf>,
     pub allow_origin: Option<Vec<String>>,
+    pub allow_host: Option<Vec<String>>,
     #[serde(default)]
     pub addresses: BTreeMap<String, String>,
     #[serde(default)]
@@ -106,6 +112,7 @@ pub struct TypedStorage {
 #[serde(deny_unknown_fields)]
 pub struct TypedLimits {
     pub clients: Option<usize>,
+    pub clients_of_one: Option<usize>,
     pub unanswered: Option<usize>,
     pub content_bytes: Option<usize>,
     pub silence_s: Option<usize>,
@@ -135,6 +142,11 @@ pub enum ConfigError {
     NotReachable { field: &'static str, given: String },
     #[error("`addresses`: nodes {first} and {second} have the same address {address}")]
     SameAddress { first: Vertex, second: Vertex, address: String },
+    #[error(
+        "{file} holds the cluster's secret, and other users of this machine can read or change it (mode {mode:04o}); run: chmod 600 {file}",
+        file = file.display()
+    )]
+    Exposed { file: PathBuf, mode: u32 },
     #[error("`secret`: at least {MIN_SECRET} bytes are needed; all nodes of a cluster have the same")]
     Secret,
     #[error("`secret` and `secret_file` are both given: leave one away")]
@@ -150,10 +162,15 @@ pub enum ConfigError {
 impl Typed {
     /// Reads a file; its relative paths become relative to its folder.
     pub fn read(file: &Path) -> Result<Typed, ConfigError> {
-        let text =
-            std::fs::read_to_string(file).map_err(|error| ConfigError::Unreadable { file: file.into(), error })?;
+        let unreadable = |error| ConfigError::Unreadable { file: file.into(), error };
+        let mut opened = File::open(file).map_err(unreadable)?;
+        let mut text = String::new();
+        opened.read_to_string(&mut text).map_err(unreadable)?;
         let mut typed: Typed =
             toml::from_str(&text).map_err(|error| ConfigError::Syntax { file: file.into(), error: error.into() })?;
+        if typed.secret.is_some() {
+            check_private(file, &opened)?;
+        }
         let folder = file.parent().unwrap_or(Path::new(""));
         for path in [&mut typed.secret_file, &mut typed.data, &mut typed.web].into_iter().flatten() {
             *path = folder.join(&*path);
@@ -177,9 +194,11 @@ impl Typed {
             allow_faults: self.allow_faults.or(other.allow_faults),
             web: self.web.or(other.web),
             allow_origin: self.allow_origin.or(other.allow_origin),
+            allow_host: self.allow_host.or(other.allow_host),
             addresses: other.addresses.into_iter().chain(self.addresses).collect(),
             limits: TypedLimits {
                 clients: self.limits.clients.or(other.limits.clients),
+                clients_of_one: self.limits.clients_of_one.or(other.limits.clients_of_one),
                 unanswered: self.limits.unanswered.or(other.limits.unanswered),
                 content_bytes: self.limits.content_bytes.or(other.limits.content_bytes),
                 silence_s: self.limits.silence_s.or(other.limits.silence_s),
@@ -217,6 +236,7 @@ impl Typed {
             allow_faults: self.allow_faults.unwrap_or(false),
             web: self.web,
             allow_origin: self.allow_origin.unwrap_or_default(),
+            allow_host: check_hosts(self.allow_host.unwrap_or_default())?,
             limits: self.limits.check()?,
             requests: self.limits.check_requests()?,
             room: self.storage.check()?,
@@ -234,12 +254,15 @@ impl TypedStorage {
 impl TypedLimits {
     fn check(self) -> Result<Limits, ConfigError> {
         let limits = Limits::default();
+        let clients = in_range("clients", self.clients.unwrap_or(limits.clients), 1, 100_000)?;
         Ok(Limits {
-            clients: in_range("clients", self.clients.unwrap_or(limits.clients), 1, 100_000)?,
+            clients,
+            clients_of_one: in_range("clients_of_one", self.clients_of_one.unwrap_or(clients.div_ceil(2)), 1, 100_000)?,
             unanswered: in_range("unanswered", self.unanswered.unwrap_or(limits.unanswered), 1, 65_536)?,
             // JSON may escape every byte of the content as six.
             client_message: 6 * self.check_content()? + MESSAGE_BESIDE_CONTENT,
             silence: self.check_silence()?,
+            first_request: limits.first_request,
         })
     }
 
@@ -264,7 +287,8 @@ impl TypedLimits {
 impl Config {
     /// The hosts by which this cluster is known, without ports.
     pub fn own_hosts(&self) -> Vec<String> {
-        self.addresses.iter().chain([&self.listen]).map(|address| host_name(address)).collect()
+        let from_addresses = self.addresses.iter().chain([&self.listen]).map(|address| host_name(address));
+        from_addresses.chain(self.allow_host.iter().cloned()).collect()
     }
 }
 
@@ -313,6 +337,17 @@ fn check_address(field: &'static str, given: &str) -> Result<Address, ConfigErro
     given.parse().map_err(|error| ConfigError::Address { field, given: given.to_owned(), error })
 }
 
+/// Names without ports, or `*`; each as it is written in one way.
+fn check_hosts(typed: Vec<String>) -> Result<Vec<String>, ConfigError> {
+    let check = |given: String| match given.parse::<Host>() {
+        _ if given == "*" => Ok(given),
+        Ok(Host::Name(name)) => Ok(name),
+        Ok(Host::Ip(ip)) => Ok(ip.to_string()),
+        Err(error) => Err(ConfigError::Address { field: "allow_host", given, error }),
+    };
+    typed.into_iter().map(check).collect()
+}
+
 /// One by which others are to reach a node.
 fn check_reachable(field: &'static str, given: &str) -> Result<String, ConfigError> {
     let address = check_address(field, given)?;
@@ -336,9 +371,7 @@ fn read_secret(typed: Option<String>, file: Option<PathBuf>) -> Result<Secret, C
     let text = match (typed, file) {
         (Some(_), Some(_)) => return Err(ConfigError::TwoSecrets),
         (Some(text), None) => text,
-        (None, Some(file)) => {
-            std::fs::read_to_string(&file).map_err(|error| ConfigError::Unreadable { file, error })?
-        }
+        (None, Some(file)) => read_private(&file)?,
         (None, None) => {
             return Err(ConfigError::Missing {
                 field: "secret_file",
@@ -347,6 +380,24 @@ fn read_secret(typed: Option<String>, file: Option<PathBuf>) -> Result<Secret, C
         }
     };
     Secret::new(text.trim().as_bytes()).ok_or(ConfigError::Secret)
+}
+
+/// What a file holds that only its owner can read.
+fn read_private(file: &Path) -> Result<String, ConfigError> {
+    let unreadable = |error| ConfigError::Unreadable { file: file.into(), error };
+    let mut opened = File::open(file).map_err(unreadable)?;
+    check_private(file, &opened)?;
+    let mut text = String::new();
+    opened.read_to_string(&mut text).map_err(unreadable)?;
+    Ok(text)
+}
+
+fn check_private(file: &Path, opened: &File) -> Result<(), ConfigError> {
+    match private::exposed_mode(opened) {
+        Ok(None) => Ok(()),
+        Ok(Some(mode)) => Err(ConfigError::Exposed { file: file.into(), mode }),
+        Err(error) => Err(ConfigError::Unreadable { file: file.into(), error }),
+    }
 }
 
 fn in_range(field: &'static str, given: usize, min: usize, max: usize) -> Result<usize, ConfigError> {
@@ -404,6 +455,7 @@ mod tests {
         refused("secret = \"0123456789abcdef\"", "", "`secret_file` is missing");
         refused("cluster", "secret_file = \"secret\"\ncluster", "`secret` and `secret_file` are both given");
         refused("cluster", "clutser", "unknown field `clutser`");
+        refused("cluster", "allow_host = [\"a b\"]\ncluster", "`allow_host`: `a b` is no address: its host is neither");
         refused("cluster = \"demo\"", "cluster = \"demo\"\nsync = \"sometimes\"", "`sync`: ");
         refused(
             "cluster = \"demo\"",
@@ -447,11 +499,36 @@ mod tests {
         assert_eq!(config.listen, "a:4");
     }
 
+    #[cfg(unix)]
+    #[test]
+    fn a_secret_that_others_can_read_is_refused_with_the_cure() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let folder = tempfile::tempdir().unwrap();
+        let (file, link) = (folder.path().join("secret"), folder.path().join("link"));
+        private::write(&file, "0123456789abcdef").unwrap();
+        std::os::unix::fs::symlink(&file, &link).unwrap();
+        let with_link = || Typed { secret_file: Some(link.clone()), ..toml::from_str(GOOD).unwrap() };
+        let checked = || Typed { secret: None, ..with_link() }.check();
+        checked().expect("a link to a file that is its owner's alone");
+        for mode in [0o640, 0o604, 0o620, 0o666] {
+            std::fs::set_permissions(&file, std::fs::Permissions::from_mode(mode)).unwrap();
+            let error = checked().unwrap_err().to_string();
+            assert!(error.contains(&format!("(mode 0{mode:o}); run: chmod 600 {}", link.display())), "{error}");
+        }
+        let config = folder.path().join("node.toml");
+        std::fs::write(&config, GOOD).unwrap();
+        std::fs::set_permissions(&config, std::fs::Permissions::from_mode(0o644)).unwrap();
+        let error = Typed::read(&config).unwrap_err().to_string();
+        assert!(error.contains("chmod 600"), "{error}");
+        std::fs::write(&config, GOOD.replace("secret = ", "secret_file = ")).unwrap();
+        Typed::read(&config).expect("without a secret in it, anybody may read a configuration");
+    }
+
     #[test]
     fn paths_in_a_file_are_relative_to_it() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("node.toml");
-        std::fs::write(&file, GOOD).unwrap();
+        private::write(&file, GOOD).unwrap();
         assert_eq!(Typed::read(&file).unwrap().check().unwrap().data, folder.path().join("store"));
     }
 }

@@ -12,6 +12,7 @@ pub mod command;
 pub mod config;
 pub mod log;
 pub mod metrics;
+pub mod private;
 pub mod process;
 pub mod runtime;
 pub mod shutdown;

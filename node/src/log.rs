@@ -2,9 +2,18 @@
 //!
 //! Lines go to standard error, with a UTC timestamp, as text or as JSON. Level `info` tells what fails, what returns and who
 //! leads; `debug` adds every request and its answer, every replica stored and every link; `trace` adds frames.
+//!
+//! ```text
+//! event -> level filter -> repeats: written, or counted -> format -> sink: written, or counted
+//! ```
+
+mod repeats;
+pub mod sink;
 
 use std::fmt::Debug;
 use std::io::IsTerminal;
+use std::path::Path;
+use std::sync::OnceLock;
 
 use cubecast_core::cube::Vertex;
 use cubecast_core::visible::visible_line;
@@ -16,9 +25,13 @@ use tracing::{debug, info, trace, warn};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::field::MakeExt as _;
 use tracing_subscriber::fmt::format::{Writer, debug_fn};
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
 
 use crate::command::output::bytes;
 use crate::storage::OpenReport;
+use repeats::Repeats;
+use sink::Sink;
 
 /// How log lines are written.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, clap::ValueEnum)]
@@ -28,21 +41,58 @@ pub enum LogFormat {
     Json,
 }
 
-/// Sets up logging for the process. `filter`: a level, or tracing's directives such as `info,cubecast_node=debug`.
-pub fn init(filter: &str, format: LogFormat) -> Result<(), String> {
+/// What this process logs through, once logging is set up.
+static LOG: OnceLock<(Repeats, Sink)> = OnceLock::new();
+
+/// Sets up logging for the process. `filter`: a level, or tracing's directives such as `info,cubecast_node=debug`. `file`: to
+/// be written and rotated in place of standard error.
+pub fn init(filter: &str, format: LogFormat, file: Option<&Path>) -> Result<(), String> {
     let filter = check_filter(filter)?;
+    let repeats = Repeats::default();
+    let sink = Sink::new(format == LogFormat::Json);
+    if let Some(file) = file {
+        sink.write_to(file).map_err(|error| format!("the log {} cannot be written: {error}", file.display()))?;
+    }
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(std::io::stderr)
+        .with_writer(sink.clone())
         .with_ansi(std::io::stderr().is_terminal())
         .with_target(false)
         // Whoever reads the log may be gone; that must not end the node.
         .log_internal_errors(false);
     match format {
-        LogFormat::Text => builder.fmt_fields(debug_fn(write_field).delimited(" ")).try_init(),
-        LogFormat::Json => builder.json().flatten_event(true).try_init(),
+        LogFormat::Text => {
+            let lines = builder.fmt_fields(debug_fn(write_field).delimited(" ")).finish();
+            lines.with(repeats.clone()).try_init()
+        }
+        LogFormat::Json => builder.json().flatten_event(true).finish().with(repeats.clone()).try_init(),
     }
-    .map_err(|error| format!("logging is set up already: {error}"))
+    .map_err(|error| format!("logging is set up already: {error}"))?;
+    let (of_repeats, of_sink) = (repeats.clone(), sink.clone());
+    tell_from_a_thread("repeats", move || of_repeats.keep_telling())?;
+    tell_from_a_thread("log", move || of_sink.keep_telling())?;
+    // Logging is set up once, so it is empty.
+    let _ = LOG.set((repeats, sink));
+    Ok(())
+}
+
+fn tell_from_a_thread(name: &str, tell: impl FnOnce() + Send + 'static) -> Result<(), String> {
+    let started = std::thread::Builder::new().name(name.into()).spawn(tell);
+    started.map(drop).map_err(|error| format!("no thread can be started: {error}"))
+}
+
+/// Leaves the log's disk this reserve; `None`: a part of the disk.
+pub fn keep_free(reserve: Option<u64>) {
+    if let Some((_, sink)) = LOG.get() {
+        sink.keep_free(reserve);
+    }
+}
+
+/// Sums up what was counted and not told yet: the process ends.
+pub fn finish() {
+    if let Some((repeats, _)) = LOG.get() {
+        repeats.finish();
+    }
 }
 
 /// A filter that does what it says: a word that is no level would be taken for the name of a part of the program, and nothing

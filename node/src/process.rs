@@ -22,9 +22,11 @@ use crate::runtime::machine::Machine;
 use crate::runtime::{Runtime, Signals};
 use crate::shutdown::{self, Shutdown};
 use crate::storage::{FolderIdentity, RedbStore, StorageError};
+use crate::transport::budget::{BUDGET, Budget};
 use crate::transport::codec::Rules;
 use crate::transport::handshake::Credentials;
 use crate::transport::origin::OriginRules;
+use crate::transport::places::{Places, Undecided, clients_for, raise_descriptors};
 use crate::transport::{Door, Limits, Numbers, dialer, lonely, server};
 
 /// Runs a node until a signal ends it, cleanly.
@@ -70,9 +72,19 @@ pub async fn serve(
     // Connections end when the node is told to stop, and when its runtime ends, whatever the reason.
     let (end, ended) = watch::channel(false);
     let addresses = settings.addresses;
+    let descriptors = raise_descriptors();
+    let clients = clients_for(settings.limits.clients, descriptors);
+    if clients < settings.limits.clients {
+        let wanted = settings.limits.clients;
+        warn!("This node takes {clients} clients, not {wanted}: its process may open {descriptors} files (ulimit -n)");
+    }
     let door = Arc::new(Door {
         credentials: settings.credentials,
         limits: settings.limits,
+        budget: Budget::new(BUDGET),
+        admission: Arc::default(),
+        places: Places::new(clients, settings.limits.clients_of_one),
+        undecided: Undecided::default(),
         rules: settings.rules,
         origins: settings.origins,
         web: settings.web,

@@ -38,6 +38,23 @@ async fn a_killed_node_is_started_again_and_sigterm_ends_all_cleanly() {
 }
 
 #[tokio::test]
+async fn a_cluster_forms_on_an_ipv6_address() {
+    if let Err(error) = TcpListener::bind("[::1]:0") {
+        return eprintln!("this machine has no IPv6: {error}");
+    }
+    let data = tempfile::tempdir().unwrap();
+    let arguments = ["up", "--dimension", "1", "--base-port", "auto", "--host", "::1", "--format", "json", "--data"];
+    let mut up = Up::spawn(cubecast().args(arguments).arg(data.path()));
+    let ready = up.event("all nodes to be ready", |event| event["event"] == "ready").await;
+    let addresses: Vec<&str> =
+        ready["nodes"].as_array().unwrap().iter().filter_map(|node| node["address"].as_str()).collect();
+    assert!(addresses.len() == 2 && addresses.iter().all(|address| address.starts_with("[::1]:")), "{ready}");
+    let listed = run(&["topic", "list", "--cluster", addresses[1]]).await;
+    assert!(listed.status.success(), "{listed:?}");
+    up.process.kill().await.unwrap();
+}
+
+#[tokio::test]
 async fn no_node_outlives_a_killed_up() {
     let data = tempfile::tempdir().unwrap();
     let mut up = Up::start(data.path()).await;

@@ -157,6 +157,14 @@ impl Browser {
         self.client.current_url().await.expect("a page has an address").to_string()
     }
 
+    /// Where the page's first frame is.
+    pub async fn address_of_frame(&self) -> String {
+        self.client.enter_frame(0).await.expect("the page has a frame");
+        let address = self.client.execute("return document.URL", Vec::new()).await.expect("the script runs");
+        self.client.clone().enter_parent_frame().await.expect("the frame is in a page");
+        address.as_str().expect("an address is text").to_owned()
+    }
+
     /// The element as the page's code has it, and as it is seen: a PNG of it alone.
     pub async fn portrait(&self, id: &str) -> (String, Vec<u8>) {
         let element = self.client.find(Locator::Css(&format!("[data-testid=\"{id}\"]"))).await;

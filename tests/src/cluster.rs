@@ -8,6 +8,7 @@ use cubecast_core::address::Host;
 use cubecast_core::cube::{Dimension, Vertex};
 use cubecast_core::placement;
 use cubecast_node::cluster::ports::{self, BasePort};
+use cubecast_node::private;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -86,7 +87,7 @@ impl ProcessCluster {
         let folder = tempfile::Builder::new().prefix("cubecast-test-").tempdir_in(within).expect("a temporary folder");
         let nodes = Mutex::new(dimension.vertices().map(|_| None).collect());
         let cluster = ProcessCluster { dimension, folder, ports, nodes };
-        std::fs::write(cluster.folder.path().join("secret"), SECRET).expect("the secret is written");
+        private::write(&cluster.folder.path().join("secret"), SECRET).expect("the secret is written");
         for vertex in cluster.vertices() {
             std::fs::write(cluster.config_file(vertex), cluster.config(plan, vertex))
                 .expect("a configuration is written");
@@ -161,6 +162,11 @@ impl ProcessCluster {
         let config = self.config_file(vertex);
         let arguments = ["node", "--exit-with-stdin", "--config", config.to_str().expect("the folder's name is UTF-8")];
         nodes[vertex.index()] = Some(Process::start(&arguments, &self.log_file(vertex)));
+    }
+
+    /// The process that serves this vertex; `None` while none does.
+    pub fn process_id(&self, vertex: Vertex) -> Option<u32> {
+        self.nodes()[vertex.index()].as_ref().map(Process::id)
     }
 
     /// SIGKILL.

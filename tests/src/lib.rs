@@ -11,11 +11,13 @@
 //! | [`publishing`] | a stream of publishes that goes on through failures, by sequence number |
 //! | [`holders`] | the check that all holders of a topic have the same, and all that was acknowledged |
 //! | [`bystander`] | a client that must not notice what others do |
+//! | [`stranger`], [`abuse`] | a client that follows no rules, and what attacks do to others |
 //! | [`browser`] | a headless Chromium before the dashboard |
 //! | [`film`] | pictures of the page beside each other |
 //! | [`proxy`] | a proxy that lets one node through, below a prefix |
 //! | [`static_site`] | the dashboard's files, with no node behind them |
 
+pub mod abuse;
 pub mod artifacts;
 pub mod browser;
 pub mod bystander;
@@ -28,4 +30,5 @@ pub mod proxy;
 pub mod publishing;
 pub mod relay;
 pub mod static_site;
+pub mod stranger;
 pub mod wait;

@@ -25,7 +25,7 @@ impl Node {
     pub(super) fn faults_forbidden(&self) -> Option<Failure> {
         (!self.config.allow_faults).then(|| {
             ErrorCode::FaultsForbidden.because(format!(
-                "node {} was not started with --allow-faults, so it does not fail on request",
+                "node {} was not started with --allow-faults (or `cubecast up --faults on`), so it does not fail on request",
                 self.me
             ))
         })

@@ -9,7 +9,7 @@ use crate::wire::event::{Event, EventKind, TraceId, WatchEvent};
 /// A client that lets so much pile up (in [`ServerFrame::weight`]) does not read: its connection is closed.
 const MAX_QUEUED: u64 = 32 * 1024 * 1024;
 /// When so much waits for all clients together, the connection that lets most wait is closed.
-const MAX_QUEUED_BY_ALL: u64 = 512 * 1024 * 1024;
+const MAX_QUEUED_BY_ALL: u64 = 96 * 1024 * 1024;
 /// Connections; one more is closed at once. (A node's owner may allow fewer.)
 const MAX_CLIENTS: usize = 65_536;
 /// Deliveries to a client pause while so much waits to leave for it, and events for it are left out.

@@ -39,7 +39,7 @@ pub use repeats::{MAX_PRODUCERS, MAX_RUNS};
 /// Topics of one group; one more is refused.
 pub const MAX_TOPICS: usize = 100_000;
 /// Bytes of memory, about, of the subscriptions to a group's topics; one that does not fit is refused.
-pub const MAX_SUBSCRIPTION_BYTES: usize = 32 << 20;
+pub const MAX_SUBSCRIPTION_BYTES: usize = 64 << 20;
 /// Bytes of memory, about, of the publishers and subscribers registered in one group; a name that does not fit is refused.
 pub const MAX_REGISTERED_BYTES: usize = 32 << 20;
 /// Deletions of which a repeat is recognised; and as many names without a topic, and topics without a subscriber, of which late

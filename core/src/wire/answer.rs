@@ -455,7 +455,7 @@ impl ServerFrame {
     pub fn weight(&self) -> u64 {
         const FRAME: u64 = 128;
         match self {
-            ServerFrame::Answer(answer) => FRAME + answer.result.as_ref().map_or(0, Done::weight),
+            ServerFrame::Answer(answer) => FRAME + answer.weight(),
             ServerFrame::Message(delivery) => FRAME + delivery.message.weight(),
             ServerFrame::Event(_) => 2 * FRAME,
             ServerFrame::SubscriptionEnded(_) => FRAME,
@@ -476,6 +476,13 @@ impl SubscriptionEnded {
                  subscribe again later, or from a later offset"
             )),
         }
+    }
+}
+
+impl Answer {
+    fn weight(&self) -> u64 {
+        let id = self.id.as_ref().map_or(0, RequestId::size) as u64;
+        id + self.result.as_ref().map_or_else(|failure| failure.message.len() as u64, Done::weight)
     }
 }
 

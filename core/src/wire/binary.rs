@@ -11,14 +11,16 @@
 //! is refused alone, with its id. Where an item cannot be read, the next one's beginning is unknown, so it and the rest of the
 //! message are refused together; those before it stand. Nothing here panics, whatever the bytes.
 
+use std::borrow::Borrow;
+
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::cube::{Dimension, Vertex};
 use crate::wire::answer::{ErrorCode, Failure, ServerFrame};
 use crate::wire::client::{Action, Request, RequestId};
-use crate::wire::limits::validate;
 pub use crate::wire::limits::{Limits, Refused};
+use crate::wire::limits::{check_id, validate};
 use crate::wire::peer::{Body, Call, LinkState, Packet, PeerFrame, RaftMessage, Reply, SnapshotFrame};
 
 /// The version of the encoding: the first byte of every message.
@@ -74,7 +76,7 @@ pub fn decode_requests(bytes: &[u8], limits: &Limits, dimension: Dimension) -> V
 }
 
 /// At most [`MAX_FRAMES`] of them.
-pub fn encode_server_frames(frames: &[ServerFrame]) -> Vec<u8> {
+pub fn encode_server_frames<F: Borrow<ServerFrame> + Serialize>(frames: &[F]) -> Vec<u8> {
     encode(frames, MAX_FRAMES)
 }
 
@@ -209,6 +211,7 @@ impl<'a> Items<'a> {
     fn read_request(&mut self) -> Result<Request, Refused> {
         let id: Option<RequestId> = self.read().map_err(|malformed| (None, malformed.into()))?;
         let trace_and_action: Result<(bool, Action), Malformed> = self.read();
+        let id = check_id(id).map_err(|failure| (None, failure))?;
         match trace_and_action {
             Ok((trace, action)) => Ok(Request { id, trace, action }),
             Err(malformed) => Err((id, malformed.into())),

@@ -33,6 +33,17 @@ pub enum RequestId {
 }
 
 impl RequestId {
+    /// The longest id that is taken, bytes: it comes back with every answer.
+    pub const MAX_BYTES: usize = 1024;
+
+    /// What it takes as a text.
+    pub fn size(&self) -> usize {
+        match self {
+            RequestId::Unsigned(_) | RequestId::Signed(_) => 8,
+            RequestId::Number(text) | RequestId::Text(text) => text.len(),
+        }
+    }
+
     /// The id that JSON writes as this number.
     pub fn of_number(text: &str) -> RequestId {
         match (text.parse(), text.parse::<i64>()) {

@@ -74,6 +74,16 @@ pub fn validate(request: &Request, limits: &Limits, dimension: Dimension) -> Res
     }
 }
 
+/// An id that is too long is not sent back.
+pub(super) fn check_id(id: Option<RequestId>) -> Result<Option<RequestId>, Failure> {
+    let size = id.as_ref().map_or(0, RequestId::size);
+    if size <= RequestId::MAX_BYTES {
+        return Ok(id);
+    }
+    let most = RequestId::MAX_BYTES;
+    Err(ErrorCode::BadRequest.because(format!("`id` has {size} bytes, and may have {most}; it is not sent back")))
+}
+
 /// What is no JSON number could not come back as one.
 fn validate_id(id: Option<&RequestId>) -> Result<(), Failure> {
     match id {

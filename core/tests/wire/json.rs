@@ -1,6 +1,7 @@
 //! JSON that is not as it should be gets an answer that helps.
 
 use cubecast_core::wire::answer::{Done, ErrorCode, Failure, TopicSummary};
+use cubecast_core::wire::binary::{decode_requests, encode_requests};
 use cubecast_core::wire::client::{Action, Request, RequestId};
 use cubecast_core::wire::json::{human_message, parse_request};
 use cubecast_core::wire::limits::{Limits, Refused};
@@ -258,4 +259,23 @@ fn a_number_that_does_not_fit_is_refused_by_its_field_and_never_rounded() {
     assert!(refused(subscribe).1.message.contains("`from` has to be a whole number from 0 to 184"));
     let link = r#"{"action": "set_link", "from": "000", "to": "001", "loss": 1e400}"#;
     assert!(refused(link).1.message.contains("`loss` has to be a number"));
+}
+
+#[test]
+fn an_id_that_is_too_long_is_refused_and_not_sent_back() {
+    let limits = Limits::default();
+    let request = |id: &str| format!(r#"{{"action": "topics", "id": "{id}"}}"#);
+    let longest = "i".repeat(RequestId::MAX_BYTES);
+    assert_eq!(parse_request(&request(&longest), &limits, cube()).unwrap().id, Some(RequestId::Text(longest.clone())));
+    let longer = longest + "i";
+    let number = format!(r#"{{"action": "topics", "id": 1{}}}"#, "0".repeat(RequestId::MAX_BYTES));
+    for text in [request(&longer), number, format!(r#"{{"action": "x", "id": "{longer}"}}"#)] {
+        let (id, failure) = parse_request(&text, &limits, cube()).unwrap_err();
+        assert_eq!((id, failure.code), (None, ErrorCode::BadRequest));
+        assert!(failure.message.contains("`id` has 1025 bytes, and may have 1024"), "{failure}");
+    }
+    let binary =
+        encode_requests(&[Request { id: Some(RequestId::Text(longer)), trace: false, action: Action::Topics }]);
+    let refused = decode_requests(&binary, &limits, cube());
+    assert!(matches!(&refused[..], [Err((None, failure))] if failure.code == ErrorCode::BadRequest), "{refused:?}");
 }

@@ -6,13 +6,14 @@ use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
 use cubecast_core::cube::Vertex;
-use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt as _, AsyncWriteExt, BufReader};
+use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt as _, BufReader};
 use tokio::process::Command;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep, timeout};
 
 use super::Plan;
 use super::folder::ClusterFolder;
+use crate::log::sink::LogFile;
 use crate::shutdown;
 
 /// A node that died is started again after this time, doubled with each death up to the longest.
@@ -128,7 +129,7 @@ impl Child {
         let stdin = process.stdin.take();
         let _ = tell.send(News::Started { vertex: self.vertex, pid: process.id().unwrap_or_default(), restarts });
         if let Some(output) = process.stderr.take() {
-            tokio::spawn(copy_log(self.vertex, output, log.try_clone()?, tell.clone()));
+            tokio::spawn(copy_log(self.vertex, output, LogFile::open(&self.log_file)?, tell.clone()));
         }
         let status = tokio::select! {
             status = process.wait() => status?,
@@ -149,7 +150,9 @@ impl Child {
     fn last_error(&self, logged: u64) -> Option<String> {
         let mut file = std::fs::File::open(&self.log_file).ok()?;
         let end = file.metadata().ok()?.len();
-        file.seek(SeekFrom::Start(logged.max(end.saturating_sub(TAIL_BYTES)))).ok()?;
+        // A shorter file is another one: the log was put aside meanwhile.
+        let since = if end < logged { 0 } else { logged };
+        file.seek(SeekFrom::Start(since.max(end.saturating_sub(TAIL_BYTES)))).ok()?;
         let mut tail = Vec::new();
         file.take(TAIL_BYTES).read_to_end(&mut tail).ok()?;
         error_in(&String::from_utf8_lossy(&tail))
@@ -164,7 +167,7 @@ impl Child {
         if self.verbose {
             command.stderr(Stdio::piped())
         } else {
-            command.stderr(log.try_clone()?)
+            command.arg("--log-file").arg(&self.log_file).stderr(log.try_clone()?)
         };
         // Ctrl-C in a terminal is for us; we end the nodes.
         #[cfg(unix)]
@@ -211,10 +214,9 @@ fn on_one_line(text: &str) -> String {
 async fn copy_log(
     vertex: Vertex,
     output: impl AsyncRead + Unpin,
-    file: std::fs::File,
+    mut file: LogFile,
     tell: mpsc::UnboundedSender<News>,
 ) {
-    let mut file = tokio::fs::File::from_std(file);
     let mut output = BufReader::new(output);
     loop {
         let mut line = Vec::new();
@@ -227,11 +229,10 @@ async fn copy_log(
             }
         }
         // A full disk must not keep the node from being heard.
-        let _ = file.write_all(&line).await;
+        let _ = file.write(&line);
         let line = String::from_utf8_lossy(&line).trim_end_matches('\n').to_owned();
         let _ = tell.send(News::Log { vertex, line });
     }
-    let _ = file.flush().await;
 }
 
 fn describe(status: ExitStatus) -> String {
@@ -264,7 +265,7 @@ mod tests {
         let log = folder.path().join("log");
         let (tell, mut told) = mpsc::unbounded_channel();
         let vertex: Vertex = "0".parse().unwrap();
-        copy_log(vertex, &b"one\nb\xffd\nthree"[..], std::fs::File::create(&log).unwrap(), tell).await;
+        copy_log(vertex, &b"one\nb\xffd\nthree"[..], LogFile::open(&log).unwrap(), tell).await;
         assert_eq!(std::fs::read(&log).unwrap(), b"one\nb\xffd\nthree");
         let mut lines = Vec::new();
         while let Some(News::Log { line, .. }) = told.recv().await {

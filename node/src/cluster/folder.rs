@@ -9,7 +9,7 @@
 //! DATA/logs/NODE.log
 //! ```
 
-use std::fs::{self, File, OpenOptions, TryLockError};
+use std::fs::{self, File, TryLockError};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
@@ -19,9 +19,7 @@ use serde::{Deserialize, Serialize};
 use super::Plan;
 use crate::command::Failure;
 use crate::config::{Typed, TypedLimits, TypedStorage};
-
-/// A log file longer than this is put aside at the next start: `NODE.log.1`.
-const LOG_BYTES: u64 = 16 << 20;
+use crate::private;
 
 /// A cluster's folder, held by this process.
 #[derive(Debug)]
@@ -66,7 +64,7 @@ impl FolderError {
 impl ClusterFolder {
     /// Opens the folder; a new one gets a name and a secret.
     pub fn open(data: &Path, dimension: Dimension) -> Result<ClusterFolder, FolderError> {
-        fs::create_dir_all(data.join("logs")).map_err(io_error("cannot create", data))?;
+        private::create_folder(&data.join("logs")).map_err(io_error("cannot create", data))?;
         let data = fs::canonicalize(data).map_err(io_error("cannot open", data))?;
         let lock = lock(&data)?;
         let file = data.join("cluster.toml");
@@ -84,7 +82,7 @@ impl ClusterFolder {
 
     /// Opens a node's log for appending.
     pub fn open_log(&self, vertex: Vertex) -> io::Result<File> {
-        OpenOptions::new().create(true).append(true).open(self.log_file(vertex))
+        private::append_log().open(self.log_file(vertex))
     }
 
     pub fn log_file(&self, vertex: Vertex) -> PathBuf {
@@ -94,17 +92,13 @@ impl ClusterFolder {
     /// Writes every node's configuration for this start.
     pub fn write_nodes(&self, plan: &Plan) -> Result<(), FolderError> {
         for vertex in plan.dimension.vertices() {
-            let log = self.log_file(vertex);
-            if fs::metadata(&log).is_ok_and(|log| log.len() > LOG_BYTES) {
-                fs::rename(&log, log.with_extension("log.1")).map_err(io_error("cannot put aside", &log))?;
-            }
             let file = self.config_file(vertex);
             let folder = file.parent().expect("the file lies in the node's folder");
-            fs::create_dir_all(folder).map_err(io_error("cannot create", folder))?;
+            private::create_folder(folder).map_err(io_error("cannot create", folder))?;
             let text = toml::to_string(&self.typed(plan, vertex)).expect("a configuration is plain data");
             // On a full disk one that is right already need not be written.
             if fs::read_to_string(&file).ok().as_ref() != Some(&text) {
-                fs::write(&file, text).map_err(io_error("cannot write", &file))?;
+                private::write(&file, &text).map_err(io_error("cannot write", &file))?;
             }
         }
         Ok(())
@@ -122,6 +116,7 @@ impl ClusterFolder {
             allow_faults: Some(plan.allow_faults),
             web: plan.web.as_ref().map(|web| std::path::absolute(web).unwrap_or(web.clone())),
             allow_origin: (!plan.allow_origin.is_empty()).then(|| plan.allow_origin.clone()),
+            allow_host: (!plan.allow_host.is_empty()).then(|| plan.allow_host.clone()),
             addresses: plan.dimension.vertices().map(|vertex| (vertex.to_string(), plan.address(vertex))).collect(),
             limits: TypedLimits {
                 registrations_per_second: plan.registrations_per_second.map(|count| count as usize),
@@ -138,7 +133,7 @@ impl ClusterFolder {
 
 fn lock(data: &Path) -> Result<File, FolderError> {
     let path = data.join("lock");
-    let file = File::create(&path).map_err(io_error("cannot create", &path))?;
+    let file = private::read_write().open(&path).map_err(io_error("cannot create", &path))?;
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => Err(FolderError::InUse { path: data.into() }),
@@ -167,18 +162,14 @@ fn create(data: &Path, file: &Path, dimension: Dimension) -> Result<String, Fold
     let content = ClusterFile { dimension, cluster: cluster.clone() };
     let text = toml::to_string(&content).expect("two plain fields");
     let unfinished = file.with_extension("toml.new");
-    fs::write(&unfinished, text)
+    private::write(&unfinished, &text)
         .and_then(|()| fs::rename(&unfinished, file))
         .map_err(io_error("cannot write", file))?;
     Ok(cluster)
 }
 
 fn write_secret(path: &Path, secret: &str) -> io::Result<()> {
-    let mut options = OpenOptions::new();
-    options.write(true).create(true).truncate(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let mut file = options.open(path)?;
+    let mut file = private::write_anew().open(path)?;
     writeln!(file, "{secret}")?;
     file.sync_all()
 }

@@ -46,7 +46,10 @@ pub struct Plan {
     /// `None`: the usual limit.
     pub registrations_per_second: Option<u32>,
     pub allow_faults: bool,
+    /// Whether somebody said so; else it follows from the host.
+    pub faults_were_asked_for: bool,
     pub allow_origin: Vec<String>,
+    pub allow_host: Vec<String>,
     pub restart: bool,
     /// Copy the nodes' logs to standard output.
     pub verbose: bool,
@@ -79,6 +82,21 @@ impl Plan {
     pub fn listen(&self, vertex: Vertex) -> String {
         self.host.at(self.ports[vertex.index()]).to_string()
     }
+
+    /// What whoever opens a cluster to the network has to know of faults.
+    fn remark_on_faults(&self) -> Option<String> {
+        let host = &self.host;
+        match (host.is_loopback(), self.allow_faults, self.faults_were_asked_for) {
+            (false, false, false) => Some(format!(
+                "Faults on request are off, because {host} is open to the network. To let every client stop nodes and cut links, \
+                 start with --faults on."
+            )),
+            (false, true, _) => Some(format!(
+                "Faults on request are on: every client that reaches {host} can stop nodes and cut links."
+            )),
+            _ => None,
+        }
+    }
 }
 
 /// Runs the cluster until `stop` turns true, then ends all nodes.
@@ -93,6 +111,9 @@ pub async fn run(plan: Plan, stop: watch::Receiver<bool>) -> Result<(), Failure>
     }
     drop(tell);
     let mut view = View::new(&plan);
+    if let Some(remark) = plan.remark_on_faults() {
+        view.screen.say_remark(&remark);
+    }
     view.follow(news, stop.clone()).await;
     while children.join_next().await.is_some() {}
     view.screen.say_end();

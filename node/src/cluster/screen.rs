@@ -9,7 +9,7 @@ use serde_json::json;
 
 use super::child::News;
 use super::{Plan, Row};
-use crate::command::output::visible_lines;
+use crate::command::output::{visible_json, visible_lines};
 
 /// Standard output, in one of three forms.
 #[derive(Debug)]
@@ -59,6 +59,14 @@ impl Screen {
         }
     }
 
+    /// Something that whoever started the cluster has to know.
+    pub fn say_remark(&mut self, remark: &str) {
+        match self.form {
+            Form::Json => self.print_json(&json!({"event": "remark", "message": remark})),
+            Form::Table | Form::Lines => self.line(remark),
+        }
+    }
+
     /// Something happened to a child.
     pub fn say(&mut self, news: &News, row: Option<&Row>) {
         if self.form == Form::Json {
@@ -93,7 +101,7 @@ impl Screen {
         match self.form {
             Form::Table => {}
             Form::Lines if state == "up" && !ready => self.line(&format!("Node {}: up, not ready yet", row.vertex)),
-            Form::Lines => self.line(&format!("Node {}: {state}", row.vertex)),
+            Form::Lines => self.line(&format!("Node {}: {}", row.vertex, visible_line(state))),
             Form::Json => {
                 self.print_json(&json!({"event": "state", "node": row.vertex, "state": state, "ready": ready}));
             }
@@ -104,7 +112,10 @@ impl Screen {
     pub fn say_unready(&mut self, reasons: &[String]) {
         match self.form {
             Form::Json => self.print_json(&json!({"event": "unready", "reasons": reasons})),
-            Form::Table | Form::Lines => self.line(&format!("Not ready yet:\n  {}", reasons.join("\n  "))),
+            Form::Table | Form::Lines => {
+                let reasons: Vec<_> = reasons.iter().map(|reason| visible_line(reason)).collect();
+                self.line(&format!("Not ready yet:\n  {}", reasons.join("\n  ")));
+            }
         }
     }
 
@@ -203,7 +214,7 @@ impl Screen {
     }
 
     fn print_json(&self, value: &serde_json::Value) {
-        self.print(&format!("{value}\n"));
+        self.print(&format!("{}\n", visible_json(&value.to_string())));
     }
 
     fn print(&self, text: &str) {

@@ -12,7 +12,7 @@ use super::{Failure, output};
 
 /// Make a node fail on request. It comes back by itself, or with `cubecast recover`.
 ///
-/// Only nodes that were started with --allow-faults do this; those of `cubecast up` are.
+/// Only nodes that were started with --allow-faults do this; those of `cubecast up` are, where only this machine can connect.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n    \
     cubecast fail 111                        crashes for 10 s\n    \

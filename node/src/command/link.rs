@@ -11,7 +11,7 @@ use crate::client::CubecastClient;
 /// Cut, slow or heal the link from one node to its neighbour.
 ///
 /// Conditions stay until they are changed: what is not given is perfect again. Only nodes that were started with
-/// --allow-faults do this; those of `cubecast up` are.
+/// --allow-faults do this; those of `cubecast up` are, where only this machine can connect.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n    \
     cubecast link 000 001 --cut --both\n    \

@@ -58,9 +58,16 @@ pub struct Args {
     /// A page's origin that may connect, beside those of this machine and of the node's own address.
     #[arg(long, value_name = "ORIGIN")]
     allow_origin: Vec<String>,
+    /// A name by which this node may be asked, beside those of this machine and of the addresses: that of a load balancer,
+    /// or `*` for all.
+    #[arg(long, value_name = "NAME")]
+    allow_host: Vec<String>,
     /// End when standard input closes: a node never outlives who started it.
     #[arg(long, hide = true)]
     exit_with_stdin: bool,
+    /// Write the log to this file in place of standard error. It is put aside at 16 MiB; the newest four are kept.
+    #[arg(long, value_name = "FILE", help_heading = "Logging")]
+    log_file: Option<PathBuf>,
     #[command(flatten)]
     logging: Logging,
 }
@@ -79,12 +86,15 @@ pub fn run(args: Args) -> Result<(), Failure> {
 
 fn serve(args: Args) -> Result<(), Failure> {
     let usage = |error: &dyn ToString| Failure::new(Failure::USAGE, error.to_string());
-    log::init(&args.logging.filter, args.logging.format).map_err(|error| usage(&error))?;
+    log::init(&args.logging.filter, args.logging.format, args.log_file.as_deref()).map_err(|error| usage(&error))?;
     let exit_with_stdin = args.exit_with_stdin;
     let file = args.config.as_deref().map(Typed::read).transpose().map_err(|error| usage(&error))?;
     let typed = args.typed().map_err(|error| usage(&error))?;
     let config = typed.or(file.unwrap_or_default()).check().map_err(|error| usage(&error))?;
-    block_on_one_thread(process::run(config, exit_with_stdin))
+    log::keep_free(config.room.reserve);
+    let ended = block_on_one_thread(process::run(config, exit_with_stdin));
+    log::finish();
+    ended
 }
 
 impl Args {
@@ -108,6 +118,7 @@ impl Args {
             allow_faults: self.allow_faults.then_some(true),
             web: self.web,
             allow_origin: (!self.allow_origin.is_empty()).then_some(self.allow_origin),
+            allow_host: (!self.allow_host.is_empty()).then_some(self.allow_host),
             addresses,
             limits: TypedLimits::default(),
             storage: TypedStorage { reserve: self.storage_reserve, shared_by: None },

@@ -1,5 +1,7 @@
 //! What is printed: tables for people, one JSON object a line for programs.
 
+use std::borrow::Cow;
+use std::fmt::Write as _;
 use std::future::pending;
 use std::io::{ErrorKind, Write};
 
@@ -33,7 +35,28 @@ pub fn line(text: &str) -> Result<(), Failure> {
 
 /// Prints a line for programs.
 pub fn json(value: &Value) -> Result<(), Failure> {
-    raw(&value.to_string())
+    raw(&visible_json(&value.to_string()))
+}
+
+/// The same JSON, with escapes for what is hidden in its strings: programs read the same, and no terminal is commanded.
+/// Control characters below U+0020 are escaped by every writer of JSON already.
+pub fn visible_json(json: &str) -> Cow<'_, str> {
+    let is_hidden =
+        |c: char| c == '\u{7f}' || !c.is_ascii() && visible_line(c.encode_utf8(&mut [0; 4])) != c.to_string();
+    if !json.contains(is_hidden) {
+        return json.into();
+    }
+    let mut visible = String::with_capacity(json.len() + 16);
+    for c in json.chars() {
+        if is_hidden(c) {
+            for unit in c.encode_utf16(&mut [0; 2]) {
+                write!(visible, "\\u{unit:04x}").expect("a string takes everything");
+            }
+        } else {
+            visible.push(c);
+        }
+    }
+    visible.into()
 }
 
 /// Prints a text as it is, and ends the line.
@@ -111,10 +134,10 @@ pub fn reply(format: Format, reply: &Reply) -> Result<(), Failure> {
     match (format, &reply.answer.result) {
         (Format::Json, _) => json(&json_of(reply)),
         (Format::Table, Ok(done)) => {
-            line(&json::human_message(done))?;
+            raw(&visible_line(&json::human_message(done)))?;
             hops(reply)
         }
-        (Format::Table, Err(failure)) => line(&failure.to_string()),
+        (Format::Table, Err(failure)) => raw(&visible_line(&failure.to_string())),
     }
 }
 
@@ -226,6 +249,18 @@ mod tests {
             table.render(),
             "topic          home\n天気           000\ne\u{301}te\u{301}            001\nin\\u{200b}vis  010\ntwo\\nlines     011"
         );
+    }
+
+    #[test]
+    fn json_means_the_same_and_commands_no_terminal() {
+        let text = "\u{9b}2J \u{7f} \u{202e} \u{e0001} \n \u{1b} ä天 \"quoted\"";
+        let json = json!({ "content": text }).to_string();
+        let shown = visible_json(&json);
+        assert!(!shown.contains(['\u{9b}', '\u{7f}', '\u{202e}', '\u{e0001}', '\n', '\u{1b}']), "{shown}");
+        assert!(shown.contains("\\u009b2J \\u007f \\u202e \\udb40\\udc01") && shown.contains("ä天"), "{shown}");
+        let read: Value = serde_json::from_str(&shown).unwrap();
+        assert_eq!(read["content"], text);
+        assert!(matches!(visible_json("{\"a\":\"ä\"}"), Cow::Borrowed(_)));
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::time::Duration;
 use cubecast_core::client::{ClientError, Reply, Target};
 use cubecast_core::cube::Vertex;
 use cubecast_core::wire::answer::{
-    ClusterView, Done, NodeState, NodeStatus, NodeView, Role, StorageState, StorageStatus,
+    ClusterView, Counters, Done, NodeState, NodeStatus, NodeView, Role, StorageState, StorageStatus,
 };
 use cubecast_core::wire::client::Action;
 use futures_util::future::join_all;
@@ -83,7 +83,20 @@ async fn show_cluster(format: Format, client: &CubecastClient) -> Result<(), Fai
     line(&cluster_table(view, &statuses))?;
     let cut: Vec<_> =
         view.links.iter().filter(|link| !link.up).map(|link| format!("{}->{}", link.from, link.to)).collect();
-    if cut.is_empty() { Ok(()) } else { line(&format!("links down: {}", cut.join(" "))) }
+    if !cut.is_empty() {
+        line(&format!("links down: {}", cut.join(" ")))?;
+    }
+    statuses.iter().flatten().filter_map(damage).try_for_each(|damage| line(&damage))
+}
+
+/// What a node's disk has lost, and has back.
+fn damage(reply: &Reply) -> Option<String> {
+    let Ok(Done::Status(status)) = &reply.answer.result else { return None };
+    let Counters { damaged, repaired, .. } = status.counters;
+    (damaged > 0).then(|| {
+        let runs = if damaged == 1 { "run of messages was" } else { "runs of messages were" };
+        format!("node {}: {damaged} {runs} damaged on its disk since it started, {repaired} repaired", status.node)
+    })
 }
 
 async fn status_of(client: CubecastClient, node: Vertex) -> Result<Reply, ClientError> {

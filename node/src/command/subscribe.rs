@@ -194,7 +194,10 @@ fn print(args: &Args, message: &Message) -> Result<(), Failure> {
         Format::Table => output::raw(&args.contents.table_line(message)),
         Format::Json => {
             let (topic, subscriber) = (args.topic.clone(), args.subscriber.clone());
-            output::raw(&json::render(&ServerFrame::Message(Delivery { topic, subscriber, message: message.clone() })))
+            {
+                let frame = ServerFrame::Message(Delivery { topic, subscriber, message: message.clone() });
+                output::raw(&output::visible_json(&json::render(&frame)))
+            }
         }
     }
 }

@@ -18,7 +18,7 @@ use crate::storage::SyncMode;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n    \
     cubecast up --web dist                    eight nodes on ports 8000 to 8007, and the dashboard\n    \
-    cubecast up --dimension 2 --no-faults     four nodes that do not fail on request\n    \
+    cubecast up --dimension 2 --faults off    four nodes that do not fail on request\n    \
     cubecast up --base-port auto --format json    for scripts: one JSON line an event, `ready` when every group can be written\n\n\
     SIGINT (Ctrl-C) and SIGTERM end all nodes cleanly, with exit code 0. So does SIGHUP, with exit code 129; under nohup it is ignored. \
     A second signal ends it at once.")]
@@ -36,7 +36,7 @@ pub struct Args {
     #[arg(long, value_name = "PORT,...", value_delimiter = ',')]
     ports: Vec<u16>,
     /// The address to listen on, IPv4 or IPv6, or a host name. 0.0.0.0, or ::, opens the cluster to the network: clients need no
-    /// password.
+    /// password. Faults are off then unless --faults on is given.
     #[arg(long, default_value = "127.0.0.1")]
     host: Host,
     /// The folder with the dashboard's files.
@@ -52,12 +52,19 @@ pub struct Args {
     /// New publishers and subscribers that a node takes from its clients in a second, and ten times as many at once.
     #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..=UNLIMITED_REGISTRATIONS as i64))]
     registrations_per_second: Option<u32>,
-    /// Do not let clients make nodes fail, or cut and slow links.
+    /// Whether clients can make nodes fail, and cut or slow links (default: on where only this machine can connect, off where
+    /// --host opens the cluster to the network).
+    #[arg(long, value_enum, value_name = "on|off", conflicts_with = "no_faults")]
+    faults: Option<Switch>,
+    /// The same as --faults off.
     #[arg(long)]
     no_faults: bool,
     /// A page's origin that may connect, beside those of this machine and of the nodes' own address.
     #[arg(long, value_name = "ORIGIN")]
     allow_origin: Vec<String>,
+    /// A name by which the nodes may be asked, beside those of this machine and of --host, or `*` for all.
+    #[arg(long, value_name = "NAME")]
+    allow_host: Vec<String>,
     /// Start a node that died again (default).
     #[arg(long, overrides_with = "no_restart")]
     restart: bool,
@@ -72,6 +79,12 @@ pub struct Args {
     format: Format,
     #[command(flatten)]
     logging: Logging,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug, clap::ValueEnum)]
+enum Switch {
+    On,
+    Off,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, clap::ValueEnum)]
@@ -97,6 +110,8 @@ impl Args {
         let reserve = self.storage_reserve.as_deref().map(parse_size).transpose();
         reserve.map_err(|error| Failure::new(Failure::USAGE, error))?;
         let ports = ports::choose(&self.host, self.base_port, &self.ports, dimension.size());
+        let faults = if self.no_faults { Some(Switch::Off) } else { self.faults };
+        let allow_faults = faults.map_or(self.host.is_loopback(), |faults| faults == Switch::On);
         Ok(Plan {
             dimension,
             data: self.data,
@@ -106,8 +121,11 @@ impl Args {
             sync: self.sync.to_string(),
             storage_reserve: self.storage_reserve,
             registrations_per_second: self.registrations_per_second,
-            allow_faults: !self.no_faults,
+
+            allow_faults,
+            faults_were_asked_for: faults.is_some(),
             allow_origin: self.allow_origin,
+            allow_host: self.allow_host,
             restart: !self.no_restart,
             verbose: self.verbose,
             json: self.format == Format::Json,

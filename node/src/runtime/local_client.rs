@@ -1,15 +1,17 @@
 //! A client inside the process: how the probes and `/metrics` ask the node about itself, in the clients' own vocabulary.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use cubecast_core::io::Input;
 use cubecast_core::wire::answer::{Answer, Done, Failure, NodeStatus, ServerFrame};
 use cubecast_core::wire::client::{Action, Request};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use super::inbox::{Arrival, InboxSender};
-use super::mailbox::client_mailbox;
+use super::mailbox::{Outbound, client_mailbox};
 use crate::transport::Numbers;
+use crate::transport::admission::Admitted;
 
 /// A node that does not answer itself within this time is not well.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -35,13 +37,13 @@ pub async fn status(inbox: &InboxSender, numbers: &Numbers) -> Result<NodeStatus
 
 async fn ask(inbox: &InboxSender, numbers: &Numbers, action: Action) -> Option<Answer> {
     let connection = numbers.next_connection();
-    let (mailbox, mut queue, _closing) = client_mailbox();
+    let (mailbox, mut queue, _closing) = client_mailbox(Admitted::new(Arc::default()));
     inbox.send(Arrival::ClientOpened { connection, mailbox }, 0).await.ok()?;
     let _close = CloseOnDrop { inbox, connection };
     let request = Request { id: None, trace: false, action };
     inbox.send_input(Input::ClientRequest { connection, request }).await.ok()?;
     loop {
-        if let ServerFrame::Answer(answer) = queue.next().await? {
+        if let Outbound::Frame(ServerFrame::Answer(answer)) = queue.next(Instant::now()).await? {
             return Some(answer);
         }
     }

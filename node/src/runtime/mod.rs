@@ -32,7 +32,7 @@ use clock::Clock;
 use disk::{Disk, DiskFailed, DiskWork};
 use inbox::{Arrival, Inbox};
 use machine::Machine;
-use mailbox::{ClientMailbox, PeerMailbox};
+use mailbox::{ClientMailbox, Dismissed, PeerMailbox, SharedEvent};
 
 /// Inputs that one turn takes at most: enough to share one log append and one sync, few enough to answer soon.
 const TURN_INPUTS: usize = 4096;
@@ -78,6 +78,8 @@ pub struct Runtime<M, D> {
     peers: BTreeMap<Vertex, PeerMailbox>,
     /// What this turn sends each neighbour: one message at its end.
     leaving: BTreeMap<Vertex, Vec<PeerFrame>>,
+    /// The event that was told last.
+    last_event: Option<Arc<SharedEvent>>,
     submitted: u64,
     written: u64,
 }
@@ -94,6 +96,7 @@ impl<M: Machine, D: Disk> Runtime<M, D> {
             clients: HashMap::new(),
             peers: BTreeMap::new(),
             leaving: BTreeMap::new(),
+            last_event: None,
             submitted: 0,
             written: 0,
         }
@@ -217,11 +220,11 @@ impl<M: Machine, D: Disk> Runtime<M, D> {
             Effect::SendPeer { to, frame } => self.leaving.entry(to).or_default().push(frame),
             Effect::SetPeersAllowed(allowed) => {
                 self.signals.gate.send_modify(|gate| *gate = PeerGate { allowed, epoch: gate.epoch + 1 });
+                // A node that fails on request forgets what it was asked.
+                self.clients.values().for_each(ClientMailbox::forget_requests);
             }
             Effect::SendClient { connection, frame } => self.send_client(connection, frame),
-            Effect::CloseClient { connection, why, reason } => {
-                self.close_client(connection, Goodbye::new(close_code(why), reason));
-            }
+            Effect::CloseClient { connection, why, reason } => self.close_client(connection, why, reason),
             Effect::Observe(event) => {
                 self.metrics.observe(&event);
                 log::event(&event);
@@ -235,15 +238,29 @@ impl<M: Machine, D: Disk> Runtime<M, D> {
         if let ServerFrame::Answer(answer) = &frame {
             self.metrics.answered(&answer.result);
         }
-        if !mailbox.offer(frame) {
+        let is_queued = match frame {
+            ServerFrame::Event(event) => {
+                // Whoever watches is told the same, one after the other.
+                let shared = match self.last_event.take().filter(|last| last.is(&event)) {
+                    Some(last) => last,
+                    None => SharedEvent::new(event),
+                };
+                self.last_event = Some(shared.clone());
+                mailbox.offer_event(shared)
+            }
+            frame => mailbox.offer(frame),
+        };
+        if !is_queued {
             let reason = "the client reads too slowly: too much is waiting for it";
-            self.close_client(connection, Goodbye::new(CloseCode::Policy, reason));
+            self.close_client(connection, Dismissal::ReadsTooSlowly, reason);
         }
     }
 
-    fn close_client(&mut self, connection: ConnectionId, goodbye: Goodbye) {
+    fn close_client(&mut self, connection: ConnectionId, why: Dismissal, reason: impl Into<String>) {
         if let Some(mailbox) = self.clients.remove(&connection) {
-            mailbox.close(goodbye);
+            // What waits for a client that does not read is what has to go.
+            let at_once = why == Dismissal::ReadsTooSlowly;
+            mailbox.close(Dismissed { goodbye: Goodbye::new(close_code(why), reason), at_once });
         }
     }
 

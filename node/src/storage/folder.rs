@@ -12,7 +12,7 @@
 //! Nothing but these files is ever written or deleted here.
 
 use std::fmt;
-use std::fs::{self, File, OpenOptions, TryLockError};
+use std::fs::{self, File, TryLockError};
 use std::io::{self, Read, Seek, Write};
 use std::path::{Path, PathBuf};
 
@@ -21,6 +21,7 @@ use serde::{Deserialize, Serialize};
 
 use super::error::StorageError;
 use super::room;
+use crate::private;
 
 /// The layout of the folder and of the rows in the store.
 pub(super) const FORMAT: u32 = 4;
@@ -78,6 +79,7 @@ impl Folder {
         let lock = lock(path)?;
         let folder = Folder { path: path.to_path_buf(), identity: identity.clone(), _lock: lock };
         folder.check_owner()?;
+        folder.close_to_others();
         Ok(folder)
     }
 
@@ -122,6 +124,14 @@ impl Folder {
         self.check_owner()
     }
 
+    /// Earlier builds let every user of the machine read the files. Where the file system has no modes, they stay as they are.
+    fn close_to_others(&self) {
+        let names = [STORE, MARK, RESERVE, OWNER, LOCK].into_iter().chain(JOURNALS);
+        for file in names.filter_map(|name| File::open(self.path.join(name)).ok()) {
+            let _ = private::tighten(&file, 0o640);
+        }
+    }
+
     /// A new folder is given its owner; an old one must be ours.
     fn check_owner(&self) -> Result<(), StorageError> {
         let io_failed = |doing| move |source| StorageError::from_io(&self.path, doing, source);
@@ -162,7 +172,7 @@ impl Folder {
         let mut text = serde_json::to_vec_pretty(&owner)?;
         text.push(b'\n');
         let draft = self.path.join(OWNER_DRAFT);
-        let mut file = File::create(&draft)?;
+        let mut file = private::write_anew().open(&draft)?;
         file.write_all(&text)?;
         file.sync_all()?;
         fs::rename(draft, self.path.join(OWNER))?;
@@ -182,7 +192,7 @@ fn create_folder(path: &Path) -> io::Result<()> {
     if path.is_dir() {
         return Ok(());
     }
-    fs::create_dir_all(path)?;
+    private::create_folder(path)?;
     match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => sync_folder(parent),
         _ => Ok(()),
@@ -191,9 +201,7 @@ fn create_folder(path: &Path) -> io::Result<()> {
 
 fn lock(path: &Path) -> Result<File, StorageError> {
     let io_failed = |source| StorageError::from_io(path, "locking the folder", source);
-    let mut options = OpenOptions::new();
-    options.read(true).write(true).create(true).truncate(false);
-    let mut file = options.open(path.join(LOCK)).map_err(io_failed)?;
+    let mut file = private::read_write().open(path.join(LOCK)).map_err(io_failed)?;
     match file.try_lock() {
         Ok(()) => {
             sign(&mut file).map_err(io_failed)?;

@@ -8,7 +8,7 @@
 //!
 //! The file keeps its room, filled with zeros when it is new: a sync that changes no length is one write less.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write as _};
 use std::path::Path;
 use std::sync::Arc;
@@ -19,6 +19,7 @@ use cubecast_core::store::journal::{self, Chain, Replayed};
 use super::metrics::StorageMetrics;
 use super::room::Room;
 use super::write::Failure;
+use crate::private;
 
 /// The most room that a journal has; on small file systems it has less ([`super::room::Sizes`]). More makes fewer visits to
 /// the tables, in which more of the log is no longer needed, and takes more memory, and a start that has more to do.
@@ -49,7 +50,7 @@ pub(super) struct Journal {
 impl Journal {
     /// Opens or creates the file. Before the first append it is [read](Journal::read) and [begun](Journal::begin).
     pub(super) fn open(path: &Path, room: Arc<Room>, metrics: Arc<StorageMetrics>) -> io::Result<Journal> {
-        let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)?;
+        let file = private::read_write().open(path)?;
         let length = file.metadata()?.len();
         Ok(Journal {
             file,

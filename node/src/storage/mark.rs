@@ -10,11 +10,12 @@
 //! folder it is. A slot that has anything else is damage: the mark then tells nothing, and the folder counts as one that lost
 //! what it had acknowledged last. So does a mark that is missing.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::Path;
 
 use super::folder::FolderIdentity;
+use crate::private;
 
 /// Far enough apart to lie in different sectors.
 const SLOT_OFFSETS: [u64; 2] = [0, 4096];
@@ -51,7 +52,7 @@ impl MarkFile {
     /// Opens or creates the file of a folder with this owner. `None`: no mark can be read from it.
     pub(super) fn open(path: &Path, owner: &FolderIdentity) -> io::Result<(MarkFile, Option<Mark>)> {
         let owner = crc32fast::hash(owner.to_string().as_bytes());
-        let mut file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)?;
+        let mut file = private::read_write().open(path)?;
         let slots = [read_slot(&mut file, owner, 0)?, read_slot(&mut file, owner, 1)?];
         if file.metadata()?.len() < SLOT_OFFSETS[1] + SLOT_BYTES as u64 {
             // Both slots have their room from the beginning: later there may be none.

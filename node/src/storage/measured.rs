@@ -9,6 +9,9 @@ const MEASURE_EVERY: [Duration; 2] = [Duration::from_millis(100), Duration::from
 /// The disk is short of room with less than so many times its reserve.
 const SHORT_OF_ROOM: u64 = 4;
 
+/// A change of what is stored that nobody needs to hear of.
+const SMALLEST_NEWS: u64 = 64 << 10;
+
 /// What was last told of the disk.
 pub(super) struct Measured {
     /// When it was measured last, told or not.
@@ -36,7 +39,7 @@ impl Measured {
         let differs = |one: u64, other: u64| one.abs_diff(other) > grain;
         (self.told.stuck, self.told.reserve) != (now.stuck, now.reserve)
             || differs(self.told.room(), now.room())
-            || differs(self.told.stored, now.stored)
+            || self.told.stored.abs_diff(now.stored) > (self.told.stored / 32).max(SMALLEST_NEWS)
             || differs(self.written, written)
             || (self.told.room() < now.reserve) != (now.room() < now.reserve)
     }
@@ -45,4 +48,19 @@ impl Measured {
 /// The change that matters. While room is short, every little counts.
 fn grain(room: u64, reserve: u64) -> u64 {
     if room < SHORT_OF_ROOM * reserve { reserve / 32 } else { room / 32 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_stored_is_told_on_a_large_disk_too() {
+        let space =
+            Space { free: 55 << 30, reusable: 0, stored: 32 << 10, reserve: 64 << 20, stuck: false, shared_by: 1 };
+        let measured = Measured { at: Instant::now(), told: space, written: 0 };
+        let stored = |stored| Space { stored, ..space };
+        assert!(!measured.is_outdated_by(&space, 0) && !measured.is_outdated_by(&stored(90 << 10), 0));
+        assert!(measured.is_outdated_by(&stored(25 << 20), 0));
+    }
 }

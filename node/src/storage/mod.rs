@@ -47,7 +47,7 @@ pub use self::memory::MemoryStore;
 pub use self::metrics::{StorageCounts, StorageMetrics};
 pub use self::redb::RedbStore;
 pub use self::report::{OpenReport, RolledBack};
-pub use self::room::RoomRules;
+pub use self::room::{RoomRules, reserve_of};
 pub use self::sync_mode::{SyncMode, SyncModeError};
 pub use self::thread::{StorageCommand, StorageEvent, StorageThread, Submitted};
 

@@ -1,7 +1,7 @@
 //! Opens the files of a locked folder: checks them, reads back what a node needs, and says what it saw.
 
 use std::cell::RefCell;
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io;
 use std::sync::Arc;
 use std::time::Instant;
@@ -27,6 +27,7 @@ use super::rows::{RowKey, RowWriter};
 use super::settler::{Settled, Settler};
 use super::sync_mode::SyncMode;
 use super::write::{Changed, Failure, Tables};
+use crate::private;
 
 /// redb's page cache. Core keeps what is asked for often; this one only has to hold the inner pages of the trees.
 const CACHE_BYTES: usize = 8 << 20;
@@ -148,7 +149,7 @@ pub(super) fn open(
 }
 
 fn open_store_file(folder: &Folder) -> io::Result<File> {
-    OpenOptions::new().read(true).write(true).create(true).truncate(false).open(folder.store())
+    private::read_write().open(folder.store())
 }
 
 fn first_look(file: &File, marked: Option<Mark>) -> io::Result<OpenReport> {

@@ -5,12 +5,14 @@
 //! the file is made anew. A write that finds no room even so waits for it, and never fails because of it, unless the store
 //! is to be closed.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
+
+use crate::private;
 
 /// A write that found no room is tried again after this.
 const TRY_AGAIN: Duration = Duration::from_millis(50);
@@ -53,6 +55,11 @@ impl Sizes {
     }
 }
 
+/// Below so much room on a file system of this size no publishes are taken. `reserve`: as configured.
+pub fn reserve_of(total: u64, reserve: Option<u64>) -> u64 {
+    Sizes::of(total, reserve).reserve
+}
+
 /// The room of one data folder; shared by the engine's threads.
 #[derive(Debug)]
 pub(super) struct Room {
@@ -70,7 +77,7 @@ pub(super) struct Room {
 impl Room {
     /// Takes up the room that is to be kept, as far as it is there.
     pub(super) fn open(folder: &Path, kept: &Path, rules: RoomRules) -> io::Result<Room> {
-        let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(kept)?;
+        let file = private::read_write().open(kept)?;
         let length = file.metadata()?.len();
         let (_, total) = file_system(folder)?;
         let room = Room {

@@ -12,6 +12,12 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 /// The trouble is over when nothing failed for so long: near a limit, attempts fail and succeed in turns.
 const CALM_AFTER: Duration = Duration::from_secs(10);
 
+/// So many connections are taken in a second, and so many at once; with more, the others wait in the system's queue, so that
+/// those which are open already are served meanwhile.
+const RATE: f64 = 2_000.0;
+const BURST: f64 = 500.0;
+const SLOW_DOWN: Duration = Duration::from_millis(5);
+
 /// The numbers are the same on Linux, macOS and the BSDs.
 const ENFILE: i32 = 23;
 const EMFILE: i32 = 24;
@@ -21,6 +27,9 @@ const EMFILE: i32 = 24;
 pub struct Accepting {
     trouble: Option<Trouble>,
     pause: Duration,
+    /// Connections that came of late, beyond the rate, and when the last one came.
+    hurry: f64,
+    last: Instant,
 }
 
 #[derive(Debug)]
@@ -33,7 +42,7 @@ struct Trouble {
 
 impl Default for Accepting {
     fn default() -> Self {
-        Accepting { trouble: None, pause: FIRST_PAUSE }
+        Accepting { trouble: None, pause: FIRST_PAUSE, hurry: 0.0, last: Instant::now() }
     }
 }
 
@@ -55,10 +64,13 @@ impl Accepting {
         }
     }
 
-    /// A connection was taken: the next attempt need not wait.
+    /// A connection was taken: how long to wait before the next one is. Nobody waits unless very many come.
     pub fn succeeded(&mut self) -> Duration {
         self.pause = FIRST_PAUSE;
-        Duration::ZERO
+        let now = Instant::now();
+        self.hurry = (self.hurry - (now - self.last).as_secs_f64() * RATE).max(0.0) + 1.0;
+        self.last = now;
+        if self.hurry < BURST { Duration::ZERO } else { SLOW_DOWN }
     }
 
     /// An attempt failed: how long to wait before the next one.
@@ -131,13 +143,28 @@ mod tests {
         assert!(accepting.calm().await.contains("2 attempts failed"));
     }
 
-    #[test]
-    fn attempts_become_rare_and_a_success_starts_afresh() {
+    #[tokio::test]
+    async fn attempts_become_rare_and_a_success_starts_afresh() {
         let mut accepting = Accepting::default();
         let pauses: Vec<u128> = (0..8).map(|_| accepting.next_pause().as_millis()).collect();
         assert_eq!(pauses, [50, 100, 200, 400, 800, 1000, 1000, 1000]);
         accepting.succeeded();
         assert_eq!(accepting.next_pause(), FIRST_PAUSE);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn connections_beyond_a_rate_wait() {
+        let mut accepting = Accepting::default();
+        let began = Instant::now();
+        for _ in 0..10_000 {
+            sleep(accepting.succeeded()).await;
+        }
+        let took = began.elapsed().as_secs_f64();
+        assert!((4.0..6.0).contains(&took), "{took} s");
+        sleep(Duration::from_secs(1)).await;
+        for _ in 0..400 {
+            assert_eq!(accepting.succeeded(), Duration::ZERO);
+        }
     }
 
     #[test]

@@ -2,8 +2,9 @@
 //!
 //! A text message is one JSON request, a binary message is one or many requests; the connection speaks what it last spoke.
 //! What is no request is answered here, without passing core. Never silent, and never at another client's cost: a client that
-//! does not read is not read either, and is closed when too much waits for it.
+//! does not read is not read either, and is closed when too much waits for it, or when it does not go on.
 
+use std::future::pending;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
@@ -13,22 +14,34 @@ use cubecast_core::wire::answer::{Answer, ErrorCode, ServerFrame};
 use cubecast_core::wire::client::Request;
 use futures_util::stream::{SplitSink, SplitStream};
 use futures_util::{SinkExt, StreamExt};
-use tokio::sync::{mpsc, oneshot};
-use tokio::time::{sleep, timeout};
+use tokio::sync::{Notify, mpsc, oneshot};
+use tokio::time::{Instant, sleep, timeout};
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::{Bytes, Error, Message};
 use tracing::debug;
 
-use super::codec::{self, Malformed};
+use super::admission::Admitted;
+use super::budget::{self, Holding};
+use super::codec::{self, Malformed, Rules};
 use super::farewell::{self, Fault, Goodbye};
+use super::outgoing::pieces;
 use super::pulse::Pulse;
 use super::unanswered::Unanswered;
-use super::{Door, Socket};
+use super::{ClientSocket, Door};
 use crate::runtime::inbox::Arrival;
-use crate::runtime::mailbox::{ClientQueue, client_mailbox};
+use crate::runtime::mailbox::{ClientQueue, Dismissed, Outbound, SharedEvent, client_mailbox};
 
-/// Frames that are encoded before the socket is flushed.
+/// Frames that are encoded before the socket is flushed, at most, and their weight, but for the last one.
 const FRAMES_A_FLUSH: usize = 256;
+const WEIGHT_A_FLUSH: u64 = 256 << 10;
+/// Messages of so many bytes are read and written on another thread.
+const LONG_WORK: usize = 128 << 10;
+/// Watchers are written to so often at most: what comes meanwhile leaves together.
+const EVENTS_EVERY: Duration = Duration::from_millis(20);
+/// A client that does not read, or whose requests are not answered, is closed after this.
+const STUCK_AFTER: Duration = Duration::from_secs(15);
+/// The places of a client that left are free again after this: its requests may still be under way.
+const REQUESTS_OUTLIVE: Duration = Duration::from_secs(1);
 /// A client that is told to go has so long to read what waits for it.
 const LAST_READS: Duration = Duration::from_secs(1);
 /// How long the closing handshake may take when the node ends.
@@ -55,18 +68,34 @@ struct Connection<'a> {
     /// Whether the client last spoke binary.
     binary: AtomicBool,
     unanswered: Unanswered,
+    admitted: Arc<Admitted>,
+    holding: Arc<Holding>,
     refusals: mpsc::UnboundedSender<Answer>,
     pulse: Pulse,
+    /// A ping came: its answer has to leave before more is read.
+    pinged: Notify,
+    answered_ping: Notify,
 }
 
 /// Serves one client until it leaves or has to.
-pub async fn serve(mut socket: Socket, door: Arc<Door>) {
-    let (mailbox, queue, mut closing) = client_mailbox();
+pub async fn serve(mut socket: ClientSocket, holding: Arc<Holding>, door: Arc<Door>) {
+    let admitted = Admitted::new(door.admission.clone());
+    let (mailbox, queue, mut closing) = client_mailbox(admitted.clone());
     let (refusals, refused) = mpsc::unbounded_channel();
     let id = door.numbers.next_connection();
     let unanswered = Unanswered::new(door.limits.unanswered);
-    let pulse = Pulse::default();
-    let connection = Connection { door: &door, id, binary: AtomicBool::new(false), unanswered, refusals, pulse };
+    let connection = Connection {
+        door: &door,
+        id,
+        binary: AtomicBool::new(false),
+        unanswered,
+        admitted,
+        holding,
+        refusals,
+        pulse: Pulse::default(),
+        pinged: Notify::new(),
+        answered_ping: Notify::new(),
+    };
     if door.inbox.send(Arrival::ClientOpened { connection: id, mailbox }, 0).await.is_err() {
         return farewell::close(socket, Some(&Goodbye::shutting_down()), LAST_WORDS).await;
     }
@@ -78,15 +107,45 @@ pub async fn serve(mut socket: Socket, door: Arc<Door>) {
         ending = connection.write(&mut sink, queue, refused) => ending,
         () = dismissal(&mut closing, &mut dismissed, &door) => Ending::Dismissed,
         () = connection.pulse.lost(door.began, door.limits.silence) => Ending::Refused(silent_for(door.limits.silence)),
+        () = connection.holding.turned_away() => Ending::Refused(turned_away()),
+        () = connection.holding.overdue() => Ending::Refused(overdue()),
+        () = connection.never_asked() => Ending::Refused(never_asked(door.limits.first_request)),
     };
     drop((sink, stream));
+    let Connection { admitted, holding, binary, .. } = connection;
+    tokio::spawn(async move {
+        sleep(REQUESTS_OUTLIVE).await;
+        drop(admitted);
+    });
+    drop(holding);
     // A mailbox that was dropped without a word was the node's end.
-    let dismissed = dismissed.or(closing.try_recv().ok()).unwrap_or_else(Goodbye::shutting_down);
-    let binary = connection.binary.load(Relaxed);
+    let dismissed = dismissed.or(closing.try_recv().ok()).map_or_else(Goodbye::shutting_down, |told| told.goodbye);
+    let binary = binary.load(Relaxed);
     // The node is shutting down when this fails, and then nobody needs to know.
     let _ = door.inbox.send(Arrival::ClientClosed { connection: id }, 0).await;
     door.metrics.client_connections.fetch_sub(1, Relaxed);
     say_goodbye(socket, ending, dismissed, &door, binary).await;
+}
+
+fn turned_away() -> Goodbye {
+    let reason = "unfinished messages fill this node's memory for them, and yours is the longest; try again";
+    Goodbye::new(CloseCode::Again, reason)
+}
+
+fn overdue() -> Goodbye {
+    let (seconds, rate) = (budget::MESSAGE_WITHIN.as_secs(), budget::BYTES_A_SECOND >> 10);
+    let reason = format!("a message was not whole within {seconds} s, and a second more for each {rate} KiB of it");
+    Goodbye::new(CloseCode::Policy, reason)
+}
+
+fn never_asked(within: Duration) -> Goodbye {
+    Goodbye::new(CloseCode::Policy, format!("nothing was asked for within {} s", within.as_secs_f64()))
+}
+
+fn stuck() -> Goodbye {
+    let reason =
+        format!("no answer could be given for {} s: read the answers before you ask on", STUCK_AFTER.as_secs());
+    Goodbye::new(CloseCode::Policy, reason)
 }
 
 fn silent_for(silence: Duration) -> Goodbye {
@@ -96,16 +155,18 @@ fn silent_for(silence: Duration) -> Goodbye {
 }
 
 /// Completes some time after the client was told to go, so that it can still read what is queued for it.
-async fn dismissal(closing: &mut oneshot::Receiver<Goodbye>, dismissed: &mut Option<Goodbye>, door: &Door) {
+async fn dismissal(closing: &mut oneshot::Receiver<Dismissed>, dismissed: &mut Option<Dismissed>, door: &Door) {
     tokio::select! {
         told = closing => *dismissed = told.ok(),
         () = door.stopped() => {}
     }
-    sleep(LAST_READS).await;
+    if !dismissed.as_ref().is_some_and(|told| told.at_once) {
+        sleep(LAST_READS).await;
+    }
 }
 
 impl Connection<'_> {
-    async fn read(&self, stream: &mut SplitStream<&mut Socket>) -> Ending {
+    async fn read(&self, stream: &mut SplitStream<&mut ClientSocket>) -> Ending {
         loop {
             let message = match self.pulse.listen(stream.next()).await {
                 Some(Ok(message)) => message,
@@ -114,21 +175,32 @@ impl Connection<'_> {
             };
             let size = message.len();
             self.door.metrics.client_bytes_in.fetch_add(size as u64, Relaxed);
-            let requests = match &message {
-                Message::Text(text) => {
-                    self.binary.store(false, Relaxed);
-                    vec![codec::parse_text(text, &self.door.rules)]
+            let requests = match message {
+                Message::Text(_) | Message::Binary(_) => {
+                    self.binary.store(matches!(message, Message::Binary(_)), Relaxed);
+                    let rules = self.door.rules;
+                    beside(size, move || parse(&message, &rules)).await
                 }
-                Message::Binary(bytes) => {
-                    self.binary.store(true, Relaxed);
-                    codec::parse_binary(bytes, &self.door.rules)
+                Message::Ping(_) => {
+                    self.pinged.notify_one();
+                    self.answered_ping.notified().await;
+                    continue;
                 }
-                Message::Ping(_) | Message::Pong(_) | Message::Frame(_) => continue,
+                Message::Pong(_) | Message::Frame(_) => continue,
                 Message::Close(_) => return Ending::Left,
             };
-            if !self.take_in(requests, size).await {
-                return Ending::Dismissed;
+            if let Err(ending) = self.take_in(requests, size).await {
+                return ending;
             }
+            self.holding.passed_on();
+        }
+    }
+
+    /// Completes when this client had its time and asked for nothing.
+    async fn never_asked(&self) {
+        sleep(self.door.limits.first_request).await;
+        if self.holding.asked() {
+            pending::<()>().await;
         }
     }
 
@@ -140,8 +212,8 @@ impl Connection<'_> {
         }
     }
 
-    /// Passes requests to core, in as few arrivals as their places allow; answers what is none. `false` when the node ends.
-    async fn take_in(&self, requests: Vec<Result<Request, Malformed>>, bytes: usize) -> bool {
+    /// Passes requests to core, in as few arrivals as their places allow; answers what is none.
+    async fn take_in(&self, requests: Vec<Result<Request, Malformed>>, bytes: usize) -> Result<(), Ending> {
         if *self.door.busy.borrow() {
             self.door.not_busy().await;
         }
@@ -150,17 +222,22 @@ impl Connection<'_> {
             let mut inputs = Vec::with_capacity(part.len());
             let weight = each * part.len();
             for request in part {
-                self.unanswered.take(each).await;
+                self.unanswered.take(each, STUCK_AFTER).await.map_err(|_| Ending::Refused(stuck()))?;
                 match request {
                     Ok(request) => inputs.push(Input::ClientRequest { connection: self.id, request }),
                     Err(malformed) => self.refuse(malformed),
                 }
             }
-            if !inputs.is_empty() && self.door.inbox.send(Arrival::Inputs(inputs), weight).await.is_err() {
-                return false;
+            if inputs.is_empty() {
+                continue;
+            }
+            self.holding.has_asked();
+            self.admitted.take(inputs.len(), each).await;
+            if self.door.inbox.send(Arrival::Inputs(inputs), weight).await.is_err() {
+                return Err(Ending::Dismissed);
             }
         }
-        true
+        Ok(())
     }
 
     fn refuse(&self, malformed: Malformed) {
@@ -173,15 +250,17 @@ impl Connection<'_> {
 
     async fn write(
         &self,
-        sink: &mut SplitSink<&mut Socket, Message>,
+        sink: &mut SplitSink<&mut ClientSocket, Message>,
         mut queue: ClientQueue,
         mut refused: mpsc::UnboundedReceiver<Answer>,
     ) -> Ending {
+        let mut events_due = Instant::now();
         loop {
             let mut batch = Batch::default();
             tokio::select! {
-                frame = queue.next() => match frame {
-                    Some(frame) => batch.push(frame),
+                next = queue.next(events_due) => match next {
+                    Some(Outbound::Frame(frame)) => batch.push(frame),
+                    Some(Outbound::Event(event)) => batch.push_event(event),
                     // The mailbox is dropped when the client is told to go.
                     None => return Ending::Dismissed,
                 },
@@ -192,18 +271,30 @@ impl Connection<'_> {
                     }
                     continue;
                 }
+                () = self.pinged.notified() => {
+                    if let Err(error) = sink.flush().await {
+                        return Ending::Broken(error.to_string());
+                    }
+                    self.answered_ping.notify_one();
+                    continue;
+                }
             }
-            while batch.frames.len() < FRAMES_A_FLUSH {
+            while batch.frames.len() < FRAMES_A_FLUSH && batch.weight < WEIGHT_A_FLUSH {
                 if let Some(frame) = queue.take() {
                     batch.push(frame);
+                } else if let Some(event) = queue.take_event(events_due) {
+                    batch.push_event(event);
                 } else if let Ok(answer) = refused.try_recv() {
                     batch.push_own(answer);
                 } else {
                     break;
                 }
             }
-            if let Err(error) = self.send(sink, &batch.frames).await {
+            if let Err(error) = self.send(sink, batch.frames).await {
                 return Ending::Broken(error.to_string());
+            }
+            if batch.has_events {
+                events_due = Instant::now() + EVENTS_EVERY;
             }
             self.pulse.sent();
             self.unanswered.give_back(batch.answers);
@@ -217,10 +308,14 @@ impl Connection<'_> {
         }
     }
 
-    async fn send(&self, sink: &mut SplitSink<&mut Socket, Message>, frames: &[ServerFrame]) -> Result<(), Error> {
-        for message in encode(frames, self.binary.load(Relaxed)) {
+    async fn send(&self, sink: &mut SplitSink<&mut ClientSocket, Message>, frames: Vec<Outbound>) -> Result<(), Error> {
+        let binary = self.binary.load(Relaxed);
+        let weight = frames.iter().map(|frame| frame.frame().weight()).sum::<u64>();
+        for message in beside(weight as usize, move || encode(&frames, binary)).await {
             self.door.metrics.client_bytes_out.fetch_add(message.len() as u64, Relaxed);
-            sink.feed(message).await?;
+            for piece in pieces(message) {
+                sink.feed(piece).await?;
+            }
         }
         sink.flush().await
     }
@@ -229,7 +324,8 @@ impl Connection<'_> {
 /// What leaves with one flush.
 #[derive(Default)]
 struct Batch {
-    frames: Vec<ServerFrame>,
+    frames: Vec<Outbound>,
+    has_events: bool,
     answers: usize,
     weight: u64,
 }
@@ -238,22 +334,48 @@ impl Batch {
     fn push(&mut self, frame: ServerFrame) {
         self.weight += frame.weight();
         self.answers += usize::from(matches!(frame, ServerFrame::Answer(_)));
-        self.frames.push(frame);
+        self.frames.push(Outbound::Frame(frame));
+    }
+
+    fn push_event(&mut self, event: Arc<SharedEvent>) {
+        self.weight += event.weight();
+        self.has_events = true;
+        self.frames.push(Outbound::Event(event));
     }
 
     /// An answer that did not come from core, so core has not counted its weight.
     fn push_own(&mut self, answer: Answer) {
         self.answers += 1;
-        self.frames.push(ServerFrame::Answer(answer));
+        self.frames.push(Outbound::Frame(ServerFrame::Answer(answer)));
     }
 }
 
-fn encode(frames: &[ServerFrame], binary: bool) -> Vec<Message> {
-    if binary {
-        vec![Message::binary(codec::encode_binary(frames))]
-    } else {
-        frames.iter().map(|frame| Message::text(codec::encode_text(frame))).collect()
+/// Does the work for so many bytes: where they are many, on another thread, so that the other connections do not wait for it.
+async fn beside<T: Send + 'static>(bytes: usize, work: impl FnOnce() -> T + Send + 'static) -> T {
+    if bytes < LONG_WORK {
+        return work();
     }
+    tokio::task::spawn_blocking(work).await.unwrap_or_else(|end| std::panic::resume_unwind(end.into_panic()))
+}
+
+fn parse(message: &Message, rules: &Rules) -> Vec<Result<Request, Malformed>> {
+    match message {
+        Message::Text(text) => vec![codec::parse_text(text, rules)],
+        Message::Binary(bytes) => codec::parse_binary(bytes, rules),
+        _ => Vec::new(),
+    }
+}
+
+fn encode(frames: &[Outbound], binary: bool) -> Vec<Message> {
+    if binary {
+        let frames: Vec<&ServerFrame> = frames.iter().map(Outbound::frame).collect();
+        return vec![Message::binary(codec::encode_binary(&frames))];
+    }
+    let text = |frame: &Outbound| match frame {
+        Outbound::Frame(frame) => Message::text(codec::encode_text(frame)),
+        Outbound::Event(event) => Message::Text(event.text()),
+    };
+    frames.iter().map(text).collect()
 }
 
 fn chunks<T>(mut items: Vec<T>, size: usize) -> impl Iterator<Item = Vec<T>> {
@@ -264,7 +386,7 @@ fn chunks<T>(mut items: Vec<T>, size: usize) -> impl Iterator<Item = Vec<T>> {
     })
 }
 
-async fn say_goodbye(mut socket: Socket, ending: Ending, dismissed: Goodbye, door: &Door, binary: bool) {
+async fn say_goodbye(mut socket: ClientSocket, ending: Ending, dismissed: Goodbye, door: &Door, binary: bool) {
     let within = if *door.stop.borrow() { LAST_WORDS } else { farewell::CLOSES_WITHIN };
     let goodbye = match ending {
         Ending::Left => return farewell::close(socket, None, within).await,
@@ -284,10 +406,10 @@ async fn say_goodbye(mut socket: Socket, ending: Ending, dismissed: Goodbye, doo
     farewell::close(socket, Some(&goodbye), within).await;
 }
 
-async fn say_too_large(socket: &mut Socket, reason: &str, door: &Door, binary: bool) -> Result<(), Error> {
+async fn say_too_large(socket: &mut ClientSocket, reason: &str, door: &Door, binary: bool) -> Result<(), Error> {
     let result = Err(ErrorCode::TooLarge.because(reason));
     let answer = Answer { id: None, served_by: door.vertex(), hops: None, result };
-    for message in encode(&[ServerFrame::Answer(answer)], binary) {
+    for message in encode(&[Outbound::Frame(ServerFrame::Answer(answer))], binary) {
         socket.send(message).await?;
     }
     Ok(())

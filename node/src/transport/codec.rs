@@ -49,7 +49,7 @@ pub fn encode_text(frame: &ServerFrame) -> String {
 }
 
 /// One binary message with all of the frames.
-pub fn encode_binary(frames: &[ServerFrame]) -> Vec<u8> {
+pub fn encode_binary(frames: &[&ServerFrame]) -> Vec<u8> {
     binary::encode_server_frames(frames)
 }
 

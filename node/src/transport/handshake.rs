@@ -2,14 +2,16 @@
 //!
 //! ```text
 //! dialer -> acceptor   Hello { protocol, cluster, dimension, from, to, instance, nonce }
-//! acceptor -> dialer   Hello, and proof = HMAC-SHA256(secret, "acceptor" | both hellos)
-//! dialer -> acceptor   proof = HMAC-SHA256(secret, "dialer" | both hellos)
-//! acceptor -> dialer   Welcome
+//! acceptor -> dialer   Hello
+//! dialer -> acceptor   Proof    HMAC-SHA256(secret, "dialer" | both hellos)
+//! acceptor -> dialer   Welcome  HMAC-SHA256(secret, "acceptor" | both hellos)
 //! ```
 //!
 //! Either side refuses with a [`Refusal`] instead, as the close frame's code and reason. The secret itself never travels; both
-//! nonces are fresh, so an old proof is worth nothing. What follows is not encrypted: the network between nodes is trusted, or
-//! a tunnel makes it so.
+//! nonces are fresh, so an old proof is worth nothing. The acceptor computes nothing from the secret for a dialer that has not
+//! proven it, so a stranger who connects gets nothing by which to try guesses at the secret. Someone whom a node dials, at the
+//! address of a neighbour, does get the dialer's proof; against that, a secret has to be long and random.
+//! What follows is not encrypted: the network between nodes is trusted, or a tunnel makes it so.
 
 use std::fmt;
 use std::time::Duration;
@@ -20,7 +22,7 @@ use hmac::{Hmac, KeyInit, Mac};
 use serde::{Deserialize, Serialize};
 use sha2::Sha256;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
@@ -31,9 +33,11 @@ use super::farewell::{self, Goodbye};
 /// The WebSocket subprotocol by which a neighbour is told from a client.
 pub const SUBPROTOCOL: &str = "cubecast-peer.1";
 /// The version of what neighbours say to each other. Both must speak the same.
-pub const PROTOCOL: u16 = 2;
+pub const PROTOCOL: u16 = 3;
 /// A handshake that takes longer is given up.
 pub const PATIENCE: Duration = Duration::from_secs(3);
+/// A wrong proof is answered after this, and holds its connection until then: guesses are few.
+pub const WRONG_PROOF: Duration = Duration::from_secs(1);
 /// How long a refused neighbour has to answer our close frame.
 const REFUSED_WITHIN: Duration = Duration::from_secs(1);
 /// The shortest secret, bytes.
@@ -151,16 +155,22 @@ struct Hello {
     nonce: [u8; 32],
 }
 
+/// A neighbour that has proven itself, and our proof for it.
+#[derive(Debug)]
+pub struct Accepted {
+    pub proven: Proven,
+    proof: Vec<u8>,
+}
+
 #[derive(Serialize, Deserialize)]
 #[serde(tag = "step", rename_all = "snake_case", deny_unknown_fields)]
 enum Step {
     Hello { hello: String },
-    Return { hello: String, proof: Vec<u8> },
     Proof { proof: Vec<u8> },
-    Welcome,
+    Welcome { proof: Vec<u8> },
 }
 
-/// The dialer's side. On success the acceptor has admitted us.
+/// The dialer's side. On success the acceptor has proven itself and admitted us.
 pub async fn dial<S>(socket: &mut WebSocketStream<S>, me: &Credentials, to: Vertex) -> Result<Proven, HandshakeError>
 where
     S: AsyncRead + AsyncWrite + Unpin,
@@ -168,7 +178,7 @@ where
     let mine = encode(&me.hello(to));
     in_time(async {
         send(socket, &Step::Hello { hello: mine.clone() }).await?;
-        let Step::Return { hello: theirs, proof } = receive(socket).await? else { return Err(out_of_turn()) };
+        let Step::Hello { hello: theirs } = receive(socket).await? else { return Err(out_of_turn()) };
         let transcript = [mine.as_str(), theirs.as_str()];
         let them = me.check_hello(&theirs)?;
         if them.vertex != to {
@@ -176,40 +186,39 @@ where
                 Refusal::new(RefusalCode::NotMe, format!("dialed node {to} and found node {}", them.vertex)).into()
             );
         }
-        me.secret.verify("acceptor", transcript, &proof)?;
         send(socket, &Step::Proof { proof: me.secret.proof("dialer", transcript) }).await?;
-        match receive(socket).await? {
-            Step::Welcome => Ok(them),
-            _ => Err(out_of_turn()),
-        }
-    })
-    .await
-}
-
-/// The acceptor's side, up to the proof. Once the neighbour is admitted, [`welcome`] tells it so.
-pub async fn accept<S>(socket: &mut WebSocketStream<S>, me: &Credentials) -> Result<Proven, HandshakeError>
-where
-    S: AsyncRead + AsyncWrite + Unpin,
-{
-    in_time(async {
-        let Step::Hello { hello: theirs } = receive(socket).await? else { return Err(out_of_turn()) };
-        let them = me.check_hello(&theirs)?;
-        let mine = encode(&me.hello(them.vertex));
-        let transcript = [theirs.as_str(), mine.as_str()];
-        send(socket, &Step::Return { hello: mine.clone(), proof: me.secret.proof("acceptor", transcript) }).await?;
-        let Step::Proof { proof } = receive(socket).await? else { return Err(out_of_turn()) };
-        me.secret.verify("dialer", transcript, &proof)?;
+        let Step::Welcome { proof } = receive(socket).await? else { return Err(out_of_turn()) };
+        me.secret.verify("acceptor", transcript, &proof)?;
         Ok(them)
     })
     .await
 }
 
-/// Tells the dialer that it is admitted.
-pub async fn welcome<S>(socket: &mut WebSocketStream<S>) -> Result<(), HandshakeError>
+/// The acceptor's side, up to the dialer's proof. Once the neighbour is admitted, [`welcome`] tells it so.
+pub async fn accept<S>(socket: &mut WebSocketStream<S>, me: &Credentials) -> Result<Accepted, HandshakeError>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    in_time(send(socket, &Step::Welcome)).await
+    in_time(async {
+        let Step::Hello { hello: theirs } = receive(socket).await? else { return Err(out_of_turn()) };
+        let proven = me.check_hello(&theirs)?;
+        let mine = encode(&me.hello(proven.vertex));
+        let transcript = [theirs.as_str(), mine.as_str()];
+        send(socket, &Step::Hello { hello: mine.clone() }).await?;
+        let Step::Proof { proof } = receive(socket).await? else { return Err(out_of_turn()) };
+        me.secret.verify("dialer", transcript, &proof)?;
+        Ok(Accepted { proven, proof: me.secret.proof("acceptor", transcript) })
+    })
+    .await
+}
+
+/// Tells the dialer that it is admitted, and proves that it found whom it dialed.
+pub async fn welcome<S>(socket: &mut WebSocketStream<S>, accepted: Accepted) -> Result<Proven, HandshakeError>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    in_time(send(socket, &Step::Welcome { proof: accepted.proof })).await?;
+    Ok(accepted.proven)
 }
 
 /// Sends the refusal and closes.
@@ -217,6 +226,9 @@ pub async fn refuse<S>(socket: WebSocketStream<S>, refusal: &Refusal)
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
+    if refusal.code == RefusalCode::WrongSecret {
+        sleep(WRONG_PROOF).await;
+    }
     let goodbye = Goodbye::new(CloseCode::from(refusal.code as u16), refusal.reason.as_str());
     farewell::close(socket, Some(&goodbye), REFUSED_WITHIN).await;
 }
@@ -314,4 +326,110 @@ fn read_step(text: &str) -> Result<Step, Refusal> {
         return Err(malformed("too long"));
     }
     serde_json::from_str(text).map_err(|_| malformed("malformed"))
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt;
+    use tokio::io::{DuplexStream, duplex};
+    use tokio_tungstenite::tungstenite::protocol::Role;
+
+    use super::*;
+
+    type Side = WebSocketStream<DuplexStream>;
+
+    async fn pair() -> (Side, Side) {
+        let (dialer, acceptor) = duplex(64 << 10);
+        (
+            WebSocketStream::from_raw_socket(dialer, Role::Client, None).await,
+            WebSocketStream::from_raw_socket(acceptor, Role::Server, None).await,
+        )
+    }
+
+    fn node(vertex: &str, secret: &str) -> Credentials {
+        let secret = Secret::new(secret.as_bytes()).expect("long enough");
+        Credentials { cluster: "test".into(), vertex: vertex.parse().expect("a vertex"), instance: 7, secret }
+    }
+
+    async fn accept_and_welcome(socket: &mut Side, me: &Credentials) -> Result<Proven, HandshakeError> {
+        let accepted = accept(socket, me).await?;
+        welcome(socket, accepted).await
+    }
+
+    #[tokio::test]
+    async fn two_that_share_the_secret_prove_it_to_each_other() {
+        let (mut dialer, mut acceptor) = pair().await;
+        let (lower, higher) = (node("00", "the same for both of us"), node("01", "the same for both of us"));
+        let (dialed, accepted) =
+            tokio::join!(dial(&mut dialer, &lower, higher.vertex), accept_and_welcome(&mut acceptor, &higher));
+        assert_eq!(dialed.map(|proven| proven.vertex), Ok(higher.vertex));
+        assert_eq!(accepted.map(|proven| proven.vertex), Ok(lower.vertex));
+    }
+
+    /// All that an acceptor with this secret says to a dialer with a wrong proof, its own nonce left out.
+    async fn told_to_a_stranger(secret: &str) -> Vec<String> {
+        let (mut dialer, mut acceptor) = pair().await;
+        let me = node("01", secret);
+        let stranger = async {
+            let hello = encode(&node("00", "guessed, and guessed wrongly").hello(me.vertex));
+            send(&mut dialer, &Step::Hello { hello }).await.expect("it is taken");
+            let mut told = Vec::new();
+            while let Some(Ok(message)) = dialer.next().await {
+                told.push(without_nonce(&message));
+                if told.len() == 1 {
+                    send(&mut dialer, &Step::Proof { proof: vec![0; 32] }).await.expect("it is taken");
+                }
+            }
+            told
+        };
+        let node = async {
+            let error = accept(&mut acceptor, &me).await.expect_err("a wrong proof");
+            let HandshakeError::Refused(refusal) = error else { panic!("{error}") };
+            assert_eq!(refusal.code, RefusalCode::WrongSecret);
+            refuse(acceptor, &refusal).await;
+        };
+        tokio::join!(stranger, node).0
+    }
+
+    fn without_nonce(message: &Message) -> String {
+        let Message::Text(text) = message else { return format!("{message:?}") };
+        let Ok(Step::Hello { hello }) = read_step(text) else { return text.to_string() };
+        let hello: Hello = serde_json::from_str(&hello).expect("a hello");
+        format!("{:?}", Hello { nonce: [0; 32], ..hello })
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_stranger_is_told_nothing_that_depends_on_the_secret() {
+        let told = told_to_a_stranger("one secret of this cluster").await;
+        assert_eq!(told.len(), 2, "a hello and a close frame: {told:?}");
+        assert_eq!(told, told_to_a_stranger("quite another secret").await);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_wrong_proof_is_answered_late() {
+        let (_dialer, acceptor) = pair().await;
+        let began = tokio::time::Instant::now();
+        refuse(acceptor, &Refusal::new(RefusalCode::WrongSecret, "wrong")).await;
+        assert!(began.elapsed() >= WRONG_PROOF);
+    }
+
+    #[tokio::test]
+    async fn a_dialer_that_is_welcomed_without_a_proof_says_nothing_more() {
+        let (mut dialer, mut acceptor) = pair().await;
+        let (me, to) = (node("00", "the secret of the dialer"), node("01", "some other secret of a liar"));
+        let liar = async {
+            let Ok(Step::Hello { .. }) = receive(&mut acceptor).await else { panic!("no hello") };
+            send(&mut acceptor, &Step::Hello { hello: encode(&to.hello(me.vertex)) }).await.expect("it is taken");
+            let Ok(Step::Proof { proof }) = receive(&mut acceptor).await else { panic!("no proof") };
+            // Its own proof, sent back, proves nothing.
+            send(&mut acceptor, &Step::Welcome { proof }).await.expect("it is taken");
+        };
+        let (dialed, ()) = tokio::join!(dial(&mut dialer, &me, to.vertex), liar);
+        let error = dialed.expect_err("a wrong proof");
+        assert!(
+            matches!(&error, HandshakeError::Refused(refusal) if refusal.code == RefusalCode::WrongSecret),
+            "{error}"
+        );
+        assert!(acceptor.next().now_or_never().is_none(), "nothing more was sent");
+    }
 }

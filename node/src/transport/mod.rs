@@ -10,18 +10,24 @@
 //! Bytes become core's types here and nowhere else. A connection that misbehaves, or does not read, harms itself alone.
 
 pub mod accepting;
+pub mod admission;
+pub mod budget;
 pub mod client_connection;
 pub mod codec;
 pub mod dialer;
 pub mod farewell;
 pub mod handshake;
+pub mod incoming;
 pub mod lonely;
 pub mod origin;
+pub mod outgoing;
 pub mod peer_connection;
 pub mod peer_table;
+pub mod places;
 pub mod probes;
 pub mod pulse;
 pub mod server;
+pub mod shield;
 pub mod static_files;
 pub mod unanswered;
 pub mod upgrade;
@@ -44,30 +50,47 @@ use crate::metrics::Metrics;
 use crate::runtime::PeerGate;
 use crate::runtime::inbox::InboxSender;
 use crate::shutdown;
+use admission::Admission;
+use budget::Budget;
 use codec::Rules;
 use handshake::Credentials;
+use incoming::Incoming;
 use origin::OriginRules;
 use peer_table::PeerTable;
+use places::{Places, Undecided};
 
 /// A WebSocket over TCP, its HTTP part behind it.
 pub type Socket = WebSocketStream<TcpStream>;
+/// A client's, whose bytes are counted.
+pub type ClientSocket = WebSocketStream<Incoming<TcpStream>>;
 
 /// Bounds on what comes in. Defaults suit a cluster on one machine.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Limits {
     /// Client connections at one time; one more is answered 503.
     pub clients: usize,
+    /// Of one address, or one IPv6 network.
+    pub clients_of_one: usize,
     /// Requests of one connection without an answer; at the limit its socket is not read.
     pub unanswered: usize,
     /// Bytes in one message from a client: the longest content, escaped in JSON, and its frame.
     pub client_message: usize,
     /// A client from which nothing comes for so long, not even an answer to a ping, is gone.
     pub silence: Duration,
+    /// A client that has asked for nothing within this is closed.
+    pub first_request: Duration,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Limits { clients: 4096, unanswered: 1024, client_message: 8 << 20, silence: pulse::SILENCE }
+        Limits {
+            clients: 4096,
+            clients_of_one: 2048,
+            unanswered: 1024,
+            client_message: 8 << 20,
+            silence: pulse::SILENCE,
+            first_request: Duration::from_secs(60),
+        }
     }
 }
 
@@ -81,6 +104,11 @@ pub const HANDSHAKE_MESSAGE: usize = 16 << 10;
 pub struct Door {
     pub credentials: Credentials,
     pub limits: Limits,
+    /// What all clients share.
+    pub budget: Arc<Budget>,
+    pub admission: Arc<Admission>,
+    pub places: Arc<Places>,
+    pub undecided: Undecided,
     pub rules: Rules,
     pub origins: OriginRules,
     pub web: Option<PathBuf>,

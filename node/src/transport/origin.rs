@@ -1,24 +1,28 @@
-//! Who may open a WebSocket: a page from elsewhere must not drive a node through its visitor's browser.
+//! Who may use the port: a page from elsewhere must not drive or read a node through its visitor's browser.
 //!
-//! A browser names the page's origin in the handshake and cannot be made to lie about it. A client that sends no `Origin` is
-//! no browser, and is let in. A page is let in when it comes from this machine, from the host it asks for, or from an origin
-//! that the node was told to allow; and only when `Host` is a name that is ours, so that a foreign name resolved to our
-//! address (DNS rebinding) is not taken for one.
+//! A browser names the page's origin when it opens a WebSocket, and cannot be made to lie about it. A client that sends no
+//! `Origin` there is no browser, and is let in. A page is let in when it comes from this machine, from the host it asks for,
+//! or from an origin that the node was told to allow.
+//!
+//! Every other request, and every page's, has to ask for a host that is ours: otherwise a foreign name that resolves to our
+//! address (DNS rebinding) makes a foreign page one of the same origin, which a browser lets read every file and `/metrics`.
+//! Ours are IP addresses, names of this machine, those in the cluster's addresses, and those that the node was told to allow.
 
 use std::net::IpAddr;
 
 use cubecast_core::address::{Host, parse_authority};
+use cubecast_core::visible::visible;
 
-/// What the handshake's headers are checked against.
+/// What a request's headers are checked against.
 #[derive(Clone, Debug, Default)]
 pub struct OriginRules {
     /// Origins such as `https://example.org`, or `*` for all.
     pub allowed: Vec<String>,
-    /// Hosts by which this cluster is known, without ports.
+    /// Hosts by which this cluster is known, without ports; `*` for all.
     pub own_hosts: Vec<String>,
 }
 
-/// Why a page was refused; the text is the answer's body.
+/// Why a request was refused; the text is the answer's body.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum OriginRefused {
     #[error(
@@ -26,26 +30,23 @@ pub enum OriginRefused {
     )]
     Origin { origin: String },
     #[error(
-        "The name {host} is not known to be this node's. Ask for it by its address, or start the node with --allow-origin {origin}."
+        "The name {host} is not known to be this node's. Ask for it by its IP address, or start the node with --allow-host {host}."
     )]
-    Host { host: String, origin: String },
+    Host { host: String },
 }
 
 impl OriginRules {
-    /// Checks the `Origin` and `Host` headers of a handshake.
-    pub fn check(&self, origin: Option<&str>, host: Option<&str>) -> Result<(), OriginRefused> {
-        let Some(origin) = origin else { return Ok(()) };
-        if self
-            .allowed
-            .iter()
-            .any(|allowed| allowed == "*" || allowed.trim_end_matches('/').eq_ignore_ascii_case(origin))
-        {
+    /// Checks the `Origin` and `Host` headers of a page's request.
+    pub fn check_page(&self, origin: &str, host: Option<&str>) -> Result<(), OriginRefused> {
+        let is = |allowed: &String| allowed == "*" || allowed.trim_end_matches('/').eq_ignore_ascii_case(origin);
+        if self.allowed.iter().any(is) {
             return Ok(());
         }
-        let host = host.map(host_name).unwrap_or_default();
-        if !self.is_ours(&host) {
-            return Err(OriginRefused::Host { host: shorten(&host), origin: shorten(origin) });
+        let host = host.unwrap_or_default();
+        if !self.is_ours(host) {
+            return Err(OriginRefused::Host { host: shorten(host) });
         }
+        let host = host_name(host);
         match origin.split_once("://") {
             Some((_, place)) if is_loopback(&host_name(place)) => Ok(()),
             Some((_, place)) if !host.is_empty() && host_name(place) == host => Ok(()),
@@ -53,10 +54,25 @@ impl OriginRules {
         }
     }
 
+    /// Checks the `Host` header of a request that names no page. One without it comes from no browser; old health checkers
+    /// send such ones.
+    pub fn check_host(&self, host: Option<&str>) -> Result<(), OriginRefused> {
+        match host {
+            Some(host) if !host.is_empty() && !self.is_ours(host) => Err(OriginRefused::Host { host: shorten(host) }),
+            _ => Ok(()),
+        }
+    }
+
+    /// `host`: as the header has it. The hosts of origins that are allowed are ours: their pages are served under them.
     fn is_ours(&self, host: &str) -> bool {
-        is_loopback(host)
-            || host.parse::<IpAddr>().is_ok()
-            || self.own_hosts.iter().any(|own| own.eq_ignore_ascii_case(host))
+        let name = host_name(host);
+        let allowed = self.allowed.iter().filter_map(|origin| origin.split_once("://"));
+        self.own_hosts.iter().any(|own| own == "*")
+            || self.allowed.iter().any(|origin| origin == "*")
+            || is_loopback(&name)
+            || name.parse::<IpAddr>().is_ok()
+            || self.own_hosts.iter().any(|own| !name.is_empty() && own.eq_ignore_ascii_case(&name))
+            || allowed.map(|(_, place)| host_name(place)).any(|own| !name.is_empty() && own == name)
     }
 }
 
@@ -76,8 +92,10 @@ fn is_loopback(host: &str) -> bool {
         || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
+/// A header as people read it. Long ones are cut, and only their beginning is looked at.
 fn shorten(text: &str) -> String {
-    text.chars().filter(|c| !c.is_control()).take(120).collect()
+    let end = text.floor_char_boundary(120);
+    visible(&text[..end]).into_owned()
 }
 
 #[cfg(test)]
@@ -91,17 +109,16 @@ mod tests {
     #[test]
     fn native_clients_and_own_pages_are_let_in() {
         for (origin, host) in [
-            (None, Some("anything.example")),
-            (Some("http://localhost:8080"), Some("127.0.0.1:8007")),
-            (Some("http://127.0.0.1:8000"), Some("localhost:8000")),
-            (Some("http://[::1]:8000"), Some("[::1]:8003")),
-            (Some("http://[2001:db8::5]:8000"), Some("[2001:DB8:0::5]:8004")),
-            (Some("http://[::ffff:127.0.0.1]:8000"), Some("[::ffff:127.0.0.1]:8000")),
-            (Some("http://192.168.1.5:8000"), Some("192.168.1.5:8004")),
-            (Some("http://cube.example:8000"), Some("cube.example:8004")),
-            (Some("https://board.example"), Some("10.0.0.9:8000")),
+            ("http://localhost:8080", "127.0.0.1:8007"),
+            ("http://127.0.0.1:8000", "localhost:8000"),
+            ("http://[::1]:8000", "[::1]:8003"),
+            ("http://[2001:db8::5]:8000", "[2001:DB8:0::5]:8004"),
+            ("http://[::ffff:127.0.0.1]:8000", "[::ffff:127.0.0.1]:8000"),
+            ("http://192.168.1.5:8000", "192.168.1.5:8004"),
+            ("http://cube.example:8000", "cube.example:8004"),
+            ("https://board.example", "10.0.0.9:8000"),
         ] {
-            assert_eq!(rules().check(origin, host), Ok(()), "{origin:?} {host:?}");
+            assert_eq!(rules().check_page(origin, Some(host)), Ok(()), "{origin:?} {host:?}");
         }
     }
 
@@ -118,7 +135,7 @@ mod tests {
             ("", "localhost"),
         ] {
             assert!(
-                matches!(rules().check(Some(origin), Some(host)), Err(OriginRefused::Origin { .. })),
+                matches!(rules().check_page(origin, Some(host)), Err(OriginRefused::Origin { .. })),
                 "{origin} {host}"
             );
         }
@@ -126,8 +143,30 @@ mod tests {
 
     #[test]
     fn a_foreign_name_that_resolves_to_us_is_refused() {
-        let rebound = rules().check(Some("http://evil.example:8000"), Some("evil.example:8000"));
-        assert!(matches!(rebound, Err(OriginRefused::Host { .. })));
-        assert!(matches!(rules().check(Some("http://localhost"), None), Err(OriginRefused::Host { .. })));
+        let rebound = rules().check_page("http://evil.example:8000", Some("evil.example:8000"));
+        assert_eq!(rebound, Err(OriginRefused::Host { host: "evil.example:8000".into() }));
+        assert!(matches!(rules().check_page("http://localhost", None), Err(OriginRefused::Host { .. })));
+        for host in
+            ["evil.example", "localhost.evil.example:8000", "127.0.0.1.evil.example", "a b", "[::1", "x@localhost"]
+        {
+            assert!(matches!(rules().check_host(Some(host)), Err(OriginRefused::Host { .. })), "{host}");
+        }
+    }
+
+    #[test]
+    fn addresses_names_of_ours_and_requests_without_a_name_are_served() {
+        for host in ["10.0.0.9:8000", "[2001:db8::5]:8000", "localhost:1", "Cube.example.:8000", "board.example", ""] {
+            assert_eq!(rules().check_host(Some(host)), Ok(()), "{host}");
+        }
+        assert_eq!(rules().check_host(None), Ok(()), "HTTP/1.0");
+        let all = OriginRules { own_hosts: vec!["*".into()], ..rules() };
+        assert_eq!(all.check_host(Some("anything.example")), Ok(()));
+        assert!(all.check_page("https://evil.example", Some("anything.example")).is_err());
+    }
+
+    #[test]
+    fn what_a_header_holds_is_shown_and_commands_no_terminal() {
+        let refused = rules().check_host(Some("evil\u{9b}2J\u{202e}.example")).unwrap_err().to_string();
+        assert!(refused.contains("evil\\u{9b}2J\\u{202e}.example"), "{refused}");
     }
 }

@@ -8,10 +8,12 @@
 
 use std::convert::Infallible;
 use std::io;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use cubecast_core::cube::Vertex;
 use http_body_util::Full;
 use hyper::body::{Bytes, Incoming};
 use hyper::header::{
@@ -32,11 +34,13 @@ use tokio_tungstenite::tungstenite::protocol::Role as SocketRole;
 use tracing::{debug, info, warn};
 
 use super::accepting::{self, Accepting};
-use super::handshake::{self, HandshakeError, Refusal, RefusalCode, SUBPROTOCOL};
+use super::handshake::{self, Accepted, HandshakeError, Refusal, RefusalCode, SUBPROTOCOL};
+use super::origin::OriginRefused;
+use super::places::Place;
 use super::static_files::page;
 use super::{
-    Door, HANDSHAKE_MESSAGE, PEER_MESSAGE, Socket, client_connection, peer_connection, probes, static_files, tune,
-    upgrade, websocket_config,
+    Door, HANDSHAKE_MESSAGE, PEER_MESSAGE, Socket, client_connection, incoming, peer_connection, probes, shield,
+    static_files, tune, upgrade, websocket_config,
 };
 
 /// How long a connection may take to say what it wants.
@@ -45,14 +49,14 @@ const HEADERS: Duration = Duration::from_secs(10);
 const CLOSING: Duration = Duration::from_secs(3);
 /// How long the answer to an HTTP request may take that is under way then.
 const LAST_ANSWER: Duration = Duration::from_secs(1);
-/// Sockets beside those of clients: neighbours, browsers that load files, whoever asks for metrics.
-const OTHER_SOCKETS: usize = 256;
+/// Bytes that a stranger's connection keeps in its write buffer: answers to pings do not add to it beyond.
+const MOST_UNSENT: usize = 256 << 10;
 
 type Answer = Response<Full<Bytes>>;
 
 /// What a connection is to become when its HTTP part is over.
 enum Wish {
-    Client(OnUpgrade),
+    Client(OnUpgrade, Place),
     Peer(OnUpgrade),
 }
 
@@ -86,35 +90,33 @@ pub async fn run(listener: TcpListener, door: Arc<Door>) {
     let _ = timeout(CLOSING, async { while connections.join_next().await.is_some() {} }).await;
 }
 
-async fn accept_after(pause: Duration, listener: &TcpListener) -> io::Result<TcpStream> {
+async fn accept_after(pause: Duration, listener: &TcpListener) -> io::Result<(TcpStream, SocketAddr)> {
     if !pause.is_zero() {
         sleep(pause).await;
     }
-    listener.accept().await.map(|(stream, _)| stream)
+    listener.accept().await
 }
 
 /// Serves a connection. An error says why not; there is none to tell where the connection broke before it was taken.
 fn take(
-    accepted: io::Result<TcpStream>,
+    accepted: io::Result<(TcpStream, SocketAddr)>,
     connections: &mut JoinSet<()>,
     door: &Arc<Door>,
 ) -> Result<(), Option<String>> {
-    let stream = accepted.map_err(|error| accepting::reason(&error))?;
-    let most = door.limits.clients + OTHER_SOCKETS;
-    if connections.len() >= most {
-        return Err(Some(format!("{most} connections are open, as many as this node takes ([limits] clients)")));
-    }
-    connections.spawn(serve(stream, door.clone()));
+    let (stream, from) = accepted.map_err(|error| accepting::reason(&error))?;
+    let number = door.numbers.next_connection().0;
+    let serving = connections.spawn(serve(stream, from.ip(), number, door.clone()));
+    door.undecided.add(number, serving);
     Ok(())
 }
 
-async fn serve(stream: TcpStream, door: Arc<Door>) {
+async fn serve(stream: TcpStream, from: IpAddr, number: u64, door: Arc<Door>) {
     // A socket that refuses this is broken and will show it.
     let _ = tune(&stream, door.limits.silence);
     let wish = Arc::new(Mutex::new(None));
     let service = service_fn(|request| {
         let (door, wish) = (door.clone(), wish.clone());
-        async move { Ok::<_, Infallible>(answer(request, &door, &wish).await) }
+        async move { Ok::<_, Infallible>(answer(request, from, &door, &wish).await) }
     });
     let http = http1::Builder::new()
         .timer(TokioTimer::new())
@@ -131,35 +133,55 @@ async fn serve(stream: TcpStream, door: Arc<Door>) {
         }
     }
     let wish = wish.lock().expect("no holder of this lock panics").take();
+    door.undecided.remove(number);
     match wish {
-        Some(Wish::Client(upgrade)) => {
-            if let Some(socket) = upgraded(upgrade, door.limits.client_message).await {
-                client_connection::serve(socket, door).await;
+        Some(Wish::Client(upgrade, place)) => {
+            if let Some((stream, came)) = upgraded(upgrade).await {
+                let (holding, limit) = (door.budget.hold(), door.limits.client_message);
+                let stream = incoming::Incoming::new(stream, &came, limit as u64, holding.clone());
+                let config = Some(websocket_config(limit).max_write_buffer_size(MOST_UNSENT));
+                let socket = WebSocketStream::from_raw_socket(stream, SocketRole::Server, config).await;
+                client_connection::serve(socket, holding, door).await;
+                drop(place);
             }
         }
         Some(Wish::Peer(upgrade)) => {
-            if let Some(socket) = upgraded(upgrade, HANDSHAKE_MESSAGE).await {
-                take_peer(socket, &door).await;
+            if let Some((stream, came)) = upgraded(upgrade).await {
+                let config = Some(websocket_config(HANDSHAKE_MESSAGE).max_write_buffer_size(MOST_UNSENT));
+                let role = SocketRole::Server;
+                let socket = WebSocketStream::from_partially_read(stream, came, role, config).await;
+                take_peer(socket, from, &door).await;
             }
         }
         None => {}
     }
 }
 
-async fn upgraded(upgrade: OnUpgrade, max_message: usize) -> Option<Socket> {
+/// The stream behind the HTTP part, and what came of it already.
+async fn upgraded(upgrade: OnUpgrade) -> Option<(TcpStream, Vec<u8>)> {
     let parts = upgrade.await.ok()?.downcast::<TokioIo<TcpStream>>().ok()?;
-    let config = Some(websocket_config(max_message));
-    let stream = parts.io.into_inner();
-    Some(WebSocketStream::from_partially_read(stream, parts.read_buf.to_vec(), SocketRole::Server, config).await)
+    Some((parts.io.into_inner(), parts.read_buf.to_vec()))
 }
 
-async fn answer(request: Request<Incoming>, door: &Door, wish: &Mutex<Option<Wish>>) -> Answer {
+async fn answer(request: Request<Incoming>, from: IpAddr, door: &Door, wish: &Mutex<Option<Wish>>) -> Answer {
+    let mut answer = answer_to(request, from, door, wish).await;
+    shield::cover(answer.headers_mut());
+    answer
+}
+
+async fn answer_to(request: Request<Incoming>, from: IpAddr, door: &Door, wish: &Mutex<Option<Wish>>) -> Answer {
     if !upgrade::names_its_host(&request) {
         return page(StatusCode::BAD_REQUEST, "A request over HTTP/1.1 has one header `Host`.\n");
     }
+    // First, so that a refused page can read why: a browser hides a failed handshake from it, and shows it the answer to a POST.
+    if let Err(refused) = check_caller(&request, door) {
+        door.metrics.refused_handshakes.fetch_add(1, Relaxed);
+        warn!(node = %door.vertex(), "A request was refused: {refused}");
+        return page(StatusCode::FORBIDDEN, &format!("{refused}\n"));
+    }
     let path = request.uri().path();
     if path == "/ws" {
-        return open_socket(request, door, wish);
+        return open_socket(request, from, door, wish);
     }
     if request.headers().contains_key(SEC_WEBSOCKET_KEY) {
         return page(StatusCode::NOT_FOUND, "This node's WebSocket is at /ws.\n");
@@ -170,25 +192,20 @@ async fn answer(request: Request<Incoming>, door: &Door, wish: &Mutex<Option<Wis
     }
 }
 
-fn open_socket(mut request: Request<Incoming>, door: &Door, wish: &Mutex<Option<Wish>>) -> Answer {
+fn open_socket(mut request: Request<Incoming>, from: IpAddr, door: &Door, wish: &Mutex<Option<Wish>>) -> Answer {
     let headers = request.headers();
-    // First, so that a refused page can read why: a browser hides a failed handshake from it, and shows it the answer to a POST.
-    if let Err(refused) = door.origins.check(text(headers, ORIGIN), text(headers, HOST)) {
-        door.metrics.refused_handshakes.fetch_add(1, Relaxed);
-        warn!(node = %door.vertex(), "A page was refused: {refused}");
-        return page(StatusCode::FORBIDDEN, &format!("{refused}\n"));
-    }
     let key = match upgrade::check(&request) {
         Ok(key) => key,
         Err(refused) => return refused.answer(),
     };
     let is_peer = upgrade::offers(headers, SUBPROTOCOL);
-    if !is_peer && door.metrics.client_connections.load(Relaxed) >= door.limits.clients as i64 {
-        return page(
-            StatusCode::SERVICE_UNAVAILABLE,
-            "This node has as many clients as it takes. Connect to another node.\n",
-        );
-    }
+    let place = match is_peer {
+        true => None,
+        false => match door.places.take(from) {
+            Ok(place) => Some(place),
+            Err(full) => return page(StatusCode::SERVICE_UNAVAILABLE, &format!("{full}\n")),
+        },
+    };
     let mut answer = Response::builder()
         .status(StatusCode::SWITCHING_PROTOCOLS)
         .header(CONNECTION, "Upgrade")
@@ -198,9 +215,23 @@ fn open_socket(mut request: Request<Incoming>, door: &Door, wish: &Mutex<Option<
         answer = answer.header(SEC_WEBSOCKET_PROTOCOL, SUBPROTOCOL);
     }
     let coming = hyper::upgrade::on(&mut request);
-    let wanted = if is_peer { Wish::Peer(coming) } else { Wish::Client(coming) };
+    let wanted = match place {
+        Some(place) => Wish::Client(coming, place),
+        None => Wish::Peer(coming),
+    };
     *wish.lock().expect("no holder of this lock panics") = Some(wanted);
     answer.body(Full::default()).expect("the headers are valid")
+}
+
+/// Whether the request comes from a page that may use this node, or from no page at all.
+fn check_caller(request: &Request<Incoming>, door: &Door) -> Result<(), OriginRefused> {
+    let (origin, host) = (text(request.headers(), ORIGIN), text(request.headers(), HOST));
+    match (request.uri().path(), origin) {
+        // Browsers name the origin of every page that opens a WebSocket, so this is no browser.
+        ("/ws", None) => Ok(()),
+        (_, None) => door.origins.check_host(host),
+        (_, Some(origin)) => door.origins.check_page(origin, host),
+    }
 }
 
 fn text(headers: &HeaderMap, name: HeaderName) -> Option<&str> {
@@ -208,12 +239,12 @@ fn text(headers: &HeaderMap, name: HeaderName) -> Option<&str> {
 }
 
 /// A neighbour knocks.
-async fn take_peer(mut socket: Socket, door: &Arc<Door>) {
+async fn take_peer(mut socket: Socket, from: IpAddr, door: &Arc<Door>) {
     let node = door.vertex();
     let gate = *door.gate.borrow();
-    let proven = if gate.allowed {
+    let accepted = if gate.allowed {
         tokio::select! {
-            proven = handshake::accept(&mut socket, &door.credentials) => proven,
+            accepted = handshake::accept(&mut socket, &door.credentials) => accepted,
             () = door.stopped() => {
                 Err(Refusal::new(RefusalCode::NotNow, format!("node {node} is shutting down")).into())
             }
@@ -221,19 +252,22 @@ async fn take_peer(mut socket: Socket, door: &Arc<Door>) {
     } else {
         Err(Refusal::new(RefusalCode::NotNow, format!("node {node} takes no neighbours now")).into())
     };
-    let admitted = match proven {
-        Ok(proven) => door.peers.admit(proven).await.map(|slot| (proven, slot)).map_err(HandshakeError::Refused),
+    let admitted = match accepted {
+        Ok(accepted) => {
+            let slot = door.peers.admit(accepted.proven).await;
+            slot.map(|slot| (accepted, slot)).map_err(HandshakeError::Refused)
+        }
         Err(error) => Err(error),
     };
     match admitted {
-        Ok((proven, slot)) => match welcome(socket).await {
-            Ok(socket) => peer_connection::serve(socket, proven.vertex, slot, gate, door).await,
+        Ok((accepted, slot)) => match welcome(socket, accepted).await {
+            Ok((socket, peer)) => peer_connection::serve(socket, peer, slot, gate, door).await,
             Err(error) => debug!(%node, "A neighbour left during the handshake: {error}"),
         },
         Err(error) => {
             if gate.allowed && !*door.stop.borrow() {
                 door.metrics.refused_handshakes.fetch_add(1, Relaxed);
-                warn!(%node, "A process that wanted to be a neighbour was not taken: {error}");
+                warn!(%node, "A process at {from} that wanted to be a neighbour was not taken: {error}");
             }
             if let HandshakeError::Refused(refusal) = error {
                 handshake::refuse(socket, &refusal).await;
@@ -243,9 +277,9 @@ async fn take_peer(mut socket: Socket, door: &Arc<Door>) {
 }
 
 /// Tells a proven neighbour so. From here on it may send large messages; before, it sends none, so none is cut in two.
-async fn welcome(socket: Socket) -> Result<Socket, HandshakeError> {
+async fn welcome(socket: Socket, accepted: Accepted) -> Result<(Socket, Vertex), HandshakeError> {
     let config = Some(websocket_config(PEER_MESSAGE));
     let mut socket = WebSocketStream::from_raw_socket(socket.into_inner(), SocketRole::Server, config).await;
-    handshake::welcome(&mut socket).await?;
-    Ok(socket)
+    let proven = handshake::welcome(&mut socket, accepted).await?;
+    Ok((socket, proven.vertex))
 }

@@ -10,12 +10,15 @@ use std::time::UNIX_EPOCH;
 use http_body_util::Full;
 use hyper::body::Bytes;
 use hyper::header::{
-    ACCEPT_ENCODING, ALLOW, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, ETAG, HeaderMap, IF_NONE_MATCH, VARY,
-    X_CONTENT_TYPE_OPTIONS,
+    ACCEPT_ENCODING, ALLOW, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, HeaderMap,
+    IF_NONE_MATCH, VARY,
 };
 use hyper::{Method, Response, StatusCode};
 
+use super::shield;
+
 const INDEX: &str = "index.html";
+const HTML: &str = "text/html; charset=utf-8";
 
 /// The longest path that is looked at, bytes.
 const MAX_PATH: usize = 1024;
@@ -100,6 +103,11 @@ async fn read(file: &Path, headers: &HeaderMap) -> Response<Full<Bytes>> {
     if compressed.is_some() {
         response = response.header(CONTENT_ENCODING, "gzip");
     }
+    if content_type(file) == HTML {
+        // From the file itself, of which the compressed one is a copy.
+        let Ok(html) = tokio::fs::read(file).await else { return unreadable() };
+        response = response.header(CONTENT_SECURITY_POLICY, shield::page_policy(&String::from_utf8_lossy(&html)));
+    }
     let caching = if is_hashed(file) { "public, max-age=31536000, immutable" } else { "no-cache" };
     response
         .status(status)
@@ -107,7 +115,6 @@ async fn read(file: &Path, headers: &HeaderMap) -> Response<Full<Bytes>> {
         .header(CACHE_CONTROL, caching)
         .header(ETAG, tag)
         .header(VARY, ACCEPT_ENCODING.as_str())
-        .header(X_CONTENT_TYPE_OPTIONS, "nosniff")
         .body(Full::new(body))
         .expect("the headers are valid")
 }
@@ -140,7 +147,7 @@ fn is_hashed(file: &Path) -> bool {
 
 fn content_type(file: &Path) -> &'static str {
     match file.extension().and_then(|extension| extension.to_str()).unwrap_or_default() {
-        "html" => "text/html; charset=utf-8",
+        "html" => HTML,
         "js" | "mjs" => "text/javascript; charset=utf-8",
         "wasm" => "application/wasm",
         "css" => "text/css; charset=utf-8",
@@ -159,7 +166,6 @@ pub fn page(status: StatusCode, text: &str) -> Response<Full<Bytes>> {
     Response::builder()
         .status(status)
         .header(CONTENT_TYPE, "text/plain; charset=utf-8")
-        .header(X_CONTENT_TYPE_OPTIONS, "nosniff")
         .body(Full::new(Bytes::copy_from_slice(text.as_bytes())))
         .expect("the headers are valid")
 }
@@ -180,7 +186,8 @@ fn no_dashboard() -> Response<Full<Bytes>> {
         <code>cubecast up --web dist</code>, or do both with <code>make run</code>.</p>\
         <p>Clients connect to <code>/ws</code>. <a href=/healthz>/healthz</a>, <a href=/readyz>/readyz</a> and <a href=/metrics>/metrics</a> tell how the node is.</p></html>\n";
     let mut response = page(StatusCode::NOT_FOUND, PAGE);
-    response.headers_mut().insert(CONTENT_TYPE, "text/html; charset=utf-8".parse().expect("a valid header"));
+    response.headers_mut().insert(CONTENT_TYPE, HTML.parse().expect("a valid header"));
+    response.headers_mut().insert(CONTENT_SECURITY_POLICY, shield::page_policy(PAGE));
     response
 }
 

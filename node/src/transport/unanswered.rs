@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 
 use tokio::sync::Semaphore;
@@ -9,9 +10,9 @@ use tokio::time::timeout;
 
 /// A request costs one place, and one more for each this many of its bytes.
 const PLACE_BYTES: usize = 16 << 10;
-/// Core answers within its deadline of 5 s. Where the places are still taken after this time, their answers are lost
-/// (the node failed on request and forgot them), and the connection must not hang for ever.
-const PATIENCE: Duration = Duration::from_secs(15);
+/// No place became free for too long: the client does not read, or its answers are lost.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Stuck;
 
 /// The places of one connection.
 #[derive(Debug)]
@@ -19,24 +20,28 @@ pub struct Unanswered {
     places: Semaphore,
     limit: usize,
     taken: Mutex<VecDeque<usize>>,
+    given_back: AtomicUsize,
 }
 
 impl Unanswered {
     pub fn new(limit: usize) -> Self {
-        Unanswered { places: Semaphore::new(limit), limit, taken: Mutex::default() }
+        Unanswered { places: Semaphore::new(limit), limit, taken: Mutex::default(), given_back: AtomicUsize::new(0) }
     }
 
-    /// Takes the place of one request of so many bytes; waits while there is none.
-    pub async fn take(&self, bytes: usize) {
+    /// Takes the place of one request of so many bytes. Waits while there is none, as long as others become free: not one within
+    /// `patience` is an error.
+    pub async fn take(&self, bytes: usize, patience: Duration) -> Result<(), Stuck> {
         let cost = (1 + bytes / PLACE_BYTES).min(self.limit);
         loop {
-            match timeout(PATIENCE, self.places.acquire_many(cost as u32)).await {
+            let before = self.given_back.load(Relaxed);
+            match timeout(patience, self.places.acquire_many(cost as u32)).await {
                 Ok(permits) => {
                     permits.expect("the places are never closed").forget();
                     self.taken().push_back(cost);
-                    return;
+                    return Ok(());
                 }
-                Err(_) => self.forget_all(),
+                Err(_) if self.given_back.load(Relaxed) == before => return Err(Stuck),
+                Err(_) => {}
             }
         }
     }
@@ -47,12 +52,8 @@ impl Unanswered {
         let count = answers.min(taken.len());
         let places = taken.drain(..count).sum();
         drop(taken);
+        self.given_back.fetch_add(count, Relaxed);
         self.places.add_permits(places);
-    }
-
-    fn forget_all(&self) {
-        let count = self.taken().len();
-        self.give_back(count);
     }
 
     fn taken(&self) -> std::sync::MutexGuard<'_, VecDeque<usize>> {
@@ -65,31 +66,51 @@ mod tests {
     use super::*;
     use futures_util::FutureExt;
 
+    const LONG: Duration = Duration::from_secs(3600);
+
     #[tokio::test]
     async fn at_the_limit_the_next_request_waits_for_an_answer() {
         let unanswered = Unanswered::new(2);
-        unanswered.take(10).await;
-        unanswered.take(10).await;
-        let third = unanswered.take(10);
+        unanswered.take(10, LONG).await.unwrap();
+        unanswered.take(10, LONG).await.unwrap();
+        let third = unanswered.take(10, LONG);
         tokio::pin!(third);
         assert!(third.as_mut().now_or_never().is_none());
         unanswered.give_back(1);
-        third.await;
+        third.await.unwrap();
     }
 
     #[tokio::test]
     async fn a_request_heavier_than_the_limit_still_passes_alone() {
         let unanswered = Unanswered::new(4);
-        unanswered.take(100 << 20).await;
+        unanswered.take(100 << 20, LONG).await.unwrap();
         unanswered.give_back(1);
-        unanswered.take(0).await;
+        unanswered.take(0, LONG).await.unwrap();
     }
 
     #[tokio::test]
     async fn answers_nobody_waits_for_change_nothing() {
         let unanswered = Unanswered::new(1);
         unanswered.give_back(5);
-        unanswered.take(0).await;
-        assert!(unanswered.take(0).now_or_never().is_none());
+        unanswered.take(0, LONG).await.unwrap();
+        assert!(unanswered.take(0, LONG).now_or_never().is_none());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_gets_no_place_for_too_long_is_told_and_who_gets_some_is_not() {
+        let unanswered = Unanswered::new(3);
+        let patience = Duration::from_secs(15);
+        unanswered.take(0, patience).await.unwrap();
+        unanswered.take(0, patience).await.unwrap();
+        unanswered.take(0, patience).await.unwrap();
+        assert_eq!(unanswered.take(0, patience).await, Err(Stuck));
+        let slow = async {
+            for _ in 0..3 {
+                tokio::time::sleep(Duration::from_secs(10)).await;
+                unanswered.give_back(1);
+            }
+        };
+        let (all, ()) = tokio::join!(unanswered.take(PLACE_BYTES * 2, patience), slow);
+        assert_eq!(all, Ok(()));
     }
 }

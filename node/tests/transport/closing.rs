@@ -141,7 +141,7 @@ async fn who_ends_its_half_of_tcp_is_told_that_a_close_frame_is_missing() {
     node.sees("its end", |input| matches!(input, Input::ClientDisconnected { .. })).await;
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn at_the_end_of_a_node_every_client_is_told_also_those_with_answers_waiting() {
     let node = start(Options::of("00")).await;
     let mut clients = Vec::new();

@@ -128,13 +128,39 @@ async fn who_does_not_fit_is_refused_with_the_reason() {
 
 #[tokio::test]
 async fn a_dialer_does_not_trust_a_node_with_another_secret() {
-    let node = start(Options::of("00")).await;
-    let (_, refused) =
-        knock(&node, &Credentials { secret: secret("quite another secret"), ..credentials("01", 7) }).await;
-    assert!(
-        matches!(&refused, Err(HandshakeError::Refused(refusal)) if refusal.code == RefusalCode::WrongSecret),
-        "{refused:?}"
-    );
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    let mut node = start(Options { neighbours: vec![(vertex("01"), address)], ..Options::of("00") }).await;
+    let (stream, _) = in_time("the dialer", listener.accept()).await.unwrap();
+    let mut socket = in_time("its upgrade", take_upgrade(stream)).await;
+    let hello: Value = next_step(&mut socket).await;
+    assert_eq!(hello["step"], "hello");
+    let mine = json!({
+        "protocol": PROTOCOL, "cluster": "test", "dimension": 2, "from": "01", "to": "00", "instance": 7, "nonce": vec![0; 32],
+    });
+    socket.send(Message::text(json!({"step": "hello", "hello": mine.to_string()}).to_string())).await.unwrap();
+    let proof = next_step(&mut socket).await;
+    assert_eq!(proof["step"], "proof");
+    // Its own proof, sent back, proves nothing.
+    socket.send(Message::text(json!({"step": "welcome", "proof": proof["proof"]}).to_string())).await.unwrap();
+    assert_eq!(close_code(&mut socket).await, RefusalCode::WrongSecret as u16);
+    assert_eq!(node.peer_history(), Vec::<String>::new());
+}
+
+/// Answers a WebSocket handshake in which a subprotocol is offered.
+async fn take_upgrade(stream: tokio::net::TcpStream) -> Socket {
+    use tokio_tungstenite::tungstenite::handshake::server::{ErrorResponse, Request, Response};
+    #[expect(clippy::result_large_err, reason = "the type is the library's")]
+    fn take(_: &Request, mut response: Response) -> Result<Response, ErrorResponse> {
+        response.headers_mut().insert("sec-websocket-protocol", SUBPROTOCOL.parse().unwrap());
+        Ok(response)
+    }
+    tokio_tungstenite::accept_hdr_async(stream, take).await.unwrap()
+}
+
+async fn next_step(socket: &mut Socket) -> Value {
+    let message = in_time("a step", socket.next()).await.unwrap().unwrap();
+    serde_json::from_str(message.to_text().unwrap()).unwrap()
 }
 
 #[tokio::test]
@@ -145,13 +171,22 @@ async fn a_node_does_not_trust_a_dialer_without_the_secret() {
         "protocol": PROTOCOL, "cluster": "test", "dimension": 2, "from": "01", "to": "00", "instance": 7, "nonce": vec![0; 32],
     });
     socket.send(Message::text(json!({"step": "hello", "hello": hello.to_string()}).to_string())).await.unwrap();
-    let theirs: Value =
-        serde_json::from_str(in_time("their hello", socket.next()).await.unwrap().unwrap().to_text().unwrap()).unwrap();
-    assert_eq!(theirs["step"], "return");
-    // Their own proof, sent back, proves nothing.
-    socket.send(Message::text(json!({"step": "proof", "proof": theirs["proof"]}).to_string())).await.unwrap();
+    let theirs = next_step(&mut socket).await;
+    assert_eq!((&theirs["step"], theirs.get("proof")), (&"hello".into(), None), "it proves nothing yet");
+    socket.send(Message::text(json!({"step": "proof", "proof": vec![7; 32]}).to_string())).await.unwrap();
     assert_eq!(close_code(&mut socket).await, RefusalCode::WrongSecret as u16);
     assert_eq!(node.peer_history(), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_dialer_with_another_secret_is_refused_and_told_so() {
+    let node = start(Options::of("00")).await;
+    let stranger = Credentials { secret: secret("quite another secret"), ..credentials("01", 7) };
+    let (_, refused) = knock(&node, &stranger).await;
+    assert!(
+        matches!(&refused, Err(HandshakeError::RefusedBy { code, .. }) if *code == RefusalCode::WrongSecret as u16),
+        "{refused:?}"
+    );
 }
 
 #[tokio::test]

@@ -68,6 +68,20 @@ async fn names_are_deleted_and_registered_again() {
 }
 
 #[tokio::test]
+async fn json_on_a_terminal_commands_nothing_and_means_what_was_published() {
+    let cluster = ProcessCluster::shared().await;
+    let content = "\u{9b}2J \u{202e}txt.exe \u{7f} plain";
+    done(&cluster, &["pub", "cli-hidden", content, "--as", "cli-p", "--create"]).await;
+    let pull = done(&cluster, &["pull", "cli-hidden", "--as", "cli-h", "--subscribe"]).await;
+    let sub = done(&cluster, &["sub", "cli-hidden", "--as", "cli-i", "--create", "--count", "1"]).await;
+    for heard in [&pull, &sub] {
+        assert!(!heard.stdout.contains(['\u{9b}', '\u{202e}', '\u{7f}']), "{heard:?}");
+    }
+    assert_eq!(contents(&json_lines(&sub)), [content]);
+    assert_eq!(json_lines(&pull)[0]["messages"][0]["content"], content);
+}
+
+#[tokio::test]
 async fn sub_ends_and_says_why_when_somebody_deletes_the_topic_or_ends_the_subscription() {
     let cluster = ProcessCluster::shared().await;
     done(&cluster, &["topic", "create", "cli-gone", "--as", "cli-p"]).await;

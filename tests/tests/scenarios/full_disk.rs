@@ -7,6 +7,7 @@ use std::fs::File;
 use std::io::Write as _;
 use std::path::Path;
 use std::process::Command;
+use std::time::{Duration, Instant};
 
 use cubecast_core::cube::Vertex;
 use cubecast_tests::client::Client;
@@ -18,6 +19,8 @@ use tempfile::TempDir;
 /// All nodes together have so much.
 const SIZE: &str = "size=48m";
 const BIG: usize = 100_000;
+/// Publishes are refused for other reasons no longer than this, one after the other.
+const REFUSED_FOR: Duration = Duration::from_secs(60);
 
 /// A file system of its own. It goes when this is dropped.
 struct SmallDisk(TempDir);
@@ -113,7 +116,7 @@ async fn on_a_full_file_system_nodes_refuse_publishes_read_delete_start_and_come
 
     // Until it is refused, by name and with advice, and a node says that it is full. (Before that, a publish may be refused
     // because much is on its way to the disk.)
-    let mut stored = 0;
+    let (mut stored, mut refused_since) = (0, Instant::now());
     let home = cluster.home("big");
     let (refusal, full) = loop {
         let answer = client.ask(publish("big", stored)).await;
@@ -124,9 +127,10 @@ async fn on_a_full_file_system_nodes_refuse_publishes_read_delete_start_and_come
                     break (answer, state);
                 }
             }
-            Some("unavailable" | "timeout") => {}
+            Some("unavailable" | "timeout") if refused_since.elapsed() < REFUSED_FOR => continue,
             Some(_) => panic!("{answer}"),
         }
+        refused_since = Instant::now();
         assert!(stored < 1000, "48 MiB have an end");
     };
     let message = refusal["error"]["message"].as_str().expect("a text");

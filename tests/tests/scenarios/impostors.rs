@@ -25,18 +25,19 @@ async fn a_process_with_another_secret_does_not_become_a_neighbour() {
     });
     send(&mut socket, json!({"step": "hello", "hello": hello.to_string()})).await;
     let step = receive(&mut socket).await.expect("the node says its part");
-    assert_eq!(step["step"], "return", "{step}");
+    assert_eq!((&step["step"], step.get("proof")), (&json!("hello"), None), "it proves nothing to a stranger: {step}");
     send(&mut socket, json!({"step": "proof", "proof": vec![0u8; 32]})).await;
     assert_eq!(receive(&mut socket).await, Err(RefusalCode::WrongSecret as u16));
     assert_unharmed(&cluster).await;
 }
 
 #[tokio::test]
-async fn a_node_without_the_secret_is_not_taken_for_a_neighbour_by_one_who_has_it() {
+async fn a_process_with_another_secret_is_refused_and_told_so() {
     let cluster = ProcessCluster::shared().await;
     let error = dial(&cluster, CLAIMED, "another secret altogether").await;
-    let HandshakeError::Refused(refusal) = error else { panic!("{error}") };
-    assert_eq!(refusal.code, RefusalCode::WrongSecret, "{refusal}");
+    let HandshakeError::RefusedBy { code, reason } = error else { panic!("{error}") };
+    assert_eq!(code, RefusalCode::WrongSecret as u16, "{reason}");
+    assert_unharmed(&cluster).await;
 }
 
 #[tokio::test]

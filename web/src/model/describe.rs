@@ -95,7 +95,9 @@ pub fn done(done: &Done) -> String {
 /// Why it was not done, and what to do.
 pub fn failure(served_by: Vertex, failure: &Failure) -> String {
     let advice = match failure.code {
-        ErrorCode::FaultsForbidden => " Start the cluster with --allow-faults to try failures.",
+        ErrorCode::FaultsForbidden => {
+            " Start the nodes with --allow-faults, or the cluster with `cubecast up --faults on`, to try failures."
+        }
         ErrorCode::UnknownTopic => " Create it first.",
         ErrorCode::Unavailable | ErrorCode::Overloaded => " Try again in a moment.",
         _ => "",

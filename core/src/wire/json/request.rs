@@ -6,7 +6,7 @@ use crate::names::{Offset, PublisherId, Sequence, SubscriberId, TopicName};
 use crate::wire::answer::{ErrorCode, Failure};
 use crate::wire::client::{Ack, Action, LinkConditions, ReadLevel, Request, StartAt, StopMode};
 use crate::wire::event::EventKind;
-use crate::wire::limits::{DEFAULT_PULL, DEFAULT_STOP_MS, Limits, Refused, validate};
+use crate::wire::limits::{DEFAULT_PULL, DEFAULT_STOP_MS, Limits, Refused, check_id, validate};
 
 /// The names of all actions.
 pub const ACTIONS: &[&str] = &[
@@ -55,7 +55,7 @@ const EVENT_KINDS: &[(&str, EventKind)] = &[
 pub fn parse_request(text: &str, limits: &Limits, dimension: Dimension) -> Result<Request, Refused> {
     let mut fields = Fields::default();
     let read = fields.read(text);
-    let id = match fields.id() {
+    let id = match fields.id().and_then(check_id) {
         Ok(id) => id,
         Err(failure) => return Err((None, read.err().unwrap_or(failure))),
     };

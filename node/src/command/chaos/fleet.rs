@@ -11,7 +11,7 @@
 //! stopped lets it go on first.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
@@ -25,6 +25,7 @@ use tokio::time::timeout;
 use super::outside::{Outside, Place};
 use crate::cluster::ports::{self, BasePort, PortError};
 use crate::config::{Typed, TypedLimits, UNLIMITED_REGISTRATIONS};
+use crate::private;
 
 const HOST: Host = Host::LOOPBACK;
 /// A node that was told to end and does not is killed.
@@ -81,14 +82,14 @@ impl Fleet {
             None => places_here(dimension)?,
         };
         let secret = folder.join("secret");
-        fs::write(&secret, random_text()).map_err(io_error("cannot write", &secret))?;
+        private::write(&secret, &random_text()).map_err(io_error("cannot write", &secret))?;
         for place in &places {
             let node = folder.join(place.node.to_string());
-            fs::create_dir_all(&node).map_err(io_error("cannot create", &node))?;
+            private::create_folder(&node).map_err(io_error("cannot create", &node))?;
             let file = node.join("config.toml");
             let config = toml::to_string(&Typed { sync: sync.map(str::to_owned), ..typed(dimension, place, &places) })
                 .expect("a configuration is plain data");
-            fs::write(&file, config).map_err(io_error("cannot write", &file))?;
+            private::write(&file, &config).map_err(io_error("cannot write", &file))?;
         }
         let addresses = places.into_iter().map(|place| place.for_clients).collect();
         let program = std::env::current_exe().map_err(io_error("cannot find", Path::new("this program")))?;
@@ -294,7 +295,7 @@ fn random_text() -> String {
 }
 
 fn open_log(path: &Path) -> io::Result<File> {
-    OpenOptions::new().create(true).append(true).open(path)
+    private::append_log().open(path)
 }
 
 fn io_error(what: &'static str, path: &Path) -> impl FnOnce(io::Error) -> FleetError {

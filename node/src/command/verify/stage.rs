@@ -29,9 +29,7 @@ pub enum Halt {
     Client(#[from] ClientError),
     #[error("waited {} s in vain until {what}; last seen: {seen}", PATIENCE.as_secs())]
     InVain { what: String, seen: String },
-    #[error(
-        "node {node} forbids faults: start it with --allow-faults (`cubecast up` does, unless --no-faults is given)"
-    )]
+    #[error("node {node} forbids faults: start it with --allow-faults, or the cluster with `cubecast up --faults on`")]
     FaultsForbidden { node: Vertex },
     #[error("interrupted")]
     Interrupted,

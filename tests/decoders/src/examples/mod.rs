@@ -98,7 +98,7 @@ pub fn handshakes() -> Vec<Vec<u8>> {
         step(hello("000", "100")) + "\n" + &proof,
         step(hello("011", "100")),
         step(hello("00", "10")),
-        serde_json::json!({ "step": "return", "hello": "", "proof": [1] }).to_string(),
+        serde_json::json!({ "step": "welcome", "proof": [1] }).to_string(),
         r#"{"step":"welcome"}"#.into(),
         proof,
     ];
@@ -118,6 +118,7 @@ sync = "interval=50"
 allow_faults = true
 web = "dist"
 allow_origin = ["https://board.example"]
+allow_host = ["cube.example"]
 
 [addresses]
 00 = "a:1"

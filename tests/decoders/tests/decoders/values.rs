@@ -280,19 +280,20 @@ fn typed() -> impl Strategy<Value = Typed> {
     // TOML has numbers up to i64::MAX.
     let limit = || option::of(0..=i64::MAX as usize);
     let texts = (text(), text(), text(), text(), text(), text(), text(), text());
-    let others = (option::of(any::<u8>()), option::of(any::<bool>()), text(), option::of(vec("\\PC{0,9}", 0..3)));
+    let names = || option::of(vec("\\PC{0,9}", 0..3));
+    let others = (option::of(any::<u8>()), option::of(any::<bool>()), text(), names(), names());
     let limits = (limit(), limit(), limit(), limit(), limit(), text(), option::of(0..=i64::MAX as u64));
     (texts, others, btree_map("\\PC{0,5}", "\\PC{0,20}", 0..9), limits).prop_map(typed_of)
 }
 
 type Text = Option<String>;
 type Texts = (Text, Text, Text, Text, Text, Text, Text, Text);
-type Others = (Option<u8>, Option<bool>, Text, Option<Vec<String>>);
+type Others = (Option<u8>, Option<bool>, Text, Option<Vec<String>>, Option<Vec<String>>);
 type Limits = (Option<usize>, Option<usize>, Option<usize>, Option<usize>, Option<usize>, Text, Option<u64>);
 
 fn typed_of((texts, others, addresses, limits): (Texts, Others, BTreeMap<String, String>, Limits)) -> Typed {
     let (node, cluster, secret, secret_file, data, listen, advertise, sync) = texts;
-    let (dimension, allow_faults, web, allow_origin) = others;
+    let (dimension, allow_faults, web, allow_origin, allow_host) = others;
     let (clients, unanswered, content_bytes, silence_s, registrations_per_second, reserve, shared_by) = limits;
     Typed {
         node,
@@ -307,8 +308,9 @@ fn typed_of((texts, others, addresses, limits): (Texts, Others, BTreeMap<String,
         allow_faults,
         web: web.map(Into::into),
         allow_origin,
+        allow_host,
         addresses,
-        limits: TypedLimits { clients, unanswered, content_bytes, silence_s, registrations_per_second },
+        limits: TypedLimits { clients, clients_of_one: unanswered, unanswered, content_bytes, silence_s, registrations_per_second },
         storage: TypedStorage { reserve, shared_by },
     }
 }

@@ -1,0 +1,351 @@
+//! How many bytes of clients' messages a node holds at one time, between the socket and core.
+//!
+//! Every connection may hold [`FREE`] bytes; what goes beyond comes out of one budget. When the budget is used up, nothing more is
+//! read of long messages until some are passed on. If none can be passed on, because all of them are unfinished, the connection
+//! with the longest one is closed: first among those that have not asked for anything yet.
+//!
+//! Long messages have a rate too, and turns in it, a chunk each: reading them leaves time for everything else.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::task::{Context, Waker};
+use std::time::Duration;
+
+use tokio::sync::Notify;
+use tokio::time::{Instant, sleep, sleep_until};
+
+/// Every connection may hold so many bytes.
+pub const FREE: u64 = 16 << 10;
+/// All connections together may hold so many bytes beyond.
+pub const BUDGET: u64 = 32 << 20;
+/// A message has so long to come, and a second more for each [`BYTES_A_SECOND`] of it that came.
+pub const MESSAGE_WITHIN: Duration = Duration::from_secs(10);
+pub const BYTES_A_SECOND: u64 = 64 << 10;
+
+/// A chunk is read at a time, and so much may be read of long messages in a second, and at once.
+pub const CHUNK: usize = 8 << 10;
+pub const RATE: u64 = 64 << 20;
+const BURST: u64 = 2 << 20;
+/// How often connections have their turn while the rate is used up.
+const TURNS_EVERY: Duration = Duration::from_millis(5);
+
+/// The budget of a node.
+#[derive(Debug)]
+pub struct Budget {
+    limit: u64,
+    shared: Mutex<Shared>,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    next: u64,
+    holders: BTreeMap<u64, Arc<Held>>,
+    /// Connections that do not read until there is room, or until it is their turn.
+    waiting: VecDeque<Waker>,
+    /// Bytes of long messages that were read of late, beyond the rate.
+    hurry: u64,
+    since: Option<Instant>,
+    has_timer: bool,
+}
+
+/// What one connection holds.
+#[derive(Debug, Default)]
+struct Held {
+    /// Bytes of the message that is still coming.
+    unfinished: AtomicU64,
+    /// Bytes of messages that came whole and are not passed on.
+    whole: AtomicU64,
+    has_asked: AtomicBool,
+    must_go: Notify,
+}
+
+impl Held {
+    fn beyond_free(&self) -> u64 {
+        (self.unfinished.load(Relaxed) + self.whole.load(Relaxed)).saturating_sub(FREE)
+    }
+}
+
+/// Gives turns until nobody waits for one.
+async fn give_turns(budget: Arc<Budget>) {
+    loop {
+        sleep(TURNS_EVERY).await;
+        let mut shared = budget.shared();
+        shared.give_turns();
+        if !shared.has_timer {
+            return;
+        }
+    }
+}
+
+/// One connection's part of the budget; given back when it is dropped.
+#[derive(Debug)]
+pub struct Holding {
+    budget: Arc<Budget>,
+    number: u64,
+    held: Arc<Held>,
+    began: Mutex<Option<Instant>>,
+    is_coming: Notify,
+}
+
+impl Budget {
+    pub fn new(limit: u64) -> Arc<Budget> {
+        Arc::new(Budget { limit, shared: Mutex::default() })
+    }
+
+    pub fn hold(self: &Arc<Budget>) -> Arc<Holding> {
+        let held = Arc::<Held>::default();
+        let mut shared = self.shared();
+        shared.next += 1;
+        let number = shared.next;
+        shared.holders.insert(number, held.clone());
+        drop(shared);
+        Arc::new(Holding { budget: self.clone(), number, held, began: Mutex::default(), is_coming: Notify::default() })
+    }
+
+    /// What all connections hold beyond their free part, bytes.
+    pub fn used(&self) -> u64 {
+        self.shared().holders.values().map(|held| held.beyond_free()).sum()
+    }
+
+    fn shared(&self) -> MutexGuard<'_, Shared> {
+        self.shared.lock().expect("no holder of this lock panics")
+    }
+}
+
+impl Shared {
+    fn wake(&mut self) {
+        self.waiting.drain(..).for_each(Waker::wake);
+    }
+
+    /// Whether one more chunk keeps to the rate.
+    fn is_in_time(&mut self) -> bool {
+        let now = Instant::now();
+        let passed = self.since.map_or(Duration::ZERO, |since| now - since);
+        self.since = Some(now);
+        self.hurry = self.hurry.saturating_sub((RATE as u128 * passed.as_micros() / 1_000_000) as u64);
+        let is_in_time = self.hurry < BURST;
+        if is_in_time {
+            self.hurry += CHUNK as u64;
+        }
+        is_in_time
+    }
+
+    /// As many connections as may read a chunk now have their turn.
+    fn give_turns(&mut self) {
+        let turns = (RATE * TURNS_EVERY.as_millis() as u64 / 1000) as usize / CHUNK;
+        let count = turns.min(self.waiting.len());
+        self.waiting.drain(..count).for_each(Waker::wake);
+        self.has_timer = !self.waiting.is_empty();
+    }
+
+    /// Nothing that came whole is on its way: somebody has to go.
+    fn turn_away_the_longest(&self) {
+        let longest = self.holders.values().max_by_key(|held| {
+            (!held.has_asked.load(Relaxed) && held.beyond_free() > 0, held.unfinished.load(Relaxed))
+        });
+        if let Some(held) = longest {
+            held.must_go.notify_one();
+        }
+    }
+}
+
+impl Holding {
+    /// Whether this connection has to wait before it reads more; it is woken when there is room.
+    pub fn has_to_wait(&self, context: &Context<'_>) -> bool {
+        if self.held.unfinished.load(Relaxed) < FREE {
+            return false;
+        }
+        let mut shared = self.budget.shared();
+        let used: u64 = shared.holders.values().map(|held| held.beyond_free()).sum();
+        let has_room = used < self.budget.limit;
+        if has_room && shared.is_in_time() {
+            return false;
+        }
+        shared.waiting.push_back(context.waker().clone());
+        if has_room {
+            if !std::mem::replace(&mut shared.has_timer, true) {
+                tokio::spawn(give_turns(self.budget.clone()));
+            }
+            return true;
+        }
+        if shared.holders.values().all(|held| held.whole.load(Relaxed) <= FREE) {
+            shared.turn_away_the_longest();
+        }
+        true
+    }
+
+    /// So much more of a message came.
+    pub fn came(&self, bytes: u64) {
+        let before = self.held.unfinished.fetch_add(bytes, Relaxed);
+        if before == 0 {
+            *self.began() = Some(Instant::now());
+        }
+    }
+
+    /// The chunk that was read has ended within a message.
+    pub fn goes_on(&self) {
+        self.is_coming.notify_one();
+    }
+
+    /// The message has come whole.
+    pub fn is_whole(&self) {
+        let bytes = self.held.unfinished.swap(0, Relaxed);
+        self.held.whole.fetch_add(bytes, Relaxed);
+        *self.began() = None;
+    }
+
+    /// All messages that came whole are passed on. Time in which nothing was read does not count for the next one.
+    pub fn passed_on(&self) {
+        if self.held.whole.swap(0, Relaxed) > FREE {
+            self.budget.shared().wake();
+        }
+        if let Some(began) = self.began().as_mut() {
+            *began = Instant::now();
+        }
+    }
+
+    /// This client has asked for something that it may ask for.
+    pub fn has_asked(&self) {
+        self.held.has_asked.store(true, Relaxed);
+    }
+
+    pub fn asked(&self) -> bool {
+        self.held.has_asked.load(Relaxed)
+    }
+
+    /// Completes when this connection has to make room for others.
+    pub async fn turned_away(&self) {
+        self.held.must_go.notified().await;
+    }
+
+    /// Completes when a message is not whole in time.
+    pub async fn overdue(&self) {
+        loop {
+            self.is_coming.notified().await;
+            while let Some(deadline) = self.deadline() {
+                if deadline <= Instant::now() {
+                    return;
+                }
+                sleep_until(deadline).await;
+            }
+        }
+    }
+
+    fn deadline(&self) -> Option<Instant> {
+        let began = *self.began();
+        let more = self.held.unfinished.load(Relaxed) / BYTES_A_SECOND;
+        began.map(|began| began + MESSAGE_WITHIN + Duration::from_secs(more))
+    }
+
+    fn began(&self) -> MutexGuard<'_, Option<Instant>> {
+        self.began.lock().expect("no holder of this lock panics")
+    }
+}
+
+impl Drop for Holding {
+    fn drop(&mut self) {
+        let mut shared = self.budget.shared();
+        shared.holders.remove(&self.number);
+        shared.wake();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use futures_util::FutureExt;
+
+    fn waits(holding: &Holding) -> bool {
+        holding.has_to_wait(&Context::from_waker(Waker::noop()))
+    }
+
+    #[tokio::test]
+    async fn short_messages_never_wait() {
+        let budget = Budget::new(0);
+        let holding = budget.hold();
+        holding.came(FREE - 1);
+        assert!(!waits(&holding));
+        assert_eq!(budget.used(), 0);
+    }
+
+    #[tokio::test]
+    async fn long_messages_wait_while_whole_ones_are_on_their_way() {
+        let budget = Budget::new(100_000);
+        let [first, second] = [budget.hold(), budget.hold()];
+        first.came(FREE + 100_000);
+        first.is_whole();
+        second.came(FREE);
+        assert!(waits(&second));
+        assert!(first.turned_away().now_or_never().is_none() && second.turned_away().now_or_never().is_none());
+        first.passed_on();
+        assert!(!waits(&second));
+    }
+
+    #[tokio::test]
+    async fn the_longest_unfinished_message_makes_room_and_first_that_of_somebody_who_never_asked() {
+        let budget = Budget::new(100_000);
+        let [old, new, honest] = [budget.hold(), budget.hold(), budget.hold()];
+        old.has_asked();
+        honest.has_asked();
+        old.came(FREE + 90_000);
+        new.came(FREE + 10_000);
+        honest.came(FREE + 1);
+        assert!(waits(&honest));
+        assert!(new.turned_away().now_or_never().is_some());
+        drop(new);
+        honest.came(20_000);
+        assert!(waits(&honest));
+        assert!(old.turned_away().now_or_never().is_some());
+        drop(old);
+        assert!(!waits(&honest));
+        assert!(honest.turned_away().now_or_never().is_none());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn long_messages_have_turns_at_a_rate() {
+        let budget = Budget::new(u64::MAX);
+        let began = Instant::now();
+        let readers: Vec<_> = (0..4)
+            .map(|_| {
+                let holding = budget.hold();
+                holding.came(FREE);
+                tokio::spawn(async move {
+                    for _ in 0..RATE as usize / CHUNK {
+                        std::future::poll_fn(|context| match holding.has_to_wait(context) {
+                            true => std::task::Poll::Pending,
+                            false => std::task::Poll::Ready(()),
+                        })
+                        .await;
+                    }
+                    began.elapsed().as_secs_f64()
+                })
+            })
+            .collect();
+        for reader in readers {
+            let took = reader.await.unwrap();
+            assert!((3.5..4.5).contains(&took), "four read four seconds' worth, side by side: {took} s");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_message_has_to_come_in_time_and_a_long_one_has_longer() {
+        for (bytes, seconds) in [(1, 10), (BYTES_A_SECOND * 5, 15)] {
+            let began = Instant::now();
+            let holding = Budget::new(BUDGET).hold();
+            holding.came(bytes);
+            holding.goes_on();
+            holding.overdue().await;
+            assert_eq!(began.elapsed().as_secs(), seconds);
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_message_that_came_whole_is_not_overdue() {
+        let holding = Budget::new(BUDGET).hold();
+        holding.came(70_000);
+        holding.goes_on();
+        holding.is_whole();
+        assert!(tokio::time::timeout(Duration::from_secs(100), holding.overdue()).await.is_err());
+    }
+}

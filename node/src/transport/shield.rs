@@ -1,0 +1,132 @@
+//! Headers that keep a browser from being turned against a node: no other page frames the dashboard, nothing is taken for
+//! another kind of file, and a page runs the scripts that its file holds and no others.
+//!
+//! A file's own scripts stand in its policy by their hash, which is computed when the file is served. So a dashboard that
+//! somebody else built is served under a policy of the same strength.
+
+use data_encoding::BASE64;
+use hyper::header::{
+    CONTENT_SECURITY_POLICY, HeaderMap, HeaderValue, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
+};
+use sha2::{Digest, Sha256};
+
+/// For all that is no page: it loads nothing, runs nothing and is framed nowhere.
+const NO_PAGE: HeaderValue = HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'");
+
+/// Gives an answer the headers that every answer has. A page's own policy stays.
+pub fn cover(headers: &mut HeaderMap) {
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    headers.insert(X_FRAME_OPTIONS, HeaderValue::from_static("DENY"));
+    headers.entry(CONTENT_SECURITY_POLICY).or_insert(NO_PAGE);
+}
+
+/// The content security policy of a page with this HTML.
+///
+/// A page opens WebSockets to every node of its cluster, at ports and hosts that this node need not know. Shapes that move
+/// carry their place in `style` attributes.
+pub fn page_policy(html: &str) -> HeaderValue {
+    let scripts = hashes(html, "script");
+    let styles = hashes(html, "style");
+    let policy = format!(
+        "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'{scripts}; style-src 'self'{styles}; \
+         style-src-attr 'unsafe-inline'; img-src 'self' data:; font-src 'self'; connect-src 'self' ws: wss:; \
+         object-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    );
+    HeaderValue::from_str(&policy).expect("hashes in base64 are ASCII")
+}
+
+/// The hash of each inline element of this name, each with a blank before it.
+fn hashes(html: &str, element: &str) -> String {
+    let texts = inline_texts(html, element);
+    texts.map(|text| format!(" 'sha256-{}'", BASE64.encode(&Sha256::digest(normal(text))))).collect()
+}
+
+/// Browsers hash a script as the HTML parser reads it, which makes every line break a line feed.
+fn normal(text: &str) -> String {
+    text.replace("\r\n", "\n").replace('\r', "\n")
+}
+
+/// What stands inside each element of this name. An element that names a file has nothing inside, and its hash does no harm.
+fn inline_texts<'a>(html: &'a str, element: &str) -> impl Iterator<Item = &'a str> {
+    let (opening, closing) = (format!("<{element}"), format!("</{element}"));
+    // ASCII letters alone change their case, so places in one text are places in the other.
+    let lower = html.to_ascii_lowercase();
+    let mut from = 0;
+    std::iter::from_fn(move || {
+        loop {
+            let name_ends = from + lower[from..].find(&opening)? + opening.len();
+            from = name_ends;
+            if !lower[name_ends..].starts_with(|c: char| c == '>' || c.is_ascii_whitespace()) {
+                continue;
+            }
+            let begins = name_ends + end_of_tag(&lower[name_ends..])?;
+            let ends = begins + lower[begins..].find(&closing)?;
+            from = ends;
+            return Some(&html[begins..ends]);
+        }
+    })
+}
+
+/// Where the text behind a tag begins; a `>` in quotes does not end the tag.
+fn end_of_tag(rest: &str) -> Option<usize> {
+    let mut quote = None;
+    for (at, c) in rest.char_indices() {
+        match (quote, c) {
+            (None, '>') => return Some(at + 1),
+            (None, '"' | '\'') => quote = Some(c),
+            (Some(open), c) if open == c => quote = None,
+            _ => {}
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_may_run_its_own_inline_scripts_and_no_others() {
+        let html =
+            "<SCRIPT type=\"module\" data-x=\"a>b\">alert(1)</SCRIPT><scripture>no</scripture><style>p{}</style>";
+        let policy = page_policy(html);
+        let policy = policy.to_str().unwrap();
+        // echo -n 'alert(1)' | openssl dgst -sha256 -binary | base64
+        let script = "script-src 'self' 'wasm-unsafe-eval' 'sha256-bhHHL3z2vDgxUt0W3dWQOrprscmda2Y5pLsLg4GF+pI=';";
+        assert!(policy.contains(script), "{policy}");
+        assert_eq!(policy.matches("sha256-").count(), 2, "one script and one style: {policy}");
+        assert!(
+            policy.contains("frame-ancestors 'none'") && !policy.contains("script-src 'unsafe-inline'"),
+            "{policy}"
+        );
+    }
+
+    #[test]
+    fn line_breaks_are_hashed_as_browsers_read_them() {
+        assert_eq!(page_policy("<script>a\r\nb\rc</script>"), page_policy("<script>a\nb\nc</script>"));
+    }
+
+    #[test]
+    fn no_html_makes_the_scanner_panic() {
+        for html in
+            ["<script", "<script >", "<script>", "<script a='", "<ſcript>é</script>", "</script><script>é", "<style>ä"]
+        {
+            page_policy(html);
+        }
+    }
+
+    #[test]
+    fn a_pages_policy_stays_and_all_else_gets_the_strictest() {
+        let mut page = HeaderMap::from_iter([(CONTENT_SECURITY_POLICY, page_policy(""))]);
+        cover(&mut page);
+        assert_eq!(page[CONTENT_SECURITY_POLICY], page_policy(""));
+        let mut text = HeaderMap::new();
+        cover(&mut text);
+        assert_eq!(text[CONTENT_SECURITY_POLICY], NO_PAGE);
+        assert_eq!(
+            (&text[X_FRAME_OPTIONS], &text[REFERRER_POLICY]),
+            (&"DENY".parse().unwrap(), &"no-referrer".parse().unwrap())
+        );
+    }
+}

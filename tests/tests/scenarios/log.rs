@@ -1,0 +1,82 @@
+//! The log of a node that strangers want to fill.
+
+use cubecast_core::cube::Vertex;
+use cubecast_tests::cluster::{Plan, ProcessCluster};
+use cubecast_tests::process::{Process, Signal};
+use cubecast_tests::wait::eventually;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+
+const REFUSED: usize = 20_000;
+const MOST_LOG_BYTES: u64 = 64 << 10;
+const LOG_FILE_BYTES: usize = 16 << 20;
+
+#[tokio::test]
+async fn twenty_thousand_refused_origins_are_some_lines_and_a_count_of_the_others() {
+    let cluster = ProcessCluster::start_as(Plan { dimension: 1, ..Plan::default() }).await;
+    let node: Vertex = "0".parse().expect("a vertex");
+    let before = std::fs::metadata(cluster.log_file(node)).expect("a log").len();
+    let mut stream = TcpStream::connect(cluster.address(node)).await.expect("the node listens");
+    let request = "GET /ws HTTP/1.1\r\nHost: localhost\r\nOrigin: https://evil.example\r\n\r\n";
+    let (mut reader, mut writer) = stream.split();
+    let asking = async {
+        for _ in 1..REFUSED {
+            writer.write_all(request.as_bytes()).await.expect("it is taken");
+        }
+        let last = request.replace("Host:", "Connection: close\r\nHost:");
+        writer.write_all(last.as_bytes()).await.expect("it is taken");
+    };
+    let mut answers = Vec::new();
+    let (read, ()) = tokio::join!(reader.read_to_end(&mut answers), asking);
+    read.expect("the answers are read");
+    let refusals = String::from_utf8_lossy(&answers).matches("HTTP/1.1 403 ").count();
+    assert_eq!(refusals, REFUSED);
+
+    eventually("every refusal is in the log, by itself or in a count", || async {
+        let log = std::fs::read_to_string(cluster.log_file(node)).map_err(|error| error.to_string())?;
+        let (told, counted) = told_and_counted(&log);
+        if told + counted == REFUSED { Ok(()) } else { Err(format!("{told} lines, {counted} in counts")) }
+    })
+    .await;
+    let log = std::fs::read_to_string(cluster.log_file(node)).expect("a log");
+    let (told, counted) = told_and_counted(&log);
+    assert!(told > 0 && counted > 0, "{told} lines, {counted} in counts");
+    assert!(log.len() as u64 - before < MOST_LOG_BYTES, "{} bytes", log.len());
+}
+
+/// Lines about a refused page, and how many more the summaries count.
+fn told_and_counted(log: &str) -> (usize, usize) {
+    let refused = || log.lines().filter(|line| line.contains("A request was refused: The page's origin"));
+    let (sums, told): (Vec<_>, Vec<_>) = refused().partition(|line| line.contains(" more lines like this one within "));
+    let counts = sums.iter().filter_map(|line| {
+        let (before, _) = line.split_once(" more lines like this one")?;
+        before.rsplit(' ').next()?.parse::<usize>().ok()
+    });
+    (told.len(), counts.sum())
+}
+
+#[tokio::test]
+async fn a_log_of_up_is_put_aside_while_its_node_runs() {
+    let data = tempfile::tempdir().expect("a temporary folder");
+    let logs = data.path().join("logs");
+    std::fs::create_dir(&logs).expect("a folder");
+    // The first line of the node is one too many for this file.
+    std::fs::write(logs.join("0.log"), vec![b'\n'; LOG_FILE_BYTES]).expect("an old log");
+    let folder = data.path().to_str().expect("a path in words");
+    let up = ["up", "--dimension", "1", "--base-port", "auto", "--format", "json", "--data", folder];
+    let mut process = Process::start(&up, &data.path().join("up.out"));
+    eventually("the node writes to a new file", || async {
+        let log = std::fs::read_to_string(logs.join("0.log")).map_err(|error| error.to_string())?;
+        if log.len() < LOG_FILE_BYTES && log.contains("serves clients") {
+            Ok(())
+        } else {
+            Err(format!("{} bytes", log.len()))
+        }
+    })
+    .await;
+    assert_eq!(std::fs::metadata(logs.join("0.log.1")).expect("the old file is kept").len(), LOG_FILE_BYTES as u64);
+    process.signal(Signal::Terminate);
+    assert!(process.wait().success());
+    let log = std::fs::read_to_string(logs.join("0.log")).expect("a log");
+    assert!(log.contains("Node 0 has ended"), "{log}");
+}
