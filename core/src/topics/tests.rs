@@ -400,7 +400,7 @@ fn the_subscriptions_of_all_topics_of_a_group_are_limited_by_bytes() {
     };
     let to = |number: u64| if number.is_multiple_of(2) { "news" } else { "olds" };
     let many = (0..).take_while(|number| group.apply(subscribe(*number, to(*number))).is_ok()).count() as u64;
-    assert!((40_000..60_000).contains(&many), "{many} subscriptions");
+    assert!((80_000..120_000).contains(&many), "{many} subscriptions");
     let failure = group.apply(subscribe(many, "news")).unwrap_err();
     assert_eq!(failure.code, ErrorCode::LimitReached);
     assert!(failure.message.contains("take 64 MiB") && failure.message.contains("unsubscribe"), "{failure}");
