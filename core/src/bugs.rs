@@ -91,6 +91,8 @@ bugs! {
     SaysUnavailableThoughProposed => ["refused", "linearizable", "deletions"],
     /// Deletions are not remembered, so that a late copy of a `create_topic` makes the topic again.
     DeletionsAreForgotten => ["deletions"],
+    /// A holder that has not heard of a name refuses it, and the leader is not asked.
+    AnyHolderRefusesNames => ["registrations"],
     /// A topic that is created again, and a subscription that begins again, does not know what came before it.
     LateCopiesCount => ["deletions", "refused", "cursors", "linearizable"],
     /// A holder that gets a snapshot keeps the topics that were deleted meanwhile.

@@ -39,7 +39,7 @@ fn the_same_seed_gives_the_same_trace_on_every_machine() {
     assert_eq!(cluster.sim.trace(), TRACE, "the trace is {:#018x}", cluster.sim.trace());
 }
 
-const TRACE: u64 = 0x7414_3416_ae3a_8448;
+const TRACE: u64 = 0xf607_8f60_fbb2_db38;
 
 /// Random runs with every class of fault: what happened and what was found is the same on every machine, to the last bit.
 #[wasm_bindgen_test(unsupported = test)]
@@ -53,7 +53,7 @@ fn a_seed_makes_the_same_run_on_every_machine() {
     assert_eq!(traces, RUNS, "the seeds and their traces are {traces:#018x?}");
 }
 
-const RUNS: [(u64, u64); 3] = [(1, 0xa712_23d0_565f_bb81), (2, 0xe8ab_ac2a_1457_e0ac), (4, 0x2628_f63f_67c7_1fb5)];
+const RUNS: [(u64, u64); 3] = [(1, 0xd5ef_21dc_1d76_9178), (2, 0xe6e3_d028_9b3a_e0cb), (4, 0x1dfa_6855_ba65_5ad0)];
 
 #[wasm_bindgen_test(unsupported = test)]
 fn what_is_published_is_pulled_on_cubes_of_every_small_dimension() {

@@ -22,6 +22,7 @@
 //! clients = 4096                   # connections
 //! unanswered = 1024                # requests of one connection
 //! content_bytes = 1048576          # of one message
+//! registrations_per_second = 200   # new publishers and subscribers from clients; ten times as many at once
 //! silence_s = 60                   # a client from which nothing comes for so long, not even an answer to a ping, is gone
 //!
 //! [storage]
@@ -39,6 +40,7 @@ use std::time::Duration;
 
 use cubecast_core::address::{Address, AddressError, Host};
 use cubecast_core::cube::{CubeError, Dimension, Vertex};
+use cubecast_core::wire::limits::Limits as RequestLimits;
 use serde::{Deserialize, Serialize};
 
 use crate::private;
@@ -49,6 +51,9 @@ use crate::transport::origin::host_name;
 
 /// Place in a client's message for all but the content, and for small requests that share a message.
 const MESSAGE_BESIDE_CONTENT: usize = 2 << 20;
+
+/// The most `registrations_per_second`, for measurements of how many there can be.
+pub const UNLIMITED_REGISTRATIONS: usize = 1_000_000;
 
 /// A node's configuration; every field is valid.
 #[derive(Clone, Debug)]
@@ -66,8 +71,8 @@ pub struct Config {
     pub allow_origin: Vec<String>,
     pub allow_host: Vec<String>,
     pub limits: Limits,
-    /// Bytes in the content of one message.
-    pub max_content: usize,
+    /// What core holds requests against.
+    pub requests: RequestLimits,
     pub room: RoomRules,
 }
 
@@ -111,6 +116,7 @@ pub struct TypedLimits {
     pub unanswered: Option<usize>,
     pub content_bytes: Option<usize>,
     pub silence_s: Option<usize>,
+    pub registrations_per_second: Option<usize>,
 }
 
 /// What is wrong with a configuration. Each names the field, what it holds and what it should.
@@ -196,6 +202,10 @@ impl Typed {
                 unanswered: self.limits.unanswered.or(other.limits.unanswered),
                 content_bytes: self.limits.content_bytes.or(other.limits.content_bytes),
                 silence_s: self.limits.silence_s.or(other.limits.silence_s),
+                registrations_per_second: self
+                    .limits
+                    .registrations_per_second
+                    .or(other.limits.registrations_per_second),
             },
             storage: TypedStorage {
                 reserve: self.storage.reserve.or(other.storage.reserve),
@@ -228,7 +238,7 @@ impl Typed {
             allow_origin: self.allow_origin.unwrap_or_default(),
             allow_host: check_hosts(self.allow_host.unwrap_or_default())?,
             limits: self.limits.check()?,
-            max_content: self.limits.check_content()?,
+            requests: self.limits.check_requests()?,
             room: self.storage.check()?,
         })
     }
@@ -262,17 +272,19 @@ impl TypedLimits {
         Ok(Duration::from_secs(seconds as u64))
     }
 
+    fn check_requests(self) -> Result<RequestLimits, ConfigError> {
+        let default = RequestLimits::default().registrations_per_second as usize;
+        let registrations = self.registrations_per_second.unwrap_or(default);
+        let registrations = in_range("registrations_per_second", registrations, 1, UNLIMITED_REGISTRATIONS)?;
+        Ok(RequestLimits { max_content_bytes: self.check_content()?, registrations_per_second: registrations as u32 })
+    }
+
     fn check_content(self) -> Result<usize, ConfigError> {
         in_range("content_bytes", self.content_bytes.unwrap_or(1 << 20), 1, 16 << 20)
     }
 }
 
 impl Config {
-    /// What core holds requests against.
-    pub fn content_limits(&self) -> cubecast_core::wire::limits::Limits {
-        cubecast_core::wire::limits::Limits { max_content_bytes: self.max_content }
-    }
-
     /// The hosts by which this cluster is known, without ports.
     pub fn own_hosts(&self) -> Vec<String> {
         let from_addresses = self.addresses.iter().chain([&self.listen]).map(|address| host_name(address));
@@ -449,6 +461,11 @@ mod tests {
             "cluster = \"demo\"",
             "cluster = \"demo\"\nlimits.clients = 0",
             "`limits.clients` must lie between 1 and 100000",
+        );
+        refused(
+            "cluster = \"demo\"",
+            "cluster = \"demo\"\nlimits.registrations_per_second = 0",
+            "`limits.registrations_per_second` must lie between 1 and 1000000",
         );
     }
 

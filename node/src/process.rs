@@ -126,7 +126,7 @@ impl From<Config> for Settings {
         let instance = getrandom::u64().expect("the operating system gives random bytes");
         Settings {
             origins: OriginRules { allowed: config.allow_origin.clone(), own_hosts: config.own_hosts() },
-            rules: Rules { limits: config.content_limits(), dimension: config.vertex.dimension() },
+            rules: Rules { limits: config.requests, dimension: config.vertex.dimension() },
             credentials: Credentials {
                 cluster: config.cluster,
                 vertex: config.vertex,
@@ -184,7 +184,7 @@ fn node_config(config: &Config) -> NodeConfig {
         seed: getrandom::u64().expect("the operating system gives random bytes"),
         sync: config.sync.to_string(),
         version: env!("CARGO_PKG_VERSION").into(),
-        limits: config.content_limits(),
+        limits: config.requests,
         log: LogLimits::default(),
         observe_all: tracing::enabled!(tracing::Level::DEBUG),
         bug: None,

@@ -259,6 +259,8 @@ fn topic_of(action: &Action) -> Option<&TopicName> {
         | Action::Locate { topic } => Some(topic),
         Action::CreatePublisher { .. }
         | Action::CreateSubscriber { .. }
+        | Action::DeletePublisher { .. }
+        | Action::DeleteSubscriber { .. }
         | Action::Topics
         | Action::Cluster
         | Action::Status { .. }

@@ -34,6 +34,7 @@ mod properties;
 mod queues;
 mod recovery;
 mod refused;
+mod registrations;
 mod routes;
 mod storage;
 #[cfg(test)]
@@ -148,6 +149,11 @@ pub const CHECKERS: &[Checker] = &[
         name: "deletions",
         promise: "Deleted topics stay deleted, others stay, and one that is created again begins anew.",
         check: deletions::check,
+    },
+    Checker {
+        name: "registrations",
+        promise: "Deleted publishers and subscribers stay deleted, and registered ones stay.",
+        check: registrations::check,
     },
     Checker {
         name: "routes",

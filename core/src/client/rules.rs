@@ -29,6 +29,12 @@ pub fn settles(action: &Action, code: ErrorCode, dimension: Dimension) -> Option
             let home = placement::home(topic.as_str(), dimension);
             Some(Done::TopicDeleted { topic: topic.clone(), home, replicas: home.neighbours().collect() })
         }
+        (Action::DeletePublisher { publisher }, ErrorCode::UnknownPublisher) => {
+            Some(Done::PublisherDeleted { publisher: publisher.clone() })
+        }
+        (Action::DeleteSubscriber { subscriber }, ErrorCode::UnknownSubscriber) => {
+            Some(Done::SubscriberDeleted { subscriber: subscriber.clone() })
+        }
         (Action::Unsubscribe { topic, .. }, ErrorCode::NotSubscribed) => {
             Some(Done::Unsubscribed { topic: topic.clone() })
         }

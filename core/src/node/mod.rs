@@ -9,6 +9,7 @@
 //! | `joining` | who this node is: a founding member, or a new incarnation |
 //! | `requests`, `replies` | what a client asked here, until it is answered (the *origin's* part) |
 //! | `pending` | what is known of each such request |
+//! | `registering` | which names are known here, and how many new ones are taken |
 //! | `lanes` | which of a client's pulls are begun, and which wait |
 //! | `groups` | what the groups' members say to each other, and what comes of it |
 //! | `serve` | what another node asks of this one (the *leader's* and the *holder's* part) |
@@ -40,6 +41,7 @@ mod pulls;
 mod push;
 mod queues;
 mod reads;
+mod registering;
 mod repairs;
 mod replies;
 mod requests;

@@ -1,10 +1,11 @@
 //! What is known of each request under way at its origin, and how many there may be.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::push::SessionId;
 use super::queues::Queue;
+use super::registering::{Allowance, KnownNames};
 use crate::cube::Vertex;
 use crate::io::ConnectionId;
 use crate::names::Offset;
@@ -22,8 +23,6 @@ const MAX_PENDING: usize = 16_384;
 const MAX_PENDING_BYTES: u64 = 256 * 1024 * 1024;
 /// Asks whose reply is awaited; beyond, the oldest is forgotten, as one whose reply was lost.
 pub(super) const MAX_ASKS: usize = 262_144;
-/// Registrations that are known to exist (they are never undone); forgotten all at once when full.
-const MAX_KNOWN: usize = 100_000;
 
 #[derive(Default)]
 pub(super) struct Requests {
@@ -31,7 +30,8 @@ pub(super) struct Requests {
     /// Of the contents of `pending`.
     pub bytes: u64,
     pub asks: BTreeMap<u64, Ask>,
-    pub known: BTreeSet<(Registry, String)>,
+    pub known: KnownNames,
+    pub allowance: Allowance,
 }
 
 /// An ask of this node to another, or to itself.
@@ -65,6 +65,8 @@ pub(super) struct Pending {
     pub ask_at: Instant,
     /// It may have been done already.
     pub uncertain: bool,
+    /// The name that it registers was taken for a new one.
+    pub counts_as_new: bool,
     /// Since when nobody could take it.
     pub stuck_since: Option<Instant>,
     pub problem: Option<String>,
@@ -88,13 +90,6 @@ impl Requests {
         self.pending.len() >= MAX_PENDING || self.bytes + action.content_bytes() > MAX_PENDING_BYTES
     }
 
-    pub(super) fn remember(&mut self, kind: Registry, name: String) {
-        if self.known.len() >= MAX_KNOWN {
-            self.known.clear();
-        }
-        self.known.insert((kind, name));
-    }
-
     pub(super) fn is_anything_waiting(&self) -> bool {
         !self.pending.is_empty() || !self.asks.is_empty()
     }
@@ -104,7 +99,7 @@ impl Requests {
             Queue::of("requests under way", self.pending.len(), MAX_PENDING),
             Queue { name: "bytes of requests under way", len: self.bytes, limit: MAX_PENDING_BYTES },
             Queue::of("asks", self.asks.len(), MAX_ASKS),
-            Queue::of("known registrations", self.known.len(), MAX_KNOWN),
+            self.known.queue(),
         ]
     }
 }
@@ -124,6 +119,7 @@ impl Pending {
             asked: None,
             ask_at: now,
             uncertain: false,
+            counts_as_new: false,
             stuck_since: None,
             problem: None,
             applied_at: 0,
@@ -148,6 +144,8 @@ impl Pending {
 pub(super) enum Stage {
     /// Waits until this node has recorded its start and knows its place.
     NotBegun,
+    /// Registers a name, which needs a place among the new ones, unless it is known.
+    Admitting,
     /// Asking whether the publisher or subscriber is registered.
     Registering {
         linearizable: bool,
@@ -190,6 +188,15 @@ pub(super) fn destination(action: &Action) -> Option<Vertex> {
     match action {
         Action::Status { node } | Action::RecoverNode { node } | Action::StopNode { node, .. } => *node,
         Action::SetLink { from, .. } => Some(*from),
+        _ => None,
+    }
+}
+
+/// The name that an action registers.
+pub(super) fn registers(action: &Action) -> Option<(Registry, &str)> {
+    match action {
+        Action::CreatePublisher { publisher } => Some((Registry::Publisher, publisher.as_str())),
+        Action::CreateSubscriber { subscriber } => Some((Registry::Subscriber, subscriber.as_str())),
         _ => None,
     }
 }

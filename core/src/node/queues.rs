@@ -50,8 +50,8 @@ impl Node {
 fn topics_queues(sizes: Sizes) -> [Queue; 6] {
     [
         Queue::of("topics of one group", sizes.topics, topics::MAX_TOPICS),
-        Queue::of("subscribers of one topic", sizes.subscribers_of_one, topics::MAX_SUBSCRIBERS_PER_TOPIC),
-        Queue::of("names registered in one group", sizes.registered, topics::MAX_REGISTERED),
+        Queue::of("bytes of subscriptions in one group", sizes.subscriptions, topics::MAX_SUBSCRIPTION_BYTES),
+        Queue::of("bytes of names registered in one group", sizes.registered, topics::MAX_REGISTERED_BYTES),
         Queue::of("removals remembered by one group", sizes.removals, topics::REMOVALS_REMEMBERED),
         Queue::of("producers remembered by one topic", sizes.producers_of_one, topics::MAX_PRODUCERS),
         Queue::of("runs remembered of one producer", sizes.runs_of_one, topics::MAX_RUNS),

@@ -2,9 +2,11 @@
 
 use super::Node;
 use super::lanes::takes_turns;
-use super::pending::{Pending, Pulled, Purpose, Stage, registration};
+use super::pending::{Pending, Pulled, Purpose, Stage, registers};
 use super::push::{Session, SessionId};
+use super::registering::in_question;
 use super::requests::TRY_AGAIN;
+use crate::bugs::Bug;
 use crate::cube::Vertex;
 use crate::names::Offset;
 use crate::placement;
@@ -95,21 +97,22 @@ impl Node {
     fn handle_registered(&mut self, number: u64, registered: bool) {
         let now = self.now.monotonic;
         let Some(pending) = self.requests.pending.get_mut(&number) else { return };
-        let Some((kind, name)) = registration(&pending.action) else { return };
+        let Some((kind, name)) = in_question(&pending.action) else { return };
+        let is_refused_by_any = registers(&pending.action).is_some() || self.bugs.has(Bug::AnyHolderRefusesNames);
         pending.ask_at = now;
         pending.stuck_since = None;
         match (&pending.stage, registered) {
             (Stage::Registering { .. }, true) => {
                 pending.stage = Stage::Acting;
-                let name = name.to_owned();
-                self.requests.remember(kind, name);
+                self.requests.known.remember_registered(kind, name, now);
                 self.drive(number);
             }
-            (Stage::Registering { linearizable: false }, false) => {
+            (Stage::Registering { linearizable: false }, false) if !is_refused_by_any => {
                 pending.stage = Stage::Registering { linearizable: true };
                 self.drive(number);
             }
-            (Stage::Registering { linearizable: true }, false) => {
+            (Stage::Registering { .. }, false) if registers(&pending.action).is_some() => self.refuse_new_name(number),
+            (Stage::Registering { .. }, false) => {
                 let (code, what) = match kind {
                     Registry::Publisher => (ErrorCode::UnknownPublisher, "publisher"),
                     Registry::Subscriber => (ErrorCode::UnknownSubscriber, "subscriber"),
@@ -145,11 +148,17 @@ impl Node {
     /// An error where what should follow cannot.
     fn follow_up(&mut self, pending: &Pending, done: &Done) -> Result<(), Failure> {
         match done {
-            Done::PublisherCreated { publisher, .. } => {
-                self.requests.remember(Registry::Publisher, publisher.as_str().to_owned());
+            Done::PublisherCreated { publisher, existed } => {
+                self.registered(pending, Registry::Publisher, publisher.as_str(), *existed);
             }
-            Done::SubscriberCreated { subscriber, .. } => {
-                self.requests.remember(Registry::Subscriber, subscriber.as_str().to_owned());
+            Done::SubscriberCreated { subscriber, existed } => {
+                self.registered(pending, Registry::Subscriber, subscriber.as_str(), *existed);
+            }
+            Done::PublisherDeleted { publisher } => {
+                self.requests.known.remember_deleted(Registry::Publisher, publisher.as_str());
+            }
+            Done::SubscriberDeleted { subscriber } => {
+                self.requests.known.remember_deleted(Registry::Subscriber, subscriber.as_str());
             }
             Done::Pulled { messages, cursor, .. } => {
                 if let Some(first) = messages.first() {

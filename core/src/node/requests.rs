@@ -10,8 +10,9 @@ use std::time::Duration;
 use super::Node;
 use super::lanes::takes_turns;
 use super::pending::{
-    Ask, MAX_ASKS, Pending, Purpose, Stage, changes_something, destination, registration, wants_push,
+    Ask, MAX_ASKS, Pending, Purpose, Stage, changes_something, destination, registers, registration, wants_push,
 };
+use super::registering::in_question;
 use crate::bugs::Bug;
 use crate::cube::Vertex;
 use crate::io::ConnectionId;
@@ -160,12 +161,9 @@ impl Node {
             Action::Locate { topic } => Stage::Gathering(self.gather_location(number, topic.clone())),
             Action::Topics => Stage::Gathering(self.gather_topics(number)),
             Action::Pull { read: ReadLevel::Any, .. } => Stage::Reading,
-            _ => match registration(action) {
-                Some((kind, name)) if !self.requests.known.contains(&(kind, name.to_owned())) => {
-                    Stage::Registering { linearizable: false }
-                }
-                _ => Stage::Acting,
-            },
+            _ if registers(action).is_some() => Stage::Admitting,
+            _ => registration(action)
+                .map_or(Stage::Acting, |(kind, name)| self.requests.known.first_stage(kind, name, self.now.monotonic)),
         }
     }
 
@@ -186,8 +184,12 @@ impl Node {
         if let Stage::NotBegun = &pending.stage {
             return self.begin(number);
         }
+        if let Stage::Admitting = &pending.stage {
+            return self.admit_name(number);
+        }
         match self.whom_to_ask(number) {
             Some((to, call)) => self.ask(number, to, call),
+            None if self.goes_by_memory(number) => self.drive(number),
             None => self.wait_for_somebody(number),
         }
     }
@@ -198,7 +200,7 @@ impl Node {
         let act = || Call::Act { key, action: pending.action.clone(), trace };
         match &pending.stage {
             Stage::Registering { linearizable } => {
-                let (kind, name) = registration(&pending.action).expect("only such actions are registered");
+                let (kind, name) = in_question(&pending.action).expect("only such actions are at this stage");
                 let home = placement::home(name, self.me.dimension());
                 let to = if *linearizable { self.find_leader(home)? } else { self.find_member(home)? };
                 Some((to, Call::IsRegistered { kind, name: name.to_owned(), linearizable: *linearizable }))
@@ -219,7 +221,7 @@ impl Node {
                 let reachable = *node == self.me || self.overlay.is_alive(*node);
                 reachable.then(|| (*node, Call::Here { key, action: pending.action.clone(), trace }))
             }
-            Stage::NotBegun | Stage::Gathering(_) => None,
+            Stage::NotBegun | Stage::Admitting | Stage::Gathering(_) => None,
         }
     }
 

@@ -366,6 +366,8 @@ impl Node {
             (Action::CreateSubscriber { subscriber }, Outcome::Registered { existed }) => {
                 Done::SubscriberCreated { subscriber, existed }
             }
+            (Action::DeletePublisher { publisher }, Outcome::Unregistered) => Done::PublisherDeleted { publisher },
+            (Action::DeleteSubscriber { subscriber }, Outcome::Unregistered) => Done::SubscriberDeleted { subscriber },
             (Action::CreateTopic { topic, .. }, _) => Done::TopicCreated { topic, home, replicas: replicas() },
             (Action::DeleteTopic { topic, .. }, _) => Done::TopicDeleted { topic, home, replicas: replicas() },
             (Action::Publish { topic, .. }, Outcome::Published { offset, repeated }) => {
@@ -438,6 +440,8 @@ pub(super) fn op_of(action: &Action) -> Option<Op> {
     Some(match action {
         Action::CreatePublisher { publisher } => Op::CreatePublisher { publisher: publisher.clone() },
         Action::CreateSubscriber { subscriber } => Op::CreateSubscriber { subscriber: subscriber.clone() },
+        Action::DeletePublisher { publisher } => Op::DeletePublisher { publisher: publisher.clone() },
+        Action::DeleteSubscriber { subscriber } => Op::DeleteSubscriber { subscriber: subscriber.clone() },
         Action::CreateTopic { publisher, topic } => {
             Op::CreateTopic { publisher: publisher.clone(), topic: topic.clone() }
         }

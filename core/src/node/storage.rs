@@ -221,6 +221,7 @@ impl Node {
             Action::Publish { ack, content, .. } => self.lacks_room_to_publish(home, *ack, content.len() as u64)?,
             // They free room, and take next to none.
             Action::DeleteTopic { .. } | Action::Unsubscribe { .. } => return None,
+            Action::DeletePublisher { .. } | Action::DeleteSubscriber { .. } => return None,
             _ if self.storage.state == StorageState::Exhausted => vec![self.me],
             _ => return None,
         };

@@ -1,13 +1,13 @@
 //! What each command does to the state.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 
 use super::command::{Command, Op, TopicId};
 use super::late::{Absences, Newest};
 use super::repeats::{MAX_PRODUCERS, Producer, Seen};
 use super::{
-    Applied, Change, Cursor, DeletedTopic, MAX_REGISTERED, MAX_SUBSCRIBERS_PER_TOPIC, MAX_TOPICS, Outcome,
-    REMOVALS_REMEMBERED, Topic, Topics,
+    Applied, Change, Cursor, DeletedTopic, MAX_SUBSCRIPTION_BYTES, MAX_TOPICS, Outcome, REMOVALS_REMEMBERED, Topic,
+    Topics, subscription_bytes,
 };
 use crate::bugs::Bug;
 use crate::content::Content;
@@ -23,10 +23,14 @@ impl Topics {
         let key = command.key;
         self.latest = self.latest.max(command.time);
         let result = match &command.op {
-            Op::CreatePublisher { publisher } => register(&mut self.publishers, publisher, "publishers").map(unchanged),
-            Op::CreateSubscriber { subscriber } => {
-                register(&mut self.subscribers, subscriber, "subscribers").map(unchanged)
+            Op::CreatePublisher { publisher } => {
+                self.publishers.create(key, publisher, self.subscribers.bytes()).map(unchanged)
             }
+            Op::CreateSubscriber { subscriber } => {
+                self.subscribers.create(key, subscriber, self.publishers.bytes()).map(unchanged)
+            }
+            Op::DeletePublisher { publisher } => self.publishers.delete(key, publisher).map(unchanged),
+            Op::DeleteSubscriber { subscriber } => self.subscribers.delete(key, subscriber).map(unchanged),
             Op::CreateTopic { publisher, topic } => self.create_topic(key, publisher, topic),
             Op::DeleteTopic { publisher, topic } => self.delete_topic(key, publisher, topic),
             Op::Publish { publisher, topic, sequence, content } => {
@@ -100,6 +104,7 @@ impl Topics {
         }
         let (id, end) = (topic.id, topic.end);
         self.messages = self.messages.saturating_sub(end.0);
+        self.subscription_bytes -= topic.subscription_bytes();
         if !self.bugs.has(Bug::DeletionsAreForgotten) {
             remember(&mut self.deleted, DeletedTopic { created_by: topic.created_by, deleted_by: key });
             self.no_topic.note_end(name, &topic.met);
@@ -159,13 +164,15 @@ impl Topics {
         if self.no_subscription.is_before_end(&subscription, key) {
             return Err(ended(name, subscriber));
         }
-        let start =
-            start_of(name, topic, subscriber, from).inspect_err(|_| match topic.cursors.get_mut(subscriber) {
+        let start = start_of(name, topic, subscriber, from, self.subscription_bytes).inspect_err(|_| {
+            match topic.cursors.get_mut(subscriber) {
                 Some(present) => present.refuse(key),
                 None => self.no_subscription.note_refusal(&subscription, key),
-            })?;
+            }
+        })?;
         let cursor = topic.cursors.entry(subscriber.clone()).or_insert_with(|| {
             let before = self.no_subscription.begin(&subscription);
+            self.subscription_bytes += subscription_bytes(subscriber);
             Cursor { offset: Offset(0), before: before.clone(), met: before, answers: BTreeMap::new() }
         });
         cursor.met.note(key);
@@ -199,6 +206,7 @@ impl Topics {
         present.met.note(key);
         self.no_subscription.note_end(&subscription, &present.met);
         topic.cursors.remove(subscriber);
+        self.subscription_bytes -= subscription_bytes(subscriber);
         Ok((Outcome::Unsubscribed, Change::Unsubscribed { id: topic.id }))
     }
 
@@ -238,6 +246,7 @@ fn start_of(
     topic: &Topic,
     subscriber: &SubscriberId,
     from: Option<StartAt>,
+    present_bytes: usize,
 ) -> Result<Option<Offset>, Failure> {
     let is_present = topic.cursors.contains_key(subscriber);
     let start = match from {
@@ -247,8 +256,7 @@ fn start_of(
         Some(StartAt::Offset(offset)) => Some(check_offset(name, topic, offset)?),
     };
     if !is_present {
-        let what = format!("subscribers of topic `{name}`; end a subscription that is no longer used");
-        check_room(topic.cursors.len(), MAX_SUBSCRIBERS_PER_TOPIC, &what)?;
+        check_room_to_subscribe(name, present_bytes + subscription_bytes(subscriber))?;
     }
     Ok(start)
 }
@@ -319,25 +327,12 @@ fn unchanged(outcome: Outcome) -> (Outcome, Change) {
     (outcome, Change::Nothing)
 }
 
-fn register<T: Ord + Clone>(registry: &mut BTreeSet<T>, name: &T, what: &str) -> Result<Outcome, Failure> {
-    if registry.contains(name) {
-        return Ok(Outcome::Registered { existed: true });
-    }
-    check_room(
-        registry.len(),
-        MAX_REGISTERED,
-        &format!("{what} registered in this replica group; choose another name"),
-    )?;
-    registry.insert(name.clone());
-    Ok(Outcome::Registered { existed: false })
-}
-
 /// Whether `key` is the request that made `newest`, or one that the same origin took in before it: a late copy.
-fn is_late(key: RequestKey, newest: RequestKey) -> bool {
+pub(super) fn is_late(key: RequestKey, newest: RequestKey) -> bool {
     key.origin == newest.origin && key.number <= newest.number
 }
 
-fn remember<T>(recent: &mut VecDeque<T>, item: T) {
+pub(super) fn remember<T>(recent: &mut VecDeque<T>, item: T) {
     recent.push_back(item);
     if recent.len() > REMOVALS_REMEMBERED {
         recent.pop_front();
@@ -350,6 +345,17 @@ fn check_room(present: usize, limit: usize, of_what: &str) -> Result<(), Failure
     } else {
         Err(ErrorCode::LimitReached.because(format!("there are already {limit} {of_what}")))
     }
+}
+
+fn check_room_to_subscribe(name: &TopicName, bytes: usize) -> Result<(), Failure> {
+    if bytes <= MAX_SUBSCRIPTION_BYTES {
+        return Ok(());
+    }
+    Err(ErrorCode::LimitReached.because(format!(
+        "the subscriptions to the topics of this replica group, of which `{name}` is one, take {} MiB, which is the most; unsubscribe \
+         where a subscription is no longer used",
+        MAX_SUBSCRIPTION_BYTES >> 20
+    )))
 }
 
 fn check_offset(name: &TopicName, topic: &Topic, offset: Offset) -> Result<Offset, Failure> {

@@ -62,6 +62,12 @@ pub enum Op {
         from: Offset,
         to: Offset,
     },
+    DeletePublisher {
+        publisher: PublisherId,
+    },
+    DeleteSubscriber {
+        subscriber: SubscriberId,
+    },
 }
 
 impl Command {

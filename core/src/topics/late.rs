@@ -3,7 +3,8 @@
 //! An origin numbers its requests in the order in which it takes them in. So when a topic has met number 7 of an origin, every
 //! request up to 7 was taken in before that moment; when the topic is then deleted and created again, such a request is not meant
 //! for the new topic. It may be a copy of one that was answered long ago, and to store it would make that answer false. To refuse
-//! it is right in any case: its origin asked before there was this topic. Subscriptions that end and begin again are the same.
+//! it is right in any case: its origin asked before there was this topic. Subscriptions that end and begin again are the same, and
+//! so are registered names.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -41,6 +42,11 @@ impl Newest {
         self.0.len()
     }
 
+    /// Of memory.
+    pub(super) fn bytes(&self) -> usize {
+        self.0.len() * size_of::<(NodeId, u64)>()
+    }
+
     fn merge(&mut self, other: &Newest) {
         other.0.iter().for_each(|&(origin, number)| self.note(RequestKey { origin, number }));
     }
@@ -58,7 +64,7 @@ impl Newest {
     }
 }
 
-/// What is not there and was asked for: the newest [`REMOVALS_REMEMBERED`] of topics, or of subscriptions.
+/// What is not there and was asked for: the newest [`REMOVALS_REMEMBERED`] of topics, of subscriptions, or of names.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub(super) struct Absences<K: Ord> {
     known: BTreeMap<K, Absence>,
@@ -104,6 +110,12 @@ impl<K: Ord + Clone> Absences<K> {
     /// Whether the request was taken in before the end, or was refused.
     pub(super) fn is_before_end(&self, what: &K, key: RequestKey) -> bool {
         self.known.get(what).is_some_and(|absence| absence.ended.covers(key))
+    }
+
+    /// What came before it, should it begin now.
+    pub(super) fn before(&self, what: &K) -> &Newest {
+        const NOTHING: &Newest = &Newest(Vec::new());
+        self.known.get(what).map_or(NOTHING, |absence| &absence.before)
     }
 
     /// It begins: what came before.

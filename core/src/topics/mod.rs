@@ -13,11 +13,12 @@ mod late;
 mod mistakes;
 #[cfg(all(test, not(target_family = "wasm")))]
 mod properties;
+mod registry;
 mod repeats;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 
 use serde::{Deserialize, Serialize};
 
@@ -30,16 +31,17 @@ use crate::wire::answer::Failure;
 use crate::wire::peer::RequestKey;
 use command::TopicId;
 use late::{Absences, Newest};
+use registry::Registry;
 use repeats::Repeats;
 
 pub use repeats::{MAX_PRODUCERS, MAX_RUNS};
 
 /// Topics of one group; one more is refused.
 pub const MAX_TOPICS: usize = 100_000;
-/// Subscribers of one topic; one more is refused.
-pub const MAX_SUBSCRIBERS_PER_TOPIC: usize = 100_000;
-/// Publishers, and as many subscribers, registered in one group; one more is refused.
-pub const MAX_REGISTERED: usize = 1_000_000;
+/// Bytes of memory, about, of the subscriptions to a group's topics; one that does not fit is refused.
+pub const MAX_SUBSCRIPTION_BYTES: usize = 64 << 20;
+/// Bytes of memory, about, of the publishers and subscribers registered in one group; a name that does not fit is refused.
+pub const MAX_REGISTERED_BYTES: usize = 32 << 20;
 /// Deletions of which a repeat is recognised; and as many names without a topic, and topics without a subscriber, of which late
 /// copies are.
 pub const REMOVALS_REMEMBERED: usize = 1_024;
@@ -58,6 +60,7 @@ pub struct Applied {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Outcome {
     Registered { existed: bool },
+    Unregistered,
     TopicCreated,
     TopicDeleted,
     Published { offset: Offset, repeated: bool },
@@ -93,8 +96,8 @@ pub enum Change {
 /// The state of one replica group.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct Topics {
-    publishers: BTreeSet<PublisherId>,
-    subscribers: BTreeSet<SubscriberId>,
+    publishers: Registry<PublisherId>,
+    subscribers: Registry<SubscriberId>,
     topics: BTreeMap<TopicName, Topic>,
     /// The number that the next topic gets; numbers are never used again.
     next_id: u64,
@@ -107,6 +110,9 @@ pub struct Topics {
     /// An index of `topics`.
     #[serde(skip)]
     names: BTreeMap<TopicId, TopicName>,
+    /// About the memory that the subscriptions to `topics` take.
+    #[serde(skip)]
+    subscription_bytes: usize,
     /// The sum of the ends of `topics`.
     #[serde(skip)]
     messages: u64,
@@ -178,8 +184,9 @@ pub struct Counts {
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Sizes {
     pub topics: usize,
-    pub subscribers_of_one: usize,
-    /// Publishers or subscribers, of which there are more.
+    /// Bytes of subscriptions.
+    pub subscriptions: usize,
+    /// Bytes of registered names.
     pub registered: usize,
     pub removals: usize,
     pub producers_of_one: usize,
@@ -191,7 +198,7 @@ impl Sizes {
     pub fn or_more(self, other: Sizes) -> Sizes {
         Sizes {
             topics: self.topics.max(other.topics),
-            subscribers_of_one: self.subscribers_of_one.max(other.subscribers_of_one),
+            subscriptions: self.subscriptions.max(other.subscriptions),
             registered: self.registered.max(other.registered),
             removals: self.removals.max(other.removals),
             producers_of_one: self.producers_of_one.max(other.producers_of_one),
@@ -271,12 +278,16 @@ impl Topics {
         let topics = self.topics.values().map(|topic| {
             let (producers_of_one, runs_of_one) = topic.repeats.sizes();
             let producers_of_one = producers_of_one.max(topic.met.len());
-            Sizes { subscribers_of_one: topic.cursors.len(), producers_of_one, runs_of_one, ..Sizes::default() }
+            Sizes { producers_of_one, runs_of_one, ..Sizes::default() }
         });
         let group = Sizes {
             topics: self.topics.len(),
-            registered: self.publishers.len().max(self.subscribers.len()),
-            removals: self.deleted.len().max(self.no_topic.len()).max(self.no_subscription.len()),
+            subscriptions: self.subscription_bytes,
+            registered: self.publishers.bytes() + self.subscribers.bytes(),
+            removals: [self.deleted.len(), self.no_topic.len(), self.no_subscription.len()]
+                .into_iter()
+                .chain([self.publishers.removals(), self.subscribers.removals()])
+                .fold(0, usize::max),
             ..Sizes::default()
         };
         topics.fold(group, Sizes::or_more)
@@ -303,12 +314,24 @@ impl Topics {
     }
 
     fn index(&mut self) {
+        self.publishers.index();
+        self.subscribers.index();
         self.names = self.topics.iter().map(|(name, topic)| (topic.id, name.clone())).collect();
+        self.subscription_bytes = self.topics.values().map(Topic::subscription_bytes).sum();
         self.messages = self.topics.values().fold(0, |sum, topic| sum.saturating_add(topic.end.0));
     }
 }
 
+/// About the memory that a subscription takes: its subscriber's name, its cursor, and what it has answered.
+fn subscription_bytes(subscriber: &SubscriberId) -> usize {
+    640 + subscriber.as_str().len()
+}
+
 impl Topic {
+    fn subscription_bytes(&self) -> usize {
+        self.cursors.keys().map(subscription_bytes).sum()
+    }
+
     fn view(&self, name: &TopicName) -> TopicView {
         TopicView {
             id: self.id,

@@ -166,6 +166,8 @@ fn op() -> impl Strategy<Value = Op> {
     prop_oneof![
         1 => publisher().prop_map(|publisher| Op::CreatePublisher { publisher }),
         1 => subscriber().prop_map(|subscriber| Op::CreateSubscriber { subscriber }),
+        1 => publisher().prop_map(|publisher| Op::DeletePublisher { publisher }),
+        1 => subscriber().prop_map(|subscriber| Op::DeleteSubscriber { subscriber }),
         3 => (publisher(), topic()).prop_map(|(publisher, topic)| Op::CreateTopic { publisher, topic }),
         1 => (publisher(), topic()).prop_map(|(publisher, topic)| Op::DeleteTopic { publisher, topic }),
         8 => (publisher(), topic(), sequence(), ".{0,8}")

@@ -380,11 +380,6 @@ fn what_was_refused_for_want_of_a_subscription_has_no_effect_on_a_later_one() {
 #[test]
 fn the_limits_are_refused_with_a_reason() {
     let mut group = Group::with_topic("ann", "news");
-    for number in 0..MAX_SUBSCRIBERS_PER_TOPIC {
-        let subscriber = SubscriberId::new(format!("s{number}")).unwrap();
-        group.apply(Op::Subscribe { subscriber, topic: topic("news"), from: None }).unwrap();
-    }
-    assert_eq!(group.code(subscribe(None)), ErrorCode::LimitReached);
     for number in 1..MAX_TOPICS {
         group.apply(create("ann", &format!("t{number}"))).unwrap();
     }
@@ -393,6 +388,32 @@ fn the_limits_are_refused_with_a_reason() {
     assert!(failure.message.contains("100000 topics"), "{failure}");
     group.apply(delete("ann", "t1")).unwrap();
     group.apply(create("ann", "one-more")).unwrap();
+}
+
+#[test]
+fn the_subscriptions_of_all_topics_of_a_group_are_limited_by_bytes() {
+    let mut group = Group::with_topic("ann", "news");
+    group.apply(create("ann", "olds")).unwrap();
+    let subscribe = |number: u64, to: &str| {
+        let subscriber = SubscriberId::new(format!("s{number}")).unwrap();
+        Op::Subscribe { subscriber, topic: topic(to), from: None }
+    };
+    let to = |number: u64| if number.is_multiple_of(2) { "news" } else { "olds" };
+    let many = (0..).take_while(|number| group.apply(subscribe(*number, to(*number))).is_ok()).count() as u64;
+    assert!((80_000..120_000).contains(&many), "{many} subscriptions");
+    let failure = group.apply(subscribe(many, "news")).unwrap_err();
+    assert_eq!(failure.code, ErrorCode::LimitReached);
+    assert!(failure.message.contains("take 64 MiB") && failure.message.contains("unsubscribe"), "{failure}");
+    assert!(group.topics.sizes().subscriptions <= MAX_SUBSCRIPTION_BYTES);
+    group.apply(subscribe(0, "news")).expect("the subscription is there already");
+
+    let full = group.topics.sizes();
+    assert_eq!(Topics::decode(&group.topics.encode()).unwrap().sizes(), full, "a restart counts the same");
+    let subscriber = SubscriberId::new("s0").unwrap();
+    group.apply(Op::Unsubscribe { subscriber, topic: topic("news") }).unwrap();
+    group.apply(subscribe(many + 1, "news")).unwrap();
+    group.apply(delete("ann", "olds")).unwrap();
+    assert!(group.topics.sizes().subscriptions < full.subscriptions * 2 / 3);
 }
 
 #[test]
@@ -415,8 +436,9 @@ fn the_bytes_of_a_checkpoint_are_pinned() {
         hex
     });
     let expected = concat!(
-        "04",   // format
-        "0000", // no registrations
+        "04", // format
+        "000000000000",
+        "000000000000", // no publishers and no subscribers, met, refused, asked for in vain (twice) or deleted
         "01",
         "046e657773",
         "00", // one topic, `news`, number 0

@@ -114,6 +114,12 @@ pub enum Done {
         conditions: LinkConditions,
     },
     Watching,
+    PublisherDeleted {
+        publisher: PublisherId,
+    },
+    SubscriberDeleted {
+        subscriber: SubscriberId,
+    },
 }
 
 /// Why it was not done.

@@ -142,6 +142,14 @@ pub enum Action {
         kinds: Vec<EventKind>,
         sample: u32,
     },
+    /// Ends a registration. Topics stay with their owner's name, messages with their publisher's.
+    DeletePublisher {
+        publisher: PublisherId,
+    },
+    /// Ends a registration. Its subscriptions stay.
+    DeleteSubscriber {
+        subscriber: SubscriberId,
+    },
 }
 
 /// When a publish is acknowledged.
@@ -209,8 +217,10 @@ impl Action {
     /// The name whose hash says where the action belongs; `None` for what any node, or a named one, answers.
     pub fn subject(&self) -> Option<&str> {
         match self {
-            Action::CreatePublisher { publisher } => Some(publisher.as_str()),
-            Action::CreateSubscriber { subscriber } => Some(subscriber.as_str()),
+            Action::CreatePublisher { publisher } | Action::DeletePublisher { publisher } => Some(publisher.as_str()),
+            Action::CreateSubscriber { subscriber } | Action::DeleteSubscriber { subscriber } => {
+                Some(subscriber.as_str())
+            }
             Action::CreateTopic { topic, .. }
             | Action::DeleteTopic { topic, .. }
             | Action::Publish { topic, .. }
@@ -261,6 +271,8 @@ impl Action {
             Action::RecoverNode { .. } => "recover_node",
             Action::SetLink { .. } => "set_link",
             Action::Watch { .. } => "watch",
+            Action::DeletePublisher { .. } => "delete_publisher",
+            Action::DeleteSubscriber { .. } => "delete_subscriber",
         }
     }
 }

@@ -31,11 +31,13 @@ pub(super) const SHOWN_CHARS: usize = 40;
 pub struct Limits {
     /// Bytes of UTF-8 in one message's content.
     pub max_content_bytes: usize,
+    /// New publishers and subscribers that a node takes from its clients in a second; ten times as many at once.
+    pub registrations_per_second: u32,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Limits { max_content_bytes: 1 << 20 }
+        Limits { max_content_bytes: 1 << 20, registrations_per_second: 200 }
     }
 }
 
@@ -47,6 +49,7 @@ pub fn validate(request: &Request, limits: &Limits, dimension: Dimension) -> Res
     validate_id(request.id.as_ref())?;
     match &request.action {
         Action::CreatePublisher { .. } | Action::CreateSubscriber { .. } => Ok(()),
+        Action::DeletePublisher { .. } | Action::DeleteSubscriber { .. } => Ok(()),
         Action::CreateTopic { .. } | Action::DeleteTopic { .. } => Ok(()),
         Action::Publish { content, .. } => validate_content(content, limits),
         Action::Subscribe { .. } | Action::ReplicaSubscribe { .. } | Action::Unsubscribe { .. } => Ok(()),

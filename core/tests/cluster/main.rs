@@ -2,6 +2,7 @@
 
 mod damage;
 mod failures;
+mod registrations;
 mod replicas;
 mod requests;
 mod starting;

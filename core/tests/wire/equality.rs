@@ -57,7 +57,7 @@ fn every_answer_has_its_fields_and_is_the_same_after_binary() {
 #[test]
 fn the_examples_leave_no_answer_and_no_event_out() {
     let answers: std::collections::BTreeSet<_> = done().iter().map(|(done, _)| done_number(done)).collect();
-    assert_eq!(answers, (0..17).collect());
+    assert_eq!(answers, (0..19).collect());
     let events: std::collections::BTreeSet<_> = events().iter().map(|(event, _)| event_number(event)).collect();
     assert_eq!(events, (0..22).collect());
 }
@@ -153,6 +153,8 @@ fn done_number(done: &Done) -> u32 {
         Done::NodeRecovered { .. } => 14,
         Done::LinkSet { .. } => 15,
         Done::Watching => 16,
+        Done::PublisherDeleted { .. } => 17,
+        Done::SubscriberDeleted { .. } => 18,
     }
 }
 

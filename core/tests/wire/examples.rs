@@ -62,6 +62,14 @@ fn shortest_actions() -> Vec<(Value, Action)> {
             Action::CreateSubscriber { subscriber: subscriber.clone() },
         ),
         (
+            json!({"action": "delete_publisher", "publisher_id": "ann"}),
+            Action::DeletePublisher { publisher: publisher.clone() },
+        ),
+        (
+            json!({"action": "delete_subscriber", "subscriber_id": "sub"}),
+            Action::DeleteSubscriber { subscriber: subscriber.clone() },
+        ),
+        (
             json!({"action": "create_topic", "publisher_id": "ann", "topic": "news"}),
             Action::CreateTopic { publisher: publisher.clone(), topic: topic.clone() },
         ),
@@ -320,6 +328,8 @@ pub fn done() -> Vec<(Done, Value)> {
             json!({"from": "100", "to": "101", "state": "cut", "delay_ms": 5, "jitter_ms": 2, "loss": 0.1}),
         ),
         (Done::Watching, json!({})),
+        (Done::PublisherDeleted { publisher: publisher() }, json!({"publisher_id": "ann"})),
+        (Done::SubscriberDeleted { subscriber: subscriber() }, json!({"subscriber_id": "sub"})),
     ]
 }
 

@@ -187,7 +187,7 @@ fn depth_costs_no_stack_and_hides_no_id() {
 
 #[test]
 fn content_over_the_limit_is_too_large_and_content_at_it_is_not() {
-    let limits = Limits { max_content_bytes: 4 };
+    let limits = Limits { max_content_bytes: 4, ..Limits::default() };
     let publish = |content: &str| {
         parse_request(
             &format!(r#"{{"id": 7, "action": "publish", "publisher_id": "p", "topic": "t", "content": "{content}"}}"#),

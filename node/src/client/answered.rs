@@ -79,6 +79,10 @@ pub(super) fn existed(done: Done) -> Option<bool> {
     }
 }
 
+pub(super) fn deleted(done: Done) -> Option<()> {
+    matches!(done, Done::PublisherDeleted { .. } | Done::SubscriberDeleted { .. }).then_some(())
+}
+
 pub(super) fn placed(done: Done) -> Option<Placed> {
     match done {
         Done::TopicCreated { home, replicas, .. } | Done::TopicDeleted { home, replicas, .. } => {

@@ -130,6 +130,18 @@ impl CubecastClient {
         self.get(Target::Home, action, answered::existed).await
     }
 
+    /// Ends the registration; topics that the publisher created stay.
+    pub async fn delete_publisher(&self, publisher: &PublisherId) -> Result<Answered<()>, ClientError> {
+        let action = Action::DeletePublisher { publisher: publisher.clone() };
+        self.get(Target::Home, action, answered::deleted).await
+    }
+
+    /// Ends the registration; subscriptions stay.
+    pub async fn delete_subscriber(&self, subscriber: &SubscriberId) -> Result<Answered<()>, ClientError> {
+        let action = Action::DeleteSubscriber { subscriber: subscriber.clone() };
+        self.get(Target::Home, action, answered::deleted).await
+    }
+
     pub async fn create_topic(
         &self,
         publisher: &PublisherId,

@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Plan;
 use crate::command::Failure;
-use crate::config::{Typed, TypedStorage};
+use crate::config::{Typed, TypedLimits, TypedStorage};
 use crate::private;
 
 /// A cluster's folder, held by this process.
@@ -118,6 +118,10 @@ impl ClusterFolder {
             allow_origin: (!plan.allow_origin.is_empty()).then(|| plan.allow_origin.clone()),
             allow_host: (!plan.allow_host.is_empty()).then(|| plan.allow_host.clone()),
             addresses: plan.dimension.vertices().map(|vertex| (vertex.to_string(), plan.address(vertex))).collect(),
+            limits: TypedLimits {
+                registrations_per_second: plan.registrations_per_second.map(|count| count as usize),
+                ..TypedLimits::default()
+            },
             storage: TypedStorage {
                 reserve: plan.storage_reserve.clone(),
                 shared_by: Some(plan.dimension.size() as u64),

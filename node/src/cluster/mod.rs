@@ -43,6 +43,8 @@ pub struct Plan {
     pub sync: String,
     /// As typed; `None`: a part of the disk.
     pub storage_reserve: Option<String>,
+    /// `None`: the usual limit.
+    pub registrations_per_second: Option<u32>,
     pub allow_faults: bool,
     /// Whether somebody said so; else it follows from the host.
     pub faults_were_asked_for: bool,

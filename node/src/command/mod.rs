@@ -16,6 +16,7 @@ pub mod output;
 pub mod publish;
 pub mod pull;
 pub mod recover;
+pub mod registration;
 pub mod remote;
 pub mod scale;
 pub mod sim;
@@ -87,6 +88,8 @@ enum Command {
     Sub(subscribe::Args),
     Pull(pull::Args),
     Topic(topic::Args),
+    Publisher(registration::Publisher),
+    Subscriber(registration::Subscriber),
     Locate(locate::Args),
     Status(status::Args),
     Fail(fail::Args),
@@ -155,6 +158,8 @@ fn run(cli: Cli) -> Result<(), Failure> {
         Command::Sub(args) => subscribe::run(&args),
         Command::Pull(args) => pull::run(&args),
         Command::Topic(args) => topic::run(&args),
+        Command::Publisher(args) => registration::run_publisher(&args),
+        Command::Subscriber(args) => registration::run_subscriber(&args),
         Command::Locate(args) => locate::run(&args),
         Command::Status(args) => status::run(&args),
         Command::Fail(args) => fail::run(&args),

@@ -9,7 +9,7 @@ use cubecast_core::address::Host;
 use super::{Failure, Logging, block_on};
 use crate::cluster::ports::{self, BasePort};
 use crate::cluster::{self, Plan};
-use crate::config::{check_dimension, parse_size};
+use crate::config::{UNLIMITED_REGISTRATIONS, check_dimension, parse_size};
 use crate::log;
 use crate::shutdown::Shutdown;
 use crate::storage::SyncMode;
@@ -49,6 +49,9 @@ pub struct Args {
     /// most).
     #[arg(long, value_name = "SIZE")]
     storage_reserve: Option<String>,
+    /// New publishers and subscribers that a node takes from its clients in a second, and ten times as many at once.
+    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..=UNLIMITED_REGISTRATIONS as i64))]
+    registrations_per_second: Option<u32>,
     /// Whether clients can make nodes fail, and cut or slow links (default: on where only this machine can connect, off where
     /// --host opens the cluster to the network).
     #[arg(long, value_enum, value_name = "on|off", conflicts_with = "no_faults")]
@@ -117,6 +120,8 @@ impl Args {
             web: self.web,
             sync: self.sync.to_string(),
             storage_reserve: self.storage_reserve,
+            registrations_per_second: self.registrations_per_second,
+
             allow_faults,
             faults_were_asked_for: faults.is_some(),
             allow_origin: self.allow_origin,

@@ -78,8 +78,12 @@ fn id_of(id: &RequestId) -> String {
 
 fn fields_of(action: &Action) -> Map<String, Value> {
     let fields = match action {
-        Action::CreatePublisher { publisher } => json!({ "publisher_id": publisher }),
-        Action::CreateSubscriber { subscriber } => json!({ "subscriber_id": subscriber }),
+        Action::CreatePublisher { publisher } | Action::DeletePublisher { publisher } => {
+            json!({ "publisher_id": publisher })
+        }
+        Action::CreateSubscriber { subscriber } | Action::DeleteSubscriber { subscriber } => {
+            json!({ "subscriber_id": subscriber })
+        }
         Action::CreateTopic { publisher, topic } | Action::DeleteTopic { publisher, topic } => {
             json!({ "publisher_id": publisher, "topic": topic })
         }

@@ -36,7 +36,7 @@ pub fn check_config(input: &[u8]) {
 fn check_typed(typed: Typed) {
     let typed = Typed { secret_file: None, ..typed };
     if let Ok(config) = typed.check() {
-        let _ = (config.own_hosts(), config.content_limits());
+        let _ = (config.own_hosts(), config.requests);
     }
 }
 

@@ -44,6 +44,30 @@ async fn what_pub_publishes_sub_and_pull_print() {
 }
 
 #[tokio::test]
+async fn names_are_deleted_and_registered_again() {
+    let cluster = ProcessCluster::shared().await;
+    done(&cluster, &["topic", "create", "cli-kept", "--as", "cli-leaves"]).await;
+    done(&cluster, &["subscriber", "create", "cli-leaver"]).await;
+    let deleted = json_lines(&done(&cluster, &["publisher", "delete", "cli-leaves"]).await);
+    assert_eq!(deleted[0]["publisher_id"], "cli-leaves", "{deleted:?}");
+    let deleted = json_lines(&done(&cluster, &["subscriber", "delete", "cli-leaver"]).await);
+    assert_eq!(deleted[0]["subscriber_id"], "cli-leaver", "{deleted:?}");
+    let again = cubecast(&cluster, &["publisher", "delete", "cli-leaves"]).await;
+    assert_eq!(again.code, REFUSED, "{again:?}");
+    assert!(again.stderr.contains("there is no publisher `cli-leaves`, so nothing was deleted"), "{again:?}");
+    eventually("the topic's home has noticed that the publisher is gone", || async {
+        let published = cubecast(&cluster, &["pub", "cli-kept", "x", "--as", "cli-leaves"]).await;
+        let is_refused = published.code == REFUSED && published.stderr.contains("there is no publisher `cli-leaves`");
+        if is_refused { Ok(()) } else { Err(format!("{published:?}")) }
+    })
+    .await;
+
+    let created = json_lines(&done(&cluster, &["publisher", "create", "cli-leaves"]).await);
+    assert_eq!(created[0]["existed"], false, "{created:?}");
+    done(&cluster, &["pub", "cli-kept", "x", "--as", "cli-leaves"]).await;
+}
+
+#[tokio::test]
 async fn json_on_a_terminal_commands_nothing_and_means_what_was_published() {
     let cluster = ProcessCluster::shared().await;
     let content = "\u{9b}2J \u{202e}txt.exe \u{7f} plain";

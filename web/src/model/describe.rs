@@ -39,6 +39,8 @@ pub fn done(done: &Done) -> String {
         Done::SubscriberCreated { subscriber, existed: true } => {
             format!("Subscriber {subscriber} was registered already.")
         }
+        Done::PublisherDeleted { publisher } => format!("Publisher {publisher} is deleted."),
+        Done::SubscriberDeleted { subscriber } => format!("Subscriber {subscriber} is deleted."),
         Done::TopicCreated { topic, home, replicas } => {
             format!("{topic} is created. Home {home}, replicas {}.", nodes(replicas))
         }

@@ -30,6 +30,7 @@ fn needs_quorum(action: &Action) -> bool {
         Action::Publish { ack, .. } => *ack != Ack::One,
         Action::Pull { read, commit, .. } => *read == ReadLevel::Leader || *commit,
         Action::CreatePublisher { .. } | Action::CreateSubscriber { .. } => true,
+        Action::DeletePublisher { .. } | Action::DeleteSubscriber { .. } => true,
         Action::CreateTopic { .. } | Action::DeleteTopic { .. } => true,
         Action::Subscribe { .. } | Action::Unsubscribe { .. } | Action::Commit { .. } => true,
         Action::ReplicaSubscribe { .. } | Action::ReplicaPull { .. } | Action::Locate { .. } | Action::Topics => false,

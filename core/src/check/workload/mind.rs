@@ -23,6 +23,9 @@ pub(super) struct Mind {
     pub(super) dimension: Dimension,
     pub(super) publisher: PublisherId,
     pub(super) subscriber: SubscriberId,
+    /// Whether it believes that they are registered.
+    pub(super) publishes: bool,
+    pub(super) subscribes: bool,
     /// Whether it ever subscribes with push.
     pub(super) listens: bool,
     pause_us: u64,
@@ -93,6 +96,8 @@ impl Mind {
             dimension,
             publisher: PublisherId::new(format!("publisher{number}")).expect("a valid name"),
             subscriber: SubscriberId::new(format!("subscriber{number}")).expect("a valid name"),
+            publishes: true,
+            subscribes: true,
             listens: number % 3 != 2,
             pause_us: u64::from(load.pause_ms) * 1_000,
             content_bytes: load.content_bytes.into(),
@@ -220,6 +225,13 @@ impl Mind {
     }
 
     fn learn(&mut self, action: &Action, done: &Done) {
+        match done {
+            Done::PublisherCreated { .. } => self.publishes = true,
+            Done::SubscriberCreated { .. } => self.subscribes = true,
+            Done::PublisherDeleted { .. } => self.publishes = false,
+            Done::SubscriberDeleted { .. } => self.subscribes = false,
+            _ => {}
+        }
         let subscriber = self.subscriber.clone();
         let Some(topic) = self.topic_of(action) else { return };
         match (action, done) {
@@ -254,6 +266,11 @@ impl Mind {
     }
 
     fn learn_refusal(&mut self, action: &Action, code: ErrorCode) {
+        match code {
+            ErrorCode::UnknownPublisher if !self.is_of_nobody(action) => self.publishes = false,
+            ErrorCode::UnknownSubscriber if !self.is_of_nobody(action) => self.subscribes = false,
+            _ => {}
+        }
         let Some(topic) = self.topic_of(action) else { return };
         match code {
             ErrorCode::UnknownTopic => topic.forget(topic.kind == Kind::Lasting),

@@ -36,8 +36,8 @@ fn every_action_of_a_client_and_every_level_occurs() {
     for (_, step) in stream(1, 2_000) {
         seen.extend(kinds(&step.action));
     }
-    let expected = "cluster, commit, create_publisher, create_subscriber, create_topic, delete_topic, locate, publish, \
-        publish All, publish One, publish Quorum, publish numbered, publish unnumbered, pull, pull Any false, \
+    let expected = "cluster, commit, create_publisher, create_subscriber, create_topic, delete_publisher, delete_subscriber, \
+        delete_topic, locate, publish, publish All, publish One, publish Quorum, publish numbered, publish unnumbered, pull, pull Any false, \
         pull Any true, pull Leader false, pull Leader true, replica_pull, replica_pull cursor, replica_pull from, \
         replica_subscribe, replica_subscribe push, status, subscribe, subscribe beginning, subscribe keep, \
         subscribe latest, subscribe offset, subscribe push, topics, unsubscribe";
@@ -83,7 +83,7 @@ fn a_content_belongs_to_one_publish_and_a_sequence_to_one_content() {
 fn only_the_owner_creates_a_passing_topic_and_others_try_to_delete_it() {
     let passing = workload(4).passing_topics();
     let (mut own, mut foreign) = (0, 0);
-    for (client, step) in stream(4, 5_000) {
+    for (client, step) in stream(4, 8_000) {
         let number = |topic: &TopicName| passing.iter().zip(0..).find(|(name, _)| *name == topic).map(|(_, at)| at);
         match &step.action {
             Action::CreateTopic { topic, .. } => assert!(number(topic).is_none_or(|owner| owner == client.0)),
@@ -201,6 +201,10 @@ fn answer(random: &mut fastrand::Rng, action: &Action, end: &mut u64) -> Option<
         Action::CreateTopic { topic, .. } => Done::TopicCreated { topic, home, replicas: Vec::new() },
         Action::DeleteTopic { topic, .. } => Done::TopicDeleted { topic, home, replicas: Vec::new() },
         Action::Unsubscribe { topic, .. } => Done::Unsubscribed { topic },
+        Action::CreatePublisher { publisher } => Done::PublisherCreated { publisher, existed: false },
+        Action::CreateSubscriber { subscriber } => Done::SubscriberCreated { subscriber, existed: false },
+        Action::DeletePublisher { publisher } => Done::PublisherDeleted { publisher },
+        Action::DeleteSubscriber { subscriber } => Done::SubscriberDeleted { subscriber },
         Action::Locate { topic } => Done::Located(Location {
             topic,
             exists: random.bool(),

@@ -23,6 +23,8 @@ enum Wish {
     Unsubscribe,
     CreateOrDelete,
     Register,
+    /// Deletes a name of its own.
+    Resign,
     Look,
     Nonsense,
 }
@@ -39,6 +41,7 @@ const WISHES: &[(Wish, u64)] = &[
     (Wish::Unsubscribe, 2),
     (Wish::CreateOrDelete, 6),
     (Wish::Register, 2),
+    (Wish::Resign, 1),
     (Wish::Look, 6),
     (Wish::Nonsense, 4),
 ];
@@ -73,6 +76,12 @@ const NONSENSE: &[Nonsense] = &[
 
 impl Mind {
     pub(super) fn choose_action(&mut self) -> Action {
+        if !self.publishes && happens(&mut self.random, 1, 2) {
+            return Action::CreatePublisher { publisher: self.publisher.clone() };
+        }
+        if !self.subscribes && happens(&mut self.random, 1, 2) {
+            return Action::CreateSubscriber { subscriber: self.subscriber.clone() };
+        }
         let at = self.choose_topic();
         let topic = self.topics[at].clone();
         if topic.kind == Kind::OwnPassing && !topic.exists && happens(&mut self.random, 3, 4) {
@@ -103,6 +112,7 @@ impl Mind {
             Wish::Unsubscribe => self.unsubscribe(&topic),
             Wish::CreateOrDelete => self.create_or_delete(&topic),
             Wish::Register => self.register(),
+            Wish::Resign => self.resign(),
             Wish::Look => self.look(&topic),
             Wish::Nonsense => self.nonsense(),
         }
@@ -246,6 +256,14 @@ impl Mind {
         }
     }
 
+    fn resign(&mut self) -> Action {
+        if happens(&mut self.random, 1, 2) {
+            Action::DeletePublisher { publisher: self.publisher.clone() }
+        } else {
+            Action::DeleteSubscriber { subscriber: self.subscriber.clone() }
+        }
+    }
+
     fn look(&mut self, topic: &Topic) -> Action {
         match self.random.u64(0..6) {
             0 => Action::Topics,
@@ -261,8 +279,7 @@ impl Mind {
         let topic = one_of(&mut self.random, &lasting).expect("there is a lasting topic").clone();
         let past_end = Offset(topic.end + 1_000_000 + self.random.u64(0..1_000));
         let nowhere = super::topic("nowhere".into());
-        let nobody = PublisherId::new("nobody").expect("a valid name");
-        let stranger = SubscriberId::new("stranger").expect("a valid name");
+        let (nobody, stranger) = (nobody(), stranger());
         let (publisher, subscriber) = (self.publisher.clone(), self.subscriber.clone());
         match one_of(&mut self.random, NONSENSE).expect("a list") {
             Nonsense::PublishNowhere => self.publish_as(publisher, nowhere),
@@ -278,8 +295,25 @@ impl Mind {
         }
     }
 
+    /// Whether it is asked under a name that nobody registers.
+    pub(super) fn is_of_nobody(&self, action: &Action) -> bool {
+        match action {
+            Action::Publish { publisher, .. } => *publisher == nobody(),
+            Action::Pull { subscriber, .. } | Action::Subscribe { subscriber, .. } => *subscriber == stranger(),
+            _ => false,
+        }
+    }
+
     fn publish_as(&mut self, publisher: PublisherId, topic: TopicName) -> Action {
         let content = self.new_content().into();
         Action::Publish { publisher, topic, content, ack: self.ack(), sequence: None }
     }
+}
+
+fn nobody() -> PublisherId {
+    PublisherId::new("nobody").expect("a valid name")
+}
+
+fn stranger() -> SubscriberId {
+    SubscriberId::new("stranger").expect("a valid name")
 }

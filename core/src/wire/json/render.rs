@@ -78,6 +78,10 @@ pub fn human_message(done: &Done) -> String {
         Done::NodeRecovered { node } => format!("Node {node} is on its way back"),
         Done::LinkSet { from, to, conditions } => format!("The link from {from} to {to} {}", link(conditions)),
         Done::Watching => "Watching: events follow".into(),
+        Done::PublisherDeleted { publisher } => format!("Publisher `{publisher}` has been deleted; its topics stay"),
+        Done::SubscriberDeleted { subscriber } => {
+            format!("Subscriber `{subscriber}` has been deleted; its subscriptions stay")
+        }
     }
 }
 

@@ -29,6 +29,8 @@ pub const ACTIONS: &[&str] = &[
     "recover_node",
     "set_link",
     "watch",
+    "delete_publisher",
+    "delete_subscriber",
 ];
 
 const ACKS: &[(&str, Ack)] = &[("one", Ack::One), ("quorum", Ack::Quorum), ("all", Ack::All)];
@@ -124,6 +126,8 @@ impl Reader<'_> {
                 kinds: self.fields.words("kinds", EVENT_KINDS)?.unwrap_or_default(),
                 sample: self.fields.small_number("sample")?.unwrap_or(1),
             },
+            "delete_publisher" => Action::DeletePublisher { publisher: self.publisher()? },
+            "delete_subscriber" => Action::DeleteSubscriber { subscriber: self.subscriber()? },
             other => unreachable!("`{other}` stands in ACTIONS and has to be read here"),
         })
     }

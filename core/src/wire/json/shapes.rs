@@ -89,6 +89,14 @@ pub enum DoneFields {
         conditions: LinkConditions,
     },
     Watching,
+    PublisherDeleted {
+        #[serde(rename = "publisher_id")]
+        publisher: PublisherId,
+    },
+    SubscriberDeleted {
+        #[serde(rename = "subscriber_id")]
+        subscriber: SubscriberId,
+    },
 }
 
 /// As the request says it.

@@ -24,7 +24,7 @@ use tokio::time::timeout;
 
 use super::outside::{Outside, Place};
 use crate::cluster::ports::{self, BasePort, PortError};
-use crate::config::Typed;
+use crate::config::{Typed, TypedLimits, UNLIMITED_REGISTRATIONS};
 use crate::private;
 
 const HOST: Host = Host::LOOPBACK;
@@ -282,6 +282,7 @@ fn typed(dimension: Dimension, place: &Place, all: &[Place]) -> Typed {
         data: Some("store".into()),
         listen: Some(place.listen.clone()),
         allow_faults: Some(true),
+        limits: TypedLimits { registrations_per_second: Some(UNLIMITED_REGISTRATIONS), ..TypedLimits::default() },
         addresses: all.iter().map(|place| (place.node.to_string(), place.for_peers.clone())).collect(),
         ..Typed::default()
     }

@@ -17,7 +17,7 @@ pub fn key(number: u64) -> RequestKey {
     RequestKey { origin: NodeId::founding(vertex("000")), number }
 }
 
-/// A life of a topic, with every command in it.
+/// A life of a topic and of those who use it, with every command in it.
 pub fn commands() -> Vec<Command> {
     let publish = |sequence, content: &str| Op::Publish {
         publisher: publisher(),
@@ -40,6 +40,9 @@ pub fn commands() -> Vec<Command> {
         subscribe(None),
         publish(Some(Sequence(302)), "again"),
         Op::DeleteTopic { publisher: publisher(), topic: topic() },
+        Op::DeletePublisher { publisher: publisher() },
+        Op::DeleteSubscriber { subscriber: subscriber() },
+        Op::CreatePublisher { publisher: publisher() },
     ];
     ops.into_iter().zip(1..).map(|(op, number)| Command { key: key(number), time: TIME, op }).collect()
 }

@@ -1,0 +1,322 @@
+//! The names that are registered in a group: publishers, or subscribers.
+//!
+//! Whoever registers a name again learns that it existed; whoever deletes it ends it. Both commands may come twice and late, as all do:
+//! a copy of a creation never brings a deleted name back, and a copy of a deletion never takes away a name that was registered since.
+//!
+//! Of names that are there nothing is kept about who asked for them, but for the request that created them: the newest request of
+//! each origin about *any* name of the registry tells as much. One with a smaller number was taken in before that. When a name is
+//! deleted, whatever its registry has met until then is late; to answer it as if it had come just before the deletion is right,
+//! since it was under way then.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use serde::{Deserialize, Serialize};
+
+use super::apply::{is_late, remember};
+use super::late::{Absences, Newest};
+use super::{MAX_REGISTERED_BYTES, Outcome};
+use crate::names::{PublisherId, SubscriberId};
+use crate::wire::answer::{ErrorCode, Failure};
+use crate::wire::peer::RequestKey;
+
+/// Bytes of memory that a name takes beside its text and beside what came before it.
+const ENTRY_BYTES: usize = 144;
+
+/// One of the two kinds of names.
+pub(super) trait Registered: Ord + Clone {
+    const WHAT: &str;
+    const UNKNOWN: ErrorCode;
+
+    fn text(&self) -> &str;
+}
+
+impl Registered for PublisherId {
+    const WHAT: &str = "publisher";
+    const UNKNOWN: ErrorCode = ErrorCode::UnknownPublisher;
+
+    fn text(&self) -> &str {
+        self.as_str()
+    }
+}
+
+impl Registered for SubscriberId {
+    const WHAT: &str = "subscriber";
+    const UNKNOWN: ErrorCode = ErrorCode::UnknownSubscriber;
+
+    fn text(&self) -> &str {
+        self.as_str()
+    }
+}
+
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(bound(deserialize = "N: Ord + Deserialize<'de>"))]
+pub(super) struct Registry<N: Ord> {
+    names: BTreeMap<N, Registration>,
+    /// Requests about any of these names.
+    met: Newest,
+    /// Creations that were refused for want of room.
+    refused: Newest,
+    /// Names that are not there.
+    absent: Absences<N>,
+    /// The newest.
+    deleted: VecDeque<Deletion>,
+    /// Of `names`.
+    #[serde(skip)]
+    bytes: usize,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+struct Registration {
+    created_by: RequestKey,
+    /// Up to these, requests were not meant for it: they found no such name, or the one before.
+    before: Newest,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+struct Deletion {
+    created_by: RequestKey,
+    deleted_by: RequestKey,
+}
+
+impl<N: Ord> Default for Registry<N> {
+    fn default() -> Self {
+        Registry {
+            names: BTreeMap::new(),
+            met: Newest::default(),
+            refused: Newest::default(),
+            absent: Absences::default(),
+            deleted: VecDeque::new(),
+            bytes: 0,
+        }
+    }
+}
+
+impl<N: Registered> Registry<N> {
+    pub(super) fn contains(&self, name: &N) -> bool {
+        self.names.contains_key(name)
+    }
+
+    /// About the memory that the registered names take.
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Names without a registration, and deletions, that are remembered.
+    pub(super) fn removals(&self) -> usize {
+        self.absent.len().max(self.deleted.len())
+    }
+
+    /// Counts anew what is not encoded.
+    pub(super) fn index(&mut self) {
+        self.bytes = self.names.iter().map(|(name, registration)| weight(name, &registration.before)).sum();
+    }
+
+    /// `others`: the bytes that other names of the group take.
+    pub(super) fn create(&mut self, key: RequestKey, name: &N, others: usize) -> Result<Outcome, Failure> {
+        self.met.note(key);
+        if self.deleted.iter().any(|deletion| deletion.created_by == key) {
+            return Ok(Outcome::Registered { existed: false });
+        }
+        if let Some(present) = self.names.get(name) {
+            return Ok(Outcome::Registered { existed: present.created_by != key });
+        }
+        if self.absent.is_before_end(name, key) {
+            return Ok(Outcome::Registered { existed: true });
+        }
+        let added = weight(name, self.absent.before(name));
+        if self.refused.covers(key) || others + self.bytes + added > MAX_REGISTERED_BYTES {
+            self.refused.note(key);
+            return Err(is_full::<N>());
+        }
+        self.bytes += added;
+        let before = self.absent.begin(name);
+        self.names.insert(name.clone(), Registration { created_by: key, before });
+        Ok(Outcome::Registered { existed: false })
+    }
+
+    pub(super) fn delete(&mut self, key: RequestKey, name: &N) -> Result<Outcome, Failure> {
+        self.met.note(key);
+        if self.deleted.iter().any(|deletion| deletion.deleted_by == key) {
+            return Ok(Outcome::Unregistered);
+        }
+        let Some(present) = self.names.get(name) else {
+            self.absent.note(name, key);
+            return Err(is_unknown(name));
+        };
+        if present.before.covers(key) || is_late(key, present.created_by) {
+            return Err(was_created_since(name));
+        }
+        let deletion = Deletion { created_by: present.created_by, deleted_by: key };
+        self.bytes -= weight(name, &present.before);
+        self.names.remove(name);
+        remember(&mut self.deleted, deletion);
+        self.absent.note_end(name, &self.met);
+        Ok(Outcome::Unregistered)
+    }
+}
+
+fn weight<N: Registered>(name: &N, before: &Newest) -> usize {
+    ENTRY_BYTES + name.text().len() + before.bytes()
+}
+
+fn is_full<N: Registered>() -> Failure {
+    ErrorCode::LimitReached.because(format!(
+        "the names registered in this replica group take {} MiB, which is the most: delete publishers and subscribers that are no \
+         longer used, or choose another name for this {}, which may belong to another group",
+        MAX_REGISTERED_BYTES >> 20,
+        N::WHAT
+    ))
+}
+
+/// For people: the name is escaped where the failure is made.
+fn is_unknown<N: Registered>(name: &N) -> Failure {
+    N::UNKNOWN.because(format!("there is no {} `{}`, so nothing was deleted", N::WHAT, name.text()))
+}
+
+fn was_created_since<N: Registered>(name: &N) -> Failure {
+    N::UNKNOWN.because(format!(
+        "{} `{}` was registered after this request to delete it was sent; send it again",
+        N::WHAT,
+        name.text()
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::identity::NodeId;
+    use crate::topics::REMOVALS_REMEMBERED;
+
+    const NEW: Result<Outcome, ErrorCode> = Ok(Outcome::Registered { existed: false });
+    const EXISTED: Result<Outcome, ErrorCode> = Ok(Outcome::Registered { existed: true });
+    const DELETED: Result<Outcome, ErrorCode> = Ok(Outcome::Unregistered);
+    const UNKNOWN: Result<Outcome, ErrorCode> = Err(ErrorCode::UnknownPublisher);
+
+    #[derive(Default)]
+    struct Story(Registry<PublisherId>);
+
+    impl Story {
+        fn create(&mut self, name: &str, by: RequestKey) -> Result<Outcome, ErrorCode> {
+            self.0.create(by, &publisher(name), 0).map_err(|failure| failure.code)
+        }
+
+        fn delete(&mut self, name: &str, by: RequestKey) -> Result<Outcome, ErrorCode> {
+            self.0.delete(by, &publisher(name)).map_err(|failure| failure.code)
+        }
+
+        fn has(&self, name: &str) -> bool {
+            self.0.contains(&publisher(name))
+        }
+    }
+
+    fn publisher(name: &str) -> PublisherId {
+        name.parse().unwrap()
+    }
+
+    fn key(origin: &str, number: u64) -> RequestKey {
+        RequestKey { origin: NodeId::founding(origin.parse().unwrap()), number }
+    }
+
+    #[test]
+    fn a_name_comes_and_goes_and_every_copy_has_the_outcome_of_the_first() {
+        let mut story = Story::default();
+        for _ in 0..2 {
+            assert_eq!(story.create("ann", key("001", 1)), NEW);
+            assert_eq!(story.create("ann", key("010", 1)), EXISTED);
+        }
+        for _ in 0..2 {
+            assert_eq!(story.delete("ann", key("001", 2)), DELETED);
+            assert_eq!(story.delete("ann", key("010", 2)), UNKNOWN);
+        }
+        assert_eq!((story.create("ann", key("001", 1)), story.create("ann", key("010", 1))), (NEW, EXISTED));
+        assert!(!story.has("ann"), "late copies of creations bring nothing back");
+        assert_eq!(story.create("ann", key("100", 1)), NEW);
+        assert_eq!((story.delete("ann", key("001", 2)), story.delete("ann", key("010", 2))), (DELETED, UNKNOWN));
+        assert_eq!(
+            story.create("ann", key("001", 1)),
+            NEW,
+            "the first outcome, though there is another registration now"
+        );
+        assert!(story.has("ann"), "late copies of deletions take nothing away");
+        assert_eq!(story.delete("ann", key("010", 3)), DELETED);
+    }
+
+    #[test]
+    fn a_deletion_that_was_refused_deletes_nothing_later() {
+        let mut story = Story::default();
+        assert_eq!(story.delete("ann", key("001", 5)), UNKNOWN);
+        assert_eq!(story.create("ann", key("010", 1)), NEW);
+        for late in [5, 4] {
+            assert_eq!(story.delete("ann", key("001", late)), UNKNOWN);
+        }
+        assert!(story.has("ann"));
+        assert_eq!(story.delete("ann", key("001", 6)), DELETED);
+    }
+
+    #[test]
+    fn of_one_origin_a_deletion_that_was_overtaken_by_the_creation_is_late() {
+        let mut story = Story::default();
+        assert_eq!(story.create("ann", key("001", 6)), NEW);
+        assert_eq!(story.delete("ann", key("001", 5)), UNKNOWN);
+        assert!(story.has("ann"));
+    }
+
+    #[test]
+    fn what_concerns_other_names_makes_no_first_request_late() {
+        let mut story = Story::default();
+        assert_eq!(story.create("bob", key("001", 9)), NEW);
+        assert_eq!(story.create("ann", key("001", 1)), NEW);
+        assert_eq!(story.delete("bob", key("001", 2)), UNKNOWN, "taken in before bob was registered");
+        assert_eq!(story.delete("bob", key("010", 1)), DELETED);
+        assert!(story.has("ann"));
+    }
+
+    /// Registers long names until no more fit, and returns how many there are.
+    fn fill(story: &mut Story) -> u64 {
+        let fits = |number: &u64| story.create(&format!("{number:0>255}"), key("001", *number)).is_ok();
+        (1..).take_while(fits).count() as u64
+    }
+
+    #[test]
+    fn names_are_limited_by_bytes_and_room_comes_back_with_deletions() {
+        let mut story = Story::default();
+        let many = fill(&mut story);
+        assert!(story.0.bytes() <= MAX_REGISTERED_BYTES && many > 50_000, "{many} names");
+        let refused = key("001", many + 1);
+        let failure = story.0.create(refused, &publisher("ann"), MAX_REGISTERED_BYTES).unwrap_err();
+        assert_eq!(failure.code, ErrorCode::LimitReached);
+        assert!(failure.message.contains("take 32 MiB") && failure.message.contains("delete"), "{failure}");
+        assert_eq!(story.create(&format!("{:0>255}", 1), key("010", 1)), EXISTED, "what is there costs nothing");
+        let bytes = story.0.bytes();
+        assert_eq!(story.delete(&format!("{:0>255}", 1), key("010", 2)), DELETED);
+        assert!(story.0.bytes() < bytes);
+        assert_eq!(story.create("ann", refused), Err(ErrorCode::LimitReached), "a copy of what was refused");
+        assert_eq!(story.create("ann", key("001", many + 2)), NEW);
+    }
+
+    #[test]
+    fn bytes_count_what_is_there_however_names_come_and_go() {
+        let mut story = Story::default();
+        for number in 0..500 {
+            let name = format!("n{}", number % 7);
+            let origin = if number % 3 == 0 { "001" } else { "010" };
+            let _ = match number % 2 {
+                0 => story.create(&name, key(origin, number)),
+                _ => story.delete(&name, key(origin, number)),
+            };
+            let counted = story.0.bytes();
+            story.0.index();
+            assert_eq!(story.0.bytes(), counted);
+        }
+    }
+
+    #[test]
+    fn what_is_remembered_of_deleted_names_is_limited() {
+        let mut story = Story::default();
+        for number in 1..3 * REMOVALS_REMEMBERED as u64 {
+            story.create(&number.to_string(), key("001", 2 * number)).unwrap();
+            story.delete(&number.to_string(), key("001", 2 * number + 1)).unwrap();
+        }
+        assert_eq!((story.0.removals(), story.0.bytes()), (REMOVALS_REMEMBERED, 0));
+    }
+}

@@ -1,0 +1,152 @@
+//! Stories of names that are deleted, and of too many new ones.
+
+use std::time::Duration;
+
+use cubecast_core::names::{PublisherId, SubscriberId};
+use cubecast_core::placement;
+use cubecast_core::sim::Cluster;
+use cubecast_core::wire::answer::{Done, ErrorCode, Failure};
+use cubecast_core::wire::client::{Ack, Action, ReadLevel};
+
+use super::support::*;
+
+/// Longer than nodes believe what they know of a name.
+const NOTICED: Duration = Duration::from_secs(11);
+
+fn create() -> Action {
+    Action::CreatePublisher { publisher: publisher() }
+}
+
+fn delete() -> Action {
+    Action::DeletePublisher { publisher: publisher() }
+}
+
+fn existed(result: Result<Done, Failure>) -> bool {
+    match result {
+        Ok(Done::PublisherCreated { existed, .. } | Done::SubscriberCreated { existed, .. }) => existed,
+        other => panic!("nothing was registered: {other:?}"),
+    }
+}
+
+#[test]
+fn a_deleted_publisher_publishes_no_more_until_it_is_created_again() {
+    let mut cluster = cluster(20);
+    let (here, there) = (vertex("011"), vertex("110"));
+    cluster.must(there, publish("before", Ack::Quorum, None)).unwrap();
+    assert!(matches!(cluster.must(here, delete()), Ok(Done::PublisherDeleted { .. })));
+    assert_eq!(code(cluster.must(here, publish("x", Ack::Quorum, None))), ErrorCode::UnknownPublisher, "at once");
+    cluster.run_for(NOTICED);
+    for node in cluster.dimension().vertices() {
+        assert_eq!(
+            code(cluster.must(node, publish("x", Ack::One, None))),
+            ErrorCode::UnknownPublisher,
+            "through {node}"
+        );
+    }
+    assert_eq!(code(cluster.must(there, delete())), ErrorCode::UnknownPublisher);
+    assert_eq!(contents(cluster.must(here, pull(ReadLevel::Leader, false))), ["before"], "the topic stays");
+
+    assert!(!existed(cluster.must(there, create())), "it is a new registration");
+    cluster.must(here, publish("after", Ack::Quorum, None)).unwrap();
+    let owns = Action::DeleteTopic { publisher: publisher(), topic: topic(NEWS) };
+    assert!(cluster.must(here, owns).is_ok(), "the topic is still its own");
+}
+
+#[test]
+fn a_deleted_subscriber_finds_its_subscription_again() {
+    let mut cluster = cluster(21);
+    let at = vertex("011");
+    for content in ["a", "b"] {
+        cluster.must(at, publish(content, Ack::Quorum, None)).unwrap();
+    }
+    assert_eq!(contents(cluster.must(at, pull(ReadLevel::Leader, true))), ["a", "b"]);
+    cluster.must(at, Action::DeleteSubscriber { subscriber: subscriber() }).unwrap();
+    assert_eq!(code(cluster.must(at, pull(ReadLevel::Leader, true))), ErrorCode::UnknownSubscriber);
+    let unknown = Action::DeleteSubscriber { subscriber: subscriber() };
+    assert_eq!(code(cluster.must(at, unknown)), ErrorCode::UnknownSubscriber);
+    cluster.must(at, publish("c", Ack::Quorum, None)).unwrap();
+    assert!(!existed(cluster.must(at, Action::CreateSubscriber { subscriber: subscriber() })));
+    assert_eq!(contents(cluster.must(at, pull(ReadLevel::Leader, true))), ["c"]);
+}
+
+#[test]
+fn deletions_survive_a_restart_of_everybody() {
+    let mut cluster = cluster(22);
+    let at = vertex("011");
+    cluster.must(at, delete()).unwrap();
+    cluster.must(at, Action::CreatePublisher { publisher: PublisherId::new("other").unwrap() }).unwrap();
+    for node in cluster.dimension().vertices() {
+        cluster.kill(node);
+    }
+    for node in cluster.dimension().vertices() {
+        cluster.start(node);
+    }
+    assert!(cluster.run_until(Duration::from_secs(20), |cluster| led_by_homes(cluster, at)));
+    assert_eq!(code(cluster.must(at, publish("x", Ack::Quorum, None))), ErrorCode::UnknownPublisher);
+    assert!(!existed(cluster.must(at, create())));
+}
+
+#[test]
+fn who_cannot_ask_about_a_name_goes_by_what_it_remembers() {
+    let mut cluster = cluster(23);
+    // At home on 011, opposite of `news`: its whole group can fail, and the topic's is whole.
+    let far = (0..)
+        .map(|number| format!("far{number}"))
+        .find(|name| placement::home(name, cluster.dimension()) == vertex("011"));
+    let far = PublisherId::new(far.unwrap()).unwrap();
+    let at = vertex("000");
+    let publish = |content: &str| Action::Publish {
+        publisher: far.clone(),
+        topic: topic(NEWS),
+        content: content.into(),
+        ack: Ack::Quorum,
+        sequence: None,
+    };
+    cluster.must(at, Action::CreatePublisher { publisher: far.clone() }).unwrap();
+    cluster.must(at, publish("before")).unwrap();
+    for member in placement::members(vertex("011")) {
+        cluster.kill(member);
+    }
+    cluster.run_for(NOTICED);
+    cluster.must(at, publish("after")).unwrap();
+    assert_eq!(code(cluster.must(vertex("110"), publish("unknown there"))), ErrorCode::Unavailable);
+}
+
+/// As many of these as are registered; the others are refused because there are too many new ones.
+fn registered(cluster: &mut Cluster, at: &str, names: impl Iterator<Item = String>) -> usize {
+    let connection = cluster.connect_client(vertex(at));
+    let create = |name: String| Action::CreateSubscriber { subscriber: SubscriberId::new(name).unwrap() };
+    let asked: Vec<u64> = names.map(|name| cluster.send(connection, create(name))).collect();
+    cluster.run_for(Duration::from_secs(6));
+    let mut registered = 0;
+    for id in asked {
+        match cluster.take_answer(connection, id).expect("every request is answered").result {
+            Ok(_) => registered += 1,
+            Err(failure) => {
+                assert_eq!(failure.code, ErrorCode::Overloaded, "{failure}");
+                assert!(failure.message.contains("200 new publishers and subscribers a second"), "{failure}");
+                assert!(failure.message.contains("try again in"), "{failure}");
+            }
+        }
+    }
+    registered
+}
+
+#[test]
+fn a_node_takes_only_so_many_new_names_and_those_that_exist_are_free() {
+    let mut cluster = cluster(24);
+    let at = "011";
+    cluster.run_for(Duration::from_secs(1));
+    let names = |from: u32, to: u32| (from..to).map(|number| format!("s{number}"));
+    let first = registered(&mut cluster, at, names(0, 2_500));
+    assert!((2_000..2_100).contains(&first), "{first} of 2,500");
+    // Six seconds have given room for 1,200.
+    let again = registered(&mut cluster, at, names(0, 1_900));
+    assert_eq!(again, 1_900, "names that exist cost nothing");
+    let more = registered(&mut cluster, at, names(10_000, 12_500));
+    assert!((2_000..2_100).contains(&more), "twelve seconds later {more} of 2,500");
+    let again = registered(&mut cluster, at, names(0, 1_900));
+    assert_eq!(again, 1_900, "also when there is no room for new ones");
+    let elsewhere = registered(&mut cluster, "100", names(20_000, 21_000));
+    assert_eq!(elsewhere, 1_000, "each node counts for itself");
+}

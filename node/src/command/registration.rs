@@ -1,0 +1,70 @@
+//! `cubecast publisher` and `cubecast subscriber`: create and delete names.
+
+use std::str::FromStr;
+
+use cubecast_core::client::Target;
+use cubecast_core::names::{NameError, PublisherId, SubscriberId};
+use cubecast_core::wire::client::Action;
+
+use super::remote::Remote;
+use super::{Failure, output};
+
+/// Register and delete publishers.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n    \
+    cubecast publisher create publisher1\n    \
+    cubecast publisher delete publisher1      its topics stay; created again, it owns them")]
+pub struct Publisher {
+    #[command(subcommand)]
+    command: Command<PublisherId>,
+}
+
+/// Register and delete subscribers.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n    \
+    cubecast subscriber create subscriber1\n    \
+    cubecast subscriber delete subscriber1    its subscriptions stay; unsubscribe first to end them")]
+pub struct Subscriber {
+    #[command(subcommand)]
+    command: Command<SubscriberId>,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Command<N: Name> {
+    /// Register a name. That it exists already is no error.
+    Create(Named<N>),
+    /// Delete a name, so that nobody acts under it until it is registered again.
+    Delete(Named<N>),
+}
+
+#[derive(Debug, clap::Args)]
+struct Named<N: Name> {
+    name: N,
+    #[command(flatten)]
+    remote: Remote,
+}
+
+trait Name: FromStr<Err = NameError> + Clone + Send + Sync + 'static {}
+
+impl Name for PublisherId {}
+impl Name for SubscriberId {}
+
+pub fn run_publisher(args: &Publisher) -> Result<(), Failure> {
+    let (remote, action) = match &args.command {
+        Command::Create(Named { name, remote }) => (remote, Action::CreatePublisher { publisher: name.clone() }),
+        Command::Delete(Named { name, remote }) => (remote, Action::DeletePublisher { publisher: name.clone() }),
+    };
+    ask(remote, action)
+}
+
+pub fn run_subscriber(args: &Subscriber) -> Result<(), Failure> {
+    let (remote, action) = match &args.command {
+        Command::Create(Named { name, remote }) => (remote, Action::CreateSubscriber { subscriber: name.clone() }),
+        Command::Delete(Named { name, remote }) => (remote, Action::DeleteSubscriber { subscriber: name.clone() }),
+    };
+    ask(remote, action)
+}
+
+fn ask(remote: &Remote, action: Action) -> Result<(), Failure> {
+    remote.run(|client| async move { output::reply(remote.format, &client.ask(Target::Home, action).await?) })
+}
