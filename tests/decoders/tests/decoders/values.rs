@@ -310,7 +310,14 @@ fn typed_of((texts, others, addresses, limits): (Texts, Others, BTreeMap<String,
         allow_origin,
         allow_host,
         addresses,
-        limits: TypedLimits { clients, clients_of_one: unanswered, unanswered, content_bytes, silence_s, registrations_per_second },
+        limits: TypedLimits {
+            clients,
+            clients_of_one: unanswered,
+            unanswered,
+            content_bytes,
+            silence_s,
+            registrations_per_second,
+        },
         storage: TypedStorage { reserve, shared_by },
     }
 }
