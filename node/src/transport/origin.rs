@@ -94,7 +94,7 @@ fn is_loopback(host: &str) -> bool {
 
 /// A header as people read it. Long ones are cut, and only their beginning is looked at.
 fn shorten(text: &str) -> String {
-    let end = text.floor_char_boundary(120);
+    let end = text.floor_char_boundary(80);
     visible(&text[..end]).into_owned()
 }
 

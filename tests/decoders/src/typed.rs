@@ -55,8 +55,7 @@ pub fn check_word(input: &[u8]) {
     within(WORD, word.len(), || parse_time(word)).ok();
     within(WORD, word.len(), || parse_start(word)).ok();
     let rules = OriginRules { allowed: vec![], own_hosts: vec![host_name(word)] };
-    // Two headers came.
-    within(WORD, 2 * word.len(), || rules.check_page(word, Some(word))).ok();
+    within(WORD, word.len(), || rules.check_page(word, Some(word))).ok();
     within(WORD, word.len(), || rules.check_host(Some(word))).ok();
 }
 
