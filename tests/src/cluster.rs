@@ -1,6 +1,6 @@
 //! A cluster of real processes on this machine: one `cubecast node` a vertex, each with a folder and a log of its own.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::{Mutex, MutexGuard, Weak};
 
@@ -157,11 +157,20 @@ impl ProcessCluster {
 
     /// Starts a node that is down, on its own port and folder.
     pub fn start_node(&self, vertex: Vertex) {
+        self.start_node_by(vertex, Process::start);
+    }
+
+    /// The same, with so many descriptors.
+    pub fn start_node_with_descriptors(&self, vertex: Vertex, descriptors: u32) {
+        self.start_node_by(vertex, |arguments, log| Process::start_with_descriptors(descriptors, arguments, log));
+    }
+
+    fn start_node_by(&self, vertex: Vertex, start: impl FnOnce(&[&str], &Path) -> Process) {
         let mut nodes = self.nodes();
         assert!(nodes[vertex.index()].is_none(), "node {vertex} runs already");
         let config = self.config_file(vertex);
         let arguments = ["node", "--exit-with-stdin", "--config", config.to_str().expect("the folder's name is UTF-8")];
-        nodes[vertex.index()] = Some(Process::start(&arguments, &self.log_file(vertex)));
+        nodes[vertex.index()] = Some(start(&arguments, &self.log_file(vertex)));
     }
 
     /// The process that serves this vertex; `None` while none does.

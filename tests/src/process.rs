@@ -32,6 +32,20 @@ pub struct Process {
 impl Process {
     /// Runs `cubecast ARGUMENTS`; both outputs are appended to `log`.
     pub fn start(arguments: &[&str], log: &Path) -> Process {
+        let mut command = Command::new(artifacts::cubecast());
+        command.args(arguments);
+        Process::spawn(command, log)
+    }
+
+    /// As [`Process::start`], with so many descriptors.
+    pub fn start_with_descriptors(descriptors: u32, arguments: &[&str], log: &Path) -> Process {
+        let mut command = Command::new("sh");
+        command.args(["-c", &format!("ulimit -n {descriptors} && exec \"$0\" \"$@\"")]);
+        command.arg(artifacts::cubecast()).args(arguments);
+        Process::spawn(command, log)
+    }
+
+    fn spawn(mut command: Command, log: &Path) -> Process {
         let open = || -> File {
             OpenOptions::new()
                 .create(true)
@@ -39,8 +53,7 @@ impl Process {
                 .open(log)
                 .unwrap_or_else(|error| panic!("{}: {error}", log.display()))
         };
-        let mut command = Command::new(artifacts::cubecast());
-        command.args(arguments).stdin(Stdio::piped()).stdout(open()).stderr(open());
+        command.stdin(Stdio::piped()).stdout(open()).stderr(open());
         let mut child = command.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}"));
         Process { _stdin: child.stdin.take(), child }
     }

@@ -89,7 +89,7 @@ impl Model for Name {
     }
 }
 
-/// What an answer tells, and of which name; a request in doubt may only create or delete it.
+/// The content of an answer, and its name; a request in doubt may only create or delete that name.
 fn told_by(operation: &Operation) -> Option<(Registry, &str, Step)> {
     let created = |existed: bool| if existed { Step::Found } else { Step::Create };
     let step = match operation.outcome() {

@@ -140,7 +140,7 @@ impl Node {
         }
     }
 
-    /// What early requests wait for: they came before this node could serve them.
+    /// The reason why early requests wait: they came before this node could serve them.
     pub(super) fn why_nothing_begins(&self) -> String {
         if !self.is_joining() {
             return format!("node {} starts, and has not recorded that on its disk yet", self.me);

@@ -23,7 +23,7 @@ const MAX_KNOWN: usize = 100_000;
 const BURST_SECONDS: u64 = 10;
 const SECOND_US: u64 = 1_000_000;
 
-/// What was last heard of names.
+/// The latest news of names.
 #[derive(Default)]
 pub(super) struct KnownNames(BTreeMap<(Registry, String), Heard>);
 
@@ -51,7 +51,7 @@ impl KnownNames {
         self.0.insert((kind, name.to_owned()), heard);
     }
 
-    /// What is to be asked about a name before anything is done under it.
+    /// The question to ask about a name before anything is done under it.
     pub(super) fn first_stage(&self, kind: Registry, name: &str, now: Instant) -> Stage {
         match self.heard(kind, name) {
             Some(Heard::Registered(seen)) if now.since(seen) < KNOWN_FOR => Stage::Acting,

@@ -1,7 +1,7 @@
 //! Messages that this node's disk has lost, on their way back from another member of their group.
 //!
 //! A read that needs a damaged row waits here. Another member is asked for the same offsets; what it gives is written anew, and
-//! the read is made again. What is below a topic's end was agreed on, so every member has the same there: an answer needs to have
+//! the read is made again. Messages below a topic's end were agreed on, so every member has the same there: an answer needs to have
 //! the offsets that were asked for, and its bytes have check sums on the other disk and on the way. While nobody can give them,
 //! reads end before them, or fail where they begin with them, and the members are asked again from time to time.
 
@@ -55,7 +55,7 @@ pub(super) struct Repairs {
     /// The newest that were done.
     done: VecDeque<(Place, Instant)>,
     told: Option<Instant>,
-    /// What else the disk could not do, and when it was told.
+    /// Other failures of the disk, and when they were reported.
     troubles: BTreeMap<Vertex, Instant>,
 }
 
@@ -63,7 +63,7 @@ struct Repair {
     /// The first offset that is not back yet, and the one behind the last that is lost.
     next: Offset,
     end: Offset,
-    /// Who was asked in this round.
+    /// The members that were asked in this round.
     asked: BTreeSet<Vertex>,
     asking: Option<Asking>,
     /// Every member that is up was asked in vain; they are asked again from then on, and one that comes back at once.
@@ -133,7 +133,7 @@ impl Node {
         if !self.repairs.under_way.contains_key(&place) && self.repairs.under_way.len() < MAX_REPAIRS {
             self.begin_repair(place, lost);
         }
-        // Who repairs its own disk asks the next one rather than wait for this one.
+        // A member that repairs its own disk asks the next one; it does not wait for this one.
         let waits = !matches!(purpose, Purpose::Stored(_)) && self.repairs.waiting < MAX_WAITING;
         match self.repairs.under_way.get_mut(&place) {
             Some(repair) if repair.rests_until.is_some() => {

@@ -1,4 +1,4 @@
-//! What the node does while its disk, or those of others, are full.
+//! The node's behaviour while its disk, or those of others, are full.
 //!
 //! The engine measures ([`Space`]); here it is decided. Below its reserve a node is *full*: it takes no publishes, neither as
 //! a leader nor into its outbox, and gives the lead to a member that has room. As a follower it goes on appending out of the

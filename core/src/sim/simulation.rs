@@ -271,7 +271,11 @@ fn prepare(cluster: &mut Cluster, workload: &Workload) {
     settle(cluster);
     let nodes: Vec<Vertex> = cluster.dimension().vertices().collect();
     for (node, action) in nodes.iter().cycle().zip(workload.preparation()) {
-        let done = (0..3).any(|_| {
+        let done = (0..3).any(|tried| {
+            if tried > 0 {
+                // A deliberate bug may have refused what a moment later is known everywhere.
+                cluster.run_for(Duration::from_millis(200));
+            }
             let answer = cluster.ask(*node, action.clone(), PATIENCE);
             answer.is_some_and(|answer| Workload::is_settled(&answer.result))
         });

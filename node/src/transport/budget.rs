@@ -34,6 +34,8 @@ const TURNS_EVERY: Duration = Duration::from_millis(5);
 #[derive(Debug)]
 pub struct Budget {
     limit: u64,
+    /// What all connections hold beyond their free part, bytes.
+    used: AtomicU64,
     shared: Mutex<Shared>,
 }
 
@@ -92,7 +94,7 @@ pub struct Holding {
 
 impl Budget {
     pub fn new(limit: u64) -> Arc<Budget> {
-        Arc::new(Budget { limit, shared: Mutex::default() })
+        Arc::new(Budget { limit, used: AtomicU64::new(0), shared: Mutex::default() })
     }
 
     pub fn hold(self: &Arc<Budget>) -> Arc<Holding> {
@@ -107,7 +109,7 @@ impl Budget {
 
     /// What all connections hold beyond their free part, bytes.
     pub fn used(&self) -> u64 {
-        self.shared().holders.values().map(|held| held.beyond_free()).sum()
+        self.used.load(Relaxed)
     }
 
     fn shared(&self) -> MutexGuard<'_, Shared> {
@@ -163,8 +165,7 @@ impl Holding {
             return false;
         }
         let mut shared = self.budget.shared();
-        let used: u64 = shared.holders.values().map(|held| held.beyond_free()).sum();
-        let has_room = used < self.budget.limit;
+        let has_room = self.budget.used() < self.budget.limit;
         if has_room && shared.may_read(&self.held) {
             return false;
         }
@@ -181,9 +182,18 @@ impl Holding {
         true
     }
 
+    /// Changes what this connection holds, and what all do.
+    fn change(&self, change: impl FnOnce(&Held) -> u64) -> u64 {
+        let before = self.held.beyond_free();
+        let result = change(&self.held);
+        let after = self.held.beyond_free();
+        self.budget.used.fetch_add(after.wrapping_sub(before), Relaxed);
+        result
+    }
+
     /// So much more of a message came.
     pub fn came(&self, bytes: u64) {
-        let before = self.held.unfinished.fetch_add(bytes, Relaxed);
+        let before = self.change(|held| held.unfinished.fetch_add(bytes, Relaxed));
         if before == 0 {
             *self.began() = Some(Instant::now());
         }
@@ -203,7 +213,7 @@ impl Holding {
 
     /// All messages that came whole are passed on. Time in which nothing was read does not count for the next one.
     pub fn passed_on(&self) {
-        if self.held.whole.swap(0, Relaxed) > FREE {
+        if self.change(|held| held.whole.swap(0, Relaxed)) > FREE {
             self.budget.shared().wake();
         }
         if let Some(began) = self.began().as_mut() {
@@ -251,6 +261,7 @@ impl Holding {
 
 impl Drop for Holding {
     fn drop(&mut self) {
+        self.change(|held| held.unfinished.swap(0, Relaxed) + held.whole.swap(0, Relaxed));
         let mut shared = self.budget.shared();
         shared.holders.remove(&self.number);
         shared.wake();

@@ -7,8 +7,10 @@ use cubecast_core::wire::answer::{ErrorCode, ServerFrame};
 use cubecast_core::wire::binary;
 use cubecast_core::wire::client::{Action, Request, RequestId};
 use cubecast_node::transport::Limits;
+use cubecast_node::transport::handshake::SUBPROTOCOL;
 use futures_util::{SinkExt, StreamExt};
 use tokio::io::AsyncWriteExt;
+use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::Message;
 
 use super::support::{Client, Options, in_time, open, start};
@@ -173,6 +175,46 @@ async fn one_client_more_than_the_limit_is_told_503() {
     assert!(refused.contains("503"), "{refused}");
     drop(first);
     node.sees("the first client's end", |input| matches!(input, Input::ClientDisconnected { .. })).await;
+}
+
+#[tokio::test]
+async fn who_pings_and_reads_nothing_is_read_no_further() {
+    let node = start(Options::of("00")).await;
+    let mut other = node.client().await;
+    for headers in [&[][..], &[("sec-websocket-protocol", SUBPROTOCOL)]] {
+        let mut deaf = open(&node.address, headers).await.unwrap();
+        let stream = deaf.get_mut();
+        let mut ping = vec![0x89, 0x80 | 125, 0, 0, 0, 0];
+        ping.extend([7; 125]);
+        let pings = ping.repeat(1000);
+        let mut taken = 0;
+        // It stops when the buffers of both sides are full; a stranger who proves nothing may be gone before.
+        while let Ok(Ok(())) = timeout(Duration::from_secs(2), stream.write_all(&pings)).await {
+            taken += pings.len();
+            assert!(taken < 128 << 20, "the node goes on reading: {taken} bytes");
+        }
+        assert_eq!(other.ask(r#"{"action": "cluster"}"#).await["ok"], true);
+    }
+}
+
+#[tokio::test]
+async fn who_asks_for_nothing_is_closed_after_a_while_and_who_has_asked_is_not() {
+    let limits = Limits { first_request: Duration::from_millis(300), ..Limits::default() };
+    let node = start(Options { limits, ..Options::of("00") }).await;
+    let mut asking = node.client().await;
+    asking.ask(r#"{"action": "cluster"}"#).await;
+    let (code, reason) = node.client().await.closed().await;
+    assert_eq!((code, reason.as_str()), (1008, "nothing was asked for within 0.3 s"));
+    assert_eq!(asking.ask(r#"{"action": "cluster"}"#).await["ok"], true);
+}
+
+#[tokio::test]
+async fn one_address_gets_no_more_than_its_places() {
+    let limits = Limits { clients: 100, clients_of_one: 1, ..Limits::default() };
+    let node = start(Options { limits, ..Options::of("00") }).await;
+    let _first = node.client().await;
+    let refused = open(&node.address, &[]).await.unwrap_err();
+    assert!(refused.contains("503"), "{refused}");
 }
 
 #[tokio::test]

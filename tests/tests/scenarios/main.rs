@@ -8,6 +8,7 @@ mod bad_input;
 mod command_line;
 mod command_line_io;
 mod dashboard;
+mod descriptors;
 mod disk_loss;
 mod encodings;
 mod evaluations;

@@ -47,6 +47,8 @@ pub struct Disk {
     lost: Lost,
     /// How much it holds; `None`: more than anybody writes.
     capacity: Option<u64>,
+    /// What a crash took and the log makes again: the next process writes it anew, on whatever room is left then.
+    owed: u64,
     /// A batch did not find room.
     stuck: bool,
     bugs: Bugs,
@@ -138,6 +140,9 @@ impl Disk {
     /// A batch is durable, as far as the log does not make it again.
     fn keep(&mut self, batch: WriteBatch) {
         let settles = batch.writes.iter().any(Write::settles);
+        let made_again = batch.writes.iter().filter(|write| write.is_made_again());
+        let made_again = made_again.map(|write| self.size_of(write)).sum::<u64>();
+        self.owed = self.owed.saturating_sub(made_again);
         self.journal.push_back(batch);
         if settles || self.journal.len() >= JOURNAL_BATCHES {
             self.settle();
@@ -194,9 +199,11 @@ impl Disk {
     pub fn lose_unsettled(&mut self, settled: usize) {
         let settled = settled.min(self.journal.len());
         self.journal.drain(..settled).for_each(|batch| self.rows.apply(batch));
+        let before = self.used();
         let mut journal = std::mem::take(&mut self.journal);
         journal.iter_mut().for_each(|batch| batch.writes.retain(|write| self.outlives(write)));
         self.journal = journal;
+        self.owed += before.saturating_sub(self.used());
     }
 
     /// Files are lost while the process is not running.
@@ -263,10 +270,10 @@ impl Disk {
         }
     }
 
-    /// From now on it holds so much beside what it has and what is on its way; `None`: whatever is written.
+    /// From now on it holds so much beside what it has, what is on its way and what is owed; `None`: whatever is written.
     pub fn limit(&mut self, left: Option<u64>) {
-        let pending: u64 = self.pending.iter().map(size).sum();
-        self.capacity = left.map(|left| self.used() + pending + left);
+        let pending: u64 = self.pending.iter().map(|batch| self.size(batch)).sum();
+        self.capacity = left.map(|left| self.used() + pending + self.owed + left);
     }
 
     pub fn is_limited(&self) -> bool {
@@ -282,7 +289,7 @@ impl Disk {
 
     /// What is kept back is there for small things, and for what frees room.
     fn has_room_for(&self, batch: &WriteBatch) -> bool {
-        let fits = |capacity| self.used() + size(batch) <= capacity + KEPT_BACK;
+        let fits = |capacity| self.used() + self.size(batch) <= capacity + KEPT_BACK;
         batch.writes.is_empty() || self.capacity.is_none_or(fits)
     }
 
@@ -294,7 +301,8 @@ impl Disk {
             Write::Messages { group, topic, .. } => dropped.contains(&(*group, *topic)),
             _ => false,
         };
-        self.rows.size(&dropped) + writes().filter(|write| !is_gone(write)).map(size_of).sum::<u64>()
+        self.rows.size(&dropped)
+            + writes().filter(|write| !is_gone(write)).map(|write| self.size_of(write)).sum::<u64>()
     }
 
     /// Nothing is left, as on a new disk; reads that are on their way have seen what was there.
@@ -303,7 +311,21 @@ impl Disk {
         self.pending.clear();
         self.journal.clear();
         self.rows = Rows::default();
+        self.owed = 0;
         self.lost = Lost::default();
+    }
+
+    /// What a batch takes beside the rows that are there: of checkpoints only the newest is kept, and a message that is written
+    /// again takes nothing.
+    fn size(&self, batch: &WriteBatch) -> u64 {
+        batch.writes.iter().map(|write| self.size_of(write)).sum()
+    }
+
+    fn size_of(&self, write: &Write) -> u64 {
+        match write {
+            Write::Checkpoint { .. } | Write::DropMessages { .. } => 0,
+            write => write.weight().saturating_sub(self.rows.held_already(write)),
+        }
     }
 
     fn newest_pending(&self) -> u64 {
@@ -334,18 +356,6 @@ impl Disk {
         let failed =
             |unreadable: Unreadable| ReadFailed { why: unreadable.to_string(), damaged: Some(unreadable.lost) };
         self.rows.read(read, writes).map_err(failed)
-    }
-}
-
-/// What a batch takes beside the rows that it replaces: of checkpoints only the newest is kept.
-fn size(batch: &WriteBatch) -> u64 {
-    batch.writes.iter().map(size_of).sum()
-}
-
-fn size_of(write: &Write) -> u64 {
-    match write {
-        Write::Checkpoint { .. } | Write::DropMessages { .. } => 0,
-        write => write.weight(),
     }
 }
 

@@ -65,6 +65,19 @@ impl Rows {
             + outbox.sum::<u64>()
     }
 
+    /// The weight of messages of a write that are in good rows already.
+    pub(super) fn held_already(&self, write: &Write) -> u64 {
+        let (Write::Messages { group, topic, messages } | Write::Repair { group, topic, messages }) = write else {
+            return 0;
+        };
+        let Some(runs) = self.topics.get(&(*group, *topic)) else { return 0 };
+        let is_held = |message: &&StoredMessage| {
+            let row = runs.range(message.offset..).next().and_then(|(_, row)| row.as_ref().ok());
+            row.and_then(|run| run.first()).is_some_and(|first| first.offset <= message.offset)
+        };
+        messages.iter().filter(is_held).map(|message| 128 + message.content.len() as u64).sum()
+    }
+
     pub(super) fn apply(&mut self, batch: WriteBatch) {
         batch.writes.into_iter().for_each(|write| self.apply_one(write));
     }

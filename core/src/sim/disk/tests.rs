@@ -274,6 +274,21 @@ fn what_is_deleted_gives_its_room_back_and_small_things_find_room_on_a_full_disk
 }
 
 #[test]
+fn what_the_log_makes_again_finds_room_on_a_disk_that_was_filled_meanwhile() {
+    let mut disk = Disk::default();
+    disk.begin(batch(1, [messages(0..300)]));
+    disk.finish(1).unwrap();
+    disk.lose_unsettled(0);
+    disk.limit(Some(0));
+    disk.recover().unwrap();
+    disk.begin(batch(1, [messages(0..300)]));
+    disk.finish(1).expect("it was there before");
+    let (free, more) = (disk.space().free, messages(300..600));
+    disk.begin(batch(2, [more]));
+    assert_eq!((free, disk.finish(2)), (0, Err(WriteFailed::Full)));
+}
+
+#[test]
 fn a_read_sees_all_that_was_begun_before_it() {
     for seed in 0..SEEDS {
         let mut random = fastrand::Rng::with_seed(seed);
