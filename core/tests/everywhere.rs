@@ -53,7 +53,7 @@ fn a_seed_makes_the_same_run_on_every_machine() {
     assert_eq!(traces, RUNS, "the seeds and their traces are {traces:#018x?}");
 }
 
-const RUNS: [(u64, u64); 3] = [(1, 0xd5ef_21dc_1d76_9178), (2, 0xe6e3_d028_9b3a_e0cb), (4, 0x1dfa_6855_ba65_5ad0)];
+const RUNS: [(u64, u64); 3] = [(1, 0xd5ef_21dc_1d76_9178), (2, 0xe6e3_d028_9b3a_e0cb), (4, 0x1dfa_6841_9988_1970)];
 
 #[wasm_bindgen_test(unsupported = test)]
 fn what_is_published_is_pulled_on_cubes_of_every_small_dimension() {
