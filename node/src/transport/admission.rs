@@ -63,14 +63,17 @@ impl Admitted {
         Arc::new(Admitted { admission, taken: Mutex::default() })
     }
 
-    /// Waits until this many requests of so many bytes each may be given to core.
+    /// Waits until this many requests of so many bytes each may be given to core. All their places are taken at once: whoever
+    /// held some while it waits for others would wait for itself.
     pub async fn take(&self, requests: usize, bytes: usize) {
-        for _ in 0..requests {
-            let places = Places::of(bytes);
-            let permits = self.admission.lane(places.is_long).acquire_many(places.count).await;
-            permits.expect("the lanes are never closed").forget();
-            self.taken().push_back(places);
-        }
+        let Places { is_long, count } = Places::of(bytes);
+        let most = if is_long { LONG_BYTES } else { SHORT_BYTES } / PLACE_BYTES;
+        let all = (count as usize * requests).min(most);
+        let permits = self.admission.lane(is_long).acquire_many(all as u32).await;
+        permits.expect("the lanes are never closed").forget();
+        let through = |request: usize| all * request / requests.max(1);
+        let parts = (0..requests).map(|at| Places { is_long, count: (through(at + 1) - through(at)) as u32 });
+        self.taken().extend(parts);
     }
 
     /// Core has answered a request. Answers may come out of order; the sum is right once all are there.
@@ -113,6 +116,15 @@ mod tests {
         honest.take(100, 200).now_or_never().expect("short requests have a lane of their own");
         first.answered();
         waits.now_or_never().expect("the next one has its turn");
+    }
+
+    #[tokio::test]
+    async fn many_long_requests_of_one_message_do_not_wait_for_each_other() {
+        let admission = Arc::<Admission>::default();
+        let first = Admitted::new(admission.clone());
+        first.take(256, 20 << 10).now_or_never().expect("more than the lane holds passes alone");
+        (0..256).for_each(|_| first.answered());
+        Admitted::new(admission).take(1, LONG_BYTES).now_or_never().expect("all places are free");
     }
 
     #[tokio::test]
