@@ -23,6 +23,7 @@
 //! unanswered = 1024                # requests of one connection
 //! content_bytes = 1048576          # of one message
 //! registrations_per_second = 200   # new publishers and subscribers from clients; ten times as many at once
+//! names_expire_after = "30d"       # publishers and subscribers that are not used for so long are deleted; default: never
 //! silence_s = 60                   # a client from which nothing comes for so long, not even an answer to a ping, is gone
 //!
 //! [storage]
@@ -35,6 +36,7 @@
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Read as _;
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -108,7 +110,7 @@ pub struct TypedStorage {
     pub shared_by: Option<u64>,
 }
 
-#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TypedLimits {
     pub clients: Option<usize>,
@@ -117,6 +119,7 @@ pub struct TypedLimits {
     pub content_bytes: Option<usize>,
     pub silence_s: Option<usize>,
     pub registrations_per_second: Option<usize>,
+    pub names_expire_after: Option<String>,
 }
 
 /// What is wrong with a configuration. Each names the field, what it holds and what it should.
@@ -155,6 +158,8 @@ pub enum ConfigError {
     Sync(#[from] SyncModeError),
     #[error("`storage.reserve`: `{given}` is no size; write bytes, or KiB, MiB or GiB, such as 64MiB")]
     Size { given: String },
+    #[error("`limits.names_expire_after`: `{given}` is no time between 1 s and 10 years; write it such as 12h or 30d")]
+    Expiry { given: String },
     #[error("`limits.{field}` must lie between {min} and {max}, not at {given}")]
     Limit { field: &'static str, given: usize, min: usize, max: usize },
 }
@@ -206,6 +211,7 @@ impl Typed {
                     .limits
                     .registrations_per_second
                     .or(other.limits.registrations_per_second),
+                names_expire_after: self.limits.names_expire_after.or(other.limits.names_expire_after),
             },
             storage: TypedStorage {
                 reserve: self.storage.reserve.or(other.storage.reserve),
@@ -252,7 +258,7 @@ impl TypedStorage {
 }
 
 impl TypedLimits {
-    fn check(self) -> Result<Limits, ConfigError> {
+    fn check(&self) -> Result<Limits, ConfigError> {
         let limits = Limits::default();
         let clients = in_range("clients", self.clients.unwrap_or(limits.clients), 1, 100_000)?;
         Ok(Limits {
@@ -266,20 +272,24 @@ impl TypedLimits {
         })
     }
 
-    fn check_silence(self) -> Result<Duration, ConfigError> {
+    fn check_silence(&self) -> Result<Duration, ConfigError> {
         let default = Limits::default().silence.as_secs() as usize;
         let seconds = in_range("silence_s", self.silence_s.unwrap_or(default), 3, 3_600)?;
         Ok(Duration::from_secs(seconds as u64))
     }
 
-    fn check_requests(self) -> Result<RequestLimits, ConfigError> {
+    fn check_requests(&self) -> Result<RequestLimits, ConfigError> {
         let default = RequestLimits::default().registrations_per_second as usize;
         let registrations = self.registrations_per_second.unwrap_or(default);
         let registrations = in_range("registrations_per_second", registrations, 1, UNLIMITED_REGISTRATIONS)?;
-        Ok(RequestLimits { max_content_bytes: self.check_content()?, registrations_per_second: registrations as u32 })
+        Ok(RequestLimits {
+            max_content_bytes: self.check_content()?,
+            registrations_per_second: registrations as u32,
+            names_expire_after: self.names_expire_after.as_deref().map(parse_expiry).transpose()?,
+        })
     }
 
-    fn check_content(self) -> Result<usize, ConfigError> {
+    fn check_content(&self) -> Result<usize, ConfigError> {
         in_range("content_bytes", self.content_bytes.unwrap_or(1 << 20), 1, 16 << 20)
     }
 }
@@ -313,6 +323,13 @@ pub fn parse_size(text: &str) -> Result<u64, ConfigError> {
     let bytes =
         digits.trim_end().parse().ok().zip(unit).and_then(|(number, unit): (u64, u64)| number.checked_mul(unit));
     bytes.ok_or_else(|| ConfigError::Size { given: text.to_owned() })
+}
+
+/// `30d`, `12h` or `90s`.
+pub fn parse_expiry(text: &str) -> Result<Duration, ConfigError> {
+    const BOUNDS: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(10 * 365 * 24 * 3_600);
+    let parsed = humantime::parse_duration(text).ok().filter(|time| BOUNDS.contains(time));
+    parsed.ok_or_else(|| ConfigError::Expiry { given: text.to_owned() })
 }
 
 fn required<T>(field: &'static str, what: &'static str, value: Option<T>) -> Result<T, ConfigError> {
@@ -467,6 +484,16 @@ mod tests {
             "cluster = \"demo\"\nlimits.registrations_per_second = 0",
             "`limits.registrations_per_second` must lie between 1 and 1000000",
         );
+    }
+
+    #[test]
+    fn times_to_expiry_are_read_as_people_write_them() {
+        let times = ["1s", "12h", "30d", "1h 30m"].map(|text| parse_expiry(text).unwrap().as_secs());
+        assert_eq!(times, [1, 43_200, 2_592_000, 5_400]);
+        for text in ["", "0s", "999ms", "30", "-1d", "11years", "99999999999999999999d", "soon"] {
+            let error = parse_expiry(text).unwrap_err().to_string();
+            assert!(error.contains(&format!("`{text}` is no time")), "{error}");
+        }
     }
 
     #[test]

@@ -10,6 +10,7 @@
 //! | `requests`, `replies` | what a client asked here, until it is answered (the *origin's* part) |
 //! | `pending` | what is known of each such request |
 //! | `registering` | which names are known here, and how many new ones are taken |
+//! | `expiring` | which names are used on, and which ones end because they are not |
 //! | `lanes` | which of a client's pulls are begun, and which wait |
 //! | `groups` | what the groups' members say to each other, and what comes of it |
 //! | `serve` | what another node asks of this one (the *leader's* and the *holder's* part) |
@@ -30,6 +31,7 @@
 mod ack_all;
 mod altered;
 mod config;
+mod expiring;
 mod faults;
 mod groups;
 mod joining;
@@ -114,6 +116,7 @@ pub struct Node {
     /// What waits to leave for all clients.
     queued_by_all: u64,
     requests: pending::Requests,
+    uses: expiring::Uses,
     lanes: lanes::Lanes,
     serving: serve::Serving,
     pulls: pulls::Pulls,
@@ -186,6 +189,7 @@ impl Node {
             watchers: BTreeSet::new(),
             queued_by_all: 0,
             requests: pending::Requests::default(),
+            uses: expiring::Uses::default(),
             lanes: lanes::Lanes::default(),
             serving: serve::Serving::default(),
             pulls: pulls::Pulls::default(),
@@ -320,11 +324,13 @@ impl Node {
             self.handle_pulls_time();
             self.handle_repairs_time();
             self.handle_push_time();
+            self.report_uses_of_sessions();
             self.handle_outbox_time();
         }
         if self.now.monotonic >= self.next_maintenance {
             self.next_maintenance = self.now.monotonic + MAINTENANCE;
             self.maintain_groups();
+            self.expire_names();
         }
     }
 

@@ -48,6 +48,8 @@ pub(super) enum Purpose {
     Outbox(u64),
     /// Messages that this node's disk has lost: their group, topic and first offset.
     Repair((Vertex, TopicId, Offset)),
+    /// A use of a name that was reported.
+    Use(Registry, String),
 }
 
 pub(super) struct Pending {
@@ -213,6 +215,16 @@ pub(super) fn registration(action: &Action) -> Option<(Registry, &str)> {
         | Action::ReplicaSubscribe { subscriber, .. }
         | Action::Pull { subscriber, read: ReadLevel::Leader, .. } => Some((Registry::Subscriber, subscriber.as_str())),
         _ => None,
+    }
+}
+
+/// The name that an action is done under, or that it registers.
+pub(super) fn acts_under(action: &Action) -> Option<(Registry, &str)> {
+    match action {
+        Action::Pull { subscriber, .. } | Action::ReplicaPull { subscriber, .. } => {
+            Some((Registry::Subscriber, subscriber.as_str()))
+        }
+        _ => registration(action),
     }
 }
 

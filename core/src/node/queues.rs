@@ -32,6 +32,7 @@ impl Node {
         let mut queues = Vec::new();
         queues.extend(self.clients_queues());
         queues.extend(self.requests.queues());
+        queues.push(self.uses.queue());
         queues.push(self.lanes.queue());
         queues.extend(self.serving.queues());
         queues.extend(self.pulls.queues());

@@ -24,6 +24,7 @@ impl Node {
             Some(Purpose::Fetch(session)) => self.handle_fetched(session, reply),
             Some(Purpose::Repair(place)) => self.handle_lost_found(place, token, reply),
             Some(Purpose::Outbox(id)) => self.handle_outbox_reply(id, reply),
+            Some(Purpose::Use(kind, name)) => self.handle_use_reply(kind, name, reply),
             None => {}
         }
     }

@@ -10,7 +10,7 @@ use std::time::Duration;
 use super::Node;
 use super::lanes::takes_turns;
 use super::pending::{
-    Ask, MAX_ASKS, Pending, Purpose, Stage, changes_something, destination, registers, registration, wants_push,
+    Ask, MAX_ASKS, Pending, Purpose, Stage, acts_under, changes_something, destination, registers, registration, wants_push,
 };
 use super::registering::in_question;
 use crate::bugs::Bug;
@@ -60,6 +60,9 @@ impl Node {
         if let Some(failure) = self.lacks_room_for(&pending.action) {
             self.answer(pending, Err(failure), self.me, vec![self.me]);
             return;
+        }
+        if let Some((kind, name)) = acts_under(&pending.action) {
+            self.report_use(kind, name);
         }
         let begins = self.may_begin(&pending.action);
         pending.stage = if begins { self.first_stage(&pending.action, key.number) } else { Stage::NotBegun };

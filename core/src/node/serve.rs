@@ -120,6 +120,7 @@ impl Node {
                 let op = Op::Advance { subscriber: subscriber.clone(), topic: topic.clone(), from, to };
                 self.handle_advance(asker, key, op, Action::Commit { subscriber, topic, offset: to }, hops)
             }
+            Call::Use { kind, name } => self.handle_use(asker, kind, name),
             Call::Fetch { subscription, from, max_bytes } => self.handle_fetch(asker, subscription, from, max_bytes),
             Call::Stored { group, topic, from, end, max_bytes } => {
                 self.handle_stored(asker, group, topic, from, end, max_bytes)
@@ -183,7 +184,7 @@ impl Node {
     }
 
     /// Whether commands and linearizable reads are for this node; otherwise, what the one who asked is told.
-    fn check_leads(&self, home: Vertex) -> Result<(), Reply> {
+    pub(super) fn check_leads(&self, home: Vertex) -> Result<(), Reply> {
         let not_leader = |leader| Err(Reply::NotLeader { leader, proposed: false });
         let Some(group) = self.groups.get(&home) else { return not_leader(self.overlay.leader_of(home)) };
         if !group.is_leader() {
@@ -293,6 +294,17 @@ impl Node {
         let command = Command { key, time: self.now.wall, op };
         self.serving.queues.entry(waiter.group).or_default().push(command);
         self.serving.insert_waiter(key, waiter);
+    }
+
+    /// A command that nobody waits for. Returns whether there was room for it.
+    pub(super) fn enter_alone(&mut self, group: Vertex, op: Op) -> bool {
+        let command = Command { key: self.next_key(), time: self.now.wall, op };
+        let queue = self.serving.queues.entry(group).or_default();
+        let has_room = queue.len() < MAX_COMMANDS;
+        if has_room {
+            queue.push(command);
+        }
+        has_room
     }
 
     pub(super) fn propose_queued(&mut self) {

@@ -24,13 +24,20 @@ impl Topics {
         self.latest = self.latest.max(command.time);
         let result = match &command.op {
             Op::CreatePublisher { publisher } => {
-                self.publishers.create(key, publisher, self.subscribers.bytes()).map(unchanged)
+                self.publishers.create(key, publisher, self.subscribers.bytes(), self.latest).map(unchanged)
             }
             Op::CreateSubscriber { subscriber } => {
-                self.subscribers.create(key, subscriber, self.publishers.bytes()).map(unchanged)
+                self.subscribers.create(key, subscriber, self.publishers.bytes(), self.latest).map(unchanged)
             }
             Op::DeletePublisher { publisher } => self.publishers.delete(key, publisher).map(unchanged),
             Op::DeleteSubscriber { subscriber } => self.subscribers.delete(key, subscriber).map(unchanged),
+            Op::UsePublisher { publisher } => self.publishers.note_use(publisher, self.latest).map(unchanged),
+            Op::UseSubscriber { subscriber } => self.subscribers.note_use(subscriber, self.latest).map(unchanged),
+            Op::ExpireNames { before } => {
+                self.publishers.expire(key, *before);
+                self.subscribers.expire(key, *before);
+                Ok(unchanged(Outcome::Unregistered))
+            }
             Op::CreateTopic { publisher, topic } => self.create_topic(key, publisher, topic),
             Op::DeleteTopic { publisher, topic } => self.delete_topic(key, publisher, topic),
             Op::Publish { publisher, topic, sequence, content } => {

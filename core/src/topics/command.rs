@@ -68,6 +68,17 @@ pub enum Op {
     DeleteSubscriber {
         subscriber: SubscriberId,
     },
+    /// Somebody acted under this name: it does not expire for a while.
+    UsePublisher {
+        publisher: PublisherId,
+    },
+    UseSubscriber {
+        subscriber: SubscriberId,
+    },
+    /// Names that were last used before this moment end.
+    ExpireNames {
+        before: Timestamp,
+    },
 }
 
 impl Command {

@@ -264,6 +264,26 @@ impl Topics {
         SubscriberId::new(name).is_ok_and(|name| self.subscribers.contains(&name))
     }
 
+    /// When a publisher registered here was last reported as used.
+    pub fn publisher_used(&self, name: &PublisherId) -> Option<Timestamp> {
+        self.publishers.used(name)
+    }
+
+    /// When a subscriber registered here was last reported as used.
+    pub fn subscriber_used(&self, name: &SubscriberId) -> Option<Timestamp> {
+        self.subscribers.used(name)
+    }
+
+    /// Whether [`command::Op::ExpireNames`] would delete any. Goes through all names.
+    pub fn has_names_unused_since(&self, before: Timestamp) -> bool {
+        self.publishers.has_unused_since(before) || self.subscribers.has_unused_since(before)
+    }
+
+    /// The latest time in the group's log.
+    pub fn latest(&self) -> Timestamp {
+        self.latest
+    }
+
     /// The offset that the subscriber reads next; `None` without such a topic or subscription.
     pub fn cursor(&self, topic: &TopicName, subscriber: &SubscriberId) -> Option<Offset> {
         self.topics.get(topic)?.cursors.get(subscriber).map(|cursor| cursor.offset)

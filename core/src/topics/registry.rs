@@ -1,7 +1,10 @@
 //! The names that are registered in a group: publishers, or subscribers.
 //!
-//! Whoever registers a name again learns that it existed; whoever deletes it ends it. Both commands may come twice and late, as all do:
-//! a copy of a creation never brings a deleted name back, and a copy of a deletion never takes away a name that was registered since.
+//! Registering a name again tells that it existed; deleting it ends it. Both commands may come twice and late, as all do: a copy of
+//! a creation never brings a deleted name back, and a copy of a deletion never takes away a name that was registered since.
+//!
+//! A registration carries the time of its last use, to the precision with which nodes report uses (see `node::expiring`). The log
+//! says when names that were not used for long are deleted, so that every member deletes the same ones.
 //!
 //! Of names that are there nothing is kept about who asked for them, but for the request that created them: the newest request of
 //! each origin about *any* name of the registry tells as much. One with a smaller number was taken in before that. When a name is
@@ -16,11 +19,12 @@ use super::apply::{is_late, remember};
 use super::late::{Absences, Newest};
 use super::{MAX_REGISTERED_BYTES, Outcome};
 use crate::names::{PublisherId, SubscriberId};
+use crate::time::Timestamp;
 use crate::wire::answer::{ErrorCode, Failure};
 use crate::wire::peer::RequestKey;
 
 /// Bytes of memory that a name takes beside its text and beside what came before it.
-const ENTRY_BYTES: usize = 144;
+const ENTRY_BYTES: usize = 152;
 
 /// One of the two kinds of names.
 pub(super) trait Registered: Ord + Clone {
@@ -70,6 +74,7 @@ struct Registration {
     created_by: RequestKey,
     /// Up to these, requests were not meant for it: they found no such name, or the one before.
     before: Newest,
+    used: Timestamp,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -96,6 +101,15 @@ impl<N: Registered> Registry<N> {
         self.names.contains_key(name)
     }
 
+    /// When a registered name was last reported as used.
+    pub(super) fn used(&self, name: &N) -> Option<Timestamp> {
+        self.names.get(name).map(|registration| registration.used)
+    }
+
+    pub(super) fn has_unused_since(&self, before: Timestamp) -> bool {
+        self.names.values().any(|registration| registration.used < before)
+    }
+
     /// About the memory that the registered names take.
     pub(super) fn bytes(&self) -> usize {
         self.bytes
@@ -112,12 +126,19 @@ impl<N: Registered> Registry<N> {
     }
 
     /// `others`: the bytes that other names of the group take.
-    pub(super) fn create(&mut self, key: RequestKey, name: &N, others: usize) -> Result<Outcome, Failure> {
+    pub(super) fn create(
+        &mut self,
+        key: RequestKey,
+        name: &N,
+        others: usize,
+        now: Timestamp,
+    ) -> Result<Outcome, Failure> {
         self.met.note(key);
         if self.deleted.iter().any(|deletion| deletion.created_by == key) {
             return Ok(Outcome::Registered { existed: false });
         }
-        if let Some(present) = self.names.get(name) {
+        if let Some(present) = self.names.get_mut(name) {
+            present.used = present.used.max(now);
             return Ok(Outcome::Registered { existed: present.created_by != key });
         }
         if self.absent.is_before_end(name, key) {
@@ -130,7 +151,7 @@ impl<N: Registered> Registry<N> {
         }
         self.bytes += added;
         let before = self.absent.begin(name);
-        self.names.insert(name.clone(), Registration { created_by: key, before });
+        self.names.insert(name.clone(), Registration { created_by: key, before, used: now });
         Ok(Outcome::Registered { existed: false })
     }
 
@@ -146,12 +167,31 @@ impl<N: Registered> Registry<N> {
         if present.before.covers(key) || is_late(key, present.created_by) {
             return Err(was_created_since(name));
         }
-        let deletion = Deletion { created_by: present.created_by, deleted_by: key };
-        self.bytes -= weight(name, &present.before);
-        self.names.remove(name);
-        remember(&mut self.deleted, deletion);
-        self.absent.note_end(name, &self.met);
+        self.remove(name, key);
         Ok(Outcome::Unregistered)
+    }
+
+    /// The name was used; a name that is gone stays gone.
+    pub(super) fn note_use(&mut self, name: &N, now: Timestamp) -> Result<Outcome, Failure> {
+        let present = self.names.get_mut(name).ok_or_else(|| is_unknown(name))?;
+        present.used = present.used.max(now);
+        Ok(Outcome::Registered { existed: true })
+    }
+
+    /// Deletes every name that was last used before this moment.
+    pub(super) fn expire(&mut self, key: RequestKey, before: Timestamp) {
+        let is_unused = |(_, registration): &(&N, &Registration)| registration.used < before;
+        let unused: Vec<N> = self.names.iter().filter(is_unused).map(|(name, _)| name.clone()).collect();
+        for name in unused {
+            self.remove(&name, key);
+        }
+    }
+
+    fn remove(&mut self, name: &N, deleted_by: RequestKey) {
+        let Some(removed) = self.names.remove(name) else { return };
+        self.bytes -= weight(name, &removed.before);
+        remember(&mut self.deleted, Deletion { created_by: removed.created_by, deleted_by });
+        self.absent.note_end(name, &self.met);
     }
 }
 
@@ -170,7 +210,7 @@ fn is_full<N: Registered>() -> Failure {
 
 /// For people: the name is escaped where the failure is made.
 fn is_unknown<N: Registered>(name: &N) -> Failure {
-    N::UNKNOWN.because(format!("there is no {} `{}`, so nothing was deleted", N::WHAT, name.text()))
+    N::UNKNOWN.because(format!("there is no {} `{}`", N::WHAT, name.text()))
 }
 
 fn was_created_since<N: Registered>(name: &N) -> Failure {
@@ -197,7 +237,7 @@ mod tests {
 
     impl Story {
         fn create(&mut self, name: &str, by: RequestKey) -> Result<Outcome, ErrorCode> {
-            self.0.create(by, &publisher(name), 0).map_err(|failure| failure.code)
+            self.0.create(by, &publisher(name), 0, Timestamp(0)).map_err(|failure| failure.code)
         }
 
         fn delete(&mut self, name: &str, by: RequestKey) -> Result<Outcome, ErrorCode> {
@@ -283,7 +323,7 @@ mod tests {
         let many = fill(&mut story);
         assert!(story.0.bytes() <= MAX_REGISTERED_BYTES && many > 50_000, "{many} names");
         let refused = key("001", many + 1);
-        let failure = story.0.create(refused, &publisher("ann"), MAX_REGISTERED_BYTES).unwrap_err();
+        let failure = story.0.create(refused, &publisher("ann"), MAX_REGISTERED_BYTES, Timestamp(0)).unwrap_err();
         assert_eq!(failure.code, ErrorCode::LimitReached);
         assert!(failure.message.contains("take 32 MiB") && failure.message.contains("delete"), "{failure}");
         assert_eq!(story.create(&format!("{:0>255}", 1), key("010", 1)), EXISTED, "what is there costs nothing");
@@ -318,5 +358,29 @@ mod tests {
             story.delete(&number.to_string(), key("001", 2 * number + 1)).unwrap();
         }
         assert_eq!((story.0.removals(), story.0.bytes()), (REMOVALS_REMEMBERED, 0));
+    }
+
+    #[test]
+    fn names_that_are_not_used_expire_and_others_stay() {
+        let mut story = Story::default();
+        let create = |story: &mut Story, name, number, at| {
+            story.0.create(key("001", number), &publisher(name), 0, Timestamp(at)).map_err(|failure| failure.code)
+        };
+        for (number, name) in [(1, "ann"), (2, "bob"), (3, "cid")] {
+            assert_eq!(create(&mut story, name, number, 10), NEW);
+        }
+        assert!(story.0.note_use(&publisher("bob"), Timestamp(20)).is_ok());
+        assert_eq!(create(&mut story, "cid", 4, 30), EXISTED, "creating it again is a use");
+        assert!(story.0.has_unused_since(Timestamp(20)) && !story.0.has_unused_since(Timestamp(10)));
+        story.0.expire(key("001", 5), Timestamp(20));
+        assert_eq!((story.has("ann"), story.has("bob"), story.has("cid")), (false, true, true));
+        let failure = story.0.note_use(&publisher("ann"), Timestamp(40)).unwrap_err();
+        assert_eq!(failure.code, ErrorCode::UnknownPublisher, "a late use brings nothing back");
+        assert_eq!(create(&mut story, "ann", 1, 50), NEW, "a copy of the first creation has its outcome");
+        assert!(!story.has("ann"), "and brings nothing back");
+        assert_eq!(create(&mut story, "ann", 6, 60), NEW);
+        let counted = story.0.bytes();
+        story.0.index();
+        assert_eq!(story.0.bytes(), counted);
     }
 }

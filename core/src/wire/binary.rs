@@ -317,7 +317,7 @@ fn check_call(call: &Call, cube: Cube) -> Result<(), String> {
         Call::Advance { key, .. } => cube.check("origin", key.origin.vertex),
         Call::ListTopics { group } | Call::Stored { group, .. } => cube.check("group", *group),
         Call::Fetch { subscription, .. } => cube.check("group", subscription.group),
-        Call::IsRegistered { .. } | Call::Holding { .. } => Ok(()),
+        Call::IsRegistered { .. } | Call::Use { .. } | Call::Holding { .. } => Ok(()),
     }
 }
 

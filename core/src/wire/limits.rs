@@ -2,6 +2,8 @@
 //!
 //! Types already hold what can be said by types (names, modes); what remains is checked here, once, at the door.
 
+use std::time::Duration;
+
 use serde_json::value::RawValue;
 
 use crate::cube::{Dimension, Vertex};
@@ -33,11 +35,13 @@ pub struct Limits {
     pub max_content_bytes: usize,
     /// New publishers and subscribers that a node takes from its clients in a second; ten times as many at once.
     pub registrations_per_second: u32,
+    /// Publishers and subscribers that nobody used for so long are deleted; `None`: never.
+    pub names_expire_after: Option<Duration>,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Limits { max_content_bytes: 1 << 20, registrations_per_second: 200 }
+        Limits { max_content_bytes: 1 << 20, registrations_per_second: 200, names_expire_after: None }
     }
 }
 

@@ -120,6 +120,8 @@ pub enum Call {
     ListTopics { group: Vertex },
     /// To the leader, by who pulled: the messages from `from` to before `to` have arrived, and the cursor may move behind them.
     Advance { key: RequestKey, subscriber: SubscriberId, topic: TopicName, from: Offset, to: Offset },
+    /// To the leader of the name's group: somebody acts under it, so it is not to expire. Answered with `Registered`.
+    Use { kind: Registry, name: String },
 }
 
 /// One subscription to one topic, so that any holder can tell whether it is gone, or only not known there yet.

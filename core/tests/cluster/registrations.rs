@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
+use cubecast_core::cube::Dimension;
 use cubecast_core::names::{PublisherId, SubscriberId};
 use cubecast_core::placement;
-use cubecast_core::sim::Cluster;
+use cubecast_core::sim::{Cluster, ClusterConfig};
 use cubecast_core::wire::answer::{Done, ErrorCode, Failure};
 use cubecast_core::wire::client::{Ack, Action, ReadLevel};
 
@@ -149,4 +150,73 @@ fn a_node_takes_only_so_many_new_names_and_those_that_exist_are_free() {
     assert_eq!(again, 1_900, "also when there is no room for new ones");
     let elsewhere = registered(&mut cluster, "100", names(20_000, 21_000));
     assert_eq!(elsewhere, 1_000, "each node counts for itself");
+}
+
+/// A cluster in which names end after a minute without use.
+fn expiring(seed: u64) -> Cluster {
+    let mut config = ClusterConfig::new(Dimension::new(3).unwrap(), seed);
+    config.limits.names_expire_after = Some(Duration::from_secs(60));
+    prepared(Cluster::with(config))
+}
+
+fn register(cluster: &mut Cluster, name: &str) -> bool {
+    let publisher = PublisherId::new(name).unwrap();
+    existed(cluster.must(vertex("011"), Action::CreatePublisher { publisher }))
+}
+
+#[test]
+fn names_that_nobody_uses_expire_and_used_ones_stay() {
+    let mut cluster = expiring(23);
+    let at = vertex("011");
+    assert!(!register(&mut cluster, "idle"));
+    let mut published = Vec::new();
+    for number in 0..30 {
+        cluster.run_for(Duration::from_secs(10));
+        let through = vertex(["011", "110", "101"][number % 3]);
+        published.push(number.to_string());
+        cluster.must(through, publish(&published[number], Ack::Quorum, None)).unwrap();
+        if number == 15 {
+            cluster.kill(vertex("100"));
+            cluster.kill(placement::home(publisher().as_str(), cluster.dimension()));
+            cluster.run_for(Duration::from_secs(5));
+            for node in cluster.dimension().vertices() {
+                cluster.start(node);
+            }
+        }
+        // A replica's read asks nobody whether its subscriber is registered.
+        let pulled = cluster.must(vertex("101"), pull(ReadLevel::Any, false));
+        assert_eq!(contents(pulled).len(), published.len(), "the subscriber is known, though it only reads");
+    }
+    assert_eq!(code(cluster.must(at, publish_as("idle"))), ErrorCode::UnknownPublisher);
+    assert!(!register(&mut cluster, "idle"), "it is a new registration");
+    assert!(register(&mut cluster, publisher().as_str()), "used in other ways than by creating it again");
+    let unsubscribe = Action::Unsubscribe { subscriber: subscriber(), topic: topic(NEWS) };
+    assert!(cluster.must(at, unsubscribe).is_ok(), "its subscriber is registered");
+}
+
+#[test]
+fn a_subscriber_that_only_waits_for_messages_keeps_its_name() {
+    let mut cluster = expiring(24);
+    let at = vertex("011");
+    let client = cluster.connect_client(at);
+    let push = Action::Subscribe { subscriber: subscriber(), topic: topic(NEWS), from: None, push: true };
+    cluster.send(client, push);
+    cluster.run_for(Duration::from_secs(300));
+    let create = Action::CreateSubscriber { subscriber: subscriber() };
+    assert!(existed(cluster.must(at, create)));
+    cluster.disconnect_client(client);
+    cluster.run_for(Duration::from_secs(100));
+    assert!(!existed(cluster.must(at, Action::CreateSubscriber { subscriber: subscriber() })));
+}
+
+#[test]
+fn names_do_not_expire_unless_that_is_configured() {
+    let mut cluster = cluster(25);
+    cluster.run_for(Duration::from_secs(1_000));
+    assert!(register(&mut cluster, publisher().as_str()));
+}
+
+fn publish_as(name: &str) -> Action {
+    let Action::Publish { topic, content, ack, sequence, .. } = publish("x", Ack::Quorum, None) else { unreachable!() };
+    Action::Publish { publisher: PublisherId::new(name).unwrap(), topic, content, ack, sequence }
 }

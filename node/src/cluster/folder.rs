@@ -120,6 +120,7 @@ impl ClusterFolder {
             addresses: plan.dimension.vertices().map(|vertex| (vertex.to_string(), plan.address(vertex))).collect(),
             limits: TypedLimits {
                 registrations_per_second: plan.registrations_per_second.map(|count| count as usize),
+                names_expire_after: plan.names_expire_after.clone(),
                 ..TypedLimits::default()
             },
             storage: TypedStorage {

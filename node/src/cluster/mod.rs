@@ -45,6 +45,8 @@ pub struct Plan {
     pub storage_reserve: Option<String>,
     /// `None`: the usual limit.
     pub registrations_per_second: Option<u32>,
+    /// As typed; `None`: never.
+    pub names_expire_after: Option<String>,
     pub allow_faults: bool,
     /// Whether somebody said so; else it follows from the host.
     pub faults_were_asked_for: bool,

@@ -9,7 +9,7 @@ use cubecast_core::address::Host;
 use super::{Failure, Logging, block_on};
 use crate::cluster::ports::{self, BasePort};
 use crate::cluster::{self, Plan};
-use crate::config::{UNLIMITED_REGISTRATIONS, check_dimension, parse_size};
+use crate::config::{UNLIMITED_REGISTRATIONS, check_dimension, parse_expiry, parse_size};
 use crate::log;
 use crate::shutdown::Shutdown;
 use crate::storage::SyncMode;
@@ -52,6 +52,9 @@ pub struct Args {
     /// New publishers and subscribers that a node takes from its clients in a second, and ten times as many at once.
     #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..=UNLIMITED_REGISTRATIONS as i64))]
     registrations_per_second: Option<u32>,
+    /// Delete publishers and subscribers that are not used for so long, such as 30d or 12h (default: never).
+    #[arg(long, value_name = "TIME")]
+    names_expire_after: Option<String>,
     /// Whether clients can make nodes fail, and cut or slow links (default: on where only this machine can connect, off where
     /// --host opens the cluster to the network).
     #[arg(long, value_enum, value_name = "on|off", conflicts_with = "no_faults")]
@@ -109,6 +112,8 @@ impl Args {
         let dimension = check_dimension(self.dimension).map_err(|error| Failure::new(Failure::USAGE, error))?;
         let reserve = self.storage_reserve.as_deref().map(parse_size).transpose();
         reserve.map_err(|error| Failure::new(Failure::USAGE, error))?;
+        let expiry = self.names_expire_after.as_deref().map(parse_expiry).transpose();
+        expiry.map_err(|error| Failure::new(Failure::USAGE, error))?;
         let ports = ports::choose(&self.host, self.base_port, &self.ports, dimension.size());
         let faults = if self.no_faults { Some(Switch::Off) } else { self.faults };
         let allow_faults = faults.map_or(self.host.is_loopback(), |faults| faults == Switch::On);
@@ -121,7 +126,7 @@ impl Args {
             sync: self.sync.to_string(),
             storage_reserve: self.storage_reserve,
             registrations_per_second: self.registrations_per_second,
-
+            names_expire_after: self.names_expire_after,
             allow_faults,
             faults_were_asked_for: faults.is_some(),
             allow_origin: self.allow_origin,

@@ -38,6 +38,7 @@ pub struct ClusterConfig {
     pub edges: EdgeConditions,
     pub disk_delay: Duration,
     pub log: LogLimits,
+    pub limits: Limits,
     /// All that reaches a node at one moment is one turn of it, as in a real node, which gathers what is there. Otherwise each input is a
     /// turn: more orders of events, and more work.
     pub gather_turns: bool,
@@ -55,6 +56,7 @@ impl ClusterConfig {
             edges: EdgeConditions::default(),
             disk_delay: DISK,
             log: LogLimits::default(),
+            limits: Limits::default(),
             gather_turns: false,
             keep_events: false,
             bug: None,
@@ -399,7 +401,7 @@ impl Cluster {
             seed: self.config.seed ^ (vertex.index() as u64) << 32 ^ host.life,
             sync: "always".into(),
             version: env!("CARGO_PKG_VERSION").into(),
-            limits: Limits::default(),
+            limits: self.config.limits,
             log: self.config.log,
             observe_all: self.config.keep_events,
             bug: self.config.bug,

@@ -94,7 +94,8 @@ fn asks() -> Vec<Body> {
     let subscription = Subscription { group: vertex("100"), topic: TopicId(1), subscriber: subscriber(), since: 300 };
     let others = vec![
         Call::Fetch { subscription, from: Offset(7), max_bytes: 1_000 },
-        Call::IsRegistered { kind: Registry::Publisher, name, linearizable },
+        Call::IsRegistered { kind: Registry::Publisher, name: name.clone(), linearizable },
+        Call::Use { kind: Registry::Subscriber, name },
         Call::Holding { topic: topic() },
         Call::ListTopics { group: vertex("011") },
         Call::Advance { key, subscriber: subscriber(), topic: topic(), from: Offset(7), to: Offset(9) },
