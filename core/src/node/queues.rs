@@ -48,9 +48,11 @@ impl Node {
     }
 }
 
-fn topics_queues(sizes: Sizes) -> [Queue; 6] {
+fn topics_queues(sizes: Sizes) -> [Queue; 8] {
     [
         Queue::of("topics of one group", sizes.topics, topics::MAX_TOPICS),
+        Queue::of("bytes of topics in one group", sizes.topic_bytes, topics::MAX_TOPIC_BYTES),
+        Queue::of("bytes of repeats recognised by one group", sizes.repeats, topics::MAX_REPEAT_BYTES),
         Queue::of("bytes of subscriptions in one group", sizes.subscriptions, topics::MAX_SUBSCRIPTION_BYTES),
         Queue::of("bytes of names registered in one group", sizes.registered, topics::MAX_REGISTERED_BYTES),
         Queue::of("removals remembered by one group", sizes.removals, topics::REMOVALS_REMEMBERED),

@@ -10,7 +10,8 @@ use std::time::Duration;
 use super::Node;
 use super::lanes::takes_turns;
 use super::pending::{
-    Ask, MAX_ASKS, Pending, Purpose, Stage, acts_under, changes_something, destination, registers, registration, wants_push,
+    Ask, MAX_ASKS, Pending, Purpose, Stage, acts_under, changes_something, destination, registers, registration,
+    wants_push,
 };
 use super::registering::in_question;
 use crate::bugs::Bug;

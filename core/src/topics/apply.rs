@@ -6,8 +6,8 @@ use super::command::{Command, Op, TopicId};
 use super::late::{Absences, Newest};
 use super::repeats::{MAX_PRODUCERS, Producer, Seen};
 use super::{
-    Applied, Change, Cursor, DeletedTopic, MAX_SUBSCRIPTION_BYTES, MAX_TOPICS, Outcome, REMOVALS_REMEMBERED, Topic,
-    Topics, subscription_bytes,
+    Applied, Change, Cursor, DeletedTopic, MAX_REPEAT_BYTES, MAX_SUBSCRIPTION_BYTES, MAX_TOPIC_BYTES, MAX_TOPICS,
+    Outcome, REMOVALS_REMEMBERED, Topic, Topics, subscription_bytes, topic_bytes,
 };
 use crate::bugs::Bug;
 use crate::content::Content;
@@ -78,14 +78,15 @@ impl Topics {
         if self.no_topic.is_before_end(name, key) {
             return Err(existed(name));
         }
-        let room = "topics in this replica group; delete one, or choose another name";
-        check_room(self.topics.len(), MAX_TOPICS, room).inspect_err(|_| self.no_topic.note_refusal(name, key))?;
+        let bytes = topic_bytes(name, publisher);
+        self.check_room_for_topic(bytes).inspect_err(|_| self.no_topic.note_refusal(name, key))?;
         let reuses = self.bugs.has(Bug::TopicNumbersAreUsedAgain);
         let id = TopicId(if reuses { self.a_free_number() } else { self.next_id });
         self.next_id += 1;
         self.names.insert(id, name.clone());
         let before = self.no_topic.begin(name);
         let before = if self.bugs.has(Bug::LateCopiesCount) { Newest::default() } else { before };
+        self.topic_bytes += bytes;
         self.topics.insert(name.clone(), Topic::new(id, publisher.clone(), key, before));
         Ok((Outcome::TopicCreated, Change::Created { topic: name.clone() }))
     }
@@ -112,6 +113,8 @@ impl Topics {
         let (id, end) = (topic.id, topic.end);
         self.messages = self.messages.saturating_sub(end.0);
         self.subscription_bytes -= topic.subscription_bytes();
+        self.topic_bytes -= topic_bytes(name, &topic.owner);
+        self.repeat_bytes -= topic.repeats.bytes();
         if !self.bugs.has(Bug::DeletionsAreForgotten) {
             remember(&mut self.deleted, DeletedTopic { created_by: topic.created_by, deleted_by: key });
             self.no_topic.note_end(name, &topic.met);
@@ -136,7 +139,10 @@ impl Topics {
             Some(sequence) => (Producer::Client(publisher), sequence.0),
             None => (Producer::Node(command.key.origin), command.key.number),
         };
-        match topic.repeats.record(producer, number, offset) {
+        let bytes = topic.repeats.bytes();
+        let seen = topic.repeats.record(producer, number, offset);
+        self.repeat_bytes = self.repeat_bytes - bytes + topic.repeats.bytes();
+        match seen {
             Seen::At(offset) => {
                 topic.end.0 += u64::from(self.bugs.has(Bug::RepeatsUseUpOffsets));
                 return Ok(unchanged(Outcome::Published { offset, repeated: true }));
@@ -145,10 +151,41 @@ impl Topics {
             Seen::New => {}
         }
         topic.end = offset.next();
+        let id = topic.id;
         self.messages = self.messages.saturating_add(1);
+        self.make_room_for_repeats();
         let message = StoredMessage { offset, publisher: publisher.clone(), sequence, time, content: content.clone() };
-        let change = Change::Store { topic: name.clone(), id: topic.id, message };
+        let change = Change::Store { topic: name.clone(), id, message };
         Ok((Outcome::Published { offset, repeated: false }, change))
+    }
+
+    fn check_room_for_topic(&self, bytes: usize) -> Result<(), Failure> {
+        if self.topics.len() < MAX_TOPICS && self.topic_bytes + bytes <= MAX_TOPIC_BYTES {
+            return Ok(());
+        }
+        Err(ErrorCode::LimitReached.because(format!(
+            "this replica group has {} topics of {} KiB, and may have {MAX_TOPICS} of {} KiB; delete one, or choose another name",
+            self.topics.len(),
+            self.topic_bytes >> 10,
+            MAX_TOPIC_BYTES >> 10
+        )))
+    }
+
+    /// Past the limit the topics that take the most forget first, until there is some room again.
+    fn make_room_for_repeats(&mut self) {
+        if self.repeat_bytes <= MAX_REPEAT_BYTES {
+            return;
+        }
+        let mut largest_first: Vec<&mut Topic> = self.topics.values_mut().collect();
+        largest_first.sort_by_key(|topic| std::cmp::Reverse(topic.repeats.bytes()));
+        for Topic { repeats, .. } in largest_first {
+            let bytes = repeats.bytes();
+            repeats.forget_older_half();
+            self.repeat_bytes = self.repeat_bytes - bytes + repeats.bytes();
+            if self.repeat_bytes <= MAX_REPEAT_BYTES - MAX_REPEAT_BYTES / 16 {
+                return;
+            }
+        }
     }
 
     fn subscribe(
@@ -343,14 +380,6 @@ pub(super) fn remember<T>(recent: &mut VecDeque<T>, item: T) {
     recent.push_back(item);
     if recent.len() > REMOVALS_REMEMBERED {
         recent.pop_front();
-    }
-}
-
-fn check_room(present: usize, limit: usize, of_what: &str) -> Result<(), Failure> {
-    if present < limit {
-        Ok(())
-    } else {
-        Err(ErrorCode::LimitReached.because(format!("there are already {limit} {of_what}")))
     }
 }
 

@@ -34,10 +34,13 @@ use late::{Absences, Newest};
 use registry::Registry;
 use repeats::Repeats;
 
-pub use repeats::{MAX_PRODUCERS, MAX_RUNS};
+pub use repeats::{MAX_BYTES as MAX_REPEAT_BYTES, MAX_PRODUCERS, MAX_RUNS};
 
 /// Topics of one group; one more is refused.
 pub const MAX_TOPICS: usize = 100_000;
+/// Bytes of memory, about, of a group's topics beside their subscriptions and the repeats that they recognise; a topic that does not
+/// fit is refused.
+pub const MAX_TOPIC_BYTES: usize = 64 << 20;
 /// Bytes of memory, about, of the subscriptions to a group's topics; one that does not fit is refused.
 pub const MAX_SUBSCRIPTION_BYTES: usize = 64 << 20;
 /// Bytes of memory, about, of the publishers and subscribers registered in one group; a name that does not fit is refused.
@@ -113,6 +116,12 @@ pub struct Topics {
     /// About the memory that the subscriptions to `topics` take.
     #[serde(skip)]
     subscription_bytes: usize,
+    /// About the memory that `topics` take beside these and the repeats that they recognise.
+    #[serde(skip)]
+    topic_bytes: usize,
+    /// About the memory that recognising repeats takes.
+    #[serde(skip)]
+    repeat_bytes: usize,
     /// The sum of the ends of `topics`.
     #[serde(skip)]
     messages: u64,
@@ -184,6 +193,10 @@ pub struct Counts {
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Sizes {
     pub topics: usize,
+    /// Bytes of topics beside the next two.
+    pub topic_bytes: usize,
+    /// Bytes of recognised repeats.
+    pub repeats: usize,
     /// Bytes of subscriptions.
     pub subscriptions: usize,
     /// Bytes of registered names.
@@ -198,6 +211,8 @@ impl Sizes {
     pub fn or_more(self, other: Sizes) -> Sizes {
         Sizes {
             topics: self.topics.max(other.topics),
+            topic_bytes: self.topic_bytes.max(other.topic_bytes),
+            repeats: self.repeats.max(other.repeats),
             subscriptions: self.subscriptions.max(other.subscriptions),
             registered: self.registered.max(other.registered),
             removals: self.removals.max(other.removals),
@@ -302,6 +317,8 @@ impl Topics {
         });
         let group = Sizes {
             topics: self.topics.len(),
+            topic_bytes: self.topic_bytes,
+            repeats: self.repeat_bytes,
             subscriptions: self.subscription_bytes,
             registered: self.publishers.bytes() + self.subscribers.bytes(),
             removals: [self.deleted.len(), self.no_topic.len(), self.no_subscription.len()]
@@ -337,9 +354,19 @@ impl Topics {
         self.publishers.index();
         self.subscribers.index();
         self.names = self.topics.iter().map(|(name, topic)| (topic.id, name.clone())).collect();
+        for topic in self.topics.values_mut() {
+            topic.repeats.index();
+        }
+        self.topic_bytes = self.topics.iter().map(|(name, topic)| topic_bytes(name, &topic.owner)).sum();
+        self.repeat_bytes = self.topics.values().map(|topic| topic.repeats.bytes()).sum();
         self.subscription_bytes = self.topics.values().map(Topic::subscription_bytes).sum();
         self.messages = self.topics.values().fold(0, |sum, topic| sum.saturating_add(topic.end.0));
     }
+}
+
+/// About the memory that a topic takes: its entry, its name in two indices, and its owner's name.
+fn topic_bytes(name: &TopicName, owner: &PublisherId) -> usize {
+    576 + 2 * name.as_str().len() + owner.as_str().len()
 }
 
 /// About the memory that a subscription takes: its subscriber's name, its cursor, and what it has answered.

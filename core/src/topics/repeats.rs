@@ -7,6 +7,9 @@
 //!
 //! A topic remembers [`MAX_PRODUCERS`] producers of each sort. Past that it forgets the sixteenth of them that stored nothing
 //! for the longest time (measured in offsets, hence alike on every member); a repeat from one of those is stored again.
+//!
+//! All topics of a group together take [`MAX_BYTES`]. Past that the topic that takes the most forgets the older half of what it
+//! remembers, so that a client that leaves gaps in its sequence numbers takes nothing from the topics of others.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -19,6 +22,11 @@ use crate::names::{Offset, PublisherId};
 pub const MAX_RUNS: usize = 1_024;
 /// Producers remembered for a topic: so many clients, and so many nodes.
 pub const MAX_PRODUCERS: usize = 4_096;
+/// Bytes of memory, about, that the topics of one group take to recognise repeats.
+pub const MAX_BYTES: usize = 64 << 20;
+/// Bytes of memory that a producer takes beside its name and its runs, and bytes of a run: a list may have twice the place it needs.
+const PRODUCER_BYTES: usize = 160;
+const RUN_BYTES: usize = 48;
 /// How many producers are forgotten at once, so that looking for the oldest is paid for by many.
 const FORGOTTEN_AT_ONCE: usize = MAX_PRODUCERS / 16;
 
@@ -56,6 +64,27 @@ impl Repeats {
         }
     }
 
+    /// About the memory that this takes.
+    pub fn bytes(&self) -> usize {
+        self.clients.bytes + self.nodes.bytes
+    }
+
+    /// Counts anew what is not encoded.
+    pub fn index(&mut self) {
+        self.clients.index();
+        self.nodes.index();
+    }
+
+    /// Forgets the older half of each producer's runs or, where each has only one, the half of the producers that stored nothing
+    /// for longer.
+    pub fn forget_older_half(&mut self) {
+        let has_forgotten = [self.clients.forget_older_runs(), self.nodes.forget_older_runs()];
+        if has_forgotten == [false, false] {
+            self.clients.forget_oldest(self.clients.windows.len().div_ceil(2));
+            self.nodes.forget_oldest(self.nodes.windows.len().div_ceil(2));
+        }
+    }
+
     /// Producers of the sort of which there are more, and the most runs of one.
     pub fn sizes(&self) -> (usize, usize) {
         let ((clients, client_runs), (nodes, node_runs)) = (self.clients.sizes(), self.nodes.sizes());
@@ -63,40 +92,86 @@ impl Repeats {
     }
 }
 
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-#[serde(transparent)]
-struct Producers<K: Ord>(BTreeMap<K, Window>);
+/// A producer's name.
+trait Name: Ord + Clone {
+    fn bytes(&self) -> usize;
+}
 
-impl<K: Ord> Default for Producers<K> {
-    fn default() -> Self {
-        Producers(BTreeMap::new())
+impl Name for PublisherId {
+    fn bytes(&self) -> usize {
+        self.as_str().len()
     }
 }
 
-impl<K: Ord + Clone> Producers<K> {
+impl Name for NodeId {
+    fn bytes(&self) -> usize {
+        0
+    }
+}
+
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(bound(deserialize = "K: Ord + Deserialize<'de>"))]
+struct Producers<K: Ord> {
+    windows: BTreeMap<K, Window>,
+    /// Of `windows`.
+    #[serde(skip)]
+    bytes: usize,
+}
+
+impl<K: Ord> Default for Producers<K> {
+    fn default() -> Self {
+        Producers { windows: BTreeMap::new(), bytes: 0 }
+    }
+}
+
+impl<K: Name> Producers<K> {
     fn record(&mut self, producer: &K, sequence: u64, offset: Offset) -> Seen {
-        if let Some(window) = self.0.get_mut(producer) {
-            return window.record(sequence, offset);
+        if let Some(window) = self.windows.get_mut(producer) {
+            let before = window.bytes();
+            let seen = window.record(sequence, offset);
+            self.bytes = self.bytes - before + window.bytes();
+            return seen;
         }
         let mut window = Window::default();
         let seen = window.record(sequence, offset);
-        self.0.insert(producer.clone(), window);
-        if self.0.len() > MAX_PRODUCERS {
-            self.forget_oldest();
+        self.bytes += weight(producer, &window);
+        self.windows.insert(producer.clone(), window);
+        if self.windows.len() > MAX_PRODUCERS {
+            self.forget_oldest(FORGOTTEN_AT_ONCE);
         }
         seen
     }
 
     fn sizes(&self) -> (usize, usize) {
-        (self.0.len(), self.0.values().map(|window| window.runs.len()).max().unwrap_or(0))
+        (self.windows.len(), self.windows.values().map(|window| window.runs.len()).max().unwrap_or(0))
     }
 
-    fn forget_oldest(&mut self) {
-        let mut last_stored: Vec<Offset> = self.0.values().map(|window| window.last_stored).collect();
-        let (_, newest_to_go, _) = last_stored.select_nth_unstable(FORGOTTEN_AT_ONCE - 1);
-        let newest_to_go = *newest_to_go;
-        self.0.retain(|_, window| window.last_stored > newest_to_go);
+    fn index(&mut self) {
+        self.bytes = self.windows.iter().map(|(producer, window)| weight(producer, window)).sum();
     }
+
+    /// Those that stored nothing for the longest time.
+    fn forget_oldest(&mut self, how_many: usize) {
+        let Some(last) = how_many.checked_sub(1) else { return };
+        let mut last_stored: Vec<Offset> = self.windows.values().map(|window| window.last_stored).collect();
+        let (_, newest_to_go, _) = last_stored.select_nth_unstable(last);
+        let newest_to_go = *newest_to_go;
+        self.windows.retain(|_, window| window.last_stored > newest_to_go);
+        self.index();
+    }
+
+    fn forget_older_runs(&mut self) -> bool {
+        let before = self.bytes;
+        for window in self.windows.values_mut() {
+            window.forget_oldest(window.runs.len() / 2);
+        }
+        self.index();
+        self.bytes < before
+    }
+}
+
+fn weight<K: Name>(producer: &K, window: &Window) -> usize {
+    PRODUCER_BYTES + producer.bytes() + window.bytes()
 }
 
 /// What is remembered of one producer.
@@ -137,9 +212,17 @@ impl Window {
     fn insert(&mut self, at: usize, run: Run) {
         self.runs.insert(at, run);
         if self.runs.len() > MAX_RUNS {
-            let evicted = self.runs.pop_front().map(Run::last);
-            self.evicted_through = self.evicted_through.max(evicted);
+            self.forget_oldest(1);
         }
+    }
+
+    fn forget_oldest(&mut self, how_many: usize) {
+        let evicted = self.runs.drain(..how_many).map(Run::last).max();
+        self.evicted_through = self.evicted_through.max(evicted);
+    }
+
+    fn bytes(&self) -> usize {
+        self.runs.len() * RUN_BYTES
     }
 }
 
@@ -222,7 +305,7 @@ mod tests {
         }
         publish(&mut repeats, "p0", 1);
         publish(&mut repeats, "one-more", 0);
-        assert_eq!(repeats.clients.0.len(), MAX_PRODUCERS + 1 - FORGOTTEN_AT_ONCE);
+        assert_eq!(repeats.clients.windows.len(), MAX_PRODUCERS + 1 - FORGOTTEN_AT_ONCE);
         assert_eq!(publish(&mut repeats, "p0", 0), Seen::At(Offset(0)), "p0 published lately");
         assert!(matches!(publish(&mut repeats, "one-more", 0), Seen::At(_)));
         assert_eq!(publish(&mut repeats, "p1", 0), Seen::New, "p1 was forgotten");
@@ -236,5 +319,29 @@ mod tests {
         assert_eq!(repeats.record(Producer::Node(node), 1, Offset(1)), Seen::New);
         assert_eq!(repeats.record(Producer::Client(&client("b")), 1, Offset(2)), Seen::New);
         assert_eq!(repeats.record(Producer::Node(node), 1, Offset(3)), Seen::At(Offset(1)));
+    }
+
+    #[test]
+    fn the_older_half_is_forgotten_and_never_stored_again() {
+        let mut repeats = Repeats::default();
+        let mut record = |repeats: &mut Repeats, name: &str, sequence, offset| {
+            repeats.record(Producer::Client(&client(name)), sequence, Offset(offset))
+        };
+        for number in 0..10u64 {
+            record(&mut repeats, "gaps", 2 * number, 2 * number);
+            record(&mut repeats, "steady", number, 2 * number + 1);
+        }
+        let before = repeats.bytes();
+        repeats.forget_older_half();
+        assert!(repeats.bytes() < before);
+        assert_eq!(record(&mut repeats, "gaps", 8, 99), Seen::TooOld);
+        assert_eq!(record(&mut repeats, "gaps", 10, 99), Seen::At(Offset(10)));
+        for _ in 0..5 {
+            repeats.forget_older_half();
+        }
+        assert_eq!((repeats.sizes().0, repeats.bytes()), (0, 0), "in the end the producers themselves");
+        let counted = repeats.bytes();
+        repeats.index();
+        assert_eq!(repeats.bytes(), counted);
     }
 }

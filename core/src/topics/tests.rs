@@ -391,6 +391,47 @@ fn the_limits_are_refused_with_a_reason() {
 }
 
 #[test]
+fn the_topics_of_a_group_are_limited_by_bytes() {
+    let mut group = Group::with_topic("ann", "news");
+    let owner = "o".repeat(255);
+    let long = |number: u64| format!("{number:0>255}");
+    let many = (0..).take_while(|number| group.apply(create(&owner, &long(*number))).is_ok()).count() as u64;
+    assert!((40_000..60_000).contains(&many), "{many} topics");
+    let full = group.topics.sizes();
+    assert!(full.topic_bytes <= MAX_TOPIC_BYTES);
+    assert_eq!(group.apply(create(&owner, &long(many))).unwrap_err().code, ErrorCode::LimitReached);
+    assert_eq!(Topics::decode(&group.topics.encode()).unwrap().sizes(), full, "a restart counts the same");
+    group.apply(delete(&owner, &long(0))).unwrap();
+    group.apply(create(&owner, &long(many + 1))).unwrap();
+    assert_eq!(group.topics.sizes().topic_bytes, full.topic_bytes);
+}
+
+#[test]
+fn repeats_of_all_topics_of_a_group_are_limited_by_bytes() {
+    let mut group = Group::with_topic("ann", "news");
+    for sequence in [1, 2, 3] {
+        group.publish(Some(sequence), "x").unwrap();
+    }
+    for number in 0..40 {
+        let name = format!("t{number}");
+        group.apply(create("ann", &name)).unwrap();
+        for publisher in 0..MAX_PRODUCERS {
+            let publisher = PublisherId::new(format!("{publisher:0>255}")).unwrap();
+            let (topic, sequence) = (topic(&name), Some(Sequence(0)));
+            group.apply(Op::Publish { publisher, topic, sequence, content: "x".into() }).unwrap();
+        }
+        let bytes = group.topics.sizes().repeats;
+        assert!(bytes <= MAX_REPEAT_BYTES && bytes > number * MAX_PRODUCERS * 160, "{bytes} bytes after {number}");
+    }
+    let full = group.topics.sizes();
+    assert_eq!(Topics::decode(&group.topics.encode()).unwrap().sizes(), full, "a restart counts the same");
+    let repeated = group.publish(Some(1), "x").unwrap();
+    assert_eq!(repeated, Outcome::Published { offset: Offset(0), repeated: true }, "smaller topics remember");
+    group.apply(delete("ann", "t39")).unwrap();
+    assert!(group.topics.sizes().repeats < full.repeats);
+}
+
+#[test]
 fn the_subscriptions_of_all_topics_of_a_group_are_limited_by_bytes() {
     let mut group = Group::with_topic("ann", "news");
     group.apply(create("ann", "olds")).unwrap();

@@ -294,8 +294,16 @@ type Limits = (Option<usize>, Option<usize>, Option<usize>, Option<usize>, Optio
 fn typed_of((texts, others, addresses, limits): (Texts, Others, BTreeMap<String, String>, Limits)) -> Typed {
     let (node, cluster, secret, secret_file, data, listen, advertise, sync) = texts;
     let (dimension, allow_faults, web, allow_origin, allow_host) = others;
-    let (clients, unanswered, content_bytes, silence_s, registrations_per_second, names_expire_after, reserve, shared_by) =
-        limits;
+    let (
+        clients,
+        unanswered,
+        content_bytes,
+        silence_s,
+        registrations_per_second,
+        names_expire_after,
+        reserve,
+        shared_by,
+    ) = limits;
     Typed {
         node,
         dimension,
