@@ -12,6 +12,7 @@ mod descriptors;
 mod disk_loss;
 mod encodings;
 mod evaluations;
+mod expiry;
 mod first_load;
 mod full_disk;
 mod headers;
