@@ -46,14 +46,20 @@ impl Stranger {
 
 /// The status line and the headers of an HTTP answer.
 pub async fn head_of_answer(stream: &mut TcpStream) -> Result<String, String> {
-    let mut head = Vec::new();
-    while !head.ends_with(b"\r\n\r\n") {
-        match stream.read_u8().await {
-            Ok(byte) => head.push(byte),
-            Err(error) => return Err(format!("the answer ends after {} bytes: {error}", head.len())),
+    let mut came = [0; 4096];
+    loop {
+        // What follows the head stays in the socket.
+        let count = stream.peek(&mut came).await.map_err(|error| error.to_string())?;
+        let end = came[..count].windows(4).position(|bytes| bytes == b"\r\n\r\n").map(|at| at + 4);
+        if let Some(end) = end {
+            stream.read_exact(&mut came[..end]).await.map_err(|error| error.to_string())?;
+            return Ok(String::from_utf8_lossy(&came[..end]).into_owned());
         }
+        if count == 0 || count == came.len() {
+            return Err(format!("no head in {count} bytes of an answer"));
+        }
+        tokio::task::yield_now().await;
     }
-    Ok(String::from_utf8_lossy(&head).into_owned())
 }
 
 /// A client's frame, with a mask of zeros: it changes nothing, and any server has to take it.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::push::SessionId;
 use super::queues::Queue;
-use super::registering::{Allowance, KnownNames};
+use super::registering::{Allowance, KnownNames, WaitingNames};
 use crate::cube::Vertex;
 use crate::io::ConnectionId;
 use crate::names::Offset;
@@ -19,7 +19,7 @@ use crate::wire::peer::{Registry, RequestKey};
 /// A request is answered within this, one way or another.
 const DEADLINE: Duration = Duration::from_secs(5);
 /// Requests under way on one node, and bytes of their contents; beyond, clients are told that it is overloaded.
-const MAX_PENDING: usize = 16_384;
+pub(super) const MAX_PENDING: usize = 16_384;
 const MAX_PENDING_BYTES: u64 = 256 * 1024 * 1024;
 /// Asks whose reply is awaited; beyond, the oldest is forgotten, as one whose reply was lost.
 pub(super) const MAX_ASKS: usize = 262_144;
@@ -32,6 +32,7 @@ pub(super) struct Requests {
     pub asks: BTreeMap<u64, Ask>,
     pub known: KnownNames,
     pub allowance: Allowance,
+    pub waiting_names: WaitingNames,
 }
 
 /// An ask of this node to another, or to itself.
@@ -96,12 +97,13 @@ impl Requests {
         !self.pending.is_empty() || !self.asks.is_empty()
     }
 
-    pub(super) fn queues(&self) -> [Queue; 4] {
+    pub(super) fn queues(&self) -> [Queue; 5] {
         [
             Queue::of("requests under way", self.pending.len(), MAX_PENDING),
             Queue { name: "bytes of requests under way", len: self.bytes, limit: MAX_PENDING_BYTES },
             Queue::of("asks", self.asks.len(), MAX_ASKS),
             self.known.queue(),
+            self.waiting_names.queue(),
         ]
     }
 }
@@ -148,6 +150,8 @@ pub(super) enum Stage {
     NotBegun,
     /// Registers a name, which needs a place among the new ones, unless it is known.
     Admitting,
+    /// The name is new, and too many are.
+    AwaitingPlace,
     /// Asking whether the publisher or subscriber is registered.
     Registering {
         linearizable: bool,

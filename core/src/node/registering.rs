@@ -4,12 +4,14 @@
 //! for [`KNOWN_FOR`]: by then the node has noticed a deletion through another. While no holder of the name can be reached it goes on
 //! by what it remembers, so that publishers do not stop because their own home has failed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
+use std::ops::Bound;
 use std::time::Duration;
 
 use super::Node;
-use super::pending::{Pending, Stage, registers, registration};
+use super::pending::{MAX_PENDING, Pending, Requests, Stage, registers, registration};
 use super::queues::Queue;
+use crate::io::ConnectionId;
 use crate::time::Instant;
 use crate::wire::answer::ErrorCode;
 use crate::wire::client::Action;
@@ -74,6 +76,52 @@ impl KnownNames {
     }
 }
 
+/// Requests that register new names and wait until there is a place for them. Clients have turns, one name each.
+#[derive(Default)]
+pub(super) struct WaitingNames {
+    of_clients: BTreeMap<Option<ConnectionId>, VecDeque<u64>>,
+    /// Whose turn was last.
+    last: Option<ConnectionId>,
+}
+
+impl WaitingNames {
+    fn push(&mut self, client: Option<ConnectionId>, number: u64) {
+        self.of_clients.entry(client).or_default().push_back(number);
+    }
+
+    /// The next one of the next client.
+    fn pop(&mut self) -> Option<u64> {
+        let after = (Bound::Excluded(self.last), Bound::Unbounded);
+        let next = self.of_clients.range(after).next().or_else(|| self.of_clients.first_key_value());
+        let client = *next?.0;
+        self.last = client;
+        let waiting = self.of_clients.get_mut(&client)?;
+        let number = waiting.pop_front();
+        if waiting.is_empty() {
+            self.of_clients.remove(&client);
+        }
+        number
+    }
+
+    /// Forgets those that do not wait any more: the first of each client, for all wait for the same time.
+    fn retain(&mut self, waits: impl Fn(&u64) -> bool) {
+        self.of_clients.retain(|_, waiting| {
+            while waiting.front().is_some_and(|number| !waits(number)) {
+                waiting.pop_front();
+            }
+            !waiting.is_empty()
+        });
+    }
+
+    fn len(&self) -> usize {
+        self.of_clients.values().map(VecDeque::len).sum()
+    }
+
+    pub(super) fn queue(&self) -> Queue {
+        Queue::of("new names that wait", self.len(), MAX_PENDING)
+    }
+}
+
 /// New names that may be registered through this node now: so many a second, and some at once.
 #[derive(Default)]
 pub(super) struct Allowance {
@@ -109,21 +157,47 @@ fn each_us(per_second: u32) -> u64 {
 }
 
 impl Node {
-    /// A name that is known costs nothing. Where no more new ones are taken, whether it is new is asked first.
+    /// A name that is known costs nothing. Where there is no place for a new one, whether it is new is asked first.
     pub(super) fn admit_name(&mut self, number: u64) {
         let (now, per_second) = (self.now.monotonic, self.config.limits.registrations_per_second);
         let Some(pending) = self.requests.pending.get_mut(&number) else { return };
         let Some((kind, name)) = registers(&pending.action) else { return };
         let is_known = matches!(self.requests.known.first_stage(kind, name, now), Stage::Acting);
-        pending.counts_as_new = !is_known && self.requests.allowance.take(now, per_second);
+        let may_take = !is_known && self.requests.waiting_names.of_clients.is_empty();
+        pending.counts_as_new = may_take && self.requests.allowance.take(now, per_second);
         pending.stage =
             if is_known || pending.counts_as_new { Stage::Acting } else { Stage::Registering { linearizable: false } };
         self.drive(number);
     }
 
+    /// The name is new, and there is no place for it: it has its turn, or is refused when its time is up.
+    pub(super) fn await_place(&mut self, number: u64) {
+        let Some(pending) = self.requests.pending.get_mut(&number) else { return };
+        pending.stage = Stage::AwaitingPlace;
+        pending.ask_at = Instant(u64::MAX);
+        let client = pending.connection;
+        self.requests.waiting_names.push(client, number);
+    }
+
+    pub(super) fn admit_waiting_names(&mut self) {
+        let (now, per_second) = (self.now.monotonic, self.config.limits.registrations_per_second);
+        let Requests { pending, waiting_names, allowance, .. } = &mut self.requests;
+        waiting_names.retain(|number| pending.get(number).is_some_and(|pending| now < pending.deadline));
+        let mut admitted = Vec::new();
+        while !waiting_names.of_clients.is_empty() && allowance.take(now, per_second) {
+            admitted.extend(waiting_names.pop());
+        }
+        for number in admitted {
+            let Some(pending) = self.requests.pending.get_mut(&number) else { continue };
+            (pending.stage, pending.ask_at, pending.counts_as_new) = (Stage::Acting, now, true);
+            self.drive(number);
+        }
+    }
+
     pub(super) fn refuse_new_name(&mut self, number: u64) {
         let per_second = self.config.limits.registrations_per_second;
-        let wait = self.requests.allowance.wait(self.now.monotonic, per_second);
+        let ahead = each_us(per_second) * self.requests.waiting_names.len() as u64;
+        let wait = self.requests.allowance.wait(self.now.monotonic, per_second) + Duration::from_micros(ahead);
         let failure = ErrorCode::Overloaded.because(format!(
             "node {} takes {per_second} new publishers and subscribers a second, and {} at once, and was asked for more; nothing was \
              done: try again in {} ms, or ask another node",
@@ -177,6 +251,20 @@ mod tests {
         assert_eq!(allowance.wait(Instant(begin), RATE), Duration::from_millis(5));
         assert_eq!(taken_at(&mut allowance, begin + SECOND_US), 200);
         assert_eq!(taken_at(&mut allowance, begin + 3_600 * SECOND_US), 2_000, "no more, however long nobody came");
+    }
+
+    #[test]
+    fn clients_have_turns_and_those_that_do_not_wait_any_more_are_forgotten() {
+        let mut waiting = WaitingNames::default();
+        let clients = [1, 2, 3].map(|number| Some(ConnectionId(number)));
+        for number in [10, 11, 12] {
+            waiting.push(clients[0], number);
+        }
+        waiting.push(clients[1], 20);
+        waiting.push(clients[2], 30);
+        assert_eq!([(); 3].map(|()| waiting.pop()), [10, 20, 30].map(Some));
+        waiting.retain(|number| *number != 11);
+        assert_eq!((waiting.len(), waiting.pop(), waiting.pop()), (1, Some(12), None));
     }
 
     #[test]

@@ -112,7 +112,7 @@ impl Node {
                 pending.stage = Stage::Registering { linearizable: true };
                 self.drive(number);
             }
-            (Stage::Registering { .. }, false) if registers(&pending.action).is_some() => self.refuse_new_name(number),
+            (Stage::Registering { .. }, false) if registers(&pending.action).is_some() => self.await_place(number),
             (Stage::Registering { .. }, false) => {
                 let (code, what) = match kind {
                     Registry::Publisher => (ErrorCode::UnknownPublisher, "publisher"),

@@ -225,7 +225,7 @@ impl Node {
                 let reachable = *node == self.me || self.overlay.is_alive(*node);
                 reachable.then(|| (*node, Call::Here { key, action: pending.action.clone(), trace }))
             }
-            Stage::NotBegun | Stage::Admitting | Stage::Gathering(_) => None,
+            Stage::NotBegun | Stage::Admitting | Stage::AwaitingPlace | Stage::Gathering(_) => None,
         }
     }
 
@@ -328,6 +328,9 @@ impl Node {
         if matches!(pending.stage, Stage::Committing(_)) {
             return self.finish_committing(number);
         }
+        if matches!(pending.stage, Stage::AwaitingPlace) {
+            return self.refuse_new_name(number);
+        }
         let unanswered = pending.asked.is_some() && pending.stage.may_act();
         let home = self.home_of(&pending.action);
         let why = pending.problem.clone().unwrap_or_else(|| match &pending.stage {
@@ -359,6 +362,7 @@ impl Node {
 
     pub(super) fn handle_requests_time(&mut self) {
         let now = self.now.monotonic;
+        self.admit_waiting_names();
         // Tokens grow with time.
         while let Some(oldest) = self.requests.asks.first_entry().filter(|ask| now.since(ask.get().since) >= FORGET_ASK)
         {
@@ -416,6 +420,7 @@ impl Node {
             }
         }
         self.requests.asks.clear();
+        self.requests.waiting_names = Default::default();
         self.lanes = Default::default();
     }
 

@@ -324,7 +324,7 @@ mod tests {
     #[test]
     fn the_older_half_is_forgotten_and_never_stored_again() {
         let mut repeats = Repeats::default();
-        let mut record = |repeats: &mut Repeats, name: &str, sequence, offset| {
+        let record = |repeats: &mut Repeats, name: &str, sequence, offset| {
             repeats.record(Producer::Client(&client(name)), sequence, Offset(offset))
         };
         for number in 0..10u64 {

@@ -14,7 +14,7 @@ use cubecast_core::wire::answer::{Answer, ErrorCode, ServerFrame};
 use cubecast_core::wire::client::Request;
 use futures_util::stream::{SplitSink, SplitStream};
 use futures_util::{SinkExt, StreamExt};
-use tokio::sync::{Notify, mpsc, oneshot};
+use tokio::sync::{Notify, Semaphore, mpsc, oneshot};
 use tokio::time::{Instant, sleep, timeout};
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::{Bytes, Error, Message};
@@ -36,6 +36,7 @@ const FRAMES_A_FLUSH: usize = 256;
 const WEIGHT_A_FLUSH: u64 = 256 << 10;
 /// Messages of so many bytes are read and written on another thread.
 const LONG_WORK: usize = 128 << 10;
+static LONG_WORK_TURNS: Semaphore = Semaphore::const_new(1);
 /// Watchers are written to so often at most: what comes meanwhile leaves together.
 const EVENTS_EVERY: Duration = Duration::from_millis(20);
 /// A client that does not read, or whose requests are not answered, is closed after this.
@@ -350,11 +351,13 @@ impl Batch {
     }
 }
 
-/// Does the work for so many bytes: where they are many, on another thread, so that the other connections do not wait for it.
+/// Does the work for so many bytes: where they are many, on another thread, so that the other connections do not wait for it. One
+/// such thread works at a time, so that the node keeps a processor.
 async fn beside<T: Send + 'static>(bytes: usize, work: impl FnOnce() -> T + Send + 'static) -> T {
     if bytes < LONG_WORK {
         return work();
     }
+    let _turn = LONG_WORK_TURNS.acquire().await.expect("turns are never closed");
     tokio::task::spawn_blocking(work).await.unwrap_or_else(|end| std::panic::resume_unwind(end.into_panic()))
 }
 

@@ -1,6 +1,9 @@
 //! The log of a node that strangers want to fill.
 
+use std::process::{Child, Command, Stdio};
+
 use cubecast_core::cube::Vertex;
+use cubecast_tests::artifacts;
 use cubecast_tests::cluster::{Plan, ProcessCluster};
 use cubecast_tests::process::{Process, Signal};
 use cubecast_tests::wait::eventually;
@@ -79,4 +82,37 @@ async fn a_log_of_up_is_put_aside_while_its_node_runs() {
     assert!(process.wait().success());
     let log = std::fs::read_to_string(logs.join("0.log")).expect("a log");
     assert!(log.contains("Node 0 has ended"), "{log}");
+}
+
+/// A node that is killed when the test ends.
+struct Killed(Child);
+
+impl Drop for Killed {
+    fn drop(&mut self) {
+        self.0.kill().expect("it runs, or has ended");
+        self.0.wait().expect("it is waited for");
+    }
+}
+
+#[tokio::test]
+async fn nodes_whose_standard_error_is_closed_or_broken_serve_as_others_do() {
+    let cluster = ProcessCluster::prepare(&Plan { dimension: 1, ..Plan::default() });
+    // The reading end is dropped: each line meets a broken pipe.
+    let (_, broken) = std::io::pipe().expect("a pipe");
+    let start = |vertex: &str, shell: &str, stderr: Stdio| {
+        let config = cluster.config_file(vertex.parse().expect("a vertex"));
+        let arguments = ["node", "--config", config.to_str().expect("a path in words")];
+        let mut command = Command::new("sh");
+        command.args(["-c", shell]).arg(artifacts::cubecast()).args(arguments);
+        Killed(command.stdout(Stdio::null()).stderr(stderr).spawn().expect("a shell starts"))
+    };
+    let mut nodes =
+        [start("0", r#"exec "$0" "$@" 2>&-"#, Stdio::null()), start("1", r#"exec "$0" "$@""#, Stdio::from(broken))];
+    cluster.wait_until_settled().await;
+    let mut client = cluster.client("0".parse().expect("a vertex")).await;
+    client.set_up("p1", "s1", "news").await;
+    client.publish("p1", "news", "x").await;
+    for node in &mut nodes {
+        assert_eq!(node.0.try_wait().expect("it is looked at"), None, "it runs");
+    }
 }
