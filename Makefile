@@ -1,7 +1,7 @@
 # Every target sets up what it needs first; once all is there that takes seconds.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run build dashboard test test-native test-node test-browser test-process sim scale chaos abuse partition fuzz tour frames bench bench-peers bench-table lint check fmt clean
+.PHONY: help setup run build dashboard test test-native test-node test-browser test-process sim scale chaos abuse partition fuzz fuzz-live tour frames bench bench-peers bench-table lint check fmt clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -50,7 +50,7 @@ chaos: build ## break real processes for ten minutes while clients use them, and
 	target/release/cubecast chaos --minutes $(or $(MINUTES),10) $(ARGS)
 
 abuse: build ## attack one node of eight as a stranger, in every way for a minute: its memory, and what others notice
-	@CUBECAST_BIN=$(CURDIR)/target/release/cubecast cargo test --workspace --exclude cubecast-peers --test abuse -- --ignored --nocapture
+	@CUBECAST_BIN=$(CURDIR)/target/release/cubecast cargo test --workspace --exclude cubecast-peers --test abuse -- --ignored --nocapture every_attack_for_a_minute
 
 partition: build ## cut the network between real nodes from outside, where this machine allows it
 	@CUBECAST_BIN=target/release/cubecast scripts/partition $(ARGS)
@@ -58,6 +58,9 @@ partition: build ## cut the network between real nodes from outside, where this 
 fuzz: ## feed random bytes to every decoder, a minute each: make fuzz ARGS=600 for longer
 	@scripts/setup native
 	@scripts/fuzz $(ARGS)
+
+fuzz-live: build ## send mutated HTTP, requests, frames and handshakes to one node of eight for ten minutes
+	@CUBECAST_BIN=$(CURDIR)/target/release/cubecast cargo test --workspace --exclude cubecast-peers --test abuse -- --ignored --nocapture mutated_input_for_ten_minutes
 
 tour: ## take the README's pictures of the dashboard anew, from a real run: docs/tour.png
 	@scripts/setup all

@@ -352,7 +352,7 @@ async fn end_both(clients: [Honest; 2]) -> [Waits; 2] {
 }
 
 /// What a process has in memory, bytes; `None` when it is gone.
-fn memory(cluster: &ProcessCluster, node: Vertex) -> Option<u64> {
+pub(crate) fn memory(cluster: &ProcessCluster, node: Vertex) -> Option<u64> {
     let status = std::fs::read_to_string(format!("/proc/{}/status", cluster.process_id(node)?)).ok()?;
     let kibibytes = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?.trim().strip_suffix(" kB")?;
     kibibytes.parse::<u64>().ok().map(|kibibytes| kibibytes << 10)

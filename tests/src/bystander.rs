@@ -7,6 +7,7 @@ use serde_json::json;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+use crate::client::contents;
 use crate::cluster::ProcessCluster;
 
 /// Rounds that the bystander completes after the trouble is over.
@@ -44,10 +45,32 @@ impl Bystander {
         Bystander { end, task }
     }
 
-    /// It has not been disturbed, and still is not.
-    pub async fn assert_undisturbed(self) {
+    /// It has not been disturbed, and still is not; the rounds that it completed.
+    pub async fn assert_undisturbed(self) -> usize {
         self.end.send_replace(true);
         let rounds = self.task.await.expect("the bystander was disturbed");
         assert!(rounds > ROUNDS_AFTER, "the bystander went on meanwhile");
+        rounds
+    }
+
+    /// All that a bystander of this name published is there, each message once and in order, as a new subscriber of `at` reads it.
+    pub async fn assert_nothing_is_lost(cluster: &ProcessCluster, at: Vertex, name: &str, rounds: usize) {
+        let (subscriber, topic) = (format!("{name}-after"), format!("{name}-t"));
+        let mut client = cluster.client(at).await;
+        client.must_eventually(json!({"action": "create_subscriber", "subscriber_id": subscriber})).await;
+        client.must_eventually(json!({"action": "subscribe", "subscriber_id": subscriber, "topic": topic})).await;
+        let pull = json!({"action": "pull", "subscriber_id": subscriber, "topic": topic, "max": 10_000});
+        let mut found = Vec::new();
+        loop {
+            let page = contents(&client.must_eventually(pull.clone()).await);
+            if page.is_empty() {
+                break;
+            }
+            found.extend(page);
+        }
+        assert!(
+            found.iter().map(String::as_str).eq((0..rounds).map(|round| round.to_string())),
+            "published {rounds}: {found:?}"
+        );
     }
 }

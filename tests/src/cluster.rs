@@ -30,13 +30,15 @@ pub struct Plan {
     pub web: Option<PathBuf>,
     /// Origins of pages from elsewhere that nodes serve.
     pub allow_origin: Vec<String>,
+    /// Whether clients may ask for faults.
+    pub allow_faults: bool,
     /// Where its folder is made; `None`: among the temporary ones.
     pub within: Option<PathBuf>,
 }
 
 impl Default for Plan {
     fn default() -> Self {
-        Plan { dimension: 3, web: None, allow_origin: Vec::new(), within: None }
+        Plan { dimension: 3, web: None, allow_origin: Vec::new(), allow_faults: true, within: None }
     }
 }
 
@@ -101,8 +103,9 @@ impl ProcessCluster {
         let web = plan.web.as_ref().map(|web| format!("web = {:?}\n", web.display().to_string())).unwrap_or_default();
         format!(
             "node = \"{vertex}\"\ndimension = {}\ncluster = \"{CLUSTER}\"\nsecret_file = \"secret\"\ndata = \"{vertex}.store\"\n\
-             allow_faults = true\nallow_origin = {:?}\n{web}\n[storage]\nshared_by = {}\n\n[addresses]\n{addresses}",
+             allow_faults = {}\nallow_origin = {:?}\n{web}\n[storage]\nshared_by = {}\n\n[addresses]\n{addresses}",
             self.dimension.bits(),
+            plan.allow_faults,
             plan.allow_origin,
             self.dimension.size()
         )

@@ -12,6 +12,7 @@
 //! | [`holders`] | the check that all holders of a topic have the same, and all that was acknowledged |
 //! | [`bystander`] | a client that must not notice what others do |
 //! | [`stranger`], [`abuse`] | a client that follows no rules, and what attacks do to others |
+//! | [`mutated`] | mutated input for a live node, and whether others notice |
 //! | [`browser`] | a headless Chromium before the dashboard |
 //! | [`film`] | pictures of the page beside each other |
 //! | [`proxy`] | a proxy that lets one node through, below a prefix |
@@ -25,6 +26,7 @@ pub mod client;
 pub mod cluster;
 pub mod film;
 pub mod holders;
+pub mod mutated;
 pub mod process;
 pub mod proxy;
 pub mod publishing;

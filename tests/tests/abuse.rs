@@ -1,18 +1,25 @@
 //! Strangers attack one node of eight: what it has in memory meanwhile, and how long honest clients wait.
 //!
-//! `make abuse` does each attack for a minute and prints the table; `make test` does each for a moment.
+//! `make abuse` does each attack for a minute and prints the table; `make fuzz-live` sends mutated input for ten minutes and
+//! prints what came back; `make test` does each for a moment.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use cubecast_tests::abuse::{self, Attack};
 use cubecast_tests::cluster::ProcessCluster;
+use cubecast_tests::mutated;
+use cubecast_tests::wait::say;
+use tokio::sync::Mutex;
 
 /// The most that an attacked node may have in memory.
 const MOST_MEMORY: u64 = 256 << 20;
+/// Attacks take all the processor that they get: one must not be another's.
+static ONE_AT_A_TIME: Mutex<()> = Mutex::const_new(());
 
 #[tokio::test(flavor = "multi_thread")]
 async fn no_attack_of_a_stranger_fills_the_memory_or_parts_the_cluster() {
+    let _alone = ONE_AT_A_TIME.lock().await;
     let cluster = Arc::new(ProcessCluster::start().await);
     let attacked = abuse::prepare(&cluster).await;
     let mut damages = Vec::new();
@@ -31,7 +38,8 @@ async fn no_attack_of_a_stranger_fills_the_memory_or_parts_the_cluster() {
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "takes a quarter of an hour; `make abuse` runs it"]
 async fn every_attack_for_a_minute() {
-    let seconds = std::env::var("CUBECAST_ABUSE_SECONDS").ok().and_then(|text| text.parse().ok()).unwrap_or(60);
+    let _alone = ONE_AT_A_TIME.lock().await;
+    let seconds = number_from("CUBECAST_ABUSE_SECONDS").unwrap_or(60);
     let only = std::env::var("CUBECAST_ABUSE_ONLY").unwrap_or_default();
     let mut damages = Vec::new();
     for attack in Attack::ALL.iter().filter(|attack| attack.name().contains(&only)) {
@@ -44,4 +52,45 @@ async fn every_attack_for_a_minute() {
     for damage in damages {
         assert!(damage.is_running && damage.memory < MOST_MEMORY && damage.lost_neighbours == 0, "{damage:?}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn mutated_input_harms_nobody() {
+    let _alone = ONE_AT_A_TIME.lock().await;
+    attack_with_mutated_input(1, Duration::from_millis(1_500)).await;
+}
+
+/// `CUBECAST_FUZZ_SECONDS` is how long it lasts, `CUBECAST_FUZZ_SEED` decides what each connection sends.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "takes ten minutes; `make fuzz-live` runs it"]
+async fn mutated_input_for_ten_minutes_harms_nobody() {
+    let _alone = ONE_AT_A_TIME.lock().await;
+    let seconds = number_from("CUBECAST_FUZZ_SECONDS").unwrap_or(600);
+    let now = std::time::UNIX_EPOCH.elapsed().expect("it is after 1970").as_millis() as u64;
+    let seed = number_from("CUBECAST_FUZZ_SEED").unwrap_or(now);
+    attack_with_mutated_input(seed, Duration::from_secs(seconds)).await;
+}
+
+async fn attack_with_mutated_input(seed: u64, lasts: Duration) {
+    say(&format!("mutated input, seed {seed}"));
+    let outcome = mutated::attack(seed, lasts).await;
+    println!("{outcome}");
+    assert!(outcome.is_running, "{outcome}");
+    assert!(outcome.panics.is_empty(), "{outcome}\n{:#?}", outcome.panics);
+    assert!(outcome.forged.is_empty(), "{outcome}\n{:#?}", outcome.forged);
+    assert!(outcome.lost_neighbours.is_empty(), "{outcome}\n{:#?}", outcome.lost_neighbours);
+    assert!(outcome.memory < MOST_MEMORY, "{outcome}");
+    assert!(outcome.sent.answers.malformed.is_empty(), "{outcome}\n{:#?}", outcome.sent.answers.malformed);
+    assert_eq!(outcome.sent.answers.of_kind(mutated::NOT_ENDED), 0, "{outcome}");
+    // Each kind of input was understood now and then, and refused now and then.
+    for kind in ["HTTP 400", "ok", "error bad_request", "hello of the handshake", "close 1002", "close 4009"] {
+        assert!(outcome.sent.answers.of_kind(kind) > 0, "no `{kind}`: {outcome}");
+    }
+    let altered = &outcome.altered;
+    assert!(altered.sent > 0 && altered.endings.of_kind("close 1007") == altered.sent, "{outcome}");
+    assert_eq!(outcome.altered_counted, altered.sent, "{outcome}");
+}
+
+fn number_from(variable: &str) -> Option<u64> {
+    std::env::var(variable).ok()?.parse().ok()
 }

@@ -1,6 +1,6 @@
 //! What somebody sends who knocks at the port as a neighbour, and has proven nothing yet.
 
-use cubecast_node::transport::handshake::{Credentials, Secret, accept};
+use cubecast_node::transport::handshake::{Credentials, HandshakeError, Secret, accept};
 use cubecast_node::transport::{HANDSHAKE_MESSAGE, websocket_config};
 use tokio::io::{join, sink};
 use tokio::runtime::{Builder, Runtime};
@@ -17,19 +17,24 @@ const READ_AT_MOST: usize = 2 * HANDSHAKE_MESSAGE;
 
 /// Text messages, one a line: none of them may get in, since none can prove a secret against a fresh nonce.
 pub fn check(input: &[u8]) {
+    let refused = why_refused(input);
+    assert!(refused.is_some(), "a stranger got in");
+}
+
+/// Why it is not let in; `None`: it is.
+fn why_refused(input: &[u8]) -> Option<HandshakeError> {
     let stream = text_frames(input);
     let me = acceptor();
-    let admitted = RUNTIME.with(|runtime| {
+    RUNTIME.with(|runtime| {
         within(KNOCK, stream.len().min(READ_AT_MOST), || {
             runtime.block_on(async {
                 let config = Some(websocket_config(HANDSHAKE_MESSAGE));
                 let wire = join(stream.as_slice(), sink());
                 let mut socket = WebSocketStream::from_raw_socket(wire, Role::Server, config).await;
-                accept(&mut socket, &me).await.map_err(|error| error.to_string())
+                accept(&mut socket, &me).await.err()
             })
         })
-    });
-    assert!(admitted.is_err(), "a stranger got in: {admitted:?}");
+    })
 }
 
 /// Node 100 of the cluster `demo`.
@@ -68,4 +73,20 @@ fn text_frames(input: &[u8]) -> Vec<u8> {
         stream.extend(line);
     }
     stream
+}
+
+#[cfg(test)]
+mod tests {
+    use cubecast_node::transport::handshake::RefusalCode;
+
+    use super::*;
+    use crate::examples;
+
+    /// Fuzzing begins with it: an example that is refused at once would keep it from all that comes later.
+    #[test]
+    fn the_first_example_gets_as_far_as_its_proof() {
+        let why = why_refused(&examples::handshakes()[0]);
+        let Some(HandshakeError::Refused(refusal)) = why else { panic!("{why:?}") };
+        assert_eq!(refusal.code, RefusalCode::WrongSecret, "{refusal}");
+    }
 }

@@ -10,6 +10,7 @@ use cubecast_core::wire::answer::{Answer, Delivery, EndReason, ErrorCode, Server
 use cubecast_core::wire::binary::{encode_peer_frames, encode_requests, encode_server_frames};
 use cubecast_core::wire::client::{Request, RequestId};
 use cubecast_core::wire::event::{TraceId, WatchEvent};
+use cubecast_node::transport::handshake::PROTOCOL;
 
 pub use peers::frames as peer_frames_once;
 pub use stored::{change_bytes, commands, topics};
@@ -89,7 +90,7 @@ pub fn group_states() -> Vec<Vec<u8>> {
 pub fn handshakes() -> Vec<Vec<u8>> {
     let hello = |from: &str, to: &str| {
         let nonce = [7; 32];
-        serde_json::json!({ "protocol": 1, "cluster": "demo", "dimension": 3, "from": from, "to": to, "instance": 1, "nonce": nonce })
+        serde_json::json!({ "protocol": PROTOCOL, "cluster": "demo", "dimension": 3, "from": from, "to": to, "instance": 1, "nonce": nonce })
             .to_string()
     };
     let step = |hello: String| serde_json::json!({ "step": "hello", "hello": hello }).to_string();
