@@ -215,11 +215,13 @@ const PATIENCE: Duration = Duration::from_secs(10);
 const EVERY: Duration = Duration::from_millis(10);
 
 impl Honest {
-    fn begin(address: String, name: &'static str) -> Honest {
+    /// It is connected, and has published once, when this returns.
+    async fn begin(address: String, name: &'static str) -> Honest {
         let (end, ended) = watch::channel(false);
+        let mut client = None;
+        publish_once(&mut client, &address, name).await.expect("nothing is wrong yet");
         let task = tokio::spawn(async move {
             let (mut took, mut failed) = (Vec::new(), 0);
-            let mut client = None;
             while !*ended.borrow() {
                 let began = Instant::now();
                 let done = tokio::time::timeout(PATIENCE, publish_once(&mut client, &address, name)).await;
@@ -316,15 +318,14 @@ pub async fn prepare(cluster: &ProcessCluster) -> Vertex {
 pub async fn attack(cluster: &Arc<ProcessCluster>, attacked: Vertex, attack: Attack, lasts: Duration) -> Damage {
     let other = attacked.across(0);
     let addresses = [(attacked, "here"), (other, "there")].map(|(node, name)| (cluster.address(node), name));
-    let honest = || addresses.clone().map(|(address, name)| Honest::begin(address, name));
-    let calm = honest();
+    let calm = begin_both(&addresses).await;
     sleep(lasts.min(Duration::from_secs(10))).await;
     let before = end_both(calm).await;
     let lost_before = lost_neighbours(cluster);
     let log_before = log_bytes(cluster, attacked);
     let memory_before = memory(cluster, attacked).unwrap_or(0);
 
-    let clients = honest();
+    let clients = begin_both(&addresses).await;
     let attackers = Attackers::begin(attack, cluster.address(attacked));
     let began = Instant::now();
     let mut most = 0;
@@ -344,6 +345,11 @@ pub async fn attack(cluster: &Arc<ProcessCluster>, attacked: Vertex, attack: Att
         lost_neighbours: lost_neighbours(cluster) - lost_before,
         is_running: memory(cluster, attacked).is_some(),
     }
+}
+
+async fn begin_both(addresses: &[(String, &'static str); 2]) -> [Honest; 2] {
+    let [here, there] = addresses.clone();
+    [Honest::begin(here.0, here.1).await, Honest::begin(there.0, there.1).await]
 }
 
 async fn end_both(clients: [Honest; 2]) -> [Waits; 2] {
