@@ -2,9 +2,10 @@
 //! must be noticed by a checker that should notice it. Without them the same runs are clean.
 //!
 //! `cargo test -p cubecast-core --features bugs --test bugs`; the table goes past the harness, so that it is always seen.
-//! `-- --ignored` looks for each of them in the scenario of every fault, where some take longer to show.
+//! Each bug is looked for with the seed that showed it last; `-- --ignored` counts the seeds that it takes from the first on, and
+//! looks for each in the scenario of every fault, where some take longer to show.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::io::Write;
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -20,7 +21,7 @@ const MOST_SEEDS: u64 = 1_000;
 
 /// What it took to notice each bug where it shows soonest; looked for once, for both tests.
 static CAUGHT: LazyLock<Vec<Caught>> = LazyLock::new(|| {
-    let caught = for_each(Bug::ALL, |bug| catch(*bug, weather_of(*bug)));
+    let caught = for_each(Bug::ALL, |bug| catch(*bug, weather_of(*bug), seen_with(*bug)));
     show(&caught);
     caught
 });
@@ -32,13 +33,9 @@ fn every_bug_is_noticed_by_a_checker_that_should() {
 
 #[test]
 fn without_a_bug_the_same_seeds_are_clean() {
-    let mut seeds = BTreeMap::<Weather, u64>::new();
-    for caught in CAUGHT.iter() {
-        let most = seeds.entry(caught.weather).or_default();
-        *most = caught.seeds.max(*most);
-    }
-    let runs: Vec<(Weather, u64)> =
-        seeds.into_iter().flat_map(|(weather, most)| (0..most).map(move |seed| (weather, seed))).collect();
+    let tried = |caught: &'static Caught| caught.tried.iter().map(|seed| (caught.weather, *seed));
+    let runs: BTreeSet<(Weather, u64)> = CAUGHT.iter().flat_map(tried).collect();
+    let runs: Vec<(Weather, u64)> = runs.into_iter().collect();
     let unclean: Vec<String> = for_each(&runs, |(weather, seed)| {
         let report = run(&weather.scenario(), *seed, &Cut::default());
         report.findings.violations.iter().map(|violation| format!("{weather:?}, seed {seed}: {violation}")).collect()
@@ -50,9 +47,17 @@ fn without_a_bug_the_same_seeds_are_clean() {
 }
 
 #[test]
-#[ignore = "minutes: some bugs need rare coincidences there"]
+#[ignore = "takes minutes: counts the seeds that each bug needs"]
+fn every_bug_is_noticed_by_the_seeds_from_the_first_on() {
+    let caught = for_each(Bug::ALL, |bug| catch(*bug, weather_of(*bug), None));
+    show(&caught);
+    assert_noticed(&caught);
+}
+
+#[test]
+#[ignore = "takes minutes: some bugs need rare coincidences there"]
 fn every_bug_is_noticed_where_anything_may_break() {
-    let caught = for_each(Bug::ALL, |bug| catch(*bug, Weather::Anything));
+    let caught = for_each(Bug::ALL, |bug| catch(*bug, Weather::Anything, None));
     show(&caught);
     assert_noticed(&caught);
 }
@@ -69,23 +74,26 @@ fn every_checker_is_expected_to_notice_some_bug() {
 struct Caught {
     bug: Bug,
     weather: Weather,
-    /// Seeds that were run, from 0 on.
-    seeds: u64,
-    /// What was found by the last of them; nothing: it got away.
+    /// The seeds that were run.
+    tried: Vec<u64>,
+    /// What was found with the last of them; nothing: it got away.
     violations: Vec<Violation>,
 }
 
-fn catch(bug: Bug, weather: Weather) -> Caught {
+/// Tries the seed that showed the bug last, where there is one, and then all seeds from 0 on.
+fn catch(bug: Bug, weather: Weather, seen_with: Option<u64>) -> Caught {
     let scenario = weather.scenario();
-    for seed in 0..MOST_SEEDS {
+    let mut tried = Vec::new();
+    for seed in seen_with.into_iter().chain(0..MOST_SEEDS) {
+        tried.push(seed);
         let mut simulation = Simulation::with_bug(&scenario, seed, bug);
         simulation.advance(simulation.ends());
         let violations = simulation.finish().findings.violations;
         if !violations.is_empty() {
-            return Caught { bug, weather, seeds: seed + 1, violations };
+            return Caught { bug, weather, tried, violations };
         }
     }
-    Caught { bug, weather, seeds: MOST_SEEDS, violations: Vec::new() }
+    Caught { bug, weather, tried, violations: Vec::new() }
 }
 
 fn assert_noticed(caught: &[Caught]) {
@@ -95,13 +103,13 @@ fn assert_noticed(caught: &[Caught]) {
 
 impl Caught {
     fn complaint(&self) -> Option<String> {
-        let Caught { bug, weather, seeds, violations } = self;
+        let Caught { bug, weather, tried, violations } = self;
         if violations.iter().any(|violation| bug.caught_by().contains(&violation.checker.as_str())) {
             return None;
         }
         let found: Vec<String> = violations.iter().map(ToString::to_string).collect();
         let found = if found.is_empty() { "nothing was noticed".into() } else { found.join("\n    ") };
-        Some(format!("{} should be noticed by {:?}; {weather:?}, {seeds} seeds: {found}", bug.name(), bug.caught_by()))
+        Some(format!("{} should be noticed by {:?}; {weather:?}, {} seeds: {found}", bug.name(), bug.caught_by(), tried.len()))
     }
 
     /// Those that noticed, the expected ones first.
@@ -113,13 +121,14 @@ impl Caught {
 }
 
 fn show(caught: &[Caught]) {
-    let mut table = format!("\n{:<31} {:>5}  {:<12} {}\n", "bug", "seeds", "scenario", "noticed by");
+    let mut table = format!("\n{:<31} {:>5} {:>5}  {:<12} {}\n", "bug", "seeds", "last", "scenario", "noticed by");
     for one in caught {
         let scenario = format!("{:?}", one.weather);
-        table += &format!("{:<31} {:>5}  {scenario:<12} {}\n", one.bug.name(), one.seeds, one.noticed_by());
+        let (seeds, last) = (one.tried.len(), one.tried.last().copied().unwrap_or_default());
+        table += &format!("{:<31} {seeds:>5} {last:>5}  {scenario:<12} {}\n", one.bug.name(), one.noticed_by());
         table += &format!("    {}\n", one.bug.about());
     }
-    let seeds: u64 = caught.iter().map(|one| one.seeds).sum();
+    let seeds: usize = caught.iter().map(|one| one.tried.len()).sum();
     table += &format!("{} bugs, {seeds} runs\n", caught.len());
     std::io::stderr().write_all(table.as_bytes()).expect("there is somewhere to write to");
 }
@@ -162,6 +171,56 @@ enum Weather {
     FullDisks,
     /// Edges and nodes of larger cubes fail so often that nobody knows the way.
     Holes,
+}
+
+/// The seed with which each bug was noticed last. Changes of behaviour make other runs of the same seeds: a bug that a seed does not
+/// show any more is looked for again, and the table that this prints has its new seed.
+const SEEN: &[(Bug, u64)] = &[
+    (Bug::AcknowledgesBeforeSync, 7),
+    (Bug::OutboxAcknowledgesBeforeSync, 16),
+    (Bug::AcknowledgesWithoutFollowers, 2),
+    (Bug::SnapshotComesWithoutMessages, 496),
+    (Bug::SnapshotForgetsRepeats, 1),
+    (Bug::WipedMemberVotes, 1),
+    (Bug::DamagedLogKeepsItsVote, 27),
+    (Bug::LostMarkIsTrusted, 13),
+    (Bug::VoteIsForgotten, 16),
+    (Bug::ConflictIsKept, 2),
+    (Bug::OutboxIsLostAtRestart, 11),
+    (Bug::OutboxForgetsWhatItOffered, 0),
+    (Bug::OutboxOffersUnderNewNumbers, 8),
+    (Bug::ReadsWithoutReadIndex, 15),
+    (Bug::ReadsByLease, 46),
+    (Bug::FollowersServeLeaderReads, 6),
+    (Bug::AnyReadsTheUncommitted, 39),
+    (Bug::RepeatsUseUpOffsets, 0),
+    (Bug::CursorMovesBeforeDelivery, 2),
+    (Bug::CursorMovesBack, 0),
+    (Bug::NumbersBeginAgain, 0),
+    (Bug::RetriesUnderNewNumbers, 0),
+    (Bug::SaysUnavailableThoughProposed, 9),
+    (Bug::DeletionsAreForgotten, 17),
+    (Bug::AnyHolderRefusesNames, 0),
+    (Bug::LateCopiesCount, 13),
+    (Bug::SnapshotKeepsDeletedTopics, 18),
+    (Bug::TopicNumbersAreUsedAgain, 23),
+    (Bug::TimesFollowTheClock, 1),
+    (Bug::PacketsForgetTheirTrail, 3),
+    (Bug::PushSkipsToTheEnd, 0),
+    (Bug::PushRepeatsWhatWasFetched, 9),
+    (Bug::CheckpointsOutliveMessages, 155),
+    (Bug::DamagedRowsStay, 0),
+    (Bug::AlteredFramesAreBelieved, 6),
+    (Bug::ChecksumsAreNotCompared, 0),
+    (Bug::PullsTakeNoTurns, 4),
+    (Bug::PublishesIgnoreTheReserve, 0),
+    (Bug::FullDiskEndsTheNode, 152),
+    (Bug::ChangesDoNotWait, 1),
+    (Bug::HomeNeverLeadsAgain, 0),
+];
+
+fn seen_with(bug: Bug) -> Option<u64> {
+    SEEN.iter().find(|(seen, _)| *seen == bug).map(|(_, seed)| *seed)
 }
 
 /// Where a bug shows soonest.
