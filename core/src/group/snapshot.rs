@@ -2,8 +2,8 @@
 //!
 //! The leader *offers*. The receiver fetches the checkpoint in bounded pieces and then, topic by topic, the messages
 //! that it lacks. Messages never change, so it keeps those that it has. Each piece can be requested again. When the
-//! receiver has everything, Raft processes its own snapshot message and the state is installed. A leader has at most one
-//! transfer to each member, and a receiver at most one in total.
+//! receiver has everything, Raft processes its own snapshot message and the state is installed. A leader has at most
+//! one transfer to each member, and a receiver at most one in total.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
