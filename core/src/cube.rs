@@ -1,8 +1,8 @@
 //! The binary hypercube: its dimension, its vertices, and their neighbours.
 //!
 //! A [`Vertex`] is a place, not a process; [`crate::identity::NodeId`] names the process that serves it. A vertex
-//! includes the dimension of its cube, so it can print itself as a d-bit string and list its neighbours. This module
-//! does not know which nodes are up; see [`crate::overlay`].
+//! includes the dimension of its cube, so it can print itself as a d-bit string and list its neighbours. The state of
+//! the nodes is not part of this module; see [`crate::overlay`].
 
 use std::fmt;
 use std::str::FromStr;

@@ -1,11 +1,12 @@
-//! Changes of the group's members by the leader: one change at a time, each when the last one is known.
+//! Changes of the group's members by the leader: one change at a time, each after the members have confirmed the last
+//! one.
 //!
-//! [`super::members`] decides which change is next and which members have to know the last one. This module stores the
-//! leader's state for that, and asks those members to confirm: a heartbeat carries the commit index, and they answer
-//! it.
+//! [`super::members`] decides which change is next and which members have to confirm the last one. This module stores
+//! the leader's state for that, and asks those members to confirm: a heartbeat carries the commit index, and they
+//! answer it.
 //!
-//! A member reports a change as known only when it is on its disk (see [`Group::carry_out`]), so it still knows it
-//! after a restart.
+//! A member confirms a change only when the change is on its disk (see [`Group::carry_out`]), so the confirmation also
+//! holds after a restart.
 
 use std::time::Duration;
 
@@ -24,7 +25,7 @@ pub(super) struct Changes {
     pub written_in: Option<u64>,
     /// On a leader: the term, and the time since when the next change has been waiting.
     waiting: Option<(u64, Instant)>,
-    /// The members that have to know the last change first.
+    /// The members that have to confirm the last change first.
     awaited: Vec<NodeId>,
     proposed: Option<Proposed>,
 }
@@ -36,7 +37,7 @@ pub struct Proposed {
     pub index: u64,
     /// The index of the previous change.
     pub last: u64,
-    /// For how long this change waited for members to know the previous one.
+    /// For how long this change waited for members to confirm the previous one.
     pub waited: Duration,
 }
 
@@ -64,7 +65,7 @@ impl Group {
             return false;
         };
         if change.takes_vote_of(self.me) {
-            // A leader that removed its own vote could not tell the others that they may continue.
+            // A leader that removed its own vote could not inform the others that they may continue.
             self.hand_over(|_| true);
             return true;
         }
@@ -104,7 +105,7 @@ impl Group {
         self.changes.awaited = awaited;
     }
 
-    /// Reports, once, that all awaited members know the last change.
+    /// Reports, once, that all awaited members have confirmed the last change.
     pub(super) fn notice_known_change(&mut self) {
         if self.changes.awaited.is_empty() {
             return;

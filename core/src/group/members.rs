@@ -12,8 +12,8 @@
 //! A change takes effect on a member when that member applies it, so members may use different configurations. If the
 //! next change followed at once, one failure could leave members of which none can ever be elected: of all states that
 //! a group of four can reach while one member is replaced, this was true for one in eight. Therefore the next change
-//! waits until every voter that is up, and any member that is about to get a vote, knows that the last change is
-//! committed ([`awaited`]). A voter is *up* while its node is seen, or while it answers. The wait for a voter is
+//! waits until every voter that is up, and any member that is about to get a vote, has confirmed that the last change
+//! is committed ([`awaited`]). A voter is *up* while its node is seen, or while it answers. The wait for a voter is
 //! limited to [`AWAY_LIMIT`]; after that, a stuck voter (its disk is full or very slow) is treated like an absent one.
 //!
 //! `reachable.rs` explores all reachable states under these rules, and finds none in which one failure stops the group
@@ -62,7 +62,7 @@ pub struct Standing {
 pub struct LastChange {
     /// Its index in the log, or a later one.
     pub index: u64,
-    /// For how long the next change has waited for members to know this one.
+    /// For how long the next change has waited for members to confirm this one.
     pub waited: Duration,
 }
 
@@ -99,7 +99,7 @@ pub fn has_to_wait(view: &View<'_>, change: MemberChange) -> bool {
     !matches!(change, MemberChange::AddLearner(member) if view.standing(member).is_none())
 }
 
-/// The members that have to know the last change before this one is proposed, and do not know it yet.
+/// The members that have to confirm the last change before this one is proposed, and have not confirmed it yet.
 pub fn awaited(view: &View<'_>, change: MemberChange) -> Vec<NodeId> {
     if view.last_change.waited >= AWAY_LIMIT || !has_to_wait(view, change) {
         return Vec::new();

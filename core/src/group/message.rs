@@ -142,7 +142,7 @@ pub fn entry_to_raft(entry: &LogEntry) -> Result<Entry, String> {
 }
 
 /// A change of one member. Single changes are always safe, so joint consensus is never needed. In the right order, each
-/// when the last one is known, no single failure between them stops the group (see [`super::members`]).
+/// after the last one is confirmed, no single failure between them stops the group (see [`super::members`]).
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum MemberChange {
     AddVoter(NodeId),

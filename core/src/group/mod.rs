@@ -94,7 +94,7 @@ pub enum GroupEffect {
         leader: Option<NodeId>,
     },
     MembersChanged,
-    /// The members for which the next change of members waits now know the last change.
+    /// The members for which the next change of members waits have confirmed the last change.
     ChangeIsKnown,
     Committed {
         index: u64,
@@ -316,7 +316,7 @@ impl Group {
         self.draw_election_timeout();
     }
 
-    /// Raft would panic if a member claimed entries or a commit index that it cannot know.
+    /// Whether a message claims entries or a commit index that its sender cannot have. Raft would panic on it.
     fn is_from_the_future(&self, message: &RaftMessage) -> bool {
         let last = self.raw.raft.raft_log.last_index();
         let appended = message.kind == MessageType::MsgAppendResponse as i32;
@@ -429,7 +429,7 @@ impl Group {
         let committed = ready.take_committed_entries();
         let changes_members = installed.is_some() || committed.iter().any(is_member_change);
         if changes_members {
-            // A member that reported a change of members as known must still know it after a restart.
+            // A member's confirmation of a change of members must also hold after a restart.
             self.changes.written_in = Some(batch);
         }
         let wrote = changes_members || self.effects.len() > writes_before;
@@ -535,7 +535,7 @@ impl Group {
     }
 
     /// Whether a message may wait: it answers a heartbeat of a leader that needs no quick answer. No read is pending,
-    /// everything here is committed, and the leader has been told so.
+    /// everything here is committed, and the leader has been informed of that.
     fn can_wait(&self, message: &Message) -> bool {
         let answers_heartbeat = message.get_msg_type() == MessageType::MsgHeartbeatResponse;
         let tells_nothing_new = self.commit_told == (message.term, message.commit);

@@ -1,12 +1,12 @@
-//! How followers learn the commit index: with the next entries, or in a message of its own if no entries follow.
+//! How followers receive the commit index: with the next entries, or in a message of its own if no entries follow.
 //!
 //! By default Raft announces every commit at once. When requests follow each other, that costs three messages per
 //! request, and soon afterwards the next entries carry the same information. Therefore separate announcements are at
 //! least [`PAUSE`] apart: the first commit after a quiet time is announced at once; later ones travel with entries, or
 //! when the pause is over.
 //!
-//! A caller that needs to know that all members know a commit ([`Group::have_confirmed`]) asks with a heartbeat,
-//! because members answer heartbeats.
+//! A caller that needs confirmation of a commit from all members ([`Group::have_confirmed`]) sends a heartbeat, because
+//! members answer heartbeats.
 
 use std::time::Duration;
 
@@ -57,9 +57,9 @@ impl Group {
         self.stirred |= self.news_due().is_some();
     }
 
-    /// Asks all members to confirm that they know `index` to be committed, unless they were asked already and not all
-    /// have answered. `held` is the index that all members have: a heartbeat cannot announce more than that. `known` is
-    /// the index that all members have confirmed.
+    /// Asks all members to confirm that `index` is committed, unless they were asked already and not all have answered.
+    /// `held` is the index that all members have: a heartbeat cannot announce more than that. `known` is the index that
+    /// all members have confirmed.
     pub fn have_confirmed(&mut self, index: u64, held: u64, known: u64) {
         let (term, commit) = (self.term(), self.commit_index());
         let asked = if self.news.asked.0 == term { self.news.asked.1 } else { 0 };
@@ -74,8 +74,8 @@ impl Group {
         }
     }
 
-    /// A member is back. It may know less than it reported, because a commit index need not be on disk. Announcements
-    /// and reports may also have been lost.
+    /// A member is back. Its commit index may be lower than it reported, because a commit index need not be on disk.
+    /// Announcements and reports may also have been lost.
     pub fn handle_member_back(&mut self, vertex: Vertex) {
         self.commit_told = (0, 0);
         self.news.asked = (0, 0);

@@ -248,7 +248,7 @@ impl Story {
         next
     }
 
-    /// The next proposal of a leader that knows everything that the others know.
+    /// The next proposal of a leader that has the state of all other members.
     fn proposal(&self, state: &State, now: &Configuration, leader: usize, rule: Rule) -> Option<(Kind, usize)> {
         let place_of = |founder: usize| {
             let there = if founder < self.replaced { self.founders + founder } else { founder };

@@ -24,12 +24,12 @@ impl Group {
         self.raw.raft.state == StateRole::Leader
     }
 
-    /// Whether this member leads and has committed an entry in its own term, so that it knows what is committed.
+    /// Whether this member leads and has committed an entry in its own term, so that its commit index is current.
     pub fn leads_fully(&self) -> bool {
         self.is_leader() && self.raw.raft.commit_to_current_term()
     }
 
-    /// The leader that this member knows of.
+    /// The current leader, if this member has one.
     pub fn leader(&self) -> Option<NodeId> {
         NodeId::from_raft(self.raw.raft.leader_id)
     }

@@ -14,7 +14,7 @@ use crate::topics::command::TopicId;
 use crate::wire::peer::{RaftMessage, SnapshotFrame};
 
 impl Group {
-    /// Raft wants to send a snapshot: offers the current state.
+    /// Raft requests the sending of a snapshot: offers the current state.
     pub(super) fn offer_snapshot(&mut self, now: Instant, mut message: Message) {
         let Some(to) = NodeId::from_raft(message.to) else { return };
         let (index, term) = self.raw.store().applied();

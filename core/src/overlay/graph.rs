@@ -1,9 +1,10 @@
-//! The cube as known to this node: the directed edges that carry frames, the live vertices, and the distances between
+//! The cube as seen by this node: the directed edges that carry frames, the live vertices, and the distances between
 //! vertices.
 //!
 //! The link state of a node counts only while its announcements can reach this node. These nodes are found by a search
-//! from this vertex: the neighbours that it hears, the neighbours that those hear, and so on. Without this rule, two
-//! neighbours that died together, each having last announced that it hears the other, would appear alive for ever.
+//! from this vertex: the neighbours from which it receives frames (in the code, those that it *hears*), the neighbours
+//! that those hear, and so on. Without this rule, two neighbours that died together, each having last announced that it
+//! hears the other, would appear alive for ever.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -17,7 +18,7 @@ const KEPT_DESTINATIONS: usize = 64;
 
 const FAR: u16 = u16::MAX;
 
-/// The directed graph of working edges, as known to one vertex.
+/// The directed graph of working edges, as seen by one vertex.
 pub struct Graph {
     me: Vertex,
     /// For each vertex, whether its link state counts.

@@ -1,7 +1,7 @@
 //! The last link state of every node: the database that flooding fills.
 //!
 //! The newest version wins. Entries are never removed: the last link state of a dead node remains, and the node is
-//! recognised as dead because no other node hears it (see [`super::graph`]).
+//! recognised as dead because no other node receives frames from it (see [`super::graph`]).
 
 use crate::cube::{Dimension, Vertex};
 use crate::identity::{Incarnation, NodeId};
@@ -19,7 +19,7 @@ pub struct LinkStates {
 }
 
 impl LinkStates {
-    /// A database that contains only the vertex itself, which hears no neighbour yet.
+    /// A database that contains only the vertex itself, which receives no frames yet.
     pub fn new(me: Vertex, version: u64) -> LinkStates {
         let mut states = LinkStates { me, known: vec![None; me.dimension().size()], digest: 0, changed: Vec::new() };
         let node = NodeId { vertex: me, incarnation: Incarnation(0) };
@@ -43,7 +43,7 @@ impl LinkStates {
         self.known.iter().flatten()
     }
 
-    /// The neighbours that a vertex hears according to its last link state, as a mask of bits.
+    /// The neighbours from which a vertex receives frames according to its last link state, as a mask of bits.
     pub fn hears(&self, vertex: Vertex) -> u16 {
         self.get(vertex).map_or(0, |state| state.hears)
     }

@@ -22,7 +22,7 @@ const PING_ALONG_AFTER: Duration = Duration::from_millis(190);
 pub const COMPANY_AWAITED: Duration = Duration::from_millis(210);
 /// The maximum number of frames that wait for another one. When it is reached, all of them are sent.
 const HELD_FRAMES: usize = 32;
-/// A neighbour that has sent nothing for this long is no longer heard: three pings, plus some travel time.
+/// A neighbour counts as silent when nothing has arrived from it for this long: three pings, plus some travel time.
 pub const SILENCE_LIMIT: Duration = Duration::from_millis(700);
 /// The maximum number of delayed frames on one edge. Beyond that, the newest frame is dropped, as in a full router.
 pub const DELAYED_FRAMES: usize = 1024;
@@ -84,7 +84,8 @@ impl Link {
         self.conditions = conditions;
     }
 
-    /// A connection is established. If it replaces another one, the neighbour stays heard, because it is alive.
+    /// A connection is established. If it replaces another one, the neighbour does not count as silent, because it is
+    /// alive.
     pub fn handle_connected(&mut self) {
         self.connected = true;
         self.synced_at = None;

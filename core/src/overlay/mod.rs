@@ -1,12 +1,12 @@
 //! The overlay: links, link states, and the routes to all vertices.
 //!
-//! Each node floods the list of neighbours from which it receives frames ([`link_states`]). So each node knows the
-//! whole directed graph, which nodes in it are alive and which node leads which group ([`graph`]), and sends packets
-//! along it ([`crate::route`]).
+//! Each node floods the list of neighbours from which it receives frames ([`link_states`]). So each node has the whole
+//! directed graph, with the live nodes and the leaders of groups ([`graph`]), and sends packets along it
+//! ([`crate::route`]).
 //!
 //! # Guarantees
 //!
-//! * All nodes know of a broken connection as fast as frames travel. They know of silence, or of a cut edge, at most
+//! * All nodes learn of a broken connection as fast as frames travel, and of silence or of a cut edge at most
 //!   [`links::SILENCE_LIMIT`] later.
 //! * A flood may be lost. Pings compare digests of the link states of both ends, and a difference is repaired. All
 //!   nodes that can communicate end up with the same link states.
@@ -44,8 +44,8 @@ pub use links::PING_EVERY;
 /// The minimum time between two answers to differing digests on one edge. An answer contains all link states, and most
 /// differences are only floods in transit.
 pub const SYNC_EVERY: Duration = Duration::from_millis(400);
-/// A newly heard neighbour is announced with this delay, so that a node that connects to d neighbours makes one
-/// announcement and not d. The loss of a neighbour is announced at once.
+/// A node announces the neighbours from which it newly receives frames with this delay, so that a node that connects to
+/// d neighbours makes one announcement and not d. It announces the loss of a neighbour at once.
 pub const GAINS_TOLD_AFTER: Duration = Duration::from_millis(2);
 /// A neighbour from which this node receives no frames cannot report that it lacks something. It gets all link states
 /// at this interval.
@@ -108,7 +108,7 @@ pub struct Overlay {
     /// The last reported state of every vertex, by its index.
     sights: Vec<Sight>,
     next_refresh: Instant,
-    /// When to announce newly heard neighbours, if there are any.
+    /// When to announce the neighbours from which this node newly receives frames, if there are any.
     tell_gains_at: Option<Instant>,
     effects: VecDeque<OverlayEffect>,
     counters: FrameCounters,
@@ -372,8 +372,8 @@ impl Overlay {
         }
     }
 
-    /// Must be called after any change of received frames or link states: announces the neighbours that this node hears
-    /// now, and reports the consequences to the layers above.
+    /// Must be called after any change of received frames or link states: announces the neighbours from which this node
+    /// now receives frames, and reports the consequences to the layers above.
     fn settle(&mut self, now: Now) {
         self.tell_hearing(now);
         let changed = self.states.take_changed();

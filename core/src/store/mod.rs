@@ -169,6 +169,7 @@ pub struct HardState {
     pub term: u64,
     /// A Raft id; 0 for none.
     pub vote: u64,
+    /// The highest index known to be committed.
     pub commit: u64,
 }
 
@@ -207,6 +208,7 @@ pub struct Checkpoint {
 pub struct StoredMessage {
     pub offset: Offset,
     pub publisher: PublisherId,
+    /// The publisher's own number, if it gave one.
     pub sequence: Option<Sequence>,
     pub time: Timestamp,
     pub content: Content,
@@ -245,6 +247,7 @@ pub struct ReadMessages {
     pub from: Offset,
     /// The read ends before this offset.
     pub end: Offset,
+    /// The read ends after this many messages.
     pub max_messages: u32,
     /// The read stops after the message that exceeds this many bytes of content. At least one message is read.
     pub max_bytes: u64,

@@ -171,7 +171,8 @@ impl Topics {
         )))
     }
 
-    /// Above the limit, the topics that use the most memory forget first, until there is some room again.
+    /// Above the limit, removes remembered repeats, first from the topics that use the most memory, until there is some
+    /// room again.
     fn make_room_for_repeats(&mut self) {
         if self.repeat_bytes <= MAX_REPEAT_BYTES {
             return;

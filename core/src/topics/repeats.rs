@@ -1,17 +1,18 @@
 //! Recognition of repeats: which message of a topic was stored for which producer and sequence number.
 //!
 //! A producer is a client that numbers its publishes, or a node that received publishes without a number. For each
-//! producer, a topic remembers the newest [`MAX_RUNS`] *runs*. A run is any number of consecutive sequence numbers
-//! stored at consecutive offsets. So at least the newest 1,024 publishes of each producer are remembered, and a
-//! producer that is alone on its topic is remembered from its first message on in 24 bytes. A sequence number older
-//! than all remembered ones is refused, never stored again.
+//! producer, a topic remembers the [`MAX_RUNS`] *runs* with the highest sequence numbers. A run is any number of
+//! consecutive sequence numbers stored at consecutive offsets. So at least the 1,024 publishes of each producer with
+//! the highest numbers are remembered, and a producer that is alone on its topic is remembered from its first message
+//! on in 24 bytes. A number that is not remembered, but is at or below one that was dropped, is refused and never
+//! stored again.
 //!
-//! A topic remembers [`MAX_PRODUCERS`] clients and as many nodes. Beyond that it forgets the sixteenth of them that has
+//! A topic remembers [`MAX_PRODUCERS`] clients and as many nodes. Beyond that it drops the sixteenth of them that has
 //! stored nothing for the longest time (measured in offsets, and therefore the same on every member). A repeat from one
 //! of those is stored again.
 //!
-//! All topics of a group together use at most [`MAX_BYTES`]. Beyond that, the topic that uses the most forgets the
-//! older half of its runs. Therefore a client that leaves gaps in its sequence numbers takes nothing from the topics of
+//! All topics of a group together use at most [`MAX_BYTES`]. Beyond that, the topic that uses the most drops the older
+//! half of its runs. Therefore a client that leaves gaps in its sequence numbers takes nothing from the topics of
 //! others.
 
 use std::collections::{BTreeMap, VecDeque};
@@ -31,7 +32,7 @@ pub const MAX_BYTES: usize = 64 << 20;
 /// that it needs.
 const PRODUCER_BYTES: usize = 160;
 const RUN_BYTES: usize = 48;
-/// How many producers are forgotten at once, which spreads the cost of finding the oldest over many publishes.
+/// How many producers are dropped at once, which spreads the cost of finding the oldest over many publishes.
 const FORGOTTEN_AT_ONCE: usize = MAX_PRODUCERS / 16;
 
 /// The result of looking up a sequence number.
@@ -41,7 +42,7 @@ pub enum Seen {
     New,
     /// It was stored at this offset.
     At(Offset),
-    /// It is older than all remembered ones.
+    /// It is not remembered, and is at or below one that was dropped.
     TooOld,
 }
 
@@ -79,8 +80,8 @@ impl Repeats {
         self.nodes.index();
     }
 
-    /// Forgets the older half of each producer's runs. If each producer has only one run, forgets the half of the
-    /// producers that have stored nothing for the longest time.
+    /// Drops the older half of each producer's runs. If each producer has only one run, drops the half of the producers
+    /// that have stored nothing for the longest time.
     pub fn forget_older_half(&mut self) {
         let has_forgotten = [self.clients.forget_older_runs(), self.nodes.forget_older_runs()];
         if has_forgotten == [false, false] {
@@ -154,7 +155,7 @@ impl<K: Name> Producers<K> {
         self.bytes = self.windows.iter().map(|(producer, window)| weight(producer, window)).sum();
     }
 
-    /// Forgets the producers that have stored nothing for the longest time.
+    /// Drops the producers that have stored nothing for the longest time.
     fn forget_oldest(&mut self, how_many: usize) {
         let Some(last) = how_many.checked_sub(1) else { return };
         let mut last_stored: Vec<Offset> = self.windows.values().map(|window| window.last_stored).collect();

@@ -85,8 +85,8 @@ pub enum Done {
         /// not in this answer, a limit excluded them or they could not be read; the next pull returns them or the
         /// reason.
         end: Offset,
-        /// The number of entries of the group's log that the serving replica knows to be committed but has not applied
-        /// yet. `None` for a read from the leader.
+        /// The number of entries of the group's log that are known to be committed and not yet applied at the serving
+        /// replica. `None` for a read from the leader.
         behind: Option<u64>,
         /// The topic's home, if a replica was read.
         original_node: Option<Vertex>,
@@ -167,7 +167,8 @@ error_codes! {
     NotOwner = "not_owner",
     /// The content or the frame exceeds its limit.
     TooLarge = "too_large",
-    /// The sequence number is older than all remembered ones: it is unknown whether the message was stored.
+    /// The sequence number is not remembered but is at or below one that was dropped from memory: the message may have
+    /// been stored already.
     SequenceTooOld = "sequence_too_old",
     /// The node that received the request holds no replica of this topic.
     NotReplica = "not_replica",
@@ -314,6 +315,7 @@ pub struct NodeView {
     pub node: Vertex,
     /// The node's address for clients.
     pub address: String,
+    /// The node's incarnation; 0 if it is not known.
     pub state: NodeState,
     pub incarnation: u32,
     /// The groups that it leads, by their homes.
@@ -417,7 +419,7 @@ pub struct GroupStatus {
     /// This member's role in the group.
     pub role: Role,
     pub term: u64,
-    /// The leader that this member knows of, if any.
+    /// The current leader, if this member has one.
     pub leader: Option<Vertex>,
     /// Whether the group accepts publishes now, as far as this node can tell.
     pub usable: bool,
@@ -431,7 +433,7 @@ pub struct GroupStatus {
     pub learners: Vec<Vertex>,
     /// The index of the last entry of this member's log.
     pub last_index: u64,
-    /// The index up to which the log is committed, as far as this member knows.
+    /// The highest index that is known to be committed, at this member.
     pub commit_index: u64,
     /// The index up to which this member has applied the log.
     pub applied_index: u64,

@@ -140,7 +140,7 @@ pub enum Event {
     OutboxDrained {
         topic: TopicName,
     },
-    /// Something that an operator should know.
+    /// A problem that an operator should look at.
     Warning {
         text: String,
     },

@@ -131,7 +131,8 @@ pub enum Call {
     Use { kind: Registry, name: String },
 }
 
-/// One subscription to one topic. Any holder can tell whether the subscription has ended or is not yet known there.
+/// One subscription to one topic. With `topic` and `since`, any holder can distinguish a subscription that has ended
+/// from one that it has not applied yet.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Subscription {
     /// The topic's home.
@@ -180,8 +181,8 @@ pub enum Reply {
         votes: bool,
     },
     Topics(Vec<crate::wire::answer::TopicSummary>),
-    /// This node is not the leader, or no longer. `leader` is the leader that it knows of; the origin tries again.
-    /// `proposed`: the command may have entered the log nevertheless.
+    /// This node is not the leader, or no longer. `leader` is its current leader, if it has one; the origin tries
+    /// again. `proposed`: the command may have entered the log nevertheless.
     NotLeader {
         leader: Option<Vertex>,
         proposed: bool,

@@ -16,7 +16,7 @@ pub enum Obstacle {
     NoQuorum,
     /// No leader is known, or it cannot be reached: an election is in progress, or the node is cut off.
     NoLeader,
-    /// The leader was just elected and does not know yet what is committed.
+    /// The leader was just elected and has not committed an entry in its term yet.
     NewLeader,
     /// The leader's disk is full, or the disks of so many voters that no majority has room.
     StorageFull,

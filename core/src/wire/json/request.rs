@@ -38,7 +38,7 @@ const READ_LEVELS: &[(&str, ReadLevel)] = &[("leader", ReadLevel::Leader), ("any
 const STARTS: &[(&str, StartAt)] = &[("beginning", StartAt::Beginning), ("latest", StartAt::Latest)];
 const STOP_MODES: &[(&str, StopMode)] =
     &[("crash", StopMode::Crash), ("wipe", StopMode::Wipe), ("pause", StopMode::Pause)];
-/// The value tells whether the direction is cut.
+/// The value is `true` if the direction is cut.
 const LINK_STATES: &[(&str, bool)] = &[("up", false), ("cut", true)];
 const EVENT_KINDS: &[(&str, EventKind)] = &[
     ("states", EventKind::States),
