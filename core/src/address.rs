@@ -27,7 +27,8 @@ pub struct Address {
     pub port: u16,
 }
 
-/// Why a text is not a valid host or address. The message does not quote the text; the caller adds where it was typed.
+/// Why a text is not a valid host or address. The message does not quote the text; the caller does, and adds where it
+/// was typed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum AddressError {
     #[error("it has no host; write HOST:PORT, such as 127.0.0.1:8000")]
@@ -56,7 +57,7 @@ impl Host {
         matches!(self, Host::Ip(ip) if ip.is_unspecified())
     }
 
-    /// Whether this is the local machine from any point of view.
+    /// Whether this host means the local machine on every machine.
     pub fn is_loopback(&self) -> bool {
         match self {
             Host::Name(name) => name == "localhost" || name.ends_with(".localhost"),

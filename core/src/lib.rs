@@ -1,4 +1,4 @@
-//! The decisions of Cubecast: hashing, the hypercube, the wire vocabulary, routing, replication and topics.
+//! The decision logic of Cubecast: hashing, the hypercube, the wire vocabulary, routing, replication and topics.
 //!
 //! The crate is sans-IO. [`node::Node::handle`] takes inputs ([`io::Input`]) and returns effects ([`io::Effect`]). It
 //! has no clock, no socket, no thread and no OS randomness, and it depends on no hash order. Therefore the same code

@@ -30,8 +30,8 @@ use crate::cube::{Dimension, Vertex};
 /// this suffices for every search up to d = 11. On larger cubes a search may end early.
 pub const MAX_HOPS: u16 = 4096;
 
-/// The vertices that a packet has visited. Its size is proportional to the number of hops. Dead ends allocate nothing
-/// until there is one.
+/// The vertices that a packet has visited. Its size is proportional to the number of hops. A trail without dead ends
+/// allocates nothing for them.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct Trail {
     /// The vertices from the origin to the one before the packet's current vertex, without dead ends.

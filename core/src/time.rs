@@ -10,17 +10,18 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default, Serialize, Deserialize)]
 pub struct Instant(pub u64);
 
-/// A point in UTC, in microseconds since 1970. For display and for the times of messages; no decision depends on it.
-/// Text formats write it as RFC 3339, binary formats as the number.
+/// A point in UTC, in microseconds since 1970. Used for display, for the times in a group's log (the times of messages,
+/// and the expiry of unused names) and for the first version of a node's link state. No timeout depends on it. Text
+/// formats write it as RFC 3339, binary formats as the number.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
 pub struct Timestamp(pub u64);
 
 /// The readings of both clocks at the time of an input.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Now {
-    /// For all decisions.
+    /// For timeouts and deadlines.
     pub monotonic: Instant,
-    /// For display and for the times of messages.
+    /// For the times in logs and events.
     pub wall: Timestamp,
 }
 

@@ -110,8 +110,8 @@ impl Group {
         }
     }
 
-    /// Transfers leadership because this leader cannot do its work: to one of the accepted members that is at most
-    /// [`HAND_BACK_ENTRIES`] entries behind.
+    /// Transfers leadership because this leader cannot do its work: to the most advanced member that `may_lead`
+    /// accepts, if it lacks at most `HAND_BACK_ENTRIES` entries.
     pub fn hand_over(&mut self, may_lead: impl Fn(Vertex) -> bool) {
         if !self.can_propose() {
             return;

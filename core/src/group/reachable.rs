@@ -1,5 +1,5 @@
 //! Explores every state that a group can reach while members are replaced, under the rules of [`super::members`]. In
-//! each state, whichever member is then permanently killed, some member can be elected.
+//! each state, if any one member is then killed permanently, another member can be elected.
 //!
 //! The model is a log that contains only changes of members. A new one is proposed when all earlier ones are committed.
 //! A change takes effect on a member when that member applies it, and an entry is committed by a majority of the

@@ -1,10 +1,10 @@
 //! The cube as seen by this node: the directed edges that carry frames, the live vertices, and the distances between
 //! vertices.
 //!
-//! The link state of a node counts only while its announcements can reach this node. These nodes are found by a search
-//! from this vertex: the neighbours from which it receives frames (in the code, those that it *hears*), the neighbours
-//! that those hear, and so on. Without this rule, two neighbours that died together, each having last announced that it
-//! hears the other, would appear alive for ever.
+//! The link state of a node counts only while its announcements can reach this node. The nodes whose link states count
+//! are found by a search that starts at this vertex: the neighbours from which it receives frames (in the code, those
+//! that it *hears*), the neighbours that those hear, and so on. Without this rule, two neighbours that died together,
+//! each having last announced that it hears the other, would appear alive for ever.
 
 use std::collections::{BTreeMap, VecDeque};
 

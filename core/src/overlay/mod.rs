@@ -161,7 +161,7 @@ impl Overlay {
         self.settle(now);
     }
 
-    /// Handles a frame from a neighbour. Frames without a connection are ignored.
+    /// Handles a frame from a neighbour. If there is no connection to the neighbour, the frame is ignored.
     pub fn handle_frame(&mut self, now: Now, from: Vertex, frame: PeerFrame) {
         let Some(bit) = self.me.edge_to(from).filter(|&bit| self.link(bit).is_connected()) else { return };
         self.counters.received += 1;
@@ -256,7 +256,7 @@ impl Overlay {
         self.states.get(vertex).map(|word| word.node.incarnation).filter(|incarnation| incarnation.0 != 0)
     }
 
-    /// The leader of a group: the live member that reports to lead it in the highest term.
+    /// The leader of a group: the live member that reports leading it, in the highest term if several do.
     pub fn leader_of(&self, group: Vertex) -> Option<Vertex> {
         let claims = std::iter::once(group).chain(group.neighbours()).filter_map(|member| {
             let (_, term) = *self.alive_word(member)?.leads.iter().find(|(led, _)| *led == group)?;

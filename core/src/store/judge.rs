@@ -150,8 +150,9 @@ pub fn mistrust(recovered: &mut Recovered) -> Vec<Vertex> {
     recovered.groups.iter().map(|group| group.group).collect()
 }
 
-/// Rejects content that has a valid check sum but is invalid: it is damaged, or another version wrote it. A log is cut
-/// there, and a group whose checkpoint cannot be decoded starts empty. Returns what was found, for people.
+/// Rejects entries and checkpoints that match their check sums but are invalid: they are damaged, or another version
+/// wrote them. A log is cut there, and a group whose checkpoint cannot be decoded starts empty. Returns what was found,
+/// for people.
 pub fn reject_nonsense(recovered: &mut Recovered) -> Vec<String> {
     recovered.groups.iter_mut().filter_map(reject_nonsense_of).collect()
 }
@@ -208,7 +209,8 @@ fn judge_group(group: Vertex, found: FoundGroup) -> (RecoveredGroup, Option<CutT
         None => None,
     };
     if let Some(cut) = cut.as_mut().filter(|_| last < base) {
-        // The log continues after the checkpoint. The entries before the cut would end at a gap.
+        // The undamaged entries end before the checkpoint, and the log continues after it. Keeping them would leave a
+        // gap.
         cut.from_index = first;
         log.clear();
     }

@@ -230,7 +230,7 @@ pub struct RecoveredGroup {
     pub group: Vertex,
     pub hard_state: HardState,
     pub checkpoint: Option<Checkpoint>,
-    /// Consecutive entries. The first one directly follows the checkpoint, or is before that.
+    /// Consecutive entries. The first one directly follows the checkpoint, or is earlier.
     pub log: Vec<LogEntry>,
     /// A damaged end of the log was cut off. Entries that this member had acknowledged may be lost, so it must not vote
     /// under its old identity. It returns as a new incarnation.

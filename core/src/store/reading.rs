@@ -1,4 +1,4 @@
-//! The range of a read of messages, for all engines.
+//! The range of messages that a read returns, for all engines.
 //!
 //! A read that needs a damaged or missing row fails, and reports which messages are lost.
 

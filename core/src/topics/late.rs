@@ -33,7 +33,7 @@ impl Newest {
         }
     }
 
-    /// Whether the request is the newest one of its origin, or was received before it.
+    /// Whether the request is the newest one recorded for its origin, or an earlier one.
     pub(super) fn covers(&self, key: RequestKey) -> bool {
         self.place(key.origin).is_ok_and(|at| key.number <= self.0[at].1)
     }

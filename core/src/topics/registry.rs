@@ -8,10 +8,10 @@
 //! `node::expiring`). A command in the log deletes the names that were unused for too long, so that every member
 //! deletes the same ones.
 //!
-//! A registered name does not record its requests, except the one that created it: the newest request of each origin
-//! about *any* name of the registry contains the same information. A request with a smaller number was received before
-//! that one. When a name is deleted, every request that its registry has met so far counts as late. Answering such a
-//! request as if it had arrived just before the deletion is correct, because it was in progress then.
+//! A registered name records none of its requests except the one that created it: the newest request of each origin
+//! about *any* name of the registry is sufficient. A request with a smaller number was received before that one. When a
+//! name is deleted, every request that its registry has met so far counts as late. Answering such a request as if it
+//! had arrived just before the deletion is correct, because it was in progress then.
 
 use std::collections::{BTreeMap, VecDeque};
 

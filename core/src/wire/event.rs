@@ -72,7 +72,7 @@ pub enum Event {
         what: FrameKind,
         group: Option<Vertex>,
     },
-    /// A frame was dropped: the edge is cut, lossy or full.
+    /// A frame was dropped, for the reason `why`.
     FrameDropped {
         to: Vertex,
         what: FrameKind,

@@ -118,7 +118,7 @@ pub enum Call {
     IsRegistered { kind: Registry, name: String, linearizable: bool },
     /// Messages from an offset on, for a push subscriber at the origin. The answer waits for a while if there are none.
     Fetch { subscription: Subscription, from: Offset, max_bytes: u32 },
-    /// From a member whose disk has lost them: stored messages, from `from` to before `end`.
+    /// Stored messages, from `from` to before `end`, for a member whose disk has lost them.
     Stored { group: Vertex, topic: TopicId, from: Offset, end: Offset, max_bytes: u32 },
     /// How many messages of the topic does this holder have?
     Holding { topic: TopicName },
@@ -193,7 +193,8 @@ pub enum Reply {
     },
 }
 
-/// A Raft message on the network. It is a type of ours, because protobuf bytes from a socket are not to be parsed.
+/// A Raft message on the network. Our own type, because protobuf bytes from a socket must not be parsed. The fields
+/// have the meaning that they have in Raft.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct RaftMessage {
     /// Raft's number for the message's type.
