@@ -392,6 +392,7 @@ pub struct StorageStatus {
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct NodeStatus {
     pub node: Vertex,
+    /// 0 while the node has no identity.
     pub incarnation: u32,
     pub state: NodeState,
     /// The version of the program.
@@ -408,7 +409,7 @@ pub struct NodeStatus {
     pub groups: Vec<GroupStatus>,
     /// The node's own ends of its d edges.
     pub links: Vec<LinkStatus>,
-    /// Counts since the process started.
+    /// Counts of requests, frames and other events.
     pub counters: Counters,
 }
 
@@ -473,7 +474,8 @@ pub struct LinkStatus {
     pub conditions: LinkConditions,
 }
 
-/// Counts since the process started.
+/// Counts since the process started. The counts of frames sent, received, forwarded and dropped also restart when the node
+/// returns from a crash on request.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct Counters {
     /// Requests from clients.
