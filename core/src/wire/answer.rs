@@ -474,8 +474,8 @@ pub struct LinkStatus {
     pub conditions: LinkConditions,
 }
 
-/// Counts since the process started. The counts of frames sent, received, forwarded and dropped also restart when the node
-/// returns from a crash on request.
+/// Counts since the process started. The counts of frames sent, received, forwarded and dropped also restart when the
+/// node returns from a crash on request.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct Counters {
     /// Requests from clients.
