@@ -1,16 +1,17 @@
-//! Where a node listens, or is reached: `HOST:PORT`, as it is typed, compared, shown and put into URLs.
+//! The address `HOST:PORT` of a node: parsing, comparison, display and use in URLs.
 //!
-//! An IPv6 address stands in brackets wherever a port may follow. An address is written in one way: names in lower case, IPv6
-//! in its short form; so equal texts mean equal addresses. Zones (`fe80::1%eth0`) are refused: URLs have no place for them.
+//! An IPv6 address is in brackets wherever a port may follow. Each address has one canonical form (names in lower case,
+//! IPv6 in its short form), so equal texts mean equal addresses. Zones (`fe80::1%eth0`) are refused, because URLs have
+//! no place for them.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::str::FromStr;
 
-/// The longest name of a host.
+/// The maximum length of a host name.
 const MAX_NAME: usize = 253;
 
-/// A machine, by name or number.
+/// A machine, by name or IP address.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum Host {
     Name(String),
@@ -20,11 +21,14 @@ pub enum Host {
 /// A host and a port.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct Address {
+    /// The machine.
     pub host: Host,
+    /// The TCP port, 1 to 65535.
     pub port: u16,
 }
 
-/// Why a text is no host or no address. The text itself is shown by whoever knows where it was typed.
+/// Why a text is not a valid host or address. The message does not quote the text; the caller does, and adds where it
+/// was typed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum AddressError {
     #[error("it has no host; write HOST:PORT, such as 127.0.0.1:8000")]
@@ -47,12 +51,13 @@ impl Host {
     /// This machine, by IPv4.
     pub const LOOPBACK: Host = Host::Ip(IpAddr::V4(Ipv4Addr::LOCALHOST));
 
-    /// Listening there takes connections to every address of the machine; nobody can be reached there.
+    /// Whether this is the unspecified address (`0.0.0.0` or `::`). A server there accepts connections to every address
+    /// of the machine; no client can connect to it.
     pub fn is_unspecified(&self) -> bool {
         matches!(self, Host::Ip(ip) if ip.is_unspecified())
     }
 
-    /// Whether it is this machine, whoever asks.
+    /// Whether this host means the local machine on every machine.
     pub fn is_loopback(&self) -> bool {
         match self {
             Host::Name(name) => name == "localhost" || name.ends_with(".localhost"),
@@ -60,7 +65,7 @@ impl Host {
         }
     }
 
-    /// By what those on the same machine reach whoever listens here.
+    /// The host by which clients on the same machine reach a server that listens here.
     pub fn reached_locally(&self) -> Host {
         match self {
             Host::Ip(IpAddr::V4(Ipv4Addr::UNSPECIFIED)) => Host::Ip(Ipv4Addr::LOCALHOST.into()),
@@ -69,12 +74,13 @@ impl Host {
         }
     }
 
+    /// The address of this host with this port.
     pub fn at(&self, port: u16) -> Address {
         Address { host: self.clone(), port }
     }
 }
 
-/// Splits `HOST[:PORT]`; the port is not looked at.
+/// Splits `HOST[:PORT]` without checking the port.
 fn split(text: &str) -> Result<(&str, Option<&str>), AddressError> {
     if let Some(rest) = text.strip_prefix('[') {
         let (_, behind) = rest.split_once(']').ok_or(AddressError::Ipv6)?;
@@ -92,7 +98,7 @@ fn split(text: &str) -> Result<(&str, Option<&str>), AddressError> {
     }
 }
 
-/// `HOST[:PORT]`, as it stands in a URL or in a `Host` header.
+/// Parses `HOST[:PORT]`, as in a URL or a `Host` header.
 pub fn parse_authority(text: &str) -> Result<(Host, Option<u16>), AddressError> {
     let (host, port) = split(text)?;
     let port = match port {
@@ -110,7 +116,7 @@ fn parse_port(text: &str) -> Result<u16, AddressError> {
 impl FromStr for Host {
     type Err = AddressError;
 
-    /// A name, an IPv4 address, or an IPv6 address with or without its brackets.
+    /// Parses a name, an IPv4 address, or an IPv6 address with or without brackets.
     fn from_str(text: &str) -> Result<Host, AddressError> {
         let bracketed = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
         if bracketed.is_some() || text.contains(':') {
@@ -132,7 +138,8 @@ impl FromStr for Host {
     }
 }
 
-/// Labels of letters, digits, `-` and `_`; one that ends in a number would be taken for an IPv4 address.
+/// Labels of letters, digits, `-` and `_`. A last label of digits only is refused, because the name would be taken for
+/// an IPv4 address.
 fn is_name(text: &str) -> bool {
     let is_label =
         |label: &str| !label.is_empty() && label.bytes().all(|c| c.is_ascii_alphanumeric() || c == b'-' || c == b'_');

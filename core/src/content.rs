@@ -1,18 +1,19 @@
-//! What a message says.
+//! The content of a message.
 
 use std::ops::Deref;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-/// The text of a message. A clone shares it: command, row, answer and delivery hold one copy.
+/// The text of a message. A clone shares the text: command, row, answer and delivery share one copy.
 ///
-/// It has no `Display`: people get [`visible`](crate::visible::visible), programs get `as_str`.
+/// It has no `Display`: output for people uses [`visible`](crate::visible::visible), programs use `as_str`.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Content(#[serde(deserialize_with = "shared::deserialize")] Arc<str>);
 
 impl Content {
+    /// The text, unchanged.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -50,7 +51,7 @@ impl PartialEq<&str> for Content {
     }
 }
 
-/// Reads a shared text without a `String` in between.
+/// Deserializes a shared text without an intermediate `String`.
 mod shared {
     use std::fmt;
     use std::sync::Arc;

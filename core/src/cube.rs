@@ -1,8 +1,8 @@
-//! The binary hypercube: its dimension, its vertices, and which of them are neighbours.
+//! The binary hypercube: its dimension, its vertices, and their neighbours.
 //!
-//! A [`Vertex`] is a place, not a process: which process serves it is [`crate::identity::NodeId`]'s business.
-//! A vertex knows the cube it lies on, so that it can print itself as a d-bit string and name its neighbours alone.
-//! Nothing here knows whether a node is up; that is [`crate::overlay`].
+//! A [`Vertex`] is a place, not a process; [`crate::identity::NodeId`] names the process that serves it. A vertex
+//! includes the dimension of its cube, so it can print itself as a d-bit string and list its neighbours. The state of
+//! the nodes is not part of this module; see [`crate::overlay`].
 
 use std::fmt;
 use std::str::FromStr;
@@ -11,19 +11,19 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use crate::visible::visible;
 
-/// The number of bits in a vertex: the cube has 2^d vertices and each has d neighbours.
+/// The number of bits in a vertex: the cube has 2^d vertices, and each has d neighbours.
 ///
-/// 1 to 16; real processes use 1 to [`Dimension::MAX_PROCESSES`], simulation goes further.
+/// From 1 to 16. Clusters of real processes use 1 to [`Dimension::MAX_PROCESSES`]; simulations use more.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct Dimension(u8);
 
 impl Dimension {
-    /// The largest dimension that can be named at all.
+    /// The largest dimension that this type can hold.
     pub const MAX: u8 = 16;
     /// The largest dimension for real processes: 64 of them.
     pub const MAX_PROCESSES: u8 = 6;
 
-    /// A dimension from 1 to 16.
+    /// A dimension from 1 to 16; an error for any other number.
     pub fn new(bits: u8) -> Result<Self, CubeError> {
         if (1..=Self::MAX).contains(&bits) { Ok(Self(bits)) } else { Err(CubeError::Dimension { given: bits.into() }) }
     }
@@ -38,7 +38,7 @@ impl Dimension {
         1 << self.0
     }
 
-    /// Every vertex, `0…0` first.
+    /// All vertices, beginning with `0…0`.
     pub fn vertices(self) -> impl DoubleEndedIterator<Item = Vertex> + ExactSizeIterator + Clone {
         (0..1u32 << self.0)
             .map(move |bits| Vertex { dimension: self, bits: bits as u16 })
@@ -46,7 +46,7 @@ impl Dimension {
             .into_iter()
     }
 
-    /// The vertex whose bits are `index`, which lies below 2^d.
+    /// The vertex whose bits are `index`; an error if `index` is 2^d or more.
     pub fn vertex(self, index: u32) -> Result<Vertex, CubeError> {
         if index < 1 << self.0 {
             Ok(Vertex { dimension: self, bits: index as u16 })
@@ -55,7 +55,7 @@ impl Dimension {
         }
     }
 
-    /// The vertex written as a d-bit string, such as `"100"`.
+    /// The vertex written as a d-bit string, for example `"100"`.
     pub fn parse_vertex(self, text: &str) -> Result<Vertex, CubeError> {
         text.parse::<Vertex>()
             .ok()
@@ -88,34 +88,34 @@ impl Vertex {
         Vertex { bits: self.bits ^ (1 << bit), ..self }
     }
 
-    /// The d neighbours, across bit 0 first: the order in which replicas are named.
+    /// The d neighbours, across bit 0 first. Replicas are listed in this order.
     pub fn neighbours(self) -> impl DoubleEndedIterator<Item = Vertex> + ExactSizeIterator {
         (0..self.dimension.0).map(move |bit| self.across(bit))
     }
 
-    /// The number of edges on a shortest path: the bits in which the two differ.
+    /// The number of edges on a shortest path: the number of bits that differ.
     pub fn distance(self, other: Vertex) -> u32 {
         (self.bits ^ other.bits).count_ones()
     }
 
-    /// Whether a shortest path between the two may lead across this vertex, or ends here.
+    /// Whether this vertex is on a shortest path between the two, ends included.
     pub fn is_between(self, one: Vertex, other: Vertex) -> bool {
         one.distance(self) + self.distance(other) == one.distance(other)
     }
 
-    /// The bit of the edge between two neighbours; `None` where there is no such edge.
+    /// The bit of the edge between two neighbours; `None` if the two are not neighbours.
     pub fn edge_to(self, other: Vertex) -> Option<u8> {
         (self.dimension == other.dimension && self.distance(other) == 1)
             .then(|| (self.bits ^ other.bits).trailing_zeros() as u8)
     }
 
-    /// The bits in which the two differ, least significant first.
+    /// The bits that differ, least significant first.
     pub fn differing_bits(self, other: Vertex) -> impl Iterator<Item = u8> {
         let difference = self.bits ^ other.bits;
         (0..self.dimension.0).filter(move |bit| difference & (1 << bit) != 0)
     }
 
-    /// `1` followed by the d bits: one number that names both the cube and the corner.
+    /// `1` followed by the d bits: one number that identifies both the cube and the corner.
     pub fn to_code(self) -> u32 {
         (1 << self.dimension.0) | u32::from(self.bits)
     }
@@ -182,7 +182,7 @@ impl<'de> Deserialize<'de> for Dimension {
     }
 }
 
-/// What is wrong with a dimension or a vertex that came from outside.
+/// Why a dimension or a vertex from outside is not valid.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum CubeError {
     #[error("a dimension is 1 to {max}, not {given}", max = Dimension::MAX)]

@@ -1,7 +1,7 @@
-//! Which process serves a vertex.
+//! The identity of the process that serves a vertex.
 //!
-//! A place on the cube ([`Vertex`]) and the process that serves it are different things: a process whose disk was lost
-//! has forgotten its votes and what it acknowledged, so it comes back to the same vertex as a new *incarnation*.
+//! A place on the cube ([`Vertex`]) and the process that serves it are different things. A process whose disk was lost
+//! no longer has its votes or what it acknowledged, so it returns to the same vertex as a new *incarnation*.
 
 use std::fmt;
 
@@ -9,12 +9,13 @@ use serde::{Deserialize, Serialize};
 
 use crate::cube::Vertex;
 
-/// One life of a data folder at a vertex. [`Incarnation::FOUNDING`] is the member a new cluster starts with;
-/// a folder that replaces a lost one gets a number that was never used before (see [`crate::node`]).
+/// The number of a data folder at a vertex. The members of a new cluster have [`Incarnation::FOUNDING`]. A folder that
+/// replaces a lost one gets a number that was never used before (see [`crate::node`]).
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 pub struct Incarnation(pub u32);
 
 impl Incarnation {
+    /// The incarnation of the members of a new cluster.
     pub const FOUNDING: Incarnation = Incarnation(1);
 }
 
@@ -26,16 +27,17 @@ pub struct NodeId {
 }
 
 impl NodeId {
+    /// The founding member at this vertex.
     pub fn founding(vertex: Vertex) -> NodeId {
         NodeId { vertex, incarnation: Incarnation::FOUNDING }
     }
 
-    /// The id by which raft knows this member: incarnation in the high half, vertex code in the low half. Never 0.
+    /// The member's id in Raft: the incarnation in the high half, the vertex code in the low half. Never 0.
     pub fn to_raft(self) -> u64 {
         (u64::from(self.incarnation.0) << 32) | u64::from(self.vertex.to_code())
     }
 
-    /// The inverse of [`NodeId::to_raft`]; `None` for a number that no member has.
+    /// The inverse of [`NodeId::to_raft`]; `None` for a number whose low half is not a vertex code.
     pub fn from_raft(id: u64) -> Option<NodeId> {
         let vertex = Vertex::from_code(id as u32).ok()?;
         Some(NodeId { vertex, incarnation: Incarnation((id >> 32) as u32) })

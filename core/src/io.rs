@@ -1,7 +1,7 @@
-//! All that enters core and all that leaves it.
+//! All inputs of core and all its effects.
 //!
-//! `Node::handle(now, inputs) -> effects`: one *turn*. The runtime hands over everything that has arrived, and carries out
-//! every effect, in order, before the next turn.
+//! `Node::handle(now, inputs) -> effects` is one *turn*. The runtime passes everything that has arrived, and carries
+//! out all effects in order before the next turn.
 
 use serde::Serialize;
 
@@ -16,50 +16,56 @@ use crate::wire::peer::PeerFrame;
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize)]
 pub struct ConnectionId(pub u64);
 
-/// What happened outside.
+/// Something that happened outside core.
 #[derive(Clone, PartialEq, Debug)]
 pub enum Input {
-    /// Nothing but time passed: a deadline told by `Node::next_deadline` has come.
+    /// Only time passed: the deadline returned by `Node::next_deadline` has been reached.
     DeadlineReached,
 
-    /// A connection to a neighbour stands (its identity is proven), replacing any earlier one.
+    /// A connection to a neighbour is established and its identity is proven. It replaces any earlier connection.
     PeerConnected {
         peer: Vertex,
     },
-    /// The connection to a neighbour broke. Told at once: this is how a failure is noticed first.
+    /// The connection to a neighbour broke. The runtime reports it at once, because this is the fastest sign of a
+    /// failure.
     PeerDisconnected {
         peer: Vertex,
     },
+    /// A frame arrived from a neighbour.
     PeerFrame {
         from: Vertex,
         frame: PeerFrame,
     },
-    /// A frame from a neighbour was altered on its way. The connection ends with it.
+    /// A frame from a neighbour was altered in transit. The runtime closes the connection.
     PeerAltered {
         from: Vertex,
     },
 
+    /// A client connected.
     ClientConnected {
         connection: ConnectionId,
     },
+    /// A client sent a request that passed all checks of [`crate::wire`].
     ClientRequest {
         connection: ConnectionId,
         request: Request,
     },
-    /// Frames handed over by [`Effect::SendClient`] have left for the client; `bytes` is the sum of their
+    /// Frames from [`Effect::SendClient`] have left for the client. `bytes` is the sum of their
     /// [`ServerFrame::weight`].
     ClientDrained {
         connection: ConnectionId,
         bytes: u64,
     },
+    /// The client disconnected.
     ClientDisconnected {
         connection: ConnectionId,
     },
 
-    /// All batches up to this number are durable, as far as the sync mode promises.
+    /// All batches up to this number are durable, to the degree that the sync mode guarantees.
     Written {
         number: u64,
     },
+    /// The answer to [`Effect::ReadMessages`].
     MessagesRead {
         read: ReadId,
         result: Result<Vec<StoredMessage>, ReadFailed>,
@@ -68,45 +74,47 @@ pub enum Input {
     StorageReopened {
         recovered: Recovered,
     },
-    /// How much room the disk has: told at the start, and when it changed enough to matter. Counts every batch that was
-    /// told to be written before. A node that never hears of it takes its disk for endless.
+    /// The free space of the disk: reported at the start, and after each change that matters. It includes every batch
+    /// passed to the engine before. Without this input a node assumes an unlimited disk.
     StorageMeasured {
         space: Space,
     },
 }
 
-/// Why core ends a client's connection.
+/// Why core closes a client's connection.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
 pub enum Dismissal {
-    /// Too much waits to be read by it.
+    /// Too much output is queued for the client.
     ReadsTooSlowly,
-    /// There are as many clients as there may be.
+    /// The node has reached its limit of clients.
     TooManyClients,
-    /// The node crashes on request, and with it what the connection was for.
+    /// The node crashes on request, and the state of the connection is lost with it.
     NodeFails,
 }
 
-/// What shall be done outside. Its bytes are what a simulation's trace is made of.
+/// Something the runtime has to do. A simulation's trace consists of the encoded effects.
 #[derive(Clone, PartialEq, Debug, Serialize)]
 pub enum Effect {
-    /// Answered by [`Input::Written`].
+    /// Make a batch durable. Answered by [`Input::Written`].
     Write(WriteBatch),
-    /// Answered by [`Input::MessagesRead`].
+    /// Read messages from disk. Answered by [`Input::MessagesRead`].
     ReadMessages(ReadMessages),
-    /// Close the store (with `wipe`: delete it) and open it again: the node returns from a failure.
-    /// Answered by [`Input::StorageReopened`].
+    /// Close the store, delete it if `wipe` is set, and open it again: the node returns from a failure. Answered by
+    /// [`Input::StorageReopened`].
     ReopenStorage { wipe: bool },
 
-    /// Frames to one neighbour keep their order. When its queue is full they are dropped.
+    /// Send a frame to a neighbour. Frames to one neighbour keep their order. If the queue to it is full, the frame is
+    /// dropped.
     SendPeer { to: Vertex, frame: PeerFrame },
-    /// Refuse and drop all connections to neighbours (the node fails), or take them again.
+    /// `false`: close all connections to neighbours and refuse new ones (the node fails). `true`: accept them again.
     SetPeersAllowed(bool),
 
-    /// The runtime encodes the frame as the client speaks (JSON or binary) and reports its bytes as drained when they left.
+    /// Send a frame to a client. The runtime encodes it in the client's encoding (JSON or binary), and reports
+    /// [`Input::ClientDrained`] when it has left.
     SendClient { connection: ConnectionId, frame: ServerFrame },
-    /// Frames already queued for the client may still be sent.
+    /// Close a client's connection. Frames already queued for the client may still be sent.
     CloseClient { connection: ConnectionId, why: Dismissal, reason: String },
 
-    /// Something to tell: logs and metrics. Watching clients get theirs by `SendClient`.
+    /// An event for logs and metrics. Watching clients receive their events through `SendClient`.
     Observe(WatchEvent),
 }

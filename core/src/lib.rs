@@ -1,28 +1,28 @@
-//! Cubecast decides here: hashing, the hypercube, the wire vocabulary, routing, replication, topics.
+//! The decision logic of Cubecast: hashing, the hypercube, the wire vocabulary, routing, replication and topics.
 //!
-//! The crate is sans-IO. [`node::Node::handle`] takes what happened ([`io::Input`]) and gives what shall be done
-//! ([`io::Effect`]); it holds no clock, no socket, no thread, no OS randomness and depends on no hash order, so the same code
-//! runs in a native node, in a simulator and in a browser, and the same seed gives the same trace.
+//! The crate is sans-IO. [`node::Node::handle`] takes inputs ([`io::Input`]) and returns effects ([`io::Effect`]). It
+//! has no clock, no socket, no thread and no OS randomness, and it depends on no hash order. Therefore the same code
+//! runs in a native node, in a simulator and in a browser, and the same seed produces the same trace.
 //!
 //! # Glossary
 //!
 //! | word | meaning |
 //! |---|---|
-//! | cube, dimension d | 2^d vertices; two are neighbours when their names differ in one bit |
+//! | cube, dimension d | 2^d vertices; two vertices are neighbours when their names differ in one bit |
 //! | vertex | a place on the cube, written as d bits |
-//! | node | the process that serves a vertex; its *incarnation* tells one life of its data folder from the next |
-//! | edge, link | what joins two neighbours; each direction can fail alone |
-//! | home | the vertex that a name hashes to; its neighbours hold the replicas |
-//! | group | a home and its d neighbours, with one totally ordered log; named by its home |
-//! | leader, follower, learner, term, quorum, commit index | as in raft |
-//! | holder | a member of a group, as one who stores its messages |
+//! | node | the process that serves a vertex; each new data folder at a vertex is a new *incarnation* |
+//! | edge, link | the connection between two neighbours; each direction can fail alone |
+//! | home | the vertex that a name hashes to; the home and its neighbours store the replicas |
+//! | group | a home and its d neighbours, with one totally ordered log; named after its home |
+//! | leader, follower, learner, term, quorum, commit index | as in Raft |
+//! | holder | a member of a group, in its role as a store of messages |
 //! | topic, message, offset | a topic is a sequence of messages, numbered by offset from 0 without gaps |
-//! | cursor | a subscriber's durable position in a topic: the offset that it reads next |
-//! | sequence | a publisher's own number for a publish, by which a repeat is recognised |
-//! | outbox | publishes taken with `ack: one` that are not yet in the log |
-//! | origin | the node that a client's request came in at |
+//! | cursor | a subscriber's durable position in a topic: the offset of the next message to read |
+//! | sequence | a publisher's own number for a publish; it identifies repeats |
+//! | outbox | publishes accepted with `ack: one` that are not in the log yet |
+//! | origin | the node that received a request from a client |
 
-// In reading order: the places, the words, the rules, the machine.
+// In reading order: places, vocabulary, rules, node.
 pub mod address;
 pub mod bugs;
 pub mod check;
@@ -44,9 +44,9 @@ pub mod topics;
 pub mod visible;
 pub mod wire;
 
-/// raft draws its election timeouts from the system's randomness, which a browser's WebAssembly has none of. Each draw is
-/// overwritten with one of the node's own seed before it is looked at (see [`group`]), so any bytes will do, and equal ones
-/// would show it at once if a draw were used.
+/// Raft draws its election timeouts from the system's randomness, and WebAssembly in a browser has no such source. Each
+/// draw is replaced with one from the node's own seed before it is used (see [`group`]), so the bytes do not matter.
+/// Equal bytes would expose a draw that was used by mistake.
 #[cfg(all(target_arch = "wasm32", target_os = "unknown"))]
 mod no_randomness {
     fn fill(bytes: &mut [u8]) -> Result<(), getrandom::Error> {

@@ -1,7 +1,7 @@
-//! Names that came from outside, checked once.
+//! Names from outside, validated once.
 //!
-//! A topic, publisher or subscriber is named by 1 to 255 bytes of UTF-8 without white space or control characters.
-//! Holding one of these types means that the check was made.
+//! The name of a topic, publisher or subscriber is 1 to 255 bytes of UTF-8 without white space or control characters. A
+//! value of one of these types is always a valid name.
 
 use std::cell::RefCell;
 use std::fmt;
@@ -11,7 +11,7 @@ use serde::{Deserialize, Deserializer, Serialize, de};
 
 use crate::visible::visible;
 
-/// The longest name, in bytes of UTF-8.
+/// The maximum length of a name, in bytes of UTF-8.
 pub const MAX_NAME_BYTES: usize = 255;
 
 /// Why a name was refused.
@@ -41,11 +41,11 @@ fn check(kind: &'static str, name: &str) -> Result<(), NameError> {
     }
 }
 
-/// Names of each kind that a thread remembers having read. An entry or a row of many messages names the same few again and again:
-/// most names that are read need neither a check nor memory of their own.
+/// How many recently decoded names of each kind a thread caches. Log entries and rows with many messages repeat the
+/// same few names, so most decoded names need neither a check nor an allocation.
 const REMEMBERED: usize = 16;
 
-/// Where among them a name is: so many with consecutive numbers do not take each other's place.
+/// The name's slot in that cache. Names that differ only in a consecutive number get different slots.
 fn place_of(name: &str) -> usize {
     let last_two = &name.as_bytes()[name.len().saturating_sub(2)..];
     last_two.iter().fold(name.len(), |sum, byte| sum * 10 + usize::from(*byte)) % REMEMBERED
@@ -60,18 +60,20 @@ macro_rules! name_type {
         pub struct $type(Arc<str>);
 
         impl $type {
+            /// Checks a name: 1 to 255 bytes, without white space or control characters.
             pub fn new(name: impl Into<Arc<str>>) -> Result<Self, NameError> {
                 let name = name.into();
                 check($kind, &name)?;
                 Ok(Self(name))
             }
 
+            /// The name, unchanged.
             pub fn as_str(&self) -> &str {
                 &self.0
             }
         }
 
-        /// For people: see [`visible`]. Programs take `as_str`, or the encoding.
+        /// For people: invisible characters are escaped, see [`visible`]. Programs use `as_str` or the encoding.
         impl fmt::Display for $type {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.pad(&visible(&self.0))
@@ -114,15 +116,15 @@ macro_rules! name_type {
 }
 
 name_type!(
-    /// What messages are published to.
+    /// The name of a topic: messages are published to it.
     TopicName, "topic"
 );
 name_type!(
-    /// Who publishes, and who owns the topics it created.
+    /// The name of a publisher. It owns the topics that it created.
     PublisherId, "publisher_id"
 );
 name_type!(
-    /// Who subscribes, and whose cursors are kept.
+    /// The name of a subscriber. Cursors are stored under it.
     SubscriberId, "subscriber_id"
 );
 
@@ -132,6 +134,7 @@ name_type!(
 pub struct Offset(pub u64);
 
 impl Offset {
+    /// The offset of the following message.
     pub fn next(self) -> Offset {
         Offset(self.0 + 1)
     }
@@ -143,7 +146,7 @@ impl fmt::Display for Offset {
     }
 }
 
-/// A publisher's own number for a publish: a repeat of the same number to the same topic is stored once.
+/// A publisher's own number for a publish. A repeat with the same number to the same topic is stored once.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Sequence(pub u64);

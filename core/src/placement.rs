@@ -1,14 +1,14 @@
-//! Where things live: a topic, publisher or subscriber is at home on the vertex its hash names, and replicated on
-//! that vertex's neighbours.
+//! The placement of names: a topic, publisher or subscriber has its home at the vertex that its hash selects, and
+//! replicas on that vertex's neighbours.
 //!
-//! home = SHA-256(name in UTF-8), read as a big-endian integer, modulo 2^d: the last d bits of the digest.
-//! The rule is the source report's; its eight published placements are pinned below.
+//! home = SHA-256(name in UTF-8), read as a big-endian integer, modulo 2^d: the last d bits of the digest. The rule
+//! comes from the source report; a test pins its eight published placements.
 
 use sha2::{Digest, Sha256};
 
 use crate::cube::{Dimension, Vertex};
 
-/// The vertex at which `name` is at home.
+/// The home of `name`.
 pub fn home(name: &str, dimension: Dimension) -> Vertex {
     let digest = Sha256::digest(name.as_bytes());
     let last_bits = u32::from_be_bytes([digest[28], digest[29], digest[30], digest[31]]);
@@ -16,12 +16,12 @@ pub fn home(name: &str, dimension: Dimension) -> Vertex {
     dimension.vertex(index).expect("a number modulo 2^d names a vertex")
 }
 
-/// The home and its d neighbours, home first: the members of its replica group.
+/// The members of the home's replica group: the home, then its d neighbours.
 pub fn members(home: Vertex) -> impl Iterator<Item = Vertex> {
     std::iter::once(home).chain(home.neighbours())
 }
 
-/// Whether `vertex` holds a replica of what is at home on `home`.
+/// Whether `vertex` stores a replica of names whose home is `home`.
 pub fn holds(vertex: Vertex, home: Vertex) -> bool {
     vertex.distance(home) <= 1
 }

@@ -1,54 +1,59 @@
-//! Routes over the cube: where a packet goes next.
+//! Routing over the cube: the next hop of a packet.
 //!
-//! [`next_hop`] is a pure function of what the packet carries (its [`Trail`]) and of what the vertex that holds it knows: which
-//! of its own edges are usable now, and, where somebody knows them, the distances to the destination over the directed graph.
+//! [`next_hop`] is a pure function of the packet's [`Trail`] and of the state known at the current vertex: which of its
+//! own edges are usable now, and, if known, the distances to the destination over the directed graph.
 //!
-//! When nothing is broken this is e-cube routing (Sullivan and Bashkow, 1977): the differing bits are put right, lowest first,
-//! along a shortest path. Around failures it takes the neighbour with the smallest known distance. Should what is known be wrong, it is a
-//! depth-first search: forward to a neighbour that was not tried, or back to where the packet came from.
+//! Without failures this is e-cube routing (Sullivan and Bashkow, 1977): the differing bits are corrected, lowest
+//! first, along a shortest path. Around failures, the next hop is the neighbour with the smallest known distance. If
+//! the known distances are wrong, the route is a depth-first search: forward to an untried neighbour, or back along the
+//! packet's path.
 //!
-//! # What is promised
+//! # Guarantees
 //!
-//! * Distances that are right: a shortest path over the usable directed edges, whatever is cut.
-//! * Distances that are stale or absent, edges that are usable both ways or not at all, and [`hop_limit`] not reached (a full
-//!   search of a cube up to d = 11 stays below it): delivered whenever a path exists. Wrong distances cost hops, never delivery.
-//! * Edges usable one way only, distances stale: where the way back is cut the packet falls back to the latest vertex of its path that it can still reach
-//!   directly. Giving up *at the origin* then still proves that there is no path. Elsewhere the packet may get stuck, on a vertex
-//!   whose usable edges all lead to dead ends or that has none, and is given up there although the origin had another
-//!   way; the sender's retry finds link states that know of the cut.
-//! * Always: it ends. A dead end is never entered again, and between two dead ends the path only grows, without repeating a vertex.
+//! * With correct distances: a shortest path over the usable directed edges, for any set of cuts.
+//! * With stale or missing distances, if every edge is usable in both directions or in neither, and [`hop_limit`] is
+//!   not reached (a full search of a cube up to d = 11 stays below it): the packet is delivered whenever a path exists.
+//!   Wrong distances cost hops, never delivery.
+//! * With stale distances and edges that are usable in one direction only: if the way back is cut, the packet returns
+//!   to the latest vertex of its path that it can reach directly. If it is then given up *at the origin*, there is no
+//!   path. Elsewhere it can get stuck on a vertex that has no usable edge, or whose usable edges all lead to dead ends,
+//!   and is given up there although the origin had another route. The sender's retry uses link states that include the
+//!   cut.
+//! * Always: the search ends. A dead end is never entered again, and between two dead ends the path only grows, without
+//!   repeating a vertex.
 
 use serde::{Deserialize, Serialize};
 
 use crate::cube::{Dimension, Vertex};
 
-/// The most edges that any packet crosses. A full search of a cube takes less than 2 hops a vertex, so this is enough for
-/// every search up to d = 11; beyond, a search may end early.
+/// The maximum number of edges that a packet crosses. A full search of a cube takes less than 2 hops per vertex, so
+/// this suffices for every search up to d = 11. On larger cubes a search may end early.
 pub const MAX_HOPS: u16 = 4096;
 
-/// Where a packet has been. As large as the number of hops; nothing is allocated for dead ends until there is one.
+/// The vertices that a packet has visited. Its size is proportional to the number of hops. A trail without dead ends
+/// allocates nothing for them.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct Trail {
-    /// The vertices from the origin to the one before the packet's present place, without dead ends.
+    /// The vertices from the origin to the one before the packet's current vertex, without dead ends.
     pub path: Vec<Vertex>,
-    /// Dead ends: vertices that were tried and left again.
+    /// Dead ends: vertices that were visited and left again.
     pub dead_ends: Vec<Vertex>,
-    /// Edges crossed, dead ends and all.
+    /// The number of edges crossed, including those to dead ends.
     pub hops: u16,
 }
 
-/// What to do with a packet.
+/// The decision about a packet.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum NextHop {
-    /// It is where it should be.
+    /// The packet is at its destination.
     Arrived,
-    /// Across the edge of this bit, to a vertex that it has not met.
+    /// Send it across the edge of this bit, to a vertex that it has not visited.
     Forward(u8),
-    /// This is a dead end: back to this neighbour, which lies on its path.
+    /// This vertex is a dead end: send it back to this neighbour, which is on its path.
     BackTo(Vertex),
-    /// Nothing is left to try.
+    /// No untried edge is left.
     Unreachable,
-    /// It has crossed [`hop_limit`] edges.
+    /// The packet has crossed [`hop_limit`] edges.
     HopLimit,
 }
 
@@ -57,10 +62,10 @@ pub fn hop_limit(dimension: Dimension) -> u16 {
     dimension.size().saturating_mul(4).min(MAX_HOPS.into()) as u16
 }
 
-/// The next hop of a packet for `to` that is at `here`.
+/// The next hop of a packet to `to` that is at `here`.
 ///
-/// `usable`: bit i is set when what is sent across bit i arrives now. `distance`: the known number of hops from a vertex to `to`,
-/// `None` where no path is known or nothing is.
+/// `usable`: bit i is set if frames sent across bit i arrive now. `distance`: the known number of hops from a vertex to
+/// `to`; `None` if no path is known.
 pub fn next_hop(
     here: Vertex,
     to: Vertex,
@@ -86,18 +91,19 @@ pub fn next_hop(
 }
 
 impl Trail {
-    /// Whether the packet is on a path through this vertex, or found it to be a dead end.
+    /// Whether the vertex is on the packet's path, or is one of its dead ends.
     pub fn has_met(&self, vertex: Vertex) -> bool {
         self.path.contains(&vertex) || self.dead_ends.contains(&vertex)
     }
 
-    /// The packet leaves `here` forward.
+    /// Records that the packet leaves `here` forward.
     pub fn leave_forward(&mut self, here: Vertex) {
         self.hops = self.hops.saturating_add(1);
         self.path.push(here);
     }
 
-    /// The packet leaves `here`, a dead end, for `back`, a vertex of its path. Those between the two are forgotten: they may be tried again.
+    /// Records that the packet leaves the dead end `here` for `back`, a vertex of its path. The vertices between the
+    /// two are removed from the path, so they may be tried again.
     pub fn leave_back(&mut self, here: Vertex, back: Vertex) {
         self.hops = self.hops.saturating_add(1);
         self.dead_ends.push(here);
@@ -106,7 +112,7 @@ impl Trail {
     }
 }
 
-/// The latest vertex of the path that can be reached directly: the one before, unless the way back is cut.
+/// The latest vertex of the path that can be reached directly: the previous one, unless the edge to it is cut.
 fn way_back(here: Vertex, trail: &Trail, usable: u16) -> Option<Vertex> {
     let reached = |met: &&Vertex| here.edge_to(**met).is_some_and(|bit| usable & (1 << bit) != 0);
     trail.path.iter().rev().find(reached).copied()
@@ -158,7 +164,7 @@ mod tests {
 
     #[test]
     fn where_the_way_back_is_cut_an_earlier_vertex_of_the_path_will_do() {
-        // 000 -> 001 -> 011 -> 010, whose edges to 011 and 110 are cut: what is left is the one to the origin.
+        // 000 -> 001 -> 011 -> 010, whose edges to 011 and 110 are cut: only the edge to the origin is left.
         let path = vec![vertex("000"), vertex("001"), vertex("011")];
         let mut trail = Trail { path, dead_ends: vec![], hops: 3 };
         assert_eq!(next_hop(vertex("010"), vertex("110"), &trail, 0b010, unknown), NextHop::BackTo(vertex("000")));

@@ -1,4 +1,4 @@
-//! Time as an argument: core never asks for it.
+//! Time as an argument: core reads no clock.
 
 use std::fmt;
 use std::ops::{Add, Sub};
@@ -10,20 +10,23 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default, Serialize, Deserialize)]
 pub struct Instant(pub u64);
 
-/// A point in UTC, in microseconds since 1970. For people and for message times; nothing is decided by it.
-/// Text formats write it as RFC 3339, binary ones as the number.
+/// A point in UTC, in microseconds since 1970. Used for display, for the times in a group's log (the times of messages,
+/// and the expiry of unused names) and for the first version of a node's link state. No timeout depends on it. Text
+/// formats write it as RFC 3339, binary formats as the number.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
 pub struct Timestamp(pub u64);
 
-/// What the clocks say at the moment of an input.
+/// The readings of both clocks at the time of an input.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Now {
+    /// For timeouts and deadlines.
     pub monotonic: Instant,
+    /// For the times in logs and events.
     pub wall: Timestamp,
 }
 
 impl Instant {
-    /// Zero when `earlier` lies later.
+    /// The time since `earlier`; zero if `earlier` is later than `self`.
     pub fn since(self, earlier: Instant) -> Duration {
         Duration::from_micros(self.0.saturating_sub(earlier.0))
     }
@@ -46,7 +49,8 @@ impl Sub<Duration> for Instant {
 }
 
 impl Timestamp {
-    /// Past the year 9999 RFC 3339 has no text; a clock that says so is wrong, and the last moment that has one will do.
+    /// The last time that RFC 3339 can express, at the end of the year 9999. A later time comes from a wrong clock and
+    /// is printed as this one.
     const LAST_WITH_TEXT: Timestamp = Timestamp(253_402_300_799_999_999);
 
     fn system_time(self) -> std::time::SystemTime {

@@ -1,24 +1,26 @@
-//! Text from strangers, made safe for people to read.
+//! Makes untrusted text safe to display.
 //!
-//! Names and contents come from anybody. A line feed in one forges a line of a table or of a log, an escape sequence commands the
-//! terminal, a bidirectional mark turns other text around, and two names that differ in a zero-width character look the same.
-//! Here such characters become a form that can be seen, as in Rust's string literals: `\n`, `\u{1b}`, `\u{200b}`.
+//! Names and contents can come from anyone. A line feed can forge a line of a table or a log, an escape sequence can
+//! control the terminal, a bidirectional mark reverses other text, and two names that differ in a zero-width character
+//! look the same. This module replaces those characters with visible escapes, as in Rust's string literals: `\n`,
+//! `\u{1b}`, `\u{200b}`.
 //!
-//! Programs get texts unchanged: this is for tables, sentences, logs and pages, never for what is stored or sent.
+//! Use it for tables, sentences, logs and pages, never for stored or transmitted text: programs receive texts
+//! unchanged.
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
 
-/// A text from outside, as people read it. A backslash is doubled, so that different texts never look the same; the result
-/// has no line break. Borrowed where nothing had to be changed.
+/// An untrusted text for display. Backslashes are doubled, so that different texts never look the same. The result
+/// contains no line break. It is borrowed if nothing had to be changed.
 ///
-/// A combining mark at the beginning is escaped too: it would join the text before.
+/// A combining mark at the start is escaped too, because it would join the preceding text.
 pub fn visible(text: &str) -> Cow<'_, str> {
     escaped(text, |at, c| c == '\\' || is_hidden(c) || at == 0 && is_combining(c))
 }
 
-/// A line that may contain text from outside, parts of it perhaps [`visible`] already: the last safeguard before a terminal or a
-/// log. Backslashes stay, so that a second pass changes nothing.
+/// A line that may contain untrusted text, parts of which may already be [`visible`]: the last safeguard before a
+/// terminal or a log. Backslashes are not doubled, so a second pass changes nothing.
 pub fn visible_line(line: &str) -> Cow<'_, str> {
     escaped(line, |_, c| is_hidden(c))
 }
@@ -43,7 +45,7 @@ fn push_escaped(visible: &mut String, c: char) {
     }
 }
 
-/// Whether a character cannot be seen, or acts on the text around it.
+/// Whether a character is invisible or affects the text around it.
 fn is_hidden(c: char) -> bool {
     if c.is_ascii() {
         return c.is_ascii_control();
@@ -52,13 +54,14 @@ fn is_hidden(c: char) -> bool {
     c.is_control() || is_noncharacter || HIDDEN.iter().any(|(from, to)| (*from..=*to).contains(&c))
 }
 
-/// The standard library escapes what combines with the character before it, and what it takes for unprintable.
+/// Whether the standard library escapes the character: it does so for characters that combine with the preceding one,
+/// and for those it considers unprintable.
 fn is_combining(c: char) -> bool {
     !c.is_ascii() && c.escape_debug().len() > 1
 }
 
-/// Beside the control characters: Unicode's Default_Ignorable_Code_Point, the format characters that have no shape, line and
-/// paragraph separators, noncharacters, and symbols that are blank. In order.
+/// In addition to control characters: Unicode's Default_Ignorable_Code_Point, format characters without a shape, line
+/// and paragraph separators, noncharacters, and blank symbols. Sorted.
 const HIDDEN: [(char, char); 25] = [
     ('\u{AD}', '\u{AD}'),       // soft hyphen
     ('\u{34F}', '\u{34F}'),     // combining grapheme joiner

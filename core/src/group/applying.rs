@@ -1,4 +1,4 @@
-//! What becomes of what is committed: applied to the topics, kept in a checkpoint; and a snapshot in place of all of it.
+//! Applying committed entries to the topics, writing checkpoints, and installing a snapshot in place of both.
 
 use raft::eraftpb::{Entry, EntryType, Snapshot};
 
@@ -36,14 +36,15 @@ impl Group {
             self.effects.push(GroupEffect::Applied { index, key: command.key, outcome: applied.outcome, change });
         }
         if writes.iter().any(|write| matches!(write, Write::DropMessages { .. })) {
-            // A member that starts again with the topic, and without its messages, could never fill another as its leader.
+            // If a member restarted with the topic but without its messages, it could not fill other members as their
+            // leader.
             self.state_is_unwritten = true;
             self.write_hard_state();
         }
         self.effects.extend(writes.into_iter().map(GroupEffect::Write));
     }
 
-    /// Gathers what a command did to the messages; those of one topic become one write.
+    /// Collects a command's effects on messages. Those of one topic become one write.
     fn keep(&mut self, change: Change, writes: &mut Vec<Write>) -> Applied {
         let group = self.home;
         match change {
@@ -71,8 +72,8 @@ impl Group {
             Ok(members) => {
                 self.raw.mut_store().set_members(members);
                 self.effects.push(GroupEffect::MembersChanged);
-                // A member that starts again believes in the members of its last known commit, and one that was replaced
-                // since will not answer it.
+                // After a restart, a member uses the members of its last known commit. A member that was replaced since
+                // then would not answer it.
                 self.state_is_unwritten = true;
                 self.write_hard_state();
             }

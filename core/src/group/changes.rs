@@ -1,10 +1,12 @@
-//! The leader changes the members of its group: one change after the other, each when the last one is known.
+//! Changes of the group's members by the leader: one change at a time, each after the members have confirmed the last
+//! one.
 //!
-//! Which change is next, and who has to know the last one, is decided in [`super::members`]. Here the leader keeps what it has to
-//! remember for that, and asks those who have to know: they are told what is committed with a heartbeat, which they answer.
+//! [`super::members`] decides which change is next and which members have to confirm the last one. This module stores
+//! the leader's state for that, and asks those members to confirm: a heartbeat carries the commit index, and they
+//! answer it.
 //!
-//! A member that says that it knows a change does so when that is on its disk (see [`Group::carry_out`]): if it starts again, it
-//! still knows.
+//! A member confirms a change only when the change is on its disk (see [`Group::carry_out`]), so the confirmation also
+//! holds after a restart.
 
 use std::time::Duration;
 
@@ -14,16 +16,16 @@ use crate::bugs::Bug;
 use crate::identity::NodeId;
 use crate::time::Instant;
 
-/// A member's memory of changes of members.
+/// A member's state about changes of members.
 #[derive(Default)]
 pub(super) struct Changes {
-    /// The place in the log of the newest one that is applied here, or a later place.
+    /// The index of the newest change that is applied here, or a later index.
     pub last: u64,
-    /// The batch that makes durable here that it is committed.
+    /// The batch that makes durable here that the change is committed.
     pub written_in: Option<u64>,
-    /// As a leader: since when the next one waits, behind the term.
+    /// On a leader: the term, and the time since when the next change has been waiting.
     waiting: Option<(u64, Instant)>,
-    /// The members that have to know the last one first.
+    /// The members that have to confirm the last change first.
     awaited: Vec<NodeId>,
     proposed: Option<Proposed>,
 }
@@ -31,26 +33,30 @@ pub(super) struct Changes {
 /// A change of members that this leader proposed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Proposed {
+    /// The change's index in the log.
     pub index: u64,
-    /// The change before it, and for how long others were waited for to know that one.
+    /// The index of the previous change.
     pub last: u64,
+    /// For how long this change waited for members to confirm the previous one.
     pub waited: Duration,
 }
 
 impl Changes {
-    /// Of those up to this place it is not known where the newest stands.
+    /// The newest change is at this index or before it; its exact index is unknown.
     pub(super) fn through(last: u64) -> Changes {
         Changes { last, ..Changes::default() }
     }
 }
 
 impl Group {
-    /// The newest change of members that this member proposed as a leader since it started, of those that have to wait for others.
+    /// The newest change that this member proposed as a leader since its start, among those that have to wait for
+    /// others.
     pub fn proposed_change(&self) -> Option<Proposed> {
         self.changes.proposed
     }
 
-    /// Proposes the next change if one is wanted and nobody has to be waited for; `true` when there is nothing else to do now.
+    /// Proposes the next change, if one is needed and no member has to be waited for. Returns `true` if there is
+    /// nothing else to do now.
     pub(super) fn change_members(&mut self, now: Instant, places: &[Place], standings: &[Standing]) -> bool {
         let last_change = LastChange { index: self.changes.last, waited: self.waited(now) };
         let view = View { places, standings, last_index: self.last_index(), last_change };
@@ -59,7 +65,7 @@ impl Group {
             return false;
         };
         if change.takes_vote_of(self.me) {
-            // A leader that took its own vote could not tell the others that they may go on.
+            // A leader that removed its own vote could not inform the others that they may continue.
             self.hand_over(|_| true);
             return true;
         }
@@ -99,7 +105,7 @@ impl Group {
         self.changes.awaited = awaited;
     }
 
-    /// Says, once, when all know the last change that are waited for.
+    /// Reports, once, that all awaited members have confirmed the last change.
     pub(super) fn notice_known_change(&mut self) {
         if self.changes.awaited.is_empty() {
             return;

@@ -1,4 +1,4 @@
-//! When a member stands for election: after silence, or as soon as the leader is known to be gone.
+//! When a member stands for election: after a timeout, or as soon as the leader is known to be gone.
 
 use std::time::Duration;
 
@@ -8,15 +8,15 @@ use super::Group;
 use crate::cube::Vertex;
 use crate::time::Instant;
 
-/// raft's unit of time.
+/// Raft's unit of time.
 pub const TICK: Duration = Duration::from_millis(50);
-/// In ticks: 200 ms between heartbeats; 0.5 to 1 s without any before an election. (A broken link is noticed at once,
-/// see [`Group::handle_leader_lost`]; these times matter for silence only.)
+/// In ticks: 200 ms between heartbeats; 0.5 to 1 s without a heartbeat before an election. These times apply to silence
+/// only: a broken link is detected at once, see [`Group::handle_leader_lost`].
 pub(super) const HEARTBEAT_TICKS: usize = 4;
 pub(super) const ELECTION_TICKS: usize = 10;
 
 impl Group {
-    /// How many ticks it takes until one at which raft, or a transfer, does something: 1 is the next one.
+    /// The number of ticks until Raft or a transfer has something to do; 1 is the next tick.
     pub(super) fn ticks_to_act(&self) -> u32 {
         let raft = &self.raw.raft;
         let act_after = if self.is_transferring() {
@@ -33,8 +33,8 @@ impl Group {
         act_after.max(1) as u32
     }
 
-    /// Another leader's heartbeat was heard. Where this one's is due at the next tick it leaves now: so all nodes wake together,
-    /// and the answers to the one travel with the other.
+    /// A heartbeat of another group's leader arrived. If this leader's heartbeat is due at the next tick, it is sent
+    /// now. This way all nodes wake up together, and each heartbeat travels with the answers to others.
     pub fn keep_up_with_heartbeats(&mut self, now: Instant) {
         if self.is_leader() && self.ticks_to_act() == 1 && !self.is_transferring() {
             self.next_tick = now;
@@ -42,19 +42,21 @@ impl Group {
         }
     }
 
-    /// The leader's node is known to be gone: do not wait for silence. `rank` says how many members go first.
+    /// The leader's node is known to be gone: do not wait for the timeout. `rank` is the number of members that stand
+    /// first.
     pub fn handle_leader_lost(&mut self, leader: Vertex, rank: usize) {
         if self.leader().is_none_or(|known| known.vertex != leader) || self.is_leader() {
             return;
         }
-        // The lease that the leader's last heartbeat gave is void: votes may be given at once.
+        // The lease from the leader's last heartbeat is void: votes may be granted at once.
         self.raw.raft.election_elapsed = ELECTION_TICKS;
         self.election_ticks = ELECTION_TICKS + 1 + (2 * rank).min(ELECTION_TICKS - 2);
         self.raw.raft.set_randomized_election_timeout(self.election_ticks);
         self.leader_is_lost = true;
     }
 
-    /// A new draw at every change of term or role; otherwise the last one again, in case raft made its own.
+    /// Draws a new timeout at every change of term or role. Otherwise restores the last one, in case Raft made its own
+    /// draw.
     pub(super) fn draw_election_timeout(&mut self) {
         let (term, role) = (self.term(), self.raw.raft.state);
         if self.drawn_for == (term, role) {
@@ -65,13 +67,13 @@ impl Group {
         if role == StateRole::Leader {
             self.leader_is_lost = false;
         }
-        // Where the leader is known to be gone there is nothing to wait for. Otherwise the home is the first to stand.
+        // If the leader is known to be gone there is nothing to wait for. Otherwise the home stands first.
         let (low, high) = match (self.leader_is_lost, self.me.vertex == self.home) {
             (true, _) => (ELECTION_TICKS, ELECTION_TICKS + 4),
             (false, true) => (ELECTION_TICKS, ELECTION_TICKS + 4),
             (false, false) => (ELECTION_TICKS + 4, 2 * ELECTION_TICKS),
         };
-        // Not `usize`: 32 and 64 bits draw differently.
+        // Not `usize`: the draws would differ between 32 and 64 bits.
         self.election_ticks = self.random.u64(low as u64..high as u64) as usize;
         self.raw.raft.set_randomized_election_timeout(self.election_ticks);
     }

@@ -1,4 +1,4 @@
-//! What the leader does: proposes, looks after its members, and gives the lead back to the home.
+//! The leader's tasks: proposing, maintaining the membership, and transferring leadership back to the home.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -12,16 +12,18 @@ use crate::identity::NodeId;
 use crate::time::Instant;
 use crate::topics::command::{self, Command};
 
-/// The home is given the lead back when it lacks no more than this; raft itself waits for the rest.
+/// The leader transfers leadership to the home when the home lacks at most this many entries. Raft itself waits for the
+/// rest.
 const HAND_BACK_ENTRIES: u64 = 64;
-/// Not more often than this.
+/// The minimum time between two such transfers.
 const HAND_BACK_PAUSE: Duration = Duration::from_secs(2);
 
-/// When each member was last heard. (raft tracks it too, but resets it at every check, so for a moment nobody counts as heard.)
+/// When a message of each member was last received. Raft tracks this too, but resets it at every check, so that for a
+/// moment no member counts as active.
 #[derive(Default)]
 pub(super) struct Answers {
     ticks: usize,
-    /// The newest that spoke of each vertex, and the tick at which it did.
+    /// For each vertex: the newest incarnation that sent a message, and the tick of that message.
     last: BTreeMap<Vertex, (NodeId, usize)>,
 }
 
@@ -34,7 +36,7 @@ impl Answers {
         self.last.insert(from.vertex, (from, self.ticks));
     }
 
-    /// Within the last election timeout.
+    /// Whether a message arrived within the last election timeout.
     fn came_lately_from(&self, member: NodeId) -> bool {
         let last = self.last.get(&member.vertex).filter(|(from, _)| *from == member);
         last.is_some_and(|(_, at)| self.ticks - at <= ELECTION_TICKS)
@@ -42,7 +44,8 @@ impl Answers {
 }
 
 impl Group {
-    /// Proposes commands as entries of bounded size. `Err`: not the leader, or handing over; nothing was proposed.
+    /// Proposes commands as entries of bounded size. `Err` returns commands that were not proposed: this member is not
+    /// the leader, or is transferring leadership.
     pub fn propose(&mut self, commands: Vec<Command>) -> Result<(), Vec<Command>> {
         if !self.can_propose() {
             return Err(commands);
@@ -67,12 +70,13 @@ impl Group {
         Ok(())
     }
 
-    /// Whether a proposal would be taken now.
+    /// Whether a proposal would be accepted now.
     pub fn can_propose(&self) -> bool {
         self.is_leader() && self.raw.raft.lead_transferee.is_none()
     }
 
-    /// The leader looks after its group: gives and takes votes, hands the lead back to the home, where that may lead.
+    /// Maintains the group if this member leads: grants and removes votes, and transfers leadership back to the home if
+    /// it may lead.
     pub fn maintain(&mut self, now: Instant, places: &[Place], home_may_lead: bool) {
         if !self.is_leader() || !self.raw.raft.commit_to_current_term() {
             return;
@@ -106,7 +110,8 @@ impl Group {
         }
     }
 
-    /// This leader cannot do what a leader has to: one of these may, that has everything.
+    /// Transfers leadership because this leader cannot do its work: to the most advanced member that `may_lead`
+    /// accepts, if it lacks at most `HAND_BACK_ENTRIES` entries.
     pub fn hand_over(&mut self, may_lead: impl Fn(Vertex) -> bool) {
         if !self.can_propose() {
             return;
@@ -123,7 +128,7 @@ impl Group {
         }
     }
 
-    /// How far each member is known to be; by the leader only.
+    /// The known progress of each member. Meaningful on the leader only.
     pub fn standings(&self) -> Vec<Standing> {
         let votes = |id| self.raw.store().members().get_voters().contains(&id);
         let mut standings: Vec<Standing> = self

@@ -1,15 +1,21 @@
-//! How long a group's log may grow, and what of it stays behind a checkpoint.
+//! The maximum length of a group's log, and the part of it that is kept after a checkpoint.
 
-/// Equal on all members or not: each cuts its own log, and one that is behind the beginning of a leader's gets a snapshot.
+/// The limits may differ between members: each member cuts its own log, and a member that is behind the beginning of
+/// the leader's log receives a snapshot.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct LogLimits {
-    /// A checkpoint is due when the log behind the last one has so many bytes, and [`LogLimits::log_to_checkpoint_ratio`] times
-    /// the bytes of that checkpoint, or so many entries.
+    /// A checkpoint is due when the log after the last one has this many bytes and
+    /// [`LogLimits::log_to_checkpoint_ratio`] times the bytes of that checkpoint, or
+    /// [`LogLimits::checkpoint_log_entries`] entries.
     pub checkpoint_log_bytes: u64,
+    /// See `checkpoint_log_bytes`.
     pub checkpoint_log_entries: u64,
+    /// See `checkpoint_log_bytes`.
     pub log_to_checkpoint_ratio: u64,
-    /// What stays in the log behind a checkpoint, for members that are a little behind: the less of the two.
+    /// Entries kept in the log before a checkpoint, for members that are slightly behind. The smaller of the two limits
+    /// applies.
     pub slack_entries: u64,
+    /// Bytes kept in the log before a checkpoint.
     pub slack_bytes: u64,
 }
 
@@ -27,7 +33,7 @@ impl Default for LogLimits {
 }
 
 impl LogLimits {
-    /// For a disk that is full: as little of the log as a group can go on with.
+    /// For a full disk: the smallest log with which a group can continue.
     pub fn tight(self) -> LogLimits {
         const KIB: u64 = 1024;
         LogLimits {

@@ -1,7 +1,8 @@
-//! The part of a group's log that is kept in memory, as raft reads it.
+//! The part of a group's log in memory, as read by Raft.
 //!
-//! It reaches back to the checkpoint and a little further, for members that are a little behind; a member further behind gets a
-//! snapshot. What is on disk is the same (see [`crate::store`]); writing it is asynchronous, raft's own bookkeeping knows how far.
+//! It begins slightly before the checkpoint, for members that are slightly behind. A member further behind receives a
+//! snapshot. The log on disk is the same (see [`crate::store`]). Writing it is asynchronous; Raft tracks how far it is
+//! durable.
 
 use std::collections::VecDeque;
 
@@ -12,11 +13,11 @@ use super::message;
 use crate::identity::NodeId;
 use crate::store::{Checkpoint, HardState, LogEntry};
 
-/// Entries `(dropped, last]`, and the state of the group at `applied`.
+/// The entries `(dropped, last]`, and the members and the index at `applied`.
 pub struct LogView {
     entries: VecDeque<Entry>,
     bytes: u64,
-    /// Index and term of the last entry that is no longer here.
+    /// Index and term of the last entry that was dropped.
     dropped: (u64, u64),
     /// Index and term of the last applied entry.
     applied: (u64, u64),
@@ -25,7 +26,7 @@ pub struct LogView {
 }
 
 impl LogView {
-    /// The log as it was found on disk; `checkpoint` is `None` for a member that joins with nothing.
+    /// The log found on disk. `checkpoint` is `None` for a member that joins empty.
     pub fn restore(checkpoint: Option<&Checkpoint>, log: &[LogEntry], hard_state: HardState) -> LogView {
         let at_checkpoint = checkpoint.map_or((0, 0), |c| (c.index, c.term));
         let mut view = LogView {
@@ -37,7 +38,7 @@ impl LogView {
             initial_hard_state: HardState { commit: hard_state.commit.max(at_checkpoint.0), ..hard_state },
         };
         let mut log = log;
-        // An entry at or before the checkpoint serves as the marker that the log was cut behind it.
+        // A first entry at or before the checkpoint marks where the log was cut.
         if let Some((first, rest)) = log.split_first()
             && first.index <= at_checkpoint.0
         {
@@ -53,7 +54,7 @@ impl LogView {
         view
     }
 
-    /// Replaces whatever stands at the first entry's index and after.
+    /// Appends entries, replacing those at the first entry's index and after it.
     pub fn append(&mut self, entries: Vec<Entry>) {
         let Some(first) = entries.first() else { return };
         assert!(
@@ -68,7 +69,7 @@ impl LogView {
         self.entries.extend(entries);
     }
 
-    /// Forgets entries up to `through`, which are all covered by a checkpoint.
+    /// Drops the entries up to `through`, all of which a checkpoint must cover.
     pub fn drop_through(&mut self, through: u64) {
         assert!(through <= self.applied.0, "only what is applied is dropped");
         while self.entries.front().is_some_and(|entry| entry.index <= through) {
@@ -78,7 +79,7 @@ impl LogView {
         }
     }
 
-    /// A snapshot took the log's place.
+    /// Replaces the log with a snapshot.
     pub fn reset(&mut self, index: u64, term: u64, members: ConfState) {
         self.entries.clear();
         self.bytes = 0;
@@ -87,35 +88,43 @@ impl LogView {
         self.members = members;
     }
 
+    /// Records the last applied entry.
     pub fn set_applied(&mut self, index: u64, term: u64) {
         self.applied = (index, term);
     }
 
+    /// Sets the members at the applied index.
     pub fn set_members(&mut self, members: ConfState) {
         self.members = members;
     }
 
+    /// Index and term of the last applied entry.
     pub fn applied(&self) -> (u64, u64) {
         self.applied
     }
 
+    /// The members at the applied index.
     pub fn members(&self) -> &ConfState {
         &self.members
     }
 
+    /// The index of the last entry.
     pub fn last(&self) -> u64 {
         self.entries.back().map_or(self.dropped.0, |entry| entry.index)
     }
 
+    /// The number of entries in memory.
     pub fn entry_count(&self) -> u64 {
         self.entries.len() as u64
     }
 
+    /// The bytes of the entries in memory, with 64 bytes for each entry.
     pub fn bytes(&self) -> u64 {
         self.bytes
     }
 
-    /// The smallest index through which the log must be dropped so that at most `keep_bytes` stay, and no entry after `applied` goes.
+    /// The smallest index through which the log must be dropped to keep at most `keep_entries` entries and `keep_bytes`
+    /// bytes up to `applied`. No entry after `applied` is dropped.
     pub fn drop_point(&self, keep_entries: u64, keep_bytes: u64) -> u64 {
         let mut bytes = 0;
         let applied = self.applied.0.min(self.last());
@@ -135,6 +144,7 @@ impl LogView {
     }
 }
 
+/// The members of a checkpoint, in Raft's type.
 pub fn conf_state(checkpoint: &Checkpoint) -> ConfState {
     let raft_ids = |members: &[NodeId]| members.iter().map(|member| member.to_raft()).collect::<Vec<_>>();
     ConfState::from((raft_ids(&checkpoint.voters), raft_ids(&checkpoint.learners)))
@@ -198,7 +208,7 @@ impl Storage for LogView {
         Ok(self.last())
     }
 
-    /// Only says what a snapshot would stand for; the receiver fetches the content (see [`super::snapshot`]).
+    /// Returns only a snapshot's metadata; the receiver fetches the content (see [`super::snapshot`]).
     fn snapshot(&self, request_index: u64, _to: u64) -> raft::Result<Snapshot> {
         if self.applied.0 < request_index {
             return Err(StorageError::SnapshotTemporarilyUnavailable.into());

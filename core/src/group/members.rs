@@ -1,23 +1,23 @@
-//! Who votes, and in what order that changes.
+//! The voters of a group, and the order in which they change.
 //!
-//! A member that stays away loses its vote and gets it back when it has caught up. A member whose place is taken by a new
-//! incarnation (its disk was lost) is replaced: the successor becomes a learner, is filled, and gets a vote; then the old member
-//! loses its vote, and at last it is removed. An old member that has fallen silent can never vote again, and goes first where enough
-//! others vote.
+//! A member that is absent loses its vote and regains it when it has caught up. A member whose vertex is served by a
+//! new incarnation (its disk was lost) is replaced: the successor becomes a learner, is filled, and gets a vote; then
+//! the old member loses its vote, and is finally removed. An old member that has fallen silent can never vote again,
+//! and is removed first if enough others vote.
 //!
-//! Pure: the leader looks at its group ([`View`]) and names the next single [`MemberChange`], or none.
+//! This module is pure: from the leader's [`View`] of its group it computes the next single [`MemberChange`], or none.
 //!
-//! # One after the other
+//! # One change at a time
 //!
-//! A change counts for a member as soon as that member applies it, so members may go by different configurations. If the next
-//! change followed at once, one failure could leave members of which none can be elected, for ever: of all states that a group of
-//! four can reach while one member is replaced, that was so in one of eight. So the next change waits until every voter that is up,
-//! and whoever is to get a vote, knows the last one to be committed ([`awaited`]). A voter is *up* while its node is seen, or while
-//! it answers; and it is waited for no longer than [`AWAY_LIMIT`], so that one that is stuck (its disk is full, or very slow) is
-//! then treated as one that is away.
+//! A change takes effect on a member when that member applies it, so members may use different configurations. If the
+//! next change followed at once, one failure could leave members of which none can ever be elected: of all states that
+//! a group of four can reach while one member is replaced, this was true for one in eight. Therefore the next change
+//! waits until every voter that is up, and any member that is about to get a vote, has confirmed that the last change
+//! is committed ([`awaited`]). A voter is *up* while its node is seen, or while it answers. The wait for a voter is
+//! limited to [`AWAY_LIMIT`]; after that, a stuck voter (its disk is full or very slow) is treated like an absent one.
 //!
-//! `reachable.rs` goes through all reachable states of these rules and finds none that one failure stops for ever. Groups of two
-//! voters (d = 1) have no such order: each of the two is needed.
+//! `reachable.rs` explores all reachable states under these rules, and finds none in which one failure stops the group
+//! for ever. For groups of two voters (d = 1) no such order exists: both are needed.
 
 use std::time::Duration;
 
@@ -25,60 +25,67 @@ use super::message::MemberChange;
 use crate::cube::Vertex;
 use crate::identity::{Incarnation, NodeId};
 
-/// A voter that has been away so long loses its vote, so that a second failure later is survived too. And a change of members waits
-/// for others no longer.
+/// A voter absent for this long loses its vote, so that the group also survives a second failure later. A change of
+/// members waits for others no longer than this.
 pub const AWAY_LIMIT: Duration = Duration::from_secs(5);
 
-/// A learner this close to the end of the log (entries) gets its vote.
+/// A learner this close to the end of the log (in entries) gets its vote.
 const CAUGHT_UP_ENTRIES: u64 = 64;
 
-/// What the leader knows of one member's place.
+/// The leader's knowledge of one member's vertex.
 #[derive(Clone, Copy, Debug)]
 pub struct Place {
+    /// The vertex.
     pub vertex: Vertex,
     /// The incarnation that is alive there now.
     pub alive: Option<Incarnation>,
-    /// How long nobody was there.
+    /// For how long no node has been there.
     pub away: Duration,
 }
 
-/// How far a member is known to be.
+/// The known progress of a member.
 #[derive(Clone, Copy, Debug)]
 pub struct Standing {
     pub member: NodeId,
+    /// Whether it votes.
     pub votes: bool,
+    /// The index up to which its log equals the leader's.
     pub matched: u64,
-    /// What it has said that it knows to be committed.
+    /// The commit index that it has reported.
     pub committed: u64,
-    /// It answered within the last election timeout.
+    /// It sent a message within the last election timeout.
     pub active: bool,
 }
 
 /// The newest change of members.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct LastChange {
-    /// Its place in the log, or a later one.
+    /// Its index in the log, or a later one.
     pub index: u64,
-    /// For how long the next one has waited for others to know it.
+    /// For how long the next change has waited for members to confirm this one.
     pub waited: Duration,
 }
 
-/// The leader's knowledge of its group.
+/// The leader's view of its group.
 #[derive(Clone, Copy, Debug)]
 pub struct View<'a> {
+    /// The vertices of all members.
     pub places: &'a [Place],
+    /// The current members, voters and learners.
     pub standings: &'a [Standing],
+    /// The index of the leader's last log entry.
     pub last_index: u64,
+    /// The newest change of members.
     pub last_change: LastChange,
 }
 
-/// The fewest voters a group goes down to by itself: a majority of its full size, so that an acknowledged message is always on
-/// that many disks but one.
+/// The minimum number of voters that a group reduces itself to: a majority of its full size. For d up to 6, an
+/// acknowledged message is then on at least that many disks minus one.
 pub fn fewest_voters(full_size: usize) -> usize {
     (full_size / 2 + 1).max(2)
 }
 
-/// The change that the group needs next, whether or not it has to wait for somebody.
+/// The change that the group needs next, whether or not it has to wait.
 pub fn wanted_change(view: &View<'_>) -> Option<MemberChange> {
     None.or_else(|| view.lost_member())
         .or_else(|| view.newcomer())
@@ -87,12 +94,12 @@ pub fn wanted_change(view: &View<'_>) -> Option<MemberChange> {
         .or_else(|| view.absent_voter())
 }
 
-/// A member that is new takes part in no majority yet, so it need not wait for anybody.
+/// Whether a change has to wait for others. A new member does not belong to any majority yet, so adding it does not.
 pub fn has_to_wait(view: &View<'_>, change: MemberChange) -> bool {
     !matches!(change, MemberChange::AddLearner(member) if view.standing(member).is_none())
 }
 
-/// The members that have to know the last change before this one is proposed, and do not.
+/// The members that have to confirm the last change before this one is proposed, and have not confirmed it yet.
 pub fn awaited(view: &View<'_>, change: MemberChange) -> Vec<NodeId> {
     if view.last_change.waited >= AWAY_LIMIT || !has_to_wait(view, change) {
         return Vec::new();
@@ -106,7 +113,8 @@ pub fn awaited(view: &View<'_>, change: MemberChange) -> Vec<NodeId> {
 }
 
 impl View<'_> {
-    /// An old member without a vote, or with one that can never be cast again: the latter only where enough others vote.
+    /// An old member without a vote, or with a vote that can never be cast again. The latter only if enough others
+    /// vote.
     fn lost_member(&self) -> Option<MemberChange> {
         let may_go = |standing: &&Standing| !standing.votes || (!standing.active && self.has_votes_to_spare());
         self.replaced().find(may_go).map(|standing| MemberChange::Remove(standing.member))
@@ -126,7 +134,7 @@ impl View<'_> {
         standings.find(is_caught_up).map(|standing| MemberChange::AddVoter(standing.member))
     }
 
-    /// An old member that still answers, when its successor votes.
+    /// An old member that still answers, once its successor votes.
     fn replaced_voter(&self) -> Option<MemberChange> {
         let successor_votes = |old: &&Standing| {
             let successor = self.present().find(|member| member.vertex == old.member.vertex);
@@ -136,7 +144,7 @@ impl View<'_> {
         Some(MemberChange::AddLearner(old.member))
     }
 
-    /// One that has been away for long, where a majority of those that are left will still be there.
+    /// A voter that has been absent for long, if a majority of the remaining voters is still present.
     fn absent_voter(&self) -> Option<MemberChange> {
         let votes_at = |place: &Place| {
             self.standings.iter().find(|standing| standing.votes && standing.member.vertex == place.vertex)
@@ -152,7 +160,7 @@ impl View<'_> {
         self.places.iter().filter_map(|place| Some(NodeId { vertex: place.vertex, incarnation: place.alive? }))
     }
 
-    /// Members whose place another incarnation has.
+    /// Members whose vertex is now served by another incarnation.
     fn replaced(&self) -> impl Iterator<Item = &Standing> {
         let has_successor =
             |member: NodeId| self.present().any(|present| present.vertex == member.vertex && present != member);
@@ -175,8 +183,8 @@ impl View<'_> {
         self.present().any(|present| present == member)
     }
 
-    /// Those that answered lately and are seen now: a change that waits for one who is gone may be settled by the one it takes the
-    /// vote from, and then nobody is left.
+    /// The voters that answered recently and are seen now. Without the second condition, a change could wait for a
+    /// member that is gone, be committed by the member whose vote it removes, and leave too few voters.
     fn active_voters(&self) -> usize {
         let counts = |standing: &&Standing| standing.votes && standing.active && self.is_seen(standing.member);
         self.standings.iter().filter(counts).count()
@@ -214,7 +222,7 @@ mod tests {
         (names.map(|name| place(name, Some(1), 0)).to_vec(), names.map(|name| voter(node(name, 1))).to_vec())
     }
 
-    /// The change that is wanted where no member has to be waited for.
+    /// The wanted change when no member has to be waited for.
     fn next_change(places: &[Place], standings: &[Standing], last_index: u64) -> Option<MemberChange> {
         wanted_change(&View { places, standings, last_index, last_change: LastChange::default() })
     }
@@ -276,7 +284,7 @@ mod tests {
         assert_eq!(next_change(&places, &standings, LAST), Some(MemberChange::AddLearner(node("100", 7))));
         standings.push(Standing { matched: 0, committed: 0, ..learner(node("100", 7)) });
         assert_eq!(next_change(&places, &standings, LAST), None);
-        // However short the log, it must have some of it.
+        // However short the log is, it must have some of it.
         assert_eq!(next_change(&places, &standings, 2), None);
         standings[3].matched = LAST;
         assert_eq!(next_change(&places, &standings, LAST), Some(MemberChange::AddVoter(node("100", 7))));

@@ -1,5 +1,5 @@
-//! raft's protobuf types to ours and back. Protobuf bytes never come from a socket or a disk: what travels and what is stored is
-//! in our own encoding.
+//! Conversion between Raft's protobuf types and ours. Protobuf bytes never come from a socket or a disk: transmitted
+//! and stored data use our own encoding.
 
 use protobuf::Message as _;
 use raft::eraftpb::{
@@ -15,12 +15,13 @@ use crate::wire::peer::{RaftMessage, SnapshotHead};
 const CRC_BYTES: usize = 4;
 
 impl RaftMessage {
+    /// Whether this is a leader's heartbeat.
     pub fn is_heartbeat(&self) -> bool {
         self.kind == MessageType::MsgHeartbeat as i32
     }
 }
 
-/// `None` when raft addresses a member that cannot exist.
+/// Converts a message from Raft. `None` if it addresses a member that cannot exist.
 pub fn from_raft(message: Message) -> Option<RaftMessage> {
     let snapshot = message.has_snapshot().then(|| Box::new(snapshot_head(message.get_snapshot())));
     Some(RaftMessage {
@@ -42,15 +43,16 @@ pub fn from_raft(message: Message) -> Option<RaftMessage> {
     })
 }
 
-/// Why a member's message is of no use.
+/// Why a member's message cannot be used.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Unusable {
-    /// Of a kind that does not travel.
+    /// Messages of this kind are not sent between members.
     Kind,
-    /// The entry at this index does not have the bytes that its proposer wrote.
+    /// The entry at this index differs from what its proposer wrote.
     Entry { index: u64, why: String },
 }
 
+/// Converts a message to Raft, and checks its entries.
 pub fn to_raft(message: RaftMessage) -> Result<Message, Unusable> {
     let kind = travelling_kind(message.kind).ok_or(Unusable::Kind)?;
     let mut out = Message::default();
@@ -102,6 +104,7 @@ fn travelling_kind(kind: i32) -> Option<MessageType> {
     .find(|candidate| *candidate as i32 == kind)
 }
 
+/// Converts an entry from Raft. Panics on a member change that is not one of ours.
 pub fn entry_from_raft(entry: Entry) -> LogEntry {
     let (kind, data) = match entry.get_entry_type() {
         EntryType::EntryNormal => (EntryKind::Commands, entry.data),
@@ -113,7 +116,7 @@ pub fn entry_from_raft(entry: Entry) -> LogEntry {
     LogEntry { index: entry.index, term: entry.term, kind, data }
 }
 
-/// Whether an entry says what its proposer wrote, and can be applied; if not, why.
+/// Checks that an entry is unaltered and can be applied. The error is the reason.
 pub fn check_entry(entry: &LogEntry) -> Result<(), String> {
     match entry.kind {
         EntryKind::Commands => command::decode_commands(&entry.data).map(drop).map_err(|error| error.to_string()),
@@ -121,7 +124,7 @@ pub fn check_entry(entry: &LogEntry) -> Result<(), String> {
     }
 }
 
-/// Checks the entry first.
+/// Converts an entry to Raft, after [`check_entry`].
 pub fn entry_to_raft(entry: &LogEntry) -> Result<Entry, String> {
     check_entry(entry)?;
     let mut out = Entry::default();
@@ -138,17 +141,18 @@ pub fn entry_to_raft(entry: &LogEntry) -> Result<Entry, String> {
     Ok(out)
 }
 
-/// One change of a group's members. One at a time is always safe, so joint consensus is never needed; and in the right order, each
-/// when the last one is known, no failure meanwhile stops the group (see [`super::members`]).
+/// A change of one member. Single changes are always safe, so joint consensus is never needed. In the right order, each
+/// after the last one is confirmed, no single failure between them stops the group (see [`super::members`]).
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum MemberChange {
     AddVoter(NodeId),
-    /// Also takes a voter's vote from it; it goes on receiving.
+    /// Also removes a voter's vote; the member still receives everything.
     AddLearner(NodeId),
     Remove(NodeId),
 }
 
 impl MemberChange {
+    /// Whether the change removes this member's vote.
     pub fn takes_vote_of(self, member: NodeId) -> bool {
         match self {
             MemberChange::AddVoter(_) => false,
@@ -164,6 +168,7 @@ impl MemberChange {
         data
     }
 
+    /// The inverse of [`MemberChange::encode`]. The error is the reason.
     pub fn decode(data: &[u8]) -> Result<MemberChange, String> {
         let (crc, change) = data.split_first_chunk().ok_or("the change of members is cut short")?;
         if crc32fast::hash(change) != u32::from_le_bytes(*crc) {
@@ -175,6 +180,7 @@ impl MemberChange {
         }
     }
 
+    /// The change in Raft's type.
     pub fn to_raft(self) -> ConfChangeV2 {
         let (kind, node) = match self {
             MemberChange::AddVoter(node) => (ConfChangeType::AddNode, node),
@@ -189,6 +195,7 @@ impl MemberChange {
         change
     }
 
+    /// The inverse of [`MemberChange::to_raft`], encoded; `None` for other bytes.
     pub fn from_raft_bytes(bytes: &[u8]) -> Option<MemberChange> {
         let change = ConfChangeV2::parse_from_bytes(bytes).ok()?;
         let [single] = change.get_changes() else { return None };
@@ -201,6 +208,7 @@ impl MemberChange {
     }
 }
 
+/// A snapshot's metadata in Raft's type.
 pub fn snapshot_to_raft(index: u64, term: u64, members: ConfState) -> Snapshot {
     let mut snapshot = Snapshot::default();
     let metadata = snapshot.mut_metadata();
@@ -210,6 +218,7 @@ pub fn snapshot_to_raft(index: u64, term: u64, members: ConfState) -> Snapshot {
     snapshot
 }
 
+/// A snapshot's metadata in our type.
 pub fn snapshot_head(snapshot: &Snapshot) -> SnapshotHead {
     let metadata = snapshot.get_metadata();
     let members = metadata.get_conf_state();
@@ -221,6 +230,7 @@ pub fn snapshot_head(snapshot: &Snapshot) -> SnapshotHead {
     }
 }
 
+/// The members with these Raft ids, sorted. Ids that no member can have are left out.
 pub fn node_ids(raft_ids: &[u64]) -> Vec<NodeId> {
     let mut ids: Vec<_> = raft_ids.iter().filter_map(|id| NodeId::from_raft(*id)).collect();
     ids.sort();
@@ -233,7 +243,7 @@ mod tests {
     use crate::topics::command::{Command, Op, encode_commands};
     use crate::wire::peer::RequestKey;
 
-    /// As a leader appends it at its follower.
+    /// The encoding of an entry in a leader's append message, which the follower decodes.
     fn append(entries: Vec<LogEntry>) -> RaftMessage {
         let member = |vertex: &str| NodeId::founding(vertex.parse().unwrap());
         RaftMessage {

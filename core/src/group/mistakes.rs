@@ -1,4 +1,4 @@
-//! Those of the deliberate bugs ([`crate::bugs`]) that take more than a line.
+//! Those deliberate bugs ([`crate::bugs`]) that need more than a line of code.
 
 use raft::eraftpb::EntryType;
 use raft::{GetEntriesContext, Storage};
@@ -10,7 +10,7 @@ use crate::topics::command::{self, Command};
 use crate::topics::{Change, Topics};
 
 impl Group {
-    /// Says of all that is in this member's log, committed or not, what came of it.
+    /// Reports the outcome of every entry in this member's log, committed or not.
     pub(super) fn answer_before_commit(&mut self) {
         let mut ahead = self.topics.clone();
         for (index, command) in self.not_applied() {
@@ -19,7 +19,7 @@ impl Group {
         }
     }
 
-    /// The messages of a topic that are in this member's log and perhaps in no other.
+    /// The messages of a topic that are in this member's log but may be in no other.
     pub fn uncommitted_messages(&self, name: &TopicName) -> Vec<StoredMessage> {
         let mut ahead: Topics = self.topics.clone();
         let changes = self.not_applied().into_iter().map(|(_, command)| ahead.apply(&command).change);

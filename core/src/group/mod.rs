@@ -1,10 +1,11 @@
-//! A replica group: one totally ordered log, agreed on by a home and its neighbours through raft (tikv/raft-rs).
+//! A replica group: one totally ordered log, agreed on by a home and its neighbours through Raft (tikv/raft-rs).
 //!
-//! What is raft's is raft's: terms, votes, the log, commitment, ReadIndex. What is ours: the members' places on the cube, who
-//! leads by preference (the home), when a vote is taken and given back ([`members`]), checkpoints, snapshots that are pulled
-//! ([`snapshot`]), and the order of effects: nothing leaves before what it promises is durable.
+//! Raft provides terms, votes, the log, commitment and ReadIndex. This module provides the members' places on the cube,
+//! the preferred leader (the home), the rules for losing and regaining a vote ([`members`]), checkpoints, snapshots
+//! that the receiver pulls ([`snapshot`]), and the order of effects: no message leaves before the state that it reports
+//! is durable.
 //!
-//! The node calls [`Group::flush`] in a turn that stirred the group; everything else only changes state.
+//! The node calls [`Group::flush`] in each turn that stirred the group. All other methods only change state.
 
 mod applying;
 mod changes;
@@ -50,25 +51,25 @@ use log_view::LogView;
 use message::Unusable;
 use news::CommitNews;
 
-/// Bytes of entries in one append message, and of commands in one entry.
+/// The maximum bytes of entries in one append message, and of commands in one entry.
 const MESSAGE_BYTES: u64 = 1024 * 1024;
 const IN_FLIGHT_MESSAGES: usize = 128;
 
-/// What a group wants done or known, in order.
+/// An action or a notification of a group, in order.
 #[derive(Debug)]
 pub enum GroupEffect {
     Write(Write),
     Send {
         to: NodeId,
         message: RaftMessage,
-        /// It may wait for something else that goes the same way.
+        /// The message may wait for another frame in the same direction.
         can_wait: bool,
     },
     SendSnapshot {
         to: NodeId,
         frame: SnapshotFrame,
     },
-    /// Read for a snapshot's receiver; the result goes to [`Group::handle_read_for_snapshot`].
+    /// Read messages for a snapshot's receiver. The result goes to [`Group::handle_read_for_snapshot`].
     ReadForSnapshot {
         to: NodeId,
         transfer: u64,
@@ -76,7 +77,7 @@ pub enum GroupEffect {
         from: Offset,
         end: Offset,
     },
-    /// One command of the log was applied.
+    /// A command of the log was applied.
     Applied {
         index: u64,
         key: RequestKey,
@@ -93,7 +94,7 @@ pub enum GroupEffect {
         leader: Option<NodeId>,
     },
     MembersChanged,
-    /// Those that the next change of members waits for know the last one.
+    /// The members for which the next change of members waits have confirmed the last change.
     ChangeIsKnown,
     Committed {
         index: u64,
@@ -102,18 +103,19 @@ pub enum GroupEffect {
         received: u64,
         total: u64,
     },
-    /// A snapshot was installed: topics may have come and gone.
+    /// A snapshot was installed: topics may have appeared or disappeared.
     SnapshotInstalled,
-    /// An entry in a member's message is not what its proposer wrote. The message was dropped.
+    /// An entry in a member's message differs from what its proposer wrote. The message was dropped.
     Altered {
         from: NodeId,
         index: u64,
         why: String,
     },
+    /// A problem to report as a warning.
     Trouble(String),
 }
 
-/// What an applied command did to the messages.
+/// The effect of an applied command on the messages.
 #[derive(Debug)]
 pub enum Applied {
     Nothing,
@@ -129,23 +131,23 @@ pub enum Applied {
         topic: TopicName,
         id: TopicId,
     },
-    /// Somebody is no longer subscribed to the topic.
+    /// A subscription to the topic ended.
     Unsubscribed {
         id: TopicId,
     },
 }
 
-/// A member's part of one replica group.
+/// One member's state of a replica group.
 pub struct Group {
     home: Vertex,
     me: NodeId,
     limits: LogLimits,
-    /// The disk is full: the log is cut as soon as it can be.
+    /// The disk is full: the log is cut as soon as possible.
     saves_room: bool,
     bugs: Bugs,
     raw: RawNode<LogView>,
     topics: Topics,
-    /// Elections are timed from our own seed; raft's draws are overwritten.
+    /// Election timeouts come from our own seed and overwrite Raft's draws.
     random: fastrand::Rng,
     election_ticks: usize,
     drawn_for: (u64, StateRole),
@@ -154,15 +156,15 @@ pub struct Group {
     news: CommitNews,
     changes: Changes,
     answers: Answers,
-    /// raft's readies whose batch is not durable yet, with the messages that wait for it.
+    /// Raft's readies whose batch is not durable yet, with the messages that wait for it.
     unwritten: VecDeque<Unwritten>,
-    /// The term and index of the newest answer that said that entries are here.
+    /// The term and index of the newest answer that acknowledged entries.
     acknowledged: (u64, u64),
-    /// The term and commit index that the newest answer told.
+    /// The term and commit index in the newest answer.
     commit_told: (u64, u64),
-    /// Of raft's hard state something changed that was not given to the disk yet.
+    /// Part of Raft's hard state has changed and is not written yet.
     state_is_unwritten: bool,
-    /// Confirmed reads, with the index that must be applied first.
+    /// Confirmed reads as (index that must be applied first, ticket).
     reads: Vec<(u64, u64)>,
     log_bytes_since_checkpoint: u64,
     checkpoint_index: u64,
@@ -172,13 +174,13 @@ pub struct Group {
     last_hand_back: Option<Instant>,
     sending: BTreeMap<NodeId, snapshot::Sending>,
     receiving: Option<snapshot::Receiving>,
-    /// Messages on disk past what `topics` knows, left by an unfinished transfer.
+    /// Messages on disk beyond the ends in `topics`, left by an unfinished transfer.
     staged: BTreeMap<TopicId, Offset>,
-    /// The content of a snapshot that raft is about to accept.
+    /// The content of a snapshot that Raft is about to accept.
     arrived: Option<Topics>,
     next_transfer: u64,
     effects: Vec<GroupEffect>,
-    /// Something came in since the last flush.
+    /// There was input since the last flush.
     stirred: bool,
 }
 
@@ -190,18 +192,19 @@ struct Unwritten {
     installed: Option<u64>,
 }
 
-/// How a group begins.
+/// The initial state of a group.
 pub enum Origin {
-    /// With the cluster: every founding member votes.
+    /// A new cluster: every founding member votes.
     Founding,
-    /// With nothing: waits to be made a learner.
+    /// Empty: the member waits to become a learner.
     Joining,
-    /// With what was on disk.
+    /// The state found on disk.
     Restored(RecoveredGroup),
 }
 
 impl Group {
-    /// A member's part in the group of `home`. The first effects are what a new group must have on disk.
+    /// Creates this member's state of the group of `home`. The first effects are the writes that a new group needs on
+    /// disk.
     pub fn new(
         now: Instant,
         home: Vertex,
@@ -222,7 +225,7 @@ impl Group {
             }
             Origin::Joining => (None, Vec::new(), HardState { term: 1, vote: 0, commit: 0 }),
         };
-        // raft panics on a pre-vote at term 0, so a group begins at term 1.
+        // Raft panics on a pre-vote at term 0, so a group begins at term 1.
         let hard_state = HardState { term: hard_state.term.max(1), ..hard_state };
         let hard_state = if bugs.has(Bug::VoteIsForgotten) { HardState { vote: 0, ..hard_state } } else { hard_state };
         first_writes.push(Write::HardState { group: home, state: hard_state });
@@ -274,17 +277,17 @@ impl Group {
         group
     }
 
-    // What comes in.
+    // Inputs.
 
-    /// A member speaks. Messages that are not for this member, or make no sense, are dropped: raft would take them for a bug. So are
-    /// those with an entry that was altered on its way: the leader sends it again.
+    /// Handles a member's message. Drops messages that are not for this member or are invalid, because Raft would treat
+    /// them as a bug. Also drops messages with an entry that was altered in transit; the leader sends it again.
     pub fn handle_message(&mut self, message: RaftMessage) {
         let for_me = message.to == self.me && placement::holds(message.from.vertex, self.home);
         if !for_me || message.kind == MessageType::MsgSnapshot as i32 {
             return;
         }
         let stands_too_early = message.kind == MessageType::MsgTimeoutNow as i32 && self.is_installing();
-        // raft looks at the context of a forwarded read without looking whether there is one.
+        // Raft reads the context of a forwarded read without checking that there is one.
         let reads_nothing = message.kind == MessageType::MsgReadIndex as i32 && message.entries.is_empty();
         if stands_too_early || reads_nothing || self.is_from_the_future(&message) {
             return;
@@ -313,7 +316,7 @@ impl Group {
         self.draw_election_timeout();
     }
 
-    /// A member that claims entries, or commitment, which it cannot know would make raft panic.
+    /// Whether a message claims entries or a commit index that its sender cannot have. Raft would panic on it.
     fn is_from_the_future(&self, message: &RaftMessage) -> bool {
         let last = self.raw.raft.raft_log.last_index();
         let appended = message.kind == MessageType::MsgAppendResponse as i32;
@@ -321,7 +324,7 @@ impl Group {
             || (appended && self.is_leader() && message.term == self.term() && !message.reject && message.index > last)
     }
 
-    /// Time passed in which nobody was kept from being heard: takes the ticks at which raft only counts.
+    /// Lets time pass in which this node could receive messages: performs the ticks in which Raft only counts.
     pub fn pass_time(&mut self, now: Instant) {
         for _ in 1..self.ticks_to_act() {
             if now < self.next_tick {
@@ -332,7 +335,8 @@ impl Group {
         }
     }
 
-    /// What is due is done. After a pause many ticks are due; one will do, for nobody was there to be heard.
+    /// Performs what is due. After a pause many ticks are due, but only one is performed, because this member could not
+    /// receive messages during the pause.
     pub fn handle_time(&mut self, now: Instant) {
         self.stirred |= self.news_due().is_some_and(|due| due <= now);
         if now >= self.next_tick {
@@ -342,7 +346,7 @@ impl Group {
         }
     }
 
-    /// When [`Group::handle_time`] has something to do but count.
+    /// When [`Group::handle_time`] has more to do than counting.
     pub fn next_deadline(&self) -> Instant {
         let acts_at = self.next_tick + TICK * (self.ticks_to_act() - 1);
         self.news_due().map_or(acts_at, |news| news.min(acts_at))
@@ -356,7 +360,8 @@ impl Group {
         self.draw_election_timeout();
     }
 
-    /// Whether the disk is full. If so, the log keeps no entries for late members: the room is worth more.
+    /// Sets whether the disk is full. If so, the log keeps no entries for members that are behind, because the room is
+    /// worth more.
     pub fn save_room(&mut self, saves_room: bool) {
         if saves_room && !self.saves_room {
             self.log_bytes_since_checkpoint = self.log_bytes_since_checkpoint.max(self.raw.store().bytes());
@@ -365,8 +370,8 @@ impl Group {
         self.saves_room = saves_room;
     }
 
-    /// Asks the voters whether this member still leads; [`GroupEffect::ReadReady`] says when a read is linearizable.
-    /// Silently forgotten while the leader has committed nothing in its term, so ask again after a while.
+    /// Asks the voters whether this member still leads; [`GroupEffect::ReadReady`] reports that a read is linearizable.
+    /// The request is silently dropped while the leader has committed nothing in its term, so repeat it after a while.
     pub fn read_index(&mut self, ticket: u64) {
         self.stirred = true;
         self.raw.read_index(ticket.to_le_bytes().to_vec());
@@ -383,14 +388,14 @@ impl Group {
         }
     }
 
-    // What goes out.
+    // Outputs.
 
     /// Whether there may be something to flush.
     pub fn is_stirred(&self) -> bool {
         self.stirred || !self.effects.is_empty()
     }
 
-    /// Carries out what raft has ready. `batch` is the number under which this turn's writes will become durable.
+    /// Carries out what Raft has ready. `batch` is the number of the batch that makes this turn's writes durable.
     pub fn flush(&mut self, now: Instant, batch: u64) -> Vec<GroupEffect> {
         self.stirred = false;
         self.tell_news_when_due(now);
@@ -424,7 +429,7 @@ impl Group {
         let committed = ready.take_committed_entries();
         let changes_members = installed.is_some() || committed.iter().any(is_member_change);
         if changes_members {
-            // A member that reported a change of members as known must still know it after a restart.
+            // A member's confirmation of a change of members must also hold after a restart.
             self.changes.written_in = Some(batch);
         }
         let wrote = changes_members || self.effects.len() > writes_before;
@@ -439,7 +444,7 @@ impl Group {
         if self.bugs.has(Bug::AcknowledgesBeforeSync) {
             return self.finish_ready(unwritten);
         }
-        // A ready that writes nothing still waits for those before it.
+        // A ready without writes still waits for the earlier ones.
         match batch.or_else(|| self.unwritten.back().map(|last| last.batch)) {
             Some(batch) => self.unwritten.push_back(Unwritten { batch, ..unwritten }),
             None => self.finish_ready(unwritten),
@@ -457,7 +462,8 @@ impl Group {
         self.send_all(written.messages);
     }
 
-    /// A snapshot took the log's place and is not durable yet: raft cannot look at its log, and must not stand for election.
+    /// A snapshot has replaced the log and is not durable yet. Raft cannot read its log, and must not start an
+    /// election.
     fn is_installing(&self) -> bool {
         self.unwritten.iter().any(|unwritten| unwritten.installed.is_some())
     }
@@ -475,7 +481,7 @@ impl Group {
         self.effects.push(GroupEffect::Write(Write::Append { group: self.home, entries: stored }));
     }
 
-    /// A commit index that grew alone goes to disk with the next entries: it costs no sync of its own.
+    /// If only the commit index has grown, it is written with the next entries, which saves a sync.
     fn write_hard_state(&mut self) {
         if std::mem::take(&mut self.state_is_unwritten) {
             let raft = &self.raw.raft;
@@ -492,7 +498,7 @@ impl Group {
         }
     }
 
-    /// A read is served when all that was committed at its request is applied here.
+    /// Releases a read when everything committed at the time of its request is applied here.
     fn release_reads(&mut self) {
         let applied = self.applied_index();
         let ready = self.reads.extract_if(.., |(index, _)| *index <= applied);
@@ -528,8 +534,8 @@ impl Group {
         }
     }
 
-    /// The answer to a heartbeat of a leader that need not do anything: nobody reads, all that is here is committed, and the
-    /// leader has been told that this member knows.
+    /// Whether a message may wait: it answers a heartbeat of a leader that needs no quick answer. No read is pending,
+    /// everything here is committed, and the leader has been informed of that.
     fn can_wait(&self, message: &Message) -> bool {
         let answers_heartbeat = message.get_msg_type() == MessageType::MsgHeartbeatResponse;
         let tells_nothing_new = self.commit_told == (message.term, message.commit);
@@ -555,8 +561,8 @@ fn is_member_change(entry: &Entry) -> bool {
     entry.get_entry_type() != EntryType::EntryNormal
 }
 
-/// raft goes through its members in the order of a hash table, which depends on the width of a machine's words. Each recipient
-/// keeps the order of its own messages.
+/// Sorts by recipient. Raft iterates over its members in the order of a hash table, which depends on the machine's word
+/// size. The order of messages to the same recipient is kept.
 fn in_order(mut messages: Vec<Message>) -> Vec<Message> {
     messages.sort_by_key(|message| message.to);
     messages
@@ -579,8 +585,8 @@ fn config(me: NodeId, applied: u64, bugs: Bugs) -> Config {
     }
 }
 
-/// Index 1, term 1: every founding member begins with the same checkpoint, so that a member that joins later, with nothing,
-/// is always behind the log's beginning and gets a snapshot.
+/// Index 1, term 1: all founding members begin with the same checkpoint. Therefore a member that joins later, with an
+/// empty log, is always behind the beginning of the log and receives a snapshot.
 fn founding_checkpoint(home: Vertex) -> Checkpoint {
     let mut voters: Vec<NodeId> = placement::members(home).map(NodeId::founding).collect();
     voters.sort();

@@ -1,10 +1,12 @@
-//! How the followers hear what is committed: with the next entries; where none follow, in a message of its own.
+//! How followers receive the commit index: with the next entries, or in a message of its own if no entries follow.
 //!
-//! raft would tell every commit at once. Where one request follows the other, that is three messages for each, soon after which
-//! the next entries say the same. So news travels alone at most once in [`PAUSE`]: the first commit after a quiet time is told
-//! at once, and what is committed right behind it goes with entries, or when the pause is over.
+//! By default Raft announces every commit at once. When requests follow each other, that costs three messages per
+//! request, and soon afterwards the next entries carry the same information. Therefore separate announcements are at
+//! least [`PAUSE`] apart: the first commit after a quiet time is announced at once; later ones travel with entries, or
+//! when the pause is over.
 //!
-//! Whoever must know that all members know ([`Group::have_confirmed`]) asks them with a heartbeat, for heartbeats are answered.
+//! A caller that needs confirmation of a commit from all members ([`Group::have_confirmed`]) sends a heartbeat, because
+//! members answer heartbeats.
 
 use std::time::Duration;
 
@@ -15,32 +17,32 @@ use crate::cube::Vertex;
 use crate::identity::NodeId;
 use crate::time::Instant;
 
-/// Followers, and who reads from them, are behind by so much more at most.
+/// The maximum additional delay for followers and for clients that read from them.
 const PAUSE: Duration = Duration::from_millis(10);
 
-/// What a leader has told of its commits.
+/// The commits that a leader has announced.
 #[derive(Default)]
 pub(super) struct CommitNews {
-    /// The commit index that the last round of messages carried to all.
+    /// The commit index in the last round of messages to all members.
     told: u64,
-    /// Not before this is a round sent that carries nothing else.
+    /// No round that carries only the commit index is sent before this time.
     alone_from: Instant,
-    /// The index that the members were last asked to confirm, behind the term in which they were.
+    /// The term and the index of the last request for confirmation.
     asked: (u64, u64),
 }
 
 impl Group {
-    /// When a commit that nobody was told of is to be told.
+    /// When to announce a commit that has not been announced yet.
     pub fn news_due(&self) -> Option<Instant> {
         (self.is_leader() && self.commit_index() > self.news.told).then_some(self.news.alone_from)
     }
 
-    /// Entries are on their way to all followers, with the commit index.
+    /// Entries with the commit index are on their way to all followers.
     pub(super) fn news_travels_along(&mut self) {
         self.news.told = self.commit_index();
     }
 
-    /// Called whenever something may have been committed.
+    /// Must be called whenever something may have been committed.
     pub(super) fn tell_news_when_due(&mut self, now: Instant) {
         if self.news_due().is_some_and(|due| due <= now) {
             self.news.alone_from = now + PAUSE;
@@ -49,14 +51,15 @@ impl Group {
         }
     }
 
-    /// What is committed is told now, for somebody will look for it at a follower next.
+    /// Announces the commit index now, because a read from a follower is expected next.
     pub fn tell_news_at_once(&mut self) {
         self.news.alone_from = Instant::default();
         self.stirred |= self.news_due().is_some();
     }
 
-    /// Asks all members to say that they know `index` to be committed, unless they were asked and not all have answered yet.
-    /// `held` is what all have, for a heartbeat tells nobody of more than that; `known` is what all have said that they know.
+    /// Asks all members to confirm that `index` is committed, unless they were asked already and not all have answered.
+    /// `held` is the index that all members have: a heartbeat cannot announce more than that. `known` is the index that
+    /// all members have confirmed.
     pub fn have_confirmed(&mut self, index: u64, held: u64, known: u64) {
         let (term, commit) = (self.term(), self.commit_index());
         let asked = if self.news.asked.0 == term { self.news.asked.1 } else { 0 };
@@ -71,8 +74,8 @@ impl Group {
         }
     }
 
-    /// A member is here again. It may know less than it said, for what it knew need not be on its disk; and what it was told, or
-    /// said, may have been lost on the way.
+    /// A member is back. Its commit index may be lower than it reported, because a commit index need not be on disk.
+    /// Announcements and reports may also have been lost.
     pub fn handle_member_back(&mut self, vertex: Vertex) {
         self.commit_told = (0, 0);
         self.news.asked = (0, 0);
@@ -85,8 +88,8 @@ impl Group {
         }
     }
 
-    /// The news of a commit needs no answer from a member that has acknowledged its entries. Should that have been lost, the
-    /// leader asks again after a heartbeat, with no news then.
+    /// An announcement of a commit needs no answer from a member that has acknowledged its entries. If that
+    /// acknowledgement was lost, the leader asks again after a heartbeat, without announcing a commit.
     pub(super) fn leave_unanswered(&mut self, (term, index): (u64, u64)) {
         let says_it_again = |answer: &Message| {
             answer.get_msg_type() == MessageType::MsgAppendResponse && !answer.reject && answer.index == index

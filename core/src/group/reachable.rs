@@ -1,10 +1,11 @@
-//! Every state that a group can reach while members are replaced, under the rules of [`super::members`]: whichever member is then
-//! killed for good, somebody can be elected.
+//! Explores every state that a group can reach while members are replaced, under the rules of [`super::members`]. In
+//! each state, if any one member is then killed permanently, another member can be elected.
 //!
-//! The model: a log of nothing but changes of members, in which a new one is proposed when all before are committed. A change counts
-//! for a member when that member applies it, and an entry is committed by a majority of the configuration before it. Members append
-//! and apply one entry after the other, each as late as it may. A member that is removed drops its data when it applies that.
-//! Whether one can be elected is a question of the configuration that it has applied, and of who has at most as long a log.
+//! The model is a log that contains only changes of members. A new one is proposed when all earlier ones are committed.
+//! A change takes effect on a member when that member applies it, and an entry is committed by a majority of the
+//! configuration before it. Members append and apply one entry at a time, each with any delay. A removed member drops
+//! its data when it applies its removal. Whether a member can be elected depends on the configuration that it has
+//! applied, and on the members whose logs are at most as long as its own.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
@@ -15,21 +16,21 @@ use crate::cube::Dimension;
 use crate::identity::{Incarnation, NodeId};
 use crate::placement;
 
-/// Places in the log begin here, so that a newcomer without any log can be told from a member at the beginning.
+/// Log indexes begin here, to distinguish a newcomer without a log from a member at the beginning.
 const BASE: u64 = 10;
 
-/// Members that are replaced, in a group of d + 1.
+/// A group of d + 1 in which members are replaced.
 struct Story {
-    /// The founders, and behind them the newcomers.
+    /// The founders, followed by the newcomers.
     nodes: Vec<NodeId>,
     founders: usize,
-    /// The first founders are replaced.
+    /// The number of founders that are replaced, the first ones.
     replaced: usize,
-    /// They are dead from the beginning.
+    /// The replaced founders are dead from the beginning.
     dead: bool,
 }
 
-/// How long each node's log is, how much of it the node has applied, and whether it has dropped its data.
+/// For each node: the length of its log, how much of it the node has applied, and whether it has dropped its data.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
 struct State {
     log: Vec<(Kind, usize)>,
@@ -55,27 +56,27 @@ struct Configuration {
 #[derive(Default, Debug)]
 struct Found {
     states: usize,
-    /// One more member killed, and nobody can be elected.
+    /// States in which killing one more member leaves none that can be elected.
     stuck: usize,
-    /// Of these, those in which every node that lives goes by a configuration without the votes of the dead.
+    /// Of these, the states in which every live node uses a configuration without the votes of the dead.
     stuck_though_known: usize,
-    /// Nothing more can happen, and not all is as it should be.
+    /// States in which nothing more can happen although the replacement is not complete.
     unfinished: usize,
 }
 
 type Rule = fn(&View<'_>) -> Option<MemberChange>;
 
-/// As the leader proposes.
+/// The rule that the leader uses.
 fn ours(view: &View<'_>) -> Option<MemberChange> {
     wanted_change(view).filter(|change| awaited(view, *change).is_empty())
 }
 
-/// Without waiting for anybody.
+/// The same without waiting.
 fn hasty(view: &View<'_>) -> Option<MemberChange> {
     wanted_change(view)
 }
 
-/// Waits, and takes the old member out before the new one is in.
+/// Waits, but removes the old member before the new one is added.
 fn removed_first(view: &View<'_>) -> Option<MemberChange> {
     let has_successor = |old: NodeId| {
         view.places.iter().any(|place| place.vertex == old.vertex && place.alive != Some(old.incarnation))
@@ -118,7 +119,7 @@ fn the_model_finds_what_the_other_order_would_do_to_three_voters() {
     assert!(found.stuck > 0, "{found:?}");
 }
 
-/// Of two voters each is needed, in whatever order they change.
+/// Both of two voters are needed, in any order of changes.
 #[test]
 fn a_group_of_two_is_replaced_too_but_a_failure_meanwhile_may_stop_it() {
     let found = explore(&Story::new(1, 1, false), ours);
@@ -207,7 +208,7 @@ impl Story {
         (self.replaced..self.founders).all(without_the_dead)
     }
 
-    /// The newcomers vote, and of the replaced nothing is left.
+    /// The newcomers vote, and the replaced members are gone.
     fn is_finished(&self, configurations: &[Configuration]) -> bool {
         let last = &configurations[configurations.len() - 1];
         let votes = |node: usize| node >= self.replaced;
@@ -247,7 +248,7 @@ impl Story {
         next
     }
 
-    /// The next proposal of a leader that knows all that the others know.
+    /// The next proposal of a leader that has the state of all other members.
     fn proposal(&self, state: &State, now: &Configuration, leader: usize, rule: Rule) -> Option<(Kind, usize)> {
         let place_of = |founder: usize| {
             let there = if founder < self.replaced { self.founders + founder } else { founder };

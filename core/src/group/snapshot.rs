@@ -1,8 +1,9 @@
-//! Moving a group's state to a member that is too far behind for the log.
+//! Snapshot transfers: copying a group's state to a member that is too far behind for the log.
 //!
-//! The leader *offers*; the receiver pulls the checkpoint in bounded pieces and then, topic by topic, the messages it lacks
-//! (messages never change, so those it has it keeps). Each piece can be asked for again. When all is there, raft's own snapshot
-//! message is stepped and the state installed. One transfer a group at each end.
+//! The leader *offers*. The receiver fetches the checkpoint in bounded pieces and then, topic by topic, the messages
+//! that it lacks. Messages never change, so it keeps those that it has. Each piece can be requested again. When the
+//! receiver has everything, Raft processes its own snapshot message and the state is installed. A leader has at most
+//! one transfer to each member, and a receiver at most one in total.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -17,23 +18,27 @@ use crate::wire::peer::{RaftMessage, SnapshotFrame};
 
 /// The size of one piece, in bytes of state or of message contents.
 pub const PIECE_BYTES: u64 = 512 * 1024;
-/// A piece not received in this time is asked for again.
+/// A piece that was not received within this time is requested again.
 const ASK_AGAIN: Duration = Duration::from_millis(400);
-/// A transfer without progress for this long is given up by either end.
+/// Either end gives up a transfer that makes no progress for this long.
 const GIVE_UP: Duration = Duration::from_secs(10);
 
 /// The leader's end of a transfer.
 pub struct Sending {
+    /// The transfer's number.
     pub transfer: u64,
+    /// The receiver.
     pub to: NodeId,
+    /// The encoded checkpoint.
     pub state: Vec<u8>,
-    /// The topics of `state`, with their ends: what may be asked for.
+    /// The topics of `state` with their ends: the messages that can be requested.
     ends: BTreeMap<TopicId, Offset>,
     last_asked: Instant,
 }
 
-/// What the leader does about a request.
+/// The leader's response to a request.
 pub enum Piece {
+    /// Send this frame.
     Answer(SnapshotFrame),
     /// Read from disk, then answer with `SnapshotFrame::Messages`.
     Read {
@@ -41,16 +46,18 @@ pub enum Piece {
         from: Offset,
         end: Offset,
     },
-    /// Asked for something that is not in the offer.
+    /// The request is for something that is not in the offer.
     Nothing,
 }
 
 impl Sending {
+    /// Starts a transfer of these topics.
     pub fn new(now: Instant, transfer: u64, to: NodeId, topics: &Topics) -> Sending {
         let ends = topics.topics().map(|topic| (topic.id, topic.end)).collect();
         Sending { transfer, to, state: topics.encode(), ends, last_asked: now }
     }
 
+    /// Handles a request of the receiver.
     pub fn handle_fetch(&mut self, now: Instant, frame: &SnapshotFrame) -> Piece {
         self.last_asked = now;
         match *frame {
@@ -67,11 +74,12 @@ impl Sending {
         }
     }
 
+    /// Whether the receiver has requested nothing for too long.
     pub fn is_given_up(&self, now: Instant) -> bool {
         now.since(self.last_asked) >= GIVE_UP
     }
 
-    /// A topic of the offer was deleted: its messages cannot be had any more.
+    /// Whether the topic is part of the offer. If it is deleted, its messages are no longer available.
     pub fn offers(&self, topic: TopicId) -> bool {
         self.ends.contains_key(&topic)
     }
@@ -79,14 +87,16 @@ impl Sending {
 
 /// The receiver's end of a transfer.
 pub struct Receiving {
+    /// The transfer's number.
     pub transfer: u64,
+    /// The leader that sends.
     pub from: NodeId,
     message: RaftMessage,
     state_bytes: u64,
     state: Vec<u8>,
     /// Known once the state is complete.
     topics: Option<Topics>,
-    /// Topics of which messages are lacking: the next offset and the end.
+    /// Topics with missing messages: the next offset and the end.
     lacking: BTreeMap<TopicId, (Offset, Offset)>,
     received_messages: u64,
     lacking_messages: u64,
@@ -94,20 +104,22 @@ pub struct Receiving {
     last_progress: Instant,
 }
 
-/// Where a transfer stands after something came.
+/// The next step of a transfer.
 pub enum Progress {
+    /// Send this request.
     Ask(SnapshotFrame),
-    /// All there: step this message, then install these topics.
+    /// Everything is there: process this message in Raft, then install these topics.
     Complete {
         message: Box<RaftMessage>,
         topics: Box<Topics>,
     },
-    /// The state does not decode: a bug or a broken sender.
+    /// The state cannot be decoded: a bug, or a broken sender.
     Broken(String),
     Nothing,
 }
 
 impl Receiving {
+    /// Starts a transfer of `state_bytes` bytes of state.
     pub fn new(now: Instant, from: NodeId, transfer: u64, message: RaftMessage, state_bytes: u64) -> Receiving {
         Receiving {
             transfer,
@@ -124,7 +136,7 @@ impl Receiving {
         }
     }
 
-    /// What to ask for next.
+    /// The next request.
     pub fn ask(&mut self, now: Instant) -> SnapshotFrame {
         self.last_asked = now;
         let transfer = self.transfer;
@@ -135,7 +147,8 @@ impl Receiving {
         }
     }
 
-    /// A piece of the checkpoint; `held` says how many messages of a topic this member has already.
+    /// Handles a piece of the checkpoint. `held` returns the number of messages of a topic that this member has
+    /// already.
     pub fn handle_state(
         &mut self,
         now: Instant,
@@ -170,7 +183,7 @@ impl Receiving {
         }
     }
 
-    /// Whether these messages are the ones asked for; the caller stores them when so.
+    /// Handles messages. `None` if they are not the requested ones; otherwise the caller stores them.
     pub fn handle_messages(
         &mut self,
         now: Instant,
@@ -200,19 +213,22 @@ impl Receiving {
         Progress::Complete { message: Box::new(self.message.clone()), topics: Box::new(topics) }
     }
 
+    /// Whether the last request has been unanswered for too long.
     pub fn must_ask_again(&self, now: Instant) -> bool {
         now.since(self.last_asked) >= ASK_AGAIN
     }
 
+    /// Whether the transfer has made no progress for too long.
     pub fn is_given_up(&self, now: Instant) -> bool {
         now.since(self.last_progress) >= GIVE_UP
     }
 
-    /// Messages received and lacking at the start.
+    /// The number of messages received, and the number that was missing at the start.
     pub fn progress(&self) -> (u64, u64) {
         (self.received_messages, self.lacking_messages)
     }
 
+    /// Whether this transfer is the offered one, or carries a newer snapshot than the offer.
     pub fn is_newer_than(&self, transfer: u64, message: &RaftMessage) -> bool {
         let index = |message: &RaftMessage| message.snapshot.as_ref().map_or(0, |head| head.index);
         self.transfer == transfer || (self.message.term, index(&self.message)) > (message.term, index(message))

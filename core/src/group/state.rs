@@ -1,4 +1,4 @@
-//! What can be asked of a member.
+//! The queries on a member's state.
 
 use raft::StateRole;
 
@@ -9,27 +9,32 @@ use crate::topics::Topics;
 use crate::wire::answer::Role;
 
 impl Group {
+    /// The topics as of the last applied entry.
     pub fn topics(&self) -> &Topics {
         &self.topics
     }
 
+    /// The group's home, which is also its name.
     pub fn home(&self) -> Vertex {
         self.home
     }
 
+    /// Whether this member leads.
     pub fn is_leader(&self) -> bool {
         self.raw.raft.state == StateRole::Leader
     }
 
-    /// Leads, and has committed in its own term: knows what is committed.
+    /// Whether this member leads and has committed an entry in its own term, so that its commit index is current.
     pub fn leads_fully(&self) -> bool {
         self.is_leader() && self.raw.raft.commit_to_current_term()
     }
 
+    /// The current leader, if this member has one.
     pub fn leader(&self) -> Option<NodeId> {
         NodeId::from_raft(self.raw.raft.leader_id)
     }
 
+    /// This member's role; pre-candidates count as candidates.
     pub fn role(&self) -> Role {
         match self.raw.raft.state {
             StateRole::Leader => Role::Leader,
@@ -39,36 +44,42 @@ impl Group {
         }
     }
 
+    /// The current term.
     pub fn term(&self) -> u64 {
         self.raw.raft.term
     }
 
+    /// The index of the last entry.
     pub fn last_index(&self) -> u64 {
         self.raw.raft.raft_log.last_index()
     }
 
+    /// The highest index known to be committed.
     pub fn commit_index(&self) -> u64 {
         self.raw.raft.raft_log.committed
     }
 
+    /// The highest applied index.
     pub fn applied_index(&self) -> u64 {
         self.raw.store().applied().0
     }
 
-    /// Entries and bytes of the log in memory.
+    /// The number of entries and bytes of the log in memory.
     pub fn log_size(&self) -> (u64, u64) {
         (self.raw.store().entry_count(), self.raw.store().bytes())
     }
 
+    /// The voters at the applied index, sorted.
     pub fn voters(&self) -> Vec<NodeId> {
         message::node_ids(self.raw.store().members().get_voters())
     }
 
+    /// The learners at the applied index, sorted.
     pub fn learners(&self) -> Vec<NodeId> {
         message::node_ids(self.raw.store().members().get_learners())
     }
 
-    /// Whether a change of the members may be under way that is not applied here.
+    /// Whether a change of members may be in progress that is not applied here.
     pub fn changes_members(&self) -> bool {
         self.raw.raft.has_pending_conf()
     }

@@ -1,4 +1,4 @@
-//! The group's part in snapshot transfers: offering, answering, receiving, installing.
+//! The group's part in snapshot transfers: offering, answering, receiving and installing.
 
 use raft::SnapshotStatus;
 use raft::eraftpb::{Message, MessageType};
@@ -14,7 +14,7 @@ use crate::topics::command::TopicId;
 use crate::wire::peer::{RaftMessage, SnapshotFrame};
 
 impl Group {
-    /// raft wants to send a snapshot: offer the state as it is now.
+    /// Raft requests the sending of a snapshot: offers the current state.
     pub(super) fn offer_snapshot(&mut self, now: Instant, mut message: Message) {
         let Some(to) = NodeId::from_raft(message.to) else { return };
         let (index, term) = self.raw.store().applied();
@@ -34,7 +34,8 @@ impl Group {
         self.effects.push(GroupEffect::SendSnapshot { to, frame });
     }
 
-    /// A member speaks about a snapshot. `from` is vouched for by nobody but the frame: what it may ask for is only the offer.
+    /// Handles a member's frame of a transfer. Only the frame itself vouches for `from`, but a sender can request
+    /// nothing beyond the offer.
     pub fn handle_snapshot(&mut self, now: Instant, from: NodeId, frame: SnapshotFrame) {
         match frame {
             SnapshotFrame::Offer { transfer, message, state_bytes } => {
@@ -68,7 +69,7 @@ impl Group {
         }
     }
 
-    /// Messages read for a receiver came from disk.
+    /// Messages for a receiver were read from disk.
     pub fn handle_read_for_snapshot(
         &mut self,
         to: NodeId,
@@ -105,7 +106,7 @@ impl Group {
             return;
         }
         if !useful {
-            // raft answers with how far this member is, and the leader goes on from there.
+            // Raft answers with this member's progress, and the leader continues from there.
             self.step_snapshot(message);
             self.effects
                 .push(GroupEffect::SendSnapshot { to: from, frame: SnapshotFrame::Done { transfer, installed: true } });
@@ -189,7 +190,7 @@ impl Group {
         self.receiving.is_some() || !self.sending.is_empty()
     }
 
-    /// At every tick: ask again for what was lost, give up what leads nowhere.
+    /// Called at every tick: repeats requests for lost frames, and gives up transfers without progress.
     pub(super) fn retry_transfers(&mut self, now: Instant) {
         if let Some(receiving) = &mut self.receiving {
             if receiving.is_given_up(now) {
@@ -208,7 +209,7 @@ impl Group {
         }
     }
 
-    /// A topic is gone: what was offered with it cannot be delivered. raft will ask for a new offer.
+    /// A topic was deleted: offers that include it cannot be completed. Raft will send a new offer.
     pub(super) fn cancel_transfers_of(&mut self, topic: TopicId) {
         let hit: Vec<NodeId> =
             self.sending.iter().filter(|(_, sending)| sending.offers(topic)).map(|(to, _)| *to).collect();

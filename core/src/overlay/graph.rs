@@ -1,50 +1,57 @@
-//! The cube as this node knows it: which directed edges carry frames, who is alive, and how far it is to everywhere.
+//! The cube as seen by this node: the directed edges that carry frames, the live vertices, and the distances between
+//! vertices.
 //!
-//! What a node says counts only while news of it can reach us: from this vertex outwards, those whom it hears, those whom they hear, and so on.
-//! Without this rule two neighbours that died together, each having last said that it hears the other,
-//! would look alive for ever.
+//! The link state of a node counts only while its announcements can reach this node. The nodes whose link states count
+//! are found by a search that starts at this vertex: the neighbours from which it receives frames (in the code, those
+//! that it *hears*), the neighbours that those hear, and so on. Without this rule, two neighbours that died together,
+//! each having last announced that it hears the other, would appear alive for ever.
 
 use std::collections::{BTreeMap, VecDeque};
 
 use super::link_states::LinkStates;
 use crate::cube::Vertex;
 
-/// For how many destinations the distances are kept. A node talks to those within two edges, of which a cube of d = 10 has 56;
-/// when there are more, all are computed again as needed.
+/// The number of destinations for which distances are cached. A node sends mostly to vertices within two edges, of
+/// which a cube of d = 10 has 56 including itself. If there are more, all distances are dropped and recomputed on
+/// demand.
 const KEPT_DESTINATIONS: usize = 64;
 
 const FAR: u16 = u16::MAX;
 
+/// The directed graph of working edges, as seen by one vertex.
 pub struct Graph {
     me: Vertex,
-    /// Per vertex, whether its word counts.
+    /// For each vertex, whether its link state counts.
     trusted: Vec<bool>,
-    /// Per vertex, the edges whose frames it gets, as a mask; 0 where its word does not count.
+    /// For each vertex, a mask of the edges over which it receives frames; 0 if its link state does not count.
     arriving: Vec<u16>,
-    /// Trusted, and a path leads there.
+    /// For each vertex, whether it is trusted and a path leads there.
     alive: Vec<bool>,
     /// The number of edges that carry frames.
     edges_up: usize,
-    /// Per destination, the hops from every vertex to it; computed when first asked for.
+    /// For each destination, the hops from every vertex to it. Computed on demand.
     distances: BTreeMap<Vertex, Vec<u16>>,
 }
 
-/// What became of the graph.
+/// The changes of a graph.
 #[derive(PartialEq, Debug, Default)]
 pub struct Changes {
-    /// Directed edges that carry frames now, or no longer.
+    /// Directed edges that now carry frames (`true`), or no longer (`false`).
     pub edges: Vec<(Vertex, Vertex, bool)>,
-    /// Vertices that came into or went out of sight.
+    /// Vertices that became alive or are no longer alive.
     pub sights: Vec<Vertex>,
 }
 
 /// The known distances to one destination.
 pub enum Distances<'a> {
+    /// All edges work: the distance is that of the cube.
     Cube(Vertex),
+    /// The hops from each vertex, by its index.
     Known(&'a [u16]),
 }
 
 impl Graph {
+    /// The graph that follows from these link states.
     pub fn new(me: Vertex, states: &LinkStates) -> Graph {
         let size = me.dimension().size();
         let mut graph = Graph {
@@ -60,8 +67,9 @@ impl Graph {
         graph
     }
 
-    /// Takes in what these vertices say now. Gains are added to what stands, so that a cube that starts costs each node one walk over it, and not
-    /// one for every word; for a loss everything is walked anew.
+    /// Applies the link states of the changed vertices. New edges are added to the existing graph, so that a starting
+    /// cube costs each node one traversal in total and not one per announcement. If an edge is lost, the graph is
+    /// computed from scratch.
     pub fn update(&mut self, states: &LinkStates, changed: &[Vertex]) -> Changes {
         let counts =
             |vertex: &&Vertex| self.trusted[vertex.index()] && self.arriving(**vertex) != states.hears(**vertex);
@@ -82,11 +90,12 @@ impl Graph {
         self.arriving(from.across(bit)) & (1 << bit) != 0
     }
 
-    /// There is a path from here to it, and one back.
+    /// Whether there is a path from this node to the vertex and one back.
     pub fn is_alive(&self, vertex: Vertex) -> bool {
         self.alive.get(vertex.index()).copied().unwrap_or(false)
     }
 
+    /// The distances from all vertices to this one.
     pub fn distances_to(&mut self, to: Vertex) -> Distances<'_> {
         if self.edges_up == self.trusted.len() * usize::from(self.me.dimension().bits()) {
             return Distances::Cube(to);
@@ -102,7 +111,8 @@ impl Graph {
         self.arriving[at.index()]
     }
 
-    /// These hear more than before, or count from now on; whom they hear counts too.
+    /// Adds edges: the given vertices hear more than before, or are newly trusted. The vertices that they hear become
+    /// trusted too.
     fn grow(&mut self, states: &LinkStates, mut news: Vec<Vertex>) -> Changes {
         let mut changes = Changes::default();
         while let Some(to) = news.pop() {
@@ -125,7 +135,7 @@ impl Graph {
         changes
     }
 
-    /// A path leads to this vertex now, so also to those who hear it.
+    /// Marks a vertex as reachable, and then the vertices that hear it.
     fn spread_life(&mut self, first: Vertex, found: &mut Vec<Vertex>) {
         let mut reached = vec![first];
         while let Some(vertex) = reached.pop() {
@@ -152,6 +162,7 @@ impl Graph {
 }
 
 impl Distances<'_> {
+    /// The number of hops from a vertex; `None` if no path is known.
     pub fn from(&self, vertex: Vertex) -> Option<u32> {
         match self {
             Distances::Cube(to) => Some(vertex.distance(*to)),
@@ -165,7 +176,7 @@ fn edges(mask: u16) -> impl Iterator<Item = u8> {
     (0..16).filter(move |bit| mask & (1 << bit) != 0)
 }
 
-/// Hops to `to` from every vertex, [`FAR`] where no path leads: breadth first, backwards.
+/// Hops to `to` from every vertex, [`FAR`] if no path leads there. A breadth-first search backwards.
 fn hops_to(to: Vertex, arriving: &[u16]) -> Vec<u16> {
     let mut hops = vec![FAR; arriving.len()];
     hops[to.index()] = 0;
@@ -192,7 +203,7 @@ mod tests {
         text.parse().unwrap()
     }
 
-    /// The graph that `00` knows when these vertices said that they hear these edges.
+    /// The graph of `00` when these vertices have announced that they hear these edges.
     fn graph(words: [(&str, u16); 4]) -> Graph {
         let mut states = LinkStates::new(vertex("00"), 1);
         for (name, hears) in words {
@@ -216,7 +227,7 @@ mod tests {
 
     #[test]
     fn two_that_died_together_do_not_keep_each_other_alive() {
-        // 01 and 11 last said that they hear each other; nobody else hears them any more.
+        // 01 and 11 last announced that they hear each other; no other vertex hears them any more.
         let graph = graph([("00", 0b10), ("01", 0b11), ("10", 0b10), ("11", 0b11)]);
         let alive: Vec<_> = ["00", "01", "10", "11"].map(|name| graph.is_alive(vertex(name))).to_vec();
         assert_eq!(alive, [true, false, true, false]);
@@ -225,7 +236,7 @@ mod tests {
 
     #[test]
     fn distances_follow_the_direction_of_the_edges() {
-        // 01 does not hear 00; all else is heard.
+        // 01 does not hear 00; all other edges work.
         let mut graph = graph([("00", 0b11), ("01", 0b10), ("10", 0b11), ("11", 0b11)]);
         assert_eq!(graph.distances_to(vertex("01")).from(vertex("00")), Some(3));
         assert_eq!(graph.distances_to(vertex("00")).from(vertex("01")), Some(1));
@@ -239,7 +250,7 @@ mod tests {
         assert_eq!(graph.distances_to(vertex("01")).from(vertex("00")), None);
     }
 
-    /// A graph that took in every word as it came, and the states it knows.
+    /// A graph that was updated with every announcement, and its link states.
     struct Follower {
         states: LinkStates,
         graph: Graph,

@@ -1,24 +1,25 @@
-//! What every node last said of itself: the database that flooding fills.
+//! The last link state of every node: the database that flooding fills.
 //!
-//! The newest version wins. Nothing is ever taken out: a dead node keeps its last word, and that it is dead shows in that nobody hears it
-//! (see [`super::graph`]).
+//! The newest version wins. Entries are never removed: the last link state of a dead node remains, and the node is
+//! recognised as dead because no other node receives frames from it (see [`super::graph`]).
 
 use crate::cube::{Dimension, Vertex};
 use crate::identity::{Incarnation, NodeId};
 use crate::wire::answer::{NodeState, StorageState};
 use crate::wire::peer::LinkState;
 
+/// The newest known link state of every vertex.
 pub struct LinkStates {
     me: Vertex,
-    /// By the vertex's index; `None`: never heard of.
+    /// By the vertex's index; `None` if no link state has arrived.
     known: Vec<Option<LinkState>>,
     digest: u64,
-    /// Whose words came in since this was last asked.
+    /// The vertices whose link states have changed since the last [`LinkStates::take_changed`].
     changed: Vec<Vertex>,
 }
 
 impl LinkStates {
-    /// Knows nothing but the vertex itself, which hears nobody yet.
+    /// A database that contains only the vertex itself, which receives no frames yet.
     pub fn new(me: Vertex, version: u64) -> LinkStates {
         let mut states = LinkStates { me, known: vec![None; me.dimension().size()], digest: 0, changed: Vec::new() };
         let node = NodeId { vertex: me, incarnation: Incarnation(0) };
@@ -27,34 +28,37 @@ impl LinkStates {
         states
     }
 
+    /// The newest link state of a vertex.
     pub fn get(&self, vertex: Vertex) -> Option<&LinkState> {
         self.known.get(vertex.index())?.as_ref()
     }
 
+    /// The link state of this node.
     pub fn own(&self) -> &LinkState {
         self.get(self.me).expect("a node knows of itself from the start")
     }
 
+    /// All known link states.
     pub fn all(&self) -> impl Iterator<Item = &LinkState> {
         self.known.iter().flatten()
     }
 
-    /// The neighbours that a vertex last said it hears, as a mask of bits.
+    /// The neighbours from which a vertex receives frames according to its last link state, as a mask of bits.
     pub fn hears(&self, vertex: Vertex) -> u16 {
         self.get(vertex).map_or(0, |state| state.hears)
     }
 
-    /// Equal on two nodes that know the same versions.
+    /// Equal on two nodes that have the same versions.
     pub fn digest(&self) -> u64 {
         self.digest
     }
 
-    /// Those of whom something is known that was not when this was last asked.
+    /// The vertices whose link states have changed since the last call.
     pub fn take_changed(&mut self) -> Vec<Vertex> {
         std::mem::take(&mut self.changed)
     }
 
-    /// Takes in what another node said; false where that was known, or older, or does not fit this cube.
+    /// Merges another node's link state. Returns `false` if it is known, is older, or does not belong to this cube.
     pub fn merge(&mut self, state: LinkState) -> bool {
         let is_news =
             self.fits(&state) && self.get(state.node.vertex).is_none_or(|known| known.version < state.version);
@@ -64,7 +68,7 @@ impl LinkStates {
         is_news
     }
 
-    /// This node says something new of itself.
+    /// Changes this node's own link state and increments its version.
     pub fn announce(&mut self, say: impl FnOnce(&mut LinkState)) {
         let mut own = self.own().clone();
         say(&mut own);
@@ -72,7 +76,8 @@ impl LinkStates {
         self.insert(own);
     }
 
-    /// Whether somebody remembers this vertex from an earlier life whose versions were as high as today's: the clock was set back.
+    /// Whether another node has a link state of this vertex from an earlier run, with a version that is as high as the
+    /// current one or higher. This happens when the clock was set back.
     pub fn is_outdone_by(&self, echo: &LinkState) -> bool {
         let own = self.own();
         echo.node.vertex == self.me && (echo.version > own.version || (echo.version == own.version && echo != own))
@@ -100,7 +105,8 @@ pub fn all_edges(cube: Dimension) -> u16 {
     u16::MAX >> (16 - cube.bits())
 }
 
-/// Scatters (vertex, version) over 64 bits (the finaliser of splitmix64), so that fingerprints can be summed up by XOR.
+/// Spreads (vertex, version) over 64 bits with the finaliser of splitmix64, so that fingerprints can be combined by
+/// XOR.
 fn fingerprint(state: &LinkState) -> u64 {
     let mut bits = scatter(state.node.vertex.to_code().into());
     bits ^= state.version;

@@ -1,5 +1,5 @@
-//! The node's own end of one edge: whether it hears the neighbour, how long the way there and back is, and what `set_link` made of the
-//! direction outwards.
+//! This node's end of one edge: whether it receives frames from the neighbour, the round-trip time, and the conditions
+//! that `set_link` configured for the outgoing direction.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -11,40 +11,44 @@ use crate::wire::client::LinkConditions;
 use crate::wire::event::DropReason;
 use crate::wire::peer::PeerFrame;
 
-/// How often every neighbour is pinged.
+/// The interval at which every neighbour is pinged.
 pub const PING_EVERY: Duration = Duration::from_millis(225);
-/// A frame that leaves takes the next ping along from then on: a leader's heartbeats, which come every 200 ms, carry its pings,
-/// and the answers to both leave together. Half the messages of an idle cluster are saved.
+/// From this age of the last ping on, a departing frame takes the next ping along. A leader's heartbeats, which are
+/// sent every 200 ms, then carry its pings, and the answers to both leave together. This saves half the messages of an
+/// idle cluster.
 const PING_ALONG_AFTER: Duration = Duration::from_millis(190);
-/// What is in no hurry waits so long at most for a frame that goes the same way: where both ends of an edge lead a group, each
-/// one's heartbeat takes along the answers to the other's.
+/// The maximum time that a non-urgent frame waits for another frame in the same direction. If both ends of an edge lead
+/// a group, each end's heartbeat carries the answers to the other's.
 pub const COMPANY_AWAITED: Duration = Duration::from_millis(210);
-/// So many frames wait for company at most; the next one takes them along.
+/// The maximum number of frames that wait for another one. When it is reached, all of them are sent.
 const HELD_FRAMES: usize = 32;
-/// A neighbour from whom nothing came for so long is not heard: three pings, and a little for the way.
+/// A neighbour counts as silent when nothing has arrived from it for this long: three pings, plus some travel time.
 pub const SILENCE_LIMIT: Duration = Duration::from_millis(700);
-/// The frames that may wait on one edge for their delay. When there are more, the newest is dropped, as in a full router.
+/// The maximum number of delayed frames on one edge. Beyond that, the newest frame is dropped, as in a full router.
 pub const DELAYED_FRAMES: usize = 1024;
 
+/// This node's end of one edge.
 pub struct Link {
     to: Vertex,
     connected: bool,
-    /// When the last frame came over the connection that stands.
+    /// When the last frame arrived over the current connection.
     heard_at: Option<Instant>,
     hears: bool,
     round_trip: Option<Duration>,
     conditions: LinkConditions,
-    /// What waits for its delay, in the order in which it was sent and will leave: whoever is due waits for those before him.
+    /// Delayed frames, in the order in which they were sent and will leave: a frame that is due waits for the earlier
+    /// ones.
     delayed: VecDeque<(Instant, PeerFrame)>,
-    /// What waits for a frame that goes the same way, and since when.
+    /// Frames that wait for another frame in the same direction, with the time since when.
     held: Vec<(Instant, PeerFrame)>,
     /// When all link states were last sent.
     synced_at: Option<Instant>,
-    /// When the neighbour was last pinged over the connection that stands.
+    /// When the neighbour was last pinged over the current connection.
     pinged_at: Option<Instant>,
 }
 
 impl Link {
+    /// An edge without a connection and without faults.
     pub fn new(to: Vertex) -> Link {
         Link {
             to,
@@ -60,31 +64,35 @@ impl Link {
         }
     }
 
+    /// Whether there is a connection.
     pub fn is_connected(&self) -> bool {
         self.connected
     }
 
-    /// A connection stands, and a frame came within [`SILENCE_LIMIT`].
+    /// Whether there is a connection, and a frame arrived within [`SILENCE_LIMIT`].
     pub fn hears(&self) -> bool {
         self.hears
     }
 
+    /// The conditions of the outgoing direction.
     pub fn conditions(&self) -> LinkConditions {
         self.conditions
     }
 
+    /// Sets the conditions of the outgoing direction.
     pub fn set_conditions(&mut self, conditions: LinkConditions) {
         self.conditions = conditions;
     }
 
-    /// A connection stands. One that replaces another takes no hearing away: the neighbour lives.
+    /// A connection is established. If it replaces another one, the neighbour does not count as silent, because it is
+    /// alive.
     pub fn handle_connected(&mut self) {
         self.connected = true;
         self.synced_at = None;
         self.pinged_at = None;
     }
 
-    /// What waited for its delay, or for company, is lost with the connection.
+    /// The connection broke. Delayed and held frames are lost.
     pub fn handle_disconnected(&mut self) {
         self.connected = false;
         self.heard_at = None;
@@ -94,12 +102,13 @@ impl Link {
         self.held.clear();
     }
 
+    /// A frame arrived.
     pub fn handle_heard(&mut self, now: Instant) {
         self.heard_at = Some(now);
         self.hears = true;
     }
 
-    /// Notices silence.
+    /// Detects silence.
     pub fn handle_time(&mut self, now: Instant) {
         if self.silence_deadline().is_some_and(|deadline| deadline <= now) {
             self.hears = false;
@@ -107,15 +116,15 @@ impl Link {
         }
     }
 
-    /// This node was itself stopped for a while: what it did not hear meanwhile is not the neighbour's silence.
+    /// Ignores the recent silence of the neighbour, because this node itself was stalled.
     pub fn forgive_silence(&mut self, now: Instant) {
         if self.hears {
             self.heard_at = Some(now);
         }
     }
 
-    /// The neighbour answered a ping of `sent_us` after keeping it for `held_us`. Smoothed as TCP does (RFC 6298): an eighth of
-    /// each new sample.
+    /// The neighbour answered the ping of `sent_us` after holding the answer for `held_us`. The round-trip time is
+    /// smoothed as in TCP (RFC 6298): each new sample counts for one eighth.
     pub fn handle_pong(&mut self, now: Instant, sent_us: u64, held_us: u64) {
         if let Some(sample_us) = now.0.checked_sub(sent_us).and_then(|away_us| away_us.checked_sub(held_us)) {
             let sample = Duration::from_micros(sample_us);
@@ -123,21 +132,22 @@ impl Link {
         }
     }
 
-    /// When it is to be pinged next.
+    /// When the next ping is due.
     pub fn next_ping(&self) -> Option<Instant> {
         self.pinged_at.filter(|_| self.connected).map(|at| at + PING_EVERY)
     }
 
-    /// Whether it was pinged so long ago that a frame which leaves anyway is to take the next ping along.
+    /// Whether the last ping is old enough for a departing frame to take the next one along.
     pub fn is_nearly_due(&self, now: Instant) -> bool {
         self.connected && self.pinged_at.is_some_and(|at| now.since(at) >= PING_ALONG_AFTER)
     }
 
+    /// A ping was sent.
     pub fn handle_pinged(&mut self, now: Instant) {
         self.pinged_at = Some(now);
     }
 
-    /// Whether all link states may be sent again, at most once in `every`. Saying yes, it counts as sent.
+    /// Whether all link states may be sent again, at most once per `every`. If so, records that they were sent.
     pub fn may_sync(&mut self, now: Instant, every: Duration) -> bool {
         let may = self.connected && self.synced_at.is_none_or(|at| now.since(at) >= every);
         if may {
@@ -146,7 +156,8 @@ impl Link {
         may
     }
 
-    /// Takes a frame to be sent: it leaves by [`Link::poll_due`], at once or after its delay, and never before one that was sent earlier.
+    /// Accepts a frame for sending. [`Link::poll_due`] returns it, at once or after its delay, and never before a frame
+    /// that was sent earlier. `Err` if the frame was dropped.
     pub fn send(&mut self, now: Instant, frame: PeerFrame, rng: &mut fastrand::Rng) -> Result<(), DropReason> {
         if self.conditions.cut {
             return Err(DropReason::Cut);
@@ -162,13 +173,13 @@ impl Link {
         Ok(())
     }
 
-    /// Keeps back a frame for the next one that goes the same way; false when nothing more may wait.
+    /// Holds a frame until the next one in the same direction. Returns `false` when no more frames may be held.
     pub fn hold(&mut self, now: Instant, frame: PeerFrame) -> bool {
         self.held.push((now, frame));
         self.held.len() < HELD_FRAMES
     }
 
-    /// What waited for company. A pong tells how long it did.
+    /// Takes the held frames. A pong is given the time for which it was held.
     pub fn take_held(&mut self, now: Instant) -> Vec<PeerFrame> {
         let tell = |(since, frame)| match frame {
             PeerFrame::Pong { sent_us, .. } => {
@@ -179,27 +190,28 @@ impl Link {
         self.held.drain(..).map(tell).collect()
     }
 
+    /// Whether a held frame has waited for [`COMPANY_AWAITED`].
     pub fn has_held_long(&self, now: Instant) -> bool {
         self.held_until().is_some_and(|until| until <= now)
     }
 
-    /// Frames whose time to leave has not come.
+    /// The number of delayed frames.
     pub fn delayed_frames(&self) -> usize {
         self.delayed.len()
     }
 
-    /// The next frame whose time to leave has come.
+    /// The next frame whose delay is over.
     pub fn poll_due(&mut self, now: Instant) -> Option<PeerFrame> {
         self.delayed.pop_front_if(|(due, _)| *due <= now).map(|(_, frame)| frame)
     }
 
-    /// When [`Link::handle_time`] or [`Link::poll_due`] has something to do, or what is held has waited long enough.
+    /// When [`Link::handle_time`] or [`Link::poll_due`] has something to do, or held frames have waited long enough.
     pub fn next_deadline(&self) -> Option<Instant> {
         let due = self.delayed.front().map(|(due, _)| *due);
         [self.silence_deadline(), self.held_until(), due].into_iter().flatten().min()
     }
 
-    /// `heard`: whether the neighbour says that it hears us.
+    /// The edge as reported to clients. `heard`: whether the neighbour reports that it receives frames from this node.
     pub fn status(&self, heard: bool) -> LinkStatus {
         let round_trip_us = self.round_trip.map(|time| time.as_micros() as u64);
         LinkStatus { to: self.to, hears: self.hears, heard, round_trip_us, conditions: self.conditions }

@@ -1,18 +1,21 @@
-//! Links, who hears whom, and the way to everywhere.
+//! The overlay: links, link states, and the routes to all vertices.
 //!
-//! Each node tells all others, by flooding, whom of its neighbours it hears ([`link_states`]); so each knows the whole directed
-//! graph, who is alive in it and who leads which group ([`graph`]), and sends packets along it ([`crate::route`]).
+//! Each node floods the list of neighbours from which it receives frames ([`link_states`]). So each node has the whole
+//! directed graph, with the live nodes and the leaders of groups ([`graph`]), and sends packets along it
+//! ([`crate::route`]).
 //!
-//! # What is promised
+//! # Guarantees
 //!
-//! * A broken connection is known to all as fast as frames travel; silence, or a cut edge, within [`links::SILENCE_LIMIT`] more.
-//! * A flood may be lost: pings compare digests of what both ends know, and a difference is made up for, so that all who can hear
-//!   each other end up knowing the same.
-//! * Frames on one edge keep their order. Packets may be lost (each loss is an event) and may overtake each other when routes change; none is
-//!   delivered twice.
-//! * No queue without a limit: an edge holds at most [`links::DELAYED_FRAMES`] frames; the effects are drained in every turn.
+//! * All nodes learn of a broken connection as fast as frames travel, and of silence or of a cut edge at most
+//!   [`links::SILENCE_LIMIT`] later.
+//! * A flood may be lost. Pings compare digests of the link states of both ends, and a difference is repaired. All
+//!   nodes that can communicate end up with the same link states.
+//! * Frames on one edge keep their order. Packets can be lost (each loss is an event), and can overtake each other when
+//!   routes change. No packet is delivered twice.
+//! * Every queue has a limit: an edge holds at most [`links::DELAYED_FRAMES`] frames, and the effects are drained in
+//!   every turn.
 //!
-//! It never decides from a clock of its own: the same inputs and the same seed give the same effects.
+//! The overlay has no clock of its own: the same inputs and the same seed produce the same effects.
 
 pub mod graph;
 pub mod link_states;
@@ -38,27 +41,32 @@ use link_states::LinkStates;
 use links::Link;
 pub use links::PING_EVERY;
 
-/// A difference of digests is answered with all link states at most so often on one edge: most differences are floods on their way.
+/// The minimum time between two answers to differing digests on one edge. An answer contains all link states, and most
+/// differences are only floods in transit.
 pub const SYNC_EVERY: Duration = Duration::from_millis(400);
-/// To hear one more neighbour is told so much later, so that a node that connects to d neighbours tells it once and not d times.
-/// To hear one less is told at once.
+/// A node announces the neighbours from which it newly receives frames with this delay, so that a node that connects to
+/// d neighbours makes one announcement and not d. It announces the loss of a neighbour at once.
 pub const GAINS_TOLD_AFTER: Duration = Duration::from_millis(2);
-/// A neighbour that we do not hear cannot tell that it lacks something: it gets all link states so often.
+/// A neighbour from which this node receives no frames cannot report that it lacks something. It gets all link states
+/// at this interval.
 pub const REFRESH_EVERY: Duration = Duration::from_secs(2);
-/// A deadline that is served so late shows that this node was stopped, and not that its neighbours were silent.
+/// If a deadline is handled this late, this node was stalled; its neighbours are not assumed to have been silent.
 pub const OWN_STALL: Duration = Duration::from_millis(400);
-/// Link states in one frame, which bounds its size; a whole cube of d = 6 fits.
+/// The maximum number of link states in one frame, which bounds its size. A whole cube of d = 6 fits.
 pub const LINK_STATES_PER_FRAME: usize = 64;
 
+/// The configuration of an [`Overlay`].
 #[derive(Clone, Copy, Debug)]
 pub struct OverlayConfig {
+    /// The vertex of this node.
     pub me: Vertex,
-    /// For loss and jitter.
+    /// The seed for loss and jitter.
     pub seed: u64,
+    /// The deliberate bug, if any.
     pub bugs: Bugs,
 }
 
-/// What shall be done, in this order.
+/// Something to be done, in this order.
 #[derive(Clone, PartialEq, Debug)]
 pub enum OverlayEffect {
     SendPeer {
@@ -68,44 +76,45 @@ pub enum OverlayEffect {
     /// A packet for this node.
     Deliver(Box<Packet>),
     Event(Event, Option<TraceId>),
-    /// A vertex came into or went out of sight, or has a new incarnation.
+    /// A vertex became alive or is no longer alive, or has a new incarnation.
     Seen {
         vertex: Vertex,
         alive: bool,
     },
 }
 
-/// Frames, since this overlay was made.
+/// Counts of frames since the overlay was created.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct FrameCounters {
-    /// Given to the connections: packets, pings and all.
+    /// All frames passed to connections, including packets and pings.
     pub sent: u64,
+    /// All frames received from connections.
     pub received: u64,
-    /// Packets passed on for others.
+    /// Packets forwarded for other nodes.
     pub forwarded: u64,
-    /// Swallowed by an edge, or without a route.
+    /// Frames dropped by an edge, and packets without a route.
     pub dropped: u64,
 }
 
-/// One node's part in the overlay.
+/// One node's part of the overlay.
 pub struct Overlay {
     me: Vertex,
     bugs: Bugs,
     rng: fastrand::Rng,
-    /// By the bit of the edge.
+    /// Indexed by the bit of the edge.
     links: Vec<Link>,
     states: LinkStates,
     graph: Graph,
-    /// What was last told of every vertex, by its index.
+    /// The last reported state of every vertex, by its index.
     sights: Vec<Sight>,
     next_refresh: Instant,
-    /// When to tell whom this node hears, where that is not told yet.
+    /// When to announce the neighbours from which this node newly receives frames, if there are any.
     tell_gains_at: Option<Instant>,
     effects: VecDeque<OverlayEffect>,
     counters: FrameCounters,
 }
 
-/// How a vertex looks from here.
+/// The state of a vertex, as seen by this node.
 #[derive(Clone, Copy, PartialEq, Eq)]
 struct Sight {
     alive: bool,
@@ -114,7 +123,8 @@ struct Sight {
 }
 
 impl Overlay {
-    /// Without links and without an identity: [`Overlay::set_self`] gives it one. Dropped when the node crashes, and made anew.
+    /// Creates an overlay without connections and without an identity; [`Overlay::set_self`] sets the identity. When
+    /// the node crashes, the overlay is dropped and a new one is created.
     pub fn new(config: OverlayConfig, now: Now) -> Overlay {
         let me = config.me;
         let states = LinkStates::new(me, now.wall.0);
@@ -136,6 +146,7 @@ impl Overlay {
         overlay
     }
 
+    /// A connection to a neighbour is established.
     pub fn handle_connected(&mut self, now: Now, peer: Vertex) {
         let Some(bit) = self.me.edge_to(peer) else { return };
         self.links[usize::from(bit)].handle_connected();
@@ -143,13 +154,14 @@ impl Overlay {
         self.ping(now, bit);
     }
 
+    /// The connection to a neighbour broke.
     pub fn handle_disconnected(&mut self, now: Now, peer: Vertex) {
         let Some(bit) = self.me.edge_to(peer) else { return };
         self.links[usize::from(bit)].handle_disconnected();
         self.settle(now);
     }
 
-    /// A frame from a neighbour to whom a connection stands; others are ignored.
+    /// Handles a frame from a neighbour. If there is no connection to the neighbour, the frame is ignored.
     pub fn handle_frame(&mut self, now: Now, from: Vertex, frame: PeerFrame) {
         let Some(bit) = self.me.edge_to(from).filter(|&bit| self.link(bit).is_connected()) else { return };
         self.counters.received += 1;
@@ -165,7 +177,7 @@ impl Overlay {
         self.settle(now);
     }
 
-    /// [`Overlay::next_deadline`] has come.
+    /// Must be called when [`Overlay::next_deadline`] is reached.
     pub fn handle_deadline(&mut self, now: Now) {
         self.forgive_own_stall(now);
         for bit in 0..self.me.dimension().bits() {
@@ -184,13 +196,14 @@ impl Overlay {
         self.refresh_unheard(now);
     }
 
+    /// When [`Overlay::handle_deadline`] has to be called; `None` if nothing is due.
     pub fn next_deadline(&self) -> Option<Instant> {
         let links = self.links.iter();
         let pings = links.clone().filter_map(Link::next_ping);
         links.filter_map(Link::next_deadline).chain(pings).chain(self.tell_gains_at).min()
     }
 
-    /// What this node says of itself: told to all when it differs from before.
+    /// Sets the state of this node, and announces it to all nodes if it changed.
     pub fn set_self(
         &mut self,
         now: Now,
@@ -210,7 +223,7 @@ impl Overlay {
         }
     }
 
-    /// How our direction of the edge to a neighbour behaves from now on.
+    /// Sets the conditions of the outgoing direction of the edge to a neighbour.
     pub fn set_conditions(&mut self, now: Now, to: Vertex, conditions: LinkConditions) {
         let Some(bit) = self.me.edge_to(to) else { return };
         self.links[usize::from(bit)].set_conditions(conditions);
@@ -218,31 +231,32 @@ impl Overlay {
         self.tell(Event::LinkConditions { from: self.me, to, conditions }, None);
     }
 
+    /// The next effect.
     pub fn poll_effect(&mut self) -> Option<OverlayEffect> {
         self.effects.pop_front()
     }
 
-    /// Whether there is a known path from here to it, and one back. Of this node itself: yes.
+    /// Whether there is a known path from this node to the vertex and one back. Always true for this node itself.
     pub fn is_alive(&self, vertex: Vertex) -> bool {
         self.graph.is_alive(vertex)
     }
 
-    /// What it says of itself, or that it is out of sight.
+    /// The state that the node reports, or `Failed` if it is not alive.
     pub fn state_of(&self, vertex: Vertex) -> NodeState {
         self.alive_word(vertex).map_or(NodeState::Failed, |word| word.state)
     }
 
-    /// What its disk leaves it to do, by its own word; `None` while it is out of sight.
+    /// The storage state that the node reports; `None` if it is not alive.
     pub fn storage_of(&self, vertex: Vertex) -> Option<StorageState> {
         self.alive_word(vertex).map(|word| word.storage)
     }
 
-    /// The incarnation that was last heard of, of a dead node too; `None` for one that never told.
+    /// The last known incarnation, even if the node is dead; `None` if it is not known.
     pub fn incarnation_of(&self, vertex: Vertex) -> Option<Incarnation> {
         self.states.get(vertex).map(|word| word.node.incarnation).filter(|incarnation| incarnation.0 != 0)
     }
 
-    /// Of the members that are alive and say that they lead the group, the one of the highest term.
+    /// The leader of a group: the live member that reports leading it, in the highest term if several do.
     pub fn leader_of(&self, group: Vertex) -> Option<Vertex> {
         let claims = std::iter::once(group).chain(group.neighbours()).filter_map(|member| {
             let (_, term) = *self.alive_word(member)?.leads.iter().find(|(led, _)| *led == group)?;
@@ -266,11 +280,12 @@ impl Overlay {
         (0..).zip(&self.links).map(|(bit, link)| link.status(self.graph.carries(self.me, bit))).collect()
     }
 
-    /// Of all edges, the most frames that wait for their delay.
+    /// The largest number of delayed frames on any edge.
     pub fn most_delayed(&self) -> usize {
         self.links.iter().map(Link::delayed_frames).max().unwrap_or(0)
     }
 
+    /// Counts of frames since the overlay was created.
     pub fn counters(&self) -> FrameCounters {
         self.counters
     }
@@ -299,7 +314,7 @@ impl Overlay {
         }
     }
 
-    /// Takes in what is new and passes it on to all but the one who said it.
+    /// Merges link states and forwards the new ones to all neighbours except the sender.
     fn handle_link_states(&mut self, now: Now, from_bit: u8, news: Vec<LinkState>) {
         let mut fresh = Vec::new();
         for word in news {
@@ -314,7 +329,7 @@ impl Overlay {
         }
     }
 
-    /// Tells everybody something new of this node.
+    /// Announces a change of this node's link state to all neighbours.
     fn announce(&mut self, now: Now, say: impl FnOnce(&mut LinkState)) {
         self.states.announce(say);
         let own = [self.states.own().clone()];
@@ -357,7 +372,8 @@ impl Overlay {
         }
     }
 
-    /// After anything that may have changed what is heard or known: tells all whom this node hears now, and the layers above what that means.
+    /// Must be called after any change of received frames or link states: announces the neighbours from which this node
+    /// now receives frames, and reports the consequences to the layers above.
     fn settle(&mut self, now: Now) {
         self.tell_hearing(now);
         let changed = self.states.take_changed();

@@ -1,4 +1,4 @@
-//! Packets on their way, and the frames that carry them and everything else over an edge.
+//! Routing of packets, and sending of frames over an edge.
 
 use super::{Overlay, OverlayEffect};
 use crate::bugs::Bug;
@@ -9,10 +9,10 @@ use crate::wire::event::{DropReason, Event, FrameKind, TraceId};
 use crate::wire::peer::{Body, Packet, PeerFrame};
 
 impl Overlay {
-    /// Sends on its way to any vertex; what is for this one is delivered here.
+    /// Sends a packet to any vertex. A packet to this vertex is delivered locally.
     ///
-    /// What is known to be out of reach is dropped at once: to search the whole cube for every heartbeat to a dead member
-    /// would cost more than the sender's retry.
+    /// A packet to a vertex that is known to be unreachable is dropped at once: searching the whole cube for every
+    /// heartbeat to a dead member would cost more than the sender's retry.
     pub fn send(&mut self, now: Now, to: Vertex, trace: Option<TraceId>, body: Body) {
         let packet = Packet { from: self.me, to, trail: Trail::default(), trace, body };
         if self.is_alive(to) {
@@ -22,8 +22,8 @@ impl Overlay {
         }
     }
 
-    /// As [`Overlay::send`], for what is in no hurry: to a neighbour it goes with the next frame, or after
-    /// [`COMPANY_AWAITED`](super::links::COMPANY_AWAITED) alone.
+    /// As [`Overlay::send`], for non-urgent packets. To a neighbour, the packet travels with the next frame, or alone
+    /// after [`COMPANY_AWAITED`](super::links::COMPANY_AWAITED).
     pub fn send_along(&mut self, now: Now, to: Vertex, body: Body) {
         let Some(bit) = self.me.edge_to(to).filter(|bit| self.usable_edges() & 1 << bit != 0) else {
             return self.send(now, to, None, body);
@@ -73,7 +73,7 @@ impl Overlay {
         next_hop(self.me, packet.to, trail, usable, |vertex| distances.from(vertex))
     }
 
-    /// The edges with a connection whose other end says that it hears us.
+    /// The edges that have a connection and whose other end reports that it receives frames from this node.
     fn usable_edges(&self) -> u16 {
         let is_usable = |bit: &u8| self.link(*bit).is_connected() && self.graph.carries(self.me, *bit);
         (0..self.me.dimension().bits()).filter(is_usable).fold(0, |mask, bit| mask | 1 << bit)
@@ -86,14 +86,14 @@ impl Overlay {
         }
     }
 
-    /// Sends a frame into an edge, with what waited for one; false when the edge swallowed it.
+    /// Sends a frame over an edge, together with the held frames. Returns `false` if the edge dropped it.
     pub(super) fn send_frame(&mut self, now: Now, bit: u8, frame: PeerFrame) -> bool {
         let sent = self.send_alone(now, bit, frame);
         self.send_held(now, bit);
         sent
     }
 
-    /// Keeps back a frame until another goes the same way.
+    /// Holds a frame until another is sent in the same direction.
     pub(super) fn hold(&mut self, now: Now, bit: u8, frame: PeerFrame) {
         if !self.links[usize::from(bit)].hold(now.monotonic, frame) {
             self.send_held(now, bit);
@@ -119,7 +119,7 @@ impl Overlay {
         sent.is_ok()
     }
 
-    /// What has waited long enough leaves.
+    /// Sends the frames whose delay is over.
     pub(super) fn release(&mut self, now: Now, bit: u8) {
         let to = self.me.across(bit);
         while let Some(frame) = self.links[usize::from(bit)].poll_due(now.monotonic) {

@@ -148,7 +148,7 @@ fn a_cut_through_the_middle_makes_two_halves_that_find_each_other_again() {
 
 #[test]
 fn one_who_cannot_tell_that_it_lacks_something_gets_it_all_the_same() {
-    // All that 01 hears is 00, which does not hear it.
+    // 01 hears only 00, which does not hear it.
     let cut = LinkConditions { cut: true, ..LinkConditions::PERFECT };
     let mut net = Net::settled(2, 17);
     net.set_link("11", "01", cut);
@@ -173,7 +173,7 @@ fn with_a_fifth_of_all_frames_lost_everyone_still_learns_everything() {
         net.set_self("011", NodeState::Up, vec![(vertex("011"), 3)]);
         net.kill("101");
         net.run(Duration::from_secs(5));
-        // An edge may just be silent by chance; a vertex may not.
+        // An edge can happen to carry no frames; a vertex cannot.
         let others: Vec<_> = net.all().into_iter().filter(|&v| v != vertex("101")).collect();
         net.assert_all_see(&others);
         for &other in &others {
@@ -228,7 +228,7 @@ fn a_packet_on_its_way_when_the_graph_breaks_still_arrives() {
     let mut net = Net::settled(3, 13);
     net.send("000", "111", 1);
     net.run(WAY);
-    // It is at 001 or on the way to 011, which dies now.
+    // The packet is at 001 or on its way to 011, which dies now.
     net.kill("011");
     net.send("000", "111", 2);
     net.run(SOON);
@@ -318,7 +318,7 @@ fn whatever_broke_once_all_is_whole_everyone_sees_everyone_and_every_edge() {
     }
 }
 
-/// The overlays, and the frames on their way.
+/// The overlays, and the frames in transit.
 struct Net {
     now: Instant,
     /// Wall-clock microseconds at the start.
@@ -342,7 +342,7 @@ struct Arrival {
 }
 
 impl Net {
-    /// All nodes up, and connected just now.
+    /// All nodes up and just connected.
     fn connected(dimension: u8, seed: u64) -> Net {
         let mut net = Net {
             now: Instant(1_000_000),
@@ -362,7 +362,7 @@ impl Net {
         net
     }
 
-    /// All nodes up, all that is to be known known, and no frame on its way: between two pings.
+    /// All nodes up with complete link states, and no frame in transit: between two pings.
     fn settled(dimension: u8, seed: u64) -> Net {
         let mut net = Net::connected(dimension, seed);
         net.run(PING_EVERY * 5 + PING_EVERY / 2);
@@ -396,7 +396,7 @@ impl Net {
         }
     }
 
-    /// The process dies: its neighbours notice that their connections broke, and what was on the way is lost.
+    /// The process dies: its neighbours' connections break, and frames in transit are lost.
     fn kill(&mut self, name: &str) {
         let dead = vertex(name);
         self.nodes.remove(&dead);
@@ -493,7 +493,7 @@ impl Net {
         self.all().into_iter().filter(|&other| self.nodes[&node].is_alive(other)).collect()
     }
 
-    /// Every node of these sees exactly these.
+    /// Asserts that each of these nodes sees exactly these.
     fn assert_all_see(&self, expected: &[Vertex]) {
         for &node in expected {
             assert_eq!(self.seen_by(node), expected, "as seen by {node} (seed {})", self.seed);

@@ -1,8 +1,9 @@
-//! How a journal looks on a disk: records of writes, each with a check sum that continues the one before.
+//! The format of a journal on disk: records of writes, with chained check sums.
 //!
-//! A record is a crc32, the payload's length and the transaction's number (4, 4 and 8 bytes, little-endian), then the
-//! writes in postcard, one after the other. The first check sum continues that of the number behind which the journal
-//! begins: where room is used again, a record of an earlier round never looks like the next of this one.
+//! A record is a crc32, the payload's length and the transaction's number (4, 4 and 8 bytes, little-endian), followed
+//! by the writes in postcard. Each check sum continues the previous one; the first continues that of the number after
+//! which the journal begins. Therefore, when space is reused, a record of an earlier round is never taken for the next
+//! record of this round.
 
 use serde::Serialize;
 
@@ -11,27 +12,29 @@ use super::Write;
 const CRC_BYTES: usize = 4;
 const HEADER_BYTES: usize = 16;
 
-/// What the next record's check sum continues.
+/// The check sum that the next record's check sum continues.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Chain(u32);
 
-/// What a journal holds.
+/// The content of a journal.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Replayed {
-    /// The number of the last whole record, or the one behind which the journal begins.
+    /// The number of the last complete record, or the number after which the journal begins.
     pub number: u64,
+    /// The writes of all records, in order.
     pub writes: Vec<Write>,
 }
 
-/// A record that is whole, and makes no sense.
+/// A record that is complete but cannot be decoded.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 #[error("record {number} of the journal fits its check sum but cannot be decoded")]
 pub struct BadRecord {
+    /// The record's transaction number.
     pub number: u64,
 }
 
 impl Chain {
-    /// Of a journal that begins behind this number.
+    /// The chain of a journal that begins after this number.
     pub fn begin(number: u64) -> Chain {
         Chain(crc32fast::hash(&number.to_le_bytes()))
     }
@@ -43,7 +46,7 @@ impl Chain {
     }
 }
 
-/// Makes the record with this number, in memory that is used again.
+/// Encodes the record with this number into `memory`, which is cleared first and returned for reuse.
 pub fn encode<'w, W: Serialize + 'w>(
     chain: Chain,
     number: u64,
@@ -53,10 +56,10 @@ pub fn encode<'w, W: Serialize + 'w>(
     memory.clear();
     memory.extend_from_slice(&[0; HEADER_BYTES]);
     for write in writes {
-        // Our own types hold nothing that postcard refuses, and a Vec takes all it is given.
+        // Our own types contain nothing that postcard refuses, and a `Vec` grows as needed.
         memory = postcard::to_extend(write, memory).expect("a write encodes");
     }
-    // A record whose length a u32 cannot count is larger than any journal has room for.
+    // A length that does not fit into a u32 is larger than any journal.
     let length = u32::try_from(memory.len() - HEADER_BYTES).unwrap_or(u32::MAX);
     memory[CRC_BYTES..8].copy_from_slice(&length.to_le_bytes());
     memory[8..HEADER_BYTES].copy_from_slice(&number.to_le_bytes());
@@ -65,7 +68,7 @@ pub fn encode<'w, W: Serialize + 'w>(
     (memory, chain)
 }
 
-/// Reads the records behind the number `after`, up to the first that is not whole.
+/// Reads the records after number `after`, up to the first incomplete one.
 pub fn read(after: u64, mut journal: &[u8]) -> Result<Replayed, BadRecord> {
     let (mut replayed, mut chain) = (Replayed { number: after, writes: Vec::new() }, Chain::begin(after));
     while let Some((payload, next)) = next_record(&mut journal, chain, replayed.number + 1) {
@@ -76,7 +79,7 @@ pub fn read(after: u64, mut journal: &[u8]) -> Result<Replayed, BadRecord> {
     Ok(replayed)
 }
 
-/// Takes the payload of the next record, if it is the one with this number behind that check sum.
+/// Takes the next record's payload, if its number and check sum match.
 fn next_record<'b>(journal: &mut &'b [u8], chain: Chain, number: u64) -> Option<(&'b [u8], Chain)> {
     let (crc, rest) = journal.split_first_chunk::<CRC_BYTES>()?;
     let length = usize::try_from(u32::from_le_bytes(*rest.first_chunk()?)).ok()?;
@@ -151,7 +154,7 @@ mod tests {
 
     #[test]
     fn a_records_bytes_are_pinned() {
-        // crc = zlib.crc32(struct.pack("<Q", 7)); zlib.crc32(struct.pack("<IQ", 1, 8) + bytes([5]), crc) in Python.
+        // In Python: crc = zlib.crc32(struct.pack("<Q", 7)); zlib.crc32(struct.pack("<IQ", 1, 8) + bytes([5]), crc)
         let (record, _) = encode(Chain::begin(7), 8, [5u8].iter(), Vec::new());
         assert_eq!(record[4..], [1, 0, 0, 0, 8, 0, 0, 0, 0, 0, 0, 0, 5]);
         assert_eq!(u32::from_le_bytes(record[..4].try_into().unwrap()), 0x3ec7_ccc1);

@@ -1,9 +1,10 @@
-//! What damage means, for every engine: the rows that lie on a disk, judged at a start.
+//! The consequences of damage, for all engines: examines the rows on a disk at start.
 //!
-//! A log is cut at its first entry that is damaged or missing, and what lies behind it goes too: the node has lost promises
-//! that it can no longer tell, so the group says `tail_cut` until the node takes a new identity, under which it refills from
-//! the other members. A damaged checkpoint, hard state, record or outbox entry refuses to start: guessing there would be
-//! silent loss. An entry or a checkpoint that fits its check sum and makes no sense ([`reject_nonsense`]) counts as damage.
+//! A log is cut at its first damaged or missing entry, and the entries after it are deleted. The node may then have
+//! lost promises without knowing which, so the group reports `tail_cut` until the node takes a new identity, under
+//! which it refills from the other members. A damaged checkpoint, hard state, record or outbox entry refuses the start:
+//! continuing without it would be silent loss. An entry or a checkpoint with a valid check sum but invalid content
+//! ([`reject_nonsense`]) counts as damaged.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,7 +15,7 @@ use crate::group::check_entry;
 use crate::topics::Topics;
 use crate::topics::command::Command;
 
-/// Rows as they are found; all but the messages, which are looked at when they are read.
+/// The rows as found. Messages are not included; they are checked when they are read.
 #[derive(Clone, Debug, Default)]
 pub struct Found {
     record: Option<NodeRecord>,
@@ -29,29 +30,31 @@ struct FoundGroup {
     checkpoint: Option<Checkpoint>,
     /// The log up to its first damaged row.
     log: Vec<LogEntry>,
-    /// The index at which damage begins, and the first that was found.
+    /// The index at which the damage begins, and the first damaged row.
     bad_tail: Option<(u64, BadRow)>,
 }
 
-/// What a node may start on.
+/// The state with which a node may start.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Judged {
+    /// The state, without the damaged ends of logs.
     pub recovered: Recovered,
-    /// The engine deletes these log ends, and keeps the recovered hard states of their groups and the groups' names: a
-    /// cut counts until [`ends_mistrust`].
+    /// The engine deletes these ends of logs, and stores the recovered hard states and the names of their groups: a cut
+    /// remains in force until [`ends_mistrust`].
     pub cuts: Vec<CutTail>,
 }
 
-/// The end of a group's log that was damaged and is to be deleted.
+/// The damaged end of a group's log, which has to be deleted.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct CutTail {
     pub group: Vertex,
-    /// The first index that is gone.
+    /// The first deleted index.
     pub from_index: u64,
+    /// The damage, for people.
     pub why: String,
 }
 
-/// Damage on which no node may start. Only a new folder helps.
+/// Damage with which no node may start. The only remedy is a new folder.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum Refused {
     #[error("{0}")]
@@ -61,22 +64,25 @@ pub enum Refused {
 }
 
 impl Found {
+    /// Adds the node's record. Fails if it is damaged.
     pub fn record(&mut self, row: Row<NodeRecord>) -> Result<(), Refused> {
         self.record = Some(row?);
         Ok(())
     }
 
+    /// Adds a group's hard state. Fails if it is damaged.
     pub fn hard_state(&mut self, group: GroupCode, row: Row<HardState>) -> Result<(), Refused> {
         self.group(group).hard_state = row?;
         Ok(())
     }
 
+    /// Adds a group's checkpoint. Fails if it is damaged.
     pub fn checkpoint(&mut self, group: GroupCode, row: Row<Checkpoint>) -> Result<(), Refused> {
         self.group(group).checkpoint = Some(row?);
         Ok(())
     }
 
-    /// A group's entries are told in the order of their indexes.
+    /// Adds a log entry. A group's entries must be added in the order of their indexes.
     pub fn entry(&mut self, group: GroupCode, index: u64, row: Row<LogEntry>) {
         let FoundGroup { log, bad_tail, .. } = self.group(group);
         if bad_tail.is_some() {
@@ -88,18 +94,19 @@ impl Found {
         }
     }
 
+    /// Adds an outbox entry. Fails if it is damaged.
     pub fn outbox(&mut self, id: u64, row: Row<Command>) -> Result<(), Refused> {
         self.outbox.push((id, row?));
         Ok(())
     }
 
-    /// The group's log lost its end at an earlier start.
+    /// Records that the group's log was cut at an earlier start.
     pub fn cut_before(&mut self, group: GroupCode) {
         self.group(group);
         self.cut_before.insert(group);
     }
 
-    /// The verdict, when all rows are told.
+    /// The result, after all rows have been added.
     pub fn judge(self) -> Result<Judged, Refused> {
         let Found { record, groups, cut_before, outbox } = self;
         let mut recovered = Recovered { record, groups: Vec::new(), outbox };
@@ -119,18 +126,18 @@ impl Found {
     }
 }
 
-/// A node that takes another identity has drawn the consequence of a cut log: what it votes from now on contradicts
-/// nothing that it forgot.
+/// Whether the node has changed its identity, which ends the effect of a cut log: votes under the new identity cannot
+/// contradict lost votes.
 pub fn ends_mistrust(before: Option<&NodeRecord>, now: &NodeRecord) -> bool {
     before.and_then(|record| record.identity) != now.identity
 }
 
-/// The newest promises on this disk are lost, or cannot be told from lost ones: every group counts as cut. Gives the groups whose
-/// mistrust the engine has to remember. A node without an identity promised nothing.
+/// Handles the loss of the newest promises on this disk, certain or possible: every group counts as cut. Returns the
+/// groups whose cut the engine has to store. A node without an identity has made no promises.
 pub fn mistrust(recovered: &mut Recovered) -> Vec<Vertex> {
     let identity = recovered.record.as_ref().and_then(|record| record.identity);
     if let Some(identity) = identity.filter(|_| recovered.groups.is_empty()) {
-        // The rows of its groups are lost too: one group stands for all.
+        // The rows of its groups are lost too; one group represents all.
         recovered.groups.push(RecoveredGroup {
             group: identity.vertex,
             hard_state: HardState::default(),
@@ -143,8 +150,9 @@ pub fn mistrust(recovered: &mut Recovered) -> Vec<Vertex> {
     recovered.groups.iter().map(|group| group.group).collect()
 }
 
-/// What fits its check sums and makes no sense all the same is damage, or was written by another version: a log is cut there,
-/// and a group whose checkpoint cannot be decoded begins with nothing. Gives what was found, for people.
+/// Rejects entries and checkpoints that match their check sums but are invalid: they are damaged, or another version
+/// wrote them. A log is cut there, and a group whose checkpoint cannot be decoded starts empty. Returns what was found,
+/// for people.
 pub fn reject_nonsense(recovered: &mut Recovered) -> Vec<String> {
     recovered.groups.iter_mut().filter_map(reject_nonsense_of).collect()
 }
@@ -178,7 +186,7 @@ fn check_follows(log: &[LogEntry], entry: &LogEntry, group: GroupCode) -> Row<()
     }
 }
 
-/// Holds the log against the checkpoint and the hard state.
+/// Compares the log with the checkpoint and the hard state.
 fn judge_group(group: Vertex, found: FoundGroup) -> (RecoveredGroup, Option<CutTail>) {
     let FoundGroup { hard_state, checkpoint, mut log, bad_tail } = found;
     let base = checkpoint.as_ref().map_or(0, |checkpoint| checkpoint.index);
@@ -201,7 +209,8 @@ fn judge_group(group: Vertex, found: FoundGroup) -> (RecoveredGroup, Option<CutT
         None => None,
     };
     if let Some(cut) = cut.as_mut().filter(|_| last < base) {
-        // The log goes on behind the checkpoint; before it, what is left would end at a gap.
+        // The undamaged entries end before the checkpoint, and the log continues after it. Keeping them would leave a
+        // gap.
         cut.from_index = first;
         log.clear();
     }
@@ -223,7 +232,7 @@ mod tests {
 
     #[test]
     fn a_member_starts_on_a_log_that_is_cut_anywhere() {
-        // Entries behind the checkpoint are kept for members that are a little late.
+        // Entries at or before the checkpoint are kept for members that are slightly behind.
         for cut_from in 95..=107 {
             let mut found = found(100, 106);
             (95..cut_from).for_each(|index| found.entry(CODE, index, Ok(entry(index))));
@@ -235,7 +244,7 @@ mod tests {
 
             let member = start(group);
             assert_eq!(member.last_index(), 100.max(cut_from - 1), "cut from {cut_from}");
-            // What is left on disk once the log goes on is good.
+            // The disk is valid once the log continues.
             let kept = (95..=106).take_while(|index| cuts.iter().all(|cut| *index < cut.from_index));
             let next = member.last_index() + 1;
             let mut found = self::found(100, next);

@@ -1,15 +1,16 @@
-//! What is kept on disk, and in what order: the vocabulary between core and a storage engine.
+//! The persistent state and the order of its writes: the interface between core and a storage engine.
 //!
-//! Core emits [`WriteBatch`]es; an engine makes each one durable as a whole and in order, then says so. On disk lie, for each
-//! replica group: raft's hard state, a [`Checkpoint`] of the small state (registries, topics, cursors, repeats), the log
-//! behind it, and the messages themselves. For the node: its identity and its outbox.
+//! Core emits [`WriteBatch`]es. An engine makes each batch durable as a whole and in order, then reports it. For each
+//! replica group the disk contains Raft's hard state, a [`Checkpoint`] of the small state (registries, topics, cursors,
+//! repeats), the log after it, and the messages. For the node it contains its identity and its outbox.
 //!
-//! After a crash the small state is the checkpoint plus the log replayed to where it was committed; applying a log entry twice
-//! writes the same message at the same offset, so nothing but the log has to be synced before an acknowledgement. What the log
-//! makes again ([`Write::is_made_again`]) an engine may lose in a crash, as long as the log that makes it stays.
+//! After a crash, the small state is the checkpoint plus the committed log entries after it. Applying a log entry twice
+//! writes the same message at the same offset, so only the log has to be synced before an acknowledgement. An engine
+//! may lose state that the log can rebuild ([`Write::is_made_again`]) in a crash, as long as it keeps that part of the
+//! log.
 //!
-//! What all engines share stands here too: how a row looks ([`rows`]) and which messages share one ([`runs`]), how a record of
-//! a journal looks ([`journal`]), what damage means ([`judge`]), and where a read ends ([`reading`]).
+//! Code common to all engines: the format of a row ([`rows`]) and which messages share a row ([`runs`]), the format of
+//! a journal record ([`journal`]), the consequences of damage ([`judge`]), and the end of a read ([`reading`]).
 
 pub mod journal;
 pub mod judge;
@@ -30,10 +31,13 @@ use crate::names::{Offset, PublisherId, Sequence};
 use crate::time::Timestamp;
 use crate::topics::command::{Command, TopicId};
 
-/// Changes that become durable together. Numbers grow by one; an engine may merge batches and report only the last number.
+/// Changes that become durable together. Batch numbers grow by one. An engine may merge batches and report only the
+/// last number.
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
 pub struct WriteBatch {
+    /// Reported in [`Input::Written`](crate::io::Input::Written).
     pub number: u64,
+    /// Carried out in this order.
     pub writes: Vec<Write>,
 }
 
@@ -45,32 +49,33 @@ pub enum Write {
         group: Vertex,
         state: HardState,
     },
-    /// Entries with consecutive indexes; whatever the log has at their first index and after is replaced.
+    /// Entries with consecutive indexes. They replace the log from their first index on.
     Append {
         group: Vertex,
         entries: Vec<LogEntry>,
     },
-    /// Replaces the group's checkpoint; log entries up to `drop_log_through` are no longer needed.
-    /// `clear_log`: the whole log is dropped (a snapshot replaced it).
+    /// Replaces the group's checkpoint. Log entries up to `drop_log_through` are no longer needed. `clear_log`: drop
+    /// the whole log, because a snapshot replaced it.
     Checkpoint {
         group: Vertex,
         checkpoint: Checkpoint,
         drop_log_through: u64,
         clear_log: bool,
     },
-    /// Messages with consecutive offsets; a message already there is replaced by its equal.
+    /// Messages with consecutive offsets. Existing messages at those offsets have the same content.
     Messages {
         group: Vertex,
         topic: TopicId,
         messages: Vec<StoredMessage>,
     },
-    /// Messages in place of damaged ones. Nobody makes them again, so they are durable like everything that is not made again.
+    /// Replacements for damaged messages. The log cannot rebuild them, so they must be as durable as any write that the
+    /// log cannot rebuild.
     Repair {
         group: Vertex,
         topic: TopicId,
         messages: Vec<StoredMessage>,
     },
-    /// All messages of a topic go.
+    /// Deletes all messages of a topic.
     DropMessages {
         group: Vertex,
         topic: TopicId,
@@ -85,8 +90,9 @@ pub enum Write {
 }
 
 impl Write {
-    /// Whether the log makes it again: messages and checkpoints, from the last checkpoint on that is durable. An engine may lose
-    /// the newest of them in a crash, of all groups from one batch on: a checkpoint stays only with the messages before it.
+    /// Whether the log can rebuild this write: messages and checkpoints, from the last durable checkpoint on. In a
+    /// crash an engine may lose the newest of them, of all groups from one batch on: it keeps a checkpoint only
+    /// together with the messages before it.
     pub fn is_made_again(&self) -> bool {
         match self {
             Write::Messages { .. } => true,
@@ -101,13 +107,14 @@ impl Write {
         }
     }
 
-    /// Whether all that was written before has to be durable with it: a log ends that may have to make something again, or
-    /// damage is to be gone from the disk.
+    /// Whether all earlier writes have to become durable together with this one: a log is dropped that could still be
+    /// needed to rebuild something, or damage must be removed from the disk.
     pub fn settles(&self) -> bool {
         matches!(self, Write::Checkpoint { clear_log: true, .. } | Write::Repair { .. })
     }
 
-    /// Puts a change behind others. Messages join those of their topic which they follow, past other messages only.
+    /// Appends a change to a list. Messages are merged into an earlier write to the same topic if they continue it and
+    /// only other messages were written since.
     pub fn push_to(mut self, writes: &mut Vec<Write>) {
         if let Some((place, messages)) = self.as_messages()
             && let Some(first) = messages.first()
@@ -127,7 +134,7 @@ impl Write {
 }
 
 impl StoredMessage {
-    /// Puts a message behind other changes: [`Write::push_to`].
+    /// Appends a message to a list of changes, as [`Write::push_to`].
     pub fn push_to(self, group: Vertex, topic: TopicId, writes: &mut Vec<Write>) {
         match messages_before(self.offset, (group, topic), writes) {
             Some(before) => before.push(self),
@@ -136,31 +143,33 @@ impl StoredMessage {
     }
 }
 
-/// The messages of a topic that end before this offset, if other messages are all that was written since.
+/// The write with the messages of this topic up to `offset`, if only messages were written after it.
 fn messages_before(offset: Offset, place: (Vertex, TopicId), writes: &mut [Write]) -> Option<&mut Vec<StoredMessage>> {
     let mut earlier = writes.iter_mut().rev().map_while(Write::as_messages);
     let (_, before) = earlier.find(|(at, _)| *at == place)?;
     before.last().is_some_and(|last| last.offset.next() == offset).then_some(before)
 }
 
-/// Who this data folder belongs to. Checked at every start.
+/// The owner of a data folder. Checked at every start.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct NodeRecord {
-    /// `None` until the node learnt whether it is a founding member.
+    /// `None` until the node has learnt whether it is a founding member.
     pub identity: Option<NodeId>,
+    /// The vertex that the folder belongs to.
     pub vertex: Vertex,
-    /// How often this folder was opened; makes request keys unique over restarts.
+    /// How often this folder was opened. Makes request keys unique over restarts.
     pub starts: u64,
-    /// The vertices with which group traffic was exchanged, with the newest incarnation seen.
+    /// The vertices with which this node has exchanged group traffic, with the newest incarnation seen.
     pub met: Vec<(Vertex, Incarnation)>,
 }
 
-/// raft's promise: the term, the vote in it, and what is known to be committed.
+/// Raft's hard state: the term, the vote in it, and the known commit index.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct HardState {
     pub term: u64,
-    /// A raft id, 0 for none.
+    /// A Raft id; 0 for none.
     pub vote: u64,
+    /// The highest index known to be committed.
     pub commit: u64,
 }
 
@@ -170,11 +179,12 @@ pub struct LogEntry {
     pub index: u64,
     pub term: u64,
     pub kind: EntryKind,
-    /// For `Commands`: an encoded list of [`Command`]s, empty for the entry with which a leader begins its term;
-    /// for `MemberChange`: an encoded [`crate::group::MemberChange`].
+    /// For `Commands`: an encoded list of [`Command`]s, empty in the entry that begins a leader's term. For
+    /// `MemberChange`: an encoded [`crate::group::MemberChange`].
     pub data: Bytes,
 }
 
+/// The content of a log entry.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum EntryKind {
     Commands,
@@ -193,11 +203,12 @@ pub struct Checkpoint {
     pub state: Vec<u8>,
 }
 
-/// A message as it lies on disk.
+/// A message as stored on disk.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct StoredMessage {
     pub offset: Offset,
     pub publisher: PublisherId,
+    /// The publisher's own number, if it gave one.
     pub sequence: Option<Sequence>,
     pub time: Timestamp,
     pub content: Content,
@@ -209,32 +220,36 @@ pub struct Recovered {
     /// `None`: the folder is new.
     pub record: Option<NodeRecord>,
     pub groups: Vec<RecoveredGroup>,
+    /// The entries of the outbox, by id.
     pub outbox: Vec<(u64, Command)>,
 }
 
+/// The state of one group on disk.
 #[derive(Clone, PartialEq, Debug)]
 pub struct RecoveredGroup {
     pub group: Vertex,
     pub hard_state: HardState,
     pub checkpoint: Option<Checkpoint>,
-    /// Consecutive, beginning right after the checkpoint or before it.
+    /// Consecutive entries. The first one directly follows the checkpoint, or is earlier.
     pub log: Vec<LogEntry>,
-    /// A damaged end of the log was cut off: entries that this member had promised to keep may be gone, so it must not vote
-    /// as it was. It comes back as a new incarnation.
+    /// A damaged end of the log was cut off. Entries that this member had acknowledged may be lost, so it must not vote
+    /// under its old identity. It returns as a new incarnation.
     pub tail_cut: bool,
 }
 
-/// A read of messages from disk. Ordered behind all batches that were written before it.
+/// A read of messages from disk. It includes all batches that were written before it.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct ReadMessages {
     pub read: ReadId,
     pub group: Vertex,
     pub topic: TopicId,
+    /// The offset of the first message.
     pub from: Offset,
-    /// Reads no message at or past this offset.
+    /// The read ends before this offset.
     pub end: Offset,
+    /// The read ends after this many messages.
     pub max_messages: u32,
-    /// Stops after the message that passes this many bytes of content; at least one message is read.
+    /// The read stops after the message that exceeds this many bytes of content. At least one message is read.
     pub max_bytes: u64,
 }
 
@@ -243,29 +258,31 @@ pub struct ReadMessages {
 #[serde(transparent)]
 pub struct ReadId(pub u64);
 
-/// Why a read failed. A write that fails ends the node: it must not go on with less on disk than it believes.
+/// Why a read failed. A failed write, in contrast, ends the node: it must not continue with less on disk than it
+/// assumes.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 #[error("{why}")]
 pub struct ReadFailed {
     pub why: String,
-    /// The first messages that the read needs and the disk has lost, where that is why, and where it can be told.
+    /// The first lost messages in the range of the read, if that is the reason and the range is known.
     pub damaged: Option<Damaged>,
 }
 
 impl ReadFailed {
+    /// A failure without known damage.
     pub fn because(why: impl Into<String>) -> ReadFailed {
         ReadFailed { why: why.into(), damaged: None }
     }
 }
 
-/// Messages of a topic that are damaged or missing: from one offset to before another.
+/// A range of a topic's messages that are damaged or missing: from one offset to before another.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Damaged {
     pub from: Offset,
     pub end: Offset,
 }
 
-/// Byte strings as byte strings: serde would otherwise take them number by number.
+/// Encodes byte strings as bytes. By default serde encodes them one number at a time.
 mod byte_string {
     use serde::{Deserializer, Serializer, de};
     use std::fmt;

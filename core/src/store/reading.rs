@@ -1,33 +1,35 @@
-//! Where a read of messages begins and ends, whatever engine has the rows.
+//! The range of messages that a read returns, for all engines.
 //!
-//! One that needs a row which is damaged or missing fails, and says which messages are lost.
+//! A read that needs a damaged or missing row fails, and reports which messages are lost.
 
 use super::rows::{BadRow, Row, RowKey};
 use super::{Damaged, ReadMessages, StoredMessage};
 use crate::names::Offset;
 
-/// A read needs messages that are damaged, or missing.
+/// A read needs messages that are damaged or missing.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 #[error("{bad}")]
 pub struct Unreadable {
+    /// The first bad row.
     pub bad: BadRow,
-    /// The messages that are lost, as far as the read has seen.
+    /// The lost messages, as far as the read has come.
     pub lost: Damaged,
 }
 
 impl Unreadable {
-    /// Where the row before ends, the loss begins.
+    /// Extends the loss back to the end of the previous row.
     pub fn behind(self, row_before: Option<Offset>) -> Unreadable {
         let from = row_before.map_or(Offset(0), Offset::next);
         Unreadable { lost: Damaged { from: from.min(self.lost.from), ..self.lost }, ..self }
     }
 }
 
-/// Reads messages out of rows, and out of what will be written over them.
+/// Reads messages from rows, overlaid with pending messages that are not in rows yet.
 ///
-/// Rows come in the order of their keys, from the first at or behind the read's first offset on; each is a key, and what
-/// is looked at only when it is needed: what the read can use of it, or more. Pending messages come in the order of their
-/// offsets, from that offset on.
+/// Rows come in the order of their keys, beginning with the first at or after the read's first offset. Each is a key
+/// and a function that decodes the row; it is called only if the row is needed. It must return at least those messages
+/// of the row that are in the range of the read. Pending messages come in the order of their offsets, beginning at the
+/// read's first offset.
 pub fn read_through<'p, E: From<Unreadable>, L: FnOnce() -> Row<Vec<StoredMessage>>>(
     read: &ReadMessages,
     rows: impl Iterator<Item = Result<(Offset, L), E>>,
@@ -65,26 +67,26 @@ pub fn read_through<'p, E: From<Unreadable>, L: FnOnce() -> Row<Vec<StoredMessag
     }
 }
 
-/// A read under way.
+/// A read in progress.
 struct Reading<'r> {
     read: &'r ReadMessages,
     next: Offset,
     bytes: u64,
     /// The read's last offset was passed.
     ended: bool,
-    /// What follows is lost.
+    /// The messages from here on are lost.
     unreadable: Option<Unreadable>,
     messages: Vec<StoredMessage>,
 }
 
 impl Reading<'_> {
-    /// No more messages are wanted.
+    /// Whether no more messages are needed.
     fn is_full(&self) -> bool {
         let limited = self.bytes > self.read.max_bytes || self.messages.len() as u64 >= self.read.max_messages.into();
         self.ended || self.unreadable.is_some() || self.next >= self.read.end || (limited && !self.messages.is_empty())
     }
 
-    /// A message that is missing before this one ends the read.
+    /// Adds a message. A gap before it ends the read.
     fn take(&mut self, message: StoredMessage) {
         if self.is_full() {
             return;
@@ -102,7 +104,7 @@ impl Reading<'_> {
         self.messages.push(message);
     }
 
-    /// From the next message to before `end` all is lost.
+    /// Ends the read: all messages from the next one to before `end` are lost.
     fn stop(&mut self, bad: BadRow, end: Offset) {
         self.unreadable = Some(Unreadable { bad, lost: Damaged { from: self.next, end } });
     }

@@ -1,7 +1,7 @@
-//! How rows look on a disk: values that carry a check sum, which knows their place.
+//! The format of rows on disk: values with a check sum that includes the row's key.
 //!
-//! A value is a crc32 (little-endian) over table, key and payload, then the payload in postcard. With the key in the
-//! check sum a row that turns up under another key, or in another table, is as damaged as one whose bytes changed.
+//! A value is a crc32 (little-endian) over table, key and payload, followed by the payload in postcard. Because the key
+//! is part of the check sum, a row found under another key or in another table is detected like changed bytes.
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -11,33 +11,33 @@ use crate::cube::Vertex;
 use crate::names::Offset;
 use crate::topics::command::TopicId;
 
-/// A group as it stands in keys: [`Vertex::to_code`].
+/// A group in keys: [`Vertex::to_code`].
 pub type GroupCode = u32;
 
-/// What a look at a row gives.
+/// The result of reading a row.
 pub type Row<T> = Result<T, BadRow>;
 
-/// One row's place: the table and the key. What damage is reported by.
+/// The place of a row: the table and the key. Damage is reported with it.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum RowKey {
-    /// Whose folder it is.
+    /// The owner of the folder.
     Owner,
-    /// The number of the newest transaction that the tables have: grows with each.
+    /// The number of the newest transaction in the tables. Grows with each transaction.
     Transaction,
     /// The node's record.
     Record,
-    /// How much of an engine's room is used, in the engine's own words.
+    /// How much of an engine's space is in use, in a format of the engine.
     Usage,
     HardState(GroupCode),
     Checkpoint(GroupCode),
     Log(GroupCode, u64),
-    /// Group, topic, and the offset of the last message in the row: a row has a [run](super::runs).
+    /// Group, topic, and the offset of the last message in the row: a row contains a [run](super::runs).
     Messages(GroupCode, u64, u64),
     Outbox(u64),
 }
 
 impl RowKey {
-    /// The key of a row in the meta table.
+    /// The key of a row in the meta table. Panics for rows of other tables.
     pub fn meta(self) -> u8 {
         match self {
             RowKey::Owner => 0,
@@ -48,7 +48,7 @@ impl RowKey {
         }
     }
 
-    /// The words of the key; the first one names the table.
+    /// The parts of the key; the first one identifies the table.
     fn words(self) -> [u64; 4] {
         match self {
             RowKey::Owner => [1, 0, 0, 0],
@@ -89,7 +89,7 @@ impl std::fmt::Display for RowKey {
     }
 }
 
-/// Prints a group's code as its vertex where it is one.
+/// Displays a group's code as its vertex if the code is valid.
 struct GroupName(GroupCode);
 
 impl std::fmt::Display for GroupName {
@@ -101,7 +101,7 @@ impl std::fmt::Display for GroupName {
     }
 }
 
-/// What is wrong with a row.
+/// A damaged row and the reason.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 #[error("{key} {why}")]
 pub struct BadRow {
@@ -109,17 +109,17 @@ pub struct BadRow {
     pub why: &'static str,
 }
 
-/// Makes values, reusing its memory.
+/// Encodes rows, reusing its memory.
 #[derive(Default, Debug)]
 pub struct RowWriter {
     buffer: Vec<u8>,
 }
 
 impl RowWriter {
-    /// A larger buffer than this is given back after use.
+    /// A buffer larger than this is freed after use.
     const KEPT_BYTES: usize = 256 << 10;
 
-    /// The value of a row.
+    /// The value of a row, valid until the next call.
     pub fn encode(&mut self, key: RowKey, value: &impl Serialize) -> &[u8] {
         let mut buffer = std::mem::take(&mut self.buffer);
         if buffer.capacity() > Self::KEPT_BYTES {
@@ -127,7 +127,7 @@ impl RowWriter {
         }
         buffer.clear();
         buffer.extend_from_slice(&[0; 4]);
-        // Our own types hold nothing that postcard refuses, and a Vec takes all it is given.
+        // Our own types contain nothing that postcard refuses, and a `Vec` grows as needed.
         self.buffer = postcard::to_extend(value, buffer).expect("a row encodes");
         let crc = key.crc(&self.buffer[4..]);
         self.buffer[..4].copy_from_slice(&crc);
@@ -135,13 +135,14 @@ impl RowWriter {
     }
 }
 
-/// Gives a value the check sum that it should have, as if nobody looked: for a deliberate bug ([`crate::bugs`]).
+/// Overwrites the check sum of a value with the correct one, as if check sums were not compared. For a deliberate bug
+/// ([`crate::bugs`]).
 pub(crate) fn let_fit(key: RowKey, value: &mut [u8]) {
     let crc = key.crc(&value[4..]);
     value[..4].copy_from_slice(&crc);
 }
 
-/// What a value says, if it is the one that was written under this key.
+/// Decodes a value, if it was written under this key.
 pub fn decode<T: DeserializeOwned>(key: RowKey, value: &[u8]) -> Row<T> {
     let (crc, payload) = value.split_at_checked(4).ok_or(BadRow { key, why: "is cut short" })?;
     if key.crc(payload) != crc {
@@ -150,13 +151,14 @@ pub fn decode<T: DeserializeOwned>(key: RowKey, value: &[u8]) -> Row<T> {
     postcard::from_bytes(payload).map_err(|_| BadRow { key, why: "fits its check sum but cannot be decoded" })
 }
 
+/// Decodes a log entry and checks its index.
 pub fn decode_entry(group: GroupCode, index: u64, value: &[u8]) -> Row<LogEntry> {
     let key = RowKey::Log(group, index);
     let entry: LogEntry = decode(key, value)?;
     if entry.index == index { Ok(entry) } else { Err(BadRow { key, why: "lies under another index" }) }
 }
 
-/// The messages of a row, at least one, with consecutive offsets up to `last`.
+/// Decodes the messages of a row: at least one, with consecutive offsets up to `last`.
 pub fn decode_run(group: GroupCode, topic: TopicId, last: Offset, value: &[u8]) -> Row<Vec<StoredMessage>> {
     let key = RowKey::Messages(group, topic.0, last.0);
     let run: Vec<StoredMessage> = decode(key, value)?;
@@ -196,7 +198,7 @@ mod tests {
 
     #[test]
     fn a_rows_bytes_are_pinned() {
-        // zlib.crc32(struct.pack("<4Q", 2, 10, 0, 0) + bytes([3, 4])) in Python.
+        // In Python: zlib.crc32(struct.pack("<4Q", 2, 10, 0, 0) + bytes([3, 4]))
         let row = RowWriter::default().encode(RowKey::HardState(10), &(3u64, 4u64)).to_vec();
         assert_eq!(row[4..], [3, 4]);
         assert_eq!(u32::from_le_bytes(row[..4].try_into().unwrap()), 0x6456_3f4f);

@@ -1,18 +1,20 @@
-//! Messages lie in rows of many: runs of consecutive offsets, each under the offset of its last message.
+//! Rows of messages: each row contains a run of messages with consecutive offsets, and its key is the offset of the
+//! last one.
 //!
-//! The first row at or behind an offset is then the one that has it, if any has. What a row has stays where it is: a
-//! message is only ever replaced by its equal. Damaged rows give way to what is written anew.
+//! Therefore a message, if present, is in the first row whose key is at or after its offset. Messages are never moved
+//! between rows: an existing message is only ever replaced by an equal one. New writes replace damaged rows.
 
 use std::ops::RangeInclusive;
 
 use super::StoredMessage;
 
-/// A row takes no further message past this many bytes: with its page's header it fits four pages of 4 KiB.
+/// A row accepts no more messages past this many bytes. With its page's header, such a row fits into four pages of 4
+/// KiB.
 const RUN_BYTES: usize = 15 << 10;
-/// What a message takes besides its texts, at most.
+/// The maximum size of a message without its texts.
 const MESSAGE_BYTES: usize = 48;
 
-/// A row that may have to do with new messages: the first of them is not behind its last.
+/// A row that may overlap with new messages: its last message is not before the first new one.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Present {
     /// The row's key.
@@ -21,17 +23,17 @@ pub struct Present {
     pub first: Option<u64>,
 }
 
-/// How new messages go among the rows that are there.
+/// How to insert new messages between the existing rows.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Plan<'m> {
-    /// Damaged rows that go, by their keys.
+    /// Damaged rows to be deleted, by their keys.
     pub remove: Vec<u64>,
     /// New rows.
     pub runs: Vec<Vec<&'m StoredMessage>>,
 }
 
-/// Plans for messages in the order of their offsets. Of the rows present, all are told whose last offset is not before the
-/// first message, up to the one that is not before the last.
+/// Plans the insertion of messages, which must be in the order of their offsets. `present` must contain all rows from
+/// the first whose key is not before the first message, to the first whose key is not before the last message.
 pub fn plan<'m>(present: &[Present], messages: impl IntoIterator<Item = &'m StoredMessage>) -> Plan<'m> {
     let held: Vec<RangeInclusive<u64>> = present.iter().filter_map(|row| Some(row.first?..=row.last)).collect();
     let new = messages.into_iter().filter(|message| !held.iter().any(|row| row.contains(&message.offset.0)));
@@ -41,7 +43,7 @@ pub fn plan<'m>(present: &[Present], messages: impl IntoIterator<Item = &'m Stor
     Plan { remove: present.iter().filter(is_replaced).map(|row| row.last).collect(), runs }
 }
 
-/// Cuts messages where offsets are missing between them, and where a row is full.
+/// Splits messages at gaps between their offsets, and where a row is full.
 fn split<'m>(messages: impl Iterator<Item = &'m StoredMessage>) -> Vec<Vec<&'m StoredMessage>> {
     let mut runs: Vec<Vec<&StoredMessage>> = Vec::new();
     let mut bytes = 0;

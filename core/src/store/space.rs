@@ -1,42 +1,42 @@
-//! How much room a disk has left, and how much a write takes.
+//! The free space on a disk, and the size of writes.
 
 use super::{Write, WriteBatch};
 use crate::topics::command::Command;
 
-/// What an engine measures of its disk, again and again.
+/// The measurements of a disk, which the engine repeats.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Space {
-    /// Bytes that the file system still gives.
+    /// Free bytes on the file system.
     pub free: u64,
-    /// Bytes inside the engine's own files that deleted content left: new content takes them again.
+    /// Free bytes inside the engine's own files, left by deleted content; new content reuses them.
     pub reusable: u64,
-    /// Bytes that the engine's files take, without the reusable ones and those that it keeps in reserve.
+    /// Bytes used by the engine's files, without the reusable ones and those kept in reserve.
     pub stored: u64,
-    /// The limit below which no publishes shall be taken; 0 for a disk that is never full.
+    /// Publishes are refused below this limit. 0: the disk is never full.
     pub reserve: u64,
-    /// A write waits for room.
+    /// A write is waiting for room.
     pub stuck: bool,
-    /// So many nodes have their data on this disk, as far as is known: what one of them accepts may be written by all. 0 is
-    /// taken for 1.
+    /// The number of nodes known to have their data on this disk: if one accepts a message, all may write it. 0 counts
+    /// as 1.
     pub shared_by: u64,
 }
 
 impl Space {
-    /// What can still be stored.
+    /// The bytes that can still be stored.
     pub fn room(&self) -> u64 {
         self.free.saturating_add(self.reusable)
     }
 }
 
 impl WriteBatch {
-    /// About the bytes that it takes, in memory and on a disk.
+    /// The approximate size in bytes, in memory and on disk.
     pub fn weight(&self) -> u64 {
         self.writes.iter().map(Write::weight).sum()
     }
 }
 
 impl Write {
-    /// About the bytes that it takes, in memory and on a disk.
+    /// The approximate size in bytes, in memory and on disk.
     pub fn weight(&self) -> u64 {
         const WRITE: u64 = 64;
         let content = match self {

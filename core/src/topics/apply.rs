@@ -1,4 +1,4 @@
-//! What each command does to the state.
+//! The effect of each command on the state.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -18,7 +18,7 @@ use crate::wire::client::StartAt;
 use crate::wire::peer::RequestKey;
 
 impl Topics {
-    /// Carries out one command of the group's log.
+    /// Applies one command of the group's log.
     pub fn apply(&mut self, command: &Command) -> Applied {
         let key = command.key;
         self.latest = self.latest.max(command.time);
@@ -171,7 +171,8 @@ impl Topics {
         )))
     }
 
-    /// Past the limit the topics that take the most forget first, until there is some room again.
+    /// Above the limit, removes remembered repeats, first from the topics that use the most memory, until there is some
+    /// room again.
     fn make_room_for_repeats(&mut self) {
         if self.repeat_bytes <= MAX_REPEAT_BYTES {
             return;
@@ -254,7 +255,7 @@ impl Topics {
         Ok((Outcome::Unsubscribed, Change::Unsubscribed { id: topic.id }))
     }
 
-    /// Forward to `to`, if the cursor is at `from` or behind it.
+    /// Moves the cursor forward to `to`, if it is at or after `from`.
     fn move_cursor(
         &mut self,
         key: RequestKey,
@@ -284,7 +285,7 @@ impl Topics {
     }
 }
 
-/// Where a subscription is put; `None` leaves the one there is where it is.
+/// The start of a subscription. `None` leaves an existing subscription unchanged.
 fn start_of(
     name: &TopicName,
     topic: &Topic,
@@ -306,13 +307,13 @@ fn start_of(
 }
 
 impl Cursor {
-    /// A request was carried out: where it left the cursor, which a copy learns as well.
+    /// Records that a request was carried out, and the cursor's position after it, so that a copy gets the same answer.
     fn tell(&mut self, key: RequestKey) -> Offset {
         self.answer(key, Some(self.offset));
         self.offset
     }
 
-    /// A request was refused, and a copy of it is too late.
+    /// Records that a request was refused. A copy of it counts as late.
     fn refuse(&mut self, key: RequestKey) {
         self.before.note(key);
         self.met.note(key);
@@ -326,7 +327,8 @@ impl Cursor {
         }
     }
 
-    /// What a copy learns: what the first did. A late one that was overtaken by the same origin's next learns where the cursor is.
+    /// The answer for a copy: that of the first one. If the same origin's next request was applied in between, a late
+    /// copy gets the current position.
     fn told(&self, key: RequestKey) -> Option<Result<Offset, Failure>> {
         let answer = self.answers.get(&key.origin).filter(|(number, _)| *number == key.number);
         match answer {
@@ -349,7 +351,7 @@ impl Topic {
     }
 }
 
-/// The topic for which the request was meant.
+/// The topic that the request was meant for.
 fn find<'a>(
     topics: &'a mut BTreeMap<TopicName, Topic>,
     no_topic: &mut Absences<TopicName>,
@@ -371,7 +373,7 @@ fn unchanged(outcome: Outcome) -> (Outcome, Change) {
     (outcome, Change::Nothing)
 }
 
-/// Whether `key` is the request that made `newest`, or one that the same origin took in before it: a late copy.
+/// Whether `key` is the request that created `newest`, or was received by the same origin before it: a late copy.
 pub(super) fn is_late(key: RequestKey, newest: RequestKey) -> bool {
     key.origin == newest.origin && key.number <= newest.number
 }

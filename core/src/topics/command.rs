@@ -1,4 +1,4 @@
-//! What a replica group agrees on: the commands in its log.
+//! The commands in a group's log.
 
 use serde::{Deserialize, Serialize};
 
@@ -8,17 +8,19 @@ use crate::time::Timestamp;
 use crate::wire::client::StartAt;
 use crate::wire::peer::RequestKey;
 
-/// One change to a group's state. A log entry carries a list of them, so that many requests share one entry.
+/// One change of a group's state. A log entry contains a list of commands, so that many requests share one entry.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Command {
-    /// Who took it in; a repeat of the same key has no second effect.
+    /// Identifies the request. A repeat with the same key has no second effect.
     pub key: RequestKey,
-    /// What the leader's clock said when it took the command in. A message's time is this, or the latest time before it in the
-    /// log if that is later.
+    /// The leader's clock when it received the command. A message gets this time, or the latest earlier time in the log
+    /// if that is later.
     pub time: Timestamp,
+    /// The change.
     pub op: Op,
 }
 
+/// The kinds of changes.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum Op {
     CreatePublisher {
@@ -55,7 +57,8 @@ pub enum Op {
         topic: TopicName,
         offset: Offset,
     },
-    /// The messages from `from` to before `to` were read. The cursor moves behind them, unless it was put back before them since.
+    /// The messages from `from` to before `to` were read. The cursor moves to `to`, unless it has been set to an offset
+    /// before `from` since.
     Advance {
         subscriber: SubscriberId,
         topic: TopicName,
@@ -68,21 +71,21 @@ pub enum Op {
     DeleteSubscriber {
         subscriber: SubscriberId,
     },
-    /// Somebody acted under this name: it does not expire for a while.
+    /// The name was used, so it does not expire for a while.
     UsePublisher {
         publisher: PublisherId,
     },
     UseSubscriber {
         subscriber: SubscriberId,
     },
-    /// Names that were last used before this moment end.
+    /// Deletes the names that were last used before this time.
     ExpireNames {
         before: Timestamp,
     },
 }
 
 impl Command {
-    /// Hardly less than the bytes that it takes in a log entry.
+    /// The approximate size in a log entry, in bytes; rarely less than the real size.
     pub fn weight(&self) -> usize {
         const OVERHEAD: usize = 128;
         match &self.op {
@@ -92,16 +95,17 @@ impl Command {
     }
 }
 
-/// A topic's identity within its group: a topic deleted and created again under the same name is another one.
+/// A topic's identity within its group. A topic that is deleted and created again under the same name is a different
+/// topic.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct TopicId(pub u64);
 
-/// The version of [`encode_commands`]' format: its first byte. A crc32 over all that follows it comes next.
+/// The version of [`encode_commands`]' format: its first byte. A crc32 over the rest of the data follows it.
 const FORMAT: u8 = 2;
 const HEADER_BYTES: usize = 5;
 
-/// Why the data of a log entry are not commands.
+/// Why the data of a log entry cannot be decoded into commands.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum CommandsError {
     #[error(
@@ -112,8 +116,8 @@ pub enum CommandsError {
     Damaged(String),
 }
 
-/// The data of a log entry. The leader that proposes it gives it its check sum, which every member looks at before it takes the
-/// entry in.
+/// The data of a log entry. The proposing leader adds the check sum, and every member verifies it before it accepts the
+/// entry.
 pub fn encode_commands(commands: &[Command]) -> Vec<u8> {
     let mut data = Vec::with_capacity(HEADER_BYTES + commands.iter().map(Command::weight).sum::<usize>());
     data.extend_from_slice(&[FORMAT, 0, 0, 0, 0]);
@@ -122,14 +126,15 @@ pub fn encode_commands(commands: &[Command]) -> Vec<u8> {
     data
 }
 
-/// Gives the data of a log entry the check sum of what it has, whatever it had before: its encoder, and tests of its decoder.
+/// Overwrites the check sum of a log entry's data with the correct one. Used by the encoder, and by tests of the
+/// decoder.
 pub fn let_commands_fit(data: &mut [u8]) {
     if let Some((header, body)) = data.split_first_chunk_mut::<HEADER_BYTES>() {
         header[1..].copy_from_slice(&crc32fast::hash(body).to_le_bytes());
     }
 }
 
-/// The inverse of [`encode_commands`]. The empty entry that a new leader begins with holds no commands.
+/// The inverse of [`encode_commands`]. The empty entry that begins a leader's term contains no commands.
 pub fn decode_commands(data: &[u8]) -> Result<Vec<Command>, CommandsError> {
     let Some((&format, sealed)) = data.split_first() else { return Ok(Vec::new()) };
     if format != FORMAT {
@@ -168,7 +173,7 @@ mod tests {
 
     #[test]
     fn the_bytes_of_a_log_entry_are_pinned() {
-        // zlib.crc32(body) in Python.
+        // In Python: zlib.crc32(body)
         let body = [1, 12, 1, 0xAC, 2, 1, 4, 1, b'p', 4, b'n', b'e', b'w', b's', 1, 2, 2, b'h', b'i'];
         let bytes = [&[2], [0x8D, 0x52, 0x7D, 0x46].as_slice(), &body].concat();
         assert_eq!(encode_commands(&[publish("hi")]), bytes);

@@ -1,10 +1,10 @@
-//! Late copies: a command that its origin took in before something that was applied since.
+//! Late copies: commands whose origin received them before another request that has been applied since.
 //!
-//! An origin numbers its requests in the order in which it takes them in. So when a topic has met number 7 of an origin, every
-//! request up to 7 was taken in before that moment; when the topic is then deleted and created again, such a request is not meant
-//! for the new topic. It may be a copy of one that was answered long ago, and to store it would make that answer false. To refuse
-//! it is right in any case: its origin asked before there was this topic. Subscriptions that end and begin again are the same, and
-//! so are registered names.
+//! An origin numbers its requests in the order in which it receives them. Therefore, when a topic has met request 7 of
+//! an origin, every request up to 7 was received before that time. If the topic is then deleted and created again, such
+//! a request is not meant for the new topic. It may be a copy of a request that was answered long ago, and storing it
+//! would make that answer false. Refusing it is correct in any case: its origin received it before this topic existed.
+//! The same applies to subscriptions that end and begin again, and to registered names.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -15,7 +15,7 @@ use super::repeats::MAX_PRODUCERS;
 use crate::identity::NodeId;
 use crate::wire::peer::RequestKey;
 
-/// Of each origin the newest request that was met; by origin.
+/// The newest request of each origin, sorted by origin.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 #[serde(transparent)]
 pub(super) struct Newest(Vec<(NodeId, u64)>);
@@ -33,7 +33,7 @@ impl Newest {
         }
     }
 
-    /// Whether the request was taken in before one that was met, or is that one.
+    /// Whether the request is the newest one recorded for its origin, or an earlier one.
     pub(super) fn covers(&self, key: RequestKey) -> bool {
         self.place(key.origin).is_ok_and(|at| key.number <= self.0[at].1)
     }
@@ -42,7 +42,7 @@ impl Newest {
         self.0.len()
     }
 
-    /// Of memory.
+    /// The memory in bytes.
     pub(super) fn bytes(&self) -> usize {
         self.0.len() * size_of::<(NodeId, u64)>()
     }
@@ -55,7 +55,7 @@ impl Newest {
         self.0.binary_search_by_key(&origin, |(known, _)| *known)
     }
 
-    /// The origin with the smallest number: as a rule a node whose disk was lost long ago.
+    /// Removes the origin with the smallest number: usually a node whose disk was lost long ago.
     fn forget_one(&mut self) {
         let smallest = self.0.iter().enumerate().min_by_key(|(_, (_, number))| *number);
         if let Some((at, _)) = smallest {
@@ -64,20 +64,20 @@ impl Newest {
     }
 }
 
-/// What is not there and was asked for: the newest [`REMOVALS_REMEMBERED`] of topics, of subscriptions, or of names.
+/// Requests for absent items: the newest [`REMOVALS_REMEMBERED`] of topics, of subscriptions, or of names.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub(super) struct Absences<K: Ord> {
     known: BTreeMap<K, Absence>,
-    /// All of `known`, the oldest first.
+    /// The keys of `known`, oldest first.
     order: VecDeque<K>,
 }
 
-/// Who asked for one of them.
+/// The requests for one absent item.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 struct Absence {
-    /// All that came before it begins again.
+    /// All requests that came before the item begins again.
     before: Newest,
-    /// Of these, those that cannot be its beginning: they met the one that ended, or were refused.
+    /// Of these, the requests that cannot begin it: they were met by the item that ended, or were refused.
     ended: Newest,
 }
 
@@ -88,37 +88,37 @@ impl<K: Ord> Default for Absences<K> {
 }
 
 impl<K: Ord + Clone> Absences<K> {
-    /// A request found nothing.
+    /// A request found that the item is absent.
     pub(super) fn note(&mut self, what: &K, key: RequestKey) {
         self.of(what).before.note(key);
     }
 
-    /// A request to begin it was refused.
+    /// A request to create the item was refused.
     pub(super) fn note_refusal(&mut self, what: &K, key: RequestKey) {
         let absence = self.of(what);
         absence.before.note(key);
         absence.ended.note(key);
     }
 
-    /// It ends, and had met all these.
+    /// The item ended, after it had met these requests.
     pub(super) fn note_end(&mut self, what: &K, met: &Newest) {
         let absence = self.of(what);
         absence.before.merge(met);
         absence.ended.merge(met);
     }
 
-    /// Whether the request was taken in before the end, or was refused.
+    /// Whether the request was received before the end of the item, or was refused.
     pub(super) fn is_before_end(&self, what: &K, key: RequestKey) -> bool {
         self.known.get(what).is_some_and(|absence| absence.ended.covers(key))
     }
 
-    /// What came before it, should it begin now.
+    /// The requests that came before the item, if it begins now.
     pub(super) fn before(&self, what: &K) -> &Newest {
         const NOTHING: &Newest = &Newest(Vec::new());
         self.known.get(what).map_or(NOTHING, |absence| &absence.before)
     }
 
-    /// It begins: what came before.
+    /// The item begins. Returns the requests that came before it.
     pub(super) fn begin(&mut self, what: &K) -> Newest {
         let Some(absence) = self.known.remove(what) else { return Newest::default() };
         self.order.retain(|known| known != what);

@@ -1,23 +1,23 @@
-//! Those of the deliberate bugs ([`crate::bugs`]) that take more than a line.
+//! Those deliberate bugs ([`crate::bugs`]) that need more than a line of code.
 
 use super::repeats::Repeats;
 use super::{TopicId, Topics};
 use crate::bugs::Bugs;
 
 impl Topics {
-    /// With this deliberate bug from now on.
+    /// Enables a deliberate bug.
     pub fn with(self, bugs: Bugs) -> Topics {
         Topics { bugs, ..self }
     }
 
-    /// All but the tables by which repeats are recognised.
+    /// A copy without the tables that recognise repeats.
     pub fn without_repeats(&self) -> Topics {
         let mut copy = self.clone();
         copy.topics.values_mut().for_each(|topic| topic.repeats = Repeats::default());
         copy
     }
 
-    /// And the topics of `old` that are no longer here.
+    /// Adds the topics of `old` that no longer exist here.
     pub fn with_topics_of(mut self, old: &Topics) -> Topics {
         for (name, topic) in &old.topics {
             self.topics.entry(name.clone()).or_insert_with(|| topic.clone());

@@ -1,11 +1,12 @@
-//! A replica group's state machine: registries, topics, subscriptions with their cursors, recognised repeats.
+//! The state machine of a replica group: registries, topics, subscriptions with their cursors, and recognised repeats.
 //!
-//! Applying the same commands in the same order gives the same state, byte for byte, on every member. Message bodies are not
-//! kept here: applying a publish says what to store, and where. Whether a publisher or subscriber is registered is not asked
-//! here either: its registry may lie in another group, and the origin asked there.
+//! Applying the same commands in the same order produces the same state, byte for byte, on every member. The state does
+//! not contain messages: applying a publish returns the message to store and its offset. It also does not check whether
+//! a publisher or subscriber is registered: its registry may be in another group, and the origin has checked it there.
 //!
-//! Every command may come twice (its origin retries), and late. The second time it changes nothing and has the outcome of the
-//! first; a late copy never undoes what the same origin asked for afterwards, nor does anything to a topic that was created since.
+//! Every command may arrive twice, because its origin retries, and late. The second copy changes nothing and has the
+//! outcome of the first. A late copy never undoes a later request of the same origin, and never affects a topic that
+//! was created since.
 
 mod apply;
 pub mod command;
@@ -36,30 +37,34 @@ use repeats::Repeats;
 
 pub use repeats::{MAX_BYTES as MAX_REPEAT_BYTES, MAX_PRODUCERS, MAX_RUNS};
 
-/// Topics of one group; one more is refused.
+/// The maximum number of topics in one group; further ones are refused.
 pub const MAX_TOPICS: usize = 100_000;
-/// Bytes of memory, about, of a group's topics beside their subscriptions and the repeats that they recognise; a topic that does not
-/// fit is refused.
+/// The approximate memory limit, in bytes, for the topics of a group, without their subscriptions and recognised
+/// repeats. A topic that does not fit is refused.
 pub const MAX_TOPIC_BYTES: usize = 64 << 20;
-/// Bytes of memory, about, of the subscriptions to a group's topics; one that does not fit is refused.
+/// The approximate memory limit, in bytes, for the subscriptions to a group's topics. A subscription that does not fit
+/// is refused.
 pub const MAX_SUBSCRIPTION_BYTES: usize = 64 << 20;
-/// Bytes of memory, about, of the publishers and subscribers registered in one group; a name that does not fit is refused.
+/// The approximate memory limit, in bytes, for the publishers and subscribers registered in one group. A name that does
+/// not fit is refused.
 pub const MAX_REGISTERED_BYTES: usize = 32 << 20;
-/// Deletions of which a repeat is recognised; and as many names without a topic, and topics without a subscriber, of which late
-/// copies are.
+/// The number of deletions for which repeats are recognised. Also the number of names without a topic, and of topics
+/// without a subscriber, for which late copies are recognised.
 pub const REMOVALS_REMEMBERED: usize = 1_024;
 
 /// The version of [`Topics::encode`]'s format: its first byte.
 const FORMAT: u8 = 4;
 
-/// What one command did.
+/// The effect of one command.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Applied {
+    /// The result for the requester.
     pub outcome: Result<Outcome, Failure>,
+    /// The consequence for stored messages.
     pub change: Change,
 }
 
-/// What the one who asked learns.
+/// The result for the requester.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Outcome {
     Registered { existed: bool },
@@ -72,7 +77,7 @@ pub enum Outcome {
     Committed { cursor: Offset },
 }
 
-/// What follows for the messages on disk, and for those who wait for them.
+/// The consequence of a command for the messages on disk, and for clients that wait for messages.
 #[derive(Clone, PartialEq, Debug)]
 pub enum Change {
     Nothing,
@@ -87,10 +92,10 @@ pub enum Change {
     Drop {
         topic: TopicName,
         id: TopicId,
-        /// How many messages there were.
+        /// The number of messages that the topic had.
         end: Offset,
     },
-    /// Somebody is no longer subscribed.
+    /// A subscription ended.
     Unsubscribed {
         id: TopicId,
     },
@@ -102,24 +107,24 @@ pub struct Topics {
     publishers: Registry<PublisherId>,
     subscribers: Registry<SubscriberId>,
     topics: BTreeMap<TopicName, Topic>,
-    /// The number that the next topic gets; numbers are never used again.
+    /// The number of the next topic; numbers are never reused.
     next_id: u64,
-    /// The latest time of any command: leaders' clocks differ, and are set back, and times in the log nevertheless never decrease.
+    /// The latest time of any command. Leaders' clocks differ and can be set back, but times in the log never decrease.
     latest: Timestamp,
     deleted: VecDeque<DeletedTopic>,
-    /// Names without a topic, and topics without this subscriber.
+    /// Requests for names without a topic, and for topics without this subscriber.
     no_topic: Absences<TopicName>,
     no_subscription: Absences<(TopicId, SubscriberId)>,
     /// An index of `topics`.
     #[serde(skip)]
     names: BTreeMap<TopicId, TopicName>,
-    /// About the memory that the subscriptions to `topics` take.
+    /// The approximate memory that the subscriptions to `topics` use, in bytes.
     #[serde(skip)]
     subscription_bytes: usize,
-    /// About the memory that `topics` take beside these and the repeats that they recognise.
+    /// The approximate memory that `topics` use without subscriptions and recognised repeats, in bytes.
     #[serde(skip)]
     topic_bytes: usize,
-    /// About the memory that recognising repeats takes.
+    /// The approximate memory for recognised repeats, in bytes.
     #[serde(skip)]
     repeat_bytes: usize,
     /// The sum of the ends of `topics`.
@@ -134,9 +139,9 @@ struct Topic {
     id: TopicId,
     owner: PublisherId,
     created_by: RequestKey,
-    /// Up to these, requests were not meant for it: they found no topic, or the one before.
+    /// Requests up to these were not meant for this topic: they found no topic, or an earlier one of the same name.
     before: Newest,
-    /// What it has met, these included.
+    /// Requests that this topic has met, including those in `before`.
     met: Newest,
     end: Offset,
     cursors: BTreeMap<SubscriberId, Cursor>,
@@ -147,11 +152,11 @@ struct Topic {
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 struct Cursor {
     offset: Offset,
-    /// Up to these, requests have no effect on it: it was put where it is after them.
+    /// Requests up to these have no effect on the cursor: its position was set after them.
     before: Newest,
-    /// What it has met, these included.
+    /// Requests that this cursor has met, including those in `before`.
     met: Newest,
-    /// Of each origin the newest request that was answered, and where it left the cursor; `None`: it was refused.
+    /// For each origin: its newest answered request, and the resulting position; `None` if the request was refused.
     answers: BTreeMap<NodeId, (u64, Option<Offset>)>,
 }
 
@@ -161,39 +166,45 @@ struct DeletedTopic {
     deleted_by: RequestKey,
 }
 
-/// What is known of one topic.
+/// A summary of one topic.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct TopicView {
+    /// Its number in the group.
     pub id: TopicId,
     pub name: TopicName,
+    /// The publisher that created it.
     pub owner: PublisherId,
-    /// The number of messages, and the offset of the next.
+    /// The number of messages, which equals the offset of the next message.
     pub end: Offset,
+    /// The number of subscriptions.
     pub subscribers: u64,
 }
 
-/// What a state knows of a topic's number. Numbers are given in order, so a state that is behind tells what it has not seen yet
-/// from what is gone for good.
+/// The status of a topic's number in a state. Numbers are assigned in order, so a state that is behind can distinguish
+/// a topic that it has not seen yet from a deleted one.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Known {
+    /// The topic will be created by a later command.
     NotYet,
-    /// With the offset of its next message.
+    /// The topic exists; the offset is that of its next message.
     Here(Offset),
+    /// The topic was deleted.
     Deleted,
 }
 
-/// How much there is in one group.
+/// The numbers of topics and messages in one group.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Counts {
     pub topics: u64,
     pub messages: u64,
 }
 
-/// How full a state is of what is limited; of what there is for each topic, the fullest.
+/// The current sizes of all limited parts of a state. For limits per topic, the largest size of any topic.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Sizes {
+    /// The number of topics.
     pub topics: usize,
-    /// Bytes of topics beside the next two.
+    /// Bytes of topics, without repeats and subscriptions.
     pub topic_bytes: usize,
     /// Bytes of recognised repeats.
     pub repeats: usize,
@@ -201,13 +212,16 @@ pub struct Sizes {
     pub subscriptions: usize,
     /// Bytes of registered names.
     pub registered: usize,
+    /// The longest list of remembered deletions or absent names; see [`REMOVALS_REMEMBERED`].
     pub removals: usize,
+    /// The most producers of one topic; see [`MAX_PRODUCERS`].
     pub producers_of_one: usize,
+    /// The most runs of one producer; see [`MAX_RUNS`].
     pub runs_of_one: usize,
 }
 
 impl Sizes {
-    /// The larger of each.
+    /// The maximum of each field.
     pub fn or_more(self, other: Sizes) -> Sizes {
         Sizes {
             topics: self.topics.max(other.topics),
@@ -234,24 +248,27 @@ pub enum StateError {
 }
 
 impl Topics {
+    /// The topic with this name.
     pub fn topic(&self, name: &TopicName) -> Option<TopicView> {
         self.topics.get(name).map(|topic| topic.view(name))
     }
 
+    /// The topic with this number.
     pub fn topic_by_id(&self, id: TopicId) -> Option<TopicView> {
         self.names.get(&id).and_then(|name| self.topic(name))
     }
 
-    /// All topics, by name.
+    /// All topics, sorted by name.
     pub fn topics(&self) -> impl Iterator<Item = TopicView> + '_ {
         self.topics.iter().map(|(name, topic)| topic.view(name))
     }
 
-    /// A topic's number and the offset of its next message: what a read or a publish needs, without a copy of names.
+    /// A topic's number and the offset of its next message, for reads and publishes, without copying names.
     pub fn place(&self, name: &TopicName) -> Option<(TopicId, Offset)> {
         self.topics.get(name).map(|topic| (topic.id, topic.end))
     }
 
+    /// Whether a topic with this number exists, will exist, or was deleted.
     pub fn known(&self, id: TopicId) -> Known {
         match self.numbered(id) {
             Some(topic) => Known::Here(topic.end),
@@ -260,7 +277,7 @@ impl Topics {
         }
     }
 
-    /// Whether there is such a topic, and the subscriber has a cursor in it.
+    /// Whether the topic exists and the subscriber has a cursor in it.
     pub fn is_subscribed(&self, id: TopicId, subscriber: &SubscriberId) -> bool {
         self.numbered(id).is_some_and(|topic| topic.cursors.contains_key(subscriber))
     }
@@ -269,27 +286,27 @@ impl Topics {
         self.names.get(&id).and_then(|name| self.topics.get(name))
     }
 
-    /// Whether this publisher is registered here; a text that is no valid name is not.
+    /// Whether this publisher is registered here; `false` for an invalid name.
     pub fn is_publisher(&self, name: &str) -> bool {
         PublisherId::new(name).is_ok_and(|name| self.publishers.contains(&name))
     }
 
-    /// Whether this subscriber is registered here; a text that is no valid name is not.
+    /// Whether this subscriber is registered here; `false` for an invalid name.
     pub fn is_subscriber(&self, name: &str) -> bool {
         SubscriberId::new(name).is_ok_and(|name| self.subscribers.contains(&name))
     }
 
-    /// When a publisher registered here was last reported as used.
+    /// The last reported use of a publisher registered here.
     pub fn publisher_used(&self, name: &PublisherId) -> Option<Timestamp> {
         self.publishers.used(name)
     }
 
-    /// When a subscriber registered here was last reported as used.
+    /// The last reported use of a subscriber registered here.
     pub fn subscriber_used(&self, name: &SubscriberId) -> Option<Timestamp> {
         self.subscribers.used(name)
     }
 
-    /// Whether [`command::Op::ExpireNames`] would delete any. Goes through all names.
+    /// Whether [`command::Op::ExpireNames`] would delete any name. Scans all names.
     pub fn has_names_unused_since(&self, before: Timestamp) -> bool {
         self.publishers.has_unused_since(before) || self.subscribers.has_unused_since(before)
     }
@@ -299,16 +316,17 @@ impl Topics {
         self.latest
     }
 
-    /// The offset that the subscriber reads next; `None` without such a topic or subscription.
+    /// The offset of the subscriber's next message; `None` if there is no such topic or subscription.
     pub fn cursor(&self, topic: &TopicName, subscriber: &SubscriberId) -> Option<Offset> {
         self.topics.get(topic)?.cursors.get(subscriber).map(|cursor| cursor.offset)
     }
 
+    /// The numbers of topics and messages.
     pub fn counts(&self) -> Counts {
         Counts { topics: self.topics.len() as u64, messages: self.messages }
     }
 
-    /// Goes through all topics.
+    /// The current sizes of all limited parts. Scans all topics.
     pub fn sizes(&self) -> Sizes {
         let topics = self.topics.values().map(|topic| {
             let (producers_of_one, runs_of_one) = topic.repeats.sizes();
@@ -330,7 +348,7 @@ impl Topics {
         topics.fold(group, Sizes::or_more)
     }
 
-    /// The whole state as bytes, for a checkpoint: equal states give equal bytes.
+    /// Encodes the whole state for a checkpoint. Equal states have equal encodings.
     pub fn encode(&self) -> Vec<u8> {
         postcard::to_extend(self, vec![FORMAT]).expect("memory takes any state")
     }
@@ -364,12 +382,12 @@ impl Topics {
     }
 }
 
-/// About the memory that a topic takes: its entry, its name in two indices, and its owner's name.
+/// The approximate memory of a topic, in bytes: its entry, its name in two indices, and its owner's name.
 fn topic_bytes(name: &TopicName, owner: &PublisherId) -> usize {
     576 + 2 * name.as_str().len() + owner.as_str().len()
 }
 
-/// About the memory that a subscription takes: its subscriber's name, its cursor, and what it has answered.
+/// The approximate memory of a subscription, in bytes: its subscriber's name, its cursor, and the cursor's answers.
 fn subscription_bytes(subscriber: &SubscriberId) -> usize {
     640 + subscriber.as_str().len()
 }

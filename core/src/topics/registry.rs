@@ -1,15 +1,17 @@
-//! The names that are registered in a group: publishers, or subscribers.
+//! The names registered in a group: publishers or subscribers.
 //!
-//! Registering a name again tells that it existed; deleting it ends it. Both commands may come twice and late, as all do: a copy of
-//! a creation never brings a deleted name back, and a copy of a deletion never takes away a name that was registered since.
+//! Registering a name again reports that it existed; deleting it ends the registration. Like all commands, both may
+//! arrive twice and late: a copy of a creation never restores a deleted name, and a copy of a deletion never deletes a
+//! name that was registered since.
 //!
-//! A registration carries the time of its last use, to the precision with which nodes report uses (see `node::expiring`). The log
-//! says when names that were not used for long are deleted, so that every member deletes the same ones.
+//! A registration contains the time of its last use, with the precision at which nodes report uses (see
+//! `node::expiring`). A command in the log deletes the names that were unused for too long, so that every member
+//! deletes the same ones.
 //!
-//! Of names that are there nothing is kept about who asked for them, but for the request that created them: the newest request of
-//! each origin about *any* name of the registry tells as much. One with a smaller number was taken in before that. When a name is
-//! deleted, whatever its registry has met until then is late; to answer it as if it had come just before the deletion is right,
-//! since it was under way then.
+//! A registered name records none of its requests except the one that created it: the newest request of each origin
+//! about *any* name of the registry is sufficient. A request with a smaller number was received before that one. When a
+//! name is deleted, every request that its registry has met so far counts as late. Answering such a request as if it
+//! had arrived just before the deletion is correct, because it was in progress then.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -23,7 +25,7 @@ use crate::time::Timestamp;
 use crate::wire::answer::{ErrorCode, Failure};
 use crate::wire::peer::RequestKey;
 
-/// Bytes of memory that a name takes beside its text and beside what came before it.
+/// Bytes of memory per name, without its text and its `before`.
 const ENTRY_BYTES: usize = 152;
 
 /// One of the two kinds of names.
@@ -58,13 +60,13 @@ pub(super) struct Registry<N: Ord> {
     names: BTreeMap<N, Registration>,
     /// Requests about any of these names.
     met: Newest,
-    /// Creations that were refused for want of room.
+    /// Creations that were refused because there was no room.
     refused: Newest,
-    /// Names that are not there.
+    /// Requests for names that are not registered.
     absent: Absences<N>,
-    /// The newest.
+    /// The newest deletions.
     deleted: VecDeque<Deletion>,
-    /// Of `names`.
+    /// The memory of `names`, in bytes.
     #[serde(skip)]
     bytes: usize,
 }
@@ -72,7 +74,7 @@ pub(super) struct Registry<N: Ord> {
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 struct Registration {
     created_by: RequestKey,
-    /// Up to these, requests were not meant for it: they found no such name, or the one before.
+    /// Requests up to these were not meant for this registration: they found no such name, or an earlier one.
     before: Newest,
     used: Timestamp,
 }
@@ -101,7 +103,7 @@ impl<N: Registered> Registry<N> {
         self.names.contains_key(name)
     }
 
-    /// When a registered name was last reported as used.
+    /// The last reported use of a registered name.
     pub(super) fn used(&self, name: &N) -> Option<Timestamp> {
         self.names.get(name).map(|registration| registration.used)
     }
@@ -110,22 +112,22 @@ impl<N: Registered> Registry<N> {
         self.names.values().any(|registration| registration.used < before)
     }
 
-    /// About the memory that the registered names take.
+    /// The approximate memory of the registered names, in bytes.
     pub(super) fn bytes(&self) -> usize {
         self.bytes
     }
 
-    /// Names without a registration, and deletions, that are remembered.
+    /// The number of remembered absent names or deletions, whichever is larger.
     pub(super) fn removals(&self) -> usize {
         self.absent.len().max(self.deleted.len())
     }
 
-    /// Counts anew what is not encoded.
+    /// Recomputes the fields that are not encoded.
     pub(super) fn index(&mut self) {
         self.bytes = self.names.iter().map(|(name, registration)| weight(name, &registration.before)).sum();
     }
 
-    /// `others`: the bytes that other names of the group take.
+    /// Registers a name. `others`: the bytes used by the group's names of the other kind.
     pub(super) fn create(
         &mut self,
         key: RequestKey,
@@ -171,14 +173,14 @@ impl<N: Registered> Registry<N> {
         Ok(Outcome::Unregistered)
     }
 
-    /// The name was used; a name that is gone stays gone.
+    /// Records a use of the name. A deleted name stays deleted.
     pub(super) fn note_use(&mut self, name: &N, now: Timestamp) -> Result<Outcome, Failure> {
         let present = self.names.get_mut(name).ok_or_else(|| is_unknown(name))?;
         present.used = present.used.max(now);
         Ok(Outcome::Registered { existed: true })
     }
 
-    /// Deletes every name that was last used before this moment.
+    /// Deletes every name that was last used before this time.
     pub(super) fn expire(&mut self, key: RequestKey, before: Timestamp) {
         let is_unused = |(_, registration): &(&N, &Registration)| registration.used < before;
         let unused: Vec<N> = self.names.iter().filter(is_unused).map(|(name, _)| name.clone()).collect();
@@ -208,7 +210,7 @@ fn is_full<N: Registered>() -> Failure {
     ))
 }
 
-/// For people: the name is escaped where the failure is made.
+/// `because` escapes the name for display.
 fn is_unknown<N: Registered>(name: &N) -> Failure {
     N::UNKNOWN.because(format!("there is no {} `{}`", N::WHAT, name.text()))
 }
@@ -311,7 +313,7 @@ mod tests {
         assert!(story.has("ann"));
     }
 
-    /// Registers long names until no more fit, and returns how many there are.
+    /// Registers long names until no more fit. Returns their number.
     fn fill(story: &mut Story) -> u64 {
         let fits = |number: &u64| story.create(&format!("{number:0>255}"), key("001", *number)).is_ok();
         (1..).take_while(fits).count() as u64

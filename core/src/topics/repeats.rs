@@ -1,15 +1,19 @@
-//! Recognising repeats: which of a topic's messages were stored for which producer under which sequence number.
+//! Recognition of repeats: which message of a topic was stored for which producer and sequence number.
 //!
-//! A producer is a client that numbers its publishes, or a node that took in publishes without a number. For each, a topic
-//! remembers its newest [`MAX_RUNS`] *runs*; a run is any count of consecutive sequence numbers stored at consecutive offsets,
-//! so at least the newest 1,024 publishes of each producer are remembered, and a producer that is alone on its topic is
-//! remembered from its first message on in 24 bytes. Whatever lies before the remembered is refused, never stored again.
+//! A producer is a client that numbers its publishes, or a node that received publishes without a number. For each
+//! producer, a topic remembers the [`MAX_RUNS`] *runs* with the highest sequence numbers. A run is any number of
+//! consecutive sequence numbers stored at consecutive offsets. So at least the 1,024 publishes of each producer with
+//! the highest numbers are remembered, and a producer that is alone on its topic is remembered from its first message
+//! on in 24 bytes. A number that is not remembered, but is at or below one that was dropped, is refused and never
+//! stored again.
 //!
-//! A topic remembers [`MAX_PRODUCERS`] producers of each sort. Past that it forgets the sixteenth of them that stored nothing
-//! for the longest time (measured in offsets, hence alike on every member); a repeat from one of those is stored again.
+//! A topic remembers [`MAX_PRODUCERS`] clients and as many nodes. Beyond that it drops the sixteenth of them that has
+//! stored nothing for the longest time (measured in offsets, and therefore the same on every member). A repeat from one
+//! of those is stored again.
 //!
-//! All topics of a group together take [`MAX_BYTES`]. Past that the topic that takes the most forgets the older half of what it
-//! remembers, so that a client that leaves gaps in its sequence numbers takes nothing from the topics of others.
+//! All topics of a group together use at most [`MAX_BYTES`]. Beyond that, the topic that uses the most drops the older
+//! half of its runs. Therefore a client that leaves gaps in its sequence numbers takes nothing from the topics of
+//! others.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -18,37 +22,38 @@ use serde::{Deserialize, Serialize};
 use crate::identity::NodeId;
 use crate::names::{Offset, PublisherId};
 
-/// Runs remembered for a producer, 24 bytes each.
+/// The maximum number of runs remembered for a producer, 24 bytes each.
 pub const MAX_RUNS: usize = 1_024;
-/// Producers remembered for a topic: so many clients, and so many nodes.
+/// The maximum number of producers remembered for a topic: this many clients, and this many nodes.
 pub const MAX_PRODUCERS: usize = 4_096;
-/// Bytes of memory, about, that the topics of one group take to recognise repeats.
+/// The approximate memory limit, in bytes, for the recognised repeats of all topics in one group.
 pub const MAX_BYTES: usize = 64 << 20;
-/// Bytes of memory that a producer takes beside its name and its runs, and bytes of a run: a list may have twice the place it needs.
+/// The memory of a producer without its name and its runs, and of a run, in bytes. A list may have twice the capacity
+/// that it needs.
 const PRODUCER_BYTES: usize = 160;
 const RUN_BYTES: usize = 48;
-/// How many producers are forgotten at once, so that looking for the oldest is paid for by many.
+/// How many producers are dropped at once, which spreads the cost of finding the oldest over many publishes.
 const FORGOTTEN_AT_ONCE: usize = MAX_PRODUCERS / 16;
 
-/// What is remembered of a sequence number.
+/// The result of looking up a sequence number.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Seen {
-    /// Never: it is now remembered, at the offset given.
+    /// It is new, and is now remembered at the given offset.
     New,
-    /// It was stored here.
+    /// It was stored at this offset.
     At(Offset),
-    /// It lies before what is remembered.
+    /// It is not remembered, and is at or below one that was dropped.
     TooOld,
 }
 
-/// Whose number a publish bears.
+/// The producer that numbered a publish.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Producer<'a> {
     Client(&'a PublisherId),
     Node(NodeId),
 }
 
-/// What one topic remembers.
+/// The repeats that one topic recognises.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct Repeats {
     clients: Producers<PublisherId>,
@@ -56,7 +61,7 @@ pub struct Repeats {
 }
 
 impl Repeats {
-    /// Looks up `sequence`, and remembers it at `offset` (greater than all before) when it is new.
+    /// Looks up `sequence`. If it is new, remembers it at `offset`, which must be greater than all earlier offsets.
     pub fn record(&mut self, producer: Producer<'_>, sequence: u64, offset: Offset) -> Seen {
         match producer {
             Producer::Client(publisher) => self.clients.record(publisher, sequence, offset),
@@ -64,19 +69,19 @@ impl Repeats {
         }
     }
 
-    /// About the memory that this takes.
+    /// The approximate memory in bytes.
     pub fn bytes(&self) -> usize {
         self.clients.bytes + self.nodes.bytes
     }
 
-    /// Counts anew what is not encoded.
+    /// Recomputes the fields that are not encoded.
     pub fn index(&mut self) {
         self.clients.index();
         self.nodes.index();
     }
 
-    /// Forgets the older half of each producer's runs or, where each has only one, the half of the producers that stored nothing
-    /// for longer.
+    /// Drops the older half of each producer's runs. If each producer has only one run, drops the half of the producers
+    /// that have stored nothing for the longest time.
     pub fn forget_older_half(&mut self) {
         let has_forgotten = [self.clients.forget_older_runs(), self.nodes.forget_older_runs()];
         if has_forgotten == [false, false] {
@@ -85,7 +90,7 @@ impl Repeats {
         }
     }
 
-    /// Producers of the sort of which there are more, and the most runs of one.
+    /// The number of clients or of nodes, whichever is larger, and the largest number of runs of one producer.
     pub fn sizes(&self) -> (usize, usize) {
         let ((clients, client_runs), (nodes, node_runs)) = (self.clients.sizes(), self.nodes.sizes());
         (clients.max(nodes), client_runs.max(node_runs))
@@ -113,7 +118,7 @@ impl Name for NodeId {
 #[serde(bound(deserialize = "K: Ord + Deserialize<'de>"))]
 struct Producers<K: Ord> {
     windows: BTreeMap<K, Window>,
-    /// Of `windows`.
+    /// The memory of `windows`, in bytes.
     #[serde(skip)]
     bytes: usize,
 }
@@ -150,7 +155,7 @@ impl<K: Name> Producers<K> {
         self.bytes = self.windows.iter().map(|(producer, window)| weight(producer, window)).sum();
     }
 
-    /// Those that stored nothing for the longest time.
+    /// Drops the producers that have stored nothing for the longest time.
     fn forget_oldest(&mut self, how_many: usize) {
         let Some(last) = how_many.checked_sub(1) else { return };
         let mut last_stored: Vec<Offset> = self.windows.values().map(|window| window.last_stored).collect();
@@ -174,10 +179,10 @@ fn weight<K: Name>(producer: &K, window: &Window) -> usize {
     PRODUCER_BYTES + producer.bytes() + window.bytes()
 }
 
-/// What is remembered of one producer.
+/// The sequence numbers remembered for one producer.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 struct Window {
-    /// By sequence, without overlap.
+    /// Sorted by sequence, without overlap.
     runs: VecDeque<Run>,
     /// The highest sequence that was ever dropped from `runs`.
     evicted_through: Option<u64>,

@@ -479,7 +479,7 @@ fn the_bytes_of_a_checkpoint_are_pinned() {
     let expected = concat!(
         "04", // format
         "000000000000",
-        "000000000000", // no publishers and no subscribers, met, refused, asked for in vain (twice) or deleted
+        "000000000000", // no publishers and no subscribers: registered, met, refused, absent (twice) or deleted
         "01",
         "046e657773",
         "00", // one topic, `news`, number 0
@@ -488,14 +488,14 @@ fn the_bytes_of_a_checkpoint_are_pinned() {
         "00",
         "01",
         "0c0104",
-        "02", // nothing came before it; it met request 4 of 100#1; 2 messages
+        "02", // no earlier requests; it met request 4 of 100#1; 2 messages
         "01",
         "03737562",
         "01",
         "010c0104",
         "010c0104",
         "01",
-        "0c01040101", // one subscriber `sub` at 1; up to request 4 all came before it was there; it met no other, and that one put it at 1
+        "0c01040101", // subscriber `sub` at 1; requests up to 4 came before it, no others met; request 4 set it to 1
         "00",
         "01",
         "0c01",
@@ -506,7 +506,7 @@ fn the_bytes_of_a_checkpoint_are_pinned() {
         "a01f", // next number; the latest time
         "00",
         "0000",
-        "0000", // nothing deleted, no topic and no subscription asked for in vain
+        "0000", // nothing deleted, no requests for absent topics or subscriptions
     );
     assert_eq!(hex, expected);
 }
@@ -550,7 +550,7 @@ impl Group {
         Command { key, time: Timestamp(1_000 * self.requests), op }
     }
 
-    /// By another origin than the others.
+    /// A command from another origin.
     fn command_by(&mut self, vertex: &str, op: Op) -> Command {
         let mut command = self.command(op);
         command.key.origin = NodeId::founding(vertex.parse().unwrap());
@@ -566,7 +566,7 @@ impl Group {
         self.apply(publish("ann", sequence, content))
     }
 
-    /// The code with which the operation fails.
+    /// The error code with which the operation fails.
     fn code(&mut self, op: Op) -> ErrorCode {
         self.apply(op).unwrap_err().code
     }

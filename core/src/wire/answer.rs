@@ -1,4 +1,4 @@
-//! What a node answers: [`Done`] or a [`Failure`] from a closed set of codes.
+//! Answers of a node: [`Done`], or a [`Failure`] from a closed set of codes.
 
 use serde::{Deserialize, Serialize};
 
@@ -12,7 +12,7 @@ use crate::wire::client::{LinkConditions, RequestId, StopMode};
 use crate::wire::event::WatchEvent;
 use crate::wire::usability::Obstacle;
 
-/// What a node sends a client.
+/// A frame from a node to a client.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub enum ServerFrame {
     Answer(Answer),
@@ -20,22 +20,23 @@ pub enum ServerFrame {
     Message(Delivery),
     /// An event for a watcher.
     Event(WatchEvent),
-    /// The last word on a push subscription.
+    /// The end of a push subscription; no more messages follow.
     SubscriptionEnded(SubscriptionEnded),
 }
 
 /// The answer to one request.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct Answer {
+    /// The id of the request, if it had one.
     pub id: Option<RequestId>,
     /// The node that did the work, or that found that it cannot be done.
     pub served_by: Vertex,
-    /// The nodes that the request crossed, in order, where the request asked for them.
+    /// The nodes that the request crossed, in order, if the request asked for them.
     pub hops: Option<Vec<Vertex>>,
     pub result: Result<Done, Failure>,
 }
 
-/// What was done, one variant an action.
+/// The result of a successful action; one variant per action.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub enum Done {
     PublisherCreated {
@@ -58,16 +59,16 @@ pub enum Done {
     },
     Published {
         topic: TopicName,
-        /// `None` for an `ack: one` that was acknowledged before it had its place in the log.
+        /// `None` if an `ack: one` was acknowledged before the message had a place in the log.
         offset: Option<Offset>,
-        /// The nodes that hold it at the moment of the answer.
+        /// The nodes that store the message at the time of the answer.
         holders: Vec<Vertex>,
-        /// The sequence number was known already: this is the place of the first one.
+        /// The sequence number was known already; `offset` is the offset of the first publish.
         repeated: bool,
     },
     Subscribed {
         topic: TopicName,
-        /// Tells the topic from others of the same name, which were deleted before or are created later.
+        /// Distinguishes this topic from earlier and later topics of the same name.
         topic_id: TopicId,
         cursor: Offset,
         original_node: Option<Vertex>,
@@ -80,12 +81,14 @@ pub enum Done {
         messages: Vec<Message>,
         /// The offset after the last message of this answer.
         cursor: Offset,
-        /// Where the topic ended when it was read: the offset that its next message gets. Messages before it that are not in this
-        /// answer were left out by a limit, or could not be read: the next pull gives them, or says why not.
+        /// The end of the topic at the time of the read: the offset of its next message. If messages before `end` are
+        /// not in this answer, a limit excluded them or they could not be read; the next pull returns them or the
+        /// reason.
         end: Offset,
-        /// Entries of the group's log that the serving replica knows to be committed and has not applied yet; `None` for a leader's read.
+        /// The number of entries of the group's log that are known to be committed and not yet applied at the serving
+        /// replica. `None` for a read from the leader.
         behind: Option<u64>,
-        /// The topic's home, where a replica was read.
+        /// The topic's home, if a replica was read.
         original_node: Option<Vertex>,
     },
     Committed {
@@ -95,7 +98,7 @@ pub enum Done {
     Located(Location),
     Topics {
         topics: Vec<TopicSummary>,
-        /// Vertices whose replica group could not be asked.
+        /// Homes of the replica groups that could not be asked.
         missing: Vec<Vertex>,
     },
     Cluster(ClusterView),
@@ -122,12 +125,13 @@ pub enum Done {
     },
 }
 
-/// Why it was not done.
+/// Why an action failed.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, thiserror::Error)]
 #[error("{code}: {message}")]
 pub struct Failure {
+    /// The reason as a code.
     pub code: ErrorCode,
-    /// What happened, on whose side, and what to do.
+    /// What happened, on which side, and what to do.
     pub message: String,
 }
 
@@ -139,9 +143,10 @@ macro_rules! error_codes {
         pub enum ErrorCode { $($(#[$doc])* $variant,)* }
 
         impl ErrorCode {
+            /// All codes, in the order of their declaration.
             pub const ALL: &[ErrorCode] = &[$(ErrorCode::$variant,)*];
 
-            /// The code as it stands in JSON.
+            /// The code as written in JSON.
             pub fn name(self) -> &'static str {
                 match self { $(ErrorCode::$variant => $name,)* }
             }
@@ -150,7 +155,7 @@ macro_rules! error_codes {
 }
 
 error_codes! {
-    /// Not a request: not JSON, a field missing, of the wrong type or out of range.
+    /// Not a valid request: not JSON, or a field is missing, has the wrong type or is out of range.
     BadRequest = "bad_request",
     UnknownAction = "unknown_action",
     UnknownTopic = "unknown_topic",
@@ -160,25 +165,26 @@ error_codes! {
     NotSubscribed = "not_subscribed",
     /// Only the topic's creator may do this.
     NotOwner = "not_owner",
-    /// The content or the frame is over its limit.
+    /// The content or the frame exceeds its limit.
     TooLarge = "too_large",
-    /// The sequence number lies before all those that are remembered: whether it was stored cannot be told.
+    /// The sequence number is not remembered but is at or below one that was dropped from memory: the message may have
+    /// been stored already.
     SequenceTooOld = "sequence_too_old",
-    /// The node that was asked holds no replica of this topic.
+    /// The node that received the request holds no replica of this topic.
     NotReplica = "not_replica",
-    /// Too many requests are under way on this connection or node; retry later.
+    /// Too many requests are in progress on this connection or node; retry later.
     Overloaded = "overloaded",
-    /// No quorum or no route now; retry.
+    /// There is no quorum or no route now; retry.
     Unavailable = "unavailable",
-    /// It was not known in time whether it was done; retry, with the same sequence number where there is one.
+    /// The outcome was not known in time. Retry, with the same sequence number if there is one.
     Timeout = "timeout",
-    /// The node that was asked is failing on request; ask another.
+    /// The node that received the request is failing on request; use another node.
     NodeFailed = "node_failed",
-    /// The node was not started with `--allow-faults`.
+    /// The node was started without `--allow-faults`.
     FaultsForbidden = "faults_forbidden",
-    /// There are as many topics, subscribers or registrations as there may be.
+    /// The maximum number of topics, subscribers or registrations is reached.
     LimitReached = "limit_reached",
-    /// The disks of too many holders are full. Nothing was stored; retry once there is room.
+    /// The disks of too many holders are full. Nothing was stored; retry when there is room.
     StorageFull = "storage_full",
 }
 
@@ -189,18 +195,19 @@ impl std::fmt::Display for ErrorCode {
 }
 
 impl ErrorCode {
-    /// The message is for people: what is invisible in it, in a client's own words perhaps, is escaped.
+    /// A failure with this code and this message for people. Invisible characters, for example in quoted client text,
+    /// are escaped.
     pub fn because(self, message: impl AsRef<str>) -> Failure {
         Failure { code: self, message: visible_line(message.as_ref()).into_owned() }
     }
 
-    /// Whether the same request may succeed later or elsewhere.
+    /// Whether the same request may succeed later or on another node.
     pub fn is_transient(self) -> bool {
         matches!(self, ErrorCode::Overloaded | ErrorCode::Unavailable | ErrorCode::Timeout | ErrorCode::NodeFailed)
             || self.is_storage_full()
     }
 
-    /// Whether it is worth trying again only after a while: every node would say the same now.
+    /// Whether a retry makes sense only after a while, because every node would return the same error now.
     pub fn is_storage_full(self) -> bool {
         self == ErrorCode::StorageFull
     }
@@ -209,15 +216,17 @@ impl ErrorCode {
 /// A stored message.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Message {
+    /// The message's position in its topic.
     pub offset: Offset,
     #[serde(rename = "publisher_id")]
     pub publisher: PublisherId,
+    /// The text of the message.
     pub content: Content,
-    /// When the leader took it in.
+    /// When the leader received it.
     pub time: Timestamp,
 }
 
-/// A message on its way to a push subscriber.
+/// A message for a push subscriber.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Delivery {
     pub topic: TopicName,
@@ -225,7 +234,7 @@ pub struct Delivery {
     pub message: Message,
 }
 
-/// A subscription is gone, and with it what was pushed for it: nothing more comes.
+/// The end of a push subscription: no more messages are pushed for it.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct SubscriptionEnded {
     pub topic: TopicName,
@@ -234,105 +243,121 @@ pub struct SubscriptionEnded {
     pub reason: EndReason,
 }
 
-/// Why a subscription is gone.
+/// Why a push subscription ended.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum EndReason {
-    /// Its topic was deleted. One that was created again under the same name is another topic.
+    /// Its topic was deleted. A topic created later under the same name is a different topic.
     TopicDeleted,
-    /// It was ended with `unsubscribe`, through whatever connection.
+    /// It was ended with `unsubscribe`, on any connection.
     Unsubscribed,
-    /// Its next messages are damaged on every replica that could be asked. The subscription and its cursor are still there.
+    /// Its next messages are damaged on every replica that could be asked. The subscription and its cursor still exist.
     Unreadable,
 }
 
-/// Where a topic is, and how its holders stand.
+/// The placement of a topic and the state of its holders.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Location {
     pub topic: TopicName,
+    /// Whether the topic exists; its placement is known in either case.
     pub exists: bool,
+    /// The vertex that the topic's name hashes to.
     pub home: Vertex,
+    /// The neighbours of the home.
     pub replicas: Vec<Vertex>,
+    /// The current leader of the group, if known.
     pub leader: Option<Vertex>,
+    /// All members of the group, the home first.
     pub holders: Vec<Holder>,
 }
 
+/// One member of a topic's group.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Holder {
     pub node: Vertex,
+    /// Whether the node answered.
     pub alive: bool,
-    /// The offset of the last message it has; `None` when it has none or could not be asked.
+    /// The offset of the last message that it stores. `None` if it stores none or could not be asked.
     pub last_offset: Option<Offset>,
-    /// Messages that another holder has and this one has not.
+    /// How many messages it lacks compared with the most complete holder. `None` if it could not be asked.
     pub lag: Option<u64>,
-    /// Whether it votes; a member that stayed away does not until it has caught up.
+    /// Whether it votes. A member that was absent does not vote until it has caught up.
     pub voter: bool,
 }
 
+/// One topic in the list of all topics.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct TopicSummary {
     pub topic: TopicName,
+    /// The publisher that created the topic.
     #[serde(rename = "publisher_id")]
     pub owner: PublisherId,
     pub home: Vertex,
     pub leader: Option<Vertex>,
-    /// The number of messages, which is the offset of the next one.
+    /// The number of messages, which equals the offset of the next message.
     pub messages: u64,
     pub subscribers: u64,
 }
 
-/// The cluster as one node sees it.
+/// The cluster as seen by one node.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct ClusterView {
     pub dimension: Dimension,
+    /// Every node of the cube.
     pub nodes: Vec<NodeView>,
     /// Every directed edge, and whether frames sent into it arrive.
     pub links: Vec<LinkView>,
 }
 
+/// One node in a [`ClusterView`].
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct NodeView {
     pub node: Vertex,
+    /// The node's address for clients.
     pub address: String,
+    /// The node's incarnation; 0 if it is not known.
     pub state: NodeState,
     pub incarnation: u32,
-    /// The groups that it leads, by their home.
+    /// The groups that it leads, by their homes.
     pub leads: Vec<Vertex>,
 }
 
+/// One directed edge in a [`ClusterView`].
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct LinkView {
     pub from: Vertex,
     pub to: Vertex,
+    /// Whether frames from `from` reach `to`.
     pub up: bool,
 }
 
+/// The state of a node, as its peers see it.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum NodeState {
     /// Serving.
     Up,
-    /// Not heard by any neighbour, or failing on request.
+    /// No neighbour receives frames from it, or it is failing on request.
     Failed,
-    /// Back, and filling its logs; it leads nothing yet.
+    /// It is back and catching up; it leads no group yet.
     Recovering,
 }
 
-/// What a node's disk leaves it to do.
+/// What a node can still do with the space on its disk.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum StorageState {
     /// There is room.
     #[default]
     Ok,
-    /// Less than the reserve is left: publishes are refused; everything else goes on.
+    /// Less than the reserve is left: publishes are refused, everything else continues.
     Full,
-    /// Little of the reserve is left, or a write waits for room: only reads, votes and deletions go on.
+    /// Little of the reserve is left, or a write is waiting for room: only reads, votes and deletions continue.
     Exhausted,
 }
 
 impl StorageState {
-    /// The state as it stands in JSON.
+    /// The state as written in JSON.
     pub fn name(self) -> &'static str {
         match self {
             StorageState::Ok => "ok",
@@ -348,64 +373,82 @@ impl std::fmt::Display for StorageState {
     }
 }
 
-/// A node's disk. All sizes are 0 while the node has not measured it.
+/// A node's disk. All sizes are 0 until the node has measured it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct StorageStatus {
+    /// What the node can still do.
     pub state: StorageState,
-    /// What the node's files take, without what can be used again.
+    /// The size of the node's files, without reusable space.
     pub stored_bytes: u64,
-    /// What the file system still gives.
+    /// Free space on the file system.
     pub free_bytes: u64,
-    /// Room inside the node's files that deleted content left: new content takes it again.
+    /// Free space inside the node's files, left by deleted content; new content reuses it.
     pub reusable_bytes: u64,
-    /// While less than this is free or reusable, publishes are refused.
+    /// Publishes are refused while free plus reusable space is below this limit.
     pub reserve_bytes: u64,
 }
 
-/// One node, in detail.
+/// One node in detail.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct NodeStatus {
     pub node: Vertex,
+    /// 0 while the node has no identity.
     pub incarnation: u32,
     pub state: NodeState,
+    /// The version of the program.
     pub version: String,
-    /// As the command line says it: `always`, `interval=MS`, `never`.
+    /// The sync mode as written on the command line: `always`, `interval=MS` or `never`.
     pub sync: String,
+    /// Time since the process started, in milliseconds.
     pub uptime_ms: u64,
+    /// Whether the node was started with `--allow-faults`.
     pub faults_allowed: bool,
+    /// The node's disk.
     pub storage: StorageStatus,
+    /// The groups that the node is a member of.
     pub groups: Vec<GroupStatus>,
     /// The node's own ends of its d edges.
     pub links: Vec<LinkStatus>,
+    /// Counts of requests, frames and other events.
     pub counters: Counters,
 }
 
+/// One replica group, as seen by one of its members.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct GroupStatus {
     pub home: Vertex,
+    /// This member's role in the group.
     pub role: Role,
     pub term: u64,
+    /// The current leader, if this member has one.
     pub leader: Option<Vertex>,
-    /// Whether the group takes publishes now, as far as the asked node can tell.
+    /// Whether the group accepts publishes now, as far as this node can tell.
     pub usable: bool,
-    /// Why not, when it does not.
+    /// Why it does not; `None` if it does.
     pub obstacle: Option<Obstacle>,
-    /// Voters that the asked node can reach, itself included if it votes.
+    /// The number of voters that this node can reach, including itself if it votes.
     pub voters_up: u32,
-    /// How many of them a publish needs: a majority.
+    /// The number of voters that a publish needs: a majority.
     pub voters_needed: u32,
     pub voters: Vec<Vertex>,
     pub learners: Vec<Vertex>,
+    /// The index of the last entry of this member's log.
     pub last_index: u64,
+    /// The highest index that is known to be committed, at this member.
     pub commit_index: u64,
+    /// The index up to which this member has applied the log.
     pub applied_index: u64,
-    /// Entries and bytes of the log that are kept.
+    /// The number of entries that this member's log keeps.
     pub log_entries: u64,
+    /// The bytes of those entries.
     pub log_bytes: u64,
+    /// The number of topics in the group.
     pub topics: u64,
+    /// The number of messages in all topics of the group.
     pub messages: u64,
 }
 
+/// A member's role in its group.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Role {
@@ -416,42 +459,56 @@ pub enum Role {
     Learner,
 }
 
+/// One edge of a node, as seen by that node.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct LinkStatus {
+    /// The neighbour at the other end.
     pub to: Vertex,
-    /// Whether we hear the neighbour, and whether it says that it hears us.
+    /// Whether this node receives frames from the neighbour.
     pub hears: bool,
+    /// Whether the neighbour reports that it receives frames from this node.
     pub heard: bool,
-    /// Smoothed round-trip time, microseconds.
+    /// The smoothed round-trip time, in microseconds.
     pub round_trip_us: Option<u64>,
-    /// What `set_link` made of our direction.
+    /// The conditions of the outgoing direction, as configured with `set_link`.
     pub conditions: LinkConditions,
 }
 
-/// Counts since the process started.
+/// Counts since the process started. The counts of frames sent, received, forwarded and dropped also restart when the
+/// node returns from a crash on request.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct Counters {
+    /// Requests from clients.
     pub requests: u64,
+    /// Publishes that this node accepted as the leader of their group.
     pub publishes: u64,
+    /// Messages pushed to subscribers.
     pub deliveries: u64,
+    /// Frames sent to neighbours, forwarded ones included.
     pub frames_sent: u64,
+    /// Frames received from neighbours.
     pub frames_received: u64,
+    /// Packets forwarded for other nodes.
     pub frames_forwarded: u64,
+    /// Frames that this node dropped, for any reason in [`DropReason`](super::event::DropReason).
     pub frames_dropped: u64,
+    /// Elections in which this node became a candidate.
     pub elections: u64,
+    /// Publishes in the outbox now.
     pub outbox: u64,
+    /// Clients connected now.
     pub clients: u64,
-    /// Messages of other nodes that were altered on their way, and dropped.
+    /// Messages of other nodes that were altered in transit, and dropped.
     pub frames_altered: u64,
-    /// Runs of stored messages that were found damaged on this node's disk, and those of them that were replaced by what another
-    /// member has.
+    /// Runs of stored messages that were found damaged on this node's disk.
     pub damaged: u64,
+    /// Damaged runs that were replaced with the copy of another member.
     pub repaired: u64,
 }
 
 impl ServerFrame {
-    /// About how many bytes the frame takes on its way to a client. The queue to a client is counted in this measure, by the
-    /// node that fills it and by the runtime that empties it, whatever encoding the client speaks.
+    /// The approximate size of the frame on its way to a client, in bytes. The node that fills a client's queue and the
+    /// runtime that drains it both count in this measure, independent of the client's encoding.
     pub fn weight(&self) -> u64 {
         const FRAME: u64 = 128;
         match self {
@@ -464,7 +521,7 @@ impl ServerFrame {
 }
 
 impl SubscriptionEnded {
-    /// As the error that a request for the same subscription would meet.
+    /// The error that a request for this subscription would return.
     pub fn failure(&self) -> Failure {
         let SubscriptionEnded { topic, subscriber, reason } = self;
         match reason {

@@ -1,15 +1,16 @@
-//! The compact encoding: lists of requests, of server frames, of peer frames.
+//! The compact encoding: lists of requests, of server frames and of peer frames.
 //!
 //! ```text
-//! message = FORMAT (one byte), count (varint), count items; each item in postcard's encoding, nothing behind the last
+//! message = FORMAT (one byte), count (varint), count items in postcard; nothing follows the last item
 //! ```
 //!
-//! Between neighbours [`PEER_FORMAT`] takes the place of `FORMAT`, and a crc32 over all that follows it (little-endian) stands
-//! before the count: what a cable, a proxy or bad memory did to a message on its way never becomes a frame.
+//! Between neighbours [`PEER_FORMAT`] replaces `FORMAT`, followed by a crc32 (little-endian) over the rest of the
+//! message, before the count. A message that a cable, a proxy or bad memory altered is never decoded into frames.
 //!
-//! A client's message may hold many requests, and a node's many answers. Each request is judged by itself: one that breaks a limit
-//! is refused alone, with its id. Where an item cannot be read, the next one's beginning is unknown, so it and the rest of the
-//! message are refused together; those before it stand. Nothing here panics, whatever the bytes.
+//! A client's message may contain many requests, and a node's message many answers. Each request is checked separately:
+//! a request that exceeds a limit is refused alone, with its id. If an item cannot be decoded, the start of the next
+//! item is unknown; the item and the rest of the message are refused together, and the items before it remain valid. No
+//! input causes a panic.
 
 use std::borrow::Borrow;
 
@@ -27,13 +28,13 @@ use crate::wire::peer::{Body, Call, LinkState, Packet, PeerFrame, RaftMessage, R
 pub const FORMAT: u8 = 2;
 /// The version of the encoding between neighbours.
 pub const PEER_FORMAT: u8 = 2;
-/// Where the check sum of a neighbour's message ends.
+/// Format byte and check sum of a neighbour's message.
 const PEER_HEADER_BYTES: usize = 5;
-/// Requests in one message.
+/// The maximum number of requests in one message.
 pub const MAX_REQUESTS: usize = 16_384;
-/// Frames in one message between neighbours, and in one from a node to a client.
+/// The maximum number of frames in one message between neighbours, or from a node to a client.
 pub const MAX_FRAMES: usize = 65_536;
-/// Bytes that are set aside for a message to begin with, and for each of its items: most need no more.
+/// The initial capacity for a message, plus `ITEM_ROOM` for each item, in bytes. Sufficient for most messages.
 const FIRST_ROOM: usize = 256;
 const ITEM_ROOM: usize = 128;
 /// Bytes of the smallest request: no id, no trace, `topics`.
@@ -41,7 +42,7 @@ const SMALLEST_REQUEST: usize = 3;
 /// Bytes of the smallest frame, a pong.
 const SMALLEST_FRAME: usize = 2;
 
-/// Why a message could not be read.
+/// Why a message could not be decoded.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum Malformed {
     #[error("the message is empty: it has to begin with its format, {FORMAT}")]
@@ -50,7 +51,7 @@ pub enum Malformed {
     Format { found: u8, known: u8 },
     #[error("the message holds {found} items, and may hold {limit}: send the rest in another")]
     TooMany { found: u64, limit: usize },
-    /// Counted from 0.
+    /// `item` is counted from 0.
     #[error("item {item} of {count} cannot be read: {reason}")]
     Item { item: usize, count: usize, reason: String },
     #[error("{bytes} bytes follow the last item")]
@@ -61,12 +62,12 @@ pub enum Malformed {
     OffTheCube { item: usize, what: String },
 }
 
-/// At most [`MAX_REQUESTS`] of them.
+/// Encodes at most [`MAX_REQUESTS`] requests.
 pub fn encode_requests(requests: &[Request]) -> Vec<u8> {
     encode(requests, MAX_REQUESTS)
 }
 
-/// Reads a client's message: what each of its requests wants, or why it is refused.
+/// Decodes a client's message: each of its requests, or the reason why it is refused.
 pub fn decode_requests(bytes: &[u8], limits: &Limits, dimension: Dimension) -> Vec<Result<Request, Refused>> {
     let mut requests = Vec::new();
     if let Err(refused) = read_requests(bytes, limits, dimension, &mut requests) {
@@ -75,30 +76,32 @@ pub fn decode_requests(bytes: &[u8], limits: &Limits, dimension: Dimension) -> V
     requests
 }
 
-/// At most [`MAX_FRAMES`] of them.
+/// Encodes at most [`MAX_FRAMES`] frames.
 pub fn encode_server_frames<F: Borrow<ServerFrame> + Serialize>(frames: &[F]) -> Vec<u8> {
     encode(frames, MAX_FRAMES)
 }
 
+/// Decodes a node's message. Fails as a whole if one frame cannot be decoded.
 pub fn decode_server_frames(bytes: &[u8]) -> Result<Vec<ServerFrame>, Malformed> {
     decode(Items::open(bytes, MAX_FRAMES)?)
 }
 
-/// At most [`MAX_FRAMES`] of them.
+/// Encodes at most [`MAX_FRAMES`] frames.
 pub fn encode_peer_frames(frames: &[PeerFrame]) -> Vec<u8> {
     let mut message = encode_behind(&[PEER_FORMAT, 0, 0, 0, 0], frames, MAX_FRAMES);
     let_peer_message_fit(&mut message);
     message
 }
 
-/// Gives a neighbour's message the check sum of what it has, whatever it had before: its encoder, and tests of its decoder.
+/// Overwrites the check sum of a neighbour's message with the correct one. Used by the encoder, and by tests of the
+/// decoder.
 pub fn let_peer_message_fit(message: &mut [u8]) {
     if let Some((header, covered)) = message.split_first_chunk_mut::<PEER_HEADER_BYTES>() {
         header[1..].copy_from_slice(&crc32fast::hash(covered).to_le_bytes());
     }
 }
 
-/// Reads a neighbour's message. Every vertex by which something is decided lies on the cube.
+/// Decodes a neighbour's message. Checks that every vertex that affects a decision is on the cube.
 pub fn decode_peer_frames(bytes: &[u8], dimension: Dimension) -> Result<Vec<PeerFrame>, Malformed> {
     let (header, covered) = bytes.split_first_chunk::<PEER_HEADER_BYTES>().ok_or(Malformed::Altered)?;
     let [format, crc @ ..] = *header;
@@ -160,11 +163,11 @@ fn read_requests(
     items.close().map_err(without_id)
 }
 
-/// A message, read from the front.
+/// A message, decoded from the front.
 struct Items<'a> {
     rest: &'a [u8],
     count: usize,
-    /// The item to be read next.
+    /// The number of the next item to decode.
     item: usize,
 }
 
@@ -177,7 +180,7 @@ impl<'a> Items<'a> {
         Items::begin(body, limit)
     }
 
-    /// Behind the format.
+    /// Starts after the format byte.
     fn begin(body: &'a [u8], limit: usize) -> Result<Self, Malformed> {
         let no_count = |_| Malformed::Item { item: 0, count: 0, reason: "the number of items is missing".into() };
         let (count, rest) = postcard::take_from_bytes::<u64>(body).map_err(no_count)?;
@@ -187,8 +190,8 @@ impl<'a> Items<'a> {
         Ok(Items { rest, count: count as usize, item: 0 })
     }
 
-    /// A place for each item, as many as the rest can hold, and for one refusal: a list that grew by doubling would take thrice
-    /// as much, and one that believed the count, anything.
+    /// A list with capacity for each item, at most as many as the remaining bytes can hold, and for one refusal. A list
+    /// that grew by doubling would take three times as much memory, and one that trusted the count any amount.
     fn room<T>(&self, smallest: usize) -> Vec<T> {
         Vec::with_capacity(self.count.min(self.rest.len() / smallest) + 1)
     }
@@ -207,7 +210,7 @@ impl<'a> Items<'a> {
         Ok(value)
     }
 
-    /// The id first, so that a refusal can bear it.
+    /// Decodes the id first, so that a refusal can carry it.
     fn read_request(&mut self) -> Result<Request, Refused> {
         let id: Option<RequestId> = self.read().map_err(|malformed| (None, malformed.into()))?;
         let trace_and_action: Result<(bool, Action), Malformed> = self.read();
@@ -242,7 +245,7 @@ fn explain(error: postcard::Error) -> &'static str {
     }
 }
 
-/// Checks that vertices lie on it; an `Err` says which one does not.
+/// Checks that vertices are on this cube. The `Err` names the vertex that is not.
 #[derive(Clone, Copy)]
 struct Cube(Dimension);
 
@@ -331,7 +334,7 @@ fn check_action(action: &Action, cube: Cube) -> Result<(), String> {
     }
 }
 
-/// What is only shown to the client (an answer's lists) may name what it likes.
+/// Vertices that are only displayed to the client (lists in an answer) are not checked.
 fn check_reply(reply: &Reply, cube: Cube) -> Result<(), String> {
     match reply {
         Reply::Answer(answer) | Reply::Subscribed { answer, .. } => {

@@ -1,6 +1,6 @@
-//! What a client says: a [`Request`] bears one [`Action`].
+//! Client requests: a [`Request`] carries one [`Action`].
 //!
-//! Names, defaults and errors are the reference of `docs/PROTOCOL.md`. The same types are written as JSON
+//! `docs/PROTOCOL.md` is the reference for names, defaults and errors. The same types are encoded as JSON
 //! ([`super::json`]) and in binary ([`super::binary`]).
 
 use std::fmt;
@@ -12,31 +12,32 @@ use crate::cube::Vertex;
 use crate::names::{Offset, PublisherId, Sequence, SubscriberId, TopicName};
 use crate::wire::event::EventKind;
 
-/// One thing a client wants.
+/// One request from a client.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct Request {
-    /// Comes back unchanged; a request without one is answered without one.
+    /// Returned unchanged in the answer. A request without an id gets an answer without one.
     pub id: Option<RequestId>,
-    /// Whether the answer shall name the nodes that the request crossed.
+    /// Whether the answer lists the nodes that the request crossed.
     pub trace: bool,
+    /// The operation that the client requests.
     pub action: Action,
 }
 
-/// A client's own mark on a request: any JSON number or string.
+/// A client's own identifier for a request: any JSON number or string.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum RequestId {
     Unsigned(u64),
     Signed(i64),
-    /// Any other number, as it is written in JSON: 1.50 is not 1.5, and 2^64 is no float.
+    /// Any other number, as written in JSON: 1.50 differs from 1.5, and 2^64 is not rounded to a float.
     Number(String),
     Text(String),
 }
 
 impl RequestId {
-    /// The longest id that is taken, bytes: it comes back with every answer.
+    /// The maximum length of an id, in bytes. The limit exists because every answer repeats the id.
     pub const MAX_BYTES: usize = 1024;
 
-    /// What it takes as a text.
+    /// The size in bytes: 8 for an integer, else the length of the text.
     pub fn size(&self) -> usize {
         match self {
             RequestId::Unsigned(_) | RequestId::Signed(_) => 8,
@@ -44,18 +45,18 @@ impl RequestId {
         }
     }
 
-    /// The id that JSON writes as this number.
+    /// The id for a number as written in JSON.
     pub fn of_number(text: &str) -> RequestId {
         match (text.parse(), text.parse::<i64>()) {
             (Ok(id), _) => RequestId::Unsigned(id),
-            // Minus nothing is a number of its own to those who compare texts.
+            // `-0` stays distinct from `0`, for clients that compare ids as text.
             (_, Ok(id)) if id != 0 => RequestId::Signed(id),
             _ => RequestId::Number(text.to_owned()),
         }
     }
 }
 
-/// What can be asked of a node. Any node takes any action and routes it to where it belongs.
+/// The operations of a node. Any node accepts any action and routes it to the right place.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub enum Action {
     CreatePublisher {
@@ -101,14 +102,15 @@ pub enum Action {
         topic: TopicName,
         offset: Offset,
     },
-    /// As `Subscribe`, through the replica of the node that was asked.
+    /// Like `Subscribe`, but served by the replica of the node that received the request.
     ReplicaSubscribe {
         subscriber: SubscriberId,
         topic: TopicName,
         from: Option<StartAt>,
         push: bool,
     },
-    /// Reads the replica of the node that was asked, from the subscriber's cursor or from `from`; moves no cursor.
+    /// Reads the replica of the node that received the request, from the subscriber's cursor or from `from`. Moves no
+    /// cursor.
     ReplicaPull {
         subscriber: SubscriberId,
         topic: TopicName,
@@ -120,7 +122,7 @@ pub enum Action {
     },
     Topics,
     Cluster,
-    /// `None`: the node that was asked.
+    /// `None` means the node that received the request.
     Status {
         node: Option<Vertex>,
     },
@@ -137,16 +139,17 @@ pub enum Action {
         to: Vertex,
         conditions: LinkConditions,
     },
-    /// `kinds`: empty means all. `sample`: of frequent events (frames crossing edges, deliveries) one in so many is told; 1 is all.
+    /// An empty `kinds` means all kinds. `sample`: one in this many frequent events (frames crossing edges, deliveries)
+    /// is sent; 1 sends all of them.
     Watch {
         kinds: Vec<EventKind>,
         sample: u32,
     },
-    /// Ends a registration. Topics stay with their owner's name, messages with their publisher's.
+    /// Deletes a registration. The publisher's topics keep their owner, and its messages keep their publisher.
     DeletePublisher {
         publisher: PublisherId,
     },
-    /// Ends a registration. Its subscriptions stay.
+    /// Deletes a registration. The subscriber's subscriptions remain.
     DeleteSubscriber {
         subscriber: SubscriberId,
     },
@@ -156,12 +159,12 @@ pub enum Action {
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Ack {
-    /// Stored by the leader, or, while there is none, by the node that was asked; enters the log once.
+    /// When the leader has stored it, or, if there is no leader, the node that received it. It enters the log once.
     One,
-    /// Stored by a majority of the replica group's voters.
+    /// When a majority of the replica group's voters has stored it.
     #[default]
     Quorum,
-    /// Stored by every member that is up, and served by it to whoever reads there next.
+    /// When every member that is up has stored it and serves it to the next reader.
     All,
 }
 
@@ -169,10 +172,10 @@ pub enum Ack {
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ReadLevel {
-    /// Linearizable: everything acknowledged before the request is seen.
+    /// Linearizable: the read includes everything acknowledged before the request.
     #[default]
     Leader,
-    /// What a replica has; the answer says from whom and how far behind.
+    /// The state of any replica. The answer names the replica and how far it is behind.
     Any,
 }
 
@@ -185,36 +188,39 @@ pub enum StartAt {
     Offset(Offset),
 }
 
-/// The way in which a node fails on request.
+/// How a node fails on request.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum StopMode {
-    /// What is not on disk is lost.
+    /// Unpersisted state is lost.
     #[default]
     Crash,
     /// The disk is lost too.
     Wipe,
-    /// The node falls silent and loses nothing.
+    /// The node stops communicating and loses nothing.
     Pause,
 }
 
-/// How one direction of an edge behaves.
+/// The conditions of one direction of an edge.
 #[derive(Clone, Copy, PartialEq, Debug, Default, Serialize, Deserialize)]
 pub struct LinkConditions {
+    /// No frames pass.
     pub cut: bool,
+    /// A delay for every frame, in milliseconds.
     pub delay_ms: u32,
-    /// Added to the delay, uniformly from 0 to this. Frames keep their order.
+    /// Extra delay in milliseconds, uniformly distributed from 0 to this value. Frames keep their order.
     pub jitter_ms: u32,
-    /// The share of frames lost, 0 to 1.
+    /// The fraction of frames that are lost, 0 to 1.
     pub loss: f32,
 }
 
 impl LinkConditions {
+    /// No faults: not cut, no delay, no jitter, no loss.
     pub const PERFECT: LinkConditions = LinkConditions { cut: false, delay_ms: 0, jitter_ms: 0, loss: 0.0 };
 }
 
 impl Action {
-    /// The name whose hash says where the action belongs; `None` for what any node, or a named one, answers.
+    /// The name whose hash determines the home of the action. `None` if any node, or a named node, answers it.
     pub fn subject(&self) -> Option<&str> {
         match self {
             Action::CreatePublisher { publisher } | Action::DeletePublisher { publisher } => Some(publisher.as_str()),
@@ -241,7 +247,8 @@ impl Action {
         }
     }
 
-    /// Bytes that only its content takes: what makes one request weigh more than another.
+    /// The size of the content in bytes; 0 for actions without content. It distinguishes heavy requests from light
+    /// ones.
     pub fn content_bytes(&self) -> u64 {
         match self {
             Action::Publish { content, .. } => content.len() as u64,

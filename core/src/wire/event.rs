@@ -1,4 +1,4 @@
-//! What a node tells about itself: one stream of typed events. Dashboard, logs, metrics and traces are views of it.
+//! Events of a node: one typed stream. Dashboard, logs, metrics and traces are views of it.
 
 use serde::{Deserialize, Serialize};
 
@@ -8,46 +8,47 @@ use crate::time::Timestamp;
 use crate::wire::answer::{NodeState, Role, StorageState};
 use crate::wire::client::{LinkConditions, StopMode};
 
-/// An event as a watcher gets it.
+/// An event as a watcher receives it.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct WatchEvent {
-    /// The node that tells.
+    /// The node that reports the event.
     pub node: Vertex,
+    /// UTC, for display.
     pub time: Timestamp,
-    /// Microseconds on the node's monotonic clock: orders the events of one node.
+    /// Microseconds on the node's monotonic clock. Orders the events of one node.
     pub at_us: u64,
-    /// The request that caused it, where there is one.
+    /// The request that caused the event, if there is one.
     pub trace: Option<TraceId>,
     pub event: Event,
 }
 
-/// Follows one request through every node.
+/// Identifies one request on all nodes that it crosses.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct TraceId(pub u64);
 
-/// Something that happened on one node. (JSON puts the variant under `kind`, beside its fields.)
+/// Something that happened on one node. In JSON the variant is the field `event`, beside the variant's own fields.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Event {
-    /// A node began to be seen in this state.
+    /// This node now sees another node in this state.
     NodeState {
         subject: Vertex,
         state: NodeState,
     },
-    /// Frames sent from `from` to `to` do, or do not, arrive.
+    /// Frames sent from `from` to `to` now arrive (`up`), or do not.
     LinkState {
         from: Vertex,
         to: Vertex,
         up: bool,
     },
-    /// `set_link` was carried out.
+    /// A `set_link` was carried out.
     LinkConditions {
         from: Vertex,
         to: Vertex,
         conditions: LinkConditions,
     },
-    /// This node's part in a group changed.
+    /// This node's role in a group changed.
     RoleChanged {
         group: Vertex,
         role: Role,
@@ -60,7 +61,7 @@ pub enum Event {
         voters: Vec<Vertex>,
         learners: Vec<Vertex>,
     },
-    /// The group's log is known to be committed up to here.
+    /// The group's log is known to be committed up to this index.
     Committed {
         group: Vertex,
         index: u64,
@@ -71,13 +72,13 @@ pub enum Event {
         what: FrameKind,
         group: Option<Vertex>,
     },
-    /// A frame was swallowed: the edge is cut, lossy or full.
+    /// A frame was dropped, for the reason `why`.
     FrameDropped {
         to: Vertex,
         what: FrameKind,
         why: DropReason,
     },
-    /// A request was taken from a client.
+    /// A request was accepted from a client.
     RequestReceived {
         action: String,
         subject: Option<String>,
@@ -95,11 +96,12 @@ pub enum Event {
         group: Vertex,
         offset: Offset,
     },
-    /// A topic was created or deleted in this node's replica.
+    /// A topic was created in this node's replica.
     TopicCreated {
         topic: TopicName,
         group: Vertex,
     },
+    /// A topic was deleted in this node's replica.
     TopicDeleted {
         topic: TopicName,
         group: Vertex,
@@ -115,46 +117,47 @@ pub enum Event {
         mode: StopMode,
         duration_ms: u64,
     },
-    /// The failure is over; what is on disk is read again.
+    /// The failure is over; the node reads its state from disk again.
     Returned {
         incarnation: u32,
     },
-    /// A group is caught up: `entries` came by log, `messages` by snapshot.
+    /// A snapshot was installed; the group's state is that of log index `applied`.
     CaughtUp {
         group: Vertex,
         applied: u64,
     },
-    /// A snapshot is being received.
+    /// A snapshot is being received: `received` of `total` messages so far.
     SnapshotProgress {
         group: Vertex,
         received: u64,
         total: u64,
     },
-    /// A publish with `ack: one` waits in the outbox, or left it for the log.
+    /// A publish with `ack: one` entered the outbox.
     OutboxStored {
         topic: TopicName,
     },
+    /// A publish left the outbox for the log.
     OutboxDrained {
         topic: TopicName,
     },
-    /// Something an operator should know.
+    /// A problem that an operator should look at.
     Warning {
         text: String,
     },
     /// This node's disk is full, or has room again.
     StorageState {
         state: StorageState,
-        /// What the node can still store: what the file system gives, and what its own files can use again.
+        /// The room left: the file system's free space plus the reusable space in the node's own files.
         free_bytes: u64,
         reserve_bytes: u64,
     },
 }
 
-/// The kinds a watcher can choose, by their names in JSON.
+/// The kinds of events that a watcher can select, by their names in JSON.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum EventKind {
-    /// States of nodes, failures and returns.
+    /// States of nodes and disks, failures, returns and snapshots.
     States,
     /// Links and their conditions.
     Links,
@@ -163,30 +166,33 @@ pub enum EventKind {
     Commits,
     /// Roles and members.
     Elections,
-    /// Pushes to subscribers and stores in replicas (frequent: sampled).
+    /// Pushes to subscribers and stores in replicas (frequent: sampled), topics and the outbox.
     Deliveries,
     /// Requests and answers (frequent: sampled).
     Requests,
     Warnings,
 }
 
+/// The kind of a frame between neighbours.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FrameKind {
-    /// Log entries on their way to a replica.
+    /// Log entries for a replica.
     Append,
-    /// A replica says what it has stored.
+    /// A replica reports what it has stored.
     Acknowledge,
     Heartbeat,
     Vote,
     Snapshot,
-    /// A client's request on its way to the leader, and the answer.
+    /// A client's request on its way to the leader.
     Ask,
+    /// The answer to an `Ask`.
     Reply,
-    /// Link states, pings.
+    /// Link states and pings.
     Overlay,
 }
 
+/// Why a frame was dropped.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum DropReason {
@@ -199,12 +205,13 @@ pub enum DropReason {
 }
 
 impl Event {
-    /// Whether it is one of many: worth making only where somebody looks. A topic's coming and going is rare, although it is
-    /// told among the deliveries.
+    /// Whether the event is frequent, so that it is created only if somebody watches. Creating or deleting a topic is
+    /// rare, although it belongs to the deliveries.
     pub fn is_frequent(&self) -> bool {
         !matches!(self, Event::TopicCreated { .. } | Event::TopicDeleted { .. }) && self.kind().is_frequent()
     }
 
+    /// The kind under which watchers select the event.
     pub fn kind(&self) -> EventKind {
         match self {
             Event::NodeState { .. } | Event::Stopped { .. } | Event::Returned { .. } => EventKind::States,
@@ -223,7 +230,7 @@ impl Event {
 }
 
 impl EventKind {
-    /// Kinds of which a watcher may get a sample only.
+    /// Kinds whose events can be sampled.
     pub fn is_frequent(self) -> bool {
         matches!(self, EventKind::Messages | EventKind::Deliveries | EventKind::Requests | EventKind::Commits)
     }

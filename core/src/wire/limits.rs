@@ -1,6 +1,6 @@
-//! What a request may ask for: the limits that JSON and binary share.
+//! The limits of a request, common to JSON and binary.
 //!
-//! Types already hold what can be said by types (names, modes); what remains is checked here, once, at the door.
+//! Types already enforce what types can express (names, modes). The rest is checked here, once, when a request arrives.
 
 use std::time::Duration;
 
@@ -10,32 +10,33 @@ use crate::cube::{Dimension, Vertex};
 use crate::wire::answer::{ErrorCode, Failure};
 use crate::wire::client::{Action, LinkConditions, Request, RequestId};
 
-/// Messages that one pull may ask for.
+/// The maximum number of messages per pull.
 pub const MAX_PULL: u32 = 10_000;
-/// Messages that a pull asks for when it does not say.
+/// The default number of messages per pull.
 pub const DEFAULT_PULL: u32 = 100;
-/// The longest failure on request: an hour.
+/// The maximum duration of a failure on request, in milliseconds: one hour.
 pub const MAX_STOP_MS: u64 = 3_600_000;
-/// A failure on request that does not say how long.
+/// The default duration of a failure on request, in milliseconds.
 pub const DEFAULT_STOP_MS: u64 = 10_000;
-/// The longest delay, and the most jitter, of an edge: a minute.
+/// The maximum delay, and the maximum jitter, of an edge in milliseconds: one minute.
 pub const MAX_DELAY_MS: u32 = 60_000;
-/// Kinds in one watch; more than there are.
+/// The maximum number of kinds in one watch; larger than the number of existing kinds.
 pub const MAX_KINDS: usize = 64;
-/// The thinnest sample of events: one in a million.
+/// The maximum sampling interval of events: one in a million.
 pub const MAX_SAMPLE: u32 = 1_000_000;
 
-/// How much of a client's own text an error shows.
+/// How many characters of a client's text an error quotes.
 pub(super) const SHOWN_CHARS: usize = 40;
 
-/// Limits that a node's owner may set.
+/// Limits that the owner of a node can configure.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Limits {
-    /// Bytes of UTF-8 in one message's content.
+    /// Bytes of UTF-8 in the content of one message.
     pub max_content_bytes: usize,
-    /// New publishers and subscribers that a node takes from its clients in a second; ten times as many at once.
+    /// New publishers and subscribers that a node accepts from its clients per second; bursts may be ten times as
+    /// large.
     pub registrations_per_second: u32,
-    /// Publishers and subscribers that nobody used for so long are deleted; `None`: never.
+    /// Publishers and subscribers unused for this long are deleted. `None`: never.
     pub names_expire_after: Option<Duration>,
 }
 
@@ -45,10 +46,10 @@ impl Default for Limits {
     }
 }
 
-/// A request that will not be carried out: its id, where it has one that could be read, and why.
+/// A refused request: its id, if it could be read, and the reason.
 pub type Refused = (Option<RequestId>, Failure);
 
-/// Whether the request keeps to the limits and names only places on this cube.
+/// Checks that the request is within the limits and names only vertices of this cube.
 pub fn validate(request: &Request, limits: &Limits, dimension: Dimension) -> Result<(), Failure> {
     validate_id(request.id.as_ref())?;
     match &request.action {
@@ -78,7 +79,7 @@ pub fn validate(request: &Request, limits: &Limits, dimension: Dimension) -> Res
     }
 }
 
-/// An id that is too long is not sent back.
+/// Rejects an id that is too long; the error then carries no id.
 pub(super) fn check_id(id: Option<RequestId>) -> Result<Option<RequestId>, Failure> {
     let size = id.as_ref().map_or(0, RequestId::size);
     if size <= RequestId::MAX_BYTES {
@@ -88,7 +89,7 @@ pub(super) fn check_id(id: Option<RequestId>) -> Result<Option<RequestId>, Failu
     Err(ErrorCode::BadRequest.because(format!("`id` has {size} bytes, and may have {most}; it is not sent back")))
 }
 
-/// What is no JSON number could not come back as one.
+/// Rejects an id that is not a JSON number, because it could not be returned as one.
 fn validate_id(id: Option<&RequestId>) -> Result<(), Failure> {
     match id {
         Some(RequestId::Number(id)) => require(is_json_number(id), || {

@@ -1,6 +1,7 @@
-//! What travels: between clients and nodes ([`client`], in JSON or in a compact binary form), and between nodes ([`peer`]).
+//! The messages on the network: between clients and nodes ([`client`], in JSON or in a compact binary encoding), and
+//! between nodes ([`peer`]).
 //!
-//! Bytes are turned into these types once, at the door; nothing behind the door sees bytes. Decoders never panic and
+//! Bytes are decoded into these types once, when they arrive; no other code handles bytes. Decoders never panic, and
 //! never allocate more than a small multiple of their input.
 
 pub mod answer;

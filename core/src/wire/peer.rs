@@ -1,7 +1,7 @@
-//! What neighbours say to each other: [`PeerFrame`]s, and the [`Packet`]s that are relayed over the cube inside them.
+//! The protocol between neighbours: [`PeerFrame`]s, and the [`Packet`]s that they relay over the cube.
 //!
-//! A frame crosses one edge; a packet crosses as many as it needs. Frames may be lost, and packets may overtake each other
-//! when routes change; everything above copes with that.
+//! A frame crosses one edge; a packet crosses as many edges as necessary. Frames can be lost, and packets can overtake
+//! each other when routes change. All layers above tolerate both.
 
 use serde::{Deserialize, Serialize};
 
@@ -15,58 +15,63 @@ use crate::wire::answer::{Answer, EndReason, Message, NodeState, StorageState};
 use crate::wire::client::Action;
 use crate::wire::event::{FrameKind, TraceId};
 
-/// One frame between neighbours. Packets are boxed: on its way through a turn a frame is moved a dozen times, and what a packet
-/// holds is large.
+/// One frame between neighbours. Packets are boxed because they are large, and a frame is moved a dozen times in one
+/// turn.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub enum PeerFrame {
-    /// Sent several times a second: shows that the sender lives, measures the edge, and compares what both know.
+    /// Sent several times a second. It shows that the sender is alive, measures the round-trip time, and compares the
+    /// link states of both sides.
     Ping {
         sent_us: u64,
         link_states_digest: u64,
     },
-    /// Answers a ping with its own number, and tells how long the answer waited for a frame that went the same way.
+    /// Answers a ping with the same `sent_us`. `held_us` is the time that the answer waited for another frame in the
+    /// same direction.
     Pong {
         sent_us: u64,
         held_us: u64,
     },
-    /// News of who hears whom; the receiver passes on what is new to it.
+    /// New link states; the receiver forwards those that are new to it.
     LinkStates(Vec<LinkState>),
     Packet(Box<Packet>),
 }
 
-/// What one node says of itself to all: flooded over the cube, newest wins.
+/// The link state of one node, flooded over the cube. The newest version wins.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct LinkState {
     pub node: NodeId,
-    /// Grows with every change; starts at the wall clock's microseconds, so that it also grows over a restart.
+    /// Grows with every change. Starts at the wall clock's microseconds, so that it also grows over a restart.
     pub version: u64,
     pub state: NodeState,
-    /// Bit i is set when the node hears its neighbour across bit i.
+    /// Bit i is set if the node receives frames from its neighbour across bit i.
     pub hears: u16,
     /// The groups that it leads, with their terms.
     pub leads: Vec<(Vertex, u64)>,
-    /// What its disk leaves it to do.
+    /// What the node can still do with the space on its disk.
     pub storage: StorageState,
 }
 
-/// Something on its way from one vertex to another.
+/// A message on its way from one vertex to another.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct Packet {
     pub from: Vertex,
     pub to: Vertex,
-    /// Where it has been: keeps routes loop-free.
+    /// The route so far; keeps routes free of loops.
     pub trail: Trail,
+    /// The client request that it belongs to, if any.
     pub trace: Option<TraceId>,
     pub body: Body,
 }
 
+/// The content of a packet.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub enum Body {
-    /// A member of the group of `group` speaks to another member.
+    /// A Raft message between two members of the group of `group`.
     Raft {
         group: Vertex,
         message: RaftMessage,
     },
+    /// Part of a snapshot transfer.
     Snapshot {
         group: Vertex,
         frame: SnapshotFrame,
@@ -76,16 +81,16 @@ pub enum Body {
         token: u64,
         call: Call,
     },
-    /// The answer to the ask of that token.
+    /// The answer to the `Ask` with this token.
     Reply {
         token: u64,
         reply: Reply,
     },
-    /// A node without an identity asks a co-member whether it ever heard of this vertex.
+    /// A node without an identity asks a co-member whether it has met this vertex before.
     Introduce {
         nonce: u64,
     },
-    /// `met`: the answering node has exchanged group traffic with that vertex before.
+    /// The answer to an `Introduce`. `met`: the answering node has exchanged group traffic with that vertex before.
     Introduced {
         nonce: u64,
         met: bool,
@@ -93,59 +98,64 @@ pub enum Body {
     },
 }
 
-/// Names a command so that a repeat of it, by the node that took it in, has no second effect.
+/// Identifies a command, so that a repeat of it by the node that received the request has no second effect.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 pub struct RequestKey {
+    /// The node that received the request from a client.
     pub origin: NodeId,
     /// Grows with each request of one incarnation, over restarts too.
     pub number: u64,
 }
 
-/// What one node asks another.
+/// A request from one node to another.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub enum Call {
-    /// To the leader of the group where the action's subject is at home (or to a member, which passes it on).
+    /// To the leader of the action's group, or to a member, which forwards it: carry out the action.
     Act { key: RequestKey, action: Action, trace: bool },
     /// To the node that the action names: status, faults, replica reads.
     Here { key: RequestKey, action: Action, trace: bool },
-    /// Is this publisher or subscriber registered? Asked of any member first, of the leader when that one says no.
+    /// Is this publisher or subscriber registered? Any member is asked first, and the leader if that member answers no.
     IsRegistered { kind: Registry, name: String, linearizable: bool },
-    /// Messages from an offset on, for a push subscriber at the origin; waits a while when there are none.
+    /// Messages from an offset on, for a push subscriber at the origin. The answer waits for a while if there are none.
     Fetch { subscription: Subscription, from: Offset, max_bytes: u32 },
-    /// From a member whose disk has lost them: messages as they are stored, from `from` to before `end`.
+    /// Stored messages, from `from` to before `end`, for a member whose disk has lost them.
     Stored { group: Vertex, topic: TopicId, from: Offset, end: Offset, max_bytes: u32 },
-    /// How many messages does this holder have of the topic?
+    /// How many messages of the topic does this holder have?
     Holding { topic: TopicName },
     /// The topics of one group.
     ListTopics { group: Vertex },
-    /// To the leader, by who pulled: the messages from `from` to before `to` have arrived, and the cursor may move behind them.
+    /// To the leader, from the node that pulled: the messages from `from` to before `to` have arrived, and the cursor
+    /// may move past them.
     Advance { key: RequestKey, subscriber: SubscriberId, topic: TopicName, from: Offset, to: Offset },
-    /// To the leader of the name's group: somebody acts under it, so it is not to expire. Answered with `Registered`.
+    /// To the leader of the name's group: the name is in use, so it must not expire. Answered with `Registered`.
     Use { kind: Registry, name: String },
 }
 
-/// One subscription to one topic, so that any holder can tell whether it is gone, or only not known there yet.
+/// One subscription to one topic. With `topic` and `since`, any holder can distinguish a subscription that has ended
+/// from one that it has not applied yet.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Subscription {
-    /// The topic's home, and its number in that group.
+    /// The topic's home.
     pub group: Vertex,
+    /// The topic's number in that group.
     pub topic: TopicId,
     pub subscriber: SubscriberId,
-    /// The index in the group's log of the subscribe from which it stands.
+    /// The log index of the `subscribe` that began the subscription.
     pub since: u64,
 }
 
+/// The two kinds of registered names.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
 pub enum Registry {
     Publisher,
     Subscriber,
 }
 
-/// What is answered.
+/// The answer to a [`Call`].
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub enum Reply {
     Answer(Box<Answer>),
-    /// The answer to a subscribe that was applied at this index of the group's log.
+    /// The answer to a `subscribe` that was applied at this index of the group's log.
     Subscribed {
         answer: Box<Answer>,
         index: u64,
@@ -154,15 +164,15 @@ pub enum Reply {
     Fetched {
         messages: Vec<Message>,
     },
-    /// Some of those asked for, from the first on.
+    /// Some of the requested messages, beginning with the first.
     Stored {
         messages: Vec<StoredMessage>,
     },
-    /// The holder's disk has lost them, and it could not get them from another member yet.
+    /// The holder's disk has lost the messages, and no other member has provided them yet.
     Unreadable {
         why: String,
     },
-    /// There is nothing to fetch for this subscription any more.
+    /// The subscription has ended; there is nothing to fetch.
     SubscriptionEnded {
         reason: EndReason,
     },
@@ -171,22 +181,23 @@ pub enum Reply {
         votes: bool,
     },
     Topics(Vec<crate::wire::answer::TopicSummary>),
-    /// Not the leader (any more); `leader`: who is, as far as it knows. The origin looks again.
-    /// `proposed`: it may have entered the log all the same.
+    /// This node is not the leader, or no longer. `leader` is its current leader, if it has one; the origin tries
+    /// again. `proposed`: the command may have entered the log nevertheless.
     NotLeader {
         leader: Option<Vertex>,
         proposed: bool,
     },
-    /// Cannot be done now.
+    /// The call cannot be carried out now.
     Unavailable {
         why: String,
     },
 }
 
-/// A raft message as it travels: our own type, because protobuf bytes from a socket are not to be parsed.
+/// A Raft message on the network. Our own type, because protobuf bytes from a socket must not be parsed. The fields
+/// have the meaning that they have in Raft.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct RaftMessage {
-    /// raft's number for the message's type.
+    /// Raft's number for the message's type.
     pub kind: i32,
     pub from: NodeId,
     pub to: NodeId,
@@ -204,7 +215,7 @@ pub struct RaftMessage {
     pub priority: i64,
 }
 
-/// What a snapshot stands for; its content is fetched by the receiver (see [`SnapshotFrame`]).
+/// The metadata of a snapshot. The receiver fetches the content (see [`SnapshotFrame`]).
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct SnapshotHead {
     pub index: u64,
@@ -213,11 +224,11 @@ pub struct SnapshotHead {
     pub learners: Vec<NodeId>,
 }
 
-/// A snapshot's transfer: the leader offers, the receiver fetches what it lacks in bounded pieces, and installs.
-/// Every piece can be asked for again, so a lost frame costs only time.
+/// A snapshot transfer: the leader offers, the receiver fetches what it lacks in bounded pieces, and installs it. Every
+/// piece can be requested again, so a lost frame costs only time.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub enum SnapshotFrame {
-    /// `message` is raft's own MsgSnapshot (without content); `state_bytes` is the size of the checkpoint.
+    /// `message` is Raft's own MsgSnapshot, without content. `state_bytes` is the size of the checkpoint.
     Offer {
         transfer: u64,
         message: Box<RaftMessage>,
@@ -243,7 +254,7 @@ pub enum SnapshotFrame {
         from: Offset,
         messages: Vec<StoredMessage>,
     },
-    /// The receiver has it all, or gives up.
+    /// The receiver has everything (`installed`), or gives up.
     Done {
         transfer: u64,
         installed: bool,
@@ -255,7 +266,7 @@ pub enum SnapshotFrame {
 }
 
 impl Packet {
-    /// What the frame is, for events and counters.
+    /// The kind of the frame, for events and counters.
     pub fn kind(&self) -> FrameKind {
         match &self.body {
             Body::Raft { message, .. } => message.frame_kind(),
@@ -266,7 +277,7 @@ impl Packet {
         }
     }
 
-    /// The replica group it belongs to, where it belongs to one.
+    /// The replica group that it belongs to, if any.
     pub fn group(&self) -> Option<Vertex> {
         match &self.body {
             Body::Raft { group, .. } | Body::Snapshot { group, .. } => Some(*group),
@@ -276,6 +287,7 @@ impl Packet {
 }
 
 impl RaftMessage {
+    /// The kind of the frame, for events and counters.
     pub fn frame_kind(&self) -> FrameKind {
         use raft::eraftpb::MessageType as T;
         match self.kind {

@@ -1,38 +1,40 @@
-//! Whether a replica group takes a publish now, and whether a node is ready for clients: what probes and people are told.
+//! Whether a replica group accepts publishes now, and whether a node is ready for clients. Serves health probes and
+//! status displays.
 
 use serde::{Deserialize, Serialize};
 
 use crate::cube::Vertex;
 use crate::wire::answer::{GroupStatus, NodeState, NodeStatus, StorageState};
 
-/// Why a group takes no publish now, as one of its members sees it.
+/// Why a group accepts no publishes now, as seen by one of its members.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Obstacle {
-    /// The node that was asked is failing on request, and knows nothing of its groups.
+    /// The node that received the request is failing on request, so it has no state of its groups.
     NodeFailed,
-    /// Fewer voters can be reached than a majority has.
+    /// Fewer voters than a majority can be reached.
     NoQuorum,
-    /// No leader is known, or the known one cannot be reached: an election is under way, or the node is cut off.
+    /// No leader is known, or it cannot be reached: an election is in progress, or the node is cut off.
     NoLeader,
-    /// The leader was elected a moment ago and does not know yet what is committed.
+    /// The leader was just elected and has not committed an entry in its term yet.
     NewLeader,
-    /// The leader's disk is full, or those of so many voters that no majority has room.
+    /// The leader's disk is full, or the disks of so many voters that no majority has room.
     StorageFull,
 }
 
 /// One reason why a node is not ready for clients.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
 pub struct Unready {
+    /// The kind of the reason.
     pub reason: UnreadyReason,
-    /// The replica group that it concerns; `None`: the node itself.
+    /// The replica group concerned. `None`: the node itself.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub group: Option<Vertex>,
-    /// What is wrong, for people.
+    /// A description for people.
     pub message: String,
 }
 
-/// The kinds of reasons for which a node is not ready.
+/// The kinds of reasons why a node is not ready.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
 #[serde(untagged)]
 pub enum UnreadyReason {
@@ -45,14 +47,14 @@ pub enum UnreadyReason {
 #[serde(rename_all = "snake_case")]
 pub enum NodeReason {
     NodeFailed,
-    /// It has a new data folder and waits to learn whether its co-members met it before.
+    /// It has a new data folder and waits for its co-members to report whether they have met its vertex before.
     Joining,
     /// Its disk has no room for publishes.
     StorageFull,
 }
 
 impl GroupStatus {
-    /// Why the group takes no publish, in words; `None` when it takes them.
+    /// Why the group accepts no publishes, as a sentence; `None` if it accepts them.
     pub fn why_unusable(&self) -> Option<String> {
         let GroupStatus { home, voters_up, voters_needed, .. } = self;
         let why = match self.obstacle? {
@@ -70,7 +72,7 @@ impl GroupStatus {
 }
 
 impl NodeStatus {
-    /// Why the node is not ready for clients; nothing when it is.
+    /// Why the node is not ready for clients; empty if it is ready.
     pub fn unready(&self) -> Vec<Unready> {
         let of_node = |reason, message| vec![Unready { reason: UnreadyReason::Node(reason), group: None, message }];
         let node = self.node;

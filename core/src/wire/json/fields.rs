@@ -1,4 +1,4 @@
-//! The fields of one flat JSON object, taken out by name and type.
+//! Extracts the fields of one flat JSON object by name and type.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -13,7 +13,7 @@ use crate::wire::answer::{ErrorCode, Failure};
 use crate::wire::client::RequestId;
 use crate::wire::limits::{MAX_KINDS, SHOWN_CHARS};
 
-/// Every field that some action knows.
+/// The fields of all actions.
 const KNOWN: &[&str] = &[
     "id",
     "action",
@@ -44,11 +44,11 @@ const KNOWN: &[&str] = &[
     "sample",
 ];
 
-/// Those that may be numbers: they are read as they are written, so that none is rounded.
+/// Fields that may be numbers. They are read as text, so that no number is rounded.
 const NUMBERS: &[&str] =
     &["id", "sequence", "from", "max", "offset", "duration_ms", "delay_ms", "jitter_ms", "loss", "sample"];
 
-/// The known fields that a text had, as far as it could be read.
+/// The known fields of a text, as far as it could be read.
 #[derive(Debug, Default)]
 pub struct Fields(BTreeMap<&'static str, Value>);
 
@@ -57,22 +57,23 @@ enum Value {
     Null,
     Bool(bool),
     Unsigned(u64),
-    /// Any other number, as it is written.
+    /// Any other number, as written.
     Number(String),
     Text(String),
-    /// At most one more than [`MAX_KINDS`]; what lies inside inner lists and objects is left out.
+    /// At most [`MAX_KINDS`] + 1 values. The contents of inner lists and objects are omitted.
     List(Vec<Value>),
     Object,
 }
 
 impl Fields {
-    /// Reads the text; what was read before an error stays.
+    /// Reads the text. Fields read before an error are kept.
     pub fn read(&mut self, text: &str) -> Result<(), Failure> {
         let mut json = serde_json::Deserializer::from_str(text);
         let read = Collect(self).deserialize(&mut json).and_then(|()| json.end());
         read.map_err(|error| ErrorCode::BadRequest.because(format!("the frame is not one JSON object: {error}")))
     }
 
+    /// The request's id, if it has one.
     pub fn id(&mut self) -> Result<Option<RequestId>, Failure> {
         match self.take("id") {
             None => Ok(None),
@@ -83,6 +84,7 @@ impl Fields {
         }
     }
 
+    /// A string.
     pub fn text(&mut self, field: &'static str) -> Result<Option<String>, Failure> {
         match self.take(field) {
             None => Ok(None),
@@ -91,7 +93,7 @@ impl Fields {
         }
     }
 
-    /// A name, by its type's own rules.
+    /// A name, checked by the rules of its type.
     pub fn name<T>(
         &mut self,
         field: &'static str,
@@ -101,11 +103,13 @@ impl Fields {
         named.map_err(|error| ErrorCode::BadRequest.because(format!("`{field}` is not valid: {error}")))
     }
 
+    /// A vertex of the cube of this dimension.
     pub fn vertex(&mut self, field: &'static str, dimension: Dimension) -> Result<Option<Vertex>, Failure> {
         let vertex = self.text(field)?.map(|text| dimension.parse_vertex(&text)).transpose();
         vertex.map_err(|error| ErrorCode::BadRequest.because(format!("`{field}` is not valid: {error}")))
     }
 
+    /// A boolean.
     pub fn flag(&mut self, field: &'static str) -> Result<Option<bool>, Failure> {
         match self.take(field) {
             None => Ok(None),
@@ -114,6 +118,7 @@ impl Fields {
         }
     }
 
+    /// A whole number from 0 to 2^64 - 1.
     pub fn whole_number(&mut self, field: &'static str) -> Result<Option<u64>, Failure> {
         match self.take(field) {
             None => Ok(None),
@@ -123,11 +128,12 @@ impl Fields {
         }
     }
 
-    /// A number whose limit lies far below 2^32; what lies above it is refused by [`crate::wire::limits`].
+    /// A number whose limit is far below 2^32. Larger values become `u32::MAX`, which [`crate::wire::limits`] refuses.
     pub fn small_number(&mut self, field: &'static str) -> Result<Option<u32>, Failure> {
         Ok(self.whole_number(field)?.map(|number| u32::try_from(number).unwrap_or(u32::MAX)))
     }
 
+    /// A finite number.
     pub fn fraction(&mut self, field: &'static str) -> Result<Option<f64>, Failure> {
         match self.take(field) {
             None => Ok(None),
@@ -140,12 +146,12 @@ impl Fields {
         }
     }
 
-    /// One of a few words.
+    /// One of the given words.
     pub fn word<T: Copy>(&mut self, field: &'static str, words: &[(&str, T)]) -> Result<Option<T>, Failure> {
         self.take(field).map(|value| meaning(field, &value, words)).transpose()
     }
 
-    /// A list of words.
+    /// A list of the given words.
     pub fn words<T: Copy>(&mut self, field: &'static str, words: &[(&str, T)]) -> Result<Option<Vec<T>>, Failure> {
         match self.take(field) {
             None => Ok(None),
@@ -156,7 +162,7 @@ impl Fields {
         }
     }
 
-    /// One of a few words, or a whole number.
+    /// One of the given words, or a whole number.
     pub fn word_or_number<T: Copy>(
         &mut self,
         field: &'static str,
@@ -174,14 +180,14 @@ impl Fields {
         }
     }
 
-    /// `null` and a missing field are the same.
+    /// Takes a field; `null` counts as missing.
     fn take(&mut self, field: &'static str) -> Option<Value> {
         debug_assert!(KNOWN.contains(&field), "{field} is not collected");
         self.0.remove(field).filter(|value| !matches!(value, Value::Null))
     }
 }
 
-/// Says that a field is missing.
+/// The failure for a missing field.
 pub fn missing(action: &str, field: &str) -> Failure {
     ErrorCode::BadRequest.because(format!("`{field}` is missing: {action} needs it"))
 }
@@ -231,7 +237,7 @@ impl fmt::Display for Value {
     }
 }
 
-/// A client's own text, as an error shows it.
+/// A client's text as quoted in an error: escaped, and cut after [`SHOWN_CHARS`] characters.
 pub fn shown(text: &str) -> String {
     match text.char_indices().nth(SHOWN_CHARS) {
         Some((end, _)) => format!("{}…", visible(&text[..end])),
@@ -272,7 +278,7 @@ impl<'de> Visitor<'de> for Collect<'_> {
 }
 
 impl Value {
-    /// A value as it is written in JSON.
+    /// Decodes a value from its JSON text.
     fn read(written: &str) -> Result<Value, serde_json::Error> {
         if written.starts_with(|first: char| first == '-' || first.is_ascii_digit()) {
             return Ok(written.parse().map_or_else(|_| Value::Number(written.to_owned()), Value::Unsigned));

@@ -1,8 +1,9 @@
-//! The client vocabulary in JSON: one request, or one server frame, is one flat object.
+//! The client protocol in JSON: each request and each server frame is one flat object.
 //!
-//! Reading is forgiving where that is safe: fields that no action knows are ignored, `null` means the same as leaving a field out,
-//! of a field given twice the last counts. It is strict in the rest: a known field of the wrong type is refused by name. Nesting
-//! is never followed, so depth costs no stack. The id is read first and bears with every refusal, where it can be read at all.
+//! The parser is lenient where that is safe: it ignores unknown fields, treats `null` as a missing field, and uses the
+//! last value of a repeated field. Otherwise it is strict: a known field of the wrong type is refused by name. Nested
+//! values are skipped, not decoded, so nesting costs no stack. The id is read first; every refusal carries it if it can
+//! be read at all.
 
 pub use crate::wire::limits::{Limits, Refused};
 

@@ -1,6 +1,6 @@
-//! From a [`ServerFrame`] to a JSON text.
+//! Renders a [`ServerFrame`] as JSON text.
 //!
-//! An answer's fields are never left out because they are unknown (they are `null` then), only where they do not apply.
+//! An unknown field of an answer is `null`. A field is left out only if it does not apply.
 
 use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
@@ -15,7 +15,7 @@ use crate::wire::answer::{
 use crate::wire::client::{LinkConditions, RequestId, StopMode};
 use crate::wire::event::{Event, TraceId, WatchEvent};
 
-/// One text frame.
+/// Renders one text frame.
 pub fn render(frame: &ServerFrame) -> String {
     let text = match frame {
         ServerFrame::Answer(answer) => match &answer.result {
@@ -29,7 +29,7 @@ pub fn render(frame: &ServerFrame) -> String {
     text.expect("server frames have string keys and no failing parts")
 }
 
-/// What was done, in words for people.
+/// A result as a sentence for people.
 pub fn human_message(done: &Done) -> String {
     match done {
         Done::PublisherCreated { publisher, existed } => registered("Publisher", publisher, *existed),
@@ -240,7 +240,7 @@ impl<'a> Watched<'a> {
     }
 }
 
-/// As it came: a number as that number, a string as that string.
+/// The id as received: a number as the same number, a string as the same string.
 struct Id<'a>(&'a RequestId);
 
 impl Serialize for Id<'_> {

@@ -1,4 +1,4 @@
-//! From a JSON text to a [`Request`].
+//! Parses JSON text into a [`Request`].
 
 use super::fields::{Fields, missing, shown};
 use crate::cube::{Dimension, Vertex};
@@ -38,7 +38,7 @@ const READ_LEVELS: &[(&str, ReadLevel)] = &[("leader", ReadLevel::Leader), ("any
 const STARTS: &[(&str, StartAt)] = &[("beginning", StartAt::Beginning), ("latest", StartAt::Latest)];
 const STOP_MODES: &[(&str, StopMode)] =
     &[("crash", StopMode::Crash), ("wipe", StopMode::Wipe), ("pause", StopMode::Pause)];
-/// Whether the direction is cut.
+/// The value is `true` if the direction is cut.
 const LINK_STATES: &[(&str, bool)] = &[("up", false), ("cut", true)];
 const EVENT_KINDS: &[(&str, EventKind)] = &[
     ("states", EventKind::States),
@@ -51,7 +51,7 @@ const EVENT_KINDS: &[(&str, EventKind)] = &[
     ("warnings", EventKind::Warnings),
 ];
 
-/// Reads one request, or says why it is refused, with its id where that could be read.
+/// Parses one request. The error is the reason for the refusal, with the request's id if it could be read.
 pub fn parse_request(text: &str, limits: &Limits, dimension: Dimension) -> Result<Request, Refused> {
     let mut fields = Fields::default();
     let read = fields.read(text);
@@ -201,7 +201,7 @@ impl Reader<'_> {
         self.required("subscriber_id", subscriber)
     }
 
-    /// `topic`, or by its old name `topic_name`.
+    /// The field `topic`, or its old name `topic_name`.
     fn topic(&mut self) -> Result<TopicName, Failure> {
         let (topic, old) =
             (self.fields.name("topic", TopicName::new)?, self.fields.name("topic_name", TopicName::new)?);

@@ -1,6 +1,6 @@
-//! [`Done`] and [`Event`] as flat JSON: the same variants and fields, with the names that JSON gives them.
+//! [`Done`] and [`Event`] as flat JSON: the same variants and fields, with their JSON names.
 //!
-//! serde's remote derive makes the compiler ask when a variant or a field is added there and not here.
+//! With serde's remote derive, a variant or field that exists there but not here is a compile error.
 
 use serde::Serialize;
 
@@ -13,6 +13,7 @@ use crate::wire::answer::{
 use crate::wire::client::{LinkConditions, StopMode};
 use crate::wire::event::{DropReason, Event, FrameKind};
 
+/// The JSON fields of a [`Done`].
 #[derive(Serialize)]
 #[serde(remote = "Done", untagged)]
 pub enum DoneFields {
@@ -99,7 +100,7 @@ pub enum DoneFields {
     },
 }
 
-/// As the request says it.
+/// The fields as in a `set_link` request.
 fn link_conditions<S: serde::Serializer>(conditions: &LinkConditions, serializer: S) -> Result<S::Ok, S::Error> {
     #[derive(Serialize)]
     struct Conditions {
@@ -112,6 +113,7 @@ fn link_conditions<S: serde::Serializer>(conditions: &LinkConditions, serializer
     Conditions { state: if cut { "cut" } else { "up" }, delay_ms, jitter_ms, loss }.serialize(serializer)
 }
 
+/// The JSON fields of an [`Event`].
 #[derive(Serialize)]
 #[serde(remote = "Event", tag = "event", rename_all = "snake_case")]
 pub enum EventFields {
