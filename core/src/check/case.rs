@@ -12,7 +12,6 @@ use crate::wire::client::{Ack, Action};
 
 /// The input of a checker.
 pub struct Case<'a> {
-    /// The evidence.
     pub evidence: &'a Evidence,
     /// Every topic that the evidence names, sorted by name.
     pub topics: Vec<Topic<'a>>,
@@ -20,7 +19,6 @@ pub struct Case<'a> {
 
 /// The evidence about one topic.
 pub struct Topic<'a> {
-    /// The topic's name.
     pub name: &'a TopicName,
     /// It existed before the record began.
     pub is_prepared: bool,
@@ -45,7 +43,6 @@ pub struct Topic<'a> {
 
 /// One message that a client published, with all attempts.
 pub struct Publish<'a> {
-    /// The publisher.
     pub publisher: &'a PublisherId,
     /// The content, unique in the record.
     pub content: &'a str,
@@ -71,7 +68,6 @@ pub struct Acknowledgement<'a> {
 /// A message in an answer or in a delivery.
 #[derive(Clone, Copy)]
 pub struct Sighting<'a> {
-    /// The message.
     pub message: &'a Message,
     /// When the client received it.
     pub at: Instant,
@@ -79,8 +75,8 @@ pub struct Sighting<'a> {
     pub by: Witness<'a>,
 }
 
-#[derive(Clone, Copy)]
 /// The source of a sighting.
+#[derive(Clone, Copy)]
 pub enum Witness<'a> {
     Pull(&'a Operation),
     Push(&'a Session),

@@ -11,8 +11,8 @@ use crate::names::TopicName;
 use crate::time::Instant;
 use crate::wire::answer::Message;
 
-#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 /// The evidence of one run.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct Evidence {
     /// The cube's dimension.
     pub dimension: Dimension,
@@ -46,7 +46,6 @@ pub struct Leadership {
     pub group: Vertex,
     /// The raft term.
     pub term: u64,
-    /// The leader.
     pub node: Vertex,
     /// When it began to lead.
     pub at: Instant,
@@ -57,7 +56,6 @@ pub struct Leadership {
 pub struct MemberChange {
     /// The group, by its home.
     pub group: Vertex,
-    /// The leader.
     pub leader: Vertex,
     /// When it proposed the change.
     pub at: Instant,
@@ -71,29 +69,25 @@ pub struct MemberChange {
     pub unaware: Vec<Vertex>,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 /// The loss of or damage to a node's disk.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct DiskLoss {
-    /// The node.
     pub node: Vertex,
-    /// The time.
     pub at: Instant,
 }
 
 /// A problem that a full disk must not cause.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct DiskMishap {
-    /// The node.
     pub node: Vertex,
-    /// The time.
     pub at: Instant,
     /// The problem.
     pub what: Mishap,
 }
 
+/// The kinds of [`DiskMishap`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-/// The kinds of [`DiskMishap`].
 pub enum Mishap {
     /// The process ended.
     Ended,
@@ -101,10 +95,9 @@ pub enum Mishap {
     Filled,
 }
 
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 /// The longest observed length of a queue.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct QueuePeak {
-    /// The node.
     pub node: Vertex,
     /// The queue's name.
     pub name: String,

@@ -21,8 +21,8 @@ use crate::wire::client::Action;
 #[serde(transparent)]
 pub struct ClientId(pub u32);
 
-#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
 /// The operations and push sessions of all clients.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
 pub struct History {
     /// In order of invocation.
     pub operations: Vec<Operation>,
@@ -47,7 +47,6 @@ impl History {
 /// One request to one node. A publish repeated under its sequence number is two operations with the same content.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct Operation {
-    /// The client.
     pub client: ClientId,
     /// The node that received the request.
     pub node: Vertex,
@@ -59,8 +58,8 @@ pub struct Operation {
     pub answered: Option<Answered>,
 }
 
-#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 /// The answer to an operation.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct Answered {
     /// When the answer arrived.
     pub at: Instant,
@@ -68,7 +67,6 @@ pub struct Answered {
     pub served_by: Vertex,
     /// The vertices that the request crossed.
     pub hops: Vec<Vertex>,
-    /// The result.
     pub result: Result<Done, Failure>,
 }
 
@@ -105,13 +103,10 @@ impl Operation {
 /// One push subscription on one connection, from the answer to `subscribe` to its end.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct Session {
-    /// The client.
     pub client: ClientId,
     /// The node that pushes.
     pub node: Vertex,
-    /// The topic.
     pub topic: TopicName,
-    /// The subscriber.
     pub subscriber: SubscriberId,
     /// When the answer to `subscribe` arrived.
     pub opened: Instant,
@@ -130,9 +125,9 @@ impl Session {
     }
 }
 
+/// Why a session ended.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-/// Why a session ended.
 pub enum SessionEnd {
     /// The connection broke, or the node closed it.
     Closed,

@@ -8,16 +8,11 @@
 //! ([`leaders`], [`offsets`], [`prefixes`]) can also run while a cluster runs.
 
 // The data that checkers read, and their tools.
-/// The evidence sorted by topic.
 pub mod case;
-/// The evidence of a run.
 pub mod evidence;
-/// The record of client operations.
 pub mod history;
-/// The search for a linearization.
 pub mod search;
 mod words;
-/// The random workload of clients.
 pub mod workload;
 
 // The guarantees.
@@ -28,14 +23,11 @@ mod cursors;
 mod deletions;
 mod deliveries;
 mod invented;
-/// At most one leader per group and term.
 pub mod leaders;
 mod linearizable;
-/// Offsets without gaps.
 pub mod offsets;
 mod once;
 mod outbox;
-/// All holders have a prefix of one log.
 pub mod prefixes;
 #[cfg(all(test, not(target_family = "wasm")))]
 mod properties;
@@ -63,7 +55,6 @@ pub struct Checker {
     pub name: &'static str,
     /// The guarantee in one sentence.
     pub promise: &'static str,
-    /// The check.
     pub check: fn(&Case<'_>) -> Verdict,
 }
 

@@ -43,7 +43,6 @@ pub struct Timed<S> {
     pub invoked: Instant,
     /// The latest time. `None`: there was no answer; it took effect at any time after `invoked`, or never.
     pub over: Option<Instant>,
-    /// The step.
     pub step: S,
 }
 

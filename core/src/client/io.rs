@@ -129,8 +129,8 @@ pub enum ClientEffect {
 
 /// The successful result of a submission.
 #[derive(Clone, PartialEq, Debug)]
-/// The node's answer.
 pub struct Reply {
+    /// The node's answer.
     pub answer: Answer,
     /// The node that this client is connected to and asked.
     pub asked: Vertex,
@@ -143,7 +143,6 @@ pub struct Reply {
 /// A record that the home was bypassed.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct FellOver {
-    /// The home.
     pub from: Vertex,
     /// The node that was asked instead.
     pub to: Vertex,
@@ -159,7 +158,7 @@ pub enum Notice {
         dimension: Dimension,
         nodes: usize,
     },
-    /// A socket to a node is open for the first time.
+    /// A socket to a node is open. The node was not lost before.
     Connected {
         node: Option<Vertex>,
         url: String,

@@ -23,7 +23,7 @@ impl Queue {
         Queue { name, len: len as u64, limit: limit as u64 }
     }
 
-    /// Whether the limit is kept.
+    /// Whether `len` is within the limit.
     pub fn is_within_limit(&self) -> bool {
         self.len <= self.limit
     }

@@ -55,9 +55,9 @@ pub enum Fault {
     Clients { node: Vertex },
 }
 
+/// The target of [`Fault::Damage`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-/// The target of [`Fault::Damage`].
 pub enum DamagedRow {
     /// A row of messages.
     Message,

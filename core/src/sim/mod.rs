@@ -25,12 +25,10 @@ mod nemesis;
 mod network;
 mod recovery;
 mod report;
-/// Measurements of whole clusters by size.
 pub mod scale;
 mod scenario;
 mod shrink;
 mod simulation;
-/// Files that reproduce a run.
 pub mod trace;
 mod traffic;
 

@@ -66,9 +66,7 @@ impl EdgeConditions {
 /// Counts of frames, for the report of a run.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct FrameCounts {
-    /// Frames sent.
     pub sent: u64,
-    /// Frames lost.
     pub lost: u64,
     /// Frames that arrive twice.
     pub doubled: u64,
@@ -76,7 +74,6 @@ pub struct FrameCounts {
     pub overtaking: u64,
     /// Frames in transit when their connection broke.
     pub cut_off: u64,
-    /// Frames altered.
     pub altered: u64,
 }
 

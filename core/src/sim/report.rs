@@ -14,7 +14,6 @@ use crate::cube::Dimension;
 pub struct Report {
     /// The scenario's name.
     pub scenario: String,
-    /// The seed.
     pub seed: u64,
     /// The dimension that the seed chose.
     pub dimension: Dimension,
@@ -38,7 +37,6 @@ impl Report {
 /// Counts of one run or the sum over many.
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
 pub struct Totals {
-    /// Number of runs.
     pub runs: u64,
     /// Virtual time in microseconds.
     pub virtual_us: u64,

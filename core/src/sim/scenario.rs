@@ -67,7 +67,6 @@ pub struct Scripted {
     pub at_ms: u32,
     /// Duration in milliseconds.
     pub lasts_ms: u32,
-    /// The fault.
     pub fault: Fault,
 }
 
@@ -77,7 +76,6 @@ pub struct Scripted {
 pub struct BadScenario {
     /// The scenario's name.
     pub name: String,
-    /// The reason.
     pub why: String,
 }
 
@@ -86,16 +84,13 @@ pub struct BadScenario {
 pub struct Planned {
     /// Start, relative to the start of the clients.
     pub at: Duration,
-    /// Duration.
     pub lasts: Duration,
-    /// The fault.
     pub fault: Fault,
 }
 
 /// Everything that a seed draws from a scenario before the run.
 #[derive(Clone, Debug)]
 pub struct Plan {
-    /// The cluster.
     pub cluster: ClusterConfig,
     /// The workload's parameters.
     pub load: Load,

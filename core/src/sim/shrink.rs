@@ -9,7 +9,6 @@ use super::simulation::Cut;
 /// The result of shrinking.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Shrunk {
-    /// The reduction.
     pub cut: Cut,
     /// The report of the reduced run.
     pub report: Report,

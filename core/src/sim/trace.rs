@@ -24,9 +24,7 @@ pub struct TraceFile {
     pub cubecast_trace: u32,
     /// The version of Cubecast that made the run.
     pub version: String,
-    /// The scenario.
     pub scenario: Scenario,
-    /// The seed.
     pub seed: u64,
     /// The reduction of the run.
     pub cut: Cut,

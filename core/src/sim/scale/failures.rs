@@ -22,16 +22,18 @@ const HUNG: Duration = Duration::from_secs(3_600);
 /// The spread of the news of a kill. Its connections break at once.
 #[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]
 pub struct News {
-    /// From the kill until the first of the other nodes shows it as failed; mean over all kills. `median_ms` and
-    /// `last_ms` are the same for the median and the last node.
+    /// From the kill until the first of the other nodes shows it as failed; mean over all kills.
     pub first_ms: f64,
+    /// The same for the median node.
     pub median_ms: f64,
+    /// The same for the last node.
     pub last_ms: f64,
     /// The largest time until the last node over all kills.
     pub slowest_ms: f64,
-    /// Frames with link states from one kill to its last echo; `words` counts the link states in them. No background is
-    /// subtracted: in a cube at rest no link states are sent.
+    /// Frames with link states from one kill to its last echo; mean over all kills. No background is subtracted: in a
+    /// cube at rest no link states are sent.
     pub frames: f64,
+    /// The link states in these frames.
     pub words: f64,
 }
 
@@ -51,8 +53,9 @@ pub struct Failover {
 /// The detection of a node that hangs: its connections stay open, and no frames arrive.
 #[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]
 pub struct Silence {
-    /// Time until the first of the other nodes shows it as failed; `last_ms` for the last one.
+    /// Time until the first of the other nodes shows it as failed.
     pub first_ms: f64,
+    /// Time until the last of the other nodes shows it as failed.
     pub last_ms: f64,
 }
 

@@ -66,9 +66,7 @@ impl Default for Sizes {
 pub struct Figures {
     /// The cube's dimension.
     pub dimension: u8,
-    /// The number of nodes.
     pub nodes: usize,
-    /// The seed.
     pub seed: u64,
     /// The simultaneous start of all nodes.
     pub start: Start,

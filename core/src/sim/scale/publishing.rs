@@ -11,8 +11,8 @@ use crate::wire::client::{Ack, Action};
 const PUBLISHER: &str = "scale";
 const TOPICS: usize = 32;
 
-#[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]
 /// Publishing figures of one cube.
+#[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]
 pub struct Publishing {
     /// Edges from origin to leader.
     pub hops: Spread,
