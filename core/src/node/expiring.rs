@@ -2,8 +2,9 @@
 //!
 //! A node that receives a request under a name, or delivers to a subscriber, reports the use to the leader of the
 //! name's group. It reports each name again only after a quarter of the expiry time. The leader writes a report to the
-//! log unless its state already has a use that recent. Periodically the leader searches for names that were unused for
-//! the whole expiry time and proposes their removal as one command, so all members remove the same names.
+//! log unless its state already has a use within the last eighth of that time. Periodically the leader searches for
+//! names that were unused for the whole expiry time and proposes their removal as one command, so all members remove
+//! the same names.
 
 use std::collections::BTreeMap;
 use std::time::Duration;

@@ -1,4 +1,5 @@
-//! The groups of which this node is a member: their messages and the effects of those.
+//! The groups of which this node is a member: messages between their members, and the effects of the groups on this
+//! node.
 
 use std::collections::BTreeMap;
 use std::ops::Bound;

@@ -1,9 +1,9 @@
 //! Limits the pulls that one client has under way.
 //!
 //! A pull's answer can be large, and a client can request many at once without reading any. Therefore each connection
-//! has only as many pulls under way as have room for their answers in its queue together, and no pull starts while the
-//! client has not read its queued data. The other pulls wait here at no cost to other clients. A pull whose deadline
-//! passes while it waits is answered with that reason.
+//! has a limited number of pulls under way, chosen so that all their answers fit its queue, and no pull starts while
+//! the client has not read its queued data. The other pulls wait here at no cost to other clients. A pull whose
+//! deadline passes while it waits is answered with that reason.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 

@@ -77,8 +77,8 @@ use crate::wire::peer::{Body, Packet, RaftMessage, RequestKey};
 
 /// Interval of the checks for retries, timeouts and co-members.
 const HOUSEKEEPING: Duration = Duration::from_millis(50);
-/// Interval of the maintenance by leaders. It runs in the first turn that is due anyway: a leader's heartbeats cause
-/// turns.
+/// Interval of the maintenance by leaders. It causes no turn by itself and runs in the first turn after it is due; a
+/// leader's heartbeats cause turns.
 const MAINTENANCE: Duration = Duration::from_millis(250);
 /// Most rounds of one turn. They suffice for one request to pass through; the rest waits for the next turn.
 const MAX_ROUNDS: usize = 64;

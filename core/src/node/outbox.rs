@@ -23,8 +23,8 @@ use crate::wire::client::{Ack, Action};
 use crate::wire::event::Event;
 use crate::wire::peer::{Body, Call, Reply, RequestKey};
 
-/// Limits of one node's outbox: publishes, and bytes of their contents. Beyond, `ack: one` is refused while there is no
-/// leader.
+/// Limits of one node's outbox: publishes, and bytes of their contents. Beyond this, `ack: one` is refused while there
+/// is no leader.
 const MAX_ITEMS: usize = 65_536;
 const MAX_BYTES: u64 = 64 * 1024 * 1024;
 /// Delay before an offer without an answer is repeated; `TRY_AGAIN` follows a failed offer.

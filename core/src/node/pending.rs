@@ -22,7 +22,7 @@ const DEADLINE: Duration = Duration::from_secs(5);
 /// receive `overloaded`.
 pub(super) const MAX_PENDING: usize = 16_384;
 const MAX_PENDING_BYTES: u64 = 256 * 1024 * 1024;
-/// Most asks that await a reply. Beyond, the oldest is dropped as if its reply were lost.
+/// Most asks that await a reply. Beyond this, the oldest is dropped as if its reply were lost.
 pub(super) const MAX_ASKS: usize = 262_144;
 
 #[derive(Default)]

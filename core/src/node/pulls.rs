@@ -22,9 +22,9 @@ use crate::wire::answer::{Done, Failure};
 use crate::wire::client::Action;
 use crate::wire::peer::{Registry, Reply, RequestKey};
 
-/// Most pulls under way on one holder, over all clients and nodes. Beyond, the origin is told to ask again.
+/// Most pulls under way on one holder, over all clients and nodes. Beyond this, the origin is told to ask again.
 const MAX_PULLS: usize = 8_192;
-/// Most reads that await the leader's confirmation, pulls included. Beyond, the origin is told to ask again.
+/// Most reads that await the leader's confirmation, pulls included. Beyond this, the origin is told to ask again.
 const MAX_UNCONFIRMED: usize = 16_384;
 /// Delay before a ReadIndex is requested again. Raft can drop one without notice.
 const READ_AGAIN: Duration = Duration::from_millis(150);

@@ -7,8 +7,8 @@
 //!
 //! A session belongs to one subscription to one topic, identified by the topic's number. It never continues into a
 //! topic that was created again under the same name. When the topic or the subscription is deleted, the session ends
-//! and its client is notified once. Every replica can detect this: topic numbers increase, and a number above those
-//! that the replica has applied is not a deleted topic.
+//! and its client is notified once. Every replica can detect this: topic numbers are assigned in order, so a replica
+//! can tell a deleted topic from one whose creation it has not applied yet.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -42,9 +42,9 @@ const FETCH_AGAIN: Duration = Duration::from_millis(2000);
 const TRY_AGAIN: Duration = Duration::from_millis(200);
 /// A session whose messages stay unreadable for this long ends, so that its client is notified.
 const UNREADABLE: Duration = Duration::from_secs(10);
-/// Most sessions of one node. Beyond, a subscribe with `push` is answered with `overloaded`.
+/// Most sessions of one node. Beyond this, a subscribe with `push` is answered with `overloaded`.
 const MAX_SESSIONS: usize = 65_536;
-/// Most fetches that wait on one holder. Beyond, the origin is told to ask again.
+/// Most fetches that wait on one holder. Beyond this, the origin is told to ask again.
 const MAX_WAITING_FETCHES: usize = 16_384;
 
 /// The number of the request that began the session. A late read or fetch therefore matches its own session or none.

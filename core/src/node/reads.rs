@@ -25,7 +25,7 @@ const PULL_BYTES: u64 = 4 * 1024 * 1024;
 const SNAPSHOT_MESSAGES: u32 = 4096;
 /// Bytes of contents that reads under way may return: enough to keep the disk busy, and acceptable in a node's memory.
 const MAX_BYTES_UNDER_WAY: u64 = 128 * 1024 * 1024;
-/// Most reads that wait behind those.
+/// Most waiting reads.
 const MAX_WAITING: usize = 8_192;
 
 #[derive(Default)]

@@ -32,9 +32,9 @@ const PIECE_MESSAGES: u32 = 4096;
 const ASK_ANOTHER: Duration = Duration::from_millis(1000);
 /// Delay before the members are asked again after all of them failed to supply the messages.
 const ASK_ALL_AGAIN: Duration = Duration::from_secs(1);
-/// Most repairs under way. Beyond, a read that meets another damaged row fails.
+/// Most repairs under way. Beyond this, a read that meets another damaged row fails.
 const MAX_REPAIRS: usize = 1024;
-/// Most reads that wait for repairs. Beyond, such a read fails.
+/// Most reads that wait for repairs. Beyond this, such a read fails.
 const MAX_WAITING: usize = 8_192;
 /// If a disk loses the same messages this often within [`REPAIRED_LATELY`], it is assumed not to keep written data.
 const MOST_REPAIRS_OF_ONE: usize = 3;

@@ -23,8 +23,8 @@ use crate::wire::client::{Ack, Action, ReadLevel};
 use crate::wire::event::TraceId;
 use crate::wire::peer::{Body, Call, Reply, RequestKey};
 
-/// Limits of the commands under way on one leader: their number and the bytes of their contents. Beyond, it answers
-/// `overloaded`.
+/// Limits of the commands under way on one leader: their number and the bytes of their contents. Beyond this, it
+/// answers `overloaded`.
 const MAX_COMMANDS: usize = 32_768;
 const MAX_COMMAND_BYTES: u64 = 256 * 1024 * 1024;
 

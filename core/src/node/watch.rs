@@ -6,10 +6,10 @@ use crate::io::{ConnectionId, Dismissal, Effect};
 use crate::wire::answer::ServerFrame;
 use crate::wire::event::{Event, EventKind, TraceId, WatchEvent};
 
-/// Most bytes queued for one client, by [`ServerFrame::weight`]. Beyond, its connection is closed because it does not
-/// read.
+/// Most bytes queued for one client, by [`ServerFrame::weight`]. Beyond this, its connection is closed because it does
+/// not read.
 const MAX_QUEUED: u64 = 32 * 1024 * 1024;
-/// Most bytes queued for all clients together. Beyond, the connection with the most queued bytes is closed.
+/// Most bytes queued for all clients together. Beyond this, the connection with the most queued bytes is closed.
 const MAX_QUEUED_BY_ALL: u64 = 96 * 1024 * 1024;
 /// Most connections; a further one is closed at once. The operator of a node can set a lower limit.
 const MAX_CLIENTS: usize = 65_536;

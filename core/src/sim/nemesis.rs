@@ -235,9 +235,9 @@ impl Nemesis {
 
     /// Whether the guarantees survive the loss of this disk. In each of its groups, there must be a leader that knows
     /// the committed entries and the voters; every voter must run, know the same voters, and have kept its disk since
-    /// it became a voter. Then each commit is on a majority of the voters' disks, and without this disk it is still in
-    /// every majority that can form. (If only the leader knew that a lost disk has no vote any more, that disk and the
-    /// leader's would be two of the same voters.)
+    /// it became a voter. Then each commit is on a majority of the voters' disks, and the disks that keep it intersect
+    /// every majority that can form without this disk. (If only the leader knew that a lost disk has no vote any more,
+    /// that disk and the leader's would be two of the same voters.)
     fn may_lose_disk(&self, cluster: &Cluster, node: Vertex) -> bool {
         let is_whole = |voter: &NodeId| {
             let is_there = cluster.node(voter.vertex).and_then(Node::identity) == Some(*voter);
