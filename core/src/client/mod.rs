@@ -18,8 +18,9 @@
 //!   its topic, even if another topic has the same name by then ([`ClientEffect::DeliveriesEnded`]).
 //! - Beyond [`MAX_IN_FLIGHT`] submissions the client refuses further ones; it never queues without bound.
 //!
-//! The client never makes consistency decisions. It returns each node's answer unchanged, with one exception:
-//! `repeated` is cleared on a publish whose sequence number was the client's own.
+//! The client never makes consistency decisions. It returns each node's answer unchanged, with two exceptions:
+//! `repeated` is cleared on a publish whose sequence number was the client's own, and a refusal that settles a lost
+//! success is replaced by that success.
 
 mod answers;
 mod dispatch;

@@ -211,7 +211,7 @@ impl Client {
         }
     }
 
-    /// Tells the driver to close the socket. The caller handles its requests and subscriptions.
+    /// Tells the driver to close the socket. The calling function handles the socket's requests and subscriptions.
     fn close_socket(&mut self, id: SocketId) {
         self.outbox.remove(&id);
         self.effects.push(ClientEffect::Close { socket: id });

@@ -36,7 +36,8 @@ pub struct TraceFile {
     pub events: Vec<WatchEvent>,
 }
 
-/// Repeats the run and records the nodes' events. If a run panics there is no file; use its `report` instead.
+/// Repeats the run and records the nodes' events. If the run panics, this function panics too; the caller can then
+/// write a file with the known report and without events.
 pub fn record(scenario: &Scenario, seed: u64, cut: &Cut) -> TraceFile {
     let mut simulation = Simulation::observed(scenario, seed, cut);
     let mut events = Vec::new();
