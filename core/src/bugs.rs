@@ -1,38 +1,40 @@
-//! Deliberate bugs: proof that the checkers of [`crate::check`] can fail.
+//! Deliberate bugs, which prove that the checkers of [`crate::check`] can fail.
 //!
-//! A checker that never found anything proves nothing. So mistakes that one could make here, and some that were made, can be put
-//! back: a node is told of one in its [`NodeConfig`](crate::node::NodeConfig), simulations are run until a checker notices, and
-//! `core/tests/bugs.rs` says which one did and after how many seeds.
+//! A checker that never found anything proves nothing. Therefore plausible mistakes, some of which were really made,
+//! can be enabled: a node receives one in its [`NodeConfig`](crate::node::NodeConfig), and simulations run until a
+//! checker reports it. `core/tests/bugs.rs` reports which checker did, and after how many seeds.
 //!
-//! Only with the cargo feature `bugs`, which nothing but that test turns on. Without it the question [`Bugs::has`] is `false`
-//! when the program is compiled, and what depends on it is not there.
+//! The bugs exist only with the cargo feature `bugs`, which only that test enables. Without it [`Bugs::has`] is `false`
+//! at compile time, and the code that depends on it is removed.
 
-/// Declares [`Bug`]: each with what is wrong, and the checkers that are expected to notice.
+/// Declares [`Bug`]: each bug with its description and the checkers that are expected to report it.
 macro_rules! bugs {
     ($($(#[doc = $about:literal])+ $bug:ident => [$($checker:literal),+],)+) => {
-        /// A mistake that can be made on purpose.
+        /// A deliberate bug.
         #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
         pub enum Bug {
             $($(#[doc = $about])+ $bug,)+
         }
 
         impl Bug {
+            /// All bugs, in order of declaration.
             pub const ALL: &[Bug] = &[$(Bug::$bug),+];
 
+            /// The variant's name.
             pub fn name(self) -> &'static str {
                 match self {
                     $(Bug::$bug => stringify!($bug),)+
                 }
             }
 
-            /// What is wrong, in a sentence.
+            /// What is wrong, in one sentence.
             pub fn about(self) -> &'static str {
                 match self {
                     $(Bug::$bug => concat!($($about),+).trim_ascii(),)+
                 }
             }
 
-            /// The names of the checkers one of which must notice it.
+            /// The checkers of which at least one must report it.
             pub fn caught_by(self) -> &'static [&'static str] {
                 match self {
                     $(Bug::$bug => &[$($checker),+],)+
@@ -43,39 +45,40 @@ macro_rules! bugs {
 }
 
 bugs! {
-    /// What waits for a write is let go before the write is durable: acknowledgements of entries, and votes.
+    /// Acknowledgements of entries, and votes, are sent before the write that they wait for is durable.
     AcknowledgesBeforeSync => ["leaders", "prefixes", "acknowledged", "recovery"],
     /// A publish with `ack: one` is answered before its row in the outbox is durable.
     OutboxAcknowledgesBeforeSync => ["acknowledged", "outbox"],
-    /// Commands are answered when the leader alone has stored them.
+    /// Commands are answered when only the leader has stored them.
     AcknowledgesWithoutFollowers => ["acknowledged", "linearizable", "deletions"],
-    /// A snapshot is installed when its state is there, without the messages that belong to it.
+    /// A snapshot is installed once its state has arrived, without its messages.
     SnapshotComesWithoutMessages => ["deliveries", "recovery", "linearizable"],
-    /// A snapshot carries all but the tables by which repeats are recognised.
+    /// A snapshot lacks the tables that recognise repeats.
     SnapshotForgetsRepeats => ["once", "prefixes"],
-    /// A member with an empty disk comes back as who it was, with its vote.
+    /// A member with an empty disk returns under its old identity, with its vote.
     WipedMemberVotes => ["acknowledged", "recovery", "deletions"],
-    /// A member whose log lost its damaged end comes back as who it was.
+    /// A member whose log lost its damaged end returns under its old identity.
     DamagedLogKeepsItsVote => ["acknowledged", "recovery"],
-    /// A member whose folder lost its journals, and the mark that tells so, comes back as who it was.
+    /// A member whose folder lost its journals, and the mark that would reveal the loss, returns under its old
+    /// identity.
     LostMarkIsTrusted => ["acknowledged", "recovery", "prefixes"],
-    /// A restart forgets for whom this member voted in the present term.
+    /// A restart forgets this member's vote in the current term.
     VoteIsForgotten => ["leaders"],
-    /// Of an append a member takes only what lies behind its own log, and keeps what conflicts.
+    /// A member takes from an append only the entries beyond its own log, and keeps conflicting ones.
     ConflictIsKept => ["prefixes", "acknowledged", "recovery"],
-    /// A restart forgets what waits in the outbox.
+    /// A restart loses the contents of the outbox.
     OutboxIsLostAtRestart => ["acknowledged", "outbox", "recovery"],
-    /// What waits in the outbox is removed when it is offered, not when it is in the log.
+    /// Outbox entries are removed when they are offered, not when they are in the log.
     OutboxForgetsWhatItOffered => ["acknowledged", "outbox", "recovery"],
-    /// Every offer of the same outbox entry bears a number of its own.
+    /// Every offer of the same outbox entry has a new number.
     OutboxOffersUnderNewNumbers => ["once", "outbox"],
-    /// A leader answers linearizable reads without asking whether it still leads.
+    /// A leader answers linearizable reads without confirming that it still leads.
     ReadsWithoutReadIndex => ["linearizable", "deletions", "cursors"],
-    /// A leader answers linearizable reads for as long as it believes that nobody else can have been elected.
+    /// A leader answers linearizable reads as long as its clock indicates that no other leader can have been elected.
     ReadsByLease => ["linearizable", "deletions", "cursors"],
     /// Any holder answers linearizable reads.
     FollowersServeLeaderReads => ["linearizable"],
-    /// A read with level `any` shows what is in the holder's log and not committed.
+    /// A read with level `any` returns uncommitted entries of the holder's log.
     AnyReadsTheUncommitted => ["prefixes", "refused", "linearizable"],
     /// A publish that is recognised as a repeat uses up an offset.
     RepeatsUseUpOffsets => ["offsets", "recovery"],
@@ -83,56 +86,57 @@ bugs! {
     CursorMovesBeforeDelivery => ["cursors"],
     /// A late copy of a commit moves the cursor back.
     CursorMovesBack => ["cursors"],
-    /// Numbers of requests begin again at every start.
+    /// Request numbers restart from the beginning at every start.
     NumbersBeginAgain => ["acknowledged", "linearizable", "cursors", "deletions"],
-    /// A request that is asked again bears a new number.
+    /// A retried request has a new number.
     RetriesUnderNewNumbers => ["once", "deletions"],
-    /// A client is told that nothing was done though its command was proposed.
+    /// A client is told that nothing was done although its command was proposed.
     SaysUnavailableThoughProposed => ["refused", "linearizable", "deletions"],
-    /// Deletions are not remembered, so that a late copy of a `create_topic` makes the topic again.
+    /// Deletions are not recorded, so a late copy of a `create_topic` creates the topic again.
     DeletionsAreForgotten => ["deletions"],
-    /// A holder that has not heard of a name refuses it, and the leader is not asked.
+    /// A holder that does not know a name refuses it, and the leader is not asked.
     AnyHolderRefusesNames => ["registrations"],
-    /// A topic that is created again, and a subscription that begins again, does not know what came before it.
+    /// A recreated topic, or a renewed subscription, does not recognise commands from before it.
     LateCopiesCount => ["deletions", "refused", "cursors", "linearizable"],
-    /// A holder that gets a snapshot keeps the topics that were deleted meanwhile.
+    /// A holder that receives a snapshot keeps topics that were deleted meanwhile.
     SnapshotKeepsDeletedTopics => ["deletions", "prefixes"],
-    /// The number of a deleted topic is given to the next one.
+    /// The number of a deleted topic is reused for the next one.
     TopicNumbersAreUsedAgain => ["prefixes", "deletions", "invented"],
-    /// A message's time is what its leader's clock said, also where that is earlier than the time of the message before.
+    /// A message's time is the leader's clock, even if that is earlier than the time of the previous message.
     TimesFollowTheClock => ["times"],
-    /// A packet forgets where it has been when its next hop is chosen.
+    /// A packet's trail is not used when its next hop is chosen.
     PacketsForgetTheirTrail => ["routes"],
-    /// A push subscriber that has fallen behind goes on at the end.
+    /// A push subscriber that is behind continues at the end of the topic.
     PushSkipsToTheEnd => ["deliveries"],
-    /// What a fetch brought is delivered without a look at which offset is due.
+    /// Fetched messages are delivered without a check of the next offset.
     PushRepeatsWhatWasFetched => ["deliveries"],
-    /// A disk keeps a checkpoint in a crash, and loses the messages before it.
+    /// In a crash, a disk keeps a checkpoint but loses the messages before it.
     CheckpointsOutliveMessages => ["deliveries", "recovery", "linearizable"],
     /// Damage on a member's disk is not repaired, and reads of it fail.
     DamagedRowsStay => ["recovery", "deliveries"],
-    /// Frames are read without a look at their check sums.
+    /// Frames are accepted without verification of their checksums.
     AlteredFramesAreBelieved => ["invented", "prefixes", "acknowledged", "linearizable"],
-    /// Rows are read without a look at their check sums.
+    /// Rows are accepted without verification of their checksums.
     ChecksumsAreNotCompared => ["checksums"],
-    /// One client's pulls do not take turns: any number of them is begun at once.
+    /// The number of pulls that one client has under way is not limited.
     PullsTakeNoTurns => ["queues"],
-    /// Publishes are taken however little room is left, by leaders and by followers.
+    /// Leaders and followers accept publishes regardless of the room left on disk.
     PublishesIgnoreTheReserve => ["storage"],
     /// A process ends when its disk is full.
     FullDiskEndsTheNode => ["storage"],
-    /// A change of members is proposed as soon as its leader has applied the last one, whether or not the others know that.
+    /// A leader proposes a change of members as soon as it has applied the previous one, whether or not the others know
+    /// of that one.
     ChangesDoNotWait => ["changes"],
-    /// Nobody hands the lead back to the home.
+    /// Leadership is never handed back to the home.
     HomeNeverLeadsAgain => ["recovery"],
 }
 
-/// The bug that a part of a node has: none, but in tests.
+/// The bug enabled in a part of a node. There is none outside of tests.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub struct Bugs(#[cfg(feature = "bugs")] Option<Bug>);
 
 impl Bugs {
-    /// With this bug; without the feature `bugs`, with none.
+    /// Enables this bug. Without the feature `bugs`: none.
     #[cfg_attr(not(feature = "bugs"), expect(unused_variables, reason = "without the feature there is no bug"))]
     pub fn of(bug: Option<Bug>) -> Bugs {
         Bugs(
@@ -141,13 +145,13 @@ impl Bugs {
         )
     }
 
-    /// Whether this bug is there.
+    /// Whether this bug is enabled.
     #[cfg(feature = "bugs")]
     pub fn has(self, bug: Bug) -> bool {
         self.0 == Some(bug)
     }
 
-    /// Never.
+    /// Always false without the feature `bugs`.
     #[cfg(not(feature = "bugs"))]
     #[inline(always)]
     pub const fn has(self, _: Bug) -> bool {
