@@ -6,7 +6,7 @@
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-setup: ## install everything that building, running and testing need
+setup: ## install everything needed to build, run and test
 	@scripts/setup all
 
 run: build dashboard ## start eight nodes and the dashboard; Ctrl-C stops them, data/ is kept
@@ -73,7 +73,7 @@ frames: build ## measure the live page under load for five minutes: frames/s, ev
 bench: build ## measure APIs, publishes, reads, fan-out, 2 to 16 nodes, slow links, failures: target/bench.html
 	target/release/cubecast bench --page target/bench.html --save target/bench.json $(ARGS)
 
-bench-peers: ## compare with JetStream, Redis Streams, RabbitMQ, Mosquitto and the source system
+bench-peers: ## compare with JetStream, Redis Streams, RabbitMQ, Mosquitto and the source system, installing them
 	@scripts/setup native peers
 	@scripts/peers $(ARGS)
 

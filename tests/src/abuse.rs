@@ -267,7 +267,9 @@ pub struct Waits {
     pub p50: Duration,
     pub p99: Duration,
     pub longest: Duration,
+    /// Number of publishes, including failed ones.
     pub publishes: u64,
+    /// Publishes that were refused or took longer than the limit.
     pub failed: u64,
 }
 

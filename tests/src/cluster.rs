@@ -123,7 +123,7 @@ impl ProcessCluster {
         std::fs::write(file, config).expect("a configuration is written");
     }
 
-    // Places.
+    // Addresses and files.
 
     /// All vertices.
     pub fn vertices(&self) -> impl DoubleEndedIterator<Item = Vertex> + ExactSizeIterator + Clone + use<> {

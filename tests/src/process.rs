@@ -16,8 +16,11 @@ const LOOK_EVERY: Duration = Duration::from_millis(10);
 /// A signal for a process.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Signal {
+    /// SIGTERM.
     Terminate,
+    /// SIGSTOP.
     Stop,
+    /// SIGCONT.
     Continue,
 }
 

@@ -15,7 +15,7 @@ const JSON: Allowance = Allowance { per_byte: 4, beside: 8 << 10 };
 /// The smallest request takes three bytes, and 128 bytes of memory.
 const BINARY: Allowance = Allowance { per_byte: 64, beside: 2 << 10 };
 
-/// One JSON request.
+/// Checks one JSON request.
 pub fn check_json(input: &[u8]) {
     let Ok(text) = str::from_utf8(input) else { return };
     let limits = Limits::default();

@@ -31,9 +31,11 @@ impl Client for Asker {
 
 /// A running system.
 pub trait System: Send + Sync {
+    /// For tables and results.
     fn name(&self) -> String;
     /// The guarantee of its acknowledgement, and its configuration.
     fn promises(&self) -> String;
+    /// Process ids, for measuring resource usage.
     fn processes(&self) -> Vec<u32>;
     /// Starts `count` clients with one connection each; each request publishes a message of `size` bytes and waits for
     /// its acknowledgement.

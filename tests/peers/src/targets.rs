@@ -18,8 +18,11 @@ pub enum Aim {
 /// A figure with its target.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct Target {
+    /// The title of the figure.
     pub what: String,
+    /// The limit as text.
     pub aim: String,
+    /// The value as text.
     pub measured: String,
     pub reached: bool,
 }

@@ -102,7 +102,9 @@ fn kind_of_step(text: &str) -> Result<String, String> {
 
 /// Reads from one connection.
 pub enum Reader {
+    /// Reads HTTP, and counts only the first answer.
     Http { stream: OwnedReadHalf, status_line: Vec<u8> },
+    /// Reads and checks WebSocket messages.
     Socket { socket: Box<WebSocketStream<Join<OwnedReadHalf, Sink>>>, role: Role },
 }
 

@@ -40,7 +40,9 @@ pub enum Leaves {
 #[derive(Clone, Debug)]
 pub struct Script {
     pub role: Role,
+    /// Bytes in the order in which they are sent.
     pub writes: Vec<Vec<u8>>,
+    /// Number of WebSocket frames in `writes`.
     pub frames: u64,
     pub leaves: Leaves,
 }

@@ -1,4 +1,4 @@
-//! The dashboard reports only what it knows: with a partitioned cube, a topic without a majority, a proxy that reaches
+//! The dashboard shows only known facts: with a partitioned cube, a topic without a majority, a proxy that reaches
 //! only one node, and a node that refuses the page.
 
 use cubecast_tests::artifacts;

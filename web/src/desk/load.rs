@@ -29,7 +29,7 @@ pub struct RunningLoad {
 }
 
 impl RunningLoad {
-    /// A load that starts ticking [`TICK`] after `now`. It sends nothing before [`RunningLoad::begin`].
+    /// A load that starts ticking 20 ms after `now`. It sends nothing before [`RunningLoad::begin`].
     pub fn new(plan: LoadPlan, now: Instant) -> RunningLoad {
         let pacer = Pacer::new(plan.rate, millis(now));
         let next_tick = now + TICK;

@@ -55,6 +55,7 @@ pub enum DeskInput {
     Opened {
         socket: SocketId,
     },
+    /// Frames arrived, in order.
     Frames {
         socket: SocketId,
         frames: Vec<ServerFrame>,
@@ -63,6 +64,7 @@ pub enum DeskInput {
     Malformed {
         text: String,
     },
+    /// A socket closed, or could not be opened.
     Closed {
         socket: SocketId,
         why: String,
@@ -107,7 +109,7 @@ pub struct Desk {
     load: Option<RunningLoad>,
     /// Steps that wait for their time.
     later: Vec<Later>,
-    /// Tasks that ended within [`UNREAD`].
+    /// Tasks that ended within the last 100 ms.
     unread: Vec<Ended>,
     /// Registrations that this page has seen succeed.
     done_once: Vec<client::Action>,

@@ -33,6 +33,7 @@ pub enum Expectation {
         node: &'static str,
         health: Health,
     },
+    /// The node leads this group.
     Leads {
         node: &'static str,
         group: &'static str,

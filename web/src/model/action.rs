@@ -34,6 +34,7 @@ pub enum Action {
         address: String,
         why: String,
     },
+    /// This page's connection to a node changed.
     SocketChanged {
         node: Vertex,
         socket: Socket,
@@ -78,6 +79,7 @@ pub enum Action {
         why: String,
     },
 
+    /// A task started. `goal`: its last request.
     TaskStarted {
         panel: Panel,
         task: u64,
@@ -124,11 +126,12 @@ pub enum Action {
         task: u64,
     },
 
-    /// Start or stop keeping this subscriber's deliveries.
+    /// Start keeping this subscriber's deliveries.
     OpenInbox {
         subscriber: SubscriberId,
         topic: TopicName,
     },
+    /// Stop keeping this subscriber's deliveries.
     CloseInbox {
         subscriber: SubscriberId,
         topic: TopicName,
@@ -143,11 +146,15 @@ pub enum Action {
         why: Option<String>,
     },
 
+    /// The user selected a node or an edge, or cleared the selection.
     Select(Option<Selection>),
+    /// The user typed or chose a topic.
     ChooseTopic(String),
     /// The publisher or subscriber name was edited: discard these panels' reports, which are about the previous one.
     ForgetReports(&'static [Panel]),
+    /// The user opened a tab beside the cube.
     ChooseTab(Tab),
+    /// The user opened a tab of "Look closer".
     ChooseCloserTab(CloserTab),
     /// The user dismissed a broken promise.
     DismissViolation,
@@ -155,5 +162,6 @@ pub enum Action {
     TraceNext,
     /// Show the trace of this request.
     PickRequest(TraceId),
+    /// Show or hide heartbeats and link states on the cube.
     ShowBackground(bool),
 }

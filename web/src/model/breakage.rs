@@ -60,7 +60,7 @@ impl Breakages {
         self.0.iter().map(|(broken, _)| *broken).collect()
     }
 
-    /// The newest fault and all faults within [`TOGETHER_MS`] before it.
+    /// The newest fault and all faults within 1.5 s before it.
     pub fn last(&self) -> Vec<Broken> {
         let newest = self.0.last().map_or(0, |(_, since_ms)| *since_ms);
         self.0.iter().filter(|(_, since_ms)| since_ms + TOGETHER_MS >= newest).map(|(broken, _)| *broken).collect()

@@ -40,10 +40,15 @@ pub struct Closer {
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum CloserTab {
     #[default]
+    /// The event feed.
     Feed,
+    /// The replica X-ray of the chosen topic.
     Xray,
+    /// The invariant checks.
     Invariants,
+    /// The space-time diagram of a request.
     SpaceTime,
+    /// Throughput, latency and availability over time.
     Charts,
 }
 

@@ -33,7 +33,7 @@ pub struct Members {
     applied: u64,
 }
 
-/// Whether a group accepts writes, as far as this page knows.
+/// Whether a group accepts writes, as far as reported to this page.
 #[derive(Clone, PartialEq, Debug)]
 pub enum Service {
     /// Not enough reports.

@@ -106,7 +106,9 @@ impl Selection {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Place {
     Home,
+    /// A neighbour of the home.
     Replica,
+    /// Any other vertex.
     Elsewhere,
 }
 

@@ -98,6 +98,7 @@ pub enum Standing {
     Stored,
     /// In transfer, by log or by snapshot.
     Fetching,
+    /// Not on this node, and not in transfer.
     Missing,
     /// No report.
     Unknown,

@@ -13,10 +13,13 @@ use wasm_bindgen_futures::spawn_local;
 
 /// Events of a socket. `Closed` is the last one.
 pub enum SocketEvent {
+    /// The socket opened.
     Opened,
+    /// Frames of one message, in order.
     Frames(Vec<ServerFrame>),
     /// Bytes that could not be decoded as frames.
     Malformed(String),
+    /// The socket closed or could not be opened; the reason as text.
     Closed(String),
 }
 

@@ -1,7 +1,7 @@
 //! Layout of the space-time diagram: one lane per participant, time to the right, one arrow per frame. Pure; also
 //! exports SVG.
 //!
-//! Time is not linear: [`TimeScale`] stretches busy periods and compresses idle ones, so that microseconds and
+//! Time is not linear: `TimeScale` stretches busy periods and compresses idle ones, so that microseconds and
 //! milliseconds can both be read. The ticks show the actual times.
 
 use std::cmp::Ordering;

@@ -16,7 +16,7 @@ const BREAK_AT_MS: u64 = 4_000;
 /// With more topics the page's address would be too long.
 pub const MAX_TOPICS: usize = 40;
 
-/// `None` if the page knows no cluster, or one of more than six dimensions.
+/// `None` if the cluster is unknown, or has more than six dimensions.
 pub fn from_live(state: &State, seed: u64) -> Option<Spec> {
     let dimension = state.cluster.dimension.filter(|dimension| (1..=6).contains(&dimension.bits()))?;
     let mut spec = Spec::quiet(dimension, seed);

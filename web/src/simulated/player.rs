@@ -237,7 +237,7 @@ impl Player {
         self.set_mode(Mode::Scrubbing { at_ms: at_ms.clamp(self.began_ms(), self.reached_ms()) });
     }
 
-    /// Advances until something visible happens, at most [`LONGEST_STEP_MS`], and pauses.
+    /// Advances until something visible happens, at most 100 virtual milliseconds, and pauses.
     pub fn step_on(&mut self) {
         self.settle();
         let sight = |state: &State| (state.traffic.seen, state.feed.entries.front().map(|entry| entry.number));

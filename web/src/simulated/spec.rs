@@ -45,14 +45,17 @@ pub struct Deed {
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub enum Act {
     Run(Task),
+    /// Ends a push subscription.
     StopDeliveries {
         subscriber: SubscriberId,
         topic: TopicName,
     },
+    /// Starts keeping a subscriber's deliveries.
     OpenInbox {
         subscriber: SubscriberId,
         topic: TopicName,
     },
+    /// Stops keeping a subscriber's deliveries.
     CloseInbox {
         subscriber: SubscriberId,
         topic: TopicName,

@@ -72,7 +72,7 @@ fn MessageText(props: &MessageTextProps) -> Html {
     };
     let on_save = {
         let (content, name) = (props.content.clone(), format!("cubecast-message-{}.txt", props.offset));
-        // If the browser refuses the download, it tells the user itself.
+        // If the browser refuses the download, it informs the user itself.
         Callback::from(move |_: MouseEvent| drop(download(&name, "text/plain", content.as_str())))
     };
     let copy_word = match *copied {

@@ -93,7 +93,7 @@ struct Moving {
     group: &'static str,
     way: Way,
     travel: Travel,
-    /// When it was first seen here, by the page's clock.
+    /// When this canvas first received it, milliseconds by the page's clock.
     since: f64,
 }
 
@@ -102,12 +102,12 @@ struct Palette {
     read_at: Option<f64>,
     wants_no_motion: bool,
     outline: String,
-    /// By group.
+    /// Colours by group.
     fills: BTreeMap<&'static str, String>,
 }
 
 impl Painter {
-    /// `None`: this browser has no canvas.
+    /// `None` if the browser does not support canvases.
     fn on(canvas: &NodeRef) -> Option<Painter> {
         let canvas = canvas.cast::<HtmlCanvasElement>()?;
         let context = canvas.get_context("2d").ok()??.dyn_into().ok()?;
@@ -115,7 +115,7 @@ impl Painter {
         Some(Painter { canvas, context, moving, stands: false, palette, frame: None })
     }
 
-    /// What is under way now. One that is known goes on from where it is.
+    /// Sets the frames in flight. Frames that are known already continue from their position.
     fn take(&mut self, sent: &[Sent], stands: bool) {
         let now = now();
         let mut known = std::mem::take(&mut self.moving);

@@ -194,7 +194,7 @@ fn exports(story: &Shared<Story>, scene: &SpaceTimeScene) -> Html {
                 kind: &'static str,
                 text: Box<dyn Fn() -> String>| {
         let name = format!("{name}.{ending}");
-        // If the browser refuses the download, it tells the user itself.
+        // If the browser refuses the download, it informs the user itself.
         let onclick = Callback::from(move |_: MouseEvent| drop(download(&name, kind, &text())));
         html! { <button type="button" class="chip" data-testid={id} {onclick}>{words}</button> }
     };

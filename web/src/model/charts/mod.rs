@@ -61,7 +61,9 @@ pub struct Second {
     pub at_s: u64,
     /// This page's publishes.
     pub page: Sum,
+    /// By vertex; nodes without activity are missing.
     pub nodes: BTreeMap<Vertex, Sum>,
+    /// By name; at most [`MAX_TOPICS`].
     pub topics: BTreeMap<TopicName, Sum>,
     pub availability: Availability,
     /// Injected and ended faults, as texts.
@@ -73,6 +75,7 @@ pub struct Second {
 pub struct Sum {
     /// Publishes that were acknowledged; for a node or a topic, messages that became readable.
     pub done: u32,
+    /// Publishes that failed.
     pub failed: u32,
     /// `None` without a measurement.
     pub latency: Option<Percentiles>,

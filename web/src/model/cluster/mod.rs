@@ -22,7 +22,9 @@ use super::shared::Shared;
 /// The cluster as known to this page. Empty until the first node answers.
 #[derive(Clone, Debug, Default)]
 pub struct Cluster {
+    /// `None` until a node answered with its view.
     pub dimension: Option<Dimension>,
+    /// The nodes that a report mentioned.
     pub nodes: BTreeMap<Vertex, Node>,
     /// Reported directions of edges.
     pub links: BTreeMap<(Vertex, Vertex), Link>,

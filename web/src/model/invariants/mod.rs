@@ -80,9 +80,13 @@ pub struct Violation {
 /// The promises that are checked.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum Rule {
+    /// A group has at most one leader in a term.
     Leaders,
+    /// All sources show the same message at an offset.
     Agreement,
+    /// An acknowledged message is on enough holders, and stays there.
     Acknowledged,
+    /// Offsets have no gaps, and each is assigned once.
     Offsets,
 }
 
