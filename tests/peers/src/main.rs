@@ -3,7 +3,8 @@
 //! | file | content |
 //! |---|---|
 //! | [`system`] | the interface of a compared system: its requests, and its guarantees |
-//! | [`cubecast`], [`jetstream`], [`redis_streams`], [`rabbitmq`], [`mosquitto`], [`source`] | the systems, each started on loopback in its own folder |
+//! | [`cubecast`], [`jetstream`], [`redis_streams`] | systems, each started on loopback in its own folder |
+//! | [`rabbitmq`], [`mosquitto`], [`source`] | further systems, started in the same way |
 //! | [`servers`] | child processes |
 //! | [`compare`] | the comparisons, and their ratios |
 //! | [`failover`] | the comparison in which a leader dies |

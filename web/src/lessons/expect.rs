@@ -23,7 +23,7 @@ pub enum Expectation {
         topic: &'static str,
         count: u64,
     },
-    /// This many nodes have reported that they stored the message.
+    /// Exactly this many nodes have reported that they stored the message.
     StoredOn {
         topic: &'static str,
         offset: u64,
@@ -43,7 +43,7 @@ pub enum Expectation {
         node: &'static str,
         group: &'static str,
     },
-    /// The node has an incarnation after its first.
+    /// The node came back with a new identity: its incarnation is above 1.
     IsSomebodyNew {
         node: &'static str,
     },

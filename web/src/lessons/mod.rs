@@ -2,7 +2,7 @@
 //! its requirements ([`lacks`]). The page evaluates the checks itself.
 //!
 //! A lesson is data: texts, timed tasks, and the checks on the page's state that must hold afterwards. The same checks
-//! run on the page and in the tests, so every lesson is proven to show what it teaches.
+//! run on the page and in the tests, so each lesson is tested to show its claims.
 
 mod catalogue;
 mod expect;

@@ -125,7 +125,7 @@ impl State {
         xray
     }
 
-    /// The first violation freezes the picture. Later violations are counted until the user dismisses the first.
+    /// The first violation freezes the picture. Until the user dismisses it, further violations are only counted.
     fn check_invariants(&mut self, action: &Action) {
         let broken = self.closer.invariants.change().hear(self.now_ms, action, &self.cluster);
         let Some((rule, what)) = broken.filter(|_| self.closer.frozen.is_none()) else { return };

@@ -30,7 +30,7 @@ pub struct Entry {
     /// Milliseconds since 1970, by this page's clock.
     pub at_ms: u64,
     pub tone: Tone,
-    /// Decides where a click on the entry leads.
+    /// Its subject; stored messages are merged by it.
     pub subject: Subject,
     pub text: String,
 }

@@ -101,7 +101,7 @@ mod tests {
             let mut of_file: Scenario = toml::from_str(&text).unwrap();
             of_file.name = (*name).into();
             let mut ours = scenario(name).unwrap();
-            // The seeds that always run concern only the simulator.
+            // Fixed seeds concern only the simulator, so they are not compared.
             of_file.seeds.clear();
             if *name == "anything" {
                 ours.about.clone_from(&of_file.about);
