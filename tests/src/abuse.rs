@@ -22,7 +22,7 @@ use crate::stranger::{As, PING, Stranger, TEXT, frame, head_of_answer};
 pub enum Attack {
     /// Pings of 125 bytes on one connection; nothing is read.
     Pings,
-    /// The same from an unproven neighbour.
+    /// The same from an unauthenticated neighbour.
     NeighbourPings,
     /// Invalid requests with an id of 7 MB; nothing is read.
     LongIds,

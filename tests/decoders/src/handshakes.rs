@@ -12,7 +12,7 @@ use crate::memory::{Allowance, within};
 
 /// The second number covers a connection's own buffers. (serde keeps each value of an object until the step is known.)
 const KNOCK: Allowance = Allowance { per_byte: 32, beside: 64 << 10 };
-/// An unproven peer may send two messages. Bytes beyond them are not read and must cost no memory.
+/// An unauthenticated peer may send two messages. Bytes beyond them are not read and must cost no memory.
 const READ_AT_MOST: usize = 2 * HANDSHAKE_MESSAGE;
 
 /// Checks text messages, one per line. None may be accepted, because none can prove a secret against a fresh nonce.

@@ -14,7 +14,7 @@
 //! | `binary_requests` | a binary message | any client |
 //! | `server_frames` | a binary message | a node, to a client |
 //! | `handshakes` | text messages, one per line | any peer that connects as a neighbour |
-//! | `peer_frames` | a binary message | a proven neighbour |
+//! | `peer_frames` | a binary message | an authenticated neighbour |
 //! | `stored_rows` | the rows of a small store | the disk |
 //! | `journal` | the writes of a journal record | the disk |
 //! | `log_entries` | the data of log entries | the disk, a leader |

@@ -174,7 +174,7 @@ fn take_message(message: Result<Message, Error>, role: Role, answers: &mut Answe
         Ok(Message::Close(Some(close))) => answers.count(format!("close {}", u16::from(close.code))),
         Ok(Message::Close(None)) => answers.count("close without a code"),
         Ok(Message::Frame(_)) => unreachable!("raw frames are never read"),
-        // A node does not explain protocol errors to an unproven peer; a client gets a close frame.
+        // A node does not explain protocol errors to an unauthenticated peer; a client gets a close frame.
         Err(Error::Io(_)) if role == Role::Stranger => answers.count("reset without a close frame"),
         Err(Error::Protocol(ProtocolError::ResetWithoutClosingHandshake)) if role == Role::Stranger => {
             answers.count("end without a close frame")

@@ -1,6 +1,6 @@
 //! Sends mutated input to a live node of a cluster: HTTP, frames and requests of clients in both encodings, handshakes
-//! of unproven peers, and messages of a proven neighbour that were altered in transit. No other participant may be
-//! affected.
+//! of unauthenticated peers, and messages of an authenticated neighbour that were altered in transit. No other
+//! participant may be affected.
 //!
 //! Both the payloads and the frames around them are mutated. A seed and the number of a connection determine everything
 //! that it sends; only the interleaving of connections depends on the machine.
@@ -71,7 +71,7 @@ pub struct Outcome {
     pub honest_rounds: usize,
 }
 
-/// The input sent by unproven peers, and the answers.
+/// The input sent by unauthenticated peers, and the answers.
 #[derive(Clone, Default, Debug)]
 pub struct Sent {
     pub connections: u64,
@@ -98,8 +98,8 @@ impl fmt::Display for Outcome {
     }
 }
 
-/// Sends mutated input to one node of a new cluster of eight: four fifths of the time as unproven peers, the rest as a
-/// neighbour. Panics if an honest client is disturbed, or misses a message at the end.
+/// Sends mutated input to one node of a new cluster of eight: four fifths of the time as unauthenticated peers, the
+/// rest as a neighbour. Panics if an honest client is disturbed, or misses a message at the end.
 pub async fn attack(seed: u64, lasts: Duration) -> Outcome {
     // Fault requests are among the examples, and must have no effect.
     let cluster = Arc::new(ProcessCluster::start_as(Plan { allow_faults: false, ..Plan::default() }).await);

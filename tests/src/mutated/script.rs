@@ -10,7 +10,7 @@ use super::bytes::{changed, flip_a_bit};
 use super::frames::{self, BINARY, TEXT};
 use crate::cluster::CLUSTER;
 
-/// Maximum number of messages of a client's connection; an unproven peer may send fewer steps.
+/// Maximum number of messages of a client's connection; an unauthenticated peer may send fewer steps.
 const MESSAGES: usize = 32;
 const STEPS: usize = 4;
 
