@@ -109,7 +109,12 @@ impl Caught {
         }
         let found: Vec<String> = violations.iter().map(ToString::to_string).collect();
         let found = if found.is_empty() { "nothing was noticed".into() } else { found.join("\n    ") };
-        Some(format!("{} should be noticed by {:?}; {weather:?}, {} seeds: {found}", bug.name(), bug.caught_by(), tried.len()))
+        Some(format!(
+            "{} should be noticed by {:?}; {weather:?}, {} seeds: {found}",
+            bug.name(),
+            bug.caught_by(),
+            tried.len()
+        ))
     }
 
     /// The checkers that reported the bug, the expected ones first.

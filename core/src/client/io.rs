@@ -52,28 +52,15 @@ pub enum ClientInput {
     /// The caller submits an action.
     Submit(Submission),
     /// The caller no longer waits. The action may or may not be performed.
-    Cancel {
-        ticket: Ticket,
-    },
+    Cancel { ticket: Ticket },
     /// The caller stops receiving a push subscription. The subscription and its cursor remain.
-    StopDeliveries {
-        topic: TopicName,
-        subscriber: SubscriberId,
-    },
+    StopDeliveries { topic: TopicName, subscriber: SubscriberId },
     /// The socket is open.
-    Opened {
-        socket: SocketId,
-    },
+    Opened { socket: SocketId },
     /// Frames arrived on the socket.
-    Frames {
-        socket: SocketId,
-        frames: Vec<ServerFrame>,
-    },
+    Frames { socket: SocketId, frames: Vec<ServerFrame> },
     /// The socket broke or could not be opened.
-    Closed {
-        socket: SocketId,
-        why: String,
-    },
+    Closed { socket: SocketId, why: String },
     /// Only time has passed.
     DeadlineReached,
 }
@@ -92,35 +79,19 @@ pub enum Purpose {
 #[derive(Clone, PartialEq, Debug)]
 pub enum ClientEffect {
     /// Open a socket. Answered by [`ClientInput::Opened`] or [`ClientInput::Closed`].
-    Open {
-        socket: SocketId,
-        url: String,
-        purpose: Purpose,
-    },
+    Open { socket: SocketId, url: String, purpose: Purpose },
     /// Close a socket. Not answered.
-    Close {
-        socket: SocketId,
-    },
+    Close { socket: SocketId },
     /// Send requests in one message.
-    Send {
-        socket: SocketId,
-        requests: Vec<Request>,
-    },
+    Send { socket: SocketId, requests: Vec<Request> },
 
     /// The result of a submission.
-    Resolved {
-        ticket: Ticket,
-        result: Result<Reply, ClientError>,
-    },
+    Resolved { ticket: Ticket, result: Result<Reply, ClientError> },
     /// A pushed message. Messages arrive in order of offsets, without gaps or duplicates.
     Delivered(Delivery),
     /// The end of a push subscription: its topic was deleted (`unknown_topic`), it was ended elsewhere
     /// (`not_subscribed`), or the client could not restore it.
-    DeliveriesEnded {
-        topic: TopicName,
-        subscriber: SubscriberId,
-        why: Failure,
-    },
+    DeliveriesEnded { topic: TopicName, subscriber: SubscriberId, why: Failure },
     /// An event of a watched node.
     Event(WatchEvent),
     /// A notice for the caller.
@@ -154,32 +125,17 @@ pub struct FellOver {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Notice {
     /// The client learned the nodes of the cluster.
-    Learned {
-        dimension: Dimension,
-        nodes: usize,
-    },
+    Learned { dimension: Dimension, nodes: usize },
     /// A socket to a node is open. The node was not lost before.
-    Connected {
-        node: Option<Vertex>,
-        url: String,
-    },
+    Connected { node: Option<Vertex>, url: String },
     /// A node is unreachable, or its connection broke.
-    Lost {
-        node: Option<Vertex>,
-        url: String,
-        why: String,
-    },
+    Lost { node: Option<Vertex>, url: String, why: String },
     /// A lost node is reachable again.
-    Reconnected {
-        node: Option<Vertex>,
-        url: String,
-    },
+    Reconnected { node: Option<Vertex>, url: String },
     /// From now on another node is asked in the home's place.
     FellOver(FellOver),
     /// The home answers again.
-    BackHome {
-        home: Vertex,
-    },
+    BackHome { home: Vertex },
 }
 
 /// Why a submission did not succeed.
