@@ -54,7 +54,7 @@ pub use self::thread::{StorageCommand, StorageEvent, StorageThread, Submitted};
 /// A storage engine. One thread uses it at a time; calls may block on the disk.
 pub trait LogStore: Send {
     /// Writes all batches as one unit, durable on return as far as the sync mode guarantees. After an error none of
-    /// them is written, and the store must not be used further.
+    /// them counts, and the store must not be used further.
     ///
     /// [`StorageError::WaitsForRoom`] is an exception: the batches are accepted and can be read. They become durable,
     /// together with later writes, when [`LogStore::retry`] succeeds.

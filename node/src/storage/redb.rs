@@ -360,8 +360,8 @@ fn append(files: &mut Files, batches: Vec<WriteBatch>, sync: bool) -> Changed {
     files.transaction = number;
     files.pending.take(batches);
     if !journaled {
-        // The record fits into no journal, or replaces earlier state: it goes straight into the tables, with all
-        // earlier writes.
+        // The batches require that everything before them is settled, or fit into no journal: they go straight into
+        // the tables, with all earlier writes.
         files.owes = true;
         files.pay()?;
     } else if sync {

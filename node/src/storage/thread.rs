@@ -251,11 +251,11 @@ struct Worker<F> {
     metrics: Arc<StorageMetrics>,
     /// The maximum time before a write is synced.
     interval: Option<Duration>,
-    /// Commands taken from the queue, in order.
+    /// Commands taken from the queue, in order. Only the first one can be blocked by earlier reads.
     waiting: VecDeque<StorageCommand>,
     /// Reads whose earlier writes are done.
     reads: VecDeque<ReadMessages>,
-    /// The start of a time in which only writes that nothing waits for are queued.
+    /// The time since when only writes that nothing waits for are queued.
     lingering_since: Option<Instant>,
     unsynced_since: Option<Instant>,
     /// `None`: there is no postponed work.
