@@ -1,7 +1,8 @@
 //! `cubecast verify`: the evaluations of the system that Cubecast set out to surpass, on the running cluster.
 //!
-//! Each evaluation works on topics of its own, breaks what it needs to break, shows its evidence step by step and judges it. A check
-//! that does not hold fails its evaluation; what was broken is mended and what was created is deleted whatever happens.
+//! Each evaluation uses its own topics, causes the failures that it needs, prints its evidence step by step, and
+//! gives a verdict. An evaluation fails if one of its checks fails. In any case its failures are ended and its topics
+//! are deleted.
 
 mod api;
 mod consistency;
@@ -69,7 +70,7 @@ impl Evaluation {
         self.to_possible_value().map_or_else(String::new, |value| value.get_name().to_string())
     }
 
-    /// What it claims; begins with its number in the report.
+    /// The claim that the evaluation checks. It begins with its number in the report.
     fn claim(self) -> String {
         let value = self.to_possible_value();
         value.and_then(|value| value.get_help().map(ToString::to_string)).unwrap_or_default()
@@ -97,7 +98,7 @@ struct Verdict {
 
 pub fn run(args: &Args) -> Result<(), Failure> {
     args.remote.run(|client| async move {
-        // A cluster that is not there is no failed evaluation.
+        // An unreachable cluster is not a failed evaluation.
         client.cluster(Target::Any).await?;
         let mut verdicts = Vec::new();
         let chosen = if args.only.is_empty() { Evaluation::value_variants() } else { &args.only };
@@ -113,7 +114,7 @@ pub fn run(args: &Args) -> Result<(), Failure> {
     })
 }
 
-/// Runs one evaluation on a stage of its own, and mends everything afterwards.
+/// Runs one evaluation with its own stage, and mends everything afterwards.
 async fn judge(evaluation: Evaluation, client: &CubecastClient, format: Format) -> Result<Verdict, Failure> {
     let began = Instant::now();
     let mut evidence = Evidence::new(format);

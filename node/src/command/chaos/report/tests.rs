@@ -1,4 +1,4 @@
-//! Reports of made-up runs.
+//! Reports of invented runs.
 
 use std::time::Duration;
 
