@@ -63,8 +63,8 @@ impl CubecastClient {
         let seed = std::hash::RandomState::new().build_hasher().finish();
         Self::start(&ClientConfig { seeds: seeds.to_vec(), seed, ..ClientConfig::default() })
     }
-/// Like [`CubecastClient::connect`], with all settings.
 
+    /// Like [`CubecastClient::connect`], with all settings.
     pub fn start(config: &ClientConfig) -> CubecastClient {
         let (commands, received) = mpsc::unbounded_channel();
         let (notices, _) = broadcast::channel(KEPT_FOR_RECEIVERS);

@@ -14,8 +14,8 @@ use super::survey::Survey;
 
 /// A node that does not report its status within this time is stopped or gone.
 const STATUS_WITHIN: Duration = Duration::from_secs(1);
-/// Connections to all nodes, opened when needed.
 
+/// Connections to all nodes, opened when needed.
 #[derive(Debug)]
 pub struct Nodes {
     dimension: Dimension,

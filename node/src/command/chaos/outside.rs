@@ -15,8 +15,8 @@ use std::process::Stdio;
 
 use cubecast_core::cube::{Dimension, Vertex};
 use tokio::process::Command;
-/// The external program.
 
+/// The external program.
 #[derive(Clone, Debug)]
 pub struct Outside {
     program: PathBuf,

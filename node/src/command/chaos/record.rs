@@ -11,15 +11,15 @@ use cubecast_core::names::{Offset, SubscriberId, TopicName};
 use cubecast_core::time::Instant;
 use cubecast_core::wire::answer::{Answer, Message};
 use cubecast_core::wire::client::Action;
-/// Writes the record. Clones share it.
 
+/// Writes the record. Clones share it.
 #[derive(Clone, Debug)]
 pub struct Recorder {
     began: std::time::Instant,
     record: Arc<Mutex<Record>>,
 }
-/// The record of a run.
 
+/// The record of a run.
 #[derive(Clone, Debug, Default)]
 pub struct Record {
     /// Operations and push sessions.

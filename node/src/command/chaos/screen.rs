@@ -9,8 +9,8 @@ use super::record::Recorder;
 
 const ON_TERMINAL: Duration = Duration::from_millis(200);
 const ELSEWHERE: Duration = Duration::from_secs(10);
-/// Shows the progress of a run.
 
+/// Shows the progress of a run.
 #[derive(Debug)]
 pub struct Screen {
     is_terminal: bool,

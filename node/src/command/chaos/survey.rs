@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use cubecast_core::cube::{Dimension, Vertex};
 use cubecast_core::placement;
 use cubecast_core::wire::answer::{GroupStatus, NodeState, NodeStatus, Role};
-/// The status of all nodes that answered.
 
+/// The status of all nodes that answered.
 #[derive(Clone, Debug)]
 pub struct Survey {
     dimension: Dimension,
