@@ -1,4 +1,4 @@
-//! `cubecast fail`: a node fails as told, and comes back by itself.
+//! `cubecast fail`: makes a node fail for a limited time.
 
 use std::time::Duration;
 
@@ -41,6 +41,7 @@ pub enum Mode {
     Pause,
 }
 
+/// Runs the command.
 pub fn run(args: &Args) -> Result<(), Failure> {
     args.remote.run(|client| async move {
         let action = Action::StopNode { node: None, mode: args.mode.into(), duration_ms: args.time.as_millis() as u64 };

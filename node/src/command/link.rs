@@ -1,4 +1,4 @@
-//! `cubecast link`: one direction of an edge, or both, made bad and good again.
+//! `cubecast link`: impairs or restores one direction of an edge, or both.
 
 use cubecast_core::client::Target;
 use cubecast_core::cube::Vertex;
@@ -42,6 +42,7 @@ pub struct Args {
     remote: Remote,
 }
 
+/// Runs the command.
 pub fn run(args: &Args) -> Result<(), Failure> {
     let conditions = args.conditions()?;
     args.remote.run(|client| async move {

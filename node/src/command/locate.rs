@@ -1,4 +1,4 @@
-//! `cubecast locate`: where a topic is, and how its holders stand.
+//! `cubecast locate`: the location of a topic and the state of its holders.
 
 use cubecast_core::client::Target;
 use cubecast_core::names::TopicName;
@@ -20,6 +20,7 @@ pub struct Args {
     remote: Remote,
 }
 
+/// Runs the command.
 pub fn run(args: &Args) -> Result<(), Failure> {
     args.remote.run(|client| async move {
         let reply = client.ask(Target::Home, Action::Locate { topic: args.topic.clone() }).await?;

@@ -72,13 +72,15 @@ pub struct Args {
     logging: Logging,
 }
 
+/// Runs the node until it is stopped.
 pub fn run(args: Args) -> Result<(), Failure> {
     let has_parent = args.exit_with_stdin;
     let ended = serve(args);
     if let Err(failure) = &ended
         && has_parent
     {
-        // On standard output, which is the parent's, too: the log may lie on a disk that is full. It may be gone.
+        // The reason also goes to standard output, which the parent reads, because the log may be on a full disk. The
+        // parent may be gone.
         let _ = output::raw(&failure.message);
     }
     ended

@@ -1,4 +1,4 @@
-//! `cubecast pull`: what a subscriber has not read yet, once.
+//! `cubecast pull`: reads a subscriber's new messages once.
 
 use clap::ValueEnum;
 use cubecast_core::client::{Reply, Target};
@@ -61,6 +61,7 @@ pub enum Freshness {
     Any,
 }
 
+/// Runs the command.
 pub fn run(args: &Args) -> Result<(), Failure> {
     let action = args.action()?;
     args.remote.run(|client| async move {
@@ -72,7 +73,8 @@ pub fn run(args: &Args) -> Result<(), Failure> {
         let reply = client.ask(to, action).await.map_err(|error| with_hint(error.into()))?;
         let cursor = print(args, &reply)?;
         if let Some(cursor) = cursor.filter(|_| !args.no_commit && args.node.is_none()) {
-            // Committed after printing: a pull that is cut short shows the same messages again, and loses none.
+            // The cursor is committed after printing: after an interruption, the next pull shows the same messages
+            // again, and none is lost.
             client.commit(&args.subscriber, &args.topic, cursor).await?;
         }
         Ok(())
@@ -99,7 +101,7 @@ impl Args {
     }
 }
 
-/// The cursor behind what was printed, where something was.
+/// Prints the messages. Returns the cursor after the last one, if there was one.
 fn print(args: &Args, reply: &Reply) -> Result<Option<Offset>, Failure> {
     let Ok(Done::Pulled { messages, cursor, end, behind, original_node, .. }) = &reply.answer.result else {
         return output::reply(args.remote.format, reply).map(|()| None);

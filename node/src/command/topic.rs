@@ -1,4 +1,4 @@
-//! `cubecast topic`: create, delete, list.
+//! `cubecast topic`: creates, deletes and lists topics.
 
 use cubecast_core::client::Target;
 use cubecast_core::names::{PublisherId, TopicName};
@@ -43,6 +43,7 @@ struct Named {
     remote: Remote,
 }
 
+/// Runs the command.
 pub fn run(args: &Args) -> Result<(), Failure> {
     match &args.command {
         Command::Create(named) => create(named),

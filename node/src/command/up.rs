@@ -97,6 +97,7 @@ enum Format {
     Json,
 }
 
+/// Runs the cluster until a signal stops it.
 pub fn run(args: Args) -> Result<(), Failure> {
     let plan = args.plan()?;
     block_on(async {

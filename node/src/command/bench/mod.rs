@@ -1,14 +1,14 @@
-//! `cubecast bench`: how fast it is, measured on clusters of its own.
+//! `cubecast bench`: measures speed on clusters of its own.
 //!
 //! | file | what |
 //! |---|---|
 //! | [`stage`] | a cluster of real processes on loopback |
-//! | [`ask`] | who asks it, and for what |
-//! | [`apis`], [`publish`], [`reads`], [`fan_out`], [`nodes`], [`delay`], [`failures`] | what is measured, a group each |
-//! | [`outage`] | of the failures: throughput and latency over time, while a leader is away |
-//! | [`bounds`] | what this machine can do of the same kind, in the same run |
-//! | [`results`] | what came of it, as data |
-//! | [`table`], [`page`], [`graphs`] | the same for a terminal, as a page that needs nothing else, and as SVG |
+//! | [`ask`] | clients and their requests |
+//! | [`apis`], [`publish`], [`reads`], [`fan_out`], [`nodes`], [`delay`], [`failures`] | the groups of measurements |
+//! | [`outage`] | part of the failures: throughput and latency over time while a leader is away |
+//! | [`bounds`] | the limits of this machine for similar work, in the same run |
+//! | [`results`] | the results as data |
+//! | [`table`], [`page`], [`graphs`] | the results for a terminal, as a self-contained page, and as SVG |
 
 pub mod apis;
 pub mod ask;
@@ -41,9 +41,9 @@ use results::{Fact, Machine, Results, Row};
 use stage::Stage;
 use tempfile::TempDir;
 
-/// The size of a message where nothing else is said, bytes.
+/// The default size of a message in bytes.
 const USUAL_SIZE: usize = 256;
-/// The cube where nothing else is said: eight nodes.
+/// The default cube: eight nodes.
 const USUAL_DIMENSION: u8 = 3;
 
 /// Measure how fast Cubecast is on this machine: clusters of its own, random work from a seed.
@@ -110,6 +110,7 @@ enum Group {
     Failures,
 }
 
+/// Runs the command.
 pub fn run(args: &Args) -> Result<(), Failure> {
     block_on(async {
         let mut bench = Bench::new(args)?;
@@ -128,7 +129,7 @@ pub fn run(args: &Args) -> Result<(), Failure> {
     })
 }
 
-/// A run under way.
+/// A run in progress.
 pub struct Bench {
     groups: Vec<Group>,
     timing: Timing,
@@ -181,7 +182,7 @@ impl Bench {
         (0..size).map(|_| random.alphanumeric()).collect::<String>().into()
     }
 
-    /// Measures one case. `clients` makes those who ask, anew for each repetition.
+    /// Measures one case. `clients` makes the clients of each repetition.
     async fn case<C: Client>(
         &mut self,
         stage: &Stage,
@@ -234,7 +235,7 @@ impl Bench {
     }
 }
 
-/// A folder that goes when this run ends, however it does.
+/// A folder that is removed when this run ends, with or without success.
 fn temporary(within: Option<&Path>) -> Result<TempDir, Failure> {
     let within = within.map_or_else(std::env::temp_dir, Path::to_path_buf);
     let made = std::fs::create_dir_all(&within)
@@ -242,7 +243,7 @@ fn temporary(within: Option<&Path>) -> Result<TempDir, Failure> {
     made.map_err(|error| Failure::new(Failure::STORAGE, format!("{}: {error}", within.display())))
 }
 
-/// How requests follow each other, in words.
+/// The pace of requests in words.
 pub fn words(pace: Pace, clients: usize) -> String {
     let whose = if clients == 1 { "1 client".to_owned() } else { format!("{clients} clients") };
     match pace {

@@ -1,4 +1,4 @@
-//! `cubecast pub`: messages from the command line, from standard input or from a file.
+//! `cubecast pub`: publishes messages from the command line, from standard input or from a file.
 
 mod input;
 mod progress;
@@ -83,6 +83,7 @@ enum AckLevel {
     All,
 }
 
+/// Runs the command.
 pub fn run(args: &Args) -> Result<(), Failure> {
     let messages = args.messages()?;
     args.remote.run_with_signals(|client, mut shutdown| async move {
@@ -94,7 +95,7 @@ pub fn run(args: &Args) -> Result<(), Failure> {
     })
 }
 
-/// Creates what is missing; what is there stays, whoever made it.
+/// Creates the publisher and the topic if they are missing. Existing ones remain unchanged, whoever created them.
 pub async fn create(client: &CubecastClient, publisher: &PublisherId, topic: &TopicName) -> Result<(), Failure> {
     client.create_publisher(publisher).await?;
     match client.create_topic(publisher, topic).await {
@@ -104,7 +105,8 @@ pub async fn create(client: &CubecastClient, publisher: &PublisherId, topic: &To
     }
 }
 
-/// In their order. After the first that fails nothing new is begun; what is under way is waited for.
+/// Publishes the messages in order. After the first failure no further publishes are begun, and those in progress are
+/// awaited.
 async fn publish_all(
     args: &Args,
     client: &CubecastClient,
@@ -145,7 +147,7 @@ async fn publish_all(
     progress.conclude()
 }
 
-/// An error where the answer cannot be printed.
+/// Records the result of one publish. An error means that the answer could not be printed.
 fn note(args: &Args, progress: &mut Progress, number: u64, reply: Result<Reply, ClientError>) -> Result<(), Failure> {
     match reply {
         Ok(reply) => {
@@ -189,7 +191,7 @@ impl Args {
         }
     }
 
-    /// Opens what is to be read, before anything is asked of the cluster.
+    /// Opens the source before any request is sent.
     fn messages(&self) -> Result<Messages, Failure> {
         let usage = |text: &str| Err(Failure::new(Failure::USAGE, text));
         match (self.source(), &self.content) {
@@ -229,7 +231,7 @@ impl Args {
     }
 }
 
-/// The contents, as they come.
+/// The contents to publish.
 #[derive(Debug)]
 enum Messages {
     Typed { content: String, left: u64 },

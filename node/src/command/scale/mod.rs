@@ -1,4 +1,4 @@
-//! `cubecast scale`: how routing, news of failures and leadership grow with the cube, measured in virtual time.
+//! `cubecast scale`: measures in virtual time how routing, failure detection and leadership scale with the cube.
 
 mod geometry;
 mod graph;
@@ -51,20 +51,21 @@ pub struct Args {
     graph: Option<PathBuf>,
 }
 
-/// At least one, in the order in which they are measured.
+/// At least one dimension, in the order of measurement.
 #[derive(Clone, Debug, PartialEq)]
 struct Dimensions(Vec<Dimension>);
 
 /// The largest cube that is measured: 1,024 nodes.
 const LARGEST: u8 = 10;
 
-/// What was asked of which cubes, and what came of it.
+/// The sizes of the measurements, and the figures of each cube.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 struct Measured {
     sizes: Sizes,
     cubes: Vec<Figures>,
 }
 
+/// Runs the command.
 pub fn run(args: &Args) -> Result<(), Failure> {
     let measured = match &args.figures {
         Some(file) => read(file)?,
@@ -120,7 +121,7 @@ fn dimensions(text: &str) -> Result<Dimensions, String> {
 mod tests {
     use super::*;
 
-    /// Figures of cubes that are measured in no time.
+    /// Figures of cubes that are measured quickly.
     pub(super) fn small() -> Vec<Figures> {
         let sizes = Sizes { probes: 40, publishes: 10, failures: 1, ..Sizes::default() };
         let cube = |bits| measure(Dimension::new(bits).unwrap(), 1, &sizes, &mut |_| {});

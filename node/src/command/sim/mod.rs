@@ -1,4 +1,4 @@
-//! `cubecast sim`: whole clusters in virtual time, with everything broken that can be broken, and every promise checked.
+//! `cubecast sim`: simulates whole clusters in virtual time with faults of every kind, and checks every promise.
 
 mod catalogue;
 mod farm;
@@ -78,9 +78,10 @@ pub enum ReportFormat {
     Markdown,
 }
 
-/// Attempts to shorten a run that fails.
+/// The maximum number of attempts to shorten a failing run.
 const SHRINKING: u32 = 300;
 
+/// Runs the command.
 pub fn run(args: &Args) -> Result<(), Failure> {
     if args.list {
         return line(&print::list());
@@ -104,7 +105,7 @@ pub fn run(args: &Args) -> Result<(), Failure> {
     follow_up(args, &scenarios, &harvest)
 }
 
-/// What is done about a broken promise; or what was asked for about a kept one.
+/// Reports and shortens a failing run, or writes the trace of a successful one if requested.
 fn follow_up(args: &Args, scenarios: &[Scenario], harvest: &Harvest) -> Result<(), Failure> {
     let Some(failed) = harvest.failures.first() else {
         if let (Some(path), Some(seed)) = (&args.trace, args.seed) {
@@ -172,7 +173,7 @@ fn fault_classes(text: &str) -> Result<Vec<FaultClass>, String> {
     }
 }
 
-/// A number that people can read out.
+/// A number that is short enough to read aloud.
 fn random_seed() -> u64 {
     getrandom::u64().unwrap_or(0) % 1_000_000_000
 }
