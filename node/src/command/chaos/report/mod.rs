@@ -21,31 +21,43 @@ use super::fault::FaultClass;
 use super::record::Gap;
 use super::weather::{Past, Split};
 
+/// The result of a run.
 #[derive(Clone, Debug, Serialize)]
 pub struct Report {
+    /// The seed of the run.
     pub seed: u64,
+    /// The cube's dimension.
     pub dimension: u8,
     /// The time during which faults occurred.
     pub seconds: f64,
     /// By action.
     pub operations: BTreeMap<&'static str, Tally>,
+    /// Counts of messages.
     pub messages: Messages,
+    /// Counts of push sessions and deliveries.
     pub push: Push,
+    /// The number of faults, by class.
     pub faults: BTreeMap<String, u64>,
     /// The longest time without an acknowledged publish, by lasting topic.
     pub unavailable: Vec<Unavailable>,
+    /// Operations during splits from outside.
     pub splits: Splits,
+    /// The times of the recovery.
     pub recovery: Recovered,
     /// The number of facts checked, by checker.
     pub checked: BTreeMap<String, u64>,
+    /// Broken promises.
     pub violations: Vec<Violation>,
+    /// Whether there are no violations.
     pub passed: bool,
     /// The faults and their times.
     pub story: Vec<String>,
 }
 
+/// The outcomes of one action.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Tally {
+    /// Successful operations.
     pub done: u64,
     /// No answer, or `timeout`.
     pub in_doubt: u64,
@@ -53,6 +65,7 @@ pub struct Tally {
     pub refused: BTreeMap<&'static str, u64>,
 }
 
+/// Counts of messages.
 #[derive(Clone, Copy, Debug, Default, Serialize)]
 pub struct Messages {
     /// Distinct messages, on all topics.
@@ -68,16 +81,23 @@ pub struct Messages {
     pub doubled: u64,
 }
 
+/// Counts of push sessions and deliveries.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct Push {
+    /// Push sessions.
     pub sessions: u64,
+    /// Deliveries of all sessions.
     pub deliveries: u64,
 }
 
+/// A time without an acknowledged publish.
 #[derive(Clone, Debug, Serialize)]
 pub struct Unavailable {
+    /// The topic.
     pub topic: TopicName,
+    /// Its length in milliseconds.
     pub longest_ms: u64,
+    /// Its begin in seconds since the start.
     pub at_s: f64,
 }
 
@@ -85,35 +105,49 @@ pub struct Unavailable {
 /// anything, and on sides with most of its members.
 #[derive(Clone, Copy, Debug, Default, Serialize)]
 pub struct Splits {
+    /// The number of splits.
     pub count: u64,
-    /// Publishes that need a majority of the members, and linearizable reads.
+    /// Successful operations on the majority's side that need a majority: publishes with `quorum` or `all`, and
+    /// linearizable reads.
     pub majority_done: u64,
+    /// The same operations on the minority's side, done. Each breaks a promise.
     pub minority_done: u64,
+    /// The same operations on the minority's side, not done.
     pub minority_not_done: u64,
 }
 
 /// Milliseconds after the end of all faults. `None`: not within the limit.
 #[derive(Clone, Debug, Serialize)]
 pub struct Recovered {
+    /// The time limit.
     pub limit_ms: u64,
+    /// When a publish to every lasting topic was acknowledged.
     pub published_ms: Option<u64>,
+    /// When every home led its group.
     pub homes_lead_ms: Option<u64>,
+    /// When all holders had the same messages.
     pub holders_equal_ms: Option<u64>,
+    /// When all outboxes were empty.
     pub outboxes_empty_ms: Option<u64>,
+    /// Conditions that were not met in time.
     pub remains: Vec<String>,
 }
 
 /// Measurements in addition to the evidence.
 #[derive(Clone, Debug)]
 pub struct Measured {
+    /// The seed of the run.
     pub seed: u64,
+    /// The time during which faults occurred.
     pub seconds: f64,
     /// Of every lasting topic.
     pub gaps: BTreeMap<TopicName, Gap>,
+    /// The faults and deaths.
     pub past: Past,
 }
 
 impl Report {
+    /// Builds the report.
     pub fn new(evidence: &Evidence, findings: Findings, measured: Measured) -> Report {
         let Measured { seed, seconds, gaps, past } = measured;
         let splits = splits(evidence, &past.splits);
@@ -243,7 +277,7 @@ fn splits(evidence: &Evidence, splits: &[Split]) -> Splits {
     counted
 }
 
-/// Whether an operation began while the network was split and ended, or was given up, before the network was joined.
+/// Whether an operation began at least 500 ms after the network was split, and was answered before it was joined.
 fn is_within(operation: &Operation, split: &Split) -> bool {
     const SETTLED: std::time::Duration = std::time::Duration::from_millis(500);
     let answered = operation.answered.as_ref().map_or(Instant(u64::MAX), |answered| answered.at);
