@@ -9,7 +9,7 @@ use super::output::{Format, Table, known, line};
 use super::remote::Remote;
 use super::{Failure, output};
 
-/// Where a topic lives: its home, its replicas, who leads, who is behind.
+/// Show a topic's home, its replicas, its leader, and replicas that are behind.
 ///
 /// The topic need not exist: every name has a home, home = SHA-256(name) modulo 2^d.
 #[derive(Debug, clap::Args)]

@@ -33,7 +33,7 @@ use clap_complete::Shell;
 
 use crate::log::LogFormat;
 
-/// Publish/subscribe on a hypercube of equal nodes, without a broker in the middle.
+/// Publish/subscribe on a hypercube of equal nodes, without a central broker.
 #[derive(Debug, Parser)]
 #[command(name = "cubecast", version, propagate_version = true, after_help = EXAMPLES)]
 struct Cli {
@@ -60,7 +60,7 @@ Exit codes: 0 done, 1 failed or refused, 2 wrong usage or configuration, 3 unava
 129, 130 or 143 ended by SIGHUP, SIGINT or SIGTERM before it was done. `up`, `node` and `sub` end with 0 at SIGINT and SIGTERM, which are
 the ways to end them. A reader of standard output that goes away, such as `head`, is no failure.";
 
-/// How much is logged, and in which form. Logs go to standard error.
+/// The level and the format of logs. Logs go to standard error.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Logging {
     /// Level (error, warn, info, debug, trace) or a filter such as `info,cubecast_node=debug`.
@@ -73,7 +73,7 @@ pub struct Logging {
         help_heading = "Logging"
     )]
     pub filter: String,
-    /// The form of log lines.
+    /// The format of log lines.
     #[arg(id = "log_format", long = "log-format", value_enum, default_value_t, help_heading = "Logging")]
     pub format: LogFormat,
 }
@@ -82,7 +82,7 @@ pub struct Logging {
 enum Command {
     /// Start a whole cluster on this machine: 2^dimension node processes and the dashboard.
     Up(up::Args),
-    /// Run one node. `up` starts these; start them yourself to spread a cluster over machines.
+    /// Run one node. `up` starts nodes on this machine; use `node` to spread a cluster over several machines.
     Node(node::Args),
     Pub(publish::Args),
     Sub(subscribe::Args),

@@ -18,13 +18,13 @@ use unicode_width::UnicodeWidthStr as _;
 
 use super::Failure;
 
-/// For whom the output is.
+/// The format of the output.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, ValueEnum)]
 pub enum Format {
     /// For people.
     #[default]
     Table,
-    /// For programs: one JSON object a line.
+    /// For programs: one JSON object per line.
     Json,
 }
 

@@ -7,7 +7,7 @@ use cubecast_core::wire::client::Action;
 use super::remote::Remote;
 use super::{Failure, output};
 
-/// End a failure that `cubecast fail` began.
+/// End a failure caused by `cubecast fail`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:\n    cubecast recover 111")]
 pub struct Args {

@@ -31,9 +31,9 @@ pub struct Subscriber {
 
 #[derive(Debug, clap::Subcommand)]
 enum Command<N: Name> {
-    /// Register a name. That it exists already is no error.
+    /// Register a name. It is not an error if the name exists.
     Create(Named<N>),
-    /// Delete a name, so that nobody acts under it until it is registered again.
+    /// Delete a name. It cannot be used until it is registered again.
     Delete(Named<N>),
 }
 

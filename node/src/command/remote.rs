@@ -15,13 +15,13 @@ use crate::shutdown::Shutdown;
 #[derive(Clone, Debug, clap::Args)]
 #[command(next_help_heading = "Cluster")]
 pub struct Remote {
-    /// Some nodes of the cluster, separated by commas. One that answers is enough: it tells where the others are.
+    /// Some nodes of the cluster, separated by commas. One node that answers is enough: it reports the others.
     #[arg(long, env = "CUBECAST", value_name = "ADDRESS,...", value_delimiter = ',', default_value = "127.0.0.1:8000", value_parser = parse_node)]
     pub cluster: Vec<String>,
     /// `table` for people, `json` for programs.
     #[arg(long, value_enum, value_name = "FORMAT", default_value_t)]
     pub format: Format,
-    /// How long to try, such as 500ms, 10s or 2m.
+    /// The time limit, such as 500ms, 10s or 2m.
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = parse_time)]
     pub timeout: Duration,
 }

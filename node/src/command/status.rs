@@ -19,11 +19,11 @@ use crate::client::CubecastClient;
 /// The time limit for the answer of a single node.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// How the cluster does, or one node.
+/// Show the state of the cluster, or of one node.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n    cubecast status\n    cubecast status 111\n    cubecast status --format json")]
 pub struct Args {
-    /// One node in detail; without it, all nodes.
+    /// Show one node in detail. Default: all nodes.
     node: Option<Vertex>,
     #[command(flatten)]
     remote: Remote,

@@ -22,9 +22,9 @@ const COMMIT_EVERY: u64 = 256;
 
 /// Print a topic's messages as they are published, until Ctrl-C.
 ///
-/// The subscriber's cursor moves past each message after it was printed, so that the next `sub` goes on there. It ends with exit
-/// code 1 when the topic is deleted, or the subscriber unsubscribed. It ends with 0 when its output is no longer read, and at SIGINT
-/// (Ctrl-C) and SIGTERM; with --count these leave messages missing, and it ends with 130 or 143.
+/// The subscriber's cursor moves past each printed message, so the next `sub` continues there. The exit code is 1 if
+/// the topic is deleted or the subscriber is unsubscribed. It is 0 if the output has no reader any more, and after
+/// SIGINT (Ctrl-C) and SIGTERM. With --count, these signals leave messages missing, and the exit code is 130 or 143.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n    \
     cubecast sub news --as subscriber1 --create          from the first message on; next time from where it stopped\n    \
@@ -35,16 +35,16 @@ pub struct Args {
     /// The subscriber.
     #[arg(long = "as", value_name = "SUBSCRIBER", env = "CUBECAST_SUBSCRIBER")]
     subscriber: SubscriberId,
-    /// Where to start: beginning, latest or an offset. Without it: the subscriber's cursor, or the beginning.
+    /// Where to start: beginning, latest or an offset. Default: the subscriber's cursor, or the beginning.
     #[arg(long, value_name = "PLACE", value_parser = parse_start)]
     from: Option<Start>,
-    /// End after so many messages.
+    /// End after this many messages.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     count: Option<u64>,
-    /// Leave the cursor where it is.
+    /// Do not move the cursor.
     #[arg(long)]
     no_commit: bool,
-    /// Create the subscriber when it is missing.
+    /// Create the subscriber if it is missing.
     #[arg(long)]
     create: bool,
     /// Print only the contents.
@@ -205,11 +205,11 @@ fn print(args: &Args, message: &Message) -> Result<(), Failure> {
     }
 }
 
-/// How contents are shown in tables.
+/// The display of contents in tables.
 #[derive(Clone, Copy, Debug, clap::Args)]
 pub struct Contents {
-    /// Print contents as they came. Without it, line breaks and all else that cannot be seen are shown as escapes, as in \\n and
-    /// \\u{1b}, and a backslash as two. (--format json is never escaped so.)
+    /// Print contents unchanged. By default, line breaks and other invisible characters are printed as escapes, as in
+    /// \\n and \\u{1b}, and a backslash is printed as two. (--format json is never escaped in this way.)
     #[arg(long)]
     raw: bool,
 }

@@ -16,21 +16,21 @@ use serde::{Deserialize, Serialize};
 #[serde(rename_all = "snake_case")]
 #[value(rename_all = "snake_case")]
 pub enum FaultClass {
-    /// SIGKILL to a node, which is started again.
+    /// SIGKILL to a node, which is restarted.
     Kill,
     /// SIGKILL to all nodes at once.
     KillAll,
-    /// One node after the other is told to end, and started again.
+    /// The nodes are stopped in an orderly way and restarted, one after the other.
     Restart,
     /// SIGSTOP, and SIGCONT after a while.
     Hang,
-    /// SIGKILL, and the data folder is lost; only while a quorum's disks survive it.
+    /// SIGKILL, and the data folder is lost; only while a quorum's disks survive.
     Wipe,
     /// A node fails on request: it crashes, pauses, or loses its disk.
     Stop,
-    /// Edges swallow frames, some in one direction only.
+    /// Edges drop frames, some in one direction only.
     Cut,
-    /// Edges delay and lose frames.
+    /// Edges delay and drop frames.
     Degrade,
     /// All edges between two sides of the cube are cut.
     Partition,

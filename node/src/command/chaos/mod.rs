@@ -55,13 +55,14 @@ use weather::Weather;
 const STARTS_WITHIN: Duration = Duration::from_secs(60);
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 
-/// Break a cluster of real processes, of its own, while clients use it; then check that it kept what it promises.
+/// Inject faults into a new cluster of real processes while clients use it, then check that it kept its promises.
 ///
-/// Clients use every action at every node while nodes are killed, stopped, wiped and cut off from each other. Then all is mended, and
-/// the checkers of the simulator look at what the clients saw and what every node holds.
+/// Clients use every action at every node while nodes are killed, stopped, wiped and cut off from each other. Then
+/// all faults are mended, and the checkers of the simulator check the clients' observations and the content of every
+/// node.
 ///
-/// The seed decides what is broken in which order, and what each client asks. Real time is not reproducible: the same seed does not
-/// give the same run.
+/// The seed determines the faults, their order, and the clients' requests. Real time is not reproducible: the same
+/// seed does not give the same run.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n    \
     cubecast chaos\n    \
@@ -70,31 +71,31 @@ const LOOK_EVERY: Duration = Duration::from_millis(100);
     cubecast chaos --format json\n\n\
     Ctrl-C ends the bad weather early; all is mended and checked nevertheless. Exit code 1: something promised was not kept.")]
 pub struct Args {
-    /// How long things break. Starting, mending and checking come on top.
+    /// The time during which faults occur. Starting, mending and checking take additional time.
     #[arg(long, value_name = "M", default_value = "1", value_parser = parse_minutes)]
     minutes: Duration,
-    /// Decides faults and actions; a random one when it is not given.
+    /// The seed of faults and requests. Default: random.
     #[arg(long, value_name = "S")]
     seed: Option<u64>,
     /// The cube's dimension: 2^D nodes, D from 1 to 6.
     #[arg(long, value_name = "D", default_value_t = 3)]
     dimension: u8,
-    /// Clients, each doing one thing after the other.
+    /// The number of clients. Each performs one request after the other.
     #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..=64))]
     clients: u32,
-    /// Only these classes of faults, separated by commas. [default: all but outside]
+    /// Use only these classes of faults, separated by commas. [default: all but outside]
     #[arg(long, value_enum, value_name = "FAULT,...", value_delimiter = ',')]
     faults: Vec<FaultClass>,
-    /// An empty folder for the nodes' data and logs, which stay there. [default: a temporary one]
+    /// An empty folder for the nodes' data and logs, which are kept. [default: a temporary one]
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
-    /// Where the evidence is written when something promised was not kept. [default: cubecast-chaos-SEED.json]
+    /// The file for the evidence of a broken promise. [default: cubecast-chaos-SEED.json]
     #[arg(long, value_name = "FILE")]
     trace: Option<PathBuf>,
-    /// Runs the nodes in places between which this program can cut the network; see scripts/partition.
+    /// Run the nodes in environments between which this program can cut the network; see scripts/partition.
     #[arg(long, value_name = "PROGRAM")]
     outside: Option<PathBuf>,
-    /// For whom the report is.
+    /// The format of the report.
     #[arg(long, value_enum, default_value_t)]
     format: Format,
 }

@@ -51,7 +51,7 @@ struct Gaps {
 pub struct Gap {
     /// Its length.
     pub length: Duration,
-    /// Its begin.
+    /// When it began.
     pub from: Instant,
 }
 
@@ -90,10 +90,10 @@ impl Recorder {
 
     // Operations.
 
-    /// Records the begin of an operation.
+    /// Records the start of an operation.
     pub fn begin(&self, client: ClientId, node: Vertex, action: &Action) -> Begun {
         let mut record = self.record();
-        // The clock is read under the lock, so that operations are ordered by their begin.
+        // The clock is read under the lock, so that operations are ordered by their start.
         let invoked = self.now();
         record.history.operations.push(Operation { client, node, action: action.clone(), invoked, answered: None });
         Begun(record.history.operations.len() - 1)
@@ -119,7 +119,7 @@ impl Recorder {
 
     // Sessions.
 
-    /// Records the begin of a push session.
+    /// Records the start of a push session.
     pub fn open_session(
         &self,
         client: ClientId,

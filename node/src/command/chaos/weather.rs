@@ -25,7 +25,7 @@ use crate::shutdown;
 
 /// The maximum number of concurrent faults.
 const AT_ONCE: usize = 4;
-/// Milliseconds between the begins of two faults.
+/// Milliseconds between the starts of two faults.
 const BETWEEN: std::ops::RangeInclusive<u64> = 100..=2_000;
 /// The interval between checks for processes that died unexpectedly.
 const LOOK_EVERY: Duration = Duration::from_millis(200);

@@ -24,9 +24,9 @@ use progress::{Origin, Progress};
 
 /// Publish messages to a topic.
 ///
-/// The first message that cannot be published ends it with an exit code other than 0, and says which were published before:
-/// nothing is left out in silence, and nothing later is published. (With --at-once, those that were under way at the same time
-/// may be; they are named.)
+/// The first message that cannot be published ends the command with an exit code other than 0 and a list of the
+/// published messages. Nothing is skipped, and no later message is published. (With --at-once, later messages that
+/// were in progress at the same time may be published; they are listed.)
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n    \
     cubecast pub news 'hello' --as publisher1 --create      creates publisher and topic when they are missing\n    \
@@ -38,34 +38,35 @@ use progress::{Origin, Progress};
     cubecast pub news 'once' --as publisher1 --sequence 7   given twice, it is stored once")]
 pub struct Args {
     topic: TopicName,
-    /// The message; `-`, or nothing: one message for each line of standard input. A line ends at a line feed; all else is content,
-    /// a carriage return too.
+    /// The message. `-`, or no message: one message for each line of standard input. A line ends with a line feed;
+    /// everything else is content, including a carriage return.
     content: Option<String>,
     /// Publish each line of this file.
     #[arg(long, value_name = "FILE", conflicts_with = "content")]
     file: Option<PathBuf>,
-    /// Publish all of standard input, or of the file, as one message.
+    /// Publish the whole input as one message.
     #[arg(long, conflicts_with = "count")]
     whole: bool,
     /// The publisher.
     #[arg(long = "as", value_name = "PUBLISHER", env = "CUBECAST_PUBLISHER")]
     publisher: PublisherId,
-    /// When it counts as stored: by one node, by a majority of its replicas, or by all that are up.
+    /// When a message counts as stored: on one node, on a majority of its replicas, or on all that are up.
     #[arg(long, value_enum, value_name = "ACK", default_value_t)]
     ack: AckLevel,
-    /// The publisher's own number for the first message; the next ones count on. A number seen before is not stored again.
+    /// The publisher's sequence number of the first message; later messages count up. A repeated number is not stored
+    /// again.
     #[arg(long, value_name = "N")]
     sequence: Option<u64>,
-    /// Publish the message so many times. [default: 1]
+    /// Publish the message this many times. [default: 1]
     #[arg(long, value_name = "N", conflicts_with = "file", value_parser = clap::value_parser!(u64).range(1..))]
     count: Option<u64>,
-    /// So many are under way at once. More is faster; messages may then change places when a node fails meanwhile.
+    /// Publishes in progress at once. More is faster, but messages may change their order if a node fails meanwhile.
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=512))]
     at_once: u16,
-    /// Create the publisher and the topic when they are missing.
+    /// Create the publisher and the topic if they are missing.
     #[arg(long)]
     create: bool,
-    /// Ask this node instead of the topic's home.
+    /// Send requests to this node instead of the topic's home.
     #[arg(long, value_name = "NODE")]
     via: Option<Vertex>,
     /// Show the nodes that each message crossed.

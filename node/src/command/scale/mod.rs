@@ -18,8 +18,8 @@ use super::sim::ReportFormat;
 
 /// Measure how hops, messages and time grow with the cube.
 ///
-/// Starts whole clusters of the very code of the nodes in virtual time, one for each dimension; sends requests across them, kills homes, lets
-/// nodes hang, and counts hops, frames and virtual time. The same seed gives the same figures.
+/// Runs whole clusters with the nodes' own code in virtual time, one for each dimension. Sends requests across them,
+/// kills homes, hangs nodes, and counts hops, frames and virtual time. The same seed gives the same figures.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n    \
     cubecast scale\n    \
@@ -34,19 +34,19 @@ pub struct Args {
     /// The seed of every cluster.
     #[arg(long, value_name = "S", default_value_t = 1)]
     seed: u64,
-    /// Requests across each cube.
+    /// The number of requests across each cube.
     #[arg(long, value_name = "N", default_value_t = Sizes::default().probes)]
     probes: u32,
-    /// Homes that are killed in each cube, one after the other.
+    /// The number of homes that are killed in each cube, one after the other.
     #[arg(long, value_name = "N", default_value_t = Sizes::default().failures, value_parser = clap::value_parser!(u32).range(1..))]
     failures: u32,
-    /// The form of the figures.
+    /// The format of the figures.
     #[arg(long, value_enum, default_value_t)]
     format: ReportFormat,
-    /// Print and draw the figures of an earlier run with --format json, and measure nothing.
+    /// Print and draw the figures of an earlier run with --format json, without a measurement.
     #[arg(long, value_name = "FILE", conflicts_with_all = ["dimensions", "seed", "probes", "failures"])]
     figures: Option<PathBuf>,
-    /// Draw the figures into this SVG file too.
+    /// Also draw the figures into this SVG file.
     #[arg(long, value_name = "FILE")]
     graph: Option<PathBuf>,
 }

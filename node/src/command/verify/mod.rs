@@ -28,17 +28,17 @@ use crate::client::CubecastClient;
 use evidence::Evidence;
 use stage::{Halt, Stage};
 
-/// Prove on the running cluster what it promises: each evaluation with its evidence and a verdict.
+/// Prove the promises of Cubecast on the running cluster: each evaluation shows its evidence and a verdict.
 ///
-/// Works on topics of its own, and makes nodes fail (which they must be allowed to: `cubecast up` and
-/// `cubecast node --allow-faults`). What it broke is mended at the end, also after Ctrl-C.
+/// Uses its own topics, and makes nodes fail, which they must allow (`cubecast up` and `cubecast node
+/// --allow-faults`). At the end, and after Ctrl-C, all failures are ended.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n    \
     cubecast verify\n    \
     cubecast verify --only placement,replication\n    \
     cubecast verify --format json")]
 pub struct Args {
-    /// Only these, separated by commas.
+    /// Run only these evaluations, separated by commas.
     #[arg(long, value_enum, value_name = "EVALUATION,...", value_delimiter = ',')]
     only: Vec<Evaluation>,
     #[command(flatten)]
@@ -51,17 +51,17 @@ enum Evaluation {
     Api,
     /// 1b: several nodes publish and subscribe to one topic at the same time.
     Simultaneous,
-    /// 2: a topic is at home where its hash says; the eight published placements.
+    /// 2: a topic's home follows from its hash; the eight published placements.
     Placement,
-    /// 2: a topic is replicated on the right nodes, and on no other.
+    /// 2: a topic is replicated on the right nodes, and on no others.
     Replication,
     /// 3: a failed node recovers to the state before the failure.
     Recovery,
-    /// 4: a node that comes online fetches all that belongs to it from the others.
+    /// 4: a node that comes online fetches all of its data from the others.
     Rejoin,
-    /// 5: while the right node is offline, its replicas serve and name it.
+    /// 5: while the right node is offline, its replicas serve requests and name it.
     Failover,
-    /// 8: what each consistency level keeps when the home fails.
+    /// 8: the guarantees of each consistency level if the home fails.
     Consistency,
 }
 

@@ -97,7 +97,7 @@ pub struct Unavailable {
     pub topic: TopicName,
     /// Its length in milliseconds.
     pub longest_ms: u64,
-    /// Its begin in seconds since the start.
+    /// When it began, in seconds since the start of the run.
     pub at_s: f64,
 }
 
