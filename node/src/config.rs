@@ -138,7 +138,7 @@ pub struct Typed {
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TypedStorage {
-    /// Free space that publishes leave on the disk, such as `64MiB`.
+    /// Free space that publishes leave on the disk, for example `64MiB`.
     pub reserve: Option<String>,
     /// Number of nodes with data on this disk.
     pub shared_by: Option<u64>,
@@ -160,7 +160,7 @@ pub struct TypedLimits {
     pub silence_s: Option<usize>,
     /// New publishers and subscribers per second.
     pub registrations_per_second: Option<usize>,
-    /// Time without use after which publishers and subscribers are deleted, such as `30d`. Default: never.
+    /// Time without use after which publishers and subscribers are deleted, for example `30d`. Default: never.
     pub names_expire_after: Option<String>,
 }
 
@@ -352,7 +352,7 @@ pub fn check_dimension(given: u8) -> Result<Dimension, ConfigError> {
     }
 }
 
-/// Parses a size such as `1048576`, `1024KiB` or `1MiB` into bytes.
+/// Parses a size like `1048576`, `1024KiB` or `1MiB` into bytes.
 pub fn parse_size(text: &str) -> Result<u64, ConfigError> {
     let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
     let unit = match &text[digits.len()..] {
@@ -367,7 +367,7 @@ pub fn parse_size(text: &str) -> Result<u64, ConfigError> {
     bytes.ok_or_else(|| ConfigError::Size { given: text.to_owned() })
 }
 
-/// Parses a time such as `30d`, `12h` or `90s`. It must lie between 1 second and 10 years.
+/// Parses a time like `30d`, `12h` or `90s`. It must lie between 1 second and 10 years.
 pub fn parse_expiry(text: &str) -> Result<Duration, ConfigError> {
     const BOUNDS: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(10 * 365 * 24 * 3_600);
     let parsed = humantime::parse_duration(text).ok().filter(|time| BOUNDS.contains(time));

@@ -46,7 +46,7 @@ static LOG: OnceLock<(Repeats, Sink)> = OnceLock::new();
 
 /// Sets up logging for the process.
 ///
-/// `filter` is a level, or tracing's directives such as `info,cubecast_node=debug`. If `file` is given, lines go to
+/// `filter` is a level, or tracing's directives like `info,cubecast_node=debug`. If `file` is given, lines go to
 /// this file, which is rotated, in place of standard error. An error is a message for the user.
 pub fn init(filter: &str, format: LogFormat, file: Option<&Path>) -> Result<(), String> {
     let filter = check_filter(filter)?;

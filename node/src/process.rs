@@ -76,7 +76,7 @@ pub async fn serve(
     let (sender, inbox) = inbox();
     let signals = Signals::default();
     let metrics = Arc::new(Metrics::beside(disk.metrics()));
-    // Connections end when the node is told to stop, and when its runtime ends for any reason.
+    // Connections end when the node is asked to stop, and when its runtime ends for any reason.
     let (end, ended) = watch::channel(false);
     let addresses = settings.addresses;
     let descriptors = raise_descriptors();

@@ -17,7 +17,7 @@ pub enum EndSignal {
 }
 
 impl EndSignal {
-    /// The signal's name, such as `SIGINT`.
+    /// The signal's name, for example `SIGINT`.
     pub fn name(self) -> &'static str {
         match self {
             EndSignal::Interrupt => "SIGINT",

@@ -43,7 +43,7 @@ pub use deliveries::Deliveries;
 use deliveries::Listener;
 use driver::{Command, Driver, Order};
 
-/// Events and notices kept for a slow receiver. The oldest are dropped, and the receiver learns how many.
+/// Events and notices kept for a slow receiver. The oldest are dropped, and the receiver gets their number.
 const KEPT_FOR_RECEIVERS: usize = 16_384;
 
 /// A client of the cluster. Clones share their connections; dropping the last clone closes them.

@@ -180,7 +180,7 @@ impl Child {
     }
 }
 
-/// Waits for a process that was told to end, and kills it after a time limit.
+/// Waits for a process to end, and kills it after a time limit.
 async fn ended(process: &mut tokio::process::Child) -> std::io::Result<ExitStatus> {
     match timeout(ENDS_WITHIN, process.wait()).await {
         Ok(status) => status,

@@ -24,7 +24,7 @@ pub struct Args {
     /// The kind of failure.
     #[arg(long, value_enum, value_name = "MODE", default_value_t)]
     mode: Mode,
-    /// The duration, such as 500ms, 10s or 2m.
+    /// The duration, for example 500ms, 10s or 2m.
     #[arg(long = "for", value_name = "TIME", default_value = "10s", value_parser = parse_time)]
     time: Duration,
     #[command(flatten)]

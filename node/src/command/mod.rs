@@ -63,7 +63,7 @@ the ways to end them. A reader of standard output that goes away, such as `head`
 /// The level and the format of logs. Logs go to standard error.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Logging {
-    /// Level (error, warn, info, debug, trace) or a filter such as `info,cubecast_node=debug`.
+    /// Level (error, warn, info, debug, trace) or a filter like `info,cubecast_node=debug`.
     #[arg(
         id = "log_filter",
         long = "log",

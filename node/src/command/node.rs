@@ -19,7 +19,7 @@ pub struct Args {
     /// The configuration file (TOML).
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// The vertex that this node serves, such as 100.
+    /// The vertex that this node serves, for example 100.
     #[arg(long, value_name = "BITS")]
     node: Option<String>,
     /// The dimension of the cube, 1 to 6.
@@ -46,7 +46,7 @@ pub struct Args {
     /// When writes are synced to disk: always, interval=MS or never.
     #[arg(long, value_name = "MODE")]
     sync: Option<String>,
-    /// Free disk space below which publishes are refused, such as 64MiB (default: an eighth of the disk, at most
+    /// Free disk space below which publishes are refused, for example 64MiB (default: an eighth of the disk, at most
     /// 256MiB).
     #[arg(long, value_name = "SIZE")]
     storage_reserve: Option<String>,
@@ -59,7 +59,7 @@ pub struct Args {
     /// The origin of a web page that may connect, in addition to those of this machine and of the node's own address.
     #[arg(long, value_name = "ORIGIN")]
     allow_origin: Vec<String>,
-    /// A host name that clients may use for this node, such as a load balancer's, in addition to those of this
+    /// A host name that clients may use for this node, for example a load balancer's, in addition to those of this
     /// machine and of the addresses; `*` accepts all.
     #[arg(long, value_name = "NAME")]
     allow_host: Vec<String>,

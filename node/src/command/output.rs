@@ -199,7 +199,7 @@ pub fn known<T: ToString>(item: Option<T>) -> String {
     item.map_or_else(|| "-".into(), |item| item.to_string())
 }
 
-/// A number of bytes with a unit, such as `1.5 MiB`.
+/// A number of bytes with a unit, for example `1.5 MiB`.
 pub fn bytes(bytes: u64) -> String {
     const UNITS: [(u64, &str); 3] = [(1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")];
     match UNITS.iter().find(|(unit, _)| bytes >= *unit) {
@@ -208,7 +208,7 @@ pub fn bytes(bytes: u64) -> String {
     }
 }
 
-/// Milliseconds as a time span, such as `3 min 20 s`.
+/// Milliseconds as a time span, for example `3 min 20 s`.
 pub fn time_span(ms: u64) -> String {
     let (seconds, minutes, hours) = (ms / 1_000, ms / 60_000, ms / 3_600_000);
     match () {

@@ -21,7 +21,7 @@ pub struct Remote {
     /// `table` for people, `json` for programs.
     #[arg(long, value_enum, value_name = "FORMAT", default_value_t)]
     pub format: Format,
-    /// The time limit, such as 500ms, 10s or 2m.
+    /// The time limit, for example 500ms, 10s or 2m.
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = parse_time)]
     pub timeout: Duration,
 }
@@ -89,7 +89,7 @@ fn parse_node(text: &str) -> Result<String, String> {
     }
 }
 
-/// Parses a time such as `500ms`, `10s` or `2m`. A number without a unit means seconds.
+/// Parses a time like `500ms`, `10s` or `2m`. A number without a unit means seconds.
 pub fn parse_time(text: &str) -> Result<Duration, String> {
     let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
     let number: f64 = digits.parse().map_err(|_| format!("`{text}` is no time: write 500ms, 10s or 2m"))?;

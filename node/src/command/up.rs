@@ -45,7 +45,7 @@ pub struct Args {
     /// When writes are synced to disk: always, interval=MS or never.
     #[arg(long, value_name = "MODE", default_value_t)]
     sync: SyncMode,
-    /// Free disk space below which nodes refuse publishes, such as 64MiB (default: an eighth of the disk, at most
+    /// Free disk space below which nodes refuse publishes, for example 64MiB (default: an eighth of the disk, at most
     /// 256MiB).
     #[arg(long, value_name = "SIZE")]
     storage_reserve: Option<String>,
@@ -53,7 +53,7 @@ pub struct Args {
     /// large.
     #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..=UNLIMITED_REGISTRATIONS as i64))]
     registrations_per_second: Option<u32>,
-    /// Delete publishers and subscribers that are unused for this long, such as 30d or 12h (default: never).
+    /// Delete publishers and subscribers that are unused for this long, for example 30d or 12h (default: never).
     #[arg(long, value_name = "TIME")]
     names_expire_after: Option<String>,
     /// Whether clients can make nodes fail, and cut or slow links (default: on if only this machine can connect, off

@@ -20,7 +20,7 @@ pub enum DiskWork {
     Reopen { wipe: bool },
 }
 
-/// The disk is no longer reliable. The node must end, because it can no longer tell what is stored. Holds the reason.
+/// The disk is no longer reliable. The node must end, because the stored state is unknown. Holds the reason.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 #[error("storage failed: {0}")]
 pub struct DiskFailed(pub String);

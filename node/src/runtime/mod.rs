@@ -73,7 +73,7 @@ impl Default for Signals {
     }
 }
 
-/// Drives one machine until it is told to stop.
+/// Drives one machine until the node stops.
 pub struct Runtime<M, D> {
     machine: M,
     disk: D,

@@ -59,7 +59,8 @@ impl fmt::Display for FolderIdentity {
     }
 }
 
-/// The content of `owner.json`. Its checksum prevents that a flipped bit makes the folder look like another node's.
+/// The content of `owner.json`. Its checksum detects a flipped bit that would make the folder look like another
+/// node's.
 #[derive(Serialize, Deserialize)]
 struct Owner {
     format: u32,
@@ -222,8 +223,8 @@ fn lock(path: &Path) -> Result<File, StorageError> {
 }
 
 /// Writes this process's id, for processes that find the folder in use. The file is overwritten in place, because
-/// space released on a full disk may not be available again. On a full disk a new file stays empty, and other
-/// processes learn no process id.
+/// space released on a full disk may not be available again. On a full disk a new file stays empty, so other
+/// processes find no process id.
 fn sign(file: &mut File) -> io::Result<()> {
     file.rewind()?;
     match writeln!(file, "{:<19}", std::process::id()) {

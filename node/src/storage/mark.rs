@@ -2,8 +2,8 @@
 //!
 //! If redb finds its newest commit broken after a crash, it uses the commit before it. That is right if the crash
 //! tore the commit, and wrong if the commit was complete, acknowledged and damaged later. The database itself cannot
-//! tell these cases apart. The mark is written after each commit (not synced: 16 bytes into the page cache), so a
-//! database behind its mark has lost acknowledged writes, and the node reports it. The mark also tells whether the
+//! distinguish these cases. The mark is written after each commit (not synced: 16 bytes into the page cache), so a
+//! database behind its mark has lost acknowledged writes, and the node reports it. The mark also records whether the
 //! folder was closed properly.
 //!
 //! Two slots are written in turn, so a write that never reached the disk leaves the previous mark. Each slot has a

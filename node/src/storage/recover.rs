@@ -100,7 +100,7 @@ fn find(transaction: &WriteTransaction, record: Option<Row<NodeRecord>>) -> Resu
     Ok(found)
 }
 
-/// Writes the state that the node is told: a shorter log, a commit index within it, and the record of the loss.
+/// Writes the recovered state to disk: a shorter log, a commit index within it, and the record of the loss.
 fn cut_logs(transaction: &WriteTransaction, groups: &[RecoveredGroup], cuts: &[CutTail]) -> Result<(), Failure> {
     let mut log = transaction.open_table(rows::LOG)?;
     let mut hard_states = transaction.open_table(rows::HARD_STATE)?;

@@ -383,7 +383,7 @@ fn rows_from<'t>(
     }))
 }
 
-/// Extends the damaged range to the end of the row before it, because a damaged row does not tell where it begins.
+/// Extends the damaged range to the end of the row before it, because the start of a damaged row is unknown.
 fn widen(failure: Failure, table: Option<&ReadOnlyTable<MessageKey, Value>>, read: &ReadMessages) -> Failure {
     let unreadable = match failure {
         Failure::Unreadable(unreadable) => unreadable,

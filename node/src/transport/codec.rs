@@ -1,4 +1,4 @@
-//! Converts between bytes and core's types. Only this module knows the encodings.
+//! Converts between bytes and core's types. Only this module depends on the encodings.
 
 use cubecast_core::cube::Dimension;
 use cubecast_core::wire::answer::{Failure, ServerFrame};

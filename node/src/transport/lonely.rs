@@ -1,5 +1,6 @@
 //! Warns if a node has no connection to any neighbour: its neighbours do not run, have another address for it, or
-//! another process took its place. Such a node can do nothing, and operators should learn this before clients do.
+//! another process took its place. Such a node cannot serve, and the warning should reach operators before clients
+//! notice.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;

@@ -17,7 +17,7 @@ use cubecast_core::visible::visible;
 /// The rules that a request's headers are checked against.
 #[derive(Clone, Debug, Default)]
 pub struct OriginRules {
-    /// Allowed origins such as `https://example.org`; `*` allows all.
+    /// Allowed origins like `https://example.org`; `*` allows all.
     pub allowed: Vec<String>,
     /// The cluster's hosts, without ports; `*` allows all.
     pub own_hosts: Vec<String>,

@@ -1,7 +1,7 @@
 //! One neighbour's WebSocket after the handshake: frames in, frames out.
 //!
 //! One binary message carries all frames of a turn. Core judges whether the neighbour is alive. This module only
-//! detects a dead connection: WebSocket pings cross it every second, whatever faults core simulates on its own
+//! detects a dead connection: WebSocket pings cross it every second, even while core simulates faults on its own
 //! frames.
 
 use std::sync::atomic::Ordering::Relaxed;

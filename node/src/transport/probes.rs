@@ -50,7 +50,7 @@ fn typed(status: StatusCode, body: &str, content_type: &'static str) -> Response
     answer
 }
 
-/// A node's report to a probe.
+/// The node's report for a probe.
 struct Report {
     healthy: bool,
     ready: bool,

@@ -46,7 +46,7 @@ impl UpgradeRefused {
         }
     }
 
-    /// The refusal as an answer, with headers that tell the client the correct form.
+    /// The refusal as an answer, with headers that state the correct form.
     pub fn answer(self) -> Response<Full<Bytes>> {
         let mut answer = page(self.status(), &format!("{self}\n"));
         let headers = answer.headers_mut();

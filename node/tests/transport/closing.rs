@@ -1,4 +1,4 @@
-//! The end of connections: both sides learn the reason, and no data is cut off.
+//! The end of connections: both sides receive the reason, and no data is cut off.
 
 use cubecast_core::io::Input;
 use futures_util::{SinkExt, StreamExt};

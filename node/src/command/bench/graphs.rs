@@ -24,7 +24,7 @@ pub const COLOURS: &str = "\
 @media(prefers-color-scheme:dark){:root{--ink:#e9eef4;--soft:#a2b0c0;--ground:#0e141b;--card:#161e28;--line:#293543;--bar:#7cbcff;--tail:#2b4f74;--ok:#43cfa4;--miss:#ff8a5c}}
 svg text{fill:var(--ink);font:13px system-ui,sans-serif}svg .soft{fill:var(--soft)}";
 
-/// All graphs as files: the name, such as `bench-publishes-latency.svg`, and the content.
+/// All graphs as files: the name, for example `bench-publishes-latency.svg`, and the content.
 pub fn files(results: &Results) -> Vec<(String, String)> {
     let mut files = Vec::new();
     for group in results.groups() {

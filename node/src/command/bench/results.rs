@@ -104,7 +104,7 @@ pub struct History {
     pub why_failed: Option<String>,
 }
 
-/// An event during a run, such as the kill of a node.
+/// An event during a run, for example the kill of a node.
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
 pub struct Mark {
     /// Seconds since the start of the history.

@@ -28,7 +28,7 @@ use crate::config::{Typed, TypedLimits, UNLIMITED_REGISTRATIONS};
 use crate::private;
 
 const HOST: Host = Host::LOOPBACK;
-/// A node that was told to end is killed after this time.
+/// The time limit for a node to end; after it the node is killed.
 const ENDS_WITHIN: Duration = Duration::from_secs(10);
 /// The minimum length of a secret is 16 bytes.
 const SECRET_BYTES: usize = 32;
@@ -167,7 +167,7 @@ impl Fleet {
         }
     }
 
-    /// Tells a node to end and waits for it. `Err`: how it ended instead.
+    /// Asks a node to end and waits for it. `Err`: how it ended instead.
     pub async fn stop(&mut self, node: Vertex) -> Result<(), String> {
         let Some(mut process) = self.running.remove(&node) else { return Ok(()) };
         drop(process.child.stdin.take());

@@ -1,4 +1,4 @@
-//! Nodes in separate network environments, between which an external program such as `scripts/partition` can cut the
+//! Nodes in separate network environments, between which an external program like `scripts/partition` can cut the
 //! network.
 //!
 //! | called as | does |

@@ -25,7 +25,7 @@ use super::record::Recorder;
 const LIMIT: Duration = Duration::from_secs(30);
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 
-/// The messages of every holder, by topic. `None`: the holder does not know the topic.
+/// The messages of every holder, by topic. `None`: the holder has no such topic.
 pub type Holdings = BTreeMap<TopicName, BTreeMap<Vertex, Option<Vec<Message>>>>;
 
 /// Waits for recovery, gives open push sessions time to deliver all messages, and reads the holders again after all
@@ -165,7 +165,7 @@ impl Keeper<'_> {
 async fn read_all(nodes: &Nodes, topics: &[TopicName]) -> Holdings {
     let mut holdings = Holdings::new();
     for topic in topics {
-        // Passing topics may or may not exist. A holder that knows the topic lets the auditor read it.
+        // Passing topics may or may not exist. If a holder has the topic, the auditor subscribes and can read it.
         let subscribe =
             Action::Subscribe { subscriber: Workload::auditor(), topic: topic.clone(), from: None, push: false };
         let home = placement::home(topic.as_str(), nodes.dimension());
@@ -178,7 +178,7 @@ async fn read_all(nodes: &Nodes, topics: &[TopicName]) -> Holdings {
     holdings
 }
 
-/// Reads one replica from its first message on. `None`: it does not know the topic.
+/// Reads one replica from its first message on. `None`: it has no such topic.
 async fn read(nodes: &Nodes, holder: Vertex, topic: &TopicName) -> Result<Option<Vec<Message>>, AskError> {
     let mut found: Vec<Message> = Vec::new();
     loop {

@@ -96,7 +96,7 @@ pub fn run(args: &Args) -> Result<(), Failure> {
     })
 }
 
-/// Creates the publisher and the topic if they are missing. Existing ones remain unchanged, whoever created them.
+/// Creates the publisher and the topic if they are missing. Existing ones remain unchanged.
 pub async fn create(client: &CubecastClient, publisher: &PublisherId, topic: &TopicName) -> Result<(), Failure> {
     client.create_publisher(publisher).await?;
     match client.create_topic(publisher, topic).await {

@@ -28,7 +28,7 @@ use super::sim::ReportFormat;
     cubecast scale --format markdown --graph scale.svg\n    \
     cubecast scale --figures scale.json --graph scale.svg")]
 pub struct Args {
-    /// Dimensions to measure: `4-10`, or a list such as `3,5,8`.
+    /// Dimensions to measure: `4-10`, or a list like `3,5,8`.
     #[arg(long, value_name = "FROM-TO|D,...", default_value = "4-10", value_parser = dimensions)]
     dimensions: Dimensions,
     /// The seed of every cluster.

@@ -19,7 +19,7 @@ pub async fn run(stage: &mut Stage, evidence: &mut Evidence) -> Result<(), Halt>
     ask_about(stage, evidence).await
 }
 
-/// Sends all requests to one node, whatever their home.
+/// Sends all requests to one node, independent of their homes.
 struct Through<'a> {
     stage: &'a Stage,
     node: Vertex,
