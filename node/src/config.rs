@@ -25,7 +25,7 @@
 //! content_bytes = 1048576          # content of one message
 //! registrations_per_second = 200   # new publishers and subscribers; bursts up to ten times as many
 //! names_expire_after = "30d"       # deletes publishers and subscribers unused for this long; default: never
-//! silence_s = 60                   # closes a client connection after this long without any bytes, pongs included
+//! silence_s = 60                   # closes a client connection that sends nothing for this long, not even pongs
 //!
 //! [storage]
 //! reserve = "64MiB"                # publishes need more free space; default: an eighth of the disk, at most 256 MiB
@@ -150,7 +150,8 @@ pub struct TypedStorage {
 pub struct TypedLimits {
     /// Client connections, at most.
     pub clients: Option<usize>,
-    /// Client connections from one address, at most. Default: half of `clients`, rounded up.
+    /// Client connections from one address, or one IPv6 network (/64), at most. Default: half of `clients`, rounded
+    /// up.
     pub clients_of_one: Option<usize>,
     /// Unanswered requests of one connection, at most.
     pub unanswered: Option<usize>,

@@ -19,7 +19,7 @@ const DRAIN: Duration = Duration::from_secs(10);
 
 /// A client under measurement. Each has its own connections.
 pub trait Client: Send + 'static {
-    /// Begins the next request. The error is the reason of its failure.
+    /// Begins the next request. The error is the reason for its failure.
     fn request(&mut self) -> impl Future<Output = Result<Done, String>> + Send + 'static;
 }
 

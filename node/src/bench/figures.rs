@@ -28,7 +28,7 @@ pub struct Figures {
     pub done: u64,
     /// Failed requests.
     pub failed: u64,
-    /// The reason of the first failure.
+    /// The reason for the first failure.
     pub why_failed: Option<String>,
     /// CPU seconds of the servers for a million requests.
     pub cpu_s_per_million: f64,

@@ -24,7 +24,7 @@ pub struct Sample {
     pub bytes: u64,
     /// Requests that were refused or never answered.
     pub failed: u64,
-    /// The reason of the first failure.
+    /// The reason for the first failure.
     pub why_failed: Option<String>,
     /// The timeline, if one was requested.
     pub slots: Option<Slots>,

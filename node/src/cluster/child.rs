@@ -23,7 +23,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 const LIVED_WELL: Duration = Duration::from_secs(10);
 /// A node that does not end within this time is killed.
 const ENDS_WITHIN: Duration = Duration::from_secs(10);
-/// Bytes of a log's end that are searched for the reason of a failure, and the maximum length of a displayed line.
+/// Bytes of a log's end that are searched for the reason for a failure, and the maximum length of a displayed line.
 const TAIL_BYTES: u64 = 64 << 10;
 
 /// An event of a child.
@@ -166,7 +166,7 @@ impl Child {
         let mut command = Command::new(std::env::current_exe()?);
         command.args(["node", "--exit-with-stdin", "--log", &self.log_filter, "--log-format", &self.log_format]);
         command.arg("--config").arg(&self.config);
-        // Standard output carries only the reason of a failure, which may not fit into a log on a full disk.
+        // Standard output carries only the reason for a failure, which may not fit into a log on a full disk.
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).kill_on_drop(true);
         if self.verbose {
             command.stderr(Stdio::piped())

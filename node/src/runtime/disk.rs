@@ -54,7 +54,7 @@ pub struct ThreadedDisk {
     /// Events of work that was completed during submission and not yet reported. Later submissions are reported
     /// later.
     done: VecDeque<StorageEvent>,
-    /// The reason of a refused submission. The next result reports it, so failures are handled in one place.
+    /// The reason for a refused submission. The next result reports it, so failures are handled in one place.
     refused: Option<String>,
 }
 

@@ -2,8 +2,8 @@
 //!
 //! One task owns the machine. It waits for a result from the disk, an arrival from a connection, or the machine's
 //! deadline. It passes everything that is already there, up to a limit, to the machine as one turn, and performs
-//! every effect in order before the next turn. It never waits for a connection or for the disk: it only uses queues,
-//! which bound the other side.
+//! every effect in order before the next turn. It never waits for a connection or for the disk. It uses queues to
+//! both, which are bounded on their side.
 
 pub mod clock;
 pub mod disk;

@@ -242,7 +242,7 @@ impl Holding {
         self.held.must_go.notified().await;
     }
 
-    /// Completes when a message is not complete in time.
+    /// Completes when a message takes too long to arrive.
     pub async fn overdue(&self) {
         loop {
             self.is_coming.notified().await;

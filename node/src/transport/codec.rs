@@ -66,7 +66,7 @@ pub struct PeerMessage {
     pub frames: usize,
 }
 
-/// Encodes the frames of one turn as one message, or as few messages as keep a reasonable size.
+/// Encodes the frames of one turn as one message, or as the fewest messages of a reasonable size.
 pub fn encode_peer_messages(frames: &[PeerFrame]) -> Vec<PeerMessage> {
     if frames.len() <= binary::MAX_FRAMES {
         let bytes = binary::encode_peer_frames(frames);

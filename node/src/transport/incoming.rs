@@ -62,7 +62,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Incoming<S> {
             }
             let mut chunk = [0; CHUNK];
             let mut chunk = ReadBuf::new(&mut chunk);
-            // The header of a piece takes a few bytes more than the chunk; the read still asks for a whole chunk.
+            // Headers of pieces make the output a few bytes longer than the chunk; a whole chunk is read anyway.
             ready!(Pin::new(&mut this.stream).poll_read(context, &mut chunk))?;
             if chunk.filled().is_empty() {
                 return Poll::Ready(Ok(()));

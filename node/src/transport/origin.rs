@@ -55,8 +55,8 @@ impl OriginRules {
         }
     }
 
-    /// Checks the `Host` header of a request without an origin. Browsers always send `Host`; old health checkers may
-    /// not.
+    /// Checks the `Host` header of a request that does not open a WebSocket. A missing header is accepted: browsers
+    /// always send it, but old health checkers may not.
     pub fn check_host(&self, host: Option<&str>) -> Result<(), OriginRefused> {
         match host {
             Some(host) if !host.is_empty() && !self.is_ours(host) => Err(OriginRefused::Host { host: shorten(host) }),

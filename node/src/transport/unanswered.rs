@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
-/// A request takes one place, plus one for each this many of its bytes.
+/// A request takes one place, plus one for every `PLACE_BYTES` bytes.
 const PLACE_BYTES: usize = 16 << 10;
 /// No place became free for too long: the client does not read, or its answers were lost.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

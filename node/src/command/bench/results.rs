@@ -100,7 +100,7 @@ pub struct History {
     pub marks: Vec<Mark>,
     /// Failed requests.
     pub failed: u64,
-    /// The reason of the first failure.
+    /// The reason for the first failure.
     pub why_failed: Option<String>,
 }
 
