@@ -12,7 +12,7 @@ use super::{Failure, output};
 
 /// Make a node fail on request. It recovers after a time, or with `cubecast recover`.
 ///
-/// The node must allow faults. It does if it was started with --allow-faults, or by `cubecast up` if only this
+/// This works on nodes that allow faults: those started with --allow-faults, and those of `cubecast up` if only this
 /// machine can connect.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n    \
@@ -31,6 +31,7 @@ pub struct Args {
     remote: Remote,
 }
 
+/// The kind of a failure.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, ValueEnum)]
 pub enum Mode {
     /// Everything that is not on disk is lost.

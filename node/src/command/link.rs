@@ -10,8 +10,8 @@ use crate::client::CubecastClient;
 
 /// Cut, slow or restore the link from one node to its neighbour.
 ///
-/// Conditions last until they are changed. Conditions that are not given are reset. The node must allow faults. It
-/// does if it was started with --allow-faults, or by `cubecast up` if only this machine can connect.
+/// Conditions last until they are changed. Conditions that are not given are reset. This works on nodes that allow
+/// faults: those started with --allow-faults, and those of `cubecast up` if only this machine can connect.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n    \
     cubecast link 000 001 --cut --both\n    \

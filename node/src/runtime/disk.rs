@@ -15,8 +15,11 @@ use crate::storage::{RedbStore, StorageCommand, StorageEvent, StorageMetrics, St
 /// Work for the disk, done in the order of submission.
 #[derive(Clone, PartialEq, Debug)]
 pub enum DiskWork {
+    /// Writes a batch.
     Write(WriteBatch),
+    /// Reads messages.
     Read(ReadMessages),
+    /// Closes and opens the store. With `wipe`, deletes everything in between.
     Reopen { wipe: bool },
 }
 
@@ -27,6 +30,7 @@ pub struct DiskFailed(pub String);
 
 /// A storage engine on its own thread.
 pub trait Disk: Send + 'static {
+    /// Submits work. The next result reports a refusal.
     fn submit(&mut self, work: DiskWork);
 
     /// The next result, as an input for core. Cancel-safe.

@@ -1,6 +1,6 @@
 //! The file under redb. It counts written bytes and decides whether a sync of redb reaches the disk.
 //!
-//! redb commits always with a sync. With [`crate::storage::SyncMode::Always`] this sync reaches the disk. In the
+//! redb always commits with a sync. With [`crate::storage::SyncMode::Always`] this sync reaches the disk. In the
 //! other modes it is postponed: the commit is in the operating system's cache, so a killed process loses nothing, and
 //! only [`DiskSwitch::sync_put_off`] syncs the disk.
 //!

@@ -35,8 +35,8 @@ pub(super) enum Failure {
     Closed,
 }
 
-/// One implementation for each error type: a generic one would conflict with the implementation for [`BadRow`], because
-/// core could make it convertible into redb's error later.
+/// One implementation for each error type: a generic one would conflict with the implementation for core's `BadRow`,
+/// because core could make that convertible into redb's error later.
 macro_rules! fails_with_redb {
     ($($error:ident),*) => {$(
         impl From<redb::$error> for Failure {

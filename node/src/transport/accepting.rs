@@ -126,7 +126,7 @@ mod tests {
         for _ in 0..20 {
             sleep(accepting.next_pause()).await;
             assert_eq!(accepting.failed(exhausted()), None);
-            // One success in between does not end the trouble.
+            // One success in between does not mean that accepting works again.
             accepting.succeeded();
             assert!(accepting.calm().now_or_never().is_none());
         }

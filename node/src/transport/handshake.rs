@@ -96,10 +96,12 @@ pub struct Credentials {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(u16)]
 pub enum RefusalCode {
+    /// The proof does not match this cluster's secret.
     WrongSecret = 4001,
     OtherCluster = 4002,
     OtherDimension = 4003,
     OtherProtocol = 4004,
+    /// The two vertices do not share an edge.
     NotANeighbour = 4005,
     /// The acceptor serves another vertex than the dialed one.
     NotMe = 4006,

@@ -150,7 +150,7 @@ impl Fleet {
         command.spawn()
     }
 
-    /// Sends SIGKILL: the node completes and reports nothing.
+    /// Sends SIGKILL, so the node can neither finish nor report anything.
     pub async fn kill(&mut self, node: Vertex) {
         if let Some(process) = self.running.remove(&node) {
             process.kill().await;

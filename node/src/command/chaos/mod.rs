@@ -100,6 +100,7 @@ pub struct Args {
     format: Format,
 }
 
+/// Runs the command.
 pub fn run(args: &Args) -> Result<(), Failure> {
     block_on(async { Chaos::new(args)?.run(Shutdown::on_signals()?.requested).await })
 }

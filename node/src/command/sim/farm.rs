@@ -19,7 +19,7 @@ pub(super) struct Farm {
     pub threads: usize,
     /// Whether to continue after a failure.
     pub keep_going: bool,
-    /// The time after which no run is begun.
+    /// The time after which no further run is started.
     pub budget: Option<Duration>,
 }
 

@@ -68,6 +68,7 @@ pub struct Args {
     list: bool,
 }
 
+/// The format of a report.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, ValueEnum)]
 pub enum ReportFormat {
     /// For people.

@@ -96,6 +96,7 @@ struct Verdict {
     seconds: f64,
 }
 
+/// Runs the command.
 pub fn run(args: &Args) -> Result<(), Failure> {
     args.remote.run(|client| async move {
         // An unreachable cluster is not a failed evaluation.

@@ -299,8 +299,8 @@ enum Reach {
     Neither,
 }
 
-/// A group reduces its voters to a majority of its full size at most, so a side with at most half of such a majority
-/// can do nothing.
+/// A group reduces its voters at most down to a majority of its full size, so a side with at most half of such a
+/// majority can do nothing.
 fn reaches(split: &Split, node: Vertex, home: Vertex) -> Reach {
     let size = usize::from(home.dimension().bits()) + 1;
     let is_here = |member: &Vertex| split.side.contains(member) == split.side.contains(&node);
