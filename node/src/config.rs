@@ -21,6 +21,7 @@
 //!
 //! [limits]
 //! clients = 4096                   # client connections
+//! clients_of_one = 2048            # of these, from one address or IPv6 network (/64); default: half of `clients`
 //! unanswered = 1024                # unanswered requests of one connection
 //! content_bytes = 1048576          # content of one message
 //! registrations_per_second = 200   # new publishers and subscribers; bursts up to ten times as many
