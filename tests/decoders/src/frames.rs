@@ -1,23 +1,45 @@
 //! Checks of frames sent by nodes, to clients and between neighbours.
 
-use cubecast_core::wire::answer::ServerFrame;
+use cubecast_core::store::{LogEntry, StoredMessage};
+use cubecast_core::wire::answer::{GroupStatus, Holder, LinkStatus, LinkView, Message, NodeView, ServerFrame};
 use cubecast_core::wire::binary::{
     decode_peer_frames, decode_server_frames, encode_peer_frames, encode_server_frames, let_peer_message_fit,
 };
 use cubecast_core::wire::json::render;
-use cubecast_core::wire::peer::PeerFrame;
+use cubecast_core::wire::peer::{LinkState, PeerFrame};
 
 use crate::cube;
 use crate::memory::{Allowance, within};
 
-/// A list may claim as many items as bytes are left; the largest item takes 128 bytes of memory.
-const SERVER: Allowance = Allowance { per_byte: 144, beside: 2 << 10 };
-/// As above; the largest item takes 80 bytes.
-const PEER: Allowance = Allowance { per_byte: 96, beside: 2 << 10 };
+/// Lists of these are in frames to clients, and, with the answers that nodes pass on, in frames between neighbours.
+const ITEMS: [usize; 9] = [
+    size_of::<GroupStatus>(),
+    size_of::<Holder>(),
+    size_of::<LinkState>(),
+    size_of::<LinkStatus>(),
+    size_of::<LinkView>(),
+    size_of::<LogEntry>(),
+    size_of::<Message>(),
+    size_of::<NodeView>(),
+    size_of::<StoredMessage>(),
+];
+/// A list may claim as many items as bytes are left, and memory for them is reserved at once. Lists within the items hold
+/// vertices, which are small.
+const FRAMES: Allowance = Allowance { per_byte: largest(&ITEMS) + 16, beside: 2 << 10 };
+
+const fn largest(sizes: &[usize]) -> usize {
+    match sizes {
+        [] => 0,
+        [first, rest @ ..] => {
+            let others = largest(rest);
+            if *first > others { *first } else { others }
+        }
+    }
+}
 
 /// Checks a binary message to a client. Decoded frames must also be expressible in JSON.
 pub fn check_server(input: &[u8]) {
-    let Ok(frames) = within(SERVER, input.len(), || decode_server_frames(input)) else { return };
+    let Ok(frames) = within(FRAMES, input.len(), || decode_server_frames(input)) else { return };
     let again = encode_server_frames(&frames);
     let decoded = decode_server_frames(&again).expect("what was encoded decodes");
     // Compares bytes, because a loss may be NaN, which is not equal to itself.
@@ -43,7 +65,7 @@ pub fn check_peer(input: &[u8]) {
 }
 
 fn check_fitting(input: &[u8]) {
-    let Ok(frames) = within(PEER, input.len(), || decode_peer_frames(input, cube())) else { return };
+    let Ok(frames) = within(FRAMES, input.len(), || decode_peer_frames(input, cube())) else { return };
     let again = encode_peer_frames(&frames);
     let decoded = decode_peer_frames(&again, cube()).expect("what was encoded decodes");
     assert_eq!(encode_peer_frames(&decoded), again);
