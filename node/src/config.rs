@@ -169,42 +169,42 @@ pub struct TypedLimits {
 /// An error in a configuration. Each names the field, its value and the valid values.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
-    #[error("the configuration {file} cannot be read: {error}", file = file.display())]
+    #[error("cannot read the configuration {file}: {error}", file = file.display())]
     Unreadable { file: PathBuf, error: std::io::Error },
-    #[error("the configuration {file} is not understood: {error}", file = file.display())]
+    #[error("invalid configuration {file}: {error}", file = file.display())]
     Syntax { file: PathBuf, error: Box<toml::de::Error> },
-    #[error("`{field}` is missing: {what}")]
+    #[error("`{field}` is missing ({what})")]
     Missing { field: &'static str, what: &'static str },
-    #[error("dimension {given} is not served by real processes: choose 1 to {max} (2 to {nodes} nodes)", max = Dimension::MAX_PROCESSES, nodes = 1 << Dimension::MAX_PROCESSES)]
+    #[error("dimension {given} is not supported by real processes; use 1 to {max} (2 to {nodes} nodes)", max = Dimension::MAX_PROCESSES, nodes = 1 << Dimension::MAX_PROCESSES)]
     Dimension { given: u8 },
     #[error("`{field}`: {error}")]
     Vertex { field: &'static str, error: CubeError },
-    #[error("`addresses` lacks node {missing}: a cube of dimension {dimension} has {nodes} nodes, each with an address", nodes = 1 << dimension)]
+    #[error("`addresses` has no address for node {missing}; a cube of dimension {dimension} has {nodes} nodes, and each needs an address", nodes = 1 << dimension)]
     NoAddress { missing: Vertex, dimension: u8 },
-    #[error("`{field}`: `{given}` is no address: {error}")]
+    #[error("`{field}`: `{given}` is not a valid address: {error}")]
     Address { field: &'static str, given: String, error: AddressError },
     #[error(
-        "`{field}`: others cannot reach a node at `{given}`, which is only where it may listen; write the address of its machine here, and `{given}` in `listen`"
+        "`{field}`: `{given}` can only be listened on, others cannot connect to it; write the address of the node's machine here, and `{given}` in `listen`"
     )]
     NotReachable { field: &'static str, given: String },
     #[error("`addresses`: nodes {first} and {second} have the same address {address}")]
     SameAddress { first: Vertex, second: Vertex, address: String },
     #[error(
-        "{file} holds the cluster's secret, and other users of this machine can read or change it (mode {mode:04o}); run: chmod 600 {file}",
+        "{file} contains the cluster's secret, but other users of this machine can read or change it (mode {mode:04o}); run: chmod 600 {file}",
         file = file.display()
     )]
     Exposed { file: PathBuf, mode: u32 },
-    #[error("`secret`: at least {MIN_SECRET} bytes are needed; all nodes of a cluster have the same")]
+    #[error("`secret` must have at least {MIN_SECRET} bytes, and be the same on all nodes of the cluster")]
     Secret,
-    #[error("`secret` and `secret_file` are both given: leave one away")]
+    #[error("`secret` and `secret_file` are both set; remove one")]
     TwoSecrets,
     #[error("`sync`: {0}")]
     Sync(#[from] SyncModeError),
-    #[error("`storage.reserve`: `{given}` is no size; write bytes, or KiB, MiB or GiB, such as 64MiB")]
+    #[error("`storage.reserve`: `{given}` is not a valid size; use bytes, KiB, MiB or GiB, for example 64MiB")]
     Size { given: String },
-    #[error("`limits.names_expire_after`: `{given}` is no time between 1 s and 10 years; write it such as 12h or 30d")]
+    #[error("`limits.names_expire_after`: `{given}` is not a time between 1 s and 10 years; for example 12h or 30d")]
     Expiry { given: String },
-    #[error("`limits.{field}` must lie between {min} and {max}, not at {given}")]
+    #[error("`limits.{field}` must be between {min} and {max}, not {given}")]
     Limit { field: &'static str, given: usize, min: usize, max: usize },
 }
 
@@ -266,8 +266,8 @@ impl Typed {
 
     /// Validates all settings.
     pub fn check(self) -> Result<Config, ConfigError> {
-        let dimension = check_dimension(required("dimension", "the cube has 2^dimension nodes", self.dimension)?)?;
-        let node = required("node", "the vertex that this node serves, such as 100", self.node)?;
+        let dimension = check_dimension(required("dimension", "the cube has 2^dimension nodes, dimension 1 to 6", self.dimension)?)?;
+        let node = required("node", "the vertex that this node serves, for example 100", self.node)?;
         let vertex = parse_vertex("node", dimension, &node)?;
         let mut addresses = check_addresses(dimension, &self.addresses)?;
         if let Some(advertise) = self.advertise {
@@ -277,9 +277,9 @@ impl Typed {
         let listen = check_address("listen", self.listen.as_ref().unwrap_or(&addresses[vertex.index()]))?.to_string();
         Ok(Config {
             vertex,
-            cluster: required("cluster", "the cluster's name, the same for all of its nodes", self.cluster)?,
+            cluster: required("cluster", "the cluster's name, the same on all of its nodes", self.cluster)?,
             secret: read_secret(self.secret, self.secret_file)?,
-            data: required("data", "the folder in which this node keeps its state", self.data)?,
+            data: required("data", "the folder for this node's state", self.data)?,
             listen,
             addresses,
             sync: self.sync.as_deref().unwrap_or("always").parse()?,
@@ -436,7 +436,7 @@ fn read_secret(typed: Option<String>, file: Option<PathBuf>) -> Result<Secret, C
         (None, None) => {
             return Err(ConfigError::Missing {
                 field: "secret_file",
-                what: "the file with the cluster's secret, the same for all of its nodes",
+                what: "the file with the cluster's secret, the same on all of its nodes",
             });
         }
     };
