@@ -70,7 +70,7 @@ pub fn print(bytes: &[u8]) -> Result<(), Failure> {
     let mut out = std::io::stdout().lock();
     out.write_all(bytes).and_then(|()| out.flush()).map_err(|error| match error.kind() {
         ErrorKind::BrokenPipe => Failure::unread(),
-        _ => Failure::new(Failure::FAILED, format!("standard output cannot be written: {error}")),
+        _ => Failure::new(Failure::FAILED, format!("cannot write to standard output: {error}")),
     })
 }
 

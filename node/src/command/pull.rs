@@ -20,8 +20,8 @@ use super::{Failure, output};
 #[command(after_help = "Examples:\n    \
     cubecast pull news --as subscriber1 --subscribe       registers, subscribes and reads\n    \
     cubecast pull news --as subscriber1 --max 10\n    \
-    cubecast pull news --as subscriber1 --read any        from a replica, perhaps a little behind\n    \
-    cubecast pull news --as subscriber1 --node 101        from the replica on node 101; the cursor stays")]
+    cubecast pull news --as subscriber1 --read any        reads one replica, possibly stale\n    \
+    cubecast pull news --as subscriber1 --node 101        reads the replica on node 101; the cursor does not move")]
 pub struct Args {
     topic: TopicName,
     /// The subscriber.
@@ -95,7 +95,7 @@ impl Args {
             }
             (Some(_), Some(StartAt::Latest)) => Err(Failure::new(
                 Failure::USAGE,
-                "a replica is read from the cursor, the beginning or an offset, not from `latest`",
+                "a read of a replica starts at the cursor, the beginning or an offset, not at `latest`",
             )),
         }
     }

@@ -199,8 +199,8 @@ fn unequal(holdings: &Holdings, dimension: Dimension) -> Vec<String> {
         let home = placement::home(topic.as_str(), dimension);
         let count = |holder: Vertex| match holders.get(&holder) {
             Some(Some(messages)) => format!("{holder} has {}", messages.len()),
-            Some(None) => format!("{holder} knows no such topic"),
-            None => format!("{holder} does not answer"),
+            Some(None) => format!("{holder} does not have the topic"),
+            None => format!("{holder} is not responding"),
         };
         let same =
             placement::members(home).all(|holder| holders.contains_key(&holder) && holders[&holder] == holders[&home]);

@@ -24,7 +24,7 @@ impl Survey {
         let down = self.dimension.vertices().filter_map(|node| match self.nodes.get(&node).map(|node| node.state) {
             Some(NodeState::Up) => None,
             Some(state) => Some(format!("{node} is {state:?}")),
-            None => Some(format!("{node} does not answer")),
+            None => Some(format!("{node} is not responding")),
         });
         let groups = self.dimension.vertices().filter_map(|home| self.lacks_leader(home));
         down.chain(groups).collect()
@@ -33,10 +33,10 @@ impl Survey {
     fn lacks_leader(&self, home: Vertex) -> Option<String> {
         let group = self.group(home, home)?;
         if group.role != Role::Leader {
-            return Some(format!("{home} does not lead its group, but {:?}", group.leader));
+            return Some(format!("{home} does not lead its group; the leader is {:?}", group.leader));
         }
         let silent: Vec<_> = placement::members(home).filter(|member| !group.voters.contains(member)).collect();
-        (!silent.is_empty()).then(|| format!("in the group of {home}, {silent:?} do not vote"))
+        (!silent.is_empty()).then(|| format!("{silent:?} do not vote in the group of {home}"))
     }
 
     /// Describes what is missing until every member has applied all entries that its group's leader has committed.
@@ -57,7 +57,7 @@ impl Survey {
     pub fn lacks_drains(&self) -> Vec<String> {
         let waiting = |(node, status): (&Vertex, &NodeStatus)| {
             let waiting = status.counters.outbox;
-            (waiting > 0).then(|| format!("{waiting} publishes wait in the outbox of {node}"))
+            (waiting > 0).then(|| format!("{waiting} publishes are in the outbox of {node}"))
         };
         self.nodes.iter().filter_map(waiting).collect()
     }

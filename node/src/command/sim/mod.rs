@@ -116,7 +116,7 @@ fn follow_up(args: &Args, scenarios: &[Scenario], harvest: &Harvest) -> Result<(
         return Ok(());
     };
     let scenario = scenarios.iter().find(|scenario| scenario.name == failed.scenario).expect("it was just run");
-    remark(&format!("looking for the shortest run of seed {} that still fails", failed.seed));
+    remark(&format!("searching for the shortest run of seed {} that still fails", failed.seed));
     let shrunk = shrink(scenario, failed.clone(), SHRINKING, farm::run_caught);
     remark(&print::shrunk(&shrunk));
     if let Some(path) = &args.trace {
@@ -144,7 +144,7 @@ fn write_failure(path: &PathBuf, scenario: &Scenario, shrunk: &Shrunk) -> Result
 fn write_trace(path: &PathBuf, file: &trace::TraceFile) -> Result<(), Failure> {
     let written = serde_json::to_vec(file).map_err(std::io::Error::other).and_then(|json| std::fs::write(path, json));
     written.map_err(|error| Failure::new(Failure::FAILED, format!("{}: {error}", path.display())))?;
-    remark(&format!("the run is in {}", path.display()));
+    remark(&format!("run written to {}", path.display()));
     Ok(())
 }
 

@@ -26,7 +26,7 @@ pub async fn run(stage: &mut Stage, evidence: &mut Evidence) -> Result<(), Halt>
         }
     } else {
         evidence.tell(format!(
-            "the published placements are those of 8 nodes; this cluster has {}",
+            "the published placements are for 8 nodes; this cluster has {}",
             stage.dimension.size()
         ));
     }
