@@ -501,32 +501,32 @@ mod tests {
 
     #[test]
     fn what_is_wrong_is_named() {
-        refused("dimension = 2", "dimension = 0", "dimension 0 is not served by real processes: choose 1 to 6");
-        refused("dimension = 2", "dimension = 7", "choose 1 to 6 (2 to 64 nodes)");
+        refused("dimension = 2", "dimension = 0", "dimension 0 is not supported by real processes; use 1 to 6");
+        refused("dimension = 2", "dimension = 7", "use 1 to 6 (2 to 64 nodes)");
         refused("\"10\"", "\"100\"", "`node`: `100` is not a node of this cube");
-        refused("01 = \"a:2\", ", "", "`addresses` lacks node 01");
+        refused("01 = \"a:2\", ", "", "`addresses` has no address for node 01");
         refused("a:2", "a:1", "nodes 00 and 01 have the same address a:1");
-        refused("a:2", "a", "`a` is no address: it has no port; write HOST:PORT");
-        refused("a:2", "a:0", "`a:0` is no address: its port is not one of 1 to 65535");
-        refused("a:2", "::1:2", "`::1:2` is no address: an IPv6 address stands in brackets");
+        refused("a:2", "a", "`a` is not a valid address: it has no port; write HOST:PORT");
+        refused("a:2", "a:0", "`a:0` is not a valid address: its port is not one of 1 to 65535");
+        refused("a:2", "::1:2", "`::1:2` is not a valid address: an IPv6 address stands in brackets");
         refused("a:2", "0.0.0.0:2", "others cannot reach a node at `0.0.0.0:2`");
         refused("a:2", "[::]:2", "others cannot reach a node at `[::]:2`");
         refused("a:2", "A.:1", "nodes 00 and 01 have the same address a:1");
         refused("0123456789abcdef", "short", "at least 16 bytes");
         refused("secret = \"0123456789abcdef\"", "", "`secret_file` is missing");
-        refused("cluster", "secret_file = \"secret\"\ncluster", "`secret` and `secret_file` are both given");
+        refused("cluster", "secret_file = \"secret\"\ncluster", "`secret` and `secret_file` are both set");
         refused("cluster", "clutser", "unknown field `clutser`");
-        refused("cluster", "allow_host = [\"a b\"]\ncluster", "`allow_host`: `a b` is no address: its host is neither");
+        refused("cluster", "allow_host = [\"a b\"]\ncluster", "`allow_host`: `a b` is not a valid address: its host is neither");
         refused("cluster = \"demo\"", "cluster = \"demo\"\nsync = \"sometimes\"", "`sync`: ");
         refused(
             "cluster = \"demo\"",
             "cluster = \"demo\"\nlimits.clients = 0",
-            "`limits.clients` must lie between 1 and 100000",
+            "`limits.clients` must be between 1 and 100000",
         );
         refused(
             "cluster = \"demo\"",
             "cluster = \"demo\"\nlimits.registrations_per_second = 0",
-            "`limits.registrations_per_second` must lie between 1 and 1000000",
+            "`limits.registrations_per_second` must be between 1 and 1000000",
         );
     }
 
@@ -536,7 +536,7 @@ mod tests {
         assert_eq!(times, [1, 43_200, 2_592_000, 5_400]);
         for text in ["", "0s", "999ms", "30", "-1d", "11years", "99999999999999999999d", "soon"] {
             let error = parse_expiry(text).unwrap_err().to_string();
-            assert!(error.contains(&format!("`{text}` is no time")), "{error}");
+            assert!(error.contains(&format!("`{text}` is not a time")), "{error}");
         }
     }
 
@@ -546,7 +546,7 @@ mod tests {
         assert_eq!(sizes, [0, 12, 12, 3 << 10, 64 << 20, 2 << 30]);
         for text in ["", "MiB", "-1", "1.5MiB", "64MB", "99999999999GiB"] {
             let error = parse_size(text).unwrap_err().to_string();
-            assert!(error.contains("such as 64MiB"), "{error}");
+            assert!(error.contains("for example 64MiB"), "{error}");
         }
     }
 

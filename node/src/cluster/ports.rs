@@ -23,8 +23,8 @@ pub enum BasePort {
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum PortError {
     #[error(
-        "port {port} on {host} cannot be listened on: {why}\n\
-         If another cluster runs, stop it. Else choose other ports: --base-port {}, or --base-port auto.",
+        "cannot listen on port {port} on {host}: {why}\n\
+         If another cluster is running, stop it. Otherwise choose other ports: --base-port {}, or --base-port auto.",
         port.saturating_add(1000).min(60_000)
     )]
     Taken { host: Host, port: u16, why: String },

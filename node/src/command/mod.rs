@@ -57,8 +57,8 @@ Check the cluster's guarantees:
     cubecast verify
 
 Exit codes: 0 success, 1 failed or refused, 2 wrong usage or configuration, 3 unavailable or port in use, 4 storage failed or in use;
-129, 130 or 143 ended by SIGHUP, SIGINT or SIGTERM before it was done. `up`, `node` and `sub` end with 0 at SIGINT and SIGTERM, which are
-the ways to end them. A reader of standard output that goes away, such as `head`, is no failure.";
+129, 130 or 143 ended early by SIGHUP, SIGINT or SIGTERM. `up`, `node` and `sub` are normally ended by SIGINT or SIGTERM and then exit
+with 0. If the reader of standard output ends early, as `head` does, the command exits with 0.";
 
 /// The level and the format of logs. Logs go to standard error.
 #[derive(Clone, Debug, clap::Args)]

@@ -283,7 +283,7 @@ impl Credentials {
             );
         }
         if theirs.from == me {
-            return refuse(RefusalCode::Taken, format!("you also call yourself node {me}: two processes use the same id"));
+            return refuse(RefusalCode::Taken, format!("node {me} is this process: two processes use the same id"));
         }
         if theirs.from.edge_to(me).is_none() {
             return refuse(RefusalCode::NotANeighbour, format!("node {} is not a neighbour of node {me}", theirs.from));

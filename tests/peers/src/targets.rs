@@ -41,7 +41,7 @@ impl Aim {
 impl Target {
     /// The target and the result, for printing after the figure.
     pub fn verdict(&self) -> String {
-        format!("; aimed at {}: {}", self.aim, outcome(self.reached))
+        format!("; target {}: {}", self.aim, outcome(self.reached))
     }
 }
 

@@ -233,8 +233,8 @@ mod tests {
         assert!(of(Some(vec![message(0)]), Some(vec![message(0)])).is_empty());
         assert!(of(None, None).is_empty());
         assert_eq!(of(Some(vec![message(0)]), Some(vec![])), ["news: 0 has 1, 1 has 0"]);
-        assert_eq!(of(Some(vec![]), None), ["news: 0 has 0, 1 knows no such topic"]);
+        assert_eq!(of(Some(vec![]), None), ["news: 0 has 0, 1 does not have the topic"]);
         let alone = Holdings::from([(topic.clone(), BTreeMap::from([(dimension.vertex(0).unwrap(), None)]))]);
-        assert_eq!(unequal(&alone, dimension), ["news: 0 knows no such topic, 1 does not answer"]);
+        assert_eq!(unequal(&alone, dimension), ["news: 0 does not have the topic, 1 is not responding"]);
     }
 }

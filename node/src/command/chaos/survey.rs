@@ -151,16 +151,16 @@ mod tests {
     fn what_is_missing_is_named() {
         let mut survey = whole();
         survey.nodes.remove(&vertex("01"));
-        assert_eq!(survey.lacks(), ["01 does not answer"]);
+        assert_eq!(survey.lacks(), ["01 is not responding"]);
         let survey = changed("10", |status| status.state = NodeState::Recovering);
         assert_eq!(survey.lacks(), ["10 is Recovering"]);
         let survey = changed("11", |status| status.groups[0].role = Role::Follower);
-        assert_eq!(survey.lacks(), ["11 does not lead its group, but Some(11)"]);
+        assert_eq!(survey.lacks(), ["11 does not lead its group; the leader is Some(11)"]);
         let survey = changed("00", |status| status.groups[0].voters.truncate(2));
-        assert_eq!(survey.lacks(), ["in the group of 00, [10] do not vote"]);
+        assert_eq!(survey.lacks(), ["[10] do not vote in the group of 00"]);
         let survey = changed("00", |status| status.groups[1].applied_index = 6);
         assert_eq!(survey.lacks(), ["00 has applied 6 of 7 entries of group 01"]);
         let survey = changed("00", |status| status.counters.outbox = 2);
-        assert_eq!(survey.lacks(), ["2 publishes wait in the outbox of 00"]);
+        assert_eq!(survey.lacks(), ["2 publishes are in the outbox of 00"]);
     }
 }

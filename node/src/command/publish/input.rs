@@ -195,8 +195,8 @@ mod tests {
 
     #[test]
     fn what_is_no_text_ends_the_input_and_is_named() {
-        ends(&b"line1\nb \xff\xfe\nline3\n"[..], 1, "it is not UTF-8: its byte 3 is 0xff");
-        ends(&b"cut \xe2\x82"[..], 0, "its byte 5 is 0xe2");
+        ends(&b"line1\nb \xff\xfe\nline3\n"[..], 1, "it is not UTF-8: byte 3 is 0xff");
+        ends(&b"cut \xe2\x82"[..], 0, "byte 5 is 0xe2");
     }
 
     #[test]
@@ -221,6 +221,6 @@ mod tests {
                 Err(std::io::Error::other("the disk is gone"))
             }
         }
-        ends((&b"one\ntw"[..]).chain(Broken), 1, "it cannot be read: the disk is gone");
+        ends((&b"one\ntw"[..]).chain(Broken), 1, "cannot read it: the disk is gone");
     }
 }
