@@ -184,13 +184,15 @@ pub enum ConfigError {
     #[error("`{field}`: `{given}` is not a valid address: {error}")]
     Address { field: &'static str, given: String, error: AddressError },
     #[error(
-        "`{field}`: `{given}` can only be listened on, others cannot connect to it; write the address of the node's machine here, and `{given}` in `listen`"
+        "`{field}`: `{given}` can only be listened on, others cannot connect to it; write the address of the node's \
+         machine here, and `{given}` in `listen`"
     )]
     NotReachable { field: &'static str, given: String },
     #[error("`addresses`: nodes {first} and {second} have the same address {address}")]
     SameAddress { first: Vertex, second: Vertex, address: String },
     #[error(
-        "{file} contains the cluster's secret, but other users of this machine can read or change it (mode {mode:04o}); run: chmod 600 {file}",
+        "{file} contains the cluster's secret, but other users of this machine can read or change it (mode \
+         {mode:04o}); run: chmod 600 {file}",
         file = file.display()
     )]
     Exposed { file: PathBuf, mode: u32 },

@@ -103,7 +103,8 @@ pub fn check_filter(filter: &str) -> Result<EnvFilter, String> {
     let mut words = filter.split(',').map(str::trim).filter(|word| !word.contains(['=', '[', '{']));
     if let Some(word) = words.find(|word| word.is_empty() || word.parse::<LevelFilter>().is_err()) {
         return Err(format!(
-            "unknown log level `{word}`; use error, warn, info, debug, trace, off, or a filter like info,cubecast_node=debug"
+            "unknown log level `{word}`; use error, warn, info, debug, trace, off, or a filter like \
+             info,cubecast_node=debug"
         ));
     }
     EnvFilter::try_new(filter).map_err(|error| format!("invalid log filter `{filter}`: {error}"))
@@ -197,11 +198,13 @@ fn storage_state(node: Vertex, state: StorageState, free: u64, reserve: u64) {
         }
         StorageState::Full => warn!(
             %node, free, reserve,
-            "Storage of node {node} is full: {free_text} free, reserve {reserve_text}. Publishes are refused; everything else works. Delete topics or free disk space"
+            "Storage of node {node} is full: {free_text} free, reserve {reserve_text}. Publishes are refused; \
+             everything else works. Delete topics or free disk space"
         ),
         StorageState::Exhausted => warn!(
             %node, free, reserve,
-            "Storage of node {node} is exhausted: {free_text} free; only reads, votes and deletions work. Free disk space or delete topics"
+            "Storage of node {node} is exhausted: {free_text} free; only reads, votes and deletions work. Free disk \
+             space or delete topics"
         ),
     }
 }

@@ -142,7 +142,8 @@ fn node_in_detail(status: &NodeStatus) -> String {
     let faults = if status.faults_allowed { "allowed" } else { "forbidden" };
     let (state, up_for) = (state(status.state), time_span(status.uptime_ms));
     let head = format!(
-        "node {node}: {state}, incarnation {incarnation}, uptime {up_for}, version {version}, sync {sync}, faults {faults}"
+        "node {node}: {state}, incarnation {incarnation}, uptime {up_for}, version {version}, sync {sync}, faults \
+         {faults}"
     );
     [head, storage(&status.storage), groups_table(status), links_table(status), counters_table(status)].join("\n\n")
 }

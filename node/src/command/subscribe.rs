@@ -27,7 +27,7 @@ const COMMIT_EVERY: u64 = 256;
 /// SIGINT (Ctrl-C) and SIGTERM. With --count, these signals leave messages missing, and the exit code is 130 or 143.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n    \
-    cubecast sub news --as subscriber1 --create          starts at the first message; the next run continues where this one stopped\n    \
+    cubecast sub news --as subscriber1 --create          from the first message; the next run continues there\n    \
     cubecast sub news --as subscriber1 --from latest     only new messages\n    \
     cubecast sub news --as subscriber1 --count 10 --format json")]
 pub struct Args {

@@ -12,7 +12,8 @@ use super::FolderIdentity;
 #[derive(Debug, thiserror::Error)]
 pub enum StorageError {
     #[error(
-        "the data folder {folder} is in use by another node{by}; stop that node first, or start this one with its own folder",
+        "the data folder {folder} is in use by another node{by}; stop that node first, or start this one with its own \
+         folder",
         folder = folder.display(),
         by = pid.map(|pid| format!(" (process {pid})")).unwrap_or_default()
     )]
@@ -25,13 +26,15 @@ pub enum StorageError {
     ForeignFolder { folder: PathBuf, found: FolderIdentity, wanted: FolderIdentity },
 
     #[error(
-        "the data folder {folder} has format {found}, but this version of cubecast reads format {supported}; start the version that wrote it",
+        "the data folder {folder} has format {found}, but this version of cubecast reads format {supported}; start the \
+         version that wrote it",
         folder = folder.display()
     )]
     OtherFormat { folder: PathBuf, found: u32, supported: u32 },
 
     #[error(
-        "the data folder {folder} is damaged: {what}. Move the folder away and start with an empty one; the node then fetches its data from its neighbours",
+        "the data folder {folder} is damaged: {what}. Move the folder away and start with an empty one; the node then \
+         fetches its data from its neighbours",
         folder = folder.display()
     )]
     Damaged { folder: PathBuf, what: String },
@@ -41,7 +44,8 @@ pub enum StorageError {
     Unreadable { folder: PathBuf, what: String, lost: Damaged },
 
     #[error(
-        "the disk that holds the data folder {folder} is full; free disk space and restart the node: all acknowledged data is kept",
+        "the disk that holds the data folder {folder} is full; free disk space and restart the node: all acknowledged \
+         data is kept",
         folder = folder.display()
     )]
     Full { folder: PathBuf },

@@ -60,7 +60,8 @@ impl fmt::Display for OpenReport {
         }
         if self.lost_something() {
             f.write_str(
-                "; the node rejoins as a new member without votes and fetches its data from its neighbours (a group stays without a leader if the voters that lost nothing are not a majority)",
+                "; the node rejoins as a new member without votes and fetches its data from its neighbours (a group \
+                 stays without a leader if the voters that lost nothing are not a majority)",
             )?;
         }
         Ok(())

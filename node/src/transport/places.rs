@@ -59,7 +59,8 @@ pub enum NoPlace {
     #[error("This node has reached its limit of {0} clients. Connect to another node, or retry later.")]
     Full(usize),
     #[error(
-        "This node has reached its limit of {0} clients from one address. Close some connections, or connect to another node."
+        "This node has reached its limit of {0} clients from one address. Close some connections, or connect to \
+         another node."
     )]
     TooManyOfOne(usize),
 }

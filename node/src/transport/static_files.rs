@@ -182,8 +182,10 @@ fn no_dashboard() -> Response<Full<Bytes>> {
         <style>body{font:16px/1.5 system-ui;max-width:40em;margin:4em auto;padding:0 1em}code{background:#8883;padding:.1em .3em}</style>\
         <h1>This node runs, but has no dashboard to serve</h1>\
         <p>The node was started without <code>--web DIR</code>, or DIR holds no <code>index.html</code>.</p>\
-        <p>Build the dashboard with <code>make dashboard</code> (output in <code>dist/</code>) and start the cluster with <code>cubecast up --web dist</code>, or do both with <code>make run</code>.</p>\
-        <p>Clients connect to <code>/ws</code>. <a href=/healthz>/healthz</a>, <a href=/readyz>/readyz</a> and <a href=/metrics>/metrics</a> report the state of the node.</p></html>\n";
+        <p>Build the dashboard with <code>make dashboard</code> (output in <code>dist/</code>) and start the cluster \
+        with <code>cubecast up --web dist</code>, or do both with <code>make run</code>.</p>\
+        <p>Clients connect to <code>/ws</code>. <a href=/healthz>/healthz</a>, <a href=/readyz>/readyz</a> and <a \
+        href=/metrics>/metrics</a> report the state of the node.</p></html>\n";
     let mut response = page(StatusCode::NOT_FOUND, PAGE);
     response.headers_mut().insert(CONTENT_TYPE, HTML.parse().expect("a valid header"));
     response.headers_mut().insert(CONTENT_SECURITY_POLICY, shield::page_policy(PAGE));

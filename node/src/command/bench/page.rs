@@ -24,9 +24,13 @@ pub fn render(results: &Results) -> String {
     let machine = &results.machine;
     let mut page = format!(
         "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width\">\
-         <title>Cubecast benchmark</title><style>{COLOURS}{STYLE}</style></head><body><main>\n<h1>Cubecast {} benchmark</h1>\n\
-         <p>On {} processors ({}), {} GiB, Linux {}. Seed {}. Each case ran {} times for {} s after a warm-up. Shown is the median, ± half of the range from minimum to maximum. Nodes, clients and the measuring program share the machine.</p>\n\
-         <p>Latencies come from HDR histograms; at a fixed rate they count from the time at which a request was due.</p>\n",
+         <title>Cubecast benchmark</title><style>{COLOURS}{STYLE}</style></head><body><main>\n\
+         <h1>Cubecast {} benchmark</h1>\n\
+         <p>On {} processors ({}), {} GiB, Linux {}. Seed {}. Each case ran {} times for {} s after a warm-up. Shown \
+         is the median, ± half of the range from minimum to maximum. Nodes, clients and the measuring program share \
+         the machine.</p>\n\
+         <p>Latencies come from HDR histograms; at a fixed rate they count from the time at which a request was \
+         due.</p>\n",
         escape(&results.version),
         machine.processors,
         escape(&machine.model),
@@ -71,8 +75,10 @@ pub fn render(results: &Results) -> String {
 
 fn table(rows: &[&Row]) -> String {
     let mut html = String::from(
-        "<table><tr><th>case</th><th>pace</th><th>per second</th><th>±</th><th>MB/s</th><th>p50 ms</th><th>p90</th><th>p99</th><th>p99.9</th><th>max</th>\
-         <th>CPU s per million</th><th>MiB per node</th><th>p50 relative to floor</th><th>rate relative to bound</th><th>failed</th></tr>",
+        "<table><tr><th>case</th><th>pace</th><th>per second</th><th>±</th><th>MB/s</th>\
+         <th>p50 ms</th><th>p90</th><th>p99</th><th>p99.9</th><th>max</th>\
+         <th>CPU s per million</th><th>MiB per node</th><th>p50 relative to floor</th>\
+         <th>rate relative to bound</th><th>failed</th></tr>",
     );
     for row in rows {
         let rate = row.over(|figures| figures.per_second);

@@ -99,7 +99,8 @@ fn beside_append(rate: Spread, append: &Bound, batch: usize) -> Fact {
     Fact {
         group: GROUP.into(),
         what: format!(
-            "{PIPELINED} synced publishes in progress, compared with a bare append and fdatasync of the same batches, {batch} each"
+            "{PIPELINED} synced publishes in progress, compared with a bare append and fdatasync of the same batches, \
+             {batch} each"
         ),
         unit: "times its rate".into(),
         value,

@@ -23,7 +23,8 @@ pub const REPORTED: [(&str, f64); 7] = [
 pub fn render(results: &Results) -> String {
     let machine = &results.machine;
     let mut text = format!(
-        "Cubecast {} on {} processors ({}), {} GiB, Linux {}; seed {}; {} repetitions of {} s each, {} in total. Median and spread of the repetitions.\n\
+        "Cubecast {} on {} processors ({}), {} GiB, Linux {}; seed {}; {} repetitions of {} s each, {} in total. \
+         Median and spread of the repetitions.\n\
          Nodes, clients and this program share the machine. Latencies in ms.\n",
         results.version,
         machine.processors,

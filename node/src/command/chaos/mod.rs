@@ -69,7 +69,8 @@ const LOOK_EVERY: Duration = Duration::from_millis(100);
     cubecast chaos --minutes 10 --seed 7\n    \
     cubecast chaos --faults kill,hang,partition --dimension 2\n    \
     cubecast chaos --format json\n\n\
-    Ctrl-C ends the faults early; they are still mended, and the cluster is still checked. Exit code 1: a promise was broken.")]
+    Ctrl-C ends the faults early; they are still mended, and the cluster is still checked. Exit code 1: a promise was \
+    broken.")]
 pub struct Args {
     /// The time during which faults occur. Starting, mending and checking take additional time.
     #[arg(long, value_name = "M", default_value = "1", value_parser = parse_minutes)]

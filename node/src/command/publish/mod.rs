@@ -29,7 +29,7 @@ use progress::{Origin, Progress};
 /// were in progress at the same time may be published; they are listed.)
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n    \
-    cubecast pub news 'hello' --as publisher1 --create      creates the publisher and the topic if they are missing\n    \
+    cubecast pub news 'hello' --as publisher1 --create      creates the publisher and the topic if missing\n    \
     cubecast pub news 'hello' --as publisher1 --ack all     waits until every replica that is up has stored it\n    \
     seq 1000 | cubecast pub news - --as publisher1          one message per line\n    \
     seq 1000 | cubecast pub news - --as publisher1 --at-once 64\n    \

@@ -60,7 +60,7 @@ fn as_text(harvest: &Harvest, first: u64) -> String {
 fn as_markdown(harvest: &Harvest, first: u64) -> String {
     let mut lines = vec!["| | |".to_owned(), "|---|---:|".to_owned()];
     lines.extend(figures(harvest, first).into_iter().map(|(what, figure)| format!("| {what} | {figure} |")));
-    lines.extend(["".to_owned(), "| fault | times | what |".to_owned(), "|---|---:|---|".to_owned()]);
+    lines.extend(["".to_owned(), "| fault | times | effect |".to_owned(), "|---|---:|---|".to_owned()]);
     for (class, times) in &harvest.totals.faults {
         lines.push(format!("| `{class}` | {} | {} |", grouped(*times), class.about()));
     }
@@ -150,7 +150,7 @@ pub(super) fn how_to_see_it(failed: &Report, files: &[PathBuf]) -> String {
 }
 
 pub(super) fn list() -> String {
-    let mut faults = Table::new(["fault", "what"]);
+    let mut faults = Table::new(["fault", "effect"]);
     for class in FaultClass::ALL {
         faults.row([class.name(), class.about()].map(String::from));
     }

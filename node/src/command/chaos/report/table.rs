@@ -30,11 +30,13 @@ impl Report {
     fn render_messages(&self) -> String {
         let Messages { acknowledged, acknowledged_to_stay, lost, lost_with_a_disk, doubled } = self.messages;
         let mut text = format!(
-            "{acknowledged} messages acknowledged, {acknowledged_to_stay} of them on lasting topics: {lost} lost, {doubled} duplicated."
+            "{acknowledged} messages acknowledged, {acknowledged_to_stay} of them on lasting topics: {lost} lost, \
+             {doubled} duplicated."
         );
         if lost_with_a_disk > 0 {
             text += &format!(
-                "\nLost, but acknowledged by only one node, whose disk may have been lost before replication: {lost_with_a_disk}."
+                "\nLost, but acknowledged by only one node, whose disk may have been lost before replication: \
+                 {lost_with_a_disk}."
             );
         }
         text += &format!("\n{} push sessions, {} deliveries.", self.push.sessions, self.push.deliveries);
@@ -54,7 +56,8 @@ impl Report {
         let Splits { count, majority_done, minority_done, minority_not_done } = self.splits;
         if count > 0 {
             text += &format!(
-                "\nSplit from outside {count} times: majorities completed {majority_done} operations, minorities {minority_done}; minorities did not complete {minority_not_done}."
+                "\nSplit from outside {count} times: majorities completed {majority_done} operations, minorities \
+                 {minority_done}; minorities did not complete {minority_not_done}."
             );
         }
         text
@@ -65,7 +68,8 @@ impl Report {
             &self.recovery;
         let after = |ms: &Option<u64>| ms.map_or_else(|| format!("NOT within {}", time_span(*limit_ms)), time_span);
         let mut text = format!(
-            "Time after all faults were mended: homes lead {}, outboxes empty {}, publish with ack all {}, holders equal {}.",
+            "Time after all faults were mended: homes lead {}, outboxes empty {}, publish with ack all {}, holders \
+             equal {}.",
             after(homes_lead_ms),
             after(outboxes_empty_ms),
             after(published_ms),
