@@ -268,7 +268,11 @@ impl Typed {
 
     /// Validates all settings.
     pub fn check(self) -> Result<Config, ConfigError> {
-        let dimension = check_dimension(required("dimension", "the cube has 2^dimension nodes, dimension 1 to 6", self.dimension)?)?;
+        let dimension = check_dimension(required(
+            "dimension",
+            "the cube has 2^dimension nodes, dimension 1 to 6",
+            self.dimension,
+        )?)?;
         let node = required("node", "the vertex that this node serves, for example 100", self.node)?;
         let vertex = parse_vertex("node", dimension, &node)?;
         let mut addresses = check_addresses(dimension, &self.addresses)?;
@@ -518,7 +522,11 @@ mod tests {
         refused("secret = \"0123456789abcdef\"", "", "`secret_file` is missing");
         refused("cluster", "secret_file = \"secret\"\ncluster", "`secret` and `secret_file` are both set");
         refused("cluster", "clutser", "unknown field `clutser`");
-        refused("cluster", "allow_host = [\"a b\"]\ncluster", "`allow_host`: `a b` is not a valid address: its host is neither");
+        refused(
+            "cluster",
+            "allow_host = [\"a b\"]\ncluster",
+            "`allow_host`: `a b` is not a valid address: its host is neither",
+        );
         refused("cluster = \"demo\"", "cluster = \"demo\"\nsync = \"sometimes\"", "`sync`: ");
         refused(
             "cluster = \"demo\"",

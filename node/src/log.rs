@@ -146,7 +146,9 @@ pub fn event(told: &WatchEvent) {
         Event::MembersChanged { group, voters, learners } => {
             info!(%node, %group, "Group {group}: voters {voters:?}, learners {learners:?}")
         }
-        Event::Committed { group, index } => trace!(%node, %group, index, "Group {group} is committed up to entry {index}"),
+        Event::Committed { group, index } => {
+            trace!(%node, %group, index, "Group {group} is committed up to entry {index}")
+        }
         Event::FrameSent { to, what, .. } => trace!(%node, %to, ?what, "Frame to {to}"),
         Event::FrameDropped { to, what, why } => trace!(%node, %to, ?what, ?why, "Frame to {to} dropped"),
         Event::RequestReceived { action, subject } => {

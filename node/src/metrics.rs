@@ -117,7 +117,11 @@ impl Metrics {
     /// The page for Prometheus. Without a status (the node is failing) it has only the process's counts.
     pub fn render(&self, status: Option<&NodeStatus>) -> String {
         let mut page = Page::default();
-        page.gauge("up", "1 while the node serves requests", u64::from(status.is_some_and(|s| s.state != NodeState::Failed)));
+        page.gauge(
+            "up",
+            "1 while the node serves requests",
+            u64::from(status.is_some_and(|s| s.state != NodeState::Failed)),
+        );
         self.render_process(&mut page);
         self.render_storage(&mut page);
         if let Some(status) = status {
@@ -129,7 +133,11 @@ impl Metrics {
     fn render_storage(&self, page: &mut Page) {
         let counts = self.storage.counts();
         for (name, help, value) in [
-            ("storage_commits_total", "Writes to the journal, each of all batches that were waiting", counts.transactions),
+            (
+                "storage_commits_total",
+                "Writes to the journal, each of all batches that were waiting",
+                counts.transactions,
+            ),
             ("storage_batches_total", "Batches in these writes, one per turn", counts.batches),
             ("storage_bytes_written_total", "Bytes written to the file system", counts.bytes_written),
             ("storage_syncs_total", "File syncs", counts.syncs),
@@ -145,11 +153,7 @@ impl Metrics {
         for (name, help, value) in [
             ("storage_stored_bytes", "Bytes used by the node's files, without reusable space", space.stored),
             ("storage_free_bytes", "Free bytes of the file system", space.free),
-            (
-                "storage_reusable_bytes",
-                "Approximate number of reusable bytes in the node's files",
-                space.reusable,
-            ),
+            ("storage_reusable_bytes", "Approximate number of reusable bytes in the node's files", space.reusable),
             ("storage_reserve_bytes", "Free space in bytes below which publishes are refused", space.reserve),
         ] {
             page.gauge(name, help, value);
@@ -171,8 +175,16 @@ impl Metrics {
             "Open connections to neighbours",
             self.peer_connections.load(Relaxed).max(0) as u64,
         );
-        page.counter("client_bytes_received_total", "Bytes of messages received from clients", self.client_bytes_in.load(Relaxed));
-        page.counter("client_bytes_sent_total", "Bytes of messages sent to clients", self.client_bytes_out.load(Relaxed));
+        page.counter(
+            "client_bytes_received_total",
+            "Bytes of messages received from clients",
+            self.client_bytes_in.load(Relaxed),
+        );
+        page.counter(
+            "client_bytes_sent_total",
+            "Bytes of messages sent to clients",
+            self.client_bytes_out.load(Relaxed),
+        );
         page.counter(
             "peer_bytes_received_total",
             "Bytes of messages between neighbours",
@@ -188,16 +200,8 @@ impl Metrics {
             "Frames dropped without a connection or with a full queue",
             self.peer_frames_dropped.load(Relaxed),
         );
-        page.counter(
-            "bad_requests_total",
-            "Malformed client requests",
-            self.bad_requests.load(Relaxed),
-        );
-        page.counter(
-            "refused_handshakes_total",
-            "Refused connections",
-            self.refused_handshakes.load(Relaxed),
-        );
+        page.counter("bad_requests_total", "Malformed client requests", self.bad_requests.load(Relaxed));
+        page.counter("refused_handshakes_total", "Refused connections", self.refused_handshakes.load(Relaxed));
         page.head("answers_total", "Answers to clients by error code; ok means no error", "counter");
         let names = std::iter::once("ok").chain(ErrorCode::ALL.iter().map(|code| code.name()));
         for (name, count) in names.zip(&self.answers) {
@@ -223,7 +227,11 @@ fn render_status(page: &mut Page, status: &NodeStatus) {
         ("frames_received_total", "Frames received from neighbours", counters.frames_received),
         ("frames_forwarded_total", "Packets forwarded for other nodes", counters.frames_forwarded),
         ("frames_dropped_total", "Frames dropped by faults or full queues", counters.frames_dropped),
-        ("frames_altered_total", "Messages from other nodes that were altered in transit and dropped", counters.frames_altered),
+        (
+            "frames_altered_total",
+            "Messages from other nodes that were altered in transit and dropped",
+            counters.frames_altered,
+        ),
         ("messages_damaged_total", "Runs of stored messages found damaged on this node's disk", counters.damaged),
         ("messages_repaired_total", "Damaged runs of messages restored from another member", counters.repaired),
         ("elections_total", "Elections started by this node", counters.elections),

@@ -83,7 +83,9 @@ pub async fn serve(
     let clients = clients_for(settings.limits.clients, descriptors);
     if clients < settings.limits.clients {
         let wanted = settings.limits.clients;
-        warn!("Client limit reduced from {wanted} to {clients}: the process may open only {descriptors} files (ulimit -n)");
+        warn!(
+            "Client limit reduced from {wanted} to {clients}: the process may open only {descriptors} files (ulimit -n)"
+        );
     }
     let door = Arc::new(Door {
         credentials: settings.credentials,

@@ -94,10 +94,7 @@ impl Ended {
 
     fn silent(silence: Duration) -> Ended {
         let seconds = silence.as_secs_f64();
-        Ended::by_us(
-            CloseCode::Policy,
-            format!("the node sent nothing for {seconds} s, not even a pong"),
-        )
+        Ended::by_us(CloseCode::Policy, format!("the node sent nothing for {seconds} s, not even a pong"))
     }
 
     fn broken(error: &Error) -> Ended {

@@ -139,10 +139,7 @@ pub async fn run(plan: Plan, stop: watch::Receiver<bool>) -> Result<(), Failure>
     if *stop.borrow() {
         Ok(())
     } else {
-        Err(Failure::new(
-            Failure::FAILED,
-            "all nodes exited unexpectedly, and --no-restart is set",
-        ))
+        Err(Failure::new(Failure::FAILED, "all nodes exited unexpectedly, and --no-restart is set"))
     }
 }
 

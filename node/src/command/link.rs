@@ -75,10 +75,7 @@ impl Args {
             return Err(Failure::new(Failure::USAGE, error));
         }
         if conditions == LinkConditions::PERFECT && !self.up {
-            return Err(Failure::new(
-                Failure::USAGE,
-                "give at least one of --cut, --up, --delay, --jitter, --loss",
-            ));
+            return Err(Failure::new(Failure::USAGE, "give at least one of --cut, --up, --delay, --jitter, --loss"));
         }
         Ok(conditions)
     }

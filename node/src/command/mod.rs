@@ -1,8 +1,41 @@
 //! The command line: its arguments and subcommands.
 //!
-//! Exit codes: 0 success, 1 failed or refused, 2 wrong usage or configuration, 3 unavailable or port in use, 4 storage
-failed or in use; 129, 130 or 143 ended early by SIGHUP, SIGINT or SIGTERM. `up`, `node` and `sub` are normally ended by
-SIGINT or SIGTERM and then exit with 0. If the reader of standard output ends early, as `head` does, the exit code is 0."cubecast", version, propagate_version = true, after_help = EXAMPLES)]
+//! Exit codes: 0 success; 1 failure, or a node refused; 2 an error in the command line or the configuration; 3 the
+//! cluster is unavailable, or a port cannot be listened on; 4 the storage failed or is in use; 129, 130, 143 a signal
+//! ended the command before it was done (see [`crate::shutdown`]).
+//!
+//! Each subcommand is a file in this folder with `Args` (as typed) and `run`.
+
+pub mod bench;
+pub mod chaos;
+pub mod fail;
+pub mod link;
+pub mod locate;
+pub mod node;
+pub mod output;
+pub mod publish;
+pub mod pull;
+pub mod recover;
+pub mod registration;
+pub mod remote;
+pub mod scale;
+pub mod sim;
+pub mod status;
+pub mod subscribe;
+pub mod topic;
+pub mod up;
+pub mod verify;
+
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser, Subcommand};
+use clap_complete::Shell;
+
+use crate::log::LogFormat;
+
+/// Publish/subscribe on a hypercube of equal nodes, without a central broker.
+#[derive(Debug, Parser)]
+#[command(name = "cubecast", version, propagate_version = true, after_help = EXAMPLES)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -23,11 +56,9 @@ Make a node fail and look at the cluster:
 Check the cluster's guarantees:
     cubecast verify
 
-Exit codes: 0 success, 1 failed or refused, 2 wrong usage or configuration, 3 unavailable or port in use, 4 storage \
-failed or in use;
-129, 130 or 143 ended early by SIGHUP, SIGINT or SIGTERM. `up`, `node` and `sub` are normally ended by SIGINT or \
-SIGTERM and then exit
-with 0. If the reader of standard output ends early, as `head` does, the command exits with 0.";
+Exit codes: 0 success, 1 failed or refused, 2 wrong usage or configuration, 3 unavailable or port in use, 4 storage
+failed or in use; 129, 130 or 143 ended early by SIGHUP, SIGINT or SIGTERM. `up`, `node` and `sub` are normally ended by
+SIGINT or SIGTERM and then exit with 0. If the reader of standard output ends early, as `head` does, the exit code is 0.";
 
 /// The level and the format of logs. Logs go to standard error.
 #[derive(Clone, Debug, clap::Args)]
@@ -171,9 +202,7 @@ fn block_in<T>(
     work: impl Future<Output = Result<T, Failure>>,
 ) -> Result<T, Failure> {
     let runtime = runtime.enable_all().build();
-    runtime
-        .map_err(|error| Failure::new(Failure::FAILED, format!("cannot start the runtime: {error}")))?
-        .block_on(work)
+    runtime.map_err(|error| Failure::new(Failure::FAILED, format!("cannot start the runtime: {error}")))?.block_on(work)
 }
 
 #[cfg(test)]

@@ -55,9 +55,10 @@ impl Remote {
 async fn tell(mut notices: broadcast::Receiver<Notice>) {
     loop {
         match notices.recv().await {
-            Ok(Notice::FellOver(fell)) => {
-                remark(&visible_line(&format!("node {} is unavailable ({}); retrying on {}", fell.from, fell.why, fell.to)))
-            }
+            Ok(Notice::FellOver(fell)) => remark(&visible_line(&format!(
+                "node {} is unavailable ({}); retrying on {}",
+                fell.from, fell.why, fell.to
+            ))),
             Ok(Notice::BackHome { home }) => remark(&format!("node {home} is available again")),
             Ok(
                 Notice::Learned { .. } | Notice::Connected { .. } | Notice::Lost { .. } | Notice::Reconnected { .. },

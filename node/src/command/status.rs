@@ -57,9 +57,9 @@ async fn show_from_afar(format: Format, client: &CubecastClient, node: Vertex, w
     let (state, seen_by) = (seen.map_or("unknown", state), view.served_by);
     match format {
         Format::Json => output::json(&json!({ "node": node, "state": state, "seen_by": seen_by, "why": why })),
-        Format::Table => {
-            line(&format!("node {node}: {state}, as reported by node {seen_by}; the node itself is not responding ({why})"))
-        }
+        Format::Table => line(&format!(
+            "node {node}: {state}, as reported by node {seen_by}; the node itself is not responding ({why})"
+        )),
     }
 }
 

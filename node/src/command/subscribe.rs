@@ -75,10 +75,7 @@ pub fn parse_start(text: &str) -> Result<Start, String> {
 /// Runs the command.
 pub fn run(args: &Args) -> Result<(), Failure> {
     if args.content_only && args.remote.format == Format::Json {
-        return Err(Failure::new(
-            Failure::USAGE,
-            "--content-only and --format json exclude each other; remove one",
-        ));
+        return Err(Failure::new(Failure::USAGE, "--content-only and --format json exclude each other; remove one"));
     }
     args.remote.run_with_signals(|client, mut shutdown| async move {
         let deliveries = shutdown.or(listen(args, &client)).await?;

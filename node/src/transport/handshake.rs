@@ -193,9 +193,11 @@ where
         let transcript = [mine.as_str(), theirs.as_str()];
         let them = me.check_hello(&theirs)?;
         if them.vertex != to {
-            return Err(
-                Refusal::new(RefusalCode::NotMe, format!("connected to node {to}, but node {} answered", them.vertex)).into()
-            );
+            return Err(Refusal::new(
+                RefusalCode::NotMe,
+                format!("connected to node {to}, but node {} answered", them.vertex),
+            )
+            .into());
         }
         send(socket, &Step::Proof { proof: me.secret.proof("dialer", transcript) }).await?;
         let Step::Welcome { proof } = receive(socket).await? else { return Err(out_of_turn()) };

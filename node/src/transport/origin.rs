@@ -30,9 +30,7 @@ pub enum OriginRefused {
         "Pages from {origin} may not connect to this node. To allow it, start the node with --allow-origin {origin}."
     )]
     Origin { origin: String },
-    #[error(
-        "{host} is not a known name of this node. Use its IP address, or start the node with --allow-host {host}."
-    )]
+    #[error("{host} is not a known name of this node. Use its IP address, or start the node with --allow-host {host}.")]
     Host { host: String },
 }
 

@@ -105,9 +105,13 @@ async fn read(stream: &mut SplitStream<&mut Socket>, peer: Vertex, slot: &PeerSl
                 }
             }
             Message::Ping(_) | Message::Pong(_) | Message::Frame(_) => {}
-            Message::Text(_) => return Ending::with(CloseCode::Unsupported, "it sent a text message; only binary messages are allowed"),
+            Message::Text(_) => {
+                return Ending::with(CloseCode::Unsupported, "it sent a text message; only binary messages are allowed");
+            }
             Message::Close(frame) => {
-                let why = frame.map_or("it closed the connection".into(), |frame| format!("it closed the connection: {}", frame.reason));
+                let why = frame.map_or("it closed the connection".into(), |frame| {
+                    format!("it closed the connection: {}", frame.reason)
+                });
                 return Ending::by_them(why);
             }
         }
@@ -119,8 +123,7 @@ async fn take_in(bytes: &Bytes, peer: Vertex, door: &Door) -> Result<(), Ending>
         Ok(frames) => (frames.into_iter().map(|frame| Input::PeerFrame { from: peer, frame }).collect(), Ok(())),
         // The handshake checked that both sides use the same version.
         Err(error) => {
-            let unreadable =
-                Ending::with(CloseCode::Invalid, format!("it sent an invalid message: {error}"));
+            let unreadable = Ending::with(CloseCode::Invalid, format!("it sent an invalid message: {error}"));
             (vec![Input::PeerAltered { from: peer }], Err(unreadable))
         }
     };

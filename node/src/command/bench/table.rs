@@ -55,7 +55,19 @@ pub fn render(results: &Results) -> String {
 
 fn rates(rows: &[&Row]) -> String {
     let mut table = Table::new([
-        "case", "pace", "per second", "±", "MB/s", "p50", "p90", "p99", "p99.9", "max", "CPU s/M", "MiB", "failed",
+        "case",
+        "pace",
+        "per second",
+        "±",
+        "MB/s",
+        "p50",
+        "p90",
+        "p99",
+        "p99.9",
+        "max",
+        "CPU s/M",
+        "MiB",
+        "failed",
     ]);
     for row in rows {
         let rate = row.over(|figures| figures.per_second);
@@ -109,7 +121,8 @@ fn floors(rows: &[&Row]) -> String {
     if bounded().next().is_none() {
         return String::new();
     }
-    let mut table = Table::new(["compared with", "case", "pace", "its p50", "ours", "its p99", "ours", "its rate", "ours"]);
+    let mut table =
+        Table::new(["compared with", "case", "pace", "its p50", "ours", "its p99", "ours", "its rate", "ours"]);
     for (row, bound) in bounded() {
         let times = |figure: fn(&Figures) -> f64, floor: f64| beside(row.over(figure).median, floor, 1);
         table.row([
@@ -161,8 +174,7 @@ fn lines(history: &History) -> String {
         told.push(format!("{mark}: {what}, {at_s} s"));
     }
     line("", below.into_iter().collect(), told.join("; "));
-    let _ =
-        writeln!(text, "    {:.2} s in slots without an answer, {} failed", timeline.silent_s(), history.failed);
+    let _ = writeln!(text, "    {:.2} s in slots without an answer, {} failed", timeline.silent_s(), history.failed);
     if let Some(why) = &history.why_failed {
         let _ = writeln!(text, "    {why}");
     }

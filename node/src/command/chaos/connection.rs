@@ -95,8 +95,7 @@ impl Connection {
             Some(Err(error)) => Err(error.into()),
             Some(Ok(Message::Binary(bytes))) => {
                 let frames = binary::decode_server_frames(&bytes);
-                self.frames
-                    .extend(frames.map_err(|error| Lost(format!("the node sent an invalid frame: {error}")))?);
+                self.frames.extend(frames.map_err(|error| Lost(format!("the node sent an invalid frame: {error}")))?);
                 Ok(())
             }
             Some(Ok(_)) => Ok(()),

@@ -259,11 +259,7 @@ impl Chaos {
             return Ok(());
         }
         write_evidence(&self.trace, evidence)?;
-        self.screen.say(&format!(
-            "evidence: {}; logs of the nodes: {}",
-            self.trace.display(),
-            self.folder.display()
-        ));
+        self.screen.say(&format!("evidence: {}; logs of the nodes: {}", self.trace.display(), self.folder.display()));
         Err(Failure::new(Failure::FAILED, format!("{} violations with seed {}", report.violations.len(), self.seed)))
     }
 }

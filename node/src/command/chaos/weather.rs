@@ -425,7 +425,8 @@ impl Weather {
 
     fn look_for_deaths(&mut self) {
         for (node, status) in self.fleet.take_ended() {
-            let death = format!("node {node} ended unexpectedly: {status}; see {}", self.fleet.log_file(node).display());
+            let death =
+                format!("node {node} ended unexpectedly: {status}; see {}", self.fleet.log_file(node).display());
             self.tell(death.clone());
             self.past.deaths.push(death);
             self.trouble(node, LOOK_EVERY, Mend::Start(node));

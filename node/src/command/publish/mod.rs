@@ -217,12 +217,8 @@ impl Args {
 
     /// The request for the message with this number, counted from 1.
     fn action(&self, number: u64, content: Content) -> Result<Action, Failure> {
-        let past_the_last = || {
-            Failure::new(
-                Failure::USAGE,
-                "the sequence number would be too large; start with a smaller --sequence",
-            )
-        };
+        let past_the_last =
+            || Failure::new(Failure::USAGE, "the sequence number would be too large; start with a smaller --sequence");
         let sequence = self
             .sequence
             .map(|first| first.checked_add(number - 1).map(Sequence).ok_or_else(past_the_last))

@@ -66,7 +66,8 @@ pub(super) fn svg(figures: &[Figures]) -> String {
          <rect class=\"page\" width=\"{WIDTH}\" height=\"{HEIGHT}\" rx=\"14\"/>\n"
     );
     text(&mut drawing, "heading", (LEFT[0] - 40.0, 52.0), "start", &heading(figures));
-    let about = "Simulated in virtual time: 1 ms per edge, 0.5 ms per disk write. Broad lines: theory. Dots: measurements.";
+    let about =
+        "Simulated in virtual time: 1 ms per edge, 0.5 ms per disk write. Broad lines: theory. Dots: measurements.";
     text(&mut drawing, "about", (LEFT[0] - 40.0, 78.0), "start", about);
     for (at, panel) in panels(figures).iter().enumerate() {
         draw(&mut drawing, panel, figures, (LEFT[at % 2], TOP[at / 2]));
@@ -130,7 +131,9 @@ fn panels(figures: &[Figures]) -> [Panel; 4] {
                 reaching("b", "publish acknowledged", &|cube| cube.failover.acknowledged_ms.median, &|cube| {
                     cube.failover.acknowledged_ms.most
                 }),
-                reaching("a", "another node leads", &|cube| cube.failover.led_ms.median, &|cube| cube.failover.led_ms.most),
+                reaching("a", "another node leads", &|cube| cube.failover.led_ms.median, &|cube| {
+                    cube.failover.led_ms.most
+                }),
             ],
         },
         Panel {

@@ -105,7 +105,11 @@ fn measured(dimension: Dimension, seed: u64, sizes: &Sizes) -> Figures {
 fn dimensions(text: &str) -> Result<Dimensions, String> {
     let one = |text: &str| -> Result<u8, String> {
         let bits = text.trim().parse().map_err(|_| format!("`{text}` is not a dimension"))?;
-        if (2..=LARGEST).contains(&bits) { Ok(bits) } else { Err(format!("only dimensions 2 to {LARGEST} can be measured")) }
+        if (2..=LARGEST).contains(&bits) {
+            Ok(bits)
+        } else {
+            Err(format!("only dimensions 2 to {LARGEST} can be measured"))
+        }
     };
     let bits: Vec<u8> = match text.split_once('-') {
         Some((from, to)) => (one(from)?..=one(to)?).collect(),

@@ -44,10 +44,12 @@ impl Through<'_> {
             "create_publisher: the publisher is new",
         );
         let done = self.ask(Action::CreateSubscriber { subscriber: subscriber.clone() }).await?;
-        evidence.check(matches!(done, Done::SubscriberCreated { existed: false, .. }), "create_subscriber: the subscriber is new");
+        evidence.check(
+            matches!(done, Done::SubscriberCreated { existed: false, .. }),
+            "create_subscriber: the subscriber is new",
+        );
         let done = self.ask(Action::CreateTopic { publisher: publisher.clone(), topic: topic.clone() }).await?;
-        let claim =
-            format!("create_topic: created on {home}, replicas on its neighbours {}", list(home.neighbours()));
+        let claim = format!("create_topic: created on {home}, replicas on its neighbours {}", list(home.neighbours()));
         let expected = Done::TopicCreated { topic: topic.clone(), home, replicas: home.neighbours().collect() };
         evidence.check_equal(&done, &expected, claim);
         let publish = |content: &str| Action::Publish {

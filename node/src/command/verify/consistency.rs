@@ -89,8 +89,10 @@ async fn converge(
     .await?;
     let (found, expected): (BTreeSet<_>, BTreeSet<_>) = (held.iter().collect(), contents.iter().collect());
     let each_once = found == expected && held.len() == contents.len();
-    let claim =
-        format!("with the home online again, {} hold each of the {MESSAGES} messages once", list(members.iter().copied()));
+    let claim = format!(
+        "with the home online again, {} hold each of the {MESSAGES} messages once",
+        list(members.iter().copied())
+    );
     evidence.check(each_once, if each_once { claim } else { format!("{claim}: {held:?}") });
     Ok(())
 }

@@ -27,8 +27,7 @@ pub async fn run(stage: &mut Stage, evidence: &mut Evidence) -> Result<(), Halt>
 
     let subscribed = stage.client.subscribe(&subscriber, &topic, None).await?;
     let fell = subscribed.fell_over.as_ref().is_some_and(|fell| fell.from == home);
-    evidence
-        .check(fell, format!("subscribe found {home} offline and was served by its replica {}", subscribed.asked));
+    evidence.check(fell, format!("subscribe found {home} offline and was served by its replica {}", subscribed.asked));
     let pulled = stage.client.pull(&subscriber, &topic, 100, ReadLevel::Leader, false).await?;
     let found: Vec<_> = pulled.value.messages.into_iter().map(|message| message.content.to_string()).collect();
     evidence.check_equal(

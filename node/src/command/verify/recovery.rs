@@ -33,7 +33,11 @@ pub async fn run(stage: &mut Stage, evidence: &mut Evidence) -> Result<(), Halt>
     evidence.tell(format!("node {home} is online again, incarnation {}", status.incarnation));
     stage.settled(&topic).await?;
     let after = stage.groups(home).await?;
-    evidence.check_equal(&after, &before, format!("node {home} holds the same topics and messages of each group as before"));
+    evidence.check_equal(
+        &after,
+        &before,
+        format!("node {home} holds the same topics and messages of each group as before"),
+    );
     let (found, _) = stage.replica(home, &subscriber, &topic).await?;
     evidence.check_equal(&found, &contents, format!("node {home} itself returns all {MESSAGES} messages in order"));
     let rest = stage.client.pull(&subscriber, &topic, 100, ReadLevel::Leader, true).await?;

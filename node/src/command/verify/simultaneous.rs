@@ -25,7 +25,11 @@ pub async fn run(stage: &mut Stage, evidence: &mut Evidence) -> Result<(), Halt>
         let subscriber = stage.subscriber().await?;
         streams.push(listen(stage, *node, &subscriber, &topic).await?);
     }
-    evidence.tell(format!("{} subscribers receive, one through each of the nodes {}", nodes.len(), list(nodes.clone())));
+    evidence.tell(format!(
+        "{} subscribers receive, one through each of the nodes {}",
+        nodes.len(),
+        list(nodes.clone())
+    ));
 
     let stage = &*stage;
     let publishing = try_join_all(nodes.iter().map(|node| publish_through(stage, *node, &topic)));
@@ -48,7 +52,10 @@ pub async fn run(stage: &mut Stage, evidence: &mut Evidence) -> Result<(), Halt>
         );
     }
     for (node, contents) in nodes.iter().zip(&received).skip(1) {
-        evidence.check(*contents == first, format!("the subscriber on {node} received the same messages in the same order"));
+        evidence.check(
+            *contents == first,
+            format!("the subscriber on {node} received the same messages in the same order"),
+        );
     }
     Ok(())
 }

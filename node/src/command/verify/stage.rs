@@ -29,7 +29,9 @@ pub enum Halt {
     Client(#[from] ClientError),
     #[error("timed out after {} s waiting until {what}; last state: {seen}", PATIENCE.as_secs())]
     InVain { what: String, seen: String },
-    #[error("node {node} does not allow faults; start it with --allow-faults, or the cluster with `cubecast up --faults on`")]
+    #[error(
+        "node {node} does not allow faults; start it with --allow-faults, or the cluster with `cubecast up --faults on`"
+    )]
     FaultsForbidden { node: Vertex },
     #[error("interrupted")]
     Interrupted,
@@ -193,7 +195,10 @@ impl Stage {
                 let leading = client.status(leader).await?.value;
                 let led = leading.groups.iter().find(|led| led.home == group.home && led.leader == Some(leader));
                 if led.map(|led| led.commit_index) != Some(group.applied_index) {
-                    return Ok(Seen::Not(format!("group {} is applied only up to entry {}", group.home, group.applied_index)));
+                    return Ok(Seen::Not(format!(
+                        "group {} is applied only up to entry {}",
+                        group.home, group.applied_index
+                    )));
                 }
             }
             let held = status.groups.iter().map(|group| (group.home, (group.topics, group.messages)));

@@ -189,7 +189,10 @@ impl Splits {
         if self.minority_done > 0 {
             Some(format!("{} operations were completed by a minority that was cut off", self.minority_done))
         } else if self.count > 0 && alone && self.majority_done == 0 {
-            Some(format!("the network was split {} times, and no majority completed an operation during the splits", self.count))
+            Some(format!(
+                "the network was split {} times, and no majority completed an operation during the splits",
+                self.count
+            ))
         } else {
             None
         }
