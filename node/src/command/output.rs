@@ -147,7 +147,7 @@ fn hops(reply: &Reply) -> Result<(), Failure> {
     match &reply.answer.hops {
         Some(hops) => {
             let way: Vec<_> = hops.iter().map(ToString::to_string).collect();
-            line(&format!("  way: {}; served by {}", way.join(" -> "), reply.answer.served_by))
+            line(&format!("  route: {}; served by {}", way.join(" -> "), reply.answer.served_by))
         }
         None => Ok(()),
     }

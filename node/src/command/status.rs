@@ -139,7 +139,7 @@ fn cluster_row(node: &NodeView, status: Option<&NodeStatus>) -> [String; 12] {
 
 fn node_in_detail(status: &NodeStatus) -> String {
     let NodeStatus { node, incarnation, version, sync, .. } = status;
-    let faults = if status.faults_allowed { "allowed" } else { "forbidden" };
+    let faults = if status.faults_allowed { "allowed" } else { "not allowed" };
     let (state, up_for) = (state(status.state), time_span(status.uptime_ms));
     let head = format!(
         "node {node}: {state}, incarnation {incarnation}, uptime {up_for}, version {version}, sync {sync}, faults \
@@ -182,7 +182,7 @@ fn groups_table(status: &NodeStatus) -> String {
 }
 
 fn links_table(status: &NodeStatus) -> String {
-    let mut table = Table::new(["link to", "hears", "heard", "round trip", "conditions"]);
+    let mut table = Table::new(["link to", "receives", "is received", "round trip", "conditions"]);
     for link in &status.links {
         let conditions = &link.conditions;
         let conditions = match conditions.cut {

@@ -106,7 +106,10 @@ async fn read(stream: &mut SplitStream<&mut Socket>, peer: Vertex, slot: &PeerSl
             }
             Message::Ping(_) | Message::Pong(_) | Message::Frame(_) => {}
             Message::Text(_) => {
-                return Ending::with(CloseCode::Unsupported, "it sent a text message; only binary messages are allowed");
+                return Ending::with(
+                    CloseCode::Unsupported,
+                    "it sent a text message; only binary messages are allowed",
+                );
             }
             Message::Close(frame) => {
                 let why = frame.map_or("it closed the connection".into(), |frame| {

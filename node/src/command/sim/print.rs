@@ -43,7 +43,7 @@ fn as_text(harvest: &Harvest, first: u64) -> String {
         table.row([what, figure]);
     }
     text.push(table.render());
-    let mut faults = Table::new(["fault", "times", "what"]);
+    let mut faults = Table::new(["fault", "times", "effect"]);
     for (class, times) in &harvest.totals.faults {
         faults.row([class.name().into(), times.to_string(), class.about().into()]);
     }

@@ -142,7 +142,7 @@ fn what_a_minority_does_and_a_majority_does_not_is_a_violation() {
 #[test]
 fn people_are_told_what_was_kept_and_what_was_not() {
     let evidence = evidence(vec![publish("a", Ack::Quorum, Ok(Some(0)))], &[&["a"]]);
-    let death = "node 101 died by itself".to_owned();
+    let death = "node 101 ended unexpectedly".to_owned();
     let past = Past { counts: [(FaultClass::Kill, 2)].into(), deaths: vec![death], ..Past::default() };
     let told = report(&evidence, past).render();
     for expected in [
@@ -153,7 +153,7 @@ fn people_are_told_what_was_kept_and_what_was_not() {
         "ack all through 1.5 s",
         "100 is not responding",
         "1 VIOLATIONS (seed 7):",
-        "processes: node 101 died by itself",
+        "processes: node 101 ended unexpectedly",
     ] {
         assert!(told.contains(expected), "{expected:?} is not in\n{told}");
     }
