@@ -515,8 +515,8 @@ mod tests {
         refused("a:2", "a", "`a` is not a valid address: it has no port; write HOST:PORT");
         refused("a:2", "a:0", "`a:0` is not a valid address: its port is not one of 1 to 65535");
         refused("a:2", "::1:2", "`::1:2` is not a valid address: an IPv6 address stands in brackets");
-        refused("a:2", "0.0.0.0:2", "others cannot reach a node at `0.0.0.0:2`");
-        refused("a:2", "[::]:2", "others cannot reach a node at `[::]:2`");
+        refused("a:2", "0.0.0.0:2", "`0.0.0.0:2` can only be listened on");
+        refused("a:2", "[::]:2", "`[::]:2` can only be listened on");
         refused("a:2", "A.:1", "nodes 00 and 01 have the same address a:1");
         refused("0123456789abcdef", "short", "at least 16 bytes");
         refused("secret = \"0123456789abcdef\"", "", "`secret_file` is missing");

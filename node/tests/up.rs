@@ -80,7 +80,7 @@ async fn what_cannot_be_is_refused_before_anything_starts() {
     let folder = text(data.path());
     for dimension in ["0", "7"] {
         let refused = run(&["up", "--dimension", dimension, "--data", &folder]).await;
-        assert_refused(&refused, 2, "choose 1 to 6");
+        assert_refused(&refused, 2, "use 1 to 6");
     }
     let held = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = held.local_addr().unwrap().port().to_string();

@@ -219,7 +219,7 @@ async fn source(args: &Args, folder: &TempDir, all: &mut Outcome) -> Result<(), 
     for (name, api) in ours_and_theirs {
         let ours = Api::ALL.into_iter().find(|it| it.name() == name).ok_or("an API of theirs is none of ours")?;
         let mut measured: Vec<Measured> =
-            ["Cubecast, one at a time", "Cubecast, 64 under way", "the source system, made again"]
+            ["Cubecast, one at a time", "Cubecast, 64 in progress", "the source system, made again"]
                 .into_iter()
                 .map(|system| Measured { system: system.into(), runs: Vec::new() })
                 .collect();

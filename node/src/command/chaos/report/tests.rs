@@ -131,7 +131,7 @@ fn what_a_minority_does_and_a_majority_does_not_is_a_violation() {
     let evidence = evidence(vec![publish("a", Ack::Quorum, Ok(Some(0)))], &[&["a"], &["a"], &["a"], &["a"]]);
     let by_minority = report(&evidence, past("101"));
     assert_eq!((by_minority.splits.minority_done, by_minority.passed), (1, false));
-    assert!(by_minority.violations[0].what.contains("1 operations were done by a minority"));
+    assert!(by_minority.violations[0].what.contains("1 operations were completed by a minority"));
     let by_majority = report(&evidence, past("000"));
     assert_eq!((by_majority.splits.majority_done, by_majority.passed), (1, true));
     let mut idle = evidence;
@@ -150,7 +150,7 @@ fn people_are_told_what_was_kept_and_what_was_not() {
         "Longest time without an acknowledged publish to news: 1.2 s, starting at 5.0 s.",
         "2 faults in 10 s: kill 2.",
         "homes lead NOT within 30.0 s",
-        "ack all through 1.5 s",
+        "publish with ack all 1.5 s",
         "100 is not responding",
         "1 VIOLATIONS (seed 7):",
         "processes: node 101 ended unexpectedly",
