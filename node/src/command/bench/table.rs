@@ -267,7 +267,7 @@ mod tests {
             "the disk",
             "0.300    5.0 x  3,000     0.50 x",
             "440.08",
-            "3.4 times",
+            "ratio 3.4",
             "no",
             "target less than 2 %: missed",
         ] {
