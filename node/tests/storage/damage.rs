@@ -306,10 +306,7 @@ fn a_lost_or_damaged_mark_makes_a_new_member_of_what_is_there() {
         let (mut store, recovered, report) = open(folder.path());
         assert!(report.mark_lost && report.lost_something(), "{report}");
         let text = report.to_string();
-        assert!(
-            text.contains("the mark is missing or damaged") && text.contains("rejoins as a new member"),
-            "{text}"
-        );
+        assert!(text.contains("the mark is missing or damaged") && text.contains("rejoins as a new member"), "{text}");
         let mut expected = filled();
         expected.recovered.groups.iter_mut().for_each(|group| group.tail_cut = true);
         assert_eq!(everything(&store, recovered).unwrap(), expected);
