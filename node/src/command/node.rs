@@ -63,7 +63,7 @@ pub struct Args {
     /// machine and of the addresses; `*` accepts all.
     #[arg(long, value_name = "NAME")]
     allow_host: Vec<String>,
-    /// End when standard input closes, so that the node does not outlive its parent process.
+    /// Exit when standard input closes, so that the node does not outlive its parent process.
     #[arg(long, hide = true)]
     exit_with_stdin: bool,
     /// Write the log to this file instead of standard error. It is rotated at 16 MiB, and the newest four files are

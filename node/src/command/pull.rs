@@ -27,10 +27,10 @@ pub struct Args {
     /// The subscriber.
     #[arg(long = "as", value_name = "SUBSCRIBER", env = "CUBECAST_SUBSCRIBER")]
     subscriber: SubscriberId,
-    /// The maximum number of messages.
+    /// Maximum number of messages.
     #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     max: u32,
-    /// The freshness of the answer.
+    /// Consistency of the read.
     #[arg(long, value_enum, value_name = "LEVEL", default_value_t, conflicts_with = "node")]
     read: Freshness,
     /// Do not move the cursor.
@@ -54,10 +54,10 @@ pub struct Args {
 /// The freshness of a read.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, ValueEnum)]
 pub enum Freshness {
-    /// The read returns everything that was acknowledged before it.
+    /// Everything that was acknowledged before the read.
     #[default]
     Leader,
-    /// The read returns the current content of the asked replica.
+    /// The state of one replica, possibly stale.
     Any,
 }
 

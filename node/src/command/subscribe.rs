@@ -38,7 +38,7 @@ pub struct Args {
     /// Where to start: beginning, latest or an offset. Default: the subscriber's cursor, or the beginning.
     #[arg(long, value_name = "PLACE", value_parser = parse_start)]
     from: Option<Start>,
-    /// End after this many messages.
+    /// Stop after this many messages.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     count: Option<u64>,
     /// Do not move the cursor.

@@ -71,10 +71,10 @@ pub struct Args {
     /// accepts all.
     #[arg(long, value_name = "NAME")]
     allow_host: Vec<String>,
-    /// Restart nodes that die (default).
+    /// Restart nodes that exit (default).
     #[arg(long, overrides_with = "no_restart")]
     restart: bool,
-    /// Do not restart nodes that die.
+    /// Do not restart nodes that exit.
     #[arg(long)]
     no_restart: bool,
     /// Show the nodes' logs, with the node's name on each line.

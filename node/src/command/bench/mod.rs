@@ -88,7 +88,7 @@ pub struct Args {
     /// Write the results as JSON.
     #[arg(long, value_name = "FILE")]
     save: Option<PathBuf>,
-    /// The format of the results on standard output.
+    /// Output format.
     #[arg(long, value_enum, default_value_t)]
     format: Format,
 }

@@ -96,7 +96,7 @@ pub struct Args {
     /// Run the nodes in environments between which this program can cut the network; see scripts/partition.
     #[arg(long, value_name = "PROGRAM")]
     outside: Option<PathBuf>,
-    /// The format of the report.
+    /// Output format.
     #[arg(long, value_enum, default_value_t)]
     format: Format,
 }

@@ -57,10 +57,10 @@ pub struct Args {
     /// again.
     #[arg(long, value_name = "N")]
     sequence: Option<u64>,
-    /// Publish the message this many times. [default: 1]
+    /// Number of times to publish the message. [default: 1]
     #[arg(long, value_name = "N", conflicts_with = "file", value_parser = clap::value_parser!(u64).range(1..))]
     count: Option<u64>,
-    /// Publishes in progress at once. More is faster, but messages may change their order if a node fails meanwhile.
+    /// Maximum number of publishes in progress. More is faster, but the order may change if a node fails.
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=512))]
     at_once: u16,
     /// Create the publisher and the topic if they are missing.

@@ -40,7 +40,7 @@ pub struct Args {
     /// The number of homes that are killed in each cube, one after the other.
     #[arg(long, value_name = "N", default_value_t = Sizes::default().failures, value_parser = clap::value_parser!(u32).range(1..))]
     failures: u32,
-    /// The format of the figures.
+    /// Output format.
     #[arg(long, value_enum, default_value_t)]
     format: ReportFormat,
     /// Print and draw the figures of an earlier run with --format json, without a measurement.

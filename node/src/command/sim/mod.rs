@@ -29,10 +29,10 @@ use farm::{Farm, Harvest, Job};
     cubecast sim --scenario tests/scenarios --seeds 20\n    \
     cubecast sim --list")]
 pub struct Args {
-    /// Run every scenario with this many seeds.
+    /// Number of seeds per scenario.
     #[arg(long, value_name = "N", default_value_t = 100, conflicts_with_all = ["minutes", "seed"])]
     seeds: u64,
-    /// Run as many seeds as possible in this many minutes.
+    /// Run new seeds for this many minutes.
     #[arg(long, value_name = "M", conflicts_with = "seed")]
     minutes: Option<f64>,
     /// Run only this seed.
@@ -60,7 +60,7 @@ pub struct Args {
     /// Concurrent runs. Default: the number of processors.
     #[arg(long, value_name = "N")]
     threads: Option<NonZeroUsize>,
-    /// The format of the report.
+    /// Output format.
     #[arg(long, value_enum, default_value_t)]
     format: ReportFormat,
     /// List the fault classes and the checkers, and run nothing.
