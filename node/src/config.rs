@@ -169,42 +169,44 @@ pub struct TypedLimits {
 /// An error in a configuration. Each names the field, its value and the valid values.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
-    #[error("the configuration {file} cannot be read: {error}", file = file.display())]
+    #[error("cannot read the configuration {file}: {error}", file = file.display())]
     Unreadable { file: PathBuf, error: std::io::Error },
-    #[error("the configuration {file} is not understood: {error}", file = file.display())]
+    #[error("invalid configuration {file}: {error}", file = file.display())]
     Syntax { file: PathBuf, error: Box<toml::de::Error> },
-    #[error("`{field}` is missing: {what}")]
+    #[error("`{field}` is missing ({what})")]
     Missing { field: &'static str, what: &'static str },
-    #[error("dimension {given} is not served by real processes: choose 1 to {max} (2 to {nodes} nodes)", max = Dimension::MAX_PROCESSES, nodes = 1 << Dimension::MAX_PROCESSES)]
+    #[error("dimension {given} is not supported by real processes; use 1 to {max} (2 to {nodes} nodes)", max = Dimension::MAX_PROCESSES, nodes = 1 << Dimension::MAX_PROCESSES)]
     Dimension { given: u8 },
     #[error("`{field}`: {error}")]
     Vertex { field: &'static str, error: CubeError },
-    #[error("`addresses` lacks node {missing}: a cube of dimension {dimension} has {nodes} nodes, each with an address", nodes = 1 << dimension)]
+    #[error("`addresses` has no address for node {missing}; a cube of dimension {dimension} has {nodes} nodes, and each needs an address", nodes = 1 << dimension)]
     NoAddress { missing: Vertex, dimension: u8 },
-    #[error("`{field}`: `{given}` is no address: {error}")]
+    #[error("`{field}`: `{given}` is not a valid address: {error}")]
     Address { field: &'static str, given: String, error: AddressError },
     #[error(
-        "`{field}`: others cannot reach a node at `{given}`, which is only where it may listen; write the address of its machine here, and `{given}` in `listen`"
+        "`{field}`: `{given}` can only be listened on, others cannot connect to it; write the address of the node's \
+         machine here, and `{given}` in `listen`"
     )]
     NotReachable { field: &'static str, given: String },
     #[error("`addresses`: nodes {first} and {second} have the same address {address}")]
     SameAddress { first: Vertex, second: Vertex, address: String },
     #[error(
-        "{file} holds the cluster's secret, and other users of this machine can read or change it (mode {mode:04o}); run: chmod 600 {file}",
+        "{file} contains the cluster's secret, but other users of this machine can read or change it (mode \
+         {mode:04o}); run: chmod 600 {file}",
         file = file.display()
     )]
     Exposed { file: PathBuf, mode: u32 },
-    #[error("`secret`: at least {MIN_SECRET} bytes are needed; all nodes of a cluster have the same")]
+    #[error("`secret` must have at least {MIN_SECRET} bytes, and be the same on all nodes of the cluster")]
     Secret,
-    #[error("`secret` and `secret_file` are both given: leave one away")]
+    #[error("`secret` and `secret_file` are both set; remove one")]
     TwoSecrets,
     #[error("`sync`: {0}")]
     Sync(#[from] SyncModeError),
-    #[error("`storage.reserve`: `{given}` is no size; write bytes, or KiB, MiB or GiB, such as 64MiB")]
+    #[error("`storage.reserve`: `{given}` is not a valid size; use bytes, KiB, MiB or GiB, for example 64MiB")]
     Size { given: String },
-    #[error("`limits.names_expire_after`: `{given}` is no time between 1 s and 10 years; write it such as 12h or 30d")]
+    #[error("`limits.names_expire_after`: `{given}` is not a time between 1 s and 10 years; for example 12h or 30d")]
     Expiry { given: String },
-    #[error("`limits.{field}` must lie between {min} and {max}, not at {given}")]
+    #[error("`limits.{field}` must be between {min} and {max}, not {given}")]
     Limit { field: &'static str, given: usize, min: usize, max: usize },
 }
 
@@ -266,8 +268,12 @@ impl Typed {
 
     /// Validates all settings.
     pub fn check(self) -> Result<Config, ConfigError> {
-        let dimension = check_dimension(required("dimension", "the cube has 2^dimension nodes", self.dimension)?)?;
-        let node = required("node", "the vertex that this node serves, such as 100", self.node)?;
+        let dimension = check_dimension(required(
+            "dimension",
+            "the cube has 2^dimension nodes, dimension 1 to 6",
+            self.dimension,
+        )?)?;
+        let node = required("node", "the vertex that this node serves, for example 100", self.node)?;
         let vertex = parse_vertex("node", dimension, &node)?;
         let mut addresses = check_addresses(dimension, &self.addresses)?;
         if let Some(advertise) = self.advertise {
@@ -277,9 +283,9 @@ impl Typed {
         let listen = check_address("listen", self.listen.as_ref().unwrap_or(&addresses[vertex.index()]))?.to_string();
         Ok(Config {
             vertex,
-            cluster: required("cluster", "the cluster's name, the same for all of its nodes", self.cluster)?,
+            cluster: required("cluster", "the cluster's name, the same on all of its nodes", self.cluster)?,
             secret: read_secret(self.secret, self.secret_file)?,
-            data: required("data", "the folder in which this node keeps its state", self.data)?,
+            data: required("data", "the folder for this node's state", self.data)?,
             listen,
             addresses,
             sync: self.sync.as_deref().unwrap_or("always").parse()?,
@@ -436,7 +442,7 @@ fn read_secret(typed: Option<String>, file: Option<PathBuf>) -> Result<Secret, C
         (None, None) => {
             return Err(ConfigError::Missing {
                 field: "secret_file",
-                what: "the file with the cluster's secret, the same for all of its nodes",
+                what: "the file with the cluster's secret, the same on all of its nodes",
             });
         }
     };
@@ -501,32 +507,36 @@ mod tests {
 
     #[test]
     fn what_is_wrong_is_named() {
-        refused("dimension = 2", "dimension = 0", "dimension 0 is not served by real processes: choose 1 to 6");
-        refused("dimension = 2", "dimension = 7", "choose 1 to 6 (2 to 64 nodes)");
+        refused("dimension = 2", "dimension = 0", "dimension 0 is not supported by real processes; use 1 to 6");
+        refused("dimension = 2", "dimension = 7", "use 1 to 6 (2 to 64 nodes)");
         refused("\"10\"", "\"100\"", "`node`: `100` is not a node of this cube");
-        refused("01 = \"a:2\", ", "", "`addresses` lacks node 01");
+        refused("01 = \"a:2\", ", "", "`addresses` has no address for node 01");
         refused("a:2", "a:1", "nodes 00 and 01 have the same address a:1");
-        refused("a:2", "a", "`a` is no address: it has no port; write HOST:PORT");
-        refused("a:2", "a:0", "`a:0` is no address: its port is not one of 1 to 65535");
-        refused("a:2", "::1:2", "`::1:2` is no address: an IPv6 address stands in brackets");
-        refused("a:2", "0.0.0.0:2", "others cannot reach a node at `0.0.0.0:2`");
-        refused("a:2", "[::]:2", "others cannot reach a node at `[::]:2`");
+        refused("a:2", "a", "`a` is not a valid address: it has no port; write HOST:PORT");
+        refused("a:2", "a:0", "`a:0` is not a valid address: its port is not one of 1 to 65535");
+        refused("a:2", "::1:2", "`::1:2` is not a valid address: an IPv6 address stands in brackets");
+        refused("a:2", "0.0.0.0:2", "`0.0.0.0:2` can only be listened on");
+        refused("a:2", "[::]:2", "`[::]:2` can only be listened on");
         refused("a:2", "A.:1", "nodes 00 and 01 have the same address a:1");
         refused("0123456789abcdef", "short", "at least 16 bytes");
         refused("secret = \"0123456789abcdef\"", "", "`secret_file` is missing");
-        refused("cluster", "secret_file = \"secret\"\ncluster", "`secret` and `secret_file` are both given");
+        refused("cluster", "secret_file = \"secret\"\ncluster", "`secret` and `secret_file` are both set");
         refused("cluster", "clutser", "unknown field `clutser`");
-        refused("cluster", "allow_host = [\"a b\"]\ncluster", "`allow_host`: `a b` is no address: its host is neither");
+        refused(
+            "cluster",
+            "allow_host = [\"a b\"]\ncluster",
+            "`allow_host`: `a b` is not a valid address: its host is neither",
+        );
         refused("cluster = \"demo\"", "cluster = \"demo\"\nsync = \"sometimes\"", "`sync`: ");
         refused(
             "cluster = \"demo\"",
             "cluster = \"demo\"\nlimits.clients = 0",
-            "`limits.clients` must lie between 1 and 100000",
+            "`limits.clients` must be between 1 and 100000",
         );
         refused(
             "cluster = \"demo\"",
             "cluster = \"demo\"\nlimits.registrations_per_second = 0",
-            "`limits.registrations_per_second` must lie between 1 and 1000000",
+            "`limits.registrations_per_second` must be between 1 and 1000000",
         );
     }
 
@@ -536,7 +546,7 @@ mod tests {
         assert_eq!(times, [1, 43_200, 2_592_000, 5_400]);
         for text in ["", "0s", "999ms", "30", "-1d", "11years", "99999999999999999999d", "soon"] {
             let error = parse_expiry(text).unwrap_err().to_string();
-            assert!(error.contains(&format!("`{text}` is no time")), "{error}");
+            assert!(error.contains(&format!("`{text}` is not a time")), "{error}");
         }
     }
 
@@ -546,7 +556,7 @@ mod tests {
         assert_eq!(sizes, [0, 12, 12, 3 << 10, 64 << 20, 2 << 30]);
         for text in ["", "MiB", "-1", "1.5MiB", "64MB", "99999999999GiB"] {
             let error = parse_size(text).unwrap_err().to_string();
-            assert!(error.contains("such as 64MiB"), "{error}");
+            assert!(error.contains("for example 64MiB"), "{error}");
         }
     }
 

@@ -53,7 +53,7 @@ pub fn init(filter: &str, format: LogFormat, file: Option<&Path>) -> Result<(), 
     let repeats = Repeats::default();
     let sink = Sink::new(format == LogFormat::Json);
     if let Some(file) = file {
-        sink.write_to(file).map_err(|error| format!("the log {} cannot be written: {error}", file.display()))?;
+        sink.write_to(file).map_err(|error| format!("cannot write the log {}: {error}", file.display()))?;
     }
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
@@ -69,7 +69,7 @@ pub fn init(filter: &str, format: LogFormat, file: Option<&Path>) -> Result<(), 
         }
         LogFormat::Json => builder.json().flatten_event(true).finish().with(repeats.clone()).try_init(),
     }
-    .map_err(|error| format!("logging is set up already: {error}"))?;
+    .map_err(|error| format!("logging is already set up: {error}"))?;
     let (of_repeats, of_sink) = (repeats.clone(), sink.clone());
     tell_from_a_thread("repeats", move || of_repeats.keep_telling())?;
     tell_from_a_thread("log", move || of_sink.keep_telling())?;
@@ -80,7 +80,7 @@ pub fn init(filter: &str, format: LogFormat, file: Option<&Path>) -> Result<(), 
 
 fn tell_from_a_thread(name: &str, tell: impl FnOnce() + Send + 'static) -> Result<(), String> {
     let started = std::thread::Builder::new().name(name.into()).spawn(tell);
-    started.map(drop).map_err(|error| format!("no thread can be started: {error}"))
+    started.map(drop).map_err(|error| format!("cannot start a thread: {error}"))
 }
 
 /// Sets the free space that the log leaves on its disk, in bytes. `None`: a part of the disk.
@@ -103,10 +103,11 @@ pub fn check_filter(filter: &str) -> Result<EnvFilter, String> {
     let mut words = filter.split(',').map(str::trim).filter(|word| !word.contains(['=', '[', '{']));
     if let Some(word) = words.find(|word| word.is_empty() || word.parse::<LevelFilter>().is_err()) {
         return Err(format!(
-            "`{word}` is no log level: write error, warn, info, debug, trace or off, or a filter such as info,cubecast_node=debug"
+            "unknown log level `{word}`; use error, warn, info, debug, trace, off, or a filter like \
+             info,cubecast_node=debug"
         ));
     }
-    EnvFilter::try_new(filter).map_err(|error| format!("`{filter}` is not a log level or filter: {error}"))
+    EnvFilter::try_new(filter).map_err(|error| format!("invalid log filter `{filter}`: {error}"))
 }
 
 /// Writes a field of a text line with control characters escaped. Text from clients and neighbours can then neither
@@ -125,27 +126,29 @@ pub fn event(told: &WatchEvent) {
     let trace_id = told.trace.map(|trace| trace.0);
     match &told.event {
         Event::NodeState { subject, state: NodeState::Failed } => {
-            warn!(%node, %subject, "Node {subject} is seen as failed")
+            warn!(%node, %subject, "Node {subject} failed, as reported by node {node}")
         }
         Event::NodeState { subject, state } => {
-            info!(%node, %subject, "Node {subject} is seen as {}", state_name(*state))
+            info!(%node, %subject, "Node {subject} is now {}", state_name(*state))
         }
         Event::LinkState { from, to, up: true } => debug!(%node, "Link {from} -> {to} is up"),
         Event::LinkState { from, to, up: false } => debug!(%node, "Link {from} -> {to} is down"),
         Event::LinkConditions { from, to, conditions } => {
-            info!(%node, cut = conditions.cut, delay_ms = conditions.delay_ms, jitter_ms = conditions.jitter_ms, loss = f64::from(conditions.loss), "Link {from} -> {to} is set");
+            info!(%node, cut = conditions.cut, delay_ms = conditions.delay_ms, jitter_ms = conditions.jitter_ms, loss = f64::from(conditions.loss), "Conditions of link {from} -> {to} changed");
         }
         Event::RoleChanged { group, role: Role::Leader, term, .. } => {
             info!(%node, %group, term, "Node {node} leads group {group} in term {term}");
         }
         Event::RoleChanged { group, role, term, leader } => {
-            let leader = leader.map_or("nobody yet".to_owned(), |leader| leader.to_string());
+            let leader = leader.map_or("no leader yet".to_owned(), |leader| leader.to_string());
             debug!(%node, %group, term, ?role, "Group {group} is led by {leader} in term {term}");
         }
         Event::MembersChanged { group, voters, learners } => {
             info!(%node, %group, "Group {group}: voters {voters:?}, learners {learners:?}")
         }
-        Event::Committed { group, index } => trace!(%node, %group, index, "Group {group} is committed through {index}"),
+        Event::Committed { group, index } => {
+            trace!(%node, %group, index, "Group {group} is committed up to entry {index}")
+        }
         Event::FrameSent { to, what, .. } => trace!(%node, %to, ?what, "Frame to {to}"),
         Event::FrameDropped { to, what, why } => trace!(%node, %to, ?what, ?why, "Frame to {to} dropped"),
         Event::RequestReceived { action, subject } => {
@@ -158,26 +161,26 @@ pub fn event(told: &WatchEvent) {
             debug!(%node, action, subject, error = code, trace_id, "{action}{} refused ({code}): {message}", of(subject));
         }
         Event::ReplicaStored { topic, group, offset } => {
-            debug!(%node, %topic, %group, offset = offset.0, "Replica stored: message {offset} of {topic} on node {node}");
+            debug!(%node, %topic, %group, offset = offset.0, "Node {node} stored message {offset} of {topic}");
         }
         Event::TopicCreated { topic, group } => {
-            info!(%node, %topic, %group, "Replica stored: topic {topic} on node {node}")
+            info!(%node, %topic, %group, "Node {node} stored topic {topic}")
         }
         Event::TopicDeleted { topic, group } => {
-            info!(%node, %topic, %group, "Replica deleted: topic {topic} on node {node}")
+            info!(%node, %topic, %group, "Node {node} deleted topic {topic}")
         }
         Event::Delivered { topic, subscriber, offset } => {
             debug!(%node, %topic, %subscriber, offset = offset.0, "Message {offset} of {topic} pushed to {subscriber}");
         }
         Event::Stopped { mode, duration_ms } => {
-            warn!(%node, ?mode, duration_ms, "Node {node} has been failed ({mode:?}, for {duration_ms} ms)");
+            warn!(%node, ?mode, duration_ms, "Node {node} fails on request ({mode:?}, for {duration_ms} ms)");
         }
-        Event::Returned { incarnation } => info!(%node, incarnation, "Node {node} is back online"),
+        Event::Returned { incarnation } => info!(%node, incarnation, "Node {node} is online again"),
         Event::CaughtUp { group, applied } => {
             info!(%node, %group, applied, "Node {node} has caught up with group {group}")
         }
         Event::SnapshotProgress { group, received, total } => {
-            debug!(%node, %group, received, total, "Snapshot of group {group}: {received} of {total}");
+            debug!(%node, %group, received, total, "Snapshot of group {group}: {received} of {total} bytes received");
         }
         Event::OutboxStored { topic } => debug!(%node, %topic, "A publish to {topic} waits in the outbox"),
         Event::OutboxDrained { topic } => debug!(%node, %topic, "A publish to {topic} left the outbox for the log"),
@@ -193,15 +196,17 @@ fn storage_state(node: Vertex, state: StorageState, free: u64, reserve: u64) {
     let (free_text, reserve_text) = (bytes(free), bytes(reserve));
     match state {
         StorageState::Ok => {
-            info!(%node, free, reserve, "Storage has room again on node {node}: {free_text} left; publishes are accepted")
+            info!(%node, free, reserve, "Node {node} has free storage again: {free_text} free. Publishes are accepted")
         }
         StorageState::Full => warn!(
             %node, free, reserve,
-            "Storage is full on node {node}: {free_text} left of a reserve of {reserve_text}; publishes are refused, everything else goes on. Delete topics, or make room on the disk"
+            "Storage of node {node} is full: {free_text} free, reserve {reserve_text}. Publishes are refused; \
+             everything else works. Delete topics or free disk space"
         ),
         StorageState::Exhausted => warn!(
             %node, free, reserve,
-            "Storage is exhausted on node {node}: {free_text} left; only reads, votes and deletions go on. Make room on the disk, or delete topics"
+            "Storage of node {node} is exhausted: {free_text} free; only reads, votes and deletions work. Free disk \
+             space or delete topics"
         ),
     }
 }

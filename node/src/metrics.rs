@@ -117,7 +117,11 @@ impl Metrics {
     /// The page for Prometheus. Without a status (the node is failing) it has only the process's counts.
     pub fn render(&self, status: Option<&NodeStatus>) -> String {
         let mut page = Page::default();
-        page.gauge("up", "1 while the node serves", u64::from(status.is_some_and(|s| s.state != NodeState::Failed)));
+        page.gauge(
+            "up",
+            "1 while the node serves requests",
+            u64::from(status.is_some_and(|s| s.state != NodeState::Failed)),
+        );
         self.render_process(&mut page);
         self.render_storage(&mut page);
         if let Some(status) = status {
@@ -129,28 +133,28 @@ impl Metrics {
     fn render_storage(&self, page: &mut Page) {
         let counts = self.storage.counts();
         for (name, help, value) in [
-            ("storage_commits_total", "Writes to the journal, each of all that waited", counts.transactions),
-            ("storage_batches_total", "Batches in them, one a turn", counts.batches),
-            ("storage_bytes_written_total", "Bytes handed to the file system", counts.bytes_written),
-            ("storage_syncs_total", "Syncs of a file", counts.syncs),
+            (
+                "storage_commits_total",
+                "Writes to the journal, each of all batches that were waiting",
+                counts.transactions,
+            ),
+            ("storage_batches_total", "Batches in these writes, one per turn", counts.batches),
+            ("storage_bytes_written_total", "Bytes written to the file system", counts.bytes_written),
+            ("storage_syncs_total", "File syncs", counts.syncs),
             ("storage_reads_total", "Reads of messages, from memory or the tables", counts.reads),
-            ("storage_messages_read_total", "Messages in them", counts.messages_read),
+            ("storage_messages_read_total", "Messages returned by these reads", counts.messages_read),
         ] {
             page.counter(name, help, value);
         }
         page.head("storage_sync_seconds_total", "Time spent in syncs", "counter");
         page.line("storage_sync_seconds_total", &counts.sync_time.as_secs_f64());
-        page.gauge("storage_queued_bytes", "Bytes that wait for the disk, about", counts.queued_bytes);
+        page.gauge("storage_queued_bytes", "Approximate number of bytes that wait for the disk", counts.queued_bytes);
         let space = self.storage.space();
         for (name, help, value) in [
-            ("storage_stored_bytes", "Bytes that the node's files take, without the reusable ones", space.stored),
-            ("storage_free_bytes", "Bytes that the file system still gives", space.free),
-            (
-                "storage_reusable_bytes",
-                "Bytes in the node's files that new content can use again, about",
-                space.reusable,
-            ),
-            ("storage_reserve_bytes", "Below this room publishes are refused", space.reserve),
+            ("storage_stored_bytes", "Bytes used by the node's files, without reusable space", space.stored),
+            ("storage_free_bytes", "Free bytes of the file system", space.free),
+            ("storage_reusable_bytes", "Approximate number of reusable bytes in the node's files", space.reusable),
+            ("storage_reserve_bytes", "Free space in bytes below which publishes are refused", space.reserve),
         ] {
             page.gauge(name, help, value);
         }
@@ -158,9 +162,9 @@ impl Metrics {
 
     fn render_process(&self, page: &mut Page) {
         page.counter("turns_total", "Turns of the state machine", self.turns.load(Relaxed));
-        page.counter("inputs_total", "Inputs that the turns took", self.inputs.load(Relaxed));
+        page.counter("inputs_total", "Inputs processed in turns", self.inputs.load(Relaxed));
         page.histogram("turn_seconds", "Duration of a turn", &self.turn_seconds);
-        page.histogram("write_seconds", "From a batch's submission until it is durable", &self.write_seconds);
+        page.histogram("write_seconds", "Time from a batch's submission until it is durable", &self.write_seconds);
         page.gauge(
             "client_connections",
             "Open client connections",
@@ -171,8 +175,16 @@ impl Metrics {
             "Open connections to neighbours",
             self.peer_connections.load(Relaxed).max(0) as u64,
         );
-        page.counter("client_bytes_received_total", "Bytes of client messages", self.client_bytes_in.load(Relaxed));
-        page.counter("client_bytes_sent_total", "Bytes of client messages", self.client_bytes_out.load(Relaxed));
+        page.counter(
+            "client_bytes_received_total",
+            "Bytes of messages received from clients",
+            self.client_bytes_in.load(Relaxed),
+        );
+        page.counter(
+            "client_bytes_sent_total",
+            "Bytes of messages sent to clients",
+            self.client_bytes_out.load(Relaxed),
+        );
         page.counter(
             "peer_bytes_received_total",
             "Bytes of messages between neighbours",
@@ -185,20 +197,12 @@ impl Metrics {
         );
         page.counter(
             "peer_frames_unsent_total",
-            "Frames without a connection or place in its queue",
+            "Frames dropped without a connection or with a full queue",
             self.peer_frames_dropped.load(Relaxed),
         );
-        page.counter(
-            "bad_requests_total",
-            "Frames from clients that were no requests",
-            self.bad_requests.load(Relaxed),
-        );
-        page.counter(
-            "refused_handshakes_total",
-            "Connections refused at the door",
-            self.refused_handshakes.load(Relaxed),
-        );
-        page.head("answers_total", "Answers to clients by error code, ok for none", "counter");
+        page.counter("bad_requests_total", "Malformed client requests", self.bad_requests.load(Relaxed));
+        page.counter("refused_handshakes_total", "Refused connections", self.refused_handshakes.load(Relaxed));
+        page.head("answers_total", "Answers to clients by error code; ok means no error", "counter");
         let names = std::iter::once("ok").chain(ErrorCode::ALL.iter().map(|code| code.name()));
         for (name, count) in names.zip(&self.answers) {
             page.line(&format!("answers_total{{code=\"{name}\"}}"), &count.load(Relaxed));
@@ -211,31 +215,35 @@ impl Metrics {
 }
 
 fn render_status(page: &mut Page, status: &NodeStatus) {
-    page.head("node_info", "Who this node is", "gauge");
+    page.head("node_info", "Identity of this node", "gauge");
     let (node, version, sync) = (status.node, &status.version, &status.sync);
     page.line(&format!("node_info{{node=\"{node}\",version=\"{version}\",sync=\"{sync}\"}}"), &1);
     let counters = &status.counters;
     for (name, help, value) in [
         ("requests_total", "Requests from clients", counters.requests),
-        ("publishes_total", "Publishes taken in", counters.publishes),
+        ("publishes_total", "Publishes accepted", counters.publishes),
         ("deliveries_total", "Messages pushed to subscribers", counters.deliveries),
         ("frames_sent_total", "Frames sent to neighbours", counters.frames_sent),
         ("frames_received_total", "Frames received from neighbours", counters.frames_received),
-        ("frames_forwarded_total", "Packets passed on for others", counters.frames_forwarded),
-        ("frames_dropped_total", "Frames swallowed by faults or full queues", counters.frames_dropped),
-        ("frames_altered_total", "Messages of other nodes altered on their way, and dropped", counters.frames_altered),
+        ("frames_forwarded_total", "Packets forwarded for other nodes", counters.frames_forwarded),
+        ("frames_dropped_total", "Frames dropped by faults or full queues", counters.frames_dropped),
+        (
+            "frames_altered_total",
+            "Messages from other nodes that were altered in transit and dropped",
+            counters.frames_altered,
+        ),
         ("messages_damaged_total", "Runs of stored messages found damaged on this node's disk", counters.damaged),
-        ("messages_repaired_total", "Of these, replaced by what another member has", counters.repaired),
-        ("elections_total", "Elections begun by this node", counters.elections),
+        ("messages_repaired_total", "Damaged runs of messages restored from another member", counters.repaired),
+        ("elections_total", "Elections started by this node", counters.elections),
     ] {
         page.counter(name, help, value);
     }
-    page.head("storage_state", "What the disk leaves the node to do: 1 beside the state that holds", "gauge");
+    page.head("storage_state", "Storage state: 1 for the current state", "gauge");
     for state in [StorageState::Ok, StorageState::Full, StorageState::Exhausted] {
         page.line(&format!("storage_state{{state=\"{state}\"}}"), &u64::from(status.storage.state == state));
     }
-    page.gauge("outbox", "Publishes waiting for a leader", counters.outbox);
-    page.gauge("uptime_seconds", "Since the process started", status.uptime_ms / 1000);
+    page.gauge("outbox", "Publishes that wait for a leader", counters.outbox);
+    page.gauge("uptime_seconds", "Seconds since the process started", status.uptime_ms / 1000);
     render_groups(page, status);
     render_links(page, status);
 }
@@ -243,12 +251,12 @@ fn render_status(page: &mut Page, status: &NodeStatus) {
 fn render_groups(page: &mut Page, status: &NodeStatus) {
     type Column = (&'static str, &'static str, fn(&cubecast_core::wire::answer::GroupStatus) -> u64);
     let columns: [Column; 8] = [
-        ("group_usable", "1 where the group takes publishes now, as this node sees it", |g| u64::from(g.usable)),
-        ("group_leader", "1 where this node leads", |g| u64::from(g.role == Role::Leader)),
-        ("group_term", "The group's term", |g| g.term),
-        ("group_commit_index", "Committed through", |g| g.commit_index),
-        ("group_applied_index", "Applied through", |g| g.applied_index),
-        ("group_log_bytes", "Bytes of the log that are kept", |g| g.log_bytes),
+        ("group_usable", "1 if the group accepts publishes, as seen by this node", |g| u64::from(g.usable)),
+        ("group_leader", "1 if this node leads the group", |g| u64::from(g.role == Role::Leader)),
+        ("group_term", "Current term of the group", |g| g.term),
+        ("group_commit_index", "Index of the last committed log entry", |g| g.commit_index),
+        ("group_applied_index", "Index of the last applied log entry", |g| g.applied_index),
+        ("group_log_bytes", "Bytes of the retained log", |g| g.log_bytes),
         ("group_topics", "Topics in this replica", |g| g.topics),
         ("group_messages", "Messages in this replica", |g| g.messages),
     ];
@@ -261,7 +269,7 @@ fn render_groups(page: &mut Page, status: &NodeStatus) {
 }
 
 fn render_links(page: &mut Page, status: &NodeStatus) {
-    page.head("link_hears", "1 while the neighbour is heard", "gauge");
+    page.head("link_hears", "1 while frames from the neighbour arrive", "gauge");
     for link in &status.links {
         page.line(&format!("link_hears{{to=\"{}\"}}", link.to), &u64::from(link.hears));
     }

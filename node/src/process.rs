@@ -42,7 +42,7 @@ pub async fn run(config: Config, exit_with_stdin: bool) -> Result<(), Failure> {
     info!(%node, "Node {node} serves clients on ws://{}/ws", config.listen);
     let disk = ThreadedDisk::start(node, store, config.sync).map_err(|error| Failure::new(Failure::STORAGE, error))?;
     serve(machine, disk, clock, config.into(), listener, shutdown.requested.clone()).await?;
-    info!(%node, "Node {node} has ended");
+    info!(%node, "Node {node} ended");
     shutdown.outcome_of_service()
 }
 
@@ -83,7 +83,9 @@ pub async fn serve(
     let clients = clients_for(settings.limits.clients, descriptors);
     if clients < settings.limits.clients {
         let wanted = settings.limits.clients;
-        warn!("This node takes {clients} clients, not {wanted}: its process may open {descriptors} files (ulimit -n)");
+        warn!(
+            "Client limit reduced from {wanted} to {clients}: the process may open only {descriptors} files (ulimit -n)"
+        );
     }
     let door = Arc::new(Door {
         credentials: settings.credentials,
@@ -150,12 +152,12 @@ impl From<Config> for Settings {
 fn tell_start(config: &Config) {
     let node = config.vertex;
     let neighbours: Vec<_> = node.neighbours().map(|peer: Vertex| peer.to_string()).collect();
-    info!(%node, cluster = config.cluster, data = %config.data.display(), sync = %config.sync, "Node {node} starts; its neighbours are {}", neighbours.join(", "));
+    info!(%node, cluster = config.cluster, data = %config.data.display(), sync = %config.sync, "Node {node} starts. Neighbours: {}", neighbours.join(", "));
     if config.allow_faults {
-        info!(%node, "Faults are allowed: clients can make node {node} fail and cut its links");
+        info!(%node, "Faults on request are allowed: clients can make node {node} fail and cut its links");
     }
     if let Some(web) = config.web.as_ref().filter(|web| !web.join("index.html").is_file()) {
-        warn!(%node, "There is no dashboard in {}: build it with `make dashboard`", web.display());
+        warn!(%node, "No dashboard in {}: build it with `make dashboard`", web.display());
     }
 }
 
@@ -164,9 +166,9 @@ async fn listen(address: &str) -> Result<TcpListener, Failure> {
         let port = address.rsplit(':').next().unwrap_or_default();
         let advice = match error.kind() {
             std::io::ErrorKind::AddrInUse => {
-                format!("Port {port} is in use: stop what uses it, or give this node another address.")
+                format!("Port {port} is in use. Stop the program that uses it, or give this node another address.")
             }
-            _ => "Choose an address of this machine that may be listened on.".to_owned(),
+            _ => "Choose an address of this machine and a port that this process may use.".to_owned(),
         };
         Failure::new(Failure::PORT, format!("cannot listen on {address}: {error}. {advice}"))
     })
@@ -177,7 +179,7 @@ async fn open_store(config: &Config) -> Result<(RedbStore, Recovered), Failure> 
     let identity = FolderIdentity::new(config.cluster.clone(), config.vertex);
     let opened = tokio::task::spawn_blocking(move || RedbStore::open_with(&folder, &identity, sync, room)).await;
     let opened =
-        opened.map_err(|panic| Failure::new(Failure::STORAGE, format!("opening the storage panicked: {panic}")))?;
+        opened.map_err(|panic| Failure::new(Failure::STORAGE, format!("panic while opening the storage: {panic}")))?;
     let (store, recovered, report) = opened.map_err(|error: StorageError| Failure::new(Failure::STORAGE, error))?;
     log::opened(config.vertex, &report);
     Ok((store, recovered))

@@ -51,7 +51,7 @@ impl Shutdown {
     pub fn on_signals() -> Result<Shutdown, Failure> {
         let (tell, requested) = watch::channel(false);
         let shutdown = Shutdown { requested, signal: Arc::default() };
-        shutdown.watch_signals(tell).map_err(|error| failed("signals cannot be watched", &error))?;
+        shutdown.watch_signals(tell).map_err(|error| failed("cannot handle signals", &error))?;
         Ok(shutdown)
     }
 
@@ -60,8 +60,8 @@ impl Shutdown {
     pub fn on_signals_or_end_of_stdin() -> Result<Shutdown, Failure> {
         let (tell, requested) = watch::channel(false);
         let shutdown = Shutdown { requested, signal: Arc::default() };
-        shutdown.watch_signals(tell.clone()).map_err(|error| failed("signals cannot be watched", &error))?;
-        watch_stdin(tell).map_err(|error| failed("standard input cannot be watched", &error))?;
+        shutdown.watch_signals(tell.clone()).map_err(|error| failed("cannot handle signals", &error))?;
+        watch_stdin(tell).map_err(|error| failed("cannot watch standard input", &error))?;
         Ok(shutdown)
     }
 
@@ -93,7 +93,7 @@ impl Shutdown {
             None | Some(EndSignal::Interrupt | EndSignal::Terminate) => Ok(()),
             Some(hangup @ EndSignal::Hangup) => Err(Failure::new(
                 hangup.exit_code(),
-                "ended by SIGHUP: its terminal was closed; start it with nohup or as a service to let it run on",
+                "ended by SIGHUP: its terminal was closed; use nohup or a service to keep it running",
             )),
         }
     }

@@ -34,7 +34,7 @@ async fn a_killed_node_is_started_again_and_sigterm_ends_all_cleanly() {
     let status = timeout(GUARD, up.process.wait()).await.expect("`up` ends").unwrap();
     assert_eq!(status.code(), Some(0));
     up.ports_become_free().await;
-    assert!(std::fs::read_to_string(data.path().join("logs/0.log")).unwrap().contains("Node 0 has ended"));
+    assert!(std::fs::read_to_string(data.path().join("logs/0.log")).unwrap().contains("Node 0 ended"));
 }
 
 #[tokio::test]
@@ -80,7 +80,7 @@ async fn what_cannot_be_is_refused_before_anything_starts() {
     let folder = text(data.path());
     for dimension in ["0", "7"] {
         let refused = run(&["up", "--dimension", dimension, "--data", &folder]).await;
-        assert_refused(&refused, 2, "choose 1 to 6");
+        assert_refused(&refused, 2, "use 1 to 6");
     }
     let held = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = held.local_addr().unwrap().port().to_string();
@@ -97,7 +97,7 @@ async fn a_node_names_what_its_configuration_lacks_or_does_not_know() {
     assert_refused(&run(&["node", "--config", &text(&file)]).await, 2, "unknown field `dimenson`");
     assert_refused(&run(&["node", "--node", "0"]).await, 2, "`dimension` is missing");
     let none = text(&folder.path().join("none.toml"));
-    assert_refused(&run(&["node", "--config", &none]).await, 2, "cannot be read");
+    assert_refused(&run(&["node", "--config", &none]).await, 2, "cannot read the configuration");
 }
 
 #[tokio::test]
@@ -125,10 +125,10 @@ async fn an_up_whose_nodes_have_all_failed_has_failed() {
     }
     let folder = text(data.path());
     let ended = run(&["up", "--dimension", "1", "--base-port", "auto", "--no-restart", "--data", &folder]).await;
-    assert_refused(&ended, 1, "all nodes have ended");
+    assert_refused(&ended, 1, "all nodes exited unexpectedly");
     let shown = String::from_utf8_lossy(&ended.stdout);
     let told = shown.lines().find(|line| line.starts_with("Node 1: failed with exit code 4: ")).unwrap_or_default();
-    assert!(told.contains("1/store") && told.contains("it stays down") && told.contains("logs/1.log"), "{shown}");
+    assert!(told.contains("1/store") && told.contains("not restarted") && told.contains("logs/1.log"), "{shown}");
 }
 
 #[tokio::test]
@@ -139,7 +139,7 @@ async fn sighup_ends_all_cleanly_with_an_exit_code_of_its_own_and_is_ignored_und
     let status = timeout(GUARD, up.process.wait()).await.expect("`up` ends").unwrap();
     assert_eq!(status.code(), Some(129));
     up.ports_become_free().await;
-    assert!(std::fs::read_to_string(data.path().join("logs/0.log")).unwrap().contains("Node 0 has ended"));
+    assert!(std::fs::read_to_string(data.path().join("logs/0.log")).unwrap().contains("Node 0 ended"));
 
     let mut nohup = Command::new("nohup");
     nohup.arg(env!("CARGO_BIN_EXE_cubecast")).stdin(Stdio::null()).kill_on_drop(true);

@@ -211,7 +211,7 @@ impl ProcessCluster {
         let status = process.wait();
         assert!(
             status.success(),
-            "node {vertex} was told to end, and did so with {status}:\n{}",
+            "node {vertex} was asked to end, and ended with {status}:\n{}",
             tail(&self.log_file(vertex), SHOWN_LINES)
         );
     }
@@ -231,7 +231,7 @@ impl ProcessCluster {
 
     /// Deletes the data folder of a node that is down.
     pub fn wipe(&self, vertex: Vertex) {
-        assert!(self.nodes()[vertex.index()].is_none(), "node {vertex} runs and has its folder open");
+        assert!(self.nodes()[vertex.index()].is_none(), "node {vertex} is running and uses its folder");
         std::fs::remove_dir_all(self.data_folder(vertex)).expect("the folder can be removed");
     }
 

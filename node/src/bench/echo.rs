@@ -71,8 +71,8 @@ impl Client for Echoing {
         let (tell, told) = oneshot::channel();
         let (sent, bytes) = (self.asked.send(tell), self.bytes);
         async move {
-            sent.map_err(|_| "the echo is gone")?;
-            told.await.map(|()| Done::moving(bytes)).map_err(|_| "the echo is gone".into())
+            sent.map_err(|_| "the echo server has ended")?;
+            told.await.map(|()| Done::moving(bytes)).map_err(|_| "the echo server has ended".into())
         }
     }
 }

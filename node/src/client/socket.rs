@@ -94,10 +94,7 @@ impl Ended {
 
     fn silent(silence: Duration) -> Ended {
         let seconds = silence.as_secs_f64();
-        Ended::by_us(
-            CloseCode::Policy,
-            format!("nothing came from the node for {seconds} s, not even an answer to a ping"),
-        )
+        Ended::by_us(CloseCode::Policy, format!("the node sent nothing for {seconds} s, not even a pong"))
     }
 
     fn broken(error: &Error) -> Ended {
@@ -156,13 +153,13 @@ async fn receive_all(
 fn frames_of(message: &Message) -> Result<Vec<ServerFrame>, Ended> {
     match message {
         Message::Binary(bytes) => binary::decode_server_frames(bytes)
-            .map_err(|error| Ended::by_us(CloseCode::Invalid, format!("the node sent what cannot be read: {error}"))),
+            .map_err(|error| Ended::by_us(CloseCode::Invalid, format!("the node sent an invalid frame: {error}"))),
         Message::Close(Some(frame)) if !frame.reason.is_empty() => {
             Err(Ended::by_the_node(format!("the node closed the connection: {}", frame.reason)))
         }
         Message::Close(_) => Err(Ended::by_the_node("the node closed the connection")),
         Message::Text(_) => {
-            Err(Ended::by_us(CloseCode::Unsupported, "the node answered in JSON, which was not asked for"))
+            Err(Ended::by_us(CloseCode::Unsupported, "the node answered in JSON, which was not requested"))
         }
         Message::Ping(_) | Message::Pong(_) | Message::Frame(_) => Ok(vec![]),
     }
@@ -172,7 +169,7 @@ fn frames_of(message: &Message) -> Result<Vec<ServerFrame>, Ended> {
 fn explain(error: &Error) -> String {
     match error {
         Error::Io(error) => error.to_string(),
-        Error::Http(response) => format!("it answered with HTTP {} and no WebSocket", response.status()),
+        Error::Http(response) => format!("it answered with HTTP {} instead of a WebSocket", response.status()),
         other => other.to_string(),
     }
 }

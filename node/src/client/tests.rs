@@ -219,7 +219,7 @@ async fn a_node_from_which_nothing_comes_is_given_up() {
     let story = async {
         assert_eq!(told.recv().await, Some(ClientInput::Opened { socket: SocketId(1) }));
         let Some(ClientInput::Closed { why, .. }) = told.recv().await else { panic!("it was not closed") };
-        assert!(why.contains("nothing came from the node"), "{why}");
+        assert!(why.contains("the node sent nothing"), "{why}");
     };
     tokio::time::timeout(PATIENCE, story).await.unwrap();
 }

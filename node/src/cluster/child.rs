@@ -96,7 +96,7 @@ impl Child {
             let began = Instant::now();
             let (how, reason) = match self.run_once(restarts, &tell, &mut stop).await {
                 Ok((status, reason)) => (describe(status), reason),
-                Err(error) => (format!("it could not be run: {error}"), None),
+                Err(error) => (format!("cannot run it: {error}"), None),
             };
             let asked = *stop.borrow();
             if began.elapsed() > LIVED_WELL {
@@ -228,7 +228,7 @@ async fn copy_log(
             Ok(1..) => {}
             Ok(0) => break,
             Err(error) => {
-                let _ = tell.send(News::Log { vertex, line: format!("its log cannot be read any more: {error}") });
+                let _ = tell.send(News::Log { vertex, line: format!("cannot read its log any more: {error}") });
                 break;
             }
         }

@@ -139,10 +139,7 @@ pub async fn run(plan: Plan, stop: watch::Receiver<bool>) -> Result<(), Failure>
     if *stop.borrow() {
         Ok(())
     } else {
-        Err(Failure::new(
-            Failure::FAILED,
-            "all nodes have ended although nobody asked for it, and --no-restart was given",
-        ))
+        Err(Failure::new(Failure::FAILED, "all nodes exited unexpectedly, and --no-restart is set"))
     }
 }
 
@@ -250,7 +247,7 @@ impl View {
 /// Why the cluster is not ready, each reason once. Empty if it is ready.
 fn waits_for(rows: &[Row]) -> Vec<String> {
     let reasons = rows.iter().flat_map(|row| match &row.health {
-        None => vec![format!("node {} does not answer", row.vertex)],
+        None => vec![format!("node {} is not responding", row.vertex)],
         Some(health) => health.reasons.iter().map(|reason| reason.message.clone()).collect(),
     });
     reasons.collect::<std::collections::BTreeSet<_>>().into_iter().collect()

@@ -23,18 +23,18 @@ pub enum BasePort {
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum PortError {
     #[error(
-        "port {port} on {host} cannot be listened on: {why}\n\
-         If another cluster runs, stop it. Else choose other ports: --base-port {}, or --base-port auto.",
+        "cannot listen on port {port} on {host}: {why}\n\
+         If another cluster is running, stop it. Otherwise choose other ports: --base-port {}, or --base-port auto.",
         port.saturating_add(1000).min(60_000)
     )]
     Taken { host: Host, port: u16, why: String },
-    #[error("{nodes} nodes need {nodes} different ports; --ports lists {given}")]
+    #[error("{nodes} nodes need {nodes} different ports, but --ports contains {given}")]
     Count { nodes: usize, given: usize },
-    #[error("--ports lists 0, which is no port that others could be told; --base-port auto finds free ones")]
+    #[error("--ports contains 0, which is not a usable port; --base-port auto finds free ports")]
     Zero,
-    #[error("--base-port {base} leaves no place for {nodes} ports: choose 1 to {}", 65_536 - nodes)]
+    #[error("--base-port {base} is too high for {nodes} ports; use 1 to {}", 65_536 - nodes)]
     Range { base: u16, nodes: usize },
-    #[error("no {nodes} free ports in a row were found on {host}")]
+    #[error("found no {nodes} consecutive free ports on {host}")]
     NoneFree { host: Host, nodes: usize },
 }
 
@@ -46,7 +46,7 @@ impl FromStr for BasePort {
             "auto" => Ok(BasePort::Auto),
             _ => match text.parse() {
                 Ok(port) if port != 0 => Ok(BasePort::At(port)),
-                _ => Err("write a port, 1 to 65535, or `auto`".into()),
+                _ => Err("use a port, 1 to 65535, or `auto`".into()),
             },
         }
     }

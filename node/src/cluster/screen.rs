@@ -80,16 +80,16 @@ impl Screen {
             }
             News::Started { restarts: 0, .. } => {}
             News::Started { pid, restarts, .. } => {
-                self.line(&format!("Node {vertex}: started again (process {pid}, restart {restarts})"))
+                self.line(&format!("Node {vertex}: restarted (process {pid}, restart {restarts})"))
             }
             News::Ended { asked: true, .. } => {}
             News::Ended { how, reason, again_in, .. } => {
                 let why = reason.as_ref().map_or(String::new(), |reason| format!(": {}", visible_line(reason)));
                 let next = match again_in {
-                    Some(pause) => format!("starting again in {}", seconds(*pause)),
-                    None => "it stays down (--no-restart)".into(),
+                    Some(pause) => format!("restarting in {}", seconds(*pause)),
+                    None => "not restarted (--no-restart)".into(),
                 };
-                self.line(&format!("Node {vertex}: {how}{why}; {next} (its log: {})", self.log_file(vertex)));
+                self.line(&format!("Node {vertex}: {how}{why}; {next} (log: {})", self.log_file(vertex)));
             }
             News::Log { line, .. } => self.line(&format!("[Node {vertex}] {}", visible_line(line))),
         }
@@ -144,7 +144,7 @@ impl Screen {
             Form::Json => self.print_json(&json!({"event": "stopping"})),
             Form::Table | Form::Lines => {
                 self.drawn = 0;
-                self.line(&format!("Ending {nodes} nodes; Ctrl-C again ends at once."));
+                self.line(&format!("Stopping {nodes} nodes; press Ctrl-C again to stop at once."));
             }
         }
     }
@@ -153,7 +153,7 @@ impl Screen {
     pub fn say_end(&mut self) {
         match self.form {
             Form::Json => self.print_json(&json!({"event": "ended"})),
-            Form::Table | Form::Lines => self.line("All nodes have ended; their data stays."),
+            Form::Table | Form::Lines => self.line("All nodes ended; their data is kept."),
         }
     }
 
@@ -180,8 +180,8 @@ impl Screen {
         let hint = if self.has_dashboard { "" } else { "  (not built: `make dashboard`, then --web dist)" };
         format!(
             "Dashboard: {dashboard}{hint}\n\
-             Talk to any node with JSON over a WebSocket: ws://{first}/ws  {{\"id\": 1, \"action\": \"cluster\"}}\n\
-             Kill a node (its PID stands above) and watch its neighbours take over. Ctrl-C ends all.\n"
+             Send JSON to any node over a WebSocket: ws://{first}/ws  {{\"id\": 1, \"action\": \"cluster\"}}\n\
+             Kill a node (see its PID above) and watch its neighbours take over. Ctrl-C stops all nodes.\n"
         )
     }
 

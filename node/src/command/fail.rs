@@ -16,9 +16,9 @@ use super::{Failure, output};
 /// machine can connect.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n    \
-    cubecast fail 111                        crashes for 10 s\n    \
-    cubecast fail 111 --mode wipe --for 3s   loses its disk too, and refills from its neighbours\n    \
-    cubecast recover 111                     ends it early")]
+    cubecast fail 111                        crash for 10 s\n    \
+    cubecast fail 111 --mode wipe --for 3s   lose the disk too, then fetch the data from the neighbours\n    \
+    cubecast recover 111                     end the failure early")]
 pub struct Args {
     node: Vertex,
     /// The kind of failure.

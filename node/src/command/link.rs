@@ -71,14 +71,11 @@ impl Args {
         let conditions =
             LinkConditions { cut: self.cut, delay_ms: self.delay, jitter_ms: self.jitter, loss: self.loss };
         if self.from.edge_to(self.to).is_none() {
-            let error = format!("{} and {} are no neighbours: neighbours differ in one bit", self.from, self.to);
+            let error = format!("{} and {} are not neighbours: neighbours differ in one bit", self.from, self.to);
             return Err(Failure::new(Failure::USAGE, error));
         }
         if conditions == LinkConditions::PERFECT && !self.up {
-            return Err(Failure::new(
-                Failure::USAGE,
-                "say what the link shall be: --cut, --up, --delay, --jitter or --loss",
-            ));
+            return Err(Failure::new(Failure::USAGE, "give at least one of --cut, --up, --delay, --jitter, --loss"));
         }
         Ok(conditions)
     }

@@ -49,16 +49,16 @@ Publish and subscribe, from other terminals:
     cubecast pub news 'hello' --as publisher1 --create
     cubecast sub news --as subscriber1 --create
 
-Break a node, and see what that does:
+Make a node fail and look at the cluster:
     cubecast fail 100 --for 10s
     cubecast status
 
-See it prove what it promises:
+Check the cluster's guarantees:
     cubecast verify
 
-Exit codes: 0 done, 1 failed or refused, 2 wrong usage or configuration, 3 unavailable or port in use, 4 storage failed or in use;
-129, 130 or 143 ended by SIGHUP, SIGINT or SIGTERM before it was done. `up`, `node` and `sub` end with 0 at SIGINT and SIGTERM, which are
-the ways to end them. A reader of standard output that goes away, such as `head`, is no failure.";
+Exit codes: 0 success, 1 failed or refused, 2 wrong usage or configuration, 3 unavailable or port in use, 4 storage
+failed or in use; 129, 130 or 143 ended early by SIGHUP, SIGINT or SIGTERM. `up`, `node` and `sub` are normally ended by
+SIGINT or SIGTERM and then exit with 0. If the reader of standard output ends early, as `head` does, the exit code is 0.";
 
 /// The level and the format of logs. Logs go to standard error.
 #[derive(Clone, Debug, clap::Args)]
@@ -202,9 +202,7 @@ fn block_in<T>(
     work: impl Future<Output = Result<T, Failure>>,
 ) -> Result<T, Failure> {
     let runtime = runtime.enable_all().build();
-    runtime
-        .map_err(|error| Failure::new(Failure::FAILED, format!("no threads can be started: {error}")))?
-        .block_on(work)
+    runtime.map_err(|error| Failure::new(Failure::FAILED, format!("cannot start the runtime: {error}")))?.block_on(work)
 }
 
 #[cfg(test)]

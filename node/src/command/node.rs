@@ -10,10 +10,10 @@ use crate::{log, process};
 /// Flags correspond to settings in the configuration file, and override them.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "A node needs: --node, --dimension, --cluster, --secret-file, --data and an --address for each node of the cube, \
-    from the file, from flags, or some from each.\n\n\
-    SIGINT and SIGTERM end it cleanly, with exit code 0: what was accepted is written first. So does SIGHUP, with exit code 129, \
-    because the terminal is gone and perhaps nobody wanted that; under nohup it is ignored. A second signal ends it at once."
+    after_help = "A node needs: --node, --dimension, --cluster, --secret-file, --data and an --address for each node of the cube. Each can come from the file or from a flag.\n\n\
+    SIGINT and SIGTERM stop the node cleanly, with exit code 0: all accepted data is written first. SIGHUP (the \
+    terminal was closed) also stops it cleanly, but with exit code 129; under nohup it is ignored. A second signal \
+    stops the node at once."
 )]
 pub struct Args {
     /// The configuration file (TOML).
@@ -63,7 +63,7 @@ pub struct Args {
     /// machine and of the addresses; `*` accepts all.
     #[arg(long, value_name = "NAME")]
     allow_host: Vec<String>,
-    /// End when standard input closes, so that the node does not outlive its parent process.
+    /// Exit when standard input closes, so that the node does not outlive its parent process.
     #[arg(long, hide = true)]
     exit_with_stdin: bool,
     /// Write the log to this file instead of standard error. It is rotated at 16 MiB, and the newest four files are
@@ -131,6 +131,6 @@ impl Args {
 }
 
 fn parse_address(text: &str) -> Result<(String, String), String> {
-    let (node, address) = text.split_once('=').ok_or("write BITS=HOST:PORT, such as 100=127.0.0.1:8004")?;
+    let (node, address) = text.split_once('=').ok_or("use BITS=HOST:PORT, for example 100=127.0.0.1:8004")?;
     Ok((node.to_owned(), address.to_owned()))
 }

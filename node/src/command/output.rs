@@ -70,7 +70,7 @@ pub fn print(bytes: &[u8]) -> Result<(), Failure> {
     let mut out = std::io::stdout().lock();
     out.write_all(bytes).and_then(|()| out.flush()).map_err(|error| match error.kind() {
         ErrorKind::BrokenPipe => Failure::unread(),
-        _ => Failure::new(Failure::FAILED, format!("standard output cannot be written: {error}")),
+        _ => Failure::new(Failure::FAILED, format!("cannot write to standard output: {error}")),
     })
 }
 
@@ -147,7 +147,7 @@ fn hops(reply: &Reply) -> Result<(), Failure> {
     match &reply.answer.hops {
         Some(hops) => {
             let way: Vec<_> = hops.iter().map(ToString::to_string).collect();
-            line(&format!("  way: {}; served by {}", way.join(" -> "), reply.answer.served_by))
+            line(&format!("  route: {}; served by {}", way.join(" -> "), reply.answer.served_by))
         }
         None => Ok(()),
     }

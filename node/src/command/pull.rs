@@ -20,17 +20,17 @@ use super::{Failure, output};
 #[command(after_help = "Examples:\n    \
     cubecast pull news --as subscriber1 --subscribe       registers, subscribes and reads\n    \
     cubecast pull news --as subscriber1 --max 10\n    \
-    cubecast pull news --as subscriber1 --read any        from a replica, perhaps a little behind\n    \
-    cubecast pull news --as subscriber1 --node 101        from the replica on node 101; the cursor stays")]
+    cubecast pull news --as subscriber1 --read any        reads one replica, possibly stale\n    \
+    cubecast pull news --as subscriber1 --node 101        reads the replica on node 101; the cursor does not move")]
 pub struct Args {
     topic: TopicName,
     /// The subscriber.
     #[arg(long = "as", value_name = "SUBSCRIBER", env = "CUBECAST_SUBSCRIBER")]
     subscriber: SubscriberId,
-    /// The maximum number of messages.
+    /// Maximum number of messages.
     #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     max: u32,
-    /// The freshness of the answer.
+    /// Consistency of the read.
     #[arg(long, value_enum, value_name = "LEVEL", default_value_t, conflicts_with = "node")]
     read: Freshness,
     /// Do not move the cursor.
@@ -54,10 +54,10 @@ pub struct Args {
 /// The freshness of a read.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, ValueEnum)]
 pub enum Freshness {
-    /// The read returns everything that was acknowledged before it.
+    /// Everything that was acknowledged before the read.
     #[default]
     Leader,
-    /// The read returns the current content of the asked replica.
+    /// The state of one replica, possibly stale.
     Any,
 }
 
@@ -95,7 +95,7 @@ impl Args {
             }
             (Some(_), Some(StartAt::Latest)) => Err(Failure::new(
                 Failure::USAGE,
-                "a replica is read from the cursor, the beginning or an offset, not from `latest`",
+                "a read of a replica starts at the cursor, the beginning or an offset, not at `latest`",
             )),
         }
     }

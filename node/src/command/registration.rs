@@ -13,7 +13,7 @@ use super::{Failure, output};
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n    \
     cubecast publisher create publisher1\n    \
-    cubecast publisher delete publisher1      its topics stay; created again, it owns them")]
+    cubecast publisher delete publisher1      its topics stay; a publisher created again under this name owns them")]
 pub struct Publisher {
     #[command(subcommand)]
     command: Command<PublisherId>,

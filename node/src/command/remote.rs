@@ -15,7 +15,7 @@ use crate::shutdown::Shutdown;
 #[derive(Clone, Debug, clap::Args)]
 #[command(next_help_heading = "Cluster")]
 pub struct Remote {
-    /// Some nodes of the cluster, separated by commas. One node that answers is enough: it reports the others.
+    /// Some nodes of the cluster, separated by commas. One reachable node is enough; it reports the others.
     #[arg(long, env = "CUBECAST", value_name = "ADDRESS,...", value_delimiter = ',', default_value = "127.0.0.1:8000", value_parser = parse_node)]
     pub cluster: Vec<String>,
     /// `table` for people, `json` for programs.
@@ -55,10 +55,11 @@ impl Remote {
 async fn tell(mut notices: broadcast::Receiver<Notice>) {
     loop {
         match notices.recv().await {
-            Ok(Notice::FellOver(fell)) => {
-                remark(&visible_line(&format!("node {} is passed over ({}); asking {}", fell.from, fell.why, fell.to)))
-            }
-            Ok(Notice::BackHome { home }) => remark(&format!("node {home} answers again")),
+            Ok(Notice::FellOver(fell)) => remark(&visible_line(&format!(
+                "node {} is unavailable ({}); retrying on {}",
+                fell.from, fell.why, fell.to
+            ))),
+            Ok(Notice::BackHome { home }) => remark(&format!("node {home} is available again")),
             Ok(
                 Notice::Learned { .. } | Notice::Connected { .. } | Notice::Lost { .. } | Notice::Reconnected { .. },
             ) => {}
@@ -80,7 +81,7 @@ fn parse_node(text: &str) -> Result<String, String> {
     let text = text.trim();
     let authority = match text.split_once("://") {
         Some(("ws", rest)) => rest.split('/').next().unwrap_or_default(),
-        Some(_) => return Err("a node is reached at ws://HOST:PORT, or HOST:PORT".into()),
+        Some(_) => return Err("invalid node address; use HOST:PORT or ws://HOST:PORT".into()),
         None => text,
     };
     match parse_authority(authority) {
@@ -92,14 +93,14 @@ fn parse_node(text: &str) -> Result<String, String> {
 /// Parses a time like `500ms`, `10s` or `2m`. A number without a unit means seconds.
 pub fn parse_time(text: &str) -> Result<Duration, String> {
     let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
-    let number: f64 = digits.parse().map_err(|_| format!("`{text}` is no time: write 500ms, 10s or 2m"))?;
+    let number: f64 = digits.parse().map_err(|_| format!("invalid duration `{text}`; examples: 500ms, 10s, 2m"))?;
     let seconds = match &text[digits.len()..] {
         "ms" => number / 1_000.0,
         "" | "s" => number,
         "m" | "min" => number * 60.0,
-        unit => return Err(format!("`{unit}` is no unit of time: write ms, s or m")),
+        unit => return Err(format!("invalid unit `{unit}`; use ms, s or m")),
     };
-    Duration::try_from_secs_f64(seconds).map_err(|_| format!("`{text}` is no time that can be waited for"))
+    Duration::try_from_secs_f64(seconds).map_err(|_| format!("invalid duration `{text}`; it is too long or negative"))
 }
 
 #[cfg(test)]

@@ -57,9 +57,9 @@ async fn show_from_afar(format: Format, client: &CubecastClient, node: Vertex, w
     let (state, seen_by) = (seen.map_or("unknown", state), view.served_by);
     match format {
         Format::Json => output::json(&json!({ "node": node, "state": state, "seen_by": seen_by, "why": why })),
-        Format::Table => {
-            line(&format!("node {node}: {state}, as node {seen_by} sees it; it cannot be asked itself ({why})"))
-        }
+        Format::Table => line(&format!(
+            "node {node}: {state}, as reported by node {seen_by}; the node itself is not responding ({why})"
+        )),
     }
 }
 
@@ -106,7 +106,7 @@ async fn status_of(client: CubecastClient, node: Vertex) -> Result<Reply, Client
 
 fn cluster_table(view: &ClusterView, statuses: &[Option<Reply>]) -> String {
     let mut table = Table::new([
-        "node", "address", "state", "leads", "topics", "messages", "clients", "requests", "up for", "sync", "stored",
+        "node", "address", "state", "leads", "topics", "messages", "clients", "requests", "uptime", "sync", "stored",
         "storage",
     ]);
     for (node, reply) in view.nodes.iter().zip(statuses) {
@@ -139,10 +139,11 @@ fn cluster_row(node: &NodeView, status: Option<&NodeStatus>) -> [String; 12] {
 
 fn node_in_detail(status: &NodeStatus) -> String {
     let NodeStatus { node, incarnation, version, sync, .. } = status;
-    let faults = if status.faults_allowed { "allowed" } else { "forbidden" };
+    let faults = if status.faults_allowed { "allowed" } else { "not allowed" };
     let (state, up_for) = (state(status.state), time_span(status.uptime_ms));
     let head = format!(
-        "node {node}: {state}, incarnation {incarnation}, up for {up_for}, version {version}, sync {sync}, faults {faults}"
+        "node {node}: {state}, incarnation {incarnation}, uptime {up_for}, version {version}, sync {sync}, faults \
+         {faults}"
     );
     [head, storage(&status.storage), groups_table(status), links_table(status), counters_table(status)].join("\n\n")
 }
@@ -152,8 +153,8 @@ fn storage(storage: &StorageStatus) -> String {
     let [stored, free, reusable, reserve] = [stored_bytes, free_bytes, reusable_bytes, reserve_bytes].map(bytes);
     let advice = match state {
         StorageState::Ok => "",
-        StorageState::Full => "; publishes are refused: delete topics, or make room on the disk",
-        StorageState::Exhausted => "; only reads, votes and deletions go on: make room on the disk, or delete topics",
+        StorageState::Full => "; publishes are refused: delete topics or free disk space",
+        StorageState::Exhausted => "; only reads, votes and deletions work: free disk space or delete topics",
     };
     format!("storage {state}: {stored} stored, {free} free, {reusable} reusable, reserve {reserve}{advice}")
 }
@@ -181,7 +182,7 @@ fn groups_table(status: &NodeStatus) -> String {
 }
 
 fn links_table(status: &NodeStatus) -> String {
-    let mut table = Table::new(["link to", "hears", "heard", "round trip", "conditions"]);
+    let mut table = Table::new(["link to", "receives", "is received", "round trip", "conditions"]);
     for link in &status.links {
         let conditions = &link.conditions;
         let conditions = match conditions.cut {
@@ -208,14 +209,14 @@ fn counters_table(status: &NodeStatus) -> String {
         ("frames received", counters.frames_received),
         ("frames forwarded", counters.frames_forwarded),
         ("frames dropped", counters.frames_dropped),
-        ("frames altered on their way", counters.frames_altered),
+        ("frames altered in transit", counters.frames_altered),
         ("damaged on the disk", counters.damaged),
         ("repaired on the disk", counters.repaired),
         ("elections", counters.elections),
         ("waiting in the outbox", counters.outbox),
         ("clients", counters.clients),
     ];
-    let mut table = Table::new(["counted since the start", ""]);
+    let mut table = Table::new(["since the start of the process", ""]);
     for (name, count) in counts {
         table.row([name.into(), count.to_string()]);
     }

@@ -27,8 +27,8 @@ const COMMIT_EVERY: u64 = 256;
 /// SIGINT (Ctrl-C) and SIGTERM. With --count, these signals leave messages missing, and the exit code is 130 or 143.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n    \
-    cubecast sub news --as subscriber1 --create          from the first message on; next time from where it stopped\n    \
-    cubecast sub news --as subscriber1 --from latest     only what comes from now on\n    \
+    cubecast sub news --as subscriber1 --create          from the first message; the next run continues there\n    \
+    cubecast sub news --as subscriber1 --from latest     only new messages\n    \
     cubecast sub news --as subscriber1 --count 10 --format json")]
 pub struct Args {
     topic: TopicName,
@@ -38,7 +38,7 @@ pub struct Args {
     /// Where to start: beginning, latest or an offset. Default: the subscriber's cursor, or the beginning.
     #[arg(long, value_name = "PLACE", value_parser = parse_start)]
     from: Option<Start>,
-    /// End after this many messages.
+    /// Stop after this many messages.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     count: Option<u64>,
     /// Do not move the cursor.
@@ -67,7 +67,7 @@ pub fn parse_start(text: &str) -> Result<Start, String> {
         "latest" => Ok(Start(StartAt::Latest)),
         offset => match offset.parse() {
             Ok(offset) => Ok(Start(StartAt::Offset(Offset(offset)))),
-            Err(_) => Err(format!("`{offset}` is no place in a topic: write beginning, latest or an offset")),
+            Err(_) => Err(format!("invalid position `{offset}`; use beginning, latest or an offset")),
         },
     }
 }
@@ -75,10 +75,7 @@ pub fn parse_start(text: &str) -> Result<Start, String> {
 /// Runs the command.
 pub fn run(args: &Args) -> Result<(), Failure> {
     if args.content_only && args.remote.format == Format::Json {
-        return Err(Failure::new(
-            Failure::USAGE,
-            "--content-only prints no JSON: leave one of it and --format json away",
-        ));
+        return Err(Failure::new(Failure::USAGE, "--content-only and --format json exclude each other; remove one"));
     }
     args.remote.run_with_signals(|client, mut shutdown| async move {
         let deliveries = shutdown.or(listen(args, &client)).await?;
@@ -228,7 +225,7 @@ impl Contents {
 /// Adds a hint to the failure if the subscriber is unknown.
 pub fn with_hint(mut failure: Failure) -> Failure {
     if failure.message.starts_with(ErrorCode::UnknownSubscriber.name()) {
-        failure.message += "\n  --create makes the subscriber first";
+        failure.message += "\n  use --create to create the subscriber";
     }
     failure
 }

@@ -14,7 +14,7 @@ use super::{Failure, output};
 #[command(after_help = "Examples:\n    \
     cubecast topic create news --as publisher1\n    \
     cubecast topic list\n    \
-    cubecast topic delete news --as publisher1      only the creator may")]
+    cubecast topic delete news --as publisher1      only its creator may do this")]
 pub struct Args {
     #[command(subcommand)]
     command: Command,
@@ -84,7 +84,7 @@ fn list(remote: &Remote) -> Result<(), Failure> {
             table.row([name, topic.home.to_string(), known(topic.leader), messages, subscribers, owner]);
         }
         if !missing.is_empty() {
-            remark(&format!("the groups of {} could not be asked: their topics are missing here", names(missing)));
+            remark(&format!("the groups of {} are unreachable; their topics are not listed", names(missing)));
         }
         line(&table.render())
     })

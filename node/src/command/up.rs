@@ -18,10 +18,10 @@ use crate::storage::SyncMode;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n    \
     cubecast up --web dist                    eight nodes on ports 8000 to 8007, and the dashboard\n    \
-    cubecast up --dimension 2 --faults off    four nodes that do not fail on request\n    \
-    cubecast up --base-port auto --format json    for scripts: one JSON line an event, `ready` when every group can be written\n\n\
-    SIGINT (Ctrl-C) and SIGTERM end all nodes cleanly, with exit code 0. So does SIGHUP, with exit code 129; under nohup it is ignored. \
-    A second signal ends it at once.")]
+    cubecast up --dimension 2 --faults off    four nodes, without faults on request\n    \
+    cubecast up --base-port auto --format json    for scripts: one JSON line per event; `ready` once all groups accept publishes\n\n\
+    SIGINT (Ctrl-C) and SIGTERM stop all nodes cleanly, with exit code 0. SIGHUP (the terminal was closed) also does, \
+    but with exit code 129; under nohup it is ignored. A second signal stops all nodes at once.")]
 pub struct Args {
     /// The cube's dimension: 2^D nodes, D from 1 to 6.
     #[arg(long, value_name = "D", default_value_t = 3)]
@@ -71,10 +71,10 @@ pub struct Args {
     /// accepts all.
     #[arg(long, value_name = "NAME")]
     allow_host: Vec<String>,
-    /// Restart nodes that die (default).
+    /// Restart nodes that exit (default).
     #[arg(long, overrides_with = "no_restart")]
     restart: bool,
-    /// Do not restart nodes that die.
+    /// Do not restart nodes that exit.
     #[arg(long)]
     no_restart: bool,
     /// Show the nodes' logs, with the node's name on each line.

@@ -112,7 +112,7 @@ impl Sink {
             if state.room == Room::Enough {
                 let lines = std::mem::take(&mut state.dropped);
                 drop(state);
-                warn!(lines, "{lines} log lines were left out, because the disk with the log had no room; now it has");
+                warn!(lines, "{lines} log lines were dropped while the log's disk was full");
             }
         }
     }

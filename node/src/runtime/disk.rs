@@ -115,7 +115,7 @@ impl Disk for ThreadedDisk {
             (Err(_), Some(refused)) => Err(DiskFailed(refused)),
             (Err(_), None) => match self.events.recv().await {
                 Some(event) => self.translate(event),
-                None => Err(DiskFailed("its thread is gone".into())),
+                None => Err(DiskFailed("its thread has ended".into())),
             },
         }
     }

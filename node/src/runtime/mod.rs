@@ -259,7 +259,7 @@ impl<M: Machine, D: Disk> Runtime<M, D> {
             frame => mailbox.offer(frame),
         };
         if !is_queued {
-            let reason = "the client reads too slowly: too much is waiting for it";
+            let reason = "client reads too slowly: too many bytes are queued for it";
             self.close_client(connection, Dismissal::ReadsTooSlowly, reason);
         }
     }
@@ -299,7 +299,7 @@ impl<M: Machine, D: Disk> Runtime<M, D> {
         drop(self.clients);
         let disk = self.disk;
         let closed = tokio::task::spawn_blocking(move || disk.close()).await;
-        closed.unwrap_or_else(|panic| Err(DiskFailed(format!("closing it panicked: {panic}"))))
+        closed.unwrap_or_else(|panic| Err(DiskFailed(format!("panic while closing the storage: {panic}"))))
     }
 }
 

@@ -12,29 +12,29 @@ use super::FolderIdentity;
 #[derive(Debug, thiserror::Error)]
 pub enum StorageError {
     #[error(
-        "the data folder {folder} is in use by another node{by}; stop that one first, or start this one with a folder \
-         of its own",
+        "the data folder {folder} is in use by another node{by}; stop that node first, or start this one with its own \
+         folder",
         folder = folder.display(),
         by = pid.map(|pid| format!(" (process {pid})")).unwrap_or_default()
     )]
     InUse { folder: PathBuf, pid: Option<u32> },
 
     #[error(
-        "the data folder {folder} belongs to {found}, but this node is {wanted}; start it with a folder of its own",
+        "the data folder {folder} belongs to {found}, but this node is {wanted}; start it with its own folder",
         folder = folder.display()
     )]
     ForeignFolder { folder: PathBuf, found: FolderIdentity, wanted: FolderIdentity },
 
     #[error(
-        "the data folder {folder} is written in format {found}; this version of cubecast reads format {supported}: \
-         start the version that wrote it",
+        "the data folder {folder} has format {found}, but this version of cubecast reads format {supported}; start the \
+         version that wrote it",
         folder = folder.display()
     )]
     OtherFormat { folder: PathBuf, found: u32, supported: u32 },
 
     #[error(
-        "the data folder {folder} is damaged: {what}. Move the folder away and start with an empty one: the node \
-         refills from its neighbours",
+        "the data folder {folder} is damaged: {what}. Move the folder away and start with an empty one; the node then \
+         fetches its data from its neighbours",
         folder = folder.display()
     )]
     Damaged { folder: PathBuf, what: String },
@@ -44,17 +44,17 @@ pub enum StorageError {
     Unreadable { folder: PathBuf, what: String, lost: Damaged },
 
     #[error(
-        "the disk that holds the data folder {folder} is full: make room and start the node again; what it \
-         acknowledged is kept",
+        "the disk that holds the data folder {folder} is full; free disk space and restart the node: all acknowledged \
+         data is kept",
         folder = folder.display()
     )]
     Full { folder: PathBuf },
 
-    #[error("a write to the data folder {folder} waits until there is room on its disk", folder = folder.display())]
+    #[error("a write to the data folder {folder} waits for free space on its disk", folder = folder.display())]
     WaitsForRoom { folder: PathBuf },
 
     #[error(
-        "the data folder {folder} cannot be written ({source}): check its owner, its permissions and its mount",
+        "cannot write to the data folder {folder} ({source}); check its owner, permissions and mount",
         folder = folder.display()
     )]
     NotWritable { folder: PathBuf, source: io::Error },
@@ -66,7 +66,7 @@ pub enum StorageError {
     Engine { folder: PathBuf, doing: &'static str, what: String },
 
     #[error(
-        "{queued} bytes wait for the disk, more than the limit of {limit}: it is too slow for what the node takes in"
+        "{queued} bytes wait for the disk, more than the limit of {limit}: the disk is too slow for the node's load"
     )]
     QueueFull { queued: u64, limit: u64 },
 

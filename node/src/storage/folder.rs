@@ -157,9 +157,9 @@ impl Folder {
 
     fn compare_owner(&self, bytes: &[u8]) -> Result<(), StorageError> {
         let owner: Owner =
-            serde_json::from_slice(bytes).map_err(|error| self.damaged(format!("{OWNER} cannot be read ({error})")))?;
+            serde_json::from_slice(bytes).map_err(|error| self.damaged(format!("cannot read {OWNER} ({error})")))?;
         if owner.check != check(owner.format, &owner.identity) {
-            return Err(self.damaged(format!("{OWNER} does not fit its check sum")));
+            return Err(self.damaged(format!("{OWNER} does not match its checksum")));
         }
         if owner.format != FORMAT {
             return Err(StorageError::OtherFormat {

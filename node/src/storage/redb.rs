@@ -142,7 +142,7 @@ impl RedbStore {
     /// Drops a failed database. The next start recovers from the disk.
     fn abandon(&mut self) {
         let files = self.files.take();
-        let dropped = guard(self.folder.path(), "letting go of the store", || {
+        let dropped = guard(self.folder.path(), "releasing the store", || {
             drop(files);
             Ok(())
         });
@@ -156,7 +156,7 @@ impl RedbStore {
         let Some(mut files) = self.files.take() else { return Ok(()) };
         let path = self.folder.path();
         files.room.give_up();
-        let settled = guard(path, "settling the journal", || {
+        let settled = guard(path, "flushing the journal to the tables", || {
             files.settler.wait(&files.room)?;
             files.disk.put_off_syncs(false);
             files.settle(false)?;

@@ -45,23 +45,23 @@ impl fmt::Display for OpenReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let state = match (self.new, self.unclean) {
             (true, _) => "new data folder",
-            (false, false) => "data folder closed properly",
-            (false, true) => "data folder not closed properly, recovered",
+            (false, false) => "data folder was closed properly",
+            (false, true) => "data folder was not closed properly and has been recovered",
         };
         write!(f, "{state}: {} bytes checked in {} ms", self.file_bytes, self.took.as_millis())?;
         for CutTail { group, from_index, why } in &self.cut {
-            write!(f, "; the log of group {group} was damaged at its end ({why}): cut at {from_index}")?;
+            write!(f, "; the log of group {group} was damaged at its end ({why}) and truncated at entry {from_index}")?;
         }
         if let Some(RolledBack { acknowledged, found }) = self.rolled_back {
-            write!(f, "; damage took acknowledged transactions {} to {acknowledged}", found + 1)?;
+            write!(f, "; acknowledged transactions {} to {acknowledged} were lost by damage", found + 1)?;
         }
         if self.mark_lost {
             f.write_str("; the mark is missing or damaged, so acknowledged transactions may be missing")?;
         }
         if self.lost_something() {
             f.write_str(
-                "; the node comes back as a new member, without its votes, and refills from its neighbours (a group in \
-                 which the voters that lost nothing are no majority stays without a leader)",
+                "; the node rejoins as a new member without votes and fetches its data from its neighbours (a group \
+                 stays without a leader if the voters that lost nothing are not a majority)",
             )?;
         }
         Ok(())

@@ -48,9 +48,9 @@ impl fmt::Display for SyncMode {
 /// Why a sync mode could not be parsed.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum SyncModeError {
-    #[error("`{given}` is not a sync mode: write `always`, `interval=MS` or `never`")]
+    #[error("`{given}` is not a sync mode; use `always`, `interval=MS` or `never`")]
     Unknown { given: String },
-    #[error("`{given}` is not an interval: write 1 to {max} milliseconds, as in `interval=50`", max = SyncMode::MAX_INTERVAL_MS)]
+    #[error("`{given}` is not a valid interval; use 1 to {max} milliseconds, for example `interval=50`", max = SyncMode::MAX_INTERVAL_MS)]
     Interval { given: String },
 }
 

@@ -56,7 +56,7 @@ impl Accepting {
                 None
             }
             other => {
-                let line = format!("Connections cannot be accepted: {why}. It is told when this is over.");
+                let line = format!("Cannot accept connections: {why}. Recovery will be logged.");
                 let (began, before) = other.as_ref().map_or((now, 0), |former| (former.began, former.failures));
                 *other = Some(Trouble { why, began, last: now, failures: before + 1 });
                 Some(line)
@@ -104,9 +104,11 @@ pub fn reason(error: &io::Error) -> Option<String> {
     }
     Some(match error.raw_os_error() {
         Some(EMFILE) => {
-            format!("{error}; allow this process more (ulimit -n), or take fewer clients ([limits] clients)")
+            format!(
+                "{error}; raise the limit of this process (ulimit -n), or lower the number of clients ([limits] clients)"
+            )
         }
-        Some(ENFILE) => format!("{error}; the whole system has no more: allow more (sysctl fs.file-max)"),
+        Some(ENFILE) => format!("{error}; the limit of the whole system is reached: raise it (sysctl fs.file-max)"),
         _ => error.to_string(),
     })
 }

@@ -130,29 +130,29 @@ pub async fn serve(mut socket: ClientSocket, holding: Arc<Holding>, door: Arc<Do
 }
 
 fn turned_away() -> Goodbye {
-    let reason = "unfinished messages fill this node's memory for them, and yours is the longest; try again";
+    let reason = "the memory for unfinished messages is full, and yours is the longest; reconnect and retry";
     Goodbye::new(CloseCode::Again, reason)
 }
 
 fn overdue() -> Goodbye {
     let (seconds, rate) = (budget::MESSAGE_WITHIN.as_secs(), budget::BYTES_A_SECOND >> 10);
-    let reason = format!("a message was not whole within {seconds} s, and a second more for each {rate} KiB of it");
+    let reason = format!("message too slow: the limit is {seconds} s plus 1 s for each {rate} KiB");
     Goodbye::new(CloseCode::Policy, reason)
 }
 
 fn never_asked(within: Duration) -> Goodbye {
-    Goodbye::new(CloseCode::Policy, format!("nothing was asked for within {} s", within.as_secs_f64()))
+    Goodbye::new(CloseCode::Policy, format!("no request within {} s", within.as_secs_f64()))
 }
 
 fn stuck() -> Goodbye {
     let reason =
-        format!("no answer could be given for {} s: read the answers before you ask on", STUCK_AFTER.as_secs());
+        format!("no answer could be sent for {} s: read answers before sending more requests", STUCK_AFTER.as_secs());
     Goodbye::new(CloseCode::Policy, reason)
 }
 
 fn silent_for(silence: Duration) -> Goodbye {
     let seconds = silence.as_secs_f64();
-    let reason = format!("nothing came from the client for {seconds} s, not even an answer to a ping");
+    let reason = format!("the client sent nothing for {seconds} s, not even a pong");
     Goodbye::new(CloseCode::Policy, reason)
 }
 
@@ -398,7 +398,7 @@ async fn say_goodbye(mut socket: ClientSocket, ending: Ending, dismissed: Goodby
             let goodbye = Goodbye::new(CloseCode::Protocol, "the connection ended without a close frame");
             return farewell::close_half_closed(socket, &goodbye, within).await;
         }
-        Ending::Broken(why) => return debug!(node = %door.vertex(), "A client's connection broke: {why}"),
+        Ending::Broken(why) => return debug!(node = %door.vertex(), "Client connection broke: {why}"),
         Ending::Refused(goodbye) => goodbye,
         Ending::Dismissed => dismissed,
     };

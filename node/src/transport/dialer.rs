@@ -112,9 +112,9 @@ fn jittered(pause: Duration) -> Duration {
 
 #[derive(Debug, thiserror::Error)]
 enum DialError {
-    #[error("not reachable: {0}")]
+    #[error("unreachable: {0}")]
     Unreachable(String),
-    #[error("what answers there is no Cubecast node: {0}")]
+    #[error("the address is not a Cubecast node: {0}")]
     NoNode(String),
     #[error(transparent)]
     Handshake(#[from] HandshakeError),
@@ -134,7 +134,7 @@ impl Trouble {
                 debug!(%node, %peer, "Neighbour {peer} at {address}: {text}");
             }
             _ => {
-                warn!(%node, %peer, "Neighbour {peer} at {address}: {text}; trying again");
+                warn!(%node, %peer, "Neighbour {peer} at {address}: {text}; retrying");
                 self.told = Some((text, Instant::now()));
             }
         }

@@ -65,8 +65,8 @@ pub enum Fault {
 pub fn fault_of(error: &Error, max_message: usize) -> Fault {
     let told = |code, reason: String| Fault::Told(Goodbye::new(code, reason));
     match error {
-        Error::Capacity(_) => told(CloseCode::Size, format!("a message has at most {max_message} bytes")),
-        Error::Utf8(_) => told(CloseCode::Invalid, "a text is not valid UTF-8".into()),
+        Error::Capacity(_) => told(CloseCode::Size, format!("a message may have at most {max_message} bytes")),
+        Error::Utf8(_) => told(CloseCode::Invalid, "a text message must be valid UTF-8".into()),
         Error::Protocol(ProtocolError::ResetWithoutClosingHandshake) => Fault::NoCloseFrame,
         Error::Protocol(error) => told(CloseCode::Protocol, error.to_string()),
         error => Fault::Broken(error.to_string()),

@@ -69,7 +69,7 @@ impl Secret {
     fn verify(&self, role: &str, transcript: [&str; 2], proof: &[u8]) -> Result<(), Refusal> {
         self.mac(role, transcript)
             .verify_slice(proof)
-            .map_err(|_| Refusal::new(RefusalCode::WrongSecret, "the proof of the cluster's secret is wrong"))
+            .map_err(|_| Refusal::new(RefusalCode::WrongSecret, "wrong proof of the cluster's secret"))
     }
 }
 
@@ -136,7 +136,7 @@ pub enum HandshakeError {
     #[error("refused: {0}")]
     Refused(#[from] Refusal),
     /// The other side refused this one.
-    #[error("it refuses us (close code {code}): {reason}")]
+    #[error("it refused the connection (close code {code}): {reason}")]
     RefusedBy { code: u16, reason: String },
     #[error("the connection broke during the handshake: {0}")]
     Broken(String),
@@ -193,9 +193,11 @@ where
         let transcript = [mine.as_str(), theirs.as_str()];
         let them = me.check_hello(&theirs)?;
         if them.vertex != to {
-            return Err(
-                Refusal::new(RefusalCode::NotMe, format!("dialed node {to} and found node {}", them.vertex)).into()
-            );
+            return Err(Refusal::new(
+                RefusalCode::NotMe,
+                format!("connected to node {to}, but node {} answered", them.vertex),
+            )
+            .into());
         }
         send(socket, &Step::Proof { proof: me.secret.proof("dialer", transcript) }).await?;
         let Step::Welcome { proof } = receive(socket).await? else { return Err(out_of_turn()) };
@@ -270,7 +272,7 @@ impl Credentials {
         if theirs.protocol != PROTOCOL {
             return refuse(
                 RefusalCode::OtherProtocol,
-                format!("node {me} speaks protocol {PROTOCOL}, not {}", theirs.protocol),
+                format!("node {me} uses protocol {PROTOCOL}, not {}", theirs.protocol),
             );
         }
         if theirs.cluster != self.cluster {
@@ -283,10 +285,10 @@ impl Credentials {
             );
         }
         if theirs.from == me {
-            return refuse(RefusalCode::Taken, format!("node {me} is this process; two processes have the same id"));
+            return refuse(RefusalCode::Taken, format!("node {me} is this process: two processes use the same id"));
         }
         if theirs.from.edge_to(me).is_none() {
-            return refuse(RefusalCode::NotANeighbour, format!("node {} is no neighbour of node {me}", theirs.from));
+            return refuse(RefusalCode::NotANeighbour, format!("node {} is not a neighbour of node {me}", theirs.from));
         }
         if theirs.to != me {
             return refuse(RefusalCode::NotMe, format!("this is node {me}, not node {}", theirs.to));
@@ -296,7 +298,7 @@ impl Credentials {
 }
 
 fn out_of_turn() -> HandshakeError {
-    Refusal::new(RefusalCode::Malformed, "a step of the handshake came out of turn").into()
+    Refusal::new(RefusalCode::Malformed, "unexpected handshake message").into()
 }
 
 async fn in_time<T>(steps: impl Future<Output = Result<T, HandshakeError>>) -> Result<T, HandshakeError> {
@@ -333,7 +335,7 @@ where
 }
 
 fn read_step(text: &str) -> Result<Step, Refusal> {
-    let malformed = |what: &str| Refusal::new(RefusalCode::Malformed, format!("a step of the handshake is {what}"));
+    let malformed = |what: &str| Refusal::new(RefusalCode::Malformed, format!("a handshake message is {what}"));
     if text.len() > HANDSHAKE_MESSAGE {
         return Err(malformed("too long"));
     }

@@ -30,8 +30,8 @@ pub async fn watch(door: Arc<Door>, address: String) {
             let neighbours: Vec<_> = node.neighbours().map(|peer| peer.to_string()).collect();
             warn!(
                 %node,
-                "Node {node} is connected with none of its neighbours {}. Do they run, do they know it as {address}, \
-                 and is it the only process that runs as node {node}?",
+                "Node {node} is not connected to any of its neighbours {}. Check that they run, that they are \
+                 configured with {address} for this node, and that no other process runs as node {node}.",
                 neighbours.join(", ")
             );
         }

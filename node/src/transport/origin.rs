@@ -27,12 +27,10 @@ pub struct OriginRules {
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum OriginRefused {
     #[error(
-        "The page's origin {origin} may not open connections to this node. To allow it, start the node with --allow-origin {origin}."
+        "Pages from {origin} may not connect to this node. To allow it, start the node with --allow-origin {origin}."
     )]
     Origin { origin: String },
-    #[error(
-        "The name {host} is not known to be this node's. Ask for it by its IP address, or start the node with --allow-host {host}."
-    )]
+    #[error("{host} is not a known name of this node. Use its IP address, or start the node with --allow-host {host}.")]
     Host { host: String },
 }
 

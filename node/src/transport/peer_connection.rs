@@ -40,13 +40,13 @@ pub async fn serve(mut socket: Socket, peer: Vertex, slot: PeerSlot, gate: PeerG
     }
     door.metrics.peer_connections.fetch_add(1, Relaxed);
     let node = door.vertex();
-    info!(%node, %peer, "Node {node} is connected with neighbour {peer}");
+    info!(%node, %peer, "Node {node} connected to neighbour {peer}");
     let (mut sink, mut stream) = (&mut socket).split();
     let ending = tokio::select! {
         ending = read(&mut stream, peer, &slot, door) => ending,
         why = write(&mut sink, queue, &slot, door) => Ending::away(why),
-        () = slot.asked_to_give_way() => Ending::away("it connected anew"),
-        () = gate_changed(door, gate) => Ending::away("this node takes no neighbours now"),
+        () = slot.asked_to_give_way() => Ending::away("it opened a new connection"),
+        () = gate_changed(door, gate) => Ending::away("this node is not accepting peer connections"),
         () = door.stopped() => Ending::away("this node is shutting down"),
     };
     drop((sink, stream));
@@ -83,7 +83,7 @@ impl Ending {
     fn of(error: &Error) -> Ending {
         match farewell::fault_of(error, PEER_MESSAGE) {
             Fault::Told(goodbye) => Ending { why: goodbye.reason.clone(), goodbye: Some(goodbye) },
-            Fault::NoCloseFrame => Ending::by_them("it ended the connection without a close frame".into()),
+            Fault::NoCloseFrame => Ending::by_them("the connection ended without a close frame".into()),
             Fault::Broken(why) => Ending::by_them(why),
         }
     }
@@ -105,9 +105,16 @@ async fn read(stream: &mut SplitStream<&mut Socket>, peer: Vertex, slot: &PeerSl
                 }
             }
             Message::Ping(_) | Message::Pong(_) | Message::Frame(_) => {}
-            Message::Text(_) => return Ending::with(CloseCode::Unsupported, "it sent text, which neighbours do not"),
+            Message::Text(_) => {
+                return Ending::with(
+                    CloseCode::Unsupported,
+                    "it sent a text message; only binary messages are allowed",
+                );
+            }
             Message::Close(frame) => {
-                let why = frame.map_or("it closed the connection".into(), |frame| format!("it says: {}", frame.reason));
+                let why = frame.map_or("it closed the connection".into(), |frame| {
+                    format!("it closed the connection: {}", frame.reason)
+                });
                 return Ending::by_them(why);
             }
         }
@@ -119,8 +126,7 @@ async fn take_in(bytes: &Bytes, peer: Vertex, door: &Door) -> Result<(), Ending>
         Ok(frames) => (frames.into_iter().map(|frame| Input::PeerFrame { from: peer, frame }).collect(), Ok(())),
         // The handshake checked that both sides use the same version.
         Err(error) => {
-            let unreadable =
-                Ending::with(CloseCode::Invalid, format!("it sent a message that cannot be read: {error}"));
+            let unreadable = Ending::with(CloseCode::Invalid, format!("it sent an invalid message: {error}"));
             (vec![Input::PeerAltered { from: peer }], Err(unreadable))
         }
     };
@@ -155,7 +161,7 @@ async fn write(
             return why;
         }
         if slot.silent_for() > DEAD_AFTER {
-            return format!("nothing came from it for {} s", DEAD_AFTER.as_secs());
+            return format!("it sent nothing for {} s", DEAD_AFTER.as_secs());
         }
     }
 }
@@ -182,7 +188,7 @@ async fn in_time<E: ToString>(step: impl Future<Output = Result<(), E>>, slot: &
     loop {
         match timeout(DEAD_AFTER, step.as_mut()).await {
             Ok(done) => return done.map_err(|error| error.to_string()),
-            Err(_) if slot.silent_for() > DEAD_AFTER => return Err("it neither reads nor sends".into()),
+            Err(_) if slot.silent_for() > DEAD_AFTER => return Err("it does not read, and sends nothing".into()),
             Err(_) => {}
         }
     }

@@ -63,7 +63,7 @@ impl PeerTable {
         if let Some(former) = slots.get(&peer.vertex) {
             if former.instance != peer.instance && former.is_alive() {
                 let reason =
-                    format!("another process is connected as node {} and alive: two have the same id", peer.vertex);
+                    format!("another live process is connected as node {}: two processes use the same id", peer.vertex);
                 return Err(Refusal::new(RefusalCode::Taken, reason));
             }
             return Ok(Err(former.clone()));

@@ -56,10 +56,11 @@ pub struct Place {
 /// Why there is no place for a client.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum NoPlace {
-    #[error("This node has as many clients as it takes ({0}). Connect to another node, or later.")]
+    #[error("This node has reached its limit of {0} clients. Connect to another node, or retry later.")]
     Full(usize),
     #[error(
-        "This node has as many clients of your address as it takes of one ({0}). Close some, or connect to another node."
+        "This node has reached its limit of {0} clients from one address. Close some connections, or connect to \
+         another node."
     )]
     TooManyOfOne(usize),
 }

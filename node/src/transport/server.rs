@@ -172,13 +172,13 @@ async fn answer(request: Request<Incoming>, from: IpAddr, door: &Door, wish: &Mu
 
 async fn answer_to(request: Request<Incoming>, from: IpAddr, door: &Door, wish: &Mutex<Option<Wish>>) -> Answer {
     if !upgrade::names_its_host(&request) {
-        return page(StatusCode::BAD_REQUEST, "A request over HTTP/1.1 has one header `Host`.\n");
+        return page(StatusCode::BAD_REQUEST, "An HTTP/1.1 request must have exactly one `Host` header.\n");
     }
     // This check comes first, so that a refused page can read the reason: a browser hides a failed handshake from the
     // page, but shows it the answer to a POST.
     if let Err(refused) = check_caller(&request, door) {
         door.metrics.refused_handshakes.fetch_add(1, Relaxed);
-        warn!(node = %door.vertex(), "A request was refused: {refused}");
+        warn!(node = %door.vertex(), "Request refused: {refused}");
         return page(StatusCode::FORBIDDEN, &format!("{refused}\n"));
     }
     let path = request.uri().path();
@@ -186,7 +186,7 @@ async fn answer_to(request: Request<Incoming>, from: IpAddr, door: &Door, wish: 
         return open_socket(request, from, door, wish);
     }
     if request.headers().contains_key(SEC_WEBSOCKET_KEY) {
-        return page(StatusCode::NOT_FOUND, "This node's WebSocket is at /ws.\n");
+        return page(StatusCode::NOT_FOUND, "The WebSocket of this node is at /ws.\n");
     }
     match probes::answer(door, request.method(), path).await {
         Some(answer) => answer,
@@ -254,7 +254,7 @@ async fn take_peer(mut socket: Socket, from: IpAddr, door: &Arc<Door>) {
             }
         }
     } else {
-        Err(Refusal::new(RefusalCode::NotNow, format!("node {node} takes no neighbours now")).into())
+        Err(Refusal::new(RefusalCode::NotNow, format!("node {node} is not accepting peer connections")).into())
     };
     let admitted = match accepted {
         Ok(accepted) => {
@@ -266,12 +266,12 @@ async fn take_peer(mut socket: Socket, from: IpAddr, door: &Arc<Door>) {
     match admitted {
         Ok((accepted, slot)) => match welcome(socket, accepted).await {
             Ok((socket, peer)) => peer_connection::serve(socket, peer, slot, gate, door).await,
-            Err(error) => debug!(%node, "A neighbour left during the handshake: {error}"),
+            Err(error) => debug!(%node, "A peer disconnected during the handshake: {error}"),
         },
         Err(error) => {
             if gate.allowed && !*door.stop.borrow() {
                 door.metrics.refused_handshakes.fetch_add(1, Relaxed);
-                warn!(%node, "A process at {from} that wanted to be a neighbour was not taken: {error}");
+                warn!(%node, "Peer connection from {from} refused: {error}");
             }
             if let HandshakeError::Refused(refusal) = error {
                 handshake::refuse(socket, &refusal).await;

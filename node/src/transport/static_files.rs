@@ -30,13 +30,13 @@ pub async fn serve(folder: Option<&Path>, method: &Method, path: &str, headers: 
     }
     let Some(folder) = folder else { return no_dashboard() };
     let Some(wanted) = relative_path(path) else {
-        return page(StatusCode::BAD_REQUEST, "That is no path of a file.\n");
+        return page(StatusCode::BAD_REQUEST, "Invalid path.\n");
     };
     // For HEAD, hyper sends the same headers without the body.
     match find(folder, &wanted).await {
         Some(file) => read(&file, headers).await,
         None if wanted.as_os_str().is_empty() => no_dashboard(),
-        None => page(StatusCode::NOT_FOUND, "There is no such file.\n"),
+        None => page(StatusCode::NOT_FOUND, "File not found.\n"),
     }
 }
 
@@ -86,7 +86,7 @@ async fn inside(folder: &Path, wanted: &Path) -> Option<PathBuf> {
 }
 
 async fn read(file: &Path, headers: &HeaderMap) -> Response<Full<Bytes>> {
-    let unreadable = || page(StatusCode::NOT_FOUND, "This file cannot be read.\n");
+    let unreadable = || page(StatusCode::NOT_FOUND, "Cannot read this file.\n");
     let compressed = if takes_gzip(headers) { compressed_copy(file).await } else { None };
     let stored = compressed.as_deref().unwrap_or(file);
     let Ok(metadata) = tokio::fs::metadata(stored).await else { return unreadable() };
@@ -172,7 +172,7 @@ pub fn page(status: StatusCode, text: &str) -> Response<Full<Bytes>> {
 
 /// The answer to all methods except GET and HEAD.
 pub fn only_reading() -> Response<Full<Bytes>> {
-    let mut response = page(StatusCode::METHOD_NOT_ALLOWED, "Only GET and HEAD are served here.\n");
+    let mut response = page(StatusCode::METHOD_NOT_ALLOWED, "Only GET and HEAD are allowed here.\n");
     response.headers_mut().insert(ALLOW, "GET, HEAD".parse().expect("a valid header"));
     response
 }
@@ -180,11 +180,12 @@ pub fn only_reading() -> Response<Full<Bytes>> {
 fn no_dashboard() -> Response<Full<Bytes>> {
     const PAGE: &str = "<!doctype html><html lang=en><meta charset=utf-8><title>Cubecast</title>\
         <style>body{font:16px/1.5 system-ui;max-width:40em;margin:4em auto;padding:0 1em}code{background:#8883;padding:.1em .3em}</style>\
-        <h1>This node runs; its dashboard is not here</h1>\
+        <h1>This node runs, but has no dashboard to serve</h1>\
         <p>The node was started without <code>--web DIR</code>, or DIR holds no <code>index.html</code>.</p>\
-        <p>Build the dashboard with <code>make dashboard</code> (it goes to <code>dist/</code>) and start the cluster with \
-        <code>cubecast up --web dist</code>, or do both with <code>make run</code>.</p>\
-        <p>Clients connect to <code>/ws</code>. <a href=/healthz>/healthz</a>, <a href=/readyz>/readyz</a> and <a href=/metrics>/metrics</a> tell how the node is.</p></html>\n";
+        <p>Build the dashboard with <code>make dashboard</code> (output in <code>dist/</code>) and start the cluster \
+        with <code>cubecast up --web dist</code>, or do both with <code>make run</code>.</p>\
+        <p>Clients connect to <code>/ws</code>. <a href=/healthz>/healthz</a>, <a href=/readyz>/readyz</a> and <a \
+        href=/metrics>/metrics</a> report the state of the node.</p></html>\n";
     let mut response = page(StatusCode::NOT_FOUND, PAGE);
     response.headers_mut().insert(CONTENT_TYPE, HTML.parse().expect("a valid header"));
     response.headers_mut().insert(CONTENT_SECURITY_POLICY, shield::page_policy(PAGE));

@@ -18,19 +18,19 @@ const KEY_CHARACTERS: usize = 24;
 /// Why a request cannot become a WebSocket. The text is the body of the answer.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum UpgradeRefused {
-    #[error("A WebSocket is opened with GET.")]
+    #[error("Open a WebSocket with GET.")]
     Method,
-    #[error("A WebSocket needs HTTP/1.1. Does a proxy in between speak HTTP/1.0 to this node?")]
+    #[error("A WebSocket needs HTTP/1.1. A proxy may be sending HTTP/1.0 to this node.")]
     HttpVersion,
-    #[error("This is Cubecast's WebSocket. Connect with a WebSocket client, version 13.")]
+    #[error("This is the WebSocket of a Cubecast node. Connect with a WebSocket client (version 13).")]
     NoUpgrade,
-    #[error("The header `Connection` does not name `Upgrade`. Does a proxy in between drop it?")]
+    #[error("The `Connection` header must contain `Upgrade`. A proxy may have removed it.")]
     Connection,
-    #[error("The header `Sec-WebSocket-Version` has to be 13, the only version that is spoken here.")]
+    #[error("The `Sec-WebSocket-Version` header must be 13, the only supported version.")]
     WebSocketVersion,
-    #[error("The header `Sec-WebSocket-Key` has to be there once, with 16 bytes in base64.")]
+    #[error("The `Sec-WebSocket-Key` header must be present exactly once, with 16 bytes in base64.")]
     Key,
-    #[error("A request that opens a WebSocket has no body.")]
+    #[error("A request that opens a WebSocket must not have a body.")]
     HasBody,
 }
 

@@ -128,7 +128,7 @@ async fn publishes(args: &Args, folder: &TempDir, only: &[Comparison], all: &mut
             // Targets apply to pipelined publishes of equal durability.
             let aimed = |least| (under_way == UNDER_WAY).then_some(Aim::AtLeast(least));
             let pairs = [(0, 1, aimed(2.0)), (3, 1, None), (0, 2, aimed(1.5)), (3, 4, aimed(1.5)), (3, 5, None)];
-            ratios(&title, &measured, &pairs, ("a second", |figures| figures.per_second), all);
+            ratios(&title, &measured, &pairs, ("per second", |figures| figures.per_second), all);
         }
     }
     if only.contains(&Comparison::Latency) {
@@ -182,7 +182,7 @@ async fn fan_out(args: &Args, folder: &TempDir, all: &mut Outcome) -> Result<(),
     }
     let title = format!("Deliveries of {SIZE} B to {SUBSCRIBERS} subscribers");
     show(&title, &measured, all);
-    ratios(&title, &measured, &[(0, 1, Some(Aim::AtLeast(1.5)))], ("a second", |figures| figures.per_second), all);
+    ratios(&title, &measured, &[(0, 1, Some(Aim::AtLeast(1.5)))], ("per second", |figures| figures.per_second), all);
     Ok(())
 }
 
@@ -219,7 +219,7 @@ async fn source(args: &Args, folder: &TempDir, all: &mut Outcome) -> Result<(), 
     for (name, api) in ours_and_theirs {
         let ours = Api::ALL.into_iter().find(|it| it.name() == name).ok_or("an API of theirs is none of ours")?;
         let mut measured: Vec<Measured> =
-            ["Cubecast, one at a time", "Cubecast, 64 under way", "the source system, made again"]
+            ["Cubecast, one at a time", "Cubecast, 64 in progress", "the source system, made again"]
                 .into_iter()
                 .map(|system| Measured { system: system.into(), runs: Vec::new() })
                 .collect();
@@ -250,7 +250,7 @@ async fn source(args: &Args, folder: &TempDir, all: &mut Outcome) -> Result<(), 
         }
         show(name, &measured, all);
         let pairs = [(0, 2, Some(Aim::AtLeast(5.0))), (1, 2, Some(Aim::AtLeast(50.0)))];
-        ratios(name, &measured, &pairs, ("a second", |figures| figures.per_second), all);
+        ratios(name, &measured, &pairs, ("per second", |figures| figures.per_second), all);
     }
     Ok(())
 }
@@ -258,7 +258,7 @@ async fn source(args: &Args, folder: &TempDir, all: &mut Outcome) -> Result<(), 
 fn show(title: &str, measured: &[Measured], all: &mut Outcome) {
     let mut table = Table::new([
         "",
-        "a second",
+        "per second",
         "±",
         "p50 ms",
         "p99 ms",

@@ -41,7 +41,7 @@ impl Aim {
 impl Target {
     /// The target and the result, for printing after the figure.
     pub fn verdict(&self) -> String {
-        format!("; aimed at {}: {}", self.aim, outcome(self.reached))
+        format!("; target {}: {}", self.aim, outcome(self.reached))
     }
 }
 
@@ -55,7 +55,7 @@ pub fn table(files: &[PathBuf]) -> Result<String, String> {
     let rows = targets.iter().map(|Target { what, aim, measured, reached }| {
         format!("| {what} | {aim} | {measured} | {} |\n", outcome(*reached))
     });
-    Ok(format!("| what | aimed at | measured | |\n|---|---|---|---|\n{}", rows.collect::<String>()))
+    Ok(format!("| what | target | measured | |\n|---|---|---|---|\n{}", rows.collect::<String>()))
 }
 
 fn read(text: &str) -> Result<Vec<Target>, serde_json::Error> {
@@ -102,7 +102,7 @@ mod tests {
         std::fs::write(&files[1], serde_json::json!({ "targets": [ours] }).to_string()).unwrap();
         assert_eq!(
             table(&files).unwrap(),
-            "| what | aimed at | measured | |\n|---|---|---|---|\n\
+            "| what | target | measured | |\n|---|---|---|---|\n\
              | 8 idle nodes | less than 2 % | 2.50 % of a core (2.00 to 3.00) | missed |\n\
              | publishes | at least 1.5 | 1.50 | reached |\n"
         );

@@ -159,7 +159,7 @@ async fn a_mebibyte_is_taken_and_one_byte_more_is_too_large() {
     let sent = excessive.send_text("x".repeat(20 * MEBIBYTE)).await;
     if sent.is_ok() {
         let answer = excessive.any_answer().await;
-        assert_refusal("twenty mebibytes", &answer, "too_large", "a message has at most");
+        assert_refusal("twenty mebibytes", &answer, "too_large", "a message may have at most");
     }
     bystander.assert_undisturbed().await;
 }

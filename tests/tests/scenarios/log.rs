@@ -49,7 +49,7 @@ async fn twenty_thousand_refused_origins_are_some_lines_and_a_count_of_the_other
 
 /// The number of log lines about a refused page, and the number of further lines that the summaries count.
 fn told_and_counted(log: &str) -> (usize, usize) {
-    let refused = || log.lines().filter(|line| line.contains("A request was refused: The page's origin"));
+    let refused = || log.lines().filter(|line| line.contains("Request refused: Pages from "));
     let (sums, told): (Vec<_>, Vec<_>) = refused().partition(|line| line.contains(" more lines like this one within "));
     let counts = sums.iter().filter_map(|line| {
         let (before, _) = line.split_once(" more lines like this one")?;
@@ -81,7 +81,7 @@ async fn a_log_of_up_is_put_aside_while_its_node_runs() {
     process.signal(Signal::Terminate);
     assert!(process.wait().success());
     let log = std::fs::read_to_string(logs.join("0.log")).expect("a log");
-    assert!(log.contains("Node 0 has ended"), "{log}");
+    assert!(log.contains("Node 0 ended"), "{log}");
 }
 
 /// A node that is killed when dropped.

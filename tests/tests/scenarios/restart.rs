@@ -53,7 +53,7 @@ async fn a_second_process_on_a_data_folder_is_refused_and_the_first_goes_on() {
     let port = free_port();
     let listen = format!("127.0.0.1:{port}");
     let ended = node(&cluster, vertex, &["--listen", &listen]).await;
-    assert_refused(&ended, STORAGE, &["is in use by another node (process ", "stop that one first"]);
+    assert_refused(&ended, STORAGE, &["is in use by another node (process ", "stop that node first"]);
     cluster.client(vertex).await.must(json!({"action": "topics"})).await;
 }
 
@@ -70,7 +70,7 @@ async fn another_nodes_folder_and_another_cubes_are_refused_by_name() {
     let folder = cluster.data_folder(mine).display().to_string();
 
     let ended = node(&cluster, other, &["--data", &folder]).await;
-    assert_refused(&ended, STORAGE, &["belongs to node 010", "this node is node 011", "a folder of its own"]);
+    assert_refused(&ended, STORAGE, &["belongs to node 010", "this node is node 011", "its own folder"]);
     let ended = node(&cluster, mine, &["--cluster", "another"]).await;
     assert_refused(&ended, STORAGE, &["belongs to node 010 of cluster `tested`", "cluster `another`"]);
 
@@ -98,7 +98,7 @@ async fn dimensions_0_and_7_are_refused_by_node_and_by_up() {
     let cluster = ProcessCluster::prepare(&Plan::default());
     let data = cluster.folder().join("up").display().to_string();
     for dimension in ["0", "7"] {
-        let expected = [format!("dimension {dimension} is not served by real processes"), "choose 1 to 6".into()];
+        let expected = [format!("dimension {dimension} is not supported by real processes"), "use 1 to 6".into()];
         let expected = expected.each_ref().map(String::as_str);
         let ended = node(&cluster, "000".parse().expect("a vertex"), &["--dimension", dimension]).await;
         assert_refused(&ended, USAGE, &expected);

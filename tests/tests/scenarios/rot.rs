@@ -94,7 +94,7 @@ async fn a_folder_that_lost_its_mark_and_journals_does_not_outvote_what_was_ackn
     cluster.start_node(away_for_a_moment);
     cluster.wait_until_seen(away_for_a_moment, spoilt, "recovering").await;
     let told = lines(&cluster, spoilt, "the mark is missing or damaged");
-    assert!(told.len() == 1 && told[0].contains("comes back as a new member"), "{told:?}");
+    assert!(told.len() == 1 && told[0].contains("rejoins as a new member"), "{told:?}");
     let pull = json!({"action": "pull", "subscriber_id": "subscriber1", "topic": "news", "commit": false});
     let refused = far.refused(pull.clone()).await;
     assert_eq!(refused, "unavailable", "one that is behind and one that forgot are no majority");

@@ -42,10 +42,10 @@ mod tests {
 
     #[test]
     fn a_nodes_own_words_are_shown_and_a_proxys_page_is_not() {
-        let said = "The page's origin https://a.example may not open connections to this node. Start it with --allow-origin https://a.example.";
+        let said = "Pages from https://a.example may not connect to this node. To allow it, start the node with --allow-origin https://a.example.";
         assert_eq!(words(403, "text/plain; charset=utf-8", said, "u"), format!("The node there says: {said}"));
         assert!(words(403, "text/html", "<h1>Forbidden</h1>", "https://a/ws").contains("answers 403 at https://a/ws"));
-        assert!(words(426, "text/plain", "This is Cubecast's WebSocket.", "u").contains("the WebSocket does not"));
+        assert!(words(426, "text/plain", "This is the WebSocket of a Cubecast node.", "u").contains("the WebSocket does not"));
         assert!(words(404, "text/html", "", "https://a/cube/ws").contains("pass this path on to a node's /ws"));
     }
 }

@@ -46,11 +46,11 @@ async fn kills(bench: &mut Bench) -> Result<(), Failure> {
     let (p99, of) = (percentile_99(&gaps), gaps.len());
     bench.fact(Fact {
         group: GROUP.into(),
-        what: "SIGKILL of a leader: until the next publish is acknowledged".into(),
+        what: "SIGKILL of a leader: time until the next publish is acknowledged".into(),
         unit: "s".into(),
         value: Spread::of(gaps),
         of,
-        target: Some((format!("99 of 100 below {KILLED_P99} s; here {p99:.2} s"), p99 < KILLED_P99)),
+        target: Some((format!("p99 below {KILLED_P99} s; measured {p99:.2} s"), p99 < KILLED_P99)),
     });
     stage.strike().await
 }
@@ -111,7 +111,7 @@ async fn catch_up(bench: &mut Bench) -> Result<(), Failure> {
     let of = rates.len();
     bench.fact(Fact {
         group: GROUP.into(),
-        what: format!("a wiped node fetches {} MiB, from its start on", LOST >> 20),
+        what: format!("a wiped node fetches {} MiB, measured from its start", LOST >> 20),
         unit: "MB/s".into(),
         value: Spread::of(rates),
         of,
@@ -119,8 +119,8 @@ async fn catch_up(bench: &mut Bench) -> Result<(), Failure> {
     });
     bench.fact(Fact {
         group: GROUP.into(),
-        what: "beside a bare copy over loopback to a synced file".into(),
-        unit: "of its rate".into(),
+        what: "compared with a bare copy over loopback to a synced file".into(),
+        unit: "times its rate".into(),
         value: ratio,
         of,
         target: Some((format!("at least {CAUGHT_UP_RATIO}"), ratio.median >= CAUGHT_UP_RATIO)),

@@ -62,7 +62,7 @@ pub async fn measure(bench: &mut Bench) -> Result<(), Failure> {
         let clients = |_| taking.iter().map(|it| Taking { deliveries: it.clone(), began }).collect();
         let case = (GROUP, format!("{} to {subscribers} subscribers", bytes(USUAL_SIZE)));
         let row = bench.case(&stage, case, Pace::UnderWay(1), clients).await;
-        row.pace = format!("{UNDER_WAY} publishes under way");
+        row.pace = format!("{UNDER_WAY} publishes in progress");
         drop(publishing);
     }
     stage.strike().await

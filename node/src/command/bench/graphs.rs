@@ -57,7 +57,7 @@ pub fn rates(rows: &[&Row]) -> String {
     let left = left_of(rows);
     let x = |value: f64| left + value / most * (WIDTH - left - RIGHT);
     let ticks = steps(most).into_iter().map(|step| (x(step), whole(step)));
-    of_rows("a second", &ticks.collect::<Vec<_>>(), rows, |row, y| {
+    of_rows("per second", &ticks.collect::<Vec<_>>(), rows, |row, y| {
         let rate = row.over(|figures| figures.per_second);
         format!(
             "<rect x=\"{left:.1}\" y=\"{:.1}\" width=\"{:.1}\" height=\"14\" rx=\"3\" fill=\"var(--bar)\"/>\
@@ -154,7 +154,7 @@ pub fn over_time(histories: &[&History]) -> String {
             let beside = x((at + 1) as f64 * history.timeline.slot_s) + 4.0;
             let _ = write!(svg, "<text x=\"{beside:.1}\" y=\"{:.1}\">↑ {}</text>", top + 12.0, number(highest));
         }
-        svg += &levels("a second", top, steps(most).into_iter().map(|step| (y(step), whole(step))));
+        svg += &levels("per second", top, steps(most).into_iter().map(|step| (y(step), whole(step))));
         svg += &slots(history, x, |at| Some((y(history.timeline.per_second[at]), top + HIGH)), "var(--bar)");
         top += HIGH + BETWEEN / 2.0;
         let y = |micros: f64| top + HIGH * (1.0 - scale.share(micros));
@@ -173,7 +173,7 @@ pub fn over_time(histories: &[&History]) -> String {
         }
         top += HIGH + 2.0 * BETWEEN;
     }
-    framed("a second, and latency, over time", top - BETWEEN, &svg)
+    framed("per second, and latency, over time", top - BETWEEN, &svg)
 }
 
 /// A bar for each slot between its two ends. `None`: no bar.

@@ -88,7 +88,7 @@ pub struct Args {
     /// Write the results as JSON.
     #[arg(long, value_name = "FILE")]
     save: Option<PathBuf>,
-    /// The format of the results on standard output.
+    /// Output format.
     #[arg(long, value_enum, default_value_t)]
     format: Format,
 }
@@ -250,13 +250,13 @@ pub fn words(pace: Pace, clients: usize) -> String {
     let whose = if clients == 1 { "1 client".to_owned() } else { format!("{clients} clients") };
     match pace {
         Pace::UnderWay(1) => format!("{whose}, one at a time"),
-        Pace::UnderWay(most) => format!("{whose}, {most} under way each"),
-        Pace::PerSecond(rate) => format!("{whose}, {rate:.0} a second"),
+        Pace::UnderWay(most) => format!("{whose}, {most} in progress each"),
+        Pace::PerSecond(rate) => format!("{whose}, {rate:.0} per second"),
     }
 }
 
 fn parse_seconds(text: &str) -> Result<Duration, String> {
-    let bad = || format!("`{text}` is no time: write seconds above 0, such as 2 or 0.5");
+    let bad = || format!("invalid duration `{text}`; use seconds above 0, for example 2 or 0.5");
     let seconds: f64 = text.parse().map_err(|_| bad())?;
     if !(0.01..=3_600.0).contains(&seconds) {
         return Err(bad());

@@ -68,5 +68,5 @@ async fn kill_and_start_again(stage: &mut Stage, home: Vertex, timing: Timing) -
     tokio::time::sleep(returns - dies).await;
     stage.fleet.start(home).map_err(failed)?;
     let mark = |at: Duration, what: &str| Mark { at_s: at.as_secs_f64(), what: what.into() };
-    Ok(vec![mark(dies, "SIGKILL of the leader"), mark(returns, "it is started again")])
+    Ok(vec![mark(dies, "SIGKILL of the leader"), mark(returns, "restart")])
 }

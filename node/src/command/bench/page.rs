@@ -24,10 +24,13 @@ pub fn render(results: &Results) -> String {
     let machine = &results.machine;
     let mut page = format!(
         "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width\">\
-         <title>Cubecast, measured</title><style>{COLOURS}{STYLE}</style></head><body><main>\n<h1>Cubecast {}, measured</h1>\n\
-         <p>On {} processors ({}), {} GiB, Linux {}. Seed {}. Each case {} times for {} s behind a warm-up: the median is shown, ± half of what lies between \
-         the least and the most. Nodes, clients and the program that measures share the machine.</p>\n\
-         <p>Latencies are of HDR histograms; at a fixed rate they count from the moment at which a request was due.</p>\n",
+         <title>Cubecast benchmark</title><style>{COLOURS}{STYLE}</style></head><body><main>\n\
+         <h1>Cubecast {} benchmark</h1>\n\
+         <p>On {} processors ({}), {} GiB, Linux {}. Seed {}. Each case ran {} times for {} s after a warm-up. Shown \
+         is the median, ± half of the range from minimum to maximum. Nodes, clients and the measuring program share \
+         the machine.</p>\n\
+         <p>Latencies come from HDR histograms; at a fixed rate they count from the time at which a request was \
+         due.</p>\n",
         escape(&results.version),
         machine.processors,
         escape(&machine.model),
@@ -72,8 +75,10 @@ pub fn render(results: &Results) -> String {
 
 fn table(rows: &[&Row]) -> String {
     let mut html = String::from(
-        "<table><tr><th>case</th><th>pace</th><th>a second</th><th>±</th><th>MB/s</th><th>p50 ms</th><th>p90</th><th>p99</th><th>p99.9</th><th>max</th>\
-         <th>CPU s a million</th><th>MiB a node</th><th>p50, of the floor</th><th>a second, of the bound</th><th>failed</th></tr>",
+        "<table><tr><th>case</th><th>pace</th><th>per second</th><th>±</th><th>MB/s</th>\
+         <th>p50 ms</th><th>p90</th><th>p99</th><th>p99.9</th><th>max</th>\
+         <th>CPU s per million</th><th>MiB per node</th><th>p50 relative to floor</th>\
+         <th>rate relative to bound</th><th>failed</th></tr>",
     );
     for row in rows {
         let rate = row.over(|figures| figures.per_second);

@@ -99,9 +99,10 @@ fn beside_append(rate: Spread, append: &Bound, batch: usize) -> Fact {
     Fact {
         group: GROUP.into(),
         what: format!(
-            "{PIPELINED} synced publishes under way, beside a bare append and fdatasync of the same batches, {batch} each"
+            "{PIPELINED} synced publishes in progress, compared with a bare append and fdatasync of the same batches, \
+             {batch} each"
         ),
-        unit: "of its rate".into(),
+        unit: "times its rate".into(),
         value,
         of: 1,
         target: Some((format!("at least {BESIDE_APPEND}"), value.median >= BESIDE_APPEND)),

@@ -99,7 +99,7 @@ impl Stage {
     /// A count from a node's `/metrics`.
     pub async fn counted(&self, node: Vertex, name: &str) -> Result<f64, Failure> {
         let addresses = self.fleet.addresses();
-        let missing = || Failure::new(Failure::FAILED, format!("node {node} does not tell {name}"));
+        let missing = || Failure::new(Failure::FAILED, format!("node {node} does not report {name}"));
         health::counted(&addresses[node.index()], name).await.ok_or_else(missing)
     }
 

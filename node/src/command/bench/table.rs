@@ -23,7 +23,8 @@ pub const REPORTED: [(&str, f64); 7] = [
 pub fn render(results: &Results) -> String {
     let machine = &results.machine;
     let mut text = format!(
-        "Cubecast {} on {} processors ({}), {} GiB, Linux {}; seed {}; {} repetitions of {} s each, {} in all: the median, and how far they lie apart.\n\
+        "Cubecast {} on {} processors ({}), {} GiB, Linux {}; seed {}; {} repetitions of {} s each, {} in total. \
+         Median and spread of the repetitions.\n\
          Nodes, clients and this program share the machine. Latencies in ms.\n",
         results.version,
         machine.processors,
@@ -54,7 +55,19 @@ pub fn render(results: &Results) -> String {
 
 fn rates(rows: &[&Row]) -> String {
     let mut table = Table::new([
-        "case", "pace", "a second", "±", "MB/s", "p50", "p90", "p99", "p99.9", "max", "CPU s/M", "MiB", "failed",
+        "case",
+        "pace",
+        "per second",
+        "±",
+        "MB/s",
+        "p50",
+        "p90",
+        "p99",
+        "p99.9",
+        "max",
+        "CPU s/M",
+        "MiB",
+        "failed",
     ]);
     for row in rows {
         let rate = row.over(|figures| figures.per_second);
@@ -86,7 +99,7 @@ fn rates(rows: &[&Row]) -> String {
         if let Some((_, reported)) = REPORTED.iter().find(|(name, _)| is_reported(row, name)) {
             let ratio = row.over(|figures| figures.per_second).median / reported;
             let _ =
-                writeln!(text, "  {}: {reported} a second in the source system's report, {ratio:.1} times", row.case);
+                writeln!(text, "  {}: {reported} per second in the source system's report; ratio {ratio:.1}", row.case);
         }
     }
     text
@@ -108,7 +121,8 @@ fn floors(rows: &[&Row]) -> String {
     if bounded().next().is_none() {
         return String::new();
     }
-    let mut table = Table::new(["beside", "case", "pace", "its p50", "ours", "its p99", "ours", "its rate", "ours"]);
+    let mut table =
+        Table::new(["compared with", "case", "pace", "its p50", "ours", "its p99", "ours", "its rate", "ours"]);
     for (row, bound) in bounded() {
         let times = |figure: fn(&Figures) -> f64, floor: f64| beside(row.over(figure).median, floor, 1);
         table.row([
@@ -123,7 +137,7 @@ fn floors(rows: &[&Row]) -> String {
             beside(row.over(|it| it.per_second).median, bound.per_second, 2),
         ]);
     }
-    format!("\nThe floor, measured in the same run, and how many times that ours is\n\n{}\n\n", table.render())
+    format!("\nBare operations measured in the same run, and our ratio to them\n\n{}\n\n", table.render())
 }
 
 /// A history as lines with one character for each slot.
@@ -140,12 +154,12 @@ fn lines(history: &History) -> String {
         let Spread { least, most, .. } = Spread::of(latencies.iter().flatten().copied());
         format!("{} to {} ms, logarithmic", millis(least), millis(most))
     };
-    let mut text = format!("  {}; {}; a character is {} s\n", history.case, history.pace, timeline.slot_s);
+    let mut text = format!("  {}; {}; one character is {} s\n", history.case, history.pace, timeline.slot_s);
     let mut line = |what: &str, bars: String, scale: String| {
-        let _ = writeln!(text, "    {what:<9} {bars}  {scale}");
+        let _ = writeln!(text, "    {what:<10} {bars}  {scale}");
     };
     line(
-        "a second",
+        "per second",
         sparkline(&rates, 0.0, top_of_rates),
         format!("0 to {} and above, at most {}", number(top_of_rates), number(most)),
     );
@@ -160,8 +174,7 @@ fn lines(history: &History) -> String {
         told.push(format!("{mark}: {what}, {at_s} s"));
     }
     line("", below.into_iter().collect(), told.join("; "));
-    let _ =
-        writeln!(text, "    {:.2} s of it in slots without an answer, {} failed", timeline.silent_s(), history.failed);
+    let _ = writeln!(text, "    {:.2} s in slots without an answer, {} failed", timeline.silent_s(), history.failed);
     if let Some(why) = &history.why_failed {
         let _ = writeln!(text, "    {why}");
     }
@@ -181,7 +194,7 @@ pub fn sentence(fact: &Fact) -> String {
     let target = fact
         .target
         .as_ref()
-        .map(|(words, reached)| format!("; aimed at {words}: {}", if *reached { "reached" } else { "missed" }));
+        .map(|(words, reached)| format!("; target {words}: {}", if *reached { "reached" } else { "missed" }));
     let (what, unit) = (&fact.what, &fact.unit);
     format!("{what}: {median:.2} {unit} ({least:.2} to {most:.2} of {}){}", fact.of, target.unwrap_or_default())
 }
@@ -254,9 +267,9 @@ mod tests {
             "the disk",
             "0.300    5.0 x  3,000     0.50 x",
             "440.08",
-            "3.4 times",
+            "ratio 3.4",
             "no",
-            "aimed at less than 2 %: missed",
+            "target less than 2 %: missed",
         ] {
             assert!(text.contains(part), "{part} in\n{text}");
         }
@@ -281,7 +294,7 @@ mod tests {
             "▁ ▁  1.00 to 1.00 ms",
             "█ ▁  2.00 to 1000 ms",
             " a   a: SIGKILL, 0.5 s",
-            "0.50 s of it in",
+            "0.50 s in slots without an answer",
         ] {
             assert!(text.contains(part), "{part} in\n{text}");
         }

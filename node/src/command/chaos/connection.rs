@@ -95,8 +95,7 @@ impl Connection {
             Some(Err(error)) => Err(error.into()),
             Some(Ok(Message::Binary(bytes))) => {
                 let frames = binary::decode_server_frames(&bytes);
-                self.frames
-                    .extend(frames.map_err(|error| Lost(format!("the node sent what cannot be read: {error}")))?);
+                self.frames.extend(frames.map_err(|error| Lost(format!("the node sent an invalid frame: {error}")))?);
                 Ok(())
             }
             Some(Ok(_)) => Ok(()),
@@ -105,6 +104,6 @@ impl Connection {
 }
 
 async fn within<T>(patience: Duration, work: impl Future<Output = Result<T, Lost>>) -> Result<T, Lost> {
-    let silent = || Lost(format!("nothing came for {} ms", patience.as_millis()));
+    let silent = || Lost(format!("nothing received for {} ms", patience.as_millis()));
     timeout(patience, work).await.unwrap_or_else(|_| Err(silent()))
 }

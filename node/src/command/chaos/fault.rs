@@ -124,7 +124,7 @@ impl std::fmt::Display for Fault {
         match self {
             Fault::Kill { node } => write!(f, "{node} is killed"),
             Fault::KillAll => write!(f, "all nodes are killed"),
-            Fault::Restart => write!(f, "one node after the other is restarted"),
+            Fault::Restart => write!(f, "all nodes are restarted, one after the other"),
             Fault::Hang { node } => write!(f, "{node} hangs"),
             Fault::Wipe { node } => write!(f, "{node} is killed and loses its disk"),
             Fault::Stop { node, mode } => write!(f, "{node} fails on request: {mode:?}"),
@@ -134,8 +134,8 @@ impl std::fmt::Display for Fault {
                 write!(f, "{}: {delay_ms}+{jitter_ms} ms, {:.0} % lost", edge_list(edges), loss * 100.0)
             }
             Fault::Partition { side, one_way: false } => write!(f, "{} are cut off from the others", list(side)),
-            Fault::Partition { side, one_way: true } => write!(f, "{} are not heard by the others", list(side)),
-            Fault::Outside { side } => write!(f, "{} are cut off from the others, from outside", list(side)),
+            Fault::Partition { side, one_way: true } => write!(f, "frames from {} do not reach the others", list(side)),
+            Fault::Outside { side } => write!(f, "{} are cut off from the others by the external program", list(side)),
         }
     }
 }

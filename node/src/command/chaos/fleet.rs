@@ -64,7 +64,7 @@ pub enum FleetError {
     Io { what: &'static str, path: PathBuf, error: io::Error },
     #[error("{0}")]
     Ports(#[from] PortError),
-    #[error("node {node} cannot be started: {error}")]
+    #[error("cannot start node {node}: {error}")]
     Start { node: Vertex, error: io::Error },
     #[error("{0}")]
     Outside(String),
@@ -173,11 +173,11 @@ impl Fleet {
         drop(process.child.stdin.take());
         match timeout(ENDS_WITHIN, process.child.wait()).await {
             Ok(Ok(status)) if status.success() => Ok(()),
-            Ok(Ok(status)) => Err(format!("node {node} was told to end, and did so with {status}")),
-            Ok(Err(error)) => Err(format!("node {node} cannot be waited for: {error}")),
+            Ok(Ok(status)) => Err(format!("node {node} was asked to end, and ended with {status}")),
+            Ok(Err(error)) => Err(format!("cannot wait for node {node}: {error}")),
             Err(_) => {
                 let _ = process.child.kill().await;
-                Err(format!("node {node} was told to end and had not after {} s", ENDS_WITHIN.as_secs()))
+                Err(format!("node {node} was asked to end, but still ran after {} s", ENDS_WITHIN.as_secs()))
             }
         }
     }
@@ -199,7 +199,7 @@ impl Fleet {
 
     /// Deletes the data of a node that is down.
     pub fn wipe(&mut self, node: Vertex) -> Result<(), FleetError> {
-        assert!(!self.is_running(node), "node {node} runs and has its folder open");
+        assert!(!self.is_running(node), "node {node} is running and uses its folder");
         let store = self.node_folder(node).join("store");
         fs::remove_dir_all(&store).map_err(io_error("cannot remove", &store))
     }
@@ -220,7 +220,7 @@ impl Fleet {
             let told = match fs::read(self.log_file(node)) {
                 Ok(log) => panics_in(&String::from_utf8_lossy(&log)),
                 // The unreadable log may contain a panic, so this counts as one.
-                Err(error) => vec![format!("its log cannot be read: {error}")],
+                Err(error) => vec![format!("cannot read its log: {error}")],
             };
             told.into_iter().map(move |line| format!("node {node}: {line}"))
         };

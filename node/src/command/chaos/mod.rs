@@ -69,7 +69,8 @@ const LOOK_EVERY: Duration = Duration::from_millis(100);
     cubecast chaos --minutes 10 --seed 7\n    \
     cubecast chaos --faults kill,hang,partition --dimension 2\n    \
     cubecast chaos --format json\n\n\
-    Ctrl-C ends the bad weather early; all is mended and checked nevertheless. Exit code 1: something promised was not kept.")]
+    Ctrl-C ends the faults early; they are still mended, and the cluster is still checked. Exit code 1: a promise was \
+    broken.")]
 pub struct Args {
     /// The time during which faults occur. Starting, mending and checking take additional time.
     #[arg(long, value_name = "M", default_value = "1", value_parser = parse_minutes)]
@@ -95,7 +96,7 @@ pub struct Args {
     /// Run the nodes in environments between which this program can cut the network; see scripts/partition.
     #[arg(long, value_name = "PROGRAM")]
     outside: Option<PathBuf>,
-    /// The format of the report.
+    /// Output format.
     #[arg(long, value_enum, default_value_t)]
     format: Format,
 }
@@ -170,7 +171,7 @@ impl Chaos {
         self.rage(&mut scene, stop).await;
         let seconds = began.elapsed().as_secs_f64();
         let gaps = scene.recorder.end_counting();
-        self.screen.say("mending all, and waiting until everything has come back");
+        self.screen.say("mending all faults and waiting for recovery");
         stop_clients.send_replace(true);
         let (listening, ()) = tokio::join!(clients.join_all(), scene.weather.clear_up());
         let (evidence, past) = self.gather(scene, listening).await;
@@ -198,7 +199,7 @@ impl Chaos {
         let workload = Workload::new(self.dimension, self.load.clone(), self.seed);
         let keeper = Keeper { addresses: &addresses, recorder: &recorder, dimension: self.dimension };
         let prepared = keeper.settle(workload.preparation(), until).await;
-        prepared.map_err(|why| Failure::new(Failure::UNAVAILABLE, format!("the clients cannot be prepared: {why}")))?;
+        prepared.map_err(|why| Failure::new(Failure::UNAVAILABLE, format!("cannot prepare the clients: {why}")))?;
         recorder.begin_counting(&workload.lasting_topics());
         let weather = Weather::new(fleet, nodes.clone(), recorder.clone(), self.classes.clone(), self.seed);
         Ok(Scene { addresses, nodes, recorder, weather, workload: Arc::new(Mutex::new(workload)), _watchers })
@@ -258,11 +259,7 @@ impl Chaos {
             return Ok(());
         }
         write_evidence(&self.trace, evidence)?;
-        self.screen.say(&format!(
-            "the evidence is in {}, the nodes' logs are in {}",
-            self.trace.display(),
-            self.folder.display()
-        ));
+        self.screen.say(&format!("evidence: {}; logs of the nodes: {}", self.trace.display(), self.folder.display()));
         Err(Failure::new(Failure::FAILED, format!("{} violations with seed {}", report.violations.len(), self.seed)))
     }
 }
@@ -281,7 +278,7 @@ pub(super) async fn wait_until_whole(nodes: &Nodes, until: Instant, folder: &Pat
             None => return Ok(()),
             Some(lack) if Instant::now() >= until => {
                 let message =
-                    format!("the cluster did not come up: {lack}; the nodes' logs are in {}", folder.display());
+                    format!("the cluster did not become ready: {lack}; logs of the nodes: {}", folder.display());
                 return Err(Failure::new(Failure::UNAVAILABLE, message));
             }
             Some(_) => sleep(LOOK_EVERY).await,
@@ -294,7 +291,7 @@ fn write_evidence(path: &Path, evidence: &Evidence) -> Result<(), Failure> {
         .map_err(serde_json::Error::io)
         .and_then(|file| serde_json::to_writer(std::io::BufWriter::new(file), evidence));
     written.map_err(|error| {
-        Failure::new(Failure::FAILED, format!("the evidence cannot be written to {}: {error}", path.display()))
+        Failure::new(Failure::FAILED, format!("cannot write the evidence to {}: {error}", path.display()))
     })
 }
 
@@ -323,7 +320,7 @@ fn parse_minutes(text: &str) -> Result<Duration, String> {
     const LONGEST: f64 = 7.0 * 24.0 * 60.0;
     match text.parse::<f64>() {
         Ok(minutes) if minutes > 0.0 && minutes <= LONGEST => Ok(Duration::from_secs_f64(minutes * 60.0)),
-        _ => Err(format!("write a number of minutes above 0, up to {LONGEST}, such as 10 or 0.5")),
+        _ => Err(format!("use a number of minutes above 0, up to {LONGEST}, for example 10 or 0.5")),
     }
 }
 

@@ -46,7 +46,7 @@ impl Outside {
         let text = self.call(&["places".into(), dimension.bits().to_string()]).await?;
         let places = parse(dimension, &text)?;
         let are_all = places.iter().map(|place| place.node).eq(dimension.vertices());
-        if are_all { Ok(places) } else { Err(format!("{} does not name all nodes in order", self.program.display())) }
+        if are_all { Ok(places) } else { Err(format!("{} did not list all nodes in order", self.program.display())) }
     }
 
     /// The command that starts `program` in a node's environment.
@@ -84,7 +84,7 @@ fn parse(dimension: Dimension, text: &str) -> Result<Vec<Place>, String> {
     let place = |line: &str| {
         let fields: Vec<&str> = line.split_whitespace().collect();
         let [node, listen, for_peers, for_clients] = fields[..] else {
-            return Err(format!("`{line}` is not NODE LISTEN FOR_PEERS FOR_CLIENTS"));
+            return Err(format!("invalid line `{line}`; expected NODE LISTEN FOR_PEERS FOR_CLIENTS"));
         };
         let node = dimension.parse_vertex(node).map_err(|error| error.to_string())?;
         Ok(Place { node, listen: listen.into(), for_peers: for_peers.into(), for_clients: for_clients.into() })

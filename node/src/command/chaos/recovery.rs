@@ -199,8 +199,8 @@ fn unequal(holdings: &Holdings, dimension: Dimension) -> Vec<String> {
         let home = placement::home(topic.as_str(), dimension);
         let count = |holder: Vertex| match holders.get(&holder) {
             Some(Some(messages)) => format!("{holder} has {}", messages.len()),
-            Some(None) => format!("{holder} knows no such topic"),
-            None => format!("{holder} does not answer"),
+            Some(None) => format!("{holder} does not have the topic"),
+            None => format!("{holder} is not responding"),
         };
         let same =
             placement::members(home).all(|holder| holders.contains_key(&holder) && holders[&holder] == holders[&home]);
@@ -233,8 +233,8 @@ mod tests {
         assert!(of(Some(vec![message(0)]), Some(vec![message(0)])).is_empty());
         assert!(of(None, None).is_empty());
         assert_eq!(of(Some(vec![message(0)]), Some(vec![])), ["news: 0 has 1, 1 has 0"]);
-        assert_eq!(of(Some(vec![]), None), ["news: 0 has 0, 1 knows no such topic"]);
+        assert_eq!(of(Some(vec![]), None), ["news: 0 has 0, 1 does not have the topic"]);
         let alone = Holdings::from([(topic.clone(), BTreeMap::from([(dimension.vertex(0).unwrap(), None)]))]);
-        assert_eq!(unequal(&alone, dimension), ["news: 0 knows no such topic, 1 does not answer"]);
+        assert_eq!(unequal(&alone, dimension), ["news: 0 does not have the topic, 1 is not responding"]);
     }
 }

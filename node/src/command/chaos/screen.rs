@@ -41,7 +41,8 @@ impl Screen {
         let (acknowledged, gap) = recorder.availability();
         let (elapsed, length) = (self.began.elapsed(), self.length);
         let text = format!(
-            "{} of {}: {} operations, {acknowledged} acknowledged publishes, {faults} faults, longest unavailable {}",
+            "{} of {}: {} operations, {acknowledged} acknowledged publishes, {faults} faults, longest unavailability \
+             {}",
             time_span(elapsed.min(length).as_millis() as u64),
             time_span(length.as_millis() as u64),
             recorder.operations(),

@@ -24,7 +24,7 @@ impl Survey {
         let down = self.dimension.vertices().filter_map(|node| match self.nodes.get(&node).map(|node| node.state) {
             Some(NodeState::Up) => None,
             Some(state) => Some(format!("{node} is {state:?}")),
-            None => Some(format!("{node} does not answer")),
+            None => Some(format!("{node} is not responding")),
         });
         let groups = self.dimension.vertices().filter_map(|home| self.lacks_leader(home));
         down.chain(groups).collect()
@@ -33,10 +33,10 @@ impl Survey {
     fn lacks_leader(&self, home: Vertex) -> Option<String> {
         let group = self.group(home, home)?;
         if group.role != Role::Leader {
-            return Some(format!("{home} does not lead its group, but {:?}", group.leader));
+            return Some(format!("{home} does not lead its group; the leader is {:?}", group.leader));
         }
         let silent: Vec<_> = placement::members(home).filter(|member| !group.voters.contains(member)).collect();
-        (!silent.is_empty()).then(|| format!("in the group of {home}, {silent:?} do not vote"))
+        (!silent.is_empty()).then(|| format!("{silent:?} do not vote in the group of {home}"))
     }
 
     /// Describes what is missing until every member has applied all entries that its group's leader has committed.
@@ -57,7 +57,7 @@ impl Survey {
     pub fn lacks_drains(&self) -> Vec<String> {
         let waiting = |(node, status): (&Vertex, &NodeStatus)| {
             let waiting = status.counters.outbox;
-            (waiting > 0).then(|| format!("{waiting} publishes wait in the outbox of {node}"))
+            (waiting > 0).then(|| format!("{waiting} publishes are in the outbox of {node}"))
         };
         self.nodes.iter().filter_map(waiting).collect()
     }
@@ -151,16 +151,16 @@ mod tests {
     fn what_is_missing_is_named() {
         let mut survey = whole();
         survey.nodes.remove(&vertex("01"));
-        assert_eq!(survey.lacks(), ["01 does not answer"]);
+        assert_eq!(survey.lacks(), ["01 is not responding"]);
         let survey = changed("10", |status| status.state = NodeState::Recovering);
         assert_eq!(survey.lacks(), ["10 is Recovering"]);
         let survey = changed("11", |status| status.groups[0].role = Role::Follower);
-        assert_eq!(survey.lacks(), ["11 does not lead its group, but Some(11)"]);
+        assert_eq!(survey.lacks(), ["11 does not lead its group; the leader is Some(11)"]);
         let survey = changed("00", |status| status.groups[0].voters.truncate(2));
-        assert_eq!(survey.lacks(), ["in the group of 00, [10] do not vote"]);
+        assert_eq!(survey.lacks(), ["[10] do not vote in the group of 00"]);
         let survey = changed("00", |status| status.groups[1].applied_index = 6);
         assert_eq!(survey.lacks(), ["00 has applied 6 of 7 entries of group 01"]);
         let survey = changed("00", |status| status.counters.outbox = 2);
-        assert_eq!(survey.lacks(), ["2 publishes wait in the outbox of 00"]);
+        assert_eq!(survey.lacks(), ["2 publishes are in the outbox of 00"]);
     }
 }

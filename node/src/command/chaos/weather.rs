@@ -215,7 +215,7 @@ impl Weather {
 
     fn require_untroubled(&self, node: Vertex) -> Result<(), String> {
         let is_fine = !self.troubled.contains(&node) && self.fleet.is_running(node);
-        if is_fine { Ok(()) } else { Err(format!("{node} is in trouble already")) }
+        if is_fine { Ok(()) } else { Err(format!("{node} already has a fault")) }
     }
 
     fn trouble(&mut self, node: Vertex, duration: Duration, mend: Mend) {
@@ -238,7 +238,7 @@ impl Weather {
     async fn spoil(&mut self, edges: Vec<Edge>, conditions: LinkConditions, duration: Duration) -> Result<(), String> {
         let spoilt = self.set_links(edges, conditions).await;
         if spoilt.is_empty() {
-            return Err("no node of these edges could be asked".into());
+            return Err("no node of these edges could be reached".into());
         }
         self.mend_later(duration, Mend::Links(spoilt));
         Ok(())
@@ -254,9 +254,9 @@ impl Weather {
     }
 
     async fn split(&mut self, side: &[Vertex], duration: Duration) -> Result<(), String> {
-        let outside = self.fleet.outside().ok_or("there is no --outside")?.clone();
+        let outside = self.fleet.outside().ok_or("--outside is not set")?.clone();
         if self.agenda.values().any(|mend| matches!(mend, Mend::Join)) {
-            return Err("the network is split already".into());
+            return Err("the network is already split".into());
         }
         outside.split(side).await?;
         let from = self.recorder.now();
@@ -310,7 +310,7 @@ impl Weather {
         match fault {
             Fault::Wipe { node } => self.wipe(*node, duration).await?,
             Fault::Stop { node, .. } => self.wipe_on_request(*node, duration).await?,
-            _ => unreachable!("no other fault loses a disk"),
+            _ => unreachable!("only a wipe loses a disk"),
         }
         // If it takes longer, the next loss of a disk waits.
         let _ = self.wait_until_whole((Moment::now() + RETURNS_WITHIN).min(end)).await;
@@ -418,14 +418,15 @@ impl Weather {
             split.until = self.recorder.now();
         }
         if let Err(why) = outside.join().await {
-            self.tell(format!("the network could not be joined: {why}"));
+            self.tell(format!("cannot join the network: {why}"));
             self.mend_later(LOOK_EVERY, Mend::Join);
         }
     }
 
     fn look_for_deaths(&mut self) {
         for (node, status) in self.fleet.take_ended() {
-            let death = format!("node {node} died by itself: {status}; see {}", self.fleet.log_file(node).display());
+            let death =
+                format!("node {node} ended unexpectedly: {status}; see {}", self.fleet.log_file(node).display());
             self.tell(death.clone());
             self.past.deaths.push(death);
             self.trouble(node, LOOK_EVERY, Mend::Start(node));
@@ -445,7 +446,7 @@ impl Weather {
             self.mend_what_is_due().await;
         }
         self.finish_wiping().await;
-        self.tell("all is mended".into());
+        self.tell("all faults are mended".into());
     }
 
     /// Ends the nodes. Panics in their logs count as deaths.

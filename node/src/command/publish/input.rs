@@ -41,11 +41,11 @@ pub enum Cut {
 /// Why the input ended early. No part of the bad message is published.
 #[derive(Debug, thiserror::Error)]
 pub enum InputError {
-    #[error("it is not UTF-8: its byte {} is 0x{byte:02x}; contents are text, so encode it first, with base64 for example", at + 1)]
+    #[error("it is not UTF-8: byte {} is 0x{byte:02x}; contents must be text, so encode binary data, for example with base64", at + 1)]
     NotText { at: usize, byte: u8 },
-    #[error("too_large: it has more than {MAX_CONTENT} bytes, and no node takes more in a message")]
+    #[error("too_large: it has more than {MAX_CONTENT} bytes, and no node accepts a longer message")]
     TooLarge,
-    #[error("it cannot be read: {0}")]
+    #[error("cannot read it: {0}")]
     Unreadable(std::io::Error),
 }
 
@@ -195,8 +195,8 @@ mod tests {
 
     #[test]
     fn what_is_no_text_ends_the_input_and_is_named() {
-        ends(&b"line1\nb \xff\xfe\nline3\n"[..], 1, "it is not UTF-8: its byte 3 is 0xff");
-        ends(&b"cut \xe2\x82"[..], 0, "its byte 5 is 0xe2");
+        ends(&b"line1\nb \xff\xfe\nline3\n"[..], 1, "it is not UTF-8: byte 3 is 0xff");
+        ends(&b"cut \xe2\x82"[..], 0, "byte 5 is 0xe2");
     }
 
     #[test]
@@ -221,6 +221,6 @@ mod tests {
                 Err(std::io::Error::other("the disk is gone"))
             }
         }
-        ends((&b"one\ntw"[..]).chain(Broken), 1, "it cannot be read: the disk is gone");
+        ends((&b"one\ntw"[..]).chain(Broken), 1, "cannot read it: the disk is gone");
     }
 }

@@ -29,13 +29,13 @@ use progress::{Origin, Progress};
 /// were in progress at the same time may be published; they are listed.)
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n    \
-    cubecast pub news 'hello' --as publisher1 --create      creates publisher and topic when they are missing\n    \
-    cubecast pub news 'hello' --as publisher1 --ack all     answered when every replica that is up has it\n    \
-    seq 1000 | cubecast pub news - --as publisher1          one message a line\n    \
+    cubecast pub news 'hello' --as publisher1 --create      creates the publisher and the topic if missing\n    \
+    cubecast pub news 'hello' --as publisher1 --ack all     waits until every replica that is up has stored it\n    \
+    seq 1000 | cubecast pub news - --as publisher1          one message per line\n    \
     seq 1000 | cubecast pub news - --as publisher1 --at-once 64\n    \
-    cubecast pub news --as publisher1 --file lines.txt      one message a line of the file\n    \
-    cubecast pub news --as publisher1 --file page.html --whole    the file is one message\n    \
-    cubecast pub news 'once' --as publisher1 --sequence 7   given twice, it is stored once")]
+    cubecast pub news --as publisher1 --file lines.txt      one message per line of the file\n    \
+    cubecast pub news --as publisher1 --file page.html --whole    the whole file as one message\n    \
+    cubecast pub news 'once' --as publisher1 --sequence 7   stored once, even if this command is repeated")]
 pub struct Args {
     topic: TopicName,
     /// The message. `-`, or no message: one message for each line of standard input. A line ends with a line feed;
@@ -57,10 +57,10 @@ pub struct Args {
     /// again.
     #[arg(long, value_name = "N")]
     sequence: Option<u64>,
-    /// Publish the message this many times. [default: 1]
+    /// Number of times to publish the message. [default: 1]
     #[arg(long, value_name = "N", conflicts_with = "file", value_parser = clap::value_parser!(u64).range(1..))]
     count: Option<u64>,
-    /// Publishes in progress at once. More is faster, but messages may change their order if a node fails meanwhile.
+    /// Maximum number of publishes in progress. More is faster, but the order may change if a node fails.
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=512))]
     at_once: u16,
     /// Create the publisher and the topic if they are missing.
@@ -170,7 +170,7 @@ fn with_hint(error: &ClientError) -> Failure {
     let missing = matches!(error.code(), Some(ErrorCode::UnknownTopic | ErrorCode::UnknownPublisher));
     let mut failure = Failure::from(error.clone());
     if missing {
-        failure.message += "\n  --create makes the publisher and the topic first";
+        failure.message += "\n  use --create to create the publisher and the topic";
     }
     failure
 }
@@ -197,10 +197,10 @@ impl Args {
         let usage = |text: &str| Err(Failure::new(Failure::USAGE, text));
         match (self.source(), &self.content) {
             (None, _) if self.whole => {
-                usage("--whole publishes standard input or a --file, not a message that is given")
+                usage("--whole needs standard input or --file, not a message on the command line")
             }
             (Some(_), _) if self.count.is_some() => {
-                usage("--count repeats a message that is given, not lines that are read")
+                usage("--count needs a message on the command line, not lines of a file or standard input")
             }
             (None, content) => {
                 Ok(Messages::Typed { content: content.clone().unwrap_or_default(), left: self.count.unwrap_or(1) })
@@ -210,19 +210,15 @@ impl Args {
                 let input = input::read(&source, cut);
                 input
                     .map(Messages::Read)
-                    .map_err(|error| Failure::new(Failure::FAILED, format!("{source} cannot be read: {error}")))
+                    .map_err(|error| Failure::new(Failure::FAILED, format!("cannot read {source}: {error}")))
             }
         }
     }
 
     /// The request for the message with this number, counted from 1.
     fn action(&self, number: u64, content: Content) -> Result<Action, Failure> {
-        let past_the_last = || {
-            Failure::new(
-                Failure::USAGE,
-                "its sequence would be past the largest number there is; begin with a smaller --sequence",
-            )
-        };
+        let past_the_last =
+            || Failure::new(Failure::USAGE, "the sequence number would be too large; start with a smaller --sequence");
         let sequence = self
             .sequence
             .map(|first| first.checked_add(number - 1).map(Sequence).ok_or_else(past_the_last))

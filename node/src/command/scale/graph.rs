@@ -66,7 +66,8 @@ pub(super) fn svg(figures: &[Figures]) -> String {
          <rect class=\"page\" width=\"{WIDTH}\" height=\"{HEIGHT}\" rx=\"14\"/>\n"
     );
     text(&mut drawing, "heading", (LEFT[0] - 40.0, 52.0), "start", &heading(figures));
-    let about = "Counted in simulation, in virtual time: 1 ms an edge, 0.5 ms a disk. Broad lines are theory, dots are counted.";
+    let about =
+        "Simulated in virtual time: 1 ms per edge, 0.5 ms per disk write. Broad lines: theory. Dots: measurements.";
     text(&mut drawing, "about", (LEFT[0] - 40.0, 78.0), "start", about);
     for (at, panel) in panels(figures).iter().enumerate() {
         draw(&mut drawing, panel, figures, (LEFT[at % 2], TOP[at / 2]));
@@ -100,7 +101,7 @@ fn panels(figures: &[Figures]) -> [Panel; 4] {
     [
         Panel {
             title: "Hops of a request",
-            about: format!("mean edges from origin to goal, {} random pairs", grouped(probes)),
+            about: format!("mean number of edges from origin to target, {} random pairs", grouped(probes)),
             logarithmic: false,
             theory: vec![series("t", "theory: d / 2", &|cube| theory::mean_hops(cube.dimension))],
             counted: vec![
@@ -109,8 +110,8 @@ fn panels(figures: &[Figures]) -> [Panel; 4] {
             ],
         },
         Panel {
-            title: "News of a death",
-            about: "ms from the kill until a node shows it".into(),
+            title: "Detection of a failed node",
+            about: "ms from the kill until a node reports it".into(),
             logarithmic: false,
             theory: vec![series("t", "theory: d + 1 edges", &|cube| theory::news_edges(cube.dimension))],
             counted: vec![
@@ -120,7 +121,7 @@ fn panels(figures: &[Figures]) -> [Panel; 4] {
         },
         Panel {
             title: "Leadership",
-            about: "ms, median of the homes killed; up to the slowest".into(),
+            about: "ms, median of the killed homes; vertical lines up to the slowest".into(),
             logarithmic: false,
             theory: Vec::new(),
             counted: vec![
@@ -130,18 +131,20 @@ fn panels(figures: &[Figures]) -> [Panel; 4] {
                 reaching("b", "publish acknowledged", &|cube| cube.failover.acknowledged_ms.median, &|cube| {
                     cube.failover.acknowledged_ms.most
                 }),
-                reaching("a", "another leads", &|cube| cube.failover.led_ms.median, &|cube| cube.failover.led_ms.most),
+                reaching("a", "another node leads", &|cube| cube.failover.led_ms.median, &|cube| {
+                    cube.failover.led_ms.most
+                }),
             ],
         },
         Panel {
             title: "Frames",
-            about: "frames that each node sends; of a publish, all frames".into(),
+            about: "frames sent per node; for a publish, all frames".into(),
             logarithmic: true,
             theory: vec![series("t", "theory: d (d - 1)", &|cube| theory::flood_of_a_death(cube.dimension))],
             counted: vec![
                 series("a", "at the start", &|cube| cube.start.frames),
-                series("d", "idle, a second", &|cube| cube.idle_frames),
-                series("b", "for one death", &|cube| cube.news.frames / cube.nodes as f64),
+                series("d", "idle, per second", &|cube| cube.idle_frames),
+                series("b", "one failed node", &|cube| cube.news.frames / cube.nodes as f64),
                 series("c", "one publish", &|cube| cube.publishing.frames),
             ],
         },

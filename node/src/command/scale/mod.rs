@@ -40,7 +40,7 @@ pub struct Args {
     /// The number of homes that are killed in each cube, one after the other.
     #[arg(long, value_name = "N", default_value_t = Sizes::default().failures, value_parser = clap::value_parser!(u32).range(1..))]
     failures: u32,
-    /// The format of the figures.
+    /// Output format.
     #[arg(long, value_enum, default_value_t)]
     format: ReportFormat,
     /// Print and draw the figures of an earlier run with --format json, without a measurement.
@@ -73,7 +73,7 @@ pub fn run(args: &Args) -> Result<(), Failure> {
     };
     if let Some(path) = &args.graph {
         std::fs::write(path, graph::svg(&measured.cubes)).map_err(|error| failed(path, error))?;
-        remark(&format!("the graph is in {}", path.display()));
+        remark(&format!("graph written to {}", path.display()));
     }
     raw(&print::report(args.format, &measured))
 }
@@ -105,14 +105,18 @@ fn measured(dimension: Dimension, seed: u64, sizes: &Sizes) -> Figures {
 fn dimensions(text: &str) -> Result<Dimensions, String> {
     let one = |text: &str| -> Result<u8, String> {
         let bits = text.trim().parse().map_err(|_| format!("`{text}` is not a dimension"))?;
-        if (2..=LARGEST).contains(&bits) { Ok(bits) } else { Err(format!("a dimension to measure is 2 to {LARGEST}")) }
+        if (2..=LARGEST).contains(&bits) {
+            Ok(bits)
+        } else {
+            Err(format!("only dimensions 2 to {LARGEST} can be measured"))
+        }
     };
     let bits: Vec<u8> = match text.split_once('-') {
         Some((from, to)) => (one(from)?..=one(to)?).collect(),
         None => text.split(',').map(one).collect::<Result<_, _>>()?,
     };
     if bits.is_empty() {
-        return Err(format!("{text}: from the smaller to the larger"));
+        return Err(format!("{text}: the first dimension must not be larger than the last"));
     }
     Ok(Dimensions(bits.into_iter().map(|bits| Dimension::new(bits).expect("it was checked")).collect()))
 }

@@ -15,16 +15,16 @@ pub(super) fn report(format: ReportFormat, measured: &Measured) -> String {
 fn tables(format: ReportFormat, cubes: &[Figures]) -> Vec<String> {
     vec![
         table(format, cubes, "Hops of a request", ROUTING, routing),
-        table(format, cubes, "Hops with a part of the nodes dead", DETOURS, detours),
-        table(format, cubes, "News of a death", NEWS, news),
+        table(format, cubes, "Hops with some nodes dead", DETOURS, detours),
+        table(format, cubes, "Detection of a failed node", NEWS, news),
         table(format, cubes, "Leadership", LEADERSHIP, leadership),
-        table(format, cubes, "A publish with quorum", PUBLISHING, publishing),
-        table(format, cubes, "The start, and rest", START, start),
+        table(format, cubes, "Publish with quorum", PUBLISHING, publishing),
+        table(format, cubes, "Start and idle", START, start),
     ]
 }
 
 const ROUTING: [&str; 9] =
-    ["d", "nodes", "theory d/2", "mean", "p99", "most", "shortest way", "frames a request", "round trip ms"];
+    ["d", "nodes", "theory d/2", "mean", "p99", "most", "shortest path", "frames per request", "round trip ms"];
 
 fn routing(cube: &Figures) -> [String; 9] {
     let counted = &cube.whole;
@@ -42,7 +42,7 @@ fn routing(cube: &Figures) -> [String; 9] {
 }
 
 const DETOURS: [&str; 9] =
-    ["d", "dead", "mean", "p99", "most", "in a whole cube", "shortest left", "took it", "delivered"];
+    ["d", "dead", "mean", "p99", "most", "mean distance", "mean shortest path left", "took shortest", "delivered"];
 
 fn detours(cube: &Figures) -> [String; 9] {
     let counted = &cube.broken;
@@ -61,14 +61,14 @@ fn detours(cube: &Figures) -> [String; 9] {
 
 const NEWS: [&str; 9] = [
     "d",
-    "theory: edges to the last",
+    "theory: edges to last",
     "first ms",
     "median ms",
     "last ms",
     "frames",
-    "a node",
-    "theory: d(d-1) a node",
-    "after silence, last ms",
+    "per node",
+    "theory: d(d-1) per node",
+    "hung node, last ms",
 ];
 
 fn news(cube: &Figures) -> [String; 9] {
@@ -87,7 +87,7 @@ fn news(cube: &Figures) -> [String; 9] {
 }
 
 const LEADERSHIP: [&str; 5] =
-    ["d", "another leads, ms", "publish acknowledged, ms", "home leads again, ms", "votes and entries, frames"];
+    ["d", "another node leads, ms", "publish acknowledged, ms", "home leads again, ms", "votes and entries, frames"];
 
 fn leadership(cube: &Figures) -> [String; 5] {
     let counted = &cube.failover;
@@ -115,11 +115,11 @@ fn publishing(cube: &Figures) -> [String; 5] {
 
 const START: [&str; 6] = [
     "d",
-    "all see all, ms",
-    "all groups led, ms",
-    "frames a node",
-    "link states a node",
-    "idle frames a node and second",
+    "all nodes see all, ms",
+    "all groups have leaders, ms",
+    "frames per node",
+    "link states per node",
+    "idle frames per node and second",
 ];
 
 fn start(cube: &Figures) -> [String; 6] {

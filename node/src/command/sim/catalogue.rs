@@ -11,7 +11,7 @@ pub(super) fn load(paths: &[PathBuf]) -> Result<Vec<Scenario>, String> {
         for file in files(path)? {
             let scenario = read(&file)?;
             if scenarios.iter().any(|other| other.name == scenario.name) {
-                return Err(format!("{}: there is another scenario `{}`", file.display(), scenario.name));
+                return Err(format!("{}: another scenario is also named `{}`", file.display(), scenario.name));
             }
             scenarios.push(scenario);
         }
@@ -32,7 +32,7 @@ fn files(path: &Path) -> Result<Vec<PathBuf>, String> {
         }
     }
     files.sort();
-    if files.is_empty() { Err(format!("{}: no scenario (*.toml) is there", path.display())) } else { Ok(files) }
+    if files.is_empty() { Err(format!("{}: no scenario (*.toml) found", path.display())) } else { Ok(files) }
 }
 
 /// Reads a scenario. Without a name, it has the name of its file.

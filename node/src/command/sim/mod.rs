@@ -29,10 +29,10 @@ use farm::{Farm, Harvest, Job};
     cubecast sim --scenario tests/scenarios --seeds 20\n    \
     cubecast sim --list")]
 pub struct Args {
-    /// Run every scenario with this many seeds.
+    /// Number of seeds per scenario.
     #[arg(long, value_name = "N", default_value_t = 100, conflicts_with_all = ["minutes", "seed"])]
     seeds: u64,
-    /// Run as many seeds as possible in this many minutes.
+    /// Run new seeds for this many minutes.
     #[arg(long, value_name = "M", conflicts_with = "seed")]
     minutes: Option<f64>,
     /// Run only this seed.
@@ -60,7 +60,7 @@ pub struct Args {
     /// Concurrent runs. Default: the number of processors.
     #[arg(long, value_name = "N")]
     threads: Option<NonZeroUsize>,
-    /// The format of the report.
+    /// Output format.
     #[arg(long, value_enum, default_value_t)]
     format: ReportFormat,
     /// List the fault classes and the checkers, and run nothing.
@@ -116,7 +116,7 @@ fn follow_up(args: &Args, scenarios: &[Scenario], harvest: &Harvest) -> Result<(
         return Ok(());
     };
     let scenario = scenarios.iter().find(|scenario| scenario.name == failed.scenario).expect("it was just run");
-    remark(&format!("looking for the shortest run of seed {} that still fails", failed.seed));
+    remark(&format!("searching for the shortest run of seed {} that still fails", failed.seed));
     let shrunk = shrink(scenario, failed.clone(), SHRINKING, farm::run_caught);
     remark(&print::shrunk(&shrunk));
     if let Some(path) = &args.trace {
@@ -144,7 +144,7 @@ fn write_failure(path: &PathBuf, scenario: &Scenario, shrunk: &Shrunk) -> Result
 fn write_trace(path: &PathBuf, file: &trace::TraceFile) -> Result<(), Failure> {
     let written = serde_json::to_vec(file).map_err(std::io::Error::other).and_then(|json| std::fs::write(path, json));
     written.map_err(|error| Failure::new(Failure::FAILED, format!("{}: {error}", path.display())))?;
-    remark(&format!("the run is in {}", path.display()));
+    remark(&format!("run written to {}", path.display()));
     Ok(())
 }
 

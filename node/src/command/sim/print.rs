@@ -43,7 +43,7 @@ fn as_text(harvest: &Harvest, first: u64) -> String {
         table.row([what, figure]);
     }
     text.push(table.render());
-    let mut faults = Table::new(["fault", "times", "what"]);
+    let mut faults = Table::new(["fault", "times", "effect"]);
     for (class, times) in &harvest.totals.faults {
         faults.row([class.name().into(), times.to_string(), class.about().into()]);
     }
@@ -60,7 +60,7 @@ fn as_text(harvest: &Harvest, first: u64) -> String {
 fn as_markdown(harvest: &Harvest, first: u64) -> String {
     let mut lines = vec!["| | |".to_owned(), "|---|---:|".to_owned()];
     lines.extend(figures(harvest, first).into_iter().map(|(what, figure)| format!("| {what} | {figure} |")));
-    lines.extend(["".to_owned(), "| fault | times | what |".to_owned(), "|---|---:|---|".to_owned()]);
+    lines.extend(["".to_owned(), "| fault | times | effect |".to_owned(), "|---|---:|---|".to_owned()]);
     for (class, times) in &harvest.totals.faults {
         lines.push(format!("| `{class}` | {} | {} |", grouped(*times), class.about()));
     }
@@ -91,7 +91,7 @@ fn figures(harvest: &Harvest, first: u64) -> Vec<(String, String)> {
         ("runs that broke a promise", grouped(harvest.failed_runs)),
         ("virtual hours", format!("{:.1}", hours(*virtual_us))),
         ("time taken", format!("{:.0} s on {} threads", harvest.took.as_secs_f64(), harvest.threads)),
-        ("runs a second", format!("{:.1}", harvest.runs_a_second())),
+        ("runs per second", format!("{:.1}", harvest.runs_a_second())),
         ("faults", format!("{} of {kinds} classes", grouped(harvest.totals.faults.values().sum()))),
         ("operations of clients", grouped(*operations)),
         ("publishes acknowledged", grouped(*acknowledged)),
@@ -100,7 +100,7 @@ fn figures(harvest: &Harvest, first: u64) -> Vec<(String, String)> {
         ("messages delivered", grouped(*delivered)),
         ("frames between nodes", grouped(frames.sent)),
         (
-            "of these lost, doubled, overtaking, cut off",
+            "of these lost, duplicated, reordered, cut off",
             [frames.lost, frames.doubled, frames.overtaking, frames.cut_off].map(grouped).join(", "),
         ),
         ("slowest recovery", format!("{:.2} s of virtual time", harvest.totals.slowest_recovery_us as f64 / 1e6)),
@@ -135,7 +135,7 @@ pub(super) fn failure(report: &Report) -> String {
 pub(super) fn shrunk(shrunk: &Shrunk) -> String {
     let length = shrunk.cut.length.map_or_else(|| "its whole length".into(), |length| format!("{length:?}"));
     let mut lines = vec![format!(
-        "{length} and {} faults are enough (after {} attempts):",
+        "shortest failing run: {length} and {} faults (found in {} attempts):",
         shrunk.report.totals.faults.values().sum::<u64>(),
         shrunk.tried
     )];
@@ -146,11 +146,11 @@ pub(super) fn shrunk(shrunk: &Shrunk) -> String {
 
 pub(super) fn how_to_see_it(failed: &Report, files: &[PathBuf]) -> String {
     let scenario: String = files.iter().map(|file| format!(" --scenario {}", file.display())).collect();
-    format!("a promise was broken; see it again with: cubecast sim{scenario} --seed {}", failed.seed)
+    format!("a promise was broken; reproduce it with: cubecast sim{scenario} --seed {}", failed.seed)
 }
 
 pub(super) fn list() -> String {
-    let mut faults = Table::new(["fault", "what"]);
+    let mut faults = Table::new(["fault", "effect"]);
     for class in FaultClass::ALL {
         faults.row([class.name(), class.about()].map(String::from));
     }

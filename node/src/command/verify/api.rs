@@ -44,10 +44,12 @@ impl Through<'_> {
             "create_publisher: the publisher is new",
         );
         let done = self.ask(Action::CreateSubscriber { subscriber: subscriber.clone() }).await?;
-        evidence.check(matches!(done, Done::SubscriberCreated { existed: false, .. }), "create_subscriber: it is new");
+        evidence.check(
+            matches!(done, Done::SubscriberCreated { existed: false, .. }),
+            "create_subscriber: the subscriber is new",
+        );
         let done = self.ask(Action::CreateTopic { publisher: publisher.clone(), topic: topic.clone() }).await?;
-        let claim =
-            format!("create_topic: created on {home}, replicas stored into neighbours {}", list(home.neighbours()));
+        let claim = format!("create_topic: created on {home}, replicas on its neighbours {}", list(home.neighbours()));
         let expected = Done::TopicCreated { topic: topic.clone(), home, replicas: home.neighbours().collect() };
         evidence.check_equal(&done, &expected, claim);
         let publish = |content: &str| Action::Publish {
@@ -81,7 +83,7 @@ impl Through<'_> {
         let subscribe =
             Action::Subscribe { subscriber: subscriber.clone(), topic: topic.clone(), from: None, push: false };
         let done = self.ask(subscribe).await?;
-        evidence.check(matches!(done, Done::Subscribed { cursor: Offset(0), .. }), "subscribe: from message 0 on");
+        evidence.check(matches!(done, Done::Subscribed { cursor: Offset(0), .. }), "subscribe: starts at message 0");
         let pull = Action::Pull {
             subscriber: subscriber.clone(),
             topic: topic.clone(),
@@ -112,9 +114,9 @@ async fn ask_about(stage: &mut Stage, evidence: &mut Evidence) -> Result<(), Hal
     evidence.check(listed.missing.is_empty(), "topics: every replica group answered");
     evidence.check(listed.topics.iter().any(|summary| summary.topic == topic), format!("topics: lists {topic}"));
     let view = stage.client.cluster(Target::Any).await?.value;
-    evidence.check_equal(&view.nodes.len(), &stage.dimension.size(), "cluster: every node is in it");
+    evidence.check_equal(&view.nodes.len(), &stage.dimension.size(), "cluster: lists every node");
     let directed_edges = stage.dimension.size() * usize::from(stage.dimension.bits());
-    evidence.check_equal(&view.links.len(), &directed_edges, "cluster: every edge, in both directions");
+    evidence.check_equal(&view.links.len(), &directed_edges, "cluster: lists every edge in both directions");
     for node in stage.dimension.vertices() {
         let status = stage.status(node).await?;
         let groups: Vec<_> = status.groups.iter().map(|group| group.home).collect();

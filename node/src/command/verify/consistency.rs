@@ -31,10 +31,10 @@ async fn publish_and_fail(stage: &mut Stage, evidence: &mut Evidence, name: &str
     stage.settled(&topic).await?;
     let contents = stage.publish_many(&topic, name, MESSAGES, ack).await?;
     stage.stop(home, StopMode::Crash).await?;
-    evidence.tell(format!("{MESSAGES} messages acknowledged, then node {home} has been failed at once"));
+    evidence.tell(format!("{MESSAGES} messages acknowledged; node {home} failed immediately afterwards"));
     for node in home.neighbours() {
         let (found, _) = stage.replica(node, &subscriber, &topic).await?;
-        let what = format!("replica {node}, read at once, has {} of {MESSAGES}", found.len());
+        let what = format!("replica {node}, read immediately, has {} of {MESSAGES}", found.len());
         match ack {
             Ack::All => evidence.check(found == contents, what),
             Ack::One | Ack::Quorum => evidence.check(contents.starts_with(&found), format!("{what}, in order")),
@@ -60,11 +60,11 @@ async fn read_through_leader(
 ) -> Result<(), Halt> {
     let pulled = stage.client.pull(subscriber, topic, 1_000, ReadLevel::Leader, false).await?;
     let found: Vec<_> = pulled.value.messages.into_iter().map(|message| message.content.to_string()).collect();
-    let what = format!("the new leader {} gives {} of {MESSAGES}", pulled.served_by, found.len());
+    let what = format!("the new leader {} returns {} of {MESSAGES}", pulled.served_by, found.len());
     match ack {
         // Messages that only the home stored come back with it.
         Ack::One => evidence.tell(what),
-        Ack::Quorum | Ack::All => evidence.check(found == contents, format!("{what}: nothing acknowledged is lost")),
+        Ack::Quorum | Ack::All => evidence.check(found == contents, format!("{what}: no acknowledged message is lost")),
     }
     Ok(())
 }
@@ -89,8 +89,10 @@ async fn converge(
     .await?;
     let (found, expected): (BTreeSet<_>, BTreeSet<_>) = (held.iter().collect(), contents.iter().collect());
     let each_once = found == expected && held.len() == contents.len();
-    let claim =
-        format!("with the home back, {} hold each of the {MESSAGES} messages once", list(members.iter().copied()));
+    let claim = format!(
+        "with the home online again, {} hold each of the {MESSAGES} messages once",
+        list(members.iter().copied())
+    );
     evidence.check(each_once, if each_once { claim } else { format!("{claim}: {held:?}") });
     Ok(())
 }
@@ -108,7 +110,7 @@ async fn repeat(stage: &mut Stage, evidence: &mut Evidence) -> Result<(), Halt> 
         offsets.push((published.offset.map(|offset| offset.0), published.repeated));
     }
     let claim = format!(
-        "a publish repeated through {} under the same sequence is recognised and keeps its offset",
+        "a publish repeated through {} with the same sequence number is recognised and keeps its offset",
         home.across(0)
     );
     evidence.check_equal(&offsets, &vec![(Some(0), false), (Some(0), true)], claim);

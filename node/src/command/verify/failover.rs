@@ -18,23 +18,22 @@ pub async fn run(stage: &mut Stage, evidence: &mut Evidence) -> Result<(), Halt>
     let home = stage.home(&topic);
     let mut contents = stage.publish_many(&topic, "news", MESSAGES, Ack::All).await?;
     stage.settled(&topic).await?;
-    evidence.tell(format!("{topic} at home on {home}, replicas {}: {MESSAGES} messages", list(home.neighbours())));
+    evidence.tell(format!("topic {topic}: home {home}, replicas {}, {MESSAGES} messages", list(home.neighbours())));
 
     stage.stop(home, StopMode::Crash).await?;
-    evidence.tell(format!("node {home} has been failed"));
+    evidence.tell(format!("node {home} failed (crash)"));
     let leader = stage.led_by_another(&topic, home).await?;
-    evidence.check(home.neighbours().any(|node| node == leader), format!("replica {leader} leads in its place"));
+    evidence.check(home.neighbours().any(|node| node == leader), format!("replica {leader} leads instead"));
 
     let subscribed = stage.client.subscribe(&subscriber, &topic, None).await?;
     let fell = subscribed.fell_over.as_ref().is_some_and(|fell| fell.from == home);
-    evidence
-        .check(fell, format!("subscribe found {home} offline and was served through its replica {}", subscribed.asked));
+    evidence.check(fell, format!("subscribe found {home} offline and was served by its replica {}", subscribed.asked));
     let pulled = stage.client.pull(&subscriber, &topic, 100, ReadLevel::Leader, false).await?;
     let found: Vec<_> = pulled.value.messages.into_iter().map(|message| message.content.to_string()).collect();
     evidence.check_equal(
         &found,
         &contents,
-        format!("pull gives all {MESSAGES} messages, served by {}", pulled.served_by),
+        format!("pull returns all {MESSAGES} messages, served by {}", pulled.served_by),
     );
     for node in home.neighbours() {
         read_replica(stage, evidence, node, &topic, &contents).await?;
@@ -45,7 +44,7 @@ pub async fn run(stage: &mut Stage, evidence: &mut Evidence) -> Result<(), Halt>
     let without_home = !published.value.holders.contains(&home) && !published.value.holders.is_empty();
     evidence.check(
         without_home,
-        format!("publish works meanwhile: stored on {holders}, served by {}", published.served_by),
+        format!("publish works without the home: stored on {holders}, served by {}", published.served_by),
     );
 
     stage.recover(home).await?;
@@ -54,7 +53,7 @@ pub async fn run(stage: &mut Stage, evidence: &mut Evidence) -> Result<(), Halt>
     evidence.check_equal(
         &own,
         &contents,
-        format!("back online, node {home} leads again and has what was published meanwhile"),
+        format!("node {home} is online again, leads, and has the messages published without it"),
     );
     Ok(())
 }

@@ -28,7 +28,7 @@ use crate::client::CubecastClient;
 use evidence::Evidence;
 use stage::{Halt, Stage};
 
-/// Prove the promises of Cubecast on the running cluster: each evaluation shows its evidence and a verdict.
+/// Check the guarantees on the running cluster: each evaluation shows its evidence and a verdict.
 ///
 /// Uses its own topics, and makes nodes fail, which they must allow (`cubecast up` and `cubecast node
 /// --allow-faults`). At the end, and after Ctrl-C, all failures are ended.

@@ -25,10 +25,7 @@ pub async fn run(stage: &mut Stage, evidence: &mut Evidence) -> Result<(), Halt>
             check_published(stage, evidence, topic, home, replicas).await?;
         }
     } else {
-        evidence.tell(format!(
-            "the published placements are those of 8 nodes; this cluster has {}",
-            stage.dimension.size()
-        ));
+        evidence.tell(format!("the published placements are for 8 nodes; this cluster has {}", stage.dimension.size()));
     }
     for number in 0..8 {
         let topic = stage.topic_name(&number.to_string());

@@ -20,22 +20,26 @@ pub async fn run(stage: &mut Stage, evidence: &mut Evidence) -> Result<(), Halt>
     stage.settled(&topic).await?;
     let before = stage.groups(home).await?;
     evidence
-        .tell(format!("{topic} at home on {home}: {MESSAGES} messages, the subscriber's cursor at {}", read.cursor));
+        .tell(format!("topic {topic}: home {home}, {MESSAGES} messages, the subscriber's cursor is {}", read.cursor));
 
     stage.stop(home, StopMode::Crash).await?;
-    evidence.tell(format!("node {home} has been failed (crash: what is not on disk is lost)"));
+    evidence.tell(format!("node {home} failed (crash: unpersisted state is lost)"));
     let refused = stage.replica(home, &subscriber, &topic).await;
     let is_away = matches!(&refused, Err(error) if error.code() == Some(ErrorCode::NodeFailed));
     let found = if is_away { String::new() } else { format!(", but: {refused:?}") };
-    evidence.check(is_away, format!("node {home} serves nobody: node_failed{found}"));
+    evidence.check(is_away, format!("node {home} refuses requests with node_failed{found}"));
 
     let status = stage.recover(home).await?;
-    evidence.tell(format!("node {home} is back online, incarnation {}", status.incarnation));
+    evidence.tell(format!("node {home} is online again, incarnation {}", status.incarnation));
     stage.settled(&topic).await?;
     let after = stage.groups(home).await?;
-    evidence.check_equal(&after, &before, format!("node {home} holds the topics and messages of each group as before"));
+    evidence.check_equal(
+        &after,
+        &before,
+        format!("node {home} holds the same topics and messages of each group as before"),
+    );
     let (found, _) = stage.replica(home, &subscriber, &topic).await?;
-    evidence.check_equal(&found, &contents, format!("node {home} itself reads all {MESSAGES} messages in order"));
+    evidence.check_equal(&found, &contents, format!("node {home} itself returns all {MESSAGES} messages in order"));
     let rest = stage.client.pull(&subscriber, &topic, 100, ReadLevel::Leader, true).await?;
     evidence.check_equal(&rest.served_by, &home, format!("node {home} leads its group again and serves the pull"));
     let offsets: Vec<_> = rest.value.messages.iter().map(|message| message.offset.0).collect();
@@ -43,7 +47,7 @@ pub async fn run(stage: &mut Stage, evidence: &mut Evidence) -> Result<(), Halt>
     evidence.check_equal(
         &offsets,
         &expected,
-        format!("the subscriber reads on from its cursor: offsets {READ} to {}", MESSAGES - 1),
+        format!("the subscriber continues at its cursor: offsets {READ} to {}", MESSAGES - 1),
     );
     Ok(())
 }

@@ -18,19 +18,19 @@ pub async fn run(stage: &mut Stage, evidence: &mut Evidence) -> Result<(), Halt>
     stage.settled(&topic).await?;
     let before = stage.status(home).await?;
     let groups_before = stage.groups(home).await?;
-    evidence.tell(format!("{topic} at home on {home}: {BEFORE} messages published"));
+    evidence.tell(format!("topic {topic}: home {home}, {BEFORE} messages published"));
     let belongs = list(groups_before.keys().copied());
-    evidence.tell(format!("to node {home} belong the groups {belongs}: its own and its neighbours'"));
+    evidence.tell(format!("node {home} is a member of the groups {belongs}: its own and its neighbours'"));
 
     stage.stop(home, StopMode::Wipe).await?;
-    evidence.tell(format!("node {home} has been failed, and its disk is lost (wipe)"));
+    evidence.tell(format!("node {home} failed and its disk is lost (wipe)"));
     let leader = stage.led_by_another(&topic, home).await?;
     contents.extend(stage.publish_many(&topic, "published meanwhile", MEANWHILE, Ack::Quorum).await?);
-    evidence.tell(format!("{MEANWHILE} more messages were published meanwhile, led by {leader}"));
+    evidence.tell(format!("{MEANWHILE} more messages were published while it was away, led by {leader}"));
 
     let after = stage.recover(home).await?;
     let is_new = after.incarnation != before.incarnation;
-    let claim = format!("node {home} is back online as incarnation {}, which never voted before", after.incarnation);
+    let claim = format!("node {home} is online again as incarnation {}, which has never voted", after.incarnation);
     evidence.check(is_new, claim);
     let location = stage.settled(&topic).await?;
     evidence.tell(format!("it has caught up and leads again: {}", standing(&location)));
@@ -51,9 +51,9 @@ pub async fn run(stage: &mut Stage, evidence: &mut Evidence) -> Result<(), Halt>
     evidence.check_equal(
         &found,
         &contents,
-        format!("it gives all {} messages, the old ones and those published meanwhile", contents.len()),
+        format!("it returns all {} messages, also those published while it was away", contents.len()),
     );
     let (own, _) = stage.replica(home, &subscriber, &topic).await?;
-    evidence.check_equal(&own, &contents, format!("the replica on {home} holds the same"));
+    evidence.check_equal(&own, &contents, format!("the replica on {home} holds the same messages"));
     Ok(())
 }

@@ -29,7 +29,7 @@ pub async fn run(stage: &mut Stage, evidence: &mut Evidence) -> Result<(), Halt>
             evidence.check_equal(&original, &Some(home), format!("node {node} names {home} as the original node"));
         } else {
             let is_refused = matches!(&found, Err(error) if error.code() == Some(ErrorCode::NotReplica));
-            evidence.check(is_refused, format!("node {node} holds no replica, and says so"));
+            evidence.check(is_refused, format!("node {node} holds no replica and refuses the request"));
         }
     }
     let location = stage.locate(&topic).await?;

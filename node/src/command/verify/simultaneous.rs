@@ -25,7 +25,11 @@ pub async fn run(stage: &mut Stage, evidence: &mut Evidence) -> Result<(), Halt>
         let subscriber = stage.subscriber().await?;
         streams.push(listen(stage, *node, &subscriber, &topic).await?);
     }
-    evidence.tell(format!("{} subscribers listen, one through each of the nodes {}", nodes.len(), list(nodes.clone())));
+    evidence.tell(format!(
+        "{} subscribers receive, one through each of the nodes {}",
+        nodes.len(),
+        list(nodes.clone())
+    ));
 
     let stage = &*stage;
     let publishing = try_join_all(nodes.iter().map(|node| publish_through(stage, *node, &topic)));
@@ -37,18 +41,21 @@ pub async fn run(stage: &mut Stage, evidence: &mut Evidence) -> Result<(), Halt>
 
     let first = received.first().cloned().unwrap_or_default();
     let distinct: BTreeSet<_> = first.iter().collect();
-    evidence.check_equal(&first.len(), &total, format!("the subscriber on {} got all {total} messages", nodes[0]));
+    evidence.check_equal(&first.len(), &total, format!("the subscriber on {} received all {total} messages", nodes[0]));
     evidence.check_equal(&distinct.len(), &total, "each of them once");
     for node in &nodes {
         let of_node: Vec<_> = first.iter().filter(|content| content.starts_with(&node.to_string())).collect();
         let sent: Vec<_> = (0..EACH).map(|number| content(*node, number)).collect();
         evidence.check(
             of_node.into_iter().eq(&sent),
-            format!("the messages sent through {node} came in the order they were sent"),
+            format!("the messages sent through {node} arrived in the order in which they were sent"),
         );
     }
     for (node, contents) in nodes.iter().zip(&received).skip(1) {
-        evidence.check(*contents == first, format!("the subscriber on {node} got the same messages in the same order"));
+        evidence.check(
+            *contents == first,
+            format!("the subscriber on {node} received the same messages in the same order"),
+        );
     }
     Ok(())
 }

@@ -27,9 +27,11 @@ const READ_AT_ONCE: u32 = 1_000;
 pub enum Halt {
     #[error("{0}")]
     Client(#[from] ClientError),
-    #[error("waited {} s in vain until {what}; last seen: {seen}", PATIENCE.as_secs())]
+    #[error("timed out after {} s waiting until {what}; last state: {seen}", PATIENCE.as_secs())]
     InVain { what: String, seen: String },
-    #[error("node {node} forbids faults: start it with --allow-faults, or the cluster with `cubecast up --faults on`")]
+    #[error(
+        "node {node} does not allow faults; start it with --allow-faults, or the cluster with `cubecast up --faults on`"
+    )]
     FaultsForbidden { node: Vertex },
     #[error("interrupted")]
     Interrupted,
@@ -160,7 +162,7 @@ impl Stage {
     /// Waits until the home leads its group again, and every holder has caught up and votes.
     pub async fn settled(&self, topic: &TopicName) -> Result<Location, Halt> {
         let client = self.client.clone();
-        until(&format!("{} leads and all its replicas are level", self.home(topic)), async || {
+        until(&format!("{} leads and all its replicas have caught up", self.home(topic)), async || {
             let location = client.locate(topic).await?.value;
             let level = |holder: &Holder| holder.alive && holder.voter && holder.lag == Some(0);
             let is_settled = location.leader == Some(location.home) && location.holders.iter().all(level);
@@ -184,16 +186,19 @@ impl Stage {
     /// leaders have committed. Without this wait, deletions by earlier evaluations might not have reached it yet.
     pub async fn groups(&self, node: Vertex) -> Result<BTreeMap<Vertex, (u64, u64)>, Halt> {
         let client = self.client.clone();
-        until(&format!("node {node} is level with the leaders of its groups"), async || {
+        until(&format!("node {node} has caught up with the leaders of its groups"), async || {
             let status = client.status(node).await?.value;
             for group in &status.groups {
                 let Some(leader) = group.leader else {
-                    return Ok(Seen::Not(format!("it knows no leader of group {}", group.home)));
+                    return Ok(Seen::Not(format!("group {} has no known leader", group.home)));
                 };
                 let leading = client.status(leader).await?.value;
                 let led = leading.groups.iter().find(|led| led.home == group.home && led.leader == Some(leader));
                 if led.map(|led| led.commit_index) != Some(group.applied_index) {
-                    return Ok(Seen::Not(format!("it has applied group {} up to {}", group.home, group.applied_index)));
+                    return Ok(Seen::Not(format!(
+                        "group {} is applied only up to entry {}",
+                        group.home, group.applied_index
+                    )));
                 }
             }
             let held = status.groups.iter().map(|group| (group.home, (group.topics, group.messages)));

@@ -187,9 +187,12 @@ impl Splits {
     fn breach(&self, past: &Past) -> Option<String> {
         let alone = past.counts.keys().all(|class| *class == FaultClass::Outside);
         if self.minority_done > 0 {
-            Some(format!("{} operations were done by a minority that was cut off", self.minority_done))
+            Some(format!("{} operations were completed by a minority that was cut off", self.minority_done))
         } else if self.count > 0 && alone && self.majority_done == 0 {
-            Some(format!("the network was split {} times, and no majority did anything meanwhile", self.count))
+            Some(format!(
+                "the network was split {} times, and no majority completed an operation during the splits",
+                self.count
+            ))
         } else {
             None
         }

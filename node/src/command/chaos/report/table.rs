@@ -30,17 +30,19 @@ impl Report {
     fn render_messages(&self) -> String {
         let Messages { acknowledged, acknowledged_to_stay, lost, lost_with_a_disk, doubled } = self.messages;
         let mut text = format!(
-            "{acknowledged} messages acknowledged, {acknowledged_to_stay} of them to stay: {lost} lost, {doubled} doubled."
+            "{acknowledged} messages acknowledged, {acknowledged_to_stay} of them on lasting topics: {lost} lost, \
+             {doubled} duplicated."
         );
         if lost_with_a_disk > 0 {
             text += &format!(
-                "\nAcknowledged by one node only, whose disk may have been lost before they were passed on: {lost_with_a_disk}."
+                "\nLost, but acknowledged by only one node, whose disk may have been lost before replication: \
+                 {lost_with_a_disk}."
             );
         }
         text += &format!("\n{} push sessions, {} deliveries.", self.push.sessions, self.push.deliveries);
         for Unavailable { topic, longest_ms, at_s } in &self.unavailable {
             text += &format!(
-                "\nLongest without an acknowledged publish to {topic}: {}, from {at_s:.1} s on.",
+                "\nLongest time without an acknowledged publish to {topic}: {}, starting at {at_s:.1} s.",
                 time_span(*longest_ms)
             );
         }
@@ -54,7 +56,8 @@ impl Report {
         let Splits { count, majority_done, minority_done, minority_not_done } = self.splits;
         if count > 0 {
             text += &format!(
-                "\nSplit from outside {count} times: majorities did {majority_done} things, minorities {minority_done}, and did not do {minority_not_done}."
+                "\nSplit from outside {count} times: majorities completed {majority_done} operations, minorities \
+                 {minority_done}; minorities did not complete {minority_not_done}."
             );
         }
         text
@@ -65,7 +68,8 @@ impl Report {
             &self.recovery;
         let after = |ms: &Option<u64>| ms.map_or_else(|| format!("NOT within {}", time_span(*limit_ms)), time_span);
         let mut text = format!(
-            "After all was mended: homes lead {}, outboxes empty {}, ack all through {}, holders equal {}.",
+            "Time after all faults were mended: homes lead {}, outboxes empty {}, publish with ack all {}, holders \
+             equal {}.",
             after(homes_lead_ms),
             after(outboxes_empty_ms),
             after(published_ms),
@@ -84,13 +88,13 @@ impl Report {
         }
         let mut text = table.render();
         match self.violations.len() {
-            0 => text += &format!("\n\nNo violation. (seed {})", self.seed),
+            0 => text += &format!("\n\nNo violations (seed {}).", self.seed),
             count => {
                 text += &format!("\n\n{count} VIOLATIONS (seed {}):", self.seed);
                 for violation in &self.violations {
                     text += &format!("\n  {violation}");
                 }
-                text += "\n\nWhat was broken, and when:";
+                text += "\n\nFaults and their times:";
                 for line in &self.story {
                     text += &format!("\n  {line}");
                 }

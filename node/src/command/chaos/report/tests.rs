@@ -63,7 +63,7 @@ pub fn evidence(operations: Vec<Operation>, held: &[&[&str]]) -> Evidence {
         homes_lead: None,
         holders_equal: None,
         outboxes_empty: None,
-        remains: vec!["100 does not answer".into()],
+        remains: vec!["100 is not responding".into()],
     };
     Evidence {
         dimension: Dimension::new(3).unwrap(),
@@ -131,29 +131,29 @@ fn what_a_minority_does_and_a_majority_does_not_is_a_violation() {
     let evidence = evidence(vec![publish("a", Ack::Quorum, Ok(Some(0)))], &[&["a"], &["a"], &["a"], &["a"]]);
     let by_minority = report(&evidence, past("101"));
     assert_eq!((by_minority.splits.minority_done, by_minority.passed), (1, false));
-    assert!(by_minority.violations[0].what.contains("1 operations were done by a minority"));
+    assert!(by_minority.violations[0].what.contains("1 operations were completed by a minority"));
     let by_majority = report(&evidence, past("000"));
     assert_eq!((by_majority.splits.majority_done, by_majority.passed), (1, true));
     let mut idle = evidence;
     idle.history.operations.clear();
-    assert!(report(&idle, past("000")).violations[0].what.contains("no majority did anything"));
+    assert!(report(&idle, past("000")).violations[0].what.contains("no majority completed an operation"));
 }
 
 #[test]
 fn people_are_told_what_was_kept_and_what_was_not() {
     let evidence = evidence(vec![publish("a", Ack::Quorum, Ok(Some(0)))], &[&["a"]]);
-    let death = "node 101 died by itself".to_owned();
+    let death = "node 101 ended unexpectedly".to_owned();
     let past = Past { counts: [(FaultClass::Kill, 2)].into(), deaths: vec![death], ..Past::default() };
     let told = report(&evidence, past).render();
     for expected in [
-        "1 messages acknowledged, 1 of them to stay: 0 lost, 0 doubled.",
-        "Longest without an acknowledged publish to news: 1.2 s, from 5.0 s on.",
+        "1 messages acknowledged, 1 of them on lasting topics: 0 lost, 0 duplicated.",
+        "Longest time without an acknowledged publish to news: 1.2 s, starting at 5.0 s.",
         "2 faults in 10 s: kill 2.",
         "homes lead NOT within 30.0 s",
-        "ack all through 1.5 s",
-        "100 does not answer",
+        "publish with ack all 1.5 s",
+        "100 is not responding",
         "1 VIOLATIONS (seed 7):",
-        "processes: node 101 died by itself",
+        "processes: node 101 ended unexpectedly",
     ] {
         assert!(told.contains(expected), "{expected:?} is not in\n{told}");
     }
