@@ -411,7 +411,7 @@ fn minority() -> Lesson {
                     question: "How often will “kept safe” be in the log?",
                     choices: &["Once", "Possibly twice", "Not at all"],
                     right: 0,
-                    because: "The message carries a number from its publisher, so a second copy is recognised and dropped.",
+                    because: "The message carries a sequence number from its publisher, so a second copy is recognised and dropped.",
                 }),
                 button: "Bring both back",
                 tasks: vec![(0, wish::recover_node(vertex(HOME))), (0, backstage(wish::recover_node(vertex("101"))))],

@@ -80,7 +80,7 @@ impl State {
                 self.tell(Tone::Warning, Subject::Node(from), format!("Requests for {from} now go to {to}: {why}"));
             }
             Action::BackHome { home } => {
-                self.tell(Tone::Good, Subject::Node(home), format!("{home} answers its own requests again"))
+                self.tell(Tone::Good, Subject::Node(home), format!("{home} answers requests itself again"))
             }
             Action::DeliveriesEnded { subscriber, topic, why } => {
                 self.inboxes.change().end(&subscriber, &topic, why.clone());

@@ -76,9 +76,9 @@ fn standing(node: &Node, health: Health, now_ms: u64) -> String {
     match health {
         Health::Failed => match node.returns_at_ms.filter(|at| *at > now_ms) {
             Some(at) => {
-                format!("It fails on request and returns by itself in {}.", whole_seconds(at - now_ms))
+                format!("It was stopped on request and returns by itself in {}.", whole_seconds(at - now_ms))
             }
-            None if node.says_that_it_fails() => format!("It fails on request. Its address is {address}."),
+            None if node.says_that_it_fails() => format!("It was stopped on request. Its address is {address}."),
             None => format!(
                 "No node that this page reaches receives its frames: it is down or cut off. Its address is {address}."
             ),

@@ -173,7 +173,7 @@ fn mark_class(what: MarkKind) -> &'static str {
 
 /// The accuracy of the diagram.
 fn notes(story: &Story) -> String {
-    let mut notes = "Times are from the nodes' clocks, relative to receipt of the request; the axis is not linear. Arrivals are estimated as half a round trip after sending. raft's frames may carry entries of several requests; all frames of the topic's group in this period are drawn.".to_owned();
+    let mut notes = "Times are from the nodes' clocks, relative to receipt of the request; the axis is not linear. Arrivals are estimated as half a round trip after sending, but before their effects. raft's frames may carry entries of several requests; all frames of the topic's group in this period are drawn.".to_owned();
     for (node, by_us) in &story.shifted {
         notes += &format!(
             " The clock of {node} is off by about {}; its times are corrected.",
