@@ -113,7 +113,8 @@ impl State {
                 self.tell(Tone::Good, Subject::Node(by), format!("The disk of {by} has free space again"));
             }
             Event::StorageState { state: StorageState::Full, .. } => {
-                let text = format!("The disk of {by} is full: it refuses publishes. Delete topics or free disk space");
+                let text =
+                    format!("The disk of {by} is full: the node refuses publishes. Delete topics or free disk space");
                 self.tell(Tone::Bad, Subject::Node(by), text);
             }
             Event::StorageState { state: StorageState::Exhausted, .. } => {
