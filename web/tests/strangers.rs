@@ -46,7 +46,7 @@ async fn two_names_that_differ_in_what_cannot_be_seen_look_different() {
 #[wasm_bindgen_test]
 async fn a_field_says_what_of_its_text_cannot_be_seen() {
     let page = Page::of::<TopicCard>(topic_card(with_topic("invis\u{200b}ible"), Callback::noop())).await;
-    assert!(page.text(".field").contains(r"cannot be seen: invis\u{200b}ible"), "{}", page.text(".field"));
+    assert!(page.text(".field").contains(r"invisible characters: invis\u{200b}ible"), "{}", page.text(".field"));
 }
 
 #[wasm_bindgen_test]

@@ -35,7 +35,7 @@ async fn the_x_ray_shows_what_nobody_told_as_unknown_and_not_as_missing() {
     assert_eq!(page.all("[data-testid=xray-000] .xcell.unknown").len(), 3);
     assert!(page.all("[data-testid=xray-000] .xcell.missing").is_empty());
     let summary = page.text("[data-testid=xray-summary]");
-    assert!(summary.contains("What 000 has is not known") && !summary.contains("000 lacks"), "{summary}");
+    assert!(summary.contains("The state of 000 is unknown") && !summary.contains("000 lacks"), "{summary}");
     assert!(page.text(".xray-legend").contains("not known"));
 }
 
@@ -47,8 +47,8 @@ async fn what_no_majority_can_store_is_not_sent_says_why_at_once_and_can_be_sent
     let page = Page::of::<Dashboard>(dashboard(state.clone(), &act, &run)).await;
     let obstacle = "news cannot be written: 2 of 4 replicas up, 3 needed.";
     assert!(page.text("[data-testid=obstacle]").contains(obstacle), "{}", page.text("[data-testid=obstacle]"));
-    assert!(page.text("[data-testid=obstacle]").contains("Reads with “any” go on at 100, 000."));
-    assert!(page.text("[data-testid=placement]").contains("Nobody can lead"));
+    assert!(page.text("[data-testid=obstacle]").contains("Reads with “any” still work at 100, 000."));
+    assert!(page.text("[data-testid=placement]").contains("No leader possible"));
     assert!(page.text("[data-testid=topic-row-news]").contains("cannot be written"));
     assert!(page.text("[data-testid=cluster-summary]").contains("groups cannot be written"));
     page.type_into("#content-input", "hello").await;
@@ -76,7 +76,7 @@ async fn the_head_tells_what_the_cluster_says_from_what_this_page_reaches() {
     }
     let page = Page::of::<Header>(head(&state, None)).await;
     assert_eq!(page.text("#cluster-summary"), "8 of 8 nodes up");
-    assert!(page.text("[data-testid=cluster-reach]").contains("reaches only 000"));
+    assert!(page.text("[data-testid=cluster-reach]").contains("connected to only 000"));
     assert!(page.all("[data-testid=cluster-cut]").is_empty());
     drop(page);
 
@@ -92,7 +92,7 @@ async fn the_head_tells_what_the_cluster_says_from_what_this_page_reaches() {
 
 #[wasm_bindgen_test]
 async fn why_a_node_refuses_this_page_is_shown_with_the_cure() {
-    let why = "The node there says: start the node with --allow-origin https://a.example.".to_owned();
+    let why = "The node answered: start the node with --allow-origin https://a.example.".to_owned();
     let failed = SeedFailure { address: "wss://a.example/ws".into(), why: Some(why) };
     let state = State { seed_failed: Some(failed), ..State::default() };
     let page = Page::of::<Cube>(yew::props!(CubeProps { state, act: Callback::noop() })).await;

@@ -101,7 +101,7 @@ async fn a_lesson_is_taken_on_real_nodes_and_again() {
     browser.click("guess-1").await;
     say(&format!("picture: {}", browser.save_picture("lesson-live").await.display()));
     browser.click("lesson-begin").await;
-    browser.wait_for_text("lesson-done", "That was the lesson").await;
+    browser.wait_for_text("lesson-done", "The lesson is complete").await;
     browser.wait_for_attribute("node-100", "data-leader", "true").await;
 
     browser.click("lesson-again").await;
@@ -112,7 +112,7 @@ async fn a_lesson_is_taken_on_real_nodes_and_again() {
     browser.wait_for_attribute("lesson", "data-step", "2").await;
     browser.click("lesson-leave").await;
     browser.click("lessons").await;
-    browser.wait_for_text("lessons-lack", "delete yours first").await;
+    browser.wait_for_text("lessons-lack", "delete the existing one first").await;
     browser.close().await;
 }
 

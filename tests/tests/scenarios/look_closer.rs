@@ -46,7 +46,7 @@ async fn x_ray(browser: &Browser) {
     browser.click("tab-break").await;
     browser.click("recover-button").await;
     browser.wait_for_attribute("xray-101", "data-lag", "0").await;
-    browser.wait_for_text("xray-summary", "All 4 holders have everything").await;
+    browser.wait_for_text("xray-summary", "All 4 holders have all committed messages").await;
 }
 
 /// Each rule has checked something and none is broken, including the content of replicas once it is read.
@@ -65,11 +65,10 @@ async fn invariants(browser: &Browser) {
 async fn space_time(browser: &Browser) {
     browser.click("tab-spacetime").await;
     browser.click("trace-publish").await;
-    browser.wait_for_text("story-title", "Publish news #4, asked of 100: answered after").await;
+    browser.wait_for_text("story-title", "Publish news #4, sent to 100: answered after").await;
     browser.wait_for_state("story-title", "told").await;
     browser.click("spacetime-list").await;
-    for words in
-        ["sends log entries to 101", "sends acknowledgement to 100", "to be committed", "news #4 can be read here"]
+    for words in ["sends log entries to 101", "sends acknowledgement to 100", "as committed", "makes news #4 readable"]
     {
         browser.wait_for_text("spacetime-table", words).await;
     }

@@ -77,7 +77,7 @@ async fn a_lesson_is_taken_and_a_trace_is_opened_where_there_is_no_node() {
             browser.click("lesson-next").await;
         }
     }
-    browser.wait_for_text("lesson-done", "That was the lesson").await;
+    browser.wait_for_text("lesson-done", "The lesson is complete").await;
     say(&format!("picture: {}", browser.save_picture("lesson").await.display()));
 
     let scenario = Scenario { name: "mine".into(), seconds: 5, dimensions: vec![2], ..Scenario::default() };
@@ -93,7 +93,7 @@ async fn a_lesson_is_taken_and_a_trace_is_opened_where_there_is_no_node() {
     browser.wait_for_text("remarks", "cannot be shown").await;
 
     browser.open(&site.url("/#simulated&d=99")).await;
-    browser.wait_for_text("remark", "no cube of dimension 99").await;
+    browser.wait_for_text("remark", "a cube of dimension 99").await;
     browser.wait_for_text("cluster-summary", "8 of 8 nodes up").await;
     browser.close().await;
 }

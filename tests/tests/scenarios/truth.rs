@@ -48,8 +48,8 @@ async fn with_two_of_four_replicas_down_the_page_says_so_at_once_and_what_heals_
 
     browser.wait_for_text("obstacle", "news cannot be written: 2 of 4 replicas up, 3 needed.").await;
     browser.wait_for_text("obstacle", "Bring back 1 of 101, 110, or wait for it.").await;
-    browser.wait_for_text("obstacle", "Reads with “any” go on at 100, 000.").await;
-    browser.wait_for_text("placement", "Nobody can lead").await;
+    browser.wait_for_text("obstacle", "Reads with “any” still work at 100, 000.").await;
+    browser.wait_for_text("placement", "No leader possible").await;
     browser.wait_for_text("topic-row-news", "cannot be written").await;
     browser.wait_for_attribute("node-100", "data-leader", "false").await;
     browser.wait_for_text("cluster-summary", "groups cannot be written").await;
@@ -71,7 +71,7 @@ async fn with_two_of_four_replicas_down_the_page_says_so_at_once_and_what_heals_
     browser.type_into("content-input", "meanwhile").await;
     browser.click("publish-button").await;
     browser.click("publish-result-insist").await;
-    browser.wait_for_text("publish-result", "It is tried for up to 10 s").await;
+    browser.wait_for_text("publish-result", "The request is retried for up to 10 s").await;
     cluster.start_node(down[0]);
     browser.wait_for_text("placement", " leads").await;
     publish(&browser, "afterwards").await;
@@ -86,7 +86,7 @@ async fn through_a_proxy_that_lets_one_node_through_below_a_prefix_everything_wo
     let browser = Browser::start_behind(ELSEWHERE, proxy.port).await;
     browser.open(&format!("{origin}{PREFIX}/")).await;
     browser.wait_for_text("cluster-summary", "8 of 8 nodes up").await;
-    browser.wait_for_text("cluster-reach", "This page reaches only 011 of them").await;
+    browser.wait_for_text("cluster-reach", "This page is connected to only 011").await;
     create_topic(&browser).await;
     browser.wait_for_text("placement", "100 leads, term").await;
     browser.click("tab-subscribe").await;
@@ -124,7 +124,7 @@ async fn a_page_that_the_nodes_refuse_says_why_and_which_option_cures_it() {
     let proxy = Proxy::to(cluster.address("000".parse().expect("a vertex"))).await;
     let browser = Browser::start_behind(ELSEWHERE, proxy.port).await;
     browser.open(&format!("http://{ELSEWHERE}{PREFIX}/")).await;
-    browser.wait_for_text("cube-empty", "The node there says: ").await;
+    browser.wait_for_text("cube-empty", "The node answered: ").await;
     browser.wait_for_text("cube-empty", &format!("--allow-origin http://{ELSEWHERE}")).await;
     say(&format!("picture: {}", browser.save_picture("truth-refused").await.display()));
     browser.close().await;

@@ -209,7 +209,7 @@ impl Desk {
             DeskInput::DeadlineReached => {}
             DeskInput::Unwatched => {
                 if self.load.is_some() {
-                    self.stop_load("nobody looks at this page".to_owned());
+                    self.stop_load("this page is hidden".to_owned());
                 }
             }
         }

@@ -139,7 +139,7 @@ impl Desk {
     pub(super) fn end_step(&mut self, mut progress: Progress, result: Result<Reply, ClientError>) {
         let (panel, task) = (progress.asked.panel, progress.task);
         if let Some(fall) = result.as_ref().ok().and_then(|reply| reply.fell_over.as_ref()) {
-            let text = format!("{} could not be asked ({}), so {} was.", fall.from, fall.why, fall.to);
+            let text = format!("{} is unavailable ({}); sent to {}.", fall.from, fall.why, fall.to);
             self.tell(Action::TaskFellOver { panel, task, text });
         }
         let took = self.now.monotonic.since(progress.began);
@@ -178,7 +178,7 @@ impl Desk {
         let text = progress
             .creates()
             .filter(|(publisher, topic)| is_ours(publisher, topic))
-            .map(|(publisher, topic)| format!("{topic} is there: {publisher} created it."));
+            .map(|(publisher, topic)| format!("{topic} already exists: {publisher} created it."));
         let took = self.now.monotonic.since(progress.began);
         match text {
             Some(text) => {

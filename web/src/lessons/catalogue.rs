@@ -31,19 +31,20 @@ pub fn lesson(id: &str) -> Option<Lesson> {
 pub fn lacks(state: &State) -> Option<String> {
     let cluster = &state.cluster;
     match cluster.dimension.map(|dimension| dimension.bits()) {
-        None => return Some("The lessons wait for the cluster.".into()),
+        None => return Some("Lessons are available once this page is connected to a cluster.".into()),
         Some(3) => {}
         Some(_) => {
             return Some(
-                "The lessons are about eight nodes. This cluster has another size: take them in Simulated.".into(),
+                "The lessons need a cluster of eight nodes. This cluster has another size: take them in Simulated."
+                    .into(),
             );
         }
     }
     if cluster.dimension?.vertices().any(|node| cluster.health(node) != Health::Up) {
-        return Some("The lessons begin when all eight nodes are up.".into());
+        return Some("Lessons are available once all eight nodes are up.".into());
     }
     has_topic(state).then(|| {
-        format!("The lessons create the topic {TOPIC} themselves: delete yours first, or take them in Simulated.")
+        format!("The lessons create the topic {TOPIC}: delete the existing one first, or take them in Simulated.")
     })
 }
 
@@ -60,16 +61,16 @@ fn placement() -> Lesson {
     Lesson {
         id: "placement",
         title: "Where does a topic live?",
-        about: "A topic's name alone says which nodes keep it. Nobody has to be asked.",
+        about: "A topic's name alone determines which nodes store it. No directory is needed.",
         topic: TOPIC,
         steps: vec![
             Step {
-                text: "Every node stands on a corner of a cube and is named by its bits. The SHA-256 of “news” ends in the bits 100.",
+                text: "Each node is a corner of a cube and is named by its bits. The SHA-256 hash of “news” ends in the bits 100.",
                 guess: Some(Guess {
                     question: "Which node will be the home of news?",
-                    choices: &["The one that is asked first", "100", "Any that has room"],
+                    choices: &["The one that receives the request", "100", "Any with free space"],
                     right: 1,
-                    because: "The last three bits of the hash are the home's name. Every node and every client computes the same.",
+                    because: "The last three bits of the hash are the home's name. Every node and every client computes the same home.",
                 }),
                 button: "Create news",
                 tasks: vec![(0, create())],
@@ -80,12 +81,12 @@ fn placement() -> Lesson {
                 ],
             },
             Step {
-                text: "The home is not alone: its neighbours along each of the three edges keep a replica.",
+                text: "The home does not hold the only copy: its neighbour along each of the three edges keeps a replica.",
                 guess: Some(Guess {
                     question: "How many of the eight nodes will store a message to news?",
                     choices: &["1", "4", "8"],
                     right: 1,
-                    because: "The home and its three neighbours: 100, 101, 110 and 000. On a cube of dimension d it is d + 1.",
+                    because: "The home and its three neighbours: 100, 101, 110 and 000. On a cube of dimension d, d + 1 nodes store it.",
                 }),
                 button: "Publish a message",
                 tasks: vec![(0, publish("hello", Ack::Quorum))],
@@ -103,11 +104,11 @@ fn replication() -> Lesson {
     Lesson {
         id: "replication",
         title: "What does “stored” mean?",
-        about: "A publish waits for one node, for a majority, or for all that are up: its sender decides.",
+        about: "The publisher chooses whether a publish waits for one node, for a majority, or for all holders that are up.",
         topic: TOPIC,
         steps: vec![
             Step {
-                text: "With “quorum”, a publish is acknowledged when a majority of the four holders has it on disk.",
+                text: "With “quorum”, a publish is acknowledged once a majority of the four holders has stored it on disk.",
                 guess: None,
                 button: "Create news and publish with quorum",
                 tasks: vec![(0, create()), (300, publish("first", Ack::Quorum))],
@@ -118,14 +119,14 @@ fn replication() -> Lesson {
                 ],
             },
             Step {
-                text: "Now replica 110 falls silent for four seconds: it neither hears nor answers. We publish with quorum again.",
+                text: "Now replica 110 is paused for four seconds: it neither receives nor answers. We publish with quorum again.",
                 guess: Some(Guess {
                     question: "Does the publish have to wait for 110?",
                     choices: &["Yes, until it is back", "No: three of four are a majority"],
                     right: 1,
-                    because: "100, 101 and 000 are enough. 110 will be told when it is back.",
+                    because: "100, 101 and 000 are enough. 110 receives the message when it is back.",
                 }),
-                button: "Silence 110 and publish",
+                button: "Pause 110 and publish",
                 tasks: vec![
                     (0, wish::stop_node(vertex("110"), StopMode::Pause, 4_000)),
                     (300, publish("second", Ack::Quorum)),
@@ -137,7 +138,7 @@ fn replication() -> Lesson {
                 ],
             },
             Step {
-                text: "A replica that was away is sent what it missed.",
+                text: "A replica that was away receives the messages that it missed.",
                 guess: None,
                 button: "Wait for 110",
                 tasks: Vec::new(),
@@ -155,17 +156,17 @@ fn failover() -> Lesson {
     Lesson {
         id: "failover",
         title: "The leader dies",
-        about: "A neighbour takes over within a second, nothing acknowledged is lost, and the home leads again when it is back.",
+        about: "A neighbour takes over within a second, no acknowledged message is lost, and the home leads again once it has caught up.",
         topic: TOPIC,
         steps: vec![
-            begin("One node orders all messages of a topic: the leader, which is the home while it can."),
+            begin("One node orders all messages of a topic: the leader. It is the home whenever possible."),
             Step {
-                text: "We crash the leader for six seconds, and publish meanwhile.",
+                text: "We crash the leader for six seconds and publish in the meantime.",
                 guess: Some(Guess {
-                    question: "Who can lead news while 100 is down?",
-                    choices: &["Any of the other seven", "Only 101, 110 or 000", "Nobody: news must wait"],
+                    question: "Which nodes can lead news while 100 is down?",
+                    choices: &["Any of the other seven", "Only 101, 110 or 000", "None: news must wait"],
                     right: 1,
-                    because: "Only who has the log can lead it. Its neighbours noticed the broken connections at once and elected one of them.",
+                    because: "Only a node that has the log can lead. The neighbours detected the broken connections at once and elected one of themselves.",
                 }),
                 button: "Crash 100 and publish",
                 tasks: vec![
@@ -180,12 +181,12 @@ fn failover() -> Lesson {
                 ],
             },
             Step {
-                text: "When 100 is back it first fetches what it missed.",
+                text: "When 100 is back, it first fetches the messages that it missed.",
                 guess: Some(Guess {
-                    question: "Who leads then?",
-                    choices: &["The one who took over", "100 again, once it has everything"],
+                    question: "Which node leads then?",
+                    choices: &["The one that took over", "100 again, once it has caught up"],
                     right: 1,
-                    because: "Leadership goes home, so that work stays spread evenly over the cube, but never to a node that lacks something.",
+                    because: "Leadership returns to the home, so that the load stays spread evenly over the cube, but never to a node that lacks entries.",
                 }),
                 button: "Wait for 100",
                 tasks: Vec::new(),
@@ -204,17 +205,17 @@ fn wipe() -> Lesson {
     Lesson {
         id: "recovery",
         title: "A disk is lost",
-        about: "A node that comes back empty is filled by its neighbours, as somebody new who has promised nothing.",
+        about: "A node that comes back with an empty disk rejoins as a new incarnation without votes, and copies its data from its neighbours.",
         topic: TOPIC,
         steps: vec![
-            begin("Four nodes keep each message, so that one of their disks may be lost."),
+            begin("Four nodes store each message, so one of their disks can be lost without losing a message."),
             Step {
-                text: "We crash the home and throw its disk away.",
+                text: "We crash the home and erase its disk.",
                 guess: Some(Guess {
-                    question: "May it come back and vote as if nothing had happened?",
-                    choices: &["Yes, it is the same machine", "No: it has forgotten what it voted and acknowledged"],
+                    question: "Is it safe for it to come back and vote as if nothing had happened?",
+                    choices: &["Yes, it is the same machine", "No: its record of votes and acknowledgements is lost"],
                     right: 1,
-                    because: "It could help to undo what it acknowledged. So it returns as a new incarnation, without a vote, and gets one when it has caught up.",
+                    because: "Its vote could help to undo what it acknowledged before. So it returns as a new incarnation without a vote, and can vote again once it has caught up.",
                 }),
                 button: "Wipe 100",
                 tasks: vec![(0, wish::stop_node(vertex(HOME), StopMode::Wipe, 2_000))],
@@ -226,7 +227,7 @@ fn wipe() -> Lesson {
                 ],
             },
             Step {
-                text: "Now it is filled from its neighbours.",
+                text: "Now it copies its data from its neighbours.",
                 guess: None,
                 button: "Wait, then publish with all",
                 tasks: vec![(6_000, publish("again on four", Ack::All))],
@@ -247,7 +248,7 @@ fn consistency() -> Lesson {
     Lesson {
         id: "consistency",
         title: "A stale read",
-        about: "A replica answers at once, and may lack the newest. Whoever must not miss anything asks for the leader's word.",
+        about: "A replica answers at once but may lack the newest messages. A reader that must not miss any reads from the leader.",
         topic: TOPIC,
         steps: vec![
             Step {
@@ -257,15 +258,15 @@ fn consistency() -> Lesson {
                     Expectation::Pulled { count: 1 },
                 ],
                 button: "Create news, publish, read",
-                ..begin("Every holder can answer a read. All of them have message #0, and a reader reads it.")
+                ..begin("Every holder can answer a read. All of them have message #0, and a reader pulls it.")
             },
             Step {
-                text: "All links into replica 110 become slow: what is sent to it takes 600 ms. We publish, and 150 ms later read at 110.",
+                text: "All links into replica 110 become slow: each frame to it is delayed by 600 ms. We publish, and 150 ms later read from 110.",
                 guess: Some(Guess {
                     question: "The publish was acknowledged. What does replica 110 answer?",
-                    choices: &["Both messages", "Only the first", "Nothing: it refuses"],
+                    choices: &["Both messages", "Only the first", "Nothing: it refuses the read"],
                     right: 1,
-                    because: "A majority without 110 acknowledged. Its answer is true and old: a stale read, seen with your own eyes.",
+                    because: "A majority without 110 acknowledged the publish. The answer of 110 is correct but old: a stale read.",
                 }),
                 button: "Slow 110 down, publish, read there",
                 tasks: vec![
@@ -280,12 +281,12 @@ fn consistency() -> Lesson {
                 ],
             },
             Step {
-                text: "Now the same question with read level “leader”.",
+                text: "Now the same read with the level “leader”.",
                 guess: Some(Guess {
-                    question: "And now?",
+                    question: "Which messages does it return?",
                     choices: &["Both messages", "Only the first"],
                     right: 0,
-                    because: "The leader first makes sure that it still leads, and then answers from its own log: everything acknowledged before is in it.",
+                    because: "The leader first confirms that it still leads, then answers from its own log. The log contains everything that was acknowledged before.",
                 }),
                 button: "Read with leader",
                 tasks: vec![(0, read_leader())],
@@ -293,9 +294,9 @@ fn consistency() -> Lesson {
                 expected: vec![Expectation::Pulled { count: 2 }],
             },
             Step {
-                text: "Stale is not lost: what was on its way to 110 has arrived. The links are mended, and we ask 110 once more.",
+                text: "Stale does not mean lost: the delayed message has arrived at 110. We heal the links and read from 110 once more.",
                 guess: None,
-                button: "Mend the links, read at 110",
+                button: "Heal the links, read from 110",
                 tasks: vec![(0, wish::set_link(&into_110, LinkConditions::PERFECT)), (1_500, read_replica("110"))],
                 by_ms: 2_500,
                 expected: vec![
@@ -317,17 +318,21 @@ fn partition() -> Lesson {
     Lesson {
         id: "partition",
         title: "Cut off, and healed",
-        about: "A leader that is cut off may not go on alone. The majority does, and when the links heal there is one history.",
+        about: "A leader that is cut off cannot continue alone. The majority elects another leader, and when the links heal there is one history.",
         topic: TOPIC,
         steps: vec![
-            begin("Node 100 leads news. Its three links are all that joins it to the others."),
+            begin("Node 100 leads news. Only its three links connect it to the other nodes."),
             Step {
-                text: "We cut all three links of 100, both ways. It runs on, and you can still talk to it. Then we publish with quorum.",
+                text: "We cut all three links of 100 in both directions. It keeps running, and clients can still reach it. Then we publish with quorum.",
                 guess: Some(Guess {
-                    question: "100 believes that it leads. Will it acknowledge?",
-                    choices: &["Yes, it is the leader", "No, but the others elect a leader who does", "No, nobody can"],
+                    question: "100 still has the role of leader. Will it acknowledge the publish?",
+                    choices: &[
+                        "Yes, it is the leader",
+                        "No, but the others elect a leader that does",
+                        "No, no node can",
+                    ],
                     right: 1,
-                    because: "Alone it has no majority. 101, 110 and 000 are three of four: they elect one of them, and your page asked there when 100 could not.",
+                    because: "Alone it has no majority. 101, 110 and 000 are three of four: they elected one of themselves, and this page published there when 100 could not acknowledge.",
                 }),
                 button: "Cut off 100 and publish",
                 tasks: vec![(0, wish::set_link(&around, cut)), (2_500, publish("from the other side", Ack::Quorum))],
@@ -339,14 +344,14 @@ fn partition() -> Lesson {
                 ],
             },
             Step {
-                text: "We mend the links.",
+                text: "We heal the links.",
                 guess: Some(Guess {
                     question: "What does 100 do with a message that it missed?",
-                    choices: &["It takes it over", "It keeps its own history"],
+                    choices: &["It copies the message", "It keeps its own history"],
                     right: 0,
-                    because: "There is one history: that of the majority. 100 takes it over, and then leads again.",
+                    because: "There is one history: that of the majority. 100 adopts it and then leads again.",
                 }),
-                button: "Mend the links",
+                button: "Heal the links",
                 tasks: vec![(0, wish::set_link(&around, LinkConditions::PERFECT))],
                 by_ms: 12_000,
                 expected: vec![
@@ -363,21 +368,21 @@ fn minority() -> Lesson {
     Lesson {
         id: "minority",
         title: "Two of four are gone",
-        about: "Without a majority nothing is acknowledged with quorum. A publish with “one” waits, safe on disk, and enters the log once.",
+        about: "Without a majority, no publish is acknowledged with quorum. A publish with “one” waits on disk and enters the log once.",
         topic: TOPIC,
         steps: vec![
-            begin("Three of four holders are a majority of news; two are not."),
+            begin("The topic news has four holders: three are a majority, two are not."),
             Step {
                 text: "We crash 100 and 101, and publish with quorum.",
                 guess: Some(Guess {
                     question: "What happens to the publish?",
                     choices: &[
-                        "It is stored on the two that are left",
-                        "It is refused, and says so",
-                        "It is lost silently",
+                        "It is stored on the remaining two",
+                        "It is refused with an error",
+                        "It is lost without an error",
                     ],
                     right: 1,
-                    because: "Two of four could be outvoted by the other two. What cannot be promised is not acknowledged.",
+                    because: "Two of four are not a majority, so they cannot commit the message. A message that is not committed is not acknowledged with quorum.",
                 }),
                 button: "Crash both and publish with quorum",
                 tasks: vec![
@@ -393,7 +398,7 @@ fn minority() -> Lesson {
                 ],
             },
             Step {
-                text: "With “one” the sender asks for less: that one node keeps it safe until there is a leader.",
+                text: "With “one”, the publisher requires less: one node keeps the message on disk until there is a leader.",
                 guess: None,
                 button: "Publish with one",
                 tasks: vec![(0, publish("kept safe", Ack::One))],
@@ -401,12 +406,12 @@ fn minority() -> Lesson {
                 expected: vec![said(Panel::Publish, "Kept safe on")],
             },
             Step {
-                text: "The two come back.",
+                text: "Both nodes come back.",
                 guess: Some(Guess {
                     question: "How often will “kept safe” be in the log?",
-                    choices: &["Once", "Perhaps twice", "Not at all"],
+                    choices: &["Once", "Possibly twice", "Not at all"],
                     right: 0,
-                    because: "It bears a number of its sender's: a second copy would be recognised.",
+                    because: "The message carries a sequence number from its publisher, so a second copy is recognised and dropped.",
                 }),
                 button: "Bring both back",
                 tasks: vec![(0, wish::recover_node(vertex(HOME))), (0, backstage(wish::recover_node(vertex("101"))))],

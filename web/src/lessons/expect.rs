@@ -67,19 +67,20 @@ impl Expectation {
     /// The check as a text for the user.
     pub fn words(&self) -> String {
         match self {
-            Expectation::TopicAt { topic, home } => format!("{topic} is at home on {home}"),
+            Expectation::TopicAt { topic, home } => format!("the home of {topic} is {home}"),
             Expectation::Messages { topic, count } => format!("{topic} has {}", plural(*count, "message")),
             Expectation::StoredOn { topic, offset, holders } => {
                 format!("{topic} #{offset} is stored on {holders} nodes")
             }
             Expectation::Is { node, health } => format!("{node} is {}", health.name()),
             Expectation::Leads { node, group } => format!("{node} leads group {group}"),
-            Expectation::LedByAnother { node, group } => format!("another node than {node} leads group {group}"),
+            Expectation::LedByAnother { node, group } => format!("a node other than {node} leads group {group}"),
             Expectation::IsSomebodyNew { node } => format!("{node} has a new incarnation"),
-            Expectation::AllAlike { group } => format!("all members of group {group} have applied the same"),
-            Expectation::Said { tone: Tone::Good, words, .. } => format!("it is answered: “{words}”"),
-            Expectation::Said { words, .. } => format!("it is refused: “{words}”"),
-            Expectation::Pulled { count } => format!("{} came", plural(*count as u64, "message")),
+            Expectation::AllAlike { group } => format!("all members of group {group} have applied the same entries"),
+            Expectation::Said { tone: Tone::Good, words, .. } => format!("the answer is “{words}”"),
+            Expectation::Said { words: "", .. } => "the request is refused".to_owned(),
+            Expectation::Said { words, .. } => format!("the request is refused: “{words}”"),
+            Expectation::Pulled { count } => format!("the pull returned {}", plural(*count as u64, "message")),
         }
     }
 

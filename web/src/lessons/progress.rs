@@ -146,14 +146,14 @@ mod tests {
         let create = lesson.steps[0].tasks.iter().map(|(after_ms, task)| (*after_ms, Act::Run(task.clone())));
         player.act_later(create.collect()).unwrap();
         let state = to(&mut player, 1_500);
-        assert!(lessons::lacks(&state).unwrap().contains("delete yours first"));
+        assert!(lessons::lacks(&state).unwrap().contains("delete the existing one first"));
         let clean_up = Act::Run(lessons::left_over(&state).unwrap());
         let crash = Act::Run(crate::model::wish::stop_node("110".parse().unwrap(), StopMode::Crash, 60_000));
         player.act_later(vec![(0, clean_up), (500, crash)]).unwrap();
         let state = to(&mut player, 3_500);
         assert!(lessons::lacks(&state).unwrap().contains("all eight nodes are up"));
         assert_eq!(lessons::left_over(&state), None);
-        assert!(lessons::lacks(&State::default()).unwrap().contains("wait for the cluster"));
+        assert!(lessons::lacks(&State::default()).unwrap().contains("connected to a cluster"));
     }
 
     #[test]

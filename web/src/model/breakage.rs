@@ -114,7 +114,7 @@ impl Broken {
             Broken::Node(node) => {
                 let back = state.cluster.nodes.get(&node).and_then(|known| known.returns_at_ms);
                 match back.filter(|at| *at > state.now_ms) {
-                    Some(at) => format!("{node} is down for {} more", describe::whole_seconds(at - state.now_ms)),
+                    Some(at) => format!("{node} is down for another {}", describe::whole_seconds(at - state.now_ms)),
                     None => format!("{node} is down"),
                 }
             }
@@ -174,21 +174,23 @@ impl Preset {
     /// What it does, and what to look for.
     pub fn about(self) -> &'static str {
         match self {
-            Preset::IsolateHome => "Cuts every link of the topic's home. A neighbour takes the lead; the home refuses.",
-            Preset::CrashLeader => {
-                "The topic's leader is gone for 15 s. Watch the election, and the home leading again."
+            Preset::IsolateHome => {
+                "Cuts every link of the topic's home. A neighbour becomes leader; the home refuses publishes."
             }
-            Preset::CrashMinority => "As many replicas crash as the topic survives. Quorum publishes still succeed.",
-            Preset::RollingCrash => "One node after the other, as in an upgrade: each is gone for 2 s.",
-            Preset::SplitInTwo => "Cuts the cube along its last bit. Only the side with a quorum goes on.",
-            Preset::SlowLink => "250 ms more on the link that is selected, or on one of the home's.",
-            Preset::LossyCube => "Every link loses a tenth of its frames. All of it is made up for.",
+            Preset::CrashLeader => {
+                "Crashes the topic's leader for 15 s. Watch the election and the return of the home as leader."
+            }
+            Preset::CrashMinority => "Crashes as many replicas as the topic can lose. Quorum publishes still succeed.",
+            Preset::RollingCrash => "Crashes one node after the other, as in an upgrade, each for 2 s.",
+            Preset::SplitInTwo => "Cuts the cube along its last bit. Only the side with a quorum continues.",
+            Preset::SlowLink => "Delays frames by 250 ms on the selected link, or on one of the home's links.",
+            Preset::LossyCube => "Every link loses a tenth of its frames. Lost frames are resent.",
         }
     }
 
     /// The task that breaks it. Errors: the reason for the user, for example that no topic is chosen.
     pub fn task(self, state: &State) -> Result<Task, Refusal> {
-        let dimension = state.cluster.dimension.ok_or("The cluster is not known yet.")?;
+        let dimension = state.cluster.dimension.ok_or("This page is not connected to a cluster yet.")?;
         let home = state.home().ok_or("Choose a topic first: type a name, for example news.");
         let steps: Vec<Step> = match self {
             Preset::IsolateHome => {
@@ -206,7 +208,7 @@ impl Preset {
                 let most = usize::from(dimension.bits() / 2);
                 if most == 0 {
                     return Err(
-                        "A topic with two holders survives no crash. Use a cube of two dimensions or more.".into()
+                        "A topic with two holders survives no crash. Use a cube of at least two dimensions.".into()
                     );
                 }
                 home?.neighbours().take(most).map(crash).collect()

@@ -15,9 +15,9 @@ pub fn answer(answer: &Answer, took_ms: f64, in_cluster_us: Option<u64>) -> (Ton
         Ok(done) => {
             let took = match in_cluster_us {
                 Some(inside) => {
-                    format!("{} in the cluster, {} to this page", millis(inside as f64 / 1_000.0), millis(took_ms))
+                    format!("{} in the cluster, {} at this page", millis(inside as f64 / 1_000.0), millis(took_ms))
                 }
-                None => format!("{} to this page", millis(took_ms)),
+                None => format!("{} at this page", millis(took_ms)),
             };
             (Tone::Good, format!("{} {} answered after {took}.", self::done(done), answer.served_by))
         }
@@ -34,10 +34,10 @@ fn is_preparation(done: &Done) -> bool {
 pub fn done(done: &Done) -> String {
     match done {
         Done::PublisherCreated { publisher, existed: false } => format!("Publisher {publisher} is registered."),
-        Done::PublisherCreated { publisher, existed: true } => format!("Publisher {publisher} was registered already."),
+        Done::PublisherCreated { publisher, existed: true } => format!("Publisher {publisher} was already registered."),
         Done::SubscriberCreated { subscriber, existed: false } => format!("Subscriber {subscriber} is registered."),
         Done::SubscriberCreated { subscriber, existed: true } => {
-            format!("Subscriber {subscriber} was registered already.")
+            format!("Subscriber {subscriber} was already registered.")
         }
         Done::PublisherDeleted { publisher } => format!("Publisher {publisher} is deleted."),
         Done::SubscriberDeleted { subscriber } => format!("Subscriber {subscriber} is deleted."),
@@ -46,11 +46,11 @@ pub fn done(done: &Done) -> String {
         }
         Done::TopicDeleted { topic, .. } => format!("{topic} is deleted."),
         Done::Published { topic, offset, holders, repeated } => {
-            let what = if *repeated { "Was stored before as" } else { "Stored as" };
+            let what = if *repeated { "Already stored as" } else { "Stored as" };
             match offset {
                 Some(offset) => format!("{what} {topic} #{offset} on {}.", nodes(holders)),
                 None => {
-                    format!("Kept safe on {} until {topic} has a leader; it then enters the log, once.", nodes(holders))
+                    format!("Kept safe on {} until {topic} has a leader; it then enters the log once.", nodes(holders))
                 }
             }
         }
@@ -66,7 +66,7 @@ pub fn done(done: &Done) -> String {
             let behind = match behind {
                 Some(0) => " The replica is not behind.".to_owned(),
                 Some(behind) => {
-                    format!(" The replica is {} of its group's log behind.", count_of(*behind, "entry", "entries"))
+                    format!(" The replica is {} behind its group's log.", count_of(*behind, "entry", "entries"))
                 }
                 None => String::new(),
             };
@@ -86,7 +86,7 @@ pub fn done(done: &Done) -> String {
         Done::NodeStopped { node, mode, duration_ms } => {
             format!("{node} {} for {}.", stop_verb(*mode), duration(*duration_ms))
         }
-        Done::NodeRecovered { node } => format!("{node} is told to come back."),
+        Done::NodeRecovered { node } => format!("{node} is being recovered."),
         Done::LinkSet { from, to, conditions: set } => format!("{from} → {to} {}.", conditions(set)),
         Done::Watching => "Watching.".to_owned(),
     }
@@ -96,13 +96,13 @@ pub fn done(done: &Done) -> String {
 pub fn failure(served_by: Vertex, failure: &Failure) -> String {
     let advice = match failure.code {
         ErrorCode::FaultsForbidden => {
-            " Start the nodes with --allow-faults, or the cluster with `cubecast up --faults on`, to try failures."
+            " To inject faults, start the nodes with --allow-faults, or the cluster with `cubecast up --faults on`."
         }
         ErrorCode::UnknownTopic => " Create it first.",
         ErrorCode::Unavailable | ErrorCode::Overloaded => " Try again in a moment.",
         _ => "",
     };
-    format!("{served_by} says {}: {}.{advice}", failure.code, failure.message.trim_end_matches('.'))
+    format!("{served_by} reports {}: {}.{advice}", failure.code, failure.message.trim_end_matches('.'))
 }
 
 /// The text for a request that no node answered: the known facts and advice.
@@ -110,7 +110,7 @@ pub fn no_answer(goal: Option<&client::Action>, error: &ClientError) -> String {
     match error {
         ClientError::InDoubt { why } => {
             let (what, advice) = in_doubt(goal);
-            format!("It is not known whether {what}: {}. {advice}", why.trim_end_matches('.'))
+            format!("It is unknown whether {what}: {}. {advice}", why.trim_end_matches('.'))
         }
         ClientError::Unavailable { why } => {
             format!("Nothing was done: {}. Try again in a moment.", why.trim_end_matches('.'))
@@ -124,22 +124,22 @@ fn in_doubt(goal: Option<&client::Action>) -> (String, &'static str) {
     match goal {
         Some(client::Action::Publish { topic, .. }) => (
             format!("the message to {topic} was stored"),
-            "Look whether it arrived before you publish it again: a second copy is a message of its own.",
+            "Check whether it arrived before you publish it again: a second copy would be a separate message.",
         ),
         Some(client::Action::CreateTopic { topic, .. }) => {
-            (format!("{topic} was created"), "Create it again: if it is there and yours, the page says so.")
+            (format!("{topic} was created"), "Create it again: if it exists and is yours, this succeeds.")
         }
         Some(client::Action::DeleteTopic { topic, .. }) => {
-            (format!("{topic} was deleted"), "Look whether it is still in the list.")
+            (format!("{topic} was deleted"), "Check whether it is still in the list.")
         }
         Some(client::Action::Pull { subscriber, commit: true, .. }) => (
             format!("the cursor of {subscriber} moved"),
-            "If it did, the next pull leaves out the messages of the lost answer; subscribe from the beginning to see them.",
+            "If it did, the next pull skips the messages of the lost answer; subscribe from the beginning to see them.",
         ),
         Some(client::Action::Subscribe { .. } | client::Action::Unsubscribe { .. }) => {
-            ("it was done".to_owned(), "Do it again: twice does no harm.")
+            ("the request was carried out".to_owned(), "Repeat it: this is safe.")
         }
-        _ => ("it was done".to_owned(), "Look at the cube before you try again."),
+        _ => ("the request was carried out".to_owned(), "Check the state of the cube before you try again."),
     }
 }
 
@@ -164,7 +164,7 @@ pub fn stop_verb(mode: StopMode) -> &'static str {
     match mode {
         StopMode::Crash => "crashes",
         StopMode::Wipe => "crashes and loses its disk",
-        StopMode::Pause => "falls silent",
+        StopMode::Pause => "is paused",
     }
 }
 
@@ -178,10 +178,10 @@ pub fn conditions(conditions: &LinkConditions) -> String {
         parts.push("is cut".to_owned());
     }
     if conditions.delay_ms > 0 {
-        parts.push(format!("takes {} ms longer", conditions.delay_ms));
+        parts.push(format!("delays frames by {} ms", conditions.delay_ms));
     }
     if conditions.jitter_ms > 0 {
-        parts.push(format!("jitters by up to {} ms", conditions.jitter_ms));
+        parts.push(format!("adds up to {} ms of jitter", conditions.jitter_ms));
     }
     if conditions.loss > 0.0 {
         parts.push(format!("loses {:.0} % of the frames", conditions.loss * 100.0));
@@ -216,8 +216,8 @@ pub fn role(role: Role) -> &'static str {
     match role {
         Role::Leader => "leads",
         Role::Follower => "follows",
-        Role::Candidate => "stands for election",
-        Role::Learner => "learns",
+        Role::Candidate => "is a candidate",
+        Role::Learner => "is a learner",
     }
 }
 
@@ -278,8 +278,8 @@ pub fn time_of_day(at_ms: u64) -> String {
 }
 
 fn located(location: &Location) -> String {
-    let leader = location.leader.map_or("nobody leads it".to_owned(), |leader| format!("led by {leader}"));
-    format!("{} is at home on {}, {leader}.", location.topic, location.home)
+    let leader = location.leader.map_or("it has no leader".to_owned(), |leader| format!("its leader is {leader}"));
+    format!("The home of {} is {}; {leader}.", location.topic, location.home)
 }
 
 #[cfg(test)]
@@ -300,18 +300,18 @@ mod tests {
         let published = Answer { id: None, served_by, hops: None, result: Ok(published) };
         let (tone, text) = answer(&published, 24.24, None);
         assert_eq!(tone, Tone::Good);
-        assert_eq!(text, "Stored as news #5 on 100, 101. 100 answered after 24 ms to this page.");
+        assert_eq!(text, "Stored as news #5 on 100, 101. 100 answered after 24 ms at this page.");
         let (_, text) = answer(&published, 24.24, Some(1_100));
         assert_eq!(
             text,
-            "Stored as news #5 on 100, 101. 100 answered after 1.1 ms in the cluster, 24 ms to this page."
+            "Stored as news #5 on 100, 101. 100 answered after 1.1 ms in the cluster, 24 ms at this page."
         );
     }
 
     #[test]
     fn a_failure_names_the_node_the_code_and_what_to_do() {
         let text = failure("011".parse().unwrap(), &ErrorCode::Unavailable.because("no quorum for group 011."));
-        assert_eq!(text, "011 says unavailable: no quorum for group 011. Try again in a moment.");
+        assert_eq!(text, "011 reports unavailable: no quorum for group 011. Try again in a moment.");
     }
 
     #[test]
@@ -326,7 +326,7 @@ mod tests {
         let doubt = ClientError::InDoubt { why: "no answer in 10 s".into() };
         let text = no_answer(Some(&goal), &doubt);
         assert!(
-            text.starts_with("It is not known whether the message to news was stored: no answer in 10 s. Look"),
+            text.starts_with("It is unknown whether the message to news was stored: no answer in 10 s. Check"),
             "{text}"
         );
         let unavailable = ClientError::Unavailable { why: "no node answers.".into() };
@@ -336,7 +336,7 @@ mod tests {
     #[test]
     fn an_edge_says_all_that_is_wrong_with_it() {
         let bad = LinkConditions { cut: false, delay_ms: 200, jitter_ms: 0, loss: 0.25 };
-        assert_eq!(conditions(&bad), "takes 200 ms longer, loses 25 % of the frames");
+        assert_eq!(conditions(&bad), "delays frames by 200 ms, loses 25 % of the frames");
         assert_eq!(conditions(&LinkConditions::PERFECT), "works");
     }
 

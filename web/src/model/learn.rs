@@ -67,7 +67,7 @@ impl State {
                     self.tell(
                         Tone::Good,
                         Subject::Topic(topic.clone()),
-                        format!("Topic {topic} is at home on {group}"),
+                        format!("Topic {topic} was created; its home is {group}"),
                     );
                 }
             }
@@ -99,25 +99,28 @@ impl State {
                 self.tell(
                     Tone::Warning,
                     Subject::Node(by),
-                    format!("{by} keeps a message to {topic} until there is a leader"),
+                    format!("{by} stored a message to {topic} in its outbox until there is a leader"),
                 );
             }
             Event::OutboxDrained { topic } => {
                 self.tell(
                     Tone::Good,
                     Subject::Node(by),
-                    format!("A message to {topic} left {by}'s outbox for the log"),
+                    format!("A message to {topic} moved from {by}'s outbox to the log"),
                 );
             }
             Event::StorageState { state: StorageState::Ok, .. } => {
-                self.tell(Tone::Good, Subject::Node(by), format!("{by} has room on its disk again"));
+                self.tell(Tone::Good, Subject::Node(by), format!("The disk of {by} has free space again"));
             }
             Event::StorageState { state: StorageState::Full, .. } => {
-                let text = format!("The disk of {by} is full: it refuses publishes. Delete topics, or make room");
+                let text =
+                    format!("The disk of {by} is full: the node refuses publishes. Delete topics or free disk space");
                 self.tell(Tone::Bad, Subject::Node(by), text);
             }
             Event::StorageState { state: StorageState::Exhausted, .. } => {
-                let text = format!("The disk of {by} has next to no room: it only reads, votes and deletes");
+                let text = format!(
+                    "The disk of {by} has almost no free space: the node only serves reads, votes and deletions"
+                );
                 self.tell(Tone::Bad, Subject::Node(by), text);
             }
             Event::Warning { text } => self.tell(Tone::Warning, Subject::Node(by), format!("{by}: {text}")),
@@ -143,7 +146,9 @@ impl State {
             Health::Failed => Tone::Bad,
         };
         let text = match after {
-            Health::Failed if by != subject => format!("{by} no longer hears {subject}: it is down or cut off"),
+            Health::Failed if by != subject => {
+                format!("{by} no longer receives frames from {subject}: it is down or cut off")
+            }
             _ => format!("{subject} is {}", after.name()),
         };
         self.tell(tone, Subject::Node(subject), text);
@@ -157,7 +162,7 @@ impl State {
         cluster.forget_work_of(node);
         cluster.nodes.entry(node).or_default().incarnation = incarnation;
         let how = if known == incarnation { "" } else { " with an empty disk, as a new incarnation," };
-        self.tell(Tone::Good, Subject::Node(node), format!("{node} is back{how} and catches up"));
+        self.tell(Tone::Good, Subject::Node(node), format!("{node} is back{how} and catching up"));
     }
 
     /// A link that goes silent between two healthy nodes is reported, and so is its recovery. Links that go silent
@@ -173,7 +178,7 @@ impl State {
         let was_up = matches!(before, EdgeHealth::Up | EdgeHealth::Slow);
         if !up && was_up && ends_are_well {
             self.cluster.change().silent.insert((from, to));
-            self.tell(Tone::Bad, Subject::Edge(from, to), format!("{from} → {to} is silent"));
+            self.tell(Tone::Bad, Subject::Edge(from, to), format!("{from} → {to} carries no frames"));
         } else if up && self.cluster.silent.contains(&(from, to)) {
             self.cluster.change().silent.remove(&(from, to));
             self.tell(Tone::Good, Subject::Edge(from, to), format!("{from} → {to} carries frames again"));
@@ -208,7 +213,7 @@ impl State {
         self.cluster.change().learn_members(group, voters, learners, by);
         let text = match learners {
             [] => format!("All members of group {group} vote"),
-            learners => format!("Group {group} goes on without the vote of {}", describe::nodes(learners)),
+            learners => format!("Group {group} continues without the votes of {}", describe::nodes(learners)),
         };
         self.tell(Tone::Plain, Subject::Group(group), text);
     }

@@ -56,7 +56,7 @@ impl State {
         for (panel, why) in hindered.collect::<Vec<_>>() {
             if let Some(report) = self.tasks.change().reports.get_mut(&panel) {
                 report.asked = None;
-                report.say(Tone::Warning, format!("{why} It is tried for up to 10 s."));
+                report.say(Tone::Warning, format!("{why} The request is retried for up to 10 s."));
             }
         }
     }
@@ -74,24 +74,20 @@ impl State {
             Action::Delivered(delivery) => self.inboxes.change().deliver(delivery),
             Action::Remarked { tone, text } => self.tell(tone, Subject::Page, text),
             Action::FrameMalformed { text } => {
-                self.tell(
-                    Tone::Warning,
-                    Subject::Page,
-                    format!("A node sent what this page does not understand: {text}"),
-                );
+                self.tell(Tone::Warning, Subject::Page, format!("A node sent an invalid frame: {text}"));
             }
             Action::FellOver { from, to, why } => {
-                self.tell(Tone::Warning, Subject::Node(from), format!("{to} is asked in {from}'s place: {why}"));
+                self.tell(Tone::Warning, Subject::Node(from), format!("Requests for {from} now go to {to}: {why}"));
             }
             Action::BackHome { home } => {
-                self.tell(Tone::Good, Subject::Node(home), format!("{home} answers for itself again"))
+                self.tell(Tone::Good, Subject::Node(home), format!("{home} answers requests itself again"))
             }
             Action::DeliveriesEnded { subscriber, topic, why } => {
                 self.inboxes.change().end(&subscriber, &topic, why.clone());
                 self.tell(
                     Tone::Warning,
                     Subject::Topic(topic.clone()),
-                    format!("{subscriber} gets no more of {topic}: {why}"),
+                    format!("{subscriber} receives no more messages of {topic}: {why}"),
                 );
             }
             Action::TaskStarted { panel, task, goal } => {
@@ -270,7 +266,7 @@ mod tests {
     #[test]
     fn a_node_that_lost_its_disk_returns_as_another() {
         let back = |incarnation| running().told("100", Event::Returned { incarnation }).feed.entries[0].text.clone();
-        assert_eq!(back(1), "100 is back and catches up");
+        assert_eq!(back(1), "100 is back and catching up");
         assert!(back(7).contains("as a new incarnation"), "{}", back(7));
     }
 

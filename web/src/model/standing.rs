@@ -62,7 +62,7 @@ pub fn summary(cluster: &Cluster, topics: Option<usize>) -> Summary {
 
 fn cut(cluster: &Cluster) -> String {
     let sides: Vec<String> = cluster.sides().iter().map(side).collect();
-    format!("No frame crosses between {}.", sides.join(" and "))
+    format!("No frames pass between {}.", sides.join(" and "))
 }
 
 /// A side of a partition: all names, a face of the cube (`1**`), or a count.
@@ -97,13 +97,13 @@ fn reach(cluster: &Cluster) -> Option<String> {
         return None;
     }
     let (which, through) = match reached.len() {
-        0 => return Some("This page reaches no node now and keeps trying.".to_owned()),
+        0 => return Some("This page is connected to no node and keeps trying.".to_owned()),
         _ if beyond == 0 => return None,
         1 => (format!("only {}", nodes(&reached)), "it"),
-        count if count > MOST_NAMES => (count.to_string(), "these"),
+        count if count > MOST_NAMES => (format!("{count} nodes"), "these"),
         _ => (nodes(&reached), "these"),
     };
-    Some(format!("This page reaches {which} of them and asks the others through {through}."))
+    Some(format!("This page is connected to {which}; it queries the others through {through}."))
 }
 
 /// The leader of a group, and its term.
@@ -111,9 +111,9 @@ pub fn lead(cluster: &Cluster, group: Vertex) -> String {
     let term = cluster.term_of(group).map(|term| format!(", term {term}")).unwrap_or_default();
     match cluster.service(group) {
         Service::Led(leader) => format!("{leader} leads{term}"),
-        Service::Leaderless => "Nobody leads now".to_owned(),
-        Service::NoQuorum(_) => "Nobody can lead".to_owned(),
-        Service::Unknown => "Not known who leads".to_owned(),
+        Service::Leaderless => "No leader now".to_owned(),
+        Service::NoQuorum(_) => "No leader possible".to_owned(),
+        Service::Unknown => "Leader unknown".to_owned(),
     }
 }
 
@@ -134,15 +134,15 @@ fn no_quorum(cluster: &Cluster, now_ms: u64, subject: &str, stuck: &NoQuorum) ->
         format!("{} of {voters} replicas up, {needed} needed", up.len())
     };
     let reads = match &stuck.readable[..] {
-        [] => "No replica of it can be read.".to_owned(),
-        readable => format!("Reads with “any” go on at {}.", nodes(readable)),
+        [] => "None of its replicas can be read.".to_owned(),
+        readable => format!("Reads with “any” still work at {}.", nodes(readable)),
     };
     format!("{subject} cannot be written: {missing}. {} {reads}", cure(cluster, now_ms, stuck))
 }
 
 fn cure(cluster: &Cluster, now_ms: u64, stuck: &NoQuorum) -> String {
     if stuck.up.len() >= stuck.needed {
-        return "Mend the links that are cut.".to_owned();
+        return "Heal the links that are cut.".to_owned();
     }
     let missing = stuck.needed - stuck.up.len();
     let which = match &stuck.down[..] {
@@ -183,9 +183,9 @@ mod tests {
         assert_eq!(
             obstacle(&state, "news", v("100")).unwrap(),
             "news cannot be written: 2 of 4 replicas up, 3 needed. \
-             Bring back 1 of 100, 101, or wait: 100 returns by itself in 12 s. Reads with “any” go on at 110, 000."
+             Bring back 1 of 100, 101, or wait: 100 returns by itself in 12 s. Reads with “any” still work at 110, 000."
         );
-        assert_eq!(lead(&state.cluster, v("100")), "Nobody can lead");
+        assert_eq!(lead(&state.cluster, v("100")), "No leader possible");
         let summary = summary(&state.cluster, Some(1));
         assert_eq!(summary.cluster, "6 of 8 nodes up · 2 failed · 2 of 8 groups cannot be written · 1 topic");
         assert_eq!(summary.tone, Tone::Warning);
@@ -197,10 +197,10 @@ mod tests {
         cut_last_bit(&mut state);
         let summary = summary(&state.cluster, None);
         assert_eq!((summary.tone, summary.cluster.as_str()), (Tone::Warning, "8 of 8 nodes up · cut in two"));
-        assert_eq!(summary.cut.as_deref(), Some("No frame crosses between 000, 001, 010, 011 and 100, 101, 110, 111."));
+        assert_eq!(summary.cut.as_deref(), Some("No frames pass between 000, 001, 010, 011 and 100, 101, 110, 111."));
         let mut large = self::state(5);
         cut_last_bit(&mut large);
-        assert_eq!(cut(&large.cluster), "No frame crosses between 0**** and 1****.");
+        assert_eq!(cut(&large.cluster), "No frames pass between 0**** and 1****.");
     }
 
     #[test]
@@ -208,7 +208,7 @@ mod tests {
         let mut state = state(1);
         cut_last_bit(&mut state);
         let said = obstacle(&state, "news", v("0")).unwrap();
-        assert!(said.contains("at most 1 of its 2 replicas can reach each other, 2 needed. Mend the links"), "{said}");
+        assert!(said.contains("at most 1 of its 2 replicas can reach each other, 2 needed. Heal the links"), "{said}");
     }
 
     #[test]
@@ -225,7 +225,7 @@ mod tests {
         assert_eq!((summary.tone, summary.cluster.as_str()), (Tone::Good, "8 of 8 nodes up"));
         assert_eq!(
             summary.reach.as_deref(),
-            Some("This page reaches only 000 of them and asks the others through it.")
+            Some("This page is connected to only 000; it queries the others through it.")
         );
     }
 
@@ -245,8 +245,8 @@ mod tests {
         }
         let summary = summary(&state.cluster, None);
         assert_eq!((summary.tone, summary.cluster.as_str()), (Tone::Bad, "0 of 8 nodes up · 8 unknown"));
-        assert_eq!(summary.reach.as_deref(), Some("This page reaches no node now and keeps trying."));
-        assert_eq!(lead(&state.cluster, v("100")), "Not known who leads");
+        assert_eq!(summary.reach.as_deref(), Some("This page is connected to no node and keeps trying."));
+        assert_eq!(lead(&state.cluster, v("100")), "Leader unknown");
     }
 
     fn v(name: &str) -> Vertex {

@@ -140,7 +140,7 @@ pub fn edge_words(mark: &EdgeMark) -> String {
         EdgeHealth::OneWay { from, to } => format!("carries frames only from {from} to {to}"),
         EdgeHealth::Cut => "cut".to_owned(),
         EdgeHealth::Idle => "idle, a node is down".to_owned(),
-        EdgeHealth::Unknown => "not known".to_owned(),
+        EdgeHealth::Unknown => "unknown".to_owned(),
     };
     format!("Link {a} – {b}, {health}")
 }

@@ -114,20 +114,23 @@ impl XrayScene {
         let unknown: Vec<Vertex> = self.rows.iter().filter(|row| row.readable.is_none()).map(|row| row.node).collect();
         if self.ticks.is_empty() {
             return match (self.exists, unknown.len() == self.rows.len()) {
-                (Some(true) | None, true) => "Asking the holders what they have.".to_owned(),
-                _ => "No message yet: publish one, and watch where it goes.".to_owned(),
+                (Some(true) | None, true) => "Querying the holders.".to_owned(),
+                _ => "No messages yet: publish one and watch it spread.".to_owned(),
             };
         }
         let known = match &behind[..] {
-            [] if unknown.is_empty() => format!("All {} holders have everything that is committed.", self.rows.len()),
-            [] => "The others have everything that they are known to have committed.".to_owned(),
+            [] if unknown.is_empty() => format!("All {} holders have all committed messages.", self.rows.len()),
+            [] => "The others have all messages that are known to be committed.".to_owned(),
             behind => format!("{}.", behind.join(", ")),
         };
         match &unknown[..] {
             [] => known,
-            [one] => format!("What {one} has is not known: nobody whom this page reaches can ask it. {known}"),
+            [one] => format!("The state of {one} is unknown: no node that this page reaches can query it. {known}"),
             many => {
-                format!("What {} have is not known: nobody whom this page reaches can ask them. {known}", nodes(many))
+                format!(
+                    "The states of {} are unknown: no node that this page reaches can query them. {known}",
+                    nodes(many)
+                )
             }
         }
     }
@@ -171,7 +174,7 @@ fn row(state: &State, holder: &Holder, offsets: &[u64], home: Vertex, leader: Op
         any_words: if health.is_running() {
             any_words(xray, lag, holder)
         } else {
-            format!("cannot be read: it is {}", state.cluster.health_words(holder.node))
+            format!("cannot be read: {}", state.cluster.health_words(holder.node))
         },
         arriving: holder.arriving.map(|(received, total)| received as f64 / total.max(1) as f64),
         readable: holder.readable,
@@ -182,9 +185,9 @@ fn lag_words(lag: Lag, holder: &Holder, leads: bool) -> String {
     match (lag, holder.delay_us) {
         (Lag::Unknown, _) => "not known".to_owned(),
         (Lag::None, _) if leads => "leads".to_owned(),
-        (Lag::None, Some(0)) => "first to have it".to_owned(),
-        (Lag::None, Some(delay_us)) => format!("in step, {} later", millis(delay_us as f64 / 1_000.0)),
-        (Lag::None, None) => "in step".to_owned(),
+        (Lag::None, Some(0)) => "first to store it".to_owned(),
+        (Lag::None, Some(delay_us)) => format!("up to date, {} later", millis(delay_us as f64 / 1_000.0)),
+        (Lag::None, None) => "up to date".to_owned(),
         (Lag::Messages { count, for_ms: None }, _) => format!("{} behind", plural(count, "message")),
         (Lag::Messages { count, for_ms: Some(for_ms) }, _) => {
             format!("{} behind, for {}", plural(count, "message"), duration(for_ms))
@@ -223,7 +226,7 @@ mod tests {
         let mut state = state(0, 0);
         let scene = XrayScene::of(&state).unwrap();
         assert_eq!((scene.rows.len(), scene.ticks.len()), (4, 0));
-        assert_eq!(scene.summary(), "Asking the holders what they have.");
+        assert_eq!(scene.summary(), "Querying the holders.");
         state.topics.change().listed = true;
         assert!(XrayScene::of(&state).unwrap().summary().contains("publish one"), "there is no such topic");
     }
@@ -268,7 +271,7 @@ mod tests {
             (row.lag, row.lag_words.as_str(), row.any_words.as_str()),
             (Lag::Unknown, "not known", "misses: not known")
         );
-        assert!(scene.summary().starts_with("What 000 has is not known"), "{}", scene.summary());
+        assert!(scene.summary().starts_with("The state of 000 is unknown"), "{}", scene.summary());
         assert!(!scene.summary().contains("lacks"), "{}", scene.summary());
     }
 
@@ -287,7 +290,7 @@ mod tests {
         state.cluster.change().learn_state(vertex("101"), vertex("101"), NodeState::Failed);
         let scene = XrayScene::of(&state).unwrap();
         let row = scene.rows.iter().find(|row| row.node == vertex("101")).unwrap();
-        assert_eq!(row.any_words, "cannot be read: it is failed");
+        assert_eq!(row.any_words, "cannot be read: failed");
         assert!(row.cells.iter().all(|cell| cell.standing == Standing::Asleep));
     }
 

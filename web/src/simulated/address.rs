@@ -40,21 +40,21 @@ pub struct Permalink {
 /// Why an address was rejected.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum BadAddress {
-    #[error("it is {0} characters long; up to {MAX_ADDRESS} are read")]
+    #[error("it is {0} characters long; the limit is {MAX_ADDRESS}")]
     TooLong(usize),
-    #[error("it is written in form {0}; this page reads form {FORM}")]
+    #[error("it has format {0}; this page reads format {FORM}")]
     Form(String),
     #[error("`{field}` must be a number and is `{text}`")]
     NotANumber { field: &'static str, text: String },
-    #[error("there is no cube of dimension {0} here; from 1 to 6 can be simulated")]
+    #[error("a cube of dimension {0} cannot be simulated; choose from 1 to 6")]
     Dimension(u64),
-    #[error("there is no scenario `{0}`; there are quiet, {names}", names = catalogue::NAMES.join(", "))]
+    #[error("there is no scenario `{0}`; choose from quiet, {names}", names = catalogue::NAMES.join(", "))]
     UnknownScenario(String),
     #[error("its scenario cannot be run: {0}")]
     Scenario(String),
-    #[error("`{0}` is no node of its cube, and no link")]
+    #[error("`{0}` is not a node or link of the cube")]
     Selection(String),
-    #[error("what was done in it cannot be read: {0}")]
+    #[error("its actions cannot be decoded: {0}")]
     Deeds(&'static str),
 }
 
@@ -182,14 +182,14 @@ impl<'a> Fields<'a> {
 
     fn deeds(&self) -> Result<Vec<Deed>, BadAddress> {
         let Some(text) = self.get("do") else { return Ok(Vec::new()) };
-        let bytes = base64::decode(text).ok_or(BadAddress::Deeds("it is not base64"))?;
-        let deeds: Vec<Deed> =
-            postcard::from_bytes(&bytes).map_err(|_| BadAddress::Deeds("another version wrote it, or it was cut"))?;
+        let bytes = base64::decode(text).ok_or(BadAddress::Deeds("they are not base64"))?;
+        let deeds: Vec<Deed> = postcard::from_bytes(&bytes)
+            .map_err(|_| BadAddress::Deeds("another version wrote them, or they are truncated"))?;
         if deeds.len() > MAX_DEEDS {
-            return Err(BadAddress::Deeds("it is more than a run may have"));
+            return Err(BadAddress::Deeds("there are too many"));
         }
         if !deeds.is_sorted_by_key(|deed| deed.at_ms) {
-            return Err(BadAddress::Deeds("it is not in order of time"));
+            return Err(BadAddress::Deeds("they are not in order of time"));
         }
         Ok(deeds)
     }
@@ -312,13 +312,13 @@ mod tests {
     fn rubbish_is_refused_with_a_reason() {
         let why = |fragment: &str| read(fragment).unwrap_err().to_string();
         assert_eq!(why("#simulated&seed=one"), "`seed` must be a number and is `one`");
-        assert!(why("#simulated&d=7").contains("no cube of dimension 7"));
-        assert!(why("#simulated&d=0").contains("no cube of dimension 0"));
-        assert!(why("#simulated&scenario=bliss").contains("there are quiet, calm"));
+        assert!(why("#simulated&d=7").contains("a cube of dimension 7"));
+        assert!(why("#simulated&d=0").contains("a cube of dimension 0"));
+        assert!(why("#simulated&scenario=bliss").contains("choose from quiet, calm"));
         assert!(why("#simulated&scenario=rolling-crash&d=2").contains("no vertex of a cube of dimension 2"));
         assert!(why("#simulated&v=9").contains("form 9"));
         assert!(why("#simulated&do=%").contains("not base64"));
-        assert!(why("#simulated&do=_____w").contains("another version wrote it, or it was cut"));
+        assert!(why("#simulated&do=_____w").contains("another version wrote them, or they are truncated"));
         assert!(why("#simulated&custom=e30").contains("cannot be run"));
         assert_eq!(read(&format!("#simulated&topic={}", "x".repeat(40_000))), Err(BadAddress::TooLong(40_017)));
         let unsorted: Vec<Deed> = deeds().into_iter().rev().collect();

@@ -48,12 +48,12 @@ pub fn words(spec: &Spec) -> String {
     }
     let first = if topics == MAX_TOPICS as u64 { "the first " } else { "" };
     let mut parts = vec![format!("{} nodes", 1u32 << spec.dimension_bits())];
-    parts.push(format!("{first}{} by name and owner", plural(topics, "topic")));
+    parts.push(format!("{first}{} with name and owner", plural(topics, "topic")));
     if !down.is_empty() {
         parts.push(format!("{} down", nodes(&down)));
     }
     if links > 0 {
-        parts.push(format!("{} of links as they are", plural(links, "direction")));
+        parts.push(format!("the conditions of {}", plural(links, "link direction")));
     }
     let carried = parts.join(", ");
     format!(
@@ -113,7 +113,7 @@ mod tests {
         }
         let spec = from_live(&live.state(), 9).unwrap();
         let words = words(&spec);
-        assert!(words.contains("1 topic by name and owner, 100 down, 1 direction of links"), "{words}");
+        assert!(words.contains("1 topic with name and owner, 100 down, the conditions of 1 link direction"), "{words}");
         assert!(words.contains("Not carried over: messages"));
 
         let mut copy = Player::new(spec);

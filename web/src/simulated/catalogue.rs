@@ -21,13 +21,13 @@ pub fn scenario(name: &str) -> Option<Scenario> {
             ..random
         },
         "bad-edges" => Scenario {
-            about: "Edges lose, double, delay and reorder frames, are cut in one direction, and their connections break.".into(),
+            about: "Edges lose, duplicate, delay and reorder frames, are cut in one direction, and their connections break.".into(),
             faults: vec![FaultClass::Degrade, FaultClass::Degrade, FaultClass::Cut, FaultClass::Break, FaultClass::Link],
             fault_every_ms: 400,
             ..random
         },
         "lost-disks" => Scenario {
-            about: "Disks are lost as often as a quorum survives it, while nodes die and hang.".into(),
+            about: "Disks are lost as often as a quorum survives, while nodes crash and hang.".into(),
             dimensions: vec![3, 2, 3, 4],
             faults: vec![FaultClass::Wipe, FaultClass::Wipe, FaultClass::Stop, FaultClass::Kill, FaultClass::Hang],
             fault_every_ms: 1_500,
@@ -36,13 +36,13 @@ pub fn scenario(name: &str) -> Option<Scenario> {
             ..random
         },
         "rolling-crash" => Scenario {
-            about: "One node after the other dies and comes back, as in an upgrade.".into(),
+            about: "One node after the other crashes and comes back, as in an upgrade.".into(),
             variety: false,
             script: (0..).zip(ALL).map(|(number, node)| kill(1_000 + 2_200 * number, node)).collect(),
             ..scripted
         },
         "split-in-two" => Scenario {
-            about: "The cube falls into two halves, along each dimension in turn, and once in one direction only.".into(),
+            about: "The cube is split into two halves, along each dimension in turn, and once in one direction only.".into(),
             script: vec![
                 partition(1_000, 4_000, &["000", "001", "010", "011"], false),
                 partition(7_000, 4_000, &["000", "001", "100", "101"], false),
@@ -51,7 +51,7 @@ pub fn scenario(name: &str) -> Option<Scenario> {
             ..scripted
         },
         "isolated-nodes" => Scenario {
-            about: "Single nodes, leaders among them, are cut off and rejoin while others are.".into(),
+            about: "Single nodes, including leaders, are cut off, and rejoin while others are cut off.".into(),
             script: (0..)
                 .zip(["000", "011", "101", "110", "001", "111"])
                 .map(|(number, node)| partition(2_500 + 2_500 * number, 3_500, &[node], false))
@@ -59,7 +59,7 @@ pub fn scenario(name: &str) -> Option<Scenario> {
             ..scripted
         },
         "power-loss" => Scenario {
-            about: "All machines lose power at once, again and again: what was acknowledged was synced, and the torn write is noticed."
+            about: "All machines lose power at once, again and again: acknowledged messages are synced, and torn writes are detected."
                 .into(),
             load: Load { clients: 6, pause_ms: 60, ..Load::default() },
             seconds: 12,

@@ -101,9 +101,9 @@ impl Speed {
 /// Why an action was rejected.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum Refused {
-    #[error("A run holds up to {MAX_DEEDS} things that you do. Start another one.")]
+    #[error("A run holds up to {MAX_DEEDS} of your actions. Start another run.")]
     TooMany,
-    #[error("A run ends after ten virtual minutes. Go back, or start another one.")]
+    #[error("A run ends after ten virtual minutes. Rewind, or start another run.")]
     Over,
 }
 

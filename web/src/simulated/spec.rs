@@ -119,7 +119,7 @@ impl Course {
     /// A description for the user.
     pub fn about(&self) -> &str {
         match self {
-            Course::Quiet { .. } => "Nothing happens but what you do.",
+            Course::Quiet { .. } => "No scenario: only your actions.",
             Course::Scenario { scenario, .. } => &scenario.about,
         }
     }
@@ -134,10 +134,10 @@ impl Act {
                 None => "nothing".to_owned(),
             },
             Act::StopDeliveries { topic, .. } => format!("stop deliveries of {topic}"),
-            Act::OpenInbox { topic, .. } => format!("listen to {topic}"),
-            Act::CloseInbox { topic, .. } => format!("close the messages of {topic}"),
-            Act::SetLoad(Some(plan)) => format!("load of {} a second", plan.rate),
-            Act::SetLoad(None) => "end of the load".to_owned(),
+            Act::OpenInbox { topic, .. } => format!("show deliveries of {topic}"),
+            Act::CloseInbox { topic, .. } => format!("hide deliveries of {topic}"),
+            Act::SetLoad(Some(plan)) => format!("load of {} messages/s", plan.rate),
+            Act::SetLoad(None) => "stop the load".to_owned(),
         }
     }
 }

@@ -24,11 +24,11 @@ pub struct Opened {
 /// Why a file was rejected.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum BadTrace {
-    #[error("it has {0} bytes; up to {MAX_BYTES} are read")]
+    #[error("it has {0} bytes; the limit is {MAX_BYTES}")]
     TooLarge(usize),
     #[error("it is not a trace of `cubecast sim`: {0}")]
     NotATrace(String),
-    #[error("it is written in form {0}; this page reads form {FORM}")]
+    #[error("it has format {0}; this page reads format {FORM}")]
     Form(u32),
     #[error("its scenario cannot be run: {0}")]
     Scenario(String),

@@ -30,7 +30,7 @@ pub fn ChartsView(props: &ChartsViewProps) -> Html {
         <div class="charts" data-testid="charts">
             <div class="charts-head">
                 <h3>{"Could this page publish?"}<span class="aside">{scene.availability_words.clone()}</span></h3>
-                <div class="links" role="group" aria-label="How far back">{ for SPANS.iter().map(|(seconds, words)| choose(*seconds, words)) }</div>
+                <div class="links" role="group" aria-label="Period">{ for SPANS.iter().map(|(seconds, words)| choose(*seconds, words)) }</div>
             </div>
             {strip(&scene)}
             <div class="charts-main">
@@ -38,7 +38,7 @@ pub fn ChartsView(props: &ChartsViewProps) -> Html {
                 {chart(&scene.latency, "chart-latency")}
             </div>
             if !scene.nodes.is_empty() {
-                <h3>{"Each node"}<span class="aside">{format!("messages that became readable there; latency from arrival to answer{}", busiest(scene.nodes.len(), MAX_NODE_CHARTS))}</span></h3>
+                <h3>{"Each node"}<span class="aside">{format!("messages that became readable on it; latency from arrival to answer{}", busiest(scene.nodes.len(), MAX_NODE_CHARTS))}</span></h3>
                 <div class="charts-small">{ for scene.nodes.iter().map(|node| chart(node, "chart-node")) }</div>
             }
             if !scene.topics.is_empty() {

@@ -78,7 +78,7 @@ pub fn LookCloser(props: &LookCloserProps) -> Html {
         <section class="closer" aria-labelledby="closer-title">
             <div class="closer-head">
                 <h2 id="closer-title">{"Look closer"}</h2>
-                <TabList class="closer-tabs" label="What to look at" {tabs} />
+                <TabList class="closer-tabs" label="Views" {tabs} />
             </div>
             { frozen_bar(props) }
             <div class="closer-panel" role="tabpanel" aria-labelledby={chosen}>{panel}</div>
@@ -100,10 +100,10 @@ fn frozen_bar(props: &LookCloserProps) -> Html {
     html! {
         <div class="frozen" role="alert" data-testid="frozen">
             <p>
-                <strong>{"A promise was broken; the picture stands still."}</strong>
-                {format!(" What you see is {} UTC. The cluster goes on.", time_of_day(violation.at_ms))}
+                <strong>{"An invariant was violated; the picture is frozen."}</strong>
+                {format!(" It shows {} UTC; the cluster keeps running.", time_of_day(violation.at_ms))}
             </p>
-            <button type="button" class="chip" data-testid="dismiss-violation" {onclick}>{"Go on with the present"}</button>
+            <button type="button" class="chip" data-testid="dismiss-violation" {onclick}>{"Return to the present"}</button>
         </div>
     }
 }

@@ -94,7 +94,7 @@ pub fn Cube(props: &CubeProps) -> Html {
             <Pulses {sent} stands={props.pace.stands} />
             <div class="turn" role="group" aria-label="Turn the cube">
                 { turn_button(&turn, Some(seen.by(-STEP, 0.0)), "turn-left", "Turn left", "‹") }
-                { turn_button(&turn, None, "turn-home", "Turn back to the first view", "•") }
+                { turn_button(&turn, None, "turn-home", "Reset the view", "•") }
                 { turn_button(&turn, Some(seen.by(STEP, 0.0)), "turn-right", "Turn right", "›") }
             </div>
         </div>
@@ -145,7 +145,7 @@ fn empty(state: &State) -> Html {
         Some(SeedFailure { address, why: Some(why) }) => format!("This page cannot connect to {address}. {why}"),
         Some(SeedFailure { address, why: None }) => {
             format!(
-                "No node answers at {address} yet. Start a cluster with “cubecast up”; this page finds it by itself. Or choose Simulated above: that needs no nodes."
+                "No node answers at {address} yet. Start a cluster with “cubecast up”; this page then connects automatically. Or choose Simulated above, which needs no nodes."
             )
         }
         None => "Looking for the cluster…".to_owned(),

@@ -80,8 +80,8 @@ fn direction(from: Vertex, to: Vertex, link: &Link) -> Html {
     let words = match link.arrives() {
         _ if link.conditions != LinkConditions::PERFECT => describe::conditions(&link.conditions),
         Some(true) => "works".to_owned(),
-        Some(false) => "is silent".to_owned(),
-        None => "not known".to_owned(),
+        Some(false) => "carries no frames".to_owned(),
+        None => "unknown".to_owned(),
     };
     html! { <li><code>{format!("{from} → {to}")}</code>{" "}{words}</li> }
 }

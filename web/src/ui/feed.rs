@@ -20,7 +20,7 @@ pub fn FeedList(props: &FeedListProps) -> Html {
         <section class="feed" aria-labelledby="feed-title">
             <h2 id="feed-title">{"What happened"}<span class="aside">{aside(&props.feed)}</span></h2>
             if props.feed.entries.is_empty() {
-                <p class="empty">{"Nothing was told yet. What the nodes do appears here: elections, failures, messages on their way to disk."}</p>
+                <p class="empty">{"No events yet. Elections, failures and stored messages appear here."}</p>
             }
             <ol id="event-feed" data-testid="event-feed" tabindex="0" aria-label="Events, newest first">
                 { for props.feed.entries.iter().map(|entry| html! { <FeedEntry key={entry.number} entry={entry.clone()} /> }) }

@@ -120,7 +120,7 @@ fn hidden_characters(text: &str) -> Html {
     match visible_line(text) {
         Cow::Borrowed(_) => Html::default(),
         Cow::Owned(seen) => html! {
-            <p class="aside" role="status">{"With characters that cannot be seen: "}{words(&shortened(&seen))}</p>
+            <p class="aside" role="status">{"Contains invisible characters: "}{words(&shortened(&seen))}</p>
         },
     }
 }

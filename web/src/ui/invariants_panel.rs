@@ -69,10 +69,10 @@ fn compare(props: &InvariantsPanelProps) -> Html {
 
 fn lead(invariants: &Invariants) -> String {
     match (&invariants.violation, invariants.found) {
-        (Some(_), _) => "A promise of the cluster was not kept. Please report it, with the evidence below.".to_owned(),
-        (None, 0) => "Checked on everything that this page sees, while you break what you like.".to_owned(),
+        (Some(_), _) => "The cluster violated an invariant. Please report it with the evidence below.".to_owned(),
+        (None, 0) => "Checked continuously on all data that this page receives.".to_owned(),
         (None, found) => {
-            format!("{found} broken and dismissed since the page was opened; all that was heard since holds.")
+            format!("{found} violations dismissed since the page was opened; none since.")
         }
     }
 }
@@ -103,7 +103,7 @@ fn evidence(violation: &Violation) -> Html {
             <h3>{format!("At {} UTC", time_of_day(violation.at_ms))}</h3>
             <p class="bad">{words(&violation.what)}</p>
             <details>
-                <summary>{format!("The {} events before it, as the nodes told them", violation.evidence.len())}</summary>
+                <summary>{format!("The {} events before it, as the nodes reported them", violation.evidence.len())}</summary>
                 <pre tabindex="0" aria-label="Events">{evidence_text(violation)}</pre>
             </details>
         </div>

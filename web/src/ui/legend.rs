@@ -38,7 +38,7 @@ pub fn Legend(props: &LegendProps) -> Html {
                 }) }
             </ul>
             if props.leaves_out {
-                <span class="aside" data-testid="leaves-out">{"So many now that some are not drawn."}</span>
+                <span class="aside" data-testid="leaves-out">{"Too many to draw all of them."}</span>
             }
             <label class="check">
                 <input type="checkbox" data-testid="background-toggle" checked={props.show_background} {onchange} />

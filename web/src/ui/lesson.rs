@@ -47,13 +47,13 @@ pub fn LessonCard(props: &LessonCardProps) -> Html {
                         {step.button}
                     </button>
                 } else if progress.is_done() && !progress.is_last() {
-                    <button type="button" class="primary" data-testid="lesson-next" onclick={wish(LessonWish::GoOn)}>{"Go on"}</button>
+                    <button type="button" class="primary" data-testid="lesson-next" onclick={wish(LessonWish::GoOn)}>{"Continue"}</button>
                 }
                 <button type="button" class="quiet" data-testid="lesson-again" onclick={wish(LessonWish::Again)}>{"Start again"}</button>
                 <button type="button" class="quiet" data-testid="lesson-leave" onclick={wish(LessonWish::Leave)}>{"Leave"}</button>
             </div>
             if must_guess && !progress.is_begun {
-                <p class="aside">{"Guess first: a guess that fails teaches most."}</p>
+                <p class="aside">{"Guess first: a wrong guess teaches the most."}</p>
             }
             <ul class="checks" role="status" aria-live="polite">
                 { for step.expected.iter().zip(progress.seen()).filter(|_| progress.is_begun).map(|(expected, seen)| html! {
@@ -66,7 +66,7 @@ pub fn LessonCard(props: &LessonCardProps) -> Html {
                 }
                 if progress.is_last() {
                     <p class="good" data-testid="lesson-done">
-                        {"That was the lesson. "}{props.afterwards}
+                        {"The lesson is complete. "}{props.afterwards}
                     </p>
                 }
             }
@@ -105,7 +105,7 @@ fn question(props: &LessonCardProps, guess: &Guess) -> Html {
 }
 
 fn verdict(guess: &Guess, guessed: Option<usize>) -> &'static str {
-    if guessed == Some(guess.right) { "As you guessed." } else { "Not as you guessed." }
+    if guessed == Some(guess.right) { "You guessed right." } else { "You guessed wrong." }
 }
 
 /// Properties of [`LessonList`].
@@ -124,7 +124,7 @@ pub fn LessonList(props: &LessonListProps) -> Html {
         <details class="card lessons" data-testid="lessons">
             <summary>
                 <strong>{"Lessons"}</strong>
-                <span>{format!("{} short ones: guess, break, and see", lessons::all().len())}</span>
+                <span>{format!("{} short lessons: guess, break, and watch", lessons::all().len())}</span>
             </summary>
             if let Some(lacks) = &props.lacks {
                 <p class="aside" data-testid="lessons-lack">{lacks.clone()}</p>

@@ -8,7 +8,7 @@ use crate::lessons::{self, Lesson, Progress};
 use crate::model::task::Task;
 use crate::model::{Action, State};
 
-const AFTERWARDS: &str = "Start again, or break something yourself: what is broken is listed above, and can be undone.";
+const AFTERWARDS: &str = "Start again, or break something yourself: faults are listed above and can be undone.";
 
 /// Properties of [`LiveLessons`].
 #[derive(Properties, PartialEq)]

@@ -63,7 +63,7 @@ pub fn LoadPanel(props: &LoadPanelProps) -> Html {
                 <label for="load-rate">{"Load"}<output for="load-rate">{format!("{} messages/s", grouped(u64::from(*rate)))}</output></label>
                 <input id="load-rate" data-testid="load-rate" type="range" min="0" max={MAX_RATE.to_string()} step="10" value={rate.to_string()} {oninput} />
             </div>
-            <ChoiceField id="load-size" label="Each of" value={(*size).clone()} options={SIZES} set={setter(&size)} />
+            <ChoiceField id="load-size" label="Message size" value={(*size).clone()} options={SIZES} set={setter(&size)} />
             <ChoiceField id="load-ack" label="Acknowledged by" value={(*ack).clone()} options={ACKS} set={setter(&ack)} />
             <div class="actions">
                 <button type="button" class={if runs { "danger" } else { "primary" }} data-testid="load-button" onclick={toggle}>
@@ -92,7 +92,7 @@ fn report(load: &Load, refused: Option<Refusal>) -> Html {
         }
         (None, Some(why)) => format!("Stopped: {why}. {sums}."),
         (None, None) if load.sent == 0 => {
-            "Publishes to the chosen topic; stops when this page is hidden or the topic goes.".to_owned()
+            "Publishes to the chosen topic; stops when this page is hidden or the topic is deleted.".to_owned()
         }
         (None, None) => format!("{sums}."),
     };

@@ -78,7 +78,7 @@ fn MessageText(props: &MessageTextProps) -> Html {
     let copy_word = match *copied {
         None => "Copy all",
         Some(true) => "Copied",
-        Some(false) => "The browser does not allow it",
+        Some(false) => "The browser refused",
     };
     html! {
         <div class="content is-long">

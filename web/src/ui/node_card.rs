@@ -76,15 +76,15 @@ fn standing(node: &Node, health: Health, now_ms: u64) -> String {
     match health {
         Health::Failed => match node.returns_at_ms.filter(|at| *at > now_ms) {
             Some(at) => {
-                format!("It fails on request and returns by itself in {}.", whole_seconds(at - now_ms))
+                format!("It was stopped on request and returns by itself in {}.", whole_seconds(at - now_ms))
             }
-            None if node.says_that_it_fails() => format!("It fails on request. Its address is {address}."),
+            None if node.says_that_it_fails() => format!("It was stopped on request. Its address is {address}."),
             None => format!(
-                "No node that this page reaches hears it: it is down, or cut off from them. Its address is {address}."
+                "No node that this page reaches receives its frames: it is down or cut off. Its address is {address}."
             ),
         },
-        Health::Unknown => format!("Nobody has told this page how it is. Its address is {address}."),
-        Health::Recovering => "It is back and fills its logs; until then it leads nothing.".to_owned(),
+        Health::Unknown => format!("Its state is unknown. Its address is {address}."),
+        Health::Recovering => "It is back and catching up; until then it cannot lead.".to_owned(),
         Health::Up => match &node.status {
             Some(status) => format!("At {address}, version {}, disk sync {}.", status.version, status.sync),
             None => format!("At {address}."),
@@ -98,7 +98,7 @@ fn reach(vertex: Vertex, node: &Node) -> Option<String> {
         Socket::Open => None,
         Socket::Connecting => Some("This page is connecting to it.".to_owned()),
         Socket::Closed => Some(format!(
-            "This page has no connection to it and keeps trying. It is asked through the other nodes; only bringing it back must be asked of {vertex} itself."
+            "This page has no connection to it and keeps trying. Requests go through the other nodes; only “Bring it back now” must reach {vertex} directly."
         )),
     }
 }
@@ -129,7 +129,7 @@ fn details(status: &NodeStatus) -> Html {
         <>
             if !status.groups.is_empty() {
             <table class="groups">
-                <caption>{"Its part in replica groups"}</caption>
+                <caption>{"Its replica groups"}</caption>
                 <thead><tr><th>{"Group"}</th><th>{"Role"}</th><th>{"Term"}</th><th>{"Applied"}</th><th>{"Topics"}</th></tr></thead>
                 <tbody>
                     { for status.groups.iter().map(|group| html! {

@@ -39,7 +39,7 @@ pub fn Presets(props: &PresetsProps) -> Html {
     };
     html! {
         <section class="presets" aria-label="Break several things at once">
-            <h3>{"Or all at once"}</h3>
+            <h3>{"Or several at once"}</h3>
             <div class="preset-list">{ for Preset::ALL.iter().map(button) }</div>
             <ReportBox id="preset-result" report={props.report.clone()} refused={why} />
         </section>

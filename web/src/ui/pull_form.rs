@@ -10,8 +10,8 @@ use crate::model::task::{Report, Task};
 use crate::model::wish;
 
 const READS: &[(&str, &str)] =
-    &[("leader", "leader: everything acknowledged is seen"), ("any", "any: what a replica has, maybe behind")];
-const COMMITS: &[(&str, &str)] = &[("yes", "yes: the cursor moves on"), ("no", "no: the next pull brings them again")];
+    &[("leader", "leader: returns everything acknowledged"), ("any", "any: reads a replica, which may be behind")];
+const COMMITS: &[(&str, &str)] = &[("yes", "yes: the cursor advances"), ("no", "no: the next pull returns them again")];
 
 /// Properties of [`PullForm`].
 #[derive(Properties, PartialEq)]

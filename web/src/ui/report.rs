@@ -34,7 +34,7 @@ pub fn ReportBox(props: &ReportBoxProps) -> Html {
             } }
             if let (Some(held), Some(Insist(run))) = (held, insist) {
                 <button type="button" class="link" data-testid={format!("{}-insist", props.id)} onclick={run.reform(move |_: MouseEvent| held.clone())}>
-                    {"Send it all the same, and wait up to 10 s"}
+                    {"Send anyway (timeout 10 s)"}
                 </button>
             }
         </div>

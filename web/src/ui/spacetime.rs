@@ -55,7 +55,7 @@ pub fn SpaceTime(props: &SpaceTimeProps) -> Html {
     html! {
         <div class="spacetime" data-testid="spacetime">
             <div class="actions spacetime-actions">
-                <button type="button" class="primary" data-testid="trace-publish" onclick={publish}>{"Publish one and trace it"}</button>
+                <button type="button" class="primary" data-testid="trace-publish" onclick={publish}>{"Publish a message and trace it"}</button>
                 <button type="button" class="quiet" data-testid="trace-next" aria-pressed={recorder.armed.to_string()} onclick={arm}>
                     { if recorder.armed { "Waiting for a publish…" } else { "Trace the next publish" } }
                 </button>
@@ -75,7 +75,7 @@ pub fn SpaceTime(props: &SpaceTimeProps) -> Html {
                 Some(story) => html! { <Diagram story={Shared::from((**story).clone())} going_on={recorder.is_following()} /> },
                 None => html! {
                     <p class="empty" data-testid="spacetime-empty">
-                        {"See a message travel: from the client to the home, from there to each replica and back, and the moment at which it is committed."}
+                        {"Shows the path of a message: from the client to the home, from there to each replica and back, and when it is committed."}
                     </p>
                 },
             } }
@@ -98,9 +98,9 @@ fn request_words(request: &Request) -> String {
 }
 
 const LEGEND: [(MarkKind, &str); 3] = [
-    (MarkKind::Committed, "knows it is committed"),
-    (MarkKind::Stored, "can be read here"),
-    (MarkKind::Answered, "takes in, answers"),
+    (MarkKind::Committed, "marks it as committed"),
+    (MarkKind::Stored, "makes it readable"),
+    (MarkKind::Answered, "receives, answers"),
 ];
 
 #[derive(Properties, PartialEq)]
@@ -148,13 +148,13 @@ fn Diagram(props: &DiagramProps) -> Html {
                 <li class="arrow client"><i></i>{"client"}</li>
                 <li class="arrow entries"><i></i>{"log entries"}</li>
                 <li class="arrow acks"><i></i>{"acknowledgements"}</li>
-                <li class="arrow requests"><i></i>{"passed on"}</li>
+                <li class="arrow requests"><i></i>{"requests between nodes"}</li>
                 { for LEGEND.iter().map(|(what, words)| {
                     let mark = MarkPoint { x: 9.0, y: 9.0, what: *what, words: String::new() };
                     html! { <li class={classes!("mark-point", mark_class(*what))}><svg viewBox="0 0 18 18" aria-hidden="true"><path d={mark.shape()} /></svg>{*words}</li> }
                 }) }
             </ul>
-            <details class="reading"><summary>{"How far the picture can be trusted"}</summary><p>{notes(story)}</p></details>
+            <details class="reading"><summary>{"Accuracy of the diagram"}</summary><p>{notes(story)}</p></details>
             {exports(story, &scene)}
             {twin(story)}
         </>
@@ -173,13 +173,15 @@ fn mark_class(what: MarkKind) -> &'static str {
 
 /// The accuracy of the diagram.
 fn notes(story: &Story) -> String {
-    let mut notes = "Times are the nodes' own clocks, since the request was received; the axis is stretched where much happens. Nodes tell when a frame leaves; it arrives half a measured round trip later, and before what it caused. raft's frames carry whatever waits: those of the topic's group that left meanwhile are drawn.".to_owned();
+    let mut notes = "Times are from the nodes' clocks, relative to receipt of the request; the axis is not linear. Arrivals are estimated as half a round trip after sending, but before their effects. raft's frames may carry entries of several requests; all frames of the topic's group in this period are drawn.".to_owned();
     for (node, by_us) in &story.shifted {
-        notes +=
-            &format!(" The clock of {node} is off by about {} and was set right.", millis(*by_us as f64 / 1_000.0));
+        notes += &format!(
+            " The clock of {node} is off by about {}; its times are corrected.",
+            millis(*by_us as f64 / 1_000.0)
+        );
     }
     if story.left_out > 0 {
-        notes += &format!(" {} more frames are left out.", story.left_out);
+        notes += &format!(" {} more frames are not drawn.", story.left_out);
     }
     notes
 }

@@ -14,11 +14,8 @@ use crate::model::shared::Shared;
 use crate::model::task::{Report, Task};
 use crate::model::{Action, wish};
 
-const STARTS: &[(&str, &str)] = &[
-    ("stopped", "where this subscriber stopped"),
-    ("beginning", "the beginning"),
-    ("latest", "what comes from now on"),
-];
+const STARTS: &[(&str, &str)] =
+    &[("stopped", "where this subscriber stopped"), ("beginning", "the beginning"), ("latest", "new messages only")];
 
 /// Properties of [`SubscribeForm`].
 #[derive(Properties, PartialEq)]
@@ -98,7 +95,7 @@ pub fn SubscribeForm(props: &SubscribeFormProps) -> Html {
                 <MessageList
                     id="message-list"
                     messages={inbox.messages.iter().cloned().collect::<Vec<_>>()}
-                    empty={"Nothing yet. Publish something: it arrives here by itself."}
+                    empty={"No messages yet. Publish one: it appears here automatically."}
                 />
             }
         </form>

@@ -70,7 +70,7 @@ pub fn Tabs(props: &TabsProps) -> Html {
     let tabs: Vec<TabMark> = TABS.iter().map(|(tab, id, words)| tab_mark(props, *tab, id, words)).collect();
     html! {
         <div class="card">
-            <TabList class="tabs" label="What to do" {tabs} />
+            <TabList class="tabs" label="Actions" {tabs} />
             <div class="tab-panel" role="tabpanel" aria-labelledby={chosen}>{panel}</div>
         </div>
     }

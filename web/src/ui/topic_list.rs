@@ -213,7 +213,7 @@ fn topic_row(props: &TopicListProps, topic: &TopicName, info: &TopicInfo, positi
         Service::Led(leader) => format!("led by {leader}"),
         Service::Leaderless => "no leader".to_owned(),
         Service::NoQuorum(_) => "cannot be written".to_owned(),
-        Service::Unknown => "leader not known".to_owned(),
+        Service::Unknown => "leader unknown".to_owned(),
     };
     html! {
         <li key={name.clone()} aria-posinset={(position.at + 1).to_string()} aria-setsize={position.of.to_string()}>

@@ -15,13 +15,13 @@ pub struct XrayViewProps {
 
 /// The meaning of each kind of cell, in the order of a message's life.
 const LEGEND: [(Standing, &str); 7] = [
-    (Standing::Readable, "stored and committed: a read here shows it"),
+    (Standing::Readable, "stored and committed: a read here returns it"),
     (Standing::Stored, "stored, not committed here yet"),
     (Standing::Fetching, "being fetched"),
     (Standing::Missing, "missing"),
     (Standing::Asleep, "on the disk of a node that is down"),
     (Standing::Away, "missing, and the node is down"),
-    (Standing::Unknown, "not known: no node that this page reaches can tell"),
+    (Standing::Unknown, "not known: no node that this page reaches can query it"),
 ];
 
 /// The X-ray of the chosen topic.
@@ -30,7 +30,7 @@ pub fn XrayView(props: &XrayViewProps) -> Html {
     let Some(scene) = XrayScene::of(&props.state) else {
         return html! {
             <p class="empty" data-testid="xray-empty">
-                {"Choose a topic, and see message by message which of its holders has what."}
+                {"Choose a topic to see which holder has which message."}
             </p>
         };
     };
@@ -40,7 +40,7 @@ pub fn XrayView(props: &XrayViewProps) -> Html {
                 {scene.summary()}
                 if scene.sample > 1 {
                     <span class="aside" data-testid="xray-sampled">
-                        {format!(" Under this load the nodes tell 1 in {} of their events; the ends are right to within a second, by asking.", scene.sample)}
+                        {format!(" Under this load the nodes report only 1 in {} of their events; the ends of the rows come from queries and are at most about a second old.", scene.sample)}
                     </span>
                 }
             </p>
@@ -182,7 +182,7 @@ fn twin(scene: &XrayScene) -> Html {
             <div class="scroll">
                 <table data-testid="xray-table">
                     <thead><tr>
-                        <th scope="col">{"Holder"}</th><th scope="col">{"State"}</th><th scope="col">{"Messages it can show"}</th>
+                        <th scope="col">{"Holder"}</th><th scope="col">{"State"}</th><th scope="col">{"Readable messages"}</th>
                         <th scope="col">{"Lag"}</th><th scope="col">{"A read with any"}</th>
                     </tr></thead>
                     <tbody>

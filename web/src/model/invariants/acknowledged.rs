@@ -90,7 +90,7 @@ impl Acknowledged {
         let lasts = location.holders.iter().filter_map(|holder| holder.last_offset).max();
         let last = lasts.map_or("none".to_owned(), |last| format!("#{last}"));
         Err(format!(
-            "{} #{} was acknowledged, but for {} s no holder has it, and all of them answer: their last message is {last}",
+            "{} #{} was acknowledged, but no holder has had it for {} s, although all of them answer: their last message is {last}",
             location.topic,
             highest.offset,
             (now_ms - since_ms) / 1_000
@@ -109,12 +109,12 @@ fn fewest_holders(dimension: Dimension) -> usize {
 fn check_holders(topic: &TopicName, offset: Offset, holders: &[Vertex], dimension: Dimension) -> Checked {
     let home = placement::home(topic.as_str(), dimension);
     if let Some(stranger) = holders.iter().find(|holder| !placement::members(home).any(|member| member == **holder)) {
-        return Err(format!("{topic} #{offset} is said to be on {stranger}, which is no holder of it: home is {home}"));
+        return Err(format!("{topic} #{offset} is reported on {stranger}, which is not a holder: its home is {home}"));
     }
     let fewest = fewest_holders(dimension);
     if holders.len() < fewest {
         return Err(format!(
-            "{topic} #{offset} was acknowledged on {} of its holders ({}); a majority of any group of voters here is at least {fewest}",
+            "{topic} #{offset} was acknowledged on {} of its holders ({}); the smallest possible quorum here is {fewest}",
             holders.len(),
             nodes(holders)
         ));

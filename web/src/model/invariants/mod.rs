@@ -108,29 +108,29 @@ impl Rule {
     pub fn promise(self) -> &'static str {
         match self {
             Rule::Leaders => "A group has at most one leader in a term.",
-            Rule::Agreement => "Whoever shows a message shows the same one at its offset.",
-            Rule::Acknowledged => "What is acknowledged is on enough holders, and stays.",
-            Rule::Offsets => "Offsets have no gaps, and each is given once.",
+            Rule::Agreement => "All sources show the same message at an offset.",
+            Rule::Acknowledged => "An acknowledged message is on enough holders, and stays there.",
+            Rule::Offsets => "Offsets have no gaps, and each is assigned once.",
         }
     }
 
     /// The kind of facts that the rule counts.
     pub fn facts(self) -> &'static str {
         match self {
-            Rule::Leaders => "words of nodes on who leads a term",
-            Rule::Agreement => "messages compared, read or pushed here",
-            Rule::Acknowledged => "acknowledgements and looks at the holders",
-            Rule::Offsets => "offsets acknowledged, read or pushed here",
+            Rule::Leaders => "reports about leaders",
+            Rule::Agreement => "messages compared, pulled or pushed here",
+            Rule::Acknowledged => "acknowledgements and checks of the holders",
+            Rule::Offsets => "offsets acknowledged, pulled or pushed here",
         }
     }
 
     /// How the rule gets its first fact; shown while it has none.
     pub fn wants(self) -> &'static str {
         match self {
-            Rule::Leaders => "waits for a node's word",
-            Rule::Agreement => "read the holders below, subscribe or pull, and it compares",
-            Rule::Acknowledged => "publish, and it looks where the message is",
-            Rule::Offsets => "publish, subscribe or pull, and it counts",
+            Rule::Leaders => "waiting for a node's report",
+            Rule::Agreement => "read the holders below, subscribe or pull to compare messages",
+            Rule::Acknowledged => "publish to check the holders of a message",
+            Rule::Offsets => "publish, subscribe or pull to check offsets",
         }
     }
 }

@@ -89,7 +89,7 @@ impl Offsets {
         *next = expected.max(offset.next());
         if offset > expected {
             return Err(format!(
-                "`{}` was pushed {} #{offset} where #{expected} was due",
+                "`{}` received {} #{offset} where #{expected} was expected",
                 delivery.subscriber, delivery.topic
             ));
         }
@@ -108,10 +108,10 @@ impl Offsets {
 
 fn check_answer(topic: &TopicName, messages: &[Message], cursor: Offset) -> Checked {
     let count = check_run(messages.iter().map(|message| message.offset))
-        .map_err(|(before, after)| format!("a pull of topic `{topic}` has offset {after} behind {before}"))?;
+        .map_err(|(before, after)| format!("a pull of topic `{topic}` returned offset {after} after {before}"))?;
     match messages.last() {
         Some(last) if last.offset.next() != cursor => {
-            Err(format!("a pull of topic `{topic}` ends with offset {}, and its cursor is {cursor}", last.offset))
+            Err(format!("a pull of topic `{topic}` ends with offset {}, but its cursor is {cursor}", last.offset))
         }
         _ => Ok(count),
     }
@@ -139,7 +139,7 @@ mod tests {
         assert!(broken.contains("offset 6 behind 4"), "{broken}");
         offsets.hear(1, &delivered(0, "a")).unwrap();
         let broken = offsets.hear(1, &delivered(2, "c")).unwrap_err();
-        assert!(broken.contains("#2 where #1 was due"), "{broken}");
+        assert!(broken.contains("#2 where #1 was expected"), "{broken}");
     }
 
     #[test]

@@ -126,8 +126,8 @@ fn why_words(why: cubecast_core::wire::event::DropReason) -> &'static str {
         DropReason::Cut => "the edge is cut",
         DropReason::Loss => "the edge loses frames",
         DropReason::Full => "the queue is full",
-        DropReason::NoRoute => "there is no way",
-        DropReason::HopLimit => "it went too far",
+        DropReason::NoRoute => "there is no route",
+        DropReason::HopLimit => "it reached the hop limit",
     }
 }
 
@@ -148,7 +148,7 @@ mod tests {
             assert!(clock[host] > 0, "{event:?}");
         }
         let stored =
-            lines.chunks(2).find(|event| event[0].starts_with("node-101") && event[1].contains("can be read")).unwrap();
+            lines.chunks(2).find(|event| event[0].starts_with("node-101") && event[1].contains("readable")).unwrap();
         assert!(stored[0].contains(r#""client":1"#) && stored[0].contains(r#""node-100":"#), "{stored:?}");
         let answered = lines.chunks(2).next_back().unwrap();
         assert!(answered[0].starts_with("client") || text.contains("receives answer from node-100"), "{answered:?}");

@@ -22,7 +22,7 @@ use crate::ui::lesson::{LessonCard, LessonList, LessonWish};
 use crate::ui::pulse::Pace;
 use crate::ui::words::words;
 
-const AFTERWARDS: &str = "Rewind and look again, or break something yourself: the cluster is yours.";
+const AFTERWARDS: &str = "Rewind and watch again, or break something yourself.";
 /// Minimum interval of redraws, milliseconds.
 const DRAW_EVERY_MS: f64 = 30.0;
 /// Milliseconds of each frame for the run; the rest is for drawing. A search gets more, because the user waits for it.
@@ -52,7 +52,7 @@ impl Show {
             Some(Ok(link)) => Show::of_link(link),
             Some(Err(why)) => {
                 let mut show = Show::of_link(Permalink::default());
-                show.remark("bad", format!("This address makes no run: {why}. Here is a quiet cluster instead."));
+                show.remark("bad", format!("Invalid simulation link: {why}. Showing a quiet cluster."));
                 show
             }
             None => Show::of_link(Permalink::default()),
@@ -75,7 +75,7 @@ impl Show {
             show.remark("plain", carried::words(show.player.spec()));
         }
         if let Some(unknown) = link.lesson.filter(|_| show.lesson.is_none()) {
-            show.remark("warning", format!("There is no lesson `{unknown}` here."));
+            show.remark("warning", format!("There is no lesson `{unknown}`."));
         }
         if let Some(version) = link.made_by {
             show.remark("warning", differs("This link was", &version));
@@ -97,7 +97,7 @@ impl Show {
         let report = &opened.report;
         let run = format!("{name}: seed {} of {}.", report.seed, report.scenario);
         match &report.findings.violations[..] {
-            [] => show.remark("good", format!("{run} Every promise was kept; play it to see how.")),
+            [] => show.remark("good", format!("{run} No invariant was violated. Press play to watch the run.")),
             violations => {
                 for violation in violations {
                     show.remark("bad", format!("{run} {} found: {}", violation.checker, violation.what));
@@ -115,7 +115,7 @@ impl Show {
     fn act(&mut self, act: Act) {
         let stands = self.player.mode() == Mode::Paused;
         match self.player.act(act) {
-            Ok(()) if stands => self.note = "Done. Time stands still: play or step to see what comes of it.".into(),
+            Ok(()) if stands => self.note = "Done. Time is paused: play or step to see the effect.".into(),
             Ok(()) => {}
             Err(refused) => self.note = refused.to_string(),
         }
@@ -125,12 +125,12 @@ impl Show {
         wish.grant(&mut self.player);
         let at_s = format!("{} s", seconds(self.player.shown_ms()));
         self.note = match (wish, self.player.mode()) {
-            (Wish::Fork, _) => format!("Forked at {at_s}: what was to come is gone."),
+            (Wish::Fork, _) => format!("Forked at {at_s}: the previous future was discarded."),
             (Wish::Speed(speed), _) => format!("Speed {}.", speed.words()),
             (Wish::Scrub(_) | Wish::CopyLink, _) => return,
             (_, Mode::Playing) => "Playing.".into(),
-            (_, Mode::Rewinding { .. }) => "Time runs backwards.".into(),
-            (_, Mode::Paused | Mode::Seeking { .. } | Mode::Scrubbing { .. }) => format!("Stands at {at_s}."),
+            (_, Mode::Rewinding { .. }) => "Playing backwards.".into(),
+            (_, Mode::Paused | Mode::Seeking { .. } | Mode::Scrubbing { .. }) => format!("Paused at {at_s}."),
         };
     }
 
@@ -183,7 +183,7 @@ fn link_to(lesson: Lesson) -> Permalink {
 
 fn differs(what: &str, version: &str) -> String {
     let ours = env!("CARGO_PKG_VERSION");
-    format!("{what} made by version {version}, and this page is {ours}: the run here may be another one.")
+    format!("{what} made by version {version}, and this page is version {ours}: the run may differ.")
 }
 
 /// The simulated page, with the run that its address requests.
@@ -373,7 +373,7 @@ fn copy_link(show: &Rc<RefCell<Show>>, redraw: &UseForceUpdateHandle) {
     let fragment = match link.write_short() {
         Ok(fragment) => fragment,
         Err(too_long) => {
-            let note = format!("This run does not fit into a link: {too_long}. Large messages take most of it.");
+            let note = format!("This run does not fit into a link: {too_long}. Large messages take up most of it.");
             show.borrow_mut().note = note;
             return redraw.force_update();
         }
@@ -381,7 +381,7 @@ fn copy_link(show: &Rc<RefCell<Show>>, redraw: &UseForceUpdateHandle) {
     browser::write_fragment(&fragment);
     let (show, redraw) = (show.clone(), redraw.clone());
     browser::copy(browser::address_with(&fragment), move |copied| {
-        let note = if copied { "The link is copied." } else { "The link stands in the address bar." };
+        let note = if copied { "The link was copied." } else { "The link is in the address bar." };
         show.borrow_mut().note = note.into();
         redraw.force_update();
     });

@@ -41,7 +41,7 @@ pub fn Setup(props: &SetupProps) -> Html {
         Callback::from(move |chosen: String| bits.set(chosen.parse().unwrap_or(3)))
     };
     let about = match (name.as_str(), catalogue::scenario(&name)) {
-        ("quiet", _) => "Nothing happens but what you do.".to_owned(),
+        ("quiet", _) => "No scenario: only your actions.".to_owned(),
         (_, Some(scenario)) => scenario.about,
         (_, None) => props.spec.course.about().to_owned(),
     };
@@ -114,7 +114,7 @@ pub fn Setup(props: &SetupProps) -> Html {
                 {"Open a trace"}
                 <input type="file" accept=".json,application/json" data-testid="trace-file" {onchange} />
             </label>
-            <p class="aside">{words(&about)}{" "}{"A trace of "}<code>{"cubecast sim"}</code>{" may also be dropped here."}</p>
+            <p class="aside">{words(&about)}{" "}{"A trace of "}<code>{"cubecast sim"}</code>{" can also be dropped here."}</p>
             if let Some(why) = refused.shown() {
                 <p class="bad" role="alert">{words(&why)}</p>
             }
@@ -123,13 +123,13 @@ pub fn Setup(props: &SetupProps) -> Html {
 }
 
 fn spec_of(name: &str, bits: u8, seed: &str) -> Result<Spec, String> {
-    let seed = seed.trim().parse().map_err(|_| format!("A seed is a whole number; `{}` is none.", visible(seed)))?;
+    let seed = seed.trim().parse().map_err(|_| format!("A seed is a whole number; `{}` is not.", visible(seed)))?;
     let dimension = Dimension::new(bits).map_err(|error| error.to_string())?;
     if name == "quiet" {
         return Ok(Spec::quiet(dimension, seed));
     }
-    let known =
-        catalogue::scenario(name).ok_or_else(|| format!("The scenario {name} came from a file: open it again."))?;
+    let known = catalogue::scenario(name)
+        .ok_or_else(|| format!("The scenario {name} came from a file: open the file again."))?;
     let scenario = cubecast_core::sim::Scenario { dimensions: vec![bits], ..known };
     scenario.check().map_err(|bad| format!("This cannot be run: {bad}."))?;
     Ok(Spec {

@@ -99,7 +99,7 @@ pub fn Transport(props: &TransportProps) -> Html {
     let is_playing = matches!(props.mode, Mode::Playing | Mode::Seeking { then_play: true, .. });
     let has_future = props.reached_ms >= props.shown_ms + 100;
     let note = match props.mode {
-        Mode::Seeking { .. } => format!("Making the run up to {} s…", seconds(props.shown_ms)),
+        Mode::Seeking { .. } => format!("Simulating up to {} s…", seconds(props.shown_ms)),
         _ => props.note.clone(),
     };
     let choose = props.wish.reform(|value: String| {
@@ -118,7 +118,7 @@ pub fn Transport(props: &TransportProps) -> Html {
             />
             <div class="keys">
                 { button("to-begin", "Go to the beginning (Home)", BEGIN, wish(Wish::Begin)) }
-                { button("rewind", "Let time run backwards", REWIND, wish(Wish::Rewind)) }
+                { button("rewind", "Play backwards", REWIND, wish(Wish::Rewind)) }
                 { button("step-back", "Back by 10 ms (left arrow; with shift by 1 s)", BACK, wish(Wish::Step(BACK_MS))) }
                 <button
                     type="button"
@@ -130,8 +130,8 @@ pub fn Transport(props: &TransportProps) -> Html {
                 >
                     { icon(if is_playing { PAUSE } else { PLAY }) }
                 </button>
-                { button("step", "On to what happens next (right arrow; with shift by 1 s)", STEP, wish(Wish::StepOn)) }
-                { button("to-end", "Go as far as the run was made (End)", END, wish(Wish::End)) }
+                { button("step", "Next event (right arrow; with shift by 1 s)", STEP, wish(Wish::StepOn)) }
+                { button("to-end", "Go to the end of the simulated time (End)", END, wish(Wish::End)) }
                 <output class="clock" data-testid="clock" data-ms={props.shown_ms.to_string()}>
                     {seconds(props.shown_ms)}<span>{" s"}</span>
                 </output>

@@ -164,7 +164,7 @@ impl Story {
                 match client_took_us {
                     Some(took) => {
                         format!(
-                            "{how} after {inside} in the cluster, {} to this page",
+                            "{how} after {inside} in the cluster, {} at this page",
                             describe::millis(*took as f64 / 1_000.0)
                         )
                     }
@@ -172,7 +172,7 @@ impl Story {
                 }
             }
         };
-        format!("{}{subject}{offset}, asked of {node}: {end}{term}", describe::action(action))
+        format!("{}{subject}{offset}, sent to {node}: {end}{term}", describe::action(action))
     }
 
     fn lane(&mut self, vertex: Vertex) -> Lane {
@@ -353,16 +353,16 @@ impl Teller<'_> {
         let is_of_group = |group: &Vertex| self.group == Some(*group) && is_meanwhile;
         let mark = |what, words: String| Some((what, words));
         let told = match event {
-            Event::RequestReceived { .. } if is_own => mark(MarkKind::Received, "takes the request in".into()),
+            Event::RequestReceived { .. } if is_own => mark(MarkKind::Received, "receives the request".into()),
             Event::RequestAnswered { error: None, .. } if is_own => mark(MarkKind::Answered, "answers".into()),
             Event::RequestAnswered { error: Some(code), .. } if is_own => {
                 mark(MarkKind::Failed, format!("refuses: {code}"))
             }
             Event::Committed { group, index } if is_of_group(group) && offset.is_some() => {
-                mark(MarkKind::Committed, format!("knows entry {index} to be committed"))
+                mark(MarkKind::Committed, format!("marks entry {index} as committed"))
             }
             Event::ReplicaStored { topic, .. } if self.is_message(event, offset) => {
-                mark(MarkKind::Stored, format!("{topic} #{} can be read here", offset.unwrap_or(0)))
+                mark(MarkKind::Stored, format!("makes {topic} #{} readable", offset.unwrap_or(0)))
             }
             Event::RoleChanged { group, role, term, .. } if is_of_group(group) => {
                 mark(MarkKind::Election, format!("{} in term {term}", describe::role(*role)))

@@ -33,7 +33,7 @@ fn the_client_asked_before_and_heard_after_by_half_of_what_it_measured_more() {
     assert!(
         story
             .title()
-            .contains("Publish news #7, asked of 100: answered after 2.0 ms in the cluster, 3.0 ms to this page"),
+            .contains("Publish news #7, sent to 100: answered after 2.0 ms in the cluster, 3.0 ms at this page"),
         "{}",
         story.title()
     );
