@@ -48,7 +48,10 @@ mod tests {
             words(403, "text/html", "<h1>Forbidden</h1>", "https://a/ws")
                 .contains("The server at https://a/ws answered 403")
         );
-        assert!(words(426, "text/plain", "This is the WebSocket of a Cubecast node.", "u").contains("the WebSocket does not"));
+        assert!(
+            words(426, "text/plain", "This is the WebSocket of a Cubecast node.", "u")
+                .contains("the WebSocket does not")
+        );
         assert!(words(404, "text/html", "", "https://a/cube/ws").contains("forward this path to a node's /ws"));
     }
 }
