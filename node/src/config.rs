@@ -137,7 +137,7 @@ pub enum ConfigError {
     Vertex { field: &'static str, error: CubeError },
     #[error("`addresses` lacks node {missing}: a cube of dimension {dimension} has {nodes} nodes, each with an address", nodes = 1 << dimension)]
     NoAddress { missing: Vertex, dimension: u8 },
-    #[error("`{field}`: `{given}` is no address: {error}")]
+    #[error("`{field}`: `{given}` is not an address: {error}")]
     Address { field: &'static str, given: String, error: AddressError },
     #[error(
         "`{field}`: others cannot reach a node at `{given}`, which is only where it may listen; write the address of its machine here, and `{given}` in `listen`"
@@ -462,9 +462,9 @@ mod tests {
         refused("\"10\"", "\"100\"", "`node`: `100` is not a node of this cube");
         refused("01 = \"a:2\", ", "", "`addresses` lacks node 01");
         refused("a:2", "a:1", "nodes 00 and 01 have the same address a:1");
-        refused("a:2", "a", "`a` is no address: it has no port; write HOST:PORT");
-        refused("a:2", "a:0", "`a:0` is no address: its port is not one of 1 to 65535");
-        refused("a:2", "::1:2", "`::1:2` is no address: an IPv6 address stands in brackets");
+        refused("a:2", "a", "`a` is not an address: the port is missing; use HOST:PORT");
+        refused("a:2", "a:0", "`a:0` is not an address: the port must be 1 to 65535");
+        refused("a:2", "::1:2", "`::1:2` is not an address: put an IPv6 address in brackets");
         refused("a:2", "0.0.0.0:2", "others cannot reach a node at `0.0.0.0:2`");
         refused("a:2", "[::]:2", "others cannot reach a node at `[::]:2`");
         refused("a:2", "A.:1", "nodes 00 and 01 have the same address a:1");
@@ -472,7 +472,11 @@ mod tests {
         refused("secret = \"0123456789abcdef\"", "", "`secret_file` is missing");
         refused("cluster", "secret_file = \"secret\"\ncluster", "`secret` and `secret_file` are both given");
         refused("cluster", "clutser", "unknown field `clutser`");
-        refused("cluster", "allow_host = [\"a b\"]\ncluster", "`allow_host`: `a b` is no address: its host is neither");
+        refused(
+            "cluster",
+            "allow_host = [\"a b\"]\ncluster",
+            "`allow_host`: `a b` is not an address: the host is neither",
+        );
         refused("cluster = \"demo\"", "cluster = \"demo\"\nsync = \"sometimes\"", "`sync`: ");
         refused(
             "cluster = \"demo\"",

@@ -170,22 +170,22 @@ pub enum Notice {
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum ClientError {
     /// The cluster said no, and would again.
-    #[error("{failure} (said node {served_by})")]
+    #[error("{failure} (from node {served_by})")]
     Refused { failure: Failure, served_by: Vertex },
     /// Time is up, and nothing was done.
     #[error("not done: {why}")]
     Unavailable { why: String },
     /// Time is up, or a repeat would not be safe: it may have been done, or not.
-    #[error("not known whether it was done: {why}")]
+    #[error("may or may not have been done: {why}")]
     InDoubt { why: String },
     /// [`super::MAX_IN_FLIGHT`] submissions are under way already; nothing was sent.
-    #[error("this client has {} requests under way already: wait for answers", super::MAX_IN_FLIGHT)]
+    #[error("this client has reached its limit of {} requests in progress; wait for answers", super::MAX_IN_FLIGHT)]
     Overloaded,
     /// The cluster has no such node; nothing was sent.
     #[error("the cluster has no node {node}")]
     UnknownNode { node: Vertex },
     /// The answer does not fit the request: the two sides do not speak the same version.
-    #[error("node {served_by} answered something else than it was asked")]
+    #[error("node {served_by} sent an answer that does not match the request")]
     Unexpected { served_by: Vertex },
     /// The client was shut down.
     #[error("the client was closed")]
