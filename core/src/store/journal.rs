@@ -27,7 +27,7 @@ pub struct Replayed {
 
 /// A record that is complete but cannot be decoded.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
-#[error("record {number} of the journal fits its check sum but cannot be decoded")]
+#[error("record {number} of the journal has a correct checksum but cannot be decoded")]
 pub struct BadRecord {
     /// The record's transaction number.
     pub number: u64,

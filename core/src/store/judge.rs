@@ -59,7 +59,7 @@ pub struct CutTail {
 pub enum Refused {
     #[error("{0}")]
     Bad(#[from] BadRow),
-    #[error("group #{0} is no vertex")]
+    #[error("group #{0} is not a valid vertex")]
     NoVertex(GroupCode),
 }
 
@@ -269,7 +269,7 @@ mod tests {
     fn a_log_is_cut_at_its_first_bad_or_missing_entry_whatever_lies_behind() {
         let good = |index| (index, Ok(entry(index)));
         let cases = [
-            (vec![good(101), (102, Err(bad(102))), good(103)], 102, "log entry 102 of group 010 does not fit"),
+            (vec![good(101), (102, Err(bad(102))), good(103)], 102, "log entry 102 of group 010 has a wrong checksum"),
             (vec![good(101), good(103), (104, Err(bad(104)))], 102, "log entry 102 of group 010 is missing"),
             (vec![good(104), good(105)], 101, "entries 101 to 103 are missing"),
         ];
@@ -363,7 +363,7 @@ mod tests {
     }
 
     fn bad(index: u64) -> BadRow {
-        BadRow { key: RowKey::Log(CODE, index), why: "does not fit its check sum" }
+        BadRow { key: RowKey::Log(CODE, index), why: "has a wrong checksum" }
     }
 
     fn home() -> Vertex {
