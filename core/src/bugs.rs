@@ -43,87 +43,87 @@ macro_rules! bugs {
 }
 
 bugs! {
-    /// What waits for a write is let go before the write is durable: acknowledgements of entries, and votes.
+    /// Acknowledgements of entries, and votes, are sent before the write that they depend on is durable.
     AcknowledgesBeforeSync => ["leaders", "prefixes", "acknowledged", "recovery"],
     /// A publish with `ack: one` is answered before its row in the outbox is durable.
     OutboxAcknowledgesBeforeSync => ["acknowledged", "outbox"],
-    /// Commands are answered when the leader alone has stored them.
+    /// Commands are answered when only the leader has stored them.
     AcknowledgesWithoutFollowers => ["acknowledged", "linearizable", "deletions"],
-    /// A snapshot is installed when its state is there, without the messages that belong to it.
+    /// A snapshot is installed as soon as its state has arrived, without its messages.
     SnapshotComesWithoutMessages => ["deliveries", "recovery", "linearizable"],
-    /// A snapshot carries all but the tables by which repeats are recognised.
+    /// A snapshot lacks the tables by which repeats are recognised.
     SnapshotForgetsRepeats => ["once", "prefixes"],
-    /// A member with an empty disk comes back as who it was, with its vote.
+    /// A member with an empty disk returns under its old identity, with its vote.
     WipedMemberVotes => ["acknowledged", "recovery", "deletions"],
-    /// A member whose log lost its damaged end comes back as who it was.
+    /// A member whose log lost its damaged end returns under its old identity.
     DamagedLogKeepsItsVote => ["acknowledged", "recovery"],
-    /// A member whose folder lost its journals, and the mark that tells so, comes back as who it was.
+    /// A member whose folder lost its journals, and the mark that reveals the loss, returns under its old identity.
     LostMarkIsTrusted => ["acknowledged", "recovery", "prefixes"],
-    /// A restart forgets for whom this member voted in the present term.
+    /// A restarted member forgets its vote in the present term.
     VoteIsForgotten => ["leaders"],
-    /// Of an append a member takes only what lies behind its own log, and keeps what conflicts.
+    /// A member stores only those entries of an append that lie past the end of its log, and keeps conflicting ones.
     ConflictIsKept => ["prefixes", "acknowledged", "recovery"],
-    /// A restart forgets what waits in the outbox.
+    /// A restarted node forgets the publishes in its outbox.
     OutboxIsLostAtRestart => ["acknowledged", "outbox", "recovery"],
-    /// What waits in the outbox is removed when it is offered, not when it is in the log.
+    /// A publish is removed from the outbox when it is offered to the leader, not when it is in the log.
     OutboxForgetsWhatItOffered => ["acknowledged", "outbox", "recovery"],
-    /// Every offer of the same outbox entry bears a number of its own.
+    /// Every offer of the same outbox entry has a new number.
     OutboxOffersUnderNewNumbers => ["once", "outbox"],
-    /// A leader answers linearizable reads without asking whether it still leads.
+    /// A leader answers linearizable reads without confirming that it still leads.
     ReadsWithoutReadIndex => ["linearizable", "deletions", "cursors"],
-    /// A leader answers linearizable reads for as long as it believes that nobody else can have been elected.
+    /// A leader answers linearizable reads for as long as its own clock rules out another leader.
     ReadsByLease => ["linearizable", "deletions", "cursors"],
     /// Any holder answers linearizable reads.
     FollowersServeLeaderReads => ["linearizable"],
-    /// A read with level `any` shows what is in the holder's log and not committed.
+    /// A read with level `any` returns uncommitted entries of the holder's log.
     AnyReadsTheUncommitted => ["prefixes", "refused", "linearizable"],
-    /// A publish that is recognised as a repeat uses up an offset.
+    /// A publish that is recognised as a repeat uses an offset.
     RepeatsUseUpOffsets => ["offsets", "recovery"],
     /// The leader moves the cursor of a committing pull before the client has the messages.
     CursorMovesBeforeDelivery => ["cursors"],
     /// A late copy of a commit moves the cursor back.
     CursorMovesBack => ["cursors"],
-    /// Numbers of requests begin again at every start.
+    /// Request numbers start again at every start of a node.
     NumbersBeginAgain => ["acknowledged", "linearizable", "cursors", "deletions"],
-    /// A request that is asked again bears a new number.
+    /// A retried request has a new number.
     RetriesUnderNewNumbers => ["once", "deletions"],
-    /// A client is told that nothing was done though its command was proposed.
+    /// A client receives `unavailable` although its command was proposed.
     SaysUnavailableThoughProposed => ["refused", "linearizable", "deletions"],
-    /// Deletions are not remembered, so that a late copy of a `create_topic` makes the topic again.
+    /// Deletions are not remembered, so a late copy of a `create_topic` creates the topic again.
     DeletionsAreForgotten => ["deletions"],
-    /// A holder that has not heard of a name refuses it, and the leader is not asked.
+    /// A holder that does not know a name refuses it without asking the leader.
     AnyHolderRefusesNames => ["registrations"],
-    /// A topic that is created again, and a subscription that begins again, does not know what came before it.
+    /// A topic that is created again, or a subscription that begins again, does not recognise requests from before it.
     LateCopiesCount => ["deletions", "refused", "cursors", "linearizable"],
-    /// A holder that gets a snapshot keeps the topics that were deleted meanwhile.
+    /// A holder that receives a snapshot keeps topics that were deleted in the meantime.
     SnapshotKeepsDeletedTopics => ["deletions", "prefixes"],
-    /// The number of a deleted topic is given to the next one.
+    /// The number of a deleted topic is reused for the next one.
     TopicNumbersAreUsedAgain => ["prefixes", "deletions", "invented"],
-    /// A message's time is what its leader's clock said, also where that is earlier than the time of the message before.
+    /// A message's time is its leader's clock, even if that is earlier than the time of the preceding message.
     TimesFollowTheClock => ["times"],
-    /// A packet forgets where it has been when its next hop is chosen.
+    /// The choice of the next hop ignores the nodes that a packet has already crossed.
     PacketsForgetTheirTrail => ["routes"],
-    /// A push subscriber that has fallen behind goes on at the end.
+    /// A push subscription that is behind skips to the end.
     PushSkipsToTheEnd => ["deliveries"],
-    /// What a fetch brought is delivered without a look at which offset is due.
+    /// Fetched messages are delivered without checking which offset is due.
     PushRepeatsWhatWasFetched => ["deliveries"],
-    /// A disk keeps a checkpoint in a crash, and loses the messages before it.
+    /// In a crash, a disk keeps a checkpoint but loses the messages before it.
     CheckpointsOutliveMessages => ["deliveries", "recovery", "linearizable"],
-    /// Damage on a member's disk is not repaired, and reads of it fail.
+    /// Damaged messages on a member's disk are not repaired, and reads of them fail.
     DamagedRowsStay => ["recovery", "deliveries"],
-    /// Frames are read without a look at their check sums.
+    /// Frames are read without verifying their checksums.
     AlteredFramesAreBelieved => ["invented", "prefixes", "acknowledged", "linearizable"],
-    /// Rows are read without a look at their check sums.
+    /// Rows are read without verifying their checksums.
     ChecksumsAreNotCompared => ["checksums"],
-    /// One client's pulls do not take turns: any number of them is begun at once.
+    /// Any number of one client's pulls run at once.
     PullsTakeNoTurns => ["queues"],
-    /// Publishes are taken however little room is left, by leaders and by followers.
+    /// Leaders and followers accept publishes regardless of the room left on their disks.
     PublishesIgnoreTheReserve => ["storage"],
     /// A process ends when its disk is full.
     FullDiskEndsTheNode => ["storage"],
-    /// A change of members is proposed as soon as its leader has applied the last one, whether or not the others know that.
+    /// A leader proposes a change of members as soon as it has applied the previous one, before the others have.
     ChangesDoNotWait => ["changes"],
-    /// Nobody hands the lead back to the home.
+    /// Leadership is never handed back to the home.
     HomeNeverLeadsAgain => ["recovery"],
 }
 

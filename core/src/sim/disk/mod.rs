@@ -79,7 +79,7 @@ pub enum WriteFailed {
 
 /// Damage that the check sums missed: a violation of what storage promises.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
-#[error("damage went unnoticed: {what}")]
+#[error("undetected damage: {what}")]
 pub struct Undetected {
     pub what: String,
 }

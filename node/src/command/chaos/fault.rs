@@ -124,7 +124,7 @@ impl std::fmt::Display for Fault {
             Fault::Kill { node } => write!(f, "{node} is killed"),
             Fault::KillAll => write!(f, "all nodes are killed"),
             Fault::Restart => write!(f, "one node after the other is restarted"),
-            Fault::Hang { node } => write!(f, "{node} hangs"),
+            Fault::Hang { node } => write!(f, "{node} is suspended"),
             Fault::Wipe { node } => write!(f, "{node} is killed and loses its disk"),
             Fault::Stop { node, mode } => write!(f, "{node} fails on request: {mode:?}"),
             Fault::Cut { edges } => write!(f, "cut: {}", edge_list(edges)),
@@ -133,7 +133,9 @@ impl std::fmt::Display for Fault {
                 write!(f, "{}: {delay_ms}+{jitter_ms} ms, {:.0} % lost", edge_list(edges), loss * 100.0)
             }
             Fault::Partition { side, one_way: false } => write!(f, "{} are cut off from the others", list(side)),
-            Fault::Partition { side, one_way: true } => write!(f, "{} are not heard by the others", list(side)),
+            Fault::Partition { side, one_way: true } => {
+                write!(f, "frames from {} to the others are dropped", list(side))
+            }
             Fault::Outside { side } => write!(f, "{} are cut off from the others, from outside", list(side)),
         }
     }

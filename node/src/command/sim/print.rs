@@ -100,7 +100,7 @@ fn figures(harvest: &Harvest, first: u64) -> Vec<(String, String)> {
         ("messages delivered", grouped(*delivered)),
         ("frames between nodes", grouped(frames.sent)),
         (
-            "of these lost, doubled, overtaking, cut off",
+            "of these lost, duplicated, reordered, cut off",
             [frames.lost, frames.doubled, frames.overtaking, frames.cut_off].map(grouped).join(", "),
         ),
         ("slowest recovery", format!("{:.2} s of virtual time", harvest.totals.slowest_recovery_us as f64 / 1e6)),
