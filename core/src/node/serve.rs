@@ -199,8 +199,8 @@ impl Node {
         let up = voters.iter().filter(|voter| self.is_member_up(**voter)).count();
         (up <= voters.len() / 2).then(|| {
             format!(
-                "only {up} of the {} voters of the replica group of {home} are reachable from its leader {}, which is no \
-                 majority",
+                "only {up} of the {} voters of the replica group of {home} are reachable from its leader {}, which is \
+                 no majority",
                 voters.len(),
                 self.me
             )
