@@ -1,19 +1,19 @@
 # shellcheck shell=bash
-# Sourced by the other scripts: where Cubecast's tools are. It looks and names; it installs nothing (scripts/setup does).
+# Sourced by the other scripts: finds Cubecast's tools. It installs nothing; scripts/setup does.
 #
-# Native builds use the cargo on the PATH and target/. Builds for wasm32 use that same cargo where it has the
-# wasm32 standard library, else a toolchain that scripts/setup keeps in the cache; they go to target-wasm/, because
-# two compilers in one target folder would rebuild each other's work for ever.
+# Native builds use the cargo on the PATH and target/. Builds for wasm32 use the same cargo if it has the wasm32
+# standard library, otherwise a toolchain that scripts/setup keeps in the cache. They use target-wasm/, because two
+# compilers that share a target folder rebuild each other's output every time.
 
 ROOT="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
 CACHE="${CUBECAST_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/cubecast}"
 WASM=wasm32-unknown-unknown
 
-# 0.22 needs a newer compiler than ours and takes twice as long to build.
+# Version 0.22 requires a newer compiler than ours and takes twice as long to build.
 TRUNK_VERSION=0.21.14
-# The command line tool and the crate must be of exactly one version. Cargo.toml names it, only there.
+# The command line tool and the crate must have exactly the same version. It is defined only in Cargo.toml.
 WASM_BINDGEN_VERSION="$(sed -n 's/^wasm-bindgen = "=\(.*\)"$/\1/p' "$ROOT/Cargo.toml")"
-# What reads the dashboard as assistive technology does, in the tests.
+# axe checks the accessibility of the dashboard in the tests.
 AXE_VERSION=4.14.1
 RUST_VERSION="$(sed -n 's/^rust-version = "\(.*\)"$/\1/p' "$ROOT/Cargo.toml")"
 
@@ -27,21 +27,21 @@ WASM_BINDGEN_DIR="$(tool_dir wasm-bindgen-cli "$WASM_BINDGEN_VERSION")"
 
 AXE="$(tool_dir axe-core "$AXE_VERSION")/axe.min.js"
 
-# Is the wasm32 standard library among those of this rustc?
+# Whether this rustc has the wasm32 standard library.
 has_wasm_std() {
   local libs
   libs="$("$1" --print target-libdir --target "$WASM" 2>/dev/null)" && compgen -G "$libs/libstd-*.rlib" >/dev/null
 }
 
-# The toolchain that scripts/setup assembles from Debian's packages. A standard library fits one compiler only,
-# so the folder carries the compiler's version.
+# The folder of the toolchain that scripts/setup assembles from Debian's packages. Its name contains the compiler's
+# version, because a standard library works only with the compiler that built it.
 DEBIAN_RUSTC=/usr/bin/rustc
 debian_toolchain() {
   [ -x "$DEBIAN_RUSTC" ] || return 1
   printf '%s/wasm-toolchain-%s' "$CACHE" "$("$DEBIAN_RUSTC" --version | sed 's/^rustc \([^ ]*\) (\([^ ]*\) .*/\1-\2/')"
 }
 
-# From here on `cargo`, `trunk` and `wasm-bindgen` are the ones for wasm32.
+# Puts the `cargo`, `trunk` and `wasm-bindgen` for wasm32 on the PATH.
 use_wasm() {
   local toolchain
   if ! has_wasm_std rustc && toolchain="$(debian_toolchain)" && [ -x "$toolchain/bin/rustc" ]; then
@@ -52,7 +52,7 @@ use_wasm() {
   use_browser
 }
 
-# wasm-bindgen-test and the end-to-end tests find the browser's driver here.
+# Sets CHROMEDRIVER, which wasm-bindgen-test and the end-to-end tests use.
 use_browser() {
   local driver
   if [ -z "${CHROMEDRIVER:-}" ] && driver="$(command -v chromedriver)"; then

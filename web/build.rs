@@ -1,4 +1,4 @@
-//! What the browser downloads bears no names of functions: nobody reads them there, and they are a fifth of the file.
+//! Strips function names from the wasm file of the page. They are not needed there and make up a fifth of the file.
 
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");

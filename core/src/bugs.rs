@@ -1,38 +1,40 @@
-//! Deliberate bugs: proof that the checkers of [`crate::check`] can fail.
+//! Deliberate bugs, which prove that the checkers of [`crate::check`] can fail.
 //!
-//! A checker that never found anything proves nothing. So mistakes that one could make here, and some that were made, can be put
-//! back: a node is told of one in its [`NodeConfig`](crate::node::NodeConfig), simulations are run until a checker notices, and
-//! `core/tests/bugs.rs` says which one did and after how many seeds.
+//! A checker that never found anything proves nothing. Therefore plausible mistakes, some of which were really made,
+//! can be enabled: a node receives one in its [`NodeConfig`](crate::node::NodeConfig), and simulations run until a
+//! checker reports it. `core/tests/bugs.rs` reports which checker did, and after how many seeds.
 //!
-//! Only with the cargo feature `bugs`, which nothing but that test turns on. Without it the question [`Bugs::has`] is `false`
-//! when the program is compiled, and what depends on it is not there.
+//! The bugs exist only with the cargo feature `bugs`, which only that test enables. Without it [`Bugs::has`] is `false`
+//! at compile time, and the code that depends on it is removed.
 
-/// Declares [`Bug`]: each with what is wrong, and the checkers that are expected to notice.
+/// Declares [`Bug`]: each bug with its description and the checkers that are expected to report it.
 macro_rules! bugs {
     ($($(#[doc = $about:literal])+ $bug:ident => [$($checker:literal),+],)+) => {
-        /// A mistake that can be made on purpose.
+        /// A deliberate bug.
         #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
         pub enum Bug {
             $($(#[doc = $about])+ $bug,)+
         }
 
         impl Bug {
+            /// All bugs, in order of declaration.
             pub const ALL: &[Bug] = &[$(Bug::$bug),+];
 
+            /// The variant's name.
             pub fn name(self) -> &'static str {
                 match self {
                     $(Bug::$bug => stringify!($bug),)+
                 }
             }
 
-            /// What is wrong, in a sentence.
+            /// What is wrong, in one sentence.
             pub fn about(self) -> &'static str {
                 match self {
                     $(Bug::$bug => concat!($($about),+).trim_ascii(),)+
                 }
             }
 
-            /// The names of the checkers one of which must notice it.
+            /// The checkers of which at least one must report it.
             pub fn caught_by(self) -> &'static [&'static str] {
                 match self {
                     $(Bug::$bug => &[$($checker),+],)+
@@ -127,12 +129,12 @@ bugs! {
     HomeNeverLeadsAgain => ["recovery"],
 }
 
-/// The bug that a part of a node has: none, but in tests.
+/// The bug enabled in a part of a node. There is none outside of tests.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub struct Bugs(#[cfg(feature = "bugs")] Option<Bug>);
 
 impl Bugs {
-    /// With this bug; without the feature `bugs`, with none.
+    /// Enables this bug. Without the feature `bugs`: none.
     #[cfg_attr(not(feature = "bugs"), expect(unused_variables, reason = "without the feature there is no bug"))]
     pub fn of(bug: Option<Bug>) -> Bugs {
         Bugs(
@@ -141,13 +143,13 @@ impl Bugs {
         )
     }
 
-    /// Whether this bug is there.
+    /// Whether this bug is enabled.
     #[cfg(feature = "bugs")]
     pub fn has(self, bug: Bug) -> bool {
         self.0 == Some(bug)
     }
 
-    /// Never.
+    /// Always false without the feature `bugs`.
     #[cfg(not(feature = "bugs"))]
     #[inline(always)]
     pub const fn has(self, _: Bug) -> bool {

@@ -23,62 +23,34 @@ pub enum Input {
     DeadlineReached,
 
     /// A connection to a neighbour is established and its identity is proven. It replaces any earlier connection.
-    PeerConnected {
-        peer: Vertex,
-    },
+    PeerConnected { peer: Vertex },
     /// The connection to a neighbour broke. The runtime reports it at once, because this is the fastest sign of a
     /// failure.
-    PeerDisconnected {
-        peer: Vertex,
-    },
+    PeerDisconnected { peer: Vertex },
     /// A frame arrived from a neighbour.
-    PeerFrame {
-        from: Vertex,
-        frame: PeerFrame,
-    },
+    PeerFrame { from: Vertex, frame: PeerFrame },
     /// A frame from a neighbour was altered in transit. The runtime closes the connection.
-    PeerAltered {
-        from: Vertex,
-    },
+    PeerAltered { from: Vertex },
 
     /// A client connected.
-    ClientConnected {
-        connection: ConnectionId,
-    },
+    ClientConnected { connection: ConnectionId },
     /// A client sent a request that passed all checks of [`crate::wire`].
-    ClientRequest {
-        connection: ConnectionId,
-        request: Request,
-    },
+    ClientRequest { connection: ConnectionId, request: Request },
     /// Frames from [`Effect::SendClient`] have left for the client. `bytes` is the sum of their
     /// [`ServerFrame::weight`].
-    ClientDrained {
-        connection: ConnectionId,
-        bytes: u64,
-    },
+    ClientDrained { connection: ConnectionId, bytes: u64 },
     /// The client disconnected.
-    ClientDisconnected {
-        connection: ConnectionId,
-    },
+    ClientDisconnected { connection: ConnectionId },
 
     /// All batches up to this number are durable, to the degree that the sync mode guarantees.
-    Written {
-        number: u64,
-    },
+    Written { number: u64 },
     /// The answer to [`Effect::ReadMessages`].
-    MessagesRead {
-        read: ReadId,
-        result: Result<Vec<StoredMessage>, ReadFailed>,
-    },
+    MessagesRead { read: ReadId, result: Result<Vec<StoredMessage>, ReadFailed> },
     /// The answer to [`Effect::ReopenStorage`].
-    StorageReopened {
-        recovered: Recovered,
-    },
+    StorageReopened { recovered: Recovered },
     /// The free space of the disk: reported at the start, and after each change that matters. It includes every batch
     /// passed to the engine before. Without this input a node assumes an unlimited disk.
-    StorageMeasured {
-        space: Space,
-    },
+    StorageMeasured { space: Space },
 }
 
 /// Why core closes a client's connection.

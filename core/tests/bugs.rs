@@ -1,9 +1,9 @@
-//! Proof that the checkers can fail: mistakes are put into every node of simulated clusters on purpose, one at a time, and each
-//! must be noticed by a checker that should notice it. Without them the same runs are clean.
+//! Proof that the checkers can fail. Each deliberate bug is enabled in every node of simulated clusters, one at a time,
+//! and one of its expected checkers must report it. Without bugs the same runs are clean.
 //!
-//! `cargo test -p cubecast-core --features bugs --test bugs`; the table goes past the harness, so that it is always seen.
-//! Each bug is looked for with the seed that showed it last; `-- --ignored` counts the seeds that it takes from the first on, and
-//! looks for each in the scenario of every fault, where some take longer to show.
+//! `cargo test -p cubecast-core --features bugs --test bugs`. The table bypasses the test harness's output capture, so
+//! it is always shown. Each bug is first tried with the seed that detected it last. `-- --ignored` counts the seeds that
+//! each bug needs from seed 0 on, and also searches in the scenario with every fault, where some take longer to show.
 
 use std::collections::BTreeSet;
 use std::io::Write;
@@ -16,10 +16,10 @@ use cubecast_core::check::workload::Load;
 use cubecast_core::cube::Dimension;
 use cubecast_core::sim::{Cut, EdgeConditions, Fault, FaultClass, Scenario, Scripted, Simulation, run};
 
-/// A bug that is not noticed within so many runs shows a hole: in what clients do, in what goes wrong, or in what is checked.
+/// Most runs per bug. A bug that is not reported by then reveals a gap in the workload, the faults or the checkers.
 const MOST_SEEDS: u64 = 1_000;
 
-/// What it took to notice each bug where it shows soonest; looked for once, for both tests.
+/// The result for each bug in the scenario where it shows soonest; computed once for both tests.
 static CAUGHT: LazyLock<Vec<Caught>> = LazyLock::new(|| {
     let caught = for_each(Bug::ALL, |bug| catch(*bug, weather_of(*bug), seen_with(*bug)));
     show(&caught);
@@ -70,13 +70,13 @@ fn every_checker_is_expected_to_notice_some_bug() {
     }
 }
 
-/// What came of the hunt for one bug.
+/// The result of the search for one bug.
 struct Caught {
     bug: Bug,
     weather: Weather,
     /// The seeds that were run.
     tried: Vec<u64>,
-    /// What was found with the last of them; nothing: it got away.
+    /// The findings of the last run. Empty: the bug was not detected.
     violations: Vec<Violation>,
 }
 
@@ -109,10 +109,15 @@ impl Caught {
         }
         let found: Vec<String> = violations.iter().map(ToString::to_string).collect();
         let found = if found.is_empty() { "nothing was noticed".into() } else { found.join("\n    ") };
-        Some(format!("{} should be noticed by {:?}; {weather:?}, {} seeds: {found}", bug.name(), bug.caught_by(), tried.len()))
+        Some(format!(
+            "{} should be noticed by {:?}; {weather:?}, {} seeds: {found}",
+            bug.name(),
+            bug.caught_by(),
+            tried.len()
+        ))
     }
 
-    /// Those that noticed, the expected ones first.
+    /// The checkers that reported the bug, the expected ones first.
     fn noticed_by(&self) -> String {
         let mut names: Vec<&str> = self.violations.iter().map(|violation| violation.checker.as_str()).collect();
         names.sort_by_key(|name| !self.bug.caught_by().contains(name));
@@ -133,7 +138,8 @@ fn show(caught: &[Caught]) {
     std::io::stderr().write_all(table.as_bytes()).expect("there is somewhere to write to");
 }
 
-/// Does it to all, on as many threads as there are processors; the results in the order of the items.
+/// Applies `work` to all items, on as many threads as there are processors. Returns the results in the order of the
+/// items.
 fn for_each<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R> {
     let next = AtomicUsize::new(0);
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
@@ -152,29 +158,29 @@ fn for_each<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> R + Sync) -> Vec
     done.into_iter().map(|(_, result)| result).collect()
 }
 
-/// What goes wrong while a bug is looked for.
+/// The faults during the search for a bug.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 enum Weather {
     /// Every fault at any time.
     Anything,
     /// Machines lose power while their disks are slow.
     Outages,
-    /// Nodes hang, and are cut off from each other.
+    /// Nodes hang or are cut off from each other.
     Silence,
-    /// Edges lose, double, delay, reorder and alter frames; topics come and go.
+    /// Edges lose, duplicate, delay, reorder and alter frames; topics are created and deleted.
     BadEdges,
-    /// Frames are doubled and overtake each other from the beginning to the end, and one topic comes and goes under them.
+    /// Frames are duplicated and overtake each other during the whole run, and one topic is created and deleted.
     Echoes,
-    /// Bits turn over on disks.
+    /// Bits flip on disks.
     Rot,
-    /// Disks are full, or what is published fills them.
+    /// Disks are full, or publishes fill them.
     FullDisks,
-    /// Edges and nodes of larger cubes fail so often that nobody knows the way.
+    /// Edges and nodes of larger cubes fail so often that routes are unknown.
     Holes,
 }
 
-/// The seed with which each bug was noticed last. Changes of behaviour make other runs of the same seeds: a bug that a seed does not
-/// show any more is looked for again, and the table that this prints has its new seed.
+/// The seed that detected each bug last. A change of behaviour changes the runs: if a seed no longer detects its bug, the
+/// bug is searched for from seed 0 on, and the printed table shows the new seed.
 const SEEN: &[(Bug, u64)] = &[
     (Bug::AcknowledgesBeforeSync, 7),
     (Bug::OutboxAcknowledgesBeforeSync, 16),
@@ -223,7 +229,7 @@ fn seen_with(bug: Bug) -> Option<u64> {
     SEEN.iter().find(|(seen, _)| *seen == bug).map(|(_, seed)| *seed)
 }
 
-/// Where a bug shows soonest.
+/// The scenario in which a bug shows soonest.
 fn weather_of(bug: Bug) -> Weather {
     match bug {
         Bug::AcknowledgesBeforeSync | Bug::OutboxAcknowledgesBeforeSync | Bug::VoteIsForgotten => Weather::Outages,
@@ -306,7 +312,7 @@ impl Weather {
     }
 }
 
-/// Every edge, for as long as the run lasts.
+/// Degrades every edge for the whole run.
 fn echoes(dimension: Dimension) -> Scripted {
     let edges = dimension.vertices().flat_map(|from| from.neighbours().map(move |to| (from, to))).collect();
     let conditions = EdgeConditions {

@@ -1,6 +1,6 @@
-//! Stories of subscriptions that end while messages are pushed for them: with their topic, or by another connection's word.
+//! Subscriptions that end during push deliveries: with their topic, or by a request on another connection.
 //!
-//! In each, a client gets the first messages in their order, one last word, and nothing after that.
+//! In each test, a client receives the first messages in order, one end notice, and nothing after that.
 
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ use cubecast_core::wire::event::{Event, EventKind};
 const LONG: Duration = Duration::from_secs(8);
 const A_MOMENT: Duration = Duration::from_millis(200);
 
-/// At home on 100, with replicas on 101, 110 and 000.
+/// Its home is 100, with replicas on 101, 110 and 000.
 fn news() -> TopicName {
     TopicName::new("news").unwrap()
 }
@@ -83,7 +83,7 @@ fn a_session_that_is_behind_does_not_go_on_in_the_second_topic() {
         for i in 0..20 {
             story.publish("001", &format!("m{i}"));
         }
-        // Its reads and fetches come back after all this.
+        // Its reads and fetches complete only after all this.
         for node in story.cluster.dimension().vertices() {
             story.cluster.slow_disk(node, Duration::from_millis(100));
         }
@@ -107,7 +107,7 @@ fn who_has_given_up_a_topics_messages_knows_at_its_next_start_that_it_is_deleted
     story.pass(A_MOMENT);
     story.cluster.dimension().vertices().for_each(|node| story.cluster.kill(node));
     for holder in ["100", "101", "110", "000"].map(vertex) {
-        // Alone: nobody can tell it what is committed.
+        // A single member cannot learn which entries are committed.
         story.cluster.start(holder);
         story.pass(A_MOMENT);
         let node = story.cluster.node(holder).expect("it was just started");
@@ -148,7 +148,7 @@ fn a_member_that_learns_of_it_by_a_snapshot_ends_its_sessions() {
     story.cut_off(at, true);
     story.pass(Duration::from_secs(2));
     story.send("001", [deletion(), creation()]);
-    // Enough that what the member lacks has left the log, and is sent as a snapshot.
+    // Enough that the entries which the member lacks have left the log and are sent as a snapshot.
     for _ in 0..12 {
         story.publish("001", &"of the second ".repeat(20_000));
     }
@@ -228,7 +228,7 @@ fn who_subscribes_again_after_an_end_is_served_again() {
         let mut story = Story::new(11);
         let listener = story.listen(at);
         story.publish("001", "first");
-        // All at once over one connection: the end of the first subscription is not taken for the end of the second.
+        // All at once over one connection: the end of the first subscription must not end the second.
         story.cluster.send(listener, unsubscription());
         story.cluster.send(listener, subscription());
         story.pass(A_MOMENT);
@@ -273,7 +273,7 @@ fn a_topic_and_the_one_after_it_have_different_ids() {
 
 struct Story {
     cluster: Cluster,
-    /// What came to the client that listens: contents, and reasons of ends.
+    /// Contents and end reasons that the listening client has received.
     heard: Vec<String>,
 }
 
@@ -292,7 +292,7 @@ impl Story {
         self.cluster.must(vertex(at), action).unwrap()
     }
 
-    /// It also reaches who listens, if anybody does.
+    /// Publishes, and waits until the message has reached the listener, if there is one.
     fn publish(&mut self, at: &str, content: &str) {
         self.must(at, publish(content));
         self.pass(A_MOMENT);
@@ -302,7 +302,7 @@ impl Story {
         self.must(at, deletion());
     }
 
-    /// Over one connection, without waiting for answers.
+    /// Sends over one connection without waiting for answers.
     fn send(&mut self, at: &str, actions: impl IntoIterator<Item = Action>) {
         let connection = self.cluster.connect_client(vertex(at));
         for action in actions {
@@ -329,7 +329,7 @@ impl Story {
         self.cluster.run_for(time);
     }
 
-    /// All so far.
+    /// Everything received so far.
     fn heard(&mut self, connection: ConnectionId) -> Vec<String> {
         let words = self.cluster.frames(connection).into_iter().filter_map(|frame| match frame {
             ServerFrame::Message(delivery) => Some(delivery.message.content.to_string()),
@@ -347,7 +347,7 @@ impl Story {
         self.heard.clone()
     }
 
-    /// All edges of a node, in both directions.
+    /// Cuts or restores all edges of a node in both directions.
     fn cut_off(&mut self, node: Vertex, cut: bool) {
         let conditions = LinkConditions { cut, ..LinkConditions::PERFECT };
         for other in node.neighbours() {

@@ -1,7 +1,8 @@
-//! core decides alike wherever it runs: these tests run natively (`cargo test`), as WebAssembly in Node.js
+//! Core makes the same decisions on every platform. These tests run natively (`cargo test`), as WebAssembly in Node.js
 //! (`make test-node`) and in Chromium (`make test-browser`).
 //!
-//! Write `#[wasm_bindgen_test(unsupported = test)]` where another file says `#[test]`. No threads, files or clocks here.
+//! Write `#[wasm_bindgen_test(unsupported = test)]` where other files use `#[test]`. Do not use threads, files or
+//! clocks here.
 
 use std::time::Duration;
 
@@ -19,8 +20,8 @@ fn a_number_has_the_same_bytes_everywhere() {
     assert_eq!(postcard::to_allocvec(&300u64).unwrap(), [0xAC, 0x02]);
 }
 
-/// A day with a bit of everything: the hash over all effects of all nodes, pinned. Whoever changes what core decides changes the
-/// number here; that it is one number says that native, Node.js and Chromium agree, byte for byte.
+/// A bit of everything. The hash over all effects of all nodes is pinned: native, Node.js and Chromium agree byte for
+/// byte. A change of core's decisions changes this number.
 #[wasm_bindgen_test(unsupported = test)]
 fn the_same_seed_gives_the_same_trace_on_every_machine() {
     let mut cluster = cluster(3, 42);
@@ -41,7 +42,7 @@ fn the_same_seed_gives_the_same_trace_on_every_machine() {
 
 const TRACE: u64 = 0xf607_8f60_fbb2_db38;
 
-/// Random runs with every class of fault: what happened and what was found is the same on every machine, to the last bit.
+/// Random runs with every class of fault. Events and findings are equal on every machine, to the last bit.
 #[wasm_bindgen_test(unsupported = test)]
 fn a_seed_makes_the_same_run_on_every_machine() {
     let scenario = Scenario { seconds: 6, fault_every_ms: 300, ..Scenario::default() };
@@ -124,7 +125,7 @@ fn vertex(text: &str) -> Vertex {
     text.parse().unwrap()
 }
 
-/// At home on 100 in three dimensions.
+/// Its home is 100 in three dimensions.
 fn topic() -> TopicName {
     TopicName::new("news").unwrap()
 }
@@ -161,7 +162,7 @@ impl Story {
         self.sim.run_for(Duration::from_millis(5));
     }
 
-    /// What a linearizable read finds.
+    /// The result of a linearizable read.
     fn stored(&mut self) -> Vec<String> {
         let at = self.sim.dimension().vertices().next().unwrap();
         let pull = Action::Pull {

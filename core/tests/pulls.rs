@@ -1,4 +1,4 @@
-//! Stories of clients that ask for much, in virtual time.
+//! Clients with many large pulls, in virtual time.
 
 use std::time::Duration;
 
@@ -11,14 +11,15 @@ use cubecast_core::wire::answer::{Answer, Done, ErrorCode, NodeState};
 use cubecast_core::wire::client::{Ack, Action, ReadLevel};
 
 const MEBIBYTE: usize = 1 << 20;
-/// Pulls of one connection that are begun at once.
+/// Pulls of one connection that start at once.
 const AT_ONCE: usize = 6;
 
-/// The home of the topic `news`, and a node that holds nothing of it.
+/// The home of the topic `news`, and a node that is not a member of its group.
 const HOME: &str = "100";
 const FAR: &str = "011";
 
-/// Their answers together are five times what may wait for a client: were all begun at once, it would be closed.
+/// The answers together are five times the queue limit of a client. If all pulls started at once, its connection would
+/// be closed.
 #[test]
 fn a_client_that_asks_for_much_at_once_gets_it_all() {
     const PULLS: usize = 40;
@@ -38,7 +39,8 @@ fn a_client_that_asks_for_much_at_once_gets_it_all() {
     assert!(all, "{} of {PULLS} pulls are not answered", asked.len());
 }
 
-/// It is asked again every second; were it begun again each time, no answer would ever be the one that is waited for.
+/// The ask is repeated every second. If each repetition restarted the pull, its answer would never match the awaited
+/// one.
 #[test]
 fn a_pull_from_a_disk_that_is_slower_than_its_asker_is_read_once_and_answered() {
     for read in [ReadLevel::Leader, ReadLevel::Any] {
@@ -60,12 +62,12 @@ fn a_pull_from_a_disk_that_is_slower_than_its_asker_is_read_once_and_answered() 
     }
 }
 
-/// A holder's disk is asked for no more at a time than its memory bears, and all are served in turn.
+/// Reads from a holder's disk are limited to the bytes that its memory can hold, and all are served in turn.
 #[test]
 fn many_clients_that_ask_for_much_take_turns_at_the_disk() {
     let mut cluster = cluster(23, 4, 10);
     cluster.slow_disk(vertex(HOME), Duration::from_millis(20));
-    // Each may bring four messages of a mebibyte.
+    // Each may return four messages of one mebibyte.
     let mut asked = ask_for_much(&mut cluster, 60);
     let mut most_waiting = 0;
     let all = cluster.run_until(Duration::from_secs(5), |cluster| {
@@ -86,7 +88,7 @@ fn many_clients_that_ask_for_much_take_turns_at_the_disk() {
     assert!(most_waiting > 300, "most of 360 wait at first: {most_waiting}");
 }
 
-/// The reaction to one pull too many: its origin asks again, and in the end tells its client what is wrong.
+/// The reaction to one pull beyond the limit: its origin asks again, and finally reports the reason to its client.
 #[test]
 fn a_holder_with_too_many_pulls_under_way_sends_the_next_one_back() {
     let mut cluster = cluster(24, 4, 10);
@@ -127,7 +129,7 @@ fn brought_messages(answer: &Answer) -> bool {
     matches!(&answer.result, Ok(Done::Pulled { messages, .. }) if !messages.is_empty())
 }
 
-/// A settled cluster with a topic of so many messages of so many bytes, and a subscriber at its beginning.
+/// A settled cluster with a topic of `messages` messages of `bytes` bytes each, and a subscriber at its beginning.
 fn cluster(seed: u64, messages: usize, bytes: usize) -> Cluster {
     let mut cluster = Cluster::new(Dimension::new(3).unwrap(), seed);
     let at = vertex(FAR);
@@ -144,7 +146,7 @@ fn cluster(seed: u64, messages: usize, bytes: usize) -> Cluster {
     cluster
 }
 
-/// As many pulls as are begun at once, of each of so many clients of the home.
+/// Sends as many pulls as start at once, from each of `clients` clients of the home.
 fn ask_for_much(cluster: &mut Cluster, clients: usize) -> Vec<(ConnectionId, u64)> {
     let mut asked = Vec::new();
     for _ in 0..clients {

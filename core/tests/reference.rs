@@ -1,4 +1,4 @@
-//! docs/PROTOCOL.md knows every word of the protocol.
+//! docs/PROTOCOL.md documents every action, error, event and limit of the protocol.
 
 use cubecast_core::wire::answer::{EndReason, ErrorCode, ServerFrame, SubscriptionEnded};
 use cubecast_core::wire::json::{ACTIONS, render};
@@ -10,7 +10,7 @@ fn missing<'a>(words: impl IntoIterator<Item = &'a str>) -> Vec<&'a str> {
     words.into_iter().filter(|word| !REFERENCE.contains(word)).collect()
 }
 
-/// The rows of the reference's error table: `| `code`, `code` | ...`.
+/// The codes in the rows of the reference's error table: `| `code`, `code` | ...`.
 fn documented_codes() -> Vec<&'static str> {
     let table =
         REFERENCE.split("## Errors").nth(1).and_then(|rest| rest.split("\n## ").next()).expect("a section on errors");

@@ -1,4 +1,4 @@
-//! The promises of [`cubecast_core::route`], searched over random cubes with dead vertices and cut edges.
+//! The guarantees of [`cubecast_core::route`], tested on random cubes with dead vertices and cut edges.
 #![cfg(not(target_family = "wasm"))]
 
 use std::collections::VecDeque;
@@ -67,12 +67,12 @@ enum Damage {
     OneWay,
 }
 
-/// What the vertices are told about distances.
+/// The distances that the vertices have.
 #[derive(Clone, Copy, Debug)]
 enum Knowledge {
     None,
     True,
-    /// As remembered from another time: any number, or none.
+    /// Outdated: any number, or none.
     Wrong,
 }
 
@@ -80,7 +80,7 @@ enum Knowledge {
 struct Trip {
     from: Vertex,
     to: Vertex,
-    /// Per vertex, the edges that carry what it sends.
+    /// For each vertex, the edges that carry its packets.
     usable: Vec<u16>,
     seed: u64,
 }
@@ -88,7 +88,7 @@ struct Trip {
 struct Walk {
     end: NextHop,
     trail: Trail,
-    /// Every vertex that the packet was at, in order.
+    /// Every vertex that the packet visited, in order.
     met: Vec<Vertex>,
     entered_forward: Vec<Vertex>,
 }
@@ -172,7 +172,7 @@ impl Walk {
     }
 }
 
-/// Edges with both directions cut, and as an extreme of it dead vertices: all of their edges.
+/// Removes edges in both directions, and all edges of some vertices, which are then dead.
 fn cut_both_ways(usable: &mut [u16], cube: Dimension, rng: &mut fastrand::Rng, percent: u32) {
     for vertex in cube.vertices() {
         let dead = rng.u32(0..200) < percent;

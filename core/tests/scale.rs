@@ -1,4 +1,4 @@
-//! How the cube grows, on cubes that are measured in no time.
+//! Growth with the cube, on cubes small enough to measure in a test.
 
 use cubecast_core::cube::Dimension;
 use cubecast_core::sim::scale::{EDGE, Figures, Sizes, measure, theory};
@@ -34,7 +34,7 @@ fn all_know_of_a_death_within_the_edges_of_theory_and_for_the_frames_of_one_floo
     for dimension in 2..=4 {
         let figures = cube(dimension, 3);
         let news = figures.news;
-        // Looked at ten times an edge: the figure may be late by one look.
+        // The state is sampled ten times per edge delay, so the figure may be late by one sample.
         let most = (theory::news_edges(dimension) + 0.1) * EDGE.as_micros() as f64 / 1e3;
         assert!(news.first_ms <= news.median_ms && news.median_ms <= news.last_ms, "d = {dimension}: {news:?}");
         assert!(news.slowest_ms <= most, "d = {dimension}: {news:?}");

@@ -1,4 +1,4 @@
-//! What clients and nodes say to each other, in JSON and in binary: the same words, the same limits, and bytes that stay.
+//! The protocols of clients and nodes, in JSON and in binary: equal vocabulary, equal limits, and stable bytes.
 #![cfg(not(target_family = "wasm"))]
 
 #[path = "wire/binary.rs"]

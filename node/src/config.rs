@@ -1,37 +1,40 @@
-//! A node's configuration: read from a file and from flags as it was typed, then turned, once, into a valid [`Config`].
+//! The configuration of a node. Settings from a file and from flags are collected as typed, then validated once into
+//! a [`Config`].
 //!
 //! ```toml
 //! node = "100"
 //! dimension = 3
 //! cluster = "demo"
 //! secret_file = "../secret"        # or secret = "..."; the same for all nodes of the cluster
-//! data = "store"                   # where this node keeps its state
+//! data = "store"                   # the folder with this node's state
 //! listen = "127.0.0.1:8004"        # default: the node's own address
 //! advertise = "127.0.0.1:8004"     # default: the node's own address
 //! sync = "always"                  # or interval=MS, or never
 //! allow_faults = false
 //! web = "dist"
 //! allow_origin = ["https://board.example"]
-//! allow_host = ["cube.example"]    # names by which this node may be asked, beside those in [addresses]; "*": all
+//! allow_host = ["cube.example"]    # accepted Host headers, in addition to the hosts in [addresses]; "*": all
 //!
 //! [addresses]                      # every node of the cube
 //! 000 = "127.0.0.1:8000"
 //! # ...
 //!
 //! [limits]
-//! clients = 4096                   # connections
-//! unanswered = 1024                # requests of one connection
-//! content_bytes = 1048576          # of one message
-//! registrations_per_second = 200   # new publishers and subscribers from clients; ten times as many at once
-//! names_expire_after = "30d"       # publishers and subscribers that are not used for so long are deleted; default: never
-//! silence_s = 60                   # a client from which nothing comes for so long, not even an answer to a ping, is gone
+//! clients = 4096                   # client connections
+//! clients_of_one = 2048            # of these, from one address or IPv6 network (/64); default: half of `clients`
+//! unanswered = 1024                # unanswered requests of one connection
+//! content_bytes = 1048576          # content of one message
+//! registrations_per_second = 200   # new publishers and subscribers; bursts up to ten times as many
+//! names_expire_after = "30d"       # deletes publishers and subscribers unused for this long; default: never
+//! silence_s = 60                   # closes a client connection that sends nothing for this long, not even pongs
 //!
 //! [storage]
-//! reserve = "64MiB"                # no publishes below this; default: an eighth of the disk, 256 MiB at most
-//! shared_by = 1                    # so many nodes have their data on this disk
+//! reserve = "64MiB"                # publishes need more free space; default: an eighth of the disk, at most 256 MiB
+//! shared_by = 1                    # number of nodes with data on this disk
 //! ```
 //!
-//! Paths are relative to the file's folder, those of flags to the working folder. A flag wins over the file.
+//! Paths in the file are relative to the file's folder. Paths in flags are relative to the working folder. A flag
+//! overrides the file.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -51,78 +54,119 @@ use crate::transport::Limits;
 use crate::transport::handshake::{MIN_SECRET, Secret};
 use crate::transport::origin::host_name;
 
-/// Place in a client's message for all but the content, and for small requests that share a message.
+/// Space in a client's WebSocket message for everything except the content, and for small requests that share a
+/// message. Bytes.
 const MESSAGE_BESIDE_CONTENT: usize = 2 << 20;
 
-/// The most `registrations_per_second`, for measurements of how many there can be.
+/// The highest `registrations_per_second`. It is for measurements of the maximum registration rate.
 pub const UNLIMITED_REGISTRATIONS: usize = 1_000_000;
 
-/// A node's configuration; every field is valid.
+/// A valid configuration of one node.
 #[derive(Clone, Debug)]
 pub struct Config {
+    /// The vertex that this node serves.
     pub vertex: Vertex,
+    /// The cluster's name, the same on all of its nodes.
     pub cluster: String,
+    /// The cluster's secret, the same on all of its nodes.
     pub secret: Secret,
+    /// The folder with this node's state.
     pub data: PathBuf,
+    /// The address that this node listens on, `HOST:PORT`.
     pub listen: String,
-    /// By the index of the vertex; this node's own is the one that it advertises.
+    /// One `HOST:PORT` for each vertex, by the vertex's index. This node's own entry is its advertised address.
     pub addresses: Vec<String>,
+    /// When writes are synced to the disk.
     pub sync: SyncMode,
+    /// Whether clients may request faults on this node.
     pub allow_faults: bool,
+    /// The folder with the web page's files, if this node serves them.
     pub web: Option<PathBuf>,
+    /// Origins of web pages that may open connections, in addition to the cluster's own.
     pub allow_origin: Vec<String>,
+    /// Accepted hosts, in addition to the hosts of the cluster's addresses; `*` accepts all.
     pub allow_host: Vec<String>,
+    /// Limits of the transport.
     pub limits: Limits,
-    /// What core holds requests against.
+    /// Limits that core enforces on requests.
     pub requests: RequestLimits,
+    /// The rules for free space on the disk.
     pub room: RoomRules,
 }
 
-/// The configuration as it was typed, in a file or in flags.
+/// The configuration as typed, in a file or in flags. The module documentation explains the fields.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Typed {
+    /// The vertex that this node serves, as d bits.
     pub node: Option<String>,
+    /// The dimension d of the cube.
     pub dimension: Option<u8>,
+    /// The cluster's name.
     pub cluster: Option<String>,
+    /// The cluster's secret. Excludes `secret_file`.
     pub secret: Option<String>,
+    /// The file with the cluster's secret. Excludes `secret`.
     pub secret_file: Option<PathBuf>,
+    /// The folder with this node's state.
     pub data: Option<PathBuf>,
+    /// The address to listen on. Default: the node's own entry in `addresses`.
     pub listen: Option<String>,
+    /// The address that other nodes and clients connect to. It replaces the node's own entry in `addresses`.
     pub advertise: Option<String>,
+    /// `always`, `interval=MS` or `never`.
     pub sync: Option<String>,
+    /// Whether clients may request faults on this node.
     pub allow_faults: Option<bool>,
+    /// The folder with the web page's files.
     pub web: Option<PathBuf>,
+    /// Origins of web pages that may open connections.
     pub allow_origin: Option<Vec<String>>,
+    /// Accepted hosts, in addition to those in `addresses`.
     pub allow_host: Option<Vec<String>>,
+    /// One `HOST:PORT` for each vertex of the cube.
     #[serde(default)]
     pub addresses: BTreeMap<String, String>,
+    /// The table `[limits]`.
     #[serde(default)]
     pub limits: TypedLimits,
+    /// The table `[storage]`.
     #[serde(default)]
     pub storage: TypedStorage,
 }
 
+/// The table `[storage]`, as typed.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TypedStorage {
+    /// Free space that publishes leave on the disk, for example `64MiB`.
     pub reserve: Option<String>,
+    /// Number of nodes with data on this disk.
     pub shared_by: Option<u64>,
 }
 
+/// The table `[limits]`, as typed.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TypedLimits {
+    /// Client connections, at most.
     pub clients: Option<usize>,
+    /// Client connections from one address, or one IPv6 network (/64), at most. Default: half of `clients`, rounded
+    /// up.
     pub clients_of_one: Option<usize>,
+    /// Unanswered requests of one connection, at most.
     pub unanswered: Option<usize>,
+    /// Content of one message, at most. Bytes.
     pub content_bytes: Option<usize>,
+    /// Silence after which a client connection is closed. Seconds.
     pub silence_s: Option<usize>,
+    /// New publishers and subscribers per second.
     pub registrations_per_second: Option<usize>,
+    /// Time without use after which publishers and subscribers are deleted, for example `30d`. Default: never.
     pub names_expire_after: Option<String>,
 }
 
-/// What is wrong with a configuration. Each names the field, what it holds and what it should.
+/// An error in a configuration. Each names the field, its value and the valid values.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
     #[error("the configuration {file} cannot be read: {error}", file = file.display())]
@@ -165,7 +209,7 @@ pub enum ConfigError {
 }
 
 impl Typed {
-    /// Reads a file; its relative paths become relative to its folder.
+    /// Reads a configuration file. Its relative paths are resolved against its folder.
     pub fn read(file: &Path) -> Result<Typed, ConfigError> {
         let unreadable = |error| ConfigError::Unreadable { file: file.into(), error };
         let mut opened = File::open(file).map_err(unreadable)?;
@@ -183,7 +227,7 @@ impl Typed {
         Ok(typed)
     }
 
-    /// These settings where they are given, the others elsewhere.
+    /// Merges two configurations. A setting in `self` overrides the one in `other`.
     pub fn or(self, other: Typed) -> Typed {
         let own_secret = self.secret.is_some() || self.secret_file.is_some();
         Typed {
@@ -220,7 +264,7 @@ impl Typed {
         }
     }
 
-    /// Checks everything, once.
+    /// Validates all settings.
     pub fn check(self) -> Result<Config, ConfigError> {
         let dimension = check_dimension(required("dimension", "the cube has 2^dimension nodes", self.dimension)?)?;
         let node = required("node", "the vertex that this node serves, such as 100", self.node)?;
@@ -265,7 +309,7 @@ impl TypedLimits {
             clients,
             clients_of_one: in_range("clients_of_one", self.clients_of_one.unwrap_or(clients.div_ceil(2)), 1, 100_000)?,
             unanswered: in_range("unanswered", self.unanswered.unwrap_or(limits.unanswered), 1, 65_536)?,
-            // JSON may escape every byte of the content as six.
+            // JSON may escape every byte of the content as six bytes.
             client_message: 6 * self.check_content()? + MESSAGE_BESIDE_CONTENT,
             silence: self.check_silence()?,
             first_request: limits.first_request,
@@ -295,14 +339,14 @@ impl TypedLimits {
 }
 
 impl Config {
-    /// The hosts by which this cluster is known, without ports.
+    /// The hosts of this cluster's addresses and the allowed hosts, without ports.
     pub fn own_hosts(&self) -> Vec<String> {
         let from_addresses = self.addresses.iter().chain([&self.listen]).map(|address| host_name(address));
         from_addresses.chain(self.allow_host.iter().cloned()).collect()
     }
 }
 
-/// A dimension that real processes serve.
+/// Checks that real processes can serve a cube of this dimension.
 pub fn check_dimension(given: u8) -> Result<Dimension, ConfigError> {
     match Dimension::new(given) {
         Ok(dimension) if given <= Dimension::MAX_PROCESSES => Ok(dimension),
@@ -310,7 +354,7 @@ pub fn check_dimension(given: u8) -> Result<Dimension, ConfigError> {
     }
 }
 
-/// `1048576`, `1024KiB` or `1MiB`.
+/// Parses a size like `1048576`, `1024KiB` or `1MiB` into bytes.
 pub fn parse_size(text: &str) -> Result<u64, ConfigError> {
     let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
     let unit = match &text[digits.len()..] {
@@ -325,7 +369,7 @@ pub fn parse_size(text: &str) -> Result<u64, ConfigError> {
     bytes.ok_or_else(|| ConfigError::Size { given: text.to_owned() })
 }
 
-/// `30d`, `12h` or `90s`.
+/// Parses a time like `30d`, `12h` or `90s`. It must lie between 1 second and 10 years.
 pub fn parse_expiry(text: &str) -> Result<Duration, ConfigError> {
     const BOUNDS: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(10 * 365 * 24 * 3_600);
     let parsed = humantime::parse_duration(text).ok().filter(|time| BOUNDS.contains(time));
@@ -349,12 +393,12 @@ fn check_addresses(dimension: Dimension, typed: &BTreeMap<String, String>) -> Re
     dimension.vertices().map(|vertex| by_vertex.remove(&vertex).ok_or(missing(vertex))).collect()
 }
 
-/// As it is written in one way, so that equal addresses are equal texts.
+/// Parses an address. The parsed form is canonical, so equal addresses have equal texts.
 fn check_address(field: &'static str, given: &str) -> Result<Address, ConfigError> {
     given.parse().map_err(|error| ConfigError::Address { field, given: given.to_owned(), error })
 }
 
-/// Names without ports, or `*`; each as it is written in one way.
+/// Parses hosts without ports, or `*`, into their canonical form.
 fn check_hosts(typed: Vec<String>) -> Result<Vec<String>, ConfigError> {
     let check = |given: String| match given.parse::<Host>() {
         _ if given == "*" => Ok(given),
@@ -365,7 +409,7 @@ fn check_hosts(typed: Vec<String>) -> Result<Vec<String>, ConfigError> {
     typed.into_iter().map(check).collect()
 }
 
-/// One by which others are to reach a node.
+/// Parses an address that other nodes connect to. An unspecified address is an error.
 fn check_reachable(field: &'static str, given: &str) -> Result<String, ConfigError> {
     let address = check_address(field, given)?;
     if address.host.is_unspecified() {
@@ -399,7 +443,7 @@ fn read_secret(typed: Option<String>, file: Option<PathBuf>) -> Result<Secret, C
     Secret::new(text.trim().as_bytes()).ok_or(ConfigError::Secret)
 }
 
-/// What a file holds that only its owner can read.
+/// Reads a file. It is an error if users other than its owner can read the file.
 fn read_private(file: &Path) -> Result<String, ConfigError> {
     let unreadable = |error| ConfigError::Unreadable { file: file.into(), error };
     let mut opened = File::open(file).map_err(unreadable)?;

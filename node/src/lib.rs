@@ -1,4 +1,5 @@
-//! Cubecast performs here: sockets, disks, signals, the command line. What is done is decided by `cubecast_core`.
+//! The node crate performs input and output: sockets, disks, signals and the command line. `cubecast_core` makes the
+//! decisions.
 //!
 //! ```text
 //! command -> config -> process -> storage, runtime, transport      (one node)

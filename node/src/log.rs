@@ -1,10 +1,10 @@
-//! Logs: tracing is set up here, and each of core's events becomes one line.
+//! Logging: configures tracing, and writes one line for each of core's events.
 //!
-//! Lines go to standard error, with a UTC timestamp, as text or as JSON. Level `info` tells what fails, what returns and who
-//! leads; `debug` adds every request and its answer, every replica stored and every link; `trace` adds frames.
+//! Lines go to standard error, with a UTC timestamp, as text or as JSON. Level `info` reports failures, recoveries
+//! and changes of leader. `debug` adds requests and their answers, stored replicas and links. `trace` adds frames.
 //!
 //! ```text
-//! event -> level filter -> repeats: written, or counted -> format -> sink: written, or counted
+//! event -> level filter -> repeats: write or count -> format -> sink: write or count
 //! ```
 
 mod repeats;
@@ -33,7 +33,7 @@ use crate::storage::OpenReport;
 use repeats::Repeats;
 use sink::Sink;
 
-/// How log lines are written.
+/// The format of log lines.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, clap::ValueEnum)]
 pub enum LogFormat {
     #[default]
@@ -41,11 +41,13 @@ pub enum LogFormat {
     Json,
 }
 
-/// What this process logs through, once logging is set up.
+/// The filter for repeated lines and the sink, after logging is set up.
 static LOG: OnceLock<(Repeats, Sink)> = OnceLock::new();
 
-/// Sets up logging for the process. `filter`: a level, or tracing's directives such as `info,cubecast_node=debug`. `file`: to
-/// be written and rotated in place of standard error.
+/// Sets up logging for the process.
+///
+/// `filter` is a level, or tracing's directives like `info,cubecast_node=debug`. If `file` is given, lines go to
+/// this file, which is rotated, in place of standard error. An error is a message for the user.
 pub fn init(filter: &str, format: LogFormat, file: Option<&Path>) -> Result<(), String> {
     let filter = check_filter(filter)?;
     let repeats = Repeats::default();
@@ -58,7 +60,7 @@ pub fn init(filter: &str, format: LogFormat, file: Option<&Path>) -> Result<(), 
         .with_writer(sink.clone())
         .with_ansi(std::io::stderr().is_terminal())
         .with_target(false)
-        // Whoever reads the log may be gone; that must not end the node.
+        // Standard error may be closed by its reader. That must not end the node.
         .log_internal_errors(false);
     match format {
         LogFormat::Text => {
@@ -71,7 +73,7 @@ pub fn init(filter: &str, format: LogFormat, file: Option<&Path>) -> Result<(), 
     let (of_repeats, of_sink) = (repeats.clone(), sink.clone());
     tell_from_a_thread("repeats", move || of_repeats.keep_telling())?;
     tell_from_a_thread("log", move || of_sink.keep_telling())?;
-    // Logging is set up once, so it is empty.
+    // Logging is set up once, so the cell is empty.
     let _ = LOG.set((repeats, sink));
     Ok(())
 }
@@ -81,22 +83,22 @@ fn tell_from_a_thread(name: &str, tell: impl FnOnce() + Send + 'static) -> Resul
     started.map(drop).map_err(|error| format!("no thread can be started: {error}"))
 }
 
-/// Leaves the log's disk this reserve; `None`: a part of the disk.
+/// Sets the free space that the log leaves on its disk, in bytes. `None`: a part of the disk.
 pub fn keep_free(reserve: Option<u64>) {
     if let Some((_, sink)) = LOG.get() {
         sink.keep_free(reserve);
     }
 }
 
-/// Sums up what was counted and not told yet: the process ends.
+/// Writes the remaining counts of repeated lines before the process ends.
 pub fn finish() {
     if let Some((repeats, _)) = LOG.get() {
         repeats.finish();
     }
 }
 
-/// A filter that does what it says: a word that is no level would be taken for the name of a part of the program, and nothing
-/// would be logged.
+/// Checks a filter. tracing takes an unknown word for the name of a module and then logs nothing; this function
+/// reports an error instead.
 pub fn check_filter(filter: &str) -> Result<EnvFilter, String> {
     let mut words = filter.split(',').map(str::trim).filter(|word| !word.contains(['=', '[', '{']));
     if let Some(word) = words.find(|word| word.is_empty() || word.parse::<LevelFilter>().is_err()) {
@@ -107,7 +109,8 @@ pub fn check_filter(filter: &str) -> Result<EnvFilter, String> {
     EnvFilter::try_new(filter).map_err(|error| format!("`{filter}` is not a log level or filter: {error}"))
 }
 
-/// Writes a field of a line of text. Whatever a client or a neighbour put into it, it neither ends the line nor commands a terminal.
+/// Writes a field of a text line with control characters escaped. Text from clients and neighbours can then neither
+/// end the line nor control a terminal.
 fn write_field(writer: &mut Writer<'_>, field: &Field, value: &dyn Debug) -> std::fmt::Result {
     let value = format!("{value:?}");
     match field.name() {
@@ -185,7 +188,7 @@ pub fn event(told: &WatchEvent) {
     }
 }
 
-/// Tells once what a full disk means, and what to do about it.
+/// Logs a change of the storage state, its effect and the remedy.
 fn storage_state(node: Vertex, state: StorageState, free: u64, reserve: u64) {
     let (free_text, reserve_text) = (bytes(free), bytes(reserve));
     match state {
@@ -203,7 +206,7 @@ fn storage_state(node: Vertex, state: StorageState, free: u64, reserve: u64) {
     }
 }
 
-/// Tells in which state the data folder was found.
+/// Logs the state in which the data folder was found.
 pub fn opened(node: Vertex, report: &OpenReport) {
     if report.lost_something() {
         warn!(%node, "Node {node}: {report}");

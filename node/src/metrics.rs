@@ -1,4 +1,4 @@
-//! What the runtime counts, and `/metrics`: Prometheus text, from these counts and from the node's own status.
+//! The runtime's counters, and `/metrics`: Prometheus text from these counters and the node's status.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt::Write as _;
@@ -11,12 +11,12 @@ use cubecast_core::wire::event::{Event, WatchEvent};
 
 use crate::storage::StorageMetrics;
 
-/// Upper bounds of the histograms' buckets, seconds.
+/// Upper bounds of the histograms' buckets, in seconds.
 const BUCKETS: [f64; 10] = [0.0001, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 0.5, 2.5];
-/// Batches whose time to disk is being measured; when more are under way the rest go unmeasured.
+/// Batches whose write time is measured concurrently. Further batches are not measured.
 const MEASURED_BATCHES: usize = 1024;
 
-/// Counts since the process started. Shared by the runtime and all connections.
+/// Counts since the process started. The runtime and all connections share them.
 #[derive(Debug, Default)]
 pub struct Metrics {
     turns: AtomicU64,
@@ -26,15 +26,23 @@ pub struct Metrics {
     storage: Arc<StorageMetrics>,
     under_way: Mutex<VecDeque<(u64, Instant)>>,
     peer_frames_dropped: AtomicU64,
+    /// Open client connections.
     pub client_connections: AtomicI64,
+    /// Open connections to neighbours.
     pub peer_connections: AtomicI64,
+    /// Bytes received from clients.
     pub client_bytes_in: AtomicU64,
+    /// Bytes sent to clients.
     pub client_bytes_out: AtomicU64,
+    /// Bytes received from neighbours.
     pub peer_bytes_in: AtomicU64,
+    /// Bytes sent to neighbours.
     pub peer_bytes_out: AtomicU64,
+    /// Messages from clients that are not valid requests.
     pub bad_requests: AtomicU64,
+    /// Refused HTTP requests of foreign pages, and refused connections of neighbours.
     pub refused_handshakes: AtomicU64,
-    /// By error code; the first is success.
+    /// Answers by error code; index 0 counts successes.
     answers: [AtomicU64; 1 + ErrorCode::ALL.len()],
     events: Mutex<BTreeMap<&'static str, u64>>,
 }
@@ -47,18 +55,19 @@ struct Histogram {
 }
 
 impl Metrics {
-    /// With the counts of this storage engine.
+    /// New counts that include the counts of this storage engine.
     pub fn beside(storage: Arc<StorageMetrics>) -> Metrics {
         Metrics { storage, ..Metrics::default() }
     }
 
+    /// Counts a turn, its inputs and its duration.
     pub fn turn(&self, inputs: usize, took: Duration) {
         self.turns.fetch_add(1, Relaxed);
         self.inputs.fetch_add(inputs as u64, Relaxed);
         self.turn_seconds.record(took);
     }
 
-    /// A batch went to the disk.
+    /// Starts measuring the write time of a batch.
     pub fn submitted(&self, number: u64) {
         let mut under_way = self.under_way.lock().expect("no holder of this lock panics");
         if under_way.len() < MEASURED_BATCHES {
@@ -66,7 +75,7 @@ impl Metrics {
         }
     }
 
-    /// All batches up to this one are durable.
+    /// Records the write times of all batches up to this number: they are durable.
     pub fn written(&self, number: u64) {
         let mut under_way = self.under_way.lock().expect("no holder of this lock panics");
         while let Some((_, since)) = under_way.pop_front_if(|(submitted, _)| *submitted <= number) {
@@ -74,17 +83,19 @@ impl Metrics {
         }
     }
 
+    /// Counts frames that were dropped because a neighbour's queue was full or missing.
     pub fn peer_frames_dropped(&self, frames: usize) {
         self.peer_frames_dropped.fetch_add(frames as u64, Relaxed);
     }
 
-    /// Core answered a client.
+    /// Counts an answer from core to a client.
     pub fn answered(&self, result: &Result<Done, Failure>) {
         let code =
             result.as_ref().err().and_then(|failure| ErrorCode::ALL.iter().position(|code| *code == failure.code));
         self.answers[code.map_or(0, |code| code + 1)].fetch_add(1, Relaxed);
     }
 
+    /// Counts an event by its kind.
     pub fn observe(&self, event: &WatchEvent) {
         let kind = match &event.event {
             Event::RoleChanged { .. } => "role_changed",
@@ -103,7 +114,7 @@ impl Metrics {
         *self.events.lock().expect("no holder of this lock panics").entry(kind).or_default() += 1;
     }
 
-    /// The page that Prometheus reads. Without a status (the node is failing) it carries the process's counts alone.
+    /// The page for Prometheus. Without a status (the node is failing) it has only the process's counts.
     pub fn render(&self, status: Option<&NodeStatus>) -> String {
         let mut page = Page::default();
         page.gauge("up", "1 while the node serves", u64::from(status.is_some_and(|s| s.state != NodeState::Failed)));
@@ -275,7 +286,7 @@ impl Histogram {
     }
 }
 
-/// Prometheus text under construction; every name gets the prefix `cubecast_`.
+/// Prometheus text under construction. Every name gets the prefix `cubecast_`.
 #[derive(Default)]
 struct Page {
     text: String,

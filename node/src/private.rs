@@ -1,4 +1,4 @@
-//! Files and folders that hold a secret or what clients published: made so that other users of the machine cannot read them.
+//! Creates files and folders that hold secrets or published messages, with modes that keep other users out.
 //!
 //! | what | mode |
 //! |---|---|
@@ -6,13 +6,13 @@
 //! | secrets, configurations, stores | 0600 |
 //! | logs | 0640 |
 //!
-//! Modes are those of Unix; elsewhere the folder's own rules apply. A folder that is there already keeps its mode.
+//! These are Unix modes; on other systems the rules of the folder apply. An existing folder keeps its mode.
 
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{self, Write as _};
 use std::path::Path;
 
-/// What group and others must not have of a secret.
+/// Mode bits of group and others, which a secret must not have.
 #[cfg(unix)]
 const GROUP_AND_OTHERS: u32 = 0o077;
 #[cfg(unix)]
@@ -22,35 +22,35 @@ const FOLDER: u32 = 0o700;
 const FILE: u32 = 0o600;
 const LOG: u32 = 0o640;
 
-/// Opens a file for reading and writing as it is; a new one is its owner's alone.
+/// Options to open a file for reading and writing without truncation. A new file is accessible only to its owner.
 pub fn read_write() -> OpenOptions {
     let mut options = options_with(FILE);
     options.read(true).write(true).create(true).truncate(false);
     options
 }
 
-/// Opens a file that is written anew.
+/// Options to open a file for writing, truncated. A new file is accessible only to its owner.
 pub fn write_anew() -> OpenOptions {
     let mut options = options_with(FILE);
     options.write(true).create(true).truncate(true);
     options
 }
 
-/// Opens a log for appending; the group may read it.
+/// Options to open a log for appending. The group may read it.
 pub fn append_log() -> OpenOptions {
     let mut options = options_with(LOG);
     options.create(true).append(true);
     options
 }
 
-/// Writes a file, which becomes its owner's alone if it was not.
+/// Writes a file and restricts it to its owner.
 pub fn write(path: &Path, text: &str) -> io::Result<()> {
     let mut file = write_anew().open(path)?;
     tighten(&file, FILE)?;
     file.write_all(text.as_bytes())
 }
 
-/// Creates a folder and what is missing above it.
+/// Creates a folder and its missing parents.
 pub fn create_folder(path: &Path) -> io::Result<()> {
     let mut builder = DirBuilder::new();
     builder.recursive(true);
@@ -61,7 +61,7 @@ pub fn create_folder(path: &Path) -> io::Result<()> {
     builder.create(path)
 }
 
-/// Takes from an open file of an earlier build whatever it has beyond this mode.
+/// Removes mode bits beyond `mode` from an open file. Files of earlier builds may have them.
 pub fn tighten(file: &File, mode: u32) -> io::Result<()> {
     #[cfg(unix)]
     {
@@ -77,10 +77,11 @@ pub fn tighten(file: &File, mode: u32) -> io::Result<()> {
     Ok(())
 }
 
-/// The mode of an open file that group or others can read, write or run. A link's own mode says nothing; this is its target's.
+/// The mode of an open file if group or others can read, write or execute it. This is the mode of a link's target; a
+/// link's own mode is meaningless.
 ///
-/// Where the administrator lends a file to the group of a process that is not his, as Kubernetes does with secrets, reading
-/// it by the group is what is meant (as PostgreSQL has it for its keys).
+/// A file that the administrator owns may be readable by the process's group, as Kubernetes does with secrets. Such a
+/// file is accepted, as PostgreSQL accepts it for its keys.
 #[cfg(unix)]
 pub fn exposed_mode(file: &File) -> io::Result<Option<u32>> {
     use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
@@ -91,7 +92,7 @@ pub fn exposed_mode(file: &File) -> io::Result<Option<u32>> {
     Ok((mode & forbidden != 0).then_some(mode))
 }
 
-/// Elsewhere a file's mode does not say who can read it.
+/// On other systems the mode does not determine the readers of a file.
 #[cfg(not(unix))]
 pub fn exposed_mode(_file: &File) -> io::Result<Option<u32>> {
     Ok(None)

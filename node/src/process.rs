@@ -1,4 +1,4 @@
-//! One node process, put together: storage, core, runtime, transport.
+//! One node process: storage, core, runtime and transport put together.
 
 use std::sync::Arc;
 
@@ -29,7 +29,8 @@ use crate::transport::origin::OriginRules;
 use crate::transport::places::{Places, Undecided, clients_for, raise_descriptors};
 use crate::transport::{Door, Limits, Numbers, dialer, lonely, server};
 
-/// Runs a node until a signal ends it, cleanly.
+/// Runs a node until a signal stops it in an orderly way. With `exit_with_stdin`, the end of standard input stops it
+/// too.
 pub async fn run(config: Config, exit_with_stdin: bool) -> Result<(), Failure> {
     let shutdown = if exit_with_stdin { Shutdown::on_signals_or_end_of_stdin() } else { Shutdown::on_signals() }?;
     let node = config.vertex;
@@ -45,19 +46,25 @@ pub async fn run(config: Config, exit_with_stdin: bool) -> Result<(), Failure> {
     shutdown.outcome_of_service()
 }
 
-/// What the transport needs to know; a test gives its own.
+/// Settings of the transport. Tests supply their own.
 #[derive(Debug)]
 pub struct Settings {
+    /// The cluster's name and secret, for the handshake between neighbours.
     pub credentials: Credentials,
-    /// By the index of the vertex.
+    /// One `HOST:PORT` for each vertex, by the vertex's index.
     pub addresses: Vec<String>,
+    /// Limits of the transport.
     pub limits: Limits,
+    /// Limits and dimension that requests are checked against.
     pub rules: Rules,
+    /// Origins and hosts that are accepted.
     pub origins: OriginRules,
+    /// The folder with the web page's files, if they are served.
     pub web: Option<std::path::PathBuf>,
 }
 
-/// Runs any machine behind a listener until `stop` turns true: the whole node but for its storage and its decisions.
+/// Runs any machine behind a listener until `stop` turns true. This is a whole node except its storage and its
+/// decisions.
 pub async fn serve(
     machine: impl Machine,
     disk: impl Disk,
@@ -69,7 +76,7 @@ pub async fn serve(
     let (sender, inbox) = inbox();
     let signals = Signals::default();
     let metrics = Arc::new(Metrics::beside(disk.metrics()));
-    // Connections end when the node is told to stop, and when its runtime ends, whatever the reason.
+    // Connections end when the node is asked to stop, and when its runtime ends for any reason.
     let (end, ended) = watch::channel(false);
     let addresses = settings.addresses;
     let descriptors = raise_descriptors();
@@ -104,7 +111,7 @@ pub async fn serve(
     for peer in me.neighbours().filter(|peer| dialer::dials(me, *peer)) {
         transport.spawn(dialer::run(door.clone(), peer, addresses[peer.index()].clone()));
     }
-    // A task of its own: each time the outermost future is woken, tokio wakes its driver too.
+    // The runtime gets its own task: each wake-up of the outermost future also wakes tokio's driver.
     let mut running = JoinSet::new();
     running.spawn(Runtime::new(machine, disk, inbox, clock, signals, metrics).run(stop.clone()));
     let result = tokio::select! {

@@ -1,4 +1,4 @@
-//! What ends a process: a signal, or the end of its standard input.
+//! Requests to end the process: a signal, or the end of standard input.
 
 use std::io::Read as _;
 use std::sync::{Arc, OnceLock};
@@ -17,6 +17,7 @@ pub enum EndSignal {
 }
 
 impl EndSignal {
+    /// The signal's name, for example `SIGINT`.
     pub fn name(self) -> &'static str {
         match self {
             EndSignal::Interrupt => "SIGINT",
@@ -25,7 +26,8 @@ impl EndSignal {
         }
     }
 
-    /// The exit code of a process that this signal ended before its work was done: 128 and the signal's number, as shells have it.
+    /// The exit code of a process that this signal ended before its work was done: 128 plus the signal's number, as
+    /// in shells.
     pub fn exit_code(self) -> u8 {
         match self {
             EndSignal::Interrupt => 130,
@@ -35,16 +37,17 @@ impl EndSignal {
     }
 }
 
-/// The request that this process end. The first signal makes it; the second one ends the process at once.
+/// The request to end this process. The first signal makes the request; the second one ends the process at once.
 #[derive(Clone, Debug)]
 pub struct Shutdown {
-    /// Turns true when it is requested.
+    /// Turns true when the end is requested.
     pub requested: watch::Receiver<bool>,
     signal: Arc<OnceLock<EndSignal>>,
 }
 
 impl Shutdown {
-    /// From now on SIGINT, SIGTERM and SIGHUP make a request; SIGHUP only where it was not ignored from the start, as under `nohup`.
+    /// Handles SIGINT, SIGTERM and SIGHUP from now on. SIGHUP stays ignored if the process was started with it
+    /// ignored, as under `nohup`.
     pub fn on_signals() -> Result<Shutdown, Failure> {
         let (tell, requested) = watch::channel(false);
         let shutdown = Shutdown { requested, signal: Arc::default() };
@@ -52,7 +55,8 @@ impl Shutdown {
         Ok(shutdown)
     }
 
-    /// As [`Shutdown::on_signals`], and also when standard input closes: then whoever started this process is gone, or wants it gone.
+    /// Like [`Shutdown::on_signals`], and also ends the process when standard input closes: the parent process has
+    /// ended, or closed the pipe to stop this one.
     pub fn on_signals_or_end_of_stdin() -> Result<Shutdown, Failure> {
         let (tell, requested) = watch::channel(false);
         let shutdown = Shutdown { requested, signal: Arc::default() };
@@ -66,7 +70,7 @@ impl Shutdown {
         requested(&mut self.requested).await;
     }
 
-    /// The result of `work`, or that a signal came first.
+    /// Runs `work` until it is done or a signal arrives. A signal is an error.
     pub async fn or<T>(&mut self, work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
         tokio::select! {
             result = work => result,
@@ -82,8 +86,8 @@ impl Shutdown {
         self.signal.get().copied()
     }
 
-    /// How a service ends after an orderly stop. SIGINT and SIGTERM are the ways to ask for one, so it succeeded; SIGHUP says that
-    /// its terminal is gone, which nobody may have wanted.
+    /// The outcome of a service after an orderly stop. SIGINT and SIGTERM request such a stop, so they are a success.
+    /// SIGHUP reports a lost terminal, possibly by accident, so it is an error.
     pub fn outcome_of_service(&self) -> Result<(), Failure> {
         match self.signal() {
             None | Some(EndSignal::Interrupt | EndSignal::Terminate) => Ok(()),
@@ -116,7 +120,7 @@ impl Shutdown {
     }
 }
 
-/// Completes when `stop` is true, or when nobody can turn it any more.
+/// Completes when `stop` is true, or when its sender is gone.
 pub async fn requested(stop: &mut watch::Receiver<bool>) {
     let _ = stop.wait_for(|stop| *stop).await;
 }
@@ -128,7 +132,7 @@ async fn received(signal: Option<&mut Signal>) {
     }
 }
 
-/// Whether this process was started with a signal ignored. Where the system does not tell, it was not.
+/// Whether this process was started with a signal ignored. `false` if the system does not report it.
 fn is_ignored(signal: SignalKind) -> bool {
     std::fs::read_to_string("/proc/self/status").is_ok_and(|status| is_ignored_in(&status, signal))
 }
@@ -139,7 +143,7 @@ fn is_ignored_in(status: &str, signal: SignalKind) -> bool {
     mask.is_some_and(|mask| mask >> (signal.as_raw_value() - 1) & 1 == 1)
 }
 
-/// A thread, because a read of standard input cannot be cancelled; it ends with the process.
+/// Reads standard input on its own thread, because such a read cannot be cancelled. The thread ends with the process.
 fn watch_stdin(tell: watch::Sender<bool>) -> std::io::Result<()> {
     let watching = std::thread::Builder::new().name("stdin".into()).spawn(move || {
         let mut ignored = [0; 64];

@@ -1,6 +1,6 @@
-//! The simulator as its user starts it: every scenario of `tests/scenarios` with its own seeds and some fresh ones.
+//! The simulator as started by a user: every scenario of `tests/scenarios` with its own seeds and some new ones.
 //!
-//! A failure prints the seed and the command that shows it again.
+//! A failure prints the seed and the command that reproduces it.
 
 use std::path::Path;
 use std::process::Command;
@@ -9,7 +9,7 @@ use cubecast_core::check::CHECKERS;
 use cubecast_core::sim::FaultClass;
 use serde_json::Value;
 
-/// Fresh seeds of each scenario; `CUBECAST_FIRST_SEED` makes them the same ones every time.
+/// New seeds for each scenario. `CUBECAST_FIRST_SEED` makes them reproducible.
 const SEEDS: u64 = 20;
 
 #[test]
@@ -30,7 +30,7 @@ fn every_scenario_keeps_every_promise() {
     assert_eq!(report["failed_runs"], 0, "first seed {}: {}\n{said}", report["first_seed"], report["failures"]);
     assert!(output.status.success(), "{said}");
 
-    // Nothing was checked where nothing happened.
+    // Runs without faults would prove nothing.
     for class in FaultClass::ALL {
         assert!(report["totals"]["faults"][class.name()].as_u64() > Some(0), "no fault of class {class}");
     }

@@ -1,4 +1,4 @@
-//! `cubecast up` with real processes: they start, come back, and never outlive it.
+//! `cubecast up` with real processes: they start, are restarted, and never outlive it.
 
 use std::net::TcpListener;
 use std::path::Path;
@@ -10,7 +10,7 @@ use tokio::io::{AsyncBufReadExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdout, Command};
 use tokio::time::{sleep, timeout};
 
-/// A test that waits this long for something is told that it will not come.
+/// A test fails if an awaited event does not occur within this time.
 const GUARD: Duration = Duration::from_secs(60);
 
 #[tokio::test]
@@ -146,7 +146,8 @@ async fn sighup_ends_all_cleanly_with_an_exit_code_of_its_own_and_is_ignored_und
     let mut up = Up::start_with(nohup, data.path()).await;
     kill("-HUP", up.process.id().unwrap().into()).await;
     kill("-HUP", up.nodes[0].pid).await;
-    // Signals of one process come in any order, but a request to end would be there before the next kill is noticed.
+    // Several signals of one process may arrive in any order, but a request to end would arrive before the next kill
+    // is noticed.
     kill("-KILL", up.nodes[1].pid).await;
     up.event("its new start", |event| event["event"] == "started" && event["node"] == "1").await;
     kill("-TERM", up.process.id().unwrap().into()).await;
@@ -156,7 +157,7 @@ async fn sighup_ends_all_cleanly_with_an_exit_code_of_its_own_and_is_ignored_und
     assert_eq!(log.matches("Node 0 starts").count(), 2, "{log}");
 }
 
-/// A running `cubecast up` of two nodes.
+/// A running `cubecast up` with two nodes.
 struct Up {
     process: Child,
     lines: Lines<BufReader<ChildStdout>>,
@@ -206,7 +207,7 @@ impl Up {
         found.await.unwrap_or_else(|_| panic!("waited in vain for {what}"))
     }
 
-    /// Whoever held a port is gone when it can be listened on.
+    /// Waits until the ports are free, which proves that the processes have ended.
     async fn ports_become_free(&self) {
         let free = || self.nodes.iter().all(|node| TcpListener::bind(&node.address).is_ok());
         let waiting = async {

@@ -1,5 +1,5 @@
-//! Attacks on one node by strangers who may do nothing but connect, and what they do to others meanwhile: the attacked node's
-//! memory, how long honest clients wait beside how long they waited before, and whether its neighbours lost it.
+//! Attacks on one node by clients without any rights. Measured are the memory of the attacked node, the latency of
+//! honest clients before and during the attack, and whether the node's neighbours lost it.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -17,38 +17,39 @@ use crate::client::Client;
 use crate::cluster::ProcessCluster;
 use crate::stranger::{As, PING, Stranger, TEXT, frame, head_of_answer};
 
-/// One way to attack.
+/// A kind of attack.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Attack {
     /// Pings of 125 bytes on one connection; nothing is read.
     Pings,
-    /// The same as a neighbour that has proven nothing.
+    /// The same from an unauthenticated neighbour.
     NeighbourPings,
-    /// Requests that are refused, with an id of 7 MB; nothing is read.
+    /// Invalid requests with an id of 7 MB; nothing is read.
     LongIds,
-    /// 200 connections; each sends all but the last byte of a message of 8 MB.
+    /// 200 connections; each sends a message of 8 MB except its last byte.
     UnfinishedMessages,
-    /// 200 connections; each sends messages of 8 MB that are no requests, whole.
+    /// 200 connections; each sends complete messages of 8 MB that are not requests.
     LongMessages,
-    /// 4,000 connections that say nothing, and begin again when they are closed.
+    /// 4,000 connections that send nothing and reconnect when they are closed.
     SilentConnections,
-    /// The same as WebSockets.
+    /// The same with WebSockets.
     IdleSockets,
-    /// 16 connections publish 1 MiB each, over and over; nothing is read.
+    /// 16 connections publish 1 MiB each, repeatedly; nothing is read.
     LargePublishes,
-    /// 16 connections send `watch` over and over; nothing is read.
+    /// 16 connections send `watch` repeatedly; nothing is read.
     RepeatedWatches,
     /// 200 connections watch, and read.
     Watchers,
-    /// 16 connections pull all there is of a topic, over and over; nothing is read.
+    /// 16 connections pull a whole topic repeatedly; nothing is read.
     UnreadPulls,
-    /// Pages that may not connect try it over and over on one connection.
+    /// Pages of a refused origin try to connect repeatedly over one connection.
     RefusedOrigins,
-    /// New names, as fast as they are taken, on 16 connections.
+    /// 16 connections register new names as fast as possible.
     NewNames,
 }
 
 impl Attack {
+    /// All attacks.
     pub const ALL: &[Attack] = &[
         Attack::Pings,
         Attack::NeighbourPings,
@@ -65,6 +66,7 @@ impl Attack {
         Attack::NewNames,
     ];
 
+    /// The name in tables, and for `CUBECAST_ABUSE_ONLY`.
     pub fn name(self) -> &'static str {
         match self {
             Attack::Pings => "pings, unread",
@@ -92,7 +94,7 @@ impl Attack {
         }
     }
 
-    /// Does it once on a connection of its own, until the node closes it or there is nothing more to do.
+    /// Runs the attack once on a new connection, until the node closes it or there is nothing left to do.
     async fn once(self, address: &str, number: usize) -> Result<(), String> {
         let broken = |error: std::io::Error| error.to_string();
         match self {
@@ -147,7 +149,7 @@ impl Attack {
     }
 }
 
-/// Sends the same bytes over and over and reads nothing.
+/// Sends the same bytes repeatedly and reads nothing.
 async fn flood(address: &str, as_whom: As, bytes: &[u8]) -> Result<(), String> {
     let mut stranger = Stranger::connect(address, as_whom).await?;
     loop {
@@ -179,12 +181,12 @@ async fn refused_origins(address: &str) -> Result<(), String> {
     }
 }
 
-/// Reads, so that the end is noticed, and does nothing with it.
+/// Reads and discards everything until the connection ends.
 async fn wait_for_end(stream: &mut TcpStream) -> Result<(), String> {
     tokio::io::copy(stream, &mut tokio::io::sink()).await.map(drop).map_err(|error| error.to_string())
 }
 
-/// An attack that goes on until it is dropped.
+/// A running attack; dropping it ends the attack.
 struct Attackers(#[expect(dead_code, reason = "the tasks end with it")] JoinSet<()>);
 
 impl Attackers {
@@ -194,7 +196,7 @@ impl Attackers {
             let address = address.clone();
             tasks.spawn(async move {
                 loop {
-                    // Closed or refused: that is what they are here for. Try again, as a stranger would.
+                    // The node closes or refuses the connection, as it should; the attacker tries again.
                     let _ = attack.once(&address, number).await;
                     sleep(Duration::from_millis(20)).await;
                 }
@@ -204,18 +206,18 @@ impl Attackers {
     }
 }
 
-/// Publishes a little message every few milliseconds, each acknowledged by a quorum, and notes how long that took.
+/// Publishes a small message every 10 ms with `ack: quorum`, and records each latency.
 struct Honest {
     end: watch::Sender<bool>,
     task: JoinHandle<(Vec<Duration>, u64)>,
 }
 
-/// A publish that takes longer counts as so long, and as failed.
+/// Limit of a publish; beyond it, the publish counts with this latency and as failed.
 const PATIENCE: Duration = Duration::from_secs(10);
 const EVERY: Duration = Duration::from_millis(10);
 
 impl Honest {
-    /// It is connected, and has published once, when this returns.
+    /// Returns once the client is connected and has published once.
     async fn begin(address: String, name: &'static str) -> Honest {
         let (end, ended) = watch::channel(false);
         let mut client = None;
@@ -259,44 +261,50 @@ async fn publish_once(client: &mut Option<Client>, address: &str, name: &str) ->
     answer["ok"].as_bool().filter(|ok| *ok).map(drop).ok_or_else(|| answer.to_string())
 }
 
-/// How long an honest client waited for its publishes.
+/// The latencies of an honest client's publishes.
 #[derive(Clone, Copy, Debug)]
 pub struct Waits {
     pub p50: Duration,
     pub p99: Duration,
     pub longest: Duration,
+    /// Number of publishes, including failed ones.
     pub publishes: u64,
+    /// Publishes that were refused or took longer than the limit.
     pub failed: u64,
 }
 
-/// What an attack did.
+/// The effects of an attack.
 #[derive(Clone, Debug)]
 pub struct Damage {
     pub attack: Attack,
-    /// Before the attack, and while it went on: a client of the attacked node, and one of another node.
+    /// Latencies before the attack; `meanwhile`: during it. Of a client of the attacked node, and of a client of
+    /// another node.
     pub before: [Waits; 2],
     pub meanwhile: [Waits; 2],
-    /// Most that the attacked process had in memory, bytes, and what its log grew by.
+    /// Peak memory of the attacked process during the attack, bytes. `memory_before`: before the attack. `log_bytes`:
+    /// growth of its log.
     pub memory: u64,
     pub memory_before: u64,
     pub log_bytes: u64,
     /// How often a node lost a neighbour.
     pub lost_neighbours: usize,
+    /// Whether the attacked process still runs.
     pub is_running: bool,
 }
 
 impl Damage {
-    /// How many times longer the slowest in a hundred publishes took, at the attacked node and at another.
+    /// The factor by which the 99th percentile of the latency grew, at the attacked node and at the other one.
     pub fn slowdown(&self) -> [f64; 2] {
         std::array::from_fn(|at| self.meanwhile[at].p99.as_secs_f64() / self.before[at].p99.as_secs_f64())
     }
 
+    /// Publishes of honest clients that failed during the attack.
     pub fn failed(&self) -> u64 {
         self.meanwhile.iter().map(|waits| waits.failed).sum()
     }
 }
 
-/// Creates what attacks and honest clients use.
+/// Creates the names that attackers and honest clients use; returns the node to attack.
 pub async fn prepare(cluster: &ProcessCluster) -> Vertex {
     let attacked = cluster.home("honest");
     let mut client = cluster.client(attacked).await;
@@ -314,7 +322,7 @@ pub async fn prepare(cluster: &ProcessCluster) -> Vertex {
     attacked
 }
 
-/// Attacks one node for a while.
+/// Attacks a node for this time.
 pub async fn attack(cluster: &Arc<ProcessCluster>, attacked: Vertex, attack: Attack, lasts: Duration) -> Damage {
     let other = attacked.across(0);
     let addresses = [(attacked, "here"), (other, "there")].map(|(node, name)| (cluster.address(node), name));
@@ -357,7 +365,7 @@ async fn end_both(clients: [Honest; 2]) -> [Waits; 2] {
     [here.end().await, there.end().await]
 }
 
-/// What a process has in memory, bytes; `None` when it is gone.
+/// Resident memory of a node's process, bytes; `None` if it has ended.
 pub(crate) fn memory(cluster: &ProcessCluster, node: Vertex) -> Option<u64> {
     let status = std::fs::read_to_string(format!("/proc/{}/status", cluster.process_id(node)?)).ok()?;
     let kibibytes = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?.trim().strip_suffix(" kB")?;
@@ -373,7 +381,7 @@ fn lost_neighbours(cluster: &ProcessCluster) -> usize {
     cluster.vertices().map(|node| lines(node).matches(" lost neighbour ").count()).sum()
 }
 
-/// A table of what attacks did, for people.
+/// A table of the effects, for people.
 pub fn table(damages: &[Damage]) -> String {
     let milliseconds = |waits: Duration| format!("{:.1}", waits.as_secs_f64() * 1e3);
     let mut rows = vec![

@@ -1,4 +1,5 @@
-//! What is tested: the binary, and the dashboard's files. `scripts/test process` names both; else they are looked for.
+//! Finds the binary and the dashboard's files to test. `scripts/test process` names both; otherwise default places are
+//! used.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -9,7 +10,7 @@ pub fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the crate lies in the repository")
 }
 
-/// The `cubecast` binary: `CUBECAST_BIN`, else the one beside this test, built first when it is missing.
+/// The `cubecast` binary: `CUBECAST_BIN`, otherwise the one beside this test, which is built if missing.
 pub fn cubecast() -> &'static Path {
     static FOUND: OnceLock<PathBuf> = OnceLock::new();
     FOUND.get_or_init(|| match std::env::var_os("CUBECAST_BIN") {
@@ -18,7 +19,7 @@ pub fn cubecast() -> &'static Path {
     })
 }
 
-/// The dashboard as users get it: `CUBECAST_DIST`, else `dist/`.
+/// The dashboard's release build: `CUBECAST_DIST`, otherwise `dist/`.
 pub fn dashboard() -> PathBuf {
     let named = std::env::var_os("CUBECAST_DIST").map(PathBuf::from);
     let folder = named.unwrap_or_else(|| root().join("dist"));
@@ -30,7 +31,7 @@ pub fn dashboard() -> PathBuf {
     folder
 }
 
-/// The accessibility checker, as JavaScript: `CUBECAST_AXE`.
+/// The accessibility checker as JavaScript: `CUBECAST_AXE`.
 pub fn axe() -> String {
     let path = std::env::var_os("CUBECAST_AXE").map(PathBuf::from);
     let path = path
@@ -38,14 +39,14 @@ pub fn axe() -> String {
     std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
-/// Where the tests leave what people may want to look at.
+/// The folder for files that people may want to look at after the tests.
 pub fn leftovers() -> PathBuf {
     let folder = target().join("test-pictures");
     std::fs::create_dir_all(&folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
     folder
 }
 
-/// Tests lie in `target/PROFILE/deps`.
+/// Test binaries are in `target/PROFILE/deps`.
 fn profile_folder() -> PathBuf {
     let test = std::env::current_exe().expect("a running test has a path");
     test.parent().and_then(Path::parent).expect("a test lies in target/PROFILE/deps").to_owned()

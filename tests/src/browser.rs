@@ -1,4 +1,4 @@
-//! A headless Chromium before the dashboard: what a person sees, found by the `data-testid` of the page's elements.
+//! A headless Chromium that shows the dashboard. Elements are found by their `data-testid`.
 
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
@@ -20,45 +20,45 @@ use crate::wait::eventually;
 
 /// Wide enough for the page's columns.
 const WINDOW: &str = "--window-size=1440,1100";
-/// How long the browser may take for one command.
+/// Timeout of a browser command.
 const COMMAND: Duration = Duration::from_secs(20);
-/// WebDriver's codes: hold control; let go of all that is held.
+/// WebDriver's key codes: hold Control; release all modifiers.
 const CONTROL: char = '\u{E009}';
 const RELEASE: char = '\u{E000}';
 
-/// A browser with one page. Dropped, it ends with its driver and its profile.
+/// A browser with one page. Dropping it ends the browser and its driver, and removes the profile.
 pub struct Browser {
     client: Client,
     driver: Driver,
     _profile: TempDir,
 }
 
-/// A running chromedriver, with the browsers that it starts in its process group.
+/// A running chromedriver; its browsers are in its process group.
 struct Driver(Child);
 
 impl Browser {
-    /// Starts one; `CHROMEDRIVER` names the driver.
+    /// Starts a browser. `CHROMEDRIVER` names the driver.
     pub async fn start() -> Browser {
         Browser::start_with(&[], None).await
     }
 
-    /// One of the size of a phone.
+    /// Starts a browser with the size of a phone.
     pub async fn start_phone() -> Browser {
         Browser::start_as_wide_as(390).await
     }
 
-    /// A phone of this width.
+    /// Starts a browser with a phone's screen of this width, in CSS pixels.
     pub async fn start_as_wide_as(width: u32) -> Browser {
         let metrics = json!({"width": width, "height": 844, "pixelRatio": 2, "touch": true});
         Browser::start_with(&[], Some(json!({"deviceMetrics": metrics}))).await
     }
 
-    /// One whose person likes dark pages.
+    /// Starts a browser whose user prefers dark pages.
     pub async fn start_dark() -> Browser {
         Browser::start_with(&["--blink-settings=preferredColorScheme=0"], None).await
     }
 
-    /// One that finds every host at this name behind one port of this machine, as behind a proxy.
+    /// Starts a browser that resolves every host of this name to one port of this machine, as behind a proxy.
     pub async fn start_behind(name: &str, port: u16) -> Browser {
         Browser::start_with(&[&format!("--host-resolver-rules=MAP {name} 127.0.0.1:{port}")], None).await
     }
@@ -77,23 +77,25 @@ impl Browser {
         Browser { client, driver, _profile: profile }
     }
 
+    /// Opens a URL.
     pub async fn open(&self, url: &str) {
         self.client.goto(url).await.unwrap_or_else(|error| panic!("{url}: {error}"));
     }
 
-    /// Ends the session, and the browser with it.
+    /// Ends the session and the browser.
     pub async fn close(self) {
         self.client.clone().close().await.expect("the browser closes");
     }
 
-    // What a person does.
+    // User actions.
 
+    /// Waits for an element and clicks on it.
     pub async fn click(&self, id: &str) {
         let clicked = |element: Element| async move { element.click().await.map_err(|error| error.to_string()) };
         self.with(&format!("{id} can be clicked"), id, clicked).await;
     }
 
-    /// Twice, as fast as a browser can: before anything that the first click does is to be seen.
+    /// Sends two clicks without delay, before any effect of the first one is visible.
     pub async fn double_click(&self, id: &str) {
         const CLICK: &str = "new MouseEvent('click', { bubbles: true, cancelable: true, detail: number })";
         let script = format!(
@@ -104,7 +106,7 @@ impl Browser {
         self.evaluate(&script).await;
     }
 
-    /// In place of what stood there.
+    /// Replaces a field's text.
     pub async fn type_into(&self, id: &str, text: &str) {
         let keys = format!("{CONTROL}a{RELEASE}{text}");
         let typed = |element: Element| {
@@ -114,13 +116,14 @@ impl Browser {
         self.with(&format!("{id} takes text"), id, typed).await;
     }
 
+    /// Chooses an option of a select element.
     pub async fn choose(&self, id: &str, value: &str) {
         let chosen =
             |element: Element| async move { element.select_by_value(value).await.map_err(|error| error.to_string()) };
         self.with(&format!("{id} offers {value}"), id, chosen).await;
     }
 
-    // What a person sees.
+    // What the user sees.
 
     /// Waits until the element's text contains these words.
     pub async fn wait_for_text(&self, id: &str, words: &str) {
@@ -131,11 +134,12 @@ impl Browser {
         self.with(&format!("{id} reads `{words}`"), id, reads).await;
     }
 
-    /// Waits until the element shows this state.
+    /// Waits until the element's `data-state` has this value.
     pub async fn wait_for_state(&self, id: &str, state: &str) {
         self.wait_for_attribute(id, "data-state", state).await;
     }
 
+    /// Waits until an attribute has this value.
     pub async fn wait_for_attribute(&self, id: &str, name: &str, value: &str) {
         let has = |element: Element| async move {
             let found = element.attr(name).await.map_err(|error| error.to_string())?;
@@ -144,7 +148,7 @@ impl Browser {
         self.with(&format!("{id} has {name}=\"{value}\""), id, has).await;
     }
 
-    /// What an attribute says now.
+    /// The current value of an attribute.
     pub async fn attribute(&self, id: &str, name: &str) -> String {
         let element = self.client.find(Locator::Css(&format!("[data-testid=\"{id}\"]"))).await;
         let element = element.unwrap_or_else(|error| panic!("{id}: {error}"));
@@ -152,12 +156,12 @@ impl Browser {
         value.unwrap_or_else(|| panic!("{id} has no {name}"))
     }
 
-    /// Where the page is, with all that stands behind it.
+    /// The page's address with query and fragment.
     pub async fn address(&self) -> String {
         self.client.current_url().await.expect("a page has an address").to_string()
     }
 
-    /// Where the page's first frame is.
+    /// The address of the document in the page's first frame.
     pub async fn address_of_frame(&self) -> String {
         self.client.enter_frame(0).await.expect("the page has a frame");
         let address = self.client.execute("return document.URL", Vec::new()).await.expect("the script runs");
@@ -165,7 +169,7 @@ impl Browser {
         address.as_str().expect("an address is text").to_owned()
     }
 
-    /// The element as the page's code has it, and as it is seen: a PNG of it alone.
+    /// The element's HTML, and a PNG of it alone.
     pub async fn portrait(&self, id: &str) -> (String, Vec<u8>) {
         let element = self.client.find(Locator::Css(&format!("[data-testid=\"{id}\"]"))).await;
         let element = element.unwrap_or_else(|error| panic!("{id}: {error}"));
@@ -173,7 +177,7 @@ impl Browser {
         (html, element.screenshot().await.expect("a picture is taken"))
     }
 
-    /// Hands a file to an element that takes one.
+    /// Selects a file in a file input.
     pub async fn hand_over(&self, id: &str, file: &std::path::Path) {
         let path = file.to_str().expect("a path in words").to_owned();
         let handed = |element: Element| {
@@ -189,18 +193,18 @@ impl Browser {
         body.send_keys(&key.to_string()).await.expect("the page takes a key");
     }
 
-    /// Scrolls until the element stands at the page's upper edge.
+    /// Scrolls until the element is at the page's upper edge.
     pub async fn bring_into_view(&self, id: &str) {
         let script = format!("document.querySelector('[data-testid=\"{id}\"]').scrollIntoView(); arguments[0](null)");
         self.evaluate(&script).await;
     }
 
-    /// Runs a script in the page that calls its last argument with the result.
+    /// Runs a script that passes its result to the function in its last argument.
     pub async fn evaluate(&self, script: &str) -> Value {
         self.client.execute_async(script, Vec::new()).await.expect("the script runs")
     }
 
-    /// A picture of the page, for people; its place.
+    /// Saves a picture of the page for people; returns its path.
     pub async fn save_picture(&self, name: &str) -> PathBuf {
         let picture = self.client.screenshot().await.expect("a picture is taken");
         let file = artifacts::leftovers().join(format!("{name}.png"));
@@ -208,14 +212,14 @@ impl Browser {
         file
     }
 
-    /// What the largest of the processes that draw pages has in memory now.
+    /// Resident memory of the largest renderer process, bytes.
     pub fn renderer_bytes(&self) -> u64 {
         let group = self.driver.0.id().to_string();
         let processes = std::fs::read_dir("/proc").expect("processes are seen under /proc").filter_map(Result::ok);
         processes.filter_map(|process| resident_bytes(&process.path(), &group)).max().unwrap_or(0)
     }
 
-    /// Finds the element anew each time, because the page may have drawn it anew.
+    /// Retries an action. The element is looked up each time, because the page may have redrawn it.
     async fn with<F>(&self, what: &str, id: &str, then: impl Fn(Element) -> F)
     where
         F: Future<Output = Result<(), String>>,
@@ -233,12 +237,12 @@ impl Browser {
     }
 }
 
-/// Of a renderer in that process group; `None`: it is another process, or it has ended.
+/// Resident memory of a renderer in that process group, bytes; `None` for other processes.
 fn resident_bytes(process: &Path, group: &str) -> Option<u64> {
     const KIB: u64 = 1024;
     let command = std::fs::read_to_string(process.join("cmdline")).ok()?;
     let stat = std::fs::read_to_string(process.join("stat")).ok()?;
-    // The name in parentheses may hold anything; behind it: state, parent, group.
+    // The name in parentheses may contain any characters. After it: state, parent, group.
     let its_group = stat.rsplit_once(')')?.1.split_whitespace().nth(2)?;
     if !command.contains("--type=renderer") || its_group != group {
         return None;
@@ -248,7 +252,7 @@ fn resident_bytes(process: &Path, group: &str) -> Option<u64> {
     Some(resident.split_whitespace().next()?.parse::<u64>().ok()? * KIB)
 }
 
-/// Those of `webdriver.json`, as the tests in WebAssembly have them, and a window and a profile of our own.
+/// The capabilities of `webdriver.json`, which the tests in WebAssembly use too, with our own window size and profile.
 fn capabilities(profile: &TempDir, more: &[&str], emulation: Option<Value>) -> Map<String, Value> {
     let file = artifacts::root().join("webdriver.json");
     let text = std::fs::read_to_string(&file).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
@@ -273,7 +277,8 @@ impl Driver {
 
 impl Drop for Driver {
     fn drop(&mut self) {
-        // The driver's own group: browsers that a failed test left open are in it. They may be gone already.
+        // Kills the driver's process group, which contains browsers left open by a failed test. They may have ended
+        // already.
         let group = format!("-{}", self.0.id());
         let _ = Command::new("sh").args(["-c", "kill -KILL \"$1\"", "sh", &group]).stderr(Stdio::null()).status();
         let _ = self.0.kill();

@@ -1,4 +1,4 @@
-//! A client that goes about its business while others misbehave, and must not notice.
+//! A client that works normally while others misbehave, and must not be affected.
 
 use std::sync::Arc;
 
@@ -10,17 +10,17 @@ use tokio::task::JoinHandle;
 use crate::client::contents;
 use crate::cluster::ProcessCluster;
 
-/// Rounds that the bystander completes after the trouble is over.
+/// Rounds that the bystander completes after the trouble ends.
 const ROUNDS_AFTER: usize = 3;
 
-/// Publishes and reads its own topic until it is told to end; every single answer must be good.
+/// Publishes to and reads from its own topic until told to end. Every answer must be a success.
 pub struct Bystander {
     end: watch::Sender<bool>,
     task: JoinHandle<usize>,
 }
 
 impl Bystander {
-    /// Connects to `at`, the node that the others trouble. It has begun when this returns.
+    /// Connects to the troubled node `at`. Returns once the bystander has started.
     pub async fn begin(cluster: &Arc<ProcessCluster>, at: Vertex, name: &str) -> Bystander {
         let (end, mut ended) = watch::channel(false);
         let mut client = cluster.client(at).await;
@@ -45,7 +45,8 @@ impl Bystander {
         Bystander { end, task }
     }
 
-    /// It has not been disturbed, and still is not; the rounds that it completed.
+    /// Ends the bystander after some more rounds; returns the number of rounds. Panics if a request failed or too few
+    /// rounds were completed.
     pub async fn assert_undisturbed(self) -> usize {
         self.end.send_replace(true);
         let rounds = self.task.await.expect("the bystander was disturbed");
@@ -53,7 +54,7 @@ impl Bystander {
         rounds
     }
 
-    /// All that a bystander of this name published is there, each message once and in order, as a new subscriber of `at` reads it.
+    /// Asserts that a new subscriber of `at` reads every message of the bystander of this name once and in order.
     pub async fn assert_nothing_is_lost(cluster: &ProcessCluster, at: Vertex, name: &str, rounds: usize) {
         let (subscriber, topic) = (format!("{name}-after"), format!("{name}-t"));
         let mut client = cluster.client(at).await;

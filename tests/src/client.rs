@@ -1,4 +1,4 @@
-//! A client as anybody could write it: JSON over one WebSocket, nothing hidden.
+//! A minimal client: JSON over one WebSocket, with access to every field.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
@@ -12,10 +12,10 @@ use tokio_tungstenite::{WebSocketStream, client_async};
 
 use crate::wait::eventually;
 
-/// A node answers in 5 s, one way or another; what does not answer by then is lost.
+/// A node answers within 5 s. A missing answer counts as lost after this time.
 const ANSWERED_WITHIN: Duration = Duration::from_secs(30);
 
-/// The errors after which the same request may succeed.
+/// Errors after which the same request may succeed.
 pub const TRANSIENT: &[&str] = &["unavailable", "timeout", "overloaded", "node_failed", "storage_full"];
 
 /// One connection to one node.
@@ -28,7 +28,7 @@ pub struct Client {
 }
 
 impl Client {
-    /// Connects once.
+    /// Connects once. Errors: the connection was refused or did not open.
     pub async fn connect(address: String) -> Result<Client, String> {
         let connecting = async {
             let stream = TcpStream::connect(&address).await.map_err(|error| format!("{address}: {error}"))?;
@@ -42,25 +42,25 @@ impl Client {
 
     // Requests.
 
-    /// The answer, good or bad.
+    /// The answer, success or failure. Panics if there is none.
     pub async fn ask(&mut self, request: Value) -> Value {
         self.try_ask(request.clone()).await.unwrap_or_else(|gone| panic!("{request} was not answered: {gone}"))
     }
 
-    /// As [`Client::ask`]; an error when the connection breaks or stays silent.
+    /// As [`Client::ask`], but returns an error if the connection breaks or no answer arrives.
     pub async fn try_ask(&mut self, request: Value) -> Result<Value, String> {
         let id = self.send(request).await?;
         self.answer_to(id).await
     }
 
-    /// The answer, which must be good.
+    /// The answer, which must be a success.
     pub async fn must(&mut self, request: Value) -> Value {
         let answer = self.ask(request.clone()).await;
         assert_eq!(answer["ok"], true, "{request} was refused: {answer}");
         answer
     }
 
-    /// The answer, which must be good in the end: what may pass is asked again.
+    /// The answer, which must become a success; transient failures are retried.
     pub async fn must_eventually(&mut self, request: Value) -> Value {
         let client = tokio::sync::Mutex::new(self);
         eventually(&format!("{request} is done"), || async {
@@ -74,13 +74,13 @@ impl Client {
         .await
     }
 
-    /// The error's code, from an answer that must be a bad one.
+    /// The error code of the answer, which must be a failure.
     pub async fn refused(&mut self, request: Value) -> String {
         let answer = self.ask(request.clone()).await;
         code_of(&answer).unwrap_or_else(|| panic!("{request} must be refused, and got {answer}"))
     }
 
-    /// Sends a request and does not wait; its id.
+    /// Sends a request without waiting; returns its id.
     pub async fn send(&mut self, mut request: Value) -> Result<u64, String> {
         let id = self.next_id;
         self.next_id += 1;
@@ -89,6 +89,7 @@ impl Client {
         Ok(id)
     }
 
+    /// Waits for the answer to a request. Errors: the connection broke, or no answer arrived.
     pub async fn answer_to(&mut self, id: u64) -> Result<Value, String> {
         loop {
             if let Some(answer) = self.answers.remove(&id) {
@@ -99,7 +100,8 @@ impl Client {
         }
     }
 
-    /// Sends all requests without waiting for answers, and reads meanwhile; the answers, in the order of the requests.
+    /// Sends all requests without waiting for answers, and reads meanwhile; returns the answers in the order of the
+    /// requests.
     pub async fn pipeline(&mut self, requests: impl IntoIterator<Item = Value>) -> Result<Vec<Value>, String> {
         let first = self.next_id;
         let numbered = requests.into_iter().zip(first..).map(|(mut request, id)| {
@@ -128,23 +130,26 @@ impl Client {
         sent.and(received)
     }
 
-    // Frames as they are.
+    // Raw frames.
 
+    /// Sends a text message.
     pub async fn send_text(&mut self, text: impl Into<String>) -> Result<(), String> {
         self.send_message(Message::text(text.into())).await
     }
 
+    /// Sends a binary message.
     pub async fn send_binary(&mut self, bytes: impl Into<Bytes>) -> Result<(), String> {
         self.send_message(Message::binary(bytes.into())).await
     }
 
+    /// Sends any WebSocket message.
     pub async fn send_message(&mut self, message: Message) -> Result<(), String> {
         let sent = timeout(ANSWERED_WITHIN, self.socket.send(message)).await;
         sent.map_err(|_| format!("{} does not read", self.address))?
             .map_err(|error| format!("{}: {error}", self.address))
     }
 
-    /// The next frame that is no event, whatever its id.
+    /// The next frame that is not an event, with any id.
     pub async fn any_answer(&mut self) -> Value {
         loop {
             let frame = self.next_frame().await.unwrap_or_else(|gone| panic!("no answer: {gone}"));
@@ -166,7 +171,7 @@ impl Client {
         }
     }
 
-    /// The next binary message, or why there is none.
+    /// The next binary message. Errors: another message arrived, or the connection broke.
     pub async fn binary(&mut self) -> Result<Bytes, String> {
         match self.next_message().await? {
             Message::Binary(bytes) => Ok(bytes),
@@ -203,9 +208,9 @@ impl Client {
         }
     }
 
-    // What most scenarios begin with.
+    // Common first steps of scenarios.
 
-    /// A publisher, a subscriber and a topic to which it is subscribed from the beginning.
+    /// Creates a publisher, a subscriber and a topic, and subscribes from the beginning.
     pub async fn set_up(&mut self, publisher: &str, subscriber: &str, topic: &str) {
         self.must_eventually(json!({"action": "create_publisher", "publisher_id": publisher})).await;
         self.must_eventually(json!({"action": "create_subscriber", "subscriber_id": subscriber})).await;
@@ -213,17 +218,18 @@ impl Client {
         self.must(json!({"action": "subscribe", "subscriber_id": subscriber, "topic": topic})).await;
     }
 
+    /// Publishes a message; the answer must be a success.
     pub async fn publish(&mut self, publisher: &str, topic: &str, content: &str) -> Value {
         self.must(json!({"action": "publish", "publisher_id": publisher, "topic": topic, "content": content})).await
     }
 
-    /// The contents that a request for messages gives.
+    /// The contents in the answer to a request for messages.
     pub async fn contents(&mut self, request: Value) -> Vec<String> {
         contents(&self.must(request).await)
     }
 }
 
-/// The contents of a pull's answer, whose offsets must follow each other.
+/// The contents of a pull's answer. Panics if its offsets are not consecutive.
 pub fn contents(answer: &Value) -> Vec<String> {
     let messages = answer["messages"].as_array().unwrap_or_else(|| panic!("no messages in {answer}"));
     let offsets: Vec<u64> = messages.iter().filter_map(|message| message["offset"].as_u64()).collect();
@@ -231,12 +237,12 @@ pub fn contents(answer: &Value) -> Vec<String> {
     messages.iter().map(|message| message["content"].as_str().expect("content is a string").to_owned()).collect()
 }
 
-/// The code of an error.
+/// The error code of an answer; `None` for success.
 pub fn code_of(answer: &Value) -> Option<String> {
     answer["error"]["code"].as_str().map(str::to_owned)
 }
 
-/// Pulls until the subscriber has seen these contents, in this order, and nothing else.
+/// Pulls until the subscriber has read exactly these contents, in this order.
 pub async fn pull_until(client: &mut Client, subscriber: &str, topic: &str, expected: &[&str]) {
     let client = tokio::sync::Mutex::new(client);
     eventually(&format!("{subscriber} reads {expected:?} from {topic}"), || async {

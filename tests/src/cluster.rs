@@ -1,4 +1,4 @@
-//! A cluster of real processes on this machine: one `cubecast node` a vertex, each with a folder and a log of its own.
+//! A cluster of real processes on this machine: one `cubecast node` per vertex, each with its own folder and log.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -16,23 +16,25 @@ use crate::client::Client;
 use crate::process::{Process, Signal, tail};
 use crate::wait::eventually;
 
-/// The secret that all nodes of a test share.
+/// The secret of all test nodes.
 pub const SECRET: &str = "a secret of this test only";
-/// The name of the clusters here.
+/// The name of all test clusters.
 pub const CLUSTER: &str = "tested";
 /// Lines of each log that are shown when a test fails.
 const SHOWN_LINES: usize = 25;
 
-/// How a cluster is to be.
+/// The configuration of a cluster.
 #[derive(Clone, Debug)]
 pub struct Plan {
+    /// The cube's dimension.
     pub dimension: u8,
+    /// The folder of the dashboard's files; `None`: nodes do not serve a dashboard.
     pub web: Option<PathBuf>,
-    /// Origins of pages from elsewhere that nodes serve.
+    /// Origins of pages that may connect although they come from elsewhere.
     pub allow_origin: Vec<String>,
-    /// Whether clients may ask for faults.
+    /// Whether clients may inject faults.
     pub allow_faults: bool,
-    /// Where its folder is made; `None`: among the temporary ones.
+    /// Where its folder is created; `None`: in the system's temporary folder.
     pub within: Option<PathBuf>,
 }
 
@@ -42,22 +44,23 @@ impl Default for Plan {
     }
 }
 
-/// A cluster. When it is dropped, all processes end and all files go.
+/// A cluster. Dropping it kills all processes and deletes all files.
 #[derive(Debug)]
 pub struct ProcessCluster {
     dimension: Dimension,
     folder: TempDir,
     ports: Vec<u16>,
-    /// By the vertex's index; `None` while it is down.
+    /// By vertex index; `None` while the node is down.
     nodes: Mutex<Vec<Option<Process>>>,
 }
 
 impl ProcessCluster {
-    /// A cluster of dimension 3 in which every home leads.
+    /// Starts a cluster of dimension 3 and waits until every home leads.
     pub async fn start() -> ProcessCluster {
         ProcessCluster::start_as(Plan::default()).await
     }
 
+    /// Starts a cluster and waits until every home leads.
     pub async fn start_as(plan: Plan) -> ProcessCluster {
         let cluster = ProcessCluster::prepare(&plan);
         for vertex in cluster.vertices() {
@@ -67,7 +70,7 @@ impl ProcessCluster {
         cluster
     }
 
-    /// A cluster that tests share which do it no harm. It lives as long as one of them runs.
+    /// A cluster shared by tests that do not harm it. It lives as long as one of them runs.
     pub async fn shared() -> Arc<ProcessCluster> {
         static SHARED: tokio::sync::Mutex<Weak<ProcessCluster>> = tokio::sync::Mutex::const_new(Weak::new());
         let mut shared = SHARED.lock().await;
@@ -79,10 +82,11 @@ impl ProcessCluster {
         cluster
     }
 
-    /// A cluster none of whose nodes runs.
+    /// A cluster without running nodes.
     pub fn prepare(plan: &Plan) -> ProcessCluster {
         let dimension = Dimension::new(plan.dimension).expect("a test chooses a good dimension");
-        // Ports beneath those that the system lends to outgoing connections, so that a node finds its own free again.
+        // Ports below the range that the system uses for outgoing connections, so that a restarted node finds its port
+        // free.
         let ports =
             ports::choose(&Host::LOOPBACK, BasePort::Auto, &[], dimension.size()).expect("there are free ports");
         let within = plan.within.clone().unwrap_or_else(std::env::temp_dir);
@@ -111,7 +115,7 @@ impl ProcessCluster {
         )
     }
 
-    /// One node, which is down, looks for another at this address.
+    /// Changes the configuration of node `node`, which is down: it dials `address` to reach node `to`.
     pub fn redirect(&self, node: Vertex, to: Vertex, address: &str) {
         let file = self.config_file(node);
         let config = std::fs::read_to_string(&file).expect("the configuration is read");
@@ -119,51 +123,56 @@ impl ProcessCluster {
         std::fs::write(file, config).expect("a configuration is written");
     }
 
-    // Places.
+    // Addresses and files.
 
+    /// All vertices.
     pub fn vertices(&self) -> impl DoubleEndedIterator<Item = Vertex> + ExactSizeIterator + Clone + use<> {
         self.dimension.vertices()
     }
 
-    /// A topic's, publisher's or subscriber's home.
+    /// The home of a topic, publisher or subscriber.
     pub fn home(&self, name: &str) -> Vertex {
         placement::home(name, self.dimension)
     }
 
-    /// Home first.
+    /// The topic's holders, home first.
     pub fn holders(&self, topic: &str) -> Vec<Vertex> {
         placement::members(self.home(topic)).collect()
     }
 
+    /// The node's `HOST:PORT`.
     pub fn address(&self, vertex: Vertex) -> String {
         format!("127.0.0.1:{}", self.ports[vertex.index()])
     }
 
+    /// The node's configuration file.
     pub fn config_file(&self, vertex: Vertex) -> PathBuf {
         self.folder.path().join(format!("{vertex}.toml"))
     }
 
+    /// The node's data folder.
     pub fn data_folder(&self, vertex: Vertex) -> PathBuf {
         self.folder.path().join(format!("{vertex}.store"))
     }
 
+    /// The node's log.
     pub fn log_file(&self, vertex: Vertex) -> PathBuf {
         self.folder.path().join(format!("{vertex}.log"))
     }
 
-    /// A place for what else a test writes.
+    /// The cluster's folder, for other files of a test.
     pub fn folder(&self) -> &std::path::Path {
         self.folder.path()
     }
 
-    // What is done to nodes.
+    // Actions on nodes.
 
     /// Starts a node that is down, on its own port and folder.
     pub fn start_node(&self, vertex: Vertex) {
         self.start_node_by(vertex, Process::start);
     }
 
-    /// The same, with so many descriptors.
+    /// The same with a limit of file descriptors.
     pub fn start_node_with_descriptors(&self, vertex: Vertex, descriptors: u32) {
         self.start_node_by(vertex, |arguments, log| Process::start_with_descriptors(descriptors, arguments, log));
     }
@@ -176,17 +185,17 @@ impl ProcessCluster {
         nodes[vertex.index()] = Some(start(&arguments, &self.log_file(vertex)));
     }
 
-    /// The process that serves this vertex; `None` while none does.
+    /// The process id of a node; `None` if it is down.
     pub fn process_id(&self, vertex: Vertex) -> Option<u32> {
         self.nodes()[vertex.index()].as_ref().map(Process::id)
     }
 
-    /// SIGKILL.
+    /// Sends SIGKILL to a node.
     pub fn kill(&self, vertex: Vertex) {
         self.take(vertex).kill();
     }
 
-    /// SIGKILL to all, at once.
+    /// Sends SIGKILL to all nodes at once.
     pub fn kill_all(&self) {
         let running: Vec<Process> = self.nodes().iter_mut().filter_map(Option::take).collect();
         let killers: Vec<_> = running.into_iter().map(|process| std::thread::spawn(|| process.kill())).collect();
@@ -195,7 +204,7 @@ impl ProcessCluster {
         }
     }
 
-    /// SIGTERM, and its end, which must be a clean one.
+    /// Sends SIGTERM and waits for the end, which must be clean.
     pub fn stop(&self, vertex: Vertex) {
         let mut process = self.take(vertex);
         process.signal(Signal::Terminate);
@@ -207,11 +216,12 @@ impl ProcessCluster {
         );
     }
 
-    /// SIGSTOP: it neither hears nor says anything, and its sockets stand.
+    /// Sends SIGSTOP: the node sends and processes nothing, and its sockets stay open.
     pub fn pause(&self, vertex: Vertex) {
         self.nodes()[vertex.index()].as_ref().unwrap_or_else(|| panic!("node {vertex} is down")).signal(Signal::Stop);
     }
 
+    /// Sends SIGCONT to a paused node.
     pub fn resume(&self, vertex: Vertex) {
         self.nodes()[vertex.index()]
             .as_ref()
@@ -219,7 +229,7 @@ impl ProcessCluster {
             .signal(Signal::Continue);
     }
 
-    /// The data folder of a node that is down is lost.
+    /// Deletes the data folder of a node that is down.
     pub fn wipe(&self, vertex: Vertex) {
         assert!(self.nodes()[vertex.index()].is_none(), "node {vertex} runs and has its folder open");
         std::fs::remove_dir_all(self.data_folder(vertex)).expect("the folder can be removed");
@@ -233,21 +243,21 @@ impl ProcessCluster {
         self.nodes.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 
-    // How it is.
+    // State.
 
     /// A client of this node.
     pub async fn client(&self, vertex: Vertex) -> Client {
         eventually(&format!("node {vertex} takes a client"), || Client::connect(self.address(vertex))).await
     }
 
-    /// A client of a node that has no part in the topic, if there is one: all its requests cross the cube.
+    /// A client of the node farthest from the topic's home. If that node is no holder, all its requests cross the cube.
     pub async fn far_client(&self, topic: &str) -> Client {
         let home = self.home(topic);
         let farthest = self.vertices().max_by_key(|vertex| vertex.distance(home)).expect("a cube has vertices");
         self.client(farthest).await
     }
 
-    /// Waits until every node that runs sees every node up, and every home leading its own group and no other.
+    /// Waits until every running node reports all nodes as up, and each home leads exactly its own group.
     pub async fn wait_until_settled(&self) {
         for vertex in self.vertices() {
             eventually(&format!("node {vertex} sees all nodes up and leading at home"), || async move {
@@ -260,7 +270,7 @@ impl ProcessCluster {
         }
     }
 
-    /// Waits until `observer` sees `vertex` in this state.
+    /// Waits until `observer` reports `vertex` in this state.
     pub async fn wait_until_seen(&self, observer: Vertex, vertex: Vertex, state: &str) {
         eventually(&format!("node {observer} sees node {vertex} {state}"), || async move {
             let view = self.look(observer).await?;
@@ -270,7 +280,7 @@ impl ProcessCluster {
         .await;
     }
 
-    /// Waits until `observer` sees a leader of the group of `home`, other than the one given; says who.
+    /// Waits until `observer` reports a leader of the group of `home` other than `other_than`; returns the leader.
     pub async fn wait_for_leader(&self, observer: Vertex, home: Vertex, other_than: Option<Vertex>) -> Vertex {
         eventually(
             &format!("node {observer} sees a leader of group {home}, other than {other_than:?}"),
@@ -286,7 +296,7 @@ impl ProcessCluster {
         .await
     }
 
-    /// The cluster as one node sees it.
+    /// The cluster as reported by one node.
     async fn look(&self, vertex: Vertex) -> Result<Value, String> {
         let mut client = Client::connect(self.address(vertex)).await?;
         let view = client.try_ask(json!({"action": "cluster"})).await?;

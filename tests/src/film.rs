@@ -1,26 +1,29 @@
-//! Several pictures as one, side by side, in the order in which they were taken.
+//! Combines several pictures into one, side by side, in the order in which they were taken.
 
 use std::io::{BufRead, Seek, Write};
 
-/// Pictures beside each other.
+/// Pictures per row.
 const COLUMNS: usize = 2;
-/// Between two pictures, pixels.
+/// Space between two pictures, pixels.
 const GAP: usize = 14;
-/// Opaque pixels of red, green and blue.
+/// Bytes per pixel: opaque red, green and blue.
 const BYTES: usize = 3;
 
+/// A picture in memory.
 pub struct Picture {
     width: usize,
     height: usize,
     pixels: Vec<u8>,
 }
 
+/// The pictures to combine.
 #[derive(Default)]
 pub struct Film {
     pictures: Vec<Picture>,
 }
 
 impl Picture {
+    /// Reads a PNG file.
     pub fn read(from: impl BufRead + Seek) -> Result<Picture, png::DecodingError> {
         let mut decoder = png::Decoder::new(from);
         decoder.set_transformations(png::Transformations::normalize_to_color8());
@@ -34,7 +37,7 @@ impl Picture {
         Ok(Picture { width: info.width as usize, height: info.height as usize, pixels: pixels.collect() })
     }
 
-    /// Of half the width and height: each pixel the mean of four.
+    /// The picture at half width and height; each pixel is the mean of four.
     pub fn halved(&self) -> Picture {
         let (width, height) = (self.width / 2, self.height / 2);
         let sample = |x: usize, y: usize, c: usize| u32::from(self.pixels[(y * self.width + x) * BYTES + c]);
@@ -51,11 +54,12 @@ impl Picture {
 }
 
 impl Film {
+    /// Appends a picture.
     pub fn add(&mut self, picture: Picture) {
         self.pictures.push(picture);
     }
 
-    /// As one PNG.
+    /// Writes all pictures as one PNG file.
     pub fn write(&self, to: impl Write) -> Result<(), png::EncodingError> {
         let width = self.pictures.iter().map(|picture| picture.width).max().unwrap_or(0);
         let height = self.pictures.iter().map(|picture| picture.height).max().unwrap_or(0);

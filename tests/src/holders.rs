@@ -1,4 +1,5 @@
-//! The check that every scenario of failures ends with: all holders of a topic have the same, and all that was acknowledged.
+//! The final check of every failure scenario: all holders of a topic have the same messages, including all acknowledged
+//! ones.
 
 use std::collections::BTreeSet;
 
@@ -9,14 +10,13 @@ use crate::client::{Client, contents};
 use crate::cluster::ProcessCluster;
 use crate::wait::eventually;
 
-/// Messages that are read at once.
+/// Messages per read.
 const PAGE: usize = 10_000;
-/// A subscriber of its own, so that no test's cursor is touched.
+/// A separate subscriber, so that no test's cursor moves.
 const AUDITOR: &str = "auditor";
 
-/// Reads the topic from each holder's own replica, once all have caught up. Every acknowledged content must be there exactly
-/// once, no content twice, offsets must follow each other from 0, and all holders must have the same messages.
-/// Gives the contents.
+/// Waits until all holders are equal, reading from each holder's own replica. Asserts that every acknowledged content
+/// exists exactly once, that no content exists twice, and that offsets are consecutive from 0. Returns the contents.
 pub async fn assert_holders_equal_and_complete(
     cluster: &ProcessCluster,
     topic: &str,
@@ -44,7 +44,7 @@ async fn subscribe_auditor(cluster: &ProcessCluster, topic: &str) {
     client.must_eventually(json!({"action": "subscribe", "subscriber_id": AUDITOR, "topic": topic})).await;
 }
 
-/// What all holders have, once they have the same.
+/// The messages of all holders, once they are equal.
 async fn wait_until_equal(cluster: &ProcessCluster, holders: &[Vertex], topic: &str) -> Vec<Value> {
     eventually(&format!("the holders {holders:?} of {topic} have the same"), || async move {
         let mut replicas = Vec::new();
@@ -72,7 +72,7 @@ fn first_difference(replicas: &[Vec<Value>]) -> String {
     }
 }
 
-/// All that one holder's own replica has.
+/// All messages of one holder's own replica.
 pub async fn read_replica(cluster: &ProcessCluster, holder: Vertex, topic: &str) -> Result<Vec<Value>, String> {
     let mut client = Client::connect(cluster.address(holder)).await?;
     let mut messages: Vec<Value> = Vec::new();

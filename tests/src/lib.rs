@@ -1,22 +1,23 @@
-//! Cubecast proves here: a harness for clusters of real processes, and clients that look at them from outside.
+//! The tests of Cubecast on real processes: a harness for clusters, and clients that observe them from outside.
 //!
-//! The scenarios are in `tests/scenarios`; their names are claims. The harness never sleeps to let something happen: it waits for
-//! conditions ([`wait::eventually`]), each with a generous deadline, and it uses free ports and temporary folders only.
+//! The scenarios are in `tests/scenarios`; their names are claims. The harness never sleeps for a fixed time to let
+//! something happen: it waits for conditions ([`wait::eventually`]) with generous deadlines. It uses only free ports
+//! and temporary folders.
 //!
-//! | module | what |
+//! | module | content |
 //! |---|---|
-//! | [`artifacts`] | where the binary, the dashboard and the browser's driver are |
-//! | [`cluster`] | 2^d `cubecast node` processes, killed, stopped, paused, wiped and started again |
-//! | [`client`] | a small JSON client that sees every field of every answer |
-//! | [`publishing`] | a stream of publishes that goes on through failures, by sequence number |
-//! | [`holders`] | the check that all holders of a topic have the same, and all that was acknowledged |
-//! | [`bystander`] | a client that must not notice what others do |
-//! | [`stranger`], [`abuse`] | a client that follows no rules, and what attacks do to others |
-//! | [`mutated`] | mutated input for a live node, and whether others notice |
-//! | [`browser`] | a headless Chromium before the dashboard |
-//! | [`film`] | pictures of the page beside each other |
-//! | [`proxy`] | a proxy that lets one node through, below a prefix |
-//! | [`static_site`] | the dashboard's files, with no node behind them |
+//! | [`artifacts`] | finds the binary, the dashboard and the browser's driver |
+//! | [`cluster`] | 2^d `cubecast node` processes that can be killed, stopped, paused, wiped and restarted |
+//! | [`client`] | a small JSON client with access to every field of every answer |
+//! | [`publishing`] | a stream of publishes, identified by sequence numbers, that continues through failures |
+//! | [`holders`] | the check that all holders of a topic are equal and have all acknowledged messages |
+//! | [`bystander`] | a client that must not be affected by others |
+//! | [`stranger`], [`abuse`] | a client that follows no rules; attacks, and their effect on others |
+//! | [`mutated`] | mutated input for a live node, and its effect on others |
+//! | [`browser`] | a headless Chromium that shows the dashboard |
+//! | [`film`] | combines pictures of the page |
+//! | [`proxy`] | a proxy for one node, below a path prefix |
+//! | [`static_site`] | a server for the dashboard's files, without a node |
 
 pub mod abuse;
 pub mod artifacts;

@@ -1,4 +1,4 @@
-//! One `cubecast` process, its output in a file; ended with its owner.
+//! One `cubecast` process with its output in a file; killed when dropped.
 
 use std::fs::{File, OpenOptions};
 use std::path::{Path, PathBuf};
@@ -10,22 +10,25 @@ use tokio::io::AsyncWriteExt as _;
 use crate::artifacts;
 use crate::wait::PATIENCE;
 
-/// How often a process is asked whether it has ended.
+/// Interval at which the end of a process is polled.
 const LOOK_EVERY: Duration = Duration::from_millis(10);
 
-/// A signal that can be sent to a process.
+/// A signal for a process.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Signal {
+    /// SIGTERM.
     Terminate,
+    /// SIGSTOP.
     Stop,
+    /// SIGCONT.
     Continue,
 }
 
-/// A running process. When it is dropped, the process is killed.
+/// A running process; killed when dropped.
 #[derive(Debug)]
 pub struct Process {
     child: Child,
-    /// Held open: nodes end when it closes, so that none outlives a test that is killed.
+    /// Kept open: nodes end when it closes, so none outlives a test that is killed.
     _stdin: Option<ChildStdin>,
 }
 
@@ -37,7 +40,7 @@ impl Process {
         Process::spawn(command, log)
     }
 
-    /// As [`Process::start`], with so many descriptors.
+    /// As [`Process::start`], with a limit of file descriptors.
     pub fn start_with_descriptors(descriptors: u32, arguments: &[&str], log: &Path) -> Process {
         let mut command = Command::new("sh");
         command.args(["-c", &format!("ulimit -n {descriptors} && exec \"$0\" \"$@\"")]);
@@ -58,27 +61,29 @@ impl Process {
         Process { _stdin: child.stdin.take(), child }
     }
 
+    /// The process id.
     pub fn id(&self) -> u32 {
         self.child.id()
     }
 
-    /// SIGKILL: nothing is finished, nothing is said.
+    /// Sends SIGKILL and waits for the end.
     pub fn kill(mut self) {
         self.kill_and_reap();
     }
 
+    /// Sends a signal.
     pub fn signal(&self, signal: Signal) {
         let name = match signal {
             Signal::Terminate => "-TERM",
             Signal::Stop => "-STOP",
             Signal::Continue => "-CONT",
         };
-        // The child is not reaped before this is dropped, so its id is its own.
+        // The process id is valid: the child is not reaped before this value is dropped.
         let sent = Command::new("sh").args(["-c", "kill \"$1\" \"$2\"", "sh", name, &self.id().to_string()]).status();
         assert!(sent.as_ref().is_ok_and(ExitStatus::success), "kill {name} {}: {sent:?}", self.id());
     }
 
-    /// Waits until it ends by itself.
+    /// Waits until the process ends by itself.
     pub fn wait(&mut self) -> ExitStatus {
         let began = Instant::now();
         loop {
@@ -90,12 +95,13 @@ impl Process {
         }
     }
 
+    /// Whether the process is still running.
     pub fn is_running(&mut self) -> bool {
         self.child.try_wait().expect("a child can be waited for").is_none()
     }
 
     fn kill_and_reap(&mut self) {
-        // An error means that it has ended already.
+        // An error means that it has already ended.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
@@ -110,6 +116,7 @@ impl Drop for Process {
 /// A process that has ended.
 #[derive(Debug)]
 pub struct Ended {
+    /// The exit code; `None` if a signal ended it.
     pub code: Option<i32>,
     pub stdout: String,
     pub stderr: String,
@@ -120,13 +127,13 @@ pub async fn run(arguments: &[&str]) -> Ended {
     run_with_input(arguments, b"").await
 }
 
-/// The same with something on its standard input.
+/// The same with this standard input.
 pub async fn run_with_input(arguments: &[&str], input: &[u8]) -> Ended {
     let mut command = client(arguments);
     let mut process = command.stdin(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the binary can be run");
     let mut stdin = process.stdin.take().expect("it is piped");
     let feed = async {
-        // A command that has seen enough reads no further.
+        // A command may end before it has read everything.
         let _ = stdin.write_all(input).await;
         drop(stdin);
     };
@@ -137,14 +144,14 @@ pub async fn run_with_input(arguments: &[&str], input: &[u8]) -> Ended {
     Ended { code: output.status.code(), stdout: text(output.stdout), stderr: text(output.stderr) }
 }
 
-/// `cubecast ARGUMENTS`, its output in a pipe; killed when it is dropped.
+/// A command for `cubecast ARGUMENTS` with its output in a pipe; killed when dropped.
 pub fn client(arguments: &[&str]) -> tokio::process::Command {
     let mut command = tokio::process::Command::new(artifacts::cubecast());
     command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).kill_on_drop(true);
     command
 }
 
-/// The last lines of a log, for a failure's report.
+/// The last lines of a log, for the report of a failure.
 pub fn tail(log: &PathBuf, lines: usize) -> String {
     let text = std::fs::read_to_string(log).unwrap_or_else(|error| error.to_string());
     let all: Vec<&str> = text.lines().collect();

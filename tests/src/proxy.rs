@@ -1,31 +1,32 @@
-//! A proxy that publishes one node below a prefix, and nothing else: `/cube/…` there is `/…` of the node.
+//! A proxy that publishes one node below a path prefix, and nothing else: `/cube/…` becomes `/…` of the node.
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, copy_bidirectional};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 
-/// Where the node is found.
+/// The node's path prefix.
 pub const PREFIX: &str = "/cube";
-/// A longer head of a request is no browser's.
+/// Bytes. Longer request heads do not come from a browser.
 const MAX_HEAD: usize = 16 << 10;
 const NOT_FOUND: &[u8] =
     b"HTTP/1.1 404 Not Found\r\nContent-Type: text/html\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
 
-/// Passes on on a free port of this machine. Dropped, it ends.
+/// Forwards from a free port of this machine until dropped.
 pub struct Proxy {
+    /// The port that it listens on.
     pub port: u16,
     serving: JoinHandle<()>,
 }
 
 impl Proxy {
-    /// `upstream`: `HOST:PORT` of the node.
+    /// Starts a proxy. `upstream`: `HOST:PORT` of the node.
     pub async fn to(upstream: String) -> Proxy {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("there is a free port");
         let port = listener.local_addr().expect("a listener has an address").port();
         let serving = tokio::spawn(async move {
             while let Ok((visitor, _)) = listener.accept().await {
                 let upstream = upstream.clone();
-                // A browser that goes away in between has nobody left to be told.
+                // If the browser disconnects, there is nobody to report an error to.
                 tokio::spawn(async move { pass_on(visitor, &upstream).await.ok() });
             }
         });
@@ -39,7 +40,7 @@ impl Drop for Proxy {
     }
 }
 
-/// One request, or one WebSocket, a connection.
+/// Forwards one request or one WebSocket; then the connection ends.
 async fn pass_on(mut visitor: TcpStream, upstream: &str) -> std::io::Result<()> {
     let mut head = Vec::new();
     let end = loop {
@@ -59,7 +60,7 @@ async fn pass_on(mut visitor: TcpStream, upstream: &str) -> std::io::Result<()> 
     copy_bidirectional(&mut visitor, &mut node).await.map(drop)
 }
 
-/// The head as the node gets it; `None`: the path is not below the prefix.
+/// The head for the node; `None` if the path is not below the prefix.
 fn rewritten(head: &str, upstream: &str) -> Option<String> {
     let (first, headers) = head.split_once("\r\n")?;
     let mut parts = first.splitn(3, ' ');

@@ -1,4 +1,5 @@
-//! A publisher that goes on through failures: what is not acknowledged is sent again, by its sequence number, to another node.
+//! A publisher that continues through failures: unacknowledged messages are sent again to another node, with the same
+//! sequence number.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -13,22 +14,22 @@ use crate::client::{Client, TRANSIENT, code_of};
 use crate::cluster::ProcessCluster;
 use crate::wait::{PATIENCE, eventually};
 
-/// An answer that takes longer is not waited for: nodes give up on a request after 5 s.
+/// Time limit of an answer; nodes give up on a request after 5 s.
 const ANSWERED_WITHIN: Duration = Duration::from_secs(7);
-/// Between attempts when nobody takes it.
+/// The pause between attempts when no node accepts the message.
 const PAUSE: Duration = Duration::from_millis(10);
 
-/// Publishes one message after the other until it is told to end.
+/// Publishes one message after the other until told to end.
 pub struct Publishing {
     acknowledged: watch::Receiver<usize>,
     end: watch::Sender<bool>,
     task: JoinHandle<Published>,
 }
 
-/// What came of it.
+/// The results.
 #[derive(Clone, Debug, Default)]
 pub struct Published {
-    /// The contents that were acknowledged, in order.
+    /// The acknowledged contents, in order.
     pub acknowledged: Vec<String>,
     /// The longest time between two acknowledgements.
     pub longest_gap: Duration,
@@ -48,7 +49,7 @@ struct Stream {
 }
 
 impl Publishing {
-    /// Begins with the given node, and goes on to the next one whenever an attempt fails.
+    /// Starts with the given node, and moves to the next one after each failed attempt.
     pub fn begin(cluster: &ProcessCluster, at: Vertex, publisher: &str, topic: &str, ack: &'static str) -> Publishing {
         let (end, ended) = watch::channel(false);
         let (count, acknowledged) = watch::channel(0);
@@ -64,7 +65,7 @@ impl Publishing {
         Publishing { acknowledged, end, task: tokio::spawn(stream.run(count, ended)) }
     }
 
-    /// Waits until so many more are acknowledged.
+    /// Waits until this many more messages are acknowledged.
     pub async fn wait_for_more(&mut self, more: usize) {
         let goal = *self.acknowledged.borrow() + more;
         let reached = timeout(PATIENCE, self.acknowledged.wait_for(|count| *count >= goal))
@@ -73,7 +74,7 @@ impl Publishing {
         assert!(reached, "publishing is stuck at {} messages", *self.acknowledged.borrow());
     }
 
-    /// Ends after the publish under way is acknowledged.
+    /// Ends once the current publish is acknowledged.
     pub async fn end(self) -> Published {
         self.end.send_replace(true);
         self.task.await.expect("the publisher does not panic")
@@ -127,7 +128,8 @@ impl Stream {
     }
 }
 
-/// Publishes `count` messages by `quorum` from so many publishers at once, all through different nodes; gives their contents.
+/// Publishes `count` messages with `quorum` from this many parallel publishers, all through different nodes; returns
+/// the contents.
 pub async fn publish_many(cluster: &Arc<ProcessCluster>, publishers: usize, topic: &str, count: usize) -> Vec<String> {
     let tasks: Vec<_> = (0..publishers)
         .map(|number| {
@@ -154,7 +156,7 @@ pub async fn publish_many(cluster: &Arc<ProcessCluster>, publishers: usize, topi
     all
 }
 
-/// Waits until the topic's leader has so many messages.
+/// Waits until the topic's leader has this many messages.
 pub async fn wait_for_messages(cluster: &ProcessCluster, at: Vertex, topic: &str, count: u64) {
     eventually(&format!("{topic} has {count} messages"), || async move {
         let mut client = Client::connect(cluster.address(at)).await?;

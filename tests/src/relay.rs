@@ -1,4 +1,4 @@
-//! A relay between two nodes that alters what passes through it.
+//! A relay between two nodes that alters the data it forwards.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -8,7 +8,7 @@ use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 
-/// Passes on every connection, until it is dropped.
+/// Forwards connections until dropped.
 pub struct Relay {
     address: String,
     altered: Arc<AtomicUsize>,
@@ -16,7 +16,8 @@ pub struct Relay {
 }
 
 impl Relay {
-    /// To `target`; of what comes back from there, `from` becomes `to`, which is as long.
+    /// Starts a relay to `target`. In data coming back from there, `from` is replaced by `to`, which must have the same
+    /// length.
     pub async fn begin(target: String, from: &'static [u8], to: &'static [u8]) -> Relay {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("there is a free port");
         let address = listener.local_addr().expect("it is bound").to_string();
@@ -25,11 +26,12 @@ impl Relay {
         Relay { address, altered, task }
     }
 
+    /// The relay's `HOST:PORT`.
     pub fn address(&self) -> &str {
         &self.address
     }
 
-    /// How often it has altered something.
+    /// The number of replacements so far.
     pub fn altered(&self) -> usize {
         self.altered.load(Ordering::SeqCst)
     }
@@ -50,7 +52,7 @@ struct Altering {
 
 async fn pass_all(listener: TcpListener, target: String, altering: Altering) {
     while let Ok((near, _)) = listener.accept().await {
-        // A target that is down refuses: so does the relay.
+        // If the target is down, the relay closes the connection.
         let Ok(far) = TcpStream::connect(&target).await else { continue };
         let (near_in, near_out) = near.into_split();
         let (far_in, far_out) = far.into_split();

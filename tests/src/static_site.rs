@@ -1,4 +1,4 @@
-//! A server that knows nothing but files: the dashboard as it lies on any web space, with no node behind it.
+//! A static file server: the dashboard on ordinary web space, without a node.
 
 use std::path::{Component, Path, PathBuf};
 
@@ -6,30 +6,31 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 
-/// Longer requests are not read to their end.
+/// Bytes of a request that are read.
 const MAX_REQUEST: usize = 16 << 10;
 
-/// Serves a folder on a free port of this machine. Dropped, it ends.
+/// Serves a folder on a free port of this machine until dropped.
 pub struct StaticSite {
     port: u16,
     serving: JoinHandle<()>,
 }
 
 impl StaticSite {
+    /// Starts serving this folder.
     pub async fn serve(folder: PathBuf) -> StaticSite {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("there is a free port");
         let port = listener.local_addr().expect("a listener has an address").port();
         let serving = tokio::spawn(async move {
             while let Ok((visitor, _)) = listener.accept().await {
                 let folder = folder.clone();
-                // A browser that goes away before it has its answer is not waited for.
+                // If the browser disconnects, there is nobody to report an error to.
                 tokio::spawn(async move { answer(visitor, &folder).await.ok() });
             }
         });
         StaticSite { port, serving }
     }
 
-    /// `path` begins with a slash.
+    /// The URL of a path, which must begin with a slash.
     pub fn url(&self, path: &str) -> String {
         format!("http://127.0.0.1:{}{path}", self.port)
     }

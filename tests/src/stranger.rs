@@ -1,9 +1,9 @@
-//! A client that follows no rules: it writes WebSocket frames by hand, reads when it likes, or never.
+//! A client that follows no rules: it writes WebSocket frames by hand, and reads at any time or never.
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-/// What a stranger asks for in its upgrade.
+/// The role that the upgrade requests.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum As {
     Client,
@@ -11,15 +11,16 @@ pub enum As {
     Neighbour,
 }
 
-/// Opcodes of frames.
+/// The opcode of text frames.
 pub const TEXT: u8 = 1;
+/// The opcode of pings.
 pub const PING: u8 = 9;
 
 /// An open WebSocket.
 pub struct Stranger(pub TcpStream);
 
 impl Stranger {
-    /// Connects and upgrades; `Err`: the node refused, or did not answer as it should.
+    /// Connects and upgrades. Errors: the node refused, or its answer was invalid.
     pub async fn connect(address: &str, as_whom: As) -> Result<Stranger, String> {
         let mut stream = TcpStream::connect(address).await.map_err(|error| error.to_string())?;
         let protocol = match as_whom {
@@ -38,17 +39,17 @@ impl Stranger {
         }
     }
 
-    /// Writes one whole frame.
+    /// Writes one complete frame.
     pub async fn send(&mut self, opcode: u8, payload: &[u8]) -> std::io::Result<()> {
         self.0.write_all(&frame(opcode, payload)).await
     }
 }
 
-/// The status line and the headers of an HTTP answer.
+/// Reads the status line and the headers of an HTTP answer.
 pub async fn head_of_answer(stream: &mut TcpStream) -> Result<String, String> {
     let mut came = [0; 4096];
     loop {
-        // What follows the head stays in the socket.
+        // Data after the head stays in the socket.
         let count = stream.peek(&mut came).await.map_err(|error| error.to_string())?;
         let end = came[..count].windows(4).position(|bytes| bytes == b"\r\n\r\n").map(|at| at + 4);
         if let Some(end) = end {
@@ -62,7 +63,7 @@ pub async fn head_of_answer(stream: &mut TcpStream) -> Result<String, String> {
     }
 }
 
-/// A client's frame, with a mask of zeros: it changes nothing, and any server has to take it.
+/// A client's frame, with a mask of zeros, which changes nothing and is valid.
 pub fn frame(opcode: u8, payload: &[u8]) -> Vec<u8> {
     let mut frame = vec![0x80 | opcode];
     match payload.len() {
@@ -81,7 +82,7 @@ pub fn frame(opcode: u8, payload: &[u8]) -> Vec<u8> {
     frame
 }
 
-/// Asks for a page: the status and the body.
+/// Requests a page; returns status and body.
 pub async fn http_get(address: &str, path: &str) -> Result<(u16, String), String> {
     let broken = |error: std::io::Error| error.to_string();
     let mut stream = TcpStream::connect(address).await.map_err(broken)?;

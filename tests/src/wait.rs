@@ -2,12 +2,12 @@
 
 use std::time::{Duration, Instant};
 
-/// How long anything may take before a test calls it stuck: far more than it takes on a slow, busy machine.
+/// Deadline of every condition; much longer than anything takes on a slow, busy machine.
 pub const PATIENCE: Duration = Duration::from_secs(90);
-/// How often a condition is looked at.
+/// Interval at which a condition is evaluated.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 
-/// Looks again and again until `look` gives something; panics with what it said last when patience ends.
+/// Evaluates `look` repeatedly until it succeeds; panics with its last error at the deadline.
 #[track_caller]
 pub fn eventually<T, F>(what: &str, look: impl FnMut() -> F) -> impl Future<Output = T>
 where
@@ -34,9 +34,9 @@ where
     }
 }
 
-/// Tells people a figure, whether the test passes or not: the test harness keeps what is printed in the usual way to itself.
+/// Prints a figure, whether the test passes or not: it bypasses the output capture of the test harness.
 pub fn say(text: &str) {
     use std::io::Write as _;
-    // Nobody may be listening.
+    // Standard error may be closed.
     let _ = writeln!(std::io::stderr(), "    {text}");
 }

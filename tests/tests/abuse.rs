@@ -1,7 +1,7 @@
-//! Strangers attack one node of eight: what it has in memory meanwhile, and how long honest clients wait.
+//! Attacks on one node of eight: its memory, and the latency of honest clients meanwhile.
 //!
-//! `make abuse` does each attack for a minute and prints the table; `make fuzz-live` sends mutated input for ten minutes and
-//! prints what came back; `make test` does each for a moment.
+//! `make abuse` runs each attack for a minute and prints the table. `make fuzz-live` sends mutated input for ten
+//! minutes and prints the answers. `make test` runs each attack briefly.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,9 +12,9 @@ use cubecast_tests::mutated;
 use cubecast_tests::wait::say;
 use tokio::sync::Mutex;
 
-/// The most that an attacked node may have in memory.
+/// Limit of an attacked node's memory, bytes.
 const MOST_MEMORY: u64 = 256 << 20;
-/// Attacks take all the processor that they get: one must not be another's.
+/// Attacks use all available processor time, so they must not run in parallel.
 static ONE_AT_A_TIME: Mutex<()> = Mutex::const_new(());
 
 #[tokio::test(flavor = "multi_thread")]
@@ -34,7 +34,8 @@ async fn no_attack_of_a_stranger_fills_the_memory_or_parts_the_cluster() {
     }
 }
 
-/// `CUBECAST_ABUSE_SECONDS` is how long each attack lasts; `CUBECAST_ABUSE_ONLY` names some of them, by a part of their names.
+/// `CUBECAST_ABUSE_SECONDS`: duration of each attack. `CUBECAST_ABUSE_ONLY`: only attacks whose names contain one of
+/// these parts.
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "takes a quarter of an hour; `make abuse` runs it"]
 async fn every_attack_for_a_minute() {
@@ -43,7 +44,7 @@ async fn every_attack_for_a_minute() {
     let only = std::env::var("CUBECAST_ABUSE_ONLY").unwrap_or_default();
     let mut damages = Vec::new();
     for attack in Attack::ALL.iter().filter(|attack| attack.name().contains(&only)) {
-        // Each on a cluster of its own, so that no attack pays for the one before.
+        // Each attack gets a new cluster, so that earlier attacks do not affect it.
         let cluster = Arc::new(ProcessCluster::start().await);
         let attacked = abuse::prepare(&cluster).await;
         damages.push(abuse::attack(&cluster, attacked, *attack, Duration::from_secs(seconds)).await);
@@ -60,7 +61,7 @@ async fn mutated_input_harms_nobody() {
     attack_with_mutated_input(1, Duration::from_millis(1_500)).await;
 }
 
-/// `CUBECAST_FUZZ_SECONDS` is how long it lasts, `CUBECAST_FUZZ_SEED` decides what each connection sends.
+/// `CUBECAST_FUZZ_SECONDS`: duration. `CUBECAST_FUZZ_SEED`: determines the input of each connection.
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "takes ten minutes; `make fuzz-live` runs it"]
 async fn mutated_input_for_ten_minutes_harms_nobody() {
@@ -82,7 +83,7 @@ async fn attack_with_mutated_input(seed: u64, lasts: Duration) {
     assert!(outcome.memory < MOST_MEMORY, "{outcome}");
     assert!(outcome.sent.answers.malformed.is_empty(), "{outcome}\n{:#?}", outcome.sent.answers.malformed);
     assert_eq!(outcome.sent.answers.of_kind(mutated::NOT_ENDED), 0, "{outcome}");
-    // Each kind of input was understood now and then, and refused now and then.
+    // Each kind of input was sometimes accepted and sometimes refused.
     for kind in ["HTTP 400", "ok", "error bad_request", "hello of the handshake", "close 1002", "close 4009"] {
         assert!(outcome.sent.answers.of_kind(kind) > 0, "no `{kind}`: {outcome}");
     }

@@ -1,5 +1,5 @@
-//! `cubecast bench`, as people run it, but short: that every case that is run was done, that nothing failed, and that the page is
-//! and the graphs are written. What it measures here means nothing.
+//! A short run of `cubecast bench`: every selected case is run, nothing fails, and the page and the graphs are written.
+//! Its figures mean nothing.
 
 use std::process::{Command, Stdio};
 

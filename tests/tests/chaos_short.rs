@@ -1,7 +1,6 @@
-//! `cubecast chaos`, as people run it, but short: that it breaks things, that every checker has something to look at, and that nothing
-//! promised was broken.
+//! A short run of `cubecast chaos`: it injects faults, every checker has data, and no promise is broken.
 //!
-//! A program of its own, so that no other scenario takes the machine away from it.
+//! A separate program, so that it does not share the machine with other scenarios.
 
 use std::collections::BTreeMap;
 use std::process::{Command, Stdio};
@@ -9,7 +8,8 @@ use std::process::{Command, Stdio};
 use cubecast_tests::artifacts::cubecast;
 use serde_json::Value;
 
-/// Only a simulator sees the lengths of queues, changes of members as leaders propose them, and disks whose room it limits.
+/// Visible only in a simulation: lengths of queues, changes of members as leaders propose them, and disks of limited
+/// size.
 const SEEN_IN_SIMULATION: &[&str] = &["queues", "changes", "storage"];
 
 #[test]
@@ -28,7 +28,7 @@ fn twenty_bad_seconds_break_much_and_no_promise() {
     assert!(checked.len() >= 7, "{checked:?}");
 }
 
-/// Runs it; its report.
+/// Runs it; returns its report.
 fn chaos(arguments: &[&str]) -> Value {
     let trace = tempfile::tempdir().expect("a temporary folder");
     let mut command = Command::new(cubecast());

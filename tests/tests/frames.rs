@@ -1,7 +1,7 @@
-//! How smooth the dashboard is, and how much memory it takes, while a live cluster tells it thousands of events a second:
+//! Measures the frame rate and the memory of the dashboard while a live cluster reports thousands of events a second:
 //! `make frames`.
 //!
-//! Not one of `make test`'s: it takes minutes, and what it prints depends on the machine.
+//! Not part of `make test`: it takes minutes, and its figures depend on the machine.
 
 use std::time::{Duration, Instant};
 
@@ -14,15 +14,15 @@ use serde_json::{Value, json};
 use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval, sleep};
 
-/// Publishes a second, by a client at each node, unless `CUBECAST_RATE` says otherwise: more than 2,000 events.
+/// Publishes per second of a client at each node; more than 2,000 events per second. `CUBECAST_RATE` overrides it.
 const RATE: u32 = 240;
-/// How long it is watched, unless `CUBECAST_MINUTES` says otherwise.
+/// Duration in minutes. `CUBECAST_MINUTES` overrides it.
 const MINUTES: u32 = 5;
-/// One line of the table each.
+/// Interval of lines in the table.
 const LINE: Duration = Duration::from_secs(30);
 
-/// Counts frames drawn, the longest time between two, and what nodes tell the page (one event a message, and few answers), from when
-/// it is run.
+/// From its start, counts drawn frames, the longest time between two frames, and the messages from nodes (mostly one
+/// event each, and a few answers).
 const WATCH: &str = r#"
     const told = arguments[arguments.length - 1];
     const seen = window.seen = { frames: 0, longest: 0, slow: 0, messages: 0 };
@@ -46,7 +46,7 @@ const WATCH: &str = r#"
     told(null);
 "#;
 
-/// What was counted since the last time, with what the page takes now.
+/// The counts since the last call, with the page's current memory.
 const TELL: &str = r#"
     const told = arguments[arguments.length - 1];
     const counted = { ...window.seen };
@@ -90,7 +90,7 @@ async fn five_minutes_of_load_before_a_live_page() {
     browser.close().await;
 }
 
-/// Steadily, each acknowledged by a majority; the answers are read as they come.
+/// Publishes at a constant rate, acknowledged by a majority; answers are read as they arrive.
 async fn publish(mut client: Client, rate: u32) {
     let mut due = interval(Duration::from_secs(1) / rate);
     due.set_missed_tick_behavior(MissedTickBehavior::Burst);

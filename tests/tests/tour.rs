@@ -1,6 +1,6 @@
-//! The pictures of the README's tour, taken from a real run: `make tour`.
+//! Takes the pictures of the README's tour from a real run: `make tour`.
 //!
-//! Not one of `make test`'s: it writes into `docs/`.
+//! Not part of `make test`: it writes to `docs/`.
 
 use std::fs::File;
 use std::io::{BufReader, BufWriter};

@@ -1,10 +1,10 @@
-//! Cubecast shows here: a page in which the real nodes are watched, used and broken.
+//! The dashboard of Cubecast: a page that shows the nodes of a cluster, uses them and injects faults.
 //!
-//! What a node sends is a frame; frames and clicks become [`model::Action`]s; one reducer makes of them a [`model::State`]; and the
-//! page is a pure function of that state. [`model`], [`scene`], [`desk`], [`simulated`] and [`lessons`] know no browser and are tested natively;
-//! [`net`] holds the sockets; [`ui`] draws.
+//! A node sends frames. Frames and clicks become [`model::Action`]s, one reducer applies them to a [`model::State`],
+//! and the page is a pure function of that state. [`model`], [`scene`], [`desk`], [`simulated`] and [`lessons`] do not
+//! depend on a browser and are tested natively. [`net`] owns the sockets; [`ui`] draws.
 
-// In reading order: what is known, where it stands on the page, where it comes from, how it is drawn.
+// In reading order: state, layout, data sources, drawing.
 pub mod desk;
 pub mod lessons;
 pub mod model;

@@ -1,4 +1,4 @@
-//! The dashboard's components in a real browser: what they show, and what they hand on when a person types and clicks.
+//! Tests of the dashboard's components in a real browser: what they show, and which callbacks they call.
 #![cfg(target_arch = "wasm32")]
 
 mod harness;
@@ -271,7 +271,7 @@ async fn a_broken_promise_says_so_on_every_tab_until_it_is_dismissed() {
     assert!(matches!(actions.borrow().last(), Some(Action::DismissViolation)));
 }
 
-/// Before anybody answered it claims nothing; and what it started ends with it.
+/// Before a node answers, the page claims nothing; and everything it started ends with it.
 #[wasm_bindgen_test]
 async fn a_page_without_a_cluster_says_that_it_looks_for_one() {
     let page = Page::of::<App>(()).await;

@@ -1,4 +1,4 @@
-//! Names and contents from strangers, and more of them than fit: what the page makes of them in a real browser.
+//! Tests in a real browser of untrusted names and contents, and of large numbers of them.
 #![cfg(target_arch = "wasm32")]
 
 mod harness;
@@ -60,7 +60,7 @@ async fn a_long_name_does_not_push_the_sentence_away_and_its_title_has_all_of_it
     assert_eq!(page.get("#event-feed [title]").get_attribute("title").as_deref(), Some(name.as_str()));
 }
 
-/// The words around a name of another direction stay where they are.
+/// The words around a name with another direction keep their order.
 #[wasm_bindgen_test]
 async fn a_name_does_not_reorder_the_words_around_it() {
     let mut feed = Feed::default();
@@ -135,7 +135,8 @@ async fn the_arrow_keys_go_through_a_list_of_which_few_rows_are_on_the_page() {
     assert_eq!(page.text("[data-testid=topic-count]"), "209 to 214 of 214 topics");
 }
 
-/// What a page with many topics has on it, and takes for a moment in which one of them got a message, beside one with few.
+/// Compares the number of elements, and the time to process a message, of a page with many topics with those of a page
+/// with few.
 #[wasm_bindgen_test]
 async fn a_page_of_five_thousand_topics_is_as_small_and_nearly_as_quick_as_one_of_fifty() {
     let (few_elements, few_ms) = moments_of(50).await;
@@ -146,7 +147,7 @@ async fn a_page_of_five_thousand_topics_is_as_small_and_nearly_as_quick_as_one_o
     assert!(many_ms < 6.0 * few_ms.max(1.0), "{told}");
 }
 
-/// Elements on the whole page, and the milliseconds that a message and a typed letter take together.
+/// The number of elements on the whole page, and the milliseconds to process a message and a typed letter.
 async fn moments_of(count: usize) -> (usize, f64) {
     const MOMENTS: u32 = 30;
     let names: Vec<String> = (0..count).map(|number| format!("topic-{number:04}")).collect();
@@ -167,7 +168,7 @@ async fn moments_of(count: usize) -> (usize, f64) {
     (page.all("*").len(), took_ms)
 }
 
-/// Wherever a name is shown, at the width of a phone and of a large screen.
+/// Checks all places that show a name, at the width of a phone and of a large screen.
 #[wasm_bindgen_test]
 async fn the_longest_name_fits_everywhere() {
     let name = "n".repeat(255);
@@ -198,7 +199,7 @@ async fn the_longest_name_fits_everywhere() {
     }
 }
 
-/// Past the right edge, and not in something that scrolls or cuts.
+/// Whether the element extends past the right edge, outside of containers that scroll or clip.
 fn sticks_out(element: &Element, root: &Element) -> bool {
     let edge = root.get_bounding_client_rect().right() + 1.0;
     let box_of = element.get_bounding_client_rect();
@@ -214,7 +215,7 @@ fn sticks_out(element: &Element, root: &Element) -> bool {
     box_of.width() > 0.0 && box_of.right() > edge
 }
 
-/// The page's style sheet, until it is dropped.
+/// The page's style sheet; removed when dropped.
 struct Style(Element);
 
 impl Style {

@@ -1,4 +1,4 @@
-//! What the dashboard knows, what it does not know, and that it says which: in a real browser.
+//! Tests in a real browser that the dashboard distinguishes known from unknown facts.
 #![cfg(target_arch = "wasm32")]
 
 mod harness;
@@ -141,7 +141,7 @@ fn head(state: &State, seed_failed: Option<SeedFailure>) -> HeaderProps {
     yew::props!(HeaderProps { cluster: state.cluster.clone(), topics: None::<usize>, seed_failed })
 }
 
-/// The topic `news`, two of whose four holders are down.
+/// The topic `news`, with two of its four holders down.
 fn without_a_majority() -> State {
     let (topic, group) = ("news".parse().unwrap(), vertex("100"));
     let created = told("100", event::Event::TopicCreated { topic, group });
@@ -155,7 +155,7 @@ fn without_a_majority() -> State {
     state
 }
 
-/// It leads its own group.
+/// The node leads its own group.
 fn status_of(name: &str) -> Action {
     let node = vertex(name);
     let group = GroupStatus {
@@ -205,7 +205,7 @@ async fn look_closer(state: State, act: Callback<Action>) -> Page<LookCloser> {
     .await
 }
 
-/// Three messages, which each holder has; two seconds ago.
+/// Three messages, stored by each holder two seconds ago.
 fn state_with_messages() -> State {
     let mut actions = vec![Action::ChooseTopic("news".into()), Action::ChooseCloserTab(CloserTab::Xray)];
     for node in ["100", "101", "110", "000"] {

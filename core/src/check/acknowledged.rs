@@ -1,9 +1,10 @@
 //! No acknowledged message is lost.
 //!
-//! A publish that was answered with `Published` is on every holder once all has healed, at the offset that was told. An
-//! acknowledgement without an offset promised no more than one disk, until the message enters the log: it is excused when the
-//! disks of those who had it were lost. (The moment of the loss need only lie behind the request: the answer may have been under
-//! way.) So it is when the topic need not have existed yet: a node that puts a message aside does not know. Nothing excuses the loss of a message whose offset was told, whatever `ack` asked for: it was committed.
+//! A publish that was answered with `Published` is on every holder after healing, at the reported offset. An
+//! acknowledgement without an offset guarantees only one disk until the message enters the log. Its loss is excused if
+//! the disks of all nodes that had it were lost. (The loss need only come after the request, because the answer may
+//! have been under way.) It is also excused if the topic need not have existed yet, which the storing node cannot know.
+//! The loss of a message with a reported offset is never excused, whatever its `ack`: it was committed.
 
 use super::case::{Acknowledgement, Case, Publish, Topic};
 use super::history::Operation;
@@ -27,7 +28,7 @@ pub(super) fn check(case: &Case<'_>) -> Verdict {
     Ok(Checked(checked))
 }
 
-/// Whether all that was promised may be gone by no fault of the nodes.
+/// Whether the loss of an acknowledged message is excused.
 pub(super) fn is_excused(
     case: &Case<'_>,
     topic: &Topic<'_>,
@@ -62,7 +63,7 @@ fn check_holders(
     Ok(())
 }
 
-/// It is not where it should be: lost, or somewhere else?
+/// Reports a message that is not at its place: it is lost, or at another place.
 fn check_elsewhere(
     holder: Vertex,
     log: &[Message],

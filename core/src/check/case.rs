@@ -10,54 +10,58 @@ use crate::time::Instant;
 use crate::wire::answer::{Done, ErrorCode, Message};
 use crate::wire::client::{Ack, Action};
 
-/// What a checker gets.
+/// The input of a checker.
 pub struct Case<'a> {
     pub evidence: &'a Evidence,
-    /// Every topic that is named anywhere, by name.
+    /// Every topic that the evidence names, sorted by name.
     pub topics: Vec<Topic<'a>>,
 }
 
-/// All that is known of one topic.
+/// The evidence about one topic.
 pub struct Topic<'a> {
     pub name: &'a TopicName,
-    /// It was there before the record began.
+    /// It existed before the record began.
     pub is_prepared: bool,
-    /// Nobody deleted it, nor may have: one log from the first message to the last.
+    /// No deletion can have taken effect, so it has one log from the first message to the last.
     pub is_lasting: bool,
-    /// It was there from then on at the latest, unless it was deleted.
+    /// The latest time by which it existed, unless it was deleted.
     pub exists_since: Instant,
     /// In order of invocation.
     pub operations: Vec<&'a Operation>,
+    /// Push sessions, in order of their start.
     pub sessions: Vec<&'a Session>,
     /// One for each content, in order of the first attempt.
     pub publishes: Vec<Publish<'a>>,
-    /// What each holder had in the end; `None`: it knew no such topic.
+    /// The final log of each holder; `None`: it had no such topic.
     pub holders: Vec<(Vertex, Option<&'a [Message]>)>,
-    /// What the holder with the most had.
+    /// The log of the holder with the most messages.
     pub log: &'a [Message],
-    /// For each message of the log the publish that it comes from.
+    /// For each message of the log, the index of its publish.
     origins: Vec<Option<u32>>,
     by_content: BTreeMap<&'a str, u32>,
 }
 
-/// One message that a client wanted stored, and its attempts to have it stored.
+/// One message that a client published, with all attempts.
 pub struct Publish<'a> {
     pub publisher: &'a PublisherId,
+    /// The content, unique in the record.
     pub content: &'a str,
     /// In order of invocation; never empty.
     pub attempts: Vec<&'a Operation>,
-    /// Its place in the log.
+    /// Its offset in the log.
     pub place: Option<Offset>,
 }
 
-/// What the answer to a publish promised.
+/// The promise in the answer to a publish.
 #[derive(Clone, Copy)]
 pub struct Acknowledgement<'a> {
+    /// The requested acknowledgement.
     pub ack: Ack,
-    /// `None`: stored on one disk, on its way into the log.
+    /// `None`: stored on one disk, and not yet in the log.
     pub offset: Option<Offset>,
-    /// Who had it at the moment of the answer.
+    /// The nodes that had stored it at the time of the answer.
     pub holders: &'a [Vertex],
+    /// When the answer arrived.
     pub at: Instant,
 }
 
@@ -65,10 +69,13 @@ pub struct Acknowledgement<'a> {
 #[derive(Clone, Copy)]
 pub struct Sighting<'a> {
     pub message: &'a Message,
+    /// When the client received it.
     pub at: Instant,
+    /// How the client received it.
     pub by: Witness<'a>,
 }
 
+/// The source of a sighting.
 #[derive(Clone, Copy)]
 pub enum Witness<'a> {
     Pull(&'a Operation),
@@ -76,6 +83,7 @@ pub enum Witness<'a> {
 }
 
 impl<'a> Case<'a> {
+    /// Sorts the evidence by topic.
     pub fn new(evidence: &'a Evidence) -> Case<'a> {
         let mut topics: BTreeMap<&TopicName, Topic<'a>> = BTreeMap::new();
         for operation in &evidence.history.operations {
@@ -104,7 +112,7 @@ impl<'a> Case<'a> {
         self.topics.iter().filter(|topic| topic.is_lasting && !topic.holders.is_empty())
     }
 
-    /// Whether a node's disk was lost or damaged at that moment or later.
+    /// Whether a node's disk was lost or damaged at that time or later.
     pub fn lost_disk_since(&self, node: Vertex, since: Instant) -> bool {
         self.evidence.disk_losses.iter().any(|loss| loss.node == node && loss.at >= since)
     }
@@ -140,7 +148,7 @@ impl<'a> Topic<'a> {
         }
     }
 
-    /// When the topic was there at the latest: somebody was told that it was created, or already there.
+    /// The first proof that the topic existed: an answer that it was created or existed already.
     fn first_sign(&self) -> Instant {
         let is_sign = |it: &&&Operation| match (&it.action, it.outcome()) {
             (Action::CreateTopic { .. }, Outcome::Done(_)) => true,
@@ -150,7 +158,8 @@ impl<'a> Topic<'a> {
         self.operations.iter().filter(is_sign).map(|it| it.over()).min().unwrap_or(Instant(u64::MAX))
     }
 
-    /// Only who created a topic can delete it; others may ask, and never learn that they were refused.
+    /// Whether a deletion may have taken effect. Only the owner can delete a topic; a request of another publisher has
+    /// no effect even if its answer is missing.
     fn may_be_deleted(&self) -> bool {
         let owner = self.operations.iter().find_map(|operation| match (&operation.action, operation.outcome()) {
             (_, Outcome::Refused(_)) => None,
@@ -176,19 +185,19 @@ impl<'a> Topic<'a> {
         }
     }
 
-    /// The holders that know the topic, and what they hold of it.
+    /// The holders that have the topic, with their logs.
     pub fn logs(&self) -> impl Iterator<Item = (Vertex, &'a [Message])> {
         self.holders.iter().filter_map(|(vertex, held)| held.map(|log| (*vertex, log)))
     }
 
-    /// The publish that a message comes from, told by its content, which is nobody else's.
+    /// The publish of a message, identified by its unique content.
     pub fn publish_of(&self, message: &Message) -> Option<&Publish<'a>> {
         self.index_of(message).map(|index| &self.publishes[index])
     }
 
-    /// Its index among the publishes.
+    /// Its index in `publishes`.
     pub fn index_of(&self, message: &Message) -> Option<usize> {
-        // What is shown is nearly always in the log, at its offset.
+        // Nearly every message is in the log at its offset.
         let at = usize::try_from(message.offset.0).ok()?;
         let index = match self.log.get(at) {
             Some(logged) if logged.content == message.content => self.origins[at],
@@ -197,13 +206,13 @@ impl<'a> Topic<'a> {
         index.map(|index| index as usize)
     }
 
-    /// The publish in the log at that place.
+    /// The publish at this offset in the log.
     pub fn origin(&self, at: Offset) -> Option<&Publish<'a>> {
         let index = self.origins.get(usize::try_from(at.0).ok()?).copied().flatten()?;
         Some(&self.publishes[index as usize])
     }
 
-    /// Every message that a client was shown: by pulls first, then by pushes.
+    /// Every message that a client received: first from pulls, then from pushes.
     pub fn sightings(&self) -> impl Iterator<Item = Sighting<'a>> {
         let pulled = self.operations.iter().flat_map(|operation| {
             let at = operation.over();
@@ -217,6 +226,7 @@ impl<'a> Topic<'a> {
 }
 
 impl<'a> Publish<'a> {
+    /// The first attempt.
     pub fn first_attempt(&self) -> &'a Operation {
         self.attempts[0]
     }
@@ -227,7 +237,7 @@ impl<'a> Publish<'a> {
     }
 }
 
-/// The messages in the answer of a pull; of anything else, none.
+/// The messages in the answer of a pull; empty for any other operation.
 pub fn pulled(operation: &Operation) -> &[Message] {
     match operation.outcome() {
         Outcome::Done(Done::Pulled { messages, .. }) => messages,
@@ -235,6 +245,7 @@ pub fn pulled(operation: &Operation) -> &[Message] {
     }
 }
 
+/// The acknowledgement in the answer of a publish; `None` for any other operation or answer.
 pub fn acknowledgement(operation: &Operation) -> Option<Acknowledgement<'_>> {
     let Action::Publish { ack, .. } = &operation.action else { return None };
     match operation.outcome() {

@@ -1,8 +1,8 @@
-//! Changes of members do not follow each other too fast.
+//! Membership changes are not proposed too soon after each other.
 //!
-//! A change counts for a member when that member applies it. Were the next one proposed while a voter does not know the last one,
-//! a single failure might leave members of which none can be elected. So a leader waits for every voter that it sees, except for one
-//! that takes longer than a stated time: that one counts as away.
+//! A change takes effect at a member when the member applies it. If the next change were proposed while a voter does
+//! not know the previous one, a single failure could leave members of which none can be elected. A leader therefore
+//! waits for every voter that it sees. A voter that takes longer than a stated time counts as away.
 
 use super::case::Case;
 use super::words::At;

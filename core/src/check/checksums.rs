@@ -1,7 +1,7 @@
-//! Damage to a disk is noticed.
+//! Damage to a disk is detected.
 //!
-//! Whatever bits are changed in a node's data folder, opening or reading it tells. Whoever does the damage compares what is read
-//! back, and records what came through.
+//! If bits in a node's data folder change, opening or reading the folder reports it. The code that inflicts the damage
+//! compares what is read back and records undetected damage.
 
 use super::case::Case;
 use super::{Broken, Checked, Verdict};

@@ -1,14 +1,15 @@
-//! Deleted topics stay deleted, and others stay.
+//! Deleted topics stay deleted, and other topics stay.
 //!
-//! The model of a name is whether there is such a topic, and whose. `create_topic` makes it, `delete_topic` by its owner ends it, and
-//! every linearizable answer tells which it was at some moment while its request was under way: those of creating, deleting,
-//! publishing with `quorum` or `all`, subscribing, committing and a leader's `pull`. (`ack: one` may be put aside by a node that
-//! knows nothing of the topic; replicas, `locate` and `topics` may be behind.) In the end every holder tells as well. Some order of them must
-//! explain all: [`super::search`] looks for it. So nothing succeeds on a topic that is gone until somebody creates it, and nothing
-//! is told that a topic is unknown that nobody deleted.
+//! The model of a name is whether a topic has it, and the topic's owner. `create_topic` creates the topic, and
+//! `delete_topic` by its owner deletes it. Every linearizable answer reveals the state at some time during its request:
+//! answers to creating, deleting, publishing with `quorum` or `all`, subscribing, committing and a `pull` from the
+//! leader. (`ack: one` can be stored by a node that does not know the topic; replicas, `locate` and `topics` can be
+//! behind.) The final state of every holder counts too. [`super::search`] looks for an order that explains all of them.
+//! Therefore no operation succeeds on a deleted topic until it is created again, and no existing topic is reported as
+//! unknown.
 //!
-//! A topic that is created again begins anew: what was settled before the deletion was asked for is never read behind it, nor held
-//! in the end, and offsets are not larger than there can be messages.
+//! A topic that is created again starts empty. A message settled before the deletion was requested is never read after
+//! it and is not in the final log, and no offset exceeds the number of possible messages.
 
 use std::marker::PhantomData;
 
@@ -32,15 +33,15 @@ pub(super) fn check(case: &Case<'_>) -> Verdict {
     Ok(Checked(checked))
 }
 
-// Whether there is such a topic.
+// The existence of the topic.
 
-/// A name, to which a topic belongs or not.
+/// A name, with or without a topic.
 struct Name<'a>(PhantomData<&'a PublisherId>);
 
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 enum State<'a> {
     Absent,
-    /// With its owner, if that is known.
+    /// The topic's owner, if known.
     Present(Option<&'a PublisherId>),
 }
 
@@ -48,9 +49,9 @@ enum State<'a> {
 enum Step<'a> {
     Create(&'a PublisherId),
     Delete(&'a PublisherId),
-    /// There was such a topic.
+    /// The topic existed.
     Found,
-    /// There was one, and it was not this publisher's.
+    /// The topic existed and did not belong to this publisher.
     FoundOfAnother(&'a PublisherId),
     NotFound,
 }
@@ -81,7 +82,7 @@ impl<'a> Model for Name<'a> {
 #[derive(Clone, Copy)]
 enum Source<'a> {
     Answer(&'a Operation),
-    /// In the end.
+    /// In the final state.
     Holder(Vertex),
 }
 
@@ -108,7 +109,7 @@ fn facts_of<'a>(topic: &Topic<'a>) -> (Vec<Source<'a>>, Vec<Timed<Step<'a>>>) {
     answered.chain(held).unzip()
 }
 
-/// What an answer tells of the topic; a request in doubt may only create or delete it.
+/// What an answer reveals about the topic. Without an answer, only creations and deletions count.
 fn step_of(operation: &Operation) -> Option<Step<'_>> {
     let refusal = match operation.outcome() {
         Outcome::Refused(failure) => Some(failure.code),
@@ -185,7 +186,7 @@ fn told(source: Source<'_>) -> String {
     }
 }
 
-// What is in a topic that was created again.
+// The contents of a topic that was created again.
 
 fn check_new_beginnings(topic: &Topic<'_>) -> Result<u64, Broken> {
     let deletions: Vec<&Operation> =
@@ -231,7 +232,7 @@ fn check_contents(
     }
 }
 
-/// Offsets count from the new beginning.
+/// Offsets restart at 0 in a topic that was created again.
 fn check_offset(topic: &Topic<'_>, deletion: &Operation, operation: &Operation) -> Result<(), Broken> {
     let Some(offset) = acknowledgement(operation).and_then(|told| told.offset) else { return Ok(()) };
     let may_be_there =
@@ -247,7 +248,8 @@ fn check_offset(topic: &Topic<'_>, deletion: &Operation, operation: &Operation) 
     )))
 }
 
-/// Whether a message can stand behind a deletion: not when all attempts for it were settled before that was asked for.
+/// Whether a message can be in the log after a deletion. It cannot if all its attempts were settled before the deletion
+/// was requested.
 fn may_follow(publish: &Publish<'_>, deletion: &Operation) -> bool {
     publish.attempts.iter().any(|attempt| {
         let waits = acknowledgement(attempt).is_some_and(|told| told.offset.is_none());
@@ -263,7 +265,7 @@ mod tests {
     use crate::wire::answer::ErrorCode;
     use crate::wire::client::{Ack, ReadLevel};
 
-    /// Created, filled, deleted.
+    /// A topic that was created, filled and deleted.
     fn gone() -> Story {
         let mut story = Story::without_topic();
         story.create_topic(10..20).created();
@@ -289,7 +291,7 @@ mod tests {
         story.publish("d", 73..75).done(1);
         story.pull(76..77).saw(0, ["c", "d"]);
         story.log(["c", "d"]);
-        // Twelve answers and four holders; behind the deletion again four holders, and seven requests.
+        // Twelve answers and four holders; after the deletion again four holders, and seven requests.
         assert_eq!(story.passes(check), 12 + 4 - 1 + 4 + 7 - 1);
     }
 

@@ -1,8 +1,8 @@
-//! Push subscriptions miss nothing.
+//! Push subscriptions deliver every message.
 //!
-//! A session delivers from the cursor that its `subscribe` answered, every offset once, in order, without a gap; one that was
-//! opened again begins at the cursor that it was answered then. A session that is still open when all has healed has delivered
-//! everything, and none on a topic that nobody deleted is told that it was.
+//! A session delivers from the cursor in the answer to its `subscribe`: every offset once, in order, without gaps. A
+//! renewed session begins at its new answer's cursor. A session that is still open after healing has delivered
+//! everything. No session on a topic without a deletion ends with the notice that the topic was deleted.
 
 use super::case::{Case, Topic};
 use super::history::{Session, SessionEnd};

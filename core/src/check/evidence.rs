@@ -1,4 +1,4 @@
-//! All that checkers look at: what clients saw, what the nodes hold in the end, and what was done to them.
+//! The input of all checkers: the clients' history, the final state of the nodes, and the faults.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -11,70 +11,81 @@ use crate::names::TopicName;
 use crate::time::Instant;
 use crate::wire::answer::Message;
 
+/// The evidence of one run.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct Evidence {
+    /// The cube's dimension.
     pub dimension: Dimension,
-    /// Topics that were there before the record began. Every other topic was created in it, or never was.
+    /// Topics that existed before the record began. Every other topic was created during the record or never existed.
     pub prepared: BTreeSet<TopicName>,
+    /// The record of the clients.
     pub history: History,
-    /// What each holder's own replica had of each topic after all had healed, from offset 0 on; `None`: it knew no such topic.
-    /// A holder that did not answer is not there.
+    /// The messages of each topic at each holder's own replica after healing, from offset 0. `None`: the holder had no
+    /// such topic. A holder without an answer is missing.
     pub holdings: BTreeMap<TopicName, BTreeMap<Vertex, Option<Vec<Message>>>>,
-    /// Every time a node said that it leads a group.
+    /// Every time a node began to lead a group.
     pub leaderships: Vec<Leadership>,
-    /// Every change of members that a leader proposed. Real processes do not tell.
+    /// Every membership change that a leader proposed. Empty for real processes, which do not report it.
     pub member_changes: Vec<MemberChange>,
     /// Data folders that were lost or damaged.
     pub disk_losses: Vec<DiskLoss>,
-    /// The most that was ever seen in each queue. Real processes do not tell.
+    /// The longest observed length of each queue. Empty for real processes, which do not report it.
     pub queues: Vec<QueuePeak>,
-    /// Mishaps of full disks. Real processes that end are found by those who look after them.
+    /// Problems caused by full disks. For real processes, their supervisor reports the processes that ended.
     pub disk_mishaps: Vec<DiskMishap>,
-    /// Damage to a disk that its checksums let pass.
+    /// Damage to a disk that its checksums did not detect.
     pub undetected_damage: Vec<String>,
+    /// The recovery after the last fault.
     pub recovery: Recovery,
 }
 
-/// A node says that it leads a group in a term. Said by real processes in `role_changed`, as by simulated ones.
+/// A node begins to lead a group in a term. Real processes report this in `role_changed`, as simulated ones do.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
 pub struct Leadership {
     /// The group, by its home.
     pub group: Vertex,
+    /// The raft term.
     pub term: u64,
     pub node: Vertex,
+    /// When it began to lead.
     pub at: Instant,
 }
 
-/// A leader proposes a change of its group's members.
+/// A leader's proposal of a membership change.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct MemberChange {
     /// The group, by its home.
     pub group: Vertex,
     pub leader: Vertex,
+    /// When it proposed the change.
     pub at: Instant,
+    /// The index of the change in the log.
     pub index: u64,
-    /// Where the change before it stands in the log.
+    /// The log index of the previous change.
     pub last: u64,
-    /// For how long the leader had waited for others to know that one.
+    /// How long the leader had waited until others knew the previous change.
     pub waited: Duration,
-    /// The voters that the leader saw then and that did not know that one.
+    /// Voters that the leader saw at that time and that did not know the previous change.
     pub unaware: Vec<Vertex>,
 }
 
+/// The loss of or damage to a node's disk.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct DiskLoss {
     pub node: Vertex,
     pub at: Instant,
 }
 
-/// Something that a full disk must not lead to.
+/// A problem that a full disk must not cause.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct DiskMishap {
     pub node: Vertex,
     pub at: Instant,
+    /// The problem.
     pub what: Mishap,
 }
 
+/// The kinds of [`DiskMishap`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Mishap {
@@ -84,27 +95,33 @@ pub enum Mishap {
     Filled,
 }
 
+/// The longest observed length of a queue.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct QueuePeak {
     pub node: Vertex,
+    /// The queue's name.
     pub name: String,
+    /// The longest length.
     pub length: u64,
+    /// The queue's limit.
     pub limit: u64,
 }
 
-/// What had to come back by itself once nothing was broken any more, and when it did; `None`: it did not within `limit`.
+/// When each part of the recovery was complete after the last fault; `None`: not within `limit`.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Recovery {
+    /// When the last fault ended.
     pub healed: Instant,
+    /// The time limit of the recovery.
     pub limit: Duration,
-    /// A publish with `ack: all` went through on every topic.
+    /// Every topic took a publish with `ack: all`.
     pub published: Option<Instant>,
-    /// Every group is led by its home, and every member votes.
+    /// Every group was led by its home, and every member voted.
     pub homes_lead: Option<Instant>,
-    /// The holders of every topic have the same.
+    /// The holders of every topic had equal logs.
     pub holders_equal: Option<Instant>,
-    /// Nothing waits in an outbox.
+    /// All outboxes were empty.
     pub outboxes_empty: Option<Instant>,
-    /// What it was like when time was up.
+    /// Descriptions of everything that had not recovered at the time limit.
     pub remains: Vec<String>,
 }

@@ -1,10 +1,10 @@
-//! What clients did and saw: the record that a checker reads, whoever made it, the simulator or clients of real processes.
+//! The record of client operations, from the simulator or from clients of real processes.
 //!
-//! Every publish to the topics in question has to be in it, whoever made it, and contents are used once: a message that is found
-//! anywhere tells which publish it comes from.
+//! The record must contain every publish to its topics, from every client, and each content is used only once. A
+//! message found anywhere therefore identifies its publish.
 //!
-//! Times are those of one clock, the recorder's: an operation was under way from `invoked` until it was answered, and, where no
-//! answer came, perhaps for ever.
+//! All times are of one clock, the recorder's. An operation was under way from `invoked` until its answer, or without
+//! an answer possibly forever.
 
 use std::collections::BTreeMap;
 
@@ -16,63 +16,73 @@ use crate::time::Instant;
 use crate::wire::answer::{Done, ErrorCode, Failure, Message};
 use crate::wire::client::Action;
 
-/// A client: it does one thing after the other.
+/// A client, which performs one operation at a time.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct ClientId(pub u32);
 
+/// The operations and push sessions of all clients.
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
 pub struct History {
     /// In order of invocation.
     pub operations: Vec<Operation>,
-    /// Push subscriptions, in the order in which they began.
+    /// Push subscriptions, in order of their start.
     pub sessions: Vec<Session>,
 }
 
 impl History {
-    /// How many messages were pushed in all.
+    /// Number of messages pushed in all sessions.
     pub fn deliveries(&self) -> usize {
         self.sessions.iter().map(|session| session.deliveries.len()).sum()
     }
 
-    /// The open push subscriptions that were not delivered all of their topic's messages, of which there are so many.
+    /// The open push sessions that have not received all messages of their topic. `messages` has the number of messages
+    /// of each topic.
     pub fn undelivered<'a>(&'a self, messages: &'a BTreeMap<TopicName, u64>) -> impl Iterator<Item = &'a Session> {
         let open = self.sessions.iter().filter(|session| session.ended.is_none());
         open.filter(|session| messages.get(&session.topic).is_some_and(|count| session.next().0 < *count))
     }
 }
 
-/// One request to one node. A publish that is repeated under its sequence number is two operations with the same content.
+/// One request to one node. A publish repeated under its sequence number is two operations with the same content.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct Operation {
     pub client: ClientId,
-    /// The node it was sent to.
+    /// The node that received the request.
     pub node: Vertex,
+    /// The requested action.
     pub action: Action,
+    /// When the client sent the request.
     pub invoked: Instant,
-    /// `None`: no answer came, because the connection broke or the run ended.
+    /// `None`: no answer arrived, because the connection broke or the run ended.
     pub answered: Option<Answered>,
 }
 
+/// The answer to an operation.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct Answered {
+    /// When the answer arrived.
     pub at: Instant,
+    /// The node that served the request.
     pub served_by: Vertex,
+    /// The vertices that the request crossed.
     pub hops: Vec<Vertex>,
     pub result: Result<Done, Failure>,
 }
 
-/// What is known of an operation.
+/// What an answer proves about an operation.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub enum Outcome<'a> {
+    /// It was performed.
     Done(&'a Done),
-    /// It was not done, and will not be.
+    /// It was not performed, and never will be.
     Refused(&'a Failure),
-    /// It was done, or was not, or will be.
+    /// It was performed, or will be, or never.
     InDoubt,
 }
 
 impl Operation {
+    /// The outcome. A timeout or a missing answer leaves it in doubt.
     pub fn outcome(&self) -> Outcome<'_> {
         match self.answered.as_ref().map(|answered| &answered.result) {
             Some(Ok(done)) => Outcome::Done(done),
@@ -81,7 +91,7 @@ impl Operation {
         }
     }
 
-    /// When it was over at the latest; what was never answered is never over.
+    /// The latest time at which it can have taken effect: the answer, or [`u64::MAX`] if it is in doubt.
     pub fn over(&self) -> Instant {
         match (&self.answered, self.outcome()) {
             (Some(answered), Outcome::Done(_) | Outcome::Refused(_)) => answered.at,
@@ -94,31 +104,35 @@ impl Operation {
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct Session {
     pub client: ClientId,
+    /// The node that pushes.
     pub node: Vertex,
     pub topic: TopicName,
     pub subscriber: SubscriberId,
+    /// When the answer to `subscribe` arrived.
     pub opened: Instant,
-    /// The cursor that `subscribe` answered: the first offset to be delivered.
+    /// The cursor in the answer to `subscribe`: the first offset to deliver.
     pub from: Offset,
-    /// In the order of their coming.
+    /// Messages in order of arrival.
     pub deliveries: Vec<(Instant, Message)>,
+    /// When and how the session ended; `None`: it is open.
     pub ended: Option<(Instant, SessionEnd)>,
 }
 
 impl Session {
-    /// The offset that is to be delivered next.
+    /// The next offset to deliver.
     pub fn next(&self) -> Offset {
         self.deliveries.last().map_or(self.from, |(_, message)| message.offset.next())
     }
 }
 
+/// Why a session ended.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum SessionEnd {
     /// The connection broke, or the node closed it.
     Closed,
-    /// The client unsubscribed, or left.
+    /// The client unsubscribed, or closed the connection.
     Left,
-    /// The node said that the topic was deleted.
+    /// The node reported that the topic was deleted.
     TopicDeleted,
 }

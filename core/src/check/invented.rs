@@ -1,7 +1,7 @@
 //! Nothing is invented.
 //!
-//! Whatever a read of any level or a push shows, and whatever a holder has in the end, is what a client asked to publish on that
-//! topic under that publisher, and is shown no earlier than it was asked. Whether it was acknowledged does not matter.
+//! Every message in a read of any level, in a push and in a holder's final log was published by a client on that topic
+//! under that publisher, and was shown no earlier than its publish was sent. It need not have been acknowledged.
 
 use super::case::{Case, Publish, Sighting, Topic, Witness};
 use super::words::{At, Content, Placed, Pushed, Told};
@@ -38,7 +38,7 @@ fn check_sighting(topic: &Topic<'_>, sighting: &Sighting<'_>) -> Result<(), Brok
     )))
 }
 
-/// The publish that a message comes from.
+/// The publish of a message, or a violation if there is none.
 fn check_origin<'c, 'a>(
     topic: &'c Topic<'a>,
     message: &Message,

@@ -1,7 +1,7 @@
 //! A group has at most one leader in a term.
 //!
-//! Nodes say when they begin to lead. Two that said so for one group in one term can both commit, which is how logs come apart.
-//! The same node may say so twice.
+//! Nodes report when they begin to lead. Two leaders of one group in one term could both commit, and their logs would
+//! diverge. The same node may report twice.
 
 use std::collections::BTreeMap;
 
@@ -14,7 +14,7 @@ pub(super) fn check(case: &Case<'_>) -> Verdict {
     check_leaderships(&case.evidence.leaderships)
 }
 
-/// The facts are the terms that had a leader.
+/// Checks reports of leadership. The facts are the terms that had a leader.
 pub fn check_leaderships<'a>(leaderships: impl IntoIterator<Item = &'a Leadership>) -> Verdict {
     let mut leaders = BTreeMap::new();
     for said in leaderships {

@@ -1,14 +1,17 @@
-//! `leader` reads and `quorum` and `all` publishes are linearizable.
+//! Reads with level `leader` and publishes with `quorum` and `all` are linearizable.
 //!
-//! For each topic that nobody deleted, the model is its log, and its state is no more than the log's length: the log that the
-//! holders have in the end says which message is appended when the length is n. A publish takes effect once, at some moment of one
-//! of its attempts, and an answer with an offset was given when the message stood there. A read says how long the log was
-//! (`end`). A publish in doubt whose message is in the log took effect at some moment after it was sent; one whose
-//! message is not there never did.
+//! For each topic without a deletion, the model is its log, and the state is only the log's length: the final log of
+//! the holders determines which message is appended at length n. A publish takes effect once, during one of its
+//! attempts, and an answer with an offset proves that the message was there. A read reports the length of the log
+//! (`end`). A publish in doubt took effect at some time after it was sent if its message is in the log, and never
+//! otherwise.
 //!
-//! Three more answers bound the moment at which a message came into the log. Nothing uncommitted is ever read or pushed: what a push, an `any`
-//! read or a replica's read shows was in the log by then. A cursor that was answered lies within the log. And an
-//! `ack: one` that was told an offset is as good as any.
+//! Three further answers bound the time at which a message entered the log:
+//!
+//! * Uncommitted messages are never read or pushed: a message in a push, an `any` read or a replica's read was in the
+//!   log by then.
+//! * A reported cursor lies within the log.
+//! * An `ack: one` with an offset counts like any other acknowledgement.
 //!
 //! The search is [`super::search`].
 
@@ -26,7 +29,7 @@ pub(super) fn check(case: &Case<'_>) -> Verdict {
     case.lasting_topics().try_fold(0, |checked, topic| Ok(checked + check_topic(topic)?)).map(Checked)
 }
 
-/// The operations in order, when there is one.
+/// Checks one topic. Returns the number of answered operations.
 fn check_topic(topic: &Topic<'_>) -> Result<u64, Broken> {
     check_places(topic)?;
     let facts = facts_of(topic);
@@ -40,11 +43,11 @@ pub(super) struct Log;
 
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub(super) enum Step {
-    /// The message of this offset is appended, or it is there already.
+    /// The message of this offset is appended, unless it is there already.
     Append(u64),
-    /// The log had this length.
+    /// The log had exactly this length.
     SawEnd(u64),
-    /// The log had this length, or more.
+    /// The log had at least this length.
     SawAtLeast(u64),
 }
 
@@ -60,7 +63,7 @@ impl Model for Log {
         }
     }
 
-    /// The log never becomes shorter: what is there already stays.
+    /// The log never shrinks, so an append of an existing message only reads.
     fn only_looks(&self, length: &u64, step: &Step) -> bool {
         match *step {
             Step::Append(at) => *length > at,
@@ -69,7 +72,7 @@ impl Model for Log {
     }
 }
 
-/// A step, and how it is known.
+/// A step and its source.
 struct Fact<'a> {
     timed: Timed<Step>,
     source: Source<'a>,
@@ -79,14 +82,14 @@ struct Fact<'a> {
 enum Source<'a> {
     Publish(&'a Operation),
     Read(&'a Operation),
-    /// A cursor that was answered.
+    /// A reported cursor.
     Cursor(&'a Operation),
     Shown(Sighting<'a>),
-    /// A message of the log that nobody sent, or whose every attempt was refused: others will say so.
+    /// A message of the log that no client sent, or whose attempts were all refused. Other checkers report it.
     Unknown,
 }
 
-/// What was told an offset stands there.
+/// Every message with a reported offset is at that offset in the log.
 fn check_places(topic: &Topic<'_>) -> Result<(), Broken> {
     for publish in &topic.publishes {
         for (attempt, acknowledgement) in publish.acknowledged() {
@@ -150,7 +153,7 @@ fn answer_fact(operation: &Operation) -> Option<Fact<'_>> {
     Some(Fact { timed, source })
 }
 
-/// For each message of the log, when it was first shown by what need not be fresh.
+/// For each message of the log, its first sighting in a source that may be stale.
 fn first_sightings<'a>(topic: &Topic<'a>) -> Vec<Fact<'a>> {
     let mut first: Vec<Option<Sighting<'a>>> = vec![None; topic.log.len()];
     for sighting in topic.sightings() {
@@ -164,7 +167,7 @@ fn first_sightings<'a>(topic: &Topic<'a>) -> Vec<Fact<'a>> {
     }
     let fact = |(at, sighting): (u64, Option<Sighting<'a>>)| {
         let sighting = sighting?;
-        // It was not there before it was sent; to begin there keeps the search short.
+        // It cannot have been in the log before it was sent. Starting there keeps the search short.
         let invoked = topic.origin(Offset(at)).map_or(Instant(0), |publish| publish.first_attempt().invoked);
         let timed = Timed { invoked, over: Some(sighting.at), step: Step::SawAtLeast(at + 1) };
         (invoked <= sighting.at).then_some(Fact { timed, source: Source::Shown(sighting) })
@@ -180,10 +183,10 @@ fn is_leader_read(operation: &Operation) -> bool {
     matches!(operation.action, Action::Pull { read: ReadLevel::Leader, .. })
 }
 
-// Why there is no order.
+// The explanation of a failure.
 
 impl Fact<'_> {
-    /// By when the log had which length.
+    /// A lower bound of the log's length, and the time by which it was reached.
     fn proves_length(&self) -> Option<(u64, Instant)> {
         let length = match self.timed.step {
             Step::Append(at) => at + 1,
@@ -192,7 +195,7 @@ impl Fact<'_> {
         self.timed.over.map(|over| (length, over))
     }
 
-    /// The length that the log had not passed yet, and when it had not.
+    /// An upper bound of the log's length, and the time until which it held.
     fn proves_shortness(&self, topic: &Topic<'_>) -> Option<(u64, Instant)> {
         match (self.timed.step, self.source) {
             (Step::SawEnd(end), _) => Some((end, self.timed.invoked)),
@@ -205,7 +208,8 @@ impl Fact<'_> {
     }
 }
 
-/// Nearly always two facts contradict each other: by then the log was longer than it was later.
+/// Describes the failure. Nearly always two facts contradict each other: the log was longer at one time than at a later
+/// one.
 fn explain(topic: &Topic<'_>, facts: &[Fact<'_>], stuck: &Stuck<u64>) -> String {
     let contradiction = facts.iter().filter_map(|late| Some((late, late.proves_shortness(topic)?))).find_map(
         |(late, (short, since))| {

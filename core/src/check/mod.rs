@@ -1,13 +1,13 @@
-//! The promises, and whether they were kept: checkers over the record of a run.
+//! The guarantees of the cluster, and checkers that test them against the record of a run.
 //!
-//! A run, simulated or of real processes, ends as [`Evidence`]. Each checker is a file with one promise; it says how much it
-//! has looked at, so that a check of nothing can be told from a check that passed, or what it found.
+//! A run, simulated or of real processes, ends as [`Evidence`]. Each checker is a file with one guarantee. It returns
+//! the number of checked facts, so that an empty check can be told from a passed one, or the first violation.
 //!
-//! Checkers are pure and know nothing of the code that they check: they reason about what clients were told. What they share is
-//! the evidence sorted by topic, a [`Case`]. Those whose cores take plain iterators ([`leaders`], [`offsets`], [`prefixes`]) can
-//! also look on while a cluster runs.
+//! Checkers are pure and independent of the code that they check: they reason only about what clients and nodes
+//! reported. They share the evidence sorted by topic, a [`Case`]. Checkers whose cores take plain iterators
+//! ([`leaders`], [`offsets`], [`prefixes`]) can also run while a cluster runs.
 
-// What checkers look at, and with what.
+// The data that checkers read, and their tools.
 pub mod case;
 pub mod evidence;
 pub mod history;
@@ -15,7 +15,7 @@ pub mod search;
 mod words;
 pub mod workload;
 
-// The promises.
+// The guarantees.
 mod acknowledged;
 mod changes;
 mod checksums;
@@ -49,43 +49,46 @@ pub use case::Case;
 pub use evidence::Evidence;
 pub use history::History;
 
-/// A promise and the check that guards it.
+/// A guarantee and the check that tests it.
 pub struct Checker {
+    /// The short name, used in reports.
     pub name: &'static str,
-    /// What is promised, in one sentence.
+    /// The guarantee in one sentence.
     pub promise: &'static str,
     pub check: fn(&Case<'_>) -> Verdict,
 }
 
-/// How many facts were looked at, or the first one that breaks the promise.
+/// The number of checked facts, or the first violation.
 pub type Verdict = Result<Checked, Broken>;
 
-/// The number of facts that a checker looked at: operations, messages, terms.
+/// The number of facts that a checker examined: operations, messages, terms.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Checked(pub u64);
 
-/// What breaks a promise, for people: which message, which nodes, what was told and what is.
+/// A readable description of a violation: the message, the nodes, the reported and the actual state.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Broken(pub String);
 
-/// A promise that was not kept.
+/// A guarantee that was violated.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, thiserror::Error)]
 #[error("{checker}: {what}")]
 pub struct Violation {
     /// The checker's name.
     pub checker: String,
+    /// The description.
     pub what: String,
 }
 
-/// What all checkers say.
+/// The results of all checkers.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct Findings {
-    /// Facts looked at, by checker.
+    /// Number of checked facts, by checker.
     pub checked: BTreeMap<String, u64>,
+    /// The violations, in the order of [`CHECKERS`].
     pub violations: Vec<Violation>,
 }
 
-/// All checkers, in the order in which their findings mean something: where the first of them fails, later ones may fail of it.
+/// All checkers, in order of significance: a failure of one can be the cause of later failures.
 pub const CHECKERS: &[Checker] = &[
     Checker { name: "checksums", promise: "Every damage to a disk is detected.", check: checksums::check },
     Checker { name: "leaders", promise: "A group has at most one leader in a term.", check: leaders::check },

@@ -1,8 +1,9 @@
 //! Offsets have no gaps.
 //!
-//! Within an answer to a pull and within what a holder has, each offset is the one before plus one, and a holder's first is 0; an
-//! answer's cursor stands behind its last message. In a topic that nobody deleted, two messages were never acknowledged at one
-//! offset, nor one message at two. (Push subscriptions have a checker of their own, [`super::deliveries`].)
+//! Within an answer to a pull and within a holder's log, each offset is the previous one plus one. A holder's first
+//! offset is 0, and an answer's cursor comes after its last message. In a topic without a deletion, no two messages are
+//! acknowledged at one offset, and no message at two offsets. (Push sessions have their own checker,
+//! [`super::deliveries`].)
 
 use std::collections::BTreeMap;
 
@@ -28,7 +29,7 @@ pub(super) fn check(case: &Case<'_>) -> Verdict {
     Ok(Checked(checked))
 }
 
-/// The number of offsets, when each is the one before plus one; otherwise the two neighbours that are not.
+/// The number of offsets, if each is the previous one plus one. Otherwise the first two neighbours that violate this.
 pub fn check_run(offsets: impl IntoIterator<Item = Offset>) -> Result<u64, (Offset, Offset)> {
     let mut offsets = offsets.into_iter();
     let Some(mut last) = offsets.next() else { return Ok(0) };
@@ -84,7 +85,7 @@ fn check_answer(operation: &Operation) -> Result<u64, Broken> {
     Ok(count)
 }
 
-/// Acknowledged places, each one message's.
+/// Each acknowledged offset belongs to one message, and each message has one.
 fn check_acknowledged(topic: &Topic<'_>) -> Result<u64, Broken> {
     let mut places: BTreeMap<Offset, (&Publish<'_>, &Operation)> = BTreeMap::new();
     for publish in &topic.publishes {

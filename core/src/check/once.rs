@@ -1,7 +1,7 @@
 //! No message is stored twice.
 //!
-//! Contents are used once, and a publish that is sent again bears its first attempt's sequence number: so no content stands at two
-//! places of a holder's log, whether its client, a node or an outbox sent it again.
+//! Contents are used once, and a repeated publish has the sequence number of its first attempt. Therefore no content is
+//! at two places of a holder's log, whether a client, a node or an outbox repeated it.
 
 use std::collections::BTreeMap;
 
@@ -26,7 +26,7 @@ pub(super) fn check(case: &Case<'_>) -> Verdict {
 fn check_log(topic: &Topic<'_>, holder: Vertex, log: &[Message]) -> Result<(), Broken> {
     let mut places = BTreeMap::new();
     for message in log {
-        // Where this holder agrees with the longest log, looking up is saved: a first place is known already.
+        // If this holder agrees with the longest log, the first place is known without a lookup.
         let place = topic.publish_of(message).and_then(|publish| publish.place);
         if place != Some(message.offset) {
             places.insert(&*message.content, message.offset);

@@ -1,8 +1,9 @@
-//! What was put aside enters the log exactly once.
+//! Messages from an outbox enter the log exactly once.
 //!
-//! A publish that was acknowledged without an offset waits on one node's disk for its place. When all has healed it is on every
-//! holder, once, although it is offered again and again, by a node that may have crashed in between, and perhaps sent again by its
-//! client. If the disks of those who kept it were lost, or its topic was not there yet, it may be missing; it is never there twice.
+//! A publish acknowledged without an offset is stored on one node's disk until it is in the log. After healing it is on
+//! every holder once, although a node that may have crashed in between offers it repeatedly, and its client may repeat
+//! it too. It may be missing if the disks of the nodes that had it were lost, or if its topic did not exist yet. It is
+//! never there twice.
 
 use super::acknowledged::is_excused;
 use super::case::{Case, Publish, Topic};
@@ -29,11 +30,11 @@ pub(super) fn check(case: &Case<'_>) -> Verdict {
     Ok(Checked(checked))
 }
 
-/// A publish that was acknowledged before it had a place.
+/// A publish that was acknowledged without an offset.
 struct PutAside<'a> {
-    /// Among the topic's publishes.
+    /// Index among the topic's publishes.
     index: usize,
-    /// The attempt that was acknowledged; of several, one that has no excuse.
+    /// The acknowledged attempt; of several, one whose loss is not excused.
     attempt: &'a Operation,
     may_be_missing: bool,
 }

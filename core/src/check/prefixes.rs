@@ -1,8 +1,8 @@
-//! Every holder has a prefix of one log, and all that was ever shown agrees with it.
+//! Every holder has a prefix of one log, and every message ever shown agrees with it.
 //!
-//! Of a topic that nobody deleted there is one sequence of messages. Whatever a holder has in the end, and whatever a read of any
-//! level or a push showed at any time, is at its offset the same: content, publisher and time. Nothing that was shown lies behind
-//! the end of the longest holder's log: only what is committed is shown, and that is not lost.
+//! A topic without a deletion has one sequence of messages. Every message in a holder's final log, in a read of any
+//! level and in a push equals the message at its offset: content, publisher and time. No shown message is beyond the
+//! end of the longest holder's log, because only committed messages are shown, and these are never lost.
 
 use std::fmt;
 
@@ -49,28 +49,30 @@ fn check_sightings<'a>(topic: &Topic<'a>, agreement: &mut Agreement<'a, Source<'
     Ok(())
 }
 
-/// Whether all that is seen of one topic, of whatever part of it, is the same at each offset. `S` says where it was seen.
+/// Checks that all observed parts of one topic agree at each offset. `S` describes a source.
 ///
-/// Costs little where the sequence is seen from its beginning first, and everything else after.
+/// It is cheap if the sequence is first added from its beginning, and all other parts after that.
 pub struct Agreement<'a, S> {
     topic: &'a TopicName,
-    /// From offset 0 on.
+    /// Messages from offset 0 on, without gaps.
     first: Vec<(S, &'a Message)>,
-    /// Behind a gap.
+    /// Messages after a gap.
     beyond: BTreeMap<u64, (S, &'a Message)>,
     seen: u64,
 }
 
 impl<'a, S: fmt::Display> Agreement<'a, S> {
+    /// Starts without any message.
     pub fn new(topic: &'a TopicName) -> Self {
         Agreement { topic, first: Vec::new(), beyond: BTreeMap::new(), seen: 0 }
     }
 
-    /// The messages that were added.
+    /// Number of messages that were added.
     pub fn seen(&self) -> u64 {
         self.seen
     }
 
+    /// Adds a message. Fails if another one was seen at its offset.
     pub fn add(&mut self, source: S, message: &'a Message) -> Result<(), Broken> {
         self.seen += 1;
         let (at, end) = (message.offset.0, self.first.len() as u64);
@@ -99,7 +101,7 @@ impl<'a, S: fmt::Display> Agreement<'a, S> {
     }
 }
 
-/// Where something was seen.
+/// Where a message was seen.
 #[derive(Clone, Copy)]
 enum Source<'a> {
     Holder(Vertex),

@@ -1,6 +1,6 @@
-//! Bounded queues are bounded.
+//! Bounded queues stay within their bounds.
 //!
-//! Every queue has a stated limit, and was never seen longer than that.
+//! Every queue has a stated limit and was never observed longer.
 
 use super::case::Case;
 use super::{Broken, Checked, Verdict};

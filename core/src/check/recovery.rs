@@ -1,7 +1,7 @@
-//! Once nothing is broken any more, everything comes back.
+//! After the last fault, everything recovers.
 //!
-//! Being stuck safely is still stuck: within a stated time after the last fault is healed, every topic takes publishes with
-//! `ack: all`, every home leads its group, all holders have the same, and no publish waits in an outbox.
+//! A safe but stuck cluster is still stuck. Within a stated time after the last fault, every topic takes publishes with
+//! `ack: all`, every home leads its group, all holders have equal logs, and every outbox is empty.
 
 use super::case::Case;
 use super::evidence::Recovery;

@@ -1,8 +1,8 @@
-//! What was refused is not stored.
+//! Refused publishes are not stored.
 //!
-//! A publish all of whose attempts were refused is in no log, and nobody was ever shown it. One attempt in doubt is enough for it
-//! to be stored. `unknown_topic` may also answer a publish that was stored, when the topic was deleted before the node that took it
-//! in learnt of that; so it counts as a refusal only where no topic was deleted.
+//! A publish whose attempts were all refused is in no log and was never shown to a client. One attempt in doubt permits
+//! it to be stored. `unknown_topic` can also answer a publish that was stored, if the topic was deleted before the node
+//! that received the publish learned of it. It therefore counts as a refusal only for topics without a deletion.
 
 use super::case::{Case, Publish, Topic, Witness};
 use super::history::Outcome;

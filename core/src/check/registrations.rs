@@ -1,9 +1,10 @@
-//! Deleted names stay deleted, and registered ones stay.
+//! Deleted names stay deleted, and registered names stay registered.
 //!
-//! The model of a name is whether it is registered. Answers to creating and deleting it tell which it was at some moment while the
-//! request was under way, and so does every refusal because a publisher or subscriber is unknown. (That a request under a deleted
-//! name is taken tells nothing: nodes believe for a while what they know of a name.) Some order of the answers must explain all:
-//! [`super::search`] looks for it. So no late copy brings a deleted name back, and none takes away one that was registered again.
+//! The model of a name is whether it is registered. Answers to creating and deleting it reveal the state at some time
+//! during the request, and so does every refusal because of an unknown publisher or subscriber. (An accepted request
+//! under a deleted name reveals nothing, because nodes cache registrations for a while.) [`super::search`] looks for an
+//! order that explains all answers. Therefore no late copy restores a deleted name, and none removes a name that was
+//! registered again.
 
 use std::collections::BTreeMap;
 
@@ -28,7 +29,7 @@ pub(super) fn check(case: &Case<'_>) -> Verdict {
     names.into_values().try_fold(0, |checked, facts| Ok(checked + check_name(&facts)?)).map(Checked)
 }
 
-/// An answer about a name, or a request for it in doubt.
+/// An answer about a name, or a request about it in doubt.
 struct Fact<'a> {
     operation: &'a Operation,
     timed: Timed<Step>,
@@ -55,7 +56,7 @@ struct Name;
 
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 enum State {
-    /// The record begins.
+    /// The state at the start of the record.
     Unknown,
     Absent,
     Present,
@@ -89,7 +90,8 @@ impl Model for Name {
     }
 }
 
-/// The content of an answer, and its name; a request in doubt may only create or delete that name.
+/// The name of an answer, and what the answer reveals. Without an answer, only creations and deletions of the name
+/// count.
 fn told_by(operation: &Operation) -> Option<(Registry, &str, Step)> {
     let created = |existed: bool| if existed { Step::Found } else { Step::Create };
     let step = match operation.outcome() {
@@ -112,7 +114,7 @@ fn told_by(operation: &Operation) -> Option<(Registry, &str, Step)> {
     Some((registry, name, step))
 }
 
-/// Under which name, or about which.
+/// The name under which the action is performed, or which it concerns.
 fn asker_of(action: &Action) -> Option<(Registry, &str)> {
     match action {
         Action::CreatePublisher { publisher }

@@ -1,7 +1,7 @@
-//! Routes are walks over edges of the cube, without loops.
+//! Routes are walks along edges of the cube, without loops.
 //!
-//! The nodes that an answer says its request crossed begin with the one that was asked and end with the one that served it. Each is
-//! a neighbour of the one before, none comes twice, and there are no more edges than a packet may cross.
+//! The hops of an answer begin with the node that was asked and end with the node that served the request. Each is a
+//! neighbour of the previous one, none occurs twice, and there are no more edges than a packet may cross.
 
 use std::collections::BTreeSet;
 
@@ -32,7 +32,7 @@ fn check_walk(operation: &Operation, answered: &Answered) -> Result<(), String> 
     if first != operation.node {
         return Err(format!("it was sent to {}, not to {first}", operation.node));
     }
-    // It is the leader who subscribes, and the asked node's replica that serves the subscription.
+    // The leader performs the subscribe, but the asked node's replica serves the subscription.
     let end = if matches!(operation.action, Action::ReplicaSubscribe { .. }) { last } else { answered.served_by };
     if last != end {
         return Err(format!("it was served by {end}, but the route ends on {last}"));

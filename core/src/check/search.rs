@@ -1,54 +1,63 @@
-//! Is there an order? The search for a linearization.
+//! The search for a linearization.
 //!
-//! Operations that overlap in time may have taken effect in either order; one that was over before another was asked took effect
-//! before it. The operations are linearizable (Herlihy and Wing, 1990) when some order that respects this explains every answer.
-//! The search is Wing and Gong's ("Testing and verifying concurrent objects", 1993): take an operation that nothing still untaken
-//! has to precede, and whose answer fits the state of the model; go on; where nothing fits, take the last one back. Lowe's
-//! ("Testing for linearizability", 2017) is the memory of what was reached already, as which operations were taken and what the
-//! state was: a dead end is entered once.
+//! Operations that overlap in time may have taken effect in either order; an operation that ended before another one
+//! was invoked took effect first. The operations are linearizable (Herlihy and Wing, 1990) if some order that respects
+//! this explains every answer.
 //!
-//! Two rules keep it short without losing an order. An operation that fits and only looks is taken at once, and no alternative is
-//! tried: in any order that takes it later it can be moved to here. Of equal operations that were never answered, only the first is
-//! tried: any other would do the same and could as well come later. A model whose state changes in one way only, like a log whose
-//! content is known, is so searched without ever going back.
+//! The search is that of Wing and Gong ("Testing and verifying concurrent objects", 1993): take an operation that no
+//! remaining one must precede and whose answer fits the state of the model, and continue; if none fits, undo the last
+//! one. From Lowe ("Testing for linearizability", 2017) comes the set of visited pairs of taken operations and state,
+//! so that each dead end is entered once.
+//!
+//! Two rules shorten the search without excluding a solution:
+//!
+//! * An operation that fits and only reads is taken at once, without alternatives. In any order that takes it later, it
+//!   can be moved forward to here.
+//! * Of equal operations without an answer, only the first is tried. The others would have the same effect and can come
+//!   later.
+//!
+//! If a model's state changes in one way only, as a log with known content does, the search never goes back.
 
 use std::collections::BTreeSet;
 
 use crate::time::Instant;
 
-/// What operations do to a state.
+/// The effect of operations on a state.
 pub trait Model {
+    /// The state of the model.
     type State: Clone + Ord;
+    /// An operation together with its answer.
     type Step: PartialEq;
 
-    /// The state after a step; `None`: it cannot have been done in this state with this answer.
+    /// The state after a step; `None`: the step cannot give its answer in this state.
     fn apply(&self, state: &Self::State, step: &Self::Step) -> Option<Self::State>;
 
-    /// Whether a step that fits here only looks: it changes neither this state nor any that may follow.
+    /// Whether a step that fits in this state only reads: it changes neither this state nor any that may follow.
     fn only_looks(&self, state: &Self::State, step: &Self::Step) -> bool;
 }
 
-/// A step that took effect at some moment between these two, ends included.
+/// A step that took effect between two times, both included.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Timed<S> {
+    /// The earliest time.
     pub invoked: Instant,
-    /// `None`: it was never answered; it took effect at any time after, or never.
+    /// The latest time. `None`: there was no answer; it took effect at any time after `invoked`, or never.
     pub over: Option<Instant>,
     pub step: S,
 }
 
-/// No order explains the answers. This is as far as one went.
+/// The search failed: no order explains the answers. Describes the longest order that was found.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Stuck<S> {
-    /// The operations that were taken, in this order.
+    /// The operations that were taken, in order.
     pub order: Vec<usize>,
     /// The state after them.
     pub state: S,
-    /// What has to come next, and does not fit.
+    /// The operation that must come next and does not fit.
     pub next: usize,
 }
 
-/// Looks for an order of all operations that were answered, with as many of the others as it takes.
+/// Searches for an order of all answered operations, with as many of the others as needed.
 pub fn find_order<M: Model>(
     model: &M,
     initial: M::State,
@@ -57,7 +66,7 @@ pub fn find_order<M: Model>(
     Search::new(model, initial, operations).run()
 }
 
-/// An end of the list of events.
+/// Marks the end of the linked list of events.
 const NONE: usize = usize::MAX;
 
 #[derive(Clone, Copy)]
@@ -69,18 +78,18 @@ enum Event {
 struct Search<'a, M: Model> {
     model: &'a M,
     operations: &'a [Timed<M::Step>],
-    /// Calls and returns in order of time, as a list from which taken operations are lifted out.
+    /// Calls and returns in order of time, as a linked list from which taken operations are removed.
     events: Vec<Event>,
     next: Vec<usize>,
     previous: Vec<usize>,
     head: usize,
-    /// For each operation, where its call and its return stand among the events.
+    /// For each operation, the index of its call; `returns` has the index of its return.
     calls: Vec<usize>,
     returns: Vec<usize>,
     /// For each operation, its rank in order of calls.
     ranks: Vec<usize>,
     taken: Taken,
-    /// Answered, and not taken yet.
+    /// Number of answered operations that are not taken yet.
     left: usize,
     state: M::State,
     path: Vec<Move<M::State>>,
@@ -92,13 +101,13 @@ struct Search<'a, M: Model> {
 struct Move<S> {
     operation: usize,
     before: S,
-    /// There was no choice.
+    /// There was no alternative.
     forced: bool,
 }
 
 impl<'a, M: Model> Search<'a, M> {
     fn new(model: &'a M, initial: M::State, operations: &'a [Timed<M::Step>]) -> Self {
-        // At one moment, calls come first: what touches may overlap.
+        // At equal times calls come first: operations that touch count as overlapping.
         let mut timed: Vec<(Instant, bool, usize)> = Vec::with_capacity(2 * operations.len());
         for (index, operation) in operations.iter().enumerate() {
             timed.push((operation.invoked, false, index));
@@ -163,7 +172,8 @@ impl<'a, M: Model> Search<'a, M> {
         Ok(())
     }
 
-    /// Takes all that fits and only looks. The event from which to choose: none, when it was here before.
+    /// Takes all operations that fit and only read. Returns the event from which to choose, or `NONE` if this state was
+    /// visited before.
     fn settle(&mut self) -> usize {
         while let Some(operation) = self.find_look() {
             self.take(operation, self.state.clone(), true);
@@ -185,7 +195,7 @@ impl<'a, M: Model> Search<'a, M> {
         None
     }
 
-    /// The first operation at or behind `from` that may come next.
+    /// The first operation at or after `from` that may come next.
     fn choose(&self, from: usize) -> Option<(usize, M::State)> {
         let mut at = from;
         while at != NONE {
@@ -202,7 +212,7 @@ impl<'a, M: Model> Search<'a, M> {
         self.model.apply(&self.state, &self.operations[operation].step)
     }
 
-    /// Never answered, like one before it that does the same.
+    /// Whether an earlier operation without an answer has the same step as this one, which has no answer either.
     fn is_like_an_earlier(&self, operation: usize) -> bool {
         if self.operations[operation].over.is_some() {
             return false;
@@ -231,7 +241,7 @@ impl<'a, M: Model> Search<'a, M> {
         self.path.push(Move { operation, before, forced });
     }
 
-    /// Takes back all moves down to the last that was a choice: that operation.
+    /// Undoes all moves down to the last one with alternatives, and returns its operation.
     fn go_back(&mut self) -> Option<usize> {
         while let Some(Move { operation, before, forced }) = self.path.pop() {
             if self.returns[operation] != NONE {
@@ -273,7 +283,8 @@ impl<'a, M: Model> Search<'a, M> {
         }
     }
 
-    /// In the reverse order of lifting, so that its neighbours are those it had.
+    /// Reinserts an event. Events must be reinserted in reverse order of removal, so that each finds its former
+    /// neighbours.
     fn put_back(&mut self, at: usize) {
         let (before, after) = (self.previous[at], self.next[at]);
         match before {
@@ -286,7 +297,7 @@ impl<'a, M: Model> Search<'a, M> {
     }
 }
 
-/// Which operations are taken, by their ranks.
+/// The set of taken operations, by rank.
 struct Taken {
     words: Vec<u64>,
     /// All words before this one are full.
@@ -295,7 +306,7 @@ struct Taken {
     end: usize,
 }
 
-/// Which operations are taken: all before the window, and those in it.
+/// The set of taken operations as a key: all before the window, and those in it.
 type Window = (usize, Vec<u64>);
 
 impl Taken {
@@ -328,7 +339,7 @@ impl Taken {
 mod tests {
     use super::*;
 
-    /// A register with a compare-and-set that fails when it does not find what it expects.
+    /// A register with a compare-and-set that fails if the expected value is not found.
     struct Register;
 
     #[derive(Clone, PartialEq, Debug)]
@@ -379,7 +390,7 @@ mod tests {
 
     #[test]
     fn a_choice_that_leads_nowhere_is_taken_back() {
-        // Only 0 -> 1 -> 2 -> 3 explains the read: the write of 3 must come last, and the swaps in their order.
+        // Only 0 -> 1 -> 2 -> 3 explains the read: the write of 3 must come last, and the swaps in order.
         let operations = [
             step(0, 10, Step::Write(3)),
             step(0, 10, Step::Swap(1, 2)),

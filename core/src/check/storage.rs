@@ -1,8 +1,8 @@
 //! A full disk stops publishes, and nothing else.
 //!
-//! No process ends because of it; what is published never takes the last bytes, on a disk that nobody else has filled; reads
-//! and deletions are never refused for want of room. That a refused publish is stored nowhere is for [`super::refused`], and
-//! that all goes on once there is room, for [`super::recovery`].
+//! No process ends because of it. Publishes never take the last bytes of a disk that no other data has filled. Reads
+//! and deletions are never refused for lack of room. [`super::refused`] checks that a refused publish is not stored,
+//! and [`super::recovery`] checks that operation continues once there is room.
 
 use super::case::Case;
 use super::evidence::{DiskMishap, Mishap};

@@ -1,7 +1,8 @@
-//! Made-up evidence, told in a few lines, for the checkers' tests.
+//! Invented evidence in a few lines, for the tests of the checkers.
 //!
-//! Times are milliseconds. The cube has dimension 3, and everything is about the topic `news`: at home on 100, with replicas on
-//! 101, 110 and 000. Operations are written in the order of their invocation, each by a client of its own unless it is said.
+//! Times are in milliseconds. The cube has dimension 3. Everything is about the topic `news`, with home 100 and
+//! replicas on 101, 110 and 000. Operations are written in order of invocation, each by its own client unless stated
+//! otherwise.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -23,7 +24,7 @@ pub(super) struct Story {
     pub evidence: Evidence,
 }
 
-/// An operation that is being told.
+/// An operation under construction.
 pub(super) struct Told<'a>(&'a mut Operation, Range<u64>);
 
 pub(super) struct ToldSession<'a>(pub &'a mut Session);
@@ -84,7 +85,7 @@ impl Story {
         Story { evidence }
     }
 
-    /// Of a topic that is not there yet.
+    /// A story whose topic does not exist yet.
     pub fn without_topic() -> Story {
         let mut story = Story::new();
         story.evidence.prepared.clear();
@@ -117,7 +118,7 @@ impl Story {
         self.ask(action, times)
     }
 
-    /// A leader's read that moves no cursor.
+    /// A leader's read that does not move the cursor.
     pub fn pull(&mut self, times: Range<u64>) -> Told<'_> {
         let action =
             Action::Pull { subscriber: subscriber(), topic: news(), max: 100, read: ReadLevel::Leader, commit: false };
@@ -170,9 +171,9 @@ impl Story {
         ToldSession(sessions.last_mut().expect("one was pushed"))
     }
 
-    // What is found in the end.
+    // The final state.
 
-    /// All holders have this.
+    /// Every holder has this log.
     pub fn log<'b>(&mut self, contents: impl IntoIterator<Item = &'b str>) {
         let log = messages(0, contents);
         let holders = placement::members(node("100")).map(|holder| (holder, Some(log.clone()))).collect();
@@ -206,7 +207,8 @@ impl Story {
         self
     }
 
-    /// 100 proposes a change of its group's members, the next after the one at 40, after so many milliseconds of waiting.
+    /// 100 proposes a change of its group's members after this many milliseconds of waiting. The previous change is at
+    /// index 40.
     pub fn changes_members(&mut self, waited: u64, unaware: &[&str]) -> &mut Story {
         let (group, leader, at) = (node("100"), node("100"), millis(5));
         let unaware = unaware.iter().map(|voter| node(voter)).collect();
@@ -224,9 +226,9 @@ impl Story {
         &mut self.evidence.recovery
     }
 
-    // What a checker says of it.
+    // The result of a checker.
 
-    /// The facts looked at.
+    /// Requires a pass. Returns the number of checked facts.
     pub fn passes(&self, check: fn(&Case<'_>) -> Verdict) -> u64 {
         match check(&Case::new(&self.evidence)) {
             Ok(Checked(facts)) => facts,
@@ -234,7 +236,7 @@ impl Story {
         }
     }
 
-    /// All of these stand in what is found.
+    /// Requires a violation whose description contains all of these parts.
     pub fn fails(&self, check: fn(&Case<'_>) -> Verdict, parts: &[&str]) {
         let Err(Broken(what)) = check(&Case::new(&self.evidence)) else { panic!("nothing was found of {parts:?}") };
         for part in parts {
@@ -248,7 +250,7 @@ impl<'a> Told<'a> {
         &self.0.action
     }
 
-    // Of the request.
+    // The request.
 
     pub fn ack(self, level: Ack) -> Self {
         if let Action::Publish { ack, .. } = &mut self.0.action {
@@ -286,7 +288,7 @@ impl<'a> Told<'a> {
         self
     }
 
-    // Of the answer.
+    // The answer.
 
     pub fn answer(self, served_by: &str, result: Result<Done, ErrorCode>) -> Self {
         let result = result.map_err(|code| code.because("so it is"));
@@ -295,7 +297,7 @@ impl<'a> Told<'a> {
         self
     }
 
-    /// Stored there, on a majority.
+    /// Stored at this offset by a majority.
     pub fn done(self, offset: u64) -> Self {
         self.published(Some(offset), &["100", "101", "110"], false)
     }
@@ -304,7 +306,7 @@ impl<'a> Told<'a> {
         self.published(Some(offset), &["100", "101", "110"], true)
     }
 
-    /// On one node's disk.
+    /// Stored on one node's disk.
     pub fn put_aside(self, keeper: &str) -> Self {
         self.published(None, &[keeper], false)
     }
@@ -322,7 +324,7 @@ impl<'a> Told<'a> {
         self.answer("100", Ok(Done::Pulled { topic, messages, cursor, end, behind, original_node: None }))
     }
 
-    /// The topic went on to there, behind what the answer has.
+    /// The end of the topic at the time of the answer, beyond the answer's messages.
     pub fn of(self, topic_end: u64) -> Self {
         if let Some(Answered { result: Ok(Done::Pulled { end, .. }), .. }) = &mut self.0.answered {
             *end = Offset(topic_end);
@@ -330,7 +332,7 @@ impl<'a> Told<'a> {
         self
     }
 
-    /// Changes the messages of a pull's answer.
+    /// Edits the messages of a pull's answer.
     pub fn edit(self, change: impl FnOnce(&mut Vec<Message>)) -> Self {
         if let Some(Answered { result: Ok(Done::Pulled { messages, .. }), .. }) = &mut self.0.answered {
             change(messages);
@@ -370,7 +372,7 @@ impl<'a> Told<'a> {
         self
     }
 
-    /// No answer came.
+    /// Leaves the operation without an answer.
     pub fn in_doubt(self) -> Self {
         self
     }

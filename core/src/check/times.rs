@@ -1,9 +1,9 @@
-//! Times never go back.
+//! Message times never decrease.
 //!
-//! A message's time comes from a leader's wall clock. Clocks differ, are wrong, and are set back; the times of one topic's messages
-//! never decrease all the same, in whatever a read or a push shows and a holder has. (That they are everywhere the same is what
-//! [`super::prefixes`] checks.) Nor is a message older than one that somebody was shown before it was sent, though the topic was
-//! deleted and created again between the two.
+//! A message's time comes from a leader's wall clock. Clocks differ, are wrong, and are set back. Nevertheless the
+//! times of one topic's messages never decrease in any read, push or holder's log. ([`super::prefixes`] checks that
+//! they are equal everywhere.) A message is also never older than one that a client received before it was sent, even
+//! if the topic was deleted and created again in between.
 
 use super::case::{Case, Topic, Witness, pulled};
 use super::words::{At, Placed, Pushed, Told};
@@ -29,7 +29,7 @@ pub(super) fn check(case: &Case<'_>) -> Verdict {
     Ok(Checked(checked))
 }
 
-/// Messages in the order of their offsets, and where they were seen.
+/// Checks messages in order of their offsets. `place` describes where they were seen.
 fn check_run<'a>(
     topic: &Topic<'_>,
     messages: impl IntoIterator<Item = &'a Message>,
@@ -51,7 +51,7 @@ fn check_run<'a>(
     Ok(count)
 }
 
-/// The latest time that anybody had been shown by then.
+/// The latest message time that any client had received by `at`.
 struct Shown<'a> {
     at: Instant,
     latest: &'a Message,

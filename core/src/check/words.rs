@@ -1,4 +1,4 @@
-//! How findings name times, messages and operations.
+//! Descriptions of times, messages and operations in violations.
 
 use std::fmt;
 
@@ -9,11 +9,11 @@ use crate::time::Instant;
 use crate::wire::answer::Message;
 use crate::wire::client::{Action, ReadLevel};
 
-/// A moment on the recorder's clock: `1.204311 s`.
+/// A time on the recorder's clock: `1.204311 s`.
 #[derive(Clone, Copy)]
 pub(super) struct At(pub Instant);
 
-/// A content, cut where it is long.
+/// A content, truncated if it is long.
 #[derive(Clone, Copy)]
 pub(super) struct Content<'a>(pub &'a str);
 
@@ -21,11 +21,11 @@ pub(super) struct Content<'a>(pub &'a str);
 #[derive(Clone, Copy)]
 pub(super) struct Placed<'a>(pub &'a TopicName, pub &'a Message);
 
-/// Who asked what, where and when.
+/// An operation: client, action, node and time.
 #[derive(Clone, Copy)]
 pub(super) struct Told<'a>(pub &'a Operation);
 
-/// Whose push subscription, where and since when.
+/// A push session: subscriber, node and start.
 #[derive(Clone, Copy)]
 pub(super) struct Pushed<'a>(pub &'a Session);
 

@@ -1,4 +1,4 @@
-//! What comes back, and what it means for the one who waits.
+//! Handling of answers, and their consequences for the waiting jobs.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use crate::cube::Vertex;
 use crate::wire::answer::{Answer, Done, ErrorCode, Failure, NodeState, ServerFrame};
 use crate::wire::client::{Action, RequestId};
 
-/// For so long a node that said `node_failed` is passed over.
+/// The shortest pause during which a node that answered `node_failed` is skipped.
 const FIRST_REFUSAL: Duration = Duration::from_millis(100);
 const LONGEST_REFUSAL: Duration = Duration::from_secs(2);
 
@@ -45,7 +45,8 @@ impl Client {
         }
     }
 
-    /// A node that says `node_failed` of itself is passed over for a while; any other word ends that.
+    /// Records the health of a node. A node that reports `node_failed` for itself is skipped for a while; any other
+    /// answer ends that.
     fn note_health(&mut self, index: PeerIndex, answer: &Answer) {
         let peer = &mut self.nodes.peers[index];
         match &answer.result {
@@ -68,7 +69,7 @@ impl Client {
         }
     }
 
-    /// The answer to a probe: who is where, and whether the one who answers is well.
+    /// Handles the answer to a probe: addresses and vertices of the nodes, and whether the answering node has failed.
     fn handle_cluster(&mut self, id: SocketId, index: PeerIndex, answer: Answer) {
         let view = match answer.result {
             Ok(Done::Cluster(view)) => view,
@@ -118,7 +119,7 @@ impl Client {
         self.finish(id, Ok(answer));
     }
 
-    /// Somebody does what the home cannot: said when it is another one than was said before.
+    /// Reports that another node answered in the home's place, unless the same one was reported before.
     fn note_stand_in(&mut self, id: JobId, asked: Option<Vertex>) {
         let Some(fall) = self.jobs.get(&id).and_then(|job| job.fell_over.clone()) else { return };
         if asked == Some(fall.to) && self.fallen.insert(fall.from, fall.to) != Some(fall.to) {
@@ -149,7 +150,7 @@ impl Client {
             ErrorCode::Timeout if !is_repeatable(&job.action) => {
                 self.finish(id, Err(ClientError::InDoubt { why: failure.to_string() }));
             }
-            // Every node would say so now: asking them all again and again would only be more work for full nodes.
+            // Every node would answer the same now. Repeated retries would only add load to full nodes.
             code if code.is_storage_full() && job.in_doubt => {
                 self.finish(id, Err(ClientError::InDoubt { why: failure.to_string() }));
             }
@@ -162,7 +163,7 @@ impl Client {
         }
     }
 
-    /// The client's own number was too small, and nothing was stored under it: a greater one is tried.
+    /// Retries a publish with a greater number. The client's own number was too small, and nothing was stored under it.
     fn renumber(&mut self, id: JobId, failure: &Failure) {
         self.sequences.jump_ahead();
         let number = self.sequences.next(self.now.wall);
@@ -172,7 +173,7 @@ impl Client {
         self.attempt_failed(id, None, &failure.to_string());
     }
 
-    /// Whose is the topic that a repeated `create_topic` found?
+    /// Handles the check whether a repeated `create_topic` found the client's own topic.
     fn handle_owner(&mut self, id: JobId, asked: Option<Vertex>, exists: Failure, mut answer: Answer) {
         let Some(job) = self.jobs.get_mut(&id) else { return };
         match &answer.result {
@@ -193,7 +194,7 @@ impl Client {
         }
     }
 
-    /// The job ends with this answer, or with an error of the client's own.
+    /// Ends the job with this answer, or with an error of the client itself.
     pub(super) fn finish(&mut self, id: JobId, result: Result<Answer, ClientError>) {
         let Some(job) = self.remove_job(id) else { return };
         match &job.owner {
@@ -202,7 +203,7 @@ impl Client {
                 self.resolve(ticket, result);
             }
             Owner::Resubscribe(key) => self.errand_ended(&key.clone(), result),
-            // A node that refuses to be watched (or is gone for good) is not watched.
+            // A watch ends if its node refuses it or no longer exists.
             Owner::Rewatch(vertex) => {
                 if !matches!(result, Ok(Answer { result: Ok(_), .. })) {
                     self.watches.remove(vertex);

@@ -1,4 +1,4 @@
-//! Who is asked next: the home first, a replica when it is away, then anybody.
+//! Chooses the node to ask: first the home, then a replica if the home is unreachable, then any node.
 
 use std::collections::btree_map::Entry;
 use std::time::Duration;
@@ -13,15 +13,15 @@ use crate::cube::Vertex;
 use crate::placement;
 use crate::time::Instant;
 
-/// Pauses of one job after everybody was asked in vain.
+/// Shortest and longest pause of one job after all nodes were asked without success.
 const FIRST_PAUSE: Duration = Duration::from_millis(20);
 const LONGEST_PAUSE: Duration = Duration::from_millis(500);
 
 enum Choice {
     Ask(PeerIndex),
-    /// A socket or a rest will end.
+    /// Wait until a socket opens or a node's rest ends.
     Wait,
-    /// Everybody was asked in this round.
+    /// All nodes were asked in this round.
     Pause,
     NoSuch(Vertex),
 }
@@ -64,7 +64,7 @@ impl Client {
         if !job.shunned.is_empty() {
             return Choice::Pause;
         }
-        // All that can be reached said that they are failing: perhaps no longer.
+        // All reachable nodes reported a failure. They may have recovered, so ask one.
         reachable.next().map_or(Choice::Wait, |index| Choice::Ask(*index))
     }
 
@@ -86,7 +86,7 @@ impl Client {
         Some(placement::home(job.action.subject()?, self.nodes.dimension?))
     }
 
-    /// Asks over the node's socket, when it stands; opens it otherwise, and the job waits.
+    /// Asks over the node's socket if it is open. Otherwise opens the socket, and the job waits.
     fn ask(&mut self, id: JobId, peer: PeerIndex) {
         if self.jobs[&id].is_push() {
             return self.ask_on_own_socket(id, peer);
@@ -118,7 +118,7 @@ impl Client {
         self.send(socket, request, trace, FlightPurpose::Job(id));
     }
 
-    /// Remembers, and says once, that somebody else is asked in the home's place.
+    /// Records that another node is asked in the home's place, and reports it once.
     fn note_fall(&mut self, id: JobId, asked: Option<Vertex>) {
         let Some(job) = self.jobs.get(&id).filter(|job| job.to == Target::Home && job.checks_owner.is_none()) else {
             return;
@@ -132,7 +132,7 @@ impl Client {
             self.nodes.at(home).map_or("its address is unknown".into(), |peer| self.nodes.peers[peer].why.clone());
         let why = if why.is_empty() { job.why.clone() } else { why };
         let fall = FellOver { from: home, to: asked, why };
-        // When the next node cannot serve either, nothing is reported until one can.
+        // If the next node cannot serve either, nothing is reported until one can.
         if let Entry::Vacant(place) = self.fallen.entry(home) {
             place.insert(asked);
             self.notice(Notice::FellOver(fall.clone()));
@@ -148,7 +148,7 @@ impl Client {
         }
     }
 
-    /// Nobody did it: after a while everybody is asked again.
+    /// Pauses a job that no node performed. All nodes are asked again after the pause.
     fn pause(&mut self, id: JobId) {
         let Some(job) = self.jobs.get_mut(&id) else { return };
         job.shunned.clear();
@@ -165,7 +165,7 @@ impl Client {
         self.alarms.insert((until, Alarm::Job(id)));
     }
 
-    /// The socket broke with the request on it: perhaps it was done.
+    /// Handles a socket that broke with the request on it. The request may have been performed.
     pub(super) fn attempt_lost(&mut self, id: JobId, asked: Option<Vertex>, why: &str) {
         let Some(job) = self.jobs.get_mut(&id) else { return };
         job.in_doubt = true;
@@ -177,7 +177,7 @@ impl Client {
         }
     }
 
-    /// Not done there for a passing reason: somebody else is asked, or the same node after a pause.
+    /// Handles a transient failure: asks another node, or the same node after a pause.
     pub(super) fn attempt_failed(&mut self, id: JobId, asked: Option<Vertex>, why: &str) {
         let Some(job) = self.jobs.get_mut(&id) else { return };
         job.why = asked.map_or_else(|| why.to_string(), |node| format!("node {node}: {why}"));
@@ -215,7 +215,7 @@ impl Client {
         }
     }
 
-    /// Forgets the job.
+    /// Removes the job and its alarms.
     pub(super) fn remove_job(&mut self, id: JobId) -> Option<Job> {
         let job = self.jobs.remove(&id)?;
         self.waiting.remove(&id);

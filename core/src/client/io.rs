@@ -1,4 +1,4 @@
-//! All that enters the client and all that leaves it.
+//! All inputs and outputs of the client.
 
 use std::time::Duration;
 
@@ -10,181 +10,153 @@ use crate::wire::answer::{Answer, Delivery, ErrorCode, Failure, ServerFrame};
 use crate::wire::client::{Action, Request};
 use crate::wire::event::WatchEvent;
 
-/// A WebSocket of this client, numbered by it and never reused.
+/// A WebSocket of this client. The client numbers its sockets and never reuses a number.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct SocketId(pub u64);
 
-/// The caller's own mark on a submission; comes back with its result. Not to be used again before that.
+/// The caller's identifier of a submission, returned with its result. The caller must not reuse it before that.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct Ticket(pub u64);
 
-/// Who shall be asked.
+/// Which node to ask.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default, Serialize, Deserialize)]
 pub enum Target {
-    /// The home of the action's topic, publisher or subscriber; while it is away a replica, then anybody.
-    /// An action without a home is asked of anybody.
+    /// The home of the action's topic, publisher or subscriber. While the home is unreachable: a replica, then any
+    /// node. An action without a home is sent to any node.
     #[default]
     Home,
-    /// This node and no other.
+    /// This node only.
     Node(Vertex),
-    /// Whoever is there.
+    /// Any reachable node.
     Any,
 }
 
-/// One thing that the caller wants done.
+/// One action that the caller requests.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Submission {
+    /// Identifies the result.
     pub ticket: Ticket,
+    /// The action to perform.
     pub action: Action,
+    /// The node to ask.
     pub to: Target,
-    /// After this long the client gives up.
+    /// Time limit after which the client gives up.
     pub within: Duration,
-    /// Whether the answer shall name the nodes that the request crossed.
+    /// Whether the answer lists the nodes that the request crossed.
     pub trace: bool,
 }
 
-/// What happened outside.
+/// An input to the client.
 #[derive(Clone, PartialEq, Debug)]
 pub enum ClientInput {
+    /// The caller submits an action.
     Submit(Submission),
-    /// The caller no longer waits; whether it was done stays open.
-    Cancel {
-        ticket: Ticket,
-    },
-    /// The caller no longer listens to a push subscription; the subscription and its cursor stay.
-    StopDeliveries {
-        topic: TopicName,
-        subscriber: SubscriberId,
-    },
-    /// The socket stands.
-    Opened {
-        socket: SocketId,
-    },
-    Frames {
-        socket: SocketId,
-        frames: Vec<ServerFrame>,
-    },
-    /// The socket broke, or could not be opened.
-    Closed {
-        socket: SocketId,
-        why: String,
-    },
-    /// Nothing but time passed.
+    /// The caller no longer waits. The action may or may not be performed.
+    Cancel { ticket: Ticket },
+    /// The caller stops receiving a push subscription. The subscription and its cursor remain.
+    StopDeliveries { topic: TopicName, subscriber: SubscriberId },
+    /// The socket is open.
+    Opened { socket: SocketId },
+    /// Frames arrived on the socket.
+    Frames { socket: SocketId, frames: Vec<ServerFrame> },
+    /// The socket broke or could not be opened.
+    Closed { socket: SocketId, why: String },
+    /// Only time has passed.
     DeadlineReached,
 }
 
-/// What a socket is for.
+/// The use of a socket.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Purpose {
-    /// Requests, answers and watched events: always to be read.
+    /// Requests, answers and watched events. The driver must always read it.
     Requests,
-    /// The messages of one push subscription, alone on their socket: the driver may stop reading while the caller is slow.
+    /// The messages of one push subscription on a socket of their own. The driver may stop reading while the caller is
+    /// slow.
     Deliveries { topic: TopicName, subscriber: SubscriberId },
 }
 
-/// What shall be done outside, in order.
+/// An output of the client. The driver performs the effects in order.
 #[derive(Clone, PartialEq, Debug)]
 pub enum ClientEffect {
-    /// Answered by [`ClientInput::Opened`] or [`ClientInput::Closed`].
-    Open {
-        socket: SocketId,
-        url: String,
-        purpose: Purpose,
-    },
-    /// Not answered.
-    Close {
-        socket: SocketId,
-    },
-    Send {
-        socket: SocketId,
-        requests: Vec<Request>,
-    },
+    /// Open a socket. Answered by [`ClientInput::Opened`] or [`ClientInput::Closed`].
+    Open { socket: SocketId, url: String, purpose: Purpose },
+    /// Close a socket. Not answered.
+    Close { socket: SocketId },
+    /// Send requests in one message.
+    Send { socket: SocketId, requests: Vec<Request> },
 
-    Resolved {
-        ticket: Ticket,
-        result: Result<Reply, ClientError>,
-    },
-    /// In order of offsets, without gaps and without doubles.
+    /// The result of a submission.
+    Resolved { ticket: Ticket, result: Result<Reply, ClientError> },
+    /// A pushed message. Messages arrive in order of offsets, without gaps or duplicates.
     Delivered(Delivery),
-    /// The last word on a push subscription: its topic was deleted (`unknown_topic`), it was ended elsewhere (`not_subscribed`),
-    /// or it could not be kept up.
-    DeliveriesEnded {
-        topic: TopicName,
-        subscriber: SubscriberId,
-        why: Failure,
-    },
+    /// The end of a push subscription: its topic was deleted (`unknown_topic`), it was ended elsewhere
+    /// (`not_subscribed`), or the client could not restore it.
+    DeliveriesEnded { topic: TopicName, subscriber: SubscriberId, why: Failure },
+    /// An event of a watched node.
     Event(WatchEvent),
+    /// A notice for the caller.
     Notice(Notice),
 }
 
-/// A request that was done, and how it went.
+/// The successful result of a submission.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Reply {
+    /// The node's answer.
     pub answer: Answer,
-    /// The node to which this client is connected and which it asked.
+    /// The node that this client is connected to and asked.
     pub asked: Vertex,
+    /// Number of attempts, including the successful one.
     pub attempts: u32,
-    /// The home was not the one asked.
+    /// Set if a node other than the home was asked.
     pub fell_over: Option<FellOver>,
 }
 
-/// The home was passed over.
+/// A record that the home was bypassed.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct FellOver {
     pub from: Vertex,
+    /// The node that was asked instead.
     pub to: Vertex,
+    /// Why the home was bypassed.
     pub why: String,
 }
 
-/// What the caller may want to tell people.
+/// Information that the caller may show to people.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Notice {
-    /// The cluster told who is where.
-    Learned {
-        dimension: Dimension,
-        nodes: usize,
-    },
-    Connected {
-        node: Option<Vertex>,
-        url: String,
-    },
-    /// A node cannot be reached, or no longer.
-    Lost {
-        node: Option<Vertex>,
-        url: String,
-        why: String,
-    },
-    Reconnected {
-        node: Option<Vertex>,
-        url: String,
-    },
+    /// The client learned the nodes of the cluster.
+    Learned { dimension: Dimension, nodes: usize },
+    /// A socket to a node is open. The node was not lost before.
+    Connected { node: Option<Vertex>, url: String },
+    /// A node is unreachable, or its connection broke.
+    Lost { node: Option<Vertex>, url: String, why: String },
+    /// A lost node is reachable again.
+    Reconnected { node: Option<Vertex>, url: String },
     /// From now on another node is asked in the home's place.
     FellOver(FellOver),
     /// The home answers again.
-    BackHome {
-        home: Vertex,
-    },
+    BackHome { home: Vertex },
 }
 
-/// Why a submission has no answer that says "done".
+/// Why a submission did not succeed.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum ClientError {
-    /// The cluster said no, and would again.
+    /// The cluster refused, and a retry would give the same result.
     #[error("{failure} (from node {served_by})")]
     Refused { failure: Failure, served_by: Vertex },
-    /// Time is up, and nothing was done.
+    /// The time limit passed, and nothing was done.
     #[error("not done: {why}")]
     Unavailable { why: String },
-    /// Time is up, or a repeat would not be safe: it may have been done, or not.
+    /// The time limit passed, or a retry would not be safe. The action may have been performed.
     #[error("may or may not have been done: {why}")]
     InDoubt { why: String },
-    /// [`super::MAX_IN_FLIGHT`] submissions are under way already; nothing was sent.
+    /// [`super::MAX_IN_FLIGHT`] submissions are under way already. Nothing was sent.
     #[error("this client has reached its limit of {} requests in progress; wait for answers", super::MAX_IN_FLIGHT)]
     Overloaded,
-    /// The cluster has no such node; nothing was sent.
+    /// The cluster has no such node. Nothing was sent.
     #[error("the cluster has no node {node}")]
     UnknownNode { node: Vertex },
-    /// The answer does not fit the request: the two sides do not speak the same version.
+    /// The answer does not match the request: client and node use different protocol versions.
     #[error("node {served_by} sent an answer that does not match the request")]
     Unexpected { served_by: Vertex },
     /// The client was shut down.
@@ -193,7 +165,7 @@ pub enum ClientError {
 }
 
 impl ClientError {
-    /// The protocol's error code, where the cluster refused.
+    /// The protocol's error code, if the error corresponds to one.
     pub fn code(&self) -> Option<ErrorCode> {
         match self {
             ClientError::Refused { failure, .. } => Some(failure.code),
@@ -204,7 +176,7 @@ impl ClientError {
         }
     }
 
-    /// Whether the same may succeed later.
+    /// Whether the same submission may succeed later.
     pub fn is_transient(&self) -> bool {
         self.code().is_some_and(ErrorCode::is_transient)
     }

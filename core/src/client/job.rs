@@ -1,4 +1,4 @@
-//! What is to be done: the caller's tickets, and the client's own errands.
+//! Jobs: the caller's submissions, and the client's own errands.
 
 use std::collections::BTreeSet;
 
@@ -15,7 +15,7 @@ pub(super) struct JobId(pub u64);
 
 pub(super) type SessionKey = (TopicName, SubscriberId);
 
-/// For whom a job is done.
+/// The origin of a job.
 #[derive(Clone, PartialEq, Debug)]
 pub(super) enum Owner {
     Caller(Ticket),
@@ -27,9 +27,9 @@ pub(super) enum Owner {
 
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub(super) enum State {
-    /// For a node, a socket, the end of a pause.
+    /// Waits for a node, a socket, or the end of a pause.
     Waiting,
-    /// For the socket of its own that a push subscription needs.
+    /// Waits for the separate socket that a push subscription needs.
     Opening(SocketId),
     Sent(SocketId),
 }
@@ -40,36 +40,37 @@ pub(super) struct Job {
     pub action: Action,
     pub to: Target,
     pub trace: bool,
-    /// A caller's job ends then; an errand has no end.
+    /// When a caller's job ends. `None` for an errand, which has no time limit.
     pub deadline: Option<Instant>,
     pub state: State,
     pub not_before: Instant,
     pub attempts: u32,
-    /// How often everybody was tried in vain.
+    /// How many times all nodes were tried without success.
     pub rounds: u32,
-    /// An attempt may have been carried out although its answer is missing.
+    /// An attempt without an answer may have been performed.
     pub in_doubt: bool,
-    /// Who failed to do it in this round.
+    /// Nodes that failed to perform it in this round.
     pub shunned: BTreeSet<Vertex>,
     pub why: String,
     pub asked: Option<Vertex>,
     pub fell_over: Option<FellOver>,
-    /// The sequence number of this publish is the client's.
+    /// The client chose the sequence number of this publish.
     pub has_own_sequence: bool,
-    /// A repeated `create_topic` was told `topic_exists`; the next answer tells whose it is.
+    /// Set when a repeated `create_topic` was answered with `topic_exists`. The next answer then shows the topic's
+    /// owner.
     pub checks_owner: Option<Failure>,
 }
 
-/// A push subscription that stands, or is being set up again.
+/// A push subscription that is active or being restored.
 #[derive(Debug)]
 pub(super) struct Session {
     pub action: Action,
     pub to: Target,
-    /// Not another topic of the same name.
+    /// Distinguishes the topic from another one of the same name.
     pub topic: TopicId,
-    /// What the caller shall get next.
+    /// The next offset to deliver to the caller.
     pub next: Offset,
-    /// Where deliveries come from; `None` while it is being set up again.
+    /// The source of deliveries; `None` while the subscription is being restored.
     pub socket: Option<SocketId>,
 }
 
@@ -95,7 +96,7 @@ impl Job {
         }
     }
 
-    /// What goes over the wire next.
+    /// The action to send next.
     pub fn request(&self) -> Action {
         if self.checks_owner.is_some() { Action::Topics } else { self.action.clone() }
     }
@@ -106,7 +107,7 @@ impl Job {
     }
 }
 
-/// The key of the push subscription that an action asks for.
+/// The key of the push subscription that an action requests.
 pub(super) fn pushed(action: &Action) -> Option<SessionKey> {
     match action {
         Action::Subscribe { topic, subscriber, push: true, .. }
@@ -115,8 +116,8 @@ pub(super) fn pushed(action: &Action) -> Option<SessionKey> {
     }
 }
 
-/// The same subscription once more, from the subscriber's cursor: what was delivered and not committed comes again and is
-/// held back, so that the cursor on the cluster never runs ahead of what the caller committed.
+/// The same subscription again, starting at the subscriber's cursor. The client drops messages that were delivered but
+/// not committed and arrive again. The cursor in the cluster therefore never passes the caller's commits.
 pub(super) fn from_cursor(action: &Action) -> Action {
     let mut again = action.clone();
     if let Action::Subscribe { from, .. } | Action::ReplicaSubscribe { from, .. } = &mut again {

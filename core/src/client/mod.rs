@@ -1,24 +1,26 @@
-//! A client of the cluster: who is asked, what is asked again, what the caller gets. One logic for command line, tests and
-//! dashboard.
+//! A client of the cluster: it chooses the node to ask, decides on retries and delivers results. The command line, the
+//! tests and the dashboard share this logic.
 //!
-//! Sans-IO like all of core: [`Client::handle`] takes [`ClientInput`]s and gives [`ClientEffect`]s; a driver opens the
-//! sockets, encodes the frames and calls again at [`Client::next_deadline`].
+//! Sans-IO like all of core: [`Client::handle`] takes [`ClientInput`]s and returns [`ClientEffect`]s. A driver opens
+//! the sockets, encodes the frames and calls again at [`Client::next_deadline`].
 //!
-//! What it promises:
+//! Guarantees:
 //!
-//! - It learns the cluster from any node it is told of, computes each home itself and asks there: no hop.
-//! - When the home is away or says `node_failed`, it asks a replica, then anybody, and says so ([`Notice::FellOver`] and
-//!   [`Reply::fell_over`]). Nodes it lost are tried again in the background, ever more slowly.
-//! - Within a submission's time it repeats what failed for a passing reason, and only where a repeat is safe: every publish
-//!   bears a sequence number (its own when the caller gave none), `delete_topic` and `unsubscribe` are settled by
-//!   "there is none", `create_topic` by a look at the owner. A pull that commits is never repeated when it may have been
-//!   done; [`ClientError::InDoubt`] says so.
-//! - A push subscription goes on after a broken socket where it stopped: no gap, no double; and it ends with its topic, though
-//!   there may be another one of the same name by then ([`ClientEffect::DeliveriesEnded`]).
-//! - A caller that submits too much at once is refused ([`MAX_IN_FLIGHT`]), never queued without bound.
+//! - It learns the cluster's addresses from any node in its configuration, computes each home itself and asks the home
+//!   directly, without a hop.
+//! - If the home is unreachable or answers `node_failed`, it asks a replica, then any node, and reports this
+//!   ([`Notice::FellOver`] and [`Reply::fell_over`]). It retries lost nodes in the background with growing pauses.
+//! - Within a submission's time limit it retries after transient failures, but only if a retry is safe. Every publish
+//!   has a sequence number (the client's own if the caller gave none). For `delete_topic` and `unsubscribe`, an answer
+//!   "does not exist" settles the outcome; for `create_topic`, the client checks the owner. A committing pull that may
+//!   have been performed is never repeated; [`ClientError::InDoubt`] reports it.
+//! - After a broken socket, a push subscription continues where it stopped, without gaps or duplicates. It ends with
+//!   its topic, even if another topic has the same name by then ([`ClientEffect::DeliveriesEnded`]).
+//! - Beyond [`MAX_IN_FLIGHT`] submissions the client refuses further ones; it never queues without bound.
 //!
-//! It never decides a consistency question: what a node answered is handed on as it is, except that `repeated` is cleared on a publish
-//! whose sequence number was the client's own.
+//! The client never makes consistency decisions. It returns each node's answer unchanged, with two exceptions:
+//! `repeated` is cleared on a publish whose sequence number was the client's own, and a refusal that settles a lost
+//! success is replaced by that success.
 
 mod answers;
 mod dispatch;
@@ -51,13 +53,13 @@ use nodes::Nodes;
 use sequence::Sequences;
 use sockets::{Alarm, Flight, Socket};
 
-/// Submissions under way at once; one more is answered with [`ClientError::Overloaded`].
+/// Most submissions under way. A further one is answered with [`ClientError::Overloaded`].
 pub const MAX_IN_FLIGHT: usize = 1_024;
-/// Requests of one turn travel in one message up to about so much.
+/// Requests of one turn share a message up to about this many bytes.
 const MAX_BATCH_BYTES: usize = 1 << 20;
-/// What a request counts for beside its content: more than its names and numbers take.
+/// Size assumed for a request besides its content, in bytes: more than its names and numbers need.
 const REQUEST_BYTES: usize = 1_024;
-/// How long a submission is tried unless it says otherwise.
+/// Default time limit of a submission.
 pub const DEFAULT_WITHIN: Duration = Duration::from_secs(10);
 
 /// How to find the cluster.
@@ -65,11 +67,11 @@ pub const DEFAULT_WITHIN: Duration = Duration::from_secs(10);
 pub struct ClientConfig {
     /// Addresses of some nodes: `HOST:PORT` or a WebSocket URL. One that answers is enough.
     pub seeds: Vec<String>,
-    /// Nodes whose place is known already.
+    /// Nodes whose vertex is known already, with their addresses.
     pub nodes: Vec<(Vertex, String)>,
-    /// Decides jitter and the start of sequence numbers: different for every client.
+    /// Determines jitter and the start of sequence numbers. It must differ between clients.
     pub seed: u64,
-    /// How soon nodes are tried again that were never reached, while others are.
+    /// Pauses between attempts at nodes that were never reached, while the cluster is reachable through others.
     pub strangers: Rests,
 }
 
@@ -84,27 +86,28 @@ pub struct Client {
 
     sockets: BTreeMap<SocketId, Socket>,
     next_socket: u64,
-    /// Requests sent and not answered, by their id on the wire.
+    /// Requests that were sent and not answered, by their id on the wire.
     flights: BTreeMap<u64, Flight>,
     next_request: u64,
 
     jobs: BTreeMap<JobId, Job>,
     next_job: u64,
-    /// Those of `jobs` that are to be sent.
+    /// The `jobs` that wait to be sent.
     waiting: BTreeSet<JobId>,
     tickets: BTreeMap<Ticket, JobId>,
     sessions: BTreeMap<SessionKey, Session>,
     watches: BTreeMap<Vertex, Action>,
-    /// Homes that are passed over now, and who is asked in their place.
+    /// Homes that are bypassed now, each with the node that is asked instead.
     fallen: BTreeMap<Vertex, Vertex>,
 
     alarms: BTreeSet<(Instant, Alarm)>,
     effects: Vec<ClientEffect>,
-    /// Requests of this turn, one batch a socket.
+    /// This turn's requests: one batch per socket.
     outbox: BTreeMap<SocketId, Vec<Request>>,
 }
 
 impl Client {
+    /// Creates a client. It opens no socket before the first call of [`Client::handle`].
     pub fn new(config: &ClientConfig) -> Client {
         let mut rng = fastrand::Rng::with_seed(config.seed);
         Client {
@@ -130,7 +133,8 @@ impl Client {
         }
     }
 
-    /// One turn: takes in what happened, says what shall be done. A first call without inputs makes it look for the cluster.
+    /// Runs one turn: processes the inputs and returns the effects in order. A first call without inputs starts the
+    /// search for the cluster.
     pub fn handle(&mut self, now: Now, inputs: Vec<ClientInput>) -> Vec<ClientEffect> {
         self.now = now;
         for input in inputs {
@@ -143,22 +147,22 @@ impl Client {
         std::mem::take(&mut self.effects)
     }
 
-    /// When to call again with [`ClientInput::DeadlineReached`], if nothing happens before.
+    /// When to call again with [`ClientInput::DeadlineReached`] if no input arrives before.
     pub fn next_deadline(&self) -> Option<Instant> {
         self.alarms.first().map(|(at, _)| *at)
     }
 
-    /// The cube's dimension, once learnt.
+    /// The cube's dimension; `None` until the client has learned it.
     pub fn dimension(&self) -> Option<Dimension> {
         self.nodes.dimension
     }
 
-    /// Where the nodes are, as far as known.
+    /// The known nodes with their WebSocket URLs.
     pub fn nodes(&self) -> impl Iterator<Item = (Vertex, &str)> {
         self.nodes.peers.iter().filter_map(|peer| Some((peer.vertex?, peer.url.as_str())))
     }
 
-    /// How many submissions are under way.
+    /// Number of submissions under way.
     pub fn in_flight(&self) -> usize {
         self.tickets.len()
     }
@@ -228,7 +232,7 @@ impl Client {
     }
 }
 
-/// Cuts a turn's requests so that no message grows over [`MAX_BATCH_BYTES`], one request aside.
+/// Splits a turn's requests so that no message exceeds [`MAX_BATCH_BYTES`], unless a single request does.
 fn in_batches(requests: Vec<Request>) -> Vec<Vec<Request>> {
     let mut batches: Vec<Vec<Request>> = Vec::new();
     let mut bytes_in_last = 0;

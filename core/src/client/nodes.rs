@@ -1,4 +1,4 @@
-//! Where the nodes are, as far as this client knows, and how well each does.
+//! The known nodes: their addresses and their health.
 
 use std::time::Duration;
 
@@ -13,30 +13,30 @@ pub(super) type PeerIndex = usize;
 
 #[derive(Debug)]
 pub(super) struct Nodes {
-    /// `None` until the cluster was learnt.
+    /// `None` until the client has learned the cluster.
     pub dimension: Option<Dimension>,
     pub peers: Vec<Peer>,
 }
 
-/// An address at which a node is, or is said to be.
+/// A known or reported address of a node.
 #[derive(Debug)]
 pub(super) struct Peer {
     pub url: String,
-    /// Who is there; unknown for a seed that was not asked yet.
+    /// The node's vertex; unknown for a seed that has not answered yet.
     pub vertex: Option<Vertex>,
     /// The socket for requests, opening or open.
     pub requests: Option<SocketId>,
-    /// Consecutive times that it could not be reached. While not 0 it is passed over, and tried in the background.
+    /// Consecutive failures to reach it. While this is not 0, the peer is skipped and retried in the background.
     pub failures: u32,
-    /// Whether a socket to it ever stood.
+    /// Whether a socket to it was ever open.
     pub was_reached: bool,
-    /// No attempt to open before this.
+    /// No attempt to open a socket before this time.
     pub rest_until: Instant,
-    /// Consecutive times that it said `node_failed`.
+    /// Consecutive `node_failed` answers.
     pub refusals: u32,
-    /// Passed over until then, since it said that it is failing.
+    /// The peer is skipped until then because it reported a failure.
     pub refuses_until: Instant,
-    /// Why it was lost or refused last.
+    /// The reason of its latest loss or failure.
     pub why: String,
 }
 
@@ -56,11 +56,11 @@ impl Nodes {
         self.peers.iter().position(|peer| peer.vertex == Some(vertex))
     }
 
-    /// Takes in what the node at `asked` says of the cluster; true when nothing was known before.
+    /// Adopts the addresses that the node at `asked` reports. Returns true if nothing was known before.
     pub fn learn(&mut self, asked: PeerIndex, served_by: Vertex, view: &ClusterView) -> bool {
         let is_first = self.dimension.replace(view.dimension).is_none();
         for peer in &mut self.peers {
-            // A node that moved, or another cluster at an old address.
+            // The node moved, or the old address now belongs to another cluster.
             if peer.vertex == Some(served_by) || peer.vertex.is_some_and(|v| v.dimension() != view.dimension) {
                 peer.vertex = None;
             }
@@ -72,7 +72,7 @@ impl Nodes {
         is_first
     }
 
-    /// `vertex` is said to be at `url`.
+    /// Records that `vertex` is reported to be at `url`.
     fn place(&mut self, vertex: Vertex, url: String) {
         if let Some(known) = self.at(vertex) {
             let peer = &mut self.peers[known];
@@ -115,7 +115,7 @@ impl Peer {
     }
 }
 
-/// The WebSocket of a node that is written as `HOST:PORT`, `ws://HOST:PORT` or in full.
+/// The WebSocket URL of a node, given as `HOST:PORT`, `ws://HOST:PORT` or a full URL.
 pub fn url_of(address: &str) -> String {
     let url = match address.parse::<Address>() {
         Ok(address) => format!("ws://{address}"),
@@ -126,7 +126,8 @@ pub fn url_of(address: &str) -> String {
     if has_path { url } else { format!("{}/ws", url.trim_end_matches('/')) }
 }
 
-/// Doubles from `first` with each of `times`, up to `most`; half of it is jitter, so that many clients do not come together.
+/// An exponential backoff: doubles from `first` up to `most`. Half of it is jitter, so that many clients do not retry
+/// together.
 pub(super) fn backoff(rng: &mut fastrand::Rng, first: Duration, most: Duration, times: u32) -> Duration {
     let doubled = first.saturating_mul(1 << times.saturating_sub(1).min(20)).min(most);
     doubled.mul_f64(0.5 + 0.5 * rng.f64())

@@ -1,28 +1,27 @@
-//! What may be asked of whom, and what may be asked twice.
+//! The order of nodes to ask, and which actions are safe to repeat.
 
 use crate::cube::{Dimension, Vertex};
 use crate::placement;
 use crate::wire::answer::{Done, ErrorCode};
 use crate::wire::client::Action;
 
-/// Every vertex, nearest to `home` first: the home, its replicas across bit 0, 1, 2 …, the rest.
+/// Every vertex in order of distance from `home`: the home, its replicas across bits 0, 1, 2 …, then the rest.
 pub fn nearest_first(home: Vertex) -> Vec<Vertex> {
     let mut vertices: Vec<_> = home.dimension().vertices().collect();
     vertices.sort_by_key(|vertex| (vertex.distance(home), vertex.index() ^ home.index()));
     vertices
 }
 
-/// Whether an attempt whose answer was lost may be made again.
+/// Whether an attempt whose answer was lost may be repeated.
 ///
-/// A publish bears a sequence number by then; a subscribe says where to start; creating and deleting are told apart from
-/// somebody else's by [`settles`] and by a look at the owner. A pull that commits is the exception: done twice, it would
-/// skip the messages of the lost answer.
+/// A publish has a sequence number by then, and a subscribe states where to start. For creations and deletions,
+/// [`settles`] and a check of the owner tell the client's own effect from that of others. The exception is a committing
+/// pull: performed twice, it would skip the messages of the lost answer.
 pub fn is_repeatable(action: &Action) -> bool {
     !matches!(action, Action::Pull { commit: true, .. })
 }
 
-/// Whether a refusal, answered to a repeat of an attempt that may have been carried out, shows that it was; and the answer
-/// that was lost.
+/// If a refusal of a repeat shows that an earlier attempt was performed, returns the answer that was lost.
 pub fn settles(action: &Action, code: ErrorCode, dimension: Dimension) -> Option<Done> {
     match (action, code) {
         (Action::DeleteTopic { topic, .. }, ErrorCode::UnknownTopic) => {
@@ -42,8 +41,8 @@ pub fn settles(action: &Action, code: ErrorCode, dimension: Dimension) -> Option
     }
 }
 
-/// The answer to a `create_topic` whose first answer was lost and whose topic is now seen to be the publisher's own.
-/// (It may also have been there before: then the request had nothing to do.)
+/// Returns the lost answer to a `create_topic` if the topic now exists and belongs to the publisher. (If it existed
+/// before, the request had no effect.)
 pub fn created_by_us(action: &Action, topics: &Done, dimension: Dimension) -> Option<Done> {
     let (Action::CreateTopic { publisher, topic }, Done::Topics { topics, .. }) = (action, topics) else {
         return None;

@@ -1,24 +1,26 @@
-//! Sequence numbers for publishes whose caller gave none, so that a repeat is recognised.
+//! Sequence numbers for publishes without one from the caller, so that repeats are recognised.
 //!
-//! A topic recognises repeats by publisher and number, and several processes may publish under one publisher id. So each
-//! client counts up from a start of its own: the wall clock's microseconds times 4,096, plus a random number below 2^32 (about a
-//! second's worth). A client that started earlier never catches up with one that started later, and two that start together
-//! and store a million messages each overlap once in some thousand times. A clock that was set back between two processes costs a
-//! later one a few publishes that are refused as too old, and made again under greater numbers. Numbers grow by one, because a topic remembers
-//! consecutive ones in one piece.
+//! A topic recognises repeats by publisher and number, and several processes can publish under one publisher id. Each
+//! client therefore counts up from its own start: the wall clock in microseconds times 4,096, plus a random number
+//! below 2^32 (about one second's worth).
+//!
+//! A client never catches up with one that started later. Two clients that start at the same time and store a million
+//! messages each overlap about once in several thousand such cases. If the clock is set back between two processes, the
+//! later one has a few publishes refused as too old, and repeats them under greater numbers. Numbers increase by one,
+//! because a topic stores consecutive numbers as one range.
 
 use crate::names::Sequence;
 use crate::time::Timestamp;
 
 const NUMBERS_PER_MICROSECOND: u64 = 1 << 12;
-/// What a client that is too far behind first jumps ahead by: one second's worth. Doubles.
+/// First jump of a client whose numbers are too small: one second's worth. Each further jump doubles.
 const FIRST_JUMP: u64 = 1_000_000 * NUMBERS_PER_MICROSECOND;
 
 #[derive(Debug)]
 pub(super) struct Sequences {
     spread: u64,
     jump: u64,
-    /// `None` until the first publish tells the time.
+    /// `None` until the first publish supplies the time.
     next: Option<u64>,
 }
 
@@ -34,7 +36,8 @@ impl Sequences {
         Sequence(number)
     }
 
-    /// A number of ours lies before what the topic remembers: another process whose clock is ahead uses the same publisher id.
+    /// Skips numbers after one was older than the topic remembers: another process with a faster clock uses the same
+    /// publisher id.
     pub fn jump_ahead(&mut self) {
         self.next = self.next.map(|next| next.saturating_add(self.jump));
         self.jump = self.jump.saturating_mul(2);

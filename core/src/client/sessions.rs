@@ -1,4 +1,4 @@
-//! What goes on after its request was answered: push subscriptions and watches, kept up over broken sockets.
+//! State that outlives its request: push subscriptions and watches, restored after broken sockets.
 
 use crate::client::Client;
 use crate::client::io::{ClientEffect, ClientError, SocketId, Target};
@@ -10,7 +10,7 @@ use crate::wire::answer::{Answer, Delivery, Done, EndReason, ErrorCode, Failure,
 use crate::wire::client::Action;
 
 impl Client {
-    /// Hands on what comes next, holds back what came before, and asks again where something is missing.
+    /// Delivers the next message, drops repeated ones, and subscribes again if one is missing.
     pub(super) fn handle_delivery(&mut self, id: SocketId, delivery: Delivery) {
         let key = (delivery.topic.clone(), delivery.subscriber.clone());
         let Some(session) = self.sessions.get_mut(&key).filter(|session| session.socket == Some(id)) else { return };
@@ -24,7 +24,7 @@ impl Client {
         }
     }
 
-    /// The node's last word on what it pushes over this socket.
+    /// Handles a node's notice that a subscription on this socket has ended.
     pub(super) fn handle_subscription_ended(&mut self, id: SocketId, ended: SubscriptionEnded) {
         let key = (ended.topic.clone(), ended.subscriber.clone());
         if self.sessions.get(&key).is_some_and(|session| session.socket == Some(id)) {
@@ -32,7 +32,7 @@ impl Client {
         }
     }
 
-    /// An answer after which something stands: a subscription, a watch; or no longer does.
+    /// Records an answer that begins or ends a subscription or a watch.
     pub(super) fn note_standing(&mut self, id: JobId, socket: SocketId, asked: Option<Vertex>, answer: &Answer) {
         let Some(job) = self.jobs.get(&id) else { return };
         match (&job.action, &answer.result) {
@@ -60,10 +60,11 @@ impl Client {
         if let (Owner::Resubscribe(_), Some(earlier)) = (owner, self.sessions.get(&key)) {
             if earlier.topic != session.topic {
                 self.drop_socket(socket);
-                // The name now means another topic.
+                // The name now belongs to another topic.
                 return self.give_up_session(&key, over(&key, EndReason::TopicDeleted));
             }
-            // The caller has everything before `next`; a cursor beyond it was committed by somebody who has that too.
+            // The caller has everything before `next`. A cursor beyond it was committed by a process that received
+            // those messages.
             session.next = session.next.max(earlier.next);
         }
         let earlier = self.sessions.insert(key, session).and_then(|session| session.socket);
@@ -72,7 +73,7 @@ impl Client {
         }
     }
 
-    /// The caller no longer listens.
+    /// Ends a subscription's deliveries at the caller's request.
     pub(super) fn end_session(&mut self, key: &SessionKey) {
         if let Some(socket) = self.sessions.remove(key).and_then(|session| session.socket) {
             self.drop_socket(socket);
@@ -84,7 +85,7 @@ impl Client {
         }
     }
 
-    /// Ends a job before its answer, and closes the socket that was opened for it alone.
+    /// Ends a job before its answer, and closes a socket that was opened only for it.
     pub(super) fn abort(&mut self, id: JobId) {
         let Some(job) = self.remove_job(id) else { return };
         match job.state {
@@ -93,7 +94,7 @@ impl Client {
         }
     }
 
-    /// A socket broke: what listened on it is set up again.
+    /// Restores the subscription or watch of a broken socket.
     pub(super) fn restart_what_listened(&mut self, id: SocketId, socket: &Socket, asked: Option<Vertex>, why: &str) {
         match &socket.role {
             Role::Deliveries(key, _) => {
@@ -118,7 +119,7 @@ impl Client {
         self.add_job(job);
     }
 
-    /// A watch on this node is asked for again (once).
+    /// Requests the watch on this node again, unless that is under way.
     pub(super) fn rewatch(&mut self, vertex: Vertex) {
         let owner = Owner::Rewatch(vertex);
         let Some(watch) = self.watches.get(&vertex).cloned() else { return };
@@ -127,7 +128,7 @@ impl Client {
         }
     }
 
-    /// A failing node pushes nothing: its subscriptions go elsewhere, where they may.
+    /// Moves push subscriptions away from a failing node, which delivers nothing. Subscriptions bound to the node stay.
     pub(super) fn leave_failing_node(&mut self, index: PeerIndex, why: &str) {
         let vertex = self.nodes.peers[index].vertex;
         let there = |socket: &SocketId| self.sockets.get(socket).is_some_and(|socket| socket.peer == index);
@@ -145,7 +146,7 @@ impl Client {
         }
     }
 
-    /// Setting a subscription up again came to an end: well, or for good.
+    /// Handles the final result of restoring a subscription.
     pub(super) fn errand_ended(&mut self, key: &SessionKey, result: Result<Answer, ClientError>) {
         let why = match result {
             Ok(Answer { result: Ok(_), .. }) => return,
@@ -155,7 +156,7 @@ impl Client {
         self.give_up_session(key, why);
     }
 
-    /// The session is over, and the caller is told.
+    /// Ends a session and reports it to the caller.
     fn give_up_session(&mut self, key: &SessionKey, why: Failure) {
         if self.sessions.contains_key(key) {
             self.end_session(key);
@@ -165,7 +166,7 @@ impl Client {
     }
 }
 
-/// As a node would say it.
+/// The same failure as a node would report.
 fn over(key: &SessionKey, reason: EndReason) -> Failure {
     let (topic, subscriber) = key.clone();
     SubscriptionEnded { topic, subscriber, reason }.failure()

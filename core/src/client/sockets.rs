@@ -1,4 +1,4 @@
-//! Sockets: opened when needed, watched while something is expected of them, given up when silent.
+//! Sockets: opened on demand, monitored while an answer or events are due, and closed when silent.
 
 use std::time::Duration;
 
@@ -9,29 +9,33 @@ use crate::client::nodes::{PeerIndex, backoff};
 use crate::time::Instant;
 use crate::wire::client::{Action, Request, RequestId};
 
-/// A socket that does not stand by then is given up.
+/// Time limit for opening a socket.
 const OPEN_WITHIN: Duration = Duration::from_secs(2);
-/// One to a node that answers on another socket, or to the only address there is. A browser that has failed to open many sockets opens the
-/// next ones up to 5 s later (Chromium's WebSocketThrottler): that says nothing of the node.
+/// Time limit for opening a socket to a node that answers on another socket, or to the only known address. A browser
+/// that failed to open many sockets delays the next ones by up to 5 s (Chromium's WebSocketThrottler); that delay is no
+/// evidence of a failed node.
 const OPEN_WITHIN_WHERE_REACHED: Duration = Duration::from_secs(8);
-/// A node that owes an answer and is silent for so long is asked whether it is there.
+/// A node that owes an answer and is silent for this long is probed.
 const PROBE_WHEN_OWING: Duration = Duration::from_secs(1);
-/// So is one that should tell when something happens: it may have failed and forgotten about it.
+/// A node that should send deliveries or events is probed after this silence: it may have failed and lost its
+/// subscriptions.
 const PROBE_WHEN_LISTENING: Duration = Duration::from_secs(2);
-/// A node that does not even answer that is given up. Long, because a busy machine is not a dead one.
+/// Time limit for the answer to a probe. It is long because a busy machine is not a failed one.
 const PROBE_ANSWER_WITHIN: Duration = Duration::from_secs(3);
 
-/// Pauses between attempts to reach a node: the first, and the longest, after it has doubled with each failure.
+/// Pauses between attempts to reach a node. Each failure doubles the pause, from `first` up to `longest`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Rests {
+    /// Pause after the first failure, before jitter.
     pub first: Duration,
+    /// Upper limit of the pause.
     pub longest: Duration,
 }
 
 impl Rests {
-    /// For a node that may be back at any time.
+    /// For a node that may return at any time.
     pub const SHORT: Rests = Rests { first: Duration::from_millis(50), longest: Duration::from_secs(5) };
-    /// For a node that is perhaps never to be reached from here, by a client that pays for each attempt.
+    /// For a node that may never be reachable from here, if each attempt has a cost for the client.
     pub const LONG: Rests = Rests { first: Duration::from_secs(2), longest: Duration::from_secs(60) };
 }
 
@@ -41,14 +45,14 @@ impl Default for Rests {
     }
 }
 
-/// What next_deadline waits for. One that is no longer true does nothing.
+/// A reason for [`Client::next_deadline`]. An outdated alarm has no effect.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(super) enum Alarm {
-    /// Its deadline, or the end of a pause.
+    /// A job's deadline, or the end of its pause.
     Job(JobId),
-    /// Has it opened, has it answered?
+    /// Check whether a socket has opened, or whether its node has answered.
     Socket(SocketId),
-    /// A node that could not be reached is to be tried again.
+    /// Retry an unreachable node.
     Rest(PeerIndex),
 }
 
@@ -57,24 +61,24 @@ pub(super) struct Socket {
     pub peer: PeerIndex,
     pub role: Role,
     pub is_open: bool,
-    /// When something came last, or when it began to owe something.
+    /// When data last arrived, or when the node began to owe an answer.
     pub heard: Instant,
-    /// Requests not answered.
+    /// Number of unanswered requests.
     pub owes: u32,
-    /// When it was asked whether it is there.
+    /// When an unanswered probe was sent.
     pub probed: Option<Instant>,
-    /// Its entry among the alarms.
+    /// The time of this socket's entry in the alarms.
     pub alarm: Option<Instant>,
 }
 
 #[derive(Clone, PartialEq, Debug)]
 pub(super) enum Role {
     Requests,
-    /// The messages of one push subscription, set up by a job.
+    /// The messages of one push subscription, requested by a job.
     Deliveries(SessionKey, JobId),
 }
 
-/// A request on its way.
+/// A request under way.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Flight {
     pub socket: SocketId,
@@ -84,7 +88,7 @@ pub(super) struct Flight {
 #[derive(Clone, Copy, Debug)]
 pub(super) enum FlightPurpose {
     Job(JobId),
-    /// Are you there, and where is everybody?
+    /// Checks that the node answers, and asks for the addresses of all nodes.
     Probe,
 }
 
@@ -120,7 +124,7 @@ impl Client {
         }
     }
 
-    /// A node is reached: who is it, if that is not known, and is it back?
+    /// Handles a node that became reachable: probes it if its vertex is unknown or if it was lost.
     fn greet(&mut self, index: PeerIndex, socket: SocketId) {
         let peer = &mut self.nodes.peers[index];
         let (node, url) = (peer.vertex, peer.url.clone());
@@ -155,7 +159,7 @@ impl Client {
         self.set_socket_alarm(id, now + PROBE_ANSWER_WITHIN);
     }
 
-    /// Keeps the earlier of two alarms.
+    /// Sets an alarm; the earlier of two remains.
     fn set_socket_alarm(&mut self, id: SocketId, at: Instant) {
         let Some(socket) = self.sockets.get_mut(&id) else { return };
         if socket.alarm.is_some_and(|earlier| earlier <= at) {
@@ -196,7 +200,7 @@ impl Client {
         if is_reached || self.nodes.peers.len() == 1 { OPEN_WITHIN_WHERE_REACHED } else { OPEN_WITHIN }
     }
 
-    /// How long the socket may be silent; `None` when nothing is expected of it.
+    /// How long the socket may be silent. `None`: nothing is due on it.
     fn patience(&self, id: SocketId) -> Option<Duration> {
         let socket = self.sockets.get(&id)?;
         let watches = self.nodes.peers[socket.peer].vertex.is_some_and(|vertex| self.watches.contains_key(&vertex));
@@ -207,7 +211,7 @@ impl Client {
         }
     }
 
-    /// Tells the driver; what hung on the socket is the caller's business.
+    /// Tells the driver to close the socket. The calling function handles the socket's requests and subscriptions.
     fn close_socket(&mut self, id: SocketId) {
         self.outbox.remove(&id);
         self.effects.push(ClientEffect::Close { socket: id });
@@ -233,13 +237,13 @@ impl Client {
         Some(socket)
     }
 
-    /// The driver says that the socket is gone.
+    /// Handles the driver's report that a socket is closed.
     pub(super) fn lose_socket(&mut self, id: SocketId, why: &str) {
         self.outbox.remove(&id);
         self.lose_socket_of(id, why);
     }
 
-    /// The socket is gone: its node rests a while, and what hung on it is done elsewhere.
+    /// Handles a lost socket: its node rests, and its requests and subscriptions move to other nodes.
     pub(super) fn lose_socket_of(&mut self, id: SocketId, why: &str) {
         let Some(socket) = self.remove_socket(id) else { return };
         if socket.role == Role::Requests || self.nodes.peers[socket.peer].requests.is_none() {
@@ -284,7 +288,7 @@ impl Client {
         }
     }
 
-    /// Looks for the first node that tells of the cluster, one seed after the other.
+    /// Asks the seeds one after another until one describes the cluster.
     pub(super) fn look_for_cluster(&mut self) {
         let peers = &self.nodes.peers;
         if self.nodes.dimension.is_some() || peers.iter().any(|p| p.is_reachable() && p.requests.is_some()) {

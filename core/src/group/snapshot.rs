@@ -41,11 +41,7 @@ pub enum Piece {
     /// Send this frame.
     Answer(SnapshotFrame),
     /// Read from disk, then answer with `SnapshotFrame::Messages`.
-    Read {
-        topic: TopicId,
-        from: Offset,
-        end: Offset,
-    },
+    Read { topic: TopicId, from: Offset, end: Offset },
     /// The request is for something that is not in the offer.
     Nothing,
 }

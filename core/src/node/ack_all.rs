@@ -1,7 +1,8 @@
-//! `ack: all`: who published is answered when every member that is up has the message, and serves it.
+//! `ack: all`: a publish is answered when every member that is up has the message and serves it.
 //!
-//! That a majority has it is what raft waits for. Here the leader waits for the others too, then tells all that it is committed,
-//! and has them say so: whoever is answered finds the message at every replica, though the leader fail at once.
+//! Raft waits for a majority. For `ack: all` the leader also waits for the others, then tells all members that the
+//! message is committed and awaits their confirmation. After the answer, every replica therefore serves the message,
+//! even if the leader fails at once.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -16,11 +17,11 @@ use crate::topics::Outcome;
 use crate::wire::answer::ErrorCode;
 use crate::wire::peer::{Reply, RequestKey};
 
-/// Members that are up but do not confirm are waited for so long; then the client is told `timeout`, and finds the repeat when it
-/// sends it again.
+/// How long to wait for members that are up but do not confirm. After that the client receives `timeout`, and a retry
+/// is recognised as a repeat.
 const PATIENCE: Duration = Duration::from_secs(4);
 
-/// A publish that is committed.
+/// A committed publish that awaits all members.
 pub(super) struct AwaitingAll {
     pub key: RequestKey,
     pub waiter: Waiter,
@@ -30,11 +31,11 @@ pub(super) struct AwaitingAll {
     outcome: Outcome,
 }
 
-/// The indexes of a group's log through which every other member that is up is known to be.
+/// Log indexes that every other member that is up is known to have reached.
 struct Through {
-    /// It has the entries.
+    /// Every member has the entries up to this index.
     held: u64,
-    /// It has said that it knows them to be committed.
+    /// Every member has confirmed that the entries up to this index are committed.
     known: u64,
 }
 
@@ -44,7 +45,7 @@ impl Node {
         self.serving.awaiting_all.push(AwaitingAll { key, waiter, group, index, until, outcome });
     }
 
-    /// What every member that is up has, they are told to be committed, and say that they know.
+    /// Tells the members that entries which all of them have are committed, and requests their confirmation.
     pub(super) fn have_commits_confirmed(&mut self) {
         let mut awaited: BTreeMap<Vertex, Vec<u64>> = BTreeMap::new();
         for waiting in &self.serving.awaiting_all {
@@ -59,7 +60,7 @@ impl Node {
         }
     }
 
-    /// Answers those whose message is everywhere; and those who have waited too long.
+    /// Answers the publishes that every member has confirmed, and those whose time has passed.
     pub(super) fn check_awaited_holders(&mut self) {
         if self.serving.awaiting_all.is_empty() {
             return;
@@ -94,8 +95,8 @@ impl Node {
         self.others_up(home).filter(|(_, _, known)| *known < index).map(|(vertex, ..)| vertex.to_string()).collect()
     }
 
-    /// The other members that are up, and through which index each has the log, and knows it to be committed. Whoever came back
-    /// with nothing has nothing, whatever its disk had.
+    /// The other members that are up: each with the index up to which it has the log, and the index up to which it has
+    /// confirmed the commit. A member that returned as a new incarnation counts from zero, whatever its lost disk held.
     fn others_up(&self, home: Vertex) -> impl Iterator<Item = (Vertex, u64, u64)> {
         let standings = self.groups.get(&home).map(|group| group.standings()).unwrap_or_default();
         let up = placement::members(home).filter(|vertex| *vertex != self.me && self.overlay.is_alive(*vertex));

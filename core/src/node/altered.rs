@@ -1,5 +1,5 @@
-//! Messages of other nodes that were altered on their way. The sender sends one again, as if it had been lost; here it is
-//! counted, and told now and then.
+//! Messages of other nodes that were altered in transit. They are dropped, and the sender sends them again as if they
+//! had been lost. This module counts them and reports them at a limited rate.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -9,15 +9,15 @@ use crate::cube::Vertex;
 use crate::time::Instant;
 use crate::wire::event::Event;
 
-/// That one node's messages arrive altered is told again after this.
+/// Delay before altered messages of the same node are reported again.
 const TELL_AGAIN: Duration = Duration::from_secs(30);
 
-/// When it was told last, by the node whose messages they were.
+/// When altered messages were last reported, by the sending node.
 #[derive(Default)]
 pub(super) struct Altered(BTreeMap<Vertex, Instant>);
 
 impl Node {
-    /// `what`: all of it, or a part that has a check sum of its own.
+    /// `what`: the altered part, if it has a checksum of its own; `None`: the whole message.
     pub(super) fn handle_altered(&mut self, from: Vertex, what: Option<String>) {
         self.counters.frames_altered += 1;
         let now = self.now.monotonic;

@@ -1,28 +1,31 @@
-//! What a node is told at its start.
+//! The configuration of a node at its start.
 
 use crate::bugs::Bug;
 use crate::cube::Vertex;
 use crate::group::LogLimits;
 use crate::wire::binary::Limits;
 
-/// The configuration of one node, checked by whoever made it.
+/// The configuration of one node. The caller validates it.
 #[derive(Clone, Debug)]
 pub struct NodeConfig {
+    /// The vertex that this node serves.
     pub vertex: Vertex,
-    /// `host:port` of every node, by the vertex's index: told to clients, never used by core.
+    /// `host:port` of every node, indexed by vertex. Reported to clients; not used by core.
     pub addresses: Vec<String>,
-    /// Whether `stop_node` and `set_link` are obeyed.
+    /// Whether `stop_node`, `recover_node` and `set_link` are permitted.
     pub allow_faults: bool,
     /// Seeds election timeouts, loss and jitter.
     pub seed: u64,
-    /// The sync mode and the version, as `status` shows them.
+    /// The sync mode, as `status` shows it.
     pub sync: String,
+    /// The version, as `status` shows it.
     pub version: String,
+    /// Limits on requests, set by the operator.
     pub limits: Limits,
-    /// When the groups' logs are cut.
+    /// When the groups truncate their logs.
     pub log: LogLimits,
-    /// Whether frequent events are told to [`crate::io::Effect::Observe`] too (watching clients always get theirs).
+    /// Whether frequent events also go to [`crate::io::Effect::Observe`]. Watching clients receive them in any case.
     pub observe_all: bool,
-    /// A mistake that a test wants to see noticed; nothing without the feature `bugs`.
+    /// A deliberate bug that a test expects to be detected. Has no effect without the feature `bugs`.
     pub bug: Option<Bug>,
 }

@@ -1,9 +1,10 @@
-//! Names that are not used for long end, where the node's owner wants that.
+//! Expiry of names that are not used for a long time, if the operator configures it.
 //!
-//! A node that takes a request in under a name, or delivers to a subscriber, reports the use to the leader of the name's group. It
-//! reports each name again only after a quarter of the time to expiry. The leader writes a report to the log if its state does not
-//! know of a use as late as that. From time to time it looks for names that have not been used for the whole time, and proposes
-//! their end as one command, so that all members end the same ones.
+//! A node that receives a request under a name, or delivers to a subscriber, reports the use to the leader of the
+//! name's group. It reports each name again only after a quarter of the expiry time. The leader writes a report to the
+//! log unless its state already has a use within the last eighth of that time. Periodically the leader searches for
+//! names that were unused for the whole expiry time and proposes their removal as one command, so all members remove
+//! the same names.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -21,16 +22,16 @@ use crate::topics::Topics;
 use crate::topics::command::Op;
 use crate::wire::peer::{Body, Call, Registry, Reply};
 
-/// Names whose reports are remembered; all are forgotten at once when there are more.
+/// Most remembered reports. All are dropped when there are more.
 const MAX_REPORTED: usize = 100_000;
-/// A report that nobody confirmed is repeated, by the next use, after this.
+/// A report without confirmation is repeated by the next use after this delay.
 const REPORT_AGAIN: Duration = Duration::from_secs(5);
-/// The longest pause between two looks at the sessions of subscribers, and between two looks for names to end.
+/// The longest interval between two scans of subscriber sessions, and between two searches for expired names.
 const LONGEST_PAUSE: Duration = Duration::from_secs(600);
 
 #[derive(Default)]
 pub(super) struct Uses {
-    /// Before this moment the use of a name is not reported again.
+    /// Before this time the use of a name is not reported again.
     reported_until: BTreeMap<(Registry, String), Instant>,
     sessions_due: Instant,
     expiry_due: Instant,
@@ -49,7 +50,7 @@ impl Uses {
     }
 }
 
-/// A use is reported when the last report is older than this.
+/// A use is reported if the last report is older than this.
 fn precision(expire_after: Duration) -> Duration {
     expire_after / 4
 }
@@ -58,7 +59,7 @@ fn pause(expire_after: Duration) -> Duration {
     (expire_after / 16).min(LONGEST_PAUSE)
 }
 
-// At the node that takes requests in.
+// The part of the node that receives requests.
 impl Node {
     pub(super) fn report_use(&mut self, kind: Registry, name: &str) {
         if self.config.limits.names_expire_after.is_none() {
@@ -136,7 +137,8 @@ impl Node {
     }
 }
 
-/// The last use of a registered name, and the command that notes another one; a text that is no valid name is not registered.
+/// The last use of a registered name, and the command that records another use. `None` if it is not registered, which
+/// includes invalid names.
 fn use_of(topics: &Topics, kind: Registry, name: &str) -> Option<(Timestamp, Op)> {
     match kind {
         Registry::Publisher => {

@@ -1,7 +1,7 @@
-//! Failing on request, and coming back: by itself, or when told.
+//! Failures on request, and recovery: after a set duration, or on command.
 //!
-//! A crash forgets everything that is not on disk and breaks all connections to neighbours; a wipe loses the disk too, so the node
-//! returns as a new incarnation; a pause only falls silent.
+//! A crash loses everything that is not on disk and closes all connections to neighbours. A wipe also erases the disk,
+//! so the node returns as a new incarnation. A pause only stops the node from sending and processing.
 
 use std::time::Duration;
 
@@ -13,11 +13,11 @@ use crate::wire::answer::{Done, ErrorCode, Failure};
 use crate::wire::client::{LinkConditions, StopMode};
 use crate::wire::event::Event;
 
-/// Between the answer to `stop_node` and the failure.
+/// Delay between the answer to `stop_node` and the failure.
 const TIME_TO_ANSWER: Duration = Duration::from_millis(20);
 
 impl Node {
-    /// Neither hears nor says anything to its neighbours.
+    /// Whether the node neither sends to nor processes from its neighbours.
     pub(super) fn is_silent(&self) -> bool {
         matches!(self.phase, Phase::Paused { .. } | Phase::Crashed { .. } | Phase::Reopening { .. })
     }
@@ -32,7 +32,7 @@ impl Node {
         })
     }
 
-    /// The node fails a moment later: who asked is answered first.
+    /// Schedules the failure for a moment later, so that the requester is answered first.
     pub(super) fn stop(&mut self, mode: StopMode, duration_ms: u64) -> Result<Done, Failure> {
         if let Some(failure) = self.faults_forbidden() {
             return Err(failure);
@@ -87,7 +87,7 @@ impl Node {
         if let Some(failure) = self.faults_forbidden() {
             return Err(failure);
         }
-        // One that was asked for and did not begin yet does not begin.
+        // A requested failure that has not begun is cancelled.
         self.stopping = None;
         if let Phase::Paused { until } | Phase::Crashed { until, .. } = &mut self.phase {
             *until = self.now.monotonic;

@@ -1,4 +1,5 @@
-//! The groups of which this node is a member: what their members say to each other, and what comes of it.
+//! The groups of which this node is a member: messages between their members, and the effects of the groups on this
+//! node.
 
 use std::collections::BTreeMap;
 use std::ops::Bound;
@@ -15,7 +16,7 @@ use crate::wire::event::Event;
 use crate::wire::peer::{Body, RaftMessage};
 
 impl Node {
-    /// The part of every group that this vertex belongs to.
+    /// Creates this vertex's member of every group that it belongs to.
     pub(super) fn form_groups(&mut self, mut origin_of: impl FnMut(Vertex) -> Origin) {
         let identity = self.record.identity.expect("a node forms groups only after it has its identity");
         self.groups.clear();
@@ -148,7 +149,8 @@ impl Node {
         self.observe(event, None);
     }
 
-    /// Who came back, and who waits for the change before its own, is not kept waiting.
+    /// Makes maintenance due now, so that a returned member, or a change that waits for another, is handled without
+    /// delay.
     pub(super) fn look_after_members_soon(&mut self) {
         self.next_maintenance = self.now.monotonic;
     }
@@ -182,7 +184,7 @@ impl Node {
     }
 }
 
-/// Where members are. For a while two incarnations may be members at one vertex, one that was lost and its successor.
+/// The vertices of members. Two incarnations can be members at one vertex for a while: a lost one and its successor.
 pub(super) fn vertices(members: Vec<NodeId>) -> Vec<Vertex> {
     let mut vertices: Vec<Vertex> = members.into_iter().map(|member| member.vertex).collect();
     vertices.dedup();

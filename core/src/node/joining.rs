@@ -1,11 +1,13 @@
-//! Who this node is.
+//! Determines the identity of this node.
 //!
-//! A folder with an identity keeps it. A new folder may belong to a founding member of a new cluster, or to one whose disk was
-//! lost: it cannot know by itself. So it asks every vertex with which it could ever have exchanged group traffic (its
-//! co-members, at distance 1 and 2). Has none of them met it, it is a founding member, and may vote at once: nobody ever relied
-//! on what it does not remember. Has one met it, it comes back as a new incarnation, without a vote.
+//! A folder with an identity keeps it. A new folder may belong to a founding member of a new cluster, or to a member
+//! that lost its disk; the node cannot tell these apart alone. It therefore asks every vertex with which it could have
+//! exchanged group traffic: its co-members, at distance 1 and 2. If none of them has met this vertex, the node is a
+//! founding member and may vote at once, because no one relied on state that it does not have. If one has met it, the
+//! node returns as a new incarnation without a vote.
 //!
-//! For this to hold, a member's meeting is recorded durably before the first message of it is acted upon.
+//! For this to hold, every node records its first meeting with a member durably before it processes that member's first
+//! message.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -20,22 +22,22 @@ use crate::time::Instant;
 use crate::wire::event::Event;
 use crate::wire::peer::Body;
 
-/// An unanswered introduction is repeated after this.
+/// Delay before an unanswered introduction is repeated.
 const ASK_AGAIN: Duration = Duration::from_millis(200);
-/// After this a warning names those who do not answer.
+/// Interval of the warning that names the vertices without an answer.
 const WARN_EVERY: Duration = Duration::from_secs(5);
 
 pub(super) struct Joining {
     nonce: u64,
-    /// Who has answered that it never met this vertex.
+    /// Vertices that have answered that they never met this one.
     strangers: BTreeMap<Vertex, ()>,
     next_ask: Instant,
     next_warning: Instant,
 }
 
 impl Node {
-    /// Begins with what is on disk. `wiped`: the disk was lost on request, so the empty folder of a node that was somebody is known
-    /// to be no founder's.
+    /// Starts with the recovered state. `wiped`: the disk was erased on request, so an empty folder does not make a
+    /// node with a previous identity a founder.
     pub(super) fn start(&mut self, mut recovered: Recovered, wiped: bool) {
         self.phase = Phase::Serving;
         for nonsense in judge::reject_nonsense(&mut recovered) {
@@ -72,7 +74,7 @@ impl Node {
         self.unsettled = true;
     }
 
-    /// Asks, from the beginning, who this node is.
+    /// Starts the identity query from the beginning.
     pub(super) fn begin_joining(&mut self) {
         self.phase = Phase::Joining(Joining {
             nonce: self.random.u64(..),
@@ -87,7 +89,7 @@ impl Node {
         self.form_groups(|home| found.remove(&home).map_or(Origin::Joining, Origin::Restored));
     }
 
-    /// Never used before: later than the wall clock of any earlier one, and larger than the last one known.
+    /// Returns an unused incarnation: at least the wall clock in seconds, and larger than the last one known.
     fn new_incarnation(&self, previous: Option<NodeId>) -> NodeId {
         const MICROSECONDS: u64 = 1_000_000;
         let by_clock = (self.now.wall.0 / MICROSECONDS) as u32;
@@ -132,7 +134,7 @@ impl Node {
         }
     }
 
-    /// A vertex came into sight: it is asked at once, should its answer be missing.
+    /// Sends an introduction at once to a vertex that became visible and has not answered.
     pub(super) fn introduce_to(&mut self, vertex: Vertex) {
         let Phase::Joining(joining) = &self.phase else { return };
         if !joining.strangers.contains_key(&vertex) && self.co_members().contains(&vertex) {
@@ -141,7 +143,7 @@ impl Node {
         }
     }
 
-    /// The reason why early requests wait: they came before this node could serve them.
+    /// Why early requests wait: the node cannot serve them yet.
     pub(super) fn why_nothing_begins(&self) -> String {
         if !self.is_joining() {
             return format!("node {} is starting: its start is not yet recorded on disk", self.me);
@@ -155,7 +157,7 @@ impl Node {
         )
     }
 
-    /// The members that have not answered yet.
+    /// The co-members that have not answered yet.
     fn silent_co_members(&self) -> Vec<Vertex> {
         let Phase::Joining(joining) = &self.phase else { return Vec::new() };
         self.co_members().into_iter().filter(|vertex| !joining.strangers.contains_key(vertex)).collect()
@@ -190,7 +192,8 @@ impl Node {
         }
     }
 
-    /// Records a member as met. `Some(batch)`: not durable before that batch; its messages must wait.
+    /// Records a member as met. `Some(batch)`: the record is not durable before that batch, so the member's messages
+    /// must wait.
     pub(super) fn meet(&mut self, member: NodeId) -> Option<u64> {
         let known = self.record.met.iter_mut().find(|(vertex, _)| *vertex == member.vertex);
         match known {

@@ -1,8 +1,9 @@
-//! Pulls of one client take turns.
+//! Limits the pulls that one client has under way.
 //!
-//! A pull's answer may be large, and a client may ask for many at once without reading any. So of each connection only so many
-//! are under way that their answers fit its queue together, and none is begun while it has not read what waits for it. The
-//! others wait here, and cost nobody anything; one whose time is up is told why.
+//! A pull's answer can be large, and a client can request many at once without reading any. Therefore each connection
+//! has a limited number of pulls under way, chosen so that all their answers fit its queue, and no pull starts while
+//! the client has not read its queued data. The other pulls wait here at no cost to other clients. A pull whose
+//! deadline passes while it waits is answered with that reason.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -12,26 +13,27 @@ use crate::bugs::Bug;
 use crate::io::ConnectionId;
 use crate::wire::client::Action;
 
-/// Pulls of one connection under way at once. Each answers with up to 4 MiB, and a connection is closed when 32 MiB wait for it.
+/// Pulls of one connection under way at once. Each answer has up to 4 MiB, and a connection with 32 MiB of queued data
+/// is closed.
 const PULLS_AT_ONCE: usize = 6;
 
 #[derive(Default)]
 pub(super) struct Lanes(BTreeMap<ConnectionId, Lane>);
 
-/// By the numbers of the requests.
+/// Holds request numbers.
 #[derive(Default)]
 struct Lane {
     under_way: BTreeSet<u64>,
     waiting: VecDeque<u64>,
 }
 
-/// Whether a request is for messages.
+/// Whether a request reads messages.
 pub(super) fn takes_turns(action: &Action) -> bool {
     matches!(action, Action::Pull { .. } | Action::ReplicaPull { .. })
 }
 
 impl Lanes {
-    /// What waits is bounded as requests under way.
+    /// Waiting pulls count towards the limit of requests under way.
     pub(super) fn queue(&self) -> Queue {
         let most = self.0.values().map(|lane| lane.under_way.len()).max().unwrap_or(0);
         Queue::of("pulls begun for one client", most, PULLS_AT_ONCE)
@@ -45,7 +47,7 @@ impl Node {
         self.begin_pulls(connection);
     }
 
-    /// Begins as many as may be under way.
+    /// Starts as many pulls as the limit allows.
     pub(super) fn begin_pulls(&mut self, connection: ConnectionId) {
         while let Some(number) = self.next_pull(connection) {
             self.release_request(number);
@@ -63,7 +65,7 @@ impl Node {
         Some(number)
     }
 
-    /// It was answered, begun or not.
+    /// Removes a pull that was answered, whether or not it had started.
     pub(super) fn end_pull(&mut self, connection: ConnectionId, number: u64) {
         let Some(lane) = self.lanes.0.get_mut(&connection) else { return };
         if !lane.under_way.remove(&number) {
@@ -75,7 +77,7 @@ impl Node {
         self.begin_pulls(connection);
     }
 
-    /// The client is gone: those that were not begun. Those under way go on.
+    /// Removes a disconnected client's lane and returns its pulls that have not started. Started pulls continue.
     pub(super) fn end_lane(&mut self, connection: ConnectionId) -> VecDeque<u64> {
         self.lanes.0.remove(&connection).map(|lane| lane.waiting).unwrap_or_default()
     }

@@ -1,4 +1,4 @@
-//! Those of the deliberate bugs ([`crate::bugs`]) that take more than a line.
+//! The deliberate bugs ([`crate::bugs`]) that need more than one line.
 
 use super::Node;
 use super::pulls::Pull;
@@ -9,14 +9,14 @@ use crate::names::Offset;
 use crate::wire::answer::Message;
 
 impl Node {
-    /// The next message that a session delivers is the one at `end`.
+    /// Makes the session deliver the message at `end` next.
     pub(super) fn skip_to(&mut self, id: SessionId, end: Offset) {
         if let Some(session) = self.push.sessions.get_mut(&id) {
             session.next = end;
         }
     }
 
-    /// Adds to messages that were read from `start` what follows them in this holder's log, committed or not.
+    /// Appends the messages that follow in this holder's log, committed or not, to those that were read from `start`.
     pub(super) fn add_uncommitted(&self, home: Vertex, pull: &Pull, start: Offset, messages: &mut Vec<Message>) {
         let Some(group) = self.groups.get(&home) else { return };
         for stored in group.uncommitted_messages(&pull.topic) {

@@ -1,32 +1,33 @@
-//! The node: everything that one process decides.
+//! One node as a state machine without I/O: all decisions of one process.
 //!
-//! `handle(now, inputs) -> effects` is one turn: inputs in, packets delivered, commands proposed, groups flushed, until nothing
-//! moves; then one write batch for all groups, then the reads that come behind it. What promises durability to somebody waits
-//! for [`Input::Written`](crate::io::Input).
+//! One call of `handle(now, inputs) -> effects` is one turn. The turn takes the inputs, delivers packets, proposes
+//! commands and flushes groups until nothing changes any more. It then emits one write batch for all groups, followed
+//! by the reads that must come after that batch. Every answer that promises durability waits for
+//! [`Input::Written`](crate::io::Input).
 //!
-//! | file | decides |
+//! | module | content |
 //! |---|---|
-//! | `joining` | who this node is: a founding member, or a new incarnation |
-//! | `requests`, `replies` | what a client asked here, until it is answered (the *origin's* part) |
-//! | `pending` | what is known of each such request |
-//! | `registering` | which names are known here, and how many new ones are taken |
-//! | `expiring` | which names are used on, and which ones end because they are not |
-//! | `lanes` | which of a client's pulls are begun, and which wait |
-//! | `groups` | what the groups' members say to each other, and what comes of it |
-//! | `serve` | what another node asks of this one (the *leader's* and the *holder's* part) |
+//! | `joining` | the identity of this node: a founding member, or a new incarnation |
+//! | `requests`, `replies` | a client's request from arrival to answer (the *origin's* part) |
+//! | `pending` | the state of each such request |
+//! | `registering` | the names that are known here, and the limit of new ones |
+//! | `expiring` | renewal of names in use, and expiry of unused ones |
+//! | `lanes` | the limit of pulls that one client has under way |
+//! | `groups` | messages between the members of groups, and their effects |
+//! | `serve` | requests of other nodes to this one (the *leader's* and the *holder's* part) |
 //! | `ack_all` | publishes that wait for every member that is up |
-//! | `pulls` | pulls under way here, and reads that wait for their leader to be confirmed |
-//! | `reads` | reads of messages, and what they were for |
+//! | `pulls` | pulls under way here, and reads that wait for their leader's confirmation |
+//! | `reads` | reads of messages from disk, and the purpose of each |
 //! | `repairs` | messages that the disk has lost, fetched from another member |
 //! | `push` | deliveries to push subscribers |
 //! | `outbox` | publishes with `ack: one` that are not in the log yet |
-//! | `storage` | what a full disk leaves the node to do |
+//! | `storage` | the operations that remain possible on a full disk |
 //! | `usability` | whether the groups take publishes now |
 //! | `views` | cluster, status, locate, topics |
-//! | `faults` | failing on request, and coming back |
-//! | `altered` | what was altered on its way here |
-//! | `watch` | clients' queues, and events |
-//! | `queues` | how full everything is that can grow because of others |
+//! | `faults` | failures on request, and recovery from them |
+//! | `altered` | data that was altered in transit |
+//! | `watch` | client queues, and events |
+//! | `queues` | the length and limit of every queue that others can fill |
 
 mod ack_all;
 mod altered;
@@ -74,16 +75,17 @@ use crate::wire::client::StopMode;
 use crate::wire::event::TraceId;
 use crate::wire::peer::{Body, Packet, RaftMessage, RequestKey};
 
-/// How often the node looks after what waits: retries, limits of time, members.
+/// Interval of the checks for retries, timeouts and co-members.
 const HOUSEKEEPING: Duration = Duration::from_millis(50);
-/// How often leaders look after their groups, in the first turn from then on: a leader's heartbeats are turns.
+/// Interval of the maintenance by leaders. It causes no turn by itself and runs in the first turn after it is due; a
+/// leader's heartbeats cause turns.
 const MAINTENANCE: Duration = Duration::from_millis(250);
-/// Rounds of one turn: enough for a request to go through; what is left waits for the next turn.
+/// Most rounds of one turn. They suffice for one request to pass through; the rest waits for the next turn.
 const MAX_ROUNDS: usize = 64;
-/// First messages of members that are not recorded as met yet.
+/// Most messages held back from members whose first meeting is not recorded durably yet.
 const MAX_HELD: usize = 256;
 
-/// One node.
+/// One node. [`Node::handle`] runs a turn; [`Node::next_deadline`] is the time of the next turn if no input arrives.
 pub struct Node {
     config: NodeConfig,
     bugs: Bugs,
@@ -95,25 +97,26 @@ pub struct Node {
     overlay: Overlay,
     random: fastrand::Rng,
     groups: BTreeMap<Vertex, Group>,
-    /// When each vertex was last seen alive.
+    /// When this node last saw each vertex alive.
     last_seen: BTreeMap<Vertex, Instant>,
-    /// Messages of members whose meeting is not recorded durably yet, with the batch that records it.
+    /// Messages of members whose first meeting is not recorded durably yet, each with the number of the recording
+    /// batch.
     held: Vec<(u64, Vertex, RaftMessage)>,
-    /// The batch that records the first meeting with a member.
+    /// The batch that records the first meeting with each member.
     met_in: BTreeMap<Vertex, u64>,
     next_housekeeping: Instant,
     next_maintenance: Instant,
     unsettled: bool,
-    /// A leader's heartbeat came in this turn.
+    /// This turn received a leader's heartbeat.
     heartbeat_heard: bool,
     altered: altered::Altered,
-    /// A stop that was asked for, and when it is due.
+    /// A requested stop: when it is due, its mode and its duration in milliseconds.
     stopping: Option<(Instant, StopMode, u64)>,
 
     clients: BTreeMap<ConnectionId, watch::Client>,
-    /// Clients that watch: few, and looked for at every event.
+    /// Clients that watch events. They are few, and every event is checked against them.
     watchers: BTreeSet<ConnectionId>,
-    /// What waits to leave for all clients.
+    /// Bytes queued for all clients together.
     queued_by_all: u64,
     requests: pending::Requests,
     uses: expiring::Uses,
@@ -128,40 +131,40 @@ pub struct Node {
     counters: Counters,
     next_number: u64,
     next_token: u64,
-    /// The batch that records this start. Before it is durable, a restart would use the same numbers again.
+    /// The batch that records this start. A restart before it is durable would reuse the same request numbers.
     started_in: u64,
 
-    /// This turn's.
+    /// Writes collected in this turn.
     writes: Vec<Write>,
     disk_reads: Vec<ReadMessages>,
     effects: Vec<Effect>,
-    /// The number of the batch that this turn fills, and of the last one that is durable.
+    /// The number of the batch that this turn fills; `written` is the last durable one.
     batch: u64,
     written: u64,
 }
 
-/// What the node is doing.
+/// The lifecycle phase of the node.
 enum Phase {
-    /// Finding out whether it was here before.
+    /// Finds out whether this vertex was a member before.
     Joining(joining::Joining),
     Serving,
-    /// Failing on request: its memory is kept, and nothing is heard or said.
+    /// Paused on request: memory is kept, and nothing is sent or processed.
     Paused {
         until: Instant,
     },
-    /// Failing on request: its memory is gone.
+    /// Crashed on request: memory is lost.
     Crashed {
         until: Instant,
         wipe: bool,
     },
-    /// The store is being opened again.
+    /// The store is being reopened.
     Reopening {
         wipe: bool,
     },
 }
 
 impl Node {
-    /// A node with what was found on its disk.
+    /// Creates a node from the state that was recovered from its disk.
     pub fn new(config: NodeConfig, recovered: Recovered, now: Now) -> Node {
         let me = config.vertex;
         let bugs = Bugs::of(config.bug);
@@ -213,7 +216,7 @@ impl Node {
         node
     }
 
-    /// One turn. Carry out the effects in order before the next one.
+    /// Runs one turn. The caller performs the effects in order before the next turn.
     pub fn handle(&mut self, now: Now, inputs: Vec<Input>) -> Vec<Effect> {
         self.pass_time(now);
         self.now = now;
@@ -225,7 +228,7 @@ impl Node {
         std::mem::take(&mut self.effects)
     }
 
-    /// When the next turn is due though nothing happened.
+    /// When the next turn is due if no input arrives. `None`: only an input causes a turn.
     pub fn next_deadline(&self) -> Option<Instant> {
         if self.unsettled {
             return Some(self.now.monotonic);
@@ -241,7 +244,7 @@ impl Node {
         groups.chain(self.overlay.next_deadline()).chain(housekeeping).min()
     }
 
-    /// Whether there is anything that [`HOUSEKEEPING`] looks after.
+    /// Whether the checks at each [`HOUSEKEEPING`] interval have any work.
     fn is_anything_waiting(&self) -> bool {
         self.stopping.is_some()
             || self.is_joining()
@@ -253,17 +256,17 @@ impl Node {
             || self.outbox.is_anything_waiting()
     }
 
-    /// Who this node is, once it knows.
+    /// The identity of this node; `None` until it is known.
     pub fn identity(&self) -> Option<NodeId> {
         self.record.identity
     }
 
-    /// Its part in the group of a home, if it has one now.
+    /// This node's member of the group of `home`, if it has one now.
     pub fn group(&self, home: Vertex) -> Option<&Group> {
         self.groups.get(&home)
     }
 
-    /// Whether this vertex looks alive from here.
+    /// Whether `vertex` appears alive from this node.
     pub fn sees(&self, vertex: Vertex) -> bool {
         self.overlay.is_alive(vertex)
     }
@@ -291,8 +294,8 @@ impl Node {
         }
     }
 
-    /// The time since the last turn. It counts unless this process did not run, or kept silent: then it could not tell who was
-    /// there, and counts it for nobody's absence.
+    /// Accounts for the time since the last turn. If this process stalled or was silent, that time does not count
+    /// towards its peers' timeouts, because the process could not observe them.
     fn pass_time(&mut self, now: Now) {
         let awaited = if self.is_silent() { Some(self.now.monotonic) } else { self.next_deadline() };
         let missed = awaited.map_or(Duration::ZERO, |due| now.monotonic.since(due));
@@ -351,7 +354,7 @@ impl Node {
         self.handle_outbox_written();
     }
 
-    /// Lets everything move until nothing does, then emits what belongs behind it.
+    /// Runs rounds until nothing changes, then emits the effects that belong after them.
     fn settle(&mut self) {
         self.unsettled = true;
         for _ in 0..MAX_ROUNDS {
@@ -467,18 +470,19 @@ impl Node {
         }
     }
 
-    /// Its start is not recorded durably yet: nothing may be asked under a number of its own.
+    /// Whether the record of this start is not durable yet. Until then the node sends nothing under a request number of
+    /// its own.
     fn is_starting(&self) -> bool {
         self.written < self.started_in
     }
 
-    /// It does not know yet who it is, and has no groups.
+    /// Whether the node does not know its identity yet. It then has no groups.
     fn is_joining(&self) -> bool {
         matches!(self.phase, Phase::Joining(_))
     }
 
-    /// A number that no request of this incarnation had or will have. Numbers are consecutive, and used for requests only: so a
-    /// topic remembers those of one origin in few runs.
+    /// Returns a key that no other request of this incarnation uses. Numbers are consecutive and used for requests
+    /// only, so a topic can store the numbers of one origin as a few ranges.
     fn next_key(&mut self) -> RequestKey {
         self.next_number += 1;
         let origin = self.origin();
@@ -490,7 +494,8 @@ impl Node {
         self.record.identity.unwrap_or(NodeId::founding(self.me))
     }
 
-    /// Matches a reply with its ask, or a confirmed read with its jobs; as unique as a request's number.
+    /// Returns a token that matches a reply with its ask, or a confirmed read with its jobs. It is as unique as a
+    /// request's number.
     fn next_token(&mut self) -> u64 {
         self.next_token += 1;
         (self.record.starts << 32) + self.next_token

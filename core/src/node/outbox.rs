@@ -1,7 +1,8 @@
-//! Publishes with `ack: one`: durable on one node, acknowledged, and on their way into the log.
+//! Publishes with `ack: one`: stored on one node, acknowledged, and not yet known to be in the log.
 //!
-//! Each is kept on this node's disk until it is known to be in the log. It is offered to the group's leader again and again under
-//! the same key, and so enters the log once, whoever leads, and also after a crash of this node.
+//! This node keeps each publish on disk until it is known to be in the log. It offers the publish to the group's leader
+//! repeatedly under the same key. The publish therefore enters the log once, regardless of leader changes and of
+//! crashes of this node.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -22,13 +23,14 @@ use crate::wire::client::{Ack, Action};
 use crate::wire::event::Event;
 use crate::wire::peer::{Body, Call, Reply, RequestKey};
 
-/// Publishes, and bytes of their contents, that one node keeps; beyond, `ack: one` is refused while there is no leader.
+/// Limits of one node's outbox: publishes, and bytes of their contents. Beyond this, `ack: one` is refused while there
+/// is no leader.
 const MAX_ITEMS: usize = 65_536;
 const MAX_BYTES: u64 = 64 * 1024 * 1024;
-/// An offer without an answer is repeated after this; one that failed, after the shorter time.
+/// Delay before an offer without an answer is repeated; `TRY_AGAIN` follows a failed offer.
 const OFFER_AGAIN: Duration = Duration::from_millis(1500);
 const TRY_AGAIN: Duration = Duration::from_millis(100);
-/// Offers under way at a time.
+/// Most offers sent in one round.
 const MAX_OFFERS: usize = 64;
 
 #[derive(Default)]
@@ -42,14 +44,14 @@ struct Item {
     command: Command,
     /// The batch that makes it durable.
     stored_in: u64,
-    /// Who is told when it is.
+    /// Receives the answer when it is durable.
     owner: Option<Owner>,
     offer_at: Instant,
 }
 
-/// Who is answered when a publish is on disk.
+/// Receives the answer when a publish is on disk.
 pub(super) enum Owner {
-    /// A client's request here, by its number.
+    /// A client's request at this node, by its number.
     Origin(u64),
     /// Another node's ask to this leader.
     Leader { asker: Asker, hops: Vec<Vertex> },
@@ -86,7 +88,7 @@ impl Node {
         let op = op_of(action).expect("only publishes go to the outbox");
         let command = Command { key, time: self.now.wall, op };
         if let Some(id) = self.outbox.by_key.get(&key) {
-            // Asked again while it is under way.
+            // A repeated ask for a publish under way.
             if let Some(item) = self.outbox.items.get_mut(id) {
                 item.owner = Some(owner);
             }
@@ -146,7 +148,7 @@ impl Node {
         }
     }
 
-    /// Into the log: by this node when it leads, otherwise by whoever does.
+    /// Offers a publish to the log, through the leader, which may be this node.
     fn offer(&mut self, id: u64) {
         let now = self.now.monotonic;
         let Some(item) = self.outbox.items.get_mut(&id) else { return };
@@ -194,7 +196,7 @@ impl Node {
         }
     }
 
-    /// A command was applied here: if it came from this outbox, it is in the log now.
+    /// Handles a command that was applied here: if it came from this outbox, it is now in the log.
     pub(super) fn handle_outbox_applied(&mut self, key: RequestKey, outcome: &Result<Outcome, Failure>) {
         let Some(id) = self.outbox.by_key.get(&key).copied() else { return };
         let result = match (outcome, self.outbox.items.get(&id).map(|item| &item.command.op)) {
@@ -210,8 +212,9 @@ impl Node {
         self.leave_outbox(id, result);
     }
 
-    /// So much came after it that its number cannot be told from a repeat. What was acknowledged must not be lost: it is kept under
-    /// a new number, and offered again when that is durable. (Stored twice only when it had been stored and the answer was lost.)
+    /// Gives a publish a new number. So many later numbers were used that its old number can no longer be told from a
+    /// repeat. An acknowledged publish must not be lost, so it is offered again once the new number is durable. (It is
+    /// stored twice only if it had already been stored and the answer was lost.)
     fn renumber(&mut self, id: u64) {
         let (key, at) = (self.next_key(), self.now.monotonic + TRY_AGAIN);
         let Some(item) = self.outbox.items.get_mut(&id) else { return };
@@ -259,7 +262,7 @@ fn item_at(outbox: &mut Outbox, id: u64, at: Instant) {
     }
 }
 
-/// The publish as a request: acknowledged by a majority, it is in the log for good.
+/// The publish as a request with `ack: quorum`: its success means that it is in the log permanently.
 fn action_of(command: &Command) -> Option<Action> {
     let Op::Publish { publisher, topic, sequence, content } = command.op.clone() else { return None };
     Some(Action::Publish { publisher, topic, content, ack: Ack::Quorum, sequence })

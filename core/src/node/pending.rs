@@ -1,4 +1,4 @@
-//! What is known of each request under way at its origin, and how many there may be.
+//! The state of the requests under way at their origin, and its limits.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -16,18 +16,19 @@ use crate::wire::client::{Ack, Action, ReadLevel, RequestId};
 use crate::wire::event::TraceId;
 use crate::wire::peer::{Registry, RequestKey};
 
-/// A request is answered within this, one way or another.
+/// Every request is answered within this time.
 const DEADLINE: Duration = Duration::from_secs(5);
-/// Requests under way on one node, and bytes of their contents; beyond, clients are told that it is overloaded.
+/// Limits of the requests under way on one node: their number and the bytes of their contents. Beyond either, clients
+/// receive `overloaded`.
 pub(super) const MAX_PENDING: usize = 16_384;
 const MAX_PENDING_BYTES: u64 = 256 * 1024 * 1024;
-/// Asks whose reply is awaited; beyond, the oldest is forgotten, as one whose reply was lost.
+/// Most asks that await a reply. Beyond this, the oldest is dropped as if its reply were lost.
 pub(super) const MAX_ASKS: usize = 262_144;
 
 #[derive(Default)]
 pub(super) struct Requests {
     pub pending: BTreeMap<u64, Pending>,
-    /// Of the contents of `pending`.
+    /// Bytes of the contents in `pending`.
     pub bytes: u64,
     pub asks: BTreeMap<u64, Ask>,
     pub known: KnownNames,
@@ -35,21 +36,21 @@ pub(super) struct Requests {
     pub waiting_names: WaitingNames,
 }
 
-/// An ask of this node to another, or to itself.
+/// An ask from this node to another node or to itself.
 pub(super) struct Ask {
     pub purpose: Purpose,
     pub since: Instant,
 }
 
-/// What a reply will be for.
+/// What a reply is for.
 pub(super) enum Purpose {
     Request(u64),
     Gather(u64, Vertex),
     Fetch(SessionId),
     Outbox(u64),
-    /// Messages that this node's disk has lost: their group, topic and first offset.
+    /// Lost messages of this node's disk: their group, topic and first offset.
     Repair((Vertex, TopicId, Offset)),
-    /// A use of a name that was reported.
+    /// The report that a name is in use.
     Use(Registry, String),
 }
 
@@ -63,17 +64,17 @@ pub(super) struct Pending {
     pub since: Instant,
     pub deadline: Instant,
     pub stage: Stage,
-    /// The token of the ask under way, whom it went to, and when to ask again.
+    /// The token of the ask under way and its target.
     pub asked: Option<(u64, Vertex)>,
     pub ask_at: Instant,
-    /// It may have been done already.
+    /// It may already have been performed.
     pub uncertain: bool,
-    /// The name that it registers was taken for a new one.
+    /// The name that it registers was admitted as a new one.
     pub counts_as_new: bool,
-    /// Since when nobody could take it.
+    /// Since when no node could take it.
     pub stuck_since: Option<Instant>,
     pub problem: Option<String>,
-    /// The index in the group's log of a subscribe.
+    /// The log index of a subscribe.
     pub applied_at: u64,
 }
 
@@ -130,7 +131,7 @@ impl Pending {
         }
     }
 
-    /// "Nothing was done", said to a later ask while an earlier one may have done it, is not known to be so.
+    /// Turns a failure that claims "nothing was done" into `timeout` if an earlier ask may have performed the action.
     pub(super) fn doubt(&self, failure: Failure) -> Failure {
         let claims_nothing = matches!(failure.code, ErrorCode::Overloaded | ErrorCode::StorageFull);
         if claims_nothing && self.uncertain && self.stage.may_act() && changes_something(&self.action) {
@@ -139,49 +140,50 @@ impl Pending {
         failure
     }
 
-    /// A publish that needs no more than a disk; that its publisher is registered must be known by then.
+    /// Whether this is a publish with `ack: one` whose publisher is known to be registered. It then needs only a disk.
     pub(super) fn may_go_to_outbox(&self) -> bool {
         matches!((&self.action, &self.stage), (Action::Publish { ack: Ack::One, .. }, Stage::Acting))
     }
 }
 
 pub(super) enum Stage {
-    /// Waits until this node has recorded its start and knows its place.
+    /// Waits until this node has recorded its start and knows its identity.
     NotBegun,
-    /// Registers a name, which needs a place among the new ones, unless it is known.
+    /// Registers a name. Unless the name is known, it needs a place among the new names.
     Admitting,
-    /// The name is new, and too many are.
+    /// The name is new, and there are too many new names at present.
     AwaitingPlace,
-    /// Asking whether the publisher or subscriber is registered.
+    /// Asks whether the publisher or subscriber is registered.
     Registering {
         linearizable: bool,
     },
-    /// To the leader of the subject's group.
+    /// Asks the leader of the subject's group.
     Acting,
-    /// To a member of the subject's group: any will do.
+    /// Asks any member of the subject's group.
     Reading,
-    /// A pull's messages are here; its cursor is moved by the leader, and then the client gets them.
+    /// The messages of a pull have arrived. The leader moves its cursor, then the client receives them.
     Committing(Box<Pulled>),
-    /// The client has the messages of a replica's read, from this offset on; the leader moves the cursor where the action says.
+    /// The client has received a replica's messages from this offset on. The leader moves the cursor to the action's
+    /// offset.
     Advancing {
         from: Offset,
     },
-    /// To the node that the action names.
+    /// Asks the node that the action names.
     Visiting(Vertex),
     Gathering(super::views::Gathering),
 }
 
 impl Stage {
-    /// Whether an ask at this stage may change something.
+    /// Whether an ask at this stage may change state.
     pub(super) fn may_act(&self) -> bool {
         matches!(self, Stage::Acting | Stage::Visiting(_))
     }
 }
 
-/// What a pull has read before its cursor is moved. It is kept here, at the origin, because an answer may be lost on its way:
-/// a leader that moved the cursor by itself would not read the same messages again.
+/// The messages of a pull before its cursor moves. The origin keeps them because an answer can be lost: a leader that
+/// moved the cursor by itself would not read the same messages again.
 pub(super) struct Pulled {
-    /// The messages' first offset, and the one behind the last.
+    /// The first offset of the messages; `to` is the offset after the last one.
     pub from: Offset,
     pub to: Offset,
     pub done: Done,
@@ -189,7 +191,7 @@ pub(super) struct Pulled {
     pub hops: Vec<Vertex>,
 }
 
-/// The node that an action names.
+/// The node that an action addresses.
 pub(super) fn destination(action: &Action) -> Option<Vertex> {
     match action {
         Action::Status { node } | Action::RecoverNode { node } | Action::StopNode { node, .. } => *node,
@@ -207,7 +209,7 @@ pub(super) fn registers(action: &Action) -> Option<(Registry, &str)> {
     }
 }
 
-/// Who must be registered before an action is carried out. Elsewhere a subscription shows that its subscriber is.
+/// The name that must be registered before an action is performed. For all other actions the subscription implies it.
 pub(super) fn registration(action: &Action) -> Option<(Registry, &str)> {
     match action {
         Action::CreateTopic { publisher, .. }
@@ -222,7 +224,7 @@ pub(super) fn registration(action: &Action) -> Option<(Registry, &str)> {
     }
 }
 
-/// The name that an action is done under, or that it registers.
+/// The name under which an action is performed, or which it registers.
 pub(super) fn acts_under(action: &Action) -> Option<(Registry, &str)> {
     match action {
         Action::Pull { subscriber, .. } | Action::ReplicaPull { subscriber, .. } => {

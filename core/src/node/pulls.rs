@@ -1,8 +1,8 @@
-//! Pulls under way at a holder, and reads that wait until it is confirmed that this node still leads.
+//! Pulls under way at a holder, and reads that wait for the confirmation that this node still leads.
 //!
-//! A pull waits for its leader to be confirmed, where it must be linearizable, and then for the disk (see `reads`). Who waits
-//! for it is found by its [`RequestKey`], so that an ask that is repeated does not begin it again: its answer goes to whoever
-//! asked last.
+//! A linearizable pull first waits for that confirmation. Every pull then waits for the disk (see `reads`). Its asker
+//! is found by its [`RequestKey`], so a repeated ask does not start the pull again: the answer goes to the latest
+//! asker.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -22,23 +22,23 @@ use crate::wire::answer::{Done, Failure};
 use crate::wire::client::Action;
 use crate::wire::peer::{Registry, Reply, RequestKey};
 
-/// Pulls under way on one holder, for whatever clients and from whatever nodes; beyond, the origin is told to ask again.
+/// Most pulls under way on one holder, over all clients and nodes. Beyond this, the origin is told to ask again.
 const MAX_PULLS: usize = 8_192;
-/// Reads that wait for a leader to be confirmed, pulls among them; beyond, the origin is told to ask again.
+/// Most reads that await the leader's confirmation, pulls included. Beyond this, the origin is told to ask again.
 const MAX_UNCONFIRMED: usize = 16_384;
-/// A ReadIndex that raft forgot (it does so in silence) is asked for again after this.
+/// Delay before a ReadIndex is requested again. Raft can drop one without notice.
 const READ_AGAIN: Duration = Duration::from_millis(150);
-/// A read that cannot be confirmed for so long goes back to the one who asked.
+/// A read without confirmation for this long is returned to its asker.
 const READ_PATIENCE: Duration = Duration::from_secs(2);
 
 #[derive(Default)]
 pub(super) struct Pulls {
-    /// Reads that wait for the next ReadIndex, and those whose ReadIndex is under way, by ticket.
+    /// Reads that wait for the next ReadIndex. `tickets` has those whose ReadIndex is under way.
     new_reads: BTreeMap<Vertex, Vec<ReadJob>>,
     tickets: BTreeMap<u64, Ticket>,
-    /// How many there are of both.
+    /// Number of reads in both.
     unconfirmed: usize,
-    /// Who waits for each pull, wherever it is.
+    /// The asker of each pull in any state.
     under_way: BTreeMap<RequestKey, Puller>,
 }
 
@@ -60,7 +60,7 @@ pub(super) enum ReadJob {
     IsRegistered { asker: Asker, kind: Registry, name: String },
 }
 
-/// A pull on its way.
+/// A pull under way.
 #[derive(Clone, Debug)]
 pub(super) struct Pull {
     pub key: RequestKey,
@@ -68,7 +68,8 @@ pub(super) struct Pull {
     pub topic: TopicName,
     pub max: u32,
     pub commit: bool,
-    /// From a replica as it is: its home, and an offset in place of the cursor.
+    /// The home of the topic if a replica answers from its own state. `from` is an offset to use in place of the
+    /// cursor.
     pub replica: Option<Vertex>,
     pub from: Option<Offset>,
 }
@@ -87,7 +88,7 @@ impl Pulls {
 }
 
 impl Node {
-    /// Whether the pull is to be begun. Asked again, it goes on for whoever asked last.
+    /// Whether to start the pull. A repeated ask redirects the answer to its asker instead.
     pub(super) fn admit_pull(&mut self, key: RequestKey, asker: Asker, hops: Vec<Vertex>) -> bool {
         if let Some(puller) = self.pulls.under_way.get_mut(&key) {
             if !asker.is_older_than(&puller.asker) {
@@ -104,7 +105,7 @@ impl Node {
         true
     }
 
-    /// The pull ends with this; whoever asked last is told.
+    /// Ends the pull with a reply to its latest asker.
     pub(super) fn reply_to_pull(&mut self, key: RequestKey, reply: Reply) {
         if let Some(puller) = self.pulls.under_way.remove(&key) {
             self.reply(&puller.asker, reply);
@@ -124,7 +125,7 @@ impl Node {
         }
     }
 
-    /// Done when a majority has confirmed that this node still leads.
+    /// Queues a read until a majority has confirmed that this node still leads.
     pub(super) fn confirm_first(&mut self, group: Vertex, job: ReadJob) {
         if self.pulls.unconfirmed >= MAX_UNCONFIRMED {
             let why = format!(
@@ -198,7 +199,7 @@ impl Node {
         }
     }
 
-    /// The messages of a pull are here. Whoever asked moves the cursor when it has them.
+    /// Answers a pull with its messages. The asker moves the cursor once it has received them.
     pub(super) fn finish_pull(
         &mut self,
         home: Vertex,
@@ -224,8 +225,8 @@ impl Node {
         self.answer_pull(key, Ok(done));
     }
 
-    /// What is new asks the voters whether this node still leads: of each group once at a time, for all that came meanwhile. Reads that
-    /// come while they are asked wait for their answer, and then share the next.
+    /// Asks the voters whether this node still leads: one round per group at a time, shared by all reads that have
+    /// arrived. Reads that arrive during a round share the next one.
     pub(super) fn confirm_reads(&mut self) {
         let Pulls { new_reads, tickets, .. } = &mut self.pulls;
         let is_asked = |home: &Vertex| tickets.values().any(|ticket| ticket.group == *home);
@@ -240,7 +241,7 @@ impl Node {
         }
     }
 
-    /// No longer the leader: what waits to be confirmed is for the next one.
+    /// Returns the unconfirmed reads to their askers, for the next leader.
     pub(super) fn send_reads_back(&mut self, group: Vertex, leader: Option<Vertex>) {
         let tickets: Vec<(u64, Ticket)> =
             self.pulls.tickets.extract_if(.., |_, ticket| ticket.group == group).collect();

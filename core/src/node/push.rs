@@ -1,12 +1,14 @@
-//! Deliveries to push subscribers: the origin keeps one session for each connection, topic and subscriber.
+//! Deliveries to push subscribers. The origin keeps one session per connection, topic and subscriber.
 //!
-//! A session knows the offset it delivers next. Where this node holds the topic, messages come from its own replica: as they are
-//! applied, or from disk for a session that is behind. Elsewhere they are fetched from a holder, which answers when there are
-//! some. A client that reads slowly pauses its own sessions and nothing else; nothing is skipped.
+//! A session holds the next offset to deliver. If this node holds the topic, messages come from its own replica: from
+//! memory as they are applied, or from disk for a session that is behind. Otherwise the origin fetches them from a
+//! holder, which answers as soon as it has messages. A client that reads slowly pauses its own sessions and no others;
+//! no message is skipped.
 //!
-//! A session belongs to one subscription to one topic, by the topic's number: it never carries on into a topic that was created
-//! again under the same name. When either is gone it ends, and its client is told, once. Every replica can tell: numbers are
-//! given in order, and what a replica has not applied yet is not gone.
+//! A session belongs to one subscription to one topic, identified by the topic's number. It never continues into a
+//! topic that was created again under the same name. When the topic or the subscription is deleted, the session ends
+//! and its client is notified once. Every replica can detect this: topic numbers are assigned in order, so a replica
+//! can tell a deleted topic from one whose creation it has not applied yet.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -29,27 +31,27 @@ use crate::wire::answer::{Delivery, EndReason, ErrorCode, Failure, Message, Serv
 use crate::wire::event::Event;
 use crate::wire::peer::{Body, Call, Reply, Subscription};
 
-/// Messages and contents in one read or fetch for a session.
+/// Limits of one read or fetch for a session: messages, and bytes of contents.
 const MESSAGES: u32 = 512;
 const BYTES: u64 = 256 * 1024;
-/// A holder that has nothing new answers a fetch after this, so that both know that the other lives.
+/// A holder without new messages answers a fetch after this time, so that each side sees that the other is alive.
 const FETCH_WAIT: Duration = Duration::from_millis(1000);
-/// A fetch without an answer is repeated after this.
+/// Delay before a fetch without an answer is repeated.
 const FETCH_AGAIN: Duration = Duration::from_millis(2000);
-/// After a failed read or fetch.
+/// Delay after a failed read or fetch.
 const TRY_AGAIN: Duration = Duration::from_millis(200);
-/// A session whose messages cannot be read for so long ends: its client shall know.
+/// A session whose messages stay unreadable for this long ends, so that its client is notified.
 const UNREADABLE: Duration = Duration::from_secs(10);
-/// Sessions of one node; beyond, a subscribe with `push` is answered with `overloaded`.
+/// Most sessions of one node. Beyond this, a subscribe with `push` is answered with `overloaded`.
 const MAX_SESSIONS: usize = 65_536;
-/// Fetches that wait on one holder; beyond, the origin is told to ask again.
+/// Most fetches that wait on one holder. Beyond this, the origin is told to ask again.
 const MAX_WAITING_FETCHES: usize = 16_384;
 
-/// The number of the request that began it: a read or a fetch that comes back late finds its own session, or none.
+/// The number of the request that began the session. A late read or fetch therefore matches its own session or none.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(super) struct SessionId(pub u64);
 
-/// A topic by its number: its home, and its place among all that the group ever had.
+/// A topic by number: its home, and its number among all topics that the group ever had.
 type Place = (Vertex, TopicId);
 
 #[derive(Default)]
@@ -57,7 +59,7 @@ pub(super) struct Push {
     pub(super) sessions: BTreeMap<SessionId, Session>,
     by_client: BTreeMap<ConnectionId, BTreeMap<(TopicName, SubscriberId), SessionId>>,
     by_place: BTreeMap<Place, BTreeSet<SessionId>>,
-    /// Those that may have something to do this turn; at every housekeeping, all.
+    /// Sessions that may have work in this turn. Each housekeeping adds all idle sessions.
     stirred: BTreeSet<SessionId>,
     waiting: BTreeMap<Place, Vec<WaitingFetch>>,
     waiting_fetches: usize,
@@ -68,9 +70,9 @@ pub(super) struct Session {
     pub topic: TopicName,
     pub subscription: Subscription,
     pub next: Offset,
-    /// A read or fetch is under way, or not to be tried before this.
+    /// A read or fetch is under way until then, or must not be tried before then.
     pub busy_until: Option<Instant>,
-    /// Since when its messages cannot be read.
+    /// Since when its messages have been unreadable.
     pub unreadable_since: Option<Instant>,
 }
 
@@ -82,11 +84,11 @@ struct WaitingFetch {
     until: Instant,
 }
 
-/// What a replica has for a subscription.
+/// What a replica can supply for a subscription.
 enum Supply {
-    /// It does not know the topic yet.
+    /// The replica has not applied the topic's creation yet.
     NotYet,
-    /// All before this offset.
+    /// All messages before this offset.
     Until(Offset),
     Ended(EndReason),
 }
@@ -96,7 +98,7 @@ impl Push {
         !self.sessions.is_empty() || self.waiting_fetches > 0
     }
 
-    /// In place of an earlier one of the same client for the same topic and subscriber.
+    /// Inserts a session. It replaces an earlier one of the same client, topic and subscriber.
     fn insert(&mut self, id: SessionId, session: Session) {
         let (connection, topic, subscriber) = (session.connection, &session.topic, &session.subscription.subscriber);
         if let Some(earlier) = self.find(connection, topic, subscriber) {
@@ -135,12 +137,12 @@ impl Push {
         }
     }
 
-    /// Its client reads again.
+    /// Marks a client's sessions for work after the client has read some data.
     pub(super) fn stir_sessions_of(&mut self, connection: ConnectionId) {
         self.stirred.extend(self.by_client.get(&connection).into_iter().flat_map(BTreeMap::values));
     }
 
-    /// Nothing is under way for it any more.
+    /// Marks a session as idle.
     fn free(&mut self, id: SessionId) {
         if let Some(session) = self.sessions.get_mut(&id) {
             session.busy_until = None;
@@ -189,9 +191,9 @@ fn supply(group: &Group, subscription: &Subscription) -> Supply {
     }
 }
 
-// The origin's side.
+// The origin's part.
 impl Node {
-    /// Whether one more session would be too many.
+    /// The failure to answer with if the node has no room for one more session.
     pub(super) fn lacks_room_for_session(&self) -> Option<Failure> {
         (self.push.sessions.len() >= MAX_SESSIONS).then(|| {
             let text = format!(
@@ -208,7 +210,7 @@ impl Node {
         }
     }
 
-    /// Its own client has ended the subscription, by the request of that number.
+    /// Ends a session because its own client unsubscribed. `by` is the number of that request.
     pub(super) fn end_session_of(
         &mut self,
         connection: ConnectionId,
@@ -216,7 +218,7 @@ impl Node {
         subscriber: &SubscriberId,
         by: u64,
     ) {
-        // One that was begun after it belongs to a newer subscription.
+        // A session that began after the unsubscribe belongs to a newer subscription.
         if let Some(id) = self.push.find(connection, topic, subscriber).filter(|id| id.0 < by) {
             self.end_session(id, EndReason::Unsubscribed);
         }
@@ -228,8 +230,8 @@ impl Node {
         }
     }
 
-    /// A crash forgets what is only in memory. The connections with subscriptions break, as those to a process that died would:
-    /// silence would leave their clients waiting for ever.
+    /// Drops all sessions in a crash and closes their connections, as the death of the process would. Without this
+    /// their clients would wait forever.
     pub(super) fn crash_sessions(&mut self) {
         for connection in std::mem::take(&mut self.push).by_client.into_keys() {
             let reason = format!("node {} was crashed by a requested fault, and its push subscriptions ended", self.me);
@@ -237,7 +239,7 @@ impl Node {
         }
     }
 
-    /// The session is gone, and its client is told.
+    /// Removes a session and notifies its client.
     fn end_session(&mut self, id: SessionId, reason: EndReason) {
         let Some(session) = self.push.remove(id) else { return };
         let Session { connection, topic, subscription, .. } = session;
@@ -245,7 +247,7 @@ impl Node {
         self.send_client(connection, ServerFrame::SubscriptionEnded(ended));
     }
 
-    /// A topic or a subscription to it is gone: what belongs to it ends, here and at those who wait for messages.
+    /// Ends the sessions and waiting fetches of a topic whose subscription or whole topic was deleted.
     pub(super) fn review_topic(&mut self, group: Vertex, topic: TopicId) {
         let place = (group, topic);
         let sessions = self.push.by_place.get(&place).into_iter().flatten();
@@ -257,7 +259,8 @@ impl Node {
         self.serve_fetches(group, topic);
     }
 
-    /// After a snapshot: topics and subscriptions may have gone unseen.
+    /// Reviews all topics of a group after a snapshot, which can delete topics and subscriptions without separate
+    /// effects.
     pub(super) fn review_group(&mut self, group: Vertex) {
         let places = (group, TopicId(0))..=(group, TopicId(u64::MAX));
         let pushed = self.push.by_place.range(places.clone()).map(|(place, _)| *place);
@@ -275,7 +278,7 @@ impl Node {
         }
     }
 
-    /// A message was applied in this node's replica: sessions that wait for just this one get it from memory.
+    /// Delivers a newly applied message from memory to the sessions whose next offset it is.
     pub(super) fn feed_sessions(&mut self, group: Vertex, topic: TopicId, stored: StoredMessage) {
         let Some(sessions) = self.push.by_place.get(&(group, topic)) else { return };
         let waits = |id: &&SessionId| {
@@ -312,7 +315,7 @@ impl Node {
         self.send_client(connection, ServerFrame::Message(delivery));
     }
 
-    /// Starts a read or a fetch for every session that is behind and whose client reads.
+    /// Starts a read or fetch for each marked session that is behind and whose client reads.
     pub(super) fn pump_sessions(&mut self) {
         for id in std::mem::take(&mut self.push.stirred) {
             let idle = self.push.sessions.get(&id).is_some_and(|session| session.busy_until.is_none());
@@ -330,11 +333,11 @@ impl Node {
             Some(Supply::Until(end)) if next < end && self.bugs.has(Bug::PushSkipsToTheEnd) => self.skip_to(id, end),
             Some(Supply::Until(end)) if next < end => {
                 let (topic, max_messages, max_bytes) = (subscription.topic, MESSAGES, BYTES);
-                // A read always comes back.
+                // A read always completes.
                 self.set_busy(id, Instant(u64::MAX));
                 self.read_for_session(Range { group, topic, from: next, end, max_messages, max_bytes }, id);
             }
-            // All delivered, or the replica does not know the topic yet.
+            // Everything is delivered, or the replica does not know the topic yet.
             Some(Supply::Until(_) | Supply::NotYet) => {}
             None => self.fetch(id, next),
         }
@@ -363,7 +366,7 @@ impl Node {
         self.push.free(id);
         let unchecked = self.bugs.has(Bug::PushRepeatsWhatWasFetched);
         for stored in messages {
-            // An earlier fetch may have brought it already.
+            // An earlier fetch may have delivered it already.
             if unchecked || self.push.sessions.get(&id).is_some_and(|session| session.next == stored.offset) {
                 self.deliver(id, stored);
             }
@@ -374,7 +377,7 @@ impl Node {
         self.set_busy(id, self.now.monotonic + TRY_AGAIN);
     }
 
-    /// Damage took its messages, here or at the holder that was asked, and nobody has given them back yet.
+    /// Handles messages that are damaged here or at the holder and not repaired yet.
     pub(super) fn handle_session_read_failed(&mut self, id: SessionId) {
         let now = self.now.monotonic;
         let Some(session) = self.push.sessions.get_mut(&id) else { return };
@@ -413,7 +416,7 @@ impl Node {
     }
 }
 
-// The holder's side of a fetch.
+// The holder's part of a fetch.
 impl Node {
     pub(super) fn handle_fetch(&mut self, asker: Asker, subscription: Subscription, from: Offset, max_bytes: u32) {
         let until = self.now.monotonic + FETCH_WAIT;
@@ -445,7 +448,7 @@ impl Node {
         self.push.waiting.entry(place_of(&fetch.subscription)).or_default().push(fetch);
     }
 
-    /// Something happened to the topic: fetches that waited for it are looked at again.
+    /// Retries the fetches that wait for a topic, after a change to it.
     pub(super) fn serve_fetches(&mut self, group: Vertex, topic: TopicId) {
         for fetch in self.push.take_waiting((group, topic)) {
             self.serve_fetch(fetch);

@@ -1,18 +1,20 @@
-//! How full everything is that can grow because of others: clients, neighbours, a slow disk.
+//! The length and limit of every queue that others can fill: clients, neighbours, a slow disk.
 //!
-//! Each part states its own limits, next to the constant and the reaction; here they are put together, for checkers and for
-//! whoever wants to see what a node is busy with. It goes through much of the node: not for every turn.
+//! Each part states its own limits next to the constant, with the reaction. This module collects them for checkers and
+//! for monitoring. Collecting walks through much of the node, so do not do it in every turn.
 
 use super::{MAX_HELD, Node};
 use crate::overlay::links::DELAYED_FRAMES;
 use crate::topics::{self, Sizes};
 
-/// Something that can grow because of others, and how far it may.
+/// A queue or table that others can fill, with its limit.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Queue {
+    /// What is counted, as a short phrase.
     pub name: &'static str,
+    /// The current number of items or bytes.
     pub len: u64,
-    /// `len` never passes it.
+    /// The most that `len` may reach.
     pub limit: u64,
 }
 
@@ -21,13 +23,14 @@ impl Queue {
         Queue { name, len: len as u64, limit: limit as u64 }
     }
 
+    /// Whether `len` is within the limit.
     pub fn is_within_limit(&self) -> bool {
         self.len <= self.limit
     }
 }
 
 impl Node {
-    /// Every bounded queue and table. Where there is one for each client, edge, topic or group, the fullest of them.
+    /// Every bounded queue and table. Of those that exist per client, edge, topic or group, the fullest.
     pub fn queues(&self) -> Vec<Queue> {
         let mut queues = Vec::new();
         queues.extend(self.clients_queues());
@@ -75,7 +78,7 @@ mod tests {
     use crate::wire::client::{Ack, Action, Request, RequestId};
     use crate::wire::limits::Limits;
 
-    /// Of a cube of two, alone: it serves, and nobody leads.
+    /// A lone node of a cube of two: it serves, and there is no leader.
     fn lonely_node() -> Node {
         let vertex = "0".parse().unwrap();
         let config = NodeConfig {

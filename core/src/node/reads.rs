@@ -1,8 +1,8 @@
-//! Reads of messages from disk, and what each was for.
+//! Reads of messages from disk, and the purpose of each.
 //!
-//! What is asked of the disk at a time is bounded by the bytes that may come back; other reads wait here, in their order. Past
-//! [`MAX_WAITING`] of those a read is refused: pulls, fetches and snapshots are asked for again by who wants them, and a session
-//! tries again by itself.
+//! The reads under way are limited by the bytes that they may return; further reads wait here in order. Beyond
+//! [`MAX_WAITING`] waiting reads, a read is refused: the requesters of pulls, fetches and snapshots ask again, and a
+//! session retries by itself.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -20,12 +20,12 @@ use crate::topics::command::TopicId;
 use crate::wire::answer::{ErrorCode, Message, Role};
 use crate::wire::peer::Reply;
 
-/// Contents in one answer to a pull.
+/// Bytes of contents in one answer to a pull.
 const PULL_BYTES: u64 = 4 * 1024 * 1024;
 const SNAPSHOT_MESSAGES: u32 = 4096;
-/// Contents that may come back from the disk: enough to keep it busy, and what a node's memory bears.
+/// Bytes of contents that reads under way may return: enough to keep the disk busy, and acceptable in a node's memory.
 const MAX_BYTES_UNDER_WAY: u64 = 128 * 1024 * 1024;
-/// Reads that wait behind those.
+/// Most waiting reads.
 const MAX_WAITING: usize = 8_192;
 
 #[derive(Default)]
@@ -39,7 +39,7 @@ pub(super) struct Reads {
 struct UnderWay {
     range: Range,
     purpose: Purpose,
-    /// The most that may come back.
+    /// The most bytes that the read may return.
     bytes: u64,
 }
 
@@ -54,7 +54,7 @@ pub(super) enum Purpose {
     },
     Session(SessionId),
     Fetch(Asker),
-    /// For another member, whose disk has lost them.
+    /// For another member whose disk has lost them.
     Stored(Asker),
     Snapshot {
         group: Vertex,
@@ -77,7 +77,8 @@ pub(super) struct Range {
 }
 
 impl Range {
-    /// The most that may come back, where one content has at most so many bytes: the last one may pass the limit.
+    /// The most bytes that a read may return if one content has at most `max_content` bytes. The last content may pass
+    /// the limit.
     fn most_bytes(&self, max_content: u64) -> u64 {
         let messages = u64::from(self.max_messages).min(self.end.0 - self.from.0);
         messages.saturating_mul(max_content).min(self.max_bytes.saturating_add(max_content))
@@ -102,7 +103,7 @@ impl Node {
         self.begin_reads();
     }
 
-    /// As many as there is room for, in their order.
+    /// Starts waiting reads in order, as far as there is room.
     fn begin_reads(&mut self) {
         let max_content = self.config.limits.max_content_bytes as u64;
         while let Some((range, purpose)) = self.reads.waiting.pop_front() {
@@ -119,7 +120,7 @@ impl Node {
         }
     }
 
-    /// Too many wait: whoever wants it asks again.
+    /// Refuses a read because too many wait. Its requester asks again.
     fn refuse_read(&mut self, purpose: Purpose) {
         let why = format!("node {} has reached its limit of {MAX_WAITING} reads that wait for its disk", self.me);
         match purpose {
@@ -192,7 +193,7 @@ impl Node {
         self.reads.bytes_under_way -= bytes;
         self.begin_reads();
         match result {
-            // Only ranges that hold messages are read.
+            // Only ranges that contain messages are read, so an empty result means loss or deletion.
             Ok(messages) if messages.is_empty() => self.handle_nothing_read(range, purpose),
             Ok(messages) => self.use_messages(purpose, messages),
             Err(failed) => self.handle_read_failed(range, purpose, failed),
@@ -218,14 +219,14 @@ impl Node {
         }
     }
 
-    /// Their topic was deleted meanwhile, or the disk has lost them.
+    /// Handles an empty result: the topic was deleted meanwhile, or the disk has lost the messages.
     fn handle_nothing_read(&mut self, range: Range, purpose: Purpose) {
         match purpose {
-            // Perhaps there is another topic of that name by now.
+            // Another topic may have that name now.
             Purpose::Pull { group, topic, pull, .. } if self.is_deleted(group, topic) => {
                 self.read_for_pull(group, pull)
             }
-            // Its transfer was ended with the topic.
+            // The transfer ended with the topic.
             Purpose::Snapshot { group, topic, .. } if self.is_deleted(group, topic) => {}
             purpose if self.is_deleted(range.group, range.topic) => {
                 self.fail_read(purpose, ReadFailed::because("the topic was deleted in the meantime"));
@@ -251,7 +252,7 @@ impl Node {
             Purpose::Session(session) => self.handle_session_read_failed(session),
             Purpose::Fetch(asker) => self.reply(&asker, Reply::Unreadable { why: error.to_string() }),
             Purpose::Stored(asker) => self.reply(&asker, Reply::Unavailable { why: error.to_string() }),
-            // The receiver asks again: by then perhaps another leader.
+            // The receiver asks again, perhaps another leader.
             Purpose::Snapshot { group, .. } => {
                 if let Some(group) = self.groups.get_mut(&group) {
                     group.hand_over(|_| true);
@@ -261,7 +262,7 @@ impl Node {
     }
 }
 
-/// What a client gets of a stored message.
+/// The part of a stored message that a client receives.
 pub(super) fn message(stored: StoredMessage) -> Message {
     let StoredMessage { offset, publisher, time, content, .. } = stored;
     Message { offset, publisher, content, time }

@@ -1,8 +1,8 @@
-//! Names at their origin: which ones it knows to be registered, and how many new ones it takes from its clients.
+//! Registered names at the origin: a cache of them, and the limit of new names from its clients.
 //!
-//! Whether a name is registered is known in its home's group. A node remembers what that group has said of a name, and believes it
-//! for [`KNOWN_FOR`]: by then the node has noticed a deletion through another. While no holder of the name can be reached it goes on
-//! by what it remembers, so that publishers do not stop because their own home has failed.
+//! The group of a name's home stores whether the name is registered. The origin caches a positive result for
+//! [`KNOWN_FOR`], so a deletion through another node takes effect here within that time. While no holder of the name is
+//! reachable, the origin uses expired results too, so that publishers can continue after a failure of their own home.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::ops::Bound;
@@ -17,23 +17,23 @@ use crate::wire::answer::ErrorCode;
 use crate::wire::client::Action;
 use crate::wire::peer::Registry;
 
-/// A registration is believed for so long, and then asked for again.
+/// How long a cached registration is used before the group is asked again.
 pub(super) const KNOWN_FOR: Duration = Duration::from_secs(10);
-/// Names that are remembered; all are forgotten at once when there are more.
+/// Most cached names. The cache is cleared when it is full.
 const MAX_KNOWN: usize = 100_000;
-/// New names that are taken at once, in seconds' worth of them.
+/// The burst limit of new names, as a number of seconds at the configured rate.
 const BURST_SECONDS: u64 = 10;
 const SECOND_US: u64 = 1_000_000;
 
-/// The latest news of names.
+/// The latest known state of names.
 #[derive(Default)]
 pub(super) struct KnownNames(BTreeMap<(Registry, String), Heard>);
 
 #[derive(Clone, Copy)]
 enum Heard {
-    /// It was registered at that moment.
+    /// The name was registered at this time.
     Registered(Instant),
-    /// It was deleted through this node: a holder may not have noticed.
+    /// The name was deleted through this node. A holder may not have applied the deletion yet.
     Deleted,
 }
 
@@ -53,7 +53,7 @@ impl KnownNames {
         self.0.insert((kind, name.to_owned()), heard);
     }
 
-    /// The question to ask about a name before anything is done under it.
+    /// The first stage of a request that acts under this name.
     pub(super) fn first_stage(&self, kind: Registry, name: &str, now: Instant) -> Stage {
         match self.heard(kind, name) {
             Some(Heard::Registered(seen)) if now.since(seen) < KNOWN_FOR => Stage::Acting,
@@ -62,7 +62,7 @@ impl KnownNames {
         }
     }
 
-    /// Whether it was registered when it was last heard of.
+    /// Whether the name was registered when this node last learned of it.
     fn was_registered(&self, kind: Registry, name: &str) -> bool {
         matches!(self.heard(kind, name), Some(Heard::Registered(_)))
     }
@@ -76,11 +76,11 @@ impl KnownNames {
     }
 }
 
-/// Requests that register new names and wait until there is a place for them. Clients have turns, one name each.
+/// Requests that register new names and wait for a place. Clients take turns, one name each.
 #[derive(Default)]
 pub(super) struct WaitingNames {
     of_clients: BTreeMap<Option<ConnectionId>, VecDeque<u64>>,
-    /// Whose turn was last.
+    /// The client that had the latest turn.
     last: Option<ConnectionId>,
 }
 
@@ -89,7 +89,7 @@ impl WaitingNames {
         self.of_clients.entry(client).or_default().push_back(number);
     }
 
-    /// The next one of the next client.
+    /// Returns the next request of the next client.
     fn pop(&mut self) -> Option<u64> {
         let after = (Bound::Excluded(self.last), Bound::Unbounded);
         let next = self.of_clients.range(after).next().or_else(|| self.of_clients.first_key_value());
@@ -103,7 +103,8 @@ impl WaitingNames {
         number
     }
 
-    /// Forgets those that do not wait any more: the first of each client, for all wait for the same time.
+    /// Removes requests that no longer wait. Checking the front of each client's queue suffices, because all wait
+    /// equally long.
     fn retain(&mut self, waits: impl Fn(&u64) -> bool) {
         self.of_clients.retain(|_, waiting| {
             while waiting.front().is_some_and(|number| !waits(number)) {
@@ -122,15 +123,15 @@ impl WaitingNames {
     }
 }
 
-/// New names that may be registered through this node now: so many a second, and some at once.
+/// A token bucket for new names registered through this node: a rate per second, and a burst.
 #[derive(Default)]
 pub(super) struct Allowance {
-    /// By then all that was taken is given again.
+    /// When the bucket will be full again.
     full_at: Instant,
 }
 
 impl Allowance {
-    /// Takes one, if there is one.
+    /// Takes one token. Returns whether there was one.
     fn take(&mut self, now: Instant, per_second: u32) -> bool {
         let is_there = self.wait(now, per_second).is_zero();
         if is_there {
@@ -139,14 +140,14 @@ impl Allowance {
         is_there
     }
 
-    /// How long it takes until there is one.
+    /// Time until a token is available.
     fn wait(&self, now: Instant, per_second: u32) -> Duration {
         let burst = BURST_SECONDS * u64::from(per_second) * each_us(per_second);
         let with_one_more = self.full_at.max(now).0 + each_us(per_second);
         Duration::from_micros(with_one_more.saturating_sub(now.0 + burst))
     }
 
-    /// One that was taken was not needed.
+    /// Returns a token that was not needed.
     fn give_back(&mut self, per_second: u32) {
         self.full_at.0 = self.full_at.0.saturating_sub(each_us(per_second));
     }
@@ -157,7 +158,8 @@ fn each_us(per_second: u32) -> u64 {
 }
 
 impl Node {
-    /// A name that is known costs nothing. Where there is no place for a new one, whether it is new is asked first.
+    /// Admits a name. A known name costs nothing. If there is no place for a new name, the group is first asked whether
+    /// the name is new.
     pub(super) fn admit_name(&mut self, number: u64) {
         let (now, per_second) = (self.now.monotonic, self.config.limits.registrations_per_second);
         let Some(pending) = self.requests.pending.get_mut(&number) else { return };
@@ -170,7 +172,7 @@ impl Node {
         self.drive(number);
     }
 
-    /// The name is new, and there is no place for it: it has its turn, or is refused when its time is up.
+    /// Queues a new name until its client's turn. It is refused if its deadline passes first.
     pub(super) fn await_place(&mut self, number: u64) {
         let Some(pending) = self.requests.pending.get_mut(&number) else { return };
         pending.stage = Stage::AwaitingPlace;
@@ -215,7 +217,7 @@ impl Node {
         }
     }
 
-    /// No holder can say whether a name is still registered, and this node remembers that it was.
+    /// Proceeds with a cached registration because no holder is reachable. Returns false if there is none.
     pub(super) fn goes_by_memory(&mut self, number: u64) -> bool {
         let Some(pending) = self.requests.pending.get_mut(&number) else { return false };
         let Stage::Registering { linearizable: false } = &pending.stage else { return false };
@@ -228,7 +230,7 @@ impl Node {
     }
 }
 
-/// The name that a request asks about before it acts: who must be registered, or is to be.
+/// The name that a request asks about before it acts: one that must be registered, or one to register.
 pub(super) fn in_question(action: &Action) -> Option<(Registry, &str)> {
     registration(action).or_else(|| registers(action))
 }

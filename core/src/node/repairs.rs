@@ -1,9 +1,10 @@
-//! Messages that this node's disk has lost, on their way back from another member of their group.
+//! Repair of messages that this node's disk has lost, from another member of their group.
 //!
-//! A read that needs a damaged row waits here. Another member is asked for the same offsets; what it gives is written anew, and
-//! the read is made again. Messages below a topic's end were agreed on, so every member has the same there: an answer needs to have
-//! the offsets that were asked for, and its bytes have check sums on the other disk and on the way. While nobody can give them,
-//! reads end before them, or fail where they begin with them, and the members are asked again from time to time.
+//! A read that needs a damaged row waits here. The node requests the same offsets from another member, writes them
+//! again and repeats the read. Messages below a topic's end are committed, so every member has the same ones. An answer
+//! must therefore only have the requested offsets; checksums protect its bytes on the other disk and in transit. While
+//! no member can supply the messages, reads end before them, or fail if they start with them, and the members are asked
+//! again periodically.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
@@ -24,52 +25,53 @@ use crate::topics::command::TopicId;
 use crate::wire::event::Event;
 use crate::wire::peer::{Body, Call, Reply};
 
-/// Contents in one answer.
+/// Bytes of contents in one answer.
 const PIECE_BYTES: u32 = 1024 * 1024;
 const PIECE_MESSAGES: u32 = 4096;
-/// A member that has not answered within this is passed over.
+/// A member that has not answered within this time is skipped.
 const ASK_ANOTHER: Duration = Duration::from_millis(1000);
-/// When everybody was asked in vain, they are asked again after this.
+/// Delay before the members are asked again after all of them failed to supply the messages.
 const ASK_ALL_AGAIN: Duration = Duration::from_secs(1);
-/// Repairs under way; beyond, a read that meets another damaged row fails.
+/// Most repairs under way. Beyond this, a read that meets another damaged row fails.
 const MAX_REPAIRS: usize = 1024;
-/// Reads that wait for repairs; beyond, such a read fails.
+/// Most reads that wait for repairs. Beyond this, such a read fails.
 const MAX_WAITING: usize = 8_192;
-/// A disk that loses the same messages so often within [`REPAIRED_LATELY`] does not keep what is written to it.
+/// If a disk loses the same messages this often within [`REPAIRED_LATELY`], it is assumed not to keep written data.
 const MOST_REPAIRS_OF_ONE: usize = 3;
 const REPAIRED_LATELY: Duration = Duration::from_secs(60);
 const MAX_REPAIRED: usize = 256;
-/// Damage is told so often at most; all of it is counted.
+/// The shortest interval between reports of damage. All damage is counted.
 const TELL_EVERY: Duration = Duration::from_secs(1);
-/// The same trouble with the disk is told again after this.
+/// Delay before the same disk problem is reported again.
 const TELL_AGAIN: Duration = Duration::from_secs(30);
 
-/// Where messages are lost: their group, their topic and the first of them.
+/// The place of lost messages: their group, topic and first offset.
 type Place = (Vertex, TopicId, Offset);
 
 #[derive(Default)]
 pub(super) struct Repairs {
     under_way: BTreeMap<Place, Repair>,
-    /// Reads that wait in them.
+    /// Number of reads that wait for repairs under way.
     waiting: usize,
-    /// The newest that were done.
+    /// The latest finished repairs.
     done: VecDeque<(Place, Instant)>,
     told: Option<Instant>,
-    /// Other failures of the disk, and when they were reported.
+    /// When other disk failures were last reported, by group.
     troubles: BTreeMap<Vertex, Instant>,
 }
 
 struct Repair {
-    /// The first offset that is not back yet, and the one behind the last that is lost.
+    /// The first offset that is not restored yet; `end` is the offset after the last lost one.
     next: Offset,
     end: Offset,
-    /// The members that were asked in this round.
+    /// The members asked in this round.
     asked: BTreeSet<Vertex>,
     asking: Option<Asking>,
-    /// Every member that is up was asked in vain; they are asked again from then on, and one that comes back at once.
+    /// Every member that is up was asked without success. They are asked again at this time, and a returning member at
+    /// once.
     rests_until: Option<Instant>,
     waiting: Vec<(Range, Purpose)>,
-    /// That it began was told, so its end is told too.
+    /// Its start was reported, so its end is reported too.
     is_told: bool,
     is_told_in_vain: bool,
 }
@@ -112,9 +114,9 @@ impl Repairs {
     }
 }
 
-// The member that lost them.
+// The member that lost messages.
 impl Node {
-    /// A read failed.
+    /// Handles a failed read: starts a repair if a repair can help.
     pub(super) fn handle_read_failed(&mut self, range: Range, purpose: Purpose, failed: ReadFailed) {
         let now = self.now.monotonic;
         let lost = failed.damaged.filter(|_| !self.bugs.has(Bug::DamagedRowsStay));
@@ -133,7 +135,7 @@ impl Node {
         if !self.repairs.under_way.contains_key(&place) && self.repairs.under_way.len() < MAX_REPAIRS {
             self.begin_repair(place, lost);
         }
-        // A member that repairs its own disk asks the next one; it does not wait for this one.
+        // A member that repairs its own disk asks the next member instead of waiting for this one.
         let waits = !matches!(purpose, Purpose::Stored(_)) && self.repairs.waiting < MAX_WAITING;
         match self.repairs.under_way.get_mut(&place) {
             Some(repair) if repair.rests_until.is_some() => {
@@ -148,7 +150,7 @@ impl Node {
         }
     }
 
-    /// Nobody has the lost messages now.
+    /// Reads the messages before the lost ones, which no member can supply now, or fails if there are none.
     fn give_what_comes_before(&mut self, (.., lost): Place, range: Range, purpose: Purpose, failed: ReadFailed) {
         if lost > range.from {
             self.read(Range { end: lost.min(range.end), ..range }, purpose);
@@ -189,7 +191,7 @@ impl Node {
         self.ask_for_lost(place);
     }
 
-    /// Asks the next member that may have them.
+    /// Asks the next member that may have the messages.
     fn ask_for_lost(&mut self, place: Place) {
         match self.not_asked_yet(&place) {
             Some(member) => self.ask_member_for_lost(place, member),
@@ -217,7 +219,7 @@ impl Node {
         self.send(member, None, Body::Ask { token, call });
     }
 
-    /// Everybody was asked in vain: who waits is told, and all are asked again later.
+    /// Fails the waiting reads after all members were asked without success, and schedules the next round.
     fn rest_from_asking(&mut self, place: Place) {
         let now = self.now.monotonic;
         let Some(repair) = self.repairs.under_way.get_mut(&place) else { return };
@@ -251,7 +253,7 @@ impl Node {
         }
     }
 
-    /// Writes anew what another member gave, unless its topic is gone.
+    /// Writes the messages of another member to disk, unless their topic was deleted.
     fn take_back(&mut self, place: Place, member: Vertex, messages: Vec<StoredMessage>) {
         let (group, topic, _) = place;
         let Some(repair) = self.repairs.under_way.get_mut(&place) else { return };
@@ -274,7 +276,7 @@ impl Node {
         self.end_repair(place);
     }
 
-    /// Reads that waited are made again, behind what was written.
+    /// Ends a repair and repeats the waiting reads, ordered after its writes.
     fn end_repair(&mut self, place: Place) {
         let waiting = self.repairs.take_waiting(&place);
         self.repairs.under_way.remove(&place);
@@ -305,7 +307,7 @@ impl Node {
         }
     }
 
-    /// The disk failed in a way that nothing here mends: what this node leads, another member leads better.
+    /// Hands leadership over after a disk failure that cannot be repaired here.
     fn let_another_lead(&mut self, group: Vertex) {
         if let Some(group) = self.groups.get_mut(&group) {
             group.hand_over(|_| true);
@@ -329,7 +331,7 @@ impl Node {
     }
 }
 
-/// Whether they are the next of those that were lost.
+/// Whether the messages are exactly the next of the lost ones.
 fn are_lost_ones(messages: &[StoredMessage], next: Offset, end: Offset) -> bool {
     let offsets = messages.iter().map(|message| message.offset.0);
     !messages.is_empty() && offsets.eq((next.0..end.0).take(messages.len()))

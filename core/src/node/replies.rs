@@ -1,4 +1,4 @@
-//! What comes back for a client's request, and the one answer that it gets.
+//! Replies to the asks of client requests, and the single answer to each request.
 
 use super::Node;
 use super::lanes::takes_turns;
@@ -87,7 +87,7 @@ impl Node {
         }
     }
 
-    /// The client gets its messages, whether or not the cursor was moved: rather twice than never.
+    /// Answers with the messages whether or not the cursor moved: delivering twice is better than never.
     pub(super) fn finish_committing(&mut self, number: u64) {
         let Some(pending) = self.requests.pending.get_mut(&number) else { return };
         if let Stage::Committing(pulled) = std::mem::replace(&mut pending.stage, Stage::Acting) {
@@ -125,7 +125,7 @@ impl Node {
         }
     }
 
-    /// Answers a request, once, and does what follows from the answer here.
+    /// Answers a request once and applies the local consequences of the answer.
     pub(super) fn finish(&mut self, number: u64, result: Result<Done, Failure>, served_by: Vertex, hops: Vec<Vertex>) {
         let Some(pending) = self.requests.remove(number) else { return };
         if let Some((token, _)) = pending.asked {
@@ -146,7 +146,7 @@ impl Node {
         }
     }
 
-    /// An error where what should follow cannot.
+    /// Applies the local consequences of a success. Returns an error if one of them is impossible.
     fn follow_up(&mut self, pending: &Pending, done: &Done) -> Result<(), Failure> {
         match done {
             Done::PublisherCreated { publisher, existed } => {
@@ -198,8 +198,9 @@ impl Node {
         Ok(())
     }
 
-    /// A replica's read moves the cursor when a leader can be had; the answer does not wait for it. Whoever asked for it does so, and not
-    /// the replica: its answer may be lost, and would be read behind when it is asked again.
+    /// Requests the cursor move after a read from a replica. The answer does not wait for it. The origin requests it,
+    /// not the replica: the replica's answer can be lost, and the repeated read would then start after the lost
+    /// messages.
     fn move_cursor(&mut self, action: &Action, from: Offset, to: Offset) {
         if let Action::Pull { subscriber, topic, read: ReadLevel::Any, commit: true, .. } = action {
             let commit = Action::Commit { subscriber: subscriber.clone(), topic: topic.clone(), offset: to };

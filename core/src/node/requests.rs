@@ -1,9 +1,14 @@
-//! The origin's part: what clients asked here, until each is answered once.
+//! The origin's part: accepts client requests and answers each exactly once.
 //!
-//! A request waits until this node has recorded its start and knows its place; such as need neither are answered meanwhile.
-//! Then it goes through at most three stages: is its publisher or subscriber registered (asked of any holder, and of the leader
-//! when that one says no); done by the leader of the subject's group; answered. Lost frames, lost leaders and changed minds are
-//! met by asking again, under the same [`RequestKey`](crate::wire::peer::RequestKey), until the deadline.
+//! A request waits until this node has recorded its start and knows its identity; requests that need neither are
+//! answered at once. It then passes through at most three stages:
+//!
+//! 1. Check that its publisher or subscriber is registered. Any holder can confirm this; only the leader can deny it.
+//! 2. Have the leader of the subject's group perform it.
+//! 3. Answer the client.
+//!
+//! After a lost frame, a lost leader or a leader change, the origin asks again under the same
+//! [`RequestKey`](crate::wire::peer::RequestKey) until the deadline.
 
 use std::time::Duration;
 
@@ -24,15 +29,15 @@ use crate::wire::client::{Action, ReadLevel, Request};
 use crate::wire::event::{Event, TraceId};
 use crate::wire::peer::{Body, Call};
 
-/// With no leader to be had for so long, the request is unavailable.
+/// A request that finds no leader for this long is answered with `unavailable`.
 const PATIENCE: Duration = Duration::from_millis(2500);
-/// With no leader to be had for so long, a publish with `ack: one` goes to the outbox.
+/// A publish with `ack: one` that finds no leader for this long goes to the outbox.
 const OUTBOX_AFTER: Duration = Duration::from_millis(400);
-/// An ask without a reply is repeated after this.
+/// Delay before an ask without a reply is repeated.
 const ASK_AGAIN: Duration = Duration::from_millis(1000);
-/// After a reply that sends it elsewhere, or nowhere, it is asked again after this.
+/// Delay before the next ask after a reply that names another node or none.
 pub(super) const TRY_AGAIN: Duration = Duration::from_millis(50);
-/// An ask is forgotten after this: its reply was lost, or nobody waits for it any more.
+/// Age at which an ask is dropped: its reply was lost, or the request has ended.
 const FORGET_ASK: Duration = Duration::from_secs(10);
 
 impl Node {
@@ -84,7 +89,7 @@ impl Node {
         if wants_push(action) { self.lacks_room_for_session() } else { None }
     }
 
-    /// Not begun until [`Node::release_request`]; `why` is told when its time is up before.
+    /// Keeps the request waiting until [`Node::release_request`]. `why` is reported if its deadline passes before that.
     pub(super) fn hold_request(&mut self, number: u64, why: &str) {
         if let Some(pending) = self.requests.pending.get_mut(&number) {
             pending.ask_at = Instant(u64::MAX);
@@ -100,7 +105,7 @@ impl Node {
         }
     }
 
-    /// What needs nobody else.
+    /// Answers a request that needs no other node. `None`: other nodes are needed.
     fn answer_here(&mut self, connection: ConnectionId, action: &Action) -> Option<Result<Done, Failure>> {
         let here = |node: &Option<Vertex>| node.is_none_or(|node| node == self.me);
         match action {
@@ -143,13 +148,14 @@ impl Node {
             .because(format!("node {} is stopped by a requested fault; use another node, or recover it", self.me))
     }
 
-    /// Whether this node can do anything for it yet.
+    /// Whether this node can start to process the action yet.
     fn may_begin(&self, action: &Action) -> bool {
         let is_for_another = || destination(action).is_some_and(|node| node != self.me);
         !self.is_starting() && (!self.is_joining() || is_for_another())
     }
 
-    /// It was numbered by a node that perhaps did not know yet under which identity.
+    /// Starts a held request. Its origin is set again: the node may not have known its identity when it numbered the
+    /// request.
     fn begin(&mut self, number: u64) {
         let origin = self.origin();
         let Some(pending) = self.requests.pending.get_mut(&number) else { return };
@@ -175,7 +181,7 @@ impl Node {
         }
     }
 
-    /// Does the next thing for a request, if it is time.
+    /// Performs the next step of a request if it is due.
     pub(super) fn drive(&mut self, number: u64) {
         let now = self.now.monotonic;
         let Some(pending) = self.requests.pending.get(&number) else { return };
@@ -233,19 +239,20 @@ impl Node {
         }
     }
 
-    /// The home of what an action is about.
+    /// The home of the action's subject.
     pub(super) fn home_of(&self, action: &Action) -> Vertex {
         placement::home(action.subject().unwrap_or(""), self.me.dimension())
     }
 
-    /// Who leads a group: by its own word where this node is a member, otherwise by what leaders tell everybody.
+    /// The leader of a group: taken from the group itself if this node is a member, otherwise from the leaders'
+    /// announcements.
     pub(super) fn find_leader(&self, home: Vertex) -> Option<Vertex> {
         let reachable = |vertex: &Vertex| *vertex == self.me || self.overlay.is_alive(*vertex);
         let own_view = self.groups.get(&home).and_then(|group| group.leader()).map(|leader| leader.vertex);
         own_view.filter(reachable).or_else(|| self.overlay.leader_of(home)).filter(reachable)
     }
 
-    /// A holder that can be reached: this node, or the home, or a replica; one that is still catching up only if there is no other.
+    /// Returns a reachable holder: this node, the home, or a replica. Prefers holders that are not catching up.
     pub(super) fn find_member(&self, home: Vertex) -> Option<Vertex> {
         let own_role = self.groups.get(&home).map(|group| group.role());
         if own_role.is_some_and(|role| role != Role::Learner) {
@@ -261,7 +268,7 @@ impl Node {
         let ask_at = self.now.monotonic + ASK_AGAIN;
         let Some(pending) = self.requests.pending.get_mut(&number) else { return };
         let before = pending.asked.replace((token, to));
-        // What was asked before was perhaps done, and only the answer is missing.
+        // The earlier ask may have been performed, with only its answer missing.
         pending.uncertain |= before.is_some() && pending.stage.may_act();
         pending.ask_at = ask_at;
         let trace = Some(pending.trace_id);
@@ -278,13 +285,13 @@ impl Node {
 
     pub(super) fn expect_reply(&mut self, token: u64, purpose: Purpose) {
         if self.requests.asks.len() >= MAX_ASKS {
-            // Tokens grow with time.
+            // Tokens increase over time, so the first is the oldest.
             self.requests.asks.pop_first();
         }
         self.requests.asks.insert(token, Ask { purpose, since: self.now.monotonic });
     }
 
-    /// Nobody can take it now: wait, for a while.
+    /// No node can take the request now: tries again later, for a limited time.
     fn wait_for_somebody(&mut self, number: u64) {
         let now = self.now.monotonic;
         let Some(pending) = self.requests.pending.get_mut(&number) else { return };
@@ -306,7 +313,7 @@ impl Node {
         }
     }
 
-    /// No leader: the publish is kept here, and answered when it is on disk.
+    /// Without a leader, stores the publish in the local outbox. It is answered when it is on disk.
     fn put_aside(&mut self, number: u64) {
         let Some(pending) = self.requests.remove(number) else { return };
         if let Some((token, _)) = pending.asked {
@@ -317,11 +324,11 @@ impl Node {
             self.answer(pending, Err(failure), self.me, vec![self.me]);
             return;
         }
-        // From here on it enters the log some time, whether or not its client still waits when it is on disk.
+        // It will enter the log eventually, even if its client stops waiting before it is on disk.
         self.requests.insert(number, Pending { ask_at: Instant(u64::MAX), uncertain: true, ..pending });
     }
 
-    /// The outbox has it on disk.
+    /// Answers a publish that the outbox has stored durably.
     pub(super) fn finish_put_aside(&mut self, number: u64, done: Done) {
         self.finish(number, Ok(done), self.me, vec![self.me]);
     }
@@ -353,7 +360,7 @@ impl Node {
         self.finish(number, Err(failure), self.me, vec![self.me]);
     }
 
-    /// A request of this node itself: nobody waits for the answer.
+    /// Starts a request of this node itself; its answer is dropped.
     pub(super) fn request_for_myself(&mut self, action: Action, stage: Stage) {
         let key = self.next_key();
         let pending = Pending { stage, ..Pending::new(action, key, TraceId(key.number), self.now.monotonic) };
@@ -368,7 +375,7 @@ impl Node {
     pub(super) fn handle_requests_time(&mut self) {
         let now = self.now.monotonic;
         self.admit_waiting_names();
-        // Tokens grow with time.
+        // Tokens increase over time.
         while let Some(oldest) = self.requests.asks.first_entry().filter(|ask| now.since(ask.get().since) >= FORGET_ASK)
         {
             oldest.remove();
@@ -383,7 +390,7 @@ impl Node {
         }
     }
 
-    /// A vertex went out of sight: what was asked of it, or on a way that may lead across it, is asked again at once.
+    /// After the loss of a vertex, immediately repeats every ask that went to it or whose route may cross it.
     pub(super) fn ask_again_after_loss(&mut self, vertex: Vertex) {
         let (me, now) = (self.me, self.now.monotonic);
         let hit: Vec<u64> = self
@@ -407,13 +414,14 @@ impl Node {
             self.requests.remove(number);
         }
         for pending in self.requests.pending.values_mut().filter(|pending| pending.connection == Some(connection)) {
-            // What is under way goes on; only the answer has nowhere to go.
+            // Requests under way continue; their answers are dropped.
             pending.connection = None;
         }
     }
 
     pub(super) fn fail_all_requests(&mut self) {
-        // Not `node_failed`, which says that nothing was done: some of these may be in a log already.
+        // Not `node_failed`: that error states that nothing was done, but some of these requests may already be in a
+        // log.
         let why = format!(
             "node {} was stopped by a requested fault: the request may or may not have been done; retry on another \
              node",
@@ -423,7 +431,7 @@ impl Node {
         self.requests.bytes = 0;
         for (_, mut pending) in std::mem::take(&mut self.requests.pending) {
             match std::mem::replace(&mut pending.stage, Stage::Acting) {
-                // The cursor has perhaps moved: nobody would read these messages again.
+                // The cursor may have moved already; without this answer the client would never receive these messages.
                 Stage::Committing(pulled) => self.answer(pending, Ok(pulled.done), pulled.served_by, pulled.hops),
                 _ => self.answer(pending, Err(failure.clone()), self.me, vec![self.me]),
             }

@@ -1,7 +1,8 @@
-//! What other nodes ask of this one, as a leader or as a holder of replicas. A node asks itself in the same way.
+//! Handles the asks of other nodes, as a leader or as a holder of replicas. A node sends asks to itself in the same
+//! way.
 //!
-//! A command waits in its group's queue, then in the log, then for its acknowledgement; its waiter is found by its
-//! [`RequestKey`], so that an ask that is repeated finds the same command under way.
+//! A command waits in its group's queue, then in the log, then for its acknowledgement. Its waiter is found by its
+//! [`RequestKey`], so a repeated ask finds the command that is already under way.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -22,7 +23,8 @@ use crate::wire::client::{Ack, Action, ReadLevel};
 use crate::wire::event::TraceId;
 use crate::wire::peer::{Body, Call, Reply, RequestKey};
 
-/// Commands under way on one leader, and bytes of their contents; beyond, it says that it is overloaded.
+/// Limits of the commands under way on one leader: their number and the bytes of their contents. Beyond this, it
+/// answers `overloaded`.
 const MAX_COMMANDS: usize = 32_768;
 const MAX_COMMAND_BYTES: u64 = 256 * 1024 * 1024;
 
@@ -30,16 +32,16 @@ const MAX_COMMAND_BYTES: u64 = 256 * 1024 * 1024;
 pub(super) struct Serving {
     queues: BTreeMap<Vertex, Vec<Command>>,
     waiters: BTreeMap<RequestKey, Waiter>,
-    /// Of the contents of their commands.
+    /// Bytes of the contents of their commands.
     bytes: u64,
     /// Committed, and waiting for every member that is up.
     pub awaiting_all: Vec<AwaitingAll>,
-    /// Committed in this turn, and answered at its end.
+    /// Committed in this turn; answered at its end.
     subscribed: Vec<(u64, Waiter, Outcome)>,
     turned_away: TurnedAway,
 }
 
-/// Who is to be told.
+/// The recipient of a reply.
 #[derive(Clone, Debug)]
 pub(super) struct Asker {
     pub vertex: Vertex,
@@ -48,7 +50,7 @@ pub(super) struct Asker {
 }
 
 impl Asker {
-    /// A late copy of an ask that the same node has made again since: nobody waits for its answer any more.
+    /// Whether this is a late copy of an ask that the same node has repeated since. No one waits for its answer.
     pub fn is_older_than(&self, other: &Asker) -> bool {
         self.vertex == other.vertex && self.token < other.token
     }
@@ -58,9 +60,9 @@ pub(super) struct Waiter {
     pub asker: Asker,
     pub group: Vertex,
     pub action: Action,
-    /// Of the command's content.
+    /// Bytes of the command's content.
     pub bytes: u64,
-    /// The vertices the ask crossed, this one last.
+    /// The vertices that the ask crossed, ending with this one.
     pub hops: Vec<Vertex>,
 }
 
@@ -80,7 +82,7 @@ impl Serving {
         Some(waiter)
     }
 
-    /// The one who waits for a command that is under way.
+    /// The waiter of a command that is under way.
     fn waiter(&mut self, key: &RequestKey) -> Option<&mut Waiter> {
         match self.waiters.get_mut(key) {
             Some(waiter) => Some(waiter),
@@ -88,7 +90,7 @@ impl Serving {
         }
     }
 
-    /// Of the contents of all commands under way.
+    /// Bytes of the contents of all commands under way.
     pub(super) fn content_bytes(&self) -> u64 {
         self.bytes
     }
@@ -175,7 +177,7 @@ impl Node {
         }
     }
 
-    /// The messages of a pull are where they were asked for: the cursor moves behind them.
+    /// The asker has received the messages of a pull: moves the cursor past them.
     fn handle_advance(&mut self, asker: Asker, key: RequestKey, op: Op, action: Action, hops: Vec<Vertex>) {
         let group = self.home_of(&action);
         if let Some((asker, hops)) = self.admit_command(asker, group, key, &action, hops) {
@@ -183,7 +185,7 @@ impl Node {
         }
     }
 
-    /// Whether commands and linearizable reads are for this node; otherwise, what the one who asked is told.
+    /// Whether this node can take commands and linearizable reads of the group. The error is the reply to the asker.
     pub(super) fn check_leads(&self, home: Vertex) -> Result<(), Reply> {
         let not_leader = |leader| Err(Reply::NotLeader { leader, proposed: false });
         let Some(group) = self.groups.get(&home) else { return not_leader(self.overlay.leader_of(home)) };
@@ -193,7 +195,8 @@ impl Node {
         self.lacks_quorum(home).map_or(Ok(()), |why| Err(Reply::Unavailable { why }))
     }
 
-    /// Known at once when members are seen to be gone; raft itself would find out only by waiting.
+    /// Why the group lacks a quorum, or `None` if it has one. Lost members are detected here at once; raft would detect
+    /// them only by a timeout.
     pub(super) fn lacks_quorum(&self, home: Vertex) -> Option<String> {
         let voters = self.groups[&home].voters();
         let up = voters.iter().filter(|voter| self.is_member_up(**voter)).count();
@@ -207,7 +210,7 @@ impl Node {
         })
     }
 
-    /// Whether this very member is there, and not another incarnation in its place.
+    /// Whether exactly this member is up, and not another incarnation at its vertex.
     pub(super) fn is_member_up(&self, member: NodeId) -> bool {
         if member.vertex == self.me {
             return self.record.identity == Some(member);
@@ -215,7 +218,7 @@ impl Node {
         self.overlay.is_alive(member.vertex) && self.has_place(member)
     }
 
-    /// Whether its disk is there, as far as is known: no other incarnation has taken its place.
+    /// Whether no other incarnation is known at the member's vertex, so that its disk is assumed to exist.
     fn has_place(&self, member: NodeId) -> bool {
         self.overlay.incarnation_of(member.vertex).is_none_or(|incarnation| incarnation == member.incarnation)
     }
@@ -235,8 +238,8 @@ impl Node {
         self.enter(key, op, Waiter { asker, group, action, bytes, hops });
     }
 
-    /// Gives back who asked if the command is new, and this node can take it. Asked again, perhaps by another and over another way,
-    /// the one under way goes on for whoever asked last.
+    /// Returns the asker if the command is new and this node can take it. For a repeated ask, which may come from
+    /// another node or by another route, the command under way continues and its latest asker receives the answer.
     fn admit_command(
         &mut self,
         asker: Asker,
@@ -279,7 +282,8 @@ impl Node {
         Some((asker, hops))
     }
 
-    /// Not for a topic that this leader does not know: its refusal must come from the log, where it holds for every copy.
+    /// Whether a publish can be acknowledged with `one` here. This excludes topics that this leader does not know: that
+    /// refusal must come from the log, where it applies to every copy.
     fn may_acknowledge_one(&self, group: Vertex, action: &Action) -> bool {
         let known = |topic| {
             let group = &self.groups[&group];
@@ -288,7 +292,8 @@ impl Node {
         matches!(action, Action::Publish { ack: Ack::One, topic, .. } if known(topic))
     }
 
-    /// `ack: one`: durable in this leader's outbox, on its way into the log, and answered.
+    /// Performs `ack: one`: the publish is stored in this leader's outbox, answered when durable, and offered to the
+    /// log.
     fn take_one(&mut self, asker: Asker, key: RequestKey, action: &Action, hops: Vec<Vertex>) {
         self.counters.publishes += 1;
         if let Err(failure) =
@@ -304,7 +309,7 @@ impl Node {
         self.serving.insert_waiter(key, waiter);
     }
 
-    /// A command that nobody waits for. Returns whether there was room for it.
+    /// Queues a command without a waiter. Returns whether there was room for it.
     pub(super) fn enter_alone(&mut self, group: Vertex, op: Op) -> bool {
         let command = Command { key: self.next_key(), time: self.now.wall, op };
         let queue = self.serving.queues.entry(group).or_default();
@@ -326,7 +331,7 @@ impl Node {
         }
     }
 
-    // What came of it.
+    // Results.
 
     pub(super) fn handle_applied(
         &mut self,
@@ -355,7 +360,8 @@ impl Node {
         self.acknowledge(index, waiter, outcome);
     }
 
-    /// Whoever has subscribed goes to a replica next: it hears of the subscription before its client hears the answer.
+    /// Answers subscribes at the end of the turn. A new subscriber contacts a replica next, so the replica must receive
+    /// the subscription before the client receives the answer.
     pub(super) fn acknowledge_subscriptions(&mut self) {
         for (index, waiter, outcome) in std::mem::take(&mut self.serving.subscribed) {
             self.acknowledge(index, waiter, outcome);
@@ -376,7 +382,7 @@ impl Node {
         self.reply(&waiter.asker, reply);
     }
 
-    /// `None`: the outcome is another command's, which an asker gave the same key.
+    /// Describes an outcome. `None`: the outcome belongs to another command that an asker sent under the same key.
     fn describe(&self, home: Vertex, index: u64, action: &Action, outcome: Outcome) -> Option<Done> {
         let replicas = || home.neighbours().collect();
         Some(match (action.clone(), outcome) {
@@ -403,7 +409,7 @@ impl Node {
         })
     }
 
-    /// The members that are known to have stored the log up to `index`, home first.
+    /// The members that are known to store the log up to `index`, home first.
     fn holders_of(&self, home: Vertex, index: u64) -> Vec<Vertex> {
         let standings = self.groups[&home].standings();
         let has_it = |standing: &&Standing| standing.matched >= index && self.has_place(standing.member);
@@ -413,7 +419,7 @@ impl Node {
         crate::placement::members(home).filter(stored).collect()
     }
 
-    /// No longer the leader: what waits here goes back, for the next leader.
+    /// Returns all waiting commands and reads to their askers, for the next leader.
     pub(super) fn give_up_leading(&mut self, group: Vertex, leader: Option<Vertex>) {
         let leader = leader.filter(|leader| *leader != self.me);
         let queued: Vec<RequestKey> =
@@ -427,7 +433,7 @@ impl Node {
         self.send_reads_back(group, leader);
     }
 
-    // To this very node.
+    // Asks to this node itself.
 
     fn handle_here(&mut self, asker: Asker, key: RequestKey, action: Action, hops: Vec<Vertex>) {
         let result = match action {
@@ -455,7 +461,7 @@ pub(super) fn unknown_topic(topic: &TopicName) -> Failure {
     ErrorCode::UnknownTopic.because(format!("there is no topic `{topic}`; create it first"))
 }
 
-/// The command in an action.
+/// The command in an action, if it has one.
 pub(super) fn op_of(action: &Action) -> Option<Op> {
     Some(match action {
         Action::CreatePublisher { publisher } => Op::CreatePublisher { publisher: publisher.clone() },

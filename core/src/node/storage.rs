@@ -1,16 +1,20 @@
-//! The node's behaviour while its disk, or those of others, are full.
+//! The node's behaviour while its own disk, or another node's, is full.
 //!
-//! The engine measures ([`Space`]); here it is decided. Below its reserve a node is *full*: it takes no publishes, neither as
-//! a leader nor into its outbox, and gives the lead to a member that has room. As a follower it goes on appending out of the
-//! reserve, so that the group need not do without it. Below a quarter of the reserve it is *exhausted*: it takes no entries
-//! with publishes any more, and lags, and as a leader it takes deletions only. It reads, votes and deletes in every state, and
-//! comes back by itself. Each node tells all others its state ([`LinkState`](crate::wire::peer::LinkState)).
+//! The engine measures the disk ([`Space`]); this module decides:
 //!
-//! While a node is not well, its groups cut their logs as soon as they can: what deletion leaves is not kept there either.
+//! - Below its reserve a node is *full*. It takes no publishes, neither as a leader nor into its outbox, and hands
+//!   leadership to a member with room. As a follower it continues to append, using the reserve, so its group keeps this
+//!   member.
+//! - Below a quarter of the reserve it is *exhausted*. It takes no more entries with publishes, so it lags. As a leader
+//!   it takes only deletions.
+//! - In every state it reads, votes and deletes. It leaves the state without intervention once it has room.
 //!
-//! Promised: publishes never use up the last of a disk, neither a leader's nor a follower's. What was taken in since the last
-//! measurement counts against it, several times over, because it lies on the disk more than once for a while.
-//! A leader takes a publish only while a majority of the voters has room: a minority that is full stops nobody.
+//! Each node announces its state to all others ([`LinkState`](crate::wire::peer::LinkState)). In both states its groups
+//! truncate their logs as early as possible, so that the log does not keep deleted data either.
+//!
+//! Guarantee: publishes never use the last space of a disk, neither a leader's nor a follower's. Data accepted since
+//! the last measurement counts several times, because for a while it is on the disk more than once. A leader takes a
+//! publish only while a majority of the voters has room, so a full minority blocks nothing.
 
 use std::collections::VecDeque;
 
@@ -25,26 +29,26 @@ use crate::wire::client::{Ack, Action};
 use crate::wire::event::Event;
 use crate::wire::peer::{RaftMessage, Reply, SnapshotFrame};
 
-/// How often content may lie on a disk before it is settled: in a journal, in the log, and as a message.
+/// Most copies of a content on disk at one time: in a journal, in the log, and as a message.
 const COPIES: u64 = 3;
-/// Below this part of the reserve nothing is taken but what frees room.
+/// Below this fraction of the reserve (1/FLOOR) only commands that free room are taken.
 const FLOOR: u64 = 4;
-/// Room must exceed the reserve by this part of it before publishes are taken again.
+/// Publishes are taken again when room exceeds the reserve by this fraction (1/HYSTERESIS) of it.
 const HYSTERESIS: u64 = 8;
 
-/// This node's disk, as last measured, and what was asked of it since.
+/// The last measurement of this node's disk, and the room used since.
 pub(super) struct Storage {
-    /// Of each group.
+    /// Number of members in each group.
     members: u64,
-    /// `None`: never measured, so never full.
+    /// `None`: never measured, and therefore never full.
     space: Option<Space>,
     state: StorageState,
-    /// Batches that are not durable yet, with the room that they take.
+    /// Batches that are not durable yet: number and room.
     under_way: VecDeque<(u64, u64)>,
     under_way_bytes: u64,
-    /// The room taken by batches that became durable since the last measurement.
+    /// Room used by batches that became durable since the last measurement.
     spent: u64,
-    /// The room that this turn's inputs will take.
+    /// Room that this turn's inputs will use.
     taken: u64,
 }
 
@@ -65,7 +69,7 @@ impl Storage {
         self.state
     }
 
-    /// What is left once all is written that was taken in.
+    /// The room left once all accepted data is written.
     fn room(&self) -> u64 {
         let Some(space) = &self.space else { return u64::MAX };
         space.room().saturating_sub(self.under_way_bytes.saturating_add(self.spent).saturating_add(self.taken))
@@ -79,7 +83,7 @@ impl Storage {
         self.space.is_some_and(|space| space.stuck)
     }
 
-    /// Whether content of this size leaves more than the floor.
+    /// Whether content of this size would leave at least the floor.
     fn has_room_for(&self, bytes: u64) -> bool {
         !self.is_stuck() && self.room().saturating_sub(self.footprint(bytes)) >= self.floor()
     }
@@ -88,13 +92,13 @@ impl Storage {
         self.taken = self.taken.saturating_add(self.footprint(bytes));
     }
 
-    /// What content takes of the disk, on which other members may keep theirs.
+    /// The room that content uses on the disk, which other members may share.
     fn footprint(&self, bytes: u64) -> u64 {
         let members = self.space.map_or(1, |space| space.shared_by.clamp(1, self.members));
         bytes.saturating_mul(COPIES * members)
     }
 
-    /// The turn's writes are on their way.
+    /// Replaces the estimate of this turn by the size of its emitted batch.
     pub(super) fn handle_emitted(&mut self, batch: &WriteBatch) {
         self.taken = 0;
         if self.space.is_some() {
@@ -111,7 +115,7 @@ impl Storage {
         }
     }
 
-    /// Nothing is under way any more: the store was opened anew.
+    /// Drops the batches under way after the store was reopened.
     pub(super) fn forget_writes(&mut self) {
         (self.under_way, self.under_way_bytes) = (VecDeque::new(), 0);
     }
@@ -126,7 +130,7 @@ impl Storage {
         let (room, floor) = (self.room(), self.floor());
         let was_full = self.state != StorageState::Ok;
         let was_exhausted = self.state == StorageState::Exhausted;
-        // Once it was left, a state is entered again only with some room to spare.
+        // Hysteresis: a better state is entered only with some room to spare.
         let enough = reserve + if was_full { reserve / HYSTERESIS } else { 0 };
         let little = floor + if was_exhausted { floor / HYSTERESIS } else { 0 };
         match room {
@@ -148,18 +152,18 @@ impl Storage {
     }
 }
 
-/// Where a group can be led, as far as room goes.
+/// Which members have room to lead a group.
 pub(super) struct Room {
     /// Members with room for publishes.
     pub members: Vec<Vertex>,
-    /// This node has none, and others have.
+    /// This node has no room, and a majority has.
     pub leads_elsewhere: bool,
-    /// The home has room, or it makes no difference.
+    /// The home has room, or no majority has.
     pub home_may_lead: bool,
 }
 
 impl Node {
-    /// What this node's disk leaves it to do.
+    /// The state of this node's disk.
     pub fn storage_state(&self) -> StorageState {
         self.storage.state()
     }
@@ -169,7 +173,7 @@ impl Node {
         self.review_storage();
     }
 
-    /// Tells of another state, once.
+    /// Updates the state and reports a change once.
     pub(super) fn review_storage(&mut self) {
         let state = self.storage.next_state();
         if state == self.storage.state {
@@ -180,21 +184,21 @@ impl Node {
         let free_bytes = self.storage.room();
         self.observe(Event::StorageState { state, free_bytes, reserve_bytes: reserve }, None);
         self.groups.values_mut().for_each(|group| group.save_room(state != StorageState::Ok));
-        // Who is full hands its leads over; who has room again may get them back.
+        // A full node hands over leadership; a node with room again may get it back.
         self.look_after_members_soon();
     }
 
-    /// Whether a member's disk has room for publishes, by what it says of itself.
+    /// Whether a member's disk has room for publishes, according to its own announcement.
     pub(super) fn has_room(&self, vertex: Vertex) -> bool {
         self.storage_at(vertex) == Some(StorageState::Ok)
     }
 
-    /// `None`: it is out of sight.
+    /// `None`: the vertex is not visible.
     fn storage_at(&self, vertex: Vertex) -> Option<StorageState> {
         if vertex == self.me { Some(self.storage.state) } else { self.overlay.storage_of(vertex) }
     }
 
-    /// Whether a group that this node leads should be led by another: by one with room, of whom there are enough.
+    /// Whether another member should lead this group: this node lacks room, and a majority has room.
     fn should_lead_elsewhere(&self, home: Vertex) -> bool {
         self.storage.state != StorageState::Ok && self.majority_has_room(home)
     }
@@ -213,13 +217,13 @@ impl Node {
         roomy > voters.len() / 2
     }
 
-    // The leader.
+    // The leader's part.
 
-    /// What stands in the way of a command, as the one who asked is told it.
+    /// The reply to a command that lacks disk space somewhere. `None`: there is room.
     pub(super) fn lacks_storage(&self, home: Vertex, action: &Action, hops: &[Vertex]) -> Option<Reply> {
         let full = match action {
             Action::Publish { ack, content, .. } => self.lacks_room_to_publish(home, *ack, content.len() as u64)?,
-            // They free room, and take next to none.
+            // They free room and use almost none.
             Action::DeleteTopic { .. } | Action::Unsubscribe { .. } => return None,
             Action::DeletePublisher { .. } | Action::DeleteSubscriber { .. } => return None,
             _ if self.storage.state == StorageState::Exhausted => vec![self.me],
@@ -233,12 +237,12 @@ impl Node {
         Some(Reply::Answer(self.answer_with(hops.to_vec(), Err(storage_full(&full)))))
     }
 
-    /// The nodes that are too full for it, if it cannot be taken.
+    /// The full nodes that prevent a publish, or `None` if it can be taken.
     fn lacks_room_to_publish(&self, home: Vertex, ack: Ack, bytes: u64) -> Option<Vec<Vertex>> {
         if self.bugs.has(Bug::PublishesIgnoreTheReserve) {
             return None;
         }
-        // Everything under way here is on its way to this disk, and perhaps to others beside it on the same one.
+        // Everything under way here will be written to this disk, and perhaps also by other nodes on the same disk.
         let under_way = self.serving.content_bytes() + bytes;
         if self.storage.state != StorageState::Ok || !self.storage.has_room_for(under_way) {
             return Some(self.full_members(home, &[StorageState::Full, StorageState::Exhausted], true));
@@ -253,7 +257,7 @@ impl Node {
             return None;
         }
         let full = self.full_members(home, &[StorageState::Full, StorageState::Exhausted], false);
-        // Nobody is full: then voters are out of sight, which is not for here.
+        // No member is full: then voters are unreachable, which is handled elsewhere.
         (!full.is_empty()).then_some(full)
     }
 
@@ -264,22 +268,22 @@ impl Node {
         placement::members(home).filter(is_full).collect()
     }
 
-    /// Keeps a publish that was taken in this turn in mind until its batch is counted.
+    /// Counts a publish of this turn until its batch is emitted.
     pub(super) fn take_room(&mut self, bytes: u64) {
         self.storage.take(bytes);
     }
 
-    /// A publish for this node's outbox.
+    /// The failure for a publish that finds no room in this node's outbox.
     pub(super) fn lacks_room_in_outbox(&self, bytes: u64) -> Option<Failure> {
         let ignores = self.bugs.has(Bug::PublishesIgnoreTheReserve);
         let lacks = !ignores && (self.storage.state != StorageState::Ok || !self.storage.has_room_for(bytes));
         lacks.then(|| storage_full(&[self.me]))
     }
 
-    // The follower.
+    // The follower's part.
 
-    /// Takes out of a leader's message what this disk has no room for: from the first entry with a publish on, or all of
-    /// it while a write waits for room. The member lags, and is sent the rest again.
+    /// Drops the entries of a leader's message for which this disk has no room: from the first entry with a publish on,
+    /// or all of them while a write waits for room. The member then lags, and the leader sends the rest again.
     pub(super) fn trim_to_room(&mut self, message: &mut RaftMessage) {
         if message.entries.is_empty() || self.storage.space.is_none() {
             return;
@@ -296,7 +300,7 @@ impl Node {
         self.storage.take(message.entries.iter().map(|entry| entry.data.len() as u64).sum());
     }
 
-    /// Whether a piece of a snapshot finds room. One that does not is asked for again.
+    /// Whether there is room for a piece of a snapshot. A piece without room is requested again.
     pub(super) fn has_room_for_snapshot(&mut self, frame: &SnapshotFrame) -> bool {
         let SnapshotFrame::Messages { messages, .. } = frame else { return true };
         let bytes = messages.iter().map(|message| message.content.len() as u64).sum();
@@ -308,7 +312,7 @@ impl Node {
     }
 }
 
-/// An entry that cannot be read may be one.
+/// Whether an entry contains a publish. An unreadable entry counts as one.
 fn holds_publish(entry: &LogEntry) -> bool {
     let is_publish = |op: &Op| matches!(op, Op::Publish { .. });
     match entry.kind {

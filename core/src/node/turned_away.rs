@@ -1,7 +1,7 @@
-//! Asks that were answered with "not by me, and nothing was done", and of which a copy may still come.
+//! Asks that were rejected with "not by this node; nothing was done", and of which a copy may still arrive.
 //!
-//! A frame can come twice, or late. When the first copy of an ask was turned away, its origin may have told its client already that
-//! nothing was done; a later copy must not do it after all. (The origin's own next ask has another token.)
+//! A frame can arrive twice or late. Once the first copy of an ask was rejected, its origin may have reported to its
+//! client that nothing was done, so a later copy must not be performed. (The origin's own next ask has another token.)
 
 use std::collections::{BTreeSet, VecDeque};
 
@@ -9,13 +9,13 @@ use super::queues::Queue;
 use super::serve::Asker;
 use crate::cube::Vertex;
 
-/// The newest so many are known. A copy of one before them would be taken.
+/// How many of the newest rejected asks are remembered. A copy of an older one would be performed.
 const REMEMBERED: usize = 4_096;
 
 #[derive(Default)]
 pub(super) struct TurnedAway {
     known: BTreeSet<(Vertex, u64)>,
-    /// All of `known`, the oldest first.
+    /// All of `known`, oldest first.
     order: VecDeque<(Vertex, u64)>,
 }
 

@@ -1,30 +1,30 @@
 //! Whether the groups of which this node is a member take publishes now.
 //!
-//! Decided from what the node sees at this moment: who of the voters is alive, and who leads. It may be wrong for as long as a
-//! silent node is not noticed ([`SILENCE_LIMIT`](crate::overlay::links::SILENCE_LIMIT)); a group that is called usable and is
-//! disturbed no further takes a publish within the time that every request has.
+//! The result uses only what the node sees at this moment: the live voters and the leader. It can be wrong until a
+//! silent node is detected ([`SILENCE_LIMIT`](crate::overlay::links::SILENCE_LIMIT)). A group reported as usable takes
+//! a publish within the deadline of every request, unless it is disturbed further.
 
 use super::Node;
 use crate::cube::Vertex;
 use crate::wire::usability::Obstacle;
 
-/// What a member sees of its group.
+/// A member's view of its group.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Usability {
-    /// Voters that this node can reach, itself included if it votes.
+    /// Number of voters that this node can reach, itself included if it votes.
     pub voters_up: u32,
-    /// The majority of the voters.
+    /// Size of a majority of the voters.
     pub voters_needed: u32,
     /// `None`: the group takes publishes.
     pub obstacle: Option<Obstacle>,
 }
 
 impl Node {
-    /// Of a group of which this node is a member.
+    /// The usability of a group of which this node is a member. Panics for another group.
     pub fn usability(&self, home: Vertex) -> Usability {
         let voters = self.groups[&home].voters();
         let voters_up = voters.iter().filter(|voter| self.is_member_up(**voter)).count() as u32;
-        // A member that was not told of anything yet knows no voters, and takes the leader's word.
+        // A member without a configuration yet knows no voters and relies on the leader.
         let voters_needed = if voters.is_empty() { 0 } else { voters.len() as u32 / 2 + 1 };
         let obstacle = if self.is_silent() {
             Some(Obstacle::NodeFailed)

@@ -1,7 +1,7 @@
-//! What can be seen: the cluster, one node, where a topic is and how its holders stand, which topics there are.
+//! Read-only views: the cluster, one node, the location and holders of a topic, and the list of topics.
 //!
-//! The last two are gathered: each holder, or each group, is asked as soon as it can be reached; those that do not answer in time
-//! are named as missing.
+//! The last two are gathered: each holder or group is asked as soon as it is reachable. Missing answers are shown:
+//! `locate` reports such holders as not alive, and `topics` lists such groups as missing.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -20,14 +20,14 @@ use crate::wire::answer::{
 };
 use crate::wire::peer::{Body, Call, Reply};
 
-/// Those who have not answered by then are missing from the answer.
+/// Time limit of a gathering.
 const GATHER: Duration = Duration::from_millis(1000);
 
 pub(super) struct Gathering {
     what: What,
-    /// The holders, or groups, of which nobody could be reached yet.
+    /// The holders or groups that are not asked yet because they are not reachable.
     unasked: BTreeSet<Vertex>,
-    /// Asked and not answered yet.
+    /// Asks without an answer yet, by vertex, with their tokens.
     outstanding: BTreeMap<Vertex, u64>,
     until: Instant,
 }
@@ -38,7 +38,8 @@ enum What {
 }
 
 impl Gathering {
-    /// One holder that says where a topic is will do, and those who are away are not waited for; of the topics, every group has some.
+    /// Whether the gathering can end. A location needs one holder and does not wait for unreachable ones; the topics
+    /// need every group.
     fn is_complete(&self, now: Instant) -> bool {
         let has_all = match &self.what {
             What::Location { holdings, .. } => !holdings.is_empty(),
@@ -66,7 +67,7 @@ impl Node {
         gathering
     }
 
-    /// Goes on with a gathering, and ends it when nothing is lacking, or its time is up.
+    /// Continues a gathering. Ends it when it is complete or its time has passed.
     pub(super) fn gather(&mut self, number: u64) {
         let Some(pending) = self.requests.pending.get_mut(&number) else { return };
         let Stage::Gathering(mut gathering) = std::mem::replace(&mut pending.stage, Stage::NotBegun) else { return };
@@ -78,7 +79,7 @@ impl Node {
         }
     }
 
-    /// Asks those who were not asked yet and can be reached now.
+    /// Asks those that are reachable now and not asked yet.
     fn ask_in_reach(&mut self, number: u64, gathering: &mut Gathering) {
         for about in std::mem::take(&mut gathering.unasked) {
             let ask = match &gathering.what {
@@ -101,7 +102,7 @@ impl Node {
         }
     }
 
-    /// `about`: the vertex that the answer will be filed under.
+    /// `about`: the vertex under which the answer is stored.
     fn ask_for(&mut self, number: u64, about: Vertex, to: Vertex, call: Call) -> u64 {
         let token = self.next_token();
         self.expect_reply(token, Purpose::Gather(number, about));
@@ -189,6 +190,7 @@ impl Node {
         vertex == self.me || self.overlay.is_alive(vertex)
     }
 
+    /// The cluster as this node sees it.
     pub fn cluster_view(&self) -> ClusterView {
         let dimension = self.me.dimension();
         let nodes = dimension
@@ -208,6 +210,7 @@ impl Node {
         if self.overlay.is_alive(node) { self.overlay.state_of(node) } else { NodeState::Failed }
     }
 
+    /// The status of this node.
     pub fn status(&self) -> NodeStatus {
         let frames = self.overlay.counters();
         NodeStatus {

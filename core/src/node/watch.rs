@@ -1,4 +1,4 @@
-//! Clients' connections as core sees them: what waits to leave for each, and which events it watches.
+//! Client connections: the bytes queued for each, and the events that each watches.
 
 use super::Node;
 use super::queues::Queue;
@@ -6,13 +6,14 @@ use crate::io::{ConnectionId, Dismissal, Effect};
 use crate::wire::answer::ServerFrame;
 use crate::wire::event::{Event, EventKind, TraceId, WatchEvent};
 
-/// A client that lets so much pile up (in [`ServerFrame::weight`]) does not read: its connection is closed.
+/// Most bytes queued for one client, by [`ServerFrame::weight`]. Beyond this, its connection is closed because it does
+/// not read.
 const MAX_QUEUED: u64 = 32 * 1024 * 1024;
-/// When so much waits for all clients together, the connection that lets most wait is closed.
+/// Most bytes queued for all clients together. Beyond this, the connection with the most queued bytes is closed.
 const MAX_QUEUED_BY_ALL: u64 = 96 * 1024 * 1024;
-/// Connections; one more is closed at once. (A node's owner may allow fewer.)
+/// Most connections; a further one is closed at once. The operator of a node can set a lower limit.
 const MAX_CLIENTS: usize = 65_536;
-/// Deliveries to a client pause while so much waits to leave for it, and events for it are left out.
+/// With this many bytes queued for a client, deliveries to it pause and its events are dropped.
 pub(super) const PAUSE_AT: u64 = 1024 * 1024;
 
 #[derive(Default)]
@@ -22,7 +23,7 @@ pub(super) struct Client {
 }
 
 struct Watch {
-    /// Empty: all.
+    /// Empty: all kinds.
     kinds: Vec<EventKind>,
     sample: u32,
     frequent_seen: u32,
@@ -104,7 +105,7 @@ impl Node {
         ]
     }
 
-    /// Whether deliveries to this client must wait until it has read some.
+    /// Whether deliveries to this client must pause until it has read some data.
     pub(super) fn is_slow(&self, connection: ConnectionId) -> bool {
         self.clients.get(&connection).is_none_or(|client| client.queued >= PAUSE_AT)
     }
@@ -116,7 +117,7 @@ impl Node {
         }
     }
 
-    /// Whether anybody would see a frequent event: they cost something to make.
+    /// Whether a frequent event has any recipient. Creating such events has a cost.
     pub(super) fn observes_frequent(&self) -> bool {
         self.config.observe_all || !self.watchers.is_empty()
     }

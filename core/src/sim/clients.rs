@@ -1,4 +1,5 @@
-//! The simulated clients: they carry out the workload's steps on the cluster, one after the other each, and write the history.
+//! The simulated clients. Each executes the workload's steps on the cluster one after another, and all record the
+//! history.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -13,9 +14,9 @@ use crate::time::Instant;
 use crate::wire::answer::{Answer, Delivery, Done, EndReason, ErrorCode, Failure, ServerFrame};
 use crate::wire::client::{Action, RequestId};
 
-/// A client that waits longer than it has a mind to goes away; nodes answer within 5 s unless they hang.
+/// How long a client waits for an answer before it disconnects. Nodes answer within 5 s unless they hang.
 const PATIENCE_MS: std::ops::Range<u64> = 500..9_000;
-/// Now and then a reader asks so often at once, without waiting, and looks at the first answer only.
+/// Number of requests that a reader occasionally sends at once, without waiting. It uses only the first answer.
 const BURST: u32 = 20;
 
 pub(super) struct Clients {
@@ -23,9 +24,9 @@ pub(super) struct Clients {
     pub history: History,
     random: fastrand::Rng,
     drivers: Vec<Driver>,
-    /// Whose each connection is, and the session on it.
+    /// The client of each connection, and the session on it.
     connections: BTreeMap<ConnectionId, Use>,
-    /// The workload is over: nothing new is begun.
+    /// The workload is over: nothing new starts.
     resting: bool,
 }
 
@@ -67,7 +68,7 @@ impl Clients {
         }
     }
 
-    /// What is under way is given up; sessions stay, and go on being delivered to.
+    /// Abandons all operations under way. Sessions remain and receive further deliveries.
     pub fn rest(&mut self, cluster: &mut Cluster) {
         self.resting = true;
         for index in 0..self.drivers.len() {
@@ -78,7 +79,7 @@ impl Clients {
         }
     }
 
-    /// When the next client has something to do.
+    /// When the next client has an action due.
     pub fn due(&self) -> Option<Instant> {
         let due = |driver: &Driver| match driver.doing {
             Doing::Pausing { until, .. } => Some(until),
@@ -88,7 +89,7 @@ impl Clients {
         self.drivers.iter().filter_map(due).min()
     }
 
-    /// Everybody whose time has come does the next thing.
+    /// Runs the next action of every client that is due.
     pub fn act(&mut self, cluster: &mut Cluster) {
         let now = cluster.now();
         for index in 0..self.drivers.len() {
@@ -118,7 +119,7 @@ impl Clients {
         let Step { node, new_connection, action, .. } = step;
         let operation = Operation { client, node, action: action.clone(), invoked: now, answered: None };
         if cluster.node(node).is_none() {
-            // Nobody listens: the connection is refused at once.
+            // No process listens, so the connection is refused at once.
             let failure = ErrorCode::NodeFailed.because("connection refused");
             let answered = Some(Answered { at: now, served_by: node, hops: Vec::new(), result: Err(failure) });
             self.workload.handle_outcome(&Operation { answered, ..operation });
@@ -158,7 +159,7 @@ impl Clients {
         }
     }
 
-    /// Takes what has come for clients. Gives the connections with news that are somebody else's.
+    /// Processes the frames that arrived for clients. Returns the touched connections that belong to others.
     pub fn hear(&mut self, cluster: &mut Cluster) -> BTreeSet<ConnectionId> {
         let (own, others) =
             cluster.take_touched().into_iter().partition(|touched| self.connections.contains_key(touched));
@@ -236,7 +237,7 @@ impl Clients {
         }
     }
 
-    /// The connection is gone, or the client goes: an answer that has not come never will.
+    /// Handles a lost or abandoned connection. Its missing answer will never arrive.
     fn lose(&mut self, cluster: &mut Cluster, connection: ConnectionId) {
         cluster.disconnect_client(connection);
         let Some(Use { session, .. }) = self.connections.remove(&connection) else { return };
@@ -270,14 +271,14 @@ impl Clients {
         self.workload.handle_session_end(client, &topic, end);
     }
 
-    /// The node says that the session is over.
+    /// Handles the node's notice that the session has ended.
     fn handle_end(&mut self, cluster: &mut Cluster, connection: ConnectionId, reason: EndReason) {
         let Some(Use { session: Some(session), .. }) = self.connections.remove(&connection) else { return };
         cluster.disconnect_client(connection);
         let end = match reason {
             EndReason::TopicDeleted => SessionEnd::TopicDeleted,
             EndReason::Unsubscribed => SessionEnd::Left,
-            // It is taken up again, like one whose connection broke.
+            // The client subscribes again, as after a broken connection.
             EndReason::Unreadable => SessionEnd::Closed,
         };
         self.end_session(session, cluster.now(), end);
@@ -305,7 +306,7 @@ impl Clients {
     }
 }
 
-/// A read that changes nothing.
+/// Whether this is a read without effects.
 fn asks_for_more(action: &Action) -> bool {
     matches!(action, Action::Pull { commit: false, .. })
 }

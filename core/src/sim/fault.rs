@@ -1,4 +1,4 @@
-//! What can go wrong, as data: each fault begins at a time, lasts for a while, and ends by itself.
+//! Faults as data. Each fault begins at a time, lasts for a while and then ends.
 
 use std::collections::BTreeSet;
 
@@ -10,58 +10,66 @@ use super::network::EdgeConditions;
 use crate::cube::{Dimension, Vertex};
 use crate::wire::client::{LinkConditions, StopMode};
 
-/// One thing that goes wrong.
+/// One fault.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Fault {
-    /// The process dies at once (SIGKILL); it is started again at the end.
+    /// The process is killed (SIGKILL) and restarted at the end.
     Kill { node: Vertex },
-    /// The machines lose power: what was not synced is gone, and the last write may be torn.
+    /// The machines lose power: unsynced data is lost, and the last write may be torn. The processes restart at the
+    /// end.
     Power { nodes: Vec<Vertex> },
-    /// The process is stopped (SIGSTOP) and goes on at the end; its sockets stand.
+    /// The process is stopped (SIGSTOP) and continues at the end. Its sockets stay open.
     Hang { node: Vertex },
-    /// The process dies and its disk is lost. Done only while a quorum's disks survive it.
+    /// The process is killed and its disk is lost. Only done while a quorum of disks survives.
     Wipe { node: Vertex },
-    /// The process dies, and a bit of a row on its disk turns over, or files of its folder are lost; it is started anew. Done only where a wipe would be.
+    /// The process is killed, and either a bit of a row on its disk flips or files of its folder are lost. It restarts
+    /// at the end. Only done if a wipe would be permitted.
     Damage { node: Vertex, row: DamagedRow },
-    /// A bit of a row of messages turns over on the disk of a node that runs on. Done only where a wipe would be.
+    /// A bit of a row of messages flips on the disk of a running node. Only done if a wipe would be permitted.
     Rot { node: Vertex },
-    /// The disk has so many bytes of room left until the end: none, if somebody else has filled it; otherwise what is
-    /// published fills it.
+    /// The disk has only `left` bytes of room until the end. 0: other data has filled it; otherwise publishes fill it.
     FullDisk {
         node: Vertex,
         #[serde(default)]
         left: u32,
     },
-    /// Every write and every read takes so long, microseconds.
+    /// Every write and every read takes `delay_us` microseconds.
     SlowDisk { node: Vertex, delay_us: u32 },
-    /// The wall clock is wrong by so much until the end, microseconds.
+    /// The wall clock is wrong by `by_us` microseconds until the end.
     Clock { node: Vertex, by_us: i64 },
-    /// These directions of edges swallow frames.
+    /// These directions of edges drop all frames.
     Cut { edges: Vec<(Vertex, Vertex)> },
-    /// No frame passes between these vertices and the others; `one_way`: none from these to the others.
+    /// No frame passes between these vertices and the others. With `one_way`, only frames from these to the others are
+    /// dropped.
     Partition { side: Vec<Vertex>, one_way: bool },
-    /// The connections between neighbours break, with what was on its way, and are made anew.
+    /// The connections between neighbours break with the frames in transit, and are then established again.
     Break { edges: Vec<(Vertex, Vertex)> },
-    /// These directions of edges delay, lose, double, reorder or alter frames.
+    /// These directions of edges delay, lose, duplicate, reorder or alter frames.
     Degrade { edges: Vec<(Vertex, Vertex)>, conditions: EdgeConditions },
-    /// The node is asked to fail (`stop_node`).
+    /// The node is requested to fail (`stop_node`).
     Stop { node: Vertex, mode: StopMode },
-    /// The node is asked to treat an edge badly (`set_link`).
+    /// The node is requested to degrade an edge (`set_link`).
     Link { from: Vertex, to: Vertex, conditions: LinkConditions },
-    /// The clients of a node lose their connections, and perhaps the answers on them.
+    /// The clients of a node lose their connections, and possibly the answers on them.
     Clients { node: Vertex },
 }
 
+/// The target of [`Fault::Damage`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum DamagedRow {
+    /// A row of messages.
     Message,
+    /// The last good log entry.
     LogTail,
+    /// Any row.
     Any,
-    /// No row, but files of the folder: the mark, the journals, or both.
+    /// The folder's mark file, instead of a row.
     Mark,
+    /// The folder's journals.
     Journals,
+    /// Both.
     MarkAndJournals,
 }
 
@@ -78,7 +86,7 @@ impl DamagedRow {
     }
 }
 
-/// The kinds of faults, as they are chosen and counted.
+/// The kinds of faults, used to choose and count them.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FaultClass {
@@ -101,6 +109,7 @@ pub enum FaultClass {
 }
 
 impl FaultClass {
+    /// All classes.
     pub const ALL: &[FaultClass] = &[
         FaultClass::Kill,
         FaultClass::Power,
@@ -120,6 +129,7 @@ impl FaultClass {
         FaultClass::Clients,
     ];
 
+    /// The name used in scenario files and on the command line.
     pub fn name(self) -> &'static str {
         match self {
             FaultClass::Kill => "kill",
@@ -141,7 +151,7 @@ impl FaultClass {
         }
     }
 
-    /// What it is, in a few words.
+    /// A short description.
     pub fn about(self) -> &'static str {
         match self {
             FaultClass::Kill => "a process is killed and restarted",
@@ -170,7 +180,7 @@ impl std::fmt::Display for FaultClass {
     }
 }
 
-/// There is no such class.
+/// The error for an unknown class name.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 #[error("there is no fault class `{0}`; the classes are: {names}", names = FaultClass::ALL.iter().map(|class| class.name()).collect::<Vec<_>>().join(", "))]
 pub struct UnknownFaultClass(pub String);
@@ -185,6 +195,7 @@ impl std::str::FromStr for FaultClass {
 }
 
 impl Fault {
+    /// The fault's class.
     pub fn class(&self) -> FaultClass {
         match self {
             Fault::Kill { .. } => FaultClass::Kill,
@@ -206,7 +217,7 @@ impl Fault {
         }
     }
 
-    /// The vertices that it names.
+    /// The vertices that the fault names.
     pub fn places(&self) -> Vec<Vertex> {
         match self {
             Fault::Kill { node }
@@ -228,7 +239,7 @@ impl Fault {
         }
     }
 
-    /// A fault of this class, somewhere.
+    /// Draws a fault of this class at a random place.
     pub fn draw(class: FaultClass, dimension: Dimension, random: &mut fastrand::Rng) -> Fault {
         let node = any_vertex(dimension, random);
         match class {
@@ -334,7 +345,8 @@ fn any_vertex(dimension: Dimension, random: &mut fastrand::Rng) -> Vertex {
     dimension.vertices().nth(index as usize).expect("the index is below the cube's size")
 }
 
-/// Half of the times one or few, otherwise any subset; never none.
+/// Draws a set of vertices: half of the time about a quarter of all, a quarter of the time about half, otherwise all.
+/// It has at least one.
 fn some_vertices(dimension: Dimension, random: &mut fastrand::Rng) -> Vec<Vertex> {
     let share = pick(&[4, 4, 2, 1], random);
     let mut chosen: BTreeSet<Vertex> = dimension.vertices().filter(|_| random.u8(..4) < 4 / share).collect();
@@ -342,7 +354,7 @@ fn some_vertices(dimension: Dimension, random: &mut fastrand::Rng) -> Vec<Vertex
     chosen.into_iter().collect()
 }
 
-/// Directions of a few edges; an edge often in both.
+/// Draws up to four edges, each in one direction or, half of the time, in both.
 fn some_edges(dimension: Dimension, random: &mut fastrand::Rng) -> Vec<(Vertex, Vertex)> {
     let mut edges = BTreeSet::new();
     for _ in 0..random.u8(1..=4) {

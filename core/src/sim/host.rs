@@ -9,10 +9,10 @@ use crate::node::Node;
 use crate::store::{ReadId, Space};
 use crate::time::Instant;
 
-/// What a process asked of its disk, and has not got yet.
+/// A disk operation that a process has requested and that is not finished.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum DiskJob {
-    /// The batch of this number.
+    /// Write the batch of this number.
     Write(u64),
     Read(ReadId),
     Reopen {
@@ -20,7 +20,7 @@ pub(super) enum DiskJob {
     },
 }
 
-/// The process that asked cannot go on.
+/// The requesting process cannot continue.
 pub(super) struct MustEnd;
 
 enum JobFailed {
@@ -38,29 +38,29 @@ impl From<WriteFailed> for JobFailed {
 }
 
 pub(super) struct Host {
-    /// `None`: the process was killed.
+    /// `None`: the process does not run.
     pub node: Option<Node>,
     pub disk: Disk,
     pub disk_delay: Duration,
-    /// Like a storage thread: while it syncs, more comes, and goes into the next sync together.
+    /// Operations that arrive during a sync. They go into the next sync together, as with a storage thread.
     pub queued: Vec<DiskJob>,
     pub in_service: Vec<DiskJob>,
-    /// What reached the process and waits for its next turn, which is on the agenda when this is not empty.
+    /// Inputs for the next turn of the process. If there are any, the turn is on the agenda.
     pub gathered: Vec<Input>,
     pub peers_allowed: bool,
-    /// Counts processes, so that what was meant for one that is gone is not given to the next.
+    /// Counts processes, so that events for an ended process do not reach the next one.
     pub life: u64,
-    /// The process is stopped until then; what arrives waits.
+    /// The process is stopped until then; its inputs wait.
     pub hung_until: Option<Instant>,
-    /// How wrong the wall clock is, microseconds.
+    /// Error of the wall clock in microseconds.
     pub clock_error_us: i64,
-    /// The earliest wake-up that is on the agenda.
+    /// The earliest wake-up on the agenda.
     pub wakes_at: Option<Instant>,
-    /// The disk was filled by somebody else: that nothing finds room is nobody's fault here.
+    /// Other data has filled the disk, so a write without room is no fault of the nodes.
     pub filled_from_outside: bool,
-    /// What the process was last told of the room on its disk, where that is limited.
+    /// The last measurement that was reported to the process, if its disk is limited.
     pub told_space: Option<Space>,
-    /// Why the last start was refused: its disk is damaged beyond what a node mends by itself.
+    /// Why the last start was refused: the disk has damage that a node cannot repair.
     pub refused: Option<String>,
 }
 
@@ -84,7 +84,7 @@ impl Host {
         }
     }
 
-    /// The process is gone, with its memory and what it had asked of the disk.
+    /// Ends the process. Its memory and its unfinished disk operations are lost.
     pub fn end_process(&mut self, random: &mut fastrand::Rng) -> Result<(), Undetected> {
         self.node = None;
         self.life += 1;
@@ -97,13 +97,13 @@ impl Host {
         self.disk.crash(random).map(|_| ())
     }
 
-    /// Whether the jobs in service empty the disk, on request.
+    /// Whether the operations in service include a requested wipe.
     pub fn loses_disk(&self) -> bool {
         self.in_service.iter().any(|job| matches!(job, DiskJob::Reopen { wipe: true }))
     }
 
-    /// The jobs in service are done, but for those that find no room: these stay in service, and reads overtake them.
-    /// `Err`: the process must end.
+    /// Finishes the operations in service. Writes without room stay in service, and reads overtake them. `Err`: the
+    /// process must end.
     pub fn finish_jobs(&mut self) -> Result<Vec<Input>, MustEnd> {
         let mut inputs = Vec::new();
         for job in std::mem::take(&mut self.in_service) {
@@ -142,11 +142,11 @@ impl Host {
         }
     }
 
-    /// Measures a disk whose room is limited, or was: what the process is told. Others are endless, and nobody measures.
+    /// Measures a disk that is or was limited, for the process. Other disks count as endless and are not measured.
     pub fn measure(&mut self) -> Option<Input> {
         let space = self.disk.space();
         if self.disk.is_limited() || self.told_space.is_some() {
-            // A write that still waits will find room: that has to be told too.
+            // A waiting write will find room. The process must learn this too.
             self.told_space = (self.disk.is_limited() || space.stuck).then_some(space);
             return Some(Input::StorageMeasured { space });
         }

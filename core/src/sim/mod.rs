@@ -1,19 +1,20 @@
-//! A whole cluster in one thread and in virtual time: the same [`Node`](crate::node::Node)s, with disks and a network that are
-//! simulated, with clients that do anything and faults that break everything.
+//! Simulation of a whole cluster in one thread and in virtual time. It runs the real [`Node`](crate::node::Node)s on a
+//! simulated network and simulated disks, with a random workload of clients and random faults.
 //!
-//! Runs natively and in the browser; the same seed gives the same run. Time jumps from one thing that happens to the next.
+//! It runs natively and in the browser. The same seed gives the same run. Time advances directly from one event to the
+//! next.
 //!
-//! | file | what |
+//! | module | content |
 //! |---|---|
-//! | `scenario` | what a run is made of, as data; what a seed draws from it |
+//! | `scenario` | the description of a run, as data; the plan that a seed draws from it |
 //! | `simulation` | one run, step by step: clients and faults, healing, the evidence |
-//! | `cluster`, `host` | nodes, their clock, and all that is on its way between them; one machine |
-//! | `network`, `disk` | what happens to a frame on an edge; what a crash or a flipped bit makes of a disk |
-//! | `fault`, `nemesis` | what can go wrong, as data; who does it, and ends it |
-//! | `clients` | who carries out the workload and writes the history |
-//! | `recovery` | healing, and what must come back by itself |
-//! | `traffic`, `scale` | what frames were for; how routing, news of failures and leadership grow with the cube |
-//! | `report`, `shrink`, `trace` | what came of it; the shortest run that still fails; a run in a file |
+//! | `cluster`, `host` | the nodes, their clock and everything in transit between them; one machine |
+//! | `network`, `disk` | the effect of an edge on a frame; the effect of a crash or a flipped bit on a disk |
+//! | `fault`, `nemesis` | the possible faults, as data; their execution and end |
+//! | `clients` | execution of the workload, and its history |
+//! | `recovery` | healing, and the checks that the cluster recovers by itself |
+//! | `traffic`, `scale` | frames by purpose; growth of routing, failure news and leadership costs with the cube |
+//! | `report`, `shrink`, `trace` | the result of a run; the shortest run that still fails; a run in a file |
 
 mod clients;
 mod cluster;

@@ -1,4 +1,4 @@
-//! Breaks things as planned, and ends each fault when its time is up.
+//! Executes the planned faults and ends each when its time has passed.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -21,11 +21,11 @@ pub(super) struct Nemesis {
     plan: Vec<Planned>,
     next: usize,
     began: Instant,
-    /// Faults that go on, by their end.
+    /// Faults under way, by their end.
     active: BTreeMap<(Instant, usize), Fault>,
-    /// Identities whose disk was lost or damaged: what they promised may be forgotten.
+    /// Identities whose disk was lost or damaged. Their votes and acknowledgements may be forgotten.
     lost: BTreeSet<NodeId>,
-    /// What took effect.
+    /// Number of faults that took effect, by class.
     pub counts: BTreeMap<FaultClass, u64>,
     pub disk_losses: Vec<DiskLoss>,
     pub story: Vec<(Instant, String)>,
@@ -51,7 +51,7 @@ impl Nemesis {
         [begins, ends].into_iter().flatten().min()
     }
 
-    /// Ends what is over, begins what is due.
+    /// Ends and begins the faults that are due.
     pub fn act(&mut self, cluster: &mut Cluster) {
         let now = cluster.now();
         while let Some(entry) = self.active.first_entry().filter(|entry| entry.key().0 <= now) {
@@ -69,7 +69,7 @@ impl Nemesis {
         }
     }
 
-    /// Ends everything, and asks nodes to be well that were asked not to be.
+    /// Ends all faults and recovers the nodes that were requested to fail.
     pub fn heal(&mut self, cluster: &mut Cluster) {
         self.next = self.plan.len();
         for (_, fault) in std::mem::take(&mut self.active) {
@@ -85,7 +85,7 @@ impl Nemesis {
         self.story.push((cluster.now(), "all faults are healed".into()));
     }
 
-    /// A node that cannot start because of its damaged disk gets an empty one, as its operator would do.
+    /// Gives an empty disk to each node whose damaged disk refuses the start, as its operator would do.
     pub fn replace_refused(&mut self, cluster: &mut Cluster) {
         for node in cluster.dimension().vertices() {
             if let Some(why) = cluster.refused(node).map(ToOwned::to_owned) {
@@ -97,7 +97,7 @@ impl Nemesis {
         }
     }
 
-    /// `false`: it makes no sense now, or would break what the promises rest on.
+    /// Begins a fault. `false`: it has no effect now, or would violate the fault model of the guarantees.
     fn begin(&mut self, cluster: &mut Cluster, fault: &Fault, ends: Instant) -> bool {
         let now = cluster.now();
         let runs = |cluster: &Cluster, node: &Vertex| cluster.node(*node).is_some();
@@ -207,7 +207,7 @@ impl Nemesis {
         }
     }
 
-    /// Starts a process, unless another fault keeps it down.
+    /// Starts a process unless another fault keeps it down.
     fn revive(&mut self, cluster: &mut Cluster, node: Vertex) {
         let kept_down = self.still(|fault| match fault {
             Fault::Kill { node: at } | Fault::Wipe { node: at } | Fault::Damage { node: at, .. } => *at == node,
@@ -223,7 +223,7 @@ impl Nemesis {
         self.active.values().any(such)
     }
 
-    /// A damaged disk was lost already, as far as votes go; now it is also empty.
+    /// Replaces a damaged disk by an empty one. Its votes already counted as lost.
     fn replace_disk(&mut self, cluster: &mut Cluster, node: Vertex) {
         cluster.wipe(node);
         self.disk_losses.push(DiskLoss { node, at: cluster.now() });
@@ -234,10 +234,11 @@ impl Nemesis {
         self.disk_losses.push(DiskLoss { node, at: cluster.now() });
     }
 
-    /// Whether the promises survive the loss of this disk: in each of its groups somebody leads who knows what is committed and who
-    /// votes, and every voter runs, knows the same voters, and has kept its disk ever since it got its vote. Then each commit is on
-    /// a majority of the voters' disks, and one disk fewer still meets every majority that can be had without it. (Where only the
-    /// leader knows that a lost disk votes no longer, that one and the leader's are two of the same voters.)
+    /// Whether the guarantees survive the loss of this disk. In each of its groups, there must be a leader that knows
+    /// the committed entries and the voters; every voter must run, know the same voters, and have kept its disk since
+    /// it became a voter. Then each commit is on a majority of the voters' disks, and the disks that keep it intersect
+    /// every majority that can form without this disk. (If only the leader knew that a lost disk has no vote any more,
+    /// that disk and the leader's would be two of the same voters.)
     fn may_lose_disk(&self, cluster: &Cluster, node: Vertex) -> bool {
         let is_whole = |voter: &NodeId| {
             let is_there = cluster.node(voter.vertex).and_then(Node::identity) == Some(*voter);
@@ -245,7 +246,7 @@ impl Nemesis {
         };
         let is_damaged = |member: Vertex| cluster.disk(member).has_bad_row();
         placement::members(node).all(|home| {
-            // A message that one member has lost is not lost by a second one before the first has it back.
+            // A second member must not lose a message before the first one has repaired its own loss.
             if placement::members(home).any(is_damaged) {
                 return false;
             }
@@ -262,7 +263,7 @@ impl Nemesis {
         })
     }
 
-    /// Every edge as all faults together make it. `new`: one that is about to become active.
+    /// Sets every edge to the combined effect of all faults. `new`: a fault that is about to become active.
     fn apply_to_edges(&self, cluster: &mut Cluster, new: Option<&Fault>) {
         let mut edges: BTreeMap<(Vertex, Vertex), EdgeConditions> = BTreeMap::new();
         for fault in self.active.values().chain(new) {
@@ -311,12 +312,12 @@ fn edges_of(fault: &Fault, cluster: &Cluster) -> Vec<((Vertex, Vertex), EdgeCond
     }
 }
 
-/// The one who leads a group in the newest term, of those who know what is committed.
+/// The leader of a group in the newest term, among leaders that know the committed entries.
 pub(super) fn newest_leader(cluster: &Cluster, home: Vertex) -> Option<&Group> {
     groups_of(cluster, home).filter(|group| group.leads_fully()).max_by_key(|group| group.term())
 }
 
-/// What the members that run know of one group.
+/// The state of one group at each running member.
 fn groups_of(cluster: &Cluster, home: Vertex) -> impl Iterator<Item = &Group> {
     placement::members(home).filter_map(move |member| cluster.node(member)?.group(home))
 }

@@ -1,7 +1,7 @@
-//! The edges between nodes, and what happens to a frame on its way.
+//! The edges between nodes, and their effect on frames.
 //!
-//! A real edge is a connection that keeps order and loses nothing while it stands. Simulated ones do worse on request: they lose,
-//! double, reorder and alter frames, so that nothing above comes to rely on more than it is promised.
+//! A real edge is a connection that preserves order and loses nothing while it is open. Simulated edges can also lose,
+//! duplicate, reorder and alter frames, so that no layer above relies on more than its guarantees.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -14,20 +14,23 @@ use crate::time::Instant;
 use crate::wire::binary::{decode_peer_frames, encode_peer_frames, let_peer_message_fit};
 use crate::wire::peer::PeerFrame;
 
-/// How one direction of an edge behaves. Times in microseconds, shares 0 to 1.
+/// The behaviour of one direction of an edge. Times in microseconds; shares from 0 to 1.
 #[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct EdgeConditions {
-    /// Frames vanish, and nobody is told.
+    /// Frames are dropped silently.
     pub cut: bool,
+    /// Delay of every frame.
     pub delay_us: u32,
-    /// Added to the delay, evenly from 0 to this.
+    /// Largest random addition to the delay, uniformly distributed.
     pub jitter_us: u32,
+    /// Share of frames that are lost.
     pub loss: f32,
+    /// Share of frames that arrive twice.
     pub duplication: f32,
-    /// The share of frames that may overtake others.
+    /// Share of frames that may overtake others.
     pub reordering: f32,
-    /// The share of frames of which a bit turns over on the way.
+    /// Share of frames with a flipped bit.
     pub altering: f32,
 }
 
@@ -46,7 +49,7 @@ impl Default for EdgeConditions {
 }
 
 impl EdgeConditions {
-    /// Both at once: the worse of each.
+    /// Combines two conditions: the worse value of each field.
     pub fn and(self, other: EdgeConditions) -> EdgeConditions {
         EdgeConditions {
             cut: self.cut || other.cut,
@@ -60,19 +63,22 @@ impl EdgeConditions {
     }
 }
 
-/// Counted, so that a run can tell what it did.
+/// Counts of frames, for the report of a run.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct FrameCounts {
     pub sent: u64,
     pub lost: u64,
+    /// Frames that arrive twice.
     pub doubled: u64,
+    /// Frames that may overtake others.
     pub overtaking: u64,
-    /// On their way when their connection broke.
+    /// Frames in transit when their connection broke.
     pub cut_off: u64,
     pub altered: u64,
 }
 
 impl FrameCounts {
+    /// Adds the counts of another run.
     pub fn add(&mut self, other: FrameCounts) {
         self.sent += other.sent;
         self.lost += other.lost;
@@ -83,12 +89,12 @@ impl FrameCounts {
     }
 }
 
-/// What became of a frame on its way.
+/// The result of altering a frame in transit.
 pub(super) enum Altering {
     Whole,
-    /// It was altered, and whoever reads it notices.
+    /// It was altered, and the receiver detects it.
     Noticed,
-    /// It was altered, and this is what is read.
+    /// It was altered undetectably into this frame.
     Unnoticed(PeerFrame),
 }
 
@@ -98,7 +104,7 @@ pub(super) struct Network {
     bugs: Bugs,
     usual: EdgeConditions,
     unusual: BTreeMap<(Vertex, Vertex), EdgeConditions>,
-    /// When the last frame that keeps its place arrives.
+    /// The latest arrival of a frame that keeps its order.
     last_arrival: BTreeMap<(Vertex, Vertex), Instant>,
     pub counts: FrameCounts,
 }
@@ -115,7 +121,7 @@ impl Network {
         }
     }
 
-    /// `None`: as usual again.
+    /// Sets the conditions of one direction. `None`: the usual ones.
     pub fn set(&mut self, from: Vertex, to: Vertex, conditions: Option<EdgeConditions>) {
         match conditions {
             Some(conditions) => self.unusual.insert((from, to), conditions.and(self.usual)),
@@ -123,7 +129,7 @@ impl Network {
         };
     }
 
-    /// When a frame sent now arrives: never, once or twice.
+    /// Arrival times of a frame sent now: none, one or two.
     pub fn arrivals(&mut self, now: Instant, from: Vertex, to: Vertex) -> impl Iterator<Item = Instant> + use<> {
         let conditions = self.unusual.get(&(from, to)).copied().unwrap_or(self.usual);
         self.counts.sent += 1;
@@ -136,8 +142,8 @@ impl Network {
         first.into_iter().chain(second)
     }
 
-    /// Alters a frame sent now, or does not. An altered one is turned into bytes, a bit of them turns over, and they are read as a
-    /// real node reads them.
+    /// Draws whether to alter a frame sent now. An altered frame is encoded, one of its bits flips, and it is decoded
+    /// as a real node decodes it.
     pub fn alter(&mut self, from: Vertex, to: Vertex, frame: &PeerFrame) -> Altering {
         let conditions = self.unusual.get(&(from, to)).copied().unwrap_or(self.usual);
         if !self.happens(conditions.altering) {
@@ -156,7 +162,8 @@ impl Network {
         }
     }
 
-    /// Any; but where nobody looks at check sums only one of a content, for raft holds some messages to be impossible.
+    /// Chooses any bit. If checksums are ignored, it chooses only a bit of a content, because raft treats some messages
+    /// as impossible.
     fn choose_bit(&mut self, message: &[u8]) -> Option<(usize, u8)> {
         if !self.bugs.has(Bug::AlteredFramesAreBelieved) {
             return Some((self.random.u64(..message.len() as u64) as usize, self.random.u8(..8)));
@@ -182,12 +189,13 @@ impl Network {
         Duration::from_micros(u64::from(conditions.delay_us) + u64::from(jitter))
     }
 
-    /// Draws only where it matters, so that a quiet network costs nothing.
+    /// Draws only for a positive share, so that a perfect network costs nothing.
     fn happens(&mut self, share: f32) -> bool {
         share > 0.0 && self.random.f32() < share
     }
 
-    /// When the end at `to` notices that its connection with `from` broke: what arrives until then, arrives.
+    /// When the end at `to` detects that its connection with `from` broke. Frames that arrive before then are
+    /// delivered.
     pub fn notices_break(&mut self, now: Instant, from: Vertex, to: Vertex) -> Instant {
         let conditions = self.unusual.get(&(from, to)).copied().unwrap_or(self.usual);
         now + self.delay(conditions)

@@ -1,4 +1,5 @@
-//! After the faults: what must come back by itself, within a stated time; and what the holders have in the end.
+//! After the faults: checks that the cluster recovers by itself within a time limit, and reads the final state of the
+//! holders.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -18,23 +19,23 @@ use crate::time::Instant;
 use crate::wire::answer::{Done, ErrorCode, Message, NodeStatus};
 use crate::wire::client::Action;
 
-/// All must be well again after so long.
+/// Time limit for the complete recovery.
 pub(super) const LIMIT: Duration = Duration::from_secs(30);
 const LOOK_EVERY: Duration = Duration::from_millis(100);
-/// A request of the last act is given up after this and sent again.
+/// A request during the recovery is repeated after this time.
 const PATIENCE: Duration = Duration::from_secs(10);
 const PAGE: u32 = 1_000;
 
-/// What is stored while the holders are read is shown within so long.
+/// Messages stored while the holders are read are delivered within this time.
 const STILL_ON_ITS_WAY: Duration = Duration::from_secs(1);
-/// By then nothing can be on its way that was asked for before.
+/// Most attempts to read the holders at rest. After these, no earlier request can still be under way.
 const MOST_LOOKS: u32 = 10;
 
-/// What one holder has of a topic; `None`: it knows no such topic.
+/// The messages of a topic at one holder; `None`: the holder has no such topic.
 type Holding = Option<Vec<Message>>;
 type Holdings = BTreeMap<TopicName, BTreeMap<Vertex, Holding>>;
 
-/// Lets the cluster come back, and says when what was back.
+/// Waits for the recovery, and records when each part of it was complete.
 pub(super) fn recover(cluster: &mut Cluster, clients: &mut Clients, nemesis: &mut Nemesis) -> Recovery {
     let healed = cluster.now();
     let mut recovery = Recovery {
@@ -84,7 +85,7 @@ fn run_for(cluster: &mut Cluster, clients: &mut Clients, time: Duration) {
     clients.hear(cluster);
 }
 
-/// Asks the topic's home, for the keeper; `true`: it is settled.
+/// Sends a request of the keeper to the topic's home. Returns whether it is settled.
 fn ask(cluster: &mut Cluster, clients: &mut Clients, action: Action) -> bool {
     let home = placement::home(action.subject().unwrap_or(""), cluster.dimension());
     let invoked = cluster.now();
@@ -129,7 +130,7 @@ fn nodes_that_are_not_ready(cluster: &Cluster) -> Vec<String> {
     statuses.flat_map(unready).collect()
 }
 
-/// Holders that have not applied what their leader has.
+/// The holders that have not applied everything that their leader has committed.
 fn unequal_holders(cluster: &Cluster) -> Vec<String> {
     let mut unequal = Vec::new();
     for home in cluster.dimension().vertices() {
@@ -152,7 +153,7 @@ fn waiting_outboxes(cluster: &Cluster) -> Vec<String> {
     cluster.dimension().vertices().filter_map(waiting).collect()
 }
 
-/// Open push subscriptions that are behind.
+/// The open push subscriptions that are behind.
 fn undelivered(cluster: &Cluster, clients: &Clients) -> Vec<String> {
     let end = |topic: &TopicName| {
         let leader = newest_leader(cluster, placement::home(topic.as_str(), cluster.dimension()))?;
@@ -173,8 +174,8 @@ fn undelivered(cluster: &Cluster, clients: &Clients) -> Vec<String> {
         .collect()
 }
 
-/// What every holder has of every topic, and nothing of it, nor anything beyond, is shown to a subscriber later: a publish may
-/// still be on its way when all else has come to rest.
+/// Reads every holder's messages of every topic once no more deliveries arrive. A publish may still be under way when
+/// everything else is at rest.
 pub(super) fn read_holdings_at_rest(cluster: &mut Cluster, clients: &mut Clients, topics: Vec<TopicName>) -> Holdings {
     clients.hear(cluster);
     let mut holdings = Holdings::new();
@@ -189,7 +190,7 @@ pub(super) fn read_holdings_at_rest(cluster: &mut Cluster, clients: &mut Clients
     holdings
 }
 
-/// Read as a client reads.
+/// Reads the holders' messages as a client does.
 fn read_holdings(cluster: &mut Cluster, topics: &[TopicName]) -> Holdings {
     let mut holdings = BTreeMap::new();
     for topic in topics.iter().cloned() {
@@ -198,7 +199,7 @@ fn read_holdings(cluster: &mut Cluster, topics: &[TopicName]) -> Holdings {
             Action::Subscribe { subscriber: Workload::auditor(), topic: topic.clone(), from: None, push: false };
         let exists = cluster.ask(home, subscribe, PATIENCE).is_some_and(|answer| answer.result.is_ok());
         if exists {
-            // All holders must know of the subscription before they are asked.
+            // Every holder must have applied the subscription before it is asked.
             cluster.run_for(Duration::from_secs(1));
         }
         let mut by_holder = BTreeMap::new();
@@ -212,7 +213,7 @@ fn read_holdings(cluster: &mut Cluster, topics: &[TopicName]) -> Holdings {
     holdings
 }
 
-/// A holder that cannot say what it has is not equal to the others.
+/// Counts a holder without an answer as not equal to the others.
 pub(super) fn hold_silence_against(
     recovery: &mut Recovery,
     holdings: &Holdings,
@@ -228,7 +229,7 @@ pub(super) fn hold_silence_against(
     }
 }
 
-/// Every message was read: whoever met a damaged one has repaired it.
+/// Reports damage that is still on disk. Every message was read, so each damaged one should have been repaired.
 pub(super) fn hold_damage_against(recovery: &mut Recovery, cluster: &Cluster) {
     for node in cluster.dimension().vertices().filter(|node| cluster.disk(*node).has_bad_row()) {
         recovery.holders_equal = None;
@@ -236,7 +237,7 @@ pub(super) fn hold_damage_against(recovery: &mut Recovery, cluster: &Cluster) {
     }
 }
 
-/// `None`: it does not answer.
+/// `None`: the holder does not answer.
 fn read_replica(cluster: &mut Cluster, holder: Vertex, topic: &TopicName) -> Option<Holding> {
     let mut messages: Vec<Message> = Vec::new();
     loop {
@@ -251,7 +252,7 @@ fn read_replica(cluster: &mut Cluster, holder: Vertex, topic: &TopicName) -> Opt
     }
 }
 
-/// How long it took until all was back; the limit where something never was.
+/// Time until the recovery was complete; the time limit if it never was.
 pub(super) fn time_taken(recovery: &Recovery) -> Duration {
     let Recovery { published, homes_lead, holders_equal, outboxes_empty, .. } = recovery;
     let back: Option<Vec<Instant>> =

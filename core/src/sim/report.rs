@@ -1,4 +1,4 @@
-//! What came of a run, and of many.
+//! The result of one run, and the totals of many.
 
 use std::collections::BTreeMap;
 
@@ -9,48 +9,59 @@ use super::network::FrameCounts;
 use crate::check::Findings;
 use crate::cube::Dimension;
 
-/// What came of one run.
+/// The result of one run.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct Report {
+    /// The scenario's name.
     pub scenario: String,
     pub seed: u64,
+    /// The dimension that the seed chose.
     pub dimension: Dimension,
+    /// Counts of this run.
     pub totals: Totals,
+    /// The findings of all checkers.
     pub findings: Findings,
-    /// The hash over all that happened.
+    /// A hash over all events: equal for equal runs.
     pub trace: u64,
-    /// The faults in the order in which they took effect, for people.
+    /// Readable descriptions of the faults, in the order in which they took effect.
     pub story: Vec<String>,
 }
 
 impl Report {
+    /// Whether no checker found a violation.
     pub fn is_clean(&self) -> bool {
         self.findings.violations.is_empty()
     }
 }
 
-/// What one run did, or many together.
+/// Counts of one run or the sum over many.
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
 pub struct Totals {
     pub runs: u64,
+    /// Virtual time in microseconds.
     pub virtual_us: u64,
-    /// Faults that took effect.
+    /// Faults that took effect, by class.
     pub faults: BTreeMap<FaultClass, u64>,
+    /// Client operations.
     pub operations: u64,
-    /// Publishes that were acknowledged.
+    /// Acknowledged publishes.
     pub acknowledged: u64,
-    /// Operations refused, and those of which the client never learnt whether they were done.
+    /// Refused operations.
     pub refused: u64,
+    /// Operations whose outcome the client never learned.
     pub in_doubt: u64,
+    /// Messages delivered to push subscribers.
     pub delivered: u64,
+    /// Frames between nodes.
     pub frames: FrameCounts,
-    /// Virtual time from the healing to the last of what had to come back, microseconds: the longest.
+    /// Longest virtual time from the healing to the complete recovery, in microseconds.
     pub slowest_recovery_us: u64,
-    /// Facts looked at, by checker.
+    /// Number of checked facts, by checker.
     pub checked: BTreeMap<String, u64>,
 }
 
 impl Totals {
+    /// Adds the counts of another run.
     pub fn add(&mut self, other: &Totals) {
         self.runs += other.runs;
         self.virtual_us += other.virtual_us;

@@ -1,4 +1,4 @@
-//! A scenario: what kind of cluster, what clients do, what goes wrong. Data, a TOML file each in `tests/scenarios/`.
+//! Scenarios: the cluster, the workload and the faults of a run, as data. Each is a TOML file in `tests/scenarios/`.
 
 use std::time::Duration;
 
@@ -12,28 +12,32 @@ use crate::cube::Dimension;
 use crate::group::LogLimits;
 use crate::time::Instant;
 
-/// What a run is made of, beside its seed.
+/// The description of a run, without its seed.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Scenario {
+    /// A unique name.
     pub name: String,
-    /// What it shows, in a sentence.
+    /// The purpose of the scenario, in one sentence.
     pub about: String,
-    /// The seed draws one of these.
+    /// Dimensions from which the seed chooses, each 1 to 6.
     pub dimensions: Vec<u8>,
-    /// How long clients and faults go on before all is healed, seconds of virtual time.
+    /// Duration of clients and faults before the healing, in seconds of virtual time.
     pub seconds: u32,
+    /// The workload of the clients.
     pub load: Load,
-    /// Classes of which faults are drawn at random.
+    /// Classes from which random faults are drawn.
     pub faults: Vec<FaultClass>,
-    /// About so long from one random fault to the next, and the longest that one lasts, milliseconds.
+    /// Mean time between random faults, in milliseconds.
     pub fault_every_ms: u32,
+    /// Longest duration of a random fault, in milliseconds.
     pub fault_lasts_ms: u32,
     /// Faults at fixed times.
     pub script: Vec<Scripted>,
-    /// The seed also draws how fast edges and disks are, and how soon logs are cut, so that rare paths are common.
+    /// Whether the seed also draws the speed of edges and disks and the limits of the logs, so that rare code paths
+    /// become common.
     pub variety: bool,
-    /// Seeds that are run whatever is asked for: those that once found something.
+    /// Seeds that are run in every case, because they found a failure once.
     pub seeds: Vec<u64>,
 }
 
@@ -55,45 +59,51 @@ impl Default for Scenario {
     }
 }
 
-/// A fault at a fixed time after the clients began.
+/// A fault at a fixed time after the clients started.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Scripted {
+    /// Start in milliseconds after the clients started.
     pub at_ms: u32,
+    /// Duration in milliseconds.
     pub lasts_ms: u32,
     pub fault: Fault,
 }
 
-/// Why a scenario cannot be run.
+/// Why a scenario is invalid.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 #[error("scenario `{name}`: {why}")]
 pub struct BadScenario {
+    /// The scenario's name.
     pub name: String,
     pub why: String,
 }
 
-/// A fault with its place in time.
+/// A fault with its start and duration.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct Planned {
-    /// Since the clients began.
+    /// Start, relative to the start of the clients.
     pub at: Duration,
     pub lasts: Duration,
     pub fault: Fault,
 }
 
-/// What a seed makes of a scenario: everything that is drawn before the run.
+/// Everything that a seed draws from a scenario before the run.
 #[derive(Clone, Debug)]
 pub struct Plan {
     pub cluster: ClusterConfig,
+    /// The workload's parameters.
     pub load: Load,
+    /// The seed of the workload.
     pub workload_seed: u64,
+    /// Duration of clients and faults.
     pub length: Duration,
-    /// In order of time.
+    /// The faults in order of time.
     pub faults: Vec<Planned>,
 }
 
 impl Scenario {
-    /// Whether all that it names makes sense; to be asked before it is run.
+    /// Checks that all values are valid. Call it before running the scenario.
     pub fn check(&self) -> Result<(), BadScenario> {
         let bad = |why: String| Err(BadScenario { name: self.name.clone(), why });
         if self.dimensions.is_empty() {
@@ -117,7 +127,7 @@ impl Scenario {
         Ok(())
     }
 
-    /// Draws everything that is drawn before the run.
+    /// Draws everything that is random before the run.
     pub fn plan(&self, seed: u64) -> Plan {
         let mut random = fastrand::Rng::with_seed(seed);
         let bits = self.dimensions[(seed % self.dimensions.len() as u64) as usize];
@@ -166,6 +176,7 @@ impl From<&Scripted> for Planned {
 }
 
 impl Planned {
+    /// The time at which the fault begins.
     pub fn begins(&self, clients_began: Instant) -> Instant {
         clients_began + self.at
     }

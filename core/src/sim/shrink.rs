@@ -1,4 +1,4 @@
-//! From a run that fails to the shortest one found that still does: earlier ends, then fewer faults.
+//! Reduces a failing run to the shortest one found that still fails: first an earlier end, then fewer faults.
 
 use std::time::Duration;
 
@@ -6,18 +6,18 @@ use super::report::Report;
 use super::scenario::Scenario;
 use super::simulation::Cut;
 
-/// What shrinking found.
+/// The result of shrinking.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Shrunk {
     pub cut: Cut,
-    /// Of the shortened run.
+    /// The report of the reduced run.
     pub report: Report,
-    /// Runs that were tried.
+    /// Number of runs that were tried.
     pub tried: u32,
 }
 
-/// Runs variants of a failing run, at most `tries`, and keeps what still breaks the same promise. `run` is
-/// [`super::run`] or a version of it that survives a panic.
+/// Runs variants of a failing run, at most `tries`, and keeps the best one that fails the same checker. `run` is
+/// [`super::run`], or a version of it that survives a panic.
 pub fn shrink(
     scenario: &Scenario,
     failing: Report,
@@ -47,7 +47,7 @@ pub fn shrink(
     best
 }
 
-/// Halves the time in which a shorter run is looked for, down to a tenth of a second.
+/// Finds an earlier end by bisection, to a tenth of a second.
 fn shorten(scenario: &Scenario, best: &mut Shrunk, attempt: &mut impl FnMut(&mut Shrunk, Cut) -> bool) {
     let whole = Duration::from_secs(scenario.seconds.into());
     let (mut passes, mut fails) = (Duration::ZERO, best.cut.length.unwrap_or(whole));
@@ -58,7 +58,7 @@ fn shorten(scenario: &Scenario, best: &mut Shrunk, attempt: &mut impl FnMut(&mut
     }
 }
 
-/// Leaves out ever smaller pieces of the plan, as in delta debugging (Zeller and Hildebrandt, 2002).
+/// Omits ever smaller pieces of the plan, as in delta debugging (Zeller and Hildebrandt, 2002).
 fn drop_faults(scenario: &Scenario, seed: u64, best: &mut Shrunk, attempt: &mut impl FnMut(&mut Shrunk, Cut) -> bool) {
     let end = best.cut.length.unwrap_or(Duration::MAX);
     let faults = scenario.plan(seed).faults.iter().filter(|planned| planned.at < end).count() as u32;

@@ -1,4 +1,4 @@
-//! One run: a cluster is prepared, clients and faults do what they do, all is healed, and what came of it is checked.
+//! One run: prepare a cluster, run clients and faults, heal everything, and check the evidence.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -22,15 +22,15 @@ use crate::time::Instant;
 use crate::wire::answer::Done;
 use crate::wire::event::WatchEvent;
 
-/// How long a healthy cluster may take for one step of the preparation.
+/// Time limit for one step of the preparation on a healthy cluster.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// Less than the whole run: what shrinking leaves of it.
+/// A reduction of the whole run, found by shrinking.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct Cut {
-    /// Clients and faults end after this, if that is before the scenario's end.
+    /// Clients and faults end after this time, if that is before the scenario's end.
     pub length: Option<Duration>,
-    /// Faults that are left out, by their place in the plan.
+    /// Faults to omit, by their index in the plan.
     pub without: BTreeSet<u32>,
 }
 
@@ -45,14 +45,14 @@ pub struct Simulation {
     ends: Instant,
     peaks: BTreeMap<(Vertex, &'static str), (u64, u64)>,
     next_look: Instant,
-    /// Guests' connections with news that nobody took yet.
+    /// Connections of guests with frames or a closure that the guest has not collected.
     guests: BTreeSet<ConnectionId>,
 }
 
-/// How often queues are looked at.
+/// Interval of the queue checks.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
 
-/// A whole run.
+/// Performs a whole run.
 pub fn run(scenario: &Scenario, seed: u64, cut: &Cut) -> Report {
     let mut simulation = Simulation::new(scenario, seed, cut);
     simulation.advance(simulation.ends());
@@ -60,20 +60,20 @@ pub fn run(scenario: &Scenario, seed: u64, cut: &Cut) -> Report {
 }
 
 impl Simulation {
-    /// A cluster that has settled, with all that clients need; they begin now. The scenario must have been
-    /// [checked](Scenario::check).
+    /// Creates a settled cluster in which everything that the clients need exists. The clients start now. The scenario
+    /// must have passed [`Scenario::check`].
     pub fn new(scenario: &Scenario, seed: u64, cut: &Cut) -> Simulation {
         Simulation::of(scenario.name.clone(), seed, scenario.plan(seed), cut)
     }
 
-    /// As [`Simulation::new`], and the nodes' events are kept for [`Simulation::take_events`]. The run is the same.
+    /// As [`Simulation::new`], but keeps the nodes' events for [`Simulation::take_events`]. The run is the same.
     pub fn observed(scenario: &Scenario, seed: u64, cut: &Cut) -> Simulation {
         let mut plan = scenario.plan(seed);
         plan.cluster.keep_events = true;
         Simulation::of(scenario.name.clone(), seed, plan, cut)
     }
 
-    /// With a deliberate mistake in every node.
+    /// As [`Simulation::new`], with a deliberate bug in every node.
     pub fn with_bug(scenario: &Scenario, seed: u64, bug: Bug) -> Simulation {
         let mut plan = scenario.plan(seed);
         plan.cluster.bug = Some(bug);
@@ -105,7 +105,7 @@ impl Simulation {
         }
     }
 
-    /// A cluster that has settled, without clients, faults and end: for guests. Its nodes' events are kept.
+    /// A settled cluster without clients, faults or an end, for guests. Keeps the nodes' events.
     pub fn quiet(dimension: Dimension, seed: u64) -> Simulation {
         let mut cluster = Cluster::with(ClusterConfig { keep_events: true, ..ClusterConfig::new(dimension, seed) });
         settle(&mut cluster);
@@ -126,30 +126,33 @@ impl Simulation {
         }
     }
 
+    /// The simulated cluster.
     pub fn cluster(&self) -> &Cluster {
         &self.cluster
     }
 
-    /// For guests: somebody beside the scenario's clients and faults, such as a page in which a person takes part. What they do is
-    /// no longer the run that scenario and seed make.
+    /// The cluster for guests, that is, participants besides the scenario's clients and faults, for example a person at
+    /// a page. After their actions the run is no longer the one that scenario and seed determine.
     pub fn cluster_mut(&mut self) -> &mut Cluster {
         &mut self.cluster
     }
 
-    /// What the nodes told since the last call, in an observed run.
+    /// The nodes' events since the last call, in an observed run.
     pub fn take_events(&mut self) -> Vec<WatchEvent> {
         self.cluster.take_events()
     }
 
+    /// The clients' history so far.
     pub fn history(&self) -> &History {
         &self.clients.history
     }
 
+    /// The current virtual time.
     pub fn now(&self) -> Instant {
         self.cluster.now()
     }
 
-    /// When the clients began.
+    /// When the clients started.
     pub fn began(&self) -> Instant {
         self.began
     }
@@ -159,17 +162,17 @@ impl Simulation {
         self.ends
     }
 
-    /// What went wrong so far, and when, for people.
+    /// The faults so far, each with its time and a readable description.
     pub fn story(&self) -> &[(Instant, String)] {
         &self.nemesis.story
     }
 
-    /// Clients, faults and nodes go on until then, or until the end.
+    /// Advances clients, faults and nodes until this time or the end.
     pub fn advance(&mut self, until: Instant) {
         while !self.advance_to_news(until).is_empty() {}
     }
 
-    /// As [`Simulation::advance`], and stops when something came for a guest, or a guest's connection was closed; gives these
+    /// As [`Simulation::advance`], but stops when a guest's connection receives frames or is closed. Returns these
     /// connections.
     pub fn advance_to_news(&mut self, until: Instant) -> BTreeSet<ConnectionId> {
         let until = until.min(self.ends);
@@ -194,7 +197,7 @@ impl Simulation {
         std::mem::take(&mut self.guests)
     }
 
-    /// Clients rest, and all that was broken is mended; time goes on without end.
+    /// Stops the clients and ends all faults. Time can then advance without end.
     pub fn heal(&mut self) {
         self.clients.rest(&mut self.cluster);
         self.nemesis.heal(&mut self.cluster);
@@ -211,7 +214,7 @@ impl Simulation {
         }
     }
 
-    /// Heals everything, lets it recover, and checks what was promised.
+    /// Heals everything, waits for the recovery and checks all guarantees.
     pub fn finish(mut self) -> Report {
         self.heal();
         let mut recovery = recovery::recover(&mut self.cluster, &mut self.clients, &mut self.nemesis);
@@ -255,7 +258,7 @@ impl Simulation {
     }
 }
 
-/// Every home leads.
+/// Waits until every home leads its group.
 fn settle(cluster: &mut Cluster) {
     let settled = cluster.run_until(PATIENCE, |cluster| {
         cluster.run_for(Duration::from_millis(100));
@@ -273,7 +276,7 @@ fn prepare(cluster: &mut Cluster, workload: &Workload) {
     for (node, action) in nodes.iter().cycle().zip(workload.preparation()) {
         let done = (0..3).any(|tried| {
             if tried > 0 {
-                // A deliberate bug may have refused what a moment later is known everywhere.
+                // A deliberate bug may have refused an action that all nodes accept a moment later.
                 cluster.run_for(Duration::from_millis(200));
             }
             let answer = cluster.ask(*node, action.clone(), PATIENCE);

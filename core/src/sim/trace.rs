@@ -1,7 +1,7 @@
-//! A run in a file: what it takes to run it again, and what its nodes told while it ran.
+//! A run in a file: everything needed to repeat it, and the nodes' events.
 //!
-//! The same version of Cubecast makes the same run of it anywhere, natively or in a browser; the events are for those who only
-//! want to look.
+//! The same version of Cubecast reproduces the run from the file on any platform, natively or in a browser. The events
+//! are only for viewing.
 
 use std::time::Duration;
 
@@ -12,28 +12,32 @@ use super::scenario::Scenario;
 use super::simulation::{Cut, Simulation};
 use crate::wire::event::WatchEvent;
 
-/// Events in one file; the last ones are kept.
+/// Most events in one file. The latest ones are kept.
 const MAX_EVENTS: usize = 50_000;
-/// Events are taken this often.
+/// Interval at which events are collected.
 const TAKE_EVERY: Duration = Duration::from_millis(100);
 
-/// The file, as JSON.
+/// The file's content, as JSON.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct TraceFile {
-    /// 1: this format.
+    /// Version of this format: 1.
     pub cubecast_trace: u32,
-    /// The version that made the run.
+    /// The version of Cubecast that made the run.
     pub version: String,
     pub scenario: Scenario,
     pub seed: u64,
+    /// The reduction of the run.
     pub cut: Cut,
+    /// The run's result.
     pub report: Report,
-    /// Events before these were left out.
+    /// Number of earlier events that were omitted.
     pub left_out: u64,
+    /// The events in order.
     pub events: Vec<WatchEvent>,
 }
 
-/// Runs it once more and keeps what the nodes tell. A run that panics gives no file of its own: `report` is then what is known.
+/// Repeats the run and records the nodes' events. If the run panics, this function panics too; the caller can then
+/// write a file with the known report and without events.
 pub fn record(scenario: &Scenario, seed: u64, cut: &Cut) -> TraceFile {
     let mut simulation = Simulation::observed(scenario, seed, cut);
     let mut events = Vec::new();

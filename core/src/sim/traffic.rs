@@ -1,4 +1,4 @@
-//! What the frames between nodes were for, counted as they leave.
+//! Frames between nodes by purpose, counted when they are sent.
 
 use std::ops::Sub;
 
@@ -7,23 +7,25 @@ use serde::{Deserialize, Serialize};
 use crate::wire::event::FrameKind;
 use crate::wire::peer::PeerFrame;
 
-/// Frames by what they were for. Each crosses one edge: a packet that takes three hops is three frames.
+/// Frame counts by purpose. Each frame crosses one edge: a packet over three hops counts as three frames.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct Traffic {
     /// Pings and their answers.
     pub pings: u64,
+    /// Frames with link states.
     pub link_states: u64,
-    /// What link states were in these frames: one frame bears up to
+    /// Link states in these frames. One frame has up to
     /// [`LINK_STATES_PER_FRAME`](crate::overlay::LINK_STATES_PER_FRAME).
     pub words: u64,
-    /// New nodes ask whether they were here before.
+    /// Queries of new nodes whether they were members before, and the answers.
     pub introductions: u64,
-    /// raft's heartbeats and their answers.
+    /// Raft heartbeats and their answers.
     pub heartbeats: u64,
+    /// Raft votes.
     pub votes: u64,
-    /// Log entries, acknowledgements of them, snapshots.
+    /// Log entries, their acknowledgements, and snapshots.
     pub replication: u64,
-    /// Clients' requests and their answers.
+    /// Client requests and their answers.
     pub requests: u64,
 }
 
@@ -45,6 +47,7 @@ impl Traffic {
         }
     }
 
+    /// The total number of frames.
     pub fn frames(&self) -> u64 {
         self.pings
             + self.link_states
@@ -55,13 +58,13 @@ impl Traffic {
             + self.requests
     }
 
-    /// What flows while nobody asks and nothing fails.
+    /// Frames that are sent without requests or failures.
     pub fn background(&self) -> u64 {
         self.pings + self.heartbeats
     }
 }
 
-/// What was sent between two counts.
+/// The frames sent between two counts.
 impl Sub for Traffic {
     type Output = Traffic;
 

@@ -32,118 +32,47 @@ pub struct TraceId(pub u64);
 #[serde(rename_all = "snake_case")]
 pub enum Event {
     /// This node now sees another node in this state.
-    NodeState {
-        subject: Vertex,
-        state: NodeState,
-    },
+    NodeState { subject: Vertex, state: NodeState },
     /// Frames sent from `from` to `to` now arrive (`up`), or do not.
-    LinkState {
-        from: Vertex,
-        to: Vertex,
-        up: bool,
-    },
+    LinkState { from: Vertex, to: Vertex, up: bool },
     /// A `set_link` was carried out.
-    LinkConditions {
-        from: Vertex,
-        to: Vertex,
-        conditions: LinkConditions,
-    },
+    LinkConditions { from: Vertex, to: Vertex, conditions: LinkConditions },
     /// This node's role in a group changed.
-    RoleChanged {
-        group: Vertex,
-        role: Role,
-        term: u64,
-        leader: Option<Vertex>,
-    },
+    RoleChanged { group: Vertex, role: Role, term: u64, leader: Option<Vertex> },
     /// The members of a group changed.
-    MembersChanged {
-        group: Vertex,
-        voters: Vec<Vertex>,
-        learners: Vec<Vertex>,
-    },
+    MembersChanged { group: Vertex, voters: Vec<Vertex>, learners: Vec<Vertex> },
     /// The group's log is known to be committed up to this index.
-    Committed {
-        group: Vertex,
-        index: u64,
-    },
+    Committed { group: Vertex, index: u64 },
     /// A frame left this node over an edge.
-    FrameSent {
-        to: Vertex,
-        what: FrameKind,
-        group: Option<Vertex>,
-    },
+    FrameSent { to: Vertex, what: FrameKind, group: Option<Vertex> },
     /// A frame was dropped, for the reason `why`.
-    FrameDropped {
-        to: Vertex,
-        what: FrameKind,
-        why: DropReason,
-    },
+    FrameDropped { to: Vertex, what: FrameKind, why: DropReason },
     /// A request was accepted from a client.
-    RequestReceived {
-        action: String,
-        subject: Option<String>,
-    },
+    RequestReceived { action: String, subject: Option<String> },
     /// A request was answered; `error` is a code of the protocol.
-    RequestAnswered {
-        action: String,
-        subject: Option<String>,
-        error: Option<String>,
-        message: String,
-    },
+    RequestAnswered { action: String, subject: Option<String>, error: Option<String>, message: String },
     /// A message was stored in this node's replica.
-    ReplicaStored {
-        topic: TopicName,
-        group: Vertex,
-        offset: Offset,
-    },
+    ReplicaStored { topic: TopicName, group: Vertex, offset: Offset },
     /// A topic was created in this node's replica.
-    TopicCreated {
-        topic: TopicName,
-        group: Vertex,
-    },
+    TopicCreated { topic: TopicName, group: Vertex },
     /// A topic was deleted in this node's replica.
-    TopicDeleted {
-        topic: TopicName,
-        group: Vertex,
-    },
+    TopicDeleted { topic: TopicName, group: Vertex },
     /// A message was pushed to a subscriber.
-    Delivered {
-        topic: TopicName,
-        subscriber: SubscriberId,
-        offset: Offset,
-    },
+    Delivered { topic: TopicName, subscriber: SubscriberId, offset: Offset },
     /// The node fails on request.
-    Stopped {
-        mode: StopMode,
-        duration_ms: u64,
-    },
+    Stopped { mode: StopMode, duration_ms: u64 },
     /// The failure is over; the node reads its state from disk again.
-    Returned {
-        incarnation: u32,
-    },
+    Returned { incarnation: u32 },
     /// A snapshot was installed; the group's state is that of log index `applied`.
-    CaughtUp {
-        group: Vertex,
-        applied: u64,
-    },
+    CaughtUp { group: Vertex, applied: u64 },
     /// A snapshot is being received: `received` of `total` messages so far.
-    SnapshotProgress {
-        group: Vertex,
-        received: u64,
-        total: u64,
-    },
+    SnapshotProgress { group: Vertex, received: u64, total: u64 },
     /// A publish with `ack: one` entered the outbox.
-    OutboxStored {
-        topic: TopicName,
-    },
+    OutboxStored { topic: TopicName },
     /// A publish left the outbox for the log.
-    OutboxDrained {
-        topic: TopicName,
-    },
+    OutboxDrained { topic: TopicName },
     /// A problem that an operator should look at.
-    Warning {
-        text: String,
-    },
+    Warning { text: String },
     /// This node's disk is full, or has room again.
     StorageState {
         state: StorageState,

@@ -67,35 +67,17 @@ pub struct Packet {
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub enum Body {
     /// A Raft message between two members of the group of `group`.
-    Raft {
-        group: Vertex,
-        message: RaftMessage,
-    },
+    Raft { group: Vertex, message: RaftMessage },
     /// Part of a snapshot transfer.
-    Snapshot {
-        group: Vertex,
-        frame: SnapshotFrame,
-    },
+    Snapshot { group: Vertex, frame: SnapshotFrame },
     /// The origin asks another node to do something for a client.
-    Ask {
-        token: u64,
-        call: Call,
-    },
+    Ask { token: u64, call: Call },
     /// The answer to the `Ask` with this token.
-    Reply {
-        token: u64,
-        reply: Reply,
-    },
+    Reply { token: u64, reply: Reply },
     /// A node without an identity asks a co-member whether it has met this vertex before.
-    Introduce {
-        nonce: u64,
-    },
+    Introduce { nonce: u64 },
     /// The answer to an `Introduce`. `met`: the answering node has exchanged group traffic with that vertex before.
-    Introduced {
-        nonce: u64,
-        met: bool,
-        incarnation: Option<Incarnation>,
-    },
+    Introduced { nonce: u64, met: bool, incarnation: Option<Incarnation> },
 }
 
 /// Identifies a command, so that a repeat of it by the node that received the request has no second effect.

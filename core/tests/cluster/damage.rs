@@ -1,4 +1,4 @@
-//! What a disk or an edge alters is noticed, told once, and made good from the other members.
+//! Data altered on a disk or an edge is detected, reported once, and restored from the other members.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use super::support::*;
 
 const MESSAGES: u64 = 40;
 
-/// A cluster with messages, whose events are kept.
+/// A cluster with messages, with recorded events.
 fn filled(seed: u64) -> Cluster {
     let config = ClusterConfig { keep_events: true, ..ClusterConfig::new(Dimension::new(3).unwrap(), seed) };
     let mut cluster = prepared(Cluster::with(config));
@@ -25,7 +25,7 @@ fn filled(seed: u64) -> Cluster {
     cluster
 }
 
-/// Every row of messages that a running node has.
+/// Damages every row of messages of a running node.
 fn damage_all_messages(cluster: &mut Cluster, node: Vertex) {
     for _ in 0..MESSAGES {
         cluster.damage_disk(node, Damage::Messages);
@@ -117,7 +117,7 @@ fn subscribers_are_told_when_no_member_has_the_messages_and_go_on_when_one_has()
     let told = warnings(&mut cluster, home);
     let about_it = told.iter().filter(|text| text.contains("topic `news`")).count();
     assert!(about_it <= 2, "told when it was found, and when it could not be mended: {told:?}");
-    // With two more a majority tells what is committed.
+    // With two more members a majority determines the committed entries.
     cluster.start(others[0]);
     cluster.start(others[1]);
     let read_again = cluster.run_until(Duration::from_secs(30), |cluster| {
@@ -173,7 +173,7 @@ fn a_lost_mark_with_lost_journals_costs_nothing_that_was_acknowledged() {
     let mut cluster = cluster(7);
     let [away_for_long, away_for_a_moment, spoilt, last] = ["101", "110", "000", "100"].map(vertex);
     cluster.kill(away_for_long);
-    // Its vote is taken.
+    // By then it has lost its vote.
     cluster.run_for(Duration::from_secs(8));
     cluster.kill(away_for_a_moment);
     for number in 0..5 {

@@ -1,4 +1,4 @@
-//! Nodes fail, lose their disks, and come back.
+//! Nodes fail, lose their disks, and return.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -53,7 +53,7 @@ fn a_wiped_node_is_filled_as_soon_as_it_is_back() {
     cluster.wipe(wiped);
     cluster.take_events();
     cluster.start(wiped);
-    // Its own group has to find a leader first.
+    // Its own group must elect a leader first.
     cluster.run_for(Duration::from_millis(20));
     let filled = cluster.take_events().into_iter().filter_map(|told| match told.event {
         Event::CaughtUp { group, .. } => Some(group),
@@ -80,7 +80,7 @@ fn a_lost_disk_is_noticed_by_those_who_met_it() {
 fn a_member_is_filled_though_the_leaders_disk_is_damaged() {
     let mut cluster = cluster(8);
     let (home, wiped) = (vertex("100"), vertex("110"));
-    // So many that a checkpoint takes the place of the first ones' log entries.
+    // So many that a checkpoint replaces the log entries of the first ones.
     for i in 0..50 {
         cluster.must(vertex("001"), publish(&format!("{i} {}", "x".repeat(50_000)), Ack::Quorum, None)).unwrap();
     }
@@ -110,7 +110,7 @@ fn a_node_that_fails_while_it_joins_goes_on_joining() {
     for mode in [StopMode::Pause, StopMode::Crash, StopMode::Wipe] {
         let mut cluster = Cluster::new(Dimension::new(3).unwrap(), 13);
         cluster.run_for(Duration::ZERO);
-        // All others wait for this one, so none of them has an identity yet.
+        // All other nodes wait for this one, so none of them has an identity yet.
         cluster.kill(vertex("111"));
         cluster.run_for(Duration::from_secs(1));
         cluster.must(vertex("010"), Action::StopNode { node: None, mode, duration_ms: 300 }).unwrap();
@@ -189,7 +189,7 @@ fn an_empty_disk_does_not_count_as_the_vote_that_was_lost_with_it() {
     cluster.kill(wiped);
     cluster.wipe(wiped);
     cluster.start(wiped);
-    // It is in sight again before the leader has noticed that it has no majority any more.
+    // It is visible again before the leader has detected the loss of its majority.
     cluster.run_for(Duration::from_millis(100));
     let failure = cluster.must(vertex("100"), publish("no majority", Ack::Quorum, None)).unwrap_err();
     assert_eq!(failure.code, ErrorCode::Unavailable, "{failure}");

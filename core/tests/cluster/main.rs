@@ -1,4 +1,4 @@
-//! Stories of whole clusters, in virtual time.
+//! Scenarios of whole clusters in virtual time.
 
 mod damage;
 mod failures;

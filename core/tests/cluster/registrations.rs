@@ -1,4 +1,4 @@
-//! Stories of names that are deleted, and of too many new ones.
+//! Deleted names, and too many new names.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use cubecast_core::wire::client::{Ack, Action, ReadLevel};
 
 use super::support::*;
 
-/// Longer than nodes believe what they know of a name.
+/// Longer than nodes cache registrations.
 const NOTICED: Duration = Duration::from_secs(11);
 
 fn create() -> Action {
@@ -90,7 +90,7 @@ fn deletions_survive_a_restart_of_everybody() {
 #[test]
 fn who_cannot_ask_about_a_name_goes_by_what_it_remembers() {
     let mut cluster = cluster(23);
-    // At home on 011, opposite of `news`: its whole group can fail, and the topic's is whole.
+    // Its home is 011, opposite of that of `news`, so its whole group can fail without affecting the topic's.
     let far = (0..)
         .map(|number| format!("far{number}"))
         .find(|name| placement::home(name, cluster.dimension()) == vertex("011"));
@@ -113,7 +113,7 @@ fn who_cannot_ask_about_a_name_goes_by_what_it_remembers() {
     assert_eq!(code(cluster.must(vertex("110"), publish("unknown there"))), ErrorCode::Unavailable);
 }
 
-/// As many of these as are registered; the others are refused because there are too many new ones.
+/// The number of these names that are registered; the others are refused because there are too many new ones.
 fn registered(cluster: &mut Cluster, at: &str, names: impl Iterator<Item = String>) -> usize {
     let connection = cluster.connect_client(vertex(at));
     let create = |name: String| Action::CreateSubscriber { subscriber: SubscriberId::new(name).unwrap() };
@@ -170,7 +170,7 @@ fn a_client_with_one_new_name_does_not_wait_behind_one_with_thousands() {
     assert!(took < Duration::from_millis(300), "{took:?}");
 }
 
-/// A cluster in which names end after a minute without use.
+/// A cluster in which names expire after a minute without use.
 fn expiring(seed: u64) -> Cluster {
     let mut config = ClusterConfig::new(Dimension::new(3).unwrap(), seed);
     config.limits.names_expire_after = Some(Duration::from_secs(60));
@@ -201,7 +201,7 @@ fn names_that_nobody_uses_expire_and_used_ones_stay() {
                 cluster.start(node);
             }
         }
-        // A replica's read asks nobody whether its subscriber is registered.
+        // A read from a replica does not check whether its subscriber is registered.
         let pulled = cluster.must(vertex("101"), pull(ReadLevel::Any, false));
         assert_eq!(contents(pulled).len(), published.len(), "the subscriber is known, though it only reads");
     }

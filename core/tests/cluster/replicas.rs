@@ -1,4 +1,4 @@
-//! What replicas know and serve, and when.
+//! The state of replicas, and the reads that they serve.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -25,9 +25,9 @@ fn a_lone_commit_is_told_at_once_and_of_many_most_with_the_entries_that_follow()
         assert!(cluster.run_until(told_within, |cluster| all_have_applied_the_same(cluster, home)));
         cluster.traffic().replication - before
     };
-    // Entries, their acknowledgements, and the news, for each of three followers.
+    // Entries, their acknowledgements and the commit news, for each of three followers.
     assert_eq!(frames(&mut cluster, 1, Duration::from_micros(200)), 9);
-    // A publish takes a millisecond here, so at most every tenth one is told alone.
+    // A publish takes a millisecond here, so at most every tenth commit is announced separately.
     let many = frames(&mut cluster, 100, Duration::from_millis(11));
     assert!((600..650).contains(&many), "{many}");
 }
@@ -72,7 +72,7 @@ fn what_all_have_acknowledged_is_served_by_every_replica_though_the_leader_fails
     for (seed, count) in [(20, 1), (21, 2), (22, 9)] {
         let mut cluster = cluster(seed);
         expected.clear();
-        // One right after the other, so that the news of each would wait for the next.
+        // One immediately after another, so that the news of each would wait for the next.
         for number in 0..count {
             cluster.must(home, publish(&number.to_string(), Ack::All, None)).unwrap();
             expected.push(number.to_string());
@@ -103,11 +103,11 @@ fn many_at_once_that_all_are_to_acknowledge_share_a_confirmation() {
         assert!(matches!(answer.unwrap().result, Ok(Done::Published { holders, .. }) if holders.len() == 4));
     }
     let frames = cluster.traffic().replication - before;
-    // Six for the entries of each, which come one by one here; what confirms them is few.
+    // Six for the entries of each publish, which are sent one by one here; confirmations are few.
     assert!((600..650).contains(&frames), "{frames}");
 }
 
-/// It has what one leader's question said that all have, and not what is committed by then.
+/// The slow replica has the entries that the leader's confirmation request covered, but not those committed since.
 #[test]
 fn a_slow_replica_is_asked_again_when_it_has_the_rest() {
     let mut cluster = cluster(24);
@@ -130,7 +130,8 @@ fn a_slow_replica_is_asked_again_when_it_has_the_rest() {
     }
 }
 
-/// A commit index that grew alone is not on its disk: what it said before it went counts no longer.
+/// A commit index that grew without other writes is not on disk, so the replica's confirmations from before its restart
+/// no longer count.
 #[test]
 fn a_replica_that_is_back_serves_what_all_acknowledge_from_then_on() {
     let mut cluster = cluster(25);

@@ -1,4 +1,4 @@
-//! What is asked of any node, and what becomes of it.
+//! Requests to any node, and their results.
 
 use std::time::Duration;
 
@@ -39,7 +39,7 @@ fn a_request_that_is_lost_with_a_node_on_its_way_is_asked_again_at_once() {
     let mut cluster = cluster(2);
     let client = cluster.connect_client(vertex("011"));
     let request = cluster.send(client, publish("x", Ack::Quorum, Some(1)));
-    // From 011 to the home, 100, by way of 010 and 000: an edge takes 100 us.
+    // The route from 011 to the home 100 crosses 010 and 000. An edge takes 100 us.
     cluster.run_for(Duration::from_micros(150));
     cluster.kill(vertex("000"));
     let answered =
@@ -86,7 +86,7 @@ fn errors_say_what_is_unknown() {
 #[test]
 fn what_a_committing_pull_reads_reaches_its_client_though_answers_are_lost() {
     let mut cluster = cluster(14);
-    // 011 is no member, so all that it asks crosses edges; on the way back two thirds are lost.
+    // 011 is no member, so all its asks cross edges. Most of the replies to it are lost.
     for from in vertex("011").neighbours() {
         let conditions = LinkConditions { loss: 0.6, ..LinkConditions::PERFECT };
         cluster.must(from, Action::SetLink { from, to: vertex("011"), conditions }).unwrap();
@@ -150,7 +150,7 @@ fn a_restart_that_was_never_recorded_does_not_use_its_numbers_again() {
         cluster.slow_disk(origin, Duration::from_secs(2));
         cluster.start(origin);
         cluster.run_for(Duration::from_millis(500));
-        // Perhaps it does not answer yet. If it does, then for good.
+        // It may not answer yet. If it acknowledges, the message must stay stored.
         let answer = cluster.ask(origin, publish(content, Ack::Quorum, None), Duration::from_secs(1));
         let stored = contents(cluster.must(vertex("000"), pull(ReadLevel::Leader, false)));
         let acknowledged = answer.is_some_and(|answer| answer.result.is_ok());
@@ -182,7 +182,7 @@ fn what_waited_in_the_outbox_is_stored_though_much_else_came_first() {
     assert!(back);
     for i in 0..1100 {
         cluster.send(connection, publish(&format!("quorum{i}"), Ack::Quorum, None));
-        // Takes a number too, so that those of the topic are not consecutive.
+        // Uses a number too, so that the topic's numbers are not consecutive.
         cluster.send(connection, Action::Cluster);
     }
     cluster.run_for(Duration::from_secs(10));

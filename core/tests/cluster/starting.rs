@@ -1,4 +1,4 @@
-//! What comes to a node that is just starting waits for it, as long as any request may.
+//! Requests to a starting node wait for it, up to the deadline of every request.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use cubecast_core::wire::client::{Ack, Action, ReadLevel};
 
 use super::support::{NEWS, cluster, code, contents, publish, publisher, pull, subscriber, topic, vertex};
 
-/// All wait for 111, so none of them knows its place.
+/// All nodes wait for 111, so none of them knows its identity.
 fn a_new_cluster_without_111() -> Cluster {
     let mut cluster = Cluster::new(Dimension::new(3).unwrap(), 13);
     cluster.run_for(Duration::ZERO);
@@ -68,7 +68,7 @@ fn what_cannot_begin_in_time_is_unavailable_and_names_who_is_awaited() {
     assert!((Duration::from_secs(5)..Duration::from_secs(6)).contains(&waited), "{waited:?}");
 }
 
-/// Numbers begin again on an empty disk, under another identity.
+/// Request numbers restart on an empty disk, under another identity.
 #[test]
 fn what_a_wiped_node_takes_in_before_it_knows_its_place_is_not_taken_for_a_repeat() {
     let mut cluster = cluster(21);
@@ -111,7 +111,7 @@ fn a_cluster_that_starts_again_does_not_deny_what_it_has() {
         cluster.start(node);
     }
     cluster.run_for(Duration::ZERO);
-    // 011 holds no replica of it.
+    // 011 holds no replica of the topic.
     let at = vertex("011");
     let connection = cluster.connect_client(at);
     let [topics, location, published] =

@@ -1,4 +1,4 @@
-//! Disks are full: publishes are refused, all else goes on, and it comes back by itself.
+//! Full disks: publishes are refused, all other operations continue, and publishes resume without intervention.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use cubecast_core::wire::client::{Ack, Action, ReadLevel};
 
 use super::support::*;
 
-/// The holders of `news`, its home first.
+/// The holders of `news`, home first.
 const HOLDERS: [&str; 4] = ["100", "101", "110", "000"];
 
 fn limit(cluster: &mut Cluster, nodes: &[&str], left: Option<u64>) {
@@ -17,7 +17,7 @@ fn limit(cluster: &mut Cluster, nodes: &[&str], left: Option<u64>) {
     cluster.run_for(Duration::from_millis(500));
 }
 
-/// Publishes until it is refused; how many were stored.
+/// Publishes until a publish is refused. Returns the number of stored ones and the refusal.
 fn publish_until_refused(cluster: &mut Cluster, bytes: usize) -> (usize, Failure) {
     for stored in 0..1000 {
         match cluster.must(vertex("001"), publish(&"x".repeat(bytes), Ack::Quorum, None)) {

@@ -1,4 +1,4 @@
-//! A settled cluster, and what is asked of it.
+//! A settled cluster, and typical requests to it.
 
 use std::time::Duration;
 
@@ -26,12 +26,12 @@ pub fn subscriber() -> SubscriberId {
     SubscriberId::new("subscriber1").unwrap()
 }
 
-/// A settled cluster with a publisher, a subscriber and the topic `news` (home 100), subscribed to.
+/// A settled cluster with a publisher, a subscriber and the topic `news` (home 100) with a subscription.
 pub fn cluster(seed: u64) -> Cluster {
     prepared(Cluster::new(Dimension::new(3).unwrap(), seed))
 }
 
-/// The same, of a cluster that has just begun.
+/// The same for a cluster that has just started.
 pub fn prepared(mut cluster: Cluster) -> Cluster {
     let at = vertex("011");
     let settled = cluster.run_until(Duration::from_secs(10), |cluster| led_by_homes(cluster, at));

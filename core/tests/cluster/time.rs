@@ -1,4 +1,4 @@
-//! What nodes do when nothing happens, and when time stands still for some.
+//! Idle nodes, and nodes that stall.
 
 use std::time::Duration;
 
@@ -22,7 +22,8 @@ fn the_same_seed_gives_the_same_run() {
     assert_ne!(run(11), run(12));
 }
 
-/// Each leader's heartbeats take along its pings and its answers to its neighbours': a node wakes when one comes, and its own leaves then.
+/// Each leader's heartbeats carry its pings and its answers to its neighbours' heartbeats. A node wakes when one
+/// arrives, and then sends its own.
 #[test]
 fn idle_nodes_sleep_between_heartbeats() {
     let dimension = Dimension::new(3).unwrap();

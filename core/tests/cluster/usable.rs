@@ -1,5 +1,5 @@
-//! What a node says of its groups' usability is so: a group that is called usable takes a publish through that node, and one
-//! that takes none is not called so.
+//! A node's reports about the usability of its groups are true: a group reported as usable takes a publish through that
+//! node, and a group that takes none is not reported as usable.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -14,9 +14,9 @@ use cubecast_core::wire::usability::{NodeReason, Obstacle, UnreadyReason};
 
 use super::support::*;
 
-/// By then every node has noticed what was broken, and every group that can has elected a leader.
+/// By then every node has detected the faults, and every group with a majority has elected a leader.
 const SETTLED: Duration = Duration::from_secs(3);
-/// A request's own time.
+/// The deadline of a request.
 const A_PUBLISH: Duration = Duration::from_secs(5);
 
 #[test]
@@ -35,7 +35,7 @@ fn in_a_whole_cluster_every_group_is_usable_and_every_node_ready() {
 fn a_lone_new_node_is_not_ready_for_it_does_not_know_its_place() {
     let mut cluster = Cluster::new(Dimension::new(3).unwrap(), 22);
     let all: Vec<Vertex> = cluster.dimension().vertices().collect();
-    // All have started, and none has been heard.
+    // All nodes have started, and no frame has arrived yet.
     cluster.run_for(Duration::from_micros(1));
     all[1..].iter().for_each(|node| cluster.kill(*node));
     cluster.run_for(SETTLED);
@@ -120,7 +120,7 @@ fn whatever_is_broken_a_group_called_usable_takes_a_publish() {
     }
 }
 
-/// Breaks some of a cluster, and holds every node's word against what a publish through it finds.
+/// Breaks parts of a cluster and compares every node's reports with publishes through it.
 fn breaks_at_random(seed: u64) {
     let mut random = fastrand::Rng::with_seed(seed);
     let mut cluster = cluster(seed);
@@ -155,7 +155,7 @@ fn said(cluster: &Cluster, node: Vertex, home: Vertex) -> Option<GroupStatus> {
     cluster.node(node)?.status().groups.into_iter().find(|group| group.home == home)
 }
 
-/// A publisher and a topic at home in the same group, so that a publish needs that group alone.
+/// For each group a publisher and a topic whose home is that group's, so that a publish needs only that group.
 fn a_topic_for_each_group(cluster: &mut Cluster) -> BTreeMap<Vertex, (PublisherId, TopicName)> {
     let mut topics = BTreeMap::new();
     for home in cluster.dimension().vertices() {

@@ -1,4 +1,4 @@
-//! Bytes that stay as they are, and bytes that are not as they should be.
+//! Pinned bytes, and the handling of malformed bytes.
 
 use cubecast_core::identity::NodeId;
 use cubecast_core::names::{Offset, Sequence};
@@ -55,7 +55,7 @@ fn the_bytes_between_neighbours_are_pinned() {
     let bytes = [
         &[2, 0xED, 0x8F, 0xD2, 0xAF, 2][..], // format, zlib.crc32 of all that follows, two frames
         &[0, 0xAC, 2, 1],                    // ping
-        &[3, 8, 12, 1, 8, 0, 1, 1, 9],       // packet from 000 to 100, been at 000, no dead end, one hop, trace 9
+        &[3, 8, 12, 1, 8, 0, 1, 1, 9],       // packet from 000 to 100, trail 000, no dead end, one hop, trace 9
         &[2, 5, 0, 8, 1, 6, 12, 0],          // ask 5: act, key 000#1 number 6, topics, untraced
     ]
     .concat();

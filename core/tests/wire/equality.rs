@@ -1,4 +1,4 @@
-//! JSON and binary say the same.
+//! JSON and binary express the same frames.
 
 use cubecast_core::wire::answer::{Answer, Delivery, Done, EndReason, ErrorCode, ServerFrame, SubscriptionEnded};
 use cubecast_core::wire::binary::{decode_requests, decode_server_frames, encode_requests, encode_server_frames};
@@ -125,7 +125,7 @@ fn check_request(object: &Value, expected: Request) {
     assert_eq!(decode_requests(&bytes, &limits, cube()), [Ok(expected)], "{object}");
 }
 
-/// The frame's JSON, having checked that binary keeps it.
+/// Checks that binary preserves the frame. Returns the frame's JSON.
 fn check_frame(frame: ServerFrame) -> Value {
     let text = render(&frame);
     let decoded = decode_server_frames(&encode_server_frames(&[frame.clone(), frame.clone()])).unwrap();

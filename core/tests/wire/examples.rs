@@ -45,7 +45,7 @@ pub fn message_json() -> Value {
     json!({"offset": 7, "publisher_id": "ann", "content": "h\"i\n\u{1F600}", "time": "2026-11-22T20:23:20.123456Z"})
 }
 
-/// Each action in its shortest JSON, with what its defaults make of it, and then with every field.
+/// Each action in its shortest JSON with the values of its defaults, and then with every field.
 pub fn actions() -> Vec<(Value, Action)> {
     [shortest_actions(), fullest_actions()].concat()
 }
@@ -217,7 +217,7 @@ fn fullest_actions() -> Vec<(Value, Action)> {
     ]
 }
 
-/// The ids that JSON can bear.
+/// The ids that JSON can represent.
 pub fn ids() -> Vec<(Value, Option<RequestId>)> {
     vec![
         (Value::Null, None),
@@ -229,7 +229,7 @@ pub fn ids() -> Vec<(Value, Option<RequestId>)> {
     ]
 }
 
-/// What is done, and the fields that an answer then has beside `ok`, `message` and `served_by`.
+/// Results, each with the fields that its answer has besides `ok`, `message` and `served_by`.
 pub fn done() -> Vec<(Done, Value)> {
     let (topic, home, replicas) = (topic(), vertex("100"), vertices(["101", "110", "000"]));
     let conditions = LinkConditions { cut: true, delay_ms: 5, jitter_ms: 2, loss: 0.1 };
@@ -427,7 +427,7 @@ fn status() -> (Done, Value) {
     (Done::Status(Box::new(status)), json)
 }
 
-/// Events, with the fields that they have beside `node`, `time`, `at_us` and `trace`.
+/// Events, each with the fields that it has besides `node`, `time`, `at_us` and `trace`.
 pub fn events() -> Vec<(Event, Value)> {
     let (group, other, topic, conditions) = (vertex("100"), vertex("101"), topic(), LinkConditions::PERFECT);
     let some = || Some("news".to_string());

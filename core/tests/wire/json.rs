@@ -1,4 +1,4 @@
-//! JSON that is not as it should be gets an answer that helps.
+//! Malformed JSON gets a helpful answer.
 
 use cubecast_core::wire::answer::{Done, ErrorCode, Failure, TopicSummary};
 use cubecast_core::wire::binary::{decode_requests, encode_requests};

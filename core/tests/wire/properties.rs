@@ -1,4 +1,4 @@
-//! What must hold for any bytes, any text and any request.
+//! Properties that hold for any bytes, any text and any request.
 
 use cubecast_core::wire::binary::*;
 use cubecast_core::wire::client::{Action, Request, RequestId};
@@ -105,7 +105,7 @@ fn id_json(id: &Option<RequestId>) -> String {
     }
 }
 
-/// Objects whose fields are known ones with any scalar, list or object in them.
+/// Objects with known field names and any scalar, list or object as values.
 fn json_object() -> impl Strategy<Value = Value> {
     let names =
         vec!["id", "action", "topic", "topic_name", "publisher_id", "from", "kinds", "max", "node", "loss", "unknown"];

@@ -1,4 +1,4 @@
-//! Clients that ask at a pace, for a while.
+//! Clients that send requests at a pace for a limited time.
 
 use std::future::Future;
 use std::time::{Duration, Instant};
@@ -11,65 +11,70 @@ use super::metronome::Metronome;
 use super::sample::Sample;
 use super::slots::Slots;
 
-/// An open loop asks no more while so many of one client's requests are under way; those that are due then are late, and their
-/// latency counts from when they were due.
+/// The maximum number of one client's requests in progress in an open loop. When it is reached, further requests are
+/// late, and their latency still counts from the time at which they were due.
 const MOST_UNDER_WAY: usize = 20_000;
-/// What is under way at the end is waited for, and not counted, for so long.
+/// The time limit for requests in progress at the end. They are not counted.
 const DRAIN: Duration = Duration::from_secs(10);
 
-/// Whoever asks. Each has connections of its own.
+/// A client under measurement. Each has its own connections.
 pub trait Client: Send + 'static {
-    /// Begins the next request; the error is why it failed.
+    /// Begins the next request. The error is the reason for its failure.
     fn request(&mut self) -> impl Future<Output = Result<Done, String>> + Send + 'static;
 }
 
-/// A request that was done.
+/// A successful request.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Done {
-    /// Payload that it moved.
+    /// Payload bytes of the request.
     pub bytes: u64,
-    /// Since when its latency counts, where that is not the moment at which it was due: a delivery's counts from its publish.
+    /// The start of its latency, if it is not the time at which the request was due. The latency of a delivery starts
+    /// with its publish.
     pub since: Option<Instant>,
 }
 
 impl Done {
+    /// A request with this many payload bytes.
     pub fn moving(bytes: usize) -> Done {
         Done { bytes: bytes as u64, since: None }
     }
 }
 
-/// How requests follow each other.
+/// The pace of requests.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub enum Pace {
-    /// A closed loop: each client keeps so many under way. One is one thing after the other.
+    /// A closed loop: each client keeps this many requests in progress. With 1, requests are sequential.
     UnderWay(usize),
-    /// An open loop: so many a second by all clients together, however long the answers take. Latency counts from the moment at
-    /// which the request was due, so that a pause of the server is seen by every request that it held up.
+    /// An open loop: all clients together send this many requests per second, however long the answers take. Latency
+    /// counts from the time at which a request was due, so a pause of the server affects every request that it
+    /// delays.
     PerSecond(f64),
 }
 
-/// How long is measured, after how long.
+/// The times of a measurement.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct Timing {
+    /// The time before the measurement.
     pub warm_up: Duration,
+    /// The measured time.
     pub length: Duration,
-    /// Where given, the sample also tells what happened when, by slots of this length.
+    /// If set, the sample has a timeline with slots of this length.
     pub slot: Option<Duration>,
 }
 
 impl Timing {
-    /// So long, behind a warm-up of a quarter of that.
+    /// A measurement of this length after a warm-up of a quarter of it.
     pub fn measuring(length: Duration) -> Timing {
         Timing { warm_up: length / 4, length, slot: None }
     }
 
-    /// With the warm-up.
+    /// The total time including the warm-up.
     pub fn whole(&self) -> Duration {
         self.warm_up + self.length
     }
 }
 
-/// The while that is measured.
+/// The measured period.
 #[derive(Clone, Copy, Debug)]
 struct Window {
     from: Instant,
@@ -77,7 +82,8 @@ struct Window {
     slot: Option<Duration>,
 }
 
-/// Has all clients ask at this pace, and measures. `measuring` is called when the warm-up is over, and when the time is.
+/// Sends requests with all clients at this pace and measures them. Calls `measuring(true)` after the warm-up, and
+/// `measuring(false)` at the end of the measured time.
 pub async fn drive<C: Client>(clients: Vec<C>, pace: Pace, timing: Timing, mut measuring: impl FnMut(bool)) -> Sample {
     let begin = Instant::now();
     let window = Window { from: begin + timing.warm_up, to: begin + timing.whole(), slot: timing.slot };
@@ -152,7 +158,8 @@ impl Window {
         Sample { slots: self.slot.map(|each| Slots::new(length, each)), ..Sample::new(length) }
     }
 
-    /// A request's latency counts when it was due in the window; its completion, when that lies in the window.
+    /// Counts the latency of a request that was due in the window, and the completion of a request that completed in
+    /// the window.
     fn count(&self, sample: &mut Sample, due: Instant, done: Instant, result: Result<Done, String>) {
         match result {
             Err(why) => sample.note_failure(why),
@@ -179,7 +186,7 @@ impl Window {
 mod tests {
     use super::*;
 
-    /// Answers after a while, except that one request holds all up.
+    /// Answers after a fixed latency, except that one request delays all others.
     struct Slow {
         latency: Duration,
         held_up: Option<(Instant, Instant)>,
@@ -210,7 +217,7 @@ mod tests {
     async fn more_under_way_is_more_done_and_no_more_than_that() {
         let one = drive(clients(1, 20), Pace::UnderWay(1), TIMING, |_| {}).await;
         let many = drive(clients(2, 20), Pace::UnderWay(10), TIMING, |_| {}).await;
-        // One at a time takes at least 20 ms each, however slow this machine is.
+        // Sequential requests take at least 20 ms each, however slow the machine is.
         assert!((1..=20).contains(&one.done), "{}", one.done);
         assert!(many.done > 2 * one.done && many.done <= 400, "{} and {}", one.done, many.done);
         assert!(one.quantile(0.5) >= Duration::from_millis(20));

@@ -1,5 +1,5 @@
-//! A bare WebSocket echo on loopback: what asking over a WebSocket costs where nothing is done. It is served by one thread of this
-//! process, as a node serves its sockets by one.
+//! A bare WebSocket echo on loopback: the cost of a request over a WebSocket without any work. One thread of this
+//! process serves it, as one thread of a node serves its sockets.
 
 use std::future::Future;
 use std::io;
@@ -14,9 +14,9 @@ use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
 use super::drive::{Client, Done};
 use crate::transport::websocket_config;
 
-/// Frames of one message, at most.
+/// The maximum number of frames in one message.
 const BATCH: usize = 256;
-/// As large as a message of so many frames of the largest content.
+/// The size of a message with this many frames of the largest content.
 const MAX_MESSAGE: usize = 256 << 20;
 
 /// The server. It ends when this is dropped.
@@ -25,14 +25,15 @@ pub struct Echo {
     _until_dropped: oneshot::Sender<()>,
 }
 
-/// A client with a connection of its own, that sends the same frame again and again. Those that wait at the same time share a
-/// message, as those of Cubecast's client do.
+/// A client with its own connection that sends the same frame repeatedly. Frames that wait at the same time share a
+/// message, as with Cubecast's client.
 pub struct Echoing {
     bytes: usize,
     asked: mpsc::UnboundedSender<oneshot::Sender<()>>,
 }
 
 impl Echo {
+    /// Starts the server on a free port.
     pub fn start() -> io::Result<Echo> {
         let listener = StdListener::bind("127.0.0.1:0")?;
         listener.set_nonblocking(true)?;
@@ -50,7 +51,7 @@ impl Echo {
         Ok(Echo { address, _until_dropped: until_dropped })
     }
 
-    /// Connects so many clients.
+    /// Connects `count` clients.
     pub async fn clients(&self, count: usize, frame: &[u8]) -> io::Result<Vec<Echoing>> {
         let mut clients = Vec::new();
         for _ in 0..count {
@@ -76,7 +77,7 @@ impl Client for Echoing {
     }
 }
 
-/// Sends all that waits as one message, and tells those who wait when it is back.
+/// Sends all waiting frames as one message, and notifies their senders when it is back.
 async fn ask(
     socket: WebSocketStream<MaybeTlsStream<TcpStream>>,
     frame: Vec<u8>,
@@ -88,7 +89,7 @@ async fn ask(
         let mut batch = Vec::new();
         while asking.recv_many(&mut batch, BATCH).await > 0 {
             let message = frame.repeat(batch.len());
-            // The receiver lives as long as this.
+            // The receiver lives as long as this function.
             let _ = sent.send(std::mem::take(&mut batch));
             if sink.send(Message::Binary(message.into())).await.is_err() {
                 return;
@@ -100,7 +101,7 @@ async fn ask(
             if message.is_binary() {
                 let batch: Vec<oneshot::Sender<()>> = on_the_way.recv().await.unwrap_or_default();
                 for tell in batch {
-                    // Who asked may have stopped waiting.
+                    // The sender may have stopped waiting.
                     let _ = tell.send(());
                 }
             }
@@ -112,7 +113,7 @@ async fn ask(
     }
 }
 
-/// Sends back whatever comes. A connection that breaks is its client's to notice.
+/// Sends every message back. A broken connection is detected by its client.
 async fn serve(listener: StdListener) {
     let Ok(listener) = TcpListener::from_std(listener) else { return };
     while let Ok((stream, _)) = listener.accept().await {

@@ -1,44 +1,56 @@
-//! A sample in figures, and several of them as one, with their spread.
+//! The figures of a sample, and the spread of several repetitions.
 
 use serde::{Deserialize, Serialize};
 
 use super::sample::Sample;
 use super::usage::Usage;
 
-/// One repetition.
+/// The figures of one repetition.
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
 pub struct Figures {
+    /// Completed requests per second.
     pub per_second: f64,
-    /// Payload.
+    /// Payload bytes per second.
     pub bytes_per_second: f64,
-    /// Latencies, microseconds.
+    /// Latencies in microseconds: the mean, the quantiles and the maximum.
     pub mean_us: f64,
+    /// The median.
     pub p50_us: f64,
+    /// The 90 % quantile.
     pub p90_us: f64,
+    /// The 99 % quantile.
     pub p99_us: f64,
+    /// The 99.9 % quantile.
     pub p999_us: f64,
+    /// The maximum.
     pub max_us: f64,
+    /// Completed requests.
     pub done: u64,
+    /// Failed requests.
     pub failed: u64,
+    /// The reason for the first failure.
     pub why_failed: Option<String>,
-    /// CPU seconds that the servers took for a million of them.
+    /// CPU seconds of the servers for a million requests.
     pub cpu_s_per_million: f64,
-    /// CPU seconds that whoever asked took for a million.
+    /// CPU seconds of the clients for a million requests.
     pub load_cpu_s_per_million: f64,
-    /// Resident memory of the largest server, bytes.
+    /// Resident memory of the largest server in bytes.
     pub rss: u64,
 }
 
-/// The middle of several repetitions, and how far they lie apart.
+/// The median and the range of several repetitions.
 #[derive(Clone, Copy, PartialEq, Debug, Default, Serialize, Deserialize)]
 pub struct Spread {
+    /// The median.
     pub median: f64,
+    /// The smallest value.
     pub least: f64,
+    /// The largest value.
     pub most: f64,
 }
 
 impl Figures {
-    /// `servers` and `load`: CPU seconds used meanwhile.
+    /// The figures of a sample. `servers` and `load`: CPU seconds of the servers and of the clients in the same time.
     pub fn of(sample: &Sample, servers: f64, load: f64, at_end: Usage) -> Figures {
         let micros = |share| sample.quantile(share).as_nanos() as f64 / 1e3;
         let seconds = sample.length.as_secs_f64();
@@ -63,7 +75,7 @@ impl Figures {
 }
 
 impl Spread {
-    /// Of no values: all 0.
+    /// The spread of these values; all 0 if there are none.
     pub fn of(values: impl IntoIterator<Item = f64>) -> Spread {
         let mut values: Vec<f64> = values.into_iter().collect();
         values.sort_by(f64::total_cmp);
@@ -72,12 +84,13 @@ impl Spread {
         Spread { median: f64::midpoint(lower, upper), least: *least, most: *most }
     }
 
-    /// The same figure of several repetitions.
+    /// The spread of one figure over several repetitions.
     pub fn over(repetitions: &[Figures], figure: impl Fn(&Figures) -> f64) -> Spread {
         Spread::of(repetitions.iter().map(figure))
     }
 
-    /// Ratios of what was measured side by side: the first of one by the first of the other, and so on.
+    /// The spread of ratios of two series measured in alternation: the first repetition of one to the first of the
+    /// other, and so on.
     pub fn of_ratios(ours: &[Figures], theirs: &[Figures], figure: impl Fn(&Figures) -> f64) -> Spread {
         Spread::of(ours.iter().zip(theirs).map(|(ours, theirs)| figure(ours) / figure(theirs)))
     }

@@ -1,4 +1,4 @@
-//! What this machine can do at all: the bounds beside which figures are read.
+//! The limits of this machine, for comparison with other figures.
 
 use std::fs::File;
 use std::io::{self, Read, Write};
@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use super::sample::Sample;
 
-/// Appends batches of that many bytes to a file, one after the other, each synced before the next; a batch counts as one.
+/// Appends batches of `batch_bytes` bytes to a file, each synced before the next. One batch counts as one request.
 pub fn appends(folder: &Path, batch_bytes: usize, length: Duration) -> io::Result<Sample> {
     let path = folder.join("append");
     let mut file = File::create(&path)?;
@@ -29,7 +29,8 @@ pub fn appends(folder: &Path, batch_bytes: usize, length: Duration) -> io::Resul
     Ok(Sample { length: asked - began, ..sample })
 }
 
-/// Sends so many bytes over loopback and writes them to a file, which is synced at the end; bytes a second.
+/// Sends this many bytes over loopback and writes them to a file, which is synced at the end. Returns bytes per
+/// second.
 pub fn copy_bytes_per_second(folder: &Path, bytes: usize) -> io::Result<f64> {
     let listener = TcpListener::bind("127.0.0.1:0")?;
     let address = listener.local_addr()?;

@@ -1,11 +1,11 @@
-//! Clients driven once, in figures, with what the servers and this program used meanwhile.
+//! One measurement of clients, with the resource usage of the servers and of this process.
 
 use super::drive::{Client, Pace, Timing, drive};
 use super::figures::Figures;
 use super::usage::{self, Usage};
 
-/// Has all clients ask at this pace. `servers` are the processes whose CPU time and memory count; what this one uses is that of
-/// whoever asks.
+/// Sends requests with all clients at this pace. `servers` are the processes whose CPU time and memory are counted;
+/// the usage of this process is that of the clients.
 pub async fn measure<C: Client>(clients: Vec<C>, pace: Pace, timing: Timing, servers: &[u32]) -> Figures {
     let (mut before, mut after) = (Used::default(), Used::default());
     let sample = drive(clients, pace, timing, |begins| match begins {

@@ -1,10 +1,12 @@
-//! Moments at which requests are due, told from a thread of its own: the runtime's timers know whole milliseconds only.
+//! Ticks at the times at which requests are due. They come from a separate thread, because the runtime's timers only
+//! have a resolution of a millisecond.
 
 use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
 
-/// Moments that were told and not asked for yet; beyond, the thread waits, and tells them late. They are what they were.
+/// Ticks that may wait to be taken. When the queue is full the thread waits and delivers later ticks late, with their
+/// original times.
 const AHEAD: usize = 65_536;
 
 pub(super) struct Metronome {
@@ -12,7 +14,7 @@ pub(super) struct Metronome {
 }
 
 impl Metronome {
-    /// `first`, and then one every so long, up to `end`.
+    /// Ticks at `first`, then at this interval up to `end`.
     pub fn start(first: Instant, every: Duration, end: Instant) -> Metronome {
         let (tell, due) = mpsc::channel(AHEAD);
         std::thread::spawn(move || {
@@ -28,7 +30,7 @@ impl Metronome {
         Metronome { due }
     }
 
-    /// The next moment, when it has come; `None` behind the last.
+    /// The next tick, when it has come. `None` after the last one.
     pub async fn next(&mut self) -> Option<Instant> {
         self.due.recv().await
     }

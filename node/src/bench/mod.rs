@@ -1,16 +1,16 @@
-//! Measuring: how fast anything is that answers requests. Used by `cubecast bench` on its own clusters, and by the comparison with
-//! other systems on theirs, so that all are measured by the same code.
+//! Measures the speed of anything that answers requests. `cubecast bench` uses it on its own clusters, and the
+//! comparison uses it on other systems, so the same code measures all of them.
 //!
 //! | file | what |
 //! |---|---|
-//! | `drive` | clients that ask, at a [`Pace`], for a while |
-//! | `metronome` | the moments at which requests are due, for an open loop |
-//! | `sample` | what one such while showed: a histogram of latencies, and counts |
-//! | `slots` | where asked for, the same by the time at which it happened |
-//! | `measure` | clients driven once, with what servers and this program used meanwhile |
-//! | `figures` | a sample in figures, and several of them as one with their spread |
-//! | `usage` | what processes used: CPU seconds, memory |
-//! | `floor`, `echo` | what this machine's disk and loopback can do at all |
+//! | `drive` | clients that send requests at a [`Pace`] for a limited time |
+//! | `metronome` | the times at which requests are due in an open loop |
+//! | `sample` | the result of one measurement: a histogram of latencies, and counts |
+//! | `slots` | optionally, the same over time |
+//! | `measure` | one measurement, with the resource usage of the servers and of this process |
+//! | `figures` | the figures of a sample, and the spread of several repetitions |
+//! | `usage` | the resource usage of processes: CPU seconds, memory |
+//! | `floor`, `echo` | the limits of this machine's disk and loopback |
 
 pub mod drive;
 pub mod echo;

@@ -1,4 +1,4 @@
-//! What happened when: counts and latencies of one while, by slots of equal length.
+//! A timeline: counts and latencies in slots of equal length.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::figures::Spread;
 
-/// Collects. Latencies are kept one by one, so this is for some ten thousands of requests.
+/// Collects a timeline. It stores every latency, so it suits some ten thousand requests.
 #[derive(Clone, Debug)]
 pub struct Slots {
     each: Duration,
@@ -19,31 +19,33 @@ struct Slot {
     latencies: Vec<Duration>,
 }
 
-/// The same in figures: an item a slot.
+/// A timeline in figures, with one item for each slot.
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
 pub struct Timeline {
-    /// How long a slot is, seconds.
+    /// The length of a slot in seconds.
     pub slot_s: f64,
-    /// Done in the slot, by its length.
+    /// Requests completed in the slot, per second.
     pub per_second: Vec<f64>,
-    /// Latencies of what was due in the slot, microseconds; `None` where nothing was, or nothing of it was ever done.
+    /// Median latency of requests that were due in the slot, in microseconds. `None` if none were due, or none of
+    /// them completed.
     pub p50_us: Vec<Option<f64>>,
+    /// The longest latency, with the same rules.
     pub max_us: Vec<Option<f64>>,
 }
 
 impl Slots {
-    /// Of a while of this length; the last may be shorter than `each`.
+    /// An empty timeline of length `whole`. Its last slot may be shorter than `each`.
     pub fn new(whole: Duration, each: Duration) -> Slots {
         let count = (whole.as_secs_f64() / each.as_secs_f64()).ceil().max(1.0) as usize;
         Slots { each, slots: vec![Slot::default(); count] }
     }
 
-    /// `at`: how long after the while's beginning the request was due.
+    /// Records a latency. `at`: when the request was due, from the start of the timeline.
     pub fn note_latency(&mut self, at: Duration, latency: Duration) {
         self.slot(at).latencies.push(latency);
     }
 
-    /// `at`: how long after the while's beginning it was done.
+    /// Counts a completion. `at`: when the request completed, from the start of the timeline.
     pub fn note_done(&mut self, at: Duration) {
         self.slot(at).done += 1;
     }
@@ -53,7 +55,7 @@ impl Slots {
         &mut self.slots[((at.as_secs_f64() / self.each.as_secs_f64()) as usize).min(last)]
     }
 
-    /// What was collected beside this, in the same slots.
+    /// Adds a timeline that was collected in parallel, with the same slots.
     pub fn add(&mut self, other: &Slots) {
         for (slot, other) in self.slots.iter_mut().zip(&other.slots) {
             slot.done += other.done;
@@ -61,6 +63,7 @@ impl Slots {
         }
     }
 
+    /// The timeline in figures.
     pub fn timeline(mut self) -> Timeline {
         let micros = |latency: &Duration| latency.as_nanos() as f64 / 1e3;
         self.slots.iter_mut().for_each(|slot| slot.latencies.sort());
@@ -74,14 +77,14 @@ impl Slots {
 }
 
 impl Timeline {
-    /// What a scale of rates has to reach: twice the usual one, or the most where that is less. What waited for a pause to end is done
-    /// within a slot or two, far more than at any other time.
+    /// The maximum of a scale of rates: twice the median, or the highest rate if that is less. Requests delayed by a
+    /// pause all complete within a slot or two, at a far higher rate than usual.
     pub fn top_of_rates(&self) -> f64 {
         let spread = Spread::of(self.per_second.iter().copied());
         if spread.median > 0.0 { spread.most.min(2.0 * spread.median) } else { spread.most }
     }
 
-    /// Of all slots in which nothing was done, seconds.
+    /// The total length in seconds of slots without a completed request.
     pub fn silent_s(&self) -> f64 {
         self.per_second.iter().filter(|rate| **rate == 0.0).count() as f64 * self.slot_s
     }

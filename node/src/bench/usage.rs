@@ -1,51 +1,52 @@
-//! What processes used, as the kernel counts it. Linux only; elsewhere nothing is known.
+//! Resource usage of processes as counted by the kernel. Linux only; on other systems nothing is known.
 
 use std::fs;
 
 use serde::{Deserialize, Serialize};
 
-/// Of several processes together.
+/// The usage of several processes together.
 #[derive(Clone, Copy, PartialEq, Debug, Default, Serialize, Deserialize)]
 pub struct Usage {
-    /// Seconds of CPU time since the processes began.
+    /// CPU seconds since the processes started.
     pub cpu_seconds: f64,
-    /// Resident memory of the largest, bytes.
+    /// Resident memory of the largest process in bytes.
     pub largest_rss: u64,
 }
 
 impl Usage {
-    /// Seconds of CPU time since then.
+    /// CPU seconds since `before`.
     pub fn since(self, before: Usage) -> f64 {
         self.cpu_seconds - before.cpu_seconds
     }
 }
 
-/// Now. A process that is gone counts for nothing.
+/// The current usage. A process that has ended counts as zero.
 pub fn of(processes: &[u32]) -> Usage {
     let cpu = processes.iter().filter_map(|process| cpu_seconds(*process)).sum();
     let rss = processes.iter().filter_map(|process| resident_bytes(*process)).max();
     Usage { cpu_seconds: cpu, largest_rss: rss.unwrap_or(0) }
 }
 
-/// Of this process.
+/// The current usage of this process.
 pub fn own() -> Usage {
     of(&[std::process::id()])
 }
 
-/// Of its threads, in nanoseconds; or of the process, in hundredths of a second, which counts those that have ended too.
+/// The CPU time of the process's threads, in nanoseconds; or, if larger, of the whole process in hundredths of a
+/// second, which includes ended threads.
 fn cpu_seconds(process: u32) -> Option<f64> {
     let whole = ticks(process)? as f64 / 100.0;
     Some(whole.max(nanoseconds_of_threads(process).unwrap_or(0) as f64 / 1e9))
 }
 
-/// Fields 14 and 15 of `/proc/PID/stat` behind the name, which may have spaces: user and system time.
+/// User and system time: fields 14 and 15 of `/proc/PID/stat`, counted after the name, which may contain spaces.
 fn ticks(process: u32) -> Option<u64> {
     let stat = fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
     let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
     Some(fields.get(11)?.parse::<u64>().ok()? + fields.get(12)?.parse::<u64>().ok()?)
 }
 
-/// The first field of each thread's `schedstat`. A kernel may be built without.
+/// The sum of the first fields of all threads' `schedstat`. The kernel may lack this file.
 fn nanoseconds_of_threads(process: u32) -> Option<u64> {
     let threads = fs::read_dir(format!("/proc/{process}/task")).ok()?.flatten();
     let of_thread = |thread: fs::DirEntry| {

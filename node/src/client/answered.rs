@@ -1,4 +1,4 @@
-//! What was done, as the type that belongs to what was asked.
+//! Answers with the type that belongs to the requested action.
 
 use cubecast_core::client::{ClientError, FellOver, Reply};
 use cubecast_core::cube::Vertex;
@@ -6,55 +6,75 @@ use cubecast_core::names::Offset;
 use cubecast_core::wire::answer::{ClusterView, Done, Location, Message, NodeStatus, TopicSummary};
 use cubecast_core::wire::client::StopMode;
 
-/// What was asked for, and who did it.
+/// An answer, and the nodes that took part in it.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Answered<T> {
+    /// The answer's content.
     pub value: T,
     /// The node that did the work.
     pub served_by: Vertex,
-    /// The node that this client asked.
+    /// The node that received this client's request.
     pub asked: Vertex,
+    /// Number of attempts, the successful one included.
     pub attempts: u32,
-    /// The home was passed over.
+    /// Set if the home was unavailable and another node was used.
     pub fell_over: Option<FellOver>,
+    /// The nodes that the request crossed, if tracing was requested.
     pub hops: Option<Vec<Vertex>>,
 }
 
+/// The location of a topic.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Placed {
+    /// The topic's home.
     pub home: Vertex,
+    /// The other holders.
     pub replicas: Vec<Vertex>,
 }
 
+/// The result of a publish.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Published {
-    /// `None` for an `ack: one` that has no place in the log yet.
+    /// `None` for an `ack: one` whose publish is not in the log yet.
     pub offset: Option<Offset>,
+    /// The nodes that store the message.
     pub holders: Vec<Vertex>,
+    /// Whether this publish repeats an earlier one.
     pub repeated: bool,
 }
 
+/// The result of a pull.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Pulled {
+    /// Messages in order of their offsets.
     pub messages: Vec<Message>,
+    /// The subscriber's cursor after the pull.
     pub cursor: Offset,
-    /// The topic's end when it was read.
+    /// The topic's end at the time of the read.
     pub end: Offset,
+    /// The number of log entries by which a replica is behind, where a replica was read.
     pub behind: Option<u64>,
     /// The topic's home, where a replica was read.
     pub original_node: Option<Vertex>,
 }
 
+/// The topics of the cluster.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct TopicList {
+    /// Topics of all groups that answered.
     pub topics: Vec<TopicSummary>,
+    /// The homes of groups that did not answer.
     pub missing: Vec<Vertex>,
 }
 
+/// The accepted request to fail.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Stopped {
+    /// The node that fails.
     pub node: Vertex,
+    /// The kind of failure.
     pub mode: StopMode,
+    /// Its duration in milliseconds.
     pub duration_ms: u64,
 }
 
@@ -66,6 +86,7 @@ impl<T> Answered<T> {
         Ok(Answered { value, served_by, asked, attempts, fell_over, hops: answer.hops })
     }
 
+    /// Converts the value and keeps everything else.
     pub fn map<U>(self, convert: impl FnOnce(T) -> U) -> Answered<U> {
         let Answered { value, served_by, asked, attempts, fell_over, hops } = self;
         Answered { value: convert(value), served_by, asked, attempts, fell_over, hops }

@@ -1,4 +1,4 @@
-//! A push subscription as the caller sees it: a stream that slows its socket down when it is not read.
+//! A push subscription for the caller: a stream. If the caller does not read it, the client stops reading the socket.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
@@ -11,15 +11,17 @@ use tokio::sync::{Notify, mpsc};
 
 use super::driver::Command;
 
-/// Messages that wait for the caller before the socket is no longer read.
+/// Messages that wait for the caller before the client stops reading the socket.
 const QUEUED: usize = 4_096;
 
-/// The caller's end: messages in order of offsets, each once.
+/// The caller's end: messages in order of their offsets, each once.
 #[derive(Debug)]
 pub struct Deliveries {
+    /// The subscribed topic.
     pub topic: TopicName,
+    /// The subscriber's name.
     pub subscriber: SubscriberId,
-    /// Where the subscription began.
+    /// The offset at which the subscription began.
     pub cursor: Offset,
     received: mpsc::UnboundedReceiver<Result<Message, Failure>>,
     gate: Arc<Gate>,
@@ -30,10 +32,11 @@ pub struct Deliveries {
 #[derive(Clone, Debug)]
 pub(super) struct Listener {
     sender: mpsc::UnboundedSender<Result<Message, Failure>>,
+    /// Closed while too many messages wait.
     pub gate: Arc<Gate>,
 }
 
-/// Closed while too much waits for the caller.
+/// Closed while too many messages wait for the caller.
 #[derive(Debug, Default)]
 pub(super) struct Gate {
     queued: AtomicUsize,
@@ -53,7 +56,7 @@ pub(super) fn channel(action: &Action, commands: mpsc::UnboundedSender<Command>)
     (Listener { sender, gate: gate.clone() }, Unstarted { key, received, gate, commands })
 }
 
-/// The caller's end of a subscription that was not answered yet.
+/// The caller's end of a subscription that is not answered yet.
 pub(super) struct Unstarted {
     key: Option<(TopicName, SubscriberId)>,
     received: mpsc::UnboundedReceiver<Result<Message, Failure>>,
@@ -62,6 +65,7 @@ pub(super) struct Unstarted {
 }
 
 impl Unstarted {
+    /// The stream, after the answer with the cursor. Panics if the action does not subscribe.
     pub fn starting_at(self, cursor: Offset) -> Deliveries {
         let Unstarted { key, received, gate, commands } = self;
         let (topic, subscriber) = key.expect("only an action that subscribes is answered with a cursor");
@@ -70,8 +74,8 @@ impl Unstarted {
 }
 
 impl Deliveries {
-    /// The next message. An error is the last: the subscription is over (its topic was deleted, say), or could not be kept up. `None`: the
-    /// client was closed.
+    /// The next message. An error is the last item: the subscription ended (its topic was deleted, for example) or
+    /// could not be maintained. `None`: the client was closed.
     pub async fn next(&mut self) -> Option<Result<Message, Failure>> {
         let next = self.received.recv().await;
         self.gate.leave();
@@ -82,22 +86,25 @@ impl Deliveries {
 impl Drop for Deliveries {
     fn drop(&mut self) {
         let (topic, subscriber) = (self.topic.clone(), self.subscriber.clone());
-        // A driver that is gone delivers nothing more anyway.
+        // If the driver is gone, deliveries have ended anyway.
         let _ = self.commands.send(Command::Input(ClientInput::StopDeliveries { topic, subscriber }));
     }
 }
 
 impl Listener {
+    /// Queues a message for the caller.
     pub fn deliver(&self, delivery: Delivery) {
         self.gate.queued.fetch_add(1, SeqCst);
-        // The caller may have let go meanwhile; its `drop` ends the subscription.
+        // If the caller dropped the stream, its `drop` ends the subscription.
         let _ = self.sender.send(Ok(delivery.message));
     }
 
+    /// Ends the stream with an error.
     pub fn end(&self, why: Failure) {
         let _ = self.sender.send(Err(why));
     }
 
+    /// Whether the caller dropped the stream.
     pub fn is_gone(&self) -> bool {
         self.sender.is_closed()
     }
@@ -111,7 +118,7 @@ impl Gate {
         }
     }
 
-    /// Completes when there is room.
+    /// Completes when there is space for messages.
     pub async fn open(&self) {
         loop {
             let opened = self.opened.notified();

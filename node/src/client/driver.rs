@@ -1,4 +1,4 @@
-//! The task that owns core's client: hands it what happened, carries out what it wants.
+//! The task that owns core's client: it passes inputs to the client and performs its effects.
 
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
@@ -18,28 +18,33 @@ use super::socket;
 use crate::runtime::clock::Clock;
 use crate::transport::pulse::SILENCE;
 
-/// Frames that wait between the sockets and the driver; a socket whose frames do not fit waits.
+/// Frames that wait between the sockets and the driver. When the queue is full, the sockets wait.
 const SOCKET_INPUTS: usize = 256;
-/// Inputs of one turn.
+/// The maximum number of inputs in one turn.
 const MAX_TURN: usize = 4_096;
 
-/// What callers tell the driver.
+/// A message from a caller to the driver.
 #[derive(Debug)]
 pub(super) enum Command {
     Order(Box<Order>),
     Input(ClientInput),
-    /// Ends the driver; told when all sockets have said farewell.
+    /// Ends the driver. The sender is notified when all sockets have finished their closing handshakes.
     Close(oneshot::Sender<()>),
 }
 
 #[derive(Debug)]
 pub(super) struct Order {
+    /// The requested action.
     pub action: Action,
+    /// The node or nodes to ask.
     pub to: Target,
+    /// The time limit.
     pub within: Duration,
+    /// Whether to request the nodes that the request crosses.
     pub trace: bool,
-    /// Where the messages of a push subscription go.
+    /// Receives the messages of a push subscription.
     pub listener: Option<Listener>,
+    /// Receives the answer.
     pub answer: oneshot::Sender<Result<Reply, ClientError>>,
 }
 
@@ -52,23 +57,24 @@ pub(super) struct Driver {
     inputs: mpsc::Receiver<ClientInput>,
     /// Cloned into every socket's task.
     to_inputs: mpsc::Sender<ClientInput>,
-    /// Dropping one closes the socket.
+    /// Dropping a sender closes its socket.
     sockets: HashMap<SocketId, mpsc::UnboundedSender<Vec<Request>>>,
-    /// The sockets' tasks, those that say farewell among them.
+    /// The sockets' tasks, including those in their closing handshake.
     serving: JoinSet<()>,
-    /// From when the sockets' looks for signs of life are counted.
+    /// The start of the beats at which all sockets check for signs of life.
     began: Instant,
     closed: Option<oneshot::Sender<()>>,
     answers: HashMap<Ticket, oneshot::Sender<Result<Reply, ClientError>>>,
     next_ticket: u64,
     listeners: BTreeMap<SessionKey, Listener>,
-    /// Subscriptions to which nobody listens any more.
+    /// Inputs that end subscriptions whose stream was dropped.
     unheard: Vec<ClientInput>,
     notices: broadcast::Sender<Notice>,
     events: broadcast::Sender<WatchEvent>,
 }
 
 impl Driver {
+    /// A driver without sockets.
     pub fn new(
         client: Client,
         commands: mpsc::UnboundedReceiver<Command>,
@@ -96,7 +102,7 @@ impl Driver {
         }
     }
 
-    /// Until the last [`super::CubecastClient`] is gone, or is closed.
+    /// Runs until the last [`super::CubecastClient`] is dropped, or until the client is closed.
     pub async fn run(mut self) {
         while let Some(inputs) = self.next_inputs().await {
             for effect in self.client.handle(self.clock.now(), inputs) {
@@ -107,18 +113,18 @@ impl Driver {
     }
 
     async fn farewell(mut self) {
-        // Dropped, they end their tasks; nobody takes what those still bring.
+        // Dropping the senders ends the sockets' tasks. Their remaining inputs are discarded.
         self.sockets.clear();
         self.inputs.close();
         let ending = async { while self.serving.join_next().await.is_some() {} };
         let _ = tokio::time::timeout(socket::FAREWELL_WITHIN * 2, ending).await;
         if let Some(closed) = self.closed {
-            // Who closed it may not have waited.
+            // The caller may have stopped waiting.
             let _ = closed.send(());
         }
     }
 
-    /// Everything that has arrived.
+    /// All inputs that have arrived. Waits for the first one.
     async fn next_inputs(&mut self) -> Option<Vec<ClientInput>> {
         let mut inputs = std::mem::take(&mut self.unheard);
         let deadline = self.client.next_deadline().map(|at| self.clock.moment(at));
@@ -174,7 +180,7 @@ impl Driver {
             ClientEffect::Close { socket } => drop(self.sockets.remove(&socket)),
             ClientEffect::Send { socket, requests } => {
                 if let Some(sender) = self.sockets.get(&socket) {
-                    // A socket whose task has ended reports that by itself.
+                    // A socket whose task has ended reports that itself.
                     let _ = sender.send(requests);
                 }
             }
@@ -196,7 +202,7 @@ impl Driver {
                     listener.end(why);
                 }
             }
-            // Nobody may be listening to these two.
+            // These two may have no receivers.
             ClientEffect::Event(event) => drop(self.events.send(event)),
             ClientEffect::Notice(notice) => drop(self.notices.send(notice)),
         }

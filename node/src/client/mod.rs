@@ -1,6 +1,7 @@
-//! The native client: [`cubecast_core::client`] over tokio and WebSockets. Used by the command line and by tests.
+//! The native client: [`cubecast_core::client`] over tokio and WebSockets. The command line and the tests use it.
 //!
-//! What is asked of whom, and what is repeated, is core's to decide; here sockets are opened, bytes written and callers woken.
+//! Core chooses the nodes to ask and the requests to repeat. This module opens sockets, writes bytes and wakes
+//! callers.
 //!
 //! ```no_run
 //! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
@@ -42,10 +43,10 @@ pub use deliveries::Deliveries;
 use deliveries::Listener;
 use driver::{Command, Driver, Order};
 
-/// Events and notices kept for a receiver that is slow; the oldest are dropped, and the receiver is told how many.
+/// Events and notices kept for a slow receiver. The oldest are dropped, and the receiver gets their number.
 const KEPT_FOR_RECEIVERS: usize = 16_384;
 
-/// A client of the cluster. Clones share their connections; the last one dropped ends them.
+/// A client of the cluster. Clones share their connections; dropping the last clone closes them.
 #[derive(Clone, Debug)]
 pub struct CubecastClient {
     commands: mpsc::UnboundedSender<Command>,
@@ -56,13 +57,14 @@ pub struct CubecastClient {
 }
 
 impl CubecastClient {
-    /// A client that finds the cluster through any of these nodes (`HOST:PORT` or WebSocket URLs). It connects when it is first
-    /// asked for something. Has to be called within a tokio runtime.
+    /// A client that finds the cluster through any of these nodes (`HOST:PORT` or WebSocket URLs). It connects at the
+    /// first request. Must be called within a tokio runtime.
     pub fn connect(seeds: &[String]) -> CubecastClient {
         let seed = std::hash::RandomState::new().build_hasher().finish();
         Self::start(&ClientConfig { seeds: seeds.to_vec(), seed, ..ClientConfig::default() })
     }
 
+    /// Like [`CubecastClient::connect`], with all settings.
     pub fn start(config: &ClientConfig) -> CubecastClient {
         let (commands, received) = mpsc::unbounded_channel();
         let (notices, _) = broadcast::channel(KEPT_FOR_RECEIVERS);
@@ -72,32 +74,33 @@ impl CubecastClient {
         CubecastClient { commands, notices, events, within: DEFAULT_WITHIN, trace: false }
     }
 
-    /// Ends all connections as WebSockets are ended, and waits for it, 2 s at most. What is still asked, here or by a clone,
-    /// fails with [`ClientError::Closed`]. A client that is only dropped does the same while its runtime lives.
+    /// Closes all connections with a WebSocket closing handshake, and waits for it, at most 2 s. Pending requests of
+    /// this client and its clones fail with [`ClientError::Closed`]. Dropping the client does the same in the
+    /// background, as long as its runtime runs.
     pub async fn close(&self) {
         let (closed, done) = oneshot::channel();
         if self.commands.send(Command::Close(closed)).is_ok() {
-            // An error means that it was closed by somebody else.
+            // An error means that another clone closed the client.
             let _ = done.await;
         }
     }
 
-    /// The same client, giving up after another time.
+    /// The same client with another time limit for requests.
     pub fn within(&self, within: Duration) -> CubecastClient {
         CubecastClient { within, ..self.clone() }
     }
 
-    /// The same client, asking to be told the nodes that each request crossed.
+    /// The same client with tracing: answers list the nodes that the request crossed.
     pub fn traced(&self) -> CubecastClient {
         CubecastClient { trace: true, ..self.clone() }
     }
 
-    /// What happens to the connections from now on.
+    /// A stream of changes of the connections, from now on.
     pub fn notices(&self) -> broadcast::Receiver<Notice> {
         self.notices.subscribe()
     }
 
-    /// Asks for anything.
+    /// Requests any action.
     pub async fn ask(&self, to: Target, action: Action) -> Result<Reply, ClientError> {
         self.give(to, action, None).await
     }
@@ -118,30 +121,31 @@ impl CubecastClient {
         Answered::read(self.ask(to, action).await?, read)
     }
 
-    /// Whether it existed before.
+    /// Registers a publisher. `true`: it existed already.
     pub async fn create_publisher(&self, publisher: &PublisherId) -> Result<Answered<bool>, ClientError> {
         let action = Action::CreatePublisher { publisher: publisher.clone() };
         self.get(Target::Home, action, answered::existed).await
     }
 
-    /// Whether it existed before.
+    /// Registers a subscriber. `true`: it existed already.
     pub async fn create_subscriber(&self, subscriber: &SubscriberId) -> Result<Answered<bool>, ClientError> {
         let action = Action::CreateSubscriber { subscriber: subscriber.clone() };
         self.get(Target::Home, action, answered::existed).await
     }
 
-    /// Ends the registration; topics that the publisher created stay.
+    /// Deletes the publisher's registration. Topics that it created remain.
     pub async fn delete_publisher(&self, publisher: &PublisherId) -> Result<Answered<()>, ClientError> {
         let action = Action::DeletePublisher { publisher: publisher.clone() };
         self.get(Target::Home, action, answered::deleted).await
     }
 
-    /// Ends the registration; subscriptions stay.
+    /// Deletes the subscriber's registration. Its subscriptions remain.
     pub async fn delete_subscriber(&self, subscriber: &SubscriberId) -> Result<Answered<()>, ClientError> {
         let action = Action::DeleteSubscriber { subscriber: subscriber.clone() };
         self.get(Target::Home, action, answered::deleted).await
     }
 
+    /// Creates a topic.
     pub async fn create_topic(
         &self,
         publisher: &PublisherId,
@@ -151,6 +155,7 @@ impl CubecastClient {
         self.get(Target::Home, action, answered::placed).await
     }
 
+    /// Deletes a topic and its messages.
     pub async fn delete_topic(
         &self,
         publisher: &PublisherId,
@@ -160,6 +165,7 @@ impl CubecastClient {
         self.get(Target::Home, action, answered::placed).await
     }
 
+    /// Publishes one message and waits for the acknowledgement `ack`.
     pub async fn publish(
         &self,
         publisher: &PublisherId,
@@ -170,7 +176,7 @@ impl CubecastClient {
         self.publish_at(Target::Home, publisher, topic, content, ack, None).await
     }
 
-    /// Through a chosen node, or under a chosen sequence number.
+    /// Publishes through a chosen node, or with a chosen sequence number.
     pub async fn publish_at(
         &self,
         to: Target,
@@ -184,7 +190,7 @@ impl CubecastClient {
         self.get(to, Action::Publish { publisher, topic, content, ack, sequence }, answered::published).await
     }
 
-    /// Subscribes for pulling; the cursor.
+    /// Subscribes for pulling. Returns the cursor.
     pub async fn subscribe(
         &self,
         subscriber: &SubscriberId,
@@ -195,7 +201,7 @@ impl CubecastClient {
         self.get(Target::Home, Action::Subscribe { subscriber, topic, from, push: false }, answered::cursor).await
     }
 
-    /// Subscribes, and has messages delivered from the cursor on until the stream is dropped.
+    /// Subscribes with push: messages from the cursor on are delivered until the stream is dropped.
     pub async fn listen(
         &self,
         subscriber: &SubscriberId,
@@ -206,7 +212,7 @@ impl CubecastClient {
         self.listen_at(Target::Home, Action::Subscribe { subscriber, topic, from, push: true }).await
     }
 
-    /// The same for a `subscribe` or `replica_subscribe` with `push`, through a chosen node.
+    /// The same through a chosen node, for a `subscribe` or `replica_subscribe` with `push`.
     pub async fn listen_at(&self, to: Target, action: Action) -> Result<Answered<Deliveries>, ClientError> {
         let (listener, deliveries) = deliveries::channel(&action, self.commands.clone());
         let reply = self.give(to, action, Some(listener)).await?;
@@ -214,12 +220,13 @@ impl CubecastClient {
         Ok(cursor.map(|cursor| deliveries.starting_at(cursor)))
     }
 
+    /// Ends a subscription and deletes its cursor.
     pub async fn unsubscribe(&self, subscriber: &SubscriberId, topic: &TopicName) -> Result<Reply, ClientError> {
         self.ask(Target::Home, Action::Unsubscribe { subscriber: subscriber.clone(), topic: topic.clone() }).await
     }
 
-    /// Reads on from the subscriber's cursor. With `commit` the cursor moves past what was read; when the answer of such a
-    /// pull is lost, it is not repeated ([`ClientError::InDoubt`]).
+    /// Reads from the subscriber's cursor on. With `commit` the cursor moves past the messages read. If the answer to
+    /// such a pull is lost, the pull is not repeated and fails with [`ClientError::InDoubt`].
     pub async fn pull(
         &self,
         subscriber: &SubscriberId,
@@ -232,7 +239,7 @@ impl CubecastClient {
         self.get(Target::Home, Action::Pull { subscriber, topic, max, read, commit }, answered::pulled).await
     }
 
-    /// Reads the replica of one node.
+    /// Reads the replica on one node.
     pub async fn replica_pull(
         &self,
         node: Vertex,
@@ -245,7 +252,7 @@ impl CubecastClient {
         self.get(Target::Node(node), Action::ReplicaPull { subscriber, topic, max, from }, answered::pulled).await
     }
 
-    /// Moves the subscriber's cursor; the cursor.
+    /// Moves the subscriber's cursor. Returns the new cursor.
     pub async fn commit(
         &self,
         subscriber: &SubscriberId,
@@ -256,10 +263,12 @@ impl CubecastClient {
         self.get(Target::Home, Action::Commit { subscriber, topic, offset }, answered::cursor).await
     }
 
+    /// The home and the holders of a topic.
     pub async fn locate(&self, topic: &TopicName) -> Result<Answered<Location>, ClientError> {
         self.get(Target::Home, Action::Locate { topic: topic.clone() }, answered::located).await
     }
 
+    /// Lists the topics of all groups.
     pub async fn topics(&self) -> Result<Answered<TopicList>, ClientError> {
         self.get(Target::Any, Action::Topics, answered::topics).await
     }
@@ -269,12 +278,12 @@ impl CubecastClient {
         self.get(to, Action::Cluster, answered::cluster).await
     }
 
-    /// Asks the node itself.
+    /// Requests the status of a node from that node.
     pub async fn status(&self, node: Vertex) -> Result<Answered<NodeStatus>, ClientError> {
         self.get(Target::Node(node), Action::Status { node: None }, answered::status).await
     }
 
-    /// Has the node fail.
+    /// Makes a node fail for this time.
     pub async fn stop_node(
         &self,
         node: Vertex,
@@ -285,16 +294,17 @@ impl CubecastClient {
         self.get(Target::Node(node), Action::StopNode { node: None, mode, duration_ms }, answered::stopped).await
     }
 
-    /// Ends a failure on request.
+    /// Ends a requested failure of a node.
     pub async fn recover_node(&self, node: Vertex) -> Result<Reply, ClientError> {
         self.ask(Target::Node(node), Action::RecoverNode { node: None }).await
     }
 
+    /// Sets the conditions of a link in the direction from `from` to `to`.
     pub async fn set_link(&self, from: Vertex, to: Vertex, conditions: LinkConditions) -> Result<Reply, ClientError> {
         self.ask(Target::Node(from), Action::SetLink { from, to, conditions }).await
     }
 
-    /// Has a node tell what happens to it. All watched nodes tell into the one stream.
+    /// Starts the stream of a node's events. The events of all watched nodes arrive in one stream.
     pub async fn watch(
         &self,
         to: Target,

@@ -1,4 +1,4 @@
-//! One WebSocket: bytes to frames and back, until either side ends it.
+//! One WebSocket: converts between bytes and frames until either side ends it.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,13 +19,14 @@ use crate::transport::farewell::{self, Fault, Goodbye};
 use crate::transport::pulse::Pulse;
 use crate::transport::{tune, websocket_config};
 
-/// The largest message that is taken from a node.
+/// The largest message accepted from a node, in bytes.
 const MAX_MESSAGE: usize = 256 << 20;
-/// A closing handshake that takes longer is given up.
+/// The time limit of the closing handshake.
 pub(super) const FAREWELL_WITHIN: Duration = Duration::from_secs(1);
 
-/// Opens the socket and serves it. A node from which nothing comes for `silence` is gone; all sockets look at moments that are
-/// counted from `began`. Ends when the driver lets go of `requests`, or the node of the socket; then says farewell.
+/// Opens the socket and serves it. A node that sends nothing for `silence` counts as gone; all sockets check at the
+/// same beats, counted from `began`. Ends when the driver drops the sender of `requests` or the node closes the
+/// socket, then performs the closing handshake.
 pub(super) async fn run(
     socket: SocketId,
     url: String,
@@ -38,7 +39,7 @@ pub(super) async fn run(
     let config = websocket_config(MAX_MESSAGE);
     let opened = tokio::select! {
         opened = tokio_tungstenite::connect_async_with_config(url.as_str(), Some(config), true) => opened,
-        // Nothing is sent before the socket stands, so this is the driver letting go.
+        // No requests are sent before the socket is open, so the driver dropped its sender.
         _ = requests.recv() => return,
     };
     let why = match opened {
@@ -48,7 +49,7 @@ pub(super) async fn run(
                 return farewell::close(stream, Some(&done()), FAREWELL_WITHIN).await;
             }
             if let MaybeTlsStream::Plain(tcp) = stream.get_ref() {
-                // A socket that refuses this is broken and will show it.
+                // If this fails, the socket is broken and later operations report it.
                 let _ = tune(tcp, silence);
             }
             let pulse = Pulse::default();
@@ -62,7 +63,7 @@ pub(super) async fn run(
             let Some(Ended { why, goodbye }) = ended else {
                 return farewell::close(stream, Some(&done()), FAREWELL_WITHIN).await;
             };
-            // A driver that is gone needs no word.
+            // If the driver is gone, it needs no notice.
             let _ = inputs.send(ClientInput::Closed { socket, why }).await;
             return farewell::close(stream, goodbye.as_ref(), FAREWELL_WITHIN).await;
         }
@@ -70,12 +71,12 @@ pub(super) async fn run(
     let _ = inputs.send(ClientInput::Closed { socket, why }).await;
 }
 
-/// The socket was of use, and is not needed any more.
+/// The close frame for a socket that is no longer needed.
 fn done() -> Goodbye {
     Goodbye::new(CloseCode::Normal, "the client is done")
 }
 
-/// Why a socket ended, and our close frame, where the node's did not come first.
+/// Why a socket ended, and this side's close frame if the node did not send its own first.
 struct Ended {
     why: String,
     goodbye: Option<Goodbye>,
@@ -107,7 +108,7 @@ impl Ended {
     }
 }
 
-/// Ends well when the driver lets go.
+/// Sends requests. Returns successfully when the driver drops the sender.
 async fn send_all(
     requests: &mut mpsc::UnboundedReceiver<Vec<Request>>,
     sink: &mut (impl Sink<Message, Error = Error> + Unpin),
@@ -167,7 +168,7 @@ fn frames_of(message: &Message) -> Result<Vec<ServerFrame>, Ended> {
     }
 }
 
-/// An error in words that say what to look at.
+/// An error as a message that names the likely cause.
 fn explain(error: &Error) -> String {
     match error {
         Error::Io(error) => error.to_string(),

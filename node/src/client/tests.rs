@@ -1,4 +1,4 @@
-//! The client over real sockets, before nodes of make-believe.
+//! The client over real sockets, against fake nodes.
 
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ use tokio_tungstenite::tungstenite::Message;
 
 use super::*;
 
-/// More than any passing test needs.
+/// Longer than any passing test takes.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Listens for both nodes of a cube of dimension 1 at one address.
@@ -51,7 +51,7 @@ struct Connection {
 }
 
 impl Connection {
-    /// The next request that is no question about the cluster; those are answered. `None`: the client left.
+    /// The next request, except questions about the cluster, which are answered here. `None`: the client left.
     async fn request(&mut self) -> Option<Request> {
         loop {
             let Some(Ok(Message::Binary(bytes))) = self.socket.next().await else { return None };
@@ -107,7 +107,7 @@ async fn a_publish_is_sent_again_under_the_same_number_when_its_connection_break
             let Some(request) = connection.request().await else { continue };
             let Action::Publish { sequence, .. } = &request.action else { panic!("{request:?}") };
             numbers.push(*sequence);
-            // The first is not answered: its connection breaks.
+            // The first request is not answered: its connection breaks.
             if numbers.len() == 2 {
                 connection.answer(&request, Ok(published(7))).await;
                 return (numbers, connection);
@@ -144,7 +144,7 @@ async fn a_listener_that_does_not_read_stops_its_own_socket_and_no_other() {
     serving.abort();
 }
 
-/// Answers publishes; floods subscribers, and tells when they no longer read.
+/// Answers publishes, sends a flood to subscribers, and reports when the client no longer reads.
 async fn serve_flood(mut connection: Connection, stuck: mpsc::UnboundedSender<()>) {
     while let Some(request) = connection.request().await {
         if !matches!(request.action, Action::Subscribe { .. }) {
@@ -156,7 +156,7 @@ async fn serve_flood(mut connection: Connection, stuck: mpsc::UnboundedSender<()
         connection.answer(&request, Ok(subscribed)).await;
         for offset in 0..20_000 {
             let mut sending = std::pin::pin!(connection.send(ServerFrame::Message(large_delivery(offset))));
-            // A socket that takes nothing for so long has a reader that does not read.
+            // If sending blocks this long, the client has stopped reading.
             if tokio::time::timeout(Duration::from_millis(200), &mut sending).await.is_err() {
                 // The test may be over.
                 let _ = stuck.send(());
@@ -214,7 +214,7 @@ async fn a_node_from_which_nothing_comes_is_given_up() {
     let (url, silence) = (format!("ws://{}/ws", fake.address), Duration::from_millis(300));
     let began = tokio::time::Instant::now();
     tokio::spawn(socket::run(SocketId(1), url, received, inputs, None, began, silence));
-    // It stands, and is never read: no ping is answered.
+    // The connection is accepted but never read, so no ping is answered.
     let _silent = fake.accept().await;
     let story = async {
         assert_eq!(told.recv().await, Some(ClientInput::Opened { socket: SocketId(1) }));

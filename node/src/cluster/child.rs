@@ -1,4 +1,4 @@
-//! One node process of the cluster: started, watched, started again.
+//! One node process of the cluster: start, supervision and restart.
 
 use std::io::{Read as _, Seek as _, SeekFrom};
 use std::path::PathBuf;
@@ -16,17 +16,17 @@ use super::folder::ClusterFolder;
 use crate::log::sink::LogFile;
 use crate::shutdown;
 
-/// A node that died is started again after this time, doubled with each death up to the longest.
+/// The pause before a node that died is restarted. It doubles with each death up to the longest.
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
-/// A node that lived so long starts afresh with the first pause.
+/// After this lifetime, the next restart uses the first pause again.
 const LIVED_WELL: Duration = Duration::from_secs(10);
-/// A node that does not end by itself in this time is killed.
+/// A node that does not end within this time is killed.
 const ENDS_WITHIN: Duration = Duration::from_secs(10);
-/// So much of a log is looked at for the reason of a failure, and so long is a line that is shown.
+/// Bytes of a log's end that are searched for the reason for a failure, and the maximum length of a displayed line.
 const TAIL_BYTES: u64 = 64 << 10;
 
-/// What happened to a child.
+/// An event of a child.
 #[derive(Clone, Debug)]
 pub enum News {
     Started {
@@ -34,7 +34,8 @@ pub enum News {
         pid: u32,
         restarts: u32,
     },
-    /// `reason`: why it failed, as it said. `again_in`: when it is started again, if it is.
+    /// `reason`: the cause of the failure, as the node reported it. `again_in`: the pause before a restart, if there
+    /// is one.
     Ended {
         vertex: Vertex,
         how: String,
@@ -42,7 +43,7 @@ pub enum News {
         again_in: Option<Duration>,
         asked: bool,
     },
-    /// A line of its log.
+    /// A line of the child's log.
     Log {
         vertex: Vertex,
         line: String,
@@ -50,6 +51,7 @@ pub enum News {
 }
 
 impl News {
+    /// The vertex of the child's node.
     pub fn vertex(&self) -> Vertex {
         match self {
             News::Started { vertex, .. } | News::Ended { vertex, .. } | News::Log { vertex, .. } => *vertex,
@@ -57,7 +59,7 @@ impl News {
     }
 }
 
-/// How one child is started.
+/// How to start one child.
 #[derive(Debug)]
 pub struct Child {
     vertex: Vertex,
@@ -71,6 +73,7 @@ pub struct Child {
 }
 
 impl Child {
+    /// The child for a vertex, with its log opened.
     pub fn new(vertex: Vertex, plan: &Plan, folder: &ClusterFolder) -> Child {
         Child {
             vertex,
@@ -125,7 +128,8 @@ impl Child {
         let logged = log.metadata().map_or(0, |log| log.len());
         let mut process = self.command(log)?.spawn()?;
         let saying = process.stdout.take().map(|output| tokio::spawn(last_words(output)));
-        // Taken out, because to wait for the process would close it, and the node ends when its standard input closes.
+        // Waiting for the process would close its standard input, which ends the node. So the input is taken out
+        // first.
         let stdin = process.stdin.take();
         let _ = tell.send(News::Started { vertex: self.vertex, pid: process.id().unwrap_or_default(), restarts });
         if let Some(output) = process.stderr.take() {
@@ -146,11 +150,11 @@ impl Child {
         Ok((status, reason.filter(|_| !status.success())))
     }
 
-    /// The last error in the log since it had this length.
+    /// The last error in the log after its first `logged` bytes.
     fn last_error(&self, logged: u64) -> Option<String> {
         let mut file = std::fs::File::open(&self.log_file).ok()?;
         let end = file.metadata().ok()?.len();
-        // A shorter file is another one: the log was put aside meanwhile.
+        // A shorter file is a new one, because the log was rotated.
         let since = if end < logged { 0 } else { logged };
         file.seek(SeekFrom::Start(since.max(end.saturating_sub(TAIL_BYTES)))).ok()?;
         let mut tail = Vec::new();
@@ -162,21 +166,21 @@ impl Child {
         let mut command = Command::new(std::env::current_exe()?);
         command.args(["node", "--exit-with-stdin", "--log", &self.log_filter, "--log-format", &self.log_format]);
         command.arg("--config").arg(&self.config);
-        // Its standard output has nothing but the reason of a failure, which does not get into a log on a full disk.
+        // Standard output carries only the reason for a failure, which may not fit into a log on a full disk.
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).kill_on_drop(true);
         if self.verbose {
             command.stderr(Stdio::piped())
         } else {
             command.arg("--log-file").arg(&self.log_file).stderr(log.try_clone()?)
         };
-        // Ctrl-C in a terminal is for us; we end the nodes.
+        // Ctrl-C in a terminal must reach only this process, which then ends the nodes.
         #[cfg(unix)]
         command.process_group(0);
         Ok(command)
     }
 }
 
-/// Waits for a process that was told to end, and kills it when it does not.
+/// Waits for a process to end, and kills it after a time limit.
 async fn ended(process: &mut tokio::process::Child) -> std::io::Result<ExitStatus> {
     match timeout(ENDS_WITHIN, process.wait()).await {
         Ok(status) => status,
@@ -187,16 +191,16 @@ async fn ended(process: &mut tokio::process::Child) -> std::io::Result<ExitStatu
     }
 }
 
-/// What a process wrote to its standard output, on one line; of very much the beginning.
+/// The beginning of a process's standard output, on one line.
 async fn last_words(mut output: impl AsyncRead + Unpin) -> String {
     let mut said = Vec::new();
-    // What was read before an error is what there is.
+    // On an error, the bytes read so far are used.
     let _ = (&mut output).take(TAIL_BYTES).read_to_end(&mut said).await;
     let _ = tokio::io::copy(&mut output, &mut tokio::io::sink()).await;
     on_one_line(&String::from_utf8_lossy(&said))
 }
 
-/// The last panic, or the last error that ended the process, in a piece of its log.
+/// The last panic, or the last error that ended the process, in a part of its log.
 fn error_in(log: &str) -> Option<String> {
     let lines: Vec<&str> = log.lines().collect();
     let last = lines.iter().rposition(|line| line.starts_with("cubecast: ") || line.contains(" panicked at "))?;
@@ -210,7 +214,7 @@ fn on_one_line(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// To the file and to whoever looks. Lines that are very long are cut into several; nothing is left out.
+/// Copies the log to the file and to the screen. Very long lines are split; nothing is dropped.
 async fn copy_log(
     vertex: Vertex,
     output: impl AsyncRead + Unpin,
@@ -228,7 +232,7 @@ async fn copy_log(
                 break;
             }
         }
-        // A full disk must not keep the node from being heard.
+        // On a full disk, the line must still reach the screen.
         let _ = file.write(&line);
         let line = String::from_utf8_lossy(&line).trim_end_matches('\n').to_owned();
         let _ = tell.send(News::Log { vertex, line });

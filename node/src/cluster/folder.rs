@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! DATA/cluster.toml      dimension and name, written once
-//! DATA/secret            the nodes' shared secret, readable by its owner only
+//! DATA/secret            the nodes' shared secret, readable only by its owner
 //! DATA/lock              held while `up` runs
 //! DATA/NODE/config.toml  written at every start
 //! DATA/NODE/store/       the node's state
@@ -21,7 +21,7 @@ use crate::command::Failure;
 use crate::config::{Typed, TypedLimits, TypedStorage};
 use crate::private;
 
-/// A cluster's folder, held by this process.
+/// A cluster's folder, locked by this process.
 #[derive(Debug)]
 pub struct ClusterFolder {
     data: PathBuf,
@@ -53,6 +53,7 @@ pub enum FolderError {
 }
 
 impl FolderError {
+    /// The exit code of `up` for this error.
     pub fn exit_code(&self) -> u8 {
         match self {
             FolderError::Io { .. } | FolderError::InUse { .. } => Failure::STORAGE,
@@ -62,7 +63,7 @@ impl FolderError {
 }
 
 impl ClusterFolder {
-    /// Opens the folder; a new one gets a name and a secret.
+    /// Opens and locks the folder. A new folder gets a name and a secret.
     pub fn open(data: &Path, dimension: Dimension) -> Result<ClusterFolder, FolderError> {
         private::create_folder(&data.join("logs")).map_err(io_error("cannot create", data))?;
         let data = fs::canonicalize(data).map_err(io_error("cannot open", data))?;
@@ -76,6 +77,7 @@ impl ClusterFolder {
         Ok(ClusterFolder { data, name, _lock: lock })
     }
 
+    /// The path of a node's configuration.
     pub fn config_file(&self, vertex: Vertex) -> PathBuf {
         self.data.join(vertex.to_string()).join("config.toml")
     }
@@ -85,6 +87,7 @@ impl ClusterFolder {
         private::append_log().open(self.log_file(vertex))
     }
 
+    /// The path of a node's log.
     pub fn log_file(&self, vertex: Vertex) -> PathBuf {
         self.data.join("logs").join(format!("{vertex}.log"))
     }
@@ -96,7 +99,7 @@ impl ClusterFolder {
             let folder = file.parent().expect("the file lies in the node's folder");
             private::create_folder(folder).map_err(io_error("cannot create", folder))?;
             let text = toml::to_string(&self.typed(plan, vertex)).expect("a configuration is plain data");
-            // On a full disk one that is right already need not be written.
+            // An unchanged file is not written, because the disk may be full.
             if fs::read_to_string(&file).ok().as_ref() != Some(&text) {
                 private::write(&file, &text).map_err(io_error("cannot write", &file))?;
             }
@@ -155,7 +158,7 @@ fn check(text: &str, data: &Path, file: &Path, dimension: Dimension) -> Result<S
     Ok(found.cluster)
 }
 
-/// The secret first: where `cluster.toml` stands, all stands.
+/// Writes the secret first and `cluster.toml` last, so that an existing `cluster.toml` implies a complete folder.
 fn create(data: &Path, file: &Path, dimension: Dimension) -> Result<String, FolderError> {
     let secret = data.join("secret");
     write_secret(&secret, &random_hex(32)).map_err(io_error("cannot write", &secret))?;

@@ -1,4 +1,4 @@
-//! Asks a node how it is and whether it is ready, by its `/readyz`, and what it has counted, by its `/metrics`.
+//! Requests a node's state and readiness from its `/readyz`, and its counters from its `/metrics`.
 
 use std::time::Duration;
 
@@ -11,41 +11,44 @@ use serde::Deserialize;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-/// Longer than the node's own patience with itself.
+/// Longer than the node's own time limit for its answer.
 const PATIENCE: Duration = Duration::from_secs(3);
 
-/// What a node says of itself.
+/// A node's report about itself.
 #[derive(Clone, PartialEq, Eq, Debug, Deserialize)]
 pub struct Health {
     /// `up`, `recovering`, `failed` or `silent`.
     pub state: String,
-    /// Whether every replica group of the node takes publishes.
+    /// Whether every replica group of the node accepts publishes.
     #[serde(default)]
     pub ready: bool,
-    /// Why not, when it is not.
+    /// Why the node is not ready.
     #[serde(default)]
     pub reasons: Vec<Reason>,
-    /// The groups that it leads, and what they hold.
+    /// The groups that the node leads.
     #[serde(default)]
     pub leads: Vec<String>,
+    /// The number of topics in these groups.
     #[serde(default)]
     pub topics_led: u64,
+    /// The number of messages in these groups.
     #[serde(default)]
     pub messages_led: u64,
 }
 
-/// One reason why a node is not ready, in words.
+/// One reason why a node is not ready.
 #[derive(Clone, PartialEq, Eq, Debug, Deserialize)]
 pub struct Reason {
+    /// The reason as a sentence.
     pub message: String,
 }
 
-/// `None`: it does not answer.
+/// Requests the state of the node at this address. `None`: it does not answer.
 pub async fn ask(address: &str) -> Option<Health> {
     serde_json::from_slice(&fetch(address, "/readyz").await?).ok()
 }
 
-/// The value of a line of `/metrics`, named as it stands there, labels included.
+/// The value of a line of `/metrics`. `name` is the whole name in that line, including labels.
 pub async fn counted(address: &str, name: &str) -> Option<f64> {
     let page = fetch(address, "/metrics").await?;
     let page = std::str::from_utf8(&page).ok()?;
@@ -63,7 +66,7 @@ async fn get(address: &str, path: &str) -> Option<Bytes> {
     let answered = async { sender.send_request(request).await.ok()?.into_body().collect().await.ok() };
     let body = tokio::select! {
         body = answered => body?,
-        // It ends before the answer only when it breaks.
+        // The connection ends before the answer only if it breaks.
         _ = connection => return None,
     };
     Some(body.to_bytes())

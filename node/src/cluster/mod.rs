@@ -1,7 +1,7 @@
-//! `cubecast up`: a whole cluster on one machine, as real processes.
+//! `cubecast up`: a whole cluster on one machine, with a real process for each node.
 //!
-//! Each node is a child process with a data folder and a log file of its own. One that dies is started again. When this process
-//! ends, in whatever way, its children end too: each watches its standard input, which closes with its parent.
+//! Each node is a child process with its own data folder and log file, and is restarted if it dies. When this process
+//! ends in any way, its children end too: each child watches its standard input, which closes with its parent.
 
 pub mod child;
 pub mod folder;
@@ -25,67 +25,84 @@ use folder::ClusterFolder;
 use health::Health;
 use screen::Screen;
 
-/// How often the nodes are asked how they are.
+/// The interval between requests for the nodes' states.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
-/// A cluster that is not ready after this time is said to be waiting, and why; again after twice the time, and so on.
+/// The time after which the reasons are shown why a cluster is not ready yet. They are shown again after twice the
+/// time, and so on.
 const FIRST_WORD: Duration = Duration::from_secs(10);
 
-/// What `up` was asked for, checked.
+/// The validated settings of `up`.
 #[derive(Clone, Debug)]
 pub struct Plan {
+    /// The dimension of the cube.
     pub dimension: Dimension,
+    /// The folder of the cluster.
     pub data: PathBuf,
-    /// Where the nodes listen.
+    /// The host on which the nodes listen.
     pub host: Host,
-    /// One a node, by the vertex's index.
+    /// One port for each node, by the vertex's index.
     pub ports: Vec<u16>,
+    /// The folder with the dashboard's files, if it is served.
     pub web: Option<PathBuf>,
+    /// The sync mode, as typed.
     pub sync: String,
-    /// As typed; `None`: a part of the disk.
+    /// As typed. `None`: a part of the disk.
     pub storage_reserve: Option<String>,
-    /// `None`: the usual limit.
+    /// `None`: the default limit.
     pub registrations_per_second: Option<u32>,
-    /// As typed; `None`: never.
+    /// As typed. `None`: never.
     pub names_expire_after: Option<String>,
+    /// Whether clients may request faults.
     pub allow_faults: bool,
-    /// Whether somebody said so; else it follows from the host.
+    /// Whether the user set `allow_faults`. Otherwise it follows from the host.
     pub faults_were_asked_for: bool,
+    /// Origins of web pages that may open connections.
     pub allow_origin: Vec<String>,
+    /// Accepted hosts, in addition to those of the nodes.
     pub allow_host: Vec<String>,
+    /// Whether to restart nodes that die.
     pub restart: bool,
-    /// Copy the nodes' logs to standard output.
+    /// Whether to copy the nodes' logs to standard output.
     pub verbose: bool,
+    /// Whether to print JSON lines.
     pub json: bool,
     /// The nodes' log level or filter.
     pub log: String,
+    /// The nodes' log format.
     pub log_format: String,
 }
 
 /// One row of the table.
 #[derive(Clone, Debug)]
 pub struct Row {
+    /// The node's vertex.
     pub vertex: Vertex,
+    /// The address for clients.
     pub address: String,
+    /// The port on which the node listens.
     pub port: u16,
+    /// The process id, while the node runs.
     pub pid: Option<u32>,
+    /// The number of restarts.
     pub restarts: u32,
-    /// `None` while it does not answer.
+    /// `None` while the node does not answer.
     pub health: Option<Health>,
-    /// How it ended last, while it is not running.
+    /// How the process ended last, while it is not running.
     pub ended: Option<String>,
 }
 
 impl Plan {
-    /// Where clients reach a node.
+    /// The address at which clients reach a node.
     pub fn address(&self, vertex: Vertex) -> String {
         self.host.reached_locally().at(self.ports[vertex.index()]).to_string()
     }
 
+    /// The address on which a node listens.
     pub fn listen(&self, vertex: Vertex) -> String {
         self.host.at(self.ports[vertex.index()]).to_string()
     }
 
-    /// What whoever opens a cluster to the network has to know of faults.
+    /// A warning about faults for users who open a cluster to the network.
     fn remark_on_faults(&self) -> Option<String> {
         let host = &self.host;
         match (host.is_loopback(), self.allow_faults, self.faults_were_asked_for) {
@@ -129,13 +146,13 @@ pub async fn run(plan: Plan, stop: watch::Receiver<bool>) -> Result<(), Failure>
     }
 }
 
-/// What is known of the nodes, and where it is shown.
+/// The known states of the nodes, and the screen that shows them.
 struct View {
     rows: Vec<Row>,
     screen: Screen,
     announced: bool,
     began: Instant,
-    /// When the user is told next what the cluster waits for.
+    /// The age of the cluster at which the missing conditions are shown next.
     next_word: Duration,
 }
 
@@ -159,7 +176,7 @@ impl View {
         }
     }
 
-    /// Shows what happens until the last child has ended.
+    /// Shows events until the last child has ended.
     async fn follow(&mut self, mut news: mpsc::UnboundedReceiver<News>, stop: watch::Receiver<bool>) {
         let (tell_health, mut healths) = mpsc::unbounded_channel();
         let looking = tokio::spawn(look(self.rows.iter().map(|row| row.address.clone()).collect(), tell_health));
@@ -216,7 +233,8 @@ impl View {
         }
     }
 
-    /// Ready means that every replica group takes publishes, which takes an election after the last node is up.
+    /// Announces that the cluster is ready: every replica group accepts publishes. This takes an election after the
+    /// last node is up.
     fn announce_when_ready(&mut self) {
         let waits_for = waits_for(&self.rows);
         if waits_for.is_empty() {
@@ -229,7 +247,7 @@ impl View {
     }
 }
 
-/// Why the cluster is not ready, each reason once; nothing when it is.
+/// Why the cluster is not ready, each reason once. Empty if it is ready.
 fn waits_for(rows: &[Row]) -> Vec<String> {
     let reasons = rows.iter().flat_map(|row| match &row.health {
         None => vec![format!("node {} does not answer", row.vertex)],
@@ -238,7 +256,7 @@ fn waits_for(rows: &[Row]) -> Vec<String> {
     reasons.collect::<std::collections::BTreeSet<_>>().into_iter().collect()
 }
 
-/// Asks every node how it is, again and again.
+/// Requests the state of every node periodically.
 async fn look(addresses: Vec<String>, tell: mpsc::UnboundedSender<(usize, Option<Health>)>) {
     let mut ticks = interval(LOOK_EVERY);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);

@@ -1,4 +1,4 @@
-//! Which ports the nodes of a cluster get.
+//! Chooses the ports of a cluster's nodes.
 
 use std::net::TcpListener;
 use std::ops::RangeInclusive;
@@ -6,12 +6,13 @@ use std::str::FromStr;
 
 use cubecast_core::address::Host;
 
-/// Where free ports are looked for: above the well-known ones, below those that systems lend to outgoing connections.
+/// The range that is searched for free ports: above the well-known ports, below the ports that systems assign to
+/// outgoing connections.
 const SEARCHED: RangeInclusive<u16> = 10_000..=32_000;
-/// Ranges that are tried before the search is given up.
+/// Port ranges that are tried before the search fails.
 const TRIES: usize = 200;
 
-/// The first of a row of ports, or the wish for any that are free.
+/// The first of consecutive ports, or any free ports.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum BasePort {
     At(u16),
@@ -51,7 +52,7 @@ impl FromStr for BasePort {
     }
 }
 
-/// So many ports on `host`, each checked to be free at this moment.
+/// The ports of `nodes` nodes on `host`, each checked to be free now.
 pub fn choose(host: &Host, base: BasePort, listed: &[u16], nodes: usize) -> Result<Vec<u16>, PortError> {
     if !listed.is_empty() {
         let different: std::collections::BTreeSet<_> = listed.iter().collect();
@@ -85,7 +86,7 @@ fn search(host: &Host, nodes: usize) -> Result<Vec<u16>, PortError> {
     free.next().ok_or_else(|| PortError::NoneFree { host: host.clone(), nodes })
 }
 
-/// Listens on all of them at once, for a moment.
+/// Checks that all ports are free by listening on all of them for a moment.
 fn check(host: &Host, ports: &[u16]) -> Result<(), PortError> {
     let taken = |port, error: std::io::Error| PortError::Taken { host: host.clone(), port, why: error.to_string() };
     let bind = |port: &u16| TcpListener::bind(host.at(*port).to_string()).map_err(|error| taken(*port, error));

@@ -1,4 +1,4 @@
-//! What `up` shows: a live table on a terminal, plain lines elsewhere, JSON lines for programs.
+//! The output of `up`: a live table on a terminal, plain lines otherwise, JSON lines for programs.
 
 use std::io::{IsTerminal, Write as _};
 use std::time::Duration;
@@ -11,11 +11,11 @@ use super::child::News;
 use super::{Plan, Row};
 use crate::command::output::{visible_json, visible_lines};
 
-/// Standard output, in one of three forms.
+/// Standard output in one of three forms.
 #[derive(Debug)]
 pub struct Screen {
     form: Form,
-    /// Lines of the table that is on the terminal now.
+    /// The number of lines of the displayed table.
     drawn: usize,
     last: String,
     has_dashboard: bool,
@@ -30,6 +30,7 @@ enum Form {
 }
 
 impl Screen {
+    /// The screen with the form that suits standard output and the settings.
     pub fn new(plan: &Plan) -> Screen {
         let form = match plan.json {
             true => Form::Json,
@@ -46,7 +47,7 @@ impl Screen {
         }
     }
 
-    /// Redraws the table in place, when it changed.
+    /// Redraws the table in place if it changed.
     pub fn draw(&mut self, rows: &[Row]) {
         if self.form != Form::Table {
             return;
@@ -59,7 +60,7 @@ impl Screen {
         }
     }
 
-    /// Something that whoever started the cluster has to know.
+    /// Shows a warning.
     pub fn say_remark(&mut self, remark: &str) {
         match self.form {
             Form::Json => self.print_json(&json!({"event": "remark", "message": remark})),
@@ -67,7 +68,7 @@ impl Screen {
         }
     }
 
-    /// Something happened to a child.
+    /// Shows an event of a child. `row`: the child's node.
     pub fn say(&mut self, news: &News, row: Option<&Row>) {
         if self.form == Form::Json {
             return self.print_json(&self.json_news(news, row));
@@ -94,7 +95,7 @@ impl Screen {
         }
     }
 
-    /// A node's state changed, or whether it is ready.
+    /// Shows a changed state or readiness of a node.
     pub fn say_state(&mut self, row: &Row) {
         let state = row.health.as_ref().map_or("silent", |health| &health.state);
         let ready = row.health.as_ref().is_some_and(|health| health.ready);
@@ -108,7 +109,7 @@ impl Screen {
         }
     }
 
-    /// The cluster has not become ready for a long time.
+    /// Shows why the cluster is not ready after a long time.
     pub fn say_unready(&mut self, reasons: &[String]) {
         match self.form {
             Form::Json => self.print_json(&json!({"event": "unready", "reasons": reasons})),
@@ -119,7 +120,7 @@ impl Screen {
         }
     }
 
-    /// Every replica group takes publishes for the first time.
+    /// Announces that every replica group accepts publishes for the first time.
     pub fn announce(&mut self, rows: &[Row]) {
         match self.form {
             Form::Table => {}
@@ -137,6 +138,7 @@ impl Screen {
         }
     }
 
+    /// Shows that the nodes are being ended.
     pub fn say_stopping(&mut self, nodes: usize) {
         match self.form {
             Form::Json => self.print_json(&json!({"event": "stopping"})),
@@ -147,6 +149,7 @@ impl Screen {
         }
     }
 
+    /// Shows that all nodes have ended.
     pub fn say_end(&mut self) {
         match self.form {
             Form::Json => self.print_json(&json!({"event": "ended"})),
@@ -182,7 +185,7 @@ impl Screen {
         )
     }
 
-    /// A line above the table.
+    /// Prints a line above the table.
     fn line(&mut self, text: &str) {
         self.erase();
         self.last.clear();
@@ -218,7 +221,7 @@ impl Screen {
     }
 
     fn print(&self, text: &str) {
-        // When nobody reads, the cluster runs on.
+        // The cluster continues to run if standard output has no reader.
         let mut out = std::io::stdout().lock();
         let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
     }

@@ -1,4 +1,4 @@
-//! `cubecast fail`: a node fails as told, and comes back by itself.
+//! `cubecast fail`: makes a node fail for a limited time.
 
 use std::time::Duration;
 
@@ -10,9 +10,10 @@ use cubecast_core::wire::client::{Action, StopMode};
 use super::remote::{Remote, parse_time};
 use super::{Failure, output};
 
-/// Make a node fail on request. It comes back by itself, or with `cubecast recover`.
+/// Make a node fail on request. It recovers after a time, or with `cubecast recover`.
 ///
-/// Only nodes that were started with --allow-faults do this; those of `cubecast up` are, where only this machine can connect.
+/// This works on nodes that allow faults: those started with --allow-faults, and those of `cubecast up` if only this
+/// machine can connect.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n    \
     cubecast fail 111                        crashes for 10 s\n    \
@@ -20,27 +21,29 @@ use super::{Failure, output};
     cubecast recover 111                     ends it early")]
 pub struct Args {
     node: Vertex,
-    /// How it fails.
+    /// The kind of failure.
     #[arg(long, value_enum, value_name = "MODE", default_value_t)]
     mode: Mode,
-    /// For how long, such as 500ms, 10s or 2m.
+    /// The duration, for example 500ms, 10s or 2m.
     #[arg(long = "for", value_name = "TIME", default_value = "10s", value_parser = parse_time)]
     time: Duration,
     #[command(flatten)]
     remote: Remote,
 }
 
+/// The kind of a failure.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, ValueEnum)]
 pub enum Mode {
-    /// What is not on disk is lost.
+    /// Everything that is not on disk is lost.
     #[default]
     Crash,
     /// The disk is lost too.
     Wipe,
-    /// Falls silent and loses nothing.
+    /// The node is silent and loses nothing.
     Pause,
 }
 
+/// Runs the command.
 pub fn run(args: &Args) -> Result<(), Failure> {
     args.remote.run(|client| async move {
         let action = Action::StopNode { node: None, mode: args.mode.into(), duration_ms: args.time.as_millis() as u64 };

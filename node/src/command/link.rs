@@ -1,4 +1,4 @@
-//! `cubecast link`: one direction of an edge, or both, made bad and good again.
+//! `cubecast link`: impairs or restores one direction of an edge, or both.
 
 use cubecast_core::client::Target;
 use cubecast_core::cube::Vertex;
@@ -8,10 +8,10 @@ use super::remote::Remote;
 use super::{Failure, output};
 use crate::client::CubecastClient;
 
-/// Cut, slow or heal the link from one node to its neighbour.
+/// Cut, slow or restore the link from one node to its neighbour.
 ///
-/// Conditions stay until they are changed: what is not given is perfect again. Only nodes that were started with
-/// --allow-faults do this; those of `cubecast up` are, where only this machine can connect.
+/// Conditions last until they are changed. Conditions that are not given are reset. This works on nodes that allow
+/// faults: those started with --allow-faults, and those of `cubecast up` if only this machine can connect.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n    \
     cubecast link 000 001 --cut --both\n    \
@@ -20,28 +20,29 @@ use crate::client::CubecastClient;
 pub struct Args {
     from: Vertex,
     to: Vertex,
-    /// Nothing arrives.
+    /// Drop all frames.
     #[arg(long, conflicts_with_all = ["up", "delay", "jitter", "loss"])]
     cut: bool,
-    /// Everything arrives.
+    /// Deliver all frames.
     #[arg(long, conflicts_with_all = ["delay", "jitter", "loss"])]
     up: bool,
-    /// Milliseconds that each frame takes longer.
+    /// Additional delay of each frame, in milliseconds.
     #[arg(long, value_name = "MS", default_value_t = 0)]
     delay: u32,
-    /// Up to so many milliseconds more, at random.
+    /// Additional random delay, up to this many milliseconds.
     #[arg(long, value_name = "MS", default_value_t = 0)]
     jitter: u32,
-    /// The share of frames that are lost, 0 to 1.
+    /// The share of frames to drop, 0 to 1.
     #[arg(long, value_name = "SHARE", default_value_t = 0.0)]
     loss: f32,
-    /// The way back too.
+    /// Apply to both directions.
     #[arg(long)]
     both: bool,
     #[command(flatten)]
     remote: Remote,
 }
 
+/// Runs the command.
 pub fn run(args: &Args) -> Result<(), Failure> {
     let conditions = args.conditions()?;
     args.remote.run(|client| async move {

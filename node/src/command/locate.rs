@@ -1,4 +1,4 @@
-//! `cubecast locate`: where a topic is, and how its holders stand.
+//! `cubecast locate`: the location of a topic and the state of its holders.
 
 use cubecast_core::client::Target;
 use cubecast_core::names::TopicName;
@@ -9,7 +9,7 @@ use super::output::{Format, Table, known, line};
 use super::remote::Remote;
 use super::{Failure, output};
 
-/// Where a topic lives: its home, its replicas, who leads, who is behind.
+/// Show a topic's home, its replicas, its leader, and replicas that are behind.
 ///
 /// The topic need not exist: every name has a home, home = SHA-256(name) modulo 2^d.
 #[derive(Debug, clap::Args)]
@@ -20,6 +20,7 @@ pub struct Args {
     remote: Remote,
 }
 
+/// Runs the command.
 pub fn run(args: &Args) -> Result<(), Failure> {
     args.remote.run(|client| async move {
         let reply = client.ask(Target::Home, Action::Locate { topic: args.topic.clone() }).await?;

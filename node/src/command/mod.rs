@@ -1,10 +1,10 @@
-//! The command line: what was typed, and which subcommand it starts.
+//! The command line: its arguments and subcommands.
 //!
-//! Exit codes: 0 done; 1 it failed, or a node refused; 2 the command line or the configuration is wrong; 3 the cluster is
-//! unavailable, or a port cannot be listened on; 4 the storage failed or is in use; 129, 130, 143 a signal ended it before it was done
-//! (see [`crate::shutdown`]).
+//! Exit codes: 0 success; 1 failure, or a node refused; 2 an error in the command line or the configuration; 3 the
+//! cluster is unavailable, or a port cannot be listened on; 4 the storage failed or is in use; 129, 130, 143 a signal
+//! ended the command before it was done (see [`crate::shutdown`]).
 //!
-//! Each subcommand is a file here with `Args` (as typed) and `run`.
+//! Each subcommand is a file in this folder with `Args` (as typed) and `run`.
 
 pub mod bench;
 pub mod chaos;
@@ -33,7 +33,7 @@ use clap_complete::Shell;
 
 use crate::log::LogFormat;
 
-/// Publish/subscribe on a hypercube of equal nodes, without a broker in the middle.
+/// Publish/subscribe on a hypercube of equal nodes, without a central broker.
 #[derive(Debug, Parser)]
 #[command(name = "cubecast", version, propagate_version = true, after_help = EXAMPLES)]
 struct Cli {
@@ -60,10 +60,10 @@ Exit codes: 0 done, 1 failed or refused, 2 wrong usage or configuration, 3 unava
 129, 130 or 143 ended by SIGHUP, SIGINT or SIGTERM before it was done. `up`, `node` and `sub` end with 0 at SIGINT and SIGTERM, which are
 the ways to end them. A reader of standard output that goes away, such as `head`, is no failure.";
 
-/// How much is logged, and in which form. Logs go to standard error.
+/// The level and the format of logs. Logs go to standard error.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Logging {
-    /// Level (error, warn, info, debug, trace) or a filter such as `info,cubecast_node=debug`.
+    /// Level (error, warn, info, debug, trace) or a filter like `info,cubecast_node=debug`.
     #[arg(
         id = "log_filter",
         long = "log",
@@ -73,7 +73,7 @@ pub struct Logging {
         help_heading = "Logging"
     )]
     pub filter: String,
-    /// The form of log lines.
+    /// The format of log lines.
     #[arg(id = "log_format", long = "log-format", value_enum, default_value_t, help_heading = "Logging")]
     pub format: LogFormat,
 }
@@ -82,7 +82,7 @@ pub struct Logging {
 enum Command {
     /// Start a whole cluster on this machine: 2^dimension node processes and the dashboard.
     Up(up::Args),
-    /// Run one node. `up` starts these; start them yourself to spread a cluster over machines.
+    /// Run one node. `up` starts nodes on this machine; use `node` to spread a cluster over several machines.
     Node(node::Args),
     Pub(publish::Args),
     Sub(subscribe::Args),
@@ -110,34 +110,41 @@ enum Command {
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 #[error("{message}")]
 pub struct Failure {
+    /// The exit code.
     pub code: u8,
     /// Printed to standard error, unless empty.
     pub message: String,
 }
 
 impl Failure {
+    /// The command failed, or a node refused.
     pub const FAILED: u8 = 1;
+    /// The command line or the configuration is wrong.
     pub const USAGE: u8 = 2;
-    /// The cluster cannot do it now; a retry may help.
+    /// The cluster is unavailable now; a retry may help.
     pub const UNAVAILABLE: u8 = 3;
+    /// A port cannot be listened on.
     pub const PORT: u8 = 3;
+    /// The storage failed or is in use.
     pub const STORAGE: u8 = 4;
 
+    /// A failure with this exit code and message.
     pub fn new(code: u8, message: impl ToString) -> Failure {
         Failure { code, message: message.to_string() }
     }
 
-    /// Nobody reads standard output any more: the command ends early, and that is no failure.
+    /// Standard output has no reader any more: the command ends early, with exit code 0 and without a message.
     pub fn unread() -> Failure {
         Failure::new(0, "")
     }
 
+    /// Whether this is [`Failure::unread`].
     pub fn is_unread(&self) -> bool {
         self.code == 0
     }
 }
 
-/// The whole program.
+/// The entry point of the program.
 pub fn main() -> ExitCode {
     match run(Cli::parse()) {
         Ok(()) => ExitCode::SUCCESS,
@@ -180,12 +187,12 @@ fn print_completions(shell: Shell) -> Result<(), Failure> {
     output::print(&script)
 }
 
-/// The runtime under every command that uses the network.
+/// Runs `work` on the multi-threaded runtime of the commands that use the network.
 pub fn block_on<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
     block_in(&mut tokio::runtime::Builder::new_multi_thread(), work)
 }
 
-/// The same on one thread: what passes from task to task need not wake another thread.
+/// The same on a single thread, so that messages between tasks need not wake another thread.
 pub fn block_on_one_thread<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
     block_in(&mut tokio::runtime::Builder::new_current_thread(), work)
 }
@@ -226,7 +233,7 @@ mod tests {
         }
     }
 
-    /// The examples of a command's help and of its subcommands', without what explains them.
+    /// The examples in the help of a command and its subcommands, without their explanations.
     fn examples(command: &clap::Command) -> Vec<String> {
         let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
         let own = help.lines().filter_map(|line| line.split("cubecast ").nth(1).filter(|_| line.starts_with("    ")));

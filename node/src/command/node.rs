@@ -7,7 +7,7 @@ use super::{Failure, Logging, block_on_one_thread, output};
 use crate::config::{Typed, TypedLimits, TypedStorage};
 use crate::{log, process};
 
-/// The flags are those of the configuration file, and win over it.
+/// Flags correspond to settings in the configuration file, and override them.
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "A node needs: --node, --dimension, --cluster, --secret-file, --data and an --address for each node of the cube, \
@@ -19,34 +19,35 @@ pub struct Args {
     /// The configuration file (TOML).
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// The vertex that this node serves, such as 100.
+    /// The vertex that this node serves, for example 100.
     #[arg(long, value_name = "BITS")]
     node: Option<String>,
-    /// The cube's dimension, 1 to 6.
+    /// The dimension of the cube, 1 to 6.
     #[arg(long, value_name = "D")]
     dimension: Option<u8>,
     /// The cluster's name.
     #[arg(long, value_name = "NAME")]
     cluster: Option<String>,
-    /// The file that holds the cluster's secret.
+    /// The file with the cluster's secret.
     #[arg(long, value_name = "FILE")]
     secret_file: Option<PathBuf>,
     /// The folder for this node's state.
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
-    /// The address of a node of the cube; give one for each.
+    /// The address of a node of the cube. Give one for each node.
     #[arg(long = "address", value_name = "BITS=HOST:PORT", value_parser = parse_address)]
     addresses: Vec<(String, String)>,
-    /// Where to listen, if not on the node's own address.
+    /// The address to listen on. Default: the node's own address.
     #[arg(long, value_name = "HOST:PORT")]
     listen: Option<String>,
-    /// The address that others are told, if not the node's own.
+    /// The address at which others reach this node. Default: the node's own address.
     #[arg(long, value_name = "HOST:PORT")]
     advertise: Option<String>,
-    /// When writes are forced to disk: always, interval=MS or never.
+    /// When writes are synced to disk: always, interval=MS or never.
     #[arg(long, value_name = "MODE")]
     sync: Option<String>,
-    /// While less room is left on the disk, refuse publishes, such as 64MiB (default: an eighth of the disk, 256MiB at most).
+    /// Free disk space below which publishes are refused, for example 64MiB (default: an eighth of the disk, at most
+    /// 256MiB).
     #[arg(long, value_name = "SIZE")]
     storage_reserve: Option<String>,
     /// Let clients make this node fail, and cut or slow its links.
@@ -55,30 +56,33 @@ pub struct Args {
     /// The folder with the dashboard's files.
     #[arg(long, value_name = "DIR")]
     web: Option<PathBuf>,
-    /// A page's origin that may connect, beside those of this machine and of the node's own address.
+    /// The origin of a web page that may connect, in addition to those of this machine and of the node's own address.
     #[arg(long, value_name = "ORIGIN")]
     allow_origin: Vec<String>,
-    /// A name by which this node may be asked, beside those of this machine and of the addresses: that of a load balancer,
-    /// or `*` for all.
+    /// A host name that clients may use for this node, for example a load balancer's, in addition to those of this
+    /// machine and of the addresses; `*` accepts all.
     #[arg(long, value_name = "NAME")]
     allow_host: Vec<String>,
-    /// End when standard input closes: a node never outlives who started it.
+    /// End when standard input closes, so that the node does not outlive its parent process.
     #[arg(long, hide = true)]
     exit_with_stdin: bool,
-    /// Write the log to this file in place of standard error. It is put aside at 16 MiB; the newest four are kept.
+    /// Write the log to this file instead of standard error. It is rotated at 16 MiB, and the newest four files are
+    /// kept.
     #[arg(long, value_name = "FILE", help_heading = "Logging")]
     log_file: Option<PathBuf>,
     #[command(flatten)]
     logging: Logging,
 }
 
+/// Runs the node until it is stopped.
 pub fn run(args: Args) -> Result<(), Failure> {
     let has_parent = args.exit_with_stdin;
     let ended = serve(args);
     if let Err(failure) = &ended
         && has_parent
     {
-        // On standard output, which is the parent's, too: the log may lie on a disk that is full. It may be gone.
+        // The reason also goes to standard output, which the parent reads, because the log may be on a full disk. The
+        // parent may be gone.
         let _ = output::raw(&failure.message);
     }
     ended

@@ -1,4 +1,4 @@
-//! What is printed: tables for people, one JSON object a line for programs.
+//! Output: tables for people, one JSON object per line for programs.
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
@@ -18,28 +18,28 @@ use unicode_width::UnicodeWidthStr as _;
 
 use super::Failure;
 
-/// For whom the output is.
+/// The format of the output.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, ValueEnum)]
 pub enum Format {
     /// For people.
     #[default]
     Table,
-    /// For programs: one JSON object a line.
+    /// For programs: one JSON object per line.
     Json,
 }
 
-/// Prints a line, or several, for people: what is hidden in it is escaped.
+/// Prints one or more lines for people. Hidden characters are escaped.
 pub fn line(text: &str) -> Result<(), Failure> {
     raw(&visible_lines(text))
 }
 
-/// Prints a line for programs.
+/// Prints a line of JSON for programs.
 pub fn json(value: &Value) -> Result<(), Failure> {
     raw(&visible_json(&value.to_string()))
 }
 
-/// The same JSON, with escapes for what is hidden in its strings: programs read the same, and no terminal is commanded.
-/// Control characters below U+0020 are escaped by every writer of JSON already.
+/// The same JSON with escapes for hidden characters in its strings: programs read the same values, and a terminal
+/// receives no control sequences. Every JSON writer already escapes control characters below U+0020.
 pub fn visible_json(json: &str) -> Cow<'_, str> {
     let is_hidden =
         |c: char| c == '\u{7f}' || !c.is_ascii() && visible_line(c.encode_utf8(&mut [0; 4])) != c.to_string();
@@ -59,12 +59,13 @@ pub fn visible_json(json: &str) -> Cow<'_, str> {
     visible.into()
 }
 
-/// Prints a text as it is, and ends the line.
+/// Prints a text unchanged, followed by a line feed.
 pub fn raw(text: &str) -> Result<(), Failure> {
     print(format!("{text}\n").as_bytes())
 }
 
-/// Prints bytes. A reader who has had enough, as `head` does, ends the command with success: see [`even_unread`].
+/// Prints bytes. If the reader of standard output is gone, as with `head`, the error is [`Failure::unread`], which
+/// ends the command with success. See [`even_unread`].
 pub fn print(bytes: &[u8]) -> Result<(), Failure> {
     let mut out = std::io::stdout().lock();
     out.write_all(bytes).and_then(|()| out.flush()).map_err(|error| match error.kind() {
@@ -73,17 +74,18 @@ pub fn print(bytes: &[u8]) -> Result<(), Failure> {
     })
 }
 
-/// For commands whose work is not their output: a reader who has gone away does not end the work.
+/// For commands whose output is not their main work: ignores that the reader of standard output is gone.
 pub fn even_unread(printed: Result<(), Failure>) -> Result<(), Failure> {
     printed.or_else(|failure| if failure.is_unread() { Ok(()) } else { Err(failure) })
 }
 
-/// Completes when the reader of standard output has gone away; never where the system cannot tell, as of a file.
+/// Completes when the reader of standard output is gone. Never completes if the system cannot detect this, as for a
+/// file.
 pub async fn reader_gone() {
     let (tell, gone) = oneshot::channel();
-    // A thread of its own, because this waiting cannot be given up; it ends with the process.
+    // This wait cannot be cancelled, so it has its own thread, which ends with the process.
     let waiting = std::thread::Builder::new().name("stdout".into()).spawn(move || {
-        // Hang-ups and errors are told without being asked for, and nothing else is.
+        // poll always reports hang-ups and errors, and no other events are requested.
         let is_gone = loop {
             match poll(&mut [PollFd::new(&std::io::stdout(), PollFlags::empty())], None) {
                 Err(Errno::INTR) => {}
@@ -102,17 +104,17 @@ pub async fn reader_gone() {
 
 /// Prints a remark to standard error.
 pub fn remark(text: &str) {
-    // In one piece, so that a disk with little room does not get the beginnings of lines only. When standard error is closed
-    // there is nobody to tell.
+    // One write, so that an almost full disk does not receive only the beginnings of lines. If standard error is
+    // closed, the error can be reported nowhere.
     let _ = std::io::stderr().write_all(format!("cubecast: {}\n", visible_lines(text)).as_bytes());
 }
 
-/// Our own line breaks stay.
+/// Escapes hidden characters, but keeps line feeds.
 pub fn visible_lines(text: &str) -> String {
     text.split('\n').map(visible_line).collect::<Vec<_>>().join("\n")
 }
 
-/// An answer in the protocol's JSON, with how the client came by it.
+/// An answer in the protocol's JSON, with the client's attempts.
 pub fn json_of(reply: &Reply) -> Value {
     let mut value: Value = serde_json::from_str(&json::render(&ServerFrame::Answer(reply.answer.clone())))
         .expect("core renders valid JSON");
@@ -129,7 +131,7 @@ pub fn json_of(reply: &Reply) -> Value {
     value
 }
 
-/// Prints an answer: its sentence, or its JSON.
+/// Prints an answer as a sentence or as JSON.
 pub fn reply(format: Format, reply: &Reply) -> Result<(), Failure> {
     match (format, &reply.answer.result) {
         (Format::Json, _) => json(&json_of(reply)),
@@ -151,21 +153,24 @@ fn hops(reply: &Reply) -> Result<(), Failure> {
     }
 }
 
-/// Columns that line up.
+/// A table with aligned columns.
 #[derive(Debug)]
 pub struct Table {
     rows: Vec<Vec<String>>,
 }
 
 impl Table {
+    /// An empty table with these headings.
     pub fn new<const N: usize>(headings: [&str; N]) -> Table {
         Table { rows: vec![headings.map(String::from).to_vec()] }
     }
 
+    /// Adds a row.
     pub fn row<const N: usize>(&mut self, cells: [String; N]) {
         self.rows.push(cells.map(|cell| visible_line(&cell).into_owned()).to_vec());
     }
 
+    /// The table as text.
     pub fn render(&self) -> String {
         let columns = self.rows[0].len();
         let widest = |column: usize| self.rows.iter().map(|row| row[column].width()).max().unwrap_or(0);
@@ -178,23 +183,23 @@ impl Table {
     }
 }
 
-/// A text with blanks behind it, so that it takes this many columns of a terminal.
+/// Pads a text with spaces to this many terminal columns.
 pub fn padded(text: &str, width: usize) -> String {
     format!("{text}{}", " ".repeat(width.saturating_sub(text.width())))
 }
 
-/// Names separated by blanks, `-` for none.
+/// Names separated by spaces, `-` if there are none.
 pub fn names<T: ToString>(items: impl IntoIterator<Item = T>) -> String {
     let names: Vec<_> = items.into_iter().map(|item| item.to_string()).collect();
     if names.is_empty() { "-".into() } else { names.join(" ") }
 }
 
-/// `-` for what is not known.
+/// The item, or `-` if it is unknown.
 pub fn known<T: ToString>(item: Option<T>) -> String {
     item.map_or_else(|| "-".into(), |item| item.to_string())
 }
 
-/// A size as people say it.
+/// A number of bytes with a unit, for example `1.5 MiB`.
 pub fn bytes(bytes: u64) -> String {
     const UNITS: [(u64, &str); 3] = [(1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")];
     match UNITS.iter().find(|(unit, _)| bytes >= *unit) {
@@ -203,7 +208,7 @@ pub fn bytes(bytes: u64) -> String {
     }
 }
 
-/// A time in milliseconds as people say it.
+/// Milliseconds as a time span, for example `3 min 20 s`.
 pub fn time_span(ms: u64) -> String {
     let (seconds, minutes, hours) = (ms / 1_000, ms / 60_000, ms / 3_600_000);
     match () {

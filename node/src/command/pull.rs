@@ -1,4 +1,4 @@
-//! `cubecast pull`: what a subscriber has not read yet, once.
+//! `cubecast pull`: reads a subscriber's new messages once.
 
 use clap::ValueEnum;
 use cubecast_core::client::{Reply, Target};
@@ -12,9 +12,9 @@ use super::remote::Remote;
 use super::subscribe::{Contents, Start, parse_start, with_hint};
 use super::{Failure, output};
 
-/// Read on from the subscriber's cursor, and move it past what was printed.
+/// Read messages from the subscriber's cursor on, and move the cursor past the printed ones.
 ///
-/// The subscriber has to be subscribed; --subscribe does that first.
+/// The subscriber must be subscribed; --subscribe does this first.
 #[derive(Debug, clap::Args)]
 #[command(group = clap::ArgGroup::new("starts").args(["subscribe", "node"]).multiple(true))]
 #[command(after_help = "Examples:\n    \
@@ -27,19 +27,19 @@ pub struct Args {
     /// The subscriber.
     #[arg(long = "as", value_name = "SUBSCRIBER", env = "CUBECAST_SUBSCRIBER")]
     subscriber: SubscriberId,
-    /// At most so many messages.
+    /// The maximum number of messages.
     #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     max: u32,
-    /// How fresh the answer must be.
+    /// The freshness of the answer.
     #[arg(long, value_enum, value_name = "LEVEL", default_value_t, conflicts_with = "node")]
     read: Freshness,
-    /// Leave the cursor where it is.
+    /// Do not move the cursor.
     #[arg(long)]
     no_commit: bool,
-    /// Read the replica of this node. It says whose topic it is, and moves no cursor.
+    /// Read the replica on this node. The answer names the topic's home, and the cursor does not move.
     #[arg(long, value_name = "NODE")]
     node: Option<Vertex>,
-    /// Register and subscribe first, where that is missing.
+    /// Register and subscribe first if necessary.
     #[arg(long)]
     subscribe: bool,
     /// With --subscribe or --node, where to start: beginning, latest or an offset (--node: an offset).
@@ -51,16 +51,17 @@ pub struct Args {
     remote: Remote,
 }
 
-/// How fresh a read must be.
+/// The freshness of a read.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, ValueEnum)]
 pub enum Freshness {
-    /// Everything acknowledged before is seen.
+    /// The read returns everything that was acknowledged before it.
     #[default]
     Leader,
-    /// Whatever the asked replica has.
+    /// The read returns the current content of the asked replica.
     Any,
 }
 
+/// Runs the command.
 pub fn run(args: &Args) -> Result<(), Failure> {
     let action = args.action()?;
     args.remote.run(|client| async move {
@@ -72,7 +73,8 @@ pub fn run(args: &Args) -> Result<(), Failure> {
         let reply = client.ask(to, action).await.map_err(|error| with_hint(error.into()))?;
         let cursor = print(args, &reply)?;
         if let Some(cursor) = cursor.filter(|_| !args.no_commit && args.node.is_none()) {
-            // Committed after printing: a pull that is cut short shows the same messages again, and loses none.
+            // The cursor is committed after printing: after an interruption, the next pull shows the same messages
+            // again, and none is lost.
             client.commit(&args.subscriber, &args.topic, cursor).await?;
         }
         Ok(())
@@ -99,7 +101,7 @@ impl Args {
     }
 }
 
-/// The cursor behind what was printed, where something was.
+/// Prints the messages. Returns the cursor after the last one, if there was one.
 fn print(args: &Args, reply: &Reply) -> Result<Option<Offset>, Failure> {
     let Ok(Done::Pulled { messages, cursor, end, behind, original_node, .. }) = &reply.answer.result else {
         return output::reply(args.remote.format, reply).map(|()| None);

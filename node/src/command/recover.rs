@@ -1,4 +1,4 @@
-//! `cubecast recover`: a failure on request ends early.
+//! `cubecast recover`: ends a requested failure early.
 
 use cubecast_core::client::Target;
 use cubecast_core::cube::Vertex;
@@ -7,7 +7,7 @@ use cubecast_core::wire::client::Action;
 use super::remote::Remote;
 use super::{Failure, output};
 
-/// End a failure that `cubecast fail` began.
+/// End a failure caused by `cubecast fail`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:\n    cubecast recover 111")]
 pub struct Args {
@@ -16,6 +16,7 @@ pub struct Args {
     remote: Remote,
 }
 
+/// Runs the command.
 pub fn run(args: &Args) -> Result<(), Failure> {
     args.remote.run(|client| async move {
         let action = Action::RecoverNode { node: None };

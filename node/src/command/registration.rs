@@ -1,4 +1,4 @@
-//! `cubecast publisher` and `cubecast subscriber`: create and delete names.
+//! `cubecast publisher` and `cubecast subscriber`: creates and deletes names.
 
 use std::str::FromStr;
 
@@ -31,9 +31,9 @@ pub struct Subscriber {
 
 #[derive(Debug, clap::Subcommand)]
 enum Command<N: Name> {
-    /// Register a name. That it exists already is no error.
+    /// Register a name. It is not an error if the name exists.
     Create(Named<N>),
-    /// Delete a name, so that nobody acts under it until it is registered again.
+    /// Delete a name. It cannot be used until it is registered again.
     Delete(Named<N>),
 }
 
@@ -49,6 +49,7 @@ trait Name: FromStr<Err = NameError> + Clone + Send + Sync + 'static {}
 impl Name for PublisherId {}
 impl Name for SubscriberId {}
 
+/// Runs `cubecast publisher`.
 pub fn run_publisher(args: &Publisher) -> Result<(), Failure> {
     let (remote, action) = match &args.command {
         Command::Create(Named { name, remote }) => (remote, Action::CreatePublisher { publisher: name.clone() }),
@@ -57,6 +58,7 @@ pub fn run_publisher(args: &Publisher) -> Result<(), Failure> {
     ask(remote, action)
 }
 
+/// Runs `cubecast subscriber`.
 pub fn run_subscriber(args: &Subscriber) -> Result<(), Failure> {
     let (remote, action) = match &args.command {
         Command::Create(Named { name, remote }) => (remote, Action::CreateSubscriber { subscriber: name.clone() }),

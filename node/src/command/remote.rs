@@ -1,4 +1,4 @@
-//! What all commands share that talk to a running cluster: where it is, how long to try, what went wrong.
+//! Shared parts of the commands that use a running cluster: its addresses, the time limit and error handling.
 
 use std::time::Duration;
 
@@ -15,19 +15,20 @@ use crate::shutdown::Shutdown;
 #[derive(Clone, Debug, clap::Args)]
 #[command(next_help_heading = "Cluster")]
 pub struct Remote {
-    /// Some nodes of the cluster, separated by commas. One that answers is enough: it tells where the others are.
+    /// Some nodes of the cluster, separated by commas. One node that answers is enough: it reports the others.
     #[arg(long, env = "CUBECAST", value_name = "ADDRESS,...", value_delimiter = ',', default_value = "127.0.0.1:8000", value_parser = parse_node)]
     pub cluster: Vec<String>,
     /// `table` for people, `json` for programs.
     #[arg(long, value_enum, value_name = "FORMAT", default_value_t)]
     pub format: Format,
-    /// How long to try, such as 500ms, 10s or 2m.
+    /// The time limit, for example 500ms, 10s or 2m.
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = parse_time)]
     pub timeout: Duration,
 }
 
 impl Remote {
-    /// Runs a command against the cluster, telling on standard error when a home is passed over. A signal ends it.
+    /// Runs a command with a client of the cluster, and reports on standard error when a home is unavailable and
+    /// another node is used. A signal ends the command.
     pub fn run<F: Future<Output = Result<(), Failure>>>(
         &self,
         command: impl FnOnce(CubecastClient) -> F,
@@ -35,7 +36,7 @@ impl Remote {
         self.run_with_signals(|client, mut shutdown| async move { shutdown.or(command(client)).await })
     }
 
-    /// As [`Remote::run`], for a command that acts on signals itself.
+    /// Like [`Remote::run`], for a command that handles signals itself.
     pub fn run_with_signals<F: Future<Output = Result<(), Failure>>>(
         &self,
         command: impl FnOnce(CubecastClient, Shutdown) -> F,
@@ -74,7 +75,7 @@ impl From<ClientError> for Failure {
     }
 }
 
-/// `HOST:PORT`, `HOST`, or a WebSocket's URL.
+/// Parses `HOST:PORT`, `HOST` or a WebSocket URL.
 fn parse_node(text: &str) -> Result<String, String> {
     let text = text.trim();
     let authority = match text.split_once("://") {
@@ -88,7 +89,7 @@ fn parse_node(text: &str) -> Result<String, String> {
     }
 }
 
-/// `500ms`, `10s`, `2m`; a number alone means seconds.
+/// Parses a time like `500ms`, `10s` or `2m`. A number without a unit means seconds.
 pub fn parse_time(text: &str) -> Result<Duration, String> {
     let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
     let number: f64 = digits.parse().map_err(|_| format!("`{text}` is no time: write 500ms, 10s or 2m"))?;

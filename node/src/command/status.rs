@@ -16,19 +16,20 @@ use super::remote::Remote;
 use super::{Failure, output};
 use crate::client::CubecastClient;
 
-/// How long a single node is waited for.
+/// The time limit for the answer of a single node.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// How the cluster does, or one node.
+/// Show the state of the cluster, or of one node.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n    cubecast status\n    cubecast status 111\n    cubecast status --format json")]
 pub struct Args {
-    /// One node in detail; without it, all nodes.
+    /// Show one node in detail. Default: all nodes.
     node: Option<Vertex>,
     #[command(flatten)]
     remote: Remote,
 }
 
+/// Runs the command.
 pub fn run(args: &Args) -> Result<(), Failure> {
     args.remote.run(|client| async move {
         match args.node {
@@ -38,7 +39,7 @@ pub fn run(args: &Args) -> Result<(), Failure> {
     })
 }
 
-/// Asks the node itself; of one that cannot be asked, the others tell what they see.
+/// Requests the status from the node itself. If it does not answer, shows what the other nodes report about it.
 async fn show_node(format: Format, client: &CubecastClient, node: Vertex) -> Result<(), Failure> {
     match client.within(PATIENCE).ask(Target::Node(node), Action::Status { node: None }).await {
         Ok(reply) => match (&reply.answer.result, format) {
@@ -89,7 +90,7 @@ async fn show_cluster(format: Format, client: &CubecastClient) -> Result<(), Fai
     statuses.iter().flatten().filter_map(damage).try_for_each(|damage| line(&damage))
 }
 
-/// What a node's disk has lost, and has back.
+/// The messages that a node's disk has lost, and those that were restored.
 fn damage(reply: &Reply) -> Option<String> {
     let Ok(Done::Status(status)) = &reply.answer.result else { return None };
     let Counters { damaged, repaired, .. } = status.counters;

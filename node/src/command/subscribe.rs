@@ -1,4 +1,4 @@
-//! `cubecast sub`: messages as they come.
+//! `cubecast sub`: prints messages as they arrive.
 
 use std::borrow::Cow;
 
@@ -17,14 +17,14 @@ use super::{Failure, output};
 use crate::client::{CubecastClient, Deliveries};
 use crate::shutdown::{EndSignal, Shutdown};
 
-/// While messages come without a pause, the cursor is moved after so many.
+/// The number of messages after which the cursor is moved while messages arrive without a pause.
 const COMMIT_EVERY: u64 = 256;
 
 /// Print a topic's messages as they are published, until Ctrl-C.
 ///
-/// The subscriber's cursor moves past each message after it was printed, so that the next `sub` goes on there. It ends with exit
-/// code 1 when the topic is deleted, or the subscriber unsubscribed. It ends with 0 when its output is no longer read, and at SIGINT
-/// (Ctrl-C) and SIGTERM; with --count these leave messages missing, and it ends with 130 or 143.
+/// The subscriber's cursor moves past each printed message, so the next `sub` continues there. The exit code is 1 if
+/// the topic is deleted or the subscriber is unsubscribed. It is 0 if the output has no reader any more, and after
+/// SIGINT (Ctrl-C) and SIGTERM. With --count, these signals leave messages missing, and the exit code is 130 or 143.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n    \
     cubecast sub news --as subscriber1 --create          from the first message on; next time from where it stopped\n    \
@@ -35,16 +35,16 @@ pub struct Args {
     /// The subscriber.
     #[arg(long = "as", value_name = "SUBSCRIBER", env = "CUBECAST_SUBSCRIBER")]
     subscriber: SubscriberId,
-    /// Where to start: beginning, latest or an offset. Without it: the subscriber's cursor, or the beginning.
+    /// Where to start: beginning, latest or an offset. Default: the subscriber's cursor, or the beginning.
     #[arg(long, value_name = "PLACE", value_parser = parse_start)]
     from: Option<Start>,
-    /// End after so many messages.
+    /// End after this many messages.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     count: Option<u64>,
-    /// Leave the cursor where it is.
+    /// Do not move the cursor.
     #[arg(long)]
     no_commit: bool,
-    /// Create the subscriber when it is missing.
+    /// Create the subscriber if it is missing.
     #[arg(long)]
     create: bool,
     /// Print only the contents.
@@ -56,10 +56,11 @@ pub struct Args {
     remote: Remote,
 }
 
+/// The offset at which to start.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Start(pub StartAt);
 
-/// `beginning`, `latest` or an offset.
+/// Parses `beginning`, `latest` or an offset.
 pub fn parse_start(text: &str) -> Result<Start, String> {
     match text {
         "beginning" => Ok(Start(StartAt::Beginning)),
@@ -71,6 +72,7 @@ pub fn parse_start(text: &str) -> Result<Start, String> {
     }
 }
 
+/// Runs the command.
 pub fn run(args: &Args) -> Result<(), Failure> {
     if args.content_only && args.remote.format == Format::Json {
         return Err(Failure::new(
@@ -94,7 +96,8 @@ async fn listen(args: &Args, client: &CubecastClient) -> Result<Deliveries, Fail
     Ok(listening.value)
 }
 
-/// Prints and commits until there were enough, somebody ends it, or the subscription is gone.
+/// Prints and commits messages until there are enough, a signal or a closed output ends the command, or the
+/// subscription ends.
 async fn follow(
     args: &Args,
     client: &CubecastClient,
@@ -130,7 +133,7 @@ async fn follow(
             }
             Some(Ok(message)) => {
                 if let Err(failure) = print(args, &message) {
-                    // What was printed before stays printed.
+                    // The messages printed so far are committed.
                     cursor.commit(args, client).await?;
                     return Err(failure);
                 }
@@ -145,7 +148,7 @@ async fn follow(
     cursor.commit(args, client).await
 }
 
-/// A signal is the way to end a `sub` without --count; with it, messages are missing.
+/// A signal is the normal end without --count. With --count, messages are missing.
 fn interrupted(args: &Args, signal: EndSignal, heard: u64) -> Result<(), Failure> {
     match (args.count, signal) {
         (None, EndSignal::Interrupt | EndSignal::Terminate) => Ok(()),
@@ -176,14 +179,14 @@ impl Cursor {
                 self.committed = self.printed;
                 Ok(())
             }
-            // Its end is found out here before the node's word of it has come.
+            // The error may arrive before the node's notice that the subscription has ended.
             Err(ClientError::Refused { failure, .. }) if is_end(failure.code) => Err(ended(&failure.message)),
             Err(error) => Err(error.into()),
         }
     }
 }
 
-/// Whether an error says that there is no such subscription any more, and no cursor to be moved.
+/// Whether an error means that the subscription, and therefore the cursor, no longer exists.
 fn is_end(code: ErrorCode) -> bool {
     matches!(code, ErrorCode::UnknownTopic | ErrorCode::NotSubscribed)
 }
@@ -202,11 +205,11 @@ fn print(args: &Args, message: &Message) -> Result<(), Failure> {
     }
 }
 
-/// How contents are shown in tables.
+/// The display of contents in tables.
 #[derive(Clone, Copy, Debug, clap::Args)]
 pub struct Contents {
-    /// Print contents as they came. Without it, line breaks and all else that cannot be seen are shown as escapes, as in \\n and
-    /// \\u{1b}, and a backslash as two. (--format json is never escaped so.)
+    /// Print contents unchanged. By default, line breaks and other invisible characters are printed as escapes, as in
+    /// \\n and \\u{1b}, and a backslash is printed as two. (--format json is never escaped in this way.)
     #[arg(long)]
     raw: bool,
 }
@@ -216,13 +219,13 @@ impl Contents {
         if self.raw { content.as_str().into() } else { visible(content) }
     }
 
-    /// A message as people read it.
+    /// A message as a line for people.
     pub fn table_line(self, message: &Message) -> String {
         format!("{:>6}  {}  {}  {}", message.offset, message.time, message.publisher, self.shown(&message.content))
     }
 }
 
-/// What to do when the subscriber is unknown.
+/// Adds a hint to the failure if the subscriber is unknown.
 pub fn with_hint(mut failure: Failure) -> Failure {
     if failure.message.starts_with(ErrorCode::UnknownSubscriber.name()) {
         failure.message += "\n  --create makes the subscriber first";

@@ -1,4 +1,4 @@
-//! `cubecast topic`: create, delete, list.
+//! `cubecast topic`: creates, deletes and lists topics.
 
 use cubecast_core::client::Target;
 use cubecast_core::names::{PublisherId, TopicName};
@@ -22,11 +22,11 @@ pub struct Args {
 
 #[derive(Debug, clap::Subcommand)]
 enum Command {
-    /// Create a topic; says its home and its replicas. Registers the publisher when it is new.
+    /// Create a topic and print its home and its replicas. Registers the publisher if necessary.
     Create(Named),
-    /// Delete a topic and its messages. Only its creator may.
+    /// Delete a topic and its messages. Only its creator may do this.
     Delete(Named),
-    /// All topics of the cluster.
+    /// List all topics of the cluster.
     List {
         #[command(flatten)]
         remote: Remote,
@@ -36,13 +36,14 @@ enum Command {
 #[derive(Debug, clap::Args)]
 struct Named {
     topic: TopicName,
-    /// The publisher who creates and owns it.
+    /// The publisher that creates and owns the topic.
     #[arg(long = "as", value_name = "PUBLISHER", env = "CUBECAST_PUBLISHER")]
     publisher: PublisherId,
     #[command(flatten)]
     remote: Remote,
 }
 
+/// Runs the command.
 pub fn run(args: &Args) -> Result<(), Failure> {
     match &args.command {
         Command::Create(named) => create(named),

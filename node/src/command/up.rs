@@ -14,7 +14,7 @@ use crate::log;
 use crate::shutdown::Shutdown;
 use crate::storage::SyncMode;
 
-/// Data stays in the data folder; the next start finds it.
+/// The data stays in the data folder, and the next start uses it.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n    \
     cubecast up --web dist                    eight nodes on ports 8000 to 8007, and the dashboard\n    \
@@ -29,55 +29,58 @@ pub struct Args {
     /// The folder for the cluster's data, logs and secret.
     #[arg(long, value_name = "DIR", default_value = "data")]
     data: PathBuf,
-    /// The first node's port; the others follow. `auto` takes free ones.
+    /// The first node's port; the other nodes use the following ones. `auto` chooses free ports.
     #[arg(long, value_name = "PORT|auto", default_value = "8000", conflicts_with = "ports")]
     base_port: BasePort,
     /// A port for each node, separated by commas.
     #[arg(long, value_name = "PORT,...", value_delimiter = ',')]
     ports: Vec<u16>,
-    /// The address to listen on, IPv4 or IPv6, or a host name. 0.0.0.0, or ::, opens the cluster to the network: clients need no
-    /// password. Faults are off then unless --faults on is given.
+    /// The address to listen on: IPv4, IPv6, or a host name. 0.0.0.0 or :: opens the cluster to the network, where
+    /// clients need no password. Faults are then off unless --faults on is given.
     #[arg(long, default_value = "127.0.0.1")]
     host: Host,
     /// The folder with the dashboard's files.
     #[arg(long, value_name = "DIR")]
     web: Option<PathBuf>,
-    /// When writes are forced to disk: always, interval=MS or never.
+    /// When writes are synced to disk: always, interval=MS or never.
     #[arg(long, value_name = "MODE", default_value_t)]
     sync: SyncMode,
-    /// While less room is left on the disk, nodes refuse publishes, such as 64MiB (default: an eighth of the disk, 256MiB at
-    /// most).
+    /// Free disk space below which nodes refuse publishes, for example 64MiB (default: an eighth of the disk, at most
+    /// 256MiB).
     #[arg(long, value_name = "SIZE")]
     storage_reserve: Option<String>,
-    /// New publishers and subscribers that a node takes from its clients in a second, and ten times as many at once.
+    /// New publishers and subscribers that a node accepts from its clients per second; bursts may be ten times as
+    /// large.
     #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..=UNLIMITED_REGISTRATIONS as i64))]
     registrations_per_second: Option<u32>,
-    /// Delete publishers and subscribers that are not used for so long, such as 30d or 12h (default: never).
+    /// Delete publishers and subscribers that are unused for this long, for example 30d or 12h (default: never).
     #[arg(long, value_name = "TIME")]
     names_expire_after: Option<String>,
-    /// Whether clients can make nodes fail, and cut or slow links (default: on where only this machine can connect, off where
-    /// --host opens the cluster to the network).
+    /// Whether clients can make nodes fail, and cut or slow links (default: on if only this machine can connect, off
+    /// if --host opens the cluster to the network).
     #[arg(long, value_enum, value_name = "on|off", conflicts_with = "no_faults")]
     faults: Option<Switch>,
     /// The same as --faults off.
     #[arg(long)]
     no_faults: bool,
-    /// A page's origin that may connect, beside those of this machine and of the nodes' own address.
+    /// The origin of a web page that may connect, in addition to those of this machine and of the nodes' own
+    /// addresses.
     #[arg(long, value_name = "ORIGIN")]
     allow_origin: Vec<String>,
-    /// A name by which the nodes may be asked, beside those of this machine and of --host, or `*` for all.
+    /// A host name that clients may use for the nodes, in addition to those of this machine and of --host; `*`
+    /// accepts all.
     #[arg(long, value_name = "NAME")]
     allow_host: Vec<String>,
-    /// Start a node that died again (default).
+    /// Restart nodes that die (default).
     #[arg(long, overrides_with = "no_restart")]
     restart: bool,
-    /// Let a node that died stay down.
+    /// Do not restart nodes that die.
     #[arg(long)]
     no_restart: bool,
-    /// Show the nodes' logs, each line with its node.
+    /// Show the nodes' logs, with the node's name on each line.
     #[arg(long, short)]
     verbose: bool,
-    /// `json`: one line an event, with addresses and process ids.
+    /// `json`: one line for each event, with addresses and process ids.
     #[arg(long, value_enum, default_value_t)]
     format: Format,
     #[command(flatten)]
@@ -97,6 +100,7 @@ enum Format {
     Json,
 }
 
+/// Runs the cluster until a signal stops it.
 pub fn run(args: Args) -> Result<(), Failure> {
     let plan = args.plan()?;
     block_on(async {

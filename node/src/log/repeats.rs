@@ -1,7 +1,9 @@
-//! Lines that repeat are counted: strangers cannot fill the log, and whoever reads it sees how often something happened.
+//! Counts repeated log lines, so that clients and strangers cannot fill the log and its readers still see how often
+//! something happened.
 //!
-//! Of each call site, and of each neighbour, group or node that its line is about, some lines are written within a while. The
-//! others are counted, and one line sums them up when the while is over. Errors are always written.
+//! Lines are grouped by call site and by the neighbour, group or node that they are about. Within a period, a limited
+//! number of lines of a group is written and the others are counted. One line reports the count when the period is
+//! over. Errors are always written.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -15,15 +17,15 @@ use tracing::{Event, Level, Subscriber, debug, info, warn};
 use tracing_subscriber::Layer;
 use tracing_subscriber::layer::Context;
 
-/// What is counted together.
+/// The length of a period.
 pub const WHILE: Duration = Duration::from_secs(10);
-/// Lines of one kind that are written within a while.
+/// Lines of one group that are written within a period.
 pub const MOST: u32 = 20;
-/// The same of `debug` and `trace`, which somebody asked for.
+/// The same limit for `debug` and `trace`, which are enabled on purpose.
 const MOST_DETAILS: u32 = 2_000;
-/// Kinds that are told apart; beyond that, a call site is one kind.
+/// Groups that are counted separately. Beyond this number, all lines of a call site are one group.
 const KINDS: usize = 1_024;
-/// So much of the first line is repeated in the sum.
+/// Bytes of the first line's text that the summary repeats.
 const TEXT: usize = 200;
 
 /// Decides which lines are written. Clones share their counts.
@@ -48,7 +50,7 @@ struct Count {
     text: String,
 }
 
-/// What was left out in a while that is over.
+/// The count of suppressed lines in a finished period.
 #[derive(PartialEq, Eq, Debug)]
 pub struct Sum {
     level: Level,
@@ -57,7 +59,7 @@ pub struct Sum {
 }
 
 impl Repeats {
-    /// Whether this line is written; if not, it is counted.
+    /// Whether this line is written. If not, it is counted.
     fn admits(&self, event: &Event<'_>, now: Instant) -> bool {
         let level = *event.metadata().level();
         if level == Level::ERROR || event.metadata().target() == module_path!() {
@@ -91,7 +93,7 @@ impl Repeats {
         false
     }
 
-    /// The sums of all whiles that are over at this time.
+    /// Takes the summaries of all periods that are over at `now`.
     fn take_sums(&self, now: Instant) -> Vec<Sum> {
         let mut sums = Vec::new();
         self.lock().retain(|_, count| {
@@ -104,12 +106,12 @@ impl Repeats {
         sums
     }
 
-    /// Writes what is left to be summed up, whose while is not over: the process ends.
+    /// Writes the remaining summaries, of unfinished periods too, before the process ends.
     pub fn finish(&self) {
         self.take_sums(Instant::now() + WHILE).iter().for_each(Sum::tell);
     }
 
-    /// Sums up, for as long as the process runs. It sleeps while nothing is left out.
+    /// Writes summaries for as long as the process runs. It sleeps while no line is suppressed.
     pub fn keep_telling(&self) {
         loop {
             let mut kinds = self.lock();
@@ -152,7 +154,8 @@ impl Sum {
     }
 }
 
-/// What is looked at of a line: its sentence, and the vertices that it is about. Names that strangers chose tell no kinds apart.
+/// The relevant parts of a line: its message, and the vertices that it is about. Names chosen by clients do not
+/// separate groups.
 #[derive(Default)]
 struct Line {
     message: String,
@@ -166,7 +169,7 @@ impl Visit for Line {
                 self.message = format!("{value:?}");
                 self.message.truncate(self.message.floor_char_boundary(TEXT));
             }
-            // A request's subject is a stranger's; it is a string, these are shown.
+            // A client chooses the subject of a request; that subject is a string. The subjects here are vertices.
             "peer" | "group" | "subject" => {
                 let _ = write!(self.about, "{value:?} ");
             }
@@ -183,7 +186,7 @@ mod tests {
 
     use super::*;
 
-    /// Logs what is done at once, and gives the sums of it.
+    /// Runs `log`, whose lines all fall into one period, and returns the summaries.
     fn sums(log: impl FnOnce()) -> Vec<Sum> {
         let repeats = Repeats::default();
         let subscriber = tracing_subscriber::fmt().with_writer(std::io::sink).finish().with(repeats.clone());

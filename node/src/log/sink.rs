@@ -1,8 +1,8 @@
-//! Where lines go: standard error, which may be a file that this process rotates.
+//! The destination of log lines: standard error, which may be a file that this process rotates.
 //!
-//! A write that fails ends nothing. A log on a disk never takes its last room: while less is left than the storage's reserve,
-//! only warnings and errors are written, and below a quarter of it nothing. What is left out is counted, and told when there
-//! is room again.
+//! A failed write does not end the process. A log on a disk never uses up the last free space: below the storage's
+//! reserve only warnings and errors are written, and below a quarter of it nothing. Dropped lines are counted, and
+//! the count is logged when there is space again.
 
 use std::fs::File;
 use std::io::{self, Write as _};
@@ -17,18 +17,19 @@ use crate::command::output::visible_json;
 use crate::private;
 use crate::storage::reserve_of;
 
-/// The longest log file; the next line begins a new one.
+/// The maximum size of a log file. The next line begins a new one.
 pub const FILE_BYTES: u64 = 16 << 20;
-/// Log files that are kept of a node: `NODE.log`, `NODE.log.1` and so on.
+/// Log files kept for each node: `NODE.log`, `NODE.log.1` and so on.
 pub const FILES: usize = 4;
-/// How often it is looked how much room the disk has.
+/// The interval between checks of the free space.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
-/// Standard error, shared by all who log.
+/// Standard error, shared by all writers of log lines.
 #[derive(Clone, Default)]
 pub struct Sink {
     shared: Arc<Shared>,
-    /// Lines are JSON, in which what is hidden is escaped here; in text, the fields' writer does it.
+    /// Lines are JSON, and this sink escapes hidden characters in them. In text lines, the writer of the fields
+    /// escapes them.
     json: bool,
 }
 
@@ -41,16 +42,16 @@ struct Shared {
 #[derive(Default)]
 struct State {
     file: Option<LogFile>,
-    /// As configured, bytes.
+    /// As configured, in bytes.
     reserve: Option<u64>,
     looked: Option<Instant>,
     room: Room,
     dropped: u64,
-    /// The last write ended within a line.
+    /// The last write failed within a line.
     torn: bool,
 }
 
-/// Which lines there is room for.
+/// The lines for which there is space.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 enum Room {
     #[default]
@@ -78,11 +79,13 @@ impl Room {
 }
 
 impl Sink {
+    /// A sink on standard error. `json`: lines are JSON.
     pub fn new(json: bool) -> Sink {
         Sink { json, ..Sink::default() }
     }
 
-    /// From now on lines go to this file, which is rotated, and so does all else that is written to standard error.
+    /// Redirects standard error to this file, which is rotated. Log lines and all other output to standard error go
+    /// there.
     pub fn write_to(&self, path: &Path) -> io::Result<()> {
         let file = LogFile::open(path)?;
         file.become_stderr()?;
@@ -90,12 +93,12 @@ impl Sink {
         Ok(())
     }
 
-    /// The storage's reserve, as configured.
+    /// Sets the storage's reserve, in bytes, as configured.
     pub fn keep_free(&self, reserve: Option<u64>) {
         self.lock().reserve = reserve;
     }
 
-    /// Tells how many lines were left out, as soon as there is room; for as long as the process runs.
+    /// Logs the number of dropped lines as soon as there is space, for as long as the process runs.
     pub fn keep_telling(&self) {
         loop {
             let mut state = self.lock();
@@ -128,7 +131,7 @@ impl Sink {
 }
 
 impl State {
-    /// `false`: there is no room for the line.
+    /// Writes a line. `false`: there is no space for it.
     fn write(&mut self, line: &[u8], level: Level) -> bool {
         if self.looked.is_none_or(|looked| looked.elapsed() >= LOOK_EVERY) {
             self.look();
@@ -138,7 +141,7 @@ impl State {
         }
         let rotated = self.file.as_mut().is_some_and(|file| file.rotate_for(line.len()));
         if rotated && let Some(file) = &self.file {
-            // Where that fails, lines go on into the file that is there.
+            // On failure, further lines go to the old file.
             let _ = file.become_stderr();
         }
         let mut stderr = io::stderr().lock();
@@ -150,7 +153,7 @@ impl State {
                 (self.room, self.looked) = (Room::Nothing, Some(Instant::now()));
                 false
             }
-            // Nobody reads, which nobody can be told.
+            // Standard error has no reader, so there is no place to report the error.
             _ => true,
         }
     }
@@ -162,7 +165,7 @@ impl State {
     }
 }
 
-/// Of the disk on which standard error is a file.
+/// Free and total bytes of the disk, if standard error is a regular file.
 #[cfg(unix)]
 fn free_and_total() -> Option<(u64, u64)> {
     let stderr = io::stderr();
@@ -183,7 +186,7 @@ fn is_no_room(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }
 
-/// A log file that is put aside when it is long.
+/// A log file that is rotated when it is full.
 #[derive(Debug)]
 pub struct LogFile {
     path: PathBuf,
@@ -192,20 +195,21 @@ pub struct LogFile {
 }
 
 impl LogFile {
+    /// Opens or creates a log file for appending.
     pub fn open(path: &Path) -> io::Result<LogFile> {
         let file = private::append_log().open(path)?;
         let length = file.metadata()?.len();
         Ok(LogFile { path: path.to_owned(), file, length })
     }
 
-    /// Writes to the file itself, and rotates it.
+    /// Writes a line, after rotation if the file is full.
     pub fn write(&mut self, line: &[u8]) -> io::Result<()> {
         self.rotate_for(line.len());
         (&self.file).write_all(line)
     }
 
-    /// Puts the file aside if it has no place for so many bytes more; whether it did. Where that fails, the file grows on and it
-    /// is tried again after as much.
+    /// Rotates the file if `bytes` more exceed its maximum size, and returns whether it did. On failure the file
+    /// grows on, and the next attempt follows after as many bytes again.
     fn rotate_for(&mut self, bytes: usize) -> bool {
         self.length += bytes as u64;
         if self.length <= FILE_BYTES {
@@ -235,7 +239,7 @@ impl LogFile {
     }
 }
 
-/// One line of some level.
+/// Writes one line of one level.
 pub struct LineWriter<'a> {
     sink: &'a Sink,
     level: Level,
@@ -254,7 +258,7 @@ impl<'a> MakeWriter<'a> for Sink {
 }
 
 impl io::Write for LineWriter<'_> {
-    /// A line comes in one piece.
+    /// A line arrives in one piece.
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
         match std::str::from_utf8(line) {
             Ok(text) if self.sink.json => self.sink.write(visible_json(text).as_bytes(), self.level),

@@ -1,4 +1,4 @@
-//! What the runtime needs of a storage engine: it takes work and never makes the caller wait; results come back as inputs.
+//! The runtime's interface to a storage engine. Submitting work never blocks; results come back as inputs for core.
 
 use std::collections::VecDeque;
 use std::future::Future;
@@ -12,56 +12,62 @@ use tokio::sync::mpsc;
 use crate::log;
 use crate::storage::{RedbStore, StorageCommand, StorageEvent, StorageMetrics, StorageThread, Submitted, SyncMode};
 
-/// Work for the disk, done in the order in which it is submitted.
+/// Work for the disk, done in the order of submission.
 #[derive(Clone, PartialEq, Debug)]
 pub enum DiskWork {
+    /// Writes a batch.
     Write(WriteBatch),
+    /// Reads messages.
     Read(ReadMessages),
+    /// Closes and opens the store. With `wipe`, deletes everything in between.
     Reopen { wipe: bool },
 }
 
-/// The disk can no longer be relied on: the node must end rather than believe that more is stored than is.
+/// The disk is no longer reliable. The node must end, because the stored state is unknown. Holds the reason.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 #[error("storage failed: {0}")]
 pub struct DiskFailed(pub String);
 
-/// A storage engine behind its own thread.
+/// A storage engine on its own thread.
 pub trait Disk: Send + 'static {
+    /// Submits work. The next result reports a refusal.
     fn submit(&mut self, work: DiskWork);
 
-    /// The next result, as the input that it is for core. Cancel-safe.
+    /// The next result, as an input for core. Cancel-safe.
     fn next(&mut self) -> impl Future<Output = Result<Input, DiskFailed>> + Send;
 
-    /// A result that is there already.
+    /// The next result, if there is one already.
     fn take(&mut self) -> Option<Result<Input, DiskFailed>>;
 
-    /// So much waits that nothing more should be taken in from clients.
+    /// Whether so much work is queued that the node should stop reading from clients.
     fn is_behind(&self) -> bool;
 
-    /// What it has done so far, counted while it works.
+    /// The engine's counters, updated while it works.
     fn metrics(&self) -> Arc<StorageMetrics>;
 
-    /// Finishes what was submitted and closes the files. Blocks.
+    /// Finishes the submitted work and closes the files. Blocks.
     fn close(self) -> Result<(), DiskFailed>;
 }
 
-/// The storage thread, its events turned into inputs.
+/// The storage thread, with its events converted into inputs.
 #[derive(Debug)]
 pub struct ThreadedDisk {
     vertex: Vertex,
     thread: StorageThread,
     events: mpsc::UnboundedReceiver<StorageEvent>,
-    /// Of what was done when it was submitted, and was not told yet. What was submitted later is told later.
+    /// Events of work that was completed during submission and not yet reported. Later submissions are reported
+    /// later.
     done: VecDeque<StorageEvent>,
-    /// A submission that was refused; told by the next result, so that there is one place where failures are met.
+    /// The reason for a refused submission. The next result reports it, so failures are handled in one place.
     refused: Option<String>,
 }
 
 impl ThreadedDisk {
+    /// Starts the storage thread. An error means that the thread could not be started.
     pub fn start(vertex: Vertex, store: RedbStore, sync: SyncMode) -> std::io::Result<ThreadedDisk> {
         let (tell, events) = mpsc::unbounded_channel();
         let metrics = store.metrics();
-        // The runtime that is gone needs no events.
+        // If the runtime has ended, nothing needs the event.
         let thread = StorageThread::spawn(store, sync, metrics, move |event| drop(tell.send(event)))?;
         Ok(ThreadedDisk { vertex, thread, events, done: VecDeque::new(), refused: None })
     }
@@ -100,7 +106,7 @@ impl Disk for ThreadedDisk {
         if let Some(event) = self.done.pop_front() {
             return self.translate(event);
         }
-        // The thread's own last words say more than the refusal of what came after them.
+        // An event that the thread already sent gives a better reason than the refusal of a later submission.
         match (self.events.try_recv(), self.refused.take()) {
             (Ok(event), refused) => {
                 self.refused = refused;

@@ -1,7 +1,7 @@
-//! The way into the runtime: a queue bounded by bytes, shared by all connections.
+//! The runtime's input queue, bounded in bytes and shared by all connections.
 //!
-//! A connection that cannot enqueue waits, and so stops reading its socket: it slows itself down and nobody else. Places are
-//! given in the order in which they were asked for. The runtime never waits for a connection.
+//! A connection that cannot enqueue waits and stops reading its socket, so it slows down only itself. Space is
+//! assigned in the order of the requests. The runtime never waits for a connection.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use tokio::sync::{Semaphore, mpsc};
 
 use super::mailbox::{ClientMailbox, PeerMailbox};
 
-/// What a connection tells the runtime.
+/// A message from a connection to the runtime.
 #[derive(Debug)]
 pub enum Arrival {
     Inputs(Vec<Input>),
@@ -21,31 +21,31 @@ pub enum Arrival {
     PeerClosed { peer: Vertex },
 }
 
-/// The runtime has ended; nothing can be told to it any more.
+/// The runtime has ended and accepts no more messages.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 #[error("the node is shutting down")]
 pub struct RuntimeEnded;
 
-/// One place stands for this many bytes.
+/// Bytes that one permit stands for.
 const PLACE_BYTES: usize = 1024;
-/// What may wait in the inbox: 64 MiB.
+/// Permits of the inbox: 64 MiB in total.
 const PLACES: usize = 64 * 1024;
 
-/// The end that connections hold.
+/// The connections' end of the inbox.
 #[derive(Clone, Debug)]
 pub struct InboxSender {
     queue: mpsc::UnboundedSender<(Arrival, u32)>,
     places: Arc<Semaphore>,
 }
 
-/// The end that the runtime holds.
+/// The runtime's end of the inbox.
 #[derive(Debug)]
 pub struct Inbox {
     queue: mpsc::UnboundedReceiver<(Arrival, u32)>,
     places: Arc<Semaphore>,
 }
 
-/// A fresh inbox, empty.
+/// A new, empty inbox.
 pub fn inbox() -> (InboxSender, Inbox) {
     let (sender, receiver) = mpsc::unbounded_channel();
     let places = Arc::new(Semaphore::new(PLACES));
@@ -53,28 +53,29 @@ pub fn inbox() -> (InboxSender, Inbox) {
 }
 
 impl InboxSender {
-    /// Enqueues what came in as `bytes` bytes; waits while the inbox is full.
+    /// Enqueues a message that arrived as `bytes` bytes. Waits while the inbox is full.
     pub async fn send(&self, arrival: Arrival, bytes: usize) -> Result<(), RuntimeEnded> {
         let cost = (1 + bytes / PLACE_BYTES).min(PLACES) as u32;
         self.places.acquire_many(cost).await.map_err(|_| RuntimeEnded)?.forget();
         self.queue.send((arrival, cost)).map_err(|_| RuntimeEnded)
     }
 
-    /// Enqueues a single input of small size.
+    /// Enqueues a single small input.
     pub async fn send_input(&self, input: Input) -> Result<(), RuntimeEnded> {
         self.send(Arrival::Inputs(vec![input]), 0).await
     }
 }
 
 impl Inbox {
-    /// The next arrival; its place is free again at once, because it leaves for a turn that happens now.
+    /// The next arrival. Its space is free immediately, because the arrival goes into a turn at once. `None` after
+    /// all senders are gone.
     pub async fn next(&mut self) -> Option<Arrival> {
         let (arrival, cost) = self.queue.recv().await?;
         self.places.add_permits(cost as usize);
         Some(arrival)
     }
 
-    /// The next arrival, if it is there already.
+    /// The next arrival, if there is one already.
     pub fn take(&mut self) -> Option<Arrival> {
         let (arrival, cost) = self.queue.try_recv().ok()?;
         self.places.add_permits(cost as usize);

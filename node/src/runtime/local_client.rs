@@ -1,4 +1,5 @@
-//! A client inside the process: how the probes and `/metrics` ask the node about itself, in the clients' own vocabulary.
+//! A client inside the process. The probes and `/metrics` use it to request the node's status with the client
+//! protocol.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,10 +14,10 @@ use super::mailbox::{Outbound, client_mailbox};
 use crate::transport::Numbers;
 use crate::transport::admission::Admitted;
 
-/// A node that does not answer itself within this time is not well.
+/// A node that does not answer its own request within this time is unhealthy.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// Why the node did not say how it is.
+/// Why the node's status is missing.
 #[derive(Clone, PartialEq, Debug, thiserror::Error)]
 pub enum NoStatus {
     #[error("{0}")]
@@ -25,7 +26,7 @@ pub enum NoStatus {
     Silent,
 }
 
-/// Asks this node for its status.
+/// Requests this node's status.
 pub async fn status(inbox: &InboxSender, numbers: &Numbers) -> Result<NodeStatus, NoStatus> {
     let answer = timeout(PATIENCE, ask(inbox, numbers, Action::Status { node: None })).await;
     match answer.ok().flatten().ok_or(NoStatus::Silent)?.result {
@@ -49,7 +50,7 @@ async fn ask(inbox: &InboxSender, numbers: &Numbers, action: Action) -> Option<A
     }
 }
 
-/// Whoever gave up waiting has still left.
+/// Closes the client also when the caller stops waiting.
 struct CloseOnDrop<'a> {
     inbox: &'a InboxSender,
     connection: cubecast_core::io::ConnectionId,

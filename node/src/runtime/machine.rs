@@ -3,12 +3,12 @@
 use cubecast_core::io::{Effect, Input};
 use cubecast_core::time::{Instant, Now};
 
-/// What decides. One call of [`Machine::handle`] is a turn.
+/// The decision maker. One call of [`Machine::handle`] is a turn.
 pub trait Machine: Send + 'static {
-    /// Takes all that has happened, gives all that shall be done, in order.
+    /// Takes the inputs since the last turn and returns the effects, which are performed in order.
     fn handle(&mut self, now: Now, inputs: Vec<Input>) -> Vec<Effect>;
 
-    /// When the next turn is due though nothing happened.
+    /// The time of the next turn if no input arrives before it.
     fn next_deadline(&self) -> Option<Instant>;
 }
 

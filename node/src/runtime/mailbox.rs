@@ -1,5 +1,6 @@
-//! The ways out of the runtime: one bounded queue a connection. To offer never waits; what does not fit is refused, and the
-//! runtime decides what that means: a neighbour loses frames (core sends again), a client loses its connection.
+//! The runtime's output queues, one bounded queue for each connection. Offering never blocks. A full queue refuses
+//! the frame and the runtime reacts: frames to a neighbour are lost (core sends them again), and a client's
+//! connection is closed.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock};
@@ -14,12 +15,12 @@ use crate::transport::admission::Admitted;
 use crate::transport::codec;
 use crate::transport::farewell::Goodbye;
 
-/// Encoded frames that may wait for one neighbour.
+/// Encoded bytes that may wait for one neighbour.
 pub const PEER_QUEUE_BYTES: u64 = 32 << 20;
-/// The weight of the frames that may wait for one client. Core pauses its deliveries long before.
+/// Weight of the frames that may wait for one client. Core pauses deliveries to the client long before this.
 pub const CLIENT_QUEUE_WEIGHT: u64 = 64 << 20;
 
-/// Leads to the task that writes to one neighbour.
+/// The queue to the task that writes to one neighbour.
 #[derive(Clone, Debug)]
 pub struct PeerMailbox {
     queue: mpsc::UnboundedSender<Bytes>,
@@ -33,6 +34,7 @@ pub struct PeerQueue {
     waiting: Arc<AtomicU64>,
 }
 
+/// A new mailbox and its queue.
 pub fn peer_mailbox() -> (PeerMailbox, PeerQueue) {
     let (sender, receiver) = mpsc::unbounded_channel();
     let waiting = Arc::<AtomicU64>::default();
@@ -40,26 +42,28 @@ pub fn peer_mailbox() -> (PeerMailbox, PeerQueue) {
 }
 
 impl PeerMailbox {
-    /// Queues one message for the neighbour; `false` when the queue is full and the message was dropped.
+    /// Queues one message for the neighbour. `false`: the queue is full and the message was dropped.
     pub fn offer(&self, message: Bytes) -> bool {
         let size = message.len() as u64;
         if self.waiting.load(Relaxed) + size > PEER_QUEUE_BYTES {
             return false;
         }
         self.waiting.fetch_add(size, Relaxed);
-        // A queue whose task is gone belongs to a connection that just broke; its end is on its way to the runtime.
+        // If the task has ended, the connection is broken and the runtime will be notified.
         let _ = self.queue.send(message);
         true
     }
 }
 
 impl PeerQueue {
+    /// The next message. `None` after the mailbox is gone.
     pub async fn next(&mut self) -> Option<Bytes> {
         let message = self.queue.recv().await?;
         self.waiting.fetch_sub(message.len() as u64, Relaxed);
         Some(message)
     }
 
+    /// The next message, if there is one already.
     pub fn take(&mut self) -> Option<Bytes> {
         let message = self.queue.try_recv().ok()?;
         self.waiting.fetch_sub(message.len() as u64, Relaxed);
@@ -67,7 +71,7 @@ impl PeerQueue {
     }
 }
 
-/// An event on its way to all who watch for it, written out once for all who read JSON.
+/// An event on its way to all of its watchers. It is encoded once for all watchers that use JSON.
 #[derive(Debug)]
 pub struct SharedEvent {
     frame: ServerFrame,
@@ -75,28 +79,33 @@ pub struct SharedEvent {
 }
 
 impl SharedEvent {
+    /// Wraps an event.
     pub fn new(event: WatchEvent) -> Arc<SharedEvent> {
         Arc::new(SharedEvent { frame: ServerFrame::Event(event), text: OnceLock::new() })
     }
 
+    /// Whether this is the same event.
     pub fn is(&self, event: &WatchEvent) -> bool {
         matches!(&self.frame, ServerFrame::Event(own) if own == event)
     }
 
+    /// The event as a frame.
     pub fn frame(&self) -> &ServerFrame {
         &self.frame
     }
 
+    /// The event as JSON, encoded at the first call.
     pub fn text(&self) -> Utf8Bytes {
         self.text.get_or_init(|| codec::encode_text(&self.frame).into()).clone()
     }
 
+    /// The frame's weight in a client's queue.
     pub fn weight(&self) -> u64 {
         self.frame.weight()
     }
 }
 
-/// Leads to the task that writes to one client.
+/// The queue to the task that writes to one client.
 #[derive(Debug)]
 pub struct ClientMailbox {
     queue: mpsc::UnboundedSender<ServerFrame>,
@@ -106,11 +115,12 @@ pub struct ClientMailbox {
     close: oneshot::Sender<Dismissed>,
 }
 
-/// A client is told to go.
+/// Tells a client's connection to close.
 #[derive(Debug)]
 pub struct Dismissed {
+    /// The close frame.
     pub goodbye: Goodbye,
-    /// What is queued for it is thrown away; else it has a moment to read that.
+    /// Whether queued frames are discarded. Otherwise the client has a moment to read them.
     pub at_once: bool,
 }
 
@@ -122,10 +132,10 @@ pub struct ClientQueue {
     waiting: Arc<AtomicU64>,
 }
 
-/// A mailbox, its queue, and what tells the connection to close and why. A mailbox that is dropped tells nothing: then the node
-/// shuts down.
+/// A mailbox, its queue, and the channel that tells the connection to close and why. A mailbox that is dropped
+/// without such a message means that the node shuts down.
 ///
-/// `admitted`: the places that its requests have taken.
+/// `admitted`: the admission permits of the client's requests.
 pub fn client_mailbox(admitted: Arc<Admitted>) -> (ClientMailbox, ClientQueue, oneshot::Receiver<Dismissed>) {
     let (sender, receiver) = mpsc::unbounded_channel();
     let (event_sender, events) = mpsc::unbounded_channel();
@@ -136,7 +146,7 @@ pub fn client_mailbox(admitted: Arc<Admitted>) -> (ClientMailbox, ClientQueue, o
 }
 
 impl ClientMailbox {
-    /// Queues a frame; `false` when the client reads too slowly to be worth waiting for.
+    /// Queues a frame. `false`: the queue is full because the client reads too slowly.
     pub fn offer(&self, frame: ServerFrame) -> bool {
         if matches!(frame, ServerFrame::Answer(_)) {
             self.admitted.answered();
@@ -145,12 +155,12 @@ impl ClientMailbox {
         if self.waiting.fetch_add(weight, Relaxed) + weight > CLIENT_QUEUE_WEIGHT {
             return false;
         }
-        // As above: a queue whose task is gone has its end on the way.
+        // If the task has ended, the runtime will be notified, as above.
         let _ = self.queue.send(frame);
         true
     }
 
-    /// Queues an event that others are told too.
+    /// Queues an event that is shared with other watchers. `false`: the queue is full.
     pub fn offer_event(&self, event: Arc<SharedEvent>) -> bool {
         if self.waiting.fetch_add(event.weight(), Relaxed) + event.weight() > CLIENT_QUEUE_WEIGHT {
             return false;
@@ -159,7 +169,7 @@ impl ClientMailbox {
         true
     }
 
-    /// Its requests will not be answered.
+    /// Releases the permits of the client's requests, which will not be answered.
     pub fn forget_requests(&self) {
         self.admitted.forget_all();
     }
@@ -170,7 +180,7 @@ impl ClientMailbox {
     }
 }
 
-/// What leaves for a client.
+/// A frame or a shared event on its way to a client.
 #[derive(Debug)]
 pub enum Outbound {
     Frame(ServerFrame),
@@ -178,6 +188,7 @@ pub enum Outbound {
 }
 
 impl Outbound {
+    /// The frame to encode.
     pub fn frame(&self) -> &ServerFrame {
         match self {
             Outbound::Frame(frame) => frame,
@@ -187,7 +198,7 @@ impl Outbound {
 }
 
 impl ClientQueue {
-    /// What leaves next: events not before `events_due`, and frames before events.
+    /// The next item: frames before events, and no event before `events_due`. `None` after the mailbox is gone.
     pub async fn next(&mut self, events_due: Instant) -> Option<Outbound> {
         let events = &mut self.events;
         let next_event = async {
@@ -201,16 +212,17 @@ impl ClientQueue {
         }
     }
 
+    /// The next frame, if there is one already.
     pub fn take(&mut self) -> Option<ServerFrame> {
         self.frames.try_recv().ok()
     }
 
-    /// An event that is there already, if one is due.
+    /// The next event, if there is one already and events are due.
     pub fn take_event(&mut self, events_due: Instant) -> Option<Arc<SharedEvent>> {
         if events_due > Instant::now() { None } else { self.events.try_recv().ok() }
     }
 
-    /// So much weight has left for the client.
+    /// Frees this weight: frames were written to the client.
     pub fn drained(&self, weight: u64) {
         self.waiting.fetch_sub(weight, Relaxed);
     }

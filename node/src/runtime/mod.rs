@@ -1,8 +1,9 @@
-//! The loop that performs what core decides.
+//! The loop that performs core's decisions.
 //!
-//! One task owns the machine. It waits for whatever comes first (results from the disk, arrivals from connections, the
-//! machine's own deadline), hands over all that is there up to a budget as one turn, and carries out every effect, in order,
-//! before the next turn. It never waits for a connection or for the disk: queues to both, bounded on the other side.
+//! One task owns the machine. It waits for a result from the disk, an arrival from a connection, or the machine's
+//! deadline. It passes everything that is already there, up to a limit, to the machine as one turn, and performs
+//! every effect in order before the next turn. It never waits for a connection or for the disk. It uses queues to
+//! both, which are bounded on their side.
 
 pub mod clock;
 pub mod disk;
@@ -34,29 +35,35 @@ use inbox::{Arrival, Inbox};
 use machine::Machine;
 use mailbox::{ClientMailbox, Dismissed, PeerMailbox, SharedEvent};
 
-/// Inputs that one turn takes at most: enough to share one log append and one sync, few enough to answer soon.
+/// The maximum number of inputs from connections in one turn: large enough to share one log append and one sync,
+/// small enough to answer soon.
 const TURN_INPUTS: usize = 4096;
-/// How long the end of a node may wait for writes that were accepted already.
+/// How long a stopping node waits for accepted writes.
 const FINISH_WRITES: Duration = Duration::from_secs(3);
-/// A moment to sleep to when the machine has no deadline.
+/// The timer's delay when the machine has no deadline.
 const LONG: Duration = Duration::from_secs(3600);
 
-/// Whether neighbours are taken, and since which change: a connection belongs to one epoch and ends with it.
+/// Whether connections to neighbours are allowed. Each change starts a new epoch, and connections of earlier epochs
+/// are closed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct PeerGate {
+    /// Whether connections to neighbours are allowed.
     pub allowed: bool,
+    /// The number of changes so far.
     pub epoch: u64,
 }
 
 impl PeerGate {
+    /// Allows connections; the first epoch.
     pub const OPEN: PeerGate = PeerGate { allowed: true, epoch: 0 };
 }
 
-/// What the runtime tells all connections.
+/// Signals from the runtime to all connections.
 #[derive(Debug)]
 pub struct Signals {
+    /// Whether connections to neighbours are allowed.
     pub gate: watch::Sender<PeerGate>,
-    /// The disk is behind: clients are not read until it has caught up.
+    /// The disk is behind: connections stop reading from clients until it has caught up.
     pub busy: watch::Sender<bool>,
 }
 
@@ -66,7 +73,7 @@ impl Default for Signals {
     }
 }
 
-/// Drives one machine until it is told to stop.
+/// Drives one machine until the node stops.
 pub struct Runtime<M, D> {
     machine: M,
     disk: D,
@@ -76,15 +83,16 @@ pub struct Runtime<M, D> {
     metrics: Arc<Metrics>,
     clients: HashMap<ConnectionId, ClientMailbox>,
     peers: BTreeMap<Vertex, PeerMailbox>,
-    /// What this turn sends each neighbour: one message at its end.
+    /// The frames of this turn for each neighbour. They leave as one message at the turn's end.
     leaving: BTreeMap<Vertex, Vec<PeerFrame>>,
-    /// The event that was told last.
+    /// The event that was sent last.
     last_event: Option<Arc<SharedEvent>>,
     submitted: u64,
     written: u64,
 }
 
 impl<M: Machine, D: Disk> Runtime<M, D> {
+    /// A runtime without connections.
     pub fn new(machine: M, disk: D, inbox: Inbox, clock: Clock, signals: Signals, metrics: Arc<Metrics>) -> Self {
         Runtime {
             machine,
@@ -102,10 +110,10 @@ impl<M: Machine, D: Disk> Runtime<M, D> {
         }
     }
 
-    /// Runs until `stop` turns true, then finishes the writes under way and closes the disk.
-    /// An error means that the disk failed: the node ends at once.
+    /// Runs until `stop` turns true, then finishes accepted writes and closes the disk. An error means that the disk
+    /// failed; the node must end at once.
     pub async fn run(mut self, mut stop: watch::Receiver<bool>) -> Result<(), DiskFailed> {
-        // One timer for all turns: to put it off costs nothing, a new one wakes tokio's driver.
+        // All turns share one timer: resetting it costs nothing, while a new one wakes tokio's driver.
         let timer = sleep_until(self.deadline());
         tokio::pin!(timer);
         loop {
@@ -137,7 +145,7 @@ impl<M: Machine, D: Disk> Runtime<M, D> {
         }
     }
 
-    /// Work already accepted goes before new work from the network.
+    /// Takes results of accepted work before new work from the network.
     fn take_what_is_there(&mut self, inputs: &mut Vec<Input>) -> Result<(), DiskFailed> {
         while let Some(result) = self.disk.take() {
             self.take_result(result?, inputs);
@@ -151,7 +159,7 @@ impl<M: Machine, D: Disk> Runtime<M, D> {
 
     fn take_result(&mut self, result: Input, inputs: &mut Vec<Input>) {
         if let Input::Written { number } = &result {
-            // What was done at once is told before what a thread had begun earlier.
+            // Writes done at submission may be reported before earlier writes of the storage thread.
             self.written = self.written.max(*number);
             self.metrics.written(self.written);
         }
@@ -213,14 +221,14 @@ impl<M: Machine, D: Disk> Runtime<M, D> {
             }
             Effect::ReadMessages(read) => self.disk.submit(DiskWork::Read(read)),
             Effect::ReopenStorage { wipe } => {
-                // Writes before a crash are not owed an answer any more.
+                // Writes from before a crash need no answer.
                 self.written = self.submitted;
                 self.disk.submit(DiskWork::Reopen { wipe });
             }
             Effect::SendPeer { to, frame } => self.leaving.entry(to).or_default().push(frame),
             Effect::SetPeersAllowed(allowed) => {
                 self.signals.gate.send_modify(|gate| *gate = PeerGate { allowed, epoch: gate.epoch + 1 });
-                // A node that fails on request forgets what it was asked.
+                // A node that fails on request discards the requests it received.
                 self.clients.values().for_each(ClientMailbox::forget_requests);
             }
             Effect::SendClient { connection, frame } => self.send_client(connection, frame),
@@ -233,14 +241,14 @@ impl<M: Machine, D: Disk> Runtime<M, D> {
     }
 
     fn send_client(&mut self, connection: ConnectionId, frame: ServerFrame) {
-        // A client that is gone already: its end is on the way to core.
+        // The client is already gone, and core will be notified.
         let Some(mailbox) = self.clients.get(&connection) else { return };
         if let ServerFrame::Answer(answer) = &frame {
             self.metrics.answered(&answer.result);
         }
         let is_queued = match frame {
             ServerFrame::Event(event) => {
-                // Whoever watches is told the same, one after the other.
+                // All watchers receive the same event, one after the other, so they share it.
                 let shared = match self.last_event.take().filter(|last| last.is(&event)) {
                     Some(last) => last,
                     None => SharedEvent::new(event),
@@ -258,7 +266,7 @@ impl<M: Machine, D: Disk> Runtime<M, D> {
 
     fn close_client(&mut self, connection: ConnectionId, why: Dismissal, reason: impl Into<String>) {
         if let Some(mailbox) = self.clients.remove(&connection) {
-            // What waits for a client that does not read is what has to go.
+            // The queue of a client that does not read must be freed at once.
             let at_once = why == Dismissal::ReadsTooSlowly;
             mailbox.close(Dismissed { goodbye: Goodbye::new(close_code(why), reason), at_once });
         }
@@ -278,7 +286,7 @@ impl<M: Machine, D: Disk> Runtime<M, D> {
         }
     }
 
-    /// Takes no more from the network; lets writes that were accepted become durable, so that their answers can leave.
+    /// Stops reading from the network, and waits until accepted writes are durable, so that their answers can leave.
     async fn finish(mut self) -> Result<(), DiskFailed> {
         let patience = Instant::now() + FINISH_WRITES;
         while self.written < self.submitted {
@@ -287,7 +295,7 @@ impl<M: Machine, D: Disk> Runtime<M, D> {
             self.take_result(result?, &mut inputs);
             self.turn(inputs);
         }
-        // Clients read what is queued for them while the disk closes.
+        // Clients read their queued frames while the disk closes.
         drop(self.clients);
         let disk = self.disk;
         let closed = tokio::task::spawn_blocking(move || disk.close()).await;

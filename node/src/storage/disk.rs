@@ -1,11 +1,11 @@
-//! The file under redb: counts what is written, and decides whether redb's sync reaches the disk.
+//! The file under redb. It counts written bytes and decides whether a sync of redb reaches the disk.
 //!
-//! redb commits always as if for good. With [`crate::storage::SyncMode::Always`] its sync is the disk's. In the other
-//! modes its sync is put off, so that a commit is in the operating system's hands (a killed process loses nothing) and
-//! the disk is asked by [`DiskSwitch::sync_put_off`] only.
+//! redb always commits with a sync. With [`crate::storage::SyncMode::Always`] this sync reaches the disk. In the
+//! other modes it is postponed: the commit is in the operating system's cache, so a killed process loses nothing, and
+//! only [`DiskSwitch::sync_put_off`] syncs the disk.
 //!
-//! A write for which there is no room never fails: it waits ([`super::room`]). To redb a failed write is the end of the
-//! database; to wait in the middle of a transaction costs the settler's time, and nobody's reads.
+//! A write that finds no free space waits instead of failing ([`super::room`]). redb gives up a database after a
+//! failed write, while waiting within a transaction delays only the settler and no reads.
 
 use std::fs::File;
 use std::io;
@@ -18,24 +18,24 @@ use redb::backends::FileBackend;
 use super::metrics::StorageMetrics;
 use super::room::Room;
 
-/// One database file. Locking is left to the folder's lock, which covers more than this file.
+/// One database file. It is not locked itself, because the folder's lock covers it.
 #[derive(Debug)]
 pub(super) struct Disk {
     file: FileBackend,
     switch: Arc<DiskSwitch>,
     metrics: Arc<StorageMetrics>,
     room: Arc<Room>,
-    /// How far the file was ever written.
+    /// The end of the file as far as it was ever written, in bytes.
     written_to: AtomicU64,
 }
 
-/// What the store keeps in hand of a disk that redb owns.
+/// The store's control of a disk file that redb owns.
 #[derive(Debug)]
 pub(super) struct DiskSwitch {
     file: File,
-    /// redb's syncs are put off.
+    /// Whether redb's syncs are postponed.
     put_off: AtomicBool,
-    /// Such a one is owed.
+    /// Whether a postponed sync is due.
     owed: AtomicBool,
 }
 
@@ -61,12 +61,12 @@ impl DiskSwitch {
         self.put_off.store(put_off, Ordering::Release);
     }
 
-    /// Forces to the disk all that was written.
+    /// Syncs everything written so far.
     pub(super) fn sync_now(&self, metrics: &StorageMetrics) -> io::Result<()> {
         metrics.time_sync(|| self.file.sync_data())
     }
 
-    /// Makes up for a sync that was put off.
+    /// Performs a postponed sync, if one is due.
     pub(super) fn sync_put_off(&self, metrics: &StorageMetrics) -> io::Result<()> {
         if self.owed.swap(false, Ordering::AcqRel) { self.sync_now(metrics) } else { Ok(()) }
     }

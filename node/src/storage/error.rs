@@ -1,4 +1,4 @@
-//! Why storage refused, or gave up: each error says what happened, where, and what to do.
+//! Storage errors. Each message says what happened, where, and what to do.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -7,8 +7,8 @@ use cubecast_core::store::Damaged;
 
 use super::FolderIdentity;
 
-/// What storage can fail with. Every one of these but a read's and [`StorageError::WaitsForRoom`] ends the node: it must not go
-/// on with less on disk than it believes.
+/// A failure of storage. All variants except [`StorageError::Unreadable`] and [`StorageError::WaitsForRoom`] end the
+/// node: it must not continue with less on disk than it assumes.
 #[derive(Debug, thiserror::Error)]
 pub enum StorageError {
     #[error(
@@ -39,7 +39,7 @@ pub enum StorageError {
     )]
     Damaged { folder: PathBuf, what: String },
 
-    /// Of a read: the node gets them from another member and writes them anew.
+    /// A read met damaged messages. The node fetches them from another member and writes them again.
     #[error("messages in the data folder {folder} are damaged: {what}", folder = folder.display())]
     Unreadable { folder: PathBuf, what: String, lost: Damaged },
 
@@ -75,7 +75,7 @@ pub enum StorageError {
 }
 
 impl StorageError {
-    /// Sorts an operating system's error into what a person can do about it.
+    /// Converts an operating system's error into the variant with the matching advice.
     pub(super) fn from_io(folder: &Path, doing: &'static str, source: io::Error) -> Self {
         let folder = folder.to_path_buf();
         match source.kind() {
@@ -87,7 +87,7 @@ impl StorageError {
         }
     }
 
-    /// Sorts an engine's error. What redb finds wrong in its own file is damage, like what we find in a row.
+    /// Converts an engine's error. Damage that redb finds in its own file counts as damage, like damage in a row.
     pub(super) fn from_redb(folder: &Path, doing: &'static str, error: redb::Error) -> Self {
         let damaged = |what: String| StorageError::Damaged { folder: folder.to_path_buf(), what };
         match error {
@@ -105,7 +105,7 @@ impl StorageError {
     }
 }
 
-/// A file that is not a database any more, or ends before it should.
+/// Whether the file is no longer a database, or is truncated.
 fn is_unreadable(source: &io::Error) -> bool {
     matches!(source.kind(), io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof)
 }

@@ -1,15 +1,15 @@
-//! The data folder: one node's, one process's at a time.
+//! The data folder. It belongs to one node and is used by one process at a time.
 //!
 //! | file | what |
 //! |---|---|
-//! | `lock` | held exclusively while a node runs; contains its process id |
-//! | `owner.json` | whose folder this is, for people and for the check at start |
-//! | `store.redb` | all else, in tables |
-//! | `journal`, `journal-2` | what the tables do not have yet (see [`super::journals`]) |
-//! | `reserve` | room that is given up when the disk is full (see [`super::room`]) |
+//! | `lock` | locked exclusively while a node runs; contains its process id |
+//! | `owner.json` | the folder's owner, for people and for the check at start |
+//! | `store.redb` | everything else, in tables |
+//! | `journal`, `journal-2` | writes that are not in the tables yet (see [`super::journals`]) |
+//! | `reserve` | space that is released when the disk is full (see [`super::room`]) |
 //! | `mark` | the newest acknowledged transaction (see [`super::mark`]) |
 //!
-//! Nothing but these files is ever written or deleted here.
+//! The node writes and deletes only these files here.
 
 use std::fmt;
 use std::fs::{self, File, TryLockError};
@@ -23,7 +23,7 @@ use super::error::StorageError;
 use super::room;
 use crate::private;
 
-/// The layout of the folder and of the rows in the store.
+/// The version of the folder's layout and of the rows in the store.
 pub(super) const FORMAT: u32 = 4;
 
 const LOCK: &str = "lock";
@@ -34,15 +34,19 @@ const JOURNALS: [&str; 2] = ["journal", "journal-2"];
 const MARK: &str = "mark";
 const RESERVE: &str = "reserve";
 
-/// Whose folder it is. A folder serves one vertex of one cube of one cluster for ever.
+/// The owner of a folder. A folder belongs to one vertex of one cube of one cluster forever.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct FolderIdentity {
+    /// The cluster's name.
     pub cluster: String,
+    /// The node's vertex.
     pub vertex: Vertex,
+    /// The cube's dimension.
     pub dimension: Dimension,
 }
 
 impl FolderIdentity {
+    /// The owner with these names.
     pub fn new(cluster: impl Into<String>, vertex: Vertex) -> Self {
         FolderIdentity { cluster: cluster.into(), vertex, dimension: vertex.dimension() }
     }
@@ -55,7 +59,8 @@ impl fmt::Display for FolderIdentity {
     }
 }
 
-/// `owner.json`. The check keeps a flipped bit from looking like another node's folder.
+/// The content of `owner.json`. Its checksum detects a flipped bit that would make the folder look like another
+/// node's.
 #[derive(Serialize, Deserialize)]
 struct Owner {
     format: u32,
@@ -64,7 +69,7 @@ struct Owner {
     check: u32,
 }
 
-/// A locked data folder. The lock goes when this is dropped, or with the process.
+/// A locked data folder. The lock is released when this is dropped, or when the process ends.
 #[derive(Debug)]
 pub(super) struct Folder {
     path: PathBuf,
@@ -73,7 +78,7 @@ pub(super) struct Folder {
 }
 
 impl Folder {
-    /// Creates the folder when it is missing, locks it, and checks whose it is.
+    /// Creates the folder if it is missing, locks it, and checks its owner.
     pub(super) fn lock(path: &Path, identity: &FolderIdentity) -> Result<Folder, StorageError> {
         create_folder(path).map_err(|source| StorageError::from_io(path, "creating the folder", source))?;
         let lock = lock(path)?;
@@ -107,14 +112,16 @@ impl Folder {
         self.path.join(RESERVE)
     }
 
-    /// Makes the names of new files durable.
+    /// Syncs the folder, which makes the names of new files durable.
     pub(super) fn sync(&self) -> io::Result<()> {
         sync_folder(&self.path)
     }
 
-    /// Deletes all that a node ever wrote here, but the lock. The mark goes first: a store without a mark is
-    /// trusted no more than an empty one, so a wipe that is cut short leaves a new member. The journals go after the
-    /// store, which without them would be one of former days.
+    /// Deletes all files of the node except the lock.
+    ///
+    /// The mark is deleted first: a store without a mark is trusted as little as an empty one, so an interrupted wipe
+    /// leaves a new member. The journals are deleted after the store, because a store without its journals would be
+    /// an outdated one.
     pub(super) fn wipe(&self) -> Result<(), StorageError> {
         let names = [MARK, STORE].into_iter().chain(JOURNALS).chain([RESERVE, OWNER_DRAFT, OWNER]);
         let wiped = names.map(|name| self.path.join(name)).try_for_each(|path| remove(&path));
@@ -124,7 +131,8 @@ impl Folder {
         self.check_owner()
     }
 
-    /// Earlier builds let every user of the machine read the files. Where the file system has no modes, they stay as they are.
+    /// Restricts the files of earlier builds, which all users of the machine could read. File systems without modes
+    /// are left unchanged.
     fn close_to_others(&self) {
         let names = [STORE, MARK, RESERVE, OWNER, LOCK].into_iter().chain(JOURNALS);
         for file in names.filter_map(|name| File::open(self.path.join(name)).ok()) {
@@ -132,7 +140,7 @@ impl Folder {
         }
     }
 
-    /// A new folder is given its owner; an old one must be ours.
+    /// Writes the owner into a new folder. An existing folder must have this owner.
     fn check_owner(&self) -> Result<(), StorageError> {
         let io_failed = |doing| move |source| StorageError::from_io(&self.path, doing, source);
         match fs::read(self.path.join(OWNER)) {
@@ -214,8 +222,9 @@ fn lock(path: &Path) -> Result<File, StorageError> {
     }
 }
 
-/// Leaves our process id for the one who finds the folder in use. Over what is there: room that is given up on a full disk
-/// would not come again. On a full disk a new file stays empty, and the one who looks learns no process id.
+/// Writes this process's id, for processes that find the folder in use. The file is overwritten in place, because
+/// space released on a full disk may not be available again. On a full disk a new file stays empty, so other
+/// processes find no process id.
 fn sign(file: &mut File) -> io::Result<()> {
     file.rewind()?;
     match writeln!(file, "{:<19}", std::process::id()) {
@@ -242,7 +251,7 @@ fn sync_folder(path: &Path) -> io::Result<()> {
     File::open(path)?.sync_all()
 }
 
-/// Elsewhere a folder cannot be opened to be synced; the file system journals names itself.
+/// On other systems a folder cannot be opened for a sync; the file system journals the names itself.
 #[cfg(not(unix))]
 fn sync_folder(_path: &Path) -> io::Result<()> {
     Ok(())

@@ -1,4 +1,4 @@
-//! Turns whatever happens inside the engine, panics included, into a [`StorageError`].
+//! Converts any failure inside the engine, panics included, into a [`StorageError`].
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -9,9 +9,8 @@ use cubecast_core::store::reading::Unreadable;
 use super::error::StorageError;
 use super::write::Failure;
 
-/// Runs `work` on the engine. redb asserts what its file promises, so a panic there means that the file breaks the
-/// promise. After an error of a write the engine is not used again, so it does not matter in what state a panic left
-/// it.
+/// Runs `work` on the engine. redb asserts invariants of its file, so a panic there means a damaged file. After a
+/// failed write the engine is not used again, so its state after a panic does not matter.
 pub(super) fn guard<T>(
     folder: &Path,
     doing: &'static str,

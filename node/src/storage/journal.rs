@@ -1,12 +1,14 @@
-//! The journal: what was written and does not lie in the tables yet, in a file that is only appended to.
+//! The journal: an append-only file with the writes that are not in the tables yet.
 //!
-//! A transaction of redb changes whole pages of several trees, however little is written. An append costs the bytes it
-//! has, so every write goes here first and is acknowledged; the tables get it later, many writes in one transaction,
-//! and the journal begins anew.
+//! A redb transaction changes whole pages of several trees, however little is written. An append writes only its own
+//! bytes. So every write is first appended here and acknowledged. The tables receive many writes in one transaction
+//! later, and then the journal restarts from its beginning.
 //!
-//! How its records look, and why none of an earlier round is taken for news: [`cubecast_core::store::journal`].
+//! [`cubecast_core::store::journal`] describes the format of the records, and why old records of an earlier round are
+//! not mistaken for new ones.
 //!
-//! The file keeps its room, filled with zeros when it is new: a sync that changes no length is one write less.
+//! The file keeps its size and is filled with zeros when it is new: a sync without a change of length is one write
+//! less.
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write as _};
@@ -21,14 +23,16 @@ use super::room::Room;
 use super::write::Failure;
 use crate::private;
 
-/// The most room that a journal has; on small file systems it has less ([`super::room::Sizes`]). More makes fewer visits to
-/// the tables, in which more of the log is no longer needed, and takes more memory, and a start that has more to do.
+/// The maximum size of a journal; on small file systems it is smaller ([`super::room::Sizes`]). A larger journal
+/// means fewer settlements, each with more of the log that is no longer needed, but takes more memory and a longer
+/// start.
 const MOST_BYTES: u64 = 4 << 20;
-/// The file grows by so much.
+/// The file grows in steps of this size.
 const STEP: u64 = 256 << 10;
-/// So much at the beginning makes a journal empty: no record begins with zeros, and none is read behind one that is not whole.
+/// Zeroing this many bytes at the beginning empties a journal: no record begins with zeros, and reading stops at the
+/// first incomplete record.
 const CLEARED_BYTES: u64 = 64;
-/// A larger buffer than this is given back after use.
+/// A larger buffer is freed after use.
 const KEPT_BYTES: usize = 256 << 10;
 
 /// The journal's file, open for writing.
@@ -37,18 +41,19 @@ pub(super) struct Journal {
     file: File,
     room: Arc<Room>,
     metrics: Arc<StorageMetrics>,
-    /// Where the next record goes. The file's cursor stands there.
+    /// The position of the next record, which is also the file's cursor.
     position: u64,
     /// The file's length.
     length: u64,
     chain: Chain,
-    /// Of the last record, for the next.
+    /// The buffer of the last record, kept for the next.
     memory: Vec<u8>,
     unsynced: bool,
 }
 
 impl Journal {
-    /// Opens or creates the file. Before the first append it is [read](Journal::read) and [begun](Journal::begin).
+    /// Opens or creates the file. It must be [read](Journal::read) and [begun](Journal::begin) before the first
+    /// append.
     pub(super) fn open(path: &Path, room: Arc<Room>, metrics: Arc<StorageMetrics>) -> io::Result<Journal> {
         let file = private::read_write().open(path)?;
         let length = file.metadata()?.len();
@@ -64,7 +69,8 @@ impl Journal {
         })
     }
 
-    /// Forgets all content: it belongs to tables that are gone. The room stays: on a full disk it would not come again.
+    /// Erases all content, because its tables are gone. The file keeps its space, which might not be available again
+    /// on a full disk.
     pub(super) fn clear(&mut self) -> io::Result<()> {
         self.file.rewind()?;
         let head = self.length.min(CLEARED_BYTES);
@@ -73,7 +79,7 @@ impl Journal {
         self.file.sync_all()
     }
 
-    /// Reads the records that follow the number `after`, up to the first that is not whole.
+    /// Reads the records after the number `after`, up to the first incomplete one.
     pub(super) fn read(&mut self, after: u64) -> Result<Replayed, Failure> {
         let mut bytes = Vec::new();
         self.file.rewind()?;
@@ -81,7 +87,7 @@ impl Journal {
         Ok(journal::read(after, &bytes)?)
     }
 
-    /// Begins anew: the tables have everything up to `number`.
+    /// Restarts the journal: the tables have everything up to `number`.
     pub(super) fn begin(&mut self, number: u64) -> io::Result<()> {
         self.chain = Chain::begin(number);
         self.position = 0;
@@ -89,8 +95,8 @@ impl Journal {
         self.file.rewind()
     }
 
-    /// Appends a record of what the log does not make again; `false`, and nothing done, when it does not fit, or when the disk
-    /// has no room for it.
+    /// Appends a record of the writes that are not replayable from the log. `false`: it does not fit, or the disk has
+    /// no space for it; nothing was appended.
     pub(super) fn append(&mut self, number: u64, batches: &[WriteBatch]) -> io::Result<bool> {
         let mut memory = std::mem::take(&mut self.memory);
         if memory.capacity() > KEPT_BYTES {
@@ -112,7 +118,7 @@ impl Journal {
         self.position + bytes <= self.room.sizes().journal
     }
 
-    /// Forces to the disk what was appended since the last time.
+    /// Syncs everything appended since the last sync.
     pub(super) fn sync(&mut self) -> io::Result<()> {
         if std::mem::take(&mut self.unsynced) {
             self.metrics.time_sync(|| self.file.sync_data())?;
@@ -129,7 +135,7 @@ impl Journal {
             self.file.write_all(record)
         })?;
         if written.is_none() {
-            // What is there of it is not whole, and the next record begins at the same place.
+            // The part that was written is incomplete, and the next record overwrites it.
             self.file.seek(SeekFrom::Start(self.position))?;
             return Ok(false);
         }

@@ -1,7 +1,7 @@
-//! Rows that were read lately, as messages: who reads on where a read ended, and others who read the same, need not wait for
-//! the tables, nor for the thread that reads them.
+//! A cache of recently read rows, as decoded messages. A reader that continues after its last read, and other readers
+//! of the same messages, need not wait for the tables or for the storage thread.
 //!
-//! A message never changes, so a row is right for as long as its topic is there.
+//! Messages are immutable, so a cached row is valid as long as its topic exists.
 
 use std::cell::Cell;
 use std::collections::{BTreeMap, VecDeque};
@@ -13,24 +13,24 @@ use cubecast_core::store::rows::Row;
 use cubecast_core::store::{ReadMessages, StoredMessage};
 use cubecast_core::topics::command::TopicId;
 
-/// More is forgotten, the oldest first; a row that was used since goes round once more.
+/// The maximum size of the cache. The oldest rows are evicted first; a row that was used since gets a second chance.
 const MAX_BYTES: usize = 4 << 20;
-/// A larger row is not kept: few of these would leave no room for others.
+/// Larger rows are not cached: a few of them would fill the cache.
 const MAX_ROW_BYTES: usize = MAX_BYTES / 16;
-/// What a row, and each of its messages, takes beside the contents, about.
+/// The approximate overhead of a row, and of each message, beside the contents.
 const ROW_OVERHEAD: usize = 256;
 const MESSAGE_OVERHEAD: usize = 128;
 
-/// Places of rows that are gone are not looked for before there are so many more of them than of rows.
+/// Empty places in `order` are removed when there are this many more places than rows.
 const EMPTY_PLACES: usize = 64;
 
-/// A row: group, topic, and the offset of its last message.
+/// The key of a row: group, topic, and the offset of its last message.
 type Place = (Vertex, TopicId, Offset);
 
 #[derive(Debug, Default)]
 pub(super) struct Lately {
     rows: BTreeMap<Place, Kept>,
-    /// All of `rows`, the oldest first, and places that are empty by now.
+    /// The places of all `rows`, the oldest first, and of some rows that are gone.
     order: VecDeque<Place>,
     bytes: usize,
 }
@@ -43,7 +43,7 @@ struct Kept {
 }
 
 impl Lately {
-    /// Keeps the messages of a row, which follow each other.
+    /// Caches the messages of a row, which have consecutive offsets.
     pub(super) fn keep(&mut self, group: Vertex, topic: TopicId, run: Vec<StoredMessage>) {
         let Some(last) = run.last() else { return };
         let place = (group, topic, last.offset);
@@ -59,7 +59,8 @@ impl Lately {
         }
     }
 
-    /// The rows of a topic from the first at or behind the read's first offset on; of each, what the read can use.
+    /// The cached rows of a topic from the read's first offset on, each limited to the messages that the read can
+    /// use.
     pub(super) fn rows(
         &self,
         read: &ReadMessages,
@@ -77,7 +78,7 @@ impl Lately {
         })
     }
 
-    /// A topic is deleted.
+    /// Removes the rows of a deleted topic.
     pub(super) fn forget(&mut self, group: Vertex, topic: TopicId) {
         let range = (group, topic, Offset(0))..=(group, topic, Offset(u64::MAX));
         let gone: Vec<Place> = self.rows.range(range).map(|(place, _)| *place).collect();
@@ -123,7 +124,7 @@ mod tests {
         offsets.map(message).collect()
     }
 
-    /// The offsets of each row that a read is given.
+    /// The offsets of each row that a read receives.
     fn given(lately: &Lately, topic: TopicId, from: u64, max_messages: u32) -> Vec<Vec<u64>> {
         let (from, end) = (Offset(from), Offset(u64::MAX));
         let read =

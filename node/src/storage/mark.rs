@@ -1,14 +1,14 @@
-//! The mark: the number of the newest transaction that was acknowledged, kept outside the database.
+//! The mark: the number of the newest acknowledged transaction, stored outside the database.
 //!
-//! redb, finding its newest commit broken after a crash, takes the one before it. That is right when the crash tore the
-//! commit, and wrong when the commit was complete, acknowledged, and damaged later. The two look alike from inside the
-//! database. The mark is written (not synced: 16 bytes into the page cache) after each commit, so a database behind its
-//! mark has lost what it had acknowledged, and that is said. It also tells whether the folder was closed or its node
-//! died.
+//! If redb finds its newest commit broken after a crash, it uses the commit before it. That is right if the crash
+//! tore the commit, and wrong if the commit was complete, acknowledged and damaged later. The database itself cannot
+//! distinguish these cases. The mark is written after each commit (not synced: 16 bytes into the page cache), so a
+//! database behind its mark has lost acknowledged writes, and the node reports it. The mark also records whether the
+//! folder was closed properly.
 //!
-//! Two slots, written in turn, so that a write that never came leaves the one before. Each carries a check sum that knows whose
-//! folder it is. A slot that has anything else is damage: the mark then tells nothing, and the folder counts as one that lost
-//! what it had acknowledged last. So does a mark that is missing.
+//! Two slots are written in turn, so a write that never reached the disk leaves the previous mark. Each slot has a
+//! checksum that includes the folder's owner. Any other content of a slot is damage: the mark is then unusable, and
+//! the folder counts as one that lost its last acknowledged writes. A missing mark counts the same.
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
@@ -19,15 +19,15 @@ use crate::private;
 
 /// Far enough apart to lie in different sectors.
 const SLOT_OFFSETS: [u64; 2] = [0, 4096];
-/// crc32, then the number with the closed flag, little-endian.
+/// A crc32, the closed flag and the number, little-endian.
 const SLOT_BYTES: usize = 16;
 
-/// What the mark says.
+/// The content of the mark.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]
 pub(super) struct Mark {
     /// The newest acknowledged transaction.
     pub number: u64,
-    /// The folder was closed behind it.
+    /// Whether the folder was closed after it.
     pub closed: bool,
 }
 
@@ -35,12 +35,12 @@ pub(super) struct Mark {
 #[derive(Debug)]
 pub(super) struct MarkFile {
     file: File,
-    /// Tells this folder's marks from those of others.
+    /// Distinguishes this folder's marks from those of other folders.
     owner: u32,
     next_slot: usize,
 }
 
-/// What lies in one slot.
+/// The content of one slot.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Slot {
     Blank,
@@ -49,13 +49,13 @@ enum Slot {
 }
 
 impl MarkFile {
-    /// Opens or creates the file of a folder with this owner. `None`: no mark can be read from it.
+    /// Opens or creates the mark of a folder with this owner. `None`: it has no readable mark.
     pub(super) fn open(path: &Path, owner: &FolderIdentity) -> io::Result<(MarkFile, Option<Mark>)> {
         let owner = crc32fast::hash(owner.to_string().as_bytes());
         let mut file = private::read_write().open(path)?;
         let slots = [read_slot(&mut file, owner, 0)?, read_slot(&mut file, owner, 1)?];
         if file.metadata()?.len() < SLOT_OFFSETS[1] + SLOT_BYTES as u64 {
-            // Both slots have their room from the beginning: later there may be none.
+            // Both slots take their space now, because the disk may be full later.
             let missing = SLOT_OFFSETS[1] + SLOT_BYTES as u64 - file.metadata()?.len();
             file.seek(SeekFrom::End(0))?;
             io::copy(&mut io::repeat(0).take(missing), &mut file)?;

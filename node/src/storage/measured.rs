@@ -1,31 +1,31 @@
-//! The room on the disk as core was last told of it, and when it is measured and told again.
+//! The free space that was last reported to core, and the times at which it is measured and reported again.
 
 use std::time::{Duration, Instant};
 
 use cubecast_core::store::Space;
 
-/// The disk is measured so often, the first while there is little room.
+/// Intervals between measurements: the first while space is short, the second otherwise.
 const MEASURE_EVERY: [Duration; 2] = [Duration::from_millis(100), Duration::from_secs(1)];
-/// The disk is short of room with less than so many times its reserve.
+/// Space is short below this multiple of the reserve.
 const SHORT_OF_ROOM: u64 = 4;
 
-/// A change of what is stored that nobody needs to hear of.
+/// Smaller changes of the stored bytes are not reported.
 const SMALLEST_NEWS: u64 = 64 << 10;
 
-/// What was last told of the disk.
+/// The last report about the disk.
 pub(super) struct Measured {
-    /// When it was measured last, told or not.
+    /// The time of the last measurement, reported or not.
     pub(super) at: Instant,
     pub(super) told: Space,
-    /// All bytes that were written until it was told: core counts what it has written since.
+    /// All bytes written up to the report. Core counts its writes since then.
     pub(super) written: u64,
 }
 
 impl Measured {
-    /// How long until the disk is measured again, where so many bytes have been written in all.
+    /// The time until the next measurement, after `written` bytes in total.
     pub(super) fn due_in(&self, written: u64) -> Duration {
         let [short, long] = MEASURE_EVERY;
-        // Core counts what it takes in several times over until it is told again: it must not find a disk full for that.
+        // Core overestimates its writes until the next report. It must not assume a full disk because of that.
         if self.written.abs_diff(written) > grain(self.told.room(), self.told.reserve) {
             return Duration::ZERO;
         }
@@ -33,7 +33,7 @@ impl Measured {
         every.saturating_sub(self.at.elapsed())
     }
 
-    /// Whether core would decide otherwise by it, or people would see another picture.
+    /// Whether the change affects core's decisions or the displayed state.
     pub(super) fn is_outdated_by(&self, now: &Space, written: u64) -> bool {
         let grain = grain(self.told.room().min(now.room()), now.reserve);
         let differs = |one: u64, other: u64| one.abs_diff(other) > grain;
@@ -45,7 +45,7 @@ impl Measured {
     }
 }
 
-/// The change that matters. While room is short, every little counts.
+/// The smallest change that matters. It is smaller while space is short.
 fn grain(room: u64, reserve: u64) -> u64 {
     if room < SHORT_OF_ROOM * reserve { reserve / 32 } else { room / 32 }
 }

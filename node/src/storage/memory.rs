@@ -1,4 +1,4 @@
-//! An engine that keeps everything in memory: for tests of what lies above storage. Nothing survives the process.
+//! An engine that keeps everything in memory, for tests of the layers above storage. Nothing survives the process.
 
 use std::collections::BTreeMap;
 
@@ -16,7 +16,7 @@ use super::LogStore;
 use super::error::StorageError;
 use super::report::OpenReport;
 
-/// A store without a disk. [`LogStore::reopen`] gives back what was written, as a disk would.
+/// A store without a disk. [`LogStore::reopen`] returns the written state, as a disk would.
 #[derive(Debug, Default)]
 pub struct MemoryStore {
     record: Option<NodeRecord>,

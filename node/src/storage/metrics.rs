@@ -1,4 +1,4 @@
-//! What storage has done so far, counted while it works: readable from any thread at any time.
+//! Counters of storage, updated while it works and readable from any thread.
 
 use std::io;
 use std::sync::Mutex;
@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use cubecast_core::store::Space;
 
-/// Counters since the process started. Shared by the engine, the thread and whoever shows them.
+/// Counters since the process started. The engine, the storage thread and the readers share them.
 #[derive(Debug, Default)]
 pub struct StorageMetrics {
     transactions: AtomicU64,
@@ -25,21 +25,28 @@ pub struct StorageMetrics {
 /// The counters at one moment.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct StorageCounts {
+    /// Committed transactions.
     pub transactions: u64,
     /// Batches made durable; more than `transactions` when batches were merged.
     pub batches: u64,
-    /// Bytes handed to the file system, with the engine's own overhead.
+    /// Bytes written to the file system, including the engine's overhead.
     pub bytes_written: u64,
+    /// Syncs of the disk.
     pub syncs: u64,
+    /// Total time of all syncs.
     pub sync_time: Duration,
+    /// The time of the longest sync.
     pub longest_sync: Duration,
+    /// Reads of messages.
     pub reads: u64,
+    /// Messages returned by reads.
     pub messages_read: u64,
-    /// About how many bytes wait for the disk now.
+    /// Approximate number of bytes that wait for the disk now.
     pub queued_bytes: u64,
 }
 
 impl StorageMetrics {
+    /// The counters now.
     pub fn counts(&self) -> StorageCounts {
         StorageCounts {
             transactions: self.transactions.load(Relaxed),
@@ -54,7 +61,7 @@ impl StorageMetrics {
         }
     }
 
-    /// The disk, as it was measured last.
+    /// The disk's space at the last measurement.
     pub fn space(&self) -> Space {
         *self.space.lock().expect("no holder of this lock panics")
     }
@@ -72,7 +79,7 @@ impl StorageMetrics {
         self.bytes_written.fetch_add(bytes as u64, Relaxed);
     }
 
-    /// Counts and times a sync that works.
+    /// Performs a sync; counts and times it if it succeeds.
     pub(super) fn time_sync(&self, sync: impl FnOnce() -> io::Result<()>) -> io::Result<()> {
         let start = Instant::now();
         sync()?;

@@ -1,13 +1,13 @@
 //! Storage: makes core's [`WriteBatch`]es durable and reads messages back.
 //!
-//! A [`LogStore`] is an engine; [`RedbStore`] keeps a data folder, [`MemoryStore`] keeps nothing. [`StorageThread`]
-//! gives an engine a thread of its own, merges what waits into one transaction with one sync, and tells by
-//! [`StorageEvent`]s what became of it.
+//! A [`LogStore`] is an engine: [`RedbStore`] uses a data folder, [`MemoryStore`] only memory. [`StorageThread`] runs
+//! an engine on its own thread, merges waiting writes into one transaction with one sync, and reports the results as
+//! [`StorageEvent`]s.
 //!
-//! Promised: a batch is on disk as a whole or not at all, and in order, but for what the log makes again
-//! ([`Write::is_made_again`](cubecast_core::store::Write::is_made_again)); what was acknowledged comes back at the next start,
-//! or its loss is noticed and said. Never: content that differs from what was written, a panic on a damaged
-//! file, a folder served by two processes.
+//! Guarantees: a batch is on disk completely or not at all, and in order, except writes that are replayable from the
+//! log ([`Write::is_made_again`](cubecast_core::store::Write::is_made_again)). Acknowledged writes are back after the
+//! next start, or their loss is detected and reported. Storage never returns content that differs from the written
+//! one, never panics on a damaged file, and never lets two processes use one folder.
 //!
 //! ```text
 //! Effect::Write ─┐                 ┌─ LogStore::write (many batches, one commit) ─ Written
@@ -51,39 +51,39 @@ pub use self::room::{RoomRules, reserve_of};
 pub use self::sync_mode::{SyncMode, SyncModeError};
 pub use self::thread::{StorageCommand, StorageEvent, StorageThread, Submitted};
 
-/// A storage engine. Used by one thread at a time; calls may block on the disk.
+/// A storage engine. One thread uses it at a time; calls may block on the disk.
 pub trait LogStore: Send {
-    /// Writes all batches as one: after an error, none of them counts and the store must not be used for more.
-    /// Durable on return as far as the sync mode promises.
+    /// Writes all batches as one unit, durable on return as far as the sync mode guarantees. After an error none of
+    /// them counts, and the store must not be used further.
     ///
-    /// [`StorageError::WaitsForRoom`] is none of these errors: the batches are taken, are read, and become durable when
-    /// [`LogStore::retry`] says so, with all that is written meanwhile.
+    /// [`StorageError::WaitsForRoom`] is an exception: the batches are accepted and can be read. They become durable,
+    /// together with later writes, when [`LogStore::retry`] succeeds.
     fn write(&mut self, batches: Vec<WriteBatch>) -> Result<(), StorageError>;
 
-    /// Makes durable what waits for room, if there is some now.
+    /// Makes the writes that wait for space durable, if there is space now.
     fn retry(&mut self) -> Result<(), StorageError>;
 
-    /// Measures the disk. Takes up again what is kept in reserve, where that was given up and there is room.
+    /// Measures the disk. Also allocates the reserve file again if it was released and there is space.
     fn space(&self) -> Space;
 
-    /// Whether a write of about so many bytes finds room without waiting for it.
+    /// Whether a write of about this many bytes would find space without waiting.
     fn has_room(&self, bytes: u64) -> bool;
 
-    /// Messages from `from` on, without a gap: none when there is none at `from`.
+    /// Consecutive messages from `from` on. Empty if there is no message at `from`.
     fn read_messages(&self, read: &ReadMessages) -> Result<Vec<StoredMessage>, StorageError>;
 
-    /// The same, where all that is asked for lies in memory.
+    /// The same, if all requested messages are in memory. `None` otherwise.
     fn read_from_memory(&self, read: &ReadMessages) -> Option<Vec<StoredMessage>>;
 
-    /// Forces to the disk what the sync mode had put off.
+    /// Performs the syncs that the sync mode postponed.
     fn sync(&mut self) -> Result<(), StorageError>;
 
-    /// Does a bounded piece of work that was put off (deleting a large topic); `true` when more waits.
+    /// Does a bounded piece of postponed work (the deletion of a large topic). `true`: more remains.
     fn tidy(&mut self) -> Result<bool, StorageError>;
 
-    /// Closes and opens again, in between deleting everything when `wipe` says so.
+    /// Closes and opens the store. With `wipe`, deletes everything in between.
     fn reopen(&mut self, wipe: bool) -> Result<(Recovered, OpenReport), StorageError>;
 
-    /// Leaves everything durable and the folder free. The store cannot be used after it.
+    /// Makes everything durable and unlocks the folder. The store cannot be used afterwards.
     fn close(&mut self) -> Result<(), StorageError>;
 }

@@ -1,4 +1,4 @@
-//! Opens the files of a locked folder: checks them, reads back what a node needs, and says what it saw.
+//! Opens the files of a locked folder: checks them, reads the state that a node needs, and reports the findings.
 
 use std::cell::RefCell;
 use std::fs::File;
@@ -29,37 +29,45 @@ use super::sync_mode::SyncMode;
 use super::write::{Changed, Failure, Tables};
 use crate::private;
 
-/// redb's page cache. Core keeps what is asked for often; this one only has to hold the inner pages of the trees.
+/// redb's page cache. Core caches frequently read data itself; this cache only has to hold the inner pages of the
+/// trees.
 const CACHE_BYTES: usize = 8 << 20;
 
-/// The files of a folder, open.
+/// The open files of a folder.
 #[derive(Debug)]
 pub(super) struct Files {
+    /// The tables.
     pub database: Arc<Database>,
+    /// The thread that writes the tables.
     pub settler: Settler,
+    /// Controls the syncs of the tables' file.
     pub disk: Arc<DiskSwitch>,
+    /// The free space on the disk.
     pub room: Arc<Room>,
+    /// The two journals.
     pub journals: Journals,
-    /// What the current journal has: the settler does not know of it yet.
+    /// The content of the current journal, which the settler has not received yet.
     pub pending: Pending,
+    /// Recently read rows.
     pub lately: RefCell<Lately>,
+    /// The mark's file.
     pub mark: MarkFile,
     /// The newest transaction.
     pub transaction: u64,
-    /// Some of what is pending is in no journal, and waits for the tables.
+    /// Whether some pending writes are in no journal and wait for the tables.
     pub owes: bool,
 }
 
 impl Files {
-    /// Hands to the settler what is pending, once it is done with what it had, and goes on in the other journal. `tidy`: it
-    /// also deletes a piece of what was put off.
+    /// Passes the pending writes to the settler, after its previous work is done, and switches to the other journal.
+    /// With `tidy`, the settler also does a piece of postponed deletion.
     pub(super) fn settle(&mut self, tidy: bool) -> Changed {
         self.settler.wait(&self.room)?;
         self.settler.begin(std::mem::take(&mut self.pending), self.transaction, tidy)?;
         Ok(self.journals.turn(self.transaction)?)
     }
 
-    /// Puts everything into the tables that is in no journal; as soon as there is room.
+    /// Writes everything that is in no journal to the tables, as soon as there is space.
     pub(super) fn pay(&mut self) -> Changed {
         while self.owes {
             self.settler.wait(&self.room)?;
@@ -71,12 +79,13 @@ impl Files {
         Ok(())
     }
 
-    /// Whether compacting gives back much in little time. It moves what is kept, and needs some room for that.
+    /// Whether compaction frees much space in little time. Compaction moves the live data and needs some space
+    /// itself.
     pub(super) fn can_be_compacted(&self) -> bool {
         self.settler.usage().is_worth_compacting() && self.room.free() > self.room.sizes().kept
     }
 
-    /// Gives back to the file system what the tables no longer need. Nothing is on its way there.
+    /// Compacts the tables and returns the freed space to the file system. Nothing may be on its way to the tables.
     pub(super) fn compact(&mut self) -> Changed {
         let usage = self.settler.usage();
         self.settler.stop();
@@ -88,13 +97,13 @@ impl Files {
         Ok(())
     }
 
-    /// All that may not be in the tables yet: what is on its way there, and what came after it.
+    /// All writes that may not be in the tables yet: those on their way, and later ones.
     pub(super) fn unsettled(&self) -> [Option<&Pending>; 2] {
         [self.settler.under_way(), Some(&self.pending)]
     }
 }
 
-/// Opens, or creates, the files of a folder.
+/// Opens or creates the files of a folder.
 pub(super) fn open(
     folder: &Folder,
     sync_mode: SyncMode,
@@ -116,8 +125,9 @@ pub(super) fn open(
     let (database, contents) = guard(folder.path(), "opening the store", || {
         let database = Database::builder()
             .set_cache_size(CACHE_BYTES)
-            // Reads the whole file, at about 1 GB/s from memory. Without it one flipped bit in a file that was closed
-            // properly was seen to hide messages in silence; after an unclean end redb reads everything anyway.
+            // Reads the whole file, at about 1 GB/s from memory. Without this check, one flipped bit in a properly
+            // closed file was observed to hide messages without an error. After an unclean end redb reads everything
+            // anyway.
             .set_check_integrity_on_open(true)
             .create_with_backend(backend)?;
         let contents = first_transaction(&database, &mut journals, folder.identity(), marked, &mut report)?;
@@ -165,7 +175,8 @@ fn first_look(file: &File, marked: Option<Mark>) -> io::Result<OpenReport> {
     })
 }
 
-/// Puts into the tables what the journals have, reads what is there, and signs that the folder was opened once more.
+/// Writes the content of the journals to the tables, reads the state, and records that the folder was opened once
+/// more.
 fn first_transaction(
     database: &Database,
     journals: &mut Journals,
@@ -201,7 +212,7 @@ fn settle_journals(transaction: &WriteTransaction, journals: &mut Journals) -> C
     tables.put_meta(RowKey::Transaction, &number)
 }
 
-/// Holds what was found against what was acknowledged.
+/// Compares the found state with the acknowledged one.
 fn accept(
     transaction: &WriteTransaction,
     contents: &mut Contents,

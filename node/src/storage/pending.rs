@@ -1,7 +1,7 @@
-//! What the tables do not have yet: in memory, so that it can be read, and settled all at once. The journal has it too, except
-//! for what the log makes again.
+//! Writes that are not in the tables yet. They are kept in memory, so that they can be read and settled together. The
+//! journal has them too, except writes that are replayable from the log.
 //!
-//! What replaces what is decided here already: an entry that was appended and dropped again never reaches the tables.
+//! Later writes replace earlier ones here: an entry that was appended and dropped again never reaches the tables.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -13,19 +13,20 @@ use cubecast_core::topics::command::{Command, TopicId};
 
 use super::write::{Changed, Tables};
 
-/// More bytes of messages do not wait. Those that are applied wait for less, because the journal is full of their entries; those
-/// of a snapshot are in no journal.
+/// More bytes of messages are settled at once. Messages of applied entries rarely reach this limit, because their
+/// entries fill the journal first. Messages of a snapshot are in no journal.
 const MAX_MESSAGE_BYTES: usize = 6 << 20;
-/// What a message takes beside its content, about.
+/// The approximate overhead of a message beside its content.
 const MESSAGE_OVERHEAD: usize = 128;
 
-/// Changes that wait for the tables. Bounded: messages by [`Pending::is_large`], everything else by the journal, which has it.
+/// Changes that wait for the tables. [`Pending::is_large`] bounds the messages; the size of the journal bounds the
+/// rest.
 #[derive(Debug, Default)]
 pub(super) struct Pending {
     message_bytes: usize,
-    /// The weight of all that was taken, replaced since or not.
+    /// The weight of all writes taken, including those replaced since.
     bytes: u64,
-    /// In order: the tables compare each with the one before.
+    /// In order: the tables compare each record with the one before.
     records: Vec<NodeRecord>,
     groups: BTreeMap<Vertex, PendingGroup>,
     /// `None`: removed.
@@ -36,9 +37,9 @@ pub(super) struct Pending {
 struct PendingGroup {
     hard_state: Option<HardState>,
     checkpoint: Option<Checkpoint>,
-    /// Entries up to here leave the tables.
+    /// Entries up to this index are deleted from the tables.
     dropped_through: Option<u64>,
-    /// Entries from here on leave the tables.
+    /// Entries from this index on are deleted from the tables.
     replaced_from: Option<u64>,
     log: BTreeMap<u64, LogEntry>,
     topics: BTreeMap<TopicId, PendingTopic>,
@@ -47,9 +48,9 @@ struct PendingGroup {
 /// The messages of one topic.
 #[derive(Debug, Default)]
 pub(super) struct PendingTopic {
-    /// Those in the tables are to go.
+    /// Whether the topic's messages in the tables are to be deleted.
     pub dropped: bool,
-    /// In the order of their offsets, in which they come as a rule.
+    /// In order of their offsets, which is normally also their order of arrival.
     messages: Vec<StoredMessage>,
 }
 
@@ -62,17 +63,17 @@ impl Pending {
         self.records.is_empty() && self.groups.is_empty() && self.outbox.is_empty()
     }
 
-    /// About the bytes that it will take in the tables.
+    /// The approximate number of bytes that these changes take in the tables.
     pub(super) fn bytes(&self) -> u64 {
         self.bytes
     }
 
-    /// Whether it should be settled though the journal has room.
+    /// Whether to settle even though the journal has space.
     pub(super) fn is_large(&self) -> bool {
         self.message_bytes > MAX_MESSAGE_BYTES
     }
 
-    /// Whether messages are to leave the tables.
+    /// Whether messages are to be deleted from the tables.
     pub(super) fn drops_messages(&self) -> bool {
         self.groups.values().flat_map(|group| group.topics.values()).any(|topic| topic.dropped)
     }
@@ -87,7 +88,7 @@ impl Pending {
         topics.filter(|(_, topic)| !topic.messages.is_empty()).map(|(id, _)| *id)
     }
 
-    /// Puts everything into the tables.
+    /// Writes everything to the tables.
     pub(super) fn settle(&self, tables: &mut Tables<'_>) -> Changed {
         self.records.iter().try_for_each(|record| tables.put_record(record))?;
         self.groups.iter().try_for_each(|(id, group)| group.settle(*id, tables))?;
@@ -132,13 +133,13 @@ impl Pending {
 }
 
 impl PendingTopic {
-    /// Those from one offset to before another.
+    /// The messages with offsets in this range.
     pub(super) fn range(&self, offsets: Range<Offset>) -> &[StoredMessage] {
         let [from, end] = [offsets.start, offsets.end].map(|offset| self.place(offset).unwrap_or_else(|at| at));
         &self.messages[from..end]
     }
 
-    /// Of two with the same offset the newer stays.
+    /// Adds messages. Of two with the same offset, the newer one stays.
     fn put(&mut self, messages: Vec<StoredMessage>) {
         let known = self.messages.len();
         self.messages.extend(messages);
@@ -154,7 +155,7 @@ impl PendingTopic {
         }
     }
 
-    /// Where it is, or would be.
+    /// The index of the message with this offset, or the index at which to insert it.
     fn place(&self, offset: Offset) -> Result<usize, usize> {
         self.messages.binary_search_by_key(&offset, |message| message.offset)
     }

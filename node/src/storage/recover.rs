@@ -1,4 +1,4 @@
-//! Reads back what a folder holds, has core judge it, and leaves on disk what the judgement asks for.
+//! Reads the state of a folder, lets core judge it, and writes the changes that the judgement requires.
 
 use cubecast_core::cube::Vertex;
 use cubecast_core::store::judge::{CutTail, Found, Judged};
@@ -11,27 +11,29 @@ use super::rows::{self, Row, RowKey, RowWriter, Value};
 use super::usage::Usage;
 use super::write::Failure;
 
-/// What a folder holds.
+/// The content of a folder.
 pub(super) struct Contents {
     /// `None`: the store is new.
     pub owner: Option<FolderIdentity>,
     /// The newest transaction.
     pub transaction: u64,
+    /// The state for core.
     pub recovered: Recovered,
-    /// Log ends that were cut just now.
+    /// Log ends that were cut now.
     pub cut: Vec<CutTail>,
-    /// Topics are being deleted piece by piece.
+    /// Whether topics are being deleted piece by piece.
     pub dropping: bool,
+    /// The amount of content in the tables.
     pub usage: Usage,
 }
 
-/// Reads everything but the messages. Damaged log ends are deleted in the same transaction.
+/// Reads everything except the messages. Damaged log ends are deleted in the same transaction.
 pub(super) fn read(transaction: &WriteTransaction) -> Result<Contents, Failure> {
     let number = transaction_number(transaction)?;
     let meta = transaction.open_table(rows::META)?;
     let owner: Option<FolderIdentity> = read_meta(&meta, RowKey::Owner)?.transpose()?;
     let record: Option<Row<NodeRecord>> = read_meta(&meta, RowKey::Record)?;
-    // Only a count: where it is missing or damaged, nothing counts as free.
+    // Only a statistic: if it is missing or damaged, no space counts as free.
     let usage = read_meta(&meta, RowKey::Usage)?.and_then(Row::ok).unwrap_or_default();
     drop(meta);
     let Judged { recovered, cuts } = find(transaction, record)?.judge()?;
@@ -45,7 +47,7 @@ pub(super) fn read(transaction: &WriteTransaction) -> Result<Contents, Failure> 
     Ok(Contents { owner, transaction: number.unwrap_or(0), recovered, cut: cuts, dropping, usage })
 }
 
-/// The newest transaction that the tables have; `None`: the store is new.
+/// The newest transaction in the tables. `None`: the store is new.
 pub(super) fn transaction_number(transaction: &WriteTransaction) -> Result<Option<u64>, Failure> {
     Ok(read_meta(&transaction.open_table(rows::META)?, RowKey::Transaction)?.transpose()?)
 }
@@ -55,7 +57,7 @@ pub(super) fn is_dropping(transaction: &WriteTransaction) -> Result<bool, Failur
     Ok(!transaction.open_table(rows::DROPPING)?.is_empty()?)
 }
 
-/// Remembers that these groups lost the end of their log, until the node takes another identity.
+/// Records that these groups lost the end of their log. The record stays until the node takes a new identity.
 pub(super) fn note_cut(transaction: &WriteTransaction, groups: impl Iterator<Item = Vertex>) -> Result<(), Failure> {
     let mut table = transaction.open_table(rows::CUT)?;
     for group in groups {
@@ -71,7 +73,7 @@ fn read_meta<T: DeserializeOwned>(
     Ok(meta.get(key.meta())?.map(|value| rows::decode(key, value.value())))
 }
 
-/// Tells all rows that a verdict needs.
+/// Collects all rows that the judgement needs.
 fn find(transaction: &WriteTransaction, record: Option<Row<NodeRecord>>) -> Result<Found, Failure> {
     let mut found = Found::default();
     record.map(|row| found.record(row)).transpose()?;
@@ -98,7 +100,7 @@ fn find(transaction: &WriteTransaction, record: Option<Row<NodeRecord>>) -> Resu
     Ok(found)
 }
 
-/// Leaves on disk what is told to the node: a shorter log, a commit index within it, and the mistrust.
+/// Writes the recovered state to disk: a shorter log, a commit index within it, and the record of the loss.
 fn cut_logs(transaction: &WriteTransaction, groups: &[RecoveredGroup], cuts: &[CutTail]) -> Result<(), Failure> {
     let mut log = transaction.open_table(rows::LOG)?;
     let mut hard_states = transaction.open_table(rows::HARD_STATE)?;

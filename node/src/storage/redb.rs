@@ -1,15 +1,15 @@
-//! The engine: a journal for what is written, and tables in [redb](https://docs.rs/redb), a copy-on-write B-tree file.
+//! The engine: a journal for writes, and tables in [redb](https://docs.rs/redb), a copy-on-write B-tree file.
 //!
-//! A write is one record of a [journal](super::journal), without what the log makes again. When the journal is full, everything
-//! that is [pending](super::pending) is settled: it goes into the tables in one transaction, by the [settler](super::settler),
-//! while writes go on in [the other journal](super::journals). Reads look at the tables and at all that may not be in them yet; what
-//! was read [lately](super::lately) is read again from memory.
+//! A write is one record in a [journal](super::journal), without the parts that are replayable from the log. When the
+//! journal is full, the [settler](super::settler) writes everything [pending](super::pending) to the tables in one
+//! transaction, while writes go on in [the other journal](super::journals). Reads use the tables and everything that
+//! may not be in them yet. [Recently](super::lately) read rows come from memory.
 //!
-//! So after a crash the tables are as of one moment, and of what came later the journals have the log, by which core makes the
-//! messages and checkpoints again.
+//! After a crash the tables have the state of one moment. For the time since then the journals have the log, from
+//! which core rebuilds messages and checkpoints.
 //!
-//! redb checks every page of the file at every start; what changes on disk later meets the check sum in each row (see
-//! [`super::rows`]).
+//! redb checks every page of the file at every start. Damage that occurs later is found by the checksum in each row
+//! (see [`super::rows`]).
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
@@ -38,13 +38,13 @@ use super::rows::{self, GroupCode, MessageKey, Value};
 use super::sync_mode::SyncMode;
 use super::write::{Changed, Failure};
 
-/// Of each read so many rows at most are kept, the last: who reads on begins there.
+/// The number of rows of each read that are cached, counted from its end, because a continued read begins there.
 const ROWS_KEPT_OF_A_READ: usize = 4;
 
-/// A store in a data folder, which it holds locked.
+/// A store in a data folder, which it keeps locked.
 #[derive(Debug)]
 pub struct RedbStore {
-    /// `None` after closing, and after a failure. Goes before the folder's lock.
+    /// `None` after closing and after a failure. Dropped before the folder's lock.
     files: Option<Files>,
     folder: Folder,
     sync_mode: SyncMode,
@@ -53,7 +53,7 @@ pub struct RedbStore {
 }
 
 impl RedbStore {
-    /// Opens the data folder, creating it when it is missing, and reads back what a node needs to start.
+    /// Opens the data folder, or creates it if it is missing, and reads the state that a node needs to start.
     pub fn open(
         folder: &Path,
         identity: &FolderIdentity,
@@ -62,7 +62,7 @@ impl RedbStore {
         RedbStore::open_with(folder, identity, sync_mode, RoomRules::default())
     }
 
-    /// As [`RedbStore::open`], with other rules for the room on the disk.
+    /// Like [`RedbStore::open`], with other rules for the space on the disk.
     pub fn open_with(
         folder: &Path,
         identity: &FolderIdentity,
@@ -75,15 +75,17 @@ impl RedbStore {
         Ok((store, recovered, report))
     }
 
+    /// The sync mode given at opening.
     pub fn sync_mode(&self) -> SyncMode {
         self.sync_mode
     }
 
+    /// The engine's counters.
     pub fn metrics(&self) -> Arc<StorageMetrics> {
         self.metrics.clone()
     }
 
-    /// The topics of a group that have messages on disk, whether or not the group still knows them.
+    /// The topics of a group that have messages on disk, including topics that the group has already deleted.
     pub fn topics_on_disk(&self, group: Vertex) -> Result<Vec<TopicId>, StorageError> {
         guard(self.folder.path(), "listing topics", || {
             let files = self.files.as_ref().ok_or(Failure::Closed)?;
@@ -100,7 +102,7 @@ impl RedbStore {
         Ok((recovered, report))
     }
 
-    /// The messages as of now; `None` when there never were any.
+    /// The messages table now. `None` if no messages were ever written.
     fn messages(&self) -> Result<Option<ReadOnlyTable<MessageKey, Value>>, Failure> {
         let files = self.files.as_ref().ok_or(Failure::Closed)?;
         match files.database.begin_read()?.open_table(rows::MESSAGES) {
@@ -109,7 +111,7 @@ impl RedbStore {
         }
     }
 
-    /// A topic that is being deleted has no messages, however many are still there.
+    /// Whether a topic is being deleted. Such a topic has no messages for readers, even if some rows remain.
     fn is_dropping(&self, group: GroupCode, topic: TopicId) -> Result<bool, Failure> {
         let files = self.files.as_ref().ok_or(Failure::Closed)?;
         if !files.settler.dropping() {
@@ -121,7 +123,8 @@ impl RedbStore {
         }
     }
 
-    /// All of `change`, or nothing of it and the end of this store; or later, when there is room.
+    /// Performs `change`. A failure closes this store and `change` has no effect. [`StorageError::WaitsForRoom`] is
+    /// no failure: the change is completed when there is space.
     fn change<T>(
         &mut self,
         doing: &'static str,
@@ -136,18 +139,19 @@ impl RedbStore {
         changed
     }
 
-    /// Lets go of a database that failed: the next start recovers from what is on disk.
+    /// Drops a failed database. The next start recovers from the disk.
     fn abandon(&mut self) {
         let files = self.files.take();
         let dropped = guard(self.folder.path(), "letting go of the store", || {
             drop(files);
             Ok(())
         });
-        // The failure that brought us here is the one to tell.
+        // The caller reports the failure that led here.
         drop(dropped);
     }
 
-    /// Where there is no room to settle in, the end is an unclean one: the journals have what was acknowledged.
+    /// Settles and closes the files. If there is no space to settle, the end is unclean, and the journals keep the
+    /// acknowledged writes.
     fn close_files(&mut self) -> Result<(), StorageError> {
         let Some(mut files) = self.files.take() else { return Ok(()) };
         let path = self.folder.path();
@@ -305,13 +309,14 @@ impl LogStore for RedbStore {
 }
 
 impl Drop for RedbStore {
-    /// Closes what nobody closed. An error here has nobody to go to; the next start sees an unclean end.
+    /// Closes a store that was not closed. The error cannot be returned; the next start finds an unclean end.
     fn drop(&mut self) {
         drop(self.close_files());
     }
 }
 
-/// What the log makes again waits for the tables in memory; everything else is durable on return.
+/// Writes batches. Writes that are replayable from the log wait for the tables in memory; all others are durable on
+/// return.
 fn write(files: &mut Files, batches: Vec<WriteBatch>, sync: bool) -> Changed {
     files.settler.look()?;
     for write in batches.iter().flat_map(|batch| &batch.writes) {
@@ -328,17 +333,17 @@ fn write(files: &mut Files, batches: Vec<WriteBatch>, sync: bool) -> Changed {
         return Err(Failure::WaitsForRoom);
     }
     match if files.pending.is_large() { files.settle(false) } else { Ok(()) } {
-        // It can wait: the log makes it again.
+        // It can wait, because it is replayable from the log.
         Err(Failure::WaitsForRoom) => Ok(()),
         settled => settled,
     }
 }
 
-/// One record in the journal, or in the other one, where the first has no room left.
+/// Appends one record to the journal, or to the other journal if the first has no space.
 fn append(files: &mut Files, batches: Vec<WriteBatch>, sync: bool) -> Changed {
     let number = files.transaction + 1;
     if files.owes {
-        // Behind what waits: with it, it goes into the tables.
+        // It goes into the tables together with the earlier writes that wait for space.
         files.transaction = number;
         files.pending.take(batches);
         return Ok(());
@@ -355,7 +360,8 @@ fn append(files: &mut Files, batches: Vec<WriteBatch>, sync: bool) -> Changed {
     files.transaction = number;
     files.pending.take(batches);
     if !journaled {
-        // With all that was before it, or larger than a journal: straight into the tables.
+        // The batches require that everything before them is settled, or fit into no journal: they go straight into
+        // the tables, with all earlier writes.
         files.owes = true;
         files.pay()?;
     } else if sync {
@@ -364,7 +370,7 @@ fn append(files: &mut Files, batches: Vec<WriteBatch>, sync: bool) -> Changed {
     Ok(files.mark.write(Mark { number, closed: false })?)
 }
 
-/// The rows of a topic from the first at or behind the read's first offset on, each with the offset of its last message.
+/// The rows of a topic from the read's first offset on, each with the offset of its last message.
 fn rows_from<'t>(
     table: &'t ReadOnlyTable<MessageKey, Value>,
     read: &ReadMessages,
@@ -377,7 +383,7 @@ fn rows_from<'t>(
     }))
 }
 
-/// A damaged row does not tell where it begins; the one before it does.
+/// Extends the damaged range to the end of the row before it, because the start of a damaged row is unknown.
 fn widen(failure: Failure, table: Option<&ReadOnlyTable<MessageKey, Value>>, read: &ReadMessages) -> Failure {
     let unreadable = match failure {
         Failure::Unreadable(unreadable) => unreadable,
@@ -392,7 +398,7 @@ fn widen(failure: Failure, table: Option<&ReadOnlyTable<MessageKey, Value>>, rea
     }
 }
 
-/// What the tables may not have of a read: what is on its way there, and what is pending.
+/// The messages of a read that the tables may lack: those on their way to the tables, and pending ones.
 fn unsettled<'p>(
     settling: Option<&'p PendingTopic>,
     pending: Option<&'p PendingTopic>,
@@ -403,7 +409,7 @@ fn unsettled<'p>(
     merge(older, newer)
 }
 
-/// Both in the order of their offsets; where both have one, the newer.
+/// Merges two runs in order of their offsets. Where both have an offset, the newer message wins.
 fn merge<'m>(older: &'m [StoredMessage], newer: &'m [StoredMessage]) -> impl Iterator<Item = &'m StoredMessage> {
     let (mut older, mut newer) = (older.iter().peekable(), newer.iter().peekable());
     iter::from_fn(move || {
@@ -416,7 +422,7 @@ fn merge<'m>(older: &'m [StoredMessage], newer: &'m [StoredMessage]) -> impl Ite
     })
 }
 
-/// Jumps from each topic's first message past its last.
+/// Lists topics by seeking from each topic's first message past its last.
 fn list_topics(stored: &ReadOnlyTable<MessageKey, Value>, group: GroupCode) -> Result<Vec<TopicId>, Failure> {
     let mut topics = Vec::new();
     let mut next = Some(0);
@@ -492,7 +498,7 @@ mod tests {
         assert!(after.stored < before.stored / 4, "{before:?}, {after:?}");
     }
 
-    /// An entry, and the message that it makes.
+    /// A batch with an entry, and the message that the entry produces.
     fn numbered(number: u64) -> WriteBatch {
         let entry = LogEntry { index: number + 1, term: 1, kind: EntryKind::Commands, data: vec![7; 100_000].into() };
         let group = "010".parse().unwrap();

@@ -1,38 +1,41 @@
-//! What an engine has to say about the folder it opened, for the log and for `status`.
+//! An engine's report about the folder that it opened, for the log and for `status`.
 
 use std::fmt;
 use std::time::Duration;
 
 use cubecast_core::store::judge::CutTail;
 
-/// What happened when a folder was opened.
+/// The result of opening a folder.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct OpenReport {
-    /// There was nothing there.
+    /// The folder was new.
     pub new: bool,
     /// The folder was not closed: its node was killed, or the machine stopped.
     pub unclean: bool,
+    /// The size of the tables' file in bytes.
     pub file_bytes: u64,
-    /// Most of it goes into reading and checking every page.
+    /// The time to open. Most of it is the check of every page.
     pub took: Duration,
-    /// Logs that lost their end: their groups are recovered with `tail_cut`.
+    /// Logs that lost their end. Their groups are recovered with `tail_cut`.
     pub cut: Vec<CutTail>,
-    /// Acknowledged transactions that are gone: every group is recovered with `tail_cut`.
+    /// Acknowledged transactions that are lost: every group is recovered with `tail_cut`.
     pub rolled_back: Option<RolledBack>,
-    /// The mark that would tell whether acknowledged transactions are gone is missing or damaged: every group is recovered with
-    /// `tail_cut`.
+    /// The mark is missing or damaged, so lost acknowledged transactions cannot be detected: every group is recovered
+    /// with `tail_cut`.
     pub mark_lost: bool,
 }
 
-/// How far the store lies behind what was acknowledged from it.
+/// How far the store is behind the acknowledged writes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct RolledBack {
+    /// The newest acknowledged transaction.
     pub acknowledged: u64,
+    /// The newest transaction in the store.
     pub found: u64,
 }
 
 impl OpenReport {
-    /// Something was lost that the node had promised to keep, or may have been.
+    /// Whether acknowledged writes were lost, or may have been.
     pub fn lost_something(&self) -> bool {
         !self.cut.is_empty() || self.rolled_back.is_some() || self.mark_lost
     }

@@ -1,9 +1,9 @@
-//! The room that a store has: measured, kept in reserve, and waited for.
+//! The disk space of a store: measured, reserved and waited for.
 //!
-//! A file in the data folder, `reserve`, takes up room from the beginning. When a write finds no room, that file is given
-//! up, and the write is tried again: so a node on a full disk still votes, deletes, and starts. When there is room again,
-//! the file is made anew. A write that finds no room even so waits for it, and never fails because of it, unless the store
-//! is to be closed.
+//! The file `reserve` in the data folder occupies space from the beginning. When a write finds no free space, this
+//! file is released and the write is retried. So a node on a full disk still votes, deletes and starts. When there is
+//! space again, the file is allocated again. A write that still finds no space waits, and fails only if the store is
+//! being closed.
 
 use std::fs::File;
 use std::io;
@@ -14,18 +14,18 @@ use std::time::Duration;
 
 use crate::private;
 
-/// A write that found no room is tried again after this.
+/// The pause before a write that found no space is retried.
 const TRY_AGAIN: Duration = Duration::from_millis(50);
 
 const KIB: u64 = 1 << 10;
 const MIB: u64 = 1 << 20;
 
-/// How room is shared out, as configured.
+/// The configured rules for sharing the disk.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct RoomRules {
-    /// Core takes no publishes while less room than this is left; `None`: a part of the file system.
+    /// The free space below which core refuses publishes, in bytes. `None`: a part of the file system.
     pub reserve: Option<u64>,
-    /// So many nodes have their data on the same file system.
+    /// The number of nodes with data on the same file system.
     pub shared_by: u64,
 }
 
@@ -35,19 +35,19 @@ impl Default for RoomRules {
     }
 }
 
-/// How much of a file system this store sets aside, and for what.
+/// The sizes of a store's parts on a file system, in bytes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Sizes {
-    /// Below this core takes no publishes.
+    /// The free space below which core refuses publishes.
     pub reserve: u64,
-    /// Of one journal.
+    /// The size of one journal.
     pub journal: u64,
-    /// Of the file that is given up in need: a full journal finds its place in the tables by it.
+    /// The size of the file that is released on a full disk. It leaves enough space to settle a full journal.
     pub kept: u64,
 }
 
 impl Sizes {
-    /// For a file system of this size, which other nodes may use too. `reserve`: as configured.
+    /// The sizes for a file system of `total` bytes, which other nodes may share. `reserve`: as configured.
     pub fn of(total: u64, reserve: Option<u64>) -> Sizes {
         let journal = (total / 256).clamp(256 * KIB, 4 * MIB);
         let usual = (total / 8).clamp((8 * MIB).min(total / 4), 256 * MIB);
@@ -55,27 +55,27 @@ impl Sizes {
     }
 }
 
-/// Below so much room on a file system of this size no publishes are taken. `reserve`: as configured.
+/// The free space below which publishes are refused, on a file system of `total` bytes. `reserve`: as configured.
 pub fn reserve_of(total: u64, reserve: Option<u64>) -> u64 {
     Sizes::of(total, reserve).reserve
 }
 
-/// The room of one data folder; shared by the engine's threads.
+/// The space of one data folder, shared by the engine's threads.
 #[derive(Debug)]
 pub(super) struct Room {
     folder: PathBuf,
     sizes: Sizes,
     shared_by: u64,
-    /// The file that is given up in need, and its length.
+    /// The file that is released on a full disk, and its length.
     kept: Mutex<(File, u64)>,
     waits: AtomicBool,
     gives_up: AtomicBool,
-    /// All files of the store together may take no more than this: no limit but in tests, which see a full disk so.
+    /// The limit of the total size of the store's files. Only tests set it, to simulate a full disk.
     capacity: AtomicU64,
 }
 
 impl Room {
-    /// Takes up the room that is to be kept, as far as it is there.
+    /// Opens the space of a folder and allocates the reserve file, if there is space for it.
     pub(super) fn open(folder: &Path, kept: &Path, rules: RoomRules) -> io::Result<Room> {
         let file = private::read_write().open(kept)?;
         let length = file.metadata()?.len();
@@ -101,28 +101,29 @@ impl Room {
         self.shared_by
     }
 
-    /// What can still be written, beside what is to be kept and is not.
+    /// The bytes that can be written, without those that the reserve file still lacks.
     pub(super) fn free(&self) -> u64 {
         self.free_on_disk().saturating_sub(self.sizes.kept.saturating_sub(self.lock_kept().1))
     }
 
-    /// Whether a write waits for room now.
+    /// Whether a write waits for space now.
     pub(super) fn waits(&self) -> bool {
         self.waits.load(Ordering::Acquire)
     }
 
-    /// From now on a write that finds no room fails: the store is to be closed.
+    /// From now on a write that finds no space fails, because the store is being closed.
     pub(super) fn give_up(&self) {
         self.gives_up.store(true, Ordering::Release);
     }
 
-    /// Waits until about so much can be written, or as much as is kept, which is given up if need be.
+    /// Waits until about `bytes` can be written, at most the size of the reserve file, which is released if
+    /// necessary.
     pub(super) fn await_room(&self, bytes: u64) -> io::Result<()> {
         let bytes = bytes.min(self.sizes.kept);
         self.until_there_is_room(|| if self.free_on_disk() < bytes { Err(no_room()) } else { Ok(()) })
     }
 
-    /// Writes, and when there is no room, gives up what is kept, and then waits.
+    /// Performs a write. If there is no space, releases the reserve file, then waits.
     pub(super) fn until_there_is_room<T>(&self, mut write: impl FnMut() -> io::Result<T>) -> io::Result<T> {
         loop {
             match write() {
@@ -145,7 +146,7 @@ impl Room {
         }
     }
 
-    /// Writes, and when there is no room, gives up what is kept and tries once more. `None`: there is no room.
+    /// Performs a write. If there is no space, releases the reserve file and retries once. `None`: there is no space.
     pub(super) fn if_there_is_room<T>(&self, mut write: impl FnMut() -> io::Result<T>) -> io::Result<Option<T>> {
         for _ in 0..2 {
             match write() {
@@ -160,8 +161,8 @@ impl Room {
         Ok(None)
     }
 
-    /// Takes up again what is to be kept, once there is room for it beside what goes on being written. Whatever stands in
-    /// the way is met again next time.
+    /// Allocates the reserve file again once there is space for it and for ongoing writes. Errors are ignored; the
+    /// next call retries.
     pub(super) fn restore(&self) {
         let mut kept = self.lock_kept();
         let missing = self.sizes.kept.saturating_sub(kept.1);
@@ -170,13 +171,13 @@ impl Room {
             if allocate(file, self.sizes.kept).is_ok() {
                 *length = self.sizes.kept;
             } else {
-                // In part it would be of no use, and in nobody's account.
+                // A partial reserve file would be useless and would not be counted.
                 *length = if file.set_len(0).is_ok() { 0 } else { *length };
             }
         }
     }
 
-    /// Gives up what is kept; `false` where nothing is.
+    /// Releases the reserve file. `false`: there is none.
     fn release(&self) -> bool {
         let mut kept = self.lock_kept();
         let (file, length) = &mut *kept;
@@ -195,12 +196,12 @@ impl Room {
         }
     }
 
-    /// What the files of the folder take, without what is kept in reserve.
+    /// The size of the folder's files without the reserve file.
     pub(super) fn stored(&self) -> u64 {
         self.taken().saturating_sub(self.lock_kept().1)
     }
 
-    /// What the files of the folder take.
+    /// The size of the folder's files.
     pub(super) fn taken(&self) -> u64 {
         let entries = std::fs::read_dir(&self.folder).into_iter().flatten().flatten();
         entries.filter_map(|entry| entry.metadata().ok()).map(|metadata| size_on_disk(&metadata)).sum()
@@ -215,7 +216,7 @@ impl Room {
         self.capacity.store(bytes, Ordering::Release);
     }
 
-    /// In tests, whether a file may grow to this length.
+    /// In tests, fails if a file must not grow by this much.
     pub(super) fn check_capacity(&self, grows_by: u64) -> io::Result<()> {
         match self.capacity.load(Ordering::Acquire) {
             u64::MAX => Ok(()),
@@ -225,7 +226,7 @@ impl Room {
     }
 }
 
-/// Whether it says that there is no room, on the disk or for this user.
+/// Whether an error reports a full disk or an exceeded quota.
 pub(super) fn is_no_room(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }
@@ -234,14 +235,14 @@ fn no_room() -> io::Error {
     io::ErrorKind::StorageFull.into()
 }
 
-/// The bytes that the file system of a folder still gives, and all that it has.
+/// The free bytes and all bytes of the folder's file system.
 #[cfg(unix)]
 fn file_system(folder: &Path) -> io::Result<(u64, u64)> {
     let found = rustix::fs::statvfs(folder)?;
     Ok((found.f_bavail.saturating_mul(found.f_frsize), found.f_blocks.saturating_mul(found.f_frsize)))
 }
 
-/// Elsewhere it is not measured: a disk is full when a write says so.
+/// Other systems are not measured: a disk counts as full when a write fails for lack of space.
 #[cfg(not(unix))]
 fn file_system(_folder: &Path) -> io::Result<(u64, u64)> {
     Ok((u64::MAX / 2, u64::MAX / 2))

@@ -1,5 +1,5 @@
-//! Settles: puts what a full journal has into the tables, on a thread of its own, while the other journal takes what is
-//! written.
+//! The settler writes the content of a full journal to the tables on its own thread, while the other journal receives
+//! new writes.
 
 use std::io;
 use std::panic::resume_unwind;
@@ -16,12 +16,13 @@ use super::rows::{RowKey, RowWriter};
 use super::usage::Usage;
 use super::write::{Changed, Failure, Tables};
 
-/// Whoever waits for a settling looks so often whether that waits for room.
+/// The interval at which a thread that waits for the settler checks whether the settler waits for space.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
-/// A transaction copies the pages that it changes: it takes at most about so much for each byte of content.
+/// The approximate maximum of bytes that a transaction writes for each byte of content, because it copies the pages
+/// that it changes.
 const COPIED_PAGES: u64 = 2;
 
-/// The thread that writes the tables. Dropping it waits for what it has begun.
+/// The thread that writes the tables. Dropping it waits for its current work.
 #[derive(Debug)]
 pub(super) struct Settler {
     jobs: Option<Sender<Job>>,
@@ -31,22 +32,23 @@ pub(super) struct Settler {
     settled: Settled,
 }
 
-/// How the tables are left behind.
+/// The state of the tables after a settlement.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Settled {
-    /// Topics are being deleted piece by piece.
+    /// Whether topics are being deleted piece by piece.
     pub dropping: bool,
+    /// The amount of content in the tables.
     pub usage: Usage,
 }
 
-/// Goes into the tables in one transaction.
+/// Writes that go into the tables in one transaction.
 #[derive(Debug)]
 struct Job {
     pending: Arc<Pending>,
-    /// The newest transaction that is in it.
+    /// The newest transaction among them.
     number: u64,
     before: Settled,
-    /// Also delete a piece of what was put off.
+    /// Whether to also do a piece of postponed deletion.
     tidy: bool,
 }
 
@@ -66,22 +68,22 @@ impl Settler {
         Ok(Settler { jobs: Some(jobs), outcomes, thread: Some(thread), under_way: None, settled })
     }
 
-    /// What is on its way into the tables, and may or may not be seen there.
+    /// The writes on their way into the tables, where they may or may not be visible already.
     pub(super) fn under_way(&self) -> Option<&Pending> {
         self.under_way.as_deref()
     }
 
-    /// Topics are being deleted piece by piece, as far as is known.
+    /// Whether topics are being deleted piece by piece, as of the last settlement.
     pub(super) fn dropping(&self) -> bool {
         self.settled.dropping
     }
 
-    /// What the tables hold, and could hold again, as far as is known.
+    /// The content and the reusable space of the tables, as of the last settlement.
     pub(super) fn usage(&self) -> Usage {
         self.settled.usage
     }
 
-    /// Begins with this. What was begun before is done.
+    /// Starts a settlement. The previous one must be done.
     pub(super) fn begin(&mut self, pending: Pending, number: u64, tidy: bool) -> Changed {
         assert!(self.under_way.is_none(), "one settling at a time");
         let pending = Arc::new(pending);
@@ -93,7 +95,7 @@ impl Settler {
         }
     }
 
-    /// Takes note of what was done meanwhile.
+    /// Takes the outcome of a settlement, if it is done.
     pub(super) fn look(&mut self) -> Changed {
         if self.under_way.is_none() {
             return Ok(());
@@ -105,7 +107,7 @@ impl Settler {
         }
     }
 
-    /// Waits for what was begun, unless that waits for room.
+    /// Waits for the current settlement. Fails if the settlement waits for space.
     pub(super) fn wait(&mut self, room: &Room) -> Changed {
         while self.under_way.is_some() {
             match self.outcomes.recv_timeout(LOOK_EVERY) {
@@ -124,7 +126,7 @@ impl Settler {
         Ok(())
     }
 
-    /// The thread has ended, which it does by a panic only: that goes on here.
+    /// Handles the end of the thread, which only a panic causes: resumes the panic here.
     fn fail(&mut self) -> Changed {
         match self.thread.take().map(JoinHandle::join) {
             Some(Err(panic)) => resume_unwind(panic),
@@ -140,16 +142,16 @@ impl Drop for Settler {
 }
 
 impl Settler {
-    /// Ends the thread, once it is done with what it has begun.
+    /// Ends the thread after its current work.
     pub(super) fn stop(&mut self) {
         self.jobs = None;
-        // Its outcome goes to who waits for it; nobody does any more.
+        // Nothing waits for its outcome any more.
         drop(self.thread.take().map(JoinHandle::join));
     }
 }
 
 fn settle(database: &Database, room: &Room, job: &Job, rows: &mut RowWriter) -> Result<Settled, Failure> {
-    // To wait before the transaction stands in nobody's way.
+    // Waiting here, before the transaction begins, blocks nothing else.
     room.await_room(job.pending.bytes() * COPIED_PAGES)?;
     let transaction = database.begin_write()?;
     let mut tables = Tables::new(&transaction, rows, job.before.dropping);

@@ -1,24 +1,24 @@
-//! When what was written is forced to the disk.
+//! When writes are synced to the disk.
 
 use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
-/// When a write is forced to the disk, and so what an acknowledgement survives.
+/// When a write is synced to the disk, and so which failures an acknowledged write survives.
 ///
 /// | mode | a killed process loses | a power failure loses |
 /// |---|---|---|
 /// | `always` | nothing | nothing |
-/// | `interval=MS` | nothing | up to the last MS milliseconds, in bad luck the whole store (it is noticed) |
-/// | `never` | nothing | what the operating system had not yet written, in bad luck the whole store (it is noticed) |
+/// | `interval=MS` | nothing | up to the last MS milliseconds, at worst the whole store (the loss is detected) |
+/// | `never` | nothing | writes in the operating system's cache, at worst the whole store (the loss is detected) |
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum SyncMode {
-    /// Before every acknowledgement. One sync covers all that arrived meanwhile.
+    /// Sync before every acknowledgement. One sync covers all writes that arrived meanwhile.
     #[default]
     Always,
-    /// Every so many milliseconds, 1 to [`SyncMode::MAX_INTERVAL_MS`].
+    /// Sync at this interval in milliseconds, 1 to [`SyncMode::MAX_INTERVAL_MS`].
     IntervalMs(u32),
-    /// When the operating system likes, and when the node stops.
+    /// Leave syncs to the operating system; sync once when the node stops.
     Never,
 }
 
@@ -26,7 +26,7 @@ impl SyncMode {
     /// The longest interval: one minute.
     pub const MAX_INTERVAL_MS: u32 = 60_000;
 
-    /// How long a write may wait for its sync; `None` when no timer asks for one.
+    /// The maximum time before a write is synced. `None`: no timer is needed.
     pub fn interval(self) -> Option<Duration> {
         match self {
             SyncMode::IntervalMs(ms) => Some(Duration::from_millis(ms.into())),
@@ -45,7 +45,7 @@ impl fmt::Display for SyncMode {
     }
 }
 
-/// Why a sync mode was not understood.
+/// Why a sync mode could not be parsed.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum SyncModeError {
     #[error("`{given}` is not a sync mode: write `always`, `interval=MS` or `never`")]

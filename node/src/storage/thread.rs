@@ -1,20 +1,22 @@
-//! A thread for the engine, so that the network never waits for the disk.
+//! The storage thread runs the engine, so that the network never waits for the disk.
 //!
-//! Commands are queued without waiting. The thread takes all that waits, merges the writes into one transaction with
-//! one sync, and reports the last number. Reads are served behind the writes that came before them; writes may overtake
-//! reads, so that a reader of old messages does not take the group commit apart, except writes that delete messages.
+//! Commands are queued without waiting. The thread takes all queued commands, merges the writes into one transaction
+//! with one sync, and reports the last number. Reads are served after the writes that were submitted before them.
+//! Writes may overtake reads, so that reads of old messages do not split the group commit; writes that delete
+//! messages do not overtake reads.
 //!
-//! Writes for which nobody waits, because the log has it all, go with the next that somebody waits for: a transaction and
-//! a sync fewer for every publish. Alone they stay for [`LINGER`] at most, or until there are many of them.
+//! Writes that nothing waits for, because the log has all of their content, are merged with the next write that is
+//! awaited. This saves a transaction and a sync for every publish. Without such a write they wait for [`LINGER`] at
+//! most, or until they are large.
 //!
-//! What waits for nothing is done at once by whoever submits it, as long as nothing that came before it is queued: a write of
-//! which nothing is to be synced, and a read of messages that are in memory. Two switches between threads cost more than either.
+//! Work that need not wait is done directly on the submitting thread, as long as nothing is queued before it: writes
+//! that need no sync, and reads of messages in memory. Two thread switches cost more than either.
 //!
-//! A write for which the disk has no room is taken into memory and stays unreported; it is tried again until there is room
-//! (`stuck`), and reads go on meanwhile. How much room there is, is measured and told when it matters.
+//! A write for which the disk has no space is accepted into memory and not yet reported. It is retried until there is
+//! space (`stuck`), and reads continue meanwhile. Free space is measured, and reported when it changes significantly.
 //!
-//! The queue is bounded by bytes. Core limits what it has under way, so a queue past [`StorageThread::BEHIND_BYTES`]
-//! means a slow disk (the runtime then stops reading from clients), and one past [`StorageThread::MAX_QUEUED_BYTES`] is
+//! The queue is bounded in bytes. Core limits its outstanding work, so a queue over [`StorageThread::BEHIND_BYTES`]
+//! means a slow disk, and the runtime stops reading from clients. A queue over [`StorageThread::MAX_QUEUED_BYTES`] is
 //! refused, which ends the node.
 
 use std::collections::VecDeque;
@@ -34,42 +36,44 @@ use super::metrics::StorageMetrics;
 use super::report::OpenReport;
 use super::sync_mode::SyncMode;
 
-/// A transaction takes no further batch past this many bytes: redb holds what it changes in memory until the commit.
+/// A transaction takes no further batch beyond this many bytes, because redb keeps its changes in memory until the
+/// commit.
 const MAX_COMMIT_BYTES: u64 = 16 << 20;
-/// So many reads at most delay the next commit.
+/// The maximum number of reads between two commits.
 const READS_BETWEEN_COMMITS: usize = 16;
-/// Work that was put off is done when nothing came for a while, and at the latest after so many commits.
+/// Postponed deletion is done after a pause without commands, and at the latest after this many commits.
 const COMMITS_BETWEEN_TIDYING: u32 = 64;
 const REST_BEFORE_TIDYING: Duration = Duration::from_millis(50);
 
-/// What nobody waits for is written after this, with whatever came meanwhile.
+/// The maximum delay of writes that nothing waits for.
 const LINGER: Duration = Duration::from_millis(50);
-/// More than this is written at once, waited for or not.
+/// More queued bytes are written at once, awaited or not.
 const MAX_LINGERING_BYTES: u64 = 1 << 20;
 
-/// What waits for room is tried again so often.
+/// The interval between retries of writes that wait for space.
 const RETRY_EVERY: Duration = Duration::from_millis(50);
 
-/// A larger write is left to the thread, so that the network does not wait while it is copied.
+/// Larger writes are left to the thread, so that the network does not wait while they are copied.
 const MAX_BYTES_AT_ONCE: u64 = 256 << 10;
 
-/// What the thread is asked to do.
+/// Commands to the thread.
 #[derive(Clone, PartialEq, Debug)]
 pub enum StorageCommand {
     /// Answered by [`StorageEvent::Written`], which may cover later batches too.
     Write(WriteBatch),
     /// Answered by [`StorageEvent::MessagesRead`].
     Read(ReadMessages),
-    /// After all that came before it. Answered by [`StorageEvent::Reopened`].
+    /// Done after all earlier commands. Answered by [`StorageEvent::Reopened`].
     Reopen { wipe: bool },
-    /// The batches up to this number wait for room, since they were written at once. Answered by [`StorageEvent::Written`].
+    /// The batches up to this number, written on the submitting thread, wait for space. Answered by
+    /// [`StorageEvent::Written`].
     AwaitRoom { number: u64 },
 }
 
-/// What the thread reports.
+/// Reports of the thread.
 #[derive(Debug)]
 pub enum StorageEvent {
-    /// All batches up to this number are durable, as far as the sync mode promises.
+    /// All batches up to this number are durable, as far as the sync mode guarantees.
     Written {
         number: u64,
     },
@@ -81,24 +85,24 @@ pub enum StorageEvent {
         recovered: Recovered,
         report: OpenReport,
     },
-    /// How much room the disk has: at the start, and when it has changed enough to matter.
+    /// The free space: at the start, and after significant changes.
     Measured {
         space: Space,
     },
-    /// The last event: the thread has ended, and so must the node.
+    /// The last event: the thread has ended, and the node must end.
     Failed(StorageError),
 }
 
-/// What became of a command when it was submitted.
+/// The result of a submission.
 #[derive(Debug)]
 pub enum Submitted {
-    /// An event will tell.
+    /// An event will report the result.
     Queued,
-    /// It is done already, and this is its event, which comes no other way.
+    /// The command is done. This event reports it and is not sent again.
     Done(StorageEvent),
 }
 
-/// The engine, used by the thread, and by whoever submits while the thread does nothing.
+/// The engine, shared by the thread and by submitters while the thread is idle.
 #[derive(Clone)]
 struct Shared(Arc<Mutex<dyn LogStore>>);
 
@@ -114,24 +118,25 @@ impl fmt::Debug for Shared {
     }
 }
 
-/// The handle of the thread. Dropping it finishes what was queued, closes the store and waits for that.
+/// The handle of the thread. Dropping it finishes the queued commands, closes the store and waits for both.
 #[derive(Debug)]
 pub struct StorageThread {
     commands: Option<Sender<StorageCommand>>,
     thread: Option<JoinHandle<Result<(), StorageError>>>,
     store: Shared,
-    /// Nothing is to be synced, so a write need not wait.
+    /// Writes need no sync, so they can be done on the submitting thread.
     writes_at_once: bool,
     metrics: Arc<StorageMetrics>,
 }
 
 impl StorageThread {
-    /// A queue of this length means that the disk is behind.
+    /// A longer queue means that the disk is behind.
     pub const BEHIND_BYTES: u64 = 32 << 20;
     /// A longer queue is refused.
     pub const MAX_QUEUED_BYTES: u64 = 512 << 20;
 
-    /// Starts the thread. `on_event` is called on it, and must not block.
+    /// Starts the thread. The thread calls `on_event`, which must not block. An error means that the thread could not
+    /// be started.
     pub fn spawn(
         store: impl LogStore + 'static,
         sync_mode: SyncMode,
@@ -150,7 +155,7 @@ impl StorageThread {
             reads: VecDeque::new(),
             lingering_since: None,
             unsynced_since: None,
-            // What the last process put off.
+            // The previous process may have left postponed work.
             commits_since_tidying: Some(0),
             rests: false,
             stuck: None,
@@ -161,7 +166,7 @@ impl StorageThread {
         Ok(StorageThread { commands: Some(sender), thread: Some(thread), store, writes_at_once, metrics })
     }
 
-    /// Queues a command, or does it where that is faster; never waits. An error is the end of the node, like
+    /// Queues a command, or performs it at once if that is faster. Never waits. An error ends the node, like
     /// [`StorageEvent::Failed`].
     pub fn submit(&self, command: StorageCommand) -> Result<Submitted, StorageError> {
         let weight = weigh(&command);
@@ -184,7 +189,7 @@ impl StorageThread {
         }
     }
 
-    /// The engine, where nobody uses it, and nothing is to be done first.
+    /// The engine, if it is idle and no command is queued.
     fn idle_store(&self) -> Option<MutexGuard<'_, dyn LogStore + 'static>> {
         let nothing_queued = self.metrics.queued_bytes.load(Ordering::Acquire) == 0;
         if nothing_queued { self.store.0.try_lock().ok() } else { None }
@@ -205,16 +210,17 @@ impl StorageThread {
         }
     }
 
-    /// So much waits for the disk that nothing more should be taken in from clients.
+    /// Whether so much work waits for the disk that the node should stop reading from clients.
     pub fn is_behind(&self) -> bool {
         self.metrics.queued_bytes.load(Ordering::Relaxed) > Self::BEHIND_BYTES
     }
 
+    /// The engine's counters.
     pub fn metrics(&self) -> &Arc<StorageMetrics> {
         &self.metrics
     }
 
-    /// Finishes what was queued, closes the store, and waits for that. After [`StorageEvent::Failed`] it says
+    /// Finishes the queued commands, closes the store, and waits for both. After [`StorageEvent::Failed`] it returns
     /// [`StorageError::Stopped`].
     pub fn close(mut self) -> Result<(), StorageError> {
         self.finish()
@@ -225,7 +231,7 @@ impl StorageThread {
         match self.thread.take().map(JoinHandle::join) {
             None => Ok(()),
             Some(Ok(result)) => result,
-            // The thread's own panic was printed by it; here it only matters that the store is not closed.
+            // The thread has printed its own panic; here it only means that the store is not closed.
             Some(Err(_)) => Err(StorageError::Stopped),
         }
     }
@@ -233,7 +239,7 @@ impl StorageThread {
 
 impl Drop for StorageThread {
     fn drop(&mut self) {
-        // Who wants to know calls close().
+        // Callers that need the result use close().
         drop(self.finish());
     }
 }
@@ -243,20 +249,20 @@ struct Worker<F> {
     commands: Receiver<StorageCommand>,
     on_event: F,
     metrics: Arc<StorageMetrics>,
-    /// How long a write may stay unsynced.
+    /// The maximum time before a write is synced.
     interval: Option<Duration>,
-    /// Taken from the queue, in order; only the first can be a read's barrier.
+    /// Commands taken from the queue, in order. Only the first one can be blocked by earlier reads.
     waiting: VecDeque<StorageCommand>,
-    /// Reads behind whose writes we already are.
+    /// Reads whose earlier writes are done.
     reads: VecDeque<ReadMessages>,
-    /// Since when all that waits is what nobody waits for.
+    /// The time since when only writes that nothing waits for are queued.
     lingering_since: Option<Instant>,
     unsynced_since: Option<Instant>,
-    /// `None` while nothing was put off.
+    /// `None`: there is no postponed work.
     commits_since_tidying: Option<u32>,
-    /// Nothing came for a while, or nothing will come.
+    /// No commands arrived for a while, or none will.
     rests: bool,
-    /// The last batch that waits for room.
+    /// The last batch that waits for space.
     stuck: Option<u64>,
     measured: Option<Measured>,
 }
@@ -286,7 +292,8 @@ impl<F: FnMut(StorageEvent)> Worker<F> {
         self.store.lock().close()
     }
 
-    /// Takes all that waits; when there is nothing to do, waits for more. `false`: all is done and nothing will come.
+    /// Takes all queued commands. If there is nothing to do, waits for more. `false`: everything is done, and no more
+    /// commands will arrive.
     fn take_commands(&mut self) -> bool {
         self.waiting.extend(self.commands.try_iter());
         if self.lingers() {
@@ -302,7 +309,7 @@ impl<F: FnMut(StorageEvent)> Worker<F> {
                 self.waiting.push_back(command);
                 self.waiting.extend(self.commands.try_iter());
                 self.rests = false;
-                // What nobody waits for is not written by itself just because there was nothing to do.
+                // Writes that nothing waits for linger even if the thread was idle.
                 self.lingers();
                 true
             }
@@ -317,7 +324,7 @@ impl<F: FnMut(StorageEvent)> Worker<F> {
         }
     }
 
-    /// Whether all that there is to do can wait for more.
+    /// Whether all queued work can wait for more commands.
     fn lingers(&mut self) -> bool {
         let can_wait = |command: &StorageCommand| matches!(command, StorageCommand::Write(batch) if can_wait(batch));
         let small = self.metrics.queued_bytes.load(Ordering::Relaxed) < MAX_LINGERING_BYTES;
@@ -333,7 +340,7 @@ impl<F: FnMut(StorageEvent)> Worker<F> {
         lingers
     }
 
-    /// Waits for more to go with what lingers; when the thread is to end, that goes now.
+    /// Waits for commands to merge with the lingering writes. If the thread is to end, they are written now.
     fn take_more(&mut self) -> bool {
         let left = self.lingering_since.map_or(Duration::ZERO, |since| LINGER.saturating_sub(since.elapsed()));
         let left = self.sync_due_in().map_or(left, |due| due.min(left));
@@ -360,7 +367,7 @@ impl<F: FnMut(StorageEvent)> Worker<F> {
         Some(self.interval?.saturating_sub(self.unsynced_since?.elapsed()))
     }
 
-    /// One transaction for all writes that may go now.
+    /// Commits all writes that may go now in one transaction.
     fn commit(&mut self) -> Result<(), StorageError> {
         if self.lingering_since.is_some() {
             return Ok(());
@@ -383,7 +390,7 @@ impl<F: FnMut(StorageEvent)> Worker<F> {
         Ok(())
     }
 
-    /// Batches up to this one wait for room.
+    /// Records that the batches up to this number wait for space.
     fn stick(&mut self, number: u64) {
         let begins = self.stuck.is_none();
         self.stuck = self.stuck.max(Some(number));
@@ -419,7 +426,7 @@ impl<F: FnMut(StorageEvent)> Worker<F> {
         }
     }
 
-    /// Measures the disk, and tells of it where it has changed enough to matter.
+    /// Measures the disk, and reports significant changes.
     fn measure(&mut self) {
         let (at, space) = (Instant::now(), self.store.lock().space());
         let written = self.metrics.counts().bytes_written;
@@ -443,7 +450,7 @@ impl<F: FnMut(StorageEvent)> Worker<F> {
         self.commits_since_tidying = self.commits_since_tidying.map(|commits| commits + 1);
     }
 
-    /// Moves what waits: writes into the next transaction, reads behind them, up to what must wait its turn.
+    /// Takes writes for the next transaction and the reads after them, up to the first command that must wait.
     fn take_writes(&mut self) -> (Vec<WriteBatch>, u64) {
         let mut batches = Vec::new();
         let mut bytes = 0;
@@ -467,7 +474,7 @@ impl<F: FnMut(StorageEvent)> Worker<F> {
         (batches, bytes)
     }
 
-    /// A write must not take away what an earlier read is to see.
+    /// A write must not delete messages that an earlier read is to return.
     fn must_wait(&self, batch: &WriteBatch) -> bool {
         !self.reads.is_empty() && drops_messages(batch)
     }
@@ -514,7 +521,7 @@ impl<F: FnMut(StorageEvent)> Worker<F> {
         let tidied = self.store.lock().tidy();
         match tidied {
             Ok(more) => self.commits_since_tidying = more.then_some(0),
-            // Again after a while.
+            // Retry later.
             Err(StorageError::WaitsForRoom { .. }) => (self.commits_since_tidying, self.rests) = (Some(0), false),
             Err(error) => return Err(error),
         }
@@ -525,7 +532,7 @@ impl<F: FnMut(StorageEvent)> Worker<F> {
     }
 }
 
-/// What a command counts in the queue besides its content.
+/// The weight of a command in the queue besides its content.
 const COMMAND_WEIGHT: u64 = 64;
 
 fn weigh(command: &StorageCommand) -> u64 {
@@ -547,13 +554,13 @@ fn read_failed(error: StorageError) -> ReadFailed {
     ReadFailed { why: error.to_string(), damaged }
 }
 
-/// Whether nobody waits for it, and nothing is lost with it: the log makes it again, or what is not removed from the outbox is
-/// recognised when it is offered again.
+/// Whether nothing waits for a batch and nothing is lost with it: its writes are replayable from the log, or are
+/// removals from the outbox. An entry that stays in the outbox is recognised as a repeat when it is proposed again.
 fn can_wait(batch: &WriteBatch) -> bool {
     batch.writes.iter().all(|write| write.is_made_again() || matches!(write, Write::OutboxRemove { .. }))
 }
 
-/// Whether it only adds to what there is.
+/// Whether a batch only adds to the stored state.
 fn is_plain(batch: &WriteBatch) -> bool {
     !drops_messages(batch) && !batch.writes.iter().any(Write::settles)
 }

@@ -1,16 +1,16 @@
-//! How much content the tables hold, and how much they held at most: what lies between can be used again.
+//! Counts the content in the tables and its maximum so far. The difference is space that redb can reuse.
 //!
-//! redb never gives back what it has taken, but for some of the end of its file, and writes into what was freed before it
-//! takes more. It tells how much that is only by going through all of it, so it is counted here.
+//! redb returns space to the file system only at the end of its file, and reuses freed space before it grows the
+//! file. It can report the free space only by scanning the whole file, so this module counts it.
 
 use serde::{Deserialize, Serialize};
 
-/// A file with more content is not compacted: nothing is written meanwhile. What was freed in it is used again all the same.
+/// A file with more content is not compacted, because compaction blocks writes. Its freed space is still reused.
 const COMPACTED_BYTES: u64 = 32 << 20;
-/// Nor is one of which less can be given back.
+/// A file that would shrink by less is not compacted either.
 const LEAST_GAIN: u64 = 1 << 20;
 
-/// Bytes of content. Pages have some more.
+/// Bytes of content. Pages take somewhat more.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct Usage {
     live: u64,
@@ -18,23 +18,23 @@ pub struct Usage {
 }
 
 impl Usage {
-    /// After a change that added so much, or took it away.
+    /// The usage after the content grew by `grown` bytes, or shrank if negative.
     pub(super) fn and(self, grown: i64) -> Usage {
         let live = self.live.saturating_add_signed(grown);
         Usage { live, peak: self.peak.max(live) }
     }
 
-    /// The file was compacted: nothing can be used again.
+    /// The usage after compaction: no space is reusable.
     pub(super) fn compacted(self) -> Usage {
         Usage { peak: self.live, ..self }
     }
 
-    /// Whether the file can be made much smaller in little time, which grows with what is kept.
+    /// Whether compaction shrinks the file much in little time. The time grows with the content.
     pub(super) fn is_worth_compacting(self) -> bool {
         self.live <= COMPACTED_BYTES && self.reusable() >= (self.live / 2).max(LEAST_GAIN)
     }
 
-    /// What was freed and not used again, about.
+    /// The approximate number of bytes that were freed and not reused.
     pub(super) fn reusable(self) -> u64 {
         self.peak - self.live
     }

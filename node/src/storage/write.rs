@@ -1,4 +1,4 @@
-//! One write transaction: what it can do to the tables.
+//! One write transaction on the tables.
 
 use std::io;
 use std::ops::RangeInclusive;
@@ -15,27 +15,28 @@ use redb::{AccessGuard, Key, ReadableTable, Table, TableDefinition, WriteTransac
 
 use super::rows::{self, BadRow, GroupCode, MessageKey, RowKey, RowWriter, Value};
 
-/// A topic with more rows of messages than this is deleted piece by piece, so that no transaction holds up the others for long.
+/// A topic with more rows of messages is deleted piece by piece, so that no transaction delays the others for long.
 pub(super) const DROP_ROWS_AT_ONCE: usize = 256;
 
-/// What can go wrong inside a transaction.
+/// Failures inside a transaction.
 #[derive(Debug)]
 pub(super) enum Failure {
     Redb(redb::Error),
     /// Of the journal's file.
     Io(io::Error),
     Bad(BadRow),
-    /// Of a row of messages, met by a read.
+    /// A read met a damaged row of messages.
     Unreadable(Unreadable),
     /// Damage that no single row shows.
     Damaged(String),
-    /// Until the disk has room, nothing more becomes durable; what was to be written is kept.
+    /// The disk is full. Nothing more becomes durable until there is space; the writes are kept.
     WaitsForRoom,
     /// The store was closed, or failed before.
     Closed,
 }
 
-/// One by one: our own bad rows come from core, and might one day be redb's errors too, for all the compiler knows.
+/// One implementation for each error type: a generic one would conflict with the implementation for core's `BadRow`,
+/// because core could make that convertible into redb's error later.
 macro_rules! fails_with_redb {
     ($($error:ident),*) => {$(
         impl From<redb::$error> for Failure {
@@ -80,13 +81,13 @@ impl From<Refused> for Failure {
 
 pub(super) type Changed = Result<(), Failure>;
 
-/// The tables of one transaction, opened when they are first needed.
+/// The tables of one transaction, each opened at its first use.
 pub(super) struct Tables<'t> {
     transaction: &'t WriteTransaction,
     rows: &'t mut RowWriter,
-    /// Some topics are being deleted piece by piece.
+    /// Whether some topics are being deleted piece by piece.
     dropping: bool,
-    /// The bytes of content that were added, and those that were taken away, which count against them.
+    /// Bytes of content added minus those removed.
     grown: i64,
     meta: Option<Table<'t, u8, Value>>,
     hard_state: Option<Table<'t, GroupCode, Value>>,
@@ -108,7 +109,7 @@ fn table<'a, 't, K: Key + 'static>(
     }
 }
 
-/// The rows that new messages may meet.
+/// The existing rows that new messages may overlap.
 fn find_present(
     stored: &Table<'_, MessageKey, Value>,
     group: GroupCode,
@@ -128,12 +129,12 @@ fn find_present(
     Ok(present)
 }
 
-/// By how much content grows with a value in place of another.
+/// The growth of the content when a value replaces another.
 fn replaced(value: &[u8], before: Option<AccessGuard<'_, Value>>) -> i64 {
     value.len() as i64 - before.map_or(0, |before| before.value().len() as i64)
 }
 
-/// Counts a value as gone; nothing is kept.
+/// Counts a value as removed. Always `false`: it is not retained.
 fn remove(grown: &mut i64, value: &[u8]) -> bool {
     *grown -= value.len() as i64;
     false
@@ -155,12 +156,12 @@ impl<'t> Tables<'t> {
         }
     }
 
-    /// Some topics are being deleted piece by piece.
+    /// Whether some topics are being deleted piece by piece.
     pub(super) fn dropping(&self) -> bool {
         self.dropping
     }
 
-    /// By how much the content of the tables has grown.
+    /// The growth of the tables' content in bytes.
     pub(super) fn grown(&self) -> i64 {
         self.grown
     }
@@ -171,7 +172,7 @@ impl<'t> Tables<'t> {
         Ok(())
     }
 
-    /// Deletes a piece of what was put off.
+    /// Does a piece of postponed deletion.
     pub(super) fn tidy(&mut self) -> Changed {
         let first = self.transaction.open_table(rows::DROPPING)?.first()?.map(|(key, _)| key.value());
         match first {
@@ -272,7 +273,7 @@ impl<'t> Tables<'t> {
         Ok(self.transaction.open_table(rows::DROPPING)?.get((group, topic.0))?.is_some())
     }
 
-    /// Deletes the first rows of a topic, and notes whether some are left to delete.
+    /// Deletes the first rows of a topic, and records whether some remain.
     fn drop_piece(&mut self, group: GroupCode, topic: u64) -> Changed {
         let stored = table(&mut self.messages, self.transaction, rows::MESSAGES)?;
         let all = (group, topic, 0)..=(group, topic, u64::MAX);

@@ -1,33 +1,33 @@
-//! What is told, and how long is waited, while connections cannot be accepted: one line when it begins, one when it is over,
-//! however many attempts failed between.
+//! Errors of accept: the log lines and the pauses between attempts. One line is logged when accepting begins to fail
+//! and one when it works again, however many attempts failed in between.
 
 use std::io;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// After a failed attempt it is waited so long, doubled with each up to the longest; a success starts afresh.
+/// The pause after a failed attempt. It doubles with each failure up to the longest; a success resets it.
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
-/// The trouble is over when nothing failed for so long: near a limit, attempts fail and succeed in turns.
+/// Accepting counts as working when no attempt failed for this long. Near a limit, failures and successes alternate.
 const CALM_AFTER: Duration = Duration::from_secs(10);
 
-/// So many connections are taken in a second, and so many at once; with more, the others wait in the system's queue, so that
-/// those which are open already are served meanwhile.
+/// Connections accepted per second, and in a burst. Further connections wait in the system's queue, so that the open
+/// ones are served meanwhile.
 const RATE: f64 = 2_000.0;
 const BURST: f64 = 500.0;
 const SLOW_DOWN: Duration = Duration::from_millis(5);
 
-/// The numbers are the same on Linux, macOS and the BSDs.
+/// These numbers are the same on Linux, macOS and the BSDs.
 const ENFILE: i32 = 23;
 const EMFILE: i32 = 24;
 
-/// How accepting goes.
+/// The state of accepting.
 #[derive(Debug)]
 pub struct Accepting {
     trouble: Option<Trouble>,
     pause: Duration,
-    /// Connections that came of late, beyond the rate, and when the last one came.
+    /// Recent connections beyond the rate, and the time of the last one.
     hurry: f64,
     last: Instant,
 }
@@ -47,7 +47,7 @@ impl Default for Accepting {
 }
 
 impl Accepting {
-    /// An attempt failed, or was turned away. What to tell, when it is news.
+    /// Records a failed or refused attempt. Returns a log line if the failure is new.
     pub fn failed(&mut self, why: String) -> Option<String> {
         let now = Instant::now();
         match &mut self.trouble {
@@ -64,7 +64,7 @@ impl Accepting {
         }
     }
 
-    /// A connection was taken: how long to wait before the next one is. Nobody waits unless very many come.
+    /// Records an accepted connection. Returns the pause before the next one, which is zero unless very many arrive.
     pub fn succeeded(&mut self) -> Duration {
         self.pause = FIRST_PAUSE;
         let now = Instant::now();
@@ -73,14 +73,14 @@ impl Accepting {
         if self.hurry < BURST { Duration::ZERO } else { SLOW_DOWN }
     }
 
-    /// An attempt failed: how long to wait before the next one.
+    /// The pause before the next attempt after a failure.
     pub fn next_pause(&mut self) -> Duration {
         let pause = self.pause;
         self.pause = (pause * 2).min(LONGEST_PAUSE);
         pause
     }
 
-    /// Completes when a trouble is over, with what to tell; never while there is none.
+    /// Completes when failures are over, with a log line. Never completes while there are none.
     pub async fn calm(&mut self) -> String {
         let Some(trouble) = &self.trouble else { return std::future::pending().await };
         tokio::time::sleep_until(trouble.last + CALM_AFTER).await;
@@ -95,8 +95,8 @@ impl Accepting {
     }
 }
 
-/// What a failed accept means, and what to do about it; `None` when it concerns that one connection only, which broke before it
-/// was taken.
+/// Why accept failed and what to do about it. `None`: the failure concerns only one connection, which broke before it
+/// was accepted.
 pub fn reason(error: &io::Error) -> Option<String> {
     use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset, Interrupted, WouldBlock};
     if matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted | WouldBlock) {
@@ -126,7 +126,7 @@ mod tests {
         for _ in 0..20 {
             sleep(accepting.next_pause()).await;
             assert_eq!(accepting.failed(exhausted()), None);
-            // One in between succeeds: the trouble is not over.
+            // One success in between does not mean that accepting works again.
             accepting.succeeded();
             assert!(accepting.calm().now_or_never().is_none());
         }

@@ -1,20 +1,21 @@
-//! Turns for the requests that a node's clients have in core at one time.
+//! Admission control for the requests that core processes for a node's clients at one time.
 //!
-//! Requests are admitted as long as the bytes under way allow it; the others wait in their connections, which have turns in the
-//! order in which they asked, one message each. Short and long requests have lanes of their own, so that a short one never waits
-//! behind long ones. A place is free again when core has answered, whether or not the client reads that.
+//! Requests are admitted while the bytes in progress allow it. The others wait in their connections, which take turns
+//! in the order of their arrival, with one message each. Short and long requests have separate lanes, so a short
+//! request never waits behind long ones. A permit is returned when core has answered, even if the client does not
+//! read the answer.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use tokio::sync::Semaphore;
 
-/// A longer request takes the lane for long ones.
+/// Longer requests use the lane for long ones. Bytes.
 const SHORT: usize = 16 << 10;
-/// Bytes of short requests under way, and of long ones.
+/// The maximum bytes of short requests in progress, and of long ones.
 const SHORT_BYTES: usize = 16 << 20;
 const LONG_BYTES: usize = 2 << 20;
-/// One place stands for so many bytes.
+/// Bytes that one permit stands for.
 const PLACE_BYTES: usize = 256;
 
 /// The lanes of a node.
@@ -24,7 +25,7 @@ pub struct Admission {
     long: Semaphore,
 }
 
-/// The places that one connection has taken; given back when it is dropped.
+/// The permits of one connection, returned when this is dropped.
 #[derive(Debug)]
 pub struct Admitted {
     admission: Arc<Admission>,
@@ -50,7 +51,7 @@ impl Admission {
 }
 
 impl Places {
-    /// A request that is larger than its lane passes alone.
+    /// A request larger than its lane takes the whole lane.
     fn of(bytes: usize) -> Places {
         let is_long = bytes > SHORT;
         let most = if is_long { LONG_BYTES } else { SHORT_BYTES } / PLACE_BYTES;
@@ -59,12 +60,13 @@ impl Places {
 }
 
 impl Admitted {
+    /// A connection without permits.
     pub fn new(admission: Arc<Admission>) -> Arc<Admitted> {
         Arc::new(Admitted { admission, taken: Mutex::default() })
     }
 
-    /// Waits until this many requests of so many bytes each may be given to core. All their places are taken at once: whoever
-    /// held some while it waits for others would wait for itself.
+    /// Waits until this many requests of `bytes` bytes each may be passed to core. Takes all their permits at once: a
+    /// connection that holds some permits while it waits for more could block itself.
     pub async fn take(&self, requests: usize, bytes: usize) {
         let Places { is_long, count } = Places::of(bytes);
         let most = if is_long { LONG_BYTES } else { SHORT_BYTES } / PLACE_BYTES;
@@ -76,14 +78,15 @@ impl Admitted {
         self.taken().extend(parts);
     }
 
-    /// Core has answered a request. Answers may come out of order; the sum is right once all are there.
+    /// Returns the permits of one answered request. Answers may arrive in another order; the sum is right after all
+    /// of them.
     pub fn answered(&self) {
         if let Some(Places { is_long, count }) = self.taken().pop_front() {
             self.admission.lane(is_long).add_permits(count as usize);
         }
     }
 
-    /// No answer will come any more.
+    /// Returns all permits, because no more answers will come.
     pub fn forget_all(&self) {
         let count = self.taken().len();
         (0..count).for_each(|_| self.answered());

@@ -1,10 +1,11 @@
-//! How many bytes of clients' messages a node holds at one time, between the socket and core.
+//! Limits the bytes of clients' messages that a node holds between the sockets and core.
 //!
-//! Every connection may hold [`FREE`] bytes; what goes beyond comes out of one budget. When the budget is used up, nothing more is
-//! read of long messages until some are passed on. If none can be passed on, because all of them are unfinished, the connection
-//! with the longest one is closed: first among those that have not asked for anything yet.
+//! Every connection may hold [`FREE`] bytes; more comes from a shared budget. When the budget is used up, long
+//! messages are not read further until some are passed on. If none can be passed on, because all are unfinished, the
+//! connection with the longest one is closed; connections without any request so far are closed first.
 //!
-//! Long messages have a rate too, and turns in it, a chunk each: reading them leaves time for everything else.
+//! Long messages also have a rate limit, and connections take turns of one chunk each, so that reading them leaves
+//! time for other work.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
@@ -15,26 +16,28 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep, sleep_until};
 
-/// Every connection may hold so many bytes.
+/// Bytes that every connection may hold outside the budget.
 pub const FREE: u64 = 16 << 10;
-/// All connections together may hold so many bytes beyond.
+/// Bytes that all connections together may hold beyond that.
 pub const BUDGET: u64 = 32 << 20;
-/// A message has so long to come, and a second more for each [`BYTES_A_SECOND`] of it that came.
+/// The time within which a message must arrive: this, plus one second for each [`BYTES_A_SECOND`] that arrived.
 pub const MESSAGE_WITHIN: Duration = Duration::from_secs(10);
+/// The minimum rate of a long message, in bytes per second.
 pub const BYTES_A_SECOND: u64 = 64 << 10;
 
-/// A chunk is read at a time, and so much may be read of long messages in a second, and at once.
+/// Bytes that are read at a time.
 pub const CHUNK: usize = 8 << 10;
+/// The maximum rate of all long messages, in bytes per second, after a burst of 2 MiB.
 pub const RATE: u64 = 64 << 20;
 const BURST: u64 = 2 << 20;
-/// How often connections have their turn while the rate is used up.
+/// The interval between turns while the rate is used up.
 const TURNS_EVERY: Duration = Duration::from_millis(5);
 
 /// The budget of a node.
 #[derive(Debug)]
 pub struct Budget {
     limit: u64,
-    /// What all connections hold beyond their free part, bytes.
+    /// Bytes that all connections hold from the budget.
     used: AtomicU64,
     shared: Mutex<Shared>,
 }
@@ -43,22 +46,22 @@ pub struct Budget {
 struct Shared {
     next: u64,
     holders: BTreeMap<u64, Arc<Held>>,
-    /// Connections that do not read until there is room, or until it is their turn.
+    /// Connections that wait for space or for their turn to read.
     waiting: VecDeque<(Waker, Arc<Held>)>,
-    /// Bytes of long messages that were read of late, beyond the rate.
+    /// Recently read bytes of long messages beyond the rate.
     hurry: u64,
     since: Option<Instant>,
     has_timer: bool,
 }
 
-/// What one connection holds.
+/// The bytes that one connection holds.
 #[derive(Debug, Default)]
 struct Held {
-    /// Bytes of the message that is still coming.
+    /// Bytes of the unfinished message.
     unfinished: AtomicU64,
-    /// Bytes of messages that came whole and are not passed on.
+    /// Bytes of complete messages that are not passed on yet.
     whole: AtomicU64,
-    /// Chunks that it may read now, because it is its turn.
+    /// Chunks that the connection may read in its turn.
     turns: AtomicU64,
     has_asked: AtomicBool,
     must_go: Notify,
@@ -70,7 +73,7 @@ impl Held {
     }
 }
 
-/// Gives turns until nobody waits for one.
+/// Gives turns until no connection waits for one.
 async fn give_turns(budget: Arc<Budget>) {
     loop {
         sleep(TURNS_EVERY).await;
@@ -82,7 +85,7 @@ async fn give_turns(budget: Arc<Budget>) {
     }
 }
 
-/// One connection's part of the budget; given back when it is dropped.
+/// One connection's share of the budget, returned when this is dropped.
 #[derive(Debug)]
 pub struct Holding {
     budget: Arc<Budget>,
@@ -93,10 +96,12 @@ pub struct Holding {
 }
 
 impl Budget {
+    /// A budget of `limit` bytes.
     pub fn new(limit: u64) -> Arc<Budget> {
         Arc::new(Budget { limit, used: AtomicU64::new(0), shared: Mutex::default() })
     }
 
+    /// Registers a connection.
     pub fn hold(self: &Arc<Budget>) -> Arc<Holding> {
         let held = Arc::<Held>::default();
         let mut shared = self.shared();
@@ -107,7 +112,7 @@ impl Budget {
         Arc::new(Holding { budget: self.clone(), number, held, began: Mutex::default(), is_coming: Notify::default() })
     }
 
-    /// What all connections hold beyond their free part, bytes.
+    /// Bytes that all connections hold from the budget.
     pub fn used(&self) -> u64 {
         self.used.load(Relaxed)
     }
@@ -122,7 +127,7 @@ impl Shared {
         self.waiting.drain(..).for_each(|(waker, _)| waker.wake());
     }
 
-    /// Whether one more chunk keeps to the rate, or it is this connection's turn.
+    /// Whether this connection may read a chunk: the rate allows it, or it is the connection's turn.
     fn may_read(&mut self, held: &Held) -> bool {
         let has_turn = held.turns.fetch_update(Relaxed, Relaxed, |turns| turns.checked_sub(1)).is_ok();
         let now = Instant::now();
@@ -136,7 +141,7 @@ impl Shared {
         may_read
     }
 
-    /// As many connections as may read a chunk now have their turn.
+    /// Gives turns to as many connections as may read a chunk now.
     fn give_turns(&mut self) {
         let chunks = RATE * TURNS_EVERY.as_millis() as u64 / 1000 / CHUNK as u64;
         let count = (chunks as usize).min(self.waiting.len());
@@ -147,7 +152,7 @@ impl Shared {
         self.has_timer = !self.waiting.is_empty();
     }
 
-    /// Nothing that came whole is on its way: somebody has to go.
+    /// Closes the connection with the longest message. Called when no complete message is on its way to core.
     fn turn_away_the_longest(&self) {
         let longest = self.holders.values().max_by_key(|held| {
             (!held.has_asked.load(Relaxed) && held.beyond_free() > 0, held.unfinished.load(Relaxed))
@@ -159,7 +164,7 @@ impl Shared {
 }
 
 impl Holding {
-    /// Whether this connection has to wait before it reads more; it is woken when there is room.
+    /// Whether this connection must wait before it reads more. It is woken when there is space.
     pub fn has_to_wait(&self, context: &Context<'_>) -> bool {
         if self.held.unfinished.load(Relaxed) < FREE {
             return false;
@@ -182,7 +187,7 @@ impl Holding {
         true
     }
 
-    /// Changes what this connection holds, and what all do.
+    /// Changes the bytes that this connection holds, and the sum for all.
     fn change(&self, change: impl FnOnce(&Held) -> u64) -> u64 {
         let before = self.held.beyond_free();
         let result = change(&self.held);
@@ -191,7 +196,7 @@ impl Holding {
         result
     }
 
-    /// So much more of a message came.
+    /// Counts received bytes of a message.
     pub fn came(&self, bytes: u64) {
         let before = self.change(|held| held.unfinished.fetch_add(bytes, Relaxed));
         if before == 0 {
@@ -199,19 +204,20 @@ impl Holding {
         }
     }
 
-    /// The chunk that was read has ended within a message.
+    /// The chunk ended within a message.
     pub fn goes_on(&self) {
         self.is_coming.notify_one();
     }
 
-    /// The message has come whole.
+    /// The message is complete.
     pub fn is_whole(&self) {
         let bytes = self.held.unfinished.swap(0, Relaxed);
         self.held.whole.fetch_add(bytes, Relaxed);
         *self.began() = None;
     }
 
-    /// All messages that came whole are passed on. Time in which nothing was read does not count for the next one.
+    /// All complete messages are passed on. The time limit of the next message restarts, because nothing was read
+    /// meanwhile.
     pub fn passed_on(&self) {
         if self.change(|held| held.whole.swap(0, Relaxed)) > FREE {
             self.budget.shared().wake();
@@ -221,21 +227,22 @@ impl Holding {
         }
     }
 
-    /// This client has asked for something that it may ask for.
+    /// This client sent a valid request.
     pub fn has_asked(&self) {
         self.held.has_asked.store(true, Relaxed);
     }
 
+    /// Whether this client ever sent a valid request.
     pub fn asked(&self) -> bool {
         self.held.has_asked.load(Relaxed)
     }
 
-    /// Completes when this connection has to make room for others.
+    /// Completes when this connection must be closed to make space.
     pub async fn turned_away(&self) {
         self.held.must_go.notified().await;
     }
 
-    /// Completes when a message is not whole in time.
+    /// Completes when a message takes too long to arrive.
     pub async fn overdue(&self) {
         loop {
             self.is_coming.notified().await;

@@ -1,8 +1,9 @@
 //! One client's WebSocket: requests in, answers and pushed frames out.
 //!
-//! A text message is one JSON request, a binary message is one or many requests; the connection speaks what it last spoke.
-//! What is no request is answered here, without passing core. Never silent, and never at another client's cost: a client that
-//! does not read is not read either, and is closed when too much waits for it, or when it does not go on.
+//! A text message is one JSON request; a binary message contains one or many requests. Frames to the client use the
+//! encoding of its last message. Malformed requests are answered here, without core. Every failure is reported to the
+//! client, and a client harms only itself: if it does not read, its socket is not read either, and it is closed when
+//! its queue is too long or when it makes no progress.
 
 use std::future::pending;
 use std::sync::Arc;
@@ -31,54 +32,54 @@ use super::{ClientSocket, Door};
 use crate::runtime::inbox::Arrival;
 use crate::runtime::mailbox::{ClientQueue, Dismissed, Outbound, SharedEvent, client_mailbox};
 
-/// Frames that are encoded before the socket is flushed, at most, and their weight, but for the last one.
+/// The maximum number of frames encoded before a flush, and their maximum weight without the last one.
 const FRAMES_A_FLUSH: usize = 256;
 const WEIGHT_A_FLUSH: u64 = 256 << 10;
-/// Messages of so many bytes are read and written on another thread.
+/// Messages of this size are decoded and encoded on another thread. Bytes.
 const LONG_WORK: usize = 128 << 10;
 static LONG_WORK_TURNS: Semaphore = Semaphore::const_new(1);
-/// Watchers are written to so often at most: what comes meanwhile leaves together.
+/// The minimum time between events to a watcher. Events in between are sent together.
 const EVENTS_EVERY: Duration = Duration::from_millis(20);
-/// A client that does not read, or whose requests are not answered, is closed after this.
+/// A client that does not read, or whose requests are not answered, is closed after this time.
 const STUCK_AFTER: Duration = Duration::from_secs(15);
-/// The places of a client that left are free again after this: its requests may still be under way.
+/// The permits of a client that left are returned after this time, because its requests may still be in progress.
 const REQUESTS_OUTLIVE: Duration = Duration::from_secs(1);
-/// A client that is told to go has so long to read what waits for it.
+/// The time for a dismissed client to read its queued frames.
 const LAST_READS: Duration = Duration::from_secs(1);
-/// How long the closing handshake may take when the node ends.
+/// The time limit of the closing handshake when the node stops.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// Why a connection ends.
 enum Ending {
     /// The client closed it.
     Left,
-    /// The client ended its direction of TCP without a close frame; it may still read.
+    /// The client closed its direction of TCP without a close frame; it may still read.
     HalfClosed,
-    /// It broke.
+    /// The connection broke.
     Broken(String),
-    /// A message over the limit, or against the WebSocket protocol; or nothing came for too long.
+    /// A message exceeded the limit or violated the WebSocket protocol, or the client was silent for too long.
     Refused(Goodbye),
-    /// Core said why, or the node shuts down; all that was queued has been sent, or time is up.
+    /// Core closes the connection, or the node stops. Queued frames were sent, or the time for them is over.
     Dismissed,
 }
 
-/// Both directions' view of the connection.
+/// The state shared by both directions of the connection.
 struct Connection<'a> {
     door: &'a Door,
     id: ConnectionId,
-    /// Whether the client last spoke binary.
+    /// Whether the client's last message was binary.
     binary: AtomicBool,
     unanswered: Unanswered,
     admitted: Arc<Admitted>,
     holding: Arc<Holding>,
     refusals: mpsc::UnboundedSender<Answer>,
     pulse: Pulse,
-    /// A ping came: its answer has to leave before more is read.
+    /// A ping arrived. Its pong must be sent before more is read.
     pinged: Notify,
     answered_ping: Notify,
 }
 
-/// Serves one client until it leaves or has to.
+/// Serves one client until it leaves or must be closed.
 pub async fn serve(mut socket: ClientSocket, holding: Arc<Holding>, door: Arc<Door>) {
     let admitted = Admitted::new(door.admission.clone());
     let (mailbox, queue, mut closing) = client_mailbox(admitted.clone());
@@ -119,10 +120,10 @@ pub async fn serve(mut socket: ClientSocket, holding: Arc<Holding>, door: Arc<Do
         drop(admitted);
     });
     drop(holding);
-    // A mailbox that was dropped without a word was the node's end.
+    // A mailbox dropped without a message means that the node stops.
     let dismissed = dismissed.or(closing.try_recv().ok()).map_or_else(Goodbye::shutting_down, |told| told.goodbye);
     let binary = binary.load(Relaxed);
-    // The node is shutting down when this fails, and then nobody needs to know.
+    // This fails only while the node stops; then it does not matter.
     let _ = door.inbox.send(Arrival::ClientClosed { connection: id }, 0).await;
     door.metrics.client_connections.fetch_sub(1, Relaxed);
     say_goodbye(socket, ending, dismissed, &door, binary).await;
@@ -155,7 +156,7 @@ fn silent_for(silence: Duration) -> Goodbye {
     Goodbye::new(CloseCode::Policy, reason)
 }
 
-/// Completes some time after the client was told to go, so that it can still read what is queued for it.
+/// Completes some time after the client was dismissed, so that it can still read its queued frames.
 async fn dismissal(closing: &mut oneshot::Receiver<Dismissed>, dismissed: &mut Option<Dismissed>, door: &Door) {
     tokio::select! {
         told = closing => *dismissed = told.ok(),
@@ -197,7 +198,7 @@ impl Connection<'_> {
         }
     }
 
-    /// Completes when this client had its time and asked for nothing.
+    /// Completes when the time for the first request is over and the client sent none.
     async fn never_asked(&self) {
         sleep(self.door.limits.first_request).await;
         if self.holding.asked() {
@@ -213,7 +214,7 @@ impl Connection<'_> {
         }
     }
 
-    /// Passes requests to core, in as few arrivals as their places allow; answers what is none.
+    /// Passes requests to core, in as few arrivals as their permits allow. Malformed requests are answered here.
     async fn take_in(&self, requests: Vec<Result<Request, Malformed>>, bytes: usize) -> Result<(), Ending> {
         if *self.door.busy.borrow() {
             self.door.not_busy().await;
@@ -245,7 +246,7 @@ impl Connection<'_> {
         self.door.metrics.bad_requests.fetch_add(1, Relaxed);
         let served_by = self.door.vertex();
         let answer = Answer { id: malformed.id, served_by, hops: None, result: Err(malformed.failure) };
-        // The receiver lives in the same task; when it is gone, so is the client.
+        // The receiver belongs to the same task; if it is gone, the client is gone.
         let _ = self.refusals.send(answer);
     }
 
@@ -262,7 +263,7 @@ impl Connection<'_> {
                 next = queue.next(events_due) => match next {
                     Some(Outbound::Frame(frame)) => batch.push(frame),
                     Some(Outbound::Event(event)) => batch.push_event(event),
-                    // The mailbox is dropped when the client is told to go.
+                    // The mailbox is dropped when the client is dismissed.
                     None => return Ending::Dismissed,
                 },
                 Some(answer) = refused.recv() => batch.push_own(answer),
@@ -322,7 +323,7 @@ impl Connection<'_> {
     }
 }
 
-/// What leaves with one flush.
+/// The frames of one flush.
 #[derive(Default)]
 struct Batch {
     frames: Vec<Outbound>,
@@ -344,15 +345,15 @@ impl Batch {
         self.frames.push(Outbound::Event(event));
     }
 
-    /// An answer that did not come from core, so core has not counted its weight.
+    /// Adds an answer that did not come from core. Core has not counted its weight.
     fn push_own(&mut self, answer: Answer) {
         self.answers += 1;
         self.frames.push(Outbound::Frame(ServerFrame::Answer(answer)));
     }
 }
 
-/// Does the work for so many bytes: where they are many, on another thread, so that the other connections do not wait for it. One
-/// such thread works at a time, so that the node keeps a processor.
+/// Runs `work` for a message of this size. Work on long messages runs on another thread, so that other connections do
+/// not wait for it. Only one such thread works at a time, so that the node keeps a processor.
 async fn beside<T: Send + 'static>(bytes: usize, work: impl FnOnce() -> T + Send + 'static) -> T {
     if bytes < LONG_WORK {
         return work();
@@ -403,7 +404,7 @@ async fn say_goodbye(mut socket: ClientSocket, ending: Ending, dismissed: Goodby
     };
     debug!(node = %door.vertex(), "Client closed: {}", goodbye.reason);
     if goodbye.code == CloseCode::Size {
-        // If it cannot be sent, the close frame cannot either.
+        // If this cannot be sent, the close frame cannot be sent either.
         let _ = timeout(within, say_too_large(&mut socket, &goodbye.reason, door, binary)).await;
     }
     farewell::close(socket, Some(&goodbye), within).await;

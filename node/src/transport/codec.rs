@@ -1,4 +1,4 @@
-//! Bytes to core's types and back: the only place here that knows which encodings there are.
+//! Converts between bytes and core's types. Only this module depends on the encodings.
 
 use cubecast_core::cube::Dimension;
 use cubecast_core::wire::answer::{Failure, ServerFrame};
@@ -8,14 +8,16 @@ use cubecast_core::wire::peer::PeerFrame;
 use cubecast_core::wire::{binary, json};
 use tokio_tungstenite::tungstenite::Bytes;
 
-/// Encoded frames are split into messages of about this size where there are several, so that a large turn does not
-/// make one huge message.
+/// The target size of a message to a neighbour, in bytes. The frames of a large turn are split into several messages
+/// of about this size.
 const PEER_MESSAGE_TARGET: usize = 8 << 20;
 
-/// What came is no request. It is answered with this.
+/// Input that is not a request, and the failure to answer it with.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Malformed {
+    /// The request's id, if it could be read.
     pub id: Option<RequestId>,
+    /// The failure for the answer.
     pub failure: Failure,
 }
 
@@ -25,42 +27,46 @@ impl From<Refused> for Malformed {
     }
 }
 
-/// What requests are held against.
+/// The limits and the dimension that requests are checked against.
 #[derive(Clone, Copy, Debug)]
 pub struct Rules {
+    /// The limits.
     pub limits: Limits,
+    /// The cube's dimension, for vertices in requests.
     pub dimension: Dimension,
 }
 
-/// One JSON request.
+/// Parses one JSON request.
 pub fn parse_text(text: &str, rules: &Rules) -> Result<Request, Malformed> {
     json::parse_request(text, &rules.limits, rules.dimension).map_err(Malformed::from)
 }
 
-/// The requests of one binary message, in order, up to the first that is none.
+/// Decodes the requests of one binary message, in order, up to the first malformed one.
 pub fn parse_binary(bytes: &[u8], rules: &Rules) -> Vec<Result<Request, Malformed>> {
     let requests = binary::decode_requests(bytes, &rules.limits, rules.dimension);
     requests.into_iter().map(|request| request.map_err(Malformed::from)).collect()
 }
 
-/// One JSON text.
+/// Encodes a frame as JSON.
 pub fn encode_text(frame: &ServerFrame) -> String {
     json::render(frame)
 }
 
-/// One binary message with all of the frames.
+/// Encodes the frames as one binary message.
 pub fn encode_binary(frames: &[&ServerFrame]) -> Vec<u8> {
     binary::encode_server_frames(frames)
 }
 
-/// Frames for a neighbour, encoded, and how many they are.
+/// Encoded frames for a neighbour.
 #[derive(Debug)]
 pub struct PeerMessage {
+    /// The encoded message.
     pub bytes: Bytes,
+    /// The number of frames in it.
     pub frames: usize,
 }
 
-/// The frames of one turn as one message, or as few as keep to a reasonable size.
+/// Encodes the frames of one turn as one message, or as the fewest messages of a reasonable size.
 pub fn encode_peer_messages(frames: &[PeerFrame]) -> Vec<PeerMessage> {
     if frames.len() <= binary::MAX_FRAMES {
         let bytes = binary::encode_peer_frames(frames);
@@ -72,7 +78,7 @@ pub fn encode_peer_messages(frames: &[PeerFrame]) -> Vec<PeerMessage> {
     encode_peer_messages(first).into_iter().chain(encode_peer_messages(rest)).collect()
 }
 
-/// The frames of one message from a neighbour.
+/// Decodes the frames of one message from a neighbour. An error is a message for the log.
 pub fn decode_peer(bytes: &[u8], dimension: Dimension) -> Result<Vec<PeerFrame>, String> {
     binary::decode_peer_frames(bytes, dimension).map_err(|error| error.to_string())
 }

@@ -1,4 +1,4 @@
-//! Connections that this node opens: to the neighbours whose vertex is the higher one, so that an edge has one connection.
+//! Outgoing connections. Of two neighbours, the one with the lower vertex dials, so each edge has one connection.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,17 +15,17 @@ use super::handshake::{self, HandshakeError, SUBPROTOCOL};
 use super::{Door, PEER_MESSAGE, Socket, peer_connection, tune, websocket_config};
 use crate::runtime::PeerGate;
 
-/// A neighbour that cannot be reached is tried again after this time, doubled with each failure up to the longest.
+/// The pause after a failed attempt. It doubles with each failure up to the longest.
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
-/// A connection that broke sooner counts as a failure: something between the two breaks every one.
+/// A connection that broke sooner counts as a failure, because something may break every connection.
 const LASTED: Duration = Duration::from_secs(2);
-/// How long opening a TCP connection may take.
+/// The time limit of opening a TCP connection.
 const CONNECT: Duration = Duration::from_secs(2);
-/// The same trouble is told again after so long.
+/// The interval after which the same trouble is logged again.
 const TELL_AGAIN: Duration = Duration::from_secs(30);
 
-/// Keeps a connection to one neighbour until the node ends.
+/// Maintains a connection to one neighbour until the node stops.
 pub async fn run(door: Arc<Door>, peer: Vertex, address: String) {
     let mut pause = FIRST_PAUSE;
     let mut trouble = Trouble::default();
@@ -57,7 +57,7 @@ pub async fn run(door: Arc<Door>, peer: Vertex, address: String) {
     }
 }
 
-/// Whether this node dials that neighbour, or is dialed by it.
+/// Whether this node dials the neighbour. Otherwise the neighbour dials this node.
 pub fn dials(me: Vertex, peer: Vertex) -> bool {
     me.index() < peer.index()
 }
@@ -66,7 +66,7 @@ async fn gate_open(door: &Door) -> PeerGate {
     let open = door.gate.clone().wait_for(|gate| gate.allowed).await.map(|gate| *gate);
     match open {
         Ok(gate) => gate,
-        // The runtime has ended; the shutdown tells.
+        // The runtime has ended; the shutdown signal follows.
         Err(_) => std::future::pending().await,
     }
 }
@@ -120,7 +120,7 @@ enum DialError {
     Handshake(#[from] HandshakeError),
 }
 
-/// Tells each trouble once, and again when it lasts.
+/// Logs each trouble once, and again while it lasts.
 #[derive(Default)]
 struct Trouble {
     told: Option<(String, Instant)>,

@@ -1,7 +1,8 @@
-//! How a WebSocket ends (RFC 6455, 7): a close frame each way, then TCP, and each step within a time.
+//! Closes a WebSocket (RFC 6455, 7): a close frame in each direction, then TCP, each step with a time limit.
 //!
-//! The server ends TCP first. It shuts its direction down and reads on until the client does the same: a socket that is closed
-//! with unread bytes is reset, and a reset takes away what the client has not read yet, the close frame among it.
+//! The server closes TCP first: it shuts down its direction and reads until the client does the same. A socket that
+//! is closed with unread bytes is reset, and a reset discards data that the client has not read yet, including the
+//! close frame.
 
 use std::time::Duration;
 
@@ -15,29 +16,34 @@ use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::protocol::frame::Frame;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 
-/// How long the other side has for its part of the closing handshake.
+/// The time limit of the other side's part of the closing handshake.
 pub const CLOSES_WITHIN: Duration = Duration::from_secs(5);
-/// What is read and thrown away of messages that were on their way when we closed.
+/// The maximum bytes of messages in flight that are read and discarded.
 const DISCARD_BYTES: u64 = 64 << 20;
-/// A close frame has place for 123 bytes of reason.
+/// The maximum length of a close frame's reason, in bytes.
 const REASON_BYTES: usize = 123;
 
-/// Why we end a connection, as the close frame tells it.
+/// Why this side closes a connection; the content of the close frame.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Goodbye {
+    /// The close code.
     pub code: CloseCode,
+    /// The reason, for people. The close frame has at most 123 bytes of it.
     pub reason: String,
 }
 
 impl Goodbye {
+    /// A close code with its reason.
     pub fn new(code: CloseCode, reason: impl Into<String>) -> Goodbye {
         Goodbye { code, reason: reason.into() }
     }
 
+    /// The goodbye of a node that stops.
     pub fn shutting_down() -> Goodbye {
         Goodbye::new(CloseCode::Away, "the node is shutting down")
     }
 
+    /// The close frame, with the reason cut to its maximum length.
     pub fn close_frame(&self) -> CloseFrame {
         let end = self.reason.floor_char_boundary(REASON_BYTES);
         CloseFrame { code: self.code, reason: self.reason[..end].into() }
@@ -47,15 +53,15 @@ impl Goodbye {
 /// What the other side did wrong.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Fault {
-    /// It is answered with a close frame.
+    /// Answered with a close frame.
     Told(Goodbye),
-    /// It ended its direction of TCP without a close frame.
+    /// The other side closed its direction of TCP without a close frame.
     NoCloseFrame,
-    /// The connection broke: nobody is there to be told.
+    /// The connection broke, so no close frame can be sent.
     Broken(String),
 }
 
-/// What a failed read means. `max_message`: the limit that a message may have exceeded.
+/// The fault behind a failed read. `max_message`: the message limit in bytes, which the message may have exceeded.
 pub fn fault_of(error: &Error, max_message: usize) -> Fault {
     let told = |code, reason: String| Fault::Told(Goodbye::new(code, reason));
     match error {
@@ -67,21 +73,21 @@ pub fn fault_of(error: &Error, max_message: usize) -> Fault {
     }
 }
 
-/// Ends a connection. `goodbye`: our close frame; `None` where theirs came first, which is answered with the same code.
-/// Gives up after `within`: whoever does not read in time, or is gone, is not waited for.
+/// Closes a connection. `goodbye` is this side's close frame; `None` if the other side's came first, which is
+/// answered with the same code. Gives up after `within`, whether or not the other side has read everything.
 pub async fn close<S>(mut socket: WebSocketStream<S>, goodbye: Option<&Goodbye>, within: Duration)
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
     let _ = timeout(within, async {
-        // Where the handshake fails, what was sent of it is still read.
+        // If the handshake fails, the other side may still read the part that was sent.
         let _ = shake_hands(&mut socket, goodbye).await;
         end_tcp(socket.get_mut()).await
     })
     .await;
 }
 
-/// Reading sends the answer to their close frame, or waits for the answer to ours.
+/// Reading sends the answer to the other side's close frame, or waits for the answer to ours.
 async fn shake_hands<S>(socket: &mut WebSocketStream<S>, goodbye: Option<&Goodbye>) -> Result<(), Error>
 where
     S: AsyncRead + AsyncWrite + Unpin,
@@ -93,7 +99,7 @@ where
     Ok(())
 }
 
-/// Ends a connection whose other side sends nothing any more, not even a close frame, and may still read.
+/// Closes a connection whose other side sends nothing more, not even a close frame, but may still read.
 pub async fn close_half_closed<S>(mut socket: WebSocketStream<S>, goodbye: &Goodbye, within: Duration)
 where
     S: AsyncRead + AsyncWrite + Unpin,
@@ -101,7 +107,7 @@ where
     let mut frame = Vec::new();
     Frame::close(Some(goodbye.close_frame())).format(&mut frame).expect("memory takes any frame");
     let _ = timeout(within, async {
-        // To the library the connection has ended: it writes out what it has, and takes no frame.
+        // For the library the connection has ended: it flushes its buffer and accepts no frame.
         let _ = socket.flush().await;
         socket.get_mut().write_all(&frame).await?;
         end_tcp(socket.get_mut()).await

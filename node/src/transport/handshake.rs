@@ -1,4 +1,4 @@
-//! How two neighbours prove to each other that they belong to the same cluster.
+//! The handshake by which two neighbours prove that they belong to the same cluster.
 //!
 //! ```text
 //! dialer -> acceptor   Hello { protocol, cluster, dimension, from, to, instance, nonce }
@@ -7,11 +7,11 @@
 //! acceptor -> dialer   Welcome  HMAC-SHA256(secret, "acceptor" | both hellos)
 //! ```
 //!
-//! Either side refuses with a [`Refusal`] instead, as the close frame's code and reason. The secret itself never travels; both
-//! nonces are fresh, so an old proof is worth nothing. The acceptor computes nothing from the secret for a dialer that has not
-//! proven it, so a stranger who connects gets nothing by which to try guesses at the secret. Someone whom a node dials, at the
-//! address of a neighbour, does get the dialer's proof; against that, a secret has to be long and random.
-//! What follows is not encrypted: the network between nodes is trusted, or a tunnel makes it so.
+//! Either side may send a [`Refusal`] instead, as the close frame's code and reason. The secret itself is never sent.
+//! Both nonces are fresh, so an old proof is useless. The acceptor computes nothing from the secret before the dialer
+//! has proven it, so a stranger who connects gets nothing to test guesses of the secret against. A stranger at the
+//! address of a neighbour, whom the node dials, does get the dialer's proof; therefore the secret must be long and
+//! random. Later traffic is not encrypted: the network between nodes must be trusted or tunnelled.
 
 use std::fmt;
 use std::time::Duration;
@@ -30,25 +30,25 @@ use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use super::HANDSHAKE_MESSAGE;
 use super::farewell::{self, Goodbye};
 
-/// The WebSocket subprotocol by which a neighbour is told from a client.
+/// The WebSocket subprotocol that distinguishes neighbours from clients.
 pub const SUBPROTOCOL: &str = "cubecast-peer.1";
-/// The version of what neighbours say to each other. Both must speak the same.
+/// The version of the protocol between neighbours. Both must use the same.
 pub const PROTOCOL: u16 = 3;
-/// A handshake that takes longer is given up.
+/// The time limit of a handshake.
 pub const PATIENCE: Duration = Duration::from_secs(3);
-/// A wrong proof is answered after this, and holds its connection until then: guesses are few.
+/// The delay before a wrong proof is answered. The connection stays open meanwhile, which limits the rate of guesses.
 pub const WRONG_PROOF: Duration = Duration::from_secs(1);
-/// How long a refused neighbour has to answer our close frame.
+/// The time for a refused neighbour to answer the close frame.
 const REFUSED_WITHIN: Duration = Duration::from_secs(1);
-/// The shortest secret, bytes.
+/// The minimum length of a secret in bytes.
 pub const MIN_SECRET: usize = 16;
 
-/// What the processes of one cluster share.
+/// The secret shared by the processes of one cluster.
 #[derive(Clone)]
 pub struct Secret(Vec<u8>);
 
 impl Secret {
-    /// `None` when it is shorter than [`MIN_SECRET`] bytes.
+    /// `None` if it is shorter than [`MIN_SECRET`] bytes.
     pub fn new(bytes: &[u8]) -> Option<Secret> {
         (bytes.len() >= MIN_SECRET).then(|| Secret(bytes.to_vec()))
     }
@@ -79,13 +79,16 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// Who this process is, to its neighbours.
+/// This process's identity for its neighbours.
 #[derive(Clone, Debug)]
 pub struct Credentials {
+    /// The cluster's name.
     pub cluster: String,
+    /// The vertex that this process serves.
     pub vertex: Vertex,
-    /// Tells this process from any other that claims the same vertex.
+    /// A random number that distinguishes this process from others with the same vertex.
     pub instance: u64,
+    /// The cluster's secret.
     pub secret: Secret,
 }
 
@@ -93,41 +96,46 @@ pub struct Credentials {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(u16)]
 pub enum RefusalCode {
+    /// The proof does not match this cluster's secret.
     WrongSecret = 4001,
     OtherCluster = 4002,
     OtherDimension = 4003,
     OtherProtocol = 4004,
+    /// The two vertices do not share an edge.
     NotANeighbour = 4005,
-    /// It dialed a process that serves another vertex.
+    /// The acceptor serves another vertex than the dialed one.
     NotMe = 4006,
-    /// Another process with its vertex is connected and alive.
+    /// Another process with the same vertex is connected and alive.
     Taken = 4007,
-    /// The node fails on request and takes no neighbours now.
+    /// The node fails on request and accepts no neighbours now.
     NotNow = 4008,
     Malformed = 4009,
 }
 
-/// A neighbour was refused, by us or by it.
+/// The refusal of a neighbour, by this side or by the other.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 #[error("{reason}")]
 pub struct Refusal {
+    /// The close code.
     pub code: RefusalCode,
+    /// The reason, for people.
     pub reason: String,
 }
 
 impl Refusal {
+    /// A code with its reason.
     pub fn new(code: RefusalCode, reason: impl Into<String>) -> Refusal {
         Refusal { code, reason: reason.into() }
     }
 }
 
-/// Why a handshake did not succeed.
+/// Why a handshake failed.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum HandshakeError {
-    /// We refuse them.
+    /// This side refused the other.
     #[error("refused: {0}")]
     Refused(#[from] Refusal),
-    /// They refuse us.
+    /// The other side refused this one.
     #[error("it refuses us (close code {code}): {reason}")]
     RefusedBy { code: u16, reason: String },
     #[error("the connection broke during the handshake: {0}")]
@@ -136,10 +144,12 @@ pub enum HandshakeError {
     TooSlow,
 }
 
-/// The neighbour, its identity proven.
+/// A neighbour with proven identity.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Proven {
+    /// Its vertex.
     pub vertex: Vertex,
+    /// The random number of its process.
     pub instance: u64,
 }
 
@@ -155,9 +165,10 @@ struct Hello {
     nonce: [u8; 32],
 }
 
-/// A neighbour that has proven itself, and our proof for it.
+/// A neighbour with proven identity, and the proof to send to it.
 #[derive(Debug)]
 pub struct Accepted {
+    /// The neighbour.
     pub proven: Proven,
     proof: Vec<u8>,
 }
@@ -170,7 +181,7 @@ enum Step {
     Welcome { proof: Vec<u8> },
 }
 
-/// The dialer's side. On success the acceptor has proven itself and admitted us.
+/// The dialer's side. Success means that the acceptor has proven its identity and admitted this node.
 pub async fn dial<S>(socket: &mut WebSocketStream<S>, me: &Credentials, to: Vertex) -> Result<Proven, HandshakeError>
 where
     S: AsyncRead + AsyncWrite + Unpin,
@@ -194,7 +205,8 @@ where
     .await
 }
 
-/// The acceptor's side, up to the dialer's proof. Once the neighbour is admitted, [`welcome`] tells it so.
+/// The acceptor's side, up to the dialer's proof. [`welcome`] completes the handshake after the neighbour is
+/// admitted.
 pub async fn accept<S>(socket: &mut WebSocketStream<S>, me: &Credentials) -> Result<Accepted, HandshakeError>
 where
     S: AsyncRead + AsyncWrite + Unpin,
@@ -212,7 +224,7 @@ where
     .await
 }
 
-/// Tells the dialer that it is admitted, and proves that it found whom it dialed.
+/// Tells the dialer that it is admitted, with the acceptor's proof.
 pub async fn welcome<S>(socket: &mut WebSocketStream<S>, accepted: Accepted) -> Result<Proven, HandshakeError>
 where
     S: AsyncRead + AsyncWrite + Unpin,
@@ -221,7 +233,7 @@ where
     Ok(accepted.proven)
 }
 
-/// Sends the refusal and closes.
+/// Sends the refusal and closes the connection.
 pub async fn refuse<S>(socket: WebSocketStream<S>, refusal: &Refusal)
 where
     S: AsyncRead + AsyncWrite + Unpin,
@@ -249,7 +261,7 @@ impl Credentials {
         }
     }
 
-    /// All that can be wrong with a neighbour but its secret.
+    /// Checks everything about a neighbour except its secret.
     fn check_hello(&self, text: &str) -> Result<Proven, Refusal> {
         let refuse = |code, reason: String| Err(Refusal::new(code, reason));
         let me = self.vertex;
@@ -366,7 +378,8 @@ mod tests {
         assert_eq!(accepted.map(|proven| proven.vertex), Ok(lower.vertex));
     }
 
-    /// All that an acceptor with this secret says to a dialer with a wrong proof, its own nonce left out.
+    /// Everything that an acceptor with this secret sends to a dialer with a wrong proof, without the acceptor's
+    /// nonce.
     async fn told_to_a_stranger(secret: &str) -> Vec<String> {
         let (mut dialer, mut acceptor) = pair().await;
         let me = node("01", secret);
@@ -421,7 +434,7 @@ mod tests {
             let Ok(Step::Hello { .. }) = receive(&mut acceptor).await else { panic!("no hello") };
             send(&mut acceptor, &Step::Hello { hello: encode(&to.hello(me.vertex)) }).await.expect("it is taken");
             let Ok(Step::Proof { proof }) = receive(&mut acceptor).await else { panic!("no proof") };
-            // Its own proof, sent back, proves nothing.
+            // The dialer's own proof, sent back, proves nothing.
             send(&mut acceptor, &Step::Welcome { proof }).await.expect("it is taken");
         };
         let (dialed, ()) = tokio::join!(dial(&mut dialer, &me, to.vertex), liar);

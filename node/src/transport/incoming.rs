@@ -1,8 +1,10 @@
-//! A client's bytes before they are messages: long frames are handed on in pieces, and what came of a message is counted.
+//! Processes a client's bytes before the WebSocket library: long frames are split, and the received bytes of messages
+//! are counted.
 //!
-//! The WebSocket library reserves the whole length of a frame when its header has come, and keeps the memory as long as the
-//! connection lives. Here a long frame becomes a fragmented message (RFC 6455, 5.4), so that it holds a piece at a time. Frames
-//! longer than a message may be pass as they are, and the library refuses them by their header.
+//! The library reserves memory for the whole length of a frame when its header arrives, and keeps the memory for the
+//! lifetime of the connection. This module therefore converts a long frame into a fragmented message (RFC 6455, 5.4),
+//! so that the library holds one piece at a time. Frames beyond the message limit pass unchanged, and the library
+//! refuses them by their header.
 
 use std::io;
 use std::pin::Pin;
@@ -13,25 +15,25 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::budget::{CHUNK, Holding};
 
-/// The longest piece of a frame that is handed on.
+/// The longest piece of a frame, in bytes.
 const PIECE: u64 = 32 << 10;
 
 const FINAL: u8 = 0x80;
 const MASKED: u8 = 0x80;
 
-/// A stream whose incoming frames are cut and counted.
+/// A stream whose incoming frames are split and counted.
 #[derive(Debug)]
 pub struct Incoming<S> {
     stream: S,
     cutter: Cutter,
-    /// Cut already, and not handed on.
+    /// Split bytes that the library has not read yet.
     ready: Vec<u8>,
     handed_on: usize,
     holding: Arc<Holding>,
 }
 
 impl<S> Incoming<S> {
-    /// `came`: what was read of the stream before.
+    /// `came`: bytes that were already read from the stream.
     pub fn new(stream: S, came: &[u8], max_message: u64, holding: Arc<Holding>) -> Incoming<S> {
         let mut incoming =
             Incoming { stream, cutter: Cutter::new(max_message), ready: Vec::new(), handed_on: 0, holding };
@@ -60,7 +62,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Incoming<S> {
             }
             let mut chunk = [0; CHUNK];
             let mut chunk = ReadBuf::new(&mut chunk);
-            // A header makes a few bytes more of a chunk: as much as is asked for is read all the same.
+            // Headers of pieces make the output a few bytes longer than the chunk; a whole chunk is read anyway.
             ready!(Pin::new(&mut this.stream).poll_read(context, &mut chunk))?;
             if chunk.filled().is_empty() {
                 return Poll::Ready(Ok(()));
@@ -68,7 +70,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Incoming<S> {
             (this.ready, this.handed_on) = (Vec::with_capacity(chunk.filled().len() + 16), 0);
             this.cut(chunk.filled());
             if this.ready.is_empty() {
-                // Nothing but a part of a header came: the rest is asked for at once.
+                // Only a part of a header arrived, so the rest is requested at once.
                 context.waker().wake_by_ref();
                 return Poll::Pending;
             }
@@ -98,18 +100,18 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Incoming<S> {
     }
 }
 
-/// Cuts long data frames of a byte stream, wherever its chunks begin and end.
+/// Splits long data frames of a byte stream, independent of the boundaries of its chunks.
 #[derive(Debug)]
 struct Cutter {
     max_message: u64,
-    /// The header that is coming.
+    /// The header as far as it has arrived.
     header: Vec<u8>,
     frame: Option<Frame>,
-    /// A message has begun, and its last frame has not ended.
+    /// Whether a message has begun whose last frame has not ended.
     within_message: bool,
 }
 
-/// A frame that is passing.
+/// A frame in progress.
 #[derive(Debug)]
 struct Frame {
     is_data: bool,
@@ -171,7 +173,7 @@ impl Cutter {
         self.end_piece(out, holding);
     }
 
-    /// Begins the next piece where one has ended, or ends the frame.
+    /// Begins the next piece after the previous one has ended, or ends the frame.
     fn end_piece(&mut self, out: &mut Vec<u8>, holding: &Holding) {
         let Some(frame) = self.frame.as_mut().filter(|frame| frame.left_of_piece == 0) else { return };
         if frame.left_behind > 0 {
@@ -189,7 +191,7 @@ impl Cutter {
     }
 }
 
-/// How long a header is, as far as it has come.
+/// The length of a header, as far as known from its first bytes.
 fn header_length(header: &[u8]) -> usize {
     let Some(second) = header.get(1) else { return 2 };
     let length = match second & 0x7f {
@@ -244,7 +246,7 @@ mod tests {
         WebSocketStream::from_raw_socket(incoming, Role::Server, Some(config))
     }
 
-    /// What a client sends arrives as it was, whatever the lengths, in whatever chunks it comes.
+    /// Messages arrive as they were sent, with any lengths and any chunks.
     #[tokio::test]
     async fn messages_arrive_as_they_were_sent() {
         for (chunk, longest) in [(1, 300), (3, 40_000), (1000, 300_001), (1 << 20, 300_001)] {

@@ -1,5 +1,6 @@
-//! Tells when a node stands alone: its neighbours do not run, or do not know it by this address, or another process has its
-//! place. Such a node can do nothing, and its clients should not be the first to notice.
+//! Warns if a node has no connection to any neighbour: its neighbours do not run, have another address for it, or
+//! another process took its place. Such a node cannot serve, and the warning should reach operators before clients
+//! notice.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -10,10 +11,10 @@ use tracing::warn;
 
 use super::Door;
 
-/// How often the node looks around.
+/// The interval between checks.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
 
-/// Looks around until the node ends.
+/// Checks until the node stops.
 pub async fn watch(door: Arc<Door>, address: String) {
     let node = door.vertex();
     let mut looks_alone = 0_u32;
@@ -24,7 +25,7 @@ pub async fn watch(door: Arc<Door>, address: String) {
         }
         let alone = door.gate.borrow().allowed && door.metrics.peer_connections.load(Relaxed) == 0;
         looks_alone = if alone { looks_alone + 1 } else { 0 };
-        // After 5, 10, 20, 40 ... seconds: a node that is left alone does not fill its log.
+        // Warns after 5, 10, 20, 40 ... seconds, so that an isolated node does not fill its log.
         if looks_alone.is_power_of_two() {
             let neighbours: Vec<_> = node.neighbours().map(|peer| peer.to_string()).collect();
             warn!(

@@ -1,4 +1,4 @@
-//! Sockets: one port that serves clients, neighbours and the browser, and the connections that this node dials.
+//! Sockets: one port for clients, neighbours and browsers, and the connections that this node dials.
 //!
 //! ```text
 //! TCP -> server (HTTP) -> /ws                    -> client_connection -> inbox
@@ -7,7 +7,8 @@
 //! dialer -> TCP        -> handshake -> peer_table -> peer_connection -> inbox
 //! ```
 //!
-//! Bytes become core's types here and nowhere else. A connection that misbehaves, or does not read, harms itself alone.
+//! Only this module converts bytes into core's types. A connection that misbehaves, or does not read, harms only
+//! itself.
 
 pub mod accepting;
 pub mod admission;
@@ -59,25 +60,26 @@ use origin::OriginRules;
 use peer_table::PeerTable;
 use places::{Places, Undecided};
 
-/// A WebSocket over TCP, its HTTP part behind it.
+/// A WebSocket over TCP, after its HTTP part.
 pub type Socket = WebSocketStream<TcpStream>;
-/// A client's, whose bytes are counted.
+/// A client's WebSocket, whose incoming bytes are counted.
 pub type ClientSocket = WebSocketStream<Incoming<TcpStream>>;
 
-/// Bounds on what comes in. Defaults suit a cluster on one machine.
+/// Limits on input. The defaults suit a cluster on one machine.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Limits {
-    /// Client connections at one time; one more is answered 503.
+    /// Concurrent client connections; further ones are answered with 503.
     pub clients: usize,
-    /// Of one address, or one IPv6 network.
+    /// Concurrent client connections of one address, or of one IPv6 network (/64).
     pub clients_of_one: usize,
-    /// Requests of one connection without an answer; at the limit its socket is not read.
+    /// Unanswered requests of one connection; at the limit its socket is not read.
     pub unanswered: usize,
-    /// Bytes in one message from a client: the longest content, escaped in JSON, and its frame.
+    /// The maximum size of a client's message in bytes: the longest content, escaped in JSON, plus the rest of the
+    /// request.
     pub client_message: usize,
-    /// A client from which nothing comes for so long, not even an answer to a ping, is gone.
+    /// A client that sends nothing for this long, not even a pong, counts as gone.
     pub silence: Duration,
-    /// A client that has asked for nothing within this is closed.
+    /// A client that sends no request within this time is closed.
     pub first_request: Duration,
 }
 
@@ -94,69 +96,86 @@ impl Default for Limits {
     }
 }
 
-/// Bytes in one message from a neighbour.
+/// The maximum size of a neighbour's message in bytes.
 pub const PEER_MESSAGE: usize = 64 << 20;
-/// Bytes in one message from somebody who says that he is a neighbour, and has not proven it.
+/// The maximum size of a message in bytes from a neighbour that has not proven its identity.
 pub const HANDSHAKE_MESSAGE: usize = 16 << 10;
 
-/// What all connections of a node share.
+/// State shared by all connections of a node.
 #[derive(Debug)]
 pub struct Door {
+    /// This node's identity for its neighbours.
     pub credentials: Credentials,
+    /// Limits on input.
     pub limits: Limits,
-    /// What all clients share.
+    /// The budget of bytes for all clients' messages.
     pub budget: Arc<Budget>,
+    /// Admission control for clients' requests.
     pub admission: Arc<Admission>,
+    /// Places for client connections.
     pub places: Arc<Places>,
+    /// Connections that are not WebSockets yet.
     pub undecided: Undecided,
+    /// Limits and dimension that requests are checked against.
     pub rules: Rules,
+    /// The accepted origins and hosts.
     pub origins: OriginRules,
+    /// The folder with the dashboard's files, if they are served.
     pub web: Option<PathBuf>,
+    /// The queue to the runtime.
     pub inbox: InboxSender,
+    /// The source of connection numbers.
     pub numbers: Numbers,
+    /// The connections to neighbours.
     pub peers: Arc<PeerTable>,
+    /// Whether connections to neighbours are allowed.
     pub gate: watch::Receiver<PeerGate>,
+    /// Whether the disk is behind, so that clients are not read.
     pub busy: watch::Receiver<bool>,
+    /// The node's counters.
     pub metrics: Arc<Metrics>,
+    /// Turns true when the node stops.
     pub stop: watch::Receiver<bool>,
-    /// Since when; what connections do again and again, they do together, counted from here.
+    /// The start of the beats at which all connections do their periodic work together.
     pub began: Instant,
 }
 
 impl Door {
+    /// The vertex that this node serves.
     pub fn vertex(&self) -> Vertex {
         self.credentials.vertex
     }
 
     /// Completes when the disk is not behind.
     pub async fn not_busy(&self) {
-        // A sender that is gone means that the node ends, which tells itself.
+        // If the sender is gone, the node stops, which other signals report.
         let _ = self.busy.clone().wait_for(|busy| !*busy).await;
     }
 
-    /// Completes when the node shuts down.
+    /// Completes when the node stops.
     pub async fn stopped(&self) {
         shutdown::requested(&mut self.stop.clone()).await;
     }
 }
 
-/// Numbers connections; none is used twice.
+/// Numbers connections. No number is used twice.
 #[derive(Debug, Default)]
 pub struct Numbers(AtomicU64);
 
 impl Numbers {
+    /// The next number.
     pub fn next_connection(&self) -> ConnectionId {
         ConnectionId(self.0.fetch_add(1, Relaxed) + 1)
     }
 }
 
-/// How long a TCP connection may be idle before it is probed, how often then, and how many probes may be lost: a client
-/// whose machine vanished is gone after a minute.
+/// The idle time before a TCP connection is probed, the interval between probes, and the number of lost probes: a
+/// client whose machine vanished is detected after a minute.
 const KEEPALIVE: TcpKeepalive =
     TcpKeepalive::new().with_time(Duration::from_secs(30)).with_interval(Duration::from_secs(10)).with_retries(3);
 
-/// Small frames must not wait for each other, and a vanished machine must be noticed: also one that has not acknowledged what
-/// was sent to it, or takes nothing, for `silence`.
+/// Disables Nagle's algorithm, so that small frames are not delayed, and detects a vanished machine, also by data
+/// that stays unacknowledged or unaccepted for `silence`.
 pub fn tune(stream: &TcpStream, silence: Duration) -> std::io::Result<()> {
     stream.set_nodelay(true)?;
     let socket = SockRef::from(stream);
@@ -167,8 +186,8 @@ pub fn tune(stream: &TcpStream, silence: Duration) -> std::io::Result<()> {
     socket.set_tcp_keepalive(&KEEPALIVE)
 }
 
-/// WebSocket settings with a bound on a message's size. Buffers are small, because connections are many, and because room for
-/// a read is filled with zeros each time.
+/// WebSocket settings with a limit on a message's size in bytes. Buffers are small, because there are many
+/// connections, and because the read buffer is zeroed for each read.
 pub fn websocket_config(max_message: usize) -> WebSocketConfig {
     WebSocketConfig::default()
         .read_buffer_size(8 << 10)

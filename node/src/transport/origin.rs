@@ -1,28 +1,29 @@
-//! Who may use the port: a page from elsewhere must not drive or read a node through its visitor's browser.
+//! Access control for web pages: a foreign page must not control or read a node through its visitor's browser.
 //!
-//! A browser names the page's origin when it opens a WebSocket, and cannot be made to lie about it. A client that sends no
-//! `Origin` there is no browser, and is let in. A page is let in when it comes from this machine, from the host it asks for,
-//! or from an origin that the node was told to allow.
+//! A browser sends the page's origin when it opens a WebSocket, and a page cannot forge it. A client that sends no
+//! `Origin` there is not a browser and is accepted. A page is accepted if it comes from this machine, from the host
+//! that it connects to, or from an allowed origin.
 //!
-//! Every other request, and every page's, has to ask for a host that is ours: otherwise a foreign name that resolves to our
-//! address (DNS rebinding) makes a foreign page one of the same origin, which a browser lets read every file and `/metrics`.
-//! Ours are IP addresses, names of this machine, those in the cluster's addresses, and those that the node was told to allow.
+//! All other requests, and those of pages, must name a host of this cluster in `Host`. Otherwise a foreign name that
+//! resolves to this node's address (DNS rebinding) would give a foreign page the same origin, and the browser would
+//! let it read every file and `/metrics`. The cluster's hosts are IP addresses, names of this machine, the hosts of
+//! the cluster's addresses, and allowed hosts.
 
 use std::net::IpAddr;
 
 use cubecast_core::address::{Host, parse_authority};
 use cubecast_core::visible::visible;
 
-/// What a request's headers are checked against.
+/// The rules that a request's headers are checked against.
 #[derive(Clone, Debug, Default)]
 pub struct OriginRules {
-    /// Origins such as `https://example.org`, or `*` for all.
+    /// Allowed origins like `https://example.org`; `*` allows all.
     pub allowed: Vec<String>,
-    /// Hosts by which this cluster is known, without ports; `*` for all.
+    /// The cluster's hosts, without ports; `*` allows all.
     pub own_hosts: Vec<String>,
 }
 
-/// Why a request was refused; the text is the answer's body.
+/// Why a request was refused. The text is the body of the answer.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum OriginRefused {
     #[error(
@@ -54,8 +55,8 @@ impl OriginRules {
         }
     }
 
-    /// Checks the `Host` header of a request that names no page. One without it comes from no browser; old health checkers
-    /// send such ones.
+    /// Checks the `Host` header of a request that does not open a WebSocket. A missing header is accepted: browsers
+    /// always send it, but old health checkers may not.
     pub fn check_host(&self, host: Option<&str>) -> Result<(), OriginRefused> {
         match host {
             Some(host) if !host.is_empty() && !self.is_ours(host) => Err(OriginRefused::Host { host: shorten(host) }),
@@ -63,7 +64,8 @@ impl OriginRules {
         }
     }
 
-    /// `host`: as the header has it. The hosts of origins that are allowed are ours: their pages are served under them.
+    /// Whether a `Host` header names this cluster. Hosts of allowed origins count too, because their pages are served
+    /// under them.
     fn is_ours(&self, host: &str) -> bool {
         let name = host_name(host);
         let allowed = self.allowed.iter().filter_map(|origin| origin.split_once("://"));
@@ -76,7 +78,7 @@ impl OriginRules {
     }
 }
 
-/// The host of `HOST[:PORT]`, in the one way in which it is written, without brackets; empty for what is none.
+/// The host of `HOST[:PORT]` in its canonical form, without brackets. Empty if there is none.
 pub fn host_name(place: &str) -> String {
     let place = place.split('/').next().unwrap_or_default();
     match parse_authority(place) {
@@ -92,7 +94,7 @@ fn is_loopback(host: &str) -> bool {
         || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
-/// A header as people read it. Long ones are cut, and only their beginning is looked at.
+/// Shortens a header for messages. Only the beginning of a long header is processed.
 fn shorten(text: &str) -> String {
     let end = text.floor_char_boundary(80);
     visible(&text[..end]).into_owned()

@@ -1,10 +1,10 @@
-//! Frames on their way to a client, in pieces: the library keeps the memory of the longest frame that it has sent.
+//! Splits frames to a client, because the library keeps the memory of the longest frame that it has sent.
 
 use tokio_tungstenite::tungstenite::protocol::frame::Frame;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::{Data, OpCode};
 use tokio_tungstenite::tungstenite::{Bytes, Message};
 
-/// The longest frame that is sent; a longer message is fragmented (RFC 6455, 5.4).
+/// The longest frame in bytes. A longer message is fragmented (RFC 6455, 5.4).
 const PIECE: usize = 64 << 10;
 
 /// The frames of a message.

@@ -1,7 +1,8 @@
-//! One neighbour's WebSocket, after the handshake: frames in, frames out.
+//! One neighbour's WebSocket after the handshake: frames in, frames out.
 //!
-//! One binary message carries all frames of a turn. Whether the neighbour is heard is core's to judge; here only a dead
-//! connection is noticed: WebSocket pings cross it every second, whatever faults core plays on its own frames.
+//! One binary message carries all frames of a turn. Core judges whether the neighbour is alive. This module only
+//! detects a dead connection: WebSocket pings cross it every second, even while core simulates faults on its own
+//! frames.
 
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
@@ -23,14 +24,15 @@ use crate::runtime::PeerGate;
 use crate::runtime::inbox::Arrival;
 use crate::runtime::mailbox::{PeerQueue, peer_mailbox};
 
-/// How often a WebSocket ping is sent, unless something else was.
+/// The interval of WebSocket pings, unless other frames were sent.
 const PING_EVERY: Duration = Duration::from_secs(1);
-/// A connection on which nothing came for so long is dead.
+/// A connection counts as dead after this long without input.
 const DEAD_AFTER: Duration = Duration::from_secs(5);
-/// How long a closing connection may take over its last words.
+/// The time limit of closing a connection.
 const GOODBYE: Duration = Duration::from_millis(500);
 
-/// Serves one neighbour until the connection breaks or has to go. `gate`: what the peer gate said when it was admitted.
+/// Serves one neighbour until the connection breaks or must be closed. `gate`: the state of the peer gate when the
+/// neighbour was admitted.
 pub async fn serve(mut socket: Socket, peer: Vertex, slot: PeerSlot, gate: PeerGate, door: &Door) {
     let (mailbox, queue) = peer_mailbox();
     if door.inbox.send(Arrival::PeerOpened { peer, mailbox }, 0).await.is_err() {
@@ -48,23 +50,23 @@ pub async fn serve(mut socket: Socket, peer: Vertex, slot: PeerSlot, gate: PeerG
         () = door.stopped() => Ending::away("this node is shutting down"),
     };
     drop((sink, stream));
-    // The node is shutting down when this fails.
+    // This fails only while the node stops.
     let _ = door.inbox.send(Arrival::PeerClosed { peer }, 0).await;
     door.metrics.peer_connections.fetch_sub(1, Relaxed);
     warn!(%node, %peer, "Node {node} lost neighbour {peer}: {}", ending.why);
-    // The place is free only now: no frame of a newer connection can come before the end of this one.
+    // The slot is released only now, so that no frame of a newer connection precedes the end of this one.
     drop(slot);
     farewell::close(socket, ending.goodbye.as_ref(), GOODBYE).await;
 }
 
-/// Why a connection ends, and our close frame, where the neighbour's did not come first.
+/// Why a connection ends, and this side's close frame if the neighbour's did not come first.
 struct Ending {
     why: String,
     goodbye: Option<Goodbye>,
 }
 
 impl Ending {
-    /// By our decision, or because it is of no use any more.
+    /// This node closes the connection, or it is no longer of use.
     fn away(why: impl Into<String>) -> Ending {
         Ending::with(CloseCode::Away, why)
     }
@@ -115,7 +117,7 @@ async fn read(stream: &mut SplitStream<&mut Socket>, peer: Vertex, slot: &PeerSl
 async fn take_in(bytes: &Bytes, peer: Vertex, door: &Door) -> Result<(), Ending> {
     let (inputs, outcome) = match codec::decode_peer(bytes, door.vertex().dimension()) {
         Ok(frames) => (frames.into_iter().map(|frame| Input::PeerFrame { from: peer, frame }).collect(), Ok(())),
-        // Both speak the same version: the handshake has seen to it.
+        // The handshake checked that both sides use the same version.
         Err(error) => {
             let unreadable =
                 Ending::with(CloseCode::Invalid, format!("it sent a message that cannot be read: {error}"));
@@ -174,7 +176,7 @@ async fn send_all(
     in_time(sink.flush(), slot).await
 }
 
-/// A neighbour that takes nothing while nothing comes from it either is dead; one that is only slow gets its time.
+/// Fails if the neighbour neither takes bytes nor sends any. A neighbour that is only slow gets its time.
 async fn in_time<E: ToString>(step: impl Future<Output = Result<(), E>>, slot: &PeerSlot) -> Result<(), String> {
     tokio::pin!(step);
     loop {
@@ -189,7 +191,7 @@ async fn in_time<E: ToString>(step: impl Future<Output = Result<(), E>>, slot: &
 async fn gate_changed(door: &Door, admitted_under: PeerGate) {
     let mut gate = door.gate.clone();
     if gate.wait_for(|gate| gate.epoch != admitted_under.epoch).await.is_err() {
-        // The runtime has ended; the shutdown tells.
+        // The runtime has ended; the shutdown signal follows.
         std::future::pending::<()>().await;
     }
 }

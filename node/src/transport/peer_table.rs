@@ -1,4 +1,4 @@
-//! At most one connection a neighbour, and the old one gone before a new one speaks.
+//! The table of neighbours' connections: at most one for each neighbour, and an old one ends before a new one starts.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -11,28 +11,28 @@ use tokio::time::Instant;
 
 use super::handshake::{Proven, Refusal, RefusalCode};
 
-/// A connection on which nothing came for so long may be replaced by another process with the same vertex.
-/// Connections carry a WebSocket ping every second.
+/// A connection without input for this long may be replaced by another process with the same vertex. Connections
+/// carry a WebSocket ping every second.
 const ALIVE_WITHIN: Duration = Duration::from_millis(2500);
 
-/// The connections to neighbours that stand.
+/// The current connections to neighbours.
 #[derive(Debug, Default)]
 pub struct PeerTable {
     slots: Mutex<HashMap<Vertex, Arc<Shared>>>,
 }
 
-/// What the table and a connection both see.
+/// The state shared by the table and a connection.
 #[derive(Debug)]
 struct Shared {
     instance: u64,
     since: Instant,
-    /// Milliseconds after `since` at which something was heard last.
+    /// The time of the last input, in milliseconds after `since`.
     heard_ms: AtomicU64,
     give_way: Notify,
     gone: watch::Sender<bool>,
 }
 
-/// The right to be the connection to one neighbour. Dropped when all that the connection had to tell has been told.
+/// The right to be the connection to one neighbour. Dropped after the connection has reported its end.
 #[derive(Debug)]
 pub struct PeerSlot {
     peer: Vertex,
@@ -41,8 +41,9 @@ pub struct PeerSlot {
 }
 
 impl PeerTable {
-    /// Admits a neighbour. A former connection of the same process, or a silent one, gives way first; a living one of another
-    /// process does not: then two processes have the same id.
+    /// Admits a neighbour. An older connection of the same process, or a silent one, is replaced: this waits for its
+    /// end. A live connection of another process is not replaced: two processes use the same vertex, and the new one
+    /// is refused.
     pub async fn admit(self: &Arc<Self>, peer: Proven) -> Result<PeerSlot, Refusal> {
         loop {
             let former = match self.try_admit(peer)? {
@@ -52,7 +53,7 @@ impl PeerTable {
             let mut gone = former.gone.subscribe();
             former.give_way.notify_one();
             drop(former);
-            // An error means that the sender is gone, and with it the former connection.
+            // An error means that the sender is gone, and with it the older connection.
             let _ = gone.wait_for(|gone| *gone).await;
         }
     }
@@ -87,15 +88,17 @@ impl Shared {
 }
 
 impl PeerSlot {
+    /// Records input on the connection.
     pub fn heard(&self) {
         self.shared.heard_ms.store(self.shared.since.elapsed().as_millis() as u64, Relaxed);
     }
 
+    /// The time since the last input.
     pub fn silent_for(&self) -> Duration {
         (self.shared.since + Duration::from_millis(self.shared.heard_ms.load(Relaxed))).elapsed()
     }
 
-    /// Completes when a newer connection wants the place.
+    /// Completes when a newer connection is to replace this one.
     pub async fn asked_to_give_way(&self) {
         self.shared.give_way.notified().await;
     }

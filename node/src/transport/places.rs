@@ -1,7 +1,7 @@
-//! The sockets of a node, and who may have them: so many for clients, so many for each address, some of them kept for clients
-//! on this machine, and others for connections that have not said yet what they want.
+//! Allocates a node's sockets: a total for clients, a maximum for each address, a part kept for clients on this
+//! machine, and a part for connections that are not WebSockets yet.
 //!
-//! How many there are follows from the descriptors that the process may have.
+//! The total depends on the number of file descriptors that the process may open.
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
@@ -10,16 +10,17 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::task::AbortHandle;
 
-/// Descriptors beside those of clients and of connections that have not spoken: files, neighbours, the runtime's own.
+/// Descriptors for other purposes: files, neighbours, the runtime itself.
 const OTHER_DESCRIPTORS: u64 = 192;
-/// Connections that have not said yet what they want, or do not become WebSockets; with one more, the oldest is closed.
+/// The maximum number of connections that are not WebSockets yet, or never will be. With one more, the oldest is
+/// closed.
 pub const UNDECIDED: usize = 256;
-/// Clients that a process takes however few descriptors it has.
+/// The minimum number of clients of a process, however few descriptors it has.
 const FEWEST_CLIENTS: usize = 16;
-/// Of the clients' places, so many are kept for clients on this machine: somebody has to see what goes on.
+/// Client places kept for clients on this machine, so that an operator can always connect.
 const KEPT_FOR_OPERATORS: usize = 16;
 
-/// Lets this process open as many files as it may, and says how many those are.
+/// Raises this process's limit of open files to its maximum, and returns the limit.
 pub fn raise_descriptors() -> u64 {
     let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
     let raised = Rlimit { current: maximum, maximum };
@@ -31,13 +32,13 @@ pub fn raise_descriptors() -> u64 {
     now.unwrap_or(u64::MAX)
 }
 
-/// How many clients a process takes that was told to take so many, and may open so many descriptors.
+/// The number of clients for a process with this configured number and this many descriptors.
 pub fn clients_for(wanted: usize, descriptors: u64) -> usize {
     let left = descriptors.saturating_sub(OTHER_DESCRIPTORS + UNDECIDED as u64);
     wanted.min(usize::try_from(left).unwrap_or(usize::MAX)).max(FEWEST_CLIENTS.min(wanted))
 }
 
-/// Who has a client's place.
+/// The client places in use.
 #[derive(Debug)]
 pub struct Places {
     most: usize,
@@ -45,14 +46,14 @@ pub struct Places {
     taken: Mutex<HashMap<IpAddr, usize>>,
 }
 
-/// One client's place; free again when this is dropped.
+/// One client's place, free again when this is dropped.
 #[derive(Debug)]
 pub struct Place {
     places: Arc<Places>,
     address: IpAddr,
 }
 
-/// No place for a client.
+/// Why there is no place for a client.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum NoPlace {
     #[error("This node has as many clients as it takes ({0}). Connect to another node, or later.")]
@@ -64,10 +65,12 @@ pub enum NoPlace {
 }
 
 impl Places {
+    /// Places for `most` clients, and for `most_of_one` of one address.
     pub fn new(most: usize, most_of_one: usize) -> Arc<Places> {
         Arc::new(Places { most, most_of_one, taken: Mutex::default() })
     }
 
+    /// Takes a place for a client from this address.
     pub fn take(self: &Arc<Places>, address: IpAddr) -> Result<Place, NoPlace> {
         let address = network_of(address);
         let mut taken = self.taken();
@@ -100,7 +103,7 @@ impl Drop for Place {
     }
 }
 
-/// One machine has one address, or with IPv6 a network of 2^64.
+/// The part of an address that identifies one machine: the IPv4 address, or the IPv6 network (/64).
 fn network_of(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(address) if !address.is_loopback() => {
@@ -111,12 +114,12 @@ fn network_of(address: IpAddr) -> IpAddr {
     }
 }
 
-/// Connections that have not said yet what they want, the oldest first.
+/// Connections that are not WebSockets yet, the oldest first.
 #[derive(Debug, Default)]
 pub struct Undecided(Mutex<BTreeMap<u64, AbortHandle>>);
 
 impl Undecided {
-    /// One more; with too many, the oldest ends.
+    /// Adds a connection. If there are too many, closes the oldest.
     pub fn add(&self, number: u64, connection: AbortHandle) {
         let mut undecided = self.undecided();
         undecided.insert(number, connection);
@@ -127,7 +130,7 @@ impl Undecided {
         }
     }
 
-    /// It has said what it wants, or has ended.
+    /// Removes a connection that became a WebSocket or ended.
     pub fn remove(&self, number: u64) {
         self.undecided().remove(&number);
     }

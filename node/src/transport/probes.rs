@@ -1,12 +1,12 @@
-//! What monitors ask of a node: is it alive, is it ready for clients, what has it counted.
+//! Endpoints for monitoring: liveness, readiness and metrics.
 //!
 //! | path | 200 | 503 |
 //! |---|---|---|
-//! | `/healthz` | the process serves | it fails on request, or does not answer itself: start it anew |
-//! | `/readyz` | every replica group of which it is a member takes publishes | it does not know its place, or a group takes none: send clients elsewhere, wait |
+//! | `/healthz` | the process serves | it fails on request, or does not answer itself: restart it |
+//! | `/readyz` | all its groups accept publishes | it is joining, or a group accepts none: use other nodes, wait |
 //! | `/metrics` | Prometheus text | never |
 //!
-//! The two probes answer with the same JSON document and differ in their status.
+//! Both probes answer with the same JSON document and differ only in their status.
 
 use cubecast_core::wire::answer::{ErrorCode, NodeState, NodeStatus, Role};
 use http_body_util::Full;
@@ -19,7 +19,7 @@ use super::Door;
 use super::static_files::{only_reading, page};
 use crate::runtime::local_client::{self, NoStatus};
 
-/// The answer for one of these paths; `None` for any other.
+/// The answer for one of these paths. `None` for any other path.
 pub async fn answer(door: &Door, method: &Method, path: &str) -> Option<Response<Full<Bytes>>> {
     if !matches!(path, "/healthz" | "/readyz" | "/metrics") {
         return None;
@@ -50,7 +50,7 @@ fn typed(status: StatusCode, body: &str, content_type: &'static str) -> Response
     answer
 }
 
-/// What a node says of itself to a probe.
+/// The node's report for a probe.
 struct Report {
     healthy: bool,
     ready: bool,

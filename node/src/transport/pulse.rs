@@ -1,10 +1,9 @@
-//! Whether the other side of a WebSocket is still there: pings while it is quiet (RFC 6455, 5.5.2), and the end when nothing
-//! comes for too long.
+//! Detects a dead WebSocket: pings while it is quiet (RFC 6455, 5.5.2), and an end after too long without input.
 //!
-//! Whatever arrives is a sign of life. While the other side, or we, send nothing, it is pinged, so that proxies on the way keep
-//! the connection, and so that a living side is heard. Time in which we do not read does not count.
+//! Any input is a sign of life. While either side sends nothing, the other side is pinged, so that proxies keep the
+//! connection and a live side answers. Time in which the socket is not read does not count.
 //!
-//! All connections of a process look at the same moments: an idle process wakes for all of them together.
+//! All connections of a process check at the same beats, so an idle process wakes up once for all of them.
 
 use std::future::Future;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -13,9 +12,10 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::{Instant, MissedTickBehavior, interval_at};
 
-/// How long nothing may come, unless the node's owner says otherwise. Proxies cut connections that are idle for a minute.
+/// The default time without input after which a connection is dead. Proxies often cut connections that are idle for a
+/// minute.
 pub const SILENCE: Duration = Duration::from_secs(60);
-/// Looks within that time.
+/// Checks within that time.
 const LOOKS: u32 = 3;
 
 /// The signs of life of one connection.
@@ -28,7 +28,7 @@ pub struct Pulse {
 }
 
 impl Pulse {
-    /// Waits for what comes next.
+    /// Waits for the next input.
     pub async fn listen<T>(&self, next: impl Future<Output = T>) -> T {
         self.reading.store(true, Relaxed);
         let came = next.await;
@@ -37,7 +37,7 @@ impl Pulse {
         came
     }
 
-    /// Something left that is no ping.
+    /// Records that something other than a ping was sent.
     pub fn sent(&self) {
         self.sent.store(true, Relaxed);
     }
@@ -47,13 +47,13 @@ impl Pulse {
         self.ping.notified().await;
     }
 
-    /// Completes when nothing came for about `silence`: never earlier than two thirds of it, never later than all of it.
-    /// `began`: from when moments are counted, the same for all connections of the process.
+    /// Completes after about `silence` without input: at least two thirds of it, at most all of it. `began`: the
+    /// start of the beats, the same for all connections of the process.
     pub async fn lost(&self, began: Instant, silence: Duration) {
         let every = silence / LOOKS;
         let mut looks = interval_at(next_beat(began, every), every);
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        // The first time is not a whole one.
+        // The first interval is incomplete, so it counts as alive.
         self.heard.store(true, Relaxed);
         let mut quiet = 0;
         while quiet < LOOKS - 1 {
@@ -68,7 +68,7 @@ impl Pulse {
     }
 }
 
-/// The next of the moments that all connections share.
+/// The next of the beats that all connections share.
 pub fn next_beat(began: Instant, every: Duration) -> Instant {
     let beats = began.elapsed().as_nanos() / every.as_nanos().max(1);
     began + every * (beats as u32).saturating_add(1)
@@ -81,7 +81,7 @@ mod tests {
     use std::sync::Arc;
     use tokio::time::{advance, sleep, timeout};
 
-    /// A connection whose other side answers pings, or not, for so long.
+    /// A connection whose other side answers pings for the time `answers`.
     async fn lost_after(answers: Duration, limit: Duration) -> Option<Duration> {
         let (pulse, began) = (Arc::new(Pulse::default()), Instant::now());
         let other_side = pulse.clone();

@@ -1,4 +1,4 @@
-//! The one port of a node: accepts, speaks HTTP, and turns `/ws` into WebSockets.
+//! A node's one port: accepts connections, speaks HTTP, and upgrades `/ws` to WebSockets.
 //!
 //! | path | what |
 //! |---|---|
@@ -43,24 +43,24 @@ use super::{
     static_files, tune, upgrade, websocket_config,
 };
 
-/// How long a connection may take to say what it wants.
+/// The time for a connection to send the headers of its request.
 const HEADERS: Duration = Duration::from_secs(10);
-/// How long open connections get to end when the node ends.
+/// The time for open connections to end when the node stops.
 const CLOSING: Duration = Duration::from_secs(3);
-/// How long the answer to an HTTP request may take that is under way then.
+/// The time limit of the answer to an HTTP request in progress at that time.
 const LAST_ANSWER: Duration = Duration::from_secs(1);
-/// Bytes that a stranger's connection keeps in its write buffer: answers to pings do not add to it beyond.
+/// The maximum write buffer of a client or an unproven neighbour, in bytes. Answers to pings do not exceed it.
 const MOST_UNSENT: usize = 256 << 10;
 
 type Answer = Response<Full<Bytes>>;
 
-/// What a connection is to become when its HTTP part is over.
+/// The use of a connection after its HTTP part.
 enum Wish {
     Client(OnUpgrade, Place),
     Peer(OnUpgrade),
 }
 
-/// Serves the port until the node ends, then ends all connections.
+/// Serves the port until the node stops, then ends all connections.
 pub async fn run(listener: TcpListener, door: Arc<Door>) {
     let mut connections = JoinSet::new();
     let mut accepting = Accepting::default();
@@ -80,13 +80,13 @@ pub async fn run(listener: TcpListener, door: Arc<Door>) {
                 };
             }
             line = accepting.calm() => info!(node = %door.vertex(), "{line}"),
-            // Where there was no descriptor for another connection, there is one now.
+            // A connection ended, so accepting may succeed again if descriptors were missing.
             Some(_) = connections.join_next() => pause = Duration::ZERO,
             () = door.stopped() => break,
         }
     }
     drop(listener);
-    // Connections see the same signal. Whoever does not end in time is cut.
+    // Connections receive the same signal. Those that do not end in time are cut.
     let _ = timeout(CLOSING, async { while connections.join_next().await.is_some() {} }).await;
 }
 
@@ -97,7 +97,8 @@ async fn accept_after(pause: Duration, listener: &TcpListener) -> io::Result<(Tc
     listener.accept().await
 }
 
-/// Serves a connection. An error says why not; there is none to tell where the connection broke before it was taken.
+/// Serves an accepted connection. An error is a message for the log; it is `None` if the connection broke before it
+/// was accepted.
 fn take(
     accepted: io::Result<(TcpStream, SocketAddr)>,
     connections: &mut JoinSet<()>,
@@ -111,7 +112,7 @@ fn take(
 }
 
 async fn serve(stream: TcpStream, from: IpAddr, number: u64, door: Arc<Door>) {
-    // A socket that refuses this is broken and will show it.
+    // If this fails, the socket is broken and later operations report it.
     let _ = tune(&stream, door.limits.silence);
     let wish = Arc::new(Mutex::new(None));
     let service = service_fn(|request| {
@@ -125,7 +126,7 @@ async fn serve(stream: TcpStream, from: IpAddr, number: u64, door: Arc<Door>) {
         .with_upgrades();
     tokio::pin!(http);
     tokio::select! {
-        // An HTTP connection that breaks has nobody left to be told.
+        // The error of a broken HTTP connection can be sent nowhere.
         _ = &mut http => {}
         () = door.stopped() => {
             http.as_mut().graceful_shutdown();
@@ -157,7 +158,7 @@ async fn serve(stream: TcpStream, from: IpAddr, number: u64, door: Arc<Door>) {
     }
 }
 
-/// The stream behind the HTTP part, and what came of it already.
+/// The stream after the HTTP part, and the bytes already received.
 async fn upgraded(upgrade: OnUpgrade) -> Option<(TcpStream, Vec<u8>)> {
     let parts = upgrade.await.ok()?.downcast::<TokioIo<TcpStream>>().ok()?;
     Some((parts.io.into_inner(), parts.read_buf.to_vec()))
@@ -173,7 +174,8 @@ async fn answer_to(request: Request<Incoming>, from: IpAddr, door: &Door, wish: 
     if !upgrade::names_its_host(&request) {
         return page(StatusCode::BAD_REQUEST, "A request over HTTP/1.1 has one header `Host`.\n");
     }
-    // First, so that a refused page can read why: a browser hides a failed handshake from it, and shows it the answer to a POST.
+    // This check comes first, so that a refused page can read the reason: a browser hides a failed handshake from the
+    // page, but shows it the answer to a POST.
     if let Err(refused) = check_caller(&request, door) {
         door.metrics.refused_handshakes.fetch_add(1, Relaxed);
         warn!(node = %door.vertex(), "A request was refused: {refused}");
@@ -223,15 +225,15 @@ fn open_socket(mut request: Request<Incoming>, from: IpAddr, door: &Door, wish: 
     answer.body(Full::default()).expect("the headers are valid")
 }
 
-/// Whether the request comes from a page that may use this node, or from no page at all.
+/// Checks that the request comes from a page that may use this node, or from no page.
 fn check_caller(request: &Request<Incoming>, door: &Door) -> Result<(), OriginRefused> {
     let (origin, host) = (text(request.headers(), ORIGIN), text(request.headers(), HOST));
     match (request.uri().path(), origin) {
-        // Browsers name the origin of every page that opens a WebSocket, so this is no browser.
+        // Browsers send the origin of every page that opens a WebSocket, so this is not a browser.
         ("/ws", None) => Ok(()),
         ("/ws", Some(origin)) => door.origins.check_page(origin, host),
-        // What foreign pages ask for here, their browser does not let them read; behind a proxy our own page looks foreign too,
-        // and has to load to say so.
+        // A browser does not let foreign pages read these answers. Behind a proxy, the node's own page looks foreign
+        // too, and it must load to report that.
         _ => door.origins.check_host(host),
     }
 }
@@ -240,7 +242,7 @@ fn text(headers: &HeaderMap, name: HeaderName) -> Option<&str> {
     headers.get(name).map(|value| value.to_str().unwrap_or("(not text)"))
 }
 
-/// A neighbour knocks.
+/// Performs the handshake with a neighbour and serves it.
 async fn take_peer(mut socket: Socket, from: IpAddr, door: &Arc<Door>) {
     let node = door.vertex();
     let gate = *door.gate.borrow();
@@ -278,7 +280,8 @@ async fn take_peer(mut socket: Socket, from: IpAddr, door: &Arc<Door>) {
     }
 }
 
-/// Tells a proven neighbour so. From here on it may send large messages; before, it sends none, so none is cut in two.
+/// Tells a proven neighbour that it is admitted. From now on it may send large messages. It sends none before, so
+/// changing the settings here splits no message.
 async fn welcome(socket: Socket, accepted: Accepted) -> Result<(Socket, Vertex), HandshakeError> {
     let config = Some(websocket_config(PEER_MESSAGE));
     let mut socket = WebSocketStream::from_raw_socket(socket.into_inner(), SocketRole::Server, config).await;

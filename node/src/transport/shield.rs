@@ -1,8 +1,8 @@
-//! Headers that keep a browser from being turned against a node: no other page frames the dashboard, nothing is taken for
-//! another kind of file, and a page runs the scripts that its file holds and no others.
+//! Security headers: no other page can frame the dashboard, browsers do not guess file types, and a page runs only
+//! the scripts in its own file.
 //!
-//! A file's own scripts stand in its policy by their hash, which is computed when the file is served. So a dashboard that
-//! somebody else built is served under a policy of the same strength.
+//! A page's inline scripts are listed in its policy by their hashes, which are computed when the file is served. A
+//! dashboard built elsewhere therefore gets an equally strict policy.
 
 use data_encoding::BASE64;
 use hyper::header::{
@@ -10,10 +10,10 @@ use hyper::header::{
 };
 use sha2::{Digest, Sha256};
 
-/// For all that is no page: it loads nothing, runs nothing and is framed nowhere.
+/// The policy for answers that are not pages: load nothing, run nothing, no framing.
 const NO_PAGE: HeaderValue = HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'");
 
-/// Gives an answer the headers that every answer has. A page's own policy stays.
+/// Sets the headers that every answer has. A page's own policy is kept.
 pub fn cover(headers: &mut HeaderMap) {
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
@@ -21,10 +21,10 @@ pub fn cover(headers: &mut HeaderMap) {
     headers.entry(CONTENT_SECURITY_POLICY).or_insert(NO_PAGE);
 }
 
-/// The content security policy of a page with this HTML.
+/// The content security policy for a page with this HTML.
 ///
-/// A page opens WebSockets to every node of its cluster, at ports and hosts that this node need not know. Shapes that move
-/// carry their place in `style` attributes.
+/// A page may open WebSockets to any host and port: it connects to every node of its cluster, and this node need not
+/// know their hosts and ports. Moving shapes are positioned by `style` attributes.
 pub fn page_policy(html: &str) -> HeaderValue {
     let scripts = hashes(html, "script");
     let styles = hashes(html, "style");
@@ -36,21 +36,22 @@ pub fn page_policy(html: &str) -> HeaderValue {
     HeaderValue::from_str(&policy).expect("hashes in base64 are ASCII")
 }
 
-/// The hash of each inline element of this name, each with a blank before it.
+/// The hashes of all inline elements of this name, each preceded by a space.
 fn hashes(html: &str, element: &str) -> String {
     let texts = inline_texts(html, element);
     texts.map(|text| format!(" 'sha256-{}'", BASE64.encode(&Sha256::digest(normal(text))))).collect()
 }
 
-/// Browsers hash a script as the HTML parser reads it, which makes every line break a line feed.
+/// Browsers hash a script as parsed, with every line break converted to a line feed.
 fn normal(text: &str) -> String {
     text.replace("\r\n", "\n").replace('\r', "\n")
 }
 
-/// What stands inside each element of this name. An element that names a file has nothing inside, and its hash does no harm.
+/// The text inside each element of this name. Elements that reference a file are empty, and the hash of an empty text
+/// does no harm.
 fn inline_texts<'a>(html: &'a str, element: &str) -> impl Iterator<Item = &'a str> {
     let (opening, closing) = (format!("<{element}"), format!("</{element}"));
-    // ASCII letters alone change their case, so places in one text are places in the other.
+    // Only ASCII letters change their case, so positions in both texts are equal.
     let lower = html.to_ascii_lowercase();
     let mut from = 0;
     std::iter::from_fn(move || {
@@ -68,7 +69,7 @@ fn inline_texts<'a>(html: &'a str, element: &str) -> impl Iterator<Item = &'a st
     })
 }
 
-/// Where the text behind a tag begins; a `>` in quotes does not end the tag.
+/// The position after the end of a tag. A `>` in quotes does not end the tag.
 fn end_of_tag(rest: &str) -> Option<usize> {
     let mut quote = None;
     for (at, c) in rest.char_indices() {

@@ -1,8 +1,8 @@
-//! Files for the browser: the dashboard, from the folder given by `--web`.
+//! Files for the browser: the dashboard from the folder given by `--web`.
 //!
-//! Serves nothing outside that folder, whatever the path says. File names that carry a hash of their content are kept by the
-//! browser for good, all others are asked for again each time. Where a compressed copy lies beside a file (`app.wasm.gz` beside
-//! `app.wasm`), browsers that take it get that one.
+//! No path leads to a file outside that folder. Browsers cache files with a content hash in their name forever, and
+//! revalidate all others each time. If a compressed copy exists beside a file (`app.wasm.gz` beside `app.wasm`),
+//! browsers that accept gzip receive the copy.
 
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
@@ -20,10 +20,10 @@ use super::shield;
 const INDEX: &str = "index.html";
 const HTML: &str = "text/html; charset=utf-8";
 
-/// The longest path that is looked at, bytes.
+/// The maximum length of a path in bytes.
 const MAX_PATH: usize = 1024;
 
-/// Answers a request for a file. `folder`: where the dashboard lies, if there is one.
+/// Answers a request for a file. `folder`: the dashboard's folder, if there is one.
 pub async fn serve(folder: Option<&Path>, method: &Method, path: &str, headers: &HeaderMap) -> Response<Full<Bytes>> {
     if method != Method::GET && method != Method::HEAD {
         return only_reading();
@@ -32,7 +32,7 @@ pub async fn serve(folder: Option<&Path>, method: &Method, path: &str, headers: 
     let Some(wanted) = relative_path(path) else {
         return page(StatusCode::BAD_REQUEST, "That is no path of a file.\n");
     };
-    // To HEAD, hyper sends the same headers and leaves the body out.
+    // For HEAD, hyper sends the same headers without the body.
     match find(folder, &wanted).await {
         Some(file) => read(&file, headers).await,
         None if wanted.as_os_str().is_empty() => no_dashboard(),
@@ -40,7 +40,7 @@ pub async fn serve(folder: Option<&Path>, method: &Method, path: &str, headers: 
     }
 }
 
-/// The decoded path, relative; `None` when it tries to leave the folder or cannot be a file's.
+/// The decoded path, relative. `None` if it leaves the folder or cannot be a file's path.
 fn relative_path(path: &str) -> Option<PathBuf> {
     let decoded = percent_decode(path.get(..path.len().min(MAX_PATH + 1))?)?;
     if path.len() > MAX_PATH || decoded.contains(['\\', '\0', ':']) {
@@ -66,7 +66,7 @@ fn hex(digit: u8) -> Option<u8> {
     (digit as char).to_digit(16).map(|value| value as u8)
 }
 
-/// The file to serve: the one asked for, or the index for a path of the dashboard's own (it has no extension).
+/// The file to serve: the requested one, or the index for a path of the dashboard itself, which has no extension.
 async fn find(folder: &Path, wanted: &Path) -> Option<PathBuf> {
     if let Some(file) = inside(folder, wanted).await {
         return Some(file);
@@ -77,7 +77,7 @@ async fn find(folder: &Path, wanted: &Path) -> Option<PathBuf> {
     }
 }
 
-/// The file's real path, if it is a file and, links followed, lies in the folder.
+/// The file's real path, if it is a file inside the folder after all links are resolved.
 async fn inside(folder: &Path, wanted: &Path) -> Option<PathBuf> {
     let folder = tokio::fs::canonicalize(folder).await.ok()?;
     let file = tokio::fs::canonicalize(folder.join(wanted)).await.ok()?;
@@ -104,7 +104,7 @@ async fn read(file: &Path, headers: &HeaderMap) -> Response<Full<Bytes>> {
         response = response.header(CONTENT_ENCODING, "gzip");
     }
     if content_type(file) == HTML {
-        // From the file itself, of which the compressed one is a copy.
+        // The policy is computed from the original file, even if the compressed copy is served.
         let Ok(html) = tokio::fs::read(file).await else { return unreadable() };
         response = response.header(CONTENT_SECURITY_POLICY, shield::page_policy(&String::from_utf8_lossy(&html)));
     }
@@ -119,7 +119,7 @@ async fn read(file: &Path, headers: &HeaderMap) -> Response<Full<Bytes>> {
         .expect("the headers are valid")
 }
 
-/// Whether the browser takes gzip: it names it, and not with a weight of nothing.
+/// Whether the browser accepts gzip with a weight above zero.
 fn takes_gzip(headers: &HeaderMap) -> bool {
     let offers = headers.get_all(ACCEPT_ENCODING).iter().filter_map(|value| value.to_str().ok());
     offers.flat_map(|offer| offer.split(',')).any(|coding| {
@@ -129,7 +129,7 @@ fn takes_gzip(headers: &HeaderMap) -> bool {
     })
 }
 
-/// The copy beside a file, unless the file is newer.
+/// The compressed copy of a file, unless the file is newer.
 async fn compressed_copy(file: &Path) -> Option<PathBuf> {
     let mut name = file.as_os_str().to_owned();
     name.push(".gz");
@@ -139,7 +139,7 @@ async fn compressed_copy(file: &Path) -> Option<PathBuf> {
     (made >= changed).then_some(copy)
 }
 
-/// Trunk puts 16 hexadecimal digits of the content's hash into a name: `dashboard-0123456789abcdef_bg.wasm`.
+/// Whether a name contains a content hash. Trunk adds 16 hexadecimal digits: `dashboard-0123456789abcdef_bg.wasm`.
 fn is_hashed(file: &Path) -> bool {
     let name = file.file_name().and_then(|name| name.to_str()).unwrap_or_default();
     name.split(['-', '_', '.']).any(|part| part.len() == 16 && part.bytes().all(|byte| byte.is_ascii_hexdigit()))
@@ -161,7 +161,7 @@ fn content_type(file: &Path) -> &'static str {
     }
 }
 
-/// A short plain answer.
+/// A short plain-text answer.
 pub fn page(status: StatusCode, text: &str) -> Response<Full<Bytes>> {
     Response::builder()
         .status(status)
@@ -170,7 +170,7 @@ pub fn page(status: StatusCode, text: &str) -> Response<Full<Bytes>> {
         .expect("the headers are valid")
 }
 
-/// The answer to any method that would change something.
+/// The answer to all methods except GET and HEAD.
 pub fn only_reading() -> Response<Full<Bytes>> {
     let mut response = page(StatusCode::METHOD_NOT_ALLOWED, "Only GET and HEAD are served here.\n");
     response.headers_mut().insert(ALLOW, "GET, HEAD".parse().expect("a valid header"));

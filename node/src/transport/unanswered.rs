@@ -1,4 +1,4 @@
-//! How many requests of one connection wait for their answer, and how much they weigh: at the limit the socket is not read.
+//! Limits the number and the size of one connection's unanswered requests: at the limit the socket is not read.
 
 use std::collections::VecDeque;
 use std::sync::Mutex;
@@ -8,9 +8,9 @@ use std::time::Duration;
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
-/// A request costs one place, and one more for each this many of its bytes.
+/// A request takes one place, plus one for every `PLACE_BYTES` bytes.
 const PLACE_BYTES: usize = 16 << 10;
-/// No place became free for too long: the client does not read, or its answers are lost.
+/// No place became free for too long: the client does not read, or its answers were lost.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Stuck;
 
@@ -24,12 +24,13 @@ pub struct Unanswered {
 }
 
 impl Unanswered {
+    /// A connection with `limit` places.
     pub fn new(limit: usize) -> Self {
         Unanswered { places: Semaphore::new(limit), limit, taken: Mutex::default(), given_back: AtomicUsize::new(0) }
     }
 
-    /// Takes the place of one request of so many bytes. Waits while there is none, as long as others become free: not one within
-    /// `patience` is an error.
+    /// Takes the places of one request of `bytes` bytes. Waits while there are too few, as long as others become
+    /// free. It is an error if none becomes free within `patience`.
     pub async fn take(&self, bytes: usize, patience: Duration) -> Result<(), Stuck> {
         let cost = (1 + bytes / PLACE_BYTES).min(self.limit);
         loop {
@@ -46,7 +47,8 @@ impl Unanswered {
         }
     }
 
-    /// Gives places back for so many answers. Answers may come out of order; the sum is right once all are there.
+    /// Frees the places of this many answered requests. Answers may arrive in another order; the sum is right after
+    /// all of them.
     pub fn give_back(&self, answers: usize) {
         let mut taken = self.taken();
         let count = answers.min(taken.len());

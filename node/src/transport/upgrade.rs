@@ -1,4 +1,4 @@
-//! Whether a request may become a WebSocket (RFC 6455, 4.2.1), and what it is told when it may not.
+//! Checks whether a request may become a WebSocket (RFC 6455, 4.2.1), and builds the answer if not.
 
 use http_body_util::Full;
 use hyper::body::{Body, Bytes};
@@ -10,12 +10,12 @@ use hyper::{Method, Request, Response, StatusCode, Version};
 
 use super::static_files::page;
 
-/// The one version of the protocol that there is.
+/// The only version of the protocol.
 const VERSION: HeaderValue = HeaderValue::from_static("13");
-/// Characters of a key: 16 bytes in base64, of which the last two are padding.
+/// The length of a key: 16 bytes in base64; the last two characters are padding.
 const KEY_CHARACTERS: usize = 24;
 
-/// Why a request cannot become a WebSocket; the text is the answer's body.
+/// Why a request cannot become a WebSocket. The text is the body of the answer.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum UpgradeRefused {
     #[error("A WebSocket is opened with GET.")]
@@ -46,7 +46,7 @@ impl UpgradeRefused {
         }
     }
 
-    /// The refusal as an answer, with the headers that tell a client how to do better.
+    /// The refusal as an answer, with headers that state the correct form.
     pub fn answer(self) -> Response<Full<Bytes>> {
         let mut answer = page(self.status(), &format!("{self}\n"));
         let headers = answer.headers_mut();
@@ -93,7 +93,7 @@ pub fn offers(headers: &HeaderMap, subprotocol: &str) -> bool {
     tokens(headers, SEC_WEBSOCKET_PROTOCOL).any(|offered| offered == subprotocol)
 }
 
-/// Whether the request says once which host it is for (RFC 9112, 3.2).
+/// Whether the request has exactly one `Host` header (RFC 9112, 3.2). HTTP/1.0 requests need none.
 pub fn names_its_host<B>(request: &Request<B>) -> bool {
     request.version() < Version::HTTP_11 || only(request.headers(), HOST).is_some()
 }
@@ -139,7 +139,7 @@ mod tests {
         request
     }
 
-    /// The good headers, but those of one name, which are these.
+    /// A request with valid headers, except that the header `name` has these values.
     fn with(name: &str, values: &[&str]) -> Request<String> {
         let others = GOOD.iter().filter(|(other, _)| *other != name).copied();
         request(&others.chain(values.iter().map(|value| (name, *value))).collect::<Vec<_>>())

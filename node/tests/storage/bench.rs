@@ -1,6 +1,6 @@
-//! How fast commits are, beside a bare append with fdatasync on the same disk in the same run.
+//! The speed of commits, compared with a bare append with fdatasync on the same disk in the same run.
 //!
-//! The figures: `cargo test --release -p cubecast-node --test storage -- --ignored --nocapture figures`.
+//! To print the figures: `cargo test --release -p cubecast-node --test storage -- --ignored --nocapture figures`.
 
 use std::fs::File;
 use std::io::Write as _;
@@ -13,7 +13,7 @@ use cubecast_node::storage::*;
 
 use crate::support::*;
 
-/// What one entry or message carries.
+/// The content of one entry or message.
 const CONTENT_BYTES: usize = 256;
 
 #[test]
@@ -28,7 +28,7 @@ fn the_benchmark_runs() {
 #[test]
 #[ignore = "takes some seconds and asserts nothing: it prints figures"]
 fn figures() {
-    // Beside the target folder, not in /tmp: that may be memory.
+    // In the target folder instead of /tmp, which may be in memory.
     let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
     println!("entries per second, {CONTENT_BYTES} bytes each with its message; append: the same bytes with fdatasync");
     for batch in [1, 16, 256] {
@@ -59,7 +59,7 @@ impl Measured {
     }
 }
 
-/// `rounds` commits of `size` batches, each a log entry and its message, as publishing does.
+/// `rounds` commits of `size` batches. Each batch has a log entry and its message, as in publishing.
 fn measure_store(folder: &Path, mode: SyncMode, size: u64, rounds: u64) -> Measured {
     let (mut store, ..) = RedbStore::open(folder, &identity(), mode).unwrap();
     let begun = Instant::now();
@@ -91,7 +91,7 @@ fn measure_append(folder: &Path, size: u64, rounds: u64) -> Measured {
     Measured { writes: size * rounds, took: begun.elapsed() }
 }
 
-/// What a start costs on a store with a million messages, closed and killed.
+/// The time to open a store with a million messages, after a close and after a kill.
 fn measure_open(folder: &Path) {
     let (mut store, ..) = RedbStore::open(folder, &identity(), SyncMode::Never).unwrap();
     for round in 0..1000 {
@@ -113,7 +113,7 @@ fn measure_open(folder: &Path) {
     }
 }
 
-/// The process's resident memory as Linux tells it.
+/// The process's resident memory as reported by Linux.
 fn resident() -> String {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     status.lines().find(|line| line.starts_with("VmRSS")).unwrap_or("unknown").to_owned()

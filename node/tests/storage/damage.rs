@@ -1,5 +1,5 @@
-//! Damage that is written on purpose into single rows, and files that are lost: a log is cut where it is damaged, what cannot be
-//! told apart from loss makes a new member, and all else refuses to start.
+//! Deliberate damage to single rows, and lost files: a log is cut at its damage, damage that cannot be distinguished
+//! from loss makes a new member, and everything else refuses to start.
 
 use std::ops::RangeInclusive;
 use std::path::Path;
@@ -22,7 +22,7 @@ const LOG: TableDefinition<'static, (u32, u64), Bytes> = TableDefinition::new("l
 const MESSAGES: TableDefinition<'static, (u32, u64, u64), Bytes> = TableDefinition::new("messages");
 const OUTBOX: TableDefinition<'static, u64, Bytes> = TableDefinition::new("outbox");
 
-/// Flips a bit in a row's value, in such a way that redb sees nothing wrong.
+/// Flips a bit in a row's value, so that redb finds no error.
 fn spoil<K: redb::Key + 'static>(
     folder: &Path,
     table: TableDefinition<'static, K, Bytes>,
@@ -41,7 +41,7 @@ fn spoil<K: redb::Key + 'static>(
     transaction.commit().unwrap();
 }
 
-/// Flips a bit in the row under this key.
+/// Flips a bit in the row with this key.
 pub fn spoil_row(folder: &Path, key: RowKey) {
     match key {
         RowKey::Owner | RowKey::Transaction | RowKey::Record | RowKey::Usage => spoil(folder, META, key.meta()),
@@ -53,7 +53,7 @@ pub fn spoil_row(folder: &Path, key: RowKey) {
     }
 }
 
-/// The offsets of each of a topic's good rows: where they end is the engine's own business.
+/// The offsets in each of a topic's intact rows. The engine chooses the boundaries of rows.
 pub fn rows_of(folder: &Path, group: u32, topic: u64) -> Vec<RangeInclusive<u64>> {
     let database = Database::create(folder.join("store.redb")).unwrap();
     let transaction = database.begin_read().unwrap();
@@ -156,7 +156,7 @@ fn a_log_is_cut_at_a_damaged_or_missing_entry_with_good_ones_behind_it() {
         assert_eq!(recovered.groups[0].hard_state.commit, index - 1);
         let text = report.to_string();
         assert!(text.contains(why) && text.contains("comes back as a new member"), "{text}");
-        // What lay behind is gone from the disk too, and the log goes on.
+        // The entries after the cut are gone from the disk too, and the log continues.
         store.write(vec![batch(20, [append("010", index..=index + 3), hard_state("010", index)])]).unwrap();
         let (recovered, _) = store.reopen(false).unwrap();
         assert_eq!(recovered.groups[0].log, (151..=index + 3).map(entry).collect::<Vec<_>>());
@@ -270,7 +270,7 @@ fn an_older_file_than_was_acknowledged_is_noticed() {
     assert_eq!(lost.acknowledged, lost.found + 1);
     assert!(recovered.groups.iter().all(|group| group.tail_cut));
     assert!(report.to_string().contains("damage took acknowledged transactions"), "{report}");
-    // Nor is it forgotten at the next start, though nothing is missing from then on.
+    // The next start still reports the loss, although nothing more is missing.
     let (recovered, report) = store.reopen(false).unwrap();
     assert!(recovered.groups.iter().all(|group| group.tail_cut));
     assert_eq!(report.rolled_back, None);
@@ -318,21 +318,21 @@ fn a_lost_or_damaged_mark_makes_a_new_member_of_what_is_there() {
         expected.recovered.groups.iter_mut().for_each(|group| group.tail_cut = true);
         assert_eq!(everything(&store, recovered).unwrap(), expected);
 
-        // The next start finds a mark, and does not forget.
+        // The next start finds a mark and still reports the loss.
         let (recovered, report) = store.reopen(false).unwrap();
         assert!(!report.mark_lost && recovered.groups.iter().all(|group| group.tail_cut), "{report}");
     }
 }
 
-/// What the loss of each file, and of each two, means to the folder of a node that was killed.
+/// The effect of each lost file, and of each two lost files, on the folder of a killed node.
 #[test]
 fn whatever_files_are_lost_no_vote_outlives_what_was_promised() {
     #[derive(PartialEq, Debug)]
     enum Verdict {
         Whole,
-        /// It comes back as a new member with what is left.
+        /// It comes back as a new member with the remaining data.
         NewMember,
-        /// It begins with nothing, and asks the others whether they met it.
+        /// It starts empty and asks the others whether they met it.
         Empty,
         Refused,
     }
@@ -340,7 +340,7 @@ fn whatever_files_are_lost_no_vote_outlives_what_was_promised() {
     let (mut store, ..) = open(killed.path());
     fill(&mut store);
     store.reopen(false).unwrap();
-    // The first journal has what follows; the second one has nothing.
+    // The first journal has the following entries; the second one is empty.
     store.write(vec![batch(20, [append("010", 204..=209), hard_state("010", 209)])]).unwrap();
     let left_behind = tempfile::tempdir().unwrap();
     copy_folder(killed.path(), left_behind.path());

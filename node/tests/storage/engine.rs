@@ -1,4 +1,4 @@
-//! What is written comes back: after a close, after a kill, and only in its own folder.
+//! Written data comes back after a close and after a kill, and only in its own folder.
 
 use cubecast_core::names::Offset;
 use cubecast_core::store::*;
@@ -36,7 +36,7 @@ fn a_killed_store_comes_back_with_all_that_the_log_does_not_make_again_in_every_
         let (mut store, ..) = RedbStore::open(folder.path(), &identity(), mode).unwrap();
         fill(&mut store);
         copy_folder(folder.path(), early.path());
-        // From here on the tables have it all.
+        // From here on everything is in the tables.
         store.reopen(false).unwrap();
         store.write(vec![batch(14, [append("110", 51..=60), messages("110", 7, 400..440)])]).unwrap();
         copy_folder(folder.path(), late.path());

@@ -1,4 +1,4 @@
-//! Random damage to the files: it is refused, said, or harmless. Content that differs in silence fails the test.
+//! Random damage to the files is refused, reported or harmless. The test fails if content differs without an error.
 
 use std::fs;
 use std::path::Path;
@@ -7,19 +7,20 @@ use cubecast_node::storage::*;
 
 use crate::support::*;
 
-/// Damaged copies tried for each kind of damage, and damaged histories, unless `CUBECAST_DAMAGE_TRIES` says otherwise.
+/// The number of damaged copies for each kind of damage, and of damaged histories, unless `CUBECAST_DAMAGE_TRIES` is
+/// set.
 const TRIES: u64 = 20;
 
-/// What became of a damaged folder.
+/// The outcomes of damaged folders.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 struct Seen {
     refused: u32,
-    /// Opened with `tail_cut` or a failed read: the loss is known.
+    /// Opened with `tail_cut`, or a read failed: the loss is known.
     said: u32,
     harmless: u32,
 }
 
-/// Does something bad to the bytes of a file.
+/// Damages the bytes of a file.
 type Hurt = fn(&mut Vec<u8>, &mut fastrand::Rng);
 
 const HURTS: [(&str, Hurt); 5] = [
@@ -73,6 +74,7 @@ fn damage_to_the_mark_never_changes_what_is_read() {
     try_all("mark", folder.path(), "mark", &filled());
 }
 
+/// The number of damaged copies for each kind of damage.
 pub fn tries() -> u64 {
     std::env::var("CUBECAST_DAMAGE_TRIES").map_or(TRIES, |tries| tries.parse().expect("a number of tries"))
 }
@@ -103,7 +105,7 @@ fn judge(folder: &Path, whole: &Everything, seen: &mut Seen) -> Result<(), Strin
         Ok(opened) => opened,
     };
     let cut = recovered.groups.iter().any(|group| group.tail_cut);
-    // Its node asks the others who it is.
+    // Its node asks the others for its identity.
     let is_empty = recovered.record.is_none() && recovered.groups.is_empty();
     match everything(&store, recovered) {
         Err(StorageError::Damaged { .. } | StorageError::Unreadable { .. }) => seen.said += 1,

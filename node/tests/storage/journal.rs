@@ -1,4 +1,4 @@
-//! The journal: what it has comes back after a kill, what it had does not, and where it ends is known.
+//! The journal: its content survives a kill, its earlier content does not reappear, and its end is detected.
 
 use std::fs;
 use std::path::Path;
@@ -9,14 +9,15 @@ use crate::support::*;
 
 const JOURNALS: [&str; 2] = ["journal", "journal-2"];
 
-/// Writes entries and their messages until a journal began anew so often, and some more; returns how many there are.
+/// Writes entries and their messages until a journal has restarted this many times, and a few more. Returns their
+/// number.
 fn write_past_the_journal(store: &mut RedbStore, folder: &Path, times: usize) -> u64 {
     let mut writer = Writer { next: 0 };
     (0..times).for_each(|_| writer.write_until_a_turn(store, folder));
     writer.next
 }
 
-/// Writes entries and their messages, and knows how many there are.
+/// Writes entries and their messages, and counts them.
 struct Writer {
     next: u64,
 }
@@ -29,7 +30,7 @@ impl Writer {
         store.write(vec![batch(1, [entries, messages("010", 1, offsets)])]).unwrap();
     }
 
-    /// Ends with the first write that went into another journal than the one before.
+    /// Ends with the first write that goes into another journal than the one before.
     fn write_until_a_turn(&mut self, store: &mut RedbStore, folder: &Path) {
         self.write(store);
         let before = journal_starts(folder);
@@ -39,7 +40,7 @@ impl Writer {
     }
 }
 
-/// The header of the first record of each: changes when that one begins anew.
+/// The header of the first record of each journal, which changes when the journal restarts.
 fn journal_starts(folder: &Path) -> [Vec<u8>; 2] {
     JOURNALS.map(|name| fs::read(folder.join(name)).unwrap().into_iter().take(16).collect())
 }
@@ -68,7 +69,7 @@ fn a_journal_that_began_anew_has_nothing_of_its_earlier_rounds() {
     assert_eq!(settled, (0..settled.len() as u64).map(message).collect::<Vec<_>>());
 }
 
-/// A node was killed before the tables had anything of what both journals have.
+/// The node was killed before the content of both journals was in the tables.
 #[test]
 fn what_both_journals_have_comes_back_whichever_is_the_older() {
     let folder = tempfile::tempdir().unwrap();
@@ -76,7 +77,7 @@ fn what_both_journals_have_comes_back_whichever_is_the_older() {
     store.reopen(false).unwrap();
     let mut writer = Writer { next: 0 };
     for older in JOURNALS {
-        // Waits until the tables have all that the other journal had.
+        // Waits until the content of the other journal is in the tables.
         assert!(!store.tidy().unwrap());
         let tables = killed(folder.path());
         writer.write_until_a_turn(&mut store, folder.path());
@@ -92,7 +93,7 @@ fn what_both_journals_have_comes_back_whichever_is_the_older() {
         let expected: Vec<_> = (1..=writer.next).map(entry).collect();
         assert_eq!(recovered.groups[0].log, expected);
 
-        // Where the older one ends too early, the newer one does not follow.
+        // If the older journal ends too early, the newer one does not continue it.
         let damaged = with_old_tables();
         let path = damaged.path().join(older);
         let mut bytes = fs::read(&path).unwrap();
@@ -114,7 +115,7 @@ fn everything_is_read_while_some_of_it_is_on_its_way_into_the_tables() {
     let mut writer = Writer { next: 0 };
     for _ in 0..4 {
         writer.write_until_a_turn(&mut store, folder.path());
-        // Over what is settled just now, over its end, and behind it.
+        // Overwrites entries that are being settled now, across their end, and after it.
         let next = writer.next;
         store
             .write(vec![batch(
@@ -197,7 +198,7 @@ fn a_journal_that_is_gone_is_said_and_one_beside_no_store_is_not_read() {
     let (_, recovered, report) = open(without_journal.path());
     assert!(report.rolled_back.is_some() && recovered.groups[0].tail_cut, "{report}");
 
-    // As a wipe leaves it that was cut short.
+    // The state after an interrupted wipe.
     let without_store = killed(folder.path());
     for file in ["store.redb", "mark"] {
         fs::remove_file(without_store.path().join(file)).unwrap();

@@ -1,4 +1,4 @@
-//! Storage, by its public face: what is written comes back, or its loss is said.
+//! Tests of storage through its public interface: written data comes back, or its loss is reported.
 
 mod bench;
 mod damage;

@@ -1,4 +1,4 @@
-//! What the storage tests share: content to write, and one look at all that a store holds.
+//! Shared parts of the storage tests: sample content, and a view of everything in a store.
 
 use std::fs;
 use std::path::Path;
@@ -12,26 +12,32 @@ use cubecast_core::topics::command::{Command, Op, TopicId};
 use cubecast_core::wire::peer::RequestKey;
 use cubecast_node::storage::*;
 
+/// A vertex from its bits.
 pub fn vertex(text: &str) -> Vertex {
     text.parse().unwrap()
 }
 
+/// The owner of the test folders.
 pub fn identity() -> FolderIdentity {
     FolderIdentity::new("test", vertex("010"))
 }
 
+/// Opens a store that syncs always; panics on an error.
 pub fn open(folder: &Path) -> (RedbStore, Recovered, OpenReport) {
     try_open(folder).unwrap_or_else(|error| panic!("{error}"))
 }
 
+/// Opens a store that syncs always.
 pub fn try_open(folder: &Path) -> Result<(RedbStore, Recovered, OpenReport), StorageError> {
     RedbStore::open(folder, &identity(), SyncMode::Always)
 }
 
+/// A batch with these writes.
 pub fn batch(number: u64, writes: impl Into<Vec<Write>>) -> WriteBatch {
     WriteBatch { number, writes: writes.into() }
 }
 
+/// The record of node 010 after this many starts.
 pub fn record(starts: u64) -> NodeRecord {
     let me = vertex("010");
     NodeRecord {
@@ -42,6 +48,7 @@ pub fn record(starts: u64) -> NodeRecord {
     }
 }
 
+/// The log entry with this index.
 pub fn entry(index: u64) -> LogEntry {
     LogEntry {
         index,
@@ -51,25 +58,29 @@ pub fn entry(index: u64) -> LogEntry {
     }
 }
 
+/// A write that appends the entries with these indexes.
 pub fn append(group: &str, indexes: impl Iterator<Item = u64>) -> Write {
     Write::Append { group: vertex(group), entries: indexes.map(entry).collect() }
 }
 
+/// A write of a hard state with this commit index.
 pub fn hard_state(group: &str, commit: u64) -> Write {
     Write::HardState { group: vertex(group), state: HardState { term: 9, vote: 0, commit } }
 }
 
+/// A checkpoint with a state of `bytes` bytes.
 pub fn checkpoint(index: u64, bytes: usize) -> Checkpoint {
     let state = (0..bytes).map(|at| (at * 31 % 251) as u8).collect();
     Checkpoint { index, term: 1, voters: vec![NodeId::founding(vertex("010"))], learners: vec![], state }
 }
 
+/// A write of a checkpoint that drops the log through its index.
 pub fn put_checkpoint(group: &str, index: u64, bytes: usize) -> Write {
     let checkpoint = checkpoint(index, bytes);
     Write::Checkpoint { group: vertex(group), checkpoint, drop_log_through: index, clear_log: false }
 }
 
-/// As a snapshot leaves it.
+/// A write as a snapshot makes it: the checkpoint replaces the log.
 pub fn replace_log(group: &str, index: u64) -> Write {
     Write::Checkpoint {
         group: vertex(group),
@@ -79,6 +90,7 @@ pub fn replace_log(group: &str, index: u64) -> Write {
     }
 }
 
+/// The message with this offset.
 pub fn message(offset: u64) -> StoredMessage {
     StoredMessage {
         offset: Offset(offset),
@@ -89,14 +101,17 @@ pub fn message(offset: u64) -> StoredMessage {
     }
 }
 
+/// A write of the messages with these offsets.
 pub fn messages(group: &str, topic: u64, offsets: impl Iterator<Item = u64>) -> Write {
     Write::Messages { group: vertex(group), topic: TopicId(topic), messages: offsets.map(message).collect() }
 }
 
+/// A write that deletes a topic's messages.
 pub fn drop_messages(group: &str, topic: u64) -> Write {
     Write::DropMessages { group: vertex(group), topic: TopicId(topic) }
 }
 
+/// The command with this number.
 pub fn command(number: u64) -> Command {
     Command {
         key: RequestKey { origin: NodeId::founding(vertex("010")), number },
@@ -110,6 +125,7 @@ pub fn command(number: u64) -> Command {
     }
 }
 
+/// A read of the messages `from..end` without other limits.
 pub fn read(group: &str, topic: u64, from: u64, end: u64) -> ReadMessages {
     ReadMessages {
         read: ReadId(from),
@@ -122,7 +138,7 @@ pub fn read(group: &str, topic: u64, from: u64, end: u64) -> ReadMessages {
     }
 }
 
-/// A bit of everything, in several transactions: two groups, two topics, a checkpoint, an outbox.
+/// Writes of all kinds, in several transactions: two groups, two topics, a checkpoint, an outbox.
 pub fn filling() -> Vec<WriteBatch> {
     let rounds = (0..10).map(|round| {
         let (from, to) = (round * 20, round * 20 + 20);
@@ -149,14 +165,16 @@ pub fn fill(store: &mut RedbStore) {
     filling().into_iter().for_each(|batch| store.write(vec![batch]).unwrap());
 }
 
-/// All that a store holds.
+/// Everything in a store.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Everything {
+    /// The recovered state.
     pub recovered: Recovered,
+    /// The messages, by group and topic.
     pub messages: Vec<(Vertex, TopicId, Vec<StoredMessage>)>,
 }
 
-/// Reads all; `Err` when the store says that something cannot be read.
+/// Reads everything. `Err`: the store reports unreadable data.
 pub fn everything(store: &RedbStore, recovered: Recovered) -> Result<Everything, StorageError> {
     let mut found = Vec::new();
     for group in ["010", "110"].map(vertex) {
@@ -168,7 +186,8 @@ pub fn everything(store: &RedbStore, recovered: Recovered) -> Result<Everything,
     Ok(Everything { recovered, messages: found })
 }
 
-/// What a store gives back that was killed before the tables had anything of what [`fill`] wrote: the log makes the rest again.
+/// The content of a store that was killed before anything of [`fill`] reached the tables. The rest is replayable from
+/// the log.
 pub fn filled_and_killed() -> Everything {
     let mut left = filled();
     left.recovered.groups[0].checkpoint = None;
@@ -177,7 +196,7 @@ pub fn filled_and_killed() -> Everything {
     left
 }
 
-/// What [`fill`] wrote, as a store gives it back.
+/// The content of a store after [`fill`].
 pub fn filled() -> Everything {
     let group = |name: &str, commit, checkpoint, log: std::ops::RangeInclusive<u64>| RecoveredGroup {
         group: vertex(name),
@@ -199,7 +218,7 @@ pub fn filled() -> Everything {
     }
 }
 
-/// Copies the files as they are at this moment: what a killed process leaves behind.
+/// Copies the files as they are now, which is the state that a killed process leaves.
 pub fn copy_folder(from: &Path, to: &Path) {
     fs::create_dir_all(to).unwrap();
     for file in fs::read_dir(from).unwrap() {

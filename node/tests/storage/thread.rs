@@ -1,4 +1,4 @@
-//! The storage thread: merges what waits, keeps the order, and tells of failures.
+//! The storage thread merges waiting writes, keeps the order, and reports failures.
 
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
 use std::sync::mpsc::{self, Receiver, Sender};
@@ -214,7 +214,7 @@ fn a_read_of_what_lies_in_memory_is_done_when_it_is_submitted() {
         thread.submit(StorageCommand::Write(batch(number, writes))).unwrap();
         assert_eq!(written(&events), number);
     };
-    // What the thread has told to be written it may still have in hand.
+    // The thread may still use the store after it has reported a write.
     let at_once = |read: &ReadMessages| loop {
         match thread.submit(StorageCommand::Read(read.clone())).unwrap() {
             Submitted::Done(StorageEvent::MessagesRead { result, .. }) => break Some(result.unwrap()),
@@ -329,7 +329,7 @@ fn start_counted(
 ) -> (StorageThread, Receiver<StorageEvent>) {
     let (tell, events) = mpsc::channel();
     let on_event = move |event| {
-        // How much room there is depends on this machine. A test that has seen enough drops its end.
+        // Free space depends on this machine. A test that has seen enough drops its end.
         if !matches!(event, StorageEvent::Measured { .. }) {
             drop(tell.send(event));
         }
@@ -363,7 +363,7 @@ fn reopened(events: &Receiver<StorageEvent>) -> (Recovered, OpenReport) {
     }
 }
 
-/// Holds a store at its writes until it is opened, and notes what the store is asked for.
+/// Blocks a store's writes until it is opened, and records the calls of the store.
 struct Gate {
     arrivals: Receiver<&'static str>,
     permits: Sender<()>,
@@ -402,7 +402,7 @@ struct Gated<S> {
 impl<S> Gated<S> {
     fn pass(&self, what: &'static str, call: String) {
         self.calls.lock().unwrap().push(call);
-        // A test that has seen enough no longer listens.
+        // A test that has seen enough has dropped its end.
         self.arrive.send(what).ok();
         let open = *self.always.lock().unwrap();
         if !open && what == "write" {
@@ -479,7 +479,7 @@ impl<S: LogStore> LogStore for Gated<S> {
     }
 }
 
-/// A store that finds no room until it is given some.
+/// A store without space until it is given some.
 struct Cramped {
     store: MemoryStore,
     has_room: Arc<AtomicBool>,
@@ -535,7 +535,7 @@ impl LogStore for Cramped {
     }
 }
 
-/// A store whose disk is full, and says so as if that were the end.
+/// A store whose disk is full, and which reports it as a final failure.
 struct Broken;
 
 impl LogStore for Broken {

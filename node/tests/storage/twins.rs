@@ -1,4 +1,4 @@
-//! The engine and the simulated disk: what is written, damaged and read back is the same on both.
+//! The engine and the simulated disk behave the same: writes, damage and reads have the same results on both.
 
 use std::path::Path;
 
@@ -15,7 +15,7 @@ use crate::support::*;
 
 const GROUPS: [&str; 2] = ["010", "110"];
 
-/// One history on two disks. Each look at them checks that they agree.
+/// One history on two disks. Each read checks that they agree.
 struct Twins {
     folder: tempfile::TempDir,
     /// `None`: closed.
@@ -56,8 +56,8 @@ impl Twins {
         self.disk.close().unwrap();
     }
 
-    /// The process dies: what is on disk at this moment is what the next start finds. The tables have what was there at the last
-    /// start, and what was before the end of a log: of all else there is too little to settle it.
+    /// Simulates the death of the process: the next start finds the files as they are now. The tables have the state
+    /// of the last start, and of the last cut of a log's end; later writes are too few to be settled.
     fn kill(&mut self) {
         let left_behind = tempfile::tempdir().unwrap();
         copy_folder(self.folder.path(), left_behind.path());
@@ -84,7 +84,7 @@ impl Twins {
         Some(key)
     }
 
-    /// Where rows of messages end is each one's own business, so all of a topic are hit.
+    /// Engines choose the boundaries of rows differently, so all rows of a topic are damaged.
     fn damage_all(&mut self, group: u32, topic: u64, random: &mut fastrand::Rng) {
         for row in rows_of(self.folder.path(), group, topic) {
             for last in row.clone() {
@@ -95,7 +95,7 @@ impl Twins {
         }
     }
 
-    /// A start on both. `Err`: what both refuse for.
+    /// Starts both. `Err`: why both refuse.
     fn start(&mut self) -> Result<Recovered, String> {
         self.close();
         match (try_open_unsynced(self.folder.path()), self.disk.recover()) {
@@ -113,7 +113,7 @@ impl Twins {
         }
     }
 
-    /// A read on both. `Err`: why both fail it.
+    /// Reads from both. `Err`: why both fail.
     fn read(&self, read: &ReadMessages) -> Result<Vec<StoredMessage>, String> {
         let engine = self.engine.as_ref().expect("the engine runs");
         match (engine.read_messages(read), self.disk.read(read)) {
@@ -136,7 +136,7 @@ impl Twins {
 #[test]
 fn damage_means_the_same_to_the_engine_and_to_the_simulated_disk() {
     let code = |group: &str| vertex(group).to_code();
-    // What is damaged, what the start refuses for, and how many entries are cut off group 010's log of 151 to 203.
+    // The damaged rows, why the start refuses, and how many entries are cut off group 010's log of 151 to 203.
     let cases: [(&[RowKey], Option<&str>, usize); 11] = [
         (&[], None, 0),
         (&[RowKey::Log(code("010"), 203)], None, 1),
@@ -286,7 +286,7 @@ fn random_histories_with_random_damage_read_the_same_on_both() {
     }
 }
 
-/// These tests kill nothing, so nothing has to be synced.
+/// These tests kill no process, so nothing must be synced.
 fn try_open_unsynced(folder: &Path) -> Result<(RedbStore, Recovered, OpenReport), StorageError> {
     RedbStore::open(folder, &identity(), SyncMode::Never)
 }
@@ -308,11 +308,11 @@ fn another_identity() -> Option<NodeId> {
     Some(NodeId { vertex: vertex("010"), incarnation: Incarnation(7) })
 }
 
-/// Writes what a node might.
+/// Produces writes like those of a node.
 #[derive(Default)]
 struct Author {
     logs: [LogShape; 2],
-    /// By group and topic: the next offset.
+    /// The next offset, by group and topic.
     offsets: [[u64; 2]; 2],
     starts: u64,
 }

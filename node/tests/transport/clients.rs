@@ -1,4 +1,4 @@
-//! Clients: well-behaved, confused, and hostile.
+//! Clients: correct, confused and hostile.
 
 use std::time::Duration;
 
@@ -53,7 +53,7 @@ async fn what_is_no_request_is_answered_and_the_connection_goes_on() {
     assert_eq!(answer.result.as_ref().unwrap_err().code, ErrorCode::BadRequest);
     assert_eq!(client.ask(r#"{"action": "cluster"}"#).await["ok"], true);
 
-    // None of it passed core.
+    // None of the malformed requests reached core.
     node.sees(
         "the last request",
         |input| matches!(input, Input::ClientRequest { request, .. } if request.id.is_none()),
@@ -79,7 +79,7 @@ async fn a_message_over_the_limit_is_answered_then_closed_and_others_go_on() {
     let node = start(Options { limits, ..Options::of("00") }).await;
     let mut other = node.client().await;
     let client = node.client().await;
-    // What follows the limit is sent while the answer is on its way.
+    // The rest of the message is sent while the answer is on its way.
     let (mut sink, mut stream) = client.socket.split();
     let sending = tokio::spawn(async move { sink.send(Message::text("x".repeat(8 << 20))).await });
     let answer = in_time("the answer", stream.next()).await.unwrap().unwrap();
@@ -87,7 +87,7 @@ async fn a_message_over_the_limit_is_answered_then_closed_and_others_go_on() {
     let close = in_time("the close frame", stream.next()).await.unwrap().unwrap();
     let Message::Close(Some(frame)) = close else { panic!("expected a close frame, got {close:?}") };
     assert_eq!(u16::from(frame.code), 1009);
-    // Whether all of it could still be sent is the network's affair.
+    // Whether all of it could be sent depends on the network.
     drop(sending.await);
     assert_eq!(other.ask(r#"{"action": "cluster"}"#).await["ok"], true);
 }
@@ -97,7 +97,7 @@ async fn half_a_frame_disturbs_nobody() {
     let mut node = start(Options::of("00")).await;
     let mut other = node.client().await;
     let mut halved = node.client().await;
-    // A text frame of 100 bytes, masked, of which ten come.
+    // A masked text frame of 100 bytes, of which ten are sent.
     let mut half = vec![0x81, 0x80 | 100, 1, 2, 3, 4];
     half.extend([0; 10]);
     halved.socket.get_mut().write_all(&half).await.unwrap();
@@ -132,7 +132,7 @@ async fn a_client_that_never_reads_is_not_read_either_and_others_are_served() {
             }
         }
     });
-    // A megabyte an answer: before long too much waits for it, and it is dismissed.
+    // Each answer has a megabyte, so the client's queue soon exceeds its limit and the client is dismissed.
     node.sees("the dismissal", |input| matches!(input, Input::ClientDisconnected { .. })).await;
     assert_eq!(other.ask(r#"{"action": "cluster"}"#).await["ok"], true);
     in_time("the end of the silent client's socket", asking).await.unwrap();
@@ -188,7 +188,7 @@ async fn who_pings_and_reads_nothing_is_read_no_further() {
         ping.extend([7; 125]);
         let pings = ping.repeat(1000);
         let mut taken = 0;
-        // It stops when the buffers of both sides are full; a stranger who proves nothing may be gone before.
+        // Writing stops when the buffers of both sides are full. An unproven neighbour may be disconnected earlier.
         while let Ok(Ok(())) = timeout(Duration::from_secs(2), stream.write_all(&pings)).await {
             taken += pings.len();
             assert!(taken < 128 << 20, "the node goes on reading: {taken} bytes");
@@ -232,7 +232,7 @@ async fn an_idle_client_is_pinged_and_stays() {
     let node = start(Options { limits, ..Options::of("00") }).await;
     let mut client = node.client().await;
     for _ in 0..6 {
-        // The library answers while it reads.
+        // The library answers pings while it reads.
         assert!(matches!(client.next().await, Message::Ping(_)));
     }
     client.send(r#"{"id": 1, "action": "cluster"}"#).await;

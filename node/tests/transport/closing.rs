@@ -1,4 +1,4 @@
-//! How connections end: both sides know why, and nothing is cut off.
+//! The end of connections: both sides receive the reason, and no data is cut off.
 
 use cubecast_core::io::Input;
 use futures_util::{SinkExt, StreamExt};
@@ -9,7 +9,7 @@ use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use super::support::{Client, Options, TestNode, in_time, start};
 
 impl Client {
-    /// Reads until the close frame, whether or not it has a code.
+    /// Reads until the close frame, with or without a code.
     async fn close_frame(&mut self) -> Option<(u16, String)> {
         in_time("the close frame", async {
             loop {
@@ -25,7 +25,7 @@ impl Client {
         .await
     }
 
-    /// The node ends the TCP connection, and does not reset it.
+    /// Checks that the node ends the TCP connection without a reset.
     async fn tcp_ends(&mut self) {
         let mut rest = Vec::new();
         in_time("the end of TCP", self.socket.get_mut().read_to_end(&mut rest)).await.expect("no reset");
@@ -37,7 +37,7 @@ fn close_frame(code: u16, reason: &'static str) -> CloseFrame {
     CloseFrame { code: code.into(), reason: reason.into() }
 }
 
-/// A frame of a client, masked with zeros. `head`: FIN, reserved bits and opcode.
+/// A client's frame, masked with zeros. `head`: FIN, reserved bits and opcode.
 fn frame(head: u8, payload: &[u8]) -> Vec<u8> {
     let mut frame = vec![head];
     match payload.len() {
@@ -56,7 +56,7 @@ fn closing(code: u16, reason: &[u8]) -> Vec<u8> {
     frame(0x88, &[&code.to_be_bytes(), reason].concat())
 }
 
-/// Sends bytes and gives back the close frame that answers them.
+/// Sends bytes and returns the close frame that answers them.
 async fn answer_to(node: &TestNode, bytes: &[u8]) -> Option<(u16, String)> {
     let mut client = node.client().await;
     client.socket.get_mut().write_all(bytes).await.unwrap();
@@ -148,7 +148,7 @@ async fn at_the_end_of_a_node_every_client_is_told_also_those_with_answers_waiti
     for number in 0..100 {
         let mut client = node.client().await;
         if number % 4 == 0 {
-            // Most of it waits in the node, for nobody reads it yet.
+            // Most of the answer waits in the node, because the client does not read yet.
             client.send(r#"{"id": 7, "action": "pull", "subscriber_id": "s", "topic": "t", "max": 2000}"#).await;
             client.send(r#"{"id": 8, "action": "topics"}"#).await;
         }
@@ -183,7 +183,7 @@ async fn who_reads_too_slowly_is_told_so_when_it_reads_at_last() {
 async fn a_node_that_crashes_on_request_goes_away() {
     let node = start(Options::of("00")).await;
     let mut client = node.client().await;
-    // The fake's word for a dismissal by core.
+    // With the fake machine, this action causes a dismissal.
     client.send(r#"{"action": "delete_topic", "publisher_id": "p", "topic": "t"}"#).await;
     assert_eq!(client.closed().await, (1001, "crashed on request".into()));
     client.tcp_ends().await;

@@ -1,4 +1,4 @@
-//! What a browser, a monitor and a stranger's page get.
+//! The answers to browsers, monitors and foreign pages.
 
 use http_body_util::{BodyExt, Empty};
 use hyper::body::Bytes;
@@ -9,7 +9,7 @@ use tokio::net::TcpStream;
 
 use super::support::{Options, TestNode, in_time, open, start};
 
-/// A request with its path as it stands, without any tidying.
+/// Sends a request with its path unchanged.
 async fn fetch(node: &TestNode, method: Method, path: &str) -> (StatusCode, hyper::HeaderMap, String) {
     let stream = TcpStream::connect(&node.address).await.unwrap();
     let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.unwrap();
@@ -119,7 +119,8 @@ async fn without_a_dashboard_the_page_says_how_to_get_it() {
     assert!(body.contains("make dashboard"), "{body}");
 }
 
-/// A browser shows a page nothing of a refused handshake, and names the page's origin to the page's own server only when it posts.
+/// A browser hides the answer to a refused handshake from the page, and sends the page's origin to the page's own
+/// server only with a POST.
 #[tokio::test]
 async fn a_refused_page_learns_why_and_the_cure_by_posting_to_the_same_path() {
     let node = start(Options::of("01")).await;
@@ -169,7 +170,7 @@ async fn the_websocket_path_tells_a_browser_what_it_is() {
 const HANDSHAKE: &str = "GET /ws HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
     Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
 
-/// Sends a request as it stands, and reads the head of the answer.
+/// Sends a request unchanged and reads the head of the answer.
 async fn head_of_answer(node: &TestNode, request: &str) -> String {
     let mut stream = TcpStream::connect(&node.address).await.unwrap();
     stream.write_all(request.as_bytes()).await.unwrap();

@@ -1,4 +1,5 @@
-//! The port of a node, in front of a machine that is made up: what comes in, what is refused, and who pays for whom.
+//! Tests of a node's port in front of a fake machine: accepted and refused input, and the isolation of connections
+//! from each other.
 
 mod clients;
 mod closing;

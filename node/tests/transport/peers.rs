@@ -1,4 +1,4 @@
-//! Neighbours: who is taken, who is not, and that their connections begin and end in pairs.
+//! Neighbours: which are accepted and which are refused. Their connections begin and end in pairs.
 
 use cubecast_core::io::Input;
 use cubecast_core::wire::binary;
@@ -13,7 +13,7 @@ use tokio_tungstenite::tungstenite::Message;
 
 use super::support::{Options, TestNode, credentials, in_time, open, ping, secret, start, start_on, vertex};
 
-/// Knocks at the node as a neighbour.
+/// Connects to the node as a neighbour.
 async fn knock(node: &TestNode, me: &Credentials) -> (Socket, Result<Proven, HandshakeError>) {
     let mut socket = open(&node.address, &[("sec-websocket-protocol", SUBPROTOCOL)]).await.unwrap();
     let result = in_time("the handshake", dial(&mut socket, me, node.vertex)).await;
@@ -141,13 +141,13 @@ async fn a_dialer_does_not_trust_a_node_with_another_secret() {
     socket.send(Message::text(json!({"step": "hello", "hello": mine.to_string()}).to_string())).await.unwrap();
     let proof = next_step(&mut socket).await;
     assert_eq!(proof["step"], "proof");
-    // Its own proof, sent back, proves nothing.
+    // The node's own proof, sent back, proves nothing.
     socket.send(Message::text(json!({"step": "welcome", "proof": proof["proof"]}).to_string())).await.unwrap();
     assert_eq!(close_code(&mut socket).await, RefusalCode::WrongSecret as u16);
     assert_eq!(node.peer_history(), Vec::<String>::new());
 }
 
-/// Answers a WebSocket handshake in which a subprotocol is offered.
+/// Accepts a WebSocket handshake that offers a subprotocol.
 async fn take_upgrade(stream: tokio::net::TcpStream) -> Socket {
     use tokio_tungstenite::tungstenite::handshake::server::{ErrorResponse, Request, Response};
     #[expect(clippy::result_large_err, reason = "the type is the library's")]
@@ -208,7 +208,7 @@ async fn a_stranger_cannot_make_a_node_hold_much() {
     assert_eq!(close_code(&mut socket).await, RefusalCode::Malformed as u16, "it is read");
 
     let mut socket = open(&node.address, &[("sec-websocket-protocol", SUBPROTOCOL)]).await.unwrap();
-    // The node may hang up before all is sent.
+    // The node may close the connection before everything is sent.
     let _ = socket.send(Message::text(padded(HANDSHAKE_MESSAGE))).await;
     let answer = in_time("the end", socket.next()).await;
     assert!(!matches!(answer, Some(Ok(Message::Text(_) | Message::Close(_)))), "it is not read: {answer:?}");
@@ -246,7 +246,7 @@ async fn when_a_process_connects_anew_its_old_connection_ends_before_the_new_one
     let (mut new, taken) = knock(&node, &credentials("01", 7)).await;
     taken.unwrap();
     new.send(Message::binary(binary::encode_peer_frames(&[ping(3)]))).await.unwrap();
-    // The old socket may still take it; nobody may hear it.
+    // The old socket may still accept the frame, but the machine must not receive it.
     let _ = old.send(Message::binary(binary::encode_peer_frames(&[ping(2)]))).await;
     drop(old);
     let mut history = Vec::new();

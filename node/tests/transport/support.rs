@@ -1,4 +1,4 @@
-//! A node whose machine and disk are fakes, and what the tests say to it.
+//! A node with a fake machine and a fake disk, and clients for the tests.
 
 use std::collections::VecDeque;
 use std::future::pending;
@@ -38,32 +38,36 @@ use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 
-/// A test that waits this long for something is told that it will not come.
+/// A test fails if an awaited event does not occur within this time.
 const GUARD: Duration = Duration::from_secs(30);
 
+/// Waits for `step`; panics after a time limit.
 pub async fn in_time<T>(what: &str, step: impl Future<Output = T>) -> T {
     tokio::time::timeout(GUARD, step).await.unwrap_or_else(|_| panic!("waited in vain for {what}"))
 }
 
+/// A vertex from its bits.
 pub fn vertex(text: &str) -> Vertex {
     text.parse().unwrap()
 }
 
+/// Credentials with the tests' secret.
 pub fn credentials(text: &str, instance: u64) -> Credentials {
     Credentials { cluster: "test".into(), vertex: vertex(text), instance, secret: secret("the secret of the tests") }
 }
 
+/// A secret with this text.
 pub fn secret(text: &str) -> Secret {
     Secret::new(text.as_bytes()).unwrap()
 }
 
-/// Does at once what each action stands for here, and tells the test of all that came in.
+/// Performs the following effect for each action at once, and reports all inputs to the test.
 ///
 /// | action | effect |
 /// |---|---|
 /// | status | a status |
 /// | pull, max = n | one message of n KiB |
-/// | stop_node, recover_node | neighbours are refused, or taken |
+/// | stop_node, recover_node | neighbours are refused, or accepted |
 /// | set_link to x | a ping to x |
 /// | topics | no answer |
 /// | delete_topic | the client is dismissed, as by a crash on request |
@@ -71,7 +75,7 @@ pub fn secret(text: &str) -> Secret {
 struct FakeMachine {
     me: Vertex,
     failed: bool,
-    /// Of each of its groups: what its status says of it.
+    /// Whether each of the node's groups is usable, for its status.
     usable: Vec<bool>,
     told: mpsc::UnboundedSender<Input>,
 }
@@ -176,6 +180,7 @@ fn one_message(topic: &TopicName, kib: u32) -> Done {
     }
 }
 
+/// A ping with this number.
 pub fn ping(number: u64) -> PeerFrame {
     PeerFrame::Ping { sent_us: number, link_states_digest: 0 }
 }
@@ -218,26 +223,34 @@ impl Disk for FakeDisk {
 
 /// A node under test.
 pub struct TestNode {
+    /// The vertex that it serves.
     pub vertex: Vertex,
+    /// Its `HOST:PORT`.
     pub address: String,
+    /// The inputs of its machine.
     pub told: mpsc::UnboundedReceiver<Input>,
     stop: watch::Sender<bool>,
     running: JoinHandle<Result<(), Failure>>,
 }
 
-/// What differs between the tests' nodes.
+/// The settings in which the tests' nodes differ.
 pub struct Options {
+    /// The node's identity.
     pub credentials: Credentials,
+    /// Limits of the transport.
     pub limits: Limits,
+    /// The folder with the web page's files.
     pub web: Option<PathBuf>,
-    /// The neighbours' addresses, where they are to be dialed.
+    /// The addresses of the neighbours that the node is to dial.
     pub neighbours: Vec<(Vertex, String)>,
+    /// Origins that may connect.
     pub allow_origin: Vec<String>,
-    /// Of each of the node's groups, whether it takes publishes.
+    /// Whether each of the node's groups accepts publishes.
     pub usable: Vec<bool>,
 }
 
 impl Options {
+    /// The default options of the node with this vertex.
     pub fn of(name: &str) -> Options {
         Options {
             credentials: credentials(name, 1000 + vertex(name).index() as u64),
@@ -250,16 +263,18 @@ impl Options {
     }
 }
 
+/// Starts a node on a free port.
 pub async fn start(options: Options) -> TestNode {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     start_on(listener, options)
 }
 
+/// Starts a node on this listener.
 pub fn start_on(listener: TcpListener, options: Options) -> TestNode {
     let me = options.credentials.vertex;
     let dimension: Dimension = me.dimension();
     let address = listener.local_addr().unwrap().to_string();
-    // Nothing listens there: dialing it fails at once.
+    // Nothing listens at this address, so dialing it fails at once.
     let mut addresses = vec!["127.0.0.1:1".to_owned(); dimension.size()];
     for (peer, address) in options.neighbours {
         addresses[peer.index()] = address;
@@ -293,7 +308,7 @@ impl TestNode {
         .await
     }
 
-    /// Inputs about neighbours that came so far, as short words.
+    /// The inputs about neighbours so far, as short words.
     pub fn peer_history(&mut self) -> Vec<String> {
         let mut history = Vec::new();
         while let Ok(input) = self.told.try_recv() {
@@ -309,24 +324,26 @@ impl TestNode {
         history
     }
 
+    /// A new client of the node.
     pub async fn client(&self) -> Client {
         let mut client = Client { socket: open(&self.address, &[]).await.unwrap() };
         assert_eq!(client.ask(r#"{"id": "hello", "action": "cluster"}"#).await["ok"], true);
         client
     }
 
-    /// Ends the node and waits for it.
+    /// Stops the node and waits for it.
     pub async fn stop(self) -> Result<(), Failure> {
         self.stop.send_replace(true);
         in_time("the node's end", self.running).await.unwrap()
     }
 
+    /// Tells the node to stop.
     pub fn begin_stop(&self) {
         self.stop.send_replace(true);
     }
 }
 
-/// A WebSocket to a node, with more headers if wanted.
+/// Opens a WebSocket to a node, with additional headers.
 pub async fn open(address: &str, headers: &[(&'static str, &str)]) -> Result<Socket, String> {
     let mut request = format!("ws://{address}/ws").into_client_request().unwrap();
     for (name, value) in headers {
@@ -338,26 +355,30 @@ pub async fn open(address: &str, headers: &[(&'static str, &str)]) -> Result<Soc
     opened.map(|(socket, _)| socket).map_err(|error| error.to_string())
 }
 
-/// A client that speaks JSON.
+/// A client that uses JSON.
 pub struct Client {
+    /// The client's WebSocket.
     pub socket: Socket,
 }
 
 impl Client {
+    /// Sends a text message.
     pub async fn send(&mut self, text: &str) {
         in_time("a place in the socket", self.socket.send(Message::text(text))).await.unwrap();
     }
 
+    /// The next message.
     pub async fn next(&mut self) -> Message {
         in_time("a message", self.socket.next()).await.expect("the socket is open").unwrap()
     }
 
+    /// Sends a text message and returns the answer.
     pub async fn ask(&mut self, text: &str) -> Value {
         self.send(text).await;
         serde_json::from_str(self.next().await.to_text().unwrap()).unwrap()
     }
 
-    /// Reads until the close frame: its code and reason.
+    /// Reads until the close frame. Returns its code and reason.
     pub async fn closed(&mut self) -> (u16, String) {
         in_time("the close frame", async {
             loop {

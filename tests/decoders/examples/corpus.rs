@@ -1,8 +1,8 @@
-//! The corpus as fuzzing wants it, a file an input, and back:
+//! Converts the corpus to and from the layout that the fuzzer needs, one file per input:
 //!
 //! ```text
-//! corpus unpack FOLDER        every decoder's examples and kept inputs, into FOLDER/DECODER
-//! corpus pack DECODER FOLDER  the files in FOLDER become what is kept for DECODER
+//! corpus unpack FOLDER        writes every decoder's examples and kept inputs to FOLDER/DECODER
+//! corpus pack DECODER FOLDER  replaces the kept inputs of DECODER with the files in FOLDER
 //! ```
 
 use std::path::Path;

@@ -1,9 +1,9 @@
-//! The inputs that fuzzing found worth keeping: a file a decoder in `tests/fuzz/corpus`, a line of hexadecimal digits an input.
+//! The inputs kept from fuzzing: one file per decoder in `tests/fuzz/corpus`, one line of hexadecimal digits per input.
 
 use std::path::PathBuf;
 use std::{fs, io};
 
-/// Where they lie.
+/// The folder of the corpus.
 pub fn folder() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../fuzz/corpus")
 }
@@ -12,7 +12,7 @@ fn file(decoder: &str) -> PathBuf {
     folder().join(decoder).with_extension("hex")
 }
 
-/// What is kept for a decoder; nothing where there is no file yet.
+/// The kept inputs of a decoder; empty if it has no file yet. Errors: the file cannot be read.
 pub fn load(decoder: &str) -> io::Result<Vec<Vec<u8>>> {
     let text = match fs::read_to_string(file(decoder)) {
         Ok(text) => text,
@@ -23,7 +23,7 @@ pub fn load(decoder: &str) -> io::Result<Vec<Vec<u8>>> {
     text.lines().enumerate().map(|(number, line)| from_hex(line).ok_or_else(|| bad(number))).collect()
 }
 
-/// In order of length, then of their bytes, so that a change is small to look at.
+/// Replaces the kept inputs of a decoder. They are sorted by length, then by bytes, to keep diffs small.
 pub fn store(decoder: &str, mut inputs: Vec<Vec<u8>>) -> io::Result<()> {
     inputs.sort_by(|a, b| (a.len(), a).cmp(&(b.len(), b)));
     inputs.dedup();

@@ -1,4 +1,4 @@
-//! What nodes send: frames to clients, and frames between neighbours.
+//! Checks of frames sent by nodes, to clients and between neighbours.
 
 use cubecast_core::wire::answer::ServerFrame;
 use cubecast_core::wire::binary::{
@@ -10,17 +10,17 @@ use cubecast_core::wire::peer::PeerFrame;
 use crate::cube;
 use crate::memory::{Allowance, within};
 
-/// A list may claim as many items as bytes are left; the largest item takes 128 in memory.
+/// A list may claim as many items as bytes are left; the largest item takes 128 bytes of memory.
 const SERVER: Allowance = Allowance { per_byte: 144, beside: 2 << 10 };
-/// As above; the largest item takes 80.
+/// As above; the largest item takes 80 bytes.
 const PEER: Allowance = Allowance { per_byte: 96, beside: 2 << 10 };
 
-/// A binary message to a client. What a client could read is also said in JSON.
+/// Checks a binary message to a client. Decoded frames must also be expressible in JSON.
 pub fn check_server(input: &[u8]) {
     let Ok(frames) = within(SERVER, input.len(), || decode_server_frames(input)) else { return };
     let again = encode_server_frames(&frames);
     let decoded = decode_server_frames(&again).expect("what was encoded decodes");
-    // Bytes, because a loss may be NaN, which does not equal itself.
+    // Compares bytes, because a loss may be NaN, which is not equal to itself.
     assert_eq!(encode_server_frames(&decoded), again);
     frames.iter().for_each(check_json);
 }
@@ -31,10 +31,10 @@ fn check_json(frame: &ServerFrame) {
     assert!(parsed.is_ok_and(|frame| frame.is_object()), "{text}");
 }
 
-/// A binary message from a neighbour.
+/// Checks a binary message from a neighbour.
 pub fn check_peer(input: &[u8]) {
     if decode_peer_frames(input, cube()).is_err() {
-        // Few bytes have the right check sum.
+        // Random bytes rarely have a correct checksum, so it is corrected first.
         let mut fitting = input.to_vec();
         let_peer_message_fit(&mut fitting);
         return check_fitting(&fitting);

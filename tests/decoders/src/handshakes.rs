@@ -1,4 +1,4 @@
-//! What somebody sends who knocks at the port as a neighbour, and has proven nothing yet.
+//! Checks of the handshake: input from a peer that connects as a neighbour and has not proven the secret.
 
 use cubecast_node::transport::handshake::{Credentials, HandshakeError, Secret, accept};
 use cubecast_node::transport::{HANDSHAKE_MESSAGE, websocket_config};
@@ -10,18 +10,18 @@ use tokio_tungstenite::tungstenite::protocol::Role;
 use crate::cube;
 use crate::memory::{Allowance, within};
 
-/// Beside it, a connection's own buffers. (serde keeps each value of an object until it knows which step it is.)
+/// The second number covers a connection's own buffers. (serde keeps each value of an object until the step is known.)
 const KNOCK: Allowance = Allowance { per_byte: 32, beside: 64 << 10 };
-/// Who is not proven speaks twice. More than this is not read, and must cost nothing.
+/// An unauthenticated peer may send two messages. Bytes beyond them are not read and must cost no memory.
 const READ_AT_MOST: usize = 2 * HANDSHAKE_MESSAGE;
 
-/// Text messages, one a line: none of them may get in, since none can prove a secret against a fresh nonce.
+/// Checks text messages, one per line. None may be accepted, because none can prove a secret against a fresh nonce.
 pub fn check(input: &[u8]) {
     let refused = why_refused(input);
     assert!(refused.is_some(), "a stranger got in");
 }
 
-/// Why it is not let in; `None`: it is.
+/// Why the peer is rejected; `None` if it is accepted.
 fn why_refused(input: &[u8]) -> Option<HandshakeError> {
     let stream = text_frames(input);
     let me = acceptor();
@@ -51,7 +51,7 @@ thread_local! {
     static RUNTIME: Runtime = Builder::new_current_thread().enable_time().build().expect("a runtime can be made");
 }
 
-/// As a client's WebSocket frames them, with a mask of zeros.
+/// The lines as a client's WebSocket frames, with a mask of zeros.
 fn text_frames(input: &[u8]) -> Vec<u8> {
     const TEXT: u8 = 0x81;
     const MASKED: u8 = 0x80;
@@ -82,7 +82,7 @@ mod tests {
     use super::*;
     use crate::examples;
 
-    /// Fuzzing begins with it: an example that is refused at once would keep it from all that comes later.
+    /// Fuzzing starts with this example. If it were rejected at once, fuzzing would never reach the later steps.
     #[test]
     fn the_first_example_gets_as_far_as_its_proof() {
         let why = why_refused(&examples::handshakes()[0]);

@@ -1,24 +1,25 @@
-//! What must hold for every decoder of Cubecast, whatever the bytes:
+//! Properties of every decoder of Cubecast, for any input:
 //!
 //! 1. it never panics;
-//! 2. what decodes encodes again, and decodes to the same;
-//! 3. it never holds more memory than a small multiple of its input, and a little beside ([`memory::Allowance`]).
+//! 2. decoded input can be encoded again, and decodes to the same value;
+//! 3. it never holds more memory than a small multiple of its input plus a constant ([`memory::Allowance`]).
 //!
-//! The same checks are fuzzed (`make fuzz`; the targets are in `tests/fuzz`), and run in `make test` over the corpus that fuzzing
-//! found and over random input (`tests/decoders.rs`). Each input is bytes, so that a line of the corpus is one.
+//! The same checks are fuzzed (`make fuzz`; the targets are in `tests/fuzz`), and run in `make test` on the corpus from
+//! fuzzing and on random input (`tests/decoders.rs`). Each input is a byte string, so one line of the corpus is one
+//! input.
 //!
-//! | decoder | its input | who sends it |
+//! | decoder | input | source |
 //! |---|---|---|
 //! | `json_requests` | a text message | any client |
 //! | `binary_requests` | a binary message | any client |
 //! | `server_frames` | a binary message | a node, to a client |
-//! | `handshakes` | text messages, one a line | anybody who knocks as a neighbour |
-//! | `peer_frames` | a binary message | a neighbour, proven |
-//! | `stored_rows` | the rows of a store, short ones | the disk |
-//! | `journal` | the writes of a journal's record | the disk |
+//! | `handshakes` | text messages, one per line | any peer that connects as a neighbour |
+//! | `peer_frames` | a binary message | an authenticated neighbour |
+//! | `stored_rows` | the rows of a small store | the disk |
+//! | `journal` | the writes of a journal record | the disk |
 //! | `log_entries` | the data of log entries | the disk, a leader |
 //! | `group_state` | a checkpoint's state | the disk, a leader |
-//! | `node_config` | a configuration file | the owner |
+//! | `node_config` | a configuration file | the node's owner |
 //! | `typed_values` | one word | the command line, files |
 
 pub mod corpus;
@@ -30,13 +31,13 @@ pub mod requests;
 pub mod stored;
 pub mod typed;
 
-/// One decoder: its name is its fuzz target's and its corpus file's.
+/// One decoder. Its name is also the name of its fuzz target and of its corpus file.
 #[derive(Clone, Copy)]
 pub struct Decoder {
     pub name: &'static str,
-    /// Panics when one of the three claims does not hold for this input.
+    /// Panics if one of the three properties does not hold for this input.
     pub check: fn(&[u8]),
-    /// Inputs that the real encoders made, and some that stand at a limit.
+    /// Inputs from the real encoders, and some at the limits.
     pub examples: fn() -> Vec<Vec<u8>>,
 }
 
@@ -46,6 +47,7 @@ impl std::fmt::Debug for Decoder {
     }
 }
 
+/// All decoders.
 pub const DECODERS: &[Decoder] = &[
     Decoder { name: "json_requests", check: requests::check_json, examples: examples::json_requests },
     Decoder { name: "binary_requests", check: requests::check_binary, examples: examples::binary_requests },
@@ -60,7 +62,7 @@ pub const DECODERS: &[Decoder] = &[
     Decoder { name: "typed_values", check: typed::check_word, examples: examples::words },
 ];
 
-/// The cube on which inputs are judged: small enough that its vertices come up by chance.
+/// The cube for which inputs are decoded: small enough that random bytes often name one of its vertices.
 pub fn cube() -> cubecast_core::cube::Dimension {
     cubecast_core::cube::Dimension::new(3).expect("three dimensions can be had")
 }

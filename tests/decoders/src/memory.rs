@@ -1,15 +1,15 @@
-//! How much memory a piece of work takes, counted by the allocator itself.
+//! Measures the memory use of a piece of work, counted by the allocator.
 //!
-//! A binary that wants to know makes [`Counting`] its global allocator; without that nothing is counted, and
-//! [`counts`] says so. Each thread is counted by itself, so that tests beside each other do not disturb each other.
+//! A binary that measures memory makes [`Counting`] its global allocator. Without it nothing is counted, and [`counts`]
+//! returns `false`. Each thread is counted separately, so parallel tests do not disturb each other.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 
-/// The system's allocator, counting.
+/// The system's allocator, with counting.
 pub struct Counting;
 
-/// What a decoder may take for an input: so many bytes of memory for each byte of the input, and so many beside.
+/// The memory that a decoder may hold: a number of bytes per byte of input, plus a constant number of bytes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Allowance {
     pub per_byte: usize,
@@ -17,12 +17,14 @@ pub struct Allowance {
 }
 
 impl Allowance {
+    /// The allowance for an input of this size, in bytes.
     pub fn of(self, input_bytes: usize) -> usize {
         self.beside + self.per_byte * input_bytes
     }
 }
 
-/// Does the work and says how many bytes it held at its peak, beyond those held before. What it returns counts too.
+/// Runs the work and returns its peak memory use in bytes, beyond the memory held before. The result of the work counts
+/// too.
 pub fn measure<T>(work: impl FnOnce() -> T) -> (T, usize) {
     let before = HELD.get();
     PEAK.set(before);
@@ -30,7 +32,7 @@ pub fn measure<T>(work: impl FnOnce() -> T) -> (T, usize) {
     (result, usize::try_from(PEAK.get() - before).unwrap_or(0))
 }
 
-/// Does the work, which must keep to its allowance.
+/// Runs the work. Panics if it exceeds its allowance.
 #[track_caller]
 pub fn within<T>(allowance: Allowance, input_bytes: usize, work: impl FnOnce() -> T) -> T {
     let (result, taken) = measure(work);
@@ -42,7 +44,7 @@ pub fn within<T>(allowance: Allowance, input_bytes: usize, work: impl FnOnce() -
     result
 }
 
-/// Whether this binary counts.
+/// Whether this binary counts memory.
 pub fn counts() -> bool {
     measure(|| std::hint::black_box(Vec::<u8>::with_capacity(1_000))).1 >= 1_000
 }
@@ -52,7 +54,7 @@ thread_local! {
     static PEAK: Cell<isize> = const { Cell::new(0) };
 }
 
-/// A thread that is ending counts no more.
+/// A thread that is ending is no longer counted.
 fn add(bytes: isize) {
     let _ = HELD.try_with(|held| {
         held.set(held.get() + bytes);
@@ -60,7 +62,7 @@ fn add(bytes: isize) {
     });
 }
 
-// SAFETY: every call is passed to the system's allocator as it came; counting touches no memory of its own.
+// SAFETY: every call is passed to the system's allocator unchanged; counting does not touch the memory.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         add(layout.size() as isize);
@@ -77,7 +79,7 @@ unsafe impl GlobalAlloc for Counting {
         unsafe { System.alloc_zeroed(layout) }
     }
 
-    /// Counted as if both were held for a moment, which they are when the block moves.
+    /// Both blocks are counted for a moment, as when the block moves.
     unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, new_size: usize) -> *mut u8 {
         add(new_size as isize);
         let moved = unsafe { System.realloc(pointer, layout, new_size) };

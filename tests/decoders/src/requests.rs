@@ -1,4 +1,4 @@
-//! What clients send: requests, in JSON and in binary, which must mean the same.
+//! Checks of requests from clients, in JSON and in binary, which must have the same meaning.
 
 use cubecast_core::wire::binary::{decode_requests, encode_requests};
 use cubecast_core::wire::client::{Action, LinkConditions, Request, RequestId, StartAt};
@@ -10,12 +10,12 @@ use serde_json::{Map, Value, json};
 use crate::cube;
 use crate::memory::{Allowance, within};
 
-/// The longest field twice: unescaped in a buffer, and as its value.
+/// The longest field counts twice: unescaped in a buffer, and as its value.
 const JSON: Allowance = Allowance { per_byte: 4, beside: 8 << 10 };
-/// The smallest request takes three bytes, and in memory 128.
+/// The smallest request takes three bytes, and 128 bytes of memory.
 const BINARY: Allowance = Allowance { per_byte: 64, beside: 2 << 10 };
 
-/// One JSON request.
+/// Checks one JSON request.
 pub fn check_json(input: &[u8]) {
     let Ok(text) = str::from_utf8(input) else { return };
     let limits = Limits::default();
@@ -25,7 +25,7 @@ pub fn check_json(input: &[u8]) {
     }
 }
 
-/// A binary message of requests.
+/// Checks a binary message of requests.
 pub fn check_binary(input: &[u8]) {
     let decoded = within(BINARY, input.len(), || decode_requests(input, &Limits::default(), cube()));
     decoded.iter().flatten().for_each(check_meaning);
@@ -33,7 +33,7 @@ pub fn check_binary(input: &[u8]) {
     check_binary_again(&good);
 }
 
-/// A request that a node takes means the same in both encodings.
+/// A valid request has the same meaning in both encodings.
 fn check_meaning(request: &Request) {
     check_binary_again(std::slice::from_ref(request));
     let text = json_of(request);
@@ -45,7 +45,7 @@ fn check_binary_again(requests: &[Request]) {
     assert_eq!(again, requests.iter().cloned().map(Ok).collect::<Vec<_>>());
 }
 
-/// JSON has one number 5, whatever it is kept as.
+/// JSON does not distinguish types of integers: 5 is the same number in every type.
 fn in_json(request: &Request) -> Request {
     let id = match &request.id {
         Some(RequestId::Signed(id)) => Some(RequestId::of_number(&id.to_string())),
@@ -55,7 +55,7 @@ fn in_json(request: &Request) -> Request {
     Request { id, ..request.clone() }
 }
 
-/// The request as docs/PROTOCOL.md writes it, every field given.
+/// The request in the form of docs/PROTOCOL.md, with every field.
 pub fn json_of(request: &Request) -> String {
     let mut fields = fields_of(&request.action);
     fields.insert("action".into(), request.action.name().into());
@@ -133,7 +133,7 @@ fn start(from: StartAt) -> Value {
     }
 }
 
-/// The word for one of a few values.
+/// The JSON word for a value of a plain enum.
 fn word(value: &impl Serialize) -> Value {
     serde_json::to_value(value).expect("a plain enum is one word")
 }

@@ -1,4 +1,5 @@
-//! What lies on disk, and travels to members that replicate it: rows, commands in log entries, changes of members, states.
+//! Checks of data that is stored on disk and replicated to members: rows, commands in log entries, changes of members,
+//! states.
 
 use cubecast_core::group::MemberChange;
 use cubecast_core::names::Offset;
@@ -15,18 +16,20 @@ use serde::{Serialize, Serializer};
 
 use crate::memory::{Allowance, within};
 
-/// A list may claim as many commands as bytes are left; one takes 112 in memory.
+/// A list may claim as many commands as bytes are left; a command takes 112 bytes of memory.
 const ENTRY: Allowance = Allowance { per_byte: 128, beside: 2 << 10 };
-/// Trees have room for eleven where there is one.
+/// Tree nodes have room for eleven entries even if they hold one.
 const STATE: Allowance = Allowance { per_byte: 96, beside: 8 << 10 };
 
-/// A list may claim as many items as bytes are left; a message takes 96, and a write as much for five bytes.
+/// A list may claim as many items as bytes are left. A message takes 96 bytes of memory, and so does a write of five
+/// bytes.
 const JOURNAL: Allowance = Allowance { per_byte: 128, beside: 4 << 10 };
 
-/// A list may claim as many items as bytes are left; the largest, a member or an entry of some group, take 48.
+/// A list may claim as many items as bytes are left. The largest items, a member or an entry of a group, take 48 bytes
+/// of memory.
 const ROWS: Allowance = Allowance { per_byte: 64, beside: 4 << 10 };
 
-/// The rows of a store at its start: read one by one, and judged together.
+/// Checks the rows of a store as at its start: read one by one, then judged together.
 pub fn check_rows(input: &[u8]) {
     let rows: Vec<StoredRow> = rows(input).collect();
     rows.iter().for_each(StoredRow::check);
@@ -38,7 +41,7 @@ pub fn check_rows(input: &[u8]) {
     });
 }
 
-/// The payload of a record, whose check sum is right: else nothing of it is looked at.
+/// Checks the payload of a record. The record gets a correct checksum; otherwise its payload would not be read.
 pub fn check_journal(input: &[u8]) {
     const BEHIND: u64 = 7;
     let record =
@@ -49,11 +52,11 @@ pub fn check_journal(input: &[u8]) {
         let (again, _) = journal::encode(Chain::begin(BEHIND), BEHIND + 1, replayed.writes.iter(), Vec::new());
         assert_eq!(journal::read(BEHIND, &again).as_ref(), Ok(&replayed));
     }
-    // As it stands it is no journal, or a very lucky one.
+    // Without a checksum the input is not a journal, except by a rare coincidence.
     let _ = within(JOURNAL, input.len(), || journal::read(BEHIND, input));
 }
 
-/// One row of an input: its kind and a number in its key, the length of what it says, and that.
+/// The rows of an input. A row is its kind, a number for its key, the length of its payload, and the payload.
 fn rows(mut input: &[u8]) -> impl Iterator<Item = StoredRow> {
     std::iter::from_fn(move || {
         let (&[kind, number, length], rest) = input.split_first_chunk()?;
@@ -63,7 +66,7 @@ fn rows(mut input: &[u8]) -> impl Iterator<Item = StoredRow> {
     })
 }
 
-/// So that an example is written as it is read. It says no more than 255 bytes.
+/// A row of such an input. Its payload must not exceed 255 bytes.
 pub fn row_bytes(kind: u8, number: u8, value: &impl Serialize) -> Vec<u8> {
     let payload = postcard::to_allocvec(value).expect("a row encodes");
     let length = u8::try_from(payload.len()).expect("an example is short");
@@ -77,7 +80,7 @@ struct StoredRow {
 
 impl StoredRow {
     const GROUP: u32 = 0b1100;
-    /// Of a kind from here on, the check sum is wrong.
+    /// Rows of this kind and above get a wrong checksum.
     const DAMAGED: u8 = 128;
 
     fn new(kind: u8, number: u8, payload: &[u8]) -> StoredRow {
@@ -119,7 +122,7 @@ impl StoredRow {
         assert_eq!(decode(self.key, writer.encode(self.key, &value)), Ok(value));
     }
 
-    /// As an engine tells what it finds.
+    /// Reports the row as an engine does when it opens a store.
     fn tell(&self, found: &mut Found) -> Result<(), Refused> {
         let Self { key, value } = self;
         match *key {
@@ -136,7 +139,7 @@ impl StoredRow {
     }
 }
 
-/// Bytes that are written as they are, without their length.
+/// Bytes that are serialized as they are, without their length.
 struct Verbatim<'a>(&'a [u8]);
 
 impl Serialize for Verbatim<'_> {
@@ -147,9 +150,9 @@ impl Serialize for Verbatim<'_> {
     }
 }
 
-/// The data of a log entry, taken for commands and for a change of members.
+/// Checks the data of a log entry, decoded as commands and as a change of members.
 pub fn check_log_entry(input: &[u8]) {
-    // Few bytes have the right check sum.
+    // Random bytes rarely have a correct checksum, so it is corrected first.
     let mut fitting = input.to_vec();
     let_commands_fit(&mut fitting);
     for input in [input, fitting.as_slice()] {
@@ -164,7 +167,7 @@ pub fn check_log_entry(input: &[u8]) {
     }
 }
 
-/// A group's state, as checkpoints and snapshots hold it.
+/// Checks a group's state, as contained in checkpoints and snapshots.
 pub fn check_state(input: &[u8]) {
     let Ok(topics) = within(STATE, input.len(), || Topics::decode(input)) else { return };
     let again = topics.encode();

@@ -1,4 +1,4 @@
-//! What people type: configuration files, and the words of the command line.
+//! Checks of typed input: configuration files, and words of the command line.
 
 use std::fmt::{Debug, Display};
 use std::str::FromStr;
@@ -16,12 +16,13 @@ use cubecast_node::transport::origin::{OriginRules, host_name};
 use crate::cube;
 use crate::memory::{Allowance, within};
 
-/// The parser keeps a token, an event and a value with its place for each pair of bytes. Only the owner writes such a file.
+/// The parser keeps a token, an event and a value with its position for each pair of bytes. Only the node's owner
+/// writes such a file.
 const FILE: Allowance = Allowance { per_byte: 256, beside: 16 << 10 };
 /// An error quotes the word.
 const WORD: Allowance = Allowance { per_byte: 8, beside: 512 };
 
-/// A node's configuration file.
+/// Checks a configuration file of a node.
 pub fn check_config(input: &[u8]) {
     let Ok(text) = str::from_utf8(input) else { return };
     let parsed: Result<Typed, _> = within(FILE, input.len(), || toml::from_str(text));
@@ -32,7 +33,7 @@ pub fn check_config(input: &[u8]) {
     check_typed(typed);
 }
 
-/// Never with a secret from a file: which file is read is not for this input to say.
+/// Ignores `secret_file`: the input must not choose a file to read.
 fn check_typed(typed: Typed) {
     let typed = Typed { secret_file: None, ..typed };
     if let Ok(config) = typed.check() {
@@ -40,7 +41,7 @@ fn check_typed(typed: Typed) {
     }
 }
 
-/// One word, as every type that words are parsed to.
+/// Checks a word, parsed as every type that words are parsed to.
 pub fn check_word(input: &[u8]) {
     let Ok(word) = str::from_utf8(input) else { return };
     check_as::<Vertex>(word);
@@ -59,12 +60,12 @@ pub fn check_word(input: &[u8]) {
     within(WORD, word.len(), || rules.check_host(Some(word))).ok();
 }
 
-/// `Display` writes it as it is typed.
+/// A type whose `Display` is the form that users type.
 fn check_as<T: FromStr<Err: Display> + Display + PartialEq + Debug>(word: &str) {
     check_written(word, T::to_string);
 }
 
-/// A value is read again from the text that it is written as.
+/// The value must be parsed again from its written form.
 fn check_written<T: FromStr<Err: Display> + PartialEq + Debug>(word: &str, written: impl Fn(&T) -> String) {
     let parsed: Result<T, String> =
         within(WORD, word.len(), || word.parse().map_err(|error: T::Err| error.to_string()));

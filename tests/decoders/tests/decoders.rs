@@ -1,5 +1,6 @@
-//! Every decoder, held to its three claims: it never panics, what decodes round-trips, and memory stays a small multiple of the
-//! input. Over what fuzzing found (`corpus`), over random input (`properties`), and over the greediest input we know (`greed`).
+//! Checks three properties of every decoder: it never panics, decoded input round-trips, and its memory stays a small
+//! multiple of the input. The inputs are the corpus from fuzzing (`corpus`), random input (`properties`), and the
+//! inputs known to need the most memory (`greed`).
 
 use cubecast_decoders::memory::Counting;
 

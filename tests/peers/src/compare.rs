@@ -1,4 +1,4 @@
-//! The comparisons: every system does the same in turns, and ratios are those of turns that lie side by side.
+//! The comparisons: all systems do the same work in turns, and ratios compare adjacent turns.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -35,36 +35,39 @@ const SIZE: usize = 256;
 const UNDER_WAY: usize = 256;
 const CLIENTS: usize = 16;
 const SUBSCRIBERS: usize = 100;
-/// Topics for delete_topic in each run of the source system, and of ours.
+/// Topics for delete_topic in each run, for the source system and for Cubecast.
 const DOOMED: usize = 600;
 
+/// A selectable comparison.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
 pub enum Comparison {
-    /// Publishes beside JetStream, Redis Streams and RabbitMQ.
+    /// Publishes, compared with JetStream, Redis Streams and RabbitMQ.
     Publish,
     /// Latency at half of JetStream's rate.
     Latency,
-    /// Deliveries to 100 subscribers beside Mosquitto.
+    /// Deliveries to 100 subscribers, compared with Mosquitto.
     FanOut,
-    /// A leader dies: how long until the next publish is acknowledged, beside JetStream.
+    /// Time from the death of a leader to the next acknowledged publish, compared with JetStream.
     Failover,
     /// The source system's APIs.
     Source,
 }
 
-/// What was measured of one system at one thing.
+/// The measurements of one system in one comparison.
 struct Measured {
     system: String,
     runs: Vec<Figures>,
 }
 
-/// What a run brought, to be saved.
+/// The results of a run, for saving.
 #[derive(Default)]
 pub struct Outcome {
     pub comparisons: Vec<Value>,
     pub targets: Vec<Target>,
 }
 
+/// Runs the selected comparisons, prints them and saves them if requested. Errors: a system could not be started or
+/// measured.
 pub async fn run(args: &Args) -> Result<(), String> {
     let folder = tempfile::Builder::new().prefix("cubecast-peers-").tempdir().map_err(|error| error.to_string())?;
     let machine = Machine::this();
@@ -122,7 +125,7 @@ async fn publishes(args: &Args, folder: &TempDir, only: &[Comparison], all: &mut
             let measured = in_turns(args, &systems, clients, pace).await?;
             let title = format!("Publishes of {SIZE} B, {}", words(pace, clients));
             show(&title, &measured, all);
-            // Aims are for pipelined publishes of equal durability.
+            // Targets apply to pipelined publishes of equal durability.
             let aimed = |least| (under_way == UNDER_WAY).then_some(Aim::AtLeast(least));
             let pairs = [(0, 1, aimed(2.0)), (3, 1, None), (0, 2, aimed(1.5)), (3, 4, aimed(1.5)), (3, 5, None)];
             ratios(&title, &measured, &pairs, ("a second", |figures| figures.per_second), all);
@@ -197,6 +200,7 @@ async fn our_fan_out(stage: &mut Stage) -> Result<(Vec<Taking>, tokio::task::Joi
     Ok((taking, publish_steadily(stage.client(), &place, content(SIZE).into(), began)))
 }
 
+/// Starts a Cubecast cluster in a folder of this name below `within`.
 pub async fn stage(args: &Args, within: &Path, name: &str) -> Result<Stage, String> {
     let dimension = Dimension::new(3).map_err(|error| error.to_string())?;
     let sync = if name == "source" { "never" } else { "always" };
@@ -209,7 +213,8 @@ async fn source(args: &Args, folder: &TempDir, all: &mut Outcome) -> Result<(), 
     let mut stage = stage(args, within, "source").await?;
     let names = apis::names(&mut stage, content(SIZE).into()).await.map_err(|failure| failure.message)?;
     let client = stage.client();
-    // Its one copy answers a pull and asks nobody: that is our read `any`. Ours is `leader` where nothing else is said.
+    // The source system has a single copy and answers a pull from it, which corresponds to our read `any`. Our default
+    // is `leader`.
     let ours_and_theirs = APIS.into_iter().map(|api| (api, api)).chain([("pull, read any", "pull")]);
     for (name, api) in ours_and_theirs {
         let ours = Api::ALL.into_iter().find(|it| it.name() == name).ok_or("an API of theirs is none of ours")?;
@@ -288,7 +293,7 @@ fn show(title: &str, measured: &[Measured], all: &mut Outcome) {
     all.comparisons.push(json!({ "what": title, "systems": systems }));
 }
 
-/// Of the first to the second of each; those that something is aimed at are kept.
+/// Prints the ratio of the first to the second system of each pair; ratios with a target are saved.
 fn ratios(
     title: &str,
     measured: &[Measured],

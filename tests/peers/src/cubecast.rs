@@ -1,4 +1,4 @@
-//! Cubecast: eight nodes, each message on four of them.
+//! Cubecast: eight nodes, four replicas of each message.
 
 use std::path::Path;
 
@@ -11,6 +11,7 @@ use cubecast_node::command::bench::stage::Stage;
 
 use super::system::{Asked, Asker, Started, System, content};
 
+/// A running Cubecast cluster.
 pub struct Cubecast {
     stage: Stage,
     sync: String,
@@ -19,6 +20,7 @@ pub struct Cubecast {
 }
 
 impl Cubecast {
+    /// Starts the cluster with this sync mode (`always` or `never`).
     pub async fn start(program: &Path, folder: &Path, sync: &str) -> Result<Cubecast, String> {
         let dimension = Dimension::new(3).map_err(|error| error.to_string())?;
         let mut stage =

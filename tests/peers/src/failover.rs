@@ -1,4 +1,4 @@
-//! A leader is killed, again and again, beside JetStream: how long until the next publish is acknowledged.
+//! Repeated kills of the leader, compared with JetStream: time until the next publish is acknowledged.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -13,12 +13,13 @@ use super::compare::{Outcome, stage};
 use super::jetstream::JetStream;
 use super::targets::Aim;
 
-/// No further kill begins after so long: a system that takes long to come back would hold up all that follows.
+/// No kill starts after this time, so that a system with slow recovery does not delay the following comparisons.
 const LONGEST: Duration = Duration::from_secs(420);
 /// Seconds.
 const OURS: Aim = Aim::AtMost(1.0);
 const RATIO: Aim = Aim::AtMost(0.5);
 
+/// Kills the leaders of both systems in turns. Errors: a system could not be started or did not recover.
 pub async fn compare(args: &Args, within: &Path, all: &mut Outcome) -> Result<(), String> {
     let mut jetstream = JetStream::start(within).await?;
     let mut stage = stage(args, within, "failover").await?;

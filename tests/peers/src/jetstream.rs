@@ -15,11 +15,13 @@ use super::system::{Asker, Started, System, content};
 const SERVERS: usize = 3;
 const SUBJECT: &str = "bench";
 const STARTS_WITHIN: Duration = Duration::from_secs(30);
-/// A publish that is not acknowledged by then is sent again.
+/// An unacknowledged publish is sent again after this time.
 const ANSWERED_WITHIN: Duration = Duration::from_millis(250);
-/// Between a publish that failed at once, as they do while there is no leader, and the next: the gap's end is known so exactly.
+/// The pause after a publish that failed immediately, as publishes do without a leader. It is the precision of the
+/// measured gap.
 const ASK_AGAIN: Duration = Duration::from_millis(5);
 
+/// A running JetStream cluster.
 pub struct JetStream {
     servers: Vec<Server>,
     folders: Vec<PathBuf>,
@@ -27,6 +29,7 @@ pub struct JetStream {
 }
 
 impl JetStream {
+    /// Starts the servers and creates the stream.
     pub async fn start(within: &Path) -> Result<JetStream, String> {
         let ports = free_ports(2 * SERVERS)?;
         let (clients, routes) = ports.split_at(SERVERS);
@@ -55,7 +58,8 @@ impl JetStream {
         Ok(JetStream { servers, folders, version })
     }
 
-    /// SIGKILL to the stream's leader, and how long until the next publish is acknowledged. Then all is as before.
+    /// Kills the stream's leader with SIGKILL and measures the time until the next publish is acknowledged. Then
+    /// restarts it and waits until all replicas are current.
     pub async fn kill_leader(&mut self) -> Result<Duration, String> {
         let context = jetstream::new(connect(&self.servers).await?);
         let leader = self.leader_of_all(&context).await?;
@@ -74,7 +78,7 @@ impl JetStream {
         Ok(gap)
     }
 
-    /// Who leads, once all replicas are level.
+    /// The leader, once all replicas are current.
     async fn leader_of_all(&self, context: &jetstream::Context) -> Result<usize, String> {
         let until = Instant::now() + STARTS_WITHIN;
         loop {
@@ -100,7 +104,8 @@ async fn start_server(folder: &Path, port: u16) -> Result<Server, String> {
     Server::start(command, folder, port).await
 }
 
-/// One, acknowledged; asked again by the caller where that takes longer than a healthy cluster needs.
+/// Publishes one message and waits for its acknowledgement. Errors: none arrived within the time that a healthy cluster
+/// needs; the caller tries again.
 async fn publish(context: &jetstream::Context) -> Result<(), String> {
     let asked = async {
         let ack = context.publish(SUBJECT, "x".into()).await.map_err(|error| error.to_string())?;
@@ -109,7 +114,7 @@ async fn publish(context: &jetstream::Context) -> Result<(), String> {
     tokio::time::timeout(ANSWERED_WITHIN, asked).await.map_err(|_| "no acknowledgement came")?
 }
 
-/// The stream, and the servers' version.
+/// Creates the stream; returns the servers' version.
 async fn create(servers: &[Server]) -> Result<String, String> {
     let client = connect(servers).await?;
     let context = jetstream::new(client.clone());

@@ -1,13 +1,14 @@
-//! Cubecast beside what people would use instead: the same work, on the same machine, in one run, with the runs interleaved.
+//! Compares Cubecast with alternatives: the same work, on the same machine, in one process run, with interleaved runs.
 //!
-//! | file | what |
+//! | file | content |
 //! |---|---|
-//! | [`system`] | what is compared: how it is asked, and what it promises |
-//! | [`cubecast`], [`jetstream`], [`redis_streams`], [`rabbitmq`], [`mosquitto`], [`source`] | the systems, each started on loopback in a folder of its own |
-//! | [`servers`] | processes of others |
+//! | [`system`] | the interface of a compared system: its requests, and its guarantees |
+//! | [`cubecast`], [`jetstream`], [`redis_streams`] | systems, each started on loopback in its own folder |
+//! | [`rabbitmq`], [`mosquitto`], [`source`] | further systems, started in the same way |
+//! | [`servers`] | child processes |
 //! | [`compare`] | the comparisons, and their ratios |
-//! | [`failover`] | the one of them in which a leader dies |
-//! | [`targets`] | what is aimed at, and what came of it |
+//! | [`failover`] | the comparison in which a leader dies |
+//! | [`targets`] | the targets, and whether they were reached |
 
 mod compare;
 mod cubecast;
@@ -31,23 +32,23 @@ use cubecast_node::bench::Timing;
 /// Measures Cubecast and its peers side by side, and prints ratios with their spread.
 #[derive(Debug, Parser)]
 pub struct Args {
-    /// The `cubecast` to be measured.
+    /// The `cubecast` binary to measure.
     #[arg(long, value_name = "FILE", default_value = "target/release/cubecast")]
     cubecast: PathBuf,
-    /// Seconds of each run, behind a warm-up of a quarter of that.
+    /// Seconds of each run, after a warm-up of a quarter of that.
     #[arg(long, value_name = "S", default_value_t = 2.0)]
     seconds: f64,
     /// Runs of each system, in turns.
     #[arg(long, value_name = "N", default_value_t = 3)]
     repeat: u32,
-    /// Kills of each system's leader, in turns; fewer, where so many would take longer than seven minutes.
+    /// Kills of each system's leader, in turns; fewer if they would take longer than seven minutes.
     #[arg(long, value_name = "N", default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..))]
     kills: u32,
     /// Only these comparisons, separated by commas.
     #[arg(long, value_enum, value_name = "WHAT,...", value_delimiter = ',')]
     only: Vec<compare::Comparison>,
-    /// Measures nothing: prints what was aimed at in saved results, of this program and of `cubecast bench`, and what came of it,
-    /// as a table in Markdown.
+    /// Measures nothing: prints the targets and results in saved files, of this program and of `cubecast bench`, as a
+    /// Markdown table.
     #[arg(long, value_name = "FILE", num_args = 1.., conflicts_with_all = ["only", "save"])]
     table: Vec<PathBuf>,
     /// Writes all figures as JSON.

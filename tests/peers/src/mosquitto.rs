@@ -13,29 +13,31 @@ use tokio::task::JoinSet;
 use super::servers::{Server, folder, free_ports};
 use super::system::{Asker, content};
 
-/// Publishes under way.
+/// Unacknowledged publishes.
 const UNDER_WAY: u16 = 64;
-/// Deliveries that wait for who measures, of one subscriber.
+/// Deliveries to one subscriber that are queued for the measurement.
 const WAITING: usize = 1_024;
 
+/// A running broker.
 pub struct Mosquitto {
     server: Server,
 }
 
-/// Those who take what is pushed, and the publisher, which ends with it.
+/// The subscribers, and the publisher, which stops with them.
 pub struct FanOut {
     askers: Vec<Asker>,
     tasks: JoinSet<()>,
 }
 
 impl FanOut {
-    /// Publishing ends when the second is dropped.
+    /// The subscribers, and the tasks; publishing stops when the tasks are dropped.
     pub fn split(self) -> (Vec<Asker>, JoinSet<()>) {
         (self.askers, self.tasks)
     }
 }
 
 impl Mosquitto {
+    /// Starts the broker.
     pub async fn start(within: &Path) -> Result<Mosquitto, String> {
         let folder = folder(within, "mosquitto")?;
         let port = free_ports(1)?[0];
@@ -49,11 +51,13 @@ impl Mosquitto {
         Ok(Mosquitto { server: Server::start(command, &folder, port).await? })
     }
 
+    /// The guarantee of an acknowledgement, and the configuration.
     pub fn promises() -> String {
         "mosquitto, one broker, QoS 1, nothing on disk: a message is lost with the broker, and stored nowhere else"
             .into()
     }
 
+    /// Process ids, for measuring resource usage.
     pub fn processes(&self) -> Vec<u32> {
         vec![self.server.process()]
     }
@@ -64,7 +68,7 @@ impl Mosquitto {
         options
     }
 
-    /// Publishes steadily to so many subscribers.
+    /// Starts the subscribers and a publisher that publishes continuously. `size`: bytes of a message.
     pub async fn fan_out(&self, subscribers: usize, size: usize) -> Result<FanOut, String> {
         let began = Instant::now();
         let mut tasks = JoinSet::new();
@@ -76,7 +80,7 @@ impl Mosquitto {
             let (ready, is_ready) = tokio::sync::oneshot::channel();
             tasks.spawn(async move {
                 let mut ready = Some(ready);
-                // The client goes with its events.
+                // The client must live as long as its event loop.
                 let _client = client;
                 while let Ok(event) = events.poll().await {
                     match event {

@@ -15,19 +15,21 @@ use super::system::{Asker, Started, System, content};
 
 const NODES: usize = 3;
 const QUEUE: &str = "bench";
-/// Delivery mode of messages that outlive the broker.
+/// The delivery mode of persistent messages.
 const PERSISTENT: u8 = 2;
-/// Debian's programs on the PATH refuse everybody but root and their own user; these do not.
+/// Debian's programs on the PATH refuse every user except root and their own; these do not.
 const PROGRAMS: &str = "/usr/lib/rabbitmq/bin";
 
+/// A running RabbitMQ cluster.
 pub struct RabbitMq {
     nodes: Vec<Server>,
-    /// Tells the nodes each other's ports. One of its own: whatever else of Erlang runs here is left alone.
+    /// Our own epmd, which maps node names to ports; another Erlang program on this machine is not disturbed.
     names: Server,
     version: String,
 }
 
 impl RabbitMq {
+    /// Starts epmd and the nodes, and declares the queue.
     pub async fn start(within: &Path) -> Result<RabbitMq, String> {
         let ports = free_ports(1 + 2 * NODES)?;
         let (names_port, ports) = (ports[0], &ports[1..]);
@@ -52,7 +54,7 @@ impl RabbitMq {
     }
 }
 
-/// What starts a node that clients reach at the first port, and the other nodes at the second.
+/// The command that starts a node. `ports`: for clients, and for other nodes.
 fn node(number: usize, home: &Path, ports: &[u16], names_port: u16) -> std::io::Result<Command> {
     let mut config = format!(
         "listeners.tcp.1 = 127.0.0.1:{}\ncluster_formation.peer_discovery_backend = classic_config\n",
@@ -71,7 +73,7 @@ fn node(number: usize, home: &Path, ports: &[u16], names_port: u16) -> std::io::
     command.env("RABBITMQ_MNESIA_BASE", home.join("mnesia")).env("RABBITMQ_LOG_BASE", home).env("RABBITMQ_LOGS", "-");
     command.env("RABBITMQ_GENERATED_CONFIG_DIR", home).env("RABBITMQ_PID_FILE", home.join("pid"));
     command.env("RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS", "-kernel inet_dist_use_interface {127,0,0,1}");
-    // So the script becomes the node, and does not wait beside it: what is killed, and what is measured, is the node.
+    // With these settings the script replaces itself with the node, so that kills and measurements hit the node.
     command.env("RABBITMQ_ALLOW_INPUT", "1").env("RABBITMQ_SERVER_START_ARGS", "-noinput");
     Ok(command)
 }
@@ -80,7 +82,7 @@ fn name(number: usize) -> String {
     format!("bench{number}@localhost")
 }
 
-/// One of RabbitMQ's own programs, with a home that nobody else uses.
+/// One of RabbitMQ's programs, with its own home folder.
 fn program(name: &str, home: &Path, names_port: u16) -> std::io::Result<Command> {
     let settings = home.join("environment");
     std::fs::write(&settings, "")?;
@@ -96,7 +98,7 @@ fn program(name: &str, home: &Path, names_port: u16) -> std::io::Result<Command>
     Ok(command)
 }
 
-/// What `rabbitmqctl` of the first node says.
+/// The output of `rabbitmqctl` for the first node.
 fn control(home: &Path, names_port: u16, arguments: &[&str]) -> Result<String, String> {
     let run = || program("rabbitmqctl", home, names_port)?.args(["--node", &name(0)]).args(arguments).output();
     let output = run().map_err(|error| format!("rabbitmqctl cannot be run: {error}"))?;
@@ -110,7 +112,7 @@ async fn connect(port: u16) -> lapin::Result<Connection> {
     Connection::connect(&format!("amqp://guest:guest@127.0.0.1:{port}/%2f"), ConnectionProperties::default()).await
 }
 
-/// The queue is led by the node that is asked for it, which is the one that clients ask.
+/// Declares the queue at the node that clients use; that node leads the queue.
 async fn declare(port: u16) -> lapin::Result<()> {
     let mut arguments = FieldTable::default();
     arguments.insert("x-queue-type".into(), AMQPValue::LongString("quorum".into()));
@@ -144,7 +146,7 @@ impl System for RabbitMq {
                 channel.confirm_select(ConfirmSelectOptions::default()).await.map_err(failed)?;
                 let payload = content(size);
                 askers.push(Asker::new(move || {
-                    // The channel ends with its connection.
+                    // The channel closes when its connection is dropped.
                     let (channel, payload, connection) = (channel.clone(), payload.clone(), connection.clone());
                     async move {
                         let (options, kept) =

@@ -1,4 +1,5 @@
-//! Redis Streams: a master with three replicas, and `WAIT 2` behind what is published: as many copies as a majority of four.
+//! Redis Streams: a master with three replicas, and `WAIT 2` after each batch of publishes: as many copies as a
+//! majority of four.
 
 use std::path::Path;
 use std::process::Command;
@@ -13,22 +14,24 @@ use super::servers::{Server, folder, free_ports};
 use super::system::{Asker, Started, System, content};
 
 const REPLICAS: usize = 3;
-/// Beside the master's own copy.
+/// In addition to the master's own copy.
 const COPIES: usize = 2;
 const STARTS_WITHIN: Duration = Duration::from_secs(30);
 /// Publishes that share one `WAIT`.
 const BATCH: usize = 256;
 
+/// A running master with its replicas.
 pub struct RedisStreams {
     servers: Vec<Server>,
     fsync: &'static str,
     version: String,
 }
 
-/// A message, and whom to tell.
+/// A message, and the channel for its result.
 type Order = (String, oneshot::Sender<Result<(), String>>);
 
 impl RedisStreams {
+    /// Starts master and replicas. `fsync`: the value of `appendfsync`.
     pub async fn start(within: &Path, fsync: &'static str) -> Result<RedisStreams, String> {
         let ports = free_ports(1 + REPLICAS)?;
         let mut servers = Vec::new();
@@ -81,7 +84,7 @@ async fn connect(port: u16) -> Result<MultiplexedConnection, String> {
     client.get_multiplexed_async_connection_with_config(&config).await.map_err(|error| format!("Redis: {error}"))
 }
 
-/// Sends all that waits as one pipeline with one `WAIT` behind it, as whoever wants speed would.
+/// Sends all waiting publishes as one pipeline that ends with `WAIT`, as an application tuned for throughput would.
 async fn serve(mut connection: MultiplexedConnection, mut orders: mpsc::Receiver<Order>) {
     let mut batch = Vec::new();
     while orders.recv_many(&mut batch, BATCH).await > 0 {
@@ -96,7 +99,7 @@ async fn serve(mut connection: MultiplexedConnection, mut orders: mpsc::Receiver
             Err(error) => Err(error.to_string()),
         };
         for (_, tell) in batch.drain(..) {
-            // Who asked may have stopped waiting.
+            // The requester may have stopped waiting.
             let _ = tell.send(done.clone());
         }
     }

@@ -1,8 +1,8 @@
-"""The system that Cubecast set out to surpass, made again from its report, as a peer to be measured.
+"""The system that Cubecast set out to surpass, rebuilt from its report for comparison.
 
-Eight asyncio servers, one process each, on a hypercube: JSON lines over TCP, a connection a request; whoever is asked passes the
-request to the topic's home along the cube's edges, the home keeps it in memory and in a file that is not synced, tells its
-neighbours one after the other, and answers.
+Eight asyncio servers, one process each, on a hypercube. Requests are JSON lines over TCP, with one connection per request.
+A node forwards each request along the cube's edges to the topic's home. The home stores it in memory and in a file that
+is not synced, updates its neighbours one after the other, and answers.
 
     python3 source.py NODE PORT...
 """
@@ -41,7 +41,7 @@ def subject(request):
 
 
 def apply(request):
-    """Does it here, as the home or as a replica."""
+    """Executes the request on this node, which is the home or a replica."""
     action, topic = request["action"], request.get("topic")
     if action != "pull":
         log.write(json.dumps(request) + "\n")

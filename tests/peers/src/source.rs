@@ -1,5 +1,5 @@
-//! The system that Cubecast set out to surpass, made again from its report: Python's asyncio, JSON over TCP, a connection a request,
-//! replicas told one after the other, nothing synced.
+//! The system that Cubecast set out to surpass, rebuilt from its report: Python's asyncio, JSON over TCP, one
+//! connection per request, replicas updated one after the other, no sync to disk.
 
 use std::path::Path;
 use std::process::Command;
@@ -14,16 +14,19 @@ use super::system::{Asker, content};
 
 const NODES: usize = 8;
 const PROGRAM: &str = include_str!("source.py");
+/// The names of its APIs.
 pub const APIS: [&str; 7] =
     ["create_publisher", "create_subscriber", "create_topic", "delete_topic", "publish", "subscribe", "pull"];
 const TOPICS: usize = 32;
 const MESSAGES: usize = 10;
 
+/// A running source system.
 pub struct Source {
     servers: Vec<Server>,
 }
 
 impl Source {
+    /// Starts its eight nodes.
     pub async fn start(within: &Path) -> Result<Source, String> {
         let ports = free_ports(NODES)?;
         let listed: Vec<String> = ports.iter().map(u16::to_string).collect();
@@ -41,6 +44,7 @@ impl Source {
         Ok(source)
     }
 
+    /// Process ids, for measuring resource usage.
     pub fn processes(&self) -> Vec<u32> {
         self.servers.iter().map(Server::process).collect()
     }
@@ -66,7 +70,8 @@ impl Source {
         Ok(())
     }
 
-    /// One client that calls this API of random nodes. Names are its own: `run` tells repetitions apart.
+    /// A client that calls this API on random nodes. `run` makes its names unique per repetition. `doomed`: number of
+    /// topics prepared for delete_topic.
     pub async fn calling(&self, api: &'static str, run: u32, doomed: usize) -> Result<Asker, String> {
         let ports = self.ports();
         let mut next = 0;
@@ -94,7 +99,7 @@ impl Source {
     }
 }
 
-/// One request on a connection of its own, as that system's clients do it.
+/// Sends one request over its own connection, as that system's clients do.
 async fn ask(port: u16, request: Value) -> Result<Value, String> {
     let failed = |error: std::io::Error| error.to_string();
     let mut socket = TcpStream::connect(("127.0.0.1", port)).await.map_err(failed)?;

@@ -1,17 +1,20 @@
-//! What is compared.
+//! The interface of a compared system.
 
 use std::future::Future;
 use std::pin::Pin;
 
 use cubecast_node::bench::{Client, Done};
 
+/// A request in flight.
 pub type Asked = Pin<Box<dyn Future<Output = Result<Done, String>> + Send>>;
+/// Clients being started.
 pub type Started<'a, T> = Pin<Box<dyn Future<Output = Result<T, String>> + Send + 'a>>;
 
-/// Somebody who asks a system: every call begins one request.
+/// A client of a system: every call starts one request.
 pub struct Asker(Box<dyn FnMut() -> Asked + Send>);
 
 impl Asker {
+    /// Wraps a function that starts one request per call.
     pub fn new<F>(mut ask: impl FnMut() -> F + Send + 'static) -> Asker
     where
         F: Future<Output = Result<Done, String>> + Send + 'static,
@@ -26,16 +29,20 @@ impl Client for Asker {
     }
 }
 
-/// A system that runs.
+/// A running system.
 pub trait System: Send + Sync {
+    /// For tables and results.
     fn name(&self) -> String;
-    /// What an acknowledgement of it means here, and how it was configured.
+    /// The guarantee of its acknowledgement, and its configuration.
     fn promises(&self) -> String;
+    /// Process ids, for measuring resource usage.
     fn processes(&self) -> Vec<u32>;
-    /// So many clients, with a connection each, that publish messages of that size and wait for the acknowledgement.
+    /// Starts `count` clients with one connection each; each request publishes a message of `size` bytes and waits for
+    /// its acknowledgement.
     fn publishers(&self, count: usize, size: usize) -> Started<'_, Vec<Asker>>;
 }
 
+/// Random letters and digits; the same ones every time.
 pub fn content(size: usize) -> String {
     let mut random = fastrand::Rng::with_seed(1);
     (0..size).map(|_| random.alphanumeric()).collect()

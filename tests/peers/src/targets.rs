@@ -1,4 +1,5 @@
-//! What is aimed at, and what came of it: said while it is measured, kept with the results, and told of saved results as one table.
+//! Targets and whether they were reached: printed during measurements, saved with the results, and printed as one table
+//! from saved results.
 
 use std::path::PathBuf;
 
@@ -7,23 +8,27 @@ use cubecast_node::command::bench::results::Results;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-/// What a figure is aimed at.
+/// The limit that a figure must meet.
 #[derive(Clone, Copy)]
 pub enum Aim {
     AtLeast(f64),
     AtMost(f64),
 }
 
-/// A figure that something is aimed at.
+/// A figure with its target.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct Target {
+    /// The title of the figure.
     pub what: String,
+    /// The limit as text.
     pub aim: String,
+    /// The value as text.
     pub measured: String,
     pub reached: bool,
 }
 
 impl Aim {
+    /// Judges a value. `measured`: the value as text.
     pub fn of(self, what: String, value: f64, measured: String) -> Target {
         let (aim, reached) = match self {
             Aim::AtLeast(least) => (format!("at least {least}"), value >= least),
@@ -34,12 +39,13 @@ impl Aim {
 }
 
 impl Target {
+    /// The target and the result, for printing after the figure.
     pub fn verdict(&self) -> String {
         format!("; aimed at {}: {}", self.aim, outcome(self.reached))
     }
 }
 
-/// A table in Markdown of all that was aimed at in these files, of `cubecast bench --save` and of this program's own.
+/// A Markdown table of all targets in these files, which come from `cubecast bench --save` or from this program.
 pub fn table(files: &[PathBuf]) -> Result<String, String> {
     let mut targets = Vec::new();
     for file in files {

@@ -1,4 +1,4 @@
-//! What a node answers, by kind: whatever it was sent, its own frames keep to the rules.
+//! Counts a node's answers by kind. The node's own frames must be valid, whatever input it received.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -16,23 +16,26 @@ use tokio_tungstenite::tungstenite::{Error, Message};
 
 use super::script::Role;
 
-/// How often each kind of answer came.
+/// Number of answers of each kind.
 #[derive(Clone, Default, Debug)]
 pub struct Answers {
     by_kind: BTreeMap<String, u64>,
-    /// What no client can read. There must be none.
+    /// Frames that no client can decode. There must be none.
     pub malformed: Vec<String>,
 }
 
 impl Answers {
+    /// Counts one answer of this kind.
     pub fn count(&mut self, kind: impl Into<String>) {
         *self.by_kind.entry(kind.into()).or_default() += 1;
     }
 
+    /// The number of answers of this kind.
     pub fn of_kind(&self, kind: &str) -> u64 {
         self.by_kind.get(kind).copied().unwrap_or(0)
     }
 
+    /// Adds all counts of `more`.
     pub fn add(&mut self, more: Answers) {
         for (kind, count) in more.by_kind {
             *self.by_kind.entry(kind).or_default() += count;
@@ -92,23 +95,26 @@ fn kind_of_step(text: &str) -> Result<String, String> {
     let step: Value = serde_json::from_str(text).map_err(|error| format!("{error}: {text}"))?;
     match step["step"].as_str() {
         Some("hello") => Ok("hello of the handshake".into()),
-        // Nobody has proven anything.
+        // The peer has proven nothing, so the node may not send this.
         _ => Err(format!("said to a stranger: {text}")),
     }
 }
 
-/// Reads one connection.
+/// Reads from one connection.
 pub enum Reader {
+    /// Reads HTTP, and counts only the first answer.
     Http { stream: OwnedReadHalf, status_line: Vec<u8> },
+    /// Reads and checks WebSocket messages.
     Socket { socket: Box<WebSocketStream<Join<OwnedReadHalf, Sink>>>, role: Role },
 }
 
 impl Reader {
+    /// A reader for the node's direction of a connection.
     pub async fn new(stream: OwnedReadHalf, role: Role) -> Reader {
         match role {
             Role::Http => Reader::Http { stream, status_line: Vec::new() },
             Role::Client | Role::Stranger => {
-                // What the library would say, such as pongs, goes nowhere: only the script speaks.
+                // Pongs and other frames that the library sends are discarded: only the script writes.
                 let wire = join(stream, sink());
                 let socket = WebSocketStream::from_raw_socket(wire, SocketRole::Client, None).await;
                 Reader::Socket { socket: Box::new(socket), role }
@@ -116,7 +122,7 @@ impl Reader {
         }
     }
 
-    /// Reads something; whether the connection goes on.
+    /// Reads one item; returns whether the connection is still open.
     pub async fn read(&mut self, answers: &mut Answers) -> bool {
         match self {
             Reader::Http { stream, status_line } => read_http(stream, status_line, answers).await,
@@ -128,7 +134,7 @@ impl Reader {
     }
 }
 
-/// The first answer is counted; others, and what comes behind an upgrade, are only read.
+/// Counts the first answer. Further answers, and data after an upgrade, are read and discarded.
 async fn read_http(stream: &mut OwnedReadHalf, status_line: &mut Vec<u8>, answers: &mut Answers) -> bool {
     let mut chunk = [0; 8 << 10];
     let count = match stream.read(&mut chunk).await {
@@ -168,7 +174,7 @@ fn take_message(message: Result<Message, Error>, role: Role, answers: &mut Answe
         Ok(Message::Close(Some(close))) => answers.count(format!("close {}", u16::from(close.code))),
         Ok(Message::Close(None)) => answers.count("close without a code"),
         Ok(Message::Frame(_)) => unreachable!("raw frames are never read"),
-        // A stranger is not told how it broke a handshake's frames; a client is.
+        // A node does not explain protocol errors to an unauthenticated peer; a client gets a close frame.
         Err(Error::Io(_)) if role == Role::Stranger => answers.count("reset without a close frame"),
         Err(Error::Protocol(ProtocolError::ResetWithoutClosingHandshake)) if role == Role::Stranger => {
             answers.count("end without a close frame")

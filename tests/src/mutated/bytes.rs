@@ -1,15 +1,15 @@
-//! Bytes that were right, changed at random.
+//! Random mutations of valid bytes.
 
 use std::ops::Range;
 
 use fastrand::Rng;
 
-/// Nothing is longer after it was changed.
+/// The maximum length after a mutation, bytes.
 const LONGEST: usize = 256 << 10;
-/// A part is repeated so often at most.
+/// The maximum number of repetitions of a part.
 const REPEATS: usize = 2_000;
 
-/// Numbers that stand at a limit of a type, or are written in a way that a decoder may not expect.
+/// Numbers at the limits of types, or in unusual notations.
 const NUMBERS: &[&str] = &[
     "-1",
     "-0",
@@ -25,7 +25,7 @@ const NUMBERS: &[&str] = &[
     "99999999999999999999999999999999999999999",
 ];
 
-/// Lengths as binary encodings write them: as varints, and as whole numbers of two, four and eight bytes.
+/// Lengths in binary encodings: as varints, and as integers of two, four and eight bytes.
 const LENGTHS: &[&[u8]] = &[
     &[0],
     &[0x7f],
@@ -39,7 +39,7 @@ const LENGTHS: &[&[u8]] = &[
     &[0; 8],
 ];
 
-/// Changes an example once or a few times. `other` is another example, parts of which may get in.
+/// Mutates an example once, twice or four times. Parts of `other`, a second example, may be inserted.
 pub fn changed(rng: &mut Rng, example: &[u8], other: &[u8]) -> Vec<u8> {
     let mut bytes = example.to_vec();
     for _ in 0..1 << rng.u8(..3) {
@@ -84,6 +84,7 @@ fn change(rng: &mut Rng, bytes: &mut Vec<u8>, other: &[u8]) {
     }
 }
 
+/// Flips one random bit; does nothing if there are no bytes.
 pub fn flip_a_bit(rng: &mut Rng, bytes: &mut [u8]) {
     if !bytes.is_empty() {
         let at = rng.usize(..bytes.len());
@@ -95,7 +96,7 @@ fn insert(bytes: &mut Vec<u8>, at: usize, what: &[u8]) {
     bytes.splice(at..at, what.iter().copied());
 }
 
-/// A number that is written in digits; where there is none, one more comes in.
+/// Replaces a number in digits; without one, inserts a number.
 fn replace_a_number(rng: &mut Rng, bytes: &mut Vec<u8>) {
     let from = rng.usize(..=bytes.len());
     let begin = (from..bytes.len()).find(|at| bytes[*at].is_ascii_digit()).unwrap_or(from);
@@ -104,7 +105,7 @@ fn replace_a_number(rng: &mut Rng, bytes: &mut Vec<u8>) {
     bytes.splice(begin..end, number.bytes());
 }
 
-/// A part of so many bytes, perhaps empty.
+/// A random range, possibly empty.
 fn range(rng: &mut Rng, length: usize) -> Range<usize> {
     let start = rng.usize(..=length);
     start..rng.usize(start..=length)

@@ -1,4 +1,4 @@
-//! WebSocket frames as a client writes them (RFC 6455, 5.2), and as it must not.
+//! WebSocket frames of a client (RFC 6455, 5.2), valid and invalid.
 
 use fastrand::Rng;
 
@@ -6,20 +6,23 @@ const FINAL: u8 = 0x80;
 const RESERVED: u8 = 0x70;
 const MASKED: u8 = 0x80;
 
+/// Opcode of continuation frames.
 pub const CONTINUATION: u8 = 0;
+/// Opcode of text frames.
 pub const TEXT: u8 = 1;
+/// Opcode of binary frames.
 pub const BINARY: u8 = 2;
 const CLOSE: u8 = 8;
 const PING: u8 = 9;
 const PONG: u8 = 10;
 
-/// A line that no node writes.
+/// A log line that no node writes.
 pub const FORGED: &str = "2001-01-01T00:00:00Z ERROR forged";
-/// Lengths that a header may claim, whatever follows.
+/// Lengths that a header may claim, independent of the payload.
 const CLAIMS: &[u64] =
     &[0, 1, 125, 126, 0xffff, 0x1_0000, 8 << 20, (8 << 20) + 1, 64 << 20, 1 << 32, i64::MAX as u64, u64::MAX];
 
-/// One frame; nothing in it has to fit the rest.
+/// A frame whose parts may contradict each other.
 #[derive(Clone, Debug)]
 pub struct Frame {
     /// FIN, the reserved bits and the opcode.
@@ -31,12 +34,12 @@ pub struct Frame {
 
 #[derive(Clone, Copy, Debug)]
 enum Length {
-    /// As the standard demands.
+    /// As the standard requires.
     Shortest,
-    /// In more bytes than it takes.
+    /// In more bytes than necessary.
     In2,
     In8,
-    /// In eight bytes, whatever the payload.
+    /// In eight bytes, independent of the payload.
     Claimed(u64),
 }
 
@@ -71,7 +74,7 @@ impl Frame {
     }
 }
 
-/// A message in one frame or in a few, perhaps with a ping between them.
+/// A message in one or several frames, possibly with a ping between them.
 pub fn message(rng: &mut Rng, opcode: u8, payload: &[u8]) -> Vec<Frame> {
     let count = if rng.u8(..4) == 0 { rng.usize(2..=5) } else { 1 };
     let mut cuts: Vec<usize> = (1..count).map(|_| rng.usize(..=payload.len())).collect();
@@ -89,7 +92,7 @@ pub fn message(rng: &mut Rng, opcode: u8, payload: &[u8]) -> Vec<Frame> {
     frames
 }
 
-/// Makes something wrong with the frames of a message.
+/// Makes one of the message's frames, or their order, invalid.
 pub fn spoil(rng: &mut Rng, frames: &mut Vec<Frame>) {
     let at = rng.usize(..frames.len());
     let frame = &mut frames[at];
@@ -110,7 +113,7 @@ pub fn spoil(rng: &mut Rng, frames: &mut Vec<Frame>) {
             frames.push(again);
         }
         9 => {
-            // What is left of a message may begin with its middle, or not end.
+            // The rest of the message may begin in its middle, or lack its end.
             let from = rng.usize(..frames.len());
             frames.swap(at, from);
             if frames.len() > 1 {
@@ -121,7 +124,7 @@ pub fn spoil(rng: &mut Rng, frames: &mut Vec<Frame>) {
     }
 }
 
-/// A control frame, good or bad.
+/// A control frame, valid or invalid.
 fn control(rng: &mut Rng) -> Frame {
     let code = |code: u16, reason: &[u8]| [&code.to_be_bytes(), reason].concat();
     let (opcode, payload) = match rng.u8(..9) {
@@ -139,6 +142,7 @@ fn control(rng: &mut Rng) -> Frame {
     Frame::new(rng, is_final | opcode, &payload)
 }
 
+/// The frames as bytes.
 pub fn bytes_of(frames: &[Frame]) -> Vec<u8> {
     let mut bytes = Vec::new();
     frames.iter().for_each(|frame| frame.write(&mut bytes));

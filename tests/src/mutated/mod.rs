@@ -1,8 +1,9 @@
-//! Mutated input for one live node of a cluster: HTTP, clients' frames and requests in both encodings, handshakes of strangers,
-//! and messages of a proven neighbour that were altered on their way. Nobody else may notice.
+//! Sends mutated input to a live node of a cluster: HTTP, frames and requests of clients in both encodings, handshakes
+//! of unauthenticated peers, and messages of an authenticated neighbour that were altered in transit. No other
+//! participant may be affected.
 //!
-//! Two levels are changed, the payloads and the frames around them. A seed and the number of a connection decide all that it
-//! sends; only in which order the connections come depends on the machine.
+//! Both the payloads and the frames around them are mutated. A seed and the number of a connection determine everything
+//! that it sends; only the interleaving of connections depends on the machine.
 
 mod answers;
 mod bytes;
@@ -35,46 +36,46 @@ use crate::cluster::{Plan, ProcessCluster};
 use crate::stranger::{As, Stranger};
 use crate::wait::PATIENCE;
 
-/// Connections side by side.
+/// Connections in parallel.
 const LANES: usize = 32;
-/// Connections at least, however slow the machine: among so many, every kind of answer comes.
+/// Minimum number of connections, however slow the machine; with this many, every kind of answer occurs.
 const FEWEST: u64 = 300;
-/// A connection on which nothing came for so long has nothing to say.
+/// A connection without input for this time has nothing more to send.
 const QUIET: Duration = Duration::from_millis(100);
-/// A connection takes no longer, unless the node has to end it.
+/// The time limit of a connection, unless the node has to end it.
 const LONGEST: Duration = Duration::from_secs(1);
-/// The kind of an answer that must not be: a connection goes on whose client has ended its direction.
+/// The kind of a forbidden answer: the connection stays open although the client has closed its direction.
 pub const NOT_ENDED: &str = "not ended, half-closed";
-/// How often the node is looked at.
+/// Interval at which the node's memory is measured.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 
-/// What mutated input did.
+/// The effects of mutated input.
 #[derive(Clone, Debug)]
 pub struct Outcome {
     pub seed: u64,
     pub sent: Sent,
     pub altered: Altered,
-    /// Altered messages that the node itself counted.
+    /// Altered messages counted by the node itself.
     pub altered_counted: u64,
-    /// Most that the attacked process had in memory, bytes.
+    /// Peak memory of the attacked process, bytes.
     pub memory: u64,
-    /// The process that was attacked still serves.
+    /// Whether the attacked process still runs.
     pub is_running: bool,
-    /// Lines of all logs that tell of a panic.
+    /// Log lines of all nodes that report a panic.
     pub panics: Vec<String>,
-    /// Lines that strangers forged, or that command a terminal.
+    /// Forged log lines, or lines with terminal control characters.
     pub forged: Vec<String>,
-    /// Lines that tell of a lost neighbour, but for the one that was ended on purpose.
+    /// Log lines about lost neighbours, except the one that was stopped on purpose.
     pub lost_neighbours: Vec<String>,
     /// Rounds of publishing and reading that honest clients completed meanwhile.
     pub honest_rounds: usize,
 }
 
-/// What strangers sent, and what came back.
+/// The input sent by unauthenticated peers, and the answers.
 #[derive(Clone, Default, Debug)]
 pub struct Sent {
     pub connections: u64,
-    /// Those that were not taken, or not upgraded.
+    /// Connections that were not accepted, or not upgraded.
     pub refused: u64,
     pub frames: u64,
     pub bytes: u64,
@@ -97,10 +98,10 @@ impl fmt::Display for Outcome {
     }
 }
 
-/// Sends mutated input to one node of a new cluster of eight, four fifths of the time as strangers, the rest as a neighbour.
-/// Panics when an honest client is disturbed, or misses a message in the end.
+/// Sends mutated input to one node of a new cluster of eight: four fifths of the time as unauthenticated peers, the
+/// rest as a neighbour. Panics if an honest client is disturbed, or misses a message at the end.
 pub async fn attack(seed: u64, lasts: Duration) -> Outcome {
-    // Requests for faults are among the examples, and must do nothing.
+    // Fault requests are among the examples, and must have no effect.
     let cluster = Arc::new(ProcessCluster::start_as(Plan { allow_faults: false, ..Plan::default() }).await);
     let cast = Cast::of(&cluster);
     cluster.client(cast.attacked).await.set_up("ann", "sub", "news").await;
@@ -139,12 +140,12 @@ pub async fn attack(seed: u64, lasts: Duration) -> Outcome {
     }
 }
 
-/// Who has which part.
+/// The participants.
 struct Cast {
     attacked: Vertex,
-    /// A neighbour of it, that is down while another is in its place.
+    /// A neighbour of the attacked node, which is down while the test takes its place.
     absent: Vertex,
-    /// Names of the honest clients. The attacked node leads what they use, and nothing of it needs the absent one.
+    /// Names of the honest clients. The attacked node leads their topics, and none of these needs the absent node.
     first: String,
     second: String,
 }
@@ -207,7 +208,7 @@ impl Sent {
     }
 }
 
-/// Plays a script on a connection of its own: what came back, or why the connection was refused.
+/// Runs a script on a new connection: the answers, or why the connection was refused.
 async fn play(script: &Script, address: &str) -> Result<Answers, String> {
     let stream = match script.role {
         Role::Http => TcpStream::connect(address).await.map_err(|error| error.to_string())?,
@@ -241,7 +242,7 @@ async fn converse(script: &Script, mut writer: OwnedWriteHalf, reader: &mut Read
     let mut is_writing = true;
     loop {
         tokio::select! {
-            // A node that closes while it is written to has said why: that is read.
+            // If the node closes the connection during the write, it has already sent the reason, which is read below.
             _ = &mut write, if is_writing => {
                 is_writing = false;
                 if script.leaves == Leaves::AtOnce {
@@ -251,7 +252,7 @@ async fn converse(script: &Script, mut writer: OwnedWriteHalf, reader: &mut Read
             read = timeout(QUIET, reader.read(answers)) => match read {
                 Ok(true) => {}
                 Ok(false) => return,
-                // The node ends a connection that it gets nothing more from.
+                // The node must end this connection, because no more input follows.
                 Err(_) if is_writing || script.leaves == Leaves::HalfClosed => {}
                 Err(_) => return answers.count("open and quiet"),
             },
@@ -259,7 +260,7 @@ async fn converse(script: &Script, mut writer: OwnedWriteHalf, reader: &mut Read
     }
 }
 
-/// What the work gives, and the most that the node had in memory meanwhile.
+/// Runs the work; returns its result and the node's peak memory meanwhile, in bytes.
 async fn beside_looking<T>(cluster: &ProcessCluster, node: Vertex, work: impl Future<Output = T>) -> (T, u64) {
     let mut most = 0;
     tokio::pin!(work);

@@ -1,4 +1,4 @@
-//! A neighbour, which knows the secret, and whose messages are altered on their way.
+//! A neighbour that knows the secret, and whose messages are altered in transit.
 
 use std::time::{Duration, Instant};
 
@@ -19,18 +19,18 @@ use crate::cluster::{CLUSTER, ProcessCluster, SECRET};
 use crate::stranger::{As, Stranger};
 use crate::wait::{PATIENCE, eventually};
 
-/// What came of altered messages.
+/// The effects of altered messages.
 #[derive(Clone, Default, Debug)]
 pub struct Altered {
-    /// Each on a connection of its own.
+    /// Messages sent, each on a new connection.
     pub sent: u64,
     pub bytes: u64,
     /// How the connections ended.
     pub endings: Answers,
 }
 
-/// In the place of `absent`, which is down, proves the secret to the attacked node over and over, and sends one altered message
-/// each time.
+/// Takes the place of `absent`, which is down: repeatedly proves the secret to the attacked node and sends one altered
+/// message.
 pub async fn alter(cluster: &ProcessCluster, attacked: Vertex, absent: Vertex, seed: u64, lasts: Duration) -> Altered {
     let mut rng = Rng::with_seed(seed);
     let examples = examples::peer_frames();
@@ -41,14 +41,14 @@ pub async fn alter(cluster: &ProcessCluster, attacked: Vertex, absent: Vertex, s
         let mut socket = eventually("the attacked node takes a neighbour", || prove(cluster, attacked, absent)).await;
         altered.sent += 1;
         altered.bytes += message.len() as u64;
-        // It is gone where the node does not wait for the end of what it cannot read.
+        // The socket may be closed already, because the node does not wait for the end of an undecodable message.
         let _ = socket.send(Message::binary(message)).await;
         altered.endings.count(ending(socket).await);
     }
     altered
 }
 
-/// No example, and changed behind its check sum.
+/// An example, altered after its checksum was computed, so that it differs from every example.
 fn altered_message(rng: &mut Rng, examples: &[Vec<u8>]) -> Vec<u8> {
     let pick = |rng: &mut Rng| examples[rng.usize(..examples.len())].clone();
     loop {
@@ -73,7 +73,7 @@ async fn prove(
     Ok(socket)
 }
 
-/// How the node ends the connection; what it says before, it says to a neighbour.
+/// How the node ends the connection; frames before the end are ignored.
 async fn ending(mut socket: WebSocketStream<TcpStream>) -> String {
     let end = async {
         loop {

@@ -1,4 +1,4 @@
-//! What one connection sends. The seed and the connection's number decide all of it.
+//! The input of one connection, determined by the seed and the connection's number.
 
 use cubecast_core::cube::Vertex;
 use cubecast_decoders::examples;
@@ -10,42 +10,44 @@ use super::bytes::{changed, flip_a_bit};
 use super::frames::{self, BINARY, TEXT};
 use crate::cluster::CLUSTER;
 
-/// Messages of one connection at most. A stranger before a neighbour's door may send few.
+/// Maximum number of messages of a client's connection; an unauthenticated peer may send fewer steps.
 const MESSAGES: usize = 32;
 const STEPS: usize = 4;
 
-/// How far the connection gets by rules.
+/// How far the connection follows the protocol.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Role {
-    /// It speaks HTTP, or something like it.
+    /// It sends HTTP, or something similar.
     Http,
     /// It has opened a WebSocket.
     Client,
-    /// It has opened one with the neighbours' subprotocol.
+    /// It has opened a WebSocket with the neighbours' subprotocol.
     Stranger,
 }
 
-/// How it ends.
+/// How the connection ends.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Leaves {
-    /// As soon as everything is sent; what comes is not read to its end.
+    /// As soon as everything is sent; answers are not read completely.
     AtOnce,
-    /// When nothing more comes.
+    /// When no more answers arrive.
     WhenQuiet,
-    /// It ends its direction of TCP, and reads on.
+    /// It closes its direction of TCP, and continues reading.
     HalfClosed,
 }
 
-/// What one connection sends, and how it leaves.
+/// The input of one connection, and its end.
 #[derive(Clone, Debug)]
 pub struct Script {
     pub role: Role,
+    /// Bytes in the order in which they are sent.
     pub writes: Vec<Vec<u8>>,
+    /// Number of WebSocket frames in `writes`.
     pub frames: u64,
     pub leaves: Leaves,
 }
 
-/// What is right, and is changed.
+/// Valid input to be mutated.
 #[derive(Debug)]
 pub struct Examples {
     http: Vec<Vec<u8>>,
@@ -55,7 +57,7 @@ pub struct Examples {
 }
 
 impl Examples {
-    /// For an attack on `attacked`. Who knocks as a neighbour says that it is `neighbour`.
+    /// Examples for an attack on `attacked`. Handshakes claim to come from `neighbour`.
     pub fn of(address: &str, attacked: Vertex, neighbour: Vertex) -> Examples {
         Examples {
             http: http(address),
@@ -67,6 +69,7 @@ impl Examples {
 }
 
 impl Script {
+    /// The script of this connection number.
     pub fn of(examples: &Examples, seed: u64, number: u64) -> Script {
         let rng = &mut Rng::with_seed(seed ^ number.wrapping_mul(0x9e37_79b9_7f4a_7c15));
         let role = match rng.u8(..8) {
@@ -95,11 +98,11 @@ impl Script {
             0 | 1 => request.to_vec(),
             _ => changed(rng, request, other),
         });
-        // It may have opened a WebSocket nevertheless.
+        // The request may have opened a WebSocket.
         self.add_messages(rng, &[(TEXT, &examples.json)], 2);
     }
 
-    /// Some connections keep to the frames' rules, so that their messages are read; the others break those too.
+    /// In some connections all frames are valid, so that the messages are read; in the others frames are invalid too.
     fn add_messages(&mut self, rng: &mut Rng, kinds: &[(u8, &Vec<Vec<u8>>)], most: usize) {
         let spoils = rng.bool();
         for _ in 0..rng.usize(1..=most) {
@@ -108,7 +111,7 @@ impl Script {
             let payload = match rng.u8(..8) {
                 0 | 1 => example.to_vec(),
                 2 => changed(rng, example, other),
-                // A text that is no UTF-8 ends the connection before it is parsed.
+                // Invalid UTF-8 would end the connection before the text is parsed.
                 _ if opcode == TEXT => String::from_utf8_lossy(&changed(rng, example, other)).into_owned().into_bytes(),
                 _ => changed(rng, example, other),
             };
@@ -125,7 +128,7 @@ impl Script {
         }
     }
 
-    /// Some leave at any byte, and some pause at one.
+    /// Some connections end after a random byte, and some pause there.
     fn cut_somewhere(&mut self, rng: &mut Rng) {
         let Some(last) = self.writes.last_mut() else { return };
         let at = rng.usize(..=last.len());
@@ -139,6 +142,7 @@ impl Script {
         }
     }
 
+    /// The number of bytes.
     pub fn bytes(&self) -> u64 {
         self.writes.iter().map(|bytes| bytes.len() as u64).sum()
     }
@@ -148,7 +152,7 @@ fn pick<'a, T>(rng: &mut Rng, pool: &'a [T]) -> &'a T {
     rng.choice(pool).expect("there are examples")
 }
 
-/// Requests over HTTP, and beginnings of other protocols that come to an open port.
+/// HTTP requests, and first messages of other protocols that reach open ports.
 fn http(address: &str) -> Vec<Vec<u8>> {
     let upgrade = format!(
         "GET /ws HTTP/1.1\r\nHost: {address}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
@@ -181,7 +185,7 @@ fn http(address: &str) -> Vec<Vec<u8>> {
     texts.map(String::into_bytes).into_iter().chain([hello_of_tls]).collect()
 }
 
-/// Steps of a handshake, the first one as a neighbour begins.
+/// Steps of a handshake; the first one is a valid start.
 fn steps(attacked: Vertex, neighbour: Vertex) -> Vec<Vec<u8>> {
     const SEVENS: [u8; 32] = [7; 32];
     let hello = |from: Vertex, to: Vertex| {

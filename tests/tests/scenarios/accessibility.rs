@@ -1,4 +1,4 @@
-//! The dashboard as assistive technology reads it: axe finds nothing serious on any of its pages, light or dark.
+//! Accessibility of the dashboard: axe reports no serious violation on any of its pages, light or dark.
 
 use cubecast_tests::artifacts;
 use cubecast_tests::browser::Browser;
@@ -55,7 +55,7 @@ async fn axe_finds_nothing_serious_on_the_simulated_page() {
     }
 }
 
-/// Reads the page and fails with what is wrong with it, and where.
+/// Runs axe on the page; fails with the violations and their elements.
 pub async fn check(browser: &Browser, scheme: &str, what: &str) {
     const RUN: &str = "
         const done = arguments[arguments.length - 1];

@@ -1,4 +1,4 @@
-//! Whatever comes in at the door, it is answered with a reason, and nobody else notices.
+//! Invalid input of every kind is answered with a reason, and no other client is affected.
 
 use std::sync::Arc;
 
@@ -14,7 +14,7 @@ use tokio::net::TcpStream;
 
 const MEBIBYTE: usize = 1 << 20;
 
-/// The node that is troubled, by one test each, so that its bystander shares it with nobody else's trouble.
+/// The node to attack. Each test uses a different one, so that its bystander is affected by one test only.
 fn troubled(name: &str) -> Vertex {
     name.parse().expect("a vertex")
 }
@@ -48,7 +48,7 @@ async fn frames_that_are_no_request_are_answered_with_what_is_wrong() {
         let answer = client.any_answer().await;
         assert_refusal(&text.chars().take(60).collect::<String>(), &answer, code, message);
     }
-    // What is deep in a field that nobody knows is passed over without being followed.
+    // Deep values of unknown fields are skipped without recursion.
     client.send_text(deep_object).await.expect("the connection stands");
     assert_eq!(client.any_answer().await["ok"], true);
     bystander.assert_undisturbed().await;
@@ -142,16 +142,16 @@ async fn a_mebibyte_is_taken_and_one_byte_more_is_too_large() {
         "too_large",
         "`content` has 1048577 bytes; this node accepts at most 1048576",
     );
-    // Two bytes of UTF-8 each: bytes are counted, not characters.
+    // Two bytes of UTF-8 each: the limit counts bytes, not characters.
     let answer = client.ask(publish("ö".repeat(MEBIBYTE / 2 + 1))).await;
     assert_refusal("half as many characters", &answer, "too_large", "1048578 bytes");
-    // JSON escapes each of the last as six bytes.
+    // JSON escapes each character of the last one as six bytes.
     for content in ["x".repeat(MEBIBYTE), "ö".repeat(MEBIBYTE / 2), "\u{1}".repeat(MEBIBYTE)] {
         client.must(publish(content.clone())).await;
         let pull = json!({"action": "pull", "subscriber_id": "bad-size-s2", "topic": "bad-size-t2"});
         assert!(client.contents(pull).await == [content], "it comes back as it went in");
     }
-    // More than any request may have: answered, then closed, because where the next frame begins is unknown.
+    // More than the limit of any request: answered, then closed, because the start of the next frame is unknown.
     let mut excessive = cluster.client(at).await;
     let sent = excessive.send_text("x".repeat(20 * MEBIBYTE)).await;
     if sent.is_ok() {
@@ -195,7 +195,7 @@ async fn broken_connections_and_rubbish_on_the_port_harm_nobody() {
     let at = troubled("100");
     let bystander = Bystander::begin(&cluster, at, "bad-tcp").await;
     for _ in 0..20 {
-        // Half a frame: a header that promises 120 bytes, and 5 of them.
+        // Half a frame: a header that announces 120 bytes, and 5 of them.
         let mut stream = upgraded(&cluster, at).await;
         stream
             .write_all(&[0x81, 0x80 | 120, 1, 2, 3, 4, b'h', b'e', b'l', b'l', b'o'])
@@ -206,12 +206,12 @@ async fn broken_connections_and_rubbish_on_the_port_harm_nobody() {
         let mut stream = connected(&cluster, at).await;
         stream.write_all(b"GET /ws HTTP/1.1\r\nHost: x\r\nUpgr").await.expect("the socket takes it");
         drop(stream);
-        // Not HTTP at all. It may be closed before all is taken.
+        // Not HTTP. The node may close the connection before everything is sent.
         let mut stream = connected(&cluster, at).await;
         let _ = stream.write_all(&[0xff; 4096]).await;
         drop(stream);
     }
-    // An unmasked frame is against the WebSocket protocol: the connection is closed, with the reason.
+    // An unmasked frame violates the WebSocket protocol: the connection is closed with the reason.
     let mut stream = upgraded(&cluster, at).await;
     stream.write_all(&[0x81, 2, b'{', b'}']).await.expect("the socket takes it");
     let mut rest = Vec::new();
@@ -244,7 +244,7 @@ async fn a_client_that_never_reads_disturbs_nobody() {
     let at = troubled("110");
     let topic = "deaf-topic";
     let home = cluster.home(topic);
-    // One at the same node, one whose topic has the same leader.
+    // One bystander at the same node, and one whose topic has the same leader.
     let same_node = Bystander::begin(&cluster, at, "deaf").await;
     let namesake = (0..).map(|number| format!("deaf{number}")).find(|name| cluster.home(&format!("{name}-t")) == home);
     let same_leader = Bystander::begin(&cluster, home, &namesake.expect("some name hashes there")).await;
@@ -253,7 +253,7 @@ async fn a_client_that_never_reads_disturbs_nobody() {
     for _ in 0..4 {
         client.publish("deaf-publisher", topic, &"x".repeat(MEBIBYTE)).await;
     }
-    // 4 MiB each: a gigabyte of answers, if the node were so foolish.
+    // 4 MiB each: a gigabyte of answers if the node queued them all.
     let request =
         json!({"action": "pull", "subscriber_id": "deaf-subscriber", "topic": topic, "commit": false, "max": 4});
     for _ in 0..250 {
@@ -296,7 +296,7 @@ async fn connected(cluster: &Arc<ProcessCluster>, at: Vertex) -> TcpStream {
     TcpStream::connect(cluster.address(at)).await.expect("the node listens")
 }
 
-/// A socket behind a WebSocket handshake made by hand.
+/// A socket after a manual WebSocket handshake.
 async fn upgraded(cluster: &Arc<ProcessCluster>, at: Vertex) -> TcpStream {
     let mut stream = connected(cluster, at).await;
     stream.write_all(handshake(&cluster.address(at), "").as_bytes()).await.expect("the socket takes it");

@@ -1,4 +1,4 @@
-//! The commands, as a person or a script uses them.
+//! The command line, as used by people and by scripts.
 
 use cubecast_tests::cluster::ProcessCluster;
 use cubecast_tests::process::{Ended, run};
@@ -100,7 +100,7 @@ async fn sub_ends_and_says_why_when_somebody_deletes_the_topic_or_ends_the_subsc
 
 const LISTEN: &[&str] = &["sub", "cli-gone", "--as", "cli-g", "--create"];
 
-/// Publishes when there is a subscriber, lets it commit that, and then does something.
+/// Publishes once there is a subscriber, waits until it has committed, and then runs `then`.
 async fn listened_to<F: Future<Output = ()>>(cluster: &ProcessCluster, then: impl FnOnce() -> F) {
     let at = cluster.home("cli-gone");
     let asking = Mutex::new(cluster.client(at).await);
@@ -167,23 +167,23 @@ async fn exit_codes_tell_what_went_wrong() {
         let ended = cubecast(&cluster, wrong).await;
         assert_eq!(ended.code, USAGE, "{wrong:?}: {ended:?}");
     }
-    // A cluster that is not there: ports that nobody listens on.
+    // A cluster that does not run: nothing listens on its ports.
     let absent = ProcessCluster::prepare(&Default::default());
     let ended = cubecast(&absent, &["status", "--timeout", "500ms"]).await;
     assert_eq!(ended.code, UNAVAILABLE, "{ended:?}");
     assert!(!ended.stderr.is_empty() && ended.stdout.is_empty(), "{ended:?}");
 }
 
-/// `cubecast ARGUMENTS --cluster ...`, as people type it.
+/// Runs `cubecast ARGUMENTS --cluster ...`, as people type it.
 async fn cubecast(cluster: &ProcessCluster, arguments: &[&str]) -> Ended {
-    // Any node will do; a far one has to route.
+    // Any node accepts the request; a distant one must forward it.
     let address = cluster.address("011".parse().expect("a vertex"));
     let mut all = arguments.to_vec();
     all.extend(["--cluster", &address]);
     run(&all).await
 }
 
-/// As scripts do it, with success.
+/// Runs a command with JSON output, as scripts do; it must succeed.
 async fn done(cluster: &ProcessCluster, arguments: &[&str]) -> Ended {
     let mut all = arguments.to_vec();
     all.extend(["--format", "json"]);

@@ -1,4 +1,4 @@
-//! What goes into the command line and comes out of it: lines and files, readers that go away, text from strangers.
+//! Input and output of the command line: lines and files, readers that disconnect, untrusted text.
 
 use std::process::Stdio;
 use std::sync::Arc;
@@ -154,7 +154,7 @@ async fn a_sub_that_is_ended_before_its_count_says_so() {
     }
 }
 
-/// A topic of one test, its publisher and its subscriber, on the cluster that is shared.
+/// A topic with its publisher and subscriber for one test, on the shared cluster.
 struct Bench {
     cluster: Arc<ProcessCluster>,
     topic: String,
@@ -194,7 +194,7 @@ impl Bench {
         self.cluster.address("011".parse().expect("a vertex"))
     }
 
-    /// All contents of the topic, as they are.
+    /// All contents of the topic, unchanged.
     async fn contents(&self) -> Vec<String> {
         let mut client = self.cluster.client("000".parse().expect("a vertex")).await;
         let reader = format!("{}-reader", self.topic);
@@ -208,7 +208,7 @@ impl Bench {
     }
 }
 
-/// Runs a command whose standard output is a pipe that nobody reads.
+/// Runs a command whose standard output is a pipe without a reader.
 async fn unread(command: &mut Command) -> Ended {
     let (reader, writer) = std::io::pipe().expect("there are pipes");
     drop(reader);

@@ -1,4 +1,4 @@
-//! One whole story before the dashboard, with real nodes behind it and a real browser in front.
+//! A complete session with the dashboard, with real nodes and a real browser.
 
 use cubecast_tests::artifacts;
 use cubecast_tests::browser::Browser;
@@ -55,7 +55,7 @@ async fn a_person_publishes_sees_a_node_fail_is_served_and_sees_it_recover() {
 #[tokio::test]
 async fn a_page_that_is_opened_while_half_the_nodes_are_away_shows_and_serves_what_is_left() {
     let cluster = ProcessCluster::start_as(Plan { web: Some(artifacts::dashboard()), ..Plan::default() }).await;
-    // A face of the cube: each group with its home on the other face keeps three of its four members.
+    // One face of the cube goes down: each group whose home is on the other face keeps three of its four members.
     let (away, left): (Vec<_>, Vec<_>) = cluster.vertices().partition(|vertex| vertex.to_string().starts_with('1'));
     away.iter().for_each(|vertex| cluster.kill(*vertex));
     for vertex in &away {

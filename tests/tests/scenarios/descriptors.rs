@@ -1,4 +1,4 @@
-//! A node whose process may open few files: strangers take what is theirs, and no more.
+//! A node with a low limit of file descriptors: idle connections of strangers use only their share.
 
 use cubecast_core::cube::Vertex;
 use cubecast_tests::client::Client;
@@ -8,7 +8,8 @@ use cubecast_tests::wait::eventually;
 use serde_json::json;
 use tokio::net::TcpStream;
 
-/// 192 are for files and neighbours, 256 for connections that have not said what they want; so many clients are left.
+/// 192 are reserved for files and neighbours, and 256 for connections that have not sent a request; the rest is left
+/// for clients.
 const DESCRIPTORS: u32 = 500;
 const CLIENTS: usize = 500 - 192 - 256;
 
@@ -21,7 +22,7 @@ async fn with_few_descriptors_idle_connections_shut_nobody_out() {
     cluster.wait_until_settled().await;
     let address = cluster.address(poor);
 
-    // More of them than there are descriptors, all silent.
+    // Silent connections, more than there are descriptors.
     let mut silent = Vec::new();
     for _ in 0..2 * DESCRIPTORS {
         silent.push(TcpStream::connect(&address).await.expect("the system's queue takes it"));
@@ -31,7 +32,7 @@ async fn with_few_descriptors_idle_connections_shut_nobody_out() {
     let mut honest = cluster.client(poor).await;
     honest.set_up("p", "s", "t").await;
 
-    // Clients that only sit there take their places, and are refused beyond.
+    // Idle clients get their share of connections; further ones are refused.
     let mut clients = Vec::new();
     let refused = loop {
         match Client::connect(address.clone()).await {

@@ -1,4 +1,4 @@
-//! A disk is lost: on request, and for real.
+//! Loss of a disk: injected, and real.
 
 use cubecast_core::cube::Vertex;
 use cubecast_tests::cluster::ProcessCluster;
@@ -50,7 +50,7 @@ async fn every_holder_in_turn_may_lose_its_disk() {
     assert_holders_equal_and_complete(&cluster, "news", &published.acknowledged).await;
 }
 
-/// A topic with messages, and a publisher that goes on.
+/// Creates a topic with messages, and a publisher that continues.
 async fn prepared(cluster: &ProcessCluster, home: Vertex) -> Publishing {
     cluster.far_client("news").await.set_up("publisher1", "subscriber1", "news").await;
     let opposite = home.across(0).across(1).across(2);
@@ -76,7 +76,8 @@ async fn incarnation(cluster: &ProcessCluster, vertex: Vertex) -> u64 {
     status["incarnation"].as_u64().expect("an incarnation is a number")
 }
 
-/// One that lost its disk gets its vote back only when it has caught up; until then the next loss would be one too many.
+/// A node that lost its disk may vote again only after it has caught up; until then a second loss would be one too
+/// many.
 async fn wait_until_it_votes(cluster: &ProcessCluster, home: Vertex, holder: Vertex) {
     let home_client = tokio::sync::Mutex::new(cluster.client(home).await);
     cubecast_tests::wait::eventually(&format!("{holder} votes in its groups"), || async {

@@ -1,4 +1,4 @@
-//! JSON and binary say the same.
+//! JSON and binary requests have the same results.
 
 use cubecast_core::cube::Dimension;
 use cubecast_core::wire::answer::ServerFrame;
@@ -7,7 +7,7 @@ use cubecast_tests::client::Client;
 use cubecast_tests::cluster::ProcessCluster;
 use serde_json::{Value, json};
 
-/// A conversation that ends as it began, so that it can be held twice: the topic is deleted at the end.
+/// A series of requests that can be repeated, because it deletes its topic at the end.
 fn conversation() -> Vec<Value> {
     let topic = "both-encodings";
     let (publisher, subscriber) = ("both-p", "both-s");
@@ -69,7 +69,7 @@ async fn json_and_binary_give_the_same_results_for_the_same_requests() {
     }
 }
 
-/// With ids of every kind that there is.
+/// With every type of id.
 fn numbered() -> impl Iterator<Item = (Value, Value)> {
     conversation().into_iter().enumerate().map(|(number, mut request)| {
         let id = match number % 4 {
@@ -94,7 +94,7 @@ async fn ask_in_binary(client: &mut Client, request: &Value) -> Value {
     serde_json::from_str(&wire_json::render(frame)).expect("JSON")
 }
 
-/// Without what is another one each time: when a message was stored, and the id of a topic that was made anew.
+/// Without values that differ each time: the time of a message, and the id of a topic that was created again.
 fn timeless(mut answer: Value) -> Value {
     for message in answer["messages"].as_array_mut().into_iter().flatten() {
         assert!(message["time"].as_str().is_some_and(|time| time.ends_with('Z')), "{message}");

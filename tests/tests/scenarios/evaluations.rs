@@ -1,4 +1,4 @@
-//! What the source system's report evaluated, on real processes: 1 to 5 and 8. (6 and 7 are benchmarks.)
+//! The evaluations of the source system's report, on real processes: 1 to 5 and 8. (6 and 7 are benchmarks.)
 
 use cubecast_tests::client::pull_until;
 use cubecast_tests::cluster::ProcessCluster;
@@ -122,7 +122,8 @@ async fn evaluation_2_topics_are_replicated_on_the_right_nodes() {
     }
 }
 
-/// Evaluations 3, 4, 5 and 8 are one story: publish, fail, read the replicas meanwhile, return, read the old message.
+/// Evaluations 3, 4, 5 and 8 form one story: publish, fail, read from the replicas meanwhile, return, read the old
+/// message.
 #[tokio::test]
 async fn evaluations_3_4_5_and_8_a_failed_home_returns_to_its_state_and_replicas_serve_meanwhile() {
     let cluster = ProcessCluster::start().await;
@@ -137,7 +138,7 @@ async fn evaluations_3_4_5_and_8_a_failed_home_returns_to_its_state_and_replicas
     cluster.wait_until_seen(observer, home, "failed").await;
     assert_eq!(cluster.client(home).await.refused(json!({"action": "topics"})).await, "node_failed");
 
-    // 5: the replicas serve, and name the original node.
+    // 5: the replicas serve reads, and name the original node.
     far.must_eventually(json!({"action": "create_subscriber", "subscriber_id": "subscriber2"})).await;
     for replica in home.neighbours() {
         let mut client = cluster.client(replica).await;
@@ -149,13 +150,13 @@ async fn evaluations_3_4_5_and_8_a_failed_home_returns_to_its_state_and_replicas
             .must_eventually(json!({"action": "replica_pull", "subscriber_id": "subscriber1", "topic": "news"}))
             .await;
         assert_eq!((&answer["original_node"], &answer["served_by"]), (&json!(home), &json!(replica)), "{answer}");
-        // 8: every replica has what was published before the home failed.
+        // 8: every replica has the messages published before the home failed.
         assert_eq!(answer["messages"][0]["content"], "before", "{answer}");
     }
     far.must_eventually(json!({"action": "publish", "publisher_id": "publisher1", "topic": "news", "content": "meanwhile", "sequence": 1})).await;
 
-    // 3 and 4: the home is back in its former state, and has what it missed.
-    // (It hears no neighbour, so it is told directly.)
+    // 3 and 4: the home is back in its former state, and has the messages that it missed. (It is stopped and receives
+    // nothing from its neighbours, so the request goes to it directly.)
     cluster.client(home).await.must(json!({"action": "recover_node"})).await;
     cluster.wait_until_settled().await;
     let both = ["before".to_owned(), "meanwhile".to_owned()];
@@ -182,7 +183,7 @@ async fn evaluation_3_a_failure_ends_by_itself() {
     }
 }
 
-/// The same, by the one named command that everybody can run.
+/// The same with one named command that every user can run.
 #[tokio::test]
 async fn cubecast_verify_reproduces_every_evaluation() {
     let cluster = ProcessCluster::start().await;

@@ -1,4 +1,4 @@
-//! Names that are not used end where the nodes' owner wants that.
+//! Unused names expire if the nodes' owner configured it.
 
 use std::time::{Duration, Instant};
 
@@ -23,7 +23,7 @@ async fn an_unused_name_expires_and_a_used_one_stays() {
         client.must(create(name)).await;
     }
     client.must(json!({"action": "create_topic", "publisher_id": "busy", "topic": "news"})).await;
-    // Asking is a use, so each time it takes longer until it is asked again.
+    // A request counts as use, so the pause grows with each attempt.
     let mut pause = Duration::from_secs(3);
     let began = Instant::now();
     while client.must(create("idle")).await["existed"] == Value::Bool(true) || pause == Duration::from_secs(3) {

@@ -1,11 +1,11 @@
-//! What a browser has to fetch before the dashboard stands.
+//! The size of the files that a browser loads for the dashboard.
 
 use cubecast_tests::artifacts;
 use cubecast_tests::wait::say;
 
-/// All of it, compressed: a second over a line of 5 Mbit/s.
+/// All files, compressed: one second over a line of 5 Mbit/s.
 const MOST_BYTES: u64 = 600 * 1024;
-/// The simulated page has the nodes' own code in it.
+/// The simulated page includes the nodes' own code.
 const MOST_BYTES_SIMULATED: u64 = 1_000 * 1024;
 
 #[test]

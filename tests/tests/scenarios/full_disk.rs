@@ -1,7 +1,7 @@
-//! Real processes on a real file system that is full: nobody ends, and all but publishing goes on.
+//! Real processes on a real file system that is full: no node ends, and everything except publishing still works.
 //!
-//! The file system is a small tmpfs, which takes root to mount. Where that is not allowed the test says so and checks nothing:
-//! the engine's part is tested everywhere in node's storage, and the cluster's in the simulator.
+//! The file system is a small tmpfs. Mounting it requires root; without that right the test reports it and checks
+//! nothing. The engine's part is tested everywhere by node's storage tests, and the cluster's part by the simulator.
 
 use std::fs::File;
 use std::io::Write as _;
@@ -16,17 +16,17 @@ use cubecast_tests::wait::{eventually, say};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-/// All nodes together have so much.
+/// For all nodes together.
 const SIZE: &str = "size=48m";
 const BIG: usize = 100_000;
-/// Publishes are refused for other reasons no longer than this, one after the other.
+/// The longest series of publishes that may be refused for other reasons.
 const REFUSED_FOR: Duration = Duration::from_secs(60);
 
-/// A file system of its own. It goes when this is dropped.
+/// A mounted file system; unmounted when dropped.
 struct SmallDisk(TempDir);
 
 impl SmallDisk {
-    /// `None`: this user may not mount one.
+    /// `None` if this user has no right to mount one.
     fn mount() -> Option<SmallDisk> {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let mount =
@@ -44,7 +44,7 @@ impl SmallDisk {
         self.0.path()
     }
 
-    /// Somebody else takes the last byte.
+    /// Another program fills the file system to the last byte.
     fn fill(&self) {
         let mut file = File::create(self.path().join("filler")).expect("a file is made");
         let piece = [1; 4096];
@@ -79,7 +79,7 @@ async fn count(client: &mut Client, topic: &str) -> u64 {
         .map_or(0, |found| found["messages"].as_u64().expect("a number"))
 }
 
-/// Who leads is not asked: a full home gives its lead to a member that has room.
+/// Independent of the leader: a full home hands leadership to a member with free space.
 async fn wait_until_stored(cluster: &ProcessCluster, topic: &str, messages: usize) {
     eventually(&format!("{messages} messages of {topic} are there"), || async {
         let counted = count(&mut cluster.far_client(topic).await, topic).await;
@@ -93,7 +93,7 @@ async fn storage_state(cluster: &ProcessCluster, vertex: Vertex) -> Value {
     client.must(json!({"action": "status"})).await["storage"].clone()
 }
 
-/// Of a node that is full, if there is one.
+/// The storage state of a node that is full, if there is one.
 async fn full_state(cluster: &ProcessCluster) -> Option<Value> {
     for vertex in cluster.vertices() {
         let state = storage_state(cluster, vertex).await;
@@ -114,8 +114,8 @@ async fn on_a_full_file_system_nodes_refuse_publishes_read_delete_start_and_come
     client.must(json!({"action": "create_subscriber", "subscriber_id": "s1"})).await;
     client.must(json!({"action": "create_topic", "publisher_id": "p1", "topic": "big"})).await;
 
-    // Until it is refused, by name and with advice, and a node says that it is full. (Before that, a publish may be refused
-    // because much is on its way to the disk.)
+    // Until a publish is refused with the expected code and advice, and a node reports that it is full. (Earlier
+    // publishes may be refused because too much data is waiting for the disk.)
     let (mut stored, mut refused_since) = (0, Instant::now());
     let home = cluster.home("big");
     let (refusal, full) = loop {
@@ -138,7 +138,7 @@ async fn on_a_full_file_system_nodes_refuse_publishes_read_delete_start_and_come
     assert!(stored > 20, "only {stored} of {BIG} bytes found room");
     assert!(full["stored_bytes"].as_u64() > Some(0) && full["free_bytes"].as_u64() > Some(0), "{full}");
 
-    // A killed node starts in that state, and all is there.
+    // A killed node restarts in this state, with all its messages.
     cluster.kill(home);
     cluster.start_node(home);
     wait_until_stored(&cluster, "big", stored).await;
@@ -147,7 +147,7 @@ async fn on_a_full_file_system_nodes_refuse_publishes_read_delete_start_and_come
     let pull = json!({"action": "pull", "subscriber_id": "s1", "topic": "big", "max": 10});
     assert!(!client.must_eventually(pull).await["messages"].as_array().expect("a list").is_empty());
 
-    // Without a single free byte all of them start.
+    // All nodes start without a single free byte.
     disk.fill();
     cluster.kill_all();
     cluster.vertices().for_each(|vertex| cluster.start_node(vertex));
@@ -156,7 +156,7 @@ async fn on_a_full_file_system_nodes_refuse_publishes_read_delete_start_and_come
     assert_eq!(client.refused(publish("big", stored)).await, "storage_full");
     disk.empty();
 
-    // What is deleted makes room.
+    // Deleting frees space.
     client.must_eventually(json!({"action": "delete_topic", "publisher_id": "p1", "topic": "big"})).await;
     client.must_eventually(json!({"action": "create_topic", "publisher_id": "p1", "topic": "big"})).await;
     client.must_eventually(publish("big", 0)).await;
@@ -167,6 +167,6 @@ async fn on_a_full_file_system_nodes_refuse_publishes_read_delete_start_and_come
         })
         .await;
     }
-    // Nobody ended by itself: each is told to, and does so cleanly.
+    // No node has ended by itself: each is still running and ends cleanly on request.
     cluster.vertices().for_each(|vertex| cluster.stop(vertex));
 }

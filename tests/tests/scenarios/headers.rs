@@ -1,4 +1,4 @@
-//! What every HTTP answer of a node carries, and under which names a node answers.
+//! The headers of a node's HTTP answers, and the host names that a node accepts.
 
 use std::path::Path;
 
@@ -13,7 +13,7 @@ const SCRIPT: &str = "console.log('the page is own')";
 /// echo -n "console.log('the page is own')" | openssl dgst -sha256 -binary | base64
 const SCRIPT_HASH: &str = "'sha256-rrqRrUeZCS5IlBXnbCooARq61OXg79b6Nt8sz+XYn5M='";
 
-/// The head of an answer, in lower case, and its body.
+/// The head of an answer in lower case, and its body.
 async fn ask(address: &str, request: &str) -> (String, String) {
     let mut stream = TcpStream::connect(address).await.expect("the node listens");
     stream.write_all(request.as_bytes()).await.expect("the request is sent");
@@ -71,7 +71,7 @@ async fn a_page_may_run_the_scripts_of_its_own_file_and_no_others() {
         part.trim().to_owned()
     };
     let (head, _) = ask(&address, &get("/", &address)).await;
-    // Header names and values are compared in lower case here.
+    // Header names and values are compared in lower case.
     let expected = format!("script-src 'self' 'wasm-unsafe-eval' {SCRIPT_HASH}").to_lowercase();
     assert_eq!(script_sources(&head), expected);
     let (head, _) = ask(&address, &get("/app.js", &address)).await;
@@ -92,7 +92,7 @@ async fn a_foreign_name_that_resolves_to_a_node_gets_no_file_no_metrics_and_no_p
         let (head, body) = ask(&address, &get("/metrics", host)).await;
         assert!(head.starts_with("http/1.1 200 ") && body.contains("cubecast_up 1"), "{host}: {head}");
     }
-    // A health checker that speaks HTTP/1.0 names no host, and is no browser.
+    // A health checker that uses HTTP/1.0 sends no host, and is not a browser.
     let (head, _) = ask(&address, "GET /healthz HTTP/1.0\r\n\r\n").await;
     assert!(head.starts_with("http/1.0 200 "), "{head}");
 }

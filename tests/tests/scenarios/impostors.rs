@@ -1,4 +1,4 @@
-//! Processes that want to be neighbours and must not be.
+//! Processes that try to become neighbours and must be refused.
 
 use std::sync::Arc;
 
@@ -64,7 +64,7 @@ async fn a_process_that_claims_the_nodes_own_id_or_a_far_one_is_refused() {
     assert_unharmed(&cluster).await;
 }
 
-/// Nobody noticed: the true neighbour is heard, and everybody leads at home.
+/// Asserts that nothing has changed: the true neighbour is connected, and each home leads.
 async fn assert_unharmed(cluster: &Arc<ProcessCluster>) {
     cluster.wait_until_settled().await;
     let status = cluster.client(vertex(ATTACKED)).await.must(json!({"action": "status"})).await;
@@ -83,7 +83,7 @@ async fn dial(cluster: &Arc<ProcessCluster>, claimed: &str, secret: &str) -> Han
     handshake::dial(&mut socket, &me, vertex(ATTACKED)).await.expect_err("an impostor must not be taken")
 }
 
-/// A WebSocket that offers to speak as neighbours do.
+/// Opens a WebSocket with the neighbours' subprotocol.
 async fn knock(cluster: &Arc<ProcessCluster>) -> WebSocketStream<TcpStream> {
     let address = cluster.address(vertex(ATTACKED));
     let stream = TcpStream::connect(&address).await.expect("the node listens");
@@ -96,7 +96,7 @@ async fn send(socket: &mut WebSocketStream<TcpStream>, step: Value) {
     socket.send(Message::text(step.to_string())).await.expect("the socket takes it");
 }
 
-/// The next step, or the code with which the connection is closed.
+/// The next step; an error is the code with which the node closed the connection.
 async fn receive(socket: &mut WebSocketStream<TcpStream>) -> Result<Value, u16> {
     loop {
         match socket.next().await.expect("a last word").expect("a good frame") {

@@ -1,4 +1,4 @@
-//! Links are cut: a home is alone with its clients.
+//! Cut links: a home is reachable only by its clients.
 
 use cubecast_core::cube::Vertex;
 use cubecast_tests::cluster::ProcessCluster;
@@ -21,7 +21,7 @@ async fn an_isolated_home_is_replaced_and_leads_again_after_the_links_heal() {
     cluster.wait_for_leader(opposite, home, Some(home)).await;
     publishing.wait_for_more(50).await;
 
-    // The one that is alone promises nothing.
+    // The isolated home accepts no publish with `quorum`.
     let mut alone = cluster.client(home).await;
     let publish = json!({"action": "publish", "publisher_id": "publisher1", "topic": "news", "content": "alone", "ack": "quorum", "sequence": 1_000_000});
     let refused = alone.refused(publish).await;
@@ -57,7 +57,7 @@ async fn a_link_cut_in_one_direction_harms_nobody() {
     assert_holders_equal_and_complete(&cluster, "news", &published.acknowledged).await;
 }
 
-/// All edges of a node, both directions, each at the node that sends.
+/// Sets both directions of all edges of a node, each at the sending node.
 async fn set_links(cluster: &ProcessCluster, node: Vertex, state: &str) {
     for neighbour in node.neighbours() {
         for (from, to) in [(node, neighbour), (neighbour, node)] {

@@ -1,4 +1,4 @@
-//! SIGKILL: of the leader, of each node in turn, of all at once.
+//! SIGKILL of the leader, of each node in turn, and of all nodes at once.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use cubecast_tests::publishing::Publishing;
 use cubecast_tests::wait::{PATIENCE, say};
 use tokio::time::timeout;
 
-/// No measurement: a bound on being stuck.
+/// Not a measurement: the limit above which the cluster counts as stuck.
 const STUCK: Duration = Duration::from_secs(10);
 
 #[tokio::test]
@@ -92,7 +92,7 @@ async fn a_frozen_leader_is_replaced_and_follows_when_it_thaws() {
     let opposite = home.across(0).across(1).across(2);
     let mut publishing = Publishing::begin(&cluster, opposite, "publisher1", "news", "quorum");
     publishing.wait_for_more(20).await;
-    // SIGSTOP: its sockets stand, so that silence alone tells.
+    // SIGSTOP: the node's sockets stay open, so only missing heartbeats reveal the failure.
     cluster.pause(home);
     cluster.wait_for_leader(opposite, home, Some(home)).await;
     publishing.wait_for_more(50).await;
@@ -105,7 +105,7 @@ async fn a_frozen_leader_is_replaced_and_follows_when_it_thaws() {
     assert_eq!(stored, published.acknowledged);
 }
 
-/// The client that users have: it falls over to replicas, and its push subscription goes on where it stopped.
+/// With the native client of users: it fails over to replicas, and its push subscription continues where it stopped.
 #[tokio::test]
 async fn a_push_subscription_of_the_native_client_has_no_gap_and_no_double_when_its_node_is_killed() {
     let cluster = ProcessCluster::start().await;

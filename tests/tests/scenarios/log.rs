@@ -1,4 +1,4 @@
-//! The log of a node that strangers want to fill.
+//! Limits of a node's log when strangers try to fill it.
 
 use std::process::{Child, Command, Stdio};
 
@@ -47,7 +47,7 @@ async fn twenty_thousand_refused_origins_are_some_lines_and_a_count_of_the_other
     assert!(log.len() as u64 - before < MOST_LOG_BYTES, "{} bytes", log.len());
 }
 
-/// Lines about a refused page, and how many more the summaries count.
+/// The number of log lines about a refused page, and the number of further lines that the summaries count.
 fn told_and_counted(log: &str) -> (usize, usize) {
     let refused = || log.lines().filter(|line| line.contains("A request was refused: The page's origin"));
     let (sums, told): (Vec<_>, Vec<_>) = refused().partition(|line| line.contains(" more lines like this one within "));
@@ -63,7 +63,7 @@ async fn a_log_of_up_is_put_aside_while_its_node_runs() {
     let data = tempfile::tempdir().expect("a temporary folder");
     let logs = data.path().join("logs");
     std::fs::create_dir(&logs).expect("a folder");
-    // The first line of the node is one too many for this file.
+    // The file is full; the node's first line exceeds its limit.
     std::fs::write(logs.join("0.log"), vec![b'\n'; LOG_FILE_BYTES]).expect("an old log");
     let folder = data.path().to_str().expect("a path in words");
     let up = ["up", "--dimension", "1", "--base-port", "auto", "--format", "json", "--data", folder];
@@ -84,7 +84,7 @@ async fn a_log_of_up_is_put_aside_while_its_node_runs() {
     assert!(log.contains("Node 0 has ended"), "{log}");
 }
 
-/// A node that is killed when the test ends.
+/// A node that is killed when dropped.
 struct Killed(Child);
 
 impl Drop for Killed {
@@ -97,7 +97,7 @@ impl Drop for Killed {
 #[tokio::test]
 async fn nodes_whose_standard_error_is_closed_or_broken_serve_as_others_do() {
     let cluster = ProcessCluster::prepare(&Plan { dimension: 1, ..Plan::default() });
-    // The reading end is dropped: each line meets a broken pipe.
+    // The reading end is dropped, so every write fails with a broken pipe.
     let (_, broken) = std::io::pipe().expect("a pipe");
     let start = |vertex: &str, shell: &str, stderr: Stdio| {
         let config = cluster.config_file(vertex.parse().expect("a vertex"));

@@ -1,4 +1,4 @@
-//! "Look closer" before real nodes: a message seen on each of its holders, the invariants at work, and the story of a request.
+//! "Look closer" with real nodes: a message on each of its holders, the invariant checks, and the story of a request.
 
 use cubecast_tests::artifacts;
 use cubecast_tests::browser::Browser;
@@ -26,7 +26,7 @@ async fn a_person_sees_which_holder_has_what_that_promises_are_checked_and_how_a
     browser.close().await;
 }
 
-/// Three messages are on all holders; with one of them down, the fourth is missing there until it is back.
+/// Three messages are on all holders. While one holder is down it misses the fourth message, until it is back.
 async fn x_ray(browser: &Browser) {
     browser.click("tab-xray").await;
     for content in ["one", "two", "three"] {
@@ -49,7 +49,7 @@ async fn x_ray(browser: &Browser) {
     browser.wait_for_text("xray-summary", "All 4 holders have everything").await;
 }
 
-/// Each rule has checked something, and none is broken: what replicas hold, once they are read.
+/// Each rule has checked something and none is broken, including the content of replicas once it is read.
 async fn invariants(browser: &Browser) {
     browser.click("tab-invariants").await;
     browser.wait_for_state("invariants", "good").await;
@@ -76,7 +76,7 @@ async fn space_time(browser: &Browser) {
     say(&format!("picture: {}", browser.save_picture("dashboard-space-time").await.display()));
 }
 
-/// Under load the second's figures appear, and after it no more is sent.
+/// Under load the figures of each second appear; after it, nothing is sent.
 async fn charts(browser: &Browser) {
     browser.click("tab-charts").await;
     browser.click("load-button").await;

@@ -1,7 +1,7 @@
-//! Scenarios on real processes. Each name is a claim; what a scenario needs besides is in the crate's library.
+//! Scenarios on real processes. Each name is a claim; shared helpers are in the crate's library.
 //!
-//! One program, because linking many takes longer than running them. Scenarios that do the cluster no harm share one; the others
-//! start their own.
+//! All scenarios are one program, because linking many programs takes longer than running them. Scenarios that do not
+//! harm the cluster share one; the others start their own.
 
 mod accessibility;
 mod bad_input;

@@ -1,4 +1,4 @@
-//! Two of four holders are down: no majority is left.
+//! Two of four holders are down: there is no majority.
 
 use cubecast_core::cube::Vertex;
 use cubecast_tests::client::{Client, contents};
@@ -44,7 +44,8 @@ async fn a_publish_by_one_survives_sigkill_of_the_node_that_keeps_it_and_arrives
     assert_healed(&cluster, &down, &["first", "later"]).await;
 }
 
-/// The topic `news` with one message, and two of its holders killed, its home among them; a client of a node with no part in it.
+/// Creates the topic `news` with one message, and kills two of its holders, including its home. Returns a client of a
+/// node that is not a holder, and the killed nodes.
 async fn without_a_majority(cluster: &ProcessCluster) -> (Client, Vec<Vertex>) {
     let home = cluster.home("news");
     let mut far = cluster.far_client("news").await;
@@ -66,7 +67,7 @@ fn publish(content: &str, ack: &str, sequence: u64) -> Value {
     json!({"action": "publish", "publisher_id": "publisher1", "topic": "news", "content": content, "ack": ack, "sequence": sequence})
 }
 
-/// What was refused is not there; what was acknowledged is, once.
+/// Asserts that refused messages are absent, and that acknowledged messages exist once.
 async fn assert_healed(cluster: &ProcessCluster, down: &[Vertex], expected: &[&str]) {
     for vertex in down {
         cluster.start_node(*vertex);
@@ -74,7 +75,7 @@ async fn assert_healed(cluster: &ProcessCluster, down: &[Vertex], expected: &[&s
     cluster.wait_until_settled().await;
     let mut reader = cluster.far_client("news").await;
     cubecast_tests::client::pull_until(&mut reader, "subscriber1", "news", expected).await;
-    // A later message orders itself behind all that was still on its way.
+    // A later message is ordered after everything that was still in transit.
     let last = json!({"action": "publish", "publisher_id": "publisher1", "topic": "news", "content": "last", "ack": "all", "sequence": 9});
     reader.must_eventually(last).await;
     let mut all: Vec<String> = expected.iter().map(|content| (*content).into()).collect();

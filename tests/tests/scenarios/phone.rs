@@ -1,4 +1,4 @@
-//! The dashboard on a phone: nothing is cut off or needs to be scrolled sideways, whatever is open.
+//! The dashboard on a phone: nothing is cut off or requires horizontal scrolling, whatever is open.
 
 use cubecast_tests::artifacts;
 use cubecast_tests::browser::Browser;
@@ -48,11 +48,12 @@ async fn the_simulated_page_fits_a_phone_too() {
     browser.close().await;
 }
 
-/// As wide as the page, and no element that is seen reaches past its edge; a picture from this element on.
+/// Asserts that no visible element extends past the page's edge on a phone; saves a picture starting at this element.
 async fn fits(browser: &Browser, id: &str) {
     fits_in(browser, id, 390).await;
 }
 
+/// The same for a page of this width, in CSS pixels.
 pub async fn fits_in(browser: &Browser, id: &str, width: u64) {
     const LOOK: &str = "
         const width = document.documentElement.clientWidth;

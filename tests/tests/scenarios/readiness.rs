@@ -1,4 +1,5 @@
-//! Which probe says what, while nodes are missing: `/healthz` that the process serves, `/readyz` whether its groups can be written.
+//! The probes while nodes are missing: `/healthz` reports that the process serves, `/readyz` whether its groups can be
+//! written.
 
 use cubecast_core::cube::Vertex;
 use cubecast_tests::cluster::{Plan, ProcessCluster};

@@ -1,4 +1,4 @@
-//! A clean end and a new beginning; and starts that must be refused.
+//! Clean shutdown and restart, and starts that must be refused.
 
 use std::net::TcpListener;
 
@@ -12,7 +12,7 @@ use cubecast_tests::process::{Ended, run};
 use cubecast_tests::wait::eventually;
 use serde_json::json;
 
-/// Exit codes, as `cubecast --help` lists them.
+/// Exit codes, as listed by `cubecast --help`.
 const USAGE: Option<i32> = Some(2);
 const PORT: Option<i32> = Some(3);
 const STORAGE: Option<i32> = Some(4);

@@ -1,4 +1,4 @@
-//! Disks and networks that alter what they were given.
+//! Disks and networks that alter data.
 
 use std::fs::OpenOptions;
 use std::os::unix::fs::FileExt;
@@ -12,7 +12,7 @@ use cubecast_tests::relay::Relay;
 use cubecast_tests::wait::eventually;
 use serde_json::json;
 
-/// More than a store keeps in memory of its tables, and of what it read lately.
+/// More than a store caches of its tables and of recently read rows.
 const MESSAGES: usize = 400;
 const MESSAGE_BYTES: usize = 64 << 10;
 
@@ -54,7 +54,7 @@ async fn a_rotten_row_under_the_running_leader_is_read_from_another_node_and_rep
     assert_eq!(lines(&cluster, home, "are damaged on the disk").len(), 1);
     assert_eq!(lines(&cluster, home, "are repaired on node").len(), 1);
 
-    // What was repaired outlives a kill.
+    // The repair survives a kill.
     cluster.kill(home);
     cluster.start_node(home);
     cluster.wait_until_settled().await;
@@ -128,12 +128,12 @@ async fn an_entry_that_cannot_be_decoded_makes_a_new_member_and_no_crash_loop() 
     assert_holders_equal_and_complete(&cluster, "news", &published).await;
 }
 
-/// What a relay alters never becomes a message, wherever it is read.
+/// Data altered by a relay never becomes a message, at any read level.
 #[tokio::test]
 async fn what_is_altered_between_two_nodes_is_never_shown_and_is_sent_again() {
     let cluster = ProcessCluster::prepare(&Plan::default());
     let home = cluster.home("news");
-    // The neighbour with the smaller index dials, and what it gets is not masked.
+    // The neighbour with the smaller index dials, and the data that it receives is not masked.
     let follower = home.neighbours().min().expect("a vertex has neighbours");
     assert!(follower < home);
     let relay = Relay::begin(cluster.address(home), b"AAAAAAAA", b"BBBBBBBB").await;
@@ -160,13 +160,13 @@ fn contents_of(messages: &[serde_json::Value]) -> Vec<String> {
     cubecast_tests::client::contents(&json!({"messages": messages}))
 }
 
-/// The lines of a node's log that have this in them.
+/// The lines of a node's log that contain this text.
 fn lines(cluster: &ProcessCluster, node: Vertex, text: &str) -> Vec<String> {
     let log = std::fs::read_to_string(cluster.log_file(node)).expect("a node has a log");
     log.lines().filter(|line| line.contains(text)).map(ToOwned::to_owned).collect()
 }
 
-/// Turns over a bit wherever a text begins for the first time in a row of it.
+/// Flips a bit at each place where the text begins for the first time in a row.
 fn flip(file: &std::path::Path, text: &str) -> Result<(), String> {
     let bytes = std::fs::read(file).map_err(|error| error.to_string())?;
     let text = text.as_bytes();
@@ -181,7 +181,7 @@ fn flip(file: &std::path::Path, text: &str) -> Result<(), String> {
     places.iter().try_for_each(|at| file.write_all_at(&[bytes[*at] ^ 1], *at as u64)).map_err(|error| error.to_string())
 }
 
-/// In place of the last entry of a group's log: one with good check sums that is no list of commands.
+/// Replaces the last entry of a group's log with one that has correct checksums but is not a list of commands.
 fn put_nonsense(cluster: &ProcessCluster, node: Vertex, group: Vertex) {
     let identity = FolderIdentity::new(CLUSTER, node);
     let (mut store, recovered, _) =

@@ -1,4 +1,4 @@
-//! What other users of the machine can read of a cluster, and what `up` allows on an open network.
+//! The files of a cluster that other users of the machine can read, and the defaults of `up` on an open network.
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
@@ -14,7 +14,7 @@ fn mode(path: &Path) -> u32 {
     std::fs::metadata(path).unwrap_or_else(|error| panic!("{}: {error}", path.display())).permissions().mode() & 0o777
 }
 
-/// All files and folders below this one, with what group and others may do with them.
+/// Files and folders below this one that users other than their owner can access. The group may read logs.
 fn exposed(folder: &Path) -> Vec<String> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir(folder).expect("the folder is read") {
@@ -36,7 +36,7 @@ async fn all_that_up_and_its_nodes_write_is_closed_to_other_users() {
     let data = within.path().join("data");
     let log = within.path().join("up.log");
     let folder = data.to_str().expect("a path in words");
-    // As most people have it: without care, files are for everybody to read.
+    // The usual umask, with which everybody can read new files.
     let up = ["up", "--dimension", "1", "--base-port", "auto", "--format", "json", "--data", folder];
     let mut process = Process::start(&up, &log);
     eventually("the cluster is ready", || async {
@@ -69,7 +69,7 @@ async fn a_node_refuses_a_secret_that_others_can_read_and_names_the_cure() {
     assert!(refused.code == Some(2) && refused.stderr.contains("at least 16 bytes"), "{refused:?}");
 }
 
-/// What `up` says first, until it is ready, as JSON; and whether its nodes were told to allow faults.
+/// The first output of `up` as JSON, until it is ready; and whether its nodes allow faults.
 async fn up_on(host: &str, more: &[&str]) -> (Vec<Value>, bool) {
     let data = tempfile::tempdir().expect("a temporary folder");
     let folder = data.path().to_str().expect("a path in words").to_owned();

@@ -1,4 +1,4 @@
-//! The simulated mode: the dashboard's files alone, on a server that knows nothing else, and a real browser in front.
+//! The simulated mode: only the dashboard's files on a static server, with a real browser.
 
 use cubecast_core::sim::{Cut, Scenario, trace};
 use cubecast_tests::artifacts;
@@ -37,7 +37,7 @@ async fn without_any_node_a_person_publishes_breaks_goes_back_and_shares_the_ver
     let (drawing, _) = browser.portrait("cube").await;
     say(&format!("picture: {}", browser.save_picture("simulated").await.display()));
 
-    // Back to where the node was up; nothing of what came later is there, and it comes again.
+    // Back to a time at which the node was up: later events are gone, and happen again when time advances.
     browser.click("to-begin").await;
     browser.wait_for_state("transport", "paused").await;
     browser.wait_for_state("node-100", "up").await;
@@ -46,8 +46,8 @@ async fn without_any_node_a_person_publishes_breaks_goes_back_and_shares_the_ver
     let failed_ms: u64 = browser.attribute("clock", "data-ms").await.parse().expect("a number");
     assert!(failed_ms >= before_ms, "what happened at {before_ms} ms is not seen at {failed_ms} ms");
 
-    // The link, twice: the same drawing as before to the last number, and both times the same to the last pixel. (The first was seen
-    // on a page that was scrolled, which shifts pixels.)
+    // Opens the link twice: the drawing is equal to the earlier one in every number, and both pictures are equal in
+    // every pixel. (The first picture was taken on a scrolled page, which shifts pixels.)
     let mut opened = Vec::new();
     for _ in 0..2 {
         browser.open(&site.url("/index.html")).await;

@@ -1,11 +1,11 @@
-//! Slow readers cost only themselves.
+//! A slow reader affects only itself.
 
 use cubecast_tests::client::Client;
 use cubecast_tests::cluster::ProcessCluster;
 use serde_json::json;
 
 const MESSAGES: usize = 600;
-/// Together more than all queues and socket buffers between the two hold.
+/// Bytes. All messages together exceed the queues and socket buffers between the node and the reader.
 const CONTENT: usize = 32 << 10;
 
 #[tokio::test]

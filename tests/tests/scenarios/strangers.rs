@@ -1,4 +1,4 @@
-//! Names and contents that strangers chose, hasty hands, and more topics than fit, before the live page.
+//! The live page with untrusted names and contents, fast clicks, and more topics than fit.
 
 use cubecast_tests::artifacts;
 use cubecast_tests::browser::Browser;
@@ -9,7 +9,7 @@ use serde_json::json;
 use super::phone::fits_in;
 
 const HIDDEN: &str = "invis\u{200b}ible";
-/// As long as a name may be.
+/// The maximum length of a name.
 const LONGEST: usize = 255;
 
 #[tokio::test]
@@ -102,7 +102,7 @@ async fn names_and_contents_of_strangers_fit_and_are_seen_for_what_they_are() {
     }
 }
 
-/// Each place that shows a name or a content, with a message among them that is large.
+/// Opens each place that shows a name or a content, including a large message.
 async fn show_all(browser: &Browser, topic: &str, width: u64) {
     browser.click(&format!("topic-row-{topic}")).await;
     browser.wait_for_text("placement", "messages").await;

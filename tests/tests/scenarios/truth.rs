@@ -1,5 +1,5 @@
-//! The dashboard says only what it knows: of a cube cut in two, of a topic without a majority, through a proxy that lets one node
-//! through, and where a node refuses it.
+//! The dashboard shows only known facts: with a partitioned cube, a topic without a majority, a proxy that reaches
+//! only one node, and a node that refuses the page.
 
 use cubecast_tests::artifacts;
 use cubecast_tests::browser::Browser;
@@ -7,7 +7,7 @@ use cubecast_tests::cluster::{Plan, ProcessCluster};
 use cubecast_tests::proxy::{PREFIX, Proxy};
 use cubecast_tests::wait::say;
 
-/// A name at which the browser finds the proxy and nothing else, whatever the port.
+/// A name that the browser resolves to the proxy, whatever the port.
 const ELSEWHERE: &str = "cube.test";
 
 #[tokio::test]
@@ -130,7 +130,7 @@ async fn a_page_that_the_nodes_refuse_says_why_and_which_option_cures_it() {
     browser.close().await;
 }
 
-/// A cluster, and a browser before its first node, with the topic `news`.
+/// A cluster, and a browser that shows its first node, with the topic `news`.
 async fn watched_cluster(plan: Plan) -> (ProcessCluster, Browser) {
     let cluster = start(plan).await;
     let browser = Browser::start().await;

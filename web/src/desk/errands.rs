@@ -1,6 +1,7 @@
-//! What the page asks for by itself: to be told everything, and how things stand now and then.
+//! The page's own requests: subscriptions to every node's events, and periodic polling of state.
 //!
-//! Pure: [`Errands::due`] says what to ask, [`Errands::note_done`] hears of the answers.
+//! Pure: [`Errands::due`] returns the requests to send; [`Errands::note_done`] and [`Errands::note_answer`] record the
+//! results.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,65 +11,67 @@ use cubecast_core::names::TopicName;
 use cubecast_core::wire::answer::{Answer, Done, NodeState};
 use cubecast_core::wire::client::Action;
 
-/// Topics are told by events as they change; the list fills what was missed. (It asks every group, which is to be seen.)
+/// Events report changes of topics; this list, every 15 turns, fills in missed events. (It queries every group, and
+/// those requests are visible on the page.)
 const TOPICS_EVERY: u64 = 15;
-/// While there are nodes whose events this page does not get.
+/// The interval while some running nodes are unreachable, so that their events are missing.
 const TOPICS_EVERY_UNHEARD: u64 = 3;
-/// So many nodes that this page does not reach are asked a turn, through others.
+/// Number of unreachable nodes that are queried per turn through other nodes.
 const ASKED_THROUGH_OTHERS: usize = 4;
-/// A node that tells more a second than the page can draw is asked for a smaller sample, and for a larger one when it is
-/// calmer again. Between the two lies more than one step, so that the sample does not swing.
+/// Events per second of one node. Above the upper limit the page requests a smaller sample, below the lower limit a
+/// larger one. The limits are more than one sampling step apart, so the sample does not oscillate.
 const MANY_EVENTS: u32 = 1_500;
 const FEW_EVENTS: u32 = 200;
 const SAMPLE_STEP: u32 = 4;
 const SMALLEST_SAMPLE: u32 = 4_096;
 
-/// One thing that the page asks for by itself.
+/// One request of the page itself.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum Errand {
-    /// Who is there at all?
+    /// Finds the cluster.
     Find,
-    /// To be told everything, or one in so many of what is frequent.
+    /// Subscribes to all events of a node; of frequent events, to one in `sample`.
     Watch {
         node: Vertex,
         sample: u32,
     },
     /// The node's view of the cluster.
     View(Vertex),
-    /// The node itself, in detail.
+    /// The node's detailed status.
     Status(Vertex),
     Topics,
-    /// The node itself, in detail, asked of any other: this page has no connection to it.
+    /// The node's detailed status, requested through any other node because this page has no connection to it.
     StatusThrough(Vertex),
-    /// How the holders of the topic under the X-ray stand.
+    /// The state of the holders of the topic under the X-ray.
     Holders,
-    /// How this holder stands, which the others cannot ask: it is cut off from them.
+    /// The state of one holder, requested directly because the home cannot reach it.
     HoldersAt(Vertex),
 }
 
+/// The polling state: requests in flight and the data that decides which requests are due.
 #[derive(Debug, Default)]
 pub struct Errands {
     under_way: BTreeSet<Errand>,
-    /// The samples that nodes were asked for, and agreed to.
+    /// The sample that each node confirmed.
     watched: BTreeMap<Vertex, u32>,
-    /// Events since the last turn.
+    /// Events per node since the last turn.
     told: BTreeMap<Vertex, u32>,
     turns: u64,
-    /// Asked for its status every time: the node that the person looks at.
+    /// The selected node; its status is requested every turn.
     pub attention: Option<Vertex>,
-    /// Asked for their status every time until they have caught up.
+    /// Nodes that are catching up; their status is requested every turn.
     returning: BTreeSet<Vertex>,
-    /// Asked for its holders every time: the topic under the X-ray.
+    /// The topic under the X-ray; its holders are requested every turn.
     pub topic: Option<TopicName>,
-    /// Holders of that topic that did not answer when its home asked them.
+    /// Holders of that topic that did not answer the home's last query.
     silent_holders: Vec<Vertex>,
-    /// Nodes that run, as was told last.
+    /// Nodes that were running in the last view.
     running: BTreeSet<Vertex>,
 }
 
 impl Errands {
-    /// What to ask now, called about once a second. What is under way already is not asked again. `lost`: nodes to which this page has
-    /// no connection; one of those that run is asked through others.
+    /// The requests to send now; called about once a second. Requests in flight are not repeated. `lost`: nodes without
+    /// a connection to this page; those that run are queried through other nodes.
     pub fn due(&mut self, nodes: &[Vertex], lost: &BTreeSet<Vertex>) -> Vec<Errand> {
         let mut due = Vec::new();
         if nodes.is_empty() {
@@ -98,13 +101,13 @@ impl Errands {
         due
     }
 
-    /// The next few of them, so that each has its turn.
+    /// The next `count` nodes, round robin.
     fn turn_of(&self, nodes: &[Vertex], count: usize) -> Vec<Vertex> {
         let first = self.turns as usize * count;
         (first..first + count.min(nodes.len())).map(|at| nodes[at % nodes.len()]).collect()
     }
 
-    /// What is to be asked next follows from what was answered.
+    /// Learns from an answer: a view names the running nodes, and a topic's location names its silent holders.
     pub fn note_answer(&mut self, errand: Errand, answer: &Answer) {
         match (errand, &answer.result) {
             (_, Ok(Done::Cluster(view))) => {
@@ -119,20 +122,20 @@ impl Errands {
         }
     }
 
-    /// Another topic, or none, is under the X-ray.
+    /// Changes the topic under the X-ray; `None` for no topic.
     pub fn look_into(&mut self, topic: Option<TopicName>) {
         self.topic = topic;
         self.silent_holders.clear();
     }
 
-    /// What to ask a node about itself as soon as it is watched.
+    /// The requests to a node as soon as its events arrive.
     pub fn greeting(&mut self, node: Vertex) -> Vec<Errand> {
         let mut due = vec![Errand::View(node), Errand::Status(node)];
         due.retain(|errand| self.under_way.insert(*errand));
         due
     }
 
-    /// A watch that stands is kept up by the client itself.
+    /// Records the end of a request. The client itself renews a watch that succeeded.
     pub fn note_done(&mut self, errand: Errand, succeeded: bool) {
         self.under_way.remove(&errand);
         if let (Errand::Watch { node, sample }, true) = (errand, succeeded) {
@@ -140,11 +143,12 @@ impl Errands {
         }
     }
 
+    /// Counts one event of a node.
     pub fn note_event(&mut self, node: Vertex) {
         *self.told.entry(node).or_default() += 1;
     }
 
-    /// A node began to catch up, or has.
+    /// Records that a node started or finished catching up.
     pub fn note_returning(&mut self, node: Vertex, returns: bool) {
         if returns {
             self.returning.insert(node);
@@ -153,7 +157,7 @@ impl Errands {
         }
     }
 
-    /// `None`: what it was about is no longer of interest.
+    /// The client request for an errand; `None` if its subject is no longer of interest.
     pub fn request(&self, errand: Errand) -> Option<(Action, Target)> {
         let request = match errand {
             Errand::Find => (Action::Cluster, Target::Any),
@@ -168,7 +172,7 @@ impl Errands {
         Some(request)
     }
 
-    /// The watch to ask this node for, where it is not the one that stands.
+    /// The watch to request from this node, if its sample must change.
     fn watch(&self, node: Vertex) -> Option<Errand> {
         let told = self.told.get(&node).copied().unwrap_or(0);
         let known = self.watched.get(&node).copied();

@@ -1,4 +1,4 @@
-//! The load generator at work: sends as its [`Pacer`] says, and gathers what came of it.
+//! Runs the load generator: publishes at the rate of its [`Pacer`] and collects the results.
 
 use std::time::Duration;
 
@@ -11,39 +11,43 @@ use super::{Desk, TASK_WITHIN, Waiting};
 use crate::model::Action;
 use crate::model::load::{LoadPlan, LoadSample, Pacer};
 
-/// How often it looks whether something is due.
+/// Interval at which it checks for due messages.
 const TICK: Duration = Duration::from_millis(20);
 
-/// A load that runs.
+/// A running load.
 pub struct RunningLoad {
+    /// The current plan.
     pub plan: LoadPlan,
-    /// When it looks again.
+    /// When the next tick is due.
     pub next_tick: Instant,
     pacer: Pacer,
     /// The number of the next message.
     next: u64,
-    /// Whether the publisher is known to be registered; before that nothing is sent.
+    /// Whether the publisher is registered; nothing is sent before.
     is_ready: bool,
     gathered: LoadSample,
 }
 
 impl RunningLoad {
+    /// A load that starts ticking 20 ms after `now`. It sends nothing before [`RunningLoad::begin`].
     pub fn new(plan: LoadPlan, now: Instant) -> RunningLoad {
         let pacer = Pacer::new(plan.rate, millis(now));
         let next_tick = now + TICK;
         RunningLoad { plan, next_tick, pacer, next: 0, is_ready: false, gathered: LoadSample::default() }
     }
 
+    /// Continues with another plan; the message numbers go on.
     pub fn go_on(&mut self, plan: LoadPlan) {
         self.pacer.set_rate(plan.rate);
         self.plan = plan;
     }
 
+    /// Starts publishing: the publisher is registered.
     pub fn begin(&mut self) {
         self.is_ready = true;
     }
 
-    /// What to publish now.
+    /// The publishes that are due now.
     pub fn tick(&mut self, now: Instant) -> Vec<client::Action> {
         self.next_tick = now + TICK;
         if !self.is_ready {
@@ -56,6 +60,7 @@ impl RunningLoad {
         numbers.map(|number| self.plan.publish(number)).collect()
     }
 
+    /// Records the result of one publish and its latency in milliseconds.
     pub fn note_done(&mut self, took_ms: f64, error: Option<String>) {
         self.pacer.note_done();
         match error {
@@ -67,7 +72,7 @@ impl RunningLoad {
         }
     }
 
-    /// What happened since it was asked last; `None`: nothing.
+    /// The results since the last call; `None` if there are none.
     pub fn take_news(&mut self) -> Option<LoadSample> {
         let under_way = self.pacer.under_way();
         let is_empty =
@@ -114,7 +119,7 @@ impl Desk {
         }
     }
 
-    /// Without its topic or its publisher there is nothing to go on with.
+    /// Records the result of one message. Stops the load if its topic or publisher no longer exists.
     pub(super) fn end_load_message(&mut self, took_ms: f64, result: Result<Reply, ClientError>) {
         let Some(load) = &mut self.load else { return };
         load.note_done(took_ms, result.as_ref().err().map(ToString::to_string));

@@ -1,8 +1,8 @@
-//! The page's desk: what the person and the page itself want from the cluster, and what became of it.
+//! The desk: turns the requests of the user and of the page into client requests, and the results into [`Action`]s.
 //!
-//! Sans-IO like core's [`Client`], which it uses: [`Desk::handle`] takes [`DeskInput`]s and gives [`DeskEffect`]s. The same desk works
-//! over sockets in the browser ([`crate::net`]) and inside a simulation ([`crate::simulated`]), so that every form of the page means
-//! the same in both.
+//! Sans-IO like core's [`Client`], which it uses: [`Desk::handle`] takes [`DeskInput`]s and returns [`DeskEffect`]s.
+//! The same desk runs over sockets in the browser ([`crate::net`]) and inside a simulation ([`crate::simulated`]), so
+//! the page's forms behave the same in both.
 
 mod errands;
 mod load;
@@ -29,59 +29,61 @@ use errands::{Errand, Errands};
 use load::RunningLoad;
 use tasks::{Ended, Later, Progress};
 
-/// How often the page asks by itself.
+/// Interval of the page's own requests.
 const ERRANDS_EVERY: Duration = Duration::from_secs(1);
-/// An errand that takes longer is asked again.
+/// Timeout of an errand; the next turn sends it again.
 const ERRAND_WITHIN: Duration = Duration::from_millis(2_500);
-/// The person is told after this long that nobody could do it.
+/// Timeout of a task; after it, the user is told that no node could do it.
 const TASK_WITHIN: Duration = Duration::from_secs(10);
 
-/// What happened outside.
+/// An event from outside the desk.
 #[derive(Clone, PartialEq, Debug)]
 pub enum DeskInput {
-    /// What the person asked for; its report appears on the task's panel.
+    /// The user started a task. Its report appears on the task's panel.
     Run(Task),
-    /// The person no longer wants a subscription's messages.
+    /// The user ended a push subscription.
     StopDeliveries {
         subscriber: SubscriberId,
         topic: TopicName,
     },
-    /// The node that the person looks at: its details are kept fresh.
+    /// The selected node, whose details are kept fresh.
     Attend(Option<Vertex>),
-    /// The topic under the X-ray: how its holders stand is asked for again and again.
+    /// The topic under the X-ray. The state of its holders is requested every turn.
     LookInto(Option<TopicName>),
-    /// Publishes as planned from now on; `None`: no more.
+    /// Starts or changes the load; `None` stops it.
     SetLoad(Option<LoadPlan>),
     Opened {
         socket: SocketId,
     },
+    /// Frames arrived, in order.
     Frames {
         socket: SocketId,
         frames: Vec<ServerFrame>,
     },
-    /// Bytes that are no frames.
+    /// Bytes that could not be decoded as frames.
     Malformed {
         text: String,
     },
+    /// A socket closed, or could not be opened.
     Closed {
         socket: SocketId,
         why: String,
     },
-    /// Nothing but time passed.
+    /// Only time passed.
     DeadlineReached,
-    /// Time passed, and nobody looks at the page: no load is made for nobody.
+    /// Time passed while the page is hidden. This stops the load generator, because nobody watches it.
     Unwatched,
 }
 
-/// What shall be done outside, in order.
+/// An action for the caller to carry out, in order.
 #[derive(Clone, Debug)]
 pub enum DeskEffect {
-    /// Answered by [`DeskInput::Opened`] or [`DeskInput::Closed`].
+    /// The caller replies with [`DeskInput::Opened`] or [`DeskInput::Closed`].
     Open {
         socket: SocketId,
         url: String,
     },
-    /// Not answered.
+    /// The caller does not reply.
     Close {
         socket: SocketId,
     },
@@ -89,7 +91,7 @@ pub enum DeskEffect {
         socket: SocketId,
         requests: Vec<Request>,
     },
-    /// The page's state changes by this.
+    /// Apply this action to the page's state.
     Tell(Action),
 }
 
@@ -99,32 +101,32 @@ pub struct Desk {
     client: Client,
     next_ticket: u64,
     waiting: BTreeMap<Ticket, Waiting>,
-    /// Nodes to which a connection was tried in vain or lost, until there is one.
+    /// Nodes whose connection was lost or could not be opened, until one opens.
     lost: BTreeSet<Vertex>,
-    /// `None`: the page is told how things stand in another way.
+    /// `None` if the page gets the cluster's state in another way.
     errands: Option<Errands>,
     next_errands: Instant,
     load: Option<RunningLoad>,
-    /// Steps whose time has not come.
+    /// Steps that wait for their time.
     later: Vec<Later>,
-    /// Tasks that ended a moment ago.
+    /// Tasks that ended within the last 100 ms.
     unread: Vec<Ended>,
-    /// Registrations that this page has seen done.
+    /// Registrations that this page has seen succeed.
     done_once: Vec<client::Action>,
     for_client: Vec<ClientInput>,
     effects: Vec<DeskEffect>,
 }
 
-/// Who waits for an answer.
+/// The purpose of a pending request.
 enum Waiting {
     Errand(Errand),
     Task(Progress),
-    /// A topic was to be created and is there: whose is it?
+    /// The topic to be created exists already; this request finds its owner.
     Owner {
         progress: Progress,
         refused: ClientError,
     },
-    /// The load's publisher is registered, or not.
+    /// Registration of the load's publisher.
     LoadPublisher,
     /// One message of the load.
     Load {
@@ -133,12 +135,12 @@ enum Waiting {
 }
 
 impl Desk {
-    /// One that finds out by itself how the cluster is, and asks to be told everything.
+    /// A desk that polls the cluster's state by itself and watches every node's events.
     pub fn curious(config: &ClientConfig) -> Desk {
         Desk { errands: Some(Errands::default()), ..Desk::quiet(config) }
     }
 
-    /// One that asks for nothing until the person does.
+    /// A desk that sends only what the user requests.
     pub fn quiet(config: &ClientConfig) -> Desk {
         Desk {
             now: Now::default(),
@@ -157,7 +159,7 @@ impl Desk {
         }
     }
 
-    /// One turn. A first call without inputs makes a curious desk look for the cluster.
+    /// Processes one turn. The first call, even without inputs, makes a curious desk look for the cluster.
     pub fn handle(&mut self, now: Now, inputs: Vec<DeskInput>) -> Vec<DeskEffect> {
         self.now = now;
         for input in inputs {
@@ -170,7 +172,8 @@ impl Desk {
             self.tick_load();
         }
         self.go_on_with_tasks();
-        // What the client resolves may ask for more; each errand and each task has finitely many steps.
+        // Results can lead to further requests. The loop ends because each errand and each task has finitely many
+        // steps.
         loop {
             let inputs = std::mem::take(&mut self.for_client);
             for effect in self.client.handle(now, inputs) {
@@ -182,7 +185,7 @@ impl Desk {
         }
     }
 
-    /// When to call again with [`DeskInput::DeadlineReached`], if nothing happens before.
+    /// When to call again with [`DeskInput::DeadlineReached`] if no other input arrives before.
     pub fn next_deadline(&self) -> Option<Instant> {
         let errands = self.errands.as_ref().map(|_| self.next_errands);
         let load = self.load.as_ref().map(|load| load.next_tick);
@@ -304,7 +307,8 @@ impl Desk {
     fn resolve(&mut self, ticket: Ticket, result: Result<Reply, ClientError>) {
         match &result {
             Ok(reply) => self.learn(reply.asked, reply.answer.clone()),
-            // Somebody passed the refusal on, perhaps: it does not show to whom there is a connection.
+            // The node that refused may have received the request through another node, so a refusal does not prove a
+            // connection to it.
             Err(error) => {
                 if let Some(answer) = refusal(error) {
                     self.tell(Action::Answered { asked: answer.served_by, answer });
@@ -330,7 +334,7 @@ impl Desk {
         self.now.monotonic.since(began).as_secs_f64() * 1_000.0
     }
 
-    /// What a node answers shows that it is there, and teaches the page something.
+    /// An answer proves a connection to the node, and updates the page.
     fn learn(&mut self, asked: Vertex, answer: Answer) {
         self.note_socket(asked, Socket::Open);
         self.tell(Action::Answered { asked, answer });
@@ -359,7 +363,7 @@ impl Desk {
     }
 }
 
-/// A refusal is an answer too.
+/// A refusal as an answer; `None` for errors that no node reported.
 fn refusal(error: &ClientError) -> Option<Answer> {
     match error {
         ClientError::Refused { failure, served_by } => {

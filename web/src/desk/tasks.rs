@@ -1,4 +1,4 @@
-//! What the person asked for, step by step: each is asked when the one before it is done, or a while later.
+//! Runs the user's tasks step by step. Each step is sent after the previous one succeeded, or after a set delay.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -13,29 +13,31 @@ use super::{Desk, TASK_WITHIN, Waiting, refusal};
 use crate::model::task::{Panel, Step, Task};
 use crate::model::{Action, describe};
 
-/// A step that waits for its node is asked again after this.
+/// A patient step is retried at this interval while its node recovers.
 const RETRY: Duration = Duration::from_millis(250);
-/// A live page draws an answer this much later at most. Until then nobody has read it, and a second press is part of the first.
+/// A live page draws an answer within this time. Until then the user has not seen it, so an identical task counts as
+/// the same button press.
 const UNREAD: Duration = Duration::from_millis(100);
 
-/// A task with the steps that are left: the first is under way, or its time has not come.
+/// A task with its remaining steps. The first step is in flight, or waits for its time.
 #[derive(Debug)]
 pub struct Progress {
     task: u64,
     asked: Task,
     steps: VecDeque<Step>,
-    /// When the first step was asked first.
+    /// When the first step was first sent.
     began: Instant,
 }
 
-/// A task whose next step has a time.
+/// A task whose next step is scheduled.
 #[derive(Debug)]
 pub struct Later {
+    /// When the next step is due.
     pub at: Instant,
     progress: Progress,
 }
 
-/// A task that has ended, and whose answer may not be drawn yet.
+/// A task that ended so recently that its answer may not be drawn yet.
 #[derive(Debug)]
 pub struct Ended {
     at: Instant,
@@ -43,7 +45,7 @@ pub struct Ended {
 }
 
 impl Desk {
-    /// A press of a button that is pressed already is no second wish: what is under way is not asked for again.
+    /// Starts a task, unless an identical one is in flight or ended within [`UNREAD`].
     pub(super) fn run_task(&mut self, asked: Task) {
         if asked.panel != Panel::Backstage && self.is_under_way(&asked) {
             return;
@@ -101,7 +103,7 @@ impl Desk {
         }
     }
 
-    /// What cannot be asked is said, and what comes after it is done.
+    /// Skips a step that cannot be sent: reports why and goes on with the next step.
     fn leave_out(&mut self, mut progress: Progress, text: String) {
         let (panel, task) = (progress.asked.panel, progress.task);
         progress.steps.pop_front();
@@ -113,8 +115,9 @@ impl Desk {
         self.next_step(progress);
     }
 
-    /// Whom to ask for what one node is to do: itself, or, where this page has no connection to it, any other, which passes it on. Some
-    /// requests a node does not pass on, and some a node that fails would not get.
+    /// The target of a request that is meant for one node: the node itself, or any node (which forwards the request) if
+    /// this page has no connection to it. Errors: the text for the user when the request must reach the node directly,
+    /// because nodes do not forward it or a failing node would not receive it.
     fn way(&self, action: &client::Action, to: Target) -> Result<Target, String> {
         let Some(node) = (match to {
             Target::Node(node) => Some(node).filter(|node| self.lost.contains(node)),
@@ -159,7 +162,7 @@ impl Desk {
         }
     }
 
-    /// The topic is there: that is what was wished for, if it is the publisher's own.
+    /// The topic exists already. This is a success if it belongs to the same publisher.
     fn ask_owner(&mut self, progress: Progress, refused: ClientError) {
         let ticket = self.wait(Waiting::Owner { progress, refused });
         let (action, to) = (client::Action::Topics, Target::Any);
@@ -186,7 +189,7 @@ impl Desk {
         }
     }
 
-    /// Whether this page has seen it done. A subscription is one, whether its messages are pushed or pulled.
+    /// Whether this page has seen the action succeed. Push and pull subscriptions count as the same subscription.
     fn is_done(&self, action: &client::Action) -> bool {
         self.done_once.iter().any(|done| done == action || is_same_subscription(done, action))
     }
@@ -203,7 +206,7 @@ impl Desk {
         }
     }
 
-    /// A simulation is drawn at the instant that it shows: there, nothing is unread.
+    /// A simulation is drawn at the instant that it shows, so its answers are never unread.
     fn end_task(&mut self, progress: Progress) {
         if self.errands.is_some() {
             self.unread.push(Ended { at: self.now.monotonic, asked: progress.asked });
@@ -212,7 +215,7 @@ impl Desk {
 
     fn end_task_badly(&mut self, progress: Progress, error: &ClientError, took_ms: f64) {
         let (panel, task) = (progress.asked.panel, progress.task);
-        // The cluster may have lost what it knew: next time everything is registered anew.
+        // The cluster may have lost its state, so the next task repeats all registrations.
         self.done_once.clear();
         match refusal(error) {
             Some(answer) => {
@@ -229,7 +232,7 @@ impl Desk {
 }
 
 impl Progress {
-    /// The topic that the step under way creates, and for whom.
+    /// The topic that the current step creates, and its publisher.
     fn creates(&self) -> Option<(&PublisherId, &TopicName)> {
         match &self.steps.front()?.action {
             client::Action::CreateTopic { publisher, topic } => Some((publisher, topic)),
@@ -248,7 +251,7 @@ fn is_same_subscription(one: &client::Action, other: &client::Action) -> bool {
     of(one).is_some() && of(one) == of(other)
 }
 
-/// Whether the node is on its way back, and the step can wait for it.
+/// Whether the node is recovering and the step waits for it.
 fn waits_for(progress: &Progress, error: &ClientError) -> bool {
     let is_failing = matches!(error, ClientError::Refused { failure, .. } if failure.code == ErrorCode::NodeFailed);
     is_failing && progress.steps.front().is_some_and(|step| step.patient)

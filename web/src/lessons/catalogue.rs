@@ -1,4 +1,5 @@
-//! The lessons. Their topic is `news`: its hash ends in 100, so node 100 is its home, and 101, 110 and 000 are its replicas.
+//! The lessons. Their topic is `news`: its hash ends in 100, so node 100 is its home, and 101, 110 and 000 are its
+//! replicas.
 
 use cubecast_core::client::Target;
 use cubecast_core::names::Offset;
@@ -13,20 +14,20 @@ use crate::model::wish;
 
 const TOPIC: &str = "news";
 const HOME: &str = "100";
-/// At home on 010, far from all that is broken here: what it is registered with must not be what is missing.
+/// Its home is 010, far from the nodes that the lessons break: faults must not affect the publisher's registration.
 const PUBLISHER: &str = "grace";
 
-/// In the order in which they are best taken.
+/// In the recommended order.
 pub fn all() -> Vec<Lesson> {
     vec![placement(), replication(), failover(), wipe(), consistency(), partition(), minority()]
 }
 
-/// `None`: there is none of this name.
+/// `None` if no lesson has this name.
 pub fn lesson(id: &str) -> Option<Lesson> {
     all().into_iter().find(|lesson| lesson.id == id)
 }
 
-/// What a live cluster lacks to begin a lesson, and what to do about it; `None`: nothing.
+/// Why a lesson cannot begin on this live cluster, and what to do about it; `None` if it can.
 pub fn lacks(state: &State) -> Option<String> {
     let cluster = &state.cluster;
     match cluster.dimension.map(|dimension| dimension.bits()) {
@@ -46,7 +47,7 @@ pub fn lacks(state: &State) -> Option<String> {
     })
 }
 
-/// Takes away what a lesson has left in a live cluster, if it has.
+/// The task that removes what a lesson left in a live cluster; `None` if nothing is left.
 pub fn left_over(state: &State) -> Option<Task> {
     has_topic(state).then(|| wish::delete_topic(PUBLISHER, TOPIC).expect("these are names"))
 }
@@ -416,7 +417,7 @@ fn minority() -> Lesson {
     }
 }
 
-/// The first step of most lessons: a topic with a message that all four holders have.
+/// The first step of most lessons: a topic with a message that all four holders store.
 fn begin(text: &'static str) -> Step {
     Step {
         text,
@@ -443,7 +444,7 @@ fn read_leader() -> Task {
     wish::pull("reader", TOPIC, ReadLevel::Leader, false).expect("these are names")
 }
 
-/// What this replica has, from the first message on.
+/// A read of this replica's messages, from offset 0.
 fn read_replica(node: &str) -> Task {
     let subscriber = "reader".parse().expect("this is a name");
     let topic = TOPIC.parse().expect("this is a name");

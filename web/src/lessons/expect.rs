@@ -1,4 +1,4 @@
-//! What a lesson expects to be seen, checked against what the page shows.
+//! The checks of lessons, evaluated on the page's state.
 
 use cubecast_core::cube::Vertex;
 use cubecast_core::names::TopicName;
@@ -10,20 +10,20 @@ use crate::model::describe::plural;
 use crate::model::feed::{Subject, Tone};
 use crate::model::task::Panel;
 
-/// Vertices are written as their bits.
+/// One check. Vertices are written as bit strings.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub enum Expectation {
-    /// The topic is there, with its home on this node.
+    /// The topic exists, and this node is its home.
     TopicAt {
         topic: &'static str,
         home: &'static str,
     },
-    /// A topic's messages, as the page counts them.
+    /// The topic's number of messages, as counted by the page.
     Messages {
         topic: &'static str,
         count: u64,
     },
-    /// This many nodes have told that they stored the message.
+    /// Exactly this many nodes have reported that they stored the message.
     StoredOn {
         topic: &'static str,
         offset: u64,
@@ -33,37 +33,38 @@ pub enum Expectation {
         node: &'static str,
         health: Health,
     },
+    /// The node leads this group.
     Leads {
         node: &'static str,
         group: &'static str,
     },
-    /// Somebody leads, and not this node.
+    /// The group has a leader, which is another node.
     LedByAnother {
         node: &'static str,
         group: &'static str,
     },
-    /// The node has another identity than it began with.
+    /// The node came back with a new identity: its incarnation is above 1.
     IsSomebodyNew {
         node: &'static str,
     },
-    /// Every member of the group has applied the same, and as much as any.
+    /// All members of the group report the same applied log index.
     AllAlike {
         group: &'static str,
     },
-    /// The last thing said of a publish or a pull.
+    /// The last report of a publish or a pull panel.
     Said {
         panel: Panel,
         tone: Tone,
         words: &'static str,
     },
-    /// What the last pull brought.
+    /// The number of messages that the last pull returned.
     Pulled {
         count: usize,
     },
 }
 
 impl Expectation {
-    /// For the person who looks for it.
+    /// The check as a text for the user.
     pub fn words(&self) -> String {
         match self {
             Expectation::TopicAt { topic, home } => format!("{topic} is at home on {home}"),
@@ -82,6 +83,7 @@ impl Expectation {
         }
     }
 
+    /// Whether the check holds in this state.
     pub fn holds(&self, state: &State) -> bool {
         let cluster = &state.cluster;
         match *self {
@@ -124,7 +126,7 @@ fn info<'a>(state: &'a State, topic: &str) -> Option<&'a crate::model::topics::T
     state.topics.topics.get(&TopicName::new(topic).ok()?)
 }
 
-/// How much of a group's log this member has applied, as it said last.
+/// The highest log index of this group that the member has applied, by its last status.
 fn applied(state: &State, member: Vertex, group: Vertex) -> Option<u64> {
     let status = state.cluster.nodes.get(&member)?.status.as_ref()?;
     status.groups.iter().find(|of| of.home == group).map(|of| of.applied_index)

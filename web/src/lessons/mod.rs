@@ -1,8 +1,8 @@
-//! Short guided lessons: predict, break, check. Each runs in the simulated mode, and on a live cluster that has what it takes
-//! ([`lacks`]); the page itself checks what is observed.
+//! Short guided lessons: predict, break, check. Each lesson runs in simulated mode, and on a live cluster that meets
+//! its requirements ([`lacks`]). The page evaluates the checks itself.
 //!
-//! A lesson is data: texts, what is done and when, and what must then be seen in the page's state. The same checks run in the page
-//! beside the text and, for every lesson, in the tests; so no lesson teaches what does not happen.
+//! A lesson is data: texts, timed tasks, and the checks on the page's state that must hold afterwards. The same checks
+//! run on the page and in the tests, so each lesson is tested to show its claims.
 
 mod catalogue;
 mod expect;
@@ -20,39 +20,48 @@ use crate::simulated::Spec;
 pub struct Lesson {
     /// Its name in an address.
     pub id: &'static str,
+    /// Shown as the lesson's heading.
     pub title: &'static str,
-    /// What it shows, in a sentence.
+    /// One sentence on what it shows.
     pub about: &'static str,
-    /// The topic that it looks at.
+    /// The topic that the lesson uses.
     pub topic: &'static str,
+    /// In order.
     pub steps: Vec<Step>,
 }
 
-/// Something to know, to guess and to see.
+/// One step: a text, an optional question, tasks and checks.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Step {
+    /// Shown before the button is pressed.
     pub text: &'static str,
+    /// `None` for a step without a question.
     pub guess: Option<Guess>,
-    /// What the button does.
+    /// The label of the button.
     pub button: &'static str,
-    /// What is done, and how long after the button, virtual milliseconds.
+    /// Tasks with their delay after the button press, in virtual milliseconds.
     pub tasks: Vec<(u64, Task)>,
-    /// When the checks must hold, as long after the button.
+    /// Deadline of the checks after the button press, in virtual milliseconds.
     pub by_ms: u64,
+    /// The checks.
     pub expected: Vec<Expectation>,
 }
 
-/// A question that is better answered before.
+/// A multiple-choice question, to be answered before the button is pressed.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Guess {
+    /// The question.
     pub question: &'static str,
+    /// The answers to choose from.
     pub choices: &'static [&'static str],
+    /// Index of the correct answer in `choices`.
     pub right: usize,
-    /// Said when it is done, whatever was guessed.
+    /// The explanation, shown after the step whatever the user chose.
     pub because: &'static str,
 }
 
 impl Lesson {
+    /// The simulation that the lesson runs in.
     pub fn spec(&self) -> Spec {
         Spec::default()
     }

@@ -1,40 +1,46 @@
-//! How far somebody is in a lesson.
+//! A user's progress in a lesson.
 
 use super::{Lesson, Step};
 use crate::model::State;
 
+/// The current step of a lesson, and which of its checks have held.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Progress {
+    /// The lesson.
     pub lesson: Lesson,
     at: usize,
+    /// Index of the chosen answer in the step's [`Guess`](super::Guess); `None` before a choice.
     pub guessed: Option<usize>,
     /// Whether the step's button was pressed.
     pub is_begun: bool,
-    /// Checks that held once, since the button was pressed.
+    /// Per check: whether it has held since the button was pressed.
     seen: Vec<bool>,
 }
 
 impl Progress {
+    /// The start of a lesson.
     pub fn of(lesson: Lesson) -> Progress {
         let mut progress = Progress { lesson, at: 0, guessed: None, is_begun: false, seen: Vec::new() };
         progress.go_to(0);
         progress
     }
 
-    /// Counted from 1, for people.
+    /// Number of the current step, from 1.
     pub fn number(&self) -> usize {
         self.at + 1
     }
 
+    /// The current step.
     pub fn step(&self) -> &Step {
         &self.lesson.steps[self.at]
     }
 
+    /// Records that the step's button was pressed.
     pub fn begin(&mut self) {
         self.is_begun = true;
     }
 
-    /// Looks whether what was expected is there; once seen, it counts.
+    /// Evaluates the checks against the state. A check that held once stays passed.
     pub fn look(&mut self, state: &State) {
         if !self.is_begun {
             return;
@@ -45,19 +51,22 @@ impl Progress {
         }
     }
 
+    /// Per check of the step: whether it has passed.
     pub fn seen(&self) -> &[bool] {
         &self.seen
     }
 
+    /// Whether all checks of the step have passed.
     pub fn is_done(&self) -> bool {
         self.is_begun && self.seen.iter().all(|seen| *seen)
     }
 
+    /// Whether this is the last step.
     pub fn is_last(&self) -> bool {
         self.at + 1 == self.lesson.steps.len()
     }
 
-    /// To the next step, when this one is done.
+    /// Moves to the next step if this one is done.
     pub fn go_on(&mut self) {
         if self.is_done() && !self.is_last() {
             self.go_to(self.at + 1);
@@ -79,7 +88,7 @@ mod tests {
     use crate::lessons;
     use crate::simulated::{Act, Player};
 
-    /// Does a whole lesson as a person would who waits as long as it says.
+    /// Runs a whole lesson like a user who waits until each step's deadline.
     fn do_lesson(lesson: Lesson) {
         let mut player = Player::new(lesson.spec());
         let mut progress = Progress::of(lesson);

@@ -1,4 +1,4 @@
-//! Everything that can change the page: what nodes send, what the person does, and time.
+//! Everything that can change the page: frames from nodes, user actions, and time.
 
 use cubecast_core::cube::Vertex;
 use cubecast_core::names::{SubscriberId, TopicName};
@@ -13,53 +13,56 @@ use super::load::{LoadPlan, LoadSample};
 use super::task::{Panel, Task};
 use super::{Selection, Tab};
 
-/// Actions that came together, and when.
+/// Actions that are applied together, with their time.
 #[derive(Clone, Debug, Default)]
 pub struct Moment {
     /// Milliseconds since 1970.
     pub now_ms: u64,
+    /// In the order in which they happened.
     pub actions: Vec<Action>,
 }
 
+/// One change of the page's state; [`State::after`](super::State::after) applies it.
 #[derive(Clone, Debug)]
 pub enum Action {
-    /// An address was tried for a first word of the cluster, in vain.
+    /// An address that should have led to the cluster did not answer.
     SeedFailed {
         address: String,
     },
-    /// Why a node could not be reached at this address, as the server there says.
+    /// The server at this address explained why no WebSocket to a node opens there.
     SeedExplained {
         address: String,
         why: String,
     },
+    /// This page's connection to a node changed.
     SocketChanged {
         node: Vertex,
         socket: Socket,
     },
-    /// A node told of something that happened to it.
+    /// An event that a node reported.
     Told(WatchEvent),
-    /// A node answered, whatever it was asked.
+    /// A node's answer to any request.
     Answered {
         asked: Vertex,
         answer: Answer,
     },
-    /// A node tells one in so many of its frequent events from now on.
+    /// From now on the node reports only one in `sample` of its frequent events.
     Sampled {
         node: Vertex,
         sample: u32,
     },
-    /// A message came for a push subscription.
+    /// A push subscription delivered a message.
     Delivered(Delivery),
-    /// Something to be told in the feed that no node said.
+    /// An entry for the feed that no node reported.
     Remarked {
         tone: Tone,
         text: String,
     },
-    /// A node sent what this page does not understand.
+    /// A node sent a frame that this page cannot decode.
     FrameMalformed {
         text: String,
     },
-    /// From now on another node is asked in a home's place.
+    /// Failover: requests for home `from` now go to `to`.
     FellOver {
         from: Vertex,
         to: Vertex,
@@ -69,30 +72,31 @@ pub enum Action {
     BackHome {
         home: Vertex,
     },
-    /// A push subscription is over: its topic was deleted, it was ended elsewhere, or it could not be kept up.
+    /// A push subscription ended: its topic was deleted, it was ended elsewhere, or it could not be kept up.
     DeliveriesEnded {
         subscriber: SubscriberId,
         topic: TopicName,
         why: String,
     },
 
+    /// A task started. `goal`: its last request.
     TaskStarted {
         panel: Panel,
         task: u64,
         goal: Option<client::Action>,
     },
-    /// One of its requests is on its way.
+    /// One of the task's requests was sent.
     TaskAsked {
         panel: Panel,
         task: u64,
         action: client::Action,
     },
-    /// It was not sent: nobody can do it now.
+    /// The task was not sent, because no node can carry it out now.
     TaskHeld {
         task: Task,
         text: String,
     },
-    /// The request was done elsewhere than at home, and why.
+    /// A node other than the home answered the request, or a step was skipped; `text` says why.
     TaskFellOver {
         panel: Panel,
         task: u64,
@@ -105,13 +109,13 @@ pub enum Action {
         answer: Answer,
         took_ms: f64,
     },
-    /// What was asked for is so already.
+    /// The requested state existed already.
     TaskSettled {
         panel: Panel,
         task: u64,
         text: String,
     },
-    /// Nobody answered, or what was typed could not be sent.
+    /// No node answered, or the input could not be sent.
     TaskGaveUp {
         panel: Panel,
         task: u64,
@@ -122,36 +126,42 @@ pub enum Action {
         task: u64,
     },
 
-    /// What is pushed to this subscriber is to be kept, or no longer.
+    /// Start keeping this subscriber's deliveries.
     OpenInbox {
         subscriber: SubscriberId,
         topic: TopicName,
     },
+    /// Stop keeping this subscriber's deliveries.
     CloseInbox {
         subscriber: SubscriberId,
         topic: TopicName,
     },
 
-    /// Messages are published at a rate from now on, or at another one.
+    /// The load generator started, or its plan changed.
     LoadStarted(LoadPlan),
-    /// What came of them lately.
+    /// New results of the load generator.
     LoadTold(LoadSample),
-    /// `why`: it stopped by itself.
+    /// `why`: the reason if it stopped by itself.
     LoadStopped {
         why: Option<String>,
     },
 
+    /// The user selected a node or an edge, or cleared the selection.
     Select(Option<Selection>),
+    /// The user typed or chose a topic.
     ChooseTopic(String),
-    /// Another publisher or subscriber is typed: what these panels say is about the one before.
+    /// The publisher or subscriber name was edited: discard these panels' reports, which are about the previous one.
     ForgetReports(&'static [Panel]),
+    /// The user opened a tab beside the cube.
     ChooseTab(Tab),
+    /// The user opened a tab of "Look closer".
     ChooseCloserTab(CloserTab),
-    /// The person has seen enough of a broken promise.
+    /// The user dismissed a broken promise.
     DismissViolation,
-    /// The story of the next publish is to be told.
+    /// Trace the next publish.
     TraceNext,
-    /// The story of this request.
+    /// Show the trace of this request.
     PickRequest(TraceId),
+    /// Show or hide heartbeats and link states on the cube.
     ShowBackground(bool),
 }

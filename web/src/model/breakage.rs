@@ -1,4 +1,4 @@
-//! What is broken on request, how to mend it, and ways to break several things at once.
+//! Injected faults: what is broken, how to mend it, and presets that break several things at once.
 
 use cubecast_core::client::Target;
 use cubecast_core::cube::Vertex;
@@ -9,34 +9,35 @@ use super::task::{Panel, Step, Task};
 use super::wish::Refusal;
 use super::{Selection, State, describe, standing};
 
-/// How long a preset lets nodes fail: long enough to look, and to talk about it.
+/// How long a preset stops nodes: long enough to look and to explain.
 const PRESET_MS: u64 = 15_000;
-/// A rolling crash gives each node so long to be gone, and so long from one to the next: it must be back first.
+/// A rolling crash stops each node for this long and starts a new crash at this interval, so each node is back before
+/// the next one stops.
 const ROLLING_MS: u64 = 2_000;
 const ROLLING_EVERY_MS: u64 = 5_000;
-/// A slow link as satellites have it.
+/// As on a satellite link.
 const SLOW: LinkConditions = LinkConditions { delay_ms: 250, jitter_ms: 100, ..LinkConditions::PERFECT };
-/// Wireless at the edge of its reach.
+/// As on a wireless link at the edge of its range.
 const LOSSY: LinkConditions = LinkConditions { jitter_ms: 20, loss: 0.1, ..LinkConditions::PERFECT };
 const CUT: LinkConditions = LinkConditions { cut: true, ..LinkConditions::PERFECT };
-/// What breaks within this time of each other was broken by one wish, and is mended by one.
+/// Faults injected within this time belong to one user action and are mended together.
 const TOGETHER_MS: u64 = 1_500;
 
-/// One thing that does not work because somebody asked for it.
+/// One injected fault.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum Broken {
     Node(Vertex),
-    /// Both directions of a link, in the same way; the smaller end first.
+    /// Both directions of a link, with equal conditions; the smaller end first.
     Edge(Vertex, Vertex),
     /// One direction of a link.
     Link(Vertex, Vertex),
 }
 
-/// All that is broken on request, in the order in which this page learned of it.
+/// All injected faults with the time they were noticed (milliseconds since 1970), oldest first.
 #[derive(Clone, PartialEq, Debug, Default)]
 pub struct Breakages(Vec<(Broken, u64)>);
 
-/// A way to break several things at once.
+/// A preset that breaks several things at once.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Preset {
     IsolateHome,
@@ -49,21 +50,23 @@ pub enum Preset {
 }
 
 impl Breakages {
+    /// Whether nothing is broken on request.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
+    /// All injected faults, oldest first.
     pub fn all(&self) -> Vec<Broken> {
         self.0.iter().map(|(broken, _)| *broken).collect()
     }
 
-    /// What was broken last: one thing, or all that broke with it.
+    /// The newest fault and all faults within 1.5 s before it.
     pub fn last(&self) -> Vec<Broken> {
         let newest = self.0.last().map_or(0, |(_, since_ms)| *since_ms);
         self.0.iter().filter(|(_, since_ms)| since_ms + TOGETHER_MS >= newest).map(|(broken, _)| *broken).collect()
     }
 
-    /// Takes in how things are now.
+    /// Updates the list from the cluster's state.
     pub fn update(&mut self, cluster: &Cluster, now_ms: u64) {
         let now = Broken::all(cluster);
         self.0.retain(|(broken, _)| now.contains(broken));
@@ -76,7 +79,7 @@ impl Breakages {
 }
 
 impl Broken {
-    /// All that is broken on request, nodes first.
+    /// All injected faults of the cluster, nodes first.
     pub fn all(cluster: &Cluster) -> Vec<Broken> {
         let nodes = cluster
             .nodes
@@ -105,6 +108,7 @@ impl Broken {
         }
     }
 
+    /// The fault as a text for the user.
     pub fn words(self, state: &State) -> String {
         match self {
             Broken::Node(node) => {
@@ -122,7 +126,7 @@ impl Broken {
     }
 }
 
-/// Mends these, nodes first: a node that is down takes no word about its links.
+/// A task that mends these faults, nodes first, because a stopped node accepts no changes to its links.
 pub fn mend(broken: &[Broken]) -> Task {
     let mut broken = broken.to_vec();
     broken.sort();
@@ -130,6 +134,7 @@ pub fn mend(broken: &[Broken]) -> Task {
 }
 
 impl Preset {
+    /// In the order in which the page lists them.
     pub const ALL: &[Preset] = &[
         Preset::CrashLeader,
         Preset::CrashMinority,
@@ -140,6 +145,7 @@ impl Preset {
         Preset::LossyCube,
     ];
 
+    /// A stable id for tests and `data-testid` attributes.
     pub fn id(self) -> &'static str {
         match self {
             Preset::IsolateHome => "preset-isolate",
@@ -152,6 +158,7 @@ impl Preset {
         }
     }
 
+    /// The label of its button.
     pub fn name(self) -> &'static str {
         match self {
             Preset::IsolateHome => "Isolate the home",
@@ -179,7 +186,7 @@ impl Preset {
         }
     }
 
-    /// What to ask of whom. Refused where there is nothing to break yet.
+    /// The task that breaks it. Errors: the reason for the user, for example that no topic is chosen.
     pub fn task(self, state: &State) -> Result<Task, Refusal> {
         let dimension = state.cluster.dimension.ok_or("The cluster is not known yet.")?;
         let home = state.home().ok_or("Choose a topic first: type a name, for example news.");
@@ -195,7 +202,7 @@ impl Preset {
                 vec![crash(leader)]
             }
             Preset::CrashMinority => {
-                // Of d + 1 holders, a majority must stay.
+                // Of d + 1 holders, a majority must stay up.
                 let most = usize::from(dimension.bits() / 2);
                 if most == 0 {
                     return Err(
@@ -245,7 +252,7 @@ fn both_ways(a: Vertex, b: Vertex, conditions: LinkConditions) -> [Step; 2] {
     [one_way(a, b, conditions), one_way(b, a, conditions)]
 }
 
-/// A direction is set at the node that sends into it.
+/// Conditions of a direction are set at its sending node.
 fn one_way(from: Vertex, to: Vertex, conditions: LinkConditions) -> Step {
     Step { patient: true, ..Step::new(Action::SetLink { from, to, conditions }, Target::Node(from)) }
 }

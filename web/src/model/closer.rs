@@ -1,4 +1,4 @@
-//! What the panel "Look closer" knows: each of its tabs a part of its own, all fed by the same actions as the cube.
+//! The state of the "Look closer" panel. Each tab has its own part; all parts receive the same actions as the cube.
 
 use std::rc::Rc;
 
@@ -14,33 +14,47 @@ use super::spacetime::Recorder;
 use super::task::Panel;
 use super::xray::Xray;
 
-/// Events that are kept with a violation.
+/// Number of events that are kept with a violation.
 const EVIDENCE: usize = 80;
 
+/// The state of the panel's tabs.
 #[derive(Clone, PartialEq, Debug, Default)]
 pub struct Closer {
+    /// The open tab.
     pub tab: CloserTab,
+    /// The replica X-ray of the chosen topic.
     pub xray: Shared<Xray>,
+    /// The invariant checkers.
     pub invariants: Shared<Invariants>,
+    /// Recorded events and the traced requests.
     pub recorder: Shared<Recorder>,
+    /// Time series of the charts tab.
     pub charts: Shared<Charts>,
+    /// The load generator's state.
     pub load: Shared<Load>,
-    /// The page as it was when a promise was broken, until the person has seen enough of it.
+    /// The state at the first violation, until the user dismisses it.
     pub frozen: Option<Rc<State>>,
 }
 
+/// The tabs of the panel.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum CloserTab {
     #[default]
+    /// The event feed.
     Feed,
+    /// The replica X-ray of the chosen topic.
     Xray,
+    /// The invariant checks.
     Invariants,
+    /// The space-time diagram of a request.
     SpaceTime,
+    /// Throughput, latency and availability over time.
     Charts,
 }
 
 impl State {
-    /// What is to be drawn of the cluster: as it is, or as it was when a promise was broken. What the person chose is as chosen.
+    /// The state to draw: the current one, or, after a violation, the frozen cluster combined with the user's current
+    /// selections.
     pub fn seen(&self) -> State {
         let Some(frozen) = &self.closer.frozen else { return self.clone() };
         State {
@@ -111,7 +125,7 @@ impl State {
         xray
     }
 
-    /// The first violation stops the picture; what is found while it stands is counted.
+    /// The first violation freezes the picture. Until the user dismisses it, further violations are only counted.
     fn check_invariants(&mut self, action: &Action) {
         let broken = self.closer.invariants.change().hear(self.now_ms, action, &self.cluster);
         let Some((rule, what)) = broken.filter(|_| self.closer.frozen.is_none()) else { return };
@@ -124,7 +138,7 @@ impl State {
 }
 
 impl Closer {
-    /// Whether mere time changes what is shown.
+    /// Whether the passing of time alone changes the display.
     pub(super) fn changes_by(&self, before_ms: u64, now_ms: u64) -> bool {
         const STEP_MS: u64 = 250;
         let is_telling = self.recorder.is_following();

@@ -1,4 +1,4 @@
-//! Answers and failures in words, for people.
+//! Formats answers, failures, states and numbers as texts for the user.
 
 use cubecast_core::client::ClientError;
 use cubecast_core::cube::Vertex;
@@ -8,7 +8,7 @@ use cubecast_core::wire::event::FrameKind;
 
 use super::feed::Tone;
 
-/// What a task's answer says, with the time it took to this page, and in the cluster where that was told.
+/// The text for a task's answer, with its latency at this page and, if known, the time spent inside the cluster.
 pub fn answer(answer: &Answer, took_ms: f64, in_cluster_us: Option<u64>) -> (Tone, String) {
     match &answer.result {
         Ok(done) if is_preparation(done) => (Tone::Plain, self::done(done)),
@@ -25,12 +25,12 @@ pub fn answer(answer: &Answer, took_ms: f64, in_cluster_us: Option<u64>) -> (Ton
     }
 }
 
-/// Done so that something else can be done.
+/// Whether the request only prepared a later step.
 fn is_preparation(done: &Done) -> bool {
     matches!(done, Done::PublisherCreated { .. } | Done::SubscriberCreated { .. })
 }
 
-/// What was done, as a sentence.
+/// A successful result as a sentence.
 pub fn done(done: &Done) -> String {
     match done {
         Done::PublisherCreated { publisher, existed: false } => format!("Publisher {publisher} is registered."),
@@ -92,7 +92,7 @@ pub fn done(done: &Done) -> String {
     }
 }
 
-/// Why it was not done, and what to do.
+/// A failure as a sentence, with advice.
 pub fn failure(served_by: Vertex, failure: &Failure) -> String {
     let advice = match failure.code {
         ErrorCode::FaultsForbidden => {
@@ -105,7 +105,7 @@ pub fn failure(served_by: Vertex, failure: &Failure) -> String {
     format!("{served_by} says {}: {}.{advice}", failure.code, failure.message.trim_end_matches('.'))
 }
 
-/// Nobody answered what was asked for: what is known of it, and what to do.
+/// The text for a request that no node answered: the known facts and advice.
 pub fn no_answer(goal: Option<&client::Action>, error: &ClientError) -> String {
     match error {
         ClientError::InDoubt { why } => {
@@ -119,7 +119,7 @@ pub fn no_answer(goal: Option<&client::Action>, error: &ClientError) -> String {
     }
 }
 
-/// What may have been done or not, and how to find out.
+/// The effect that may or may not have happened, and how to find out.
 fn in_doubt(goal: Option<&client::Action>) -> (String, &'static str) {
     match goal {
         Some(client::Action::Publish { topic, .. }) => (
@@ -143,13 +143,14 @@ fn in_doubt(goal: Option<&client::Action>) -> (String, &'static str) {
     }
 }
 
-/// A text of core's as a sentence.
+/// Formats an error text of core as a sentence: capitalised, ending with a full stop.
 pub fn sentence(text: &str) -> String {
     let mut chars = text.trim_end_matches('.').chars();
     let first: String = chars.next().map(|first| first.to_uppercase().collect()).unwrap_or_default();
     format!("{first}{}.", chars.as_str())
 }
 
+/// The word for a node's state.
 pub fn state(state: NodeState) -> &'static str {
     match state {
         NodeState::Up => "up",
@@ -158,6 +159,7 @@ pub fn state(state: NodeState) -> &'static str {
     }
 }
 
+/// The verb for the way in which a node stops.
 pub fn stop_verb(mode: StopMode) -> &'static str {
     match mode {
         StopMode::Crash => "crashes",
@@ -166,6 +168,7 @@ pub fn stop_verb(mode: StopMode) -> &'static str {
     }
 }
 
+/// Link conditions as a verb phrase, for example `is cut, loses 10 % of the frames`.
 pub fn conditions(conditions: &LinkConditions) -> String {
     if *conditions == LinkConditions::PERFECT {
         return "works".to_owned();
@@ -186,7 +189,7 @@ pub fn conditions(conditions: &LinkConditions) -> String {
     parts.join(", ")
 }
 
-/// What a frame carries, for the legend.
+/// The content of a frame, for the legend.
 pub fn frame(what: FrameKind) -> &'static str {
     match what {
         FrameKind::Append => "log entries",
@@ -200,7 +203,7 @@ pub fn frame(what: FrameKind) -> &'static str {
     }
 }
 
-/// What a request asked for, by its name in the protocol.
+/// The protocol's name of an action as words, for example `Create topic`.
 pub fn action(name: &str) -> String {
     let words = name.replace('_', " ");
     let mut chars = words.chars();
@@ -208,6 +211,7 @@ pub fn action(name: &str) -> String {
     format!("{first}{}", chars.as_str())
 }
 
+/// The verb for a member's role.
 pub fn role(role: Role) -> &'static str {
     match role {
         Role::Leader => "leads",
@@ -217,31 +221,34 @@ pub fn role(role: Role) -> &'static str {
     }
 }
 
+/// Vertices, separated by commas.
 pub fn nodes(nodes: &[Vertex]) -> String {
     nodes.iter().map(Vertex::to_string).collect::<Vec<_>>().join(", ")
 }
 
-/// With a plural of its own.
+/// A count with its noun, for nouns with an irregular plural.
 pub fn count_of(count: u64, one: &str, many: &str) -> String {
     format!("{} {}", grouped(count), if count == 1 { one } else { many })
 }
 
+/// A count with its noun; the plural adds an `s`.
 pub fn plural(count: u64, thing: &str) -> String {
     if count == 1 { format!("1 {thing}") } else { format!("{} {thing}s", grouped(count)) }
 }
 
-/// In groups of three digits, with narrow spaces that do not break.
+/// In groups of three digits, separated by narrow no-break spaces.
 pub fn grouped(count: u64) -> String {
     let digits = count.to_string();
     let groups = digits.as_bytes().rchunks(3).rev().map(String::from_utf8_lossy);
     groups.collect::<Vec<_>>().join("\u{202f}")
 }
 
-/// How long something has lasted, as exactly as that is worth saying.
+/// A duration, rounded down to tenths of a second from 1 s on.
 pub fn duration(millis: u64) -> String {
     if millis < 1_000 { format!("{millis} ms") } else { seconds(millis / 100 * 100) }
 }
 
+/// Whole seconds, or one decimal place.
 pub fn seconds(millis: u64) -> String {
     if millis.is_multiple_of(1000) {
         format!("{} s", millis / 1000)
@@ -250,11 +257,12 @@ pub fn seconds(millis: u64) -> String {
     }
 }
 
-/// The time that is left, as a clock that counts down shows it.
+/// Remaining time for a countdown, rounded up to whole seconds.
 pub fn whole_seconds(millis: u64) -> String {
     format!("{} s", millis.div_ceil(1_000))
 }
 
+/// A latency: one decimal place below 10 ms, and `under 0.1 ms` instead of zero.
 pub fn millis(millis: f64) -> String {
     match millis {
         millis if millis < 0.05 => "under 0.1 ms".to_owned(),

@@ -1,4 +1,4 @@
-//! The event feed: the last things that happened, in words.
+//! The event feed: the latest events, as texts.
 
 use std::collections::VecDeque;
 
@@ -7,13 +7,14 @@ use cubecast_core::names::{Offset, TopicName};
 
 use super::describe::nodes;
 
-/// What is older than this many entries is forgotten.
+/// The feed keeps at most this many entries.
 pub const MAX_ENTRIES: usize = 200;
-/// A further replica that stores the same message is added to an entry this far back at most.
+/// How many entries back the feed looks for an entry about the same message.
 const MERGE_DEPTH: usize = 40;
-/// Messages of a topic that come within this time are a rush.
+/// Stored messages of a topic within this time share one entry.
 const RUSH_MS: u64 = 1_000;
 
+/// The entries of the feed, at most [`MAX_ENTRIES`].
 #[derive(Clone, Debug, Default)]
 pub struct Feed {
     /// Newest first.
@@ -21,17 +22,20 @@ pub struct Feed {
     next_number: u64,
 }
 
+/// One entry of the feed.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Entry {
-    /// Never used twice.
+    /// Unique; never reused.
     pub number: u64,
     /// Milliseconds since 1970, by this page's clock.
     pub at_ms: u64,
     pub tone: Tone,
+    /// Its subject; stored messages are merged by it.
     pub subject: Subject,
     pub text: String,
 }
 
+/// How an entry or a report line is coloured.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Tone {
     Plain,
@@ -41,6 +45,7 @@ pub enum Tone {
 }
 
 impl Tone {
+    /// The name used in the page's attributes and style sheets.
     pub fn name(self) -> &'static str {
         match self {
             Tone::Plain => "plain",
@@ -51,7 +56,7 @@ impl Tone {
     }
 }
 
-/// What an entry is about.
+/// The subject of an entry.
 #[derive(Clone, PartialEq, Debug)]
 pub enum Subject {
     Page,
@@ -59,7 +64,7 @@ pub enum Subject {
     Edge(Vertex, Vertex),
     Group(Vertex),
     Topic(TopicName),
-    /// Messages that replicas stored: one, or those of a rush.
+    /// Stored messages: one, or the range of a burst.
     Stored {
         topic: TopicName,
         first: Offset,
@@ -69,6 +74,7 @@ pub enum Subject {
 }
 
 impl Feed {
+    /// Adds an entry at the front and drops the oldest above [`MAX_ENTRIES`].
     pub fn add(&mut self, at_ms: u64, tone: Tone, subject: Subject, text: impl Into<String>) {
         let number = self.next_number;
         self.next_number += 1;
@@ -76,8 +82,8 @@ impl Feed {
         self.entries.truncate(MAX_ENTRIES);
     }
 
-    /// A replica stored a message: one entry a message, naming all that have it; in a rush, one entry for all that come
-    /// within a second, so that the rush does not push everything else out.
+    /// Records that a replica stored a message. A message has one entry that lists its holders. In a burst, the
+    /// messages of one second share an entry, so the burst does not push out everything else.
     pub fn add_stored(&mut self, at_ms: u64, topic: &TopicName, offset: Offset, holder: Vertex) {
         if let Some(entry) = self.entries.iter_mut().take(MERGE_DEPTH).find(|entry| entry.tells_of(topic, offset)) {
             return entry.add_stored(offset, holder);

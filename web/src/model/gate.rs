@@ -1,4 +1,4 @@
-//! What is not sent because it is known that nobody can do it now: said at once, instead of after a wait whose end tells nothing.
+//! Rejects requests that cannot succeed now, so the user gets the reason at once instead of a timeout.
 
 use cubecast_core::cube::Vertex;
 use cubecast_core::placement;
@@ -8,13 +8,13 @@ use super::State;
 use super::standing;
 use super::task::Task;
 
-/// Why no majority can do what this task is for; `None`: it can be tried. Registrations before it are not looked at: most were done
-/// before, and are left out.
+/// Why no majority can carry out this task; `None` if it can be tried. Registrations before the task are not checked:
+/// most were done before and are skipped.
 pub fn obstacle(state: &State, task: &Task) -> Option<String> {
     task.steps.iter().filter(|step| !step.once).find_map(|step| hindrance(state, &step.action))
 }
 
-/// Why this request cannot be done now.
+/// Why this request cannot be carried out now; `None` if it can be tried.
 pub fn hindrance(state: &State, action: &Action) -> Option<String> {
     let subject = action.subject().filter(|_| needs_quorum(action))?;
     standing::obstacle(state, subject, home(state, subject)?)
@@ -24,7 +24,7 @@ fn home(state: &State, subject: &str) -> Option<Vertex> {
     Some(placement::home(subject, state.cluster.dimension?))
 }
 
-/// Whether a majority of the subject's group must take part. A publish with `one` waits in an outbox instead.
+/// Whether the request needs a majority of the subject's group. A publish with `one` waits in an outbox instead.
 fn needs_quorum(action: &Action) -> bool {
     match action {
         Action::Publish { ack, .. } => *ack != Ack::One,
@@ -103,7 +103,7 @@ mod tests {
         assert_eq!(late.tasks.reports[&Panel::Publish].lines.len(), 1);
     }
 
-    /// Eight nodes of which these have failed.
+    /// Eight nodes, of which these have failed.
     fn state(failed: &[&str]) -> State {
         let dimension = Dimension::new(3).unwrap();
         let mut cluster = Cluster::of(dimension);

@@ -1,7 +1,8 @@
-//! Who leads each replica group, who votes in it, and whether it can be written: as far as this page was told.
+//! The leader, the voters and the availability of each replica group, as far as reported to this page.
 //!
-//! A leader is shown only where a majority of the voters is up and on its side of the cube. What nobody told is [`Service::Unknown`]:
-//! never "nobody leads", and never a leader that may be gone.
+//! A leader is shown only if a majority of the voters is up and on its side of the cube. Without reports a group is
+//! [`Service::Unknown`]: the page then claims neither that it has no leader, nor that a leader which may be gone still
+//! leads.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,50 +11,53 @@ use cubecast_core::placement;
 
 use super::cluster::{Cluster, Health};
 
-/// What was told of one group.
+/// The reported state of one group.
 #[derive(Clone, PartialEq, Debug, Default)]
 pub struct Group {
-    /// The newest term that was told; 0: only views, which name no term.
+    /// The newest reported term; 0 if only views were received, which contain no term.
     pub term: u64,
-    /// `None`: nobody leads in that term yet, or its leader stopped.
+    /// `None` if that term has no leader yet, or its leader stopped.
     pub leader: Option<Vertex>,
+    /// `None` if no member reported them.
     pub members: Option<Members>,
 }
 
-/// Who votes, as told by the member that had applied most of the log.
+/// The voters, as reported by the member with the highest applied log index.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Members {
+    /// Members that vote.
     pub voters: Vec<Vertex>,
+    /// Members that do not vote.
     pub learners: Vec<Vertex>,
     told_by: Vertex,
     applied: u64,
 }
 
-/// Whether a group can be written, as far as this page knows.
+/// Whether a group accepts writes, as far as reported to this page.
 #[derive(Clone, PartialEq, Debug)]
 pub enum Service {
-    /// Too little was told.
+    /// Not enough reports.
     Unknown,
-    /// Its leader is up, and a majority of the voters with it.
+    /// The leader is up, together with a majority of the voters.
     Led(Vertex),
-    /// A majority of the voters is up and can reach each other; nobody leads them just now.
+    /// A majority of the voters is up and connected, but has no leader at the moment.
     Leaderless,
-    /// No majority of the voters is up and can reach each other.
+    /// No majority of the voters is up and connected.
     NoQuorum(NoQuorum),
 }
 
 /// Why a group cannot be written.
 #[derive(Clone, PartialEq, Debug)]
 pub struct NoQuorum {
-    /// Members that vote.
+    /// Number of voters.
     pub voters: usize,
-    /// Voters that are needed: a majority.
+    /// Number of voters in a majority.
     pub needed: usize,
-    /// Voters that are up, wherever they are.
+    /// Voters that are up, on any side of the cube.
     pub up: Vec<Vertex>,
     /// Voters that are down.
     pub down: Vec<Vertex>,
-    /// Most voters that can reach each other.
+    /// The largest number of voters that can reach each other.
     pub together: usize,
     /// Members whose own replica can still be read.
     pub readable: Vec<Vertex>,
@@ -67,7 +71,7 @@ impl Group {
         }
     }
 
-    /// The word of a member that applied less is older, unless who told before is gone.
+    /// Reports with a lower applied index are older and ignored, unless the previous reporter is gone.
     pub(super) fn learn_members(&mut self, told: Members, told_before_is_gone: bool) {
         let is_newer = self.members.as_ref().is_none_or(|known| told.applied >= known.applied || told_before_is_gone);
         if is_newer {
@@ -77,6 +81,7 @@ impl Group {
 }
 
 impl Members {
+    /// `told_by`: the reporting member. `applied`: its applied log index.
     pub fn new(voters: &[Vertex], learners: &[Vertex], told_by: Vertex, applied: u64) -> Members {
         Members { voters: voters.to_vec(), learners: learners.to_vec(), told_by, applied }
     }
@@ -90,10 +95,10 @@ impl Members {
     }
 }
 
-/// What follows from all that was told; computed once for each state of the cluster.
+/// Conclusions from all reports; computed once for each state of the cluster.
 #[derive(Clone, Debug, Default)]
 pub struct Picture {
-    /// Nodes that run and can reach each other, the largest side first. One side: the cube is whole.
+    /// Sets of running nodes that can reach each other, the largest first. One set: no partition.
     pub sides: Vec<BTreeSet<Vertex>>,
     services: BTreeMap<Vertex, Service>,
 }
@@ -106,6 +111,7 @@ impl Picture {
         Picture { sides, services }
     }
 
+    /// The availability of a group, named by its home.
     pub fn service(&self, group: Vertex) -> &Service {
         self.services.get(&group).unwrap_or(&Service::Unknown)
     }
@@ -119,7 +125,8 @@ impl Picture {
     }
 }
 
-/// Two nodes are on one side when frames can travel from each to the other. A link of which nothing was told may carry.
+/// Partitions the running nodes: two nodes are on one side if frames can travel in both directions, possibly over other
+/// nodes. Links without reports are assumed to work.
 fn sides(cluster: &Cluster) -> Vec<BTreeSet<Vertex>> {
     let mut left: BTreeSet<Vertex> =
         cluster.nodes.keys().copied().filter(|node| cluster.health(*node).is_running()).collect();
@@ -165,7 +172,8 @@ fn service(cluster: &Cluster, sides: &[BTreeSet<Vertex>], home: Vertex) -> Servi
         return Service::NoQuorum(NoQuorum { voters: voters.len(), needed, up, down, together, readable });
     }
     match (group, best) {
-        // A group never gives up voters below a majority of its members: so many are enough, whoever votes.
+        // If the voters are unknown, `needed` is a majority of all members: a group never reduces its voters below that
+        // number.
         (Some(group), Some(best)) if together >= needed => match group.leader {
             Some(leader) if best.contains(&leader) => Service::Led(leader),
             Some(_) | None => Service::Leaderless,
@@ -279,7 +287,7 @@ mod tests {
         name.parse().unwrap()
     }
 
-    /// Eight nodes that run; nothing is told of their groups.
+    /// Eight running nodes without reports about their groups.
     fn cube() -> Cluster {
         let dimension = Dimension::new(3).unwrap();
         let mut cluster = Cluster::of(dimension);

@@ -1,41 +1,44 @@
-//! What push subscriptions have delivered to this page.
+//! Messages that push subscriptions delivered to this page.
 
 use std::collections::{BTreeMap, VecDeque};
 
 use cubecast_core::names::{Offset, SubscriberId, TopicName};
 use cubecast_core::wire::answer::{Delivery, Message};
 
-/// Older messages of a subscription are counted and no longer shown.
+/// Messages shown per subscription; older ones are only counted.
 pub const MAX_SHOWN: usize = 100;
-/// Of all subscriptions together, so many bytes of messages are kept; the newest message of each is.
+/// Bytes of messages kept over all subscriptions. The newest message of each subscription is always kept.
 pub const MAX_BYTES: usize = 16 << 20;
 
-/// By subscriber and topic.
+/// The inboxes of this page's push subscriptions.
 #[derive(Clone, Debug, Default)]
 pub struct Inboxes {
+    /// By subscriber and topic.
     pub boxes: BTreeMap<(SubscriberId, TopicName), Inbox>,
 }
 
+/// The deliveries of one push subscription.
 #[derive(Clone, Debug, Default)]
 pub struct Inbox {
     /// Newest first.
     pub messages: VecDeque<Message>,
-    /// All that came, each offset counted once.
+    /// Number of messages received; each offset counts once.
     pub received: u64,
-    /// Of the messages that are kept.
+    /// Total size of the kept messages.
     bytes: usize,
-    /// Offsets seen before this one are repeats, which come when a subscription moved to another node.
+    /// Offsets below this one are repeats, which occur when a subscription moves to another node.
     pub next: Option<Offset>,
-    /// Why nothing more comes; `None` while something may.
+    /// Why the subscription ended; `None` while it may deliver.
     pub ended: Option<String>,
-    /// The cluster has said that the subscription stands. Before that, there is perhaps not even a topic.
+    /// The cluster has confirmed the subscription. Before that, the topic may not exist.
     confirmed: bool,
-    /// The task that asks for the subscription.
+    /// The task that requests the subscription.
     asked_by: Option<u64>,
 }
 
 impl Inboxes {
-    /// From here on what comes for this subscription is kept. After its end it begins anew: its topic may be another one.
+    /// Starts keeping deliveries of this subscription. An ended inbox starts empty, because the topic may be a new one
+    /// with the same name.
     pub fn open(&mut self, subscriber: SubscriberId, topic: TopicName) {
         let inbox = self.boxes.entry((subscriber, topic)).or_default();
         if inbox.ended.is_some() {
@@ -43,41 +46,43 @@ impl Inboxes {
         }
     }
 
-    /// A task asks the cluster for this subscription.
+    /// Records the task that requests this subscription.
     pub fn ask(&mut self, subscriber: &SubscriberId, topic: &TopicName, task: u64) {
         if let Some(inbox) = self.boxes.get_mut(&(subscriber.clone(), topic.clone())) {
             inbox.asked_by = Some(task);
         }
     }
 
-    /// The cluster did what this task asked for.
+    /// Records that the cluster completed this task.
     pub fn confirm(&mut self, task: u64) {
         for inbox in self.boxes.values_mut().filter(|inbox| inbox.asked_by == Some(task)) {
             inbox.confirmed = true;
         }
     }
 
-    /// What this task asked for and did not get is not there.
+    /// Removes the inboxes that this task requested without success.
     pub fn end_task(&mut self, task: u64) {
         self.boxes.retain(|_, inbox| inbox.confirmed || inbox.asked_by != Some(task));
     }
 
-    /// Nothing more comes; what came stays to be read.
+    /// Marks a subscription as ended; its messages stay readable.
     pub fn end(&mut self, subscriber: &SubscriberId, topic: &TopicName, why: String) {
         if let Some(inbox) = self.boxes.get_mut(&(subscriber.clone(), topic.clone())) {
             inbox.ended = Some(why);
         }
     }
 
+    /// Removes the inbox.
     pub fn close(&mut self, subscriber: &SubscriberId, topic: &TopicName) {
         self.boxes.remove(&(subscriber.clone(), topic.clone()));
     }
 
+    /// The inbox of this subscription; `None` if the page keeps none.
     pub fn get(&self, subscriber: &SubscriberId, topic: &TopicName) -> Option<&Inbox> {
         self.boxes.get(&(subscriber.clone(), topic.clone()))
     }
 
-    /// The subscription that takes most gives first.
+    /// Drops oldest messages until the limit is met, from the largest inbox first.
     fn trim(&mut self) {
         while self.boxes.values().map(|inbox| inbox.bytes).sum::<usize>() > MAX_BYTES {
             let largest =
@@ -87,7 +92,7 @@ impl Inboxes {
         }
     }
 
-    /// What comes for a subscription that this page no longer has is not kept.
+    /// Adds a delivery, unless this page has no such subscription.
     pub fn deliver(&mut self, delivery: Delivery) {
         if let Some(inbox) = self.boxes.get_mut(&(delivery.subscriber, delivery.topic)) {
             inbox.add(delivery.message);
@@ -97,12 +102,12 @@ impl Inboxes {
 }
 
 impl Inbox {
-    /// Whether there is a subscription that can be ended.
+    /// Whether the subscription is confirmed and not ended.
     pub fn is_live(&self) -> bool {
         self.confirmed && self.ended.is_none()
     }
 
-    /// Whether there is anything to say of it.
+    /// Whether there is anything to show.
     pub fn is_worth_showing(&self) -> bool {
         self.confirmed || self.ended.is_some() || self.received > 0
     }

@@ -1,4 +1,4 @@
-//! What answers and events of nodes teach about the cluster, and which of it is news for the feed.
+//! Updates the cluster's state from answers and events of nodes, and decides which changes go to the feed.
 
 use cubecast_core::cube::Vertex;
 use cubecast_core::wire::answer::{Answer, Done, ErrorCode, NodeState, Role, StorageState};
@@ -13,7 +13,7 @@ use super::task::Panel;
 use super::traffic::is_background;
 
 impl State {
-    /// A failing node still answers, and says only that.
+    /// A failing node still answers, but only that it is failing.
     pub(super) fn notice_failing(&mut self, node: Vertex, answer: &Answer) {
         let is_failing = matches!(&answer.result, Err(failure) if failure.code == ErrorCode::NodeFailed);
         if is_failing && answer.served_by == node {
@@ -21,7 +21,7 @@ impl State {
         }
     }
 
-    /// Every answer teaches something, whatever it was asked for.
+    /// Updates the state from any successful answer.
     pub(super) fn learn_answer(&mut self, asked: Vertex, answer: &Answer) {
         let Ok(done) = &answer.result else { return };
         match done {
@@ -130,7 +130,8 @@ impl State {
         let before = self.cluster.health(subject);
         self.cluster.change().learn_state(by, subject, state);
         let after = self.cluster.health(subject);
-        // The first word of a node that runs is no news; that it stopped or returned it says in an event of its own.
+        // Not for the feed: the first report of a running node, and a node's report of its own stop or return, which
+        // has its own event.
         let is_first_word = before == Health::Unknown && after == Health::Up;
         let is_told_apart = by == subject && state != NodeState::Up;
         if before == after || is_first_word || is_told_apart {
@@ -159,8 +160,8 @@ impl State {
         self.tell(Tone::Good, Subject::Node(node), format!("{node} is back{how} and catches up"));
     }
 
-    /// A link that fell silent between two nodes that are well is news, and so is its end; what goes silent with its node is
-    /// the node's news.
+    /// A link that goes silent between two healthy nodes is reported, and so is its recovery. Links that go silent
+    /// because their node stopped are covered by the node's entry.
     fn learn_link(&mut self, by: Vertex, from: Vertex, to: Vertex, up: bool) {
         let before = self.cluster.edge_health(from, to);
         self.cluster.change().learn_link(by, from, to, up);
@@ -199,7 +200,7 @@ impl State {
         }
     }
 
-    /// The leader tells for all of its members.
+    /// Only the leader's report counts, for all members.
     fn learn_members(&mut self, by: Vertex, group: Vertex, voters: &[Vertex], learners: &[Vertex]) {
         if self.cluster.leader_of(group) != Some(by) {
             return;
@@ -212,7 +213,7 @@ impl State {
         self.tell(Tone::Plain, Subject::Group(group), text);
     }
 
-    /// What was dropped for want of a way has no edge to be drawn on.
+    /// A frame that was dropped for lack of a route has no edge to be drawn on.
     fn see_frame(&mut self, from: Vertex, to: Vertex, what: FrameKind, dropped: bool) {
         if from.edge_to(to).is_none() {
             return;

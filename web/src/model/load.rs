@@ -1,7 +1,9 @@
-//! A small load generator: so many publishes a second, never more under way than [`MAX_UNDER_WAY`], and what came of them.
+//! A small load generator: publishes at a given rate with at most [`MAX_UNDER_WAY`] unanswered publishes, and reports
+//! the results.
 //!
-//! [`Pacer`] says when to send; whoever has a connection (or a simulated cluster) sends. What could not be sent in time because too
-//! much was under way is left out, not made up for: the achieved rate then stays below the wanted one, and says so.
+//! [`Pacer`] decides when to send; the owner of the connection (or of the simulated cluster) sends. Messages that were
+//! due while the limit was reached are skipped and not sent later, so the achieved rate drops below the requested rate
+//! and is shown.
 
 use cubecast_core::names::{PublisherId, TopicName};
 use cubecast_core::wire::client::{self, Ack};
@@ -9,55 +11,66 @@ use serde::{Deserialize, Serialize};
 
 use super::wish::{self, Refusal};
 
+/// Messages a second.
 pub const MAX_RATE: u32 = 2_000;
+/// Bytes of a message.
 pub const MAX_BYTES: u32 = 65_536;
-/// Publishes without an answer yet; more would only wait in a queue.
+/// Limit of unanswered publishes; more would only wait in a queue.
 pub const MAX_UNDER_WAY: u32 = 256;
-/// What is due after a stall is at most what falls due in this time.
+/// Milliseconds. After a stall, only the messages of this time are still sent.
 const MOST_CATCH_UP_MS: f64 = 100.0;
 
-/// What is to be sent.
+/// What the generator publishes.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct LoadPlan {
     pub topic: TopicName,
     pub publisher: PublisherId,
-    /// Messages a second.
+    /// Messages a second, at most [`MAX_RATE`].
     pub rate: u32,
-    /// Of each message.
+    /// Bytes of each message, at most [`MAX_BYTES`].
     pub bytes: u32,
+    /// When a publish counts as done.
     pub ack: Ack,
 }
 
-/// What came back lately.
+/// Results since the previous sample.
 #[derive(Clone, PartialEq, Debug, Default)]
 pub struct LoadSample {
+    /// Publishes sent.
     pub sent: u32,
-    /// Of each that was acknowledged.
+    /// Latency of each acknowledged publish, milliseconds.
     pub took_ms: Vec<f64>,
-    /// Of each that failed.
+    /// Time until the failure of each failed publish, milliseconds.
     pub failed_after_ms: Vec<f64>,
+    /// The text of the newest failure.
     pub last_error: Option<String>,
+    /// Publishes without an answer now.
     pub under_way: u32,
 }
 
-/// The load as it stands.
+/// The current state of the load generator.
 #[derive(Clone, PartialEq, Debug, Default)]
 pub struct Load {
-    /// `None`: nothing is sent.
+    /// `None` while it is stopped.
     pub plan: Option<LoadPlan>,
+    /// Publishes sent since the start.
     pub sent: u64,
+    /// Publishes acknowledged since the start.
     pub done: u64,
+    /// Publishes failed since the start.
     pub failed: u64,
+    /// Publishes without an answer now.
     pub under_way: u32,
+    /// The text of the newest failure; cleared by the next sample without one.
     pub last_error: Option<String>,
-    /// Why it ended, where it did so by itself.
+    /// Why it stopped, if it stopped by itself.
     pub stopped: Option<String>,
-    /// Acknowledged in the last second that is over.
+    /// Publishes acknowledged in the last whole second.
     pub achieved: u32,
     counting: (u64, u32),
 }
 
-/// Decides how many are to be sent now.
+/// Decides how many messages are due. Times are milliseconds.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Pacer {
     rate: u32,
@@ -67,12 +80,13 @@ pub struct Pacer {
 }
 
 impl LoadPlan {
+    /// A plan with rate and size limited to their maximum. Errors: why a name is invalid.
     pub fn new(publisher: &str, topic: &str, rate: u32, bytes: u32, ack: Ack) -> Result<LoadPlan, Refusal> {
         let (publisher, topic) = (wish::publisher_id(publisher)?, wish::topic_name(topic)?);
         Ok(LoadPlan { topic, publisher, rate: rate.min(MAX_RATE), bytes: bytes.min(MAX_BYTES), ack })
     }
 
-    /// The message of this number: told apart by it, and as long as asked for.
+    /// The message with this number: it contains the number and is `bytes` long, or longer if the number needs it.
     pub fn publish(&self, number: u64) -> client::Action {
         let mut content = format!("load {number} ");
         while (content.len() as u32) < self.bytes {
@@ -89,16 +103,17 @@ impl LoadPlan {
 }
 
 impl Pacer {
+    /// A pacer without messages in flight.
     pub fn new(rate: u32, now_ms: f64) -> Pacer {
         Pacer { rate, last_ms: now_ms, owed: 0.0, under_way: 0 }
     }
 
-    /// From now on at another rate; what is under way stays so.
+    /// Changes the rate; messages in flight stay counted.
     pub fn set_rate(&mut self, rate: u32) {
         self.rate = rate;
     }
 
-    /// How many to send now. They count as under way until each [`Pacer::note_done`].
+    /// How many messages to send now. They count as unanswered until [`Pacer::note_done`] is called for each.
     pub fn due(&mut self, now_ms: f64) -> u32 {
         let passed_ms = (now_ms - self.last_ms).clamp(0.0, MOST_CATCH_UP_MS);
         self.last_ms = now_ms;
@@ -110,17 +125,19 @@ impl Pacer {
         due
     }
 
+    /// Records one answer, successful or not.
     pub fn note_done(&mut self) {
         self.under_way = self.under_way.saturating_sub(1);
     }
 
+    /// Number of unanswered messages.
     pub fn under_way(&self) -> u32 {
         self.under_way
     }
 }
 
 impl Load {
-    /// Begins, or goes on with another plan: the slider was moved.
+    /// Starts with fresh counters, or changes the plan of a running load.
     pub fn start(&mut self, plan: LoadPlan) {
         if self.plan.is_none() {
             *self = Load::default();
@@ -128,17 +145,19 @@ impl Load {
         self.plan = Some(plan);
     }
 
+    /// Stops; `why`: the reason if it stopped by itself.
     pub fn stop(&mut self, why: Option<String>) {
         (self.plan, self.stopped, self.under_way, self.achieved) = (None, why, 0, 0);
     }
 
+    /// Adds the results of a sample.
     pub fn hear(&mut self, now_ms: u64, sample: &LoadSample) {
         let done = sample.took_ms.len() as u32;
         self.sent += u64::from(sample.sent);
         self.done += u64::from(done);
         self.failed += sample.failed_after_ms.len() as u64;
         self.under_way = sample.under_way;
-        // What went wrong is over as soon as nothing else does.
+        // A sample with successes and no failure clears the error.
         if sample.last_error.is_some() || done > 0 {
             self.last_error.clone_from(&sample.last_error);
         }

@@ -1,6 +1,6 @@
-//! What the page knows, as one value that one reducer makes from what happened.
+//! The page's state: one value, computed by one reducer.
 //!
-//! Nothing here touches a browser: [`State::after`] is a pure function of the state, the time and the actions.
+//! Nothing here depends on a browser: [`State::after`] is a pure function of the state, the time and the actions.
 
 pub mod action;
 pub mod breakage;
@@ -35,38 +35,49 @@ use cubecast_core::placement;
 pub use action::{Action, Moment};
 use shared::Shared;
 
-/// All that the page shows.
+/// The whole state of the page.
 #[derive(Clone, PartialEq, Debug, Default)]
 pub struct State {
+    /// Milliseconds since 1970.
     pub now_ms: u64,
+    /// Nodes, links and groups.
     pub cluster: Shared<cluster::Cluster>,
+    /// Known topics.
     pub topics: Shared<topics::TopicBook>,
+    /// Frames that are being drawn.
     pub traffic: Shared<traffic::Traffic>,
+    /// The event feed.
     pub feed: Shared<feed::Feed>,
+    /// Deliveries of push subscriptions.
     pub inboxes: Shared<inbox::Inboxes>,
+    /// The reports of the user's tasks.
     pub tasks: Shared<task::Tasks>,
+    /// Injected faults.
     pub breakages: Shared<breakage::Breakages>,
+    /// The selected node or edge.
     pub selection: Option<Selection>,
+    /// The open tab beside the cube.
     pub tab: Tab,
-    /// As typed; it may not be a name yet, or a topic that does not exist.
+    /// As typed; possibly not a valid name, or not an existing topic.
     pub topic_text: String,
-    /// What the panel beneath the cube shows.
+    /// The panel beneath the cube.
     pub closer: closer::Closer,
     /// Whether heartbeats and link states are drawn too.
     pub show_background: bool,
-    /// The address that was tried last and did not answer, until one does.
+    /// The last seed address that did not answer; `None` once one answers.
     pub seed_failed: Option<SeedFailure>,
 }
 
 /// An address at which no node could be reached.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct SeedFailure {
+    /// As it was tried.
     pub address: String,
-    /// What the server there says of it, with the cure.
+    /// The explanation of the server at this address, with advice.
     pub why: Option<String>,
 }
 
-/// What the person clicked on in the cube.
+/// The node or edge that the user selected in the cube.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Selection {
     Node(Vertex),
@@ -74,7 +85,7 @@ pub enum Selection {
     Edge(Vertex, Vertex),
 }
 
-/// What the controls beside the cube are for.
+/// The tabs of the controls beside the cube.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum Tab {
     #[default]
@@ -85,21 +96,24 @@ pub enum Tab {
 }
 
 impl Selection {
+    /// Selects the edge between two neighbours, given in either order.
     pub fn edge(a: Vertex, b: Vertex) -> Selection {
         Selection::Edge(a.min(b), a.max(b))
     }
 }
 
-/// Where the chosen topic lives, known by its name alone.
+/// The role of a vertex for the chosen topic, computed from the topic's name.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Place {
     Home,
+    /// A neighbour of the home.
     Replica,
+    /// Any other vertex.
     Elsewhere,
 }
 
 impl State {
-    /// The chosen topic, once what was typed is a name.
+    /// The chosen topic; `None` if the typed text is not a valid name.
     pub fn topic(&self) -> Option<TopicName> {
         TopicName::new(self.topic_text.trim()).ok()
     }
@@ -109,7 +123,7 @@ impl State {
         Some(placement::home(self.topic()?.as_str(), self.cluster.dimension?))
     }
 
-    /// What a vertex is to the chosen topic.
+    /// The role of a vertex for the chosen topic.
     pub fn place(&self, vertex: Vertex) -> Option<Place> {
         self.home().map(|home| match home.distance(vertex) {
             0 => Place::Home,
@@ -122,7 +136,7 @@ impl State {
 impl yew::Reducible for State {
     type Action = Moment;
 
-    /// The same state comes back as the same `Rc`, so that nothing is drawn again for it.
+    /// Returns the same `Rc` if nothing changed, so nothing is redrawn.
     fn reduce(self: Rc<Self>, moment: Moment) -> Rc<Self> {
         if moment.actions.is_empty() && !self.changes_by(moment.now_ms) {
             return self;

@@ -1,4 +1,4 @@
-//! The reducer: what each action makes of the state.
+//! The reducer: applies actions to the state.
 
 use cubecast_core::cube::Vertex;
 use cubecast_core::names::TopicName;
@@ -13,7 +13,7 @@ use super::task::{Panel, Report};
 use super::{SeedFailure, Selection, State, Tab, breakage, gate};
 
 impl State {
-    /// The state after what happened at `moment`, in order.
+    /// The state after the actions of `moment`, applied in order.
     pub fn after(mut self, moment: Moment) -> State {
         self.now_ms = self.now_ms.max(moment.now_ms);
         if self.traffic.has_expired(self.now_ms) {
@@ -32,7 +32,7 @@ impl State {
         self
     }
 
-    /// Whether mere time changes what is shown: a pulse arrives, or a node's return comes nearer.
+    /// Whether the passing of time alone changes the display: a pulse arrives, or a countdown changes.
     pub(crate) fn changes_by(&self, now_ms: u64) -> bool {
         let is_counting = |at_ms: u64| at_ms + 1_000 > self.now_ms;
         let counting = self.cluster.nodes.values().any(|node| node.returns_at_ms.is_some_and(is_counting));
@@ -48,7 +48,7 @@ impl State {
         }
     }
 
-    /// A request that is under way and that nobody can do now says so, once.
+    /// Adds a warning, once, to a running request that no node can carry out now.
     fn note_hindrances(&mut self) {
         let running = self.tasks.reports.iter().filter(|(_, report)| report.running);
         let hindered =
@@ -128,7 +128,7 @@ impl State {
         }
     }
 
-    /// What was said of another topic is no longer of interest.
+    /// Discards reports about the previous topic.
     fn choose_topic(&mut self, text: String) {
         if text != self.topic_text {
             self.tasks.change().forget(|panel, _| panel.is_about_topic());
@@ -136,21 +136,21 @@ impl State {
         }
     }
 
-    /// That there was no such topic is over.
+    /// Discards reports that the topic does not exist.
     pub(super) fn welcome_topic(&mut self, topic: &TopicName) {
         if self.topic().as_ref() == Some(topic) {
             self.tasks.change().forget(|_, report| report.failed == Some(ErrorCode::UnknownTopic));
         }
     }
 
-    /// What was done with the topic is gone with it. A later topic of that name is another one.
+    /// Discards finished reports about the deleted topic. A later topic with this name is a new topic.
     pub(super) fn forget_topic(&mut self, topic: &TopicName) {
         if self.topic().as_ref() == Some(topic) {
             self.tasks.change().forget(|panel, report| panel.is_about_topic() && !report.running && !report.deletes());
         }
     }
 
-    /// What is selected is shown where it can be broken.
+    /// Selecting opens the tab in which the selection can be broken.
     fn select(&mut self, selection: Option<Selection>) {
         self.selection = selection;
         if selection.is_some() {
@@ -202,7 +202,7 @@ impl State {
         self.report(panel, task, |report| {
             report.done += u64::from(answer.result.is_ok());
             report.failed = answer.result.as_ref().err().map(|failure| failure.code);
-            // Of many things at once only what failed is worth a line each.
+            // Of several simultaneous breakages, only failures get a line each.
             if panel != Panel::Break || answer.result.is_err() {
                 report.say(tone, text);
             }
@@ -234,7 +234,7 @@ impl State {
         self.inboxes.change().end_task(task);
     }
 
-    /// Selects, or lets go of what was selected already.
+    /// The selection after a click: selects, or clears the selection if it was selected already.
     pub fn toggled(&self, selection: Selection) -> Option<Selection> {
         if self.selection == Some(selection) { None } else { Some(selection) }
     }
@@ -520,7 +520,7 @@ mod tests {
         }
     }
 
-    /// Eight nodes that run well, each seen by itself.
+    /// Eight healthy nodes, each reported by itself.
     fn running() -> State {
         let dimension = Dimension::new(3).unwrap();
         let up = |node: Vertex| NodeView {

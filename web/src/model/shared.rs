@@ -1,14 +1,14 @@
-//! A part of the state that is cheap to hand around and to compare.
+//! A part of the state that is cheap to clone and to compare.
 
 use std::ops::Deref;
 use std::rc::Rc;
 
-/// Equal only to itself unchanged: a component that is handed one draws again when it was changed, and only then.
+/// Compares by identity: equal only if unchanged. A component that receives one is redrawn only after a change.
 #[derive(Debug, Default)]
 pub struct Shared<T>(Rc<T>);
 
 impl<T: Clone> Shared<T> {
-    /// The value, to be changed; other holders keep what they have.
+    /// Mutable access; other clones keep the old value.
     pub fn change(&mut self) -> &mut T {
         Rc::make_mut(&mut self.0)
     }

@@ -1,4 +1,5 @@
-//! How the cluster and its groups are, in words: the same in the header, the caption, the tables and the forms.
+//! Describes the state of the cluster and its groups in words that the header, the caption, the tables and the forms
+//! share.
 
 use std::collections::BTreeSet;
 
@@ -10,22 +11,23 @@ use super::describe::{nodes, plural, whole_seconds};
 use super::feed::Tone;
 use super::groups::{NoQuorum, Service};
 
-/// More names than these are counted.
+/// Longer lists of names are replaced by a count.
 const MOST_NAMES: usize = 8;
 
-/// What the head of the page says.
+/// The status line in the page's header.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Summary {
+    /// Good only if all nodes are up, connected, and all groups can be written.
     pub tone: Tone,
-    /// What the cluster says of itself.
+    /// The state of the cluster.
     pub cluster: String,
-    /// Who is cut off from whom.
+    /// The sides of a partition.
     pub cut: Option<String>,
-    /// What this page reaches of it, where that is not all that runs.
+    /// Which nodes this page reaches, if not all that run.
     pub reach: Option<String>,
 }
 
-/// Of a cluster whose dimension is known. `topics`: how many there are, once a node has listed them.
+/// The status of a cluster whose dimension is known. `topics`: their number, once a node has listed them.
 pub fn summary(cluster: &Cluster, topics: Option<usize>) -> Summary {
     let all = cluster.dimension.map_or(cluster.nodes.len(), |dimension| dimension.size());
     let (up, stuck) = (cluster.count(Health::Up), cluster.picture().stuck().count());
@@ -63,7 +65,7 @@ fn cut(cluster: &Cluster) -> String {
     format!("No frame crosses between {}.", sides.join(" and "))
 }
 
-/// A side of the cube by its names: all of them, or as a face (`1**`), or counted.
+/// A side of a partition: all names, a face of the cube (`1**`), or a count.
 fn side(side: &BTreeSet<Vertex>) -> String {
     let names: Vec<Vertex> = side.iter().copied().collect();
     match names.first() {
@@ -74,7 +76,7 @@ fn side(side: &BTreeSet<Vertex>) -> String {
     }
 }
 
-/// Nodes that agree in some bits and differ in all ways in the others.
+/// A pattern like `1**` if the side is a whole face: equal in some bits, with all combinations of the others.
 fn face(first: Vertex, side: &BTreeSet<Vertex>) -> Option<String> {
     let free = side.iter().fold(0, |free, node| free | (node.index() ^ first.index()));
     let bits = first.dimension().bits();
@@ -86,7 +88,7 @@ fn face(first: Vertex, side: &BTreeSet<Vertex>) -> Option<String> {
     (side.len() == 1 << free.count_ones()).then(|| name.collect())
 }
 
-/// While connections are being opened, nothing is said of them.
+/// `None` while connections are being opened.
 fn reach(cluster: &Cluster) -> Option<String> {
     let reached = cluster.reached();
     let with = |socket| cluster.nodes.values().filter(move |node| node.socket == socket);
@@ -104,7 +106,7 @@ fn reach(cluster: &Cluster) -> Option<String> {
     Some(format!("This page reaches {which} of them and asks the others through {through}."))
 }
 
-/// Who leads a group, and in which term.
+/// The leader of a group, and its term.
 pub fn lead(cluster: &Cluster, group: Vertex) -> String {
     let term = cluster.term_of(group).map(|term| format!(", term {term}")).unwrap_or_default();
     match cluster.service(group) {
@@ -115,7 +117,7 @@ pub fn lead(cluster: &Cluster, group: Vertex) -> String {
     }
 }
 
-/// Why `subject`, which is in that group, cannot be written; `None` while it can, or while that is not known.
+/// Why `subject`, which belongs to that group, cannot be written; `None` if it can, or if that is unknown.
 pub fn obstacle(state: &State, subject: &str, group: Vertex) -> Option<String> {
     match state.cluster.service(group) {
         Service::NoQuorum(stuck) => Some(no_quorum(&state.cluster, state.now_ms, subject, stuck)),
@@ -123,7 +125,7 @@ pub fn obstacle(state: &State, subject: &str, group: Vertex) -> Option<String> {
     }
 }
 
-/// What is missing, what heals it, and what still works.
+/// What is missing, how to repair it, and what still works.
 fn no_quorum(cluster: &Cluster, now_ms: u64, subject: &str, stuck: &NoQuorum) -> String {
     let NoQuorum { voters, needed, up, together, .. } = stuck;
     let missing = if up.len() >= *needed {
@@ -260,7 +262,7 @@ mod tests {
         }
     }
 
-    /// A cube that runs well, each group led by its home.
+    /// A healthy cube; each group is led by its home.
     fn state(bits: u8) -> State {
         let dimension = Dimension::new(bits).unwrap();
         let mut cluster = Cluster::of(dimension);

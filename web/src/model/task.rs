@@ -1,4 +1,4 @@
-//! What the person asked for: one or more requests in a row, and what became of them.
+//! The user's tasks: one or more requests in a row, and their results.
 
 use std::collections::BTreeMap;
 
@@ -13,7 +13,7 @@ use super::feed::Tone;
 /// Where on the page a result is shown.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 pub enum Panel {
-    /// Nowhere: what a simulation or a lesson does by itself. Nobody reads its report.
+    /// Nowhere: tasks of a simulation or a lesson. Their reports are not shown.
     Backstage,
     Topic,
     Publish,
@@ -21,29 +21,30 @@ pub enum Panel {
     Pull,
     Node,
     Edge,
-    /// Several things at once.
+    /// Several faults at once.
     Break,
-    /// A holder's messages, read to be compared with the others'.
+    /// Reads the messages of one holder, to compare them with those of the others.
     Compare,
 }
 
 impl Panel {
-    /// Whether what it says is about the chosen topic.
+    /// Whether its reports are about the chosen topic.
     pub fn is_about_topic(self) -> bool {
         !matches!(self, Panel::Node | Panel::Edge | Panel::Break)
     }
 }
 
-/// What the person asked for.
+/// What the user requested.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct Task {
+    /// Where the report appears.
     pub panel: Panel,
-    /// Done one after the other; the first that is refused ends the task.
+    /// Sent one after the other; the first refusal ends the task.
     pub steps: Vec<Step>,
 }
 
 impl Task {
-    /// What it is for. The steps before prepare it.
+    /// The last request, which the earlier ones prepare.
     pub fn goal(&self) -> Option<&client::Action> {
         self.steps.last().map(|step| &step.action)
     }
@@ -53,66 +54,72 @@ impl Task {
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct Step {
     pub action: client::Action,
+    /// The node that receives the request.
     pub to: Target,
-    /// A registration that need not be repeated once this page has seen it done.
+    /// A registration that is skipped once this page has seen it succeed.
     pub once: bool,
-    /// So long after the one before it, milliseconds.
+    /// Delay after the previous step, milliseconds.
     pub after_ms: u64,
-    /// Asked again while its node says that it fails: it is on its way back.
+    /// Retried while the node reports that it is failing and will be back.
     pub patient: bool,
 }
 
 impl Step {
+    /// A step without delay that is sent every time and not retried.
     pub fn new(action: client::Action, to: Target) -> Step {
         Step { action, to, once: false, after_ms: 0, patient: false }
     }
 }
 
-/// The last task of each panel.
+/// The report of each panel's last task.
 #[derive(Clone, Debug, Default)]
 pub struct Tasks {
     pub reports: BTreeMap<Panel, Report>,
 }
 
-/// What became of a task.
+/// The result of a task.
 #[derive(Clone, PartialEq, Debug, Default)]
 pub struct Report {
+    /// The number of the task.
     pub task: u64,
-    /// What the task is for: a report is of interest beside that, and nowhere else.
+    /// The task's last request; a report is shown only beside the subject of this request.
     pub goal: Option<client::Action>,
     pub running: bool,
-    /// When it ended without what was asked for, milliseconds since 1970.
+    /// When it failed, milliseconds since 1970.
     pub failed_ms: Option<u64>,
-    /// Why, where a node said so.
+    /// The error code, if a node reported one.
     pub failed: Option<ErrorCode>,
+    /// At most 12, newest last.
     pub lines: Vec<Line>,
-    /// Requests that were done.
+    /// Number of requests that succeeded.
     pub done: u64,
-    /// What a pull brought.
+    /// Messages that a pull returned.
     pub messages: Vec<Message>,
-    /// The request that is under way, until it was said that nobody can do it now.
+    /// The request in flight; cleared once the user was told that no node can carry it out now.
     pub asked: Option<client::Action>,
-    /// What was not sent, because nobody could do it; it can be sent all the same.
+    /// The task that was not sent because no node could carry it out. The user can send it anyway.
     pub held: Option<Task>,
 }
 
+/// One line of a report.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Line {
     pub tone: Tone,
     pub text: String,
 }
 
-/// A task that falls over again and again is cut short: its report keeps the last lines.
+/// Lines of a report. A task with repeated failovers keeps only the last ones.
 const MAX_LINES: usize = 12;
-/// The number of a task that the desk does not know.
+/// The number of a task that was never passed to the desk.
 const NEVER_SENT: u64 = u64::MAX;
 
 impl Tasks {
+    /// Starts a new report, which replaces the panel's previous one.
     pub fn start(&mut self, panel: Panel, task: u64, goal: Option<client::Action>) {
         self.reports.insert(panel, Report { task, goal, running: true, ..Report::default() });
     }
 
-    /// A task that is not sent, and why.
+    /// Reports that a task was not sent, and why.
     pub fn hold(&mut self, task: Task, now_ms: u64, why: &str) {
         let (panel, goal) = (task.panel, task.goal().cloned());
         let mut report =
@@ -121,23 +128,24 @@ impl Tasks {
         self.reports.insert(panel, report);
     }
 
-    /// What was said in a panel of this node, or of a link between these two.
+    /// The panel's report, if it is about this node, or about a link between these two.
     pub fn of_nodes(&self, panel: Panel, nodes: &[Vertex]) -> Option<Report> {
         self.reports.get(&panel).filter(|report| report.nodes().iter().all(|node| nodes.contains(node))).cloned()
     }
 
-    /// What was said in these panels is over, or about something else.
+    /// Removes reports that no longer apply.
     pub fn forget(&mut self, is_over: impl Fn(Panel, &Report) -> bool) {
         self.reports.retain(|panel, report| !is_over(*panel, report));
     }
 
-    /// The report of a task, unless a newer one took its place.
+    /// The report of a task, unless a newer task replaced it.
     pub fn report(&mut self, panel: Panel, task: u64) -> Option<&mut Report> {
         self.reports.get_mut(&panel).filter(|report| report.task == task)
     }
 }
 
 impl Report {
+    /// Appends a line.
     pub fn say(&mut self, tone: Tone, text: impl Into<String>) {
         self.lines.push(Line { tone, text: text.into() });
         if self.lines.len() > MAX_LINES {
@@ -145,11 +153,12 @@ impl Report {
         }
     }
 
+    /// Whether the task deletes a topic.
     pub fn deletes(&self) -> bool {
         matches!(self.goal, Some(Action::DeleteTopic { .. }))
     }
 
-    /// Whether it is about how long this node is away.
+    /// Whether the task stops this node.
     pub fn stops(&self, stopped: Vertex) -> bool {
         matches!(self.goal, Some(Action::StopNode { node: Some(node), .. }) if node == stopped)
     }
@@ -162,7 +171,7 @@ impl Report {
         }
     }
 
-    /// Whether it ended, and the last of it was good.
+    /// Whether the task ended and its last line is good.
     pub fn succeeded(&self) -> bool {
         !self.running && self.lines.last().is_some_and(|line| line.tone == Tone::Good)
     }

@@ -1,4 +1,4 @@
-//! The topics that the page knows, and how many messages each has.
+//! The known topics and their number of messages.
 
 use std::collections::BTreeMap;
 
@@ -6,24 +6,29 @@ use cubecast_core::cube::Vertex;
 use cubecast_core::names::{Offset, PublisherId, TopicName};
 use cubecast_core::wire::answer::TopicSummary;
 
+/// The topics of the cluster.
 #[derive(Clone, Debug, Default)]
 pub struct TopicBook {
+    /// By name.
     pub topics: BTreeMap<TopicName, TopicInfo>,
-    /// Whether a node has listed them at all.
+    /// Whether a node has listed the topics yet.
     pub listed: bool,
 }
 
+/// What is known about one topic.
 #[derive(Clone, PartialEq, Debug)]
 pub struct TopicInfo {
     pub home: Vertex,
-    /// `None` while only an event told of the topic.
+    /// `None` if only an event mentioned the topic.
     pub owner: Option<PublisherId>,
+    /// Number of messages.
     pub messages: u64,
+    /// Number of subscribers, by the last list.
     pub subscribers: u64,
 }
 
 impl TopicBook {
-    /// Takes in a node's list. Topics of groups that could not be asked stay as they were.
+    /// Applies a node's list. Topics of groups that could not be queried keep their state.
     pub fn learn_list(&mut self, list: &[TopicSummary], missing: &[Vertex]) {
         self.listed = true;
         self.topics.retain(|_, info| missing.contains(&info.home));
@@ -32,18 +37,19 @@ impl TopicBook {
         }
     }
 
-    /// Tells whether the topic is new.
+    /// Returns whether the topic is new.
     pub fn learn_created(&mut self, topic: &TopicName, home: Vertex) -> bool {
         let is_new = !self.topics.contains_key(topic);
         self.topics.entry(topic.clone()).or_insert(TopicInfo { home, owner: None, messages: 0, subscribers: 0 });
         is_new
     }
 
-    /// Tells whether the topic was known.
+    /// Returns whether the topic was known.
     pub fn learn_deleted(&mut self, topic: &TopicName) -> bool {
         self.topics.remove(topic).is_some()
     }
 
+    /// Raises the topic's number of messages so that it includes `offset`.
     pub fn learn_stored(&mut self, topic: &TopicName, home: Vertex, offset: Offset) {
         self.learn_created(topic, home);
         if let Some(info) = self.topics.get_mut(topic) {

@@ -1,38 +1,43 @@
-//! Frames on their way over an edge: what the cube animates.
+//! Frames in flight over an edge, as animated on the cube.
 
 use std::collections::VecDeque;
 
 use cubecast_core::cube::Vertex;
 use cubecast_core::wire::event::FrameKind;
 
-/// More at once could not be told apart; those that come then are not drawn.
+/// Pulses drawn at once; more could not be told apart, so further frames are not drawn.
 pub const MAX_PULSES: usize = 240;
-/// For so long after one was left out the page says so, milliseconds.
+/// How long the page mentions that frames were left out, milliseconds.
 const SAID_FOR_MS: u64 = 2_000;
-/// How long a pulse is on its way, milliseconds. (A frame takes far less; this is for the eye.)
+/// How long a pulse travels, milliseconds. (Much longer than a frame takes, so that it can be seen.)
 pub const PULSE_MS: u64 = 900;
 
+/// The pulses on the cube.
 #[derive(Clone, Debug, Default)]
 pub struct Traffic {
+    /// Oldest first.
     pub pulses: VecDeque<Pulse>,
-    /// Frames seen since the page was opened, drawn or not.
+    /// Frames since the page was opened, drawn or not.
     pub seen: u64,
     left_out_at_ms: Option<u64>,
 }
 
+/// One animated frame.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Pulse {
-    /// Never used twice.
+    /// Unique; never reused.
     pub number: u64,
     pub from: Vertex,
     pub to: Vertex,
     pub what: FrameKind,
-    /// It was swallowed on its way.
+    /// The frame was dropped in transit.
     pub dropped: bool,
+    /// Milliseconds since 1970.
     pub born_ms: u64,
 }
 
 impl Traffic {
+    /// Counts a frame, and draws it unless [`MAX_PULSES`] are drawn already.
     pub fn add(&mut self, now_ms: u64, from: Vertex, to: Vertex, what: FrameKind, dropped: bool) {
         let number = self.seen;
         self.seen += 1;
@@ -43,15 +48,17 @@ impl Traffic {
         }
     }
 
-    /// Whether there are too many to draw them all.
+    /// Whether frames were left out recently.
     pub fn leaves_out(&self, now_ms: u64) -> bool {
         self.left_out_at_ms.is_some_and(|at| now_ms < at + SAID_FOR_MS)
     }
 
+    /// Whether a pulse has reached its end.
     pub fn has_expired(&self, now_ms: u64) -> bool {
         self.pulses.front().is_some_and(|pulse| pulse.born_ms + PULSE_MS <= now_ms)
     }
 
+    /// Removes the pulses that have reached their end.
     pub fn expire(&mut self, now_ms: u64) {
         while self.has_expired(now_ms) {
             self.pulses.pop_front();
@@ -59,7 +66,7 @@ impl Traffic {
     }
 }
 
-/// Heartbeats, their answers and link states cross every edge all the time; they are drawn only on request.
+/// Heartbeats, their answers and link states cross every edge constantly; they are drawn only on request.
 pub fn is_background(what: FrameKind) -> bool {
     matches!(what, FrameKind::Heartbeat | FrameKind::Overlay)
 }

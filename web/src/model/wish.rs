@@ -1,4 +1,4 @@
-//! From what was typed and clicked to requests. What cannot be sent is refused here, with the reason.
+//! Turns form input and clicks into tasks. Invalid input is rejected here, with the reason.
 
 use cubecast_core::client::Target;
 use cubecast_core::cube::Vertex;
@@ -8,29 +8,32 @@ use cubecast_core::wire::client::{Ack, Action, LinkConditions, ReadLevel, StartA
 use super::describe::sentence;
 use super::task::{Panel, Step, Task};
 
-/// Messages that one pull asks for.
+/// Messages per pull.
 pub const PULL_MAX: u32 = 20;
 
 /// Messages of each holder that are compared at once.
 const COMPARED: u32 = 500;
-/// Who reads them.
+/// The subscriber that reads them.
 const AUDITOR: &str = "auditor";
 
-/// Why a wish was not sent: for the person who typed it.
+/// Why input was rejected: a text for the user.
 pub type Refusal = String;
 
+/// Registers the publisher if needed, then creates the topic.
 pub fn create_topic(publisher: &str, topic: &str) -> Result<Task, Refusal> {
     let (publisher, topic) = (publisher_id(publisher)?, topic_name(topic)?);
     let steps = vec![register_publisher(&publisher), at_home(Action::CreateTopic { publisher, topic })];
     Ok(Task { panel: Panel::Topic, steps })
 }
 
+/// Deletes the topic.
 pub fn delete_topic(publisher: &str, topic: &str) -> Result<Task, Refusal> {
     let (publisher, topic) = (publisher_id(publisher)?, topic_name(topic)?);
     Ok(Task { panel: Panel::Topic, steps: vec![at_home(Action::DeleteTopic { publisher, topic })] })
 }
 
-/// An empty message is a message to the cluster; here it is one that was not typed yet.
+/// Registers the publisher if needed, then publishes. The page rejects an empty message as not typed yet; the cluster
+/// would accept it.
 pub fn publish(publisher: &str, topic: &str, content: &str, ack: Ack) -> Result<Task, Refusal> {
     let (publisher, topic) = (publisher_id(publisher)?, topic_name(topic)?);
     if content.is_empty() {
@@ -40,13 +43,14 @@ pub fn publish(publisher: &str, topic: &str, content: &str, ack: Ack) -> Result<
     Ok(Task { panel: Panel::Publish, steps: vec![register_publisher(&publisher), at_home(publish)] })
 }
 
-/// `from`: `None` goes on where the subscriber stopped.
+/// `from`: where to start; `None` continues at the subscriber's cursor.
 pub fn subscribe(subscriber: &str, topic: &str, from: Option<StartAt>) -> Result<Task, Refusal> {
     let (subscriber, topic) = (subscriber_id(subscriber)?, topic_name(topic)?);
     let subscribe = Action::Subscribe { subscriber: subscriber.clone(), topic, from, push: true };
     Ok(Task { panel: Panel::Subscribe, steps: vec![register_subscriber(&subscriber), at_home(subscribe)] })
 }
 
+/// Ends the subscription.
 pub fn unsubscribe(subscriber: &str, topic: &str) -> Result<Task, Refusal> {
     let (subscriber, topic) = (subscriber_id(subscriber)?, topic_name(topic)?);
     Ok(Task { panel: Panel::Subscribe, steps: vec![at_home(Action::Unsubscribe { subscriber, topic })] })
@@ -64,8 +68,8 @@ pub fn pull(subscriber: &str, topic: &str, read: ReadLevel, commit: bool) -> Res
     Ok(Task { panel: Panel::Pull, steps })
 }
 
-/// Reads the newest messages of each holder from its own replica, so that they can be compared: one task a holder, because one
-/// that is down is no reason to leave out the others. `end`: the offset behind the last message.
+/// Reads the newest messages of each holder from its own replica, for comparison. One task per holder, so that a holder
+/// that is down does not affect the others. `end`: the offset after the last message.
 pub fn compare_holders(topic: &str, holders: &[Vertex], end: u64) -> Result<Vec<Task>, Refusal> {
     let (subscriber, topic) = (subscriber_id(AUDITOR)?, topic_name(topic)?);
     let subscribe = Action::Subscribe { subscriber: subscriber.clone(), topic: topic.clone(), from: None, push: false };
@@ -75,7 +79,8 @@ pub fn compare_holders(topic: &str, holders: &[Vertex], end: u64) -> Result<Vec<
         let steps = vec![
             register_subscriber(&subscriber),
             Step { once: true, ..at_home(subscribe.clone()) },
-            // The holders are asked on the way on which they just heard of the subscription, behind it.
+            // `locate` goes to each holder on the same path as the news of the subscription, so a holder learns of the
+            // subscription before the read arrives.
             at_home(Action::Locate { topic: topic.clone() }),
             step(read.clone(), Target::Node(*holder)),
         ];
@@ -84,17 +89,19 @@ pub fn compare_holders(topic: &str, holders: &[Vertex], end: u64) -> Result<Vec<
     Ok(holders.iter().map(task).collect())
 }
 
+/// Stops a node for `duration_ms` milliseconds.
 pub fn stop_node(node: Vertex, mode: StopMode, duration_ms: u64) -> Task {
     let stop = Action::StopNode { node: Some(node), mode, duration_ms };
     Task { panel: Panel::Node, steps: vec![step(stop, Target::Node(node))] }
 }
 
+/// Recovers a stopped node before its time.
 pub fn recover_node(node: Vertex) -> Task {
     let recover = Action::RecoverNode { node: Some(node) };
     Task { panel: Panel::Node, steps: vec![step(recover, Target::Node(node))] }
 }
 
-/// Each direction is set at the node that sends into it.
+/// Conditions of a direction are set at its sending node.
 pub fn set_link(directions: &[(Vertex, Vertex)], conditions: LinkConditions) -> Task {
     let set = |&(from, to): &(Vertex, Vertex)| step(Action::SetLink { from, to, conditions }, Target::Node(from));
     Task { panel: Panel::Edge, steps: directions.iter().map(set).collect() }
@@ -116,6 +123,7 @@ fn register_subscriber(subscriber: &SubscriberId) -> Step {
     Step { once: true, ..at_home(Action::CreateSubscriber { subscriber: subscriber.clone() }) }
 }
 
+/// Errors: no name was typed, or it is invalid.
 pub fn topic_name(text: &str) -> Result<TopicName, Refusal> {
     match text.trim() {
         "" => Err("Choose a topic first: type a name above, for example news.".to_owned()),
@@ -123,6 +131,7 @@ pub fn topic_name(text: &str) -> Result<TopicName, Refusal> {
     }
 }
 
+/// Errors: the name is invalid.
 pub fn publisher_id(text: &str) -> Result<PublisherId, Refusal> {
     PublisherId::new(text.trim()).map_err(|error| sentence(&error.to_string()))
 }

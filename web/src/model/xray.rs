@@ -1,9 +1,9 @@
-//! The replica X-ray: for the chosen topic, which of its newest messages each of its holders has.
+//! The replica X-ray: which of the newest messages of the chosen topic each of its holders has.
 //!
-//! A replica applies its group's log in order, so one word of a holder, "I stored #17", tells of all before it. That is why a
-//! sample of the events is enough: it tells later, never wrongly. What no event told, `locate` does, once a second.
-//! A holder of which nobody told is unknown, and counts neither as one that lacks anything nor as one that has everything.
-//! Kept are the newest [`MAX_COLUMNS`] messages of one topic, and one line a holder.
+//! A replica applies its group's log in order, so a holder's event "stored #17" covers all earlier messages too.
+//! Sampled events are therefore sufficient: they delay information but never falsify it. `locate`, once a second, fills
+//! in what no event reported. A holder without reports is unknown; it counts neither as lacking messages nor as
+//! complete. The X-ray keeps the newest [`MAX_COLUMNS`] messages of one topic, and one row per holder.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -16,45 +16,48 @@ use cubecast_core::wire::event::{Event, WatchEvent};
 
 use super::cluster::{Cluster, Health};
 
-/// Messages that are remembered one by one; of older ones it is known only who has them.
+/// Number of messages that are kept one by one; of older messages only the holders are known.
 pub const MAX_COLUMNS: usize = 64;
-/// A holder whose end moved this recently is on its way; one that stands still lacks what it lacks.
+/// A holder whose end moved within this time is still receiving; later its missing messages count as missing.
 const MOVING_MS: u64 = 1_500;
-/// What a holder told this recently is newer than what `locate` found.
+/// A holder's own report within this time is newer than the result of `locate`.
 const FRESH_MS: u64 = 2_000;
-/// A holder that this page has no connection to, and of which nobody told for so long, may have more by now.
+/// After this time without a report, a holder without a connection to this page may have more messages than shown.
 const STALE_MS: u64 = 5_000;
-/// One that lacks a message for a shorter time is not called behind: the message is on its way, or the word of it.
+/// A holder that lacks a message for less than this is not called behind: the message, or the report of it, is still in
+/// transit.
 const GRACE_MS: u64 = 300;
 
+/// The X-ray of one topic.
 #[derive(Clone, PartialEq, Debug, Default)]
 pub struct Xray {
+    /// The chosen topic.
     pub topic: Option<TopicName>,
     /// Home first.
     pub holders: Vec<Holder>,
     /// Oldest first, without gaps.
     pub columns: VecDeque<Column>,
-    /// When `locate` last told where the holders stand.
+    /// When `locate` last reported the holders' state, milliseconds since 1970.
     pub located_ms: Option<u64>,
-    /// Nodes that tell one in so many of their events.
+    /// Nodes that report only one in this many of their frequent events.
     samples: BTreeMap<Vertex, u32>,
 }
 
-/// What one holder has.
+/// The messages of one holder.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Holder {
     pub node: Vertex,
-    /// The offset behind the last message that can be read here; `None`: nobody told.
+    /// The offset after the last message that can be read here; `None` without a report.
     pub readable: Option<u64>,
-    /// The offset behind the last message that is known to be on its disk.
+    /// The offset after the last message known to be on its disk.
     pub stored: u64,
-    /// Bytes of a snapshot that is on its way here: received, and all.
+    /// Bytes of a snapshot in transfer to this holder: received, and total.
     pub arriving: Option<(u64, u64)>,
-    /// How long after the first holder it had its newest message, microseconds, by the nodes' clocks.
+    /// Delay of its newest message after the first holder's report, microseconds, by the nodes' clocks.
     pub delay_us: Option<u64>,
-    /// When its end was last seen to move, milliseconds since 1970.
+    /// When its end last moved, milliseconds since 1970.
     moved_ms: u64,
-    /// When it was last heard to be where it is.
+    /// When its position was last confirmed, milliseconds since 1970.
     told_ms: u64,
 }
 
@@ -62,14 +65,14 @@ pub struct Holder {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Column {
     pub offset: u64,
-    /// When it was first told of; `None`: it was there before this page looked.
+    /// When it was first reported; `None` if it existed before this page looked.
     pub first: Option<First>,
 }
 
-/// When a message was first told of.
+/// When a message was first reported.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct First {
-    /// By the clock of the node that told of it first, microseconds since 1970.
+    /// By the clock of the first reporting node, microseconds since 1970.
     pub at_us: u64,
     /// By this page's clock, milliseconds since 1970.
     pub heard_ms: u64,
@@ -78,34 +81,35 @@ pub struct First {
 /// How far a holder is behind.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Lag {
-    /// Too little was told, of it or of the others.
+    /// Not enough reports about it or the other holders.
     Unknown,
-    /// It has all that is committed, as far as a majority of the holders tells.
+    /// It has all committed messages, as far as a majority of the holders reported.
     None,
-    /// It lacks messages that can be read elsewhere. `for_ms`: for how long at least, where that is known.
+    /// It lacks `count` messages that can be read elsewhere, for at least `for_ms` milliseconds if that is known.
     Messages { count: u64, for_ms: Option<u64> },
 }
 
-/// How a message stands with a holder.
+/// The state of a message on a holder.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum Standing {
-    /// Stored, and an `any` read here shows it.
+    /// Stored; a read with `any` returns it here.
     Readable,
-    /// On disk here; not known to be committed here yet, so no read shows it.
+    /// On disk here, but not yet known to be committed here, so no read returns it.
     Stored,
-    /// On its way: by log or by snapshot.
+    /// In transfer, by log or by snapshot.
     Fetching,
+    /// Not on this node, and not in transfer.
     Missing,
-    /// Nobody told whether it is there.
+    /// No report.
     Unknown,
-    /// On the disk of a node that does not serve.
+    /// On the disk of a node that does not serve now.
     Asleep,
-    /// Not there, and the node does not serve.
+    /// Not on this node, which does not serve now.
     Away,
 }
 
 impl Standing {
-    /// The word that tests, screen readers and style sheets know it by.
+    /// The name used in tests, attributes and style sheets.
     pub fn name(self) -> &'static str {
         match self {
             Standing::Readable => "readable",
@@ -120,13 +124,14 @@ impl Standing {
 }
 
 impl Xray {
-    /// Looks at another topic, and forgets the one before.
+    /// Switches to another topic and discards the previous one's data.
     pub fn choose(&mut self, topic: Option<TopicName>) {
         if self.topic != topic {
             *self = Xray { topic, samples: std::mem::take(&mut self.samples), ..Xray::default() };
         }
     }
 
+    /// Updates the X-ray from a node's event.
     pub fn learn_event(&mut self, now_ms: u64, told: &WatchEvent) {
         match &told.event {
             Event::ReplicaStored { topic, offset, .. } if self.is_about(topic) => {
@@ -154,6 +159,7 @@ impl Xray {
         }
     }
 
+    /// Updates the X-ray from an answer to `publish` or `locate`.
     pub fn learn_answer(&mut self, now_ms: u64, answer: &Answer) {
         match &answer.result {
             Ok(Done::Published { topic, offset: Some(offset), holders, .. }) if self.is_about(topic) => {
@@ -166,29 +172,30 @@ impl Xray {
         }
     }
 
-    /// From now on this node tells one in so many of its frequent events.
+    /// Records that this node reports only one in `sample` of its frequent events.
     pub fn learn_sample(&mut self, node: Vertex, sample: u32) {
         self.samples.insert(node, sample);
     }
 
-    /// The coarsest sample among the holders; 1: everything is told.
+    /// The coarsest sample among the holders; 1 if all events are reported.
     pub fn sample(&self) -> u32 {
         let samples = self.holders.iter().filter_map(|holder| self.samples.get(&holder.node));
         samples.copied().max().unwrap_or(1)
     }
 
-    /// The offset behind the last message that is known to be committed: what any replica lets be read is. `None`: nobody told.
+    /// The offset after the last message known to be committed: the highest one that any replica makes readable. `None`
+    /// without a report.
     pub fn committed(&self) -> Option<u64> {
         self.holders.iter().filter_map(|holder| holder.readable).max()
     }
 
-    /// The offset behind the last message that anybody is known to have.
+    /// The offset after the last message known to exist on any holder.
     pub fn end(&self) -> u64 {
         let ends = self.holders.iter().map(|holder| holder.stored.max(holder.readable.unwrap_or_default()));
         ends.max().unwrap_or_default()
     }
 
-    /// How one message stands with a holder. `heard`: whether this page gets the holder's own events.
+    /// The state of one message on a holder. `heard`: whether this page receives the holder's own events.
     pub fn standing(&self, now_ms: u64, holder: &Holder, health: Health, heard: bool, offset: u64) -> Standing {
         let serves = health.is_running();
         let readable = holder.readable.unwrap_or_default();
@@ -205,7 +212,8 @@ impl Xray {
         }
     }
 
-    /// How far a holder is behind the others. `leads`: what is committed is committed by it, whoever told of it first.
+    /// How far a holder is behind the others. `leads`: a leader is never behind, because it commits first, even if
+    /// another holder reports first.
     pub fn lag(&self, now_ms: u64, holder: &Holder, leads: bool) -> Lag {
         let (Some(committed), Some(readable)) = (self.committed(), holder.readable) else { return Lag::Unknown };
         let known = self.holders.iter().filter(|holder| holder.readable.is_some()).count();
@@ -219,18 +227,19 @@ impl Xray {
         }
     }
 
-    /// The holder as it is while it leads: what any holder lets be read, its leader does too.
+    /// The holder while it leads: the leader can read everything that any holder can.
     pub fn leading(&self, holder: &Holder) -> Holder {
         Holder { readable: holder.readable.max(self.committed()), ..holder.clone() }
     }
 
-    /// When this page heard that the message at `readable`, which a holder lacks, can be read elsewhere.
+    /// When this page learned that the message at offset `readable`, the first that a holder lacks, can be read
+    /// elsewhere. Milliseconds since 1970.
     fn lacks_since(&self, readable: u64) -> Option<u64> {
         let column = self.columns.iter().find(|column| column.offset == readable)?;
         column.first.map(|first| first.heard_ms)
     }
 
-    /// Whether mere time changes what is shown: somebody is behind, and is so for longer; or what is known grows old.
+    /// Whether the passing of time alone changes the display: a holder is behind, or information grows old.
     pub fn changes_by_time(&self) -> bool {
         let committed = self.committed();
         self.holders
@@ -238,7 +247,7 @@ impl Xray {
             .any(|holder| holder.readable != committed || holder.stored > holder.readable.unwrap_or_default())
     }
 
-    /// The holders of the chosen topic, once the cube is known.
+    /// Sets the holders of the chosen topic, once the dimension is known.
     pub fn place(&mut self, cluster: &Cluster) {
         let (Some(topic), Some(dimension), true) = (&self.topic, cluster.dimension, self.holders.is_empty()) else {
             return;
@@ -277,7 +286,7 @@ impl Xray {
         }
     }
 
-    /// The topic begins here, without a message.
+    /// The topic was just created, so it is empty on this node.
     fn learn_empty(&mut self, now_ms: u64, node: Vertex) {
         if let Some(holder) = self.holder(node)
             && holder.readable.is_none()
@@ -286,7 +295,8 @@ impl Xray {
         }
     }
 
-    /// A holder that told nothing lately is where `locate` found it, be it further back. Of one that did not answer nothing is learnt.
+    /// Takes over the position of each holder that reported nothing recently, even if it moved back. Holders that did
+    /// not answer are skipped.
     fn learn_location(&mut self, now_ms: u64, location: &Location) {
         self.located_ms = Some(now_ms);
         for found in location.holders.iter().filter(|found| found.alive) {
@@ -309,8 +319,8 @@ impl Xray {
         }
     }
 
-    /// Columns up to this message. What a sample left out is taken to have come with the message that was told; of what was there before
-    /// this page looked it is not known when it came.
+    /// Adds columns up to this message. Messages that a sample skipped get the time of the reported message; for
+    /// messages from before this page looked, the time is unknown.
     fn extend_columns(&mut self, offset: u64, first: Option<First>) {
         let oldest = (offset + 1).saturating_sub(MAX_COLUMNS as u64);
         let next = self.columns.back().map_or(oldest, |last| last.offset + 1).max(oldest);
@@ -356,7 +366,7 @@ impl Holder {
         now_ms.saturating_sub(self.told_ms) <= within_ms
     }
 
-    /// Its disk is gone: it has nothing, and that is known.
+    /// The disk is wiped: the holder is known to have nothing.
     fn lose_everything(&mut self, now_ms: u64) {
         *self = Holder { told_ms: now_ms, readable: Some(0), ..Holder::new(self.node) };
     }

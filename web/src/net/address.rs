@@ -1,10 +1,10 @@
-//! Where to look for the cluster, from the page's own address.
+//! Derives the addresses of the cluster's nodes from the page's own address.
 
 use cubecast_core::address::{Host, parse_authority};
 
-/// Where `trunk serve` serves the page: not a node, so the nodes are looked for at their usual places.
+/// The port of `trunk serve`. It is not a node, so the page tries the default addresses of nodes instead.
 const DEVELOPMENT_PORT: &str = "8080";
-/// A cluster's first node listens here by default, the others on the ports that follow.
+/// Default port of a cluster's first node. The other nodes use the ports that follow.
 const FIRST_NODE_PORT: u16 = 8000;
 const NODES_TO_TRY: u16 = 8;
 
@@ -13,16 +13,18 @@ const NODES_TO_TRY: u16 = 8;
 pub struct PageAddress {
     /// With its colon: `http:`.
     pub protocol: String,
+    /// Host name or address, as in `location.hostname`: an IPv6 address keeps its brackets.
     pub hostname: String,
+    /// Decimal; empty for the scheme's default port.
     pub port: String,
-    /// Begins with a slash; below a prefix where a proxy serves the page there: `/cube/`.
+    /// Begins with a slash, and includes the prefix if a proxy serves the page under one: `/cube/`.
     pub path: String,
     /// The value of `?cluster=`.
     pub cluster: Option<String>,
 }
 
-/// Addresses of nodes to ask for the cluster: the one named in the address, else the node that served the page, beside the page's own
-/// files, else the usual ones on this machine.
+/// Addresses of nodes to try first: the addresses in `?cluster=`; otherwise the node that served the page, at the path
+/// beside the page's own files; otherwise the default addresses on this machine.
 pub fn seeds(page: &PageAddress) -> Vec<String> {
     if let Some(cluster) = page.cluster.as_ref().filter(|cluster| !cluster.trim().is_empty()) {
         return cluster.split(',').map(|seed| seed.trim().to_owned()).collect();
@@ -35,20 +37,20 @@ pub fn seeds(page: &PageAddress) -> Vec<String> {
     vec![format!("{}://{}{folder}/ws", scheme(page), host(page))]
 }
 
-/// Where the same server speaks HTTP about a WebSocket's URL; `None`: it is not the server that the page came from, and a browser would
-/// not show its answer.
+/// The HTTP address that corresponds to a WebSocket URL. `None` if another server than the page's own is meant: the
+/// browser would hide its answer from the page.
 pub fn http_of(url: &str, page: &PageAddress) -> Option<String> {
     let path = url.strip_prefix(&format!("{}://{}", scheme(page), host(page)))?;
     path.starts_with('/').then(|| format!("{}//{}{path}", page.protocol, host(page)))
 }
 
-/// With the port, where the page's address names one.
+/// The page's host, with the port if its address names one.
 fn host(page: &PageAddress) -> String {
     if page.port.is_empty() { page.hostname.clone() } else { format!("{}:{}", page.hostname, page.port) }
 }
 
-/// The URL at which this page reaches a node. A node that calls itself `0.0.0.0`, or a loopback address on a page that came
-/// from another machine, is reached at the host that served the page.
+/// The URL at which this page reaches a node. If a node announces `0.0.0.0`, or a loopback address although the page
+/// came from another machine, the host that served the page replaces it.
 pub fn reachable(url: &str, page: &PageAddress) -> String {
     let Some((scheme_named, rest)) = url.split_once("://") else {
         return url.to_owned();
@@ -69,7 +71,7 @@ pub fn reachable(url: &str, page: &PageAddress) -> String {
     format!("{scheme}://{host}{port}{path}")
 }
 
-/// A page that came encrypted may not open sockets that are not.
+/// Browsers forbid unencrypted sockets on a page that was loaded over HTTPS.
 fn scheme(page: &PageAddress) -> &'static str {
     if page.protocol == "https:" { "wss" } else { "ws" }
 }

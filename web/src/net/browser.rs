@@ -1,5 +1,5 @@
-//! What the page needs of the browser beside sockets: its address, its frames, its events, files and the clipboard.
-//! What starts here stops when it is dropped.
+//! Browser functions other than sockets: address, animation frames, events, files and the clipboard. Listeners and
+//! frame callbacks stop when they are dropped.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -33,35 +33,37 @@ pub fn now_ms() -> u64 {
 
 // The address.
 
-/// What stands behind the `#`, with it; empty when nothing does.
+/// The URL fragment with its `#`; empty if there is none.
 pub fn fragment() -> String {
     web_sys::window().and_then(|window| window.location().hash().ok()).unwrap_or_default()
 }
 
-/// Goes there, as if a link was clicked.
+/// Navigates to an address, as a click on a link does.
 pub fn go_to(address: &str) {
     if let Some(window) = web_sys::window() {
-        // A browser that refuses leaves the page as it is, which is to be seen.
+        // If the browser refuses, the page visibly stays as it is.
         let _ = window.location().set_href(address);
     }
 }
 
-/// Writes it into the address, without going anywhere: nobody is told, and the way back stays as it was.
+/// Replaces the URL fragment without navigating: no event is fired, and the history keeps its entries.
 pub fn write_fragment(fragment: &str) {
     let history = web_sys::window().and_then(|window| window.history().ok());
     if let Some(history) = history {
-        // Some browsers refuse more than so many a minute; the next one will do.
+        // Some browsers limit the rate of these calls. A refused call is harmless: the next one writes the newer
+        // fragment.
         let _ = history.replace_state_with_url(&JsValue::NULL, "", Some(fragment));
     }
 }
 
-/// The whole address, with another fragment.
+/// The page's full address with another fragment.
 pub fn address_with(fragment: &str) -> String {
     let whole = web_sys::window().and_then(|window| window.location().href().ok()).unwrap_or_default();
     format!("{}{fragment}", whole.split('#').next().unwrap_or_default())
 }
 
-/// Puts a text on the clipboard; tells whether it is there. A page that came unencrypted from elsewhere may not.
+/// Copies a text to the clipboard; `tell` receives whether it succeeded. Browsers allow this only to pages loaded over
+/// HTTPS or from localhost.
 pub fn copy(text: String, tell: impl FnOnce(bool) + 'static) {
     let clipboard = web_sys::window().map(|window| window.navigator()).and_then(|navigator| {
         let has_one = Reflect::get(&navigator, &"clipboard".into()).is_ok_and(|found| found.is_object());
@@ -75,7 +77,7 @@ pub fn copy(text: String, tell: impl FnOnce(bool) + 'static) {
     });
 }
 
-/// Reads a file that the person chose or dropped.
+/// Reads a file that the user chose or dropped. `tell` receives its bytes or an error text.
 pub fn read(file: File, tell: impl FnOnce(Result<Vec<u8>, String>) + 'static) {
     spawn_local(async move {
         let read = JsFuture::from(file.array_buffer()).await;
@@ -88,7 +90,7 @@ pub fn read(file: File, tell: impl FnOnce(Result<Vec<u8>, String>) + 'static) {
 
 // Events.
 
-/// Hears one kind of event until it is dropped.
+/// Listens to one kind of event until dropped.
 pub struct Listener {
     target: EventTarget,
     kind: &'static str,
@@ -96,7 +98,7 @@ pub struct Listener {
 }
 
 impl Listener {
-    /// `None`: there is no window.
+    /// `None` if there is no window.
     pub fn on_window(kind: &'static str, hear: impl FnMut(Event) + 'static) -> Option<Listener> {
         let target: EventTarget = web_sys::window()?.unchecked_into();
         let heard = Closure::<dyn FnMut(Event)>::new(hear);
@@ -107,7 +109,7 @@ impl Listener {
 
 impl Drop for Listener {
     fn drop(&mut self) {
-        // Removing what is not there any more is no loss.
+        // Removing a listener that is already gone is harmless.
         let _ = self.target.remove_event_listener_with_callback(self.kind, self.heard.as_ref().unchecked_ref());
     }
 }
@@ -116,7 +118,7 @@ impl Drop for Listener {
 
 type FrameCallback = Rc<RefCell<Option<Closure<dyn FnMut(f64)>>>>;
 
-/// Calls before each drawing of the browser, until it is dropped. A page that is not looked at is not drawn.
+/// Calls a function before each redraw of the browser until dropped. A hidden page is not redrawn.
 pub struct Frames {
     window: Window,
     asked: Rc<Cell<i32>>,
@@ -124,7 +126,7 @@ pub struct Frames {
 }
 
 impl Frames {
-    /// `call` gets the milliseconds since its last call. `None`: there is no window.
+    /// `call` receives the milliseconds since its last call. `None` if there is no window.
     pub fn start(mut call: impl FnMut(f64) + 'static) -> Option<Frames> {
         let window = web_sys::window()?;
         let (asked, callback) = (Rc::new(Cell::new(0)), FrameCallback::default());
@@ -143,9 +145,9 @@ impl Frames {
 
 impl Drop for Frames {
     fn drop(&mut self) {
-        // A frame that was asked for and is not wanted any more; one that is gone already cannot be cancelled, nor does it come.
+        // Cancels the requested frame. If it has already run, cancelling has no effect.
         let _ = self.window.cancel_animation_frame(self.asked.get());
-        // A frame that drops itself is still running: its closure goes with the last who holds it.
+        // A frame that drops itself is still running, so its closure is dropped after it returns.
         if let Ok(mut callback) = self.callback.try_borrow_mut() {
             let callback = callback.take();
             spawn_local(async move { drop(callback) });

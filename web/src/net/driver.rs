@@ -1,7 +1,7 @@
-//! Carries out what the desk decides: opens its sockets, gives it time, and tells the page.
+//! Carries out the desk's effects: opens sockets, sets timers, and passes actions to the page.
 //!
-//! The page hears of everything that came, gathered into one [`Moment`] every few milliseconds, so that a burst costs one
-//! drawing and not a thousand. When the last [`Driver`] is dropped, its sockets and timers end.
+//! Actions are collected into one [`Moment`] every 33 ms, so a burst costs one redraw instead of a thousand. When the
+//! last [`Driver`] is dropped, its sockets and timers end.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -25,10 +25,10 @@ use crate::model::load::LoadPlan;
 use crate::model::task::Task;
 use crate::model::{Action, Moment};
 
-/// What comes within this time is one moment: fast enough for the eye, slow enough for a burst.
+/// Actions within this time form one moment: short enough to look immediate, long enough to merge a burst.
 const GATHER_MS: u32 = 33;
 
-/// The page's connection to the cluster. Clones are the same connection.
+/// The page's connection to the cluster. Clones share one connection.
 #[derive(Clone)]
 pub struct Driver(Rc<RefCell<Inner>>);
 
@@ -38,7 +38,7 @@ struct Inner {
     tell: Callback<Moment>,
     desk: Desk,
     sockets: BTreeMap<SocketId, Socket>,
-    /// Sockets that have not opened yet, and where the desk wants them to lead.
+    /// Sockets that are not open yet, with the URL that the desk requested.
     opening: BTreeMap<SocketId, String>,
     gathered: Vec<Action>,
     gathering: Option<Timeout>,
@@ -46,7 +46,7 @@ struct Inner {
 }
 
 impl Driver {
-    /// Begins to look for the cluster; `tell` gets everything that happens.
+    /// Starts looking for the cluster; `tell` receives every moment.
     pub fn start(page: PageAddress, tell: Callback<Moment>) -> Driver {
         let seeds = address::seeds(&page);
         let seed = (js_sys::Math::random() * 2f64.powi(53)) as u64;
@@ -68,27 +68,27 @@ impl Driver {
         driver
     }
 
-    /// Does what the person asked for; its report appears on the task's panel.
+    /// Starts a task. Its report appears on the task's panel.
     pub fn run(&self, task: Task) {
         self.0.borrow_mut().turn(vec![DeskInput::Run(task)]);
     }
 
-    /// The caller no longer wants a subscription's messages.
+    /// Ends a push subscription of this page.
     pub fn stop_deliveries(&self, subscriber: SubscriberId, topic: TopicName) {
         self.0.borrow_mut().turn(vec![DeskInput::StopDeliveries { subscriber, topic }]);
     }
 
-    /// The node that the person looks at: its details are kept fresh.
+    /// Sets the selected node, whose details are kept fresh.
     pub fn attend(&self, node: Option<Vertex>) {
         self.0.borrow_mut().turn(vec![DeskInput::Attend(node)]);
     }
 
-    /// The topic under the X-ray: how its holders stand is asked for again and again.
+    /// Sets the topic under the X-ray, whose holders are polled.
     pub fn look_into(&self, topic: Option<TopicName>) {
         self.0.borrow_mut().turn(vec![DeskInput::LookInto(topic)]);
     }
 
-    /// Publishes as planned from now on; `None`: no more.
+    /// Starts or changes the load; `None` stops it.
     pub fn set_load(&self, plan: Option<LoadPlan>) {
         self.0.borrow_mut().turn(vec![DeskInput::SetLoad(plan)]);
     }
@@ -101,7 +101,7 @@ impl PartialEq for Driver {
 }
 
 impl Inner {
-    /// One turn of the desk, and all that it wants done.
+    /// Runs one turn of the desk and carries out its effects.
     fn turn(&mut self, inputs: Vec<DeskInput>) {
         for effect in self.desk.handle(now(), inputs) {
             self.carry_out(effect);
@@ -155,7 +155,7 @@ impl Inner {
         self.turn(vec![input]);
     }
 
-    /// No WebSocket at this address; what does the server there say?
+    /// The WebSocket was refused at this address: requests the reason from the same server over HTTP.
     fn ask_why(&self, url: String) {
         let Some(http) = address::http_of(&address::reachable(&url, &self.page), &self.page) else { return };
         let me = self.me.clone();
@@ -191,7 +191,8 @@ impl Inner {
     }
 }
 
-/// The page draws while nobody holds the driver.
+/// Passes the collected actions to the page. The driver is not borrowed during the call, because the page's drawing can
+/// call the driver.
 fn tell_gathered(me: &Weak<RefCell<Inner>>) {
     let Some(inner) = me.upgrade() else { return };
     let (tell, actions) = {
@@ -202,7 +203,7 @@ fn tell_gathered(me: &Weak<RefCell<Inner>>) {
     tell.emit(Moment { now_ms: browser::now_ms(), actions });
 }
 
-/// Whether nobody looks at the page.
+/// Whether the page is hidden (another tab is in front, or the window is minimised).
 fn page_is_hidden() -> bool {
     web_sys::window().and_then(|window| window.document()).is_some_and(|document| document.hidden())
 }

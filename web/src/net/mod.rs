@@ -1,7 +1,7 @@
-//! Where the page's knowledge comes from: sockets to the nodes, and the client that decides what goes over them.
+//! The page's data source: sockets to the nodes, and the client that decides which requests go over them.
 //!
-//! [`cubecast_core::client`] chooses whom to ask, asks again, and falls over; [`driver`] gives it sockets and time, and
-//! turns what comes back into [`crate::model::Action`]s, some of them a moment.
+//! [`cubecast_core::client`] chooses nodes, retries, and fails over. [`driver`] gives it sockets and time, and passes
+//! the results to the page as [`crate::model::Action`]s, several per moment.
 
 pub mod address;
 pub mod browser;

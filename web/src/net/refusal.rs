@@ -1,16 +1,17 @@
-//! Why a WebSocket does not open. A browser shows a page neither the status nor the text of a refused handshake; so the same server is
-//! asked once more over plain HTTP, where both can be read.
+//! Finds out why a WebSocket does not open. A browser hides the status and the text of a refused handshake from the
+//! page, so the page sends a plain HTTP request to the same server and reads both from the response.
 
 use wasm_bindgen::JsCast;
 use wasm_bindgen_futures::JsFuture;
 use web_sys::{RequestInit, Response};
 
-/// A longer text is no node's.
+/// Bytes. Longer texts do not come from a node.
 const MOST_TEXT: usize = 400;
 
-/// What the server at `url` says to an ordinary request where a WebSocket was refused. `None`: it does not answer at all.
+/// Explains the server's response to an HTTP request at `url`, where a WebSocket was refused. `None` if the server does
+/// not respond.
 ///
-/// It is a POST, because with a GET a browser does not tell the page's origin to the server that the page came from.
+/// The request is a POST, because browsers omit the `Origin` header from a same-origin GET.
 pub async fn explain(url: &str) -> Option<String> {
     let post = RequestInit::new();
     post.set_method("POST");

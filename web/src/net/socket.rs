@@ -1,4 +1,4 @@
-//! One WebSocket to a node: frames in, frames out, closed in Drop.
+//! One WebSocket to a node: receives frames, sends frames, and closes when dropped.
 
 use cubecast_core::wire::answer::ServerFrame;
 use cubecast_core::wire::binary;
@@ -11,16 +11,19 @@ use gloo_net::websocket::{Message, State, WebSocketError};
 use std::pin::Pin;
 use wasm_bindgen_futures::spawn_local;
 
-/// What a socket tells its owner. After `Closed` it tells nothing more.
+/// Events of a socket. `Closed` is the last one.
 pub enum SocketEvent {
+    /// The socket opened.
     Opened,
+    /// Frames of one message, in order.
     Frames(Vec<ServerFrame>),
-    /// Bytes that are no frames.
+    /// Bytes that could not be decoded as frames.
     Malformed(String),
+    /// The socket closed or could not be opened; the reason as text.
     Closed(String),
 }
 
-/// An open socket, or one that is opening.
+/// A socket that is open or opening.
 pub struct Socket {
     outgoing: UnboundedSender<Message>,
     task: AbortHandle,
@@ -32,13 +35,13 @@ impl Socket {
         let (outgoing, queue) = unbounded();
         let (task, handle) = abortable(run(url, queue, tell));
         spawn_local(async move {
-            // Aborted is what a dropped socket is; there is nothing left to tell.
+            // The task ends with an error when the socket is dropped; there is nothing to report then.
             let _ = task.await;
         });
         Socket { outgoing, task: handle }
     }
 
-    /// What is sent on a socket that broke is lost; its owner hears of the break.
+    /// Sends requests. On a broken socket they are lost, and the owner receives `Closed`.
     pub fn send(&self, requests: &[Request]) {
         let _ = self.outgoing.unbounded_send(Message::Bytes(binary::encode_requests(requests)));
     }

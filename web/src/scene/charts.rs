@@ -1,4 +1,5 @@
-//! Charts as paths: lines over the last seconds, and the strip of the seconds in which this page could publish. Pure.
+//! Layout of the charts: lines over the last seconds, and the strip that shows in which seconds this page could
+//! publish. Pure.
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
@@ -9,49 +10,58 @@ use cubecast_core::names::TopicName;
 use crate::model::charts::{Availability, History, Percentiles, Second, Sum};
 use crate::model::describe::{grouped, millis};
 
-/// One small chart, in the drawing's units.
+/// Width of a small chart, in the drawing's units.
 pub const WIDTH: f64 = 300.0;
+/// Height of a small chart, in the drawing's units.
 pub const HEIGHT: f64 = 84.0;
+/// Height of the availability strip, in the drawing's units.
 pub const STRIP_HEIGHT: f64 = 34.0;
-/// Topics that get a chart of their own: the busiest.
+/// Number of topics with their own chart: the busiest ones.
 pub const MAX_TOPIC_CHARTS: usize = 8;
-/// Cubes with more nodes show their busiest.
+/// Number of nodes with their own chart; of larger cubes, the busiest ones.
 pub const MAX_NODE_CHARTS: usize = 16;
 
+/// All charts.
 #[derive(Clone, PartialEq, Debug)]
 pub struct ChartsScene {
+    /// Publishes of this page per second.
     pub throughput: Chart,
+    /// Latency of this page's publishes.
     pub latency: Chart,
-    /// Of a cube with more nodes, its busiest.
+    /// At most [`MAX_NODE_CHARTS`], the busiest.
     pub nodes: Vec<Chart>,
-    /// The busiest.
+    /// At most [`MAX_TOPIC_CHARTS`], the busiest.
     pub topics: Vec<Chart>,
+    /// The availability strip, oldest first.
     pub strip: Vec<Run>,
     pub faults: Vec<FaultMark>,
-    /// How many of the seconds that this page published in were good.
+    /// The availability as text for the user.
     pub availability_words: String,
 }
 
+/// A small line chart.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Chart {
     pub title: String,
-    /// What it says right now.
+    /// The newest value, as text.
     pub now: String,
-    /// The upper end of the scale.
+    /// The upper end of the scale, as text.
     pub top: String,
     pub lines: Vec<Line>,
 }
 
+/// A line of a chart.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Line {
-    /// Its style.
+    /// The name of its style.
     pub name: &'static str,
+    /// An SVG path.
     pub path: String,
-    /// Closed to the ground.
+    /// The closed area below the line, as an SVG path.
     pub area: Option<String>,
 }
 
-/// Seconds in a row that were alike.
+/// Successive seconds with the same availability.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Run {
     pub x: f64,
@@ -60,21 +70,24 @@ pub struct Run {
     pub seconds: usize,
 }
 
+/// The mark of an injected or ended fault.
 #[derive(Clone, PartialEq, Debug)]
 pub struct FaultMark {
     pub x: f64,
+    /// Whether the fault ended.
     pub heals: bool,
+    /// A text for the user.
     pub words: String,
 }
 
-/// The seconds that are shown, the newest at the right.
+/// The displayed seconds, the newest at the right.
 struct Window<'a> {
     seconds: Vec<&'a Rc<Second>>,
     span: usize,
 }
 
 impl ChartsScene {
-    /// `span`: how many seconds.
+    /// `span`: the number of seconds to show.
     pub fn of(history: &History, span: usize) -> ChartsScene {
         let first = history.seconds.len().saturating_sub(span);
         let window = Window { seconds: history.seconds.range(first..).collect(), span };
@@ -155,7 +168,7 @@ impl Window<'_> {
         topics.iter().map(chart).collect()
     }
 
-    /// The newest latency beside the rate.
+    /// Adds the newest latency to the displayed value.
     fn with_latency(&self, mut chart: Chart, of: impl Fn(&Second) -> Option<Percentiles>) -> Chart {
         if let Some(last) = self.seconds.iter().rev().find_map(|second| of(second)) {
             let [p50, p99] = [last.p50, last.p99].map(|us| millis(f64::from(us) / 1_000.0));
@@ -164,7 +177,7 @@ impl Window<'_> {
         chart
     }
 
-    /// Where nothing is known the line is interrupted; a value that stands alone is a dot.
+    /// Missing values interrupt the line; an isolated value is a dot.
     fn line(&self, name: &'static str, values: impl Iterator<Item = Option<f64>>, top: f64, with_area: bool) -> Line {
         let step = WIDTH / self.span as f64;
         let y = |value: f64| HEIGHT - 1.5 - (value / top).min(1.0) * (HEIGHT - 4.0);
@@ -233,7 +246,7 @@ fn busiest<K: Clone + Ord>(totals: BTreeMap<K, u64>, most: usize) -> Vec<K> {
     keys.into_iter().map(|(key, _)| key).collect()
 }
 
-/// The next 1, 2 or 5 times a power of ten.
+/// The next value of the form 1, 2 or 5 times a power of ten.
 fn round_up(value: f64) -> f64 {
     let power = 10f64.powf(value.log10().floor());
     [1.0, 2.0, 5.0, 10.0].map(|step| step * power).into_iter().find(|step| *step >= value * 0.999_999).unwrap_or(value)
@@ -301,7 +314,7 @@ mod tests {
         assert_eq!(busiest(totals, 3), [97, 98, 99]);
     }
 
-    /// Ten quiet seconds; then some at 100 a second, with a failure in two, and a slow one.
+    /// Ten quiet seconds, then seconds with 100 publishes each, except two with failures; one is slow.
     fn history(count: u64) -> History {
         let second = |at: u64| {
             let availability = match at {
@@ -330,7 +343,7 @@ mod tests {
         History { seconds: (0..count).map(second).collect() }
     }
 
-    /// The ends of the strokes of a path.
+    /// The end points of the path's strokes.
     fn points(path: &str) -> Vec<(f64, f64)> {
         let path = path.replace("h0.01", "");
         let strokes = path.split(['M', 'L']).filter(|stroke| !stroke.is_empty());

@@ -1,16 +1,17 @@
-//! Where a vertex stands on the page: a hypercube turned, looked at, and flattened. Pure arithmetic.
+//! The position of a vertex on the page: rotation, perspective and projection of a hypercube. Pure arithmetic.
 //!
-//! Spaces: *cube* space has the d bits as axes, each folded into three dimensions; *view* space is cube space turned to the
-//! eye, with +z towards it; *page* space is the drawing's own units, +y downwards.
+//! Spaces: *cube* space has the d bits as axes, each mapped into three dimensions. *View* space is cube space rotated
+//! towards the viewer, with +z pointing at the viewer. *Page* space has the drawing's own units, with +y downwards.
 
 use cubecast_core::cube::{Dimension, Vertex};
 
-/// The drawing is this wide and high, in its own units; it scales with the page.
+/// Width of the drawing in its own units; it scales with the page.
 pub const PAGE_WIDTH: f64 = 800.0;
+/// Height of the drawing in its own units.
 pub const PAGE_HEIGHT: f64 = 620.0;
-/// Room for a node and its labels at the border.
+/// Space for a node and its labels at the border.
 const MARGIN: f64 = 64.0;
-/// The eye's distance from the centre, in radii of the cube: nearer exaggerates the depth.
+/// Distance of the viewer from the centre, in radii of the cube; smaller values exaggerate depth.
 const EYE_DISTANCE: f64 = 4.6;
 
 /// A point in cube or view space.
@@ -26,21 +27,21 @@ pub struct Point3 {
 pub struct PagePoint {
     pub x: f64,
     pub y: f64,
-    /// How near it is: 1 at the centre, more in front, less behind. Sizes are multiplied by it.
+    /// Size factor by depth: 1 at the centre, more in front, less behind.
     pub scale: f64,
 }
 
-/// How the cube is turned, radians.
+/// The rotation of the cube, radians.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct Turn {
-    /// About the upright axis.
+    /// About the vertical axis.
     pub yaw: f64,
-    /// Up and down.
+    /// About the horizontal axis.
     pub pitch: f64,
 }
 
 impl Turn {
-    /// The first view of a cube: no vertex hides another, and of a cube of three dimensions the middle of every edge lies free.
+    /// The initial view: no vertex hides another, and in three dimensions no other edge covers the middle of an edge.
     pub fn first(dimension: Dimension) -> Turn {
         match dimension.bits() {
             1..=3 => Turn { yaw: -0.58, pitch: 0.28 },
@@ -48,18 +49,19 @@ impl Turn {
         }
     }
 
-    /// Steeper, the cube would stand on its head.
+    /// With a steeper pitch the cube would turn upside down.
     const MAX_PITCH: f64 = 1.2;
 
+    /// Rotates further; the pitch is limited.
     pub fn by(self, yaw: f64, pitch: f64) -> Turn {
         Turn { yaw: self.yaw + yaw, pitch: (self.pitch + pitch).clamp(-Self::MAX_PITCH, Self::MAX_PITCH) }
     }
 }
 
-/// The direction in which a bit leads, in cube space. The first three are the cube's own edges; each further bit sets a
-/// copy of the whole aside, so that the edges of one bit stay parallel.
+/// The direction of a bit's axis in cube space. The first three bits are the cube's own edges. Each further bit shifts
+/// a copy of the whole, so the edges of one bit stay parallel.
 fn axis(dimension: Dimension, bit: u8) -> Point3 {
-    // Found by a random search for the largest gaps between nodes, and between nodes and other nodes' edges.
+    // Found by a random search for the largest gaps between nodes, and between nodes and the edges of other nodes.
     const COPIES_IN_4: [[f64; 3]; 1] = [[1.43, -0.18, 0.2]];
     const COPIES_IN_5: [[f64; 3]; 2] = [[1.79, 0.1, -0.53], [0.12, 1.79, -0.31]];
     const COPIES_IN_6: [[f64; 3]; 3] = [[2.09, 0.61, -0.54], [0.39, 1.67, -0.32], [-0.03, -0.22, -0.83]];
@@ -70,13 +72,13 @@ fn axis(dimension: Dimension, bit: u8) -> Point3 {
         (3, 4) => COPIES_IN_4[0],
         (3 | 4, 5) => COPIES_IN_5[usize::from(bit) - 3],
         (3..=5, _) => COPIES_IN_6[usize::from(bit) - 3],
-        // Beyond what processes can be: still somewhere.
+        // Above the supported dimensions: any distinct position.
         _ => [f64::from(bit), f64::from(bit) / 2.0, 0.0],
     };
     Point3 { x, y, z }
 }
 
-/// The place of a vertex, with the cube's centre at the origin.
+/// The position of a vertex, with the cube's centre at the origin.
 pub fn point_in_cube(vertex: Vertex) -> Point3 {
     (0..vertex.dimension().bits()).fold(Point3::default(), |sum, bit| {
         let side = if vertex.index() >> bit & 1 == 1 { 0.5 } else { -0.5 };
@@ -85,7 +87,7 @@ pub fn point_in_cube(vertex: Vertex) -> Point3 {
     })
 }
 
-/// Turned to the eye.
+/// Rotates a point from cube space into view space.
 pub fn view_from_cube(point: Point3, turn: Turn) -> Point3 {
     let (sin, cos) = turn.yaw.sin_cos();
     let (x, z) = (point.x * cos + point.z * sin, point.z * cos - point.x * sin);
@@ -93,7 +95,7 @@ pub fn view_from_cube(point: Point3, turn: Turn) -> Point3 {
     Point3 { x, y: point.y * cos - z * sin, z: z * cos + point.y * sin }
 }
 
-/// Every vertex on the page, by its index, fitted into the drawing.
+/// The page position of every vertex, by vertex index, scaled to fill the drawing.
 pub fn layout(dimension: Dimension, turn: Turn) -> Vec<PagePoint> {
     let points: Vec<_> = dimension.vertices().map(point_in_cube).collect();
     let radius = points.iter().map(|p| (p.x * p.x + p.y * p.y + p.z * p.z).sqrt()).fold(0.0, f64::max);
@@ -101,7 +103,7 @@ pub fn layout(dimension: Dimension, turn: Turn) -> Vec<PagePoint> {
     fit(&flat)
 }
 
-/// Perspective, in units of the cube's radius, with +y downwards.
+/// Perspective projection, in units of the cube's radius, with +y downwards.
 fn flatten(point: Point3, radius: f64) -> PagePoint {
     let scale = EYE_DISTANCE / (EYE_DISTANCE - point.z / radius);
     PagePoint { x: point.x / radius * scale, y: -point.y / radius * scale, scale }
@@ -126,7 +128,7 @@ fn bounds(values: impl Iterator<Item = f64>) -> (f64, f64) {
     values.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), value| (low.min(value), high.max(value)))
 }
 
-/// The radius of a node's circle at the centre of the cube.
+/// The radius of a node's circle at the centre of the cube, in page units.
 pub fn node_radius(dimension: Dimension) -> f64 {
     match dimension.bits() {
         1..=3 => 31.0,
@@ -136,17 +138,17 @@ pub fn node_radius(dimension: Dimension) -> f64 {
     }
 }
 
-/// The point `share` of the way from `a` to `b`.
+/// The point at `share` (0 to 1) of the way from `a` to `b`.
 pub fn between(a: PagePoint, b: PagePoint, share: f64) -> PagePoint {
     let mix = |a: f64, b: f64| a + (b - a) * share;
     PagePoint { x: mix(a.x, b.x), y: mix(a.y, b.y), scale: mix(a.scale, b.scale) }
 }
 
-/// The part of a circle about the origin that is filled from below up to this share of its height, as an SVG path.
+/// A circle about the origin, filled from the bottom up to this share (0 to 1) of its height, as an SVG path.
 pub fn segment(radius: f64, share: f64) -> String {
     let share = share.clamp(0.0, 1.0);
     let y = radius * (1.0 - 2.0 * share);
-    // A whole circle has no chord; one that is almost nothing looks the same.
+    // A full circle has no chord. An arc with a minimal gap looks the same.
     let x = (radius * radius - y * y).max(0.01).sqrt();
     let large = u8::from(share > 0.5);
     format!("M{:.1} {y:.1}A{radius:.1} {radius:.1} 0 {large} 0 {x:.1} {y:.1}z", -x)
@@ -199,7 +201,7 @@ mod tests {
         }
     }
 
-    /// Where a person, or a test, clicks.
+    /// Users and tests click on the middle of an edge.
     #[test]
     fn the_middle_of_every_edge_of_a_cube_lies_free_of_other_edges() {
         const HALF_A_HIT: f64 = 12.0;

@@ -1,4 +1,4 @@
-//! The drawing: which shape stands where, and in which state. Pure; [`crate::ui`] turns it into SVG.
+//! Layout of the drawing: the position and state of each shape. Pure; [`crate::ui`] renders it as SVG.
 
 pub mod charts;
 pub mod geometry;
@@ -13,48 +13,52 @@ use crate::model::cluster::{Cluster, EdgeHealth, Health};
 use crate::model::{Place, Selection};
 use geometry::{PagePoint, Turn, layout, node_radius};
 
-/// Everything that stands still in the drawing.
+/// The static part of the drawing.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Scene {
-    /// What is behind comes first, so that it is drawn first.
+    /// Back to front, which is the drawing order.
     pub nodes: Vec<NodeMark>,
+    /// Back to front.
     pub edges: Vec<EdgeMark>,
-    /// How it is turned.
+    /// The rotation of the cube.
     pub turn: Turn,
     points: Vec<PagePoint>,
 }
 
+/// A node in the drawing.
 #[derive(Clone, PartialEq, Debug)]
 pub struct NodeMark {
     pub vertex: Vertex,
     pub at: PagePoint,
+    /// In page units, scaled by depth.
     pub radius: f64,
     pub health: Health,
-    /// How much of what it should have it has again, from 0 to 1, while it catches up.
+    /// Share of its groups' committed entries that it has applied while it catches up, from 0 to 1.
     pub filled: Option<f64>,
-    /// What it is to the chosen topic.
+    /// Its role for the chosen topic.
     pub place: Option<Place>,
-    /// Leads the chosen topic's group.
+    /// Whether it leads the chosen topic's group.
     pub leads_chosen: bool,
     /// The groups of other homes that it leads.
     pub leads_others: Vec<Vertex>,
     pub selected: bool,
 }
 
+/// An edge in the drawing.
 #[derive(Clone, PartialEq, Debug)]
 pub struct EdgeMark {
+    /// The smaller end first.
     pub ends: (Vertex, Vertex),
     pub from: PagePoint,
     pub to: PagePoint,
     pub health: EdgeHealth,
-    /// Joins the chosen topic's home with a replica.
+    /// Whether it joins the chosen topic's home with a replica.
     pub carries_chosen: bool,
     pub selected: bool,
 }
 
 impl Scene {
-    /// `None` until the cube's dimension is known.
-    /// Without a turn it is seen as at first.
+    /// `None` until the cube's dimension is known. `turn`: `None` for the initial view.
     pub fn of(state: &State, turn: Option<Turn>) -> Option<Scene> {
         let dimension = state.cluster.dimension?;
         let turn = turn.unwrap_or_else(|| Turn::first(dimension));
@@ -67,6 +71,7 @@ impl Scene {
         Some(Scene { nodes, edges, turn, points })
     }
 
+    /// The position of a vertex; `None` if it is not part of the cube.
     pub fn point(&self, vertex: Vertex) -> Option<PagePoint> {
         self.points.get(vertex.index()).copied()
     }
@@ -105,7 +110,7 @@ fn edge_mark(state: &State, ends: (Vertex, Vertex), points: &[PagePoint]) -> Edg
     }
 }
 
-/// What a node is, in words: for screen readers, and for the table beside the drawing.
+/// Describes a node, for screen readers and for the table beside the drawing.
 pub fn node_words(cluster: &Cluster, mark: &NodeMark) -> String {
     let mut words = vec![format!("Node {}", mark.vertex), cluster.health_words(mark.vertex).to_owned()];
     if let Some(share) = mark.filled {
@@ -126,7 +131,7 @@ pub fn node_words(cluster: &Cluster, mark: &NodeMark) -> String {
     words.join(", ")
 }
 
-/// What an edge is, in words.
+/// Describes an edge.
 pub fn edge_words(mark: &EdgeMark) -> String {
     let (a, b) = mark.ends;
     let health = match mark.health {

@@ -1,24 +1,24 @@
-//! A frame on its way over an edge, as a dot: where it is at a moment, how large, and how visible.
+//! A frame in flight over an edge, drawn as a dot: its position, size and opacity over time.
 
 use super::geometry::{PagePoint, between};
 
 /// At the centre of the cube.
 const RADIUS: f64 = 5.0;
-/// Of its time, what a frame that is swallowed takes to the place where it dies; then it bursts.
+/// A dropped frame stops half-way after this share of its time; the rest of the time shows its burst.
 const DIES_AT: f64 = 0.6;
-/// How far it bursts.
+/// Final size of the burst, relative to the dot.
 const BURST: f64 = 2.4;
 
-/// From one node's rim to the other's.
+/// The path of a dot, from one node's rim to the other's.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct Way {
     from: PagePoint,
     to: PagePoint,
-    /// It dies half-way.
+    /// Whether the frame is dropped half-way.
     swallowed: bool,
 }
 
-/// A dot as it is drawn.
+/// A dot to draw, in page coordinates.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct Dot {
     pub x: f64,
@@ -28,14 +28,14 @@ pub struct Dot {
 }
 
 impl Way {
-    /// Between two nodes whose circles have this radius at the centre of the cube.
+    /// A path between two nodes. `node_radius`: their radius at the centre of the cube.
     pub fn new(from: PagePoint, to: PagePoint, node_radius: f64, swallowed: bool) -> Way {
         let length = (to.x - from.x).hypot(to.y - from.y).max(1.0);
         let rim = |node: PagePoint| (node_radius * node.scale / length).min(0.5);
         Way { from: between(from, to, rim(from)), to: between(to, from, rim(to)), swallowed }
     }
 
-    /// When such a share of its time has passed; `None`: it has arrived.
+    /// The dot after this share of its time; `None` once it has arrived.
     pub fn at(&self, share: f64) -> Option<Dot> {
         match (share, self.swallowed) {
             (..1.0, false) => Some(self.dot(ease(share), 1.0, 1.0)),
@@ -48,7 +48,7 @@ impl Way {
         }
     }
 
-    /// For those who want no motion: half-way, as long as it is under way.
+    /// The dot for users who prefer reduced motion: half-way, for the whole time.
     pub fn at_rest(&self, share: f64) -> Option<Dot> {
         (share < 1.0).then(|| self.dot(0.5, 1.0, 1.0))
     }
@@ -59,7 +59,7 @@ impl Way {
     }
 }
 
-/// Off gently, and gently to a stand.
+/// Smoothstep: starts and stops gently.
 fn ease(share: f64) -> f64 {
     let share = share.clamp(0.0, 1.0);
     share * share * (3.0 - 2.0 * share)

@@ -1,7 +1,8 @@
-//! The space-time diagram: a lane for each who takes part, time to the right, an arrow a frame. Pure; also written as SVG.
+//! Layout of the space-time diagram: one lane per participant, time to the right, one arrow per frame. Pure; also
+//! exports SVG.
 //!
-//! Time is stretched where much happens and pressed where nothing does ([`TimeScale`]), so that microseconds beside milliseconds
-//! can both be read; the ticks say which is which.
+//! Time is not linear: `TimeScale` stretches busy periods and compresses idle ones, so that microseconds and
+//! milliseconds can both be read. The ticks show the actual times.
 
 use std::cmp::Ordering;
 use std::fmt::Write as _;
@@ -16,16 +17,17 @@ const RIGHT: f64 = 46.0;
 const TOP: f64 = 54.0;
 const LANE_HEIGHT: f64 = 62.0;
 const BOTTOM: f64 = 20.0;
-/// Between two moments, in the drawing's units.
+/// Limits of the distance between two successive events, in the drawing's units.
 const LEAST_STEP: f64 = 13.0;
 const MOST_STEP: f64 = 150.0;
-/// The width that the whole story would have if time ran evenly.
+/// The width of the whole story if time were linear.
 const EVEN_WIDTH: f64 = 720.0;
-/// The widest that a letter of a moment's name is on average.
+/// An upper bound of the average width of a letter in the label of a moment.
 const LETTER: f64 = 9.5;
-/// Ticks nearer to each other would touch.
+/// Minimum distance between ticks, so that their labels do not touch.
 const TICK_ROOM: f64 = 62.0;
 
+/// The diagram of one story, in the drawing's units.
 #[derive(Clone, PartialEq, Debug)]
 pub struct SpaceTimeScene {
     pub width: f64,
@@ -33,13 +35,15 @@ pub struct SpaceTimeScene {
     pub lanes: Vec<LaneLine>,
     pub arrows: Vec<ArrowLine>,
     pub marks: Vec<MarkPoint>,
+    /// Position and label.
     pub ticks: Vec<(f64, String)>,
-    /// Where the leader knew the message to be committed.
+    /// Where the leader knew that the message was committed.
     pub committed_x: Option<f64>,
     /// Where the client knew it.
     pub acknowledged_x: Option<f64>,
 }
 
+/// The line of one participant.
 #[derive(Clone, PartialEq, Debug)]
 pub struct LaneLine {
     pub name: String,
@@ -47,25 +51,31 @@ pub struct LaneLine {
     pub is_client: bool,
 }
 
+/// A frame, request or answer.
 #[derive(Clone, PartialEq, Debug)]
 pub struct ArrowLine {
     pub from: (f64, f64),
+    /// The arrow's end; half-way if the frame was lost.
     pub to: (f64, f64),
-    /// The style that it has in the cube as well.
+    /// The name of its colour, the same as on the cube.
     pub tone: &'static str,
     pub lost: bool,
+    /// A text for the user.
     pub words: String,
 }
 
+/// An event on a lane.
 #[derive(Clone, PartialEq, Debug)]
 pub struct MarkPoint {
     pub x: f64,
     pub y: f64,
     pub what: MarkKind,
+    /// A text for the user.
     pub words: String,
 }
 
 impl SpaceTimeScene {
+    /// Lays out a story.
     pub fn of(story: &Story) -> SpaceTimeScene {
         let scale = TimeScale::of(story);
         let y = |lane: Lane| {
@@ -115,7 +125,7 @@ impl SpaceTimeScene {
         scene
     }
 
-    /// The picture as a file of its own, readable on white.
+    /// The diagram as a standalone SVG file for a white background. `title`: its accessible title.
     pub fn to_svg(&self, title: &str) -> String {
         let mut svg = String::new();
         let (w, h) = (self.width, self.height);
@@ -177,7 +187,8 @@ impl SpaceTimeScene {
         svg
     }
 
-    /// The two moments that matter, with their names; where they are too near for two, one name for both.
+    /// Position and label of the commit and of the acknowledgement. If they are too close for two labels, the second
+    /// one carries both.
     pub fn moments(&self) -> Vec<(f64, &'static str)> {
         const ROOM: f64 = 96.0;
         let committed = self.committed_x.map(|x| (x, "committed"));
@@ -191,7 +202,7 @@ impl SpaceTimeScene {
     }
 }
 
-/// What a node did in one turn happened at one time: side by side, in the order of a message's life.
+/// Events of one turn have the same time. They are drawn side by side, in the order of a message's life.
 fn spread(mut marks: Vec<MarkPoint>) -> Vec<MarkPoint> {
     const APART: f64 = 13.0;
     marks.sort_by(|a, b| (a.y, a.x).partial_cmp(&(b.y, b.x)).unwrap_or(Ordering::Equal).then(a.what.cmp(&b.what)));
@@ -206,7 +217,7 @@ fn spread(mut marks: Vec<MarkPoint>) -> Vec<MarkPoint> {
 }
 
 impl ArrowLine {
-    /// A head at the end of one that arrives, a cross at the end of one that is lost.
+    /// The SVG path of the arrowhead, or of a cross if the frame was lost.
     pub fn head(&self) -> String {
         let ((x1, y1), (x2, y2)) = (self.from, self.to);
         if self.lost {
@@ -221,7 +232,8 @@ impl ArrowLine {
 }
 
 impl MarkPoint {
-    /// Each kind has a shape of its own: a ring where it comes in and goes out, a cross, a diamond, a square, a triangle.
+    /// The SVG path of the event's shape: a ring for received and answered, a cross for failed, a diamond for
+    /// committed, a square for stored, a triangle for an election.
     pub fn shape(&self) -> String {
         let (x, y) = (self.x, self.y);
         match self.what {
@@ -236,9 +248,9 @@ impl MarkPoint {
     }
 }
 
-/// Where a moment stands: the moments of the story in their order, the steps between them by how long they took, within limits.
+/// Maps times to positions. The distance of successive events grows with the time between them, within limits.
 struct TimeScale {
-    /// Microseconds and places, both rising.
+    /// Time in microseconds and position, both ascending.
     stops: Vec<(i64, f64)>,
 }
 
@@ -270,7 +282,7 @@ impl TimeScale {
         self.stops[self.stops.len() - 1].1
     }
 
-    /// Times are written where there is room for them; the last always.
+    /// Labels are placed where there is room; the last time always gets one.
     fn ticks(&self) -> Vec<(f64, String)> {
         let mut ticks: Vec<(f64, String)> = Vec::new();
         let end = self.end();
@@ -312,7 +324,7 @@ fn tone(what: ArrowKind) -> &'static str {
     }
 }
 
-/// The colours of the page in daylight: an exported picture has no style sheet.
+/// The colours of the page's light theme; an exported picture has no style sheet.
 fn colour(tone: &str) -> &'static str {
     match tone {
         "entries" => "#0b5fae",

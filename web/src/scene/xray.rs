@@ -1,4 +1,4 @@
-//! The X-ray as a picture: a row a holder, a cell a message, the newest at the right. Pure.
+//! Layout of the X-ray: one row per holder, one cell per message, the newest at the right. Pure.
 
 use cubecast_core::cube::Vertex;
 
@@ -7,58 +7,67 @@ use crate::model::cluster::{Health, Socket};
 use crate::model::describe::{duration, grouped, millis, nodes, plural};
 use crate::model::xray::{Holder, Lag, Standing, Xray};
 
-/// Messages that are drawn; a narrow page shows the newest of them.
+/// Number of messages that are drawn; a narrow page shows only the newest of them.
 pub const COLUMNS: usize = 48;
-/// One cell and the gap behind it, in the drawing's units.
+/// Width of a cell with its gap, in the drawing's units.
 pub const CELL_WIDTH: f64 = 17.0;
+/// In the drawing's units.
 pub const CELL_HEIGHT: f64 = 30.0;
 const GAP: f64 = 3.0;
-/// Every so many offsets one is written out.
+/// Offsets that are multiples of this number are labelled.
 const LABEL_EVERY: u64 = 5;
 
+/// The X-ray of the chosen topic.
 #[derive(Clone, PartialEq, Debug)]
 pub struct XrayScene {
+    /// In the drawing's units.
     pub width: f64,
-    /// Columns at the left for which there is no message yet.
+    /// Number of unused columns at the left.
     pub empty: usize,
+    /// One per message.
     pub ticks: Vec<Tick>,
+    /// One per holder, home first.
     pub rows: Vec<Row>,
-    /// Whether the topic is known to be there, or not to be; `None`: nobody listed the topics yet.
+    /// Whether the topic exists; `None` if no node has listed the topics yet.
     pub exists: Option<bool>,
-    /// One in so many events is told; 1: all.
+    /// The sampling of events: one in this many is reported; 1: all.
     pub sample: u32,
 }
 
-/// One message, above its column.
+/// The header of a column.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Tick {
     pub offset: u64,
     pub x: f64,
+    /// Whether the message is known to be committed.
     pub committed: bool,
-    /// Written out, or only marked.
+    /// The text, if this offset is labelled.
     pub label: Option<String>,
 }
 
+/// One holder.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Row {
     pub node: Vertex,
     pub is_home: bool,
     pub leads: bool,
     pub health: Health,
-    /// How the node is, for people.
+    /// The node's health, as text for the user.
     pub health_words: &'static str,
+    /// Oldest message first.
     pub cells: Vec<Cell>,
     pub lag: Lag,
-    /// In words: messages and time.
+    /// How many messages it lacks, and since when, as text for the user.
     pub lag_words: String,
-    /// What an `any` read here would miss right now, in words.
+    /// The messages that a read with `any` would miss here now, as text for the user.
     pub any_words: String,
-    /// The share of a snapshot that has arrived.
+    /// The share of a snapshot in transfer that has arrived, from 0 to 1.
     pub arriving: Option<f64>,
-    /// The offset behind the last message that can be read here; `None`: nobody told.
+    /// The offset after the last message that can be read here; `None` without a report.
     pub readable: Option<u64>,
 }
 
+/// One message on one holder.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Cell {
     pub offset: u64,
@@ -68,7 +77,7 @@ pub struct Cell {
 }
 
 impl XrayScene {
-    /// `None` until a topic is chosen and the cube is known.
+    /// `None` until a topic is chosen and the dimension is known.
     pub fn of(state: &State) -> Option<XrayScene> {
         let xray = &state.closer.xray;
         let home = xray.holders.first()?.node;
@@ -95,7 +104,7 @@ impl XrayScene {
         Some(XrayScene { width: column_x(COLUMNS), empty, ticks, rows, exists, sample: xray.sample() })
     }
 
-    /// A sentence or two for the whole picture.
+    /// A short summary of the whole X-ray.
     pub fn summary(&self) -> String {
         let behind = self.rows.iter().filter_map(|row| match row.lag {
             Lag::Messages { count, .. } => Some(format!("{} lacks {}", row.node, plural(count, "message"))),
@@ -124,12 +133,12 @@ impl XrayScene {
     }
 }
 
-/// The left end of a column; the newest message stands at the right end of the picture, however few there are.
+/// The left end of a column. Columns are filled from the right: the newest message is always in the last one.
 pub fn column_x(at: usize) -> f64 {
     at as f64 * CELL_WIDTH
 }
 
-/// The newest messages, with those that are on a disk and that nobody may read yet.
+/// The newest messages, including those that are on a disk but cannot be read yet.
 fn offsets_to_draw(xray: &Xray, first: usize) -> Vec<u64> {
     let mut offsets: Vec<u64> = xray.columns.iter().skip(first).map(|column| column.offset).collect();
     let next = offsets.last().map_or_else(|| xray.committed().unwrap_or_default(), |last| last + 1);
@@ -286,7 +295,8 @@ mod tests {
         name.parse().unwrap()
     }
 
-    /// Four seconds after the home stored `home` messages and the others `others`, at one a microsecond.
+    /// The state four seconds after the home reported its first `home` messages and each other holder its first
+    /// `others`.
     fn state(home: u64, others: u64) -> State {
         let dimension = Dimension::new(3).unwrap();
         let mut cluster = Cluster::of(dimension);

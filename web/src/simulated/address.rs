@@ -1,7 +1,8 @@
-//! A run and an instant in the page's address, so that a link shows what its maker saw.
+//! A run and an instant as a fragment of the page's address, so that a link reproduces what its creator saw.
 //!
-//! It stands behind the `#`, which a browser keeps to itself: any server of static files will do. For example
-//! `#simulated&v=1&d=3&seed=7&t=4500&topic=news&do=…`. What makes no sense is refused with a reason, never guessed.
+//! Browsers do not send the fragment (the part after `#`) to the server, so any static file server is sufficient.
+//! Example: `#simulated&v=1&d=3&seed=7&t=4500&topic=news&do=…`. Invalid parts are rejected with a reason, never
+//! guessed.
 
 use cubecast_core::cube::{Dimension, Vertex};
 use cubecast_core::sim::{Cut, Scenario};
@@ -10,32 +11,33 @@ use super::spec::{Course, Deed, LONGEST_MS, MAX_DEEDS, Spec};
 use super::{base64, catalogue};
 use crate::model::Selection;
 
-/// This form of address.
+/// The version of this address format.
 const FORM: &str = "1";
-/// A longer address is refused: browsers and chats cut them.
+/// Longer addresses are rejected, because browsers and chat programs truncate them.
 pub const MAX_ADDRESS: usize = 32_000;
-/// The first word of an address that asks for a simulation.
+/// The first word of an address that requests a simulation.
 pub const WORD: &str = "simulated";
 
-/// What a link says.
+/// The content of a link.
 #[derive(Clone, PartialEq, Debug, Default)]
 pub struct Permalink {
+    /// The run.
     pub spec: Spec,
-    /// Where the run is to be looked at; at its beginning without.
+    /// The instant to show, milliseconds; `None` for the start of the run.
     pub at_ms: Option<u64>,
-    /// The topic that is chosen.
+    /// The chosen topic.
     pub topic: String,
-    /// What is selected in the cube.
+    /// The selected node or edge.
     pub selection: Option<Selection>,
-    /// The lesson that is open.
+    /// The open lesson.
     pub lesson: Option<String>,
-    /// The run began as a live cluster was.
+    /// Whether the run started as a copy of a live cluster.
     pub from_live: bool,
-    /// The version that made the link, where it is another one: its run may be another, too.
+    /// The version that created the link, if it differs from this page's version: the run may then differ.
     pub made_by: Option<String>,
 }
 
-/// Why an address asks for no run.
+/// Why an address was rejected.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum BadAddress {
     #[error("it is {0} characters long; up to {MAX_ADDRESS} are read")]
@@ -57,19 +59,19 @@ pub enum BadAddress {
 }
 
 impl Permalink {
-    /// `None`: the address does not ask for a simulation.
+    /// `None` if the address does not request a simulation.
     pub fn read(fragment: &str) -> Option<Result<Permalink, BadAddress>> {
         let mut parts = fragment.trim_start_matches('#').split('&');
         (parts.next() == Some(WORD)).then(|| Fields::read(fragment).and_then(|fields| fields.permalink()))
     }
 
-    /// An address that [`Permalink::read`] takes.
+    /// The address if it can be read by [`Permalink::read`]; an error if it is too long.
     pub fn write_short(&self) -> Result<String, BadAddress> {
         let fragment = self.write();
         if fragment.len() > MAX_ADDRESS { Err(BadAddress::TooLong(fragment.len())) } else { Ok(fragment) }
     }
 
-    /// Begins with `#`.
+    /// The fragment with its `#`, of any length.
     pub fn write(&self) -> String {
         let mut text = format!("#{WORD}&v={FORM}");
         let mut say = |field: &str, value: &str| text.push_str(&format!("&{field}={value}"));
@@ -110,7 +112,7 @@ impl Permalink {
     }
 }
 
-/// Whether a scenario can be named instead of written out; and the one dimension that it was restricted to.
+/// `Some` if the scenario can be written as its name; inside, the dimension if it was restricted to one.
 fn in_catalogue(scenario: &Scenario, cut: &Cut) -> Option<Option<u8>> {
     let known = catalogue::scenario(&scenario.name).filter(|_| *cut == Cut::default())?;
     if *scenario == known {
@@ -120,7 +122,7 @@ fn in_catalogue(scenario: &Scenario, cut: &Cut) -> Option<Option<u8>> {
     (*scenario == Scenario { dimensions: vec![bits], ..known }).then_some(Some(bits))
 }
 
-/// The parts of an address, by their names; of two with one name the last counts.
+/// The fields of an address. If a name occurs twice, the last one counts.
 struct Fields<'a>(Vec<(&'a str, &'a str)>);
 
 impl<'a> Fields<'a> {
@@ -198,7 +200,7 @@ fn dimension(bits: u64) -> Result<Dimension, BadAddress> {
     small.and_then(|bits| Dimension::new(bits).ok()).ok_or(BadAddress::Dimension(bits))
 }
 
-/// A vertex, or two that are neighbours.
+/// A vertex, or two neighbours joined by `-`.
 fn selection(text: &str, bits: u8) -> Result<Selection, BadAddress> {
     let bad = || BadAddress::Selection(shortened(text));
     let vertex =
@@ -217,7 +219,7 @@ fn custom_scenario(text: &str) -> Result<(Scenario, Cut), BadAddress> {
     serde_json::from_slice(&bytes).map_err(|error| BadAddress::Scenario(error.to_string()))
 }
 
-/// As much of a stranger's text as fits a sentence.
+/// The start of an untrusted text, short enough for a sentence.
 fn shortened(text: &str) -> String {
     text.chars().take(40).collect()
 }
@@ -227,7 +229,7 @@ fn escape(text: &str) -> String {
     text.bytes().map(|byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") }).collect()
 }
 
-/// What is no escape stays as it is.
+/// Invalid escapes are kept unchanged.
 fn unescape(text: &str) -> String {
     let mut bytes = Vec::new();
     let mut rest = text.as_bytes();

@@ -1,7 +1,8 @@
-//! Bytes in an address: base64 with the alphabet for URLs, without padding (RFC 4648, section 5).
+//! Bytes in an address: base64 with the URL-safe alphabet, without padding (RFC 4648, section 5).
 
 const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 
+/// Encodes without padding.
 pub fn encode(bytes: &[u8]) -> String {
     let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
     for group in bytes.chunks(3) {
@@ -13,7 +14,7 @@ pub fn encode(bytes: &[u8]) -> String {
     text
 }
 
-/// `None`: not written by [`encode`].
+/// `None` if [`encode`] cannot have produced the text.
 pub fn decode(text: &str) -> Option<Vec<u8>> {
     let mut bytes = Vec::with_capacity(text.len() / 4 * 3 + 2);
     for group in text.as_bytes().chunks(4) {

@@ -1,4 +1,4 @@
-//! A simulation that begins as the live cluster is: as far as the page knows it, and as far as it can be carried over.
+//! A simulation that starts as a copy of the live cluster, as far as the page knows it and as far as it can be copied.
 
 use cubecast_core::cube::Vertex;
 use cubecast_core::names::PublisherId;
@@ -11,12 +11,12 @@ use crate::model::task::{Panel, Task};
 use crate::model::topics::TopicInfo;
 use crate::model::{State, wish};
 
-/// First the topics, as soon as the cluster has settled; and when they stand, what is broken.
+/// Topics are created at the start; faults follow at this time, in milliseconds, when the topics exist.
 const BREAK_AT_MS: u64 = 4_000;
-/// More would make the page's address too long.
+/// With more topics the page's address would be too long.
 pub const MAX_TOPICS: usize = 40;
 
-/// `None`: the page knows no cluster yet, or one that is too large to be simulated here.
+/// `None` if the cluster is unknown, or has more than six dimensions.
 pub fn from_live(state: &State, seed: u64) -> Option<Spec> {
     let dimension = state.cluster.dimension.filter(|dimension| (1..=6).contains(&dimension.bits()))?;
     let mut spec = Spec::quiet(dimension, seed);
@@ -34,7 +34,7 @@ pub fn from_live(state: &State, seed: u64) -> Option<Spec> {
     Some(spec)
 }
 
-/// What a run has of a live cluster and what not, for people.
+/// A text for the user that lists what was copied from the live cluster and what was not.
 pub fn words(spec: &Spec) -> String {
     let (mut topics, mut down, mut links) = (0, Vec::new(), 0);
     for deed in &spec.deeds {
@@ -73,7 +73,7 @@ fn down(cluster: &Cluster) -> Vec<Vertex> {
     cluster.nodes.iter().filter(|(_, node)| node.health() == Health::Failed).map(|(vertex, _)| *vertex).collect()
 }
 
-/// Directions with conditions, and those that are silent between nodes that are well.
+/// Directions with injected conditions, and silent directions between healthy nodes.
 fn links(cluster: &Cluster) -> Vec<(Vertex, Vertex, LinkConditions)> {
     let cut = LinkConditions { cut: true, ..LinkConditions::PERFECT };
     let is_well = |vertex: Vertex| cluster.health(vertex).is_running();
@@ -96,7 +96,7 @@ mod tests {
         Act::Run(task)
     }
 
-    /// A simulation stands in for the live cluster.
+    /// A simulation takes the place of the live cluster.
     #[test]
     fn topics_failures_and_links_are_carried_over_and_the_words_say_what_is_not() {
         let (a, b): (Vertex, Vertex) = ("000".parse().unwrap(), "001".parse().unwrap());

@@ -1,14 +1,14 @@
-//! The scenarios to choose from: those of `tests/scenarios/` that are good to watch.
+//! The selectable scenarios: those of `tests/scenarios/` that are interesting to watch.
 
 use cubecast_core::check::workload::Load;
 use cubecast_core::cube::Vertex;
 use cubecast_core::sim::{Fault, FaultClass, Scenario, Scripted};
 
-/// Their names, the gentlest first.
+/// Names, ordered from mild to severe.
 pub const NAMES: &[&str] =
     &["calm", "rolling-crash", "split-in-two", "isolated-nodes", "lost-disks", "power-loss", "bad-edges", "anything"];
 
-/// `None`: there is none of this name.
+/// `None` if no scenario has this name.
 pub fn scenario(name: &str) -> Option<Scenario> {
     let scripted = Scenario { name: name.into(), dimensions: vec![3], faults: Vec::new(), ..Scenario::default() };
     let random = Scenario { name: name.into(), ..Scenario::default() };
@@ -101,7 +101,7 @@ mod tests {
             let mut of_file: Scenario = toml::from_str(&text).unwrap();
             of_file.name = (*name).into();
             let mut ours = scenario(name).unwrap();
-            // Which seeds are run whatever is asked for is the simulator's affair.
+            // Fixed seeds concern only the simulator, so they are not compared.
             of_file.seeds.clear();
             if *name == "anything" {
                 ours.about.clone_from(&of_file.about);

@@ -1,17 +1,18 @@
-//! Pictures of a run's past: shown while the run itself is made anew, and when time runs backwards.
+//! Snapshots of a run's past, shown while the run is recomputed or time runs backwards.
 
 use crate::model::State;
 use crate::model::closer::Closer;
 
-/// More pictures would cost more memory than they are worth; beyond, every second one is dropped.
+/// Limit for memory use. Above it, every second snapshot is dropped.
 const MAX_PICTURES: usize = 256;
 const FIRST_EVERY_MS: u64 = 50;
 
+/// Snapshots of the page's state.
 #[derive(Clone, Debug)]
 pub struct Film {
     /// In order of time.
     pictures: Vec<(u64, State)>,
-    /// At least so far apart, virtual milliseconds.
+    /// Minimum distance of snapshots, virtual milliseconds.
     every_ms: u64,
 }
 
@@ -22,12 +23,12 @@ impl Default for Film {
 }
 
 impl Film {
-    /// Keeps a picture of this instant, where the last one is long ago.
+    /// Keeps a snapshot of this instant unless the previous one is too recent.
     pub fn note(&mut self, at_ms: u64, state: &State) {
         if self.pictures.last().is_some_and(|(last, _)| at_ms < last + self.every_ms) {
             return;
         }
-        // What "Look closer" remembers is large, and not in these pictures.
+        // The state of "Look closer" is large, so snapshots do not contain it.
         self.pictures.push((at_ms, State { closer: Closer::default(), ..state.clone() }));
         if self.pictures.len() > MAX_PICTURES {
             let mut kept_last = false;
@@ -39,12 +40,12 @@ impl Film {
         }
     }
 
-    /// The last picture up to this instant.
+    /// The last snapshot at or before this instant.
     pub fn at(&self, at_ms: u64) -> Option<&(u64, State)> {
         self.pictures[..self.pictures.partition_point(|(at, _)| *at <= at_ms)].last()
     }
 
-    /// What came after this instant is no longer to come.
+    /// Drops the snapshots after this instant.
     pub fn cut(&mut self, at_ms: u64) {
         self.pictures.retain(|(at, _)| *at <= at_ms);
     }

@@ -1,5 +1,5 @@
-//! What the page learns by looking into the nodes of a simulation: what they would tell a page that watches them, without a request
-//! that could change the run.
+//! Reads the state of simulated nodes directly. The page gets the same reports as a page that watches the nodes,
+//! without requests that could change the run.
 
 use cubecast_core::cube::Vertex;
 use cubecast_core::group::Group;
@@ -10,21 +10,21 @@ use cubecast_core::wire::answer::{Answer, Done, NodeState, TopicSummary};
 use crate::model::Action;
 use crate::model::cluster::Socket;
 
-/// Each node that serves says how it is. A failing one would answer only that it fails.
+/// The status of each node, except failing ones, which would answer only that they fail.
 pub fn statuses(cluster: &Cluster) -> Vec<Action> {
     let nodes = cluster.dimension().vertices().filter_map(|vertex| cluster.node(vertex));
     let statuses = nodes.map(|node| node.status()).filter(|status| status.state != NodeState::Failed);
     statuses.map(|status| answered(status.node, Done::Status(status.into()))).collect()
 }
 
-/// Each node that serves says how it sees the others.
+/// The view of each node, except failing ones.
 pub fn views(cluster: &Cluster) -> Vec<Action> {
     let serving = |vertex: &Vertex| cluster.node(*vertex).filter(|node| node.status().state != NodeState::Failed);
     let vertices = cluster.dimension().vertices();
     vertices.filter_map(|vertex| Some(answered(vertex, Done::Cluster(serving(&vertex)?.cluster_view())))).collect()
 }
 
-/// The topics, as the leaders of their groups have them.
+/// The topics, according to the leaders of their groups.
 pub fn topics(cluster: &Cluster) -> Action {
     let (mut topics, mut missing) = (Vec::new(), Vec::new());
     for home in cluster.dimension().vertices() {
@@ -44,12 +44,12 @@ pub fn topics(cluster: &Cluster) -> Action {
     answered(first, Done::Topics { topics, missing })
 }
 
-/// Which processes run.
+/// Per vertex: whether its process runs.
 pub fn running(cluster: &Cluster) -> Vec<bool> {
     cluster.dimension().vertices().map(|vertex| cluster.node(vertex).is_some()).collect()
 }
 
-/// Whose process died or was started, as a page notices it.
+/// Processes that died or started, reported like changes of sockets.
 pub fn sockets(cluster: &Cluster, before: &[bool], after: &[bool]) -> Vec<Action> {
     let changes =
         cluster.dimension().vertices().zip(before.iter().zip(after)).filter(|(_, (before, after))| before != after);
@@ -57,7 +57,7 @@ pub fn sockets(cluster: &Cluster, before: &[bool], after: &[bool]) -> Vec<Action
     changes.map(|(node, (_, after))| Action::SocketChanged { node, socket: socket(*after) }).collect()
 }
 
-/// Who leads a group in the newest term.
+/// The leader of a group in its newest term.
 fn leader(cluster: &Cluster, home: Vertex) -> Option<(Vertex, &Group)> {
     let groups = placement::members(home).filter_map(|member| Some((member, cluster.node(member)?.group(home)?)));
     groups.filter(|(_, group)| group.leads_fully()).max_by_key(|(_, group)| group.term())

@@ -1,20 +1,21 @@
-//! The simulated mode: the same core in the page, no backend, and time in the person's hand.
+//! The simulated mode: the core runs in the page, without a backend, and the user controls time.
 //!
-//! A run is made of a [`Spec`] and nothing else: the scenario, its seed, and what the person did at which virtual millisecond. To go
-//! back is to make the run anew from its spec and stop earlier; to fork is to drop what came later and do something else. What
-//! happens between two looks never depends on how often the page looked: the run advances in ticks of one virtual millisecond.
+//! A run is determined by its [`Spec`] alone: the scenario, its seed, and the user's actions with their virtual
+//! milliseconds. Going back repeats the run from its spec and stops earlier; forking drops the later actions and adds
+//! others. The run advances in ticks of one virtual millisecond, so its course never depends on how often the page is
+//! redrawn.
 //!
-//! Until the person takes part, the run is the one that `cubecast sim` makes of the same scenario and seed, effect for effect: the
-//! page looks into the nodes and asks them nothing.
+//! Until the user acts, the run is identical, effect for effect, to that of `cubecast sim` with the same scenario and
+//! seed: the page reads the nodes' state and sends no requests.
 //!
-//! | file | what |
+//! | file | content |
 //! |---|---|
-//! | `spec`, `catalogue` | what a run is made of; the scenarios to choose from |
-//! | `address`, `base64` | a spec and an instant in the page's address, and back |
+//! | `spec`, `catalogue` | the input of a run; the selectable scenarios |
+//! | `address`, `base64` | a spec and an instant as part of the page's address |
 //! | `session` | one run: simulation, desk and state |
-//! | `looking` | what the page learns by looking into the nodes |
-//! | `timeline`, `film` | what is kept of the past: its summary, and pictures of it |
-//! | `player` | time in the person's hand: play, pause, step, rewind, jump, fork |
+//! | `looking` | reads the state of simulated nodes |
+//! | `timeline`, `film` | the stored past: its summary, and snapshots of it |
+//! | `player` | playback: play, pause, step, rewind, jump, fork |
 //! | `trace`, `carried` | runs from elsewhere: a file of `cubecast sim`; the live cluster |
 
 pub mod address;

@@ -1,7 +1,8 @@
-//! Time in the person's hand: play, pause, step, slow motion, rewind, jump, change something and fork.
+//! Playback controls: play, pause, step, slow motion, rewind, jump, and fork by changing something.
 //!
-//! Going back means making the run anew from its spec; meanwhile the film shows what was. Work is cut into ticks and done while
-//! the caller says that there is time, so that the page stays alive; how much fits into a frame changes nothing but the waiting.
+//! Going back recomputes the run from its spec; meanwhile the film shows snapshots of the past. Work is divided into
+//! ticks and runs while the caller has time, so the page stays responsive. The number of ticks per frame affects only
+//! the waiting time, never the result.
 
 use super::film::Film;
 use super::session::Session;
@@ -10,51 +11,52 @@ use super::timeline::Timeline;
 use crate::model::shared::Shared;
 use crate::model::{Action, Moment, State};
 
-/// Backwards, time runs so many times as fast as the clock on the wall.
+/// Factor of rewinding, relative to real time.
 const REWIND_SPEED: f64 = 4.0;
-/// A step in which nothing happens ends after this.
+/// Virtual milliseconds after which a step ends if nothing happens.
 const LONGEST_STEP_MS: u64 = 100;
-/// Lost time is not caught up beyond this: a page that was hidden goes on where it was.
+/// Limit of time per frame, so that a page that was hidden continues where it stopped.
 const LONGEST_FRAME_MS: f64 = 250.0;
 
-/// A run, and where in it the person is.
+/// A run and the position of the user in it.
 pub struct Player {
     spec: Spec,
     session: Session,
-    /// The first of the spec's deeds that the session has not seen.
+    /// Index of the first deed of the spec that the session has not executed.
     next_deed: usize,
     mode: Mode,
     speed: Speed,
-    /// How many of the session's faults are on the timeline.
+    /// Number of the session's faults that are already on the timeline.
     faults_noted: usize,
-    /// Virtual time that is due and less than a tick.
+    /// Virtual time that is due; after a frame, less than one tick.
     due_ms: f64,
     timeline: Shared<Timeline>,
     film: Film,
-    /// Changes whenever time does not simply go on.
+    /// Increases on every change other than the normal passing of time.
     turn: u64,
 }
 
+/// The current kind of playback.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub enum Mode {
     Paused,
     Playing,
-    /// The run is being made up to this instant.
+    /// The run is being computed up to this instant.
     Seeking {
         to_ms: u64,
         then_play: bool,
     },
-    /// Time runs backwards, in pictures; it is here now.
+    /// Time runs backwards in snapshots; `at_ms` is the current position.
     Rewinding {
         at_ms: f64,
     },
-    /// The person drags time to and fro, and sees pictures.
+    /// The user drags the time slider and sees snapshots.
     Scrubbing {
         at_ms: u64,
     },
 }
 
-/// How fast virtual time goes.
+/// Speed of virtual time relative to real time.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]
 pub enum Speed {
     Hundredth,
@@ -67,9 +69,11 @@ pub enum Speed {
 }
 
 impl Speed {
+    /// From slow to fast.
     pub const ALL: [Speed; 6] =
         [Speed::Hundredth, Speed::Tenth, Speed::Quarter, Speed::Real, Speed::Double, Speed::Fourfold];
 
+    /// Virtual milliseconds per real millisecond.
     pub fn factor(self) -> f64 {
         match self {
             Speed::Hundredth => 0.01,
@@ -81,6 +85,7 @@ impl Speed {
         }
     }
 
+    /// The speed as a label.
     pub fn words(self) -> &'static str {
         match self {
             Speed::Hundredth => "1/100",
@@ -93,7 +98,7 @@ impl Speed {
     }
 }
 
-/// Why nothing was done.
+/// Why an action was rejected.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum Refused {
     #[error("A run holds up to {MAX_DEEDS} things that you do. Start another one.")]
@@ -103,7 +108,7 @@ pub enum Refused {
 }
 
 impl Player {
-    /// At the beginning of the run, paused.
+    /// Paused at the start of the run.
     pub fn new(spec: Spec) -> Player {
         let session = Session::new(&spec);
         let timeline = Shared::from(Timeline::starting(session.began_ms()));
@@ -123,37 +128,44 @@ impl Player {
         player
     }
 
-    // What can be seen.
+    // The visible state.
 
+    /// The run's spec, with all deeds so far.
     pub fn spec(&self) -> &Spec {
         &self.spec
     }
 
+    /// The current kind of playback.
     pub fn mode(&self) -> Mode {
         self.mode
     }
 
+    /// The chosen speed.
     pub fn speed(&self) -> Speed {
         self.speed
     }
 
+    /// The summary of the run's past.
     pub fn timeline(&self) -> &Shared<Timeline> {
         &self.timeline
     }
 
+    /// A number that changes on every change other than the normal passing of time.
     pub fn turn(&self) -> u64 {
         self.turn
     }
 
+    /// The start of the run, milliseconds on the cluster's clock.
     pub fn began_ms(&self) -> u64 {
         self.session.began_ms()
     }
 
+    /// The end of the scenario, milliseconds on the cluster's clock; `None` if it has none or has ended.
     pub fn ends_ms(&self) -> Option<u64> {
         self.session.ends_ms()
     }
 
-    /// The instant that is shown.
+    /// The displayed instant, milliseconds on the cluster's clock.
     pub fn shown_ms(&self) -> u64 {
         match self.mode {
             Mode::Paused | Mode::Playing => self.session.now_ms(),
@@ -163,7 +175,7 @@ impl Player {
         }
     }
 
-    /// What the page shows: the run, or a picture of it while it is being made anew.
+    /// The state to display: of the run, or of a snapshot while the run is being recomputed.
     pub fn state(&self) -> State {
         let (shown_ms, now_ms, state) = (self.shown_ms(), self.session.now_ms(), self.session.state());
         let is_newer = |at_ms: u64| at_ms <= shown_ms && !(at_ms..=shown_ms).contains(&now_ms);
@@ -180,17 +192,20 @@ impl Player {
         }
     }
 
+    /// A hash of everything that happened in the run so far.
     pub fn trace(&self) -> u64 {
         self.session.trace()
     }
 
-    /// How far the run was made: what lies beyond the instant shown is what will come if nothing is changed.
+    /// How far the run has been computed. Beyond the displayed instant this is the future that follows if nothing is
+    /// changed.
     pub fn reached_ms(&self) -> u64 {
         self.timeline.reached_ms().max(self.session.now_ms())
     }
 
-    // What the person wants of time.
+    // Controls.
 
+    /// Starts playing, from the displayed instant or once a search is done.
     pub fn play(&mut self) {
         match self.mode {
             Mode::Paused => self.set_mode(Mode::Playing),
@@ -201,6 +216,7 @@ impl Player {
         }
     }
 
+    /// Stops at the displayed instant.
     pub fn pause(&mut self) {
         match self.mode {
             Mode::Playing => self.set_mode(Mode::Paused),
@@ -211,17 +227,17 @@ impl Player {
         }
     }
 
-    /// Lets time run backwards.
+    /// Runs time backwards.
     pub fn rewind(&mut self) {
         self.set_mode(Mode::Rewinding { at_ms: self.shown_ms() as f64 });
     }
 
-    /// Shows pictures of this instant, until time is let go.
+    /// Shows snapshots of this instant until [`Player::play`], [`Player::pause`] or a search.
     pub fn scrub(&mut self, at_ms: u64) {
         self.set_mode(Mode::Scrubbing { at_ms: at_ms.clamp(self.began_ms(), self.reached_ms()) });
     }
 
-    /// Goes on until something happens that is to be seen, and stays there.
+    /// Advances until something visible happens, at most 100 virtual milliseconds, and pauses.
     pub fn step_on(&mut self) {
         self.settle();
         let sight = |state: &State| (state.traffic.seen, state.feed.entries.front().map(|entry| entry.number));
@@ -238,22 +254,23 @@ impl Player {
         self.set_mode(Mode::Paused);
     }
 
-    /// To an instant, wherever it lies, and stays there.
+    /// Moves to any instant and pauses.
     pub fn seek(&mut self, to_ms: u64) {
         self.seek_and(to_ms, false);
     }
 
-    /// Forward or back by so much, and stays there.
+    /// Moves forward or back by this many milliseconds and pauses.
     pub fn step(&mut self, by_ms: i64) {
         self.seek(self.shown_ms().saturating_add_signed(by_ms));
     }
 
+    /// Changes the speed.
     pub fn set_speed(&mut self, speed: Speed) {
         self.speed = speed;
         self.turn += 1;
     }
 
-    /// Lets go of the future that was.
+    /// Discards the future after the displayed instant.
     pub fn fork(&mut self) {
         self.settle();
         let now_ms = self.session.now_ms();
@@ -262,12 +279,13 @@ impl Player {
         self.film.cut(now_ms);
     }
 
-    /// Does something at the instant shown; the future that was is let go.
+    /// Executes a user action at the displayed instant; discards the future. Errors: the run is full or over.
     pub fn act(&mut self, act: Act) -> Result<(), Refused> {
         self.act_later(vec![(0, act)])
     }
 
-    /// Does these, each so many milliseconds after the instant shown; in order of time.
+    /// Executes user actions with delays in milliseconds after the displayed instant, which must be ascending; discards
+    /// the future. Errors: the run is full or over.
     pub fn act_later(&mut self, acts: Vec<(u64, Act)>) -> Result<(), Refused> {
         self.fork();
         if self.spec.deeds.len() + acts.len() > MAX_DEEDS {
@@ -282,14 +300,14 @@ impl Player {
         Ok(())
     }
 
-    /// Looks at something else; the run is the same.
+    /// Applies a change of view, which does not affect the run.
     pub fn show(&mut self, action: Action) {
         self.session.show(vec![action]);
     }
 
-    // Time itself.
+    // Time.
 
-    /// So much time has passed on the wall; `has_time`: whether the caller wants more done now.
+    /// Advances by `elapsed_ms` of real time. `has_time` returns whether the caller allows more work now.
     pub fn frame(&mut self, elapsed_ms: f64, has_time: &mut dyn FnMut() -> bool) {
         let elapsed_ms = elapsed_ms.clamp(0.0, LONGEST_FRAME_MS);
         match self.mode {
@@ -307,7 +325,7 @@ impl Player {
         }
     }
 
-    /// Does all that is left of a search, however long it takes.
+    /// Completes a pending search, however long it takes.
     pub fn settle(&mut self) {
         if matches!(self.mode, Mode::Rewinding { .. } | Mode::Scrubbing { .. }) {
             self.pause();
@@ -324,7 +342,7 @@ impl Player {
                 return self.set_mode(Mode::Paused);
             }
             if !has_time() {
-                // A machine that is too slow plays more slowly.
+                // A slow machine plays more slowly.
                 self.due_ms = 0.0;
                 return;
             }
@@ -365,7 +383,7 @@ impl Player {
         self.arrive();
     }
 
-    /// An instant is reached: what the person did at it is done, and it is taken down.
+    /// Executes the user actions of the current instant, and updates timeline and film.
     fn arrive(&mut self) {
         let now_ms = self.session.now_ms();
         while let Some(deed) = self.spec.deeds.get(self.next_deed).filter(|deed| deed.at_ms <= now_ms) {
@@ -390,7 +408,7 @@ impl Player {
     }
 }
 
-/// What the person looks at, which is no part of the run.
+/// The user's view settings, which are not part of the run.
 fn looks_of(state: &State) -> Vec<Action> {
     vec![
         Action::ShowBackground(state.show_background),

@@ -1,7 +1,7 @@
-//! One run: a simulated cluster, the desk through which the person takes part in it, and what the page shows.
+//! One run: a simulated cluster, the desk through which the user takes part, and the page's state.
 //!
-//! Time goes on in ticks of one virtual millisecond, each of which the page learns at its end. So what is shown at an instant is a
-//! function of the spec, and of nothing else.
+//! Time advances in ticks of one virtual millisecond, and the page's state is updated at the end of each tick. The
+//! displayed state at an instant is therefore a function of the spec alone.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -19,31 +19,32 @@ use crate::desk::{Desk, DeskEffect, DeskInput};
 use crate::model::feed::Tone;
 use crate::model::{Action, Moment, State};
 
-/// From one look into the nodes to the next, virtual milliseconds.
+/// Intervals at which the nodes' state is read, virtual milliseconds.
 const STATUSES_EVERY_MS: u64 = 250;
 const VIEWS_EVERY_MS: u64 = 1_000;
 
+/// A run in progress.
 pub struct Session {
     simulation: Simulation,
     desk: Desk,
     state: State,
     began_ms: u64,
     now_ms: u64,
-    /// The desk's sockets are connections of the cluster's clients.
+    /// The desk's sockets, mapped to client connections of the simulated cluster.
     sockets: BTreeMap<SocketId, ConnectionId>,
     connections: BTreeMap<ConnectionId, SocketId>,
-    /// What the desk told in this tick.
+    /// Actions that the desk reported in this tick.
     told: Vec<Action>,
-    /// Which processes ran at the last tick.
+    /// Per vertex: whether its process ran at the last tick.
     running: Vec<bool>,
-    /// How much of the simulation's story is in the feed.
+    /// Number of entries of the simulation's story that are in the feed.
     story_told: usize,
     acknowledged: u64,
     is_healed: bool,
 }
 
 impl Session {
-    /// At the beginning of the run; what the person did is not in it yet.
+    /// The start of the run, without the user's actions.
     pub fn new(spec: &Spec) -> Session {
         let simulation = spec.simulation();
         let began_ms = simulation.now().0.div_ceil(1_000);
@@ -67,41 +68,44 @@ impl Session {
         session
     }
 
-    /// What the page shows now.
+    /// The page's state now.
     pub fn state(&self) -> &State {
         &self.state
     }
 
-    /// The run's first instant, milliseconds on the cluster's clock.
+    /// The first instant of the run, milliseconds on the cluster's clock.
     pub fn began_ms(&self) -> u64 {
         self.began_ms
     }
 
+    /// The current instant, milliseconds on the cluster's clock.
     pub fn now_ms(&self) -> u64 {
         self.now_ms
     }
 
-    /// When clients and faults of the scenario end; `None`: there are none, or they have ended.
+    /// The end of the scenario's clients and faults, milliseconds on the cluster's clock; `None` if there are none or
+    /// they have ended.
     pub fn ends_ms(&self) -> Option<u64> {
         let ends = self.simulation.ends();
         (ends != Instant(u64::MAX)).then(|| ends.0.div_ceil(1_000))
     }
 
-    /// The hash over all that has happened: equal for equal runs.
+    /// A hash of everything that has happened; equal runs have equal hashes.
     pub fn trace(&self) -> u64 {
         self.simulation.cluster().trace()
     }
 
+    /// A summary of the current state for the timeline.
     pub fn look(&self) -> Look {
         Look::at(&self.state, self.acknowledged)
     }
 
-    /// The faults of the scenario so far, and when each began.
+    /// The scenario's faults so far, with their start in milliseconds on the cluster's clock.
     pub fn faults(&self) -> impl Iterator<Item = (u64, &str)> {
         self.simulation.story().iter().map(|(at, what)| (at.0 / 1_000, what.as_str()))
     }
 
-    /// One virtual millisecond.
+    /// Advances by one virtual millisecond.
     pub fn tick(&mut self) {
         self.now_ms += 1;
         let until = Instant(self.now_ms * 1_000);
@@ -114,7 +118,7 @@ impl Session {
         self.learn();
     }
 
-    /// The person does something, now.
+    /// Executes a user action now.
     pub fn act(&mut self, act: &Act) {
         match act.clone() {
             Act::Run(task) => self.turn(DeskInput::Run(task)),
@@ -126,12 +130,13 @@ impl Session {
         self.learn();
     }
 
-    /// The person looks at something else; the run is the same.
+    /// Applies changes of view, which do not affect the run.
     pub fn show(&mut self, actions: Vec<Action>) {
         self.change(self.now_ms, actions);
     }
 
-    /// Ends the run: heals it, lets it recover, and checks every promise. As in `cubecast sim`, if nobody took part.
+    /// Ends the run: heals all faults, lets the cluster recover, and checks every promise. Without user actions the
+    /// report is that of `cubecast sim`.
     pub fn finish(mut self) -> Report {
         if !self.is_healed && self.ends_ms().is_some() {
             self.run_to(self.simulation.ends());
@@ -167,7 +172,7 @@ impl Session {
         }
     }
 
-    /// What came of it at once: a connection in a simulation takes no time.
+    /// Returns the immediate result, if there is one: connections in a simulation take no time.
     fn carry_out(&mut self, effect: DeskEffect) -> Option<DeskInput> {
         match effect {
             DeskEffect::Open { socket, url } => return Some(self.open(socket, &url)),
@@ -213,9 +218,9 @@ impl Session {
         }
     }
 
-    // What the page learns.
+    // The page's state.
 
-    /// At the end of a tick: what the nodes and the desk told in it.
+    /// Called at the end of a tick: applies the reports of nodes and desk.
     fn learn(&mut self) {
         self.learn_events();
         let running = looking::running(self.simulation.cluster());
@@ -236,7 +241,7 @@ impl Session {
         self.change(self.now_ms, actions);
     }
 
-    /// Each event at its own time: before the first tick much has happened.
+    /// Applies each event at its own time: the period before the first tick is longer than one tick.
     fn learn_events(&mut self) {
         let mut events = self.simulation.take_events().into_iter().peekable();
         while let Some(first) = events.next() {
@@ -256,7 +261,7 @@ impl Session {
         Action::Told(event)
     }
 
-    /// Who is there, before anything that they told is taken in.
+    /// Sets up nodes and sockets before the first events are applied.
     fn look_around(&mut self) {
         let cluster = self.simulation.cluster();
         let running = looking::running(cluster);
@@ -274,7 +279,7 @@ impl Session {
     }
 }
 
-/// Milliseconds since 1970 when the cluster's clock shows so many.
+/// The wall clock, in milliseconds since 1970, at this time of the cluster's clock.
 pub fn wall_ms(at_ms: u64) -> u64 {
     cubecast_core::sim::EPOCH.0 / 1_000 + at_ms
 }
@@ -284,7 +289,7 @@ fn client_config(dimension: Dimension, seed: u64) -> ClientConfig {
     ClientConfig { nodes, seed, ..ClientConfig::default() }
 }
 
-/// The node at an address of the simulation, as the client writes it: `ws://sim:100/ws`.
+/// The node at a simulated address as written by the client: `ws://sim:100/ws`.
 fn node_at(url: &str) -> Option<Vertex> {
     url.strip_prefix("ws://sim:")?.strip_suffix("/ws")?.parse().ok()
 }

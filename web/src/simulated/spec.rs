@@ -1,4 +1,4 @@
-//! What a run is made of: all that decides what happens in it.
+//! The complete input of a run.
 
 use cubecast_core::cube::Dimension;
 use cubecast_core::names::{SubscriberId, TopicName};
@@ -8,30 +8,32 @@ use serde::{Deserialize, Serialize};
 use crate::model::load::LoadPlan;
 use crate::model::task::Task;
 
-/// So much a person can do in one run; an address with more would not fit anywhere.
+/// Limit of user actions per run; an address with more would be too long.
 pub const MAX_DEEDS: usize = 500;
-/// A run ends here: going back in a longer one would take too long.
+/// Milliseconds. A run ends here, because going back in a longer one would take too long.
 pub const LONGEST_MS: u64 = 600_000;
 
-/// The same spec makes the same run, on every machine, with the same version of Cubecast.
+/// Equal specs give equal runs on every machine with the same version of Cubecast.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Spec {
+    /// What happens without the user.
     pub course: Course,
+    /// Seeds all random choices.
     pub seed: u64,
-    /// In order of time.
+    /// The user's actions, in order of time.
     pub deeds: Vec<Deed>,
 }
 
-/// What happens by itself.
+/// What happens without the user.
 #[derive(Clone, PartialEq, Debug)]
 pub enum Course {
-    /// Nothing: a cluster to play with.
+    /// Nothing happens.
     Quiet { dimension: Dimension },
-    /// Clients and faults of a scenario; after its end all is healed and time goes on.
+    /// The clients and faults of a scenario. After its end all faults are healed and time goes on.
     Scenario { scenario: Box<Scenario>, cut: Cut },
 }
 
-/// What the person did, and when.
+/// A user action with its time.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct Deed {
     /// Milliseconds on the cluster's clock.
@@ -39,26 +41,31 @@ pub struct Deed {
     pub act: Act,
 }
 
+/// A user action that changes the run.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub enum Act {
     Run(Task),
+    /// Ends a push subscription.
     StopDeliveries {
         subscriber: SubscriberId,
         topic: TopicName,
     },
+    /// Starts keeping a subscriber's deliveries.
     OpenInbox {
         subscriber: SubscriberId,
         topic: TopicName,
     },
+    /// Stops keeping a subscriber's deliveries.
     CloseInbox {
         subscriber: SubscriberId,
         topic: TopicName,
     },
-    /// Begins, changes or ends the load.
+    /// Starts, changes or stops the load.
     SetLoad(Option<LoadPlan>),
 }
 
 impl Spec {
+    /// A run without scenario.
     pub fn quiet(dimension: Dimension, seed: u64) -> Spec {
         Spec { course: Course::Quiet { dimension }, seed, deeds: Vec::new() }
     }
@@ -69,7 +76,7 @@ impl Spec {
         Spec { course, seed, deeds: Vec::new() }
     }
 
-    /// At its beginning: a cluster that has settled.
+    /// The simulation at the start of the run: a settled cluster.
     pub fn simulation(&self) -> Simulation {
         match &self.course {
             Course::Quiet { dimension } => Simulation::quiet(*dimension, self.seed),
@@ -77,7 +84,7 @@ impl Spec {
         }
     }
 
-    /// The cube's dimension, as the seed draws it.
+    /// The cube's dimension, as chosen by the seed.
     pub fn dimension_bits(&self) -> u8 {
         match &self.course {
             Course::Quiet { dimension } => dimension.bits(),
@@ -87,7 +94,7 @@ impl Spec {
         }
     }
 
-    /// The same, but what was done after this instant.
+    /// The same spec without the user actions after this instant.
     pub fn until(&self, at_ms: u64) -> Spec {
         let deeds = self.deeds.iter().filter(|deed| deed.at_ms <= at_ms).cloned().collect();
         Spec { deeds, ..self.clone() }
@@ -101,6 +108,7 @@ impl Default for Spec {
 }
 
 impl Course {
+    /// The scenario's name, or `quiet`.
     pub fn name(&self) -> &str {
         match self {
             Course::Quiet { .. } => "quiet",
@@ -108,6 +116,7 @@ impl Course {
         }
     }
 
+    /// A description for the user.
     pub fn about(&self) -> &str {
         match self {
             Course::Quiet { .. } => "Nothing happens but what you do.",
@@ -117,7 +126,7 @@ impl Course {
 }
 
 impl Act {
-    /// In a few words, for a mark on the timeline.
+    /// A short text for a mark on the timeline.
     pub fn words(&self) -> String {
         match self {
             Act::Run(task) => match task.steps.last() {

@@ -1,4 +1,4 @@
-//! Stories of whole runs: the same spec makes the same run, however one gets to an instant in it.
+//! Tests of whole runs: the same spec gives the same run, however an instant is reached.
 
 use cubecast_core::cube::{Dimension, Vertex};
 use cubecast_core::sim::{Cut, Scenario, run};
@@ -20,7 +20,7 @@ fn quiet() -> Player {
     Player::new(Spec::quiet(Dimension::new(3).unwrap(), 7))
 }
 
-/// A player that went to an instant by frames of this length.
+/// A player that reached an instant by frames of this length.
 fn played_to(spec: &Spec, at_ms: u64, frame_ms: f64) -> Player {
     let mut player = Player::new(spec.clone());
     player.play();
@@ -32,14 +32,14 @@ fn played_to(spec: &Spec, at_ms: u64, frame_ms: f64) -> Player {
     player
 }
 
-/// Does it, and lets some time pass.
+/// Starts a task and lets time pass.
 fn do_and_wait(player: &mut Player, task: Result<Task, wish::Refusal>, wait_ms: i64) {
     player.act(Act::Run(task.unwrap())).unwrap();
     player.step(wait_ms);
     player.settle();
 }
 
-/// A day in which somebody publishes, listens, breaks and mends.
+/// A run with publishes, a subscription, faults and repairs.
 fn busy() -> Player {
     let mut player = quiet();
     do_and_wait(&mut player, wish::create_topic("p", "news"), 300);
@@ -54,7 +54,7 @@ fn busy() -> Player {
     player
 }
 
-/// All that the page shows, in words; numbers of drawn things aside there is nothing that it leaves out.
+/// Everything that the page shows, as text, plus the hash of the run.
 fn picture(player: &Player) -> String {
     format!("{:?} {:#x}", player.state(), player.trace())
 }
@@ -138,7 +138,7 @@ fn the_length_of_a_frame_changes_nothing() {
     jumped.seek(at_ms);
     let mut ticks = 0;
     while jumped.mode() != Mode::Paused {
-        // Now and then the page wants to draw.
+        // The page interrupts the work to draw.
         jumped.frame(0.0, &mut || {
             ticks += 1;
             ticks % 100 != 0

@@ -1,26 +1,28 @@
-//! What is kept of a run's past to paint it: how the cluster was, ten times a second.
+//! A summary of a run's past for the timeline: the state of the cluster, ten times a second.
 
 use crate::model::State;
 use crate::model::cluster::{EdgeHealth, Health};
 
-/// From one look to the next, virtual milliseconds.
+/// Interval of the looks, virtual milliseconds.
 pub const LOOK_EVERY_MS: u64 = 100;
 
-/// A run's past, and its future as it was before the person went back.
+/// A run's past, and its known future after going back.
 #[derive(Clone, PartialEq, Debug, Default)]
 pub struct Timeline {
-    /// When the first look was.
+    /// The time of the first look, virtual milliseconds.
     pub began_ms: u64,
-    /// One every [`LOOK_EVERY_MS`].
+    /// One look every [`LOOK_EVERY_MS`].
     pub looks: Vec<Look>,
-    /// What went wrong by the scenario's hand, in order of time.
+    /// Faults that the scenario injected, with their time in virtual milliseconds, in order of time.
     pub faults: Vec<(u64, String)>,
 }
 
-/// How the cluster was at an instant, as the page showed it.
+/// The state of the cluster at an instant, as displayed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Look {
+    /// Nodes that are failed.
     pub nodes_down: u16,
+    /// Edges that carry no frames in at least one direction.
     pub edges_cut: u16,
     pub groups_without_leader: u16,
     /// Publishes acknowledged since the run began.
@@ -28,21 +30,23 @@ pub struct Look {
 }
 
 impl Timeline {
+    /// An empty timeline. `began_ms`: the start of the run.
     pub fn starting(began_ms: u64) -> Timeline {
         Timeline { began_ms, ..Timeline::default() }
     }
 
-    /// Whether it is time for a look. What was looked at before is the same, for it is the same run.
+    /// Whether a look is due. Instants that were recorded before are skipped: a repeated run is identical.
     pub fn wants(&self, at_ms: u64) -> bool {
         let since = at_ms.saturating_sub(self.began_ms);
         since.is_multiple_of(LOOK_EVERY_MS) && since / LOOK_EVERY_MS == self.looks.len() as u64
     }
 
-    /// Takes down how things are, when it is time.
+    /// Records a look; call it when [`Timeline::wants`] is true.
     pub fn note(&mut self, look: Look) {
         self.looks.push(look);
     }
 
+    /// Records a fault, once.
     pub fn note_fault(&mut self, at_ms: u64, what: String) {
         let fault = (at_ms, what);
         if !self.faults.contains(&fault) {
@@ -50,19 +54,20 @@ impl Timeline {
         }
     }
 
-    /// What came after this instant is no longer to come.
+    /// Drops everything after this instant.
     pub fn cut(&mut self, at_ms: u64) {
         let kept = at_ms.saturating_sub(self.began_ms) / LOOK_EVERY_MS + 1;
         self.looks.truncate(kept as usize);
         self.faults.retain(|(at, _)| *at <= at_ms);
     }
 
-    /// The instant of the last look.
+    /// The time of the last look.
     pub fn reached_ms(&self) -> u64 {
         self.began_ms + (self.looks.len() as u64).saturating_sub(1) * LOOK_EVERY_MS
     }
 
-    /// The worst of each stretch when the time up to `end_ms` is cut into so many; and the publishes acknowledged in it.
+    /// Divides the time up to `end_ms` into at most `count` columns. Each holds the worst values of its looks, and the
+    /// number of publishes acknowledged within it.
     pub fn columns(&self, end_ms: u64, count: usize) -> Vec<Look> {
         let looks_a_column =
             (end_ms.saturating_sub(self.began_ms) / LOOK_EVERY_MS).div_ceil(count as u64).max(1) as usize;
@@ -84,6 +89,7 @@ impl Timeline {
 }
 
 impl Look {
+    /// The look at a state. `acknowledged`: publishes acknowledged since the run began.
     pub fn at(state: &State, acknowledged: u64) -> Look {
         let cluster = &state.cluster;
         let is_cut = |health: EdgeHealth| matches!(health, EdgeHealth::Cut | EdgeHealth::OneWay { .. });

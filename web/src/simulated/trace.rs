@@ -1,26 +1,27 @@
-//! A run from a file of `cubecast sim --trace`: made anew here, because it is the same core.
+//! Opens a file of `cubecast sim --trace` and repeats its run; the core is the same, so the run is the same.
 
 use cubecast_core::sim::{Cut, Report, Scenario};
 use serde::Deserialize;
 
 use super::spec::{Course, Spec};
 
-/// A larger file is not read: its events alone would fill the page's memory.
+/// Bytes. Larger files are rejected: their events alone would fill the page's memory.
 pub const MAX_BYTES: usize = 64 << 20;
-/// The form of file that is read here.
+/// The version of the file format that this page reads.
 const FORM: u32 = 1;
 
-/// What a file says.
+/// The content of a file.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Opened {
+    /// Repeats the run.
     pub spec: Spec,
-    /// What came of the run where it was made.
+    /// The result of the original run.
     pub report: Report,
-    /// The version that made it, where it is another one than this page's: the run here may be another.
+    /// The version that wrote the file, if it differs from this page's version: the run may then differ.
     pub made_by: Option<String>,
 }
 
-/// Why a file is no run.
+/// Why a file was rejected.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum BadTrace {
     #[error("it has {0} bytes; up to {MAX_BYTES} are read")]
@@ -33,7 +34,8 @@ pub enum BadTrace {
     Scenario(String),
 }
 
-/// The parts of [`cubecast_core::sim::trace::TraceFile`] that make the run; its events come of it.
+/// The parts of [`cubecast_core::sim::trace::TraceFile`] that determine the run. Its events follow from them and are
+/// not read.
 #[derive(Deserialize)]
 struct File {
     cubecast_trace: u32,
@@ -44,6 +46,7 @@ struct File {
     report: Report,
 }
 
+/// Parses and checks a file. Errors: the reason for rejecting it.
 pub fn open(bytes: &[u8]) -> Result<Opened, BadTrace> {
     if bytes.len() > MAX_BYTES {
         return Err(BadTrace::TooLarge(bytes.len()));

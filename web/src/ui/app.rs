@@ -1,4 +1,4 @@
-//! The whole page, and the one place where state, sockets and time meet.
+//! The whole page; the only place that connects state, sockets and time.
 
 use cubecast_core::names::{SubscriberId, TopicName};
 use gloo_timers::callback::Interval;
@@ -24,7 +24,7 @@ use crate::net::Driver;
 use crate::net::address::PageAddress;
 use crate::net::browser::{self, Listener};
 
-/// How often the page looks whether time alone changes something.
+/// Interval at which the page checks for changes by time alone, milliseconds.
 const TICK_MS: u32 = 250;
 
 /// The live page.
@@ -71,19 +71,19 @@ pub fn App() -> Html {
     html! { <Page {state} {mode_switch} {guide} {act} {run} {stop_deliveries} {set_load} /> }
 }
 
-/// What is on the page, wherever its state comes from.
+/// Properties of [`Page`], which does not depend on the source of its state.
 #[derive(Properties, PartialEq)]
 pub struct PageProps {
     pub state: State,
-    /// Stands in the head.
+    /// Shown in the header.
     pub mode_switch: Html,
-    /// Stands under the cube.
+    /// Shown below the cube.
     #[prop_or_default]
     pub under_cube: Html,
-    /// How time goes in the cube; as on the wall without.
+    /// The pace of time on the cube; real time by default.
     #[prop_or_default]
     pub pace: Pace,
-    /// Stands beside the cube, before the controls.
+    /// Shown beside the cube, above the controls.
     #[prop_or_default]
     pub guide: Html,
     pub act: Callback<Action>,
@@ -92,6 +92,7 @@ pub struct PageProps {
     pub set_load: Callback<Option<LoadPlan>>,
 }
 
+/// The page, live or simulated.
 #[component]
 pub fn Page(props: &PageProps) -> Html {
     let PageProps { state, act, stop_deliveries, .. } = props;
@@ -148,7 +149,7 @@ pub fn Page(props: &PageProps) -> Html {
     }
 }
 
-/// What nobody can do now is not sent, and said at once.
+/// Runs tasks, except those that no node can carry out now: these are held, and the user gets the reason at once.
 fn held_where_nobody_can(state: &State, act: &Callback<Action>, run: &Callback<Task>) -> Callback<Task> {
     let (state, act, run) = (state.clone(), act.clone(), run.clone());
     Callback::from(move |task: Task| match gate::obstacle(&state, &task) {
@@ -161,7 +162,7 @@ fn moment(actions: Vec<Action>) -> Moment {
     Moment { now_ms: browser::now_ms(), actions }
 }
 
-/// The sockets: opened when the page is first drawn, closed when it goes.
+/// The sockets: opened when the page is first rendered, closed when it is removed.
 #[hook]
 fn use_driver(tell: Callback<Moment>) -> UseStateHandle<Option<Driver>> {
     let driver = use_state(|| None);
@@ -173,7 +174,7 @@ fn use_driver(tell: Callback<Moment>) -> UseStateHandle<Option<Driver>> {
     driver
 }
 
-/// A key that is held presses a button once.
+/// Ignores key repeats, so that holding a key presses a button only once.
 #[hook]
 fn use_no_repeats() {
     use_effect_with((), |()| {
@@ -200,7 +201,7 @@ fn use_clock(tell: Callback<Moment>) {
     });
 }
 
-/// The details of a selected node are kept fresh.
+/// Keeps the details of the selected node fresh.
 #[hook]
 fn use_attention(driver: &Option<Driver>, selection: Option<Selection>) {
     let node = match selection {
@@ -215,7 +216,7 @@ fn use_attention(driver: &Option<Driver>, selection: Option<Selection>) {
     });
 }
 
-/// The holders of the chosen topic are asked how they stand while somebody looks.
+/// Polls the holders of the chosen topic while a view shows them.
 #[hook]
 fn use_holders(driver: &Option<Driver>, state: &State) {
     let looks = matches!(state.closer.tab, CloserTab::Xray | CloserTab::Invariants);

@@ -1,4 +1,4 @@
-//! The selected node or link, and what can be done to it.
+//! The selected node or link, with its controls.
 
 use yew::prelude::*;
 
@@ -8,6 +8,7 @@ use super::presets::Presets;
 use crate::model::task::{Panel, Task};
 use crate::model::{Action, Selection, State};
 
+/// Properties of [`BreakPanel`].
 #[derive(Properties, PartialEq)]
 pub struct BreakPanelProps {
     pub state: State,
@@ -15,6 +16,7 @@ pub struct BreakPanelProps {
     pub run: Callback<Task>,
 }
 
+/// The break panel.
 #[component]
 pub fn BreakPanel(props: &BreakPanelProps) -> Html {
     let state = &props.state;

@@ -1,4 +1,4 @@
-//! What is broken on request, each thing with a button that mends it; Z undoes the last, Shift+Z all.
+//! The list of injected faults, each with a button that mends it. Z mends the last one, Shift+Z all.
 
 use gloo_events::EventListener;
 use wasm_bindgen::JsCast;
@@ -10,15 +10,17 @@ use crate::model::breakage::mend;
 use crate::model::describe::plural;
 use crate::model::task::Task;
 
-/// More would push the cube out of sight; the rest is counted.
+/// Number of faults that are listed, so that the cube stays in sight; the rest is counted.
 const MOST_SHOWN: usize = 6;
 
+/// Properties of [`BrokenBar`].
 #[derive(Properties, PartialEq)]
 pub struct BrokenBarProps {
     pub state: State,
     pub run: Callback<Task>,
 }
 
+/// The list of injected faults.
 #[component]
 pub fn BrokenBar(props: &BrokenBarProps) -> Html {
     let breakages = &props.state.breakages;
@@ -61,7 +63,7 @@ fn run(run: &Callback<Task>, task: Task) -> Callback<MouseEvent> {
     run.reform(move |_| task.clone())
 }
 
-/// The keys work wherever nothing is being typed.
+/// Handles the keys Z and Shift+Z, except in text fields.
 #[hook]
 fn use_keys(run: Callback<Task>, last: Task, all: Task) {
     use_effect_with((run, last, all), |(run, last, all)| {

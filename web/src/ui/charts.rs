@@ -1,4 +1,4 @@
-//! Charts: what was published and how long it took, second by second, and whether it could be.
+//! The charts: throughput and latency second by second, and availability.
 
 use yew::prelude::*;
 
@@ -7,14 +7,16 @@ use crate::model::charts::{Availability, History, SECONDS};
 use crate::model::shared::Shared;
 use crate::scene::charts::{Chart, ChartsScene, HEIGHT, MAX_NODE_CHARTS, MAX_TOPIC_CHARTS, STRIP_HEIGHT, WIDTH};
 
-/// Seconds that can be chosen, and their words.
+/// Selectable time spans in seconds, with their labels.
 const SPANS: [(usize, &str); 2] = [(120, "2 minutes"), (SECONDS, "10 minutes")];
 
+/// Properties of [`ChartsView`].
 #[derive(Properties, PartialEq)]
 pub struct ChartsViewProps {
     pub history: Shared<History>,
 }
 
+/// The charts tab.
 #[component]
 pub fn ChartsView(props: &ChartsViewProps) -> Html {
     let span = use_state(|| SPANS[0].0);
@@ -47,12 +49,13 @@ pub fn ChartsView(props: &ChartsViewProps) -> Html {
     }
 }
 
-/// There may be more than are shown.
+/// Mentions that only the busiest are shown, if there may be more.
 fn busiest(shown: usize, most: usize) -> String {
     if shown == most { format!("; the busiest {most}") } else { String::new() }
 }
 
-/// Good seconds stand full and still, slow ones are half as high, failed ones hang from the top: told apart by shape too.
+/// Availability by height, not by colour alone: failed seconds fill the whole height, good ones leave a margin above
+/// and below, slow ones fill the lower half, quiet ones are a thin line.
 fn strip(scene: &ChartsScene) -> Html {
     let run_shape = |state: Availability| match state {
         Availability::Good => (6.0, STRIP_HEIGHT - 12.0),

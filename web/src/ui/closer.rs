@@ -1,4 +1,4 @@
-//! "Look closer": what happened, and what it looked like inside. One view at a time.
+//! The "Look closer" panel: past events and internal state, one view at a time.
 
 use cubecast_core::cube::Vertex;
 use yew::prelude::*;
@@ -24,6 +24,7 @@ const TABS: [(CloserTab, &str, &str); 5] = [
     (CloserTab::Charts, "tab-charts", "Charts"),
 ];
 
+/// Properties of [`LookCloser`].
 #[derive(Properties, PartialEq)]
 pub struct LookCloserProps {
     pub state: State,
@@ -33,6 +34,7 @@ pub struct LookCloserProps {
     pub set_load: Callback<Option<LoadPlan>>,
 }
 
+/// The panel beneath the cube, with its tabs.
 #[component]
 pub fn LookCloser(props: &LookCloserProps) -> Html {
     let closer = &props.state.closer;
@@ -84,14 +86,14 @@ pub fn LookCloser(props: &LookCloserProps) -> Html {
     }
 }
 
-/// Those of the chosen topic that serve; nobody where there is no message to compare.
+/// The running holders of the chosen topic; none if there is no message to compare.
 fn readable_holders(state: &State) -> Vec<Vertex> {
     let holders = state.closer.xray.holders.iter().map(|holder| holder.node);
     let serving = holders.filter(|node| state.cluster.health(*node).is_running());
     serving.filter(|_| state.closer.xray.committed().is_some_and(|end| end > 0)).collect()
 }
 
-/// Said on every tab, so that nobody takes a picture that stands still for the cluster.
+/// Shown on every tab after a violation, so that the frozen picture is not mistaken for the current state.
 fn frozen_bar(props: &LookCloserProps) -> Html {
     let Some(violation) = &props.state.closer.invariants.violation else { return Html::default() };
     let onclick = props.act.reform(|_: MouseEvent| Action::DismissViolation);

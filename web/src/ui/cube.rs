@@ -1,4 +1,4 @@
-//! The cube: edges and nodes in SVG, and above them frames on their way. Turned by dragging, or by its buttons.
+//! The cube: edges and nodes as SVG, with frames in flight above. It is rotated by dragging or with buttons.
 
 use cubecast_core::cube::{Dimension, Vertex};
 use yew::prelude::*;
@@ -13,24 +13,26 @@ use crate::scene::geometry::{PAGE_HEIGHT, PAGE_WIDTH, PagePoint, Turn, layout, n
 use crate::scene::pulses::Way;
 use crate::scene::{Scene, edge_words, node_words};
 
-/// Radians a pixel of dragging.
+/// Radians per pixel of dragging.
 const DRAG: f64 = 0.006;
-/// Radians a press of a button.
+/// Radians per press of a button.
 const STEP: f64 = 0.17;
-/// As many as the style sheet has.
+/// Number of term colours in the style sheet.
 const TERM_COLOURS: u64 = 5;
-/// Beyond this many nodes, edges are reached through their nodes instead of one by one with the tab key.
+/// In larger cubes, the tab key stops only at nodes, and edges are reached through their nodes.
 const MAX_NODES_WITH_EDGE_STOPS: usize = 8;
 
+/// Properties of [`Cube`].
 #[derive(Properties, PartialEq)]
 pub struct CubeProps {
     pub state: State,
     pub act: Callback<Action>,
-    /// How time goes; as on the wall without.
+    /// The pace of time; real time by default.
     #[prop_or_default]
     pub pace: Pace,
 }
 
+/// The cube with its controls.
 #[component]
 pub fn Cube(props: &CubeProps) -> Html {
     let turn = use_state(|| None::<Turn>);
@@ -99,7 +101,7 @@ pub fn Cube(props: &CubeProps) -> Html {
     }
 }
 
-/// The frames that are drawn.
+/// The frames to draw.
 fn sent(props: &CubeProps, scene: &Scene) -> Vec<Sent> {
     let State { traffic, show_background, now_ms, cluster, .. } = &props.state;
     let Some(radius) = cluster.dimension.map(node_radius) else { return Vec::new() };
@@ -124,19 +126,19 @@ fn turn_button(
     html! { <button type="button" data-testid={id} aria-label={label} title={label} {onclick}>{sign}</button> }
 }
 
-/// Terms take turns in their colours, so that an election is seen.
+/// The colour class of the current term. It changes with each election, so that elections are visible.
 pub(super) fn term_class(state: &State) -> Option<String> {
     let term = state.cluster.term_of(state.home()?)?;
     Some(format!("term-{}", term % TERM_COLOURS))
 }
 
-/// Selects, or lets go of what is selected already.
+/// Selects, or clears the selection if it is selected already.
 fn toggle(props: &CubeProps, selection: Selection) -> Callback<()> {
     let (act, next) = (props.act.clone(), props.state.toggled(selection));
     Callback::from(move |()| act.emit(Action::Select(next)))
 }
 
-/// Before the cluster is known: an unlit cube, and what is being done.
+/// Shown before the cluster is known: an empty cube, and the connection attempt.
 fn empty(state: &State) -> Html {
     let refused = state.seed_failed.as_ref().is_some_and(|failure| failure.why.is_some());
     let text = match &state.seed_failed {
@@ -160,7 +162,7 @@ fn empty(state: &State) -> Html {
     }
 }
 
-/// The edges of an ordinary cube.
+/// The edges of a three-dimensional cube.
 fn ghost() -> Vec<(PagePoint, PagePoint)> {
     let Ok(cube) = Dimension::new(3) else { return Vec::new() };
     let points = layout(cube, Turn::first(cube));
@@ -168,12 +170,12 @@ fn ghost() -> Vec<(PagePoint, PagePoint)> {
     edges.map(|(a, b)| (points[a.index()], points[b.index()])).collect()
 }
 
-/// A coordinate as an attribute: a tenth of a unit is finer than the eye.
+/// A coordinate as an attribute, rounded to a tenth of a unit.
 pub(super) fn px(value: f64) -> String {
     format!("{value:.1}")
 }
 
-/// An element's name in the page and in tests.
+/// An element's id, in the page and in tests.
 pub(super) fn edge_id((a, b): (Vertex, Vertex)) -> String {
     format!("edge-{a}-{b}")
 }

@@ -1,9 +1,9 @@
-//! A file for the person, made here.
+//! Offers generated files for download.
 
 use wasm_bindgen::{JsCast, JsValue};
 use web_sys::{Blob, BlobPropertyBag, HtmlAnchorElement, Url, js_sys};
 
-/// Offers the text as a file, as if a link to it had been clicked.
+/// Downloads `text` as a file named `name` of MIME type `kind`. Errors: the browser's.
 pub fn download(name: &str, kind: &str, text: &str) -> Result<(), JsValue> {
     let options = BlobPropertyBag::new();
     options.set_type(kind);
@@ -14,7 +14,7 @@ pub fn download(name: &str, kind: &str, text: &str) -> Result<(), JsValue> {
     link.set_href(&url);
     link.set_download(name);
     link.click();
-    // The browser has taken the file by the time the next task runs; until then the address must hold.
+    // The browser reads the object URL asynchronously, so it is revoked 10 s later.
     gloo_timers::callback::Timeout::new(10_000, move || drop(Url::revoke_object_url(&url))).forget();
     Ok(())
 }

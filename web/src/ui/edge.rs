@@ -1,4 +1,4 @@
-//! An edge of the cube: a line that can be clicked, and shows how its two directions do.
+//! An edge of the cube: a clickable line that shows the state of both directions.
 
 use web_sys::KeyboardEvent;
 use yew::prelude::*;
@@ -8,6 +8,7 @@ use crate::model::cluster::EdgeHealth;
 use crate::scene::EdgeMark;
 use crate::scene::geometry::{PagePoint, between};
 
+/// Properties of [`Edge`].
 #[derive(Properties, PartialEq)]
 pub struct EdgeProps {
     pub mark: EdgeMark,
@@ -17,6 +18,7 @@ pub struct EdgeProps {
     pub is_stop: bool,
 }
 
+/// An edge of the cube.
 #[component]
 pub fn Edge(props: &EdgeProps) -> Html {
     let mark = &props.mark;
@@ -47,7 +49,7 @@ pub fn Edge(props: &EdgeProps) -> Html {
     }
 }
 
-/// A whole line; a line with a gap where it is cut; half a line and an arrow where it works one way.
+/// A full line; a line with a gap if cut; half a line with an arrow if only one direction works.
 fn strokes(mark: &EdgeMark) -> Html {
     let (from, to) = (mark.from, mark.to);
     match mark.health {
@@ -91,7 +93,7 @@ fn cross(at: PagePoint) -> Html {
     html! { <path class="sign" d={path} /> }
 }
 
-/// A head that points from `from` towards `to`, at `to`.
+/// An arrowhead at `to` that points away from `from`.
 fn arrow(from: PagePoint, to: PagePoint) -> Html {
     let (dx, dy) = (to.x - from.x, to.y - from.y);
     let length = dx.hypot(dy).max(1.0);
@@ -108,7 +110,7 @@ fn arrow(from: PagePoint, to: PagePoint) -> Html {
     html! { <path class="arrow" d={path} /> }
 }
 
-/// What is drawn as a button is pressed like one.
+/// Handles Enter and Space, so that a drawn element can be pressed like a button.
 pub(super) fn on_enter(select: Callback<()>) -> Callback<KeyboardEvent> {
     Callback::from(move |event: KeyboardEvent| {
         if matches!(event.key().as_str(), "Enter" | " ") {

@@ -1,4 +1,4 @@
-//! One link: how each direction does, and how to cut it, slow it, heal it.
+//! The card of one link: the state of each direction, and controls to cut, slow and heal it.
 
 use cubecast_core::cube::Vertex;
 use cubecast_core::wire::client::LinkConditions;
@@ -17,6 +17,7 @@ const JITTERS: &[(&str, &str)] = &[("0", "none"), ("20", "20 ms"), ("100", "100 
 const LOSSES: &[(&str, &str)] = &[("0", "none"), ("5", "5 %"), ("20", "20 %"), ("50", "50 %")];
 const CUT: LinkConditions = LinkConditions { cut: true, ..LinkConditions::PERFECT };
 
+/// Properties of [`EdgeCard`].
 #[derive(Properties, PartialEq)]
 pub struct EdgeCardProps {
     pub a: Vertex,
@@ -26,6 +27,7 @@ pub struct EdgeCardProps {
     pub run: Callback<Task>,
 }
 
+/// The card of the selected link.
 #[component]
 pub fn EdgeCard(props: &EdgeCardProps) -> Html {
     let delay = use_state(|| "200".to_owned());

@@ -7,11 +7,13 @@ use crate::model::describe::time_of_day;
 use crate::model::feed::{Entry, Feed, MAX_ENTRIES};
 use crate::model::shared::Shared;
 
+/// Properties of [`FeedList`].
 #[derive(Properties, PartialEq)]
 pub struct FeedListProps {
     pub feed: Shared<Feed>,
 }
 
+/// The event feed, newest first.
 #[component]
 pub fn FeedList(props: &FeedListProps) -> Html {
     html! {

@@ -1,4 +1,4 @@
-//! Small parts of forms.
+//! Form elements.
 
 use std::borrow::Cow;
 
@@ -10,24 +10,24 @@ use super::words::{shortened, words};
 use crate::model::task::Task;
 use crate::model::wish::Refusal;
 
-/// What was typed, as it is typed.
+/// Passes on the text of an input element at every change.
 pub fn on_text(set: Callback<String>) -> Callback<InputEvent> {
     Callback::from(move |event: InputEvent| set.emit(event.target_unchecked_into::<HtmlInputElement>().value()))
 }
 
-/// What was chosen.
+/// Passes on the selected value of a select element.
 pub fn on_choice(set: Callback<String>) -> Callback<Event> {
     Callback::from(move |event: Event| set.emit(event.target_unchecked_into::<HtmlSelectElement>().value()))
 }
 
-/// A handle's setter as a callback.
+/// The setter of a state handle as a callback.
 pub fn setter<T: 'static>(handle: &UseStateHandle<T>) -> Callback<T> {
     let handle = handle.clone();
     Callback::from(move |value| handle.set(value))
 }
 
-/// A button whose press is meant for what stands there now. The second click of a double click was meant for what stood there
-/// before the first.
+/// Ignores the second click of a double click. If a button replaces another after the first click, the second click was
+/// not meant for it.
 pub fn deliberate(press: Callback<()>) -> Callback<MouseEvent> {
     Callback::from(move |event: MouseEvent| {
         if event.detail() <= 1 {
@@ -36,27 +36,27 @@ pub fn deliberate(press: Callback<()>) -> Callback<MouseEvent> {
     })
 }
 
-/// Why a form was not sent, kept beside what was typed then.
+/// Why a form was not sent, stored with the input that caused it.
 #[derive(Clone)]
 pub struct Refused<T: 'static> {
     typed: T,
     kept: UseStateHandle<Option<(T, Refusal)>>,
 }
 
-/// `typed`: all that a refusal can depend on.
+/// `typed`: all input that a refusal can depend on.
 #[hook]
 pub fn use_refused<T: Clone + PartialEq + 'static>(typed: T) -> Refused<T> {
     Refused { typed, kept: use_state(|| None) }
 }
 
 impl<T: Clone + PartialEq> Refused<T> {
-    /// The refusal, as long as just that is typed: it goes with its cause.
+    /// The refusal, while the input is unchanged.
     pub fn shown(&self) -> Option<Refusal> {
         let (typed, refusal) = self.kept.as_ref()?;
         (*typed == self.typed).then(|| refusal.clone())
     }
 
-    /// What was wished for, or nothing and the reason kept.
+    /// The valid result; or `None`, and the reason is stored.
     pub fn unless<W>(&self, wished: Result<W, Refusal>) -> Option<W> {
         match wished {
             Ok(wish) => {
@@ -70,6 +70,7 @@ impl<T: Clone + PartialEq> Refused<T> {
         }
     }
 
+    /// Runs the task, or stores the reason why it was refused.
     pub fn run(&self, wished: Result<Task, Refusal>, run: &Callback<Task>) {
         if let Some(task) = self.unless(wished) {
             run.emit(task);
@@ -77,6 +78,7 @@ impl<T: Clone + PartialEq> Refused<T> {
     }
 }
 
+/// Properties of [`TextField`].
 #[derive(Properties, PartialEq)]
 pub struct TextFieldProps {
     pub id: &'static str,
@@ -90,7 +92,7 @@ pub struct TextFieldProps {
     pub list: Option<&'static str>,
 }
 
-/// A labelled line of text; its id is its name in tests too.
+/// A labelled one-line text field. Its id is also its test id.
 #[component]
 pub fn TextField(props: &TextFieldProps) -> Html {
     html! {
@@ -113,7 +115,7 @@ pub fn TextField(props: &TextFieldProps) -> Html {
     }
 }
 
-/// A field shows its text as it is: what of it cannot be seen is said beside it.
+/// Describes invisible characters of the text beside the field, because the field itself does not show them.
 fn hidden_characters(text: &str) -> Html {
     match visible_line(text) {
         Cow::Borrowed(_) => Html::default(),
@@ -123,17 +125,18 @@ fn hidden_characters(text: &str) -> Html {
     }
 }
 
+/// Properties of [`ChoiceField`].
 #[derive(Properties, PartialEq)]
 pub struct ChoiceFieldProps {
     pub id: &'static str,
     pub label: &'static str,
     pub value: String,
-    /// Values, and their words.
+    /// Values with their labels.
     pub options: &'static [(&'static str, &'static str)],
     pub set: Callback<String>,
 }
 
-/// A labelled choice of one out of a few.
+/// A labelled selection of one of several options.
 #[component]
 pub fn ChoiceField(props: &ChoiceFieldProps) -> Html {
     html! {

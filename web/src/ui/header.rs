@@ -1,4 +1,4 @@
-//! The page's head: what this is, how the cluster is as a whole, and what this page reaches of it.
+//! The page's header: its name, the overall state of the cluster, and the nodes that this page reaches.
 
 use yew::prelude::*;
 
@@ -9,17 +9,19 @@ use crate::model::feed::Tone;
 use crate::model::shared::Shared;
 use crate::model::standing::{self, Summary};
 
+/// Properties of [`Header`].
 #[derive(Properties, PartialEq)]
 pub struct HeaderProps {
     pub cluster: Shared<Cluster>,
-    /// How many there are, once a node has listed them.
+    /// Number of topics, once a node has listed them.
     pub topics: Option<usize>,
     pub seed_failed: Option<SeedFailure>,
-    /// Stands between the name and how the cluster is.
+    /// Shown between the name and the state of the cluster.
     #[prop_or_default]
     pub children: Html,
 }
 
+/// The page's header.
 #[component]
 pub fn Header(props: &HeaderProps) -> Html {
     let Summary { tone, cluster, cut, reach } = summary(props);

@@ -1,4 +1,4 @@
-//! The invariants: what is promised, how much of it was checked here, and what broke it.
+//! The invariants: each promise, the number of facts checked, and the violation if there is one.
 
 use cubecast_core::cube::Vertex;
 use cubecast_core::visible::{visible, visible_line};
@@ -12,18 +12,20 @@ use crate::model::shared::Shared;
 use crate::model::task::{Report, Task};
 use crate::model::wish;
 
+/// Properties of [`InvariantsPanel`].
 #[derive(Properties, PartialEq)]
 pub struct InvariantsPanelProps {
     pub invariants: Shared<Invariants>,
     /// As typed.
     pub topic: String,
-    /// Those of the chosen topic that can be read, and the offset behind its last message.
+    /// The running holders of the chosen topic. `end`: the offset after its last message.
     pub holders: Vec<Vertex>,
     pub end: u64,
     pub report: Option<Report>,
     pub run: Callback<Task>,
 }
 
+/// The invariants tab.
 #[component]
 pub fn InvariantsPanel(props: &InvariantsPanelProps) -> Html {
     let invariants = &props.invariants;
@@ -42,7 +44,7 @@ pub fn InvariantsPanel(props: &InvariantsPanelProps) -> Html {
     }
 }
 
-/// What replicas hold is seen only by reading them.
+/// The content of replicas is checked only when they are read.
 fn compare(props: &InvariantsPanelProps) -> Html {
     if props.holders.is_empty() {
         return Html::default();
@@ -50,7 +52,7 @@ fn compare(props: &InvariantsPanelProps) -> Html {
     let onclick = {
         let (run, topic, holders, end) = (props.run.clone(), props.topic.clone(), props.holders.clone(), props.end);
         Callback::from(move |_: MouseEvent| {
-            // There are holders, so the topic is a name: nothing is refused.
+            // The name is valid because there are holders, so nothing is refused.
             for task in wish::compare_holders(&topic, &holders, end).into_iter().flatten() {
                 run.emit(task);
             }
@@ -108,7 +110,7 @@ fn evidence(violation: &Violation) -> Html {
     }
 }
 
-/// One event a line, whatever stands in it.
+/// One event per line, whatever its content.
 fn evidence_text(violation: &Violation) -> String {
     violation.evidence.iter().map(|event| visible_line(event)).collect::<Vec<_>>().join("\n")
 }

@@ -1,4 +1,4 @@
-//! How to read the cube.
+//! The legend of the cube.
 
 use web_sys::HtmlInputElement;
 use yew::prelude::*;
@@ -13,14 +13,16 @@ const FRAMES: &[(&str, &str)] = &[
     ("snapshots", "snapshots"),
 ];
 
+/// Properties of [`Legend`].
 #[derive(Properties, PartialEq)]
 pub struct LegendProps {
     pub show_background: bool,
-    /// There are too many frames to draw them all.
+    /// Whether frames are left out because there are too many.
     pub leaves_out: bool,
     pub act: Callback<Action>,
 }
 
+/// The legend, with the switch for background frames.
 #[component]
 pub fn Legend(props: &LegendProps) -> Html {
     let act = props.act.clone();

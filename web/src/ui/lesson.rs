@@ -1,34 +1,36 @@
-//! A lesson beside the cube: what to know, what to guess, a button, and what must then be seen.
+//! A lesson beside the cube: explanation, question, button, and checks.
 
 use yew::prelude::*;
 
 use super::field::deliberate;
 use crate::lessons::{self, Guess, Lesson, Progress};
 
-/// What the person wants of a lesson.
+/// The user's action in a lesson.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub enum LessonWish {
     Guess(usize),
     Begin,
     GoOn,
-    /// From its first step, with everything as it was then.
+    /// Restarts at the first step, with the initial state.
     Again,
     Leave,
 }
 
+/// Properties of [`LessonCard`].
 #[derive(Properties, PartialEq)]
 pub struct LessonCardProps {
     pub progress: Progress,
-    /// What can be done when it is over.
+    /// Shown after the last step: what the user can do next.
     pub afterwards: &'static str,
     pub wish: Callback<LessonWish>,
 }
 
+/// The current step of a lesson.
 #[component]
 pub fn LessonCard(props: &LessonCardProps) -> Html {
     let progress = &props.progress;
     let (lesson, step) = (&progress.lesson, progress.step());
-    // These buttons take each other's places.
+    // These buttons replace each other, so double clicks are ignored.
     let wish = |wish: LessonWish| deliberate(props.wish.reform(move |()| wish));
     let must_guess = step.guess.is_some() && progress.guessed.is_none();
     html! {
@@ -106,15 +108,16 @@ fn verdict(guess: &Guess, guessed: Option<usize>) -> &'static str {
     if guessed == Some(guess.right) { "As you guessed." } else { "Not as you guessed." }
 }
 
+/// Properties of [`LessonList`].
 #[derive(Properties, PartialEq)]
 pub struct LessonListProps {
-    /// Why none can begin now.
+    /// Why no lesson can begin now.
     #[prop_or_default]
     pub lacks: Option<String>,
     pub choose: Callback<Lesson>,
 }
 
-/// The lessons to choose from.
+/// The selectable lessons.
 #[component]
 pub fn LessonList(props: &LessonListProps) -> Html {
     html! {

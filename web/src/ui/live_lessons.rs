@@ -1,4 +1,4 @@
-//! Lessons on the live cluster: what is done is done to real nodes, and what is checked is what they tell.
+//! Lessons on the live cluster: tasks go to real nodes, and checks use their reports.
 
 use gloo_timers::callback::Timeout;
 use yew::prelude::*;
@@ -10,6 +10,7 @@ use crate::model::{Action, State};
 
 const AFTERWARDS: &str = "Start again, or break something yourself: what is broken is listed above, and can be undone.";
 
+/// Properties of [`LiveLessons`].
 #[derive(Properties, PartialEq)]
 pub struct LiveLessonsProps {
     pub state: State,
@@ -17,10 +18,11 @@ pub struct LiveLessonsProps {
     pub run: Callback<Task>,
 }
 
+/// The list of lessons, or the lesson in progress.
 #[component]
 pub fn LiveLessons(props: &LiveLessonsProps) -> Html {
     let progress = use_state(|| None::<Progress>);
-    // What was done lately may not be seen yet in the state that this picture is of.
+    // The newest progress. The state captured by this rendering may be older.
     let newest = use_mut_ref(|| None::<Progress>);
     let waiting = use_mut_ref(Vec::<Timeout>::new);
     let set = {

@@ -1,4 +1,4 @@
-//! The load generator's slider, and what comes of it.
+//! The load generator's slider and results.
 
 use web_sys::HtmlInputElement;
 use yew::prelude::*;
@@ -14,16 +14,18 @@ use cubecast_core::wire::client::Ack;
 const SIZES: &[(&str, &str)] = &[("100", "100 bytes"), ("1000", "1 kB"), ("10000", "10 kB"), ("65536", "64 kB")];
 const ACKS: &[(&str, &str)] = &[("one", "one"), ("quorum", "quorum"), ("all", "all")];
 
+/// Properties of [`LoadPanel`].
 #[derive(Properties, PartialEq)]
 pub struct LoadPanelProps {
     pub load: Shared<Load>,
     /// As typed.
     pub topic: String,
     pub publisher: String,
-    /// `None`: stop.
+    /// `None` stops the load.
     pub set_load: Callback<Option<LoadPlan>>,
 }
 
+/// The load generator's controls.
 #[component]
 pub fn LoadPanel(props: &LoadPanelProps) -> Html {
     let rate = use_state(|| 100_u32);

@@ -1,4 +1,4 @@
-//! Messages, newest first. One that is long is shown by its beginning, so that it does not hide the others.
+//! A list of messages, newest first. Long messages are abbreviated, so that they do not hide the others.
 
 use std::ops::Range;
 
@@ -12,20 +12,22 @@ use super::words::{message_words, words};
 use crate::model::describe::{grouped, time_of_day};
 use crate::net::browser;
 
-/// Of a message that is longer, only so much is shown at first.
+/// Limits of the text that is shown of a long message before it is opened.
 const SHOWN_CHARS: usize = 400;
 const SHOWN_LINES: usize = 8;
-/// All of it is shown in parts of so many bytes: one text each, whatever stands in it.
+/// A long message is displayed in parts of this many bytes; each part is a single text node.
 const PART_BYTES: usize = 16 * 1024;
 
+/// Properties of [`MessageList`].
 #[derive(Properties, PartialEq)]
 pub struct MessageListProps {
     pub id: &'static str,
     pub messages: Vec<Message>,
-    /// What the list says when it is empty.
+    /// Shown when the list is empty.
     pub empty: String,
 }
 
+/// A list of messages.
 #[component]
 pub fn MessageList(props: &MessageListProps) -> Html {
     if props.messages.is_empty() {
@@ -52,7 +54,7 @@ struct MessageTextProps {
 
 #[component]
 fn MessageText(props: &MessageTextProps) -> Html {
-    // The part that is open, of a long message.
+    // The open part of a long message.
     let open = use_state(|| None::<usize>);
     let copied = use_state(|| None::<bool>);
     let text = props.content.as_str();
@@ -70,7 +72,7 @@ fn MessageText(props: &MessageTextProps) -> Html {
     };
     let on_save = {
         let (content, name) = (props.content.clone(), format!("cubecast-message-{}.txt", props.offset));
-        // A browser that refuses to make a file has told the person so itself.
+        // If the browser refuses the download, it informs the user itself.
         Callback::from(move |_: MouseEvent| drop(download(&name, "text/plain", content.as_str())))
     };
     let copy_word = match *copied {
@@ -107,7 +109,7 @@ fn MessageText(props: &MessageTextProps) -> Html {
     }
 }
 
-/// One part of a long message, in a box that scrolls.
+/// One part of a long message, in a scrolling box.
 fn part(text: &str, number: usize) -> Html {
     let lines = text[range(text, number)].split('\n').map(visible).collect::<Vec<_>>().join("\n");
     html! { <pre class="message-part" data-testid="message-part" tabindex="0" role="group" aria-label="The message">{lines}</pre> }
@@ -132,7 +134,7 @@ fn range(text: &str, number: usize) -> Range<usize> {
     text.floor_char_boundary(number * PART_BYTES)..text.floor_char_boundary((number + 1) * PART_BYTES)
 }
 
-/// As much of a message as is shown at first.
+/// The text that is shown before a long message is opened.
 fn beginning(text: &str) -> &str {
     let by_chars = text.char_indices().nth(SHOWN_CHARS).map_or(text.len(), |(at, _)| at);
     let by_lines = text[..by_chars].match_indices('\n').nth(SHOWN_LINES - 1).map_or(by_chars, |(at, _)| at);

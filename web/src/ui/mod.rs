@@ -1,5 +1,5 @@
-//! The page, drawn from the [`crate::model::State`]: one component a file. Components get what they show and hand back what the
-//! person wants; only [`App`] knows the sockets.
+//! The page, rendered from the [`crate::model::State`]: one component per file. Components receive the data that they
+//! show, and return the user's actions through callbacks. Only [`App`] has access to the sockets.
 
 mod app;
 mod break_panel;

@@ -1,4 +1,4 @@
-//! A vertex of the cube: its name, how its node is, and what it is to the chosen topic.
+//! A vertex of the cube: its name, the state of its node, and its role for the chosen topic.
 
 use yew::prelude::*;
 
@@ -9,9 +9,10 @@ use crate::model::cluster::Health;
 use crate::scene::NodeMark;
 use crate::scene::geometry::segment;
 
-/// Smaller circles have no room for words beneath.
+/// Smaller circles have no space for a label below.
 const SMALLEST_WITH_LABEL: f64 = 20.0;
 
+/// Properties of [`Node`].
 #[derive(Properties, PartialEq)]
 pub struct NodeProps {
     pub mark: NodeMark,
@@ -19,6 +20,7 @@ pub struct NodeProps {
     pub select: Callback<()>,
 }
 
+/// A node of the cube.
 #[component]
 pub fn Node(props: &NodeProps) -> Html {
     let mark = &props.mark;
@@ -53,7 +55,7 @@ pub fn Node(props: &NodeProps) -> Html {
                 { fill(mark) }
                 <text class="name" style={format!("font-size: {}px", px(name_size(mark)))}>{mark.vertex.to_string()}</text>
             </g>
-            // The button's name says it too.
+            // The accessible name of the button contains the same information.
             <g aria-hidden="true">
                 { state_sign(mark) }
                 { leader_sign(mark) }
@@ -63,7 +65,7 @@ pub fn Node(props: &NodeProps) -> Html {
     }
 }
 
-/// A node that catches up fills like a glass.
+/// While a node catches up, its circle fills from the bottom.
 fn fill(mark: &NodeMark) -> Html {
     match mark.filled {
         Some(share) => html! { <path class="fill" d={segment(mark.radius, share)} /> },
@@ -71,13 +73,13 @@ fn fill(mark: &NodeMark) -> Html {
     }
 }
 
-/// The name fits the circle, whatever the number of its bits.
+/// The font size with which the name fits into the circle, for any number of bits.
 fn name_size(mark: &NodeMark) -> f64 {
     let bits = f64::from(mark.vertex.dimension().bits().max(3));
     (mark.radius * 2.9 / bits).min(mark.radius * 0.72)
 }
 
-/// States differ by their sign, not by their colour alone.
+/// Each state has its own sign, so that it can be recognised without colours.
 fn state_sign(mark: &NodeMark) -> Html {
     let sign = match mark.health {
         Health::Up => return Html::default(),

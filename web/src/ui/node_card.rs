@@ -1,4 +1,4 @@
-//! One node: how it is, how to break it and bring it back, and what it does.
+//! The card of one node: its state, controls to stop and recover it, and its details.
 
 use cubecast_core::cube::Vertex;
 use cubecast_core::wire::answer::{NodeStatus, Role};
@@ -18,6 +18,7 @@ const MODES: &[(&str, &str)] =
 const DURATIONS: &[(&str, &str)] =
     &[("5000", "5 seconds"), ("10000", "10 seconds"), ("30000", "30 seconds"), ("120000", "2 minutes")];
 
+/// Properties of [`NodeCard`].
 #[derive(Properties, PartialEq)]
 pub struct NodeCardProps {
     pub vertex: Vertex,
@@ -28,6 +29,7 @@ pub struct NodeCardProps {
     pub run: Callback<Task>,
 }
 
+/// The card of the selected node.
 #[component]
 pub fn NodeCard(props: &NodeCardProps) -> Html {
     let mode = use_state(|| "crash".to_owned());
@@ -90,7 +92,7 @@ fn standing(node: &Node, health: Health, now_ms: u64) -> String {
     }
 }
 
-/// What this page cannot do to it for want of a connection.
+/// The consequences of a missing connection from this page.
 fn reach(vertex: Vertex, node: &Node) -> Option<String> {
     match node.socket {
         Socket::Open => None,
@@ -101,7 +103,7 @@ fn reach(vertex: Vertex, node: &Node) -> Option<String> {
     }
 }
 
-/// Its links, for those who do not click on lines.
+/// The node's links as buttons, for users who do not click on lines.
 fn links(props: &NodeCardProps) -> Html {
     let select = |peer: Vertex| {
         let selection = Selection::edge(props.vertex, peer);

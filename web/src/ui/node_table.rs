@@ -1,4 +1,4 @@
-//! The cube in text: the same as the drawing, for those who read rather than look.
+//! The cube as a table, with the same content as the drawing.
 
 use cubecast_core::cube::Vertex;
 use cubecast_core::names::TopicName;
@@ -9,12 +9,14 @@ use crate::model::cluster::{Cluster, Socket};
 use crate::model::describe::nodes;
 use crate::model::shared::Shared;
 
+/// Properties of [`NodeTable`].
 #[derive(Properties, PartialEq)]
 pub struct NodeTableProps {
     pub cluster: Shared<Cluster>,
     pub topic: Option<TopicName>,
 }
 
+/// One row per node.
 #[component]
 pub fn NodeTable(props: &NodeTableProps) -> Html {
     let vertices: Vec<_> = props.cluster.dimension.into_iter().flat_map(|dimension| dimension.vertices()).collect();
@@ -62,7 +64,7 @@ fn row(props: &NodeTableProps, vertex: Vertex) -> Html {
     }
 }
 
-/// A word for this page's connection to a node.
+/// This page's connection to a node, as a word.
 fn connection(socket: Socket) -> &'static str {
     match socket {
         Socket::Connecting => "connecting",

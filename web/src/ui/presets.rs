@@ -1,4 +1,4 @@
-//! Ways to break several things at once, each a button.
+//! Buttons that break several things at once.
 
 use yew::prelude::*;
 
@@ -7,6 +7,7 @@ use crate::model::State;
 use crate::model::breakage::Preset;
 use crate::model::task::{Report, Task};
 
+/// Properties of [`Presets`].
 #[derive(Properties, PartialEq)]
 pub struct PresetsProps {
     pub state: State,
@@ -14,9 +15,10 @@ pub struct PresetsProps {
     pub run: Callback<Task>,
 }
 
+/// One button per [`Preset`].
 #[component]
 pub fn Presets(props: &PresetsProps) -> Html {
-    // The one that was refused last: it says why as long as it would be refused again.
+    // The preset that was refused last; its reason is shown while it would still be refused.
     let refused = use_state(|| None::<&'static Preset>);
     let why = refused.and_then(|preset| preset.task(&props.state).err());
     let button = |preset: &'static Preset| {

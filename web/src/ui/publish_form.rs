@@ -1,4 +1,4 @@
-//! Publishing a message, as safely as the person chooses.
+//! The form for publishing a message, with a choice of acknowledgement.
 
 use cubecast_core::wire::client::Ack;
 use yew::prelude::*;
@@ -14,6 +14,7 @@ const ACKS: &[(&str, &str)] = &[
     ("all", "all: every member that is up has it"),
 ];
 
+/// Properties of [`PublishForm`].
 #[derive(Properties, PartialEq)]
 pub struct PublishFormProps {
     /// As typed.
@@ -23,6 +24,7 @@ pub struct PublishFormProps {
     pub run: Callback<Task>,
 }
 
+/// The publish form.
 #[component]
 pub fn PublishForm(props: &PublishFormProps) -> Html {
     let content = use_state(String::new);

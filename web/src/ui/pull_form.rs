@@ -1,4 +1,4 @@
-//! Pulling messages, as fresh as the person chooses.
+//! The form for pulling messages, with a choice of read level.
 
 use cubecast_core::wire::client::ReadLevel;
 use yew::prelude::*;
@@ -13,6 +13,7 @@ const READS: &[(&str, &str)] =
     &[("leader", "leader: everything acknowledged is seen"), ("any", "any: what a replica has, maybe behind")];
 const COMMITS: &[(&str, &str)] = &[("yes", "yes: the cursor moves on"), ("no", "no: the next pull brings them again")];
 
+/// Properties of [`PullForm`].
 #[derive(Properties, PartialEq)]
 pub struct PullFormProps {
     /// As typed.
@@ -23,6 +24,7 @@ pub struct PullFormProps {
     pub run: Callback<Task>,
 }
 
+/// The pull form.
 #[component]
 pub fn PullForm(props: &PullFormProps) -> Html {
     let read = use_state(|| "leader".to_owned());

@@ -1,16 +1,17 @@
-//! How long the eye sees a frame on its way, and which frames look alike.
+//! How long a frame is visible in flight, and which kinds of frames share a colour.
 
 use cubecast_core::wire::event::FrameKind;
 
 use crate::model::traffic::PULSE_MS;
 
-/// How time goes in the cube: in a simulation slower, faster, or not at all.
+/// The pace of time on the cube: in a simulation it can be slower, faster, or paused.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct Pace {
-    /// Virtual time a time on the wall.
+    /// Virtual milliseconds per real millisecond.
     pub factor: f64,
+    /// Whether time is paused.
     pub stands: bool,
-    /// Changes whenever time does not simply go on: what moves is then drawn anew, where it is.
+    /// Changes on every change other than the normal passing of time; moving frames are then placed anew.
     pub turn: u64,
 }
 
@@ -20,17 +21,17 @@ impl Default for Pace {
     }
 }
 
-/// A frame's way over an edge, in milliseconds on the wall.
+/// A frame's travel over an edge, in real milliseconds.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct Travel {
     takes_ms: f64,
-    /// So much of it lies behind.
+    /// The part that has passed.
     gone_ms: f64,
 }
 
 impl Pace {
-    /// The travel of a frame that was sent so long ago, virtual milliseconds; `None`: it has arrived. In slow motion its way
-    /// takes the eye as long as ever, and virtual time less.
+    /// The travel of a frame that was sent `age_ms` virtual milliseconds ago; `None` if it has arrived. In slow motion
+    /// the travel takes as long in real time as at normal speed, and less virtual time.
     pub fn travel(self, age_ms: u64) -> Option<Travel> {
         let takes_ms = PULSE_MS as f64 / self.factor.max(1.0);
         let gone_ms = age_ms as f64 / self.factor;
@@ -39,16 +40,17 @@ impl Pace {
 }
 
 impl Travel {
-    /// How much of its time has passed, so many milliseconds on the wall after this was said; 1: it has arrived.
+    /// The share of the travel that has passed `passed_ms` real milliseconds after this value was computed. From 1 on,
+    /// the frame has arrived.
     pub fn share_after(self, passed_ms: f64) -> f64 {
         (self.gone_ms + passed_ms) / self.takes_ms
     }
 }
 
-/// All that [`group`] gives; the style sheet has a colour for each.
+/// All results of `group`; the style sheet has a colour for each.
 pub const GROUPS: [&str; 6] = ["entries", "acks", "requests", "votes", "snapshots", "background"];
 
-/// Kinds that are drawn alike: what a person can tell apart.
+/// The colour group of a kind of frame.
 pub(super) fn group(what: FrameKind) -> &'static str {
     match what {
         FrameKind::Append => "entries",

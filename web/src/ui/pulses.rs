@@ -1,7 +1,7 @@
-//! Frames on their way, painted on a canvas above the cube: many move at once, and only the canvas is drawn anew.
+//! Frames in flight, painted on a canvas above the cube, so that many can move while only the canvas is redrawn.
 //!
-//! The list comes from the state; how far each is, the clock of the page tells, one picture at a time. When nothing moves, nothing
-//! is painted.
+//! The list comes from the state; the page's clock determines the position of each frame at every redraw. Nothing is
+//! painted while nothing moves.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -17,29 +17,32 @@ use super::pulse::{GROUPS, Travel};
 use crate::scene::geometry::{PAGE_HEIGHT, PAGE_WIDTH};
 use crate::scene::pulses::Way;
 
-/// The light and the dark scheme differ in colours; so often it is looked whether they changed, milliseconds.
+/// Interval at which colours and preferences are read again, milliseconds; the light and the dark scheme use different
+/// colours.
 const LOOK_EVERY: f64 = 1_000.0;
-/// The line around a dot, which parts it from what lies behind.
+/// The outline that separates a dot from the background, in page units.
 const OUTLINE: f64 = 1.5;
 
-/// One frame under way, as the state has it.
+/// One frame in flight.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Sent {
-    /// Never used twice; the turn of time, and the frame's number.
+    /// Unique; never reused: the turn of time, and the frame's number.
     pub key: (u64, u64),
-    /// Its colour: of [`GROUPS`].
+    /// Selects the colour; one of [`GROUPS`].
     pub group: &'static str,
     pub way: Way,
     pub travel: Travel,
 }
 
+/// Properties of [`Pulses`].
 #[derive(Properties, PartialEq)]
 pub struct PulsesProps {
     pub sent: Vec<Sent>,
-    /// Time does not go on.
+    /// Whether time is paused.
     pub stands: bool,
 }
 
+/// The canvas with the frames in flight.
 #[component]
 pub fn Pulses(props: &PulsesProps) -> Html {
     let canvas = use_node_ref();
@@ -60,7 +63,7 @@ pub fn Pulses(props: &PulsesProps) -> Html {
     html! { <canvas class="pulses" ref={canvas} aria-hidden="true" /> }
 }
 
-/// Paints one picture after the other, until nothing moves.
+/// Paints at every redraw of the browser until nothing moves.
 fn go_on(painter: Rc<RefCell<Painter>>) {
     if painter.borrow().frame.is_some() {
         return;
@@ -90,7 +93,7 @@ struct Moving {
     group: &'static str,
     way: Way,
     travel: Travel,
-    /// When it was first seen here, by the page's clock.
+    /// When this canvas first received it, milliseconds by the page's clock.
     since: f64,
 }
 
@@ -99,12 +102,12 @@ struct Palette {
     read_at: Option<f64>,
     wants_no_motion: bool,
     outline: String,
-    /// By group.
+    /// Colours by group.
     fills: BTreeMap<&'static str, String>,
 }
 
 impl Painter {
-    /// `None`: this browser has no canvas.
+    /// `None` if the browser does not support canvases.
     fn on(canvas: &NodeRef) -> Option<Painter> {
         let canvas = canvas.cast::<HtmlCanvasElement>()?;
         let context = canvas.get_context("2d").ok()??.dyn_into().ok()?;
@@ -112,7 +115,7 @@ impl Painter {
         Some(Painter { canvas, context, moving, stands: false, palette, frame: None })
     }
 
-    /// What is under way now. One that is known goes on from where it is.
+    /// Sets the frames in flight. Frames that are known already continue from their position.
     fn take(&mut self, sent: &[Sent], stands: bool) {
         let now = now();
         let mut known = std::mem::take(&mut self.moving);
@@ -126,7 +129,7 @@ impl Painter {
             .collect();
     }
 
-    /// `true`: something will have moved by the next picture.
+    /// Returns whether something will have moved by the next redraw.
     fn paint(&mut self, now: f64) -> bool {
         self.palette.look(now, &self.canvas);
         let (width, height) = (f64::from(self.canvas.client_width()), f64::from(self.canvas.client_height()));
@@ -136,7 +139,7 @@ impl Painter {
             self.canvas.set_width(pixels[0]);
             self.canvas.set_height(pixels[1]);
         }
-        // As an SVG with the cube's view box lies in the same place.
+        // Matches the placement of an SVG with the cube's view box.
         let scale = (width / PAGE_WIDTH).min(height / PAGE_HEIGHT);
         let (left, top) = ((width - PAGE_WIDTH * scale) / 2.0, (height - PAGE_HEIGHT * scale) / 2.0);
         let zoom = scale * density;
@@ -156,7 +159,7 @@ impl Painter {
         let dot = if self.palette.wants_no_motion { moving.way.at_rest(share) } else { moving.way.at(share) };
         let Some(dot) = dot else { return false };
         self.context.set_global_alpha(dot.opacity);
-        // Two discs are painted sooner than one with a line around it.
+        // Painting two discs is faster than a disc with an outline.
         self.disc(&self.palette.outline, dot.x, dot.y, dot.radius + OUTLINE / 2.0);
         self.disc(&self.palette.fills[moving.group], dot.x, dot.y, dot.radius - OUTLINE / 2.0);
         true
@@ -165,14 +168,14 @@ impl Painter {
     fn disc(&self, colour: &str, x: f64, y: f64, radius: f64) {
         self.context.set_fill_style_str(colour);
         self.context.begin_path();
-        // A radius is never negative here.
+        // Fails only for negative radii, which do not occur.
         let _ = self.context.arc(x, y, radius, 0.0, TAU);
         self.context.fill();
     }
 }
 
 impl Palette {
-    /// The style sheet has the colours.
+    /// Reads the colours from the style sheet.
     fn look(&mut self, now: f64, canvas: &HtmlCanvasElement) {
         if self.read_at.is_some_and(|at| now - at < LOOK_EVERY) {
             return;

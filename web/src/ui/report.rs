@@ -1,4 +1,4 @@
-//! What became of the last thing the person asked for.
+//! The result of the user's last task.
 
 use yew::prelude::*;
 
@@ -6,20 +6,21 @@ use super::words::words;
 use crate::model::describe::time_of_day;
 use crate::model::task::{Report, Task};
 
-/// Sends what was held back.
+/// Sends a task that was held.
 #[derive(Clone, PartialEq)]
 pub struct Insist(pub Callback<Task>);
 
+/// Properties of [`ReportBox`].
 #[derive(Properties, PartialEq)]
 pub struct ReportBoxProps {
     pub id: &'static str,
     pub report: Option<Report>,
-    /// What could not even be sent.
+    /// Why the task could not even be sent.
     #[prop_or_default]
     pub refused: Option<String>,
 }
 
-/// Stays in the page when it is empty, so that screen readers hear what comes into it.
+/// The report of a task. It stays in the page when empty, so that screen readers announce new content.
 #[component]
 pub fn ReportBox(props: &ReportBoxProps) -> Html {
     let insist = use_context::<Insist>();
@@ -57,7 +58,7 @@ fn lines(report: &Report) -> Html {
             if report.running {
                 <p class="running">{"Waiting for an answer…"}</p>
             }
-            // What went wrong may be over: the time of day says of which moment it tells.
+            // The failure may be over, so its time is shown.
             if let Some(at_ms) = report.failed_ms {
                 <p class="aside">{format!("At {} UTC.", time_of_day(at_ms))}</p>
             }

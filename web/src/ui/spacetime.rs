@@ -1,4 +1,4 @@
-//! The space-time diagram of one request, and its exports.
+//! The space-time diagram of one request, with its exports.
 
 use cubecast_core::visible::visible;
 use cubecast_core::wire::client::Ack;
@@ -17,6 +17,7 @@ use crate::model::task::Task;
 use crate::model::{Action, wish};
 use crate::scene::spacetime::{MarkPoint, SpaceTimeScene};
 
+/// Properties of [`SpaceTime`].
 #[derive(Properties, PartialEq)]
 pub struct SpaceTimeProps {
     pub recorder: Shared<Recorder>,
@@ -27,6 +28,7 @@ pub struct SpaceTimeProps {
     pub run: Callback<Task>,
 }
 
+/// The diagram with its controls.
 #[component]
 pub fn SpaceTime(props: &SpaceTimeProps) -> Html {
     let refused = use_refused((props.topic.clone(), props.publisher.clone()));
@@ -169,7 +171,7 @@ fn mark_class(what: MarkKind) -> &'static str {
     }
 }
 
-/// How far the picture can be trusted.
+/// The accuracy of the diagram.
 fn notes(story: &Story) -> String {
     let mut notes = "Times are the nodes' own clocks, since the request was received; the axis is stretched where much happens. Nodes tell when a frame leaves; it arrives half a measured round trip later, and before what it caused. raft's frames carry whatever waits: those of the topic's group that left meanwhile are drawn.".to_owned();
     for (node, by_us) in &story.shifted {
@@ -183,7 +185,7 @@ fn notes(story: &Story) -> String {
 }
 
 fn exports(story: &Shared<Story>, scene: &SpaceTimeScene) -> Html {
-    // An action's name came from a node.
+    // The action's name comes from a node, so it is restricted to safe characters.
     let action: String = story.request.action.chars().filter(|c| c.is_ascii_alphanumeric() || *c == '_').collect();
     let name = format!("cubecast-{action}-{}", story.request.trace.0);
     let file = |id: &'static str,
@@ -192,7 +194,7 @@ fn exports(story: &Shared<Story>, scene: &SpaceTimeScene) -> Html {
                 kind: &'static str,
                 text: Box<dyn Fn() -> String>| {
         let name = format!("{name}.{ending}");
-        // A browser that refuses to make a file has told the person so itself.
+        // If the browser refuses the download, it informs the user itself.
         let onclick = Callback::from(move |_: MouseEvent| drop(download(&name, kind, &text())));
         html! { <button type="button" class="chip" data-testid={id} {onclick}>{words}</button> }
     };
@@ -207,7 +209,7 @@ fn exports(story: &Shared<Story>, scene: &SpaceTimeScene) -> Html {
     }
 }
 
-/// The picture in words, in order of time.
+/// The diagram as a table, in order of time.
 fn twin(story: &Story) -> Html {
     let frames = story.arrows.iter().map(|arrow| {
         let lost = if arrow.dropped.is_some() { ", lost" } else { "" };

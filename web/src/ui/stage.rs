@@ -1,4 +1,4 @@
-//! The stage: the cube, what is to be seen on it, and how to read it.
+//! The stage: the cube with its caption, fault list and legend.
 
 use yew::prelude::*;
 
@@ -11,6 +11,7 @@ use crate::model::describe::{nodes, plural};
 use crate::model::task::Task;
 use crate::model::{Action, State, standing};
 
+/// Properties of [`Stage`].
 #[derive(Properties, PartialEq)]
 pub struct StageProps {
     pub state: State,
@@ -18,11 +19,12 @@ pub struct StageProps {
     pub run: Callback<Task>,
     #[prop_or_default]
     pub pace: Pace,
-    /// Stands under the cube.
+    /// Shown below the cube.
     #[prop_or_default]
     pub children: Html,
 }
 
+/// The stage.
 #[component]
 pub fn Stage(props: &StageProps) -> Html {
     let state = &props.state;
@@ -37,7 +39,7 @@ pub fn Stage(props: &StageProps) -> Html {
     }
 }
 
-/// Where the chosen topic lives, told from its name alone, and who leads it.
+/// The home and the leader of the chosen topic. The home follows from the topic's name alone.
 fn caption(state: &State) -> Html {
     let (Some(topic), Some(home)) = (state.topic(), state.home()) else {
         return html! {

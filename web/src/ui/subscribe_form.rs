@@ -1,4 +1,4 @@
-//! Subscribing, and what is delivered.
+//! The form for subscribing, and the delivered messages.
 
 use cubecast_core::names::{SubscriberId, TopicName};
 use cubecast_core::wire::client::StartAt;
@@ -20,6 +20,7 @@ const STARTS: &[(&str, &str)] = &[
     ("latest", "what comes from now on"),
 ];
 
+/// Properties of [`SubscribeForm`].
 #[derive(Properties, PartialEq)]
 pub struct SubscribeFormProps {
     /// As typed.
@@ -33,6 +34,7 @@ pub struct SubscribeFormProps {
     pub stop_deliveries: Callback<(SubscriberId, TopicName)>,
 }
 
+/// The subscribe form.
 #[component]
 pub fn SubscribeForm(props: &SubscribeFormProps) -> Html {
     let start = use_state(|| "stopped".to_owned());
@@ -71,7 +73,7 @@ pub fn SubscribeForm(props: &SubscribeFormProps) -> Html {
             <TextField id="subscriber-input" label="Subscriber" value={props.subscriber.clone()} set={props.on_subscriber.clone()} />
             <ChoiceField id="start-select" label="Starting from" value={(*start).clone()} options={STARTS} set={setter(&start)} />
             <div class="actions">
-                // Its place stays: a second press must not end what the first began.
+                // The button keeps its position, so that a second click cannot end the new subscription.
                 <button type="submit" class="primary" id="subscribe-button" data-testid="subscribe-button" disabled={is_live}>
                     {"Subscribe"}
                 </button>

@@ -1,4 +1,4 @@
-//! A row of tabs. The arrow keys go from one to the next, and choose.
+//! A row of tabs. The arrow keys move to the next tab and select it.
 
 use wasm_bindgen::JsCast;
 use web_sys::{HtmlElement, KeyboardEvent};
@@ -10,11 +10,12 @@ pub struct TabMark {
     pub id: &'static str,
     pub words: &'static str,
     pub is_chosen: bool,
-    /// Something behind it wants to be looked at.
+    /// Draws attention to the tab's content.
     pub is_bad: bool,
     pub choose: Callback<()>,
 }
 
+/// Properties of [`TabList`].
 #[derive(Properties, PartialEq)]
 pub struct TabListProps {
     pub class: &'static str,
@@ -22,6 +23,7 @@ pub struct TabListProps {
     pub tabs: Vec<TabMark>,
 }
 
+/// A row of tabs.
 #[component]
 pub fn TabList(props: &TabListProps) -> Html {
     html! {

@@ -1,4 +1,4 @@
-//! What can be done: publish, subscribe, pull, break. One at a time, so that the page stays calm.
+//! The controls beside the cube: publish, subscribe, pull and break, one at a time.
 
 use cubecast_core::names::{SubscriberId, TopicName};
 use yew::prelude::*;
@@ -18,6 +18,7 @@ const TABS: [(Tab, &str, &str); 4] = [
     (Tab::Break, "tab-break", "Break"),
 ];
 
+/// Properties of [`Tabs`].
 #[derive(Properties, PartialEq)]
 pub struct TabsProps {
     pub state: State,
@@ -27,6 +28,7 @@ pub struct TabsProps {
     pub stop_deliveries: Callback<(SubscriberId, TopicName)>,
 }
 
+/// The tabs with the selected form.
 #[component]
 pub fn Tabs(props: &TabsProps) -> Html {
     let subscriber = use_state(|| "reader1".to_owned());

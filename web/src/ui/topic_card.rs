@@ -1,4 +1,4 @@
-//! The topic that everything else on the page is about: chosen from the list, or typed and created.
+//! The card that selects the topic for the rest of the page, from the list or by name, and creates and deletes topics.
 
 use std::ops::Bound;
 
@@ -16,9 +16,10 @@ use crate::model::topics::TopicBook;
 use crate::model::{Action, wish};
 
 const SUGGESTIONS: &str = "known-topics";
-/// The browser shows about so many of a list, and takes long for thousands.
+/// Browsers show about this many suggestions, and are slow with thousands.
 const MOST_SUGGESTED: usize = 20;
 
+/// Properties of [`TopicCard`].
 #[derive(Properties, PartialEq)]
 pub struct TopicCardProps {
     pub topics: Shared<TopicBook>,
@@ -32,6 +33,7 @@ pub struct TopicCardProps {
     pub run: Callback<Task>,
 }
 
+/// The topic card.
 #[component]
 pub fn TopicCard(props: &TopicCardProps) -> Html {
     let refused = use_refused((props.topic.clone(), props.publisher.clone()));
@@ -45,7 +47,7 @@ pub fn TopicCard(props: &TopicCardProps) -> Html {
     let exists = info.is_some();
     let onsubmit = wished(wish::create_topic).reform(|event: SubmitEvent| event.prevent_default());
     let doomed = use_state(|| None::<String>);
-    // A topic that is gone takes the question along.
+    // Closes the confirmation when the topic no longer exists.
     use_effect_with(exists, {
         let doomed = doomed.clone();
         move |exists| {
@@ -75,7 +77,7 @@ pub fn TopicCard(props: &TopicCardProps) -> Html {
                 <datalist id={SUGGESTIONS}>
                     { for suggestions(props).map(|topic| html! { <option value={topic.as_str().to_owned()} /> }) }
                 </datalist>
-                // Each button has a place of its own: a second press must not mean something else than the first.
+                // Each button has its own position, so that a second click cannot hit another button.
                 <div class="actions">
                     <button type="submit" class="primary" key="create" data-testid="create-topic-button" disabled={exists}>{"Create topic"}</button>
                     { match (exists, other_owner) {
@@ -111,7 +113,7 @@ fn owned(owner: &PublisherId) -> Html {
     html! { <p class="aside" key="owned" data-testid="topic-owner">{words(&format!("Only {owner} can delete it, because {owner} created it."))}</p> }
 }
 
-/// Topics that begin with what is typed.
+/// Topics that begin with the typed text.
 fn suggestions(props: &TopicCardProps) -> impl Iterator<Item = &TopicName> {
     let typed = props.topic.trim();
     let from = TopicName::new(typed).map_or(Bound::Unbounded, Bound::Included);

@@ -1,4 +1,5 @@
-//! The topics as a list that stays small however many there are: only the rows in sight, and a few around them, are on the page.
+//! The list of topics. Only the visible rows, and a few around them, are in the page, so it stays small with many
+//! topics.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -15,14 +16,15 @@ use crate::model::groups::Service;
 use crate::model::shared::Shared;
 use crate::model::topics::{TopicBook, TopicInfo};
 
-/// The height of a row, pixels; the style sheet's too.
+/// The height of a row in pixels; must match the style sheet.
 const ROW: usize = 36;
-/// Rows in sight, and in sight when the person wants more.
+/// Number of visible rows, collapsed and expanded.
 const FEW: usize = 6;
 const MANY: usize = 16;
-/// Rows beyond those in sight, on each side: enough for a flick of a wheel.
+/// Rows rendered beyond the visible ones on each side; enough for one turn of a mouse wheel.
 const MARGIN: usize = 6;
 
+/// Properties of [`TopicList`].
 #[derive(Properties, PartialEq)]
 pub struct TopicListProps {
     pub topics: Shared<TopicBook>,
@@ -31,7 +33,7 @@ pub struct TopicListProps {
     pub choose: Callback<String>,
 }
 
-/// Which rows are in sight.
+/// The visible rows.
 #[derive(Clone, Copy, PartialEq)]
 struct Sight {
     first: usize,
@@ -45,7 +47,7 @@ impl Sight {
         Sight { first: (scrolled / ROW).min(of - count), count, of }
     }
 
-    /// The rows that are on the page.
+    /// The rows that are in the page.
     fn rows(self) -> Range<usize> {
         self.first.saturating_sub(MARGIN)..(self.first + self.count + MARGIN).min(self.of)
     }
@@ -54,19 +56,20 @@ impl Sight {
         (self.first..self.first + self.count).contains(&row)
     }
 
-    /// How far to scroll so that a row is in sight.
+    /// The scroll position, in pixels, that makes a row visible with the least scrolling.
     fn scrolled_to(self, row: usize) -> usize {
         let first = if row < self.first { row } else { (row + 1).saturating_sub(self.count).max(self.first) };
         first * ROW
     }
 }
 
+/// The list of topics with its search field.
 #[component]
 pub fn TopicList(props: &TopicListProps) -> Html {
     let filter = use_state(String::new);
     let height = use_state(|| FEW);
     let scrolled = use_state(|| 0);
-    // The row that the arrow keys are on; it is given the focus once it is on the page.
+    // The row selected by the arrow keys. It gets the focus once it is in the page.
     let current = use_state(|| 0);
     let wants_focus = use_mut_ref(|| false);
     let scroller = use_node_ref();
@@ -159,7 +162,7 @@ pub fn TopicList(props: &TopicListProps) -> Html {
 
 type Rows<'a> = Vec<(&'a TopicName, &'a TopicInfo)>;
 
-/// Those whose names, as people read them, contain what is typed.
+/// The topics whose displayed names contain the typed text.
 fn matching<'a>(topics: &'a BTreeMap<TopicName, TopicInfo>, filter: &str) -> Rows<'a> {
     let wanted = filter.trim().to_lowercase();
     let matches = |topic: &TopicName| wanted.is_empty() || topic.to_string().to_lowercase().contains(&wanted);
@@ -194,7 +197,7 @@ fn more_button(height: &UseStateHandle<usize>) -> Html {
 struct Position {
     at: usize,
     of: usize,
-    /// The tab key stops here; the arrow keys go on.
+    /// Whether the tab key stops here; the arrow keys reach the other rows.
     is_stop: bool,
 }
 
@@ -239,7 +242,7 @@ fn focus(scroller: &NodeRef, row: usize) {
         wasm_bindgen::JsCast::dyn_into::<HtmlElement>(row).ok()
     });
     if let Some(button) = found {
-        // A browser that refuses leaves the focus where it is.
+        // If the browser refuses, the focus stays where it is.
         let _ = button.focus();
     }
 }

@@ -1,21 +1,21 @@
-//! Sentences that may hold names and contents from strangers, as HTML.
+//! Renders texts that may contain untrusted names and contents as HTML.
 //!
-//! Text is text to the browser, never markup. Beyond that: what cannot be seen is written out and marked, and a name of another
-//! script stands in a direction of its own, so that it does not reorder the words around it. A name holds no white space, so it
-//! is part of one word of a sentence.
+//! The browser treats them as text, never as markup. In addition, invisible characters are escaped and marked, and text
+//! in another script gets its own direction, so that it does not reorder the words around it. Names contain no white
+//! space, so a name is part of one word of a sentence.
 
 use std::ops::Range;
 
 use cubecast_core::visible::{visible, visible_line};
 use yew::prelude::*;
 
-/// Unicode's marks around a text whose direction is its own.
+/// Unicode's isolates, which give the enclosed text its own direction.
 const ISOLATE: char = '\u{2068}';
 const END_ISOLATE: char = '\u{2069}';
-/// A name in a sentence, or in a list of choices, has room for so many characters.
+/// Characters of a name that fit in a sentence or in a list of options.
 const SHORT: usize = 48;
 
-/// A sentence. A word that is longer than any of ours is a name, and shortened: a title has all of it.
+/// A sentence. Words longer than any of the page's own are names, and are shortened; the title contains the full name.
 pub fn words(text: &str) -> Html {
     let line = visible_line(text);
     if is_plain(&line) && line.split(' ').all(|word| word.len() <= SHORT) {
@@ -28,7 +28,7 @@ pub fn words(text: &str) -> Html {
     line.split_inclusive(' ').map(with_space).collect()
 }
 
-/// The same for an attribute, or another place that takes no markup.
+/// The same for attributes and other places without markup.
 pub fn plain_words(text: &str) -> String {
     let line = visible_line(text);
     if line.is_ascii() {
@@ -42,7 +42,8 @@ pub fn plain_words(text: &str) -> String {
     line.split_inclusive(' ').map(isolated).collect()
 }
 
-/// A message's text with its lines: each end of a line is written out, so that a text of two lines is not taken for two texts.
+/// A message's text with its lines. Each line break is marked as `\n`, so that a two-line text is not mistaken for two
+/// texts.
 pub fn message_words(text: &str) -> Html {
     let lines = text.split('\n').enumerate().map(|(number, line)| {
         let end = (number > 0).then(|| html! { <><span class="escaped">{"\\n"}</span>{"\n"}</> });
@@ -77,7 +78,7 @@ fn word(word: &str) -> Html {
     }
 }
 
-/// A visible text whose escapes are told apart from what was typed.
+/// An escaped text in which escapes are marked, so that they differ from typed backslashes.
 fn marked(visible: &str) -> Html {
     let mut parts = Vec::new();
     let mut done = 0;
@@ -90,7 +91,7 @@ fn marked(visible: &str) -> Html {
     parts.into_iter().collect()
 }
 
-/// Where a visible text has escapes; those that follow each other are one.
+/// The positions of escapes; consecutive ones are merged.
 fn escapes(visible: &str) -> Vec<Range<usize>> {
     let mut found: Vec<Range<usize>> = Vec::new();
     let mut at = 0;

@@ -1,4 +1,4 @@
-//! The replica X-ray: messages × holders of the chosen topic, and the same as a table of words.
+//! The replica X-ray: messages × holders of the chosen topic, as a picture and as a table.
 
 use yew::prelude::*;
 
@@ -7,12 +7,13 @@ use crate::model::State;
 use crate::model::xray::{Lag, Standing};
 use crate::scene::xray::{CELL_HEIGHT, CELL_WIDTH, Cell, Row, Tick, XrayScene, column_x};
 
+/// Properties of [`XrayView`].
 #[derive(Properties, PartialEq)]
 pub struct XrayViewProps {
     pub state: State,
 }
 
-/// What each kind of cell means, in the order of a message's life.
+/// The meaning of each kind of cell, in the order of a message's life.
 const LEGEND: [(Standing, &str); 7] = [
     (Standing::Readable, "stored and committed: a read here shows it"),
     (Standing::Stored, "stored, not committed here yet"),
@@ -23,6 +24,7 @@ const LEGEND: [(Standing, &str); 7] = [
     (Standing::Unknown, "not known: no node that this page reaches can tell"),
 ];
 
+/// The X-ray of the chosen topic.
 #[component]
 pub fn XrayView(props: &XrayViewProps) -> Html {
     let Some(scene) = XrayScene::of(&props.state) else {
@@ -124,12 +126,12 @@ fn XrayRow(props: &XrayRowProps) -> Html {
     }
 }
 
-/// A number that may not be known.
+/// A number, or `not known`.
 fn word(number: Option<u64>) -> String {
     number.map_or_else(|| "not known".to_owned(), |number| number.to_string())
 }
 
-/// For tests.
+/// An attribute for tests.
 fn lag(lag: Lag) -> String {
     match lag {
         Lag::Unknown => "unknown".to_owned(),
@@ -138,14 +140,14 @@ fn lag(lag: Lag) -> String {
     }
 }
 
-/// A dot where a message will be.
+/// A dot in each unused column.
 fn empty_columns(count: usize) -> String {
     let middle = (CELL_WIDTH - 3.0) / 2.0;
     (0..count).map(|at| format!("M{} {}h0.01", px(column_x(at) + middle), px(CELL_HEIGHT / 2.0))).collect()
 }
 
-/// Each standing has a shape of its own, so that it can be told without colours: full, half, striped, hollow with a dot, barred,
-/// a dot alone, a question mark in a dotted frame.
+/// Each standing has its own shape, so that it can be recognised without colours: full, half, striped, hollow with a
+/// dot, barred, a dot alone, a question mark in a dotted frame.
 fn cell_shape(cell: &Cell) -> Html {
     let (x, w, h) = (cell.x, cell.width, CELL_HEIGHT);
     let class = classes!("xcell", cell.standing.name());
@@ -172,7 +174,7 @@ fn cell_shape(cell: &Cell) -> Html {
     html! { <g {class}>{inside}</g> }
 }
 
-/// The picture in words.
+/// The same content as a table.
 fn twin(scene: &XrayScene) -> Html {
     html! {
         <details class="twin">

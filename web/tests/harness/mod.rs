@@ -1,4 +1,4 @@
-//! What the component tests share: a component mounted in a page of its own, a person's hands, and a cluster to look at.
+//! Shared parts of the component tests: mounting a component, simulating user input, and a cluster to show.
 
 #![allow(dead_code, reason = "no test file needs all of it")]
 
@@ -19,13 +19,15 @@ use web_sys::{
 use yew::prelude::*;
 use yew::scheduler;
 
-/// A component mounted in a part of the test page of its own; both go in Drop.
+/// A component mounted in its own element of the test page; both are removed when dropped.
 pub struct Page<C: BaseComponent> {
+    /// The element that contains the component.
     pub root: Element,
     app: Option<yew::AppHandle<C>>,
 }
 
 impl Page<App> {
+    /// Mounts a component and waits until it is rendered.
     pub async fn of<C: BaseComponent>(properties: C::Properties) -> Page<C> {
         let document = web_sys::window().unwrap().document().unwrap();
         let root = document.create_element("div").unwrap();
@@ -37,19 +39,23 @@ impl Page<App> {
 }
 
 impl<C: BaseComponent> Page<C> {
+    /// The first element that matches the selector. Panics if there is none.
     pub fn get(&self, selector: &str) -> Element {
         self.root.query_selector(selector).unwrap().unwrap_or_else(|| panic!("{selector} is not on the page"))
     }
 
+    /// All elements that match the selector.
     pub fn all(&self, selector: &str) -> Vec<Element> {
         let list = self.root.query_selector_all(selector).unwrap();
         (0..list.length()).map(|at| list.get(at).unwrap().unchecked_into()).collect()
     }
 
+    /// The text of the first element that matches.
     pub fn text(&self, selector: &str) -> String {
         self.get(selector).text_content().unwrap_or_default()
     }
 
+    /// Clicks on an element and waits until the page is rendered.
     pub async fn click(&self, selector: &str) {
         let element = self.get(selector);
         match element.dyn_ref::<HtmlElement>() {
@@ -59,7 +65,7 @@ impl<C: BaseComponent> Page<C> {
         scheduler::flush().await;
     }
 
-    /// What a double click does: two clicks, of which the second is known as such.
+    /// Sends two clicks; the second has a click count of 2.
     pub async fn double_click(&self, selector: &str) {
         for count in 1..=2 {
             let Ok(Some(element)) = self.root.query_selector(selector) else { return };
@@ -72,16 +78,18 @@ impl<C: BaseComponent> Page<C> {
         }
     }
 
-    /// The same component, with something else to show.
+    /// Renders the component with new properties.
     pub async fn update(&mut self, properties: C::Properties) {
         self.app.as_mut().expect("it is mounted").update(properties);
         scheduler::flush().await;
     }
 
+    /// Presses Enter on an element.
     pub async fn press_enter(&self, selector: &str) {
         self.press(selector, "Enter").await;
     }
 
+    /// Presses a key on an element.
     pub async fn press(&self, selector: &str, key: &str) {
         let init = KeyboardEventInit::new();
         init.set_key(key);
@@ -91,6 +99,7 @@ impl<C: BaseComponent> Page<C> {
         scheduler::flush().await;
     }
 
+    /// Types a text into a field.
     pub async fn type_into(&self, selector: &str, text: &str) {
         let input: HtmlInputElement = self.get(selector).unchecked_into();
         input.set_value(text);
@@ -98,6 +107,7 @@ impl<C: BaseComponent> Page<C> {
         scheduler::flush().await;
     }
 
+    /// Chooses an option of a select element.
     pub async fn choose(&self, selector: &str, value: &str) {
         let select: HtmlSelectElement = self.get(selector).unchecked_into();
         select.set_value(value);
@@ -115,7 +125,7 @@ impl<C: BaseComponent> Drop for Page<C> {
     }
 }
 
-/// `class_name` answers for HTML only.
+/// The `class` attribute. `class_name` supports only HTML elements.
 pub trait SvgClass {
     fn class_name_of_svg(&self) -> String;
 }
@@ -126,24 +136,26 @@ impl SvgClass for Element {
     }
 }
 
+/// Dispatches a bubbling event.
 pub fn bubble(element: &Element, name: &str) {
     let init = EventInit::new();
     init.set_bubbles(true);
     element.dispatch_event(&Event::new_with_event_init_dict(name, &init).unwrap()).unwrap();
 }
 
-/// A callback, and what it was called with.
+/// A callback, and the values that it was called with.
 pub fn heard<T: 'static>() -> (Callback<T>, Rc<RefCell<Vec<T>>>) {
     let heard = Rc::new(RefCell::new(Vec::new()));
     let into = heard.clone();
     (Callback::from(move |value| into.borrow_mut().push(value)), heard)
 }
 
+/// Parses a vertex.
 pub fn vertex(name: &str) -> Vertex {
     name.parse().unwrap()
 }
 
-/// A cube that is watched and of which node 011 has failed.
+/// A watched cube whose node 011 has failed.
 pub fn watching(topic: &str) -> State {
     let dimension = Dimension::new(3).unwrap();
     let node = |node: Vertex| NodeView {

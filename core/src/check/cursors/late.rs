@@ -1,22 +1,22 @@
-//! What an action does to a cursor, and what may still happen to it though nobody waits for it.
+//! The effects of actions on a cursor, and the effects of unanswered ones that are still possible.
 
 use crate::wire::client::{Action, StartAt};
 
-/// What an action does to the cursor.
+/// The effect of an action on the cursor.
 #[derive(Clone, Copy)]
 pub(super) enum Effect {
     None,
-    /// Forward, to the offset.
+    /// Moves it forward to the offset.
     Commit(u64),
-    /// Forward, behind at most so many messages.
+    /// Moves it forward past at most this many messages.
     Pull(u64),
-    /// To the offset, back or forth.
+    /// Sets it to the offset, backward or forward.
     Put(u64),
-    /// Behind the last message there is.
+    /// Sets it to the end of the topic.
     PutAtEnd,
-    /// To 0, if it was away.
+    /// Creates it at 0 if it did not exist.
     Begin,
-    /// Away.
+    /// Removes it.
     Remove,
 }
 
@@ -35,14 +35,14 @@ pub(super) fn effect_of(action: &Action) -> Effect {
     }
 }
 
-/// What may still happen to the cursor at any time, though nobody waits for it.
+/// Effects of unanswered actions that are still possible at any time.
 #[derive(Default)]
 pub(super) struct Late {
-    /// It may be moved forward to here.
+    /// The furthest offset to which the cursor may be moved forward.
     forward: u64,
-    /// It may be put back to here.
+    /// The lowest offset to which the cursor may be set back.
     back: Option<u64>,
-    /// It may be moved behind so many messages more, from wherever it is.
+    /// The number of messages by which it may be moved forward from any position.
     pulls: u64,
 }
 
@@ -54,12 +54,12 @@ impl Late {
                 self.forward = self.forward.max(offset);
                 self.add_back(offset);
             }
-            // Refused whenever they come: there never were so many messages.
+            // Refused at any time: the topic never had that many messages.
             Effect::Commit(_) | Effect::Put(_) => {}
             Effect::PutAtEnd => self.forward = end,
             Effect::Pull(max) => self.pulls = self.pulls.saturating_add(max),
             Effect::Remove => self.add_back(0),
-            // To begin does nothing to a cursor that is there; that it was taken away is allowed for already.
+            // `Begin` does not affect an existing cursor, and its possible removal is counted already.
             Effect::Begin | Effect::None => {}
         }
     }
@@ -68,12 +68,12 @@ impl Late {
         self.back = Some(self.back.map_or(offset, |back| back.min(offset)));
     }
 
-    /// How far back a cursor can be that would be at `low`.
+    /// The lowest possible position of a cursor that is at least `low` without late effects.
     pub fn lowest(&self, low: u64) -> u64 {
         self.back.map_or(low, |back| back.min(low))
     }
 
-    /// How far on a cursor can be that would be at `high`.
+    /// The highest possible position of a cursor that is at most `high` without late effects.
     pub fn highest(&self, high: u64, end: u64) -> u64 {
         let high = high.max(self.forward);
         high.saturating_add(self.pulls).min(end).max(high)

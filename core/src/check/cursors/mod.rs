@@ -1,18 +1,20 @@
-//! Cursors only go forward, and no subscriber skips what it was not given.
+//! Cursors only move forward, and no subscriber skips messages that it did not receive.
 //!
-//! For each subscriber of a topic that nobody deleted, the checker follows where the cursor can be: between the last place at which
-//! it was seen (`low`) and the furthest to which anybody asked for it to be moved (`high`). Answers that tell more narrow this.
+//! For each subscriber of a topic without a deletion, the checker tracks the range of possible cursors: from the last
+//! observed position (`low`) to the furthest requested one (`high`). Answers with more information narrow the range.
 //!
-//! * `commit` moves it to the offset, or leaves it where it is further; the answer tells where it is. It never goes back.
-//! * `subscribe` with `from` puts it there, back or forth; without, it stays, or begins at 0.
-//! * A leader's `pull` begins at the cursor. With `commit: true` it is moved behind the messages, or stays when it cannot be moved in
-//!   time: then they come again. When the answer is lost it may have moved past messages that nobody saw (at most once).
-//! * A `pull` with `read: any` and a `replica_pull` begin at what the replica knows, which may be an old place. The cursor moves a little after
-//!   the answer, if at all.
+//! * `commit` moves the cursor to the offset, unless it is further already. The answer reports the position. It never
+//!   moves back.
+//! * `subscribe` with `from` sets the cursor, backward or forward. Without `from` the cursor stays, or begins at 0.
+//! * A `pull` from the leader begins at the cursor. With `commit: true` the cursor then moves past the messages, or
+//!   stays if it cannot be moved in time, and they are delivered again. If the answer is lost, the cursor may have
+//!   passed messages that the client did not receive (at most once).
+//! * A `pull` with `read: any` and a `replica_pull` begin at the replica's state, which may be old. The cursor moves
+//!   shortly after the answer, or not at all.
 //!
-//! So a leader's pull begins between `low` and `high`, where `high` lies behind what the subscriber was given or asked to skip. What is
-//! in doubt may happen at any time later, once; it widens what is allowed by just that. So does what overlaps in time, where two clients share a
-//! subscriber.
+//! A pull from the leader therefore begins between `low` and `high`, and `high` never exceeds the messages that the
+//! subscriber received or asked to skip. An action in doubt may take effect once at any later time, and widens the
+//! range by exactly that effect. So do overlapping actions of two clients that share a subscriber.
 
 mod late;
 #[cfg(test)]
@@ -67,7 +69,7 @@ enum Event {
     Answered(usize),
 }
 
-/// In order of time; at one moment, what was asked comes first.
+/// Invocations and answers in order of time; at equal times invocations come first.
 fn events(operations: &[&Operation]) -> Vec<Event> {
     let mut timed: Vec<(Instant, bool, usize)> = Vec::with_capacity(2 * operations.len());
     for (index, operation) in operations.iter().enumerate() {
@@ -83,22 +85,22 @@ fn events(operations: &[&Operation]) -> Vec<Event> {
         .collect()
 }
 
-/// Follows one subscriber's cursor.
+/// Tracks one subscriber's cursor.
 struct Follower<'a> {
     /// The length of the topic's log.
     end: u64,
     operations: Vec<&'a Operation>,
-    /// The cursor is not before this, but for what is late.
+    /// The cursor is not below this, except through late effects.
     low: Bound<'a>,
-    /// Nor behind this, but for what is late.
+    /// The cursor is not above this, except through late effects.
     high: Bound<'a>,
-    /// It never was behind this.
+    /// The cursor was never above this.
     peak: u64,
     late: Late,
-    /// Answered pulls meant to move it to here, and it was not seen there.
+    /// The furthest position to which answered pulls should have moved the cursor, if it was not observed there.
     unconfirmed: u64,
     open: BTreeSet<usize>,
-    /// Not alone on their way.
+    /// Operations that overlap with others.
     shared: BTreeSet<usize>,
     checked: u64,
 }
@@ -111,7 +113,7 @@ struct Bound<'a> {
 
 impl<'a> Follower<'a> {
     fn new(topic: &Topic<'a>, operations: Vec<&'a Operation>) -> Self {
-        // What was before the record is known only where the topic was created in it.
+        // The position before the record is known only if the topic was created during the record.
         let is_new = topic.operations.iter().any(|operation| creates(operation));
         let end = topic.log.len() as u64;
         let unknown = if is_new { 0 } else { end };
@@ -147,7 +149,7 @@ impl<'a> Follower<'a> {
         }
         self.open.insert(index);
         if self.open.len() > 1 {
-            // Which comes first is not known: whatever each does may still happen, or have happened.
+            // Their order is unknown: the effect of each may still come, or may have come already.
             for other in self.open.iter().filter(|other| !self.shared.contains(other)) {
                 self.late.add(effect_of(&self.operations[*other].action), self.end);
             }
@@ -227,7 +229,7 @@ impl<'a> Follower<'a> {
         self.late.highest(self.high.at, self.end)
     }
 
-    /// It is here, or was a moment ago.
+    /// The cursor is at this position, or was at some time during the operation.
     fn see(&mut self, at: u64, by: &'a Operation) {
         self.low = Bound { at, by: Some(by) };
         self.raise(at, by);
@@ -236,14 +238,14 @@ impl<'a> Follower<'a> {
         }
     }
 
-    /// It may be here.
+    /// The cursor may be at this position.
     fn raise(&mut self, at: u64, by: &'a Operation) {
         if at > self.high.at {
             self.high = Bound { at, by: Some(by) };
         }
     }
 
-    /// It was put here, from wherever it was.
+    /// The cursor was set to this position.
     fn put(&mut self, at: u64, by: &'a Operation) {
         self.low = Bound { at, by: Some(by) };
         self.high = Bound { at: at.max(self.unconfirmed), by: Some(by) };
@@ -269,7 +271,7 @@ impl<'a> Follower<'a> {
     }
 }
 
-/// Where the cursor was that a pull began at.
+/// The cursor position at which a pull began.
 fn start_of(messages: &[Message], cursor: u64) -> u64 {
     messages.first().map_or(cursor, |first| first.offset.0)
 }

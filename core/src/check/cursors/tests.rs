@@ -1,4 +1,4 @@
-//! A subscriber's story, told well and badly.
+//! Valid and invalid histories of one subscriber.
 
 use super::check;
 use crate::check::story::Story;
@@ -6,7 +6,7 @@ use crate::names::Offset;
 use crate::wire::answer::ErrorCode;
 use crate::wire::client::{ReadLevel, StartAt};
 
-/// A new topic with ten messages, and one subscriber, whose cursor is at 0.
+/// A new topic with ten messages, and one subscriber whose cursor is at 0.
 fn story() -> Story {
     let mut story = Story::without_topic();
     story.create_topic(1..2).created();

@@ -1,10 +1,10 @@
-//! Random choices that come out alike on every machine: drawn as `u64`, never as `usize`.
+//! Random choices that are equal on every machine: drawn as `u64`, never as `usize`.
 
 use fastrand::Rng;
 
 use crate::cube::{Dimension, Vertex};
 
-/// `true` in `share` of `of` cases.
+/// Returns true in `share` of `of` cases.
 pub(super) fn happens(random: &mut Rng, share: u64, of: u64) -> bool {
     random.u64(0..of) < share
 }
@@ -14,7 +14,7 @@ pub(super) fn one_of<'a, T>(random: &mut Rng, items: &'a [T]) -> Option<&'a T> {
     (count > 0).then(|| &items[random.u64(0..count) as usize])
 }
 
-/// One of the items, each as often as its weight says.
+/// One of the items, with probabilities proportional to their weights.
 pub(super) fn weighted<T: Copy>(random: &mut Rng, items: &[(T, u64)]) -> T {
     let total = items.iter().map(|(_, weight)| weight).sum();
     let mut draw = random.u64(0..total);

@@ -1,4 +1,4 @@
-//! One client: what it believes, what it wants, and what it does next.
+//! One client: its assumptions about the cluster, its preferences and its next step.
 
 use std::collections::VecDeque;
 
@@ -13,9 +13,9 @@ use crate::placement;
 use crate::wire::answer::{Done, ErrorCode};
 use crate::wire::client::Action;
 
-/// Publishes that may be repeated later, though they are long answered.
+/// Number of answered publishes that may be repeated later.
 const REMEMBERED: usize = 8;
-/// The most steps at one node, all being well.
+/// Most steps at one node without failures.
 const STAY: u64 = 30;
 
 #[derive(Clone, Debug)]
@@ -23,7 +23,7 @@ pub(super) struct Mind {
     pub(super) dimension: Dimension,
     pub(super) publisher: PublisherId,
     pub(super) subscriber: SubscriberId,
-    /// Whether it believes that they are registered.
+    /// Whether it assumes that its publisher is registered; `subscribes`: its subscriber.
     pub(super) publishes: bool,
     pub(super) subscribes: bool,
     /// Whether it ever subscribes with push.
@@ -33,17 +33,17 @@ pub(super) struct Mind {
     pub(super) random: Rng,
     pub(super) topics: Vec<Topic>,
     node: Vertex,
-    /// Steps until it goes to another node.
+    /// Steps until it changes to another node.
     stay: u64,
-    /// So far; also the newest sequence number.
+    /// Number of contents so far; also its latest sequence number.
     pub(super) contents: u64,
-    /// What it sends again before all else.
+    /// An action to repeat before any other.
     again: Option<Action>,
-    /// Its newest publishes with a sequence number.
+    /// Its latest publishes with a sequence number.
     pub(super) recent: VecDeque<Action>,
 }
 
-/// What a client believes of a topic; it may be wrong.
+/// A client's assumptions about a topic, which may be wrong.
 #[derive(Clone, Debug)]
 pub(super) struct Topic {
     pub(super) name: TopicName,
@@ -52,18 +52,18 @@ pub(super) struct Topic {
     pub(super) subscribed: bool,
     /// It has a push session.
     pub(super) listening: bool,
-    /// What it reads next.
+    /// The next offset to read.
     pub(super) cursor: u64,
-    /// Behind the last message that it has read.
+    /// The offset after the last message that it has read.
     pub(super) read: u64,
-    /// Behind the last message that it knows of.
+    /// The offset after the last message that it knows of.
     pub(super) end: u64,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Kind {
     Lasting,
-    /// Another client's.
+    /// Owned by another client.
     Passing,
     OwnPassing,
 }
@@ -122,7 +122,8 @@ impl Mind {
         Step { pause_us, node, new_connection: happens(&mut self.random, 1, 20), leave, action }
     }
 
-    /// A session is left for a new one, and sometimes before its subscription is ended, which ends it too.
+    /// The session that the client closes before an action: always before a new session on the same topic, and
+    /// sometimes before it unsubscribes, which would also end the session.
     fn leave_before(&mut self, action: &Action) -> Option<TopicName> {
         let name = match action {
             Action::Subscribe { topic, push: true, .. } | Action::ReplicaSubscribe { topic, push: true, .. } => topic,
@@ -133,7 +134,7 @@ impl Mind {
         std::mem::take(&mut topic.listening).then(|| name.clone())
     }
 
-    // Where.
+    // The node to ask.
 
     fn choose_node(&mut self, action: &Action) -> Vertex {
         match action {
@@ -166,7 +167,7 @@ impl Mind {
         self.node
     }
 
-    // What came of it.
+    // Handling of outcomes.
 
     pub(super) fn handle_outcome(&mut self, operation: &Operation) {
         let outcome = operation.outcome();
@@ -187,7 +188,8 @@ impl Mind {
         }
     }
 
-    /// A publish with a number may always be sent again; without one it would be stored twice.
+    /// Decides whether to repeat an action. A publish with a number can always be repeated; without a number it would
+    /// be stored twice.
     fn perhaps_again(&mut self, action: &Action, in_vain: bool, shares: u64) {
         match action {
             Action::Publish { sequence: None, .. } => {}
@@ -208,7 +210,7 @@ impl Mind {
         }
     }
 
-    /// Sometimes.
+    /// Sometimes changes the requested acknowledgement.
     fn with_another_ack(&mut self, action: &Action) -> Action {
         let mut action = action.clone();
         if let Action::Publish { ack, .. } = &mut action

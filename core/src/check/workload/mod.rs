@@ -1,13 +1,14 @@
-//! What clients do: a random stream of every action, with every ack and read level, decided here and carried out by a driver.
+//! The workload: a random stream of every action, with every ack and read level. This module decides the steps, and a
+//! driver performs them.
 //!
-//! Each client is a sequence: it asks, waits for the answer or for its loss, and goes on. The same seed and the same answers give
-//! the same stream, whatever the other clients do. Contents are never used twice, so that a message found anywhere tells which
-//! publish it came from; a sequence number always bears the same content to the same topic.
+//! Each client performs one step at a time: it sends a request and waits for the answer or for its loss. The same seed
+//! and the same answers give a client the same stream, regardless of other clients. Contents are never reused, so a
+//! message found anywhere identifies its publish. A sequence number always has the same content on the same topic.
 //!
-//! Lasting topics are created first, by the keeper, and never deleted; each has an auditor subscribed to it, through whom the
-//! holdings are read in the end. Passing topics come and go: each has one client who creates and deletes it.
+//! The keeper creates the lasting topics first, and they are never deleted. An auditor is subscribed to each of them,
+//! and the final logs are read through it. Passing topics are created and deleted repeatedly, each by one client.
 //!
-//! A driver does [`Workload::preparation`], then each client's steps, then, when all has healed, [`Workload::farewell`].
+//! A driver performs [`Workload::preparation`], then each client's steps, and after healing [`Workload::farewell`].
 
 mod choice;
 mod mind;
@@ -24,16 +25,19 @@ use crate::wire::answer::{Done, ErrorCode, Failure};
 use crate::wire::client::{Ack, Action};
 use mind::{Mind, Topic};
 
-/// How much is done.
+/// The size of the workload.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Load {
+    /// Number of clients, at least 1.
     pub clients: u32,
+    /// Number of lasting topics, at least 1.
     pub lasting_topics: u32,
+    /// Number of passing topics.
     pub passing_topics: u32,
-    /// The longest pause between an answer and the client's next request, milliseconds.
+    /// The longest pause between an answer and the client's next request, in milliseconds.
     pub pause_ms: u32,
-    /// The largest content, bytes. Most are far smaller.
+    /// The largest content in bytes. Most contents are far smaller.
     pub content_bytes: u32,
 }
 
@@ -43,7 +47,7 @@ impl Default for Load {
     }
 }
 
-/// The clients' minds.
+/// The state of all clients.
 #[derive(Clone, Debug)]
 pub struct Workload {
     load: Load,
@@ -52,34 +56,40 @@ pub struct Workload {
     minds: Vec<Mind>,
 }
 
-/// What a client does next.
+/// A client's next step.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Step {
-    /// After this pause, microseconds.
+    /// Pause before the step, in microseconds.
     pub pause_us: u64,
+    /// The node to ask.
     pub node: Vertex,
-    /// On a new connection; otherwise on the one of its last step, if that goes to the same node and still stands.
+    /// Whether to open a new connection. Otherwise the step uses the connection of the last step, if that goes to the
+    /// same node and is still open.
     pub new_connection: bool,
-    /// First the client closes the connection of its push session on this topic, if it still has one: [`SessionEnd::Left`].
+    /// Before the step, the client closes the connection of its push session on this topic, if it still has one:
+    /// [`SessionEnd::Left`].
     pub leave: Option<TopicName>,
+    /// The action to request.
     pub action: Action,
 }
 
 impl Step {
-    /// Whether the step begins a push session when it is done. Such a step goes on a connection of its own, beside that of the
-    /// other steps, which stays until it breaks, a later step leaves it, or the run ends. A client has at most one for a topic.
+    /// Whether the step begins a push session if it succeeds. It then uses a connection of its own, besides that of the
+    /// other steps. The connection stays open until it breaks, a later step leaves it, or the run ends. A client has at
+    /// most one session per topic.
     pub fn opens_session(&self) -> bool {
         matches!(self.action, Action::Subscribe { push: true, .. } | Action::ReplicaSubscribe { push: true, .. })
     }
 }
 
 impl Workload {
-    /// Who does what is done before the clients begin and after they have ended.
+    /// The client that performs the preparation and the farewell.
     pub const KEEPER: ClientId = ClientId(u32::MAX);
 
+    /// Creates a workload. The seed determines the names and all steps.
     pub fn new(dimension: Dimension, load: Load, seed: u64) -> Workload {
         let mut random = fastrand::Rng::with_seed(seed);
-        // Other names for other seeds, so that other nodes are their homes.
+        // Different seeds use different names, so that different nodes are their homes.
         let tag = random.u64(0..1_000);
         let names = |kind, count| (0..count).map(|number| topic(format!("{kind}{number}-{tag}"))).collect::<Vec<_>>();
         let lasting = names("lasting", load.lasting_topics.max(1));
@@ -97,11 +107,12 @@ impl Workload {
         Workload { load, lasting, passing, minds }
     }
 
+    /// The clients, without the keeper.
     pub fn clients(&self) -> impl Iterator<Item = ClientId> + use<> {
         (0..self.load.clients).map(ClientId)
     }
 
-    /// What must exist before the clients begin: done one after the other, at any node, each again until it is
+    /// The actions to perform before the clients start, one after another at any node. Each is repeated until it is
     /// [settled](Workload::is_settled).
     pub fn preparation(&self) -> Vec<Action> {
         let mut actions = vec![
@@ -120,8 +131,8 @@ impl Workload {
         actions
     }
 
-    /// A publish with `ack: all` to every lasting topic: each shows, once it is [settled](Workload::is_settled), that its topic
-    /// has recovered. It may be sent again as it is.
+    /// A publish with `ack: all` to every lasting topic. Once one is [settled](Workload::is_settled), its topic has
+    /// recovered. Each can be repeated unchanged.
     pub fn farewell(&self) -> Vec<Action> {
         let publish = |(topic, number): (&TopicName, u64)| Action::Publish {
             publisher: Workload::keeper(),
@@ -133,22 +144,23 @@ impl Workload {
         self.lasting.iter().zip(0..).map(publish).collect()
     }
 
-    /// Whether something of the preparation or the farewell is done: by this attempt, or by one before whose answer was lost.
+    /// Whether an action of the preparation or the farewell was performed, by this attempt or by an earlier one with a
+    /// lost answer.
     pub fn is_settled(result: &Result<Done, Failure>) -> bool {
         result.as_ref().map_or_else(|failure| failure.code == ErrorCode::TopicExists, |_| true)
     }
 
-    /// The next step of a client that has nothing under way.
+    /// The next step of a client that has no operation under way.
     pub fn next(&mut self, client: ClientId) -> Step {
         self.mind(client).next()
     }
 
-    /// How the client's last step came out; `answered: None` when the connection broke.
+    /// Handles the outcome of the client's last step; `answered: None` if the connection broke.
     pub fn handle_outcome(&mut self, operation: &Operation) {
         self.mind(operation.client).handle_outcome(operation);
     }
 
-    /// A push subscription of the client ended, and not because a step left it: then the client knows.
+    /// Handles the end of a push session that no step of the client ended.
     pub fn handle_session_end(&mut self, client: ClientId, topic: &TopicName, _end: SessionEnd) {
         self.mind(client).handle_session_end(topic);
     }
@@ -157,20 +169,22 @@ impl Workload {
         &mut self.minds[client.0 as usize]
     }
 
+    /// The names of the lasting topics.
     pub fn lasting_topics(&self) -> Vec<TopicName> {
         self.lasting.clone()
     }
 
+    /// The names of the passing topics.
     pub fn passing_topics(&self) -> Vec<TopicName> {
         self.passing.clone()
     }
 
-    /// Subscribed to every lasting topic.
+    /// The subscriber of every lasting topic.
     pub fn auditor() -> SubscriberId {
         SubscriberId::new("auditor").expect("a valid name")
     }
 
-    /// Owns the lasting topics.
+    /// The owner of the lasting topics.
     pub fn keeper() -> PublisherId {
         PublisherId::new("keeper").expect("a valid name")
     }

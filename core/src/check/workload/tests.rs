@@ -1,4 +1,4 @@
-//! A stream of steps, answered by a make-believe cluster that knows no rules but gives every kind of answer.
+//! A stream of steps against a fake cluster that follows no rules and gives every kind of answer.
 
 use std::collections::{BTreeMap, BTreeSet};
 

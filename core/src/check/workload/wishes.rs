@@ -1,4 +1,5 @@
-//! What a client wants next: every action and level, weighted, and now and then something that must be refused.
+//! The choice of a client's next action: every action and level, weighted, and occasionally an action that must be
+//! refused.
 
 use super::choice::{any_vertex, happens, one_of, weighted};
 use super::mind::{Kind, Mind, Topic};
@@ -6,10 +7,10 @@ use crate::names::{Offset, PublisherId, Sequence, SubscriberId, TopicName};
 use crate::wire::client::{Ack, Action, ReadLevel, StartAt};
 use crate::wire::limits::MAX_PULL;
 
-/// Unread messages past which a client reads on, or skips some, before it wants anything else: what it reads stays small.
+/// With more unread messages than this, a client first reads on or skips some, so that its reads stay small.
 const BACKLOG: u64 = 300;
 
-/// What a client feels like.
+/// A kind of next action.
 #[derive(Clone, Copy)]
 enum Wish {
     Publish,
@@ -23,7 +24,7 @@ enum Wish {
     Unsubscribe,
     CreateOrDelete,
     Register,
-    /// Deletes a name of its own.
+    /// Deletes one of its own names.
     Resign,
     Look,
     Nonsense,
@@ -46,7 +47,7 @@ const WISHES: &[(Wish, u64)] = &[
     (Wish::Nonsense, 4),
 ];
 
-/// What must be refused.
+/// Kinds of actions that must be refused.
 #[derive(Clone, Copy)]
 enum Nonsense {
     PublishNowhere,
@@ -118,7 +119,7 @@ impl Mind {
         }
     }
 
-    /// Half of what is believed to be gone is left for what surely exists.
+    /// Chooses a topic. Half of the choices of a topic that is assumed deleted fall back to one that surely exists.
     fn choose_topic(&mut self) -> usize {
         let wants_lasting = happens(&mut self.random, 3, 5);
         let fits: Vec<usize> =
@@ -146,7 +147,7 @@ impl Mind {
         weighted(&mut self.random, &[(Ack::Quorum, 5), (Ack::One, 2), (Ack::All, 2)])
     }
 
-    /// Never the same twice: the publisher's name and a number, then dots.
+    /// A unique content: the publisher's name and a number, then dots.
     fn new_content(&mut self) -> String {
         self.contents += 1;
         let mut content = format!("{}-{}", self.publisher, self.contents);
@@ -195,7 +196,7 @@ impl Mind {
         Action::ReplicaPull { subscriber: self.subscriber.clone(), topic: topic.name.clone(), max, from }
     }
 
-    /// What was read, mostly; sometimes what lies before the cursor, which leaves it.
+    /// Mostly commits what was read; sometimes an offset before the cursor, which does not move it.
     fn commit(&mut self, topic: &Topic) -> Action {
         let offset = match self.random.u64(0..4) {
             0 => self.random.u64(0..=topic.cursor),
@@ -233,7 +234,8 @@ impl Mind {
         Action::Unsubscribe { subscriber: self.subscriber.clone(), topic: topic.name.clone() }
     }
 
-    /// Of a topic of its own; another's cannot be deleted, and nobody but its owner may create it.
+    /// Creates or deletes one of its own topics. Only its owner may create a topic, so for another client's topic it
+    /// requests a deletion, which must be refused, or publishes.
     fn create_or_delete(&mut self, topic: &Topic) -> Action {
         let (publisher, name) = (self.publisher.clone(), topic.name.clone());
         match topic.kind {
@@ -295,7 +297,7 @@ impl Mind {
         }
     }
 
-    /// Whether it is asked under a name that nobody registers.
+    /// Whether the action uses a name that is never registered.
     pub(super) fn is_of_nobody(&self, action: &Action) -> bool {
         match action {
             Action::Publish { publisher, .. } => *publisher == nobody(),

@@ -1,4 +1,4 @@
-//! A cluster of make-believe: eight nodes that share one state, each in a mood, and a clock that only tests move.
+//! A simulated cluster: eight nodes with one shared state, a mood for each, and a clock that only tests advance.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -16,13 +16,13 @@ use crate::wire::client::Request;
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub enum Mood {
     Up,
-    /// Its process is gone.
+    /// Its process has ended.
     Down,
-    /// Says `node_failed`, and pushes nothing.
+    /// Answers `node_failed` and pushes nothing.
     Failing,
-    /// Says `unavailable`.
+    /// Answers `unavailable`.
     Unavailable,
-    /// Says nothing.
+    /// Does not answer.
     Mute,
 }
 
@@ -48,7 +48,7 @@ pub struct World {
     moods: BTreeMap<Vertex, Mood>,
     loses_answer: BTreeMap<Vertex, bool>,
     sockets: BTreeMap<SocketId, (Vertex, Option<Session>)>,
-    /// While something holds openings up: those that wait.
+    /// The sockets that wait while openings are held.
     opening: Option<Vec<(SocketId, Vertex)>>,
     topics: BTreeMap<TopicName, Topic>,
     next_topic: u64,
@@ -115,7 +115,7 @@ impl World {
         }
     }
 
-    /// The node does what it is asked next, and its sockets break instead of bringing the answer.
+    /// Makes the node perform its next request and then break its sockets instead of answering.
     pub fn lose_next_answer(&mut self, node: &str) {
         self.loses_answer.insert(vertex(node), true);
     }
@@ -131,7 +131,7 @@ impl World {
         self.client = Client::new(&ClientConfig { seeds, strangers, ..ClientConfig::default() });
     }
 
-    /// Sockets open no longer, as in a browser that holds them up.
+    /// Delays the opening of sockets, as a browser may do.
     pub fn hold_openings(&mut self) {
         self.opening = Some(Vec::new());
     }
@@ -143,7 +143,7 @@ impl World {
         }
     }
 
-    /// How often a socket to this node was to be opened.
+    /// Number of attempts to open a socket to this node.
     pub fn attempts_at(&self, node: &str) -> usize {
         let wanted = url(vertex(node));
         self.seen.iter().filter(|effect| matches!(effect, ClientEffect::Open { url, .. } if *url == wanted)).count()
@@ -153,7 +153,7 @@ impl World {
         self.ask_at(Target::Home, action)
     }
 
-    /// Submits, and lets time pass until it is resolved.
+    /// Submits, and advances time until the submission is resolved.
     pub fn ask_at(&mut self, to: Target, action: Action) -> Result<Reply, ClientError> {
         let submission = Submission { to, ..self.submission(action) };
         let ticket = submission.ticket;
@@ -179,7 +179,7 @@ impl World {
         self.turn(vec![input]);
     }
 
-    /// Everything that follows from these inputs without time passing.
+    /// Processes the inputs and everything that follows without time passing.
     pub fn turn(&mut self, inputs: Vec<ClientInput>) {
         let mut inputs = inputs;
         loop {
@@ -342,7 +342,7 @@ impl World {
         }
     }
 
-    /// What the push sessions of nodes that are well have not sent yet.
+    /// Messages that the push sessions of healthy nodes have not sent yet.
     fn deliveries(&mut self) -> Vec<ClientInput> {
         let mut inputs = vec![];
         for (socket, (at, slot)) in &mut self.sockets {
@@ -368,7 +368,7 @@ impl World {
         inputs
     }
 
-    // What a test looks at.
+    // Accessors for tests.
 
     pub fn now(&self) -> Instant {
         self.now.monotonic

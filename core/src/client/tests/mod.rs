@@ -1,4 +1,4 @@
-//! The client before a cluster of make-believe. Stories first; `fake` plays the nodes.
+//! Tests of the client against a simulated cluster. Stories first; `fake` simulates the nodes.
 
 mod fake;
 

@@ -1,4 +1,4 @@
-//! Clients' connections, as simple as can be: what goes in, what came out.
+//! A minimal client interface: connections, requests and received frames.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
@@ -10,6 +10,7 @@ use crate::wire::answer::{Answer, Done, Failure, ServerFrame};
 use crate::wire::client::{Action, Request, RequestId};
 
 impl Cluster {
+    /// Connects a client to a node.
     pub fn connect_client(&mut self, node: Vertex) -> ConnectionId {
         self.next_connection += 1;
         let connection = ConnectionId(self.next_connection);
@@ -19,7 +20,8 @@ impl Cluster {
         connection
     }
 
-    /// The client goes, or its connection breaks; what it has not taken yet is lost.
+    /// Closes a client's connection, as if the client left or the connection broke. Frames that were not taken are
+    /// lost.
     pub fn disconnect_client(&mut self, connection: ConnectionId) {
         self.frames.remove(&connection);
         self.touched.remove(&connection);
@@ -28,24 +30,24 @@ impl Cluster {
         }
     }
 
-    /// What comes for this client is dropped from now on; its connection stays.
+    /// Drops all further frames for this client. Its connection stays open.
     pub fn forget_client(&mut self, connection: ConnectionId) {
         self.frames.remove(&connection);
     }
 
-    /// The connections of all clients of a node break.
+    /// Breaks the connections of all clients of a node.
     pub fn break_clients(&mut self, node: Vertex) {
         for connection in self.drop_clients(node) {
             self.give(node, Input::ClientDisconnected { connection });
         }
     }
 
-    /// Whether neither side has closed it.
+    /// Whether neither side has closed the connection.
     pub fn is_connected(&self, connection: ConnectionId) -> bool {
         self.connections.contains_key(&connection)
     }
 
-    /// Sends a request; the answer bears the number that is returned.
+    /// Sends a request. The answer has the returned number as its id.
     pub fn send(&mut self, connection: ConnectionId, action: Action) -> u64 {
         self.next_request += 1;
         let id = self.next_request;
@@ -53,14 +55,14 @@ impl Cluster {
         id
     }
 
-    /// Sends a request of a client that numbers its own. On a connection that was closed it is lost.
+    /// Sends a request whose id the caller chose. On a closed connection it is lost.
     pub fn request(&mut self, connection: ConnectionId, request: Request) {
         if let Some(node) = self.connections.get(&connection).copied() {
             self.give(node, Input::ClientRequest { connection, request });
         }
     }
 
-    /// Sends a request on a new connection and runs until it is answered. `None`: not within `patience`.
+    /// Sends a request on a new connection and runs until the answer arrives. `None`: no answer within `patience`.
     pub fn ask(&mut self, node: Vertex, action: Action, patience: Duration) -> Option<Answer> {
         let connection = self.connect_client(node);
         let id = self.send(connection, action);
@@ -75,11 +77,12 @@ impl Cluster {
         }
     }
 
-    /// As [`Cluster::ask`], for tests that need the result: an answer must come.
+    /// As [`Cluster::ask`] with 10 s of patience. Panics without an answer.
     pub fn must(&mut self, node: Vertex, action: Action) -> Result<Done, Failure> {
         self.ask(node, action, Duration::from_secs(10)).expect("every request is answered").result
     }
 
+    /// Takes the answer with this id, if it has arrived.
     pub fn take_answer(&mut self, connection: ConnectionId, id: u64) -> Option<Answer> {
         let frames = self.frames.get_mut(&connection)?;
         let at = frames.iter().position(
@@ -91,16 +94,17 @@ impl Cluster {
         }
     }
 
-    /// What a client has received and nobody took yet.
+    /// Takes all frames that a client has received.
     pub fn frames(&mut self, connection: ConnectionId) -> Vec<ServerFrame> {
         self.frames.get_mut(&connection).map(std::mem::take).unwrap_or_default().into()
     }
 
-    /// Connections that received something, or were closed, since the last call.
+    /// Connections that received frames or were closed since the last call.
     pub fn take_touched(&mut self) -> BTreeSet<ConnectionId> {
         std::mem::take(&mut self.touched)
     }
 
+    /// Whether [`Cluster::take_touched`] would return any.
     pub fn has_touched(&self) -> bool {
         !self.touched.is_empty()
     }

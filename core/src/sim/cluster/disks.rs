@@ -1,4 +1,4 @@
-//! What reaches the disks, how fast, and what goes wrong there.
+//! The disks of the cluster: their operations, their speed, and their faults.
 
 use std::time::Duration;
 
@@ -10,29 +10,29 @@ use crate::sim::disk::{Damage, Lost, RESERVE};
 use crate::sim::host::{DiskJob, MustEnd};
 use crate::store::Write;
 
-/// A process that died of its disk is started again after this.
+/// Delay before a process that ended because of its disk is restarted.
 const RESTART: Duration = Duration::from_secs(1);
-/// A write that found no room is tried again after this.
+/// Delay before a write without room is tried again.
 const TRY_AGAIN: Duration = Duration::from_millis(50);
 
 impl Cluster {
-    /// Turns a bit over on the disk of a process that is not running.
+    /// Flips a bit on the disk of a stopped process.
     pub fn damage_disk(&mut self, vertex: Vertex, what: Damage) {
         let damaged = self.hosts[vertex.index()].disk.damage(&mut self.random, what);
         self.undetected.extend(damaged.err().map(|undetected| undetected.what));
     }
 
-    /// Files of a process that is not running are lost.
+    /// Removes files of a stopped process.
     pub fn lose_files(&mut self, vertex: Vertex, lost: Lost) {
         self.hosts[vertex.index()].disk.lose(lost);
     }
 
-    /// Writes to the disk of a process that is not running, past all that a node would check.
+    /// Writes to the disk of a stopped process, bypassing all checks of a node.
     pub fn write_to_disk(&mut self, vertex: Vertex, writes: &[Write]) {
         self.hosts[vertex.index()].disk.write(writes);
     }
 
-    /// The disk has only so much room left; `None`: it is endless again.
+    /// Limits the room left on the disk, in bytes. `None`: unlimited.
     pub fn limit_disk(&mut self, vertex: Vertex, left: Option<u64>) {
         let host = &mut self.hosts[vertex.index()];
         host.disk.limit(left);
@@ -40,7 +40,7 @@ impl Cluster {
         self.measure_disk(vertex);
     }
 
-    /// What went wrong because of full disks.
+    /// Problems caused by full disks.
     pub fn disk_mishaps(&self) -> &[DiskMishap] {
         &self.disk_mishaps
     }
@@ -51,11 +51,12 @@ impl Cluster {
         }
     }
 
-    /// From now on every sync and every read takes this long at that node.
+    /// From now on every sync and every read of that node takes this long.
     pub fn slow_disk(&mut self, vertex: Vertex, delay: Duration) {
         self.hosts[vertex.index()].disk_delay = delay;
     }
 
+    /// Restores the usual speed of that node's disk.
     pub fn usual_disk(&mut self, vertex: Vertex) {
         self.hosts[vertex.index()].disk_delay = self.config.disk_delay;
     }
@@ -80,7 +81,7 @@ impl Cluster {
         }
         match self.hosts[vertex.index()].finish_jobs() {
             Ok(inputs) => {
-                // Asked before the inputs are given, because they may begin new jobs.
+                // Determined before the inputs are given, because these may begin new operations.
                 let finds_no_room = !self.hosts[vertex.index()].in_service.is_empty();
                 inputs.into_iter().for_each(|input| self.give(vertex, input));
                 if finds_no_room {
@@ -93,7 +94,7 @@ impl Cluster {
         }
     }
 
-    /// Tries again what found no room, with all that came meanwhile.
+    /// Tries writes without room again, together with everything that has arrived meanwhile.
     fn wait_for_room(&mut self, vertex: Vertex) {
         let host = &mut self.hosts[vertex.index()];
         if !host.filled_from_outside {
@@ -108,7 +109,7 @@ impl Cluster {
         self.at(self.now + TRY_AGAIN, vertex, Arrival::DiskDone);
     }
 
-    /// The process cannot go on with its disk.
+    /// Ends a process that cannot continue with its disk, and restarts it later.
     fn end_of_disk(&mut self, vertex: Vertex) {
         self.kill(vertex);
         self.at(self.now + RESTART, vertex, Arrival::Restart);

@@ -8,16 +8,16 @@ use crate::sim::host::Host;
 use crate::sim::network::{Altering, EdgeConditions};
 use crate::wire::peer::PeerFrame;
 
-/// After a connection broke, its ends connect anew within this.
+/// After a break, the two ends reconnect within this time.
 const REDIAL: Duration = Duration::from_millis(200);
 
 impl Cluster {
-    /// One direction of an edge from now on; `None`: as usual.
+    /// Sets one direction of an edge from now on. `None`: the usual conditions.
     pub fn set_edge(&mut self, from: Vertex, to: Vertex, conditions: Option<EdgeConditions>) {
         self.network.set(from, to, conditions);
     }
 
-    /// The connection between two neighbours breaks; they connect anew a little later.
+    /// Breaks the connection between two neighbours. They reconnect a little later.
     pub fn break_edge(&mut self, a: Vertex, b: Vertex) {
         if self.disconnect(a, b) {
             let after = Duration::from_micros(self.random.u64(2_000..REDIAL.as_micros() as u64));
@@ -85,7 +85,7 @@ impl Cluster {
     }
 }
 
-/// A pair of neighbours, in one order.
+/// A pair of neighbours in canonical order.
 fn pair(a: Vertex, b: Vertex) -> (Vertex, Vertex) {
     (a.min(b), a.max(b))
 }

@@ -1,4 +1,4 @@
-//! The cluster: nodes, their clock, and all that is on its way between them.
+//! The simulated cluster: the nodes, their clock, and everything in transit between them.
 
 mod asking;
 mod disks;
@@ -24,31 +24,37 @@ use crate::wire::event::{Event, WatchEvent};
 use crate::wire::limits::Limits;
 use crate::wire::peer::PeerFrame;
 
-/// The wall clock at the start of every simulation: 2026-01-01.
+/// The wall clock at the start of every simulation: 2026-01-01 00:00 UTC, in microseconds.
 pub const EPOCH: Timestamp = Timestamp(1_767_225_600_000_000);
-/// A batch's way to the disk.
+/// Default time to write a batch to disk.
 const DISK: Duration = Duration::from_micros(500);
 
-/// What kind of cluster.
+/// The parameters of a cluster.
 #[derive(Clone, Debug)]
 pub struct ClusterConfig {
+    /// The cube's dimension.
     pub dimension: Dimension,
+    /// Determines all random choices.
     pub seed: u64,
-    /// How every edge behaves while nothing is wrong with it.
+    /// Conditions of every edge without faults.
     pub edges: EdgeConditions,
+    /// Time of every sync and every read.
     pub disk_delay: Duration,
+    /// When the nodes' logs are truncated.
     pub log: LogLimits,
+    /// The nodes' limits on requests.
     pub limits: Limits,
-    /// All that reaches a node at one moment is one turn of it, as in a real node, which gathers what is there. Otherwise each input is a
-    /// turn: more orders of events, and more work.
+    /// Whether all inputs that reach a node at one moment form one turn, as in a real node. Otherwise each input is a
+    /// turn of its own, which covers more orders of events and takes more work.
     pub gather_turns: bool,
-    /// Keep the nodes' events for whoever takes them ([`Cluster::take_events`]).
+    /// Whether to keep the nodes' events for [`Cluster::take_events`].
     pub keep_events: bool,
-    /// A deliberate mistake in every node.
+    /// A deliberate bug in every node.
     pub bug: Option<Bug>,
 }
 
 impl ClusterConfig {
+    /// Defaults: perfect edges, unlimited disks, one turn per input.
     pub fn new(dimension: Dimension, seed: u64) -> ClusterConfig {
         ClusterConfig {
             dimension,
@@ -64,40 +70,40 @@ impl ClusterConfig {
     }
 }
 
-/// A cluster, its clock, and all that is on its way.
+/// A cluster with its clock and everything in transit.
 pub struct Cluster {
     config: ClusterConfig,
     now: Instant,
     random: fastrand::Rng,
     hosts: Vec<Host>,
-    /// In order of time, then of creation.
+    /// Future events in order of time, then of creation.
     agenda: BTreeMap<(Instant, u64), (Vertex, u64, Arrival)>,
     next_arrival: u64,
     turns: u64,
     network: Network,
     traffic: Traffic,
-    /// The connection that each end believes in, and the one that stands.
+    /// The connection that each end considers open. `standing` has the connections that are really open.
     believed: BTreeMap<(Vertex, Vertex), u64>,
-    /// What reached a process that hangs.
+    /// Inputs for processes that hang.
     waiting: BTreeMap<Vertex, Vec<Arrival>>,
     standing: BTreeMap<(Vertex, Vertex), u64>,
     frames: BTreeMap<ConnectionId, VecDeque<ServerFrame>>,
     connections: BTreeMap<ConnectionId, Vertex>,
-    /// Clients' connections with news that nobody took yet.
+    /// Client connections with frames or a closure that were not collected.
     touched: BTreeSet<ConnectionId>,
     next_connection: u64,
     next_request: u64,
     leaderships: Vec<Leadership>,
     member_changes: Vec<MemberChange>,
-    /// The last one of each leader, by its vertex and the group.
+    /// The latest change that each leader proposed, by its vertex and the group.
     proposed: BTreeMap<(Vertex, Vertex), Proposed>,
     events: Vec<WatchEvent>,
     undetected: Vec<String>,
     disk_losses: Vec<DiskLoss>,
     disk_mishaps: Vec<DiskMishap>,
-    /// Memory of [`Cluster::record`].
+    /// Buffer of [`Cluster::record`].
     recorded: Vec<u8>,
-    /// A running hash over everything that happened: equal for equal runs.
+    /// A running hash over all events: equal for equal runs.
     trace: u64,
 }
 
@@ -116,7 +122,7 @@ enum Arrival {
         connection: u64,
         frame: PeerFrame,
     },
-    /// A frame that was altered on its way.
+    /// A frame that was altered in transit.
     Altered {
         from: Vertex,
         connection: u64,
@@ -126,22 +132,23 @@ enum Arrival {
         bytes: u64,
     },
     DiskDone,
-    /// SIGCONT.
+    /// The process continues (SIGCONT).
     Continue,
-    /// What was gathered makes a turn.
+    /// The gathered inputs form a turn.
     Turn,
     Dial,
     Start,
-    /// As [`Arrival::Start`], by whoever looks after processes: unless somebody else did something about it.
+    /// As [`Arrival::Start`], by a process supervisor, unless the process was started or handled otherwise meanwhile.
     Restart,
 }
 
 impl Cluster {
-    /// All nodes start at once, with empty disks.
+    /// Starts all nodes at once with empty disks.
     pub fn new(dimension: Dimension, seed: u64) -> Cluster {
         Cluster::with(ClusterConfig::new(dimension, seed))
     }
 
+    /// Starts all nodes of this cluster at once with empty disks.
     pub fn with(config: ClusterConfig) -> Cluster {
         let mut random = fastrand::Rng::with_seed(config.seed);
         let mut cluster = Cluster {
@@ -178,26 +185,29 @@ impl Cluster {
         cluster
     }
 
-    // What can be seen.
+    // Views.
 
+    /// The cube's dimension.
     pub fn dimension(&self) -> Dimension {
         self.config.dimension
     }
 
+    /// The current virtual time.
     pub fn now(&self) -> Instant {
         self.now
     }
 
-    /// What the clocks say of those who are not wrong.
+    /// The correct clocks, without clock errors.
     pub fn clocks(&self) -> Now {
         Now { monotonic: self.now, wall: Timestamp(EPOCH.0 + self.now.0) }
     }
 
-    /// The hash over all that has happened.
+    /// The hash over all events so far.
     pub fn trace(&self) -> u64 {
         self.trace
     }
 
+    /// The disk at a vertex.
     pub fn disk(&self, vertex: Vertex) -> &Disk {
         &self.hosts[vertex.index()].disk
     }
@@ -207,57 +217,59 @@ impl Cluster {
         self.hosts[vertex.index()].node.as_ref()
     }
 
+    /// Whether the process at a vertex is stopped by [`Cluster::hang`].
     pub fn is_hung(&self, vertex: Vertex) -> bool {
         self.hosts[vertex.index()].hung_until.is_some()
     }
 
-    /// Why the last start of this node was refused: its disk is damaged beyond what it mends by itself.
+    /// Why the last start of this node was refused: its disk has damage that a node cannot repair.
     pub fn refused(&self, vertex: Vertex) -> Option<&str> {
         self.hosts[vertex.index()].refused.as_deref()
     }
 
-    /// Disks that nodes emptied because they were asked to.
+    /// Disks that nodes erased on request.
     pub fn disk_losses(&self) -> &[DiskLoss] {
         &self.disk_losses
     }
 
-    /// Damage to disks that their check sums let pass.
+    /// Damage to disks that the checksums did not detect.
     pub fn undetected_damage(&self) -> &[String] {
         &self.undetected
     }
 
+    /// Frame counts of the network.
     pub fn frame_counts(&self) -> FrameCounts {
         self.network.counts
     }
 
-    /// What the frames were for that nodes gave to their connections.
+    /// The frames that nodes gave to their connections, by purpose.
     pub fn traffic(&self) -> Traffic {
         self.traffic
     }
 
-    /// Every time a node said that it leads a group.
+    /// Every time a node began to lead a group.
     pub fn leaderships(&self) -> &[Leadership] {
         &self.leaderships
     }
 
-    /// Every change of members that a leader proposed.
+    /// Every membership change that a leader proposed.
     pub fn member_changes(&self) -> &[MemberChange] {
         &self.member_changes
     }
 
-    /// What the nodes told since the last call, where events are kept.
+    /// The nodes' events since the last call, if events are kept.
     pub fn take_events(&mut self) -> Vec<WatchEvent> {
         std::mem::take(&mut self.events)
     }
 
-    // What can be done to it.
+    // Actions.
 
-    /// Starts a process on what is on its disk.
+    /// Starts a process on the contents of its disk.
     pub fn start(&mut self, vertex: Vertex) {
         self.at(self.now, vertex, Arrival::Start);
     }
 
-    /// SIGKILL: memory is gone, and what was on its way to the disk. Neighbours see their connections break.
+    /// Kills a process (SIGKILL). Its memory and its unfinished writes are lost; its neighbours see broken connections.
     pub fn kill(&mut self, vertex: Vertex) {
         self.end_process(vertex);
         self.drop_clients(vertex);
@@ -267,7 +279,7 @@ impl Cluster {
         }
     }
 
-    /// Loses the disk of a process that is not running.
+    /// Erases the disk of a stopped process.
     pub fn wipe(&mut self, vertex: Vertex) {
         let host = &mut self.hosts[vertex.index()];
         assert!(host.node.is_none(), "only a stopped node's disk is lost from outside");
@@ -275,26 +287,27 @@ impl Cluster {
         host.refused = None;
     }
 
-    /// SIGSTOP until then, or until an earlier one ends: what arrives waits, in order.
+    /// Stops a process (SIGSTOP) until then, or later if an earlier call says so. Its inputs wait in order.
     pub fn hang(&mut self, vertex: Vertex, until: Instant) {
         let hung_until = &mut self.hosts[vertex.index()].hung_until;
         *hung_until = (*hung_until).max(Some(until));
         self.at(until, vertex, Arrival::Continue);
     }
 
-    /// The wall clock of that node is wrong by so much, microseconds.
+    /// Sets the error of a node's wall clock, in microseconds.
     pub fn set_clock_error(&mut self, vertex: Vertex, by_us: i64) {
         self.hosts[vertex.index()].clock_error_us = by_us;
     }
 
     // Time.
 
+    /// Runs for this much virtual time.
     pub fn run_for(&mut self, duration: Duration) {
         let until = self.now + duration;
         while self.step(until) {}
     }
 
-    /// Runs until `done` holds; `false` when it does not within `patience`.
+    /// Runs until `done` returns true. Returns false if it does not within `patience`.
     pub fn run_until(&mut self, patience: Duration, mut done: impl FnMut(&mut Cluster) -> bool) -> bool {
         let until = self.now + patience;
         loop {
@@ -307,7 +320,7 @@ impl Cluster {
         }
     }
 
-    /// The next thing that happens, if it happens by `until`; otherwise it is `until`.
+    /// Performs the next event if it is due by `until`. Otherwise advances the clock to `until` and returns false.
     pub fn step(&mut self, until: Instant) -> bool {
         let Some(entry) = self.agenda.first_entry().filter(|entry| entry.key().0 <= until) else {
             self.now = self.now.max(until);

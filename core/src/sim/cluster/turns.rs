@@ -1,4 +1,4 @@
-//! When nodes take their turns: when something reaches them, and when time is up.
+//! When nodes take their turns: on an input, and at a deadline.
 
 use std::time::Duration;
 
@@ -12,12 +12,12 @@ use crate::placement;
 use crate::time::Instant;
 
 impl Cluster {
-    /// How many turns all nodes together have taken.
+    /// Number of turns of all nodes together.
     pub fn turns(&self) -> u64 {
         self.turns
     }
 
-    /// One turn of a node, or a part of its next one.
+    /// Gives a node an input, as a turn of its own or as a part of the next one.
     pub(super) fn give(&mut self, vertex: Vertex, input: Input) {
         if !self.config.gather_turns {
             return self.take_turn(vertex, vec![input]);
@@ -47,7 +47,8 @@ impl Cluster {
         }
     }
 
-    /// Remembers what this node has proposed in its turn, and who did not know the change before it.
+    /// Records the membership change that this node proposed in its turn, and the voters that did not know the previous
+    /// one.
     fn note_member_changes(&mut self, vertex: Vertex) {
         for group in placement::members(vertex) {
             let Some(leader) = self.node(vertex) else { return };
@@ -69,8 +70,9 @@ impl Cluster {
         }
     }
 
-    /// The voters that a leader sees and that have not applied that change. (Those who go by other members because they know more
-    /// than a leader that was stopped for a while are none of them; nor is one that starts again, and knows the members from its disk.)
+    /// The voters that a leader sees and that have not applied that change. (This excludes voters that follow a newer
+    /// set of members than a leader that was stopped for a while, and voters that restart and know the members from
+    /// disk.)
     fn unaware_of(&self, change: u64, group: Vertex, leader: Vertex) -> Vec<Vertex> {
         let Some(node) = self.node(leader) else { return Vec::new() };
         let Some(its_group) = node.group(group) else { return Vec::new() };
@@ -94,7 +96,7 @@ impl Cluster {
         }
     }
 
-    /// A deadline that was told has come. Where a later one has taken its place, the node sleeps on.
+    /// Handles a due deadline. If the node has a later one now, it is woken at that time instead.
     pub(super) fn wake(&mut self, vertex: Vertex) {
         let host = &mut self.hosts[vertex.index()];
         if host.wakes_at.take_if(|at| *at <= self.now).is_none() {

@@ -1,4 +1,4 @@
-//! A bit that flips on a disk: the row is encoded as a real one, and its check sum has to tell.
+//! Bit flips on a disk. The row is encoded as a real one, and its checksum must detect the flip.
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -11,27 +11,27 @@ use crate::names::Offset;
 use crate::store::rows::{self, Row, RowKey, RowWriter};
 use crate::topics::command::TopicId;
 
-/// Which row is damaged; where several fit, chance chooses.
+/// The kind of row to damage. Among several such rows, one is chosen at random.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Damage {
-    /// Fails the reads that touch the row.
+    /// Reads that touch the row fail.
     Messages,
-    /// The last good entry of a log: the log is cut there at the next start.
+    /// The last good entry of a log. The log is cut there at the next start.
     LogTail,
-    /// An entry with a good one behind it. This and all that follow refuse the next start, if nothing replaces the row
-    /// before it.
+    /// An entry with a good one after it. This kind and the following ones make the node refuse its next start, unless
+    /// the row is replaced before.
     LogMiddle,
     Checkpoint,
     HardState,
     Record,
     Outbox,
-    /// Any kind of row that there is.
+    /// Any kind of row that exists.
     Any,
     Row(RowKey),
 }
 
 impl Damage {
-    /// What [`Damage::Any`] chooses from.
+    /// The kinds from which [`Damage::Any`] chooses.
     pub const KINDS: [Damage; 7] = [
         Damage::Messages,
         Damage::LogTail,
@@ -57,7 +57,7 @@ impl Damage {
     }
 }
 
-/// Whether a log entry is the last good one of its log. `None`: it is another row.
+/// Whether a log entry is the last good one of its log. `None`: it is another kind of row.
 fn is_last(rows: &Rows, key: RowKey) -> Option<bool> {
     let RowKey::Log(group, index) = key else { return None };
     Some(rows.groups.get(&vertex(group))?.last_good() == Some(index))
@@ -70,7 +70,7 @@ pub(super) fn damage(
     bugs: Bugs,
 ) -> Result<Option<RowKey>, Undetected> {
     let key = match what {
-        // By kind, or messages would be nearly all that is ever hit.
+        // Choose the kind first. Otherwise nearly all damage would hit messages.
         Damage::Any => {
             let first = random.u64(0..Damage::KINDS.len() as u64) as usize;
             let mut kinds = Damage::KINDS.iter().cycle().skip(first).take(Damage::KINDS.len());
@@ -89,7 +89,7 @@ fn choose(rows: &Rows, random: &mut fastrand::Rng, what: Damage) -> Option<RowKe
     Some(fitting.swap_remove(random.u64(0..fitting.len() as u64) as usize))
 }
 
-/// Damages the row at a key that [`Rows::keys`] gave.
+/// Damages the row at a key from [`Rows::keys`].
 fn flip(rows: &mut Rows, random: &mut fastrand::Rng, key: RowKey, bugs: Bugs) -> Result<(), Undetected> {
     const LISTED: &str = "a listed row is there";
     match key {

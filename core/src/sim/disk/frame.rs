@@ -1,16 +1,17 @@
-//! A batch as bytes on their way to a disk, and what is left of them when the power goes in between.
+//! A batch encoded as a frame, and the remains of a frame after a power loss during its write.
 //!
-//! Length (four bytes), crc32 over length and content (four bytes), the content in postcard; numbers little-endian.
+//! Format: length (four bytes), CRC-32 over length and content (four bytes), the content in postcard. Numbers are
+//! little-endian.
 
 use super::Undetected;
 use crate::store::WriteBatch;
 
 const HEADER_BYTES: usize = 8;
-/// So many bytes of something else may lie behind the place where a frame would have ended.
+/// Most unrelated bytes after the place where a frame would have ended.
 const BEHIND_BYTES: u64 = 16;
 
-/// Tears a batch's frame at a random byte and reads it back: `true` when it is whole all the same, because what lies
-/// behind the tear happens to be what would have been written.
+/// Tears a batch's frame at a random byte and decodes it. Returns true if it is whole all the same, because the bytes
+/// after the tear happen to equal those of the frame.
 pub(super) fn outlives_tearing(batch: &WriteBatch, random: &mut fastrand::Rng) -> Result<bool, Undetected> {
     let frame = encode(batch);
     let found = tear(&frame, random);
@@ -33,7 +34,7 @@ pub(super) fn encode(batch: &WriteBatch) -> Vec<u8> {
     frame
 }
 
-/// The batch at the beginning of these bytes. `None`: it is not whole.
+/// The batch at the start of these bytes. `None`: it is not whole.
 pub(super) fn decode(bytes: &[u8]) -> Option<WriteBatch> {
     let (length, rest) = bytes.split_first_chunk::<4>()?;
     let (crc, rest) = rest.split_first_chunk::<4>()?;
@@ -47,7 +48,7 @@ pub(super) fn decode(bytes: &[u8]) -> Option<WriteBatch> {
     }
 }
 
-/// The length is checked too: a hole of zeros must not pass for an empty frame.
+/// The checksum includes the length, so that a hole of zeros is not decoded as an empty frame.
 fn check(length: [u8; 4], content: &[u8]) -> [u8; 4] {
     let mut hasher = crc32fast::Hasher::new();
     hasher.update(&length);
@@ -55,7 +56,7 @@ fn check(length: [u8; 4], content: &[u8]) -> [u8; 4] {
     hasher.finalize().to_le_bytes()
 }
 
-/// The frame up to a random byte; behind it the disk's end, zeros, or whatever lay there before.
+/// Returns the frame up to a random byte, followed by the disk's end, zeros, or random older data.
 fn tear(frame: &[u8], random: &mut fastrand::Rng) -> Vec<u8> {
     let length = frame.len() as u64;
     let cut = random.u64(0..length);

@@ -1,18 +1,19 @@
-//! What one node has on disk, simulated: quick while all is well, and spoiled as disks are spoiled.
+//! A simulated disk of one node: fast without faults, and with the failure modes of real disks.
 //!
-//! Rows are kept as the types that they are; only a fault makes bytes of them, by the codec of the real rows, and looks
-//! whether these give the fault away ([`Undetected`] if not). What damage then means is judged as by every other engine
-//! ([`crate::store::judge`]).
+//! Rows are stored as typed values. Only a fault encodes them, with the codec of the real rows, and checks that the
+//! damage is detected ([`Undetected`] if it is not). As with every other engine, [`crate::store::judge`] decides the
+//! consequences of damage.
 //!
-//! Promised: what was finished outlives every crash, except what the log makes again; what was not is there as a whole batch,
-//! in order, or not at all; a damaged row is never read as a good one. Never: time (how slow a disk is, its owner decides), and
-//! randomness of its own.
+//! Guarantees: finished writes survive every crash, except those that the log can make again. Unfinished writes survive
+//! as whole batches in order, or not at all. A damaged row is never read as a good one.
+//!
+//! The disk has no timing (its owner simulates that) and no randomness of its own.
 //!
 //! ```text
 //! begin ── pending batches ── finish ── journal ── settle ── rows ── recover, read
 //!              │                          │                   └─ damage: a bit flips
-//!              │                          ├─ crash: some are settled, of the others only what a journal keeps is there
-//!              │                          └─ lose: a file of the folder is gone
+//!              │                          ├─ crash: some are settled; of the others, only journaled writes remain
+//!              │                          └─ lose: a file of the folder is lost
 //!              └─ crash: some survive, the next one is torn
 //! ```
 
@@ -38,29 +39,30 @@ use crate::topics::command::TopicId;
 #[derive(Clone, Debug, Default)]
 pub struct Disk {
     rows: Rows,
-    /// Finished and not in the rows, in order.
+    /// Finished batches that are not in the rows, in order.
     journal: VecDeque<WriteBatch>,
-    /// Begun and not finished, in order.
+    /// Begun batches that are not finished, in order.
     pending: VecDeque<WriteBatch>,
     reads: BTreeMap<ReadId, BegunRead>,
     /// The files that are missing at the next start.
     lost: Lost,
-    /// How much it holds; `None`: more than anybody writes.
+    /// Capacity in bytes; `None`: unlimited.
     capacity: Option<u64>,
-    /// What a crash took and the log makes again: the next process writes it anew, on whatever room is left then.
+    /// Bytes that a crash took and that the log makes again. The next process writes them again, with the room that is
+    /// left then.
     owed: u64,
     /// A batch did not find room.
     stuck: bool,
     bugs: Bugs,
 }
 
-/// A read on its way.
+/// A read that is begun and not finished.
 #[derive(Clone, Debug)]
 struct BegunRead {
     read: ReadMessages,
-    /// It sees the batches up to this one.
+    /// The number of the last batch that it sees.
     behind: u64,
-    /// Given early, because a later batch takes away what the read is to see.
+    /// The answer, taken early because a later batch deletes messages that the read must see.
     answer: Option<ReadAnswer>,
 }
 
@@ -69,60 +71,62 @@ type ReadAnswer = Result<Vec<StoredMessage>, ReadFailed>;
 /// Why batches did not become durable.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum WriteFailed {
-    /// They stay pending, and find room one day.
+    /// The disk is full. The batches stay pending until there is room.
     #[error("the disk is full")]
     Full,
-    /// The process that wrote them must end. What is replaced has to be read, and is damaged.
+    /// The process that wrote them must end: a row that has to be read before it is replaced is damaged.
     #[error("{0}")]
     Bad(#[from] BadRow),
 }
 
-/// Damage that the check sums missed: a violation of what storage promises.
+/// Damage that the checksums missed. This violates the guarantees of storage.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 #[error("undetected damage: {what}")]
 pub struct Undetected {
+    /// Description of the damage.
     pub what: String,
 }
 
-/// Files of a folder that are lost while its process is not running.
+/// Files of a folder that are lost while its process does not run.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Lost {
-    /// The mark, which tells the newest acknowledged batch.
+    /// The mark, which has the newest acknowledged batch.
     pub mark: bool,
-    /// The journals: batches that were finished and are not in the rows.
+    /// The journals: finished batches that are not in the rows.
     pub journals: bool,
 }
 
-/// So many batches wait for the rows at most.
+/// Most batches that wait to be settled.
 const JOURNAL_BATCHES: usize = 64;
 
-/// The limit below which a node takes no publishes, bytes.
+/// The reserve: with less room a node takes no publishes. Bytes.
 pub const RESERVE: u64 = 64 << 10;
-/// What an engine keeps by itself, for what must be written on a full disk.
+/// Bytes that the engine itself keeps for necessary writes on a full disk.
 const KEPT_BACK: u64 = 16 << 10;
 
-/// What became of the pending batches in a crash.
+/// The effect of a crash on the pending batches.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct CrashLeft {
-    /// Whole on disk, though nobody was told.
+    /// Batches that are whole on disk, though their completion was not reported.
     pub survived: u64,
+    /// Batches that are lost.
     pub lost: u64,
 }
 
 impl Disk {
-    /// An empty one with a deliberate bug.
+    /// An empty disk with a deliberate bug.
     pub fn with(bugs: Bugs) -> Disk {
         Disk { bugs, ..Disk::default() }
     }
 
-    /// A batch is on its way. Numbers grow.
+    /// Begins to write a batch. Batch numbers increase.
     pub fn begin(&mut self, batch: WriteBatch) {
         assert!(self.newest_pending() < batch.number || self.pending.is_empty(), "batches are begun in order");
         self.pending.push_back(batch);
     }
 
-    /// The sync is done: all batches up to this one are durable. Where they find no room they stay pending, and this can
-    /// be called again. After another error the process must end, and its end is a [`Disk::crash`].
+    /// Completes the sync of all batches up to this number, which makes them durable. Batches without room stay
+    /// pending, and this can be called again. After any other error the process must end with [`Disk::crash`].
     pub fn finish(&mut self, through: u64) -> Result<(), WriteFailed> {
         while let Some(next) = self.pending.front().filter(|batch| batch.number <= through) {
             self.stuck = !self.has_room_for(next);
@@ -137,7 +141,7 @@ impl Disk {
         Ok(())
     }
 
-    /// A batch is durable, as far as the log does not make it again.
+    /// Makes a batch durable, except for what the log can make again.
     fn keep(&mut self, batch: WriteBatch) {
         let settles = batch.writes.iter().any(Write::settles);
         let made_again = batch.writes.iter().filter(|write| write.is_made_again());
@@ -149,7 +153,7 @@ impl Disk {
         }
     }
 
-    /// Puts all that was finished into the rows.
+    /// Moves all finished batches into the rows.
     fn settle(&mut self) {
         self.journal.drain(..).for_each(|batch| self.rows.apply(batch));
     }
@@ -160,25 +164,25 @@ impl Disk {
         self.rows.apply(WriteBatch { number: 0, writes: writes.to_vec() });
     }
 
-    /// A read is on its way: it will see every batch that was begun before it.
+    /// Begins a read. It will see every batch that was begun before it.
     pub fn begin_read(&mut self, read: ReadMessages) {
         let behind = self.newest_pending();
         self.reads.insert(read.read, BegunRead { read, behind, answer: None });
     }
 
-    /// What a read gives, at any time after it was begun. Later batches may show or not, as long as they take nothing
-    /// away from it.
+    /// Returns the result of a read, at any time after it was begun. Later batches may be visible unless they delete
+    /// data that the read must see.
     pub fn finish_read(&mut self, read: ReadId) -> ReadAnswer {
         let begun = self.reads.remove(&read).expect("a read is begun, once, before it is finished");
         begun.answer.unwrap_or_else(|| self.look(&begun.read, begun.behind))
     }
 
-    /// A read that is begun and finished now.
+    /// Begins and finishes a read now.
     pub fn read(&self, read: &ReadMessages) -> ReadAnswer {
         self.look(read, self.newest_pending())
     }
 
-    /// An orderly end: all that was begun is done first.
+    /// Closes the disk in order: first finishes everything that was begun.
     pub fn close(&mut self) -> Result<(), WriteFailed> {
         self.finish(self.newest_pending())?;
         self.serve_reads(|_| true);
@@ -186,8 +190,9 @@ impl Disk {
         Ok(())
     }
 
-    /// The process is gone, or the power. Of what was pending, some whole batches are on disk, and the next one may be
-    /// there in part. Of all that is on disk, some is in the rows; the rest is there without what the log makes again.
+    /// Simulates the end of the process or a power loss. Some of the pending batches are wholly on disk, and the next
+    /// one may be there in part. Some finished batches are in the rows; the others lack the writes that the log can
+    /// make again.
     pub fn crash(&mut self, random: &mut fastrand::Rng) -> Result<CrashLeft, Undetected> {
         self.reads.clear();
         let left = self.crash_pending(random)?;
@@ -195,7 +200,8 @@ impl Disk {
         Ok(left)
     }
 
-    /// The process is gone: so many of the finished batches are in the rows, and of the others what a journal keeps.
+    /// Simulates the end of the process with `settled` finished batches in the rows. The others keep only their
+    /// journaled writes.
     pub fn lose_unsettled(&mut self, settled: usize) {
         let settled = settled.min(self.journal.len());
         self.journal.drain(..settled).for_each(|batch| self.rows.apply(batch));
@@ -206,7 +212,7 @@ impl Disk {
         self.owed += before.saturating_sub(self.used());
     }
 
-    /// Files are lost while the process is not running.
+    /// Loses files while the process does not run.
     pub fn lose(&mut self, lost: Lost) {
         if lost.journals {
             self.lost.journals |= self.journal.iter().any(|batch| !batch.writes.is_empty());
@@ -215,7 +221,7 @@ impl Disk {
         self.lost.mark |= lost.mark;
     }
 
-    /// Whether a write is in the journal too.
+    /// Whether a write is journaled, so that it survives a crash.
     fn outlives(&self, write: &Write) -> bool {
         let by_mistake = self.bugs.has(Bug::CheckpointsOutliveMessages) && matches!(write, Write::Checkpoint { .. });
         by_mistake || !write.is_made_again()
@@ -241,7 +247,7 @@ impl Disk {
         Ok(left)
     }
 
-    /// What a process finds that starts now. A log end that is cut is cut on disk too.
+    /// Reads the disk for a starting process. A log end that is cut is cut on disk too.
     pub fn recover(&mut self) -> Result<Recovered, Refused> {
         assert!(self.pending.is_empty(), "a disk is read back after a crash or an orderly end");
         self.settle();
@@ -255,13 +261,13 @@ impl Disk {
         Ok(recovered)
     }
 
-    /// Flips a bit of some row. `None`: there is no such row.
+    /// Flips a bit of a random row of this kind. `None`: there is no such row.
     pub fn damage(&mut self, random: &mut fastrand::Rng, what: Damage) -> Result<Option<RowKey>, Undetected> {
         self.settle();
         damage::damage(&mut self.rows, random, what, self.bugs)
     }
 
-    /// Whether some row is damaged, and nothing that was finished has replaced it since.
+    /// Whether some row is damaged and no finished write has replaced it.
     pub fn has_bad_row(&self) -> bool {
         self.rows.has_bad() && {
             let mut settled = self.clone();
@@ -270,30 +276,32 @@ impl Disk {
         }
     }
 
-    /// From now on it holds so much beside what it has, what is on its way and what is owed; `None`: whatever is written.
+    /// Limits the free room, in bytes, besides existing, pending and owed data. `None`: unlimited.
     pub fn limit(&mut self, left: Option<u64>) {
         let pending: u64 = self.pending.iter().map(|batch| self.size(batch)).sum();
         self.capacity = left.map(|left| self.used() + pending + self.owed + left);
     }
 
+    /// Whether the room is limited.
     pub fn is_limited(&self) -> bool {
         self.capacity.is_some()
     }
 
-    /// As the node at this disk is told.
+    /// The space as reported to the node of this disk.
     pub fn space(&self) -> Space {
         let stored = self.used();
         let free = self.capacity.map_or(u64::MAX / 2, |capacity| capacity.saturating_sub(stored));
         Space { free, reusable: 0, stored, reserve: RESERVE, stuck: self.stuck, shared_by: 1 }
     }
 
-    /// What is kept back is there for small things, and for what frees room.
+    /// Whether there is room for a batch, [`KEPT_BACK`] included. The node's reserve keeps publishes out of that part,
+    /// which serves small writes and writes that free room.
     fn has_room_for(&self, batch: &WriteBatch) -> bool {
         let fits = |capacity| self.used() + self.size(batch) <= capacity + KEPT_BACK;
         batch.writes.is_empty() || self.capacity.is_none_or(fits)
     }
 
-    /// What was finished takes, whether it is in the rows or not.
+    /// Bytes of all finished writes, whether in the rows or not.
     fn used(&self) -> u64 {
         let writes = || self.journal.iter().flat_map(|batch| &batch.writes);
         let dropped: BTreeSet<_> = writes().filter_map(dropped_topic).collect();
@@ -305,7 +313,7 @@ impl Disk {
             + writes().filter(|write| !is_gone(write)).map(|write| self.size_of(write)).sum::<u64>()
     }
 
-    /// Nothing is left, as on a new disk; reads that are on their way have seen what was there.
+    /// Erases the disk. Reads under way still return the former contents.
     pub fn wipe(&mut self) {
         self.serve_reads(|_| true);
         self.pending.clear();
@@ -315,8 +323,8 @@ impl Disk {
         self.lost = Lost::default();
     }
 
-    /// What a batch takes beside the rows that are there: of checkpoints only the newest is kept, and a message that is written
-    /// again takes nothing.
+    /// Bytes that a batch adds to the existing rows. Only the newest checkpoint counts, and a message that is written
+    /// again adds nothing.
     fn size(&self, batch: &WriteBatch) -> u64 {
         batch.writes.iter().map(|write| self.size_of(write)).sum()
     }
@@ -332,7 +340,7 @@ impl Disk {
         self.pending.back().map_or(0, |batch| batch.number)
     }
 
-    /// A batch that deletes messages must not take them away from reads that came before it.
+    /// Answers earlier reads before a batch deletes messages that they must see.
     fn serve_before_drop(&mut self) {
         let Some(next) = self.pending.front().filter(|_| !self.reads.is_empty()) else { return };
         let number = next.number;

@@ -1,4 +1,4 @@
-//! The durable rows of a simulated disk: typed, each good or bad.
+//! The durable rows of a simulated disk: typed, each good or damaged.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,7 +13,7 @@ use crate::store::{
 };
 use crate::topics::command::{Command, TopicId};
 
-/// All tables. A bad row's content is gone; writing it anew heals it.
+/// All tables. A damaged row's content is lost; writing it again repairs it.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Rows {
     pub record: Option<Row<NodeRecord>>,
@@ -31,11 +31,11 @@ pub(super) struct GroupRows {
     pub log: BTreeMap<u64, Row<LogEntry>>,
 }
 
-/// By the offset of the last message.
+/// Rows of messages, by the offset of the last message in each.
 pub(super) type Runs = BTreeMap<Offset, Row<Vec<StoredMessage>>>;
 
 impl Rows {
-    /// Whether a batch can be applied. A new record is held against the one before, so that one must be good.
+    /// Whether a batch can be applied. A new record is compared with the previous one, which must therefore be good.
     pub(super) fn accepts(&self, batch: &WriteBatch) -> Row<()> {
         match &self.record {
             Some(Err(bad)) if batch.writes.iter().any(|write| matches!(write, Write::Identity(_))) => Err(bad.clone()),
@@ -55,7 +55,7 @@ impl Rows {
             || self.outbox.values().any(Row::is_err)
     }
 
-    /// About the bytes that the rows take, without those of some topics; what is damaged beyond reading counts nothing.
+    /// Approximate size of the rows in bytes, without those of some topics. Damaged rows count as 0.
     pub(super) fn size(&self, without: &BTreeSet<(Vertex, TopicId)>) -> u64 {
         let topics = self.topics.iter().filter(|(topic, _)| !without.contains(topic));
         let messages = topics.flat_map(|(_, rows)| rows.values()).flatten().flatten();
@@ -65,7 +65,7 @@ impl Rows {
             + outbox.sum::<u64>()
     }
 
-    /// The weight of messages of a write that are in good rows already.
+    /// Bytes of a write's messages that good rows already hold.
     pub(super) fn held_already(&self, write: &Write) -> u64 {
         let (Write::Messages { group, topic, messages } | Write::Repair { group, topic, messages }) = write else {
             return 0;
@@ -125,7 +125,8 @@ impl Rows {
         self.groups.entry(group).or_default()
     }
 
-    /// Tells all rows that a verdict needs, table by table: of two that refuse, the first one is named.
+    /// Collects all rows for the recovery decision, table by table. If two rows refuse the start, the error names the
+    /// first.
     pub(super) fn find(&self) -> Result<Found, Refused> {
         let mut found = Found::default();
         self.record.clone().map(|row| found.record(row)).transpose()?;
@@ -143,7 +144,8 @@ impl Rows {
         Ok(found)
     }
 
-    /// Leaves on disk what is told to the node: a shorter log, a commit index within it, and the mistrust.
+    /// Applies the recovery decision to the disk: a shorter log, a commit index within it, and the mark that it was
+    /// cut.
     pub(super) fn cut(&mut self, groups: &[RecoveredGroup], cuts: &[CutTail]) {
         for cut in cuts {
             self.group(cut.group).log.split_off(&cut.from_index);
@@ -154,7 +156,7 @@ impl Rows {
         }
     }
 
-    /// Reads messages as they are once `pending` is applied too.
+    /// Reads messages as they will be once `pending` is applied.
     pub(super) fn read<'w>(
         &self,
         read: &ReadMessages,
@@ -177,7 +179,7 @@ impl Rows {
         })
     }
 
-    /// Where good rows are.
+    /// Keys of all good rows.
     pub(super) fn keys(&self) -> impl Iterator<Item = RowKey> {
         let record = self.record.iter().filter(|row| row.is_ok()).map(|_| RowKey::Record);
         let groups = self.groups.iter().flat_map(|(group, rows)| rows.keys(*group));
@@ -205,7 +207,7 @@ impl GroupRows {
         hard_state.chain(checkpoint).chain(log)
     }
 
-    /// The last entry of the log that is good.
+    /// The last good entry of the log.
     pub(super) fn last_good(&self) -> Option<u64> {
         self.log.iter().rev().find(|(_, row)| row.is_ok()).map(|(index, _)| *index)
     }
@@ -228,10 +230,10 @@ fn put_messages(rows: &mut Runs, messages: &[StoredMessage]) {
     }
 }
 
-/// What pending writes mean for one read.
+/// The effect of pending writes on one read.
 #[derive(Default)]
 struct Pending<'w> {
-    /// What is durable is on its way out.
+    /// The durable messages are about to be deleted.
     dropped: bool,
     messages: BTreeMap<Offset, &'w StoredMessage>,
 }

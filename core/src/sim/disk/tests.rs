@@ -6,7 +6,7 @@ use crate::time::Timestamp;
 use crate::topics::command::{Command, Op};
 use crate::wire::peer::RequestKey;
 
-/// Chance is asked this often.
+/// Number of seeds for each random test.
 const SEEDS: u64 = 300;
 
 #[test]
@@ -367,7 +367,7 @@ fn batch(number: u64, writes: impl Into<Vec<Write>>) -> WriteBatch {
     WriteBatch { number, writes: writes.into() }
 }
 
-/// What a publish makes durable: an entry, its commit, its message.
+/// The writes of a publish: an entry, its commit, its message.
 fn publish(number: u64) -> WriteBatch {
     let state = HardState { term: 3, vote: 0, commit: number };
     let entries = vec![entry(number)];
@@ -381,7 +381,7 @@ fn publish(number: u64) -> WriteBatch {
     )
 }
 
-/// A record, a checkpoint at 3, a log of 4 to 10, ten messages, an outbox entry.
+/// A disk with a record, a checkpoint at 3, log entries 4 to 10, ten messages and an outbox entry.
 fn filled() -> Disk {
     let mut disk = Disk::default();
     (1..=10).for_each(|number| disk.begin(publish(number)));
@@ -442,7 +442,7 @@ fn offsets(answer: ReadAnswer) -> Result<Vec<u64>, ReadFailed> {
     Ok(answer?.into_iter().map(|message| message.offset.0).collect())
 }
 
-/// Damages a row that must be there.
+/// Damages a row that must exist.
 fn spoil(disk: &mut Disk, what: Damage) -> RowKey {
     disk.damage(&mut fastrand::Rng::with_seed(7), what).unwrap().expect("there is such a row")
 }

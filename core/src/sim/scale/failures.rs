@@ -1,4 +1,4 @@
-//! A home dies, by a broken connection or in silence; who hears of it when, and who leads then.
+//! The death of a home, by broken connections or in silence: the spread of the news, and the failover.
 
 use std::time::Duration;
 
@@ -12,34 +12,37 @@ use crate::placement;
 use crate::sim::cluster::Cluster;
 use crate::time::Instant;
 
-/// How finely time is looked at.
+/// Resolution of time measurements.
 const LOOK: Duration = Duration::from_micros(100);
-/// A killed home stays away so long.
+/// How long a killed home stays down.
 const AWAY: Duration = Duration::from_secs(1);
-/// Longer than silence needs to be noticed.
+/// Longer than the detection of silence takes.
 const HUNG: Duration = Duration::from_secs(3_600);
 
-/// How the news of a kill spreads: connections break at once.
+/// The spread of the news of a kill. Its connections break at once.
 #[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]
 pub struct News {
-    /// From the kill until the first, the median and the last of the others shows it as failed; means over all kills.
+    /// From the kill until the first of the other nodes shows it as failed; mean over all kills.
     pub first_ms: f64,
+    /// The same for the median node.
     pub median_ms: f64,
+    /// The same for the last node.
     pub last_ms: f64,
-    /// The slowest last one of all kills.
+    /// The largest time until the last node over all kills.
     pub slowest_ms: f64,
-    /// Of one kill, until its last echo: frames that bore link states, and the link states in them. Nothing has to be taken away from
-    /// these: in a cube at rest no link state flows.
+    /// Frames with link states from one kill to its last echo; mean over all kills. No background is subtracted: in a
+    /// cube at rest no link states are sent.
     pub frames: f64,
+    /// The link states in these frames.
     pub words: f64,
 }
 
-/// A home is killed, and returns.
+/// The failover of a killed home, and its return.
 #[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]
 pub struct Failover {
     /// From the kill until another holder leads and has committed in its term.
     pub led_ms: Spread,
-    /// From the kill, at which moment it is sent, until a publish with quorum is acknowledged.
+    /// From the kill until a publish with `ack: quorum`, sent at the same moment, is acknowledged.
     pub acknowledged_ms: Spread,
     /// From the start of its process until the home leads again.
     pub returned_ms: Spread,
@@ -47,15 +50,16 @@ pub struct Failover {
     pub frames: f64,
 }
 
-/// A node hangs: its connections stand, and nothing comes.
+/// The detection of a node that hangs: its connections stay open, and no frames arrive.
 #[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]
 pub struct Silence {
-    /// Until the first and the last of the others shows it as failed.
+    /// Time until the first of the other nodes shows it as failed.
     pub first_ms: f64,
+    /// Time until the last of the other nodes shows it as failed.
     pub last_ms: f64,
 }
 
-/// Kills the homes of the first topics, one after the other.
+/// Kills the homes of the first topics one after another.
 pub(super) fn measure(stand: &mut Stand, topics: &[Topic], failures: u32) -> (News, Failover) {
     let mut killed: Vec<Vertex> = Vec::new();
     let mut seen = Vec::new();
@@ -83,7 +87,7 @@ pub(super) fn measure(stand: &mut Stand, topics: &[Topic], failures: u32) -> (Ne
     (news, failover)
 }
 
-/// What one kill did.
+/// The figures of one kill.
 struct Seen {
     news: Spread,
     news_frames: f64,
@@ -102,7 +106,7 @@ fn kill(stand: &mut Stand, topic: &Topic) -> Seen {
     stand.cluster.kill(home);
     let mut publishing = Publishing::begin(&mut stand.cluster, origin, topic);
     let news = watch_news(stand, home, began);
-    // Whoever heard last passes it on; then the last echoes are on their way.
+    // The last node to receive the news forwards it, and then the last echoes are in transit.
     stand.cluster.run_for(2 * EDGE);
     let told = stand.cluster.traffic() - before;
     let mut led_ms = None;
@@ -130,13 +134,13 @@ fn kill(stand: &mut Stand, topic: &Topic) -> Seen {
     }
 }
 
-/// A node outside the home's group, where there is one: what it publishes needs a way as well as a leader.
+/// A node outside the home's group if there is one, so that its publishes need a route as well as a leader.
 fn origin(stand: &mut Stand, home: Vertex) -> Vertex {
     let others: Vec<Vertex> = stand.alive().into_iter().filter(|node| !placement::holds(*node, home)).collect();
     if others.is_empty() { home.across(0) } else { stand.draw(&others) }
 }
 
-/// Runs until all who are alive show `gone` as failed. Milliseconds since `began`, over all of them.
+/// Runs until all live nodes show `gone` as failed. Returns the distribution of milliseconds since `began`.
 fn watch_news(stand: &mut Stand, gone: Vertex, began: Instant) -> Spread {
     let mut unaware: Vec<Vertex> = stand.alive().into_iter().filter(|node| *node != gone).collect();
     let mut heard = Vec::new();
@@ -168,7 +172,7 @@ fn leads(cluster: &Cluster, member: Vertex, home: Vertex) -> bool {
     cluster.node(member).and_then(|node| node.group(home)).is_some_and(|group| group.leads_fully())
 }
 
-/// A client that publishes, again when it is refused.
+/// A client that publishes, and repeats refused publishes.
 struct Publishing<'a> {
     topic: &'a Topic,
     connection: ConnectionId,

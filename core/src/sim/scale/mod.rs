@@ -1,10 +1,11 @@
-//! How routing, news of failures and leadership grow with the cube: measured on whole clusters in virtual time.
+//! How routing, failure news and leadership grow with the cube, measured on whole clusters in virtual time.
 //!
-//! [`measure`] starts the 2^d nodes of one cube, real [`Node`](crate::node::Node)s, and counts: hops of requests, frames by what they were
-//! for ([`Traffic`]), and virtual time. Every edge takes [`EDGE`] and nothing else is slow but the disks, so times read as numbers of edges.
+//! [`measure`] starts the 2^d real [`Node`](crate::node::Node)s of one cube and counts the hops of requests, the frames
+//! by purpose ([`Traffic`]), and virtual time. Every edge takes [`EDGE`], and otherwise only the disks take time, so
+//! times can be read as numbers of edges.
 //!
-//! Promised: the same dimension, seed and sizes give the same figures; every figure is counted, none is computed from theory
-//! ([`theory`] stands beside them). Never: real time; how long a run takes says nothing about the cube.
+//! The same dimension, seed and sizes give the same figures. Every figure is counted and none is computed from theory;
+//! [`theory`] has the values to compare. Real time is never measured: the duration of a run is no property of the cube.
 
 mod failures;
 mod probes;
@@ -28,28 +29,29 @@ use super::network::EdgeConditions;
 use super::traffic::Traffic;
 use crate::cube::{Dimension, Vertex};
 
-/// What every edge takes, one way.
+/// One-way delay of every edge.
 pub const EDGE: Duration = Duration::from_millis(1);
-/// What a disk takes for a batch.
+/// Time of a disk for one batch.
 pub const DISK: Duration = Duration::from_micros(500);
-/// Background frames are counted over this.
+/// Background frames are counted over this time.
 const IDLE: Duration = Duration::from_secs(1);
-/// The longest time between two beats of anything that a node does by the clock while nothing happens.
+/// The longest interval of any periodic activity of an idle node.
 const BEAT: Duration = Duration::from_millis(600);
-/// No link state for so long: all that was to be told is told. Longer than pings take to find a difference.
+/// After this long without link states, all news has spread. It is longer than pings need to detect a difference.
 const QUIET: Duration = Duration::from_millis(450);
-/// Whatever is waited for comes within this.
+/// Time limit of every wait.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// How much is asked and broken.
+/// The number of requests and failures.
 #[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]
 pub struct Sizes {
-    /// Requests over the whole cube, and again over the broken one.
+    /// Requests over the whole cube, and again over the cube with dead nodes.
     pub probes: u32,
+    /// Publishes over the whole cube.
     pub publishes: u32,
-    /// Homes that are killed, one after the other.
+    /// Homes that are killed, one after another.
     pub failures: u32,
-    /// The share of nodes that is dead in the broken cube, 0 to 1; at least one is.
+    /// Share of dead nodes in the broken cube, 0 to 1. At least one node is dead.
     pub dead_share: f64,
 }
 
@@ -59,27 +61,34 @@ impl Default for Sizes {
     }
 }
 
-/// What was counted on one cube. Times in milliseconds of virtual time.
+/// The figures of one cube. Times are in milliseconds of virtual time.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct Figures {
+    /// The cube's dimension.
     pub dimension: u8,
     pub nodes: usize,
     pub seed: u64,
+    /// The simultaneous start of all nodes.
     pub start: Start,
-    /// Frames that each node sends in a second while nothing happens.
+    /// Frames that each node sends per second while idle.
     pub idle_frames: f64,
+    /// Routing with all nodes alive.
     pub whole: Routing,
+    /// Publishes with all nodes alive.
     pub publishing: Publishing,
+    /// The spread of the news of a kill.
     pub news: News,
+    /// The failover of killed homes.
     pub failover: Failover,
+    /// The detection of a node that hangs.
     pub silence: Silence,
-    /// With the stated share of nodes dead.
+    /// Routing with the stated share of nodes dead.
     pub broken: Routing,
-    /// The hash over all that happened: equal for equal runs.
+    /// A hash over all events: equal for equal runs.
     pub trace: u64,
 }
 
-/// Measures one cube; `tell` hears what is done next.
+/// Measures one cube. `tell` is called with the name of each step.
 pub fn measure(dimension: Dimension, seed: u64, sizes: &Sizes, tell: &mut dyn FnMut(&str)) -> Figures {
     tell("starting");
     let mut stand = Stand::new(dimension, seed);
@@ -113,7 +122,7 @@ pub fn measure(dimension: Dimension, seed: u64, sizes: &Sizes, tell: &mut dyn Fn
     }
 }
 
-/// The cluster that is measured, and who draws.
+/// The measured cluster and its random generator.
 struct Stand {
     cluster: Cluster,
     random: fastrand::Rng,
@@ -136,7 +145,7 @@ impl Stand {
         self.cluster.now().since(earlier).as_micros() as f64 / 1e3
     }
 
-    /// Runs in small steps until `done` holds.
+    /// Runs in steps until `done` returns true.
     fn run_until(&mut self, step: Duration, what: &str, mut done: impl FnMut(&mut Cluster) -> bool) {
         let until = self.cluster.now() + PATIENCE;
         while !done(&mut self.cluster) {
@@ -145,7 +154,7 @@ impl Stand {
         }
     }
 
-    /// Until link states have stopped flowing.
+    /// Runs until no more link states are sent.
     fn run_until_quiet(&mut self) {
         let mut words = u64::MAX;
         self.run_until(QUIET, "link states come to rest", |cluster| {
@@ -153,7 +162,8 @@ impl Stand {
         });
     }
 
-    /// Clocks, pings and heartbeats all began at the start: what is broken is broken anywhere between two of their beats.
+    /// Runs for a random part of a beat. Clocks, pings and heartbeats all began at the start; faults must fall anywhere
+    /// between two beats.
     fn run_a_while(&mut self) {
         let us = self.random.u64(..BEAT.as_micros() as u64);
         self.cluster.run_for(Duration::from_micros(us));
@@ -175,7 +185,7 @@ impl Stand {
         from[self.random.usize(..from.len())]
     }
 
-    /// Kills until this share of all nodes is dead, and runs until the others know who is left.
+    /// Kills nodes until this share of all is dead, and runs until the others know it.
     fn kill_share(&mut self, share: f64) {
         let size = self.dimension().size();
         let dead = ((size as f64 * share).round() as usize).clamp(1, size - 2);
@@ -195,7 +205,7 @@ impl Stand {
     }
 }
 
-/// The part `of` in a whole, 1 for nothing of nothing.
+/// The ratio `of / whole`; 1 if `whole` is 0.
 fn share(of: usize, whole: usize) -> f64 {
     if whole == 0 { 1.0 } else { of as f64 / whole as f64 }
 }

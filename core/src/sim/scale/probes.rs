@@ -1,7 +1,7 @@
-//! Requests from random nodes to random vertices: which way they took, and what that cost.
+//! Requests from random nodes to random vertices: their routes and costs.
 //!
-//! A probe asks a node for its status through another one. Nothing is written and nobody else is asked, so its frames are the way there
-//! and the way back.
+//! A probe requests the status of one node through another. It writes nothing and involves no further node, so its
+//! frames are those of the route there and back.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
@@ -15,27 +15,29 @@ use crate::sim::cluster::Cluster;
 use crate::time::Instant;
 use crate::wire::client::Action;
 
-/// Given up after this, from the last probe on.
+/// Time limit after the last probe.
 const PATIENCE: Duration = Duration::from_secs(10);
 
+/// Routing figures of one cube.
 #[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]
 pub struct Routing {
+    /// Number of dead nodes.
     pub dead_nodes: usize,
-    /// Probes between vertices that a way joined.
+    /// Number of probes between connected vertices.
     pub probes: usize,
-    /// The share of these that were answered by the node they were for.
+    /// Share of these that their target answered.
     pub delivered: f64,
-    /// Edges from origin to goal.
+    /// Edges from origin to target.
     pub hops: Spread,
-    /// The same pairs in a whole cube: the bits in which they differ.
+    /// Mean distance of the same pairs in a whole cube: the number of differing bits.
     pub mean_distance: f64,
-    /// The same pairs over what is left of the cube, by a search of the whole graph.
+    /// Mean distance of the same pairs over the live nodes, by breadth-first search.
     pub mean_shortest: f64,
-    /// The share that took a shortest way over what is left.
+    /// Share of probes on a shortest route over the live nodes.
     pub shortest: f64,
-    /// There and back.
+    /// Round-trip time in milliseconds.
     pub round_trip_ms: Spread,
-    /// Frames of a probe and its answer, repeats and all.
+    /// Frames of a probe and its answer, repeats included.
     pub frames: f64,
 }
 
@@ -44,7 +46,7 @@ struct Probe {
     to: Vertex,
     sent: Instant,
     id: u64,
-    /// When, and over how many edges it had come.
+    /// Time of the answer, and the number of edges that the request crossed.
     answered: Option<(Instant, usize)>,
 }
 
@@ -72,7 +74,7 @@ fn send(cluster: &mut Cluster, from: Vertex, to: Vertex) -> (ConnectionId, Probe
     (connection, Probe { from, to, sent: cluster.now(), id, answered: None })
 }
 
-/// Runs until something was heard, or until then; `false`: nothing was.
+/// Runs until this time and collects answers. Returns whether any arrived.
 fn hear(cluster: &mut Cluster, probes: &mut BTreeMap<ConnectionId, Probe>, until: Instant) -> bool {
     let mut heard = false;
     while cluster.step(until) {
@@ -109,7 +111,7 @@ fn summary(cluster: &Cluster, probes: &[Probe], frames: u64) -> Routing {
     }
 }
 
-/// Edges to `to` from every vertex over the nodes that are alive, by breadth; by index.
+/// Edges from every vertex to `to` over live nodes, by breadth-first search, indexed by vertex.
 fn hops_to(cluster: &Cluster, to: Vertex) -> Vec<Option<usize>> {
     let mut hops = vec![None; cluster.dimension().size()];
     hops[to.index()] = Some(0);

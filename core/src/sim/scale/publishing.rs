@@ -1,4 +1,4 @@
-//! Publishes with quorum from random nodes to topics at random homes.
+//! Publishes with `ack: quorum` from random nodes to topics at random homes.
 
 use serde::{Deserialize, Serialize};
 
@@ -11,13 +11,14 @@ use crate::wire::client::{Ack, Action};
 const PUBLISHER: &str = "scale";
 const TOPICS: usize = 32;
 
+/// Publishing figures of one cube.
 #[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]
 pub struct Publishing {
     /// Edges from origin to leader.
     pub hops: Spread,
-    /// Until the acknowledgement.
+    /// Time until the acknowledgement, in milliseconds.
     pub acknowledged_ms: Spread,
-    /// Frames of one publish: the request, its answer, the entry to the d followers, what they say to it.
+    /// Frames of one publish: the request, its answer, the entry to the d followers, and their replies.
     pub frames: f64,
 }
 
@@ -26,7 +27,7 @@ pub(super) struct Topic {
     pub home: Vertex,
 }
 
-/// Also gives the topics, for who wants to publish to them.
+/// Also returns the topics, for further publishes.
 pub(super) fn measure(stand: &mut Stand, count: u32) -> (Vec<Topic>, Publishing) {
     let topics = create(stand);
     let (nodes, before) = (stand.alive(), stand.cluster.traffic());

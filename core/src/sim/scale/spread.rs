@@ -1,25 +1,30 @@
-//! Many figures in a few.
+//! Statistics of many figures.
 
 use serde::{Deserialize, Serialize};
 
-/// How figures are spread. All zero where there was none.
+/// The distribution of figures. All values are 0 if there were none.
 #[derive(Clone, Copy, PartialEq, Debug, Default, Serialize, Deserialize)]
 pub struct Spread {
+    /// The smallest figure.
     pub least: f64,
+    /// The median, by nearest rank.
     pub median: f64,
+    /// The arithmetic mean.
     pub mean: f64,
-    /// 99 of 100 are not above it.
+    /// The 99th percentile, by nearest rank.
     pub p99: f64,
+    /// The largest figure.
     pub most: f64,
 }
 
 impl Spread {
+    /// Computes the statistics.
     pub fn of(mut figures: Vec<f64>) -> Spread {
         if figures.is_empty() {
             return Spread::default();
         }
         figures.sort_by(f64::total_cmp);
-        // The nearest rank: the first that is not below the asked share.
+        // The nearest rank: the first figure that is not below the requested share.
         let rank = |share: f64| figures[((figures.len() as f64 * share).ceil() as usize).max(1) - 1];
         Spread {
             least: figures[0],

@@ -1,4 +1,4 @@
-//! All nodes start at once.
+//! The simultaneous start of all nodes.
 
 use std::time::Duration;
 
@@ -9,17 +9,18 @@ use crate::cube::Vertex;
 use crate::placement;
 use crate::sim::cluster::Cluster;
 
-/// How a whole cube comes up.
+/// Figures of the start of a whole cube.
 #[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]
 pub struct Start {
-    /// Until every node sees all others alive.
+    /// Time until every node sees all others alive, in milliseconds.
     pub seen_ms: f64,
-    /// Until also every group has a leader that all its members follow.
+    /// Time until every group also has a leader that all its members follow, in milliseconds.
     pub led_ms: f64,
-    /// Frames that a node sent until then, without the background of pings and heartbeats.
+    /// Frames per node until then, without the background of pings and heartbeats.
     pub frames: f64,
-    /// Of these, what told link states; and how many link states were in them.
+    /// Those of them with link states.
     pub link_state_frames: f64,
+    /// Number of link states in these.
     pub words: f64,
 }
 

@@ -1,19 +1,21 @@
-//! What the cube promises on paper, to stand beside what was counted.
+//! Theoretical values of a cube, to compare with the measured ones.
 
-/// Mean edges between two vertices drawn at random, which may be the same: each of d bits differs in half of the cases.
+/// Mean edges between two random vertices, which may be equal: each of d bits differs in half of the cases.
 pub fn mean_hops(dimension: u8) -> f64 {
     f64::from(dimension) / 2.0
 }
 
-/// The most edges from the first notice of a death to the last: one for the break to be noticed, then from the neighbours to everywhere.
+/// The most edges from a death to its last notice: one until a neighbour detects the break, then those from the
+/// neighbours to every vertex.
 ///
-/// A vertex at distance h of the dead one is at most h + 1 from its neighbours, and its antipode d - 1: d is the most.
+/// A vertex at distance h from the dead one is at most h + 1 from its neighbours, and its antipode is d - 1 from them.
+/// The maximum is therefore d.
 pub fn news_edges(dimension: u8) -> f64 {
     f64::from(dimension) + 1.0
 }
 
-/// Frames that each node sends on average for one death: the d neighbours each tell it, and each node passes each word on to all but the one
-/// from whom it came.
+/// Mean frames that each node sends for one death. Each of the d neighbours announces it, and every node forwards each
+/// announcement to all neighbours except the one from which it came.
 pub fn flood_of_a_death(dimension: u8) -> f64 {
     f64::from(dimension) * (f64::from(dimension) - 1.0)
 }

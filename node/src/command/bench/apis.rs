@@ -1,5 +1,5 @@
-//! Every API, asked by one client of random nodes. One request after the other is how the system that Cubecast set out to surpass was
-//! measured.
+//! Every API, requested by one client at random nodes. The system that Cubecast set out to surpass was measured with
+//! sequential requests.
 
 use std::collections::VecDeque;
 
@@ -16,21 +16,22 @@ use crate::bench::Pace;
 use crate::command::Failure;
 
 const GROUP: &str = "APIs";
-/// So many are listed by `topics`.
+/// The number of topics that `topics` lists.
 const TOPICS: usize = 32;
 const MESSAGES: usize = 10;
-/// What a client keeps under way where it does not wait for each answer.
+/// Requests in progress of a client that does not wait for each answer.
 const UNDER_WAY: usize = 64;
 const AT_ONCE: usize = 64;
 
-/// Each API three times: one request after the other, with many under way, and at half the rate of that.
+/// Measures each API three times: sequentially, with many requests in progress, and at half the rate of the latter.
 pub async fn measure(bench: &mut Bench) -> Result<(), Failure> {
     at_paces(bench, |_| Pace::UnderWay(1)).await?;
     let rates = at_paces(bench, |_| Pace::UnderWay(UNDER_WAY)).await?;
     at_paces(bench, |number| Pace::PerSecond((rates[number] / 2.0).max(1.0))).await.map(drop)
 }
 
-/// Every API on one new cluster, each at its pace; how many a second there were. What counts is the number in [`Api::ALL`].
+/// Measures every API on a new cluster. `pace`: the pace for the API with this index in [`Api::ALL`]. Returns the
+/// rates per second.
 async fn at_paces(bench: &mut Bench, pace: impl Fn(usize) -> Pace) -> Result<Vec<f64>, Failure> {
     let mut stage = bench.stage(USUAL_DIMENSION, "always").await?;
     let names = names(&mut stage, bench.content(USUAL_SIZE)).await?;
@@ -66,7 +67,7 @@ async fn at_paces(bench: &mut Bench, pace: impl Fn(usize) -> Pace) -> Result<Vec
     Ok(rates)
 }
 
-/// More topics than are deleted at this pace.
+/// An upper bound of the deletions per second at this pace, to create enough topics.
 fn deletions_a_second(pace: Pace) -> f64 {
     match pace {
         Pace::UnderWay(1) => 3_000.0,
@@ -75,7 +76,7 @@ fn deletions_a_second(pace: Pace) -> f64 {
     }
 }
 
-/// Topics with messages, and a subscriber of all of them.
+/// Creates topics with messages, and a subscriber of all of them.
 pub async fn names(stage: &mut Stage, content: Content) -> Result<Names, Failure> {
     let (publisher, subscriber) = (stage.publisher().await?, stage.subscriber().await?);
     let mut names =
@@ -91,7 +92,7 @@ pub async fn names(stage: &mut Stage, content: Content) -> Result<Names, Failure
     Ok(Names { content, ..names })
 }
 
-/// Created now, many at once.
+/// Creates topics, many concurrently.
 pub async fn topics(stage: &mut Stage, names: &Names, count: usize) -> Result<Vec<TopicName>, Failure> {
     let publisher = names.publisher.clone().expect("names have a publisher");
     let topics: Vec<_> = (0..count).map(|_| TopicName::new(stage.name("topic")).expect("a valid name")).collect();

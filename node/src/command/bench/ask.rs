@@ -1,4 +1,4 @@
-//! Whoever asks a cluster of ours: one kind of request after the other, through the client library.
+//! Clients of a Cubecast cluster, each with one kind of request, through the client library.
 
 use std::collections::VecDeque;
 use std::future::Future;
@@ -15,14 +15,20 @@ use crate::client::CubecastClient;
 
 /// Publishes to one topic.
 pub struct Publishing {
+    /// The client for the requests.
     pub client: CubecastClient,
+    /// The publisher.
     pub publisher: PublisherId,
+    /// The topic.
     pub topic: TopicName,
+    /// The content of every message.
     pub content: Content,
+    /// The acknowledgement to wait for.
     pub ack: Ack,
 }
 
 impl Publishing {
+    /// The request.
     pub fn action(&self) -> Action {
         let Publishing { client: _, publisher, topic, content, ack } = self;
         Action::Publish {
@@ -42,13 +48,19 @@ impl Client for Publishing {
     }
 }
 
-/// Reads the same messages again and again.
+/// Reads the same messages repeatedly.
 pub struct Pulling {
+    /// The client for the requests.
     pub client: CubecastClient,
+    /// The subscriber.
     pub subscriber: SubscriberId,
+    /// The topic.
     pub topic: TopicName,
+    /// The maximum number of messages of one pull.
     pub max: u32,
+    /// The read level.
     pub read: ReadLevel,
+    /// Whether to move the cursor.
     pub commit: bool,
 }
 
@@ -73,30 +85,40 @@ fn told(error: ClientError) -> String {
     error.to_string()
 }
 
-/// One API, asked of a random node each time, about a random one of the names that there are.
+/// Calls one API at a random node each time, with random existing names.
 pub struct Calling {
+    /// The client for the requests.
     pub client: CubecastClient,
+    /// The API.
     pub api: Api,
+    /// The cube's dimension.
     pub dimension: Dimension,
+    /// The existing names.
     pub names: Names,
+    /// Chooses nodes and names.
     pub random: fastrand::Rng,
-    /// Makes names that nobody had.
+    /// The prefix of new names.
     pub prefix: String,
+    /// The number of the next new name.
     pub next: u64,
 }
 
-/// What there is.
+/// The existing names.
 #[derive(Clone, Default)]
 pub struct Names {
+    /// The publisher.
     pub publisher: Option<PublisherId>,
+    /// The subscriber.
     pub subscriber: Option<SubscriberId>,
-    /// The subscriber is subscribed to all of them.
+    /// Topics to which the subscriber is subscribed.
     pub topics: Vec<TopicName>,
-    /// Those that may be deleted.
+    /// Topics that may be deleted.
     pub doomed: VecDeque<TopicName>,
+    /// The content of messages.
     pub content: Content,
 }
 
+/// An API, with the options that are measured.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Api {
     CreatePublisher,
@@ -116,8 +138,8 @@ pub enum Api {
 }
 
 impl Api {
-    /// In the order in which they are measured: those that leave more behind than was there come last, because `topics` takes longer
-    /// the more there are.
+    /// All APIs in the order of measurement. APIs that create many names come last, because `topics` takes longer the
+    /// more there are.
     pub const ALL: [Api; 14] = [
         Api::Status,
         Api::Cluster,
@@ -135,6 +157,7 @@ impl Api {
         Api::DeleteTopic,
     ];
 
+    /// The name in the results.
     pub fn name(self) -> &'static str {
         match self {
             Api::CreatePublisher => "create_publisher",

@@ -1,4 +1,4 @@
-//! What this machine can do of the same kind as a publish, measured in the same run: bounds to read its figures by.
+//! The limits of this machine for work similar to a publish, measured in the same run for comparison.
 
 use cubecast_core::wire::binary;
 use cubecast_core::wire::client::{Request, RequestId};
@@ -10,7 +10,7 @@ use crate::bench::echo::Echo;
 use crate::bench::{Pace, drive, floor};
 use crate::command::Failure;
 
-/// The frames of these publishes, sent at this pace, and sent back by a bare WebSocket server.
+/// Measures a bare WebSocket server that sends back the frames of these publishes at this pace.
 pub async fn echo(bench: &Bench, publishing: &[Publishing], pace: Pace) -> Result<Bound, Failure> {
     let action = publishing[0].action();
     let frame = binary::encode_requests(&[Request { id: Some(RequestId::Unsigned(1)), trace: false, action }]);
@@ -21,7 +21,7 @@ pub async fn echo(bench: &Bench, publishing: &[Publishing], pace: Pace) -> Resul
     Ok(Bound::of("WebSocket echo of the same frames", &sample, 1))
 }
 
-/// So many contents of that many bytes appended at a time to one file, and synced.
+/// Measures appends to one file, each of `at_a_time` contents of `bytes` bytes, and each synced.
 pub fn append(bench: &Bench, bytes: usize, at_a_time: usize) -> Result<Bound, Failure> {
     let sample = floor::appends(bench.folder(), bytes * at_a_time, bench.timing.length);
     let sample = sample.map_err(|error| Failure::new(Failure::STORAGE, error))?;

@@ -1,4 +1,4 @@
-//! Links that are slow: what each acknowledgement costs.
+//! Slow links: the latency of each acknowledgement.
 
 use cubecast_core::wire::client::{Ack, Action, LinkConditions};
 
@@ -8,9 +8,10 @@ use crate::bench::Pace;
 use crate::command::Failure;
 
 const GROUP: &str = "Slow links";
-/// One way, milliseconds.
+/// Milliseconds in one direction.
 const DELAYS: [u32; 4] = [0, 5, 20, 50];
 
+/// Measures this group.
 pub async fn measure(bench: &mut Bench) -> Result<(), Failure> {
     let mut stage = bench.stage(USUAL_DIMENSION, "always").await?;
     let place = Place::new(&mut stage).await?;

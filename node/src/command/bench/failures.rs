@@ -1,4 +1,4 @@
-//! A leader dies and returns; a wiped node fills itself.
+//! A leader dies and returns; a wiped node refills.
 
 use std::time::{Duration, Instant};
 
@@ -17,20 +17,22 @@ use crate::command::Failure;
 
 const GROUP: &str = "Failures";
 const KILLED_P99: f64 = 1.0;
-/// What a wiped node has to fetch, bytes, in messages of so many.
+/// The bytes that a wiped node must fetch, and the size of each message.
 const LOST: usize = 64 << 20;
 const MESSAGE: usize = 64 << 10;
 const CAUGHT_UP_RATIO: f64 = 0.3;
-/// Gives up waiting for a node that fills itself.
+/// The time limit for a node to refill.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// Measures this group.
 pub async fn measure(bench: &mut Bench) -> Result<(), Failure> {
     kills(bench).await?;
     outage::measure(bench, GROUP).await?;
     catch_up(bench).await
 }
 
-/// SIGKILL of a leader, again and again, while one client publishes: the longest time without an acknowledgement each time.
+/// Sends SIGKILL to a leader repeatedly while one client publishes. Measures the longest time without an
+/// acknowledgement each time.
 async fn kills(bench: &mut Bench) -> Result<(), Failure> {
     let mut stage = bench.stage(USUAL_DIMENSION, "always").await?;
     let place = Place::new(&mut stage).await?;
@@ -53,12 +55,13 @@ async fn kills(bench: &mut Bench) -> Result<(), Failure> {
     stage.strike().await
 }
 
-/// SIGKILL to the topic's home, once all is well, and how long until the next publish is acknowledged. Then it is started again.
+/// Waits until the cluster is whole, sends SIGKILL to the topic's home, and measures the time until the next publish
+/// is acknowledged. Then restarts the home.
 pub async fn kill_home(stage: &mut Stage, place: &Place) -> Result<Duration, Failure> {
     stage.wait_until_whole().await?;
     let home = stage.home(&place.topic);
     let client = stage.client().within(Duration::from_secs(10));
-    // Connected, and known to be answered.
+    // Ensures that the client is connected and receives answers.
     client.publish(&place.publisher, &place.topic, "before", Ack::Quorum).await?;
     let killed = Instant::now();
     stage.fleet.kill(home).await;
@@ -68,14 +71,14 @@ pub async fn kill_home(stage: &mut Stage, place: &Place) -> Result<Duration, Fai
     Ok(gap)
 }
 
-/// The value that 99 of 100 do not exceed; of fewer than 100, the most.
+/// The 99 % quantile; the maximum if there are fewer than 100 values.
 pub fn percentile_99(values: &[f64]) -> f64 {
     let mut values = values.to_vec();
     values.sort_by(f64::total_cmp);
     values[(values.len() * 99).div_ceil(100) - 1]
 }
 
-/// A node loses its disk and fetches all it has to hold.
+/// A node loses its disk and fetches all of its data.
 async fn catch_up(bench: &mut Bench) -> Result<(), Failure> {
     let mut stage = bench.stage(USUAL_DIMENSION, "always").await?;
     let place = Place::new(&mut stage).await?;
@@ -125,7 +128,7 @@ async fn catch_up(bench: &mut Bench) -> Result<(), Failure> {
     stage.strike().await
 }
 
-/// Whether the node's own replica has all of it.
+/// Whether the node's own replica has all messages.
 async fn holds(stage: &Stage, node: Vertex, place: &Place, count: usize) -> bool {
     let located = stage.nodes.ask(node, Action::Locate { topic: place.topic.clone() }).await;
     let Ok(Done::Located(location)) = located else { return false };

@@ -1,4 +1,4 @@
-//! One topic pushed to 1 up to 1,000 subscribers. A delivery's latency counts from its publish.
+//! One topic pushed to 1 to 1,000 subscribers. The latency of a delivery counts from its publish.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -17,13 +17,14 @@ use crate::command::Failure;
 
 const GROUP: &str = "Fan-out";
 const SUBSCRIBERS: [usize; 4] = [1, 10, 100, 1_000];
-/// Publishes under way: the nodes always have something to push, and at most this much waits.
+/// Publishes in progress: the nodes always have something to push, and the backlog is bounded.
 const UNDER_WAY: usize = 64;
 
-/// Takes what is delivered to one subscriber.
+/// Receives the deliveries of one subscriber.
 pub struct Taking {
+    /// The stream of messages.
     pub deliveries: Arc<Mutex<Deliveries>>,
-    /// Messages tell when they were published, in microseconds since then.
+    /// The time zero of messages' timestamps, which are in microseconds.
     pub began: Instant,
 }
 
@@ -44,6 +45,7 @@ impl Client for Taking {
     }
 }
 
+/// Measures this group.
 pub async fn measure(bench: &mut Bench) -> Result<(), Failure> {
     let mut stage = bench.stage(USUAL_DIMENSION, "always").await?;
     for subscribers in SUBSCRIBERS {
@@ -66,7 +68,7 @@ pub async fn measure(bench: &mut Bench) -> Result<(), Failure> {
     stage.strike().await
 }
 
-/// Publishes until it is dropped; each message begins with when it was asked for.
+/// Publishes until the set is dropped. Each message begins with the time of its publish.
 pub fn publish_steadily(client: CubecastClient, place: &Place, content: Content, began: Instant) -> JoinSet<()> {
     let mut publishing = JoinSet::new();
     for _ in 0..UNDER_WAY {
@@ -76,7 +78,7 @@ pub fn publish_steadily(client: CubecastClient, place: &Place, content: Content,
             loop {
                 let mut text = format!("{} ", began.elapsed().as_micros());
                 text.push_str(&content[text.len().min(content.len())..]);
-                // What fails is seen as deliveries that are missing.
+                // Failed publishes show up as missing deliveries.
                 let _ = client.publish(&publisher, &topic, &text, Ack::Quorum).await;
             }
         });

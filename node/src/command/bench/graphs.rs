@@ -1,4 +1,4 @@
-//! The results as graphs: SVG in a page, or files of their own that are readable on light and on dark ground.
+//! Graphs of the results in SVG, for a page or as separate files, on light and dark backgrounds.
 
 use std::fmt::Write as _;
 
@@ -7,24 +7,24 @@ use super::table::{millis, number};
 use crate::bench::Figures;
 
 const WIDTH: f64 = 960.0;
-/// What a character of a row's name takes, at most on average.
+/// The maximum average width of a character in a row's name.
 const CHARACTER: f64 = 6.7;
 const RIGHT: f64 = 90.0;
 const LINE: f64 = 26.0;
 const TOP: f64 = 34.0;
-/// Where the graphs over time begin, how high each is, and what lies between two of them.
+/// The margins and the height of the graphs over time, and the gaps between them.
 const TIME_LEFT: f64 = 90.0;
 const TIME_RIGHT: f64 = 24.0;
 const HIGH: f64 = 110.0;
 const BETWEEN: f64 = 40.0;
 
-/// What the graphs are drawn with, on light and on dark ground.
+/// Colours of the graphs on light and dark backgrounds.
 pub const COLOURS: &str = "\
 :root{color-scheme:light dark;--ink:#17202b;--soft:#556070;--ground:#f5f4f1;--card:#fff;--line:#e1dfda;--bar:#0b5cad;--tail:#b5d2ee;--ok:#00745a;--miss:#bb3a00}
 @media(prefers-color-scheme:dark){:root{--ink:#e9eef4;--soft:#a2b0c0;--ground:#0e141b;--card:#161e28;--line:#293543;--bar:#7cbcff;--tail:#2b4f74;--ok:#43cfa4;--miss:#ff8a5c}}
 svg text{fill:var(--ink);font:13px system-ui,sans-serif}svg .soft{fill:var(--soft)}";
 
-/// Every graph as a file: its name, such as `bench-publishes-latency.svg`, and what is in it.
+/// All graphs as files: the name, for example `bench-publishes-latency.svg`, and the content.
 pub fn files(results: &Results) -> Vec<(String, String)> {
     let mut files = Vec::new();
     for group in results.groups() {
@@ -42,7 +42,7 @@ pub fn files(results: &Results) -> Vec<(String, String)> {
     files
 }
 
-/// A graph that brings its own colours and its own ground.
+/// A graph with its own colours and background.
 fn alone(svg: &str) -> String {
     let ground = "<rect width=\"100%\" height=\"100%\" rx=\"12\" fill=\"var(--card)\"/>";
     let (head, rest) = svg.split_once('>').expect("a graph is one element");
@@ -50,7 +50,8 @@ fn alone(svg: &str) -> String {
     format!("{head}><style>{COLOURS}</style>{ground}{rest}\n")
 }
 
-/// A bar a case: how many a second, from 0; the thin line is what lies between the least and the most.
+/// A bar for each case: requests per second from 0. The thin line is the range from the smallest to the largest
+/// value.
 pub fn rates(rows: &[&Row]) -> String {
     let most = rows.iter().map(|row| row.over(|figures| figures.per_second).most).fold(1.0, f64::max);
     let left = left_of(rows);
@@ -73,7 +74,8 @@ pub fn rates(rows: &[&Row]) -> String {
     })
 }
 
-/// From the median to 99.9 of 100, on a logarithmic scale; the mark, and the number, are 99 of 100.
+/// Latencies from the median to the 99.9 % quantile on a logarithmic scale. The tick mark and the number are the 99 %
+/// quantile.
 pub fn latencies(rows: &[&Row]) -> String {
     let all = |figure: fn(&Figures) -> f64| rows.iter().map(move |row| row.over(figure).median);
     let scale = Logarithmic::over(all(|it| it.p50_us).chain(all(|it| it.p999_us)));
@@ -100,7 +102,7 @@ pub fn latencies(rows: &[&Row]) -> String {
     })
 }
 
-/// A line a row, with its name; `ticks` are where the scale has which label.
+/// A line for each row, with its name. `ticks`: positions and labels of the scale.
 fn of_rows(title: &str, ticks: &[(f64, String)], rows: &[&Row], draw: impl Fn(&Row, f64) -> String) -> String {
     let (left, bottom) = (left_of(rows), TOP + rows.len() as f64 * LINE);
     let mut svg = format!("<text class=\"soft\" x=\"{:.1}\" y=\"22\" text-anchor=\"end\">{title}</text>", left - 48.0);
@@ -126,14 +128,15 @@ fn of_rows(title: &str, ticks: &[(f64, String)], rows: &[&Row], draw: impl Fn(&R
     framed(title, bottom + 8.0, &svg)
 }
 
-/// Where the scale begins; names stand left of it.
+/// The left end of the scale, to the right of the names.
 fn left_of(rows: &[&Row]) -> f64 {
     let longest = rows.iter().map(|row| row.case.chars().count() + row.pace.chars().count() + 3).max();
     longest.unwrap_or(0) as f64 * CHARACTER + 16.0
 }
 
-/// For each history how many were done a second, and how long what was due then took: from the median to the longest, on a
-/// logarithmic scale. All have the same scales; where bars leave theirs, the highest is told.
+/// For each history, the completed requests per second, and the latencies by due time, from the median to the longest
+/// on a logarithmic scale. All histories have the same scales. If bars exceed their scale, the largest value is
+/// printed.
 pub fn over_time(histories: &[&History]) -> String {
     let timelines = || histories.iter().map(|history| &history.timeline);
     let most = timelines().map(|it| it.top_of_rates()).fold(1.0, f64::max);
@@ -173,7 +176,7 @@ pub fn over_time(histories: &[&History]) -> String {
     framed("a second, and latency, over time", top - BETWEEN, &svg)
 }
 
-/// A bar a slot, from its upper to its lower end; `None` where there is nothing to show.
+/// A bar for each slot between its two ends. `None`: no bar.
 fn slots(
     history: &History,
     x: impl Fn(f64) -> f64,
@@ -191,7 +194,7 @@ fn slots(
     format!("<path d=\"{path}\" fill=\"{colour}\"/>")
 }
 
-/// Lines at these heights, with their labels.
+/// Lines at these heights, with labels.
 fn levels(title: &str, top: f64, levels: impl Iterator<Item = (f64, String)>) -> String {
     let middle = top + HIGH / 2.0;
     let mut svg = format!(
@@ -230,7 +233,7 @@ fn framed(title: &str, height: f64, svg: &str) -> String {
     format!("<svg viewBox=\"0 0 {WIDTH} {height:.0}\" role=\"img\" aria-label=\"{title}\">{svg}</svg>")
 }
 
-/// Whole powers of ten around what is shown, microseconds.
+/// A scale of whole powers of ten around the values, in microseconds.
 struct Logarithmic {
     from: f64,
     to: f64,
@@ -243,7 +246,7 @@ impl Logarithmic {
         Logarithmic { from, to: most.log10().ceil().max(from + 1.0) }
     }
 
-    /// Where it lies, from 0 to 1.
+    /// The position of a value, from 0 to 1.
     fn share(&self, micros: f64) -> f64 {
         (micros.max(1.0).log10() - self.from) / (self.to - self.from)
     }
@@ -253,12 +256,12 @@ impl Logarithmic {
     }
 }
 
-/// From 0 on, as far as `most`, five at most behind 0, each 1, 2 or 5 of a power of ten.
+/// Steps from 0 to at most `most`: five at most after 0, at multiples of 1, 2 or 5 times a power of ten.
 fn steps(most: f64) -> Vec<f64> {
     let power = 10f64.powf((most / 5.0).log10().floor());
     let step = [1.0, 2.0, 5.0, 10.0].map(|it| it * power).into_iter().find(|step| most / step <= 5.0);
     let step = step.unwrap_or(10.0 * power);
-    // Rounded: three times 0.2 is not quite 0.6.
+    // Rounded, because three times 0.2 is not exactly 0.6.
     (0..=(most / step) as u32).map(|count| (f64::from(count) * step * 1e6).round() / 1e6).collect()
 }
 
@@ -270,6 +273,7 @@ fn in_ms(micros: f64) -> String {
     if micros < 1e6 { format!("{} ms", micros / 1e3) } else { format!("{} s", micros / 1e6) }
 }
 
+/// Escapes a text for HTML and SVG.
 pub fn escape(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }

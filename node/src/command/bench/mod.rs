@@ -1,14 +1,14 @@
-//! `cubecast bench`: how fast it is, measured on clusters of its own.
+//! `cubecast bench`: measures speed on clusters of its own.
 //!
 //! | file | what |
 //! |---|---|
 //! | [`stage`] | a cluster of real processes on loopback |
-//! | [`ask`] | who asks it, and for what |
-//! | [`apis`], [`publish`], [`reads`], [`fan_out`], [`nodes`], [`delay`], [`failures`] | what is measured, a group each |
-//! | [`outage`] | of the failures: throughput and latency over time, while a leader is away |
-//! | [`bounds`] | what this machine can do of the same kind, in the same run |
-//! | [`results`] | what came of it, as data |
-//! | [`table`], [`page`], [`graphs`] | the same for a terminal, as a page that needs nothing else, and as SVG |
+//! | [`ask`] | clients and their requests |
+//! | [`apis`], [`publish`], [`reads`], [`fan_out`], [`nodes`], [`delay`], [`failures`] | the groups of measurements |
+//! | [`outage`] | part of the failures: throughput and latency over time while a leader is away |
+//! | [`bounds`] | the limits of this machine for similar work, in the same run |
+//! | [`results`] | the results as data |
+//! | [`table`], [`page`], [`graphs`] | the results for a terminal, as a self-contained page, and as SVG |
 
 pub mod apis;
 pub mod ask;
@@ -41,18 +41,19 @@ use results::{Fact, Machine, Results, Row};
 use stage::Stage;
 use tempfile::TempDir;
 
-/// The size of a message where nothing else is said, bytes.
+/// The default size of a message in bytes.
 const USUAL_SIZE: usize = 256;
-/// The cube where nothing else is said: eight nodes.
+/// The default cube: eight nodes.
 const USUAL_DIMENSION: u8 = 3;
 
-/// Measure how fast Cubecast is on this machine: clusters of its own, random work from a seed.
+/// Measure how fast Cubecast is on this machine, with clusters of its own and random work from a seed.
 ///
-/// Each case runs several times, after a warm-up; the median is told, with the least and the most. Latencies are of an HDR histogram,
-/// in an open loop from the moment at which a request was due. Nodes, clients and this program share the machine.
+/// Each case runs several times after a warm-up. The results are the median, the minimum and the maximum. Latencies
+/// come from an HDR histogram; in an open loop they count from the time at which a request was due. Nodes, clients
+/// and this program share the machine.
 ///
-/// All groups together take about ten minutes: a hundred cases of three times 1.25 s, and what is no case. `--seconds` and `--repeat`
-/// make it longer or shorter.
+/// All groups together take about ten minutes: a hundred cases of three times 1.25 s, and other work. `--seconds` and
+/// `--repeat` change this.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n    \
     cubecast bench\n    \
@@ -60,10 +61,10 @@ const USUAL_DIMENSION: u8 = 3;
     cubecast bench --page bench.html --graphs docs\n    \
     cubecast bench --only apis --format json")]
 pub struct Args {
-    /// Only these groups, separated by commas.
+    /// Measure only these groups, separated by commas.
     #[arg(long, value_enum, value_name = "GROUP,...", value_delimiter = ',')]
     only: Vec<Group>,
-    /// How long each repetition measures, behind its warm-up of a quarter of that.
+    /// Measured seconds of each repetition, after a warm-up of a quarter of that.
     #[arg(long, value_name = "S", default_value = "1", value_parser = parse_seconds)]
     seconds: Duration,
     /// Repetitions of each case.
@@ -72,44 +73,46 @@ pub struct Args {
     /// Kills of a leader in each repetition of the failures.
     #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=1_000))]
     kills: u32,
-    /// Decides names, contents and which node is asked.
+    /// The seed of names, contents and the choice of nodes.
     #[arg(long, value_name = "S", default_value_t = 1)]
     seed: u64,
-    /// Where the clusters keep their data, which is removed at the end; its disk is what is measured.
+    /// The folder for the clusters' data, which is removed at the end. Its disk is measured.
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
-    /// Writes the results as a page with graphs, for a browser; it needs no other file.
+    /// Write the results as a self-contained web page with graphs.
     #[arg(long, value_name = "FILE")]
     page: Option<PathBuf>,
-    /// Writes the graphs of each group as SVG files, `bench-GROUP-WHAT.svg`.
+    /// Write the graphs of each group as SVG files, `bench-GROUP-WHAT.svg`.
     #[arg(long, value_name = "DIR")]
     graphs: Option<PathBuf>,
-    /// Writes the results as JSON.
+    /// Write the results as JSON.
     #[arg(long, value_name = "FILE")]
     save: Option<PathBuf>,
-    /// For whom the results on standard output are.
+    /// The format of the results on standard output.
     #[arg(long, value_enum, default_value_t)]
     format: Format,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
 enum Group {
-    /// Every API, one client, at random nodes: one request after the other, 64 under way, and a fixed rate.
+    /// Every API, with one client at random nodes: one request after the other, 64 in progress, and a fixed rate.
     Apis,
-    /// Publishes: sizes, acknowledgements, sync modes, how many under way, fixed rates; beside bare echo and append.
+    /// Publishes: sizes, acknowledgements, sync modes, numbers in progress, fixed rates; compared with a bare echo
+    /// and append.
     Publish,
     /// Pulls at both read levels.
     Reads,
-    /// One topic pushed to 1 up to 1,000 subscribers.
+    /// One topic pushed to 1 to 1,000 subscribers.
     FanOut,
     /// 2, 4, 8 and 16 nodes with 2 to 5 copies, idle and under load.
     Nodes,
-    /// Links that are slow.
+    /// Slow links.
     Delay,
-    /// A leader dies and returns, over time too, with four copies and on the smallest cube; a wiped node fills itself.
+    /// A leader dies and returns, also over time, with four copies and on the smallest cube; a wiped node refills.
     Failures,
 }
 
+/// Runs the command.
 pub fn run(args: &Args) -> Result<(), Failure> {
     block_on(async {
         let mut bench = Bench::new(args)?;
@@ -128,7 +131,7 @@ pub fn run(args: &Args) -> Result<(), Failure> {
     })
 }
 
-/// A run under way.
+/// A run in progress.
 pub struct Bench {
     groups: Vec<Group>,
     timing: Timing,
@@ -181,7 +184,7 @@ impl Bench {
         (0..size).map(|_| random.alphanumeric()).collect::<String>().into()
     }
 
-    /// Measures one case. `clients` makes those who ask, anew for each repetition.
+    /// Measures one case. `clients` makes the clients of each repetition.
     async fn case<C: Client>(
         &mut self,
         stage: &Stage,
@@ -234,7 +237,7 @@ impl Bench {
     }
 }
 
-/// A folder that goes when this run ends, however it does.
+/// A folder that is removed when this run ends, with or without success.
 fn temporary(within: Option<&Path>) -> Result<TempDir, Failure> {
     let within = within.map_or_else(std::env::temp_dir, Path::to_path_buf);
     let made = std::fs::create_dir_all(&within)
@@ -242,7 +245,7 @@ fn temporary(within: Option<&Path>) -> Result<TempDir, Failure> {
     made.map_err(|error| Failure::new(Failure::STORAGE, format!("{}: {error}", within.display())))
 }
 
-/// How requests follow each other, in words.
+/// The pace of requests in words.
 pub fn words(pace: Pace, clients: usize) -> String {
     let whose = if clients == 1 { "1 client".to_owned() } else { format!("{clients} clients") };
     match pace {

@@ -1,4 +1,4 @@
-//! 2, 4, 8 and 16 nodes, idle and under load: with each doubling a copy of each message more.
+//! 2, 4, 8 and 16 nodes, idle and under load. Each doubling adds one copy of each message.
 
 use std::time::Duration;
 
@@ -11,16 +11,17 @@ use crate::bench::{Pace, Spread, usage};
 use crate::command::Failure;
 
 const GROUP: &str = "Nodes";
-/// A topic each, so that more nodes have more homes.
+/// Clients with a topic each, so that more nodes have more homes in use.
 const CLIENTS: usize = 16;
-/// A new cluster settles for so long before it counts as idle, and is then looked at for so long, again and again.
+/// The time in which a new cluster settles before it counts as idle, and the length of each idle measurement.
 const SETTLES: Duration = Duration::from_secs(2);
 const IDLE: Duration = Duration::from_secs(4);
-/// Nodes of the cluster for which an idle share is aimed at.
+/// The dimension of the cluster whose idle CPU share and memory have targets.
 const AIMED_AT: u8 = 3;
 const IDLE_SHARE: f64 = 2.0;
 const IDLE_MIB: f64 = 32.0;
 
+/// Measures this group.
 pub async fn measure(bench: &mut Bench) -> Result<(), Failure> {
     for dimension in 1..=4 {
         let mut stage = bench.stage(dimension, "always").await?;

@@ -1,5 +1,5 @@
-//! Throughput and latency over time, at a fixed rate, while a leader is killed and returns: with four copies of each message, of
-//! which one may be missing, and on the smallest cube, where none may.
+//! Throughput and latency over time at a fixed rate, while a leader is killed and returns: with four copies of each
+//! message, of which one may be missing, and on the smallest cube, where none may be missing.
 
 use std::time::Duration;
 
@@ -14,20 +14,23 @@ use crate::bench::{Pace, Timing, drive};
 use crate::command::Failure;
 use crate::command::chaos::failed;
 
-/// Publishes a second, by all clients together: few enough that what was held up is soon made good.
+/// Publishes per second by all clients together: few enough that a backlog is soon cleared.
 const RATE: f64 = 500.0;
 const CLIENTS: usize = 4;
-/// A run is so many times as long as a repetition of other cases, and told in so many slots.
+/// The length of a run in repetitions of other cases, and the number of its slots.
 const LENGTH: u32 = 10;
 const SLOTS: u32 = 40;
-/// The leader dies, and is started again, behind so much of the run.
+/// The share of the run after which the leader is killed, and restarted.
 const DIES: f64 = 0.25;
 const RETURNS: f64 = 0.5;
-/// A publish is given up when so much longer than the run has passed: none that waits for the node's return is.
+/// The time limit of a publish beyond the length of the run, so that no publish that waits for the node's return is
+/// given up.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// No cube has one node. Of two each holds all and both are needed: while one is away it is as with a single copy that is away.
+/// No cube has one node. With two nodes, each holds all messages and both are needed, so the absence of one is like
+/// the absence of a single copy.
 const SMALLEST: u8 = 1;
 
+/// Measures the runs of this group.
 pub async fn measure(bench: &mut Bench, group: &str) -> Result<(), Failure> {
     for (dimension, copies) in [(SMALLEST, "2 copies, both needed"), (USUAL_DIMENSION, "4 copies, 3 needed")] {
         let case = format!("{} nodes, {copies}, {}, quorum", 1 << dimension, bytes(USUAL_SIZE));
@@ -56,7 +59,7 @@ async fn watch(bench: &Bench, stage: &mut Stage) -> Result<History, Failure> {
     Ok(History { pace: words(pace, CLIENTS), timeline, marks: marks?, failed, why_failed, ..History::default() })
 }
 
-/// What was done when, seconds behind the warm-up.
+/// Kills and restarts the node. Returns the times in seconds after the warm-up.
 async fn kill_and_start_again(stage: &mut Stage, home: Vertex, timing: Timing) -> Result<Vec<Mark>, Failure> {
     let dies = timing.length.mul_f64(DIES);
     tokio::time::sleep(timing.warm_up + dies).await;

@@ -1,4 +1,4 @@
-//! The results as a page that needs no other file: tables, and a graph a group.
+//! The results as a self-contained page: tables, and a graph for each group.
 
 use std::fmt::Write as _;
 
@@ -19,6 +19,7 @@ th,td{padding:4px 8px}th:first-child,td:first-child,th:nth-child(2),td:nth-child
 svg{display:block;width:100%;height:auto}
 ul{padding-left:20px}.reached{color:var(--ok)}.missed{color:var(--miss)}";
 
+/// The page as HTML.
 pub fn render(results: &Results) -> String {
     let machine = &results.machine;
     let mut page = format!(

@@ -1,4 +1,4 @@
-//! Publishes: sizes, acknowledgements, sync modes, how many under way, fixed rates.
+//! Publishes: sizes, acknowledgements, sync modes, numbers in progress, fixed rates.
 
 use cubecast_core::content::Content;
 use cubecast_core::names::{PublisherId, TopicName};
@@ -15,14 +15,15 @@ use crate::command::Failure;
 const GROUP: &str = "Publishes";
 const SIZES: [usize; 4] = [16, USUAL_SIZE, 4_096, 65_536];
 const ACKS: [Ack; 3] = [Ack::One, Ack::Quorum, Ack::All];
-/// What a pipelined client keeps under way; of large messages, fewer.
+/// Publishes in progress of a pipelined client; fewer if messages are large.
 const PIPELINED: usize = 256;
 const MOST_BYTES_UNDER_WAY: usize = 4 << 20;
-/// What is aimed at beside a bare append and sync.
+/// The target rate relative to a bare append and sync.
 const BESIDE_APPEND: f64 = 0.5;
-/// Many clients.
+/// The number of clients in cases with many.
 const CLIENTS: usize = 16;
 
+/// Measures this group.
 pub async fn measure(bench: &mut Bench) -> Result<(), Failure> {
     let mut stage = bench.stage(USUAL_DIMENSION, "always").await?;
     let place = Place::new(&mut stage).await?;
@@ -75,7 +76,7 @@ pub async fn measure(bench: &mut Bench) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Measures one case with so many clients, and what bounds its latency.
+/// Measures one case with this many clients, and the limit of its latency.
 async fn publishes<'b>(
     bench: &'b mut Bench,
     stage: &Stage,
@@ -90,7 +91,8 @@ async fn publishes<'b>(
     Ok(row)
 }
 
-/// Synced publishes beside bare appends of the batches that the leader had, each synced.
+/// The rate of synced publishes relative to bare appends of batches with the size of the leader's batches, each
+/// synced.
 fn beside_append(rate: Spread, append: &Bound, batch: usize) -> Fact {
     let of = |value: f64| value / append.per_second;
     let value = Spread { median: of(rate.median), least: of(rate.least), most: of(rate.most) };
@@ -106,7 +108,7 @@ fn beside_append(rate: Spread, append: &Bound, batch: usize) -> Fact {
     }
 }
 
-/// What a leader has stored, and how often it synced.
+/// Counts of a leader: stored messages and syncs.
 #[derive(Clone, Copy, Debug)]
 struct Stored {
     messages: f64,
@@ -114,37 +116,42 @@ struct Stored {
 }
 
 impl Stored {
-    /// Messages that a sync stood for since then, on average.
+    /// The average number of messages per sync since `before`.
     fn since(self, before: Stored) -> usize {
         let batch = (self.messages - before.messages) / (self.syncs - before.syncs);
         if batch.is_finite() { (batch.round() as usize).max(1) } else { 1 }
     }
 }
 
-/// A topic, and who may publish to it.
+/// A topic and its publisher.
 pub struct Place {
+    /// The publisher.
     pub publisher: PublisherId,
+    /// The topic.
     pub topic: TopicName,
 }
 
 impl Place {
+    /// Creates the publisher and the topic.
     pub async fn new(stage: &mut Stage) -> Result<Place, Failure> {
         let publisher = stage.publisher().await?;
         Ok(Place { topic: stage.topic(&publisher).await?, publisher })
     }
 
-    /// What the topic's home has counted.
+    /// The counts of the topic's home.
     async fn stored(&self, stage: &Stage) -> Result<Stored, Failure> {
         let home = stage.home(&self.topic);
         let messages = stage.counted(home, &format!("cubecast_group_messages{{group=\"{home}\"}}")).await?;
         Ok(Stored { messages, syncs: stage.counted(home, "cubecast_storage_syncs_total").await? })
     }
 
+    /// A client that publishes to this topic.
     pub fn publishing(&self, client: CubecastClient, content: Content, ack: Ack) -> Publishing {
         Publishing { client, publisher: self.publisher.clone(), topic: self.topic.clone(), content, ack }
     }
 }
 
+/// The acknowledgement in words.
 pub fn word(ack: Ack) -> &'static str {
     match ack {
         Ack::One => "one",
@@ -153,6 +160,7 @@ pub fn word(ack: Ack) -> &'static str {
     }
 }
 
+/// A size in words.
 pub fn bytes(size: usize) -> String {
     match size {
         size if size >= 1_024 => format!("{} KiB", size / 1_024),

@@ -10,10 +10,11 @@ use crate::bench::Pace;
 use crate::command::Failure;
 
 const GROUP: &str = "Reads";
-/// As many as a pull reads at most here.
+/// The maximum number of messages of a pull here.
 const MESSAGES: u32 = 100;
 const CLIENTS: usize = 16;
 
+/// Measures this group.
 pub async fn measure(bench: &mut Bench) -> Result<(), Failure> {
     let mut stage = bench.stage(USUAL_DIMENSION, "always").await?;
     let place = Place::new(&mut stage).await?;

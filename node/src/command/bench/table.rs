@@ -7,7 +7,8 @@ use super::words;
 use crate::bench::{Figures, Pace, Spread};
 use crate::command::output::{Table, grouped, time_span};
 
-/// What the source system's report says of its APIs: one sequential client on its virtual machine, requests a second.
+/// Rates of the source system's APIs in its report: one sequential client on its virtual machine, requests per
+/// second.
 pub const REPORTED: [(&str, f64); 7] = [
     ("create_publisher", 568.76),
     ("create_subscriber", 587.48),
@@ -18,6 +19,7 @@ pub const REPORTED: [(&str, f64); 7] = [
     ("pull", 516.81),
 ];
 
+/// The results as text.
 pub fn render(results: &Results) -> String {
     let machine = &results.machine;
     let mut text = format!(
@@ -90,17 +92,17 @@ fn rates(rows: &[&Row]) -> String {
     text
 }
 
-/// The report's client waits for each answer.
+/// Whether a row compares with the report, whose client waits for each answer.
 fn is_reported(row: &Row, name: &str) -> bool {
     row.group == "APIs" && row.case == name && row.pace == words(Pace::UnderWay(1), 1)
 }
 
-/// How many times the bound ours is; `-` where one of the two was too short to have any.
+/// The ratio of a figure to its bound; `-` if one of the two measurements was too short.
 pub fn beside(ours: f64, bound: f64, digits: usize) -> String {
     if ours > 0.0 && bound > 0.0 { format!("{:.digits$} x", ours / bound) } else { "-".into() }
 }
 
-/// How far the rows are from their bounds; nothing where none has any.
+/// The ratios of the rows to their bounds. Empty if no row has any.
 fn floors(rows: &[&Row]) -> String {
     let bounded = || rows.iter().flat_map(|row| row.bounds.iter().map(move |bound| (row, bound)));
     if bounded().next().is_none() {
@@ -124,12 +126,12 @@ fn floors(rows: &[&Row]) -> String {
     format!("\nThe floor, measured in the same run, and how many times that ours is\n\n{}\n\n", table.render())
 }
 
-/// A history in lines of one character a slot.
+/// A history as lines with one character for each slot.
 fn lines(history: &History) -> String {
     let timeline = &history.timeline;
     let rates: Vec<_> = timeline.per_second.iter().map(|rate| (*rate > 0.0).then_some(*rate)).collect();
     let (most, top_of_rates) = (timeline.per_second.iter().copied().fold(0.0, f64::max), timeline.top_of_rates());
-    // Latencies by their magnitude.
+    // Latencies are drawn on a logarithmic scale.
     let logarithms = |latencies: &[Option<f64>]| latencies.iter().map(|it| it.map(|us| us.max(1.0).log10())).collect();
     let (medians, longest): (Vec<_>, Vec<_>) = (logarithms(&timeline.p50_us), logarithms(&timeline.max_us));
     let known = || medians.iter().chain(&longest).flatten().copied();
@@ -166,13 +168,14 @@ fn lines(history: &History) -> String {
     text
 }
 
-/// A bar a value, from the lowest at `from` to the highest at `to`; blank where nothing is known.
+/// A bar for each value, from `from` (lowest) to `to` (highest); a space for unknown values.
 fn sparkline(values: &[Option<f64>], from: f64, to: f64) -> String {
     const BARS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
     let height = |value: f64| ((value - from) / (to - from).max(f64::MIN_POSITIVE) * BARS.len() as f64) as usize;
     values.iter().map(|value| value.map_or(' ', |value| BARS[height(value).min(BARS.len() - 1)])).collect()
 }
 
+/// A fact as a sentence.
 pub fn sentence(fact: &Fact) -> String {
     let Spread { median, least, most } = fact.value;
     let target = fact
@@ -183,11 +186,12 @@ pub fn sentence(fact: &Fact) -> String {
     format!("{what}: {median:.2} {unit} ({least:.2} to {most:.2} of {}){}", fact.of, target.unwrap_or_default())
 }
 
-/// Half of what lies between the least and the most, as a share of the median.
+/// Half of the range as a percentage of the median.
 pub fn apart(spread: Spread) -> String {
     format!("{:.0} %", (spread.most - spread.least) / 2.0 / spread.median.max(f64::MIN_POSITIVE) * 100.0)
 }
 
+/// Microseconds as milliseconds.
 pub fn millis(micros: f64) -> String {
     match micros / 1e3 {
         ms if ms < 1.0 => format!("{ms:.3}"),
@@ -196,7 +200,7 @@ pub fn millis(micros: f64) -> String {
     }
 }
 
-/// With three digits at least, and commas.
+/// A number with at least three digits, and with commas.
 pub fn number(value: f64) -> String {
     if value < 100.0 {
         return format!("{value:.1}");

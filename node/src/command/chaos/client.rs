@@ -1,6 +1,6 @@
-//! One client: it does what the workload says, one thing after the other, and records what it saw.
+//! One client. It performs the workload's steps one after the other and records the results.
 //!
-//! Its push sessions are served beside, each on a connection of its own.
+//! Its push sessions run concurrently, each on its own connection.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -20,9 +20,10 @@ use super::connection::Connection;
 use super::record::{Recorder, SessionNumber};
 use crate::shutdown;
 
-/// A client that finds nobody does not ask faster than this.
+/// The pause after a node could not be reached.
 const AFTER_NOBODY: Duration = Duration::from_millis(20);
 
+/// One client of the run.
 pub struct Client {
     id: ClientId,
     workload: Arc<Mutex<Workload>>,
@@ -36,20 +37,21 @@ pub struct Client {
     ended: mpsc::UnboundedReceiver<Ended>,
 }
 
-/// A push session ended that the client did not leave.
+/// A push session that ended, but not by the client's request.
 struct Ended {
     topic: TopicName,
     session: SessionNumber,
     end: SessionEnd,
 }
 
-/// The push sessions of a client that does nothing else any more. They end when this is dropped.
+/// The push sessions of a client that sends no more requests. They end when this is dropped.
 #[derive(Debug)]
 pub struct Listening {
     _listeners: JoinSet<()>,
 }
 
 impl Client {
+    /// A client without connections.
     pub fn new(
         id: ClientId,
         workload: Arc<Mutex<Workload>>,
@@ -70,7 +72,7 @@ impl Client {
         }
     }
 
-    /// Works until `stop` turns true; what is under way then is brought to its end.
+    /// Works until `stop` turns true, and completes the current step.
     pub async fn run(mut self, mut stop: watch::Receiver<bool>) -> Listening {
         while !*stop.borrow() {
             self.hear_of_sessions();
@@ -91,7 +93,7 @@ impl Client {
 
     fn hear_of_sessions(&mut self) {
         while let Ok(Ended { topic, session, end }) = self.ended.try_recv() {
-            // One that it has left meanwhile is no news.
+            // Only the end of the current session matters; the client may have left this one meanwhile.
             if self.sessions.get(&topic).is_some_and(|(present, _)| *present == session) {
                 self.sessions.remove(&topic);
                 self.workload().handle_session_end(self.id, &topic, end);
@@ -171,14 +173,14 @@ impl Client {
         let listener = self.listeners.spawn(async move {
             let end = listen(connection, &recorder, session).await;
             recorder.end_session(session, end);
-            // A client that has ended does not want to know.
+            // If the client has ended, it needs no notice.
             let _ = tell.send(Ended { topic: told, session, end });
         });
         self.sessions.insert(topic, (session, listener));
     }
 }
 
-/// Records what is delivered until the session ends.
+/// Records deliveries until the session ends.
 async fn listen(mut connection: Connection, recorder: &Recorder, session: SessionNumber) -> SessionEnd {
     loop {
         match connection.next_frame().await {
@@ -203,7 +205,8 @@ fn subscription(action: &Action) -> Option<(SubscriberId, TopicName)> {
     }
 }
 
-/// Nobody was reached: it was not asked, and stands in no record. The client learns what it would learn from a broken connection.
+/// The operation of a step whose node was not reached. It was never sent and is not recorded. The client treats it
+/// like an operation on a broken connection.
 fn never_sent(client: ClientId, step: Step) -> Operation {
     Operation { client, node: step.node, action: step.action, invoked: Default::default(), answered: None }
 }

@@ -1,4 +1,4 @@
-//! One WebSocket to one node, used raw: what is sent goes to this node, and nothing is repeated or sent elsewhere.
+//! One raw WebSocket to one node: requests go to this node, and are neither repeated nor sent elsewhere.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -13,21 +13,22 @@ use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::tungstenite::{Error, Message};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
 
-/// The largest message that is taken from a node.
+/// The largest message accepted from a node, in bytes.
 const MAX_MESSAGE: usize = 64 << 20;
 const OPENS_WITHIN: Duration = Duration::from_secs(2);
-/// A node answers everything within 5 s; one that does not is stopped, or out of reach.
+/// A node answers every request within 5 s, unless it is stopped or unreachable.
 const ANSWERS_WITHIN: Duration = Duration::from_millis(6_500);
 
+/// A raw connection to a node.
 #[derive(Debug)]
 pub struct Connection {
     socket: WebSocketStream<MaybeTlsStream<TcpStream>>,
     requests: u64,
-    /// Frames that have come and were not taken yet.
+    /// Frames that were received and not taken yet.
     frames: VecDeque<ServerFrame>,
 }
 
-/// The connection broke, or could not be opened.
+/// Why the connection broke or could not be opened.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 #[error("{0}")]
 pub struct Lost(String);
@@ -39,6 +40,7 @@ impl From<Error> for Lost {
 }
 
 impl Connection {
+    /// Opens a connection, at most 2 s.
     pub async fn open(address: &str) -> Result<Connection, Lost> {
         let config = WebSocketConfig::default().max_message_size(Some(MAX_MESSAGE)).max_frame_size(Some(MAX_MESSAGE));
         let url = format!("ws://{address}/ws");
@@ -47,11 +49,13 @@ impl Connection {
         Ok(Connection { socket, requests: 0, frames: VecDeque::new() })
     }
 
-    /// Asks, and waits for the answer. After a loss it is not known what the connection still brings: it has to be dropped.
+    /// Sends a request and waits for the answer. After an error the connection must be dropped, because late frames
+    /// could be mistaken for other answers.
     pub async fn ask(&mut self, action: Action) -> Result<Answer, Lost> {
         self.ask_within(ANSWERS_WITHIN, action).await
     }
 
+    /// The same with another time limit.
     pub async fn ask_within(&mut self, patience: Duration, action: Action) -> Result<Answer, Lost> {
         within(patience, self.ask_and_wait(action)).await
     }
@@ -75,7 +79,7 @@ impl Connection {
         }
     }
 
-    /// The next frame that is no answer to what was asked here.
+    /// The next frame that is not an answer to a request of this connection.
     pub async fn next_frame(&mut self) -> Result<ServerFrame, Lost> {
         loop {
             if let Some(frame) = self.frames.pop_front() {

@@ -1,6 +1,6 @@
-//! What can go wrong with real processes, and how it is drawn.
+//! The possible faults of real processes, and their random selection.
 //!
-//! Classes bear the names that the simulator gives them (`cubecast_core::sim::fault`), where it has them.
+//! Classes have the names of the simulator's classes (`cubecast_core::sim::fault`) where it has them.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -11,26 +11,26 @@ use cubecast_core::wire::client::{LinkConditions, StopMode};
 use fastrand::Rng;
 use serde::{Deserialize, Serialize};
 
-/// The kinds of faults, as they are chosen and counted.
+/// The classes of faults, for selection and statistics.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, ValueEnum, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[value(rename_all = "snake_case")]
 pub enum FaultClass {
-    /// SIGKILL to a node, which is started again.
+    /// SIGKILL to a node, which is restarted.
     Kill,
     /// SIGKILL to all nodes at once.
     KillAll,
-    /// One node after the other is told to end, and started again.
+    /// The nodes are stopped in an orderly way and restarted, one after the other.
     Restart,
     /// SIGSTOP, and SIGCONT after a while.
     Hang,
-    /// SIGKILL, and the data folder is lost; only while a quorum's disks survive it.
+    /// SIGKILL, and the data folder is lost; only while a quorum's disks survive.
     Wipe,
     /// A node fails on request: it crashes, pauses, or loses its disk.
     Stop,
-    /// Edges swallow frames, some in one direction only.
+    /// Edges drop frames, some in one direction only.
     Cut,
-    /// Edges delay and lose frames.
+    /// Edges delay and drop frames.
     Degrade,
     /// All edges between two sides of the cube are cut.
     Partition,
@@ -38,7 +38,7 @@ pub enum FaultClass {
     Outside,
 }
 
-/// One thing that goes wrong.
+/// One fault.
 #[derive(Clone, PartialEq, Debug)]
 pub enum Fault {
     Kill { node: Vertex },
@@ -57,18 +57,19 @@ pub enum Fault {
 pub type Edge = (Vertex, Vertex);
 
 impl FaultClass {
+    /// The name on the command line.
     pub fn name(self) -> String {
         self.to_possible_value().map_or_else(String::new, |value| value.get_name().to_owned())
     }
 
-    /// All but what needs more than this machine gives everybody.
+    /// All classes except those that need special privileges.
     pub fn usual() -> Vec<FaultClass> {
         FaultClass::value_variants().iter().copied().filter(|class| *class != FaultClass::Outside).collect()
     }
 }
 
 impl Fault {
-    /// A fault of this class, somewhere.
+    /// Draws a random fault of this class.
     pub fn draw(class: FaultClass, dimension: Dimension, random: &mut Rng) -> Fault {
         let node = any_vertex(dimension, random);
         match class {
@@ -90,10 +91,10 @@ impl Fault {
         }
     }
 
-    /// How long it lasts.
+    /// Draws how long the fault lasts.
     pub fn duration(&self, random: &mut Rng) -> Duration {
         let (least, most) = match self {
-            // A member that is away for 5 s loses its vote; both sides of that are worth a visit.
+            // A member that is away for 5 s loses its vote. Both shorter and longer times are tested.
             Fault::Kill { .. } | Fault::Stop { .. } => (100, pick(&[1_000, 3_000, 9_000], random)),
             Fault::Hang { .. } => (100, pick(&[800, 3_000, 7_000], random)),
             Fault::KillAll => (0, 2_000),
@@ -105,13 +106,13 @@ impl Fault {
         Duration::from_millis(random.u64(least..=most))
     }
 
-    /// Whether a disk is lost with it.
+    /// Whether the fault destroys a disk.
     pub fn loses_a_disk(&self) -> bool {
         matches!(self, Fault::Wipe { .. } | Fault::Stop { mode: StopMode::Wipe, .. })
     }
 }
 
-/// The directions that have to be cut for these vertices to be alone.
+/// The directions of edges that must be cut to isolate these vertices.
 pub fn edges_across(side: &[Vertex], one_way: bool) -> Vec<Edge> {
     let out = side.iter().flat_map(|from| from.neighbours().map(|to| (*from, to)));
     let out = out.filter(|(_, to)| !side.contains(to));
@@ -157,7 +158,7 @@ fn any_vertex(dimension: Dimension, random: &mut Rng) -> Vertex {
     dimension.vertex(random.u32(..dimension.size() as u32)).expect("the number is below the cube's size")
 }
 
-/// Half of the cube, one node, or any of them; never none, never all.
+/// Half of the cube, one node, or a random subset; never none and never all.
 fn a_side(dimension: Dimension, random: &mut Rng) -> Vec<Vertex> {
     let node = any_vertex(dimension, random);
     match random.u8(..4) {
@@ -178,7 +179,7 @@ fn a_side(dimension: Dimension, random: &mut Rng) -> Vec<Vertex> {
     }
 }
 
-/// Directions of a few edges; an edge often in both.
+/// Random directions of a few edges, often both directions of an edge.
 fn some_edges(dimension: Dimension, random: &mut Rng) -> Vec<Edge> {
     let mut edges = BTreeSet::new();
     for _ in 0..random.u8(1..=4) {

@@ -1,14 +1,14 @@
-//! The cluster's processes: started, killed, stopped, wiped and started again.
+//! The processes of the cluster: starting, killing, stopping, wiping and restarting.
 //!
 //! ```text
 //! FOLDER/secret            the nodes' shared secret
 //! FOLDER/NODE/config.toml  a node's configuration
 //! FOLDER/NODE/store/       its state
-//! FOLDER/NODE/log          both of its outputs
+//! FOLDER/NODE/log          its standard output and standard error
 //! ```
 //!
-//! Whatever ends this process ends the nodes: each watches its standard input, which closes with its parent, and whoever holds a node
-//! stopped lets it go on first.
+//! The nodes end with this process in any case: each watches its standard input, which closes with its parent. A
+//! helper process that keeps a node stopped resumes the node first.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -28,19 +28,20 @@ use crate::config::{Typed, TypedLimits, UNLIMITED_REGISTRATIONS};
 use crate::private;
 
 const HOST: Host = Host::LOOPBACK;
-/// A node that was told to end and does not is killed.
+/// The time limit for a node to end; after it the node is killed.
 const ENDS_WITHIN: Duration = Duration::from_secs(10);
-/// The smallest secret is 16 bytes long.
+/// The minimum length of a secret is 16 bytes.
 const SECRET_BYTES: usize = 32;
 
+/// The processes of a cluster.
 #[derive(Debug)]
 pub struct Fleet {
     dimension: Dimension,
     folder: PathBuf,
-    /// The `cubecast` that runs as nodes.
+    /// The `cubecast` program of the nodes.
     program: PathBuf,
     outside: Option<Outside>,
-    /// By the index of the vertex: where clients reach it.
+    /// The addresses for clients, by the index of the vertex.
     addresses: Vec<String>,
     running: BTreeMap<Vertex, Process>,
 }
@@ -48,11 +49,11 @@ pub struct Fleet {
 #[derive(Debug)]
 struct Process {
     child: Child,
-    /// Holds it stopped while it lives.
+    /// Keeps the process stopped until it is dropped.
     hold: Option<Hold>,
 }
 
-/// A process that has stopped another, and lets it go on when its own standard input closes.
+/// A helper process that has stopped another process, and resumes it when its own standard input closes.
 #[derive(Debug)]
 struct Hold(Child);
 
@@ -70,7 +71,7 @@ pub enum FleetError {
 }
 
 impl Fleet {
-    /// Writes what the nodes need; none runs yet.
+    /// Writes the nodes' files. No node runs yet.
     pub async fn prepare(
         dimension: Dimension,
         folder: &Path,
@@ -96,29 +97,32 @@ impl Fleet {
         Ok(Fleet { dimension, folder: folder.into(), program, outside, addresses, running: BTreeMap::new() })
     }
 
-    /// Has another program than this one run as nodes.
+    /// Uses another program than this one for the nodes.
     pub fn running(self, program: PathBuf) -> Fleet {
         Fleet { program, ..self }
     }
 
+    /// The cube's dimension.
     pub fn dimension(&self) -> Dimension {
         self.dimension
     }
 
-    /// By the index of the vertex.
+    /// The addresses for clients, by the index of the vertex.
     pub fn addresses(&self) -> Vec<String> {
         self.addresses.clone()
     }
 
-    /// The processes that run.
+    /// The ids of the running processes.
     pub fn processes(&self) -> Vec<u32> {
         self.running.values().filter_map(|process| process.child.id()).collect()
     }
 
+    /// The program that can cut the network, if there is one.
     pub fn outside(&self) -> Option<&Outside> {
         self.outside.as_ref()
     }
 
+    /// Whether a node's process runs.
     pub fn is_running(&self, node: Vertex) -> bool {
         self.running.contains_key(&node)
     }
@@ -141,19 +145,19 @@ impl Fleet {
         };
         command.args(["node", "--exit-with-stdin", "--config"]).arg(self.node_folder(node).join("config.toml"));
         command.stdin(Stdio::piped()).stdout(log.try_clone()?).stderr(log).kill_on_drop(true);
-        // Ctrl-C in a terminal is for us; we end the nodes.
+        // Ctrl-C in a terminal must reach only this process, which then ends the nodes.
         command.process_group(0);
         command.spawn()
     }
 
-    /// SIGKILL: nothing is finished, nothing is said.
+    /// Sends SIGKILL, so the node can neither finish nor report anything.
     pub async fn kill(&mut self, node: Vertex) {
         if let Some(process) = self.running.remove(&node) {
             process.kill().await;
         }
     }
 
-    /// SIGKILL to all, before any of them is waited for.
+    /// Sends SIGKILL to all nodes before it waits for any of them.
     pub async fn kill_all(&mut self) {
         for process in self.running.values_mut() {
             let _ = process.child.start_kill();
@@ -163,7 +167,7 @@ impl Fleet {
         }
     }
 
-    /// Tells it to end and waits until it has. `Err`: how it ended instead.
+    /// Asks a node to end and waits for it. `Err`: how it ended instead.
     pub async fn stop(&mut self, node: Vertex) -> Result<(), String> {
         let Some(mut process) = self.running.remove(&node) else { return Ok(()) };
         drop(process.child.stdin.take());
@@ -178,7 +182,7 @@ impl Fleet {
         }
     }
 
-    /// SIGSTOP: it neither hears nor says anything, and its sockets stand.
+    /// Sends SIGSTOP: the node receives and sends nothing, and its sockets stay open.
     pub fn hang(&mut self, node: Vertex) -> io::Result<()> {
         let Some(process) = self.running.get_mut(&node) else { return Ok(()) };
         let Some(id) = process.child.id() else { return Ok(()) };
@@ -186,21 +190,21 @@ impl Fleet {
         Ok(())
     }
 
-    /// SIGCONT.
+    /// Sends SIGCONT.
     pub async fn resume(&mut self, node: Vertex) {
         if let Some(hold) = self.running.get_mut(&node).and_then(|process| process.hold.take()) {
             hold.release().await;
         }
     }
 
-    /// The disk of a node that is down is lost.
+    /// Deletes the data of a node that is down.
     pub fn wipe(&mut self, node: Vertex) -> Result<(), FleetError> {
         assert!(!self.is_running(node), "node {node} runs and has its folder open");
         let store = self.node_folder(node).join("store");
         fs::remove_dir_all(&store).map_err(io_error("cannot remove", &store))
     }
 
-    /// Nodes that have ended though nobody had them end.
+    /// Takes the nodes that ended unexpectedly.
     pub fn take_ended(&mut self) -> Vec<(Vertex, ExitStatus)> {
         let ended = |(node, process): (&Vertex, &mut Process)| Some((*node, process.child.try_wait().ok()??));
         let ended: Vec<_> = self.running.iter_mut().filter_map(ended).collect();
@@ -210,12 +214,12 @@ impl Fleet {
         ended
     }
 
-    /// Lines of the nodes' logs that tell of a panic.
+    /// Lines in the nodes' logs that report a panic.
     pub fn panics(&self) -> Vec<String> {
         let in_log = |node: Vertex| {
             let told = match fs::read(self.log_file(node)) {
                 Ok(log) => panics_in(&String::from_utf8_lossy(&log)),
-                // A panic may stand in it.
+                // The unreadable log may contain a panic, so this counts as one.
                 Err(error) => vec![format!("its log cannot be read: {error}")],
             };
             told.into_iter().map(move |line| format!("node {node}: {line}"))
@@ -227,6 +231,7 @@ impl Fleet {
         self.folder.join(node.to_string())
     }
 
+    /// The path of a node's log.
     pub fn log_file(&self, node: Vertex) -> PathBuf {
         self.node_folder(node).join("log")
     }
@@ -238,9 +243,9 @@ fn panics_in(log: &str) -> Vec<String> {
 
 impl Process {
     async fn kill(mut self) {
-        // It may have ended by itself.
+        // The process may already have ended.
         let _ = self.child.start_kill();
-        // Before it is waited for: until then its number is nobody else's.
+        // Release the hold before waiting: until then the process's id cannot be reused.
         if let Some(hold) = self.hold.take() {
             hold.release().await;
         }
@@ -259,7 +264,7 @@ impl Hold {
 
     async fn release(mut self) {
         drop(self.0.stdin.take());
-        // What it held may be dead by now.
+        // The process that it held may already be dead.
         let _ = self.0.wait().await;
     }
 }

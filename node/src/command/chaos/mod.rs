@@ -1,14 +1,15 @@
-//! `cubecast chaos`: bad days of real processes, and the checkers of the simulator on what their clients saw.
+//! `cubecast chaos`: faults in a cluster of real processes, and the simulator's checkers on the observations of its
+//! clients.
 //!
 //! | module | what |
 //! |---|---|
-//! | [`fleet`], [`outside`] | the processes; the places that they run in, where the network can be cut from outside |
-//! | [`connection`], [`nodes`] | raw connections: of clients, and for what is no client's business |
-//! | [`client`], [`record`] | clients that do what the workload says, and the record of what they saw |
-//! | [`watcher`], [`survey`] | who leads; what the nodes say of themselves |
-//! | [`fault`], [`weather`] | what can go wrong; what does, and is mended |
-//! | [`recovery`] | what must come back, and what every holder has in the end |
-//! | [`report`], [`screen`] | what is told |
+//! | [`fleet`], [`outside`] | the processes; network environments that can be cut from outside |
+//! | [`connection`], [`nodes`] | raw connections of the clients; requests by the program itself |
+//! | [`client`], [`record`] | clients that perform the workload; the record of their observations |
+//! | [`watcher`], [`survey`] | records of leaders; the status of all nodes |
+//! | [`fault`], [`weather`] | the possible faults; their injection and mending |
+//! | [`recovery`] | the required state after the faults, and the final content of every holder |
+//! | [`report`], [`screen`] | the output |
 
 mod client;
 mod connection;
@@ -50,17 +51,18 @@ use report::{Measured, Report};
 use screen::Screen;
 use weather::Weather;
 
-/// All nodes are up and all homes lead by then, on a slow machine.
+/// The time limit for all nodes to be up and all homes to lead, on a slow machine.
 const STARTS_WITHIN: Duration = Duration::from_secs(60);
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 
-/// Break a cluster of real processes, of its own, while clients use it; then check that it kept what it promises.
+/// Inject faults into a new cluster of real processes while clients use it, then check that it kept its promises.
 ///
-/// Clients use every action at every node while nodes are killed, stopped, wiped and cut off from each other. Then all is mended, and
-/// the checkers of the simulator look at what the clients saw and what every node holds.
+/// Clients use every action at every node while nodes are killed, stopped, wiped and cut off from each other. Then
+/// all faults are mended, and the checkers of the simulator check the clients' observations and the content of every
+/// node.
 ///
-/// The seed decides what is broken in which order, and what each client asks. Real time is not reproducible: the same seed does not
-/// give the same run.
+/// The seed determines the faults, their order, and the clients' requests. Real time is not reproducible: the same
+/// seed does not give the same run.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n    \
     cubecast chaos\n    \
@@ -69,40 +71,41 @@ const LOOK_EVERY: Duration = Duration::from_millis(100);
     cubecast chaos --format json\n\n\
     Ctrl-C ends the bad weather early; all is mended and checked nevertheless. Exit code 1: something promised was not kept.")]
 pub struct Args {
-    /// How long things break. Starting, mending and checking come on top.
+    /// The time during which faults occur. Starting, mending and checking take additional time.
     #[arg(long, value_name = "M", default_value = "1", value_parser = parse_minutes)]
     minutes: Duration,
-    /// Decides faults and actions; a random one when it is not given.
+    /// The seed of faults and requests. Default: random.
     #[arg(long, value_name = "S")]
     seed: Option<u64>,
     /// The cube's dimension: 2^D nodes, D from 1 to 6.
     #[arg(long, value_name = "D", default_value_t = 3)]
     dimension: u8,
-    /// Clients, each doing one thing after the other.
+    /// The number of clients. Each performs one request after the other.
     #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..=64))]
     clients: u32,
-    /// Only these classes of faults, separated by commas. [default: all but outside]
+    /// Use only these classes of faults, separated by commas. [default: all but outside]
     #[arg(long, value_enum, value_name = "FAULT,...", value_delimiter = ',')]
     faults: Vec<FaultClass>,
-    /// An empty folder for the nodes' data and logs, which stay there. [default: a temporary one]
+    /// An empty folder for the nodes' data and logs, which are kept. [default: a temporary one]
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
-    /// Where the evidence is written when something promised was not kept. [default: cubecast-chaos-SEED.json]
+    /// The file for the evidence of a broken promise. [default: cubecast-chaos-SEED.json]
     #[arg(long, value_name = "FILE")]
     trace: Option<PathBuf>,
-    /// Runs the nodes in places between which this program can cut the network; see scripts/partition.
+    /// Run the nodes in environments between which this program can cut the network; see scripts/partition.
     #[arg(long, value_name = "PROGRAM")]
     outside: Option<PathBuf>,
-    /// For whom the report is.
+    /// The format of the report.
     #[arg(long, value_enum, default_value_t)]
     format: Format,
 }
 
+/// Runs the command.
 pub fn run(args: &Args) -> Result<(), Failure> {
     block_on(async { Chaos::new(args)?.run(Shutdown::on_signals()?.requested).await })
 }
 
-/// What was asked for, checked.
+/// The validated settings.
 struct Chaos {
     dimension: Dimension,
     seed: u64,
@@ -111,21 +114,21 @@ struct Chaos {
     classes: Vec<FaultClass>,
     outside: Option<Outside>,
     folder: PathBuf,
-    /// Nobody asked for the folder: it goes when all went well.
+    /// The folder was not requested, so it is removed after a successful run.
     is_temporary: bool,
     trace: PathBuf,
     format: Format,
     screen: Screen,
 }
 
-/// The cluster, and what looks at it.
+/// The cluster and its observers.
 struct Scene {
     addresses: Arc<Vec<String>>,
     nodes: Arc<Nodes>,
     recorder: Recorder,
     weather: Weather,
     workload: Arc<Mutex<Workload>>,
-    /// Watch while this lives.
+    /// Watches leaders until this is dropped.
     _watchers: JoinSet<()>,
 }
 
@@ -179,7 +182,7 @@ impl Chaos {
         self.conclude(&report, &evidence)
     }
 
-    /// A cluster that is whole, with all that the clients need.
+    /// Starts a cluster, waits until it is whole, and creates everything that the clients need.
     async fn set(&self) -> Result<Scene, Failure> {
         let mut fleet =
             Fleet::prepare(self.dimension, &self.folder, None, self.outside.clone()).await.map_err(failed)?;
@@ -201,7 +204,7 @@ impl Chaos {
         Ok(Scene { addresses, nodes, recorder, weather, workload: Arc::new(Mutex::new(workload)), _watchers })
     }
 
-    /// Bad weather, and its progress on the screen.
+    /// Injects faults and shows the progress.
     async fn rage(&mut self, scene: &mut Scene, stop: watch::Receiver<bool>) {
         let mut ticks = interval(self.screen.every());
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -218,7 +221,7 @@ impl Chaos {
         }
     }
 
-    /// What came back, what there is, and what was recorded. The cluster ends.
+    /// Waits for recovery, reads the holders, collects the record, and ends the cluster.
     async fn gather(&self, scene: Scene, listening: Vec<Listening>) -> (Evidence, weather::Past) {
         let Scene { addresses, nodes, recorder, weather, workload, _watchers } = scene;
         let workload = workload.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).clone();
@@ -249,7 +252,7 @@ impl Chaos {
         }
         if report.passed {
             if self.is_temporary {
-                // What cannot be removed is left to whoever cleans temporary folders.
+                // A folder that cannot be removed is left to the cleanup of temporary folders.
                 let _ = std::fs::remove_dir_all(&self.folder);
             }
             return Ok(());
@@ -295,7 +298,7 @@ fn write_evidence(path: &Path, evidence: &Evidence) -> Result<(), Failure> {
     })
 }
 
-/// Contents and names of an earlier run would be taken for those of this one.
+/// Requires an empty folder, because data of an earlier run would be mistaken for data of this one.
 fn empty_folder(path: PathBuf) -> Result<PathBuf, Failure> {
     let failed = |error: std::io::Error| Failure::new(Failure::STORAGE, format!("{}: {error}", path.display()));
     std::fs::create_dir_all(&path).map_err(failed)?;
@@ -315,7 +318,7 @@ pub(super) fn failed(error: FleetError) -> Failure {
     Failure::new(code, error)
 }
 
-/// Parts of minutes are fine.
+/// Parses minutes; fractions are allowed.
 fn parse_minutes(text: &str) -> Result<Duration, String> {
     const LONGEST: f64 = 7.0 * 24.0 * 60.0;
     match text.parse::<f64>() {

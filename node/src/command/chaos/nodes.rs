@@ -1,4 +1,4 @@
-//! The nodes as they can be asked: one connection to each, for what is no client's business.
+//! Requests to the nodes by the program itself, outside of the recorded clients: one connection to each node.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -12,9 +12,10 @@ use tokio::sync::Mutex;
 use super::connection::{Connection, Lost};
 use super::survey::Survey;
 
-/// Whoever does not say how it is by then is stopped or gone.
+/// A node that does not report its status within this time is stopped or gone.
 const STATUS_WITHIN: Duration = Duration::from_secs(1);
 
+/// Connections to all nodes, opened when needed.
 #[derive(Debug)]
 pub struct Nodes {
     dimension: Dimension,
@@ -23,7 +24,7 @@ pub struct Nodes {
     connections: Vec<Mutex<Option<Connection>>>,
 }
 
-/// Why a node did not do what it was asked for.
+/// Why a node did not do what was requested.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum AskError {
     #[error("{0}")]
@@ -33,22 +34,26 @@ pub enum AskError {
 }
 
 impl Nodes {
+    /// No connection is open yet.
     pub fn new(dimension: Dimension, addresses: Arc<Vec<String>>) -> Nodes {
         let connections = addresses.iter().map(|_| Mutex::default()).collect();
         Nodes { dimension, addresses, connections }
     }
 
+    /// The cube's dimension.
     pub fn dimension(&self) -> Dimension {
         self.dimension
     }
 
+    /// Sends a request to a node and waits for the answer, at most 6 s for each of two attempts.
     pub async fn ask(&self, node: Vertex, action: Action) -> Result<Done, AskError> {
         self.ask_within(Duration::from_secs(6), node, action).await
     }
 
+    /// The same with another time limit for each attempt.
     pub async fn ask_within(&self, patience: Duration, node: Vertex, action: Action) -> Result<Done, AskError> {
         let mut kept = self.connections[node.index()].lock().await;
-        // One to a process that was killed meanwhile is found broken only now; all that is asked for here may be asked again.
+        // A connection to a killed process is found broken only now. All requests sent here can be repeated safely.
         if let Some(mut connection) = kept.take()
             && let Ok(answer) = connection.ask_within(patience, action.clone()).await
         {
@@ -61,7 +66,7 @@ impl Nodes {
         Ok(answer.result?)
     }
 
-    /// What the nodes say of themselves; those that say nothing are not there.
+    /// Collects the status of all nodes. Nodes without an answer are missing.
     pub async fn survey(&self) -> Survey {
         let asked = self.dimension.vertices().map(|node| async move { Some((node, self.status(node).await?)) });
         let told = futures_util::future::join_all(asked).await;

@@ -1,11 +1,14 @@
-//! Nodes in places between which the network can be cut from outside: by a program that knows how, `scripts/partition`.
+//! Nodes in separate network environments, between which an external program like `scripts/partition` can cut the
+//! network.
 //!
 //! | called as | does |
 //! |---|---|
-//! | `PROGRAM places D` | a line for each node of a cube of dimension D: `NODE LISTEN FOR_PEERS FOR_CLIENTS`, addresses |
-//! | `PROGRAM in NODE COMMAND...` | becomes the command, in the place of the node |
-//! | `PROGRAM split NODE...` | no packet passes any more between these nodes and the others |
-//! | `PROGRAM join` | all packets pass again |
+//! | `PROGRAM places D` | prints a line for each node of a cube of dimension D: `NODE LISTEN FOR_PEERS FOR_CLIENTS` |
+//! | `PROGRAM in NODE COMMAND...` | replaces itself with the command, in the node's environment |
+//! | `PROGRAM split NODE...` | drops all packets between these nodes and the others |
+//! | `PROGRAM join` | lets all packets pass again |
+//!
+//! LISTEN, FOR_PEERS and FOR_CLIENTS are addresses.
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -13,26 +16,32 @@ use std::process::Stdio;
 use cubecast_core::cube::{Dimension, Vertex};
 use tokio::process::Command;
 
+/// The external program.
 #[derive(Clone, Debug)]
 pub struct Outside {
     program: PathBuf,
 }
 
-/// Where a node is.
+/// The addresses of a node.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Place {
+    /// The node.
     pub node: Vertex,
+    /// The address on which it listens.
     pub listen: String,
+    /// The address for its neighbours.
     pub for_peers: String,
+    /// The address for clients.
     pub for_clients: String,
 }
 
 impl Outside {
+    /// Uses this program.
     pub fn new(program: PathBuf) -> Outside {
         Outside { program }
     }
 
-    /// By the index of the vertex.
+    /// The addresses of all nodes, by the index of the vertex. The error is a message for the user.
     pub async fn places(&self, dimension: Dimension) -> Result<Vec<Place>, String> {
         let text = self.call(&["places".into(), dimension.bits().to_string()]).await?;
         let places = parse(dimension, &text)?;
@@ -40,17 +49,20 @@ impl Outside {
         if are_all { Ok(places) } else { Err(format!("{} does not name all nodes in order", self.program.display())) }
     }
 
+    /// The command that starts `program` in a node's environment.
     pub fn command_in(&self, node: Vertex, program: &Path) -> Command {
         let mut command = Command::new(&self.program);
         command.arg("in").arg(node.to_string()).arg(program);
         command
     }
 
+    /// Cuts the network between these nodes and the others. The error is a message for the user.
     pub async fn split(&self, side: &[Vertex]) -> Result<(), String> {
         let nodes = side.iter().map(ToString::to_string);
         self.call(&std::iter::once("split".to_owned()).chain(nodes).collect::<Vec<_>>()).await.map(drop)
     }
 
+    /// Restores the network. The error is a message for the user.
     pub async fn join(&self) -> Result<(), String> {
         self.call(&["join".into()]).await.map(drop)
     }

@@ -1,4 +1,4 @@
-//! The record of a run, written by many tasks: operations, push sessions, leaderships and lost disks, by one clock.
+//! The record of a run: operations, push sessions, leaderships and lost disks. Many tasks write it, with one clock.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -12,17 +12,23 @@ use cubecast_core::time::Instant;
 use cubecast_core::wire::answer::{Answer, Message};
 use cubecast_core::wire::client::Action;
 
+/// Writes the record. Clones share it.
 #[derive(Clone, Debug)]
 pub struct Recorder {
     began: std::time::Instant,
     record: Arc<Mutex<Record>>,
 }
 
+/// The record of a run.
 #[derive(Clone, Debug, Default)]
 pub struct Record {
+    /// Operations and push sessions.
     pub history: History,
+    /// Leaderships of nodes.
     pub leaderships: Vec<Leadership>,
+    /// Lost disks.
     pub disk_losses: Vec<DiskLoss>,
+    /// Times without an acknowledged publish.
     pub availability: Availability,
 }
 
@@ -30,6 +36,7 @@ pub struct Record {
 #[derive(Clone, Debug, Default)]
 pub struct Availability {
     topics: BTreeMap<TopicName, Gaps>,
+    /// The number of acknowledged publishes.
     pub acknowledged: u64,
 }
 
@@ -42,7 +49,9 @@ struct Gaps {
 /// A time without an acknowledged publish.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]
 pub struct Gap {
+    /// Its length.
     pub length: Duration,
+    /// When it began.
     pub from: Instant,
 }
 
@@ -55,10 +64,12 @@ pub struct Begun(usize);
 pub struct SessionNumber(usize);
 
 impl Recorder {
+    /// An empty record, and a clock that starts at zero.
     pub fn start() -> Recorder {
         Recorder { began: std::time::Instant::now(), record: Arc::default() }
     }
 
+    /// The time since the start.
     pub fn now(&self) -> Instant {
         Instant(self.began.elapsed().as_micros() as u64)
     }
@@ -67,26 +78,28 @@ impl Recorder {
         self.record.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 
-    /// All that was recorded so far.
+    /// Takes everything recorded so far.
     pub fn take(&self) -> Record {
         std::mem::take(&mut self.record())
     }
 
+    /// The number of operations so far.
     pub fn operations(&self) -> usize {
         self.record().history.operations.len()
     }
 
     // Operations.
 
+    /// Records the start of an operation.
     pub fn begin(&self, client: ClientId, node: Vertex, action: &Action) -> Begun {
         let mut record = self.record();
-        // Within the lock, so that operations stand in the order of their beginnings.
+        // The clock is read under the lock, so that operations are ordered by their start.
         let invoked = self.now();
         record.history.operations.push(Operation { client, node, action: action.clone(), invoked, answered: None });
         Begun(record.history.operations.len() - 1)
     }
 
-    /// How it came out.
+    /// Records the outcome of an operation. `None`: no answer.
     pub fn end(&self, begun: Begun, answer: Option<Answer>) -> Operation {
         let mut record = self.record();
         let at = self.now();
@@ -106,6 +119,7 @@ impl Recorder {
 
     // Sessions.
 
+    /// Records the start of a push session.
     pub fn open_session(
         &self,
         client: ClientId,
@@ -129,7 +143,7 @@ impl Recorder {
         SessionNumber(record.history.sessions.len() - 1)
     }
 
-    /// What comes after the end is not heard any more.
+    /// Records a delivery. Deliveries after the session's end are ignored.
     pub fn deliver(&self, session: SessionNumber, message: Message) {
         let mut record = self.record();
         let at = self.now();
@@ -139,24 +153,27 @@ impl Recorder {
         }
     }
 
+    /// Records the end of a push session.
     pub fn end_session(&self, session: SessionNumber, end: SessionEnd) {
         let mut record = self.record();
         let at = self.now();
         record.history.sessions[session.0].ended.get_or_insert((at, end));
     }
 
-    /// Whether every session that is open has delivered all of its topic's messages, of which there are so many.
+    /// Whether every open session has delivered all messages of its topic. `messages`: their number, by topic.
     pub fn has_delivered(&self, messages: &BTreeMap<TopicName, u64>) -> bool {
         self.record().history.undelivered(messages).next().is_none()
     }
 
-    // What was seen of the nodes.
+    // Observations of the nodes.
 
+    /// Records that a node leads a group.
     pub fn lead(&self, node: Vertex, group: Vertex, term: u64) {
         let at = self.now();
         self.record().leaderships.push(Leadership { group, term, node, at });
     }
 
+    /// Records that a node lost its disk.
     pub fn lose_disk(&self, node: Vertex) {
         let at = self.now();
         self.record().disk_losses.push(DiskLoss { node, at });
@@ -164,14 +181,14 @@ impl Recorder {
 
     // Availability.
 
-    /// From now on the times without an acknowledged publish count.
+    /// From now on, measures the times without an acknowledged publish to these topics.
     pub fn begin_counting(&self, topics: &[TopicName]) {
         let at = self.now();
         let gaps = Gaps { last: at, longest: Gap::default() };
         self.record().availability.topics = topics.iter().map(|topic| (topic.clone(), gaps)).collect();
     }
 
-    /// Until now.
+    /// Ends the measurement. The longest time, by topic.
     pub fn end_counting(&self) -> BTreeMap<TopicName, Gap> {
         let now = self.now();
         let mut record = self.record();
@@ -179,7 +196,7 @@ impl Recorder {
         topics.into_iter().map(|(topic, gaps)| (topic, gaps.until(now))).collect()
     }
 
-    /// So far: acknowledged publishes, and the longest time without.
+    /// Acknowledged publishes so far, and the longest time without one.
     pub fn availability(&self) -> (u64, Gap) {
         let now = self.now();
         let record = self.record();

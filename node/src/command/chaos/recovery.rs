@@ -1,4 +1,5 @@
-//! After all is mended: what must come back by itself, and when it did; and what every holder has in the end.
+//! After all faults are mended: waits until the cluster has recovered by itself, measures the times, and reads the
+//! final content of every holder.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -20,14 +21,16 @@ use super::connection::Connection;
 use super::nodes::{AskError, Nodes};
 use super::record::Recorder;
 
-/// By then everything must have come back.
+/// The time limit of the recovery.
 const LIMIT: Duration = Duration::from_secs(30);
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 
+/// The messages of every holder, by topic. `None`: the holder has no such topic.
 pub type Holdings = BTreeMap<TopicName, BTreeMap<Vertex, Option<Vec<Message>>>>;
 
-/// Waits until all has come back, gives the push sessions that are still open time to deliver what there is, and reads it when
-/// nobody listens any more: requests may still be on their way, and what they store must not be shown and missing.
+/// Waits for recovery, gives open push sessions time to deliver all messages, and reads the holders again after all
+/// sessions have ended. Requests may still be in progress; a message that they store after the first read must not
+/// count as missing.
 pub async fn recover(
     nodes: &Nodes,
     addresses: &[String],
@@ -64,7 +67,7 @@ pub async fn recover(
     (recovery, holdings)
 }
 
-/// Reads what the holders have until it is the same.
+/// Reads the holders until they are equal.
 async fn read_equal(
     nodes: &Nodes,
     topics: &[TopicName],
@@ -94,13 +97,13 @@ fn lengths(holdings: &Holdings, topics: &[TopicName]) -> BTreeMap<TopicName, u64
     topics.iter().filter_map(|topic| Some((topic.clone(), longest(topic)?))).collect()
 }
 
-/// Watches leaders and outboxes until both are as they should be.
+/// Watches leaders and outboxes until the homes lead and the outboxes are empty.
 async fn look(nodes: &Nodes, recorder: &Recorder, recovery: &mut Recovery, until: Moment) {
     loop {
         let survey = nodes.survey().await;
         let (leaders, drains) = (survey.lacks_leaders(), survey.lacks_drains());
         note(&mut recovery.homes_lead, &leaders, recorder.now());
-        // Whoever does not answer may have something in its outbox.
+        // A node that does not answer may have publishes in its outbox.
         note(&mut recovery.outboxes_empty, if leaders.is_empty() { &drains } else { &leaders }, recorder.now());
         if recovery.homes_lead.is_some() && recovery.outboxes_empty.is_some() {
             return;
@@ -119,15 +122,18 @@ fn note(when: &mut Option<Instant>, lacks: &[String], now: Instant) {
     }
 }
 
-/// Who does what has to be done before the clients begin and after they have ended, and records it.
+/// Performs and records the requests before the clients begin and after they have ended.
 pub struct Keeper<'a> {
+    /// The nodes' addresses for clients, by the index of the vertex.
     pub addresses: &'a [String],
+    /// Records the requests.
     pub recorder: &'a Recorder,
+    /// The cube's dimension.
     pub dimension: Dimension,
 }
 
 impl Keeper<'_> {
-    /// Each of them, one after the other, again at another node until it is done.
+    /// Performs the actions one after the other. Each is repeated at other nodes until it is done.
     pub async fn settle(&self, actions: Vec<Action>, until: Moment) -> Result<(), String> {
         for action in actions {
             let mut nodes = self.dimension.vertices().cycle();
@@ -154,12 +160,12 @@ impl Keeper<'_> {
     }
 }
 
-// What the holders have.
+// The content of the holders.
 
 async fn read_all(nodes: &Nodes, topics: &[TopicName]) -> Holdings {
     let mut holdings = Holdings::new();
     for topic in topics {
-        // Passing topics may be there or not; whoever knows this one lets the auditor read it.
+        // Passing topics may or may not exist. If a holder has the topic, the auditor subscribes and can read it.
         let subscribe =
             Action::Subscribe { subscriber: Workload::auditor(), topic: topic.clone(), from: None, push: false };
         let home = placement::home(topic.as_str(), nodes.dimension());
@@ -172,7 +178,7 @@ async fn read_all(nodes: &Nodes, topics: &[TopicName]) -> Holdings {
     holdings
 }
 
-/// One replica, from its first message on; `None`: it knows no such topic.
+/// Reads one replica from its first message on. `None`: it has no such topic.
 async fn read(nodes: &Nodes, holder: Vertex, topic: &TopicName) -> Result<Option<Vec<Message>>, AskError> {
     let mut found: Vec<Message> = Vec::new();
     loop {

@@ -1,4 +1,4 @@
-//! Progress, on standard error: one line that changes on a terminal, a plain line now and then elsewhere.
+//! Progress on standard error: one changing line on a terminal, occasional plain lines otherwise.
 
 use std::io::{IsTerminal, Write};
 use std::time::{Duration, Instant};
@@ -10,29 +10,33 @@ use super::record::Recorder;
 const ON_TERMINAL: Duration = Duration::from_millis(200);
 const ELSEWHERE: Duration = Duration::from_secs(10);
 
+/// Shows the progress of a run.
 #[derive(Debug)]
 pub struct Screen {
     is_terminal: bool,
     began: Instant,
     length: Duration,
-    /// Something stands on the terminal's last line.
+    /// Whether the terminal's last line shows progress.
     is_drawn: bool,
 }
 
 impl Screen {
+    /// A screen for a run of this length.
     pub fn new(length: Duration) -> Screen {
         Screen { is_terminal: std::io::stderr().is_terminal(), began: Instant::now(), length, is_drawn: false }
     }
 
-    /// How often to show progress.
+    /// The interval between progress reports.
     pub fn every(&self) -> Duration {
         if self.is_terminal { ON_TERMINAL } else { ELSEWHERE }
     }
 
+    /// Starts the clock of the run.
     pub fn begin(&mut self) {
         self.began = Instant::now();
     }
 
+    /// Shows progress.
     pub fn progress(&mut self, recorder: &Recorder, faults: u64) {
         let (acknowledged, gap) = recorder.availability();
         let (elapsed, length) = (self.began.elapsed(), self.length);
@@ -51,7 +55,7 @@ impl Screen {
         }
     }
 
-    /// Something that stays.
+    /// Prints a permanent line.
     pub fn say(&mut self, text: &str) {
         let clear = if std::mem::take(&mut self.is_drawn) { "\r\x1b[2K" } else { "" };
         self.print(&format!("{clear}cubecast: {text}\n"));
@@ -59,7 +63,7 @@ impl Screen {
 
     fn print(&self, text: &str) {
         let mut err = std::io::stderr().lock();
-        // When standard error is closed there is nobody to tell.
+        // If standard error is closed, the error can be reported nowhere.
         let _ = err.write_all(text.as_bytes()).and_then(|()| err.flush());
     }
 }

@@ -1,4 +1,4 @@
-//! What all nodes say of themselves at one moment, and what it lacks to be whole.
+//! The status of all nodes at one moment, and the conditions that the cluster does not meet.
 
 use std::collections::BTreeMap;
 
@@ -6,6 +6,7 @@ use cubecast_core::cube::{Dimension, Vertex};
 use cubecast_core::placement;
 use cubecast_core::wire::answer::{GroupStatus, NodeState, NodeStatus, Role};
 
+/// The status of all nodes that answered.
 #[derive(Clone, Debug)]
 pub struct Survey {
     dimension: Dimension,
@@ -13,11 +14,12 @@ pub struct Survey {
 }
 
 impl Survey {
+    /// A survey with these answers.
     pub fn new(dimension: Dimension, nodes: BTreeMap<Vertex, NodeStatus>) -> Survey {
         Survey { dimension, nodes }
     }
 
-    /// Every node is up, every group is led by its home, and every member votes. What is not so, in words.
+    /// Describes what is missing until every node is up, every group is led by its home, and every member votes.
     pub fn lacks_leaders(&self) -> Vec<String> {
         let down = self.dimension.vertices().filter_map(|node| match self.nodes.get(&node).map(|node| node.state) {
             Some(NodeState::Up) => None,
@@ -37,7 +39,7 @@ impl Survey {
         (!silent.is_empty()).then(|| format!("in the group of {home}, {silent:?} do not vote"))
     }
 
-    /// Every member has applied all that the leader of its group had committed.
+    /// Describes what is missing until every member has applied all entries that its group's leader has committed.
     pub fn lacks_entries(&self) -> Vec<String> {
         self.dimension.vertices().flat_map(|home| self.behind(home)).collect()
     }
@@ -51,7 +53,7 @@ impl Survey {
         placement::members(home).filter_map(behind).collect()
     }
 
-    /// Nothing waits in an outbox.
+    /// Describes the outboxes that are not empty.
     pub fn lacks_drains(&self) -> Vec<String> {
         let waiting = |(node, status): (&Vertex, &NodeStatus)| {
             let waiting = status.counters.outbox;
@@ -60,15 +62,18 @@ impl Survey {
         self.nodes.iter().filter_map(waiting).collect()
     }
 
-    /// All of it: with every disk in use and every member level, one of them may be lost.
+    /// All missing conditions. If there are none, all disks are in use and all members are equal, so one disk may be
+    /// lost.
     pub fn lacks(&self) -> Vec<String> {
         [self.lacks_leaders(), self.lacks_entries(), self.lacks_drains()].concat()
     }
 
+    /// The incarnation of a node, if it answered.
     pub fn incarnation(&self, node: Vertex) -> Option<u32> {
         self.nodes.get(&node).map(|status| status.incarnation)
     }
 
+    /// The state of a node, if it answered.
     pub fn state(&self, node: Vertex) -> Option<NodeState> {
         self.nodes.get(&node).map(|status| status.state)
     }

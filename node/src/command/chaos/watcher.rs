@@ -1,4 +1,4 @@
-//! Watches who leads: one stream of events from each node, opened again whenever it breaks.
+//! Records leaders: one stream of events from each node, reopened whenever it breaks.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,10 +13,10 @@ use tokio::time::sleep;
 use super::connection::{Connection, Lost};
 use super::record::Recorder;
 
-/// A node that cannot be watched is tried again after this.
+/// The pause before an attempt to watch a node is repeated.
 const TRY_AGAIN: Duration = Duration::from_millis(50);
 
-/// Watches until the set is dropped.
+/// Watches all nodes until the set is dropped.
 pub fn watch_all(
     addresses: &Arc<Vec<String>>,
     nodes: impl Iterator<Item = Vertex>,
@@ -27,7 +27,7 @@ pub fn watch_all(
 
 async fn watch(address: String, node: Vertex, recorder: Recorder) {
     loop {
-        // Every loss is the same: it is watched again.
+        // The reaction to every loss is to watch again.
         let Err(_lost) = follow(&address, node, &recorder).await;
         sleep(TRY_AGAIN).await;
     }
@@ -36,7 +36,7 @@ async fn watch(address: String, node: Vertex, recorder: Recorder) {
 async fn follow(address: &str, node: Vertex, recorder: &Recorder) -> Result<std::convert::Infallible, Lost> {
     let mut connection = Connection::open(address).await?;
     connection.ask(Action::Watch { kinds: vec![EventKind::Elections], sample: 1 }).await?;
-    // What it led before it was watched.
+    // The groups that the node already led before the stream began.
     if let Ok(Done::Status(status)) = connection.ask(Action::Status { node: None }).await?.result {
         record_present(&status, recorder);
     }

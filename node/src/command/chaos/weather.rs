@@ -1,8 +1,8 @@
-//! The bad weather: faults that begin in an order that the seed decides, last for a while and are mended.
+//! Injects faults in an order that the seed determines. Each fault lasts for a while and is then mended.
 //!
-//! Every class that is asked for comes once before any comes again. At most a few faults last at a time. A disk is lost only when
-//! the cluster is whole and has been left alone for that: a quorum's disks survive, and the next one is not lost before the first
-//! is replaced.
+//! Every requested class occurs once before any class is repeated. Only a few faults last at the same time. A disk is
+//! lost only after the cluster was left alone and became whole: the disks of a quorum survive, and the next disk is
+//! not lost before the first one is replaced.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -23,57 +23,63 @@ use super::nodes::Nodes;
 use super::record::Recorder;
 use crate::shutdown;
 
-/// Faults that last at the same time.
+/// The maximum number of concurrent faults.
 const AT_ONCE: usize = 4;
-/// Between the beginnings of two faults.
+/// Milliseconds between the starts of two faults.
 const BETWEEN: std::ops::RangeInclusive<u64> = 100..=2_000;
-/// How often it is looked whether a process has died by itself.
+/// The interval between checks for processes that died unexpectedly.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
-/// How long the cluster is left alone before a disk is lost; not whole by then, it keeps its disks.
+/// The time in which the cluster must become whole before a disk is lost. Otherwise it keeps its disks.
 const CALM: Duration = Duration::from_secs(20);
-/// A lost disk is replaced by then, mostly; until then no other is lost.
+/// The usual maximum time to replace a lost disk. No other disk is lost meanwhile.
 const RETURNS_WITHIN: Duration = Duration::from_secs(30);
-/// A node that was started, or comes back, is up by then, mostly.
+/// The usual maximum time until a started or returning node is up.
 const UP_WITHIN: Duration = Duration::from_secs(10);
 const ASK_WITHIN: Duration = Duration::from_secs(1);
 
+/// Injects and mends faults.
 pub struct Weather {
     fleet: Fleet,
     nodes: Arc<Nodes>,
     recorder: Recorder,
     random: Rng,
     classes: Vec<FaultClass>,
-    /// Classes that are still to come before any comes again.
+    /// Classes that have not occurred in this round.
     bag: Vec<FaultClass>,
-    /// What is to be mended, and when.
+    /// Faults to mend, by time.
     agenda: BTreeMap<(Moment, u64), Mend>,
     mends: u64,
     /// Nodes that are down, stopped or failing on request.
     troubled: BTreeSet<Vertex>,
-    /// It is losing its disk on request, and had this incarnation before.
+    /// A node that loses its disk on request, and its incarnation before.
     wiping: Option<(Vertex, Option<u32>)>,
-    /// Faults so far, for whoever shows progress meanwhile.
+    /// The number of faults so far, for progress reports.
     pub count: Arc<AtomicU64>,
+    /// The faults so far.
     pub past: Past,
 }
 
-/// What has happened so far.
+/// The faults and deaths so far.
 #[derive(Clone, Debug, Default)]
 pub struct Past {
-    /// Faults that really happened.
+    /// The number of faults that took effect, by class.
     pub counts: BTreeMap<FaultClass, u64>,
     /// Times at which the network was split from outside.
     pub splits: Vec<Split>,
-    /// What must not happen: processes that died by themselves, or did not end well.
+    /// Violations: processes that died unexpectedly, or did not end in an orderly way.
     pub deaths: Vec<String>,
+    /// One line for each fault, with its time.
     pub story: Vec<String>,
 }
 
-/// The network was split from outside.
+/// A split of the network from outside.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Split {
+    /// The nodes on one side.
     pub side: Vec<Vertex>,
+    /// When the network was split.
     pub from: Instant,
+    /// When it was joined.
     pub until: Instant,
 }
 
@@ -81,13 +87,14 @@ pub struct Split {
 enum Mend {
     Start(Vertex),
     Resume(Vertex),
-    /// A failure on request is over by itself.
+    /// A failure on request ends by itself.
     Returned(Vertex),
     Links(Vec<Edge>),
     Join,
 }
 
 impl Weather {
+    /// No fault has occurred yet.
     pub fn new(fleet: Fleet, nodes: Arc<Nodes>, recorder: Recorder, classes: Vec<FaultClass>, seed: u64) -> Weather {
         Weather {
             fleet,
@@ -105,7 +112,7 @@ impl Weather {
         }
     }
 
-    /// Breaks and mends until `end`, or until `stop` turns true.
+    /// Injects and mends faults until `end`, or until `stop` turns true.
     pub async fn rage(&mut self, end: Moment, mut stop: watch::Receiver<bool>) {
         let mut next_fault = Moment::now() + self.pause();
         while !*stop.borrow() && Moment::now() < end {
@@ -120,7 +127,7 @@ impl Weather {
             if Moment::now() >= next_fault {
                 tokio::select! {
                     () = self.begin_a_fault(end) => {}
-                    // What it leaves half done is cleared up.
+                    // `clear_up` completes an interrupted step.
                     () = shutdown::requested(&mut stop) => break,
                 }
                 next_fault = Moment::now() + self.pause();
@@ -136,7 +143,7 @@ impl Weather {
         if self.classes.is_empty() || self.agenda.len() >= AT_ONCE {
             return;
         }
-        // From a source of its own, so that what can be done now does not change what is drawn later.
+        // A separate random source, so that the feasibility of this fault does not change later draws.
         let mut random = self.random.fork();
         let class = self.next_class();
         let fault = Fault::draw(class, self.fleet.dimension(), &mut random);
@@ -171,7 +178,7 @@ impl Weather {
         self.past.story.push(format!("{at:8.3} s  {what}"));
     }
 
-    /// `Err`: it could not be done now.
+    /// Begins a fault. `Err`: it is not possible now.
     async fn begin(&mut self, fault: &Fault, duration: Duration) -> Result<(), String> {
         match fault {
             Fault::Kill { node } => {
@@ -227,7 +234,7 @@ impl Weather {
         self.nodes.ask_within(ASK_WITHIN, node, action).await.map(drop).map_err(|error| error.to_string())
     }
 
-    /// Where at least one direction was reached, that is a fault.
+    /// Sets conditions of links. It counts as a fault if at least one direction was set.
     async fn spoil(&mut self, edges: Vec<Edge>, conditions: LinkConditions, duration: Duration) -> Result<(), String> {
         let spoilt = self.set_links(edges, conditions).await;
         if spoilt.is_empty() {
@@ -237,7 +244,7 @@ impl Weather {
         Ok(())
     }
 
-    /// Those that could be set.
+    /// Sets conditions of links. Returns the directions that could be set.
     async fn set_links(&self, edges: Vec<Edge>, conditions: LinkConditions) -> Vec<Edge> {
         let set = edges.into_iter().map(|(from, to)| async move {
             let asked = self.nodes.ask_within(ASK_WITHIN, from, Action::SetLink { from, to, conditions }).await;
@@ -261,7 +268,7 @@ impl Weather {
     async fn kill_all(&mut self, duration: Duration) {
         self.fleet.kill_all().await;
         for node in self.fleet.dimension().vertices() {
-            // What was to be mended at a node is mended with its start.
+            // The start of the node mends its other faults too.
             self.forget_mends(node);
             self.trouble(node, duration, Mend::Start(node));
         }
@@ -296,7 +303,7 @@ impl Weather {
 
     // Lost disks.
 
-    /// Leaves the cluster alone until it is whole, takes the disk, and leaves it alone until it is whole again.
+    /// Waits until the cluster is whole, destroys a disk, and waits until the cluster is whole again.
     async fn lose_a_disk(&mut self, fault: &Fault, duration: Duration, end: Moment) -> Result<(), String> {
         self.mend_all().await;
         self.wait_until_whole((Moment::now() + CALM).min(end)).await?;
@@ -305,7 +312,7 @@ impl Weather {
             Fault::Stop { node, .. } => self.wipe_on_request(*node, duration).await?,
             _ => unreachable!("no other fault loses a disk"),
         }
-        // When it takes longer, the next disk waits for it.
+        // If it takes longer, the next loss of a disk waits.
         let _ = self.wait_until_whole((Moment::now() + RETURNS_WITHIN).min(end)).await;
         Ok(())
     }
@@ -332,7 +339,8 @@ impl Weather {
         wiped
     }
 
-    /// The disk is lost when the node comes back: until then it serves nobody, and after that as somebody else.
+    /// The disk counts as lost when the node comes back: before, the node serves no requests; afterwards, it has a
+    /// new incarnation.
     async fn wipe_on_request(&mut self, node: Vertex, duration: Duration) -> Result<(), String> {
         self.wiping = Some((node, self.nodes.survey().await.incarnation(node)));
         let asked = self.ask_to_stop(node, StopMode::Wipe, duration).await;
@@ -360,7 +368,7 @@ impl Weather {
         }
     }
 
-    /// Nodes first: they have to be there to be told of their links.
+    /// Nodes are mended first, because only running nodes can receive the conditions of their links.
     async fn mend_all(&mut self) {
         let is_of_links = |mend: &Mend| matches!(mend, Mend::Links(_));
         let (links, nodes): (Vec<Mend>, Vec<Mend>) =
@@ -378,7 +386,7 @@ impl Weather {
                 self.troubled.remove(&node);
             }
             Mend::Returned(node) => {
-                // It may be asked a little before its time; and one that died meanwhile cannot be asked.
+                // This may be slightly before the failure's end. A node that died meanwhile cannot be reached.
                 let _ = self.nodes.ask_within(ASK_WITHIN, node, Action::RecoverNode { node: None }).await;
                 self.troubled.remove(&node);
             }
@@ -394,7 +402,7 @@ impl Weather {
         }
     }
 
-    /// A node that is down forgets the conditions of its links; one that is stopped is asked again later.
+    /// Resets the conditions of links. A node that is down loses them anyway; a stopped one is asked again later.
     async fn mend_links(&mut self, edges: Vec<Edge>) {
         let mended = self.set_links(edges.clone(), LinkConditions::PERFECT).await;
         let left: Vec<Edge> =
@@ -424,7 +432,7 @@ impl Weather {
         }
     }
 
-    /// Mends everything that is broken.
+    /// Mends all faults.
     pub async fn clear_up(&mut self) {
         for node in self.fleet.dimension().vertices() {
             self.fleet.resume(node).await;
@@ -440,7 +448,7 @@ impl Weather {
         self.tell("all is mended".into());
     }
 
-    /// The nodes end. What they logged of panics is a death, too.
+    /// Ends the nodes. Panics in their logs count as deaths.
     pub async fn end(mut self) -> Past {
         self.look_for_deaths();
         for node in self.fleet.dimension().vertices() {

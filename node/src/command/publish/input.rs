@@ -1,7 +1,7 @@
-//! What is to be published, read from standard input or from a file: a message a line, or all of it as one message.
+//! Reads messages from standard input or from a file: one message per line, or the whole input as one message.
 //!
-//! Nothing is skipped: what cannot be a message ends the input with an error that names its place. Memory is bounded, whatever
-//! comes in: a line that no node would take is not read to its end.
+//! Nothing is skipped: input that cannot be a message ends the input with an error that names its position. Memory is
+//! bounded for any input: a line that no node would accept is not read to its end.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, ErrorKind, Read};
@@ -10,12 +10,12 @@ use std::path::{Path, PathBuf};
 use cubecast_core::visible::visible;
 use tokio::sync::mpsc;
 
-/// The longest content that any node can be configured to take; each has a limit of its own beneath it.
+/// The maximum content that any node can be configured to accept, in bytes. Nodes have their own, lower limits.
 pub const MAX_CONTENT: usize = 16 << 20;
-/// Bytes that are read at once.
+/// Bytes read at once.
 const BUFFER: usize = 64 << 10;
 
-/// Where messages come from.
+/// The source of messages.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Source {
     Stdin,
@@ -31,14 +31,14 @@ impl std::fmt::Display for Source {
     }
 }
 
-/// What of the input is one message.
+/// The part of the input that is one message.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Cut {
     Lines,
     Whole,
 }
 
-/// Why the input ends before its end. None of it was published.
+/// Why the input ended early. No part of the bad message is published.
 #[derive(Debug, thiserror::Error)]
 pub enum InputError {
     #[error("it is not UTF-8: its byte {} is 0x{byte:02x}; contents are text, so encode it first, with base64 for example", at + 1)]
@@ -52,13 +52,14 @@ pub enum InputError {
 /// One message, or why there are no more.
 pub type ReadMessage = Result<String, InputError>;
 
-/// Opens the source and reads it on a thread of its own, because such a read cannot be given up; the thread ends with the process.
+/// Opens the source and reads it on its own thread, because such a read cannot be cancelled. The thread ends with the
+/// process.
 pub fn read(source: &Source, cut: Cut) -> std::io::Result<Input> {
     let input: Box<dyn Read + Send> = match source {
         Source::Stdin => Box::new(std::io::stdin()),
         Source::File(path) => Box::new(open(path)?),
     };
-    // One batch waits while the next is read.
+    // One batch waits while the next one is read.
     let (sender, batches) = mpsc::channel(1);
     std::thread::Builder::new().name("input".into()).spawn(move || match cut {
         Cut::Lines => send_lines(BufReader::with_capacity(BUFFER, input), &sender),
@@ -73,7 +74,7 @@ fn open(path: &Path) -> std::io::Result<File> {
     if file.metadata()?.is_dir() { Err(ErrorKind::IsADirectory.into()) } else { Ok(file) }
 }
 
-/// The messages, in their order.
+/// The messages in order.
 #[derive(Debug)]
 pub struct Input {
     batches: mpsc::Receiver<Vec<ReadMessage>>,
@@ -81,6 +82,7 @@ pub struct Input {
 }
 
 impl Input {
+    /// The next message. `None` at the end of the input.
     pub async fn next(&mut self) -> Option<ReadMessage> {
         loop {
             match self.batch.next() {
@@ -91,7 +93,7 @@ impl Input {
     }
 }
 
-/// Each batch has what can be read without waiting: what a person types is published line by line.
+/// Sends batches of the lines that can be read without waiting, so a line typed by a person is published at once.
 fn send_lines(input: BufReader<impl Read>, sender: &mpsc::Sender<Vec<ReadMessage>>) {
     let mut lines = Lines { input, limit: MAX_CONTENT, is_over: false };
     let mut batch = Vec::new();
@@ -107,7 +109,8 @@ fn send_lines(input: BufReader<impl Read>, sender: &mpsc::Sender<Vec<ReadMessage
     }
 }
 
-/// Lines end at a line feed, which is not part of them; all else is, a carriage return before it too.
+/// Lines end with a line feed, which is not part of them. Everything else is, including a carriage return before the
+/// line feed.
 struct Lines<R> {
     input: R,
     limit: usize,
@@ -161,7 +164,7 @@ mod tests {
     const LIMIT: usize = 8;
 
     fn lines(input: impl Read) -> Vec<Result<String, String>> {
-        // A small buffer, so that lines lie across its ends.
+        // A small buffer, so that lines cross its boundaries.
         let lines = Lines { input: BufReader::with_capacity(3, input), limit: LIMIT, is_over: false };
         lines.map(|read| read.map_err(|error| error.to_string())).collect()
     }
@@ -171,7 +174,7 @@ mod tests {
         assert_eq!(lines(input.as_bytes()), expected.iter().map(|line| Ok((*line).to_owned())).collect::<Vec<_>>());
     }
 
-    /// The lines before the error, which is the last item.
+    /// Checks the number of lines before the error, which is the last item.
     #[track_caller]
     fn ends(input: impl Read, before: usize, error: &str) {
         let mut read = lines(input);

@@ -1,4 +1,4 @@
-//! `cubecast pub`: messages from the command line, from standard input or from a file.
+//! `cubecast pub`: publishes messages from the command line, from standard input or from a file.
 
 mod input;
 mod progress;
@@ -24,9 +24,9 @@ use progress::{Origin, Progress};
 
 /// Publish messages to a topic.
 ///
-/// The first message that cannot be published ends it with an exit code other than 0, and says which were published before:
-/// nothing is left out in silence, and nothing later is published. (With --at-once, those that were under way at the same time
-/// may be; they are named.)
+/// The first message that cannot be published ends the command with an exit code other than 0 and a list of the
+/// published messages. Nothing is skipped, and no later message is published. (With --at-once, later messages that
+/// were in progress at the same time may be published; they are listed.)
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n    \
     cubecast pub news 'hello' --as publisher1 --create      creates publisher and topic when they are missing\n    \
@@ -38,34 +38,35 @@ use progress::{Origin, Progress};
     cubecast pub news 'once' --as publisher1 --sequence 7   given twice, it is stored once")]
 pub struct Args {
     topic: TopicName,
-    /// The message; `-`, or nothing: one message for each line of standard input. A line ends at a line feed; all else is content,
-    /// a carriage return too.
+    /// The message. `-`, or no message: one message for each line of standard input. A line ends with a line feed;
+    /// everything else is content, including a carriage return.
     content: Option<String>,
     /// Publish each line of this file.
     #[arg(long, value_name = "FILE", conflicts_with = "content")]
     file: Option<PathBuf>,
-    /// Publish all of standard input, or of the file, as one message.
+    /// Publish the whole input as one message.
     #[arg(long, conflicts_with = "count")]
     whole: bool,
     /// The publisher.
     #[arg(long = "as", value_name = "PUBLISHER", env = "CUBECAST_PUBLISHER")]
     publisher: PublisherId,
-    /// When it counts as stored: by one node, by a majority of its replicas, or by all that are up.
+    /// When a message counts as stored: on one node, on a majority of its replicas, or on all that are up.
     #[arg(long, value_enum, value_name = "ACK", default_value_t)]
     ack: AckLevel,
-    /// The publisher's own number for the first message; the next ones count on. A number seen before is not stored again.
+    /// The publisher's sequence number of the first message; later messages count up. A repeated number is not stored
+    /// again.
     #[arg(long, value_name = "N")]
     sequence: Option<u64>,
-    /// Publish the message so many times. [default: 1]
+    /// Publish the message this many times. [default: 1]
     #[arg(long, value_name = "N", conflicts_with = "file", value_parser = clap::value_parser!(u64).range(1..))]
     count: Option<u64>,
-    /// So many are under way at once. More is faster; messages may then change places when a node fails meanwhile.
+    /// Publishes in progress at once. More is faster, but messages may change their order if a node fails meanwhile.
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=512))]
     at_once: u16,
-    /// Create the publisher and the topic when they are missing.
+    /// Create the publisher and the topic if they are missing.
     #[arg(long)]
     create: bool,
-    /// Ask this node instead of the topic's home.
+    /// Send requests to this node instead of the topic's home.
     #[arg(long, value_name = "NODE")]
     via: Option<Vertex>,
     /// Show the nodes that each message crossed.
@@ -83,6 +84,7 @@ enum AckLevel {
     All,
 }
 
+/// Runs the command.
 pub fn run(args: &Args) -> Result<(), Failure> {
     let messages = args.messages()?;
     args.remote.run_with_signals(|client, mut shutdown| async move {
@@ -94,7 +96,7 @@ pub fn run(args: &Args) -> Result<(), Failure> {
     })
 }
 
-/// Creates what is missing; what is there stays, whoever made it.
+/// Creates the publisher and the topic if they are missing. Existing ones remain unchanged.
 pub async fn create(client: &CubecastClient, publisher: &PublisherId, topic: &TopicName) -> Result<(), Failure> {
     client.create_publisher(publisher).await?;
     match client.create_topic(publisher, topic).await {
@@ -104,7 +106,8 @@ pub async fn create(client: &CubecastClient, publisher: &PublisherId, topic: &To
     }
 }
 
-/// In their order. After the first that fails nothing new is begun; what is under way is waited for.
+/// Publishes the messages in order. After the first failure no further publishes are begun, and those in progress are
+/// awaited.
 async fn publish_all(
     args: &Args,
     client: &CubecastClient,
@@ -145,7 +148,7 @@ async fn publish_all(
     progress.conclude()
 }
 
-/// An error where the answer cannot be printed.
+/// Records the result of one publish. An error means that the answer could not be printed.
 fn note(args: &Args, progress: &mut Progress, number: u64, reply: Result<Reply, ClientError>) -> Result<(), Failure> {
     match reply {
         Ok(reply) => {
@@ -189,7 +192,7 @@ impl Args {
         }
     }
 
-    /// Opens what is to be read, before anything is asked of the cluster.
+    /// Opens the source before any request is sent.
     fn messages(&self) -> Result<Messages, Failure> {
         let usage = |text: &str| Err(Failure::new(Failure::USAGE, text));
         match (self.source(), &self.content) {
@@ -229,7 +232,7 @@ impl Args {
     }
 }
 
-/// The contents, as they come.
+/// The contents to publish.
 #[derive(Debug)]
 enum Messages {
     Typed { content: String, left: u64 },

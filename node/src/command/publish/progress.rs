@@ -1,4 +1,4 @@
-//! What has become of the messages: which are published, where it ended and why.
+//! The state of the messages: which are published, and where and why publishing ended.
 
 use cubecast_core::client::ClientError;
 use cubecast_core::wire::answer::ErrorCode;
@@ -7,10 +7,10 @@ use super::input::Source;
 use crate::command::Failure;
 use crate::shutdown::EndSignal;
 
-/// Where messages come from, for people.
+/// The origin of messages, for texts.
 #[derive(Clone, Debug)]
 pub enum Origin {
-    /// From the command line, so many times.
+    /// From the command line, this many times.
     Typed {
         count: u64,
     },
@@ -19,7 +19,7 @@ pub enum Origin {
 }
 
 impl Origin {
-    /// The message with this number, counted from 1.
+    /// The name of the message with this number, counted from 1.
     fn name(&self, number: u64) -> String {
         match self {
             Origin::Typed { count } => format!("message {number} of {count}"),
@@ -28,38 +28,41 @@ impl Origin {
         }
     }
 
-    /// `lines 1 to 4`, `line 7`.
+    /// A range in words: `lines 1 to 4`, `line 7`.
     fn range(&self, (first, last): (u64, u64)) -> String {
         let what = if matches!(self, Origin::Lines(_)) { "line" } else { "message" };
         if first == last { format!("{what} {first}") } else { format!("{what}s {first} to {last}") }
     }
 }
 
-/// Messages are numbered from 1, and become known in their order.
+/// The progress of messages. They are numbered from 1, and their results arrive in order.
 #[derive(Debug)]
 pub struct Progress {
     origin: Origin,
-    /// Published, as ranges: one that begins at 1, and those behind a failure that were under way with it.
+    /// Published messages as ranges: one that begins at 1, and others after a failure, which were in progress at the
+    /// same time.
     published: Vec<(u64, u64)>,
-    /// The last message of which it is known what became of it.
+    /// The last message whose result is known.
     known: u64,
     failed: Option<Failed>,
 }
 
-/// What ended it.
+/// The failure that ended publishing.
 #[derive(Debug)]
 struct Failed {
     number: u64,
     failure: Failure,
-    /// It may have been published all the same.
+    /// Whether the message may have been published anyway.
     in_doubt: bool,
 }
 
 impl Progress {
+    /// No message is published yet.
     pub fn new(origin: Origin) -> Progress {
         Progress { origin, published: Vec::new(), known: 0, failed: None }
     }
 
+    /// Records that a message is published.
     pub fn note_published(&mut self, number: u64) {
         self.known = number;
         match self.published.last_mut() {
@@ -68,30 +71,31 @@ impl Progress {
         }
     }
 
-    /// A request for it was made, and was not answered with success.
+    /// Records that a message's request was sent and not answered with success.
     pub fn note_error(&mut self, number: u64, error: &ClientError, failure: Failure) {
         self.known = number;
         let in_doubt = matches!(error, ClientError::InDoubt { .. }) || error.code() == Some(ErrorCode::Timeout);
         self.fail(Failed { number, failure, in_doubt });
     }
 
-    /// No request for it was made.
+    /// Records that no request was sent for a message.
     pub fn note_failure(&mut self, number: u64, failure: Failure) {
         self.fail(Failed { number, failure, in_doubt: false });
     }
 
-    /// The first message that failed is the one that is told.
+    /// Keeps the failure of the first message that failed.
     fn fail(&mut self, failed: Failed) {
         if self.failed.as_ref().is_none_or(|earlier| failed.number < earlier.number) {
             self.failed = Some(failed);
         }
     }
 
+    /// Whether a message failed.
     pub fn has_failed(&self) -> bool {
         self.failed.is_some()
     }
 
-    /// How it ended.
+    /// The result of the command.
     pub fn conclude(self) -> Result<(), Failure> {
         let Some(Failed { number, failure, in_doubt }) = &self.failed else { return Ok(()) };
         let message = match self.origin {
@@ -105,7 +109,7 @@ impl Progress {
         Err(Failure::new(failure.code, message))
     }
 
-    /// A signal ended it, when requests up to this number had been made.
+    /// The failure of a command that a signal ended after requests up to the number `begun` had been sent.
     pub fn interrupted(&self, signal: EndSignal, begun: u64) -> Failure {
         let account = self.account((begun > self.known).then_some((self.known + 1, begun)));
         Failure::new(signal.exit_code(), format!("ended by {}\n  {account}", signal.name()))

@@ -1,17 +1,22 @@
-//! Where things stand in a panel of the graph: from figures to points of the drawing. Pure.
+//! Maps figures to points of a panel. Pure functions.
 
-/// One axis: figures from `least` to `most` onto points from `begins` to `ends`.
+/// One axis: maps figures from `least` to `most` onto points from `begins` to `ends`.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub(super) struct Axis {
+    /// The smallest figure.
     pub least: f64,
+    /// The largest figure.
     pub most: f64,
+    /// The point of the smallest figure.
     pub begins: f64,
+    /// The point of the largest figure.
     pub ends: f64,
-    /// Equal steps are equal factors; both ends are above zero then.
+    /// Whether equal steps are equal factors. Both figures must then be above zero.
     pub logarithmic: bool,
 }
 
 impl Axis {
+    /// The point of a figure.
     pub fn point(&self, figure: f64) -> f64 {
         let place = |figure: f64| if self.logarithmic { figure.max(f64::MIN_POSITIVE).ln() } else { figure };
         let (least, most) = (place(self.least), place(self.most));
@@ -20,7 +25,7 @@ impl Axis {
     }
 }
 
-/// Round figures from 0 that reach `most`: at most six of them.
+/// At most six round figures from 0 up to at least `most`.
 pub(super) fn ticks(most: f64) -> Vec<f64> {
     let rough = (most / 5.0).max(1e-9);
     let power = 10f64.powf(rough.log10().floor());
@@ -36,13 +41,13 @@ pub(super) fn powers_of_ten(least: f64, most: f64) -> Vec<f64> {
     (from..=to.max(from + 1)).map(|power| 10f64.powi(power)).collect()
 }
 
-/// Moves heights apart until each is at least `gap` from the next, in their order and as little as may be; none below `lowest`
-/// (y grows downwards).
+/// Moves heights apart until neighbours differ by at least `gap`. Keeps their order, moves them as little as
+/// possible, and none below `lowest` (y grows downwards).
 pub(super) fn apart(heights: &[f64], gap: f64, lowest: f64) -> Vec<f64> {
     let mut order: Vec<usize> = (0..heights.len()).collect();
     order.sort_by(|a, b| heights[*a].total_cmp(&heights[*b]));
     let mut placed = heights.to_vec();
-    // Groups that touch share one middle: (sum of what each member wants less its place in the group, members).
+    // Groups of touching heights. For each: the top that minimises the moves, and its members.
     let mut groups: Vec<(f64, Vec<usize>)> = Vec::new();
     for at in order {
         let mut group = (heights[at], vec![at]);

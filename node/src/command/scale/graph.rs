@@ -1,6 +1,7 @@
-//! The figures drawn: four small panels in one SVG, for light and dark pages, without a script.
+//! The figures as a drawing: four small panels in one SVG, for light and dark pages, without scripts.
 //!
-//! Counted figures are dots joined by thin lines, what theory says is a broad soft line behind them, and each is named where it ends.
+//! Measured figures are dots joined by thin lines. The theory is a broad pale line behind them. Each line's name is
+//! at its end.
 
 use std::fmt::Write as _;
 
@@ -11,11 +12,11 @@ use crate::command::output::grouped;
 
 const WIDTH: f64 = 1180.0;
 const HEIGHT: f64 = 820.0;
-/// A panel's plot; its names stand to the right of it, its title above.
+/// The size of a panel's plot. The names are to the right of it, the title above.
 const PLOT: (f64, f64) = (296.0, 230.0);
 const LEFT: [f64; 2] = [84.0, 664.0];
 const TOP: [f64; 2] = [150.0, 526.0];
-/// Between two names.
+/// The distance between two names.
 const GAP: f64 = 17.0;
 
 /// One line of a panel.
@@ -25,7 +26,7 @@ struct Series {
     name: String,
     /// By dimension.
     points: Vec<(f64, f64)>,
-    /// Up to the largest single figure, by dimension.
+    /// The largest single figures, by dimension.
     reach: Vec<(f64, f64)>,
 }
 
@@ -224,7 +225,7 @@ fn path(series: &Series, x: &Axis, y: &Axis) -> String {
     format!("M{}", series.points.iter().map(point).collect::<Vec<_>>().join(" L"))
 }
 
-/// Each line's name and last figure, beside its end.
+/// Draws each line's name and last figure beside its end.
 fn names(drawing: &mut String, panel: &Panel, y: &Axis, (left, lowest): (f64, f64)) {
     let named: Vec<(&Series, f64)> = panel
         .theory
@@ -248,7 +249,7 @@ fn tick(figure: f64) -> String {
     if figure.fract() == 0.0 { grouped(figure as u64) } else { format!("{figure:.1}") }
 }
 
-/// As many digits as one compares by.
+/// A figure with the digits that matter for comparison.
 fn rounded(figure: f64) -> String {
     if figure < 20.0 { format!("{figure:.2}") } else { grouped(figure.round() as u64) }
 }

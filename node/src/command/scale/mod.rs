@@ -1,4 +1,4 @@
-//! `cubecast scale`: how routing, news of failures and leadership grow with the cube, measured in virtual time.
+//! `cubecast scale`: measures in virtual time how routing, failure detection and leadership scale with the cube.
 
 mod geometry;
 mod graph;
@@ -18,8 +18,8 @@ use super::sim::ReportFormat;
 
 /// Measure how hops, messages and time grow with the cube.
 ///
-/// Starts whole clusters of the very code of the nodes in virtual time, one for each dimension; sends requests across them, kills homes, lets
-/// nodes hang, and counts hops, frames and virtual time. The same seed gives the same figures.
+/// Runs whole clusters with the nodes' own code in virtual time, one for each dimension. Sends requests across them,
+/// kills homes, hangs nodes, and counts hops, frames and virtual time. The same seed gives the same figures.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n    \
     cubecast scale\n    \
@@ -28,43 +28,44 @@ use super::sim::ReportFormat;
     cubecast scale --format markdown --graph scale.svg\n    \
     cubecast scale --figures scale.json --graph scale.svg")]
 pub struct Args {
-    /// Dimensions to measure: `4-10`, or a list such as `3,5,8`.
+    /// Dimensions to measure: `4-10`, or a list like `3,5,8`.
     #[arg(long, value_name = "FROM-TO|D,...", default_value = "4-10", value_parser = dimensions)]
     dimensions: Dimensions,
     /// The seed of every cluster.
     #[arg(long, value_name = "S", default_value_t = 1)]
     seed: u64,
-    /// Requests across each cube.
+    /// The number of requests across each cube.
     #[arg(long, value_name = "N", default_value_t = Sizes::default().probes)]
     probes: u32,
-    /// Homes that are killed in each cube, one after the other.
+    /// The number of homes that are killed in each cube, one after the other.
     #[arg(long, value_name = "N", default_value_t = Sizes::default().failures, value_parser = clap::value_parser!(u32).range(1..))]
     failures: u32,
-    /// The form of the figures.
+    /// The format of the figures.
     #[arg(long, value_enum, default_value_t)]
     format: ReportFormat,
-    /// Print and draw the figures of an earlier run with --format json, and measure nothing.
+    /// Print and draw the figures of an earlier run with --format json, without a measurement.
     #[arg(long, value_name = "FILE", conflicts_with_all = ["dimensions", "seed", "probes", "failures"])]
     figures: Option<PathBuf>,
-    /// Draw the figures into this SVG file too.
+    /// Also draw the figures into this SVG file.
     #[arg(long, value_name = "FILE")]
     graph: Option<PathBuf>,
 }
 
-/// At least one, in the order in which they are measured.
+/// At least one dimension, in the order of measurement.
 #[derive(Clone, Debug, PartialEq)]
 struct Dimensions(Vec<Dimension>);
 
 /// The largest cube that is measured: 1,024 nodes.
 const LARGEST: u8 = 10;
 
-/// What was asked of which cubes, and what came of it.
+/// The sizes of the measurements, and the figures of each cube.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 struct Measured {
     sizes: Sizes,
     cubes: Vec<Figures>,
 }
 
+/// Runs the command.
 pub fn run(args: &Args) -> Result<(), Failure> {
     let measured = match &args.figures {
         Some(file) => read(file)?,
@@ -120,7 +121,7 @@ fn dimensions(text: &str) -> Result<Dimensions, String> {
 mod tests {
     use super::*;
 
-    /// Figures of cubes that are measured in no time.
+    /// Figures of cubes that are measured quickly.
     pub(super) fn small() -> Vec<Figures> {
         let sizes = Sizes { probes: 40, publishes: 10, failures: 1, ..Sizes::default() };
         let cube = |bits| measure(Dimension::new(bits).unwrap(), 1, &sizes, &mut |_| {});

@@ -142,7 +142,7 @@ fn percent(share: f64) -> String {
     format!("{:.1} %", share * 100.0)
 }
 
-/// One table: a row for each cube.
+/// One table with a row for each cube.
 fn table<const N: usize>(
     format: ReportFormat,
     cubes: &[Figures],

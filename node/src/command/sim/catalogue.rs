@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use cubecast_core::sim::Scenario;
 
-/// The scenarios of these files and folders, in the order of their names.
+/// Loads the scenarios of these files and folders, in the order of their names. The error is a message for the user.
 pub(super) fn load(paths: &[PathBuf]) -> Result<Vec<Scenario>, String> {
     let mut scenarios: Vec<Scenario> = Vec::new();
     for path in paths {
@@ -35,7 +35,7 @@ fn files(path: &Path) -> Result<Vec<PathBuf>, String> {
     if files.is_empty() { Err(format!("{}: no scenario (*.toml) is there", path.display())) } else { Ok(files) }
 }
 
-/// A scenario without a name has its file's.
+/// Reads a scenario. Without a name, it has the name of its file.
 fn read(file: &Path) -> Result<Scenario, String> {
     let wrong = |error: String| format!("{}: {error}", file.display());
     let text = std::fs::read_to_string(file).map_err(|error| wrong(error.to_string()))?;

@@ -1,4 +1,4 @@
-//! Many runs on many threads, and a progress bar.
+//! Performs many runs on many threads, with a progress bar.
 
 use std::cell::RefCell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -11,17 +11,19 @@ use cubecast_core::cube::Dimension;
 use cubecast_core::sim::{Cut, Report, Scenario, Totals, run};
 use indicatif::{ProgressBar, ProgressStyle};
 
-/// Failures that are kept; more are counted.
+/// Failures that are kept. Further ones are only counted.
 const MAX_FAILURES: usize = 100;
 
 pub(super) struct Farm {
+    /// The number of threads.
     pub threads: usize,
+    /// Whether to continue after a failure.
     pub keep_going: bool,
-    /// No run is begun after this.
+    /// The time after which no further run is started.
     pub budget: Option<Duration>,
 }
 
-/// One run to be done.
+/// One run to perform.
 #[derive(Clone, Copy)]
 pub(super) struct Job<'a> {
     scenario: &'a Scenario,
@@ -29,23 +31,29 @@ pub(super) struct Job<'a> {
 }
 
 impl<'a> Job<'a> {
+    /// A run of this scenario with this seed.
     pub fn new(scenario: &'a Scenario, seed: u64) -> Job<'a> {
         Job { scenario, seed }
     }
 }
 
-/// What came of all runs.
+/// The results of all runs.
 #[derive(Default)]
 pub(super) struct Harvest {
+    /// Sums over all runs.
     pub totals: Totals,
+    /// The number of failed runs.
     pub failed_runs: u64,
+    /// The first failed runs.
     pub failures: Vec<Report>,
+    /// The duration of all runs.
     pub took: Duration,
+    /// The number of threads.
     pub threads: usize,
 }
 
 impl Farm {
-    /// `expected`: the number of jobs, where it is known.
+    /// Performs all jobs. `expected`: the number of jobs, if it is known.
     pub fn run<'a>(&self, jobs: impl Iterator<Item = Job<'a>> + Send, expected: Option<u64>) -> Harvest {
         let began = Instant::now();
         let jobs = Mutex::new(jobs);
@@ -92,17 +100,18 @@ impl Harvest {
         }
     }
 
+    /// Runs per second.
     pub fn runs_a_second(&self) -> f64 {
         self.totals.runs as f64 / self.took.as_secs_f64().max(1e-9)
     }
 }
 
 thread_local! {
-    /// What the last panic on this thread said, and where.
+    /// The message and the place of the last panic on this thread.
     static PANIC: RefCell<Option<String>> = const { RefCell::new(None) };
 }
 
-/// A run whose panic is a violation like others.
+/// Performs a run. A panic becomes a violation.
 pub(super) fn run_caught(scenario: &Scenario, seed: u64, cut: &Cut) -> Report {
     keep_panics_quiet();
     PANIC.with_borrow_mut(Option::take);
@@ -126,7 +135,7 @@ fn panicked(scenario: &Scenario, seed: u64, what: String) -> Report {
     }
 }
 
-/// Panics of runs are told in the report, not on the way.
+/// Panics of runs appear in the report and are not printed when they occur.
 fn keep_panics_quiet() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {

@@ -1,4 +1,4 @@
-//! `cubecast sim`: whole clusters in virtual time, with everything broken that can be broken, and every promise checked.
+//! `cubecast sim`: simulates whole clusters in virtual time with faults of every kind, and checks every promise.
 
 mod catalogue;
 mod farm;
@@ -15,11 +15,11 @@ use super::Failure;
 use super::output::{even_unread, line, raw, remark};
 use farm::{Farm, Harvest, Job};
 
-/// Simulate clusters on which everything breaks, and check every promise.
+/// Simulate clusters with faults of every kind, and check every promise.
 ///
-/// Runs the very code of the nodes in virtual time, with simulated disks and a simulated network: minutes of bad days in
-/// milliseconds. A run is made of a scenario and a seed, and the same two make the same run. When a promise is broken, prints
-/// the seed, looks for the shortest run that still breaks it, and can write it to a file.
+/// Runs the nodes' own code in virtual time, with simulated disks and a simulated network. Minutes of virtual time
+/// take milliseconds. A scenario and a seed determine a run completely. When a promise is broken, the command prints
+/// the seed, searches for the shortest run that still breaks it, and can write that run to a file.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n    \
     cubecast sim\n    \
@@ -29,37 +29,38 @@ use farm::{Farm, Harvest, Job};
     cubecast sim --scenario tests/scenarios --seeds 20\n    \
     cubecast sim --list")]
 pub struct Args {
-    /// So many seeds of every scenario.
+    /// Run every scenario with this many seeds.
     #[arg(long, value_name = "N", default_value_t = 100, conflicts_with_all = ["minutes", "seed"])]
     seeds: u64,
-    /// As many seeds as go into so many minutes.
+    /// Run as many seeds as possible in this many minutes.
     #[arg(long, value_name = "M", conflicts_with = "seed")]
     minutes: Option<f64>,
-    /// This seed alone.
+    /// Run only this seed.
     #[arg(long, value_name = "S")]
     seed: Option<u64>,
-    /// The first seed; without it a random one, which is printed.
+    /// The first seed. Default: a random one, which is printed.
     #[arg(long, value_name = "S", conflicts_with = "seed")]
     from: Option<u64>,
-    /// Scenario files, or folders of them; their own seeds are run first. Without one: anything, anywhere, at any time.
+    /// Scenario files, or folders with such files; their own seeds are run first. Default: any fault at any place and
+    /// time.
     #[arg(long, value_name = "FILE|FOLDER")]
     scenario: Vec<PathBuf>,
-    /// Random faults of these classes only: `all`, `none`, or names separated by commas (see --list).
+    /// Use only random faults of these classes: `all`, `none`, or names separated by commas (see --list).
     #[arg(long, value_name = "CLASS,...")]
     faults: Option<String>,
-    /// Cubes of this dimension only.
+    /// Use only cubes of this dimension.
     #[arg(long, value_name = "D", value_parser = clap::value_parser!(u8).range(1..=6))]
     dimension: Option<u8>,
-    /// Go on after a broken promise, and count them.
+    /// Continue after a broken promise, and count all of them.
     #[arg(long)]
     keep_going: bool,
-    /// Write the first run that breaks a promise, shortened, to this file; with --seed, the run whatever came of it.
+    /// Write the first run that breaks a promise, shortened, to this file. With --seed, write the run in any case.
     #[arg(long, value_name = "FILE")]
     trace: Option<PathBuf>,
-    /// Runs at the same time; as many as there are processors.
+    /// Concurrent runs. Default: the number of processors.
     #[arg(long, value_name = "N")]
     threads: Option<NonZeroUsize>,
-    /// The form of the report.
+    /// The format of the report.
     #[arg(long, value_enum, default_value_t)]
     format: ReportFormat,
     /// List the fault classes and the checkers, and run nothing.
@@ -67,6 +68,7 @@ pub struct Args {
     list: bool,
 }
 
+/// The format of a report.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, ValueEnum)]
 pub enum ReportFormat {
     /// For people.
@@ -78,9 +80,10 @@ pub enum ReportFormat {
     Markdown,
 }
 
-/// Attempts to shorten a run that fails.
+/// The maximum number of attempts to shorten a failing run.
 const SHRINKING: u32 = 300;
 
+/// Runs the command.
 pub fn run(args: &Args) -> Result<(), Failure> {
     if args.list {
         return line(&print::list());
@@ -104,7 +107,7 @@ pub fn run(args: &Args) -> Result<(), Failure> {
     follow_up(args, &scenarios, &harvest)
 }
 
-/// What is done about a broken promise; or what was asked for about a kept one.
+/// Reports and shortens a failing run, or writes the trace of a successful one if requested.
 fn follow_up(args: &Args, scenarios: &[Scenario], harvest: &Harvest) -> Result<(), Failure> {
     let Some(failed) = harvest.failures.first() else {
         if let (Some(path), Some(seed)) = (&args.trace, args.seed) {
@@ -172,7 +175,7 @@ fn fault_classes(text: &str) -> Result<Vec<FaultClass>, String> {
     }
 }
 
-/// A number that people can read out.
+/// A number that is short enough to read aloud.
 fn random_seed() -> u64 {
     getrandom::u64().unwrap_or(0) % 1_000_000_000
 }

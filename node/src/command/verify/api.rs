@@ -1,4 +1,4 @@
-//! Evaluation 1a: every API works, through every node.
+//! Evaluation 1a: every API works through every node.
 
 use cubecast_core::client::{ClientError, Target};
 use cubecast_core::cube::Vertex;
@@ -9,6 +9,7 @@ use cubecast_core::wire::client::{Ack, Action, ReadLevel};
 use super::evidence::Evidence;
 use super::stage::{Halt, Stage, list};
 
+/// Runs the evaluation.
 pub async fn run(stage: &mut Stage, evidence: &mut Evidence) -> Result<(), Halt> {
     let nodes: Vec<_> = stage.dimension.vertices().collect();
     for node in nodes {
@@ -18,7 +19,7 @@ pub async fn run(stage: &mut Stage, evidence: &mut Evidence) -> Result<(), Halt>
     ask_about(stage, evidence).await
 }
 
-/// Everything is asked of one node, wherever it belongs.
+/// Sends all requests to one node, independent of their homes.
 struct Through<'a> {
     stage: &'a Stage,
     node: Vertex,
@@ -104,7 +105,7 @@ fn contents(done: &Done) -> Vec<String> {
     }
 }
 
-/// The APIs that tell about the cluster.
+/// The APIs that report about the cluster.
 async fn ask_about(stage: &mut Stage, evidence: &mut Evidence) -> Result<(), Halt> {
     let topic = stage.topic("listed").await?;
     let listed = stage.client.topics().await?.value;

@@ -1,4 +1,4 @@
-//! Evaluation 8: what each consistency level keeps when the home fails right after the acknowledgement.
+//! Evaluation 8: the guarantees of each consistency level if the home fails right after the acknowledgement.
 
 use std::collections::BTreeSet;
 
@@ -12,6 +12,7 @@ use super::stage::{Halt, Seen, Stage, list, until};
 
 const MESSAGES: u64 = 10;
 
+/// Runs the evaluation.
 pub async fn run(stage: &mut Stage, evidence: &mut Evidence) -> Result<(), Halt> {
     for (name, ack) in [("one", Ack::One), ("quorum", Ack::Quorum), ("all", Ack::All)] {
         evidence.tell(format!("ack {name}:"));
@@ -21,7 +22,7 @@ pub async fn run(stage: &mut Stage, evidence: &mut Evidence) -> Result<(), Halt>
     repeat(stage, evidence).await
 }
 
-/// Publishes, fails the home at once, reads every replica, and looks again when the home is back.
+/// Publishes, makes the home fail at once, reads every replica, and reads again after the home is back.
 async fn publish_and_fail(stage: &mut Stage, evidence: &mut Evidence, name: &str, ack: Ack) -> Result<(), Halt> {
     let subscriber = stage.subscriber().await?;
     let topic = stage.topic(name).await?;
@@ -61,14 +62,14 @@ async fn read_through_leader(
     let found: Vec<_> = pulled.value.messages.into_iter().map(|message| message.content.to_string()).collect();
     let what = format!("the new leader {} gives {} of {MESSAGES}", pulled.served_by, found.len());
     match ack {
-        // What only the home had stored comes back with it.
+        // Messages that only the home stored come back with it.
         Ack::One => evidence.tell(what),
         Ack::Quorum | Ack::All => evidence.check(found == contents, format!("{what}: nothing acknowledged is lost")),
     }
     Ok(())
 }
 
-/// Waits until every member holds the same, and checks that it is each message once.
+/// Waits until every member holds the same messages, and checks that each message is there once.
 async fn converge(
     stage: &Stage,
     evidence: &mut Evidence,
@@ -94,7 +95,8 @@ async fn converge(
     Ok(())
 }
 
-/// A publish repeated under its sequence number, through the home and through another node, is stored once.
+/// Checks that a publish repeated with its sequence number, through the home and through another node, is stored
+/// once.
 async fn repeat(stage: &mut Stage, evidence: &mut Evidence) -> Result<(), Halt> {
     let topic = stage.topic("repeats").await?;
     let (home, sequence) = (stage.home(&topic), Some(Sequence(1)));

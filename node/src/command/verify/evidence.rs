@@ -1,4 +1,4 @@
-//! What an evaluation saw, and whether its checks held.
+//! The observations of an evaluation, and the results of its checks.
 
 use serde_json::{Value, json};
 
@@ -6,50 +6,53 @@ use super::stage::Halt;
 use crate::command::Failure;
 use crate::command::output::{Format, even_unread, line};
 
-/// The evidence of one evaluation, shown as it comes.
+/// The evidence of one evaluation, printed as it is collected.
 #[derive(Debug)]
 pub struct Evidence {
     format: Format,
     steps: Vec<Step>,
-    /// Why the evaluation could not be brought to its end.
+    /// Why the evaluation could not be completed.
     halted: Option<String>,
+    /// Whether a signal interrupted the evaluation.
     pub is_interrupted: bool,
 }
 
 #[derive(Debug)]
 struct Step {
     text: String,
-    /// `None`: something told, not checked.
+    /// `None`: an observation without a check.
     held: Option<bool>,
 }
 
 impl Evidence {
+    /// No evidence yet.
     pub fn new(format: Format) -> Evidence {
         Evidence { format, steps: Vec::new(), halted: None, is_interrupted: false }
     }
 
+    /// Prints a heading.
     pub fn title(&self, text: &str) -> Result<(), Failure> {
         if self.format == Format::Table { even_unread(line(text)) } else { Ok(()) }
     }
 
-    /// Something that was done or seen.
+    /// Adds an action or an observation.
     pub fn tell(&mut self, text: impl Into<String>) {
         self.add(Step { text: text.into(), held: None });
     }
 
-    /// Something that has to be so.
+    /// Adds a check.
     pub fn check(&mut self, held: bool, claim: impl Into<String>) {
         self.add(Step { text: claim.into(), held: Some(held) });
     }
 
-    /// Something that has to be equal; says both when it is not.
+    /// Adds a check that two values are equal. A failed check shows both.
     pub fn check_equal<T: PartialEq + std::fmt::Debug>(&mut self, found: &T, expected: &T, claim: impl Into<String>) {
         let claim = claim.into();
         let held = found == expected;
         self.check(held, if held { claim } else { format!("{claim}: expected {expected:?}, found {found:?}") });
     }
 
-    /// The evaluation ends here.
+    /// Records that the evaluation cannot continue.
     pub fn halt(&mut self, halt: &Halt) {
         self.is_interrupted |= matches!(halt, Halt::Interrupted);
         self.halted = Some(halt.to_string());
@@ -68,24 +71,27 @@ impl Evidence {
 
     fn show(&self, mark: &str, text: &str) {
         if self.format == Format::Table {
-            // A reader who has gone away must not keep the evaluation from mending what it broke.
+            // If standard output has no reader, the evaluation must continue, in order to mend its failures.
             let _ = line(&format!("  {mark} {text}"));
         }
     }
 
+    /// The number of checks.
     pub fn checked(&self) -> usize {
         self.steps.iter().filter(|step| step.held.is_some()).count()
     }
 
+    /// The number of successful checks.
     pub fn held(&self) -> usize {
         self.steps.iter().filter(|step| step.held == Some(true)).count()
     }
 
-    /// At least one check, and all of them held.
+    /// Whether there was at least one check and all checks succeeded.
     pub fn passed(&self) -> bool {
         self.halted.is_none() && self.checked() > 0 && self.held() == self.checked()
     }
 
+    /// The evidence as JSON.
     pub fn json(&self, name: &str, claim: &str, seconds: f64) -> Value {
         let steps: Vec<_> = self.steps.iter().map(|step| json!({ "text": step.text, "held": step.held })).collect();
         let (passed, halted) = (self.passed(), &self.halted);

@@ -1,4 +1,4 @@
-//! Evaluation 5: while the right node is offline, its replicas are found, serve, and name it.
+//! Evaluation 5: while the right node is offline, its replicas are found, serve requests, and report the right node.
 
 use cubecast_core::client::Target;
 use cubecast_core::cube::Vertex;
@@ -11,6 +11,7 @@ use super::stage::{Halt, Stage, list, replica_subscribe};
 
 const MESSAGES: u64 = 5;
 
+/// Runs the evaluation.
 pub async fn run(stage: &mut Stage, evidence: &mut Evidence) -> Result<(), Halt> {
     let subscriber = stage.subscriber().await?;
     let topic = stage.topic("served").await?;

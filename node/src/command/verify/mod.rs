@@ -1,7 +1,8 @@
 //! `cubecast verify`: the evaluations of the system that Cubecast set out to surpass, on the running cluster.
 //!
-//! Each evaluation works on topics of its own, breaks what it needs to break, shows its evidence step by step and judges it. A check
-//! that does not hold fails its evaluation; what was broken is mended and what was created is deleted whatever happens.
+//! Each evaluation uses its own topics, causes the failures that it needs, prints its evidence step by step, and
+//! gives a verdict. An evaluation fails if one of its checks fails. In any case its failures are ended and its topics
+//! are deleted.
 
 mod api;
 mod consistency;
@@ -27,17 +28,17 @@ use crate::client::CubecastClient;
 use evidence::Evidence;
 use stage::{Halt, Stage};
 
-/// Prove on the running cluster what it promises: each evaluation with its evidence and a verdict.
+/// Prove the promises of Cubecast on the running cluster: each evaluation shows its evidence and a verdict.
 ///
-/// Works on topics of its own, and makes nodes fail (which they must be allowed to: `cubecast up` and
-/// `cubecast node --allow-faults`). What it broke is mended at the end, also after Ctrl-C.
+/// Uses its own topics, and makes nodes fail, which they must allow (`cubecast up` and `cubecast node
+/// --allow-faults`). At the end, and after Ctrl-C, all failures are ended.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n    \
     cubecast verify\n    \
     cubecast verify --only placement,replication\n    \
     cubecast verify --format json")]
 pub struct Args {
-    /// Only these, separated by commas.
+    /// Run only these evaluations, separated by commas.
     #[arg(long, value_enum, value_name = "EVALUATION,...", value_delimiter = ',')]
     only: Vec<Evaluation>,
     #[command(flatten)]
@@ -50,17 +51,17 @@ enum Evaluation {
     Api,
     /// 1b: several nodes publish and subscribe to one topic at the same time.
     Simultaneous,
-    /// 2: a topic is at home where its hash says; the eight published placements.
+    /// 2: a topic's home follows from its hash; the eight published placements.
     Placement,
-    /// 2: a topic is replicated on the right nodes, and on no other.
+    /// 2: a topic is replicated on the right nodes, and on no others.
     Replication,
     /// 3: a failed node recovers to the state before the failure.
     Recovery,
-    /// 4: a node that comes online fetches all that belongs to it from the others.
+    /// 4: a node that comes online fetches all of its data from the others.
     Rejoin,
-    /// 5: while the right node is offline, its replicas serve and name it.
+    /// 5: while the right node is offline, its replicas serve requests and name it.
     Failover,
-    /// 8: what each consistency level keeps when the home fails.
+    /// 8: the guarantees of each consistency level if the home fails.
     Consistency,
 }
 
@@ -69,7 +70,7 @@ impl Evaluation {
         self.to_possible_value().map_or_else(String::new, |value| value.get_name().to_string())
     }
 
-    /// What it claims; begins with its number in the report.
+    /// The claim that the evaluation checks. It begins with its number in the report.
     fn claim(self) -> String {
         let value = self.to_possible_value();
         value.and_then(|value| value.get_help().map(ToString::to_string)).unwrap_or_default()
@@ -95,9 +96,10 @@ struct Verdict {
     seconds: f64,
 }
 
+/// Runs the command.
 pub fn run(args: &Args) -> Result<(), Failure> {
     args.remote.run(|client| async move {
-        // A cluster that is not there is no failed evaluation.
+        // An unreachable cluster is not a failed evaluation.
         client.cluster(Target::Any).await?;
         let mut verdicts = Vec::new();
         let chosen = if args.only.is_empty() { Evaluation::value_variants() } else { &args.only };
@@ -113,7 +115,7 @@ pub fn run(args: &Args) -> Result<(), Failure> {
     })
 }
 
-/// Runs one evaluation on a stage of its own, and mends everything afterwards.
+/// Runs one evaluation with its own stage, and mends everything afterwards.
 async fn judge(evaluation: Evaluation, client: &CubecastClient, format: Format) -> Result<Verdict, Failure> {
     let began = Instant::now();
     let mut evidence = Evidence::new(format);

@@ -1,4 +1,4 @@
-//! Evaluation 2, first half: a topic's home is its hash.
+//! Evaluation 2, first half: a topic's home follows from its hash.
 
 use cubecast_core::cube::Vertex;
 use cubecast_core::names::TopicName;
@@ -6,7 +6,7 @@ use cubecast_core::names::TopicName;
 use super::evidence::Evidence;
 use super::stage::{Halt, Stage, list};
 
-/// The placements that the report shows, on eight nodes.
+/// The placements in the report, on eight nodes.
 const PUBLISHED: [(&str, &str, [&str; 3]); 8] = [
     ("news", "100", ["101", "110", "000"]),
     ("cricket", "111", ["110", "101", "011"]),
@@ -18,6 +18,7 @@ const PUBLISHED: [(&str, &str, [&str; 3]); 8] = [
     ("topic19", "010", ["011", "000", "110"]),
 ];
 
+/// Runs the evaluation.
 pub async fn run(stage: &mut Stage, evidence: &mut Evidence) -> Result<(), Halt> {
     if stage.dimension.bits() == 3 {
         for (topic, home, replicas) in PUBLISHED {
@@ -52,7 +53,7 @@ async fn check_published(
     Ok(())
 }
 
-/// The cluster places a name where SHA-256 does, and replicates it on the neighbours in their order.
+/// Checks that the home of a name follows from SHA-256, and that its replicas are the neighbours in their order.
 async fn check_computed(stage: &Stage, evidence: &mut Evidence, topic: &TopicName) -> Result<(), Halt> {
     let home = stage.home(topic);
     let location = stage.locate(topic).await?;

@@ -9,6 +9,7 @@ use super::stage::{Halt, Stage};
 const MESSAGES: u64 = 20;
 const READ: u32 = 7;
 
+/// Runs the evaluation.
 pub async fn run(stage: &mut Stage, evidence: &mut Evidence) -> Result<(), Halt> {
     let subscriber = stage.subscriber().await?;
     let topic = stage.topic("kept").await?;

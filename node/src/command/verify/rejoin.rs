@@ -1,4 +1,4 @@
-//! Evaluation 4: a node that comes online fetches all that belongs to it from the others.
+//! Evaluation 4: a node that comes online fetches all of its data from the others.
 
 use cubecast_core::client::Target;
 use cubecast_core::wire::client::{Ack, Action, ReadLevel, StopMode};
@@ -9,6 +9,7 @@ use super::stage::{Halt, Stage, list, standing};
 const BEFORE: u64 = 20;
 const MEANWHILE: u64 = 10;
 
+/// Runs the evaluation.
 pub async fn run(stage: &mut Stage, evidence: &mut Evidence) -> Result<(), Halt> {
     let subscriber = stage.subscriber().await?;
     let topic = stage.topic("fetched").await?;

@@ -1,4 +1,4 @@
-//! Evaluation 2, second half: the right nodes hold a topic's messages, and no others do.
+//! Evaluation 2, second half: a topic's messages are on the right nodes and on no others.
 
 use cubecast_core::placement;
 use cubecast_core::wire::answer::ErrorCode;
@@ -9,6 +9,7 @@ use super::stage::{Halt, Stage, list, standing};
 
 const MESSAGES: u64 = 5;
 
+/// Runs the evaluation.
 pub async fn run(stage: &mut Stage, evidence: &mut Evidence) -> Result<(), Halt> {
     let subscriber = stage.subscriber().await?;
     let topic = stage.topic("replicated").await?;

@@ -12,9 +12,10 @@ use super::evidence::Evidence;
 use super::stage::{Halt, PATIENCE, Stage, list};
 use crate::client::Deliveries;
 
-/// Messages that each publisher sends.
+/// The number of messages of each publisher.
 const EACH: usize = 25;
 
+/// Runs the evaluation.
 pub async fn run(stage: &mut Stage, evidence: &mut Evidence) -> Result<(), Halt> {
     let nodes: Vec<_> = stage.dimension.vertices().collect();
     let topic = stage.topic("shared").await?;
@@ -75,7 +76,7 @@ fn content(node: Vertex, number: usize) -> String {
     format!("{node} says {number}")
 }
 
-/// What came until there were enough, or nothing more came in time.
+/// Receives messages until there are `count`, or until no more arrive in time.
 async fn receive(mut stream: Deliveries, count: usize) -> Vec<String> {
     let mut contents = Vec::new();
     while contents.len() < count {

@@ -1,4 +1,4 @@
-//! What evaluations have in common: names of their own, waiting for conditions, failures that are mended.
+//! Shared parts of the evaluations: unique names, waiting for conditions, and mending of failures.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -13,16 +13,16 @@ use cubecast_core::wire::client::{Ack, Action, StopMode};
 use crate::client::{CubecastClient, Published};
 use crate::runtime::clock::wall;
 
-/// How long a condition is waited for.
+/// The time limit for a condition.
 pub const PATIENCE: Duration = Duration::from_secs(30);
-/// How long failures last that are ended by request.
+/// The duration of failures that are ended by request.
 const LONG_FAILURE: Duration = Duration::from_secs(60);
-/// How often a condition is looked at that no event tells.
+/// The interval between checks of a condition that no event reports.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
-/// Messages read from a replica in one go.
+/// Messages read from a replica in one request.
 const READ_AT_ONCE: u32 = 1_000;
 
-/// Why an evaluation could not go on.
+/// Why an evaluation could not continue.
 #[derive(Debug, thiserror::Error)]
 pub enum Halt {
     #[error("{0}")]
@@ -35,10 +35,13 @@ pub enum Halt {
     Interrupted,
 }
 
-/// One evaluation's place in the cluster.
+/// One evaluation's resources in the cluster.
 pub struct Stage {
+    /// The client for all requests.
     pub client: CubecastClient,
+    /// The cube's dimension.
     pub dimension: Dimension,
+    /// The evaluation's publisher.
     pub publisher: PublisherId,
     prefix: String,
     created: BTreeSet<TopicName>,
@@ -47,7 +50,7 @@ pub struct Stage {
 }
 
 impl Stage {
-    /// A stage for the evaluation `name`, with a publisher of its own.
+    /// Prepares the evaluation `name`, with its own publisher.
     pub async fn set(client: &CubecastClient, name: &str) -> Result<Stage, Halt> {
         let dimension = client.cluster(Target::Any).await?.value.dimension;
         let prefix = format!("verify-{name}-{}", wall().0);
@@ -57,11 +60,12 @@ impl Stage {
         Ok(Stage { client: client.clone(), dimension, publisher, prefix, created, stopped, registered: 0 })
     }
 
+    /// The home of a topic.
     pub fn home(&self, topic: &TopicName) -> Vertex {
         placement::home(topic.as_str(), self.dimension)
     }
 
-    /// A name that no topic bears.
+    /// A name that no other topic has.
     pub fn topic_name(&self, name: &str) -> TopicName {
         known_good(TopicName::new(format!("{}-{name}", self.prefix)))
     }
@@ -74,7 +78,7 @@ impl Stage {
         Ok(topic)
     }
 
-    /// Registers a subscriber under a new name.
+    /// Registers a subscriber with a new name.
     pub async fn subscriber(&mut self) -> Result<SubscriberId, Halt> {
         self.registered += 1;
         let subscriber = known_good(SubscriberId::new(format!("{}-subscriber{}", self.prefix, self.registered)));
@@ -82,11 +86,12 @@ impl Stage {
         Ok(subscriber)
     }
 
+    /// Publishes one message.
     pub async fn publish(&self, topic: &TopicName, content: &str, ack: Ack) -> Result<Published, Halt> {
         Ok(self.client.publish(&self.publisher, topic, content, ack).await?.value)
     }
 
-    /// Publishes `count` messages, whose contents are `what` and a number.
+    /// Publishes `count` messages with the contents `what` and a number. Returns the contents.
     pub async fn publish_many(&self, topic: &TopicName, what: &str, count: u64, ack: Ack) -> Result<Vec<String>, Halt> {
         let contents: Vec<_> = (0..count).map(|number| format!("{what} {number}")).collect();
         for content in &contents {
@@ -95,7 +100,7 @@ impl Stage {
         Ok(contents)
     }
 
-    /// What the replica on one node holds of the topic, from the first message on, and the original node that it names.
+    /// Reads the topic's replica on one node from the first message on, and the original node that it reports.
     pub async fn replica(
         &self,
         node: Vertex,
@@ -114,15 +119,17 @@ impl Stage {
         }
     }
 
+    /// The home and the holders of a topic.
     pub async fn locate(&self, topic: &TopicName) -> Result<Location, Halt> {
         Ok(self.client.locate(topic).await?.value)
     }
 
+    /// The status of a node.
     pub async fn status(&self, node: Vertex) -> Result<NodeStatus, Halt> {
         Ok(self.client.status(node).await?.value)
     }
 
-    /// Has a node fail until it is recovered; it answers first, and fails then.
+    /// Makes a node fail until it is recovered. The node answers before it fails.
     pub async fn stop(&mut self, node: Vertex, mode: StopMode) -> Result<(), Halt> {
         if !self.status(node).await?.faults_allowed {
             return Err(Halt::FaultsForbidden { node });
@@ -150,7 +157,7 @@ impl Stage {
         Ok(status)
     }
 
-    /// Waits until the home leads its group again and every holder has caught up and votes.
+    /// Waits until the home leads its group again, and every holder has caught up and votes.
     pub async fn settled(&self, topic: &TopicName) -> Result<Location, Halt> {
         let client = self.client.clone();
         until(&format!("{} leads and all its replicas are level", self.home(topic)), async || {
@@ -173,8 +180,8 @@ impl Stage {
         .await
     }
 
-    /// The topics and messages that one node holds of each of its groups, once it has applied all that their leaders have
-    /// committed: what earlier evaluations deleted may still be on its way to it.
+    /// The number of topics and messages in each group of one node, after the node has applied all entries that the
+    /// leaders have committed. Without this wait, deletions by earlier evaluations might not have reached it yet.
     pub async fn groups(&self, node: Vertex) -> Result<BTreeMap<Vertex, (u64, u64)>, Halt> {
         let client = self.client.clone();
         until(&format!("node {node} is level with the leaders of its groups"), async || {
@@ -195,7 +202,7 @@ impl Stage {
         .await
     }
 
-    /// Ends every failure that was begun, and deletes every topic that was created.
+    /// Ends all failures and deletes all topics of this evaluation.
     pub async fn mend(&mut self) -> Result<(), Halt> {
         for node in std::mem::take(&mut self.stopped) {
             self.recover(node).await?;
@@ -207,14 +214,14 @@ impl Stage {
     }
 }
 
-/// What a look at a condition showed.
+/// The result of one check of a condition.
 pub enum Seen<T> {
     Yes(T),
-    /// Not yet, and what was there instead.
+    /// The condition does not hold yet; the actual state.
     Not(String),
 }
 
-/// Waits until a condition holds. A passing failure to look is no reason to give up.
+/// Waits until a condition holds. Temporary errors of the check are ignored.
 pub async fn until<T>(what: &str, mut look: impl AsyncFnMut() -> Result<Seen<T>, ClientError>) -> Result<T, Halt> {
     let deadline = tokio::time::Instant::now() + PATIENCE;
     loop {

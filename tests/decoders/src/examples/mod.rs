@@ -1,5 +1,5 @@
-//! Inputs that the real encoders made: every request, answer, event, frame and record once. Tests change them, and fuzzing begins
-//! with them.
+//! Inputs produced by the real encoders: every request, answer, event, frame and record once. Tests mutate them, and
+//! fuzzing starts with them.
 
 mod peers;
 mod stored;
@@ -28,10 +28,12 @@ pub fn requests() -> Vec<Request> {
     requests
 }
 
+/// Every request once, each as a JSON text.
 pub fn json_requests() -> Vec<Vec<u8>> {
     wire::actions().into_iter().map(|(fields, _)| fields.to_string().into_bytes()).collect()
 }
 
+/// Every request as a binary message, and one message with all of them.
 pub fn binary_requests() -> Vec<Vec<u8>> {
     each_and_all(&requests(), encode_requests)
 }
@@ -58,35 +60,40 @@ pub fn server_frames_once() -> Vec<ServerFrame> {
     answers.chain(failures).chain(events).chain(pushed).collect()
 }
 
+/// Every frame to a client as a binary message, and one message with all of them.
 pub fn server_frames() -> Vec<Vec<u8>> {
     each_and_all(&server_frames_once(), encode_server_frames)
 }
 
+/// Every frame between neighbours as a binary message, and one message with all of them.
 pub fn peer_frames() -> Vec<Vec<u8>> {
     each_and_all(&peer_frames_once(), encode_peer_frames)
 }
 
+/// The data of log entries: every command, all commands in one entry, and every change of members.
 pub fn log_entries() -> Vec<Vec<u8>> {
     let commands = each_and_all(&commands(), cubecast_core::topics::command::encode_commands);
     commands.into_iter().chain(change_bytes()).collect()
 }
 
-/// The payloads of records.
+/// The payloads of journal records.
 pub fn journals() -> Vec<Vec<u8>> {
     each_and_all(&stored::writes(), |writes| {
         writes.iter().flat_map(|write| postcard::to_allocvec(write).expect("a write encodes")).collect()
     })
 }
 
+/// Rows of a store, as read by [`check_rows`](crate::stored::check_rows).
 pub fn stored_rows() -> Vec<Vec<u8>> {
     stored::rows()
 }
 
+/// Encoded states of a group.
 pub fn group_states() -> Vec<Vec<u8>> {
     topics().iter().map(|topics| topics.encode()).collect()
 }
 
-/// The dialer's first message, and steps that come out of turn.
+/// The dialer's first message, and steps in the wrong order.
 pub fn handshakes() -> Vec<Vec<u8>> {
     let hello = |from: &str, to: &str| {
         let nonce = [7; 32];
@@ -106,6 +113,7 @@ pub fn handshakes() -> Vec<Vec<u8>> {
     texts.map(String::into_bytes).into()
 }
 
+/// Configuration files of a node.
 pub fn node_configs() -> Vec<Vec<u8>> {
     const FULL: &str = r#"
 node = "10"
@@ -137,6 +145,7 @@ content_bytes = 30
     [FULL, inline, "dimension = 3", "secret_file = \"../secret\""].map(|text| text.as_bytes().to_vec()).into()
 }
 
+/// Words of the kinds that the command line and files contain.
 pub fn words() -> Vec<Vec<u8>> {
     let words = [
         "100",
@@ -160,7 +169,7 @@ pub fn words() -> Vec<Vec<u8>> {
     words.map(|word| word.as_bytes().to_vec()).into()
 }
 
-/// Each item in a message of its own, and all in one.
+/// Each item as a separate message, and all in one.
 fn each_and_all<T>(items: &[T], encode: fn(&[T]) -> Vec<u8>) -> Vec<Vec<u8>> {
     items.chunks(1).chain([items]).map(encode).collect()
 }

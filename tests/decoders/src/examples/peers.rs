@@ -1,4 +1,4 @@
-//! Every frame between neighbours, and everything that packets bear.
+//! Every frame between neighbours, and every content of packets.
 
 use cubecast_core::identity::{Incarnation, NodeId};
 use cubecast_core::names::Offset;
@@ -12,6 +12,7 @@ use cubecast_core::wire::peer::*;
 use super::stored;
 use super::wire::{actions, message, publisher, subscriber, topic, vertex, vertices};
 
+/// Every frame once.
 pub fn frames() -> Vec<PeerFrame> {
     let state = LinkState {
         node: NodeId::founding(vertex("001")),
@@ -36,7 +37,7 @@ fn packet(body: Body) -> PeerFrame {
     PeerFrame::Packet(Box::new(Packet { from: vertex("000"), to: vertex("111"), trail, trace: Some(TraceId(9)), body }))
 }
 
-/// An append with all that a message can hold.
+/// An append that uses every field of a raft message.
 pub fn raft() -> RaftMessage {
     let entry = |index, kind, data| LogEntry { index, term: 3, kind, data };
     let [change, ..] = stored::changes();

@@ -1,4 +1,4 @@
-//! What a group keeps: commands, changes of members, states, messages.
+//! The stored data of a group: commands, changes of members, states, messages.
 
 use cubecast_core::group::MemberChange;
 use cubecast_core::identity::NodeId;
@@ -13,11 +13,12 @@ use cubecast_node::storage::FolderIdentity;
 use super::wire::{TIME, publisher, subscriber, topic, vertex};
 use crate::stored::row_bytes;
 
+/// The key of request `number` of node 000.
 pub fn key(number: u64) -> RequestKey {
     RequestKey { origin: NodeId::founding(vertex("000")), number }
 }
 
-/// A life of a topic and of those who use it, with every command in it.
+/// The life of a topic and its users; contains every command.
 pub fn commands() -> Vec<Command> {
     let publish = |sequence, content: &str| Op::Publish {
         publisher: publisher(),
@@ -47,7 +48,7 @@ pub fn commands() -> Vec<Command> {
     ops.into_iter().zip(1..).map(|(op, number)| Command { key: key(number), time: TIME, op }).collect()
 }
 
-/// The states that the commands lead through.
+/// The states after each of the commands.
 pub fn topics() -> Vec<Topics> {
     let mut topics = Topics::default();
     let mut states = vec![topics.clone()];
@@ -58,15 +59,18 @@ pub fn topics() -> Vec<Topics> {
     states
 }
 
+/// Every kind of change of members.
 pub fn changes() -> [MemberChange; 3] {
     let node = NodeId::founding(vertex("001"));
     [MemberChange::AddVoter(node), MemberChange::AddLearner(node), MemberChange::Remove(node)]
 }
 
+/// The encoded change, as it stands in a log entry.
 pub fn change_to_bytes(change: MemberChange) -> Vec<u8> {
     change.encode()
 }
 
+/// Every kind of change of members, encoded.
 pub fn change_bytes() -> Vec<Vec<u8>> {
     changes().map(change_to_bytes).into()
 }
@@ -93,7 +97,7 @@ fn entry(index: u64) -> LogEntry {
     LogEntry { index, term: 1, kind: EntryKind::Commands, data: encode_commands(&commands()[..1]).into() }
 }
 
-/// Each row by itself, and a store with all of them, and one whose log is damaged at its end.
+/// Each row separately, a store with all of them, and a store whose log is damaged at its end.
 pub fn rows() -> Vec<Vec<u8>> {
     let entry_row = |index: u8| row_bytes(5, index, &entry(index.into()));
     let all = [
@@ -131,6 +135,7 @@ pub fn writes() -> Vec<Write> {
     ]
 }
 
+/// A stored message.
 pub fn message() -> StoredMessage {
     StoredMessage {
         offset: Offset(300),

@@ -1,4 +1,4 @@
-//! The inputs that are kept: what the encoders make, and what fuzzing found (`tests/fuzz/corpus`).
+//! Replays the kept inputs: the examples from the encoders, and the corpus from fuzzing (`tests/fuzz/corpus`).
 
 use std::{fs, panic};
 

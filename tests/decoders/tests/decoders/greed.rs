@@ -1,5 +1,5 @@
-//! The input that takes the most memory for its size, as far as we know it: for each decoder, what it holds for each byte is close
-//! to what it may, so that an allowance is no looser than it looks.
+//! For each decoder, the known input with the highest memory use for its size. Its use is close to the allowance, so
+//! the allowances are tight.
 
 use cubecast_core::cube::Vertex;
 use cubecast_core::identity::NodeId;
@@ -42,7 +42,7 @@ fn a_message_of_the_smallest_frames() {
     check("server_frames", &encode_server_frames(&vec![ServerFrame::Answer(answer); MAX_FRAMES]));
 }
 
-/// Every list claims as many items as there are bytes behind it.
+/// Every list claims as many items as bytes follow.
 #[test]
 fn lists_that_end_too_early() {
     for decoder in DECODERS {
@@ -64,7 +64,7 @@ fn an_entry_of_the_smallest_commands() {
     check("log_entries", &encode_commands(&vec![Command { key: key(0), time: Timestamp(0), op }; 50_000]));
 }
 
-/// Each topic with one of everything, which gives each its own trees.
+/// Each topic has one of everything, so each has its own trees.
 #[test]
 fn a_state_of_the_smallest_topics() {
     let mut topics = Topics::default();

@@ -1,4 +1,4 @@
-//! Random input, made of the examples: changed, cut, spliced, and with counts that lie.
+//! Random input derived from the examples: changed, cut, spliced, and with wrong counts.
 
 use cubecast_decoders::{DECODERS, Decoder};
 use proptest::collection::vec;

@@ -1,6 +1,6 @@
-//! Random values of every type that is encoded: each survives its encoding.
+//! Random values of every encoded type: each survives its encoding.
 //!
-//! Strategies that hold others are boxed: they are values themselves, and would fill a test's stack.
+//! Strategies that contain others are boxed: strategies are values, and unboxed ones would fill a test's stack.
 
 use std::collections::BTreeMap;
 
@@ -66,7 +66,7 @@ fn node() -> impl Strategy<Value = NodeId> {
     (vertex(), any::<u32>()).prop_map(|(vertex, number)| NodeId { vertex, incarnation: Incarnation(number) })
 }
 
-/// Few names, so that commands meet each other, and some that are as odd as a name may be.
+/// Few names, so that commands refer to the same objects; some are as unusual as names may be.
 fn name() -> impl Strategy<Value = String> {
     prop_oneof![3 => "[ab]", 1 => "[^\\s\\pC]{1,30}"]
 }
@@ -239,7 +239,7 @@ fn link_state() -> impl Strategy<Value = LinkState> {
     )
 }
 
-/// Bodies of their own, and those of the examples, which know every ask and reply.
+/// Random bodies, and those of the examples, which include every ask and reply.
 fn body() -> BoxedStrategy<Body> {
     let known = examples::peer_frames_once().into_iter().filter_map(|frame| match frame {
         PeerFrame::Packet(packet) => Some(packet.body),
@@ -277,7 +277,7 @@ fn peer_frame() -> impl Strategy<Value = PeerFrame> {
 
 fn typed() -> impl Strategy<Value = Typed> {
     let text = || option::of("\\PC{0,20}|[\\x00-\\x7f]{0,10}");
-    // TOML has numbers up to i64::MAX.
+    // TOML integers go up to i64::MAX.
     let limit = || option::of(0..=i64::MAX as usize);
     let texts = (text(), text(), text(), text(), text(), text(), text(), text());
     let names = || option::of(vec("\\PC{0,9}", 0..3));

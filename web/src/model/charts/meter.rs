@@ -2,19 +2,20 @@
 
 use super::Sum;
 
-/// Classes of latency in a doubling: two neighbours differ by 9 %, which is as exact as the percentiles are.
+/// Latency classes per doubling. Neighbouring classes differ by 9 %, which is the precision of the percentiles.
 const PER_DOUBLING: f64 = 8.0;
 
+/// Collects the results of one second.
 #[derive(Clone, PartialEq, Debug, Default)]
 pub struct Meter {
     done: u32,
     failed: u32,
-    /// Measured latencies by their class, in microseconds.
+    /// Number of measurements per latency class; a class is 8 · log2 of microseconds.
     classes: std::collections::BTreeMap<u16, u32>,
     measured: u32,
 }
 
-/// Microseconds.
+/// Latency percentiles, in microseconds.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Percentiles {
     pub p50: u32,
@@ -23,19 +24,23 @@ pub struct Percentiles {
 }
 
 impl Meter {
+    /// Counts successes.
     pub fn add_done(&mut self, count: u32) {
         self.done = self.done.saturating_add(count);
     }
 
+    /// Counts failures.
     pub fn add_failed(&mut self, count: u32) {
         self.failed = self.failed.saturating_add(count);
     }
 
+    /// Records a latency, in microseconds.
     pub fn add_latency(&mut self, took_us: u64) {
         *self.classes.entry(class(took_us)).or_default() += 1;
         self.measured += 1;
     }
 
+    /// The counts, and the percentiles if there is a measurement.
     pub fn sum(&self) -> Sum {
         let latency = (self.measured > 0).then(|| Percentiles {
             p50: self.percentile(0.50),
@@ -45,7 +50,7 @@ impl Meter {
         Sum { done: self.done, failed: self.failed, latency }
     }
 
-    /// The latency that this share did not exceed, but for the width of a class.
+    /// The latency that this share of the measurements does not exceed, to within one class.
     fn percentile(&self, share: f64) -> u32 {
         let wanted = (f64::from(self.measured) * share).ceil().max(1.0) as u32;
         let mut seen = 0;

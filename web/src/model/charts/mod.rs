@@ -1,9 +1,10 @@
-//! Charts: what the cluster did in each of the last [`SECONDS`] seconds, and what this page's publishes saw of it.
+//! Charts: the cluster's activity in each of the last [`SECONDS`] seconds, and the results of this page's publishes.
 //!
-//! Throughput is counted by how far the ends of the replicas moved, which a sample of the events tells as well as all of them.
-//! Latency is measured at both ends: by this page, from its request to the answer; and by the nodes, from a request's arrival to
-//! its answer (of a sample, the pairs that both came). A second is summed up once it is over: about 100 bytes, and 24 more for
-//! each node and each of the [`MAX_TOPICS`] busiest topics in it, so ten minutes of 64 nodes stay below 2 MB.
+//! Throughput is the movement of the replicas' end offsets, so sampled events give the same result as all events.
+//! Latency is measured at both ends: by this page, from its request to the answer; and by the nodes, from a request's
+//! arrival to its answer (if events are sampled, for requests with both events). A second is summed up once it is over.
+//! It takes about 100 bytes plus 24 for each node and each of the [`MAX_TOPICS`] busiest topics, so ten minutes of 64
+//! nodes stay below 2 MB.
 
 mod meter;
 
@@ -23,74 +24,85 @@ pub use meter::{Meter, Percentiles};
 
 /// Ten minutes.
 pub const SECONDS: usize = 600;
-/// Topics that are charted in one second.
+/// Topics that are charted per second.
 pub const MAX_TOPICS: usize = 24;
-/// Ends of replicas, and requests under way, that are remembered.
+/// Limits of remembered end offsets and of requests in flight.
 const MAX_ENDS: usize = 4_096;
 const MAX_UNDER_WAY: usize = 4_096;
-/// A publish that takes longer counts as not available.
+/// Milliseconds. While a slower publish is in flight, the cluster counts as slow.
 pub const SLOW_MS: f64 = 1_000.0;
-/// Faults that are named in one second.
+/// Faults that are named per second.
 const MAX_FAULTS: usize = 4;
 
+/// The state of the charts tab.
 #[derive(Clone, PartialEq, Debug, Default)]
 pub struct Charts {
-    /// Seconds that are over, oldest first. Changes once a second.
+    /// Completed seconds, oldest first. Changes once a second.
     pub history: Shared<History>,
     present: Present,
-    /// How far each replica is, so that only what is new counts. Oldest first.
+    /// The end offset of each replica; only its advance counts as new messages.
     ends: BTreeMap<TopicName, BTreeMap<Vertex, u64>>,
-    /// How many ends those are.
+    /// Number of entries in `ends`.
     ends_known: usize,
     under_way: BTreeMap<TraceId, UnderWay>,
 }
 
+/// The completed seconds.
 #[derive(Clone, Debug, Default)]
 pub struct History {
+    /// Oldest first, at most [`SECONDS`].
     pub seconds: VecDeque<Rc<Second>>,
 }
 
-/// A second that is over.
+/// A completed second.
 #[derive(Clone, PartialEq, Debug, Default)]
 pub struct Second {
     /// Seconds since 1970.
     pub at_s: u64,
     /// This page's publishes.
     pub page: Sum,
+    /// By vertex; nodes without activity are missing.
     pub nodes: BTreeMap<Vertex, Sum>,
+    /// By name; at most [`MAX_TOPICS`].
     pub topics: BTreeMap<TopicName, Sum>,
     pub availability: Availability,
-    /// What broke or healed, in words.
+    /// Injected and ended faults, as texts.
     pub faults: Vec<Fault>,
 }
 
+/// Counts and latency of one second.
 #[derive(Clone, Copy, PartialEq, Debug, Default)]
 pub struct Sum {
     /// Publishes that were acknowledged; for a node or a topic, messages that became readable.
     pub done: u32,
+    /// Publishes that failed.
     pub failed: u32,
+    /// `None` without a measurement.
     pub latency: Option<Percentiles>,
 }
 
-/// Whether this page could publish.
+/// The results of this page's publishes. Later variants are worse and take precedence.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]
 pub enum Availability {
-    /// It did not try.
+    /// Nothing was published.
     #[default]
     Quiet,
     Good,
-    /// A publish was waited for that took longer than [`SLOW_MS`].
+    /// A publish that took longer than [`SLOW_MS`] was in flight.
     Slow,
     Failed,
 }
 
+/// A fault that began or ended.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Fault {
+    /// A text for the user.
     pub words: String,
+    /// Whether the fault ended.
     pub heals: bool,
 }
 
-/// The second that is not over yet.
+/// The current second.
 #[derive(Clone, PartialEq, Debug, Default)]
 struct Present {
     at_s: u64,
@@ -108,6 +120,7 @@ struct UnderWay {
 }
 
 impl Availability {
+    /// The name used in attributes and style sheets.
     pub fn name(self) -> &'static str {
         match self {
             Availability::Quiet => "quiet",
@@ -119,6 +132,7 @@ impl Availability {
 }
 
 impl Charts {
+    /// Updates the charts from an action.
     pub fn hear(&mut self, now_ms: u64, action: &Action) {
         self.roll(now_ms);
         match action {
@@ -134,7 +148,7 @@ impl Charts {
         }
     }
 
-    /// Whether it has anything to do with the charts.
+    /// Whether the action matters to the charts.
     pub fn concerns(action: &Action) -> bool {
         match action {
             Action::Told(told) => matches!(
@@ -155,12 +169,12 @@ impl Charts {
         }
     }
 
-    /// Whether a second is over.
+    /// Whether the current second is over.
     pub fn is_due(&self, now_ms: u64) -> bool {
         self.present.at_s < now_ms / 1_000
     }
 
-    /// Ends the seconds that are over.
+    /// Completes the seconds that are over.
     pub fn roll(&mut self, now_ms: u64) {
         let now_s = now_ms / 1_000;
         if self.present.at_s == 0 {
@@ -168,7 +182,7 @@ impl Charts {
         }
         while self.present.at_s < now_s {
             let over = std::mem::replace(&mut self.present, Present { at_s: 0, ..Present::default() });
-            // After a long sleep only as many quiet seconds as are kept.
+            // After a long sleep, insert no more quiet seconds than are kept.
             self.present.at_s = (over.at_s + 1).max(now_s.saturating_sub(SECONDS as u64));
             let seconds = &mut self.history.change().seconds;
             seconds.push_back(Rc::new(over.summed_up()));
@@ -209,7 +223,8 @@ impl Charts {
         }
     }
 
-    /// A replica's end moved. Where it was before is not known of the first word, which counts as one message.
+    /// Counts the advance of a replica's end. The first report of a replica counts as one message, because its earlier
+    /// end is unknown.
     fn stored(&mut self, node: Vertex, topic: &TopicName, end: u64) {
         let ends = self.ends.get(topic);
         let highest_before = ends.and_then(|ends| ends.values().max().copied());
@@ -261,7 +276,7 @@ impl Charts {
         self.blame(now_ms, took_ms, Availability::Failed);
     }
 
-    /// The seconds in which it was waited for: they are as good as the worst publish that was under way in them.
+    /// Marks every second in which the publish was in flight. A second shows the worst of its publishes.
     fn blame(&mut self, now_ms: u64, took_ms: f64, kind: Availability) {
         self.present.availability = self.present.availability.max(kind);
         let began_s = now_ms.saturating_sub(took_ms as u64) / 1_000;
@@ -281,7 +296,7 @@ impl Charts {
 }
 
 impl Present {
-    /// `None`: there are so many topics that this one is not charted in this second.
+    /// `None` if this second already charts [`MAX_TOPICS`] other topics.
     fn topic(&mut self, topic: &TopicName) -> Option<&mut Meter> {
         if !self.topics.contains_key(topic) && self.topics.len() == MAX_TOPICS {
             return None;

@@ -1,8 +1,9 @@
-//! What the page knows of the nodes and edges, and from whom.
+//! The page's knowledge of nodes and edges, with its sources.
 //!
-//! Two facts are kept apart: what the cluster says of a node ([`Node::health`]), and whether this page has a connection to it
-//! ([`Node::socket`]). A node's own word counts while its socket is open; otherwise the others' does. Of an edge's direction the receiver
-//! knows best whether frames arrive. What nobody said is shown as unknown, never as well.
+//! Two facts are kept apart: a node's health according to the cluster ([`Node::health`]), and this page's connection to
+//! it ([`Node::socket`]). A node's own report counts while its socket is open; otherwise the reports of others count.
+//! For a direction of an edge, the receiver's report takes precedence. Without reports, a node or edge is shown as
+//! unknown, never as healthy.
 
 #[cfg(test)]
 mod tests;
@@ -18,22 +19,24 @@ use cubecast_core::wire::client::LinkConditions;
 use super::groups::{Group, Members, Picture, Service};
 use super::shared::Shared;
 
-/// The cluster as this page knows it. Empty until the first node answered.
+/// The cluster as known to this page. Empty until the first node answers.
 #[derive(Clone, Debug, Default)]
 pub struct Cluster {
+    /// `None` until a node answered with its view.
     pub dimension: Option<Dimension>,
+    /// The nodes that a report mentioned.
     pub nodes: BTreeMap<Vertex, Node>,
-    /// Each direction of each edge that somebody spoke of.
+    /// Reported directions of edges.
     pub links: BTreeMap<(Vertex, Vertex), Link>,
-    /// Directions that were told to be silent although both their nodes are well.
+    /// Directions reported as silent although both nodes are healthy.
     pub silent: BTreeSet<(Vertex, Vertex)>,
-    /// What was told of each group, by its home. One that is not here nobody spoke of.
+    /// Reported groups, by home. Missing groups are unknown.
     pub groups: BTreeMap<Vertex, Group>,
-    /// What follows from all this; made when it is first asked for.
+    /// Conclusions from the rest, computed on first use.
     picture: Derived,
 }
 
-/// Made once and kept until the cluster changes. It adds nothing to what the cluster is, so it is not shown with it.
+/// A cached value, valid until the cluster changes. `Debug` omits it because it contains no further information.
 #[derive(Clone, Default)]
 struct Derived(OnceCell<Rc<Picture>>);
 
@@ -43,18 +46,22 @@ impl std::fmt::Debug for Derived {
     }
 }
 
-/// One node, as told by itself and by the others.
+/// One node, as reported by itself and by others.
 #[derive(Clone, Debug, Default)]
 pub struct Node {
+    /// The node's `HOST:PORT`, from a view; empty before.
     pub address: String,
+    /// This page's connection to the node.
     pub socket: Socket,
-    /// Its own word, over a socket that is open.
+    /// The state that it reported itself over an open socket.
     pub said: Option<NodeState>,
-    /// What the others say of it.
+    /// The state reported by other nodes, by reporter.
     pub heard: BTreeMap<Vertex, NodeState>,
+    /// 0 before the first report.
     pub incarnation: u32,
+    /// Its last detailed status; `None` while it is failing or unknown.
     pub status: Option<Shared<NodeStatus>>,
-    /// When a failure on request ends by itself, milliseconds since 1970.
+    /// When an injected stop ends by itself, milliseconds since 1970.
     pub returns_at_ms: Option<u64>,
 }
 
@@ -64,51 +71,52 @@ pub enum Socket {
     #[default]
     Connecting,
     Open,
-    /// Broken, and tried again.
+    /// Lost; the client tries to reconnect.
     Closed,
 }
 
 /// One direction of an edge.
 #[derive(Clone, PartialEq, Debug, Default)]
 pub struct Link {
-    /// Whether frames arrive, as the receiver says.
+    /// Whether frames arrive, as reported by the receiver.
     pub receiver_says: Option<bool>,
-    /// As anybody else said last.
+    /// Whether frames arrive, as last reported by another node.
     pub others_say: Option<bool>,
+    /// Injected conditions.
     pub conditions: LinkConditions,
 }
 
-/// How a node is, as the cluster says.
+/// A node's health, as reported by the cluster.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Health {
-    /// Neither it nor any node that this page reaches has said anything.
+    /// No node that this page reaches has reported anything about it.
     Unknown,
     Up,
-    /// It says so itself, or no node that this page reaches hears it: then it is down or cut off.
+    /// Reported by the node itself, or no node that this page reaches receives its frames: it is then down or cut off.
     Failed,
     Recovering,
 }
 
-/// How an edge is shown.
+/// The displayed state of an edge.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum EdgeHealth {
     Up,
-    /// Both directions work, and one of them has a delay or a loss.
+    /// Both directions work, and at least one has an injected delay or loss.
     Slow,
-    /// Frames arrive only `from` → `to`.
+    /// Frames arrive only in this direction.
     OneWay {
         from: Vertex,
         to: Vertex,
     },
     Cut,
-    /// One of its nodes is down.
+    /// At least one of its nodes is down.
     Idle,
-    /// Nobody told of it, or of one of its nodes.
+    /// No reports about it, or about one of its nodes.
     Unknown,
 }
 
 impl Health {
-    /// The word that tests, screen readers and style sheets know it by.
+    /// The name used in tests, attributes and style sheets.
     pub fn name(self) -> &'static str {
         match self {
             Health::Unknown => "unknown",
@@ -118,12 +126,14 @@ impl Health {
         }
     }
 
+    /// Whether the node is up or recovering.
     pub fn is_running(self) -> bool {
         matches!(self, Health::Up | Health::Recovering)
     }
 }
 
 impl EdgeHealth {
+    /// The name used in tests, attributes and style sheets.
     pub fn name(self) -> &'static str {
         match self {
             EdgeHealth::Up => "up",
@@ -137,7 +147,7 @@ impl EdgeHealth {
 }
 
 impl Node {
-    /// Its own word first, then the best that any other says of it.
+    /// The node's own report if its socket is open; otherwise the best report of the others.
     pub fn health(&self) -> Health {
         match (self.socket, self.said) {
             (Socket::Open, Some(state)) => Health::from(state),
@@ -145,12 +155,13 @@ impl Node {
         }
     }
 
-    /// Whether it said itself that it fails; of another that failed it is only known that nobody hears it.
+    /// Whether the node itself reported that it is failing. Of other failed nodes it is only known that no reachable
+    /// node receives their frames.
     pub fn says_that_it_fails(&self) -> bool {
         self.returns_at_ms.is_some() || (self.socket == Socket::Open && self.said == Some(NodeState::Failed))
     }
 
-    /// One who says that it runs outweighs those who do not hear it.
+    /// A report that the node runs outweighs reports that its frames do not arrive.
     fn by_hearsay(&self) -> Option<Health> {
         let says = |state| self.heard.values().any(|heard| *heard == state);
         [NodeState::Up, NodeState::Recovering, NodeState::Failed]
@@ -171,26 +182,29 @@ impl From<NodeState> for Health {
 }
 
 impl Link {
+    /// Whether frames arrive; `None` without a report.
     pub fn arrives(&self) -> Option<bool> {
         if self.conditions.cut { Some(false) } else { self.receiver_says.or(self.others_say) }
     }
 
+    /// Whether a delay, jitter or loss is injected.
     pub fn is_slow(&self) -> bool {
         self.conditions.delay_ms > 0 || self.conditions.jitter_ms > 0 || self.conditions.loss > 0.0
     }
 }
 
 impl Cluster {
-    /// One of which only the size is known.
+    /// A cluster of which only the dimension is known.
     pub fn of(dimension: Dimension) -> Cluster {
         Cluster { dimension: Some(dimension), ..Cluster::default() }
     }
 
+    /// The health of a node; unknown without reports.
     pub fn health(&self, vertex: Vertex) -> Health {
         self.nodes.get(&vertex).map_or(Health::Unknown, Node::health)
     }
 
-    /// How a node is, for people: of one that failed and did not say so itself it is known only that nobody hears it.
+    /// The health as text for the user. A failed node that did not report its failure itself is "down or cut off".
     pub fn health_words(&self, vertex: Vertex) -> &'static str {
         let says_so = self.nodes.get(&vertex).is_some_and(Node::says_that_it_fails);
         match self.health(vertex) {
@@ -199,10 +213,12 @@ impl Cluster {
         }
     }
 
+    /// One direction of an edge; default values without reports.
     pub fn link(&self, from: Vertex, to: Vertex) -> Link {
         self.links.get(&(from, to)).cloned().unwrap_or_default()
     }
 
+    /// The state of the edge between two neighbours.
     pub fn edge_health(&self, a: Vertex, b: Vertex) -> EdgeHealth {
         let (forth, back) = (self.link(a, b), self.link(b, a));
         if forth.conditions.cut && back.conditions.cut {
@@ -229,36 +245,38 @@ impl Cluster {
         vertices.flat_map(|a| a.neighbours().filter(move |b| a < *b).map(move |b| (a, b))).collect()
     }
 
-    /// Whether frames may travel this way: nobody said that they do not arrive.
+    /// Whether frames may travel in this direction: true unless a report says that they do not arrive.
     pub(super) fn may_carry(&self, from: Vertex, to: Vertex) -> bool {
         self.links.get(&(from, to)).and_then(Link::arrives).unwrap_or(true)
     }
 
-    /// The nodes that run, by whom they can reach; more than one side: the cube is cut.
+    /// The running nodes, grouped by mutual reachability; more than one group means a partition.
     pub fn sides(&self) -> &[BTreeSet<Vertex>] {
         &self.picture().sides
     }
 
+    /// The conclusions from all reports, cached until the cluster changes.
     pub fn picture(&self) -> &Picture {
         self.picture.0.get_or_init(|| Rc::new(Picture::of(self)))
     }
 
-    /// Whether a group can be written, and who leads it.
+    /// The availability and the leader of a group.
     pub fn service(&self, group: Vertex) -> &Service {
         self.picture().service(group)
     }
 
-    /// Who leads a group, as was told last; it may be gone since.
+    /// The last reported leader of a group. It may have stopped since.
     pub fn leader_of(&self, group: Vertex) -> Option<Vertex> {
         self.groups.get(&group).and_then(|group| group.leader)
     }
 
-    /// The newest term of a group that was told of; `None`: none was.
+    /// The newest reported term of a group.
     pub fn term_of(&self, group: Vertex) -> Option<u64> {
         self.groups.get(&group).map(|group| group.term).filter(|term| *term > 0)
     }
 
-    /// Who leads a group and can: a leader that crashed, or that was cut off from its majority, tells nobody that it no longer leads.
+    /// The leader of a group, if the group is available. A leader that crashed or lost its majority does not report the
+    /// end of its leadership.
     pub fn acting_leader(&self, group: Vertex) -> Option<Vertex> {
         match self.service(group) {
             Service::Led(leader) => Some(*leader),
@@ -266,13 +284,13 @@ impl Cluster {
         }
     }
 
-    /// The nodes that this page has a connection to.
+    /// The nodes to which this page has an open connection.
     pub fn reached(&self) -> Vec<Vertex> {
         self.nodes.iter().filter(|(_, node)| node.socket == Socket::Open).map(|(vertex, _)| *vertex).collect()
     }
 
-    /// While a node catches up: how much it has applied of what its groups have committed, from 0 to 1. `None`: of one of its groups
-    /// this page does not know how much that is.
+    /// The share, from 0 to 1, of its groups' committed entries that a recovering node has applied. `None` if the node
+    /// is not recovering, or if the commit index of one of its groups is unknown.
     pub fn filled(&self, vertex: Vertex) -> Option<f64> {
         let status = self.nodes.get(&vertex)?.status.as_ref().filter(|_| self.health(vertex) == Health::Recovering)?;
         let all = || self.nodes.values().filter_map(|node| node.status.as_ref()).flat_map(|status| &status.groups);
@@ -286,16 +304,17 @@ impl Cluster {
         (should > 0).then(|| has as f64 / should as f64)
     }
 
-    /// The groups that a node leads, by their homes.
+    /// The groups that a node leads, by home.
     pub fn led_by(&self, node: Vertex) -> Vec<Vertex> {
         self.groups.keys().copied().filter(|group| self.acting_leader(*group) == Some(node)).collect()
     }
 
+    /// Number of nodes with this health.
     pub fn count(&self, health: Health) -> usize {
         self.nodes.values().filter(|node| node.health() == health).count()
     }
 
-    /// Takes in how `by` sees the cluster.
+    /// Applies a node's view of the cluster.
     pub fn learn_view(&mut self, by: Vertex, view: &ClusterView) {
         self.dimension = Some(view.dimension);
         for seen in &view.nodes {
@@ -317,7 +336,7 @@ impl Cluster {
         }
     }
 
-    /// `by` says of `subject` that it is in this state.
+    /// Records that node `by` reported this state of node `subject`.
     pub fn learn_state(&mut self, by: Vertex, subject: Vertex, state: NodeState) {
         self.picture.0.take();
         let node = self.nodes.entry(subject).or_default();
@@ -336,7 +355,7 @@ impl Cluster {
         }
     }
 
-    /// It stopped, or was started anew: it leads nothing until it says so again, and how it was it is no longer.
+    /// The node stopped or restarted: discards its status, and its leadership until it reports it again.
     pub(super) fn forget_work_of(&mut self, vertex: Vertex) {
         self.picture.0.take();
         self.nodes.entry(vertex).or_default().status = None;
@@ -345,7 +364,8 @@ impl Cluster {
         }
     }
 
-    /// `by` says whether frames arrive from `from` at `to`. One that does not hear the receiver knows nothing of what arrives there.
+    /// Records that node `by` reported whether frames from `from` arrive at `to`. A negative report of a node that does
+    /// not receive the receiver's frames is ignored.
     pub fn learn_link(&mut self, by: Vertex, from: Vertex, to: Vertex, up: bool) {
         self.picture.0.take();
         let hears_receiver = || self.nodes.get(&to).and_then(|node| node.heard.get(&by)) != Some(&NodeState::Failed);
@@ -358,17 +378,19 @@ impl Cluster {
         }
     }
 
+    /// Records the injected conditions of a direction.
     pub fn learn_conditions(&mut self, from: Vertex, to: Vertex, conditions: LinkConditions) {
         self.picture.0.take();
         self.links.entry((from, to)).or_default().conditions = conditions;
     }
 
+    /// Records the leader of a group in a term; `None`: no leader yet.
     pub fn learn_leader(&mut self, group: Vertex, term: u64, leader: Option<Vertex>) {
         self.picture.0.take();
         self.groups.entry(group).or_default().learn_leader(term, leader);
     }
 
-    /// Who votes from now on, as `by` says, which leads.
+    /// Records the voters that the group's leader `by` reported.
     pub fn learn_members(&mut self, group: Vertex, voters: &[Vertex], learners: &[Vertex], by: Vertex) {
         self.picture.0.take();
         let group = self.groups.entry(group).or_default();
@@ -376,7 +398,7 @@ impl Cluster {
         group.learn_members(Members::new(voters, learners, by, applied), false);
     }
 
-    /// A view names no term: it fills a gap, and does not overrule an election that was seen.
+    /// A view contains no terms. Its leader fills a gap, but does not replace one known from an election.
     fn learn_leader_without_term(&mut self, group: Vertex, leader: Vertex) {
         self.picture.0.take();
         let known = self.groups.get(&group);
@@ -387,10 +409,10 @@ impl Cluster {
         }
     }
 
-    /// What a node said of itself when `asked` passed the question on to it, or over its own socket.
+    /// Applies a node's status, received over its own socket or forwarded by node `asked`.
     pub fn learn_status(&mut self, asked: Vertex, status: &NodeStatus) {
         self.learn_state(asked, status.node, status.state);
-        // One that fails still answers this, and tells how it was before.
+        // A failing node still answers, with outdated group data.
         let works = status.state != NodeState::Failed;
         for group in status.groups.iter().filter(|_| works) {
             self.learn_leader(group.home, group.term, group.leader);
@@ -416,8 +438,8 @@ impl Cluster {
         self.groups.entry(group.home).or_default().learn_members(told, is_gone);
     }
 
-    /// The connection to a node changed. Without one, its word no longer counts, neither on itself nor on others; without any, nothing
-    /// is known of who leads.
+    /// Records a change of the connection to a node. If it closed, that node's reports about itself and others are
+    /// discarded; without any connection, all group data is discarded.
     pub fn learn_socket(&mut self, vertex: Vertex, socket: Socket) {
         self.picture.0.take();
         if socket != Socket::Open {

@@ -152,7 +152,7 @@ fn a_cube_has_its_edges_once() {
     assert_eq!(open_cluster().edges().len(), 12);
 }
 
-/// All is well, as one node sees it.
+/// A healthy cluster, as one node reports it.
 fn view() -> ClusterView {
     let dimension = Dimension::new(3).unwrap();
     let node = |node: Vertex| NodeView {
@@ -166,7 +166,7 @@ fn view() -> ClusterView {
     ClusterView { dimension, nodes: dimension.vertices().map(node).collect(), links: links.collect() }
 }
 
-/// One that fills the log of group 100.
+/// The status of a node that is catching up in group 100.
 fn recovering(node: &str, applied: u64, commit: u64) -> NodeStatus {
     let group = GroupStatus {
         home: vertex("100"),

@@ -1,11 +1,11 @@
-//! What is acknowledged is on enough holders, and stays.
+//! An acknowledged message is on enough holders, and stays there.
 //!
-//! An acknowledgement with an offset says that the message is committed: a majority of the group's voters has it on disk. A
-//! group never has fewer voters than a majority of its full size ([`fewest_holders`]), and nobody but the home and its
-//! neighbours holds anything.
+//! An acknowledgement with an offset means that the message is committed: a majority of the group's voters has it on
+//! disk. A group never has fewer voters than a majority of its full size (`fewest_holders`), and only the home and its
+//! neighbours are holders.
 //!
-//! That it stays is seen by `locate`: when every member has answered and none of them has an acknowledged message, at every look
-//! for [`LOST_AFTER_MS`], it is lost. (A member that was restarted reads its log again first; that takes less.) Kept is the
+//! `locate` shows whether the message stays: it is lost if every member answers and none has it, in every answer over
+//! [`LOST_AFTER_MS`]. (A restarted member first reads its log again; that takes less time.) The checker remembers the
 //! highest acknowledged offset of up to [`MAX_TOPICS`] topics.
 
 use std::collections::BTreeMap;
@@ -21,9 +21,12 @@ use crate::model::action::Action;
 use crate::model::cluster::Cluster;
 use crate::model::describe::nodes;
 
+/// Topics that are checked; later ones are ignored.
 pub const MAX_TOPICS: usize = 256;
+/// Milliseconds that a message must be missing on all members before it counts as lost.
 pub const LOST_AFTER_MS: u64 = 10_000;
 
+/// The checker's state: the highest acknowledged offset per topic.
 #[derive(Clone, Debug, Default)]
 pub struct Acknowledged {
     topics: BTreeMap<TopicName, Highest>,
@@ -32,11 +35,12 @@ pub struct Acknowledged {
 #[derive(Clone, Copy, Debug)]
 struct Highest {
     offset: Offset,
-    /// Since when no member has it, as far as all were seen.
+    /// Since when all members answer and none has it, milliseconds since 1970.
     missing_since_ms: Option<u64>,
 }
 
 impl Acknowledged {
+    /// Checks an answer to `publish` or `locate`, and forgets deleted topics.
     pub fn hear(&mut self, now_ms: u64, action: &Action, cluster: &Cluster) -> Checked {
         match action {
             Action::Told(told) => {
@@ -94,7 +98,8 @@ impl Acknowledged {
     }
 }
 
-/// A group never has fewer voters than a majority of its members; a majority of those holds what is committed.
+/// A group never has fewer voters than a majority of its members, and a majority of the voters holds each committed
+/// message.
 fn fewest_holders(dimension: Dimension) -> usize {
     let members = usize::from(dimension.bits()) + 1;
     let voters = members / 2 + 1;

@@ -1,9 +1,9 @@
-//! Whoever shows a message shows the same one at its offset: the equal prefixes of the holders, as far as they are shown here.
+//! All sources show the same message at an offset: the holders' logs agree, as far as this page sees them.
 //!
-//! Compared are the messages of every pull at every read level and of every push that comes to this page: content, publisher and
-//! time. Kept is a fingerprint of the newest [`MAX_MESSAGES`]; an older one is no longer compared. A topic that was deleted may be
-//! created again with other messages: it is forgotten, and for [`SETTLE_MS`](super::SETTLE_MS) nothing that is shown of it counts, because a late
-//! word may be of the one before.
+//! The checker compares content, publisher and time of the messages in every pull, at every read level, and in every
+//! push to this page. It keeps a fingerprint of the newest [`MAX_MESSAGES`]; older ones are no longer compared. A
+//! deleted topic may be created again with other messages, so its fingerprints are discarded, and for
+//! [`SETTLE_MS`](super::SETTLE_MS) its messages are ignored, because late ones may belong to the deleted topic.
 
 use std::collections::hash_map::DefaultHasher;
 use std::collections::{BTreeMap, VecDeque};
@@ -18,12 +18,14 @@ use cubecast_core::wire::event::Event;
 use super::Checked;
 use crate::model::action::Action;
 
+/// Messages whose fingerprint is remembered, over all topics.
 pub const MAX_MESSAGES: usize = 4_096;
 
+/// The checker's state: a fingerprint per topic and offset.
 #[derive(Clone, Debug, Default)]
 pub struct Agreement {
     seen: BTreeMap<(TopicName, u64), Sighting>,
-    /// Oldest first. May name what was forgotten with its topic.
+    /// Oldest first. May contain keys that were removed with their topic.
     order: VecDeque<(TopicName, u64)>,
     deleted: super::Deleted,
 }
@@ -31,11 +33,12 @@ pub struct Agreement {
 #[derive(Clone, Copy, Debug)]
 struct Sighting {
     fingerprint: u64,
-    /// `None`: by a push.
+    /// The node that served the read; `None` for a push.
     by: Option<Vertex>,
 }
 
 impl Agreement {
+    /// Compares each message with the first one seen at its offset.
     pub fn hear(&mut self, now_ms: u64, action: &Action) -> Checked {
         match action {
             Action::Told(told) => {
@@ -89,7 +92,7 @@ impl Agreement {
     }
 
     fn forget(&mut self, now_ms: u64, topic: &TopicName) {
-        // Most of many topics that are deleted at once were never read here.
+        // When many topics are deleted at once, most have no messages here: this check is cheaper than `retain`.
         if self.seen.range((topic.clone(), 0)..).next().is_some_and(|((seen, _), _)| seen == topic) {
             self.seen.retain(|(seen, _), _| seen != topic);
             self.order.retain(|(seen, _)| seen != topic);

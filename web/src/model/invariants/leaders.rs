@@ -1,7 +1,7 @@
 //! A group has at most one leader in a term.
 //!
-//! Heard from each node's `role_changed` (its own lead, and whom it follows) and from its `status`. Kept are the newest
-//! [`MAX_TERMS`] terms that had a leader; an older one is no longer compared.
+//! Sources are each node's `role_changed` events (its own leadership, and the leader it follows) and its `status`. The
+//! newest [`MAX_TERMS`] terms with a leader are kept; older ones are no longer compared.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -16,8 +16,10 @@ use cubecast_core::wire::event::Event;
 use super::Checked;
 use crate::model::action::Action;
 
+/// Terms with a leader that are remembered, over all groups.
 pub const MAX_TERMS: usize = 1_024;
 
+/// The checker's state: the known leader of each group and term.
 #[derive(Clone, Debug, Default)]
 pub struct Leaders {
     known: BTreeMap<(Vertex, u64), Leadership>,
@@ -26,6 +28,7 @@ pub struct Leaders {
 }
 
 impl Leaders {
+    /// Compares each reported leader with the first one reported for the same group and term.
     pub fn hear(&mut self, action: &Action) -> Checked {
         match action {
             Action::Told(told) => match &told.event {

@@ -1,9 +1,10 @@
-//! The invariants: promises of the cluster that can be checked on what this page sees, while it is being broken.
+//! The invariants: promises of the cluster that this page can check with the data it receives, while faults are
+//! injected.
 //!
-//! Each rule is a file. It hears every action, counts the facts that it checked, and says what breaks its promise. What a page
-//! cannot see (the content of every replica, other clients' acknowledgements) it does not claim: those are for the checkers of
-//! `cubecast_core::check`, whose words and pure parts are used here. Memory is bounded by the limits that each rule states; what
-//! is forgotten for them is never held against the cluster.
+//! Each rule has its own file. It receives every action, counts the facts that it checked, and reports a broken
+//! promise. The page makes no claims about data that it cannot see (the content of every replica, acknowledgements to
+//! other clients); the checkers of `cubecast_core::check` cover these. Their texts and pure functions are reused here.
+//! Each rule states its memory limits; forgotten facts never cause a violation.
 
 mod acknowledged;
 mod agreement;
@@ -17,10 +18,11 @@ use cubecast_core::names::TopicName;
 use super::action::Action;
 use super::cluster::Cluster;
 
-/// For so long after a topic was deleted, a late word may be of it, or of another topic of its name.
+/// Milliseconds. For this long after a deletion, a late message may belong to the deleted topic or to a new one with
+/// its name.
 const SETTLE_MS: u64 = 5_000;
 
-/// Topics that were deleted lately.
+/// Recently deleted topics.
 #[derive(Clone, Debug, Default)]
 struct Deleted {
     at_ms: BTreeMap<TopicName, u64>,
@@ -46,9 +48,10 @@ impl Deleted {
     }
 }
 
-/// How many facts were checked by an action, or what breaks the promise, for people.
+/// The number of facts that an action confirmed, or a text for the user that describes the broken promise.
 type Checked = Result<u64, String>;
 
+/// The state of all rules.
 #[derive(Clone, Debug, Default)]
 pub struct Invariants {
     leaders: leaders::Leaders,
@@ -56,36 +59,42 @@ pub struct Invariants {
     acknowledged: acknowledged::Acknowledged,
     offsets: offsets::Offsets,
     checked: [u64; RULES.len()],
-    /// The first promise that was broken, until the person has read it.
+    /// The first broken promise, until the user dismisses it.
     pub violation: Option<Violation>,
-    /// All that were ever found, dismissed or not.
+    /// Number of broken promises found, dismissed or not.
     pub found: u64,
 }
 
-/// A promise that was not kept.
+/// A broken promise.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Violation {
     pub rule: Rule,
+    /// A text for the user.
     pub what: String,
     /// Milliseconds since 1970, by this page's clock.
     pub at_ms: u64,
-    /// The last events before it, each as the node told it, in JSON; oldest first.
+    /// The last events before it as JSON, as the nodes sent them; oldest first.
     pub evidence: Vec<String>,
 }
 
+/// The promises that are checked.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum Rule {
+    /// A group has at most one leader in a term.
     Leaders,
+    /// All sources show the same message at an offset.
     Agreement,
+    /// An acknowledged message is on enough holders, and stays there.
     Acknowledged,
+    /// Offsets have no gaps, and each is assigned once.
     Offsets,
 }
 
-/// In the order in which they are shown.
+/// In display order.
 pub const RULES: [Rule; 4] = [Rule::Leaders, Rule::Agreement, Rule::Acknowledged, Rule::Offsets];
 
 impl Rule {
-    /// The word that tests and style sheets know it by.
+    /// The name used in tests, attributes and style sheets.
     pub fn name(self) -> &'static str {
         match self {
             Rule::Leaders => "leaders",
@@ -95,6 +104,7 @@ impl Rule {
         }
     }
 
+    /// The promise as a sentence for the user.
     pub fn promise(self) -> &'static str {
         match self {
             Rule::Leaders => "A group has at most one leader in a term.",
@@ -104,7 +114,7 @@ impl Rule {
         }
     }
 
-    /// What the counted facts are.
+    /// The kind of facts that the rule counts.
     pub fn facts(self) -> &'static str {
         match self {
             Rule::Leaders => "words of nodes on who leads a term",
@@ -114,7 +124,7 @@ impl Rule {
         }
     }
 
-    /// How it comes to see something, where it has seen nothing.
+    /// How the rule gets its first fact; shown while it has none.
     pub fn wants(self) -> &'static str {
         match self {
             Rule::Leaders => "waits for a node's word",
@@ -126,7 +136,7 @@ impl Rule {
 }
 
 impl Invariants {
-    /// Takes in what happened; `Some`: the first promise that it breaks.
+    /// Checks an action against all rules; returns the first promise that it breaks.
     pub fn hear(&mut self, now_ms: u64, action: &Action, cluster: &Cluster) -> Option<(Rule, String)> {
         let results = [
             self.leaders.hear(action),
@@ -145,7 +155,7 @@ impl Invariants {
         broken
     }
 
-    /// Whether the action can teach any rule something: most of what is told under load cannot.
+    /// Whether the action matters to any rule. Most events under load do not.
     pub fn concerns(action: &Action) -> bool {
         use cubecast_core::wire::event::Event;
         match action {
@@ -162,10 +172,12 @@ impl Invariants {
         }
     }
 
+    /// Number of facts that this rule has checked.
     pub fn checked(&self, rule: Rule) -> u64 {
         self.checked[rule as usize]
     }
 
+    /// Whether no violation is waiting to be dismissed.
     pub fn is_good(&self) -> bool {
         self.violation.is_none()
     }
@@ -173,7 +185,7 @@ impl Invariants {
 
 #[cfg(test)]
 pub(super) mod story {
-    //! Short words for what a page hears.
+    //! Short constructors of the actions that a page receives.
 
     use cubecast_core::cube::{Dimension, Vertex};
     use cubecast_core::names::{Offset, PublisherId, SubscriberId, TopicName};
@@ -242,7 +254,7 @@ pub(super) mod story {
         answered("100", done)
     }
 
-    /// `None`: a holder that did not answer.
+    /// `None` for a holder that did not answer.
     pub fn located(lasts: [Option<u64>; 4]) -> Action {
         let nodes = ["100", "101", "110", "000"].into_iter().zip(lasts);
         let holders = nodes.map(|(node, last)| answer::Holder {

@@ -1,8 +1,9 @@
-//! Offsets have no gaps, and each is given once.
+//! Offsets have no gaps, and each is assigned once.
 //!
-//! Within an answer to a pull each offset is the one before plus one, and the cursor stands behind the last. What is pushed to a
-//! subscription goes on where it stopped. Two publishes of this page are never acknowledged at one offset of a topic. Kept are one
-//! cursor for up to [`MAX_SUBSCRIPTIONS`] subscriptions and the newest [`MAX_GIVEN`] offsets that were acknowledged.
+//! Within an answer to a pull, each offset is its predecessor plus one, and the cursor is one after the last. Pushes of
+//! a subscription continue without gaps. Two publishes of this page are never acknowledged with the same offset of a
+//! topic. The checker remembers one cursor for up to [`MAX_SUBSCRIPTIONS`] subscriptions, and the newest [`MAX_GIVEN`]
+//! acknowledged offsets.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -14,12 +15,15 @@ use cubecast_core::wire::event::Event;
 use super::Checked;
 use crate::model::action::Action;
 
+/// Subscriptions that are checked; later ones are ignored.
 pub const MAX_SUBSCRIPTIONS: usize = 256;
+/// Acknowledged offsets that are remembered, over all topics.
 pub const MAX_GIVEN: usize = 4_096;
 
+/// The checker's state: the expected offsets and the assigned ones.
 #[derive(Clone, Debug, Default)]
 pub struct Offsets {
-    /// The offset that each subscription waits for.
+    /// The next offset that each subscription expects.
     next: BTreeMap<(SubscriberId, TopicName), Offset>,
     given: BTreeSet<(TopicName, Offset)>,
     /// Oldest first.
@@ -28,6 +32,7 @@ pub struct Offsets {
 }
 
 impl Offsets {
+    /// Checks pulls, publishes and deliveries, and forgets deleted topics.
     pub fn hear(&mut self, now_ms: u64, action: &Action) -> Checked {
         match action {
             Action::Told(told) => {
@@ -41,7 +46,7 @@ impl Offsets {
                 Ok(Done::Published { topic, offset: Some(offset), repeated: false, .. }) => {
                     self.give(now_ms, topic, *offset)
                 }
-                // A subscription may begin anew, elsewhere in the topic.
+                // A new subscription may start at another offset.
                 Ok(Done::Subscribed { topic, .. }) => {
                     self.next.retain(|(_, subscribed), _| subscribed != topic);
                     Ok(0)

@@ -1,5 +1,5 @@
-//! A story for other tools: a log for ShiViz, a trace for Chrome's viewer and Perfetto. (The picture itself is
-//! [`crate::scene::spacetime`]'s to write.)
+//! Exports a story for other tools: a log for ShiViz, and a trace for Chrome's viewer and Perfetto.
+//! ([`crate::scene::spacetime`] exports the picture itself.)
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -8,10 +8,11 @@ use serde_json::{Value, json};
 
 use super::story::{Arrow, Lane, Story};
 
-/// The regular expression that ShiViz reads the log with; it is its first suggestion.
+/// The regular expression with which ShiViz parses the log; it is ShiViz's first suggestion.
 pub const SHIVIZ_EXPRESSION: &str = r"(?<host>\S*) (?<clock>{.*})\n(?<event>.*)";
 
-/// Two lines an event: the host with its vector clock, and the words. Frames that arrived join the clocks.
+/// The log for ShiViz. Each event has two lines: the host with its vector clock, and the text. Frames that arrived
+/// merge the clocks.
 pub fn shiviz(story: &Story) -> String {
     let mut clocks: BTreeMap<Lane, BTreeMap<Lane, u64>> = BTreeMap::new();
     let mut sent: BTreeMap<usize, BTreeMap<Lane, u64>> = BTreeMap::new();
@@ -35,7 +36,8 @@ pub fn shiviz(story: &Story) -> String {
     text
 }
 
-/// The JSON object format of Chrome's trace events: a thread a lane, times in microseconds since the request was received.
+/// The story in the JSON object format of Chrome's trace events: one thread per lane, times in microseconds since the
+/// request was received.
 pub fn chrome(story: &Story) -> String {
     let thread = |lane: Lane| story.lanes.iter().position(|known| *known == lane).unwrap_or(0);
     let mut events: Vec<Value> = story
@@ -60,7 +62,7 @@ pub fn chrome(story: &Story) -> String {
     }
     for (id, arrow) in story.arrows.iter().enumerate() {
         let end = |ph: &str, lane: Lane, ts: i64| json!({"ph": ph, "bp": "e", "id": id, "cat": "frame", "name": arrow.what.words(), "pid": 1, "tid": thread(lane), "ts": ts});
-        // An arrow's ends hang on slices.
+        // The ends of a flow arrow must be attached to slices.
         let slice = |lane: Lane, ts: i64, words: String| json!({"ph": "X", "cat": "frame", "name": words, "pid": 1, "tid": thread(lane), "ts": ts, "dur": 1});
         events.push(slice(arrow.from, arrow.sent_us, sends(arrow)));
         if arrow.dropped.is_none() {
@@ -78,7 +80,7 @@ struct Step {
     words: String,
 }
 
-/// What comes in at a moment comes before what is done with it, and that before what goes out.
+/// Order of events at the same time: incoming, then local, then outgoing.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Kind {
     Receives(usize),

@@ -1,13 +1,13 @@
-//! Space and time: what the nodes told while a request was under way, as lanes and arrows.
+//! Space-time diagrams: events reported while a request was in flight, drawn as lanes and arrows.
 //!
-//! [`Recorder`] keeps the newest events and requests; [`Story`] is one request, put together from them; [`export`] writes it down
-//! for other tools.
+//! [`Recorder`] keeps the newest events and requests; [`Story`] is one request, assembled from them; [`export`] writes
+//! it for other tools.
 //!
-//! *What is known and what is drawn.* Nodes tell when a frame leaves, not when it arrives; so an arrow ends half a measured round
-//! trip later, and never after the first thing that the receiver told it did with it. A request's own frames bear its number.
-//! raft's bear none, because one of them carries whatever waits: those of the topic's group that left meanwhile are drawn.
-//! Times are the nodes' own clocks. One that is off by more than [`story::MAX_SKEW_US`] is set right by when this page heard of its
-//! events, and the story says so.
+//! *Reported and drawn.* Nodes report when a frame leaves, not when it arrives. Its arrow therefore ends half a
+//! measured round trip later, but never after the receiver's first reported reaction. A request's own frames carry its
+//! number. raft's frames carry none, because one frame may carry entries of several requests; the story shows all
+//! frames of the topic's group in its time span. Times are the nodes' own clocks. A clock with an offset of more than
+//! [`story::MAX_SKEW_US`] is corrected by the time at which this page received its events, and the story mentions it.
 
 pub mod export;
 mod recorder;

@@ -1,4 +1,4 @@
-//! The newest events, as they were told: what stories and evidence are made of.
+//! The newest events as received; the source of stories and of evidence.
 
 use std::collections::VecDeque;
 use std::rc::Rc;
@@ -13,60 +13,73 @@ use super::story::Story;
 use crate::model::cluster::Cluster;
 use crate::model::traffic::is_background;
 
-/// What is older than this many events is forgotten. At 2,000 events a second that is the last two seconds.
+/// Events that are kept: the last two seconds at 2,000 events per second.
 pub const MAX_EVENTS: usize = 4_096;
 /// Requests that can be picked.
 pub const MAX_REQUESTS: usize = 24;
-/// How long after its answer a request's story goes on: a replica that is late, or far, still belongs to it.
+/// Milliseconds that a story continues after its answer, so that it includes late or distant replicas.
 const TAIL_MS: u64 = 1_500;
 
+/// The newest events and requests, and the story of the traced request.
 #[derive(Clone, Debug, Default)]
 pub struct Recorder {
     /// Oldest first.
     pub events: VecDeque<Rc<Told>>,
-    /// Oldest first: what clients asked for lately, but for what only looks.
+    /// The latest client requests, oldest first, without polling requests.
     pub requests: VecDeque<Request>,
-    /// The next publish is to be followed.
+    /// Whether the next publish will be traced.
     pub armed: bool,
-    /// The request whose story is told, and goes on.
+    /// The request whose story is still being updated.
     following: Option<TraceId>,
+    /// The story of the request that was traced last.
     pub story: Option<Rc<Story>>,
 }
 
+/// A received event.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Told {
-    /// When this page heard of it, milliseconds since 1970.
+    /// When this page received it, milliseconds since 1970.
     pub heard_ms: u64,
+    /// As the node sent it.
     pub event: WatchEvent,
 }
 
-/// A request, as the node tells that it was asked.
+/// A client request, as reported by the node that received it.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Request {
+    /// Identifies the request's events.
     pub trace: TraceId,
+    /// The node that received it.
     pub node: Vertex,
+    /// The action's name in the protocol.
     pub action: String,
+    /// The topic or other name that it is about.
     pub subject: Option<String>,
     /// By the node's clock, microseconds since 1970.
     pub received_us: u64,
+    /// When this page received the event, milliseconds since 1970.
     pub heard_ms: u64,
+    /// `None` before the node reports its answer.
     pub answered: Option<Answered>,
-    /// What this page measured from its request to the answer, where it was this page that asked.
+    /// Latency that this page measured, microseconds, if the request is its own.
     pub client_took_us: Option<u64>,
-    /// Where a publish was stored, as far as this page was told.
+    /// The offset of a publish, if this page received it.
     pub offset: Option<Offset>,
 }
 
+/// The end of a request.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Answered {
+    /// By the node's clock, microseconds since 1970.
     pub at_us: u64,
+    /// When this page received the event, milliseconds since 1970.
     pub heard_ms: u64,
-    /// A code of the protocol.
+    /// An error code of the protocol; `None` for success.
     pub error: Option<String>,
 }
 
 impl Recorder {
-    /// Heartbeats and link states cross every edge all the time: they would push everything else out.
+    /// Records an event, except heartbeats, link states and polling requests, which would push out everything else.
     pub fn record(&mut self, heard_ms: u64, event: &WatchEvent) {
         let is_noise = match &event.event {
             Event::FrameSent { what, .. } | Event::FrameDropped { what, .. } => is_background(*what),
@@ -83,22 +96,23 @@ impl Recorder {
         self.events.push_back(Rc::new(Told { heard_ms, event: event.clone() }));
     }
 
-    /// The newest of them as JSON, as a client gets them; oldest first.
+    /// The newest `count` events in the JSON encoding for clients, oldest first.
     pub fn last(&self, count: usize) -> Vec<String> {
         let first = self.events.len().saturating_sub(count);
         self.events.range(first..).map(|told| json::render(&ServerFrame::Event(told.event.clone()))).collect()
     }
 
-    /// The next publish that a node takes in is followed.
+    /// Traces the next publish that any node receives.
     pub fn follow_next(&mut self) {
         self.armed = true;
     }
 
+    /// Traces this request.
     pub fn follow(&mut self, trace: TraceId) {
         (self.armed, self.following) = (false, Some(trace));
     }
 
-    /// This page's own publish was answered: it knows how long it took, and where the message is.
+    /// Records latency and offset of this page's own publish.
     pub fn learn_answer(&mut self, answer: &Answer, took_ms: f64) {
         let Ok(Done::Published { topic, offset, .. }) = &answer.result else { return };
         let is_it = |request: &&mut Request| request.is_publish_to(topic) && request.client_took_us.is_none();
@@ -108,7 +122,7 @@ impl Recorder {
         }
     }
 
-    /// How long this page's own publish was in the cluster, where a node has told that already.
+    /// Time that this page's own publish spent in the cluster, microseconds; `None` if no node has reported it yet.
     pub fn in_cluster_us(&self, answer: &Answer) -> Option<u64> {
         let Ok(Done::Published { topic, offset, .. }) = &answer.result else { return None };
         let is_it = |request: &&Request| {
@@ -117,7 +131,7 @@ impl Recorder {
         self.requests.iter().rev().find(is_it)?.in_cluster_us()
     }
 
-    /// Puts the story together anew while it goes on. Tells whether it did.
+    /// Rebuilds the story of the traced request while it continues. Returns whether anything changed.
     pub fn go_on(&mut self, now_ms: u64, cluster: &Cluster) -> bool {
         let Some(trace) = self.following else { return false };
         let Some(request) = self.requests.iter().find(|request| request.trace == trace) else {
@@ -132,6 +146,7 @@ impl Recorder {
         true
     }
 
+    /// Whether a story is still being updated.
     pub fn is_following(&self) -> bool {
         self.following.is_some()
     }
@@ -165,7 +180,7 @@ impl Recorder {
         }
     }
 
-    /// The oldest goes first, but not the one that is followed.
+    /// Removes the oldest requests, but not the traced one.
     fn trim_requests(&mut self) {
         while self.requests.len() > MAX_REQUESTS {
             let oldest = self.requests.iter().position(|request| Some(request.trace) != self.following);
@@ -175,7 +190,7 @@ impl Recorder {
 }
 
 impl Request {
-    /// From the node's taking it in to the node's answer, by the node's clock; `None`: it is not answered, as far as was told.
+    /// From receipt to answer by the node's clock, microseconds; `None` without a reported answer.
     pub fn in_cluster_us(&self) -> Option<u64> {
         Some(self.answered.as_ref()?.at_us.saturating_sub(self.received_us))
     }
@@ -185,7 +200,7 @@ impl Request {
     }
 }
 
-/// What this page asks for by itself, all the time.
+/// Requests that this page sends periodically.
 fn only_looks(action: &str) -> bool {
     matches!(action, "watch" | "status" | "cluster" | "topics" | "locate")
 }

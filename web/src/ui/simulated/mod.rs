@@ -1,4 +1,4 @@
-//! The simulated page: the same page, before a cluster that runs in it, with time in the person's hand.
+//! The simulated page: the same page over a cluster that runs in it, with playback controls.
 
 mod mode;
 mod page;

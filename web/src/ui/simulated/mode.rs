@@ -1,4 +1,5 @@
-//! Live or simulated: two pages, so that the live one does not load what only a simulation needs; and a switch between them.
+//! Live and simulated mode are two pages, so that the live page does not load the simulator; this file switches between
+//! them.
 
 use web_sys::js_sys;
 use yew::prelude::*;
@@ -8,11 +9,11 @@ use crate::net::browser::{self, Listener};
 use crate::simulated::address::WORD;
 use crate::simulated::{Permalink, carried};
 
-/// Where the simulated page lies beside the live one, and the live one beside it.
+/// Relative paths between the two pages.
 const SIMULATED_PAGE: &str = "simulated/index.html";
 const LIVE_PAGE: &str = "../index.html";
 
-/// An address of the live page that asks for a simulation goes on to where there are some.
+/// If the live page's address requests a simulation, goes to the simulated page.
 pub fn go_on_where_asked() {
     let fragment = browser::fragment();
     if fragment.trim_start_matches('#').split('&').next() == Some(WORD) {
@@ -20,7 +21,7 @@ pub fn go_on_where_asked() {
     }
 }
 
-/// The run that the address asks for, now and when it changes. A place within the page asks for none.
+/// The fragment that requests the run, updated when it changes. Fragments that request no run are ignored.
 #[hook]
 pub fn use_asked_run() -> String {
     let asked = use_state(browser::fragment);
@@ -37,12 +38,14 @@ pub fn use_asked_run() -> String {
     (*asked).clone()
 }
 
+/// Properties of [`ModeSwitch`].
 #[derive(Properties, PartialEq)]
 pub struct ModeSwitchProps {
-    /// What the live page knows; `None` on the simulated one.
+    /// The state of the live page; `None` on the simulated page.
     pub live: Option<State>,
 }
 
+/// The switch between the two pages.
 #[component]
 pub fn ModeSwitch(props: &ModeSwitchProps) -> Html {
     let current = |is_current: bool| if is_current { Some("page") } else { None };
@@ -71,7 +74,7 @@ pub fn ModeSwitch(props: &ModeSwitchProps) -> Html {
     }
 }
 
-/// Goes on in a simulation that begins as the live cluster is.
+/// Goes to a simulation that starts as a copy of the live cluster.
 fn simulate(state: &State) {
     let seed = (js_sys::Math::random() * 1e6) as u64;
     if let Some(spec) = carried::from_live(state, seed) {

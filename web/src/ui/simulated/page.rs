@@ -1,4 +1,4 @@
-//! The simulated page: holds the player, gives it the browser's frames, and hands to it what the person wants.
+//! The simulated page: owns the player, advances it at each animation frame, and passes user actions to it.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -23,18 +23,18 @@ use crate::ui::pulse::Pace;
 use crate::ui::words::words;
 
 const AFTERWARDS: &str = "Rewind and look again, or break something yourself: the cluster is yours.";
-/// The page is drawn anew about so often, milliseconds: fast enough for the eye.
+/// Minimum interval of redraws, milliseconds.
 const DRAW_EVERY_MS: f64 = 30.0;
-/// So much of a frame goes into the run; the rest is for drawing. Who waits for a run to be made wants it soon.
+/// Milliseconds of each frame for the run; the rest is for drawing. A search gets more, because the user waits for it.
 const WORK_MS: f64 = 10.0;
 const SEEKING_WORK_MS: f64 = 30.0;
 
-/// A run, and what there is to say about it.
+/// A run, with the texts shown about it.
 struct Show {
     player: Player,
-    /// About the run as a whole: where it came from, what is not as it should be.
+    /// Remarks about the run as a whole: its source, and problems.
     remarks: Vec<Remark>,
-    /// What happened to time last.
+    /// The last change of time.
     note: String,
     from_live: bool,
     lesson: Option<Progress>,
@@ -111,7 +111,7 @@ impl Show {
         self.remarks.push(Remark { tone, text });
     }
 
-    /// The person does something; what cannot be done is said.
+    /// Executes a user action; a refusal is shown.
     fn act(&mut self, act: Act) {
         let stands = self.player.mode() == Mode::Paused;
         match self.player.act(act) {
@@ -155,7 +155,7 @@ impl Show {
         }
     }
 
-    /// What is shown has changed: perhaps it is what the lesson waits for.
+    /// Lets the lesson evaluate its checks on the displayed state.
     fn look(&mut self) {
         if let Some(progress) = &mut self.lesson {
             progress.look(&self.player.state());
@@ -175,7 +175,7 @@ impl Show {
     }
 }
 
-/// The beginning of a lesson.
+/// The link to the start of a lesson.
 fn link_to(lesson: Lesson) -> Permalink {
     let (spec, topic) = (lesson.spec(), lesson.topic.to_owned());
     Permalink { spec, topic, lesson: Some(lesson.id.to_owned()), ..Permalink::default() }
@@ -186,7 +186,7 @@ fn differs(what: &str, version: &str) -> String {
     format!("{what} made by version {version}, and this page is {ours}: the run here may be another one.")
 }
 
-/// The simulated page: whatever run its address asks for.
+/// The simulated page, with the run that its address requests.
 #[component]
 pub fn SimulatedApp() -> Html {
     let fragment = use_asked_run();
@@ -195,11 +195,11 @@ pub fn SimulatedApp() -> Html {
 
 #[derive(Properties, PartialEq)]
 struct StandProps {
-    /// The part of the address that asks for the run.
+    /// The fragment of the address that requests the run.
     fragment: String,
 }
 
-/// One address's run. Another address is another one.
+/// The run of one address. Another address creates a new instance.
 #[component]
 fn Stand(props: &StandProps) -> Html {
     let show = use_memo((), |()| RefCell::new(Show::of_address(&props.fragment)));
@@ -300,7 +300,7 @@ fn Stand(props: &StandProps) -> Html {
     html! { <Page {state} {mode_switch} {under_cube} {guide} {pace} {act} {run} {stop_deliveries} {set_load} /> }
 }
 
-/// The player gets the browser's frames; the page is drawn when something was to be seen.
+/// Advances the player at each animation frame, and redraws the page after visible changes.
 #[hook]
 fn use_frames(show: &Rc<RefCell<Show>>, redraw: &UseForceUpdateHandle) {
     let (show, redraw) = (show.clone(), redraw.clone());
@@ -351,7 +351,7 @@ fn use_keys(wish: Callback<Wish>) {
     });
 }
 
-/// While time stands, the address makes what is to be seen; while it goes on, the run from its beginning.
+/// Updates the address: while paused it leads to the displayed instant, otherwise to the start of the run.
 #[hook]
 fn use_address(show: &Show) {
     let player = &show.player;
@@ -360,7 +360,7 @@ fn use_address(show: &Show) {
     use_effect_with(
         (stands_at, link.spec.deeds.len(), link.topic.clone(), link.selection, link.lesson.clone()),
         move |_| {
-            // An address that nobody would read is no address: the one before stays.
+            // An address that is too long could not be read, so the previous one stays.
             if let Ok(fragment) = link.write_short() {
                 browser::write_fragment(&fragment);
             }

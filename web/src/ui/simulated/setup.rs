@@ -1,4 +1,4 @@
-//! What the next run is made of: scenario, cube and seed; or a file.
+//! The form for the next run: scenario, cube and seed, or a file.
 
 use cubecast_core::cube::Dimension;
 use cubecast_core::visible::visible;
@@ -9,6 +9,7 @@ use crate::simulated::{Course, Permalink, Spec, catalogue};
 use crate::ui::field::{on_choice, on_text, setter, use_refused};
 use crate::ui::words::{plain_words, shortened, words};
 
+/// Properties of [`Setup`].
 #[derive(Properties, PartialEq)]
 pub struct SetupProps {
     pub spec: Spec,
@@ -17,6 +18,7 @@ pub struct SetupProps {
     pub open: Callback<File>,
 }
 
+/// The form for the next run.
 #[component]
 pub fn Setup(props: &SetupProps) -> Html {
     let name = use_state(|| props.spec.course.name().to_owned());
@@ -50,7 +52,7 @@ pub fn Setup(props: &SetupProps) -> Html {
         if let Some(file) = input.files().and_then(|files| files.get(0)) {
             open_chosen.emit(file);
         }
-        // The same file may be chosen again.
+        // Cleared, so that the same file can be chosen again.
         input.set_value("");
     });
     let over = |over: bool| {

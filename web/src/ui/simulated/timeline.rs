@@ -1,4 +1,4 @@
-//! A run's time as a picture: what was wrong when, what was done when, and where the person is. To be dragged along.
+//! The timeline of a run: faults, user actions, and the current position, which can be dragged.
 
 use wasm_bindgen::JsCast;
 use web_sys::Element;
@@ -10,11 +10,11 @@ use crate::model::shared::Shared;
 use crate::simulated::timeline::{Look, Timeline};
 use crate::ui::words::plain_words;
 
-/// Columns that are told apart.
+/// Number of columns.
 const COLUMNS: usize = 240;
-/// The picture's own units.
+/// In the picture's own units.
 const WIDTH: f64 = 1_000.0;
-/// The length of the timeline grows in these steps, seconds.
+/// The timeline's length grows in these steps, seconds.
 const LENGTHS_S: &[u64] = &[20, 30, 45, 60, 90, 120, 180, 240, 300, 450, 600];
 
 /// A lane of the picture.
@@ -23,7 +23,7 @@ struct Lane {
     /// Its upper end.
     top: f64,
     height: f64,
-    /// What is in it.
+    /// The value that it shows.
     what: fn(&Look) -> u64,
 }
 
@@ -35,21 +35,23 @@ const LANES: [Lane; 4] = [
 ];
 const HEIGHT: f64 = 80.0;
 
+/// Properties of [`TimelineBar`].
 #[derive(Properties, PartialEq)]
 pub struct TimelineBarProps {
     pub timeline: Shared<Timeline>,
     pub shown_ms: u64,
-    /// How far the run was made.
+    /// How far the run has been computed, milliseconds.
     pub reached_ms: u64,
-    /// When the scenario's clients and faults end.
+    /// The end of the scenario's clients and faults, milliseconds.
     pub ends_ms: Option<u64>,
-    /// What the person did, and when.
+    /// The user's actions, with their time in milliseconds.
     pub deeds: Vec<(u64, String)>,
-    /// Time is dragged here, and let go here.
+    /// Called while the position is dragged; `seek` is called when it is released.
     pub scrub: Callback<u64>,
     pub seek: Callback<u64>,
 }
 
+/// The timeline.
 #[component]
 pub fn TimelineBar(props: &TimelineBarProps) -> Html {
     let dragging = use_mut_ref(|| false);
@@ -67,7 +69,7 @@ pub fn TimelineBar(props: &TimelineBarProps) -> Html {
         Callback::from(move |event: PointerEvent| {
             *dragging.borrow_mut() = true;
             if let Some(place) = event.current_target().map(JsCast::unchecked_into::<Element>) {
-                // Where the browser will not, dragging ends at the picture's edge.
+                // If the browser refuses, dragging ends at the picture's edge.
                 let _ = place.set_pointer_capture(event.pointer_id());
             }
             instant(&event).into_iter().for_each(|at_ms| scrub.emit(at_ms));
@@ -134,13 +136,14 @@ pub fn TimelineBar(props: &TimelineBarProps) -> Html {
     }
 }
 
-/// What is to be read at the instant shown.
+/// Properties of [`Reading`].
 #[derive(Properties, PartialEq)]
 pub struct ReadingProps {
     pub timeline: Shared<Timeline>,
     pub shown_ms: u64,
 }
 
+/// The values at the displayed instant.
 #[component]
 pub fn Reading(props: &ReadingProps) -> Html {
     let look = look_at(&props.timeline, props.shown_ms);
@@ -173,7 +176,7 @@ fn looks_a_column(began_ms: u64, end_ms: u64) -> f64 {
     ((end_ms - began_ms) / crate::simulated::timeline::LOOK_EVERY_MS).div_ceil(COLUMNS as u64).max(1) as f64
 }
 
-/// Bars that stand on the lane's lower end; the highest fills it.
+/// Bars on the lane's lower end; the highest fills the lane.
 fn bars(columns: &[Look], width: f64, lane: &Lane) -> String {
     let (what, floor) = (lane.what, lane.top + lane.height);
     let most = columns.iter().map(what).max().unwrap_or_default().max(1) as f64;

@@ -1,4 +1,4 @@
-//! Time in the person's hand: buttons, their keys, and the timeline.
+//! Playback controls: buttons, their keys, and the timeline.
 
 use web_sys::KeyboardEvent;
 use yew::prelude::*;
@@ -9,17 +9,17 @@ use crate::simulated::timeline::Timeline;
 use crate::simulated::{Mode, Player, Speed};
 use crate::ui::field::on_choice;
 
-/// One step back.
+/// One step back, milliseconds.
 const BACK_MS: i64 = -10;
-/// A jump, either way.
+/// A jump in either direction, milliseconds.
 const JUMP_MS: i64 = 1_000;
 
-/// What the person wants of time.
+/// A playback action of the user.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub enum Wish {
     Toggle,
     Rewind,
-    /// On, until something happens.
+    /// Advances until something happens.
     StepOn,
     Step(i64),
     Begin,
@@ -32,7 +32,7 @@ pub enum Wish {
 }
 
 impl Wish {
-    /// The key's meaning, unless the element that has the focus gives it another.
+    /// The key's action, unless the focused element uses the key itself.
     pub fn of_key(event: &KeyboardEvent, focused: &str) -> Option<Wish> {
         if event.ctrl_key() || event.alt_key() || event.meta_key() {
             return None;
@@ -53,7 +53,7 @@ impl Wish {
         }
     }
 
-    /// Whatever needs no browser.
+    /// Executes every action that needs no browser.
     pub fn grant(self, player: &mut Player) {
         match self {
             Wish::Toggle => match player.mode() {
@@ -77,7 +77,7 @@ impl Wish {
     }
 }
 
-/// What is drawn of a player; two that are equal are drawn alike.
+/// Properties of [`Transport`]; equal properties are rendered equally.
 #[derive(Properties, PartialEq)]
 pub struct TransportProps {
     pub mode: Mode,
@@ -87,11 +87,12 @@ pub struct TransportProps {
     pub ends_ms: Option<u64>,
     pub timeline: Shared<Timeline>,
     pub deeds: Vec<(u64, String)>,
-    /// What happened to time last, for everyone.
+    /// The last change of time, announced to screen readers.
     pub note: String,
     pub wish: Callback<Wish>,
 }
 
+/// The playback controls.
 #[component]
 pub fn Transport(props: &TransportProps) -> Html {
     let wish = |wish: Wish| props.wish.reform(move |_: MouseEvent| wish);
@@ -154,7 +155,7 @@ pub fn Transport(props: &TransportProps) -> Html {
     }
 }
 
-/// On the cluster's clock.
+/// Milliseconds on the cluster's clock as seconds.
 pub(super) fn seconds(ms: u64) -> String {
     format!("{}.{:03}", ms / 1_000, ms % 1_000)
 }

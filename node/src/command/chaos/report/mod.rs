@@ -1,4 +1,5 @@
-//! What a run came to: what was asked and how it came out, what was broken, what was kept, and what the checkers say.
+//! The result of a run: the operations and their outcomes, the faults, the stored messages, and the findings of the
+//! checkers.
 
 mod table;
 #[cfg(test)]
@@ -20,31 +21,43 @@ use super::fault::FaultClass;
 use super::record::Gap;
 use super::weather::{Past, Split};
 
+/// The result of a run.
 #[derive(Clone, Debug, Serialize)]
 pub struct Report {
+    /// The seed of the run.
     pub seed: u64,
+    /// The cube's dimension.
     pub dimension: u8,
-    /// Of bad weather.
+    /// The time during which faults occurred.
     pub seconds: f64,
     /// By action.
     pub operations: BTreeMap<&'static str, Tally>,
+    /// Counts of messages.
     pub messages: Messages,
+    /// Counts of push sessions and deliveries.
     pub push: Push,
+    /// The number of faults, by class.
     pub faults: BTreeMap<String, u64>,
-    /// The longest time without any acknowledged publish, by lasting topic.
+    /// The longest time without an acknowledged publish, by lasting topic.
     pub unavailable: Vec<Unavailable>,
+    /// Operations during splits from outside.
     pub splits: Splits,
+    /// The times of the recovery.
     pub recovery: Recovered,
-    /// Facts looked at, by checker.
+    /// The number of facts checked, by checker.
     pub checked: BTreeMap<String, u64>,
+    /// Broken promises.
     pub violations: Vec<Violation>,
+    /// Whether there are no violations.
     pub passed: bool,
-    /// What was broken, and when.
+    /// The faults and their times.
     pub story: Vec<String>,
 }
 
+/// The outcomes of one action.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Tally {
+    /// Successful operations.
     pub done: u64,
     /// No answer, or `timeout`.
     pub in_doubt: u64,
@@ -52,66 +65,89 @@ pub struct Tally {
     pub refused: BTreeMap<&'static str, u64>,
 }
 
+/// Counts of messages.
 #[derive(Clone, Copy, Debug, Default, Serialize)]
 pub struct Messages {
-    /// Different ones, on all topics.
+    /// Distinct messages, on all topics.
     pub acknowledged: u64,
-    /// On lasting topics, where each must be on every holder in the end.
+    /// Distinct messages on lasting topics. Each must be on every holder at the end.
     pub acknowledged_to_stay: u64,
-    /// Of those: not on every holder.
+    /// The part of them that is not on every holder.
     pub lost: u64,
-    /// Of those that are lost: acknowledged by one node only, and a disk was lost afterwards. Not promised to stay.
+    /// The part of the lost messages that was acknowledged by one node only before a disk was lost. Their loss breaks
+    /// no promise.
     pub lost_with_a_disk: u64,
-    /// On some holder twice, of whatever topic.
+    /// Messages that occur twice on a holder, on any topic.
     pub doubled: u64,
 }
 
+/// Counts of push sessions and deliveries.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct Push {
+    /// Push sessions.
     pub sessions: u64,
+    /// Deliveries of all sessions.
     pub deliveries: u64,
 }
 
+/// A time without an acknowledged publish.
 #[derive(Clone, Debug, Serialize)]
 pub struct Unavailable {
+    /// The topic.
     pub topic: TopicName,
+    /// Its length in milliseconds.
     pub longest_ms: u64,
+    /// When it began, in seconds since the start of the run.
     pub at_s: f64,
 }
 
-/// What happened while the network was split from outside, on the sides that had too few members of a topic's group to do
-/// anything, and on those that had most of them.
+/// Operations while the network was split from outside: on sides with too few members of a topic's group to do
+/// anything, and on sides with most of its members.
 #[derive(Clone, Copy, Debug, Default, Serialize)]
 pub struct Splits {
+    /// The number of splits.
     pub count: u64,
-    /// Publishes that most members had to store, and linearizable reads.
+    /// Successful operations on the majority's side that need a majority: publishes with `quorum` or `all`, and
+    /// linearizable reads.
     pub majority_done: u64,
+    /// The same operations on the minority's side, done. Each breaks a promise.
     pub minority_done: u64,
+    /// The same operations on the minority's side, not done.
     pub minority_not_done: u64,
 }
 
-/// Milliseconds after all was mended; `None`: not in time.
+/// Milliseconds after the end of all faults. `None`: not within the limit.
 #[derive(Clone, Debug, Serialize)]
 pub struct Recovered {
+    /// The time limit.
     pub limit_ms: u64,
+    /// When a publish to every lasting topic was acknowledged.
     pub published_ms: Option<u64>,
+    /// When every home led its group.
     pub homes_lead_ms: Option<u64>,
+    /// When all holders had the same messages.
     pub holders_equal_ms: Option<u64>,
+    /// When all outboxes were empty.
     pub outboxes_empty_ms: Option<u64>,
+    /// Conditions that were not met in time.
     pub remains: Vec<String>,
 }
 
-/// What was measured beside the evidence.
+/// Measurements in addition to the evidence.
 #[derive(Clone, Debug)]
 pub struct Measured {
+    /// The seed of the run.
     pub seed: u64,
+    /// The time during which faults occurred.
     pub seconds: f64,
     /// Of every lasting topic.
     pub gaps: BTreeMap<TopicName, Gap>,
+    /// The faults and deaths.
     pub past: Past,
 }
 
 impl Report {
+    /// Builds the report.
     pub fn new(evidence: &Evidence, findings: Findings, measured: Measured) -> Report {
         let Measured { seed, seconds, gaps, past } = measured;
         let splits = splits(evidence, &past.splits);
@@ -147,7 +183,7 @@ impl Report {
 }
 
 impl Splits {
-    /// A minority does nothing; and where nothing else was broken, a majority does something.
+    /// A violation if a minority did something, or if a majority did nothing although there were no other faults.
     fn breach(&self, past: &Past) -> Option<String> {
         let alone = past.counts.keys().all(|class| *class == FaultClass::Outside);
         if self.minority_done > 0 {
@@ -198,7 +234,7 @@ fn messages(evidence: &Evidence, lasting: &BTreeSet<&TopicName>) -> Messages {
     counted
 }
 
-/// Each message once, and whether nothing more is known of it than that one node had it before a disk was lost.
+/// Each message once. `true`: only one node is known to have stored it, and a disk was lost afterwards.
 fn acknowledged(evidence: &Evidence) -> BTreeMap<(&TopicName, &str), bool> {
     let last_loss = evidence.disk_losses.iter().map(|loss| loss.at).max().unwrap_or_default();
     let mut acknowledged = BTreeMap::new();
@@ -241,7 +277,7 @@ fn splits(evidence: &Evidence, splits: &[Split]) -> Splits {
     counted
 }
 
-/// Begun while the network was split, and over (or given up) before it was joined.
+/// Whether an operation began at least 500 ms after the network was split, and was answered before it was joined.
 fn is_within(operation: &Operation, split: &Split) -> bool {
     const SETTLED: std::time::Duration = std::time::Duration::from_millis(500);
     let answered = operation.answered.as_ref().map_or(Instant(u64::MAX), |answered| answered.at);
@@ -257,13 +293,14 @@ fn needs_majority(action: &Action) -> Option<&TopicName> {
 }
 
 enum Reach {
-    /// So few members of the group are on this side that no vote could ever pass.
+    /// This side has so few members of the group that no vote can pass.
     Few,
     Most,
     Neither,
 }
 
-/// A group gives up voters down to a majority of its full size, so that a side with at most half of those can do nothing.
+/// A group reduces its voters at most down to a majority of its full size, so a side with at most half of such a
+/// majority can do nothing.
 fn reaches(split: &Split, node: Vertex, home: Vertex) -> Reach {
     let size = usize::from(home.dimension().bits()) + 1;
     let is_here = |member: &Vertex| split.side.contains(member) == split.side.contains(&node);

@@ -4,7 +4,7 @@ use super::{Messages, Recovered, Report, Splits, Unavailable};
 use crate::command::output::{Table, time_span};
 
 impl Report {
-    /// For people.
+    /// The report as text for people.
     pub fn render(&self) -> String {
         let sections = [
             self.render_operations(),

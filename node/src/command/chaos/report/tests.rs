@@ -1,4 +1,4 @@
-//! Reports of made-up runs.
+//! Reports of invented runs.
 
 use std::time::Duration;
 
@@ -46,6 +46,7 @@ fn publish(content: &str, ack: Ack, result: Result<Option<u64>, Failure>) -> Ope
     }
 }
 
+/// Evidence with these operations. `held`: the contents on each holder of a topic.
 pub fn evidence(operations: Vec<Operation>, held: &[&[&str]]) -> Evidence {
     let message = |(content, offset): (&&str, u64)| Message {
         offset: Offset(offset),

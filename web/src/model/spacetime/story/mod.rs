@@ -1,4 +1,4 @@
-//! One request as a story: who told what when, and which frames went from whom to whom.
+//! The story of one request: the events on each node, and the frames between nodes.
 
 use std::collections::BTreeMap;
 
@@ -10,51 +10,57 @@ use super::recorder::{Request, Told};
 use crate::model::cluster::Cluster;
 use crate::model::describe;
 
-/// A clock that is off by more is set right by when the page heard of its events.
+/// Microseconds. A clock with a larger offset is corrected by the time at which the page received its events.
 pub const MAX_SKEW_US: i64 = 100_000;
-/// More arrows could not be told apart.
+/// Arrows drawn at once; more could not be told apart.
 pub const MAX_ARROWS: usize = 240;
-/// Half a round trip, where none was measured.
+/// Microseconds. Half a round trip, used without a measurement.
 const HALF_TRIP_US: i64 = 150;
-/// What the nodes tell this long after the last holder stored the message belongs to something else.
+/// Microseconds. Events later than this after the last holder stored the message are not part of the story.
 const AFTER_LAST_US: i64 = 300;
 
+/// One request with its events and frames.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Story {
+    /// The traced request.
     pub request: Request,
-    /// Client first, then the node that was asked, then the members of the topic's group, then who passes on.
+    /// The client, then the node that received the request, then the members of the topic's group, then forwarding
+    /// nodes.
     pub lanes: Vec<Lane>,
     /// In order of time.
     pub marks: Vec<Mark>,
-    /// In order of leaving.
+    /// The client's request first, then frames in order of sending, then the answer.
     pub arrows: Vec<Arrow>,
-    /// Whose clocks were set right, and by how much, microseconds.
+    /// Nodes whose clocks were corrected, with the correction in microseconds.
     pub shifted: Vec<(Vertex, i64)>,
-    /// Arrows that were left out because there were too many.
+    /// Number of arrows above [`MAX_ARROWS`], which are not drawn.
     pub left_out: usize,
-    /// Of the topic's group, as this page knows it.
+    /// The term of the topic's group, if known.
     pub term: Option<u64>,
 }
 
+/// One line of the picture: the client or a node.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum Lane {
     Client,
     Node(Vertex),
 }
 
-/// Something that happened on a lane. Times are microseconds since the request was received.
+/// An event on a lane. Times are microseconds since the request was received.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Mark {
     pub lane: Lane,
     pub at_us: i64,
     pub what: MarkKind,
+    /// A text for the user.
     pub words: String,
 }
 
+/// The kind of an event on a lane.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum MarkKind {
     Received,
-    /// A role changed.
+    /// A member's role changed.
     Election,
     Committed,
     Stored,
@@ -62,25 +68,30 @@ pub enum MarkKind {
     Failed,
 }
 
+/// A frame, request or answer between two lanes. Times are microseconds since the request was received.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Arrow {
     pub from: Lane,
     pub to: Lane,
     pub sent_us: i64,
+    /// Estimated: see the [module](crate::model::spacetime).
     pub arrived_us: i64,
     pub what: ArrowKind,
+    /// Why it was dropped; `None` if it arrived.
     pub dropped: Option<DropReason>,
 }
 
+/// What an arrow stands for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum ArrowKind {
-    /// From the client to the node that it asked, and back.
+    /// From the client to the node that received the request; the answer goes back.
     Request,
     Answer,
     Frame(FrameKind),
 }
 
 impl Lane {
+    /// `client`, or the vertex.
     pub fn name(self) -> String {
         match self {
             Lane::Client => "client".to_owned(),
@@ -90,6 +101,7 @@ impl Lane {
 }
 
 impl ArrowKind {
+    /// The kind as text for the user.
     pub fn words(self) -> &'static str {
         match self {
             ArrowKind::Request => "request",
@@ -100,11 +112,11 @@ impl ArrowKind {
 }
 
 impl Story {
-    /// `None` while nothing but the request itself is known.
+    /// Builds the story from the recorded events. The result is always `Some`.
     pub fn of<'a>(request: &Request, events: impl Iterator<Item = &'a Told>, cluster: &Cluster) -> Option<Story> {
         let dimension = request.node.dimension();
         let group = request.subject.as_deref().map(|subject| placement::home(subject, dimension));
-        // What was heard long before the request has no part in it, whatever the clocks say.
+        // Events received more than 500 ms before the request are not part of it, whatever the clocks show.
         let events: Vec<&Told> = events.filter(|told| told.heard_ms + 500 >= request.heard_ms).collect();
         let mut teller = Teller { clocks: Clocks::of(request, &events), request, group, cluster };
         let offset = teller.offset(&events);
@@ -131,14 +143,14 @@ impl Story {
         Some(story)
     }
 
-    /// From the first to the last thing that happened, microseconds since the request was received.
+    /// The time of the first and of the last event, microseconds since the request was received.
     pub fn span(&self) -> (i64, i64) {
         let times = self.marks.iter().map(|mark| mark.at_us);
         let times = times.chain(self.arrows.iter().flat_map(|arrow| [arrow.sent_us, arrow.arrived_us]));
         times.fold((0, 0), |(first, last), at| (first.min(at), last.max(at)))
     }
 
-    /// What happened, in one sentence.
+    /// A one-sentence summary.
     pub fn title(&self) -> String {
         let Request { action, subject, node, offset, answered, client_took_us, .. } = &self.request;
         let subject = subject.as_deref().map(|subject| format!(" {subject}")).unwrap_or_default();
@@ -179,7 +191,7 @@ impl Story {
         });
     }
 
-    /// An arrow is there before the receiver's first word that answers to it.
+    /// Moves arrivals before the receiver's first reaction to the frame.
     fn let_arrows_arrive(&mut self) {
         let reactions: Vec<(Lane, i64, Reaction)> = self
             .arrows
@@ -200,8 +212,8 @@ impl Story {
         }
     }
 
-    /// The client's own part: it asked before the node heard, and it heard after the node answered, by half of what its own
-    /// measure says more than the node's.
+    /// Adds the client's arrows. The client's measured latency exceeds the node's by two equal travel times, one for
+    /// the request and one for the answer.
     fn add_client(&mut self) {
         let node = Lane::Node(self.request.node);
         let inside =
@@ -230,14 +242,14 @@ impl Arrow {
     }
 }
 
-/// What a lane did.
+/// A frame or an event that may be a reaction to a frame.
 enum Reaction {
     Frame(FrameKind),
     Mark(MarkKind),
 }
 
 impl Reaction {
-    /// Whether it can be the consequence of such a frame; frames that are passed on are.
+    /// Whether it can be caused by such a frame. A forwarded frame counts as caused by the same kind.
     fn may_answer(&self, frame: FrameKind) -> bool {
         match (frame, self) {
             (frame, Reaction::Frame(what)) if frame == *what => true,
@@ -251,15 +263,16 @@ impl Reaction {
     }
 }
 
-/// The clocks of the nodes, against that of the node that was asked.
+/// The nodes' clocks, relative to the clock of the node that received the request.
 struct Clocks {
-    /// What to add to a node's clock, microseconds.
+    /// Correction to add to a node's clock, microseconds.
     shifts: BTreeMap<Vertex, i64>,
 }
 
 impl Clocks {
-    /// How long after its own clock's time the page heard a node, at best, is how far its clock lags, but for the way. Where that
-    /// differs much from the asked node's, the clocks differ.
+    /// The smallest difference between the time of receipt on this page and the node's own timestamp is the lag of the
+    /// node's clock plus the travel time. A lag that differs from the first node's by more than [`MAX_SKEW_US`] is
+    /// corrected.
     fn of(request: &Request, events: &[&Told]) -> Clocks {
         let mut lags: BTreeMap<Vertex, i64> = BTreeMap::new();
         for told in events {
@@ -276,7 +289,7 @@ impl Clocks {
     }
 }
 
-/// Decides what belongs to the story.
+/// Decides which events belong to the story.
 struct Teller<'a> {
     clocks: Clocks,
     request: &'a Request,
@@ -296,7 +309,8 @@ impl Teller<'_> {
         Some(answered.at_us as i64 - self.request.received_us as i64)
     }
 
-    /// Which message a publish became: as this page was told, else the newest that anybody had stored when it was answered.
+    /// The offset of the publish: as reported to this page, otherwise the newest offset stored by the time of the
+    /// answer.
     fn offset(&self, events: &[&Told]) -> Option<u64> {
         if self.request.action != "publish" {
             return None;
@@ -315,7 +329,8 @@ impl Teller<'_> {
         })
     }
 
-    /// When it is over: everybody who stored the message has, and the client is answered.
+    /// The end of the story: [`AFTER_LAST_US`] after the last holder stored the message or the client was answered,
+    /// whichever is later.
     fn end(&self, events: &[&Told], offset: Option<u64>) -> i64 {
         let stored = events.iter().filter(|told| self.is_message(&told.event.event, offset)).map(|told| self.at(told));
         let last = stored.chain(self.answered_us()).max();

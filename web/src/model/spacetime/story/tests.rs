@@ -92,12 +92,12 @@ fn a_story_never_grows_without_bound() {
     assert!(story.left_out > 1_700, "{}", story.left_out);
 }
 
-/// A publish that 100 sends to 101 and 110, in two milliseconds.
+/// A publish that 100 sends to 101 and 110, within two milliseconds.
 pub(crate) fn story() -> Story {
     tell(&events())
 }
 
-/// The same, with a frame that is swallowed, another group's frame and another message.
+/// The same, with a dropped frame, a frame of another group and another message.
 pub(crate) fn lossy_story() -> Story {
     let mut events = events();
     let to = "000".parse().unwrap();
@@ -109,7 +109,7 @@ pub(crate) fn lossy_story() -> Story {
     tell(&events)
 }
 
-/// The same, where the clock of 101 lags by five seconds.
+/// The same, with the clock of 101 five seconds behind.
 fn skewed_story() -> Story {
     let mut events = events();
     for told in events.iter_mut().filter(|told| told.event.node.to_string() == "101") {
