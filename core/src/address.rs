@@ -31,19 +31,19 @@ pub struct Address {
 /// was typed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum AddressError {
-    #[error("it has no host; write HOST:PORT, such as 127.0.0.1:8000")]
+    #[error("the host is missing; use HOST:PORT, for example 127.0.0.1:8000")]
     NoHost,
-    #[error("it has no port; write HOST:PORT, such as 127.0.0.1:8000 or [::1]:8000")]
+    #[error("the port is missing; use HOST:PORT, for example 127.0.0.1:8000 or [::1]:8000")]
     NoPort,
-    #[error("its port is not one of 1 to 65535")]
+    #[error("the port must be 1 to 65535")]
     Port,
-    #[error("an IPv6 address stands in brackets before a port, such as [::1]:8000")]
+    #[error("put an IPv6 address in brackets before a port, for example [::1]:8000")]
     Brackets,
-    #[error("what stands in brackets is no IPv6 address")]
+    #[error("the text in brackets is not an IPv6 address")]
     Ipv6,
-    #[error("an IPv6 address with a zone (%) cannot be used; give one without, or a host name")]
+    #[error("an IPv6 address with a zone (%) is not supported; use an address without a zone, or a host name")]
     Zone,
-    #[error("its host is neither a name nor an IP address")]
+    #[error("the host is neither a name nor an IP address")]
     Host,
 }
 

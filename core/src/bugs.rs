@@ -45,87 +45,85 @@ macro_rules! bugs {
 }
 
 bugs! {
-    /// Acknowledgements of entries, and votes, are sent before the write that they wait for is durable.
+    /// Acknowledgements of entries, and votes, are sent before the write that they depend on is durable.
     AcknowledgesBeforeSync => ["leaders", "prefixes", "acknowledged", "recovery"],
     /// A publish with `ack: one` is answered before its row in the outbox is durable.
     OutboxAcknowledgesBeforeSync => ["acknowledged", "outbox"],
     /// Commands are answered when only the leader has stored them.
     AcknowledgesWithoutFollowers => ["acknowledged", "linearizable", "deletions"],
-    /// A snapshot is installed once its state has arrived, without its messages.
+    /// A snapshot is installed as soon as its state has arrived, without its messages.
     SnapshotComesWithoutMessages => ["deliveries", "recovery", "linearizable"],
-    /// A snapshot lacks the tables that recognise repeats.
+    /// A snapshot lacks the tables by which repeats are recognised.
     SnapshotForgetsRepeats => ["once", "prefixes"],
     /// A member with an empty disk returns under its old identity, with its vote.
     WipedMemberVotes => ["acknowledged", "recovery", "deletions"],
     /// A member whose log lost its damaged end returns under its old identity.
     DamagedLogKeepsItsVote => ["acknowledged", "recovery"],
-    /// A member whose folder lost its journals, and the mark that would reveal the loss, returns under its old
-    /// identity.
+    /// A member whose folder lost its journals, and the mark that reveals the loss, returns under its old identity.
     LostMarkIsTrusted => ["acknowledged", "recovery", "prefixes"],
-    /// A restart forgets this member's vote in the current term.
+    /// A restarted member forgets its vote in the present term.
     VoteIsForgotten => ["leaders"],
-    /// A member takes from an append only the entries beyond its own log, and keeps conflicting ones.
+    /// A member stores only those entries of an append that lie past the end of its log, and keeps conflicting ones.
     ConflictIsKept => ["prefixes", "acknowledged", "recovery"],
-    /// A restart loses the contents of the outbox.
+    /// A restarted node forgets the publishes in its outbox.
     OutboxIsLostAtRestart => ["acknowledged", "outbox", "recovery"],
-    /// Outbox entries are removed when they are offered, not when they are in the log.
+    /// A publish is removed from the outbox when it is offered to the leader, not when it is in the log.
     OutboxForgetsWhatItOffered => ["acknowledged", "outbox", "recovery"],
     /// Every offer of the same outbox entry has a new number.
     OutboxOffersUnderNewNumbers => ["once", "outbox"],
     /// A leader answers linearizable reads without confirming that it still leads.
     ReadsWithoutReadIndex => ["linearizable", "deletions", "cursors"],
-    /// A leader answers linearizable reads as long as its clock indicates that no other leader can have been elected.
+    /// A leader answers linearizable reads for as long as its own clock rules out another leader.
     ReadsByLease => ["linearizable", "deletions", "cursors"],
     /// Any holder answers linearizable reads.
     FollowersServeLeaderReads => ["linearizable"],
     /// A read with level `any` returns uncommitted entries of the holder's log.
     AnyReadsTheUncommitted => ["prefixes", "refused", "linearizable"],
-    /// A publish that is recognised as a repeat uses up an offset.
+    /// A publish that is recognised as a repeat uses an offset.
     RepeatsUseUpOffsets => ["offsets", "recovery"],
     /// The leader moves the cursor of a committing pull before the client has the messages.
     CursorMovesBeforeDelivery => ["cursors"],
     /// A late copy of a commit moves the cursor back.
     CursorMovesBack => ["cursors"],
-    /// Request numbers restart from the beginning at every start.
+    /// Request numbers start again at every start of a node.
     NumbersBeginAgain => ["acknowledged", "linearizable", "cursors", "deletions"],
     /// A retried request has a new number.
     RetriesUnderNewNumbers => ["once", "deletions"],
-    /// A client is told that nothing was done although its command was proposed.
+    /// A client receives `unavailable` although its command was proposed.
     SaysUnavailableThoughProposed => ["refused", "linearizable", "deletions"],
-    /// Deletions are not recorded, so a late copy of a `create_topic` creates the topic again.
+    /// Deletions are not remembered, so a late copy of a `create_topic` creates the topic again.
     DeletionsAreForgotten => ["deletions"],
-    /// A holder that does not know a name refuses it, and the leader is not asked.
+    /// A holder that does not know a name refuses it without asking the leader.
     AnyHolderRefusesNames => ["registrations"],
-    /// A recreated topic, or a renewed subscription, does not recognise commands from before it.
+    /// A topic that is created again, or a subscription that begins again, does not recognise requests from before it.
     LateCopiesCount => ["deletions", "refused", "cursors", "linearizable"],
-    /// A holder that receives a snapshot keeps topics that were deleted meanwhile.
+    /// A holder that receives a snapshot keeps topics that were deleted in the meantime.
     SnapshotKeepsDeletedTopics => ["deletions", "prefixes"],
     /// The number of a deleted topic is reused for the next one.
     TopicNumbersAreUsedAgain => ["prefixes", "deletions", "invented"],
-    /// A message's time is the leader's clock, even if that is earlier than the time of the previous message.
+    /// A message's time is its leader's clock, even if that is earlier than the time of the preceding message.
     TimesFollowTheClock => ["times"],
-    /// A packet's trail is not used when its next hop is chosen.
+    /// The choice of the next hop ignores the nodes that a packet has already crossed.
     PacketsForgetTheirTrail => ["routes"],
-    /// A push subscriber that is behind continues at the end of the topic.
+    /// A push subscription that is behind skips to the end.
     PushSkipsToTheEnd => ["deliveries"],
-    /// Fetched messages are delivered without a check of the next offset.
+    /// Fetched messages are delivered without checking which offset is due.
     PushRepeatsWhatWasFetched => ["deliveries"],
     /// In a crash, a disk keeps a checkpoint but loses the messages before it.
     CheckpointsOutliveMessages => ["deliveries", "recovery", "linearizable"],
-    /// Damage on a member's disk is not repaired, and reads of it fail.
+    /// Damaged messages on a member's disk are not repaired, and reads of them fail.
     DamagedRowsStay => ["recovery", "deliveries"],
-    /// Frames are accepted without verification of their checksums.
+    /// Frames are read without verifying their checksums.
     AlteredFramesAreBelieved => ["invented", "prefixes", "acknowledged", "linearizable"],
-    /// Rows are accepted without verification of their checksums.
+    /// Rows are read without verifying their checksums.
     ChecksumsAreNotCompared => ["checksums"],
-    /// The number of pulls that one client has under way is not limited.
+    /// Any number of one client's pulls run at once.
     PullsTakeNoTurns => ["queues"],
-    /// Leaders and followers accept publishes regardless of the room left on disk.
+    /// Leaders and followers accept publishes regardless of the room left on their disks.
     PublishesIgnoreTheReserve => ["storage"],
     /// A process ends when its disk is full.
     FullDiskEndsTheNode => ["storage"],
-    /// A leader proposes a change of members as soon as it has applied the previous one, whether or not the others know
-    /// of that one.
+    /// A leader proposes a change of members as soon as it has applied the previous one, before the others have.
     ChangesDoNotWait => ["changes"],
     /// Leadership is never handed back to the home.
     HomeNeverLeadsAgain => ["recovery"],

@@ -84,7 +84,7 @@ impl Vertex {
 
     /// The neighbour across the edge of bit `bit` (0 is the least significant).
     pub fn across(self, bit: u8) -> Vertex {
-        debug_assert!(bit < self.dimension.0, "bit {bit} lies outside a cube of dimension {}", self.dimension.0);
+        debug_assert!(bit < self.dimension.0, "bit {bit} is outside a cube of dimension {}", self.dimension.0);
         Vertex { bits: self.bits ^ (1 << bit), ..self }
     }
 
@@ -185,11 +185,11 @@ impl<'de> Deserialize<'de> for Dimension {
 /// Why a dimension or a vertex from outside is not valid.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum CubeError {
-    #[error("a dimension is 1 to {max}, not {given}", max = Dimension::MAX)]
+    #[error("a dimension must be 1 to {max}, not {given}", max = Dimension::MAX)]
     Dimension { given: u32 },
     #[error("`{}` is not a node of this cube: its nodes are {bits}-bit strings", visible(given), bits = dimension.0)]
     Vertex { given: String, dimension: Dimension },
-    #[error("`{}` is not a vertex: write 1 to {max} binary digits", visible(given), max = Dimension::MAX)]
+    #[error("`{}` is not a vertex; use 1 to {max} binary digits", visible(given), max = Dimension::MAX)]
     Text { given: String },
     #[error("{given} does not encode a vertex")]
     Code { given: u32 },

@@ -19,9 +19,9 @@ pub const MAX_NAME_BYTES: usize = 255;
 pub enum NameError {
     #[error("a {kind} must not be empty")]
     Empty { kind: &'static str },
-    #[error("a {kind} has at most {MAX_NAME_BYTES} bytes; this one has {bytes}")]
+    #[error("a {kind} may have at most {MAX_NAME_BYTES} bytes; this one has {bytes}")]
     TooLong { kind: &'static str, bytes: usize },
-    #[error("a {kind} must not contain white space or control characters; this one has {found:?} at byte {at}")]
+    #[error("a {kind} must not contain whitespace or control characters; this one has {found:?} at byte {at}")]
     Forbidden { kind: &'static str, found: char, at: usize },
 }
 

@@ -103,7 +103,7 @@ fn a_holder_with_too_many_pulls_under_way_sends_the_next_one_back() {
     });
     let failure = answer.expect("it is told before the others").result.expect_err("nothing was read");
     assert_eq!(failure.code, ErrorCode::Unavailable);
-    assert!(failure.message.contains("pulls are under way on node 100"), "{failure}");
+    assert!(failure.message.contains("node 100 has reached its limit of 8192 pulls"), "{failure}");
     assert_eq!(queue(&cluster, HOME, "pulls under way").len, limit as u64);
 }
 

@@ -512,9 +512,9 @@ mod tests {
         refused("\"10\"", "\"100\"", "`node`: `100` is not a node of this cube");
         refused("01 = \"a:2\", ", "", "`addresses` has no address for node 01");
         refused("a:2", "a:1", "nodes 00 and 01 have the same address a:1");
-        refused("a:2", "a", "`a` is not a valid address: it has no port; write HOST:PORT");
-        refused("a:2", "a:0", "`a:0` is not a valid address: its port is not one of 1 to 65535");
-        refused("a:2", "::1:2", "`::1:2` is not a valid address: an IPv6 address stands in brackets");
+        refused("a:2", "a", "`a` is not a valid address: the port is missing; use HOST:PORT");
+        refused("a:2", "a:0", "`a:0` is not a valid address: the port must be 1 to 65535");
+        refused("a:2", "::1:2", "`::1:2` is not a valid address: put an IPv6 address in brackets");
         refused("a:2", "0.0.0.0:2", "`0.0.0.0:2` can only be listened on");
         refused("a:2", "[::]:2", "`[::]:2` can only be listened on");
         refused("a:2", "A.:1", "nodes 00 and 01 have the same address a:1");
@@ -525,7 +525,7 @@ mod tests {
         refused(
             "cluster",
             "allow_host = [\"a b\"]\ncluster",
-            "`allow_host`: `a b` is not a valid address: its host is neither",
+            "`allow_host`: `a b` is not a valid address: the host is neither",
         );
         refused("cluster = \"demo\"", "cluster = \"demo\"\nsync = \"sometimes\"", "`sync`: ");
         refused(

@@ -74,13 +74,13 @@ fn check_elsewhere(
     let found = log.iter().find(|message| message.content == publish.content);
     match (found, acknowledgement.offset) {
         (None, _) => Err(Broken(format!(
-            "{} is lost: {} is acknowledged, but holder {holder} has {} messages and not this one",
+            "{} is lost: {} was acknowledged, but holder {holder} has {} messages and this is not one of them",
             Content(publish.content),
             Told(attempt),
             log.len()
         ))),
         (Some(found), Some(offset)) => Err(Broken(format!(
-            "{} was told offset {offset}, but on holder {holder} it stands at {}",
+            "{} returned offset {offset}, but on holder {holder} the message is at {}",
             Told(attempt),
             found.offset
         ))),
@@ -128,7 +128,7 @@ mod tests {
         let mut story = Story::new();
         story.publish("a", 10..20).done(1);
         story.log(["a"]);
-        story.fails(check, &["`a`", "told offset 1", "at 0"]);
+        story.fails(check, &["`a`", "returned offset 1", "at 0"]);
     }
 
     #[test]

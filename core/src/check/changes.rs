@@ -14,8 +14,8 @@ pub(super) fn check(case: &Case<'_>) -> Verdict {
         if !change.unaware.is_empty() && change.waited < AWAY_LIMIT {
             let unaware: Vec<String> = change.unaware.iter().map(ToString::to_string).collect();
             return Err(Broken(format!(
-                "leader {} of group {} proposed a change of members (entry {}) at {} though the last one (entry {}) was not known to {}, \
-                 who votes and is up",
+                "leader {} of group {} proposed a change of members (entry {}) at {}, but the previous change (entry \
+                 {}) was not yet known to the reachable voters {}",
                 change.leader,
                 change.group,
                 change.index,

@@ -9,7 +9,7 @@ use super::{Broken, Checked, Verdict};
 /// The facts are the disks that were lost or damaged.
 pub(super) fn check(case: &Case<'_>) -> Verdict {
     match case.evidence.undetected_damage.first() {
-        Some(damage) => Err(Broken(format!("damage was not noticed: {damage}"))),
+        Some(damage) => Err(Broken(format!("undetected damage: {damage}"))),
         None => Ok(Checked(case.evidence.disk_losses.len() as u64)),
     }
 }
@@ -25,6 +25,6 @@ mod tests {
         story.lose_disk("011", 10);
         assert_eq!(story.passes(check), 1);
         story.evidence.undetected_damage.push("bit 7 of message 3 on 011".into());
-        story.fails(check, &["not noticed", "bit 7 of message 3 on 011"]);
+        story.fails(check, &["undetected damage", "bit 7 of message 3 on 011"]);
     }
 }

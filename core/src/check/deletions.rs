@@ -153,25 +153,26 @@ fn explain(topic: &Topic<'_>, sources: &[Source<'_>], steps: &[Timed<Step<'_>>],
     match (steps[stuck.next].step, stuck.state) {
         (Step::Found | Step::FoundOfAnother(_) | Step::Delete(_), State::Absent) => {
             let why = match last(|step| matches!(step, Step::Delete(_))) {
-                Some(delete) => format!("it was deleted ({delete}), and nobody can have created it since"),
-                None => "nobody can have created it before".into(),
+                Some(delete) => format!("it was deleted ({delete}), and no request can have created it since"),
+                None => "no request can have created it before".into(),
             };
-            format!("{next}: this needs a topic `{name}`, but {why}")
+            format!("{next}: this requires that topic `{name}` exists, but {why}")
         }
         (Step::NotFound | Step::Create(_), State::Present(_)) => {
             let why = match last(|step| matches!(step, Step::Create(_))) {
                 Some(create) => format!("it was created ({create})"),
-                None => "it was there from the beginning".into(),
+                None => "it existed from the beginning".into(),
             };
             format!(
-                "{next}: this needs that there is no topic `{name}`, but {why}, and nobody can have deleted it since"
+                "{next}: this requires that topic `{name}` does not exist, but {why}, and no request can have deleted \
+                 it since"
             )
         }
         (_, State::Present(owner)) => {
-            let owner = owner.map_or("somebody else".into(), |owner| format!("`{owner}`"));
-            format!("{next}: this does not fit with topic `{name}`, which belongs to {owner}")
+            let owner = owner.map_or("another publisher".into(), |owner| format!("`{owner}`"));
+            format!("{next}: this contradicts topic `{name}`, which belongs to {owner}")
         }
-        (Step::NotFound | Step::Create(_), State::Absent) => format!("{next}: this has no place"),
+        (Step::NotFound | Step::Create(_), State::Absent) => format!("{next}: no order of the requests explains this"),
     }
 }
 
@@ -181,7 +182,7 @@ fn told(source: Source<'_>) -> String {
             Outcome::Refused(failure) => format!("{} with `{}`", Told(operation), failure.code),
             Outcome::Done(_) | Outcome::InDoubt => Told(operation).to_string(),
         },
-        Source::Holder(vertex) => format!("what holder {vertex} says in the end"),
+        Source::Holder(vertex) => format!("the final state of holder {vertex}"),
     }
 }
 
@@ -222,7 +223,7 @@ fn check_contents(
     let is_gone = |message: &&Message| topic.publish_of(message).is_some_and(|publish| !may_follow(publish, deletion));
     match messages.iter().find(is_gone) {
         Some(message) => Err(Broken(format!(
-            "{} has {}, of the topic that was deleted: {}",
+            "{} has {}, which belongs to the deleted topic: {}",
             who(),
             Placed(topic.name, message),
             Told(deletion)
@@ -241,7 +242,7 @@ fn check_offset(topic: &Topic<'_>, deletion: &Operation, operation: &Operation) 
         return Ok(());
     }
     Err(Broken(format!(
-        "{} was told offset {offset}, but the topic was deleted ({}), and since then there can be {most} messages at most",
+        "{} returned offset {offset}, but the topic was deleted ({}) and can have at most {most} messages since then",
         Told(operation),
         Told(deletion)
     )))
@@ -302,14 +303,17 @@ mod tests {
         story.log([]);
         story.passes(check);
         story.create_topic(50..60).created();
-        story.fails(check, &["create_topic on `news`", "there is no topic"]);
+        story.fails(check, &["create_topic on `news`", "does not exist"]);
     }
 
     #[test]
     fn nothing_succeeds_on_a_topic_that_is_gone() {
         let mut story = gone();
         story.pull(70..80).saw(0, []);
-        story.fails(check, &["pull on `news`", "needs a topic", "it was deleted", "nobody can have created it"]);
+        story.fails(
+            check,
+            &["pull on `news`", "requires that topic", "it was deleted", "no request can have created it"],
+        );
         let mut story = gone();
         story.subscribe(None, 70..80).subscribed(0);
         story.fails(check, &["subscribe on `news`", "it was deleted", "0.060000 s"]);
@@ -335,7 +339,7 @@ mod tests {
         story.delete_topic(83..84).deleted();
         story.passes(check);
         story.pull(85..86).saw(0, []);
-        story.fails(check, &["pull on `news`", "nobody can have created it"]);
+        story.fails(check, &["pull on `news`", "no request can have created it"]);
     }
 
     #[test]
@@ -344,7 +348,10 @@ mod tests {
         story.create_topic(10..20).created();
         story.delete_topic(21..25).by_publisher("eve").in_doubt();
         story.pull(30..40).refused(ErrorCode::UnknownTopic);
-        story.fails(check, &["pull on `news`", "with `unknown_topic`", "it was created", "nobody can have deleted it"]);
+        story.fails(
+            check,
+            &["pull on `news`", "with `unknown_topic`", "it was created", "no request can have deleted it"],
+        );
         assert_ne!(publisher(), PublisherId::new("eve").unwrap());
         let mut story = Story::without_topic();
         story.create_topic(10..20).created();
@@ -367,7 +374,7 @@ mod tests {
         story.unknown_to("101");
         story.passes(check);
         story.log_of("110", []);
-        story.fails(check, &["holder 110 says in the end", "it was deleted"]);
+        story.fails(check, &["the final state of holder 110", "it was deleted"]);
     }
 
     #[test]
@@ -385,7 +392,7 @@ mod tests {
         let mut story = gone();
         story.create_topic(70..80).created();
         story.pull(81..82).saw(0, ["a"]);
-        story.fails(check, &["pull on `news`", "`a` at offset 0", "was deleted", "0.050000 s"]);
+        story.fails(check, &["pull on `news`", "`a` at offset 0", "belongs to the deleted topic", "0.050000 s"]);
         let mut story = gone();
         story.create_topic(70..80).created();
         story.log(["a"]);
@@ -397,6 +404,6 @@ mod tests {
         let mut story = gone();
         story.create_topic(70..80).created();
         story.publish("b", 81..82).done(1);
-        story.fails(check, &["publish of `b`", "told offset 1", "1 messages at most"]);
+        story.fails(check, &["publish of `b`", "returned offset 1", "at most 1 messages"]);
     }
 }

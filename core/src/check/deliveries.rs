@@ -29,7 +29,7 @@ fn check_order(session: &Session) -> Result<(), Broken> {
         if message.offset != expected {
             let what = if message.offset < expected { "again" } else { "too early" };
             return Err(Broken(format!(
-                "{} was delivered offset {} {what} at {}: it began at {}, and {expected} comes next",
+                "{} received offset {} {what} at {}: it began at {}, and the next offset is {expected}",
                 Pushed(session),
                 message.offset,
                 At(*at),
@@ -45,12 +45,13 @@ fn check_end(topic: &Topic<'_>, session: &Session) -> Result<(), Broken> {
     let next = session.next();
     match session.ended {
         Some((at, SessionEnd::TopicDeleted)) => Err(Broken(format!(
-            "{} was told at {} that its topic is deleted, and nobody deleted it",
+            "{} was ended at {} because its topic was deleted, but no client deleted it",
             Pushed(session),
             At(at)
         ))),
         None if !topic.holders.is_empty() && next.0 < topic.log.len() as u64 => Err(Broken(format!(
-            "{} is open to the end and was delivered no more than {} messages; offset {next} does not come, and there are {}",
+            "{} is open to the end but received only {} messages: offset {next} is missing, and the topic has {} \
+             messages",
             Pushed(session),
             session.deliveries.len(),
             topic.log.len()
@@ -79,10 +80,10 @@ mod tests {
     fn gaps_and_repeats_and_wrong_beginnings_are_found() {
         let mut story = Story::new();
         story.push(0, 10).deliver(11, 0, "a").deliver(12, 2, "c");
-        story.fails(check, &["offset 2 too early", "0.012000 s", "1 comes next"]);
+        story.fails(check, &["offset 2 too early", "0.012000 s", "the next offset is 1"]);
         let mut story = Story::new();
         story.push(0, 10).deliver(11, 0, "a").deliver(12, 0, "a");
-        story.fails(check, &["offset 0 again", "1 comes next"]);
+        story.fails(check, &["offset 0 again", "the next offset is 1"]);
         let mut story = Story::new();
         story.push(1, 10).deliver(11, 0, "a");
         story.fails(check, &["offset 0 again", "it began at 1"]);
@@ -93,14 +94,14 @@ mod tests {
         let mut story = Story::new();
         story.push(0, 10).deliver(11, 0, "a");
         story.log(["a", "b"]);
-        story.fails(check, &["`bob` on `news`", "through 010", "offset 1 does not come", "there are 2"]);
+        story.fails(check, &["`bob` on `news`", "through 010", "offset 1 is missing", "the topic has 2"]);
     }
 
     #[test]
     fn a_session_is_not_told_of_a_deletion_that_nobody_made() {
         let mut story = Story::new();
         story.push(0, 10).end(20, SessionEnd::TopicDeleted);
-        story.fails(check, &["nobody deleted it", "0.020000 s"]);
+        story.fails(check, &["no client deleted it", "0.020000 s"]);
         story.delete_topic(12..15).in_doubt();
         assert_eq!(story.passes(check), 1);
     }

@@ -31,7 +31,7 @@ fn check_sighting(topic: &Topic<'_>, sighting: &Sighting<'_>) -> Result<(), Brok
         return Ok(());
     }
     Err(Broken(format!(
-        "{} shows {} before anybody asked for it: {}",
+        "{} shows {} before any client sent it: {}",
         witness(sighting),
         Placed(topic.name, sighting.message),
         Told(first)
@@ -45,9 +45,9 @@ fn check_origin<'c, 'a>(
     who: impl FnOnce() -> String,
 ) -> Result<&'c Publish<'a>, Broken> {
     match topic.publish_of(message) {
-        None => Err(Broken(format!("{} has {}, which nobody published there", who(), Placed(topic.name, message)))),
+        None => Err(Broken(format!("{} has {}, which no client published there", who(), Placed(topic.name, message)))),
         Some(publish) if *publish.publisher != message.publisher => Err(Broken(format!(
-            "{} has {} as published by `{}`, but it was `{}` who published {}",
+            "{} has {} as published by `{}`, but `{}` published {}",
             who(),
             Placed(topic.name, message),
             message.publisher,
@@ -85,7 +85,7 @@ mod tests {
     fn what_nobody_asked_for_is_found_wherever_it_is_shown() {
         let mut story = Story::new();
         story.pull(12..15).saw(0, ["a"]);
-        story.fails(check, &["pull on `news`", "`a` at offset 0", "nobody published"]);
+        story.fails(check, &["pull on `news`", "`a` at offset 0", "no client published"]);
         let mut story = Story::new();
         story.push(3, 10).deliver(11, 3, "a");
         story.fails(check, &["push subscription", "`a` at offset 3", "0.011000 s"]);
@@ -99,7 +99,7 @@ mod tests {
         let mut story = Story::new();
         story.pull(5..15).saw(0, ["a"]);
         story.publish("a", 16..20).done(0);
-        story.fails(check, &["shows `a`", "before anybody asked", "at 0.016000 s"]);
+        story.fails(check, &["shows `a`", "before any client sent it", "at 0.016000 s"]);
     }
 
     #[test]
@@ -107,6 +107,6 @@ mod tests {
         let mut story = Story::new();
         story.publish("a", 10..20).done(0);
         story.pull(12..25).saw(0, ["a"]).edit(|messages| messages[0].publisher = PublisherId::new("eve").unwrap());
-        story.fails(check, &["`a`", "published by `eve`", "it was `ann`"]);
+        story.fails(check, &["`a`", "published by `eve`", "but `ann` published `a`"]);
     }
 }

@@ -98,10 +98,10 @@ fn check_places(topic: &Topic<'_>) -> Result<(), Broken> {
             {
                 let found = usize::try_from(offset.0).ok().and_then(|at| topic.log.get(at));
                 let found = match found {
-                    Some(found) => format!("{} stands there", Content(&found.content)),
+                    Some(found) => format!("that offset holds {}", Content(&found.content)),
                     None => format!("the log has {} messages", topic.log.len()),
                 };
-                return Err(Broken(format!("{} was told offset {offset}, but {found}", Told(attempt))));
+                return Err(Broken(format!("{} returned offset {offset}, but {found}", Told(attempt))));
             }
         }
     }
@@ -225,7 +225,7 @@ fn explain(topic: &Topic<'_>, facts: &[Fact<'_>], stuck: &Stuck<u64>) -> String 
         None => {
             let next = &facts[stuck.next];
             format!(
-                "no order explains the answers about topic `{}`: when its log has {} messages, there is no place for this: {}",
+                "no order explains the answers about topic `{}`: with {} messages in its log, this is impossible: {}",
                 topic.name,
                 stuck.state,
                 next.length()
@@ -241,7 +241,7 @@ impl Fact<'_> {
                 format!("{} is the first attempt for the message at offset {at} that was not refused", Told(attempt))
             }
             (Source::Read(operation), Step::SawEnd(end)) => {
-                format!("{} found the end behind {end} messages", Told(operation))
+                format!("{} found the end after {end} messages", Told(operation))
             }
             _ => "something else was found".into(),
         }
@@ -249,14 +249,14 @@ impl Fact<'_> {
 
     fn length(&self) -> String {
         match (self.source, self.timed.step) {
-            (Source::Publish(attempt), Step::Append(at)) => format!("{} was told offset {at}", Told(attempt)),
+            (Source::Publish(attempt), Step::Append(at)) => format!("{} returned offset {at}", Told(attempt)),
             (Source::Read(operation), _) => {
                 let count = pulled(operation).len();
                 let end = self.proves_length().map_or(0, |(length, _)| length);
-                format!("{} had given {count} messages, up to offset {end}", Told(operation))
+                format!("{} had returned {count} messages, up to offset {end}", Told(operation))
             }
             (Source::Cursor(operation), Step::SawAtLeast(end)) => {
-                format!("{} was told cursor {end}", Told(operation))
+                format!("{} returned cursor {end}", Told(operation))
             }
             (Source::Shown(sighting), _) => {
                 let (message, at) = (sighting.message, At(sighting.at));
@@ -296,10 +296,8 @@ mod tests {
         story.publish("a", 2..10).done(0);
         story.pull(11..15).saw(0, []);
         story.log(["a"]);
-        story.fails(
-            check,
-            &["pull on `news`", "asked of 010 at 0.011000 s", "0 messages", "publish of `a`", "offset 0"],
-        );
+        story
+            .fails(check, &["pull on `news`", "sent to 010 at 0.011000 s", "0 messages", "publish of `a`", "offset 0"]);
     }
 
     #[test]
@@ -309,7 +307,7 @@ mod tests {
         story.pull(2..10).saw(0, ["a"]);
         story.pull(11..15).saw(0, []);
         story.log(["a"]);
-        story.fails(check, &["0 messages", "had given 1 messages", "0.010000 s"]);
+        story.fails(check, &["0 messages", "had returned 1 messages", "0.010000 s"]);
     }
 
     #[test]
@@ -318,7 +316,7 @@ mod tests {
         story.publish("a", 1..10).done(1);
         story.publish("b", 11..20).done(0);
         story.log(["b", "a"]);
-        story.fails(check, &["`b`", "first attempt for the message at offset 0", "`a`", "told offset 1"]);
+        story.fails(check, &["`b`", "first attempt for the message at offset 0", "`a`", "returned offset 1"]);
     }
 
     #[test]
@@ -341,7 +339,7 @@ mod tests {
         story.log(["b", "a"]);
         assert_eq!(story.passes(check), 3);
         story.pull(16..17).saw(0, ["b"]);
-        story.fails(check, &["1 messages", "had given 2 messages"]);
+        story.fails(check, &["1 messages", "had returned 2 messages"]);
     }
 
     #[test]
@@ -351,7 +349,7 @@ mod tests {
         story.push(0, 2).deliver(5, 0, "a");
         story.publish("a", 6..7).repeated(0);
         story.log(["a"]);
-        story.fails(check, &["asked of 010 at 0.006000 s", "was not refused", "shown at 0.005000 s"]);
+        story.fails(check, &["sent to 010 at 0.006000 s", "was not refused", "shown at 0.005000 s"]);
     }
 
     #[test]
@@ -381,9 +379,9 @@ mod tests {
         let mut story = Story::new();
         story.publish("a", 1..2).done(0);
         story.log(["b"]);
-        story.fails(check, &["`a`", "told offset 0", "`b` stands there"]);
+        story.fails(check, &["`a`", "returned offset 0", "that offset holds `b`"]);
         story.log([]);
-        story.fails(check, &["`a`", "told offset 0", "the log has 0 messages"]);
+        story.fails(check, &["`a`", "returned offset 0", "the log has 0 messages"]);
     }
 
     #[test]
@@ -411,7 +409,7 @@ mod tests {
         story.publish("a", 20..30).done(0);
         story.subscribe(Some(StartAt::Latest), 5..6).subscribed(1);
         story.log(["a"]);
-        story.fails(check, &["first attempt", "told cursor 1"]);
+        story.fails(check, &["first attempt", "returned cursor 1"]);
     }
 
     #[test]

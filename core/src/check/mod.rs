@@ -90,57 +90,57 @@ pub struct Findings {
 
 /// All checkers, in order of significance: a failure of one can be the cause of later failures.
 pub const CHECKERS: &[Checker] = &[
-    Checker { name: "checksums", promise: "Damage to a disk never goes unnoticed.", check: checksums::check },
+    Checker { name: "checksums", promise: "Every damage to a disk is detected.", check: checksums::check },
     Checker { name: "leaders", promise: "A group has at most one leader in a term.", check: leaders::check },
     Checker {
         name: "changes",
-        promise: "A change of a group's members waits until every voter that is up knows the last one.",
+        promise: "A group's members are changed only after every reachable voter has applied the previous change.",
         check: changes::check,
     },
     Checker {
         name: "offsets",
-        promise: "Offsets are 0, 1, 2 … without gaps in all that is read and held, and no two messages share one.",
+        promise: "In every read and on every holder, offsets are 0, 1, 2 … without gaps, and no two messages share \
+                 one.",
         check: offsets::check,
     },
     Checker {
         name: "prefixes",
-        promise: "Every holder has a prefix of the same log, and nothing that was ever shown differs from it.",
+        promise: "Every holder has a prefix of the same log, and every message that was ever read or pushed agrees \
+                 with it.",
         check: prefixes::check,
     },
     Checker {
         name: "times",
-        promise: "The times of a topic's messages never decrease, though clocks are set back and the topic is created again.",
+        promise: "The times of a topic's messages never decrease, even if clocks are set back and the topic is created \
+                 again.",
         check: times::check,
     },
     Checker {
         name: "acknowledged",
-        promise: "What was acknowledged is on every holder in the end, at the offset that was told.",
+        promise: "Every acknowledged message is on every holder at the end of the run, at the acknowledged offset.",
         check: acknowledged::check,
     },
-    Checker { name: "once", promise: "Nothing is stored twice, however often it was sent.", check: once::check },
+    Checker { name: "once", promise: "No message is stored twice, however often it was sent.", check: once::check },
     Checker {
         name: "outbox",
-        promise: "What was put aside for a leader enters the log exactly once.",
+        promise: "Every publish in an outbox enters the log exactly once.",
         check: outbox::check,
     },
-    Checker {
-        name: "refused",
-        promise: "What was refused is not stored, and never shown to anybody.",
-        check: refused::check,
-    },
+    Checker { name: "refused", promise: "A refused publish is never stored and never read.", check: refused::check },
     Checker {
         name: "invented",
-        promise: "Nothing is shown or held that no client asked to publish there before.",
+        promise: "Every message that is read or stored was published to that topic by a client before.",
         check: invented::check,
     },
     Checker {
         name: "linearizable",
-        promise: "Leader reads and publishes with an offset took effect one after the other, each while it was under way.",
+        promise: "Leader reads, and publishes that return an offset, are linearizable.",
         check: linearizable::check,
     },
     Checker {
         name: "cursors",
-        promise: "Cursors only go forward unless they are put back, and no subscriber skips what it was not given.",
+        promise: "A cursor moves backward only if a client sets it back, and no subscriber skips messages that it was \
+                 not given.",
         check: cursors::check,
     },
     Checker {
@@ -150,28 +150,28 @@ pub const CHECKERS: &[Checker] = &[
     },
     Checker {
         name: "deletions",
-        promise: "Deleted topics stay deleted, others stay, and one that is created again begins anew.",
+        promise: "Deleted topics stay deleted, other topics stay, and a topic that is created again starts empty.",
         check: deletions::check,
     },
     Checker {
         name: "registrations",
-        promise: "Deleted publishers and subscribers stay deleted, and registered ones stay.",
+        promise: "Deleted publishers and subscribers stay deleted, and registered ones stay registered.",
         check: registrations::check,
     },
     Checker {
         name: "routes",
-        promise: "Requests cross edges of the cube only, and no node twice.",
+        promise: "A request crosses only edges of the cube, and no node twice.",
         check: routes::check,
     },
-    Checker { name: "queues", promise: "No queue is longer than its limit.", check: queues::check },
+    Checker { name: "queues", promise: "No queue exceeds its limit.", check: queues::check },
     Checker {
         name: "storage",
-        promise: "A full disk ends no process, publishes never take its last bytes, and reads and deletions go on.",
+        promise: "A full disk ends no process, publishes never use its last bytes, and reads and deletions continue.",
         check: storage::check,
     },
     Checker {
         name: "recovery",
-        promise: "Once nothing is broken any more, everything works again within a stated time.",
+        promise: "After the last fault is healed, everything works again within a stated time.",
         check: recovery::check,
     },
 ];

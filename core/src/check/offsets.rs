@@ -48,12 +48,12 @@ fn check_holders(topic: &Topic<'_>) -> Result<u64, Broken> {
     for (holder, log) in topic.logs() {
         if let Some(first) = log.first().filter(|first| first.offset != Offset(0)) {
             return Err(Broken(format!(
-                "what holder {holder} has of topic `{}` begins at {}, not at 0",
+                "the log of topic `{}` on holder {holder} begins at {}, not at 0",
                 topic.name, first.offset
             )));
         }
         checked += check_run(log.iter().map(|message| message.offset)).map_err(|(before, after)| {
-            Broken(format!("holder {holder} of topic `{}` has offset {after} behind {before}", topic.name))
+            Broken(format!("holder {holder} of topic `{}` has offset {after} directly after {before}", topic.name))
         })?;
     }
     Ok(checked)
@@ -62,11 +62,11 @@ fn check_holders(topic: &Topic<'_>) -> Result<u64, Broken> {
 fn check_answer(operation: &Operation) -> Result<u64, Broken> {
     let Outcome::Done(Done::Pulled { messages, cursor, end, .. }) = operation.outcome() else { return Ok(0) };
     let count = check_run(messages.iter().map(|message| message.offset)).map_err(|(before, after)| {
-        Broken(format!("the answer to {} has offset {after} behind {before}", Told(operation)))
+        Broken(format!("the answer to {} has offset {after} directly after {before}", Told(operation)))
     })?;
     if let Some(last) = messages.last().filter(|last| last.offset.next() != *cursor) {
         return Err(Broken(format!(
-            "the answer to {} ends with offset {}, and its cursor is {cursor}",
+            "the answer to {} ends with offset {}, but its cursor is {cursor}",
             Told(operation),
             last.offset
         )));
@@ -74,11 +74,11 @@ fn check_answer(operation: &Operation) -> Result<u64, Broken> {
     if let Action::Pull { max, .. } | Action::ReplicaPull { max, .. } = &operation.action
         && count > u64::from(*max)
     {
-        return Err(Broken(format!("{} asked for {max} messages and got {count}", Told(operation))));
+        return Err(Broken(format!("{} requested {max} messages and received {count}", Told(operation))));
     }
     if count == 0 && cursor < end {
         return Err(Broken(format!(
-            "the answer to {} has no message, though the topic goes on from {cursor} to {end}",
+            "the answer to {} has no message, although the topic continues from {cursor} to {end}",
             Told(operation)
         )));
     }
@@ -135,7 +135,7 @@ mod tests {
     fn a_gap_in_an_answer_is_found() {
         let mut story = Story::new();
         story.pull(10..20).saw(3, ["a", "b"]).edit(|messages| messages[1].offset.0 = 5);
-        story.fails(check, &["pull on `news`", "offset 5 behind 3"]);
+        story.fails(check, &["pull on `news`", "offset 5 directly after 3"]);
     }
 
     #[test]
@@ -151,7 +151,7 @@ mod tests {
     fn an_answer_with_more_than_was_asked_for_is_found() {
         let mut story = Story::new();
         story.pull(10..20).max(1).saw(3, ["a", "b"]);
-        story.fails(check, &["asked for 1", "got 2"]);
+        story.fails(check, &["requested 1", "received 2"]);
     }
 
     #[test]
@@ -166,7 +166,7 @@ mod tests {
         let mut story = Story::new();
         story.log(["a", "b", "c"]);
         story.holding("110").unwrap().remove(1);
-        story.fails(check, &["holder 110", "offset 2 behind 0"]);
+        story.fails(check, &["holder 110", "offset 2 directly after 0"]);
         story.holding("110").unwrap().remove(0);
         story.fails(check, &["110", "begins at 2"]);
     }

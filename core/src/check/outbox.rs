@@ -60,7 +60,7 @@ fn check_log(topic: &Topic<'_>, holder: Vertex, log: &[Message], put_aside: &[Pu
         let count = counts[*index];
         if count > 1 || count == 0 && !may_be_missing {
             return Err(Broken(format!(
-                "{} was put aside and is on holder {holder} {count} times, not once: {}",
+                "{} was stored in an outbox and is on holder {holder} {count} times, not once: {}",
                 Content(topic.publishes[*index].content),
                 Told(attempt)
             )));

@@ -9,7 +9,7 @@ pub(super) fn check(case: &Case<'_>) -> Verdict {
     let peaks = &case.evidence.queues;
     match peaks.iter().find(|peak| peak.length > peak.limit) {
         Some(peak) => Err(Broken(format!(
-            "the queue `{}` of node {} was {} long, and its limit is {}",
+            "the length of queue `{}` of node {} was {}; its limit is {}",
             peak.name, peak.node, peak.length, peak.limit
         ))),
         None => Ok(Checked(peaks.len() as u64)),

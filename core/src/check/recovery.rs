@@ -13,10 +13,10 @@ pub(super) fn check(case: &Case<'_>) -> Verdict {
     let Recovery { healed, limit, published, homes_lead, holders_equal, outboxes_empty, remains } = recovery;
     let due = *healed + *limit;
     let must_come = [
-        (*published, "a publish with ack all goes through on every topic"),
+        (*published, "a publish with ack all succeeds on every topic"),
         (*homes_lead, "every group is led by its home, and every member votes"),
-        (*holders_equal, "the holders of every topic have the same"),
-        (*outboxes_empty, "nothing waits in an outbox"),
+        (*holders_equal, "the holders of every topic have the same messages"),
+        (*outboxes_empty, "every outbox is empty"),
     ];
     for (came, what) in must_come {
         let when = match came {
@@ -24,10 +24,9 @@ pub(super) fn check(case: &Case<'_>) -> Verdict {
             Some(came) => format!("only at {}", At(came)),
             None => "not at all".into(),
         };
-        let remains =
-            if remains.is_empty() { String::new() } else { format!("; what was left: {}", remains.join("; ")) };
+        let remains = if remains.is_empty() { String::new() } else { format!("; remaining: {}", remains.join("; ")) };
         return Err(Broken(format!(
-            "healed at {}, and {limit:?} later it does not hold that {what}: {when}{remains}",
+            "healed at {}, but within {limit:?} this condition was not met: {what} ({when}){remains}",
             At(*healed)
         )));
     }
@@ -49,10 +48,10 @@ mod tests {
     fn what_comes_back_late_or_never_is_named() {
         let mut story = Story::new();
         story.recovery().homes_lead = Some(Instant(31_000_001));
-        story.fails(check, &["healed at 1.000000 s", "30s later", "led by its home", "only at 31.000001 s"]);
+        story.fails(check, &["healed at 1.000000 s", "within 30s", "led by its home", "only at 31.000001 s"]);
         let mut story = Story::new();
         story.recovery().outboxes_empty = None;
         story.recovery().remains = vec!["node 101 keeps 3 publishes".into()];
-        story.fails(check, &["nothing waits in an outbox", "not at all", "node 101 keeps 3 publishes"]);
+        story.fails(check, &["every outbox is empty", "not at all", "node 101 keeps 3 publishes"]);
     }
 }

@@ -47,7 +47,7 @@ fn check_name(facts: &[Fact<'_>]) -> Result<u64, Broken> {
             };
             let last = stuck.order.last().map(|index| format!(" after {}", Told(facts[*index].operation)));
             let last = last.unwrap_or_default();
-            Err(Broken(format!("{}: this needs that the name {needs}, but it {is}{last}", Told(next.operation))))
+            Err(Broken(format!("{}: this requires that the name {needs}, but it {is}{last}", Told(next.operation))))
         }
     }
 }

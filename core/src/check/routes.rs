@@ -18,7 +18,7 @@ pub(super) fn check(case: &Case<'_>) -> Verdict {
         if let Some(answered) = operation.answered.as_ref().filter(|answered| !answered.hops.is_empty()) {
             check_walk(operation, answered).map_err(|why| {
                 let walk: Vec<String> = answered.hops.iter().map(|vertex| vertex.to_string()).collect();
-                Broken(format!("{} went {}: {why}", Told(operation), walk.join(" -> ")))
+                Broken(format!("{} took the route {}: {why}", Told(operation), walk.join(" -> ")))
             })?;
             checked += 1;
         }
@@ -30,23 +30,23 @@ fn check_walk(operation: &Operation, answered: &Answered) -> Result<(), String> 
     let hops = &answered.hops;
     let (first, last) = (hops[0], hops[hops.len() - 1]);
     if first != operation.node {
-        return Err(format!("it was asked of {}, not of {first}", operation.node));
+        return Err(format!("it was sent to {}, not to {first}", operation.node));
     }
     // The leader performs the subscribe, but the asked node's replica serves the subscription.
     let end = if matches!(operation.action, Action::ReplicaSubscribe { .. }) { last } else { answered.served_by };
     if last != end {
-        return Err(format!("it was served by {end}, and the walk ends on {last}"));
+        return Err(format!("it was served by {end}, but the route ends on {last}"));
     }
     if let Some(pair) = hops.windows(2).find(|pair| pair[0].edge_to(pair[1]).is_none()) {
         return Err(format!("there is no edge from {} to {}", pair[0], pair[1]));
     }
     let mut met = BTreeSet::new();
     if let Some(again) = hops.iter().find(|vertex| !met.insert(**vertex)) {
-        return Err(format!("it was on {again} twice"));
+        return Err(format!("it visited {again} twice"));
     }
     let limit = usize::from(hop_limit(first.dimension()));
     match hops.len() - 1 {
-        edges if edges > limit => Err(format!("{edges} edges are more than {limit}")),
+        edges if edges > limit => Err(format!("{edges} edges exceed the limit of {limit}")),
         _ => Ok(()),
     }
 }
@@ -74,10 +74,10 @@ mod tests {
     #[test]
     fn every_way_of_going_astray_is_named() {
         for (hops, why) in [
-            (vec!["000", "100"], "asked of 010, not of 000"),
-            (vec!["010", "000"], "served by 100, and the walk ends on 000"),
+            (vec!["000", "100"], "sent to 010, not to 000"),
+            (vec!["010", "000"], "served by 100, but the route ends on 000"),
             (vec!["010", "100"], "no edge from 010 to 100"),
-            (vec!["010", "011", "010", "000", "100"], "on 010 twice"),
+            (vec!["010", "011", "010", "000", "100"], "visited 010 twice"),
             (vec!["010", "000", "100", "100"], "no edge from 100 to 100"),
         ] {
             let mut story = Story::new();

@@ -16,7 +16,7 @@ pub(super) fn check(case: &Case<'_>) -> Verdict {
     if let Some(DiskMishap { node, at, what }) = case.evidence.disk_mishaps.first() {
         let what = match what {
             Mishap::Ended => "ended because its disk was full",
-            Mishap::Filled => "filled its disk to the last byte, although it refuses publishes before that",
+            Mishap::Filled => "filled its disk to the last byte, although it must refuse publishes earlier",
         };
         return Err(Broken(format!("node {node} {what}, at {}", At(*at))));
     }

@@ -15,7 +15,7 @@ pub(super) fn check(case: &Case<'_>) -> Verdict {
     let mut checked = 0;
     for topic in &case.topics {
         for (holder, log) in topic.logs() {
-            checked += check_run(topic, log, || format!("what holder {holder} has"))?;
+            checked += check_run(topic, log, || format!("the log of holder {holder}"))?;
         }
         for operation in &topic.operations {
             checked += check_run(topic, pulled(operation), || format!("the answer to {}", Told(operation)))?;
@@ -41,7 +41,10 @@ fn check_run<'a>(
         if let Some(last) = last.filter(|last| last.time > message.time) {
             let (before, after) = (Placed(topic.name, last), Placed(topic.name, message));
             let (earlier, later) = (message.time, last.time);
-            return Err(Broken(format!("in {}, {after} has the time {earlier}, and {before} has {later}", place())));
+            return Err(Broken(format!(
+                "in {}, {after} has the time {earlier}, but the preceding {before} has {later}",
+                place()
+            )));
         }
         (last, count) = (Some(message), count + 1);
     }
@@ -73,7 +76,8 @@ fn check_against_what_was_shown_before(topic: &Topic<'_>) -> Result<u64, Broken>
                 Witness::Push(session) => Pushed(session).to_string(),
             };
             return Err(Broken(format!(
-                "{} was sent at {} and has the time {}, but before that {} was shown with the time {} (seen in {witness})",
+                "{} was sent at {} and has the time {}, but before that {} was shown with the time {} (seen in \
+                 {witness})",
                 Placed(topic.name, message),
                 At(sent),
                 message.time,

@@ -82,7 +82,7 @@ impl fmt::Display for Told<'_> {
                 }
             }
         }
-        write!(f, ", asked of {node} at {}", At(*invoked))?;
+        write!(f, ", sent to {node} at {}", At(*invoked))?;
         match answered {
             Some(answered) => write!(f, " and answered by {} at {}", answered.served_by, At(answered.at)),
             None => write!(f, " and never answered"),

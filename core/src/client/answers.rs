@@ -86,7 +86,7 @@ impl Client {
         let is_failing =
             |node: &crate::wire::answer::NodeView| node.node == answer.served_by && node.state == NodeState::Failed;
         if view.nodes.iter().any(is_failing) {
-            self.leave_failing_node(index, "it says that it is failing");
+            self.leave_failing_node(index, "it is stopped by a requested fault");
         }
     }
 
@@ -140,7 +140,7 @@ impl Client {
             }
             ErrorCode::TopicExists if job.in_doubt && creates => {
                 job.checks_owner = Some(failure);
-                self.attempt_failed(id, None, "its first answer was lost");
+                self.attempt_failed(id, None, "the answer to the first attempt was lost");
             }
             ErrorCode::SequenceTooOld if job.has_own_sequence && !job.in_doubt => self.renumber(id, &failure),
             ErrorCode::SequenceTooOld if job.in_doubt => {

@@ -129,7 +129,7 @@ impl Client {
             return;
         }
         let why =
-            self.nodes.at(home).map_or("its address is not known".into(), |peer| self.nodes.peers[peer].why.clone());
+            self.nodes.at(home).map_or("its address is unknown".into(), |peer| self.nodes.peers[peer].why.clone());
         let why = if why.is_empty() { job.why.clone() } else { why };
         let fall = FellOver { from: home, to: asked, why };
         // If the next node cannot serve either, nothing is reported until one can.
@@ -172,7 +172,7 @@ impl Client {
         if is_repeatable(&job.action) {
             self.attempt_failed(id, asked, why);
         } else {
-            let why = format!("the connection broke before the answer came ({why})");
+            let why = format!("the connection broke before the answer arrived ({why})");
             self.finish(id, Err(ClientError::InDoubt { why }));
         }
     }
@@ -203,7 +203,7 @@ impl Client {
     fn why_not(&self, job: &Job, is_out: bool) -> String {
         let lost = || self.nodes.peers.iter().find(|peer| !peer.why.is_empty());
         match (job.asked, self.nodes.dimension) {
-            (Some(asked), _) if is_out => format!("node {asked} has not answered in time"),
+            (Some(asked), _) if is_out => format!("node {asked} did not answer in time"),
             (Some(_), _) => job.why.clone(),
             (None, _) => lost().map_or_else(|| job.why.clone(), |peer| format!("{}: {}", peer.name(), peer.why)),
         }

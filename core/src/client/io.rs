@@ -142,22 +142,22 @@ pub enum Notice {
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum ClientError {
     /// The cluster refused, and a retry would give the same result.
-    #[error("{failure} (said node {served_by})")]
+    #[error("{failure} (from node {served_by})")]
     Refused { failure: Failure, served_by: Vertex },
     /// The time limit passed, and nothing was done.
     #[error("not done: {why}")]
     Unavailable { why: String },
     /// The time limit passed, or a retry would not be safe. The action may have been performed.
-    #[error("not known whether it was done: {why}")]
+    #[error("may or may not have been done: {why}")]
     InDoubt { why: String },
     /// [`super::MAX_IN_FLIGHT`] submissions are under way already. Nothing was sent.
-    #[error("this client has {} requests under way already: wait for answers", super::MAX_IN_FLIGHT)]
+    #[error("this client has reached its limit of {} requests in progress; wait for answers", super::MAX_IN_FLIGHT)]
     Overloaded,
     /// The cluster has no such node. Nothing was sent.
     #[error("the cluster has no node {node}")]
     UnknownNode { node: Vertex },
     /// The answer does not match the request: client and node use different protocol versions.
-    #[error("node {served_by} answered something else than it was asked")]
+    #[error("node {served_by} sent an answer that does not match the request")]
     Unexpected { served_by: Vertex },
     /// The client was shut down.
     #[error("the client was closed")]

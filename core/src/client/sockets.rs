@@ -179,8 +179,8 @@ impl Client {
         let Some(socket) = self.sockets.get_mut(&id) else { return };
         socket.alarm = None;
         let (due, next) = match (socket.is_open, socket.probed, patience) {
-            (false, _, _) => (socket.heard + to_open, Next::GiveUp("it did not open in time")),
-            (true, Some(probed), _) => (probed + PROBE_ANSWER_WITHIN, Next::GiveUp("it does not answer")),
+            (false, _, _) => (socket.heard + to_open, Next::GiveUp("the connection did not open in time")),
+            (true, Some(probed), _) => (probed + PROBE_ANSWER_WITHIN, Next::GiveUp("no answer")),
             (true, None, Some(patience)) => (socket.heard + patience, Next::Probe),
             (true, None, None) => return,
         };

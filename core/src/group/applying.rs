@@ -28,7 +28,7 @@ impl Group {
         if data.is_empty() {
             return;
         }
-        let commands = command::decode_commands(data).expect("an entry is checked before it is taken in");
+        let commands = command::decode_commands(data).expect("an entry is checked before it is accepted");
         let mut writes = Vec::new();
         for command in commands {
             let applied = self.topics.apply(&command);
@@ -67,7 +67,7 @@ impl Group {
 
     fn apply_member_change(&mut self, index: u64, data: &[u8]) {
         self.changes.last = index;
-        let change = MemberChange::from_raft_bytes(data).expect("only member changes of ours are proposed");
+        let change = MemberChange::from_raft_bytes(data).expect("only Cubecast's own member changes are proposed");
         match self.raw.apply_conf_change(&change.to_raft()) {
             Ok(members) => {
                 self.raw.mut_store().set_members(members);
@@ -77,7 +77,9 @@ impl Group {
                 self.state_is_unwritten = true;
                 self.write_hard_state();
             }
-            Err(error) => self.effects.push(GroupEffect::Trouble(format!("a change of members was refused: {error}"))),
+            Err(error) => {
+                self.effects.push(GroupEffect::Trouble(format!("a committed member change was rejected: {error}")))
+            }
         }
     }
 

@@ -47,7 +47,7 @@ impl LogView {
         }
         view.append(
             log.iter()
-                .map(|entry| message::entry_to_raft(entry).expect("a start rejects entries that make no sense"))
+                .map(|entry| message::entry_to_raft(entry).expect("invalid entries are rejected at the start"))
                 .collect(),
         );
         view.initial_hard_state.commit = view.initial_hard_state.commit.min(view.last());

@@ -109,7 +109,8 @@ pub fn entry_from_raft(entry: Entry) -> LogEntry {
     let (kind, data) = match entry.get_entry_type() {
         EntryType::EntryNormal => (EntryKind::Commands, entry.data),
         EntryType::EntryConfChange | EntryType::EntryConfChangeV2 => {
-            let change = MemberChange::from_raft_bytes(&entry.data).expect("only member changes of ours are proposed");
+            let change =
+                MemberChange::from_raft_bytes(&entry.data).expect("only Cubecast's own member changes are proposed");
             (EntryKind::MemberChange, change.encode().into())
         }
     };
@@ -170,13 +171,13 @@ impl MemberChange {
 
     /// The inverse of [`MemberChange::encode`]. The error is the reason.
     pub fn decode(data: &[u8]) -> Result<MemberChange, String> {
-        let (crc, change) = data.split_first_chunk().ok_or("the change of members is cut short")?;
+        let (crc, change) = data.split_first_chunk().ok_or("the member change is truncated")?;
         if crc32fast::hash(change) != u32::from_le_bytes(*crc) {
-            return Err("the change of members does not fit its check sum".into());
+            return Err("the member change has a wrong checksum".into());
         }
         match postcard::take_from_bytes(change) {
             Ok((change, [])) => Ok(change),
-            _ => Err("the change of members cannot be decoded".into()),
+            _ => Err("the member change cannot be decoded".into()),
         }
     }
 

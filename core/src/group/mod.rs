@@ -230,7 +230,7 @@ impl Group {
         let hard_state = if bugs.has(Bug::VoteIsForgotten) { HardState { vote: 0, ..hard_state } } else { hard_state };
         first_writes.push(Write::HardState { group: home, state: hard_state });
         let topics = checkpoint.as_ref().map_or_else(Topics::default, |c| {
-            Topics::decode(&c.state).expect("a start rejects a checkpoint that makes no sense")
+            Topics::decode(&c.state).expect("an invalid checkpoint is rejected at the start")
         });
         let view = LogView::restore(checkpoint.as_ref(), &log, hard_state);
         let checkpoint_index = checkpoint.as_ref().map_or(0, |c| c.index);

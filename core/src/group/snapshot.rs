@@ -205,7 +205,7 @@ impl Receiving {
         if !self.lacking.is_empty() {
             return Progress::Ask(self.ask(now));
         }
-        let topics = self.topics.clone().expect("nothing is known to lack before the state is complete");
+        let topics = self.topics.clone().expect("missing messages are known only after the state is complete");
         Progress::Complete { message: Box::new(self.message.clone()), topics: Box::new(topics) }
     }
 

@@ -78,9 +78,8 @@ impl Node {
                 self.serving.awaiting_all.push(waiting);
             } else {
                 let lacking = self.lacking(waiting.group, waiting.index).join(", ");
-                let text = format!(
-                    "it is committed, but {lacking} did not confirm it in time; retry with the same sequence number"
-                );
+                let text =
+                    format!("committed, but {lacking} did not confirm in time; retry with the same sequence number");
                 self.reply_result(&waiting.waiter.asker, waiting.waiter.hops, Err(ErrorCode::Timeout.because(text)));
             }
         }

@@ -25,10 +25,11 @@ impl Node {
             return;
         }
         self.altered.0.insert(from, now);
-        let what = what.unwrap_or_else(|| "it does not fit its check sum".into());
+        let what = what.unwrap_or_else(|| "checksum mismatch".into());
         let text = format!(
-            "a message from node {from} was altered on its way to node {} and is dropped ({what}); it is sent again. If this \
-             goes on, look at what lies between the two: a proxy, a cable, memory (`frames_altered` counts them)",
+            "a message from node {from} was altered in transit to node {} and was dropped ({what}); it is sent again. \
+             If this happens repeatedly, check the path between the two: proxy, cable, memory (`frames_altered` counts \
+             these messages)",
             self.me
         );
         self.observe(Event::Warning { text }, None);

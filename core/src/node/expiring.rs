@@ -115,7 +115,7 @@ impl Node {
         let due = self.config.limits.names_expire_after.map(|after| later(used, precision(after) / 2));
         let is_due = due.is_some_and(|due| self.now.wall.max(topics.latest()) >= due);
         if is_due && !self.enter_alone(home, op) {
-            let why = format!("node {} has too many commands to propose", self.me);
+            let why = format!("node {} has too many commands in progress", self.me);
             return Err(Reply::Unavailable { why });
         }
         Ok(Reply::Registered(true))

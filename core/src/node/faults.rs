@@ -25,7 +25,8 @@ impl Node {
     pub(super) fn faults_forbidden(&self) -> Option<Failure> {
         (!self.config.allow_faults).then(|| {
             ErrorCode::FaultsForbidden.because(format!(
-                "node {} was not started with --allow-faults (or `cubecast up --faults on`), so it does not fail on request",
+                "node {} does not accept requested faults: it was not started with --allow-faults (or `cubecast up \
+                 --faults on`)",
                 self.me
             ))
         })
@@ -127,7 +128,7 @@ impl Node {
         }
         if self.me.edge_to(to).is_none() {
             return Err(ErrorCode::BadRequest
-                .because(format!("there is no edge between {} and {to}: they are no neighbours", self.me)));
+                .because(format!("there is no edge between {} and {to}: they are not neighbours", self.me)));
         }
         self.overlay.set_conditions(self.now, to, conditions);
         self.observe(Event::LinkConditions { from: self.me, to, conditions }, None);

@@ -18,7 +18,7 @@ use crate::wire::peer::{Body, RaftMessage};
 impl Node {
     /// Creates this vertex's member of every group that it belongs to.
     pub(super) fn form_groups(&mut self, mut origin_of: impl FnMut(Vertex) -> Origin) {
-        let identity = self.record.identity.expect("groups are formed by a node that knows who it is");
+        let identity = self.record.identity.expect("a node forms groups only after it has its identity");
         self.groups.clear();
         for home in placement::members(self.me) {
             let seed = self.random.u64(..);

@@ -42,8 +42,9 @@ impl Node {
         self.phase = Phase::Serving;
         for nonsense in judge::reject_nonsense(&mut recovered) {
             let text = format!(
-                "the data folder of node {} is damaged, or was written by another version: {nonsense}. The node comes back as a \
-                 new member and refills from its neighbours; if it cannot, move the folder away and start with an empty one",
+                "the data folder of node {} is damaged, or was written by another version: {nonsense}. The node \
+                 rejoins as a new member and is refilled by its neighbours; if that fails, move the folder away and \
+                 start with an empty one",
                 self.me
             );
             self.observe(Event::Warning { text }, None);
@@ -145,11 +146,12 @@ impl Node {
     /// Why early requests wait: the node cannot serve them yet.
     pub(super) fn why_nothing_begins(&self) -> String {
         if !self.is_joining() {
-            return format!("node {} starts, and has not recorded that on its disk yet", self.me);
+            return format!("node {} is starting: its start is not yet recorded on disk", self.me);
         }
         let silent: Vec<String> = self.silent_co_members().iter().map(Vertex::to_string).collect();
         format!(
-            "node {} has a new data folder and waits for {} to say whether they met it before; start them, or wait",
+            "node {} has a new data folder and is waiting for {} to report whether they met it before; start them, or \
+             wait",
             self.me,
             silent.join(", ")
         )

@@ -42,7 +42,7 @@ impl Lanes {
 
 impl Node {
     pub(super) fn queue_pull(&mut self, connection: ConnectionId, number: u64) {
-        self.hold_request(number, "it waits for this connection's earlier pulls, whose answers have to be read first");
+        self.hold_request(number, "it waits until the client has read the answers to earlier pulls of this connection");
         self.lanes.0.entry(connection).or_default().waiting.push_back(number);
         self.begin_pulls(connection);
     }

@@ -242,7 +242,8 @@ impl Node {
                 Ok(_) => self.observe(Event::OutboxDrained { topic: topic.clone() }, None),
                 Err(failure) if item.owner.is_none() => {
                     let text = format!(
-                        "a publish to `{topic}` that was acknowledged with `one` cannot enter the log: {failure}"
+                        "a publish to `{topic}` was acknowledged with `one`, but was refused later and is not stored: \
+                         {failure}"
                     );
                     self.observe(Event::Warning { text }, None);
                 }

@@ -135,7 +135,7 @@ impl Pending {
     pub(super) fn doubt(&self, failure: Failure) -> Failure {
         let claims_nothing = matches!(failure.code, ErrorCode::Overloaded | ErrorCode::StorageFull);
         if claims_nothing && self.uncertain && self.stage.may_act() && changes_something(&self.action) {
-            return ErrorCode::Timeout.because(format!("it is not known whether this was done ({failure}); retry"));
+            return ErrorCode::Timeout.because(format!("the request may or may not have been done ({failure}); retry"));
         }
         failure
     }

@@ -97,7 +97,7 @@ impl Node {
             return false;
         }
         if self.pulls.under_way.len() >= MAX_PULLS {
-            let why = format!("{MAX_PULLS} pulls are under way on node {}", self.me);
+            let why = format!("node {} has reached its limit of {MAX_PULLS} pulls in progress", self.me);
             self.reply(&asker, Reply::Unavailable { why });
             return false;
         }
@@ -128,7 +128,10 @@ impl Node {
     /// Queues a read until a majority has confirmed that this node still leads.
     pub(super) fn confirm_first(&mut self, group: Vertex, job: ReadJob) {
         if self.pulls.unconfirmed >= MAX_UNCONFIRMED {
-            let why = format!("{MAX_UNCONFIRMED} reads wait for leader {} to be confirmed", self.me);
+            let why = format!(
+                "leader {} has reached its limit of {MAX_UNCONFIRMED} reads that wait for its confirmation",
+                self.me
+            );
             return self.reply_to_read(job, Reply::Unavailable { why });
         }
         self.pulls.unconfirmed += 1;

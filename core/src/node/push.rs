@@ -196,8 +196,10 @@ impl Node {
     /// The failure to answer with if the node has no room for one more session.
     pub(super) fn lacks_room_for_session(&self) -> Option<Failure> {
         (self.push.sessions.len() >= MAX_SESSIONS).then(|| {
-            let text =
-                format!("node {} pushes to {MAX_SESSIONS} subscriptions already; subscribe through another", self.me);
+            let text = format!(
+                "node {} has reached its limit of {MAX_SESSIONS} push subscriptions; subscribe through another node",
+                self.me
+            );
             ErrorCode::Overloaded.because(text)
         })
     }
@@ -232,7 +234,7 @@ impl Node {
     /// their clients would wait forever.
     pub(super) fn crash_sessions(&mut self) {
         for connection in std::mem::take(&mut self.push).by_client.into_keys() {
-            let reason = format!("node {} has crashed on request, and its push subscriptions with it", self.me);
+            let reason = format!("node {} was crashed by a requested fault, and its push subscriptions ended", self.me);
             self.effects.push(Effect::CloseClient { connection, why: Dismissal::NodeFails, reason });
         }
     }
@@ -439,7 +441,8 @@ impl Node {
 
     fn let_fetch_wait(&mut self, fetch: WaitingFetch) {
         if self.push.waiting_fetches >= MAX_WAITING_FETCHES {
-            return self.reply(&fetch.asker, Reply::Unavailable { why: "too many fetches wait here".into() });
+            return self
+                .reply(&fetch.asker, Reply::Unavailable { why: "too many fetches are waiting on this node".into() });
         }
         self.push.waiting_fetches += 1;
         self.push.waiting.entry(place_of(&fetch.subscription)).or_default().push(fetch);

@@ -43,7 +43,7 @@ impl Node {
         queues.extend(self.repairs.queues());
         queues.extend(self.push.queues());
         queues.extend(self.outbox.queues());
-        queues.push(Queue::of("messages held of members not met yet", self.held.len(), MAX_HELD));
+        queues.push(Queue::of("held messages of members not yet met", self.held.len(), MAX_HELD));
         queues.push(Queue::of("delayed frames of one edge", self.overlay.most_delayed(), DELAYED_FRAMES));
         let sizes = self.groups.values().map(|group| group.topics().sizes()).fold(Sizes::default(), Sizes::or_more);
         queues.extend(topics_queues(sizes));

@@ -122,7 +122,7 @@ impl Node {
 
     /// Refuses a read because too many wait. Its requester asks again.
     fn refuse_read(&mut self, purpose: Purpose) {
-        let why = format!("{MAX_WAITING} reads wait for the disk of node {}", self.me);
+        let why = format!("node {} has reached its limit of {MAX_WAITING} reads that wait for its disk", self.me);
         match purpose {
             Purpose::Pull { pull, .. } => self.reply_to_pull(pull.key, Reply::Unavailable { why }),
             Purpose::Session(session) => self.try_session_later(session),
@@ -139,14 +139,16 @@ impl Node {
         let place = group.topics().place(&pull.topic);
         let cursor = group.topics().cursor(&pull.topic, &pull.subscriber);
         if cursor.is_none() && group.role() == Role::Learner {
-            let why = format!("node {} is still catching up and cannot tell what it does not hold", self.me);
+            let why = format!("node {} is still catching up and may not know this subscription yet", self.me);
             return self.reply_to_pull(pull.key, Reply::Unavailable { why });
         }
         let (Some((topic, end)), Some(cursor)) = (place, cursor) else {
             let failure = match place {
                 None => unknown_topic(&pull.topic),
-                Some(_) => ErrorCode::NotSubscribed
-                    .because(format!("`{}` is not subscribed to `{}`; subscribe first", pull.subscriber, pull.topic)),
+                Some(_) => ErrorCode::NotSubscribed.because(format!(
+                    "subscriber `{}` is not subscribed to topic `{}`; subscribe first",
+                    pull.subscriber, pull.topic
+                )),
             };
             return self.answer_pull(pull.key, Err(failure));
         };
@@ -227,7 +229,7 @@ impl Node {
             // The transfer ended with the topic.
             Purpose::Snapshot { group, topic, .. } if self.is_deleted(group, topic) => {}
             purpose if self.is_deleted(range.group, range.topic) => {
-                self.fail_read(purpose, ReadFailed::because("their topic was deleted meanwhile"));
+                self.fail_read(purpose, ReadFailed::because("the topic was deleted in the meantime"));
             }
             purpose => {
                 let damaged = Damaged { from: range.from, end: range.end };

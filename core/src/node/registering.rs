@@ -201,8 +201,8 @@ impl Node {
         let ahead = each_us(per_second) * self.requests.waiting_names.len() as u64;
         let wait = self.requests.allowance.wait(self.now.monotonic, per_second) + Duration::from_micros(ahead);
         let failure = ErrorCode::Overloaded.because(format!(
-            "node {} takes {per_second} new publishers and subscribers a second, and {} at once, and was asked for more; nothing was \
-             done: try again in {} ms, or ask another node",
+            "node {} accepts {per_second} new publishers and subscribers a second, and {} at once, and this limit is \
+             reached; nothing was done: retry in {} ms, or use another node",
             self.me,
             u64::from(per_second) * BURST_SECONDS,
             wait.as_millis() + 1

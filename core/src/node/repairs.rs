@@ -161,10 +161,7 @@ impl Node {
 
     fn lost_for_now(&self, place: Place, end: Offset) -> ReadFailed {
         let what = self.name_lost(place, end);
-        ReadFailed::because(format!(
-            "{what} are damaged on node {}, and no other member that it can reach has them",
-            self.me
-        ))
+        ReadFailed::because(format!("{what} are damaged on node {}, and no other reachable member has them", self.me))
     }
 
     fn begin_repair(&mut self, place: Place, lost: Damaged) {
@@ -174,7 +171,8 @@ impl Node {
         if is_told {
             self.repairs.told = Some(now);
             let what = self.name_lost(place, lost.end);
-            let text = format!("{what} are damaged on the disk of node {}; another member is asked for them", self.me);
+            let text =
+                format!("{what} are damaged on the disk of node {}; they are requested from another member", self.me);
             self.observe(Event::Warning { text }, None);
         }
         self.repairs.under_way.insert(
@@ -233,7 +231,9 @@ impl Node {
             && !std::mem::replace(&mut repair.is_told_in_vain, true)
         {
             let every = ASK_ALL_AGAIN.as_secs();
-            let text = format!("{failed}: reads of them fail until one has; the others are asked every {every} s");
+            let text = format!(
+                "{failed}: reads of them fail until a member has them; the other members are asked every {every} s"
+            );
             self.observe(Event::Warning { text }, None);
         }
         for (range, purpose) in self.repairs.take_waiting(&place) {
@@ -270,7 +270,7 @@ impl Node {
         self.repairs.note_done(place, self.now.monotonic);
         if let Some(repair) = self.repairs.under_way.get(&place).filter(|repair| repair.is_told) {
             let what = self.name_lost(place, repair.end);
-            let text = format!("{what} are whole again on node {}: node {member} had them", self.me);
+            let text = format!("{what} are repaired on node {}, with a copy from node {member}", self.me);
             self.observe(Event::Warning { text }, None);
         }
         self.end_repair(place);

@@ -80,7 +80,10 @@ impl Node {
     fn lacks_room_for(&self, action: &Action) -> Option<Failure> {
         if self.requests.is_full_for(action) {
             let (requests, bytes) = (self.requests.pending.len(), self.requests.bytes);
-            let text = format!("{requests} requests of {bytes} bytes are under way on node {}; retry", self.me);
+            let text = format!(
+                "{requests} requests with {bytes} bytes are in progress on node {}, which is its limit; retry",
+                self.me
+            );
             return Some(ErrorCode::Overloaded.because(text));
         }
         if wants_push(action) { self.lacks_room_for_session() } else { None }
@@ -133,7 +136,7 @@ impl Node {
         (!placement::holds(self.me, home)).then(|| {
             let replicas: Vec<String> = home.neighbours().map(|vertex| vertex.to_string()).collect();
             ErrorCode::NotReplica.because(format!(
-                "node {} holds no replica of `{topic}`: it is at home on {home}, with replicas on {}",
+                "node {} holds no replica of `{topic}`: its home is {home}, its replicas are on {}",
                 self.me,
                 replicas.join(", ")
             ))
@@ -141,7 +144,8 @@ impl Node {
     }
 
     pub(super) fn node_failed(&self) -> Failure {
-        ErrorCode::NodeFailed.because(format!("node {} is failing on request; ask another, or recover it", self.me))
+        ErrorCode::NodeFailed
+            .because(format!("node {} is stopped by a requested fault; use another node, or recover it", self.me))
     }
 
     /// Whether this node can start to process the action yet.
@@ -347,10 +351,11 @@ impl Node {
         });
         let claims_not = self.bugs.has(Bug::SaysUnavailableThoughProposed);
         let failure = if (pending.uncertain || unanswered) && changes_something(&pending.action) && !claims_not {
-            ErrorCode::Timeout
-                .because(format!("after {waited} ms it is not known whether this was done ({why}); retry"))
+            ErrorCode::Timeout.because(format!(
+                "no result after {waited} ms ({why}): the request may or may not have been done; retry"
+            ))
         } else {
-            ErrorCode::Unavailable.because(format!("nothing was done in {waited} ms: {why}; retry"))
+            ErrorCode::Unavailable.because(format!("nothing was done within {waited} ms ({why}); retry"))
         };
         self.finish(number, Err(failure), self.me, vec![self.me]);
     }
@@ -417,7 +422,11 @@ impl Node {
     pub(super) fn fail_all_requests(&mut self) {
         // Not `node_failed`: that error states that nothing was done, but some of these requests may already be in a
         // log.
-        let why = format!("node {} failed on request before it knew whether this was done; retry elsewhere", self.me);
+        let why = format!(
+            "node {} was stopped by a requested fault: the request may or may not have been done; retry on another \
+             node",
+            self.me
+        );
         let failure = ErrorCode::Timeout.because(why);
         self.requests.bytes = 0;
         for (_, mut pending) in std::mem::take(&mut self.requests.pending) {

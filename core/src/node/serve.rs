@@ -201,7 +201,12 @@ impl Node {
         let voters = self.groups[&home].voters();
         let up = voters.iter().filter(|voter| self.is_member_up(**voter)).count();
         (up <= voters.len() / 2).then(|| {
-            format!("of the {} voters of the replica group of {home} only {up} can be reached from its leader {}, which is no majority", voters.len(), self.me)
+            format!(
+                "only {up} of the {} voters of the replica group of {home} are reachable from its leader {}, which is \
+                 no majority",
+                voters.len(),
+                self.me
+            )
         })
     }
 
@@ -227,7 +232,7 @@ impl Node {
         }
         self.counters.publishes += u64::from(matches!(action, Action::Publish { .. }));
         let Some(op) = op_of(&action) else {
-            self.reply(&asker, Reply::Unavailable { why: format!("`{}` is no command", action.name()) });
+            self.reply(&asker, Reply::Unavailable { why: format!("`{}` is not a command", action.name()) });
             return;
         };
         self.enter(key, op, Waiter { asker, group, action, bytes, hops });
@@ -261,7 +266,10 @@ impl Node {
         if self.serving.commands() >= MAX_COMMANDS || self.serving.bytes + bytes > MAX_COMMAND_BYTES {
             self.serving.turned_away.note(&asker);
             let (commands, total) = (self.serving.commands(), self.serving.bytes);
-            let text = format!("{commands} commands of {total} bytes are under way on leader {}; retry", self.me);
+            let text = format!(
+                "{commands} commands with {total} bytes are in progress on leader {}, which is its limit; retry",
+                self.me
+            );
             self.reply_result(&asker, hops, Err(ErrorCode::Overloaded.because(text)));
             return None;
         }
@@ -363,7 +371,7 @@ impl Node {
     pub(super) fn acknowledge(&mut self, index: u64, waiter: Waiter, outcome: Outcome) {
         let name = waiter.action.name();
         let Some(done) = self.describe(waiter.group, index, &waiter.action, outcome) else {
-            let why = format!("another command than `{name}` had the number under which it was asked");
+            let why = format!("request number already used by a command other than `{name}`");
             return self.reply(&waiter.asker, Reply::Unavailable { why });
         };
         let answer = self.answer_with(waiter.hops, Ok(done));
@@ -442,7 +450,7 @@ impl Node {
                 return;
             }
             action => {
-                Err(ErrorCode::BadRequest.because(format!("`{}` is not done by a node for another", action.name())))
+                Err(ErrorCode::BadRequest.because(format!("`{}` must be sent to the target node", action.name())))
             }
         };
         self.reply_result(&asker, hops, result);

@@ -230,7 +230,9 @@ impl Node {
             _ => return None,
         };
         if full.contains(&self.me) && self.should_lead_elsewhere(home) {
-            return Some(Reply::Unavailable { why: format!("{}; another node takes the lead", describe_full(&full)) });
+            return Some(Reply::Unavailable {
+                why: format!("{}; leadership moves to another node", describe_full(&full)),
+            });
         }
         Some(Reply::Answer(self.answer_with(hops.to_vec(), Err(storage_full(&full)))))
     }
@@ -324,7 +326,7 @@ fn holds_publish(entry: &LogEntry) -> bool {
 
 fn storage_full(full: &[Vertex]) -> Failure {
     ErrorCode::StorageFull.because(format!(
-        "{}, so nothing was stored: delete topics, or make room on {}, and try again; reading and deleting go on",
+        "{}: nothing was stored. Delete topics, or free space on {}, and retry; reads and deletions still work",
         describe_full(full),
         if full.len() == 1 { "its disk" } else { "their disks" }
     ))

@@ -38,7 +38,7 @@ impl TurnedAway {
     }
 
     pub fn queue(&self) -> Queue {
-        Queue::of("asks turned away lately", self.known.len(), REMEMBERED)
+        Queue::of("requests rejected recently", self.known.len(), REMEMBERED)
     }
 }
 

@@ -45,7 +45,8 @@ impl Watch {
 impl Node {
     pub(super) fn handle_client_connected(&mut self, connection: ConnectionId) {
         if self.clients.len() >= MAX_CLIENTS {
-            let reason = format!("node {} has {MAX_CLIENTS} clients already; ask another", self.me);
+            let reason =
+                format!("node {} has reached its limit of {MAX_CLIENTS} clients; connect to another node", self.me);
             return self.effects.push(Effect::CloseClient { connection, why: Dismissal::TooManyClients, reason });
         }
         self.clients.insert(connection, Client::default());
@@ -90,7 +91,7 @@ impl Node {
 
     fn close_slow_client(&mut self, connection: ConnectionId) {
         let queued = self.clients.get(&connection).map_or(0, |client| client.queued);
-        let reason = format!("{queued} bytes wait to be read; read faster, or ask for less");
+        let reason = format!("{queued} bytes are waiting for this client; read faster, or request less");
         self.effects.push(Effect::CloseClient { connection, why: Dismissal::ReadsTooSlowly, reason });
         self.handle_client_disconnected(connection);
     }

@@ -154,22 +154,22 @@ impl FaultClass {
     /// A short description.
     pub fn about(self) -> &'static str {
         match self {
-            FaultClass::Kill => "a process dies and is started again",
-            FaultClass::Power => "machines lose power: unsynced writes are gone, the last one torn",
-            FaultClass::Hang => "a process stops for a while and goes on",
+            FaultClass::Kill => "a process is killed and restarted",
+            FaultClass::Power => "machines lose power: unsynced writes are lost, and the last one is torn",
+            FaultClass::Hang => "a process is suspended and resumed",
             FaultClass::Wipe => "a disk is lost",
-            FaultClass::Damage => "a bit on a disk turns over, or files are lost, while its node is down",
-            FaultClass::Rot => "a stored message is damaged under a running node",
+            FaultClass::Damage => "a bit on a disk is flipped, or files are lost, while its node is down",
+            FaultClass::Rot => "a stored message is damaged while its node runs",
             FaultClass::FullDisk => "a disk is full",
             FaultClass::SlowDisk => "a disk is slow",
             FaultClass::Clock => "a wall clock jumps",
-            FaultClass::Cut => "edges swallow frames, some in one direction only",
-            FaultClass::Partition => "the cube falls apart into two sides",
-            FaultClass::Break => "connections break with what was on its way",
-            FaultClass::Degrade => "edges delay, lose, double, reorder and alter frames",
+            FaultClass::Cut => "edges drop all frames, some in one direction only",
+            FaultClass::Partition => "the cube is split into two sides",
+            FaultClass::Break => "connections break, and frames in transit are lost",
+            FaultClass::Degrade => "edges delay, lose, duplicate, reorder and corrupt frames",
             FaultClass::Stop => "a node fails on request: crash, wipe or pause",
             FaultClass::Link => "an edge is cut, delayed or made lossy on request",
-            FaultClass::Clients => "clients lose their connections and the answers on them",
+            FaultClass::Clients => "clients lose their connections, and the answers in transit",
         }
     }
 }
@@ -182,7 +182,7 @@ impl std::fmt::Display for FaultClass {
 
 /// The error for an unknown class name.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
-#[error("there is no fault class `{0}`; there are: {names}", names = FaultClass::ALL.iter().map(|class| class.name()).collect::<Vec<_>>().join(", "))]
+#[error("there is no fault class `{0}`; the classes are: {names}", names = FaultClass::ALL.iter().map(|class| class.name()).collect::<Vec<_>>().join(", "))]
 pub struct UnknownFaultClass(pub String);
 
 impl std::str::FromStr for FaultClass {
@@ -294,23 +294,26 @@ impl std::fmt::Display for Fault {
         match self {
             Fault::Kill { node } => write!(f, "{node} is killed"),
             Fault::Power { nodes } => write!(f, "{} lose power", list(nodes)),
-            Fault::Hang { node } => write!(f, "{node} hangs"),
+            Fault::Hang { node } => write!(f, "{node} is suspended"),
             Fault::Wipe { node } => write!(f, "{node} loses its disk"),
             Fault::Damage { node, row } => write!(f, "the disk of {node} is damaged ({row:?})"),
             Fault::Rot { node } => write!(f, "a message on the disk of {node} is damaged while it runs"),
             Fault::FullDisk { node, left: 0 } => write!(f, "the disk of {node} is full"),
             Fault::FullDisk { node, left } => write!(f, "the disk of {node} has room for {left} bytes"),
-            Fault::SlowDisk { node, delay_us } => write!(f, "the disk of {node} takes {delay_us} us"),
+            Fault::SlowDisk { node, delay_us } => write!(f, "every access to the disk of {node} takes {delay_us} us"),
             Fault::Clock { node, by_us } => write!(f, "the clock of {node} jumps by {} s", by_us / 1_000_000),
             Fault::Cut { edges } => write!(f, "cut: {}", edge_list(edges)),
             Fault::Partition { side, one_way: false } => write!(f, "{} are cut off from the others", list(side)),
-            Fault::Partition { side, one_way: true } => write!(f, "{} are not heard by the others", list(side)),
+            Fault::Partition { side, one_way: true } => {
+                write!(f, "frames from {} to the others are dropped", list(side))
+            }
             Fault::Break { edges } => write!(f, "connections break: {}", edge_list(edges)),
             Fault::Degrade { edges, conditions } => {
                 let EdgeConditions { delay_us, jitter_us, loss, duplication, reordering, altering, .. } = conditions;
                 write!(
                     f,
-                    "{}: {delay_us}+{jitter_us} us, {:.0} % lost, {:.0} % doubled, {:.0} % reordered, {:.0} % altered",
+                    "{}: {delay_us}+{jitter_us} us, {:.0} % lost, {:.0} % duplicated, {:.0} % reordered, {:.0} % \
+                     corrupted",
                     edge_list(edges),
                     loss * 100.0,
                     duplication * 100.0,

@@ -82,14 +82,15 @@ impl Nemesis {
                 self.ask(cluster, node, Action::SetLink { from: node, to, conditions: LinkConditions::PERFECT });
             }
         }
-        self.story.push((cluster.now(), "all is healed".into()));
+        self.story.push((cluster.now(), "all faults are healed".into()));
     }
 
     /// Gives an empty disk to each node whose damaged disk refuses the start, as its operator would do.
     pub fn replace_refused(&mut self, cluster: &mut Cluster) {
         for node in cluster.dimension().vertices() {
             if let Some(why) = cluster.refused(node).map(ToOwned::to_owned) {
-                self.story.push((cluster.now(), format!("{node} gets an empty disk, for it refused to start: {why}")));
+                self.story
+                    .push((cluster.now(), format!("{node} gets an empty disk because it refused to start: {why}")));
                 self.replace_disk(cluster, node);
                 cluster.start(node);
             }

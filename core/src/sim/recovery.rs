@@ -163,7 +163,14 @@ fn undelivered(cluster: &Cluster, clients: &Clients) -> Vec<String> {
     let ends = lasting.into_iter().filter_map(|topic| end(&topic).map(|end| (topic, end))).collect();
     let behind = clients.history.undelivered(&ends);
     behind
-        .map(|session| format!("{} waits for `{}` at {}", session.subscriber, session.topic, session.next()))
+        .map(|session| {
+            format!(
+                "subscriber `{}` has not received topic `{}` from offset {}",
+                session.subscriber,
+                session.topic,
+                session.next()
+            )
+        })
         .collect()
 }
 
@@ -217,7 +224,7 @@ pub(super) fn hold_silence_against(
         let home = placement::home(topic.as_str(), dimension);
         for silent in placement::members(home).filter(|holder| !said.contains_key(holder)) {
             recovery.holders_equal = None;
-            recovery.remains.push(format!("{silent} cannot say what it has of `{topic}`"));
+            recovery.remains.push(format!("{silent} does not report its messages of `{topic}`"));
         }
     }
 }

@@ -110,7 +110,7 @@ impl Scenario {
             return bad("`dimensions` is empty".into());
         }
         if let Some(dimension) = self.dimensions.iter().find(|bits| !(1..=6).contains(*bits)) {
-            return bad(format!("`dimensions` has {dimension}; from 1 to 6 can be simulated with clients"));
+            return bad(format!("`dimensions` contains {dimension}; simulations with clients support 1 to 6"));
         }
         if self.load.clients == 0 || self.load.lasting_topics == 0 {
             return bad("`load` needs at least one client and one lasting topic".into());
@@ -121,7 +121,7 @@ impl Scenario {
         for bits in &self.dimensions {
             let elsewhere = self.script.iter().flat_map(|scripted| scripted.fault.places());
             if let Some(place) = elsewhere.into_iter().find(|place| place.dimension().bits() != *bits) {
-                return bad(format!("`script` names {place}, which is no vertex of a cube of dimension {bits}"));
+                return bad(format!("`script` names {place}, which is not a vertex of a cube of dimension {bits}"));
             }
         }
         Ok(())
@@ -219,7 +219,7 @@ mod tests {
     fn what_makes_no_sense_is_refused_with_a_reason() {
         let why = |scenario: Scenario| scenario.check().unwrap_err().to_string();
         assert!(why(Scenario { dimensions: vec![], ..Scenario::default() }).contains("`dimensions` is empty"));
-        assert!(why(Scenario { dimensions: vec![9], ..Scenario::default() }).contains("has 9"));
+        assert!(why(Scenario { dimensions: vec![9], ..Scenario::default() }).contains("contains 9"));
         let kill = Scripted { at_ms: 0, lasts_ms: 1, fault: Fault::Kill { node: "0101".parse().unwrap() } };
         let script = Scenario { dimensions: vec![3], script: vec![kill], ..Scenario::default() };
         assert!(why(script).contains("names 0101"));

@@ -1,7 +1,7 @@
-//! The format of a journal on disk: records of writes, with chained check sums.
+//! The format of a journal on disk: records of writes, with chained checksums.
 //!
 //! A record is a crc32, the payload's length and the transaction's number (4, 4 and 8 bytes, little-endian), followed
-//! by the writes in postcard. Each check sum continues the previous one; the first continues that of the number after
+//! by the writes in postcard. Each checksum continues the previous one; the first continues that of the number after
 //! which the journal begins. Therefore, when space is reused, a record of an earlier round is never taken for the next
 //! record of this round.
 
@@ -12,7 +12,7 @@ use super::Write;
 const CRC_BYTES: usize = 4;
 const HEADER_BYTES: usize = 16;
 
-/// The check sum that the next record's check sum continues.
+/// The checksum that the next record's checksum continues.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Chain(u32);
 
@@ -27,7 +27,7 @@ pub struct Replayed {
 
 /// A record that is complete but cannot be decoded.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
-#[error("record {number} of the journal fits its check sum but cannot be decoded")]
+#[error("record {number} of the journal has a correct checksum but cannot be decoded")]
 pub struct BadRecord {
     /// The record's transaction number.
     pub number: u64,
@@ -79,7 +79,7 @@ pub fn read(after: u64, mut journal: &[u8]) -> Result<Replayed, BadRecord> {
     Ok(replayed)
 }
 
-/// Takes the next record's payload, if its number and check sum match.
+/// Takes the next record's payload, if its number and checksum match.
 fn next_record<'b>(journal: &mut &'b [u8], chain: Chain, number: u64) -> Option<(&'b [u8], Chain)> {
     let (crc, rest) = journal.split_first_chunk::<CRC_BYTES>()?;
     let length = usize::try_from(u32::from_le_bytes(*rest.first_chunk()?)).ok()?;

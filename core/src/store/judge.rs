@@ -3,7 +3,7 @@
 //! A log is cut at its first damaged or missing entry, and the entries after it are deleted. The node may then have
 //! lost promises without knowing which, so the group reports `tail_cut` until the node takes a new identity, under
 //! which it refills from the other members. A damaged checkpoint, hard state, record or outbox entry refuses the start:
-//! continuing without it would be silent loss. An entry or a checkpoint with a valid check sum but invalid content
+//! continuing without it would be silent loss. An entry or a checkpoint with a valid checksum but invalid content
 //! ([`reject_nonsense`]) counts as damaged.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -59,7 +59,7 @@ pub struct CutTail {
 pub enum Refused {
     #[error("{0}")]
     Bad(#[from] BadRow),
-    #[error("group #{0} is no vertex")]
+    #[error("group #{0} is not a valid vertex")]
     NoVertex(GroupCode),
 }
 
@@ -150,7 +150,7 @@ pub fn mistrust(recovered: &mut Recovered) -> Vec<Vertex> {
     recovered.groups.iter().map(|group| group.group).collect()
 }
 
-/// Rejects entries and checkpoints that match their check sums but are invalid: they are damaged, or another version
+/// Rejects entries and checkpoints that match their checksums but are invalid: they are damaged, or another version
 /// wrote them. A log is cut there, and a group whose checkpoint cannot be decoded starts empty. Returns what was found,
 /// for people.
 pub fn reject_nonsense(recovered: &mut Recovered) -> Vec<String> {
@@ -269,7 +269,7 @@ mod tests {
     fn a_log_is_cut_at_its_first_bad_or_missing_entry_whatever_lies_behind() {
         let good = |index| (index, Ok(entry(index)));
         let cases = [
-            (vec![good(101), (102, Err(bad(102))), good(103)], 102, "log entry 102 of group 010 does not fit"),
+            (vec![good(101), (102, Err(bad(102))), good(103)], 102, "log entry 102 of group 010 has a wrong checksum"),
             (vec![good(101), good(103), (104, Err(bad(104)))], 102, "log entry 102 of group 010 is missing"),
             (vec![good(104), good(105)], 101, "entries 101 to 103 are missing"),
         ];
@@ -363,7 +363,7 @@ mod tests {
     }
 
     fn bad(index: u64) -> BadRow {
-        BadRow { key: RowKey::Log(CODE, index), why: "does not fit its check sum" }
+        BadRow { key: RowKey::Log(CODE, index), why: "has a wrong checksum" }
     }
 
     fn home() -> Vertex {

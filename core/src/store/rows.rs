@@ -1,7 +1,7 @@
-//! The format of rows on disk: values with a check sum that includes the row's key.
+//! The format of rows on disk: values with a checksum that includes the row's key.
 //!
 //! A value is a crc32 (little-endian) over table, key and payload, followed by the payload in postcard. Because the key
-//! is part of the check sum, a row found under another key or in another table is detected like changed bytes.
+//! is part of the checksum, a row found under another key or in another table is detected like changed bytes.
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -44,7 +44,7 @@ impl RowKey {
             RowKey::Transaction => 1,
             RowKey::Record => 2,
             RowKey::Usage => 3,
-            other => unreachable!("{other:?} does not lie in the meta table"),
+            other => unreachable!("{other:?} is not a row of the meta table"),
         }
     }
 
@@ -77,7 +77,7 @@ impl std::fmt::Display for RowKey {
             RowKey::Owner => f.write_str("the owner's record"),
             RowKey::Transaction => f.write_str("the transaction number"),
             RowKey::Record => f.write_str("the node's record"),
-            RowKey::Usage => f.write_str("the count of the room in use"),
+            RowKey::Usage => f.write_str("the space usage record"),
             RowKey::HardState(group) => write!(f, "the hard state of group {}", GroupName(group)),
             RowKey::Checkpoint(group) => write!(f, "the checkpoint of group {}", GroupName(group)),
             RowKey::Log(group, index) => write!(f, "log entry {index} of group {}", GroupName(group)),
@@ -135,7 +135,7 @@ impl RowWriter {
     }
 }
 
-/// Overwrites the check sum of a value with the correct one, as if check sums were not compared. For a deliberate bug
+/// Overwrites the checksum of a value with the correct one, as if checksums were not compared. For a deliberate bug
 /// ([`crate::bugs`]).
 pub(crate) fn let_fit(key: RowKey, value: &mut [u8]) {
     let crc = key.crc(&value[4..]);
@@ -144,18 +144,18 @@ pub(crate) fn let_fit(key: RowKey, value: &mut [u8]) {
 
 /// Decodes a value, if it was written under this key.
 pub fn decode<T: DeserializeOwned>(key: RowKey, value: &[u8]) -> Row<T> {
-    let (crc, payload) = value.split_at_checked(4).ok_or(BadRow { key, why: "is cut short" })?;
+    let (crc, payload) = value.split_at_checked(4).ok_or(BadRow { key, why: "is truncated" })?;
     if key.crc(payload) != crc {
-        return Err(BadRow { key, why: "does not fit its check sum" });
+        return Err(BadRow { key, why: "has a wrong checksum" });
     }
-    postcard::from_bytes(payload).map_err(|_| BadRow { key, why: "fits its check sum but cannot be decoded" })
+    postcard::from_bytes(payload).map_err(|_| BadRow { key, why: "has a correct checksum but cannot be decoded" })
 }
 
 /// Decodes a log entry and checks its index.
 pub fn decode_entry(group: GroupCode, index: u64, value: &[u8]) -> Row<LogEntry> {
     let key = RowKey::Log(group, index);
     let entry: LogEntry = decode(key, value)?;
-    if entry.index == index { Ok(entry) } else { Err(BadRow { key, why: "lies under another index" }) }
+    if entry.index == index { Ok(entry) } else { Err(BadRow { key, why: "is stored under the wrong index" }) }
 }
 
 /// Decodes the messages of a row: at least one, with consecutive offsets up to `last`.
@@ -166,7 +166,7 @@ pub fn decode_run(group: GroupCode, topic: TopicId, last: Offset, value: &[u8]) 
     if !run.is_empty() && offsets.eq((0..=last.0).rev().take(run.len())) {
         Ok(run)
     } else {
-        Err(BadRow { key, why: "lies under another offset" })
+        Err(BadRow { key, why: "is stored under the wrong offset" })
     }
 }
 

@@ -106,7 +106,7 @@ impl Topics {
         }
         if topic.owner != *publisher {
             return Err(ErrorCode::NotOwner.because(format!(
-                "topic `{name}` was created by publisher `{}`, who alone can delete it; `{publisher}` cannot",
+                "only publisher `{}`, which created topic `{name}`, can delete it; the request came from `{publisher}`",
                 topic.owner
             )));
         }
@@ -164,7 +164,8 @@ impl Topics {
             return Ok(());
         }
         Err(ErrorCode::LimitReached.because(format!(
-            "this replica group has {} topics of {} KiB, and may have {MAX_TOPICS} of {} KiB; delete one, or choose another name",
+            "this replica group is full: {} of {MAX_TOPICS} topics, {} of {} KiB; delete a topic or choose another \
+             name",
             self.topics.len(),
             self.topic_bytes >> 10,
             MAX_TOPIC_BYTES >> 10
@@ -334,7 +335,7 @@ impl Cursor {
         match answer {
             Some((_, Some(offset))) => Some(Ok(*offset)),
             Some((_, None)) => {
-                let text = "this request was refused: its offset lay past the end of the topic then";
+                let text = "this request was already refused: its offset was past the end of the topic";
                 Some(Err(ErrorCode::BadRequest.because(text)))
             }
             None => self.before.covers(key).then_some(Ok(self.offset)),
@@ -390,8 +391,8 @@ fn check_room_to_subscribe(name: &TopicName, bytes: usize) -> Result<(), Failure
         return Ok(());
     }
     Err(ErrorCode::LimitReached.because(format!(
-        "the subscriptions to the topics of this replica group, of which `{name}` is one, take {} MiB, which is the most; unsubscribe \
-         where a subscription is no longer used",
+        "the replica group of topic `{name}` has reached its limit of {} MiB for subscriptions; end unused \
+         subscriptions",
         MAX_SUBSCRIPTION_BYTES >> 20
     )))
 }
@@ -401,35 +402,38 @@ fn check_offset(name: &TopicName, topic: &Topic, offset: Offset) -> Result<Offse
         return Ok(offset);
     }
     Err(ErrorCode::BadRequest.because(format!(
-        "offset {offset} lies past the end of topic `{name}`, which has {end} messages; give an offset from 0 to {end}",
+        "offset {offset} is past the end of topic `{name}` ({end} messages); use an offset from 0 to {end}",
         end = topic.end
     )))
 }
 
 fn unknown_topic(name: &TopicName) -> Failure {
-    ErrorCode::UnknownTopic.because(format!("there is no topic `{name}`; create it with create_topic first"))
+    ErrorCode::UnknownTopic.because(format!("there is no topic `{name}`; create it first"))
 }
 
 fn came_before(name: &TopicName) -> Failure {
-    ErrorCode::UnknownTopic.because(format!("topic `{name}` was created after this request was sent; send it again"))
+    ErrorCode::UnknownTopic
+        .because(format!("topic `{name}` was created after this request was sent; send the request again"))
 }
 
 fn existed(name: &TopicName) -> Failure {
     let text = format!(
-        "this request to create topic `{name}` was sent before the topic was deleted, or was refused already; send it again"
+        "this request to create topic `{name}` is older than the topic's deletion, or was already refused; send it \
+         again"
     );
     ErrorCode::TopicExists.because(text)
 }
 
 fn ended(name: &TopicName, subscriber: &SubscriberId) -> Failure {
-    let text =
-        format!("the subscription of `{subscriber}` to `{name}` ended after this request was sent; send it again");
+    let text = format!(
+        "the subscription of `{subscriber}` to `{name}` ended after this request was sent; send the request again"
+    );
     ErrorCode::NotSubscribed.because(text)
 }
 
 fn topic_exists(name: &TopicName, topic: &Topic) -> Failure {
     ErrorCode::TopicExists.because(format!(
-        "topic `{name}` exists already, created by publisher `{}`; publish to it, or choose another name",
+        "topic `{name}` already exists and was created by publisher `{}`; publish to it, or choose another name",
         topic.owner
     ))
 }
@@ -445,7 +449,7 @@ fn too_old(name: &TopicName, producer: Producer<'_>, number: u64) -> Failure {
         Producer::Node(node) => format!("request {number} of node {node}"),
     };
     ErrorCode::SequenceTooOld.because(format!(
-        "{whose} lies before all that topic `{name}` remembers, so whether it was stored cannot be told; it is not stored now: \
-         read the topic to see, and publish it with a new sequence if it is missing"
+        "{whose} is too old for topic `{name}` to tell whether it was stored; it was not stored now. Read the topic to \
+         check, and publish the message with a new sequence number if it is missing"
     ))
 }

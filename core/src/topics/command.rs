@@ -109,14 +109,15 @@ const HEADER_BYTES: usize = 5;
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum CommandsError {
     #[error(
-        "the log entry has format {found}, and this version of Cubecast reads format {FORMAT} only: start the version that wrote it"
+        "the log entry has format {found}, but this version of Cubecast reads only format {FORMAT}; start the version \
+         that wrote it"
     )]
     Format { found: u8 },
     #[error("the log entry is damaged: {0}")]
     Damaged(String),
 }
 
-/// The data of a log entry. The proposing leader adds the check sum, and every member verifies it before it accepts the
+/// The data of a log entry. The proposing leader adds the checksum, and every member verifies it before it accepts the
 /// entry.
 pub fn encode_commands(commands: &[Command]) -> Vec<u8> {
     let mut data = Vec::with_capacity(HEADER_BYTES + commands.iter().map(Command::weight).sum::<usize>());
@@ -126,7 +127,7 @@ pub fn encode_commands(commands: &[Command]) -> Vec<u8> {
     data
 }
 
-/// Overwrites the check sum of a log entry's data with the correct one. Used by the encoder, and by tests of the
+/// Overwrites the checksum of a log entry's data with the correct one. Used by the encoder, and by tests of the
 /// decoder.
 pub fn let_commands_fit(data: &mut [u8]) {
     if let Some((header, body)) = data.split_first_chunk_mut::<HEADER_BYTES>() {
@@ -141,10 +142,10 @@ pub fn decode_commands(data: &[u8]) -> Result<Vec<Command>, CommandsError> {
         return Err(CommandsError::Format { found: format });
     }
     let Some((crc, body)) = sealed.split_first_chunk() else {
-        return Err(CommandsError::Damaged("it ends before its check sum".into()));
+        return Err(CommandsError::Damaged("it ends before its checksum".into()));
     };
     if crc32fast::hash(body) != u32::from_le_bytes(*crc) {
-        return Err(CommandsError::Damaged("it does not fit its check sum".into()));
+        return Err(CommandsError::Damaged("it has a wrong checksum".into()));
     }
     match postcard::take_from_bytes(body) {
         Ok((commands, [])) => Ok(commands),
@@ -198,7 +199,7 @@ mod tests {
             assert!(decode_commands(&altered).is_err(), "bit {bit}");
         }
         let longer = [bytes.as_slice(), &[0]].concat();
-        let does_not_fit = CommandsError::Damaged("it does not fit its check sum".into());
+        let does_not_fit = CommandsError::Damaged("it has a wrong checksum".into());
         assert_eq!(decode_commands(&longer), Err(does_not_fit));
         let body = [&bytes[HEADER_BYTES..], &[0]].concat();
         let longer = [&[FORMAT], crc32fast::hash(&body).to_le_bytes().as_slice(), &body].concat();

@@ -240,7 +240,8 @@ impl Sizes {
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum StateError {
     #[error(
-        "the state has format {found}, and this version of Cubecast reads format {FORMAT} only: start the version that wrote it"
+        "the state has format {found}, but this version of Cubecast reads only format {FORMAT}; start the version that \
+         wrote it"
     )]
     Format { found: u8 },
     #[error("the state is damaged: {0}")]

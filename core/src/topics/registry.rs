@@ -203,8 +203,8 @@ fn weight<N: Registered>(name: &N, before: &Newest) -> usize {
 
 fn is_full<N: Registered>() -> Failure {
     ErrorCode::LimitReached.because(format!(
-        "the names registered in this replica group take {} MiB, which is the most: delete publishers and subscribers that are no \
-         longer used, or choose another name for this {}, which may belong to another group",
+        "this replica group has reached its limit of {} MiB for registered names; delete unused publishers and \
+         subscribers, or choose another name for this {}, which may belong to another group",
         MAX_REGISTERED_BYTES >> 20,
         N::WHAT
     ))
@@ -217,7 +217,7 @@ fn is_unknown<N: Registered>(name: &N) -> Failure {
 
 fn was_created_since<N: Registered>(name: &N) -> Failure {
     N::UNKNOWN.because(format!(
-        "{} `{}` was registered after this request to delete it was sent; send it again",
+        "{} `{}` was created again after this request was sent; to delete it, send the request again",
         N::WHAT,
         name.text()
     ))
@@ -327,7 +327,7 @@ mod tests {
         let refused = key("001", many + 1);
         let failure = story.0.create(refused, &publisher("ann"), MAX_REGISTERED_BYTES, Timestamp(0)).unwrap_err();
         assert_eq!(failure.code, ErrorCode::LimitReached);
-        assert!(failure.message.contains("take 32 MiB") && failure.message.contains("delete"), "{failure}");
+        assert!(failure.message.contains("limit of 32 MiB") && failure.message.contains("delete"), "{failure}");
         assert_eq!(story.create(&format!("{:0>255}", 1), key("010", 1)), EXISTED, "what is there costs nothing");
         let bytes = story.0.bytes();
         assert_eq!(story.delete(&format!("{:0>255}", 1), key("010", 2)), DELETED);

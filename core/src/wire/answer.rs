@@ -529,8 +529,8 @@ impl SubscriptionEnded {
             EndReason::Unsubscribed => ErrorCode::NotSubscribed
                 .because(format!("subscriber `{subscriber}` was unsubscribed from topic `{topic}`")),
             EndReason::Unreadable => ErrorCode::Unavailable.because(format!(
-                "the next messages of topic `{topic}` are damaged on every replica that could be asked; \
-                 subscribe again later, or from a later offset"
+                "the next messages of topic `{topic}` are damaged on every reachable replica; subscribe again later, \
+                 or from a later offset"
             )),
         }
     }

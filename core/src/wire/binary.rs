@@ -28,7 +28,7 @@ use crate::wire::peer::{Body, Call, LinkState, Packet, PeerFrame, RaftMessage, R
 pub const FORMAT: u8 = 2;
 /// The version of the encoding between neighbours.
 pub const PEER_FORMAT: u8 = 2;
-/// Format byte and check sum of a neighbour's message.
+/// Format byte and checksum of a neighbour's message.
 const PEER_HEADER_BYTES: usize = 5;
 /// The maximum number of requests in one message.
 pub const MAX_REQUESTS: usize = 16_384;
@@ -45,20 +45,20 @@ const SMALLEST_FRAME: usize = 2;
 /// Why a message could not be decoded.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum Malformed {
-    #[error("the message is empty: it has to begin with its format, {FORMAT}")]
+    #[error("the message is empty; it must begin with the format byte {FORMAT}")]
     Empty,
-    #[error("the message has format {found}, and only format {known} is known here")]
+    #[error("unsupported message format {found}; only format {known} is supported")]
     Format { found: u8, known: u8 },
-    #[error("the message holds {found} items, and may hold {limit}: send the rest in another")]
+    #[error("the message has {found} items; the limit is {limit}. Send the rest in another message")]
     TooMany { found: u64, limit: usize },
     /// `item` is counted from 0.
     #[error("item {item} of {count} cannot be read: {reason}")]
     Item { item: usize, count: usize, reason: String },
     #[error("{bytes} bytes follow the last item")]
     Trailing { bytes: usize },
-    #[error("the message does not fit its check sum: it was altered on its way")]
+    #[error("checksum mismatch: the message was altered in transit")]
     Altered,
-    #[error("item {item} names {what}, which is not on this cube")]
+    #[error("item {item} contains {what}, which does not belong to this cube")]
     OffTheCube { item: usize, what: String },
 }
 
@@ -93,7 +93,7 @@ pub fn encode_peer_frames(frames: &[PeerFrame]) -> Vec<u8> {
     message
 }
 
-/// Overwrites the check sum of a neighbour's message with the correct one. Used by the encoder, and by tests of the
+/// Overwrites the checksum of a neighbour's message with the correct one. Used by the encoder, and by tests of the
 /// decoder.
 pub fn let_peer_message_fit(message: &mut [u8]) {
     if let Some((header, covered)) = message.split_first_chunk_mut::<PEER_HEADER_BYTES>() {
@@ -229,7 +229,7 @@ impl<'a> Items<'a> {
 impl From<Malformed> for Failure {
     fn from(malformed: Malformed) -> Failure {
         ErrorCode::BadRequest.because(match malformed {
-            Malformed::Item { .. } => format!("{malformed}; this request and those after it were not read"),
+            Malformed::Item { .. } => format!("{malformed}; this request and the following ones were not read"),
             _ => malformed.to_string(),
         })
     }
@@ -237,10 +237,10 @@ impl From<Malformed> for Failure {
 
 fn explain(error: postcard::Error) -> &'static str {
     match error {
-        postcard::Error::DeserializeUnexpectedEnd => "it ends too early",
-        postcard::Error::DeserializeBadUtf8 => "a text is not UTF-8",
-        postcard::Error::DeserializeBadEnum => "it bears a variant that is not known here",
-        postcard::Error::SerdeDeCustom => "it holds a name, a vertex or a variant that is not allowed",
+        postcard::Error::DeserializeUnexpectedEnd => "it is truncated",
+        postcard::Error::DeserializeBadUtf8 => "a text is not valid UTF-8",
+        postcard::Error::DeserializeBadEnum => "it contains an unknown variant",
+        postcard::Error::SerdeDeCustom => "it contains an invalid name, vertex or variant",
         _ => "it is damaged",
     }
 }
@@ -271,7 +271,7 @@ fn check_link_state(state: &LinkState, cube: Cube) -> Result<(), String> {
     cube.check("node", state.node.vertex)?;
     cube.check_all("group", state.leads.iter().map(|(group, _)| *group))?;
     let edges = u32::from(cube.0.bits());
-    if u32::from(state.hears) >> edges == 0 { Ok(()) } else { Err(format!("an edge across a bit past {edges}")) }
+    if u32::from(state.hears) >> edges == 0 { Ok(()) } else { Err(format!("an edge across bit {edges} or higher")) }
 }
 
 fn check_packet(packet: &Packet, cube: Cube) -> Result<(), String> {

@@ -59,22 +59,20 @@ pub fn validate(request: &Request, limits: &Limits, dimension: Dimension) -> Res
         Action::Publish { content, .. } => validate_content(content, limits),
         Action::Subscribe { .. } | Action::ReplicaSubscribe { .. } | Action::Unsubscribe { .. } => Ok(()),
         Action::Pull { max, .. } | Action::ReplicaPull { max, .. } => {
-            require((1..=MAX_PULL).contains(max), || format!("`max` has to be 1 to {MAX_PULL}, and is {max}"))
+            require((1..=MAX_PULL).contains(max), || format!("`max` must be 1 to {MAX_PULL}, not {max}"))
         }
         Action::Commit { .. } | Action::Locate { .. } | Action::Topics | Action::Cluster => Ok(()),
         Action::Status { node } | Action::RecoverNode { node } => validate_node(*node, dimension),
         Action::StopNode { node, duration_ms, .. } => {
             validate_node(*node, dimension)?;
             require(*duration_ms <= MAX_STOP_MS, || {
-                format!("`duration_ms` has to be at most {MAX_STOP_MS}, and is {duration_ms}")
+                format!("`duration_ms` must be at most {MAX_STOP_MS}, not {duration_ms}")
             })
         }
         Action::SetLink { from, to, conditions } => validate_link(*from, *to, conditions, dimension),
         Action::Watch { kinds, sample } => {
             require(kinds.len() <= MAX_KINDS, || format!("`kinds` has more than {MAX_KINDS} entries"))?;
-            require((1..=MAX_SAMPLE).contains(sample), || {
-                format!("`sample` has to be 1 to {MAX_SAMPLE}, and is {sample}")
-            })
+            require((1..=MAX_SAMPLE).contains(sample), || format!("`sample` must be 1 to {MAX_SAMPLE}, not {sample}"))
         }
     }
 }
@@ -86,7 +84,7 @@ pub(super) fn check_id(id: Option<RequestId>) -> Result<Option<RequestId>, Failu
         return Ok(id);
     }
     let most = RequestId::MAX_BYTES;
-    Err(ErrorCode::BadRequest.because(format!("`id` has {size} bytes, and may have {most}; it is not sent back")))
+    Err(ErrorCode::BadRequest.because(format!("`id` is {size} bytes long; the limit is {most}. The answer omits it")))
 }
 
 /// Rejects an id that is not a JSON number, because it could not be returned as one.
@@ -94,7 +92,7 @@ fn validate_id(id: Option<&RequestId>) -> Result<(), Failure> {
     match id {
         Some(RequestId::Number(id)) => require(is_json_number(id), || {
             let shown: String = id.chars().take(SHOWN_CHARS).collect();
-            format!("`id` has to be a number as JSON writes it, and is {shown:?}")
+            format!("`id` must be a JSON number, not {shown:?}")
         }),
         Some(RequestId::Unsigned(_) | RequestId::Signed(_) | RequestId::Text(_)) | None => Ok(()),
     }
@@ -111,7 +109,7 @@ fn validate_content(content: &str, limits: &Limits) -> Result<(), Failure> {
         return Ok(());
     }
     Err(ErrorCode::TooLarge.because(format!(
-        "`content` has {} bytes, and this node takes at most {limit}; publish it in pieces",
+        "`content` has {} bytes; this node accepts at most {limit}. Publish it in pieces",
         content.len()
     )))
 }
@@ -123,10 +121,10 @@ fn validate_link(from: Vertex, to: Vertex, conditions: &LinkConditions, dimensio
         format!("there is no edge from {from} to {to}: name two nodes that differ in one bit")
     })?;
     for (field, delay) in [("delay_ms", conditions.delay_ms), ("jitter_ms", conditions.jitter_ms)] {
-        require(delay <= MAX_DELAY_MS, || format!("`{field}` has to be at most {MAX_DELAY_MS}, and is {delay}"))?;
+        require(delay <= MAX_DELAY_MS, || format!("`{field}` must be at most {MAX_DELAY_MS}, not {delay}"))?;
     }
     let loss = conditions.loss;
-    require((0.0..=1.0).contains(&loss), || format!("`loss` has to be 0 to 1, and is {loss}"))
+    require((0.0..=1.0).contains(&loss), || format!("`loss` must be 0 to 1, not {loss}"))
 }
 
 fn validate_node(node: Option<Vertex>, dimension: Dimension) -> Result<(), Failure> {

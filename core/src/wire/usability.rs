@@ -58,16 +58,16 @@ impl GroupStatus {
     pub fn why_unusable(&self) -> Option<String> {
         let GroupStatus { home, voters_up, voters_needed, .. } = self;
         let why = match self.obstacle? {
-            Obstacle::NodeFailed => "the node that was asked is failing on request".into(),
+            Obstacle::NodeFailed => "this node is stopped by a requested fault".into(),
             Obstacle::NoQuorum => {
                 let voters = self.voters.len();
-                format!("{voters_up} of its {voters} voters can be reached, and {voters_needed} are needed")
+                format!("{voters_up} of its {voters} voters are reachable; {voters_needed} are needed")
             }
-            Obstacle::NoLeader => "it has no leader that can be reached".into(),
-            Obstacle::NewLeader => "its leader was elected a moment ago".into(),
-            Obstacle::StorageFull => "too few of its disks have room; delete topics, or make room on them".into(),
+            Obstacle::NoLeader => "it has no reachable leader".into(),
+            Obstacle::NewLeader => "its leader was just elected".into(),
+            Obstacle::StorageFull => "too few of its members have free disk space; delete topics or free space".into(),
         };
-        Some(format!("the replica group of {home} takes no publishes: {why}"))
+        Some(format!("the replica group of {home} does not accept publishes: {why}"))
     }
 }
 
@@ -77,16 +77,16 @@ impl NodeStatus {
         let of_node = |reason, message| vec![Unready { reason: UnreadyReason::Node(reason), group: None, message }];
         let node = self.node;
         if self.state == NodeState::Failed {
-            return of_node(NodeReason::NodeFailed, format!("node {node} is failing on request"));
+            return of_node(NodeReason::NodeFailed, format!("node {node} is stopped by a requested fault"));
         }
         if self.groups.is_empty() {
-            let why = "has a new data folder and waits for its neighbours to say whether they met it before";
+            let why = "has a new data folder and is waiting for its neighbours to report whether they know its vertex";
             return of_node(NodeReason::Joining, format!("node {node} {why}"));
         }
         let full = (self.storage.state != StorageState::Ok).then(|| Unready {
             reason: UnreadyReason::Node(NodeReason::StorageFull),
             group: None,
-            message: format!("the disk of node {node} is full: delete topics, or make room on it"),
+            message: format!("the disk of node {node} is full: delete topics, or free space on it"),
         });
         let of_group = |group: &GroupStatus| {
             let reason = UnreadyReason::Group(group.obstacle?);

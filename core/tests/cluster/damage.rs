@@ -78,7 +78,7 @@ fn damaged_messages_are_read_from_another_member_and_written_anew() {
         let told = warnings(&mut cluster, damaged);
         assert!(told.len() <= 2 * found as usize, "{told:?}");
         assert!(told[0].contains("of topic `news` are damaged on the disk"), "{told:?}");
-        assert!(told.iter().any(|text| text.contains("are whole again")), "{told:?}");
+        assert!(told.iter().any(|text| text.contains("are repaired on node")), "{told:?}");
     }
 }
 
@@ -229,7 +229,7 @@ fn a_frame_that_is_altered_on_its_way_is_dropped_counted_told_once_and_sent_agai
     let altered = counters(&mut cluster, replica).frames_altered;
     assert_eq!(altered, cluster.frame_counts().altered, "each is counted where it arrived");
     let told = warnings(&mut cluster, replica);
-    assert_eq!(told.iter().filter(|text| text.contains("was altered on its way")).count(), 1, "{told:?}");
+    assert_eq!(told.iter().filter(|text| text.contains("was altered in transit")).count(), 1, "{told:?}");
     cluster.set_edge(home, replica, None);
     let expected: Vec<String> = (0..MESSAGES + 40).map(|number| format!("m{number}")).collect();
     let own = Action::ReplicaPull { subscriber: subscriber(), topic: topic(NEWS), max: 1_000, from: Some(Offset(0)) };

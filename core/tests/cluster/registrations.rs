@@ -126,7 +126,7 @@ fn registered(cluster: &mut Cluster, at: &str, names: impl Iterator<Item = Strin
             Err(failure) => {
                 assert_eq!(failure.code, ErrorCode::Overloaded, "{failure}");
                 assert!(failure.message.contains("200 new publishers and subscribers a second"), "{failure}");
-                assert!(failure.message.contains("try again in"), "{failure}");
+                assert!(failure.message.contains("retry in"), "{failure}");
             }
         }
     }

@@ -63,7 +63,7 @@ fn what_cannot_begin_in_time_is_unavailable_and_names_who_is_awaited() {
     let began = cluster.now();
     let failure = cluster.must(vertex("101"), Action::CreatePublisher { publisher: publisher() }).unwrap_err();
     assert_eq!(failure.code, ErrorCode::Unavailable);
-    assert!(failure.message.contains("waits for 111"), "{failure}");
+    assert!(failure.message.contains("is waiting for 111"), "{failure}");
     let waited = cluster.now().since(began);
     assert!((Duration::from_secs(5)..Duration::from_secs(6)).contains(&waited), "{waited:?}");
 }

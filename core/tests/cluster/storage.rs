@@ -43,7 +43,7 @@ fn full_disks_refuse_publishes_by_name_and_deletion_makes_room_for_new_ones() {
     let (count, failure) = publish_until_refused(&mut cluster, 4_000);
     assert_eq!(failure.code, ErrorCode::StorageFull, "{failure}");
     assert!(count > 3, "{count} publishes found room");
-    for words in ["node", "100", "delete topics", "make room"] {
+    for words in ["node", "100", "Delete topics", "free space"] {
         assert!(failure.message.contains(words), "{failure}");
     }
     for ack in [Ack::One, Ack::All] {

@@ -58,7 +58,10 @@ fn with_five_of_eight_killed_each_survivor_names_its_groups_without_a_majority()
     assert_eq!(usable("001"), [true, false, false, false]);
     let status = cluster.node(vertex("010")).unwrap().status();
     let why = status.groups[1].why_unusable().unwrap();
-    assert_eq!(why, "the replica group of 010 takes no publishes: 2 of its 4 voters can be reached, and 3 are needed");
+    assert_eq!(
+        why,
+        "the replica group of 010 does not accept publishes: 2 of its 4 voters are reachable; 3 are needed"
+    );
     assert_eq!(status.unready().len(), 3);
 }
 

@@ -70,9 +70,9 @@ fn a_message_that_is_no_message_is_refused_as_a_whole() {
         (&[3, 0], "format 3"),
         (b"{}", "format 123"),
         (&[2], "the number of items is missing"),
-        (&[2, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 1], "may hold 16384"),
+        (&[2, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 1], "the limit is 16384"),
         (&[2, 0, 0], "1 bytes follow the last item"),
-        (&[2, 1], "item 0 of 1 cannot be read: it ends too early"),
+        (&[2, 1], "item 0 of 1 cannot be read: it is truncated"),
     ] {
         let refused = decode(bytes);
         assert_eq!(refused.len(), 1, "{bytes:?}");
@@ -122,7 +122,7 @@ fn a_request_that_cannot_be_read_is_refused_with_its_id_and_those_before_it_stan
     assert_eq!((decoded.len(), &decoded[0]), (2, &Ok(good)));
     assert_eq!(refused(&decoded[1]), (Some(RequestId::Unsigned(2)), ErrorCode::BadRequest));
     let (_, failure) = decoded[1].clone().unwrap_err();
-    assert!(failure.message.contains("item 1 of 3") && failure.message.contains("those after it"), "{failure}");
+    assert!(failure.message.contains("item 1 of 3") && failure.message.contains("the following ones"), "{failure}");
 }
 
 #[test]

@@ -33,12 +33,12 @@ fn people_read_whole_sentences() {
     let one_topic =
         TopicSummary { topic: topic.clone(), owner: publisher(), home, leader: None, messages: 0, subscribers: 0 };
     for (done, expected) in [
-        (Done::PublisherCreated { publisher: publisher(), existed: true }, "Publisher `ann` existed already"),
+        (Done::PublisherCreated { publisher: publisher(), existed: true }, "Publisher `ann` already exists"),
         (Done::Topics { topics: vec![], missing: vec![] }, "There are 0 topics"),
         (Done::Topics { topics: vec![one_topic], missing: vec![] }, "There is 1 topic"),
         (
             Done::Published { topic: topic.clone(), offset: None, holders: vertices(["011"]), repeated: false },
-            "The message for topic `news` is kept on 011 and enters the topic soon",
+            "The message for topic `news` is stored in the outbox of 011 and will be appended to the topic",
         ),
         (
             Done::Pulled {
@@ -49,7 +49,7 @@ fn people_read_whole_sentences() {
                 behind: Some(2),
                 original_node: Some(vertex("100")),
             },
-            "Pulled 1 message of topic `news` (replica of 100); the next offset is 8; it is behind by 2 messages",
+            "Pulled 1 message from topic `news` (replica of 100); the next offset is 8; the replica is 2 log entries behind",
         ),
     ] {
         assert_eq!(human_message(&done), expected);
@@ -60,64 +60,58 @@ fn people_read_whole_sentences() {
 fn a_wrong_field_is_named_with_what_it_has_to_be() {
     for (body, expected) in [
         (r#""publisher_id": "ann""#, "`action` is missing"),
-        (r#""action": 3"#, "`action` has to be a string, and is 3"),
-        (r#""action": "create_publisher""#, "`publisher_id` is missing: create_publisher needs it"),
+        (r#""action": 3"#, "`action` must be a string, not 3"),
+        (r#""action": "create_publisher""#, "`publisher_id` is missing; create_publisher requires it"),
         (r#""action": "create_publisher", "publisher_id": null"#, "`publisher_id` is missing"),
-        (r#""action": "create_publisher", "publisher_id": ["a"]"#, "`publisher_id` has to be a string, and is a list"),
+        (r#""action": "create_publisher", "publisher_id": ["a"]"#, "`publisher_id` must be a string, not a list"),
         (
             r#""action": "create_publisher", "publisher_id": "a b""#,
-            "`publisher_id` is not valid: a publisher_id must not contain white space",
+            "`publisher_id` is not valid: a publisher_id must not contain whitespace",
         ),
         (r#""action": "locate""#, "`topic` is missing"),
-        (r#""action": "locate", "topic": {"a": {"b": 1}}"#, "`topic` has to be a string, and is an object"),
+        (r#""action": "locate", "topic": {"a": {"b": 1}}"#, "`topic` must be a string, not an object"),
         (
             r#""action": "locate", "topic": "a", "topic_name": "b""#,
-            "`topic` is `a` and `topic_name`, its old name, is `b`",
+            "`topic` (`a`) and its old name `topic_name` (`b`) differ",
         ),
         (r#""action": "publish", "publisher_id": "p", "topic": "t""#, "`content` is missing"),
         (
             r#""action": "publish", "publisher_id": "p", "topic": "t", "content": "c", "ack": "two""#,
-            r#"`ack` has to be "one", "quorum" or "all", and is "two""#,
+            r#"`ack` must be "one", "quorum" or "all", not "two""#,
         ),
         (
             r#""action": "publish", "publisher_id": "p", "topic": "t", "content": "c", "sequence": -1"#,
-            "`sequence` has to be a whole number from 0, and is -1",
+            "`sequence` must be a whole number from 0, not -1",
         ),
         (
             r#""action": "subscribe", "subscriber_id": "s", "topic": "t", "from": "end""#,
-            r#"`from` has to be "beginning" or "latest" or an offset, and is "end""#,
+            r#"`from` must be "beginning" or "latest" or an offset, not "end""#,
         ),
-        (
-            r#""action": "subscribe", "subscriber_id": "s", "topic": "t", "push": "yes""#,
-            "`push` has to be true or false",
-        ),
+        (r#""action": "subscribe", "subscriber_id": "s", "topic": "t", "push": "yes""#, "`push` must be true or false"),
         (
             r#""action": "pull", "subscriber_id": "s", "topic": "t", "max": 10001"#,
-            "`max` has to be 1 to 10000, and is 10001",
+            "`max` must be 1 to 10000, not 10001",
         ),
-        (r#""action": "pull", "subscriber_id": "s", "topic": "t", "max": 0"#, "`max` has to be 1 to 10000, and is 0"),
-        (r#""action": "pull", "subscriber_id": "s", "topic": "t", "max": 1e18"#, "`max` has to be a whole number"),
-        (
-            r#""action": "commit", "subscriber_id": "s", "topic": "t", "offset": 1.5"#,
-            "`offset` has to be a whole number",
-        ),
+        (r#""action": "pull", "subscriber_id": "s", "topic": "t", "max": 0"#, "`max` must be 1 to 10000, not 0"),
+        (r#""action": "pull", "subscriber_id": "s", "topic": "t", "max": 1e18"#, "`max` must be a whole number"),
+        (r#""action": "commit", "subscriber_id": "s", "topic": "t", "offset": 1.5"#, "`offset` must be a whole number"),
         (r#""action": "status", "node": "0000""#, "`0000` is not a node of this cube: its nodes are 3-bit strings"),
-        (r#""action": "stop_node", "flag": false"#, "`flag` is false"),
-        (r#""action": "stop_node", "duration_ms": 3600001"#, "`duration_ms` has to be at most 3600000"),
-        (r#""action": "stop_node", "mode": "nap""#, r#"`mode` has to be "crash", "wipe" or "pause", and is "nap""#),
+        (r#""action": "stop_node", "flag": false"#, "`flag` must not be false"),
+        (r#""action": "stop_node", "duration_ms": 3600001"#, "`duration_ms` must be at most 3600000"),
+        (r#""action": "stop_node", "mode": "nap""#, r#"`mode` must be "crash", "wipe" or "pause", not "nap""#),
         (r#""action": "set_link", "from": "000", "to": "011""#, "there is no edge from 000 to 011"),
         (r#""action": "set_link", "from": "000", "to": "000""#, "there is no edge from 000 to 000"),
-        (r#""action": "set_link", "from": "000", "to": "001", "loss": 1.1"#, "`loss` has to be 0 to 1, and is 1.1"),
+        (r#""action": "set_link", "from": "000", "to": "001", "loss": 1.1"#, "`loss` must be 0 to 1, not 1.1"),
         (
             r#""action": "set_link", "from": "000", "to": "001", "delay_ms": 99999999999"#,
-            "`delay_ms` has to be at most 60000",
+            "`delay_ms` must be at most 60000",
         ),
-        (r#""action": "set_link", "from": "000", "to": "001", "state": "down""#, r#"`state` has to be "up" or "cut""#),
-        (r#""action": "watch", "kinds": ["states", "rumours"]"#, r#"`kinds` has to be "states", "links""#),
-        (r#""action": "watch", "kinds": [["states"]]"#, "and is a list"),
-        (r#""action": "watch", "kinds": "states""#, "`kinds` has to be a list of"),
-        (r#""action": "watch", "sample": 0"#, "`sample` has to be 1 to 1000000, and is 0"),
-        (r#""action": "topics", "trace": 1"#, "`trace` has to be true or false, and is 1"),
+        (r#""action": "set_link", "from": "000", "to": "001", "state": "down""#, r#"`state` must be "up" or "cut""#),
+        (r#""action": "watch", "kinds": ["states", "rumours"]"#, r#"`kinds` must be "states", "links""#),
+        (r#""action": "watch", "kinds": [["states"]]"#, "not a list"),
+        (r#""action": "watch", "kinds": "states""#, "`kinds` must be a list of"),
+        (r#""action": "watch", "sample": 0"#, "`sample` must be 1 to 1000000, not 0"),
+        (r#""action": "topics", "trace": 1"#, "`trace` must be true or false, not 1"),
     ] {
         let (id, failure) = refused(&format!(r#"{{"id": 7, {body}}}"#));
         assert_eq!((id, failure.code), (Some(RequestId::Unsigned(7)), ErrorCode::BadRequest), "{body}: {failure}");
@@ -246,19 +240,19 @@ fn a_number_that_does_not_fit_is_refused_by_its_field_and_never_rounded() {
         ))
     };
     for (offset, expected) in [
-        ("18446744073709551616", "`offset` has to be a whole number from 0 to 18446744073709551615, and is 184"),
-        ("1e400", "`offset` has to be a whole number from 0, and is 1e400"),
-        ("1.0", "`offset` has to be a whole number from 0, and is 1.0"),
-        ("-0", "`offset` has to be a whole number from 0, and is -0"),
+        ("18446744073709551616", "`offset` must be a whole number from 0 to 18446744073709551615, not 184"),
+        ("1e400", "`offset` must be a whole number from 0, not 1e400"),
+        ("1.0", "`offset` must be a whole number from 0, not 1.0"),
+        ("-0", "`offset` must be a whole number from 0, not -0"),
     ] {
         let (id, failure) = commit(offset);
         assert_eq!(id, Some(RequestId::Number("1e400".into())));
         assert!(failure.message.contains(expected), "{failure}");
     }
     let subscribe = r#"{"action": "subscribe", "subscriber_id": "s", "topic": "t", "from": 99999999999999999999}"#;
-    assert!(refused(subscribe).1.message.contains("`from` has to be a whole number from 0 to 184"));
+    assert!(refused(subscribe).1.message.contains("`from` must be a whole number from 0 to 184"));
     let link = r#"{"action": "set_link", "from": "000", "to": "001", "loss": 1e400}"#;
-    assert!(refused(link).1.message.contains("`loss` has to be a number"));
+    assert!(refused(link).1.message.contains("`loss` must be a finite number"));
 }
 
 #[test]
@@ -272,7 +266,7 @@ fn an_id_that_is_too_long_is_refused_and_not_sent_back() {
     for text in [request(&longer), number, format!(r#"{{"action": "x", "id": "{longer}"}}"#)] {
         let (id, failure) = parse_request(&text, &limits, cube()).unwrap_err();
         assert_eq!((id, failure.code), (None, ErrorCode::BadRequest));
-        assert!(failure.message.contains("`id` has 1025 bytes, and may have 1024"), "{failure}");
+        assert!(failure.message.contains("`id` is 1025 bytes long; the limit is 1024"), "{failure}");
     }
     let binary =
         encode_requests(&[Request { id: Some(RequestId::Text(longer)), trace: false, action: Action::Topics }]);

@@ -230,7 +230,7 @@ mod tests {
         for bits in [0, 17, 64, 200] {
             fs::write(data.path().join("cluster.toml"), format!("dimension = {bits}\ncluster = \"demo\"\n")).unwrap();
             let error = ClusterFolder::open(data.path(), dimension(3)).unwrap_err();
-            assert!(error.to_string().contains(&format!("a dimension is 1 to 16, not {bits}")), "{error}");
+            assert!(error.to_string().contains(&format!("a dimension must be 1 to 16, not {bits}")), "{error}");
         }
     }
 

@@ -159,7 +159,7 @@ impl Folder {
         let owner: Owner =
             serde_json::from_slice(bytes).map_err(|error| self.damaged(format!("cannot read {OWNER} ({error})")))?;
         if owner.check != check(owner.format, &owner.identity) {
-            return Err(self.damaged(format!("{OWNER} does not match its checksum")));
+            return Err(self.damaged(format!("{OWNER} has a wrong checksum")));
         }
         if owner.format != FORMAT {
             return Err(StorageError::OtherFormat {

@@ -102,7 +102,7 @@ fn a_damaged_end_of_a_log_is_cut_and_said() {
     assert_eq!(report.cut.len(), 1);
     assert_eq!((report.cut[0].group, report.cut[0].from_index), (vertex("010"), 202));
     let text = report.to_string();
-    assert!(text.contains("log entry 202 of group 010 does not fit its check sum"), "{text}");
+    assert!(text.contains("log entry 202 of group 010 has a wrong checksum"), "{text}");
     assert!(text.contains("truncated at entry 202"), "{text}");
 }
 
@@ -139,7 +139,11 @@ fn a_missing_end_of_a_log_is_a_cut_when_it_was_committed() {
 fn a_log_is_cut_at_a_damaged_or_missing_entry_with_good_ones_behind_it() {
     type Damage = fn(&Path, u64);
     let damaged: [(u64, Damage, &str); 3] = [
-        (202, |folder, index| spoil(folder, LOG, (code("010"), index)), "log entry 202 of group 010 does not fit"),
+        (
+            202,
+            |folder, index| spoil(folder, LOG, (code("010"), index)),
+            "log entry 202 of group 010 has a wrong checksum",
+        ),
         (160, remove_log, "log entry 160 of group 010 is missing"),
         (151, remove_log, "entries 151 to 151 are missing"),
     ];

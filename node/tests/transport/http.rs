@@ -57,7 +57,7 @@ async fn readiness_is_503_with_reasons_while_a_group_takes_no_publishes_and_heal
     let reason = &report["reasons"][0];
     assert_eq!((&reason["reason"], &reason["group"]), (&"no_quorum".into(), &"01".into()), "{body}");
     let message = reason["message"].as_str().unwrap();
-    assert!(message.contains("1 of its 3 voters can be reached, and 2 are needed"), "{message}");
+    assert!(message.contains("1 of its 3 voters are reachable; 2 are needed"), "{message}");
     assert_eq!(get(&unready, "/healthz").await.0, StatusCode::OK);
 
     let joining = start(Options { usable: Vec::new(), ..Options::of("01") }).await;

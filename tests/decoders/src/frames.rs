@@ -11,8 +11,9 @@ use cubecast_core::wire::peer::{LinkState, PeerFrame};
 use crate::cube;
 use crate::memory::{Allowance, within};
 
-/// Lists of these are in frames to clients, and, with the answers that nodes pass on, in frames between neighbours.
-const ITEMS: [usize; 9] = [
+/// A message is a list of frames, and frames contain lists of these. Frames between neighbours carry the answers for
+/// clients too.
+const ITEMS: [usize; 11] = [
     size_of::<GroupStatus>(),
     size_of::<Holder>(),
     size_of::<LinkState>(),
@@ -21,6 +22,8 @@ const ITEMS: [usize; 9] = [
     size_of::<LogEntry>(),
     size_of::<Message>(),
     size_of::<NodeView>(),
+    size_of::<PeerFrame>(),
+    size_of::<ServerFrame>(),
     size_of::<StoredMessage>(),
 ];
 /// A list may claim as many items as bytes are left, and memory for them is reserved at once. Lists within the items hold

@@ -29,18 +29,18 @@ async fn frames_that_are_no_request_are_answered_with_what_is_wrong() {
     let deep_object =
         format!("{{\"id\":1,\"action\":\"topics\",\"x\":{}1{}}}", "{\"a\":".repeat(50_000), "}".repeat(50_000));
     let frames: &[(&str, &str, &str)] = &[
-        ("", "bad_request", "not one JSON object"),
-        ("hello", "bad_request", "not one JSON object"),
-        ("{", "bad_request", "not one JSON object"),
-        ("[]", "bad_request", "not one JSON object"),
-        ("null", "bad_request", "not one JSON object"),
+        ("", "bad_request", "not a JSON object"),
+        ("hello", "bad_request", "not a JSON object"),
+        ("{", "bad_request", "not a JSON object"),
+        ("[]", "bad_request", "not a JSON object"),
+        ("null", "bad_request", "not a JSON object"),
         ("{} {}", "bad_request", ""),
         ("{}", "bad_request", "`action` is missing"),
-        (r#"{"action": 7}"#, "bad_request", "`action` has to be a string, and is 7"),
-        (r#"{"action": "dance"}"#, "unknown_action", "there is no action `dance`; the actions are"),
-        (r#"{"action": "topics", "id": {}}"#, "bad_request", "`id` has to be a number or a string, and is an object"),
-        (r#"{"action": "topics", "id": [1]}"#, "bad_request", "`id` has to be"),
-        (r#"{"action": "topics", "id": true}"#, "bad_request", "`id` has to be"),
+        (r#"{"action": 7}"#, "bad_request", "`action` must be a string, not 7"),
+        (r#"{"action": "dance"}"#, "unknown_action", "unknown action `dance`; the actions are"),
+        (r#"{"action": "topics", "id": {}}"#, "bad_request", "`id` must be a number or a string, not an object"),
+        (r#"{"action": "topics", "id": [1]}"#, "bad_request", "`id` must be"),
+        (r#"{"action": "topics", "id": true}"#, "bad_request", "`id` must be"),
         (&deep, "bad_request", ""),
     ];
     for (text, code, message) in frames {
@@ -62,45 +62,42 @@ async fn fields_that_are_missing_or_wrong_are_named() {
     let mut client = cluster.client(at).await;
     let (long, spaced, control) = ("x".repeat(300), "a b", "a\u{7}b");
     let requests = [
-        (json!({"action": "create_publisher"}), "`publisher_id` is missing: create_publisher needs it"),
-        (json!({"action": "create_publisher", "publisher_id": 7}), "`publisher_id` has to be a string, and is 7"),
+        (json!({"action": "create_publisher"}), "`publisher_id` is missing; create_publisher requires it"),
+        (json!({"action": "create_publisher", "publisher_id": 7}), "`publisher_id` must be a string, not 7"),
         (json!({"action": "create_publisher", "publisher_id": ""}), "must not be empty"),
         (json!({"action": "create_publisher", "publisher_id": long}), "at most 255 bytes; this one has 300"),
         (
             json!({"action": "create_subscriber", "subscriber_id": spaced}),
-            "white space or control characters; this one has ' '",
+            "whitespace or control characters; this one has ' '",
         ),
-        (json!({"action": "create_subscriber", "subscriber_id": control}), "white space or control characters"),
+        (json!({"action": "create_subscriber", "subscriber_id": control}), "whitespace or control characters"),
         (json!({"action": "create_topic", "publisher_id": "p", "topic": ""}), "a topic must not be empty"),
         (json!({"action": "create_topic", "publisher_id": "p", "topic": long}), "at most 255 bytes"),
         (json!({"action": "create_topic", "publisher_id": "p"}), "`topic` is missing"),
         (json!({"action": "publish", "publisher_id": "p", "topic": "t"}), "`content` is missing"),
         (
             json!({"action": "publish", "publisher_id": "p", "topic": "t", "content": {"a": 1}}),
-            "`content` has to be a string, and is an object",
+            "`content` must be a string, not an object",
         ),
         (
             json!({"action": "publish", "publisher_id": "p", "topic": "t", "content": "x", "ack": "most"}),
-            "`ack` has to be \"one\", \"quorum\" or \"all\"",
+            "`ack` must be \"one\", \"quorum\" or \"all\"",
         ),
         (
             json!({"action": "publish", "publisher_id": "p", "topic": "t", "content": "x", "sequence": -1}),
-            "`sequence` has to be a whole number from 0",
+            "`sequence` must be a whole number from 0",
         ),
-        (
-            json!({"action": "pull", "subscriber_id": "s", "topic": "t", "max": 0}),
-            "`max` has to be 1 to 10000, and is 0",
-        ),
+        (json!({"action": "pull", "subscriber_id": "s", "topic": "t", "max": 0}), "`max` must be 1 to 10000, not 0"),
         (
             json!({"action": "pull", "subscriber_id": "s", "topic": "t", "max": "ten"}),
-            "`max` has to be a whole number from 0, and is \"ten\"",
+            "`max` must be a whole number from 0, not \"ten\"",
         ),
-        (json!({"action": "subscribe", "subscriber_id": "s", "topic": "t", "from": "yesterday"}), "`from` has to be"),
+        (json!({"action": "subscribe", "subscriber_id": "s", "topic": "t", "from": "yesterday"}), "`from` must be"),
         (json!({"action": "status", "node": "1111"}), "3-bit strings"),
         (json!({"action": "set_link", "from": "000", "to": "111"}), "there is no edge from 000 to 111"),
-        (json!({"action": "set_link", "from": "000", "to": "001", "loss": 2}), "`loss` has to be 0 to 1, and is 2"),
-        (json!({"action": "stop_node", "node": "000", "duration_ms": 1e12 as u64}), "`duration_ms` has to be at most"),
-        (json!({"action": "watch", "kinds": ["gossip"]}), "`kinds` has to be"),
+        (json!({"action": "set_link", "from": "000", "to": "001", "loss": 2}), "`loss` must be 0 to 1, not 2"),
+        (json!({"action": "stop_node", "node": "000", "duration_ms": 1e12 as u64}), "`duration_ms` must be at most"),
+        (json!({"action": "watch", "kinds": ["gossip"]}), "`kinds` must be"),
     ];
     for (request, message) in requests {
         let answer = client.ask(request.clone()).await;
@@ -143,7 +140,7 @@ async fn a_mebibyte_is_taken_and_one_byte_more_is_too_large() {
         "a mebibyte and a byte",
         &answer,
         "too_large",
-        "`content` has 1048577 bytes, and this node takes at most 1048576",
+        "`content` has 1048577 bytes; this node accepts at most 1048576",
     );
     // Two bytes of UTF-8 each: the limit counts bytes, not characters.
     let answer = client.ask(publish("ö".repeat(MEBIBYTE / 2 + 1))).await;

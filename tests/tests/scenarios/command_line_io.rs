@@ -116,7 +116,7 @@ async fn text_from_strangers_is_escaped_where_people_read_and_unchanged_for_prog
     let named = |name: &str| listed.stdout.lines().filter(|line| line.split(' ').next() == Some(name)).count();
     assert_eq!((named("io-\\u{200b}strange"), named("io-strange")), (1, 1), "{listed:?}");
     let located = bench.run(&["locate", &bench.topic]).await;
-    assert!(located.stdout.starts_with("Topic `io-\\u{200b}strange` lives on"), "{located:?}");
+    assert!(located.stdout.starts_with("Topic `io-\\u{200b}strange` has its home on"), "{located:?}");
 
     let shown = "two\\nlines \\u{1b}[2J \\u{202e}turned \\\\n";
     let sub = ["sub", &*bench.topic, "--as", &*plain.subscriber, "--create", "--from", "beginning", "--count", "1"];
@@ -132,7 +132,7 @@ async fn text_from_strangers_is_escaped_where_people_read_and_unchanged_for_prog
     let pulled = bench.run(&["pull", &bench.topic, "--as", &plain.subscriber, "--subscribe", "--from", "0"]).await;
     assert!(pulled.stdout.lines().count() == 1 && pulled.stdout.trim_end().ends_with(shown), "{pulled:?}");
     let refused = bench.run(&["topic", "create", &bench.topic, "--as", &bench.publisher]).await;
-    assert!(refused.stderr.contains("topic `io-\\u{200b}strange` exists already"), "{refused:?}");
+    assert!(refused.stderr.contains("topic `io-\\u{200b}strange` already exists"), "{refused:?}");
 }
 
 #[tokio::test]

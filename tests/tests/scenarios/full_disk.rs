@@ -134,7 +134,7 @@ async fn on_a_full_file_system_nodes_refuse_publishes_read_delete_start_and_come
         assert!(stored < 1000, "48 MiB have an end");
     };
     let message = refusal["error"]["message"].as_str().expect("a text");
-    assert!(message.contains("node") && message.contains("delete topics"), "{message}");
+    assert!(message.contains("node") && message.contains("Delete topics"), "{message}");
     assert!(stored > 20, "only {stored} of {BIG} bytes found room");
     assert!(full["stored_bytes"].as_u64() > Some(0) && full["free_bytes"].as_u64() > Some(0), "{full}");
 

@@ -52,7 +52,7 @@ async fn a_rotten_row_under_the_running_leader_is_read_from_another_node_and_rep
     assert!(counters["damaged"].as_u64() > Some(0), "{counters}");
     assert_eq!(counters["damaged"], counters["repaired"], "{counters}");
     assert_eq!(lines(&cluster, home, "are damaged on the disk").len(), 1);
-    assert_eq!(lines(&cluster, home, "are whole again").len(), 1);
+    assert_eq!(lines(&cluster, home, "are repaired on node").len(), 1);
 
     // The repair survives a kill.
     cluster.kill(home);
@@ -153,7 +153,7 @@ async fn what_is_altered_between_two_nodes_is_never_shown_and_is_sent_again() {
     assert!(relay.altered() > 0, "the relay has altered something");
     let status = cluster.client(follower).await.must(json!({"action": "status"})).await;
     assert!(status["counters"]["frames_altered"].as_u64() > Some(0), "{}", status["counters"]);
-    assert_eq!(lines(&cluster, follower, "was altered on its way to node").len(), 1, "it is told once");
+    assert_eq!(lines(&cluster, follower, "was altered in transit to node").len(), 1, "it is told once");
 }
 
 fn contents_of(messages: &[serde_json::Value]) -> Vec<String> {

@@ -167,7 +167,7 @@ mod tests {
     fn what_is_no_name_is_refused_with_the_reason() {
         assert!(publish("p", "  ", "hello", Ack::One).unwrap_err().starts_with("Choose a topic"));
         assert_eq!(publish("p", "news", "", Ack::One).unwrap_err(), "Type a message first.");
-        assert!(create_topic("p", "two words").unwrap_err().starts_with("A topic must not contain white space"));
+        assert!(create_topic("p", "two words").unwrap_err().starts_with("A topic must not contain whitespace"));
         assert_eq!(subscribe("", "news", None).unwrap_err(), "A subscriber_id must not be empty.");
     }
 

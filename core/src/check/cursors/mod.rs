@@ -255,14 +255,14 @@ impl<'a> Follower<'a> {
         let by = |bound: Bound<'_>| bound.by.map_or(String::new(), |operation| format!(" ({})", Told(operation)));
         if at < least {
             return Err(Broken(format!(
-                "a cursor went back: {} shows it at {at}, and it cannot be before {least}{}",
+                "a cursor moved back: {} shows it at {at}, but it must be at least {least}{}",
                 Told(operation),
                 by(self.low)
             )));
         }
         if at > most {
             return Err(Broken(format!(
-                "a cursor skipped messages: {} shows it at {at}, and it cannot be behind {most}{}",
+                "a cursor skipped messages: {} shows it at {at}, but it must be at most {most}{}",
                 Told(operation),
                 by(self.high)
             )));

@@ -139,7 +139,9 @@ fn spoil<T: Serialize + DeserializeOwned>(
     }
     match decode(&bytes) {
         Err(bad) => *row = Err(bad),
-        Ok(_) => return Err(Undetected { what: format!("bit {bit} of {key} flipped and it passes for good") }),
+        Ok(_) => {
+            return Err(Undetected { what: format!("bit {bit} of {key} was flipped, and the row was still accepted") });
+        }
     }
     Ok(())
 }

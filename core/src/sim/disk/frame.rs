@@ -18,7 +18,9 @@ pub(super) fn outlives_tearing(batch: &WriteBatch, random: &mut fastrand::Rng) -
     match decode(&found) {
         None => Ok(false),
         Some(_) if found.starts_with(&frame) => Ok(true),
-        Some(_) => Err(Undetected { what: format!("batch {} was torn and passes for whole", batch.number) }),
+        Some(_) => {
+            Err(Undetected { what: format!("batch {} was torn, and was still accepted as whole", batch.number) })
+        }
     }
 }
 

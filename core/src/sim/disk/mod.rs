@@ -81,7 +81,7 @@ pub enum WriteFailed {
 
 /// Damage that the checksums missed. This violates the guarantees of storage.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
-#[error("damage went unnoticed: {what}")]
+#[error("undetected damage: {what}")]
 pub struct Undetected {
     /// Description of the damage.
     pub what: String,

@@ -70,7 +70,7 @@ impl Fields {
     pub fn read(&mut self, text: &str) -> Result<(), Failure> {
         let mut json = serde_json::Deserializer::from_str(text);
         let read = Collect(self).deserialize(&mut json).and_then(|()| json.end());
-        read.map_err(|error| ErrorCode::BadRequest.because(format!("the frame is not one JSON object: {error}")))
+        read.map_err(|error| ErrorCode::BadRequest.because(format!("the frame is not a JSON object: {error}")))
     }
 
     /// The request's id, if it has one.
@@ -140,7 +140,7 @@ impl Fields {
             Some(Value::Unsigned(number)) => Ok(Some(number as f64)),
             Some(Value::Number(number)) => match number.parse::<f64>() {
                 Ok(parsed) if parsed.is_finite() => Ok(Some(parsed)),
-                _ => Err(wrong(field, "a number that a computer can hold", &Value::Number(number))),
+                _ => Err(wrong(field, "a finite number", &Value::Number(number))),
             },
             Some(other) => Err(wrong(field, "a number", &other)),
         }
@@ -189,7 +189,7 @@ impl Fields {
 
 /// The failure for a missing field.
 pub fn missing(action: &str, field: &str) -> Failure {
-    ErrorCode::BadRequest.because(format!("`{field}` is missing: {action} needs it"))
+    ErrorCode::BadRequest.because(format!("`{field}` is missing; {action} requires it"))
 }
 
 fn meaning<T: Copy>(field: &str, value: &Value, words: &[(&str, T)]) -> Result<T, Failure> {
@@ -211,7 +211,7 @@ fn one_of<T>(words: &[(&str, T)]) -> String {
 }
 
 fn wrong(field: &str, expected: &str, found: &Value) -> Failure {
-    ErrorCode::BadRequest.because(format!("`{field}` has to be {expected}, and is {found}"))
+    ErrorCode::BadRequest.because(format!("`{field}` must be {expected}, not {found}"))
 }
 
 fn is_whole(number: &str) -> bool {

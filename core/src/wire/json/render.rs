@@ -49,10 +49,10 @@ pub fn human_message(done: &Done) -> String {
             let what = counted(messages.len() as u64, "message");
             let behind = behind
                 .filter(|behind| *behind > 0)
-                .map(|behind| format!("; it is behind by {}", counted(behind, "message")));
+                .map(|behind| format!("; the replica is {} behind", log_entries(behind)));
             let replica = of_replica(*original_node);
             format!(
-                "Pulled {what} of topic `{topic}`{replica}; the next offset is {cursor}{}",
+                "Pulled {what} from topic `{topic}`{replica}; the next offset is {cursor}{}",
                 behind.unwrap_or_default()
             )
         }
@@ -64,7 +64,7 @@ pub fn human_message(done: &Done) -> String {
         }
         Done::Topics { topics, missing } => {
             format!(
-                "Found {}; the groups of {} could not be asked",
+                "Found {}; the replica groups of {} did not answer",
                 counted(topics.len() as u64, "topic"),
                 list(missing)
             )
@@ -75,18 +75,18 @@ pub fn human_message(done: &Done) -> String {
         }
         Done::Status(status) => format!("Node {} is {}", status.node, state(status.state)),
         Done::NodeStopped { node, mode, duration_ms } => stopped(*node, *mode, *duration_ms),
-        Done::NodeRecovered { node } => format!("Node {node} is on its way back"),
+        Done::NodeRecovered { node } => format!("Node {node} is recovering"),
         Done::LinkSet { from, to, conditions } => format!("The link from {from} to {to} {}", link(conditions)),
         Done::Watching => "Watching: events follow".into(),
-        Done::PublisherDeleted { publisher } => format!("Publisher `{publisher}` has been deleted; its topics stay"),
+        Done::PublisherDeleted { publisher } => format!("Publisher `{publisher}` has been deleted; its topics remain"),
         Done::SubscriberDeleted { subscriber } => {
-            format!("Subscriber `{subscriber}` has been deleted; its subscriptions stay")
+            format!("Subscriber `{subscriber}` has been deleted; its subscriptions remain")
         }
     }
 }
 
 fn registered(what: &str, name: impl std::fmt::Display, existed: bool) -> String {
-    let done = if existed { "existed already" } else { "has been created" };
+    let done = if existed { "already exists" } else { "has been created" };
     format!("{what} `{name}` {done}")
 }
 
@@ -96,26 +96,29 @@ fn published(topic: &TopicName, offset: Option<Offset>, holders: &[Vertex], repe
             format!("Message {offset} has been published to topic `{topic}` and is stored on {}", list(holders))
         }
         (Some(offset), true) => {
-            format!("Topic `{topic}` had this message already, as message {offset}; it was not stored again")
+            format!("Topic `{topic}` already contains this message at offset {offset}; it was not stored again")
         }
-        (None, _) => format!("The message for topic `{topic}` is kept on {} and enters the topic soon", list(holders)),
+        (None, _) => format!(
+            "The message for topic `{topic}` is stored in the outbox of {} and will be appended to the topic",
+            list(holders)
+        ),
     }
 }
 
 fn located(location: &Location) -> String {
     let Location { topic, exists, home, replicas, leader, .. } = location;
-    let exists = if *exists { "lives on" } else { "does not exist; it would live on" };
-    let leader = leader.map_or("no node leads it now".into(), |leader| format!("{leader} leads it"));
-    format!("Topic `{topic}` {exists} {home} with replicas on {}; {leader}", list(replicas))
+    let exists = if *exists { "has its home on" } else { "does not exist; its home would be" };
+    let leader = leader.map_or("it has no leader now".into(), |leader| format!("its leader is {leader}"));
+    format!("Topic `{topic}` {exists} {home}, with replicas on {}; {leader}", list(replicas))
 }
 
 fn stopped(node: Vertex, mode: StopMode, duration_ms: u64) -> String {
     let how = match mode {
         StopMode::Crash => "has crashed",
         StopMode::Wipe => "has crashed and lost its disk",
-        StopMode::Pause => "has fallen silent",
+        StopMode::Pause => "is paused",
     };
-    format!("Node {node} {how}; it comes back in {duration_ms} ms")
+    format!("Node {node} {how}; it recovers in {duration_ms} ms")
 }
 
 fn link(conditions: &LinkConditions) -> String {
@@ -141,6 +144,10 @@ fn state(state: NodeState) -> &'static str {
 
 fn counted(count: u64, what: &str) -> String {
     format!("{count} {what}{}", if count == 1 { "" } else { "s" })
+}
+
+fn log_entries(count: u64) -> String {
+    format!("{count} log {}", if count == 1 { "entry" } else { "entries" })
 }
 
 fn list(vertices: &[Vertex]) -> String {

@@ -75,7 +75,7 @@ fn parse_body(fields: &mut Fields, dimension: Dimension) -> Result<(bool, Action
     let name = fields.text("action")?.ok_or_else(|| missing("a request", "action"))?;
     let Some(action) = ACTIONS.iter().find(|action| **action == name) else {
         return Err(ErrorCode::UnknownAction.because(format!(
-            "there is no action `{}`; the actions are {}",
+            "unknown action `{}`; the actions are {}",
             shown(&name),
             ACTIONS.join(", ")
         )));
@@ -128,7 +128,7 @@ impl Reader<'_> {
             },
             "delete_publisher" => Action::DeletePublisher { publisher: self.publisher()? },
             "delete_subscriber" => Action::DeleteSubscriber { subscriber: self.subscriber()? },
-            other => unreachable!("`{other}` stands in ACTIONS and has to be read here"),
+            other => unreachable!("`{other}` is listed in ACTIONS but not parsed here"),
         })
     }
 
@@ -170,8 +170,7 @@ impl Reader<'_> {
 
     fn stop_node(&mut self) -> Result<Action, Failure> {
         if self.fields.flag("flag")? == Some(false) {
-            return Err(ErrorCode::BadRequest
-                .because("`flag` is false: stop_node then has nothing to do; recover_node ends a failure"));
+            return Err(ErrorCode::BadRequest.because("`flag` must not be false; use recover_node to end a failure"));
         }
         Ok(Action::StopNode {
             node: self.node()?,
@@ -206,8 +205,9 @@ impl Reader<'_> {
         let (topic, old) =
             (self.fields.name("topic", TopicName::new)?, self.fields.name("topic_name", TopicName::new)?);
         match (topic, old) {
-            (Some(topic), Some(old)) if topic != old => Err(ErrorCode::BadRequest
-                .because(format!("`topic` is `{topic}` and `topic_name`, its old name, is `{old}`; give one of them"))),
+            (Some(topic), Some(old)) if topic != old => Err(ErrorCode::BadRequest.because(format!(
+                "`topic` (`{topic}`) and its old name `topic_name` (`{old}`) differ; send only `topic`"
+            ))),
             (Some(topic), _) | (None, Some(topic)) => Ok(topic),
             (None, None) => Err(missing(self.action, "topic")),
         }
