@@ -40,7 +40,7 @@ fn the_same_seed_gives_the_same_trace_on_every_machine() {
     assert_eq!(cluster.sim.trace(), TRACE, "the trace is {:#018x}", cluster.sim.trace());
 }
 
-const TRACE: u64 = 0xf607_8f60_fbb2_db38;
+const TRACE: u64 = 0x1c25_239b_9bc4_3934;
 
 /// Random runs with every class of fault. Events and findings are equal on every machine, to the last bit.
 #[wasm_bindgen_test(unsupported = test)]
@@ -54,7 +54,7 @@ fn a_seed_makes_the_same_run_on_every_machine() {
     assert_eq!(traces, RUNS, "the seeds and their traces are {traces:#018x?}");
 }
 
-const RUNS: [(u64, u64); 3] = [(1, 0xd5ef_21dc_1d76_9178), (2, 0xe6e3_d028_9b3a_e0cb), (4, 0x1dfa_6841_9988_1970)];
+const RUNS: [(u64, u64); 3] = [(1, 0x5b0d_1783_4c3c_15d5), (2, 0x72c7_561c_5ab6_da7f), (4, 0xf4d7_0ca7_49d3_a027)];
 
 #[wasm_bindgen_test(unsupported = test)]
 fn what_is_published_is_pulled_on_cubes_of_every_small_dimension() {
