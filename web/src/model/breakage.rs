@@ -365,7 +365,7 @@ mod tests {
         cluster.nodes.get_mut(&b).unwrap().returns_at_ms = Some(4_000);
         let broken = Broken::all(&state.cluster);
         assert_eq!(broken, [Broken::Node(b), Broken::Link(a, b)]);
-        assert_eq!(broken[0].words(&state), "101 is down for 3 s more");
+        assert_eq!(broken[0].words(&state), "101 is down for another 3 s");
         assert_eq!(broken[1].words(&state), "100 → 101 is cut");
         let task = mend(&[Broken::Link(a, b), Broken::Node(b)]);
         assert!(matches!(task.steps[0].action, Action::RecoverNode { .. }));

@@ -316,7 +316,7 @@ mod tests {
         assert!(why("#simulated&d=0").contains("a cube of dimension 0"));
         assert!(why("#simulated&scenario=bliss").contains("choose from quiet, calm"));
         assert!(why("#simulated&scenario=rolling-crash&d=2").contains("not a vertex of a cube of dimension 2"));
-        assert!(why("#simulated&v=9").contains("form 9"));
+        assert!(why("#simulated&v=9").contains("format 9"));
         assert!(why("#simulated&do=%").contains("not base64"));
         assert!(why("#simulated&do=_____w").contains("another version wrote them, or they are truncated"));
         assert!(why("#simulated&custom=e30").contains("cannot be run"));

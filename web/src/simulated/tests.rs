@@ -96,7 +96,7 @@ fn a_topic_that_is_there_is_a_success_for_who_created_it_and_an_error_for_others
     do_and_wait(&mut player, wish::create_topic("p", "news"), 300);
     do_and_wait(&mut player, wish::create_topic("p", "news"), 300);
     let (tone, text) = said(&player.state(), Panel::Topic).pop().unwrap();
-    assert_eq!((tone, text.as_str()), (Tone::Good, "news is there: p created it."));
+    assert_eq!((tone, text.as_str()), (Tone::Good, "news already exists: p created it."));
     do_and_wait(&mut player, wish::create_topic("q", "news"), 300);
     let (tone, text) = said(&player.state(), Panel::Topic).pop().unwrap();
     assert!(tone == Tone::Bad && text.contains("topic_exists"), "{text}");

@@ -96,7 +96,7 @@ mod tests {
         file["scenario"]["dimensions"] = serde_json::json!([]);
         assert!(why(&file.to_string()).contains("`dimensions` is empty"));
         file["cubecast_trace"] = 2.into();
-        assert!(why(&file.to_string()).contains("form 2"));
+        assert!(why(&file.to_string()).contains("format 2"));
     }
 
     #[test]

@@ -136,7 +136,7 @@ mod tests {
     fn a_gap_in_an_answer_or_a_push_is_found() {
         let mut offsets = Offsets::default();
         let broken = offsets.hear(1, &pulled("100", vec![message(4, "a"), message(6, "b")])).unwrap_err();
-        assert!(broken.contains("offset 6 behind 4"), "{broken}");
+        assert!(broken.contains("offset 6 after 4"), "{broken}");
         offsets.hear(1, &delivered(0, "a")).unwrap();
         let broken = offsets.hear(1, &delivered(2, "c")).unwrap_err();
         assert!(broken.contains("#2 where #1 was expected"), "{broken}");
