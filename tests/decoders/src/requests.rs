@@ -10,9 +10,8 @@ use serde_json::{Map, Value, json};
 use crate::cube;
 use crate::memory::{Allowance, within};
 
-/// The longest field counts twice: unescaped in a buffer, and as its value. Beside it, a list has at most 65 values, and the
-/// parser takes some KiB for a moment to round a number with a large exponent.
-const JSON: Allowance = Allowance { per_byte: 4, beside: 16 << 10 };
+/// The longest field counts twice: unescaped in a buffer, and as its value. Beside it, a list has at most 65 values.
+const JSON: Allowance = Allowance { per_byte: 4, beside: 8 << 10 };
 /// The smallest request takes three bytes, and 128 bytes of memory.
 const BINARY: Allowance = Allowance { per_byte: 64, beside: 2 << 10 };
 

@@ -324,7 +324,8 @@ impl<'de> Visitor<'de> for Read {
     }
 
     fn visit_f64<E>(self, value: f64) -> Result<Value, E> {
-        Ok(Value::Number(value.to_string()))
+        // In plain decimals a short number such as 1e-300 would become a text of hundreds of digits.
+        Ok(Value::Number(format!("{value:e}")))
     }
 
     fn visit_str<E>(self, value: &str) -> Result<Value, E> {
