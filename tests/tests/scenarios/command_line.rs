@@ -54,7 +54,7 @@ async fn names_are_deleted_and_registered_again() {
     assert_eq!(deleted[0]["subscriber_id"], "cli-leaver", "{deleted:?}");
     let again = cubecast(&cluster, &["publisher", "delete", "cli-leaves"]).await;
     assert_eq!(again.code, REFUSED, "{again:?}");
-    assert!(again.stderr.contains("there is no publisher `cli-leaves`, so nothing was deleted"), "{again:?}");
+    assert!(again.stderr.contains("there is no publisher `cli-leaves`"), "{again:?}");
     eventually("the topic's home has noticed that the publisher is gone", || async {
         let published = cubecast(&cluster, &["pub", "cli-kept", "x", "--as", "cli-leaves"]).await;
         let is_refused = published.code == REFUSED && published.stderr.contains("there is no publisher `cli-leaves`");
