@@ -59,8 +59,9 @@ bugs! {
     WipedMemberVotes => ["acknowledged", "recovery", "deletions"],
     /// A member whose log lost its damaged end returns under its old identity.
     DamagedLogKeepsItsVote => ["acknowledged", "recovery"],
-    /// A member whose folder lost its journals, and the mark that reveals the loss, returns under its old identity.
-    LostMarkIsTrusted => ["acknowledged", "recovery", "prefixes"],
+    /// A member whose folder lost its journals, and the commit marker that reveals the loss, returns under its old
+    /// identity.
+    LostCommitMarkerIsTrusted => ["acknowledged", "recovery", "prefixes"],
     /// A restarted member forgets its vote in the present term.
     VoteIsForgotten => ["leaders"],
     /// A member stores only those entries of an append that lie past the end of its log, and keeps conflicting ones.
@@ -75,9 +76,9 @@ bugs! {
     ReadsWithoutReadIndex => ["linearizable", "deletions", "cursors"],
     /// A leader answers linearizable reads for as long as its own clock rules out another leader.
     ReadsByLease => ["linearizable", "deletions", "cursors"],
-    /// Any holder answers linearizable reads.
+    /// Any replica answers linearizable reads.
     FollowersServeLeaderReads => ["linearizable"],
-    /// A read with level `any` returns uncommitted entries of the holder's log.
+    /// A read with level `any` returns uncommitted entries of the replica's log.
     AnyReadsTheUncommitted => ["prefixes", "refused", "linearizable"],
     /// A publish that is recognised as a repeat uses an offset.
     RepeatsUseUpOffsets => ["offsets", "recovery"],
@@ -93,11 +94,11 @@ bugs! {
     SaysUnavailableThoughProposed => ["refused", "linearizable", "deletions"],
     /// Deletions are not remembered, so a late copy of a `create_topic` creates the topic again.
     DeletionsAreForgotten => ["deletions"],
-    /// A holder that does not know a name refuses it without asking the leader.
-    AnyHolderRefusesNames => ["registrations"],
+    /// A replica that does not know a name refuses it without asking the leader.
+    AnyReplicaRefusesNames => ["registrations"],
     /// A topic that is created again, or a subscription that begins again, does not recognise requests from before it.
     LateCopiesCount => ["deletions", "refused", "cursors", "linearizable"],
-    /// A holder that receives a snapshot keeps topics that were deleted in the meantime.
+    /// A replica that receives a snapshot keeps topics that were deleted in the meantime.
     SnapshotKeepsDeletedTopics => ["deletions", "prefixes"],
     /// The number of a deleted topic is reused for the next one.
     TopicNumbersAreUsedAgain => ["prefixes", "deletions", "invented"],

@@ -15,12 +15,12 @@
 //! | home | the vertex that a name hashes to; the home and its neighbours store the replicas |
 //! | group | a home and its d neighbours, with one totally ordered log; named after its home |
 //! | leader, follower, learner, term, quorum, commit index | as in Raft |
-//! | holder | a member of a group, in its role as a store of messages |
+//! | replica | a member of a group, in its role as a store of messages |
 //! | topic, message, offset | a topic is a sequence of messages, numbered by offset from 0 without gaps |
 //! | cursor | a subscriber's durable position in a topic: the offset of the next message to read |
 //! | sequence | a publisher's own number for a publish; it identifies repeats |
 //! | outbox | publishes accepted with `ack: one` that are not in the log yet |
-//! | origin | the node that received a request from a client |
+//! | coordinator | the node that received a request from a client |
 
 // In reading order: places, vocabulary, rules, node.
 pub mod address;

@@ -15,9 +15,9 @@
 //!   not reached (a full search of a cube up to d = 11 stays below it): the packet is delivered whenever a path exists.
 //!   Wrong distances cost hops, never delivery.
 //! * With stale distances and edges that are usable in one direction only: if the way back is cut, the packet returns
-//!   to the latest vertex of its path that it can reach directly. If it is then given up *at the origin*, there is no
+//!   to the latest vertex of its path that it can reach directly. If it is then given up *at the source*, there is no
 //!   path. Elsewhere it can get stuck on a vertex that has no usable edge, or whose usable edges all lead to dead ends,
-//!   and is given up there although the origin had another route. The sender's retry uses link states that include the
+//!   and is given up there although the source had another route. The sender's retry uses link states that include the
 //!   cut.
 //! * Always: the search ends. A dead end is never entered again, and between two dead ends the path only grows, without
 //!   repeating a vertex.
@@ -34,7 +34,7 @@ pub const MAX_HOPS: u16 = 4096;
 /// allocates nothing for them.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct Trail {
-    /// The vertices from the origin to the one before the packet's current vertex, without dead ends.
+    /// The vertices from the source to the one before the packet's current vertex, without dead ends.
     pub path: Vec<Vertex>,
     /// Dead ends: vertices that were visited and left again.
     pub dead_ends: Vec<Vertex>,
@@ -152,19 +152,19 @@ mod tests {
 
     #[test]
     fn a_dead_end_is_left_backwards_and_not_entered_again() {
-        let (origin, dead_end, to) = (vertex("00"), vertex("01"), vertex("11"));
+        let (source, dead_end, to) = (vertex("00"), vertex("01"), vertex("11"));
         let mut trail = Trail::default();
-        trail.leave_forward(origin);
-        assert_eq!(next_hop(dead_end, to, &trail, 0b01, unknown), NextHop::BackTo(origin));
-        trail.leave_back(dead_end, origin);
+        trail.leave_forward(source);
+        assert_eq!(next_hop(dead_end, to, &trail, 0b01, unknown), NextHop::BackTo(source));
+        trail.leave_back(dead_end, source);
         assert_eq!(trail, Trail { path: vec![], dead_ends: vec![dead_end], hops: 2 });
-        assert_eq!(next_hop(origin, to, &trail, 0b11, unknown), NextHop::Forward(1));
-        assert_eq!(next_hop(origin, to, &trail, 0b01, unknown), NextHop::Unreachable);
+        assert_eq!(next_hop(source, to, &trail, 0b11, unknown), NextHop::Forward(1));
+        assert_eq!(next_hop(source, to, &trail, 0b01, unknown), NextHop::Unreachable);
     }
 
     #[test]
     fn where_the_way_back_is_cut_an_earlier_vertex_of_the_path_will_do() {
-        // 000 -> 001 -> 011 -> 010, whose edges to 011 and 110 are cut: only the edge to the origin is left.
+        // 000 -> 001 -> 011 -> 010, whose edges to 011 and 110 are cut: only the edge to the source is left.
         let path = vec![vertex("000"), vertex("001"), vertex("011")];
         let mut trail = Trail { path, dead_ends: vec![], hops: 3 };
         assert_eq!(next_hop(vertex("010"), vertex("110"), &trail, 0b010, unknown), NextHop::BackTo(vertex("000")));

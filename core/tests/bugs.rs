@@ -2,8 +2,9 @@
 //! and one of its expected checkers must report it. Without bugs the same runs are clean.
 //!
 //! `cargo test -p cubecast-core --features bugs --test bugs`. The table bypasses the test harness's output capture, so
-//! it is always shown. Each bug is first tried with the seed that detected it last. `-- --ignored` counts the seeds that
-//! each bug needs from seed 0 on, and also searches in the scenario with every fault, where some take longer to show.
+//! it is always shown. Each bug is first tried with the seed that detected it last. `-- --ignored` counts the seeds
+//! that each bug needs from seed 0 on, and also searches in the scenario with every fault, where some take longer to
+//! show.
 
 use std::collections::BTreeSet;
 use std::io::Write;
@@ -21,7 +22,7 @@ const MOST_SEEDS: u64 = 1_000;
 
 /// The result for each bug in the scenario where it shows soonest; computed once for both tests.
 static CAUGHT: LazyLock<Vec<Caught>> = LazyLock::new(|| {
-    let caught = for_each(Bug::ALL, |bug| catch(*bug, weather_of(*bug), seen_with(*bug)));
+    let caught = for_each(Bug::ALL, |bug| catch(*bug, schedule_of(*bug), seen_with(*bug)));
     show(&caught);
     caught
 });
@@ -33,12 +34,12 @@ fn every_bug_is_noticed_by_a_checker_that_should() {
 
 #[test]
 fn without_a_bug_the_same_seeds_are_clean() {
-    let tried = |caught: &'static Caught| caught.tried.iter().map(|seed| (caught.weather, *seed));
-    let runs: BTreeSet<(Weather, u64)> = CAUGHT.iter().flat_map(tried).collect();
-    let runs: Vec<(Weather, u64)> = runs.into_iter().collect();
-    let unclean: Vec<String> = for_each(&runs, |(weather, seed)| {
-        let report = run(&weather.scenario(), *seed, &Cut::default());
-        report.findings.violations.iter().map(|violation| format!("{weather:?}, seed {seed}: {violation}")).collect()
+    let tried = |caught: &'static Caught| caught.tried.iter().map(|seed| (caught.schedule, *seed));
+    let runs: BTreeSet<(FaultSchedule, u64)> = CAUGHT.iter().flat_map(tried).collect();
+    let runs: Vec<(FaultSchedule, u64)> = runs.into_iter().collect();
+    let unclean: Vec<String> = for_each(&runs, |(schedule, seed)| {
+        let report = run(&schedule.scenario(), *seed, &Cut::default());
+        report.findings.violations.iter().map(|violation| format!("{schedule:?}, seed {seed}: {violation}")).collect()
     })
     .into_iter()
     .flat_map(|found: Vec<String>| found)
@@ -49,7 +50,7 @@ fn without_a_bug_the_same_seeds_are_clean() {
 #[test]
 #[ignore = "takes minutes: counts the seeds that each bug needs"]
 fn every_bug_is_noticed_by_the_seeds_from_the_first_on() {
-    let caught = for_each(Bug::ALL, |bug| catch(*bug, weather_of(*bug), None));
+    let caught = for_each(Bug::ALL, |bug| catch(*bug, schedule_of(*bug), None));
     show(&caught);
     assert_noticed(&caught);
 }
@@ -57,7 +58,7 @@ fn every_bug_is_noticed_by_the_seeds_from_the_first_on() {
 #[test]
 #[ignore = "takes minutes: some bugs need rare coincidences there"]
 fn every_bug_is_noticed_where_anything_may_break() {
-    let caught = for_each(Bug::ALL, |bug| catch(*bug, Weather::Anything, None));
+    let caught = for_each(Bug::ALL, |bug| catch(*bug, FaultSchedule::Anything, None));
     show(&caught);
     assert_noticed(&caught);
 }
@@ -73,7 +74,7 @@ fn every_checker_is_expected_to_notice_some_bug() {
 /// The result of the search for one bug.
 struct Caught {
     bug: Bug,
-    weather: Weather,
+    schedule: FaultSchedule,
     /// The seeds that were run.
     tried: Vec<u64>,
     /// The findings of the last run. Empty: the bug was not detected.
@@ -81,8 +82,8 @@ struct Caught {
 }
 
 /// Tries the seed that showed the bug last, where there is one, and then all seeds from 0 on.
-fn catch(bug: Bug, weather: Weather, seen_with: Option<u64>) -> Caught {
-    let scenario = weather.scenario();
+fn catch(bug: Bug, schedule: FaultSchedule, seen_with: Option<u64>) -> Caught {
+    let scenario = schedule.scenario();
     let mut tried = Vec::new();
     for seed in seen_with.into_iter().chain(0..MOST_SEEDS) {
         tried.push(seed);
@@ -90,10 +91,10 @@ fn catch(bug: Bug, weather: Weather, seen_with: Option<u64>) -> Caught {
         simulation.advance(simulation.ends());
         let violations = simulation.finish().findings.violations;
         if !violations.is_empty() {
-            return Caught { bug, weather, tried, violations };
+            return Caught { bug, schedule, tried, violations };
         }
     }
-    Caught { bug, weather, tried, violations: Vec::new() }
+    Caught { bug, schedule, tried, violations: Vec::new() }
 }
 
 fn assert_noticed(caught: &[Caught]) {
@@ -103,14 +104,14 @@ fn assert_noticed(caught: &[Caught]) {
 
 impl Caught {
     fn complaint(&self) -> Option<String> {
-        let Caught { bug, weather, tried, violations } = self;
+        let Caught { bug, schedule, tried, violations } = self;
         if violations.iter().any(|violation| bug.caught_by().contains(&violation.checker.as_str())) {
             return None;
         }
         let found: Vec<String> = violations.iter().map(ToString::to_string).collect();
         let found = if found.is_empty() { "nothing was noticed".into() } else { found.join("\n    ") };
         Some(format!(
-            "{} should be noticed by {:?}; {weather:?}, {} seeds: {found}",
+            "{} should be noticed by {:?}; {schedule:?}, {} seeds: {found}",
             bug.name(),
             bug.caught_by(),
             tried.len()
@@ -128,7 +129,7 @@ impl Caught {
 fn show(caught: &[Caught]) {
     let mut table = format!("\n{:<31} {:>5} {:>5}  {:<12} {}\n", "bug", "seeds", "last", "scenario", "noticed by");
     for one in caught {
-        let scenario = format!("{:?}", one.weather);
+        let scenario = format!("{:?}", one.schedule);
         let (seeds, last) = (one.tried.len(), one.tried.last().copied().unwrap_or_default());
         table += &format!("{:<31} {seeds:>5} {last:>5}  {scenario:<12} {}\n", one.bug.name(), one.noticed_by());
         table += &format!("    {}\n", one.bug.about());
@@ -160,7 +161,7 @@ fn for_each<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> R + Sync) -> Vec
 
 /// The faults during the search for a bug.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-enum Weather {
+enum FaultSchedule {
     /// Every fault at any time.
     Anything,
     /// Machines lose power while their disks are slow.
@@ -179,8 +180,8 @@ enum Weather {
     Holes,
 }
 
-/// The seed that detected each bug last. A change of behaviour changes the runs: if a seed no longer detects its bug, the
-/// bug is searched for from seed 0 on, and the printed table shows the new seed.
+/// The seed that detected each bug last. A change of behaviour changes the runs: if a seed no longer detects its bug,
+/// the bug is searched for from seed 0 on, and the printed table shows the new seed.
 const SEEN: &[(Bug, u64)] = &[
     (Bug::AcknowledgesBeforeSync, 7),
     (Bug::OutboxAcknowledgesBeforeSync, 16),
@@ -189,7 +190,7 @@ const SEEN: &[(Bug, u64)] = &[
     (Bug::SnapshotForgetsRepeats, 1),
     (Bug::WipedMemberVotes, 1),
     (Bug::DamagedLogKeepsItsVote, 27),
-    (Bug::LostMarkIsTrusted, 13),
+    (Bug::LostCommitMarkerIsTrusted, 13),
     (Bug::VoteIsForgotten, 16),
     (Bug::ConflictIsKept, 2),
     (Bug::OutboxIsLostAtRestart, 11),
@@ -206,7 +207,7 @@ const SEEN: &[(Bug, u64)] = &[
     (Bug::RetriesUnderNewNumbers, 0),
     (Bug::SaysUnavailableThoughProposed, 9),
     (Bug::DeletionsAreForgotten, 17),
-    (Bug::AnyHolderRefusesNames, 0),
+    (Bug::AnyReplicaRefusesNames, 0),
     (Bug::LateCopiesCount, 13),
     (Bug::SnapshotKeepsDeletedTopics, 18),
     (Bug::TopicNumbersAreUsedAgain, 23),
@@ -230,28 +231,32 @@ fn seen_with(bug: Bug) -> Option<u64> {
 }
 
 /// The scenario in which a bug shows soonest.
-fn weather_of(bug: Bug) -> Weather {
+fn schedule_of(bug: Bug) -> FaultSchedule {
     match bug {
-        Bug::AcknowledgesBeforeSync | Bug::OutboxAcknowledgesBeforeSync | Bug::VoteIsForgotten => Weather::Outages,
-        Bug::ReadsByLease | Bug::ReadsWithoutReadIndex | Bug::AnyReadsTheUncommitted => Weather::Silence,
-        Bug::DeletionsAreForgotten | Bug::RetriesUnderNewNumbers | Bug::CursorMovesBeforeDelivery => Weather::BadEdges,
-        Bug::LateCopiesCount => Weather::Echoes,
-        Bug::DamagedLogKeepsItsVote | Bug::LostMarkIsTrusted => Weather::Rot,
-        Bug::AlteredFramesAreBelieved => Weather::BadEdges,
-        Bug::PublishesIgnoreTheReserve | Bug::FullDiskEndsTheNode => Weather::FullDisks,
-        Bug::PacketsForgetTheirTrail => Weather::Holes,
-        _ => Weather::Anything,
+        Bug::AcknowledgesBeforeSync | Bug::OutboxAcknowledgesBeforeSync | Bug::VoteIsForgotten => {
+            FaultSchedule::Outages
+        }
+        Bug::ReadsByLease | Bug::ReadsWithoutReadIndex | Bug::AnyReadsTheUncommitted => FaultSchedule::Silence,
+        Bug::DeletionsAreForgotten | Bug::RetriesUnderNewNumbers | Bug::CursorMovesBeforeDelivery => {
+            FaultSchedule::BadEdges
+        }
+        Bug::LateCopiesCount => FaultSchedule::Echoes,
+        Bug::DamagedLogKeepsItsVote | Bug::LostCommitMarkerIsTrusted => FaultSchedule::Rot,
+        Bug::AlteredFramesAreBelieved => FaultSchedule::BadEdges,
+        Bug::PublishesIgnoreTheReserve | Bug::FullDiskEndsTheNode => FaultSchedule::FullDisks,
+        Bug::PacketsForgetTheirTrail => FaultSchedule::Holes,
+        _ => FaultSchedule::Anything,
     }
 }
 
-impl Weather {
+impl FaultSchedule {
     fn scenario(self) -> Scenario {
         use FaultClass::{Clients, Cut, Damage, Degrade, FullDisk, Hang, Kill, Link, Partition, Power, SlowDisk};
         let anything = Scenario::default();
         let load = anything.load.clone();
         match self {
-            Weather::Anything => anything,
-            Weather::Outages => Scenario {
+            FaultSchedule::Anything => anything,
+            FaultSchedule::Outages => Scenario {
                 dimensions: vec![1, 2, 3],
                 faults: vec![Power, Kill, SlowDisk],
                 fault_every_ms: 400,
@@ -259,7 +264,7 @@ impl Weather {
                 load: Load { pause_ms: 50, ..load },
                 ..anything
             },
-            Weather::Silence => Scenario {
+            FaultSchedule::Silence => Scenario {
                 dimensions: vec![2, 3],
                 faults: vec![Hang, Partition, Cut],
                 fault_every_ms: 500,
@@ -267,7 +272,7 @@ impl Weather {
                 load: Load { pause_ms: 30, ..load },
                 ..anything
             },
-            Weather::BadEdges => Scenario {
+            FaultSchedule::BadEdges => Scenario {
                 dimensions: vec![2, 3],
                 faults: vec![Degrade, Link],
                 fault_every_ms: 300,
@@ -275,7 +280,7 @@ impl Weather {
                 load: Load { pause_ms: 40, passing_topics: 5, ..load },
                 ..anything
             },
-            Weather::Echoes => Scenario {
+            FaultSchedule::Echoes => Scenario {
                 dimensions: vec![2],
                 faults: vec![Hang, Clients],
                 fault_every_ms: 500,
@@ -284,7 +289,7 @@ impl Weather {
                 script: vec![echoes(Dimension::new(2).expect("a dimension"))],
                 ..anything
             },
-            Weather::Holes => Scenario {
+            FaultSchedule::Holes => Scenario {
                 dimensions: vec![3, 4],
                 faults: vec![Cut, Degrade, Partition, Link, Kill],
                 fault_every_ms: 200,
@@ -292,7 +297,7 @@ impl Weather {
                 load: Load { pause_ms: 20, ..load },
                 ..anything
             },
-            Weather::FullDisks => Scenario {
+            FaultSchedule::FullDisks => Scenario {
                 dimensions: vec![2, 3],
                 faults: vec![FullDisk],
                 fault_every_ms: 500,
@@ -300,7 +305,7 @@ impl Weather {
                 load: Load { pause_ms: 40, content_bytes: 20_000, ..load },
                 ..anything
             },
-            Weather::Rot => Scenario {
+            FaultSchedule::Rot => Scenario {
                 dimensions: vec![2, 3, 1],
                 faults: vec![Damage],
                 fault_every_ms: 900,

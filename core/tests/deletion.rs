@@ -106,14 +106,14 @@ fn who_has_given_up_a_topics_messages_knows_at_its_next_start_that_it_is_deleted
     story.delete("001");
     story.pass(A_MOMENT);
     story.cluster.dimension().vertices().for_each(|node| story.cluster.kill(node));
-    for holder in ["100", "101", "110", "000"].map(vertex) {
+    for replica in ["100", "101", "110", "000"].map(vertex) {
         // A single member cannot learn which entries are committed.
-        story.cluster.start(holder);
+        story.cluster.start(replica);
         story.pass(A_MOMENT);
-        let node = story.cluster.node(holder).expect("it was just started");
+        let node = story.cluster.node(replica).expect("it was just started");
         let group = node.group(vertex("100")).expect("it holds the group");
-        assert!(group.topics().topic(&news()).is_none(), "{holder}");
-        story.cluster.kill(holder);
+        assert!(group.topics().topic(&news()).is_none(), "{replica}");
+        story.cluster.kill(replica);
     }
 }
 

@@ -42,7 +42,7 @@ fn a_client_that_asks_for_much_at_once_gets_it_all() {
 /// The ask is repeated every second. If each repetition restarted the pull, its answer would never match the awaited
 /// one.
 #[test]
-fn a_pull_from_a_disk_that_is_slower_than_its_asker_is_read_once_and_answered() {
+fn a_pull_from_a_disk_that_is_slower_than_its_requester_is_read_once_and_answered() {
     for read in [ReadLevel::Leader, ReadLevel::Any] {
         let mut cluster = cluster(22, 4, 10);
         cluster.slow_disk(vertex(HOME), Duration::from_millis(2500));
@@ -62,7 +62,7 @@ fn a_pull_from_a_disk_that_is_slower_than_its_asker_is_read_once_and_answered() 
     }
 }
 
-/// Reads from a holder's disk are limited to the bytes that its memory can hold, and all are served in turn.
+/// Reads from a replica's disk are limited to the bytes that its memory can hold, and all are served in turn.
 #[test]
 fn many_clients_that_ask_for_much_take_turns_at_the_disk() {
     let mut cluster = cluster(23, 4, 10);
@@ -88,9 +88,9 @@ fn many_clients_that_ask_for_much_take_turns_at_the_disk() {
     assert!(most_waiting > 300, "most of 360 wait at first: {most_waiting}");
 }
 
-/// The reaction to one pull beyond the limit: its origin asks again, and finally reports the reason to its client.
+/// The reaction to one pull beyond the limit: its coordinator asks again, and finally reports the reason to its client.
 #[test]
-fn a_holder_with_too_many_pulls_under_way_sends_the_next_one_back() {
+fn a_replica_with_too_many_pulls_under_way_sends_the_next_one_back() {
     let mut cluster = cluster(24, 4, 10);
     let limit = queue(&cluster, HOME, "pulls under way").limit as usize;
     cluster.slow_disk(vertex(HOME), Duration::from_secs(60));

@@ -49,7 +49,7 @@ proptest! {
     }
 
     #[test]
-    fn with_one_way_cuts_and_no_knowledge_giving_up_at_the_origin_is_the_truth(trip in trips(Damage::OneWay)) {
+    fn with_one_way_cuts_and_no_knowledge_giving_up_at_the_source_is_the_truth(trip in trips(Damage::OneWay)) {
         for knowledge in [Knowledge::None, Knowledge::Wrong] {
             let walk = trip.walk(knowledge);
             if walk.end == NextHop::Unreachable && walk.trail.path.is_empty() {

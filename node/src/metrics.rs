@@ -69,7 +69,7 @@ impl Metrics {
 
     /// Starts measuring the write time of a batch.
     pub fn submitted(&self, number: u64) {
-        let mut under_way = self.under_way.lock().expect("no holder of this lock panics");
+        let mut under_way = self.under_way.lock().expect("no thread panics while it holds this lock");
         if under_way.len() < MEASURED_BATCHES {
             under_way.push_back((number, Instant::now()));
         }
@@ -77,7 +77,7 @@ impl Metrics {
 
     /// Records the write times of all batches up to this number: they are durable.
     pub fn written(&self, number: u64) {
-        let mut under_way = self.under_way.lock().expect("no holder of this lock panics");
+        let mut under_way = self.under_way.lock().expect("no thread panics while it holds this lock");
         while let Some((_, since)) = under_way.pop_front_if(|(submitted, _)| *submitted <= number) {
             self.write_seconds.record(since.elapsed());
         }
@@ -111,7 +111,7 @@ impl Metrics {
             Event::StorageState { .. } => "storage_state",
             _ => return,
         };
-        *self.events.lock().expect("no holder of this lock panics").entry(kind).or_default() += 1;
+        *self.events.lock().expect("no thread panics while it holds this lock").entry(kind).or_default() += 1;
     }
 
     /// The page for Prometheus. Without a status (the node is failing) it has only the process's counts.
@@ -208,7 +208,7 @@ impl Metrics {
             page.line(&format!("answers_total{{code=\"{name}\"}}"), &count.load(Relaxed));
         }
         page.head("events_total", "Events by kind", "counter");
-        for (kind, count) in &*self.events.lock().expect("no holder of this lock panics") {
+        for (kind, count) in &*self.events.lock().expect("no thread panics while it holds this lock") {
             page.line(&format!("events_total{{kind=\"{kind}\"}}"), count);
         }
     }

@@ -27,7 +27,7 @@ use crate::transport::codec::Rules;
 use crate::transport::handshake::Credentials;
 use crate::transport::origin::OriginRules;
 use crate::transport::places::{Places, Undecided, clients_for, raise_descriptors};
-use crate::transport::{Door, Limits, Numbers, dialer, lonely, server};
+use crate::transport::{Limits, Numbers, ServerContext, dialer, lonely, server};
 
 /// Runs a node until a signal stops it in an orderly way. With `exit_with_stdin`, the end of standard input stops it
 /// too.
@@ -87,7 +87,7 @@ pub async fn serve(
             "Client limit reduced from {wanted} to {clients}: the process may open only {descriptors} files (ulimit -n)"
         );
     }
-    let door = Arc::new(Door {
+    let context = Arc::new(ServerContext {
         credentials: settings.credentials,
         limits: settings.limits,
         budget: Budget::new(BUDGET),
@@ -107,11 +107,11 @@ pub async fn serve(
         began: tokio::time::Instant::now(),
     });
     let mut transport = JoinSet::new();
-    transport.spawn(server::run(listener, door.clone()));
-    let me = door.vertex();
-    transport.spawn(lonely::watch(door.clone(), addresses[me.index()].clone()));
+    transport.spawn(server::run(listener, context.clone()));
+    let me = context.vertex();
+    transport.spawn(lonely::watch(context.clone(), addresses[me.index()].clone()));
     for peer in me.neighbours().filter(|peer| dialer::dials(me, *peer)) {
-        transport.spawn(dialer::run(door.clone(), peer, addresses[peer.index()].clone()));
+        transport.spawn(dialer::run(context.clone(), peer, addresses[peer.index()].clone()));
     }
     // The runtime gets its own task: each wake-up of the outermost future also wakes tokio's driver.
     let mut running = JoinSet::new();

@@ -135,8 +135,8 @@ impl ProcessCluster {
         placement::home(name, self.dimension)
     }
 
-    /// The topic's holders, home first.
-    pub fn holders(&self, topic: &str) -> Vec<Vertex> {
+    /// The topic's replicas, home first.
+    pub fn replicas(&self, topic: &str) -> Vec<Vertex> {
         placement::members(self.home(topic)).collect()
     }
 
@@ -250,7 +250,8 @@ impl ProcessCluster {
         eventually(&format!("node {vertex} takes a client"), || Client::connect(self.address(vertex))).await
     }
 
-    /// A client of the node farthest from the topic's home. If that node is no holder, all its requests cross the cube.
+    /// A client of the node farthest from the topic's home. If that node is no replica, all its requests cross the
+    /// cube.
     pub async fn far_client(&self, topic: &str) -> Client {
         let home = self.home(topic);
         let farthest = self.vertices().max_by_key(|vertex| vertex.distance(home)).expect("a cube has vertices");

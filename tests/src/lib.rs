@@ -10,7 +10,7 @@
 //! | [`cluster`] | 2^d `cubecast node` processes that can be killed, stopped, paused, wiped and restarted |
 //! | [`client`] | a small JSON client with access to every field of every answer |
 //! | [`publishing`] | a stream of publishes, identified by sequence numbers, that continues through failures |
-//! | [`holders`] | the check that all holders of a topic are equal and have all acknowledged messages |
+//! | [`replicas`] | the check that all replicas of a topic are equal and have all acknowledged messages |
 //! | [`bystander`] | a client that must not be affected by others |
 //! | [`stranger`], [`abuse`] | a client that follows no rules; attacks, and their effect on others |
 //! | [`mutated`] | mutated input for a live node, and its effect on others |
@@ -26,12 +26,12 @@ pub mod bystander;
 pub mod client;
 pub mod cluster;
 pub mod film;
-pub mod holders;
 pub mod mutated;
 pub mod process;
 pub mod proxy;
 pub mod publishing;
 pub mod relay;
+pub mod replicas;
 pub mod static_site;
 pub mod stranger;
 pub mod wait;

@@ -1,11 +1,11 @@
 //! The dashboard of Cubecast: a page that shows the nodes of a cluster, uses them and injects faults.
 //!
 //! A node sends frames. Frames and clicks become [`model::Action`]s, one reducer applies them to a [`model::State`],
-//! and the page is a pure function of that state. [`model`], [`scene`], [`desk`], [`simulated`] and [`lessons`] do not
-//! depend on a browser and are tested natively. [`net`] owns the sockets; [`ui`] draws.
+//! and the page is a pure function of that state. [`model`], [`scene`], [`controller`], [`simulated`] and [`lessons`]
+//! do not depend on a browser and are tested natively. [`net`] owns the sockets; [`ui`] draws.
 
 // In reading order: state, layout, data sources, drawing.
-pub mod desk;
+pub mod controller;
 pub mod lessons;
 pub mod model;
 pub mod net;

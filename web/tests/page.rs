@@ -247,7 +247,7 @@ async fn the_feed_shows_the_newest_first() {
 }
 
 #[wasm_bindgen_test]
-async fn the_x_ray_shows_each_holder_what_it_has_and_says_the_same_in_a_table() {
+async fn the_x_ray_shows_each_replica_what_it_has_and_says_the_same_in_a_table() {
     let page = look_closer(state_with_a_replica_behind(), Callback::noop()).await;
     assert_eq!(page.all(".xray-strip[data-testid]").len(), 4);
     let behind = page.get("[data-testid=xray-101]");

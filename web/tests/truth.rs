@@ -27,8 +27,8 @@ wasm_bindgen_test_configure!(run_in_browser);
 #[wasm_bindgen_test]
 async fn the_x_ray_shows_what_nobody_told_as_unknown_and_not_as_missing() {
     let mut state = state_with_messages();
-    state.closer.xray.change().holders[3].readable = None;
-    state.closer.xray.change().holders[3].stored = 0;
+    state.closer.xray.change().replicas[3].readable = None;
+    state.closer.xray.change().replicas[3].stored = 0;
     let page = look_closer(state, Callback::noop()).await;
     let unknown = page.get("[data-testid=xray-000]");
     assert_eq!(unknown.get_attribute("data-lag").as_deref(), Some("unknown"));
@@ -141,7 +141,7 @@ fn head(state: &State, seed_failed: Option<SeedFailure>) -> HeaderProps {
     yew::props!(HeaderProps { cluster: state.cluster.clone(), topics: None::<usize>, seed_failed })
 }
 
-/// The topic `news`, with two of its four holders down.
+/// The topic `news`, with two of its four replicas down.
 fn without_a_majority() -> State {
     let (topic, group) = ("news".parse().unwrap(), vertex("100"));
     let created = told("100", event::Event::TopicCreated { topic, group });
@@ -205,7 +205,7 @@ async fn look_closer(state: State, act: Callback<Action>) -> Page<LookCloser> {
     .await
 }
 
-/// Three messages, stored by each holder two seconds ago.
+/// Three messages, stored by each replica two seconds ago.
 fn state_with_messages() -> State {
     let mut actions = vec![Action::ChooseTopic("news".into()), Action::ChooseCloserTab(CloserTab::Xray)];
     for node in ["100", "101", "110", "000"] {

@@ -1,6 +1,6 @@
 //! No acknowledged message is lost.
 //!
-//! A publish that was answered with `Published` is on every holder after healing, at the reported offset. An
+//! A publish that was answered with `Published` is on every replica after healing, at the reported offset. An
 //! acknowledgement without an offset guarantees only one disk until the message enters the log. Its loss is excused if
 //! the disks of all nodes that had it were lost. (The loss need only come after the request, because the answer may
 //! have been under way.) It is also excused if the topic need not have existed yet, which the storing node cannot know.
@@ -19,7 +19,7 @@ pub(super) fn check(case: &Case<'_>) -> Verdict {
         for publish in &topic.publishes {
             for (attempt, acknowledgement) in publish.acknowledged() {
                 if !is_excused(case, topic, attempt, &acknowledgement) {
-                    check_holders(topic, publish, attempt, &acknowledgement)?;
+                    check_replicas(topic, publish, attempt, &acknowledgement)?;
                     checked += 1;
                 }
             }
@@ -36,20 +36,20 @@ pub(super) fn is_excused(
     acknowledgement: &Acknowledgement<'_>,
 ) -> bool {
     let lost = |node: &Vertex| case.lost_disk_since(*node, attempt.invoked);
-    let may_be_dropped = attempt.invoked < topic.exists_since || acknowledgement.holders.iter().all(lost);
+    let may_be_dropped = attempt.invoked < topic.exists_since || acknowledgement.replicas.iter().all(lost);
     acknowledgement.offset.is_none() && may_be_dropped
 }
 
-fn check_holders(
+fn check_replicas(
     topic: &Topic<'_>,
     publish: &Publish<'_>,
     attempt: &Operation,
     acknowledgement: &Acknowledgement<'_>,
 ) -> Result<(), Broken> {
-    for (holder, held) in &topic.holders {
+    for (replica, held) in &topic.replicas {
         let Some(log) = held else {
             return Err(Broken(format!(
-                "{holder} holds no topic `{}`, but {} was acknowledged",
+                "{replica} holds no topic `{}`, but {} was acknowledged",
                 topic.name,
                 Told(attempt)
             )));
@@ -57,7 +57,7 @@ fn check_holders(
         let place = acknowledgement.offset.or(publish.place);
         let at_place = place.and_then(|place| log.get(usize::try_from(place.0).ok()?));
         if at_place.is_none_or(|message| message.content != publish.content) {
-            check_elsewhere(*holder, log, publish, attempt, acknowledgement)?;
+            check_elsewhere(*replica, log, publish, attempt, acknowledgement)?;
         }
     }
     Ok(())
@@ -65,7 +65,7 @@ fn check_holders(
 
 /// Reports a message that is not at its place: it is lost, or at another place.
 fn check_elsewhere(
-    holder: Vertex,
+    replica: Vertex,
     log: &[Message],
     publish: &Publish<'_>,
     attempt: &Operation,
@@ -74,13 +74,13 @@ fn check_elsewhere(
     let found = log.iter().find(|message| message.content == publish.content);
     match (found, acknowledgement.offset) {
         (None, _) => Err(Broken(format!(
-            "{} is lost: {} was acknowledged, but holder {holder} has {} messages and this is not one of them",
+            "{} is lost: {} was acknowledged, but replica {replica} has {} messages and this is not one of them",
             Content(publish.content),
             Told(attempt),
             log.len()
         ))),
         (Some(found), Some(offset)) => Err(Broken(format!(
-            "{} returned offset {offset}, but on holder {holder} the message is at {}",
+            "{} returned offset {offset}, but on replica {replica} the message is at {}",
             Told(attempt),
             found.offset
         ))),
@@ -95,7 +95,7 @@ mod tests {
     use crate::wire::client::Ack;
 
     #[test]
-    fn what_every_holder_has_is_kept() {
+    fn what_every_replica_has_is_kept() {
         let mut story = Story::new();
         story.publish("a", 10..20).done(0);
         story.publish("b", 20..30).in_doubt();
@@ -105,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn a_message_that_one_holder_lacks_is_lost() {
+    fn a_message_that_one_replica_lacks_is_lost() {
         let mut story = Story::new();
         story.publish("a", 10..20).done(0);
         story.publish("b", 20..30).ack(Ack::All).done(1);
@@ -115,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn a_topic_that_a_holder_does_not_know_has_lost_its_messages() {
+    fn a_topic_that_a_replica_does_not_know_has_lost_its_messages() {
         let mut story = Story::new();
         story.publish("a", 10..20).done(0);
         story.log(["a"]);
@@ -159,8 +159,8 @@ mod tests {
     fn what_was_put_aside_for_a_topic_that_never_was_may_be_dropped() {
         let mut story = Story::without_topic();
         story.publish("b", 30..40).ack(Ack::One).put_aside("011");
-        for holder in ["100", "101", "110", "000"] {
-            story.unknown_to(holder);
+        for replica in ["100", "101", "110", "000"] {
+            story.unknown_to(replica);
         }
         assert_eq!(story.passes(check), 0);
         let mut story = Story::new();

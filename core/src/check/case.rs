@@ -32,12 +32,12 @@ pub struct Topic<'a> {
     pub sessions: Vec<&'a Session>,
     /// One for each content, in order of the first attempt.
     pub publishes: Vec<Publish<'a>>,
-    /// The final log of each holder; `None`: it had no such topic.
-    pub holders: Vec<(Vertex, Option<&'a [Message]>)>,
-    /// The log of the holder with the most messages.
+    /// The final log of each replica; `None`: it had no such topic.
+    pub replicas: Vec<(Vertex, Option<&'a [Message]>)>,
+    /// The log of the replica with the most messages.
     pub log: &'a [Message],
     /// For each message of the log, the index of its publish.
-    origins: Vec<Option<u32>>,
+    stored_by: Vec<Option<u32>>,
     by_content: BTreeMap<&'a str, u32>,
 }
 
@@ -60,7 +60,7 @@ pub struct Acknowledgement<'a> {
     /// `None`: stored on one disk, and not yet in the log.
     pub offset: Option<Offset>,
     /// The nodes that had stored it at the time of the answer.
-    pub holders: &'a [Vertex],
+    pub replicas: &'a [Vertex],
     /// When the answer arrived.
     pub at: Instant,
 }
@@ -95,9 +95,9 @@ impl<'a> Case<'a> {
             let name = &session.topic;
             topics.entry(name).or_insert_with(|| Topic::new(name)).sessions.push(session);
         }
-        for (name, holders) in &evidence.holdings {
+        for (name, replicas) in &evidence.holdings {
             let topic = topics.entry(name).or_insert_with(|| Topic::new(name));
-            topic.holders = holders.iter().map(|(vertex, held)| (*vertex, held.as_deref())).collect();
+            topic.replicas = replicas.iter().map(|(vertex, held)| (*vertex, held.as_deref())).collect();
         }
         let mut topics: Vec<Topic<'a>> = topics.into_values().collect();
         for topic in &mut topics {
@@ -109,7 +109,7 @@ impl<'a> Case<'a> {
 
     /// Topics whose log is known from the first message to the last.
     pub fn lasting_topics(&self) -> impl Iterator<Item = &Topic<'a>> {
-        self.topics.iter().filter(|topic| topic.is_lasting && !topic.holders.is_empty())
+        self.topics.iter().filter(|topic| topic.is_lasting && !topic.replicas.is_empty())
     }
 
     /// Whether a node's disk was lost or damaged at that time or later.
@@ -128,9 +128,9 @@ impl<'a> Topic<'a> {
             operations: Vec::new(),
             sessions: Vec::new(),
             publishes: Vec::new(),
-            holders: Vec::new(),
+            replicas: Vec::new(),
             log: &[],
-            origins: Vec::new(),
+            stored_by: Vec::new(),
             by_content: BTreeMap::new(),
         }
     }
@@ -140,10 +140,10 @@ impl<'a> Topic<'a> {
         self.exists_since = if self.is_prepared { Instant(0) } else { self.first_sign() };
         self.sort_publishes();
         self.log = self.logs().map(|(_, log)| log).max_by_key(|log| log.len()).unwrap_or(&[]);
-        self.origins = self.log.iter().map(|message| self.by_content.get(&*message.content).copied()).collect();
-        for (at, origin) in self.origins.iter().enumerate() {
-            if let Some(origin) = origin {
-                self.publishes[*origin as usize].place.get_or_insert(Offset(at as u64));
+        self.stored_by = self.log.iter().map(|message| self.by_content.get(&*message.content).copied()).collect();
+        for (at, publish) in self.stored_by.iter().enumerate() {
+            if let Some(publish) = publish {
+                self.publishes[*publish as usize].place.get_or_insert(Offset(at as u64));
             }
         }
     }
@@ -185,9 +185,9 @@ impl<'a> Topic<'a> {
         }
     }
 
-    /// The holders that have the topic, with their logs.
+    /// The replicas that have the topic, with their logs.
     pub fn logs(&self) -> impl Iterator<Item = (Vertex, &'a [Message])> {
-        self.holders.iter().filter_map(|(vertex, held)| held.map(|log| (*vertex, log)))
+        self.replicas.iter().filter_map(|(vertex, held)| held.map(|log| (*vertex, log)))
     }
 
     /// The publish of a message, identified by its unique content.
@@ -200,15 +200,15 @@ impl<'a> Topic<'a> {
         // Nearly every message is in the log at its offset.
         let at = usize::try_from(message.offset.0).ok()?;
         let index = match self.log.get(at) {
-            Some(logged) if logged.content == message.content => self.origins[at],
+            Some(logged) if logged.content == message.content => self.stored_by[at],
             _ => self.by_content.get(&*message.content).copied(),
         };
         index.map(|index| index as usize)
     }
 
     /// The publish at this offset in the log.
-    pub fn origin(&self, at: Offset) -> Option<&Publish<'a>> {
-        let index = self.origins.get(usize::try_from(at.0).ok()?).copied().flatten()?;
+    pub fn publish_at(&self, at: Offset) -> Option<&Publish<'a>> {
+        let index = self.stored_by.get(usize::try_from(at.0).ok()?).copied().flatten()?;
         Some(&self.publishes[index as usize])
     }
 
@@ -249,8 +249,8 @@ pub fn pulled(operation: &Operation) -> &[Message] {
 pub fn acknowledgement(operation: &Operation) -> Option<Acknowledgement<'_>> {
     let Action::Publish { ack, .. } = &operation.action else { return None };
     match operation.outcome() {
-        Outcome::Done(Done::Published { offset, holders, .. }) => {
-            Some(Acknowledgement { ack: *ack, offset: *offset, holders, at: operation.over() })
+        Outcome::Done(Done::Published { offset, replicas, .. }) => {
+            Some(Acknowledgement { ack: *ack, offset: *offset, replicas, at: operation.over() })
         }
         _ => None,
     }

@@ -4,9 +4,9 @@
 //! `delete_topic` by its owner deletes it. Every linearizable answer reveals the state at some time during its request:
 //! answers to creating, deleting, publishing with `quorum` or `all`, subscribing, committing and a `pull` from the
 //! leader. (`ack: one` can be stored by a node that does not know the topic; replicas, `locate` and `topics` can be
-//! behind.) The final state of every holder counts too. [`super::search`] looks for an order that explains all of them.
-//! Therefore no operation succeeds on a deleted topic until it is created again, and no existing topic is reported as
-//! unknown.
+//! behind.) The final state of every replica counts too. [`super::search`] looks for an order that explains all of
+//! them. Therefore no operation succeeds on a deleted topic until it is created again, and no existing topic is
+//! reported as unknown.
 //!
 //! A topic that is created again starts empty. A message settled before the deletion was requested is never read after
 //! it and is not in the final log, and no offset exceeds the number of possible messages.
@@ -83,7 +83,7 @@ impl<'a> Model for Name<'a> {
 enum Source<'a> {
     Answer(&'a Operation),
     /// In the final state.
-    Holder(Vertex),
+    Replica(Vertex),
 }
 
 fn check_existence(topic: &Topic<'_>) -> Result<u64, Broken> {
@@ -102,9 +102,9 @@ fn facts_of<'a>(topic: &Topic<'a>) -> (Vec<Source<'a>>, Vec<Timed<Step<'a>>>) {
         Some((Source::Answer(operation), step))
     });
     let end = Instant(u64::MAX);
-    let held = topic.holders.iter().map(|(holder, held)| {
+    let held = topic.replicas.iter().map(|(replica, held)| {
         let step = if held.is_some() { Step::Found } else { Step::NotFound };
-        (Source::Holder(*holder), Timed { invoked: end, over: Some(end), step })
+        (Source::Replica(*replica), Timed { invoked: end, over: Some(end), step })
     });
     answered.chain(held).unzip()
 }
@@ -182,7 +182,7 @@ fn told(source: Source<'_>) -> String {
             Outcome::Refused(failure) => format!("{} with `{}`", Told(operation), failure.code),
             Outcome::Done(_) | Outcome::InDoubt => Told(operation).to_string(),
         },
-        Source::Holder(vertex) => format!("the final state of holder {vertex}"),
+        Source::Replica(vertex) => format!("the final state of replica {vertex}"),
     }
 }
 
@@ -193,8 +193,8 @@ fn check_new_beginnings(topic: &Topic<'_>) -> Result<u64, Broken> {
         topic.operations.iter().copied().filter(|operation| is_deletion(operation)).collect();
     let Some(last) = deletions.iter().max_by_key(|deletion| deletion.invoked) else { return Ok(0) };
     let mut checked = 0;
-    for (holder, log) in topic.logs() {
-        check_contents(topic, last, log, || format!("holder {holder}"))?;
+    for (replica, log) in topic.logs() {
+        check_contents(topic, last, log, || format!("replica {replica}"))?;
         checked += 1;
     }
     for operation in &topic.operations {
@@ -291,7 +291,7 @@ mod tests {
         story.publish("d", 73..75).done(1);
         story.pull(76..77).saw(0, ["c", "d"]);
         story.log(["c", "d"]);
-        // Twelve answers and four holders; after the deletion again four holders, and seven requests.
+        // Twelve answers and four replicas; after the deletion again four replicas, and seven requests.
         assert_eq!(story.passes(check), 12 + 4 - 1 + 4 + 7 - 1);
     }
 
@@ -368,13 +368,13 @@ mod tests {
     }
 
     #[test]
-    fn no_holder_knows_a_topic_that_is_gone() {
+    fn no_replica_knows_a_topic_that_is_gone() {
         let mut story = gone();
         story.unknown_to("100");
         story.unknown_to("101");
         story.passes(check);
         story.log_of("110", []);
-        story.fails(check, &["the final state of holder 110", "it was deleted"]);
+        story.fails(check, &["the final state of replica 110", "it was deleted"]);
     }
 
     #[test]
@@ -396,7 +396,7 @@ mod tests {
         let mut story = gone();
         story.create_topic(70..80).created();
         story.log(["a"]);
-        story.fails(check, &["holder 000", "`a` at offset 0"]);
+        story.fails(check, &["replica 000", "`a` at offset 0"]);
     }
 
     #[test]

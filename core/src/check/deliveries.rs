@@ -49,7 +49,7 @@ fn check_end(topic: &Topic<'_>, session: &Session) -> Result<(), Broken> {
             Pushed(session),
             At(at)
         ))),
-        None if !topic.holders.is_empty() && next.0 < topic.log.len() as u64 => Err(Broken(format!(
+        None if !topic.replicas.is_empty() && next.0 < topic.log.len() as u64 => Err(Broken(format!(
             "{} is open to the end but received only {} messages: offset {next} is missing, and the topic has {} \
              messages",
             Pushed(session),

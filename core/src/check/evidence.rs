@@ -20,8 +20,8 @@ pub struct Evidence {
     pub prepared: BTreeSet<TopicName>,
     /// The record of the clients.
     pub history: History,
-    /// The messages of each topic at each holder's own replica after healing, from offset 0. `None`: the holder had no
-    /// such topic. A holder without an answer is missing.
+    /// The messages of each topic on each replica after healing, from offset 0. `None`: the replica had
+    /// no such topic. A replica without an answer is missing.
     pub holdings: BTreeMap<TopicName, BTreeMap<Vertex, Option<Vec<Message>>>>,
     /// Every time a node began to lead a group.
     pub leaderships: Vec<Leadership>,
@@ -118,8 +118,8 @@ pub struct Recovery {
     pub published: Option<Instant>,
     /// Every group was led by its home, and every member voted.
     pub homes_lead: Option<Instant>,
-    /// The holders of every topic had equal logs.
-    pub holders_equal: Option<Instant>,
+    /// The replicas of every topic had equal logs.
+    pub replicas_equal: Option<Instant>,
     /// All outboxes were empty.
     pub outboxes_empty: Option<Instant>,
     /// Descriptions of everything that had not recovered at the time limit.

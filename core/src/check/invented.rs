@@ -1,6 +1,6 @@
 //! Nothing is invented.
 //!
-//! Every message in a read of any level, in a push and in a holder's final log was published by a client on that topic
+//! Every message in a read of any level, in a push and in a replica's final log was published by a client on that topic
 //! under that publisher, and was shown no earlier than its publish was sent. It need not have been acknowledged.
 
 use super::case::{Case, Publish, Sighting, Topic, Witness};
@@ -15,9 +15,9 @@ pub(super) fn check(case: &Case<'_>) -> Verdict {
             check_sighting(topic, &sighting)?;
             checked += 1;
         }
-        for (holder, log) in topic.logs() {
+        for (replica, log) in topic.logs() {
             for message in log {
-                check_origin(topic, message, || format!("holder {holder}"))?;
+                check_publisher(topic, message, || format!("replica {replica}"))?;
                 checked += 1;
             }
         }
@@ -26,7 +26,7 @@ pub(super) fn check(case: &Case<'_>) -> Verdict {
 }
 
 fn check_sighting(topic: &Topic<'_>, sighting: &Sighting<'_>) -> Result<(), Broken> {
-    let first = check_origin(topic, sighting.message, || witness(sighting))?.first_attempt();
+    let first = check_publisher(topic, sighting.message, || witness(sighting))?.first_attempt();
     if first.invoked <= sighting.at {
         return Ok(());
     }
@@ -39,7 +39,7 @@ fn check_sighting(topic: &Topic<'_>, sighting: &Sighting<'_>) -> Result<(), Brok
 }
 
 /// The publish of a message, or a violation if there is none.
-fn check_origin<'c, 'a>(
+fn check_publisher<'c, 'a>(
     topic: &'c Topic<'a>,
     message: &Message,
     who: impl FnOnce() -> String,
@@ -91,7 +91,7 @@ mod tests {
         story.fails(check, &["push subscription", "`a` at offset 3", "0.011000 s"]);
         let mut story = Story::new();
         story.log(["a"]);
-        story.fails(check, &["holder 000", "`a` at offset 0"]);
+        story.fails(check, &["replica 000", "`a` at offset 0"]);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Reads with level `leader` and publishes with `quorum` and `all` are linearizable.
 //!
 //! For each topic without a deletion, the model is its log, and the state is only the log's length: the final log of
-//! the holders determines which message is appended at length n. A publish takes effect once, during one of its
+//! the replicas determines which message is appended at length n. A publish takes effect once, during one of its
 //! attempts, and an answer with an offset proves that the message was there. A read reports the length of the log
 //! (`end`). A publish in doubt took effect at some time after it was sent if its message is in the log, and never
 //! otherwise.
@@ -94,7 +94,7 @@ fn check_places(topic: &Topic<'_>) -> Result<(), Broken> {
     for publish in &topic.publishes {
         for (attempt, acknowledgement) in publish.acknowledged() {
             if let Some(offset) = acknowledgement.offset
-                && topic.origin(offset).is_none_or(|origin| origin.content != publish.content)
+                && topic.publish_at(offset).is_none_or(|origin| origin.content != publish.content)
             {
                 let found = usize::try_from(offset.0).ok().and_then(|at| topic.log.get(at));
                 let found = match found {
@@ -111,7 +111,7 @@ fn check_places(topic: &Topic<'_>) -> Result<(), Broken> {
 fn facts_of<'a>(topic: &Topic<'a>) -> Vec<Fact<'a>> {
     let mut facts = Vec::with_capacity(topic.operations.len() + topic.log.len());
     for at in 0..topic.log.len() as u64 {
-        add_appends(topic.origin(Offset(at)), at, &mut facts);
+        add_appends(topic.publish_at(Offset(at)), at, &mut facts);
     }
     for operation in &topic.operations {
         facts.extend(answer_fact(operation));
@@ -168,7 +168,7 @@ fn first_sightings<'a>(topic: &Topic<'a>) -> Vec<Fact<'a>> {
     let fact = |(at, sighting): (u64, Option<Sighting<'a>>)| {
         let sighting = sighting?;
         // It cannot have been in the log before it was sent. Starting there keeps the search short.
-        let invoked = topic.origin(Offset(at)).map_or(Instant(0), |publish| publish.first_attempt().invoked);
+        let invoked = topic.publish_at(Offset(at)).map_or(Instant(0), |publish| publish.first_attempt().invoked);
         let timed = Timed { invoked, over: Some(sighting.at), step: Step::SawAtLeast(at + 1) };
         (invoked <= sighting.at).then_some(Fact { timed, source: Source::Shown(sighting) })
     };
@@ -200,7 +200,7 @@ impl Fact<'_> {
         match (self.timed.step, self.source) {
             (Step::SawEnd(end), _) => Some((end, self.timed.invoked)),
             (Step::Append(at), Source::Publish(attempt)) => {
-                let first = topic.origin(Offset(at))?.attempts.iter().find(|attempt| !is_refused(attempt))?;
+                let first = topic.publish_at(Offset(at))?.attempts.iter().find(|attempt| !is_refused(attempt))?;
                 (first.invoked == attempt.invoked).then_some((at, attempt.invoked))
             }
             _ => None,

@@ -99,13 +99,13 @@ pub const CHECKERS: &[Checker] = &[
     },
     Checker {
         name: "offsets",
-        promise: "In every read and on every holder, offsets are 0, 1, 2 … without gaps, and no two messages share \
+        promise: "In every read and on every replica, offsets are 0, 1, 2 … without gaps, and no two messages share \
                  one.",
         check: offsets::check,
     },
     Checker {
         name: "prefixes",
-        promise: "Every holder has a prefix of the same log, and every message that was ever read or pushed agrees \
+        promise: "Every replica has a prefix of the same log, and every message that was ever read or pushed agrees \
                  with it.",
         check: prefixes::check,
     },
@@ -117,7 +117,7 @@ pub const CHECKERS: &[Checker] = &[
     },
     Checker {
         name: "acknowledged",
-        promise: "Every acknowledged message is on every holder at the end of the run, at the acknowledged offset.",
+        promise: "Every acknowledged message is on every replica at the end of the run, at the acknowledged offset.",
         check: acknowledged::check,
     },
     Checker { name: "once", promise: "No message is stored twice, however often it was sent.", check: once::check },

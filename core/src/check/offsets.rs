@@ -1,6 +1,6 @@
 //! Offsets have no gaps.
 //!
-//! Within an answer to a pull and within a holder's log, each offset is the previous one plus one. A holder's first
+//! Within an answer to a pull and within a replica's log, each offset is the previous one plus one. A replica's first
 //! offset is 0, and an answer's cursor comes after its last message. In a topic without a deletion, no two messages are
 //! acknowledged at one offset, and no message at two offsets. (Push sessions have their own checker,
 //! [`super::deliveries`].)
@@ -18,7 +18,7 @@ use crate::wire::client::Action;
 pub(super) fn check(case: &Case<'_>) -> Verdict {
     let mut checked = 0;
     for topic in &case.topics {
-        checked += check_holders(topic)?;
+        checked += check_replicas(topic)?;
         for operation in &topic.operations {
             checked += check_answer(operation)?;
         }
@@ -43,17 +43,17 @@ pub fn check_run(offsets: impl IntoIterator<Item = Offset>) -> Result<u64, (Offs
     Ok(count)
 }
 
-fn check_holders(topic: &Topic<'_>) -> Result<u64, Broken> {
+fn check_replicas(topic: &Topic<'_>) -> Result<u64, Broken> {
     let mut checked = 0;
-    for (holder, log) in topic.logs() {
+    for (replica, log) in topic.logs() {
         if let Some(first) = log.first().filter(|first| first.offset != Offset(0)) {
             return Err(Broken(format!(
-                "the log of topic `{}` on holder {holder} begins at {}, not at 0",
+                "the log of topic `{}` on replica {replica} begins at {}, not at 0",
                 topic.name, first.offset
             )));
         }
         checked += check_run(log.iter().map(|message| message.offset)).map_err(|(before, after)| {
-            Broken(format!("holder {holder} of topic `{}` has offset {after} directly after {before}", topic.name))
+            Broken(format!("replica {replica} of topic `{}` has offset {after} directly after {before}", topic.name))
         })?;
     }
     Ok(checked)
@@ -162,11 +162,11 @@ mod tests {
     }
 
     #[test]
-    fn a_holder_with_a_gap_or_without_a_beginning_is_found() {
+    fn a_replica_with_a_gap_or_without_a_beginning_is_found() {
         let mut story = Story::new();
         story.log(["a", "b", "c"]);
         story.holding("110").unwrap().remove(1);
-        story.fails(check, &["holder 110", "offset 2 directly after 0"]);
+        story.fails(check, &["replica 110", "offset 2 directly after 0"]);
         story.holding("110").unwrap().remove(0);
         story.fails(check, &["110", "begins at 2"]);
     }

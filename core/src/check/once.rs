@@ -1,7 +1,7 @@
 //! No message is stored twice.
 //!
 //! Contents are used once, and a repeated publish has the sequence number of its first attempt. Therefore no content is
-//! at two places of a holder's log, whether a client, a node or an outbox repeated it.
+//! at two places of a replica's log, whether a client, a node or an outbox repeated it.
 
 use std::collections::BTreeMap;
 
@@ -15,18 +15,18 @@ use crate::wire::answer::Message;
 pub(super) fn check(case: &Case<'_>) -> Verdict {
     let mut checked = 0;
     for topic in &case.topics {
-        for (holder, log) in topic.logs() {
-            check_log(topic, holder, log)?;
+        for (replica, log) in topic.logs() {
+            check_log(topic, replica, log)?;
             checked += log.len() as u64;
         }
     }
     Ok(Checked(checked))
 }
 
-fn check_log(topic: &Topic<'_>, holder: Vertex, log: &[Message]) -> Result<(), Broken> {
+fn check_log(topic: &Topic<'_>, replica: Vertex, log: &[Message]) -> Result<(), Broken> {
     let mut places = BTreeMap::new();
     for message in log {
-        // If this holder agrees with the longest log, the first place is known without a lookup.
+        // If this replica agrees with the longest log, the first place is known without a lookup.
         let place = topic.publish_of(message).and_then(|publish| publish.place);
         if place != Some(message.offset) {
             places.insert(&*message.content, message.offset);
@@ -34,18 +34,18 @@ fn check_log(topic: &Topic<'_>, holder: Vertex, log: &[Message]) -> Result<(), B
     }
     let other = |message: &&Message| places.get(&*message.content).is_some_and(|place| *place != message.offset);
     match log.iter().find(other) {
-        Some(first) => Err(Broken(twice(topic, holder, first, places[&*first.content]))),
+        Some(first) => Err(Broken(twice(topic, replica, first, places[&*first.content]))),
         None => Ok(()),
     }
 }
 
-fn twice(topic: &Topic<'_>, holder: Vertex, message: &Message, again: Offset) -> String {
+fn twice(topic: &Topic<'_>, replica: Vertex, message: &Message, again: Offset) -> String {
     let attempts = topic.publish_of(message).map_or(String::new(), |publish| {
         let attempts: Vec<String> = publish.attempts.iter().map(|attempt| Told(attempt).to_string()).collect();
         format!("; it was sent by {}", attempts.join("; again by "))
     });
     format!(
-        "{} is stored twice on holder {holder} of topic `{}`, at {} and at {again}{attempts}",
+        "{} is stored twice on replica {replica} of topic `{}`, at {} and at {again}{attempts}",
         Content(&message.content),
         topic.name,
         message.offset
@@ -78,7 +78,7 @@ mod tests {
     }
 
     #[test]
-    fn a_holder_that_differs_has_not_stored_twice() {
+    fn a_replica_that_differs_has_not_stored_twice() {
         let mut story = Story::new();
         story.publish("b", 20..30).done(1);
         story.log(["a", "b"]);

@@ -1,7 +1,7 @@
 //! Messages from an outbox enter the log exactly once.
 //!
 //! A publish acknowledged without an offset is stored on one node's disk until it is in the log. After healing it is on
-//! every holder once, although a node that may have crashed in between offers it repeatedly, and its client may repeat
+//! every replica once, although a node that may have crashed in between offers it repeatedly, and its client may repeat
 //! it too. It may be missing if the disks of the nodes that had it were lost, or if its topic did not exist yet. It is
 //! never there twice.
 
@@ -23,7 +23,7 @@ pub(super) fn check(case: &Case<'_>) -> Verdict {
             .filter_map(|(index, publish)| find(case, topic, index, publish))
             .collect();
         if !put_aside.is_empty() {
-            topic.logs().try_for_each(|(holder, log)| check_log(topic, holder, log, &put_aside))?;
+            topic.logs().try_for_each(|(replica, log)| check_log(topic, replica, log, &put_aside))?;
             checked += put_aside.len() as u64;
         }
     }
@@ -51,7 +51,7 @@ fn find<'a>(case: &Case<'_>, topic: &Topic<'_>, index: usize, publish: &Publish<
         .min_by_key(|put_aside| put_aside.may_be_missing)
 }
 
-fn check_log(topic: &Topic<'_>, holder: Vertex, log: &[Message], put_aside: &[PutAside<'_>]) -> Result<(), Broken> {
+fn check_log(topic: &Topic<'_>, replica: Vertex, log: &[Message], put_aside: &[PutAside<'_>]) -> Result<(), Broken> {
     let mut counts = vec![0; topic.publishes.len()];
     for index in log.iter().filter_map(|message| topic.index_of(message)) {
         counts[index] += 1;
@@ -60,7 +60,7 @@ fn check_log(topic: &Topic<'_>, holder: Vertex, log: &[Message], put_aside: &[Pu
         let count = counts[*index];
         if count > 1 || count == 0 && !may_be_missing {
             return Err(Broken(format!(
-                "{} was stored in an outbox and is on holder {holder} {count} times, not once: {}",
+                "{} was stored in an outbox and is on replica {replica} {count} times, not once: {}",
                 Content(topic.publishes[*index].content),
                 Told(attempt)
             )));
@@ -111,6 +111,6 @@ mod tests {
         story.lose_disk("011", 40);
         story.log(["a", "b"]);
         story.log_of("110", ["a", "a"]);
-        story.fails(check, &["`a`", "holder 110 2 times"]);
+        story.fails(check, &["`a`", "replica 110 2 times"]);
     }
 }

@@ -1,8 +1,8 @@
-//! Every holder has a prefix of one log, and every message ever shown agrees with it.
+//! Every replica has a prefix of one log, and every message ever shown agrees with it.
 //!
-//! A topic without a deletion has one sequence of messages. Every message in a holder's final log, in a read of any
+//! A topic without a deletion has one sequence of messages. Every message in a replica's final log, in a read of any
 //! level and in a push equals the message at its offset: content, publisher and time. No shown message is beyond the
-//! end of the longest holder's log, because only committed messages are shown, and these are never lost.
+//! end of the longest replica's log, because only committed messages are shown, and these are never lost.
 
 use std::fmt;
 
@@ -22,8 +22,8 @@ pub(super) fn check(case: &Case<'_>) -> Verdict {
         let mut agreement = Agreement::new(topic.name);
         let longest_first = topic.logs().filter(|(_, log)| log.len() == topic.log.len());
         let others = topic.logs().filter(|(_, log)| log.len() < topic.log.len());
-        for (holder, log) in longest_first.chain(others) {
-            log.iter().try_for_each(|message| agreement.add(Source::Holder(holder), message))?;
+        for (replica, log) in longest_first.chain(others) {
+            log.iter().try_for_each(|message| agreement.add(Source::Replica(replica), message))?;
         }
         if topic.is_lasting {
             check_sightings(topic, &mut agreement)?;
@@ -37,9 +37,9 @@ fn check_sightings<'a>(topic: &Topic<'a>, agreement: &mut Agreement<'a, Source<'
     for sighting in topic.sightings() {
         let source = Source::Shown(sighting.by, sighting.at);
         let message = sighting.message;
-        if message.offset.0 >= topic.log.len() as u64 && !topic.holders.is_empty() {
+        if message.offset.0 >= topic.log.len() as u64 && !topic.replicas.is_empty() {
             return Err(Broken(format!(
-                "{source} showed {}, but no holder has more than {} messages",
+                "{source} showed {}, but no replica has more than {} messages",
                 Placed(topic.name, message),
                 topic.log.len()
             )));
@@ -104,14 +104,14 @@ impl<'a, S: fmt::Display> Agreement<'a, S> {
 /// Where a message was seen.
 #[derive(Clone, Copy)]
 enum Source<'a> {
-    Holder(Vertex),
+    Replica(Vertex),
     Shown(Witness<'a>, Instant),
 }
 
 impl fmt::Display for Source<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Source::Holder(vertex) => write!(f, "holder {vertex}"),
+            Source::Replica(vertex) => write!(f, "replica {vertex}"),
             Source::Shown(Witness::Pull(operation), _) => write!(f, "{}", Told(operation)),
             Source::Shown(Witness::Push(session), at) => write!(f, "{} at {}", Pushed(session), At(*at)),
         }
@@ -136,11 +136,11 @@ mod tests {
     }
 
     #[test]
-    fn holders_that_differ_are_found() {
+    fn replicas_that_differ_are_found() {
         let mut story = Story::new();
         story.log(["a", "b", "c"]);
         story.log_of("101", ["a", "x"]);
-        story.fails(check, &["offset 1", "`news`", "`b`", "holder 101 has `x`"]);
+        story.fails(check, &["offset 1", "`news`", "`b`", "replica 101 has `x`"]);
     }
 
     #[test]
@@ -148,7 +148,7 @@ mod tests {
         let mut story = Story::new();
         story.log(["a"]);
         story.holding("101").unwrap()[0].time.0 += 1;
-        story.fails(check, &["offset 0", "holder 101"]);
+        story.fails(check, &["offset 0", "replica 101"]);
     }
 
     #[test]

@@ -329,7 +329,7 @@ fn name_history(seed: u64, steps: u64) -> Story {
     sort(&mut story);
     match exists {
         true => story.log([]),
-        false => ["100", "101", "110", "000"].iter().for_each(|holder| story.unknown_to(holder)),
+        false => ["100", "101", "110", "000"].iter().for_each(|replica| story.unknown_to(replica)),
     }
     story
 }

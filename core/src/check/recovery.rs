@@ -1,7 +1,7 @@
 //! After the last fault, everything recovers.
 //!
 //! A safe but stuck cluster is still stuck. Within a stated time after the last fault, every topic takes publishes with
-//! `ack: all`, every home leads its group, all holders have equal logs, and every outbox is empty.
+//! `ack: all`, every home leads its group, all replicas have equal logs, and every outbox is empty.
 
 use super::case::Case;
 use super::evidence::Recovery;
@@ -10,12 +10,12 @@ use super::{Broken, Checked, Verdict};
 
 pub(super) fn check(case: &Case<'_>) -> Verdict {
     let recovery = &case.evidence.recovery;
-    let Recovery { healed, limit, published, homes_lead, holders_equal, outboxes_empty, remains } = recovery;
+    let Recovery { healed, limit, published, homes_lead, replicas_equal, outboxes_empty, remains } = recovery;
     let due = *healed + *limit;
     let must_come = [
         (*published, "a publish with ack all succeeds on every topic"),
         (*homes_lead, "every group is led by its home, and every member votes"),
-        (*holders_equal, "the holders of every topic have the same messages"),
+        (*replicas_equal, "the replicas of every topic have the same messages"),
         (*outboxes_empty, "every outbox is empty"),
     ];
     for (came, what) in must_come {

@@ -31,11 +31,11 @@ fn is_refused(topic: &Topic<'_>, publish: &Publish<'_>) -> bool {
 }
 
 fn check_logs(topic: &Topic<'_>) -> Result<(), Broken> {
-    for (holder, log) in topic.logs() {
+    for (replica, log) in topic.logs() {
         for message in log {
             if let Some(publish) = topic.publish_of(message).filter(|publish| is_refused(topic, publish)) {
                 return Err(Broken(format!(
-                    "holder {holder} has {}, but {}",
+                    "replica {replica} has {}, but {}",
                     Placed(topic.name, message),
                     refusal(publish)
                 )));
@@ -91,7 +91,7 @@ mod tests {
         story.publish("a", 10..20).refused(ErrorCode::Overloaded);
         story.log([]);
         story.log_of("110", ["a"]);
-        story.fails(check, &["holder 110", "`a` at offset 0", "overloaded"]);
+        story.fails(check, &["replica 110", "`a` at offset 0", "overloaded"]);
     }
 
     #[test]

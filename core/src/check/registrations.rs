@@ -110,12 +110,12 @@ fn told_by(operation: &Operation) -> Option<(Registry, &str, Step)> {
             _ => return None,
         },
     };
-    let (registry, name) = asker_of(&operation.action)?;
+    let (registry, name) = requester_of(&operation.action)?;
     Some((registry, name, step))
 }
 
 /// The name under which the action is performed, or which it concerns.
-fn asker_of(action: &Action) -> Option<(Registry, &str)> {
+fn requester_of(action: &Action) -> Option<(Registry, &str)> {
     match action {
         Action::CreatePublisher { publisher }
         | Action::DeletePublisher { publisher }

@@ -65,7 +65,7 @@ impl Story {
             limit: Duration::from_secs(30),
             published: Some(second),
             homes_lead: Some(second),
-            holders_equal: Some(second),
+            replicas_equal: Some(second),
             outboxes_empty: Some(second),
             remains: Vec::new(),
         };
@@ -173,27 +173,27 @@ impl Story {
 
     // The final state.
 
-    /// Every holder has this log.
+    /// Every replica has this log.
     pub fn log<'b>(&mut self, contents: impl IntoIterator<Item = &'b str>) {
         let log = messages(0, contents);
-        let holders = placement::members(node("100")).map(|holder| (holder, Some(log.clone()))).collect();
-        self.evidence.holdings.insert(news(), holders);
+        let replicas = placement::members(node("100")).map(|replica| (replica, Some(log.clone()))).collect();
+        self.evidence.holdings.insert(news(), replicas);
     }
 
-    pub fn log_of<'b>(&mut self, holder: &str, contents: impl IntoIterator<Item = &'b str>) {
-        *self.held(holder) = Some(messages(0, contents));
+    pub fn log_of<'b>(&mut self, replica: &str, contents: impl IntoIterator<Item = &'b str>) {
+        *self.held(replica) = Some(messages(0, contents));
     }
 
-    pub fn unknown_to(&mut self, holder: &str) {
-        *self.held(holder) = None;
+    pub fn unknown_to(&mut self, replica: &str) {
+        *self.held(replica) = None;
     }
 
-    pub fn holding(&mut self, holder: &str) -> Option<&mut Vec<Message>> {
-        self.held(holder).as_mut()
+    pub fn holding(&mut self, replica: &str) -> Option<&mut Vec<Message>> {
+        self.held(replica).as_mut()
     }
 
-    fn held(&mut self, holder: &str) -> &mut Option<Vec<Message>> {
-        self.evidence.holdings.entry(news()).or_default().entry(node(holder)).or_default()
+    fn held(&mut self, replica: &str) -> &mut Option<Vec<Message>> {
+        self.evidence.holdings.entry(news()).or_default().entry(node(replica)).or_default()
     }
 
     pub fn lose_disk(&mut self, of: &str, at: u64) -> &mut Story {
@@ -311,10 +311,10 @@ impl<'a> Told<'a> {
         self.published(None, &[keeper], false)
     }
 
-    fn published(self, offset: Option<u64>, holders: &[&str], repeated: bool) -> Self {
-        let holders: Vec<Vertex> = holders.iter().map(|holder| node(holder)).collect();
-        let served_by = holders[0].to_string();
-        self.answer(&served_by, Ok(Done::Published { topic: news(), offset: offset.map(Offset), holders, repeated }))
+    fn published(self, offset: Option<u64>, replicas: &[&str], repeated: bool) -> Self {
+        let replicas: Vec<Vertex> = replicas.iter().map(|replica| node(replica)).collect();
+        let served_by = replicas[0].to_string();
+        self.answer(&served_by, Ok(Done::Published { topic: news(), offset: offset.map(Offset), replicas, repeated }))
     }
 
     pub fn saw<'b>(self, from: u64, contents: impl IntoIterator<Item = &'b str>) -> Self {
@@ -354,11 +354,11 @@ impl<'a> Told<'a> {
     }
 
     pub fn created(self) -> Self {
-        self.answer("100", Ok(Done::TopicCreated { topic: news(), home: node("100"), replicas: Vec::new() }))
+        self.answer("100", Ok(Done::TopicCreated { topic: news(), home: node("100"), neighbours: Vec::new() }))
     }
 
     pub fn deleted(self) -> Self {
-        self.answer("100", Ok(Done::TopicDeleted { topic: news(), home: node("100"), replicas: Vec::new() }))
+        self.answer("100", Ok(Done::TopicDeleted { topic: news(), home: node("100"), neighbours: Vec::new() }))
     }
 
     pub fn refused(self, code: ErrorCode) -> Self {

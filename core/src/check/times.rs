@@ -1,7 +1,7 @@
 //! Message times never decrease.
 //!
 //! A message's time comes from a leader's wall clock. Clocks differ, are wrong, and are set back. Nevertheless the
-//! times of one topic's messages never decrease in any read, push or holder's log. ([`super::prefixes`] checks that
+//! times of one topic's messages never decrease in any read, push or replica's log. ([`super::prefixes`] checks that
 //! they are equal everywhere.) A message is also never older than one that a client received before it was sent, even
 //! if the topic was deleted and created again in between.
 
@@ -14,8 +14,8 @@ use crate::wire::answer::Message;
 pub(super) fn check(case: &Case<'_>) -> Verdict {
     let mut checked = 0;
     for topic in &case.topics {
-        for (holder, log) in topic.logs() {
-            checked += check_run(topic, log, || format!("the log of holder {holder}"))?;
+        for (replica, log) in topic.logs() {
+            checked += check_run(topic, log, || format!("the log of replica {replica}"))?;
         }
         for operation in &topic.operations {
             checked += check_run(topic, pulled(operation), || format!("the answer to {}", Told(operation)))?;
@@ -105,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn a_time_that_goes_back_is_found_in_an_answer_in_a_delivery_and_at_a_holder() {
+    fn a_time_that_goes_back_is_found_in_an_answer_in_a_delivery_and_at_a_replica() {
         let mut story = Story::new();
         story.pull(10..20).saw(0, ["a", "b"]).edit(|messages| messages[0].time = Timestamp(5_000_000));
         story.fails(check, &["`b` at offset 1", "1970-01-01T00:00:00.000001Z", "`a`", "00:00:05", "pull on `news`"]);
@@ -117,7 +117,7 @@ mod tests {
         let mut story = Story::new();
         story.log(["a", "b"]);
         story.holding("110").unwrap()[0].time = Timestamp(9);
-        story.fails(check, &["holder 110", "`b`"]);
+        story.fails(check, &["replica 110", "`b`"]);
     }
 
     #[test]

@@ -26,7 +26,7 @@ pub fn settles(action: &Action, code: ErrorCode, dimension: Dimension) -> Option
     match (action, code) {
         (Action::DeleteTopic { topic, .. }, ErrorCode::UnknownTopic) => {
             let home = placement::home(topic.as_str(), dimension);
-            Some(Done::TopicDeleted { topic: topic.clone(), home, replicas: home.neighbours().collect() })
+            Some(Done::TopicDeleted { topic: topic.clone(), home, neighbours: home.neighbours().collect() })
         }
         (Action::DeletePublisher { publisher }, ErrorCode::UnknownPublisher) => {
             Some(Done::PublisherDeleted { publisher: publisher.clone() })
@@ -49,7 +49,7 @@ pub fn created_by_us(action: &Action, topics: &Done, dimension: Dimension) -> Op
     };
     let ours = topics.iter().any(|summary| summary.topic == *topic && summary.owner == *publisher);
     let home = placement::home(topic.as_str(), dimension);
-    ours.then(|| Done::TopicCreated { topic: topic.clone(), home, replicas: home.neighbours().collect() })
+    ours.then(|| Done::TopicCreated { topic: topic.clone(), home, neighbours: home.neighbours().collect() })
 }
 
 #[cfg(test)]

@@ -134,7 +134,7 @@ impl Group {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{LogLimits, Origin};
+    use super::super::{LogLimits, Start};
     use super::*;
     use crate::bugs::Bugs;
     use crate::cube::Vertex;
@@ -153,9 +153,9 @@ mod tests {
         let hard_state = HardState { term: 1, vote: 0, commit: 1 };
         let found =
             RecoveredGroup { group: home, hard_state, checkpoint: Some(checkpoint), log: vec![], tail_cut: false };
-        let origin = Origin::Restored(found);
-        let mut group = Group::new(Instant(0), home, me, 1, LogLimits::default(), Bugs::default(), origin);
-        let key = |number| RequestKey { origin: me, number };
+        let coordinator = Start::Restored(found);
+        let mut group = Group::new(Instant(0), home, me, 1, LogLimits::default(), Bugs::default(), coordinator);
+        let key = |number| RequestKey { coordinator: me, number };
         let commands: Vec<_> =
             (1..).zip(ops).map(|(number, op)| Command { key: key(number), time: Timestamp(0), op }).collect();
         group.effects.clear();

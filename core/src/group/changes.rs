@@ -10,7 +10,7 @@
 
 use std::time::Duration;
 
-use super::members::{self, LastChange, Place, Standing, View};
+use super::members::{self, LastChange, Place, Progress, View};
 use super::{Group, GroupEffect};
 use crate::bugs::Bug;
 use crate::identity::NodeId;
@@ -57,9 +57,9 @@ impl Group {
 
     /// Proposes the next change, if one is needed and no member has to be waited for. Returns `true` if there is
     /// nothing else to do now.
-    pub(super) fn change_members(&mut self, now: Instant, places: &[Place], standings: &[Standing]) -> bool {
+    pub(super) fn change_members(&mut self, now: Instant, places: &[Place], progress: &[Progress]) -> bool {
         let last_change = LastChange { index: self.changes.last, waited: self.waited(now) };
-        let view = View { places, standings, last_index: self.last_index(), last_change };
+        let view = View { places, progress, last_index: self.last_index(), last_change };
         let Some(change) = members::wanted_change(&view) else {
             self.changes.waiting = None;
             return false;
@@ -71,7 +71,7 @@ impl Group {
         }
         let awaited = members::awaited(&view, change);
         if !awaited.is_empty() && !self.bugs.has(Bug::ChangesDoNotWait) {
-            self.wait_for(now, awaited, standings);
+            self.wait_for(now, awaited, progress);
             return false;
         }
         self.changes.waiting = None;
@@ -91,14 +91,14 @@ impl Group {
             .map_or(Duration::ZERO, |(_, since)| now.since(since))
     }
 
-    fn wait_for(&mut self, now: Instant, awaited: Vec<NodeId>, standings: &[Standing]) {
+    fn wait_for(&mut self, now: Instant, awaited: Vec<NodeId>, progress: &[Progress]) {
         let term = self.term();
         if self.changes.waiting.is_none_or(|(waits_in, _)| waits_in != term) {
             self.changes.waiting = Some((term, now));
         }
         let others =
-            standings.iter().filter(|standing| awaited.contains(&standing.member) && standing.member != self.me);
-        let (held, known): (Vec<u64>, Vec<u64>) = others.map(|standing| (standing.matched, standing.committed)).unzip();
+            progress.iter().filter(|progress| awaited.contains(&progress.member) && progress.member != self.me);
+        let (held, known): (Vec<u64>, Vec<u64>) = others.map(|progress| (progress.matched, progress.committed)).unzip();
         if let (Some(held), Some(known)) = (held.into_iter().min(), known.into_iter().min()) {
             self.have_confirmed(self.changes.last, held, known);
         }

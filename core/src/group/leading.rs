@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::elections::ELECTION_TICKS;
-use super::members::{Place, Standing};
+use super::members::{Place, Progress};
 use super::{Group, MESSAGE_BYTES};
 use crate::bugs::Bug;
 use crate::cube::Vertex;
@@ -50,7 +50,7 @@ impl Group {
         if !self.can_propose() {
             return Err(commands);
         }
-        self.stirred = true;
+        self.dirty = true;
         let mut rest = commands.into_iter().peekable();
         while rest.peek().is_some() {
             let mut bytes = 0;
@@ -66,7 +66,7 @@ impl Group {
                 return Err(entry);
             }
         }
-        self.news_travels_along();
+        self.notification_sent_with_entries();
         Ok(())
     }
 
@@ -81,17 +81,17 @@ impl Group {
         if !self.is_leader() || !self.raw.raft.commit_to_current_term() {
             return;
         }
-        self.stirred = true;
-        let standings = self.standings();
-        if !self.raw.raft.has_pending_conf() && self.change_members(now, places, &standings) {
+        self.dirty = true;
+        let progress = self.progress();
+        if !self.raw.raft.has_pending_conf() && self.change_members(now, places, &progress) {
             return;
         }
         if home_may_lead {
-            self.hand_back(now, places, &standings);
+            self.hand_back(now, places, &progress);
         }
     }
 
-    fn hand_back(&mut self, now: Instant, places: &[Place], standings: &[Standing]) {
+    fn hand_back(&mut self, now: Instant, places: &[Place], progress: &[Progress]) {
         let waited = self.last_hand_back.is_none_or(|last| now.since(last) >= HAND_BACK_PAUSE);
         if self.bugs.has(Bug::HomeNeverLeadsAgain) {
             return;
@@ -103,7 +103,7 @@ impl Group {
             let is_it = |place: &Place| place.vertex == member.vertex && place.alive == Some(member.incarnation);
             member.vertex == self.home && places.iter().any(is_it)
         };
-        let home = standings.iter().find(|standing| is_home(standing.member) && standing.votes && standing.active);
+        let home = progress.iter().find(|progress| is_home(progress.member) && progress.votes && progress.active);
         if let Some(home) = home.filter(|home| home.matched + HAND_BACK_ENTRIES >= self.last_index()) {
             self.last_hand_back = Some(now);
             self.raw.transfer_leader(home.member.to_raft());
@@ -116,22 +116,22 @@ impl Group {
         if !self.can_propose() {
             return;
         }
-        let standings = self.standings();
-        let can_lead = |standing: &&Standing| {
-            standing.votes && standing.active && standing.member != self.me && may_lead(standing.member.vertex)
+        let progress = self.progress();
+        let can_lead = |progress: &&Progress| {
+            progress.votes && progress.active && progress.member != self.me && may_lead(progress.member.vertex)
         };
-        if let Some(next) = standings.iter().filter(can_lead).max_by_key(|standing| standing.matched)
+        if let Some(next) = progress.iter().filter(can_lead).max_by_key(|progress| progress.matched)
             && next.matched + HAND_BACK_ENTRIES >= self.last_index()
         {
-            self.stirred = true;
+            self.dirty = true;
             self.raw.transfer_leader(next.member.to_raft());
         }
     }
 
     /// The known progress of each member. Meaningful on the leader only.
-    pub fn standings(&self) -> Vec<Standing> {
+    pub fn progress(&self) -> Vec<Progress> {
         let votes = |id| self.raw.store().members().get_voters().contains(&id);
-        let mut standings: Vec<Standing> = self
+        let mut progress: Vec<Progress> = self
             .raw
             .raft
             .prs()
@@ -141,10 +141,10 @@ impl Group {
                 let active = member == self.me || self.answers.came_lately_from(member);
                 let unwritten = member == self.me && self.changes.written_in.is_some();
                 let (matched, committed) = (progress.matched, if unwritten { 0 } else { progress.committed_index });
-                Some(Standing { member, votes: votes(*id), matched, committed, active })
+                Some(Progress { member, votes: votes(*id), matched, committed, active })
             })
             .collect();
-        standings.sort_by_key(|standing| standing.member);
-        standings
+        progress.sort_by_key(|progress| progress.member);
+        progress
     }
 }

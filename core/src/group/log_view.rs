@@ -232,7 +232,7 @@ mod tests {
     /// 36 bytes.
     fn commands() -> Vec<u8> {
         let op = Op::CreateTopic { publisher: "p".repeat(9).parse().unwrap(), topic: "t".repeat(14).parse().unwrap() };
-        let key = RequestKey { origin: NodeId::founding("100".parse().unwrap()), number: 1 };
+        let key = RequestKey { coordinator: NodeId::founding("100".parse().unwrap()), number: 1 };
         let data = encode_commands(&[Command { key, time: Timestamp(0), op }]);
         assert_eq!(data.len(), 36);
         data

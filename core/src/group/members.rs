@@ -45,7 +45,7 @@ pub struct Place {
 
 /// The known progress of a member.
 #[derive(Clone, Copy, Debug)]
-pub struct Standing {
+pub struct Progress {
     pub member: NodeId,
     /// Whether it votes.
     pub votes: bool,
@@ -72,7 +72,7 @@ pub struct View<'a> {
     /// The vertices of all members.
     pub places: &'a [Place],
     /// The current members, voters and learners.
-    pub standings: &'a [Standing],
+    pub progress: &'a [Progress],
     /// The index of the leader's last log entry.
     pub last_index: u64,
     /// The newest change of members.
@@ -96,7 +96,7 @@ pub fn wanted_change(view: &View<'_>) -> Option<MemberChange> {
 
 /// Whether a change has to wait for others. A new member does not belong to any majority yet, so adding it does not.
 pub fn has_to_wait(view: &View<'_>, change: MemberChange) -> bool {
-    !matches!(change, MemberChange::AddLearner(member) if view.standing(member).is_none())
+    !matches!(change, MemberChange::AddLearner(member) if view.progress(member).is_none())
 }
 
 /// The members that have to confirm the last change before this one is proposed, and have not confirmed it yet.
@@ -104,41 +104,41 @@ pub fn awaited(view: &View<'_>, change: MemberChange) -> Vec<NodeId> {
     if view.last_change.waited >= AWAY_LIMIT || !has_to_wait(view, change) {
         return Vec::new();
     }
-    let must_know = |standing: &&Standing| {
-        let gets_vote = change == MemberChange::AddVoter(standing.member);
-        gets_vote || (standing.votes && (standing.active || view.is_seen(standing.member)))
+    let must_know = |progress: &&Progress| {
+        let gets_vote = change == MemberChange::AddVoter(progress.member);
+        gets_vote || (progress.votes && (progress.active || view.is_seen(progress.member)))
     };
-    let unaware = view.standings.iter().filter(|standing| standing.committed < view.last_change.index);
-    unaware.filter(must_know).map(|standing| standing.member).collect()
+    let unaware = view.progress.iter().filter(|progress| progress.committed < view.last_change.index);
+    unaware.filter(must_know).map(|progress| progress.member).collect()
 }
 
 impl View<'_> {
     /// An old member without a vote, or with a vote that can never be cast again. The latter only if enough others
     /// vote.
     fn lost_member(&self) -> Option<MemberChange> {
-        let may_go = |standing: &&Standing| !standing.votes || (!standing.active && self.has_votes_to_spare());
-        self.replaced().find(may_go).map(|standing| MemberChange::Remove(standing.member))
+        let may_go = |progress: &&Progress| !progress.votes || (!progress.active && self.has_votes_to_spare());
+        self.replaced().find(may_go).map(|progress| MemberChange::Remove(progress.member))
     }
 
     fn newcomer(&self) -> Option<MemberChange> {
-        self.present().find(|member| self.standing(*member).is_none()).map(MemberChange::AddLearner)
+        self.present().find(|member| self.progress(*member).is_none()).map(MemberChange::AddLearner)
     }
 
     /// However short the log is, a learner must have some of it.
     fn caught_up_learner(&self) -> Option<MemberChange> {
-        let is_caught_up = |standing: &&Standing| {
-            let has_any = standing.matched > 0;
-            !standing.votes && standing.active && has_any && standing.matched + CAUGHT_UP_ENTRIES >= self.last_index
+        let is_caught_up = |progress: &&Progress| {
+            let has_any = progress.matched > 0;
+            !progress.votes && progress.active && has_any && progress.matched + CAUGHT_UP_ENTRIES >= self.last_index
         };
-        let mut standings = self.present().filter_map(|member| self.standing(member));
-        standings.find(is_caught_up).map(|standing| MemberChange::AddVoter(standing.member))
+        let mut progress = self.present().filter_map(|member| self.progress(member));
+        progress.find(is_caught_up).map(|progress| MemberChange::AddVoter(progress.member))
     }
 
     /// An old member that still answers, once its successor votes.
     fn replaced_voter(&self) -> Option<MemberChange> {
-        let successor_votes = |old: &&Standing| {
+        let successor_votes = |old: &&Progress| {
             let successor = self.present().find(|member| member.vertex == old.member.vertex);
-            successor.and_then(|member| self.standing(member)).is_some_and(|standing| standing.votes)
+            successor.and_then(|member| self.progress(member)).is_some_and(|progress| progress.votes)
         };
         let old = self.replaced().find(successor_votes).filter(|_| self.has_votes_to_spare())?;
         Some(MemberChange::AddLearner(old.member))
@@ -147,7 +147,7 @@ impl View<'_> {
     /// A voter that has been absent for long, if a majority of the remaining voters is still present.
     fn absent_voter(&self) -> Option<MemberChange> {
         let votes_at = |place: &Place| {
-            self.standings.iter().find(|standing| standing.votes && standing.member.vertex == place.vertex)
+            self.progress.iter().find(|progress| progress.votes && progress.member.vertex == place.vertex)
         };
         let absent = self.places.iter().filter(|place| place.alive.is_none() && place.away >= AWAY_LIMIT);
         let shrinks_safely = self.has_votes_to_spare() && self.active_voters() > (self.voters() - 1) / 2;
@@ -161,18 +161,18 @@ impl View<'_> {
     }
 
     /// Members whose vertex is now served by another incarnation.
-    fn replaced(&self) -> impl Iterator<Item = &Standing> {
+    fn replaced(&self) -> impl Iterator<Item = &Progress> {
         let has_successor =
             |member: NodeId| self.present().any(|present| present.vertex == member.vertex && present != member);
-        self.standings.iter().filter(move |standing| has_successor(standing.member))
+        self.progress.iter().filter(move |progress| has_successor(progress.member))
     }
 
-    fn standing(&self, member: NodeId) -> Option<&Standing> {
-        self.standings.iter().find(|standing| standing.member == member)
+    fn progress(&self, member: NodeId) -> Option<&Progress> {
+        self.progress.iter().find(|progress| progress.member == member)
     }
 
     fn voters(&self) -> usize {
-        self.standings.iter().filter(|standing| standing.votes).count()
+        self.progress.iter().filter(|progress| progress.votes).count()
     }
 
     fn has_votes_to_spare(&self) -> bool {
@@ -186,8 +186,8 @@ impl View<'_> {
     /// The voters that answered recently and are seen now. Without the second condition, a change could wait for a
     /// member that is gone, be committed by the member whose vote it removes, and leave too few voters.
     fn active_voters(&self) -> usize {
-        let counts = |standing: &&Standing| standing.votes && standing.active && self.is_seen(standing.member);
-        self.standings.iter().filter(counts).count()
+        let counts = |progress: &&Progress| progress.votes && progress.active && self.is_seen(progress.member);
+        self.progress.iter().filter(counts).count()
     }
 }
 
@@ -209,131 +209,131 @@ mod tests {
         Place { vertex: vertex(text), alive: alive.map(Incarnation), away: Duration::from_secs(away_s) }
     }
 
-    fn voter(member: NodeId) -> Standing {
-        Standing { member, votes: true, matched: LAST, committed: LAST, active: true }
+    fn voter(member: NodeId) -> Progress {
+        Progress { member, votes: true, matched: LAST, committed: LAST, active: true }
     }
 
-    fn learner(member: NodeId) -> Standing {
-        Standing { votes: false, ..voter(member) }
+    fn learner(member: NodeId) -> Progress {
+        Progress { votes: false, ..voter(member) }
     }
 
-    fn group() -> (Vec<Place>, Vec<Standing>) {
+    fn group() -> (Vec<Place>, Vec<Progress>) {
         let names = ["100", "101", "110", "000"];
         (names.map(|name| place(name, Some(1), 0)).to_vec(), names.map(|name| voter(node(name, 1))).to_vec())
     }
 
     /// The wanted change when no member has to be waited for.
-    fn next_change(places: &[Place], standings: &[Standing], last_index: u64) -> Option<MemberChange> {
-        wanted_change(&View { places, standings, last_index, last_change: LastChange::default() })
+    fn next_change(places: &[Place], progress: &[Progress], last_index: u64) -> Option<MemberChange> {
+        wanted_change(&View { places, progress, last_index, last_change: LastChange::default() })
     }
 
     #[test]
     fn a_whole_group_needs_nothing() {
-        let (places, standings) = group();
-        assert_eq!(next_change(&places, &standings, LAST), None);
+        let (places, progress) = group();
+        assert_eq!(next_change(&places, &progress, LAST), None);
     }
 
     #[test]
     fn a_voter_loses_its_vote_only_after_the_limit() {
-        let (mut places, mut standings) = group();
-        standings[1].active = false;
+        let (mut places, mut progress) = group();
+        progress[1].active = false;
         places[1] = place("101", None, 1);
-        assert_eq!(next_change(&places, &standings, LAST), None);
+        assert_eq!(next_change(&places, &progress, LAST), None);
         places[1] = place("101", None, 5);
-        assert_eq!(next_change(&places, &standings, LAST), Some(MemberChange::AddLearner(node("101", 1))));
+        assert_eq!(next_change(&places, &progress, LAST), Some(MemberChange::AddLearner(node("101", 1))));
     }
 
     #[test]
     fn a_group_never_shrinks_below_a_majority_of_its_full_size() {
-        let (mut places, mut standings) = group();
-        standings[1].votes = false;
-        standings[2].active = false;
+        let (mut places, mut progress) = group();
+        progress[1].votes = false;
+        progress[2].active = false;
         places[1] = place("101", None, 60);
         places[2] = place("110", None, 60);
-        assert_eq!(next_change(&places, &standings, LAST), None);
+        assert_eq!(next_change(&places, &progress, LAST), None);
     }
 
     #[test]
     fn a_voter_keeps_its_vote_while_another_was_just_lost() {
         let names = ["10", "00", "11"];
-        let mut standings: Vec<_> = names.map(|name| voter(node(name, 1))).to_vec();
+        let mut progress: Vec<_> = names.map(|name| voter(node(name, 1))).to_vec();
         let mut places: Vec<_> = names.map(|name| place(name, Some(1), 0)).to_vec();
-        standings[1].active = false;
+        progress[1].active = false;
         places[1] = place("00", None, 5);
-        assert_eq!(next_change(&places, &standings, LAST), Some(MemberChange::AddLearner(node("00", 1))));
+        assert_eq!(next_change(&places, &progress, LAST), Some(MemberChange::AddLearner(node("00", 1))));
         places[2] = place("11", None, 0);
-        assert_eq!(next_change(&places, &standings, LAST), None, "though it answered a moment ago");
+        assert_eq!(next_change(&places, &progress, LAST), None, "though it answered a moment ago");
     }
 
     #[test]
     fn a_learner_gets_its_vote_only_when_it_has_caught_up() {
-        let (places, mut standings) = group();
-        standings[3] = Standing { votes: false, matched: 100, ..standings[3] };
-        assert_eq!(next_change(&places, &standings, LAST), None);
-        standings[3].matched = LAST;
-        assert_eq!(next_change(&places, &standings, LAST), Some(MemberChange::AddVoter(node("000", 1))));
+        let (places, mut progress) = group();
+        progress[3] = Progress { votes: false, matched: 100, ..progress[3] };
+        assert_eq!(next_change(&places, &progress, LAST), None);
+        progress[3].matched = LAST;
+        assert_eq!(next_change(&places, &progress, LAST), Some(MemberChange::AddVoter(node("000", 1))));
     }
 
     #[test]
     fn a_wiped_member_is_out_when_it_is_silent_and_its_successor_votes_last() {
-        let (mut places, mut standings) = group();
+        let (mut places, mut progress) = group();
         places[0] = place("100", Some(7), 0);
-        standings[0].active = false;
-        assert_eq!(next_change(&places, &standings, LAST), Some(MemberChange::Remove(node("100", 1))));
-        standings.remove(0);
-        assert_eq!(next_change(&places, &standings, LAST), Some(MemberChange::AddLearner(node("100", 7))));
-        standings.push(Standing { matched: 0, committed: 0, ..learner(node("100", 7)) });
-        assert_eq!(next_change(&places, &standings, LAST), None);
+        progress[0].active = false;
+        assert_eq!(next_change(&places, &progress, LAST), Some(MemberChange::Remove(node("100", 1))));
+        progress.remove(0);
+        assert_eq!(next_change(&places, &progress, LAST), Some(MemberChange::AddLearner(node("100", 7))));
+        progress.push(Progress { matched: 0, committed: 0, ..learner(node("100", 7)) });
+        assert_eq!(next_change(&places, &progress, LAST), None);
         // However short the log is, it must have some of it.
-        assert_eq!(next_change(&places, &standings, 2), None);
-        standings[3].matched = LAST;
-        assert_eq!(next_change(&places, &standings, LAST), Some(MemberChange::AddVoter(node("100", 7))));
+        assert_eq!(next_change(&places, &progress, 2), None);
+        progress[3].matched = LAST;
+        assert_eq!(next_change(&places, &progress, LAST), Some(MemberChange::AddVoter(node("100", 7))));
     }
 
     #[test]
     fn a_member_that_still_answers_is_replaced_before_it_loses_its_vote_and_removed_last() {
-        let (mut places, mut standings) = group();
+        let (mut places, mut progress) = group();
         let (old, new) = (node("100", 1), node("100", 7));
         places[0] = place("100", Some(7), 0);
-        assert_eq!(next_change(&places, &standings, LAST), Some(MemberChange::AddLearner(new)));
-        standings.push(Standing { matched: 0, ..learner(new) });
-        assert_eq!(next_change(&places, &standings, LAST), None);
-        standings[4].matched = LAST;
-        assert_eq!(next_change(&places, &standings, LAST), Some(MemberChange::AddVoter(new)));
-        standings[4].votes = true;
-        assert_eq!(next_change(&places, &standings, LAST), Some(MemberChange::AddLearner(old)));
-        standings[0].votes = false;
-        assert_eq!(next_change(&places, &standings, LAST), Some(MemberChange::Remove(old)));
+        assert_eq!(next_change(&places, &progress, LAST), Some(MemberChange::AddLearner(new)));
+        progress.push(Progress { matched: 0, ..learner(new) });
+        assert_eq!(next_change(&places, &progress, LAST), None);
+        progress[4].matched = LAST;
+        assert_eq!(next_change(&places, &progress, LAST), Some(MemberChange::AddVoter(new)));
+        progress[4].votes = true;
+        assert_eq!(next_change(&places, &progress, LAST), Some(MemberChange::AddLearner(old)));
+        progress[0].votes = false;
+        assert_eq!(next_change(&places, &progress, LAST), Some(MemberChange::Remove(old)));
     }
 
     #[test]
     fn where_too_few_vote_a_wiped_member_is_replaced_before_it_is_removed() {
-        let (mut places, mut standings) = group();
-        standings[1].votes = false;
-        standings[0].active = false;
+        let (mut places, mut progress) = group();
+        progress[1].votes = false;
+        progress[0].active = false;
         places[1] = place("101", None, 60);
         places[0] = place("100", Some(7), 0);
-        assert_eq!(next_change(&places, &standings, LAST), Some(MemberChange::AddLearner(node("100", 7))));
-        standings.push(voter(node("100", 7)));
-        assert_eq!(next_change(&places, &standings, LAST), Some(MemberChange::Remove(node("100", 1))));
+        assert_eq!(next_change(&places, &progress, LAST), Some(MemberChange::AddLearner(node("100", 7))));
+        progress.push(voter(node("100", 7)));
+        assert_eq!(next_change(&places, &progress, LAST), Some(MemberChange::Remove(node("100", 1))));
     }
 
     #[test]
     fn two_wiped_at_once_are_both_refilled_at_the_same_time() {
         let names = ["1000", "1001", "1010", "1100", "0000"];
         let mut places: Vec<_> = names.map(|name| place(name, Some(1), 0)).to_vec();
-        let mut standings: Vec<_> = names.map(|name| voter(node(name, 1))).to_vec();
+        let mut progress: Vec<_> = names.map(|name| voter(node(name, 1))).to_vec();
         for wiped in 0..2 {
             places[wiped] = place(names[wiped], Some(7), 0);
-            standings[wiped].active = false;
+            progress[wiped].active = false;
         }
         let mut changes = Vec::new();
-        while let Some(change) = next_change(&places, &standings, LAST) {
+        while let Some(change) = next_change(&places, &progress, LAST) {
             changes.push(change);
             match change {
-                MemberChange::Remove(member) => standings.retain(|standing| standing.member != member),
+                MemberChange::Remove(member) => progress.retain(|progress| progress.member != member),
                 MemberChange::AddLearner(member) => {
-                    standings.push(Standing { matched: 0, active: false, ..learner(member) })
+                    progress.push(Progress { matched: 0, active: false, ..learner(member) })
                 }
                 MemberChange::AddVoter(_) => panic!("nothing was filled yet"),
             }
@@ -350,37 +350,37 @@ mod tests {
 
     #[test]
     fn every_voter_that_is_up_and_the_newcomer_have_to_know_the_last_change() {
-        let (mut places, mut standings) = group();
+        let (mut places, mut progress) = group();
         let last_change = LastChange { index: LAST, waited: Duration::ZERO };
-        let waits_for = |places: &[Place], standings: &[Standing], last_change, change| {
-            awaited(&View { places, standings, last_index: LAST, last_change }, change)
+        let waits_for = |places: &[Place], progress: &[Progress], last_change, change| {
+            awaited(&View { places, progress, last_index: LAST, last_change }, change)
         };
         let (x, y, new) = (node("101", 1), node("110", 1), node("100", 7));
         let promotion = MemberChange::AddVoter(new);
-        standings.push(learner(new));
-        assert_eq!(waits_for(&places, &standings, last_change, promotion), []);
+        progress.push(learner(new));
+        assert_eq!(waits_for(&places, &progress, last_change, promotion), []);
 
-        standings[1].committed = LAST - 1;
-        assert_eq!(waits_for(&places, &standings, last_change, promotion), [x]);
-        standings[1].active = false;
-        assert_eq!(waits_for(&places, &standings, last_change, promotion), [x], "it is still seen");
+        progress[1].committed = LAST - 1;
+        assert_eq!(waits_for(&places, &progress, last_change, promotion), [x]);
+        progress[1].active = false;
+        assert_eq!(waits_for(&places, &progress, last_change, promotion), [x], "it is still seen");
         places[1].alive = None;
-        assert_eq!(waits_for(&places, &standings, last_change, promotion), [], "it is away");
-        standings[1].active = true;
-        assert_eq!(waits_for(&places, &standings, last_change, promotion), [x], "it still answers");
-        standings[1].committed = LAST;
+        assert_eq!(waits_for(&places, &progress, last_change, promotion), [], "it is away");
+        progress[1].active = true;
+        assert_eq!(waits_for(&places, &progress, last_change, promotion), [x], "it still answers");
+        progress[1].committed = LAST;
 
-        standings[4].committed = 0;
-        assert_eq!(waits_for(&places, &standings, last_change, promotion), [new]);
+        progress[4].committed = 0;
+        assert_eq!(waits_for(&places, &progress, last_change, promotion), [new]);
         let removal = MemberChange::Remove(x);
-        assert_eq!(waits_for(&places, &standings, last_change, removal), [], "a learner does not matter");
+        assert_eq!(waits_for(&places, &progress, last_change, removal), [], "a learner does not matter");
 
-        standings[2].committed = 0;
-        assert_eq!(waits_for(&places, &standings, last_change, removal), [y]);
+        progress[2].committed = 0;
+        assert_eq!(waits_for(&places, &progress, last_change, removal), [y]);
         let newcomer = MemberChange::AddLearner(node("110", 7));
-        assert_eq!(waits_for(&places, &standings, last_change, newcomer), [], "it is in no majority");
+        assert_eq!(waits_for(&places, &progress, last_change, newcomer), [], "it is in no majority");
         let long = LastChange { waited: AWAY_LIMIT, ..last_change };
-        assert_eq!(waits_for(&places, &standings, last_change, promotion), [y, new]);
-        assert_eq!(waits_for(&places, &standings, long, promotion), [], "who is stuck counts as away");
+        assert_eq!(waits_for(&places, &progress, last_change, promotion), [y, new]);
+        assert_eq!(waits_for(&places, &progress, long, promotion), [], "who is stuck counts as away");
     }
 }

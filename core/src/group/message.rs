@@ -268,7 +268,7 @@ mod tests {
 
     #[test]
     fn an_entry_that_was_altered_after_it_was_proposed_is_never_taken_in() {
-        let key = RequestKey { origin: NodeId::founding("100".parse().unwrap()), number: 1 };
+        let key = RequestKey { coordinator: NodeId::founding("100".parse().unwrap()), number: 1 };
         let op = Op::CreatePublisher { publisher: "pia".parse().unwrap() };
         let commands = encode_commands(&[Command { key, time: crate::time::Timestamp(0), op }]);
         let change = MemberChange::AddVoter(NodeId::founding("110".parse().unwrap())).encode();

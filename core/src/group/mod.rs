@@ -5,10 +5,11 @@
 //! that the receiver pulls ([`snapshot`]), and the order of effects: no message leaves before the state that it reports
 //! is durable.
 //!
-//! The node calls [`Group::flush`] in each turn that stirred the group. All other methods only change state.
+//! The node calls [`Group::flush`] in each turn that made the group dirty. All other methods only change state.
 
 mod applying;
 mod changes;
+mod commit_notification;
 mod elections;
 mod leading;
 mod limits;
@@ -16,7 +17,6 @@ mod log_view;
 pub mod members;
 mod message;
 mod mistakes;
-mod news;
 #[cfg(test)]
 mod reachable;
 pub mod snapshot;
@@ -45,11 +45,11 @@ use crate::topics::{Outcome, Topics};
 use crate::wire::answer::{Failure, Role};
 use crate::wire::peer::{RaftMessage, RequestKey, SnapshotFrame};
 use changes::Changes;
+use commit_notification::CommitNotification;
 use elections::{ELECTION_TICKS, HEARTBEAT_TICKS};
 use leading::Answers;
 use log_view::LogView;
 use message::Unusable;
-use news::CommitNews;
 
 /// The maximum bytes of entries in one append message, and of commands in one entry.
 const MESSAGE_BYTES: u64 = 1024 * 1024;
@@ -153,7 +153,7 @@ pub struct Group {
     drawn_for: (u64, StateRole),
     leader_is_lost: bool,
     next_tick: Instant,
-    news: CommitNews,
+    notification: CommitNotification,
     changes: Changes,
     answers: Answers,
     /// Raft's readies whose batch is not durable yet, with the messages that wait for it.
@@ -181,7 +181,7 @@ pub struct Group {
     next_transfer: u64,
     effects: Vec<GroupEffect>,
     /// There was input since the last flush.
-    stirred: bool,
+    dirty: bool,
 }
 
 struct Unwritten {
@@ -193,7 +193,7 @@ struct Unwritten {
 }
 
 /// The initial state of a group.
-pub enum Origin {
+pub enum Start {
     /// A new cluster: every founding member votes.
     Founding,
     /// Empty: the member waits to become a learner.
@@ -212,18 +212,18 @@ impl Group {
         seed: u64,
         limits: LogLimits,
         bugs: Bugs,
-        origin: Origin,
+        start: Start,
     ) -> Group {
         let mut first_writes = Vec::new();
-        let (checkpoint, log, hard_state) = match origin {
-            Origin::Restored(recovered) => (recovered.checkpoint, recovered.log, recovered.hard_state),
-            Origin::Founding => {
+        let (checkpoint, log, hard_state) = match start {
+            Start::Restored(recovered) => (recovered.checkpoint, recovered.log, recovered.hard_state),
+            Start::Founding => {
                 let checkpoint = founding_checkpoint(home);
                 let (group, write) = (home, checkpoint.clone());
                 first_writes.push(Write::Checkpoint { group, checkpoint: write, drop_log_through: 0, clear_log: true });
                 (Some(checkpoint), Vec::new(), HardState { term: 1, vote: 0, commit: 1 })
             }
-            Origin::Joining => (None, Vec::new(), HardState { term: 1, vote: 0, commit: 0 }),
+            Start::Joining => (None, Vec::new(), HardState { term: 1, vote: 0, commit: 0 }),
         };
         // Raft panics on a pre-vote at term 0, so a group begins at term 1.
         let hard_state = HardState { term: hard_state.term.max(1), ..hard_state };
@@ -251,7 +251,7 @@ impl Group {
             drawn_for: (0, StateRole::Follower),
             leader_is_lost: false,
             next_tick: now + TICK,
-            news: CommitNews::default(),
+            notification: CommitNotification::default(),
             changes: Changes::through(checkpoint_index),
             answers: Answers::default(),
             unwritten: VecDeque::new(),
@@ -270,7 +270,7 @@ impl Group {
             arrived: None,
             next_transfer: seed,
             effects: first_writes.into_iter().map(GroupEffect::Write).collect(),
-            stirred: true,
+            dirty: true,
         };
         group.raw.set_batch_append(true);
         group.draw_election_timeout();
@@ -305,7 +305,7 @@ impl Group {
 
     fn step(&mut self, message: Message) {
         let commit = self.commit_index();
-        self.stirred = true;
+        self.dirty = true;
         let only_tells = message.get_msg_type() == MessageType::MsgAppend && message.entries.is_empty();
         let told = (message.term, message.index);
         let _ignored_by_raft = self.raw.step(message);
@@ -338,7 +338,7 @@ impl Group {
     /// Performs what is due. After a pause many ticks are due, but only one is performed, because this member could not
     /// receive messages during the pause.
     pub fn handle_time(&mut self, now: Instant) {
-        self.stirred |= self.news_due().is_some_and(|due| due <= now);
+        self.dirty |= self.notification_due().is_some_and(|due| due <= now);
         if now >= self.next_tick {
             self.next_tick = now + TICK;
             self.tick();
@@ -349,13 +349,13 @@ impl Group {
     /// When [`Group::handle_time`] has more to do than counting.
     pub fn next_deadline(&self) -> Instant {
         let acts_at = self.next_tick + TICK * (self.ticks_to_act() - 1);
-        self.news_due().map_or(acts_at, |news| news.min(acts_at))
+        self.notification_due().map_or(acts_at, |due| due.min(acts_at))
     }
 
     fn tick(&mut self) {
         self.answers.pass();
         if !self.is_installing() {
-            self.stirred |= self.raw.tick();
+            self.dirty |= self.raw.tick();
         }
         self.draw_election_timeout();
     }
@@ -365,7 +365,7 @@ impl Group {
     pub fn save_room(&mut self, saves_room: bool) {
         if saves_room && !self.saves_room {
             self.log_bytes_since_checkpoint = self.log_bytes_since_checkpoint.max(self.raw.store().bytes());
-            self.stirred = true;
+            self.dirty = true;
         }
         self.saves_room = saves_room;
     }
@@ -373,14 +373,14 @@ impl Group {
     /// Asks the voters whether this member still leads; [`GroupEffect::ReadReady`] reports that a read is linearizable.
     /// The request is silently dropped while the leader has committed nothing in its term, so repeat it after a while.
     pub fn read_index(&mut self, ticket: u64) {
-        self.stirred = true;
+        self.dirty = true;
         self.raw.read_index(ticket.to_le_bytes().to_vec());
     }
 
     /// All batches up to `batch` are durable.
     pub fn handle_written(&mut self, batch: u64) {
         while let Some(unwritten) = self.unwritten.pop_front_if(|unwritten| unwritten.batch <= batch) {
-            self.stirred = true;
+            self.dirty = true;
             self.finish_ready(unwritten);
         }
         if self.changes.written_in.take_if(|written_in| *written_in <= batch).is_some() {
@@ -391,18 +391,18 @@ impl Group {
     // Outputs.
 
     /// Whether there may be something to flush.
-    pub fn is_stirred(&self) -> bool {
-        self.stirred || !self.effects.is_empty()
+    pub fn is_dirty(&self) -> bool {
+        self.dirty || !self.effects.is_empty()
     }
 
     /// Carries out what Raft has ready. `batch` is the number of the batch that makes this turn's writes durable.
     pub fn flush(&mut self, now: Instant, batch: u64) -> Vec<GroupEffect> {
-        self.stirred = false;
-        self.tell_news_when_due(now);
+        self.dirty = false;
+        self.notify_of_commit_when_due(now);
         while self.raw.has_ready() {
             let ready = self.raw.ready();
             self.carry_out(now, batch, ready);
-            self.tell_news_when_due(now);
+            self.notify_of_commit_when_due(now);
         }
         self.draw_election_timeout();
         self.release_reads();

@@ -10,7 +10,7 @@
 use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
 
-use super::members::{LastChange, Place, Standing, View, awaited, wanted_change};
+use super::members::{LastChange, Place, Progress, View, awaited, wanted_change};
 use super::message::MemberChange;
 use crate::cube::Dimension;
 use crate::identity::{Incarnation, NodeId};
@@ -81,7 +81,7 @@ fn removed_first(view: &View<'_>) -> Option<MemberChange> {
     let has_successor = |old: NodeId| {
         view.places.iter().any(|place| place.vertex == old.vertex && place.alive != Some(old.incarnation))
     };
-    let old = view.standings.iter().map(|standing| standing.member).find(|member| has_successor(*member));
+    let old = view.progress.iter().map(|progress| progress.member).find(|member| has_successor(*member));
     let change = old.map(MemberChange::Remove).or_else(|| wanted_change(view))?;
     awaited(view, change).is_empty().then_some(change)
 }
@@ -260,17 +260,17 @@ impl Story {
             let has_none = node >= self.founders && state.appended[node] == 0;
             if has_none { 0 } else { BASE + through as u64 }
         };
-        let standing_of = |node: usize| Standing {
+        let progress_of = |node: usize| Progress {
             member: self.nodes[node],
             votes: now.votes[node],
             matched: known(node, state.appended[node]),
             committed: known(node, state.applied[node]),
             active: self.lives(state, node),
         };
-        let standings: Vec<Standing> = (0..self.nodes.len()).filter(|node| now.has(*node)).map(standing_of).collect();
+        let progress: Vec<Progress> = (0..self.nodes.len()).filter(|node| now.has(*node)).map(progress_of).collect();
         let last = BASE + state.log.len() as u64;
         let last_change = LastChange { index: last, waited: Duration::ZERO };
-        let change = rule(&View { places: &places, standings: &standings, last_index: last, last_change })?;
+        let change = rule(&View { places: &places, progress: &progress, last_index: last, last_change })?;
         let at = |member: NodeId| self.nodes.iter().position(|node| *node == member).expect("it is one of them");
         let entry = match change {
             MemberChange::AddVoter(member) => (Kind::Vote, at(member)),

@@ -101,7 +101,7 @@ pub struct Receiving {
 }
 
 /// The next step of a transfer.
-pub enum Progress {
+pub enum TransferStep {
     /// Send this request.
     Ask(SnapshotFrame),
     /// Everything is there: process this message in Raft, then install these topics.
@@ -151,17 +151,17 @@ impl Receiving {
         from_byte: u64,
         bytes: &[u8],
         held: impl Fn(TopicId) -> Offset,
-    ) -> Progress {
+    ) -> TransferStep {
         if self.topics.is_some() || from_byte != self.state.len() as u64 {
-            return Progress::Nothing;
+            return TransferStep::Nothing;
         }
         self.last_progress = now;
         self.state.extend_from_slice(bytes);
         if (self.state.len() as u64) < self.state_bytes {
             return if bytes.is_empty() {
-                Progress::Broken("a piece is empty".into())
+                TransferStep::Broken("a piece is empty".into())
             } else {
-                Progress::Ask(self.ask(now))
+                TransferStep::Ask(self.ask(now))
             };
         }
         match Topics::decode(&self.state) {
@@ -175,7 +175,7 @@ impl Receiving {
                 self.topics = Some(topics);
                 self.go_on(now)
             }
-            Err(error) => Progress::Broken(error.to_string()),
+            Err(error) => TransferStep::Broken(error.to_string()),
         }
     }
 
@@ -186,7 +186,7 @@ impl Receiving {
         topic: TopicId,
         from: Offset,
         messages: &[StoredMessage],
-    ) -> Option<Progress> {
+    ) -> Option<TransferStep> {
         let (next, end) = self.lacking.get_mut(&topic)?;
         let consecutive = messages.iter().enumerate().all(|(i, message)| message.offset.0 == from.0 + i as u64);
         if *next != from || messages.is_empty() || !consecutive {
@@ -201,12 +201,12 @@ impl Receiving {
         Some(self.go_on(now))
     }
 
-    fn go_on(&mut self, now: Instant) -> Progress {
+    fn go_on(&mut self, now: Instant) -> TransferStep {
         if !self.lacking.is_empty() {
-            return Progress::Ask(self.ask(now));
+            return TransferStep::Ask(self.ask(now));
         }
         let topics = self.topics.clone().expect("missing messages are known only after the state is complete");
-        Progress::Complete { message: Box::new(self.message.clone()), topics: Box::new(topics) }
+        TransferStep::Complete { message: Box::new(self.message.clone()), topics: Box::new(topics) }
     }
 
     /// Whether the last request has been unanswered for too long.

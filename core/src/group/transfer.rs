@@ -3,7 +3,7 @@
 use raft::SnapshotStatus;
 use raft::eraftpb::{Message, MessageType};
 
-use super::snapshot::{Piece, Progress, Receiving, Sending};
+use super::snapshot::{Piece, Receiving, Sending, TransferStep};
 use super::{Group, GroupEffect, message};
 use crate::bugs::Bug;
 use crate::identity::NodeId;
@@ -23,7 +23,7 @@ impl Group {
         self.next_transfer = self.next_transfer.wrapping_add(1);
         let mut sending = Sending::new(now, self.next_transfer, to, &self.topics);
         if self.bugs.has(Bug::SnapshotForgetsRepeats) {
-            sending.state = self.topics.without_repeats().encode();
+            sending.state = self.topics.without_dedup().encode();
         }
         let frame = SnapshotFrame::Offer {
             transfer: sending.transfer,
@@ -93,7 +93,7 @@ impl Group {
 
     fn report_snapshot(&mut self, to: NodeId, status: SnapshotStatus) {
         if self.is_leader() && self.raw.raft.prs().get(to.to_raft()).is_some() {
-            self.stirred = true;
+            self.dirty = true;
             self.raw.report_snapshot(to.to_raft(), status);
         }
     }
@@ -154,12 +154,12 @@ impl Group {
         self.go_on_receiving(progress);
     }
 
-    fn go_on_receiving(&mut self, progress: Progress) {
+    fn go_on_receiving(&mut self, progress: TransferStep) {
         let Some(receiving) = &self.receiving else { return };
         let (to, transfer) = (receiving.from, receiving.transfer);
         match progress {
-            Progress::Ask(frame) => self.effects.push(GroupEffect::SendSnapshot { to, frame }),
-            Progress::Complete { message, topics } => {
+            TransferStep::Ask(frame) => self.effects.push(GroupEffect::SendSnapshot { to, frame }),
+            TransferStep::Complete { message, topics } => {
                 self.receiving = None;
                 self.arrived = Some(*topics);
                 self.step_snapshot(*message);
@@ -169,19 +169,19 @@ impl Group {
                 self.effects
                     .push(GroupEffect::SendSnapshot { to, frame: SnapshotFrame::Done { transfer, installed: true } });
             }
-            Progress::Broken(why) => {
+            TransferStep::Broken(why) => {
                 self.receiving = None;
                 self.effects
                     .push(GroupEffect::SendSnapshot { to, frame: SnapshotFrame::Done { transfer, installed: false } });
                 self.effects.push(GroupEffect::Trouble(format!("a snapshot from {to} is unusable: {why}")));
             }
-            Progress::Nothing => {}
+            TransferStep::Nothing => {}
         }
     }
 
     fn step_snapshot(&mut self, message: RaftMessage) {
         if let Ok(message) = message::to_raft(message) {
-            self.stirred = true;
+            self.dirty = true;
             let _ignored_by_raft = self.raw.step(message);
         }
     }

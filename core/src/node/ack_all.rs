@@ -10,7 +10,7 @@ use std::time::Duration;
 use super::Node;
 use super::serve::Waiter;
 use crate::cube::Vertex;
-use crate::group::members::Standing;
+use crate::group::members::Progress;
 use crate::placement;
 use crate::time::Instant;
 use crate::topics::Outcome;
@@ -61,14 +61,14 @@ impl Node {
     }
 
     /// Answers the publishes that every member has confirmed, and those whose time has passed.
-    pub(super) fn check_awaited_holders(&mut self) {
+    pub(super) fn check_awaited_replicas(&mut self) {
         if self.serving.awaiting_all.is_empty() {
             return;
         }
         let mut known_by_all = BTreeMap::new();
         for waiting in std::mem::take(&mut self.serving.awaiting_all) {
             if !self.groups.get(&waiting.group).is_some_and(|group| group.is_leader()) {
-                self.reply(&waiting.waiter.asker, Reply::NotLeader { leader: None, proposed: true });
+                self.reply(&waiting.waiter.requester, Reply::NotLeader { leader: None, proposed: true });
                 continue;
             }
             let known = *known_by_all.entry(waiting.group).or_insert_with(|| self.through_all(waiting.group).known);
@@ -80,7 +80,11 @@ impl Node {
                 let lacking = self.lacking(waiting.group, waiting.index).join(", ");
                 let text =
                     format!("committed, but {lacking} did not confirm in time; retry with the same sequence number");
-                self.reply_result(&waiting.waiter.asker, waiting.waiter.hops, Err(ErrorCode::Timeout.because(text)));
+                self.reply_result(
+                    &waiting.waiter.requester,
+                    waiting.waiter.hops,
+                    Err(ErrorCode::Timeout.because(text)),
+                );
             }
         }
     }
@@ -98,14 +102,14 @@ impl Node {
     /// The other members that are up: each with the index up to which it has the log, and the index up to which it has
     /// confirmed the commit. A member that returned as a new incarnation counts from zero, whatever its lost disk held.
     fn others_up(&self, home: Vertex) -> impl Iterator<Item = (Vertex, u64, u64)> {
-        let standings = self.groups.get(&home).map(|group| group.standings()).unwrap_or_default();
+        let progress = self.groups.get(&home).map(|group| group.progress()).unwrap_or_default();
         let up = placement::members(home).filter(|vertex| *vertex != self.me && self.overlay.is_alive(*vertex));
         up.map(move |vertex| {
             let incarnation = self.overlay.incarnation_of(vertex);
-            let is_it = |standing: &&Standing| {
-                standing.member.vertex == vertex && Some(standing.member.incarnation) == incarnation
+            let is_it = |progress: &&Progress| {
+                progress.member.vertex == vertex && Some(progress.member.incarnation) == incarnation
             };
-            let it = standings.iter().find(is_it);
+            let it = progress.iter().find(is_it);
             (vertex, it.map_or(0, |it| it.matched), it.map_or(0, |it| it.committed))
         })
     }

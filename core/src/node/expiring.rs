@@ -12,7 +12,7 @@ use std::time::Duration;
 use super::Node;
 use super::pending::Purpose;
 use super::queues::Queue;
-use super::serve::Asker;
+use super::serve::Requester;
 use crate::cube::Vertex;
 use crate::group::Group;
 use crate::names::{PublisherId, SubscriberId};
@@ -102,10 +102,10 @@ impl Node {
 
 // At the leader of a name's group.
 impl Node {
-    pub(super) fn handle_use(&mut self, asker: Asker, kind: Registry, name: String) {
+    pub(super) fn handle_use(&mut self, requester: Requester, kind: Registry, name: String) {
         let home = placement::home(&name, self.me.dimension());
         let reply = self.take_use(home, kind, &name).unwrap_or_else(|refusal| refusal);
-        self.reply(&asker, reply);
+        self.reply(&requester, reply);
     }
 
     fn take_use(&mut self, home: Vertex, kind: Registry, name: &str) -> Result<Reply, Reply> {

@@ -8,7 +8,7 @@ use super::storage::Room;
 use super::{MAX_HELD, Node};
 use crate::cube::Vertex;
 use crate::group::members::Place;
-use crate::group::{Applied, Group, GroupEffect, Origin};
+use crate::group::{Applied, Group, GroupEffect, Start};
 use crate::identity::NodeId;
 use crate::placement;
 use crate::wire::answer::{Role, StorageState};
@@ -17,13 +17,13 @@ use crate::wire::peer::{Body, RaftMessage};
 
 impl Node {
     /// Creates this vertex's member of every group that it belongs to.
-    pub(super) fn form_groups(&mut self, mut origin_of: impl FnMut(Vertex) -> Origin) {
+    pub(super) fn form_groups(&mut self, mut start_of: impl FnMut(Vertex) -> Start) {
         let identity = self.record.identity.expect("a node forms groups only after it has its identity");
         self.groups.clear();
         for home in placement::members(self.me) {
             let seed = self.random.u64(..);
             let (now, limits) = (self.now.monotonic, self.config.log);
-            self.groups.insert(home, Group::new(now, home, identity, seed, limits, self.bugs, origin_of(home)));
+            self.groups.insert(home, Group::new(now, home, identity, seed, limits, self.bugs, start_of(home)));
         }
         let saves_room = self.storage.state() != StorageState::Ok;
         self.groups.values_mut().for_each(|group| group.save_room(saves_room));
@@ -60,7 +60,7 @@ impl Node {
         let mut moved = false;
         let mut behind = Bound::Unbounded;
         while let Some((&home, group)) =
-            self.groups.range_mut((behind, Bound::Unbounded)).find(|(_, group)| group.is_stirred())
+            self.groups.range_mut((behind, Bound::Unbounded)).find(|(_, group)| group.is_dirty())
         {
             let effects = group.flush(self.now.monotonic, self.batch);
             moved |= !effects.is_empty();

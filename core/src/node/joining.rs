@@ -15,9 +15,9 @@ use std::time::Duration;
 use super::{Node, Phase};
 use crate::bugs::Bug;
 use crate::cube::Vertex;
-use crate::group::Origin;
+use crate::group::Start;
 use crate::identity::{Incarnation, NodeId};
-use crate::store::{Recovered, Write, judge};
+use crate::store::{Recovered, Write, recovery};
 use crate::time::Instant;
 use crate::wire::event::Event;
 use crate::wire::peer::Body;
@@ -40,7 +40,7 @@ impl Node {
     /// node with a previous identity a founder.
     pub(super) fn start(&mut self, mut recovered: Recovered, wiped: bool) {
         self.phase = Phase::Serving;
-        for nonsense in judge::reject_nonsense(&mut recovered) {
+        for nonsense in recovery::reject_nonsense(&mut recovered) {
             let text = format!(
                 "the data folder of node {} is damaged, or was written by another version: {nonsense}. The node \
                  rejoins as a new member and is refilled by its neighbours; if that fails, move the folder away and \
@@ -86,7 +86,7 @@ impl Node {
 
     fn restore_groups(&mut self, recovered: Vec<crate::store::RecoveredGroup>) {
         let mut found: BTreeMap<_, _> = recovered.into_iter().map(|group| (group.group, group)).collect();
-        self.form_groups(|home| found.remove(&home).map_or(Origin::Joining, Origin::Restored));
+        self.form_groups(|home| found.remove(&home).map_or(Start::Joining, Start::Restored));
     }
 
     /// Returns an unused incarnation: at least the wall clock in seconds, and larger than the last one known.
@@ -104,14 +104,14 @@ impl Node {
         }
         self.record.identity = Some(self.new_incarnation(previous));
         self.phase = Phase::Serving;
-        self.form_groups(|_| Origin::Joining);
+        self.form_groups(|_| Start::Joining);
         self.writes.push(Write::Identity(self.record.clone()));
     }
 
     fn found(&mut self) {
         self.record.identity = Some(NodeId::founding(self.me));
         self.phase = Phase::Serving;
-        self.form_groups(|_| Origin::Founding);
+        self.form_groups(|_| Start::Founding);
         self.writes.push(Write::Identity(self.record.clone()));
     }
 

@@ -16,7 +16,7 @@ impl Node {
         }
     }
 
-    /// Appends the messages that follow in this holder's log, committed or not, to those that were read from `start`.
+    /// Appends the messages that follow in this replica's log, committed or not, to those that were read from `start`.
     pub(super) fn add_uncommitted(&self, home: Vertex, pull: &Pull, start: Offset, messages: &mut Vec<Message>) {
         let Some(group) = self.groups.get(&home) else { return };
         for stored in group.uncommitted_messages(&pull.topic) {

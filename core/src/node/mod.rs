@@ -8,13 +8,13 @@
 //! | module | content |
 //! |---|---|
 //! | `joining` | the identity of this node: a founding member, or a new incarnation |
-//! | `requests`, `replies` | a client's request from arrival to answer (the *origin's* part) |
+//! | `requests`, `replies` | a client's request from arrival to answer (the *coordinator's* part) |
 //! | `pending` | the state of each such request |
 //! | `registering` | the names that are known here, and the limit of new ones |
 //! | `expiring` | renewal of names in use, and expiry of unused ones |
-//! | `lanes` | the limit of pulls that one client has under way |
+//! | `pull_limiter` | the limit of pulls that one client has under way |
 //! | `groups` | messages between the members of groups, and their effects |
-//! | `serve` | requests of other nodes to this one (the *leader's* and the *holder's* part) |
+//! | `serve` | requests of other nodes to this one (the *leader's* and the *replica's* part) |
 //! | `ack_all` | publishes that wait for every member that is up |
 //! | `pulls` | pulls under way here, and reads that wait for their leader's confirmation |
 //! | `reads` | reads of messages from disk, and the purpose of each |
@@ -36,21 +36,21 @@ mod expiring;
 mod faults;
 mod groups;
 mod joining;
-mod lanes;
 mod mistakes;
 mod outbox;
 mod pending;
+mod pull_limiter;
 mod pulls;
 mod push;
 mod queues;
 mod reads;
 mod registering;
+mod rejected;
 mod repairs;
 mod replies;
 mod requests;
 mod serve;
 mod storage;
-mod turned_away;
 mod usability;
 mod views;
 mod watch;
@@ -120,7 +120,7 @@ pub struct Node {
     queued_by_all: u64,
     requests: pending::Requests,
     uses: expiring::Uses,
-    lanes: lanes::Lanes,
+    pull_limiter: pull_limiter::PullLimiter,
     serving: serve::Serving,
     pulls: pulls::Pulls,
     reads: reads::Reads,
@@ -193,7 +193,7 @@ impl Node {
             queued_by_all: 0,
             requests: pending::Requests::default(),
             uses: expiring::Uses::default(),
-            lanes: lanes::Lanes::default(),
+            pull_limiter: pull_limiter::PullLimiter::default(),
             serving: serve::Serving::default(),
             pulls: pulls::Pulls::default(),
             reads: reads::Reads::default(),
@@ -372,7 +372,7 @@ impl Node {
         if self.bugs.has(Bug::OutboxAcknowledgesBeforeSync) {
             self.handle_outbox_written();
         }
-        self.check_awaited_holders();
+        self.check_awaited_replicas();
         self.acknowledge_subscriptions();
         self.pump_sessions();
         self.review_storage();
@@ -424,7 +424,9 @@ impl Node {
                     group.handle_snapshot(self.now.monotonic, NodeId { vertex: from, incarnation }, frame);
                 }
             }
-            Body::Ask { token, call } => self.handle_ask(serve::Asker { vertex: from, token, trace }, call, trail.path),
+            Body::Ask { token, call } => {
+                self.handle_ask(serve::Requester { vertex: from, token, trace }, call, trail.path)
+            }
             Body::Reply { token, reply } => self.handle_reply(token, reply),
             Body::Introduce { nonce } => self.handle_introduce(from, nonce),
             Body::Introduced { nonce, met, incarnation } => self.handle_introduced(from, nonce, met, incarnation),
@@ -482,15 +484,15 @@ impl Node {
     }
 
     /// Returns a key that no other request of this incarnation uses. Numbers are consecutive and used for requests
-    /// only, so a topic can store the numbers of one origin as a few ranges.
+    /// only, so a topic can store the numbers of one coordinator as a few ranges.
     fn next_key(&mut self) -> RequestKey {
         self.next_number += 1;
-        let origin = self.origin();
+        let coordinator = self.coordinator();
         let starts = if self.bugs.has(Bug::NumbersBeginAgain) { 0 } else { self.record.starts };
-        RequestKey { origin, number: (starts << 32) + self.next_number }
+        RequestKey { coordinator, number: (starts << 32) + self.next_number }
     }
 
-    fn origin(&self) -> NodeId {
+    fn coordinator(&self) -> NodeId {
         self.record.identity.unwrap_or(NodeId::founding(self.me))
     }
 

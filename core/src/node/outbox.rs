@@ -10,7 +10,7 @@ use std::time::Duration;
 use super::Node;
 use super::pending::Purpose;
 use super::queues::Queue;
-use super::serve::{Asker, op_of};
+use super::serve::{Requester, op_of};
 use crate::bugs::Bug;
 use crate::cube::Vertex;
 use crate::placement;
@@ -52,9 +52,9 @@ struct Item {
 /// Receives the answer when a publish is on disk.
 pub(super) enum Owner {
     /// A client's request at this node, by its number.
-    Origin(u64),
+    Start(u64),
     /// Another node's ask to this leader.
-    Leader { asker: Asker, hops: Vec<Vertex> },
+    Leader { requester: Requester, hops: Vec<Vertex> },
 }
 
 impl Outbox {
@@ -136,15 +136,15 @@ impl Node {
         else {
             return;
         };
-        let done = Done::Published { topic: topic.clone(), offset: None, holders: vec![self.me], repeated: false };
+        let done = Done::Published { topic: topic.clone(), offset: None, replicas: vec![self.me], repeated: false };
         self.tell(owner, Ok(done));
     }
 
     fn tell(&mut self, owner: Owner, result: Result<Done, Failure>) {
         match (owner, result) {
-            (Owner::Origin(number), Ok(done)) => self.finish_put_aside(number, done),
-            (Owner::Origin(number), Err(failure)) => self.finish(number, Err(failure), self.me, vec![self.me]),
-            (Owner::Leader { asker, hops }, result) => self.reply_result(&asker, hops, result),
+            (Owner::Start(number), Ok(done)) => self.finish_put_aside(number, done),
+            (Owner::Start(number), Err(failure)) => self.finish(number, Err(failure), self.me, vec![self.me]),
+            (Owner::Leader { requester, hops }, result) => self.reply_result(&requester, hops, result),
         }
     }
 
@@ -203,7 +203,7 @@ impl Node {
             (Ok(Outcome::Published { offset, repeated }), Some(Op::Publish { topic, .. })) => Ok(Done::Published {
                 topic: topic.clone(),
                 offset: Some(*offset),
-                holders: vec![self.me],
+                replicas: vec![self.me],
                 repeated: *repeated,
             }),
             (Err(failure), _) => Err(failure.clone()),

@@ -1,4 +1,4 @@
-//! The state of the requests under way at their origin, and its limits.
+//! The state of the requests under way at their coordinator, and its limits.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -180,8 +180,8 @@ impl Stage {
     }
 }
 
-/// The messages of a pull before its cursor moves. The origin keeps them because an answer can be lost: a leader that
-/// moved the cursor by itself would not read the same messages again.
+/// The messages of a pull before its cursor moves. The coordinator keeps them because an answer can be lost: a leader
+/// that moved the cursor by itself would not read the same messages again.
 pub(super) struct Pulled {
     /// The first offset of the messages; `to` is the offset after the last one.
     pub from: Offset,

@@ -1,8 +1,8 @@
-//! Pulls under way at a holder, and reads that wait for the confirmation that this node still leads.
+//! Pulls under way at a replica, and reads that wait for the confirmation that this node still leads.
 //!
-//! A linearizable pull first waits for that confirmation. Every pull then waits for the disk (see `reads`). Its asker
-//! is found by its [`RequestKey`], so a repeated ask does not start the pull again: the answer goes to the latest
-//! asker.
+//! A linearizable pull first waits for that confirmation. Every pull then waits for the disk (see `reads`). Its
+//! requester is found by its [`RequestKey`], so a repeated ask does not start the pull again: the answer goes to the
+//! latest requester.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -11,7 +11,7 @@ use std::time::Duration;
 use super::Node;
 use super::pending::Stage;
 use super::queues::Queue;
-use super::serve::Asker;
+use super::serve::Requester;
 use crate::bugs::Bug;
 use crate::cube::Vertex;
 use crate::names::{Offset, SubscriberId, TopicName};
@@ -22,13 +22,13 @@ use crate::wire::answer::{Done, Failure};
 use crate::wire::client::Action;
 use crate::wire::peer::{Registry, Reply, RequestKey};
 
-/// Most pulls under way on one holder, over all clients and nodes. Beyond this, the origin is told to ask again.
+/// Most pulls under way on one replica, over all clients and nodes. Beyond this, the coordinator is told to ask again.
 const MAX_PULLS: usize = 8_192;
-/// Most reads that await the leader's confirmation, pulls included. Beyond this, the origin is told to ask again.
+/// Most reads that await the leader's confirmation, pulls included. Beyond this, the coordinator is told to ask again.
 const MAX_UNCONFIRMED: usize = 16_384;
 /// Delay before a ReadIndex is requested again. Raft can drop one without notice.
 const READ_AGAIN: Duration = Duration::from_millis(150);
-/// A read without confirmation for this long is returned to its asker.
+/// A read without confirmation for this long is returned to its requester.
 const READ_PATIENCE: Duration = Duration::from_secs(2);
 
 #[derive(Default)]
@@ -38,12 +38,12 @@ pub(super) struct Pulls {
     tickets: BTreeMap<u64, Ticket>,
     /// Number of reads in both.
     unconfirmed: usize,
-    /// The asker of each pull in any state.
+    /// The requester of each pull in any state.
     under_way: BTreeMap<RequestKey, Puller>,
 }
 
 struct Puller {
-    asker: Asker,
+    requester: Requester,
     hops: Vec<Vertex>,
 }
 
@@ -57,7 +57,7 @@ struct Ticket {
 /// A read that must be linearizable.
 pub(super) enum ReadJob {
     Pull(Pull),
-    IsRegistered { asker: Asker, kind: Registry, name: String },
+    IsRegistered { requester: Requester, kind: Registry, name: String },
 }
 
 /// A pull under way.
@@ -88,40 +88,40 @@ impl Pulls {
 }
 
 impl Node {
-    /// Whether to start the pull. A repeated ask redirects the answer to its asker instead.
-    pub(super) fn admit_pull(&mut self, key: RequestKey, asker: Asker, hops: Vec<Vertex>) -> bool {
+    /// Whether to start the pull. A repeated ask redirects the answer to its requester instead.
+    pub(super) fn admit_pull(&mut self, key: RequestKey, requester: Requester, hops: Vec<Vertex>) -> bool {
         if let Some(puller) = self.pulls.under_way.get_mut(&key) {
-            if !asker.is_older_than(&puller.asker) {
-                *puller = Puller { asker, hops };
+            if !requester.is_older_than(&puller.requester) {
+                *puller = Puller { requester, hops };
             }
             return false;
         }
         if self.pulls.under_way.len() >= MAX_PULLS {
             let why = format!("node {} has reached its limit of {MAX_PULLS} pulls in progress", self.me);
-            self.reply(&asker, Reply::Unavailable { why });
+            self.reply(&requester, Reply::Unavailable { why });
             return false;
         }
-        self.pulls.under_way.insert(key, Puller { asker, hops });
+        self.pulls.under_way.insert(key, Puller { requester, hops });
         true
     }
 
-    /// Ends the pull with a reply to its latest asker.
+    /// Ends the pull with a reply to its latest requester.
     pub(super) fn reply_to_pull(&mut self, key: RequestKey, reply: Reply) {
         if let Some(puller) = self.pulls.under_way.remove(&key) {
-            self.reply(&puller.asker, reply);
+            self.reply(&puller.requester, reply);
         }
     }
 
     pub(super) fn answer_pull(&mut self, key: RequestKey, result: Result<Done, Failure>) {
         if let Some(puller) = self.pulls.under_way.remove(&key) {
-            self.reply_result(&puller.asker, puller.hops, result);
+            self.reply_result(&puller.requester, puller.hops, result);
         }
     }
 
     fn reply_to_read(&mut self, job: ReadJob, reply: Reply) {
         match job {
             ReadJob::Pull(pull) => self.reply_to_pull(pull.key, reply),
-            ReadJob::IsRegistered { asker, .. } => self.reply(&asker, reply),
+            ReadJob::IsRegistered { requester, .. } => self.reply(&requester, reply),
         }
     }
 
@@ -138,24 +138,30 @@ impl Node {
         self.pulls.new_reads.entry(group).or_default().push(job);
     }
 
-    pub(super) fn handle_is_registered(&mut self, asker: Asker, kind: Registry, name: String, linearizable: bool) {
+    pub(super) fn handle_is_registered(
+        &mut self,
+        requester: Requester,
+        kind: Registry,
+        name: String,
+        linearizable: bool,
+    ) {
         let home = crate::placement::home(&name, self.me.dimension());
         let Some(group) = self.groups.get(&home) else {
             let leader = self.overlay.leader_of(home);
-            return self.reply(&asker, Reply::NotLeader { leader, proposed: false });
+            return self.reply(&requester, Reply::NotLeader { leader, proposed: false });
         };
         if !linearizable {
             let registered = is_registered(group.topics(), kind, &name);
-            return self.reply(&asker, Reply::Registered(registered));
+            return self.reply(&requester, Reply::Registered(registered));
         }
         if !group.is_leader() {
             let leader = group.leader().map(|leader| leader.vertex);
-            return self.reply(&asker, Reply::NotLeader { leader, proposed: false });
+            return self.reply(&requester, Reply::NotLeader { leader, proposed: false });
         }
         if let Some(why) = self.lacks_quorum(home) {
-            return self.reply(&asker, Reply::Unavailable { why });
+            return self.reply(&requester, Reply::Unavailable { why });
         }
-        self.confirm_first(home, ReadJob::IsRegistered { asker, kind, name });
+        self.confirm_first(home, ReadJob::IsRegistered { requester, kind, name });
     }
 
     pub(super) fn handle_read_ready(&mut self, group: Vertex, ticket: u64) {
@@ -164,9 +170,9 @@ impl Node {
         for job in ticket.jobs {
             match job {
                 ReadJob::Pull(pull) => self.read_for_pull(group, pull),
-                ReadJob::IsRegistered { asker, kind, name } => {
+                ReadJob::IsRegistered { requester, kind, name } => {
                     let registered = is_registered(self.groups[&group].topics(), kind, &name);
-                    self.reply(&asker, Reply::Registered(registered));
+                    self.reply(&requester, Reply::Registered(registered));
                 }
             }
         }
@@ -199,7 +205,7 @@ impl Node {
         }
     }
 
-    /// Answers a pull with its messages. The asker moves the cursor once it has received them.
+    /// Answers a pull with its messages. The requester moves the cursor once it has received them.
     pub(super) fn finish_pull(
         &mut self,
         home: Vertex,
@@ -241,7 +247,7 @@ impl Node {
         }
     }
 
-    /// Returns the unconfirmed reads to their askers, for the next leader.
+    /// Returns the unconfirmed reads to their requesters, for the next leader.
     pub(super) fn send_reads_back(&mut self, group: Vertex, leader: Option<Vertex>) {
         let tickets: Vec<(u64, Ticket)> =
             self.pulls.tickets.extract_if(.., |_, ticket| ticket.group == group).collect();

@@ -1,8 +1,8 @@
-//! Deliveries to push subscribers. The origin keeps one session per connection, topic and subscriber.
+//! Deliveries to push subscribers. The coordinator keeps one session per connection, topic and subscriber.
 //!
 //! A session holds the next offset to deliver. If this node holds the topic, messages come from its own replica: from
-//! memory as they are applied, or from disk for a session that is behind. Otherwise the origin fetches them from a
-//! holder, which answers as soon as it has messages. A client that reads slowly pauses its own sessions and no others;
+//! memory as they are applied, or from disk for a session that is behind. Otherwise the coordinator fetches them from a
+//! replica, which answers as soon as it has messages. A client that reads slowly pauses its own sessions and no others;
 //! no message is skipped.
 //!
 //! A session belongs to one subscription to one topic, identified by the topic's number. It never continues into a
@@ -17,7 +17,7 @@ use super::Node;
 use super::pending::Purpose;
 use super::queues::Queue;
 use super::reads::{Range, message};
-use super::serve::Asker;
+use super::serve::Requester;
 use crate::bugs::Bug;
 use crate::cube::Vertex;
 use crate::group::Group;
@@ -34,7 +34,7 @@ use crate::wire::peer::{Body, Call, Reply, Subscription};
 /// Limits of one read or fetch for a session: messages, and bytes of contents.
 const MESSAGES: u32 = 512;
 const BYTES: u64 = 256 * 1024;
-/// A holder without new messages answers a fetch after this time, so that each side sees that the other is alive.
+/// A replica without new messages answers a fetch after this time, so that each side sees that the other is alive.
 const FETCH_WAIT: Duration = Duration::from_millis(1000);
 /// Delay before a fetch without an answer is repeated.
 const FETCH_AGAIN: Duration = Duration::from_millis(2000);
@@ -44,7 +44,7 @@ const TRY_AGAIN: Duration = Duration::from_millis(200);
 const UNREADABLE: Duration = Duration::from_secs(10);
 /// Most sessions of one node. Beyond this, a subscribe with `push` is answered with `overloaded`.
 const MAX_SESSIONS: usize = 65_536;
-/// Most fetches that wait on one holder. Beyond this, the origin is told to ask again.
+/// Most fetches that wait on one replica. Beyond this, the coordinator is told to ask again.
 const MAX_WAITING_FETCHES: usize = 16_384;
 
 /// The number of the request that began the session. A late read or fetch therefore matches its own session or none.
@@ -60,7 +60,7 @@ pub(super) struct Push {
     by_client: BTreeMap<ConnectionId, BTreeMap<(TopicName, SubscriberId), SessionId>>,
     by_place: BTreeMap<Place, BTreeSet<SessionId>>,
     /// Sessions that may have work in this turn. Each housekeeping adds all idle sessions.
-    stirred: BTreeSet<SessionId>,
+    dirty: BTreeSet<SessionId>,
     waiting: BTreeMap<Place, Vec<WaitingFetch>>,
     waiting_fetches: usize,
 }
@@ -77,7 +77,7 @@ pub(super) struct Session {
 }
 
 struct WaitingFetch {
-    asker: Asker,
+    requester: Requester,
     subscription: Subscription,
     from: Offset,
     max_bytes: u64,
@@ -107,7 +107,7 @@ impl Push {
         let key = (topic.clone(), subscriber.clone());
         self.by_client.entry(connection).or_default().insert(key, id);
         self.by_place.entry(place_of(&session.subscription)).or_default().insert(id);
-        self.stirred.insert(id);
+        self.dirty.insert(id);
         self.sessions.insert(id, session);
     }
 
@@ -139,14 +139,14 @@ impl Push {
 
     /// Marks a client's sessions for work after the client has read some data.
     pub(super) fn stir_sessions_of(&mut self, connection: ConnectionId) {
-        self.stirred.extend(self.by_client.get(&connection).into_iter().flat_map(BTreeMap::values));
+        self.dirty.extend(self.by_client.get(&connection).into_iter().flat_map(BTreeMap::values));
     }
 
     /// Marks a session as idle.
     fn free(&mut self, id: SessionId) {
         if let Some(session) = self.sessions.get_mut(&id) {
             session.busy_until = None;
-            self.stirred.insert(id);
+            self.dirty.insert(id);
         }
     }
 
@@ -191,7 +191,7 @@ fn supply(group: &Group, subscription: &Subscription) -> Supply {
     }
 }
 
-// The origin's part.
+// The coordinator's part.
 impl Node {
     /// The failure to answer with if the node has no room for one more session.
     pub(super) fn lacks_room_for_session(&self) -> Option<Failure> {
@@ -317,7 +317,7 @@ impl Node {
 
     /// Starts a read or fetch for each marked session that is behind and whose client reads.
     pub(super) fn pump_sessions(&mut self) {
-        for id in std::mem::take(&mut self.push.stirred) {
+        for id in std::mem::take(&mut self.push.dirty) {
             let idle = self.push.sessions.get(&id).is_some_and(|session| session.busy_until.is_none());
             if idle && !self.is_slow_session(id) {
                 self.pump(id);
@@ -348,12 +348,12 @@ impl Node {
         let Some(subscription) = self.push.sessions.get(&id).map(|session| session.subscription.clone()) else {
             return;
         };
-        let Some(holder) = self.find_member(subscription.group) else { return self.set_busy(id, now + TRY_AGAIN) };
+        let Some(replica) = self.find_member(subscription.group) else { return self.set_busy(id, now + TRY_AGAIN) };
         self.set_busy(id, now + FETCH_AGAIN);
         let token = self.next_token();
         self.expect_reply(token, Purpose::Fetch(id));
         let call = Call::Fetch { subscription, from, max_bytes: BYTES as u32 };
-        self.send(holder, None, Body::Ask { token, call });
+        self.send(replica, None, Body::Ask { token, call });
     }
 
     fn set_busy(&mut self, id: SessionId, until: Instant) {
@@ -377,7 +377,7 @@ impl Node {
         self.set_busy(id, self.now.monotonic + TRY_AGAIN);
     }
 
-    /// Handles messages that are damaged here or at the holder and not repaired yet.
+    /// Handles messages that are damaged here or at the replica and not repaired yet.
     pub(super) fn handle_session_read_failed(&mut self, id: SessionId) {
         let now = self.now.monotonic;
         let Some(session) = self.push.sessions.get_mut(&id) else { return };
@@ -409,31 +409,37 @@ impl Node {
             session.busy_until.take_if(|until| now >= *until);
         }
         let idle = self.push.sessions.iter().filter(|(_, session)| session.busy_until.is_none());
-        self.push.stirred.extend(idle.map(|(id, _)| *id));
+        self.push.dirty.extend(idle.map(|(id, _)| *id));
         for fetch in self.push.take_late(now) {
-            self.reply(&fetch.asker, Reply::Fetched { messages: Vec::new() });
+            self.reply(&fetch.requester, Reply::Fetched { messages: Vec::new() });
         }
     }
 }
 
-// The holder's part of a fetch.
+// The replica's part of a fetch.
 impl Node {
-    pub(super) fn handle_fetch(&mut self, asker: Asker, subscription: Subscription, from: Offset, max_bytes: u32) {
+    pub(super) fn handle_fetch(
+        &mut self,
+        requester: Requester,
+        subscription: Subscription,
+        from: Offset,
+        max_bytes: u32,
+    ) {
         let until = self.now.monotonic + FETCH_WAIT;
         let max_bytes = u64::from(max_bytes).min(BYTES);
-        self.serve_fetch(WaitingFetch { asker, subscription, from, max_bytes, until });
+        self.serve_fetch(WaitingFetch { requester, subscription, from, max_bytes, until });
     }
 
     fn serve_fetch(&mut self, fetch: WaitingFetch) {
         let Some(replica) = self.groups.get(&fetch.subscription.group) else {
-            return self.reply(&fetch.asker, Reply::NotLeader { leader: None, proposed: false });
+            return self.reply(&fetch.requester, Reply::NotLeader { leader: None, proposed: false });
         };
         match supply(replica, &fetch.subscription) {
-            Supply::Ended(reason) => self.reply(&fetch.asker, Reply::SubscriptionEnded { reason }),
+            Supply::Ended(reason) => self.reply(&fetch.requester, Reply::SubscriptionEnded { reason }),
             Supply::Until(end) if fetch.from < end => {
                 let (group, topic) = place_of(&fetch.subscription);
-                let WaitingFetch { asker, from, max_bytes, .. } = fetch;
-                self.read_for_fetch(Range { group, topic, from, end, max_messages: MESSAGES, max_bytes }, asker);
+                let WaitingFetch { requester, from, max_bytes, .. } = fetch;
+                self.read_for_fetch(Range { group, topic, from, end, max_messages: MESSAGES, max_bytes }, requester);
             }
             Supply::Until(_) | Supply::NotYet => self.let_fetch_wait(fetch),
         }
@@ -441,8 +447,10 @@ impl Node {
 
     fn let_fetch_wait(&mut self, fetch: WaitingFetch) {
         if self.push.waiting_fetches >= MAX_WAITING_FETCHES {
-            return self
-                .reply(&fetch.asker, Reply::Unavailable { why: "too many fetches are waiting on this node".into() });
+            return self.reply(
+                &fetch.requester,
+                Reply::Unavailable { why: "too many fetches are waiting on this node".into() },
+            );
         }
         self.push.waiting_fetches += 1;
         self.push.waiting.entry(place_of(&fetch.subscription)).or_default().push(fetch);

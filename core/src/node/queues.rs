@@ -36,7 +36,7 @@ impl Node {
         queues.extend(self.clients_queues());
         queues.extend(self.requests.queues());
         queues.push(self.uses.queue());
-        queues.push(self.lanes.queue());
+        queues.push(self.pull_limiter.queue());
         queues.extend(self.serving.queues());
         queues.extend(self.pulls.queues());
         queues.extend(self.reads.queues());
@@ -55,7 +55,7 @@ fn topics_queues(sizes: Sizes) -> [Queue; 8] {
     [
         Queue::of("topics of one group", sizes.topics, topics::MAX_TOPICS),
         Queue::of("bytes of topics in one group", sizes.topic_bytes, topics::MAX_TOPIC_BYTES),
-        Queue::of("bytes of repeats recognised by one group", sizes.repeats, topics::MAX_REPEAT_BYTES),
+        Queue::of("bytes of repeats recognised by one group", sizes.dedup, topics::MAX_REPEAT_BYTES),
         Queue::of("bytes of subscriptions in one group", sizes.subscriptions, topics::MAX_SUBSCRIPTION_BYTES),
         Queue::of("bytes of names registered in one group", sizes.registered, topics::MAX_REGISTERED_BYTES),
         Queue::of("removals remembered by one group", sizes.removals, topics::REMOVALS_REMEMBERED),

@@ -10,7 +10,7 @@ use super::Node;
 use super::pulls::Pull;
 use super::push::SessionId;
 use super::queues::Queue;
-use super::serve::{Asker, unknown_topic};
+use super::serve::{Requester, unknown_topic};
 use crate::cube::Vertex;
 use crate::identity::NodeId;
 use crate::names::Offset;
@@ -53,9 +53,9 @@ pub(super) enum Purpose {
         pull: Pull,
     },
     Session(SessionId),
-    Fetch(Asker),
+    Fetch(Requester),
     /// For another member whose disk has lost them.
-    Stored(Asker),
+    Stored(Requester),
     Snapshot {
         group: Vertex,
         to: NodeId,
@@ -126,7 +126,9 @@ impl Node {
         match purpose {
             Purpose::Pull { pull, .. } => self.reply_to_pull(pull.key, Reply::Unavailable { why }),
             Purpose::Session(session) => self.try_session_later(session),
-            Purpose::Fetch(asker) | Purpose::Stored(asker) => self.reply(&asker, Reply::Unavailable { why }),
+            Purpose::Fetch(requester) | Purpose::Stored(requester) => {
+                self.reply(&requester, Reply::Unavailable { why })
+            }
             // The receiver asks again.
             Purpose::Snapshot { .. } => {}
         }
@@ -164,8 +166,8 @@ impl Node {
         self.read(range, Purpose::Session(session));
     }
 
-    pub(super) fn read_for_fetch(&mut self, range: Range, asker: Asker) {
-        self.read(range, Purpose::Fetch(asker));
+    pub(super) fn read_for_fetch(&mut self, range: Range, requester: Requester) {
+        self.read(range, Purpose::Fetch(requester));
     }
 
     pub(super) fn read_for_snapshot(
@@ -206,11 +208,11 @@ impl Node {
                 self.finish_pull(group, pull, messages, start..topic_end)
             }
             Purpose::Session(session) => self.handle_session_messages(session, messages),
-            Purpose::Fetch(asker) => {
+            Purpose::Fetch(requester) => {
                 let messages = messages.into_iter().map(message).collect();
-                self.reply(&asker, Reply::Fetched { messages });
+                self.reply(&requester, Reply::Fetched { messages });
             }
-            Purpose::Stored(asker) => self.reply(&asker, Reply::Stored { messages }),
+            Purpose::Stored(requester) => self.reply(&requester, Reply::Stored { messages }),
             Purpose::Snapshot { group, to, transfer, topic, from } => {
                 if let Some(group) = self.groups.get_mut(&group) {
                     group.handle_read_for_snapshot(to, transfer, topic, from, messages);
@@ -250,8 +252,8 @@ impl Node {
                 self.answer_pull(pull.key, Err(failure));
             }
             Purpose::Session(session) => self.handle_session_read_failed(session),
-            Purpose::Fetch(asker) => self.reply(&asker, Reply::Unreadable { why: error.to_string() }),
-            Purpose::Stored(asker) => self.reply(&asker, Reply::Unavailable { why: error.to_string() }),
+            Purpose::Fetch(requester) => self.reply(&requester, Reply::Unreadable { why: error.to_string() }),
+            Purpose::Stored(requester) => self.reply(&requester, Reply::Unavailable { why: error.to_string() }),
             // The receiver asks again, perhaps another leader.
             Purpose::Snapshot { group, .. } => {
                 if let Some(group) = self.groups.get_mut(&group) {

@@ -1,8 +1,9 @@
-//! Registered names at the origin: a cache of them, and the limit of new names from its clients.
+//! Registered names at the coordinator: a cache of them, and the limit of new names from its clients.
 //!
-//! The group of a name's home stores whether the name is registered. The origin caches a positive result for
-//! [`KNOWN_FOR`], so a deletion through another node takes effect here within that time. While no holder of the name is
-//! reachable, the origin uses expired results too, so that publishers can continue after a failure of their own home.
+//! The group of a name's home stores whether the name is registered. The coordinator caches a positive result for
+//! [`KNOWN_FOR`], so a deletion through another node takes effect here within that time. While no replica of the name
+//! is reachable, the coordinator uses expired results too, so that publishers can continue after a failure of their own
+//! home.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::ops::Bound;
@@ -33,7 +34,7 @@ pub(super) struct KnownNames(BTreeMap<(Registry, String), Heard>);
 enum Heard {
     /// The name was registered at this time.
     Registered(Instant),
-    /// The name was deleted through this node. A holder may not have applied the deletion yet.
+    /// The name was deleted through this node. A replica may not have applied the deletion yet.
     Deleted,
 }
 
@@ -217,7 +218,7 @@ impl Node {
         }
     }
 
-    /// Proceeds with a cached registration because no holder is reachable. Returns false if there is none.
+    /// Proceeds with a cached registration because no replica is reachable. Returns false if there is none.
     pub(super) fn goes_by_memory(&mut self, number: u64) -> bool {
         let Some(pending) = self.requests.pending.get_mut(&number) else { return false };
         let Stage::Registering { linearizable: false } = &pending.stage else { return false };

@@ -13,7 +13,7 @@ use super::Node;
 use super::pending::Purpose as ReplyPurpose;
 use super::queues::Queue;
 use super::reads::{Purpose, Range};
-use super::serve::Asker;
+use super::serve::Requester;
 use crate::bugs::Bug;
 use crate::cube::Vertex;
 use crate::names::Offset;
@@ -341,7 +341,7 @@ fn are_lost_ones(messages: &[StoredMessage], next: Offset, end: Offset) -> bool 
 impl Node {
     pub(super) fn handle_stored(
         &mut self,
-        asker: Asker,
+        requester: Requester,
         group: Vertex,
         topic: TopicId,
         from: Offset,
@@ -355,9 +355,12 @@ impl Node {
         };
         if from >= end {
             let why = format!("node {} does not have these messages", self.me);
-            return self.reply(&asker, Reply::Unavailable { why });
+            return self.reply(&requester, Reply::Unavailable { why });
         }
         let max_bytes = u64::from(max_bytes.min(PIECE_BYTES));
-        self.read(Range { group, topic, from, end, max_messages: PIECE_MESSAGES, max_bytes }, Purpose::Stored(asker));
+        self.read(
+            Range { group, topic, from, end, max_messages: PIECE_MESSAGES, max_bytes },
+            Purpose::Stored(requester),
+        );
     }
 }

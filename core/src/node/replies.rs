@@ -1,8 +1,8 @@
 //! Replies to the asks of client requests, and the single answer to each request.
 
 use super::Node;
-use super::lanes::takes_turns;
 use super::pending::{Pending, Pulled, Purpose, Stage, registers};
+use super::pull_limiter::takes_turns;
 use super::push::{Session, SessionId};
 use super::registering::in_question;
 use super::requests::TRY_AGAIN;
@@ -99,7 +99,7 @@ impl Node {
         let now = self.now.monotonic;
         let Some(pending) = self.requests.pending.get_mut(&number) else { return };
         let Some((kind, name)) = in_question(&pending.action) else { return };
-        let is_refused_by_any = registers(&pending.action).is_some() || self.bugs.has(Bug::AnyHolderRefusesNames);
+        let is_refused_by_any = registers(&pending.action).is_some() || self.bugs.has(Bug::AnyReplicaRefusesNames);
         pending.ask_at = now;
         pending.stuck_since = None;
         match (&pending.stage, registered) {
@@ -198,8 +198,8 @@ impl Node {
         Ok(())
     }
 
-    /// Requests the cursor move after a read from a replica. The answer does not wait for it. The origin requests it,
-    /// not the replica: the replica's answer can be lost, and the repeated read would then start after the lost
+    /// Requests the cursor move after a read from a replica. The answer does not wait for it. The coordinator requests
+    /// it, not the replica: the replica's answer can be lost, and the repeated read would then start after the lost
     /// messages.
     fn move_cursor(&mut self, action: &Action, from: Offset, to: Offset) {
         if let Action::Pull { subscriber, topic, read: ReadLevel::Any, commit: true, .. } = action {

@@ -1,23 +1,23 @@
-//! The origin's part: accepts client requests and answers each exactly once.
+//! The coordinator's part: accepts client requests and answers each exactly once.
 //!
 //! A request waits until this node has recorded its start and knows its identity; requests that need neither are
 //! answered at once. It then passes through at most three stages:
 //!
-//! 1. Check that its publisher or subscriber is registered. Any holder can confirm this; only the leader can deny it.
+//! 1. Check that its publisher or subscriber is registered. Any replica can confirm this; only the leader can deny it.
 //! 2. Have the leader of the subject's group perform it.
 //! 3. Answer the client.
 //!
-//! After a lost frame, a lost leader or a leader change, the origin asks again under the same
+//! After a lost frame, a lost leader or a leader change, the coordinator asks again under the same
 //! [`RequestKey`](crate::wire::peer::RequestKey) until the deadline.
 
 use std::time::Duration;
 
 use super::Node;
-use super::lanes::takes_turns;
 use super::pending::{
     Ask, MAX_ASKS, Pending, Purpose, Stage, acts_under, changes_something, destination, registers, registration,
     wants_push,
 };
+use super::pull_limiter::takes_turns;
 use super::registering::in_question;
 use crate::bugs::Bug;
 use crate::cube::Vertex;
@@ -154,12 +154,12 @@ impl Node {
         !self.is_starting() && (!self.is_joining() || is_for_another())
     }
 
-    /// Starts a held request. Its origin is set again: the node may not have known its identity when it numbered the
-    /// request.
+    /// Starts a held request. Its coordinator is set again: the node may not have known its identity when it numbered
+    /// the request.
     fn begin(&mut self, number: u64) {
-        let origin = self.origin();
+        let coordinator = self.coordinator();
         let Some(pending) = self.requests.pending.get_mut(&number) else { return };
-        pending.key.origin = origin;
+        pending.key.coordinator = coordinator;
         let action = pending.action.clone();
         let stage = self.first_stage(&action, number);
         self.requests.pending.entry(number).and_modify(|pending| pending.stage = stage);
@@ -252,7 +252,8 @@ impl Node {
         own_view.filter(reachable).or_else(|| self.overlay.leader_of(home)).filter(reachable)
     }
 
-    /// Returns a reachable holder: this node, the home, or a replica. Prefers holders that are not catching up.
+    /// Returns a reachable replica: this node, the home, or a neighbour of the home. Prefers replicas that are not
+    /// catching up.
     pub(super) fn find_member(&self, home: Vertex) -> Option<Vertex> {
         let own_role = self.groups.get(&home).map(|group| group.role());
         if own_role.is_some_and(|role| role != Role::Learner) {
@@ -319,7 +320,7 @@ impl Node {
         if let Some((token, _)) = pending.asked {
             self.requests.asks.remove(&token);
         }
-        if let Err(failure) = self.store_in_outbox(pending.key, &pending.action, super::outbox::Owner::Origin(number)) {
+        if let Err(failure) = self.store_in_outbox(pending.key, &pending.action, super::outbox::Owner::Start(number)) {
             let failure = pending.doubt(failure);
             self.answer(pending, Err(failure), self.me, vec![self.me]);
             return;
@@ -410,7 +411,7 @@ impl Node {
     }
 
     pub(super) fn forget_requests_of(&mut self, connection: ConnectionId) {
-        for number in self.end_lane(connection) {
+        for number in self.end_client_pulls(connection) {
             self.requests.remove(number);
         }
         for pending in self.requests.pending.values_mut().filter(|pending| pending.connection == Some(connection)) {
@@ -438,7 +439,7 @@ impl Node {
         }
         self.requests.asks.clear();
         self.requests.waiting_names = Default::default();
-        self.lanes = Default::default();
+        self.pull_limiter = Default::default();
     }
 
     pub(super) fn gathering(&mut self, number: u64) -> Option<&mut super::views::Gathering> {

@@ -1,4 +1,4 @@
-//! Handles the asks of other nodes, as a leader or as a holder of replicas. A node sends asks to itself in the same
+//! Handles the asks of other nodes, as a leader or as one of the replicas. A node sends asks to itself in the same
 //! way.
 //!
 //! A command waits in its group's queue, then in the log, then for its acknowledgement. Its waiter is found by its
@@ -10,10 +10,10 @@ use super::Node;
 use super::ack_all::AwaitingAll;
 use super::pulls::{Pull, ReadJob};
 use super::queues::Queue;
-use super::turned_away::TurnedAway;
+use super::rejected::Rejected;
 use crate::bugs::Bug;
 use crate::cube::Vertex;
-use crate::group::members::Standing;
+use crate::group::members::Progress;
 use crate::identity::NodeId;
 use crate::names::TopicName;
 use crate::topics::Outcome;
@@ -38,26 +38,26 @@ pub(super) struct Serving {
     pub awaiting_all: Vec<AwaitingAll>,
     /// Committed in this turn; answered at its end.
     subscribed: Vec<(u64, Waiter, Outcome)>,
-    turned_away: TurnedAway,
+    rejected: Rejected,
 }
 
 /// The recipient of a reply.
 #[derive(Clone, Debug)]
-pub(super) struct Asker {
+pub(super) struct Requester {
     pub vertex: Vertex,
     pub token: u64,
     pub trace: Option<TraceId>,
 }
 
-impl Asker {
+impl Requester {
     /// Whether this is a late copy of an ask that the same node has repeated since. No one waits for its answer.
-    pub fn is_older_than(&self, other: &Asker) -> bool {
+    pub fn is_older_than(&self, other: &Requester) -> bool {
         self.vertex == other.vertex && self.token < other.token
     }
 }
 
 pub(super) struct Waiter {
-    pub asker: Asker,
+    pub requester: Requester,
     pub group: Vertex,
     pub action: Action,
     /// Bytes of the command's content.
@@ -101,7 +101,7 @@ impl Serving {
 
     pub(super) fn queues(&self) -> [Queue; 3] {
         [
-            self.turned_away.queue(),
+            self.rejected.queue(),
             Queue::of("commands under way", self.commands(), MAX_COMMANDS),
             Queue { name: "bytes of commands under way", len: self.bytes, limit: MAX_COMMAND_BYTES },
         ]
@@ -109,54 +109,56 @@ impl Serving {
 }
 
 impl Node {
-    pub(super) fn handle_ask(&mut self, asker: Asker, call: Call, path: Vec<Vertex>) {
+    pub(super) fn handle_ask(&mut self, requester: Requester, call: Call, path: Vec<Vertex>) {
         let mut hops = path;
         hops.push(self.me);
         match call {
-            Call::Act { key, action, .. } => self.handle_act(asker, key, action, hops),
-            Call::Here { key, action, .. } => self.handle_here(asker, key, action, hops),
+            Call::Act { key, action, .. } => self.handle_act(requester, key, action, hops),
+            Call::Here { key, action, .. } => self.handle_here(requester, key, action, hops),
             Call::IsRegistered { kind, name, linearizable } => {
-                self.handle_is_registered(asker, kind, name, linearizable)
+                self.handle_is_registered(requester, kind, name, linearizable)
             }
             Call::Advance { key, subscriber, topic, from, to } => {
                 let op = Op::Advance { subscriber: subscriber.clone(), topic: topic.clone(), from, to };
-                self.handle_advance(asker, key, op, Action::Commit { subscriber, topic, offset: to }, hops)
+                self.handle_advance(requester, key, op, Action::Commit { subscriber, topic, offset: to }, hops)
             }
-            Call::Use { kind, name } => self.handle_use(asker, kind, name),
-            Call::Fetch { subscription, from, max_bytes } => self.handle_fetch(asker, subscription, from, max_bytes),
+            Call::Use { kind, name } => self.handle_use(requester, kind, name),
+            Call::Fetch { subscription, from, max_bytes } => {
+                self.handle_fetch(requester, subscription, from, max_bytes)
+            }
             Call::Stored { group, topic, from, end, max_bytes } => {
-                self.handle_stored(asker, group, topic, from, end, max_bytes)
+                self.handle_stored(requester, group, topic, from, end, max_bytes)
             }
             Call::Holding { topic } => {
                 let reply = self.holding(&topic);
-                self.reply(&asker, reply);
+                self.reply(&requester, reply);
             }
             Call::ListTopics { group } => {
                 let reply = self.list_topics(group);
-                self.reply(&asker, reply);
+                self.reply(&requester, reply);
             }
         }
     }
 
-    pub(super) fn reply(&mut self, asker: &Asker, reply: Reply) {
-        self.send(asker.vertex, asker.trace, Body::Reply { token: asker.token, reply });
+    pub(super) fn reply(&mut self, requester: &Requester, reply: Reply) {
+        self.send(requester.vertex, requester.trace, Body::Reply { token: requester.token, reply });
     }
 
-    pub(super) fn reply_result(&mut self, asker: &Asker, hops: Vec<Vertex>, result: Result<Done, Failure>) {
+    pub(super) fn reply_result(&mut self, requester: &Requester, hops: Vec<Vertex>, result: Result<Done, Failure>) {
         let answer = self.answer_with(hops, result);
-        self.reply(asker, Reply::Answer(answer));
+        self.reply(requester, Reply::Answer(answer));
     }
 
     pub(super) fn answer_with(&self, hops: Vec<Vertex>, result: Result<Done, Failure>) -> Box<Answer> {
         Box::new(Answer { id: None, served_by: self.me, hops: Some(hops), result })
     }
 
-    fn handle_act(&mut self, asker: Asker, key: RequestKey, action: Action, hops: Vec<Vertex>) {
+    fn handle_act(&mut self, requester: Requester, key: RequestKey, action: Action, hops: Vec<Vertex>) {
         let home = self.home_of(&action);
         if let Action::Pull { subscriber, topic, max, read: ReadLevel::Any, commit } = action {
             if !self.groups.contains_key(&home) {
-                self.reply(&asker, Reply::NotLeader { leader: self.overlay.leader_of(home), proposed: false });
-            } else if self.admit_pull(key, asker, hops) {
+                self.reply(&requester, Reply::NotLeader { leader: self.overlay.leader_of(home), proposed: false });
+            } else if self.admit_pull(key, requester, hops) {
                 self.read_for_pull(home, Pull { key, subscriber, topic, max, commit, replica: Some(home), from: None });
             }
             return;
@@ -164,8 +166,8 @@ impl Node {
         match action {
             Action::Pull { subscriber, topic, max, commit, .. } => {
                 if let Err(reply) = self.check_leads(home) {
-                    self.reply(&asker, reply);
-                } else if self.admit_pull(key, asker, hops) {
+                    self.reply(&requester, reply);
+                } else if self.admit_pull(key, requester, hops) {
                     let pull = Pull { key, subscriber, topic, max, commit, replica: None, from: None };
                     if self.bugs.has(Bug::ReadsWithoutReadIndex) {
                         return self.read_for_pull(home, pull);
@@ -173,19 +175,20 @@ impl Node {
                     self.confirm_first(home, ReadJob::Pull(pull));
                 }
             }
-            action => self.take_command(asker, home, key, action, hops),
+            action => self.take_command(requester, home, key, action, hops),
         }
     }
 
-    /// The asker has received the messages of a pull: moves the cursor past them.
-    fn handle_advance(&mut self, asker: Asker, key: RequestKey, op: Op, action: Action, hops: Vec<Vertex>) {
+    /// The requester has received the messages of a pull: moves the cursor past them.
+    fn handle_advance(&mut self, requester: Requester, key: RequestKey, op: Op, action: Action, hops: Vec<Vertex>) {
         let group = self.home_of(&action);
-        if let Some((asker, hops)) = self.admit_command(asker, group, key, &action, hops) {
-            self.enter(key, op, Waiter { asker, group, action, bytes: 0, hops });
+        if let Some((requester, hops)) = self.admit_command(requester, group, key, &action, hops) {
+            self.enter(key, op, Waiter { requester, group, action, bytes: 0, hops });
         }
     }
 
-    /// Whether this node can take commands and linearizable reads of the group. The error is the reply to the asker.
+    /// Whether this node can take commands and linearizable reads of the group. The error is the reply to the
+    /// requester.
     pub(super) fn check_leads(&self, home: Vertex) -> Result<(), Reply> {
         let not_leader = |leader| Err(Reply::NotLeader { leader, proposed: false });
         let Some(group) = self.groups.get(&home) else { return not_leader(self.overlay.leader_of(home)) };
@@ -223,63 +226,70 @@ impl Node {
         self.overlay.incarnation_of(member.vertex).is_none_or(|incarnation| incarnation == member.incarnation)
     }
 
-    fn take_command(&mut self, asker: Asker, group: Vertex, key: RequestKey, action: Action, hops: Vec<Vertex>) {
+    fn take_command(
+        &mut self,
+        requester: Requester,
+        group: Vertex,
+        key: RequestKey,
+        action: Action,
+        hops: Vec<Vertex>,
+    ) {
         let bytes = action.content_bytes();
-        let Some((asker, hops)) = self.admit_command(asker, group, key, &action, hops) else { return };
+        let Some((requester, hops)) = self.admit_command(requester, group, key, &action, hops) else { return };
         if self.may_acknowledge_one(group, &action) {
-            self.take_one(asker, key, &action, hops);
+            self.take_one(requester, key, &action, hops);
             return;
         }
         self.counters.publishes += u64::from(matches!(action, Action::Publish { .. }));
         let Some(op) = op_of(&action) else {
-            self.reply(&asker, Reply::Unavailable { why: format!("`{}` is not a command", action.name()) });
+            self.reply(&requester, Reply::Unavailable { why: format!("`{}` is not a command", action.name()) });
             return;
         };
-        self.enter(key, op, Waiter { asker, group, action, bytes, hops });
+        self.enter(key, op, Waiter { requester, group, action, bytes, hops });
     }
 
-    /// Returns the asker if the command is new and this node can take it. For a repeated ask, which may come from
-    /// another node or by another route, the command under way continues and its latest asker receives the answer.
+    /// Returns the requester if the command is new and this node can take it. For a repeated ask, which may come from
+    /// another node or by another route, the command under way continues and its latest requester receives the answer.
     fn admit_command(
         &mut self,
-        asker: Asker,
+        requester: Requester,
         group: Vertex,
         key: RequestKey,
         action: &Action,
         hops: Vec<Vertex>,
-    ) -> Option<(Asker, Vec<Vertex>)> {
+    ) -> Option<(Requester, Vec<Vertex>)> {
         let bytes = action.content_bytes();
-        if self.serving.turned_away.has(&asker) {
+        if self.serving.rejected.has(&requester) {
             return None;
         }
         if let Some(waiter) = self.serving.waiter(&key) {
-            if !asker.is_older_than(&waiter.asker) {
-                (waiter.asker, waiter.hops) = (asker, hops);
+            if !requester.is_older_than(&waiter.requester) {
+                (waiter.requester, waiter.hops) = (requester, hops);
             }
             return None;
         }
         if let Err(reply) = self.check_leads(group) {
-            self.serving.turned_away.note(&asker);
-            self.reply(&asker, reply);
+            self.serving.rejected.note(&requester);
+            self.reply(&requester, reply);
             return None;
         }
         if self.serving.commands() >= MAX_COMMANDS || self.serving.bytes + bytes > MAX_COMMAND_BYTES {
-            self.serving.turned_away.note(&asker);
+            self.serving.rejected.note(&requester);
             let (commands, total) = (self.serving.commands(), self.serving.bytes);
             let text = format!(
                 "{commands} commands with {total} bytes are in progress on leader {}, which is its limit; retry",
                 self.me
             );
-            self.reply_result(&asker, hops, Err(ErrorCode::Overloaded.because(text)));
+            self.reply_result(&requester, hops, Err(ErrorCode::Overloaded.because(text)));
             return None;
         }
         if let Some(reply) = self.lacks_storage(group, action, &hops) {
-            self.serving.turned_away.note(&asker);
-            self.reply(&asker, reply);
+            self.serving.rejected.note(&requester);
+            self.reply(&requester, reply);
             return None;
         }
         self.take_room(bytes);
-        Some((asker, hops))
+        Some((requester, hops))
     }
 
     /// Whether a publish can be acknowledged with `one` here. This excludes topics that this leader does not know: that
@@ -294,12 +304,14 @@ impl Node {
 
     /// Performs `ack: one`: the publish is stored in this leader's outbox, answered when durable, and offered to the
     /// log.
-    fn take_one(&mut self, asker: Asker, key: RequestKey, action: &Action, hops: Vec<Vertex>) {
+    fn take_one(&mut self, requester: Requester, key: RequestKey, action: &Action, hops: Vec<Vertex>) {
         self.counters.publishes += 1;
-        if let Err(failure) =
-            self.store_in_outbox(key, action, super::outbox::Owner::Leader { asker: asker.clone(), hops: hops.clone() })
-        {
-            self.reply_result(&asker, hops, Err(failure));
+        if let Err(failure) = self.store_in_outbox(
+            key,
+            action,
+            super::outbox::Owner::Leader { requester: requester.clone(), hops: hops.clone() },
+        ) {
+            self.reply_result(&requester, hops, Err(failure));
         }
     }
 
@@ -343,7 +355,7 @@ impl Node {
         self.handle_outbox_applied(key, &outcome);
         let Some(waiter) = self.serving.remove_waiter(&key) else { return };
         let outcome = match outcome {
-            Err(failure) => return self.reply_result(&waiter.asker, waiter.hops, Err(failure)),
+            Err(failure) => return self.reply_result(&waiter.requester, waiter.hops, Err(failure)),
             Ok(outcome) => outcome,
         };
         if matches!(waiter.action, Action::Publish { ack: Ack::All, .. }) {
@@ -353,7 +365,7 @@ impl Node {
         if matches!(waiter.action, Action::Subscribe { .. } | Action::ReplicaSubscribe { .. })
             && let Some(group) = self.groups.get_mut(&group)
         {
-            group.tell_news_at_once();
+            group.notify_of_commit_now();
             self.serving.subscribed.push((index, waiter, outcome));
             return;
         }
@@ -372,19 +384,19 @@ impl Node {
         let name = waiter.action.name();
         let Some(done) = self.describe(waiter.group, index, &waiter.action, outcome) else {
             let why = format!("request number already used by a command other than `{name}`");
-            return self.reply(&waiter.asker, Reply::Unavailable { why });
+            return self.reply(&waiter.requester, Reply::Unavailable { why });
         };
         let answer = self.answer_with(waiter.hops, Ok(done));
         let reply = match &answer.result {
             Ok(Done::Subscribed { .. }) => Reply::Subscribed { answer, index },
             _ => Reply::Answer(answer),
         };
-        self.reply(&waiter.asker, reply);
+        self.reply(&waiter.requester, reply);
     }
 
-    /// Describes an outcome. `None`: the outcome belongs to another command that an asker sent under the same key.
+    /// Describes an outcome. `None`: the outcome belongs to another command that a requester sent under the same key.
     fn describe(&self, home: Vertex, index: u64, action: &Action, outcome: Outcome) -> Option<Done> {
-        let replicas = || home.neighbours().collect();
+        let neighbours = || home.neighbours().collect();
         Some(match (action.clone(), outcome) {
             (Action::CreatePublisher { publisher }, Outcome::Registered { existed }) => {
                 Done::PublisherCreated { publisher, existed }
@@ -394,10 +406,10 @@ impl Node {
             }
             (Action::DeletePublisher { publisher }, Outcome::Unregistered) => Done::PublisherDeleted { publisher },
             (Action::DeleteSubscriber { subscriber }, Outcome::Unregistered) => Done::SubscriberDeleted { subscriber },
-            (Action::CreateTopic { topic, .. }, _) => Done::TopicCreated { topic, home, replicas: replicas() },
-            (Action::DeleteTopic { topic, .. }, _) => Done::TopicDeleted { topic, home, replicas: replicas() },
+            (Action::CreateTopic { topic, .. }, _) => Done::TopicCreated { topic, home, neighbours: neighbours() },
+            (Action::DeleteTopic { topic, .. }, _) => Done::TopicDeleted { topic, home, neighbours: neighbours() },
             (Action::Publish { topic, .. }, Outcome::Published { offset, repeated }) => {
-                Done::Published { topic, offset: Some(offset), holders: self.holders_of(home, index), repeated }
+                Done::Published { topic, offset: Some(offset), replicas: self.replicas_of(home, index), repeated }
             }
             (Action::Unsubscribe { topic, .. }, _) => Done::Unsubscribed { topic },
             (Action::Commit { topic, .. }, Outcome::Committed { cursor }) => Done::Committed { topic, cursor },
@@ -410,16 +422,16 @@ impl Node {
     }
 
     /// The members that are known to store the log up to `index`, home first.
-    fn holders_of(&self, home: Vertex, index: u64) -> Vec<Vertex> {
-        let standings = self.groups[&home].standings();
-        let has_it = |standing: &&Standing| standing.matched >= index && self.has_place(standing.member);
-        let holders: BTreeSet<Vertex> =
-            standings.iter().filter(has_it).map(|standing| standing.member.vertex).collect();
-        let stored = |vertex: &Vertex| *vertex == self.me || holders.contains(vertex);
+    fn replicas_of(&self, home: Vertex, index: u64) -> Vec<Vertex> {
+        let progress = self.groups[&home].progress();
+        let has_it = |progress: &&Progress| progress.matched >= index && self.has_place(progress.member);
+        let replicas: BTreeSet<Vertex> =
+            progress.iter().filter(has_it).map(|progress| progress.member.vertex).collect();
+        let stored = |vertex: &Vertex| *vertex == self.me || replicas.contains(vertex);
         crate::placement::members(home).filter(stored).collect()
     }
 
-    /// Returns all waiting commands and reads to their askers, for the next leader.
+    /// Returns all waiting commands and reads to their requesters, for the next leader.
     pub(super) fn give_up_leading(&mut self, group: Vertex, leader: Option<Vertex>) {
         let leader = leader.filter(|leader| *leader != self.me);
         let queued: Vec<RequestKey> =
@@ -428,14 +440,14 @@ impl Node {
             self.serving.waiters.extract_if(.., |_, waiter| waiter.group == group).collect();
         for (key, waiter) in orphans {
             self.serving.bytes -= waiter.bytes;
-            self.reply(&waiter.asker, Reply::NotLeader { leader, proposed: !queued.contains(&key) });
+            self.reply(&waiter.requester, Reply::NotLeader { leader, proposed: !queued.contains(&key) });
         }
         self.send_reads_back(group, leader);
     }
 
     // Asks to this node itself.
 
-    fn handle_here(&mut self, asker: Asker, key: RequestKey, action: Action, hops: Vec<Vertex>) {
+    fn handle_here(&mut self, requester: Requester, key: RequestKey, action: Action, hops: Vec<Vertex>) {
         let result = match action {
             Action::Status { .. } => Ok(Done::Status(Box::new(self.status()))),
             Action::StopNode { mode, duration_ms, .. } => self.stop(mode, duration_ms),
@@ -443,7 +455,7 @@ impl Node {
             Action::SetLink { to, conditions, .. } => self.set_link(to, conditions),
             Action::ReplicaPull { subscriber, topic, max, from } => {
                 let home = crate::placement::home(topic.as_str(), self.me.dimension());
-                if self.admit_pull(key, asker, hops) {
+                if self.admit_pull(key, requester, hops) {
                     let pull = Pull { key, subscriber, topic, max, commit: false, replica: Some(home), from };
                     self.read_for_pull(home, pull);
                 }
@@ -453,7 +465,7 @@ impl Node {
                 Err(ErrorCode::BadRequest.because(format!("`{}` must be sent to the target node", action.name())))
             }
         };
-        self.reply_result(&asker, hops, result);
+        self.reply_result(&requester, hops, result);
     }
 }
 

@@ -1,7 +1,7 @@
-//! Read-only views: the cluster, one node, the location and holders of a topic, and the list of topics.
+//! Read-only views: the cluster, one node, the location and replicas of a topic, and the list of topics.
 //!
-//! The last two are gathered: each holder or group is asked as soon as it is reachable. Missing answers are shown:
-//! `locate` reports such holders as not alive, and `topics` lists such groups as missing.
+//! The last two are gathered: each replica or group is asked as soon as it is reachable. Missing answers are shown:
+//! `locate` reports such replicas as not alive, and `topics` lists such groups as missing.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -16,7 +16,7 @@ use crate::names::{Offset, TopicName};
 use crate::placement;
 use crate::time::Instant;
 use crate::wire::answer::{
-    ClusterView, Counters, Done, GroupStatus, Holder, Location, NodeState, NodeStatus, NodeView, TopicSummary,
+    ClusterView, Counters, Done, GroupStatus, Location, NodeState, NodeStatus, NodeView, Replica, TopicSummary,
 };
 use crate::wire::peer::{Body, Call, Reply};
 
@@ -25,7 +25,7 @@ const GATHER: Duration = Duration::from_millis(1000);
 
 pub(super) struct Gathering {
     what: What,
-    /// The holders or groups that are not asked yet because they are not reachable.
+    /// The replicas or groups that are not asked yet because they are not reachable.
     unasked: BTreeSet<Vertex>,
     /// Asks without an answer yet, by vertex, with their tokens.
     outstanding: BTreeMap<Vertex, u64>,
@@ -38,7 +38,7 @@ enum What {
 }
 
 impl Gathering {
-    /// Whether the gathering can end. A location needs one holder and does not wait for unreachable ones; the topics
+    /// Whether the gathering can end. A location needs one replica and does not wait for unreachable ones; the topics
     /// need every group.
     fn is_complete(&self, now: Instant) -> bool {
         let has_all = match &self.what {
@@ -51,8 +51,8 @@ impl Gathering {
 
 impl Node {
     pub(super) fn gather_location(&mut self, number: u64, topic: TopicName) -> Gathering {
-        let holders = placement::members(placement::home(topic.as_str(), self.me.dimension()));
-        self.gathering_of(number, What::Location { topic, holdings: BTreeMap::new() }, holders.collect())
+        let replicas = placement::members(placement::home(topic.as_str(), self.me.dimension()));
+        self.gathering_of(number, What::Location { topic, holdings: BTreeMap::new() }, replicas.collect())
     }
 
     pub(super) fn gather_topics(&mut self, number: u64) -> Gathering {
@@ -87,8 +87,8 @@ impl Node {
                     self.is_up(about).then(|| (about, Call::Holding { topic: topic.clone() }))
                 }
                 What::Topics { .. } => {
-                    let holder = self.find_leader(about).or_else(|| self.find_member(about));
-                    holder.map(|holder| (holder, Call::ListTopics { group: about }))
+                    let replica = self.find_leader(about).or_else(|| self.find_member(about));
+                    replica.map(|replica| (replica, Call::ListTopics { group: about }))
                 }
             };
             match ask {
@@ -150,16 +150,16 @@ impl Node {
     fn location(&self, topic: TopicName, holdings: &BTreeMap<Vertex, (Option<Offset>, bool)>) -> Location {
         let home = placement::home(topic.as_str(), self.me.dimension());
         let most = holdings.values().filter_map(|(end, _)| *end).max();
-        let holders = placement::members(home)
+        let members = placement::members(home)
             .map(|node| {
                 let (end, voter) = holdings.get(&node).copied().unwrap_or((None, false));
                 let last_offset = end.and_then(|end| end.0.checked_sub(1)).map(Offset);
                 let lag = most.zip(end).map(|(most, end)| most.0 - end.0);
-                Holder { node, alive: holdings.contains_key(&node), last_offset, lag, voter }
+                Replica { node, alive: holdings.contains_key(&node), last_offset, lag, voter }
             })
             .collect();
-        let replicas = home.neighbours().collect();
-        Location { topic, exists: most.is_some(), home, replicas, leader: self.find_leader(home), holders }
+        let neighbours = home.neighbours().collect();
+        Location { topic, exists: most.is_some(), home, neighbours, leader: self.find_leader(home), members }
     }
 
     pub(super) fn holding(&self, topic: &TopicName) -> Reply {

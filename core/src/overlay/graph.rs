@@ -39,7 +39,7 @@ pub struct Changes {
     /// Directed edges that now carry frames (`true`), or no longer (`false`).
     pub edges: Vec<(Vertex, Vertex, bool)>,
     /// Vertices that became alive or are no longer alive.
-    pub sights: Vec<Vertex>,
+    pub views: Vec<Vertex>,
 }
 
 /// The known distances to one destination.
@@ -129,7 +129,7 @@ impl Graph {
         self.edges_up += changes.edges.len();
         for &(from, to, _) in &changes.edges {
             if self.is_alive(from) && !self.is_alive(to) {
-                self.spread_life(to, &mut changes.sights);
+                self.spread_life(to, &mut changes.views);
             }
         }
         changes
@@ -154,7 +154,7 @@ impl Graph {
             let changed = edges(self.arriving(to) ^ earlier.arriving(to));
             changes.edges.extend(changed.map(|bit| (to.across(bit), to, self.carries(to.across(bit), bit))));
             if self.is_alive(to) != earlier.is_alive(to) {
-                changes.sights.push(to);
+                changes.views.push(to);
             }
         }
         changes
@@ -286,8 +286,8 @@ mod tests {
         assert_eq!(follower.hear(vertex("1"), all), Changes::default(), "nobody whose word counts hears it");
         let (there, back) = ((vertex("0"), vertex("1")), (vertex("1"), vertex("0")));
         let edges = |up| vec![(back.0, back.1, up), (there.0, there.1, up)];
-        assert_eq!(follower.hear(vertex("0"), all), Changes { edges: edges(true), sights: vec![vertex("1")] });
-        assert_eq!(follower.hear(vertex("0"), 0), Changes { edges: edges(false), sights: vec![vertex("1")] });
+        assert_eq!(follower.hear(vertex("0"), all), Changes { edges: edges(true), views: vec![vertex("1")] });
+        assert_eq!(follower.hear(vertex("0"), 0), Changes { edges: edges(false), views: vec![vertex("1")] });
     }
 
     #[test]

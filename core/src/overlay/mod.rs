@@ -106,7 +106,7 @@ pub struct Overlay {
     states: LinkStates,
     graph: Graph,
     /// The last reported state of every vertex, by its index.
-    sights: Vec<Sight>,
+    views: Vec<PeerView>,
     next_refresh: Instant,
     /// When to announce the neighbours from which this node newly receives frames, if there are any.
     tell_gains_at: Option<Instant>,
@@ -116,7 +116,7 @@ pub struct Overlay {
 
 /// The state of a vertex, as seen by this node.
 #[derive(Clone, Copy, PartialEq, Eq)]
-struct Sight {
+struct PeerView {
     alive: bool,
     incarnation: Option<Incarnation>,
     state: NodeState,
@@ -136,13 +136,13 @@ impl Overlay {
             links: me.neighbours().map(Link::new).collect(),
             states,
             graph,
-            sights: Vec::new(),
+            views: Vec::new(),
             next_refresh: now.monotonic + REFRESH_EVERY,
             tell_gains_at: None,
             effects: VecDeque::new(),
             counters: FrameCounters::default(),
         };
-        overlay.sights = me.dimension().vertices().map(|vertex| overlay.sight(vertex)).collect();
+        overlay.views = me.dimension().vertices().map(|vertex| overlay.view(vertex)).collect();
         overlay
     }
 
@@ -403,15 +403,15 @@ impl Overlay {
         for (from, to, up) in changes.edges {
             self.tell(Event::LinkState { from, to, up }, None);
         }
-        let looked_at: BTreeSet<Vertex> = changed.into_iter().chain(changes.sights).collect();
+        let looked_at: BTreeSet<Vertex> = changed.into_iter().chain(changes.views).collect();
         for vertex in looked_at {
-            let (before, after) = (self.sights[vertex.index()], self.sight(vertex));
-            self.sights[vertex.index()] = after;
-            self.tell_sight(vertex, before, after);
+            let (before, after) = (self.views[vertex.index()], self.view(vertex));
+            self.views[vertex.index()] = after;
+            self.report_view_change(vertex, before, after);
         }
     }
 
-    fn tell_sight(&mut self, vertex: Vertex, before: Sight, after: Sight) {
+    fn report_view_change(&mut self, vertex: Vertex, before: PeerView, after: PeerView) {
         if before.state != after.state {
             self.tell(Event::NodeState { subject: vertex, state: after.state }, None);
         }
@@ -421,8 +421,12 @@ impl Overlay {
         }
     }
 
-    fn sight(&self, vertex: Vertex) -> Sight {
-        Sight { alive: self.is_alive(vertex), incarnation: self.incarnation_of(vertex), state: self.state_of(vertex) }
+    fn view(&self, vertex: Vertex) -> PeerView {
+        PeerView {
+            alive: self.is_alive(vertex),
+            incarnation: self.incarnation_of(vertex),
+            state: self.state_of(vertex),
+        }
     }
 
     fn alive_word(&self, vertex: Vertex) -> Option<&LinkState> {

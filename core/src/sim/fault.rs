@@ -65,12 +65,12 @@ pub enum DamagedRow {
     LogTail,
     /// Any row.
     Any,
-    /// The folder's mark file, instead of a row.
-    Mark,
+    /// The folder's commit marker, instead of a row.
+    CommitMarker,
     /// The folder's journals.
     Journals,
     /// Both.
-    MarkAndJournals,
+    CommitMarkerAndJournals,
 }
 
 impl DamagedRow {
@@ -79,9 +79,11 @@ impl DamagedRow {
             DamagedRow::Message => cluster.damage_disk(node, Damage::Messages),
             DamagedRow::LogTail => cluster.damage_disk(node, Damage::LogTail),
             DamagedRow::Any => cluster.damage_disk(node, Damage::Any),
-            DamagedRow::Mark => cluster.lose_files(node, Lost { mark: true, journals: false }),
-            DamagedRow::Journals => cluster.lose_files(node, Lost { mark: false, journals: true }),
-            DamagedRow::MarkAndJournals => cluster.lose_files(node, Lost { mark: true, journals: true }),
+            DamagedRow::CommitMarker => cluster.lose_files(node, Lost { commit_marker: true, journals: false }),
+            DamagedRow::Journals => cluster.lose_files(node, Lost { commit_marker: false, journals: true }),
+            DamagedRow::CommitMarkerAndJournals => {
+                cluster.lose_files(node, Lost { commit_marker: true, journals: true })
+            }
         }
     }
 }
@@ -252,9 +254,9 @@ impl Fault {
                     DamagedRow::Message,
                     DamagedRow::LogTail,
                     DamagedRow::Any,
-                    DamagedRow::Mark,
+                    DamagedRow::CommitMarker,
                     DamagedRow::Journals,
-                    DamagedRow::MarkAndJournals,
+                    DamagedRow::CommitMarkerAndJournals,
                 ];
                 Fault::Damage { node, row: pick(&rows, random) }
             }

@@ -1,5 +1,5 @@
 //! After the faults: checks that the cluster recovers by itself within a time limit, and reads the final state of the
-//! holders.
+//! replicas.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -26,12 +26,12 @@ const LOOK_EVERY: Duration = Duration::from_millis(100);
 const PATIENCE: Duration = Duration::from_secs(10);
 const PAGE: u32 = 1_000;
 
-/// Messages stored while the holders are read are delivered within this time.
+/// Messages stored while the replicas are read are delivered within this time.
 const STILL_ON_ITS_WAY: Duration = Duration::from_secs(1);
-/// Most attempts to read the holders at rest. After these, no earlier request can still be under way.
+/// Most attempts to read the replicas at rest. After these, no earlier request can still be under way.
 const MOST_LOOKS: u32 = 10;
 
-/// The messages of a topic at one holder; `None`: the holder has no such topic.
+/// The messages of a topic at one replica; `None`: the replica has no such topic.
 type Holding = Option<Vec<Message>>;
 type Holdings = BTreeMap<TopicName, BTreeMap<Vertex, Holding>>;
 
@@ -43,7 +43,7 @@ pub(super) fn recover(cluster: &mut Cluster, clients: &mut Clients, nemesis: &mu
         limit: LIMIT,
         published: None,
         homes_lead: None,
-        holders_equal: None,
+        replicas_equal: None,
         outboxes_empty: None,
         remains: Vec::new(),
     };
@@ -65,9 +65,9 @@ pub(super) fn recover(cluster: &mut Cluster, clients: &mut Clients, nemesis: &mu
         if farewell.is_empty() {
             recovery.published.get_or_insert(cluster.now());
         }
-        let (unequal, waiting) = (unequal_holders(cluster), waiting_outboxes(cluster));
+        let (unequal, waiting) = (unequal_replicas(cluster), waiting_outboxes(cluster));
         if unequal.is_empty() && farewell.is_empty() {
-            recovery.holders_equal.get_or_insert(cluster.now());
+            recovery.replicas_equal.get_or_insert(cluster.now());
         }
         if waiting.is_empty() {
             recovery.outboxes_empty.get_or_insert(cluster.now());
@@ -130,15 +130,15 @@ fn nodes_that_are_not_ready(cluster: &Cluster) -> Vec<String> {
     statuses.flat_map(unready).collect()
 }
 
-/// The holders that have not applied everything that their leader has committed.
-fn unequal_holders(cluster: &Cluster) -> Vec<String> {
+/// The replicas that have not applied everything that their leader has committed.
+fn unequal_replicas(cluster: &Cluster) -> Vec<String> {
     let mut unequal = Vec::new();
     for home in cluster.dimension().vertices() {
         let Some(leader) = newest_leader(cluster, home) else { continue };
-        for holder in placement::members(home) {
-            let applied = cluster.node(holder).and_then(|node| node.group(home)).map(|group| group.applied_index());
+        for replica in placement::members(home) {
+            let applied = cluster.node(replica).and_then(|node| node.group(home)).map(|group| group.applied_index());
             if applied != Some(leader.commit_index()) {
-                unequal.push(format!("{holder} has applied {applied:?} of {} in group {home}", leader.commit_index()));
+                unequal.push(format!("{replica} has applied {applied:?} of {} in group {home}", leader.commit_index()));
             }
         }
     }
@@ -174,7 +174,7 @@ fn undelivered(cluster: &Cluster, clients: &Clients) -> Vec<String> {
         .collect()
 }
 
-/// Reads every holder's messages of every topic once no more deliveries arrive. A publish may still be under way when
+/// Reads every replica's messages of every topic once no more deliveries arrive. A publish may still be under way when
 /// everything else is at rest.
 pub(super) fn read_holdings_at_rest(cluster: &mut Cluster, clients: &mut Clients, topics: Vec<TopicName>) -> Holdings {
     clients.hear(cluster);
@@ -190,7 +190,7 @@ pub(super) fn read_holdings_at_rest(cluster: &mut Cluster, clients: &mut Clients
     holdings
 }
 
-/// Reads the holders' messages as a client does.
+/// Reads the replicas' messages as a client does.
 fn read_holdings(cluster: &mut Cluster, topics: &[TopicName]) -> Holdings {
     let mut holdings = BTreeMap::new();
     for topic in topics.iter().cloned() {
@@ -199,21 +199,21 @@ fn read_holdings(cluster: &mut Cluster, topics: &[TopicName]) -> Holdings {
             Action::Subscribe { subscriber: Workload::auditor(), topic: topic.clone(), from: None, push: false };
         let exists = cluster.ask(home, subscribe, PATIENCE).is_some_and(|answer| answer.result.is_ok());
         if exists {
-            // Every holder must have applied the subscription before it is asked.
+            // Every replica must have applied the subscription before it is asked.
             cluster.run_for(Duration::from_secs(1));
         }
-        let mut by_holder = BTreeMap::new();
-        for holder in placement::members(home) {
-            if let Some(holding) = read_replica(cluster, holder, &topic) {
-                by_holder.insert(holder, holding);
+        let mut by_replica = BTreeMap::new();
+        for replica in placement::members(home) {
+            if let Some(holding) = read_replica(cluster, replica, &topic) {
+                by_replica.insert(replica, holding);
             }
         }
-        holdings.insert(topic, by_holder);
+        holdings.insert(topic, by_replica);
     }
     holdings
 }
 
-/// Counts a holder without an answer as not equal to the others.
+/// Counts a replica without an answer as not equal to the others.
 pub(super) fn hold_silence_against(
     recovery: &mut Recovery,
     holdings: &Holdings,
@@ -222,8 +222,8 @@ pub(super) fn hold_silence_against(
 ) {
     for (topic, said) in holdings.iter().filter(|(topic, _)| topics.contains(topic)) {
         let home = placement::home(topic.as_str(), dimension);
-        for silent in placement::members(home).filter(|holder| !said.contains_key(holder)) {
-            recovery.holders_equal = None;
+        for silent in placement::members(home).filter(|replica| !said.contains_key(replica)) {
+            recovery.replicas_equal = None;
             recovery.remains.push(format!("{silent} does not report its messages of `{topic}`"));
         }
     }
@@ -232,18 +232,18 @@ pub(super) fn hold_silence_against(
 /// Reports damage that is still on disk. Every message was read, so each damaged one should have been repaired.
 pub(super) fn hold_damage_against(recovery: &mut Recovery, cluster: &Cluster) {
     for node in cluster.dimension().vertices().filter(|node| cluster.disk(*node).has_bad_row()) {
-        recovery.holders_equal = None;
+        recovery.replicas_equal = None;
         recovery.remains.push(format!("a message on the disk of {node} is still damaged"));
     }
 }
 
-/// `None`: the holder does not answer.
-fn read_replica(cluster: &mut Cluster, holder: Vertex, topic: &TopicName) -> Option<Holding> {
+/// `None`: the replica does not answer.
+fn read_replica(cluster: &mut Cluster, replica: Vertex, topic: &TopicName) -> Option<Holding> {
     let mut messages: Vec<Message> = Vec::new();
     loop {
         let from = Some(Offset(messages.len() as u64));
         let pull = Action::ReplicaPull { subscriber: Workload::auditor(), topic: topic.clone(), max: PAGE, from };
-        match cluster.ask(holder, pull, PATIENCE)?.result {
+        match cluster.ask(replica, pull, PATIENCE)?.result {
             Ok(Done::Pulled { messages: page, .. }) if page.is_empty() => return Some(Some(messages)),
             Ok(Done::Pulled { messages: page, .. }) => messages.extend(page),
             Err(failure) if failure.code == ErrorCode::UnknownTopic => return Some(None),
@@ -254,8 +254,8 @@ fn read_replica(cluster: &mut Cluster, holder: Vertex, topic: &TopicName) -> Opt
 
 /// Time until the recovery was complete; the time limit if it never was.
 pub(super) fn time_taken(recovery: &Recovery) -> Duration {
-    let Recovery { published, homes_lead, holders_equal, outboxes_empty, .. } = recovery;
+    let Recovery { published, homes_lead, replicas_equal, outboxes_empty, .. } = recovery;
     let back: Option<Vec<Instant>> =
-        [published, homes_lead, holders_equal, outboxes_empty].into_iter().copied().collect();
+        [published, homes_lead, replicas_equal, outboxes_empty].into_iter().copied().collect();
     back.and_then(|times| times.into_iter().max()).map_or(recovery.limit, |last| last.since(recovery.healed))
 }

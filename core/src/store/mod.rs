@@ -10,11 +10,11 @@
 //! log.
 //!
 //! Code common to all engines: the format of a row ([`rows`]) and which messages share a row ([`runs`]), the format of
-//! a journal record ([`journal`]), the consequences of damage ([`judge`]), and the end of a read ([`reading`]).
+//! a journal record ([`journal`]), the consequences of damage ([`recovery`]), and the end of a read ([`reading`]).
 
 pub mod journal;
-pub mod judge;
 pub mod reading;
+pub mod recovery;
 pub mod rows;
 pub mod runs;
 pub mod space;
@@ -109,7 +109,7 @@ impl Write {
 
     /// Whether all earlier writes have to become durable together with this one: a log is dropped that could still be
     /// needed to rebuild something, or damage must be removed from the disk.
-    pub fn settles(&self) -> bool {
+    pub fn flushes(&self) -> bool {
         matches!(self, Write::Checkpoint { clear_log: true, .. } | Write::Repair { .. })
     }
 

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use super::command::{Command, Op, TopicId};
-use super::late::{Absences, Newest};
-use super::repeats::{MAX_PRODUCERS, Producer, Seen};
+use super::dedup::{MAX_PRODUCERS, Producer, Seen};
+use super::late::{Tombstones, VersionVector};
 use super::{
     Applied, Change, Cursor, DeletedTopic, MAX_REPEAT_BYTES, MAX_SUBSCRIPTION_BYTES, MAX_TOPIC_BYTES, MAX_TOPICS,
     Outcome, REMOVALS_REMEMBERED, Topic, Topics, subscription_bytes, topic_bytes,
@@ -85,7 +85,7 @@ impl Topics {
         self.next_id += 1;
         self.names.insert(id, name.clone());
         let before = self.no_topic.begin(name);
-        let before = if self.bugs.has(Bug::LateCopiesCount) { Newest::default() } else { before };
+        let before = if self.bugs.has(Bug::LateCopiesCount) { VersionVector::default() } else { before };
         self.topic_bytes += bytes;
         self.topics.insert(name.clone(), Topic::new(id, publisher.clone(), key, before));
         Ok((Outcome::TopicCreated, Change::Created { topic: name.clone() }))
@@ -114,7 +114,7 @@ impl Topics {
         self.messages = self.messages.saturating_sub(end.0);
         self.subscription_bytes -= topic.subscription_bytes();
         self.topic_bytes -= topic_bytes(name, &topic.owner);
-        self.repeat_bytes -= topic.repeats.bytes();
+        self.dedup_bytes -= topic.dedup.bytes();
         if !self.bugs.has(Bug::DeletionsAreForgotten) {
             remember(&mut self.deleted, DeletedTopic { created_by: topic.created_by, deleted_by: key });
             self.no_topic.note_end(name, &topic.met);
@@ -137,11 +137,11 @@ impl Topics {
         let offset = topic.end;
         let (producer, number) = match sequence {
             Some(sequence) => (Producer::Client(publisher), sequence.0),
-            None => (Producer::Node(command.key.origin), command.key.number),
+            None => (Producer::Node(command.key.coordinator), command.key.number),
         };
-        let bytes = topic.repeats.bytes();
-        let seen = topic.repeats.record(producer, number, offset);
-        self.repeat_bytes = self.repeat_bytes - bytes + topic.repeats.bytes();
+        let bytes = topic.dedup.bytes();
+        let seen = topic.dedup.record(producer, number, offset);
+        self.dedup_bytes = self.dedup_bytes - bytes + topic.dedup.bytes();
         match seen {
             Seen::At(offset) => {
                 topic.end.0 += u64::from(self.bugs.has(Bug::RepeatsUseUpOffsets));
@@ -153,7 +153,7 @@ impl Topics {
         topic.end = offset.next();
         let id = topic.id;
         self.messages = self.messages.saturating_add(1);
-        self.make_room_for_repeats();
+        self.make_room_for_dedup();
         let message = StoredMessage { offset, publisher: publisher.clone(), sequence, time, content: content.clone() };
         let change = Change::Store { topic: name.clone(), id, message };
         Ok((Outcome::Published { offset, repeated: false }, change))
@@ -174,17 +174,17 @@ impl Topics {
 
     /// Above the limit, removes remembered repeats, first from the topics that use the most memory, until there is some
     /// room again.
-    fn make_room_for_repeats(&mut self) {
-        if self.repeat_bytes <= MAX_REPEAT_BYTES {
+    fn make_room_for_dedup(&mut self) {
+        if self.dedup_bytes <= MAX_REPEAT_BYTES {
             return;
         }
         let mut largest_first: Vec<&mut Topic> = self.topics.values_mut().collect();
-        largest_first.sort_by_key(|topic| std::cmp::Reverse(topic.repeats.bytes()));
-        for Topic { repeats, .. } in largest_first {
-            let bytes = repeats.bytes();
-            repeats.forget_older_half();
-            self.repeat_bytes = self.repeat_bytes - bytes + repeats.bytes();
-            if self.repeat_bytes <= MAX_REPEAT_BYTES - MAX_REPEAT_BYTES / 16 {
+        largest_first.sort_by_key(|topic| std::cmp::Reverse(topic.dedup.bytes()));
+        for Topic { dedup, .. } in largest_first {
+            let bytes = dedup.bytes();
+            dedup.forget_older_half();
+            self.dedup_bytes = self.dedup_bytes - bytes + dedup.bytes();
+            if self.dedup_bytes <= MAX_REPEAT_BYTES - MAX_REPEAT_BYTES / 16 {
                 return;
             }
         }
@@ -322,16 +322,16 @@ impl Cursor {
     }
 
     fn answer(&mut self, key: RequestKey, answer: Option<Offset>) {
-        self.answers.insert(key.origin, (key.number, answer));
+        self.answers.insert(key.coordinator, (key.number, answer));
         if self.answers.len() > MAX_PRODUCERS {
             self.answers.pop_first();
         }
     }
 
-    /// The answer for a copy: that of the first one. If the same origin's next request was applied in between, a late
-    /// copy gets the current position.
+    /// The answer for a copy: that of the first one. If the same coordinator's next request was applied in between, a
+    /// late copy gets the current position.
     fn told(&self, key: RequestKey) -> Option<Result<Offset, Failure>> {
-        let answer = self.answers.get(&key.origin).filter(|(number, _)| *number == key.number);
+        let answer = self.answers.get(&key.coordinator).filter(|(number, _)| *number == key.number);
         match answer {
             Some((_, Some(offset))) => Some(Ok(*offset)),
             Some((_, None)) => {
@@ -344,18 +344,18 @@ impl Cursor {
 }
 
 impl Topic {
-    fn new(id: TopicId, owner: PublisherId, created_by: RequestKey, before: Newest) -> Topic {
+    fn new(id: TopicId, owner: PublisherId, created_by: RequestKey, before: VersionVector) -> Topic {
         let mut met = before.clone();
         met.note(created_by);
-        let (cursors, repeats) = Default::default();
-        Topic { id, owner, created_by, before, met, end: Offset(0), cursors, repeats }
+        let (cursors, dedup) = Default::default();
+        Topic { id, owner, created_by, before, met, end: Offset(0), cursors, dedup }
     }
 }
 
 /// The topic that the request was meant for.
 fn find<'a>(
     topics: &'a mut BTreeMap<TopicName, Topic>,
-    no_topic: &mut Absences<TopicName>,
+    no_topic: &mut Tombstones<TopicName>,
     name: &TopicName,
     key: RequestKey,
 ) -> Result<&'a mut Topic, Failure> {
@@ -374,9 +374,9 @@ fn unchanged(outcome: Outcome) -> (Outcome, Change) {
     (outcome, Change::Nothing)
 }
 
-/// Whether `key` is the request that created `newest`, or was received by the same origin before it: a late copy.
+/// Whether `key` is the request that created `newest`, or was received by the same coordinator before it: a late copy.
 pub(super) fn is_late(key: RequestKey, newest: RequestKey) -> bool {
-    key.origin == newest.origin && key.number <= newest.number
+    key.coordinator == newest.coordinator && key.number <= newest.number
 }
 
 pub(super) fn remember<T>(recent: &mut VecDeque<T>, item: T) {

@@ -161,7 +161,7 @@ mod tests {
 
     fn publish(content: &str) -> Command {
         Command {
-            key: RequestKey { origin: NodeId::founding("100".parse().unwrap()), number: 300 },
+            key: RequestKey { coordinator: NodeId::founding("100".parse().unwrap()), number: 300 },
             time: Timestamp(1),
             op: Op::Publish {
                 publisher: PublisherId::new("p").unwrap(),

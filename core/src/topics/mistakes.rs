@@ -1,6 +1,6 @@
 //! Those deliberate bugs ([`crate::bugs`]) that need more than a line of code.
 
-use super::repeats::Repeats;
+use super::dedup::Dedup;
 use super::{TopicId, Topics};
 use crate::bugs::Bugs;
 
@@ -10,10 +10,10 @@ impl Topics {
         Topics { bugs, ..self }
     }
 
-    /// A copy without the tables that recognise repeats.
-    pub fn without_repeats(&self) -> Topics {
+    /// A copy without the tables that recognise dedup.
+    pub fn without_dedup(&self) -> Topics {
         let mut copy = self.clone();
-        copy.topics.values_mut().for_each(|topic| topic.repeats = Repeats::default());
+        copy.topics.values_mut().for_each(|topic| topic.dedup = Dedup::default());
         copy
     }
 

@@ -2,20 +2,21 @@
 //!
 //! Applying the same commands in the same order produces the same state, byte for byte, on every member. The state does
 //! not contain messages: applying a publish returns the message to store and its offset. It also does not check whether
-//! a publisher or subscriber is registered: its registry may be in another group, and the origin has checked it there.
+//! a publisher or subscriber is registered: its registry may be in another group, and the coordinator has checked it
+//! there.
 //!
-//! Every command may arrive twice, because its origin retries, and late. The second copy changes nothing and has the
-//! outcome of the first. A late copy never undoes a later request of the same origin, and never affects a topic that
-//! was created since.
+//! Every command may arrive twice, because its coordinator retries, and late. The second copy changes nothing and has
+//! the outcome of the first. A late copy never undoes a later request of the same coordinator, and never affects a
+//! topic that was created since.
 
 mod apply;
 pub mod command;
+mod dedup;
 mod late;
 mod mistakes;
 #[cfg(all(test, not(target_family = "wasm")))]
 mod properties;
 mod registry;
-mod repeats;
 #[cfg(test)]
 mod tests;
 
@@ -31,11 +32,11 @@ use crate::time::Timestamp;
 use crate::wire::answer::Failure;
 use crate::wire::peer::RequestKey;
 use command::TopicId;
-use late::{Absences, Newest};
+use dedup::Dedup;
+use late::{Tombstones, VersionVector};
 use registry::Registry;
-use repeats::Repeats;
 
-pub use repeats::{MAX_BYTES as MAX_REPEAT_BYTES, MAX_PRODUCERS, MAX_RUNS};
+pub use dedup::{MAX_BYTES as MAX_REPEAT_BYTES, MAX_PRODUCERS, MAX_RUNS};
 
 /// The maximum number of topics in one group; further ones are refused.
 pub const MAX_TOPICS: usize = 100_000;
@@ -113,8 +114,8 @@ pub struct Topics {
     latest: Timestamp,
     deleted: VecDeque<DeletedTopic>,
     /// Requests for names without a topic, and for topics without this subscriber.
-    no_topic: Absences<TopicName>,
-    no_subscription: Absences<(TopicId, SubscriberId)>,
+    no_topic: Tombstones<TopicName>,
+    no_subscription: Tombstones<(TopicId, SubscriberId)>,
     /// An index of `topics`.
     #[serde(skip)]
     names: BTreeMap<TopicId, TopicName>,
@@ -126,7 +127,7 @@ pub struct Topics {
     topic_bytes: usize,
     /// The approximate memory for recognised repeats, in bytes.
     #[serde(skip)]
-    repeat_bytes: usize,
+    dedup_bytes: usize,
     /// The sum of the ends of `topics`.
     #[serde(skip)]
     messages: u64,
@@ -140,12 +141,12 @@ struct Topic {
     owner: PublisherId,
     created_by: RequestKey,
     /// Requests up to these were not meant for this topic: they found no topic, or an earlier one of the same name.
-    before: Newest,
+    before: VersionVector,
     /// Requests that this topic has met, including those in `before`.
-    met: Newest,
+    met: VersionVector,
     end: Offset,
     cursors: BTreeMap<SubscriberId, Cursor>,
-    repeats: Repeats,
+    dedup: Dedup,
 }
 
 /// A subscriber's position in one topic; never past the topic's end.
@@ -153,10 +154,11 @@ struct Topic {
 struct Cursor {
     offset: Offset,
     /// Requests up to these have no effect on the cursor: its position was set after them.
-    before: Newest,
+    before: VersionVector,
     /// Requests that this cursor has met, including those in `before`.
-    met: Newest,
-    /// For each origin: its newest answered request, and the resulting position; `None` if the request was refused.
+    met: VersionVector,
+    /// For each coordinator: its newest answered request, and the resulting position; `None` if the request was
+    /// refused.
     answers: BTreeMap<NodeId, (u64, Option<Offset>)>,
 }
 
@@ -207,7 +209,7 @@ pub struct Sizes {
     /// Bytes of topics, without repeats and subscriptions.
     pub topic_bytes: usize,
     /// Bytes of recognised repeats.
-    pub repeats: usize,
+    pub dedup: usize,
     /// Bytes of subscriptions.
     pub subscriptions: usize,
     /// Bytes of registered names.
@@ -226,7 +228,7 @@ impl Sizes {
         Sizes {
             topics: self.topics.max(other.topics),
             topic_bytes: self.topic_bytes.max(other.topic_bytes),
-            repeats: self.repeats.max(other.repeats),
+            dedup: self.dedup.max(other.dedup),
             subscriptions: self.subscriptions.max(other.subscriptions),
             registered: self.registered.max(other.registered),
             removals: self.removals.max(other.removals),
@@ -330,14 +332,14 @@ impl Topics {
     /// The current sizes of all limited parts. Scans all topics.
     pub fn sizes(&self) -> Sizes {
         let topics = self.topics.values().map(|topic| {
-            let (producers_of_one, runs_of_one) = topic.repeats.sizes();
+            let (producers_of_one, runs_of_one) = topic.dedup.sizes();
             let producers_of_one = producers_of_one.max(topic.met.len());
             Sizes { producers_of_one, runs_of_one, ..Sizes::default() }
         });
         let group = Sizes {
             topics: self.topics.len(),
             topic_bytes: self.topic_bytes,
-            repeats: self.repeat_bytes,
+            dedup: self.dedup_bytes,
             subscriptions: self.subscription_bytes,
             registered: self.publishers.bytes() + self.subscribers.bytes(),
             removals: [self.deleted.len(), self.no_topic.len(), self.no_subscription.len()]
@@ -374,10 +376,10 @@ impl Topics {
         self.subscribers.index();
         self.names = self.topics.iter().map(|(name, topic)| (topic.id, name.clone())).collect();
         for topic in self.topics.values_mut() {
-            topic.repeats.index();
+            topic.dedup.index();
         }
         self.topic_bytes = self.topics.iter().map(|(name, topic)| topic_bytes(name, &topic.owner)).sum();
-        self.repeat_bytes = self.topics.values().map(|topic| topic.repeats.bytes()).sum();
+        self.dedup_bytes = self.topics.values().map(|topic| topic.dedup.bytes()).sum();
         self.subscription_bytes = self.topics.values().map(Topic::subscription_bytes).sum();
         self.messages = self.topics.values().fold(0, |sum, topic| sum.saturating_add(topic.end.0));
     }

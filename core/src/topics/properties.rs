@@ -136,7 +136,8 @@ fn is_repeat((key, known): &(RequestKey, StoredMessage), command: &Command, mess
     }
 }
 
-/// Few names and numbers, so that they collide often. A repeated key has the same operation, as the origin guarantees.
+/// Few names and numbers, so that they collide often. A repeated key has the same operation, as the coordinator
+/// guarantees.
 fn commands() -> impl Strategy<Value = Vec<Command>> {
     let pool = prop::collection::vec(op(), 1..40);
     (pool, prop::collection::vec(any::<prop::sample::Index>(), 0..120)).prop_map(|(pool, order)| {
@@ -147,7 +148,7 @@ fn commands() -> impl Strategy<Value = Vec<Command>> {
 fn command(number: u64, op: Op) -> Command {
     let vertex = if number.is_multiple_of(3) { "100" } else { "010" };
     Command {
-        key: RequestKey { origin: NodeId::founding(vertex.parse().unwrap()), number },
+        key: RequestKey { coordinator: NodeId::founding(vertex.parse().unwrap()), number },
         // Leaders' clocks differ, and can be set back.
         time: Timestamp(number * 37 % 101),
         op,

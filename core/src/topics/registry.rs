@@ -8,17 +8,17 @@
 //! `node::expiring`). A command in the log deletes the names that were unused for too long, so that every member
 //! deletes the same ones.
 //!
-//! A registered name records none of its requests except the one that created it: the newest request of each origin
-//! about *any* name of the registry is sufficient. A request with a smaller number was received before that one. When a
-//! name is deleted, every request that its registry has met so far counts as late. Answering such a request as if it
-//! had arrived just before the deletion is correct, because it was in progress then.
+//! A registered name records none of its requests except the one that created it: the newest request of each
+//! coordinator about *any* name of the registry is sufficient. A request with a smaller number was received before that
+//! one. When a name is deleted, every request that its registry has met so far counts as late. Answering such a request
+//! as if it had arrived just before the deletion is correct, because it was in progress then.
 
 use std::collections::{BTreeMap, VecDeque};
 
 use serde::{Deserialize, Serialize};
 
 use super::apply::{is_late, remember};
-use super::late::{Absences, Newest};
+use super::late::{Tombstones, VersionVector};
 use super::{MAX_REGISTERED_BYTES, Outcome};
 use crate::names::{PublisherId, SubscriberId};
 use crate::time::Timestamp;
@@ -59,11 +59,11 @@ impl Registered for SubscriberId {
 pub(super) struct Registry<N: Ord> {
     names: BTreeMap<N, Registration>,
     /// Requests about any of these names.
-    met: Newest,
+    met: VersionVector,
     /// Creations that were refused because there was no room.
-    refused: Newest,
+    refused: VersionVector,
     /// Requests for names that are not registered.
-    absent: Absences<N>,
+    absent: Tombstones<N>,
     /// The newest deletions.
     deleted: VecDeque<Deletion>,
     /// The memory of `names`, in bytes.
@@ -75,7 +75,7 @@ pub(super) struct Registry<N: Ord> {
 struct Registration {
     created_by: RequestKey,
     /// Requests up to these were not meant for this registration: they found no such name, or an earlier one.
-    before: Newest,
+    before: VersionVector,
     used: Timestamp,
 }
 
@@ -89,9 +89,9 @@ impl<N: Ord> Default for Registry<N> {
     fn default() -> Self {
         Registry {
             names: BTreeMap::new(),
-            met: Newest::default(),
-            refused: Newest::default(),
-            absent: Absences::default(),
+            met: VersionVector::default(),
+            refused: VersionVector::default(),
+            absent: Tombstones::default(),
             deleted: VecDeque::new(),
             bytes: 0,
         }
@@ -197,7 +197,7 @@ impl<N: Registered> Registry<N> {
     }
 }
 
-fn weight<N: Registered>(name: &N, before: &Newest) -> usize {
+fn weight<N: Registered>(name: &N, before: &VersionVector) -> usize {
     ENTRY_BYTES + name.text().len() + before.bytes()
 }
 
@@ -255,8 +255,8 @@ mod tests {
         name.parse().unwrap()
     }
 
-    fn key(origin: &str, number: u64) -> RequestKey {
-        RequestKey { origin: NodeId::founding(origin.parse().unwrap()), number }
+    fn key(coordinator: &str, number: u64) -> RequestKey {
+        RequestKey { coordinator: NodeId::founding(coordinator.parse().unwrap()), number }
     }
 
     #[test]
@@ -296,7 +296,7 @@ mod tests {
     }
 
     #[test]
-    fn of_one_origin_a_deletion_that_was_overtaken_by_the_creation_is_late() {
+    fn of_one_coordinator_a_deletion_that_was_overtaken_by_the_creation_is_late() {
         let mut story = Story::default();
         assert_eq!(story.create("ann", key("001", 6)), NEW);
         assert_eq!(story.delete("ann", key("001", 5)), UNKNOWN);
@@ -341,10 +341,10 @@ mod tests {
         let mut story = Story::default();
         for number in 0..500 {
             let name = format!("n{}", number % 7);
-            let origin = if number % 3 == 0 { "001" } else { "010" };
+            let coordinator = if number % 3 == 0 { "001" } else { "010" };
             let _ = match number % 2 {
-                0 => story.create(&name, key(origin, number)),
-                _ => story.delete(&name, key(origin, number)),
+                0 => story.create(&name, key(coordinator, number)),
+                _ => story.delete(&name, key(coordinator, number)),
             };
             let counted = story.0.bytes();
             story.0.index();

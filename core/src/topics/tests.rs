@@ -190,11 +190,11 @@ fn without_a_sequence_a_retry_is_known_by_its_request_and_equal_content_is_not_a
 #[test]
 fn a_sequence_before_all_that_are_remembered_is_refused_and_not_stored() {
     let mut group = Group::with_topic("ann", "news");
-    for sequence in 0..=repeats::MAX_RUNS as u64 {
+    for sequence in 0..=dedup::MAX_RUNS as u64 {
         group.publish(Some(sequence * 2), "x").unwrap();
     }
     assert_eq!(group.code(publish("ann", Some(0), "x")), ErrorCode::SequenceTooOld);
-    assert_eq!(group.topics.counts().messages, repeats::MAX_RUNS as u64 + 1);
+    assert_eq!(group.topics.counts().messages, dedup::MAX_RUNS as u64 + 1);
 }
 
 #[test]
@@ -420,7 +420,7 @@ fn repeats_of_all_topics_of_a_group_are_limited_by_bytes() {
             let (topic, sequence) = (topic(&name), Some(Sequence(0)));
             group.apply(Op::Publish { publisher, topic, sequence, content: "x".into() }).unwrap();
         }
-        let bytes = group.topics.sizes().repeats;
+        let bytes = group.topics.sizes().dedup;
         assert!(bytes <= MAX_REPEAT_BYTES && bytes > number * MAX_PRODUCERS * 160, "{bytes} bytes after {number}");
     }
     let full = group.topics.sizes();
@@ -428,7 +428,7 @@ fn repeats_of_all_topics_of_a_group_are_limited_by_bytes() {
     let repeated = group.publish(Some(1), "x").unwrap();
     assert_eq!(repeated, Outcome::Published { offset: Offset(0), repeated: true }, "smaller topics remember");
     group.apply(delete("ann", "t39")).unwrap();
-    assert!(group.topics.sizes().repeats < full.repeats);
+    assert!(group.topics.sizes().dedup < full.dedup);
 }
 
 #[test]
@@ -524,7 +524,7 @@ fn a_damaged_checkpoint_is_refused_with_a_reason() {
     assert!(matches!(Topics::decode(&[bytes.as_slice(), &[0]].concat()), Err(StateError::Damaged(_))));
 }
 
-/// A group, and an origin that numbers its requests.
+/// A group, and a coordinator that numbers its requests.
 struct Group {
     topics: Topics,
     requests: u64,
@@ -549,14 +549,14 @@ impl Group {
 
     fn command(&mut self, op: Op) -> Command {
         self.requests += 1;
-        let key = RequestKey { origin: NodeId::founding("100".parse().unwrap()), number: self.requests };
+        let key = RequestKey { coordinator: NodeId::founding("100".parse().unwrap()), number: self.requests };
         Command { key, time: Timestamp(1_000 * self.requests), op }
     }
 
-    /// A command from another origin.
+    /// A command from another coordinator.
     fn command_by(&mut self, vertex: &str, op: Op) -> Command {
         let mut command = self.command(op);
-        command.key.origin = NodeId::founding(vertex.parse().unwrap());
+        command.key.coordinator = NodeId::founding(vertex.parse().unwrap());
         command
     }
 

@@ -50,19 +50,19 @@ pub enum Done {
     TopicCreated {
         topic: TopicName,
         home: Vertex,
-        replicas: Vec<Vertex>,
+        neighbours: Vec<Vertex>,
     },
     TopicDeleted {
         topic: TopicName,
         home: Vertex,
-        replicas: Vec<Vertex>,
+        neighbours: Vec<Vertex>,
     },
     Published {
         topic: TopicName,
         /// `None` if an `ack: one` was acknowledged before the message had a place in the log.
         offset: Option<Offset>,
         /// The nodes that store the message at the time of the answer.
-        holders: Vec<Vertex>,
+        replicas: Vec<Vertex>,
         /// The sequence number was known already; `offset` is the offset of the first publish.
         repeated: bool,
     },
@@ -184,7 +184,7 @@ error_codes! {
     FaultsForbidden = "faults_forbidden",
     /// The maximum number of topics, subscribers or registrations is reached.
     LimitReached = "limit_reached",
-    /// The disks of too many holders are full. Nothing was stored; retry when there is room.
+    /// The disks of too many replicas are full. Nothing was stored; retry when there is room.
     StorageFull = "storage_full",
 }
 
@@ -255,7 +255,7 @@ pub enum EndReason {
     Unreadable,
 }
 
-/// The placement of a topic and the state of its holders.
+/// The placement of a topic and the state of its replicas.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Location {
     pub topic: TopicName,
@@ -264,22 +264,23 @@ pub struct Location {
     /// The vertex that the topic's name hashes to.
     pub home: Vertex,
     /// The neighbours of the home.
-    pub replicas: Vec<Vertex>,
+    #[serde(rename = "replicas")]
+    pub neighbours: Vec<Vertex>,
     /// The current leader of the group, if known.
     pub leader: Option<Vertex>,
     /// All members of the group, the home first.
-    pub holders: Vec<Holder>,
+    pub members: Vec<Replica>,
 }
 
 /// One member of a topic's group.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub struct Holder {
+pub struct Replica {
     pub node: Vertex,
     /// Whether the node answered.
     pub alive: bool,
     /// The offset of the last message that it stores. `None` if it stores none or could not be asked.
     pub last_offset: Option<Offset>,
-    /// How many messages it lacks compared with the most complete holder. `None` if it could not be asked.
+    /// How many messages it lacks compared with the most complete replica. `None` if it could not be asked.
     pub lag: Option<u64>,
     /// Whether it votes. A member that was absent does not vote until it has caught up.
     pub voter: bool,

@@ -310,14 +310,14 @@ fn check_snapshot(frame: &SnapshotFrame, cube: Cube) -> Result<(), String> {
 fn check_call(call: &Call, cube: Cube) -> Result<(), String> {
     match call {
         Call::Act { key, action, .. } => {
-            cube.check("origin", key.origin.vertex)?;
+            cube.check("coordinator", key.coordinator.vertex)?;
             check_action(action, cube)
         }
         Call::Here { key, action, .. } => {
-            cube.check("origin", key.origin.vertex)?;
+            cube.check("coordinator", key.coordinator.vertex)?;
             check_action(action, cube)
         }
-        Call::Advance { key, .. } => cube.check("origin", key.origin.vertex),
+        Call::Advance { key, .. } => cube.check("coordinator", key.coordinator.vertex),
         Call::ListTopics { group } | Call::Stored { group, .. } => cube.check("group", *group),
         Call::Fetch { subscription, .. } => cube.check("group", subscription.group),
         Call::IsRegistered { .. } | Call::Use { .. } | Call::Holding { .. } => Ok(()),

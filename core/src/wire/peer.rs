@@ -70,7 +70,7 @@ pub enum Body {
     Raft { group: Vertex, message: RaftMessage },
     /// Part of a snapshot transfer.
     Snapshot { group: Vertex, frame: SnapshotFrame },
-    /// The origin asks another node to do something for a client.
+    /// The coordinator asks another node to do something for a client.
     Ask { token: u64, call: Call },
     /// The answer to the `Ask` with this token.
     Reply { token: u64, reply: Reply },
@@ -84,7 +84,7 @@ pub enum Body {
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 pub struct RequestKey {
     /// The node that received the request from a client.
-    pub origin: NodeId,
+    pub coordinator: NodeId,
     /// Grows with each request of one incarnation, over restarts too.
     pub number: u64,
 }
@@ -98,11 +98,12 @@ pub enum Call {
     Here { key: RequestKey, action: Action, trace: bool },
     /// Is this publisher or subscriber registered? Any member is asked first, and the leader if that member answers no.
     IsRegistered { kind: Registry, name: String, linearizable: bool },
-    /// Messages from an offset on, for a push subscriber at the origin. The answer waits for a while if there are none.
+    /// Messages from an offset on, for a push subscriber at the coordinator. The answer waits for a while if there are
+    /// none.
     Fetch { subscription: Subscription, from: Offset, max_bytes: u32 },
     /// Stored messages, from `from` to before `end`, for a member whose disk has lost them.
     Stored { group: Vertex, topic: TopicId, from: Offset, end: Offset, max_bytes: u32 },
-    /// How many messages of the topic does this holder have?
+    /// How many messages of the topic does this replica have?
     Holding { topic: TopicName },
     /// The topics of one group.
     ListTopics { group: Vertex },
@@ -113,7 +114,7 @@ pub enum Call {
     Use { kind: Registry, name: String },
 }
 
-/// One subscription to one topic. With `topic` and `since`, any holder can distinguish a subscription that has ended
+/// One subscription to one topic. With `topic` and `since`, any replica can distinguish a subscription that has ended
 /// from one that it has not applied yet.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Subscription {
@@ -150,7 +151,7 @@ pub enum Reply {
     Stored {
         messages: Vec<StoredMessage>,
     },
-    /// The holder's disk has lost the messages, and no other member has provided them yet.
+    /// The replica's disk has lost the messages, and no other member has provided them yet.
     Unreadable {
         why: String,
     },
@@ -163,7 +164,7 @@ pub enum Reply {
         votes: bool,
     },
     Topics(Vec<crate::wire::answer::TopicSummary>),
-    /// This node is not the leader, or no longer. `leader` is its current leader, if it has one; the origin tries
+    /// This node is not the leader, or no longer. `leader` is its current leader, if it has one; the coordinator tries
     /// again. `proposed`: the command may have entered the log nevertheless.
     NotLeader {
         leader: Option<Vertex>,

@@ -169,7 +169,7 @@ fn a_push_ends_with_a_reason_when_every_member_lost_the_messages() {
 }
 
 #[test]
-fn a_lost_mark_with_lost_journals_costs_nothing_that_was_acknowledged() {
+fn a_lost_commit_marker_with_lost_journals_costs_nothing_that_was_acknowledged() {
     let mut cluster = cluster(7);
     let [away_for_long, away_for_a_moment, spoilt, last] = ["101", "110", "000", "100"].map(vertex);
     cluster.kill(away_for_long);
@@ -181,7 +181,7 @@ fn a_lost_mark_with_lost_journals_costs_nothing_that_was_acknowledged() {
     }
     cluster.kill(spoilt);
     cluster.kill(last);
-    cluster.lose_files(spoilt, Lost { mark: true, journals: true });
+    cluster.lose_files(spoilt, Lost { commit_marker: true, journals: true });
     cluster.start(spoilt);
     cluster.start(away_for_a_moment);
     cluster.run_for(Duration::from_secs(10));

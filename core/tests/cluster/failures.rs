@@ -126,7 +126,7 @@ fn a_node_that_fails_while_it_joins_goes_on_joining() {
 }
 
 #[test]
-fn a_holder_that_is_catching_up_does_not_deny_what_exists() {
+fn a_replica_that_is_catching_up_does_not_deny_what_exists() {
     let mut cluster = cluster(18);
     cluster.must(vertex("001"), publish("there", Ack::All, None)).unwrap();
     cluster.must(vertex("100"), Action::StopNode { node: None, mode: StopMode::Wipe, duration_ms: 200 }).unwrap();

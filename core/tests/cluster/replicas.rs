@@ -100,7 +100,7 @@ fn many_at_once_that_all_are_to_acknowledge_share_a_confirmation() {
             answer = cluster.take_answer(client, id);
             answer.is_some()
         }));
-        assert!(matches!(answer.unwrap().result, Ok(Done::Published { holders, .. }) if holders.len() == 4));
+        assert!(matches!(answer.unwrap().result, Ok(Done::Published { replicas, .. }) if replicas.len() == 4));
     }
     let frames = cluster.traffic().replication - before;
     // Six for the entries of each publish, which are sent one by one here; confirmations are few.
@@ -160,9 +160,9 @@ fn a_replica_that_is_back_serves_what_all_acknowledge_from_then_on() {
 #[test]
 fn whoever_has_subscribed_through_a_replica_may_pull_from_it_at_once() {
     let mut cluster = cluster(26);
-    let holders: Vec<Vertex> = placement::members(vertex("100")).collect();
+    let replicas: Vec<Vertex> = placement::members(vertex("100")).collect();
     cluster.must(vertex("011"), publish("there", Ack::All, None)).unwrap();
-    for (number, through) in holders.iter().chain(&holders).enumerate() {
+    for (number, through) in replicas.iter().chain(&replicas).enumerate() {
         let (subscriber, topic) = (SubscriberId::new(format!("new{number}")).unwrap(), topic(NEWS));
         cluster.must(*through, Action::CreateSubscriber { subscriber: subscriber.clone() }).unwrap();
         let subscribe = Action::ReplicaSubscribe {

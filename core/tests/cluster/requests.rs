@@ -15,9 +15,9 @@ fn a_message_published_anywhere_is_pulled_anywhere() {
     let mut cluster = cluster(1);
     for (i, node) in cluster.dimension().vertices().enumerate() {
         let done = cluster.must(node, publish(&format!("m{i}"), Ack::Quorum, None)).unwrap();
-        let Done::Published { offset, holders, repeated, .. } = done else { panic!("{done:?}") };
+        let Done::Published { offset, replicas, repeated, .. } = done else { panic!("{done:?}") };
         assert_eq!((offset, repeated), (Some(Offset(i as u64)), false));
-        assert!(holders.len() >= 3, "a quorum of four is three: {holders:?}");
+        assert!(replicas.len() >= 3, "a quorum of four is three: {replicas:?}");
     }
     for node in cluster.dimension().vertices() {
         assert_eq!(contents(cluster.must(node, pull(ReadLevel::Leader, false))).len(), 8, "read through {node}");
@@ -30,8 +30,8 @@ fn a_message_published_anywhere_is_pulled_anywhere() {
 fn ack_all_is_held_by_all_four() {
     let mut cluster = cluster(2);
     let done = cluster.must(vertex("001"), publish("x", Ack::All, None)).unwrap();
-    let Done::Published { holders, .. } = done else { panic!("{done:?}") };
-    assert_eq!(holders, ["100", "101", "110", "000"].map(vertex));
+    let Done::Published { replicas, .. } = done else { panic!("{done:?}") };
+    assert_eq!(replicas, ["100", "101", "110", "000"].map(vertex));
 }
 
 #[test]
@@ -143,15 +143,15 @@ fn nobody_publishes_unregistered_while_the_registry_has_no_leader() {
 #[test]
 fn a_restart_that_was_never_recorded_does_not_use_its_numbers_again() {
     let mut cluster = cluster(16);
-    let origin = vertex("011");
+    let coordinator = vertex("011");
     for content in ["first", "second"] {
-        cluster.kill(origin);
+        cluster.kill(coordinator);
         cluster.run_for(Duration::from_secs(1));
-        cluster.slow_disk(origin, Duration::from_secs(2));
-        cluster.start(origin);
+        cluster.slow_disk(coordinator, Duration::from_secs(2));
+        cluster.start(coordinator);
         cluster.run_for(Duration::from_millis(500));
         // It may not answer yet. If it acknowledges, the message must stay stored.
-        let answer = cluster.ask(origin, publish(content, Ack::Quorum, None), Duration::from_secs(1));
+        let answer = cluster.ask(coordinator, publish(content, Ack::Quorum, None), Duration::from_secs(1));
         let stored = contents(cluster.must(vertex("000"), pull(ReadLevel::Leader, false)));
         let acknowledged = answer.is_some_and(|answer| answer.result.is_ok());
         assert!(!acknowledged || stored.iter().any(|found| found == content), "{content} was acknowledged: {stored:?}");

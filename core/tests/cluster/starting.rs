@@ -137,7 +137,7 @@ fn groups_of_which_nobody_is_left_are_named_after_a_moment() {
         cluster.kill(vertex(node));
     }
     match cluster.must(vertex("011"), Action::Locate { topic: topic(NEWS) }) {
-        Ok(Done::Located(location)) => assert!(location.holders.iter().all(|holder| !holder.alive), "{location:?}"),
+        Ok(Done::Located(location)) => assert!(location.members.iter().all(|replica| !replica.alive), "{location:?}"),
         other => panic!("{other:?}"),
     }
     match cluster.must(vertex("011"), Action::Topics) {

@@ -9,7 +9,7 @@ use cubecast_core::wire::client::{Ack, Action, ReadLevel};
 
 use super::support::*;
 
-/// The holders of `news`, home first.
+/// The replicas of `news`, home first.
 const HOLDERS: [&str; 4] = ["100", "101", "110", "000"];
 
 fn limit(cluster: &mut Cluster, nodes: &[&str], left: Option<u64>) {

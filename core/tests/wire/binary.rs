@@ -39,7 +39,8 @@ fn the_bytes_of_requests_are_pinned() {
 
 #[test]
 fn the_bytes_of_answers_are_pinned() {
-    let done = Done::Published { topic: topic(), offset: Some(Offset(2)), holders: vertices(["100"]), repeated: false };
+    let done =
+        Done::Published { topic: topic(), offset: Some(Offset(2)), replicas: vertices(["100"]), repeated: false };
     let frame = |result| ServerFrame::Answer(Answer { id: None, served_by: vertex("100"), hops: None, result });
     let frames = [frame(Ok(done)), frame(Err(ErrorCode::Timeout.because("x")))];
     let bytes =
@@ -162,7 +163,7 @@ fn a_neighbour_cannot_name_what_is_not_on_the_cube() {
     for good in [packet("000", "111"), link_state("000", 0b111, "001")] {
         assert!(decode_peer_frames(&encode_peer_frames(&[good]), cube()).is_ok());
     }
-    let key = RequestKey { origin: NodeId::founding(vertex("000")), number: 6 };
+    let key = RequestKey { coordinator: NodeId::founding(vertex("000")), number: 6 };
     let here = Call::Here { key, action: Action::Status { node: Some(vertex("1")) }, trace: false };
     let subscription = Subscription { group: vertex("0001"), topic: TopicId(0), subscriber: subscriber(), since: 1 };
     let fetch = Call::Fetch { subscription, from: Offset(0), max_bytes: 1 };
@@ -195,7 +196,7 @@ fn numbered(id: u64, action: Action) -> Request {
 }
 
 fn packet(from: &str, to: &str) -> PeerFrame {
-    let key = RequestKey { origin: NodeId::founding(vertex("000")), number: 6 };
+    let key = RequestKey { coordinator: NodeId::founding(vertex("000")), number: 6 };
     let body = Body::Ask { token: 5, call: Call::Act { key, action: Action::Topics, trace: false } };
     let trail = Trail { path: vec![vertex("000")], dead_ends: vec![], hops: 1 };
     PeerFrame::Packet(Box::new(Packet { from: vertex(from), to: vertex(to), trail, trace: Some(TraceId(9)), body }))

@@ -231,7 +231,7 @@ pub fn ids() -> Vec<(Value, Option<RequestId>)> {
 
 /// Results, each with the fields that its answer has besides `ok`, `message` and `served_by`.
 pub fn done() -> Vec<(Done, Value)> {
-    let (topic, home, replicas) = (topic(), vertex("100"), vertices(["101", "110", "000"]));
+    let (topic, home, neighbours) = (topic(), vertex("100"), vertices(["101", "110", "000"]));
     let conditions = LinkConditions { cut: true, delay_ms: 5, jitter_ms: 2, loss: 0.1 };
     vec![
         (
@@ -243,24 +243,24 @@ pub fn done() -> Vec<(Done, Value)> {
             json!({"subscriber_id": "sub", "existed": true}),
         ),
         (
-            Done::TopicCreated { topic: topic.clone(), home, replicas: replicas.clone() },
+            Done::TopicCreated { topic: topic.clone(), home, neighbours: neighbours.clone() },
             json!({"topic": "news", "home": "100", "replicas": ["101", "110", "000"]}),
         ),
         (
-            Done::TopicDeleted { topic: topic.clone(), home, replicas: replicas.clone() },
+            Done::TopicDeleted { topic: topic.clone(), home, neighbours: neighbours.clone() },
             json!({"topic": "news", "home": "100", "replicas": ["101", "110", "000"]}),
         ),
         (
             Done::Published {
                 topic: topic.clone(),
                 offset: Some(Offset(7)),
-                holders: replicas.clone(),
+                replicas: neighbours.clone(),
                 repeated: true,
             },
             json!({"topic": "news", "offset": 7, "replicas": ["101", "110", "000"], "repeated": true}),
         ),
         (
-            Done::Published { topic: topic.clone(), offset: None, holders: vec![home], repeated: false },
+            Done::Published { topic: topic.clone(), offset: None, replicas: vec![home], repeated: false },
             json!({"topic": "news", "offset": null, "replicas": ["100"], "repeated": false}),
         ),
         (
@@ -338,9 +338,9 @@ fn located() -> (Done, Value) {
         topic: topic(),
         exists: true,
         home: vertex("100"),
-        replicas: vertices(["101", "110", "000"]),
+        neighbours: vertices(["101", "110", "000"]),
         leader: Some(vertex("100")),
-        holders: vec![Holder {
+        members: vec![Replica {
             node: vertex("100"),
             alive: true,
             last_offset: Some(Offset(4)),
@@ -349,7 +349,7 @@ fn located() -> (Done, Value) {
         }],
     };
     let json = json!({"topic": "news", "exists": true, "home": "100", "replicas": ["101", "110", "000"], "leader": "100",
-        "holders": [{"node": "100", "alive": true, "last_offset": 4, "lag": null, "voter": true}]});
+        "members": [{"node": "100", "alive": true, "last_offset": 4, "lag": null, "voter": true}]});
     (Done::Located(location), json)
 }
 

@@ -11,7 +11,8 @@ use crate::examples::*;
 
 #[test]
 fn the_answers_of_the_protocol_page_stay_as_they_are() {
-    let created = Done::TopicCreated { topic: topic(), home: vertex("100"), replicas: vertices(["101", "110", "000"]) };
+    let created =
+        Done::TopicCreated { topic: topic(), home: vertex("100"), neighbours: vertices(["101", "110", "000"]) };
     let answer = Answer { id: Some(RequestId::Unsigned(7)), served_by: vertex("100"), hops: None, result: Ok(created) };
     assert_eq!(
         render(&ServerFrame::Answer(answer)),
@@ -37,7 +38,7 @@ fn people_read_whole_sentences() {
         (Done::Topics { topics: vec![], missing: vec![] }, "There are 0 topics"),
         (Done::Topics { topics: vec![one_topic], missing: vec![] }, "There is 1 topic"),
         (
-            Done::Published { topic: topic.clone(), offset: None, holders: vertices(["011"]), repeated: false },
+            Done::Published { topic: topic.clone(), offset: None, replicas: vertices(["011"]), repeated: false },
             "The message for topic `news` is stored in the outbox of 011 and will be appended to the topic",
         ),
         (

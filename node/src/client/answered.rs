@@ -28,8 +28,8 @@ pub struct Answered<T> {
 pub struct Placed {
     /// The topic's home.
     pub home: Vertex,
-    /// The other holders.
-    pub replicas: Vec<Vertex>,
+    /// The other replicas.
+    pub neighbours: Vec<Vertex>,
 }
 
 /// The result of a publish.
@@ -38,7 +38,7 @@ pub struct Published {
     /// `None` for an `ack: one` whose publish is not in the log yet.
     pub offset: Option<Offset>,
     /// The nodes that store the message.
-    pub holders: Vec<Vertex>,
+    pub replicas: Vec<Vertex>,
     /// Whether this publish repeats an earlier one.
     pub repeated: bool,
 }
@@ -106,8 +106,8 @@ pub(super) fn deleted(done: Done) -> Option<()> {
 
 pub(super) fn placed(done: Done) -> Option<Placed> {
     match done {
-        Done::TopicCreated { home, replicas, .. } | Done::TopicDeleted { home, replicas, .. } => {
-            Some(Placed { home, replicas })
+        Done::TopicCreated { home, neighbours, .. } | Done::TopicDeleted { home, neighbours, .. } => {
+            Some(Placed { home, neighbours })
         }
         _ => None,
     }
@@ -115,7 +115,7 @@ pub(super) fn placed(done: Done) -> Option<Placed> {
 
 pub(super) fn published(done: Done) -> Option<Published> {
     match done {
-        Done::Published { offset, holders, repeated, .. } => Some(Published { offset, holders, repeated }),
+        Done::Published { offset, replicas, repeated, .. } => Some(Published { offset, replicas, repeated }),
         _ => None,
     }
 }

@@ -13,7 +13,7 @@
 //! client.create_publisher(&publisher).await?;
 //! client.create_topic(&publisher, &topic).await?;
 //! let published = client.publish(&publisher, &topic, "hello", Ack::Quorum).await?;
-//! println!("stored at {:?} on {:?}", published.value.offset, published.value.holders);
+//! println!("stored at {:?} on {:?}", published.value.offset, published.value.replicas);
 //! # Ok(())
 //! # }
 //! ```
@@ -263,7 +263,7 @@ impl CubecastClient {
         self.get(Target::Home, Action::Commit { subscriber, topic, offset }, answered::cursor).await
     }
 
-    /// The home and the holders of a topic.
+    /// The home and the replicas of a topic.
     pub async fn locate(&self, topic: &TopicName) -> Result<Answered<Location>, ClientError> {
         self.get(Target::Home, Action::Locate { topic: topic.clone() }, answered::located).await
     }

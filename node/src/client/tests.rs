@@ -91,7 +91,7 @@ where
 }
 
 fn published(offset: u64) -> Done {
-    Done::Published { topic: named("news"), offset: Some(Offset(offset)), holders: vec![], repeated: false }
+    Done::Published { topic: named("news"), offset: Some(Offset(offset)), replicas: vec![], repeated: false }
 }
 
 #[tokio::test]

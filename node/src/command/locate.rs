@@ -1,4 +1,4 @@
-//! `cubecast locate`: the location of a topic and the state of its holders.
+//! `cubecast locate`: the location of a topic and the state of its replicas.
 
 use cubecast_core::client::Target;
 use cubecast_core::names::TopicName;
@@ -30,13 +30,13 @@ pub fn run(args: &Args) -> Result<(), Failure> {
             return Ok(());
         }
         let mut table = Table::new(["node", "part", "alive", "last offset", "lag", "votes"]);
-        for holder in &location.holders {
-            let is_leader = location.leader == Some(holder.node);
-            let part = if holder.node == location.home { "home" } else { "replica" };
+        for replica in &location.members {
+            let is_leader = location.leader == Some(replica.node);
+            let part = if replica.node == location.home { "home" } else { "replica" };
             let part = if is_leader { format!("{part}, leads") } else { part.into() };
             let yes = |yes: bool| String::from(if yes { "yes" } else { "no" });
-            let (node, alive, votes) = (holder.node.to_string(), yes(holder.alive), yes(holder.voter));
-            table.row([node, part, alive, known(holder.last_offset), known(holder.lag), votes]);
+            let (node, alive, votes) = (replica.node.to_string(), yes(replica.alive), yes(replica.voter));
+            table.row([node, part, alive, known(replica.last_offset), known(replica.lag), votes]);
         }
         line(&table.render())
     })

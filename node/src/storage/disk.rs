@@ -5,7 +5,7 @@
 //! only [`DiskSwitch::sync_put_off`] syncs the disk.
 //!
 //! A write that finds no free space waits instead of failing ([`super::room`]). redb gives up a database after a
-//! failed write, while waiting within a transaction delays only the settler and no reads.
+//! failed write, while waiting within a transaction delays only the flusher and no reads.
 
 use std::fs::File;
 use std::io;

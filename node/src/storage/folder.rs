@@ -7,7 +7,7 @@
 //! | `store.redb` | everything else, in tables |
 //! | `journal`, `journal-2` | writes that are not in the tables yet (see [`super::journals`]) |
 //! | `reserve` | space that is released when the disk is full (see [`super::room`]) |
-//! | `mark` | the newest acknowledged transaction (see [`super::mark`]) |
+//! | `commit-marker` | the newest acknowledged transaction (see [`super::commit_marker`]) |
 //!
 //! The node writes and deletes only these files here.
 
@@ -31,7 +31,7 @@ const OWNER: &str = "owner.json";
 const OWNER_DRAFT: &str = "owner.json.new";
 const STORE: &str = "store.redb";
 const JOURNALS: [&str; 2] = ["journal", "journal-2"];
-const MARK: &str = "mark";
+const COMMIT_MARKER: &str = "commit-marker";
 const RESERVE: &str = "reserve";
 
 /// The owner of a folder. A folder belongs to one vertex of one cube of one cluster forever.
@@ -104,8 +104,8 @@ impl Folder {
         JOURNALS.map(|name| self.path.join(name))
     }
 
-    pub(super) fn mark(&self) -> PathBuf {
-        self.path.join(MARK)
+    pub(super) fn commit_marker(&self) -> PathBuf {
+        self.path.join(COMMIT_MARKER)
     }
 
     pub(super) fn reserve(&self) -> PathBuf {
@@ -119,11 +119,11 @@ impl Folder {
 
     /// Deletes all files of the node except the lock.
     ///
-    /// The mark is deleted first: a store without a mark is trusted as little as an empty one, so an interrupted wipe
-    /// leaves a new member. The journals are deleted after the store, because a store without its journals would be
-    /// an outdated one.
+    /// The commit marker is deleted first: a store without a commit marker is trusted as little as an empty one, so an
+    /// interrupted wipe leaves a new member. The journals are deleted after the store, because a store without its
+    /// journals would be an outdated one.
     pub(super) fn wipe(&self) -> Result<(), StorageError> {
-        let names = [MARK, STORE].into_iter().chain(JOURNALS).chain([RESERVE, OWNER_DRAFT, OWNER]);
+        let names = [COMMIT_MARKER, STORE].into_iter().chain(JOURNALS).chain([RESERVE, OWNER_DRAFT, OWNER]);
         let wiped = names.map(|name| self.path.join(name)).try_for_each(|path| remove(&path));
         wiped
             .and_then(|()| self.sync())
@@ -134,7 +134,7 @@ impl Folder {
     /// Restricts the files of earlier builds, which all users of the machine could read. File systems without modes
     /// are left unchanged.
     fn close_to_others(&self) {
-        let names = [STORE, MARK, RESERVE, OWNER, LOCK].into_iter().chain(JOURNALS);
+        let names = [STORE, COMMIT_MARKER, RESERVE, OWNER, LOCK].into_iter().chain(JOURNALS);
         for file in names.filter_map(|name| File::open(self.path.join(name)).ok()) {
             let _ = private::tighten(&file, 0o640);
         }

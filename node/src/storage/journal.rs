@@ -24,7 +24,7 @@ use super::write::Failure;
 use crate::private;
 
 /// The maximum size of a journal; on small file systems it is smaller ([`super::room::Sizes`]). A larger journal
-/// means fewer settlements, each with more of the log that is no longer needed, but takes more memory and a longer
+/// means fewer flushes, each with more of the log that is no longer needed, but takes more memory and a longer
 /// start.
 const MOST_BYTES: u64 = 4 << 20;
 /// The file grows in steps of this size.

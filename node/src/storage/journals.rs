@@ -1,4 +1,4 @@
-//! Two journals that alternate: while the content of one is settled, the other one receives new writes.
+//! Two journals that alternate: while the content of one is flushed, the other one receives new writes.
 
 use std::io;
 use std::path::PathBuf;
@@ -49,8 +49,8 @@ impl Journals {
     pub(super) fn begin(&mut self, number: u64) -> io::Result<()> {
         self.current = 0;
         self.both[0].begin(number)?;
-        // Its old records could otherwise be mistaken for new ones if a number was lost with the mark and assigned
-        // again.
+        // Its old records could otherwise be mistaken for new ones if a number was lost with the commit marker and
+        // assigned again.
         self.both[1].clear()
     }
 

@@ -63,11 +63,11 @@ impl StorageMetrics {
 
     /// The disk's space at the last measurement.
     pub fn space(&self) -> Space {
-        *self.space.lock().expect("no holder of this lock panics")
+        *self.space.lock().expect("no thread panics while it holds this lock")
     }
 
     pub(super) fn measured(&self, space: Space) {
-        *self.space.lock().expect("no holder of this lock panics") = space;
+        *self.space.lock().expect("no thread panics while it holds this lock") = space;
     }
 
     pub(super) fn count_transaction(&self, batches: usize) {

@@ -17,25 +17,25 @@
 
 use cubecast_core::store::{ReadMessages, Recovered, Space, StoredMessage, WriteBatch};
 
+mod commit_marker;
 mod disk;
 mod error;
+mod flusher;
 mod folder;
 mod guard;
 mod journal;
 mod journals;
-mod lately;
-mod mark;
 mod measured;
 mod memory;
+mod memtable;
 mod metrics;
 mod open;
-mod pending;
 mod recover;
 mod redb;
 mod report;
 mod room;
+mod row_cache;
 mod rows;
-mod settler;
 mod sync_mode;
 mod thread;
 mod usage;

@@ -1,7 +1,7 @@
 //! Reads the state of a folder, lets core judge it, and writes the changes that the judgement requires.
 
 use cubecast_core::cube::Vertex;
-use cubecast_core::store::judge::{CutTail, Found, Judged};
+use cubecast_core::store::recovery::{CutTail, Found, Recovery};
 use cubecast_core::store::{NodeRecord, Recovered, RecoveredGroup};
 use redb::{ReadableTable, ReadableTableMetadata, WriteTransaction};
 use serde::de::DeserializeOwned;
@@ -36,7 +36,7 @@ pub(super) fn read(transaction: &WriteTransaction) -> Result<Contents, Failure> 
     // Only a statistic: if it is missing or damaged, no space counts as free.
     let usage = read_meta(&meta, RowKey::Usage)?.and_then(Row::ok).unwrap_or_default();
     drop(meta);
-    let Judged { recovered, cuts } = find(transaction, record)?.judge()?;
+    let Recovery { recovered, cuts } = find(transaction, record)?.recover()?;
     cut_logs(transaction, &recovered.groups, &cuts)?;
     let complete = owner.is_some() && number.is_some();
     let empty = owner.is_none() && number.is_none() && recovered == Recovered::default();

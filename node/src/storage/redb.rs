@@ -1,9 +1,9 @@
 //! The engine: a journal for writes, and tables in [redb](https://docs.rs/redb), a copy-on-write B-tree file.
 //!
 //! A write is one record in a [journal](super::journal), without the parts that are replayable from the log. When the
-//! journal is full, the [settler](super::settler) writes everything [pending](super::pending) to the tables in one
+//! journal is full, the [flusher](super::flusher) writes everything [memtable](super::memtable) to the tables in one
 //! transaction, while writes go on in [the other journal](super::journals). Reads use the tables and everything that
-//! may not be in them yet. [Recently](super::lately) read rows come from memory.
+//! may not be in them yet. [Recently](super::row_cache) read rows come from memory.
 //!
 //! After a crash the tables have the state of one moment. For the time since then the journals have the log, from
 //! which core rebuilds messages and checkpoints.
@@ -25,13 +25,13 @@ use cubecast_core::topics::command::TopicId;
 use redb::{AccessGuard, ReadOnlyTable, ReadableDatabase, TableError};
 
 use super::LogStore;
+use super::commit_marker::CommitMarker;
 use super::error::StorageError;
 use super::folder::{Folder, FolderIdentity};
 use super::guard::guard;
-use super::mark::Mark;
+use super::memtable::{Memtable, MemtableTopic};
 use super::metrics::StorageMetrics;
 use super::open::{self, Files};
-use super::pending::{Pending, PendingTopic};
 use super::report::OpenReport;
 use super::room::RoomRules;
 use super::rows::{self, GroupCode, MessageKey, Value};
@@ -89,9 +89,9 @@ impl RedbStore {
     pub fn topics_on_disk(&self, group: Vertex) -> Result<Vec<TopicId>, StorageError> {
         guard(self.folder.path(), "listing topics", || {
             let files = self.files.as_ref().ok_or(Failure::Closed)?;
-            let settled = self.messages()?.map(|messages| list_topics(&messages, group.to_code())).transpose()?;
-            let unsettled = files.unsettled().into_iter().flatten().flat_map(|pending| pending.topics(group));
-            let topics: BTreeSet<_> = settled.into_iter().flatten().chain(unsettled).collect();
+            let flushed = self.messages()?.map(|messages| list_topics(&messages, group.to_code())).transpose()?;
+            let unflushed = files.unflushed().into_iter().flatten().flat_map(|pending| pending.topics(group));
+            let topics: BTreeSet<_> = flushed.into_iter().flatten().chain(unflushed).collect();
             Ok(topics.into_iter().collect())
         })
     }
@@ -114,7 +114,7 @@ impl RedbStore {
     /// Whether a topic is being deleted. Such a topic has no messages for readers, even if some rows remain.
     fn is_dropping(&self, group: GroupCode, topic: TopicId) -> Result<bool, Failure> {
         let files = self.files.as_ref().ok_or(Failure::Closed)?;
-        if !files.settler.dropping() {
+        if !files.flusher.dropping() {
             return Ok(false);
         }
         match files.database.begin_read()?.open_table(rows::DROPPING) {
@@ -150,33 +150,34 @@ impl RedbStore {
         drop(dropped);
     }
 
-    /// Settles and closes the files. If there is no space to settle, the end is unclean, and the journals keep the
+    /// Flushes and closes the files. If there is no space to flush, the end is unclean, and the journals keep the
     /// acknowledged writes.
     fn close_files(&mut self) -> Result<(), StorageError> {
         let Some(mut files) = self.files.take() else { return Ok(()) };
         let path = self.folder.path();
         files.room.give_up();
-        let settled = guard(path, "flushing the journal to the tables", || {
-            files.settler.wait(&files.room)?;
+        let flushed = guard(path, "flushing the journal to the tables", || {
+            files.flusher.wait(&files.room)?;
             files.disk.put_off_syncs(false);
-            files.settle(false)?;
-            files.settler.wait(&files.room)
+            files.flush(false)?;
+            files.flusher.wait(&files.room)
         });
-        match settled {
+        match flushed {
             Err(StorageError::Full { .. } | StorageError::WaitsForRoom { .. }) => {
                 self.files = Some(files);
                 self.abandon();
                 return Ok(());
             }
-            settled => settled?,
+            flushed => flushed?,
         }
-        let Files { database, settler, disk, mut mark, transaction, .. } = files;
-        drop(settler);
+        let Files { database, flusher, disk, mut commit_marker, transaction, .. } = files;
+        drop(flusher);
         let database = Arc::into_inner(database);
         guard(path, "closing the store", || Ok(database.ok_or(Failure::Closed)?.close()?))?;
         let io_failed = |source| StorageError::from_io(path, "closing the store", source);
         disk.sync_now(&self.metrics).map_err(io_failed)?;
-        let signed = mark.write(Mark { number: transaction, closed: true }).and_then(|()| mark.sync());
+        let signed =
+            commit_marker.write(CommitMarker { number: transaction, closed: true }).and_then(|()| commit_marker.sync());
         signed.map_err(io_failed)
     }
 }
@@ -195,17 +196,17 @@ impl LogStore for RedbStore {
     fn retry(&mut self) -> Result<(), StorageError> {
         self.change("writing", |files| {
             files.pay()?;
-            Ok(files.mark.write(Mark { number: files.transaction, closed: false })?)
+            Ok(files.commit_marker.write(CommitMarker { number: files.transaction, closed: false })?)
         })
     }
 
     fn space(&self) -> Space {
         let Some(files) = &self.files else { return Space::default() };
         files.room.restore();
-        let usage = files.settler.usage();
-        let unsettled: u64 = files.unsettled().into_iter().flatten().map(Pending::bytes).sum();
+        let usage = files.flusher.usage();
+        let unflushed: u64 = files.unflushed().into_iter().flatten().map(Memtable::bytes).sum();
         Space {
-            free: files.room.free().saturating_sub(unsettled),
+            free: files.room.free().saturating_sub(unflushed),
             reusable: usage.reusable(),
             stored: files.room.stored().saturating_sub(usage.reusable()),
             reserve: files.room.sizes().reserve,
@@ -216,8 +217,8 @@ impl LogStore for RedbStore {
 
     fn has_room(&self, bytes: u64) -> bool {
         let has_room = |files: &Files| {
-            let settles = files.settler.under_way().is_some();
-            !files.owes && (!settles || (files.journals.has_room(bytes) && !files.pending.is_large()))
+            let flushes = files.flusher.under_way().is_some();
+            !files.owes && (!flushes || (files.journals.has_room(bytes) && !files.memtable.is_large()))
         };
         self.files.as_ref().is_some_and(has_room)
     }
@@ -225,12 +226,12 @@ impl LogStore for RedbStore {
     fn read_messages(&self, read: &ReadMessages) -> Result<Vec<StoredMessage>, StorageError> {
         let messages = guard(self.folder.path(), "reading messages", || {
             let files = self.files.as_ref().ok_or(Failure::Closed)?;
-            let [settling, pending] = files.unsettled().map(|pending| pending?.topic(read.group, read.topic));
-            let drops = |topic: Option<&PendingTopic>| topic.is_some_and(|topic| topic.dropped);
-            let settling = if drops(pending) { None } else { settling };
-            let gone = drops(pending) || drops(settling) || self.is_dropping(read.group.to_code(), read.topic)?;
-            let settled = if gone { None } else { self.messages()? };
-            let rows = settled.as_ref().map(|table| rows_from(table, read)).transpose()?;
+            let [flushing, pending] = files.unflushed().map(|pending| pending?.topic(read.group, read.topic));
+            let drops = |topic: Option<&MemtableTopic>| topic.is_some_and(|topic| topic.dropped);
+            let flushing = if drops(pending) { None } else { flushing };
+            let gone = drops(pending) || drops(flushing) || self.is_dropping(read.group.to_code(), read.topic)?;
+            let flushed = if gone { None } else { self.messages()? };
+            let rows = flushed.as_ref().map(|table| rows_from(table, read)).transpose()?;
             let looked_at = RefCell::new(Vec::new());
             let rows = rows.into_iter().flatten().map(|row| {
                 let (last, value) = row?;
@@ -246,10 +247,10 @@ impl LogStore for RedbStore {
                 };
                 Ok((last, look))
             });
-            let found = read_through::<Failure, _>(read, rows, unsettled(settling, pending, read));
-            let messages = found.map_err(|failure| widen(failure, settled.as_ref(), read))?;
-            let mut lately = files.lately.borrow_mut();
-            looked_at.into_inner().into_iter().for_each(|run| lately.keep(read.group, read.topic, run));
+            let found = read_through::<Failure, _>(read, rows, unflushed(flushing, pending, read));
+            let messages = found.map_err(|failure| widen(failure, flushed.as_ref(), read))?;
+            let mut row_cache = files.row_cache.borrow_mut();
+            looked_at.into_inner().into_iter().for_each(|run| row_cache.keep(read.group, read.topic, run));
             Ok(messages)
         })?;
         self.metrics.count_read(messages.len());
@@ -258,13 +259,13 @@ impl LogStore for RedbStore {
 
     fn read_from_memory(&self, read: &ReadMessages) -> Option<Vec<StoredMessage>> {
         let files = self.files.as_ref()?;
-        let [settling, pending] = files.unsettled().map(|pending| pending?.topic(read.group, read.topic));
-        if [settling, pending].iter().flatten().any(|topic| topic.dropped) {
+        let [flushing, pending] = files.unflushed().map(|pending| pending?.topic(read.group, read.topic));
+        if [flushing, pending].iter().flatten().any(|topic| topic.dropped) {
             return None;
         }
-        let lately = files.lately.borrow();
+        let row_cache = files.row_cache.borrow();
         let messages =
-            read_through::<Unreadable, _>(read, lately.rows(read), unsettled(settling, pending, read)).ok()?;
+            read_through::<Unreadable, _>(read, row_cache.rows(read), unflushed(flushing, pending, read)).ok()?;
         let last = messages.last()?;
         let bytes: u64 = messages.iter().map(|message| message.content.len() as u64).sum();
         let is_all = last.offset.next() >= read.end
@@ -284,10 +285,10 @@ impl LogStore for RedbStore {
 
     fn tidy(&mut self) -> Result<bool, StorageError> {
         self.change("deleting a topic", |files| {
-            files.settler.wait(&files.room)?;
-            let drops = files.settler.dropping() || files.pending.drops_messages();
+            files.flusher.wait(&files.room)?;
+            let drops = files.flusher.dropping() || files.memtable.drops_messages();
             if drops {
-                files.settle(true)?;
+                files.flush(true)?;
             } else if files.can_be_compacted() {
                 files.compact()?;
             }
@@ -318,24 +319,24 @@ impl Drop for RedbStore {
 /// Writes batches. Writes that are replayable from the log wait for the tables in memory; all others are durable on
 /// return.
 fn write(files: &mut Files, batches: Vec<WriteBatch>, sync: bool) -> Changed {
-    files.settler.look()?;
+    files.flusher.look()?;
     for write in batches.iter().flat_map(|batch| &batch.writes) {
         if let Write::DropMessages { group, topic } = write {
-            files.lately.get_mut().forget(*group, *topic);
+            files.row_cache.get_mut().forget(*group, *topic);
         }
     }
     if batches.iter().flat_map(|batch| &batch.writes).all(Write::is_made_again) {
-        files.pending.take(batches);
+        files.memtable.take(batches);
     } else {
         append(files, batches, sync)?;
     }
     if files.owes {
         return Err(Failure::WaitsForRoom);
     }
-    match if files.pending.is_large() { files.settle(false) } else { Ok(()) } {
+    match if files.memtable.is_large() { files.flush(false) } else { Ok(()) } {
         // It can wait, because it is replayable from the log.
         Err(Failure::WaitsForRoom) => Ok(()),
-        settled => settled,
+        flushed => flushed,
     }
 }
 
@@ -345,29 +346,29 @@ fn append(files: &mut Files, batches: Vec<WriteBatch>, sync: bool) -> Changed {
     if files.owes {
         // It goes into the tables together with the earlier writes that wait for space.
         files.transaction = number;
-        files.pending.take(batches);
+        files.memtable.take(batches);
         return Ok(());
     }
-    let settles = batches.iter().flat_map(|batch| &batch.writes).any(Write::settles);
-    let mut journaled = !settles && files.journals.append(number, &batches)?;
-    if !journaled && !settles && !files.pending.is_empty() {
-        journaled = match files.settle(false) {
+    let flushes = batches.iter().flat_map(|batch| &batch.writes).any(Write::flushes);
+    let mut journaled = !flushes && files.journals.append(number, &batches)?;
+    if !journaled && !flushes && !files.memtable.is_empty() {
+        journaled = match files.flush(false) {
             Ok(()) => files.journals.append(number, &batches)?,
             Err(Failure::WaitsForRoom) => false,
             Err(failure) => return Err(failure),
         };
     }
     files.transaction = number;
-    files.pending.take(batches);
+    files.memtable.take(batches);
     if !journaled {
-        // The batches require that everything before them is settled, or fit into no journal: they go straight into
+        // The batches require that everything before them is flushed, or fit into no journal: they go straight into
         // the tables, with all earlier writes.
         files.owes = true;
         files.pay()?;
     } else if sync {
         files.journals.sync()?;
     }
-    Ok(files.mark.write(Mark { number, closed: false })?)
+    Ok(files.commit_marker.write(CommitMarker { number, closed: false })?)
 }
 
 /// The rows of a topic from the read's first offset on, each with the offset of its last message.
@@ -399,13 +400,13 @@ fn widen(failure: Failure, table: Option<&ReadOnlyTable<MessageKey, Value>>, rea
 }
 
 /// The messages of a read that the tables may lack: those on their way to the tables, and pending ones.
-fn unsettled<'p>(
-    settling: Option<&'p PendingTopic>,
-    pending: Option<&'p PendingTopic>,
+fn unflushed<'p>(
+    flushing: Option<&'p MemtableTopic>,
+    pending: Option<&'p MemtableTopic>,
     read: &ReadMessages,
 ) -> impl Iterator<Item = &'p StoredMessage> {
     let range = read.from..read.end.max(read.from);
-    let [older, newer] = [settling, pending].map(|topic| topic.map_or(&[][..], |topic| topic.range(range.clone())));
+    let [older, newer] = [flushing, pending].map(|topic| topic.map_or(&[][..], |topic| topic.range(range.clone())));
     merge(older, newer)
 }
 
@@ -484,7 +485,7 @@ mod tests {
         while store.tidy().unwrap() {}
         let files = |store: &mut RedbStore| {
             let files = store.files.as_mut().unwrap();
-            files.settle(false).and_then(|()| files.settler.wait(&files.room)).unwrap();
+            files.flush(false).and_then(|()| files.flusher.wait(&files.room)).unwrap();
         };
         files(&mut store);
         let before = store.space();

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use cubecast_core::store::judge::CutTail;
+use cubecast_core::store::recovery::CutTail;
 
 /// The result of opening a folder.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -20,9 +20,9 @@ pub struct OpenReport {
     pub cut: Vec<CutTail>,
     /// Acknowledged transactions that are lost: every group is recovered with `tail_cut`.
     pub rolled_back: Option<RolledBack>,
-    /// The mark is missing or damaged, so lost acknowledged transactions cannot be detected: every group is recovered
-    /// with `tail_cut`.
-    pub mark_lost: bool,
+    /// The commit marker is missing or damaged, so lost acknowledged transactions cannot be detected: every group is
+    /// recovered with `tail_cut`.
+    pub commit_marker_lost: bool,
 }
 
 /// How far the store is behind the acknowledged writes.
@@ -37,7 +37,7 @@ pub struct RolledBack {
 impl OpenReport {
     /// Whether acknowledged writes were lost, or may have been.
     pub fn lost_something(&self) -> bool {
-        !self.cut.is_empty() || self.rolled_back.is_some() || self.mark_lost
+        !self.cut.is_empty() || self.rolled_back.is_some() || self.commit_marker_lost
     }
 }
 
@@ -55,8 +55,8 @@ impl fmt::Display for OpenReport {
         if let Some(RolledBack { acknowledged, found }) = self.rolled_back {
             write!(f, "; acknowledged transactions {} to {acknowledged} were lost by damage", found + 1)?;
         }
-        if self.mark_lost {
-            f.write_str("; the mark is missing or damaged, so acknowledged transactions may be missing")?;
+        if self.commit_marker_lost {
+            f.write_str("; the commit marker is missing or damaged, so acknowledged transactions may be missing")?;
         }
         if self.lost_something() {
             f.write_str(

@@ -42,7 +42,7 @@ pub struct Sizes {
     pub reserve: u64,
     /// The size of one journal.
     pub journal: u64,
-    /// The size of the file that is released on a full disk. It leaves enough space to settle a full journal.
+    /// The size of the file that is released on a full disk. It leaves enough space to flush a full journal.
     pub kept: u64,
 }
 

@@ -562,7 +562,7 @@ fn can_wait(batch: &WriteBatch) -> bool {
 
 /// Whether a batch only adds to the stored state.
 fn is_plain(batch: &WriteBatch) -> bool {
-    !drops_messages(batch) && !batch.writes.iter().any(Write::settles)
+    !drops_messages(batch) && !batch.writes.iter().any(Write::flushes)
 }
 
 fn drops_messages(batch: &WriteBatch) -> bool {

@@ -6,8 +6,8 @@ use std::ops::RangeInclusive;
 use cubecast_core::cube::Vertex;
 use cubecast_core::names::Offset;
 use cubecast_core::store::journal::BadRecord;
-use cubecast_core::store::judge::{self, Refused};
 use cubecast_core::store::reading::Unreadable;
+use cubecast_core::store::recovery::{self, Refused};
 use cubecast_core::store::runs::{Plan, Present, plan};
 use cubecast_core::store::{Checkpoint, HardState, LogEntry, NodeRecord, StoredMessage};
 use cubecast_core::topics::command::{Command, TopicId};
@@ -190,7 +190,7 @@ impl<'t> Tables<'t> {
             Some(value) => Some(rows::decode(RowKey::Record, value.value())?),
             None => None,
         };
-        if judge::ends_mistrust(before.as_ref(), record) {
+        if recovery::ends_mistrust(before.as_ref(), record) {
             self.transaction.open_table(rows::CUT)?.retain(|_, _| false)?;
         }
         self.put_meta(RowKey::Record, record)

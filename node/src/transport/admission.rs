@@ -93,7 +93,7 @@ impl Admitted {
     }
 
     fn taken(&self) -> MutexGuard<'_, VecDeque<Places>> {
-        self.taken.lock().expect("no holder of this lock panics")
+        self.taken.lock().expect("no thread panics while it holds this lock")
     }
 }
 

@@ -45,7 +45,7 @@ pub struct Budget {
 #[derive(Debug, Default)]
 struct Shared {
     next: u64,
-    holders: BTreeMap<u64, Arc<Held>>,
+    replicas: BTreeMap<u64, Arc<Held>>,
     /// Connections that wait for space or for their turn to read.
     waiting: VecDeque<(Waker, Arc<Held>)>,
     /// Recently read bytes of long messages beyond the rate.
@@ -107,7 +107,7 @@ impl Budget {
         let mut shared = self.shared();
         shared.next += 1;
         let number = shared.next;
-        shared.holders.insert(number, held.clone());
+        shared.replicas.insert(number, held.clone());
         drop(shared);
         Arc::new(Holding { budget: self.clone(), number, held, began: Mutex::default(), is_coming: Notify::default() })
     }
@@ -118,7 +118,7 @@ impl Budget {
     }
 
     fn shared(&self) -> MutexGuard<'_, Shared> {
-        self.shared.lock().expect("no holder of this lock panics")
+        self.shared.lock().expect("no thread panics while it holds this lock")
     }
 }
 
@@ -154,7 +154,7 @@ impl Shared {
 
     /// Closes the connection with the longest message. Called when no complete message is on its way to core.
     fn turn_away_the_longest(&self) {
-        let longest = self.holders.values().max_by_key(|held| {
+        let longest = self.replicas.values().max_by_key(|held| {
             (!held.has_asked.load(Relaxed) && held.beyond_free() > 0, held.unfinished.load(Relaxed))
         });
         if let Some(held) = longest {
@@ -181,7 +181,7 @@ impl Holding {
             }
             return true;
         }
-        if shared.holders.values().all(|held| held.whole.load(Relaxed) <= FREE) {
+        if shared.replicas.values().all(|held| held.whole.load(Relaxed) <= FREE) {
             shared.turn_away_the_longest();
         }
         true
@@ -262,7 +262,7 @@ impl Holding {
     }
 
     fn began(&self) -> MutexGuard<'_, Option<Instant>> {
-        self.began.lock().expect("no holder of this lock panics")
+        self.began.lock().expect("no thread panics while it holds this lock")
     }
 }
 
@@ -270,7 +270,7 @@ impl Drop for Holding {
     fn drop(&mut self) {
         self.change(|held| held.unfinished.swap(0, Relaxed) + held.whole.swap(0, Relaxed));
         let mut shared = self.budget.shared();
-        shared.holders.remove(&self.number);
+        shared.replicas.remove(&self.number);
         shared.wake();
     }
 }

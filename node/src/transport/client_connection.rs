@@ -28,7 +28,7 @@ use super::farewell::{self, Fault, Goodbye};
 use super::outgoing::pieces;
 use super::pulse::Pulse;
 use super::unanswered::Unanswered;
-use super::{ClientSocket, Door};
+use super::{ClientSocket, ServerContext};
 use crate::runtime::inbox::Arrival;
 use crate::runtime::mailbox::{ClientQueue, Dismissed, Outbound, SharedEvent, client_mailbox};
 
@@ -65,7 +65,7 @@ enum Ending {
 
 /// The state shared by both directions of the connection.
 struct Connection<'a> {
-    door: &'a Door,
+    context: &'a ServerContext,
     id: ConnectionId,
     /// Whether the client's last message was binary.
     binary: AtomicBool,
@@ -80,14 +80,14 @@ struct Connection<'a> {
 }
 
 /// Serves one client until it leaves or must be closed.
-pub async fn serve(mut socket: ClientSocket, holding: Arc<Holding>, door: Arc<Door>) {
-    let admitted = Admitted::new(door.admission.clone());
+pub async fn serve(mut socket: ClientSocket, holding: Arc<Holding>, context: Arc<ServerContext>) {
+    let admitted = Admitted::new(context.admission.clone());
     let (mailbox, queue, mut closing) = client_mailbox(admitted.clone());
     let (refusals, refused) = mpsc::unbounded_channel();
-    let id = door.numbers.next_connection();
-    let unanswered = Unanswered::new(door.limits.unanswered);
+    let id = context.numbers.next_connection();
+    let unanswered = Unanswered::new(context.limits.unanswered);
     let connection = Connection {
-        door: &door,
+        context: &context,
         id,
         binary: AtomicBool::new(false),
         unanswered,
@@ -98,20 +98,20 @@ pub async fn serve(mut socket: ClientSocket, holding: Arc<Holding>, door: Arc<Do
         pinged: Notify::new(),
         answered_ping: Notify::new(),
     };
-    if door.inbox.send(Arrival::ClientOpened { connection: id, mailbox }, 0).await.is_err() {
+    if context.inbox.send(Arrival::ClientOpened { connection: id, mailbox }, 0).await.is_err() {
         return farewell::close(socket, Some(&Goodbye::shutting_down()), LAST_WORDS).await;
     }
-    door.metrics.client_connections.fetch_add(1, Relaxed);
+    context.metrics.client_connections.fetch_add(1, Relaxed);
     let mut dismissed = None;
     let (mut sink, mut stream) = (&mut socket).split();
     let ending = tokio::select! {
         ending = connection.read(&mut stream) => ending,
         ending = connection.write(&mut sink, queue, refused) => ending,
-        () = dismissal(&mut closing, &mut dismissed, &door) => Ending::Dismissed,
-        () = connection.pulse.lost(door.began, door.limits.silence) => Ending::Refused(silent_for(door.limits.silence)),
+        () = dismissal(&mut closing, &mut dismissed, &context) => Ending::Dismissed,
+        () = connection.pulse.lost(context.began, context.limits.silence) => Ending::Refused(silent_for(context.limits.silence)),
         () = connection.holding.turned_away() => Ending::Refused(turned_away()),
         () = connection.holding.overdue() => Ending::Refused(overdue()),
-        () = connection.never_asked() => Ending::Refused(never_asked(door.limits.first_request)),
+        () = connection.never_asked() => Ending::Refused(never_asked(context.limits.first_request)),
     };
     drop((sink, stream));
     let Connection { admitted, holding, binary, .. } = connection;
@@ -124,9 +124,9 @@ pub async fn serve(mut socket: ClientSocket, holding: Arc<Holding>, door: Arc<Do
     let dismissed = dismissed.or(closing.try_recv().ok()).map_or_else(Goodbye::shutting_down, |told| told.goodbye);
     let binary = binary.load(Relaxed);
     // This fails only while the node stops; then it does not matter.
-    let _ = door.inbox.send(Arrival::ClientClosed { connection: id }, 0).await;
-    door.metrics.client_connections.fetch_sub(1, Relaxed);
-    say_goodbye(socket, ending, dismissed, &door, binary).await;
+    let _ = context.inbox.send(Arrival::ClientClosed { connection: id }, 0).await;
+    context.metrics.client_connections.fetch_sub(1, Relaxed);
+    say_goodbye(socket, ending, dismissed, &context, binary).await;
 }
 
 fn turned_away() -> Goodbye {
@@ -157,10 +157,14 @@ fn silent_for(silence: Duration) -> Goodbye {
 }
 
 /// Completes some time after the client was dismissed, so that it can still read its queued frames.
-async fn dismissal(closing: &mut oneshot::Receiver<Dismissed>, dismissed: &mut Option<Dismissed>, door: &Door) {
+async fn dismissal(
+    closing: &mut oneshot::Receiver<Dismissed>,
+    dismissed: &mut Option<Dismissed>,
+    context: &ServerContext,
+) {
     tokio::select! {
         told = closing => *dismissed = told.ok(),
-        () = door.stopped() => {}
+        () = context.stopped() => {}
     }
     if !dismissed.as_ref().is_some_and(|told| told.at_once) {
         sleep(LAST_READS).await;
@@ -176,11 +180,11 @@ impl Connection<'_> {
                 None => return Ending::Left,
             };
             let size = message.len();
-            self.door.metrics.client_bytes_in.fetch_add(size as u64, Relaxed);
+            self.context.metrics.client_bytes_in.fetch_add(size as u64, Relaxed);
             let requests = match message {
                 Message::Text(_) | Message::Binary(_) => {
                     self.binary.store(matches!(message, Message::Binary(_)), Relaxed);
-                    let rules = self.door.rules;
+                    let rules = self.context.rules;
                     beside(size, move || parse(&message, &rules)).await
                 }
                 Message::Ping(_) => {
@@ -200,14 +204,14 @@ impl Connection<'_> {
 
     /// Completes when the time for the first request is over and the client sent none.
     async fn never_asked(&self) {
-        sleep(self.door.limits.first_request).await;
+        sleep(self.context.limits.first_request).await;
         if self.holding.asked() {
             pending::<()>().await;
         }
     }
 
     fn end_reading(&self, error: &Error) -> Ending {
-        match farewell::fault_of(error, self.door.limits.client_message) {
+        match farewell::fault_of(error, self.context.limits.client_message) {
             Fault::Told(goodbye) => Ending::Refused(goodbye),
             Fault::Broken(why) => Ending::Broken(why),
             Fault::NoCloseFrame => Ending::HalfClosed,
@@ -216,11 +220,11 @@ impl Connection<'_> {
 
     /// Passes requests to core, in as few arrivals as their permits allow. Malformed requests are answered here.
     async fn take_in(&self, requests: Vec<Result<Request, Malformed>>, bytes: usize) -> Result<(), Ending> {
-        if *self.door.busy.borrow() {
-            self.door.not_busy().await;
+        if *self.context.busy.borrow() {
+            self.context.not_busy().await;
         }
         let each = bytes / requests.len().max(1);
-        for part in chunks(requests, self.door.limits.unanswered.min(FRAMES_A_FLUSH)) {
+        for part in chunks(requests, self.context.limits.unanswered.min(FRAMES_A_FLUSH)) {
             let mut inputs = Vec::with_capacity(part.len());
             let weight = each * part.len();
             for request in part {
@@ -235,7 +239,7 @@ impl Connection<'_> {
             }
             self.holding.has_asked();
             self.admitted.take(inputs.len(), each).await;
-            if self.door.inbox.send(Arrival::Inputs(inputs), weight).await.is_err() {
+            if self.context.inbox.send(Arrival::Inputs(inputs), weight).await.is_err() {
                 return Err(Ending::Dismissed);
             }
         }
@@ -243,8 +247,8 @@ impl Connection<'_> {
     }
 
     fn refuse(&self, malformed: Malformed) {
-        self.door.metrics.bad_requests.fetch_add(1, Relaxed);
-        let served_by = self.door.vertex();
+        self.context.metrics.bad_requests.fetch_add(1, Relaxed);
+        let served_by = self.context.vertex();
         let answer = Answer { id: malformed.id, served_by, hops: None, result: Err(malformed.failure) };
         // The receiver belongs to the same task; if it is gone, the client is gone.
         let _ = self.refusals.send(answer);
@@ -303,7 +307,7 @@ impl Connection<'_> {
             queue.drained(batch.weight);
             if batch.weight > 0 {
                 let drained = Input::ClientDrained { connection: self.id, bytes: batch.weight };
-                if self.door.inbox.send_input(drained).await.is_err() {
+                if self.context.inbox.send_input(drained).await.is_err() {
                     return Ending::Dismissed;
                 }
             }
@@ -314,7 +318,7 @@ impl Connection<'_> {
         let binary = self.binary.load(Relaxed);
         let weight = frames.iter().map(|frame| frame.frame().weight()).sum::<u64>();
         for message in beside(weight as usize, move || encode(&frames, binary)).await {
-            self.door.metrics.client_bytes_out.fetch_add(message.len() as u64, Relaxed);
+            self.context.metrics.client_bytes_out.fetch_add(message.len() as u64, Relaxed);
             for piece in pieces(message) {
                 sink.feed(piece).await?;
             }
@@ -390,29 +394,40 @@ fn chunks<T>(mut items: Vec<T>, size: usize) -> impl Iterator<Item = Vec<T>> {
     })
 }
 
-async fn say_goodbye(mut socket: ClientSocket, ending: Ending, dismissed: Goodbye, door: &Door, binary: bool) {
-    let within = if *door.stop.borrow() { LAST_WORDS } else { farewell::CLOSES_WITHIN };
+async fn say_goodbye(
+    mut socket: ClientSocket,
+    ending: Ending,
+    dismissed: Goodbye,
+    context: &ServerContext,
+    binary: bool,
+) {
+    let within = if *context.stop.borrow() { LAST_WORDS } else { farewell::CLOSES_WITHIN };
     let goodbye = match ending {
         Ending::Left => return farewell::close(socket, None, within).await,
         Ending::HalfClosed => {
             let goodbye = Goodbye::new(CloseCode::Protocol, "the connection ended without a close frame");
             return farewell::close_half_closed(socket, &goodbye, within).await;
         }
-        Ending::Broken(why) => return debug!(node = %door.vertex(), "Client connection broke: {why}"),
+        Ending::Broken(why) => return debug!(node = %context.vertex(), "Client connection broke: {why}"),
         Ending::Refused(goodbye) => goodbye,
         Ending::Dismissed => dismissed,
     };
-    debug!(node = %door.vertex(), "Client closed: {}", goodbye.reason);
+    debug!(node = %context.vertex(), "Client closed: {}", goodbye.reason);
     if goodbye.code == CloseCode::Size {
         // If this cannot be sent, the close frame cannot be sent either.
-        let _ = timeout(within, say_too_large(&mut socket, &goodbye.reason, door, binary)).await;
+        let _ = timeout(within, say_too_large(&mut socket, &goodbye.reason, context, binary)).await;
     }
     farewell::close(socket, Some(&goodbye), within).await;
 }
 
-async fn say_too_large(socket: &mut ClientSocket, reason: &str, door: &Door, binary: bool) -> Result<(), Error> {
+async fn say_too_large(
+    socket: &mut ClientSocket,
+    reason: &str,
+    context: &ServerContext,
+    binary: bool,
+) -> Result<(), Error> {
     let result = Err(ErrorCode::TooLarge.because(reason));
-    let answer = Answer { id: None, served_by: door.vertex(), hops: None, result };
+    let answer = Answer { id: None, served_by: context.vertex(), hops: None, result };
     for message in encode(&[Outbound::Frame(ServerFrame::Answer(answer))], binary) {
         socket.send(message).await?;
     }

@@ -12,7 +12,7 @@ use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tracing::{debug, warn};
 
 use super::handshake::{self, HandshakeError, SUBPROTOCOL};
-use super::{Door, PEER_MESSAGE, Socket, peer_connection, tune, websocket_config};
+use super::{PEER_MESSAGE, ServerContext, Socket, peer_connection, tune, websocket_config};
 use crate::runtime::PeerGate;
 
 /// The pause after a failed attempt. It doubles with each failure up to the longest.
@@ -26,32 +26,32 @@ const CONNECT: Duration = Duration::from_secs(2);
 const TELL_AGAIN: Duration = Duration::from_secs(30);
 
 /// Maintains a connection to one neighbour until the node stops.
-pub async fn run(door: Arc<Door>, peer: Vertex, address: String) {
+pub async fn run(context: Arc<ServerContext>, peer: Vertex, address: String) {
     let mut pause = FIRST_PAUSE;
     let mut trouble = Trouble::default();
     loop {
         let gate = tokio::select! {
-            gate = gate_open(&door) => gate,
-            () = door.stopped() => return,
+            gate = gate_open(&context) => gate,
+            () = context.stopped() => return,
         };
         let connected = tokio::select! {
-            connected = connect(&door, peer, &address) => connected,
-            () = door.stopped() => return,
+            connected = connect(&context, peer, &address) => connected,
+            () = context.stopped() => return,
         };
         match connected {
             Ok((socket, slot)) => {
                 trouble = Trouble::default();
                 let began = Instant::now();
-                peer_connection::serve(socket, peer, slot, gate, &door).await;
+                peer_connection::serve(socket, peer, slot, gate, &context).await;
                 if began.elapsed() >= LASTED {
                     pause = FIRST_PAUSE;
                 }
             }
-            Err(error) => trouble.tell(&door, peer, &address, &error),
+            Err(error) => trouble.tell(&context, peer, &address, &error),
         }
         tokio::select! {
             () = sleep(jittered(pause)) => {}
-            () = door.stopped() => return,
+            () = context.stopped() => return,
         }
         pause = (pause * 2).min(LONGEST_PAUSE);
     }
@@ -62,8 +62,8 @@ pub fn dials(me: Vertex, peer: Vertex) -> bool {
     me.index() < peer.index()
 }
 
-async fn gate_open(door: &Door) -> PeerGate {
-    let open = door.gate.clone().wait_for(|gate| gate.allowed).await.map(|gate| *gate);
+async fn gate_open(context: &ServerContext) -> PeerGate {
+    let open = context.gate.clone().wait_for(|gate| gate.allowed).await.map(|gate| *gate);
     match open {
         Ok(gate) => gate,
         // The runtime has ended; the shutdown signal follows.
@@ -72,24 +72,24 @@ async fn gate_open(door: &Door) -> PeerGate {
 }
 
 async fn connect(
-    door: &Arc<Door>,
+    context: &Arc<ServerContext>,
     peer: Vertex,
     address: &str,
 ) -> Result<(Socket, super::peer_table::PeerSlot), DialError> {
     let stream =
         timeout(CONNECT, TcpStream::connect(address)).await.map_err(|_| DialError::Unreachable("no answer".into()))?;
     let stream = stream.map_err(|error| DialError::Unreachable(error.to_string()))?;
-    tune(&stream, door.limits.silence).map_err(|error| DialError::Unreachable(error.to_string()))?;
+    tune(&stream, context.limits.silence).map_err(|error| DialError::Unreachable(error.to_string()))?;
     let mut socket =
         timeout(handshake::PATIENCE, upgrade(stream, address)).await.map_err(|_| HandshakeError::TooSlow)??;
-    let proven = match handshake::dial(&mut socket, &door.credentials, peer).await {
+    let proven = match handshake::dial(&mut socket, &context.credentials, peer).await {
         Err(HandshakeError::Refused(refusal)) => {
             handshake::refuse(socket, &refusal).await;
             return Err(HandshakeError::Refused(refusal).into());
         }
         other => other?,
     };
-    match door.peers.admit(proven).await {
+    match context.peers.admit(proven).await {
         Ok(slot) => Ok((socket, slot)),
         Err(refusal) => {
             handshake::refuse(socket, &refusal).await;
@@ -127,8 +127,8 @@ struct Trouble {
 }
 
 impl Trouble {
-    fn tell(&mut self, door: &Door, peer: Vertex, address: &str, error: &DialError) {
-        let (node, text) = (door.vertex(), error.to_string());
+    fn tell(&mut self, context: &ServerContext, peer: Vertex, address: &str, error: &DialError) {
+        let (node, text) = (context.vertex(), error.to_string());
         match &self.told {
             Some((told, at)) if *told == text && at.elapsed() < TELL_AGAIN => {
                 debug!(%node, %peer, "Neighbour {peer} at {address}: {text}");

@@ -9,21 +9,21 @@ use std::time::Duration;
 use tokio::time::sleep;
 use tracing::warn;
 
-use super::Door;
+use super::ServerContext;
 
 /// The interval between checks.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
 
 /// Checks until the node stops.
-pub async fn watch(door: Arc<Door>, address: String) {
-    let node = door.vertex();
+pub async fn watch(context: Arc<ServerContext>, address: String) {
+    let node = context.vertex();
     let mut looks_alone = 0_u32;
     loop {
         tokio::select! {
             () = sleep(LOOK_EVERY) => {}
-            () = door.stopped() => return,
+            () = context.stopped() => return,
         }
-        let alone = door.gate.borrow().allowed && door.metrics.peer_connections.load(Relaxed) == 0;
+        let alone = context.gate.borrow().allowed && context.metrics.peer_connections.load(Relaxed) == 0;
         looks_alone = if alone { looks_alone + 1 } else { 0 };
         // Warns after 5, 10, 20, 40 ... seconds, so that an isolated node does not fill its log.
         if looks_alone.is_power_of_two() {

@@ -103,7 +103,7 @@ pub const HANDSHAKE_MESSAGE: usize = 16 << 10;
 
 /// State shared by all connections of a node.
 #[derive(Debug)]
-pub struct Door {
+pub struct ServerContext {
     /// This node's identity for its neighbours.
     pub credentials: Credentials,
     /// Limits on input.
@@ -140,7 +140,7 @@ pub struct Door {
     pub began: Instant,
 }
 
-impl Door {
+impl ServerContext {
     /// The vertex that this node serves.
     pub fn vertex(&self) -> Vertex {
         self.credentials.vertex

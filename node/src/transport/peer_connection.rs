@@ -19,7 +19,7 @@ use tracing::{info, warn};
 use super::farewell::{self, Fault, Goodbye};
 use super::peer_table::PeerSlot;
 use super::pulse::next_beat;
-use super::{Door, PEER_MESSAGE, Socket, codec};
+use super::{PEER_MESSAGE, ServerContext, Socket, codec};
 use crate::runtime::PeerGate;
 use crate::runtime::inbox::Arrival;
 use crate::runtime::mailbox::{PeerQueue, peer_mailbox};
@@ -33,26 +33,26 @@ const GOODBYE: Duration = Duration::from_millis(500);
 
 /// Serves one neighbour until the connection breaks or must be closed. `gate`: the state of the peer gate when the
 /// neighbour was admitted.
-pub async fn serve(mut socket: Socket, peer: Vertex, slot: PeerSlot, gate: PeerGate, door: &Door) {
+pub async fn serve(mut socket: Socket, peer: Vertex, slot: PeerSlot, gate: PeerGate, context: &ServerContext) {
     let (mailbox, queue) = peer_mailbox();
-    if door.inbox.send(Arrival::PeerOpened { peer, mailbox }, 0).await.is_err() {
+    if context.inbox.send(Arrival::PeerOpened { peer, mailbox }, 0).await.is_err() {
         return farewell::close(socket, Some(&Goodbye::shutting_down()), GOODBYE).await;
     }
-    door.metrics.peer_connections.fetch_add(1, Relaxed);
-    let node = door.vertex();
+    context.metrics.peer_connections.fetch_add(1, Relaxed);
+    let node = context.vertex();
     info!(%node, %peer, "Node {node} connected to neighbour {peer}");
     let (mut sink, mut stream) = (&mut socket).split();
     let ending = tokio::select! {
-        ending = read(&mut stream, peer, &slot, door) => ending,
-        why = write(&mut sink, queue, &slot, door) => Ending::away(why),
+        ending = read(&mut stream, peer, &slot, context) => ending,
+        why = write(&mut sink, queue, &slot, context) => Ending::away(why),
         () = slot.asked_to_give_way() => Ending::away("it opened a new connection"),
-        () = gate_changed(door, gate) => Ending::away("this node is not accepting peer connections"),
-        () = door.stopped() => Ending::away("this node is shutting down"),
+        () = gate_changed(context, gate) => Ending::away("this node is not accepting peer connections"),
+        () = context.stopped() => Ending::away("this node is shutting down"),
     };
     drop((sink, stream));
     // This fails only while the node stops.
-    let _ = door.inbox.send(Arrival::PeerClosed { peer }, 0).await;
-    door.metrics.peer_connections.fetch_sub(1, Relaxed);
+    let _ = context.inbox.send(Arrival::PeerClosed { peer }, 0).await;
+    context.metrics.peer_connections.fetch_sub(1, Relaxed);
     warn!(%node, %peer, "Node {node} lost neighbour {peer}: {}", ending.why);
     // The slot is released only now, so that no frame of a newer connection precedes the end of this one.
     drop(slot);
@@ -89,7 +89,7 @@ impl Ending {
     }
 }
 
-async fn read(stream: &mut SplitStream<&mut Socket>, peer: Vertex, slot: &PeerSlot, door: &Door) -> Ending {
+async fn read(stream: &mut SplitStream<&mut Socket>, peer: Vertex, slot: &PeerSlot, context: &ServerContext) -> Ending {
     loop {
         let message = match stream.next().await {
             Some(Ok(message)) => message,
@@ -99,8 +99,8 @@ async fn read(stream: &mut SplitStream<&mut Socket>, peer: Vertex, slot: &PeerSl
         slot.heard();
         match message {
             Message::Binary(bytes) => {
-                door.metrics.peer_bytes_in.fetch_add(bytes.len() as u64, Relaxed);
-                if let Err(ending) = take_in(&bytes, peer, door).await {
+                context.metrics.peer_bytes_in.fetch_add(bytes.len() as u64, Relaxed);
+                if let Err(ending) = take_in(&bytes, peer, context).await {
                     return ending;
                 }
             }
@@ -121,8 +121,8 @@ async fn read(stream: &mut SplitStream<&mut Socket>, peer: Vertex, slot: &PeerSl
     }
 }
 
-async fn take_in(bytes: &Bytes, peer: Vertex, door: &Door) -> Result<(), Ending> {
-    let (inputs, outcome) = match codec::decode_peer(bytes, door.vertex().dimension()) {
+async fn take_in(bytes: &Bytes, peer: Vertex, context: &ServerContext) -> Result<(), Ending> {
+    let (inputs, outcome) = match codec::decode_peer(bytes, context.vertex().dimension()) {
         Ok(frames) => (frames.into_iter().map(|frame| Input::PeerFrame { from: peer, frame }).collect(), Ok(())),
         // The handshake checked that both sides use the same version.
         Err(error) => {
@@ -130,7 +130,7 @@ async fn take_in(bytes: &Bytes, peer: Vertex, door: &Door) -> Result<(), Ending>
             (vec![Input::PeerAltered { from: peer }], Err(unreadable))
         }
     };
-    door.inbox.send(Arrival::Inputs(inputs), bytes.len()).await.map_err(|ended| Ending::away(ended.to_string()))?;
+    context.inbox.send(Arrival::Inputs(inputs), bytes.len()).await.map_err(|ended| Ending::away(ended.to_string()))?;
     outcome
 }
 
@@ -138,9 +138,9 @@ async fn write(
     sink: &mut SplitSink<&mut Socket, Message>,
     mut queue: PeerQueue,
     slot: &PeerSlot,
-    door: &Door,
+    context: &ServerContext,
 ) -> String {
-    let mut ping = interval_at(next_beat(door.began, PING_EVERY), PING_EVERY);
+    let mut ping = interval_at(next_beat(context.began, PING_EVERY), PING_EVERY);
     ping.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut spoke = false;
     loop {
@@ -148,7 +148,7 @@ async fn write(
             message = queue.next() => match message {
                 Some(message) => {
                     spoke = true;
-                    send_all(sink, message, &mut queue, slot, door).await
+                    send_all(sink, message, &mut queue, slot, context).await
                 }
                 None => return "this node is shutting down".into(),
             },
@@ -171,11 +171,11 @@ async fn send_all(
     first: Bytes,
     queue: &mut PeerQueue,
     slot: &PeerSlot,
-    door: &Door,
+    context: &ServerContext,
 ) -> Result<(), String> {
     let mut next = Some(first);
     while let Some(message) = next {
-        door.metrics.peer_bytes_out.fetch_add(message.len() as u64, Relaxed);
+        context.metrics.peer_bytes_out.fetch_add(message.len() as u64, Relaxed);
         in_time(sink.feed(Message::Binary(message)), slot).await?;
         next = queue.take();
     }
@@ -194,8 +194,8 @@ async fn in_time<E: ToString>(step: impl Future<Output = Result<(), E>>, slot: &
     }
 }
 
-async fn gate_changed(door: &Door, admitted_under: PeerGate) {
-    let mut gate = door.gate.clone();
+async fn gate_changed(context: &ServerContext, admitted_under: PeerGate) {
+    let mut gate = context.gate.clone();
     if gate.wait_for(|gate| gate.epoch != admitted_under.epoch).await.is_err() {
         // The runtime has ended; the shutdown signal follows.
         std::future::pending::<()>().await;

@@ -59,7 +59,7 @@ impl PeerTable {
     }
 
     fn try_admit(self: &Arc<Self>, peer: Proven) -> Result<Result<PeerSlot, Arc<Shared>>, Refusal> {
-        let mut slots = self.slots.lock().expect("no holder of this lock panics");
+        let mut slots = self.slots.lock().expect("no thread panics while it holds this lock");
         if let Some(former) = slots.get(&peer.vertex) {
             if former.instance != peer.instance && former.is_alive() {
                 let reason =
@@ -106,7 +106,7 @@ impl PeerSlot {
 
 impl Drop for PeerSlot {
     fn drop(&mut self) {
-        self.table.slots.lock().expect("no holder of this lock panics").remove(&self.peer);
+        self.table.slots.lock().expect("no thread panics while it holds this lock").remove(&self.peer);
         self.shared.gone.send_replace(true);
     }
 }

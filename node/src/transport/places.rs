@@ -88,7 +88,7 @@ impl Places {
     }
 
     fn taken(&self) -> MutexGuard<'_, HashMap<IpAddr, usize>> {
-        self.taken.lock().expect("no holder of this lock panics")
+        self.taken.lock().expect("no thread panics while it holds this lock")
     }
 }
 
@@ -137,7 +137,7 @@ impl Undecided {
     }
 
     fn undecided(&self) -> MutexGuard<'_, BTreeMap<u64, AbortHandle>> {
-        self.0.lock().expect("no holder of this lock panics")
+        self.0.lock().expect("no thread panics while it holds this lock")
     }
 }
 

@@ -15,27 +15,27 @@ use hyper::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
 use hyper::{Method, Response, StatusCode};
 use serde_json::{Value, json};
 
-use super::Door;
+use super::ServerContext;
 use super::static_files::{only_reading, page};
 use crate::runtime::local_client::{self, NoStatus};
 
 /// The answer for one of these paths. `None` for any other path.
-pub async fn answer(door: &Door, method: &Method, path: &str) -> Option<Response<Full<Bytes>>> {
+pub async fn answer(context: &ServerContext, method: &Method, path: &str) -> Option<Response<Full<Bytes>>> {
     if !matches!(path, "/healthz" | "/readyz" | "/metrics") {
         return None;
     }
     if method != Method::GET && method != Method::HEAD {
         return Some(only_reading());
     }
-    let status = local_client::status(&door.inbox, &door.numbers).await;
+    let status = local_client::status(&context.inbox, &context.numbers).await;
     Some(match path {
         "/metrics" => typed(
             StatusCode::OK,
-            &door.metrics.render(status.as_ref().ok()),
+            &context.metrics.render(status.as_ref().ok()),
             "text/plain; version=0.0.4; charset=utf-8",
         ),
         path => {
-            let report = Report::new(door, status);
+            let report = Report::new(context, status);
             let well = if path == "/readyz" { report.ready } else { report.healthy };
             let code = if well { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
             typed(code, &format!("{}\n", report.body), "application/json")
@@ -58,14 +58,14 @@ struct Report {
 }
 
 impl Report {
-    fn new(door: &Door, status: Result<NodeStatus, NoStatus>) -> Report {
+    fn new(context: &ServerContext, status: Result<NodeStatus, NoStatus>) -> Report {
         match status {
             Ok(status) => {
                 let unready = status.unready();
                 let body = summary(&status, unready.is_empty(), &json!(unready));
                 Report { healthy: status.state != NodeState::Failed, ready: unready.is_empty(), body }
             }
-            Err(no_status) => Report { healthy: false, ready: false, body: without_status(door, &no_status) },
+            Err(no_status) => Report { healthy: false, ready: false, body: without_status(context, &no_status) },
         }
     }
 }
@@ -88,12 +88,12 @@ fn summary(status: &NodeStatus, ready: bool, reasons: &Value) -> Value {
     })
 }
 
-fn without_status(door: &Door, why: &NoStatus) -> Value {
+fn without_status(context: &ServerContext, why: &NoStatus) -> Value {
     let failed = matches!(why, NoStatus::Refused(failure) if failure.code == ErrorCode::NodeFailed);
     let (state, reason) = if failed { ("failed", "node_failed") } else { ("silent", "silent") };
     let message = why.to_string();
     json!({
-        "node": door.vertex(),
+        "node": context.vertex(),
         "state": state,
         "ready": false,
         "reasons": [{"reason": reason, "message": message}],

@@ -39,8 +39,8 @@ use super::origin::OriginRefused;
 use super::places::Place;
 use super::static_files::page;
 use super::{
-    Door, HANDSHAKE_MESSAGE, PEER_MESSAGE, Socket, client_connection, incoming, peer_connection, probes, shield,
-    static_files, tune, upgrade, websocket_config,
+    HANDSHAKE_MESSAGE, PEER_MESSAGE, ServerContext, Socket, client_connection, incoming, peer_connection, probes,
+    shield, static_files, tune, upgrade, websocket_config,
 };
 
 /// The time for a connection to send the headers of its request.
@@ -55,34 +55,34 @@ const MOST_UNSENT: usize = 256 << 10;
 type Answer = Response<Full<Bytes>>;
 
 /// The use of a connection after its HTTP part.
-enum Wish {
+enum Upgraded {
     Client(OnUpgrade, Place),
     Peer(OnUpgrade),
 }
 
 /// Serves the port until the node stops, then ends all connections.
-pub async fn run(listener: TcpListener, door: Arc<Door>) {
+pub async fn run(listener: TcpListener, context: Arc<ServerContext>) {
     let mut connections = JoinSet::new();
     let mut accepting = Accepting::default();
     let mut pause = Duration::ZERO;
     loop {
         tokio::select! {
             accepted = accept_after(pause, &listener) => {
-                let taken = take(accepted, &mut connections, &door);
+                let taken = take(accepted, &mut connections, &context);
                 pause = match taken {
                     Ok(()) => accepting.succeeded(),
                     Err(why) => {
                         if let Some(line) = why.and_then(|why| accepting.failed(why)) {
-                            warn!(node = %door.vertex(), "{line}");
+                            warn!(node = %context.vertex(), "{line}");
                         }
                         accepting.next_pause()
                     }
                 };
             }
-            line = accepting.calm() => info!(node = %door.vertex(), "{line}"),
+            line = accepting.calm() => info!(node = %context.vertex(), "{line}"),
             // A connection ended, so accepting may succeed again if descriptors were missing.
             Some(_) = connections.join_next() => pause = Duration::ZERO,
-            () = door.stopped() => break,
+            () = context.stopped() => break,
         }
     }
     drop(listener);
@@ -102,22 +102,22 @@ async fn accept_after(pause: Duration, listener: &TcpListener) -> io::Result<(Tc
 fn take(
     accepted: io::Result<(TcpStream, SocketAddr)>,
     connections: &mut JoinSet<()>,
-    door: &Arc<Door>,
+    context: &Arc<ServerContext>,
 ) -> Result<(), Option<String>> {
     let (stream, from) = accepted.map_err(|error| accepting::reason(&error))?;
-    let number = door.numbers.next_connection().0;
-    let serving = connections.spawn(serve(stream, from.ip(), number, door.clone()));
-    door.undecided.add(number, serving);
+    let number = context.numbers.next_connection().0;
+    let serving = connections.spawn(serve(stream, from.ip(), number, context.clone()));
+    context.undecided.add(number, serving);
     Ok(())
 }
 
-async fn serve(stream: TcpStream, from: IpAddr, number: u64, door: Arc<Door>) {
+async fn serve(stream: TcpStream, from: IpAddr, number: u64, context: Arc<ServerContext>) {
     // If this fails, the socket is broken and later operations report it.
-    let _ = tune(&stream, door.limits.silence);
-    let wish = Arc::new(Mutex::new(None));
+    let _ = tune(&stream, context.limits.silence);
+    let upgraded = Arc::new(Mutex::new(None));
     let service = service_fn(|request| {
-        let (door, wish) = (door.clone(), wish.clone());
-        async move { Ok::<_, Infallible>(answer(request, from, &door, &wish).await) }
+        let (context, upgraded) = (context.clone(), upgraded.clone());
+        async move { Ok::<_, Infallible>(answer(request, from, &context, &upgraded).await) }
     });
     let http = http1::Builder::new()
         .timer(TokioTimer::new())
@@ -128,30 +128,30 @@ async fn serve(stream: TcpStream, from: IpAddr, number: u64, door: Arc<Door>) {
     tokio::select! {
         // The error of a broken HTTP connection can be sent nowhere.
         _ = &mut http => {}
-        () = door.stopped() => {
+        () = context.stopped() => {
             http.as_mut().graceful_shutdown();
             let _ = timeout(LAST_ANSWER, http.as_mut()).await;
         }
     }
-    let wish = wish.lock().expect("no holder of this lock panics").take();
-    door.undecided.remove(number);
-    match wish {
-        Some(Wish::Client(upgrade, place)) => {
-            if let Some((stream, came)) = upgraded(upgrade).await {
-                let (holding, limit) = (door.budget.hold(), door.limits.client_message);
+    let upgraded = upgraded.lock().expect("no thread panics while it holds this lock").take();
+    context.undecided.remove(number);
+    match upgraded {
+        Some(Upgraded::Client(upgrade, place)) => {
+            if let Some((stream, came)) = socket_of(upgrade).await {
+                let (holding, limit) = (context.budget.hold(), context.limits.client_message);
                 let stream = incoming::Incoming::new(stream, &came, limit as u64, holding.clone());
                 let config = Some(websocket_config(limit).max_write_buffer_size(MOST_UNSENT));
                 let socket = WebSocketStream::from_raw_socket(stream, SocketRole::Server, config).await;
-                client_connection::serve(socket, holding, door).await;
+                client_connection::serve(socket, holding, context).await;
                 drop(place);
             }
         }
-        Some(Wish::Peer(upgrade)) => {
-            if let Some((stream, came)) = upgraded(upgrade).await {
+        Some(Upgraded::Peer(upgrade)) => {
+            if let Some((stream, came)) = socket_of(upgrade).await {
                 let config = Some(websocket_config(HANDSHAKE_MESSAGE).max_write_buffer_size(MOST_UNSENT));
                 let role = SocketRole::Server;
                 let socket = WebSocketStream::from_partially_read(stream, came, role, config).await;
-                take_peer(socket, from, &door).await;
+                take_peer(socket, from, &context).await;
             }
         }
         None => {}
@@ -159,42 +159,57 @@ async fn serve(stream: TcpStream, from: IpAddr, number: u64, door: Arc<Door>) {
 }
 
 /// The stream after the HTTP part, and the bytes already received.
-async fn upgraded(upgrade: OnUpgrade) -> Option<(TcpStream, Vec<u8>)> {
+async fn socket_of(upgrade: OnUpgrade) -> Option<(TcpStream, Vec<u8>)> {
     let parts = upgrade.await.ok()?.downcast::<TokioIo<TcpStream>>().ok()?;
     Some((parts.io.into_inner(), parts.read_buf.to_vec()))
 }
 
-async fn answer(request: Request<Incoming>, from: IpAddr, door: &Door, wish: &Mutex<Option<Wish>>) -> Answer {
-    let mut answer = answer_to(request, from, door, wish).await;
+async fn answer(
+    request: Request<Incoming>,
+    from: IpAddr,
+    context: &ServerContext,
+    upgraded: &Mutex<Option<Upgraded>>,
+) -> Answer {
+    let mut answer = answer_to(request, from, context, upgraded).await;
     shield::cover(answer.headers_mut());
     answer
 }
 
-async fn answer_to(request: Request<Incoming>, from: IpAddr, door: &Door, wish: &Mutex<Option<Wish>>) -> Answer {
+async fn answer_to(
+    request: Request<Incoming>,
+    from: IpAddr,
+    context: &ServerContext,
+    upgraded: &Mutex<Option<Upgraded>>,
+) -> Answer {
     if !upgrade::names_its_host(&request) {
         return page(StatusCode::BAD_REQUEST, "An HTTP/1.1 request must have exactly one `Host` header.\n");
     }
     // This check comes first, so that a refused page can read the reason: a browser hides a failed handshake from the
     // page, but shows it the answer to a POST.
-    if let Err(refused) = check_caller(&request, door) {
-        door.metrics.refused_handshakes.fetch_add(1, Relaxed);
-        warn!(node = %door.vertex(), "Request refused: {refused}");
+    if let Err(refused) = check_caller(&request, context) {
+        context.metrics.refused_handshakes.fetch_add(1, Relaxed);
+        warn!(node = %context.vertex(), "Request refused: {refused}");
         return page(StatusCode::FORBIDDEN, &format!("{refused}\n"));
     }
     let path = request.uri().path();
     if path == "/ws" {
-        return open_socket(request, from, door, wish);
+        return open_socket(request, from, context, upgraded);
     }
     if request.headers().contains_key(SEC_WEBSOCKET_KEY) {
         return page(StatusCode::NOT_FOUND, "The WebSocket of this node is at /ws.\n");
     }
-    match probes::answer(door, request.method(), path).await {
+    match probes::answer(context, request.method(), path).await {
         Some(answer) => answer,
-        None => static_files::serve(door.web.as_deref(), request.method(), path, request.headers()).await,
+        None => static_files::serve(context.web.as_deref(), request.method(), path, request.headers()).await,
     }
 }
 
-fn open_socket(mut request: Request<Incoming>, from: IpAddr, door: &Door, wish: &Mutex<Option<Wish>>) -> Answer {
+fn open_socket(
+    mut request: Request<Incoming>,
+    from: IpAddr,
+    context: &ServerContext,
+    upgraded: &Mutex<Option<Upgraded>>,
+) -> Answer {
     let headers = request.headers();
     let key = match upgrade::check(&request) {
         Ok(key) => key,
@@ -203,7 +218,7 @@ fn open_socket(mut request: Request<Incoming>, from: IpAddr, door: &Door, wish: 
     let is_peer = upgrade::offers(headers, SUBPROTOCOL);
     let place = match is_peer {
         true => None,
-        false => match door.places.take(from) {
+        false => match context.places.take(from) {
             Ok(place) => Some(place),
             Err(full) => return page(StatusCode::SERVICE_UNAVAILABLE, &format!("{full}\n")),
         },
@@ -218,23 +233,23 @@ fn open_socket(mut request: Request<Incoming>, from: IpAddr, door: &Door, wish: 
     }
     let coming = hyper::upgrade::on(&mut request);
     let wanted = match place {
-        Some(place) => Wish::Client(coming, place),
-        None => Wish::Peer(coming),
+        Some(place) => Upgraded::Client(coming, place),
+        None => Upgraded::Peer(coming),
     };
-    *wish.lock().expect("no holder of this lock panics") = Some(wanted);
+    *upgraded.lock().expect("no thread panics while it holds this lock") = Some(wanted);
     answer.body(Full::default()).expect("the headers are valid")
 }
 
 /// Checks that the request comes from a page that may use this node, or from no page.
-fn check_caller(request: &Request<Incoming>, door: &Door) -> Result<(), OriginRefused> {
+fn check_caller(request: &Request<Incoming>, context: &ServerContext) -> Result<(), OriginRefused> {
     let (origin, host) = (text(request.headers(), ORIGIN), text(request.headers(), HOST));
     match (request.uri().path(), origin) {
         // Browsers send the origin of every page that opens a WebSocket, so this is not a browser.
         ("/ws", None) => Ok(()),
-        ("/ws", Some(origin)) => door.origins.check_page(origin, host),
+        ("/ws", Some(origin)) => context.origins.check_page(origin, host),
         // A browser does not let foreign pages read these answers. Behind a proxy, the node's own page looks foreign
         // too, and it must load to report that.
-        _ => door.origins.check_host(host),
+        _ => context.origins.check_host(host),
     }
 }
 
@@ -243,13 +258,13 @@ fn text(headers: &HeaderMap, name: HeaderName) -> Option<&str> {
 }
 
 /// Performs the handshake with a neighbour and serves it.
-async fn take_peer(mut socket: Socket, from: IpAddr, door: &Arc<Door>) {
-    let node = door.vertex();
-    let gate = *door.gate.borrow();
+async fn take_peer(mut socket: Socket, from: IpAddr, context: &Arc<ServerContext>) {
+    let node = context.vertex();
+    let gate = *context.gate.borrow();
     let accepted = if gate.allowed {
         tokio::select! {
-            accepted = handshake::accept(&mut socket, &door.credentials) => accepted,
-            () = door.stopped() => {
+            accepted = handshake::accept(&mut socket, &context.credentials) => accepted,
+            () = context.stopped() => {
                 Err(Refusal::new(RefusalCode::NotNow, format!("node {node} is shutting down")).into())
             }
         }
@@ -258,19 +273,19 @@ async fn take_peer(mut socket: Socket, from: IpAddr, door: &Arc<Door>) {
     };
     let admitted = match accepted {
         Ok(accepted) => {
-            let slot = door.peers.admit(accepted.proven).await;
+            let slot = context.peers.admit(accepted.proven).await;
             slot.map(|slot| (accepted, slot)).map_err(HandshakeError::Refused)
         }
         Err(error) => Err(error),
     };
     match admitted {
         Ok((accepted, slot)) => match welcome(socket, accepted).await {
-            Ok((socket, peer)) => peer_connection::serve(socket, peer, slot, gate, door).await,
+            Ok((socket, peer)) => peer_connection::serve(socket, peer, slot, gate, context).await,
             Err(error) => debug!(%node, "A peer disconnected during the handshake: {error}"),
         },
         Err(error) => {
-            if gate.allowed && !*door.stop.borrow() {
-                door.metrics.refused_handshakes.fetch_add(1, Relaxed);
+            if gate.allowed && !*context.stop.borrow() {
+                context.metrics.refused_handshakes.fetch_add(1, Relaxed);
                 warn!(%node, "Peer connection from {from} refused: {error}");
             }
             if let HandshakeError::Refused(refusal) = error {

@@ -59,7 +59,7 @@ impl Unanswered {
     }
 
     fn taken(&self) -> std::sync::MutexGuard<'_, VecDeque<usize>> {
-        self.taken.lock().expect("no holder of this lock panics")
+        self.taken.lock().expect("no thread panics while it holds this lock")
     }
 }
 

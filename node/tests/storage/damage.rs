@@ -293,31 +293,34 @@ fn a_file_that_is_no_database_is_damage() {
 }
 
 #[test]
-fn a_lost_or_damaged_mark_makes_a_new_member_of_what_is_there() {
+fn a_lost_or_damaged_commit_marker_makes_a_new_member_of_what_is_there() {
     let spoils: [fn(&Path); 4] = [
-        |mark| std::fs::remove_file(mark).unwrap(),
-        |mark| std::fs::write(mark, "").unwrap(),
-        |mark| std::fs::write(mark, "no mark at all, but long enough").unwrap(),
-        |mark| {
-            let mut bytes = std::fs::read(mark).unwrap();
+        |commit_marker| std::fs::remove_file(commit_marker).unwrap(),
+        |commit_marker| std::fs::write(commit_marker, "").unwrap(),
+        |commit_marker| std::fs::write(commit_marker, "no commit marker at all, but long enough").unwrap(),
+        |commit_marker| {
+            let mut bytes = std::fs::read(commit_marker).unwrap();
             bytes[9] ^= 1;
-            std::fs::write(mark, bytes).unwrap();
+            std::fs::write(commit_marker, bytes).unwrap();
         },
     ];
     for spoil in spoils {
         let folder = filled_folder();
-        spoil(&folder.path().join("mark"));
+        spoil(&folder.path().join("commit-marker"));
         let (mut store, recovered, report) = open(folder.path());
-        assert!(report.mark_lost && report.lost_something(), "{report}");
+        assert!(report.commit_marker_lost && report.lost_something(), "{report}");
         let text = report.to_string();
-        assert!(text.contains("the mark is missing or damaged") && text.contains("rejoins as a new member"), "{text}");
+        assert!(
+            text.contains("the commit marker is missing or damaged") && text.contains("rejoins as a new member"),
+            "{text}"
+        );
         let mut expected = filled();
         expected.recovered.groups.iter_mut().for_each(|group| group.tail_cut = true);
         assert_eq!(everything(&store, recovered).unwrap(), expected);
 
-        // The next start finds a mark and still reports the loss.
+        // The next start finds a commit marker and still reports the loss.
         let (recovered, report) = store.reopen(false).unwrap();
-        assert!(!report.mark_lost && recovered.groups.iter().all(|group| group.tail_cut), "{report}");
+        assert!(!report.commit_marker_lost && recovered.groups.iter().all(|group| group.tail_cut), "{report}");
     }
 }
 
@@ -362,7 +365,7 @@ fn whatever_files_are_lost_no_vote_outlives_what_was_promised() {
         }
     };
     use Verdict::{Empty, NewMember, Refused, Whole};
-    let files = ["lock", "owner.json", "mark", "journal", "journal-2", "store.redb"];
+    let files = ["lock", "owner.json", "commit-marker", "journal", "journal-2", "store.redb"];
     let alone = [Whole, Refused, NewMember, NewMember, Whole, Refused];
     for (file, expected) in files.iter().zip(&alone) {
         assert_eq!(verdict(&[file]), *expected, "{file}");
@@ -370,9 +373,9 @@ fn whatever_files_are_lost_no_vote_outlives_what_was_promised() {
     for (at, one) in files.iter().enumerate() {
         for other in &files[at + 1..] {
             let expected = match (*one, *other) {
-                ("mark", "store.redb") => Empty,
+                ("commit-marker", "store.redb") => Empty,
                 ("owner.json", _) | (_, "owner.json" | "store.redb") => Refused,
-                ("mark" | "journal", _) | (_, "mark" | "journal") => NewMember,
+                ("commit-marker" | "journal", _) | (_, "commit-marker" | "journal") => NewMember,
                 _ => Whole,
             };
             assert_eq!(verdict(&[one, other]), expected, "{one} and {other}");

@@ -54,21 +54,21 @@ fn a_killed_store_comes_back_with_all_that_the_log_does_not_make_again_in_every_
 fn a_store_killed_at_any_write_holds_whole_batches_and_all_that_were_acknowledged() {
     let folder = tempfile::tempdir().unwrap();
     let (mut store, ..) = open(folder.path());
-    let mut settled = 0;
+    let mut flushed = 0;
     for number in 1..=20 {
         let writes =
             [append("010", number..=number), hard_state("010", number), messages("010", 1, number - 1..number)];
         store.write(vec![batch(number, writes)]).unwrap();
         if number == 8 {
             store.reopen(false).unwrap();
-            settled = number;
+            flushed = number;
         }
         let left_behind = tempfile::tempdir().unwrap();
         copy_folder(folder.path(), left_behind.path());
         let (killed, recovered, _) = open(left_behind.path());
         let group = &recovered.groups[0];
         assert_eq!((group.hard_state.commit, group.log.len() as u64), (number, number));
-        assert_eq!(killed.read_messages(&read("010", 1, 0, 100)).unwrap().len() as u64, settled);
+        assert_eq!(killed.read_messages(&read("010", 1, 0, 100)).unwrap().len() as u64, flushed);
     }
 }
 
@@ -173,7 +173,7 @@ fn what_was_read_from_the_tables_is_read_again_from_memory_until_its_topic_goes(
     let offsets = |from: std::ops::Range<u64>| from.map(message).collect::<Vec<_>>();
     let ten_from = |from| ReadMessages { max_messages: 10, ..read("010", 1, from, 30) };
     store.write(vec![batch(1, [messages("010", 1, 0..30), messages("010", 2, 0..30)])]).unwrap();
-    assert_eq!(store.read_from_memory(&ten_from(5)), Some(offsets(5..15)), "not settled yet");
+    assert_eq!(store.read_from_memory(&ten_from(5)), Some(offsets(5..15)), "not flushed yet");
     store.reopen(false).unwrap();
     assert_eq!(store.read_from_memory(&ten_from(5)), None, "nobody has read it since");
     assert_eq!(store.read_messages(&ten_from(5)).unwrap(), offsets(5..15));
@@ -184,13 +184,13 @@ fn what_was_read_from_the_tables_is_read_again_from_memory_until_its_topic_goes(
 
     store.write(vec![batch(2, [messages("010", 1, 30..35)])]).unwrap();
     let over_the_edge = ReadMessages { max_messages: 10, ..read("010", 1, 22, 35) };
-    assert_eq!(store.read_from_memory(&over_the_edge), Some(offsets(22..32)), "with what is not settled yet");
+    assert_eq!(store.read_from_memory(&over_the_edge), Some(offsets(22..32)), "with what is not flushed yet");
     assert_eq!(store.read_from_memory(&read("010", 1, 22, 40)), None, "the tables may have more");
 
     store.write(vec![batch(3, [drop_messages("010", 1)])]).unwrap();
     assert_eq!(store.read_from_memory(&ten_from(5)), None);
     while store.tidy().unwrap() {}
-    assert_eq!(store.read_from_memory(&ten_from(5)), None, "settled");
+    assert_eq!(store.read_from_memory(&ten_from(5)), None, "flushed");
 }
 
 #[test]

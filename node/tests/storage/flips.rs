@@ -65,13 +65,13 @@ fn damage_to_a_killed_store_is_refused_said_or_harmless() {
 }
 
 #[test]
-fn damage_to_the_mark_never_changes_what_is_read() {
+fn damage_to_the_commit_marker_never_changes_what_is_read() {
     let folder = tempfile::tempdir().unwrap();
     let (mut store, ..) = open(folder.path());
     fill(&mut store);
     store.close().unwrap();
     drop(store);
-    try_all("mark", folder.path(), "mark", &filled());
+    try_all("commit-marker", folder.path(), "commit-marker", &filled());
 }
 
 /// The number of damaged copies for each kind of damage.

@@ -64,9 +64,9 @@ fn a_journal_that_began_anew_has_nothing_of_its_earlier_rounds() {
     let (killed, recovered, report) = open(left_behind.path());
     assert!(report.unclean && !report.lost_something(), "{report}");
     assert_eq!(recovered.groups[0].log, (1..=count + 1).map(entry).collect::<Vec<_>>());
-    let settled = killed.read_messages(&all).unwrap();
-    assert!(!settled.is_empty() && settled.len() as u64 <= count);
-    assert_eq!(settled, (0..settled.len() as u64).map(message).collect::<Vec<_>>());
+    let flushed = killed.read_messages(&all).unwrap();
+    assert!(!flushed.is_empty() && flushed.len() as u64 <= count);
+    assert_eq!(flushed, (0..flushed.len() as u64).map(message).collect::<Vec<_>>());
 }
 
 /// The node was killed before the content of both journals was in the tables.
@@ -115,7 +115,7 @@ fn everything_is_read_while_some_of_it_is_on_its_way_into_the_tables() {
     let mut writer = Writer { next: 0 };
     for _ in 0..4 {
         writer.write_until_a_turn(&mut store, folder.path());
-        // Overwrites entries that are being settled now, across their end, and after it.
+        // Overwrites entries that are being flushed now, across their end, and after it.
         let next = writer.next;
         store
             .write(vec![batch(
@@ -200,7 +200,7 @@ fn a_journal_that_is_gone_is_said_and_one_beside_no_store_is_not_read() {
 
     // The state after an interrupted wipe.
     let without_store = killed(folder.path());
-    for file in ["store.redb", "mark"] {
+    for file in ["store.redb", "commit-marker"] {
         fs::remove_file(without_store.path().join(file)).unwrap();
     }
     let (_, recovered, report) = open(without_store.path());

@@ -114,7 +114,7 @@ pub fn drop_messages(group: &str, topic: u64) -> Write {
 /// The command with this number.
 pub fn command(number: u64) -> Command {
     Command {
-        key: RequestKey { origin: NodeId::founding(vertex("010")), number },
+        key: RequestKey { coordinator: NodeId::founding(vertex("010")), number },
         time: Timestamp(number),
         op: Op::Publish {
             publisher: PublisherId::new("pia").unwrap(),

@@ -57,7 +57,7 @@ impl Twins {
     }
 
     /// Simulates the death of the process: the next start finds the files as they are now. The tables have the state
-    /// of the last start, and of the last cut of a log's end; later writes are too few to be settled.
+    /// of the last start, and of the last cut of a log's end; later writes are too few to be flushed.
     fn kill(&mut self) {
         let left_behind = tempfile::tempdir().unwrap();
         copy_folder(self.folder.path(), left_behind.path());
@@ -67,7 +67,7 @@ impl Twins {
     }
 
     fn lose(&mut self, lost: Lost) {
-        let files = [("mark", lost.mark), ("journal", lost.journals), ("journal-2", lost.journals)];
+        let files = [("commit-marker", lost.commit_marker), ("journal", lost.journals), ("journal-2", lost.journals)];
         for (file, _) in files.iter().filter(|(_, is_lost)| *is_lost) {
             std::fs::remove_file(self.folder.path().join(file)).unwrap();
         }
@@ -193,7 +193,7 @@ fn files_that_are_lost_mean_the_same_to_both() {
         let identity = Some(NodeId { vertex: vertex("010"), incarnation: Incarnation(incarnation) });
         Write::Identity(NodeRecord { identity, ..record(1) })
     };
-    for (mark, journals) in [(false, false), (true, false), (false, true), (true, true)] {
+    for (commit_marker, journals) in [(false, false), (true, false), (false, true), (true, true)] {
         let only_identity = (vec![identity(1)], 1);
         let with_logs = (vec![identity(1), replace_log("010", 3), append("110", 1..=3)], 4);
         for (first, from) in [only_identity, with_logs] {
@@ -201,10 +201,14 @@ fn files_that_are_lost_mean_the_same_to_both() {
             twins.start().unwrap();
             twins.write([append("010", from..=9), hard_state("010", 9)]);
             twins.kill();
-            twins.lose(Lost { mark, journals });
+            twins.lose(Lost { commit_marker, journals });
             let recovered = twins.start().unwrap();
             let cut = recovered.groups.iter().all(|group| group.tail_cut);
-            assert_eq!(cut, mark || journals, "mark {mark}, journals {journals}: {recovered:?}");
+            assert_eq!(
+                cut,
+                commit_marker || journals,
+                "commit marker {commit_marker}, journals {journals}: {recovered:?}"
+            );
             assert_eq!(twins.start().unwrap(), recovered, "and at the next start as well");
         }
     }

@@ -1,7 +1,7 @@
 //! Checks of frames sent by nodes, to clients and between neighbours.
 
 use cubecast_core::store::{LogEntry, StoredMessage};
-use cubecast_core::wire::answer::{GroupStatus, Holder, LinkStatus, LinkView, Message, NodeView, ServerFrame};
+use cubecast_core::wire::answer::{GroupStatus, LinkStatus, LinkView, Message, NodeView, Replica, ServerFrame};
 use cubecast_core::wire::binary::{
     decode_peer_frames, decode_server_frames, encode_peer_frames, encode_server_frames, let_peer_message_fit,
 };
@@ -15,7 +15,7 @@ use crate::memory::{Allowance, within};
 /// clients too.
 const ITEMS: [usize; 11] = [
     size_of::<GroupStatus>(),
-    size_of::<Holder>(),
+    size_of::<Replica>(),
     size_of::<LinkState>(),
     size_of::<LinkStatus>(),
     size_of::<LinkView>(),
@@ -26,8 +26,8 @@ const ITEMS: [usize; 11] = [
     size_of::<ServerFrame>(),
     size_of::<StoredMessage>(),
 ];
-/// A list may claim as many items as bytes are left, and memory for them is reserved at once. Lists within the items hold
-/// vertices, which are small.
+/// A list may claim as many items as bytes are left, and memory for them is reserved at once. Lists within the items
+/// hold vertices, which are small.
 const FRAMES: Allowance = Allowance { per_byte: largest(&ITEMS) + 16, beside: 2 << 10 };
 
 const fn largest(sizes: &[usize]) -> usize {

@@ -4,7 +4,7 @@
 use cubecast_core::group::MemberChange;
 use cubecast_core::names::Offset;
 use cubecast_core::store::journal::{self, Chain};
-use cubecast_core::store::judge::{Found, Refused};
+use cubecast_core::store::recovery::{Found, Refused};
 use cubecast_core::store::rows::{Row, RowKey, RowWriter, decode, decode_entry, decode_run};
 use cubecast_core::store::{Checkpoint, HardState, NodeRecord};
 use cubecast_core::topics::Topics;
@@ -37,7 +37,7 @@ pub fn check_rows(input: &[u8]) {
     let _ = within(ROWS, bytes, || {
         let mut found = Found::default();
         let told = rows.iter().try_for_each(|row| row.tell(&mut found));
-        told.and_then(|()| found.judge()).map_err(|refused| refused.to_string())
+        told.and_then(|()| found.recover()).map_err(|refused| refused.to_string())
     });
 }
 

@@ -19,8 +19,8 @@ use crate::memory::{Allowance, within};
 /// The parser keeps a token, an event and a value with its position for each pair of bytes, and every error that it
 /// finds. Only the node's owner writes such a file.
 const FILE: Allowance = Allowance { per_byte: 1 << 10, beside: 32 << 10 };
-/// An error quotes the word. A control character becomes six bytes there, and a text that grows holds its old block until
-/// it has moved.
+/// An error quotes the word. A control character becomes six bytes there, and a text that grows holds its old block
+/// until it has moved.
 const WORD: Allowance = Allowance { per_byte: 24, beside: 512 };
 
 /// Checks a configuration file of a node.

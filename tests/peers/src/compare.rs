@@ -153,8 +153,8 @@ async fn in_turns(
         systems.iter().map(|system| Measured { system: system.name(), runs: Vec::new() }).collect();
     for _ in 0..args.repeat {
         for (system, measured) in systems.iter().zip(&mut measured) {
-            let askers = system.publishers(clients, SIZE).await?;
-            measured.runs.push(measure(askers, pace, args.timing(), &system.processes()).await);
+            let requesters = system.publishers(clients, SIZE).await?;
+            measured.runs.push(measure(requesters, pace, args.timing(), &system.processes()).await);
         }
     }
     Ok(measured)
@@ -165,7 +165,7 @@ async fn fan_out(args: &Args, folder: &TempDir, all: &mut Outcome) -> Result<(),
     let mosquitto = Mosquitto::start(within).await?;
     let mut stage = stage(args, within, "fan-out").await?;
     println!("\nMosquitto: {}", Mosquitto::promises());
-    println!("Cubecast: every message is on the disks of a majority of its four holders before it is pushed");
+    println!("Cubecast: every message is on the disks of a majority of its four replicas before it is pushed");
     let mut measured = vec![
         Measured { system: "Cubecast".into(), runs: vec![] },
         Measured { system: "Mosquitto QoS 1".into(), runs: vec![] },
@@ -176,8 +176,8 @@ async fn fan_out(args: &Args, folder: &TempDir, all: &mut Outcome) -> Result<(),
         measured[0].runs.push(measure(taking, pace, args.timing(), &stage.fleet.processes()).await);
         drop(publishing);
         let theirs = mosquitto.fan_out(SUBSCRIBERS, SIZE).await?;
-        let (askers, publishing) = theirs.split();
-        measured[1].runs.push(measure(askers, pace, args.timing(), &mosquitto.processes()).await);
+        let (requesters, publishing) = theirs.split();
+        measured[1].runs.push(measure(requesters, pace, args.timing(), &mosquitto.processes()).await);
         drop(publishing);
     }
     let title = format!("Deliveries of {SIZE} B to {SUBSCRIBERS} subscribers");
@@ -245,8 +245,10 @@ async fn source(args: &Args, folder: &TempDir, all: &mut Outcome) -> Result<(), 
                 measured[at].runs.push(figures);
             }
             let doomed = (DOOMED as f64 * args.seconds) as usize;
-            let asker = source.calling(api, run, doomed).await?;
-            measured[2].runs.push(measure(vec![asker], Pace::UnderWay(1), args.timing(), &source.processes()).await);
+            let requester = source.calling(api, run, doomed).await?;
+            measured[2]
+                .runs
+                .push(measure(vec![requester], Pace::UnderWay(1), args.timing(), &source.processes()).await);
         }
         show(name, &measured, all);
         let pairs = [(0, 2, Some(Aim::AtLeast(5.0))), (1, 2, Some(Aim::AtLeast(50.0)))];
@@ -264,7 +266,7 @@ fn show(title: &str, measured: &[Measured], all: &mut Outcome) {
         "p99 ms",
         "p99.9 ms",
         "server CPU s/M",
-        "asker CPU s/M",
+        "client CPU s/M",
         "MiB",
         "failed",
     ]);

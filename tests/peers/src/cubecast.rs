@@ -9,7 +9,7 @@ use cubecast_node::bench::Client;
 use cubecast_node::command::bench::ask::Publishing;
 use cubecast_node::command::bench::stage::Stage;
 
-use super::system::{Asked, Asker, Started, System, content};
+use super::system::{Asked, Requester, Started, System, content};
 
 /// A running Cubecast cluster.
 pub struct Cubecast {
@@ -38,9 +38,9 @@ impl System for Cubecast {
 
     fn promises(&self) -> String {
         let disk = match self.sync.as_str() {
-            "always" => "synced to the disks of a majority of the four holders",
-            "never" => "written, not synced, by a majority of the four holders",
-            _ => "written by a majority of the four holders, and synced within the interval",
+            "always" => "synced to the disks of a majority of the four replicas",
+            "never" => "written, not synced, by a majority of the four replicas",
+            _ => "written by a majority of the four replicas, and synced within the interval",
         };
         format!("8 nodes, 4 copies; acknowledged (quorum) when {disk}")
     }
@@ -49,9 +49,9 @@ impl System for Cubecast {
         self.stage.fleet.processes()
     }
 
-    fn publishers(&self, count: usize, size: usize) -> Started<'_, Vec<Asker>> {
+    fn publishers(&self, count: usize, size: usize) -> Started<'_, Vec<Requester>> {
         Box::pin(async move {
-            let asker = |_| {
+            let requester = |_| {
                 let mut publishing = Publishing {
                     client: self.stage.client(),
                     publisher: self.publisher.clone(),
@@ -59,9 +59,9 @@ impl System for Cubecast {
                     content: content(size).into(),
                     ack: Ack::Quorum,
                 };
-                Asker::new(move || -> Asked { Box::pin(publishing.request()) })
+                Requester::new(move || -> Asked { Box::pin(publishing.request()) })
             };
-            Ok((0..count).map(asker).collect())
+            Ok((0..count).map(requester).collect())
         })
     }
 }

@@ -10,7 +10,7 @@ use cubecast_node::bench::Done;
 use tokio::time::{Instant, sleep};
 
 use super::servers::{Server, folder, free_ports};
-use super::system::{Asker, Started, System, content};
+use super::system::{Requester, Started, System, content};
 
 const SERVERS: usize = 3;
 const SUBJECT: &str = "bench";
@@ -152,13 +152,13 @@ impl System for JetStream {
         self.servers.iter().map(Server::process).collect()
     }
 
-    fn publishers(&self, count: usize, size: usize) -> Started<'_, Vec<Asker>> {
+    fn publishers(&self, count: usize, size: usize) -> Started<'_, Vec<Requester>> {
         Box::pin(async move {
-            let mut askers = Vec::new();
+            let mut requesters = Vec::new();
             for _ in 0..count {
                 let context = jetstream::new(connect(&self.servers).await?);
                 let payload = bytes::Bytes::from(content(size));
-                askers.push(Asker::new(move || {
+                requesters.push(Requester::new(move || {
                     let (context, payload) = (context.clone(), payload.clone());
                     async move {
                         let bytes = payload.len();
@@ -167,7 +167,7 @@ impl System for JetStream {
                     }
                 }));
             }
-            Ok(askers)
+            Ok(requesters)
         })
     }
 }

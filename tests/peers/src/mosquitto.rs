@@ -11,7 +11,7 @@ use tokio::sync::{Mutex, mpsc};
 use tokio::task::JoinSet;
 
 use super::servers::{Server, folder, free_ports};
-use super::system::{Asker, content};
+use super::system::{Requester, content};
 
 /// Unacknowledged publishes.
 const UNDER_WAY: u16 = 64;
@@ -25,14 +25,14 @@ pub struct Mosquitto {
 
 /// The subscribers, and the publisher, which stops with them.
 pub struct FanOut {
-    askers: Vec<Asker>,
+    requesters: Vec<Requester>,
     tasks: JoinSet<()>,
 }
 
 impl FanOut {
     /// The subscribers, and the tasks; publishing stops when the tasks are dropped.
-    pub fn split(self) -> (Vec<Asker>, JoinSet<()>) {
-        (self.askers, self.tasks)
+    pub fn split(self) -> (Vec<Requester>, JoinSet<()>) {
+        (self.requesters, self.tasks)
     }
 }
 
@@ -72,7 +72,7 @@ impl Mosquitto {
     pub async fn fan_out(&self, subscribers: usize, size: usize) -> Result<FanOut, String> {
         let began = Instant::now();
         let mut tasks = JoinSet::new();
-        let mut askers = Vec::new();
+        let mut requesters = Vec::new();
         for number in 0..subscribers {
             let (client, mut events) = AsyncClient::new(self.options(&format!("subscriber{number}")), 100);
             client.subscribe("bench", QoS::AtLeastOnce).await.map_err(|error| error.to_string())?;
@@ -95,7 +95,7 @@ impl Mosquitto {
             });
             is_ready.await.map_err(|_| "a subscriber of Mosquitto was not taken")?;
             let told = Arc::new(Mutex::new(told));
-            askers.push(Asker::new(move || {
+            requesters.push(Requester::new(move || {
                 let told = told.clone();
                 async move {
                     let payload = told.lock().await.recv().await.ok_or("Mosquitto closed the connection")?;
@@ -119,6 +119,6 @@ impl Mosquitto {
                 }
             }
         });
-        Ok(FanOut { askers, tasks })
+        Ok(FanOut { requesters, tasks })
     }
 }

@@ -11,7 +11,7 @@ use lapin::types::{AMQPValue, FieldTable};
 use lapin::{BasicProperties, Confirmation, Connection, ConnectionProperties};
 
 use super::servers::{Server, folder, free_ports};
-use super::system::{Asker, Started, System, content};
+use super::system::{Requester, Started, System, content};
 
 const NODES: usize = 3;
 const QUEUE: &str = "bench";
@@ -136,16 +136,16 @@ impl System for RabbitMq {
         self.nodes.iter().chain([&self.names]).map(Server::process).collect()
     }
 
-    fn publishers(&self, count: usize, size: usize) -> Started<'_, Vec<Asker>> {
+    fn publishers(&self, count: usize, size: usize) -> Started<'_, Vec<Requester>> {
         Box::pin(async move {
-            let mut askers = Vec::new();
+            let mut requesters = Vec::new();
             for _ in 0..count {
                 let failed = |error: lapin::Error| format!("RabbitMQ: {error}");
                 let connection = Arc::new(connect(self.nodes[0].port).await.map_err(failed)?);
                 let channel = connection.create_channel().await.map_err(failed)?;
                 channel.confirm_select(ConfirmSelectOptions::default()).await.map_err(failed)?;
                 let payload = content(size);
-                askers.push(Asker::new(move || {
+                requesters.push(Requester::new(move || {
                     // The channel closes when its connection is dropped.
                     let (channel, payload, connection) = (channel.clone(), payload.clone(), connection.clone());
                     async move {
@@ -161,7 +161,7 @@ impl System for RabbitMq {
                     }
                 }));
             }
-            Ok(askers)
+            Ok(requesters)
         })
     }
 }

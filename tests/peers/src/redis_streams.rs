@@ -11,7 +11,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep};
 
 use super::servers::{Server, folder, free_ports};
-use super::system::{Asker, Started, System, content};
+use super::system::{Requester, Started, System, content};
 
 const REPLICAS: usize = 3;
 /// In addition to the master's own copy.
@@ -127,14 +127,14 @@ impl System for RedisStreams {
         self.servers.iter().map(Server::process).collect()
     }
 
-    fn publishers(&self, count: usize, size: usize) -> Started<'_, Vec<Asker>> {
+    fn publishers(&self, count: usize, size: usize) -> Started<'_, Vec<Requester>> {
         Box::pin(async move {
-            let mut askers = Vec::new();
+            let mut requesters = Vec::new();
             for _ in 0..count {
                 let (orders, taken) = mpsc::channel(4 * BATCH);
                 tokio::spawn(serve(connect(self.servers[0].port).await?, taken));
                 let message = content(size);
-                askers.push(Asker::new(move || {
+                requesters.push(Requester::new(move || {
                     let (orders, message) = (orders.clone(), message.clone());
                     async move {
                         let (tell, told) = oneshot::channel();
@@ -144,7 +144,7 @@ impl System for RedisStreams {
                     }
                 }));
             }
-            Ok(askers)
+            Ok(requesters)
         })
     }
 }

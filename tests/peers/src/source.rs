@@ -10,7 +10,7 @@ use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
 
 use super::servers::{Server, folder, free_ports};
-use super::system::{Asker, content};
+use super::system::{Requester, content};
 
 const NODES: usize = 8;
 const PROGRAM: &str = include_str!("source.py");
@@ -72,7 +72,7 @@ impl Source {
 
     /// A client that calls this API on random nodes. `run` makes its names unique per repetition. `doomed`: number of
     /// topics prepared for delete_topic.
-    pub async fn calling(&self, api: &'static str, run: u32, doomed: usize) -> Result<Asker, String> {
+    pub async fn calling(&self, api: &'static str, run: u32, doomed: usize) -> Result<Requester, String> {
         let ports = self.ports();
         let mut next = 0;
         if api == "delete_topic" {
@@ -82,7 +82,7 @@ impl Source {
             }
         }
         let (text, mut random) = (content(256), fastrand::Rng::with_seed(run.into()));
-        Ok(Asker::new(move || {
+        Ok(Requester::new(move || {
             next += 1;
             let (new, topic) = (format!("{api}-{run}-{next}"), format!("t{}", random.usize(..TOPICS)));
             let request = match api {

@@ -11,19 +11,19 @@ pub type Asked = Pin<Box<dyn Future<Output = Result<Done, String>> + Send>>;
 pub type Started<'a, T> = Pin<Box<dyn Future<Output = Result<T, String>> + Send + 'a>>;
 
 /// A client of a system: every call starts one request.
-pub struct Asker(Box<dyn FnMut() -> Asked + Send>);
+pub struct Requester(Box<dyn FnMut() -> Asked + Send>);
 
-impl Asker {
+impl Requester {
     /// Wraps a function that starts one request per call.
-    pub fn new<F>(mut ask: impl FnMut() -> F + Send + 'static) -> Asker
+    pub fn new<F>(mut ask: impl FnMut() -> F + Send + 'static) -> Requester
     where
         F: Future<Output = Result<Done, String>> + Send + 'static,
     {
-        Asker(Box::new(move || Box::pin(ask())))
+        Requester(Box::new(move || Box::pin(ask())))
     }
 }
 
-impl Client for Asker {
+impl Client for Requester {
     fn request(&mut self) -> impl Future<Output = Result<Done, String>> + Send + 'static {
         (self.0)()
     }
@@ -39,7 +39,7 @@ pub trait System: Send + Sync {
     fn processes(&self) -> Vec<u32>;
     /// Starts `count` clients with one connection each; each request publishes a message of `size` bytes and waits for
     /// its acknowledgement.
-    fn publishers(&self, count: usize, size: usize) -> Started<'_, Vec<Asker>>;
+    fn publishers(&self, count: usize, size: usize) -> Started<'_, Vec<Requester>>;
 }
 
 /// Random letters and digits; the same ones every time.

@@ -180,7 +180,7 @@ async fn attack_as_strangers(cluster: &ProcessCluster, cast: &Cast, seed: u64, l
                 if answers.is_err() {
                     sleep(LOOK_EVERY).await;
                 }
-                sent.lock().expect("no holder of this lock panics").add(&script, answers);
+                sent.lock().expect("no thread panics while it holds this lock").add(&script, answers);
             }
         });
     }
@@ -190,7 +190,7 @@ async fn attack_as_strangers(cluster: &ProcessCluster, cast: &Cast, seed: u64, l
         }
     })
     .await;
-    let sent = sent.lock().expect("no holder of this lock panics").clone();
+    let sent = sent.lock().expect("no thread panics while it holds this lock").clone();
     (sent, memory)
 }
 

@@ -2,8 +2,8 @@
 
 use cubecast_core::cube::Vertex;
 use cubecast_tests::cluster::ProcessCluster;
-use cubecast_tests::holders::{assert_holders_equal_and_complete, read_replica};
 use cubecast_tests::publishing::Publishing;
+use cubecast_tests::replicas::{assert_replicas_equal_and_complete, read_replica};
 use serde_json::json;
 
 #[tokio::test]
@@ -32,22 +32,22 @@ async fn a_home_whose_data_folder_is_lost_refills_and_leads_again() {
 }
 
 #[tokio::test]
-async fn every_holder_in_turn_may_lose_its_disk() {
+async fn every_replica_in_turn_may_lose_its_disk() {
     let cluster = ProcessCluster::start().await;
     let home = cluster.home("news");
     let mut publishing = prepared(&cluster, home).await;
-    for holder in cluster.holders("news") {
-        let before = incarnation(&cluster, holder).await;
-        cluster.kill(holder);
-        cluster.wipe(holder);
-        cluster.start_node(holder);
+    for replica in cluster.replicas("news") {
+        let before = incarnation(&cluster, replica).await;
+        cluster.kill(replica);
+        cluster.wipe(replica);
+        cluster.start_node(replica);
         cluster.wait_until_settled().await;
-        assert!(incarnation(&cluster, holder).await > before, "node {holder} came back as somebody new");
-        wait_until_it_votes(&cluster, home, holder).await;
+        assert!(incarnation(&cluster, replica).await > before, "node {replica} came back as somebody new");
+        wait_until_it_votes(&cluster, home, replica).await;
         publishing.wait_for_more(10).await;
     }
     let published = publishing.end().await;
-    assert_holders_equal_and_complete(&cluster, "news", &published.acknowledged).await;
+    assert_replicas_equal_and_complete(&cluster, "news", &published.acknowledged).await;
 }
 
 /// Creates a topic with messages, and a publisher that continues.
@@ -65,7 +65,7 @@ async fn assert_refilled(cluster: &ProcessCluster, home: Vertex, before: u64, mu
     assert!(incarnation(cluster, home).await > before, "it came back as somebody new");
     publishing.wait_for_more(50).await;
     let published = publishing.end().await;
-    let stored = assert_holders_equal_and_complete(cluster, "news", &published.acknowledged).await;
+    let stored = assert_replicas_equal_and_complete(cluster, "news", &published.acknowledged).await;
     assert_eq!(stored, published.acknowledged);
     let own = read_replica(cluster, home, "news").await.expect("the home serves its replica");
     assert_eq!(own.len(), stored.len(), "the home serves everything itself");
@@ -78,9 +78,9 @@ async fn incarnation(cluster: &ProcessCluster, vertex: Vertex) -> u64 {
 
 /// A node that lost its disk may vote again only after it has caught up; until then a second loss would be one too
 /// many.
-async fn wait_until_it_votes(cluster: &ProcessCluster, home: Vertex, holder: Vertex) {
+async fn wait_until_it_votes(cluster: &ProcessCluster, home: Vertex, replica: Vertex) {
     let home_client = tokio::sync::Mutex::new(cluster.client(home).await);
-    cubecast_tests::wait::eventually(&format!("{holder} votes in its groups"), || async {
+    cubecast_tests::wait::eventually(&format!("{replica} votes in its groups"), || async {
         let status = home_client.lock().await.must(json!({"action": "status"})).await;
         let groups = status["groups"].as_array().ok_or("no groups")?;
         let own = groups.iter().find(|group| group["home"] == json!(home)).ok_or("no group of its own")?;

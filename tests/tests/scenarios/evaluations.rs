@@ -2,9 +2,9 @@
 
 use cubecast_tests::client::pull_until;
 use cubecast_tests::cluster::ProcessCluster;
-use cubecast_tests::holders::assert_holders_equal_and_complete;
 use cubecast_tests::process::run;
 use cubecast_tests::publishing::publish_many;
+use cubecast_tests::replicas::assert_replicas_equal_and_complete;
 use serde_json::json;
 
 #[tokio::test]
@@ -36,7 +36,7 @@ async fn evaluation_1_every_api_works_on_every_node() {
         assert!(client.contents(look).await.is_empty(), "the cursor stands behind the only message");
         let answer = client.must(json!({"action": "locate", "topic": topic})).await;
         assert_eq!(
-            (&answer["exists"], answer["holders"].as_array().map(Vec::len)),
+            (&answer["exists"], answer["members"].as_array().map(Vec::len)),
             (&json!(true), Some(4)),
             "{answer}"
         );
@@ -88,7 +88,7 @@ async fn evaluation_1_several_peers_publish_and_subscribe_to_one_topic_at_the_sa
         })
         .collect();
     let published = publish_many(&cluster, 8, topic, COUNT).await;
-    let stored = assert_holders_equal_and_complete(&cluster, topic, &published).await;
+    let stored = assert_replicas_equal_and_complete(&cluster, topic, &published).await;
     assert_eq!(stored.len(), 8 * COUNT);
     for reader in readers {
         assert_eq!(reader.await.expect("a reader does not panic"), stored);
@@ -112,8 +112,8 @@ async fn evaluation_2_topics_are_replicated_on_the_right_nodes() {
         client.must(json!({"action": "create_subscriber", "subscriber_id": "e2-subscriber"})).await;
         client.must(json!({"action": "subscribe", "subscriber_id": "e2-subscriber", "topic": topic})).await;
         client.must(json!({"action": "publish", "publisher_id": "e2-publisher", "topic": topic, "content": "x", "ack": "all"})).await;
-        assert_eq!(assert_holders_equal_and_complete(&cluster, topic, &["x".into()]).await, ["x"]);
-        for elsewhere in cluster.vertices().filter(|vertex| !cluster.holders(topic).contains(vertex)) {
+        assert_eq!(assert_replicas_equal_and_complete(&cluster, topic, &["x".into()]).await, ["x"]);
+        for elsewhere in cluster.vertices().filter(|vertex| !cluster.replicas(topic).contains(vertex)) {
             let mut other = cluster.client(elsewhere).await;
             let request =
                 json!({"action": "replica_pull", "subscriber_id": "e2-subscriber", "topic": topic, "from": 0});
@@ -160,7 +160,7 @@ async fn evaluations_3_4_5_and_8_a_failed_home_returns_to_its_state_and_replicas
     cluster.client(home).await.must(json!({"action": "recover_node"})).await;
     cluster.wait_until_settled().await;
     let both = ["before".to_owned(), "meanwhile".to_owned()];
-    assert_eq!(assert_holders_equal_and_complete(&cluster, "news", &both).await, both);
+    assert_eq!(assert_replicas_equal_and_complete(&cluster, "news", &both).await, both);
     let mut at_home = cluster.client(home).await;
     pull_until(&mut at_home, "subscriber1", "news", &["before", "meanwhile"]).await;
 }
@@ -179,7 +179,7 @@ async fn evaluation_3_a_failure_ends_by_itself() {
         assert_eq!((&answer["node"], &answer["mode"]), (&json!(home), &json!(mode)), "{answer}");
         cluster.wait_until_seen(home.across(1), home, "failed").await;
         cluster.wait_until_settled().await;
-        assert_eq!(assert_holders_equal_and_complete(&cluster, "news", &["kept".into()]).await, ["kept"]);
+        assert_eq!(assert_replicas_equal_and_complete(&cluster, "news", &["kept".into()]).await, ["kept"]);
     }
 }
 

@@ -2,8 +2,8 @@
 
 use cubecast_core::cube::Vertex;
 use cubecast_tests::cluster::ProcessCluster;
-use cubecast_tests::holders::assert_holders_equal_and_complete;
 use cubecast_tests::publishing::Publishing;
+use cubecast_tests::replicas::assert_replicas_equal_and_complete;
 use cubecast_tests::wait::say;
 use serde_json::json;
 
@@ -38,7 +38,7 @@ async fn an_isolated_home_is_replaced_and_leads_again_after_the_links_heal() {
         "home isolated by cut links: the longest gap between acknowledgements was {:?}",
         published.longest_gap
     ));
-    assert_holders_equal_and_complete(&cluster, "news", &published.acknowledged).await;
+    assert_replicas_equal_and_complete(&cluster, "news", &published.acknowledged).await;
 }
 
 #[tokio::test]
@@ -54,7 +54,7 @@ async fn a_link_cut_in_one_direction_harms_nobody() {
     cluster.client(from).await.must(json!({"action": "set_link", "from": from, "to": to, "state": "up"})).await;
     cluster.wait_until_settled().await;
     let published = publishing.end().await;
-    assert_holders_equal_and_complete(&cluster, "news", &published.acknowledged).await;
+    assert_replicas_equal_and_complete(&cluster, "news", &published.acknowledged).await;
 }
 
 /// Sets both directions of all edges of a node, each at the sending node.

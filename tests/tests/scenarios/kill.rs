@@ -5,8 +5,8 @@ use std::time::Duration;
 use cubecast_core::names::SubscriberId;
 use cubecast_node::client::CubecastClient;
 use cubecast_tests::cluster::ProcessCluster;
-use cubecast_tests::holders::assert_holders_equal_and_complete;
 use cubecast_tests::publishing::Publishing;
+use cubecast_tests::replicas::assert_replicas_equal_and_complete;
 use cubecast_tests::wait::{PATIENCE, say};
 use tokio::time::timeout;
 
@@ -36,7 +36,7 @@ async fn sigkill_of_the_leader_under_a_stream_of_publishes_loses_and_doubles_not
         published.longest_gap, published.retries
     ));
     assert!(published.longest_gap < STUCK, "publishing stood still for {:?}", published.longest_gap);
-    let stored = assert_holders_equal_and_complete(&cluster, "news", &published.acknowledged).await;
+    let stored = assert_replicas_equal_and_complete(&cluster, "news", &published.acknowledged).await;
     assert_eq!(stored, published.acknowledged, "one publisher's messages are stored in its order");
 }
 
@@ -59,7 +59,7 @@ async fn sigkill_of_each_node_in_turn_under_a_stream_of_publishes_loses_and_doub
         published.longest_gap, published.retries
     ));
     assert!(published.longest_gap < STUCK, "publishing stood still for {:?}", published.longest_gap);
-    assert_holders_equal_and_complete(&cluster, "news", &published.acknowledged).await;
+    assert_replicas_equal_and_complete(&cluster, "news", &published.acknowledged).await;
 }
 
 #[tokio::test]
@@ -80,7 +80,7 @@ async fn sigkill_of_all_nodes_at_once_loses_nothing_acknowledged() {
         "all nodes killed at once: the longest gap between acknowledgements was {:?}, with {} retries",
         published.longest_gap, published.retries
     ));
-    let stored = assert_holders_equal_and_complete(&cluster, "news", &published.acknowledged).await;
+    let stored = assert_replicas_equal_and_complete(&cluster, "news", &published.acknowledged).await;
     assert_eq!(stored, published.acknowledged);
 }
 
@@ -101,7 +101,7 @@ async fn a_frozen_leader_is_replaced_and_follows_when_it_thaws() {
     let published = publishing.end().await;
     say(&format!("leader frozen by SIGSTOP: the longest gap between acknowledgements was {:?}", published.longest_gap));
     assert!(published.longest_gap < STUCK, "publishing stood still for {:?}", published.longest_gap);
-    let stored = assert_holders_equal_and_complete(&cluster, "news", &published.acknowledged).await;
+    let stored = assert_replicas_equal_and_complete(&cluster, "news", &published.acknowledged).await;
     assert_eq!(stored, published.acknowledged);
 }
 

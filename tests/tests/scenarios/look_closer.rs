@@ -1,4 +1,4 @@
-//! "Look closer" with real nodes: a message on each of its holders, the invariant checks, and the story of a request.
+//! "Look closer" with real nodes: a message on each of its replicas, the invariant checks, and the story of a request.
 
 use cubecast_tests::artifacts;
 use cubecast_tests::browser::Browser;
@@ -8,7 +8,7 @@ use cubecast_tests::wait::say;
 const HOLDERS: [&str; 4] = ["100", "101", "110", "000"];
 
 #[tokio::test]
-async fn a_person_sees_which_holder_has_what_that_promises_are_checked_and_how_a_request_went() {
+async fn a_person_sees_which_replica_has_what_that_promises_are_checked_and_how_a_request_went() {
     let cluster = ProcessCluster::start_as(Plan { web: Some(artifacts::dashboard()), ..Plan::default() }).await;
     let first = cluster.vertices().next().expect("a cube has vertices");
     let browser = Browser::start().await;
@@ -26,14 +26,14 @@ async fn a_person_sees_which_holder_has_what_that_promises_are_checked_and_how_a
     browser.close().await;
 }
 
-/// Three messages are on all holders. While one holder is down it misses the fourth message, until it is back.
+/// Three messages are on all replicas. While one replica is down it misses the fourth message, until it is back.
 async fn x_ray(browser: &Browser) {
     browser.click("tab-xray").await;
     for content in ["one", "two", "three"] {
         publish(browser, content).await;
     }
-    for holder in HOLDERS {
-        browser.wait_for_attribute(&format!("xray-{holder}"), "data-readable", "3").await;
+    for replica in HOLDERS {
+        browser.wait_for_attribute(&format!("xray-{replica}"), "data-readable", "3").await;
     }
     browser.click("node-101").await;
     browser.choose("duration-select", "120000").await;
@@ -46,7 +46,7 @@ async fn x_ray(browser: &Browser) {
     browser.click("tab-break").await;
     browser.click("recover-button").await;
     browser.wait_for_attribute("xray-101", "data-lag", "0").await;
-    browser.wait_for_text("xray-summary", "All 4 holders have all committed messages").await;
+    browser.wait_for_text("xray-summary", "All 4 replicas have all committed messages").await;
 }
 
 /// Each rule has checked something and none is broken, including the content of replicas once it is read.
@@ -56,7 +56,7 @@ async fn invariants(browser: &Browser) {
     for rule in ["rule-leaders", "rule-acknowledged", "rule-offsets"] {
         browser.wait_for_state(rule, "good").await;
     }
-    browser.click("compare-holders").await;
+    browser.click("compare-replicas").await;
     browser.wait_for_state("rule-prefixes", "good").await;
     browser.wait_for_state("invariants", "good").await;
     say(&format!("picture: {}", browser.save_picture("dashboard-invariants").await.display()));

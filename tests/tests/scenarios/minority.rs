@@ -1,22 +1,22 @@
-//! Two of four holders are down: there is no majority.
+//! Two of four replicas are down: there is no majority.
 
 use cubecast_core::cube::Vertex;
 use cubecast_tests::client::{Client, contents};
 use cubecast_tests::cluster::ProcessCluster;
-use cubecast_tests::holders::assert_holders_equal_and_complete;
+use cubecast_tests::replicas::assert_replicas_equal_and_complete;
 use serde_json::{Value, json};
 
 #[tokio::test]
-async fn with_two_of_four_holders_down_reads_go_on_quorum_is_unavailable_and_one_arrives_once() {
+async fn with_two_of_four_replicas_down_reads_go_on_quorum_is_unavailable_and_one_arrives_once() {
     let cluster = ProcessCluster::start().await;
     let (mut far, down) = without_a_majority(&cluster).await;
-    let left: Vec<Vertex> = cluster.holders("news").into_iter().filter(|holder| !down.contains(holder)).collect();
+    let left: Vec<Vertex> = cluster.replicas("news").into_iter().filter(|replica| !down.contains(replica)).collect();
 
-    for holder in &left {
-        let mut client = cluster.client(*holder).await;
+    for replica in &left {
+        let mut client = cluster.client(*replica).await;
         let any =
             json!({"action": "pull", "subscriber_id": "subscriber1", "topic": "news", "read": "any", "commit": false});
-        assert_eq!(client.contents(any).await, ["first"], "holder {holder} serves what it has");
+        assert_eq!(client.contents(any).await, ["first"], "replica {replica} serves what it has");
         let replica = json!({"action": "replica_pull", "subscriber_id": "subscriber1", "topic": "news", "from": 0});
         assert_eq!(client.contents(replica).await, ["first"]);
     }
@@ -44,8 +44,8 @@ async fn a_publish_by_one_survives_sigkill_of_the_node_that_keeps_it_and_arrives
     assert_healed(&cluster, &down, &["first", "later"]).await;
 }
 
-/// Creates the topic `news` with one message, and kills two of its holders, including its home. Returns a client of a
-/// node that is not a holder, and the killed nodes.
+/// Creates the topic `news` with one message, and kills two of its replicas, including its home. Returns a client of a
+/// node that is not a replica, and the killed nodes.
 async fn without_a_majority(cluster: &ProcessCluster) -> (Client, Vec<Vertex>) {
     let home = cluster.home("news");
     let mut far = cluster.far_client("news").await;
@@ -80,7 +80,7 @@ async fn assert_healed(cluster: &ProcessCluster, down: &[Vertex], expected: &[&s
     reader.must_eventually(last).await;
     let mut all: Vec<String> = expected.iter().map(|content| (*content).into()).collect();
     all.push("last".into());
-    assert_eq!(assert_holders_equal_and_complete(cluster, "news", &all).await, all);
+    assert_eq!(assert_replicas_equal_and_complete(cluster, "news", &all).await, all);
     let pull = json!({"action": "pull", "subscriber_id": "subscriber1", "topic": "news"});
     assert_eq!(contents(&reader.must_eventually(pull).await), all);
 }

@@ -7,8 +7,8 @@ use cubecast_core::cube::Vertex;
 use cubecast_node::cluster::ports::{self, BasePort};
 use cubecast_tests::client::pull_until;
 use cubecast_tests::cluster::{Plan, ProcessCluster};
-use cubecast_tests::holders::assert_holders_equal_and_complete;
 use cubecast_tests::process::{Ended, run};
+use cubecast_tests::replicas::assert_replicas_equal_and_complete;
 use cubecast_tests::wait::eventually;
 use serde_json::json;
 
@@ -36,7 +36,7 @@ async fn topics_messages_and_cursors_survive_sigterm_of_all_and_a_restart() {
         cluster.start_node(vertex);
     }
     cluster.wait_until_settled().await;
-    assert_eq!(assert_holders_equal_and_complete(&cluster, "news", &all).await, all);
+    assert_eq!(assert_replicas_equal_and_complete(&cluster, "news", &all).await, all);
     let mut far = cluster.far_client("news").await;
     let rest: Vec<&str> = all[12..].iter().map(String::as_str).collect();
     pull_until(&mut far, "subscriber1", "news", &rest).await;

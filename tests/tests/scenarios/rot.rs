@@ -7,8 +7,8 @@ use cubecast_core::cube::Vertex;
 use cubecast_core::store::{EntryKind, LogEntry, Write, WriteBatch};
 use cubecast_node::storage::{FolderIdentity, LogStore, RedbStore, SyncMode};
 use cubecast_tests::cluster::{CLUSTER, Plan, ProcessCluster};
-use cubecast_tests::holders::{assert_holders_equal_and_complete, read_replica};
 use cubecast_tests::relay::Relay;
+use cubecast_tests::replicas::{assert_replicas_equal_and_complete, read_replica};
 use cubecast_tests::wait::eventually;
 use serde_json::json;
 
@@ -58,13 +58,13 @@ async fn a_rotten_row_under_the_running_leader_is_read_from_another_node_and_rep
     cluster.kill(home);
     cluster.start_node(home);
     cluster.wait_until_settled().await;
-    assert_holders_equal_and_complete(&cluster, "news", &published).await;
+    assert_replicas_equal_and_complete(&cluster, "news", &published).await;
     let status = cluster.client(home).await.must(json!({"action": "status"})).await;
     assert_eq!(status["counters"]["damaged"], 0, "nothing is damaged any more");
 }
 
 #[tokio::test]
-async fn a_folder_that_lost_its_mark_and_journals_does_not_outvote_what_was_acknowledged() {
+async fn a_folder_that_lost_its_commit_marker_and_journals_does_not_outvote_what_was_acknowledged() {
     let cluster = ProcessCluster::start().await;
     let home = cluster.home("news");
     let [away_for_long, away_for_a_moment, spoilt] = [0, 1, 2].map(|bit| home.across(bit));
@@ -103,7 +103,7 @@ async fn a_folder_that_lost_its_mark_and_journals_does_not_outvote_what_was_ackn
     cluster.start_node(away_for_long);
     cluster.wait_until_settled().await;
     assert_eq!(far.contents(pull).await, published);
-    assert_holders_equal_and_complete(&cluster, "news", &published).await;
+    assert_replicas_equal_and_complete(&cluster, "news", &published).await;
 }
 
 #[tokio::test]
@@ -125,7 +125,7 @@ async fn an_entry_that_cannot_be_decoded_makes_a_new_member_and_no_crash_loop() 
     cluster.wait_until_settled().await;
     let told = lines(&cluster, damaged, "is damaged, or was written by another version");
     assert!(told.len() == 1 && told[0].contains(&format!("of group {home}")), "{told:?}");
-    assert_holders_equal_and_complete(&cluster, "news", &published).await;
+    assert_replicas_equal_and_complete(&cluster, "news", &published).await;
 }
 
 /// Data altered by a relay never becomes a message, at any read level.
@@ -148,7 +148,7 @@ async fn what_is_altered_between_two_nodes_is_never_shown_and_is_sent_again() {
     for content in &published {
         far.publish("publisher1", "news", content).await;
     }
-    assert_holders_equal_and_complete(&cluster, "news", &published).await;
+    assert_replicas_equal_and_complete(&cluster, "news", &published).await;
     assert_eq!(contents_of(&read_replica(&cluster, follower, "news").await.expect("it serves")), published);
     assert!(relay.altered() > 0, "the relay has altered something");
     let status = cluster.client(follower).await.must(json!({"action": "status"})).await;

@@ -43,7 +43,7 @@ async fn with_two_of_four_replicas_down_the_page_says_so_at_once_and_what_heals_
     browser.click("subscribe-button").await;
     browser.wait_for_state("subscribe-result", "good").await;
     publish(&browser, "before").await;
-    let down: Vec<_> = cluster.holders("news").into_iter().skip(1).take(2).collect();
+    let down: Vec<_> = cluster.replicas("news").into_iter().skip(1).take(2).collect();
     down.iter().for_each(|vertex| cluster.kill(*vertex));
 
     browser.wait_for_text("obstacle", "news cannot be written: 2 of 4 replicas up, 3 needed.").await;

@@ -10,7 +10,7 @@ use crate::model::State;
 use crate::model::cluster::Health;
 use crate::model::feed::Tone;
 use crate::model::task::{Panel, Step as Request, Task};
-use crate::model::wish;
+use crate::model::tasks;
 
 const TOPIC: &str = "news";
 const HOME: &str = "100";
@@ -50,7 +50,7 @@ pub fn lacks(state: &State) -> Option<String> {
 
 /// The task that removes what a lesson left in a live cluster; `None` if nothing is left.
 pub fn left_over(state: &State) -> Option<Task> {
-    has_topic(state).then(|| wish::delete_topic(PUBLISHER, TOPIC).expect("these are names"))
+    has_topic(state).then(|| tasks::delete_topic(PUBLISHER, TOPIC).expect("these are names"))
 }
 
 fn has_topic(state: &State) -> bool {
@@ -92,7 +92,7 @@ fn placement() -> Lesson {
                 tasks: vec![(0, publish("hello", Ack::Quorum))],
                 by_ms: 1_500,
                 expected: vec![
-                    Expectation::StoredOn { topic: TOPIC, offset: 0, holders: 4 },
+                    Expectation::StoredOn { topic: TOPIC, offset: 0, replicas: 4 },
                     Expectation::Messages { topic: TOPIC, count: 1 },
                 ],
             },
@@ -104,18 +104,18 @@ fn replication() -> Lesson {
     Lesson {
         id: "replication",
         title: "What does “stored” mean?",
-        about: "The publisher chooses whether a publish waits for one node, for a majority, or for all holders that are up.",
+        about: "The publisher chooses whether a publish waits for one node, for a majority, or for all replicas that are up.",
         topic: TOPIC,
         steps: vec![
             Step {
-                text: "With “quorum”, a publish is acknowledged once a majority of the four holders has stored it on disk.",
+                text: "With “quorum”, a publish is acknowledged once a majority of the four replicas has stored it on disk.",
                 guess: None,
                 button: "Create news and publish with quorum",
                 tasks: vec![(0, create()), (300, publish("first", Ack::Quorum))],
                 by_ms: 2_000,
                 expected: vec![
                     said(Panel::Publish, "Stored as news #0"),
-                    Expectation::StoredOn { topic: TOPIC, offset: 0, holders: 4 },
+                    Expectation::StoredOn { topic: TOPIC, offset: 0, replicas: 4 },
                 ],
             },
             Step {
@@ -128,13 +128,13 @@ fn replication() -> Lesson {
                 }),
                 button: "Pause 110 and publish",
                 tasks: vec![
-                    (0, wish::stop_node(vertex("110"), StopMode::Pause, 4_000)),
+                    (0, tasks::stop_node(vertex("110"), StopMode::Pause, 4_000)),
                     (300, publish("second", Ack::Quorum)),
                 ],
                 by_ms: 1_500,
                 expected: vec![
                     said(Panel::Publish, "Stored as news #1"),
-                    Expectation::StoredOn { topic: TOPIC, offset: 1, holders: 3 },
+                    Expectation::StoredOn { topic: TOPIC, offset: 1, replicas: 3 },
                 ],
             },
             Step {
@@ -145,7 +145,7 @@ fn replication() -> Lesson {
                 by_ms: 6_000,
                 expected: vec![
                     Expectation::Is { node: "110", health: Health::Up },
-                    Expectation::StoredOn { topic: TOPIC, offset: 1, holders: 4 },
+                    Expectation::StoredOn { topic: TOPIC, offset: 1, replicas: 4 },
                 ],
             },
         ],
@@ -170,7 +170,7 @@ fn failover() -> Lesson {
                 }),
                 button: "Crash 100 and publish",
                 tasks: vec![
-                    (0, wish::stop_node(vertex(HOME), StopMode::Crash, 6_000)),
+                    (0, tasks::stop_node(vertex(HOME), StopMode::Crash, 6_000)),
                     (500, publish("second", Ack::Quorum)),
                 ],
                 by_ms: 3_000,
@@ -194,7 +194,7 @@ fn failover() -> Lesson {
                 expected: vec![
                     Expectation::Is { node: HOME, health: Health::Up },
                     Expectation::Leads { node: HOME, group: HOME },
-                    Expectation::StoredOn { topic: TOPIC, offset: 1, holders: 4 },
+                    Expectation::StoredOn { topic: TOPIC, offset: 1, replicas: 4 },
                 ],
             },
         ],
@@ -218,7 +218,7 @@ fn wipe() -> Lesson {
                     because: "Its vote could help to undo what it acknowledged before. So it returns as a new incarnation without a vote, and can vote again once it has caught up.",
                 }),
                 button: "Wipe 100",
-                tasks: vec![(0, wish::stop_node(vertex(HOME), StopMode::Wipe, 2_000))],
+                tasks: vec![(0, tasks::stop_node(vertex(HOME), StopMode::Wipe, 2_000))],
                 by_ms: 3_000,
                 expected: vec![
                     Expectation::Is { node: HOME, health: Health::Failed },
@@ -234,7 +234,7 @@ fn wipe() -> Lesson {
                 by_ms: 12_000,
                 expected: vec![
                     Expectation::Leads { node: HOME, group: HOME },
-                    Expectation::StoredOn { topic: TOPIC, offset: 1, holders: 4 },
+                    Expectation::StoredOn { topic: TOPIC, offset: 1, replicas: 4 },
                     Expectation::AllAlike { group: HOME },
                 ],
             },
@@ -254,11 +254,11 @@ fn consistency() -> Lesson {
             Step {
                 tasks: vec![(0, create()), (300, publish("first", Ack::All)), (800, read_leader())],
                 expected: vec![
-                    Expectation::StoredOn { topic: TOPIC, offset: 0, holders: 4 },
+                    Expectation::StoredOn { topic: TOPIC, offset: 0, replicas: 4 },
                     Expectation::Pulled { count: 1 },
                 ],
                 button: "Create news, publish, read",
-                ..begin("Every holder can answer a read. All of them have message #0, and a reader pulls it.")
+                ..begin("Every replica can answer a read. All of them have message #0, and a reader pulls it.")
             },
             Step {
                 text: "All links into replica 110 become slow: each frame to it is delayed by 600 ms. We publish, and 150 ms later read from 110.",
@@ -270,7 +270,7 @@ fn consistency() -> Lesson {
                 }),
                 button: "Slow 110 down, publish, read there",
                 tasks: vec![
-                    (0, wish::set_link(&into_110, slow)),
+                    (0, tasks::set_link(&into_110, slow)),
                     (1_500, publish("the newest", Ack::Quorum)),
                     (1_650, read_replica("110")),
                 ],
@@ -297,10 +297,10 @@ fn consistency() -> Lesson {
                 text: "Stale does not mean lost: the delayed message has arrived at 110. We heal the links and read from 110 once more.",
                 guess: None,
                 button: "Heal the links, read from 110",
-                tasks: vec![(0, wish::set_link(&into_110, LinkConditions::PERFECT)), (1_500, read_replica("110"))],
+                tasks: vec![(0, tasks::set_link(&into_110, LinkConditions::PERFECT)), (1_500, read_replica("110"))],
                 by_ms: 2_500,
                 expected: vec![
-                    Expectation::StoredOn { topic: TOPIC, offset: 1, holders: 4 },
+                    Expectation::StoredOn { topic: TOPIC, offset: 1, replicas: 4 },
                     said(Panel::Pull, "2 messages of news (home 100)"),
                     Expectation::AllAlike { group: HOME },
                 ],
@@ -335,12 +335,12 @@ fn partition() -> Lesson {
                     because: "Alone it has no majority. 101, 110 and 000 are three of four: they elected one of themselves, and this page published there when 100 could not acknowledge.",
                 }),
                 button: "Cut off 100 and publish",
-                tasks: vec![(0, wish::set_link(&around, cut)), (2_500, publish("from the other side", Ack::Quorum))],
+                tasks: vec![(0, tasks::set_link(&around, cut)), (2_500, publish("from the other side", Ack::Quorum))],
                 by_ms: 12_000,
                 expected: vec![
                     Expectation::LedByAnother { node: HOME, group: HOME },
                     said(Panel::Publish, "Stored as news #1"),
-                    Expectation::StoredOn { topic: TOPIC, offset: 1, holders: 3 },
+                    Expectation::StoredOn { topic: TOPIC, offset: 1, replicas: 3 },
                 ],
             },
             Step {
@@ -352,10 +352,10 @@ fn partition() -> Lesson {
                     because: "There is one history: that of the majority. 100 adopts it and then leads again.",
                 }),
                 button: "Heal the links",
-                tasks: vec![(0, wish::set_link(&around, LinkConditions::PERFECT))],
+                tasks: vec![(0, tasks::set_link(&around, LinkConditions::PERFECT))],
                 by_ms: 12_000,
                 expected: vec![
-                    Expectation::StoredOn { topic: TOPIC, offset: 1, holders: 4 },
+                    Expectation::StoredOn { topic: TOPIC, offset: 1, replicas: 4 },
                     Expectation::Leads { node: HOME, group: HOME },
                     Expectation::AllAlike { group: HOME },
                 ],
@@ -371,7 +371,7 @@ fn minority() -> Lesson {
         about: "Without a majority, no publish is acknowledged with quorum. A publish with “one” waits on disk and enters the log once.",
         topic: TOPIC,
         steps: vec![
-            begin("The topic news has four holders: three are a majority, two are not."),
+            begin("The topic news has four replicas: three are a majority, two are not."),
             Step {
                 text: "We crash 100 and 101, and publish with quorum.",
                 guess: Some(Guess {
@@ -386,8 +386,8 @@ fn minority() -> Lesson {
                 }),
                 button: "Crash both and publish with quorum",
                 tasks: vec![
-                    (0, wish::stop_node(vertex(HOME), StopMode::Crash, 40_000)),
-                    (0, backstage(wish::stop_node(vertex("101"), StopMode::Crash, 40_000))),
+                    (0, tasks::stop_node(vertex(HOME), StopMode::Crash, 40_000)),
+                    (0, backstage(tasks::stop_node(vertex("101"), StopMode::Crash, 40_000))),
                     (1_000, publish("refused", Ack::Quorum)),
                 ],
                 by_ms: 12_000,
@@ -414,7 +414,7 @@ fn minority() -> Lesson {
                     because: "The message carries a sequence number from its publisher, so a second copy is recognised and dropped.",
                 }),
                 button: "Bring both back",
-                tasks: vec![(0, wish::recover_node(vertex(HOME))), (0, backstage(wish::recover_node(vertex("101"))))],
+                tasks: vec![(0, tasks::recover_node(vertex(HOME))), (0, backstage(tasks::recover_node(vertex("101"))))],
                 by_ms: 14_000,
                 expected: vec![Expectation::Leads { node: HOME, group: HOME }, Expectation::AllAlike { group: HOME }],
             },
@@ -422,7 +422,7 @@ fn minority() -> Lesson {
     }
 }
 
-/// The first step of most lessons: a topic with a message that all four holders store.
+/// The first step of most lessons: a topic with a message that all four replicas store.
 fn begin(text: &'static str) -> Step {
     Step {
         text,
@@ -432,21 +432,21 @@ fn begin(text: &'static str) -> Step {
         by_ms: 2_000,
         expected: vec![
             Expectation::Leads { node: HOME, group: HOME },
-            Expectation::StoredOn { topic: TOPIC, offset: 0, holders: 4 },
+            Expectation::StoredOn { topic: TOPIC, offset: 0, replicas: 4 },
         ],
     }
 }
 
 fn create() -> Task {
-    wish::create_topic(PUBLISHER, TOPIC).expect("these are names")
+    tasks::create_topic(PUBLISHER, TOPIC).expect("these are names")
 }
 
 fn publish(content: &str, ack: Ack) -> Task {
-    wish::publish(PUBLISHER, TOPIC, content, ack).expect("these are names")
+    tasks::publish(PUBLISHER, TOPIC, content, ack).expect("these are names")
 }
 
 fn read_leader() -> Task {
-    wish::pull("reader", TOPIC, ReadLevel::Leader, false).expect("these are names")
+    tasks::pull("reader", TOPIC, ReadLevel::Leader, false).expect("these are names")
 }
 
 /// A read of this replica's messages, from offset 0.

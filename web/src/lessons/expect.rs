@@ -27,7 +27,7 @@ pub enum Expectation {
     StoredOn {
         topic: &'static str,
         offset: u64,
-        holders: usize,
+        replicas: usize,
     },
     Is {
         node: &'static str,
@@ -69,8 +69,8 @@ impl Expectation {
         match self {
             Expectation::TopicAt { topic, home } => format!("the home of {topic} is {home}"),
             Expectation::Messages { topic, count } => format!("{topic} has {}", plural(*count, "message")),
-            Expectation::StoredOn { topic, offset, holders } => {
-                format!("{topic} #{offset} is stored on {holders} nodes")
+            Expectation::StoredOn { topic, offset, replicas } => {
+                format!("{topic} #{offset} is stored on {replicas} nodes")
             }
             Expectation::Is { node, health } => format!("{node} is {}", health.name()),
             Expectation::Leads { node, group } => format!("{node} leads group {group}"),
@@ -90,10 +90,10 @@ impl Expectation {
         match *self {
             Expectation::TopicAt { topic, home } => info(state, topic).is_some_and(|info| info.home == vertex(home)),
             Expectation::Messages { topic, count } => info(state, topic).is_some_and(|info| info.messages == count),
-            Expectation::StoredOn { topic, offset, holders } => {
+            Expectation::StoredOn { topic, offset, replicas } => {
                 state.feed.entries.iter().any(|entry| match &entry.subject {
-                    Subject::Stored { topic: of, first, last, holders: on } => {
-                        of.as_str() == topic && (first.0..=last.0).contains(&offset) && on.len() == holders
+                    Subject::Stored { topic: of, first, last, replicas: on } => {
+                        of.as_str() == topic && (first.0..=last.0).contains(&offset) && on.len() == replicas
                     }
                     _ => false,
                 })

@@ -148,7 +148,7 @@ mod tests {
         let state = to(&mut player, 1_500);
         assert!(lessons::lacks(&state).unwrap().contains("delete the existing one first"));
         let clean_up = Act::Run(lessons::left_over(&state).unwrap());
-        let crash = Act::Run(crate::model::wish::stop_node("110".parse().unwrap(), StopMode::Crash, 60_000));
+        let crash = Act::Run(crate::model::tasks::stop_node("110".parse().unwrap(), StopMode::Crash, 60_000));
         player.act_later(vec![(0, clean_up), (500, crash)]).unwrap();
         let state = to(&mut player, 3_500);
         assert!(lessons::lacks(&state).unwrap().contains("all eight nodes are up"));

@@ -6,7 +6,7 @@ use cubecast_core::wire::client::{Action, LinkConditions, StopMode};
 
 use super::cluster::{Cluster, Health};
 use super::task::{Panel, Step, Task};
-use super::wish::Refusal;
+use super::tasks::Refusal;
 use super::{Selection, State, describe, standing};
 
 /// How long a preset stops nodes: long enough to look and to explain.
@@ -204,11 +204,11 @@ impl Preset {
                 vec![crash(leader)]
             }
             Preset::CrashMinority => {
-                // Of d + 1 holders, a majority must stay up.
+                // Of d + 1 replicas, a majority must stay up.
                 let most = usize::from(dimension.bits() / 2);
                 if most == 0 {
                     return Err(
-                        "A topic with two holders survives no crash. Use a cube of at least two dimensions.".into()
+                        "A topic with two replicas survives no crash. Use a cube of at least two dimensions.".into()
                     );
                 }
                 home?.neighbours().take(most).map(crash).collect()
@@ -316,12 +316,12 @@ mod tests {
     }
 
     #[test]
-    fn a_minority_is_always_less_than_half_of_the_holders() {
+    fn a_minority_is_always_less_than_half_of_the_replicas() {
         assert!(Preset::CrashMinority.task(&state(1)).is_err());
         for bits in 2..=6 {
             let crashed = Preset::CrashMinority.task(&state(bits)).unwrap().steps.len();
-            let holders = usize::from(bits) + 1;
-            assert!(crashed > 0 && holders - crashed > holders / 2, "{crashed} of {holders}");
+            let replicas = usize::from(bits) + 1;
+            assert!(crashed > 0 && replicas - crashed > replicas / 2, "{crashed} of {replicas}");
         }
     }
 
@@ -379,7 +379,7 @@ mod tests {
     }
 
     #[test]
-    fn the_last_wish_is_undone_first_and_as_a_whole() {
+    fn the_last_break_is_undone_first_and_as_a_whole() {
         let mut state = state(3);
         let (mut breakages, home) = (Breakages::default(), vertex("100"));
         let mut cut = |from: Vertex, to: Vertex, now_ms: u64| {

@@ -188,7 +188,7 @@ mod tests {
         let state = state().after(now(1, Action::ChooseTopic("news".into())));
         assert_eq!(state.closer.xray.topic, TopicName::new("news").ok());
         let state = state.after(now(2, leads("100", "100", 1)));
-        assert_eq!(state.closer.xray.holders.len(), 4);
+        assert_eq!(state.closer.xray.replicas.len(), 4);
         let state = state.after(now(3, Action::ChooseTopic("no topic".into())));
         assert_eq!(state.closer.xray.topic, None);
     }

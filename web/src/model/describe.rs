@@ -41,16 +41,16 @@ pub fn done(done: &Done) -> String {
         }
         Done::PublisherDeleted { publisher } => format!("Publisher {publisher} is deleted."),
         Done::SubscriberDeleted { subscriber } => format!("Subscriber {subscriber} is deleted."),
-        Done::TopicCreated { topic, home, replicas } => {
-            format!("{topic} is created. Home {home}, replicas {}.", nodes(replicas))
+        Done::TopicCreated { topic, home, neighbours } => {
+            format!("{topic} is created. Home {home}, replicas {}.", nodes(neighbours))
         }
         Done::TopicDeleted { topic, .. } => format!("{topic} is deleted."),
-        Done::Published { topic, offset, holders, repeated } => {
+        Done::Published { topic, offset, replicas, repeated } => {
             let what = if *repeated { "Already stored as" } else { "Stored as" };
             match offset {
-                Some(offset) => format!("{what} {topic} #{offset} on {}.", nodes(holders)),
+                Some(offset) => format!("{what} {topic} #{offset} on {}.", nodes(replicas)),
                 None => {
-                    format!("Kept safe on {} until {topic} has a leader; it then enters the log once.", nodes(holders))
+                    format!("Kept safe on {} until {topic} has a leader; it then enters the log once.", nodes(replicas))
                 }
             }
         }
@@ -294,7 +294,7 @@ mod tests {
         let published = Done::Published {
             topic: TopicName::new("news").unwrap(),
             offset: Some(Offset(5)),
-            holders: vec![served_by, "101".parse().unwrap()],
+            replicas: vec![served_by, "101".parse().unwrap()],
             repeated: false,
         };
         let published = Answer { id: None, served_by, hops: None, result: Ok(published) };

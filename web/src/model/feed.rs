@@ -69,7 +69,7 @@ pub enum Subject {
         topic: TopicName,
         first: Offset,
         last: Offset,
-        holders: Vec<Vertex>,
+        replicas: Vec<Vertex>,
     },
 }
 
@@ -82,16 +82,16 @@ impl Feed {
         self.entries.truncate(MAX_ENTRIES);
     }
 
-    /// Records that a replica stored a message. A message has one entry that lists its holders. In a burst, the
+    /// Records that a replica stored a message. A message has one entry that lists its replicas. In a burst, the
     /// messages of one second share an entry, so the burst does not push out everything else.
-    pub fn add_stored(&mut self, at_ms: u64, topic: &TopicName, offset: Offset, holder: Vertex) {
+    pub fn add_stored(&mut self, at_ms: u64, topic: &TopicName, offset: Offset, replica: Vertex) {
         if let Some(entry) = self.entries.iter_mut().take(MERGE_DEPTH).find(|entry| entry.tells_of(topic, offset)) {
-            return entry.add_stored(offset, holder);
+            return entry.add_stored(offset, replica);
         }
         if let Some(entry) = self.entries.front_mut().filter(|entry| entry.is_rush_of(topic, at_ms)) {
-            return entry.add_stored(offset, holder);
+            return entry.add_stored(offset, replica);
         }
-        let subject = Subject::Stored { topic: topic.clone(), first: offset, last: offset, holders: vec![holder] };
+        let subject = Subject::Stored { topic: topic.clone(), first: offset, last: offset, replicas: vec![replica] };
         let text = stored_text(&subject);
         self.add(at_ms, Tone::Plain, subject, text);
     }
@@ -108,11 +108,11 @@ impl Entry {
         is_recent && matches!(&self.subject, Subject::Stored { topic, .. } if topic == other)
     }
 
-    fn add_stored(&mut self, offset: Offset, holder: Vertex) {
-        if let Subject::Stored { first, last, holders, .. } = &mut self.subject {
+    fn add_stored(&mut self, offset: Offset, replica: Vertex) {
+        if let Subject::Stored { first, last, replicas, .. } = &mut self.subject {
             (*first, *last) = (offset.min(*first), offset.max(*last));
-            if !holders.contains(&holder) {
-                holders.push(holder);
+            if !replicas.contains(&replica) {
+                replicas.push(replica);
             }
         }
         self.text = stored_text(&self.subject);
@@ -120,9 +120,9 @@ impl Entry {
 }
 
 fn stored_text(subject: &Subject) -> String {
-    let Subject::Stored { topic, first, last, holders } = subject else { return String::new() };
+    let Subject::Stored { topic, first, last, replicas } = subject else { return String::new() };
     let offsets = if first == last { format!("#{first}") } else { format!("#{first} to #{last}") };
-    format!("{topic} {offsets} stored on {}", nodes(holders))
+    format!("{topic} {offsets} stored on {}", nodes(replicas))
 }
 
 #[cfg(test)]

@@ -51,14 +51,14 @@ mod tests {
     use super::super::cluster::{Cluster, Socket};
     use super::super::shared::Shared;
     use super::super::task::Panel;
-    use super::super::wish;
+    use super::super::tasks;
     use super::*;
 
     #[test]
     fn what_needs_a_majority_that_is_not_there_is_held_and_what_does_not_is_sent() {
         let state = state(&["100", "101"]);
-        let publish = |ack| wish::publish("writer", "news", "hello", ack).unwrap();
-        let pull = |read, commit| wish::pull("reader", "news", read, commit).unwrap();
+        let publish = |ack| tasks::publish("writer", "news", "hello", ack).unwrap();
+        let pull = |read, commit| tasks::pull("reader", "news", read, commit).unwrap();
         let said = obstacle(&state, &publish(Ack::Quorum)).unwrap();
         assert!(said.starts_with("news cannot be written: 2 of 4 replicas up, 3 needed."), "{said}");
         assert!(obstacle(&state, &publish(Ack::All)).is_some());
@@ -69,7 +69,7 @@ mod tests {
 
     #[test]
     fn what_is_held_is_said_at_once_and_kept_so_that_it_can_be_sent_all_the_same() {
-        let task = wish::publish("writer", "news", "hello", Ack::Quorum).unwrap();
+        let task = tasks::publish("writer", "news", "hello", Ack::Quorum).unwrap();
         let state = state(&["100", "101"]);
         let text = obstacle(&state, &task).unwrap();
         let held = action::Action::TaskHeld { task: task.clone(), text };
@@ -81,7 +81,7 @@ mod tests {
 
     #[test]
     fn a_request_that_is_under_way_while_there_is_no_majority_says_what_it_waits_for() {
-        let publish = wish::publish("writer", "news", "hello", Ack::Quorum).unwrap().steps.pop().unwrap().action;
+        let publish = tasks::publish("writer", "news", "hello", Ack::Quorum).unwrap().steps.pop().unwrap().action;
         let asked = [
             action::Action::TaskStarted { panel: Panel::Publish, task: 1, goal: None },
             action::Action::TaskAsked { panel: Panel::Publish, task: 1, action: publish },

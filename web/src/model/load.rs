@@ -9,7 +9,7 @@ use cubecast_core::names::{PublisherId, TopicName};
 use cubecast_core::wire::client::{self, Ack};
 use serde::{Deserialize, Serialize};
 
-use super::wish::{self, Refusal};
+use super::tasks::{self, Refusal};
 
 /// Messages a second.
 pub const MAX_RATE: u32 = 2_000;
@@ -82,7 +82,7 @@ pub struct Pacer {
 impl LoadPlan {
     /// A plan with rate and size limited to their maximum. Errors: why a name is invalid.
     pub fn new(publisher: &str, topic: &str, rate: u32, bytes: u32, ack: Ack) -> Result<LoadPlan, Refusal> {
-        let (publisher, topic) = (wish::publisher_id(publisher)?, wish::topic_name(topic)?);
+        let (publisher, topic) = (tasks::publisher_id(publisher)?, tasks::topic_name(topic)?);
         Ok(LoadPlan { topic, publisher, rate: rate.min(MAX_RATE), bytes: bytes.min(MAX_BYTES), ack })
     }
 

@@ -21,9 +21,9 @@ pub mod spacetime;
 pub mod standing;
 pub mod steady;
 pub mod task;
+pub mod tasks;
 pub mod topics;
 pub mod traffic;
-pub mod wish;
 pub mod xray;
 
 use std::rc::Rc;

@@ -23,7 +23,7 @@ pub enum Panel {
     Edge,
     /// Several faults at once.
     Break,
-    /// Reads the messages of one holder, to compare them with those of the others.
+    /// Reads the messages of one replica, to compare them with those of the others.
     Compare,
 }
 
@@ -110,7 +110,7 @@ pub struct Line {
 
 /// Lines of a report. A task with repeated failovers keeps only the last ones.
 const MAX_LINES: usize = 12;
-/// The number of a task that was never passed to the desk.
+/// The number of a task that was never passed to the controller.
 const NEVER_SENT: u64 = u64::MAX;
 
 impl Tasks {

@@ -1,4 +1,4 @@
-//! Carries out the desk's effects: opens sockets, sets timers, and passes actions to the page.
+//! Carries out the controller's effects: opens sockets, sets timers, and passes actions to the page.
 //!
 //! Actions are collected into one [`Moment`] every 33 ms, so a burst costs one redraw instead of a thousand. When the
 //! last [`Driver`] is dropped, its sockets and timers end.
@@ -20,7 +20,7 @@ use super::address::{self, PageAddress};
 use super::browser;
 use super::refusal;
 use super::socket::{Socket, SocketEvent};
-use crate::desk::{Desk, DeskEffect, DeskInput};
+use crate::controller::{Controller, ControllerEffect, ControllerInput};
 use crate::model::load::LoadPlan;
 use crate::model::task::Task;
 use crate::model::{Action, Moment};
@@ -36,9 +36,9 @@ struct Inner {
     me: Weak<RefCell<Inner>>,
     page: PageAddress,
     tell: Callback<Moment>,
-    desk: Desk,
+    controller: Controller,
     sockets: BTreeMap<SocketId, Socket>,
-    /// Sockets that are not open yet, with the URL that the desk requested.
+    /// Sockets that are not open yet, with the URL that the controller requested.
     opening: BTreeMap<SocketId, String>,
     gathered: Vec<Action>,
     gathering: Option<Timeout>,
@@ -50,13 +50,14 @@ impl Driver {
     pub fn start(page: PageAddress, tell: Callback<Moment>) -> Driver {
         let seeds = address::seeds(&page);
         let seed = (js_sys::Math::random() * 2f64.powi(53)) as u64;
-        let desk = Desk::curious(&ClientConfig { seeds, seed, strangers: Rests::LONG, ..ClientConfig::default() });
+        let controller =
+            Controller::curious(&ClientConfig { seeds, seed, strangers: Rests::LONG, ..ClientConfig::default() });
         let driver = Driver(Rc::new_cyclic(|me: &Weak<RefCell<Inner>>| {
             RefCell::new(Inner {
                 me: me.clone(),
                 page,
                 tell,
-                desk,
+                controller,
                 sockets: BTreeMap::new(),
                 opening: BTreeMap::new(),
                 gathered: Vec::new(),
@@ -70,27 +71,27 @@ impl Driver {
 
     /// Starts a task. Its report appears on the task's panel.
     pub fn run(&self, task: Task) {
-        self.0.borrow_mut().turn(vec![DeskInput::Run(task)]);
+        self.0.borrow_mut().turn(vec![ControllerInput::Run(task)]);
     }
 
     /// Ends a push subscription of this page.
     pub fn stop_deliveries(&self, subscriber: SubscriberId, topic: TopicName) {
-        self.0.borrow_mut().turn(vec![DeskInput::StopDeliveries { subscriber, topic }]);
+        self.0.borrow_mut().turn(vec![ControllerInput::StopDeliveries { subscriber, topic }]);
     }
 
     /// Sets the selected node, whose details are kept fresh.
     pub fn attend(&self, node: Option<Vertex>) {
-        self.0.borrow_mut().turn(vec![DeskInput::Attend(node)]);
+        self.0.borrow_mut().turn(vec![ControllerInput::Attend(node)]);
     }
 
-    /// Sets the topic under the X-ray, whose holders are polled.
+    /// Sets the topic under the X-ray, whose replicas are polled.
     pub fn look_into(&self, topic: Option<TopicName>) {
-        self.0.borrow_mut().turn(vec![DeskInput::LookInto(topic)]);
+        self.0.borrow_mut().turn(vec![ControllerInput::LookInto(topic)]);
     }
 
     /// Starts or changes the load; `None` stops it.
     pub fn set_load(&self, plan: Option<LoadPlan>) {
-        self.0.borrow_mut().turn(vec![DeskInput::SetLoad(plan)]);
+        self.0.borrow_mut().turn(vec![ControllerInput::SetLoad(plan)]);
     }
 }
 
@@ -101,27 +102,27 @@ impl PartialEq for Driver {
 }
 
 impl Inner {
-    /// Runs one turn of the desk and carries out its effects.
-    fn turn(&mut self, inputs: Vec<DeskInput>) {
-        for effect in self.desk.handle(now(), inputs) {
+    /// Runs one turn of the controller and carries out its effects.
+    fn turn(&mut self, inputs: Vec<ControllerInput>) {
+        for effect in self.controller.handle(now(), inputs) {
             self.carry_out(effect);
         }
         self.set_deadline();
     }
 
-    fn carry_out(&mut self, effect: DeskEffect) {
+    fn carry_out(&mut self, effect: ControllerEffect) {
         match effect {
-            DeskEffect::Open { socket, url } => self.open(socket, &url),
-            DeskEffect::Close { socket } => {
+            ControllerEffect::Open { socket, url } => self.open(socket, &url),
+            ControllerEffect::Close { socket } => {
                 self.sockets.remove(&socket);
                 self.opening.remove(&socket);
             }
-            DeskEffect::Send { socket, requests } => {
+            ControllerEffect::Send { socket, requests } => {
                 if let Some(socket) = self.sockets.get(&socket) {
                     socket.send(&requests);
                 }
             }
-            DeskEffect::Tell(action) => self.gather(action),
+            ControllerEffect::Tell(action) => self.gather(action),
         }
     }
 
@@ -140,16 +141,16 @@ impl Inner {
         let input = match event {
             SocketEvent::Opened => {
                 self.opening.remove(&socket);
-                DeskInput::Opened { socket }
+                ControllerInput::Opened { socket }
             }
-            SocketEvent::Frames(frames) => DeskInput::Frames { socket, frames },
-            SocketEvent::Malformed(text) => DeskInput::Malformed { text },
+            SocketEvent::Frames(frames) => ControllerInput::Frames { socket, frames },
+            SocketEvent::Malformed(text) => ControllerInput::Malformed { text },
             SocketEvent::Closed(why) => {
                 self.sockets.remove(&socket);
                 if let Some(url) = self.opening.remove(&socket) {
                     self.ask_why(url);
                 }
-                DeskInput::Closed { socket, why }
+                ControllerInput::Closed { socket, why }
             }
         };
         self.turn(vec![input]);
@@ -177,14 +178,15 @@ impl Inner {
     }
 
     fn set_deadline(&mut self) {
-        let Some(at) = self.desk.next_deadline() else {
+        let Some(at) = self.controller.next_deadline() else {
             return self.deadline = None;
         };
         let me = self.me.clone();
         let wait_ms = at.since(now().monotonic).as_micros().div_ceil(1_000) as u32;
         self.deadline = Some(Timeout::new(wait_ms, move || {
             if let Some(inner) = me.upgrade() {
-                let input = if page_is_hidden() { DeskInput::Unwatched } else { DeskInput::DeadlineReached };
+                let input =
+                    if page_is_hidden() { ControllerInput::Unwatched } else { ControllerInput::DeadlineReached };
                 inner.borrow_mut().turn(vec![input]);
             }
         }));

@@ -1,11 +1,11 @@
-//! Layout of the X-ray: one row per holder, one cell per message, the newest at the right. Pure.
+//! Layout of the X-ray: one row per replica, one cell per message, the newest at the right. Pure.
 
 use cubecast_core::cube::Vertex;
 
 use crate::model::State;
 use crate::model::cluster::{Health, Socket};
 use crate::model::describe::{duration, grouped, millis, nodes, plural};
-use crate::model::xray::{Holder, Lag, Standing, Xray};
+use crate::model::xray::{Lag, Replica, Standing, Xray};
 
 /// Number of messages that are drawn; a narrow page shows only the newest of them.
 pub const COLUMNS: usize = 48;
@@ -26,7 +26,7 @@ pub struct XrayScene {
     pub empty: usize,
     /// One per message.
     pub ticks: Vec<Tick>,
-    /// One per holder, home first.
+    /// One per replica, home first.
     pub rows: Vec<Row>,
     /// Whether the topic exists; `None` if no node has listed the topics yet.
     pub exists: Option<bool>,
@@ -45,7 +45,7 @@ pub struct Tick {
     pub label: Option<String>,
 }
 
-/// One holder.
+/// One replica.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Row {
     pub node: Vertex,
@@ -67,7 +67,7 @@ pub struct Row {
     pub readable: Option<u64>,
 }
 
-/// One message on one holder.
+/// One message on one replica.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Cell {
     pub offset: u64,
@@ -80,11 +80,11 @@ impl XrayScene {
     /// `None` until a topic is chosen and the dimension is known.
     pub fn of(state: &State) -> Option<XrayScene> {
         let xray = &state.closer.xray;
-        let home = xray.holders.first()?.node;
+        let home = xray.replicas.first()?.node;
         let first = xray.columns.len().saturating_sub(COLUMNS);
         let offsets: Vec<u64> = offsets_to_draw(xray, first);
         let leader = state.cluster.acting_leader(home);
-        let rows = xray.holders.iter().map(|holder| row(state, holder, &offsets, home, leader)).collect();
+        let rows = xray.replicas.iter().map(|replica| row(state, replica, &offsets, home, leader)).collect();
         let committed = xray.committed();
         let last = offsets.last().copied();
         let empty = COLUMNS - offsets.len();
@@ -114,12 +114,12 @@ impl XrayScene {
         let unknown: Vec<Vertex> = self.rows.iter().filter(|row| row.readable.is_none()).map(|row| row.node).collect();
         if self.ticks.is_empty() {
             return match (self.exists, unknown.len() == self.rows.len()) {
-                (Some(true) | None, true) => "Querying the holders.".to_owned(),
+                (Some(true) | None, true) => "Querying the replicas.".to_owned(),
                 _ => "No messages yet: publish one and watch it spread.".to_owned(),
             };
         }
         let known = match &behind[..] {
-            [] if unknown.is_empty() => format!("All {} holders have all committed messages.", self.rows.len()),
+            [] if unknown.is_empty() => format!("All {} replicas have all committed messages.", self.rows.len()),
             [] => "The others have all messages that are known to be committed.".to_owned(),
             behind => format!("{}.", behind.join(", ")),
         };
@@ -150,39 +150,39 @@ fn offsets_to_draw(xray: &Xray, first: usize) -> Vec<u64> {
     offsets.split_off(surplus)
 }
 
-fn row(state: &State, holder: &Holder, offsets: &[u64], home: Vertex, leader: Option<Vertex>) -> Row {
+fn row(state: &State, replica: &Replica, offsets: &[u64], home: Vertex, leader: Option<Vertex>) -> Row {
     let xray = &state.closer.xray;
-    let (health, leads) = (state.cluster.health(holder.node), leader == Some(holder.node));
-    let heard = state.cluster.nodes.get(&holder.node).is_some_and(|node| node.socket == Socket::Open);
-    let holder = if leads { &xray.leading(holder) } else { holder };
+    let (health, leads) = (state.cluster.health(replica.node), leader == Some(replica.node));
+    let heard = state.cluster.nodes.get(&replica.node).is_some_and(|node| node.socket == Socket::Open);
+    let replica = if leads { &xray.leading(replica) } else { replica };
     let cells = offsets.iter().enumerate().map(|(at, &offset)| Cell {
         offset,
         x: column_x(COLUMNS - offsets.len() + at),
         width: CELL_WIDTH - GAP,
-        standing: xray.standing(state.now_ms, holder, health, heard, offset),
+        standing: xray.standing(state.now_ms, replica, health, heard, offset),
     });
-    let lag = xray.lag(state.now_ms, holder, leads);
+    let lag = xray.lag(state.now_ms, replica, leads);
     Row {
-        node: holder.node,
-        is_home: holder.node == home,
+        node: replica.node,
+        is_home: replica.node == home,
         leads,
         health,
-        health_words: state.cluster.health_words(holder.node),
+        health_words: state.cluster.health_words(replica.node),
         cells: cells.collect(),
         lag,
-        lag_words: lag_words(lag, holder, leads),
+        lag_words: lag_words(lag, replica, leads),
         any_words: if health.is_running() {
-            any_words(xray, lag, holder)
+            any_words(xray, lag, replica)
         } else {
-            format!("cannot be read: {}", state.cluster.health_words(holder.node))
+            format!("cannot be read: {}", state.cluster.health_words(replica.node))
         },
-        arriving: holder.arriving.map(|(received, total)| received as f64 / total.max(1) as f64),
-        readable: holder.readable,
+        arriving: replica.arriving.map(|(received, total)| received as f64 / total.max(1) as f64),
+        readable: replica.readable,
     }
 }
 
-fn lag_words(lag: Lag, holder: &Holder, leads: bool) -> String {
-    match (lag, holder.delay_us) {
+fn lag_words(lag: Lag, replica: &Replica, leads: bool) -> String {
+    match (lag, replica.delay_us) {
         (Lag::Unknown, _) => "not known".to_owned(),
         (Lag::None, _) if leads => "leads".to_owned(),
         (Lag::None, Some(0)) => "first to store it".to_owned(),
@@ -195,9 +195,9 @@ fn lag_words(lag: Lag, holder: &Holder, leads: bool) -> String {
     }
 }
 
-fn any_words(xray: &Xray, lag: Lag, holder: &Holder) -> String {
+fn any_words(xray: &Xray, lag: Lag, replica: &Replica) -> String {
     let last = xray.committed().and_then(|end| end.checked_sub(1));
-    match (lag, last, holder.readable) {
+    match (lag, last, replica.readable) {
         (Lag::Unknown, _, _) => "misses: not known".to_owned(),
         (Lag::Messages { count: 1, .. }, Some(last), _) => format!("misses #{}", grouped(last)),
         (Lag::Messages { .. }, Some(last), Some(readable)) => {
@@ -226,7 +226,7 @@ mod tests {
         let mut state = state(0, 0);
         let scene = XrayScene::of(&state).unwrap();
         assert_eq!((scene.rows.len(), scene.ticks.len()), (4, 0));
-        assert_eq!(scene.summary(), "Querying the holders.");
+        assert_eq!(scene.summary(), "Querying the replicas.");
         state.topics.change().listed = true;
         assert!(XrayScene::of(&state).unwrap().summary().contains("publish one"), "there is no such topic");
     }
@@ -264,7 +264,7 @@ mod tests {
     #[test]
     fn a_replica_that_nobody_can_ask_is_neither_behind_nor_complete() {
         let mut state = state(10, 10);
-        state.closer.xray.change().holders[3].readable = None;
+        state.closer.xray.change().replicas[3].readable = None;
         let scene = XrayScene::of(&state).unwrap();
         let row = &scene.rows[3];
         assert_eq!(
@@ -298,7 +298,7 @@ mod tests {
         name.parse().unwrap()
     }
 
-    /// The state four seconds after the home reported its first `home` messages and each other holder its first
+    /// The state four seconds after the home reported its first `home` messages and each other replica its first
     /// `others`.
     fn state(home: u64, others: u64) -> State {
         let dimension = Dimension::new(3).unwrap();

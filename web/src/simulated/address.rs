@@ -7,7 +7,7 @@
 use cubecast_core::cube::{Dimension, Vertex};
 use cubecast_core::sim::{Cut, Scenario};
 
-use super::spec::{Course, Deed, LONGEST_MS, MAX_DEEDS, Spec};
+use super::spec::{Course, LONGEST_MS, MAX_USER_ACTIONS, Spec, UserAction};
 use super::{base64, catalogue};
 use crate::model::Selection;
 
@@ -104,8 +104,8 @@ impl Permalink {
         if self.from_live {
             say("live", "1");
         }
-        if !self.spec.deeds.is_empty() {
-            say("do", &base64::encode(&postcard::to_allocvec(&self.spec.deeds).unwrap_or_default()));
+        if !self.spec.user_actions.is_empty() {
+            say("do", &base64::encode(&postcard::to_allocvec(&self.spec.user_actions).unwrap_or_default()));
         }
         say("by", env!("CARGO_PKG_VERSION"));
         text
@@ -147,7 +147,7 @@ impl<'a> Fields<'a> {
             return Err(BadAddress::Form(shortened(form)));
         }
         let (seed, at_ms) = (self.number("seed")?.unwrap_or(1), self.number("t")?);
-        let spec = Spec { course: self.course()?, seed, deeds: self.deeds()? };
+        let spec = Spec { course: self.course()?, seed, user_actions: self.user_actions()? };
         Ok(Permalink {
             selection: self.get("select").map(|text| selection(text, spec.dimension_bits())).transpose()?,
             spec,
@@ -180,18 +180,18 @@ impl<'a> Fields<'a> {
         Ok(Course::Scenario { scenario: Box::new(scenario), cut })
     }
 
-    fn deeds(&self) -> Result<Vec<Deed>, BadAddress> {
+    fn user_actions(&self) -> Result<Vec<UserAction>, BadAddress> {
         let Some(text) = self.get("do") else { return Ok(Vec::new()) };
         let bytes = base64::decode(text).ok_or(BadAddress::Deeds("they are not base64"))?;
-        let deeds: Vec<Deed> = postcard::from_bytes(&bytes)
+        let user_actions: Vec<UserAction> = postcard::from_bytes(&bytes)
             .map_err(|_| BadAddress::Deeds("another version wrote them, or they are truncated"))?;
-        if deeds.len() > MAX_DEEDS {
+        if user_actions.len() > MAX_USER_ACTIONS {
             return Err(BadAddress::Deeds("there are too many"));
         }
-        if !deeds.is_sorted_by_key(|deed| deed.at_ms) {
+        if !user_actions.is_sorted_by_key(|user_action| user_action.at_ms) {
             return Err(BadAddress::Deeds("they are not in order of time"));
         }
-        Ok(deeds)
+        Ok(user_actions)
     }
 }
 
@@ -254,19 +254,19 @@ mod tests {
     use cubecast_core::wire::client::{Ack, StopMode};
 
     use super::*;
-    use crate::model::wish;
+    use crate::model::tasks;
     use crate::simulated::Act;
 
     fn read(fragment: &str) -> Result<Permalink, BadAddress> {
         Permalink::read(fragment).expect("it asks for a simulation")
     }
 
-    fn deeds() -> Vec<Deed> {
-        let publish = wish::publish("p", "news", "hällo & more", Ack::All).unwrap();
-        let crash = wish::stop_node("100".parse().unwrap(), StopMode::Wipe, 5_000);
+    fn user_actions() -> Vec<UserAction> {
+        let publish = tasks::publish("p", "news", "hällo & more", Ack::All).unwrap();
+        let crash = tasks::stop_node("100".parse().unwrap(), StopMode::Wipe, 5_000);
         let open = Act::OpenInbox { subscriber: "s".parse().unwrap(), topic: "news".parse().unwrap() };
         [(2_100, Act::Run(publish)), (2_100, open), (4_000, Act::Run(crash))]
-            .map(|(at_ms, act)| Deed { at_ms, act })
+            .map(|(at_ms, act)| UserAction { at_ms, act })
             .into()
     }
 
@@ -277,7 +277,7 @@ mod tests {
         let quiet = Spec::quiet(Dimension::new(6).unwrap(), u64::MAX);
         for spec in [quiet, Spec::of(catalogue::scenario("calm").unwrap(), 7), Spec::of(d5, 8), Spec::of(custom, 9)] {
             let link = Permalink {
-                spec: Spec { deeds: deeds(), ..spec },
+                spec: Spec { user_actions: user_actions(), ..spec },
                 at_ms: Some(12_345),
                 topic: "50% & ünïcode".into(),
                 selection: None,
@@ -321,14 +321,15 @@ mod tests {
         assert!(why("#simulated&do=_____w").contains("another version wrote them, or they are truncated"));
         assert!(why("#simulated&custom=e30").contains("cannot be run"));
         assert_eq!(read(&format!("#simulated&topic={}", "x".repeat(40_000))), Err(BadAddress::TooLong(40_017)));
-        let unsorted: Vec<Deed> = deeds().into_iter().rev().collect();
+        let unsorted: Vec<UserAction> = user_actions().into_iter().rev().collect();
         let text = base64::encode(&postcard::to_allocvec(&unsorted).unwrap());
         assert!(why(&format!("#simulated&do={text}")).contains("not in order"));
     }
 
     #[test]
     fn no_cut_of_a_good_address_makes_the_page_panic() {
-        let link = Permalink { spec: Spec { deeds: deeds(), ..Spec::default() }, ..Permalink::default() }.write();
+        let link = Permalink { spec: Spec { user_actions: user_actions(), ..Spec::default() }, ..Permalink::default() }
+            .write();
         let refused = (0..link.len()).filter(|end| matches!(Permalink::read(&link[..*end]), Some(Err(_)))).count();
         assert!(refused > 50, "{refused} cuts were refused");
     }

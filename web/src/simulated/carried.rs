@@ -4,12 +4,12 @@ use cubecast_core::cube::Vertex;
 use cubecast_core::names::PublisherId;
 use cubecast_core::wire::client::{self, LinkConditions, StopMode};
 
-use super::spec::{Act, Deed, LONGEST_MS, Spec};
+use super::spec::{Act, LONGEST_MS, Spec, UserAction};
 use crate::model::cluster::{Cluster, Health};
 use crate::model::describe::{nodes, plural};
 use crate::model::task::{Panel, Task};
 use crate::model::topics::TopicInfo;
-use crate::model::{State, wish};
+use crate::model::{State, tasks};
 
 /// Topics are created at the start; faults follow at this time, in milliseconds, when the topics exist.
 const BREAK_AT_MS: u64 = 4_000;
@@ -21,24 +21,24 @@ pub fn from_live(state: &State, seed: u64) -> Option<Spec> {
     let dimension = state.cluster.dimension.filter(|dimension| (1..=6).contains(&dimension.bits()))?;
     let mut spec = Spec::quiet(dimension, seed);
     let topics = state.topics.topics.iter().take(MAX_TOPICS);
-    let created = topics.filter_map(|(topic, info)| wish::create_topic(&owner(info), topic.as_str()).ok());
+    let created = topics.filter_map(|(topic, info)| tasks::create_topic(&owner(info), topic.as_str()).ok());
     let stopped = down(&state.cluster).into_iter().map(|node| {
         let returns_at_ms = state.cluster.nodes.get(&node).and_then(|node| node.returns_at_ms);
         let left_ms = returns_at_ms.map(|at_ms| at_ms.saturating_sub(state.now_ms)).filter(|left_ms| *left_ms > 0);
-        wish::stop_node(node, StopMode::Crash, left_ms.unwrap_or(LONGEST_MS))
+        tasks::stop_node(node, StopMode::Crash, left_ms.unwrap_or(LONGEST_MS))
     });
     let links = links(&state.cluster).into_iter();
-    let set = links.map(|(from, to, conditions)| wish::set_link(&[(from, to)], conditions));
-    spec.deeds.extend(created.map(|task| backstage(0, task)));
-    spec.deeds.extend(stopped.chain(set).map(|task| backstage(BREAK_AT_MS, task)));
+    let set = links.map(|(from, to, conditions)| tasks::set_link(&[(from, to)], conditions));
+    spec.user_actions.extend(created.map(|task| backstage(0, task)));
+    spec.user_actions.extend(stopped.chain(set).map(|task| backstage(BREAK_AT_MS, task)));
     Some(spec)
 }
 
 /// A text for the user that lists what was copied from the live cluster and what was not.
 pub fn words(spec: &Spec) -> String {
     let (mut topics, mut down, mut links) = (0, Vec::new(), 0);
-    for deed in &spec.deeds {
-        let Act::Run(Task { panel: Panel::Backstage, steps }) = &deed.act else { continue };
+    for user_action in &spec.user_actions {
+        let Act::Run(Task { panel: Panel::Backstage, steps }) = &user_action.act else { continue };
         match steps.last().map(|step| &step.action) {
             Some(client::Action::CreateTopic { .. }) => topics += 1,
             Some(client::Action::StopNode { node: Some(node), .. }) => down.push(*node),
@@ -61,8 +61,8 @@ pub fn words(spec: &Spec) -> String {
     )
 }
 
-fn backstage(at_ms: u64, task: Task) -> Deed {
-    Deed { at_ms, act: Act::Run(Task { panel: Panel::Backstage, ..task }) }
+fn backstage(at_ms: u64, task: Task) -> UserAction {
+    UserAction { at_ms, act: Act::Run(Task { panel: Panel::Backstage, ..task }) }
 }
 
 fn owner(info: &TopicInfo) -> String {
@@ -103,9 +103,9 @@ mod tests {
         let mut live = Player::new(Spec::quiet(Dimension::new(3).unwrap(), 1));
         let cut = LinkConditions { cut: true, ..LinkConditions::PERFECT };
         for act in [
-            wish::create_topic("writer", "news").unwrap(),
-            wish::stop_node("100".parse().unwrap(), StopMode::Crash, 60_000),
-            wish::set_link(&[(a, b)], cut),
+            tasks::create_topic("writer", "news").unwrap(),
+            tasks::stop_node("100".parse().unwrap(), StopMode::Crash, 60_000),
+            tasks::set_link(&[(a, b)], cut),
         ] {
             live.act(task(act)).unwrap();
             live.step(500);

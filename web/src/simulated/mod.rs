@@ -12,7 +12,7 @@
 //! |---|---|
 //! | `spec`, `catalogue` | the input of a run; the selectable scenarios |
 //! | `address`, `base64` | a spec and an instant as part of the page's address |
-//! | `session` | one run: simulation, desk and state |
+//! | `session` | one run: simulation, controller and state |
 //! | `looking` | reads the state of simulated nodes |
 //! | `timeline`, `film` | the stored past: its summary, and snapshots of it |
 //! | `player` | playback: play, pause, step, rewind, jump, fork |
@@ -35,4 +35,4 @@ pub mod trace;
 pub use address::{BadAddress, Permalink};
 pub use player::{Mode, Player, Speed};
 pub use session::Session;
-pub use spec::{Act, Course, Deed, Spec};
+pub use spec::{Act, Course, Spec, UserAction};

@@ -6,7 +6,7 @@
 
 use super::film::Film;
 use super::session::Session;
-use super::spec::{Act, Deed, LONGEST_MS, MAX_DEEDS, Spec};
+use super::spec::{Act, LONGEST_MS, MAX_USER_ACTIONS, Spec, UserAction};
 use super::timeline::Timeline;
 use crate::model::shared::Shared;
 use crate::model::{Action, Moment, State};
@@ -22,8 +22,8 @@ const LONGEST_FRAME_MS: f64 = 250.0;
 pub struct Player {
     spec: Spec,
     session: Session,
-    /// Index of the first deed of the spec that the session has not executed.
-    next_deed: usize,
+    /// Index of the first user action of the spec that the session has not executed.
+    next_user_action: usize,
     mode: Mode,
     speed: Speed,
     /// Number of the session's faults that are already on the timeline.
@@ -101,7 +101,7 @@ impl Speed {
 /// Why an action was rejected.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum Refused {
-    #[error("A run holds up to {MAX_DEEDS} of your actions. Start another run.")]
+    #[error("A run holds up to {MAX_USER_ACTIONS} of your actions. Start another run.")]
     TooMany,
     #[error("A run ends after ten virtual minutes. Rewind, or start another run.")]
     Over,
@@ -115,7 +115,7 @@ impl Player {
         let mut player = Player {
             spec,
             session,
-            next_deed: 0,
+            next_user_action: 0,
             faults_noted: 0,
             mode: Mode::Paused,
             speed: Speed::default(),
@@ -130,7 +130,7 @@ impl Player {
 
     // The visible state.
 
-    /// The run's spec, with all deeds so far.
+    /// The run's spec, with all user_actions so far.
     pub fn spec(&self) -> &Spec {
         &self.spec
     }
@@ -288,14 +288,16 @@ impl Player {
     /// the future. Errors: the run is full or over.
     pub fn act_later(&mut self, acts: Vec<(u64, Act)>) -> Result<(), Refused> {
         self.fork();
-        if self.spec.deeds.len() + acts.len() > MAX_DEEDS {
+        if self.spec.user_actions.len() + acts.len() > MAX_USER_ACTIONS {
             return Err(Refused::TooMany);
         }
         let now_ms = self.session.now_ms();
         if now_ms >= LONGEST_MS {
             return Err(Refused::Over);
         }
-        self.spec.deeds.extend(acts.into_iter().map(|(after_ms, act)| Deed { at_ms: now_ms + after_ms, act }));
+        self.spec
+            .user_actions
+            .extend(acts.into_iter().map(|(after_ms, act)| UserAction { at_ms: now_ms + after_ms, act }));
         self.arrive();
         Ok(())
     }
@@ -372,7 +374,7 @@ impl Player {
     fn begin_anew(&mut self) {
         let before = self.session.state().clone();
         self.session = Session::new(&self.spec);
-        self.next_deed = 0;
+        self.next_user_action = 0;
         self.faults_noted = 0;
         self.session.show(looks_of(&before));
         self.arrive();
@@ -386,9 +388,11 @@ impl Player {
     /// Executes the user actions of the current instant, and updates timeline and film.
     fn arrive(&mut self) {
         let now_ms = self.session.now_ms();
-        while let Some(deed) = self.spec.deeds.get(self.next_deed).filter(|deed| deed.at_ms <= now_ms) {
-            self.session.act(&deed.act);
-            self.next_deed += 1;
+        while let Some(user_action) =
+            self.spec.user_actions.get(self.next_user_action).filter(|user_action| user_action.at_ms <= now_ms)
+        {
+            self.session.act(&user_action.act);
+            self.next_user_action += 1;
         }
         let session = &self.session;
         if self.timeline.wants(now_ms) {

@@ -1,4 +1,4 @@
-//! One run: a simulated cluster, the desk through which the user takes part, and the page's state.
+//! One run: a simulated cluster, the controller through which the user takes part, and the page's state.
 //!
 //! Time advances in ticks of one virtual millisecond, and the page's state is updated at the end of each tick. The
 //! displayed state at an instant is therefore a function of the spec alone.
@@ -15,7 +15,7 @@ use cubecast_core::wire::event::{Event, WatchEvent};
 use super::looking;
 use super::spec::{Act, Spec};
 use super::timeline::Look;
-use crate::desk::{Desk, DeskEffect, DeskInput};
+use crate::controller::{Controller, ControllerEffect, ControllerInput};
 use crate::model::feed::Tone;
 use crate::model::{Action, Moment, State};
 
@@ -26,14 +26,14 @@ const VIEWS_EVERY_MS: u64 = 1_000;
 /// A run in progress.
 pub struct Session {
     simulation: Simulation,
-    desk: Desk,
+    controller: Controller,
     state: State,
     began_ms: u64,
     now_ms: u64,
-    /// The desk's sockets, mapped to client connections of the simulated cluster.
+    /// The controller's sockets, mapped to client connections of the simulated cluster.
     sockets: BTreeMap<SocketId, ConnectionId>,
     connections: BTreeMap<ConnectionId, SocketId>,
-    /// Actions that the desk reported in this tick.
+    /// Actions that the controller reported in this tick.
     told: Vec<Action>,
     /// Per vertex: whether its process ran at the last tick.
     running: Vec<bool>,
@@ -49,7 +49,7 @@ impl Session {
         let simulation = spec.simulation();
         let began_ms = simulation.now().0.div_ceil(1_000);
         let mut session = Session {
-            desk: Desk::quiet(&client_config(simulation.cluster().dimension(), spec.seed)),
+            controller: Controller::quiet(&client_config(simulation.cluster().dimension(), spec.seed)),
             state: State::default(),
             began_ms,
             now_ms: began_ms,
@@ -121,11 +121,13 @@ impl Session {
     /// Executes a user action now.
     pub fn act(&mut self, act: &Act) {
         match act.clone() {
-            Act::Run(task) => self.turn(DeskInput::Run(task)),
-            Act::StopDeliveries { subscriber, topic } => self.turn(DeskInput::StopDeliveries { subscriber, topic }),
+            Act::Run(task) => self.turn(ControllerInput::Run(task)),
+            Act::StopDeliveries { subscriber, topic } => {
+                self.turn(ControllerInput::StopDeliveries { subscriber, topic })
+            }
             Act::OpenInbox { subscriber, topic } => self.told.push(Action::OpenInbox { subscriber, topic }),
             Act::CloseInbox { subscriber, topic } => self.told.push(Action::CloseInbox { subscriber, topic }),
-            Act::SetLoad(plan) => self.turn(DeskInput::SetLoad(plan)),
+            Act::SetLoad(plan) => self.turn(ControllerInput::SetLoad(plan)),
         }
         self.learn();
     }
@@ -148,12 +150,12 @@ impl Session {
 
     fn run_to(&mut self, until: Instant) {
         loop {
-            let due = self.desk.next_deadline().map_or(until, |due| due.max(self.simulation.now()).min(until));
+            let due = self.controller.next_deadline().map_or(until, |due| due.max(self.simulation.now()).min(until));
             let news = self.simulation.advance_to_news(due);
             let is_quiet = news.is_empty();
             self.hear(news);
-            if self.desk.next_deadline().is_some_and(|due| due <= self.simulation.now()) {
-                self.turn(DeskInput::DeadlineReached);
+            if self.controller.next_deadline().is_some_and(|due| due <= self.simulation.now()) {
+                self.turn(ControllerInput::DeadlineReached);
             }
             if is_quiet && self.simulation.now() >= until {
                 return;
@@ -161,47 +163,47 @@ impl Session {
         }
     }
 
-    // The desk.
+    // The controller.
 
-    fn turn(&mut self, input: DeskInput) {
+    fn turn(&mut self, input: ControllerInput) {
         let mut inputs = VecDeque::from([input]);
         while let Some(input) = inputs.pop_front() {
-            for effect in self.desk.handle(self.simulation.cluster().clocks(), vec![input]) {
+            for effect in self.controller.handle(self.simulation.cluster().clocks(), vec![input]) {
                 inputs.extend(self.carry_out(effect));
             }
         }
     }
 
     /// Returns the immediate result, if there is one: connections in a simulation take no time.
-    fn carry_out(&mut self, effect: DeskEffect) -> Option<DeskInput> {
+    fn carry_out(&mut self, effect: ControllerEffect) -> Option<ControllerInput> {
         match effect {
-            DeskEffect::Open { socket, url } => return Some(self.open(socket, &url)),
-            DeskEffect::Close { socket } => {
+            ControllerEffect::Open { socket, url } => return Some(self.open(socket, &url)),
+            ControllerEffect::Close { socket } => {
                 if let Some(connection) = self.sockets.remove(&socket) {
                     self.connections.remove(&connection);
                     self.simulation.cluster_mut().disconnect_client(connection);
                 }
             }
-            DeskEffect::Send { socket, requests } => {
+            ControllerEffect::Send { socket, requests } => {
                 if let Some(connection) = self.sockets.get(&socket) {
                     for request in requests {
                         self.simulation.cluster_mut().request(*connection, request);
                     }
                 }
             }
-            DeskEffect::Tell(action) => self.told.push(action),
+            ControllerEffect::Tell(action) => self.told.push(action),
         }
         None
     }
 
-    fn open(&mut self, socket: SocketId, url: &str) -> DeskInput {
+    fn open(&mut self, socket: SocketId, url: &str) -> ControllerInput {
         let Some(node) = node_at(url).filter(|node| self.simulation.cluster().node(*node).is_some()) else {
-            return DeskInput::Closed { socket, why: "connection refused".into() };
+            return ControllerInput::Closed { socket, why: "connection refused".into() };
         };
         let connection = self.simulation.cluster_mut().connect_client(node);
         self.sockets.insert(socket, connection);
         self.connections.insert(connection, socket);
-        DeskInput::Opened { socket }
+        ControllerInput::Opened { socket }
     }
 
     fn hear(&mut self, news: BTreeSet<ConnectionId>) {
@@ -209,18 +211,18 @@ impl Session {
             let Some(socket) = self.connections.get(&connection).copied() else { continue };
             let frames = self.simulation.cluster_mut().frames(connection);
             if !frames.is_empty() {
-                self.turn(DeskInput::Frames { socket, frames });
+                self.turn(ControllerInput::Frames { socket, frames });
             }
             if !self.simulation.cluster().is_connected(connection) && self.connections.remove(&connection).is_some() {
                 self.sockets.remove(&socket);
-                self.turn(DeskInput::Closed { socket, why: "the connection broke".into() });
+                self.turn(ControllerInput::Closed { socket, why: "the connection broke".into() });
             }
         }
     }
 
     // The page's state.
 
-    /// Called at the end of a tick: applies the reports of nodes and desk.
+    /// Called at the end of a tick: applies the reports of nodes and controller.
     fn learn(&mut self) {
         self.learn_events();
         let running = looking::running(self.simulation.cluster());

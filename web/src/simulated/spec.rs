@@ -9,7 +9,7 @@ use crate::model::load::LoadPlan;
 use crate::model::task::Task;
 
 /// Limit of user actions per run; an address with more would be too long.
-pub const MAX_DEEDS: usize = 500;
+pub const MAX_USER_ACTIONS: usize = 500;
 /// Milliseconds. A run ends here, because going back in a longer one would take too long.
 pub const LONGEST_MS: u64 = 600_000;
 
@@ -21,7 +21,7 @@ pub struct Spec {
     /// Seeds all random choices.
     pub seed: u64,
     /// The user's actions, in order of time.
-    pub deeds: Vec<Deed>,
+    pub user_actions: Vec<UserAction>,
 }
 
 /// What happens without the user.
@@ -35,7 +35,7 @@ pub enum Course {
 
 /// A user action with its time.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
-pub struct Deed {
+pub struct UserAction {
     /// Milliseconds on the cluster's clock.
     pub at_ms: u64,
     pub act: Act,
@@ -67,13 +67,13 @@ pub enum Act {
 impl Spec {
     /// A run without scenario.
     pub fn quiet(dimension: Dimension, seed: u64) -> Spec {
-        Spec { course: Course::Quiet { dimension }, seed, deeds: Vec::new() }
+        Spec { course: Course::Quiet { dimension }, seed, user_actions: Vec::new() }
     }
 
     /// The scenario must have been [checked](Scenario::check).
     pub fn of(scenario: Scenario, seed: u64) -> Spec {
         let course = Course::Scenario { scenario: Box::new(scenario), cut: Cut::default() };
-        Spec { course, seed, deeds: Vec::new() }
+        Spec { course, seed, user_actions: Vec::new() }
     }
 
     /// The simulation at the start of the run: a settled cluster.
@@ -96,8 +96,8 @@ impl Spec {
 
     /// The same spec without the user actions after this instant.
     pub fn until(&self, at_ms: u64) -> Spec {
-        let deeds = self.deeds.iter().filter(|deed| deed.at_ms <= at_ms).cloned().collect();
-        Spec { deeds, ..self.clone() }
+        let user_actions = self.user_actions.iter().filter(|user_action| user_action.at_ms <= at_ms).cloned().collect();
+        Spec { user_actions, ..self.clone() }
     }
 }
 

@@ -10,7 +10,7 @@ use crate::model::breakage::{Preset, mend};
 use crate::model::cluster::Health;
 use crate::model::feed::Tone;
 use crate::model::task::{Panel, Task};
-use crate::model::{Action, State, wish};
+use crate::model::{Action, State, tasks};
 
 fn vertex(text: &str) -> Vertex {
     text.parse().unwrap()
@@ -33,7 +33,7 @@ fn played_to(spec: &Spec, at_ms: u64, frame_ms: f64) -> Player {
 }
 
 /// Starts a task and lets time pass.
-fn do_and_wait(player: &mut Player, task: Result<Task, wish::Refusal>, wait_ms: i64) {
+fn do_and_wait(player: &mut Player, task: Result<Task, tasks::Refusal>, wait_ms: i64) {
     player.act(Act::Run(task.unwrap())).unwrap();
     player.step(wait_ms);
     player.settle();
@@ -42,15 +42,15 @@ fn do_and_wait(player: &mut Player, task: Result<Task, wish::Refusal>, wait_ms: 
 /// A run with publishes, a subscription, faults and repairs.
 fn busy() -> Player {
     let mut player = quiet();
-    do_and_wait(&mut player, wish::create_topic("p", "news"), 300);
+    do_and_wait(&mut player, tasks::create_topic("p", "news"), 300);
     player.act(Act::OpenInbox { subscriber: "s".parse().unwrap(), topic: "news".parse().unwrap() }).unwrap();
-    do_and_wait(&mut player, wish::subscribe("s", "news", Some(StartAt::Beginning)), 200);
-    do_and_wait(&mut player, wish::publish("p", "news", "one", Ack::Quorum), 400);
-    do_and_wait(&mut player, Ok(wish::stop_node(vertex("100"), StopMode::Wipe, 2_000)), 700);
-    do_and_wait(&mut player, wish::publish("p", "news", "two", Ack::All), 900);
+    do_and_wait(&mut player, tasks::subscribe("s", "news", Some(StartAt::Beginning)), 200);
+    do_and_wait(&mut player, tasks::publish("p", "news", "one", Ack::Quorum), 400);
+    do_and_wait(&mut player, Ok(tasks::stop_node(vertex("100"), StopMode::Wipe, 2_000)), 700);
+    do_and_wait(&mut player, tasks::publish("p", "news", "two", Ack::All), 900);
     let cut = LinkConditions { cut: true, ..LinkConditions::PERFECT };
-    do_and_wait(&mut player, Ok(wish::set_link(&[(vertex("000"), vertex("001"))], cut)), 1_500);
-    do_and_wait(&mut player, wish::pull("s", "news", ReadLevel::Any, false), 1_000);
+    do_and_wait(&mut player, Ok(tasks::set_link(&[(vertex("000"), vertex("001"))], cut)), 1_500);
+    do_and_wait(&mut player, tasks::pull("s", "news", ReadLevel::Any, false), 1_000);
     player
 }
 
@@ -68,7 +68,7 @@ fn said(state: &State, panel: Panel) -> Vec<(Tone, String)> {
 fn a_button_that_is_pressed_twice_asks_once_and_reports_the_success() {
     let mut player = quiet();
     for _ in 0..2 {
-        player.act(Act::Run(wish::create_topic("p", "news").unwrap())).unwrap();
+        player.act(Act::Run(tasks::create_topic("p", "news").unwrap())).unwrap();
     }
     player.step(300);
     player.settle();
@@ -77,27 +77,27 @@ fn a_button_that_is_pressed_twice_asks_once_and_reports_the_success() {
     assert!(!created.iter().any(is_bad) && created.last().unwrap().1.contains("news is created"), "{created:?}");
 
     for _ in 0..2 {
-        player.act(Act::Run(wish::publish("p", "news", "once", Ack::Quorum).unwrap())).unwrap();
+        player.act(Act::Run(tasks::publish("p", "news", "once", Ack::Quorum).unwrap())).unwrap();
     }
     player.step(300);
     player.settle();
     assert_eq!(player.state().topics.topics.values().next().unwrap().messages, 1);
-    do_and_wait(&mut player, wish::publish("p", "news", "once", Ack::Quorum), 300);
+    do_and_wait(&mut player, tasks::publish("p", "news", "once", Ack::Quorum), 300);
     assert_eq!(
         player.state().topics.topics.values().next().unwrap().messages,
         2,
-        "after the answer it is another wish"
+        "after the answer it is another request"
     );
 }
 
 #[test]
 fn a_topic_that_is_there_is_a_success_for_who_created_it_and_an_error_for_others() {
     let mut player = quiet();
-    do_and_wait(&mut player, wish::create_topic("p", "news"), 300);
-    do_and_wait(&mut player, wish::create_topic("p", "news"), 300);
+    do_and_wait(&mut player, tasks::create_topic("p", "news"), 300);
+    do_and_wait(&mut player, tasks::create_topic("p", "news"), 300);
     let (tone, text) = said(&player.state(), Panel::Topic).pop().unwrap();
     assert_eq!((tone, text.as_str()), (Tone::Good, "news already exists: p created it."));
-    do_and_wait(&mut player, wish::create_topic("q", "news"), 300);
+    do_and_wait(&mut player, tasks::create_topic("q", "news"), 300);
     let (tone, text) = said(&player.state(), Panel::Topic).pop().unwrap();
     assert!(tone == Tone::Bad && text.contains("topic_exists"), "{text}");
 }
@@ -174,14 +174,14 @@ fn what_was_chosen_to_look_at_stays_chosen_when_time_goes_back() {
 #[test]
 fn a_fork_keeps_the_past_and_lets_go_of_the_future() {
     let mut player = busy();
-    let deeds = player.spec().deeds.len();
-    let fork_ms = player.spec().deeds[3].at_ms + 50;
+    let user_actions = player.spec().user_actions.len();
+    let fork_ms = player.spec().user_actions[3].at_ms + 50;
     player.seek(fork_ms);
     player.settle();
-    assert_eq!(player.spec().deeds.len(), deeds, "to look back changes nothing");
+    assert_eq!(player.spec().user_actions.len(), user_actions, "to look back changes nothing");
     let before = played_to(player.spec(), fork_ms - 1, 16.0);
-    do_and_wait(&mut player, wish::publish("p", "news", "another future", Ack::Quorum), 500);
-    assert_eq!(player.spec().deeds.len(), 5);
+    do_and_wait(&mut player, tasks::publish("p", "news", "another future", Ack::Quorum), 500);
+    assert_eq!(player.spec().user_actions.len(), 5);
     assert!(player.timeline().reached_ms() <= player.shown_ms());
     assert_eq!(player.state().cluster.health(vertex("100")), Health::Up, "nobody wiped it in this future");
     let same_past = played_to(player.spec(), fork_ms - 1, 16.0);
@@ -243,11 +243,11 @@ fn a_link_brings_another_page_to_the_same_picture() {
 }
 
 #[test]
-fn whatever_a_preset_breaks_is_mended_by_one_wish() {
+fn whatever_a_preset_breaks_is_mended_by_one_task() {
     for preset in Preset::ALL {
         let mut player = quiet();
         player.show(Action::ChooseTopic("news".into()));
-        do_and_wait(&mut player, wish::create_topic("p", "news"), 300);
+        do_and_wait(&mut player, tasks::create_topic("p", "news"), 300);
         for broken in [Preset::SlowLink, *preset] {
             let task = broken.task(&player.state());
             do_and_wait(&mut player, task, 1_500);

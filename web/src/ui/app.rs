@@ -35,7 +35,7 @@ pub fn App() -> Html {
     let driver = use_driver(dispatcher.to_callback());
     use_clock(dispatcher.to_callback());
     use_attention(&driver, state.selection);
-    use_holders(&driver, &state);
+    use_replicas(&driver, &state);
 
     let act = {
         let dispatcher = dispatcher.clone();
@@ -216,9 +216,9 @@ fn use_attention(driver: &Option<Driver>, selection: Option<Selection>) {
     });
 }
 
-/// Polls the holders of the chosen topic while a view shows them.
+/// Polls the replicas of the chosen topic while a view shows them.
 #[hook]
-fn use_holders(driver: &Option<Driver>, state: &State) {
+fn use_replicas(driver: &Option<Driver>, state: &State) {
     let looks = matches!(state.closer.tab, CloserTab::Xray | CloserTab::Invariants);
     let topic = state.topic().filter(|topic| looks && state.topics.topics.contains_key(topic));
     let driver = driver.clone();

@@ -46,7 +46,7 @@ pub fn LookCloser(props: &LookCloserProps) -> Html {
             <InvariantsPanel
                 invariants={closer.invariants.clone()}
                 topic={props.state.topic_text.clone()}
-                holders={readable_holders(&props.state)}
+                replicas={readable_replicas(&props.state)}
                 end={closer.xray.committed().unwrap_or_default()}
                 report={props.state.tasks.reports.get(&Panel::Compare).cloned()}
                 run={props.run.clone()}
@@ -86,10 +86,10 @@ pub fn LookCloser(props: &LookCloserProps) -> Html {
     }
 }
 
-/// The running holders of the chosen topic; none if there is no message to compare.
-fn readable_holders(state: &State) -> Vec<Vertex> {
-    let holders = state.closer.xray.holders.iter().map(|holder| holder.node);
-    let serving = holders.filter(|node| state.cluster.health(*node).is_running());
+/// The running replicas of the chosen topic; none if there is no message to compare.
+fn readable_replicas(state: &State) -> Vec<Vertex> {
+    let replicas = state.closer.xray.replicas.iter().map(|replica| replica.node);
+    let serving = replicas.filter(|node| state.cluster.health(*node).is_running());
     serving.filter(|_| state.closer.xray.committed().is_some_and(|end| end > 0)).collect()
 }
 

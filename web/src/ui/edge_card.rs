@@ -10,7 +10,7 @@ use crate::model::cluster::{Cluster, Link};
 use crate::model::describe;
 use crate::model::shared::Shared;
 use crate::model::task::{Report, Task};
-use crate::model::wish;
+use crate::model::tasks;
 
 const DELAYS: &[(&str, &str)] = &[("0", "none"), ("50", "50 ms"), ("200", "200 ms"), ("1000", "1 second")];
 const JITTERS: &[(&str, &str)] = &[("0", "none"), ("20", "20 ms"), ("100", "100 ms"), ("500", "500 ms")];
@@ -36,7 +36,7 @@ pub fn EdgeCard(props: &EdgeCardProps) -> Html {
     let (a, b) = (props.a, props.b);
     let health = props.cluster.edge_health(a, b);
     let set = |directions: Vec<(Vertex, Vertex)>, conditions: LinkConditions| {
-        props.run.reform(move |_: MouseEvent| wish::set_link(&directions, conditions))
+        props.run.reform(move |_: MouseEvent| tasks::set_link(&directions, conditions))
     };
     let both = || vec![(a, b), (b, a)];
     let slow = LinkConditions {

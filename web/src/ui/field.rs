@@ -8,7 +8,7 @@ use yew::prelude::*;
 
 use super::words::{shortened, words};
 use crate::model::task::Task;
-use crate::model::wish::Refusal;
+use crate::model::tasks::Refusal;
 
 /// Passes on the text of an input element at every change.
 pub fn on_text(set: Callback<String>) -> Callback<InputEvent> {
@@ -57,11 +57,11 @@ impl<T: Clone + PartialEq> Refused<T> {
     }
 
     /// The valid result; or `None`, and the reason is stored.
-    pub fn unless<W>(&self, wished: Result<W, Refusal>) -> Option<W> {
-        match wished {
-            Ok(wish) => {
+    pub fn unless<W>(&self, task: Result<W, Refusal>) -> Option<W> {
+        match task {
+            Ok(task) => {
                 self.kept.set(None);
-                Some(wish)
+                Some(task)
             }
             Err(refusal) => {
                 self.kept.set(Some((self.typed.clone(), refusal)));
@@ -71,8 +71,8 @@ impl<T: Clone + PartialEq> Refused<T> {
     }
 
     /// Runs the task, or stores the reason why it was refused.
-    pub fn run(&self, wished: Result<Task, Refusal>, run: &Callback<Task>) {
-        if let Some(task) = self.unless(wished) {
+    pub fn run(&self, task: Result<Task, Refusal>, run: &Callback<Task>) {
+        if let Some(task) = self.unless(task) {
             run.emit(task);
         }
     }

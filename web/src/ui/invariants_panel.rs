@@ -10,7 +10,7 @@ use crate::model::describe::{grouped, time_of_day};
 use crate::model::invariants::{Invariants, RULES, Rule, Violation};
 use crate::model::shared::Shared;
 use crate::model::task::{Report, Task};
-use crate::model::wish;
+use crate::model::tasks;
 
 /// Properties of [`InvariantsPanel`].
 #[derive(Properties, PartialEq)]
@@ -18,8 +18,8 @@ pub struct InvariantsPanelProps {
     pub invariants: Shared<Invariants>,
     /// As typed.
     pub topic: String,
-    /// The running holders of the chosen topic. `end`: the offset after its last message.
-    pub holders: Vec<Vertex>,
+    /// The running replicas of the chosen topic. `end`: the offset after its last message.
+    pub replicas: Vec<Vertex>,
     pub end: u64,
     pub report: Option<Report>,
     pub run: Callback<Task>,
@@ -46,21 +46,21 @@ pub fn InvariantsPanel(props: &InvariantsPanelProps) -> Html {
 
 /// The content of replicas is checked only when they are read.
 fn compare(props: &InvariantsPanelProps) -> Html {
-    if props.holders.is_empty() {
+    if props.replicas.is_empty() {
         return Html::default();
     }
     let onclick = {
-        let (run, topic, holders, end) = (props.run.clone(), props.topic.clone(), props.holders.clone(), props.end);
+        let (run, topic, replicas, end) = (props.run.clone(), props.topic.clone(), props.replicas.clone(), props.end);
         Callback::from(move |_: MouseEvent| {
-            // The name is valid because there are holders, so nothing is refused.
-            for task in wish::compare_holders(&topic, &holders, end).into_iter().flatten() {
+            // The name is valid because there are replicas, so nothing is refused.
+            for task in tasks::compare_replicas(&topic, &replicas, end).into_iter().flatten() {
                 run.emit(task);
             }
         })
     };
     html! {
         <div class="compare">
-            <button type="button" class="chip" data-testid="compare-holders" {onclick}>{words(&format!("Read all holders of {} and compare", shortened(&visible(props.topic.trim()))))}</button>
+            <button type="button" class="chip" data-testid="compare-replicas" {onclick}>{words(&format!("Read all replicas of {} and compare", shortened(&visible(props.topic.trim()))))}</button>
             <span>{"The newest 500 messages of each, as subscriber auditor."}</span>
             <ReportBox id="compare-result" report={props.report.clone().filter(|report| !report.succeeded())} />
         </div>

@@ -7,7 +7,7 @@ use crate::lessons::{self, Guess, Lesson, Progress};
 
 /// The user's action in a lesson.
 #[derive(Clone, Copy, PartialEq, Debug)]
-pub enum LessonWish {
+pub enum LessonCommand {
     Guess(usize),
     Begin,
     GoOn,
@@ -22,7 +22,7 @@ pub struct LessonCardProps {
     pub progress: Progress,
     /// Shown after the last step: what the user can do next.
     pub afterwards: &'static str,
-    pub wish: Callback<LessonWish>,
+    pub command: Callback<LessonCommand>,
 }
 
 /// The current step of a lesson.
@@ -31,7 +31,7 @@ pub fn LessonCard(props: &LessonCardProps) -> Html {
     let progress = &props.progress;
     let (lesson, step) = (&progress.lesson, progress.step());
     // These buttons replace each other, so double clicks are ignored.
-    let wish = |wish: LessonWish| deliberate(props.wish.reform(move |()| wish));
+    let command = |command: LessonCommand| deliberate(props.command.reform(move |()| command));
     let must_guess = step.guess.is_some() && progress.guessed.is_none();
     html! {
         <section class="card lesson" aria-label={format!("Lesson: {}", lesson.title)} data-testid="lesson" data-step={progress.number().to_string()}>
@@ -43,14 +43,14 @@ pub fn LessonCard(props: &LessonCardProps) -> Html {
             { step.guess.as_ref().map(|guess| question(props, guess)).unwrap_or_default() }
             <div class="actions">
                 if !progress.is_begun {
-                    <button type="button" class="primary" data-testid="lesson-begin" onclick={wish(LessonWish::Begin)} disabled={must_guess}>
+                    <button type="button" class="primary" data-testid="lesson-begin" onclick={command(LessonCommand::Begin)} disabled={must_guess}>
                         {step.button}
                     </button>
                 } else if progress.is_done() && !progress.is_last() {
-                    <button type="button" class="primary" data-testid="lesson-next" onclick={wish(LessonWish::GoOn)}>{"Continue"}</button>
+                    <button type="button" class="primary" data-testid="lesson-next" onclick={command(LessonCommand::GoOn)}>{"Continue"}</button>
                 }
-                <button type="button" class="quiet" data-testid="lesson-again" onclick={wish(LessonWish::Again)}>{"Start again"}</button>
-                <button type="button" class="quiet" data-testid="lesson-leave" onclick={wish(LessonWish::Leave)}>{"Leave"}</button>
+                <button type="button" class="quiet" data-testid="lesson-again" onclick={command(LessonCommand::Again)}>{"Start again"}</button>
+                <button type="button" class="quiet" data-testid="lesson-leave" onclick={command(LessonCommand::Leave)}>{"Leave"}</button>
             </div>
             if must_guess && !progress.is_begun {
                 <p class="aside">{"Guess first: a wrong guess teaches the most."}</p>
@@ -80,7 +80,7 @@ fn question(props: &LessonCardProps, guess: &Guess) -> Html {
         <fieldset class="guess">
             <legend>{guess.question}</legend>
             { for guess.choices.iter().enumerate().map(|(place, choice)| {
-                let onchange = props.wish.reform(move |_: Event| LessonWish::Guess(place));
+                let onchange = props.command.reform(move |_: Event| LessonCommand::Guess(place));
                 let standing = match (progress.is_done(), place == guess.right) {
                     (false, _) => "open",
                     (true, true) => "right",

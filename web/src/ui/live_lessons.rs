@@ -3,7 +3,7 @@
 use gloo_timers::callback::Timeout;
 use yew::prelude::*;
 
-use super::lesson::{LessonCard, LessonList, LessonWish};
+use super::lesson::{LessonCard, LessonCommand, LessonList};
 use crate::lessons::{self, Lesson, Progress};
 use crate::model::task::Task;
 use crate::model::{Action, State};
@@ -52,23 +52,23 @@ pub fn LiveLessons(props: &LiveLessonsProps) -> Html {
             set(Some(Progress::of(lesson)));
         })
     };
-    let wish = {
+    let command = {
         let (run, left) = (props.run.clone(), lessons::left_over(&props.state));
-        Callback::from(move |wish: LessonWish| {
+        Callback::from(move |command: LessonCommand| {
             let Some(mut progress) = newest.borrow().clone() else { return };
-            match wish {
-                LessonWish::Guess(choice) => progress.guessed = Some(choice),
-                LessonWish::GoOn => progress.go_on(),
-                LessonWish::Leave => {
+            match command {
+                LessonCommand::Guess(choice) => progress.guessed = Some(choice),
+                LessonCommand::GoOn => progress.go_on(),
+                LessonCommand::Leave => {
                     waiting.borrow_mut().clear();
                     return set(None);
                 }
-                LessonWish::Again => {
+                LessonCommand::Again => {
                     waiting.borrow_mut().clear();
                     left.iter().for_each(|clean_up| run.emit(clean_up.clone()));
                     progress = Progress::of(progress.lesson);
                 }
-                LessonWish::Begin => {
+                LessonCommand::Begin => {
                     progress.begin();
                     let tasks = progress.step().tasks.iter().cloned();
                     *waiting.borrow_mut() = tasks.map(|(after_ms, task)| later(after_ms, &run, task)).collect();
@@ -78,7 +78,7 @@ pub fn LiveLessons(props: &LiveLessonsProps) -> Html {
         })
     };
     match &*progress {
-        Some(progress) => html! { <LessonCard progress={progress.clone()} afterwards={AFTERWARDS} {wish} /> },
+        Some(progress) => html! { <LessonCard progress={progress.clone()} afterwards={AFTERWARDS} {command} /> },
         None => html! { <LessonList lacks={lessons::lacks(&props.state)} {choose} /> },
     }
 }

@@ -8,7 +8,7 @@ use super::words::words;
 use crate::model::describe::grouped;
 use crate::model::load::{Load, LoadPlan, MAX_RATE};
 use crate::model::shared::Shared;
-use crate::model::wish::Refusal;
+use crate::model::tasks::Refusal;
 use cubecast_core::wire::client::Ack;
 
 const SIZES: &[(&str, &str)] = &[("100", "100 bytes"), ("1000", "1 kB"), ("10000", "10 kB"), ("65536", "64 kB")];

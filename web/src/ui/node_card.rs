@@ -11,7 +11,7 @@ use crate::model::cluster::{Cluster, Health, Node, Socket};
 use crate::model::describe::{plural, whole_seconds};
 use crate::model::shared::Shared;
 use crate::model::task::{Report, Task};
-use crate::model::{Action, Selection, wish};
+use crate::model::{Action, Selection, tasks};
 
 const MODES: &[(&str, &str)] =
     &[("crash", "crash, keeping its disk"), ("wipe", "crash and lose its disk"), ("pause", "pause, losing nothing")];
@@ -38,9 +38,9 @@ pub fn NodeCard(props: &NodeCardProps) -> Html {
     let health = props.cluster.health(vertex);
     let on_fail = {
         let (mode, duration) = (mode_of(&mode), duration.parse().unwrap_or(10_000));
-        props.run.reform(move |_: MouseEvent| wish::stop_node(vertex, mode, duration))
+        props.run.reform(move |_: MouseEvent| tasks::stop_node(vertex, mode, duration))
     };
-    let on_recover = props.run.reform(move |_: MouseEvent| wish::recover_node(vertex));
+    let on_recover = props.run.reform(move |_: MouseEvent| tasks::recover_node(vertex));
     let node = props.cluster.nodes.get(&vertex);
     html! {
         <div class="inspect" data-testid="node-card">

@@ -6,7 +6,7 @@ use yew::prelude::*;
 use super::field::{ChoiceField, TextField, setter, use_refused};
 use super::report::ReportBox;
 use crate::model::task::{Report, Task};
-use crate::model::wish;
+use crate::model::tasks;
 
 const ACKS: &[(&str, &str)] = &[
     ("one", "one: the leader has it"),
@@ -31,11 +31,11 @@ pub fn PublishForm(props: &PublishFormProps) -> Html {
     let ack = use_state(|| "quorum".to_owned());
     let refused = use_refused((props.topic.clone(), props.publisher.clone(), (*content).clone()));
     let onsubmit = {
-        let wished = wish::publish(&props.publisher, &props.topic, &content, ack_of(&ack));
+        let task = tasks::publish(&props.publisher, &props.topic, &content, ack_of(&ack));
         let (run, refused) = (props.run.clone(), refused.clone());
         Callback::from(move |event: SubmitEvent| {
             event.prevent_default();
-            refused.run(wished.clone(), &run);
+            refused.run(task.clone(), &run);
         })
     };
     html! {

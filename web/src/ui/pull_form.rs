@@ -7,7 +7,7 @@ use super::field::{ChoiceField, TextField, setter, use_refused};
 use super::messages::MessageList;
 use super::report::ReportBox;
 use crate::model::task::{Report, Task};
-use crate::model::wish;
+use crate::model::tasks;
 
 const READS: &[(&str, &str)] =
     &[("leader", "leader: returns everything acknowledged"), ("any", "any: reads a replica, which may be behind")];
@@ -32,11 +32,11 @@ pub fn PullForm(props: &PullFormProps) -> Html {
     let refused = use_refused((props.topic.clone(), props.subscriber.clone()));
     let onsubmit = {
         let level = if *read == "any" { ReadLevel::Any } else { ReadLevel::Leader };
-        let wished = wish::pull(&props.subscriber, &props.topic, level, *commit == "yes");
+        let task = tasks::pull(&props.subscriber, &props.topic, level, *commit == "yes");
         let (run, refused) = (props.run.clone(), refused.clone());
         Callback::from(move |event: SubmitEvent| {
             event.prevent_default();
-            refused.run(wished.clone(), &run);
+            refused.run(task.clone(), &run);
         })
     };
     html! {

@@ -14,7 +14,7 @@ use crate::model::shared::Shared;
 use crate::model::spacetime::story::MarkKind;
 use crate::model::spacetime::{Recorder, Request, Story, export};
 use crate::model::task::Task;
-use crate::model::{Action, wish};
+use crate::model::{Action, tasks};
 use crate::scene::spacetime::{MarkPoint, SpaceTimeScene};
 
 /// Properties of [`SpaceTime`].
@@ -35,9 +35,9 @@ pub fn SpaceTime(props: &SpaceTimeProps) -> Html {
     let recorder = &props.recorder;
     let publish = {
         let (act, run, refused) = (props.act.clone(), props.run.clone(), refused.clone());
-        let wished = wish::publish(&props.publisher, &props.topic, "traced", Ack::Quorum);
+        let task = tasks::publish(&props.publisher, &props.topic, "traced", Ack::Quorum);
         Callback::from(move |_: MouseEvent| {
-            if let Some(task) = refused.unless(wished.clone()) {
+            if let Some(task) = refused.unless(task.clone()) {
                 act.emit(Action::TraceNext);
                 run.emit(task);
             }

@@ -12,7 +12,7 @@ use crate::model::describe::plural;
 use crate::model::inbox::{Inbox, Inboxes};
 use crate::model::shared::Shared;
 use crate::model::task::{Report, Task};
-use crate::model::{Action, wish};
+use crate::model::{Action, tasks};
 
 const STARTS: &[(&str, &str)] =
     &[("stopped", "where this subscriber stopped"), ("beginning", "the beginning"), ("latest", "new messages only")];
@@ -42,13 +42,13 @@ pub fn SubscribeForm(props: &SubscribeFormProps) -> Html {
 
     let onsubmit = {
         let (act, run, refused, names) = (props.act.clone(), props.run.clone(), refused.clone(), names.clone());
-        let wished = wish::subscribe(&props.subscriber, &props.topic, from(&start));
+        let task = tasks::subscribe(&props.subscriber, &props.topic, from(&start));
         Callback::from(move |event: SubmitEvent| {
             event.prevent_default();
             if is_live {
                 return;
             }
-            if let (Some(task), Some((subscriber, topic))) = (refused.unless(wished.clone()), names.clone()) {
+            if let (Some(task), Some((subscriber, topic))) = (refused.unless(task.clone()), names.clone()) {
                 act.emit(Action::OpenInbox { subscriber, topic });
                 run.emit(task);
             }
@@ -56,9 +56,9 @@ pub fn SubscribeForm(props: &SubscribeFormProps) -> Html {
     };
     let on_stop = {
         let (act, run, stop) = (props.act.clone(), props.run.clone(), props.stop_deliveries.clone());
-        let wished = wish::unsubscribe(&props.subscriber, &props.topic);
+        let task = tasks::unsubscribe(&props.subscriber, &props.topic);
         deliberate(Callback::from(move |()| {
-            if let (Ok(task), Some((subscriber, topic))) = (wished.clone(), names.clone()) {
+            if let (Ok(task), Some((subscriber, topic))) = (task.clone(), names.clone()) {
                 stop.emit((subscriber.clone(), topic.clone()));
                 act.emit(Action::CloseInbox { subscriber, topic });
                 run.emit(task);

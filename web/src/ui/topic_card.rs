@@ -13,7 +13,7 @@ use crate::model::cluster::Cluster;
 use crate::model::shared::Shared;
 use crate::model::task::{Report, Task};
 use crate::model::topics::TopicBook;
-use crate::model::{Action, wish};
+use crate::model::{Action, tasks};
 
 const SUGGESTIONS: &str = "known-topics";
 /// Browsers show about this many suggestions, and are slow with thousands.
@@ -37,7 +37,7 @@ pub struct TopicCardProps {
 #[component]
 pub fn TopicCard(props: &TopicCardProps) -> Html {
     let refused = use_refused((props.topic.clone(), props.publisher.clone()));
-    let wished = |make: fn(&str, &str) -> Result<Task, wish::Refusal>| {
+    let task = |make: fn(&str, &str) -> Result<Task, tasks::Refusal>| {
         let (run, refused) = (props.run.clone(), refused.clone());
         let (publisher, topic) = (props.publisher.clone(), props.topic.clone());
         Callback::from(move |()| refused.run(make(&publisher, &topic), &run))
@@ -45,7 +45,7 @@ pub fn TopicCard(props: &TopicCardProps) -> Html {
     let topic = TopicName::new(props.topic.trim()).ok();
     let info = topic.as_ref().and_then(|topic| props.topics.topics.get(topic));
     let exists = info.is_some();
-    let onsubmit = wished(wish::create_topic).reform(|event: SubmitEvent| event.prevent_default());
+    let onsubmit = task(tasks::create_topic).reform(|event: SubmitEvent| event.prevent_default());
     let doomed = use_state(|| None::<String>);
     // Closes the confirmation when the topic no longer exists.
     use_effect_with(exists, {
@@ -58,7 +58,7 @@ pub fn TopicCard(props: &TopicCardProps) -> Html {
     });
     let ask = |answer: Option<String>| deliberate(super::field::setter(&doomed).reform(move |()| answer.clone()));
     let on_delete = {
-        let (delete, doomed) = (wished(wish::delete_topic), doomed.clone());
+        let (delete, doomed) = (task(tasks::delete_topic), doomed.clone());
         deliberate(Callback::from(move |()| {
             doomed.set(None);
             delete.emit(());

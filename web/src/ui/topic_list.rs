@@ -35,16 +35,16 @@ pub struct TopicListProps {
 
 /// The visible rows.
 #[derive(Clone, Copy, PartialEq)]
-struct Sight {
+struct VisibleRows {
     first: usize,
     count: usize,
     of: usize,
 }
 
-impl Sight {
-    fn of(scrolled: usize, height: usize, of: usize) -> Sight {
+impl VisibleRows {
+    fn of(scrolled: usize, height: usize, of: usize) -> VisibleRows {
         let count = height.min(of);
-        Sight { first: (scrolled / ROW).min(of - count), count, of }
+        VisibleRows { first: (scrolled / ROW).min(of - count), count, of }
     }
 
     /// The rows that are in the page.
@@ -75,8 +75,8 @@ pub fn TopicList(props: &TopicListProps) -> Html {
     let scroller = use_node_ref();
 
     let rows = matching(&props.topics.topics, &filter);
-    let sight = Sight::of(*scrolled, *height, rows.len());
-    let is_stop = |row: usize| row == if sight.contains(*current) { *current } else { sight.first };
+    let visible = VisibleRows::of(*scrolled, *height, rows.len());
+    let is_stop = |row: usize| row == if visible.contains(*current) { *current } else { visible.first };
     let onscroll = {
         let (scrolled, scroller) = (scrolled.clone(), scroller.clone());
         Callback::from(move |_: Event| {
@@ -88,23 +88,23 @@ pub fn TopicList(props: &TopicListProps) -> Html {
     let onkeydown = {
         let (current, wants_focus, scroller, scrolled) =
             (current.clone(), wants_focus.clone(), scroller.clone(), scrolled.clone());
-        let at = if sight.contains(*current) { *current } else { sight.first };
+        let at = if visible.contains(*current) { *current } else { visible.first };
         Callback::from(move |event: KeyboardEvent| {
-            let last = sight.of.saturating_sub(1);
+            let last = visible.of.saturating_sub(1);
             let next = match event.key().as_str() {
                 "ArrowDown" => (at + 1).min(last),
                 "ArrowUp" => at.saturating_sub(1),
-                "PageDown" => (at + sight.count).min(last),
-                "PageUp" => at.saturating_sub(sight.count),
+                "PageDown" => (at + visible.count).min(last),
+                "PageUp" => at.saturating_sub(visible.count),
                 "Home" => 0,
                 "End" => last,
                 _ => return,
             };
             event.prevent_default();
             if let Some(element) = scroller.cast::<HtmlElement>() {
-                element.set_scroll_top(sight.scrolled_to(next) as i32);
+                element.set_scroll_top(visible.scrolled_to(next) as i32);
             }
-            scrolled.set(sight.scrolled_to(next));
+            scrolled.set(visible.scrolled_to(next));
             current.set(next);
             *wants_focus.borrow_mut() = true;
         })
@@ -128,12 +128,12 @@ pub fn TopicList(props: &TopicListProps) -> Html {
         })
     };
     let all = props.topics.topics.len();
-    let drawn = sight.rows();
-    let padding = format!("padding: {}px 0 {}px", drawn.start * ROW, (sight.of - drawn.end) * ROW);
+    let drawn = visible.rows();
+    let padding = format!("padding: {}px 0 {}px", drawn.start * ROW, (visible.of - drawn.end) * ROW);
     html! {
         <section class="topic-book" aria-label="Topics">
             <div class="topic-head">
-                <p class="aside" data-testid="topic-count">{count_words(sight, all)}</p>
+                <p class="aside" data-testid="topic-count">{count_words(visible, all)}</p>
                 if rows.len() > FEW { {more_button(&height)} }
             </div>
             if all > FEW {
@@ -149,7 +149,7 @@ pub fn TopicList(props: &TopicListProps) -> Html {
                     oninput={on_text(set_filter)}
                 />
             }
-            <div class="topics" ref={scroller} style={format!("height: {}px", sight.count * ROW)} {onscroll} {onkeydown}>
+            <div class="topics" ref={scroller} style={format!("height: {}px", visible.count * ROW)} {onscroll} {onkeydown}>
                 <ul id="topic-list" data-testid="topic-list" aria-label="Topics" style={padding}>
                     { for drawn.clone().zip(&rows[drawn.clone()]).map(|(at, (topic, info))| {
                         topic_row(props, topic, info, Position { at, of: rows.len(), is_stop: is_stop(at) })
@@ -169,13 +169,13 @@ fn matching<'a>(topics: &'a BTreeMap<TopicName, TopicInfo>, filter: &str) -> Row
     topics.iter().filter(|(topic, _)| matches(topic)).collect()
 }
 
-fn count_words(sight: Sight, all: usize) -> String {
+fn count_words(visible: VisibleRows, all: usize) -> String {
     let topics = plural(all as u64, "topic");
-    match sight {
-        Sight { of: 0, .. } => format!("None of {topics} matches"),
-        Sight { count, of, .. } if count == of && of == all => topics,
-        Sight { count, of, .. } if count == of => format!("{} of {topics}", grouped(of as u64)),
-        Sight { first, count, of } => {
+    match visible {
+        VisibleRows { of: 0, .. } => format!("None of {topics} matches"),
+        VisibleRows { count, of, .. } if count == of && of == all => topics,
+        VisibleRows { count, of, .. } if count == of => format!("{} of {topics}", grouped(of as u64)),
+        VisibleRows { first, count, of } => {
             let (from, to) = (grouped(first as u64 + 1), grouped((first + count) as u64));
             let of = if of == all { topics } else { format!("{} of {topics}", grouped(of as u64)) };
             format!("{from} to {to} of {of}")
@@ -253,23 +253,23 @@ mod tests {
 
     #[test]
     fn the_rows_on_the_page_are_those_in_sight_and_a_few_around_them() {
-        let sight = Sight::of(100 * ROW + 5, FEW, 5_000);
-        assert_eq!((sight.first, sight.rows()), (100, 94..112));
-        assert_eq!(Sight::of(0, FEW, 5_000).rows(), 0..12);
-        assert_eq!(Sight::of(9_999 * ROW, FEW, 20).rows(), 8..20, "the list has become shorter");
-        assert_eq!(Sight::of(0, FEW, 0).rows(), 0..0);
+        let visible = VisibleRows::of(100 * ROW + 5, FEW, 5_000);
+        assert_eq!((visible.first, visible.rows()), (100, 94..112));
+        assert_eq!(VisibleRows::of(0, FEW, 5_000).rows(), 0..12);
+        assert_eq!(VisibleRows::of(9_999 * ROW, FEW, 20).rows(), 8..20, "the list has become shorter");
+        assert_eq!(VisibleRows::of(0, FEW, 0).rows(), 0..0);
     }
 
     #[test]
     fn a_row_is_brought_into_sight_by_scrolling_as_little_as_possible() {
-        let sight = Sight::of(100 * ROW, FEW, 5_000);
-        let first = |row| sight.scrolled_to(row) / ROW;
+        let visible = VisibleRows::of(100 * ROW, FEW, 5_000);
+        let first = |row| visible.scrolled_to(row) / ROW;
         assert_eq!([99, 100, 105, 106, 4_999].map(first), [99, 100, 100, 101, 4_994]);
     }
 
     #[test]
     fn how_many_there_are_is_said_beside_how_many_are_seen() {
-        let words = |scrolled, of, all| count_words(Sight::of(scrolled, FEW, of), all);
+        let words = |scrolled, of, all| count_words(VisibleRows::of(scrolled, FEW, of), all);
         assert_eq!(words(0, 1, 1), "1 topic");
         assert_eq!(words(0, 214, 214), "1 to 6 of 214 topics");
         assert_eq!(words(9 * ROW, 5_000, 5_000), "10 to 15 of 5\u{202f}000 topics");

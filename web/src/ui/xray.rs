@@ -1,4 +1,4 @@
-//! The replica X-ray: messages × holders of the chosen topic, as a picture and as a table.
+//! The replica X-ray: messages × replicas of the chosen topic, as a picture and as a table.
 
 use yew::prelude::*;
 
@@ -30,7 +30,7 @@ pub fn XrayView(props: &XrayViewProps) -> Html {
     let Some(scene) = XrayScene::of(&props.state) else {
         return html! {
             <p class="empty" data-testid="xray-empty">
-                {"Choose a topic to see which holder has which message."}
+                {"Choose a topic to see which replica has which message."}
             </p>
         };
     };
@@ -182,7 +182,7 @@ fn twin(scene: &XrayScene) -> Html {
             <div class="scroll">
                 <table data-testid="xray-table">
                     <thead><tr>
-                        <th scope="col">{"Holder"}</th><th scope="col">{"State"}</th><th scope="col">{"Readable messages"}</th>
+                        <th scope="col">{"Replica"}</th><th scope="col">{"State"}</th><th scope="col">{"Readable messages"}</th>
                         <th scope="col">{"Lag"}</th><th scope="col">{"A read with any"}</th>
                     </tr></thead>
                     <tbody>

@@ -11,10 +11,10 @@
 //! A driver performs [`Workload::preparation`], then each client's steps, and after healing [`Workload::farewell`].
 
 mod choice;
-mod mind;
+mod op_mix;
+mod sim_client;
 #[cfg(test)]
 mod tests;
-mod wishes;
 
 use serde::{Deserialize, Serialize};
 
@@ -23,7 +23,7 @@ use crate::cube::{Dimension, Vertex};
 use crate::names::{PublisherId, Sequence, SubscriberId, TopicName};
 use crate::wire::answer::{Done, ErrorCode, Failure};
 use crate::wire::client::{Ack, Action};
-use mind::{Mind, Topic};
+use sim_client::{SimClient, Topic};
 
 /// The size of the workload.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
@@ -53,7 +53,7 @@ pub struct Workload {
     load: Load,
     lasting: Vec<TopicName>,
     passing: Vec<TopicName>,
-    minds: Vec<Mind>,
+    sim_clients: Vec<SimClient>,
 }
 
 /// A client's next step.
@@ -94,17 +94,17 @@ impl Workload {
         let names = |kind, count| (0..count).map(|number| topic(format!("{kind}{number}-{tag}"))).collect::<Vec<_>>();
         let lasting = names("lasting", load.lasting_topics.max(1));
         let passing = names("passing", load.passing_topics);
-        let minds = (0..load.clients)
+        let sim_clients = (0..load.clients)
             .map(|client| {
                 let lasting = lasting.iter().map(|name| Topic::lasting(name.clone()));
                 let passing = passing
                     .iter()
                     .zip(0u32..)
                     .map(|(name, number)| Topic::passing(name.clone(), number % load.clients == client));
-                Mind::new(client, dimension, &load, lasting.chain(passing).collect(), random.fork())
+                SimClient::new(client, dimension, &load, lasting.chain(passing).collect(), random.fork())
             })
             .collect();
-        Workload { load, lasting, passing, minds }
+        Workload { load, lasting, passing, sim_clients }
     }
 
     /// The clients, without the keeper.
@@ -123,10 +123,10 @@ impl Workload {
             actions.push(Action::CreateTopic { publisher: Workload::keeper(), topic: topic.clone() });
             actions.push(subscribe(Workload::auditor(), topic));
         }
-        for mind in &self.minds {
-            actions.push(Action::CreatePublisher { publisher: mind.publisher.clone() });
-            actions.push(Action::CreateSubscriber { subscriber: mind.subscriber.clone() });
-            actions.extend(self.lasting.iter().map(|topic| subscribe(mind.subscriber.clone(), topic)));
+        for client in &self.sim_clients {
+            actions.push(Action::CreatePublisher { publisher: client.publisher.clone() });
+            actions.push(Action::CreateSubscriber { subscriber: client.subscriber.clone() });
+            actions.extend(self.lasting.iter().map(|topic| subscribe(client.subscriber.clone(), topic)));
         }
         actions
     }
@@ -152,21 +152,21 @@ impl Workload {
 
     /// The next step of a client that has no operation under way.
     pub fn next(&mut self, client: ClientId) -> Step {
-        self.mind(client).next()
+        self.sim_client(client).next()
     }
 
     /// Handles the outcome of the client's last step; `answered: None` if the connection broke.
     pub fn handle_outcome(&mut self, operation: &Operation) {
-        self.mind(operation.client).handle_outcome(operation);
+        self.sim_client(operation.client).handle_outcome(operation);
     }
 
     /// Handles the end of a push session that no step of the client ended.
     pub fn handle_session_end(&mut self, client: ClientId, topic: &TopicName, _end: SessionEnd) {
-        self.mind(client).handle_session_end(topic);
+        self.sim_client(client).handle_session_end(topic);
     }
 
-    fn mind(&mut self, client: ClientId) -> &mut Mind {
-        &mut self.minds[client.0 as usize]
+    fn sim_client(&mut self, client: ClientId) -> &mut SimClient {
+        &mut self.sim_clients[client.0 as usize]
     }
 
     /// The names of the lasting topics.

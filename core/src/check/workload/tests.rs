@@ -181,7 +181,7 @@ fn answer(random: &mut fastrand::Rng, action: &Action, end: &mut u64) -> Option<
     Some(Ok(match action.clone() {
         Action::Publish { topic, .. } => {
             *end += 1;
-            Done::Published { topic, offset: Some(Offset(*end - 1)), holders: Vec::new(), repeated: false }
+            Done::Published { topic, offset: Some(Offset(*end - 1)), replicas: Vec::new(), repeated: false }
         }
         Action::Subscribe { topic, .. } | Action::ReplicaSubscribe { topic, .. } => Done::Subscribed {
             topic,
@@ -198,8 +198,8 @@ fn answer(random: &mut fastrand::Rng, action: &Action, end: &mut u64) -> Option<
             original_node: None,
         },
         Action::Commit { topic, offset, .. } => Done::Committed { topic, cursor: offset },
-        Action::CreateTopic { topic, .. } => Done::TopicCreated { topic, home, replicas: Vec::new() },
-        Action::DeleteTopic { topic, .. } => Done::TopicDeleted { topic, home, replicas: Vec::new() },
+        Action::CreateTopic { topic, .. } => Done::TopicCreated { topic, home, neighbours: Vec::new() },
+        Action::DeleteTopic { topic, .. } => Done::TopicDeleted { topic, home, neighbours: Vec::new() },
         Action::Unsubscribe { topic, .. } => Done::Unsubscribed { topic },
         Action::CreatePublisher { publisher } => Done::PublisherCreated { publisher, existed: false },
         Action::CreateSubscriber { subscriber } => Done::SubscriberCreated { subscriber, existed: false },
@@ -209,9 +209,9 @@ fn answer(random: &mut fastrand::Rng, action: &Action, end: &mut u64) -> Option<
             topic,
             exists: random.bool(),
             home,
-            replicas: Vec::new(),
+            neighbours: Vec::new(),
             leader: None,
-            holders: Vec::new(),
+            members: Vec::new(),
         }),
         _ => Done::Watching,
     }))

@@ -271,9 +271,9 @@ impl World {
             }
             Action::CreateTopic { publisher, topic } => self.create(publisher, topic),
             Action::DeleteTopic { topic, .. } => {
-                let (home, replicas) = place(topic);
+                let (home, neighbours) = place(topic);
                 self.topics.remove(topic).ok_or_else(unknown_topic)?;
-                Ok(Done::TopicDeleted { topic: topic.clone(), home, replicas })
+                Ok(Done::TopicDeleted { topic: topic.clone(), home, neighbours })
             }
             Action::Publish { publisher, topic, content, sequence, .. } => {
                 let sequence = sequence.expect("the client numbers every publish");
@@ -311,8 +311,8 @@ impl World {
             return Err(ErrorCode::TopicExists.because("exists"));
         }
         self.add_topic_of(publisher.as_str(), topic.as_str());
-        let (home, replicas) = place(topic);
-        Ok(Done::TopicCreated { topic: topic.clone(), home, replicas })
+        let (home, neighbours) = place(topic);
+        Ok(Done::TopicCreated { topic: topic.clone(), home, neighbours })
     }
 
     fn summaries(&self) -> Vec<TopicSummary> {
@@ -457,7 +457,7 @@ impl Topic {
             let (publisher, content) = (publisher.clone(), content.clone());
             self.messages.push(Message { offset, publisher, content, time: Timestamp(0) });
         }
-        Ok(Done::Published { topic: topic.clone(), offset: Some(offset), holders: vec![], repeated })
+        Ok(Done::Published { topic: topic.clone(), offset: Some(offset), replicas: vec![], repeated })
     }
 }
 

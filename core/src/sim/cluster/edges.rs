@@ -28,7 +28,7 @@ impl Cluster {
     pub(super) fn send_frame(&mut self, from: Vertex, to: Vertex, frame: PeerFrame) {
         let Some(connection) = self.believed.get(&(from, to)).copied() else { return };
         self.traffic.count(&frame);
-        if self.standing.get(&pair(from, to)) != Some(&connection) {
+        if self.progress.get(&pair(from, to)) != Some(&connection) {
             self.network.counts.cut_off += 1;
             return;
         }
@@ -55,13 +55,13 @@ impl Cluster {
             let ready = |host: &Host| host.node.is_some() && host.peers_allowed;
             if !ready(&self.hosts[vertex.index()])
                 || !ready(&self.hosts[peer.index()])
-                || self.standing.contains_key(&pair(vertex, peer))
+                || self.progress.contains_key(&pair(vertex, peer))
             {
                 continue;
             }
             self.next_connection += 1;
             let connection = self.next_connection;
-            self.standing.insert(pair(vertex, peer), connection);
+            self.progress.insert(pair(vertex, peer), connection);
             let stands = self.now + Duration::from_micros(100);
             self.at(stands, vertex, Arrival::Connected { peer, connection });
             self.at(stands, peer, Arrival::Connected { peer: vertex, connection });
@@ -76,7 +76,7 @@ impl Cluster {
 
     /// `false`: there was no connection.
     fn disconnect(&mut self, a: Vertex, b: Vertex) -> bool {
-        let Some(connection) = self.standing.remove(&pair(a, b)) else { return false };
+        let Some(connection) = self.progress.remove(&pair(a, b)) else { return false };
         for (end, peer) in [(a, b), (b, a)] {
             let notices = self.network.notices_break(self.now, peer, end);
             self.at(notices, end, Arrival::Disconnected { peer, connection });

@@ -86,7 +86,7 @@ pub struct Cluster {
     believed: BTreeMap<(Vertex, Vertex), u64>,
     /// Inputs for processes that hang.
     waiting: BTreeMap<Vertex, Vec<Arrival>>,
-    standing: BTreeMap<(Vertex, Vertex), u64>,
+    progress: BTreeMap<(Vertex, Vertex), u64>,
     frames: BTreeMap<ConnectionId, VecDeque<ServerFrame>>,
     connections: BTreeMap<ConnectionId, Vertex>,
     /// Client connections with frames or a closure that were not collected.
@@ -162,7 +162,7 @@ impl Cluster {
             turns: 0,
             believed: BTreeMap::new(),
             waiting: BTreeMap::new(),
-            standing: BTreeMap::new(),
+            progress: BTreeMap::new(),
             frames: BTreeMap::new(),
             connections: BTreeMap::new(),
             touched: BTreeSet::new(),

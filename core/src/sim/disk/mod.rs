@@ -1,7 +1,7 @@
 //! A simulated disk of one node: fast without faults, and with the failure modes of real disks.
 //!
 //! Rows are stored as typed values. Only a fault encodes them, with the codec of the real rows, and checks that the
-//! damage is detected ([`Undetected`] if it is not). As with every other engine, [`crate::store::judge`] decides the
+//! damage is detected ([`Undetected`] if it is not). As with every other engine, [`crate::store::recovery`] decides the
 //! consequences of damage.
 //!
 //! Guarantees: finished writes survive every crash, except those that the log can make again. Unfinished writes survive
@@ -29,8 +29,8 @@ pub use self::damage::Damage;
 use self::rows::Rows;
 use crate::bugs::{Bug, Bugs};
 use crate::cube::Vertex;
-use crate::store::judge::{self, Judged, Refused};
 use crate::store::reading::Unreadable;
+use crate::store::recovery::{self, Recovery, Refused};
 use crate::store::rows::{BadRow, RowKey};
 use crate::store::{ReadFailed, ReadId, ReadMessages, Recovered, Space, StoredMessage, Write, WriteBatch};
 use crate::topics::command::TopicId;
@@ -91,7 +91,7 @@ pub struct Undetected {
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Lost {
     /// The mark, which has the newest acknowledged batch.
-    pub mark: bool,
+    pub commit_marker: bool,
     /// The journals: finished batches that are not in the rows.
     pub journals: bool,
 }
@@ -143,7 +143,7 @@ impl Disk {
 
     /// Makes a batch durable, except for what the log can make again.
     fn keep(&mut self, batch: WriteBatch) {
-        let settles = batch.writes.iter().any(Write::settles);
+        let settles = batch.writes.iter().any(Write::flushes);
         let made_again = batch.writes.iter().filter(|write| write.is_made_again());
         let made_again = made_again.map(|write| self.size_of(write)).sum::<u64>();
         self.owed = self.owed.saturating_sub(made_again);
@@ -218,7 +218,7 @@ impl Disk {
             self.lost.journals |= self.journal.iter().any(|batch| !batch.writes.is_empty());
             self.journal.clear();
         }
-        self.lost.mark |= lost.mark;
+        self.lost.commit_marker |= lost.commit_marker;
     }
 
     /// Whether a write is journaled, so that it survives a crash.
@@ -251,12 +251,12 @@ impl Disk {
     pub fn recover(&mut self) -> Result<Recovered, Refused> {
         assert!(self.pending.is_empty(), "a disk is read back after a crash or an orderly end");
         self.settle();
-        let Judged { mut recovered, cuts } = self.rows.find()?.judge()?;
+        let Recovery { mut recovered, cuts } = self.rows.find()?.recover()?;
         self.rows.cut(&recovered.groups, &cuts);
-        let Lost { mark, journals } = std::mem::take(&mut self.lost);
-        let may_be_behind = if mark { !self.bugs.has(Bug::LostMarkIsTrusted) } else { journals };
+        let Lost { commit_marker, journals } = std::mem::take(&mut self.lost);
+        let may_be_behind = if commit_marker { !self.bugs.has(Bug::LostCommitMarkerIsTrusted) } else { journals };
         if may_be_behind {
-            self.rows.cut.extend(judge::mistrust(&mut recovered));
+            self.rows.cut.extend(recovery::mistrust(&mut recovered));
         }
         Ok(recovered)
     }

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::cube::Vertex;
 use crate::names::Offset;
-use crate::store::judge::{self, CutTail, Found, Refused};
 use crate::store::reading::{Unreadable, read_through};
+use crate::store::recovery::{self, CutTail, Found, Refused};
 use crate::store::rows::{Row, RowKey};
 use crate::store::runs::{Present, plan};
 use crate::store::{
@@ -115,7 +115,7 @@ impl Rows {
 
     fn put_record(&mut self, record: NodeRecord) {
         let before = self.record.as_ref().and_then(|row| row.as_ref().ok());
-        if judge::ends_mistrust(before, &record) {
+        if recovery::ends_mistrust(before, &record) {
             self.cut.clear();
         }
         self.record = Some(Ok(record));

@@ -170,13 +170,13 @@ fn a_log_that_is_damaged_in_its_middle_is_cut_there() {
 }
 
 #[test]
-fn a_lost_mark_or_journal_is_mistrusted_until_the_node_takes_another_identity() {
-    for (mark, journals) in [(true, false), (false, true), (true, true)] {
+fn a_lost_commit_marker_or_journal_is_mistrusted_until_the_node_takes_another_identity() {
+    for (commit_marker, journals) in [(true, false), (false, true), (true, true)] {
         let mut disk = filled();
         disk.begin(publish(11));
         disk.finish(11).unwrap();
         disk.lose_unsettled(0);
-        disk.lose(Lost { mark, journals });
+        disk.lose(Lost { commit_marker, journals });
         for _ in 0..2 {
             let group = disk.recover().unwrap().groups.remove(0);
             assert_eq!((group.hard_state.commit, group.tail_cut), (if journals { 10 } else { 11 }, true));
@@ -186,7 +186,7 @@ fn a_lost_mark_or_journal_is_mistrusted_until_the_node_takes_another_identity() 
         assert!(!disk.recover().unwrap().groups[0].tail_cut);
     }
     let mut disk = filled();
-    disk.lose(Lost { mark: false, journals: true });
+    disk.lose(Lost { commit_marker: false, journals: true });
     assert!(!disk.recover().unwrap().groups[0].tail_cut, "an empty journal is no loss");
 }
 
@@ -386,7 +386,7 @@ fn filled() -> Disk {
     let mut disk = Disk::default();
     (1..=10).for_each(|number| disk.begin(publish(number)));
     let kept = Command {
-        key: RequestKey { origin: NodeId::founding(home()), number: 5 },
+        key: RequestKey { coordinator: NodeId::founding(home()), number: 5 },
         time: Timestamp(5),
         op: Op::CreateTopic { publisher: PublisherId::new("pia").unwrap(), topic: TopicName::new("news").unwrap() },
     };

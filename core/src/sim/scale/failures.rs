@@ -40,7 +40,7 @@ pub struct News {
 /// The failover of a killed home, and its return.
 #[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]
 pub struct Failover {
-    /// From the kill until another holder leads and has committed in its term.
+    /// From the kill until another replica leads and has committed in its term.
     pub led_ms: Spread,
     /// From the kill until a publish with `ack: quorum`, sent at the same moment, is acknowledged.
     pub acknowledged_ms: Spread,
@@ -102,9 +102,9 @@ fn kill(stand: &mut Stand, topic: &Topic) -> Seen {
     stand.run_until_quiet();
     stand.run_a_while();
     let home = topic.home;
-    let (origin, before, began) = (origin(stand, home), stand.cluster.traffic(), stand.cluster.now());
+    let (coordinator, before, began) = (coordinator(stand, home), stand.cluster.traffic(), stand.cluster.now());
     stand.cluster.kill(home);
-    let mut publishing = Publishing::begin(&mut stand.cluster, origin, topic);
+    let mut publishing = Publishing::begin(&mut stand.cluster, coordinator, topic);
     let news = watch_news(stand, home, began);
     // The last node to receive the news forwards it, and then the last echoes are in transit.
     stand.cluster.run_for(2 * EDGE);
@@ -135,7 +135,7 @@ fn kill(stand: &mut Stand, topic: &Topic) -> Seen {
 }
 
 /// A node outside the home's group if there is one, so that its publishes need a route as well as a leader.
-fn origin(stand: &mut Stand, home: Vertex) -> Vertex {
+fn coordinator(stand: &mut Stand, home: Vertex) -> Vertex {
     let others: Vec<Vertex> = stand.alive().into_iter().filter(|node| !placement::holds(*node, home)).collect();
     if others.is_empty() { home.across(0) } else { stand.draw(&others) }
 }
@@ -181,8 +181,8 @@ struct Publishing<'a> {
 }
 
 impl<'a> Publishing<'a> {
-    fn begin(cluster: &mut Cluster, origin: Vertex, topic: &'a Topic) -> Publishing<'a> {
-        let connection = cluster.connect_client(origin);
+    fn begin(cluster: &mut Cluster, coordinator: Vertex, topic: &'a Topic) -> Publishing<'a> {
+        let connection = cluster.connect_client(coordinator);
         let id = cluster.send(connection, publish(topic));
         Publishing { topic, connection, id, acknowledged: None }
     }

@@ -34,13 +34,13 @@ pub fn human_message(done: &Done) -> String {
     match done {
         Done::PublisherCreated { publisher, existed } => registered("Publisher", publisher, *existed),
         Done::SubscriberCreated { subscriber, existed } => registered("Subscriber", subscriber, *existed),
-        Done::TopicCreated { topic, home, replicas } => {
-            format!("Topic `{topic}` has been created on {home}, with replicas on its neighbours {}", list(replicas))
+        Done::TopicCreated { topic, home, neighbours } => {
+            format!("Topic `{topic}` has been created on {home}, with replicas on its neighbours {}", list(neighbours))
         }
-        Done::TopicDeleted { topic, home, replicas } => {
-            format!("Topic `{topic}` has been deleted from {home} and from its replicas on {}", list(replicas))
+        Done::TopicDeleted { topic, home, neighbours } => {
+            format!("Topic `{topic}` has been deleted from {home} and from its replicas on {}", list(neighbours))
         }
-        Done::Published { topic, offset, holders, repeated } => published(topic, *offset, holders, *repeated),
+        Done::Published { topic, offset, replicas, repeated } => published(topic, *offset, replicas, *repeated),
         Done::Subscribed { topic, cursor, original_node, .. } => {
             format!("Subscribed to topic `{topic}`{}, reading from offset {cursor}", of_replica(*original_node))
         }
@@ -90,26 +90,26 @@ fn registered(what: &str, name: impl std::fmt::Display, existed: bool) -> String
     format!("{what} `{name}` {done}")
 }
 
-fn published(topic: &TopicName, offset: Option<Offset>, holders: &[Vertex], repeated: bool) -> String {
+fn published(topic: &TopicName, offset: Option<Offset>, replicas: &[Vertex], repeated: bool) -> String {
     match (offset, repeated) {
         (Some(offset), false) => {
-            format!("Message {offset} has been published to topic `{topic}` and is stored on {}", list(holders))
+            format!("Message {offset} has been published to topic `{topic}` and is stored on {}", list(replicas))
         }
         (Some(offset), true) => {
             format!("Topic `{topic}` already contains this message at offset {offset}; it was not stored again")
         }
         (None, _) => format!(
             "The message for topic `{topic}` is stored in the outbox of {} and will be appended to the topic",
-            list(holders)
+            list(replicas)
         ),
     }
 }
 
 fn located(location: &Location) -> String {
-    let Location { topic, exists, home, replicas, leader, .. } = location;
+    let Location { topic, exists, home, neighbours, leader, .. } = location;
     let exists = if *exists { "has its home on" } else { "does not exist; its home would be" };
     let leader = leader.map_or("it has no leader now".into(), |leader| format!("its leader is {leader}"));
-    format!("Topic `{topic}` {exists} {home}, with replicas on {}; {leader}", list(replicas))
+    format!("Topic `{topic}` {exists} {home}, with replicas on {}; {leader}", list(neighbours))
 }
 
 fn stopped(node: Vertex, mode: StopMode, duration_ms: u64) -> String {

@@ -30,18 +30,20 @@ pub enum DoneFields {
     TopicCreated {
         topic: TopicName,
         home: Vertex,
-        replicas: Vec<Vertex>,
+        #[serde(rename = "replicas")]
+        neighbours: Vec<Vertex>,
     },
     TopicDeleted {
         topic: TopicName,
         home: Vertex,
-        replicas: Vec<Vertex>,
+        #[serde(rename = "replicas")]
+        neighbours: Vec<Vertex>,
     },
     Published {
         topic: TopicName,
         offset: Option<Offset>,
         #[serde(rename = "replicas")]
-        holders: Vec<Vertex>,
+        replicas: Vec<Vertex>,
         repeated: bool,
     },
     Subscribed {

@@ -133,5 +133,5 @@ async fn holds(stage: &Stage, node: Vertex, place: &Place, count: usize) -> bool
     let located = stage.nodes.ask(node, Action::Locate { topic: place.topic.clone() }).await;
     let Ok(Done::Located(location)) = located else { return false };
     let last = Some(Offset(count as u64 - 1));
-    location.holders.iter().any(|holder| holder.node == node && holder.last_offset >= last)
+    location.members.iter().any(|replica| replica.node == node && replica.last_offset >= last)
 }

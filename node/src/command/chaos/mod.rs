@@ -7,13 +7,14 @@
 //! | [`connection`], [`nodes`] | raw connections of the clients; requests by the program itself |
 //! | [`client`], [`record`] | clients that perform the workload; the record of their observations |
 //! | [`watcher`], [`survey`] | records of leaders; the status of all nodes |
-//! | [`fault`], [`weather`] | the possible faults; their injection and mending |
-//! | [`recovery`] | the required state after the faults, and the final content of every holder |
+//! | [`fault`], [`fault_schedule`] | the possible faults; their injection and mending |
+//! | [`recovery`] | the required state after the faults, and the final content of every replica |
 //! | [`report`], [`screen`] | the output |
 
 mod client;
 mod connection;
 mod fault;
+mod fault_schedule;
 pub mod fleet;
 pub mod nodes;
 mod outside;
@@ -23,7 +24,6 @@ mod report;
 mod screen;
 mod survey;
 mod watcher;
-mod weather;
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
@@ -42,6 +42,7 @@ use crate::config::check_dimension;
 use crate::shutdown::Shutdown;
 use client::{Client, Listening};
 use fault::FaultClass;
+use fault_schedule::FaultSchedule;
 use fleet::{Fleet, FleetError};
 use nodes::Nodes;
 use outside::Outside;
@@ -49,7 +50,6 @@ use record::Recorder;
 use recovery::Keeper;
 use report::{Measured, Report};
 use screen::Screen;
-use weather::Weather;
 
 /// The time limit for all nodes to be up and all homes to lead, on a slow machine.
 const STARTS_WITHIN: Duration = Duration::from_secs(60);
@@ -127,7 +127,7 @@ struct Scene {
     addresses: Arc<Vec<String>>,
     nodes: Arc<Nodes>,
     recorder: Recorder,
-    weather: Weather,
+    faults: FaultSchedule,
     workload: Arc<Mutex<Workload>>,
     /// Watches leaders until this is dropped.
     _watchers: JoinSet<()>,
@@ -168,12 +168,12 @@ impl Chaos {
         let mut scene = self.set().await?;
         let began = Instant::now();
         let (clients, stop_clients) = begin_clients(&scene);
-        self.rage(&mut scene, stop).await;
+        self.inject(&mut scene, stop).await;
         let seconds = began.elapsed().as_secs_f64();
         let gaps = scene.recorder.end_counting();
         self.screen.say("mending all faults and waiting for recovery");
         stop_clients.send_replace(true);
-        let (listening, ()) = tokio::join!(clients.join_all(), scene.weather.clear_up());
+        let (listening, ()) = tokio::join!(clients.join_all(), scene.faults.end_all());
         let (evidence, past) = self.gather(scene, listening).await;
         self.screen.say(&format!("checking {} operations", evidence.history.operations.len()));
         let checked = tokio::task::spawn_blocking(move || (check_all(&evidence), evidence)).await;
@@ -201,30 +201,30 @@ impl Chaos {
         let prepared = keeper.settle(workload.preparation(), until).await;
         prepared.map_err(|why| Failure::new(Failure::UNAVAILABLE, format!("cannot prepare the clients: {why}")))?;
         recorder.begin_counting(&workload.lasting_topics());
-        let weather = Weather::new(fleet, nodes.clone(), recorder.clone(), self.classes.clone(), self.seed);
-        Ok(Scene { addresses, nodes, recorder, weather, workload: Arc::new(Mutex::new(workload)), _watchers })
+        let faults = FaultSchedule::new(fleet, nodes.clone(), recorder.clone(), self.classes.clone(), self.seed);
+        Ok(Scene { addresses, nodes, recorder, faults, workload: Arc::new(Mutex::new(workload)), _watchers })
     }
 
     /// Injects faults and shows the progress.
-    async fn rage(&mut self, scene: &mut Scene, stop: watch::Receiver<bool>) {
+    async fn inject(&mut self, scene: &mut Scene, stop: watch::Receiver<bool>) {
         let mut ticks = interval(self.screen.every());
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let recorder = scene.recorder.clone();
-        let faults = scene.weather.count.clone();
+        let faults = scene.faults.count.clone();
         self.screen.begin();
-        let raging = scene.weather.rage(Instant::now() + self.length, stop);
-        tokio::pin!(raging);
+        let injecting = scene.faults.inject(Instant::now() + self.length, stop);
+        tokio::pin!(injecting);
         loop {
             tokio::select! {
-                () = &mut raging => return,
+                () = &mut injecting => return,
                 _ = ticks.tick() => self.screen.progress(&recorder, faults.load(std::sync::atomic::Ordering::Relaxed)),
             }
         }
     }
 
-    /// Waits for recovery, reads the holders, collects the record, and ends the cluster.
-    async fn gather(&self, scene: Scene, listening: Vec<Listening>) -> (Evidence, weather::Past) {
-        let Scene { addresses, nodes, recorder, weather, workload, _watchers } = scene;
+    /// Waits for recovery, reads the replicas, collects the record, and ends the cluster.
+    async fn gather(&self, scene: Scene, listening: Vec<Listening>) -> (Evidence, fault_schedule::Past) {
+        let Scene { addresses, nodes, recorder, faults, workload, _watchers } = scene;
         let workload = workload.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).clone();
         let (recovery, holdings) = recovery::recover(&nodes, &addresses, &recorder, &workload, listening).await;
         drop(_watchers);
@@ -243,7 +243,7 @@ impl Chaos {
             undetected_damage: Vec::new(),
             recovery,
         };
-        (evidence, weather.end().await)
+        (evidence, faults.end().await)
     }
 
     fn conclude(mut self, report: &Report, evidence: &Evidence) -> Result<(), Failure> {

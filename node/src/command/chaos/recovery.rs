@@ -1,5 +1,5 @@
 //! After all faults are mended: waits until the cluster has recovered by itself, measures the times, and reads the
-//! final content of every holder.
+//! final content of every replica.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -25,10 +25,10 @@ use super::record::Recorder;
 const LIMIT: Duration = Duration::from_secs(30);
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 
-/// The messages of every holder, by topic. `None`: the holder has no such topic.
+/// The messages of every replica, by topic. `None`: the replica has no such topic.
 pub type Holdings = BTreeMap<TopicName, BTreeMap<Vertex, Option<Vec<Message>>>>;
 
-/// Waits for recovery, gives open push sessions time to deliver all messages, and reads the holders again after all
+/// Waits for recovery, gives open push sessions time to deliver all messages, and reads the replicas again after all
 /// sessions have ended. Requests may still be in progress; a message that they store after the first read must not
 /// count as missing.
 pub async fn recover(
@@ -45,7 +45,7 @@ pub async fn recover(
         limit: LIMIT,
         published: None,
         homes_lead: None,
-        holders_equal: None,
+        replicas_equal: None,
         outboxes_empty: None,
         remains: Vec::new(),
     };
@@ -67,7 +67,7 @@ pub async fn recover(
     (recovery, holdings)
 }
 
-/// Reads the holders until they are equal.
+/// Reads the replicas until they are equal.
 async fn read_equal(
     nodes: &Nodes,
     topics: &[TopicName],
@@ -79,11 +79,11 @@ async fn read_equal(
         let holdings = read_all(nodes, topics).await;
         match unequal(&holdings, nodes.dimension()).first() {
             None => {
-                recovery.holders_equal.get_or_insert(recorder.now());
+                recovery.replicas_equal.get_or_insert(recorder.now());
                 return holdings;
             }
             Some(why) if Moment::now() >= until => {
-                recovery.holders_equal = None;
+                recovery.replicas_equal = None;
                 recovery.remains.push(why.clone());
                 return holdings;
             }
@@ -160,31 +160,32 @@ impl Keeper<'_> {
     }
 }
 
-// The content of the holders.
+// The content of the replicas.
 
 async fn read_all(nodes: &Nodes, topics: &[TopicName]) -> Holdings {
     let mut holdings = Holdings::new();
     for topic in topics {
-        // Passing topics may or may not exist. If a holder has the topic, the auditor subscribes and can read it.
+        // Passing topics may or may not exist. If a replica has the topic, the auditor subscribes and can read it.
         let subscribe =
             Action::Subscribe { subscriber: Workload::auditor(), topic: topic.clone(), from: None, push: false };
         let home = placement::home(topic.as_str(), nodes.dimension());
         let _ = nodes.ask(home, subscribe).await;
-        let holders = placement::members(home).map(|holder| async move { (holder, read(nodes, holder, topic).await) });
-        let read = futures_util::future::join_all(holders).await;
-        let answered = read.into_iter().filter_map(|(holder, read)| Some((holder, read.ok()?)));
+        let replicas =
+            placement::members(home).map(|replica| async move { (replica, read(nodes, replica, topic).await) });
+        let read = futures_util::future::join_all(replicas).await;
+        let answered = read.into_iter().filter_map(|(replica, read)| Some((replica, read.ok()?)));
         holdings.insert(topic.clone(), answered.collect());
     }
     holdings
 }
 
 /// Reads one replica from its first message on. `None`: it has no such topic.
-async fn read(nodes: &Nodes, holder: Vertex, topic: &TopicName) -> Result<Option<Vec<Message>>, AskError> {
+async fn read(nodes: &Nodes, replica: Vertex, topic: &TopicName) -> Result<Option<Vec<Message>>, AskError> {
     let mut found: Vec<Message> = Vec::new();
     loop {
         let from = Some(Offset(found.last().map_or(0, |message| message.offset.0 + 1)));
         let pull = Action::ReplicaPull { subscriber: Workload::auditor(), topic: topic.clone(), max: MAX_PULL, from };
-        match nodes.ask(holder, pull).await {
+        match nodes.ask(replica, pull).await {
             Ok(Done::Pulled { messages, .. }) if messages.is_empty() => return Ok(Some(found)),
             Ok(Done::Pulled { messages, .. }) => found.extend(messages),
             Ok(other) => unreachable!("a replica_pull was answered with {other:?}"),
@@ -195,15 +196,15 @@ async fn read(nodes: &Nodes, holder: Vertex, topic: &TopicName) -> Result<Option
 }
 
 fn unequal(holdings: &Holdings, dimension: Dimension) -> Vec<String> {
-    let differ = |(topic, holders): (&TopicName, &BTreeMap<Vertex, Option<Vec<Message>>>)| {
+    let differ = |(topic, replicas): (&TopicName, &BTreeMap<Vertex, Option<Vec<Message>>>)| {
         let home = placement::home(topic.as_str(), dimension);
-        let count = |holder: Vertex| match holders.get(&holder) {
-            Some(Some(messages)) => format!("{holder} has {}", messages.len()),
-            Some(None) => format!("{holder} does not have the topic"),
-            None => format!("{holder} is not responding"),
+        let count = |replica: Vertex| match replicas.get(&replica) {
+            Some(Some(messages)) => format!("{replica} has {}", messages.len()),
+            Some(None) => format!("{replica} does not have the topic"),
+            None => format!("{replica} is not responding"),
         };
-        let same =
-            placement::members(home).all(|holder| holders.contains_key(&holder) && holders[&holder] == holders[&home]);
+        let same = placement::members(home)
+            .all(|replica| replicas.contains_key(&replica) && replicas[&replica] == replicas[&home]);
         (!same).then(|| format!("{topic}: {}", placement::members(home).map(count).collect::<Vec<_>>().join(", ")))
     };
     holdings.iter().filter_map(differ).collect()
@@ -223,12 +224,12 @@ mod tests {
     }
 
     #[test]
-    fn holders_that_differ_are_named_with_what_they_have() {
+    fn replicas_that_differ_are_named_with_what_they_have() {
         let dimension = Dimension::new(1).unwrap();
         let topic: TopicName = "news".parse().unwrap();
         let of = |first: Option<Vec<Message>>, second: Option<Vec<Message>>| {
-            let holders = dimension.vertices().zip([first, second]).collect();
-            unequal(&Holdings::from([(topic.clone(), holders)]), dimension)
+            let replicas = dimension.vertices().zip([first, second]).collect();
+            unequal(&Holdings::from([(topic.clone(), replicas)]), dimension)
         };
         assert!(of(Some(vec![message(0)]), Some(vec![message(0)])).is_empty());
         assert!(of(None, None).is_empty());

@@ -20,7 +20,7 @@ use super::{Failure, output};
 use crate::client::CubecastClient;
 use crate::shutdown::{EndSignal, Shutdown};
 use input::{Cut, Input, InputError, Source};
-use progress::{Origin, Progress};
+use progress::{Counted, Progress};
 
 /// Publish messages to a topic.
 ///
@@ -114,7 +114,7 @@ async fn publish_all(
     mut messages: Messages,
     mut shutdown: Shutdown,
 ) -> Result<(), Failure> {
-    let mut progress = Progress::new(args.origin());
+    let mut progress = Progress::new(args.counted());
     let mut under_way = FuturesOrdered::new();
     let (mut number, mut has_more) = (0, true);
     while has_more || !under_way.is_empty() {
@@ -184,11 +184,11 @@ impl Args {
         }
     }
 
-    fn origin(&self) -> Origin {
+    fn counted(&self) -> Counted {
         match self.source() {
-            None => Origin::Typed { count: self.count.unwrap_or(1) },
-            Some(source) if self.whole => Origin::Whole(source),
-            Some(source) => Origin::Lines(source),
+            None => Counted::Typed { count: self.count.unwrap_or(1) },
+            Some(source) if self.whole => Counted::Whole(source),
+            Some(source) => Counted::Lines(source),
         }
     }
 

@@ -7,9 +7,9 @@ use super::input::Source;
 use crate::command::Failure;
 use crate::shutdown::EndSignal;
 
-/// The origin of messages, for texts.
+/// How the messages are counted in texts: as arguments, as lines or as whole files.
 #[derive(Clone, Debug)]
-pub enum Origin {
+pub enum Counted {
     /// From the command line, this many times.
     Typed {
         count: u64,
@@ -18,19 +18,19 @@ pub enum Origin {
     Whole(Source),
 }
 
-impl Origin {
+impl Counted {
     /// The name of the message with this number, counted from 1.
     fn name(&self, number: u64) -> String {
         match self {
-            Origin::Typed { count } => format!("message {number} of {count}"),
-            Origin::Lines(source) => format!("line {number} of {source}"),
-            Origin::Whole(source) => source.to_string(),
+            Counted::Typed { count } => format!("message {number} of {count}"),
+            Counted::Lines(source) => format!("line {number} of {source}"),
+            Counted::Whole(source) => source.to_string(),
         }
     }
 
     /// A range in words: `lines 1 to 4`, `line 7`.
     fn range(&self, (first, last): (u64, u64)) -> String {
-        let what = if matches!(self, Origin::Lines(_)) { "line" } else { "message" };
+        let what = if matches!(self, Counted::Lines(_)) { "line" } else { "message" };
         if first == last { format!("{what} {first}") } else { format!("{what}s {first} to {last}") }
     }
 }
@@ -38,7 +38,7 @@ impl Origin {
 /// The progress of messages. They are numbered from 1, and their results arrive in order.
 #[derive(Debug)]
 pub struct Progress {
-    origin: Origin,
+    counted: Counted,
     /// Published messages as ranges: one that begins at 1, and others after a failure, which were in progress at the
     /// same time.
     published: Vec<(u64, u64)>,
@@ -58,8 +58,8 @@ struct Failed {
 
 impl Progress {
     /// No message is published yet.
-    pub fn new(origin: Origin) -> Progress {
-        Progress { origin, published: Vec::new(), known: 0, failed: None }
+    pub fn new(counted: Counted) -> Progress {
+        Progress { counted, published: Vec::new(), known: 0, failed: None }
     }
 
     /// Records that a message is published.
@@ -98,12 +98,12 @@ impl Progress {
     /// The result of the command.
     pub fn conclude(self) -> Result<(), Failure> {
         let Some(Failed { number, failure, in_doubt }) = &self.failed else { return Ok(()) };
-        let message = match self.origin {
-            Origin::Typed { count: 1 } => return Err(failure.clone()),
-            Origin::Whole(_) => format!("{}: {failure}", self.origin.name(*number)),
-            Origin::Typed { .. } | Origin::Lines(_) => {
+        let message = match self.counted {
+            Counted::Typed { count: 1 } => return Err(failure.clone()),
+            Counted::Whole(_) => format!("{}: {failure}", self.counted.name(*number)),
+            Counted::Typed { .. } | Counted::Lines(_) => {
                 let account = self.account(in_doubt.then_some((*number, *number)));
-                format!("{}: {failure}\n  {account}", self.origin.name(*number))
+                format!("{}: {failure}\n  {account}", self.counted.name(*number))
             }
         };
         Err(Failure::new(failure.code, message))
@@ -116,8 +116,8 @@ impl Progress {
     }
 
     fn account(&self, perhaps: Option<(u64, u64)>) -> String {
-        let certain = self.published.iter().map(|range| self.origin.range(*range));
-        let perhaps = perhaps.map(|range| format!("perhaps {}", self.origin.range(range)));
+        let certain = self.published.iter().map(|range| self.counted.range(*range));
+        let perhaps = perhaps.map(|range| format!("perhaps {}", self.counted.range(range)));
         match certain.chain(perhaps).collect::<Vec<_>>() {
             none if none.is_empty() => "published: none".into(),
             some => format!("published: {}; no others", some.join(", ")),
@@ -130,7 +130,7 @@ mod tests {
     use super::*;
 
     fn progress(published: &[u64]) -> Progress {
-        let mut progress = Progress::new(Origin::Lines(Source::Stdin));
+        let mut progress = Progress::new(Counted::Lines(Source::Stdin));
         published.iter().for_each(|number| progress.note_published(*number));
         progress
     }
@@ -164,7 +164,7 @@ mod tests {
 
     #[test]
     fn one_typed_message_fails_with_its_reason_alone() {
-        let mut progress = Progress::new(Origin::Typed { count: 1 });
+        let mut progress = Progress::new(Counted::Typed { count: 1 });
         progress.note_failure(1, Failure::new(1, "no"));
         assert_eq!(progress.conclude(), Err(Failure::new(1, "no")));
     }

@@ -50,7 +50,7 @@ impl Through<'_> {
         );
         let done = self.ask(Action::CreateTopic { publisher: publisher.clone(), topic: topic.clone() }).await?;
         let claim = format!("create_topic: created on {home}, replicas on its neighbours {}", list(home.neighbours()));
-        let expected = Done::TopicCreated { topic: topic.clone(), home, replicas: home.neighbours().collect() };
+        let expected = Done::TopicCreated { topic: topic.clone(), home, neighbours: home.neighbours().collect() };
         evidence.check_equal(&done, &expected, claim);
         let publish = |content: &str| Action::Publish {
             publisher: publisher.clone(),

@@ -40,11 +40,11 @@ pub async fn run(stage: &mut Stage, evidence: &mut Evidence) -> Result<(), Halt>
     }
     let published = stage.client.publish(&stage.publisher, &topic, "while the home was away", Ack::Quorum).await?;
     contents.push("while the home was away".into());
-    let holders = list(published.value.holders.clone());
-    let without_home = !published.value.holders.contains(&home) && !published.value.holders.is_empty();
+    let replicas = list(published.value.replicas.clone());
+    let without_home = !published.value.replicas.contains(&home) && !published.value.replicas.is_empty();
     evidence.check(
         without_home,
-        format!("publish works without the home: stored on {holders}, served by {}", published.served_by),
+        format!("publish works without the home: stored on {replicas}, served by {}", published.served_by),
     );
 
     stage.recover(home).await?;

@@ -21,8 +21,8 @@ const PUBLISHED: [(&str, &str, [&str; 3]); 8] = [
 /// Runs the evaluation.
 pub async fn run(stage: &mut Stage, evidence: &mut Evidence) -> Result<(), Halt> {
     if stage.dimension.bits() == 3 {
-        for (topic, home, replicas) in PUBLISHED {
-            check_published(stage, evidence, topic, home, replicas).await?;
+        for (topic, home, neighbours) in PUBLISHED {
+            check_published(stage, evidence, topic, home, neighbours).await?;
         }
     } else {
         evidence.tell(format!("the published placements are for 8 nodes; this cluster has {}", stage.dimension.size()));
@@ -39,14 +39,14 @@ async fn check_published(
     evidence: &mut Evidence,
     topic: &str,
     home: &str,
-    replicas: [&str; 3],
+    neighbours: [&str; 3],
 ) -> Result<(), Halt> {
     let name = topic.parse::<TopicName>().expect("the published names are names");
     let location = stage.locate(&name).await?;
-    let found: Vec<_> = location.replicas.iter().map(Vertex::to_string).collect();
+    let found: Vec<_> = location.neighbours.iter().map(Vertex::to_string).collect();
     let found = (location.home.to_string(), found);
-    let expected = (home.to_string(), replicas.map(String::from).to_vec());
-    evidence.check_equal(&found, &expected, format!("{topic} -> {home} with replicas {}", replicas.join(", ")));
+    let expected = (home.to_string(), neighbours.map(String::from).to_vec());
+    evidence.check_equal(&found, &expected, format!("{topic} -> {home} with replicas {}", neighbours.join(", ")));
     Ok(())
 }
 
@@ -54,7 +54,7 @@ async fn check_published(
 async fn check_computed(stage: &Stage, evidence: &mut Evidence, topic: &TopicName) -> Result<(), Halt> {
     let home = stage.home(topic);
     let location = stage.locate(topic).await?;
-    let found = (location.home, location.replicas.clone());
+    let found = (location.home, location.neighbours.clone());
     let expected = (home, home.neighbours().collect::<Vec<_>>());
     evidence.check_equal(&found, &expected, format!("{topic} -> {home} with replicas {}", list(home.neighbours())));
     Ok(())

@@ -33,7 +33,8 @@ pub async fn run(stage: &mut Stage, evidence: &mut Evidence) -> Result<(), Halt>
         }
     }
     let location = stage.locate(&topic).await?;
-    let level = location.holders.iter().all(|holder| holder.last_offset.is_some_and(|offset| offset.0 == MESSAGES - 1));
+    let level =
+        location.members.iter().all(|replica| replica.last_offset.is_some_and(|offset| offset.0 == MESSAGES - 1));
     evidence.check(level, format!("locate agrees: {}", standing(&location)));
     Ok(())
 }

@@ -7,7 +7,7 @@ use cubecast_core::client::{ClientError, Target};
 use cubecast_core::cube::{Dimension, Vertex};
 use cubecast_core::names::{Offset, PublisherId, SubscriberId, TopicName};
 use cubecast_core::placement;
-use cubecast_core::wire::answer::{Holder, Location, NodeState, NodeStatus};
+use cubecast_core::wire::answer::{Location, NodeState, NodeStatus, Replica};
 use cubecast_core::wire::client::{Ack, Action, StopMode};
 
 use crate::client::{CubecastClient, Published};
@@ -121,7 +121,7 @@ impl Stage {
         }
     }
 
-    /// The home and the holders of a topic.
+    /// The home and the replicas of a topic.
     pub async fn locate(&self, topic: &TopicName) -> Result<Location, Halt> {
         Ok(self.client.locate(topic).await?.value)
     }
@@ -159,13 +159,13 @@ impl Stage {
         Ok(status)
     }
 
-    /// Waits until the home leads its group again, and every holder has caught up and votes.
+    /// Waits until the home leads its group again, and every replica has caught up and votes.
     pub async fn settled(&self, topic: &TopicName) -> Result<Location, Halt> {
         let client = self.client.clone();
         until(&format!("{} leads and all its replicas have caught up", self.home(topic)), async || {
             let location = client.locate(topic).await?.value;
-            let level = |holder: &Holder| holder.alive && holder.voter && holder.lag == Some(0);
-            let is_settled = location.leader == Some(location.home) && location.holders.iter().all(level);
+            let level = |replica: &Replica| replica.alive && replica.voter && replica.lag == Some(0);
+            let is_settled = location.leader == Some(location.home) && location.members.iter().all(level);
             Ok(if is_settled { Seen::Yes(location) } else { Seen::Not(standing(&location)) })
         })
         .await
@@ -243,16 +243,16 @@ pub async fn until<T>(what: &str, mut look: impl AsyncFnMut() -> Result<Seen<T>,
     }
 }
 
-/// A topic's holders in one line.
+/// A topic's replicas in one line.
 pub fn standing(location: &Location) -> String {
-    let holder = |holder: &Holder| {
-        let offset = holder.last_offset.map_or("nothing".into(), |offset| format!("last offset {offset}"));
-        let alive = if holder.alive { "" } else { ", offline" };
-        let votes = if holder.voter { "" } else { ", no vote" };
-        let leads = if location.leader == Some(holder.node) { ", leads" } else { "" };
-        format!("{}: {offset}{leads}{alive}{votes}", holder.node)
+    let replica = |replica: &Replica| {
+        let offset = replica.last_offset.map_or("nothing".into(), |offset| format!("last offset {offset}"));
+        let alive = if replica.alive { "" } else { ", offline" };
+        let votes = if replica.voter { "" } else { ", no vote" };
+        let leads = if location.leader == Some(replica.node) { ", leads" } else { "" };
+        format!("{}: {offset}{leads}{alive}{votes}", replica.node)
     };
-    location.holders.iter().map(holder).collect::<Vec<_>>().join("; ")
+    location.members.iter().map(replica).collect::<Vec<_>>().join("; ")
 }
 
 /// Vertices in one line.

@@ -15,7 +15,7 @@ use crate::stored::row_bytes;
 
 /// The key of request `number` of node 000.
 pub fn key(number: u64) -> RequestKey {
-    RequestKey { origin: NodeId::founding(vertex("000")), number }
+    RequestKey { coordinator: NodeId::founding(vertex("000")), number }
 }
 
 /// The life of a topic and its users; contains every command.

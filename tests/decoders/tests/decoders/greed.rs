@@ -152,5 +152,5 @@ fn vertex() -> Vertex {
 }
 
 fn key(number: u64) -> RequestKey {
-    RequestKey { origin: NodeId::founding(vertex()), number }
+    RequestKey { coordinator: NodeId::founding(vertex()), number }
 }

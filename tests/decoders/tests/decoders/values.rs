@@ -96,7 +96,7 @@ fn sequence() -> impl Strategy<Value = Option<Sequence>> {
 }
 
 fn key() -> impl Strategy<Value = RequestKey> {
-    (node(), number()).prop_map(|(origin, number)| RequestKey { origin, number })
+    (node(), number()).prop_map(|(coordinator, number)| RequestKey { coordinator, number })
 }
 
 fn start() -> impl Strategy<Value = Option<StartAt>> {

@@ -25,7 +25,7 @@ fn messages_are_counted_by_how_far_replicas_moved_whatever_the_sample_left_out()
     charts.roll(2_000);
     let second = &charts.history.seconds[0];
     assert_eq!(second.nodes[&vertex("100")].done, 65);
-    assert_eq!(second.topics[&news()].done, 65, "each message once, however many holders it has");
+    assert_eq!(second.topics[&news()].done, 65, "each message once, however many replicas it has");
 }
 
 #[test]

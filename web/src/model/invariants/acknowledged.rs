@@ -1,8 +1,8 @@
-//! An acknowledged message is on enough holders, and stays there.
+//! An acknowledged message is on enough replicas, and stays there.
 //!
 //! An acknowledgement with an offset means that the message is committed: a majority of the group's voters has it on
-//! disk. A group never has fewer voters than a majority of its full size (`fewest_holders`), and only the home and its
-//! neighbours are holders.
+//! disk. A group never has fewer voters than a majority of its full size (`fewest_replicas`), and only the home and its
+//! neighbours are replicas.
 //!
 //! `locate` shows whether the message stays: it is lost if every member answers and none has it, in every answer over
 //! [`LOST_AFTER_MS`]. (A restarted member first reads its log again; that takes less time.) The checker remembers the
@@ -50,9 +50,9 @@ impl Acknowledged {
                 Ok(0)
             }
             Action::Answered { answer, .. } => match &answer.result {
-                Ok(Done::Published { topic, offset: Some(offset), holders, .. }) => {
+                Ok(Done::Published { topic, offset: Some(offset), replicas, .. }) => {
                     self.remember(topic, *offset);
-                    cluster.dimension.map_or(Ok(0), |dimension| check_holders(topic, *offset, holders, dimension))
+                    cluster.dimension.map_or(Ok(0), |dimension| check_replicas(topic, *offset, replicas, dimension))
                 }
                 Ok(Done::Located(location)) => self.look(now_ms, location),
                 Ok(Done::TopicDeleted { topic, .. }) => {
@@ -77,8 +77,8 @@ impl Acknowledged {
 
     fn look(&mut self, now_ms: u64, location: &Location) -> Checked {
         let Some(highest) = self.topics.get_mut(&location.topic) else { return Ok(0) };
-        let is_kept = location.holders.iter().any(|holder| holder.last_offset >= Some(highest.offset));
-        let all_answered = location.holders.iter().all(|holder| holder.alive);
+        let is_kept = location.members.iter().any(|replica| replica.last_offset >= Some(highest.offset));
+        let all_answered = location.members.iter().all(|replica| replica.alive);
         if is_kept || !all_answered {
             highest.missing_since_ms = None;
             return Ok(u64::from(is_kept));
@@ -87,10 +87,10 @@ impl Acknowledged {
         if now_ms < since_ms + LOST_AFTER_MS {
             return Ok(0);
         }
-        let lasts = location.holders.iter().filter_map(|holder| holder.last_offset).max();
+        let lasts = location.members.iter().filter_map(|replica| replica.last_offset).max();
         let last = lasts.map_or("none".to_owned(), |last| format!("#{last}"));
         Err(format!(
-            "{} #{} was acknowledged, but no holder has had it for {} s, although all of them answer: their last message is {last}",
+            "{} #{} was acknowledged, but no replica has had it for {} s, although all of them answer: their last message is {last}",
             location.topic,
             highest.offset,
             (now_ms - since_ms) / 1_000
@@ -100,23 +100,24 @@ impl Acknowledged {
 
 /// A group never has fewer voters than a majority of its members, and a majority of the voters holds each committed
 /// message.
-fn fewest_holders(dimension: Dimension) -> usize {
+fn fewest_replicas(dimension: Dimension) -> usize {
     let members = usize::from(dimension.bits()) + 1;
     let voters = members / 2 + 1;
     voters / 2 + 1
 }
 
-fn check_holders(topic: &TopicName, offset: Offset, holders: &[Vertex], dimension: Dimension) -> Checked {
+fn check_replicas(topic: &TopicName, offset: Offset, replicas: &[Vertex], dimension: Dimension) -> Checked {
     let home = placement::home(topic.as_str(), dimension);
-    if let Some(stranger) = holders.iter().find(|holder| !placement::members(home).any(|member| member == **holder)) {
-        return Err(format!("{topic} #{offset} is reported on {stranger}, which is not a holder: its home is {home}"));
+    if let Some(stranger) = replicas.iter().find(|replica| !placement::members(home).any(|member| member == **replica))
+    {
+        return Err(format!("{topic} #{offset} is reported on {stranger}, which is not a replica: its home is {home}"));
     }
-    let fewest = fewest_holders(dimension);
-    if holders.len() < fewest {
+    let fewest = fewest_replicas(dimension);
+    if replicas.len() < fewest {
         return Err(format!(
-            "{topic} #{offset} was acknowledged on {} of its holders ({}); the smallest possible quorum here is {fewest}",
-            holders.len(),
-            nodes(holders)
+            "{topic} #{offset} was acknowledged on {} of its replicas ({}); the smallest possible quorum here is {fewest}",
+            replicas.len(),
+            nodes(replicas)
         ));
     }
     Ok(1)
@@ -136,8 +137,8 @@ mod tests {
     }
 
     #[test]
-    fn the_fewest_holders_of_every_cube() {
-        let fewest = |bits| fewest_holders(Dimension::new(bits).unwrap());
+    fn the_fewest_replicas_of_every_cube() {
+        let fewest = |bits| fewest_replicas(Dimension::new(bits).unwrap());
         assert_eq!([1, 2, 3, 4, 5, 6].map(fewest), [2, 2, 2, 2, 3, 3]);
     }
 
@@ -149,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn what_one_holder_still_has_is_not_lost_and_who_is_away_may_have_it() {
+    fn what_one_replica_still_has_is_not_lost_and_who_is_away_may_have_it() {
         let mut acknowledged = Acknowledged::default();
         acknowledged.hear(0, &published(5, &["100", "101"]), &cube()).unwrap();
         assert_eq!(acknowledged.hear(1, &located([Some(4), Some(5), Some(4), Some(4)]), &cube()), Ok(1));
@@ -159,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn what_no_holder_has_for_long_is_lost() {
+    fn what_no_replica_has_for_long_is_lost() {
         let mut acknowledged = Acknowledged::default();
         acknowledged.hear(0, &published(5, &["100", "101"]), &cube()).unwrap();
         let nobody = located([Some(4); 4]);

@@ -1,4 +1,4 @@
-//! All sources show the same message at an offset: the holders' logs agree, as far as this page sees them.
+//! All sources show the same message at an offset: the replicas' logs agree, as far as this page sees them.
 //!
 //! The checker compares content, publisher and time of the messages in every pull, at every read level, and in every
 //! push to this page. It keeps a fingerprint of the newest [`MAX_MESSAGES`]; older ones are no longer compared. A

@@ -84,7 +84,7 @@ pub enum Rule {
     Leaders,
     /// All sources show the same message at an offset.
     Agreement,
-    /// An acknowledged message is on enough holders, and stays there.
+    /// An acknowledged message is on enough replicas, and stays there.
     Acknowledged,
     /// Offsets have no gaps, and each is assigned once.
     Offsets,
@@ -109,7 +109,7 @@ impl Rule {
         match self {
             Rule::Leaders => "A group has at most one leader in a term.",
             Rule::Agreement => "All sources show the same message at an offset.",
-            Rule::Acknowledged => "An acknowledged message is on enough holders, and stays there.",
+            Rule::Acknowledged => "An acknowledged message is on enough replicas, and stays there.",
             Rule::Offsets => "Offsets have no gaps, and each is assigned once.",
         }
     }
@@ -119,7 +119,7 @@ impl Rule {
         match self {
             Rule::Leaders => "reports about leaders",
             Rule::Agreement => "messages compared, pulled or pushed here",
-            Rule::Acknowledged => "acknowledgements and checks of the holders",
+            Rule::Acknowledged => "acknowledgements and checks of the replicas",
             Rule::Offsets => "offsets acknowledged, pulled or pushed here",
         }
     }
@@ -128,8 +128,8 @@ impl Rule {
     pub fn wants(self) -> &'static str {
         match self {
             Rule::Leaders => "waiting for a node's report",
-            Rule::Agreement => "read the holders below, subscribe or pull to compare messages",
-            Rule::Acknowledged => "publish to check the holders of a message",
+            Rule::Agreement => "read the replicas below, subscribe or pull to compare messages",
+            Rule::Acknowledged => "publish to check the replicas of a message",
             Rule::Offsets => "publish, subscribe or pull to check offsets",
         }
     }
@@ -227,9 +227,9 @@ pub(super) mod story {
         Action::Answered { asked: vertex(by), answer }
     }
 
-    pub fn published(offset: u64, holders: &[&str]) -> Action {
-        let holders = holders.iter().map(|name| vertex(name)).collect();
-        let done = Done::Published { topic: topic(), offset: Some(Offset(offset)), holders, repeated: false };
+    pub fn published(offset: u64, replicas: &[&str]) -> Action {
+        let replicas = replicas.iter().map(|name| vertex(name)).collect();
+        let done = Done::Published { topic: topic(), offset: Some(Offset(offset)), replicas, repeated: false };
         answered("100", done)
     }
 
@@ -254,10 +254,10 @@ pub(super) mod story {
         answered("100", done)
     }
 
-    /// `None` for a holder that did not answer.
+    /// `None` for a replica that did not answer.
     pub fn located(lasts: [Option<u64>; 4]) -> Action {
         let nodes = ["100", "101", "110", "000"].into_iter().zip(lasts);
-        let holders = nodes.map(|(node, last)| answer::Holder {
+        let replicas = nodes.map(|(node, last)| answer::Replica {
             node: vertex(node),
             alive: last.is_some(),
             last_offset: last.map(Offset),
@@ -270,9 +270,9 @@ pub(super) mod story {
                 topic: topic(),
                 exists: true,
                 home: vertex("100"),
-                replicas: Vec::new(),
+                neighbours: Vec::new(),
                 leader: None,
-                holders: holders.collect(),
+                members: replicas.collect(),
             }),
         )
     }

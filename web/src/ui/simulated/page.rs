@@ -10,7 +10,7 @@ use yew::prelude::*;
 
 use super::mode::{ModeSwitch, use_asked_run};
 use super::setup::Setup;
-use super::transport::{Transport, Wish, seconds};
+use super::transport::{PlayerCommand, Transport, seconds};
 use crate::lessons::{self, Lesson, Progress};
 use crate::model::load::LoadPlan;
 use crate::model::task::Task;
@@ -18,7 +18,7 @@ use crate::model::{Action, State};
 use crate::net::browser::{self, Frames, Listener};
 use crate::simulated::{Act, Mode, Permalink, Player, carried, trace};
 use crate::ui::app::Page;
-use crate::ui::lesson::{LessonCard, LessonList, LessonWish};
+use crate::ui::lesson::{LessonCard, LessonCommand, LessonList};
 use crate::ui::pulse::Pace;
 use crate::ui::words::words;
 
@@ -121,29 +121,29 @@ impl Show {
         }
     }
 
-    fn grant(&mut self, wish: Wish) {
-        wish.grant(&mut self.player);
+    fn apply(&mut self, command: PlayerCommand) {
+        command.apply(&mut self.player);
         let at_s = format!("{} s", seconds(self.player.shown_ms()));
-        self.note = match (wish, self.player.mode()) {
-            (Wish::Fork, _) => format!("Forked at {at_s}: the previous future was discarded."),
-            (Wish::Speed(speed), _) => format!("Speed {}.", speed.words()),
-            (Wish::Scrub(_) | Wish::CopyLink, _) => return,
+        self.note = match (command, self.player.mode()) {
+            (PlayerCommand::Fork, _) => format!("Forked at {at_s}: the previous future was discarded."),
+            (PlayerCommand::Speed(speed), _) => format!("Speed {}.", speed.words()),
+            (PlayerCommand::Scrub(_) | PlayerCommand::CopyLink, _) => return,
             (_, Mode::Playing) => "Playing.".into(),
             (_, Mode::Rewinding { .. }) => "Playing backwards.".into(),
             (_, Mode::Paused | Mode::Seeking { .. } | Mode::Scrubbing { .. }) => format!("Paused at {at_s}."),
         };
     }
 
-    fn learn(&mut self, wish: LessonWish) {
+    fn learn(&mut self, command: LessonCommand) {
         let Some(progress) = &mut self.lesson else { return };
-        match wish {
-            LessonWish::Guess(choice) => progress.guessed = Some(choice),
-            LessonWish::GoOn => progress.go_on(),
-            LessonWish::Leave => self.lesson = None,
-            LessonWish::Again => {
+        match command {
+            LessonCommand::Guess(choice) => progress.guessed = Some(choice),
+            LessonCommand::GoOn => progress.go_on(),
+            LessonCommand::Leave => self.lesson = None,
+            LessonCommand::Again => {
                 *self = Show::of_link(link_to(progress.lesson.clone()));
             }
-            LessonWish::Begin => {
+            LessonCommand::Begin => {
                 progress.begin();
                 let tasks = progress.step().tasks.iter().cloned();
                 let acts = tasks.map(|(after_ms, task)| (after_ms, Act::Run(task))).collect();
@@ -238,14 +238,14 @@ fn Stand(props: &StandProps) -> Html {
         let change = change.clone();
         Callback::from(move |plan: Option<LoadPlan>| change(&|show| show.act(Act::SetLoad(plan.clone()))))
     };
-    let wish = {
+    let command = {
         let (change, show, redraw) = (change.clone(), show.clone(), redraw.clone());
-        Callback::from(move |wish: Wish| match wish {
-            Wish::CopyLink => copy_link(&show, &redraw),
-            wish => change(&|show| show.grant(wish)),
+        Callback::from(move |command: PlayerCommand| match command {
+            PlayerCommand::CopyLink => copy_link(&show, &redraw),
+            command => change(&|show| show.apply(command)),
         })
     };
-    use_keys(wish.clone());
+    use_keys(command.clone());
     let open = {
         let (show, redraw) = (show.clone(), redraw.clone());
         Callback::from(move |file: File| {
@@ -261,7 +261,7 @@ fn Stand(props: &StandProps) -> Html {
     };
     let learn = {
         let change = change.clone();
-        Callback::from(move |wish: LessonWish| change(&|show| show.learn(wish)))
+        Callback::from(move |command: LessonCommand| change(&|show| show.learn(command)))
     };
     let go = Callback::from(|link: Permalink| browser::go_to(&link.write()));
 
@@ -279,9 +279,9 @@ fn Stand(props: &StandProps) -> Html {
                 reached_ms={player.reached_ms()}
                 ends_ms={player.ends_ms()}
                 timeline={player.timeline().clone()}
-                deeds={spec.deeds.iter().map(|deed| (deed.at_ms, deed.act.words())).collect::<Vec<_>>()}
+                user_actions={spec.user_actions.iter().map(|user_action| (user_action.at_ms, user_action.act.words())).collect::<Vec<_>>()}
                 note={shown.note.clone()}
-                {wish}
+                {command}
             />
             <div class="remarks" role="status" data-testid="remarks">
                 { for shown.remarks.iter().map(|remark| html! {
@@ -293,7 +293,7 @@ fn Stand(props: &StandProps) -> Html {
     };
     let pace = Pace { factor: player.speed().factor(), stands: player.mode() != Mode::Playing, turn: player.turn() };
     let guide = match &shown.lesson {
-        Some(progress) => html! { <LessonCard progress={progress.clone()} afterwards={AFTERWARDS} wish={learn} /> },
+        Some(progress) => html! { <LessonCard progress={progress.clone()} afterwards={AFTERWARDS} command={learn} /> },
         None => html! { <LessonList choose={go.reform(link_to)} /> },
     };
     let mode_switch = html! { <ModeSwitch live={None::<State>} /> };
@@ -332,9 +332,9 @@ fn use_frames(show: &Rc<RefCell<Show>>, redraw: &UseForceUpdateHandle) {
 }
 
 #[hook]
-fn use_keys(wish: Callback<Wish>) {
-    let newest = use_mut_ref(|| wish.clone());
-    *newest.borrow_mut() = wish;
+fn use_keys(command: Callback<PlayerCommand>) {
+    let newest = use_mut_ref(|| command.clone());
+    *newest.borrow_mut() = command;
     use_effect_with((), move |()| {
         let listener = Listener::on_window("keydown", move |event| {
             let event: KeyboardEvent = event.unchecked_into();
@@ -342,9 +342,9 @@ fn use_keys(wish: Callback<Wish>) {
             let is_tab =
                 focused.as_ref().is_some_and(|element| element.get_attribute("role").as_deref() == Some("tab"));
             let name = focused.map(|element| element.tag_name()).unwrap_or_default();
-            if let Some(wish) = Wish::of_key(&event, &name).filter(|_| !is_tab) {
+            if let Some(command) = PlayerCommand::of_key(&event, &name).filter(|_| !is_tab) {
                 event.prevent_default();
-                newest.borrow().emit(wish);
+                newest.borrow().emit(command);
             }
         });
         move || drop(listener)
@@ -358,7 +358,7 @@ fn use_address(show: &Show) {
     let stands_at = (player.mode() == Mode::Paused).then(|| player.shown_ms());
     let link = Permalink { at_ms: stands_at, ..show.link() };
     use_effect_with(
-        (stands_at, link.spec.deeds.len(), link.topic.clone(), link.selection, link.lesson.clone()),
+        (stands_at, link.spec.user_actions.len(), link.topic.clone(), link.selection, link.lesson.clone()),
         move |_| {
             // An address that is too long could not be read, so the previous one stays.
             if let Ok(fragment) = link.write_short() {

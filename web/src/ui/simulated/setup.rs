@@ -135,6 +135,6 @@ fn spec_of(name: &str, bits: u8, seed: &str) -> Result<Spec, String> {
     Ok(Spec {
         course: Course::Scenario { scenario: Box::new(scenario), cut: Default::default() },
         seed,
-        deeds: Vec::new(),
+        user_actions: Vec::new(),
     })
 }

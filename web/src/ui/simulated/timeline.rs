@@ -45,7 +45,7 @@ pub struct TimelineBarProps {
     /// The end of the scenario's clients and faults, milliseconds.
     pub ends_ms: Option<u64>,
     /// The user's actions, with their time in milliseconds.
-    pub deeds: Vec<(u64, String)>,
+    pub user_actions: Vec<(u64, String)>,
     /// Called while the position is dragged; `seek` is called when it is released.
     pub scrub: Callback<u64>,
     pub seek: Callback<u64>,
@@ -131,7 +131,7 @@ pub fn TimelineBar(props: &TimelineBarProps) -> Html {
                 <line class="playhead" x1={px(now)} x2={px(now)} y1="0" y2={HEIGHT.to_string()} />
             </svg>
             { for props.timeline.faults.iter().map(|(at_ms, what)| mark("fault", x(*at_ms), what)) }
-            { for props.deeds.iter().filter(|(at_ms, _)| *at_ms >= began_ms).map(|(at_ms, what)| mark("deed", x(*at_ms), what)) }
+            { for props.user_actions.iter().filter(|(at_ms, _)| *at_ms >= began_ms).map(|(at_ms, what)| mark("user-action", x(*at_ms), what)) }
         </div>
     }
 }

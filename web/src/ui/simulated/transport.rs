@@ -16,7 +16,7 @@ const JUMP_MS: i64 = 1_000;
 
 /// A playback action of the user.
 #[derive(Clone, Copy, PartialEq, Debug)]
-pub enum Wish {
+pub enum PlayerCommand {
     Toggle,
     Rewind,
     /// Advances until something happens.
@@ -31,9 +31,9 @@ pub enum Wish {
     CopyLink,
 }
 
-impl Wish {
+impl PlayerCommand {
     /// The key's action, unless the focused element uses the key itself.
-    pub fn of_key(event: &KeyboardEvent, focused: &str) -> Option<Wish> {
+    pub fn of_key(event: &KeyboardEvent, focused: &str) -> Option<PlayerCommand> {
         if event.ctrl_key() || event.alt_key() || event.meta_key() {
             return None;
         }
@@ -42,37 +42,37 @@ impl Wish {
         match (event.key().as_str(), event.shift_key()) {
             _ if types => None,
             (" ", _) if presses => None,
-            (" ", false) => Some(Wish::Toggle),
-            ("ArrowRight", true) => Some(Wish::Step(JUMP_MS)),
-            ("ArrowLeft", true) => Some(Wish::Step(-JUMP_MS)),
-            ("ArrowRight", false) => Some(Wish::StepOn),
-            ("ArrowLeft", false) => Some(Wish::Step(BACK_MS)),
-            ("Home", false) => Some(Wish::Begin),
-            ("End", false) => Some(Wish::End),
+            (" ", false) => Some(PlayerCommand::Toggle),
+            ("ArrowRight", true) => Some(PlayerCommand::Step(JUMP_MS)),
+            ("ArrowLeft", true) => Some(PlayerCommand::Step(-JUMP_MS)),
+            ("ArrowRight", false) => Some(PlayerCommand::StepOn),
+            ("ArrowLeft", false) => Some(PlayerCommand::Step(BACK_MS)),
+            ("Home", false) => Some(PlayerCommand::Begin),
+            ("End", false) => Some(PlayerCommand::End),
             _ => None,
         }
     }
 
     /// Executes every action that needs no browser.
-    pub fn grant(self, player: &mut Player) {
+    pub fn apply(self, player: &mut Player) {
         match self {
-            Wish::Toggle => match player.mode() {
+            PlayerCommand::Toggle => match player.mode() {
                 Mode::Playing | Mode::Seeking { then_play: true, .. } => player.pause(),
                 Mode::Paused | Mode::Seeking { .. } | Mode::Rewinding { .. } | Mode::Scrubbing { .. } => player.play(),
             },
-            Wish::Rewind => match player.mode() {
+            PlayerCommand::Rewind => match player.mode() {
                 Mode::Rewinding { .. } => player.pause(),
                 _ => player.rewind(),
             },
-            Wish::StepOn => player.step_on(),
-            Wish::Step(by_ms) => player.step(by_ms),
-            Wish::Begin => player.seek(player.began_ms()),
-            Wish::End => player.seek(player.reached_ms()),
-            Wish::Scrub(at_ms) => player.scrub(at_ms),
-            Wish::Seek(at_ms) => player.seek(at_ms),
-            Wish::Speed(speed) => player.set_speed(speed),
-            Wish::Fork => player.fork(),
-            Wish::CopyLink => {}
+            PlayerCommand::StepOn => player.step_on(),
+            PlayerCommand::Step(by_ms) => player.step(by_ms),
+            PlayerCommand::Begin => player.seek(player.began_ms()),
+            PlayerCommand::End => player.seek(player.reached_ms()),
+            PlayerCommand::Scrub(at_ms) => player.scrub(at_ms),
+            PlayerCommand::Seek(at_ms) => player.seek(at_ms),
+            PlayerCommand::Speed(speed) => player.set_speed(speed),
+            PlayerCommand::Fork => player.fork(),
+            PlayerCommand::CopyLink => {}
         }
     }
 }
@@ -86,24 +86,24 @@ pub struct TransportProps {
     pub reached_ms: u64,
     pub ends_ms: Option<u64>,
     pub timeline: Shared<Timeline>,
-    pub deeds: Vec<(u64, String)>,
+    pub user_actions: Vec<(u64, String)>,
     /// The last change of time, announced to screen readers.
     pub note: String,
-    pub wish: Callback<Wish>,
+    pub command: Callback<PlayerCommand>,
 }
 
 /// The playback controls.
 #[component]
 pub fn Transport(props: &TransportProps) -> Html {
-    let wish = |wish: Wish| props.wish.reform(move |_: MouseEvent| wish);
+    let command = |command: PlayerCommand| props.command.reform(move |_: MouseEvent| command);
     let is_playing = matches!(props.mode, Mode::Playing | Mode::Seeking { then_play: true, .. });
     let has_future = props.reached_ms >= props.shown_ms + 100;
     let note = match props.mode {
         Mode::Seeking { .. } => format!("Simulating up to {} s…", seconds(props.shown_ms)),
         _ => props.note.clone(),
     };
-    let choose = props.wish.reform(|value: String| {
-        Wish::Speed(Speed::ALL.into_iter().find(|speed| speed.words() == value).unwrap_or_default())
+    let choose = props.command.reform(|value: String| {
+        PlayerCommand::Speed(Speed::ALL.into_iter().find(|speed| speed.words() == value).unwrap_or_default())
     });
     html! {
         <div class="transport" role="group" aria-label="Time" data-testid="transport" data-state={state_name(props.mode)}>
@@ -112,26 +112,26 @@ pub fn Transport(props: &TransportProps) -> Html {
                 shown_ms={props.shown_ms}
                 reached_ms={props.reached_ms}
                 ends_ms={props.ends_ms}
-                deeds={props.deeds.clone()}
-                scrub={props.wish.reform(Wish::Scrub)}
-                seek={props.wish.reform(Wish::Seek)}
+                user_actions={props.user_actions.clone()}
+                scrub={props.command.reform(PlayerCommand::Scrub)}
+                seek={props.command.reform(PlayerCommand::Seek)}
             />
             <div class="keys">
-                { button("to-begin", "Go to the beginning (Home)", BEGIN, wish(Wish::Begin)) }
-                { button("rewind", "Play backwards", REWIND, wish(Wish::Rewind)) }
-                { button("step-back", "Back by 10 ms (left arrow; with shift by 1 s)", BACK, wish(Wish::Step(BACK_MS))) }
+                { button("to-begin", "Go to the beginning (Home)", BEGIN, command(PlayerCommand::Begin)) }
+                { button("rewind", "Play backwards", REWIND, command(PlayerCommand::Rewind)) }
+                { button("step-back", "Back by 10 ms (left arrow; with shift by 1 s)", BACK, command(PlayerCommand::Step(BACK_MS))) }
                 <button
                     type="button"
                     class="play"
                     data-testid="play"
                     aria-label={if is_playing { "Pause (space)" } else { "Play (space)" }}
                     title={if is_playing { "Pause (space)" } else { "Play (space)" }}
-                    onclick={wish(Wish::Toggle)}
+                    onclick={command(PlayerCommand::Toggle)}
                 >
                     { icon(if is_playing { PAUSE } else { PLAY }) }
                 </button>
-                { button("step", "Next event (right arrow; with shift by 1 s)", STEP, wish(Wish::StepOn)) }
-                { button("to-end", "Go to the end of the simulated time (End)", END, wish(Wish::End)) }
+                { button("step", "Next event (right arrow; with shift by 1 s)", STEP, command(PlayerCommand::StepOn)) }
+                { button("to-end", "Go to the end of the simulated time (End)", END, command(PlayerCommand::End)) }
                 <output class="clock" data-testid="clock" data-ms={props.shown_ms.to_string()}>
                     {seconds(props.shown_ms)}<span>{" s"}</span>
                 </output>
@@ -142,9 +142,9 @@ pub fn Transport(props: &TransportProps) -> Html {
                 </select>
                 <span class="apart">
                     if has_future {
-                        <button type="button" class="chip" data-testid="fork" onclick={wish(Wish::Fork)}>{"Fork here"}</button>
+                        <button type="button" class="chip" data-testid="fork" onclick={command(PlayerCommand::Fork)}>{"Fork here"}</button>
                     }
-                    <button type="button" class="chip" data-testid="copy-link" onclick={wish(Wish::CopyLink)}>{"Copy link"}</button>
+                    <button type="button" class="chip" data-testid="copy-link" onclick={command(PlayerCommand::CopyLink)}>{"Copy link"}</button>
                 </span>
             </div>
             <div class="foot">

@@ -18,8 +18,8 @@ use cubecast_core::wire::client::{Ack, Action, ReadLevel};
 use serde::Serialize;
 
 use super::fault::FaultClass;
+use super::fault_schedule::{Past, Split};
 use super::record::Gap;
-use super::weather::{Past, Split};
 
 /// The result of a run.
 #[derive(Clone, Debug, Serialize)]
@@ -70,14 +70,14 @@ pub struct Tally {
 pub struct Messages {
     /// Distinct messages, on all topics.
     pub acknowledged: u64,
-    /// Distinct messages on lasting topics. Each must be on every holder at the end.
+    /// Distinct messages on lasting topics. Each must be on every replica at the end.
     pub acknowledged_to_stay: u64,
-    /// The part of them that is not on every holder.
+    /// The part of them that is not on every replica.
     pub lost: u64,
     /// The part of the lost messages that was acknowledged by one node only before a disk was lost. Their loss breaks
     /// no promise.
     pub lost_with_a_disk: u64,
-    /// Messages that occur twice on a holder, on any topic.
+    /// Messages that occur twice on a replica, on any topic.
     pub doubled: u64,
 }
 
@@ -125,8 +125,8 @@ pub struct Recovered {
     pub published_ms: Option<u64>,
     /// When every home led its group.
     pub homes_lead_ms: Option<u64>,
-    /// When all holders had the same messages.
-    pub holders_equal_ms: Option<u64>,
+    /// When all replicas had the same messages.
+    pub replicas_equal_ms: Option<u64>,
     /// When all outboxes were empty.
     pub outboxes_empty_ms: Option<u64>,
     /// Conditions that were not met in time.
@@ -214,23 +214,23 @@ fn tally(operations: &[Operation]) -> BTreeMap<&'static str, Tally> {
 
 fn messages(evidence: &Evidence, lasting: &BTreeSet<&TopicName>) -> Messages {
     let mut counted = Messages::default();
-    let holders: BTreeMap<&TopicName, Vec<BTreeSet<&str>>> = evidence
+    let replicas: BTreeMap<&TopicName, Vec<BTreeSet<&str>>> = evidence
         .holdings
         .iter()
-        .map(|(topic, holders)| {
-            let contents = holders.values().map(|held| held.iter().flatten().map(|message| message.content.as_str()));
+        .map(|(topic, replicas)| {
+            let contents = replicas.values().map(|held| held.iter().flatten().map(|message| message.content.as_str()));
             (topic, contents.map(Iterator::collect).collect())
         })
         .collect();
     for ((topic, content), excused) in acknowledged(evidence) {
         counted.acknowledged += 1;
-        let Some(holders) = holders.get(topic).filter(|_| lasting.contains(topic)) else { continue };
+        let Some(replicas) = replicas.get(topic).filter(|_| lasting.contains(topic)) else { continue };
         counted.acknowledged_to_stay += 1;
-        if !holders.iter().all(|held| held.contains(content)) {
+        if !replicas.iter().all(|held| held.contains(content)) {
             if excused { counted.lost_with_a_disk += 1 } else { counted.lost += 1 }
         }
     }
-    for held in evidence.holdings.values().flat_map(|holders| holders.values()).flatten() {
+    for held in evidence.holdings.values().flat_map(|replicas| replicas.values()).flatten() {
         let different: BTreeSet<&str> = held.iter().map(|message| message.content.as_str()).collect();
         counted.doubled += (held.len() - different.len()) as u64;
     }
@@ -257,7 +257,7 @@ fn recovered(evidence: &Evidence) -> Recovered {
         limit_ms: recovery.limit.as_millis() as u64,
         published_ms: after(recovery.published),
         homes_lead_ms: after(recovery.homes_lead),
-        holders_equal_ms: after(recovery.holders_equal),
+        replicas_equal_ms: after(recovery.replicas_equal),
         outboxes_empty_ms: after(recovery.outboxes_empty),
         remains: recovery.remains.clone(),
     }

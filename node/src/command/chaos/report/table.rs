@@ -64,16 +64,16 @@ impl Report {
     }
 
     fn render_recovery(&self) -> String {
-        let Recovered { limit_ms, published_ms, homes_lead_ms, holders_equal_ms, outboxes_empty_ms, remains } =
+        let Recovered { limit_ms, published_ms, homes_lead_ms, replicas_equal_ms, outboxes_empty_ms, remains } =
             &self.recovery;
         let after = |ms: &Option<u64>| ms.map_or_else(|| format!("NOT within {}", time_span(*limit_ms)), time_span);
         let mut text = format!(
-            "Time after all faults were mended: homes lead {}, outboxes empty {}, publish with ack all {}, holders \
+            "Time after all faults were mended: homes lead {}, outboxes empty {}, publish with ack all {}, replicas \
              equal {}.",
             after(homes_lead_ms),
             after(outboxes_empty_ms),
             after(published_ms),
-            after(holders_equal_ms)
+            after(replicas_equal_ms)
         );
         for what in remains {
             text += &format!("\n  {what}");

@@ -25,7 +25,7 @@ fn publish(content: &str, ack: Ack, result: Result<Option<u64>, Failure>) -> Ope
     let published = |offset: Option<u64>| Done::Published {
         topic: topic(),
         offset: offset.map(Offset),
-        holders: vec![vertex("101")],
+        replicas: vec![vertex("101")],
         repeated: false,
     };
     let action = Action::Publish {
@@ -46,7 +46,7 @@ fn publish(content: &str, ack: Ack, result: Result<Option<u64>, Failure>) -> Ope
     }
 }
 
-/// Evidence with these operations. `held`: the contents on each holder of a topic.
+/// Evidence with these operations. `held`: the contents on each replica of a topic.
 pub fn evidence(operations: Vec<Operation>, held: &[&[&str]]) -> Evidence {
     let message = |(content, offset): (&&str, u64)| Message {
         offset: Offset(offset),
@@ -55,13 +55,13 @@ pub fn evidence(operations: Vec<Operation>, held: &[&[&str]]) -> Evidence {
         time: Default::default(),
     };
     let logs = held.iter().map(|log| Some(log.iter().zip(0..).map(message).collect()));
-    let holders = placement::members(vertex("100")).zip(logs).collect();
+    let replicas = placement::members(vertex("100")).zip(logs).collect();
     let recovery = Recovery {
         healed: Instant(0),
         limit: Duration::from_secs(30),
         published: Some(Instant(1_500_000)),
         homes_lead: None,
-        holders_equal: None,
+        replicas_equal: None,
         outboxes_empty: None,
         remains: vec!["100 is not responding".into()],
     };
@@ -69,7 +69,7 @@ pub fn evidence(operations: Vec<Operation>, held: &[&[&str]]) -> Evidence {
         dimension: Dimension::new(3).unwrap(),
         prepared: [topic()].into(),
         history: History { operations, sessions: Vec::new() },
-        holdings: [(topic(), holders)].into(),
+        holdings: [(topic(), replicas)].into(),
         leaderships: Vec::new(),
         member_changes: Vec::new(),
         disk_losses: Vec::new(),

@@ -16,7 +16,7 @@ pub const MAX_SKEW_US: i64 = 100_000;
 pub const MAX_ARROWS: usize = 240;
 /// Microseconds. Half a round trip, used without a measurement.
 const HALF_TRIP_US: i64 = 150;
-/// Microseconds. Events later than this after the last holder stored the message are not part of the story.
+/// Microseconds. Events later than this after the last replica stored the message are not part of the story.
 const AFTER_LAST_US: i64 = 300;
 
 /// One request with its events and frames.
@@ -329,7 +329,7 @@ impl Teller<'_> {
         })
     }
 
-    /// The end of the story: [`AFTER_LAST_US`] after the last holder stored the message or the client was answered,
+    /// The end of the story: [`AFTER_LAST_US`] after the last replica stored the message or the client was answered,
     /// whichever is later.
     fn end(&self, events: &[&Told], offset: Option<u64>) -> i64 {
         let stored = events.iter().filter(|told| self.is_message(&told.event.event, offset)).map(|told| self.at(told));

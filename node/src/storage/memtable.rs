@@ -1,4 +1,4 @@
-//! Writes that are not in the tables yet. They are kept in memory, so that they can be read and settled together. The
+//! Writes that are not in the tables yet. They are kept in memory, so that they can be read and flushed together. The
 //! journal has them too, except writes that are replayable from the log.
 //!
 //! Later writes replace earlier ones here: an entry that was appended and dropped again never reaches the tables.
@@ -13,28 +13,28 @@ use cubecast_core::topics::command::{Command, TopicId};
 
 use super::write::{Changed, Tables};
 
-/// More bytes of messages are settled at once. Messages of applied entries rarely reach this limit, because their
+/// More bytes of messages are flushed at once. Messages of applied entries rarely reach this limit, because their
 /// entries fill the journal first. Messages of a snapshot are in no journal.
 const MAX_MESSAGE_BYTES: usize = 6 << 20;
 /// The approximate overhead of a message beside its content.
 const MESSAGE_OVERHEAD: usize = 128;
 
-/// Changes that wait for the tables. [`Pending::is_large`] bounds the messages; the size of the journal bounds the
+/// Changes that wait for the tables. [`Memtable::is_large`] bounds the messages; the size of the journal bounds the
 /// rest.
 #[derive(Debug, Default)]
-pub(super) struct Pending {
+pub(super) struct Memtable {
     message_bytes: usize,
     /// The weight of all writes taken, including those replaced since.
     bytes: u64,
     /// In order: the tables compare each record with the one before.
     records: Vec<NodeRecord>,
-    groups: BTreeMap<Vertex, PendingGroup>,
+    groups: BTreeMap<Vertex, MemtableGroup>,
     /// `None`: removed.
     outbox: BTreeMap<u64, Option<Command>>,
 }
 
 #[derive(Debug, Default)]
-struct PendingGroup {
+struct MemtableGroup {
     hard_state: Option<HardState>,
     checkpoint: Option<Checkpoint>,
     /// Entries up to this index are deleted from the tables.
@@ -42,19 +42,19 @@ struct PendingGroup {
     /// Entries from this index on are deleted from the tables.
     replaced_from: Option<u64>,
     log: BTreeMap<u64, LogEntry>,
-    topics: BTreeMap<TopicId, PendingTopic>,
+    topics: BTreeMap<TopicId, MemtableTopic>,
 }
 
 /// The messages of one topic.
 #[derive(Debug, Default)]
-pub(super) struct PendingTopic {
+pub(super) struct MemtableTopic {
     /// Whether the topic's messages in the tables are to be deleted.
     pub dropped: bool,
     /// In order of their offsets, which is normally also their order of arrival.
     messages: Vec<StoredMessage>,
 }
 
-impl Pending {
+impl Memtable {
     pub(super) fn take(&mut self, batches: impl IntoIterator<Item = WriteBatch>) {
         batches.into_iter().flat_map(|batch| batch.writes).for_each(|write| self.take_write(write));
     }
@@ -68,7 +68,7 @@ impl Pending {
         self.bytes
     }
 
-    /// Whether to settle even though the journal has space.
+    /// Whether to flush even though the journal has space.
     pub(super) fn is_large(&self) -> bool {
         self.message_bytes > MAX_MESSAGE_BYTES
     }
@@ -78,7 +78,7 @@ impl Pending {
         self.groups.values().flat_map(|group| group.topics.values()).any(|topic| topic.dropped)
     }
 
-    pub(super) fn topic(&self, group: Vertex, topic: TopicId) -> Option<&PendingTopic> {
+    pub(super) fn topic(&self, group: Vertex, topic: TopicId) -> Option<&MemtableTopic> {
         self.groups.get(&group)?.topics.get(&topic)
     }
 
@@ -89,9 +89,9 @@ impl Pending {
     }
 
     /// Writes everything to the tables.
-    pub(super) fn settle(&self, tables: &mut Tables<'_>) -> Changed {
+    pub(super) fn flush(&self, tables: &mut Tables<'_>) -> Changed {
         self.records.iter().try_for_each(|record| tables.put_record(record))?;
-        self.groups.iter().try_for_each(|(id, group)| group.settle(*id, tables))?;
+        self.groups.iter().try_for_each(|(id, group)| group.flush(*id, tables))?;
         self.outbox.iter().try_for_each(|(id, command)| match command {
             Some(command) => tables.put_outbox(*id, command),
             None => tables.remove_outbox(*id),
@@ -115,7 +115,7 @@ impl Pending {
                 topic.put(messages);
             }
             Write::DropMessages { group, topic } => {
-                let gone = PendingTopic { dropped: true, messages: Vec::new() };
+                let gone = MemtableTopic { dropped: true, messages: Vec::new() };
                 self.group(group).topics.insert(topic, gone);
             }
             Write::OutboxPut { id, command } => {
@@ -127,12 +127,12 @@ impl Pending {
         }
     }
 
-    fn group(&mut self, group: Vertex) -> &mut PendingGroup {
+    fn group(&mut self, group: Vertex) -> &mut MemtableGroup {
         self.groups.entry(group).or_default()
     }
 }
 
-impl PendingTopic {
+impl MemtableTopic {
     /// The messages with offsets in this range.
     pub(super) fn range(&self, offsets: Range<Offset>) -> &[StoredMessage] {
         let [from, end] = [offsets.start, offsets.end].map(|offset| self.place(offset).unwrap_or_else(|at| at));
@@ -161,7 +161,7 @@ impl PendingTopic {
     }
 }
 
-impl PendingGroup {
+impl MemtableGroup {
     fn append(&mut self, entries: Vec<LogEntry>) {
         let Some(first) = entries.first().map(|entry| entry.index) else { return };
         self.replaced_from = Some(self.replaced_from.map_or(first, |from| from.min(first)));
@@ -174,7 +174,7 @@ impl PendingGroup {
         self.log = through.checked_add(1).map(|kept| self.log.split_off(&kept)).unwrap_or_default();
     }
 
-    fn settle(&self, id: Vertex, tables: &mut Tables<'_>) -> Changed {
+    fn flush(&self, id: Vertex, tables: &mut Tables<'_>) -> Changed {
         if let Some(state) = &self.hard_state {
             tables.put_hard_state(id, state)?;
         }

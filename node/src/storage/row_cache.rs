@@ -28,7 +28,7 @@ const EMPTY_PLACES: usize = 64;
 type Place = (Vertex, TopicId, Offset);
 
 #[derive(Debug, Default)]
-pub(super) struct Lately {
+pub(super) struct RowCache {
     rows: BTreeMap<Place, Kept>,
     /// The places of all `rows`, the oldest first, and of some rows that are gone.
     order: VecDeque<Place>,
@@ -42,7 +42,7 @@ struct Kept {
     used: Cell<bool>,
 }
 
-impl Lately {
+impl RowCache {
     /// Caches the messages of a row, which have consecutive offsets.
     pub(super) fn keep(&mut self, group: Vertex, topic: TopicId, run: Vec<StoredMessage>) {
         let Some(last) = run.last() else { return };
@@ -125,68 +125,68 @@ mod tests {
     }
 
     /// The offsets of each row that a read receives.
-    fn given(lately: &Lately, topic: TopicId, from: u64, max_messages: u32) -> Vec<Vec<u64>> {
+    fn given(row_cache: &RowCache, topic: TopicId, from: u64, max_messages: u32) -> Vec<Vec<u64>> {
         let (from, end) = (Offset(from), Offset(u64::MAX));
         let read =
             ReadMessages { read: ReadId(0), group: group(), topic, from, end, max_messages, max_bytes: u64::MAX };
-        let rows = lately.rows(&read).map(|row| (row.unwrap().1)().unwrap());
+        let rows = row_cache.rows(&read).map(|row| (row.unwrap().1)().unwrap());
         rows.map(|row| row.iter().map(|message| message.offset.0).collect()).collect()
     }
 
     #[test]
     fn a_read_is_given_what_it_can_use_of_each_row() {
-        let mut lately = Lately::default();
+        let mut row_cache = RowCache::default();
         for offsets in [0..5, 5..9, 20..22] {
-            lately.keep(group(), TOPIC, run(offsets, 10));
+            row_cache.keep(group(), TOPIC, run(offsets, 10));
         }
-        assert_eq!(given(&lately, TOPIC, 3, 10), [vec![3, 4], vec![5, 6, 7, 8], vec![20, 21]]);
-        assert_eq!(given(&lately, TOPIC, 6, 2), [[6, 7], [20, 21]]);
-        assert_eq!(given(&lately, TOPIC, 20, 0), [[20]]);
-        assert!(given(&lately, TOPIC, 22, 10).is_empty());
-        assert!(given(&lately, TopicId(2), 0, 10).is_empty());
+        assert_eq!(given(&row_cache, TOPIC, 3, 10), [vec![3, 4], vec![5, 6, 7, 8], vec![20, 21]]);
+        assert_eq!(given(&row_cache, TOPIC, 6, 2), [[6, 7], [20, 21]]);
+        assert_eq!(given(&row_cache, TOPIC, 20, 0), [[20]]);
+        assert!(given(&row_cache, TOPIC, 22, 10).is_empty());
+        assert!(given(&row_cache, TopicId(2), 0, 10).is_empty());
     }
 
     #[test]
     fn what_is_kept_is_bounded_and_what_is_used_stays_longest() {
-        let mut lately = Lately::default();
+        let mut row_cache = RowCache::default();
         let row = |topic| run(topic * 8..topic * 8 + 8, 20_000);
-        lately.keep(group(), TopicId(1_000), run(0..1, 20_000));
+        row_cache.keep(group(), TopicId(1_000), run(0..1, 20_000));
         for topic in 0..1_000 {
-            lately.keep(group(), TopicId(topic), row(topic));
-            lately.keep(group(), TopicId(topic), row(topic));
-            assert!(lately.bytes <= MAX_BYTES);
-            assert_eq!(given(&lately, TopicId(1_000), 0, 1), [[0]], "it is read again and again");
+            row_cache.keep(group(), TopicId(topic), row(topic));
+            row_cache.keep(group(), TopicId(topic), row(topic));
+            assert!(row_cache.bytes <= MAX_BYTES);
+            assert_eq!(given(&row_cache, TopicId(1_000), 0, 1), [[0]], "it is read again and again");
         }
-        assert_eq!(lately.rows.len(), lately.order.len());
-        assert!(lately.rows.len() > 15, "{}", lately.rows.len());
-        assert!(given(&lately, TopicId(0), 0, 1).is_empty());
-        assert_eq!(given(&lately, TopicId(999), 999 * 8, 1), [[999 * 8]]);
+        assert_eq!(row_cache.rows.len(), row_cache.order.len());
+        assert!(row_cache.rows.len() > 15, "{}", row_cache.rows.len());
+        assert!(given(&row_cache, TopicId(0), 0, 1).is_empty());
+        assert_eq!(given(&row_cache, TopicId(999), 999 * 8, 1), [[999 * 8]]);
 
-        lately.keep(group(), TOPIC, run(0..20, 20_000));
-        assert!(given(&lately, TOPIC, 0, 1).is_empty(), "a row that is large is not kept");
+        row_cache.keep(group(), TOPIC, run(0..20, 20_000));
+        assert!(given(&row_cache, TOPIC, 0, 1).is_empty(), "a row that is large is not kept");
     }
 
     #[test]
     fn a_deleted_topic_is_forgotten_and_no_other() {
-        let mut lately = Lately::default();
+        let mut row_cache = RowCache::default();
         for topic in [1, 2] {
-            lately.keep(group(), TopicId(topic), run(0..5, 10));
+            row_cache.keep(group(), TopicId(topic), run(0..5, 10));
         }
-        lately.forget(group(), TopicId(1));
-        assert!(given(&lately, TopicId(1), 0, 10).is_empty());
-        assert_eq!(given(&lately, TopicId(2), 0, 10).len(), 1);
-        assert_eq!(lately.rows.len(), 1);
-        assert_eq!(lately.bytes, ROW_OVERHEAD + 5 * (10 + MESSAGE_OVERHEAD));
+        row_cache.forget(group(), TopicId(1));
+        assert!(given(&row_cache, TopicId(1), 0, 10).is_empty());
+        assert_eq!(given(&row_cache, TopicId(2), 0, 10).len(), 1);
+        assert_eq!(row_cache.rows.len(), 1);
+        assert_eq!(row_cache.bytes, ROW_OVERHEAD + 5 * (10 + MESSAGE_OVERHEAD));
     }
 
     #[test]
     fn topics_that_come_and_go_leave_nothing() {
-        let mut lately = Lately::default();
+        let mut row_cache = RowCache::default();
         for topic in 0..1_000 {
-            lately.keep(group(), TopicId(topic), run(0..5, 10));
-            lately.forget(group(), TopicId(topic));
-            assert!(lately.order.len() <= EMPTY_PLACES, "{}", lately.order.len());
+            row_cache.keep(group(), TopicId(topic), run(0..5, 10));
+            row_cache.forget(group(), TopicId(topic));
+            assert!(row_cache.order.len() <= EMPTY_PLACES, "{}", row_cache.order.len());
         }
-        assert_eq!((lately.rows.len(), lately.bytes), (0, 0));
+        assert_eq!((row_cache.rows.len(), row_cache.bytes), (0, 0));
     }
 }

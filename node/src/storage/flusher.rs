@@ -1,4 +1,4 @@
-//! The settler writes the content of a full journal to the tables on its own thread, while the other journal receives
+//! The flusher writes the content of a full journal to the tables on its own thread, while the other journal receives
 //! new writes.
 
 use std::io;
@@ -10,13 +10,13 @@ use std::time::Duration;
 
 use redb::Database;
 
-use super::pending::Pending;
+use super::memtable::Memtable;
 use super::room::Room;
 use super::rows::{RowKey, RowWriter};
 use super::usage::Usage;
 use super::write::{Changed, Failure, Tables};
 
-/// The interval at which a thread that waits for the settler checks whether the settler waits for space.
+/// The interval at which a thread that waits for the flusher checks whether the flusher waits for space.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 /// The approximate maximum of bytes that a transaction writes for each byte of content, because it copies the pages
 /// that it changes.
@@ -24,17 +24,17 @@ const COPIED_PAGES: u64 = 2;
 
 /// The thread that writes the tables. Dropping it waits for its current work.
 #[derive(Debug)]
-pub(super) struct Settler {
+pub(super) struct Flusher {
     jobs: Option<Sender<Job>>,
-    outcomes: Receiver<Result<Settled, Failure>>,
+    outcomes: Receiver<Result<Flushed, Failure>>,
     thread: Option<JoinHandle<()>>,
-    under_way: Option<Arc<Pending>>,
-    settled: Settled,
+    under_way: Option<Arc<Memtable>>,
+    flushed: Flushed,
 }
 
-/// The state of the tables after a settlement.
+/// The state of the tables after a flush.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Settled {
+pub(super) struct Flushed {
     /// Whether topics are being deleted piece by piece.
     pub dropping: bool,
     /// The amount of content in the tables.
@@ -44,58 +44,58 @@ pub(super) struct Settled {
 /// Writes that go into the tables in one transaction.
 #[derive(Debug)]
 struct Job {
-    pending: Arc<Pending>,
+    memtable: Arc<Memtable>,
     /// The newest transaction among them.
     number: u64,
-    before: Settled,
+    before: Flushed,
     /// Whether to also do a piece of postponed deletion.
     tidy: bool,
 }
 
-impl Settler {
-    pub(super) fn start(database: Arc<Database>, room: Arc<Room>, settled: Settled) -> io::Result<Settler> {
+impl Flusher {
+    pub(super) fn start(database: Arc<Database>, room: Arc<Room>, flushed: Flushed) -> io::Result<Flusher> {
         let (jobs, to_do) = mpsc::channel();
         let (done, outcomes) = mpsc::channel();
         let work = move || {
             let mut rows = RowWriter::default();
             to_do
                 .iter()
-                .map(|job| settle(&database, &room, &job, &mut rows))
+                .map(|job| flush(&database, &room, &job, &mut rows))
                 .try_for_each(|outcome| done.send(outcome))
                 .ok();
         };
-        let thread = std::thread::Builder::new().name("settler".to_owned()).spawn(work)?;
-        Ok(Settler { jobs: Some(jobs), outcomes, thread: Some(thread), under_way: None, settled })
+        let thread = std::thread::Builder::new().name("flusher".to_owned()).spawn(work)?;
+        Ok(Flusher { jobs: Some(jobs), outcomes, thread: Some(thread), under_way: None, flushed })
     }
 
     /// The writes on their way into the tables, where they may or may not be visible already.
-    pub(super) fn under_way(&self) -> Option<&Pending> {
+    pub(super) fn under_way(&self) -> Option<&Memtable> {
         self.under_way.as_deref()
     }
 
-    /// Whether topics are being deleted piece by piece, as of the last settlement.
+    /// Whether topics are being deleted piece by piece, as of the last flush.
     pub(super) fn dropping(&self) -> bool {
-        self.settled.dropping
+        self.flushed.dropping
     }
 
-    /// The content and the reusable space of the tables, as of the last settlement.
+    /// The content and the reusable space of the tables, as of the last flush.
     pub(super) fn usage(&self) -> Usage {
-        self.settled.usage
+        self.flushed.usage
     }
 
-    /// Starts a settlement. The previous one must be done.
-    pub(super) fn begin(&mut self, pending: Pending, number: u64, tidy: bool) -> Changed {
-        assert!(self.under_way.is_none(), "one settling at a time");
-        let pending = Arc::new(pending);
-        self.under_way = Some(pending.clone());
-        let job = Job { pending, number, before: self.settled, tidy };
+    /// Starts a flush. The previous one must be done.
+    pub(super) fn begin(&mut self, memtable: Memtable, number: u64, tidy: bool) -> Changed {
+        assert!(self.under_way.is_none(), "one flush at a time");
+        let memtable = Arc::new(memtable);
+        self.under_way = Some(memtable.clone());
+        let job = Job { memtable, number, before: self.flushed, tidy };
         match &self.jobs {
             Some(jobs) => jobs.send(job).or_else(|_| self.fail()),
             None => Err(Failure::Closed),
         }
     }
 
-    /// Takes the outcome of a settlement, if it is done.
+    /// Takes the outcome of a flush, if it is done.
     pub(super) fn look(&mut self) -> Changed {
         if self.under_way.is_none() {
             return Ok(());
@@ -107,7 +107,7 @@ impl Settler {
         }
     }
 
-    /// Waits for the current settlement. Fails if the settlement waits for space.
+    /// Waits for the current flush. Fails if the flush waits for space.
     pub(super) fn wait(&mut self, room: &Room) -> Changed {
         while self.under_way.is_some() {
             match self.outcomes.recv_timeout(LOOK_EVERY) {
@@ -120,8 +120,8 @@ impl Settler {
         Ok(())
     }
 
-    fn end(&mut self, outcome: Result<Settled, Failure>) -> Changed {
-        self.settled = outcome?;
+    fn end(&mut self, outcome: Result<Flushed, Failure>) -> Changed {
+        self.flushed = outcome?;
         self.under_way = None;
         Ok(())
     }
@@ -135,13 +135,13 @@ impl Settler {
     }
 }
 
-impl Drop for Settler {
+impl Drop for Flusher {
     fn drop(&mut self) {
         self.stop();
     }
 }
 
-impl Settler {
+impl Flusher {
     /// Ends the thread after its current work.
     pub(super) fn stop(&mut self) {
         self.jobs = None;
@@ -150,12 +150,12 @@ impl Settler {
     }
 }
 
-fn settle(database: &Database, room: &Room, job: &Job, rows: &mut RowWriter) -> Result<Settled, Failure> {
+fn flush(database: &Database, room: &Room, job: &Job, rows: &mut RowWriter) -> Result<Flushed, Failure> {
     // Waiting here, before the transaction begins, blocks nothing else.
-    room.await_room(job.pending.bytes() * COPIED_PAGES)?;
+    room.await_room(job.memtable.bytes() * COPIED_PAGES)?;
     let transaction = database.begin_write()?;
     let mut tables = Tables::new(&transaction, rows, job.before.dropping);
-    job.pending.settle(&mut tables)?;
+    job.memtable.flush(&mut tables)?;
     if job.tidy {
         tables.tidy()?;
     }
@@ -165,5 +165,5 @@ fn settle(database: &Database, room: &Room, job: &Job, rows: &mut RowWriter) -> 
     let dropping = tables.dropping();
     drop(tables);
     transaction.commit()?;
-    Ok(Settled { dropping, usage })
+    Ok(Flushed { dropping, usage })
 }

@@ -1,27 +1,28 @@
 //! Asks that were rejected with "not by this node; nothing was done", and of which a copy may still arrive.
 //!
-//! A frame can arrive twice or late. Once the first copy of an ask was rejected, its origin may have reported to its
-//! client that nothing was done, so a later copy must not be performed. (The origin's own next ask has another token.)
+//! A frame can arrive twice or late. Once the first copy of an ask was rejected, its coordinator may have reported to
+//! its client that nothing was done, so a later copy must not be performed. (The coordinator's own next ask has another
+//! token.)
 
 use std::collections::{BTreeSet, VecDeque};
 
 use super::queues::Queue;
-use super::serve::Asker;
+use super::serve::Requester;
 use crate::cube::Vertex;
 
 /// How many of the newest rejected asks are remembered. A copy of an older one would be performed.
 const REMEMBERED: usize = 4_096;
 
 #[derive(Default)]
-pub(super) struct TurnedAway {
+pub(super) struct Rejected {
     known: BTreeSet<(Vertex, u64)>,
     /// All of `known`, oldest first.
     order: VecDeque<(Vertex, u64)>,
 }
 
-impl TurnedAway {
-    pub fn note(&mut self, asker: &Asker) {
-        let ask = (asker.vertex, asker.token);
+impl Rejected {
+    pub fn note(&mut self, requester: &Requester) {
+        let ask = (requester.vertex, requester.token);
         if !self.known.insert(ask) {
             return;
         }
@@ -33,8 +34,8 @@ impl TurnedAway {
         }
     }
 
-    pub fn has(&self, asker: &Asker) -> bool {
-        self.known.contains(&(asker.vertex, asker.token))
+    pub fn has(&self, requester: &Requester) -> bool {
+        self.known.contains(&(requester.vertex, requester.token))
     }
 
     pub fn queue(&self) -> Queue {
@@ -48,17 +49,17 @@ mod tests {
 
     #[test]
     fn the_newest_are_known_each_once() {
-        let asker = |token| Asker { vertex: "01".parse().unwrap(), token, trace: None };
-        let mut turned_away = TurnedAway::default();
+        let requester = |token| Requester { vertex: "01".parse().unwrap(), token, trace: None };
+        let mut rejected = Rejected::default();
         for token in (0..REMEMBERED as u64 + 2).flat_map(|token| [token, token]) {
-            turned_away.note(&asker(token));
+            rejected.note(&requester(token));
         }
-        assert!(turned_away.queue().is_within_limit());
+        assert!(rejected.queue().is_within_limit());
         assert_eq!(
-            [0, 1, 2, REMEMBERED as u64].map(|token| turned_away.has(&asker(token))),
+            [0, 1, 2, REMEMBERED as u64].map(|token| rejected.has(&requester(token))),
             [false, false, true, true]
         );
-        let elsewhere = Asker { vertex: "10".parse().unwrap(), ..asker(2) };
-        assert!(!turned_away.has(&elsewhere));
+        let elsewhere = Requester { vertex: "10".parse().unwrap(), ..requester(2) };
+        assert!(!rejected.has(&elsewhere));
     }
 }

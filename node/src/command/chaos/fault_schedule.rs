@@ -38,7 +38,7 @@ const UP_WITHIN: Duration = Duration::from_secs(10);
 const ASK_WITHIN: Duration = Duration::from_secs(1);
 
 /// Injects and mends faults.
-pub struct Weather {
+pub struct FaultSchedule {
     fleet: Fleet,
     nodes: Arc<Nodes>,
     recorder: Recorder,
@@ -93,10 +93,16 @@ enum Mend {
     Join,
 }
 
-impl Weather {
+impl FaultSchedule {
     /// No fault has occurred yet.
-    pub fn new(fleet: Fleet, nodes: Arc<Nodes>, recorder: Recorder, classes: Vec<FaultClass>, seed: u64) -> Weather {
-        Weather {
+    pub fn new(
+        fleet: Fleet,
+        nodes: Arc<Nodes>,
+        recorder: Recorder,
+        classes: Vec<FaultClass>,
+        seed: u64,
+    ) -> FaultSchedule {
+        FaultSchedule {
             fleet,
             nodes,
             recorder,
@@ -113,7 +119,7 @@ impl Weather {
     }
 
     /// Injects and mends faults until `end`, or until `stop` turns true.
-    pub async fn rage(&mut self, end: Moment, mut stop: watch::Receiver<bool>) {
+    pub async fn inject(&mut self, end: Moment, mut stop: watch::Receiver<bool>) {
         let mut next_fault = Moment::now() + self.pause();
         while !*stop.borrow() && Moment::now() < end {
             let next_mend = self.agenda.first_key_value().map(|((at, _), _)| *at);
@@ -433,8 +439,8 @@ impl Weather {
         }
     }
 
-    /// Mends all faults.
-    pub async fn clear_up(&mut self) {
+    /// Ends the run: mends all faults and waits until the nodes are up.
+    pub async fn end_all(&mut self) {
         for node in self.fleet.dimension().vertices() {
             self.fleet.resume(node).await;
             self.start(node);

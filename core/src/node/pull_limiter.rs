@@ -18,11 +18,11 @@ use crate::wire::client::Action;
 const PULLS_AT_ONCE: usize = 6;
 
 #[derive(Default)]
-pub(super) struct Lanes(BTreeMap<ConnectionId, Lane>);
+pub(super) struct PullLimiter(BTreeMap<ConnectionId, ClientPulls>);
 
 /// Holds request numbers.
 #[derive(Default)]
-struct Lane {
+struct ClientPulls {
     under_way: BTreeSet<u64>,
     waiting: VecDeque<u64>,
 }
@@ -32,10 +32,10 @@ pub(super) fn takes_turns(action: &Action) -> bool {
     matches!(action, Action::Pull { .. } | Action::ReplicaPull { .. })
 }
 
-impl Lanes {
+impl PullLimiter {
     /// Waiting pulls count towards the limit of requests under way.
     pub(super) fn queue(&self) -> Queue {
-        let most = self.0.values().map(|lane| lane.under_way.len()).max().unwrap_or(0);
+        let most = self.0.values().map(|pulls| pulls.under_way.len()).max().unwrap_or(0);
         Queue::of("pulls begun for one client", most, PULLS_AT_ONCE)
     }
 }
@@ -43,7 +43,7 @@ impl Lanes {
 impl Node {
     pub(super) fn queue_pull(&mut self, connection: ConnectionId, number: u64) {
         self.hold_request(number, "it waits until the client has read the answers to earlier pulls of this connection");
-        self.lanes.0.entry(connection).or_default().waiting.push_back(number);
+        self.pull_limiter.0.entry(connection).or_default().waiting.push_back(number);
         self.begin_pulls(connection);
     }
 
@@ -59,26 +59,26 @@ impl Node {
             return None;
         }
         let most = if self.bugs.has(Bug::PullsTakeNoTurns) { usize::MAX } else { PULLS_AT_ONCE };
-        let lane = self.lanes.0.get_mut(&connection).filter(|lane| lane.under_way.len() < most)?;
-        let number = lane.waiting.pop_front()?;
-        lane.under_way.insert(number);
+        let pulls = self.pull_limiter.0.get_mut(&connection).filter(|pulls| pulls.under_way.len() < most)?;
+        let number = pulls.waiting.pop_front()?;
+        pulls.under_way.insert(number);
         Some(number)
     }
 
     /// Removes a pull that was answered, whether or not it had started.
     pub(super) fn end_pull(&mut self, connection: ConnectionId, number: u64) {
-        let Some(lane) = self.lanes.0.get_mut(&connection) else { return };
-        if !lane.under_way.remove(&number) {
-            lane.waiting.retain(|waiting| *waiting != number);
+        let Some(pulls) = self.pull_limiter.0.get_mut(&connection) else { return };
+        if !pulls.under_way.remove(&number) {
+            pulls.waiting.retain(|waiting| *waiting != number);
         }
-        if lane.under_way.is_empty() && lane.waiting.is_empty() {
-            self.lanes.0.remove(&connection);
+        if pulls.under_way.is_empty() && pulls.waiting.is_empty() {
+            self.pull_limiter.0.remove(&connection);
         }
         self.begin_pulls(connection);
     }
 
-    /// Removes a disconnected client's lane and returns its pulls that have not started. Started pulls continue.
-    pub(super) fn end_lane(&mut self, connection: ConnectionId) -> VecDeque<u64> {
-        self.lanes.0.remove(&connection).map(|lane| lane.waiting).unwrap_or_default()
+    /// Removes a disconnected client's pulls and returns its pulls that have not started. Started pulls continue.
+    pub(super) fn end_client_pulls(&mut self, connection: ConnectionId) -> VecDeque<u64> {
+        self.pull_limiter.0.remove(&connection).map(|pulls| pulls.waiting).unwrap_or_default()
     }
 }

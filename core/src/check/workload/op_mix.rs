@@ -2,7 +2,7 @@
 //! refused.
 
 use super::choice::{any_vertex, happens, one_of, weighted};
-use super::mind::{Kind, Mind, Topic};
+use super::sim_client::{Kind, SimClient, Topic};
 use crate::names::{Offset, PublisherId, Sequence, SubscriberId, TopicName};
 use crate::wire::client::{Ack, Action, ReadLevel, StartAt};
 use crate::wire::limits::MAX_PULL;
@@ -12,7 +12,7 @@ const BACKLOG: u64 = 300;
 
 /// A kind of next action.
 #[derive(Clone, Copy)]
-enum Wish {
+enum Op {
     Publish,
     Repeat,
     Read,
@@ -30,21 +30,21 @@ enum Wish {
     Nonsense,
 }
 
-const WISHES: &[(Wish, u64)] = &[
-    (Wish::Publish, 40),
-    (Wish::Repeat, 2),
-    (Wish::Read, 20),
-    (Wish::ReadReplica, 6),
-    (Wish::Commit, 5),
-    (Wish::Subscribe, 4),
-    (Wish::SubscribeReplica, 3),
-    (Wish::Listen, 4),
-    (Wish::Unsubscribe, 2),
-    (Wish::CreateOrDelete, 6),
-    (Wish::Register, 2),
-    (Wish::Resign, 1),
-    (Wish::Look, 6),
-    (Wish::Nonsense, 4),
+const OP_MIX: &[(Op, u64)] = &[
+    (Op::Publish, 40),
+    (Op::Repeat, 2),
+    (Op::Read, 20),
+    (Op::ReadReplica, 6),
+    (Op::Commit, 5),
+    (Op::Subscribe, 4),
+    (Op::SubscribeReplica, 3),
+    (Op::Listen, 4),
+    (Op::Unsubscribe, 2),
+    (Op::CreateOrDelete, 6),
+    (Op::Register, 2),
+    (Op::Resign, 1),
+    (Op::Look, 6),
+    (Op::Nonsense, 4),
 ];
 
 /// Kinds of actions that must be refused.
@@ -75,7 +75,7 @@ const NONSENSE: &[Nonsense] = &[
     Nonsense::CreateAgain,
 ];
 
-impl Mind {
+impl SimClient {
     pub(super) fn choose_action(&mut self) -> Action {
         if !self.publishes && happens(&mut self.random, 1, 2) {
             return Action::CreatePublisher { publisher: self.publisher.clone() };
@@ -91,31 +91,31 @@ impl Mind {
         if topic.subscribed && topic.backlog() > BACKLOG {
             return self.catch_up(&topic);
         }
-        match weighted(&mut self.random, WISHES) {
-            Wish::Publish => self.publish(&topic),
-            Wish::Repeat => match one_of(&mut self.random, self.recent.make_contiguous()) {
+        match weighted(&mut self.random, OP_MIX) {
+            Op::Publish => self.publish(&topic),
+            Op::Repeat => match one_of(&mut self.random, self.recent.make_contiguous()) {
                 Some(action) => action.clone(),
                 None => self.publish(&topic),
             },
-            Wish::Read | Wish::ReadReplica | Wish::Commit if !topic.subscribed && happens(&mut self.random, 7, 8) => {
+            Op::Read | Op::ReadReplica | Op::Commit if !topic.subscribed && happens(&mut self.random, 7, 8) => {
                 self.subscribe(&topic, false)
             }
-            Wish::Read => self.pull(&topic),
-            Wish::ReadReplica => self.replica_pull(&topic),
-            Wish::Commit => self.commit(&topic),
-            Wish::Subscribe => self.subscribe(&topic, false),
-            Wish::SubscribeReplica => self.replica_subscribe(&topic),
+            Op::Read => self.pull(&topic),
+            Op::ReadReplica => self.replica_pull(&topic),
+            Op::Commit => self.commit(&topic),
+            Op::Subscribe => self.subscribe(&topic, false),
+            Op::SubscribeReplica => self.replica_subscribe(&topic),
             // Most sessions last.
-            Wish::Listen if self.listens && (!topic.listening || happens(&mut self.random, 1, 4)) => {
+            Op::Listen if self.listens && (!topic.listening || happens(&mut self.random, 1, 4)) => {
                 self.subscribe(&topic, true)
             }
-            Wish::Listen => self.pull(&topic),
-            Wish::Unsubscribe => self.unsubscribe(&topic),
-            Wish::CreateOrDelete => self.create_or_delete(&topic),
-            Wish::Register => self.register(),
-            Wish::Resign => self.resign(),
-            Wish::Look => self.look(&topic),
-            Wish::Nonsense => self.nonsense(),
+            Op::Listen => self.pull(&topic),
+            Op::Unsubscribe => self.unsubscribe(&topic),
+            Op::CreateOrDelete => self.create_or_delete(&topic),
+            Op::Register => self.register(),
+            Op::Resign => self.resign(),
+            Op::Look => self.look(&topic),
+            Op::Nonsense => self.nonsense(),
         }
     }
 

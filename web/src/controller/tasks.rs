@@ -9,7 +9,7 @@ use cubecast_core::time::Instant;
 use cubecast_core::wire::answer::{Done, ErrorCode};
 use cubecast_core::wire::client;
 
-use super::{Desk, TASK_WITHIN, Waiting, refusal};
+use super::{Controller, TASK_WITHIN, Waiting, refusal};
 use crate::model::task::{Panel, Step, Task};
 use crate::model::{Action, describe};
 
@@ -44,7 +44,7 @@ pub struct Ended {
     asked: Task,
 }
 
-impl Desk {
+impl Controller {
     /// Starts a task, unless an identical one is in flight or ended within [`UNREAD`].
     pub(super) fn run_task(&mut self, asked: Task) {
         if asked.panel != Panel::Backstage && self.is_under_way(&asked) {
@@ -61,7 +61,7 @@ impl Desk {
     fn is_under_way(&self, asked: &Task) -> bool {
         let in_flight = self.waiting.values().filter_map(|waiting| match waiting {
             Waiting::Task(progress) | Waiting::Owner { progress, .. } => Some(&progress.asked),
-            Waiting::Errand(_) | Waiting::LoadPublisher | Waiting::Load { .. } => None,
+            Waiting::Poll(_) | Waiting::LoadPublisher | Waiting::Load { .. } => None,
         });
         let later = self.later.iter().map(|later| &later.progress.asked);
         let unread = self.unread.iter().map(|ended| &ended.asked);
@@ -208,7 +208,7 @@ impl Desk {
 
     /// A simulation is drawn at the instant that it shows, so its answers are never unread.
     fn end_task(&mut self, progress: Progress) {
-        if self.errands.is_some() {
+        if self.polling.is_some() {
             self.unread.push(Ended { at: self.now.monotonic, asked: progress.asked });
         }
     }

@@ -11,7 +11,7 @@ use super::task::{Panel, Step, Task};
 /// Messages per pull.
 pub const PULL_MAX: u32 = 20;
 
-/// Messages of each holder that are compared at once.
+/// Messages of each replica that are compared at once.
 const COMPARED: u32 = 500;
 /// The subscriber that reads them.
 const AUDITOR: &str = "auditor";
@@ -68,25 +68,25 @@ pub fn pull(subscriber: &str, topic: &str, read: ReadLevel, commit: bool) -> Res
     Ok(Task { panel: Panel::Pull, steps })
 }
 
-/// Reads the newest messages of each holder from its own replica, for comparison. One task per holder, so that a holder
-/// that is down does not affect the others. `end`: the offset after the last message.
-pub fn compare_holders(topic: &str, holders: &[Vertex], end: u64) -> Result<Vec<Task>, Refusal> {
+/// Reads the newest messages of each replica from its own replica, for comparison. One task per replica, so that a
+/// replica that is down does not affect the others. `end`: the offset after the last message.
+pub fn compare_replicas(topic: &str, replicas: &[Vertex], end: u64) -> Result<Vec<Task>, Refusal> {
     let (subscriber, topic) = (subscriber_id(AUDITOR)?, topic_name(topic)?);
     let subscribe = Action::Subscribe { subscriber: subscriber.clone(), topic: topic.clone(), from: None, push: false };
     let from = Some(Offset(end.saturating_sub(u64::from(COMPARED))));
     let read = Action::ReplicaPull { subscriber: subscriber.clone(), topic: topic.clone(), max: COMPARED, from };
-    let task = |holder: &Vertex| {
+    let task = |replica: &Vertex| {
         let steps = vec![
             register_subscriber(&subscriber),
             Step { once: true, ..at_home(subscribe.clone()) },
-            // `locate` goes to each holder on the same path as the news of the subscription, so a holder learns of the
-            // subscription before the read arrives.
+            // `locate` goes to each replica on the same path as the news of the subscription, so a replica learns of
+            // the subscription before the read arrives.
             at_home(Action::Locate { topic: topic.clone() }),
-            step(read.clone(), Target::Node(*holder)),
+            step(read.clone(), Target::Node(*replica)),
         ];
         Task { panel: Panel::Compare, steps }
     };
-    Ok(holders.iter().map(task).collect())
+    Ok(replicas.iter().map(task).collect())
 }
 
 /// Stops a node for `duration_ms` milliseconds.
@@ -152,13 +152,13 @@ mod tests {
     }
 
     #[test]
-    fn each_holder_is_read_from_its_own_replica() {
-        let holders: Vec<Vertex> = ["100", "101"].map(|name| name.parse().unwrap()).to_vec();
-        let tasks = compare_holders("news", &holders, 700).unwrap();
+    fn each_replica_is_read_from_its_own_replica() {
+        let replicas: Vec<Vertex> = ["100", "101"].map(|name| name.parse().unwrap()).to_vec();
+        let tasks = compare_replicas("news", &replicas, 700).unwrap();
         let reads: Vec<_> = tasks.iter().map(|task| task.steps.last().unwrap()).collect();
         assert_eq!(
             reads.iter().map(|step| step.to).collect::<Vec<_>>(),
-            [Target::Node(holders[0]), Target::Node(holders[1])]
+            [Target::Node(replicas[0]), Target::Node(replicas[1])]
         );
         assert!(matches!(&reads[0].action, Action::ReplicaPull { from: Some(Offset(200)), max: 500, .. }));
     }

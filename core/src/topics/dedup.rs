@@ -55,12 +55,12 @@ pub enum Producer<'a> {
 
 /// The repeats that one topic recognises.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
-pub struct Repeats {
+pub struct Dedup {
     clients: Producers<PublisherId>,
     nodes: Producers<NodeId>,
 }
 
-impl Repeats {
+impl Dedup {
     /// Looks up `sequence`. If it is new, remembers it at `offset`, which must be greater than all earlier offsets.
     pub fn record(&mut self, producer: Producer<'_>, sequence: u64, offset: Offset) -> Seen {
         match producer {
@@ -298,55 +298,55 @@ mod tests {
 
     #[test]
     fn past_the_limit_the_producers_that_were_silent_longest_are_forgotten() {
-        let mut repeats = Repeats::default();
+        let mut dedup = Dedup::default();
         let mut end = 0;
-        let mut publish = |repeats: &mut Repeats, name: &str, sequence| {
-            let seen = repeats.record(Producer::Client(&client(name)), sequence, Offset(end));
+        let mut publish = |dedup: &mut Dedup, name: &str, sequence| {
+            let seen = dedup.record(Producer::Client(&client(name)), sequence, Offset(end));
             end += u64::from(seen == Seen::New);
             seen
         };
         for number in 0..MAX_PRODUCERS {
-            publish(&mut repeats, &format!("p{number}"), 0);
+            publish(&mut dedup, &format!("p{number}"), 0);
         }
-        publish(&mut repeats, "p0", 1);
-        publish(&mut repeats, "one-more", 0);
-        assert_eq!(repeats.clients.windows.len(), MAX_PRODUCERS + 1 - FORGOTTEN_AT_ONCE);
-        assert_eq!(publish(&mut repeats, "p0", 0), Seen::At(Offset(0)), "p0 published lately");
-        assert!(matches!(publish(&mut repeats, "one-more", 0), Seen::At(_)));
-        assert_eq!(publish(&mut repeats, "p1", 0), Seen::New, "p1 was forgotten");
+        publish(&mut dedup, "p0", 1);
+        publish(&mut dedup, "one-more", 0);
+        assert_eq!(dedup.clients.windows.len(), MAX_PRODUCERS + 1 - FORGOTTEN_AT_ONCE);
+        assert_eq!(publish(&mut dedup, "p0", 0), Seen::At(Offset(0)), "p0 published lately");
+        assert!(matches!(publish(&mut dedup, "one-more", 0), Seen::At(_)));
+        assert_eq!(publish(&mut dedup, "p1", 0), Seen::New, "p1 was forgotten");
     }
 
     #[test]
     fn a_client_and_a_node_with_the_same_number_are_two_producers() {
-        let mut repeats = Repeats::default();
+        let mut dedup = Dedup::default();
         let node = NodeId::founding(Dimension::new(3).unwrap().vertex(1).unwrap());
-        assert_eq!(repeats.record(Producer::Client(&client("a")), 1, Offset(0)), Seen::New);
-        assert_eq!(repeats.record(Producer::Node(node), 1, Offset(1)), Seen::New);
-        assert_eq!(repeats.record(Producer::Client(&client("b")), 1, Offset(2)), Seen::New);
-        assert_eq!(repeats.record(Producer::Node(node), 1, Offset(3)), Seen::At(Offset(1)));
+        assert_eq!(dedup.record(Producer::Client(&client("a")), 1, Offset(0)), Seen::New);
+        assert_eq!(dedup.record(Producer::Node(node), 1, Offset(1)), Seen::New);
+        assert_eq!(dedup.record(Producer::Client(&client("b")), 1, Offset(2)), Seen::New);
+        assert_eq!(dedup.record(Producer::Node(node), 1, Offset(3)), Seen::At(Offset(1)));
     }
 
     #[test]
     fn the_older_half_is_forgotten_and_never_stored_again() {
-        let mut repeats = Repeats::default();
-        let record = |repeats: &mut Repeats, name: &str, sequence, offset| {
-            repeats.record(Producer::Client(&client(name)), sequence, Offset(offset))
+        let mut dedup = Dedup::default();
+        let record = |dedup: &mut Dedup, name: &str, sequence, offset| {
+            dedup.record(Producer::Client(&client(name)), sequence, Offset(offset))
         };
         for number in 0..10u64 {
-            record(&mut repeats, "gaps", 2 * number, 2 * number);
-            record(&mut repeats, "steady", number, 2 * number + 1);
+            record(&mut dedup, "gaps", 2 * number, 2 * number);
+            record(&mut dedup, "steady", number, 2 * number + 1);
         }
-        let before = repeats.bytes();
-        repeats.forget_older_half();
-        assert!(repeats.bytes() < before);
-        assert_eq!(record(&mut repeats, "gaps", 8, 99), Seen::TooOld);
-        assert_eq!(record(&mut repeats, "gaps", 10, 99), Seen::At(Offset(10)));
+        let before = dedup.bytes();
+        dedup.forget_older_half();
+        assert!(dedup.bytes() < before);
+        assert_eq!(record(&mut dedup, "gaps", 8, 99), Seen::TooOld);
+        assert_eq!(record(&mut dedup, "gaps", 10, 99), Seen::At(Offset(10)));
         for _ in 0..5 {
-            repeats.forget_older_half();
+            dedup.forget_older_half();
         }
-        assert_eq!((repeats.sizes().0, repeats.bytes()), (0, 0), "in the end the producers themselves");
-        let counted = repeats.bytes();
-        repeats.index();
-        assert_eq!(repeats.bytes(), counted);
+        assert_eq!((dedup.sizes().0, dedup.bytes()), (0, 0), "in the end the producers themselves");
+        let counted = dedup.bytes();
+        dedup.index();
+        assert_eq!(dedup.bytes(), counted);
     }
 }

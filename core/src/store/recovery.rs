@@ -36,7 +36,7 @@ struct FoundGroup {
 
 /// The state with which a node may start.
 #[derive(Clone, PartialEq, Debug)]
-pub struct Judged {
+pub struct Recovery {
     /// The state, without the damaged ends of logs.
     pub recovered: Recovered,
     /// The engine deletes these ends of logs, and stores the recovered hard states and the names of their groups: a cut
@@ -107,18 +107,18 @@ impl Found {
     }
 
     /// The result, after all rows have been added.
-    pub fn judge(self) -> Result<Judged, Refused> {
+    pub fn recover(self) -> Result<Recovery, Refused> {
         let Found { record, groups, cut_before, outbox } = self;
         let mut recovered = Recovered { record, groups: Vec::new(), outbox };
         let mut cuts = Vec::new();
         for (code, found) in groups {
             let group = Vertex::from_code(code).map_err(|_| Refused::NoVertex(code))?;
-            let (judged, cut) = judge_group(group, found);
+            let (judged, cut) = recover_group(group, found);
             let tail_cut = cut.is_some() || cut_before.contains(&code);
             recovered.groups.push(RecoveredGroup { tail_cut, ..judged });
             cuts.extend(cut);
         }
-        Ok(Judged { recovered, cuts })
+        Ok(Recovery { recovered, cuts })
     }
 
     fn group(&mut self, group: GroupCode) -> &mut FoundGroup {
@@ -187,7 +187,7 @@ fn check_follows(log: &[LogEntry], entry: &LogEntry, group: GroupCode) -> Row<()
 }
 
 /// Compares the log with the checkpoint and the hard state.
-fn judge_group(group: Vertex, found: FoundGroup) -> (RecoveredGroup, Option<CutTail>) {
+fn recover_group(group: Vertex, found: FoundGroup) -> (RecoveredGroup, Option<CutTail>) {
     let FoundGroup { hard_state, checkpoint, mut log, bad_tail } = found;
     let base = checkpoint.as_ref().map_or(0, |checkpoint| checkpoint.index);
     let next = base.saturating_add(1);
@@ -222,7 +222,7 @@ fn judge_group(group: Vertex, found: FoundGroup) -> (RecoveredGroup, Option<CutT
 mod tests {
     use super::*;
     use crate::bugs::Bugs;
-    use crate::group::{Group, LogLimits, Origin};
+    use crate::group::{Group, LogLimits, Start};
     use crate::identity::NodeId;
     use crate::store::EntryKind;
     use crate::time::Instant;
@@ -237,7 +237,7 @@ mod tests {
             let mut found = found(100, 106);
             (95..cut_from).for_each(|index| found.entry(CODE, index, Ok(entry(index))));
             (cut_from..=106).for_each(|index| found.entry(CODE, index, Err(bad(index))));
-            let Judged { recovered, cuts } = found.judge().unwrap();
+            let Recovery { recovered, cuts } = found.recover().unwrap();
             let group = recovered.groups[0].clone();
             assert_eq!((group.tail_cut, cuts.len()), (cut_from <= 106, usize::from(cut_from <= 106)));
             assert_eq!(group.hard_state.commit, 100.max(cut_from - 1));
@@ -249,7 +249,7 @@ mod tests {
             let next = member.last_index() + 1;
             let mut found = self::found(100, next);
             kept.chain([next]).for_each(|index| found.entry(CODE, index, Ok(entry(index))));
-            found.judge().unwrap_or_else(|refused| panic!("cut from {cut_from}: {refused}"));
+            found.recover().unwrap_or_else(|refused| panic!("cut from {cut_from}: {refused}"));
         }
     }
 
@@ -258,7 +258,7 @@ mod tests {
         for (last, committed, cut_from) in [(106, 106, None), (104, 106, Some(105)), (98, 100, Some(95))] {
             let mut found = found(100, committed);
             (95..=last).for_each(|index| found.entry(CODE, index, Ok(entry(index))));
-            let Judged { recovered, cuts } = found.judge().unwrap();
+            let Recovery { recovered, cuts } = found.recover().unwrap();
             assert_eq!(cuts.first().map(|cut| cut.from_index), cut_from);
             assert_eq!(recovered.groups[0].hard_state.commit, last.max(100));
             start(recovered.groups[0].clone());
@@ -276,7 +276,7 @@ mod tests {
         for (rows, cut_from, why) in cases {
             let mut found = found(100, 106);
             rows.into_iter().for_each(|(index, row)| found.entry(CODE, index, row));
-            let Judged { recovered, cuts } = found.judge().unwrap();
+            let Recovery { recovered, cuts } = found.recover().unwrap();
             assert_eq!(cuts[0].from_index, cut_from);
             assert!(cuts[0].why.starts_with(why), "{}", cuts[0].why);
             let group = recovered.groups[0].clone();
@@ -294,7 +294,7 @@ mod tests {
                 let entry = if index == bad_at { nonsense(index) } else { entry(index) };
                 found.entry(CODE, index, Ok(entry));
             });
-            let mut recovered = found.judge().unwrap().recovered;
+            let mut recovered = found.recover().unwrap().recovered;
             let said = reject_nonsense(&mut recovered);
             assert!(said[0].starts_with(&format!("log entry {bad_at} of group 010")), "{said:?}");
             assert!(recovered.groups[0].tail_cut);
@@ -304,7 +304,7 @@ mod tests {
 
         let mut found = found(100, 101);
         found.entry(CODE, 101, Ok(entry(101)));
-        let mut recovered = found.judge().unwrap().recovered;
+        let mut recovered = found.recover().unwrap().recovered;
         recovered.groups[0].checkpoint.as_mut().unwrap().state = vec![9; 9];
         assert!(reject_nonsense(&mut recovered)[0].starts_with("the checkpoint of group 010"));
         let group = recovered.groups[0].clone();
@@ -314,7 +314,7 @@ mod tests {
 
     #[test]
     fn when_the_newest_promises_are_lost_no_group_keeps_its_vote() {
-        let mut recovered = found(100, 100).judge().unwrap().recovered;
+        let mut recovered = found(100, 100).recover().unwrap().recovered;
         assert_eq!(mistrust(&mut recovered), [home()]);
         assert!(recovered.groups[0].tail_cut);
 
@@ -325,7 +325,7 @@ mod tests {
         assert!(recovered.groups[0].tail_cut);
         let mut found = Found::default();
         found.cut_before(CODE);
-        assert!(found.judge().unwrap().recovered.groups[0].tail_cut, "which is remembered");
+        assert!(found.recover().unwrap().recovered.groups[0].tail_cut, "which is remembered");
 
         let mut recovered = Recovered { record: record(None), ..Recovered::default() };
         assert_eq!(mistrust(&mut recovered), [], "without an identity nothing was promised");
@@ -334,14 +334,14 @@ mod tests {
     #[test]
     fn an_index_behind_which_there_is_none_is_judged_like_any_other() {
         let last = u64::MAX;
-        let judged = found(last, last).judge().unwrap();
+        let judged = found(last, last).recover().unwrap();
         assert_eq!((judged.recovered.groups[0].hard_state.commit, judged.cuts), (last, vec![]));
 
         let mut found = self::found(last - 1, last);
         found.entry(CODE, last, Ok(entry(last)));
-        assert!(found.clone().judge().unwrap().cuts.is_empty());
+        assert!(found.clone().recover().unwrap().cuts.is_empty());
         found.entry(CODE, 0, Ok(entry(0)));
-        assert_eq!(found.judge().unwrap().cuts.len(), 1);
+        assert_eq!(found.recover().unwrap().cuts.len(), 1);
     }
 
     fn found(checkpoint: u64, commit: u64) -> Found {
@@ -355,7 +355,7 @@ mod tests {
 
     fn start(group: RecoveredGroup) -> Group {
         let me = NodeId::founding(home());
-        Group::new(Instant(0), home(), me, 1, LogLimits::default(), Bugs::default(), Origin::Restored(group))
+        Group::new(Instant(0), home(), me, 1, LogLimits::default(), Bugs::default(), Start::Restored(group))
     }
 
     fn entry(index: u64) -> LogEntry {

@@ -7,7 +7,7 @@ use cubecast_core::time::Instant;
 use cubecast_core::wire::answer::ErrorCode;
 use cubecast_core::wire::client;
 
-use super::{Desk, TASK_WITHIN, Waiting};
+use super::{Controller, TASK_WITHIN, Waiting};
 use crate::model::Action;
 use crate::model::load::{LoadPlan, LoadSample, Pacer};
 
@@ -82,7 +82,7 @@ impl RunningLoad {
     }
 }
 
-impl Desk {
+impl Controller {
     pub(super) fn set_load(&mut self, plan: Option<LoadPlan>) {
         let Some(plan) = plan else {
             self.load = None;

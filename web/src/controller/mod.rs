@@ -1,11 +1,12 @@
-//! The desk: turns the requests of the user and of the page into client requests, and the results into [`Action`]s.
+//! The controller: turns the requests of the user and of the page into client requests, and the results into
+//! [`Action`]s.
 //!
-//! Sans-IO like core's [`Client`], which it uses: [`Desk::handle`] takes [`DeskInput`]s and returns [`DeskEffect`]s.
-//! The same desk runs over sockets in the browser ([`crate::net`]) and inside a simulation ([`crate::simulated`]), so
-//! the page's forms behave the same in both.
+//! Sans-IO like core's [`Client`], which it uses: [`Controller::handle`] takes [`ControllerInput`]s and returns
+//! [`ControllerEffect`]s. The same controller runs over sockets in the browser ([`crate::net`]) and inside a simulation
+//! ([`crate::simulated`]), so the page's forms behave the same in both.
 
-mod errands;
 mod load;
+mod polling;
 mod tasks;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -25,20 +26,20 @@ use crate::model::Action;
 use crate::model::cluster::Socket;
 use crate::model::load::LoadPlan;
 use crate::model::task::Task;
-use errands::{Errand, Errands};
 use load::RunningLoad;
+use polling::{Poll, Polling};
 use tasks::{Ended, Later, Progress};
 
 /// Interval of the page's own requests.
-const ERRANDS_EVERY: Duration = Duration::from_secs(1);
-/// Timeout of an errand; the next turn sends it again.
+const POLL_EVERY: Duration = Duration::from_secs(1);
+/// Timeout of an poll; the next turn sends it again.
 const ERRAND_WITHIN: Duration = Duration::from_millis(2_500);
 /// Timeout of a task; after it, the user is told that no node could do it.
 const TASK_WITHIN: Duration = Duration::from_secs(10);
 
-/// An event from outside the desk.
+/// An event from outside the controller.
 #[derive(Clone, PartialEq, Debug)]
-pub enum DeskInput {
+pub enum ControllerInput {
     /// The user started a task. Its report appears on the task's panel.
     Run(Task),
     /// The user ended a push subscription.
@@ -48,7 +49,7 @@ pub enum DeskInput {
     },
     /// The selected node, whose details are kept fresh.
     Attend(Option<Vertex>),
-    /// The topic under the X-ray. The state of its holders is requested every turn.
+    /// The topic under the X-ray. The state of its replicas is requested every turn.
     LookInto(Option<TopicName>),
     /// Starts or changes the load; `None` stops it.
     SetLoad(Option<LoadPlan>),
@@ -77,8 +78,8 @@ pub enum DeskInput {
 
 /// An action for the caller to carry out, in order.
 #[derive(Clone, Debug)]
-pub enum DeskEffect {
-    /// The caller replies with [`DeskInput::Opened`] or [`DeskInput::Closed`].
+pub enum ControllerEffect {
+    /// The caller replies with [`ControllerInput::Opened`] or [`ControllerInput::Closed`].
     Open {
         socket: SocketId,
         url: String,
@@ -95,8 +96,8 @@ pub enum DeskEffect {
     Tell(Action),
 }
 
-/// The state of one desk.
-pub struct Desk {
+/// The state of one controller.
+pub struct Controller {
     now: Now,
     client: Client,
     next_ticket: u64,
@@ -104,8 +105,8 @@ pub struct Desk {
     /// Nodes whose connection was lost or could not be opened, until one opens.
     lost: BTreeSet<Vertex>,
     /// `None` if the page gets the cluster's state in another way.
-    errands: Option<Errands>,
-    next_errands: Instant,
+    polling: Option<Polling>,
+    next_poll: Instant,
     load: Option<RunningLoad>,
     /// Steps that wait for their time.
     later: Vec<Later>,
@@ -114,12 +115,12 @@ pub struct Desk {
     /// Registrations that this page has seen succeed.
     done_once: Vec<client::Action>,
     for_client: Vec<ClientInput>,
-    effects: Vec<DeskEffect>,
+    effects: Vec<ControllerEffect>,
 }
 
 /// The purpose of a pending request.
 enum Waiting {
-    Errand(Errand),
+    Poll(Poll),
     Task(Progress),
     /// The topic to be created exists already; this request finds its owner.
     Owner {
@@ -134,22 +135,22 @@ enum Waiting {
     },
 }
 
-impl Desk {
-    /// A desk that polls the cluster's state by itself and watches every node's events.
-    pub fn curious(config: &ClientConfig) -> Desk {
-        Desk { errands: Some(Errands::default()), ..Desk::quiet(config) }
+impl Controller {
+    /// A controller that polls the cluster's state by itself and watches every node's events.
+    pub fn curious(config: &ClientConfig) -> Controller {
+        Controller { polling: Some(Polling::default()), ..Controller::quiet(config) }
     }
 
-    /// A desk that sends only what the user requests.
-    pub fn quiet(config: &ClientConfig) -> Desk {
-        Desk {
+    /// A controller that sends only what the user requests.
+    pub fn quiet(config: &ClientConfig) -> Controller {
+        Controller {
             now: Now::default(),
             client: Client::new(config),
             next_ticket: 0,
             waiting: BTreeMap::new(),
             lost: BTreeSet::new(),
-            errands: None,
-            next_errands: Instant(0),
+            polling: None,
+            next_poll: Instant(0),
             load: None,
             later: Vec::new(),
             unread: Vec::new(),
@@ -159,20 +160,20 @@ impl Desk {
         }
     }
 
-    /// Processes one turn. The first call, even without inputs, makes a curious desk look for the cluster.
-    pub fn handle(&mut self, now: Now, inputs: Vec<DeskInput>) -> Vec<DeskEffect> {
+    /// Processes one turn. The first call, even without inputs, makes a curious controller look for the cluster.
+    pub fn handle(&mut self, now: Now, inputs: Vec<ControllerInput>) -> Vec<ControllerEffect> {
         self.now = now;
         for input in inputs {
             self.handle_input(input);
         }
-        if self.errands.is_some() && now.monotonic >= self.next_errands {
-            self.run_errands();
+        if self.polling.is_some() && now.monotonic >= self.next_poll {
+            self.poll();
         }
         if self.load.as_ref().is_some_and(|load| now.monotonic >= load.next_tick) {
             self.tick_load();
         }
         self.go_on_with_tasks();
-        // Results can lead to further requests. The loop ends because each errand and each task has finitely many
+        // Results can lead to further requests. The loop ends because each poll and each task has finitely many
         // steps.
         loop {
             let inputs = std::mem::take(&mut self.for_client);
@@ -185,29 +186,29 @@ impl Desk {
         }
     }
 
-    /// When to call again with [`DeskInput::DeadlineReached`] if no other input arrives before.
+    /// When to call again with [`ControllerInput::DeadlineReached`] if no other input arrives before.
     pub fn next_deadline(&self) -> Option<Instant> {
-        let errands = self.errands.as_ref().map(|_| self.next_errands);
+        let polling = self.polling.as_ref().map(|_| self.next_poll);
         let load = self.load.as_ref().map(|load| load.next_tick);
         let later = self.later.iter().map(|later| later.at).min();
-        [self.client.next_deadline(), errands, load, later].into_iter().flatten().min()
+        [self.client.next_deadline(), polling, load, later].into_iter().flatten().min()
     }
 
-    fn handle_input(&mut self, input: DeskInput) {
+    fn handle_input(&mut self, input: ControllerInput) {
         match input {
-            DeskInput::Run(task) => self.run_task(task),
-            DeskInput::StopDeliveries { subscriber, topic } => {
+            ControllerInput::Run(task) => self.run_task(task),
+            ControllerInput::StopDeliveries { subscriber, topic } => {
                 self.for_client.push(ClientInput::StopDeliveries { topic, subscriber });
             }
-            DeskInput::Attend(node) => self.attend(node),
-            DeskInput::LookInto(topic) => self.look_into(topic),
-            DeskInput::SetLoad(plan) => self.set_load(plan),
-            DeskInput::Opened { socket } => self.for_client.push(ClientInput::Opened { socket }),
-            DeskInput::Frames { socket, frames } => self.for_client.push(ClientInput::Frames { socket, frames }),
-            DeskInput::Malformed { text } => self.tell(Action::FrameMalformed { text }),
-            DeskInput::Closed { socket, why } => self.for_client.push(ClientInput::Closed { socket, why }),
-            DeskInput::DeadlineReached => {}
-            DeskInput::Unwatched => {
+            ControllerInput::Attend(node) => self.attend(node),
+            ControllerInput::LookInto(topic) => self.look_into(topic),
+            ControllerInput::SetLoad(plan) => self.set_load(plan),
+            ControllerInput::Opened { socket } => self.for_client.push(ClientInput::Opened { socket }),
+            ControllerInput::Frames { socket, frames } => self.for_client.push(ClientInput::Frames { socket, frames }),
+            ControllerInput::Malformed { text } => self.tell(Action::FrameMalformed { text }),
+            ControllerInput::Closed { socket, why } => self.for_client.push(ClientInput::Closed { socket, why }),
+            ControllerInput::DeadlineReached => {}
+            ControllerInput::Unwatched => {
                 if self.load.is_some() {
                     self.stop_load("this page is hidden".to_owned());
                 }
@@ -217,19 +218,19 @@ impl Desk {
 
     fn handle_effect(&mut self, effect: ClientEffect) {
         match effect {
-            ClientEffect::Open { socket, url, .. } => self.effects.push(DeskEffect::Open { socket, url }),
-            ClientEffect::Close { socket } => self.effects.push(DeskEffect::Close { socket }),
-            ClientEffect::Send { socket, requests } => self.effects.push(DeskEffect::Send { socket, requests }),
+            ClientEffect::Open { socket, url, .. } => self.effects.push(ControllerEffect::Open { socket, url }),
+            ClientEffect::Close { socket } => self.effects.push(ControllerEffect::Close { socket }),
+            ClientEffect::Send { socket, requests } => self.effects.push(ControllerEffect::Send { socket, requests }),
             ClientEffect::Resolved { ticket, result } => self.resolve(ticket, result),
             ClientEffect::Delivered(delivery) => self.tell(Action::Delivered(delivery)),
             ClientEffect::DeliveriesEnded { topic, subscriber, why } => {
                 self.tell(Action::DeliveriesEnded { subscriber, topic, why: why.message });
             }
             ClientEffect::Event(event) => {
-                if let Some(errands) = &mut self.errands {
-                    errands.note_event(event.node);
+                if let Some(polling) = &mut self.polling {
+                    polling.note_event(event.node);
                     if let Event::NodeState { subject, state } = event.event {
-                        errands.note_returning(subject, state == NodeState::Recovering);
+                        polling.note_returning(subject, state == NodeState::Recovering);
                     }
                 }
                 self.tell(Action::Told(event));
@@ -239,55 +240,55 @@ impl Desk {
     }
 
     fn tell(&mut self, action: Action) {
-        self.effects.push(DeskEffect::Tell(action));
+        self.effects.push(ControllerEffect::Tell(action));
     }
 
-    // Errands.
+    // Polling.
 
-    fn run_errands(&mut self) {
-        self.next_errands = self.now.monotonic + ERRANDS_EVERY;
+    fn poll(&mut self) {
+        self.next_poll = self.now.monotonic + POLL_EVERY;
         let nodes: Vec<_> = self.client.dimension().into_iter().flat_map(|dimension| dimension.vertices()).collect();
-        let due = self.errands.as_mut().map(|errands| errands.due(&nodes, &self.lost)).unwrap_or_default();
-        self.submit_errands(due);
+        let due = self.polling.as_mut().map(|polling| polling.due(&nodes, &self.lost)).unwrap_or_default();
+        self.submit_polls(due);
     }
 
-    fn submit_errands(&mut self, errands: Vec<Errand>) {
-        for errand in errands {
-            let request = self.errands.as_ref().and_then(|known| known.request(errand));
+    fn submit_polls(&mut self, polling: Vec<Poll>) {
+        for poll in polling {
+            let request = self.polling.as_ref().and_then(|known| known.request(poll));
             let Some((action, to)) = request else { continue };
-            let ticket = self.wait(Waiting::Errand(errand));
+            let ticket = self.wait(Waiting::Poll(poll));
             self.submit(Submission { ticket, action, to, within: ERRAND_WITHIN, trace: false });
         }
     }
 
-    fn end_errand(&mut self, errand: Errand, succeeded: bool) {
-        let Some(errands) = &mut self.errands else { return };
-        errands.note_done(errand, succeeded);
-        let next = match errand {
-            Errand::Find if succeeded => return self.run_errands(),
-            Errand::Watch { node, sample } if succeeded => {
-                let next = errands.greeting(node);
+    fn end_poll(&mut self, poll: Poll, succeeded: bool) {
+        let Some(polling) = &mut self.polling else { return };
+        polling.note_done(poll, succeeded);
+        let next = match poll {
+            Poll::Find if succeeded => return self.poll(),
+            Poll::Watch { node, sample } if succeeded => {
+                let next = polling.greeting(node);
                 self.tell(Action::Sampled { node, sample });
                 next
             }
             _ => return,
         };
-        self.submit_errands(next);
+        self.submit_polls(next);
     }
 
     fn attend(&mut self, node: Option<Vertex>) {
-        let Some(errands) = &mut self.errands else { return };
-        if errands.attention != node {
-            errands.attention = node;
-            self.run_errands();
+        let Some(polling) = &mut self.polling else { return };
+        if polling.attention != node {
+            polling.attention = node;
+            self.poll();
         }
     }
 
     fn look_into(&mut self, topic: Option<TopicName>) {
-        let Some(errands) = &mut self.errands else { return };
-        if errands.topic != topic {
-            errands.look_into(topic);
-            self.run_errands();
+        let Some(polling) = &mut self.polling else { return };
+        if polling.topic != topic {
+            polling.look_into(topic);
+            self.poll();
         }
     }
 
@@ -316,11 +317,11 @@ impl Desk {
             }
         }
         match self.waiting.remove(&ticket) {
-            Some(Waiting::Errand(errand)) => {
-                if let (Some(errands), Ok(reply)) = (&mut self.errands, &result) {
-                    errands.note_answer(errand, &reply.answer);
+            Some(Waiting::Poll(poll)) => {
+                if let (Some(polling), Ok(reply)) = (&mut self.polling, &result) {
+                    polling.note_answer(poll, &reply.answer);
                 }
-                self.end_errand(errand, result.is_ok());
+                self.end_poll(poll, result.is_ok());
             }
             Some(Waiting::Task(progress)) => self.end_step(progress, result),
             Some(Waiting::Owner { progress, refused }) => self.end_owner(progress, refused, result),

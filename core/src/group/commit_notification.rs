@@ -22,7 +22,7 @@ const PAUSE: Duration = Duration::from_millis(10);
 
 /// The commits that a leader has announced.
 #[derive(Default)]
-pub(super) struct CommitNews {
+pub(super) struct CommitNotification {
     /// The commit index in the last round of messages to all members.
     told: u64,
     /// No round that carries only the commit index is sent before this time.
@@ -33,28 +33,28 @@ pub(super) struct CommitNews {
 
 impl Group {
     /// When to announce a commit that has not been announced yet.
-    pub fn news_due(&self) -> Option<Instant> {
-        (self.is_leader() && self.commit_index() > self.news.told).then_some(self.news.alone_from)
+    pub fn notification_due(&self) -> Option<Instant> {
+        (self.is_leader() && self.commit_index() > self.notification.told).then_some(self.notification.alone_from)
     }
 
     /// Entries with the commit index are on their way to all followers.
-    pub(super) fn news_travels_along(&mut self) {
-        self.news.told = self.commit_index();
+    pub(super) fn notification_sent_with_entries(&mut self) {
+        self.notification.told = self.commit_index();
     }
 
     /// Must be called whenever something may have been committed.
-    pub(super) fn tell_news_when_due(&mut self, now: Instant) {
-        if self.news_due().is_some_and(|due| due <= now) {
-            self.news.alone_from = now + PAUSE;
-            self.news.told = self.commit_index();
+    pub(super) fn notify_of_commit_when_due(&mut self, now: Instant) {
+        if self.notification_due().is_some_and(|due| due <= now) {
+            self.notification.alone_from = now + PAUSE;
+            self.notification.told = self.commit_index();
             self.raw.raft.bcast_append();
         }
     }
 
     /// Announces the commit index now, because a read from a follower is expected next.
-    pub fn tell_news_at_once(&mut self) {
-        self.news.alone_from = Instant::default();
-        self.stirred |= self.news_due().is_some();
+    pub fn notify_of_commit_now(&mut self) {
+        self.notification.alone_from = Instant::default();
+        self.dirty |= self.notification_due().is_some();
     }
 
     /// Asks all members to confirm that `index` is committed, unless they were asked already and not all have answered.
@@ -62,14 +62,14 @@ impl Group {
     /// all members have confirmed.
     pub fn have_confirmed(&mut self, index: u64, held: u64, known: u64) {
         let (term, commit) = (self.term(), self.commit_index());
-        let asked = if self.news.asked.0 == term { self.news.asked.1 } else { 0 };
+        let asked = if self.notification.asked.0 == term { self.notification.asked.1 } else { 0 };
         let through = held.min(commit);
         if self.is_leader() && (asked + 1..=through).contains(&index) && asked <= known {
-            self.news.asked = (term, through);
+            self.notification.asked = (term, through);
             if through == commit {
-                self.news.told = commit;
+                self.notification.told = commit;
             }
-            self.stirred = true;
+            self.dirty = true;
             self.raw.ping();
         }
     }
@@ -78,7 +78,7 @@ impl Group {
     /// Announcements and reports may also have been lost.
     pub fn handle_member_back(&mut self, vertex: Vertex) {
         self.commit_told = (0, 0);
-        self.news.asked = (0, 0);
+        self.notification.asked = (0, 0);
         let here = |id: &u64| NodeId::from_raft(*id).is_some_and(|member| member.vertex == vertex);
         let ids: Vec<u64> = self.raw.raft.prs().iter().map(|(id, _)| *id).filter(here).collect();
         for id in ids {

@@ -19,7 +19,7 @@ const REMEMBERED: usize = 8;
 const STAY: u64 = 30;
 
 #[derive(Clone, Debug)]
-pub(super) struct Mind {
+pub(super) struct SimClient {
     pub(super) dimension: Dimension,
     pub(super) publisher: PublisherId,
     pub(super) subscriber: SubscriberId,
@@ -90,9 +90,15 @@ impl Topic {
     }
 }
 
-impl Mind {
-    pub(super) fn new(number: u32, dimension: Dimension, load: &Load, topics: Vec<Topic>, mut random: Rng) -> Mind {
-        Mind {
+impl SimClient {
+    pub(super) fn new(
+        number: u32,
+        dimension: Dimension,
+        load: &Load,
+        topics: Vec<Topic>,
+        mut random: Rng,
+    ) -> SimClient {
+        SimClient {
             dimension,
             publisher: PublisherId::new(format!("publisher{number}")).expect("a valid name"),
             subscriber: SubscriberId::new(format!("subscriber{number}")).expect("a valid name"),
@@ -140,8 +146,8 @@ impl Mind {
         match action {
             Action::ReplicaPull { topic, .. } | Action::ReplicaSubscribe { topic, .. } => {
                 let home = placement::home(topic.as_str(), self.dimension);
-                let wants_holder = happens(&mut self.random, 4, 5);
-                self.holder_or_not(home, wants_holder)
+                let wants_replica = happens(&mut self.random, 4, 5);
+                self.replica_or_not(home, wants_replica)
             }
             _ => match action.subject() {
                 Some(subject) if happens(&mut self.random, 1, 8) => placement::home(subject, self.dimension),
@@ -150,7 +156,7 @@ impl Mind {
         }
     }
 
-    fn holder_or_not(&mut self, home: Vertex, wanted: bool) -> Vertex {
+    fn replica_or_not(&mut self, home: Vertex, wanted: bool) -> Vertex {
         let fits: Vec<Vertex> =
             self.dimension.vertices().filter(|vertex| placement::holds(*vertex, home) == wanted).collect();
         one_of(&mut self.random, &fits).copied().unwrap_or(home)
