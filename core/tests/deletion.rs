@@ -9,7 +9,7 @@ use cubecast_core::io::ConnectionId;
 use cubecast_core::names::{PublisherId, SubscriberId, TopicName};
 use cubecast_core::sim::Cluster;
 use cubecast_core::wire::answer::{Done, EndReason, NodeState, ServerFrame};
-use cubecast_core::wire::client::{Ack, Action, LinkConditions, StartAt, StopMode};
+use cubecast_core::wire::client::{Ack, Action, Admin, LinkConditions, Local, StartAt, StopMode, Write};
 use cubecast_core::wire::event::{Event, EventKind};
 
 /// Longer than all retries of a session together.
@@ -143,7 +143,7 @@ fn a_member_that_learns_of_it_by_a_snapshot_ends_its_sessions() {
     let at = vertex("110");
     let listener = story.listen("110");
     let watcher = story.cluster.connect_client(at);
-    story.cluster.send(watcher, Action::Watch { kinds: vec![EventKind::States], sample: 1 });
+    story.cluster.send(watcher, Action::Local(Local::Watch { kinds: vec![EventKind::States], sample: 1 }));
     story.publish("001", "first");
     story.cut_off(at, true);
     story.pass(Duration::from_secs(2));
@@ -213,9 +213,12 @@ fn another_subscribers_end_is_not_ones_own() {
         let mut story = Story::new(10);
         let listener = story.listen(at);
         let other = SubscriberId::new("subscriber2").unwrap();
-        story.must("001", Action::CreateSubscriber { subscriber: other.clone() });
-        story.must("001", Action::Subscribe { subscriber: other.clone(), topic: news(), from: None, push: false });
-        story.must("001", Action::Unsubscribe { subscriber: other, topic: news() });
+        story.must("001", Action::Write(Write::CreateSubscriber { subscriber: other.clone() }));
+        story.must(
+            "001",
+            Action::Write(Write::Subscribe { subscriber: other.clone(), topic: news(), from: None, push: false }),
+        );
+        story.must("001", Action::Write(Write::Unsubscribe { subscriber: other, topic: news() }));
         story.publish("001", "heard");
         story.pass(LONG);
         assert_eq!(story.heard(listener), ["heard"], "through {at}");
@@ -248,7 +251,7 @@ fn who_subscribes_again_after_an_end_is_served_again() {
 fn a_node_that_crashes_on_request_breaks_the_connection_instead() {
     let mut story = Story::new(12);
     let listener = story.listen("110");
-    let stop = Action::StopNode { node: None, mode: StopMode::Crash, duration_ms: 1000 };
+    let stop = Action::Admin(Admin::StopNode { node: None, mode: StopMode::Crash, duration_ms: 1000 });
     story.must("110", stop);
     story.pass(A_MOMENT);
     story.delete("001");
@@ -282,8 +285,8 @@ impl Story {
     fn new(seed: u64) -> Story {
         let mut story = Story { cluster: Cluster::new(Dimension::new(3).unwrap(), seed), heard: Vec::new() };
         assert!(story.cluster.run_until(Duration::from_secs(10), is_settled));
-        story.must("001", Action::CreatePublisher { publisher: publisher() });
-        story.must("001", Action::CreateSubscriber { subscriber: subscriber() });
+        story.must("001", Action::Write(Write::CreatePublisher { publisher: publisher() }));
+        story.must("001", Action::Write(Write::CreateSubscriber { subscriber: subscriber() }));
         story.must("001", creation());
         story
     }
@@ -352,35 +355,46 @@ impl Story {
         let conditions = LinkConditions { cut, ..LinkConditions::PERFECT };
         for other in node.neighbours() {
             for (from, to) in [(node, other), (other, node)] {
-                self.cluster.must(from, Action::SetLink { from, to, conditions }).unwrap();
+                self.cluster.must(from, Action::Admin(Admin::SetLink { from, to, conditions })).unwrap();
             }
         }
     }
 }
 
 fn subscription() -> Action {
-    Action::Subscribe { subscriber: subscriber(), topic: news(), from: Some(StartAt::Beginning), push: true }
+    Action::Write(Write::Subscribe {
+        subscriber: subscriber(),
+        topic: news(),
+        from: Some(StartAt::Beginning),
+        push: true,
+    })
 }
 
 fn unsubscription() -> Action {
-    Action::Unsubscribe { subscriber: subscriber(), topic: news() }
+    Action::Write(Write::Unsubscribe { subscriber: subscriber(), topic: news() })
 }
 
 fn creation() -> Action {
-    Action::CreateTopic { publisher: publisher(), topic: news() }
+    Action::Write(Write::CreateTopic { publisher: publisher(), topic: news() })
 }
 
 fn deletion() -> Action {
-    Action::DeleteTopic { publisher: publisher(), topic: news() }
+    Action::Write(Write::DeleteTopic { publisher: publisher(), topic: news() })
 }
 
 fn publish(content: &str) -> Action {
-    Action::Publish { publisher: publisher(), topic: news(), content: content.into(), ack: Ack::Quorum, sequence: None }
+    Action::Write(Write::Publish {
+        publisher: publisher(),
+        topic: news(),
+        content: content.into(),
+        ack: Ack::Quorum,
+        sequence: None,
+    })
 }
 
 fn is_settled(cluster: &mut Cluster) -> bool {
     cluster.run_for(Duration::from_millis(100));
-    match cluster.must(vertex("011"), Action::Cluster) {
+    match cluster.must(vertex("011"), Action::Local(Local::Cluster)) {
         Ok(Done::Cluster(view)) => {
             view.nodes.iter().all(|node| node.state == NodeState::Up && node.leads == [node.node])
         }

@@ -8,7 +8,7 @@ use cubecast_core::names::{PublisherId, SubscriberId, TopicName};
 use cubecast_core::node::Queue;
 use cubecast_core::sim::Cluster;
 use cubecast_core::wire::answer::{Answer, Done, ErrorCode, NodeState};
-use cubecast_core::wire::client::{Ack, Action, ReadLevel};
+use cubecast_core::wire::client::{Ack, Action, Local, Read, ReadLevel, Write};
 
 const MEBIBYTE: usize = 1 << 20;
 /// Pulls of one connection that start at once.
@@ -47,7 +47,7 @@ fn a_pull_from_a_disk_that_is_slower_than_its_requester_is_read_once_and_answere
         let mut cluster = cluster(22, 4, 10);
         cluster.slow_disk(vertex(HOME), Duration::from_millis(2500));
         let connection = cluster.connect_client(vertex(FAR));
-        let action = Action::Pull { subscriber: subscriber(), topic: topic(), max: 4, read, commit: false };
+        let action = Action::Read(Read::Pull { subscriber: subscriber(), topic: topic(), max: 4, read, commit: false });
         let id = cluster.send(connection, action);
         let mut most = 0;
         let mut answer = None;
@@ -122,7 +122,7 @@ fn subscriber() -> SubscriberId {
 }
 
 fn pull(max: u32) -> Action {
-    Action::Pull { subscriber: subscriber(), topic: topic(), max, read: ReadLevel::Leader, commit: false }
+    Action::Read(Read::Pull { subscriber: subscriber(), topic: topic(), max, read: ReadLevel::Leader, commit: false })
 }
 
 fn brought_messages(answer: &Answer) -> bool {
@@ -135,13 +135,17 @@ fn cluster(seed: u64, messages: usize, bytes: usize) -> Cluster {
     let at = vertex(FAR);
     assert!(cluster.run_until(Duration::from_secs(10), |cluster| is_settled(cluster, at)));
     let publisher = PublisherId::new("publisher1").unwrap();
-    cluster.must(at, Action::CreatePublisher { publisher: publisher.clone() }).unwrap();
-    cluster.must(at, Action::CreateSubscriber { subscriber: subscriber() }).unwrap();
-    cluster.must(at, Action::CreateTopic { publisher: publisher.clone(), topic: topic() }).unwrap();
-    cluster.must(at, Action::Subscribe { subscriber: subscriber(), topic: topic(), from: None, push: false }).unwrap();
+    cluster.must(at, Action::Write(Write::CreatePublisher { publisher: publisher.clone() })).unwrap();
+    cluster.must(at, Action::Write(Write::CreateSubscriber { subscriber: subscriber() })).unwrap();
+    cluster.must(at, Action::Write(Write::CreateTopic { publisher: publisher.clone(), topic: topic() })).unwrap();
+    cluster
+        .must(at, Action::Write(Write::Subscribe { subscriber: subscriber(), topic: topic(), from: None, push: false }))
+        .unwrap();
     for _ in 0..messages {
         let (publisher, topic, content) = (publisher.clone(), topic(), "x".repeat(bytes).into());
-        cluster.must(at, Action::Publish { publisher, topic, content, ack: Ack::Quorum, sequence: None }).unwrap();
+        cluster
+            .must(at, Action::Write(Write::Publish { publisher, topic, content, ack: Ack::Quorum, sequence: None }))
+            .unwrap();
     }
     cluster
 }
@@ -163,7 +167,7 @@ fn queue(cluster: &Cluster, at: &str, name: &str) -> Queue {
 
 fn is_settled(cluster: &mut Cluster, at: Vertex) -> bool {
     cluster.run_for(Duration::from_millis(100));
-    match cluster.must(at, Action::Cluster) {
+    match cluster.must(at, Action::Local(Local::Cluster)) {
         Ok(Done::Cluster(view)) => {
             view.nodes.iter().all(|node| node.state == NodeState::Up && node.leads == [node.node])
         }

@@ -21,11 +21,15 @@ fn documented_codes() -> Vec<&'static str> {
 #[test]
 fn every_action_has_its_section_and_its_number() {
     let headings: Vec<_> = REFERENCE.lines().filter(|line| line.starts_with("### ")).collect();
-    for (number, action) in ACTIONS.iter().enumerate() {
-        let named = |heading: &&str| heading.split([' ', ',']).any(|word| word == *action);
-        assert!(headings.iter().any(named), "no section on {action}");
-        let numbered = format!("{number} {action}");
-        assert!(missing([numbered.as_str()]).is_empty(), "{numbered} is not among the numbers of the binary encoding");
+    for (kind_number, (kind, actions)) in ACTIONS.iter().enumerate() {
+        let numbered = |(number, action): (usize, &&str)| format!("{number} {action}");
+        let numbers: Vec<String> = actions.iter().enumerate().map(numbered).collect();
+        let row = format!("| {kind_number} {kind} | {} |", numbers.join(", "));
+        assert!(missing([row.as_str()]).is_empty(), "not in the table of the binary encoding: {row}");
+        for action in *actions {
+            let named = |heading: &&str| heading.split([' ', ',']).any(|word| word == *action);
+            assert!(headings.iter().any(named), "no section on {action}");
+        }
     }
 }
 

@@ -44,7 +44,7 @@ async fn what_is_typed_is_published_with_the_chosen_acknowledgement() {
     let last = tasks[0].steps.last().unwrap();
     assert_eq!(last.to, Target::Home);
     match &last.action {
-        client::Action::Publish { topic, content, ack, .. } => {
+        client::Action::Write(client::Write::Publish { topic, content, ack, .. }) => {
             assert_eq!((topic.as_str(), content.as_str(), *ack), ("news", "Hello, cube", Ack::All));
         }
         other => panic!("{other:?} is no publish"),
@@ -135,7 +135,7 @@ async fn a_double_click_on_delete_asks_and_does_not_delete() {
 
 #[wasm_bindgen_test]
 async fn what_is_said_of_a_node_is_not_said_of_another() {
-    let goal = Some(client::Action::RecoverNode { node: Some(vertex("011")) });
+    let goal = Some(client::Action::Admin(client::Admin::RecoverNode { node: Some(vertex("011")) }));
     let told = [
         Action::Select(Some(Selection::Node(vertex("011")))),
         Action::TaskStarted { panel: Panel::Node, task: 1, goal },
@@ -227,7 +227,11 @@ async fn a_node_is_told_to_fail_as_chosen_and_one_that_failed_can_only_be_brough
     page.choose("#mode-select", "wipe").await;
     page.choose("#duration-select", "30000").await;
     page.click("#fail-button").await;
-    let expected = client::Action::StopNode { node: Some(vertex("100")), mode: StopMode::Wipe, duration_ms: 30_000 };
+    let expected = client::Action::Admin(client::Admin::StopNode {
+        node: Some(vertex("100")),
+        mode: StopMode::Wipe,
+        duration_ms: 30_000,
+    });
     assert_eq!(tasks.borrow()[0].steps[0].action, expected);
     drop(page);
 

@@ -8,7 +8,7 @@ use crate::cube::Vertex;
 use crate::names::{Offset, PublisherId, TopicName};
 use crate::time::Instant;
 use crate::wire::answer::{Done, ErrorCode, Message};
-use crate::wire::client::{Ack, Action};
+use crate::wire::client::{Ack, Action, Admin, Local, Query, Read, Write};
 
 /// The input of a checker.
 pub struct Case<'a> {
@@ -151,8 +151,10 @@ impl<'a> Topic<'a> {
     /// The first proof that the topic existed: an answer that it was created or existed already.
     fn first_sign(&self) -> Instant {
         let is_sign = |it: &&&Operation| match (&it.action, it.outcome()) {
-            (Action::CreateTopic { .. }, Outcome::Done(_)) => true,
-            (Action::CreateTopic { .. }, Outcome::Refused(failure)) => failure.code == ErrorCode::TopicExists,
+            (Action::Write(Write::CreateTopic { .. }), Outcome::Done(_)) => true,
+            (Action::Write(Write::CreateTopic { .. }), Outcome::Refused(failure)) => {
+                failure.code == ErrorCode::TopicExists
+            }
             _ => false,
         };
         self.operations.iter().filter(is_sign).map(|it| it.over()).min().unwrap_or(Instant(u64::MAX))
@@ -163,19 +165,21 @@ impl<'a> Topic<'a> {
     fn may_be_deleted(&self) -> bool {
         let owner = self.operations.iter().find_map(|operation| match (&operation.action, operation.outcome()) {
             (_, Outcome::Refused(_)) => None,
-            (Action::CreateTopic { publisher, .. }, _) => Some(publisher),
+            (Action::Write(Write::CreateTopic { publisher, .. }), _) => Some(publisher),
             _ => None,
         });
         self.operations.iter().any(|operation| match (&operation.action, operation.outcome()) {
-            (Action::DeleteTopic { .. }, Outcome::Done(_)) => true,
-            (Action::DeleteTopic { publisher, .. }, Outcome::InDoubt) => owner.is_none_or(|owner| owner == publisher),
+            (Action::Write(Write::DeleteTopic { .. }), Outcome::Done(_)) => true,
+            (Action::Write(Write::DeleteTopic { publisher, .. }), Outcome::InDoubt) => {
+                owner.is_none_or(|owner| owner == publisher)
+            }
             _ => false,
         })
     }
 
     fn sort_publishes(&mut self) {
         for operation in &self.operations {
-            let Action::Publish { publisher, content, .. } = &operation.action else { continue };
+            let Action::Write(Write::Publish { publisher, content, .. }) = &operation.action else { continue };
             let next = self.publishes.len() as u32;
             let known = *self.by_content.entry(content).or_insert(next);
             if known == next {
@@ -247,7 +251,7 @@ pub fn pulled(operation: &Operation) -> &[Message] {
 
 /// The acknowledgement in the answer of a publish; `None` for any other operation or answer.
 pub fn acknowledgement(operation: &Operation) -> Option<Acknowledgement<'_>> {
-    let Action::Publish { ack, .. } = &operation.action else { return None };
+    let Action::Write(Write::Publish { ack, .. }) = &operation.action else { return None };
     match operation.outcome() {
         Outcome::Done(Done::Published { offset, replicas, .. }) => {
             Some(Acknowledgement { ack: *ack, offset: *offset, replicas, at: operation.over() })
@@ -258,26 +262,28 @@ pub fn acknowledgement(operation: &Operation) -> Option<Acknowledgement<'_>> {
 
 fn topic_of(action: &Action) -> Option<&TopicName> {
     match action {
-        Action::CreateTopic { topic, .. }
-        | Action::DeleteTopic { topic, .. }
-        | Action::Publish { topic, .. }
-        | Action::Subscribe { topic, .. }
-        | Action::Unsubscribe { topic, .. }
-        | Action::Pull { topic, .. }
-        | Action::Commit { topic, .. }
-        | Action::ReplicaSubscribe { topic, .. }
-        | Action::ReplicaPull { topic, .. }
-        | Action::Locate { topic } => Some(topic),
-        Action::CreatePublisher { .. }
-        | Action::CreateSubscriber { .. }
-        | Action::DeletePublisher { .. }
-        | Action::DeleteSubscriber { .. }
-        | Action::Topics
-        | Action::Cluster
-        | Action::Status { .. }
-        | Action::StopNode { .. }
-        | Action::RecoverNode { .. }
-        | Action::SetLink { .. }
-        | Action::Watch { .. } => None,
+        Action::Write(
+            Write::CreateTopic { topic, .. }
+            | Write::DeleteTopic { topic, .. }
+            | Write::Publish { topic, .. }
+            | Write::Subscribe { topic, .. }
+            | Write::Unsubscribe { topic, .. },
+        )
+        | Action::Read(Read::Pull { topic, .. })
+        | Action::Write(Write::Commit { topic, .. } | Write::ReplicaSubscribe { topic, .. })
+        | Action::Read(Read::ReplicaPull { topic, .. })
+        | Action::Query(Query::Locate { topic }) => Some(topic),
+        Action::Write(
+            Write::CreatePublisher { .. }
+            | Write::CreateSubscriber { .. }
+            | Write::DeletePublisher { .. }
+            | Write::DeleteSubscriber { .. },
+        )
+        | Action::Query(Query::Topics)
+        | Action::Local(Local::Cluster)
+        | Action::Admin(
+            Admin::Status { .. } | Admin::StopNode { .. } | Admin::RecoverNode { .. } | Admin::SetLink { .. },
+        )
+        | Action::Local(Local::Watch { .. }) => None,
     }
 }

@@ -22,7 +22,7 @@ use crate::cube::Vertex;
 use crate::names::PublisherId;
 use crate::time::Instant;
 use crate::wire::answer::{Done, ErrorCode, Message};
-use crate::wire::client::{Ack, Action, ReadLevel};
+use crate::wire::client::{Ack, Action, Read, ReadLevel, Write};
 
 pub(super) fn check(case: &Case<'_>) -> Verdict {
     let mut checked = 0;
@@ -117,23 +117,29 @@ fn step_of(operation: &Operation) -> Option<Step<'_>> {
     };
     let is_done = matches!(operation.outcome(), Outcome::Done(_));
     let (is_linearizable, tells) = match &operation.action {
-        Action::CreateTopic { publisher, .. } if refusal.is_none() => return Some(Step::Create(publisher)),
-        Action::DeleteTopic { publisher, .. } if refusal.is_none() => return Some(Step::Delete(publisher)),
-        Action::DeleteTopic { publisher, .. } if refusal == Some(ErrorCode::NotOwner) => {
+        Action::Write(Write::CreateTopic { publisher, .. }) if refusal.is_none() => {
+            return Some(Step::Create(publisher));
+        }
+        Action::Write(Write::DeleteTopic { publisher, .. }) if refusal.is_none() => {
+            return Some(Step::Delete(publisher));
+        }
+        Action::Write(Write::DeleteTopic { publisher, .. }) if refusal == Some(ErrorCode::NotOwner) => {
             return Some(Step::FoundOfAnother(publisher));
         }
-        Action::Publish { ack: Ack::One, .. } => {
+        Action::Write(Write::Publish { ack: Ack::One, .. }) => {
             (false, acknowledgement(operation).is_some_and(|told| told.offset.is_some()))
         }
-        Action::Pull { read: ReadLevel::Any, .. } => return None,
-        Action::CreateTopic { .. }
-        | Action::DeleteTopic { .. }
-        | Action::Publish { .. }
-        | Action::Subscribe { .. }
-        | Action::ReplicaSubscribe { .. }
-        | Action::Unsubscribe { .. }
-        | Action::Commit { .. }
-        | Action::Pull { .. } => (true, is_done),
+        Action::Read(Read::Pull { read: ReadLevel::Any, .. }) => return None,
+        Action::Write(
+            Write::CreateTopic { .. }
+            | Write::DeleteTopic { .. }
+            | Write::Publish { .. }
+            | Write::Subscribe { .. }
+            | Write::ReplicaSubscribe { .. }
+            | Write::Unsubscribe { .. }
+            | Write::Commit { .. },
+        )
+        | Action::Read(Read::Pull { .. }) => (true, is_done),
         _ => return None,
     };
     match refusal {
@@ -201,7 +207,7 @@ fn check_new_beginnings(topic: &Topic<'_>) -> Result<u64, Broken> {
         let before = deletions.iter().filter(|deletion| deletion.over() < operation.invoked);
         if let Some(deletion) = before.max_by_key(|deletion| deletion.invoked) {
             check_offset(topic, deletion, operation)?;
-            if matches!(operation.action, Action::Pull { read: ReadLevel::Leader, .. }) {
+            if matches!(operation.action, Action::Read(Read::Pull { read: ReadLevel::Leader, .. })) {
                 check_contents(topic, deletion, pulled(operation), || Told(operation).to_string())?;
             }
             checked += 1;

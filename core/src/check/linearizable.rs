@@ -23,7 +23,7 @@ use super::{Broken, Checked, Verdict};
 use crate::names::Offset;
 use crate::time::Instant;
 use crate::wire::answer::Done;
-use crate::wire::client::{Action, ReadLevel};
+use crate::wire::client::{Action, Read, ReadLevel};
 
 pub(super) fn check(case: &Case<'_>) -> Verdict {
     case.lasting_topics().try_fold(0, |checked, topic| Ok(checked + check_topic(topic)?)).map(Checked)
@@ -141,7 +141,7 @@ fn add_appends<'a>(publish: Option<&Publish<'a>>, at: u64, facts: &mut Vec<Fact<
 fn answer_fact(operation: &Operation) -> Option<Fact<'_>> {
     let Outcome::Done(done) = operation.outcome() else { return None };
     let (step, source) = match (&operation.action, done) {
-        (Action::Pull { read: ReadLevel::Leader, .. }, Done::Pulled { end, .. }) => {
+        (Action::Read(Read::Pull { read: ReadLevel::Leader, .. }), Done::Pulled { end, .. }) => {
             (Step::SawEnd(end.0), Source::Read(operation))
         }
         (_, Done::Committed { cursor, .. } | Done::Subscribed { cursor, .. }) => {
@@ -180,7 +180,7 @@ fn is_refused(operation: &Operation) -> bool {
 }
 
 fn is_leader_read(operation: &Operation) -> bool {
-    matches!(operation.action, Action::Pull { read: ReadLevel::Leader, .. })
+    matches!(operation.action, Action::Read(Read::Pull { read: ReadLevel::Leader, .. }))
 }
 
 // The explanation of a failure.

@@ -13,7 +13,7 @@ use super::words::{Content, Told};
 use super::{Broken, Checked, Verdict};
 use crate::names::Offset;
 use crate::wire::answer::Done;
-use crate::wire::client::Action;
+use crate::wire::client::{Action, Read};
 
 pub(super) fn check(case: &Case<'_>) -> Verdict {
     let mut checked = 0;
@@ -71,7 +71,7 @@ fn check_answer(operation: &Operation) -> Result<u64, Broken> {
             last.offset
         )));
     }
-    if let Action::Pull { max, .. } | Action::ReplicaPull { max, .. } = &operation.action
+    if let Action::Read(Read::Pull { max, .. } | Read::ReplicaPull { max, .. }) = &operation.action
         && count > u64::from(*max)
     {
         return Err(Broken(format!("{} requested {max} messages and received {count}", Told(operation))));

@@ -17,7 +17,7 @@ use super::{Case, Verdict, check_all, cursors, deletions, linearizable};
 use crate::names::Offset;
 use crate::time::Instant;
 use crate::wire::answer::{Done, ErrorCode};
-use crate::wire::client::{Ack, Action, ReadLevel, StartAt};
+use crate::wire::client::{Ack, Action, Read, ReadLevel, StartAt, Write};
 
 proptest! {
     #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
@@ -128,7 +128,7 @@ fn log_history(seed: u64, steps: u64) -> (Story, Rng) {
     // Stored publishes enter the log in the end.
     let is_kept = |story: &Story, content: &str| {
         story.evidence.history.operations.iter().any(|operation| {
-        matches!(&operation.action, Action::Publish { content: of, ack: Ack::One, .. } if of == content)
+        matches!(&operation.action, Action::Write(Write::Publish { content: of, ack: Ack::One, .. }) if of == content)
     })
     };
     let late: Vec<String> = waiting.into_iter().filter(|content| is_kept(&story, content)).collect();
@@ -162,7 +162,7 @@ fn falsify_read(story: &mut Story, random: &mut Rng) -> bool {
         .collect();
     let forgets = random.bool();
     for operation in operations {
-        let Action::Pull { read: ReadLevel::Leader, .. } = &operation.action else { continue };
+        let Action::Read(Read::Pull { read: ReadLevel::Leader, .. }) = &operation.action else { continue };
         let wrong = known.iter().find(|(_, first, over)| {
             if forgets { *over < operation.invoked } else { Some(*first) > operation.answered.as_ref().map(|it| it.at) }
         });
@@ -181,7 +181,9 @@ fn falsify_read(story: &mut Story, random: &mut Rng) -> bool {
 
 fn is_same_publish(one: &Operation, other: &Operation) -> bool {
     match (&one.action, &other.action) {
-        (Action::Publish { content: one, .. }, Action::Publish { content: other, .. }) => one == other,
+        (Action::Write(Write::Publish { content: one, .. }), Action::Write(Write::Publish { content: other, .. })) => {
+            one == other
+        }
         _ => false,
     }
 }
@@ -272,7 +274,10 @@ fn happen(cursor: u64, late: Late) -> u64 {
 fn falsify_cursor(story: &mut Story, random: &mut Rng) -> bool {
     let reads: Vec<usize> = (0..story.evidence.history.operations.len())
         .filter(|at| {
-            matches!(story.evidence.history.operations[*at].action, Action::Pull { read: ReadLevel::Leader, .. })
+            matches!(
+                story.evidence.history.operations[*at].action,
+                Action::Read(Read::Pull { read: ReadLevel::Leader, .. })
+            )
         })
         .collect();
     let Some(at) = reads.get(random.usize(0..reads.len().max(1))) else { return false };
@@ -318,9 +323,9 @@ fn name_history(seed: u64, steps: u64) -> Story {
             _ => story.pull(times),
         };
         match (told.action(), exists) {
-            (Action::CreateTopic { .. }, false) => told.created(),
-            (Action::CreateTopic { .. }, true) => told.refused(ErrorCode::TopicExists),
-            (Action::DeleteTopic { .. }, true) => told.deleted(),
+            (Action::Write(Write::CreateTopic { .. }), false) => told.created(),
+            (Action::Write(Write::CreateTopic { .. }), true) => told.refused(ErrorCode::TopicExists),
+            (Action::Write(Write::DeleteTopic { .. }), true) => told.deleted(),
             (_, false) => told.refused(ErrorCode::UnknownTopic),
             (_, true) => told.saw(0, []),
         };

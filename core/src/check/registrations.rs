@@ -14,8 +14,7 @@ use super::search::{Model, Timed, find_order};
 use super::words::Told;
 use super::{Broken, Checked, Verdict};
 use crate::wire::answer::{Done, ErrorCode};
-use crate::wire::client::Action;
-use crate::wire::peer::Registry;
+use crate::wire::client::{Action, Admin, Local, Query, Read, Registry, Write};
 
 pub(super) fn check(case: &Case<'_>) -> Verdict {
     let mut names = BTreeMap::<(Registry, &str), Vec<Fact<'_>>>::new();
@@ -105,8 +104,8 @@ fn told_by(operation: &Operation) -> Option<(Registry, &str, Step)> {
             _ => return None,
         },
         Outcome::InDoubt => match operation.action {
-            Action::CreatePublisher { .. } | Action::CreateSubscriber { .. } => Step::Create,
-            Action::DeletePublisher { .. } | Action::DeleteSubscriber { .. } => Step::Delete,
+            Action::Write(Write::CreatePublisher { .. } | Write::CreateSubscriber { .. }) => Step::Create,
+            Action::Write(Write::DeletePublisher { .. } | Write::DeleteSubscriber { .. }) => Step::Delete,
             _ => return None,
         },
     };
@@ -117,27 +116,29 @@ fn told_by(operation: &Operation) -> Option<(Registry, &str, Step)> {
 /// The name under which the action is performed, or which it concerns.
 fn requester_of(action: &Action) -> Option<(Registry, &str)> {
     match action {
-        Action::CreatePublisher { publisher }
-        | Action::DeletePublisher { publisher }
-        | Action::CreateTopic { publisher, .. }
-        | Action::DeleteTopic { publisher, .. }
-        | Action::Publish { publisher, .. } => Some((Registry::Publisher, publisher.as_str())),
-        Action::CreateSubscriber { subscriber }
-        | Action::DeleteSubscriber { subscriber }
-        | Action::Subscribe { subscriber, .. }
-        | Action::ReplicaSubscribe { subscriber, .. }
-        | Action::Unsubscribe { subscriber, .. }
-        | Action::Pull { subscriber, .. }
-        | Action::Commit { subscriber, .. }
-        | Action::ReplicaPull { subscriber, .. } => Some((Registry::Subscriber, subscriber.as_str())),
-        Action::Locate { .. }
-        | Action::Topics
-        | Action::Cluster
-        | Action::Status { .. }
-        | Action::StopNode { .. }
-        | Action::RecoverNode { .. }
-        | Action::SetLink { .. }
-        | Action::Watch { .. } => None,
+        Action::Write(
+            Write::CreatePublisher { publisher }
+            | Write::DeletePublisher { publisher }
+            | Write::CreateTopic { publisher, .. }
+            | Write::DeleteTopic { publisher, .. }
+            | Write::Publish { publisher, .. },
+        ) => Some((Registry::Publisher, publisher.as_str())),
+        Action::Write(
+            Write::CreateSubscriber { subscriber }
+            | Write::DeleteSubscriber { subscriber }
+            | Write::Subscribe { subscriber, .. }
+            | Write::ReplicaSubscribe { subscriber, .. }
+            | Write::Unsubscribe { subscriber, .. },
+        )
+        | Action::Read(Read::Pull { subscriber, .. })
+        | Action::Write(Write::Commit { subscriber, .. })
+        | Action::Read(Read::ReplicaPull { subscriber, .. }) => Some((Registry::Subscriber, subscriber.as_str())),
+        Action::Query(Query::Locate { .. } | Query::Topics)
+        | Action::Local(Local::Cluster)
+        | Action::Admin(
+            Admin::Status { .. } | Admin::StopNode { .. } | Admin::RecoverNode { .. } | Admin::SetLink { .. },
+        )
+        | Action::Local(Local::Watch { .. }) => None,
     }
 }
 
@@ -148,14 +149,14 @@ mod tests {
     use super::super::story::{Story, Told, publisher};
     use super::check;
     use crate::wire::answer::{Done, ErrorCode};
-    use crate::wire::client::Action;
+    use crate::wire::client::{Action, Write};
 
     fn create(story: &mut Story, times: Range<u64>) -> Told<'_> {
-        story.ask(Action::CreatePublisher { publisher: publisher() }, times)
+        story.ask(Action::Write(Write::CreatePublisher { publisher: publisher() }), times)
     }
 
     fn delete(story: &mut Story, times: Range<u64>) -> Told<'_> {
-        story.ask(Action::DeletePublisher { publisher: publisher() }, times)
+        story.ask(Action::Write(Write::DeletePublisher { publisher: publisher() }), times)
     }
 
     fn created(existed: bool) -> Done {

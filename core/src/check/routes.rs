@@ -10,7 +10,7 @@ use super::history::{Answered, Operation};
 use super::words::Told;
 use super::{Broken, Checked, Verdict};
 use crate::route::hop_limit;
-use crate::wire::client::Action;
+use crate::wire::client::{Action, Write};
 
 pub(super) fn check(case: &Case<'_>) -> Verdict {
     let mut checked = 0;
@@ -33,7 +33,11 @@ fn check_walk(operation: &Operation, answered: &Answered) -> Result<(), String> 
         return Err(format!("it was sent to {}, not to {first}", operation.node));
     }
     // The leader performs the subscribe, but the asked node's replica serves the subscription.
-    let end = if matches!(operation.action, Action::ReplicaSubscribe { .. }) { last } else { answered.served_by };
+    let end = if matches!(operation.action, Action::Write(Write::ReplicaSubscribe { .. })) {
+        last
+    } else {
+        answered.served_by
+    };
     if last != end {
         return Err(format!("it was served by {end}, but the route ends on {last}"));
     }

@@ -10,7 +10,7 @@ use super::history::{Operation, Outcome};
 use super::words::{At, Told};
 use super::{Broken, Checked, Verdict};
 use crate::wire::answer::ErrorCode;
-use crate::wire::client::Action;
+use crate::wire::client::{Action, Write};
 
 pub(super) fn check(case: &Case<'_>) -> Verdict {
     if let Some(DiskMishap { node, at, what }) = case.evidence.disk_mishaps.first() {
@@ -34,13 +34,15 @@ fn is_refused_for_storage(operation: &Operation) -> bool {
 fn frees_or_reads(action: &Action) -> bool {
     !matches!(
         action,
-        Action::Publish { .. }
-            | Action::CreatePublisher { .. }
-            | Action::CreateSubscriber { .. }
-            | Action::CreateTopic { .. }
-            | Action::Subscribe { .. }
-            | Action::ReplicaSubscribe { .. }
-            | Action::Commit { .. }
+        Action::Write(
+            Write::Publish { .. }
+                | Write::CreatePublisher { .. }
+                | Write::CreateSubscriber { .. }
+                | Write::CreateTopic { .. }
+                | Write::Subscribe { .. }
+                | Write::ReplicaSubscribe { .. }
+                | Write::Commit { .. }
+        )
     )
 }
 

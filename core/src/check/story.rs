@@ -18,7 +18,7 @@ use crate::placement;
 use crate::time::{Instant, Timestamp};
 use crate::topics::command::TopicId;
 use crate::wire::answer::{Done, ErrorCode, Message};
-use crate::wire::client::{Ack, Action, ReadLevel, StartAt};
+use crate::wire::client::{Ack, Action, Read, ReadLevel, StartAt, Write};
 
 pub(super) struct Story {
     pub evidence: Evidence,
@@ -108,51 +108,60 @@ impl Story {
     }
 
     pub fn publish(&mut self, content: &str, times: Range<u64>) -> Told<'_> {
-        let action = Action::Publish {
+        let action = Action::Write(Write::Publish {
             publisher: publisher(),
             topic: news(),
             content: content.into(),
             ack: Ack::Quorum,
             sequence: Some(Sequence(0)),
-        };
+        });
         self.ask(action, times)
     }
 
     /// A leader's read that does not move the cursor.
     pub fn pull(&mut self, times: Range<u64>) -> Told<'_> {
-        let action =
-            Action::Pull { subscriber: subscriber(), topic: news(), max: 100, read: ReadLevel::Leader, commit: false };
+        let action = Action::Read(Read::Pull {
+            subscriber: subscriber(),
+            topic: news(),
+            max: 100,
+            read: ReadLevel::Leader,
+            commit: false,
+        });
         self.ask(action, times)
     }
 
     pub fn replica_pull(&mut self, from: Option<u64>, times: Range<u64>) -> Told<'_> {
         let from = from.map(Offset);
-        self.ask(Action::ReplicaPull { subscriber: subscriber(), topic: news(), max: 100, from }, times)
+        self.ask(Action::Read(Read::ReplicaPull { subscriber: subscriber(), topic: news(), max: 100, from }), times)
     }
 
     pub fn commit(&mut self, offset: u64, times: Range<u64>) -> Told<'_> {
-        self.ask(Action::Commit { subscriber: subscriber(), topic: news(), offset: Offset(offset) }, times)
+        self.ask(
+            Action::Write(Write::Commit { subscriber: subscriber(), topic: news(), offset: Offset(offset) }),
+            times,
+        )
     }
 
     pub fn subscribe(&mut self, from: Option<StartAt>, times: Range<u64>) -> Told<'_> {
-        self.ask(Action::Subscribe { subscriber: subscriber(), topic: news(), from, push: false }, times)
+        self.ask(Action::Write(Write::Subscribe { subscriber: subscriber(), topic: news(), from, push: false }), times)
     }
 
     pub fn replica_subscribe(&mut self, times: Range<u64>) -> Told<'_> {
-        let action = Action::ReplicaSubscribe { subscriber: subscriber(), topic: news(), from: None, push: false };
+        let action =
+            Action::Write(Write::ReplicaSubscribe { subscriber: subscriber(), topic: news(), from: None, push: false });
         self.ask(action, times)
     }
 
     pub fn unsubscribe(&mut self, times: Range<u64>) -> Told<'_> {
-        self.ask(Action::Unsubscribe { subscriber: subscriber(), topic: news() }, times)
+        self.ask(Action::Write(Write::Unsubscribe { subscriber: subscriber(), topic: news() }), times)
     }
 
     pub fn create_topic(&mut self, times: Range<u64>) -> Told<'_> {
-        self.ask(Action::CreateTopic { publisher: publisher(), topic: news() }, times)
+        self.ask(Action::Write(Write::CreateTopic { publisher: publisher(), topic: news() }), times)
     }
 
     pub fn delete_topic(&mut self, times: Range<u64>) -> Told<'_> {
-        self.ask(Action::DeleteTopic { publisher: publisher(), topic: news() }, times)
+        self.ask(Action::Write(Write::DeleteTopic { publisher: publisher(), topic: news() }), times)
     }
 
     /// A push session from that offset on.
@@ -253,21 +262,21 @@ impl<'a> Told<'a> {
     // The request.
 
     pub fn ack(self, level: Ack) -> Self {
-        if let Action::Publish { ack, .. } = &mut self.0.action {
+        if let Action::Write(Write::Publish { ack, .. }) = &mut self.0.action {
             *ack = level;
         }
         self
     }
 
     pub fn max(self, most: u32) -> Self {
-        if let Action::Pull { max, .. } | Action::ReplicaPull { max, .. } = &mut self.0.action {
+        if let Action::Read(Read::Pull { max, .. } | Read::ReplicaPull { max, .. }) = &mut self.0.action {
             *max = most;
         }
         self
     }
 
     pub fn level(self, level: ReadLevel) -> Self {
-        if let Action::Pull { read, .. } = &mut self.0.action {
+        if let Action::Read(Read::Pull { read, .. }) = &mut self.0.action {
             *read = level;
         }
         self
@@ -275,14 +284,14 @@ impl<'a> Told<'a> {
 
     /// The pull moves the cursor.
     pub fn commit(self) -> Self {
-        if let Action::Pull { commit, .. } = &mut self.0.action {
+        if let Action::Read(Read::Pull { commit, .. }) = &mut self.0.action {
             *commit = true;
         }
         self
     }
 
     pub fn by_publisher(self, name: &str) -> Self {
-        if let Action::DeleteTopic { publisher, .. } = &mut self.0.action {
+        if let Action::Write(Write::DeleteTopic { publisher, .. }) = &mut self.0.action {
             *publisher = PublisherId::new(name).expect("a valid name");
         }
         self

@@ -7,7 +7,7 @@ use super::workload::Workload;
 use crate::names::TopicName;
 use crate::time::Instant;
 use crate::wire::answer::Message;
-use crate::wire::client::{Action, ReadLevel};
+use crate::wire::client::{Action, Read, ReadLevel, Write};
 
 /// A time on the recorder's clock: `1.204311 s`.
 #[derive(Clone, Copy)]
@@ -67,11 +67,11 @@ impl fmt::Display for Told<'_> {
         let Operation { client, node, action, invoked, answered } = self.0;
         write!(f, "{}'s {}", Client(*client), action.name())?;
         match action {
-            Action::Publish { content, topic, ack, .. } => {
+            Action::Write(Write::Publish { content, topic, ack, .. }) => {
                 let ack = format!("{ack:?}").to_lowercase();
                 write!(f, " of {} to `{topic}` with ack {ack}", Content(content))?;
             }
-            Action::Pull { topic, read, commit, .. } => {
+            Action::Read(Read::Pull { topic, read, commit, .. }) => {
                 let level = if *read == ReadLevel::Any { "any" } else { "leader" };
                 let moves = if *commit { ", moving the cursor" } else { "" };
                 write!(f, " on `{topic}` with read {level}{moves}")?;

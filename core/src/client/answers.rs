@@ -10,7 +10,7 @@ use crate::client::rules::{created_by_us, is_repeatable, settles};
 use crate::client::sockets::{Flight, FlightPurpose};
 use crate::cube::Vertex;
 use crate::wire::answer::{Answer, Done, ErrorCode, Failure, NodeState, ServerFrame};
-use crate::wire::client::{Action, RequestId};
+use crate::wire::client::{Action, RequestId, Write};
 
 /// The shortest pause during which a node that answered `node_failed` is skipped.
 const FIRST_REFUSAL: Duration = Duration::from_millis(100);
@@ -132,7 +132,7 @@ impl Client {
         let Some(job) = self.jobs.get_mut(&id) else { return };
         let is_errand = !matches!(job.owner, Owner::Caller(_));
         let lost = job.in_doubt.then(|| settles(&job.action, failure.code, dimension)).flatten();
-        let creates = matches!(job.action, Action::CreateTopic { .. });
+        let creates = matches!(job.action, Action::Write(Write::CreateTopic { .. }));
         match failure.code {
             _ if lost.is_some() => {
                 answer.result = lost.ok_or(failure);
@@ -167,7 +167,7 @@ impl Client {
     fn renumber(&mut self, id: JobId, failure: &Failure) {
         self.sequences.jump_ahead();
         let number = self.sequences.next(self.now.wall);
-        if let Some(Job { action: Action::Publish { sequence, .. }, .. }) = self.jobs.get_mut(&id) {
+        if let Some(Job { action: Action::Write(Write::Publish { sequence, .. }), .. }) = self.jobs.get_mut(&id) {
             *sequence = Some(number);
         }
         self.attempt_failed(id, None, &failure.to_string());

@@ -8,7 +8,7 @@ use crate::names::{Offset, SubscriberId, TopicName};
 use crate::time::Instant;
 use crate::topics::command::TopicId;
 use crate::wire::answer::Failure;
-use crate::wire::client::{Action, StartAt};
+use crate::wire::client::{Action, Query, StartAt, Write};
 
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(super) struct JobId(pub u64);
@@ -98,7 +98,7 @@ impl Job {
 
     /// The action to send next.
     pub fn request(&self) -> Action {
-        if self.checks_owner.is_some() { Action::Topics } else { self.action.clone() }
+        if self.checks_owner.is_some() { Action::Query(Query::Topics) } else { self.action.clone() }
     }
 
     /// Whether it needs a socket of its own.
@@ -110,8 +110,10 @@ impl Job {
 /// The key of the push subscription that an action requests.
 pub(super) fn pushed(action: &Action) -> Option<SessionKey> {
     match action {
-        Action::Subscribe { topic, subscriber, push: true, .. }
-        | Action::ReplicaSubscribe { topic, subscriber, push: true, .. } => Some((topic.clone(), subscriber.clone())),
+        Action::Write(
+            Write::Subscribe { topic, subscriber, push: true, .. }
+            | Write::ReplicaSubscribe { topic, subscriber, push: true, .. },
+        ) => Some((topic.clone(), subscriber.clone())),
         _ => None,
     }
 }
@@ -120,7 +122,7 @@ pub(super) fn pushed(action: &Action) -> Option<SessionKey> {
 /// not committed and arrive again. The cursor in the cluster therefore never passes the caller's commits.
 pub(super) fn from_cursor(action: &Action) -> Action {
     let mut again = action.clone();
-    if let Action::Subscribe { from, .. } | Action::ReplicaSubscribe { from, .. } = &mut again {
+    if let Action::Write(Write::Subscribe { from, .. } | Write::ReplicaSubscribe { from, .. }) = &mut again {
         *from = None::<StartAt>;
     }
     again

@@ -39,7 +39,7 @@ use std::time::Duration;
 
 use crate::cube::{Dimension, Vertex};
 use crate::time::{Instant, Now};
-use crate::wire::client::{Action, Request};
+use crate::wire::client::{Action, Request, Write};
 
 pub use io::{
     ClientEffect, ClientError, ClientInput, FellOver, Notice, Purpose, Reply, SocketId, Submission, Target, Ticket,
@@ -188,7 +188,7 @@ impl Client {
         job.trace = trace;
         let deadline = self.now.monotonic + within;
         job.deadline = Some(deadline);
-        if let Action::Publish { sequence: sequence @ None, .. } = &mut job.action {
+        if let Action::Write(Write::Publish { sequence: sequence @ None, .. }) = &mut job.action {
             *sequence = Some(self.sequences.next(self.now.wall));
             job.has_own_sequence = true;
         }
@@ -238,7 +238,7 @@ fn in_batches(requests: Vec<Request>) -> Vec<Vec<Request>> {
     let mut bytes_in_last = 0;
     for request in requests {
         let bytes = match &request.action {
-            Action::Publish { content, .. } => REQUEST_BYTES + content.len(),
+            Action::Write(Write::Publish { content, .. }) => REQUEST_BYTES + content.len(),
             _ => REQUEST_BYTES,
         };
         match batches.last_mut().filter(|_| bytes_in_last + bytes <= MAX_BATCH_BYTES) {

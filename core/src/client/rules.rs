@@ -3,7 +3,7 @@
 use crate::cube::{Dimension, Vertex};
 use crate::placement;
 use crate::wire::answer::{Done, ErrorCode};
-use crate::wire::client::Action;
+use crate::wire::client::{Action, Read, Write};
 
 /// Every vertex in order of distance from `home`: the home, its replicas across bits 0, 1, 2 …, then the rest.
 pub fn nearest_first(home: Vertex) -> Vec<Vertex> {
@@ -18,23 +18,23 @@ pub fn nearest_first(home: Vertex) -> Vec<Vertex> {
 /// [`settles`] and a check of the owner tell the client's own effect from that of others. The exception is a committing
 /// pull: performed twice, it would skip the messages of the lost answer.
 pub fn is_repeatable(action: &Action) -> bool {
-    !matches!(action, Action::Pull { commit: true, .. })
+    !matches!(action, Action::Read(Read::Pull { commit: true, .. }))
 }
 
 /// If a refusal of a repeat shows that an earlier attempt was performed, returns the answer that was lost.
 pub fn settles(action: &Action, code: ErrorCode, dimension: Dimension) -> Option<Done> {
     match (action, code) {
-        (Action::DeleteTopic { topic, .. }, ErrorCode::UnknownTopic) => {
+        (Action::Write(Write::DeleteTopic { topic, .. }), ErrorCode::UnknownTopic) => {
             let home = placement::home(topic.as_str(), dimension);
             Some(Done::TopicDeleted { topic: topic.clone(), home, neighbours: home.neighbours().collect() })
         }
-        (Action::DeletePublisher { publisher }, ErrorCode::UnknownPublisher) => {
+        (Action::Write(Write::DeletePublisher { publisher }), ErrorCode::UnknownPublisher) => {
             Some(Done::PublisherDeleted { publisher: publisher.clone() })
         }
-        (Action::DeleteSubscriber { subscriber }, ErrorCode::UnknownSubscriber) => {
+        (Action::Write(Write::DeleteSubscriber { subscriber }), ErrorCode::UnknownSubscriber) => {
             Some(Done::SubscriberDeleted { subscriber: subscriber.clone() })
         }
-        (Action::Unsubscribe { topic, .. }, ErrorCode::NotSubscribed) => {
+        (Action::Write(Write::Unsubscribe { topic, .. }), ErrorCode::NotSubscribed) => {
             Some(Done::Unsubscribed { topic: topic.clone() })
         }
         _ => None,
@@ -44,7 +44,7 @@ pub fn settles(action: &Action, code: ErrorCode, dimension: Dimension) -> Option
 /// Returns the lost answer to a `create_topic` if the topic now exists and belongs to the publisher. (If it existed
 /// before, the request had no effect.)
 pub fn created_by_us(action: &Action, topics: &Done, dimension: Dimension) -> Option<Done> {
-    let (Action::CreateTopic { publisher, topic }, Done::Topics { topics, .. }) = (action, topics) else {
+    let (Action::Write(Write::CreateTopic { publisher, topic }), Done::Topics { topics, .. }) = (action, topics) else {
         return None;
     };
     let ours = topics.iter().any(|summary| summary.topic == *topic && summary.owner == *publisher);
@@ -65,12 +65,14 @@ mod tests {
 
     #[test]
     fn only_a_pull_that_commits_must_not_be_repeated() {
-        let pull = |commit| Action::Pull {
-            subscriber: "s".parse().unwrap(),
-            topic: "t".parse().unwrap(),
-            max: 1,
-            read: ReadLevel::Leader,
-            commit,
+        let pull = |commit| {
+            Action::Read(Read::Pull {
+                subscriber: "s".parse().unwrap(),
+                topic: "t".parse().unwrap(),
+                max: 1,
+                read: ReadLevel::Leader,
+                commit,
+            })
         };
         assert!(!is_repeatable(&pull(true)));
         assert!(is_repeatable(&pull(false)));

@@ -7,7 +7,7 @@ use crate::client::nodes::PeerIndex;
 use crate::client::sockets::{Role, Socket};
 use crate::cube::Vertex;
 use crate::wire::answer::{Answer, Delivery, Done, EndReason, ErrorCode, Failure, SubscriptionEnded};
-use crate::wire::client::Action;
+use crate::wire::client::{Action, Local, Write};
 
 impl Client {
     /// Delivers the next message, drops repeated ones, and subscribes again if one is missing.
@@ -41,11 +41,11 @@ impl Client {
                 let session = Session { action, to, topic: *topic_id, next: *cursor, socket: Some(socket) };
                 self.note_subscribed(&owner, session, socket);
             }
-            (Action::Unsubscribe { topic, subscriber, .. }, Ok(_)) => {
+            (Action::Write(Write::Unsubscribe { topic, subscriber, .. }), Ok(_)) => {
                 let key = (topic.clone(), subscriber.clone());
                 self.give_up_session(&key, over(&key, EndReason::Unsubscribed));
             }
-            (watch @ Action::Watch { .. }, Ok(_)) => {
+            (watch @ Action::Local(Local::Watch { .. }), Ok(_)) => {
                 let watch = watch.clone();
                 if let Some(vertex) = asked {
                     self.watches.insert(vertex, watch);

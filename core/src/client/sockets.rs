@@ -7,7 +7,7 @@ use crate::client::io::{ClientEffect, Notice, Purpose, SocketId};
 use crate::client::job::{JobId, SessionKey, State};
 use crate::client::nodes::{PeerIndex, backoff};
 use crate::time::Instant;
-use crate::wire::client::{Action, Request, RequestId};
+use crate::wire::client::{Action, Local, Request, RequestId};
 
 /// Time limit for opening a socket.
 const OPEN_WITHIN: Duration = Duration::from_secs(2);
@@ -152,7 +152,7 @@ impl Client {
 
     fn probe(&mut self, id: SocketId) {
         let now = self.now.monotonic;
-        self.send(id, Action::Cluster, false, FlightPurpose::Probe);
+        self.send(id, Action::Local(Local::Cluster), false, FlightPurpose::Probe);
         if let Some(socket) = self.sockets.get_mut(&id) {
             socket.probed = Some(now);
         }

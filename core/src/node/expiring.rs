@@ -20,7 +20,8 @@ use crate::placement;
 use crate::time::{Instant, Timestamp};
 use crate::topics::Topics;
 use crate::topics::command::Op;
-use crate::wire::peer::{Body, Call, Registry, Reply};
+use crate::wire::client::Registry;
+use crate::wire::peer::{Body, Call, Reply};
 
 /// Most remembered reports. All are dropped when there are more.
 const MAX_REPORTED: usize = 100_000;

@@ -10,7 +10,7 @@ use std::time::Duration;
 use super::Node;
 use super::pending::Purpose;
 use super::queues::Queue;
-use super::serve::{Requester, op_of};
+use super::serve::Requester;
 use crate::bugs::Bug;
 use crate::cube::Vertex;
 use crate::placement;
@@ -19,7 +19,7 @@ use crate::time::Instant;
 use crate::topics::Outcome;
 use crate::topics::command::{Command, Op};
 use crate::wire::answer::{Done, ErrorCode, Failure};
-use crate::wire::client::{Ack, Action};
+use crate::wire::client::{self, Ack};
 use crate::wire::event::Event;
 use crate::wire::peer::{Body, Call, Reply, RequestKey};
 
@@ -84,8 +84,7 @@ impl Node {
         self.counters.outbox = self.outbox.items.len() as u64;
     }
 
-    pub(super) fn store_in_outbox(&mut self, key: RequestKey, action: &Action, owner: Owner) -> Result<(), Failure> {
-        let op = op_of(action).expect("only publishes go to the outbox");
+    pub(super) fn store_in_outbox(&mut self, key: RequestKey, op: Op, owner: Owner) -> Result<(), Failure> {
         let command = Command { key, time: self.now.wall, op };
         if let Some(id) = self.outbox.by_key.get(&key) {
             // A repeated ask for a publish under way.
@@ -153,9 +152,9 @@ impl Node {
         let now = self.now.monotonic;
         let Some(item) = self.outbox.items.get_mut(&id) else { return };
         item.offer_at = now + OFFER_AGAIN;
-        let Some(action) = action_of(&item.command) else { return };
+        let Some(write) = write_of(&item.command) else { return };
         let key = item.command.key;
-        let home = placement::home(action.subject().unwrap_or(""), self.me.dimension());
+        let home = placement::home(write.subject(), self.me.dimension());
         let Some(leader) = self.find_leader(home) else {
             item_at(&mut self.outbox, id, now + TRY_AGAIN);
             return;
@@ -163,7 +162,7 @@ impl Node {
         let key = if self.bugs.has(Bug::OutboxOffersUnderNewNumbers) { self.next_key() } else { key };
         let token = self.next_token();
         self.expect_reply(token, Purpose::Outbox(id));
-        self.send(leader, None, Body::Ask { token, call: Call::Act { key, action, trace: false } });
+        self.send(leader, None, Body::Ask { token, call: Call::Write { key, write } });
         if self.bugs.has(Bug::OutboxForgetsWhatItOffered) {
             self.outbox.items.remove(&id);
             self.writes.push(Write::OutboxRemove { id });
@@ -263,9 +262,9 @@ fn item_at(outbox: &mut Outbox, id: u64, at: Instant) {
 }
 
 /// The publish as a request with `ack: quorum`: its success means that it is in the log permanently.
-fn action_of(command: &Command) -> Option<Action> {
+fn write_of(command: &Command) -> Option<client::Write> {
     let Op::Publish { publisher, topic, sequence, content } = command.op.clone() else { return None };
-    Some(Action::Publish { publisher, topic, content, ack: Ack::Quorum, sequence })
+    Some(client::Write::Publish { publisher, topic, content, ack: Ack::Quorum, sequence })
 }
 
 fn content_bytes(command: &Command) -> u64 {

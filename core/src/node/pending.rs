@@ -8,13 +8,13 @@ use super::queues::Queue;
 use super::registering::{Allowance, KnownNames, WaitingNames};
 use crate::cube::Vertex;
 use crate::io::ConnectionId;
-use crate::names::Offset;
+use crate::names::{Offset, SubscriberId, TopicName};
 use crate::time::Instant;
 use crate::topics::command::TopicId;
 use crate::wire::answer::{Done, ErrorCode, Failure};
-use crate::wire::client::{Ack, Action, ReadLevel, RequestId};
+use crate::wire::client::{Ack, Action, Admin, Local, Read, ReadLevel, Registry, RequestId, Write};
 use crate::wire::event::TraceId;
-use crate::wire::peer::{Registry, RequestKey};
+use crate::wire::peer::{Call, RequestKey};
 
 /// Every request is answered within this time.
 const DEADLINE: Duration = Duration::from_secs(5);
@@ -142,7 +142,17 @@ impl Pending {
 
     /// Whether this is a publish with `ack: one` whose publisher is known to be registered. It then needs only a disk.
     pub(super) fn may_go_to_outbox(&self) -> bool {
-        matches!((&self.action, &self.stage), (Action::Publish { ack: Ack::One, .. }, Stage::Acting))
+        matches!((&self.action, &self.stage), (Action::Write(Write::Publish { ack: Ack::One, .. }), Stage::Acting))
+    }
+
+    /// The call that has the action performed. `None`: this node performs it alone, or gathers the answer.
+    pub(super) fn call(&self) -> Option<Call> {
+        match &self.action {
+            Action::Write(write) => Some(Call::Write { key: self.key, write: write.clone() }),
+            Action::Read(read) => Some(Call::Read { key: self.key, read: read.clone() }),
+            Action::Admin(admin) => Some(Call::Admin { admin: admin.clone() }),
+            Action::Query(_) | Action::Local(_) => None,
+        }
     }
 }
 
@@ -150,24 +160,22 @@ pub(super) enum Stage {
     /// Waits until this node has recorded its start and knows its identity.
     NotBegun,
     /// Registers a name. Unless the name is known, it needs a place among the new names.
-    Admitting,
+    Admitting {
+        kind: Registry,
+        name: String,
+    },
     /// The name is new, and there are too many new names at present.
     AwaitingPlace,
     /// Asks whether the publisher or subscriber is registered.
-    Registering {
-        linearizable: bool,
-    },
+    Registering(Box<Registering>),
     /// Asks the leader of the subject's group.
     Acting,
     /// Asks any member of the subject's group.
     Reading,
     /// The messages of a pull have arrived. The leader moves its cursor, then the client receives them.
     Committing(Box<Pulled>),
-    /// The client has received a replica's messages from this offset on. The leader moves the cursor to the action's
-    /// offset.
-    Advancing {
-        from: Offset,
-    },
+    /// The client has received a replica's messages. The leader moves the cursor past them.
+    Advancing(Box<Advance>),
     /// Asks the node that the action names.
     Visiting(Vertex),
     Gathering(super::views::Gathering),
@@ -180,72 +188,65 @@ impl Stage {
     }
 }
 
+/// A name whose registration must be known before its request goes on.
+pub(super) struct Registering {
+    pub kind: Registry,
+    pub name: String,
+    /// Whether only the leader's answer counts.
+    pub linearizable: bool,
+    /// Whether the request registers the name, instead of requiring it.
+    pub is_new: bool,
+}
+
+/// The move of a cursor past the messages from `from` to before `to`.
+pub(super) struct Advance {
+    pub subscriber: SubscriberId,
+    pub topic: TopicName,
+    pub from: Offset,
+    pub to: Offset,
+}
+
+impl Advance {
+    pub(super) fn call(&self, key: RequestKey) -> Call {
+        let Advance { subscriber, topic, from, to } = self;
+        Call::Advance { key, subscriber: subscriber.clone(), topic: topic.clone(), from: *from, to: *to }
+    }
+}
+
 /// The messages of a pull before its cursor moves. The coordinator keeps them because an answer can be lost: a leader
 /// that moved the cursor by itself would not read the same messages again.
 pub(super) struct Pulled {
-    /// The first offset of the messages; `to` is the offset after the last one.
-    pub from: Offset,
-    pub to: Offset,
+    pub advance: Advance,
     pub done: Done,
     pub served_by: Vertex,
     pub hops: Vec<Vertex>,
 }
 
-/// The node that an action addresses.
-pub(super) fn destination(action: &Action) -> Option<Vertex> {
-    match action {
-        Action::Status { node } | Action::RecoverNode { node } | Action::StopNode { node, .. } => *node,
-        Action::SetLink { from, .. } => Some(*from),
-        _ => None,
-    }
-}
-
-/// The name that an action registers.
-pub(super) fn registers(action: &Action) -> Option<(Registry, &str)> {
-    match action {
-        Action::CreatePublisher { publisher } => Some((Registry::Publisher, publisher.as_str())),
-        Action::CreateSubscriber { subscriber } => Some((Registry::Subscriber, subscriber.as_str())),
-        _ => None,
-    }
-}
-
-/// The name that must be registered before an action is performed. For all other actions the subscription implies it.
+/// The name under which an action is performed and which must be registered before. Reads from any replica need no
+/// registration: the subscription implies it.
 pub(super) fn registration(action: &Action) -> Option<(Registry, &str)> {
     match action {
-        Action::CreateTopic { publisher, .. }
-        | Action::DeleteTopic { publisher, .. }
-        | Action::Publish { publisher, .. } => Some((Registry::Publisher, publisher.as_str())),
-        Action::Subscribe { subscriber, .. }
-        | Action::Unsubscribe { subscriber, .. }
-        | Action::Commit { subscriber, .. }
-        | Action::ReplicaSubscribe { subscriber, .. }
-        | Action::Pull { subscriber, read: ReadLevel::Leader, .. } => Some((Registry::Subscriber, subscriber.as_str())),
-        _ => None,
+        Action::Write(write) => write.acts_under(),
+        Action::Read(Read::Pull { subscriber, read: ReadLevel::Leader, .. }) => {
+            Some((Registry::Subscriber, subscriber.as_str()))
+        }
+        Action::Read(_) | Action::Query(_) | Action::Admin(_) | Action::Local(_) => None,
     }
 }
 
-/// The name under which an action is performed, or which it registers.
+/// The name whose use a request proves.
 pub(super) fn acts_under(action: &Action) -> Option<(Registry, &str)> {
     match action {
-        Action::Pull { subscriber, .. } | Action::ReplicaPull { subscriber, .. } => {
-            Some((Registry::Subscriber, subscriber.as_str()))
-        }
+        Action::Read(read) => Some((Registry::Subscriber, read.subscriber().as_str())),
         _ => registration(action),
     }
 }
 
-pub(super) fn wants_push(action: &Action) -> bool {
-    matches!(action, Action::Subscribe { push: true, .. } | Action::ReplicaSubscribe { push: true, .. })
-}
-
 pub(super) fn changes_something(action: &Action) -> bool {
-    !matches!(
-        action,
-        Action::Pull { commit: false, .. }
-            | Action::ReplicaPull { .. }
-            | Action::Locate { .. }
-            | Action::Topics
-            | Action::Cluster
-            | Action::Status { .. }
-    )
+    match action {
+        Action::Write(_) | Action::Local(Local::Watch { .. }) => true,
+        Action::Read(read) => matches!(read, Read::Pull { commit: true, .. }),
+        Action::Admin(admin) => !matches!(admin, Admin::Status { .. }),
+        Action::Query(_) | Action::Local(Local::Cluster) => false,
+    }
 }

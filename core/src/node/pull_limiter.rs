@@ -11,7 +11,6 @@ use super::Node;
 use super::queues::Queue;
 use crate::bugs::Bug;
 use crate::io::ConnectionId;
-use crate::wire::client::Action;
 
 /// Pulls of one connection under way at once. Each answer has up to 4 MiB, and a connection with 32 MiB of queued data
 /// is closed.
@@ -25,11 +24,6 @@ pub(super) struct PullLimiter(BTreeMap<ConnectionId, ClientPulls>);
 struct ClientPulls {
     under_way: BTreeSet<u64>,
     waiting: VecDeque<u64>,
-}
-
-/// Whether a request reads messages.
-pub(super) fn takes_turns(action: &Action) -> bool {
-    matches!(action, Action::Pull { .. } | Action::ReplicaPull { .. })
 }
 
 impl PullLimiter {

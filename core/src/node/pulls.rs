@@ -19,8 +19,8 @@ use crate::store::StoredMessage;
 use crate::time::Instant;
 use crate::topics::Topics;
 use crate::wire::answer::{Done, Failure};
-use crate::wire::client::Action;
-use crate::wire::peer::{Registry, Reply, RequestKey};
+use crate::wire::client::{Action, Registry, Write};
+use crate::wire::peer::{Reply, RequestKey};
 
 /// Most pulls under way on one replica, over all clients and nodes. Beyond this, the coordinator is told to ask again.
 const MAX_PULLS: usize = 8_192;
@@ -226,7 +226,7 @@ impl Node {
         let Pull { key, subscriber, topic, replica, .. } = pull;
         let done = Done::Pulled { topic: topic.clone(), messages, cursor, end, behind, original_node: replica };
         if moves {
-            self.request_for_myself(Action::Commit { subscriber, topic, offset: cursor }, Stage::Acting);
+            self.request_for_myself(Action::Write(Write::Commit { subscriber, topic, offset: cursor }), Stage::Acting);
         }
         self.answer_pull(key, Ok(done));
     }

@@ -75,7 +75,7 @@ mod tests {
     use crate::store::{NodeRecord, Recovered};
     use crate::time::{Instant, Now, Timestamp};
     use crate::wire::answer::{Answer, ErrorCode, Failure, ServerFrame};
-    use crate::wire::client::{Ack, Action, Request, RequestId};
+    use crate::wire::client::{Ack, Action, Request, RequestId, Write};
     use crate::wire::limits::Limits;
 
     /// A lone node of a cube of two: it serves, and there is no leader.
@@ -108,7 +108,7 @@ mod tests {
 
     fn publish(content: Content) -> Action {
         let (publisher, topic) = ("p".parse().unwrap(), "t".parse().unwrap());
-        Action::Publish { publisher, topic, content, ack: Ack::Quorum, sequence: None }
+        Action::Write(Write::Publish { publisher, topic, content, ack: Ack::Quorum, sequence: None })
     }
 
     fn queue(node: &Node, name: &str) -> Queue {

@@ -10,13 +10,12 @@ use std::ops::Bound;
 use std::time::Duration;
 
 use super::Node;
-use super::pending::{MAX_PENDING, Pending, Requests, Stage, registers, registration};
+use super::pending::{MAX_PENDING, Pending, Registering, Requests, Stage};
 use super::queues::Queue;
 use crate::io::ConnectionId;
 use crate::time::Instant;
 use crate::wire::answer::ErrorCode;
-use crate::wire::client::Action;
-use crate::wire::peer::Registry;
+use crate::wire::client::Registry;
 
 /// How long a cached registration is used before the group is asked again.
 pub(super) const KNOWN_FOR: Duration = Duration::from_secs(10);
@@ -56,11 +55,19 @@ impl KnownNames {
 
     /// The first stage of a request that acts under this name.
     pub(super) fn first_stage(&self, kind: Registry, name: &str, now: Instant) -> Stage {
+        let ask = |linearizable| {
+            Stage::Registering(Box::new(Registering { kind, name: name.to_owned(), linearizable, is_new: false }))
+        };
         match self.heard(kind, name) {
             Some(Heard::Registered(seen)) if now.since(seen) < KNOWN_FOR => Stage::Acting,
-            Some(Heard::Registered(_)) | None => Stage::Registering { linearizable: false },
-            Some(Heard::Deleted) => Stage::Registering { linearizable: true },
+            Some(Heard::Registered(_)) | None => ask(false),
+            Some(Heard::Deleted) => ask(true),
         }
+    }
+
+    /// Whether the name was registered a short time ago.
+    fn is_fresh(&self, kind: Registry, name: &str, now: Instant) -> bool {
+        matches!(self.heard(kind, name), Some(Heard::Registered(seen)) if now.since(seen) < KNOWN_FOR)
     }
 
     /// Whether the name was registered when this node last learned of it.
@@ -164,12 +171,16 @@ impl Node {
     pub(super) fn admit_name(&mut self, number: u64) {
         let (now, per_second) = (self.now.monotonic, self.config.limits.registrations_per_second);
         let Some(pending) = self.requests.pending.get_mut(&number) else { return };
-        let Some((kind, name)) = registers(&pending.action) else { return };
-        let is_known = matches!(self.requests.known.first_stage(kind, name, now), Stage::Acting);
+        let (kind, name) = match std::mem::replace(&mut pending.stage, Stage::Acting) {
+            Stage::Admitting { kind, name } => (kind, name),
+            other => return pending.stage = other,
+        };
+        let is_known = self.requests.known.is_fresh(kind, &name, now);
         let may_take = !is_known && self.requests.waiting_names.of_clients.is_empty();
         pending.counts_as_new = may_take && self.requests.allowance.take(now, per_second);
-        pending.stage =
-            if is_known || pending.counts_as_new { Stage::Acting } else { Stage::Registering { linearizable: false } };
+        if !is_known && !pending.counts_as_new {
+            pending.stage = Stage::Registering(Box::new(Registering { kind, name, linearizable: false, is_new: true }));
+        }
         self.drive(number);
     }
 
@@ -221,19 +232,14 @@ impl Node {
     /// Proceeds with a cached registration because no replica is reachable. Returns false if there is none.
     pub(super) fn goes_by_memory(&mut self, number: u64) -> bool {
         let Some(pending) = self.requests.pending.get_mut(&number) else { return false };
-        let Stage::Registering { linearizable: false } = &pending.stage else { return false };
-        let known = |(kind, name)| self.requests.known.was_registered(kind, name);
-        let remembered = registration(&pending.action).is_some_and(known);
+        let Stage::Registering(registering) = &pending.stage else { return false };
+        let Registering { kind, name, linearizable, is_new } = &**registering;
+        let remembered = !linearizable && !is_new && self.requests.known.was_registered(*kind, name);
         if remembered {
             pending.stage = Stage::Acting;
         }
         remembered
     }
-}
-
-/// The name that a request asks about before it acts: one that must be registered, or one to register.
-pub(super) fn in_question(action: &Action) -> Option<(Registry, &str)> {
-    registration(action).or_else(|| registers(action))
 }
 
 #[cfg(test)]
@@ -283,7 +289,7 @@ mod tests {
         let mut known = KnownNames::default();
         let stage = |known: &KnownNames, at| match known.first_stage(Registry::Publisher, "ann", at) {
             Stage::Acting => "act",
-            Stage::Registering { linearizable: true } => "ask the leader",
+            Stage::Registering(registering) if registering.linearizable => "ask the leader",
             _ => "ask any",
         };
         let later = Instant(0) + KNOWN_FOR;

@@ -1,10 +1,8 @@
 //! Replies to the asks of client requests, and the single answer to each request.
 
 use super::Node;
-use super::pending::{Pending, Pulled, Purpose, Stage, registers};
-use super::pull_limiter::takes_turns;
+use super::pending::{Advance, Pending, Pulled, Purpose, Registering, Stage};
 use super::push::{Session, SessionId};
-use super::registering::in_question;
 use super::requests::TRY_AGAIN;
 use crate::bugs::Bug;
 use crate::cube::Vertex;
@@ -12,9 +10,9 @@ use crate::names::Offset;
 use crate::placement;
 use crate::visible::visible;
 use crate::wire::answer::{Answer, Done, ErrorCode, Failure, ServerFrame};
-use crate::wire::client::{Action, ReadLevel};
+use crate::wire::client::{Action, Read, ReadLevel, Registry, Write};
 use crate::wire::event::Event;
-use crate::wire::peer::{Registry, Reply, Subscription};
+use crate::wire::peer::{Reply, Subscription};
 
 impl Node {
     pub(super) fn handle_reply(&mut self, token: u64, reply: Reply) {
@@ -67,12 +65,11 @@ impl Node {
         match (&pending.stage, &pending.action, result) {
             (
                 Stage::Acting,
-                Action::Pull { commit: true, read: ReadLevel::Leader, .. },
-                Ok(Done::Pulled { messages, cursor, end, topic, behind, original_node }),
-            ) if !messages.is_empty() => {
-                let (from, to) = (messages[0].offset, cursor);
-                let done = Done::Pulled { messages, cursor, end, topic, behind, original_node };
-                pending.stage = Stage::Committing(Box::new(Pulled { from, to, done, served_by, hops }));
+                Action::Read(Read::Pull { commit: true, read: ReadLevel::Leader, subscriber, topic, .. }),
+                Ok(done @ Done::Pulled { .. }),
+            ) if let Some((from, to)) = done.range_of_messages() => {
+                let advance = Advance { subscriber: subscriber.clone(), topic: topic.clone(), from, to };
+                pending.stage = Stage::Committing(Box::new(Pulled { advance, done, served_by, hops }));
                 pending.ask_at = now;
                 pending.stuck_since = None;
                 self.drive(number);
@@ -98,30 +95,27 @@ impl Node {
     fn handle_registered(&mut self, number: u64, registered: bool) {
         let now = self.now.monotonic;
         let Some(pending) = self.requests.pending.get_mut(&number) else { return };
-        let Some((kind, name)) = in_question(&pending.action) else { return };
-        let is_refused_by_any = registers(&pending.action).is_some() || self.bugs.has(Bug::AnyReplicaRefusesNames);
+        let Stage::Registering(registering) = &mut pending.stage else { return };
+        let Registering { kind, name, linearizable, is_new } = &mut **registering;
+        let any_may_refuse = *is_new || self.bugs.has(Bug::AnyReplicaRefusesNames);
         pending.ask_at = now;
         pending.stuck_since = None;
-        match (&pending.stage, registered) {
-            (Stage::Registering { .. }, true) => {
-                pending.stage = Stage::Acting;
-                self.requests.known.remember_registered(kind, name, now);
-                self.drive(number);
-            }
-            (Stage::Registering { linearizable: false }, false) if !is_refused_by_any => {
-                pending.stage = Stage::Registering { linearizable: true };
-                self.drive(number);
-            }
-            (Stage::Registering { .. }, false) if registers(&pending.action).is_some() => self.await_place(number),
-            (Stage::Registering { .. }, false) => {
-                let (code, what) = match kind {
-                    Registry::Publisher => (ErrorCode::UnknownPublisher, "publisher"),
-                    Registry::Subscriber => (ErrorCode::UnknownSubscriber, "subscriber"),
-                };
-                let failure = code.because(format!("there is no {what} `{}`; create it first", visible(name)));
-                self.finish(number, Err(failure), self.me, vec![self.me]);
-            }
-            _ => {}
+        if registered {
+            self.requests.known.remember_registered(*kind, name, now);
+            pending.stage = Stage::Acting;
+            self.drive(number);
+        } else if !*linearizable && !any_may_refuse {
+            *linearizable = true;
+            self.drive(number);
+        } else if *is_new {
+            self.await_place(number);
+        } else {
+            let (code, what) = match kind {
+                Registry::Publisher => (ErrorCode::UnknownPublisher, "publisher"),
+                Registry::Subscriber => (ErrorCode::UnknownSubscriber, "subscriber"),
+            };
+            let failure = code.because(format!("there is no {what} `{}`; create it first", visible(name)));
+            self.finish(number, Err(failure), self.me, vec![self.me]);
         }
     }
 
@@ -133,13 +127,16 @@ impl Node {
         }
         let result = result.and_then(|done| self.follow_up(&pending, &done).map(|()| done));
         let (served_by, result) = match (&pending.action, result) {
-            (Action::ReplicaSubscribe { topic: name, .. }, Ok(Done::Subscribed { topic, topic_id, cursor, .. })) => {
+            (
+                Action::Write(Write::ReplicaSubscribe { topic: name, .. }),
+                Ok(Done::Subscribed { topic, topic_id, cursor, .. }),
+            ) => {
                 let original_node = Some(placement::home(name.as_str(), self.me.dimension()));
                 (self.me, Ok(Done::Subscribed { topic, topic_id, cursor, original_node }))
             }
             (_, result) => (served_by, result),
         };
-        let pulled = pending.connection.filter(|_| takes_turns(&pending.action));
+        let pulled = pending.connection.filter(|_| matches!(pending.action, Action::Read(_)));
         self.answer(pending, result, served_by, hops);
         if let Some(connection) = pulled {
             self.end_pull(connection, number);
@@ -171,8 +168,10 @@ impl Node {
         let (Some(connection), by) = (pending.connection, pending.key.number) else { return Ok(()) };
         match (&pending.action, done) {
             (
-                Action::Subscribe { subscriber, topic, push: true, .. }
-                | Action::ReplicaSubscribe { subscriber, topic, push: true, .. },
+                Action::Write(
+                    Write::Subscribe { subscriber, topic, push: true, .. }
+                    | Write::ReplicaSubscribe { subscriber, topic, push: true, .. },
+                ),
                 Done::Subscribed { cursor, topic_id, .. },
             ) => {
                 if let Some(failure) = self.lacks_room_for_session() {
@@ -190,7 +189,7 @@ impl Node {
                 };
                 self.begin_session(SessionId(by), session);
             }
-            (Action::Unsubscribe { subscriber, topic }, Done::Unsubscribed { .. }) => {
+            (Action::Write(Write::Unsubscribe { subscriber, topic }), Done::Unsubscribed { .. }) => {
                 self.end_session_of(connection, topic, subscriber, by);
             }
             _ => {}
@@ -202,9 +201,10 @@ impl Node {
     /// it, not the replica: the replica's answer can be lost, and the repeated read would then start after the lost
     /// messages.
     fn move_cursor(&mut self, action: &Action, from: Offset, to: Offset) {
-        if let Action::Pull { subscriber, topic, read: ReadLevel::Any, commit: true, .. } = action {
-            let commit = Action::Commit { subscriber: subscriber.clone(), topic: topic.clone(), offset: to };
-            self.request_for_myself(commit, Stage::Advancing { from });
+        if let Action::Read(Read::Pull { subscriber, topic, read: ReadLevel::Any, commit: true, .. }) = action {
+            let (subscriber, topic) = (subscriber.clone(), topic.clone());
+            let commit = Write::Commit { subscriber: subscriber.clone(), topic: topic.clone(), offset: to };
+            self.request_for_myself(commit.into(), Stage::Advancing(Box::new(Advance { subscriber, topic, from, to })));
         }
     }
 

@@ -14,18 +14,16 @@ use std::time::Duration;
 
 use super::Node;
 use super::pending::{
-    Ask, MAX_ASKS, Pending, Purpose, Stage, acts_under, changes_something, destination, registers, registration,
-    wants_push,
+    Ask, MAX_ASKS, Pending, Purpose, Registering, Stage, acts_under, changes_something, registration,
 };
-use super::pull_limiter::takes_turns;
-use super::registering::in_question;
 use crate::bugs::Bug;
 use crate::cube::Vertex;
 use crate::io::ConnectionId;
 use crate::placement;
 use crate::time::Instant;
+use crate::topics::command::Op;
 use crate::wire::answer::{Done, ErrorCode, Failure, NodeState, Role};
-use crate::wire::client::{Action, ReadLevel, Request};
+use crate::wire::client::{Action, Admin, Local, Query, Read, ReadLevel, Request, Write};
 use crate::wire::event::{Event, TraceId};
 use crate::wire::peer::{Body, Call};
 
@@ -45,7 +43,7 @@ impl Node {
         self.counters.requests += 1;
         let Request { id, trace, mut action } = request;
         if self.bugs.has(Bug::FollowersServeLeaderReads)
-            && let Action::Pull { read, .. } = &mut action
+            && let Action::Read(Read::Pull { read, .. }) = &mut action
         {
             *read = ReadLevel::Any;
         }
@@ -72,7 +70,7 @@ impl Node {
         }
         let begins = self.may_begin(&pending.action);
         pending.stage = if begins { self.first_stage(&pending.action, key.number) } else { Stage::NotBegun };
-        let takes_turns = takes_turns(&pending.action);
+        let takes_turns = matches!(pending.action, Action::Read(_));
         self.requests.insert(key.number, pending);
         if takes_turns { self.queue_pull(connection, key.number) } else { self.drive(key.number) }
     }
@@ -86,7 +84,10 @@ impl Node {
             );
             return Some(ErrorCode::Overloaded.because(text));
         }
-        if wants_push(action) { self.lacks_room_for_session() } else { None }
+        match action {
+            Action::Write(write) if write.begins_push() => self.lacks_room_for_session(),
+            _ => None,
+        }
     }
 
     /// Keeps the request waiting until [`Node::release_request`]. `why` is reported if its deadline passes before that.
@@ -107,27 +108,35 @@ impl Node {
 
     /// Answers a request that needs no other node. `None`: other nodes are needed.
     fn answer_here(&mut self, connection: ConnectionId, action: &Action) -> Option<Result<Done, Failure>> {
-        let here = |node: &Option<Vertex>| node.is_none_or(|node| node == self.me);
         match action {
-            Action::RecoverNode { node } if here(node) => return Some(self.recover()),
-            Action::Status { node } if here(node) => return Some(Ok(Done::Status(Box::new(self.status())))),
-            Action::Watch { kinds, sample } => {
+            Action::Local(Local::Watch { kinds, sample }) => {
                 self.watch(connection, kinds.clone(), *sample);
-                return Some(Ok(Done::Watching));
+                Some(Ok(Done::Watching))
             }
-            _ if self.is_silent() => return Some(Err(self.node_failed())),
-            Action::StopNode { node, mode, duration_ms } if here(node) => return Some(self.stop(*mode, *duration_ms)),
-            Action::SetLink { from, to, conditions } if *from == self.me => {
-                return Some(self.set_link(*to, *conditions));
+            Action::Admin(admin @ (Admin::RecoverNode { .. } | Admin::Status { .. })) if self.is_for_me(admin) => {
+                Some(self.administer(admin))
             }
-            Action::Cluster => return Some(Ok(Done::Cluster(self.cluster_view()))),
-            _ => {}
-        }
-        match action {
-            Action::ReplicaSubscribe { topic, .. } | Action::ReplicaPull { topic, .. } => {
+            _ if self.is_silent() => Some(Err(self.node_failed())),
+            Action::Admin(admin) if self.is_for_me(admin) => Some(self.administer(admin)),
+            Action::Local(Local::Cluster) => Some(Ok(Done::Cluster(self.cluster_view()))),
+            Action::Write(Write::ReplicaSubscribe { topic, .. }) | Action::Read(Read::ReplicaPull { topic, .. }) => {
                 self.not_replica(topic.as_str()).map(Err)
             }
-            _ => None,
+            Action::Write(_) | Action::Read(_) | Action::Query(_) | Action::Admin(_) => None,
+        }
+    }
+
+    fn is_for_me(&self, admin: &Admin) -> bool {
+        admin.node().is_none_or(|node| node == self.me)
+    }
+
+    /// Carries out a request to this node itself.
+    pub(super) fn administer(&mut self, admin: &Admin) -> Result<Done, Failure> {
+        match admin {
+            Admin::Status { .. } => Ok(Done::Status(Box::new(self.status()))),
+            Admin::StopNode { mode, duration_ms, .. } => self.stop(*mode, *duration_ms),
+            Admin::RecoverNode { .. } => self.recover(),
+            Admin::SetLink { to, conditions, .. } => self.set_link(*to, *conditions),
         }
     }
 
@@ -150,8 +159,8 @@ impl Node {
 
     /// Whether this node can start to process the action yet.
     fn may_begin(&self, action: &Action) -> bool {
-        let is_for_another = || destination(action).is_some_and(|node| node != self.me);
-        !self.is_starting() && (!self.is_joining() || is_for_another())
+        let is_for_another = matches!(action, Action::Admin(admin) if !self.is_for_me(admin));
+        !self.is_starting() && (!self.is_joining() || is_for_another)
     }
 
     /// Starts a held request. Its coordinator is set again: the node may not have known its identity when it numbered
@@ -167,16 +176,16 @@ impl Node {
     }
 
     fn first_stage(&mut self, action: &Action, number: u64) -> Stage {
-        if let Some(node) = destination(action) {
-            return Stage::Visiting(node);
-        }
         match action {
-            Action::ReplicaPull { .. } => Stage::Visiting(self.me),
-            Action::Locate { topic } => Stage::Gathering(self.gather_location(number, topic.clone())),
-            Action::Topics => Stage::Gathering(self.gather_topics(number)),
-            Action::Pull { read: ReadLevel::Any, .. } => Stage::Reading,
-            _ if registers(action).is_some() => Stage::Admitting,
-            _ => registration(action)
+            Action::Admin(admin) => Stage::Visiting(admin.node().unwrap_or(self.me)),
+            Action::Query(Query::Locate { topic }) => Stage::Gathering(self.gather_location(number, topic.clone())),
+            Action::Query(Query::Topics) => Stage::Gathering(self.gather_topics(number)),
+            Action::Read(Read::ReplicaPull { .. }) => Stage::Visiting(self.me),
+            Action::Read(Read::Pull { read: ReadLevel::Any, .. }) => Stage::Reading,
+            Action::Write(write) if let Some((kind, name)) = write.registers() => {
+                Stage::Admitting { kind, name: name.to_owned() }
+            }
+            Action::Write(_) | Action::Read(_) | Action::Local(_) => registration(action)
                 .map_or(Stage::Acting, |(kind, name)| self.requests.known.first_stage(kind, name, self.now.monotonic)),
         }
     }
@@ -198,7 +207,7 @@ impl Node {
         if let Stage::NotBegun = &pending.stage {
             return self.begin(number);
         }
-        if let Stage::Admitting = &pending.stage {
+        if let Stage::Admitting { .. } = &pending.stage {
             return self.admit_name(number);
         }
         match self.whom_to_ask(number) {
@@ -210,32 +219,23 @@ impl Node {
 
     fn whom_to_ask(&self, number: u64) -> Option<(Vertex, Call)> {
         let pending = &self.requests.pending[&number];
-        let (key, trace) = (pending.key, pending.trace);
-        let act = || Call::Act { key, action: pending.action.clone(), trace };
+        let leader = || self.find_leader(self.home_of(&pending.action));
         match &pending.stage {
-            Stage::Registering { linearizable } => {
-                let (kind, name) = in_question(&pending.action).expect("only such actions are at this stage");
+            Stage::Registering(registering) => {
+                let Registering { kind, name, linearizable, .. } = &**registering;
                 let home = placement::home(name, self.me.dimension());
                 let to = if *linearizable { self.find_leader(home)? } else { self.find_member(home)? };
-                Some((to, Call::IsRegistered { kind, name: name.to_owned(), linearizable: *linearizable }))
+                Some((to, Call::IsRegistered { kind: *kind, name: name.clone(), linearizable: *linearizable }))
             }
-            Stage::Acting => Some((self.find_leader(self.home_of(&pending.action))?, act())),
-            Stage::Reading => Some((self.find_member(self.home_of(&pending.action))?, act())),
-            Stage::Committing(pulled) => {
-                let Action::Pull { subscriber, topic, .. } = pending.action.clone() else { return None };
-                let leader = self.find_leader(self.home_of(&pending.action))?;
-                Some((leader, Call::Advance { key, subscriber, topic, from: pulled.from, to: pulled.to }))
-            }
-            Stage::Advancing { from } => {
-                let Action::Commit { subscriber, topic, offset: to } = pending.action.clone() else { return None };
-                let leader = self.find_leader(self.home_of(&pending.action))?;
-                Some((leader, Call::Advance { key, subscriber, topic, from: *from, to }))
-            }
+            Stage::Acting => Some((leader()?, pending.call()?)),
+            Stage::Reading => Some((self.find_member(self.home_of(&pending.action))?, pending.call()?)),
+            Stage::Committing(pulled) => Some((leader()?, pulled.advance.call(pending.key))),
+            Stage::Advancing(advance) => Some((leader()?, advance.call(pending.key))),
             Stage::Visiting(node) => {
                 let reachable = *node == self.me || self.overlay.is_alive(*node);
-                reachable.then(|| (*node, Call::Here { key, action: pending.action.clone(), trace }))
+                reachable.then_some((*node, pending.call()?))
             }
-            Stage::NotBegun | Stage::Admitting | Stage::AwaitingPlace | Stage::Gathering(_) => None,
+            Stage::NotBegun | Stage::Admitting { .. } | Stage::AwaitingPlace | Stage::Gathering(_) => None,
         }
     }
 
@@ -320,7 +320,8 @@ impl Node {
         if let Some((token, _)) = pending.asked {
             self.requests.asks.remove(&token);
         }
-        if let Err(failure) = self.store_in_outbox(pending.key, &pending.action, super::outbox::Owner::Start(number)) {
+        let Action::Write(write) = &pending.action else { return };
+        if let Err(failure) = self.store_in_outbox(pending.key, Op::of(write), super::outbox::Owner::Start(number)) {
             let failure = pending.doubt(failure);
             self.answer(pending, Err(failure), self.me, vec![self.me]);
             return;

@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::Node;
 use super::ack_all::AwaitingAll;
+use super::pending::Advance;
 use super::pulls::{Pull, ReadJob};
 use super::queues::Queue;
 use super::rejected::Rejected;
@@ -16,10 +17,11 @@ use crate::cube::Vertex;
 use crate::group::members::Progress;
 use crate::identity::NodeId;
 use crate::names::TopicName;
+use crate::placement;
 use crate::topics::Outcome;
 use crate::topics::command::{Command, Op};
 use crate::wire::answer::{Answer, Done, ErrorCode, Failure};
-use crate::wire::client::{Ack, Action, ReadLevel};
+use crate::wire::client::{Ack, Read, ReadLevel, Write};
 use crate::wire::event::TraceId;
 use crate::wire::peer::{Body, Call, Reply, RequestKey};
 
@@ -59,7 +61,7 @@ impl Requester {
 pub(super) struct Waiter {
     pub requester: Requester,
     pub group: Vertex,
-    pub action: Action,
+    pub write: Write,
     /// Bytes of the command's content.
     pub bytes: u64,
     /// The vertices that the ask crossed, ending with this one.
@@ -113,14 +115,17 @@ impl Node {
         let mut hops = path;
         hops.push(self.me);
         match call {
-            Call::Act { key, action, .. } => self.handle_act(requester, key, action, hops),
-            Call::Here { key, action, .. } => self.handle_here(requester, key, action, hops),
+            Call::Write { key, write } => self.take_command(requester, key, write, hops),
+            Call::Read { key, read } => self.handle_read(requester, key, read, hops),
+            Call::Admin { admin } => {
+                let result = self.administer(&admin);
+                self.reply_result(&requester, hops, result);
+            }
             Call::IsRegistered { kind, name, linearizable } => {
                 self.handle_is_registered(requester, kind, name, linearizable)
             }
             Call::Advance { key, subscriber, topic, from, to } => {
-                let op = Op::Advance { subscriber: subscriber.clone(), topic: topic.clone(), from, to };
-                self.handle_advance(requester, key, op, Action::Commit { subscriber, topic, offset: to }, hops)
+                self.handle_advance(requester, key, Advance { subscriber, topic, from, to }, hops)
             }
             Call::Use { kind, name } => self.handle_use(requester, kind, name),
             Call::Fetch { subscription, from, max_bytes } => {
@@ -153,18 +158,18 @@ impl Node {
         Box::new(Answer { id: None, served_by: self.me, hops: Some(hops), result })
     }
 
-    fn handle_act(&mut self, requester: Requester, key: RequestKey, action: Action, hops: Vec<Vertex>) {
-        let home = self.home_of(&action);
-        if let Action::Pull { subscriber, topic, max, read: ReadLevel::Any, commit } = action {
-            if !self.groups.contains_key(&home) {
-                self.reply(&requester, Reply::NotLeader { leader: self.overlay.leader_of(home), proposed: false });
-            } else if self.admit_pull(key, requester, hops) {
-                self.read_for_pull(home, Pull { key, subscriber, topic, max, commit, replica: Some(home), from: None });
+    fn handle_read(&mut self, requester: Requester, key: RequestKey, read: Read, hops: Vec<Vertex>) {
+        let home = placement::home(read.topic().as_str(), self.me.dimension());
+        match read {
+            Read::Pull { subscriber, topic, max, read: ReadLevel::Any, commit } => {
+                if !self.groups.contains_key(&home) {
+                    self.reply(&requester, Reply::NotLeader { leader: self.overlay.leader_of(home), proposed: false });
+                } else if self.admit_pull(key, requester, hops) {
+                    let pull = Pull { key, subscriber, topic, max, commit, replica: Some(home), from: None };
+                    self.read_for_pull(home, pull);
+                }
             }
-            return;
-        }
-        match action {
-            Action::Pull { subscriber, topic, max, commit, .. } => {
+            Read::Pull { subscriber, topic, max, read: ReadLevel::Leader, commit } => {
                 if let Err(reply) = self.check_leads(home) {
                     self.reply(&requester, reply);
                 } else if self.admit_pull(key, requester, hops) {
@@ -175,15 +180,22 @@ impl Node {
                     self.confirm_first(home, ReadJob::Pull(pull));
                 }
             }
-            action => self.take_command(requester, home, key, action, hops),
+            Read::ReplicaPull { subscriber, topic, max, from } => {
+                if self.admit_pull(key, requester, hops) {
+                    let pull = Pull { key, subscriber, topic, max, commit: false, replica: Some(home), from };
+                    self.read_for_pull(home, pull);
+                }
+            }
         }
     }
 
     /// The requester has received the messages of a pull: moves the cursor past them.
-    fn handle_advance(&mut self, requester: Requester, key: RequestKey, op: Op, action: Action, hops: Vec<Vertex>) {
-        let group = self.home_of(&action);
-        if let Some((requester, hops)) = self.admit_command(requester, group, key, &action, hops) {
-            self.enter(key, op, Waiter { requester, group, action, bytes: 0, hops });
+    fn handle_advance(&mut self, requester: Requester, key: RequestKey, advance: Advance, hops: Vec<Vertex>) {
+        let Advance { subscriber, topic, from, to } = advance;
+        let write = Write::Commit { subscriber: subscriber.clone(), topic: topic.clone(), offset: to };
+        let op = Op::Advance { subscriber, topic, from, to };
+        if let Some((requester, group, hops)) = self.admit_command(requester, key, &write, hops) {
+            self.enter(key, op, Waiter { requester, group, write, bytes: 0, hops });
         }
     }
 
@@ -226,39 +238,28 @@ impl Node {
         self.overlay.incarnation_of(member.vertex).is_none_or(|incarnation| incarnation == member.incarnation)
     }
 
-    fn take_command(
-        &mut self,
-        requester: Requester,
-        group: Vertex,
-        key: RequestKey,
-        action: Action,
-        hops: Vec<Vertex>,
-    ) {
-        let bytes = action.content_bytes();
-        let Some((requester, hops)) = self.admit_command(requester, group, key, &action, hops) else { return };
-        if self.may_acknowledge_one(group, &action) {
-            self.take_one(requester, key, &action, hops);
+    fn take_command(&mut self, requester: Requester, key: RequestKey, write: Write, hops: Vec<Vertex>) {
+        let Some((requester, group, hops)) = self.admit_command(requester, key, &write, hops) else { return };
+        if self.may_acknowledge_one(group, &write) {
+            self.take_one(requester, key, &write, hops);
             return;
         }
-        self.counters.publishes += u64::from(matches!(action, Action::Publish { .. }));
-        let Some(op) = op_of(&action) else {
-            self.reply(&requester, Reply::Unavailable { why: format!("`{}` is not a command", action.name()) });
-            return;
-        };
-        self.enter(key, op, Waiter { requester, group, action, bytes, hops });
+        self.counters.publishes += u64::from(matches!(write, Write::Publish { .. }));
+        let bytes = write.content_bytes();
+        self.enter(key, Op::of(&write), Waiter { requester, group, write, bytes, hops });
     }
 
-    /// Returns the requester if the command is new and this node can take it. For a repeated ask, which may come from
-    /// another node or by another route, the command under way continues and its latest requester receives the answer.
+    /// Returns the requester and the group if the command is new and this node can take it. For a repeated ask, which
+    /// may come from another node or by another route, the command under way continues and its latest requester
+    /// receives the answer.
     fn admit_command(
         &mut self,
         requester: Requester,
-        group: Vertex,
         key: RequestKey,
-        action: &Action,
+        write: &Write,
         hops: Vec<Vertex>,
-    ) -> Option<(Requester, Vec<Vertex>)> {
-        let bytes = action.content_bytes();
+    ) -> Option<(Requester, Vertex, Vec<Vertex>)> {
+        let (group, bytes) = (placement::home(write.subject(), self.me.dimension()), write.content_bytes());
         if self.serving.rejected.has(&requester) {
             return None;
         }
@@ -283,32 +284,32 @@ impl Node {
             self.reply_result(&requester, hops, Err(ErrorCode::Overloaded.because(text)));
             return None;
         }
-        if let Some(reply) = self.lacks_storage(group, action, &hops) {
+        if let Some(reply) = self.lacks_storage(group, write, &hops) {
             self.serving.rejected.note(&requester);
             self.reply(&requester, reply);
             return None;
         }
         self.take_room(bytes);
-        Some((requester, hops))
+        Some((requester, group, hops))
     }
 
     /// Whether a publish can be acknowledged with `one` here. This excludes topics that this leader does not know: that
     /// refusal must come from the log, where it applies to every copy.
-    fn may_acknowledge_one(&self, group: Vertex, action: &Action) -> bool {
+    fn may_acknowledge_one(&self, group: Vertex, write: &Write) -> bool {
         let known = |topic| {
             let group = &self.groups[&group];
             !group.leads_fully() || group.topics().place(topic).is_some()
         };
-        matches!(action, Action::Publish { ack: Ack::One, topic, .. } if known(topic))
+        matches!(write, Write::Publish { ack: Ack::One, topic, .. } if known(topic))
     }
 
     /// Performs `ack: one`: the publish is stored in this leader's outbox, answered when durable, and offered to the
     /// log.
-    fn take_one(&mut self, requester: Requester, key: RequestKey, action: &Action, hops: Vec<Vertex>) {
+    fn take_one(&mut self, requester: Requester, key: RequestKey, write: &Write, hops: Vec<Vertex>) {
         self.counters.publishes += 1;
         if let Err(failure) = self.store_in_outbox(
             key,
-            action,
+            Op::of(write),
             super::outbox::Owner::Leader { requester: requester.clone(), hops: hops.clone() },
         ) {
             self.reply_result(&requester, hops, Err(failure));
@@ -358,11 +359,11 @@ impl Node {
             Err(failure) => return self.reply_result(&waiter.requester, waiter.hops, Err(failure)),
             Ok(outcome) => outcome,
         };
-        if matches!(waiter.action, Action::Publish { ack: Ack::All, .. }) {
+        if matches!(waiter.write, Write::Publish { ack: Ack::All, .. }) {
             self.await_all(group, index, key, waiter, outcome);
             return;
         }
-        if matches!(waiter.action, Action::Subscribe { .. } | Action::ReplicaSubscribe { .. })
+        if matches!(waiter.write, Write::Subscribe { .. } | Write::ReplicaSubscribe { .. })
             && let Some(group) = self.groups.get_mut(&group)
         {
             group.notify_of_commit_now();
@@ -381,8 +382,8 @@ impl Node {
     }
 
     pub(super) fn acknowledge(&mut self, index: u64, waiter: Waiter, outcome: Outcome) {
-        let name = waiter.action.name();
-        let Some(done) = self.describe(waiter.group, index, &waiter.action, outcome) else {
+        let name = waiter.write.name();
+        let Some(done) = self.describe(waiter.group, index, &waiter.write, outcome) else {
             let why = format!("request number already used by a command other than `{name}`");
             return self.reply(&waiter.requester, Reply::Unavailable { why });
         };
@@ -395,26 +396,26 @@ impl Node {
     }
 
     /// Describes an outcome. `None`: the outcome belongs to another command that a requester sent under the same key.
-    fn describe(&self, home: Vertex, index: u64, action: &Action, outcome: Outcome) -> Option<Done> {
+    fn describe(&self, home: Vertex, index: u64, write: &Write, outcome: Outcome) -> Option<Done> {
         let neighbours = || home.neighbours().collect();
-        Some(match (action.clone(), outcome) {
-            (Action::CreatePublisher { publisher }, Outcome::Registered { existed }) => {
+        Some(match (write.clone(), outcome) {
+            (Write::CreatePublisher { publisher }, Outcome::Registered { existed }) => {
                 Done::PublisherCreated { publisher, existed }
             }
-            (Action::CreateSubscriber { subscriber }, Outcome::Registered { existed }) => {
+            (Write::CreateSubscriber { subscriber }, Outcome::Registered { existed }) => {
                 Done::SubscriberCreated { subscriber, existed }
             }
-            (Action::DeletePublisher { publisher }, Outcome::Unregistered) => Done::PublisherDeleted { publisher },
-            (Action::DeleteSubscriber { subscriber }, Outcome::Unregistered) => Done::SubscriberDeleted { subscriber },
-            (Action::CreateTopic { topic, .. }, _) => Done::TopicCreated { topic, home, neighbours: neighbours() },
-            (Action::DeleteTopic { topic, .. }, _) => Done::TopicDeleted { topic, home, neighbours: neighbours() },
-            (Action::Publish { topic, .. }, Outcome::Published { offset, repeated }) => {
+            (Write::DeletePublisher { publisher }, Outcome::Unregistered) => Done::PublisherDeleted { publisher },
+            (Write::DeleteSubscriber { subscriber }, Outcome::Unregistered) => Done::SubscriberDeleted { subscriber },
+            (Write::CreateTopic { topic, .. }, _) => Done::TopicCreated { topic, home, neighbours: neighbours() },
+            (Write::DeleteTopic { topic, .. }, _) => Done::TopicDeleted { topic, home, neighbours: neighbours() },
+            (Write::Publish { topic, .. }, Outcome::Published { offset, repeated }) => {
                 Done::Published { topic, offset: Some(offset), replicas: self.replicas_of(home, index), repeated }
             }
-            (Action::Unsubscribe { topic, .. }, _) => Done::Unsubscribed { topic },
-            (Action::Commit { topic, .. }, Outcome::Committed { cursor }) => Done::Committed { topic, cursor },
+            (Write::Unsubscribe { topic, .. }, _) => Done::Unsubscribed { topic },
+            (Write::Commit { topic, .. }, Outcome::Committed { cursor }) => Done::Committed { topic, cursor },
             (
-                Action::Subscribe { topic, .. } | Action::ReplicaSubscribe { topic, .. },
+                Write::Subscribe { topic, .. } | Write::ReplicaSubscribe { topic, .. },
                 Outcome::Subscribed { topic: topic_id, cursor },
             ) => Done::Subscribed { topic, topic_id, cursor, original_node: None },
             _ => return None,
@@ -428,7 +429,7 @@ impl Node {
         let replicas: BTreeSet<Vertex> =
             progress.iter().filter(has_it).map(|progress| progress.member.vertex).collect();
         let stored = |vertex: &Vertex| *vertex == self.me || replicas.contains(vertex);
-        crate::placement::members(home).filter(stored).collect()
+        placement::members(home).filter(stored).collect()
     }
 
     /// Returns all waiting commands and reads to their requesters, for the next leader.
@@ -444,64 +445,8 @@ impl Node {
         }
         self.send_reads_back(group, leader);
     }
-
-    // Asks to this node itself.
-
-    fn handle_here(&mut self, requester: Requester, key: RequestKey, action: Action, hops: Vec<Vertex>) {
-        let result = match action {
-            Action::Status { .. } => Ok(Done::Status(Box::new(self.status()))),
-            Action::StopNode { mode, duration_ms, .. } => self.stop(mode, duration_ms),
-            Action::RecoverNode { .. } => self.recover(),
-            Action::SetLink { to, conditions, .. } => self.set_link(to, conditions),
-            Action::ReplicaPull { subscriber, topic, max, from } => {
-                let home = crate::placement::home(topic.as_str(), self.me.dimension());
-                if self.admit_pull(key, requester, hops) {
-                    let pull = Pull { key, subscriber, topic, max, commit: false, replica: Some(home), from };
-                    self.read_for_pull(home, pull);
-                }
-                return;
-            }
-            action => {
-                Err(ErrorCode::BadRequest.because(format!("`{}` must be sent to the target node", action.name())))
-            }
-        };
-        self.reply_result(&requester, hops, result);
-    }
 }
 
 pub(super) fn unknown_topic(topic: &TopicName) -> Failure {
     ErrorCode::UnknownTopic.because(format!("there is no topic `{topic}`; create it first"))
-}
-
-/// The command in an action, if it has one.
-pub(super) fn op_of(action: &Action) -> Option<Op> {
-    Some(match action {
-        Action::CreatePublisher { publisher } => Op::CreatePublisher { publisher: publisher.clone() },
-        Action::CreateSubscriber { subscriber } => Op::CreateSubscriber { subscriber: subscriber.clone() },
-        Action::DeletePublisher { publisher } => Op::DeletePublisher { publisher: publisher.clone() },
-        Action::DeleteSubscriber { subscriber } => Op::DeleteSubscriber { subscriber: subscriber.clone() },
-        Action::CreateTopic { publisher, topic } => {
-            Op::CreateTopic { publisher: publisher.clone(), topic: topic.clone() }
-        }
-        Action::DeleteTopic { publisher, topic } => {
-            Op::DeleteTopic { publisher: publisher.clone(), topic: topic.clone() }
-        }
-        Action::Publish { publisher, topic, content, sequence, .. } => Op::Publish {
-            publisher: publisher.clone(),
-            topic: topic.clone(),
-            sequence: *sequence,
-            content: content.clone(),
-        },
-        Action::Subscribe { subscriber, topic, from, .. }
-        | Action::ReplicaSubscribe { subscriber, topic, from, .. } => {
-            Op::Subscribe { subscriber: subscriber.clone(), topic: topic.clone(), from: *from }
-        }
-        Action::Unsubscribe { subscriber, topic } => {
-            Op::Unsubscribe { subscriber: subscriber.clone(), topic: topic.clone() }
-        }
-        Action::Commit { subscriber, topic, offset } => {
-            Op::Commit { subscriber: subscriber.clone(), topic: topic.clone(), offset: *offset }
-        }
-        _ => return None,
-    })
 }

@@ -25,7 +25,7 @@ use crate::placement;
 use crate::store::{EntryKind, LogEntry, Space, WriteBatch};
 use crate::topics::command::{Op, decode_commands};
 use crate::wire::answer::{ErrorCode, Failure, StorageState, StorageStatus};
-use crate::wire::client::{Ack, Action};
+use crate::wire::client::{self, Ack};
 use crate::wire::event::Event;
 use crate::wire::peer::{RaftMessage, Reply, SnapshotFrame};
 
@@ -220,12 +220,13 @@ impl Node {
     // The leader's part.
 
     /// The reply to a command that lacks disk space somewhere. `None`: there is room.
-    pub(super) fn lacks_storage(&self, home: Vertex, action: &Action, hops: &[Vertex]) -> Option<Reply> {
-        let full = match action {
-            Action::Publish { ack, content, .. } => self.lacks_room_to_publish(home, *ack, content.len() as u64)?,
+    pub(super) fn lacks_storage(&self, home: Vertex, write: &client::Write, hops: &[Vertex]) -> Option<Reply> {
+        let full = match write {
+            client::Write::Publish { ack, content, .. } => {
+                self.lacks_room_to_publish(home, *ack, content.len() as u64)?
+            }
             // They free room and use almost none.
-            Action::DeleteTopic { .. } | Action::Unsubscribe { .. } => return None,
-            Action::DeletePublisher { .. } | Action::DeleteSubscriber { .. } => return None,
+            _ if write.frees_space() => return None,
             _ if self.storage.state == StorageState::Exhausted => vec![self.me],
             _ => return None,
         };

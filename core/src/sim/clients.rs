@@ -12,7 +12,7 @@ use crate::io::ConnectionId;
 use crate::names::TopicName;
 use crate::time::Instant;
 use crate::wire::answer::{Answer, Delivery, Done, EndReason, ErrorCode, Failure, ServerFrame};
-use crate::wire::client::{Action, RequestId};
+use crate::wire::client::{Action, Read, RequestId, Write};
 
 /// How long a client waits for an answer before it disconnects. Nodes answer within 5 s unless they hang.
 const PATIENCE_MS: std::ops::Range<u64> = 500..9_000;
@@ -208,8 +208,10 @@ impl Clients {
         result: &Result<Done, Failure>,
     ) {
         let Operation { client, node, action, .. } = self.history.operations[operation].clone();
-        let (Action::Subscribe { subscriber, topic, push: true, .. }
-        | Action::ReplicaSubscribe { subscriber, topic, push: true, .. }) = action
+        let Action::Write(
+            Write::Subscribe { subscriber, topic, push: true, .. }
+            | Write::ReplicaSubscribe { subscriber, topic, push: true, .. },
+        ) = action
         else {
             return;
         };
@@ -308,5 +310,5 @@ impl Clients {
 
 /// Whether this is a read without effects.
 fn asks_for_more(action: &Action) -> bool {
-    matches!(action, Action::Pull { commit: false, .. })
+    matches!(action, Action::Read(Read::Pull { commit: false, .. }))
 }

@@ -15,7 +15,7 @@ use crate::identity::NodeId;
 use crate::node::Node;
 use crate::placement;
 use crate::time::Instant;
-use crate::wire::client::{Action, LinkConditions, StopMode};
+use crate::wire::client::{Action, Admin, LinkConditions, StopMode};
 
 pub(super) struct Nemesis {
     plan: Vec<Planned>,
@@ -77,9 +77,13 @@ impl Nemesis {
         }
         for node in cluster.dimension().vertices() {
             self.revive(cluster, node);
-            self.ask(cluster, node, Action::RecoverNode { node: None });
+            self.ask(cluster, node, Action::Admin(Admin::RecoverNode { node: None }));
             for to in node.neighbours() {
-                self.ask(cluster, node, Action::SetLink { from: node, to, conditions: LinkConditions::PERFECT });
+                self.ask(
+                    cluster,
+                    node,
+                    Action::Admin(Admin::SetLink { from: node, to, conditions: LinkConditions::PERFECT }),
+                );
             }
         }
         self.story.push((cluster.now(), "all faults are healed".into()));
@@ -168,12 +172,16 @@ impl Nemesis {
                         self.note_loss(cluster, *node);
                     }
                     let duration_ms = planned_ms(now, ends);
-                    self.ask(cluster, *node, Action::StopNode { node: None, mode: *mode, duration_ms });
+                    self.ask(cluster, *node, Action::Admin(Admin::StopNode { node: None, mode: *mode, duration_ms }));
                 }
                 may
             }
             Fault::Link { from, to, conditions } => {
-                self.ask(cluster, *from, Action::SetLink { from: *from, to: *to, conditions: *conditions });
+                self.ask(
+                    cluster,
+                    *from,
+                    Action::Admin(Admin::SetLink { from: *from, to: *to, conditions: *conditions }),
+                );
                 runs(cluster, from)
             }
             Fault::Clients { node } => {
@@ -196,7 +204,11 @@ impl Nemesis {
             Fault::Clock { node, .. } => cluster.set_clock_error(node, 0),
             Fault::Cut { .. } | Fault::Partition { .. } | Fault::Degrade { .. } => self.apply_to_edges(cluster, None),
             Fault::Link { from, to, .. } => {
-                self.ask(cluster, from, Action::SetLink { from, to, conditions: LinkConditions::PERFECT });
+                self.ask(
+                    cluster,
+                    from,
+                    Action::Admin(Admin::SetLink { from, to, conditions: LinkConditions::PERFECT }),
+                );
             }
             // These end by themselves.
             Fault::Rot { .. }

@@ -17,7 +17,7 @@ use crate::node::Node;
 use crate::placement;
 use crate::time::Instant;
 use crate::wire::answer::{Done, ErrorCode, Message, NodeStatus};
-use crate::wire::client::Action;
+use crate::wire::client::{Action, Read, Write};
 
 /// Time limit for the complete recovery.
 pub(super) const LIMIT: Duration = Duration::from_secs(30);
@@ -195,8 +195,12 @@ fn read_holdings(cluster: &mut Cluster, topics: &[TopicName]) -> Holdings {
     let mut holdings = BTreeMap::new();
     for topic in topics.iter().cloned() {
         let home = placement::home(topic.as_str(), cluster.dimension());
-        let subscribe =
-            Action::Subscribe { subscriber: Workload::auditor(), topic: topic.clone(), from: None, push: false };
+        let subscribe = Action::Write(Write::Subscribe {
+            subscriber: Workload::auditor(),
+            topic: topic.clone(),
+            from: None,
+            push: false,
+        });
         let exists = cluster.ask(home, subscribe, PATIENCE).is_some_and(|answer| answer.result.is_ok());
         if exists {
             // Every replica must have applied the subscription before it is asked.
@@ -242,7 +246,8 @@ fn read_replica(cluster: &mut Cluster, replica: Vertex, topic: &TopicName) -> Op
     let mut messages: Vec<Message> = Vec::new();
     loop {
         let from = Some(Offset(messages.len() as u64));
-        let pull = Action::ReplicaPull { subscriber: Workload::auditor(), topic: topic.clone(), max: PAGE, from };
+        let pull =
+            Action::Read(Read::ReplicaPull { subscriber: Workload::auditor(), topic: topic.clone(), max: PAGE, from });
         match cluster.ask(replica, pull, PATIENCE)?.result {
             Ok(Done::Pulled { messages: page, .. }) if page.is_empty() => return Some(Some(messages)),
             Ok(Done::Pulled { messages: page, .. }) => messages.extend(page),

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::content::Content;
 use crate::names::{Offset, PublisherId, Sequence, SubscriberId, TopicName};
 use crate::time::Timestamp;
-use crate::wire::client::StartAt;
+use crate::wire::client::{StartAt, Write};
 use crate::wire::peer::RequestKey;
 
 /// One change of a group's state. A log entry contains a list of commands, so that many requests share one entry.
@@ -82,6 +82,27 @@ pub enum Op {
     ExpireNames {
         before: Timestamp,
     },
+}
+
+impl Op {
+    /// The change that a client requests.
+    pub fn of(write: &Write) -> Op {
+        match write.clone() {
+            Write::CreatePublisher { publisher } => Op::CreatePublisher { publisher },
+            Write::CreateSubscriber { subscriber } => Op::CreateSubscriber { subscriber },
+            Write::DeletePublisher { publisher } => Op::DeletePublisher { publisher },
+            Write::DeleteSubscriber { subscriber } => Op::DeleteSubscriber { subscriber },
+            Write::CreateTopic { publisher, topic } => Op::CreateTopic { publisher, topic },
+            Write::DeleteTopic { publisher, topic } => Op::DeleteTopic { publisher, topic },
+            Write::Publish { publisher, topic, content, sequence, ack: _ } => {
+                Op::Publish { publisher, topic, sequence, content }
+            }
+            Write::Subscribe { subscriber, topic, from, push: _ }
+            | Write::ReplicaSubscribe { subscriber, topic, from, push: _ } => Op::Subscribe { subscriber, topic, from },
+            Write::Unsubscribe { subscriber, topic } => Op::Unsubscribe { subscriber, topic },
+            Write::Commit { subscriber, topic, offset } => Op::Commit { subscriber, topic, offset },
+        }
+    }
 }
 
 impl Command {

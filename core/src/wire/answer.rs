@@ -545,6 +545,14 @@ impl Answer {
 }
 
 impl Done {
+    /// The offsets of pulled messages: the first one, and the one after the last. `None`: there are no messages.
+    pub fn range_of_messages(&self) -> Option<(Offset, Offset)> {
+        match self {
+            Done::Pulled { messages, cursor, .. } => messages.first().map(|first| (first.offset, *cursor)),
+            _ => None,
+        }
+    }
+
     fn weight(&self) -> u64 {
         const ITEM: u64 = 128;
         match self {

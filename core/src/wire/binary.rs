@@ -19,7 +19,7 @@ use serde::de::DeserializeOwned;
 
 use crate::cube::{Dimension, Vertex};
 use crate::wire::answer::{ErrorCode, Failure, ServerFrame};
-use crate::wire::client::{Action, Request, RequestId};
+use crate::wire::client::{Action, Admin, Request, RequestId};
 pub use crate::wire::limits::{Limits, Refused};
 use crate::wire::limits::{check_id, validate};
 use crate::wire::peer::{Body, Call, LinkState, Packet, PeerFrame, RaftMessage, Reply, SnapshotFrame};
@@ -309,28 +309,22 @@ fn check_snapshot(frame: &SnapshotFrame, cube: Cube) -> Result<(), String> {
 
 fn check_call(call: &Call, cube: Cube) -> Result<(), String> {
     match call {
-        Call::Act { key, action, .. } => {
-            cube.check("coordinator", key.coordinator.vertex)?;
-            check_action(action, cube)
+        Call::Admin { admin } => check_admin(admin, cube),
+        Call::Write { key, .. } | Call::Read { key, .. } | Call::Advance { key, .. } => {
+            cube.check("coordinator", key.coordinator.vertex)
         }
-        Call::Here { key, action, .. } => {
-            cube.check("coordinator", key.coordinator.vertex)?;
-            check_action(action, cube)
-        }
-        Call::Advance { key, .. } => cube.check("coordinator", key.coordinator.vertex),
         Call::ListTopics { group } | Call::Stored { group, .. } => cube.check("group", *group),
         Call::Fetch { subscription, .. } => cube.check("group", subscription.group),
         Call::IsRegistered { .. } | Call::Use { .. } | Call::Holding { .. } => Ok(()),
     }
 }
 
-fn check_action(action: &Action, cube: Cube) -> Result<(), String> {
-    match action {
-        Action::Status { node } | Action::RecoverNode { node } | Action::StopNode { node, .. } => {
+fn check_admin(admin: &Admin, cube: Cube) -> Result<(), String> {
+    match admin {
+        Admin::Status { node } | Admin::RecoverNode { node } | Admin::StopNode { node, .. } => {
             cube.check_all("node", *node)
         }
-        Action::SetLink { from, to, .. } => cube.check_all("node", [*from, *to]),
-        _ => Ok(()),
+        Admin::SetLink { from, to, .. } => cube.check_all("node", [*from, *to]),
     }
 }
 

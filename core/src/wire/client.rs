@@ -56,13 +56,36 @@ impl RequestId {
     }
 }
 
-/// The operations of a node. Any node accepts any action and routes it to the right place.
+/// The operations of a node, sorted by who carries them out. Any node accepts any action and routes it.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub enum Action {
+    /// By the leader of the subject's group, through the group's log.
+    Write(Write),
+    /// By a member of the topic's group, which returns messages.
+    Read(Read),
+    /// By the node that received it, which gathers the answer from others.
+    Query(Query),
+    /// By the node that it names.
+    Admin(Admin),
+    /// By the node that received it, alone.
+    Local(Local),
+}
+
+/// Changes of the state of a group.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub enum Write {
     CreatePublisher {
         publisher: PublisherId,
     },
     CreateSubscriber {
+        subscriber: SubscriberId,
+    },
+    /// Deletes a registration. The publisher's topics keep their owner, and its messages keep their publisher.
+    DeletePublisher {
+        publisher: PublisherId,
+    },
+    /// Deletes a registration. The subscriber's subscriptions remain.
+    DeleteSubscriber {
         subscriber: SubscriberId,
     },
     CreateTopic {
@@ -86,28 +109,33 @@ pub enum Action {
         from: Option<StartAt>,
         push: bool,
     },
+    /// Like `Subscribe`, but messages come from the replica of the node that received the request.
+    ReplicaSubscribe {
+        subscriber: SubscriberId,
+        topic: TopicName,
+        from: Option<StartAt>,
+        push: bool,
+    },
     Unsubscribe {
         subscriber: SubscriberId,
         topic: TopicName,
-    },
-    Pull {
-        subscriber: SubscriberId,
-        topic: TopicName,
-        max: u32,
-        read: ReadLevel,
-        commit: bool,
     },
     Commit {
         subscriber: SubscriberId,
         topic: TopicName,
         offset: Offset,
     },
-    /// Like `Subscribe`, but served by the replica of the node that received the request.
-    ReplicaSubscribe {
+}
+
+/// Reads of messages.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub enum Read {
+    Pull {
         subscriber: SubscriberId,
         topic: TopicName,
-        from: Option<StartAt>,
-        push: bool,
+        max: u32,
+        read: ReadLevel,
+        commit: bool,
     },
     /// Reads the replica of the node that received the request, from the subscriber's cursor or from `from`. Moves no
     /// cursor.
@@ -117,12 +145,19 @@ pub enum Action {
         max: u32,
         from: Option<Offset>,
     },
-    Locate {
-        topic: TopicName,
-    },
+}
+
+/// Questions that several nodes answer together.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub enum Query {
+    Locate { topic: TopicName },
     Topics,
-    Cluster,
-    /// `None` means the node that received the request.
+}
+
+/// The state of one node, and failures on request.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub enum Admin {
+    /// `node`, here and below: `None` means the node that received the request.
     Status {
         node: Option<Vertex>,
     },
@@ -134,24 +169,23 @@ pub enum Action {
     RecoverNode {
         node: Option<Vertex>,
     },
+    /// The conditions of the edge from node `from` to its neighbour `to`.
     SetLink {
         from: Vertex,
         to: Vertex,
         conditions: LinkConditions,
     },
+}
+
+/// Requests that no other node takes part in.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub enum Local {
+    Cluster,
     /// An empty `kinds` means all kinds. `sample`: one in this many frequent events (frames crossing edges, deliveries)
     /// is sent; 1 sends all of them.
     Watch {
         kinds: Vec<EventKind>,
         sample: u32,
-    },
-    /// Deletes a registration. The publisher's topics keep their owner, and its messages keep their publisher.
-    DeletePublisher {
-        publisher: PublisherId,
-    },
-    /// Deletes a registration. The subscriber's subscriptions remain.
-    DeleteSubscriber {
-        subscriber: SubscriberId,
     },
 }
 
@@ -166,6 +200,13 @@ pub enum Ack {
     Quorum,
     /// When every member that is up has stored it and serves it to the next reader.
     All,
+}
+
+/// The two kinds of registered names.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
+pub enum Registry {
+    Publisher,
+    Subscriber,
 }
 
 /// How fresh a read must be.
@@ -223,27 +264,10 @@ impl Action {
     /// The name whose hash determines the home of the action. `None` if any node, or a named node, answers it.
     pub fn subject(&self) -> Option<&str> {
         match self {
-            Action::CreatePublisher { publisher } | Action::DeletePublisher { publisher } => Some(publisher.as_str()),
-            Action::CreateSubscriber { subscriber } | Action::DeleteSubscriber { subscriber } => {
-                Some(subscriber.as_str())
-            }
-            Action::CreateTopic { topic, .. }
-            | Action::DeleteTopic { topic, .. }
-            | Action::Publish { topic, .. }
-            | Action::Subscribe { topic, .. }
-            | Action::Unsubscribe { topic, .. }
-            | Action::Pull { topic, .. }
-            | Action::Commit { topic, .. }
-            | Action::ReplicaSubscribe { topic, .. }
-            | Action::ReplicaPull { topic, .. }
-            | Action::Locate { topic } => Some(topic.as_str()),
-            Action::Topics
-            | Action::Cluster
-            | Action::Status { .. }
-            | Action::StopNode { .. }
-            | Action::RecoverNode { .. }
-            | Action::SetLink { .. }
-            | Action::Watch { .. } => None,
+            Action::Write(write) => Some(write.subject()),
+            Action::Read(read) => Some(read.topic().as_str()),
+            Action::Query(Query::Locate { topic }) => Some(topic.as_str()),
+            Action::Query(Query::Topics) | Action::Admin(_) | Action::Local(_) => None,
         }
     }
 
@@ -251,7 +275,49 @@ impl Action {
     /// ones.
     pub fn content_bytes(&self) -> u64 {
         match self {
-            Action::Publish { content, .. } => content.len() as u64,
+            Action::Write(write) => write.content_bytes(),
+            Action::Read(_) | Action::Query(_) | Action::Admin(_) | Action::Local(_) => 0,
+        }
+    }
+
+    /// The name of the action in JSON, logs and metrics.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Action::Write(write) => write.name(),
+            Action::Read(Read::Pull { .. }) => "pull",
+            Action::Read(Read::ReplicaPull { .. }) => "replica_pull",
+            Action::Query(Query::Locate { .. }) => "locate",
+            Action::Query(Query::Topics) => "topics",
+            Action::Admin(Admin::Status { .. }) => "status",
+            Action::Admin(Admin::StopNode { .. }) => "stop_node",
+            Action::Admin(Admin::RecoverNode { .. }) => "recover_node",
+            Action::Admin(Admin::SetLink { .. }) => "set_link",
+            Action::Local(Local::Cluster) => "cluster",
+            Action::Local(Local::Watch { .. }) => "watch",
+        }
+    }
+}
+
+impl Write {
+    /// The name whose hash determines the group that applies it.
+    pub fn subject(&self) -> &str {
+        match self {
+            Write::CreatePublisher { publisher } | Write::DeletePublisher { publisher } => publisher.as_str(),
+            Write::CreateSubscriber { subscriber } | Write::DeleteSubscriber { subscriber } => subscriber.as_str(),
+            Write::CreateTopic { topic, .. }
+            | Write::DeleteTopic { topic, .. }
+            | Write::Publish { topic, .. }
+            | Write::Subscribe { topic, .. }
+            | Write::ReplicaSubscribe { topic, .. }
+            | Write::Unsubscribe { topic, .. }
+            | Write::Commit { topic, .. } => topic.as_str(),
+        }
+    }
+
+    /// The size of the content in bytes; 0 for all but publishes.
+    pub fn content_bytes(&self) -> u64 {
+        match self {
+            Write::Publish { content, .. } => content.len() as u64,
             _ => 0,
         }
     }
@@ -259,30 +325,98 @@ impl Action {
     /// The name of the action in JSON, logs and metrics.
     pub fn name(&self) -> &'static str {
         match self {
-            Action::CreatePublisher { .. } => "create_publisher",
-            Action::CreateSubscriber { .. } => "create_subscriber",
-            Action::CreateTopic { .. } => "create_topic",
-            Action::DeleteTopic { .. } => "delete_topic",
-            Action::Publish { .. } => "publish",
-            Action::Subscribe { .. } => "subscribe",
-            Action::Unsubscribe { .. } => "unsubscribe",
-            Action::Pull { .. } => "pull",
-            Action::Commit { .. } => "commit",
-            Action::ReplicaSubscribe { .. } => "replica_subscribe",
-            Action::ReplicaPull { .. } => "replica_pull",
-            Action::Locate { .. } => "locate",
-            Action::Topics => "topics",
-            Action::Cluster => "cluster",
-            Action::Status { .. } => "status",
-            Action::StopNode { .. } => "stop_node",
-            Action::RecoverNode { .. } => "recover_node",
-            Action::SetLink { .. } => "set_link",
-            Action::Watch { .. } => "watch",
-            Action::DeletePublisher { .. } => "delete_publisher",
-            Action::DeleteSubscriber { .. } => "delete_subscriber",
+            Write::CreatePublisher { .. } => "create_publisher",
+            Write::CreateSubscriber { .. } => "create_subscriber",
+            Write::DeletePublisher { .. } => "delete_publisher",
+            Write::DeleteSubscriber { .. } => "delete_subscriber",
+            Write::CreateTopic { .. } => "create_topic",
+            Write::DeleteTopic { .. } => "delete_topic",
+            Write::Publish { .. } => "publish",
+            Write::Subscribe { .. } => "subscribe",
+            Write::ReplicaSubscribe { .. } => "replica_subscribe",
+            Write::Unsubscribe { .. } => "unsubscribe",
+            Write::Commit { .. } => "commit",
+        }
+    }
+
+    /// The name that this registers.
+    pub fn registers(&self) -> Option<(Registry, &str)> {
+        match self {
+            Write::CreatePublisher { publisher } => Some((Registry::Publisher, publisher.as_str())),
+            Write::CreateSubscriber { subscriber } => Some((Registry::Subscriber, subscriber.as_str())),
+            _ => None,
+        }
+    }
+
+    /// The name that must be registered first. `None`: there is no such condition.
+    pub fn acts_under(&self) -> Option<(Registry, &str)> {
+        match self {
+            Write::CreateTopic { publisher, .. }
+            | Write::DeleteTopic { publisher, .. }
+            | Write::Publish { publisher, .. } => Some((Registry::Publisher, publisher.as_str())),
+            Write::Subscribe { subscriber, .. }
+            | Write::ReplicaSubscribe { subscriber, .. }
+            | Write::Unsubscribe { subscriber, .. }
+            | Write::Commit { subscriber, .. } => Some((Registry::Subscriber, subscriber.as_str())),
+            Write::CreatePublisher { .. }
+            | Write::CreateSubscriber { .. }
+            | Write::DeletePublisher { .. }
+            | Write::DeleteSubscriber { .. } => None,
+        }
+    }
+
+    /// Whether it only frees disk space.
+    pub fn frees_space(&self) -> bool {
+        matches!(
+            self,
+            Write::DeleteTopic { .. }
+                | Write::Unsubscribe { .. }
+                | Write::DeletePublisher { .. }
+                | Write::DeleteSubscriber { .. }
+        )
+    }
+
+    /// Whether messages are to be pushed to the client afterwards.
+    pub fn begins_push(&self) -> bool {
+        matches!(self, Write::Subscribe { push: true, .. } | Write::ReplicaSubscribe { push: true, .. })
+    }
+}
+
+impl Read {
+    /// The topic whose messages are read.
+    pub fn topic(&self) -> &TopicName {
+        let (Read::Pull { topic, .. } | Read::ReplicaPull { topic, .. }) = self;
+        topic
+    }
+
+    /// The subscriber that reads.
+    pub fn subscriber(&self) -> &SubscriberId {
+        let (Read::Pull { subscriber, .. } | Read::ReplicaPull { subscriber, .. }) = self;
+        subscriber
+    }
+}
+
+impl Admin {
+    /// The node that carries it out; `None` means the node that received it.
+    pub fn node(&self) -> Option<Vertex> {
+        match self {
+            Admin::Status { node } | Admin::RecoverNode { node } | Admin::StopNode { node, .. } => *node,
+            Admin::SetLink { from, .. } => Some(*from),
         }
     }
 }
+
+macro_rules! into_action {
+    ($($kind:ident),*) => {
+        $(impl From<$kind> for Action {
+            fn from(action: $kind) -> Action {
+                Action::$kind(action)
+            }
+        })*
+    };
+}
+
+into_action!(Write, Read, Query, Admin, Local);
 
 impl fmt::Display for RequestId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 
 use crate::cube::{Dimension, Vertex};
 use crate::wire::answer::{ErrorCode, Failure};
-use crate::wire::client::{Action, LinkConditions, Request, RequestId};
+use crate::wire::client::{Action, Admin, LinkConditions, Local, Query, Read, Request, RequestId, Write};
 
 /// The maximum number of messages per pull.
 pub const MAX_PULL: u32 = 10_000;
@@ -53,24 +53,26 @@ pub type Refused = (Option<RequestId>, Failure);
 pub fn validate(request: &Request, limits: &Limits, dimension: Dimension) -> Result<(), Failure> {
     validate_id(request.id.as_ref())?;
     match &request.action {
-        Action::CreatePublisher { .. } | Action::CreateSubscriber { .. } => Ok(()),
-        Action::DeletePublisher { .. } | Action::DeleteSubscriber { .. } => Ok(()),
-        Action::CreateTopic { .. } | Action::DeleteTopic { .. } => Ok(()),
-        Action::Publish { content, .. } => validate_content(content, limits),
-        Action::Subscribe { .. } | Action::ReplicaSubscribe { .. } | Action::Unsubscribe { .. } => Ok(()),
-        Action::Pull { max, .. } | Action::ReplicaPull { max, .. } => {
+        Action::Write(Write::CreatePublisher { .. } | Write::CreateSubscriber { .. }) => Ok(()),
+        Action::Write(Write::DeletePublisher { .. } | Write::DeleteSubscriber { .. }) => Ok(()),
+        Action::Write(Write::CreateTopic { .. } | Write::DeleteTopic { .. }) => Ok(()),
+        Action::Write(Write::Publish { content, .. }) => validate_content(content, limits),
+        Action::Write(Write::Subscribe { .. } | Write::ReplicaSubscribe { .. } | Write::Unsubscribe { .. }) => Ok(()),
+        Action::Read(Read::Pull { max, .. } | Read::ReplicaPull { max, .. }) => {
             require((1..=MAX_PULL).contains(max), || format!("`max` must be 1 to {MAX_PULL}, not {max}"))
         }
-        Action::Commit { .. } | Action::Locate { .. } | Action::Topics | Action::Cluster => Ok(()),
-        Action::Status { node } | Action::RecoverNode { node } => validate_node(*node, dimension),
-        Action::StopNode { node, duration_ms, .. } => {
+        Action::Write(Write::Commit { .. })
+        | Action::Query(Query::Locate { .. } | Query::Topics)
+        | Action::Local(Local::Cluster) => Ok(()),
+        Action::Admin(Admin::Status { node } | Admin::RecoverNode { node }) => validate_node(*node, dimension),
+        Action::Admin(Admin::StopNode { node, duration_ms, .. }) => {
             validate_node(*node, dimension)?;
             require(*duration_ms <= MAX_STOP_MS, || {
                 format!("`duration_ms` must be at most {MAX_STOP_MS}, not {duration_ms}")
             })
         }
-        Action::SetLink { from, to, conditions } => validate_link(*from, *to, conditions, dimension),
-        Action::Watch { kinds, sample } => {
+        Action::Admin(Admin::SetLink { from, to, conditions }) => validate_link(*from, *to, conditions, dimension),
+        Action::Local(Local::Watch { kinds, sample }) => {
             require(kinds.len() <= MAX_KINDS, || format!("`kinds` has more than {MAX_KINDS} entries"))?;
             require((1..=MAX_SAMPLE).contains(sample), || format!("`sample` must be 1 to {MAX_SAMPLE}, not {sample}"))
         }

@@ -12,7 +12,7 @@ use crate::route::Trail;
 use crate::store::{LogEntry, StoredMessage};
 use crate::topics::command::TopicId;
 use crate::wire::answer::{Answer, EndReason, Message, NodeState, StorageState};
-use crate::wire::client::Action;
+use crate::wire::client::{Admin, Read, Registry, Write};
 use crate::wire::event::{FrameKind, TraceId};
 
 /// One frame between neighbours. Packets are boxed because they are large, and a frame is moved a dozen times in one
@@ -92,10 +92,12 @@ pub struct RequestKey {
 /// A request from one node to another.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub enum Call {
-    /// To the leader of the action's group, or to a member, which forwards it: carry out the action.
-    Act { key: RequestKey, action: Action, trace: bool },
-    /// To the node that the action names: status, faults, replica reads.
-    Here { key: RequestKey, action: Action, trace: bool },
+    /// To the leader of the subject's group: enter the change into the log.
+    Write { key: RequestKey, write: Write },
+    /// To the leader of the topic's group, or to the member whose replica is to be read.
+    Read { key: RequestKey, read: Read },
+    /// To the node that the request names.
+    Admin { admin: Admin },
     /// Is this publisher or subscriber registered? Any member is asked first, and the leader if that member answers no.
     IsRegistered { kind: Registry, name: String, linearizable: bool },
     /// Messages from an offset on, for a push subscriber at the coordinator. The answer waits for a while if there are
@@ -125,13 +127,6 @@ pub struct Subscription {
     pub subscriber: SubscriberId,
     /// The log index of the `subscribe` that began the subscription.
     pub since: u64,
-}
-
-/// The two kinds of registered names.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
-pub enum Registry {
-    Publisher,
-    Subscriber,
 }
 
 /// The answer to a [`Call`].

@@ -7,7 +7,7 @@ use cubecast_core::names::Offset;
 use cubecast_core::sim::{Cluster, ClusterConfig, Damage, EdgeConditions, Lost};
 use cubecast_core::store::{EntryKind, LogEntry, Write};
 use cubecast_core::wire::answer::{Counters, Done, EndReason, ServerFrame};
-use cubecast_core::wire::client::{Ack, Action, ReadLevel, StartAt};
+use cubecast_core::wire::client::{self, Ack, Action, Admin, Read, ReadLevel, StartAt};
 use cubecast_core::wire::event::Event;
 
 use super::support::*;
@@ -34,7 +34,7 @@ fn damage_all_messages(cluster: &mut Cluster, node: Vertex) {
 }
 
 fn counters(cluster: &mut Cluster, node: Vertex) -> Counters {
-    match cluster.must(node, Action::Status { node: None }) {
+    match cluster.must(node, Action::Admin(Admin::Status { node: None })) {
         Ok(Done::Status(status)) => status.counters,
         other => panic!("not a status: {other:?}"),
     }
@@ -55,7 +55,12 @@ fn all_contents() -> Vec<String> {
 #[test]
 fn damaged_messages_are_read_from_another_member_and_written_anew() {
     let (home, replica) = (vertex("100"), vertex("101"));
-    let own = Action::ReplicaPull { subscriber: subscriber(), topic: topic(NEWS), max: 100, from: Some(Offset(0)) };
+    let own = Action::Read(Read::ReplicaPull {
+        subscriber: subscriber(),
+        topic: topic(NEWS),
+        max: 100,
+        from: Some(Offset(0)),
+    });
     let leader = || pull(ReadLevel::Leader, false);
     for (damaged, asked, read) in [
         (home, vertex("011"), leader()),
@@ -89,7 +94,10 @@ fn a_push_from_before_the_damage_goes_on_behind_it() {
         damage_all_messages(&mut cluster, vertex(damaged));
         let client = cluster.connect_client(vertex(at));
         let from = Some(StartAt::Beginning);
-        cluster.send(client, Action::Subscribe { subscriber: subscriber(), topic: topic(NEWS), from, push: true });
+        cluster.send(
+            client,
+            Action::Write(client::Write::Subscribe { subscriber: subscriber(), topic: topic(NEWS), from, push: true }),
+        );
         let mut pushed = Vec::new();
         let all = cluster.run_until(Duration::from_secs(10), |cluster| {
             pushed.extend(cluster.frames(client).into_iter().filter_map(|frame| match frame {
@@ -111,7 +119,12 @@ fn subscribers_are_told_when_no_member_has_the_messages_and_go_on_when_one_has()
     damage_all_messages(&mut cluster, home);
     others.iter().for_each(|other| cluster.kill(*other));
     cluster.run_for(Duration::from_secs(1));
-    let read = Action::ReplicaPull { subscriber: subscriber(), topic: topic(NEWS), max: 100, from: Some(Offset(0)) };
+    let read = Action::Read(Read::ReplicaPull {
+        subscriber: subscriber(),
+        topic: topic(NEWS),
+        max: 100,
+        from: Some(Offset(0)),
+    });
     let failure = cluster.must(home, read.clone()).unwrap_err();
     assert!(failure.message.contains("of topic `news` are damaged on node 100"), "{failure}");
     let told = warnings(&mut cluster, home);
@@ -154,7 +167,10 @@ fn a_push_ends_with_a_reason_when_every_member_lost_the_messages() {
         }
         let client = cluster.connect_client(vertex(at));
         let from = Some(StartAt::Beginning);
-        cluster.send(client, Action::Subscribe { subscriber: subscriber(), topic: topic(NEWS), from, push: true });
+        cluster.send(
+            client,
+            Action::Write(client::Write::Subscribe { subscriber: subscriber(), topic: topic(NEWS), from, push: true }),
+        );
         let mut ends = Vec::new();
         cluster.run_until(Duration::from_secs(40), |cluster| {
             ends.extend(cluster.frames(client).into_iter().filter_map(|frame| match frame {
@@ -210,9 +226,14 @@ fn an_entry_that_makes_no_sense_is_cut_and_its_node_refills_as_a_new_member() {
     let about_it = told.iter().filter(|text| text.contains("the data folder of node 101")).collect::<Vec<_>>();
     assert_eq!(about_it.len(), 1, "{told:?}");
     assert!(about_it[0].contains(&format!("log entry {index} of group 100")), "{about_it:?}");
-    let Ok(Done::Status(status)) = cluster.must(damaged, Action::Status { node: None }) else { panic!() };
+    let Ok(Done::Status(status)) = cluster.must(damaged, Action::Admin(Admin::Status { node: None })) else { panic!() };
     assert!(status.incarnation > 1, "it came back as somebody new");
-    let own = Action::ReplicaPull { subscriber: subscriber(), topic: topic(NEWS), max: 100, from: Some(Offset(0)) };
+    let own = Action::Read(Read::ReplicaPull {
+        subscriber: subscriber(),
+        topic: topic(NEWS),
+        max: 100,
+        from: Some(Offset(0)),
+    });
     assert_eq!(contents(cluster.must(damaged, own)), all_contents());
 }
 
@@ -232,7 +253,12 @@ fn a_frame_that_is_altered_on_its_way_is_dropped_counted_told_once_and_sent_agai
     assert_eq!(told.iter().filter(|text| text.contains("was altered in transit")).count(), 1, "{told:?}");
     cluster.set_edge(home, replica, None);
     let expected: Vec<String> = (0..MESSAGES + 40).map(|number| format!("m{number}")).collect();
-    let own = Action::ReplicaPull { subscriber: subscriber(), topic: topic(NEWS), max: 1_000, from: Some(Offset(0)) };
+    let own = Action::Read(Read::ReplicaPull {
+        subscriber: subscriber(),
+        topic: topic(NEWS),
+        max: 1_000,
+        from: Some(Offset(0)),
+    });
     assert!(cluster.run_until(Duration::from_secs(20), |cluster| {
         cluster.run_for(Duration::from_millis(200));
         cluster.must(replica, own.clone()).is_ok_and(|done| contents(Ok(done)) == expected)

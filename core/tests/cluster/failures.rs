@@ -8,7 +8,7 @@ use cubecast_core::names::Offset;
 use cubecast_core::sim::{Cluster, ClusterConfig, Damage};
 use cubecast_core::store::rows::RowKey;
 use cubecast_core::wire::answer::{Done, ErrorCode};
-use cubecast_core::wire::client::{Ack, Action, ReadLevel, StopMode};
+use cubecast_core::wire::client::{Ack, Action, Admin, Read, ReadLevel, StopMode};
 use cubecast_core::wire::event::Event;
 
 use super::support::*;
@@ -24,7 +24,12 @@ fn a_killed_home_is_replaced_and_leads_again_when_it_is_back() {
     assert!(outage < Duration::from_secs(1), "publishing went on after {outage:?} of virtual time");
     cluster.start(vertex("100"));
     assert!(cluster.run_until(Duration::from_secs(20), |cluster| led_by_homes(cluster, vertex("001"))));
-    let replica = Action::ReplicaPull { subscriber: subscriber(), topic: topic(NEWS), max: 10, from: Some(Offset(0)) };
+    let replica = Action::Read(Read::ReplicaPull {
+        subscriber: subscriber(),
+        topic: topic(NEWS),
+        max: 10,
+        from: Some(Offset(0)),
+    });
     assert_eq!(contents(cluster.must(vertex("100"), replica)), ["before", "meanwhile"]);
 }
 
@@ -34,13 +39,18 @@ fn a_wiped_home_refills_from_its_neighbours_before_it_leads() {
     for i in 0..20 {
         cluster.must(vertex("001"), publish(&format!("m{i}"), Ack::Quorum, None)).unwrap();
     }
-    let stop = Action::StopNode { node: None, mode: StopMode::Wipe, duration_ms: 1000 };
+    let stop = Action::Admin(Admin::StopNode { node: None, mode: StopMode::Wipe, duration_ms: 1000 });
     cluster.must(vertex("100"), stop).unwrap();
     assert!(cluster.run_until(Duration::from_secs(30), |cluster| {
         cluster.now().since(cubecast_core::time::Instant(0)) > Duration::from_secs(8)
             && led_by_homes(cluster, vertex("001"))
     }));
-    let replica = Action::ReplicaPull { subscriber: subscriber(), topic: topic(NEWS), max: 100, from: Some(Offset(0)) };
+    let replica = Action::Read(Read::ReplicaPull {
+        subscriber: subscriber(),
+        topic: topic(NEWS),
+        max: 100,
+        from: Some(Offset(0)),
+    });
     assert_eq!(contents(cluster.must(vertex("100"), replica)).len(), 20);
 }
 
@@ -71,7 +81,9 @@ fn a_lost_disk_is_noticed_by_those_who_met_it() {
     cluster.run_for(Duration::from_secs(1));
     cluster.start(vertex("100"));
     assert!(cluster.run_until(Duration::from_secs(30), |cluster| led_by_homes(cluster, vertex("001"))));
-    let Ok(Done::Status(status)) = cluster.must(vertex("100"), Action::Status { node: None }) else { panic!() };
+    let Ok(Done::Status(status)) = cluster.must(vertex("100"), Action::Admin(Admin::Status { node: None })) else {
+        panic!()
+    };
     assert!(status.incarnation > 1, "it came back as somebody new");
     assert_eq!(contents(cluster.must(vertex("010"), pull(ReadLevel::Leader, false))), ["kept"]);
 }
@@ -96,7 +108,12 @@ fn a_member_is_filled_though_the_leaders_disk_is_damaged() {
         cluster.start(node);
         assert!(cluster.run_until(Duration::from_secs(30), |cluster| led_by_homes(cluster, vertex("001"))));
     }
-    let replica = Action::ReplicaPull { subscriber: subscriber(), topic: topic(NEWS), max: 100, from: Some(Offset(0)) };
+    let replica = Action::Read(Read::ReplicaPull {
+        subscriber: subscriber(),
+        topic: topic(NEWS),
+        max: 100,
+        from: Some(Offset(0)),
+    });
     assert!(cluster.run_until(Duration::from_secs(30), |cluster| {
         cluster.run_for(Duration::from_millis(100));
         cluster.must(wiped, replica.clone()).is_ok_and(|done| contents(Ok(done)).len() == 50)
@@ -113,14 +130,16 @@ fn a_node_that_fails_while_it_joins_goes_on_joining() {
         // All other nodes wait for this one, so none of them has an identity yet.
         cluster.kill(vertex("111"));
         cluster.run_for(Duration::from_secs(1));
-        cluster.must(vertex("010"), Action::StopNode { node: None, mode, duration_ms: 300 }).unwrap();
+        cluster.must(vertex("010"), Action::Admin(Admin::StopNode { node: None, mode, duration_ms: 300 })).unwrap();
         cluster.run_for(Duration::from_secs(1));
         cluster.start(vertex("111"));
         assert!(
             cluster.run_until(Duration::from_secs(20), |cluster| led_by_homes(cluster, vertex("011"))),
             "after {mode:?}"
         );
-        let Ok(Done::Status(status)) = cluster.must(vertex("010"), Action::Status { node: None }) else { panic!() };
+        let Ok(Done::Status(status)) = cluster.must(vertex("010"), Action::Admin(Admin::Status { node: None })) else {
+            panic!()
+        };
         assert_eq!(status.incarnation, 1, "after {mode:?} it is a founding member: nobody ever met it");
     }
 }
@@ -129,7 +148,9 @@ fn a_node_that_fails_while_it_joins_goes_on_joining() {
 fn a_replica_that_is_catching_up_does_not_deny_what_exists() {
     let mut cluster = cluster(18);
     cluster.must(vertex("001"), publish("there", Ack::All, None)).unwrap();
-    cluster.must(vertex("100"), Action::StopNode { node: None, mode: StopMode::Wipe, duration_ms: 200 }).unwrap();
+    cluster
+        .must(vertex("100"), Action::Admin(Admin::StopNode { node: None, mode: StopMode::Wipe, duration_ms: 200 }))
+        .unwrap();
     for _ in 0..60 {
         cluster.run_for(Duration::from_millis(25));
         // At 100 itself, and at 010, which would ask 100 first.

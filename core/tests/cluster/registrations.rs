@@ -7,7 +7,7 @@ use cubecast_core::names::{PublisherId, SubscriberId};
 use cubecast_core::placement;
 use cubecast_core::sim::{Cluster, ClusterConfig};
 use cubecast_core::wire::answer::{Done, ErrorCode, Failure};
-use cubecast_core::wire::client::{Ack, Action, ReadLevel};
+use cubecast_core::wire::client::{Ack, Action, ReadLevel, Write};
 
 use super::support::*;
 
@@ -15,11 +15,11 @@ use super::support::*;
 const NOTICED: Duration = Duration::from_secs(11);
 
 fn create() -> Action {
-    Action::CreatePublisher { publisher: publisher() }
+    Action::Write(Write::CreatePublisher { publisher: publisher() })
 }
 
 fn delete() -> Action {
-    Action::DeletePublisher { publisher: publisher() }
+    Action::Write(Write::DeletePublisher { publisher: publisher() })
 }
 
 fn existed(result: Result<Done, Failure>) -> bool {
@@ -49,7 +49,7 @@ fn a_deleted_publisher_publishes_no_more_until_it_is_created_again() {
 
     assert!(!existed(cluster.must(there, create())), "it is a new registration");
     cluster.must(here, publish("after", Ack::Quorum, None)).unwrap();
-    let owns = Action::DeleteTopic { publisher: publisher(), topic: topic(NEWS) };
+    let owns = Action::Write(Write::DeleteTopic { publisher: publisher(), topic: topic(NEWS) });
     assert!(cluster.must(here, owns).is_ok(), "the topic is still its own");
 }
 
@@ -61,12 +61,12 @@ fn a_deleted_subscriber_finds_its_subscription_again() {
         cluster.must(at, publish(content, Ack::Quorum, None)).unwrap();
     }
     assert_eq!(contents(cluster.must(at, pull(ReadLevel::Leader, true))), ["a", "b"]);
-    cluster.must(at, Action::DeleteSubscriber { subscriber: subscriber() }).unwrap();
+    cluster.must(at, Action::Write(Write::DeleteSubscriber { subscriber: subscriber() })).unwrap();
     assert_eq!(code(cluster.must(at, pull(ReadLevel::Leader, true))), ErrorCode::UnknownSubscriber);
-    let unknown = Action::DeleteSubscriber { subscriber: subscriber() };
+    let unknown = Action::Write(Write::DeleteSubscriber { subscriber: subscriber() });
     assert_eq!(code(cluster.must(at, unknown)), ErrorCode::UnknownSubscriber);
     cluster.must(at, publish("c", Ack::Quorum, None)).unwrap();
-    assert!(!existed(cluster.must(at, Action::CreateSubscriber { subscriber: subscriber() })));
+    assert!(!existed(cluster.must(at, Action::Write(Write::CreateSubscriber { subscriber: subscriber() }))));
     assert_eq!(contents(cluster.must(at, pull(ReadLevel::Leader, true))), ["c"]);
 }
 
@@ -75,7 +75,7 @@ fn deletions_survive_a_restart_of_everybody() {
     let mut cluster = cluster(22);
     let at = vertex("011");
     cluster.must(at, delete()).unwrap();
-    cluster.must(at, Action::CreatePublisher { publisher: PublisherId::new("other").unwrap() }).unwrap();
+    cluster.must(at, Action::Write(Write::CreatePublisher { publisher: PublisherId::new("other").unwrap() })).unwrap();
     for node in cluster.dimension().vertices() {
         cluster.kill(node);
     }
@@ -96,14 +96,16 @@ fn who_cannot_ask_about_a_name_goes_by_what_it_remembers() {
         .find(|name| placement::home(name, cluster.dimension()) == vertex("011"));
     let far = PublisherId::new(far.unwrap()).unwrap();
     let at = vertex("000");
-    let publish = |content: &str| Action::Publish {
-        publisher: far.clone(),
-        topic: topic(NEWS),
-        content: content.into(),
-        ack: Ack::Quorum,
-        sequence: None,
+    let publish = |content: &str| {
+        Action::Write(Write::Publish {
+            publisher: far.clone(),
+            topic: topic(NEWS),
+            content: content.into(),
+            ack: Ack::Quorum,
+            sequence: None,
+        })
     };
-    cluster.must(at, Action::CreatePublisher { publisher: far.clone() }).unwrap();
+    cluster.must(at, Action::Write(Write::CreatePublisher { publisher: far.clone() })).unwrap();
     cluster.must(at, publish("before")).unwrap();
     for member in placement::members(vertex("011")) {
         cluster.kill(member);
@@ -116,7 +118,7 @@ fn who_cannot_ask_about_a_name_goes_by_what_it_remembers() {
 /// The number of these names that are registered; the others are refused because there are too many new ones.
 fn registered(cluster: &mut Cluster, at: &str, names: impl Iterator<Item = String>) -> usize {
     let connection = cluster.connect_client(vertex(at));
-    let create = |name: String| Action::CreateSubscriber { subscriber: SubscriberId::new(name).unwrap() };
+    let create = |name: String| Action::Write(Write::CreateSubscriber { subscriber: SubscriberId::new(name).unwrap() });
     let asked: Vec<u64> = names.map(|name| cluster.send(connection, create(name))).collect();
     cluster.run_for(Duration::from_secs(6));
     let mut registered = 0;
@@ -158,7 +160,7 @@ fn a_node_takes_only_so_many_new_names_and_those_that_exist_are_free() {
 fn a_client_with_one_new_name_does_not_wait_behind_one_with_thousands() {
     let mut cluster = cluster(26);
     let at = vertex("011");
-    let create = |name: String| Action::CreateSubscriber { subscriber: SubscriberId::new(name).unwrap() };
+    let create = |name: String| Action::Write(Write::CreateSubscriber { subscriber: SubscriberId::new(name).unwrap() });
     let flooding = cluster.connect_client(at);
     for number in 0..3_000 {
         cluster.send(flooding, create(format!("s{number}")));
@@ -179,7 +181,7 @@ fn expiring(seed: u64) -> Cluster {
 
 fn register(cluster: &mut Cluster, name: &str) -> bool {
     let publisher = PublisherId::new(name).unwrap();
-    existed(cluster.must(vertex("011"), Action::CreatePublisher { publisher }))
+    existed(cluster.must(vertex("011"), Action::Write(Write::CreatePublisher { publisher })))
 }
 
 #[test]
@@ -208,7 +210,7 @@ fn names_that_nobody_uses_expire_and_used_ones_stay() {
     assert_eq!(code(cluster.must(at, publish_as("idle"))), ErrorCode::UnknownPublisher);
     assert!(!register(&mut cluster, "idle"), "it is a new registration");
     assert!(register(&mut cluster, publisher().as_str()), "used in other ways than by creating it again");
-    let unsubscribe = Action::Unsubscribe { subscriber: subscriber(), topic: topic(NEWS) };
+    let unsubscribe = Action::Write(Write::Unsubscribe { subscriber: subscriber(), topic: topic(NEWS) });
     assert!(cluster.must(at, unsubscribe).is_ok(), "its subscriber is registered");
 }
 
@@ -217,14 +219,14 @@ fn a_subscriber_that_only_waits_for_messages_keeps_its_name() {
     let mut cluster = expiring(24);
     let at = vertex("011");
     let client = cluster.connect_client(at);
-    let push = Action::Subscribe { subscriber: subscriber(), topic: topic(NEWS), from: None, push: true };
+    let push = Action::Write(Write::Subscribe { subscriber: subscriber(), topic: topic(NEWS), from: None, push: true });
     cluster.send(client, push);
     cluster.run_for(Duration::from_secs(300));
-    let create = Action::CreateSubscriber { subscriber: subscriber() };
+    let create = Action::Write(Write::CreateSubscriber { subscriber: subscriber() });
     assert!(existed(cluster.must(at, create)));
     cluster.disconnect_client(client);
     cluster.run_for(Duration::from_secs(100));
-    assert!(!existed(cluster.must(at, Action::CreateSubscriber { subscriber: subscriber() })));
+    assert!(!existed(cluster.must(at, Action::Write(Write::CreateSubscriber { subscriber: subscriber() }))));
 }
 
 #[test]
@@ -235,6 +237,8 @@ fn names_do_not_expire_unless_that_is_configured() {
 }
 
 fn publish_as(name: &str) -> Action {
-    let Action::Publish { topic, content, ack, sequence, .. } = publish("x", Ack::Quorum, None) else { unreachable!() };
-    Action::Publish { publisher: PublisherId::new(name).unwrap(), topic, content, ack, sequence }
+    let Action::Write(Write::Publish { topic, content, ack, sequence, .. }) = publish("x", Ack::Quorum, None) else {
+        unreachable!()
+    };
+    Action::Write(Write::Publish { publisher: PublisherId::new(name).unwrap(), topic, content, ack, sequence })
 }

@@ -8,7 +8,7 @@ use cubecast_core::names::{Offset, SubscriberId};
 use cubecast_core::placement;
 use cubecast_core::sim::{Cluster, EdgeConditions};
 use cubecast_core::wire::answer::{Done, ServerFrame};
-use cubecast_core::wire::client::{Ack, Action, ReadLevel, StartAt};
+use cubecast_core::wire::client::{Ack, Action, Read, ReadLevel, StartAt, Write};
 
 use super::support::*;
 
@@ -45,8 +45,11 @@ fn a_push_subscriber_gets_everything_once_and_in_order_wherever_it_is() {
     for node in ["100", "101", "011", "111"].map(vertex) {
         let connection = cluster.connect_client(node);
         let name = SubscriberId::new(format!("s{node}")).unwrap();
-        cluster.must(node, Action::CreateSubscriber { subscriber: name.clone() }).unwrap();
-        cluster.send(connection, Action::Subscribe { subscriber: name, topic: topic(NEWS), from: None, push: true });
+        cluster.must(node, Action::Write(Write::CreateSubscriber { subscriber: name.clone() })).unwrap();
+        cluster.send(
+            connection,
+            Action::Write(Write::Subscribe { subscriber: name, topic: topic(NEWS), from: None, push: true }),
+        );
         cluster.run_for(Duration::from_millis(200));
         let before = cluster.frames(connection).iter().filter(|frame| matches!(frame, ServerFrame::Message(_))).count();
         for i in 0..30 {
@@ -136,7 +139,12 @@ fn a_slow_replica_is_asked_again_when_it_has_the_rest() {
 fn a_replica_that_is_back_serves_what_all_acknowledge_from_then_on() {
     let mut cluster = cluster(25);
     let (home, away) = (vertex("100"), vertex("101"));
-    let read = Action::ReplicaPull { subscriber: subscriber(), topic: topic(NEWS), max: 1_000, from: Some(Offset(0)) };
+    let read = Action::Read(Read::ReplicaPull {
+        subscriber: subscriber(),
+        topic: topic(NEWS),
+        max: 1_000,
+        from: Some(Offset(0)),
+    });
     let (mut expected, mut seen) = (Vec::new(), 0);
     for number in 0..40_u64 {
         cluster.must(home, publish(&number.to_string(), Ack::All, None)).unwrap();
@@ -164,15 +172,15 @@ fn whoever_has_subscribed_through_a_replica_may_pull_from_it_at_once() {
     cluster.must(vertex("011"), publish("there", Ack::All, None)).unwrap();
     for (number, through) in replicas.iter().chain(&replicas).enumerate() {
         let (subscriber, topic) = (SubscriberId::new(format!("new{number}")).unwrap(), topic(NEWS));
-        cluster.must(*through, Action::CreateSubscriber { subscriber: subscriber.clone() }).unwrap();
-        let subscribe = Action::ReplicaSubscribe {
+        cluster.must(*through, Action::Write(Write::CreateSubscriber { subscriber: subscriber.clone() })).unwrap();
+        let subscribe = Action::Write(Write::ReplicaSubscribe {
             subscriber: subscriber.clone(),
             topic: topic.clone(),
             from: Some(StartAt::Beginning),
             push: false,
-        };
+        });
         cluster.must(*through, subscribe).unwrap();
-        let pull = Action::ReplicaPull { subscriber, topic, max: 10, from: None };
+        let pull = Action::Read(Read::ReplicaPull { subscriber, topic, max: 10, from: None });
         assert_eq!(contents(cluster.must(*through, pull)), ["there"], "{number}: through {through}");
     }
 }

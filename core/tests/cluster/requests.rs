@@ -6,7 +6,7 @@ use cubecast_core::names::{Offset, PublisherId};
 use cubecast_core::placement;
 use cubecast_core::sim::Cluster;
 use cubecast_core::wire::answer::{Done, ErrorCode};
-use cubecast_core::wire::client::{Ack, Action, LinkConditions, ReadLevel};
+use cubecast_core::wire::client::{Ack, Action, Admin, LinkConditions, Local, Read, ReadLevel, Write};
 
 use super::support::*;
 
@@ -61,25 +61,25 @@ fn errors_say_what_is_unknown() {
     let mut cluster = cluster(4);
     let at = vertex("010");
     let nobody = || PublisherId::new("nobody").unwrap();
-    let unknown = Action::Publish {
+    let unknown = Action::Write(Write::Publish {
         publisher: nobody(),
         topic: topic(NEWS),
         content: "x".into(),
         ack: Ack::Quorum,
         sequence: None,
-    };
+    });
     assert_eq!(code(cluster.must(at, unknown)), ErrorCode::UnknownPublisher);
-    let absent = Action::Publish {
+    let absent = Action::Write(Write::Publish {
         publisher: publisher(),
         topic: topic("absent"),
         content: "x".into(),
         ack: Ack::Quorum,
         sequence: None,
-    };
+    });
     assert_eq!(code(cluster.must(at, absent)), ErrorCode::UnknownTopic);
-    let exists = Action::CreateTopic { publisher: publisher(), topic: topic(NEWS) };
+    let exists = Action::Write(Write::CreateTopic { publisher: publisher(), topic: topic(NEWS) });
     assert_eq!(code(cluster.must(at, exists)), ErrorCode::TopicExists);
-    let replica = Action::ReplicaPull { subscriber: subscriber(), topic: topic(NEWS), max: 1, from: None };
+    let replica = Action::Read(Read::ReplicaPull { subscriber: subscriber(), topic: topic(NEWS), max: 1, from: None });
     assert_eq!(code(cluster.must(vertex("011"), replica)), ErrorCode::NotReplica);
 }
 
@@ -89,7 +89,7 @@ fn what_a_committing_pull_reads_reaches_its_client_though_answers_are_lost() {
     // 011 is no member, so all its asks cross edges. Most of the replies to it are lost.
     for from in vertex("011").neighbours() {
         let conditions = LinkConditions { loss: 0.6, ..LinkConditions::PERFECT };
-        cluster.must(from, Action::SetLink { from, to: vertex("011"), conditions }).unwrap();
+        cluster.must(from, Action::Admin(Admin::SetLink { from, to: vertex("011"), conditions })).unwrap();
     }
     let mut published = 0;
     let mut read = Vec::new();
@@ -110,7 +110,7 @@ fn what_a_replicas_read_moves_past_has_reached_its_client_though_answers_are_los
     let mut cluster = cluster(14);
     for from in vertex("011").neighbours() {
         let conditions = LinkConditions { loss: 0.6, ..LinkConditions::PERFECT };
-        cluster.must(from, Action::SetLink { from, to: vertex("011"), conditions }).unwrap();
+        cluster.must(from, Action::Admin(Admin::SetLink { from, to: vertex("011"), conditions })).unwrap();
     }
     let (mut read, mut answers) = (0, 0);
     for _ in 0..40 {
@@ -135,8 +135,13 @@ fn nobody_publishes_unregistered_while_the_registry_has_no_leader() {
     }
     let at = home;
     let stranger = PublisherId::new("stranger").unwrap();
-    let action =
-        Action::Publish { publisher: stranger, topic: topic(NEWS), content: "x".into(), ack: Ack::One, sequence: None };
+    let action = Action::Write(Write::Publish {
+        publisher: stranger,
+        topic: topic(NEWS),
+        content: "x".into(),
+        ack: Ack::One,
+        sequence: None,
+    });
     assert_eq!(code(cluster.must(at, action)), ErrorCode::Unavailable);
 }
 
@@ -183,7 +188,7 @@ fn what_waited_in_the_outbox_is_stored_though_much_else_came_first() {
     for i in 0..1100 {
         cluster.send(connection, publish(&format!("quorum{i}"), Ack::Quorum, None));
         // Uses a number too, so that the topic's numbers are not consecutive.
-        cluster.send(connection, Action::Cluster);
+        cluster.send(connection, Action::Local(Local::Cluster));
     }
     cluster.run_for(Duration::from_secs(10));
     let mut stored = contents(cluster.must(at, pull(ReadLevel::Leader, false)));

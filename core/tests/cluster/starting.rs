@@ -5,7 +5,7 @@ use std::time::Duration;
 use cubecast_core::cube::{Dimension, Vertex};
 use cubecast_core::sim::Cluster;
 use cubecast_core::wire::answer::{Done, ErrorCode};
-use cubecast_core::wire::client::{Ack, Action, ReadLevel};
+use cubecast_core::wire::client::{Ack, Action, Admin, Local, Query, ReadLevel, Write};
 
 use super::support::{NEWS, cluster, code, contents, publish, publisher, pull, subscriber, topic, vertex};
 
@@ -23,10 +23,10 @@ fn what_comes_before_a_node_knows_its_place_is_done_when_it_does() {
     let mut cluster = a_new_cluster_without_111();
     let connection = cluster.connect_client(vertex("010"));
     let waiting = [
-        Action::CreatePublisher { publisher: publisher() },
-        Action::CreateSubscriber { subscriber: subscriber() },
-        Action::Topics,
-        Action::Locate { topic: topic(NEWS) },
+        Action::Write(Write::CreatePublisher { publisher: publisher() }),
+        Action::Write(Write::CreateSubscriber { subscriber: subscriber() }),
+        Action::Query(Query::Topics),
+        Action::Query(Query::Locate { topic: topic(NEWS) }),
     ]
     .map(|action| cluster.send(connection, action));
     cluster.run_for(Duration::from_secs(1));
@@ -46,10 +46,10 @@ fn what_needs_no_place_is_answered_at_once() {
     let mut cluster = a_new_cluster_without_111();
     let other = Some(vertex("001"));
     let at_once = [
-        Action::Status { node: None },
-        Action::Status { node: other },
-        Action::Cluster,
-        Action::Watch { kinds: vec![], sample: 1 },
+        Action::Admin(Admin::Status { node: None }),
+        Action::Admin(Admin::Status { node: other }),
+        Action::Local(Local::Cluster),
+        Action::Local(Local::Watch { kinds: vec![], sample: 1 }),
     ];
     for action in at_once {
         let answer = cluster.ask(vertex("010"), action, Duration::from_millis(100)).expect("it is answered at once");
@@ -61,7 +61,8 @@ fn what_needs_no_place_is_answered_at_once() {
 fn what_cannot_begin_in_time_is_unavailable_and_names_who_is_awaited() {
     let mut cluster = a_new_cluster_without_111();
     let began = cluster.now();
-    let failure = cluster.must(vertex("101"), Action::CreatePublisher { publisher: publisher() }).unwrap_err();
+    let failure =
+        cluster.must(vertex("101"), Action::Write(Write::CreatePublisher { publisher: publisher() })).unwrap_err();
     assert_eq!(failure.code, ErrorCode::Unavailable);
     assert!(failure.message.contains("is waiting for 111"), "{failure}");
     let waited = cluster.now().since(began);
@@ -95,7 +96,7 @@ fn what_a_wiped_node_takes_in_before_it_knows_its_place_is_not_taken_for_a_repea
 }
 
 fn incarnation(cluster: &mut Cluster, node: Vertex) -> u32 {
-    match cluster.must(node, Action::Status { node: None }) {
+    match cluster.must(node, Action::Admin(Admin::Status { node: None })) {
         Ok(Done::Status(status)) => status.incarnation,
         other => panic!("{other:?}"),
     }
@@ -114,9 +115,12 @@ fn a_cluster_that_starts_again_does_not_deny_what_it_has() {
     // 011 holds no replica of the topic.
     let at = vertex("011");
     let connection = cluster.connect_client(at);
-    let [topics, location, published] =
-        [Action::Topics, Action::Locate { topic: topic(NEWS) }, publish("a", Ack::Quorum, None)]
-            .map(|action| cluster.send(connection, action));
+    let [topics, location, published] = [
+        Action::Query(Query::Topics),
+        Action::Query(Query::Locate { topic: topic(NEWS) }),
+        publish("a", Ack::Quorum, None),
+    ]
+    .map(|action| cluster.send(connection, action));
     cluster.run_for(Duration::from_secs(5));
     let mut answer_to = |id| cluster.take_answer(connection, id).expect("every request is answered").result;
     match answer_to(topics) {
@@ -136,11 +140,11 @@ fn groups_of_which_nobody_is_left_are_named_after_a_moment() {
     for node in ["100", "101", "110", "000"] {
         cluster.kill(vertex(node));
     }
-    match cluster.must(vertex("011"), Action::Locate { topic: topic(NEWS) }) {
+    match cluster.must(vertex("011"), Action::Query(Query::Locate { topic: topic(NEWS) })) {
         Ok(Done::Located(location)) => assert!(location.members.iter().all(|replica| !replica.alive), "{location:?}"),
         other => panic!("{other:?}"),
     }
-    match cluster.must(vertex("011"), Action::Topics) {
+    match cluster.must(vertex("011"), Action::Query(Query::Topics)) {
         Ok(Done::Topics { missing, .. }) => assert!(missing.contains(&vertex("100")), "{missing:?}"),
         other => panic!("{other:?}"),
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use cubecast_core::names::Offset;
 use cubecast_core::sim::{Cluster, RESERVE};
 use cubecast_core::wire::answer::{ErrorCode, Failure, StorageState};
-use cubecast_core::wire::client::{Ack, Action, ReadLevel};
+use cubecast_core::wire::client::{Ack, Action, Read, ReadLevel, Write};
 
 use super::support::*;
 
@@ -51,12 +51,12 @@ fn full_disks_refuse_publishes_by_name_and_deletion_makes_room_for_new_ones() {
     }
 
     assert_eq!(stored(&mut cluster), count, "what was acknowledged is there, and nothing else");
-    let commit = Action::Commit { subscriber: subscriber(), topic: topic(NEWS), offset: Offset(1) };
+    let commit = Action::Write(Write::Commit { subscriber: subscriber(), topic: topic(NEWS), offset: Offset(1) });
     cluster.must(vertex("001"), commit).expect("small things go on out of the reserve");
 
-    let delete = Action::DeleteTopic { publisher: publisher(), topic: topic(NEWS) };
+    let delete = Action::Write(Write::DeleteTopic { publisher: publisher(), topic: topic(NEWS) });
     cluster.must(vertex("001"), delete).expect("deletions go on");
-    let create = Action::CreateTopic { publisher: publisher(), topic: topic(NEWS) };
+    let create = Action::Write(Write::CreateTopic { publisher: publisher(), topic: topic(NEWS) });
     cluster.must(vertex("001"), create).unwrap();
     let again = cluster.run_until(Duration::from_secs(10), |cluster| {
         cluster.run_for(Duration::from_millis(200));
@@ -87,8 +87,12 @@ fn one_full_member_among_four_stops_nobody_and_catches_up_once_it_has_room() {
             cluster.must(vertex("001"), publish("for all again", Ack::All, None)).is_ok()
         });
         assert!(all && led_by_homes(&mut cluster, vertex("001")), "{full} is back as it was");
-        let replica =
-            Action::ReplicaPull { subscriber: subscriber(), topic: topic(NEWS), max: 100, from: Some(Offset(0)) };
+        let replica = Action::Read(Read::ReplicaPull {
+            subscriber: subscriber(),
+            topic: topic(NEWS),
+            max: 100,
+            from: Some(Offset(0)),
+        });
         assert_eq!(contents(cluster.must(vertex(full), replica)).len(), 21);
     }
 }

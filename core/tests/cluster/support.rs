@@ -6,7 +6,7 @@ use cubecast_core::cube::{Dimension, Vertex};
 use cubecast_core::names::{Offset, PublisherId, Sequence, SubscriberId, TopicName};
 use cubecast_core::sim::Cluster;
 use cubecast_core::wire::answer::{Done, ErrorCode, Failure, NodeState};
-use cubecast_core::wire::client::{Ack, Action, ReadLevel};
+use cubecast_core::wire::client::{Ack, Action, Local, Read, ReadLevel, Write};
 
 pub const NEWS: &str = "news";
 
@@ -36,18 +36,21 @@ pub fn prepared(mut cluster: Cluster) -> Cluster {
     let at = vertex("011");
     let settled = cluster.run_until(Duration::from_secs(10), |cluster| led_by_homes(cluster, at));
     assert!(settled, "every home leads its group within ten seconds");
-    cluster.must(at, Action::CreatePublisher { publisher: publisher() }).unwrap();
-    cluster.must(at, Action::CreateSubscriber { subscriber: subscriber() }).unwrap();
-    cluster.must(at, Action::CreateTopic { publisher: publisher(), topic: topic(NEWS) }).unwrap();
+    cluster.must(at, Action::Write(Write::CreatePublisher { publisher: publisher() })).unwrap();
+    cluster.must(at, Action::Write(Write::CreateSubscriber { subscriber: subscriber() })).unwrap();
+    cluster.must(at, Action::Write(Write::CreateTopic { publisher: publisher(), topic: topic(NEWS) })).unwrap();
     cluster
-        .must(at, Action::Subscribe { subscriber: subscriber(), topic: topic(NEWS), from: None, push: false })
+        .must(
+            at,
+            Action::Write(Write::Subscribe { subscriber: subscriber(), topic: topic(NEWS), from: None, push: false }),
+        )
         .unwrap();
     cluster
 }
 
 pub fn led_by_homes(cluster: &mut Cluster, at: Vertex) -> bool {
     cluster.run_for(Duration::from_millis(100));
-    match cluster.must(at, Action::Cluster) {
+    match cluster.must(at, Action::Local(Local::Cluster)) {
         Ok(Done::Cluster(view)) => view
             .nodes
             .iter()
@@ -57,17 +60,17 @@ pub fn led_by_homes(cluster: &mut Cluster, at: Vertex) -> bool {
 }
 
 pub fn publish(content: &str, ack: Ack, sequence: Option<u64>) -> Action {
-    Action::Publish {
+    Action::Write(Write::Publish {
         publisher: publisher(),
         topic: topic(NEWS),
         content: content.into(),
         ack,
         sequence: sequence.map(Sequence),
-    }
+    })
 }
 
 pub fn pull(read: ReadLevel, commit: bool) -> Action {
-    Action::Pull { subscriber: subscriber(), topic: topic(NEWS), max: 10_000, read, commit }
+    Action::Read(Read::Pull { subscriber: subscriber(), topic: topic(NEWS), max: 10_000, read, commit })
 }
 
 pub fn contents(result: Result<Done, Failure>) -> Vec<String> {

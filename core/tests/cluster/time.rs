@@ -5,7 +5,7 @@ use std::time::Duration;
 use cubecast_core::cube::Dimension;
 use cubecast_core::sim::{Cluster, ClusterConfig};
 use cubecast_core::wire::answer::Done;
-use cubecast_core::wire::client::{Ack, Action};
+use cubecast_core::wire::client::{Ack, Action, Admin};
 
 use super::support::*;
 
@@ -74,7 +74,7 @@ fn what_reaches_a_node_that_hangs_waits_in_order_however_often_it_is_stopped() {
     cluster.run_for(Duration::from_secs(4));
     let settled = cluster.run_until(Duration::from_secs(10), |cluster| led_by_homes(cluster, vertex("011")));
     assert!(settled, "its edges stand again");
-    let view = cluster.must(hung, Action::Status { node: None }).unwrap();
+    let view = cluster.must(hung, Action::Admin(Admin::Status { node: None })).unwrap();
     let Done::Status(status) = view else { panic!("{view:?}") };
     assert!(status.links.iter().all(|link| link.hears && link.heard), "{:?}", status.links);
 }

@@ -9,7 +9,7 @@ use cubecast_core::names::{PublisherId, TopicName};
 use cubecast_core::placement;
 use cubecast_core::sim::Cluster;
 use cubecast_core::wire::answer::{GroupStatus, NodeState};
-use cubecast_core::wire::client::{Ack, Action, LinkConditions, StopMode};
+use cubecast_core::wire::client::{Ack, Action, Admin, LinkConditions, StopMode, Write};
 use cubecast_core::wire::usability::{NodeReason, Obstacle, UnreadyReason};
 
 use super::support::*;
@@ -71,8 +71,8 @@ fn an_isolated_leader_says_within_an_election_timeout_that_it_is_not_usable() {
     let alone = vertex("100");
     let conditions = LinkConditions { cut: true, ..LinkConditions::PERFECT };
     for peer in alone.neighbours() {
-        cluster.must(alone, Action::SetLink { from: alone, to: peer, conditions }).unwrap();
-        cluster.must(peer, Action::SetLink { from: peer, to: alone, conditions }).unwrap();
+        cluster.must(alone, Action::Admin(Admin::SetLink { from: alone, to: peer, conditions })).unwrap();
+        cluster.must(peer, Action::Admin(Admin::SetLink { from: peer, to: alone, conditions })).unwrap();
     }
     cluster.run_for(Duration::from_millis(1_100));
     let status = cluster.node(alone).unwrap().status();
@@ -104,7 +104,7 @@ fn a_wiped_voter_that_is_back_counts_only_when_it_votes_again() {
 #[test]
 fn a_node_that_fails_on_request_calls_nothing_usable() {
     let mut cluster = cluster(26);
-    let stop = Action::StopNode { node: None, mode: StopMode::Pause, duration_ms: 5_000 };
+    let stop = Action::Admin(Admin::StopNode { node: None, mode: StopMode::Pause, duration_ms: 5_000 });
     cluster.must(vertex("100"), stop).unwrap();
     cluster.run_for(Duration::from_millis(100));
     let status = cluster.node(vertex("100")).unwrap().status();
@@ -134,7 +134,13 @@ fn breaks_at_random(seed: u64) {
         for home in placement::members(node) {
             let before = said(&cluster, node, home);
             let (publisher, topic) = topics[&home].clone();
-            let publish = Action::Publish { publisher, topic, content: "x".into(), ack: Ack::Quorum, sequence: None };
+            let publish = Action::Write(Write::Publish {
+                publisher,
+                topic,
+                content: "x".into(),
+                ack: Ack::Quorum,
+                sequence: None,
+            });
             let done = cluster.ask(node, publish, A_PUBLISH + Duration::from_secs(1)).map(|answer| answer.result);
             let after = said(&cluster, node, home);
             let taken = matches!(done, Some(Ok(_)));
@@ -162,8 +168,10 @@ fn a_topic_for_each_group(cluster: &mut Cluster) -> BTreeMap<Vertex, (PublisherI
         let at_home = |name: &String| placement::home(name, home.dimension()) == home;
         let publisher = PublisherId::new((0..).map(|i| format!("p{i}")).find(at_home).unwrap()).unwrap();
         let topic = topic(&(0..).map(|i| format!("t{i}")).find(at_home).unwrap());
-        cluster.must(home, Action::CreatePublisher { publisher: publisher.clone() }).unwrap();
-        cluster.must(home, Action::CreateTopic { publisher: publisher.clone(), topic: topic.clone() }).unwrap();
+        cluster.must(home, Action::Write(Write::CreatePublisher { publisher: publisher.clone() })).unwrap();
+        cluster
+            .must(home, Action::Write(Write::CreateTopic { publisher: publisher.clone(), topic: topic.clone() }))
+            .unwrap();
         topics.insert(home, (publisher, topic));
     }
     topics
@@ -179,14 +187,14 @@ fn break_something(cluster: &mut Cluster, random: &mut fastrand::Rng) {
         3 if cluster.node(node).is_some() && !cluster.is_hung(node) => {
             // One direction of an edge; the answer does not cross it.
             let connection = cluster.connect_client(node);
-            cluster.send(connection, Action::SetLink { from: node, to: peer, conditions: cut });
+            cluster.send(connection, Action::Admin(Admin::SetLink { from: node, to: peer, conditions: cut }));
         }
         _ => {
             for peer in node.neighbours() {
                 for (from, to) in [(node, peer), (peer, node)] {
                     if cluster.node(from).is_some() {
                         let connection = cluster.connect_client(from);
-                        cluster.send(connection, Action::SetLink { from, to, conditions: cut });
+                        cluster.send(connection, Action::Admin(Admin::SetLink { from, to, conditions: cut }));
                     }
                 }
             }

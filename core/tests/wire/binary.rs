@@ -6,7 +6,8 @@ use cubecast_core::route::Trail;
 use cubecast_core::topics::command::TopicId;
 use cubecast_core::wire::answer::{Answer, Done, ErrorCode, ServerFrame, StorageState};
 use cubecast_core::wire::binary::*;
-use cubecast_core::wire::client::{Ack, Action, LinkConditions, Request, RequestId};
+use cubecast_core::wire::client::{Ack, Action, Admin, LinkConditions, Query, Read, Request, RequestId, Write};
+use cubecast_core::wire::json::ACTIONS;
 use cubecast_core::wire::limits::{Limits, Refused};
 use cubecast_core::wire::peer::{Body, Call, LinkState, Packet, PeerFrame, RequestKey, Subscription};
 use cubecast_core::wire::{answer::NodeState, event::TraceId};
@@ -15,26 +16,35 @@ use crate::examples::*;
 
 #[test]
 fn the_bytes_of_requests_are_pinned() {
-    let publish = Action::Publish {
+    let publish = Action::Write(Write::Publish {
         publisher: publisher(),
         topic: topic(),
         content: "hi".into(),
         ack: Ack::All,
         sequence: Some(Sequence(300)),
-    };
+    });
     let requests = [
         Request { id: Some(RequestId::Unsigned(7)), trace: true, action: publish },
-        Request { id: None, trace: false, action: Action::Status { node: Some(vertex("101")) } },
+        Request { id: None, trace: false, action: Action::Admin(Admin::Status { node: Some(vertex("101")) }) },
     ];
     let bytes = [
-        &[2, 2][..],                                                                        // format, two requests
+        &[2, 2][..],                                                                           // format, two requests
         &[1, 0, 7, 1], // an id, unsigned, 7; traced
-        &[4, 3, b'a', b'n', b'n', 4, b'n', b'e', b'w', b's', 2, b'h', b'i', 2, 1, 0xAC, 2], // publish
-        &[0, 0, 14, 1, 0b1101], // no id, not traced, status of 101
+        &[0, 6, 3, b'a', b'n', b'n', 4, b'n', b'e', b'w', b's', 2, b'h', b'i', 2, 1, 0xAC, 2], // publish
+        &[0, 0, 3, 0, 1, 0b1101], // no id, not traced, status of 101
     ]
     .concat();
     assert_eq!(encode_requests(&requests), bytes);
     assert_eq!(decode(&bytes), requests.map(Ok));
+}
+
+#[test]
+fn the_numbers_of_actions_are_those_of_the_list() {
+    for (_, action) in actions() {
+        let bytes = encode_requests(&[Request { id: None, trace: false, action: action.clone() }]);
+        let (kind, number) = (bytes[4] as usize, bytes[5] as usize);
+        assert_eq!(ACTIONS[kind].1[number], action.name());
+    }
 }
 
 #[test]
@@ -54,10 +64,10 @@ fn the_bytes_of_answers_are_pinned() {
 fn the_bytes_between_neighbours_are_pinned() {
     let frames = [PeerFrame::Ping { sent_us: 300, link_states_digest: 1 }, packet("000", "100")];
     let bytes = [
-        &[2, 0xED, 0x8F, 0xD2, 0xAF, 2][..], // format, zlib.crc32 of all that follows, two frames
-        &[0, 0xAC, 2, 1],                    // ping
-        &[3, 8, 12, 1, 8, 0, 1, 1, 9],       // packet from 000 to 100, trail 000, no dead end, one hop, trace 9
-        &[2, 5, 0, 8, 1, 6, 12, 0],          // ask 5: act, key 000#1 number 6, topics, untraced
+        &[2, 171, 165, 83, 184, 2][..], // format, zlib.crc32 of all that follows, two frames
+        &[0, 0xAC, 2, 1],               // ping
+        &[3, 8, 12, 1, 8, 0, 1, 1, 9],  // packet from 000 to 100, trail 000, no dead end, one hop, trace 9
+        &[2, 5, 0, 8, 1, 6, 4, 3, b'a', b'n', b'n', 4, b'n', b'e', b'w', b's'], // ask 5: write, key 000#1 number 6, create_topic
     ]
     .concat();
     assert_eq!(encode_peer_frames(&frames), bytes);
@@ -105,7 +115,7 @@ fn a_neighbours_message_that_was_altered_anywhere_is_refused() {
 
 #[test]
 fn a_request_over_a_limit_is_refused_alone() {
-    let stop = |duration_ms| Action::StopNode { node: None, mode: Default::default(), duration_ms };
+    let stop = |duration_ms| Action::Admin(Admin::StopNode { node: None, mode: Default::default(), duration_ms });
     let bytes = encode_requests(&[numbered(1, stop(1)), numbered(2, stop(u64::MAX)), numbered(3, stop(3))]);
     let decoded = decode(&bytes);
     assert_eq!(decoded[0], Ok(numbered(1, stop(1))));
@@ -115,8 +125,9 @@ fn a_request_over_a_limit_is_refused_alone() {
 
 #[test]
 fn a_request_that_cannot_be_read_is_refused_with_its_id_and_those_before_it_stand() {
-    let good = numbered(1, Action::Topics);
-    let mut bytes = encode_requests(&[good.clone(), numbered(2, Action::Locate { topic: topic() }), good.clone()]);
+    let good = numbered(1, Action::Query(Query::Topics));
+    let mut bytes =
+        encode_requests(&[good.clone(), numbered(2, Action::Query(Query::Locate { topic: topic() })), good.clone()]);
     let name = bytes.windows(4).position(|window| window == b"news").unwrap();
     bytes[name] = b' ';
     let decoded = decode(&bytes);
@@ -128,13 +139,15 @@ fn a_request_that_cannot_be_read_is_refused_with_its_id_and_those_before_it_stan
 
 #[test]
 fn binary_keeps_to_the_limits_of_json() {
-    let link = |to: &str, loss: f32| Action::SetLink {
-        from: vertex("000"),
-        to: vertex(to),
-        conditions: LinkConditions { loss, ..LinkConditions::PERFECT },
+    let link = |to: &str, loss: f32| {
+        Action::Admin(Admin::SetLink {
+            from: vertex("000"),
+            to: vertex(to),
+            conditions: LinkConditions { loss, ..LinkConditions::PERFECT },
+        })
     };
-    let pull = |max| Action::ReplicaPull { subscriber: subscriber(), topic: topic(), max, from: None };
-    let status = Action::Status { node: Some(vertex("0000")) };
+    let pull = |max| Action::Read(Read::ReplicaPull { subscriber: subscriber(), topic: topic(), max, from: None });
+    let status = Action::Admin(Admin::Status { node: Some(vertex("0000")) });
     for action in
         [link("001", f32::NAN), link("001", -0.1), link("011", 0.0), link("01", 0.0), pull(0), pull(10_001), status]
     {
@@ -142,7 +155,8 @@ fn binary_keeps_to_the_limits_of_json() {
         assert_eq!(refused(&decoded[0]), (Some(RequestId::Unsigned(9)), ErrorCode::BadRequest), "{action:?}");
     }
     for id in ["", "inf", "NaN", "1,2", " 1", "01", "+1", "1.", "\"x\"", "null"] {
-        let request = Request { id: Some(RequestId::Number(id.into())), trace: false, action: Action::Topics };
+        let request =
+            Request { id: Some(RequestId::Number(id.into())), trace: false, action: Action::Query(Query::Topics) };
         assert!(decode(&encode_requests(&[request]))[0].is_err(), "{id}");
     }
 }
@@ -163,14 +177,13 @@ fn a_neighbour_cannot_name_what_is_not_on_the_cube() {
     for good in [packet("000", "111"), link_state("000", 0b111, "001")] {
         assert!(decode_peer_frames(&encode_peer_frames(&[good]), cube()).is_ok());
     }
-    let key = RequestKey { coordinator: NodeId::founding(vertex("000")), number: 6 };
-    let here = Call::Here { key, action: Action::Status { node: Some(vertex("1")) }, trace: false };
+    let admin = Call::Admin { admin: Admin::Status { node: Some(vertex("1")) } };
     let subscription = Subscription { group: vertex("0001"), topic: TopicId(0), subscriber: subscriber(), since: 1 };
     let fetch = Call::Fetch { subscription, from: Offset(0), max_bytes: 1 };
     for bad in [
         packet("0000", "111"),
         packet("000", "11"),
-        with_body(Body::Ask { token: 1, call: here }),
+        with_body(Body::Ask { token: 1, call: admin }),
         with_body(Body::Ask { token: 1, call: fetch }),
         link_state("00", 0, "001"),
         link_state("000", 0b1000, "001"),
@@ -197,7 +210,10 @@ fn numbered(id: u64, action: Action) -> Request {
 
 fn packet(from: &str, to: &str) -> PeerFrame {
     let key = RequestKey { coordinator: NodeId::founding(vertex("000")), number: 6 };
-    let body = Body::Ask { token: 5, call: Call::Act { key, action: Action::Topics, trace: false } };
+    let body = Body::Ask {
+        token: 5,
+        call: Call::Write { key, write: Write::CreateTopic { publisher: publisher(), topic: topic() } },
+    };
     let trail = Trail { path: vec![vertex("000")], dead_ends: vec![], hops: 1 };
     PeerFrame::Packet(Box::new(Packet { from: vertex(from), to: vertex(to), trail, trace: Some(TraceId(9)), body }))
 }

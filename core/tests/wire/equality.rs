@@ -4,7 +4,7 @@ use cubecast_core::wire::answer::{Answer, Delivery, Done, EndReason, ErrorCode, 
 use cubecast_core::wire::binary::{decode_requests, decode_server_frames, encode_requests, encode_server_frames};
 use cubecast_core::wire::client::{Request, RequestId};
 use cubecast_core::wire::event::{Event, TraceId, WatchEvent};
-use cubecast_core::wire::json::{ACTIONS, parse_request, render};
+use cubecast_core::wire::json::{action_names, parse_request, render};
 use cubecast_core::wire::limits::Limits;
 use serde_json::{Value, json};
 
@@ -27,12 +27,12 @@ fn every_request_means_the_same_in_json_and_in_binary() {
 
 #[test]
 fn the_examples_leave_no_action_out() {
-    for name in ACTIONS {
-        assert!(actions().iter().any(|(_, action)| action.name() == *name), "{name}");
+    for name in action_names() {
+        assert!(actions().iter().any(|(_, action)| action.name() == name), "{name}");
     }
     for (fields, action) in actions() {
         assert_eq!(fields["action"], action.name());
-        assert!(ACTIONS.contains(&action.name()));
+        assert!(action_names().any(|name| name == action.name()));
     }
 }
 

@@ -55,76 +55,96 @@ fn shortest_actions() -> Vec<(Value, Action)> {
     vec![
         (
             json!({"action": "create_publisher", "publisher_id": "ann"}),
-            Action::CreatePublisher { publisher: publisher.clone() },
+            Action::Write(Write::CreatePublisher { publisher: publisher.clone() }),
         ),
         (
             json!({"action": "create_subscriber", "subscriber_id": "sub"}),
-            Action::CreateSubscriber { subscriber: subscriber.clone() },
+            Action::Write(Write::CreateSubscriber { subscriber: subscriber.clone() }),
         ),
         (
             json!({"action": "delete_publisher", "publisher_id": "ann"}),
-            Action::DeletePublisher { publisher: publisher.clone() },
+            Action::Write(Write::DeletePublisher { publisher: publisher.clone() }),
         ),
         (
             json!({"action": "delete_subscriber", "subscriber_id": "sub"}),
-            Action::DeleteSubscriber { subscriber: subscriber.clone() },
+            Action::Write(Write::DeleteSubscriber { subscriber: subscriber.clone() }),
         ),
         (
             json!({"action": "create_topic", "publisher_id": "ann", "topic": "news"}),
-            Action::CreateTopic { publisher: publisher.clone(), topic: topic.clone() },
+            Action::Write(Write::CreateTopic { publisher: publisher.clone(), topic: topic.clone() }),
         ),
         (
             json!({"action": "delete_topic", "publisher_id": "ann", "topic_name": "news"}),
-            Action::DeleteTopic { publisher: publisher.clone(), topic: topic.clone() },
+            Action::Write(Write::DeleteTopic { publisher: publisher.clone(), topic: topic.clone() }),
         ),
         (
             json!({"action": "publish", "publisher_id": "ann", "topic": "news", "content": ""}),
-            Action::Publish { publisher, topic: topic.clone(), content: "".into(), ack: Ack::Quorum, sequence: None },
+            Action::Write(Write::Publish {
+                publisher,
+                topic: topic.clone(),
+                content: "".into(),
+                ack: Ack::Quorum,
+                sequence: None,
+            }),
         ),
         (
             json!({"action": "subscribe", "subscriber_id": "sub", "topic": "news"}),
-            Action::Subscribe { subscriber: subscriber.clone(), topic: topic.clone(), from: None, push: false },
+            Action::Write(Write::Subscribe {
+                subscriber: subscriber.clone(),
+                topic: topic.clone(),
+                from: None,
+                push: false,
+            }),
         ),
         (
             json!({"action": "unsubscribe", "subscriber_id": "sub", "topic": "news"}),
-            Action::Unsubscribe { subscriber: subscriber.clone(), topic: topic.clone() },
+            Action::Write(Write::Unsubscribe { subscriber: subscriber.clone(), topic: topic.clone() }),
         ),
         (
             json!({"action": "pull", "subscriber_id": "sub", "topic": "news"}),
-            Action::Pull {
+            Action::Read(Read::Pull {
                 subscriber: subscriber.clone(),
                 topic: topic.clone(),
                 max: 100,
                 read: ReadLevel::Leader,
                 commit: true,
-            },
+            }),
         ),
         (
             json!({"action": "commit", "subscriber_id": "sub", "topic": "news", "offset": 0}),
-            Action::Commit { subscriber: subscriber.clone(), topic: topic.clone(), offset: Offset(0) },
+            Action::Write(Write::Commit { subscriber: subscriber.clone(), topic: topic.clone(), offset: Offset(0) }),
         ),
         (
             json!({"action": "replica_subscribe", "subscriber_id": "sub", "topic": "news"}),
-            Action::ReplicaSubscribe { subscriber: subscriber.clone(), topic: topic.clone(), from: None, push: false },
+            Action::Write(Write::ReplicaSubscribe {
+                subscriber: subscriber.clone(),
+                topic: topic.clone(),
+                from: None,
+                push: false,
+            }),
         ),
         (
             json!({"action": "replica_pull", "subscriber_id": "sub", "topic": "news"}),
-            Action::ReplicaPull { subscriber, topic: topic.clone(), max: 100, from: None },
+            Action::Read(Read::ReplicaPull { subscriber, topic: topic.clone(), max: 100, from: None }),
         ),
-        (json!({"action": "locate", "topic": "news"}), Action::Locate { topic }),
-        (json!({"action": "topics"}), Action::Topics),
-        (json!({"action": "cluster"}), Action::Cluster),
-        (json!({"action": "status"}), Action::Status { node: None }),
+        (json!({"action": "locate", "topic": "news"}), Action::Query(Query::Locate { topic })),
+        (json!({"action": "topics"}), Action::Query(Query::Topics)),
+        (json!({"action": "cluster"}), Action::Local(Local::Cluster)),
+        (json!({"action": "status"}), Action::Admin(Admin::Status { node: None })),
         (
             json!({"action": "stop_node", "flag": true}),
-            Action::StopNode { node: None, mode: StopMode::Crash, duration_ms: 10_000 },
+            Action::Admin(Admin::StopNode { node: None, mode: StopMode::Crash, duration_ms: 10_000 }),
         ),
-        (json!({"action": "recover_node"}), Action::RecoverNode { node: None }),
+        (json!({"action": "recover_node"}), Action::Admin(Admin::RecoverNode { node: None })),
         (
             json!({"action": "set_link", "from": "000", "to": "010"}),
-            Action::SetLink { from: vertex("000"), to: vertex("010"), conditions: LinkConditions::PERFECT },
+            Action::Admin(Admin::SetLink {
+                from: vertex("000"),
+                to: vertex("010"),
+                conditions: LinkConditions::PERFECT,
+            }),
         ),
-        (json!({"action": "watch"}), Action::Watch { kinds: vec![], sample: 1 }),
+        (json!({"action": "watch"}), Action::Local(Local::Watch { kinds: vec![], sample: 1 })),
     ]
 }
 
@@ -133,25 +153,30 @@ fn fullest_actions() -> Vec<(Value, Action)> {
     let publish = |ack: &str, kind: Ack| {
         (
             json!({"action": "publish", "publisher_id": "ann", "topic": "news", "content": "hi\n", "ack": ack, "sequence": u64::MAX}),
-            Action::Publish {
+            Action::Write(Write::Publish {
                 publisher: publisher.clone(),
                 topic: topic.clone(),
                 content: "hi\n".into(),
                 ack: kind,
                 sequence: Some(Sequence(u64::MAX)),
-            },
+            }),
         )
     };
     let subscribe = |from: Value, start: StartAt| {
         (
             json!({"action": "subscribe", "subscriber_id": "sub", "topic": "news", "from": from, "push": true}),
-            Action::Subscribe { subscriber: subscriber.clone(), topic: topic.clone(), from: Some(start), push: true },
+            Action::Write(Write::Subscribe {
+                subscriber: subscriber.clone(),
+                topic: topic.clone(),
+                from: Some(start),
+                push: true,
+            }),
         )
     };
     let stop = |mode: &str, kind: StopMode| {
         (
             json!({"action": "stop_node", "node": "111", "mode": mode, "duration_ms": 3_600_000}),
-            Action::StopNode { node: Some(vertex("111")), mode: kind, duration_ms: 3_600_000 },
+            Action::Admin(Admin::StopNode { node: Some(vertex("111")), mode: kind, duration_ms: 3_600_000 }),
         )
     };
     vec![
@@ -163,44 +188,52 @@ fn fullest_actions() -> Vec<(Value, Action)> {
         subscribe(json!(17), StartAt::Offset(Offset(17))),
         (
             json!({"action": "pull", "subscriber_id": "sub", "topic": "news", "max": 10_000, "read": "any", "commit": false}),
-            Action::Pull {
+            Action::Read(Read::Pull {
                 subscriber: subscriber.clone(),
                 topic: topic.clone(),
                 max: 10_000,
                 read: ReadLevel::Any,
                 commit: false,
-            },
+            }),
         ),
         (
             json!({"action": "replica_subscribe", "subscriber_id": "sub", "topic": "news", "from": 3, "push": true}),
-            Action::ReplicaSubscribe {
+            Action::Write(Write::ReplicaSubscribe {
                 subscriber: subscriber.clone(),
                 topic: topic.clone(),
                 from: Some(StartAt::Offset(Offset(3))),
                 push: true,
-            },
+            }),
         ),
         (
             json!({"action": "replica_pull", "subscriber_id": "sub", "topic": "news", "max": 1, "from": 3}),
-            Action::ReplicaPull { subscriber: subscriber.clone(), topic: topic.clone(), max: 1, from: Some(Offset(3)) },
+            Action::Read(Read::ReplicaPull {
+                subscriber: subscriber.clone(),
+                topic: topic.clone(),
+                max: 1,
+                from: Some(Offset(3)),
+            }),
         ),
-        (json!({"action": "status", "node": "101"}), Action::Status { node: Some(vertex("101")) }),
+        (json!({"action": "status", "node": "101"}), Action::Admin(Admin::Status { node: Some(vertex("101")) })),
         stop("crash", StopMode::Crash),
         stop("wipe", StopMode::Wipe),
         stop("pause", StopMode::Pause),
-        (json!({"action": "recover_node", "node": "101"}), Action::RecoverNode { node: Some(vertex("101")) }),
+        (
+            json!({"action": "recover_node", "node": "101"}),
+            Action::Admin(Admin::RecoverNode { node: Some(vertex("101")) }),
+        ),
         (
             json!({"action": "set_link", "from": "000", "to": "010", "state": "cut", "delay_ms": 5, "jitter_ms": 2, "loss": 0.25}),
-            Action::SetLink {
+            Action::Admin(Admin::SetLink {
                 from: vertex("000"),
                 to: vertex("010"),
                 conditions: LinkConditions { cut: true, delay_ms: 5, jitter_ms: 2, loss: 0.25 },
-            },
+            }),
         ),
         (
             json!({"action": "watch", "sample": 10, "kinds":
                 ["states", "links", "messages", "commits", "elections", "deliveries", "requests", "warnings"]}),
-            Action::Watch {
+            Action::Local(Local::Watch {
                 kinds: vec![
                     EventKind::States,
                     EventKind::Links,
@@ -212,7 +245,7 @@ fn fullest_actions() -> Vec<(Value, Action)> {
                     EventKind::Warnings,
                 ],
                 sample: 10,
-            },
+            }),
         ),
     ]
 }

@@ -2,7 +2,7 @@
 
 use cubecast_core::wire::answer::{Done, ErrorCode, Failure, TopicSummary};
 use cubecast_core::wire::binary::{decode_requests, encode_requests};
-use cubecast_core::wire::client::{Action, Request, RequestId};
+use cubecast_core::wire::client::{Action, Admin, Query, Request, RequestId};
 use cubecast_core::wire::json::{human_message, parse_request};
 use cubecast_core::wire::limits::{Limits, Refused};
 use cubecast_core::wire::{answer::Answer, answer::ServerFrame, json::render};
@@ -160,7 +160,8 @@ fn what_is_no_json_object_is_refused_with_the_id_where_it_came_first() {
 #[test]
 fn fields_that_no_action_knows_are_ignored_and_the_last_of_two_counts() {
     let text = r#"{"colour": [1, {"id": 8}], "id": 1, "id": 7, "action": "status", "node": null, "topic": 3}"#;
-    let expected = Request { id: Some(RequestId::Unsigned(7)), trace: false, action: Action::Status { node: None } };
+    let expected =
+        Request { id: Some(RequestId::Unsigned(7)), trace: false, action: Action::Admin(Admin::Status { node: None }) };
     assert_eq!(parse(text), Ok(expected));
 }
 
@@ -169,7 +170,7 @@ fn depth_costs_no_stack_and_hides_no_id() {
     let depth = 1_000_000;
     let deep = format!("{}{}", "[".repeat(depth), "]".repeat(depth));
     let ignored = format!(r#"{{"colour": {deep}, "id": 7, "action": "topics"}}"#);
-    assert_eq!(parse(&ignored).map(|request| request.action), Ok(Action::Topics));
+    assert_eq!(parse(&ignored).map(|request| request.action), Ok(Action::Query(Query::Topics)));
     for text in
         [format!(r#"{{"id": 7, "action": "watch", "kinds": {deep}}}"#), format!(r#"{{"id": 7, "action": {deep}}}"#)]
     {
@@ -269,8 +270,11 @@ fn an_id_that_is_too_long_is_refused_and_not_sent_back() {
         assert_eq!((id, failure.code), (None, ErrorCode::BadRequest));
         assert!(failure.message.contains("`id` is 1025 bytes long; the limit is 1024"), "{failure}");
     }
-    let binary =
-        encode_requests(&[Request { id: Some(RequestId::Text(longer)), trace: false, action: Action::Topics }]);
+    let binary = encode_requests(&[Request {
+        id: Some(RequestId::Text(longer)),
+        trace: false,
+        action: Action::Query(Query::Topics),
+    }]);
     let refused = decode_requests(&binary, &limits, cube());
     assert!(matches!(&refused[..], [Err((None, failure))] if failure.code == ErrorCode::BadRequest), "{refused:?}");
 }

@@ -1,7 +1,7 @@
 //! Properties that hold for any bytes, any text and any request.
 
 use cubecast_core::wire::binary::*;
-use cubecast_core::wire::client::{Action, Request, RequestId};
+use cubecast_core::wire::client::{Action, Request, RequestId, Write};
 use cubecast_core::wire::json::parse_request;
 use cubecast_core::wire::limits::Limits;
 use proptest::prelude::*;
@@ -60,7 +60,7 @@ proptest! {
         let parsed = parse_request(&text, &Limits::default(), cube()).unwrap();
         let decoded = decode_requests(&encode_requests(std::slice::from_ref(&parsed)), &Limits::default(), cube());
         prop_assert_eq!(&parsed.id, &id);
-        let kept = matches!(&parsed.action, Action::Publish { content: given, .. } if **given == *content);
+        let kept = matches!(&parsed.action, Action::Write(Write::Publish { content: given, .. }) if **given == *content);
         prop_assert!(kept);
         prop_assert_eq!(decoded, vec![Ok(parsed)]);
     }

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use cubecast_core::client::ClientInput;
 use cubecast_core::names::{Offset, SubscriberId, TopicName};
 use cubecast_core::wire::answer::{Delivery, Failure, Message};
-use cubecast_core::wire::client::Action;
+use cubecast_core::wire::client::{Action, Write};
 use tokio::sync::{Notify, mpsc};
 
 use super::driver::Command;
@@ -48,9 +48,9 @@ pub(super) fn channel(action: &Action, commands: mpsc::UnboundedSender<Command>)
     let (sender, received) = mpsc::unbounded_channel();
     let gate = Arc::new(Gate::default());
     let key = match action {
-        Action::Subscribe { topic, subscriber, .. } | Action::ReplicaSubscribe { topic, subscriber, .. } => {
-            Some((topic.clone(), subscriber.clone()))
-        }
+        Action::Write(
+            Write::Subscribe { topic, subscriber, .. } | Write::ReplicaSubscribe { topic, subscriber, .. },
+        ) => Some((topic.clone(), subscriber.clone())),
         _ => None,
     };
     (Listener { sender, gate: gate.clone() }, Unstarted { key, received, gate, commands })

@@ -7,7 +7,7 @@ use cubecast_core::client::{
     Client, ClientEffect, ClientError, ClientInput, Notice, Purpose, Reply, SocketId, Submission, Target, Ticket,
 };
 use cubecast_core::names::{SubscriberId, TopicName};
-use cubecast_core::wire::client::{Action, Request};
+use cubecast_core::wire::client::{Action, Request, Write};
 use cubecast_core::wire::event::WatchEvent;
 use tokio::sync::{broadcast, mpsc, oneshot};
 use tokio::task::JoinSet;
@@ -225,8 +225,10 @@ impl Driver {
 
 fn subscribed(action: &Action) -> Option<SessionKey> {
     match action {
-        Action::Subscribe { topic, subscriber, push: true, .. }
-        | Action::ReplicaSubscribe { topic, subscriber, push: true, .. } => Some((topic.clone(), subscriber.clone())),
+        Action::Write(
+            Write::Subscribe { topic, subscriber, push: true, .. }
+            | Write::ReplicaSubscribe { topic, subscriber, push: true, .. },
+        ) => Some((topic.clone(), subscriber.clone())),
         _ => None,
     }
 }

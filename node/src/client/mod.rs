@@ -31,7 +31,9 @@ use std::time::Duration;
 use cubecast_core::client::{Client, ClientConfig, DEFAULT_WITHIN};
 use cubecast_core::names::{Offset, PublisherId, Sequence, SubscriberId, TopicName};
 use cubecast_core::wire::answer::{ClusterView, Done, Location, NodeStatus};
-use cubecast_core::wire::client::{Ack, Action, LinkConditions, ReadLevel, StartAt, StopMode};
+use cubecast_core::wire::client::{
+    Ack, Action, Admin, LinkConditions, Local, Query, Read, ReadLevel, StartAt, StopMode, Write,
+};
 use cubecast_core::wire::event::{EventKind, WatchEvent};
 use tokio::sync::{broadcast, mpsc, oneshot};
 
@@ -123,25 +125,25 @@ impl CubecastClient {
 
     /// Registers a publisher. `true`: it existed already.
     pub async fn create_publisher(&self, publisher: &PublisherId) -> Result<Answered<bool>, ClientError> {
-        let action = Action::CreatePublisher { publisher: publisher.clone() };
+        let action = Action::Write(Write::CreatePublisher { publisher: publisher.clone() });
         self.get(Target::Home, action, answered::existed).await
     }
 
     /// Registers a subscriber. `true`: it existed already.
     pub async fn create_subscriber(&self, subscriber: &SubscriberId) -> Result<Answered<bool>, ClientError> {
-        let action = Action::CreateSubscriber { subscriber: subscriber.clone() };
+        let action = Action::Write(Write::CreateSubscriber { subscriber: subscriber.clone() });
         self.get(Target::Home, action, answered::existed).await
     }
 
     /// Deletes the publisher's registration. Topics that it created remain.
     pub async fn delete_publisher(&self, publisher: &PublisherId) -> Result<Answered<()>, ClientError> {
-        let action = Action::DeletePublisher { publisher: publisher.clone() };
+        let action = Action::Write(Write::DeletePublisher { publisher: publisher.clone() });
         self.get(Target::Home, action, answered::deleted).await
     }
 
     /// Deletes the subscriber's registration. Its subscriptions remain.
     pub async fn delete_subscriber(&self, subscriber: &SubscriberId) -> Result<Answered<()>, ClientError> {
-        let action = Action::DeleteSubscriber { subscriber: subscriber.clone() };
+        let action = Action::Write(Write::DeleteSubscriber { subscriber: subscriber.clone() });
         self.get(Target::Home, action, answered::deleted).await
     }
 
@@ -151,7 +153,7 @@ impl CubecastClient {
         publisher: &PublisherId,
         topic: &TopicName,
     ) -> Result<Answered<Placed>, ClientError> {
-        let action = Action::CreateTopic { publisher: publisher.clone(), topic: topic.clone() };
+        let action = Action::Write(Write::CreateTopic { publisher: publisher.clone(), topic: topic.clone() });
         self.get(Target::Home, action, answered::placed).await
     }
 
@@ -161,7 +163,7 @@ impl CubecastClient {
         publisher: &PublisherId,
         topic: &TopicName,
     ) -> Result<Answered<Placed>, ClientError> {
-        let action = Action::DeleteTopic { publisher: publisher.clone(), topic: topic.clone() };
+        let action = Action::Write(Write::DeleteTopic { publisher: publisher.clone(), topic: topic.clone() });
         self.get(Target::Home, action, answered::placed).await
     }
 
@@ -187,7 +189,8 @@ impl CubecastClient {
         sequence: Option<Sequence>,
     ) -> Result<Answered<Published>, ClientError> {
         let (publisher, topic, content) = (publisher.clone(), topic.clone(), content.into());
-        self.get(to, Action::Publish { publisher, topic, content, ack, sequence }, answered::published).await
+        self.get(to, Action::Write(Write::Publish { publisher, topic, content, ack, sequence }), answered::published)
+            .await
     }
 
     /// Subscribes for pulling. Returns the cursor.
@@ -198,7 +201,12 @@ impl CubecastClient {
         from: Option<StartAt>,
     ) -> Result<Answered<Offset>, ClientError> {
         let (subscriber, topic) = (subscriber.clone(), topic.clone());
-        self.get(Target::Home, Action::Subscribe { subscriber, topic, from, push: false }, answered::cursor).await
+        self.get(
+            Target::Home,
+            Action::Write(Write::Subscribe { subscriber, topic, from, push: false }),
+            answered::cursor,
+        )
+        .await
     }
 
     /// Subscribes with push: messages from the cursor on are delivered until the stream is dropped.
@@ -209,7 +217,7 @@ impl CubecastClient {
         from: Option<StartAt>,
     ) -> Result<Answered<Deliveries>, ClientError> {
         let (subscriber, topic) = (subscriber.clone(), topic.clone());
-        self.listen_at(Target::Home, Action::Subscribe { subscriber, topic, from, push: true }).await
+        self.listen_at(Target::Home, Action::Write(Write::Subscribe { subscriber, topic, from, push: true })).await
     }
 
     /// The same through a chosen node, for a `subscribe` or `replica_subscribe` with `push`.
@@ -222,7 +230,11 @@ impl CubecastClient {
 
     /// Ends a subscription and deletes its cursor.
     pub async fn unsubscribe(&self, subscriber: &SubscriberId, topic: &TopicName) -> Result<Reply, ClientError> {
-        self.ask(Target::Home, Action::Unsubscribe { subscriber: subscriber.clone(), topic: topic.clone() }).await
+        self.ask(
+            Target::Home,
+            Action::Write(Write::Unsubscribe { subscriber: subscriber.clone(), topic: topic.clone() }),
+        )
+        .await
     }
 
     /// Reads from the subscriber's cursor on. With `commit` the cursor moves past the messages read. If the answer to
@@ -236,7 +248,8 @@ impl CubecastClient {
         commit: bool,
     ) -> Result<Answered<Pulled>, ClientError> {
         let (subscriber, topic) = (subscriber.clone(), topic.clone());
-        self.get(Target::Home, Action::Pull { subscriber, topic, max, read, commit }, answered::pulled).await
+        self.get(Target::Home, Action::Read(Read::Pull { subscriber, topic, max, read, commit }), answered::pulled)
+            .await
     }
 
     /// Reads the replica on one node.
@@ -249,7 +262,8 @@ impl CubecastClient {
         from: Option<Offset>,
     ) -> Result<Answered<Pulled>, ClientError> {
         let (subscriber, topic) = (subscriber.clone(), topic.clone());
-        self.get(Target::Node(node), Action::ReplicaPull { subscriber, topic, max, from }, answered::pulled).await
+        self.get(Target::Node(node), Action::Read(Read::ReplicaPull { subscriber, topic, max, from }), answered::pulled)
+            .await
     }
 
     /// Moves the subscriber's cursor. Returns the new cursor.
@@ -260,27 +274,27 @@ impl CubecastClient {
         offset: Offset,
     ) -> Result<Answered<Offset>, ClientError> {
         let (subscriber, topic) = (subscriber.clone(), topic.clone());
-        self.get(Target::Home, Action::Commit { subscriber, topic, offset }, answered::cursor).await
+        self.get(Target::Home, Action::Write(Write::Commit { subscriber, topic, offset }), answered::cursor).await
     }
 
     /// The home and the replicas of a topic.
     pub async fn locate(&self, topic: &TopicName) -> Result<Answered<Location>, ClientError> {
-        self.get(Target::Home, Action::Locate { topic: topic.clone() }, answered::located).await
+        self.get(Target::Home, Action::Query(Query::Locate { topic: topic.clone() }), answered::located).await
     }
 
     /// Lists the topics of all groups.
     pub async fn topics(&self) -> Result<Answered<TopicList>, ClientError> {
-        self.get(Target::Any, Action::Topics, answered::topics).await
+        self.get(Target::Any, Action::Query(Query::Topics), answered::topics).await
     }
 
     /// The cluster as the asked node sees it.
     pub async fn cluster(&self, to: Target) -> Result<Answered<ClusterView>, ClientError> {
-        self.get(to, Action::Cluster, answered::cluster).await
+        self.get(to, Action::Local(Local::Cluster), answered::cluster).await
     }
 
     /// Requests the status of a node from that node.
     pub async fn status(&self, node: Vertex) -> Result<Answered<NodeStatus>, ClientError> {
-        self.get(Target::Node(node), Action::Status { node: None }, answered::status).await
+        self.get(Target::Node(node), Action::Admin(Admin::Status { node: None }), answered::status).await
     }
 
     /// Makes a node fail for this time.
@@ -291,17 +305,22 @@ impl CubecastClient {
         time: Duration,
     ) -> Result<Answered<Stopped>, ClientError> {
         let duration_ms = time.as_millis() as u64;
-        self.get(Target::Node(node), Action::StopNode { node: None, mode, duration_ms }, answered::stopped).await
+        self.get(
+            Target::Node(node),
+            Action::Admin(Admin::StopNode { node: None, mode, duration_ms }),
+            answered::stopped,
+        )
+        .await
     }
 
     /// Ends a requested failure of a node.
     pub async fn recover_node(&self, node: Vertex) -> Result<Reply, ClientError> {
-        self.ask(Target::Node(node), Action::RecoverNode { node: None }).await
+        self.ask(Target::Node(node), Action::Admin(Admin::RecoverNode { node: None })).await
     }
 
     /// Sets the conditions of a link in the direction from `from` to `to`.
     pub async fn set_link(&self, from: Vertex, to: Vertex, conditions: LinkConditions) -> Result<Reply, ClientError> {
-        self.ask(Target::Node(from), Action::SetLink { from, to, conditions }).await
+        self.ask(Target::Node(from), Action::Admin(Admin::SetLink { from, to, conditions })).await
     }
 
     /// Starts the stream of a node's events. The events of all watched nodes arrive in one stream.
@@ -312,7 +331,7 @@ impl CubecastClient {
         sample: u32,
     ) -> Result<broadcast::Receiver<WatchEvent>, ClientError> {
         let events = self.events.subscribe();
-        self.ask(to, Action::Watch { kinds, sample }).await?;
+        self.ask(to, Action::Local(Local::Watch { kinds, sample })).await?;
         Ok(events)
     }
 }

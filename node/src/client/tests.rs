@@ -9,7 +9,7 @@ use cubecast_core::time::Timestamp;
 use cubecast_core::topics::command::TopicId;
 use cubecast_core::wire::answer::{Answer, Delivery, ErrorCode, Message as Stored, NodeState, NodeView, ServerFrame};
 use cubecast_core::wire::binary;
-use cubecast_core::wire::client::Request;
+use cubecast_core::wire::client::{Local, Request, Write};
 use cubecast_core::wire::limits::Limits;
 use futures_util::{SinkExt, StreamExt};
 use tokio::net::TcpListener;
@@ -57,7 +57,7 @@ impl Connection {
             let Some(Ok(Message::Binary(bytes))) = self.socket.next().await else { return None };
             for request in binary::decode_requests(&bytes, &Limits::default(), Dimension::new(1).unwrap()) {
                 let request = request.expect("the client sends what nodes take");
-                if request.action != Action::Cluster {
+                if request.action != Action::Local(Local::Cluster) {
                     return Some(request);
                 }
                 let view = self.cluster();
@@ -105,7 +105,7 @@ async fn a_publish_is_sent_again_under_the_same_number_when_its_connection_break
         loop {
             let mut connection = fake.accept().await;
             let Some(request) = connection.request().await else { continue };
-            let Action::Publish { sequence, .. } = &request.action else { panic!("{request:?}") };
+            let Action::Write(Write::Publish { sequence, .. }) = &request.action else { panic!("{request:?}") };
             numbers.push(*sequence);
             // The first request is not answered: its connection breaks.
             if numbers.len() == 2 {
@@ -147,7 +147,7 @@ async fn a_listener_that_does_not_read_stops_its_own_socket_and_no_other() {
 /// Answers publishes, sends a flood to subscribers, and reports when the client no longer reads.
 async fn serve_flood(mut connection: Connection, stuck: mpsc::UnboundedSender<()>) {
     while let Some(request) = connection.request().await {
-        if !matches!(request.action, Action::Subscribe { .. }) {
+        if !matches!(request.action, Action::Write(Write::Subscribe { .. })) {
             connection.answer(&request, Ok(published(0))).await;
             continue;
         }

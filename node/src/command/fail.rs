@@ -5,7 +5,7 @@ use std::time::Duration;
 use clap::ValueEnum;
 use cubecast_core::client::Target;
 use cubecast_core::cube::Vertex;
-use cubecast_core::wire::client::{Action, StopMode};
+use cubecast_core::wire::client::{Action, Admin, StopMode};
 
 use super::remote::{Remote, parse_time};
 use super::{Failure, output};
@@ -46,7 +46,11 @@ pub enum Mode {
 /// Runs the command.
 pub fn run(args: &Args) -> Result<(), Failure> {
     args.remote.run(|client| async move {
-        let action = Action::StopNode { node: None, mode: args.mode.into(), duration_ms: args.time.as_millis() as u64 };
+        let action = Action::Admin(Admin::StopNode {
+            node: None,
+            mode: args.mode.into(),
+            duration_ms: args.time.as_millis() as u64,
+        });
         output::reply(args.remote.format, &client.ask(Target::Node(args.node), action).await?)
     })
 }

@@ -2,7 +2,7 @@
 
 use cubecast_core::client::Target;
 use cubecast_core::cube::Vertex;
-use cubecast_core::wire::client::{Action, LinkConditions};
+use cubecast_core::wire::client::{Action, Admin, LinkConditions};
 
 use super::remote::Remote;
 use super::{Failure, output};
@@ -61,7 +61,7 @@ async fn set(
     to: Vertex,
     conditions: LinkConditions,
 ) -> Result<(), Failure> {
-    let action = Action::SetLink { from, to, conditions };
+    let action = Action::Admin(Admin::SetLink { from, to, conditions });
     let reply = client.ask(Target::Node(from), action).await?;
     output::even_unread(output::reply(args.remote.format, &reply))
 }

@@ -3,7 +3,7 @@
 use cubecast_core::client::Target;
 use cubecast_core::names::TopicName;
 use cubecast_core::wire::answer::Done;
-use cubecast_core::wire::client::Action;
+use cubecast_core::wire::client::{Action, Query};
 
 use super::output::{Format, Table, known, line};
 use super::remote::Remote;
@@ -23,7 +23,7 @@ pub struct Args {
 /// Runs the command.
 pub fn run(args: &Args) -> Result<(), Failure> {
     args.remote.run(|client| async move {
-        let reply = client.ask(Target::Home, Action::Locate { topic: args.topic.clone() }).await?;
+        let reply = client.ask(Target::Home, Action::Query(Query::Locate { topic: args.topic.clone() })).await?;
         output::reply(args.remote.format, &reply)?;
         let Ok(Done::Located(location)) = &reply.answer.result else { return Ok(()) };
         if args.remote.format == Format::Json {

@@ -5,7 +5,7 @@ use cubecast_core::client::{Reply, Target};
 use cubecast_core::cube::Vertex;
 use cubecast_core::names::{Offset, SubscriberId, TopicName};
 use cubecast_core::wire::answer::Done;
-use cubecast_core::wire::client::{Action, ReadLevel, StartAt};
+use cubecast_core::wire::client::{Action, Read, ReadLevel, StartAt};
 
 use super::output::{Format, remark};
 use super::remote::Remote;
@@ -85,13 +85,13 @@ impl Args {
     fn action(&self) -> Result<Action, Failure> {
         let (subscriber, topic, max) = (self.subscriber.clone(), self.topic.clone(), self.max);
         match (self.node, self.from.map(|start| start.0)) {
-            (None, _) => Ok(Action::Pull { subscriber, topic, max, read: self.read.into(), commit: false }),
-            (Some(_), None) => Ok(Action::ReplicaPull { subscriber, topic, max, from: None }),
+            (None, _) => Ok(Action::Read(Read::Pull { subscriber, topic, max, read: self.read.into(), commit: false })),
+            (Some(_), None) => Ok(Action::Read(Read::ReplicaPull { subscriber, topic, max, from: None })),
             (Some(_), Some(StartAt::Beginning)) => {
-                Ok(Action::ReplicaPull { subscriber, topic, max, from: Some(Offset(0)) })
+                Ok(Action::Read(Read::ReplicaPull { subscriber, topic, max, from: Some(Offset(0)) }))
             }
             (Some(_), Some(StartAt::Offset(offset))) => {
-                Ok(Action::ReplicaPull { subscriber, topic, max, from: Some(offset) })
+                Ok(Action::Read(Read::ReplicaPull { subscriber, topic, max, from: Some(offset) }))
             }
             (Some(_), Some(StartAt::Latest)) => Err(Failure::new(
                 Failure::USAGE,

@@ -2,7 +2,7 @@
 
 use cubecast_core::client::Target;
 use cubecast_core::cube::Vertex;
-use cubecast_core::wire::client::Action;
+use cubecast_core::wire::client::{Action, Admin};
 
 use super::remote::Remote;
 use super::{Failure, output};
@@ -19,7 +19,7 @@ pub struct Args {
 /// Runs the command.
 pub fn run(args: &Args) -> Result<(), Failure> {
     args.remote.run(|client| async move {
-        let action = Action::RecoverNode { node: None };
+        let action = Action::Admin(Admin::RecoverNode { node: None });
         output::reply(args.remote.format, &client.ask(Target::Node(args.node), action).await?)
     })
 }

@@ -4,7 +4,7 @@ use std::str::FromStr;
 
 use cubecast_core::client::Target;
 use cubecast_core::names::{NameError, PublisherId, SubscriberId};
-use cubecast_core::wire::client::Action;
+use cubecast_core::wire::client::{Action, Write};
 
 use super::remote::Remote;
 use super::{Failure, output};
@@ -52,8 +52,12 @@ impl Name for SubscriberId {}
 /// Runs `cubecast publisher`.
 pub fn run_publisher(args: &Publisher) -> Result<(), Failure> {
     let (remote, action) = match &args.command {
-        Command::Create(Named { name, remote }) => (remote, Action::CreatePublisher { publisher: name.clone() }),
-        Command::Delete(Named { name, remote }) => (remote, Action::DeletePublisher { publisher: name.clone() }),
+        Command::Create(Named { name, remote }) => {
+            (remote, Action::Write(Write::CreatePublisher { publisher: name.clone() }))
+        }
+        Command::Delete(Named { name, remote }) => {
+            (remote, Action::Write(Write::DeletePublisher { publisher: name.clone() }))
+        }
     };
     ask(remote, action)
 }
@@ -61,8 +65,12 @@ pub fn run_publisher(args: &Publisher) -> Result<(), Failure> {
 /// Runs `cubecast subscriber`.
 pub fn run_subscriber(args: &Subscriber) -> Result<(), Failure> {
     let (remote, action) = match &args.command {
-        Command::Create(Named { name, remote }) => (remote, Action::CreateSubscriber { subscriber: name.clone() }),
-        Command::Delete(Named { name, remote }) => (remote, Action::DeleteSubscriber { subscriber: name.clone() }),
+        Command::Create(Named { name, remote }) => {
+            (remote, Action::Write(Write::CreateSubscriber { subscriber: name.clone() }))
+        }
+        Command::Delete(Named { name, remote }) => {
+            (remote, Action::Write(Write::DeleteSubscriber { subscriber: name.clone() }))
+        }
     };
     ask(remote, action)
 }

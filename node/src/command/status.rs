@@ -7,7 +7,7 @@ use cubecast_core::cube::Vertex;
 use cubecast_core::wire::answer::{
     ClusterView, Counters, Done, NodeState, NodeStatus, NodeView, Role, StorageState, StorageStatus,
 };
-use cubecast_core::wire::client::Action;
+use cubecast_core::wire::client::{Action, Admin, Local};
 use futures_util::future::join_all;
 use serde_json::json;
 
@@ -41,7 +41,7 @@ pub fn run(args: &Args) -> Result<(), Failure> {
 
 /// Requests the status from the node itself. If it does not answer, shows what the other nodes report about it.
 async fn show_node(format: Format, client: &CubecastClient, node: Vertex) -> Result<(), Failure> {
-    match client.within(PATIENCE).ask(Target::Node(node), Action::Status { node: None }).await {
+    match client.within(PATIENCE).ask(Target::Node(node), Action::Admin(Admin::Status { node: None })).await {
         Ok(reply) => match (&reply.answer.result, format) {
             (Ok(Done::Status(status)), Format::Table) => line(&node_in_detail(status)),
             _ => output::reply(format, &reply),
@@ -64,7 +64,7 @@ async fn show_from_afar(format: Format, client: &CubecastClient, node: Vertex, w
 }
 
 async fn show_cluster(format: Format, client: &CubecastClient) -> Result<(), Failure> {
-    let reply = client.ask(Target::Any, Action::Cluster).await?;
+    let reply = client.ask(Target::Any, Action::Local(Local::Cluster)).await?;
     let Ok(Done::Cluster(view)) = &reply.answer.result else { return output::reply(format, &reply) };
     let asked = view.nodes.iter().map(|node| status_of(client.within(PATIENCE), node.node));
     let (mut statuses, mut silent) = (Vec::new(), Vec::new());
@@ -101,7 +101,7 @@ fn damage(reply: &Reply) -> Option<String> {
 }
 
 async fn status_of(client: CubecastClient, node: Vertex) -> Result<Reply, ClientError> {
-    client.ask(Target::Node(node), Action::Status { node: None }).await
+    client.ask(Target::Node(node), Action::Admin(Admin::Status { node: None })).await
 }
 
 fn cluster_table(view: &ClusterView, statuses: &[Option<Reply>]) -> String {

@@ -3,7 +3,7 @@
 use cubecast_core::client::Target;
 use cubecast_core::names::{PublisherId, TopicName};
 use cubecast_core::wire::answer::Done;
-use cubecast_core::wire::client::Action;
+use cubecast_core::wire::client::{Action, Query, Write};
 
 use super::output::{Format, Table, known, line, names, remark};
 use super::remote::Remote;
@@ -55,21 +55,23 @@ pub fn run(args: &Args) -> Result<(), Failure> {
 fn create(named: &Named) -> Result<(), Failure> {
     named.remote.run(|client| async move {
         client.create_publisher(&named.publisher).await?;
-        let action = Action::CreateTopic { publisher: named.publisher.clone(), topic: named.topic.clone() };
+        let action =
+            Action::Write(Write::CreateTopic { publisher: named.publisher.clone(), topic: named.topic.clone() });
         output::reply(named.remote.format, &client.ask(Target::Home, action).await?)
     })
 }
 
 fn delete(named: &Named) -> Result<(), Failure> {
     named.remote.run(|client| async move {
-        let action = Action::DeleteTopic { publisher: named.publisher.clone(), topic: named.topic.clone() };
+        let action =
+            Action::Write(Write::DeleteTopic { publisher: named.publisher.clone(), topic: named.topic.clone() });
         output::reply(named.remote.format, &client.ask(Target::Home, action).await?)
     })
 }
 
 fn list(remote: &Remote) -> Result<(), Failure> {
     remote.run(|client| async move {
-        let reply = client.ask(Target::Any, Action::Topics).await?;
+        let reply = client.ask(Target::Any, Action::Query(Query::Topics)).await?;
         let Ok(Done::Topics { topics, missing }) = &reply.answer.result else {
             return output::reply(remote.format, &reply);
         };

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use cubecast_core::io::Input;
 use cubecast_core::wire::answer::{Answer, Done, Failure, NodeStatus, ServerFrame};
-use cubecast_core::wire::client::{Action, Request};
+use cubecast_core::wire::client::{Action, Admin, Request};
 use tokio::time::{Instant, timeout};
 
 use super::inbox::{Arrival, InboxSender};
@@ -28,7 +28,7 @@ pub enum NoStatus {
 
 /// Requests this node's status.
 pub async fn status(inbox: &InboxSender, numbers: &Numbers) -> Result<NodeStatus, NoStatus> {
-    let answer = timeout(PATIENCE, ask(inbox, numbers, Action::Status { node: None })).await;
+    let answer = timeout(PATIENCE, ask(inbox, numbers, Action::Admin(Admin::Status { node: None }))).await;
     match answer.ok().flatten().ok_or(NoStatus::Silent)?.result {
         Ok(Done::Status(status)) => Ok(*status),
         Ok(_) => Err(NoStatus::Silent),

@@ -5,7 +5,7 @@ use std::time::Duration;
 use cubecast_core::io::Input;
 use cubecast_core::wire::answer::{ErrorCode, ServerFrame};
 use cubecast_core::wire::binary;
-use cubecast_core::wire::client::{Action, Request, RequestId};
+use cubecast_core::wire::client::{Action, Local, Request, RequestId};
 use cubecast_node::transport::Limits;
 use cubecast_node::transport::handshake::SUBPROTOCOL;
 use futures_util::{SinkExt, StreamExt};
@@ -22,8 +22,9 @@ async fn a_text_request_gets_a_text_answer_and_a_binary_one_a_binary_answer() {
     let answer = client.ask(r#"{"id": 7, "action": "locate", "topic": "news"}"#).await;
     assert_eq!((&answer["id"], &answer["ok"], &answer["served_by"]), (&7.into(), &true.into(), &"00".into()));
 
-    let requests: Vec<_> =
-        (0..3).map(|id| Request { id: Some(RequestId::Unsigned(id)), trace: false, action: Action::Cluster }).collect();
+    let requests: Vec<_> = (0..3)
+        .map(|id| Request { id: Some(RequestId::Unsigned(id)), trace: false, action: Action::Local(Local::Cluster) })
+        .collect();
     client.socket.send(Message::binary(binary::encode_requests(&requests))).await.unwrap();
     let mut ids = Vec::new();
     while ids.len() < 3 {

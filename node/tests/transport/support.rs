@@ -14,7 +14,7 @@ use cubecast_core::wire::answer::{
     Answer, Counters, Done, ErrorCode, GroupStatus, Message as Stored, NodeState, NodeStatus, Role, ServerFrame,
     StorageStatus,
 };
-use cubecast_core::wire::client::{Action, Request};
+use cubecast_core::wire::client::{Action, Admin, Query, Read, Request, Write};
 use cubecast_core::wire::limits::Limits as ContentLimits;
 use cubecast_core::wire::peer::PeerFrame;
 use cubecast_core::wire::usability::Obstacle;
@@ -86,7 +86,7 @@ impl Machine for FakeMachine {
         for input in inputs {
             if let Input::ClientRequest { connection, request } = &input {
                 let (connection, id) = (*connection, request.id.clone());
-                if matches!(request.action, Action::DeleteTopic { .. }) {
+                if matches!(request.action, Action::Write(Write::DeleteTopic { .. })) {
                     let reason = "crashed on request".into();
                     effects.push(Effect::CloseClient { connection, why: Dismissal::NodeFails, reason });
                 } else if let Some(result) = self.answer(request, &mut effects) {
@@ -112,15 +112,17 @@ impl FakeMachine {
         effects: &mut Vec<Effect>,
     ) -> Option<Result<Done, cubecast_core::wire::answer::Failure>> {
         match &request.action {
-            Action::Status { .. } if self.failed => return Some(Err(ErrorCode::NodeFailed.because("failing"))),
-            Action::Status { .. } => return Some(Ok(Done::Status(Box::new(self.status())))),
-            Action::Pull { topic, max, .. } => return Some(Ok(one_message(topic, *max))),
-            Action::Topics => return None,
-            Action::StopNode { .. } | Action::RecoverNode { .. } => {
-                self.failed = matches!(request.action, Action::StopNode { .. });
+            Action::Admin(Admin::Status { .. }) if self.failed => {
+                return Some(Err(ErrorCode::NodeFailed.because("failing")));
+            }
+            Action::Admin(Admin::Status { .. }) => return Some(Ok(Done::Status(Box::new(self.status())))),
+            Action::Read(Read::Pull { topic, max, .. }) => return Some(Ok(one_message(topic, *max))),
+            Action::Query(Query::Topics) => return None,
+            Action::Admin(Admin::StopNode { .. } | Admin::RecoverNode { .. }) => {
+                self.failed = matches!(request.action, Action::Admin(Admin::StopNode { .. }));
                 effects.push(Effect::SetPeersAllowed(!self.failed));
             }
-            Action::SetLink { to, conditions, .. } => {
+            Action::Admin(Admin::SetLink { to, conditions, .. }) => {
                 effects.push(Effect::SendPeer { to: *to, frame: ping(conditions.delay_ms.into()) });
             }
             _ => {}

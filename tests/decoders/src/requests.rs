@@ -1,7 +1,9 @@
 //! Checks of requests from clients, in JSON and in binary, which must have the same meaning.
 
 use cubecast_core::wire::binary::{decode_requests, encode_requests};
-use cubecast_core::wire::client::{Action, LinkConditions, Request, RequestId, StartAt};
+use cubecast_core::wire::client::{
+    Action, Admin, LinkConditions, Local, Query, Read, Request, RequestId, StartAt, Write,
+};
 use cubecast_core::wire::json::parse_request;
 use cubecast_core::wire::limits::Limits;
 use serde::Serialize;
@@ -78,44 +80,48 @@ fn id_of(id: &RequestId) -> String {
 
 fn fields_of(action: &Action) -> Map<String, Value> {
     let fields = match action {
-        Action::CreatePublisher { publisher } | Action::DeletePublisher { publisher } => {
+        Action::Write(Write::CreatePublisher { publisher } | Write::DeletePublisher { publisher }) => {
             json!({ "publisher_id": publisher })
         }
-        Action::CreateSubscriber { subscriber } | Action::DeleteSubscriber { subscriber } => {
+        Action::Write(Write::CreateSubscriber { subscriber } | Write::DeleteSubscriber { subscriber }) => {
             json!({ "subscriber_id": subscriber })
         }
-        Action::CreateTopic { publisher, topic } | Action::DeleteTopic { publisher, topic } => {
+        Action::Write(Write::CreateTopic { publisher, topic } | Write::DeleteTopic { publisher, topic }) => {
             json!({ "publisher_id": publisher, "topic": topic })
         }
-        Action::Publish { publisher, topic, content, ack, sequence } => {
+        Action::Write(Write::Publish { publisher, topic, content, ack, sequence }) => {
             json!({ "publisher_id": publisher, "topic": topic, "content": content, "ack": word(ack), "sequence": sequence })
         }
-        Action::Subscribe { subscriber, topic, from, push }
-        | Action::ReplicaSubscribe { subscriber, topic, from, push } => {
+        Action::Write(
+            Write::Subscribe { subscriber, topic, from, push }
+            | Write::ReplicaSubscribe { subscriber, topic, from, push },
+        ) => {
             json!({ "subscriber_id": subscriber, "topic": topic, "from": from.map(start), "push": push })
         }
-        Action::Unsubscribe { subscriber, topic } => json!({ "subscriber_id": subscriber, "topic": topic }),
-        Action::Pull { subscriber, topic, max, read, commit } => {
+        Action::Write(Write::Unsubscribe { subscriber, topic }) => {
+            json!({ "subscriber_id": subscriber, "topic": topic })
+        }
+        Action::Read(Read::Pull { subscriber, topic, max, read, commit }) => {
             json!({ "subscriber_id": subscriber, "topic": topic, "max": max, "read": word(read), "commit": commit })
         }
-        Action::Commit { subscriber, topic, offset } => {
+        Action::Write(Write::Commit { subscriber, topic, offset }) => {
             json!({ "subscriber_id": subscriber, "topic": topic, "offset": offset })
         }
-        Action::ReplicaPull { subscriber, topic, max, from } => {
+        Action::Read(Read::ReplicaPull { subscriber, topic, max, from }) => {
             json!({ "subscriber_id": subscriber, "topic": topic, "max": max, "from": from })
         }
-        Action::Locate { topic } => json!({ "topic": topic }),
-        Action::Topics | Action::Cluster => json!({}),
-        Action::Status { node } | Action::RecoverNode { node } => json!({ "node": node }),
-        Action::StopNode { node, mode, duration_ms } => {
+        Action::Query(Query::Locate { topic }) => json!({ "topic": topic }),
+        Action::Query(Query::Topics) | Action::Local(Local::Cluster) => json!({}),
+        Action::Admin(Admin::Status { node } | Admin::RecoverNode { node }) => json!({ "node": node }),
+        Action::Admin(Admin::StopNode { node, mode, duration_ms }) => {
             json!({ "node": node, "mode": word(mode), "duration_ms": duration_ms })
         }
-        Action::SetLink { from, to, conditions } => {
+        Action::Admin(Admin::SetLink { from, to, conditions }) => {
             let LinkConditions { cut, delay_ms, jitter_ms, loss } = conditions;
             let state = if *cut { "cut" } else { "up" };
             json!({ "from": from, "to": to, "state": state, "delay_ms": delay_ms, "jitter_ms": jitter_ms, "loss": loss })
         }
-        Action::Watch { kinds, sample } => {
+        Action::Local(Local::Watch { kinds, sample }) => {
             json!({ "kinds": kinds.iter().map(word).collect::<Vec<_>>(), "sample": sample })
         }
     };

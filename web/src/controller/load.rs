@@ -92,7 +92,7 @@ impl Controller {
         if let Some(load) = &mut self.load {
             return load.go_on(plan);
         }
-        let action = client::Action::CreatePublisher { publisher: plan.publisher.clone() };
+        let action = client::Action::Write(client::Write::CreatePublisher { publisher: plan.publisher.clone() });
         self.load = Some(RunningLoad::new(plan, self.now.monotonic));
         let ticket = self.wait(Waiting::LoadPublisher);
         self.submit(Submission { ticket, action, to: Target::Home, within: TASK_WITHIN, trace: false });

@@ -9,7 +9,7 @@ use cubecast_core::client::Target;
 use cubecast_core::cube::Vertex;
 use cubecast_core::names::TopicName;
 use cubecast_core::wire::answer::{Answer, Done, NodeState};
-use cubecast_core::wire::client::Action;
+use cubecast_core::wire::client::{Action, Admin, Local, Query};
 
 /// Events report changes of topics; this list, every 15 turns, fills in missed events. (It queries every group, and
 /// those requests are visible on the page.)
@@ -158,14 +158,16 @@ impl Polling {
     /// The client request for an poll; `None` if its subject is no longer of interest.
     pub fn request(&self, poll: Poll) -> Option<(Action, Target)> {
         let request = match poll {
-            Poll::Find => (Action::Cluster, Target::Any),
-            Poll::Watch { node, sample } => (Action::Watch { kinds: Vec::new(), sample }, Target::Node(node)),
-            Poll::View(node) => (Action::Cluster, Target::Node(node)),
-            Poll::Status(node) => (Action::Status { node: None }, Target::Node(node)),
-            Poll::Topics => (Action::Topics, Target::Any),
-            Poll::StatusThrough(node) => (Action::Status { node: Some(node) }, Target::Any),
-            Poll::Replicas => (Action::Locate { topic: self.topic.clone()? }, Target::Home),
-            Poll::ReplicasAt(node) => (Action::Locate { topic: self.topic.clone()? }, Target::Node(node)),
+            Poll::Find => (Action::Local(Local::Cluster), Target::Any),
+            Poll::Watch { node, sample } => {
+                (Action::Local(Local::Watch { kinds: Vec::new(), sample }), Target::Node(node))
+            }
+            Poll::View(node) => (Action::Local(Local::Cluster), Target::Node(node)),
+            Poll::Status(node) => (Action::Admin(Admin::Status { node: None }), Target::Node(node)),
+            Poll::Topics => (Action::Query(Query::Topics), Target::Any),
+            Poll::StatusThrough(node) => (Action::Admin(Admin::Status { node: Some(node) }), Target::Any),
+            Poll::Replicas => (Action::Query(Query::Locate { topic: self.topic.clone()? }), Target::Home),
+            Poll::ReplicasAt(node) => (Action::Query(Query::Locate { topic: self.topic.clone()? }), Target::Node(node)),
         };
         Some(request)
     }
@@ -288,7 +290,7 @@ mod tests {
             due.iter().for_each(|poll| polling.note_done(*poll, true));
         }
         let through = polling.request(Poll::StatusThrough(nodes[1]));
-        assert_eq!(through, Some((Action::Status { node: Some(nodes[1]) }, Target::Any)));
+        assert_eq!(through, Some((Action::Admin(Admin::Status { node: Some(nodes[1]) }), Target::Any)));
     }
 
     #[test]
@@ -317,7 +319,10 @@ mod tests {
         let mut polling = Polling { topic: TopicName::new("news").ok(), ..Polling::default() };
         for _ in 0..3 {
             assert!(polling.due(&cube(), &none()).contains(&Poll::Replicas));
-            assert!(matches!(polling.request(Poll::Replicas), Some((Action::Locate { .. }, Target::Home))));
+            assert!(matches!(
+                polling.request(Poll::Replicas),
+                Some((Action::Query(Query::Locate { .. }), Target::Home))
+            ));
             polling.note_done(Poll::Replicas, true);
         }
         polling.look_into(None);

@@ -126,9 +126,11 @@ impl Controller {
             return Ok(to);
         };
         match action {
-            client::Action::StopNode { .. }
-            | client::Action::SetLink { .. }
-            | client::Action::Status { node: Some(_) } => Ok(Target::Any),
+            client::Action::Admin(
+                client::Admin::StopNode { .. }
+                | client::Admin::SetLink { .. }
+                | client::Admin::Status { node: Some(_) },
+            ) => Ok(Target::Any),
             _ => Err(format!(
                 "Not sent: `{}` must be sent to {node} itself, and this page has no connection to it.",
                 action.name()
@@ -165,7 +167,7 @@ impl Controller {
     /// The topic exists already. This is a success if it belongs to the same publisher.
     fn ask_owner(&mut self, progress: Progress, refused: ClientError) {
         let ticket = self.wait(Waiting::Owner { progress, refused });
-        let (action, to) = (client::Action::Topics, Target::Any);
+        let (action, to) = (client::Action::Query(client::Query::Topics), Target::Any);
         self.submit(Submission { ticket, action, to, within: TASK_WITHIN, trace: false });
     }
 
@@ -196,11 +198,11 @@ impl Controller {
 
     fn note_done(&mut self, step: Step) {
         match &step.action {
-            client::Action::Unsubscribe { .. } => {
+            client::Action::Write(client::Write::Unsubscribe { .. }) => {
                 self.done_once.retain(|done| !is_same_subscription(done, &step.action))
             }
             _ if self.is_done(&step.action) => {}
-            client::Action::Subscribe { .. } => self.done_once.push(step.action),
+            client::Action::Write(client::Write::Subscribe { .. }) => self.done_once.push(step.action),
             _ if step.once => self.done_once.push(step.action),
             _ => {}
         }
@@ -235,7 +237,7 @@ impl Progress {
     /// The topic that the current step creates, and its publisher.
     fn creates(&self) -> Option<(&PublisherId, &TopicName)> {
         match &self.steps.front()?.action {
-            client::Action::CreateTopic { publisher, topic } => Some((publisher, topic)),
+            client::Action::Write(client::Write::CreateTopic { publisher, topic }) => Some((publisher, topic)),
             _ => None,
         }
     }
@@ -243,9 +245,9 @@ impl Progress {
 
 fn is_same_subscription(one: &client::Action, other: &client::Action) -> bool {
     let of = |action: &client::Action| match action {
-        client::Action::Subscribe { subscriber, topic, .. } | client::Action::Unsubscribe { subscriber, topic } => {
-            Some((subscriber.clone(), topic.clone()))
-        }
+        client::Action::Write(
+            client::Write::Subscribe { subscriber, topic, .. } | client::Write::Unsubscribe { subscriber, topic },
+        ) => Some((subscriber.clone(), topic.clone())),
         _ => None,
     };
     of(one).is_some() && of(one) == of(other)

@@ -3,7 +3,7 @@
 
 use cubecast_core::client::Target;
 use cubecast_core::names::Offset;
-use cubecast_core::wire::client::{Ack, Action, LinkConditions, ReadLevel, StopMode};
+use cubecast_core::wire::client::{Ack, Action, LinkConditions, Read, ReadLevel, StopMode};
 
 use super::{Expectation, Guess, Lesson, Step};
 use crate::model::State;
@@ -453,7 +453,7 @@ fn read_leader() -> Task {
 fn read_replica(node: &str) -> Task {
     let subscriber = "reader".parse().expect("this is a name");
     let topic = TOPIC.parse().expect("this is a name");
-    let action = Action::ReplicaPull { subscriber, topic, max: 20, from: Some(Offset(0)) };
+    let action = Action::Read(Read::ReplicaPull { subscriber, topic, max: 20, from: Some(Offset(0)) });
     let read = Request::new(action, Target::Node(vertex(node)));
     Task { panel: Panel::Pull, steps: vec![read] }
 }

@@ -2,7 +2,7 @@
 
 use cubecast_core::client::Target;
 use cubecast_core::cube::Vertex;
-use cubecast_core::wire::client::{Action, LinkConditions, StopMode};
+use cubecast_core::wire::client::{Action, Admin, LinkConditions, StopMode};
 
 use super::cluster::{Cluster, Health};
 use super::task::{Panel, Step, Task};
@@ -100,7 +100,7 @@ impl Broken {
     fn mending(self) -> Vec<Step> {
         match self {
             Broken::Node(node) => {
-                let recover = Action::RecoverNode { node: Some(node) };
+                let recover = Action::Admin(Admin::RecoverNode { node: Some(node) });
                 vec![Step::new(recover, Target::Node(node))]
             }
             Broken::Edge(a, b) => both_ways(a, b, LinkConditions::PERFECT).to_vec(),
@@ -246,7 +246,7 @@ fn crash(node: Vertex) -> Step {
 }
 
 fn crash_for(node: Vertex, duration_ms: u64) -> Step {
-    let action = Action::StopNode { node: Some(node), mode: StopMode::Crash, duration_ms };
+    let action = Action::Admin(Admin::StopNode { node: Some(node), mode: StopMode::Crash, duration_ms });
     Step::new(action, Target::Node(node))
 }
 
@@ -256,7 +256,7 @@ fn both_ways(a: Vertex, b: Vertex, conditions: LinkConditions) -> [Step; 2] {
 
 /// Conditions of a direction are set at its sending node.
 fn one_way(from: Vertex, to: Vertex, conditions: LinkConditions) -> Step {
-    Step { patient: true, ..Step::new(Action::SetLink { from, to, conditions }, Target::Node(from)) }
+    Step { patient: true, ..Step::new(Action::Admin(Admin::SetLink { from, to, conditions }), Target::Node(from)) }
 }
 
 #[cfg(test)]
@@ -289,7 +289,9 @@ mod tests {
         task.steps
             .iter()
             .map(|step| match step.action {
-                Action::SetLink { from, to, conditions } if conditions.cut && step.to == Target::Node(from) => {
+                Action::Admin(Admin::SetLink { from, to, conditions })
+                    if conditions.cut && step.to == Target::Node(from) =>
+                {
                     (from, to)
                 }
                 ref other => panic!("{other:?}"),
@@ -368,7 +370,7 @@ mod tests {
         assert_eq!(broken[0].words(&state), "101 is down for another 3 s");
         assert_eq!(broken[1].words(&state), "100 → 101 is cut");
         let task = mend(&[Broken::Link(a, b), Broken::Node(b)]);
-        assert!(matches!(task.steps[0].action, Action::RecoverNode { .. }));
+        assert!(matches!(task.steps[0].action, Action::Admin(Admin::RecoverNode { .. })));
         state.cluster.change().learn_conditions(b, a, CUT);
         assert_eq!(Broken::all(&state.cluster)[1..], [Broken::Edge(a, b)], "both ways alike are one thing");
         assert_eq!(mend(&[Broken::Edge(a, b)]).steps.len(), 2);

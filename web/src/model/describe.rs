@@ -122,21 +122,21 @@ pub fn no_answer(goal: Option<&client::Action>, error: &ClientError) -> String {
 /// The effect that may or may not have happened, and how to find out.
 fn in_doubt(goal: Option<&client::Action>) -> (String, &'static str) {
     match goal {
-        Some(client::Action::Publish { topic, .. }) => (
+        Some(client::Action::Write(client::Write::Publish { topic, .. })) => (
             format!("the message to {topic} was stored"),
             "Check whether it arrived before you publish it again: a second copy would be a separate message.",
         ),
-        Some(client::Action::CreateTopic { topic, .. }) => {
+        Some(client::Action::Write(client::Write::CreateTopic { topic, .. })) => {
             (format!("{topic} was created"), "Create it again: if it exists and is yours, this succeeds.")
         }
-        Some(client::Action::DeleteTopic { topic, .. }) => {
+        Some(client::Action::Write(client::Write::DeleteTopic { topic, .. })) => {
             (format!("{topic} was deleted"), "Check whether it is still in the list.")
         }
-        Some(client::Action::Pull { subscriber, commit: true, .. }) => (
+        Some(client::Action::Read(client::Read::Pull { subscriber, commit: true, .. })) => (
             format!("the cursor of {subscriber} moved"),
             "If it did, the next pull skips the messages of the lost answer; subscribe from the beginning to see them.",
         ),
-        Some(client::Action::Subscribe { .. } | client::Action::Unsubscribe { .. }) => {
+        Some(client::Action::Write(client::Write::Subscribe { .. } | client::Write::Unsubscribe { .. })) => {
             ("the request was carried out".to_owned(), "Repeat it: this is safe.")
         }
         _ => ("the request was carried out".to_owned(), "Check the state of the cube before you try again."),
@@ -316,13 +316,13 @@ mod tests {
 
     #[test]
     fn what_is_in_doubt_says_so_and_how_to_find_out() {
-        let goal = client::Action::Publish {
+        let goal = client::Action::Write(client::Write::Publish {
             publisher: "p".parse().unwrap(),
             topic: "news".parse().unwrap(),
             content: "hello".into(),
             ack: client::Ack::Quorum,
             sequence: None,
-        };
+        });
         let doubt = ClientError::InDoubt { why: "no answer in 10 s".into() };
         let text = no_answer(Some(&goal), &doubt);
         assert!(

@@ -2,7 +2,7 @@
 
 use cubecast_core::cube::Vertex;
 use cubecast_core::placement;
-use cubecast_core::wire::client::{Ack, Action, ReadLevel};
+use cubecast_core::wire::client::{Ack, Action, Admin, Local, Query, Read, ReadLevel, Write};
 
 use super::State;
 use super::standing;
@@ -27,15 +27,19 @@ fn home(state: &State, subject: &str) -> Option<Vertex> {
 /// Whether the request needs a majority of the subject's group. A publish with `one` waits in an outbox instead.
 fn needs_quorum(action: &Action) -> bool {
     match action {
-        Action::Publish { ack, .. } => *ack != Ack::One,
-        Action::Pull { read, commit, .. } => *read == ReadLevel::Leader || *commit,
-        Action::CreatePublisher { .. } | Action::CreateSubscriber { .. } => true,
-        Action::DeletePublisher { .. } | Action::DeleteSubscriber { .. } => true,
-        Action::CreateTopic { .. } | Action::DeleteTopic { .. } => true,
-        Action::Subscribe { .. } | Action::Unsubscribe { .. } | Action::Commit { .. } => true,
-        Action::ReplicaSubscribe { .. } | Action::ReplicaPull { .. } | Action::Locate { .. } | Action::Topics => false,
-        Action::Cluster | Action::Status { .. } | Action::Watch { .. } => false,
-        Action::StopNode { .. } | Action::RecoverNode { .. } | Action::SetLink { .. } => false,
+        Action::Write(Write::Publish { ack, .. }) => *ack != Ack::One,
+        Action::Read(Read::Pull { read, commit, .. }) => *read == ReadLevel::Leader || *commit,
+        Action::Write(Write::CreatePublisher { .. } | Write::CreateSubscriber { .. }) => true,
+        Action::Write(Write::DeletePublisher { .. } | Write::DeleteSubscriber { .. }) => true,
+        Action::Write(Write::CreateTopic { .. } | Write::DeleteTopic { .. }) => true,
+        Action::Write(Write::Subscribe { .. } | Write::Unsubscribe { .. } | Write::Commit { .. }) => true,
+        Action::Write(Write::ReplicaSubscribe { .. })
+        | Action::Read(Read::ReplicaPull { .. })
+        | Action::Query(Query::Locate { .. } | Query::Topics) => false,
+        Action::Local(Local::Cluster) | Action::Admin(Admin::Status { .. }) | Action::Local(Local::Watch { .. }) => {
+            false
+        }
+        Action::Admin(Admin::StopNode { .. } | Admin::RecoverNode { .. } | Admin::SetLink { .. }) => false,
     }
 }
 

@@ -98,7 +98,13 @@ impl LoadPlan {
         }
         content.truncate(end);
         let (publisher, topic) = (self.publisher.clone(), self.topic.clone());
-        client::Action::Publish { publisher, topic, content: content.into(), ack: self.ack, sequence: None }
+        client::Action::Write(client::Write::Publish {
+            publisher,
+            topic,
+            content: content.into(),
+            ack: self.ack,
+            sequence: None,
+        })
     }
 }
 
@@ -210,7 +216,9 @@ mod tests {
     fn a_message_is_as_long_as_asked_for_and_tells_its_number() {
         let plan = |bytes| LoadPlan::new("p", "news", 10, bytes, Ack::One).unwrap();
         for (bytes, longest, shortest) in [(0, 8, 8), (100, 100, 98), (1_000, 1_000, 998)] {
-            let client::Action::Publish { content, .. } = plan(bytes).publish(123) else { panic!() };
+            let client::Action::Write(client::Write::Publish { content, .. }) = plan(bytes).publish(123) else {
+                panic!()
+            };
             assert!(content.starts_with("load 123") && (shortest..=longest).contains(&content.len()), "{content:?}");
         }
     }

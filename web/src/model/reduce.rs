@@ -91,7 +91,9 @@ impl State {
                 );
             }
             Action::TaskStarted { panel, task, goal } => {
-                if let Some(client::Action::Subscribe { subscriber, topic, push: true, .. }) = &goal {
+                if let Some(client::Action::Write(client::Write::Subscribe { subscriber, topic, push: true, .. })) =
+                    &goal
+                {
                     self.inboxes.change().ask(subscriber, topic, task);
                 }
                 self.tasks.change().start(panel, task, goal);
@@ -381,7 +383,7 @@ mod tests {
     fn what_was_done_with_a_topic_goes_with_it_but_for_the_word_that_it_is_deleted() {
         let topic = TopicName::new("news").unwrap();
         let publisher = "p".parse().unwrap();
-        let goal = Some(client::Action::DeleteTopic { publisher, topic: topic.clone() });
+        let goal = Some(client::Action::Write(client::Write::DeleteTopic { publisher, topic: topic.clone() }));
         let state = running()
             .with(Action::ChooseTopic("news".into()))
             .told("100", Event::TopicCreated { topic: topic.clone(), group: vertex("100") })
@@ -396,7 +398,11 @@ mod tests {
     #[test]
     fn that_a_node_is_away_for_a_while_is_over_when_it_is_back_and_is_not_said_of_another() {
         let node = vertex("100");
-        let goal = Some(client::Action::StopNode { node: Some(node), mode: StopMode::Crash, duration_ms: 9 });
+        let goal = Some(client::Action::Admin(client::Admin::StopNode {
+            node: Some(node),
+            mode: StopMode::Crash,
+            duration_ms: 9,
+        }));
         let state = running()
             .with(Action::TaskStarted { panel: Panel::Node, task: 1, goal })
             .with(Action::TaskEnded { panel: Panel::Node, task: 1 });
@@ -409,12 +415,12 @@ mod tests {
     #[test]
     fn a_subscription_that_was_refused_is_not_one_and_one_that_stands_survives_a_later_refusal() {
         let (subscriber, topic): (SubscriberId, TopicName) = ("reader".parse().unwrap(), "news".parse().unwrap());
-        let goal = Some(client::Action::Subscribe {
+        let goal = Some(client::Action::Write(client::Write::Subscribe {
             subscriber: subscriber.clone(),
             topic: topic.clone(),
             from: None,
             push: true,
-        });
+        }));
         let asked = |state: State, task| {
             let (subscriber, topic) = (subscriber.clone(), topic.clone());
             let goal = goal.clone();

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use cubecast_core::client::Target;
 use cubecast_core::cube::Vertex;
 use cubecast_core::wire::answer::{ErrorCode, Message};
-use cubecast_core::wire::client::{self, Action};
+use cubecast_core::wire::client::{self, Action, Admin, Write};
 use serde::{Deserialize, Serialize};
 
 use super::feed::Tone;
@@ -155,18 +155,20 @@ impl Report {
 
     /// Whether the task deletes a topic.
     pub fn deletes(&self) -> bool {
-        matches!(self.goal, Some(Action::DeleteTopic { .. }))
+        matches!(self.goal, Some(Action::Write(Write::DeleteTopic { .. })))
     }
 
     /// Whether the task stops this node.
     pub fn stops(&self, stopped: Vertex) -> bool {
-        matches!(self.goal, Some(Action::StopNode { node: Some(node), .. }) if node == stopped)
+        matches!(self.goal, Some(Action::Admin(Admin::StopNode { node: Some(node), .. })) if node == stopped)
     }
 
     fn nodes(&self) -> Vec<Vertex> {
         match &self.goal {
-            Some(Action::StopNode { node, .. } | Action::RecoverNode { node }) => node.iter().copied().collect(),
-            Some(Action::SetLink { from, to, .. }) => vec![*from, *to],
+            Some(Action::Admin(Admin::StopNode { node, .. } | Admin::RecoverNode { node })) => {
+                node.iter().copied().collect()
+            }
+            Some(Action::Admin(Admin::SetLink { from, to, .. })) => vec![*from, *to],
             _ => Vec::new(),
         }
     }

@@ -3,7 +3,9 @@
 use cubecast_core::client::Target;
 use cubecast_core::cube::Vertex;
 use cubecast_core::names::{Offset, PublisherId, SubscriberId, TopicName};
-use cubecast_core::wire::client::{Ack, Action, LinkConditions, ReadLevel, StartAt, StopMode};
+use cubecast_core::wire::client::{
+    Ack, Action, Admin, LinkConditions, Query, Read, ReadLevel, StartAt, StopMode, Write,
+};
 
 use super::describe::sentence;
 use super::task::{Panel, Step, Task};
@@ -22,14 +24,14 @@ pub type Refusal = String;
 /// Registers the publisher if needed, then creates the topic.
 pub fn create_topic(publisher: &str, topic: &str) -> Result<Task, Refusal> {
     let (publisher, topic) = (publisher_id(publisher)?, topic_name(topic)?);
-    let steps = vec![register_publisher(&publisher), at_home(Action::CreateTopic { publisher, topic })];
+    let steps = vec![register_publisher(&publisher), at_home(Action::Write(Write::CreateTopic { publisher, topic }))];
     Ok(Task { panel: Panel::Topic, steps })
 }
 
 /// Deletes the topic.
 pub fn delete_topic(publisher: &str, topic: &str) -> Result<Task, Refusal> {
     let (publisher, topic) = (publisher_id(publisher)?, topic_name(topic)?);
-    Ok(Task { panel: Panel::Topic, steps: vec![at_home(Action::DeleteTopic { publisher, topic })] })
+    Ok(Task { panel: Panel::Topic, steps: vec![at_home(Action::Write(Write::DeleteTopic { publisher, topic }))] })
 }
 
 /// Registers the publisher if needed, then publishes. The page rejects an empty message as not typed yet; the cluster
@@ -39,31 +41,42 @@ pub fn publish(publisher: &str, topic: &str, content: &str, ack: Ack) -> Result<
     if content.is_empty() {
         return Err("Type a message first.".to_owned());
     }
-    let publish = Action::Publish { publisher: publisher.clone(), topic, content: content.into(), ack, sequence: None };
+    let publish = Action::Write(Write::Publish {
+        publisher: publisher.clone(),
+        topic,
+        content: content.into(),
+        ack,
+        sequence: None,
+    });
     Ok(Task { panel: Panel::Publish, steps: vec![register_publisher(&publisher), at_home(publish)] })
 }
 
 /// `from`: where to start; `None` continues at the subscriber's cursor.
 pub fn subscribe(subscriber: &str, topic: &str, from: Option<StartAt>) -> Result<Task, Refusal> {
     let (subscriber, topic) = (subscriber_id(subscriber)?, topic_name(topic)?);
-    let subscribe = Action::Subscribe { subscriber: subscriber.clone(), topic, from, push: true };
+    let subscribe = Action::Write(Write::Subscribe { subscriber: subscriber.clone(), topic, from, push: true });
     Ok(Task { panel: Panel::Subscribe, steps: vec![register_subscriber(&subscriber), at_home(subscribe)] })
 }
 
 /// Ends the subscription.
 pub fn unsubscribe(subscriber: &str, topic: &str) -> Result<Task, Refusal> {
     let (subscriber, topic) = (subscriber_id(subscriber)?, topic_name(topic)?);
-    Ok(Task { panel: Panel::Subscribe, steps: vec![at_home(Action::Unsubscribe { subscriber, topic })] })
+    Ok(Task { panel: Panel::Subscribe, steps: vec![at_home(Action::Write(Write::Unsubscribe { subscriber, topic }))] })
 }
 
 /// Subscribes first, without push, so that there is a cursor to pull from.
 pub fn pull(subscriber: &str, topic: &str, read: ReadLevel, commit: bool) -> Result<Task, Refusal> {
     let (subscriber, topic) = (subscriber_id(subscriber)?, topic_name(topic)?);
-    let subscribe = Action::Subscribe { subscriber: subscriber.clone(), topic: topic.clone(), from: None, push: false };
+    let subscribe = Action::Write(Write::Subscribe {
+        subscriber: subscriber.clone(),
+        topic: topic.clone(),
+        from: None,
+        push: false,
+    });
     let steps = vec![
         register_subscriber(&subscriber),
         Step { once: true, ..at_home(subscribe) },
-        at_home(Action::Pull { subscriber, topic, max: PULL_MAX, read, commit }),
+        at_home(Action::Read(Read::Pull { subscriber, topic, max: PULL_MAX, read, commit })),
     ];
     Ok(Task { panel: Panel::Pull, steps })
 }
@@ -72,16 +85,22 @@ pub fn pull(subscriber: &str, topic: &str, read: ReadLevel, commit: bool) -> Res
 /// replica that is down does not affect the others. `end`: the offset after the last message.
 pub fn compare_replicas(topic: &str, replicas: &[Vertex], end: u64) -> Result<Vec<Task>, Refusal> {
     let (subscriber, topic) = (subscriber_id(AUDITOR)?, topic_name(topic)?);
-    let subscribe = Action::Subscribe { subscriber: subscriber.clone(), topic: topic.clone(), from: None, push: false };
+    let subscribe = Action::Write(Write::Subscribe {
+        subscriber: subscriber.clone(),
+        topic: topic.clone(),
+        from: None,
+        push: false,
+    });
     let from = Some(Offset(end.saturating_sub(u64::from(COMPARED))));
-    let read = Action::ReplicaPull { subscriber: subscriber.clone(), topic: topic.clone(), max: COMPARED, from };
+    let read =
+        Action::Read(Read::ReplicaPull { subscriber: subscriber.clone(), topic: topic.clone(), max: COMPARED, from });
     let task = |replica: &Vertex| {
         let steps = vec![
             register_subscriber(&subscriber),
             Step { once: true, ..at_home(subscribe.clone()) },
             // `locate` goes to each replica on the same path as the news of the subscription, so a replica learns of
             // the subscription before the read arrives.
-            at_home(Action::Locate { topic: topic.clone() }),
+            at_home(Action::Query(Query::Locate { topic: topic.clone() })),
             step(read.clone(), Target::Node(*replica)),
         ];
         Task { panel: Panel::Compare, steps }
@@ -91,19 +110,21 @@ pub fn compare_replicas(topic: &str, replicas: &[Vertex], end: u64) -> Result<Ve
 
 /// Stops a node for `duration_ms` milliseconds.
 pub fn stop_node(node: Vertex, mode: StopMode, duration_ms: u64) -> Task {
-    let stop = Action::StopNode { node: Some(node), mode, duration_ms };
+    let stop = Action::Admin(Admin::StopNode { node: Some(node), mode, duration_ms });
     Task { panel: Panel::Node, steps: vec![step(stop, Target::Node(node))] }
 }
 
 /// Recovers a stopped node before its time.
 pub fn recover_node(node: Vertex) -> Task {
-    let recover = Action::RecoverNode { node: Some(node) };
+    let recover = Action::Admin(Admin::RecoverNode { node: Some(node) });
     Task { panel: Panel::Node, steps: vec![step(recover, Target::Node(node))] }
 }
 
 /// Conditions of a direction are set at its sending node.
 pub fn set_link(directions: &[(Vertex, Vertex)], conditions: LinkConditions) -> Task {
-    let set = |&(from, to): &(Vertex, Vertex)| step(Action::SetLink { from, to, conditions }, Target::Node(from));
+    let set = |&(from, to): &(Vertex, Vertex)| {
+        step(Action::Admin(Admin::SetLink { from, to, conditions }), Target::Node(from))
+    };
     Task { panel: Panel::Edge, steps: directions.iter().map(set).collect() }
 }
 
@@ -116,11 +137,11 @@ fn at_home(action: Action) -> Step {
 }
 
 fn register_publisher(publisher: &PublisherId) -> Step {
-    Step { once: true, ..at_home(Action::CreatePublisher { publisher: publisher.clone() }) }
+    Step { once: true, ..at_home(Action::Write(Write::CreatePublisher { publisher: publisher.clone() })) }
 }
 
 fn register_subscriber(subscriber: &SubscriberId) -> Step {
-    Step { once: true, ..at_home(Action::CreateSubscriber { subscriber: subscriber.clone() }) }
+    Step { once: true, ..at_home(Action::Write(Write::CreateSubscriber { subscriber: subscriber.clone() })) }
 }
 
 /// Errors: no name was typed, or it is invalid.
@@ -160,7 +181,7 @@ mod tests {
             reads.iter().map(|step| step.to).collect::<Vec<_>>(),
             [Target::Node(replicas[0]), Target::Node(replicas[1])]
         );
-        assert!(matches!(&reads[0].action, Action::ReplicaPull { from: Some(Offset(200)), max: 500, .. }));
+        assert!(matches!(&reads[0].action, Action::Read(Read::ReplicaPull { from: Some(Offset(200)), max: 500, .. })));
     }
 
     #[test]

@@ -40,9 +40,9 @@ pub fn words(spec: &Spec) -> String {
     for user_action in &spec.user_actions {
         let Act::Run(Task { panel: Panel::Backstage, steps }) = &user_action.act else { continue };
         match steps.last().map(|step| &step.action) {
-            Some(client::Action::CreateTopic { .. }) => topics += 1,
-            Some(client::Action::StopNode { node: Some(node), .. }) => down.push(*node),
-            Some(client::Action::SetLink { .. }) => links += 1,
+            Some(client::Action::Write(client::Write::CreateTopic { .. })) => topics += 1,
+            Some(client::Action::Admin(client::Admin::StopNode { node: Some(node), .. })) => down.push(*node),
+            Some(client::Action::Admin(client::Admin::SetLink { .. })) => links += 1,
             _ => {}
         }
     }

@@ -1,6 +1,6 @@
 //! The effects of actions on a cursor, and the effects of unanswered ones that are still possible.
 
-use crate::wire::client::{Action, StartAt};
+use crate::wire::client::{Action, Read, StartAt, Write};
 
 /// The effect of an action on the cursor.
 #[derive(Clone, Copy)]
@@ -22,15 +22,15 @@ pub(super) enum Effect {
 
 pub(super) fn effect_of(action: &Action) -> Effect {
     match action {
-        Action::Commit { offset, .. } => Effect::Commit(offset.0),
-        Action::Pull { commit: true, max, .. } => Effect::Pull((*max).into()),
-        Action::Subscribe { from, .. } | Action::ReplicaSubscribe { from, .. } => match from {
+        Action::Write(Write::Commit { offset, .. }) => Effect::Commit(offset.0),
+        Action::Read(Read::Pull { commit: true, max, .. }) => Effect::Pull((*max).into()),
+        Action::Write(Write::Subscribe { from, .. } | Write::ReplicaSubscribe { from, .. }) => match from {
             None => Effect::Begin,
             Some(StartAt::Beginning) => Effect::Put(0),
             Some(StartAt::Offset(offset)) => Effect::Put(offset.0),
             Some(StartAt::Latest) => Effect::PutAtEnd,
         },
-        Action::Unsubscribe { .. } => Effect::Remove,
+        Action::Write(Write::Unsubscribe { .. }) => Effect::Remove,
         _ => Effect::None,
     }
 }

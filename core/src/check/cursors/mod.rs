@@ -29,7 +29,7 @@ use super::{Broken, Checked, Verdict};
 use crate::names::SubscriberId;
 use crate::time::Instant;
 use crate::wire::answer::{Done, Message};
-use crate::wire::client::{Action, ReadLevel};
+use crate::wire::client::{Action, Read, ReadLevel, Write};
 use late::{Effect, Late, effect_of};
 
 pub(super) fn check(case: &Case<'_>) -> Verdict {
@@ -54,12 +54,13 @@ fn by_subscriber<'a>(topic: &Topic<'a>) -> BTreeMap<&'a SubscriberId, Vec<&'a Op
 
 fn subscriber_of(action: &Action) -> Option<&SubscriberId> {
     match action {
-        Action::Subscribe { subscriber, .. }
-        | Action::ReplicaSubscribe { subscriber, .. }
-        | Action::Unsubscribe { subscriber, .. }
-        | Action::Pull { subscriber, .. }
-        | Action::ReplicaPull { subscriber, .. }
-        | Action::Commit { subscriber, .. } => Some(subscriber),
+        Action::Write(
+            Write::Subscribe { subscriber, .. }
+            | Write::ReplicaSubscribe { subscriber, .. }
+            | Write::Unsubscribe { subscriber, .. },
+        )
+        | Action::Read(Read::Pull { subscriber, .. } | Read::ReplicaPull { subscriber, .. })
+        | Action::Write(Write::Commit { subscriber, .. }) => Some(subscriber),
         _ => None,
     }
 }
@@ -163,7 +164,10 @@ impl<'a> Follower<'a> {
         let Outcome::Done(done) = operation.outcome() else { return Ok(()) };
         let is_alone = !self.shared.contains(&index);
         match (&operation.action, done) {
-            (Action::Pull { read: ReadLevel::Leader, commit, .. }, Done::Pulled { messages, cursor, .. }) => {
+            (
+                Action::Read(Read::Pull { read: ReadLevel::Leader, commit, .. }),
+                Done::Pulled { messages, cursor, .. },
+            ) => {
                 let start = start_of(messages, cursor.0);
                 self.check_range(operation, start, self.lowest(), self.highest())?;
                 if is_alone {
@@ -174,18 +178,18 @@ impl<'a> Follower<'a> {
                     self.raise(cursor.0, operation);
                 }
             }
-            (Action::Pull { read: ReadLevel::Any, commit, .. }, Done::Pulled { messages, cursor, .. }) => {
+            (Action::Read(Read::Pull { read: ReadLevel::Any, commit, .. }), Done::Pulled { messages, cursor, .. }) => {
                 self.check_range(operation, start_of(messages, cursor.0), 0, self.peak)?;
                 if *commit {
                     self.late.add(Effect::Commit(cursor.0), self.end);
                     self.raise(cursor.0, operation);
                 }
             }
-            (Action::ReplicaPull { from, .. }, Done::Pulled { messages, cursor, .. }) => {
+            (Action::Read(Read::ReplicaPull { from, .. }), Done::Pulled { messages, cursor, .. }) => {
                 let most = from.map_or(self.peak, |from| from.0);
                 self.check_range(operation, start_of(messages, cursor.0), 0, most)?;
             }
-            (Action::Commit { offset, .. }, Done::Committed { cursor, .. }) => {
+            (Action::Write(Write::Commit { offset, .. }), Done::Committed { cursor, .. }) => {
                 let (least, most) = (self.lowest().max(offset.0), self.highest().max(offset.0));
                 self.check_range(operation, cursor.0, least, most)?;
                 self.raise(cursor.0, operation);
@@ -193,10 +197,13 @@ impl<'a> Follower<'a> {
                     self.see(cursor.0, operation);
                 }
             }
-            (Action::Subscribe { .. } | Action::ReplicaSubscribe { .. }, Done::Subscribed { cursor, .. }) => {
+            (
+                Action::Write(Write::Subscribe { .. } | Write::ReplicaSubscribe { .. }),
+                Done::Subscribed { cursor, .. },
+            ) => {
                 self.handle_subscribed(operation, cursor.0, is_alone)?;
             }
-            (Action::Unsubscribe { .. }, _) if is_alone => {
+            (Action::Write(Write::Unsubscribe { .. }), _) if is_alone => {
                 self.put(0, operation);
             }
             _ => return Ok(()),
@@ -277,5 +284,6 @@ fn start_of(messages: &[Message], cursor: u64) -> u64 {
 }
 
 fn creates(operation: &Operation) -> bool {
-    matches!(operation.action, Action::CreateTopic { .. }) && !matches!(operation.outcome(), Outcome::Refused(_))
+    matches!(operation.action, Action::Write(Write::CreateTopic { .. }))
+        && !matches!(operation.outcome(), Outcome::Refused(_))
 }

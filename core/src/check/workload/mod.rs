@@ -22,7 +22,7 @@ use super::history::{ClientId, Operation, SessionEnd};
 use crate::cube::{Dimension, Vertex};
 use crate::names::{PublisherId, Sequence, SubscriberId, TopicName};
 use crate::wire::answer::{Done, ErrorCode, Failure};
-use crate::wire::client::{Ack, Action};
+use crate::wire::client::{Ack, Action, Write};
 use sim_client::{SimClient, Topic};
 
 /// The size of the workload.
@@ -78,7 +78,10 @@ impl Step {
     /// other steps. The connection stays open until it breaks, a later step leaves it, or the run ends. A client has at
     /// most one session per topic.
     pub fn opens_session(&self) -> bool {
-        matches!(self.action, Action::Subscribe { push: true, .. } | Action::ReplicaSubscribe { push: true, .. })
+        matches!(
+            self.action,
+            Action::Write(Write::Subscribe { push: true, .. } | Write::ReplicaSubscribe { push: true, .. })
+        )
     }
 }
 
@@ -116,16 +119,16 @@ impl Workload {
     /// [settled](Workload::is_settled).
     pub fn preparation(&self) -> Vec<Action> {
         let mut actions = vec![
-            Action::CreatePublisher { publisher: Workload::keeper() },
-            Action::CreateSubscriber { subscriber: Workload::auditor() },
+            Action::Write(Write::CreatePublisher { publisher: Workload::keeper() }),
+            Action::Write(Write::CreateSubscriber { subscriber: Workload::auditor() }),
         ];
         for topic in &self.lasting {
-            actions.push(Action::CreateTopic { publisher: Workload::keeper(), topic: topic.clone() });
+            actions.push(Action::Write(Write::CreateTopic { publisher: Workload::keeper(), topic: topic.clone() }));
             actions.push(subscribe(Workload::auditor(), topic));
         }
         for client in &self.sim_clients {
-            actions.push(Action::CreatePublisher { publisher: client.publisher.clone() });
-            actions.push(Action::CreateSubscriber { subscriber: client.subscriber.clone() });
+            actions.push(Action::Write(Write::CreatePublisher { publisher: client.publisher.clone() }));
+            actions.push(Action::Write(Write::CreateSubscriber { subscriber: client.subscriber.clone() }));
             actions.extend(self.lasting.iter().map(|topic| subscribe(client.subscriber.clone(), topic)));
         }
         actions
@@ -134,12 +137,14 @@ impl Workload {
     /// A publish with `ack: all` to every lasting topic. Once one is [settled](Workload::is_settled), its topic has
     /// recovered. Each can be repeated unchanged.
     pub fn farewell(&self) -> Vec<Action> {
-        let publish = |(topic, number): (&TopicName, u64)| Action::Publish {
-            publisher: Workload::keeper(),
-            topic: topic.clone(),
-            content: format!("{}-{number}", Workload::keeper()).into(),
-            ack: Ack::All,
-            sequence: Some(Sequence(number)),
+        let publish = |(topic, number): (&TopicName, u64)| {
+            Action::Write(Write::Publish {
+                publisher: Workload::keeper(),
+                topic: topic.clone(),
+                content: format!("{}-{number}", Workload::keeper()).into(),
+                ack: Ack::All,
+                sequence: Some(Sequence(number)),
+            })
         };
         self.lasting.iter().zip(0..).map(publish).collect()
     }
@@ -195,5 +200,5 @@ fn topic(name: String) -> TopicName {
 }
 
 fn subscribe(subscriber: SubscriberId, topic: &TopicName) -> Action {
-    Action::Subscribe { subscriber, topic: topic.clone(), from: None, push: false }
+    Action::Write(Write::Subscribe { subscriber, topic: topic.clone(), from: None, push: false })
 }

@@ -4,7 +4,7 @@
 use super::choice::{any_vertex, happens, one_of, weighted};
 use super::sim_client::{Kind, SimClient, Topic};
 use crate::names::{Offset, PublisherId, Sequence, SubscriberId, TopicName};
-use crate::wire::client::{Ack, Action, ReadLevel, StartAt};
+use crate::wire::client::{Ack, Action, Admin, Local, Query, Read, ReadLevel, StartAt, Write};
 use crate::wire::limits::MAX_PULL;
 
 /// With more unread messages than this, a client first reads on or skips some, so that its reads stay small.
@@ -78,15 +78,15 @@ const NONSENSE: &[Nonsense] = &[
 impl SimClient {
     pub(super) fn choose_action(&mut self) -> Action {
         if !self.publishes && happens(&mut self.random, 1, 2) {
-            return Action::CreatePublisher { publisher: self.publisher.clone() };
+            return Action::Write(Write::CreatePublisher { publisher: self.publisher.clone() });
         }
         if !self.subscribes && happens(&mut self.random, 1, 2) {
-            return Action::CreateSubscriber { subscriber: self.subscriber.clone() };
+            return Action::Write(Write::CreateSubscriber { subscriber: self.subscriber.clone() });
         }
         let at = self.choose_topic();
         let topic = self.topics[at].clone();
         if topic.kind == Kind::OwnPassing && !topic.exists && happens(&mut self.random, 3, 4) {
-            return Action::CreateTopic { publisher: self.publisher.clone(), topic: topic.name };
+            return Action::Write(Write::CreateTopic { publisher: self.publisher.clone(), topic: topic.name });
         }
         if topic.subscribed && topic.backlog() > BACKLOG {
             return self.catch_up(&topic);
@@ -134,13 +134,13 @@ impl SimClient {
     fn publish(&mut self, topic: &Topic) -> Action {
         let content = self.new_content();
         let numbered = happens(&mut self.random, 4, 5);
-        Action::Publish {
+        Action::Write(Write::Publish {
             publisher: self.publisher.clone(),
             topic: topic.name.clone(),
             content: content.into(),
             ack: self.ack(),
             sequence: numbered.then_some(Sequence(self.contents)),
-        }
+        })
     }
 
     pub(super) fn ack(&mut self) -> Ack {
@@ -174,7 +174,7 @@ impl SimClient {
     }
 
     fn pull_as(&self, subscriber: SubscriberId, topic: &TopicName, max: u32, read: ReadLevel, commit: bool) -> Action {
-        Action::Pull { subscriber, topic: topic.clone(), max, read, commit }
+        Action::Read(Read::Pull { subscriber, topic: topic.clone(), max, read, commit })
     }
 
     /// Reads on, or skips to near the end.
@@ -193,7 +193,7 @@ impl SimClient {
     fn replica_pull(&mut self, topic: &Topic) -> Action {
         let max = if happens(&mut self.random, 1, 2) { self.random.u32(1..=20) } else { MAX_PULL };
         let from = happens(&mut self.random, 1, 2).then(|| self.near_end(topic));
-        Action::ReplicaPull { subscriber: self.subscriber.clone(), topic: topic.name.clone(), max, from }
+        Action::Read(Read::ReplicaPull { subscriber: self.subscriber.clone(), topic: topic.name.clone(), max, from })
     }
 
     /// Mostly commits what was read; sometimes an offset before the cursor, which does not move it.
@@ -203,7 +203,11 @@ impl SimClient {
             1 => self.random.u64(topic.cursor..=topic.end.max(topic.cursor)),
             _ => topic.read,
         };
-        Action::Commit { subscriber: self.subscriber.clone(), topic: topic.name.clone(), offset: Offset(offset) }
+        Action::Write(Write::Commit {
+            subscriber: self.subscriber.clone(),
+            topic: topic.name.clone(),
+            offset: Offset(offset),
+        })
     }
 
     fn subscribe(&mut self, topic: &Topic, push: bool) -> Action {
@@ -221,17 +225,22 @@ impl SimClient {
     }
 
     fn subscribe_from(&self, topic: &Topic, from: Option<StartAt>, push: bool) -> Action {
-        Action::Subscribe { subscriber: self.subscriber.clone(), topic: topic.name.clone(), from, push }
+        Action::Write(Write::Subscribe { subscriber: self.subscriber.clone(), topic: topic.name.clone(), from, push })
     }
 
     fn replica_subscribe(&mut self, topic: &Topic) -> Action {
         let from = self.start(topic);
         let push = self.listens && !topic.listening && happens(&mut self.random, 1, 3);
-        Action::ReplicaSubscribe { subscriber: self.subscriber.clone(), topic: topic.name.clone(), from, push }
+        Action::Write(Write::ReplicaSubscribe {
+            subscriber: self.subscriber.clone(),
+            topic: topic.name.clone(),
+            from,
+            push,
+        })
     }
 
     fn unsubscribe(&self, topic: &Topic) -> Action {
-        Action::Unsubscribe { subscriber: self.subscriber.clone(), topic: topic.name.clone() }
+        Action::Write(Write::Unsubscribe { subscriber: self.subscriber.clone(), topic: topic.name.clone() })
     }
 
     /// Creates or deletes one of its own topics. Only its owner may create a topic, so for another client's topic it
@@ -240,11 +249,11 @@ impl SimClient {
         let (publisher, name) = (self.publisher.clone(), topic.name.clone());
         match topic.kind {
             Kind::OwnPassing if !topic.exists || happens(&mut self.random, 1, 5) => {
-                Action::CreateTopic { publisher, topic: name }
+                Action::Write(Write::CreateTopic { publisher, topic: name })
             }
-            Kind::OwnPassing => Action::DeleteTopic { publisher, topic: name },
+            Kind::OwnPassing => Action::Write(Write::DeleteTopic { publisher, topic: name }),
             Kind::Passing | Kind::Lasting if happens(&mut self.random, 1, 4) => {
-                Action::DeleteTopic { publisher, topic: name }
+                Action::Write(Write::DeleteTopic { publisher, topic: name })
             }
             Kind::Passing | Kind::Lasting => self.publish(topic),
         }
@@ -252,27 +261,27 @@ impl SimClient {
 
     fn register(&mut self) -> Action {
         if happens(&mut self.random, 1, 2) {
-            Action::CreatePublisher { publisher: self.publisher.clone() }
+            Action::Write(Write::CreatePublisher { publisher: self.publisher.clone() })
         } else {
-            Action::CreateSubscriber { subscriber: self.subscriber.clone() }
+            Action::Write(Write::CreateSubscriber { subscriber: self.subscriber.clone() })
         }
     }
 
     fn resign(&mut self) -> Action {
         if happens(&mut self.random, 1, 2) {
-            Action::DeletePublisher { publisher: self.publisher.clone() }
+            Action::Write(Write::DeletePublisher { publisher: self.publisher.clone() })
         } else {
-            Action::DeleteSubscriber { subscriber: self.subscriber.clone() }
+            Action::Write(Write::DeleteSubscriber { subscriber: self.subscriber.clone() })
         }
     }
 
     fn look(&mut self, topic: &Topic) -> Action {
         match self.random.u64(0..6) {
-            0 => Action::Topics,
-            1 => Action::Cluster,
-            2 => Action::Status { node: None },
-            3 => Action::Status { node: Some(any_vertex(&mut self.random, self.dimension)) },
-            _ => Action::Locate { topic: topic.name.clone() },
+            0 => Action::Query(Query::Topics),
+            1 => Action::Local(Local::Cluster),
+            2 => Action::Admin(Admin::Status { node: None }),
+            3 => Action::Admin(Admin::Status { node: Some(any_vertex(&mut self.random, self.dimension)) }),
+            _ => Action::Query(Query::Locate { topic: topic.name.clone() }),
         }
     }
 
@@ -290,25 +299,27 @@ impl SimClient {
             Nonsense::PublishByNobody => self.publish_as(nobody, topic.name),
             Nonsense::PullByNobody => self.pull_as(stranger, &topic.name, 10, ReadLevel::Leader, true),
             Nonsense::SubscribeByNobody => super::subscribe(stranger, &topic.name),
-            Nonsense::CommitPastEnd => Action::Commit { subscriber, topic: topic.name, offset: past_end },
+            Nonsense::CommitPastEnd => Action::Write(Write::Commit { subscriber, topic: topic.name, offset: past_end }),
             Nonsense::SubscribePastEnd => self.subscribe_from(&topic, Some(StartAt::Offset(past_end)), false),
-            Nonsense::DeleteLasting => Action::DeleteTopic { publisher, topic: topic.name },
-            Nonsense::CreateAgain => Action::CreateTopic { publisher, topic: topic.name },
+            Nonsense::DeleteLasting => Action::Write(Write::DeleteTopic { publisher, topic: topic.name }),
+            Nonsense::CreateAgain => Action::Write(Write::CreateTopic { publisher, topic: topic.name }),
         }
     }
 
     /// Whether the action uses a name that is never registered.
     pub(super) fn is_of_nobody(&self, action: &Action) -> bool {
         match action {
-            Action::Publish { publisher, .. } => *publisher == nobody(),
-            Action::Pull { subscriber, .. } | Action::Subscribe { subscriber, .. } => *subscriber == stranger(),
+            Action::Write(Write::Publish { publisher, .. }) => *publisher == nobody(),
+            Action::Read(Read::Pull { subscriber, .. }) | Action::Write(Write::Subscribe { subscriber, .. }) => {
+                *subscriber == stranger()
+            }
             _ => false,
         }
     }
 
     fn publish_as(&mut self, publisher: PublisherId, topic: TopicName) -> Action {
         let content = self.new_content().into();
-        Action::Publish { publisher, topic, content, ack: self.ack(), sequence: None }
+        Action::Write(Write::Publish { publisher, topic, content, ack: self.ack(), sequence: None })
     }
 }
 

@@ -11,7 +11,7 @@ use crate::cube::{Dimension, Vertex};
 use crate::names::{PublisherId, SubscriberId, TopicName};
 use crate::placement;
 use crate::wire::answer::{Done, ErrorCode};
-use crate::wire::client::Action;
+use crate::wire::client::{Action, Query, Read, Write};
 
 /// Number of answered publishes that may be repeated later.
 const REMEMBERED: usize = 8;
@@ -132,8 +132,10 @@ impl SimClient {
     /// sometimes before it unsubscribes, which would also end the session.
     fn leave_before(&mut self, action: &Action) -> Option<TopicName> {
         let name = match action {
-            Action::Subscribe { topic, push: true, .. } | Action::ReplicaSubscribe { topic, push: true, .. } => topic,
-            Action::Unsubscribe { topic, .. } if happens(&mut self.random, 1, 2) => topic,
+            Action::Write(
+                Write::Subscribe { topic, push: true, .. } | Write::ReplicaSubscribe { topic, push: true, .. },
+            ) => topic,
+            Action::Write(Write::Unsubscribe { topic, .. }) if happens(&mut self.random, 1, 2) => topic,
             _ => return None,
         };
         let topic = self.topics.iter_mut().find(|topic| topic.name == *name)?;
@@ -144,7 +146,7 @@ impl SimClient {
 
     fn choose_node(&mut self, action: &Action) -> Vertex {
         match action {
-            Action::ReplicaPull { topic, .. } | Action::ReplicaSubscribe { topic, .. } => {
+            Action::Read(Read::ReplicaPull { topic, .. }) | Action::Write(Write::ReplicaSubscribe { topic, .. }) => {
                 let home = placement::home(topic.as_str(), self.dimension);
                 let wants_replica = happens(&mut self.random, 4, 5);
                 self.replica_or_not(home, wants_replica)
@@ -198,8 +200,8 @@ impl SimClient {
     /// be stored twice.
     fn perhaps_again(&mut self, action: &Action, in_vain: bool, shares: u64) {
         match action {
-            Action::Publish { sequence: None, .. } => {}
-            Action::Publish { sequence: Some(_), .. } => {
+            Action::Write(Write::Publish { sequence: None, .. }) => {}
+            Action::Write(Write::Publish { sequence: Some(_), .. }) => {
                 if !self.recent.contains(action) {
                     self.recent.push_back(action.clone());
                     if self.recent.len() > REMEMBERED {
@@ -219,7 +221,7 @@ impl SimClient {
     /// Sometimes changes the requested acknowledgement.
     fn with_another_ack(&mut self, action: &Action) -> Action {
         let mut action = action.clone();
-        if let Action::Publish { ack, .. } = &mut action
+        if let Action::Write(Write::Publish { ack, .. }) = &mut action
             && happens(&mut self.random, 1, 4)
         {
             *ack = self.ack();
@@ -243,11 +245,13 @@ impl SimClient {
         let subscriber = self.subscriber.clone();
         let Some(topic) = self.topic_of(action) else { return };
         match (action, done) {
-            (Action::CreateTopic { .. }, _) => topic.forget(true),
-            (Action::DeleteTopic { .. }, _) => topic.forget(false),
-            (Action::Publish { .. }, Done::Published { offset: Some(offset), .. }) => topic.know(offset.0 + 1),
+            (Action::Write(Write::CreateTopic { .. }), _) => topic.forget(true),
+            (Action::Write(Write::DeleteTopic { .. }), _) => topic.forget(false),
+            (Action::Write(Write::Publish { .. }), Done::Published { offset: Some(offset), .. }) => {
+                topic.know(offset.0 + 1)
+            }
             (
-                Action::Subscribe { push, .. } | Action::ReplicaSubscribe { push, .. },
+                Action::Write(Write::Subscribe { push, .. } | Write::ReplicaSubscribe { push, .. }),
                 Done::Subscribed { cursor, .. },
             ) => {
                 topic.subscribed = true;
@@ -255,8 +259,8 @@ impl SimClient {
                 topic.cursor = cursor.0;
                 topic.know(cursor.0);
             }
-            (Action::Unsubscribe { .. }, _) => topic.subscribed = false,
-            (Action::Pull { commit, .. }, Done::Pulled { cursor, messages, .. }) => {
+            (Action::Write(Write::Unsubscribe { .. }), _) => topic.subscribed = false,
+            (Action::Read(Read::Pull { commit, .. }), Done::Pulled { cursor, messages, .. }) => {
                 topic.read = cursor.0;
                 topic.cursor = match messages.first() {
                     Some(first) if !commit => first.offset.0,
@@ -264,11 +268,13 @@ impl SimClient {
                 };
                 topic.know(cursor.0);
             }
-            (Action::Commit { subscriber: of, .. }, Done::Committed { cursor, .. }) if *of == subscriber => {
+            (Action::Write(Write::Commit { subscriber: of, .. }), Done::Committed { cursor, .. })
+                if *of == subscriber =>
+            {
                 topic.cursor = cursor.0;
             }
-            (Action::ReplicaPull { .. }, Done::Pulled { cursor, .. }) => topic.know(cursor.0),
-            (Action::Locate { .. }, Done::Located(location)) => topic.exists = location.exists,
+            (Action::Read(Read::ReplicaPull { .. }), Done::Pulled { cursor, .. }) => topic.know(cursor.0),
+            (Action::Query(Query::Locate { .. }), Done::Located(location)) => topic.exists = location.exists,
             _ => {}
         }
     }

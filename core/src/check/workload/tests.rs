@@ -8,7 +8,7 @@ use crate::content::Content;
 use crate::names::Offset;
 use crate::time::{Instant, Timestamp};
 use crate::wire::answer::{Location, Message};
-use crate::wire::client::{ReadLevel, StartAt};
+use crate::wire::client::{Query, Read, ReadLevel, StartAt, Write};
 
 #[test]
 fn the_same_seed_and_answers_give_the_same_stream() {
@@ -49,12 +49,20 @@ fn every_error_that_nonsense_should_meet_is_asked_for() {
     let steps = stream(2, 4_000);
     let any = |matches: &dyn Fn(&Action) -> bool| steps.iter().any(|(_, step)| matches(&step.action));
     assert!(any(&|action| action.subject() == Some("nowhere")));
-    assert!(any(&|action| matches!(action, Action::Publish { publisher, .. } if publisher.as_str() == "nobody")));
-    assert!(any(&|action| matches!(action, Action::Pull { subscriber, .. } if subscriber.as_str() == "stranger")));
-    assert!(any(&|action| matches!(action, Action::Commit { offset, .. } if offset.0 > 1_000_000)));
+    assert!(any(
+        &|action| matches!(action, Action::Write(Write::Publish { publisher, .. }) if publisher.as_str() == "nobody")
+    ));
+    assert!(any(
+        &|action| matches!(action, Action::Read(Read::Pull { subscriber, .. }) if subscriber.as_str() == "stranger")
+    ));
+    assert!(any(&|action| matches!(action, Action::Write(Write::Commit { offset, .. }) if offset.0 > 1_000_000)));
     let lasting = workload(2).lasting_topics();
-    assert!(any(&|action| matches!(action, Action::DeleteTopic { topic, .. } if lasting.contains(topic))));
-    assert!(any(&|action| matches!(action, Action::CreateTopic { topic, .. } if lasting.contains(topic))));
+    assert!(any(
+        &|action| matches!(action, Action::Write(Write::DeleteTopic { topic, .. }) if lasting.contains(topic))
+    ));
+    assert!(any(
+        &|action| matches!(action, Action::Write(Write::CreateTopic { topic, .. }) if lasting.contains(topic))
+    ));
 }
 
 #[test]
@@ -63,7 +71,7 @@ fn a_content_belongs_to_one_publish_and_a_sequence_to_one_content() {
     let mut sequences = BTreeMap::new();
     let (mut publishes, mut repeats) = (0, 0);
     for (_, step) in stream(5, 5_000) {
-        let Action::Publish { publisher, topic, content, sequence, .. } = step.action else { continue };
+        let Action::Write(Write::Publish { publisher, topic, content, sequence, .. }) = step.action else { continue };
         publishes += 1;
         assert!(content.len() <= 2_000);
         if let Some(first) = contents.insert(content.clone(), (publisher.clone(), topic.clone(), sequence)) {
@@ -86,9 +94,11 @@ fn only_the_owner_creates_a_passing_topic_and_others_try_to_delete_it() {
     for (client, step) in stream(4, 8_000) {
         let number = |topic: &TopicName| passing.iter().zip(0..).find(|(name, _)| *name == topic).map(|(_, at)| at);
         match &step.action {
-            Action::CreateTopic { topic, .. } => assert!(number(topic).is_none_or(|owner| owner == client.0)),
-            Action::DeleteTopic { topic, .. } if number(topic) == Some(client.0) => own += 1,
-            Action::DeleteTopic { topic, .. } if number(topic).is_some() => foreign += 1,
+            Action::Write(Write::CreateTopic { topic, .. }) => {
+                assert!(number(topic).is_none_or(|owner| owner == client.0))
+            }
+            Action::Write(Write::DeleteTopic { topic, .. }) if number(topic) == Some(client.0) => own += 1,
+            Action::Write(Write::DeleteTopic { topic, .. }) if number(topic).is_some() => foreign += 1,
             _ => {}
         }
     }
@@ -104,7 +114,7 @@ fn a_session_is_left_before_another_on_the_same_topic() {
             assert!(open.remove(&(client, topic.clone())), "{client:?} leaves what it does not have");
             left += 1;
         }
-        if let Action::Subscribe { topic, .. } | Action::ReplicaSubscribe { topic, .. } = &step.action
+        if let Action::Write(Write::Subscribe { topic, .. } | Write::ReplicaSubscribe { topic, .. }) = &step.action
             && step.opens_session()
             && matches!(operation.outcome(), crate::check::history::Outcome::Done(_))
         {
@@ -120,8 +130,7 @@ fn the_keeper_prepares_everything_and_says_farewell_to_every_lasting_topic() {
     let workload = workload(9);
     let preparation = workload.preparation();
     let subscribed = |of: &str| {
-        let is_of =
-            |action: &&Action| matches!(action, Action::Subscribe { subscriber, .. } if subscriber.as_str() == of);
+        let is_of = |action: &&Action| matches!(action, Action::Write(Write::Subscribe { subscriber, .. }) if subscriber.as_str() == of);
         preparation.iter().filter(is_of).count()
     };
     assert_eq!(subscribed("auditor"), 2);
@@ -179,17 +188,17 @@ fn answer(random: &mut fastrand::Rng, action: &Action, end: &mut u64) -> Option<
     }
     let home = Dimension::new(3).unwrap().vertex(0).unwrap();
     Some(Ok(match action.clone() {
-        Action::Publish { topic, .. } => {
+        Action::Write(Write::Publish { topic, .. }) => {
             *end += 1;
             Done::Published { topic, offset: Some(Offset(*end - 1)), replicas: Vec::new(), repeated: false }
         }
-        Action::Subscribe { topic, .. } | Action::ReplicaSubscribe { topic, .. } => Done::Subscribed {
+        Action::Write(Write::Subscribe { topic, .. } | Write::ReplicaSubscribe { topic, .. }) => Done::Subscribed {
             topic,
             topic_id: crate::topics::command::TopicId(0),
             cursor: Offset(end.saturating_sub(5)),
             original_node: None,
         },
-        Action::Pull { topic, .. } | Action::ReplicaPull { topic, .. } => Done::Pulled {
+        Action::Read(Read::Pull { topic, .. } | Read::ReplicaPull { topic, .. }) => Done::Pulled {
             topic,
             messages: vec![message(end.saturating_sub(1))],
             cursor: Offset(*end),
@@ -197,15 +206,15 @@ fn answer(random: &mut fastrand::Rng, action: &Action, end: &mut u64) -> Option<
             behind: None,
             original_node: None,
         },
-        Action::Commit { topic, offset, .. } => Done::Committed { topic, cursor: offset },
-        Action::CreateTopic { topic, .. } => Done::TopicCreated { topic, home, neighbours: Vec::new() },
-        Action::DeleteTopic { topic, .. } => Done::TopicDeleted { topic, home, neighbours: Vec::new() },
-        Action::Unsubscribe { topic, .. } => Done::Unsubscribed { topic },
-        Action::CreatePublisher { publisher } => Done::PublisherCreated { publisher, existed: false },
-        Action::CreateSubscriber { subscriber } => Done::SubscriberCreated { subscriber, existed: false },
-        Action::DeletePublisher { publisher } => Done::PublisherDeleted { publisher },
-        Action::DeleteSubscriber { subscriber } => Done::SubscriberDeleted { subscriber },
-        Action::Locate { topic } => Done::Located(Location {
+        Action::Write(Write::Commit { topic, offset, .. }) => Done::Committed { topic, cursor: offset },
+        Action::Write(Write::CreateTopic { topic, .. }) => Done::TopicCreated { topic, home, neighbours: Vec::new() },
+        Action::Write(Write::DeleteTopic { topic, .. }) => Done::TopicDeleted { topic, home, neighbours: Vec::new() },
+        Action::Write(Write::Unsubscribe { topic, .. }) => Done::Unsubscribed { topic },
+        Action::Write(Write::CreatePublisher { publisher }) => Done::PublisherCreated { publisher, existed: false },
+        Action::Write(Write::CreateSubscriber { subscriber }) => Done::SubscriberCreated { subscriber, existed: false },
+        Action::Write(Write::DeletePublisher { publisher }) => Done::PublisherDeleted { publisher },
+        Action::Write(Write::DeleteSubscriber { subscriber }) => Done::SubscriberDeleted { subscriber },
+        Action::Query(Query::Locate { topic }) => Done::Located(Location {
             topic,
             exists: random.bool(),
             home,
@@ -225,21 +234,21 @@ fn kinds(action: &Action) -> Vec<String> {
     let name = action.name();
     let mut kinds = vec![name.to_owned()];
     match action {
-        Action::Publish { ack, sequence, .. } => {
+        Action::Write(Write::Publish { ack, sequence, .. }) => {
             kinds.push(format!("{name} {ack:?}"));
             kinds.push(format!("{name} {}", if sequence.is_some() { "numbered" } else { "unnumbered" }));
         }
-        Action::Pull { read, commit, .. } => {
+        Action::Read(Read::Pull { read, commit, .. }) => {
             assert!(matches!(read, ReadLevel::Leader | ReadLevel::Any));
             kinds.push(format!("{name} {read:?} {commit}"));
         }
-        Action::ReplicaPull { from, .. } => {
+        Action::Read(Read::ReplicaPull { from, .. }) => {
             kinds.push(format!("{name} {}", if from.is_some() { "from" } else { "cursor" }));
         }
-        Action::Subscribe { push: true, .. } | Action::ReplicaSubscribe { push: true, .. } => {
+        Action::Write(Write::Subscribe { push: true, .. } | Write::ReplicaSubscribe { push: true, .. }) => {
             kinds.push(format!("{name} push"));
         }
-        Action::Subscribe { from, .. } => kinds.push(format!("{name} {}", start(from.as_ref()))),
+        Action::Write(Write::Subscribe { from, .. }) => kinds.push(format!("{name} {}", start(from.as_ref()))),
         _ => {}
     }
     kinds

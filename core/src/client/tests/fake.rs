@@ -10,7 +10,7 @@ use crate::placement;
 use crate::time::Timestamp;
 use crate::topics::command::TopicId;
 use crate::wire::answer::*;
-use crate::wire::client::Request;
+use crate::wire::client::{Admin, Local, Query, Read, Request, Write};
 
 /// How a node behaves.
 #[derive(Clone, Copy, PartialEq, Debug)]
@@ -248,7 +248,7 @@ impl World {
                 continue;
             }
             let result = self.serve(at, socket, &request.action);
-            let is_probe = request.action == Action::Cluster;
+            let is_probe = request.action == Action::Local(Local::Cluster);
             if !is_probe && self.loses_answer.remove(&at).is_some() {
                 self.sockets.remove(&socket);
                 return vec![ClientInput::Closed { socket, why: "reset".into() }];
@@ -261,25 +261,25 @@ impl World {
     fn serve(&mut self, at: Vertex, socket: SocketId, action: &Action) -> Result<Done, Failure> {
         match (self.moods[&at], action) {
             (Mood::Failing, _) => return Err(ErrorCode::NodeFailed.because("failing on request")),
-            (_, Action::Cluster) => return Ok(Done::Cluster(self.cluster())),
+            (_, Action::Local(Local::Cluster)) => return Ok(Done::Cluster(self.cluster())),
             (Mood::Unavailable, _) => return Err(ErrorCode::Unavailable.because("no quorum")),
             _ => {}
         }
         match action {
-            Action::CreatePublisher { publisher } => {
+            Action::Write(Write::CreatePublisher { publisher }) => {
                 Ok(Done::PublisherCreated { publisher: publisher.clone(), existed: false })
             }
-            Action::CreateTopic { publisher, topic } => self.create(publisher, topic),
-            Action::DeleteTopic { topic, .. } => {
+            Action::Write(Write::CreateTopic { publisher, topic }) => self.create(publisher, topic),
+            Action::Write(Write::DeleteTopic { topic, .. }) => {
                 let (home, neighbours) = place(topic);
                 self.topics.remove(topic).ok_or_else(unknown_topic)?;
                 Ok(Done::TopicDeleted { topic: topic.clone(), home, neighbours })
             }
-            Action::Publish { publisher, topic, content, sequence, .. } => {
+            Action::Write(Write::Publish { publisher, topic, content, sequence, .. }) => {
                 let sequence = sequence.expect("the client numbers every publish");
                 self.topics.get_mut(topic).ok_or_else(unknown_topic)?.publish(publisher, topic, content, sequence)
             }
-            Action::Subscribe { topic, subscriber, push, from } => {
+            Action::Write(Write::Subscribe { topic, subscriber, push, from }) => {
                 let id = self.topics.get(topic).ok_or_else(unknown_topic)?.id;
                 assert_eq!(*from, None, "a subscription goes on from its cursor");
                 let session = Session { topic: topic.clone(), id, subscriber: subscriber.clone(), next: 0 };
@@ -289,16 +289,16 @@ impl World {
                 let (topic, topic_id) = (topic.clone(), TopicId(id));
                 Ok(Done::Subscribed { topic, topic_id, cursor: Offset(0), original_node: None })
             }
-            Action::Unsubscribe { topic, .. } => Ok(Done::Unsubscribed { topic: topic.clone() }),
-            Action::Pull { topic, .. } => {
+            Action::Write(Write::Unsubscribe { topic, .. }) => Ok(Done::Unsubscribed { topic: topic.clone() }),
+            Action::Read(Read::Pull { topic, .. }) => {
                 let messages = self.topics.get(topic).ok_or_else(unknown_topic)?.messages.clone();
                 let (topic, cursor) = (topic.clone(), Offset(messages.len() as u64));
                 let (end, behind, original_node) = (cursor, None, None);
                 Ok(Done::Pulled { topic, messages, cursor, end, behind, original_node })
             }
-            Action::Topics => Ok(Done::Topics { topics: self.summaries(), missing: vec![] }),
-            Action::Status { .. } => Ok(Done::NodeRecovered { node: at }),
-            Action::Watch { .. } => {
+            Action::Query(Query::Topics) => Ok(Done::Topics { topics: self.summaries(), missing: vec![] }),
+            Action::Admin(Admin::Status { .. }) => Ok(Done::NodeRecovered { node: at }),
+            Action::Local(Local::Watch { .. }) => {
                 *self.watches.entry(at).or_default() += 1;
                 Ok(Done::Watching)
             }

@@ -7,34 +7,39 @@ use std::time::Duration;
 use super::*;
 use crate::names::{Offset, PublisherId, Sequence};
 use crate::wire::answer::{Done, ErrorCode};
-use crate::wire::client::{Ack, ReadLevel};
+use crate::wire::client::{Ack, Admin, Local, Read, ReadLevel, Write};
 use fake::{Mood, World, vertex};
 
 fn publish(topic: &str, content: &str) -> Action {
-    Action::Publish {
+    Action::Write(Write::Publish {
         publisher: "p".parse().unwrap(),
         topic: topic.parse().unwrap(),
         content: content.into(),
         ack: Ack::Quorum,
         sequence: None,
-    }
+    })
 }
 
 fn create(topic: &str) -> Action {
-    Action::CreateTopic { publisher: "p".parse().unwrap(), topic: topic.parse().unwrap() }
+    Action::Write(Write::CreateTopic { publisher: "p".parse().unwrap(), topic: topic.parse().unwrap() })
 }
 
 fn delete(topic: &str) -> Action {
-    Action::DeleteTopic { publisher: "p".parse().unwrap(), topic: topic.parse().unwrap() }
+    Action::Write(Write::DeleteTopic { publisher: "p".parse().unwrap(), topic: topic.parse().unwrap() })
 }
 
 fn subscribe(topic: &str) -> Action {
-    Action::Subscribe { subscriber: "s".parse().unwrap(), topic: topic.parse().unwrap(), from: None, push: true }
+    Action::Write(Write::Subscribe {
+        subscriber: "s".parse().unwrap(),
+        topic: topic.parse().unwrap(),
+        from: None,
+        push: true,
+    })
 }
 
 fn pull(topic: &str, commit: bool) -> Action {
     let (subscriber, topic) = ("s".parse().unwrap(), topic.parse().unwrap());
-    Action::Pull { subscriber, topic, max: 100, read: ReadLevel::Leader, commit }
+    Action::Read(Read::Pull { subscriber, topic, max: 100, read: ReadLevel::Leader, commit })
 }
 
 fn done(result: Result<Reply, ClientError>) -> Done {
@@ -170,7 +175,7 @@ fn a_repeat_under_the_callers_own_number_is_told_as_a_repeat() {
     let mut world = World::new(&["000"]);
     world.add_topic("news");
     let mut again = publish("news", "a");
-    if let Action::Publish { sequence, .. } = &mut again {
+    if let Action::Write(Write::Publish { sequence, .. }) = &mut again {
         *sequence = Some(Sequence(5));
     }
     done(world.ask(again.clone()));
@@ -250,7 +255,7 @@ fn a_node_that_falls_silent_is_left_within_its_patience() {
 #[test]
 fn one_node_can_be_asked_and_no_other_answers_for_it() {
     let mut world = World::new(&["000"]);
-    let status = Action::Status { node: None };
+    let status = Action::Admin(Admin::Status { node: None });
     assert_eq!(world.ask_at(Target::Node(vertex("110")), status.clone()).unwrap().asked, vertex("110"));
     world.set("110", Mood::Failing);
     let error = world.ask_at(Target::Node(vertex("110")), status.clone()).unwrap_err();
@@ -334,7 +339,7 @@ fn who_unsubscribes_is_told_that_deliveries_are_over() {
     world.add_topic("news");
     done(world.ask(subscribe("news")));
     let (topic, subscriber) = ("news".parse().unwrap(), "s".parse().unwrap());
-    done(world.ask(Action::Unsubscribe { topic, subscriber }));
+    done(world.ask(Action::Write(Write::Unsubscribe { topic, subscriber })));
     assert_eq!(world.ended(), [ErrorCode::NotSubscribed]);
 }
 
@@ -354,7 +359,7 @@ fn nothing_is_delivered_after_the_caller_stopped_listening() {
 #[test]
 fn a_watch_is_asked_for_again_when_the_node_is_back() {
     let mut world = World::new(&["000"]);
-    let watch = Action::Watch { kinds: vec![], sample: 1 };
+    let watch = Action::Local(Local::Watch { kinds: vec![], sample: 1 });
     done(world.ask_at(Target::Node(vertex("011")), watch));
     assert_eq!(world.watches_at("011"), 1);
     world.set("011", Mood::Down);
@@ -416,7 +421,7 @@ fn a_publisher_is_created_at_its_own_home() {
     let mut world = World::new(&["000"]);
     let publisher: PublisherId = "publisher1".parse().unwrap();
     let home = crate::placement::home("publisher1", vertex("000").dimension());
-    let reply = world.ask(Action::CreatePublisher { publisher }).unwrap();
+    let reply = world.ask(Action::Write(Write::CreatePublisher { publisher })).unwrap();
     assert_eq!(reply.asked, home);
 }
 

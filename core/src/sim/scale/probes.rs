@@ -13,7 +13,7 @@ use crate::cube::Vertex;
 use crate::io::ConnectionId;
 use crate::sim::cluster::Cluster;
 use crate::time::Instant;
-use crate::wire::client::Action;
+use crate::wire::client::{Action, Admin};
 
 /// Time limit after the last probe.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -70,7 +70,7 @@ pub(super) fn measure(stand: &mut Stand, count: u32) -> Routing {
 
 fn send(cluster: &mut Cluster, from: Vertex, to: Vertex) -> (ConnectionId, Probe) {
     let connection = cluster.connect_client(from);
-    let id = cluster.send(connection, Action::Status { node: Some(to) });
+    let id = cluster.send(connection, Action::Admin(Admin::Status { node: Some(to) }));
     (connection, Probe { from, to, sent: cluster.now(), id, answered: None })
 }
 

@@ -6,7 +6,7 @@ use super::{PATIENCE, Spread, Stand};
 use crate::cube::Vertex;
 use crate::names::{PublisherId, TopicName};
 use crate::placement;
-use crate::wire::client::{Ack, Action};
+use crate::wire::client::{Ack, Action, Write};
 
 const PUBLISHER: &str = "scale";
 const TOPICS: usize = 32;
@@ -46,22 +46,25 @@ pub(super) fn measure(stand: &mut Stand, count: u32) -> (Vec<Topic>, Publishing)
 }
 
 pub(super) fn publish(topic: &Topic) -> Action {
-    Action::Publish {
+    Action::Write(Write::Publish {
         publisher: publisher(),
         topic: topic.name.clone(),
         content: "scale".into(),
         ack: Ack::Quorum,
         sequence: None,
-    }
+    })
 }
 
 fn create(stand: &mut Stand) -> Vec<Topic> {
     let first = stand.alive()[0];
-    stand.cluster.must(first, Action::CreatePublisher { publisher: publisher() }).expect("a whole cube registers");
+    stand
+        .cluster
+        .must(first, Action::Write(Write::CreatePublisher { publisher: publisher() }))
+        .expect("a whole cube registers");
     let named = |number| TopicName::new(format!("scale-{number}")).expect("a name of a few letters");
     let names: Vec<TopicName> = (0..TOPICS).map(named).collect();
     for topic in names.clone() {
-        let action = Action::CreateTopic { publisher: publisher(), topic };
+        let action = Action::Write(Write::CreateTopic { publisher: publisher(), topic });
         stand.cluster.must(first, action).expect("a whole cube creates topics");
     }
     let dimension = stand.dimension();

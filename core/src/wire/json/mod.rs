@@ -13,4 +13,4 @@ mod request;
 mod shapes;
 
 pub use render::{human_message, render};
-pub use request::{ACTIONS, parse_request};
+pub use request::{ACTIONS, action_names, parse_request};

@@ -4,34 +4,40 @@ use super::fields::{Fields, missing, shown};
 use crate::cube::{Dimension, Vertex};
 use crate::names::{Offset, PublisherId, Sequence, SubscriberId, TopicName};
 use crate::wire::answer::{ErrorCode, Failure};
-use crate::wire::client::{Ack, Action, LinkConditions, ReadLevel, Request, StartAt, StopMode};
+use crate::wire::client::{
+    Ack, Action, Admin, LinkConditions, Local, Query, Read, ReadLevel, Request, StartAt, StopMode, Write,
+};
 use crate::wire::event::EventKind;
 use crate::wire::limits::{DEFAULT_PULL, DEFAULT_STOP_MS, Limits, Refused, check_id, validate};
 
-/// The names of all actions.
-pub const ACTIONS: &[&str] = &[
-    "create_publisher",
-    "create_subscriber",
-    "create_topic",
-    "delete_topic",
-    "publish",
-    "subscribe",
-    "unsubscribe",
-    "pull",
-    "commit",
-    "replica_subscribe",
-    "replica_pull",
-    "locate",
-    "topics",
-    "cluster",
-    "status",
-    "stop_node",
-    "recover_node",
-    "set_link",
-    "watch",
-    "delete_publisher",
-    "delete_subscriber",
+/// The names of all actions by kind, in the order of their numbers in the binary encoding.
+pub const ACTIONS: &[(&str, &[&str])] = &[
+    (
+        "write",
+        &[
+            "create_publisher",
+            "create_subscriber",
+            "delete_publisher",
+            "delete_subscriber",
+            "create_topic",
+            "delete_topic",
+            "publish",
+            "subscribe",
+            "replica_subscribe",
+            "unsubscribe",
+            "commit",
+        ],
+    ),
+    ("read", &["pull", "replica_pull"]),
+    ("query", &["locate", "topics"]),
+    ("admin", &["status", "stop_node", "recover_node", "set_link"]),
+    ("local", &["cluster", "watch"]),
 ];
+
+/// The names of all actions.
+pub fn action_names() -> impl Iterator<Item = &'static str> {
+    ACTIONS.iter().flat_map(|(_, names)| names.iter().copied())
+}
 
 const ACKS: &[(&str, Ack)] = &[("one", Ack::One), ("quorum", Ack::Quorum), ("all", Ack::All)];
 const READ_LEVELS: &[(&str, ReadLevel)] = &[("leader", ReadLevel::Leader), ("any", ReadLevel::Any)];
@@ -73,11 +79,11 @@ pub fn parse_request(text: &str, limits: &Limits, dimension: Dimension) -> Resul
 
 fn parse_body(fields: &mut Fields, dimension: Dimension) -> Result<(bool, Action), Failure> {
     let name = fields.text("action")?.ok_or_else(|| missing("a request", "action"))?;
-    let Some(action) = ACTIONS.iter().find(|action| **action == name) else {
+    let Some(action) = action_names().find(|action| *action == name) else {
         return Err(ErrorCode::UnknownAction.because(format!(
             "unknown action `{}`; the actions are {}",
             shown(&name),
-            ACTIONS.join(", ")
+            action_names().collect::<Vec<_>>().join(", ")
         )));
     };
     let trace = fields.flag("trace")?.unwrap_or(false);
@@ -94,40 +100,40 @@ struct Reader<'a> {
 impl Reader<'_> {
     fn action(mut self) -> Result<Action, Failure> {
         Ok(match self.action {
-            "create_publisher" => Action::CreatePublisher { publisher: self.publisher()? },
-            "create_subscriber" => Action::CreateSubscriber { subscriber: self.subscriber()? },
-            "create_topic" => Action::CreateTopic { publisher: self.publisher()?, topic: self.topic()? },
-            "delete_topic" => Action::DeleteTopic { publisher: self.publisher()?, topic: self.topic()? },
+            "create_publisher" => Action::Write(Write::CreatePublisher { publisher: self.publisher()? }),
+            "create_subscriber" => Action::Write(Write::CreateSubscriber { subscriber: self.subscriber()? }),
+            "create_topic" => Action::Write(Write::CreateTopic { publisher: self.publisher()?, topic: self.topic()? }),
+            "delete_topic" => Action::Write(Write::DeleteTopic { publisher: self.publisher()?, topic: self.topic()? }),
             "publish" => self.publish()?,
             "subscribe" => {
                 let (subscriber, topic, from, push) = self.subscription()?;
-                Action::Subscribe { subscriber, topic, from, push }
+                Action::Write(Write::Subscribe { subscriber, topic, from, push })
             }
             "replica_subscribe" => {
                 let (subscriber, topic, from, push) = self.subscription()?;
-                Action::ReplicaSubscribe { subscriber, topic, from, push }
+                Action::Write(Write::ReplicaSubscribe { subscriber, topic, from, push })
             }
-            "unsubscribe" => Action::Unsubscribe { subscriber: self.subscriber()?, topic: self.topic()? },
+            "unsubscribe" => Action::Write(Write::Unsubscribe { subscriber: self.subscriber()?, topic: self.topic()? }),
             "pull" => self.pull()?,
             "replica_pull" => self.replica_pull()?,
             "commit" => {
                 let (subscriber, topic) = (self.subscriber()?, self.topic()?);
                 let offset = self.fields.whole_number("offset")?;
-                Action::Commit { subscriber, topic, offset: Offset(self.required("offset", offset)?) }
+                Action::Write(Write::Commit { subscriber, topic, offset: Offset(self.required("offset", offset)?) })
             }
-            "locate" => Action::Locate { topic: self.topic()? },
-            "topics" => Action::Topics,
-            "cluster" => Action::Cluster,
-            "status" => Action::Status { node: self.node()? },
+            "locate" => Action::Query(Query::Locate { topic: self.topic()? }),
+            "topics" => Action::Query(Query::Topics),
+            "cluster" => Action::Local(Local::Cluster),
+            "status" => Action::Admin(Admin::Status { node: self.node()? }),
             "stop_node" => self.stop_node()?,
-            "recover_node" => Action::RecoverNode { node: self.node()? },
+            "recover_node" => Action::Admin(Admin::RecoverNode { node: self.node()? }),
             "set_link" => self.set_link()?,
-            "watch" => Action::Watch {
+            "watch" => Action::Local(Local::Watch {
                 kinds: self.fields.words("kinds", EVENT_KINDS)?.unwrap_or_default(),
                 sample: self.fields.small_number("sample")?.unwrap_or(1),
-            },
-            "delete_publisher" => Action::DeletePublisher { publisher: self.publisher()? },
-            "delete_subscriber" => Action::DeleteSubscriber { subscriber: self.subscriber()? },
+            }),
+            "delete_publisher" => Action::Write(Write::DeletePublisher { publisher: self.publisher()? }),
+            "delete_subscriber" => Action::Write(Write::DeleteSubscriber { subscriber: self.subscriber()? }),
             other => unreachable!("`{other}` is listed in ACTIONS but not parsed here"),
         })
     }
@@ -135,13 +141,13 @@ impl Reader<'_> {
     fn publish(&mut self) -> Result<Action, Failure> {
         let (publisher, topic) = (self.publisher()?, self.topic()?);
         let content = self.fields.text("content")?;
-        Ok(Action::Publish {
+        Ok(Action::Write(Write::Publish {
             publisher,
             topic,
             content: self.required("content", content)?.into(),
             ack: self.fields.word("ack", ACKS)?.unwrap_or_default(),
             sequence: self.fields.whole_number("sequence")?.map(Sequence),
-        })
+        }))
     }
 
     fn subscription(&mut self) -> Result<(SubscriberId, TopicName, Option<StartAt>, bool), Failure> {
@@ -150,33 +156,33 @@ impl Reader<'_> {
     }
 
     fn pull(&mut self) -> Result<Action, Failure> {
-        Ok(Action::Pull {
+        Ok(Action::Read(Read::Pull {
             subscriber: self.subscriber()?,
             topic: self.topic()?,
             max: self.max()?,
             read: self.fields.word("read", READ_LEVELS)?.unwrap_or_default(),
             commit: self.fields.flag("commit")?.unwrap_or(true),
-        })
+        }))
     }
 
     fn replica_pull(&mut self) -> Result<Action, Failure> {
-        Ok(Action::ReplicaPull {
+        Ok(Action::Read(Read::ReplicaPull {
             subscriber: self.subscriber()?,
             topic: self.topic()?,
             max: self.max()?,
             from: self.fields.whole_number("from")?.map(Offset),
-        })
+        }))
     }
 
     fn stop_node(&mut self) -> Result<Action, Failure> {
         if self.fields.flag("flag")? == Some(false) {
             return Err(ErrorCode::BadRequest.because("`flag` must not be false; use recover_node to end a failure"));
         }
-        Ok(Action::StopNode {
+        Ok(Action::Admin(Admin::StopNode {
             node: self.node()?,
             mode: self.fields.word("mode", STOP_MODES)?.unwrap_or_default(),
             duration_ms: self.fields.whole_number("duration_ms")?.unwrap_or(DEFAULT_STOP_MS),
-        })
+        }))
     }
 
     fn set_link(&mut self) -> Result<Action, Failure> {
@@ -187,7 +193,7 @@ impl Reader<'_> {
             jitter_ms: self.fields.small_number("jitter_ms")?.unwrap_or(0),
             loss: self.fields.fraction("loss")?.unwrap_or(0.0) as f32,
         };
-        Ok(Action::SetLink { from, to, conditions })
+        Ok(Action::Admin(Admin::SetLink { from, to, conditions }))
     }
 
     fn publisher(&mut self) -> Result<PublisherId, Failure> {

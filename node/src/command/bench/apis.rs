@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 use cubecast_core::client::Target;
 use cubecast_core::content::Content;
 use cubecast_core::names::TopicName;
-use cubecast_core::wire::client::{Ack, Action};
+use cubecast_core::wire::client::{Ack, Action, Write};
 use futures_util::{StreamExt, stream};
 
 use super::ask::{Api, Calling, Names};
@@ -99,7 +99,7 @@ pub async fn topics(stage: &mut Stage, names: &Names, count: usize) -> Result<Ve
     let client = stage.client();
     let created = stream::iter(topics.clone()).map(|topic| {
         let (client, publisher) = (client.clone(), publisher.clone());
-        async move { client.ask(Target::Home, Action::CreateTopic { publisher, topic }).await }
+        async move { client.ask(Target::Home, Action::Write(Write::CreateTopic { publisher, topic })).await }
     });
     let created: Vec<_> = created.buffer_unordered(AT_ONCE).collect().await;
     created.into_iter().collect::<Result<Vec<_>, _>>()?;

@@ -8,7 +8,7 @@ use cubecast_core::content::Content;
 use cubecast_core::cube::Dimension;
 use cubecast_core::names::{Offset, PublisherId, SubscriberId, TopicName};
 use cubecast_core::wire::answer::Done as Answer;
-use cubecast_core::wire::client::{Ack, Action, ReadLevel};
+use cubecast_core::wire::client::{Ack, Action, Admin, Local, Query, Read, ReadLevel, Write};
 
 use crate::bench::{Client, Done};
 use crate::client::CubecastClient;
@@ -31,13 +31,13 @@ impl Publishing {
     /// The request.
     pub fn action(&self) -> Action {
         let Publishing { client: _, publisher, topic, content, ack } = self;
-        Action::Publish {
+        Action::Write(Write::Publish {
             publisher: publisher.clone(),
             topic: topic.clone(),
             content: content.clone(),
             ack: *ack,
             sequence: None,
-        }
+        })
     }
 }
 
@@ -68,7 +68,7 @@ impl Client for Pulling {
     fn request(&mut self) -> impl Future<Output = Result<Done, String>> + Send + 'static {
         let Pulling { client, subscriber, topic, max, read, commit } = self;
         let (subscriber, topic) = (subscriber.clone(), topic.clone());
-        let action = Action::Pull { subscriber, topic, max: *max, read: *read, commit: *commit };
+        let action = Action::Read(Read::Pull { subscriber, topic, max: *max, read: *read, commit: *commit });
         let client = client.clone();
         async move { client.ask(Target::Home, action).await.map(|reply| Done::moving(read_of(&reply))).map_err(told) }
     }
@@ -199,41 +199,50 @@ impl Calling {
         let subscriber = || self.names.subscriber.clone().ok_or("there is no subscriber");
         let topic = self.random.choice(&self.names.topics).cloned().ok_or("there is no topic");
         let action = match self.api {
-            Api::CreatePublisher => Action::CreatePublisher { publisher: valid(PublisherId::new(new)) },
-            Api::CreateSubscriber => Action::CreateSubscriber { subscriber: valid(SubscriberId::new(new)) },
-            Api::CreateTopic => Action::CreateTopic { publisher: publisher()?, topic: valid(TopicName::new(new)) },
-            Api::DeleteTopic => Action::DeleteTopic {
+            Api::CreatePublisher => Action::Write(Write::CreatePublisher { publisher: valid(PublisherId::new(new)) }),
+            Api::CreateSubscriber => {
+                Action::Write(Write::CreateSubscriber { subscriber: valid(SubscriberId::new(new)) })
+            }
+            Api::CreateTopic => {
+                Action::Write(Write::CreateTopic { publisher: publisher()?, topic: valid(TopicName::new(new)) })
+            }
+            Api::DeleteTopic => Action::Write(Write::DeleteTopic {
                 publisher: publisher()?,
                 topic: self.names.doomed.pop_front().ok_or("no topic is left to be deleted")?,
-            },
-            Api::Publish => Action::Publish {
+            }),
+            Api::Publish => Action::Write(Write::Publish {
                 publisher: publisher()?,
                 topic: topic?,
                 content: self.names.content.clone(),
                 ack: Ack::Quorum,
                 sequence: None,
-            },
-            Api::Subscribe => Action::Subscribe { subscriber: subscriber()?, topic: topic?, from: None, push: false },
-            Api::Pull | Api::PullAny => Action::Pull {
+            }),
+            Api::Subscribe => {
+                Action::Write(Write::Subscribe { subscriber: subscriber()?, topic: topic?, from: None, push: false })
+            }
+            Api::Pull | Api::PullAny => Action::Read(Read::Pull {
                 subscriber: subscriber()?,
                 topic: topic?,
                 max: 10,
                 read: if self.api == Api::Pull { ReadLevel::Leader } else { ReadLevel::Any },
                 commit: false,
-            },
-            Api::Commit => Action::Commit { subscriber: subscriber()?, topic: topic?, offset: Offset(0) },
+            }),
+            Api::Commit => Action::Write(Write::Commit { subscriber: subscriber()?, topic: topic?, offset: Offset(0) }),
             Api::ReplicaPull => {
                 let topic = topic?;
                 let home = cubecast_core::placement::home(topic.as_str(), self.dimension);
                 let replicas: Vec<_> = home.neighbours().collect();
                 let replica = replicas[self.random.usize(..replicas.len())];
                 let (subscriber, from) = (subscriber()?, Some(Offset(0)));
-                return Ok((Target::Node(replica), Action::ReplicaPull { subscriber, topic, max: 10, from }));
+                return Ok((
+                    Target::Node(replica),
+                    Action::Read(Read::ReplicaPull { subscriber, topic, max: 10, from }),
+                ));
             }
-            Api::Locate => Action::Locate { topic: topic? },
-            Api::Status => Action::Status { node: None },
-            Api::Topics => Action::Topics,
-            Api::Cluster => Action::Cluster,
+            Api::Locate => Action::Query(Query::Locate { topic: topic? }),
+            Api::Status => Action::Admin(Admin::Status { node: None }),
+            Api::Topics => Action::Query(Query::Topics),
+            Api::Cluster => Action::Local(Local::Cluster),
         };
         Ok((Target::Node(node), action))
     }

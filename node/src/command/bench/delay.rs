@@ -1,6 +1,6 @@
 //! Slow links: the latency of each acknowledgement.
 
-use cubecast_core::wire::client::{Ack, Action, LinkConditions};
+use cubecast_core::wire::client::{Ack, Action, Admin, LinkConditions};
 
 use super::publish::{Place, bytes, word};
 use super::{Bench, USUAL_DIMENSION, USUAL_SIZE};
@@ -20,7 +20,7 @@ pub async fn measure(bench: &mut Bench) -> Result<(), Failure> {
         let conditions = LinkConditions { delay_ms, ..LinkConditions::PERFECT };
         for from in stage.dimension.vertices() {
             for to in from.neighbours() {
-                let asked = stage.nodes.ask(from, Action::SetLink { from, to, conditions }).await;
+                let asked = stage.nodes.ask(from, Action::Admin(Admin::SetLink { from, to, conditions })).await;
                 asked.map_err(|error| Failure::new(Failure::FAILED, error))?;
             }
         }

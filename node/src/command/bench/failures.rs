@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use cubecast_core::cube::Vertex;
 use cubecast_core::names::Offset;
 use cubecast_core::wire::answer::Done;
-use cubecast_core::wire::client::{Ack, Action};
+use cubecast_core::wire::client::{Ack, Action, Query};
 use futures_util::{StreamExt, stream};
 
 use super::publish::Place;
@@ -130,7 +130,7 @@ async fn catch_up(bench: &mut Bench) -> Result<(), Failure> {
 
 /// Whether the node's own replica has all messages.
 async fn holds(stage: &Stage, node: Vertex, place: &Place, count: usize) -> bool {
-    let located = stage.nodes.ask(node, Action::Locate { topic: place.topic.clone() }).await;
+    let located = stage.nodes.ask(node, Action::Query(Query::Locate { topic: place.topic.clone() })).await;
     let Ok(Done::Located(location)) = located else { return false };
     let last = Some(Offset(count as u64 - 1));
     location.members.iter().any(|replica| replica.node == node && replica.last_offset >= last)

@@ -11,7 +11,7 @@ use cubecast_core::check::workload::{Step, Workload};
 use cubecast_core::cube::Vertex;
 use cubecast_core::names::{Offset, SubscriberId, TopicName};
 use cubecast_core::wire::answer::{Answer, Done, EndReason, ServerFrame};
-use cubecast_core::wire::client::Action;
+use cubecast_core::wire::client::{Action, Write};
 use tokio::sync::{mpsc, watch};
 use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::sleep;
@@ -198,9 +198,9 @@ async fn listen(mut connection: Connection, recorder: &Recorder, session: Sessio
 
 fn subscription(action: &Action) -> Option<(SubscriberId, TopicName)> {
     match action {
-        Action::Subscribe { subscriber, topic, .. } | Action::ReplicaSubscribe { subscriber, topic, .. } => {
-            Some((subscriber.clone(), topic.clone()))
-        }
+        Action::Write(
+            Write::Subscribe { subscriber, topic, .. } | Write::ReplicaSubscribe { subscriber, topic, .. },
+        ) => Some((subscriber.clone(), topic.clone())),
         _ => None,
     }
 }

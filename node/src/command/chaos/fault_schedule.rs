@@ -12,7 +12,7 @@ use std::time::Duration;
 use cubecast_core::cube::Vertex;
 use cubecast_core::time::Instant;
 use cubecast_core::wire::answer::NodeState;
-use cubecast_core::wire::client::{Action, LinkConditions, StopMode};
+use cubecast_core::wire::client::{Action, Admin, LinkConditions, StopMode};
 use fastrand::Rng;
 use tokio::sync::watch;
 use tokio::time::{Instant as Moment, sleep, sleep_until};
@@ -236,7 +236,7 @@ impl FaultSchedule {
 
     async fn ask_to_stop(&self, node: Vertex, mode: StopMode, duration: Duration) -> Result<(), String> {
         let duration_ms = duration.as_millis() as u64;
-        let action = Action::StopNode { node: None, mode, duration_ms };
+        let action = Action::Admin(Admin::StopNode { node: None, mode, duration_ms });
         self.nodes.ask_within(ASK_WITHIN, node, action).await.map(drop).map_err(|error| error.to_string())
     }
 
@@ -253,7 +253,8 @@ impl FaultSchedule {
     /// Sets conditions of links. Returns the directions that could be set.
     async fn set_links(&self, edges: Vec<Edge>, conditions: LinkConditions) -> Vec<Edge> {
         let set = edges.into_iter().map(|(from, to)| async move {
-            let asked = self.nodes.ask_within(ASK_WITHIN, from, Action::SetLink { from, to, conditions }).await;
+            let asked =
+                self.nodes.ask_within(ASK_WITHIN, from, Action::Admin(Admin::SetLink { from, to, conditions })).await;
             asked.is_ok().then_some((from, to))
         });
         futures_util::future::join_all(set).await.into_iter().flatten().collect()
@@ -393,7 +394,7 @@ impl FaultSchedule {
             }
             Mend::Returned(node) => {
                 // This may be slightly before the failure's end. A node that died meanwhile cannot be reached.
-                let _ = self.nodes.ask_within(ASK_WITHIN, node, Action::RecoverNode { node: None }).await;
+                let _ = self.nodes.ask_within(ASK_WITHIN, node, Action::Admin(Admin::RecoverNode { node: None })).await;
                 self.troubled.remove(&node);
             }
             Mend::Links(edges) => self.mend_links(edges).await,

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use cubecast_core::cube::{Dimension, Vertex};
 use cubecast_core::wire::answer::{Done, Failure, NodeStatus};
-use cubecast_core::wire::client::Action;
+use cubecast_core::wire::client::{Action, Admin};
 use tokio::sync::Mutex;
 
 use super::connection::{Connection, Lost};
@@ -74,7 +74,7 @@ impl Nodes {
     }
 
     async fn status(&self, node: Vertex) -> Option<NodeStatus> {
-        match self.ask_within(STATUS_WITHIN, node, Action::Status { node: None }).await {
+        match self.ask_within(STATUS_WITHIN, node, Action::Admin(Admin::Status { node: None })).await {
             Ok(Done::Status(status)) => Some(*status),
             Ok(_) | Err(_) => None,
         }

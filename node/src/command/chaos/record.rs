@@ -10,7 +10,7 @@ use cubecast_core::cube::Vertex;
 use cubecast_core::names::{Offset, SubscriberId, TopicName};
 use cubecast_core::time::Instant;
 use cubecast_core::wire::answer::{Answer, Message};
-use cubecast_core::wire::client::Action;
+use cubecast_core::wire::client::{Action, Write};
 
 /// Writes the record. Clones share it.
 #[derive(Clone, Debug)]
@@ -111,7 +111,9 @@ impl Recorder {
             result: answer.result,
         });
         let operation = operation.clone();
-        if let (Action::Publish { topic, .. }, Outcome::Done(_)) = (&operation.action, operation.outcome()) {
+        if let (Action::Write(Write::Publish { topic, .. }), Outcome::Done(_)) =
+            (&operation.action, operation.outcome())
+        {
             record.availability.acknowledge(topic, at);
         }
         operation

@@ -12,7 +12,7 @@ use cubecast_core::names::{Offset, TopicName};
 use cubecast_core::placement;
 use cubecast_core::time::Instant;
 use cubecast_core::wire::answer::{Done, ErrorCode, Message};
-use cubecast_core::wire::client::Action;
+use cubecast_core::wire::client::{Action, Read, Write};
 use cubecast_core::wire::limits::MAX_PULL;
 use tokio::time::{Instant as Moment, sleep};
 
@@ -166,8 +166,12 @@ async fn read_all(nodes: &Nodes, topics: &[TopicName]) -> Holdings {
     let mut holdings = Holdings::new();
     for topic in topics {
         // Passing topics may or may not exist. If a replica has the topic, the auditor subscribes and can read it.
-        let subscribe =
-            Action::Subscribe { subscriber: Workload::auditor(), topic: topic.clone(), from: None, push: false };
+        let subscribe = Action::Write(Write::Subscribe {
+            subscriber: Workload::auditor(),
+            topic: topic.clone(),
+            from: None,
+            push: false,
+        });
         let home = placement::home(topic.as_str(), nodes.dimension());
         let _ = nodes.ask(home, subscribe).await;
         let replicas =
@@ -184,7 +188,12 @@ async fn read(nodes: &Nodes, replica: Vertex, topic: &TopicName) -> Result<Optio
     let mut found: Vec<Message> = Vec::new();
     loop {
         let from = Some(Offset(found.last().map_or(0, |message| message.offset.0 + 1)));
-        let pull = Action::ReplicaPull { subscriber: Workload::auditor(), topic: topic.clone(), max: MAX_PULL, from };
+        let pull = Action::Read(Read::ReplicaPull {
+            subscriber: Workload::auditor(),
+            topic: topic.clone(),
+            max: MAX_PULL,
+            from,
+        });
         match nodes.ask(replica, pull).await {
             Ok(Done::Pulled { messages, .. }) if messages.is_empty() => return Ok(Some(found)),
             Ok(Done::Pulled { messages, .. }) => found.extend(messages),

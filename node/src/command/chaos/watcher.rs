@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use cubecast_core::cube::Vertex;
 use cubecast_core::wire::answer::{Done, NodeStatus, Role, ServerFrame};
-use cubecast_core::wire::client::Action;
+use cubecast_core::wire::client::{Action, Admin, Local};
 use cubecast_core::wire::event::{Event, EventKind};
 use tokio::task::JoinSet;
 use tokio::time::sleep;
@@ -35,9 +35,9 @@ async fn watch(address: String, node: Vertex, recorder: Recorder) {
 
 async fn follow(address: &str, node: Vertex, recorder: &Recorder) -> Result<std::convert::Infallible, Lost> {
     let mut connection = Connection::open(address).await?;
-    connection.ask(Action::Watch { kinds: vec![EventKind::Elections], sample: 1 }).await?;
+    connection.ask(Action::Local(Local::Watch { kinds: vec![EventKind::Elections], sample: 1 })).await?;
     // The groups that the node already led before the stream began.
-    if let Ok(Done::Status(status)) = connection.ask(Action::Status { node: None }).await?.result {
+    if let Ok(Done::Status(status)) = connection.ask(Action::Admin(Admin::Status { node: None })).await?.result {
         record_present(&status, recorder);
     }
     loop {

@@ -11,7 +11,7 @@ use cubecast_core::content::Content;
 use cubecast_core::cube::Vertex;
 use cubecast_core::names::{PublisherId, Sequence, TopicName};
 use cubecast_core::wire::answer::ErrorCode;
-use cubecast_core::wire::client::{Ack, Action};
+use cubecast_core::wire::client::{Ack, Action, Write};
 use futures_util::StreamExt;
 use futures_util::stream::FuturesOrdered;
 
@@ -224,7 +224,7 @@ impl Args {
             .map(|first| first.checked_add(number - 1).map(Sequence).ok_or_else(past_the_last))
             .transpose()?;
         let (publisher, topic) = (self.publisher.clone(), self.topic.clone());
-        Ok(Action::Publish { publisher, topic, content, ack: self.ack.into(), sequence })
+        Ok(Action::Write(Write::Publish { publisher, topic, content, ack: self.ack.into(), sequence }))
     }
 }
 

@@ -4,7 +4,7 @@ use cubecast_core::client::{ClientError, Target};
 use cubecast_core::cube::Vertex;
 use cubecast_core::names::{Offset, PublisherId, SubscriberId, TopicName};
 use cubecast_core::wire::answer::{Done, ErrorCode};
-use cubecast_core::wire::client::{Ack, Action, ReadLevel};
+use cubecast_core::wire::client::{Ack, Action, Read, ReadLevel, Write};
 
 use super::evidence::Evidence;
 use super::stage::{Halt, Stage, list};
@@ -38,32 +38,36 @@ impl Through<'_> {
         let subscriber = SubscriberId::new(format!("{topic}-subscriber")).expect("a topic's name and more is a name");
         let (home, content) = (self.stage.home(&topic), "New president has been elected");
 
-        let done = self.ask(Action::CreatePublisher { publisher: publisher.clone() }).await?;
+        let done = self.ask(Action::Write(Write::CreatePublisher { publisher: publisher.clone() })).await?;
         evidence.check(
             matches!(done, Done::PublisherCreated { existed: false, .. }),
             "create_publisher: the publisher is new",
         );
-        let done = self.ask(Action::CreateSubscriber { subscriber: subscriber.clone() }).await?;
+        let done = self.ask(Action::Write(Write::CreateSubscriber { subscriber: subscriber.clone() })).await?;
         evidence.check(
             matches!(done, Done::SubscriberCreated { existed: false, .. }),
             "create_subscriber: the subscriber is new",
         );
-        let done = self.ask(Action::CreateTopic { publisher: publisher.clone(), topic: topic.clone() }).await?;
+        let done =
+            self.ask(Action::Write(Write::CreateTopic { publisher: publisher.clone(), topic: topic.clone() })).await?;
         let claim = format!("create_topic: created on {home}, replicas on its neighbours {}", list(home.neighbours()));
         let expected = Done::TopicCreated { topic: topic.clone(), home, neighbours: home.neighbours().collect() };
         evidence.check_equal(&done, &expected, claim);
-        let publish = |content: &str| Action::Publish {
-            publisher: publisher.clone(),
-            topic: topic.clone(),
-            content: content.into(),
-            ack: Ack::Quorum,
-            sequence: None,
+        let publish = |content: &str| {
+            Action::Write(Write::Publish {
+                publisher: publisher.clone(),
+                topic: topic.clone(),
+                content: content.into(),
+                ack: Ack::Quorum,
+                sequence: None,
+            })
         };
         let done = self.ask(publish(content)).await?;
         let is_first = matches!(done, Done::Published { offset: Some(Offset(0)), .. });
         evidence.check(is_first, "publish: stored as message 0 by a majority of its replicas");
         self.read(evidence, &subscriber, &topic, content).await?;
-        let done = self.ask(Action::DeleteTopic { publisher: publisher.clone(), topic: topic.clone() }).await?;
+        let done =
+            self.ask(Action::Write(Write::DeleteTopic { publisher: publisher.clone(), topic: topic.clone() })).await?;
         let claim = format!("delete_topic: deleted on {home} and from its neighbours");
         evidence.check(matches!(done, Done::TopicDeleted { home: from, .. } if from == home), claim);
         let gone = self.ask(publish("too late")).await;
@@ -80,21 +84,25 @@ impl Through<'_> {
         content: &str,
     ) -> Result<(), Halt> {
         let (subscriber, topic) = (subscriber.clone(), topic.clone());
-        let subscribe =
-            Action::Subscribe { subscriber: subscriber.clone(), topic: topic.clone(), from: None, push: false };
+        let subscribe = Action::Write(Write::Subscribe {
+            subscriber: subscriber.clone(),
+            topic: topic.clone(),
+            from: None,
+            push: false,
+        });
         let done = self.ask(subscribe).await?;
         evidence.check(matches!(done, Done::Subscribed { cursor: Offset(0), .. }), "subscribe: starts at message 0");
-        let pull = Action::Pull {
+        let pull = Action::Read(Read::Pull {
             subscriber: subscriber.clone(),
             topic: topic.clone(),
             max: 10,
             read: ReadLevel::Leader,
             commit: true,
-        };
+        });
         let (first, second) = (self.ask(pull.clone()).await?, self.ask(pull).await?);
         evidence.check_equal(&contents(&first), &vec![content.to_string()], format!("pull: [\"{content}\"]"));
         evidence.check_equal(&contents(&second), &vec![], "pull again: nothing new");
-        let done = self.ask(Action::Unsubscribe { subscriber, topic }).await?;
+        let done = self.ask(Action::Write(Write::Unsubscribe { subscriber, topic })).await?;
         evidence.check(matches!(done, Done::Unsubscribed { .. }), "unsubscribe");
         Ok(())
     }

@@ -1,7 +1,7 @@
 //! Evaluation 4: a node that comes online fetches all of its data from the others.
 
 use cubecast_core::client::Target;
-use cubecast_core::wire::client::{Ack, Action, ReadLevel, StopMode};
+use cubecast_core::wire::client::{Ack, Action, ReadLevel, StopMode, Write};
 
 use super::evidence::Evidence;
 use super::stage::{Halt, Stage, list, standing};
@@ -43,7 +43,12 @@ pub async fn run(stage: &mut Stage, evidence: &mut Evidence) -> Result<(), Halt>
     evidence
         .check(fetched, if fetched { claim } else { format!("{claim}: {groups_before:?} became {groups_after:?}") });
 
-    let subscribe = Action::Subscribe { subscriber: subscriber.clone(), topic: topic.clone(), from: None, push: false };
+    let subscribe = Action::Write(Write::Subscribe {
+        subscriber: subscriber.clone(),
+        topic: topic.clone(),
+        from: None,
+        push: false,
+    });
     stage.client.ask(Target::Node(home), subscribe).await?;
     let pulled = stage.client.pull(&subscriber, &topic, 1_000, ReadLevel::Leader, true).await?;
     let found: Vec<_> = pulled.value.messages.into_iter().map(|message| message.content.to_string()).collect();

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use cubecast_core::client::{ClientError, Target};
 use cubecast_core::cube::Vertex;
 use cubecast_core::names::{SubscriberId, TopicName};
-use cubecast_core::wire::client::{Ack, Action, StartAt};
+use cubecast_core::wire::client::{Ack, Action, StartAt, Write};
 use futures_util::future::{join_all, try_join_all};
 
 use super::evidence::Evidence;
@@ -67,7 +67,7 @@ async fn listen(
     topic: &TopicName,
 ) -> Result<Deliveries, ClientError> {
     let (subscriber, topic, from) = (subscriber.clone(), topic.clone(), Some(StartAt::Beginning));
-    let action = Action::Subscribe { subscriber, topic, from, push: true };
+    let action = Action::Write(Write::Subscribe { subscriber, topic, from, push: true });
     Ok(stage.client.listen_at(Target::Node(node), action).await?.value)
 }
 

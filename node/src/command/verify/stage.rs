@@ -8,7 +8,7 @@ use cubecast_core::cube::{Dimension, Vertex};
 use cubecast_core::names::{Offset, PublisherId, SubscriberId, TopicName};
 use cubecast_core::placement;
 use cubecast_core::wire::answer::{Location, NodeState, NodeStatus, Replica};
-use cubecast_core::wire::client::{Ack, Action, StopMode};
+use cubecast_core::wire::client::{Ack, Action, StopMode, Write};
 
 use crate::client::{CubecastClient, Published};
 use crate::runtime::clock::wall;
@@ -262,7 +262,12 @@ pub fn list(vertices: impl IntoIterator<Item = Vertex>) -> String {
 
 /// The action that subscribes through a replica.
 pub fn replica_subscribe(subscriber: &SubscriberId, topic: &TopicName) -> Action {
-    Action::ReplicaSubscribe { subscriber: subscriber.clone(), topic: topic.clone(), from: None, push: false }
+    Action::Write(Write::ReplicaSubscribe {
+        subscriber: subscriber.clone(),
+        topic: topic.clone(),
+        from: None,
+        push: false,
+    })
 }
 
 fn known_good<T, E: std::fmt::Debug>(name: Result<T, E>) -> T {

@@ -6,6 +6,7 @@ use cubecast_core::route::Trail;
 use cubecast_core::store::{EntryKind, LogEntry};
 use cubecast_core::topics::command::{TopicId, encode_commands};
 use cubecast_core::wire::answer::{Answer, Done, EndReason, NodeState, StorageState, TopicSummary};
+use cubecast_core::wire::client::{Action, Registry};
 use cubecast_core::wire::event::TraceId;
 use cubecast_core::wire::peer::*;
 
@@ -101,10 +102,13 @@ fn asks() -> Vec<Body> {
         Call::ListTopics { group: vertex("011") },
         Call::Advance { key, subscriber: subscriber(), topic: topic(), from: Offset(7), to: Offset(9) },
     ];
-    let all = actions().into_iter().map(|(_, action)| action);
-    let acts = all.clone().map(|action| Call::Act { key, action, trace: true });
-    let here = all.map(|action| Call::Here { key, action, trace: false });
-    acts.chain(here).chain(others).map(|call| Body::Ask { token: 300, call }).collect()
+    let of_clients = actions().into_iter().filter_map(|(_, action)| match action {
+        Action::Write(write) => Some(Call::Write { key, write }),
+        Action::Read(read) => Some(Call::Read { key, read }),
+        Action::Admin(admin) => Some(Call::Admin { admin }),
+        Action::Query(_) | Action::Local(_) => None,
+    });
+    of_clients.chain(others).map(|call| Body::Ask { token: 300, call }).collect()
 }
 
 fn replies() -> Vec<Body> {

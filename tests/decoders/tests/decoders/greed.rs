@@ -9,16 +9,16 @@ use cubecast_core::topics::Topics;
 use cubecast_core::topics::command::{Command, Op, encode_commands};
 use cubecast_core::wire::answer::{Answer, Done, ServerFrame};
 use cubecast_core::wire::binary::*;
-use cubecast_core::wire::client::{Action, Request};
+use cubecast_core::wire::client::{Action, Local, Query, Request};
 use cubecast_core::wire::peer::{PeerFrame, RequestKey};
 use cubecast_decoders::DECODERS;
 
 #[test]
 fn a_message_of_the_smallest_requests() {
     let request = |action| Request { id: None, trace: false, action };
-    let smallest = vec![request(Action::Topics); MAX_REQUESTS];
+    let smallest = vec![request(Action::Query(Query::Topics)); MAX_REQUESTS];
     check("binary_requests", &encode_requests(&smallest));
-    let refused = vec![request(Action::Watch { kinds: vec![], sample: 0 }); MAX_REQUESTS];
+    let refused = vec![request(Action::Local(Local::Watch { kinds: vec![], sample: 0 })); MAX_REQUESTS];
     check("binary_requests", &encode_requests(&refused));
 }
 

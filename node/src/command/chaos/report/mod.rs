@@ -14,7 +14,7 @@ use cubecast_core::names::TopicName;
 use cubecast_core::placement;
 use cubecast_core::time::Instant;
 use cubecast_core::wire::answer::Done;
-use cubecast_core::wire::client::{Ack, Action, ReadLevel};
+use cubecast_core::wire::client::{Ack, Action, Read, ReadLevel, Write};
 use serde::Serialize;
 
 use super::fault::FaultClass;
@@ -242,7 +242,7 @@ fn acknowledged(evidence: &Evidence) -> BTreeMap<(&TopicName, &str), bool> {
     let last_loss = evidence.disk_losses.iter().map(|loss| loss.at).max().unwrap_or_default();
     let mut acknowledged = BTreeMap::new();
     for operation in &evidence.history.operations {
-        let Action::Publish { topic, content, ack, .. } = &operation.action else { continue };
+        let Action::Write(Write::Publish { topic, content, ack, .. }) = &operation.action else { continue };
         let Outcome::Done(Done::Published { offset, .. }) = operation.outcome() else { continue };
         let excused = *ack == Ack::One && offset.is_none() && operation.over() <= last_loss;
         *acknowledged.entry((topic, content.as_str())).or_insert(true) &= excused;
@@ -289,8 +289,8 @@ fn is_within(operation: &Operation, split: &Split) -> bool {
 
 fn needs_majority(action: &Action) -> Option<&TopicName> {
     match action {
-        Action::Publish { topic, ack: Ack::Quorum | Ack::All, .. } => Some(topic),
-        Action::Pull { topic, read: ReadLevel::Leader, .. } => Some(topic),
+        Action::Write(Write::Publish { topic, ack: Ack::Quorum | Ack::All, .. }) => Some(topic),
+        Action::Read(Read::Pull { topic, read: ReadLevel::Leader, .. }) => Some(topic),
         _ => None,
     }
 }

@@ -28,13 +28,13 @@ fn publish(content: &str, ack: Ack, result: Result<Option<u64>, Failure>) -> Ope
         replicas: vec![vertex("101")],
         repeated: false,
     };
-    let action = Action::Publish {
+    let action = Action::Write(Write::Publish {
         publisher: "publisher0".parse().unwrap(),
         topic: topic(),
         content: content.into(),
         ack,
         sequence: None,
-    };
+    });
     let answered =
         Answered { at: Instant(2_000_000), served_by: vertex("101"), hops: Vec::new(), result: result.map(published) };
     Operation {
