@@ -25,9 +25,9 @@ use crate::wire::limits::{check_id, validate};
 use crate::wire::peer::{Body, Call, LinkState, Packet, PeerFrame, RaftMessage, Reply, SnapshotFrame};
 
 /// The version of the encoding: the first byte of every message.
-pub const FORMAT: u8 = 2;
+pub const FORMAT: u8 = 3;
 /// The version of the encoding between neighbours.
-pub const PEER_FORMAT: u8 = 2;
+pub const PEER_FORMAT: u8 = 3;
 /// Format byte and checksum of a neighbour's message.
 const PEER_HEADER_BYTES: usize = 5;
 /// The maximum number of requests in one message.

@@ -28,7 +28,7 @@ fn the_bytes_of_requests_are_pinned() {
         Request { id: None, trace: false, action: Action::Admin(Admin::Status { node: Some(vertex("101")) }) },
     ];
     let bytes = [
-        &[2, 2][..],                                                                           // format, two requests
+        &[3, 2][..],                                                                           // format, two requests
         &[1, 0, 7, 1], // an id, unsigned, 7; traced
         &[0, 6, 3, b'a', b'n', b'n', 4, b'n', b'e', b'w', b's', 2, b'h', b'i', 2, 1, 0xAC, 2], // publish
         &[0, 0, 3, 0, 1, 0b1101], // no id, not traced, status of 101
@@ -54,7 +54,7 @@ fn the_bytes_of_answers_are_pinned() {
     let frame = |result| ServerFrame::Answer(Answer { id: None, served_by: vertex("100"), hops: None, result });
     let frames = [frame(Ok(done)), frame(Err(ErrorCode::Timeout.because("x")))];
     let bytes =
-        [&[2, 2][..], &[0, 0, 12, 0, 0, 4, 4, b'n', b'e', b'w', b's', 1, 2, 1, 12, 0], &[0, 0, 12, 0, 1, 13, 1, b'x']]
+        [&[3, 2][..], &[0, 0, 12, 0, 0, 4, 4, b'n', b'e', b'w', b's', 1, 2, 1, 12, 0], &[0, 0, 12, 0, 1, 13, 1, b'x']]
             .concat();
     assert_eq!(encode_server_frames(&frames), bytes);
     assert_eq!(decode_server_frames(&bytes).unwrap(), frames);
@@ -64,7 +64,7 @@ fn the_bytes_of_answers_are_pinned() {
 fn the_bytes_between_neighbours_are_pinned() {
     let frames = [PeerFrame::Ping { sent_us: 300, link_states_digest: 1 }, packet("000", "100")];
     let bytes = [
-        &[2, 171, 165, 83, 184, 2][..], // format, zlib.crc32 of all that follows, two frames
+        &[3, 171, 165, 83, 184, 2][..], // format, zlib.crc32 of all that follows, two frames
         &[0, 0xAC, 2, 1],               // ping
         &[3, 8, 12, 1, 8, 0, 1, 1, 9],  // packet from 000 to 100, trail 000, no dead end, one hop, trace 9
         &[2, 5, 0, 8, 1, 6, 4, 3, b'a', b'n', b'n', 4, b'n', b'e', b'w', b's'], // ask 5: write, key 000#1 number 6, create_topic
@@ -78,12 +78,12 @@ fn the_bytes_between_neighbours_are_pinned() {
 fn a_message_that_is_no_message_is_refused_as_a_whole() {
     for (bytes, expected) in [
         (&[][..], "the message is empty"),
-        (&[3, 0], "format 3"),
+        (&[2, 0], "format 2"),
         (b"{}", "format 123"),
-        (&[2], "the number of items is missing"),
-        (&[2, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 1], "the limit is 16384"),
-        (&[2, 0, 0], "1 bytes follow the last item"),
-        (&[2, 1], "item 0 of 1 cannot be read: it is truncated"),
+        (&[3], "the number of items is missing"),
+        (&[3, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 1], "the limit is 16384"),
+        (&[3, 0, 0], "1 bytes follow the last item"),
+        (&[3, 1], "item 0 of 1 cannot be read: it is truncated"),
     ] {
         let refused = decode(bytes);
         assert_eq!(refused.len(), 1, "{bytes:?}");
@@ -93,7 +93,7 @@ fn a_message_that_is_no_message_is_refused_as_a_whole() {
         assert!(decode_peer_frames(bytes, cube()).is_err(), "{bytes:?}");
         assert!(decode_server_frames(bytes).is_err(), "{bytes:?}");
     }
-    assert_eq!(decode(&[2, 0]), []);
+    assert_eq!(decode(&[3, 0]), []);
 }
 
 #[test]

@@ -24,7 +24,7 @@ use super::room;
 use crate::private;
 
 /// The version of the folder's layout and of the rows in the store.
-pub(super) const FORMAT: u32 = 4;
+pub(super) const FORMAT: u32 = 5;
 
 const LOCK: &str = "lock";
 const OWNER: &str = "owner.json";

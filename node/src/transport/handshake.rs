@@ -33,7 +33,7 @@ use super::farewell::{self, Goodbye};
 /// The WebSocket subprotocol that distinguishes neighbours from clients.
 pub const SUBPROTOCOL: &str = "cubecast-peer.1";
 /// The version of the protocol between neighbours. Both must use the same.
-pub const PROTOCOL: u16 = 3;
+pub const PROTOCOL: u16 = 4;
 /// The time limit of a handshake.
 pub const PATIENCE: Duration = Duration::from_secs(3);
 /// The delay before a wrong proof is answered. The connection stays open meanwhile, which limits the rate of guesses.
