@@ -28,11 +28,11 @@ test-native: ## run the native tests of core, node and web's pure parts
 	@scripts/setup native
 	@scripts/test native
 
-test-node: ## run core's tests as WebAssembly in Node.js
+test-node: ## run simulated clusters as WebAssembly in Node.js
 	@scripts/setup all
 	@scripts/test node
 
-test-browser: ## run core's and web's tests as WebAssembly in headless Chromium
+test-browser: ## run simulated clusters and web's tests as WebAssembly in headless Chromium
 	@scripts/setup all
 	@scripts/test browser
 

@@ -1,15 +1,15 @@
-//! Deliberate bugs, which prove that the checkers of [`crate::check`] can fail.
+//! Deliberate bugs, which prove that the simulator's checkers (`core/sim`) can fail.
 //!
 //! A checker that never found anything proves nothing. Therefore plausible mistakes, some of which were really made,
 //! can be enabled: a node receives one in its [`NodeConfig`](crate::node::NodeConfig), and simulations run until a
-//! checker reports it. `core/tests/bugs.rs` reports which checker did, and after how many seeds.
+//! checker reports it. The test `core/sim/tests/bugs` reports which checker did, and after how many seeds.
 //!
 //! The bugs exist only with the cargo feature `bugs`, which only that test enables. Without it [`Bugs::has`] is `false`
 //! at compile time, and the code that depends on it is removed.
 
-/// Declares [`Bug`]: each bug with its description and the checkers that are expected to report it.
+/// Declares [`Bug`]: each bug with its description.
 macro_rules! bugs {
-    ($($(#[doc = $about:literal])+ $bug:ident => [$($checker:literal),+],)+) => {
+    ($($(#[doc = $about:literal])+ $bug:ident,)+) => {
         /// A deliberate bug.
         #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
         pub enum Bug {
@@ -33,101 +33,94 @@ macro_rules! bugs {
                     $(Bug::$bug => concat!($($about),+).trim_ascii(),)+
                 }
             }
-
-            /// The checkers of which at least one must report it.
-            pub fn caught_by(self) -> &'static [&'static str] {
-                match self {
-                    $(Bug::$bug => &[$($checker),+],)+
-                }
-            }
         }
     };
 }
 
 bugs! {
     /// Acknowledgements of entries, and votes, are sent before the write that they depend on is durable.
-    AcknowledgesBeforeSync => ["leaders", "prefixes", "acknowledged", "recovery"],
+    AcknowledgesBeforeSync,
     /// A publish with `ack: one` is answered before its row in the outbox is durable.
-    OutboxAcknowledgesBeforeSync => ["acknowledged", "outbox"],
+    OutboxAcknowledgesBeforeSync,
     /// Commands are answered when only the leader has stored them.
-    AcknowledgesWithoutFollowers => ["acknowledged", "linearizable", "deletions"],
+    AcknowledgesWithoutFollowers,
     /// A snapshot is installed as soon as its state has arrived, without its messages.
-    SnapshotComesWithoutMessages => ["deliveries", "recovery", "linearizable"],
+    SnapshotComesWithoutMessages,
     /// A snapshot lacks the tables by which repeats are recognised.
-    SnapshotForgetsRepeats => ["once", "prefixes"],
+    SnapshotForgetsRepeats,
     /// A member with an empty disk returns under its old identity, with its vote.
-    WipedMemberVotes => ["acknowledged", "recovery", "deletions"],
+    WipedMemberVotes,
     /// A member whose log lost its damaged end returns under its old identity.
-    DamagedLogKeepsItsVote => ["acknowledged", "recovery"],
+    DamagedLogKeepsItsVote,
     /// A member whose folder lost its journals, and the commit marker that reveals the loss, returns under its old
     /// identity.
-    LostCommitMarkerIsTrusted => ["acknowledged", "recovery", "prefixes"],
+    LostCommitMarkerIsTrusted,
     /// A restarted member forgets its vote in the present term.
-    VoteIsForgotten => ["leaders"],
+    VoteIsForgotten,
     /// A member stores only those entries of an append that lie past the end of its log, and keeps conflicting ones.
-    ConflictIsKept => ["prefixes", "acknowledged", "recovery"],
+    ConflictIsKept,
     /// A restarted node forgets the publishes in its outbox.
-    OutboxIsLostAtRestart => ["acknowledged", "outbox", "recovery"],
+    OutboxIsLostAtRestart,
     /// A publish is removed from the outbox when it is offered to the leader, not when it is in the log.
-    OutboxForgetsWhatItOffered => ["acknowledged", "outbox", "recovery"],
+    OutboxForgetsWhatItOffered,
     /// Every offer of the same outbox entry has a new number.
-    OutboxOffersUnderNewNumbers => ["once", "outbox"],
+    OutboxOffersUnderNewNumbers,
     /// A leader answers linearizable reads without confirming that it still leads.
-    ReadsWithoutReadIndex => ["linearizable", "deletions", "cursors"],
+    ReadsWithoutReadIndex,
     /// A leader answers linearizable reads for as long as its own clock rules out another leader.
-    ReadsByLease => ["linearizable", "deletions", "cursors"],
+    ReadsByLease,
     /// Any replica answers linearizable reads.
-    FollowersServeLeaderReads => ["linearizable"],
+    FollowersServeLeaderReads,
     /// A read with level `any` returns uncommitted entries of the replica's log.
-    AnyReadsTheUncommitted => ["prefixes", "refused", "linearizable"],
+    AnyReadsTheUncommitted,
     /// A publish that is recognised as a repeat uses an offset.
-    RepeatsUseUpOffsets => ["offsets", "recovery"],
+    RepeatsUseUpOffsets,
     /// The leader moves the cursor of a committing pull before the client has the messages.
-    CursorMovesBeforeDelivery => ["cursors"],
+    CursorMovesBeforeDelivery,
     /// A late copy of a commit moves the cursor back.
-    CursorMovesBack => ["cursors"],
+    CursorMovesBack,
     /// Request numbers start again at every start of a node.
-    NumbersBeginAgain => ["acknowledged", "linearizable", "cursors", "deletions"],
+    NumbersBeginAgain,
     /// A retried request has a new number.
-    RetriesUnderNewNumbers => ["once", "deletions"],
+    RetriesUnderNewNumbers,
     /// A client receives `unavailable` although its command was proposed.
-    SaysUnavailableThoughProposed => ["refused", "linearizable", "deletions"],
+    SaysUnavailableThoughProposed,
     /// Deletions are not remembered, so a late copy of a `create_topic` creates the topic again.
-    DeletionsAreForgotten => ["deletions"],
+    DeletionsAreForgotten,
     /// A replica that does not know a name refuses it without asking the leader.
-    AnyReplicaRefusesNames => ["registrations"],
+    AnyReplicaRefusesNames,
     /// A topic that is created again, or a subscription that begins again, does not recognise requests from before it.
-    LateCopiesCount => ["deletions", "refused", "cursors", "linearizable"],
+    LateCopiesCount,
     /// A replica that receives a snapshot keeps topics that were deleted in the meantime.
-    SnapshotKeepsDeletedTopics => ["deletions", "prefixes"],
+    SnapshotKeepsDeletedTopics,
     /// The number of a deleted topic is reused for the next one.
-    TopicNumbersAreUsedAgain => ["prefixes", "deletions", "invented"],
+    TopicNumbersAreUsedAgain,
     /// A message's time is its leader's clock, even if that is earlier than the time of the preceding message.
-    TimesFollowTheClock => ["times"],
+    TimesFollowTheClock,
     /// The choice of the next hop ignores the nodes that a packet has already crossed.
-    PacketsForgetTheirTrail => ["routes"],
+    PacketsForgetTheirTrail,
     /// A push subscription that is behind skips to the end.
-    PushSkipsToTheEnd => ["deliveries"],
+    PushSkipsToTheEnd,
     /// Fetched messages are delivered without checking which offset is due.
-    PushRepeatsWhatWasFetched => ["deliveries"],
+    PushRepeatsWhatWasFetched,
     /// In a crash, a disk keeps a checkpoint but loses the messages before it.
-    CheckpointsOutliveMessages => ["deliveries", "recovery", "linearizable"],
+    CheckpointsOutliveMessages,
     /// Damaged messages on a member's disk are not repaired, and reads of them fail.
-    DamagedRowsStay => ["recovery", "deliveries"],
+    DamagedRowsStay,
     /// Frames are read without verifying their checksums.
-    AlteredFramesAreBelieved => ["invented", "prefixes", "acknowledged", "linearizable"],
+    AlteredFramesAreBelieved,
     /// Rows are read without verifying their checksums.
-    ChecksumsAreNotCompared => ["checksums"],
+    ChecksumsAreNotCompared,
     /// Any number of one client's pulls run at once.
-    PullsTakeNoTurns => ["queues"],
+    PullsTakeNoTurns,
     /// Leaders and followers accept publishes regardless of the room left on their disks.
-    PublishesIgnoreTheReserve => ["storage"],
+    PublishesIgnoreTheReserve,
     /// A process ends when its disk is full.
-    FullDiskEndsTheNode => ["storage"],
+    FullDiskEndsTheNode,
     /// A leader proposes a change of members as soon as it has applied the previous one, before the others have.
-    ChangesDoNotWait => ["changes"],
+    ChangesDoNotWait,
     /// Leadership is never handed back to the home.
-    HomeNeverLeadsAgain => ["recovery"],
+    HomeNeverLeadsAgain,
 }
 
 /// The bug enabled in a part of a node. There is none outside of tests.

@@ -25,7 +25,6 @@
 // In reading order: places, vocabulary, rules, node.
 pub mod address;
 pub mod bugs;
-pub mod check;
 pub mod client;
 pub mod content;
 pub mod cube;
@@ -37,7 +36,6 @@ pub mod node;
 pub mod overlay;
 pub mod placement;
 pub mod route;
-pub mod sim;
 pub mod store;
 pub mod time;
 pub mod topics;

@@ -5,8 +5,8 @@
 use std::path::Path;
 use std::process::Command;
 
-use cubecast_core::check::CHECKERS;
-use cubecast_core::sim::FaultClass;
+use cubecast_sim::FaultClass;
+use cubecast_sim::check::CHECKERS;
 use serde_json::Value;
 
 /// New seeds for each scenario. `CUBECAST_FIRST_SEED` makes them reproducible.

@@ -135,9 +135,9 @@ impl RowWriter {
     }
 }
 
-/// Overwrites the checksum of a value with the correct one, as if checksums were not compared. For a deliberate bug
-/// ([`crate::bugs`]).
-pub(crate) fn let_fit(key: RowKey, value: &mut [u8]) {
+/// Overwrites the checksum of an encoded value with the correct one, so that damage is not detected. Only the
+/// simulated disk calls it, for the deliberate bug [`ChecksumsAreNotCompared`](crate::bugs::Bug::ChecksumsAreNotCompared).
+pub fn overwrite_checksum(key: RowKey, value: &mut [u8]) {
     let crc = key.crc(&value[4..]);
     value[..4].copy_from_slice(&crc);
 }

@@ -3,11 +3,11 @@
 use std::path::Path;
 
 use cubecast_core::identity::{Incarnation, NodeId};
-use cubecast_core::sim::{Damage, Disk, Lost};
 use cubecast_core::store::rows::RowKey;
 use cubecast_core::store::*;
 use cubecast_core::topics::command::TopicId;
 use cubecast_node::storage::*;
+use cubecast_sim::{Damage, Disk, Lost};
 
 use crate::damage::{rows_of, spoil_row};
 use crate::flips::tries;

@@ -1,6 +1,6 @@
 //! The simulated mode: only the dashboard's files on a static server, with a real browser.
 
-use cubecast_core::sim::{Cut, Scenario, trace};
+use cubecast_sim::{Cut, Scenario, trace};
 use cubecast_tests::artifacts;
 use cubecast_tests::browser::Browser;
 use cubecast_tests::static_site::StaticSite;

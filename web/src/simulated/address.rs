@@ -5,7 +5,7 @@
 //! guessed.
 
 use cubecast_core::cube::{Dimension, Vertex};
-use cubecast_core::sim::{Cut, Scenario};
+use cubecast_sim::{Cut, Scenario};
 
 use super::spec::{Course, LONGEST_MS, MAX_USER_ACTIONS, Spec, UserAction};
 use super::{base64, catalogue};

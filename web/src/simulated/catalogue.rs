@@ -1,8 +1,8 @@
 //! The selectable scenarios: those of `tests/scenarios/` that are interesting to watch.
 
-use cubecast_core::check::workload::Load;
 use cubecast_core::cube::Vertex;
-use cubecast_core::sim::{Fault, FaultClass, Scenario, Scripted};
+use cubecast_sim::check::workload::Load;
+use cubecast_sim::{Fault, FaultClass, Scenario, Scripted};
 
 /// Names, ordered from mild to severe.
 pub const NAMES: &[&str] =

@@ -8,9 +8,9 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use cubecast_core::client::{ClientConfig, SocketId};
 use cubecast_core::cube::{Dimension, Vertex};
 use cubecast_core::io::ConnectionId;
-use cubecast_core::sim::{Report, Simulation};
 use cubecast_core::time::Instant;
 use cubecast_core::wire::event::{Event, WatchEvent};
+use cubecast_sim::{Report, Simulation};
 
 use super::looking;
 use super::spec::{Act, Spec};
@@ -283,7 +283,7 @@ impl Session {
 
 /// The wall clock, in milliseconds since 1970, at this time of the cluster's clock.
 pub fn wall_ms(at_ms: u64) -> u64 {
-    cubecast_core::sim::EPOCH.0 / 1_000 + at_ms
+    cubecast_sim::EPOCH.0 / 1_000 + at_ms
 }
 
 fn client_config(dimension: Dimension, seed: u64) -> ClientConfig {

@@ -2,7 +2,7 @@
 
 use cubecast_core::cube::Dimension;
 use cubecast_core::names::{SubscriberId, TopicName};
-use cubecast_core::sim::{Cut, Scenario, Simulation};
+use cubecast_sim::{Cut, Scenario, Simulation};
 use serde::{Deserialize, Serialize};
 
 use crate::model::load::LoadPlan;

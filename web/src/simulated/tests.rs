@@ -1,9 +1,9 @@
 //! Tests of whole runs: the same spec gives the same run, however an instant is reached.
 
 use cubecast_core::cube::{Dimension, Vertex};
-use cubecast_core::sim::{Cut, Scenario, run};
 use cubecast_core::wire::answer::Message;
 use cubecast_core::wire::client::{Ack, LinkConditions, ReadLevel, StartAt, StopMode};
+use cubecast_sim::{Cut, Scenario, run};
 
 use super::*;
 use crate::model::breakage::{Preset, mend};

@@ -1,6 +1,6 @@
 //! Opens a file of `cubecast sim --trace` and repeats its run; the core is the same, so the run is the same.
 
-use cubecast_core::sim::{Cut, Report, Scenario};
+use cubecast_sim::{Cut, Report, Scenario};
 use serde::Deserialize;
 
 use super::spec::{Course, Spec};
@@ -34,7 +34,7 @@ pub enum BadTrace {
     Scenario(String),
 }
 
-/// The parts of [`cubecast_core::sim::trace::TraceFile`] that determine the run. Its events follow from them and are
+/// The parts of [`cubecast_sim::trace::TraceFile`] that determine the run. Its events follow from them and are
 /// not read.
 #[derive(Deserialize)]
 struct File {
@@ -64,7 +64,7 @@ pub fn open(bytes: &[u8]) -> Result<Opened, BadTrace> {
 
 #[cfg(test)]
 mod tests {
-    use cubecast_core::sim::trace;
+    use cubecast_sim::trace;
 
     use super::*;
     use crate::simulated::{Session, catalogue};

@@ -6,12 +6,12 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
-use cubecast_core::check::history::{ClientId, Operation, Outcome, SessionEnd};
-use cubecast_core::check::workload::{Step, Workload};
 use cubecast_core::cube::Vertex;
 use cubecast_core::names::{Offset, SubscriberId, TopicName};
 use cubecast_core::wire::answer::{Answer, Done, EndReason, ServerFrame};
 use cubecast_core::wire::client::{Action, Write};
+use cubecast_sim::check::history::{ClientId, Operation, Outcome, SessionEnd};
+use cubecast_sim::check::workload::{Step, Workload};
 use tokio::sync::{mpsc, watch};
 use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::sleep;

@@ -1,6 +1,6 @@
 //! The possible faults of real processes, and their random selection.
 //!
-//! Classes have the names of the simulator's classes (`cubecast_core::sim::fault`) where it has them.
+//! Classes have the names of the simulator's classes (`cubecast_sim::fault`) where it has them.
 
 use std::collections::BTreeSet;
 use std::time::Duration;

@@ -29,18 +29,10 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use cubecast_core::check::workload::{Load, Workload};
-use cubecast_core::check::{Evidence, check_all};
-use cubecast_core::cube::Dimension;
-use tokio::sync::watch;
-use tokio::task::JoinSet;
-use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
-
-use super::output::{Format, even_unread, line, raw};
-use super::{Failure, block_on};
-use crate::config::check_dimension;
-use crate::shutdown::Shutdown;
 use client::{Client, Listening};
+use cubecast_core::cube::Dimension;
+use cubecast_sim::check::workload::{Load, Workload};
+use cubecast_sim::check::{Evidence, check_all};
 use fault::FaultClass;
 use fault_schedule::FaultSchedule;
 use fleet::{Fleet, FleetError};
@@ -50,6 +42,14 @@ use record::Recorder;
 use recovery::Keeper;
 use report::{Measured, Report};
 use screen::Screen;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
+
+use super::output::{Format, even_unread, line, raw};
+use super::{Failure, block_on};
+use crate::config::check_dimension;
+use crate::shutdown::Shutdown;
 
 /// The time limit for all nodes to be up and all homes to lead, on a slow machine.
 const STARTS_WITHIN: Duration = Duration::from_secs(60);
@@ -326,7 +326,7 @@ fn parse_minutes(text: &str) -> Result<Duration, String> {
 
 #[cfg(test)]
 mod tests {
-    use cubecast_core::check::evidence::DiskLoss;
+    use cubecast_sim::check::evidence::DiskLoss;
 
     use super::*;
 

@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
-use cubecast_core::check::evidence::{DiskLoss, Leadership};
-use cubecast_core::check::history::{Answered, ClientId, History, Operation, Outcome, Session, SessionEnd};
 use cubecast_core::cube::Vertex;
 use cubecast_core::names::{Offset, SubscriberId, TopicName};
 use cubecast_core::time::Instant;
 use cubecast_core::wire::answer::{Answer, Message};
 use cubecast_core::wire::client::{Action, Write};
+use cubecast_sim::check::evidence::{DiskLoss, Leadership};
+use cubecast_sim::check::history::{Answered, ClientId, History, Operation, Outcome, Session, SessionEnd};
 
 /// Writes the record. Clones share it.
 #[derive(Clone, Debug)]

@@ -4,9 +4,6 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use cubecast_core::check::evidence::Recovery;
-use cubecast_core::check::history::Outcome;
-use cubecast_core::check::workload::Workload;
 use cubecast_core::cube::{Dimension, Vertex};
 use cubecast_core::names::{Offset, TopicName};
 use cubecast_core::placement;
@@ -14,6 +11,9 @@ use cubecast_core::time::Instant;
 use cubecast_core::wire::answer::{Done, ErrorCode, Message};
 use cubecast_core::wire::client::{Action, Read, Write};
 use cubecast_core::wire::limits::MAX_PULL;
+use cubecast_sim::check::evidence::Recovery;
+use cubecast_sim::check::history::Outcome;
+use cubecast_sim::check::workload::Workload;
 use tokio::time::{Instant as Moment, sleep};
 
 use super::client::Listening;

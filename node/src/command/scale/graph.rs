@@ -5,7 +5,7 @@
 
 use std::fmt::Write as _;
 
-use cubecast_core::sim::scale::{Figures, theory};
+use cubecast_sim::scale::{Figures, theory};
 
 use super::geometry::{Axis, apart, powers_of_ten, ticks};
 use crate::command::output::grouped;

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use cubecast_core::cube::Dimension;
-use cubecast_core::sim::scale::{Figures, Sizes, measure};
+use cubecast_sim::scale::{Figures, Sizes, measure};
 use serde::{Deserialize, Serialize};
 
 use super::Failure;

@@ -1,6 +1,6 @@
 //! The figures as tables, for people and for documents.
 
-use cubecast_core::sim::scale::{Figures, Spread, theory};
+use cubecast_sim::scale::{Figures, Spread, theory};
 
 use super::{Measured, ReportFormat};
 use crate::command::output::{Table, grouped};
@@ -164,9 +164,10 @@ fn table<const N: usize>(
 
 #[cfg(test)]
 mod tests {
+    use cubecast_sim::scale::Sizes;
+
     use super::*;
     use crate::command::scale::tests::small;
-    use cubecast_core::sim::scale::Sizes;
 
     #[test]
     fn each_table_has_a_row_for_each_cube_in_both_forms() {

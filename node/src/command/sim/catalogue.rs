@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use cubecast_core::sim::Scenario;
+use cubecast_sim::Scenario;
 
 /// Loads the scenarios of these files and folders, in the order of their names. The error is a message for the user.
 pub(super) fn load(paths: &[PathBuf]) -> Result<Vec<Scenario>, String> {

@@ -6,9 +6,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, Once, mpsc};
 use std::time::{Duration, Instant};
 
-use cubecast_core::check::{Findings, Violation};
 use cubecast_core::cube::Dimension;
-use cubecast_core::sim::{Cut, Report, Scenario, Totals, run};
+use cubecast_sim::check::{Findings, Violation};
+use cubecast_sim::{Cut, Report, Scenario, Totals, run};
 use indicatif::{ProgressBar, ProgressStyle};
 
 /// Failures that are kept. Further ones are only counted.

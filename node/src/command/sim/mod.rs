@@ -9,11 +9,11 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::ValueEnum;
-use cubecast_core::sim::{FaultClass, Report, Scenario, Shrunk, shrink, trace};
+use cubecast_sim::{FaultClass, Report, Scenario, Shrunk, shrink, trace};
+use farm::{Farm, Harvest, Job};
 
 use super::Failure;
 use super::output::{even_unread, line, raw, remark};
-use farm::{Farm, Harvest, Job};
 
 /// Simulate clusters with faults of every kind, and check every promise.
 ///

@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
-use cubecast_core::check::CHECKERS;
-use cubecast_core::sim::{FaultClass, Report, Shrunk, Totals};
+use cubecast_sim::check::CHECKERS;
+use cubecast_sim::{FaultClass, Report, Shrunk, Totals};
 use serde_json::json;
 
 use super::ReportFormat;

@@ -5,13 +5,13 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use cubecast_core::check::Checked as Facts;
-use cubecast_core::check::evidence::Leadership;
-use cubecast_core::check::leaders::check_leaderships;
 use cubecast_core::cube::Vertex;
 use cubecast_core::time::Instant;
 use cubecast_core::wire::answer::{Done, Role};
 use cubecast_core::wire::event::Event;
+use cubecast_sim::check::Checked as Facts;
+use cubecast_sim::check::evidence::Leadership;
+use cubecast_sim::check::leaders::check_leaderships;
 
 use super::Checked;
 use crate::model::action::Action;

@@ -3,7 +3,7 @@
 //!
 //! Each rule has its own file. It receives every action, counts the facts that it checked, and reports a broken
 //! promise. The page makes no claims about data that it cannot see (the content of every replica, acknowledgements to
-//! other clients); the checkers of `cubecast_core::check` cover these. Their texts and pure functions are reused here.
+//! other clients); the checkers of `cubecast_sim::check` cover these. Their texts and pure functions are reused here.
 //! Each rule states its memory limits; forgotten facts never cause a violation.
 
 mod acknowledged;

@@ -7,10 +7,10 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use cubecast_core::check::offsets::check_run;
 use cubecast_core::names::{Offset, SubscriberId, TopicName};
 use cubecast_core::wire::answer::{Delivery, Done, Message};
 use cubecast_core::wire::event::Event;
+use cubecast_sim::check::offsets::check_run;
 
 use super::Checked;
 use crate::model::action::Action;

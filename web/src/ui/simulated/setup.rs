@@ -130,7 +130,7 @@ fn spec_of(name: &str, bits: u8, seed: &str) -> Result<Spec, String> {
     }
     let known = catalogue::scenario(name)
         .ok_or_else(|| format!("The scenario {name} came from a file: open the file again."))?;
-    let scenario = cubecast_core::sim::Scenario { dimensions: vec![bits], ..known };
+    let scenario = cubecast_sim::Scenario { dimensions: vec![bits], ..known };
     scenario.check().map_err(|bad| format!("This cannot be run: {bad}."))?;
     Ok(Spec {
         course: Course::Scenario { scenario: Box::new(scenario), cut: Default::default() },

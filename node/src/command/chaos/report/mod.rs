@@ -7,14 +7,14 @@ pub(super) mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use cubecast_core::check::history::{Operation, Outcome};
-use cubecast_core::check::{Evidence, Findings, Violation};
 use cubecast_core::cube::Vertex;
 use cubecast_core::names::TopicName;
 use cubecast_core::placement;
 use cubecast_core::time::Instant;
 use cubecast_core::wire::answer::Done;
 use cubecast_core::wire::client::{Ack, Action, Read, ReadLevel, Write};
+use cubecast_sim::check::history::{Operation, Outcome};
+use cubecast_sim::check::{Evidence, Findings, Violation};
 use serde::Serialize;
 
 use super::fault::FaultClass;

@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use cubecast_core::check::History;
-use cubecast_core::check::evidence::{DiskLoss, Recovery};
-use cubecast_core::check::history::{Answered, ClientId};
 use cubecast_core::cube::Dimension;
 use cubecast_core::names::Offset;
 use cubecast_core::wire::answer::{ErrorCode, Failure, Message};
+use cubecast_sim::check::History;
+use cubecast_sim::check::evidence::{DiskLoss, Recovery};
+use cubecast_sim::check::history::{Answered, ClientId};
 
 use super::*;
 

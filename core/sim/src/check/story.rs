@@ -1,0 +1,401 @@
+//! Invented evidence in a few lines, for the tests of the checkers.
+//!
+//! Times are in milliseconds. The cube has dimension 3. Everything is about the topic `news`, with home 100 and
+//! replicas on 101, 110 and 000. Operations are written in order of invocation, each by its own client unless stated
+//! otherwise.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::time::Duration;
+
+use cubecast_core::cube::{Dimension, Vertex};
+use cubecast_core::names::{Offset, PublisherId, Sequence, SubscriberId, TopicName};
+use cubecast_core::placement;
+use cubecast_core::time::{Instant, Timestamp};
+use cubecast_core::topics::command::TopicId;
+use cubecast_core::wire::answer::{Done, ErrorCode, Message};
+use cubecast_core::wire::client::{Ack, Action, Read, ReadLevel, StartAt, Write};
+
+use super::case::Case;
+use super::evidence::{DiskLoss, DiskMishap, Evidence, Leadership, MemberChange, Mishap, QueuePeak, Recovery};
+use super::history::{Answered, ClientId, History, Operation, Session, SessionEnd};
+use super::{Broken, Checked, Verdict};
+
+pub(super) struct Story {
+    pub evidence: Evidence,
+}
+
+/// An operation under construction.
+pub(super) struct Told<'a>(&'a mut Operation, Range<u64>);
+
+pub(super) struct ToldSession<'a>(pub &'a mut Session);
+
+pub(super) fn node(text: &str) -> Vertex {
+    text.parse().expect("a vertex")
+}
+
+pub(super) fn news() -> TopicName {
+    TopicName::new("news").expect("a valid name")
+}
+
+pub(super) fn publisher() -> PublisherId {
+    PublisherId::new("ann").expect("a valid name")
+}
+
+pub(super) fn subscriber() -> SubscriberId {
+    SubscriberId::new("bob").expect("a valid name")
+}
+
+pub(super) fn message(offset: u64, content: &str) -> Message {
+    Message { offset: Offset(offset), publisher: publisher(), content: content.into(), time: Timestamp(offset) }
+}
+
+pub(super) fn messages<'b>(from: u64, contents: impl IntoIterator<Item = &'b str>) -> Vec<Message> {
+    (from..).zip(contents).map(|(offset, content)| message(offset, content)).collect()
+}
+
+fn millis(at: u64) -> Instant {
+    Instant(at * 1_000)
+}
+
+impl Story {
+    pub fn new() -> Story {
+        let second = millis(1_000);
+        let recovery = Recovery {
+            healed: second,
+            limit: Duration::from_secs(30),
+            published: Some(second),
+            homes_lead: Some(second),
+            replicas_equal: Some(second),
+            outboxes_empty: Some(second),
+            remains: Vec::new(),
+        };
+        let evidence = Evidence {
+            dimension: Dimension::new(3).expect("a dimension"),
+            prepared: [news()].into(),
+            history: History::default(),
+            holdings: BTreeMap::new(),
+            leaderships: Vec::new(),
+            member_changes: Vec::new(),
+            disk_losses: Vec::new(),
+            queues: Vec::new(),
+            disk_mishaps: Vec::new(),
+            undetected_damage: Vec::new(),
+            recovery,
+        };
+        Story { evidence }
+    }
+
+    /// A story whose topic does not exist yet.
+    pub fn without_topic() -> Story {
+        let mut story = Story::new();
+        story.evidence.prepared.clear();
+        story
+    }
+
+    // Operations.
+
+    pub fn ask(&mut self, action: Action, times: Range<u64>) -> Told<'_> {
+        let operations = &mut self.evidence.history.operations;
+        let client = ClientId(operations.len() as u32);
+        let invoked = millis(times.start);
+        operations.push(Operation { client, node: node("010"), action, invoked, answered: None });
+        Told(operations.last_mut().expect("one was pushed"), times)
+    }
+
+    pub fn disk_mishap(&mut self, at_node: &str, at: u64, what: Mishap) -> &mut Story {
+        self.evidence.disk_mishaps.push(DiskMishap { node: node(at_node), at: millis(at), what });
+        self
+    }
+
+    pub fn publish(&mut self, content: &str, times: Range<u64>) -> Told<'_> {
+        let action = Action::Write(Write::Publish {
+            publisher: publisher(),
+            topic: news(),
+            content: content.into(),
+            ack: Ack::Quorum,
+            sequence: Some(Sequence(0)),
+        });
+        self.ask(action, times)
+    }
+
+    /// A leader's read that does not move the cursor.
+    pub fn pull(&mut self, times: Range<u64>) -> Told<'_> {
+        let action = Action::Read(Read::Pull {
+            subscriber: subscriber(),
+            topic: news(),
+            max: 100,
+            read: ReadLevel::Leader,
+            commit: false,
+        });
+        self.ask(action, times)
+    }
+
+    pub fn replica_pull(&mut self, from: Option<u64>, times: Range<u64>) -> Told<'_> {
+        let from = from.map(Offset);
+        self.ask(Action::Read(Read::ReplicaPull { subscriber: subscriber(), topic: news(), max: 100, from }), times)
+    }
+
+    pub fn commit(&mut self, offset: u64, times: Range<u64>) -> Told<'_> {
+        self.ask(
+            Action::Write(Write::Commit { subscriber: subscriber(), topic: news(), offset: Offset(offset) }),
+            times,
+        )
+    }
+
+    pub fn subscribe(&mut self, from: Option<StartAt>, times: Range<u64>) -> Told<'_> {
+        self.ask(Action::Write(Write::Subscribe { subscriber: subscriber(), topic: news(), from, push: false }), times)
+    }
+
+    pub fn replica_subscribe(&mut self, times: Range<u64>) -> Told<'_> {
+        let action =
+            Action::Write(Write::ReplicaSubscribe { subscriber: subscriber(), topic: news(), from: None, push: false });
+        self.ask(action, times)
+    }
+
+    pub fn unsubscribe(&mut self, times: Range<u64>) -> Told<'_> {
+        self.ask(Action::Write(Write::Unsubscribe { subscriber: subscriber(), topic: news() }), times)
+    }
+
+    pub fn create_topic(&mut self, times: Range<u64>) -> Told<'_> {
+        self.ask(Action::Write(Write::CreateTopic { publisher: publisher(), topic: news() }), times)
+    }
+
+    pub fn delete_topic(&mut self, times: Range<u64>) -> Told<'_> {
+        self.ask(Action::Write(Write::DeleteTopic { publisher: publisher(), topic: news() }), times)
+    }
+
+    /// A push session from that offset on.
+    pub fn push(&mut self, from: u64, at: u64) -> ToldSession<'_> {
+        let sessions = &mut self.evidence.history.sessions;
+        sessions.push(Session {
+            client: ClientId(7),
+            node: node("010"),
+            topic: news(),
+            subscriber: subscriber(),
+            opened: millis(at),
+            from: Offset(from),
+            deliveries: Vec::new(),
+            ended: None,
+        });
+        ToldSession(sessions.last_mut().expect("one was pushed"))
+    }
+
+    // The final state.
+
+    /// Every replica has this log.
+    pub fn log<'b>(&mut self, contents: impl IntoIterator<Item = &'b str>) {
+        let log = messages(0, contents);
+        let replicas = placement::members(node("100")).map(|replica| (replica, Some(log.clone()))).collect();
+        self.evidence.holdings.insert(news(), replicas);
+    }
+
+    pub fn log_of<'b>(&mut self, replica: &str, contents: impl IntoIterator<Item = &'b str>) {
+        *self.held(replica) = Some(messages(0, contents));
+    }
+
+    pub fn unknown_to(&mut self, replica: &str) {
+        *self.held(replica) = None;
+    }
+
+    pub fn holding(&mut self, replica: &str) -> Option<&mut Vec<Message>> {
+        self.held(replica).as_mut()
+    }
+
+    fn held(&mut self, replica: &str) -> &mut Option<Vec<Message>> {
+        self.evidence.holdings.entry(news()).or_default().entry(node(replica)).or_default()
+    }
+
+    pub fn lose_disk(&mut self, of: &str, at: u64) -> &mut Story {
+        self.evidence.disk_losses.push(DiskLoss { node: node(of), at: millis(at) });
+        self
+    }
+
+    pub fn leads(&mut self, group: &str, term: u64, leader: &str, at: u64) -> &mut Story {
+        let (group, node, at) = (node(group), node(leader), millis(at));
+        self.evidence.leaderships.push(Leadership { group, term, node, at });
+        self
+    }
+
+    /// 100 proposes a change of its group's members after this many milliseconds of waiting. The previous change is at
+    /// index 40.
+    pub fn changes_members(&mut self, waited: u64, unaware: &[&str]) -> &mut Story {
+        let (group, leader, at) = (node("100"), node("100"), millis(5));
+        let unaware = unaware.iter().map(|voter| node(voter)).collect();
+        let waited = Duration::from_millis(waited);
+        self.evidence.member_changes.push(MemberChange { group, leader, at, index: 50, last: 40, waited, unaware });
+        self
+    }
+
+    pub fn queue(&mut self, name: &str, length: u64, limit: u64) -> &mut Story {
+        self.evidence.queues.push(QueuePeak { node: node("011"), name: name.into(), length, limit });
+        self
+    }
+
+    pub fn recovery(&mut self) -> &mut Recovery {
+        &mut self.evidence.recovery
+    }
+
+    // The result of a checker.
+
+    /// Requires a pass. Returns the number of checked facts.
+    pub fn passes(&self, check: fn(&Case<'_>) -> Verdict) -> u64 {
+        match check(&Case::new(&self.evidence)) {
+            Ok(Checked(facts)) => facts,
+            Err(Broken(what)) => panic!("nothing is broken, but: {what}"),
+        }
+    }
+
+    /// Requires a violation whose description contains all of these parts.
+    pub fn fails(&self, check: fn(&Case<'_>) -> Verdict, parts: &[&str]) {
+        let Err(Broken(what)) = check(&Case::new(&self.evidence)) else { panic!("nothing was found of {parts:?}") };
+        for part in parts {
+            assert!(what.contains(part), "`{part}` is missing in: {what}");
+        }
+    }
+}
+
+impl<'a> Told<'a> {
+    pub fn action(&self) -> &Action {
+        &self.0.action
+    }
+
+    // The request.
+
+    pub fn ack(self, level: Ack) -> Self {
+        if let Action::Write(Write::Publish { ack, .. }) = &mut self.0.action {
+            *ack = level;
+        }
+        self
+    }
+
+    pub fn max(self, most: u32) -> Self {
+        if let Action::Read(Read::Pull { max, .. } | Read::ReplicaPull { max, .. }) = &mut self.0.action {
+            *max = most;
+        }
+        self
+    }
+
+    pub fn level(self, level: ReadLevel) -> Self {
+        if let Action::Read(Read::Pull { read, .. }) = &mut self.0.action {
+            *read = level;
+        }
+        self
+    }
+
+    /// The pull moves the cursor.
+    pub fn commit(self) -> Self {
+        if let Action::Read(Read::Pull { commit, .. }) = &mut self.0.action {
+            *commit = true;
+        }
+        self
+    }
+
+    pub fn by_publisher(self, name: &str) -> Self {
+        if let Action::Write(Write::DeleteTopic { publisher, .. }) = &mut self.0.action {
+            *publisher = PublisherId::new(name).expect("a valid name");
+        }
+        self
+    }
+
+    // The answer.
+
+    pub fn answer(self, served_by: &str, result: Result<Done, ErrorCode>) -> Self {
+        let result = result.map_err(|code| code.because("so it is"));
+        let at = millis(self.1.end);
+        self.0.answered = Some(Answered { at, served_by: node(served_by), hops: Vec::new(), result });
+        self
+    }
+
+    /// Stored at this offset by a majority.
+    pub fn done(self, offset: u64) -> Self {
+        self.published(Some(offset), &["100", "101", "110"], false)
+    }
+
+    pub fn repeated(self, offset: u64) -> Self {
+        self.published(Some(offset), &["100", "101", "110"], true)
+    }
+
+    /// Stored on one node's disk.
+    pub fn put_aside(self, keeper: &str) -> Self {
+        self.published(None, &[keeper], false)
+    }
+
+    fn published(self, offset: Option<u64>, replicas: &[&str], repeated: bool) -> Self {
+        let replicas: Vec<Vertex> = replicas.iter().map(|replica| node(replica)).collect();
+        let served_by = replicas[0].to_string();
+        self.answer(&served_by, Ok(Done::Published { topic: news(), offset: offset.map(Offset), replicas, repeated }))
+    }
+
+    pub fn saw<'b>(self, from: u64, contents: impl IntoIterator<Item = &'b str>) -> Self {
+        let messages = messages(from, contents);
+        let cursor = Offset(from + messages.len() as u64);
+        let (topic, end, behind) = (news(), cursor, None);
+        self.answer("100", Ok(Done::Pulled { topic, messages, cursor, end, behind, original_node: None }))
+    }
+
+    /// The end of the topic at the time of the answer, beyond the answer's messages.
+    pub fn of(self, topic_end: u64) -> Self {
+        if let Some(Answered { result: Ok(Done::Pulled { end, .. }), .. }) = &mut self.0.answered {
+            *end = Offset(topic_end);
+        }
+        self
+    }
+
+    /// Edits the messages of a pull's answer.
+    pub fn edit(self, change: impl FnOnce(&mut Vec<Message>)) -> Self {
+        if let Some(Answered { result: Ok(Done::Pulled { messages, .. }), .. }) = &mut self.0.answered {
+            change(messages);
+        }
+        self
+    }
+
+    pub fn committed(self, cursor: u64) -> Self {
+        self.answer("100", Ok(Done::Committed { topic: news(), cursor: Offset(cursor) }))
+    }
+
+    pub fn subscribed(self, cursor: u64) -> Self {
+        let (topic, topic_id, cursor) = (news(), TopicId(1), Offset(cursor));
+        self.answer("100", Ok(Done::Subscribed { topic, topic_id, cursor, original_node: None }))
+    }
+
+    pub fn unsubscribed(self) -> Self {
+        self.answer("100", Ok(Done::Unsubscribed { topic: news() }))
+    }
+
+    pub fn created(self) -> Self {
+        self.answer("100", Ok(Done::TopicCreated { topic: news(), home: node("100"), neighbours: Vec::new() }))
+    }
+
+    pub fn deleted(self) -> Self {
+        self.answer("100", Ok(Done::TopicDeleted { topic: news(), home: node("100"), neighbours: Vec::new() }))
+    }
+
+    pub fn refused(self, code: ErrorCode) -> Self {
+        self.answer("100", Err(code))
+    }
+
+    pub fn crossed<'b>(self, hops: impl IntoIterator<Item = &'b str>) -> Self {
+        if let Some(answered) = &mut self.0.answered {
+            answered.hops = hops.into_iter().map(node).collect();
+        }
+        self
+    }
+
+    /// Leaves the operation without an answer.
+    pub fn in_doubt(self) -> Self {
+        self
+    }
+}
+
+impl ToldSession<'_> {
+    pub fn deliver(self, at: u64, offset: u64, content: &str) -> Self {
+        self.0.deliveries.push((millis(at), message(offset, content)));
+        self
+    }
+
+    pub fn end(self, at: u64, end: SessionEnd) -> Self {
+        self.0.ended = Some((millis(at), end));
+        self
+    }
+}

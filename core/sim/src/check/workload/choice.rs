@@ -1,0 +1,36 @@
+//! Random choices that are equal on every machine: drawn as `u64`, never as `usize`.
+
+use cubecast_core::cube::{Dimension, Vertex};
+use fastrand::Rng;
+
+/// Returns true in `share` of `of` cases.
+pub(super) fn happens(random: &mut Rng, share: u64, of: u64) -> bool {
+    random.u64(0..of) < share
+}
+
+pub(super) fn one_of<'a, T>(random: &mut Rng, items: &'a [T]) -> Option<&'a T> {
+    let count = items.len() as u64;
+    (count > 0).then(|| &items[random.u64(0..count) as usize])
+}
+
+/// One of the items, with probabilities proportional to their weights.
+pub(super) fn weighted<T: Copy>(random: &mut Rng, items: &[(T, u64)]) -> T {
+    let total = items.iter().map(|(_, weight)| weight).sum();
+    let mut draw = random.u64(0..total);
+    for (item, weight) in items {
+        match draw.checked_sub(*weight) {
+            Some(rest) => draw = rest,
+            None => return *item,
+        }
+    }
+    unreachable!("a draw below the sum of all weights falls into one of them")
+}
+
+pub(super) fn any_vertex(random: &mut Rng, dimension: Dimension) -> Vertex {
+    dimension.vertex(random.u32(0..1 << dimension.bits())).expect("a number below 2^d names a vertex")
+}
+
+pub(super) fn other_vertex(random: &mut Rng, vertex: Vertex) -> Vertex {
+    let others: Vec<Vertex> = vertex.dimension().vertices().filter(|other| *other != vertex).collect();
+    *one_of(random, &others).expect("a cube has two vertices or more")
+}

@@ -1,0 +1,92 @@
+//! Connections between neighbours, and the frames on them.
+
+use std::time::Duration;
+
+use cubecast_core::cube::Vertex;
+use cubecast_core::wire::peer::PeerFrame;
+
+use super::{Arrival, Cluster};
+use crate::host::Host;
+use crate::network::{Altering, EdgeConditions};
+
+/// After a break, the two ends reconnect within this time.
+const REDIAL: Duration = Duration::from_millis(200);
+
+impl Cluster {
+    /// Sets one direction of an edge from now on. `None`: the usual conditions.
+    pub fn set_edge(&mut self, from: Vertex, to: Vertex, conditions: Option<EdgeConditions>) {
+        self.network.set(from, to, conditions);
+    }
+
+    /// Breaks the connection between two neighbours. They reconnect a little later.
+    pub fn break_edge(&mut self, a: Vertex, b: Vertex) {
+        if self.disconnect(a, b) {
+            let after = Duration::from_micros(self.random.u64(2_000..REDIAL.as_micros() as u64));
+            self.at(self.now + after, a, Arrival::Dial);
+        }
+    }
+
+    pub(super) fn send_frame(&mut self, from: Vertex, to: Vertex, frame: PeerFrame) {
+        let Some(connection) = self.believed.get(&(from, to)).copied() else { return };
+        self.traffic.count(&frame);
+        if self.progress.get(&pair(from, to)) != Some(&connection) {
+            self.network.counts.cut_off += 1;
+            return;
+        }
+        let mut arrivals = self.network.arrivals(self.now, from, to);
+        let (first, second) = (arrivals.next(), arrivals.next());
+        let frame = match self.network.alter(from, to, &frame) {
+            Altering::Whole => frame,
+            Altering::Unnoticed(altered) => altered,
+            Altering::Noticed => {
+                first.into_iter().for_each(|at| self.at(at, to, Arrival::Altered { from, connection }));
+                return;
+            }
+        };
+        if let Some(at) = second {
+            self.at(at, to, Arrival::Frame { from, connection, frame: frame.clone() });
+        }
+        if let Some(at) = first {
+            self.at(at, to, Arrival::Frame { from, connection, frame });
+        }
+    }
+
+    pub(super) fn connect_all(&mut self, vertex: Vertex) {
+        for peer in vertex.neighbours() {
+            let ready = |host: &Host| host.node.is_some() && host.peers_allowed;
+            if !ready(&self.hosts[vertex.index()])
+                || !ready(&self.hosts[peer.index()])
+                || self.progress.contains_key(&pair(vertex, peer))
+            {
+                continue;
+            }
+            self.next_connection += 1;
+            let connection = self.next_connection;
+            self.progress.insert(pair(vertex, peer), connection);
+            let stands = self.now + Duration::from_micros(100);
+            self.at(stands, vertex, Arrival::Connected { peer, connection });
+            self.at(stands, peer, Arrival::Connected { peer: vertex, connection });
+        }
+    }
+
+    pub(super) fn disconnect_all(&mut self, vertex: Vertex) {
+        for peer in vertex.neighbours() {
+            self.disconnect(vertex, peer);
+        }
+    }
+
+    /// `false`: there was no connection.
+    fn disconnect(&mut self, a: Vertex, b: Vertex) -> bool {
+        let Some(connection) = self.progress.remove(&pair(a, b)) else { return false };
+        for (end, peer) in [(a, b), (b, a)] {
+            let notices = self.network.notices_break(self.now, peer, end);
+            self.at(notices, end, Arrival::Disconnected { peer, connection });
+        }
+        true
+    }
+}
+
+/// A pair of neighbours in canonical order.
+fn pair(a: Vertex, b: Vertex) -> (Vertex, Vertex) {
+    (a.min(b), a.max(b))
+}

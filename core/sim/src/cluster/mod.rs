@@ -1,0 +1,500 @@
+//! The simulated cluster: the nodes, their clock, and everything in transit between them.
+
+mod asking;
+mod disks;
+mod edges;
+mod turns;
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::time::Duration;
+
+use cubecast_core::bugs::{Bug, Bugs};
+use cubecast_core::cube::{Dimension, Vertex};
+use cubecast_core::group::{LogLimits, Proposed};
+use cubecast_core::io::{ConnectionId, Effect, Input};
+use cubecast_core::node::{Node, NodeConfig};
+use cubecast_core::time::{Instant, Now, Timestamp};
+use cubecast_core::wire::answer::{Role, ServerFrame};
+use cubecast_core::wire::event::{Event, WatchEvent};
+use cubecast_core::wire::limits::Limits;
+use cubecast_core::wire::peer::PeerFrame;
+
+use crate::check::evidence::{DiskLoss, DiskMishap, Leadership, MemberChange};
+use crate::disk::Disk;
+use crate::host::{DiskJob, Host};
+use crate::network::{EdgeConditions, FrameCounts, Network};
+use crate::traffic::Traffic;
+
+/// The wall clock at the start of every simulation: 2026-01-01 00:00 UTC, in microseconds.
+pub const EPOCH: Timestamp = Timestamp(1_767_225_600_000_000);
+/// Default time to write a batch to disk.
+const DISK: Duration = Duration::from_micros(500);
+
+/// The parameters of a cluster.
+#[derive(Clone, Debug)]
+pub struct ClusterConfig {
+    /// The cube's dimension.
+    pub dimension: Dimension,
+    /// Determines all random choices.
+    pub seed: u64,
+    /// Conditions of every edge without faults.
+    pub edges: EdgeConditions,
+    /// Time of every sync and every read.
+    pub disk_delay: Duration,
+    /// When the nodes' logs are truncated.
+    pub log: LogLimits,
+    /// The nodes' limits on requests.
+    pub limits: Limits,
+    /// Whether all inputs that reach a node at one moment form one turn, as in a real node. Otherwise each input is a
+    /// turn of its own, which covers more orders of events and takes more work.
+    pub gather_turns: bool,
+    /// Whether to keep the nodes' events for [`Cluster::take_events`].
+    pub keep_events: bool,
+    /// A deliberate bug in every node.
+    pub bug: Option<Bug>,
+}
+
+impl ClusterConfig {
+    /// Defaults: perfect edges, unlimited disks, one turn per input.
+    pub fn new(dimension: Dimension, seed: u64) -> ClusterConfig {
+        ClusterConfig {
+            dimension,
+            seed,
+            edges: EdgeConditions::default(),
+            disk_delay: DISK,
+            log: LogLimits::default(),
+            limits: Limits::default(),
+            gather_turns: false,
+            keep_events: false,
+            bug: None,
+        }
+    }
+}
+
+/// A cluster with its clock and everything in transit.
+pub struct Cluster {
+    config: ClusterConfig,
+    now: Instant,
+    random: fastrand::Rng,
+    hosts: Vec<Host>,
+    /// Future events in order of time, then of creation.
+    agenda: BTreeMap<(Instant, u64), (Vertex, u64, Arrival)>,
+    next_arrival: u64,
+    turns: u64,
+    network: Network,
+    traffic: Traffic,
+    /// The connection that each end considers open. `standing` has the connections that are really open.
+    believed: BTreeMap<(Vertex, Vertex), u64>,
+    /// Inputs for processes that hang.
+    waiting: BTreeMap<Vertex, Vec<Arrival>>,
+    progress: BTreeMap<(Vertex, Vertex), u64>,
+    frames: BTreeMap<ConnectionId, VecDeque<ServerFrame>>,
+    connections: BTreeMap<ConnectionId, Vertex>,
+    /// Client connections with frames or a closure that were not collected.
+    touched: BTreeSet<ConnectionId>,
+    next_connection: u64,
+    next_request: u64,
+    leaderships: Vec<Leadership>,
+    member_changes: Vec<MemberChange>,
+    /// The latest change that each leader proposed, by its vertex and the group.
+    proposed: BTreeMap<(Vertex, Vertex), Proposed>,
+    events: Vec<WatchEvent>,
+    undetected: Vec<String>,
+    disk_losses: Vec<DiskLoss>,
+    disk_mishaps: Vec<DiskMishap>,
+    /// Buffer of [`Cluster::record`].
+    recorded: Vec<u8>,
+    /// A running hash over all events: equal for equal runs.
+    trace: u64,
+}
+
+enum Arrival {
+    Wake,
+    Connected {
+        peer: Vertex,
+        connection: u64,
+    },
+    Disconnected {
+        peer: Vertex,
+        connection: u64,
+    },
+    Frame {
+        from: Vertex,
+        connection: u64,
+        frame: PeerFrame,
+    },
+    /// A frame that was altered in transit.
+    Altered {
+        from: Vertex,
+        connection: u64,
+    },
+    Drained {
+        connection: ConnectionId,
+        bytes: u64,
+    },
+    DiskDone,
+    /// The process continues (SIGCONT).
+    Continue,
+    /// The gathered inputs form a turn.
+    Turn,
+    Dial,
+    Start,
+    /// As [`Arrival::Start`], by a process supervisor, unless the process was started or handled otherwise meanwhile.
+    Restart,
+}
+
+impl Cluster {
+    /// Starts all nodes at once with empty disks.
+    pub fn new(dimension: Dimension, seed: u64) -> Cluster {
+        Cluster::with(ClusterConfig::new(dimension, seed))
+    }
+
+    /// Starts all nodes of this cluster at once with empty disks.
+    pub fn with(config: ClusterConfig) -> Cluster {
+        let mut random = fastrand::Rng::with_seed(config.seed);
+        let mut cluster = Cluster {
+            now: Instant(0),
+            network: Network::new(random.u64(..), config.edges, Bugs::of(config.bug)),
+            traffic: Traffic::default(),
+            random,
+            hosts: config.dimension.vertices().map(|_| Host::new(config.disk_delay, Bugs::of(config.bug))).collect(),
+            agenda: BTreeMap::new(),
+            next_arrival: 0,
+            turns: 0,
+            believed: BTreeMap::new(),
+            waiting: BTreeMap::new(),
+            progress: BTreeMap::new(),
+            frames: BTreeMap::new(),
+            connections: BTreeMap::new(),
+            touched: BTreeSet::new(),
+            next_connection: 0,
+            next_request: 0,
+            leaderships: Vec::new(),
+            member_changes: Vec::new(),
+            proposed: BTreeMap::new(),
+            events: Vec::new(),
+            undetected: Vec::new(),
+            disk_losses: Vec::new(),
+            disk_mishaps: Vec::new(),
+            recorded: Vec::new(),
+            trace: config.seed,
+            config,
+        };
+        for vertex in cluster.dimension().vertices() {
+            cluster.start(vertex);
+        }
+        cluster
+    }
+
+    // Views.
+
+    /// The cube's dimension.
+    pub fn dimension(&self) -> Dimension {
+        self.config.dimension
+    }
+
+    /// The current virtual time.
+    pub fn now(&self) -> Instant {
+        self.now
+    }
+
+    /// The correct clocks, without clock errors.
+    pub fn clocks(&self) -> Now {
+        Now { monotonic: self.now, wall: Timestamp(EPOCH.0 + self.now.0) }
+    }
+
+    /// The hash over all events so far.
+    pub fn trace(&self) -> u64 {
+        self.trace
+    }
+
+    /// The disk at a vertex.
+    pub fn disk(&self, vertex: Vertex) -> &Disk {
+        &self.hosts[vertex.index()].disk
+    }
+
+    /// The process at a vertex, if one runs.
+    pub fn node(&self, vertex: Vertex) -> Option<&Node> {
+        self.hosts[vertex.index()].node.as_ref()
+    }
+
+    /// Whether the process at a vertex is stopped by [`Cluster::hang`].
+    pub fn is_hung(&self, vertex: Vertex) -> bool {
+        self.hosts[vertex.index()].hung_until.is_some()
+    }
+
+    /// Why the last start of this node was refused: its disk has damage that a node cannot repair.
+    pub fn refused(&self, vertex: Vertex) -> Option<&str> {
+        self.hosts[vertex.index()].refused.as_deref()
+    }
+
+    /// Disks that nodes erased on request.
+    pub fn disk_losses(&self) -> &[DiskLoss] {
+        &self.disk_losses
+    }
+
+    /// Damage to disks that the checksums did not detect.
+    pub fn undetected_damage(&self) -> &[String] {
+        &self.undetected
+    }
+
+    /// Frame counts of the network.
+    pub fn frame_counts(&self) -> FrameCounts {
+        self.network.counts
+    }
+
+    /// The frames that nodes gave to their connections, by purpose.
+    pub fn traffic(&self) -> Traffic {
+        self.traffic
+    }
+
+    /// Every time a node began to lead a group.
+    pub fn leaderships(&self) -> &[Leadership] {
+        &self.leaderships
+    }
+
+    /// Every membership change that a leader proposed.
+    pub fn member_changes(&self) -> &[MemberChange] {
+        &self.member_changes
+    }
+
+    /// The nodes' events since the last call, if events are kept.
+    pub fn take_events(&mut self) -> Vec<WatchEvent> {
+        std::mem::take(&mut self.events)
+    }
+
+    // Actions.
+
+    /// Starts a process on the contents of its disk.
+    pub fn start(&mut self, vertex: Vertex) {
+        self.at(self.now, vertex, Arrival::Start);
+    }
+
+    /// Kills a process (SIGKILL). Its memory and its unfinished writes are lost; its neighbours see broken connections.
+    pub fn kill(&mut self, vertex: Vertex) {
+        self.end_process(vertex);
+        self.drop_clients(vertex);
+        self.disconnect_all(vertex);
+        for peer in vertex.neighbours() {
+            self.believed.remove(&(vertex, peer));
+        }
+    }
+
+    /// Erases the disk of a stopped process.
+    pub fn wipe(&mut self, vertex: Vertex) {
+        let host = &mut self.hosts[vertex.index()];
+        assert!(host.node.is_none(), "only a stopped node's disk is lost from outside");
+        host.disk.wipe();
+        host.refused = None;
+    }
+
+    /// Stops a process (SIGSTOP) until then, or later if an earlier call says so. Its inputs wait in order.
+    pub fn hang(&mut self, vertex: Vertex, until: Instant) {
+        let hung_until = &mut self.hosts[vertex.index()].hung_until;
+        *hung_until = (*hung_until).max(Some(until));
+        self.at(until, vertex, Arrival::Continue);
+    }
+
+    /// Sets the error of a node's wall clock, in microseconds.
+    pub fn set_clock_error(&mut self, vertex: Vertex, by_us: i64) {
+        self.hosts[vertex.index()].clock_error_us = by_us;
+    }
+
+    // Time.
+
+    /// Runs for this much virtual time.
+    pub fn run_for(&mut self, duration: Duration) {
+        let until = self.now + duration;
+        while self.step(until) {}
+    }
+
+    /// Runs until `done` returns true. Returns false if it does not within `patience`.
+    pub fn run_until(&mut self, patience: Duration, mut done: impl FnMut(&mut Cluster) -> bool) -> bool {
+        let until = self.now + patience;
+        loop {
+            if done(self) {
+                return true;
+            }
+            if !self.step(until) {
+                return false;
+            }
+        }
+    }
+
+    /// Performs the next event if it is due by `until`. Otherwise advances the clock to `until` and returns false.
+    pub fn step(&mut self, until: Instant) -> bool {
+        let Some(entry) = self.agenda.first_entry().filter(|entry| entry.key().0 <= until) else {
+            self.now = self.now.max(until);
+            return false;
+        };
+        let ((at, _), (vertex, life, arrival)) = entry.remove_entry();
+        self.now = self.now.max(at);
+        self.arrive(vertex, life, arrival);
+        true
+    }
+
+    fn arrive(&mut self, vertex: Vertex, life: u64, arrival: Arrival) {
+        match arrival {
+            Arrival::Start => return self.boot(vertex),
+            Arrival::Dial => return self.connect_all(vertex),
+            _ => {}
+        }
+        let host = &mut self.hosts[vertex.index()];
+        if host.life == life && matches!(arrival, Arrival::Restart) {
+            return self.boot(vertex);
+        }
+        if host.life != life || host.node.is_none() {
+            return;
+        }
+        if let Some(until) = host.hung_until {
+            if matches!(arrival, Arrival::Continue) && until <= self.now {
+                host.hung_until = None;
+                let waited = self.waiting.remove(&vertex).unwrap_or_default();
+                waited.into_iter().for_each(|arrival| self.arrive(vertex, life, arrival));
+            } else {
+                self.waiting.entry(vertex).or_default().push(arrival);
+            }
+            return;
+        }
+        match arrival {
+            Arrival::Wake => self.wake(vertex),
+            Arrival::Connected { peer, connection } => {
+                self.believed.insert((vertex, peer), connection);
+                self.give(vertex, Input::PeerConnected { peer });
+            }
+            Arrival::Disconnected { peer, connection } => {
+                if self.believed.get(&(vertex, peer)) == Some(&connection) {
+                    self.believed.remove(&(vertex, peer));
+                    self.give(vertex, Input::PeerDisconnected { peer });
+                }
+            }
+            Arrival::Frame { from, connection, frame } => {
+                if self.believed.get(&(vertex, from)) == Some(&connection) {
+                    self.give(vertex, Input::PeerFrame { from, frame });
+                } else {
+                    self.network.counts.cut_off += 1;
+                }
+            }
+            Arrival::Altered { from, connection } => {
+                if self.believed.get(&(vertex, from)) == Some(&connection) {
+                    self.give(vertex, Input::PeerAltered { from });
+                    self.break_edge(vertex, from);
+                }
+            }
+            Arrival::Drained { connection, bytes } => self.give(vertex, Input::ClientDrained { connection, bytes }),
+            Arrival::DiskDone => self.finish_disk_jobs(vertex),
+            Arrival::Turn => {
+                let gathered = std::mem::take(&mut host.gathered);
+                self.take_turn(vertex, gathered);
+            }
+            Arrival::Start | Arrival::Restart | Arrival::Dial | Arrival::Continue => {}
+        }
+    }
+
+    // Processes.
+
+    fn boot(&mut self, vertex: Vertex) {
+        let clock = self.clock(vertex);
+        if self.hosts[vertex.index()].node.is_some() {
+            return;
+        }
+        self.end_process(vertex);
+        let host = &mut self.hosts[vertex.index()];
+        host.peers_allowed = true;
+        let recovered = match host.disk.recover() {
+            Ok(recovered) => recovered,
+            Err(refused) => {
+                host.refused = Some(refused.to_string());
+                return;
+            }
+        };
+        let config = NodeConfig {
+            vertex,
+            addresses: self.config.dimension.vertices().map(|vertex| format!("sim:{vertex}")).collect(),
+            allow_faults: true,
+            seed: self.config.seed ^ (vertex.index() as u64) << 32 ^ host.life,
+            sync: "always".into(),
+            version: env!("CARGO_PKG_VERSION").into(),
+            limits: self.config.limits,
+            log: self.config.log,
+            observe_all: self.config.keep_events,
+            bug: self.config.bug,
+        };
+        host.node = Some(Node::new(config, recovered, clock));
+        self.connect_all(vertex);
+        self.give(vertex, Input::DeadlineReached);
+        self.measure_disk(vertex);
+    }
+
+    fn end_process(&mut self, vertex: Vertex) {
+        let ended = self.hosts[vertex.index()].end_process(&mut self.random);
+        self.undetected.extend(ended.err().map(|undetected| undetected.what));
+        self.waiting.remove(&vertex);
+    }
+
+    fn clock(&self, vertex: Vertex) -> Now {
+        let wall = (EPOCH.0 + self.now.0).saturating_add_signed(self.hosts[vertex.index()].clock_error_us);
+        Now { monotonic: self.now, wall: Timestamp(wall) }
+    }
+
+    fn carry_out(&mut self, vertex: Vertex, effect: Effect) {
+        match effect {
+            Effect::Write(batch) => {
+                let number = batch.number;
+                self.hosts[vertex.index()].disk.begin(batch);
+                self.queue_disk_job(vertex, DiskJob::Write(number));
+            }
+            Effect::ReadMessages(read) => {
+                let id = read.read;
+                self.hosts[vertex.index()].disk.begin_read(read);
+                self.queue_disk_job(vertex, DiskJob::Read(id));
+            }
+            Effect::ReopenStorage { wipe } => self.queue_disk_job(vertex, DiskJob::Reopen { wipe }),
+            Effect::SendPeer { to, frame } => self.send_frame(vertex, to, frame),
+            Effect::SetPeersAllowed(allowed) => {
+                self.hosts[vertex.index()].peers_allowed = allowed;
+                if allowed { self.connect_all(vertex) } else { self.disconnect_all(vertex) }
+            }
+            Effect::SendClient { connection, frame } => {
+                let bytes = frame.weight();
+                if let Some(frames) = self.frames.get_mut(&connection) {
+                    frames.push_back(frame);
+                    self.touched.insert(connection);
+                }
+                let drained = self.now + Duration::from_micros(100);
+                self.at(drained, vertex, Arrival::Drained { connection, bytes });
+            }
+            Effect::CloseClient { connection, .. } => {
+                self.connections.remove(&connection);
+                self.touched.insert(connection);
+            }
+            Effect::Observe(event) => self.observe(event),
+        }
+    }
+
+    fn observe(&mut self, told: WatchEvent) {
+        if let Event::RoleChanged { group, role: Role::Leader, term, .. } = told.event {
+            self.leaderships.push(Leadership { group, term, node: told.node, at: self.now });
+        }
+        if self.config.keep_events {
+            self.events.push(told);
+        }
+    }
+
+    fn at(&mut self, at: Instant, vertex: Vertex, arrival: Arrival) {
+        self.next_arrival += 1;
+        let life = self.hosts[vertex.index()].life;
+        self.agenda.insert((at, self.next_arrival), (vertex, life, arrival));
+    }
+
+    fn record(&mut self, vertex: Vertex, effect: &Effect) {
+        if let Effect::Observe(_) = effect {
+            return;
+        }
+        let mut recorded = std::mem::take(&mut self.recorded);
+        recorded.clear();
+        recorded = postcard::to_extend(&(self.now.0, vertex, effect), recorded).expect("memory takes any effect");
+        self.trace = self.trace.rotate_left(5) ^ u64::from(crc32fast::hash(&recorded));
+        self.recorded = recorded;
+    }
+}

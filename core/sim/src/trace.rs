@@ -1,0 +1,64 @@
+//! A run in a file: everything needed to repeat it, and the nodes' events.
+//!
+//! The same version of Cubecast reproduces the run from the file on any platform, natively or in a browser. The events
+//! are only for viewing.
+
+use std::time::Duration;
+
+use cubecast_core::wire::event::WatchEvent;
+use serde::{Deserialize, Serialize};
+
+use crate::report::Report;
+use crate::scenario::Scenario;
+use crate::simulation::{Cut, Simulation};
+
+/// Most events in one file. The latest ones are kept.
+const MAX_EVENTS: usize = 50_000;
+/// Interval at which events are collected.
+const TAKE_EVERY: Duration = Duration::from_millis(100);
+
+/// The file's content, as JSON.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct TraceFile {
+    /// Version of this format: 1.
+    pub cubecast_trace: u32,
+    /// The version of Cubecast that made the run.
+    pub version: String,
+    pub scenario: Scenario,
+    pub seed: u64,
+    /// The reduction of the run.
+    pub cut: Cut,
+    /// The run's result.
+    pub report: Report,
+    /// Number of earlier events that were omitted.
+    pub left_out: u64,
+    /// The events in order.
+    pub events: Vec<WatchEvent>,
+}
+
+/// Repeats the run and records the nodes' events. If the run panics, this function panics too; the caller can then
+/// write a file with the known report and without events.
+pub fn record(scenario: &Scenario, seed: u64, cut: &Cut) -> TraceFile {
+    let mut simulation = Simulation::observed(scenario, seed, cut);
+    let mut events = Vec::new();
+    let mut left_out = 0;
+    while simulation.now() < simulation.ends() {
+        simulation.advance(simulation.now() + TAKE_EVERY);
+        events.extend(simulation.take_events());
+        if events.len() > MAX_EVENTS {
+            let excess = events.len() - MAX_EVENTS;
+            events.drain(..excess);
+            left_out += excess as u64;
+        }
+    }
+    TraceFile {
+        cubecast_trace: 1,
+        version: env!("CARGO_PKG_VERSION").into(),
+        scenario: scenario.clone(),
+        seed,
+        cut: cut.clone(),
+        report: simulation.finish(),
+        left_out,
+        events,
+    }
+}

@@ -1,0 +1,50 @@
+//! The checkers of which at least one must report a bug.
+
+use cubecast_core::bugs::Bug;
+
+/// The names of the checkers that are expected to report `bug`.
+pub fn caught_by(bug: Bug) -> &'static [&'static str] {
+    match bug {
+        Bug::AcknowledgesBeforeSync => &["leaders", "prefixes", "acknowledged", "recovery"],
+        Bug::OutboxAcknowledgesBeforeSync => &["acknowledged", "outbox"],
+        Bug::AcknowledgesWithoutFollowers => &["acknowledged", "linearizable", "deletions"],
+        Bug::SnapshotComesWithoutMessages => &["deliveries", "recovery", "linearizable"],
+        Bug::SnapshotForgetsRepeats => &["once", "prefixes"],
+        Bug::WipedMemberVotes => &["acknowledged", "recovery", "deletions"],
+        Bug::DamagedLogKeepsItsVote => &["acknowledged", "recovery"],
+        Bug::LostCommitMarkerIsTrusted => &["acknowledged", "recovery", "prefixes"],
+        Bug::VoteIsForgotten => &["leaders"],
+        Bug::ConflictIsKept => &["prefixes", "acknowledged", "recovery"],
+        Bug::OutboxIsLostAtRestart => &["acknowledged", "outbox", "recovery"],
+        Bug::OutboxForgetsWhatItOffered => &["acknowledged", "outbox", "recovery"],
+        Bug::OutboxOffersUnderNewNumbers => &["once", "outbox"],
+        Bug::ReadsWithoutReadIndex => &["linearizable", "deletions", "cursors"],
+        Bug::ReadsByLease => &["linearizable", "deletions", "cursors"],
+        Bug::FollowersServeLeaderReads => &["linearizable"],
+        Bug::AnyReadsTheUncommitted => &["prefixes", "refused", "linearizable"],
+        Bug::RepeatsUseUpOffsets => &["offsets", "recovery"],
+        Bug::CursorMovesBeforeDelivery => &["cursors"],
+        Bug::CursorMovesBack => &["cursors"],
+        Bug::NumbersBeginAgain => &["acknowledged", "linearizable", "cursors", "deletions"],
+        Bug::RetriesUnderNewNumbers => &["once", "deletions"],
+        Bug::SaysUnavailableThoughProposed => &["refused", "linearizable", "deletions"],
+        Bug::DeletionsAreForgotten => &["deletions"],
+        Bug::AnyReplicaRefusesNames => &["registrations"],
+        Bug::LateCopiesCount => &["deletions", "refused", "cursors", "linearizable"],
+        Bug::SnapshotKeepsDeletedTopics => &["deletions", "prefixes"],
+        Bug::TopicNumbersAreUsedAgain => &["prefixes", "deletions", "invented"],
+        Bug::TimesFollowTheClock => &["times"],
+        Bug::PacketsForgetTheirTrail => &["routes"],
+        Bug::PushSkipsToTheEnd => &["deliveries"],
+        Bug::PushRepeatsWhatWasFetched => &["deliveries"],
+        Bug::CheckpointsOutliveMessages => &["deliveries", "recovery", "linearizable"],
+        Bug::DamagedRowsStay => &["recovery", "deliveries"],
+        Bug::AlteredFramesAreBelieved => &["invented", "prefixes", "acknowledged", "linearizable"],
+        Bug::ChecksumsAreNotCompared => &["checksums"],
+        Bug::PullsTakeNoTurns => &["queues"],
+        Bug::PublishesIgnoreTheReserve => &["storage"],
+        Bug::FullDiskEndsTheNode => &["storage"],
+        Bug::ChangesDoNotWait => &["changes"],
+        Bug::HomeNeverLeadsAgain => &["recovery"],
+    }
+}
