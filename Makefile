@@ -1,7 +1,7 @@
 # Every target first installs its missing prerequisites. If none are missing, this takes seconds.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run build dashboard test test-native test-node test-browser test-process sim scale chaos abuse partition fuzz fuzz-live tour frames bench bench-peers bench-table lint check fmt clean
+.PHONY: help setup run build lab dashboard test test-native test-node test-browser test-process sim scale chaos verify abuse partition fuzz fuzz-live tour frames bench bench-peers bench-table lint check fmt clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -15,6 +15,10 @@ run: build dashboard ## start eight nodes and the dashboard; Ctrl-C stops them, 
 build: ## build the cubecast binary: target/release/cubecast
 	@scripts/setup native
 	cargo build --release -p cubecast-node --bin cubecast
+
+lab: ## build the laboratory, the tests and measurements below: target/release/cubecast-lab
+	@scripts/setup native
+	cargo build --release -p cubecast-lab --bin cubecast-lab
 
 dashboard: ## build the dashboard for the browser: dist/
 	@scripts/setup native wasm trunk
@@ -40,20 +44,23 @@ test-process: ## run the tests on real processes, with a real browser
 	@scripts/setup all
 	@scripts/test process
 
-sim: build ## inject all faults into simulated clusters for ten minutes and check every promise
-	target/release/cubecast sim --minutes $(or $(MINUTES),10) $(ARGS)
+sim: lab ## inject all faults into simulated clusters for ten minutes and check every promise
+	target/release/cubecast-lab sim --minutes $(or $(MINUTES),10) $(ARGS)
 
-scale: build ## measure hops, frames and times of 16 to 1,024 simulated nodes; writes docs/scale.svg
-	target/release/cubecast scale --graph docs/scale.svg $(ARGS)
+scale: lab ## measure hops, frames and times of 16 to 1,024 simulated nodes; writes docs/scale.svg
+	target/release/cubecast-lab scale --graph docs/scale.svg $(ARGS)
 
-chaos: build ## inject faults into real processes for ten minutes and check their promises to clients
-	target/release/cubecast chaos --minutes $(or $(MINUTES),10) $(ARGS)
+chaos: build lab ## inject faults into real processes for ten minutes and check their promises to clients
+	target/release/cubecast-lab chaos --minutes $(or $(MINUTES),10) $(ARGS)
+
+verify: lab ## check the guarantees on the running cluster of `make run`; makes nodes fail for moments
+	target/release/cubecast-lab verify $(ARGS)
 
 abuse: build ## run each attack on one node of eight for a minute; prints its memory and others' latency
 	@CUBECAST_BIN=$(CURDIR)/target/release/cubecast cargo test --workspace --exclude cubecast-peers --test abuse -- --ignored --nocapture every_attack_for_a_minute
 
-partition: build ## partition real nodes with network namespaces; needs root, skipped without
-	@CUBECAST_BIN=target/release/cubecast scripts/partition $(ARGS)
+partition: build lab ## partition real nodes with network namespaces; needs root, skipped without
+	@scripts/partition $(ARGS)
 
 fuzz: ## fuzz every decoder for a minute each; ARGS=600 for ten minutes each
 	@scripts/setup native
@@ -70,8 +77,8 @@ frames: build ## measure the live page under load for five minutes: frames/s, ev
 	@scripts/setup all
 	@scripts/frames $(ARGS)
 
-bench: build ## measure APIs, publishes, reads, fan-out, 2 to 16 nodes, slow links, failures: target/bench.html
-	target/release/cubecast bench --page target/bench.html --save target/bench.json $(ARGS)
+bench: build lab ## measure APIs, publishes, reads, fan-out, 2 to 16 nodes, slow links, failures: target/bench.html
+	target/release/cubecast-lab bench --page target/bench.html --save target/bench.json $(ARGS)
 
 bench-peers: ## compare with JetStream, Redis Streams, RabbitMQ, Mosquitto and the source system, installing them
 	@scripts/setup native peers

@@ -6,13 +6,15 @@
 //! command -> cluster -> child processes of `cubecast node`         (a cluster on one machine)
 //! ```
 
-pub mod bench;
 pub mod client;
 pub mod cluster;
 pub mod command;
 pub mod config;
+pub mod executor;
+pub mod failure;
 pub mod log;
 pub mod metrics;
+pub mod output;
 pub mod private;
 pub mod process;
 pub mod runtime;

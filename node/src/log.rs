@@ -19,6 +19,8 @@ use cubecast_core::cube::Vertex;
 use cubecast_core::visible::visible_line;
 use cubecast_core::wire::answer::{NodeState, Role, StorageState};
 use cubecast_core::wire::event::{Event, WatchEvent};
+use repeats::Repeats;
+use sink::Sink;
 use tracing::field::Field;
 use tracing::level_filters::LevelFilter;
 use tracing::{debug, info, trace, warn};
@@ -28,10 +30,8 @@ use tracing_subscriber::fmt::format::{Writer, debug_fn};
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
-use crate::command::output::bytes;
+use crate::output::bytes;
 use crate::storage::OpenReport;
-use repeats::Repeats;
-use sink::Sink;
 
 /// The format of log lines.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, clap::ValueEnum)]

@@ -11,8 +11,8 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tracing::{info, warn};
 
-use crate::command::Failure;
 use crate::config::Config;
+use crate::failure::Failure;
 use crate::log;
 use crate::metrics::Metrics;
 use crate::runtime::clock::Clock;

@@ -6,7 +6,7 @@ use std::sync::{Arc, OnceLock};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 
-use crate::command::Failure;
+use crate::failure::Failure;
 
 /// A signal that asks a process to end.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -1,5 +1,5 @@
-//! Finds the binary and the dashboard's files to test. `scripts/test process` names both; otherwise default places are
-//! used.
+//! Finds the binaries and the dashboard's files to test. `scripts/test process` names some of them; otherwise default
+//! places are used.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -15,8 +15,14 @@ pub fn cubecast() -> &'static Path {
     static FOUND: OnceLock<PathBuf> = OnceLock::new();
     FOUND.get_or_init(|| match std::env::var_os("CUBECAST_BIN") {
         Some(named) => existing(named.into(), "CUBECAST_BIN"),
-        None => beside_this_test(),
+        None => beside_this_test("cubecast", "cubecast-node"),
     })
+}
+
+/// The `cubecast-lab` binary beside this test, which is built if missing.
+pub fn lab() -> &'static Path {
+    static FOUND: OnceLock<PathBuf> = OnceLock::new();
+    FOUND.get_or_init(|| beside_this_test("cubecast-lab", "cubecast-lab"))
 }
 
 /// The dashboard's release build: `CUBECAST_DIST`, otherwise `dist/`.
@@ -56,14 +62,11 @@ fn target() -> PathBuf {
     profile_folder().parent().expect("a profile lies in a target folder").to_owned()
 }
 
-fn beside_this_test() -> PathBuf {
-    let binary = profile_folder().join("cubecast");
+fn beside_this_test(name: &str, package: &str) -> PathBuf {
+    let binary = profile_folder().join(name);
     if !binary.is_file() {
-        let built = Command::new("cargo")
-            .args(["build", "-p", "cubecast-node", "--bin", "cubecast"])
-            .current_dir(root())
-            .status();
-        assert!(built.is_ok_and(|status| status.success()), "`cargo build -p cubecast-node` failed");
+        let built = Command::new("cargo").args(["build", "-p", package, "--bin", name]).current_dir(root()).status();
+        assert!(built.is_ok_and(|status| status.success()), "`cargo build -p {package}` failed");
     }
     existing(binary, "the binary beside this test")
 }

@@ -6,7 +6,7 @@
 //!
 //! | module | content |
 //! |---|---|
-//! | [`artifacts`] | finds the binary, the dashboard and the browser's driver |
+//! | [`artifacts`] | finds the binaries, the dashboard and the browser's driver |
 //! | [`cluster`] | 2^d `cubecast node` processes that can be killed, stopped, paused, wiped and restarted |
 //! | [`client`] | a small JSON client with access to every field of every answer |
 //! | [`publishing`] | a stream of publishes, identified by sequence numbers, that continues through failures |

@@ -129,7 +129,15 @@ pub async fn run(arguments: &[&str]) -> Ended {
 
 /// The same with this standard input.
 pub async fn run_with_input(arguments: &[&str], input: &[u8]) -> Ended {
-    let mut command = client(arguments);
+    run_to_end(client(arguments), input).await
+}
+
+/// Runs `cubecast-lab ARGUMENTS` to its end.
+pub async fn run_lab(arguments: &[&str]) -> Ended {
+    run_to_end(piped(artifacts::lab(), arguments), b"").await
+}
+
+async fn run_to_end(mut command: tokio::process::Command, input: &[u8]) -> Ended {
     let mut process = command.stdin(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the binary can be run");
     let mut stdin = process.stdin.take().expect("it is piped");
     let feed = async {
@@ -138,15 +146,18 @@ pub async fn run_with_input(arguments: &[&str], input: &[u8]) -> Ended {
         drop(stdin);
     };
     let (output, ()) = tokio::join!(tokio::time::timeout(PATIENCE, process.wait_with_output()), feed);
-    let output =
-        output.unwrap_or_else(|_| panic!("cubecast {arguments:?} does not end")).expect("it can be waited for");
+    let output = output.unwrap_or_else(|_| panic!("{command:?} does not end")).expect("it can be waited for");
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("output is UTF-8");
     Ended { code: output.status.code(), stdout: text(output.stdout), stderr: text(output.stderr) }
 }
 
 /// A command for `cubecast ARGUMENTS` with its output in a pipe; killed when dropped.
 pub fn client(arguments: &[&str]) -> tokio::process::Command {
-    let mut command = tokio::process::Command::new(artifacts::cubecast());
+    piped(artifacts::cubecast(), arguments)
+}
+
+fn piped(program: &Path, arguments: &[&str]) -> tokio::process::Command {
+    let mut command = tokio::process::Command::new(program);
     command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).kill_on_drop(true);
     command
 }

@@ -1,9 +1,9 @@
-//! A short run of `cubecast bench`: every selected case is run, nothing fails, and the page and the graphs are written.
+//! A short run of `cubecast-lab bench`: every selected case is run, nothing fails, and the page and the graphs are written.
 //! Its figures mean nothing.
 
 use std::process::{Command, Stdio};
 
-use cubecast_tests::artifacts::cubecast;
+use cubecast_tests::artifacts::{cubecast, lab};
 use serde_json::Value;
 
 #[test]
@@ -11,9 +11,8 @@ fn a_short_measure_does_all_that_it_is_asked_for() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let page = folder.path().join("bench.html");
     let few = ["--only", "apis,publish,reads,delay,failures", "--seconds", "0.1", "--repeat", "1", "--kills", "1"];
-    let results = bench(
-        Command::new(cubecast()).arg("bench").args(few).arg("--page").arg(&page).arg("--graphs").arg(folder.path()),
-    );
+    let results =
+        bench(Command::new(lab()).arg("bench").args(few).arg("--page").arg(&page).arg("--graphs").arg(folder.path()));
     let rows = results["rows"].as_array().expect("rows");
     let cases: Vec<&str> = rows.iter().filter_map(|row| row["case"].as_str()).collect();
     for case in ["create_topic", "delete_topic", "publish", "replica_pull", "50 ms each way, 256 B, all"] {
@@ -49,7 +48,7 @@ fn a_short_measure_does_all_that_it_is_asked_for() {
 }
 
 fn bench(command: &mut Command) -> Value {
-    let output = command.args(["--format", "json"]).stdin(Stdio::null()).output();
+    let output = command.args(["--format", "json", "--cubecast"]).arg(cubecast()).stdin(Stdio::null()).output();
     let output = output.unwrap_or_else(|error| panic!("{command:?}: {error}"));
     let said = String::from_utf8_lossy(&output.stderr);
     serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("no results ({error}): {said}"))

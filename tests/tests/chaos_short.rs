@@ -1,11 +1,11 @@
-//! A short run of `cubecast chaos`: it injects faults, every checker has data, and no promise is broken.
+//! A short run of `cubecast-lab chaos`: it injects faults, every checker has data, and no promise is broken.
 //!
 //! A separate program, so that it does not share the machine with other scenarios.
 
 use std::collections::BTreeMap;
 use std::process::{Command, Stdio};
 
-use cubecast_tests::artifacts::cubecast;
+use cubecast_tests::artifacts::{cubecast, lab};
 use serde_json::Value;
 
 /// Visible only in a simulation: lengths of queues, changes of members as leaders propose them, and disks of limited
@@ -31,8 +31,9 @@ fn twenty_bad_seconds_break_much_and_no_promise() {
 /// Runs it; returns its report.
 fn chaos(arguments: &[&str]) -> Value {
     let trace = tempfile::tempdir().expect("a temporary folder");
-    let mut command = Command::new(cubecast());
-    command.args(["chaos", "--format", "json", "--trace"]).arg(trace.path().join("evidence.json")).args(arguments);
+    let mut command = Command::new(lab());
+    command.args(["chaos", "--format", "json", "--cubecast"]).arg(cubecast()).args(arguments);
+    command.arg("--trace").arg(trace.path().join("evidence.json"));
     let output = command.stdin(Stdio::null()).output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
     let said = String::from_utf8_lossy(&output.stderr);
     serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("no report ({error}): {said}"))

@@ -17,8 +17,8 @@ use cubecast_core::cube::{Dimension, Vertex};
 use serde::{Deserialize, Serialize};
 
 use super::Plan;
-use crate::command::Failure;
 use crate::config::{Typed, TypedLimits, TypedStorage};
+use crate::failure::Failure;
 use crate::private;
 
 /// A cluster's folder, locked by this process.

@@ -12,18 +12,18 @@ pub mod screen;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use child::{Child, News};
 use cubecast_core::address::Host;
 use cubecast_core::cube::{Dimension, Vertex};
+use folder::ClusterFolder;
+use health::Health;
+use screen::Screen;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
-use crate::command::Failure;
+use crate::failure::Failure;
 use crate::shutdown;
-use child::{Child, News};
-use folder::ClusterFolder;
-use health::Health;
-use screen::Screen;
 
 /// The interval between requests for the nodes' states.
 const LOOK_EVERY: Duration = Duration::from_millis(500);

@@ -9,7 +9,7 @@ use serde_json::json;
 
 use super::child::News;
 use super::{Plan, Row};
-use crate::command::output::{visible_json, visible_lines};
+use crate::output::{visible_json, visible_lines};
 
 /// Standard output in one of three forms.
 #[derive(Debug)]

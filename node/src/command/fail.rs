@@ -8,7 +8,8 @@ use cubecast_core::cube::Vertex;
 use cubecast_core::wire::client::{Action, Admin, StopMode};
 
 use super::remote::{Remote, parse_time};
-use super::{Failure, output};
+use crate::failure::Failure;
+use crate::output;
 
 /// Make a node fail on request. It recovers after a time, or with `cubecast recover`.
 ///

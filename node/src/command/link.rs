@@ -5,8 +5,9 @@ use cubecast_core::cube::Vertex;
 use cubecast_core::wire::client::{Action, Admin, LinkConditions};
 
 use super::remote::Remote;
-use super::{Failure, output};
 use crate::client::CubecastClient;
+use crate::failure::Failure;
+use crate::output;
 
 /// Cut, slow or restore the link from one node to its neighbour.
 ///

@@ -5,9 +5,10 @@ use cubecast_core::names::TopicName;
 use cubecast_core::wire::answer::Done;
 use cubecast_core::wire::client::{Action, Query};
 
-use super::output::{Format, Table, known, line};
 use super::remote::Remote;
-use super::{Failure, output};
+use crate::failure::Failure;
+use crate::output;
+use crate::output::{Format, Table, known, line};
 
 /// Show a topic's home, its replicas, its leader, and replicas that are behind.
 ///

@@ -6,32 +6,28 @@
 //!
 //! Each subcommand is a file in this folder with `Args` (as typed) and `run`.
 
-pub mod bench;
-pub mod chaos;
 pub mod fail;
 pub mod link;
 pub mod locate;
 pub mod node;
-pub mod output;
 pub mod publish;
 pub mod pull;
 pub mod recover;
 pub mod registration;
 pub mod remote;
-pub mod scale;
-pub mod sim;
 pub mod status;
 pub mod subscribe;
 pub mod topic;
 pub mod up;
-pub mod verify;
 
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
 
+use crate::failure::Failure;
 use crate::log::LogFormat;
+use crate::output;
 
 /// Publish/subscribe on a hypercube of equal nodes, without a central broker.
 #[derive(Debug, Parser)]
@@ -52,9 +48,6 @@ Publish and subscribe, from other terminals:
 Make a node fail and look at the cluster:
     cubecast fail 100 --for 10s
     cubecast status
-
-Check the cluster's guarantees:
-    cubecast verify
 
 Exit codes: 0 success, 1 failed or refused, 2 wrong usage or configuration, 3 unavailable or port in use, 4 storage
 failed or in use; 129, 130 or 143 ended early by SIGHUP, SIGINT or SIGTERM. `up`, `node` and `sub` are normally ended by
@@ -95,66 +88,15 @@ enum Command {
     Fail(fail::Args),
     Recover(recover::Args),
     Link(link::Args),
-    Verify(verify::Args),
-    Chaos(chaos::Args),
-    Bench(bench::Args),
-    Sim(sim::Args),
-    Scale(scale::Args),
     /// Print completions for your shell.
     Completions {
         shell: Shell,
     },
 }
 
-/// Why a command ends with an exit code other than 0.
-#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
-#[error("{message}")]
-pub struct Failure {
-    /// The exit code.
-    pub code: u8,
-    /// Printed to standard error, unless empty.
-    pub message: String,
-}
-
-impl Failure {
-    /// The command failed, or a node refused.
-    pub const FAILED: u8 = 1;
-    /// The command line or the configuration is wrong.
-    pub const USAGE: u8 = 2;
-    /// The cluster is unavailable now; a retry may help.
-    pub const UNAVAILABLE: u8 = 3;
-    /// A port cannot be listened on.
-    pub const PORT: u8 = 3;
-    /// The storage failed or is in use.
-    pub const STORAGE: u8 = 4;
-
-    /// A failure with this exit code and message.
-    pub fn new(code: u8, message: impl ToString) -> Failure {
-        Failure { code, message: message.to_string() }
-    }
-
-    /// Standard output has no reader any more: the command ends early, with exit code 0 and without a message.
-    pub fn unread() -> Failure {
-        Failure::new(0, "")
-    }
-
-    /// Whether this is [`Failure::unread`].
-    pub fn is_unread(&self) -> bool {
-        self.code == 0
-    }
-}
-
 /// The entry point of the program.
 pub fn main() -> ExitCode {
-    match run(Cli::parse()) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(failure) => {
-            if !failure.message.is_empty() {
-                output::remark(&failure.message);
-            }
-            ExitCode::from(failure.code)
-        }
-    }
+    output::exit_code("cubecast", run(Cli::parse()))
 }
 
 fn run(cli: Cli) -> Result<(), Failure> {
@@ -172,11 +114,6 @@ fn run(cli: Cli) -> Result<(), Failure> {
         Command::Fail(args) => fail::run(&args),
         Command::Recover(args) => recover::run(&args),
         Command::Link(args) => link::run(&args),
-        Command::Verify(args) => verify::run(&args),
-        Command::Chaos(args) => chaos::run(&args),
-        Command::Bench(args) => bench::run(&args),
-        Command::Sim(args) => sim::run(&args),
-        Command::Scale(args) => scale::run(&args),
         Command::Completions { shell } => print_completions(shell),
     }
 }
@@ -185,24 +122,6 @@ fn print_completions(shell: Shell) -> Result<(), Failure> {
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut Cli::command(), "cubecast", &mut script);
     output::print(&script)
-}
-
-/// Runs `work` on the multi-threaded runtime of the commands that use the network.
-pub fn block_on<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
-    block_in(&mut tokio::runtime::Builder::new_multi_thread(), work)
-}
-
-/// The same on a single thread, so that messages between tasks need not wake another thread.
-pub fn block_on_one_thread<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
-    block_in(&mut tokio::runtime::Builder::new_current_thread(), work)
-}
-
-fn block_in<T>(
-    runtime: &mut tokio::runtime::Builder,
-    work: impl Future<Output = Result<T, Failure>>,
-) -> Result<T, Failure> {
-    let runtime = runtime.enable_all().build();
-    runtime.map_err(|error| Failure::new(Failure::FAILED, format!("cannot start the runtime: {error}")))?.block_on(work)
 }
 
 #[cfg(test)]
@@ -263,7 +182,6 @@ mod tests {
             "fail 2",
             "fail 111 --for ever",
             "link 000 001 --cut --up",
-            "verify --only everything",
             "pub news hello --as p --file lines.txt",
             "pub news - --as p --file lines.txt",
             "pub news --as p --file lines.txt --count 2",
@@ -274,7 +192,6 @@ mod tests {
             "pull news --as s --node 101 --read any",
             "link 000 001 --cut --delay 5",
             "completions bash --log debug",
-            "sim --list --seed 1",
             "status --format xml",
         ] {
             let parsed = Cli::try_parse_from(["cubecast"].into_iter().chain(line.split(' ')));

@@ -3,8 +3,11 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use super::{Failure, Logging, block_on_one_thread, output};
+use super::Logging;
 use crate::config::{Typed, TypedLimits, TypedStorage};
+use crate::executor::block_on_one_thread;
+use crate::failure::Failure;
+use crate::output;
 use crate::{log, process};
 
 /// Flags correspond to settings in the configuration file, and override them.

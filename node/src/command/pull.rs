@@ -7,10 +7,11 @@ use cubecast_core::names::{Offset, SubscriberId, TopicName};
 use cubecast_core::wire::answer::Done;
 use cubecast_core::wire::client::{Action, Read, ReadLevel, StartAt};
 
-use super::output::{Format, remark};
 use super::remote::Remote;
 use super::subscribe::{Contents, Start, parse_start, with_hint};
-use super::{Failure, output};
+use crate::failure::Failure;
+use crate::output;
+use crate::output::{Format, remark};
 
 /// Read messages from the subscriber's cursor on, and move the cursor past the printed ones.
 ///

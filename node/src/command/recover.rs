@@ -5,7 +5,8 @@ use cubecast_core::cube::Vertex;
 use cubecast_core::wire::client::{Action, Admin};
 
 use super::remote::Remote;
-use super::{Failure, output};
+use crate::failure::Failure;
+use crate::output;
 
 /// End a failure caused by `cubecast fail`.
 #[derive(Debug, clap::Args)]

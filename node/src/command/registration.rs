@@ -7,7 +7,8 @@ use cubecast_core::names::{NameError, PublisherId, SubscriberId};
 use cubecast_core::wire::client::{Action, Write};
 
 use super::remote::Remote;
-use super::{Failure, output};
+use crate::failure::Failure;
+use crate::output;
 
 /// Register and delete publishers.
 #[derive(Debug, clap::Args)]

@@ -7,9 +7,10 @@ use cubecast_core::client::{ClientError, Notice};
 use cubecast_core::visible::visible_line;
 use tokio::sync::broadcast;
 
-use super::output::{Format, remark};
-use super::{Failure, block_on};
 use crate::client::CubecastClient;
+use crate::executor::block_on;
+use crate::failure::Failure;
+use crate::output::{Format, remark};
 use crate::shutdown::Shutdown;
 
 #[derive(Clone, Debug, clap::Args)]

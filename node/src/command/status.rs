@@ -11,10 +11,11 @@ use cubecast_core::wire::client::{Action, Admin, Local};
 use futures_util::future::join_all;
 use serde_json::json;
 
-use super::output::{Format, Table, bytes, known, line, names, time_span};
 use super::remote::Remote;
-use super::{Failure, output};
 use crate::client::CubecastClient;
+use crate::failure::Failure;
+use crate::output;
+use crate::output::{Format, Table, bytes, known, line, names, time_span};
 
 /// The time limit for the answer of a single node.
 const PATIENCE: Duration = Duration::from_secs(2);

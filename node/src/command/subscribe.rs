@@ -11,10 +11,11 @@ use cubecast_core::wire::client::StartAt;
 use cubecast_core::wire::json;
 use futures_util::FutureExt;
 
-use super::output::Format;
 use super::remote::Remote;
-use super::{Failure, output};
 use crate::client::{CubecastClient, Deliveries};
+use crate::failure::Failure;
+use crate::output;
+use crate::output::Format;
 use crate::shutdown::{EndSignal, Shutdown};
 
 /// The number of messages after which the cursor is moved while messages arrive without a pause.

@@ -5,9 +5,10 @@ use cubecast_core::names::{PublisherId, TopicName};
 use cubecast_core::wire::answer::Done;
 use cubecast_core::wire::client::{Action, Query, Write};
 
-use super::output::{Format, Table, known, line, names, remark};
 use super::remote::Remote;
-use super::{Failure, output};
+use crate::failure::Failure;
+use crate::output;
+use crate::output::{Format, Table, known, line, names, remark};
 
 /// Create, delete and list topics.
 #[derive(Debug, clap::Args)]

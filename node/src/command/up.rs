@@ -3,13 +3,14 @@
 use std::path::PathBuf;
 
 use clap::ValueEnum as _;
-
 use cubecast_core::address::Host;
 
-use super::{Failure, Logging, block_on};
+use super::Logging;
 use crate::cluster::ports::{self, BasePort};
 use crate::cluster::{self, Plan};
 use crate::config::{UNLIMITED_REGISTRATIONS, check_dimension, parse_expiry, parse_size};
+use crate::executor::block_on;
+use crate::failure::Failure;
 use crate::log;
 use crate::shutdown::Shutdown;
 use crate::storage::SyncMode;

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use tracing::{Level, Metadata, warn};
 use tracing_subscriber::fmt::MakeWriter;
 
-use crate::command::output::visible_json;
+use crate::output::visible_json;
 use crate::private;
 use crate::storage::reserve_of;
 

@@ -18,7 +18,7 @@ use cubecast_core::wire::client::{Action, Admin, Query, Read, Request, Write};
 use cubecast_core::wire::limits::Limits as ContentLimits;
 use cubecast_core::wire::peer::PeerFrame;
 use cubecast_core::wire::usability::Obstacle;
-use cubecast_node::command::Failure;
+use cubecast_node::failure::Failure;
 use cubecast_node::process::{Settings, serve};
 use cubecast_node::runtime::clock::Clock;
 use cubecast_node::runtime::disk::{Disk, DiskFailed, DiskWork};

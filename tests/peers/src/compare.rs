@@ -7,15 +7,15 @@ use std::time::Instant;
 use clap::ValueEnum;
 use cubecast_core::cube::Dimension;
 use cubecast_core::wire::client::StartAt;
-use cubecast_node::bench::{Figures, Pace, Spread, measure};
-use cubecast_node::command::bench::ask::{Api, Calling};
-use cubecast_node::command::bench::fan_out::{Taking, publish_steadily};
-use cubecast_node::command::bench::publish::Place;
-use cubecast_node::command::bench::results::Machine;
-use cubecast_node::command::bench::stage::Stage;
-use cubecast_node::command::bench::table::{apart, millis, number};
-use cubecast_node::command::bench::{apis, words};
-use cubecast_node::command::output::Table;
+use cubecast_lab::bench::ask::{Api, Calling};
+use cubecast_lab::bench::fan_out::{Taking, publish_steadily};
+use cubecast_lab::bench::publish::Place;
+use cubecast_lab::bench::results::Machine;
+use cubecast_lab::bench::stage::Stage;
+use cubecast_lab::bench::table::{apart, millis, number};
+use cubecast_lab::bench::{apis, words};
+use cubecast_lab::measure::{Figures, Pace, Spread, measure};
+use cubecast_node::output::Table;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::sync::Mutex;
@@ -187,7 +187,7 @@ async fn fan_out(args: &Args, folder: &TempDir, all: &mut Outcome) -> Result<(),
 }
 
 async fn our_fan_out(stage: &mut Stage) -> Result<(Vec<Taking>, tokio::task::JoinSet<()>), String> {
-    let failed = |failure: cubecast_node::command::Failure| failure.message;
+    let failed = |failure: cubecast_node::failure::Failure| failure.message;
     let place = Place::new(stage).await.map_err(failed)?;
     let (listener, began) = (stage.client(), Instant::now());
     let mut taking = Vec::new();
@@ -204,7 +204,7 @@ async fn our_fan_out(stage: &mut Stage) -> Result<(Vec<Taking>, tokio::task::Joi
 pub async fn stage(args: &Args, within: &Path, name: &str) -> Result<Stage, String> {
     let dimension = Dimension::new(3).map_err(|error| error.to_string())?;
     let sync = if name == "source" { "never" } else { "always" };
-    Stage::running(args.cubecast.clone(), &within.join(name), dimension, sync).await.map_err(|failure| failure.message)
+    Stage::set(args.cubecast.clone(), &within.join(name), dimension, sync).await.map_err(|failure| failure.message)
 }
 
 async fn source(args: &Args, folder: &TempDir, all: &mut Outcome) -> Result<(), String> {

@@ -5,9 +5,9 @@ use std::path::Path;
 use cubecast_core::cube::Dimension;
 use cubecast_core::names::{PublisherId, TopicName};
 use cubecast_core::wire::client::Ack;
-use cubecast_node::bench::Client;
-use cubecast_node::command::bench::ask::Publishing;
-use cubecast_node::command::bench::stage::Stage;
+use cubecast_lab::bench::ask::Publishing;
+use cubecast_lab::bench::stage::Stage;
+use cubecast_lab::measure::Client;
 
 use super::system::{Asked, Requester, Started, System, content};
 
@@ -23,8 +23,7 @@ impl Cubecast {
     /// Starts the cluster with this sync mode (`always` or `never`).
     pub async fn start(program: &Path, folder: &Path, sync: &str) -> Result<Cubecast, String> {
         let dimension = Dimension::new(3).map_err(|error| error.to_string())?;
-        let mut stage =
-            Stage::running(program.into(), folder, dimension, sync).await.map_err(|failure| failure.message)?;
+        let mut stage = Stage::set(program.into(), folder, dimension, sync).await.map_err(|failure| failure.message)?;
         let publisher = stage.publisher().await.map_err(|failure| failure.message)?;
         let topic = stage.topic(&publisher).await.map_err(|failure| failure.message)?;
         Ok(Cubecast { stage, sync: sync.into(), publisher, topic })

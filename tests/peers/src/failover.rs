@@ -3,9 +3,9 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use cubecast_node::bench::Spread;
-use cubecast_node::command::bench::failures::{kill_home, percentile_99};
-use cubecast_node::command::bench::publish::Place;
+use cubecast_lab::bench::failures::{kill_home, percentile_99};
+use cubecast_lab::bench::publish::Place;
+use cubecast_lab::measure::Spread;
 use serde_json::json;
 
 use super::Args;

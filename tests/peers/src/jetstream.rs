@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use async_nats::jetstream;
 use async_nats::jetstream::stream::{Config, StorageType};
-use cubecast_node::bench::Done;
+use cubecast_lab::measure::Done;
 use tokio::time::{Instant, sleep};
 
 use super::servers::{Server, folder, free_ports};

@@ -27,7 +27,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Parser;
-use cubecast_node::bench::Timing;
+use cubecast_lab::measure::Timing;
 
 /// Measures Cubecast and its peers side by side, and prints ratios with their spread.
 #[derive(Debug, Parser)]
@@ -47,7 +47,7 @@ pub struct Args {
     /// Only these comparisons, separated by commas.
     #[arg(long, value_enum, value_name = "WHAT,...", value_delimiter = ',')]
     only: Vec<compare::Comparison>,
-    /// Measures nothing: prints the targets and results in saved files, of this program and of `cubecast bench`, as a
+    /// Measures nothing: prints the targets and results in saved files, of this program and of `cubecast-lab bench`, as a
     /// Markdown table.
     #[arg(long, value_name = "FILE", num_args = 1.., conflicts_with_all = ["only", "save"])]
     table: Vec<PathBuf>,

@@ -4,7 +4,7 @@
 use std::path::Path;
 use std::process::Command;
 
-use cubecast_node::bench::Done;
+use cubecast_lab::measure::Done;
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;

@@ -3,7 +3,7 @@
 use std::future::Future;
 use std::pin::Pin;
 
-use cubecast_node::bench::{Client, Done};
+use cubecast_lab::measure::{Client, Done};
 
 /// A request in flight.
 pub type Asked = Pin<Box<dyn Future<Output = Result<Done, String>> + Send>>;

@@ -3,8 +3,8 @@
 
 use std::path::PathBuf;
 
-use cubecast_node::bench::Spread;
-use cubecast_node::command::bench::results::Results;
+use cubecast_lab::bench::results::Results;
+use cubecast_lab::measure::Spread;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -45,7 +45,7 @@ impl Target {
     }
 }
 
-/// A Markdown table of all targets in these files, which come from `cubecast bench --save` or from this program.
+/// A Markdown table of all targets in these files, which come from `cubecast-lab bench --save` or from this program.
 pub fn table(files: &[PathBuf]) -> Result<String, String> {
     let mut targets = Vec::new();
     for file in files {
@@ -67,7 +67,7 @@ fn read(text: &str) -> Result<Vec<Target>, serde_json::Error> {
 }
 
 fn of_bench(results: Results) -> Vec<Target> {
-    let aimed = |fact: &cubecast_node::command::bench::results::Fact| {
+    let aimed = |fact: &cubecast_lab::bench::results::Fact| {
         let (aim, reached) = fact.target.clone()?;
         let Spread { median, least, most } = fact.value;
         let measured = format!("{median:.2} {} ({least:.2} to {most:.2})", fact.unit);
@@ -82,8 +82,9 @@ fn outcome(reached: bool) -> &'static str {
 
 #[cfg(test)]
 mod tests {
+    use cubecast_lab::bench::results::Fact;
+
     use super::*;
-    use cubecast_node::command::bench::results::Fact;
 
     #[test]
     fn a_table_tells_the_targets_of_both_programs_and_hides_no_miss() {

@@ -2,7 +2,7 @@
 
 use cubecast_tests::client::pull_until;
 use cubecast_tests::cluster::ProcessCluster;
-use cubecast_tests::process::run;
+use cubecast_tests::process::run_lab;
 use cubecast_tests::publishing::publish_many;
 use cubecast_tests::replicas::assert_replicas_equal_and_complete;
 use serde_json::json;
@@ -188,7 +188,7 @@ async fn evaluation_3_a_failure_ends_by_itself() {
 async fn cubecast_verify_reproduces_every_evaluation() {
     let cluster = ProcessCluster::start().await;
     let address = cluster.address(cluster.home("news"));
-    let ended = run(&["verify", "--format", "json", "--cluster", &address]).await;
+    let ended = run_lab(&["verify", "--format", "json", "--cluster", &address]).await;
     assert_eq!(ended.code, Some(0), "{}\n{}", ended.stdout, ended.stderr);
     for evaluation in
         ["api", "simultaneous", "placement", "replication", "recovery", "rejoin", "failover", "consistency"]

@@ -5,7 +5,7 @@
 //! others. The run advances in ticks of one virtual millisecond, so its course never depends on how often the page is
 //! redrawn.
 //!
-//! Until the user acts, the run is identical, effect for effect, to that of `cubecast sim` with the same scenario and
+//! Until the user acts, the run is identical, effect for effect, to that of `cubecast-lab sim` with the same scenario and
 //! seed: the page reads the nodes' state and sends no requests.
 //!
 //! | file | content |
@@ -16,7 +16,7 @@
 //! | `looking` | reads the state of simulated nodes |
 //! | `timeline`, `film` | the stored past: its summary, and snapshots of it |
 //! | `player` | playback: play, pause, step, rewind, jump, fork |
-//! | `trace`, `carried` | runs from elsewhere: a file of `cubecast sim`; the live cluster |
+//! | `trace`, `carried` | runs from elsewhere: a file of `cubecast-lab sim`; the live cluster |
 
 pub mod address;
 mod base64;

@@ -138,7 +138,7 @@ impl Session {
     }
 
     /// Ends the run: heals all faults, lets the cluster recover, and checks every promise. Without user actions the
-    /// report is that of `cubecast sim`.
+    /// report is that of `cubecast-lab sim`.
     pub fn finish(mut self) -> Report {
         if !self.is_healed && self.ends_ms().is_some() {
             self.run_to(self.simulation.ends());

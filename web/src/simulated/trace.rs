@@ -1,4 +1,4 @@
-//! Opens a file of `cubecast sim --trace` and repeats its run; the core is the same, so the run is the same.
+//! Opens a file of `cubecast-lab sim --trace` and repeats its run; the core is the same, so the run is the same.
 
 use cubecast_sim::{Cut, Report, Scenario};
 use serde::Deserialize;
@@ -26,7 +26,7 @@ pub struct Opened {
 pub enum BadTrace {
     #[error("it has {0} bytes; the limit is {MAX_BYTES}")]
     TooLarge(usize),
-    #[error("it is not a trace of `cubecast sim`: {0}")]
+    #[error("it is not a trace of `cubecast-lab sim`: {0}")]
     NotATrace(String),
     #[error("it has format {0}; this page reads format {FORM}")]
     Form(u32),

@@ -14,13 +14,14 @@ use cubecast_core::wire::answer::ErrorCode;
 use cubecast_core::wire::client::{Ack, Action, Write};
 use futures_util::StreamExt;
 use futures_util::stream::FuturesOrdered;
-
-use super::remote::Remote;
-use super::{Failure, output};
-use crate::client::CubecastClient;
-use crate::shutdown::{EndSignal, Shutdown};
 use input::{Cut, Input, InputError, Source};
 use progress::{Counted, Progress};
+
+use super::remote::Remote;
+use crate::client::CubecastClient;
+use crate::failure::Failure;
+use crate::output;
+use crate::shutdown::{EndSignal, Shutdown};
 
 /// Publish messages to a topic.
 ///

@@ -4,7 +4,7 @@ use cubecast_core::client::ClientError;
 use cubecast_core::wire::answer::ErrorCode;
 
 use super::input::Source;
-use crate::command::Failure;
+use crate::failure::Failure;
 use crate::shutdown::EndSignal;
 
 /// How the messages are counted in texts: as arguments, as lines or as whole files.

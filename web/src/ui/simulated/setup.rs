@@ -114,7 +114,7 @@ pub fn Setup(props: &SetupProps) -> Html {
                 {"Open a trace"}
                 <input type="file" accept=".json,application/json" data-testid="trace-file" {onchange} />
             </label>
-            <p class="aside">{words(&about)}{" "}{"A trace of "}<code>{"cubecast sim"}</code>{" can also be dropped here."}</p>
+            <p class="aside">{words(&about)}{" "}{"A trace of "}<code>{"cubecast-lab sim"}</code>{" can also be dropped here."}</p>
             if let Some(why) = refused.shown() {
                 <p class="bad" role="alert">{words(&why)}</p>
             }

@@ -1,0 +1,74 @@
+//! The simulator as started by a user: every scenario of `tests/scenarios` with its own seeds and some new ones.
+//!
+//! A failure prints the seed and the command that reproduces it.
+
+use std::path::Path;
+use std::process::Command;
+
+use cubecast_sim::FaultClass;
+use cubecast_sim::check::CHECKERS;
+use serde_json::Value;
+
+/// New seeds for each scenario. `CUBECAST_FIRST_SEED` makes them reproducible.
+const SEEDS: u64 = 20;
+
+#[test]
+fn every_scenario_keeps_every_promise() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scenarios");
+    let seeds = std::env::var("CUBECAST_SEEDS").unwrap_or_else(|_| SEEDS.to_string());
+    let first = std::env::var("CUBECAST_FIRST_SEED").ok();
+    let output = Command::new(env!("CARGO_BIN_EXE_cubecast-lab"))
+        .args(["sim", "--format", "json", "--seeds", &seeds])
+        .args(first.iter().flat_map(|first| ["--from", first]))
+        .arg("--scenario")
+        .arg(&folder)
+        .output()
+        .expect("the binary starts");
+    let said = String::from_utf8_lossy(&output.stderr);
+    let report: Value =
+        serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("no report ({error}): {said}"));
+    assert_eq!(report["failed_runs"], 0, "first seed {}: {}\n{said}", report["first_seed"], report["failures"]);
+    assert!(output.status.success(), "{said}");
+
+    // Runs without faults would prove nothing.
+    for class in FaultClass::ALL {
+        assert!(report["totals"]["faults"][class.name()].as_u64() > Some(0), "no fault of class {class}");
+    }
+    for checker in CHECKERS {
+        assert!(report["totals"]["checked"][checker.name].as_u64() > Some(0), "`{}` saw nothing", checker.name);
+    }
+    let show = |what: &str| report[what].to_string();
+    println!(
+        "{} runs, {} virtual hours, {} s, first seed {}",
+        show("runs"),
+        show("virtual_hours"),
+        show("seconds"),
+        show("first_seed")
+    );
+}
+
+#[test]
+fn a_seed_makes_the_same_run_again() {
+    let trace = || {
+        let args = ["sim", "--seed", "5", "--format", "json"];
+        let output = Command::new(env!("CARGO_BIN_EXE_cubecast-lab")).args(args).output().expect("the binary starts");
+        let report: Value = serde_json::from_slice(&output.stdout).expect("the report is JSON");
+        report["totals"].to_string()
+    };
+    assert_eq!(trace(), trace());
+}
+
+#[test]
+fn what_makes_no_sense_is_refused_before_anything_is_run() {
+    for (args, why) in [
+        (vec!["--faults", "lightning"], "there is no fault class `lightning`"),
+        (vec!["--scenario", "/nowhere/at/all.toml"], "/nowhere/at/all.toml"),
+        (vec!["--dimension", "9"], "9 is not in 1..=6"),
+    ] {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_cubecast-lab"));
+        let output = command.arg("sim").args(args).output().expect("the binary starts");
+        assert_eq!(output.status.code(), Some(2));
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(said.contains(why), "{said}");
+    }
+}
