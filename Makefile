@@ -1,7 +1,7 @@
 # Every target first installs its missing prerequisites. If none are missing, this takes seconds.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run build lab dashboard test test-native test-node test-browser test-process sim scale chaos verify abuse partition fuzz fuzz-live tour frames bench bench-peers bench-table lint check fmt clean
+.PHONY: help setup run build lab dist dashboard test test-native test-node test-browser test-process sim scale chaos verify abuse partition fuzz fuzz-live tour frames bench bench-peers bench-table lint check fmt clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -15,6 +15,11 @@ run: build dashboard ## start eight nodes and the dashboard; Ctrl-C stops them, 
 build: ## build the cubecast binary: target/release/cubecast
 	@scripts/setup native
 	cargo build --release -p cubecast-node --bin cubecast
+
+dist: ## build both binaries as releases are built, optimised across all crates: target/dist/
+	@scripts/setup native
+	cargo build --profile dist -p cubecast-node --bin cubecast
+	cargo build --profile dist -p cubecast-lab --bin cubecast-lab
 
 lab: ## build the laboratory, the tests and measurements below: target/release/cubecast-lab
 	@scripts/setup native
@@ -56,8 +61,8 @@ chaos: build lab ## inject faults into real processes for ten minutes and check 
 verify: lab ## check the guarantees on the running cluster of `make run`; makes nodes fail for moments
 	target/release/cubecast-lab verify $(ARGS)
 
-abuse: build ## run each attack on one node of eight for a minute; prints its memory and others' latency
-	@CUBECAST_BIN=$(CURDIR)/target/release/cubecast cargo test --workspace --exclude cubecast-peers --test abuse -- --ignored --nocapture every_attack_for_a_minute
+abuse: dist ## run each attack on one node of eight for a minute; prints its memory and others' latency
+	@CUBECAST_BIN=$(CURDIR)/target/dist/cubecast cargo test --workspace --exclude cubecast-peers --test abuse -- --ignored --nocapture every_attack_for_a_minute
 
 partition: build lab ## partition real nodes with network namespaces; needs root, skipped without
 	@scripts/partition $(ARGS)
@@ -66,19 +71,19 @@ fuzz: ## fuzz every decoder for a minute each; ARGS=600 for ten minutes each
 	@scripts/setup native
 	@scripts/fuzz $(ARGS)
 
-fuzz-live: build ## send mutated HTTP, requests, frames and handshakes to one node of eight for ten minutes
-	@CUBECAST_BIN=$(CURDIR)/target/release/cubecast cargo test --workspace --exclude cubecast-peers --test abuse -- --ignored --nocapture mutated_input_for_ten_minutes
+fuzz-live: dist ## send mutated HTTP, requests, frames and handshakes to one node of eight for ten minutes
+	@CUBECAST_BIN=$(CURDIR)/target/dist/cubecast cargo test --workspace --exclude cubecast-peers --test abuse -- --ignored --nocapture mutated_input_for_ten_minutes
 
 tour: ## take the README's pictures of the dashboard from a real run: docs/tour.png
 	@scripts/setup all
 	@scripts/tour
 
-frames: build ## measure the live page under load for five minutes: frames/s, events/s, memory
+frames: dist ## measure the live page under load for five minutes: frames/s, events/s, memory
 	@scripts/setup all
 	@scripts/frames $(ARGS)
 
-bench: build lab ## measure APIs, publishes, reads, fan-out, 2 to 16 nodes, slow links, failures: target/bench.html
-	target/release/cubecast-lab bench --page target/bench.html --save target/bench.json $(ARGS)
+bench: dist ## measure APIs, publishes, reads, fan-out, 2 to 16 nodes, slow links, failures: target/bench.html
+	target/dist/cubecast-lab bench --page target/bench.html --save target/bench.json $(ARGS)
 
 bench-peers: ## compare with JetStream, Redis Streams, RabbitMQ, Mosquitto and the source system, installing them
 	@scripts/setup native peers

@@ -33,7 +33,7 @@ use cubecast_lab::measure::Timing;
 #[derive(Debug, Parser)]
 pub struct Args {
     /// The `cubecast` binary to measure.
-    #[arg(long, value_name = "FILE", default_value = "target/release/cubecast")]
+    #[arg(long, value_name = "FILE", default_value = "target/dist/cubecast")]
     cubecast: PathBuf,
     /// Seconds of each run, after a warm-up of a quarter of that.
     #[arg(long, value_name = "S", default_value_t = 2.0)]
