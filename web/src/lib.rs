@@ -6,9 +6,11 @@
 
 // In reading order: state, layout, data sources, drawing.
 pub mod controller;
+pub mod format;
 pub mod lessons;
 pub mod model;
 pub mod net;
 pub mod scene;
 pub mod simulated;
+pub mod terms;
 pub mod ui;

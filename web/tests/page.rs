@@ -3,44 +3,38 @@
 
 mod harness;
 
-use cubecast_core::client::Target;
+use cubecast_core::client::{ClientError, Target};
 use cubecast_core::names::{Offset, SubscriberId, TopicName};
 use cubecast_core::time::Timestamp;
 use cubecast_core::wire::answer::Role;
 use cubecast_core::wire::client::{self, Ack, StopMode};
 use cubecast_core::wire::event::{self, WatchEvent};
-use cubecast_web::model::closer::CloserTab;
-use cubecast_web::model::feed::{Feed, Subject, Tone};
+use cubecast_web::model::feed::{Fact, Feed};
 use cubecast_web::model::inbox::Inboxes;
+use cubecast_web::model::report::{Remark, TaskChange};
 use cubecast_web::model::shared::Shared;
-use cubecast_web::model::task::{Panel, Task};
+use cubecast_web::model::task::Panel;
 use cubecast_web::model::topics::TopicBook;
-use cubecast_web::model::{Action, Moment, Selection, State};
+use cubecast_web::model::{Action, CloserTab, Moment, Selection, State, ViewAction};
 use cubecast_web::ui::{
     App, BreakPanel, BreakPanelProps, Cube, CubeProps, FeedList, FeedListProps, LookCloser, LookCloserProps, NodeCard,
     NodeCardProps,
 };
 use cubecast_web::ui::{PublishForm, PublishFormProps, SubscribeForm, SubscribeFormProps, TopicCard, TopicCardProps};
-use harness::{Page, SvgClass, heard, vertex, watching};
+use harness::{Page, SvgClass, vertex, watching};
 use wasm_bindgen_test::{wasm_bindgen_test, wasm_bindgen_test_configure};
-use yew::prelude::*;
 
 wasm_bindgen_test_configure!(run_in_browser);
 
 #[wasm_bindgen_test]
 async fn what_is_typed_is_published_with_the_chosen_acknowledgement() {
-    let (run, tasks) = heard::<Task>();
-    let page = Page::of::<PublishForm>(yew::props!(PublishFormProps {
-        topic: "news",
-        publisher: "writer",
-        report: None,
-        run,
-    }))
-    .await;
+    let page =
+        Page::of::<PublishForm>(yew::props!(PublishFormProps { topic: "news", publisher: "writer", report: None }))
+            .await;
     page.type_into("#content-input", "Hello, cube").await;
     page.choose("#ack-select", "all").await;
     page.click("#publish-button").await;
-    let tasks = tasks.borrow();
+    let tasks = page.commands.tasks();
     let last = tasks[0].steps.last().unwrap();
     assert_eq!(last.to, Target::Home);
     match &last.action {
@@ -53,30 +47,25 @@ async fn what_is_typed_is_published_with_the_chosen_acknowledgement() {
 
 #[wasm_bindgen_test]
 async fn a_publish_without_a_topic_is_not_sent_and_says_why() {
-    let (run, tasks) = heard::<Task>();
     let page =
-        Page::of::<PublishForm>(yew::props!(PublishFormProps { topic: "", publisher: "writer", report: None, run }))
-            .await;
+        Page::of::<PublishForm>(yew::props!(PublishFormProps { topic: "", publisher: "writer", report: None })).await;
     page.click("#publish-button").await;
-    assert!(tasks.borrow().is_empty());
+    assert!(page.commands.tasks().is_empty());
     assert!(page.text("#publish-result").contains("Choose a topic"), "{}", page.text("#publish-result"));
 }
 
 #[wasm_bindgen_test]
 async fn a_placeholder_is_no_message_and_the_refusal_goes_when_one_is_typed() {
-    let (run, tasks) = heard::<Task>();
-    let form = |topic: &'static str, run: &Callback<Task>| {
-        yew::props!(PublishFormProps { topic, publisher: "writer", report: None, run: run.clone() })
-    };
-    let mut page = Page::of::<PublishForm>(form("news", &run)).await;
+    let form = |topic: &'static str| yew::props!(PublishFormProps { topic, publisher: "writer", report: None });
+    let mut page = Page::of::<PublishForm>(form("news")).await;
     page.click("#publish-button").await;
-    assert!(tasks.borrow().is_empty());
+    assert!(page.commands.tasks().is_empty());
     assert_eq!(page.text("#publish-result"), "Type a message first.");
     page.type_into("#content-input", "h").await;
     assert_eq!(page.text("#publish-result"), "");
     page.type_into("#content-input", "").await;
     page.click("#publish-button").await;
-    page.update(form("cricket", &run)).await;
+    page.update(form("cricket")).await;
     assert_eq!(page.text("#publish-result"), "", "that was said of another topic");
 }
 
@@ -92,10 +81,6 @@ async fn a_topic_that_was_refused_offers_nothing_to_unsubscribe_from() {
             subscriber: "reader",
             inboxes: Shared::from(inboxes),
             report: None,
-            on_subscriber: Callback::noop(),
-            act: Callback::noop(),
-            run: Callback::noop(),
-            stop_deliveries: Callback::noop(),
         })
     };
     let mut page = Page::of::<SubscribeForm>(form(inboxes.clone())).await;
@@ -113,7 +98,6 @@ async fn a_topic_that_was_refused_offers_nothing_to_unsubscribe_from() {
 
 #[wasm_bindgen_test]
 async fn a_double_click_on_delete_asks_and_does_not_delete() {
-    let (run, tasks) = heard::<Task>();
     let mut topics = TopicBook::default();
     topics.learn_created(&"news".parse().unwrap(), vertex("100"));
     let page = Page::of::<TopicCard>(yew::props!(TopicCardProps {
@@ -122,30 +106,30 @@ async fn a_double_click_on_delete_asks_and_does_not_delete() {
         topic: "news",
         publisher: "writer",
         report: None,
-        on_publisher: Callback::noop(),
-        act: Callback::noop(),
-        run,
     }))
     .await;
     assert!(page.get("[data-testid=create-topic-button]").has_attribute("disabled"));
     page.double_click("[data-testid=delete-topic-button]").await;
     page.double_click("[data-testid=delete-for-good-button]").await;
-    assert_eq!(tasks.borrow().len(), 1, "once, after the question");
+    assert_eq!(page.commands.tasks().len(), 1, "once, after the question");
 }
 
 #[wasm_bindgen_test]
 async fn what_is_said_of_a_node_is_not_said_of_another() {
     let goal = Some(client::Action::Admin(client::Admin::RecoverNode { node: Some(vertex("011")) }));
+    let error = ClientError::Unavailable { why: "nobody answers".into() };
     let told = [
-        Action::Select(Some(Selection::Node(vertex("011")))),
-        Action::TaskStarted { panel: Panel::Node, task: 1, goal },
-        Action::TaskGaveUp { panel: Panel::Node, task: 1, text: "Nothing was done.".into() },
+        Action::View(ViewAction::Select(Some(Selection::Node(vertex("011"))))),
+        Action::Task { panel: Panel::Node, task: 1, change: TaskChange::Started { goal: goal.clone() } },
+        Action::Task { panel: Panel::Node, task: 1, change: TaskChange::GaveUp(Remark::Unanswered { goal, error }) },
     ];
     let state = watching("news").after(Moment { now_ms: 1_000, actions: told.to_vec() });
-    let props = |state: State| yew::props!(BreakPanelProps { state, act: Callback::noop(), run: Callback::noop() });
+    let props = |state: State| yew::props!(BreakPanelProps { state });
     let mut page = Page::of::<BreakPanel>(props(state.clone())).await;
-    assert!(page.text("#node-result").contains("Nothing was done.At 00:00:01 UTC."), "{}", page.text("#node-result"));
-    let select = Action::Select(Some(Selection::Node(vertex("100"))));
+    let result = page.text("#node-result");
+    assert!(result.contains("Nothing was done: nobody answers."), "{result}");
+    assert!(result.ends_with("At 00:00:01 UTC."), "{result}");
+    let select = Action::View(ViewAction::Select(Some(Selection::Node(vertex("100")))));
     page.update(props(state.after(Moment { now_ms: 1_000, actions: vec![select] }))).await;
     assert_eq!(page.text("#node-result"), "");
 }
@@ -156,28 +140,22 @@ async fn a_subscription_that_has_ended_says_why_and_can_be_begun_again() {
     let mut inboxes = Inboxes::default();
     inboxes.open(subscriber.clone(), topic.clone());
     inboxes.end(&subscriber, &topic, "topic `news` was deleted".into());
-    let (run, tasks) = heard::<Task>();
     let page = Page::of::<SubscribeForm>(yew::props!(SubscribeFormProps {
         topic: "news",
         subscriber: "reader",
         inboxes: Shared::from(inboxes),
         report: None,
-        on_subscriber: Callback::noop(),
-        act: Callback::noop(),
-        run,
-        stop_deliveries: Callback::noop(),
     }))
     .await;
     let told = page.text("[data-testid=subscription-ended]");
     assert!(told.contains("topic `news` was deleted"), "{told}");
     page.click("#subscribe-button").await;
-    assert_eq!(tasks.borrow().len(), 1);
+    assert_eq!(page.commands.tasks().len(), 1);
 }
 
 #[wasm_bindgen_test]
 async fn the_cube_shows_each_node_and_link_and_they_are_buttons() {
-    let (act, actions) = heard::<Action>();
-    let page = Page::of::<Cube>(yew::props!(CubeProps { state: watching("news"), act })).await;
+    let page = Page::of::<Cube>(yew::props!(CubeProps { state: watching("news") })).await;
     assert_eq!((page.all(".node").len(), page.all(".edge").len()), (8, 12));
     assert_eq!(page.get("#node-100").get_attribute("data-state").as_deref(), Some("up"));
     assert_eq!(page.get("#node-011").get_attribute("data-state").as_deref(), Some("failed"));
@@ -185,45 +163,32 @@ async fn the_cube_shows_each_node_and_link_and_they_are_buttons() {
 
     page.click("#node-100").await;
     page.press_enter("#edge-100-101").await;
-    let selected: Vec<_> = actions.borrow().iter().map(|action| format!("{action:?}")).collect();
-    let node = Action::Select(Some(Selection::Node(vertex("100"))));
-    let edge = Action::Select(Some(Selection::edge(vertex("101"), vertex("100"))));
-    assert_eq!(selected, [format!("{node:?}"), format!("{edge:?}")]);
+    let node = ViewAction::Select(Some(Selection::Node(vertex("100"))));
+    let edge = ViewAction::Select(Some(Selection::edge(vertex("101"), vertex("100"))));
+    assert_eq!(page.commands.views(), [node, edge]);
 }
 
 #[wasm_bindgen_test]
 async fn without_topics_the_page_teaches_where_one_would_live() {
-    let (act, actions) = heard::<Action>();
     let page = Page::of::<TopicCard>(yew::props!(TopicCardProps {
         topics: Shared::from(TopicBook { listed: true, ..TopicBook::default() }),
         cluster: watching("").cluster,
         topic: "",
         publisher: "writer",
         report: None,
-        on_publisher: Callback::noop(),
-        act,
-        run: Callback::noop(),
     }))
     .await;
     assert!(page.text("[data-testid=topic-list-empty]").contains("its home will be 100"));
     page.click("[data-testid=suggest-topic]").await;
-    assert!(matches!(&actions.borrow()[0], Action::ChooseTopic(topic) if topic == "news"));
+    assert_eq!(page.commands.views(), [ViewAction::ChooseTopic("news".into())]);
 }
 
 #[wasm_bindgen_test]
 async fn a_node_is_told_to_fail_as_chosen_and_one_that_failed_can_only_be_brought_back() {
-    let (run, tasks) = heard::<Task>();
-    let card = |name: &str, run: Callback<Task>| {
-        yew::props!(NodeCardProps {
-            vertex: vertex(name),
-            cluster: watching("").cluster,
-            now_ms: 0,
-            report: None,
-            act: Callback::noop(),
-            run,
-        })
+    let card = |name: &str| {
+        yew::props!(NodeCardProps { vertex: vertex(name), cluster: watching("").cluster, now_ms: 0, report: None })
     };
-    let page = Page::of::<NodeCard>(card("100", run)).await;
+    let page = Page::of::<NodeCard>(card("100")).await;
     page.choose("#mode-select", "wipe").await;
     page.choose("#duration-select", "30000").await;
     page.click("#fail-button").await;
@@ -232,10 +197,10 @@ async fn a_node_is_told_to_fail_as_chosen_and_one_that_failed_can_only_be_brough
         mode: StopMode::Wipe,
         duration_ms: 30_000,
     });
-    assert_eq!(tasks.borrow()[0].steps[0].action, expected);
+    assert_eq!(page.commands.tasks()[0].steps[0].action, expected);
     drop(page);
 
-    let page = Page::of::<NodeCard>(card("011", Callback::noop())).await;
+    let page = Page::of::<NodeCard>(card("011")).await;
     assert!(page.get("#fail-button").has_attribute("disabled"));
     assert!(!page.get("#recover-button").has_attribute("disabled"));
 }
@@ -243,16 +208,19 @@ async fn a_node_is_told_to_fail_as_chosen_and_one_that_failed_can_only_be_brough
 #[wasm_bindgen_test]
 async fn the_feed_shows_the_newest_first() {
     let mut feed = Feed::default();
-    feed.add(1_000, Tone::Bad, Subject::Page, "100 crashes");
-    feed.add(2_000, Tone::Good, Subject::Page, "100 is back");
+    feed.add(1_000, Fact::ConnectionLost(vertex("100")));
+    feed.add(2_000, Fact::ConnectionRestored(vertex("100")));
     let page = Page::of::<FeedList>(yew::props!(FeedListProps { feed: Shared::from(feed) })).await;
     let entries: Vec<_> = page.all("#event-feed li").iter().map(|entry| entry.text_content().unwrap()).collect();
-    assert_eq!(entries, ["00:00:02100 is back", "00:00:01100 crashes"]);
+    assert_eq!(
+        entries,
+        ["00:00:02This page is connected to 100 again", "00:00:01This page lost its connection to 100"]
+    );
 }
 
 #[wasm_bindgen_test]
 async fn the_x_ray_shows_each_replica_what_it_has_and_says_the_same_in_a_table() {
-    let page = look_closer(state_with_a_replica_behind(), Callback::noop()).await;
+    let page = look_closer(state_with_a_replica_behind()).await;
     assert_eq!(page.all(".xray-strip[data-testid]").len(), 4);
     let behind = page.get("[data-testid=xray-101]");
     assert_eq!(behind.get_attribute("data-lag").as_deref(), Some("2"));
@@ -261,18 +229,17 @@ async fn the_x_ray_shows_each_replica_what_it_has_and_says_the_same_in_a_table()
 }
 
 #[wasm_bindgen_test]
-async fn a_broken_promise_says_so_on_every_tab_until_it_is_dismissed() {
-    let (act, actions) = heard::<Action>();
+async fn a_violation_says_so_on_every_tab_until_it_is_dismissed() {
     let two_leaders = ["100", "101"].map(|node| {
         let (group, leader) = (vertex("100"), Some(vertex(node)));
         told(node, event::Event::RoleChanged { group, role: Role::Leader, term: 7, leader })
     });
     let state = watching("news").after(Moment { now_ms: 1_000, actions: two_leaders.to_vec() });
-    let page = look_closer(state.seen(), act).await;
+    let page = look_closer(state.seen()).await;
     assert_eq!(page.get("[data-testid=invariants]").get_attribute("data-state").as_deref(), Some("bad"));
     assert!(page.text("[data-testid=violation]").contains("two leaders in term 7"));
     page.click("[data-testid=dismiss-violation]").await;
-    assert!(matches!(actions.borrow().last(), Some(Action::DismissViolation)));
+    assert_eq!(page.commands.views(), [ViewAction::DismissViolation]);
 }
 
 /// Before a node answers, the page claims nothing; and everything it started ends with it.
@@ -283,20 +250,15 @@ async fn a_page_without_a_cluster_says_that_it_looks_for_one() {
     assert!(page.all(".node").is_empty());
 }
 
-async fn look_closer(state: State, act: Callback<Action>) -> Page<LookCloser> {
-    Page::of::<LookCloser>(yew::props!(LookCloserProps {
-        state,
-        publisher: "writer",
-        act,
-        run: Callback::noop(),
-        set_load: Callback::noop(),
-    }))
-    .await
+async fn look_closer(state: State) -> Page<LookCloser> {
+    Page::of::<LookCloser>(yew::props!(LookCloserProps { state })).await
 }
 
 /// Three messages, of which 101 has one.
 fn state_with_a_replica_behind() -> State {
-    let mut actions = vec![Action::ChooseTopic("news".into()), Action::ChooseCloserTab(CloserTab::Xray)];
+    let mut actions = [ViewAction::ChooseTopic("news".into()), ViewAction::ChooseCloserTab(CloserTab::Xray)]
+        .map(Action::View)
+        .to_vec();
     for (node, last) in [("100", 2), ("101", 0), ("110", 2), ("000", 2)] {
         let (topic, group, offset) = ("news".parse().unwrap(), vertex("100"), Offset(last));
         actions.push(told(node, event::Event::ReplicaStored { topic, group, offset }));
@@ -306,5 +268,5 @@ fn state_with_a_replica_behind() -> State {
 }
 
 fn told(node: &str, event: event::Event) -> Action {
-    Action::Told(WatchEvent { node: vertex(node), time: Timestamp(1), at_us: 1, trace: None, event })
+    Action::Event(WatchEvent { node: vertex(node), time: Timestamp(1), at_us: 1, trace: None, event })
 }

@@ -7,18 +7,18 @@ use cubecast_core::names::{Offset, TopicName};
 use cubecast_core::time::Timestamp;
 use cubecast_core::wire::answer::Message;
 use cubecast_core::wire::event::{Event, WatchEvent};
-use cubecast_web::model::feed::{Feed, Subject, Tone};
+use cubecast_web::model::feed::{Fact, Feed};
 use cubecast_web::model::shared::Shared;
 use cubecast_web::model::topics::TopicBook;
-use cubecast_web::model::{Action, Moment, State};
+use cubecast_web::model::{Action, Moment, State, ViewAction};
 use cubecast_web::ui::{
-    FeedList, FeedListProps, MessageList, MessageListProps, Page as Whole, PageProps, TopicCard, TopicCardProps,
+    Dispatch, FeedList, FeedListProps, MessageList, MessageListProps, Page as Whole, PageProps, TopicCard,
+    TopicCardProps,
 };
-use harness::{Page, heard, vertex, watching};
+use harness::{Commands, Page, vertex, watching};
 use wasm_bindgen::JsCast;
 use wasm_bindgen_test::{wasm_bindgen_test, wasm_bindgen_test_configure};
 use web_sys::{Element, HtmlElement};
-use yew::prelude::*;
 
 wasm_bindgen_test_configure!(run_in_browser);
 
@@ -31,21 +31,18 @@ const STYLE: &str = concat!(
 
 #[wasm_bindgen_test]
 async fn two_names_that_differ_in_what_cannot_be_seen_look_different() {
-    let (act, actions) = heard::<Action>();
-    let page = Page::of::<TopicCard>(topic_card(state_with(["invisible", "invis\u{200b}ible"]), act)).await;
+    let page = Page::of::<TopicCard>(topic_card(state_with(["invisible", "invis\u{200b}ible"]))).await;
     let names: Vec<_> = page.all(".topic .name").iter().map(text).collect();
     assert_eq!(names, ["invisible", r"invis\u{200b}ible"]);
     assert_eq!(page.all(".topic .escaped").iter().map(text).collect::<Vec<_>>(), [r"\u{200b}"]);
     page.click("li:nth-child(2) .topic").await;
-    assert!(
-        matches!(&actions.borrow()[0], Action::ChooseTopic(name) if name == "invis\u{200b}ible"),
-        "the name itself"
-    );
+    let choose = ViewAction::ChooseTopic("invis\u{200b}ible".into());
+    assert_eq!(page.commands.views(), [choose], "the name itself");
 }
 
 #[wasm_bindgen_test]
 async fn a_field_says_what_of_its_text_cannot_be_seen() {
-    let page = Page::of::<TopicCard>(topic_card(with_topic("invis\u{200b}ible"), Callback::noop())).await;
+    let page = Page::of::<TopicCard>(topic_card(with_topic("invis\u{200b}ible"))).await;
     assert!(page.text(".field").contains(r"invisible characters: invis\u{200b}ible"), "{}", page.text(".field"));
 }
 
@@ -53,7 +50,7 @@ async fn a_field_says_what_of_its_text_cannot_be_seen() {
 async fn a_long_name_does_not_push_the_sentence_away_and_its_title_has_all_of_it() {
     let name = format!("{}z", "n".repeat(254));
     let mut feed = Feed::default();
-    feed.add(0, Tone::Plain, Subject::Page, format!("Topic {name} is deleted"));
+    feed.add(0, Fact::TopicDeleted { topic: name.parse().unwrap() });
     let page = Page::of::<FeedList>(yew::props!(FeedListProps { feed: Shared::from(feed) })).await;
     let line = page.text("#event-feed li");
     assert!(line.len() < 100 && line.contains("nz is deleted"), "{line}");
@@ -66,11 +63,11 @@ async fn a_name_does_not_reorder_the_words_around_it() {
     let mut feed = Feed::default();
     for name in ["חדשות", "a\u{202e}b", "news"] {
         let topic: TopicName = name.parse().unwrap();
-        feed.add(0, Tone::Plain, Subject::Topic(topic.clone()), format!("Topic {topic} 123 is deleted"));
+        feed.add(0, Fact::OutboxStored { node: vertex("100"), topic });
     }
     let page = Page::of::<FeedList>(yew::props!(FeedListProps { feed: Shared::from(feed) })).await;
     let lines = page.all("#event-feed li");
-    assert!(text(&lines[1]).contains(r"Topic a\u{202e}b 123 is deleted"), "{}", text(&lines[1]));
+    assert!(text(&lines[1]).contains(r"a message to a\u{202e}b in its outbox"), "{}", text(&lines[1]));
     let bdi = lines[2].query_selector("bdi").unwrap().expect("it stands apart");
     assert_eq!(text(&bdi), "חדשות");
     let style = web_sys::window().unwrap().get_computed_style(&bdi).unwrap().unwrap();
@@ -109,7 +106,7 @@ async fn a_message_of_a_mebibyte_hides_no_other_and_all_of_it_can_be_seen() {
 #[wasm_bindgen_test]
 async fn of_many_topics_the_page_says_how_many_are_shown_and_finds_the_others() {
     let names: Vec<String> = (0..214).map(|number| format!("topic-{number:03}")).collect();
-    let page = Page::of::<TopicCard>(topic_card(state_with(names.iter().map(String::as_str)), Callback::noop())).await;
+    let page = Page::of::<TopicCard>(topic_card(state_with(names.iter().map(String::as_str)))).await;
     assert_eq!(page.text("[data-testid=topic-count]"), "1 to 6 of 214 topics");
     page.click("[data-testid=topic-more]").await;
     assert_eq!(page.text("[data-testid=topic-count]"), "1 to 16 of 214 topics");
@@ -124,7 +121,7 @@ async fn of_many_topics_the_page_says_how_many_are_shown_and_finds_the_others() 
 #[wasm_bindgen_test]
 async fn the_arrow_keys_go_through_a_list_of_which_few_rows_are_on_the_page() {
     let names: Vec<String> = (0..214).map(|number| format!("topic-{number:03}")).collect();
-    let page = Page::of::<TopicCard>(topic_card(state_with(names.iter().map(String::as_str)), Callback::noop())).await;
+    let page = Page::of::<TopicCard>(topic_card(state_with(names.iter().map(String::as_str)))).await;
     let _style = Style::apply();
     assert_eq!(page.all(".topic[tabindex='0']").len(), 1, "the tab key stops once");
     let focused = || web_sys::window().unwrap().document().unwrap().active_element().map(|element| text(&element));
@@ -152,7 +149,8 @@ async fn moments_of(count: usize) -> (usize, f64) {
     const MOMENTS: u32 = 30;
     let names: Vec<String> = (0..count).map(|number| format!("topic-{number:04}")).collect();
     let mut state = state_with(names.iter().map(String::as_str));
-    let mut page = Page::of::<Whole>(whole(state.clone())).await;
+    let dispatch = Commands::default().dispatch();
+    let mut page = Page::of::<Whole>(whole(state.clone(), &dispatch)).await;
     let clock = web_sys::window().unwrap().performance().unwrap();
     let began = clock.now();
     for number in 0..MOMENTS {
@@ -160,9 +158,9 @@ async fn moments_of(count: usize) -> (usize, f64) {
         let event = Event::ReplicaStored { topic, group: vertex("100"), offset: Offset(u64::from(number)) };
         let told = WatchEvent { node: vertex("100"), time: Timestamp(1), at_us: 1, trace: None, event };
         let typed = format!("topic-{number}");
-        let actions = vec![Action::Told(told), Action::ChooseTopic(typed)];
+        let actions = vec![Action::Event(told), Action::View(ViewAction::ChooseTopic(typed))];
         state = state.after(Moment { now_ms: 1_000 + u64::from(number), actions });
-        page.update(whole(state.clone())).await;
+        page.update(whole(state.clone(), &dispatch)).await;
     }
     let took_ms = (clock.now() - began) / f64::from(MOMENTS);
     (page.all("*").len(), took_ms)
@@ -179,8 +177,8 @@ async fn the_longest_name_fits_everywhere() {
         state.topics.change().topics.values_mut().for_each(|info| info.owner = Some(owner.parse().unwrap()));
         let event = Event::ReplicaStored { topic: name.parse().unwrap(), group: vertex("100"), offset: Offset(0) };
         let told = WatchEvent { node: vertex("100"), time: Timestamp(1), at_us: 1, trace: None, event };
-        let state = state.after(Moment { now_ms: 1_000, actions: vec![Action::Told(told)] });
-        let page = Page::of::<Whole>(whole(state)).await;
+        let state = state.after(Moment { now_ms: 1_000, actions: vec![Action::Event(told)] });
+        let page = Page::of::<Whole>(whole(state, &Commands::default().dispatch())).await;
         let root: &HtmlElement = page.root.unchecked_ref();
         root.style().set_property("width", &format!("{width}px")).unwrap();
         page.root
@@ -257,28 +255,18 @@ fn with_topic(name: &str) -> State {
     State { topic_text: name.into(), ..state_with([name]) }
 }
 
-fn topic_card(state: State, act: Callback<Action>) -> TopicCardProps {
+fn topic_card(state: State) -> TopicCardProps {
     yew::props!(TopicCardProps {
         topics: state.topics,
         cluster: state.cluster,
         topic: state.topic_text,
         publisher: "writer",
         report: None,
-        on_publisher: Callback::noop(),
-        act,
-        run: Callback::noop(),
     })
 }
 
-fn whole(state: State) -> PageProps {
-    yew::props!(PageProps {
-        state,
-        mode_switch: Html::default(),
-        act: Callback::noop(),
-        run: Callback::noop(),
-        stop_deliveries: Callback::noop(),
-        set_load: Callback::noop(),
-    })
+fn whole(state: State, dispatch: &Dispatch) -> PageProps {
+    yew::props!(PageProps { state, dispatch: dispatch.clone() })
 }
 
 fn text(element: &Element) -> String {

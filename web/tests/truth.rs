@@ -10,17 +10,14 @@ use cubecast_core::time::Timestamp;
 use cubecast_core::wire::answer::{Answer, Counters, Done, GroupStatus, NodeState, NodeStatus, Role, StorageStatus};
 use cubecast_core::wire::client::{self, StopMode};
 use cubecast_core::wire::event::{self, WatchEvent};
-use cubecast_web::model::closer::CloserTab;
 use cubecast_web::model::cluster::Socket;
-use cubecast_web::model::task::Task;
-use cubecast_web::model::{Action, Moment, SeedFailure, State};
+use cubecast_web::model::{Action, CloserTab, Moment, SeedFailure, State, ViewAction};
 use cubecast_web::ui::{
     Cube, CubeProps, Header, HeaderProps, LookCloser, LookCloserProps, NodeCard, NodeCardProps, Page as Dashboard,
     PageProps,
 };
-use harness::{Page, SvgClass, heard, vertex, watching};
+use harness::{Commands, Page, SvgClass, vertex, watching};
 use wasm_bindgen_test::{wasm_bindgen_test, wasm_bindgen_test_configure};
-use yew::prelude::*;
 
 wasm_bindgen_test_configure!(run_in_browser);
 
@@ -29,7 +26,7 @@ async fn the_x_ray_shows_what_nobody_told_as_unknown_and_not_as_missing() {
     let mut state = state_with_messages();
     state.closer.xray.change().replicas[3].readable = None;
     state.closer.xray.change().replicas[3].stored = 0;
-    let page = look_closer(state, Callback::noop()).await;
+    let page = look_closer(state).await;
     let unknown = page.get("[data-testid=xray-000]");
     assert_eq!(unknown.get_attribute("data-lag").as_deref(), Some("unknown"));
     assert_eq!(page.all("[data-testid=xray-000] .xcell.unknown").len(), 3);
@@ -41,10 +38,9 @@ async fn the_x_ray_shows_what_nobody_told_as_unknown_and_not_as_missing() {
 
 #[wasm_bindgen_test]
 async fn what_no_majority_can_store_is_not_sent_says_why_at_once_and_can_be_sent_all_the_same() {
-    let (run, tasks) = heard::<Task>();
-    let (act, actions) = heard::<Action>();
+    let commands = Commands::default();
     let state = without_a_majority();
-    let page = Page::of::<Dashboard>(dashboard(state.clone(), &act, &run)).await;
+    let page = Page::of::<Dashboard>(dashboard(state.clone(), &commands)).await;
     let obstacle = "news cannot be written: 2 of 4 replicas up, 3 needed.";
     assert!(page.text("[data-testid=obstacle]").contains(obstacle), "{}", page.text("[data-testid=obstacle]"));
     assert!(page.text("[data-testid=obstacle]").contains("Reads with “any” still work at 100, 000."));
@@ -53,15 +49,15 @@ async fn what_no_majority_can_store_is_not_sent_says_why_at_once_and_can_be_sent
     assert!(page.text("[data-testid=cluster-summary]").contains("groups cannot be written"));
     page.type_into("#content-input", "hello").await;
     page.click("#publish-button").await;
-    assert!(tasks.borrow().is_empty());
+    assert!(commands.tasks().is_empty());
     drop(page);
 
-    let held = actions.borrow().iter().find(|action| matches!(action, Action::TaskHeld { .. })).cloned();
-    let state = state.after(Moment { now_ms: 1_000, actions: vec![held.expect("it is held")] });
-    let page = Page::of::<Dashboard>(dashboard(state, &act, &run)).await;
+    let held = commands.views().into_iter().find(|action| matches!(action, ViewAction::HoldTask { .. }));
+    let state = state.after(Moment { now_ms: 1_000, actions: vec![Action::View(held.expect("it is held"))] });
+    let page = Page::of::<Dashboard>(dashboard(state, &commands)).await;
     assert!(page.text("#publish-result").contains(&format!("Not sent: {obstacle}")));
     page.click("[data-testid=publish-result-insist]").await;
-    assert_eq!(tasks.borrow().len(), 1);
+    assert_eq!(commands.tasks().len(), 1);
 }
 
 #[wasm_bindgen_test]
@@ -95,7 +91,7 @@ async fn why_a_node_refuses_this_page_is_shown_with_the_cure() {
     let why = "The node answered: start the node with --allow-origin https://a.example.".to_owned();
     let failed = SeedFailure { address: "wss://a.example/ws".into(), why: Some(why) };
     let state = State { seed_failed: Some(failed), ..State::default() };
-    let page = Page::of::<Cube>(yew::props!(CubeProps { state, act: Callback::noop() })).await;
+    let page = Page::of::<Cube>(yew::props!(CubeProps { state })).await;
     assert!(page.text("[data-testid=cube-empty]").contains("--allow-origin https://a.example"));
 }
 
@@ -108,8 +104,6 @@ async fn a_wiped_nodes_card_lists_nothing_of_what_it_led() {
             cluster: state.cluster.clone(),
             now_ms: 1_000,
             report: None,
-            act: Callback::noop(),
-            run: Callback::noop(),
         })
     };
     let page = Page::of::<NodeCard>(card(&state)).await;
@@ -126,15 +120,8 @@ async fn a_wiped_nodes_card_lists_nothing_of_what_it_led() {
     assert!(page.all(".groups").is_empty(), "nothing is known of it yet");
 }
 
-fn dashboard(state: State, act: &Callback<Action>, run: &Callback<Task>) -> PageProps {
-    yew::props!(PageProps {
-        state,
-        mode_switch: Html::default(),
-        act: act.clone(),
-        run: run.clone(),
-        stop_deliveries: Callback::noop(),
-        set_load: Callback::noop(),
-    })
+fn dashboard(state: State, commands: &Commands) -> PageProps {
+    yew::props!(PageProps { state, dispatch: commands.dispatch() })
 }
 
 fn head(state: &State, seed_failed: Option<SeedFailure>) -> HeaderProps {
@@ -194,20 +181,15 @@ fn status_of(name: &str) -> Action {
     Action::Answered { asked: node, answer: Answer { id: None, served_by: node, hops: None, result } }
 }
 
-async fn look_closer(state: State, act: Callback<Action>) -> Page<LookCloser> {
-    Page::of::<LookCloser>(yew::props!(LookCloserProps {
-        state,
-        publisher: "writer",
-        act,
-        run: Callback::noop(),
-        set_load: Callback::noop(),
-    }))
-    .await
+async fn look_closer(state: State) -> Page<LookCloser> {
+    Page::of::<LookCloser>(yew::props!(LookCloserProps { state })).await
 }
 
 /// Three messages, stored by each replica two seconds ago.
 fn state_with_messages() -> State {
-    let mut actions = vec![Action::ChooseTopic("news".into()), Action::ChooseCloserTab(CloserTab::Xray)];
+    let mut actions = [ViewAction::ChooseTopic("news".into()), ViewAction::ChooseCloserTab(CloserTab::Xray)]
+        .map(Action::View)
+        .to_vec();
     for node in ["100", "101", "110", "000"] {
         let (topic, group) = ("news".parse().unwrap(), vertex("100"));
         actions.push(told(node, event::Event::ReplicaStored { topic, group, offset: Offset(2) }));
@@ -217,5 +199,5 @@ fn state_with_messages() -> State {
 }
 
 fn told(node: &str, event: event::Event) -> Action {
-    Action::Told(WatchEvent { node: vertex(node), time: Timestamp(1), at_us: 1, trace: None, event })
+    Action::Event(WatchEvent { node: vertex(node), time: Timestamp(1), at_us: 1, trace: None, event })
 }

@@ -107,7 +107,7 @@ impl Controller {
             self.submit(Submission { ticket, action, to: Target::Home, within: TASK_WITHIN, trace: false });
         }
         if let Some(sample) = news {
-            self.tell(Action::LoadTold(sample));
+            self.tell(Action::LoadMeasured(sample));
         }
     }
 
@@ -132,7 +132,7 @@ impl Controller {
 
     pub(super) fn stop_load(&mut self, why: String) {
         if let Some(sample) = self.load.take().and_then(|mut load| load.take_news()) {
-            self.tell(Action::LoadTold(sample));
+            self.tell(Action::LoadMeasured(sample));
         }
         self.tell(Action::LoadStopped { why: Some(why) });
     }

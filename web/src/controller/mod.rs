@@ -16,43 +16,34 @@ use cubecast_core::client::{
     Client, ClientConfig, ClientEffect, ClientError, ClientInput, Notice, Reply, SocketId, Submission, Ticket,
 };
 use cubecast_core::cube::Vertex;
-use cubecast_core::names::{SubscriberId, TopicName};
+use cubecast_core::names::TopicName;
 use cubecast_core::time::{Instant, Now};
 use cubecast_core::wire::answer::{Answer, NodeState, ServerFrame};
 use cubecast_core::wire::client::{self, Request};
 use cubecast_core::wire::event::Event;
 
-use crate::model::Action;
 use crate::model::cluster::Socket;
-use crate::model::load::LoadPlan;
-use crate::model::task::Task;
+use crate::model::{Act, Action};
 use load::RunningLoad;
 use polling::{Poll, Polling};
-use tasks::{Ended, Later, Progress};
+use tasks::{Ended, Later, RunningTask};
 
 /// Interval of the page's own requests.
 const POLL_EVERY: Duration = Duration::from_secs(1);
-/// Timeout of an poll; the next turn sends it again.
-const ERRAND_WITHIN: Duration = Duration::from_millis(2_500);
+/// Timeout of a poll; the next turn sends it again.
+const POLL_WITHIN: Duration = Duration::from_millis(2_500);
 /// Timeout of a task; after it, the user is told that no node could do it.
 const TASK_WITHIN: Duration = Duration::from_secs(10);
 
 /// An event from outside the controller.
 #[derive(Clone, PartialEq, Debug)]
 pub enum ControllerInput {
-    /// The user started a task. Its report appears on the task's panel.
-    Run(Task),
-    /// The user ended a push subscription.
-    StopDeliveries {
-        subscriber: SubscriberId,
-        topic: TopicName,
-    },
+    /// The user did something to the cluster.
+    Act(Act),
     /// The selected node, whose details are kept fresh.
     Attend(Option<Vertex>),
     /// The topic under the X-ray. The state of its replicas is requested every turn.
     LookInto(Option<TopicName>),
-    /// Starts or changes the load; `None` stops it.
-    SetLoad(Option<LoadPlan>),
     Opened {
         socket: SocketId,
     },
@@ -63,7 +54,7 @@ pub enum ControllerInput {
     },
     /// Bytes that could not be decoded as frames.
     Malformed {
-        text: String,
+        error: String,
     },
     /// A socket closed, or could not be opened.
     Closed {
@@ -121,10 +112,10 @@ pub struct Controller {
 /// The purpose of a pending request.
 enum Waiting {
     Poll(Poll),
-    Task(Progress),
+    Task(RunningTask),
     /// The topic to be created exists already; this request finds its owner.
     Owner {
-        progress: Progress,
+        task: RunningTask,
         refused: ClientError,
     },
     /// Registration of the load's publisher.
@@ -196,16 +187,12 @@ impl Controller {
 
     fn handle_input(&mut self, input: ControllerInput) {
         match input {
-            ControllerInput::Run(task) => self.run_task(task),
-            ControllerInput::StopDeliveries { subscriber, topic } => {
-                self.for_client.push(ClientInput::StopDeliveries { topic, subscriber });
-            }
+            ControllerInput::Act(act) => self.act(act),
             ControllerInput::Attend(node) => self.attend(node),
             ControllerInput::LookInto(topic) => self.look_into(topic),
-            ControllerInput::SetLoad(plan) => self.set_load(plan),
             ControllerInput::Opened { socket } => self.for_client.push(ClientInput::Opened { socket }),
             ControllerInput::Frames { socket, frames } => self.for_client.push(ClientInput::Frames { socket, frames }),
-            ControllerInput::Malformed { text } => self.tell(Action::FrameMalformed { text }),
+            ControllerInput::Malformed { error } => self.tell(Action::FrameMalformed { error }),
             ControllerInput::Closed { socket, why } => self.for_client.push(ClientInput::Closed { socket, why }),
             ControllerInput::DeadlineReached => {}
             ControllerInput::Unwatched => {
@@ -213,6 +200,18 @@ impl Controller {
                     self.stop_load("this page is hidden".to_owned());
                 }
             }
+        }
+    }
+
+    fn act(&mut self, act: Act) {
+        match act {
+            Act::Run(task) => self.run_task(task),
+            Act::StopDeliveries { subscriber, topic } => {
+                self.for_client.push(ClientInput::StopDeliveries { topic, subscriber });
+            }
+            Act::OpenInbox { subscriber, topic } => self.tell(Action::OpenInbox { subscriber, topic }),
+            Act::CloseInbox { subscriber, topic } => self.tell(Action::CloseInbox { subscriber, topic }),
+            Act::SetLoad(plan) => self.set_load(plan),
         }
     }
 
@@ -233,7 +232,7 @@ impl Controller {
                         polling.note_returning(subject, state == NodeState::Recovering);
                     }
                 }
-                self.tell(Action::Told(event));
+                self.tell(Action::Event(event));
             }
             ClientEffect::Notice(notice) => self.hear(notice),
         }
@@ -257,7 +256,7 @@ impl Controller {
             let request = self.polling.as_ref().and_then(|known| known.request(poll));
             let Some((action, to)) = request else { continue };
             let ticket = self.wait(Waiting::Poll(poll));
-            self.submit(Submission { ticket, action, to, within: ERRAND_WITHIN, trace: false });
+            self.submit(Submission { ticket, action, to, within: POLL_WITHIN, trace: false });
         }
     }
 
@@ -323,8 +322,8 @@ impl Controller {
                 }
                 self.end_poll(poll, result.is_ok());
             }
-            Some(Waiting::Task(progress)) => self.end_step(progress, result),
-            Some(Waiting::Owner { progress, refused }) => self.end_owner(progress, refused, result),
+            Some(Waiting::Task(task)) => self.end_step(task, result),
+            Some(Waiting::Owner { task, refused }) => self.end_owner(task, refused, result),
             Some(Waiting::LoadPublisher) => self.begin_load(result),
             Some(Waiting::Load { began }) => self.end_load_message(self.millis_since(began), result),
             None => {}
@@ -358,7 +357,7 @@ impl Controller {
             Notice::Lost { node: Some(node), .. } => self.note_socket(node, Socket::Closed),
             Notice::Lost { node: None, url, .. } => self.tell(Action::SeedFailed { address: url }),
             Notice::Connected { node: None, .. } | Notice::Reconnected { node: None, .. } => {}
-            Notice::FellOver(fall) => self.tell(Action::FellOver { from: fall.from, to: fall.to, why: fall.why }),
+            Notice::FellOver(fall) => self.tell(Action::FellOver(fall)),
             Notice::BackHome { home } => self.tell(Action::BackHome { home }),
         }
     }

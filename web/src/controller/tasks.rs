@@ -4,14 +4,16 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use cubecast_core::client::{ClientError, Reply, Submission, Target};
+use cubecast_core::cube::Vertex;
 use cubecast_core::names::{PublisherId, TopicName};
 use cubecast_core::time::Instant;
 use cubecast_core::wire::answer::{Done, ErrorCode};
 use cubecast_core::wire::client;
 
 use super::{Controller, TASK_WITHIN, Waiting, refusal};
-use crate::model::task::{Panel, Step, Task};
-use crate::model::{Action, describe};
+use crate::model::Action;
+use crate::model::report::{Remark, TaskChange};
+use crate::model::task::{Panel, Task, TaskStep};
 
 /// A patient step is retried at this interval while its node recovers.
 const RETRY: Duration = Duration::from_millis(250);
@@ -21,10 +23,10 @@ const UNREAD: Duration = Duration::from_millis(100);
 
 /// A task with its remaining steps. The first step is in flight, or waits for its time.
 #[derive(Debug)]
-pub struct Progress {
-    task: u64,
+pub struct RunningTask {
+    number: u64,
     asked: Task,
-    steps: VecDeque<Step>,
+    steps: VecDeque<TaskStep>,
     /// When the first step was first sent.
     began: Instant,
 }
@@ -34,7 +36,7 @@ pub struct Progress {
 pub struct Later {
     /// When the next step is due.
     pub at: Instant,
-    progress: Progress,
+    task: RunningTask,
 }
 
 /// A task that ended so recently that its answer may not be drawn yet.
@@ -50,20 +52,21 @@ impl Controller {
         if asked.panel != Panel::Backstage && self.is_under_way(&asked) {
             return;
         }
-        let task = self.next_ticket;
+        let number = self.next_ticket;
         self.next_ticket += 1;
-        self.tell(Action::TaskStarted { panel: asked.panel, task, goal: asked.goal().cloned() });
-        let is_needed = |step: &&Step| !(step.once && self.is_done(&step.action));
+        let is_needed = |step: &&TaskStep| !(step.once && self.is_done(&step.action));
         let steps = asked.steps.iter().filter(is_needed).cloned().collect();
-        self.next_step(Progress { task, asked, steps, began: self.now.monotonic });
+        let task = RunningTask { number, asked, steps, began: self.now.monotonic };
+        self.tell(task.change(TaskChange::Started { goal: task.asked.goal().cloned() }));
+        self.next_step(task);
     }
 
     fn is_under_way(&self, asked: &Task) -> bool {
         let in_flight = self.waiting.values().filter_map(|waiting| match waiting {
-            Waiting::Task(progress) | Waiting::Owner { progress, .. } => Some(&progress.asked),
+            Waiting::Task(task) | Waiting::Owner { task, .. } => Some(&task.asked),
             Waiting::Poll(_) | Waiting::LoadPublisher | Waiting::Load { .. } => None,
         });
-        let later = self.later.iter().map(|later| &later.progress.asked);
+        let later = self.later.iter().map(|later| &later.task.asked);
         let unread = self.unread.iter().map(|ended| &ended.asked);
         in_flight.chain(later).chain(unread).any(|known| known == asked)
     }
@@ -72,53 +75,50 @@ impl Controller {
         let now = self.now.monotonic;
         self.unread.retain(|ended| now < ended.at + UNREAD);
         for later in self.later.extract_if(.., |later| later.at <= now).collect::<Vec<_>>() {
-            self.ask(later.progress);
+            self.ask(later.task);
         }
     }
 
-    fn next_step(&mut self, mut progress: Progress) {
+    fn next_step(&mut self, mut task: RunningTask) {
         let now = self.now.monotonic;
-        let Some(step) = progress.steps.front() else {
-            let (panel, task) = (progress.asked.panel, progress.task);
-            self.end_task(progress);
-            return self.tell(Action::TaskEnded { panel, task });
+        let Some(step) = task.steps.front() else {
+            self.tell(task.change(TaskChange::Ended));
+            return self.end_task(task);
         };
-        progress.began = now + Duration::from_millis(step.after_ms);
+        task.began = now + Duration::from_millis(step.after_ms);
         match step.after_ms {
-            0 => self.ask(progress),
-            _ => self.later.push(Later { at: progress.began, progress }),
+            0 => self.ask(task),
+            _ => self.later.push(Later { at: task.began, task }),
         }
     }
 
-    fn ask(&mut self, progress: Progress) {
-        let Some(Step { action, to, .. }) = progress.steps.front().cloned() else { return };
-        let (panel, task) = (progress.asked.panel, progress.task);
+    fn ask(&mut self, task: RunningTask) {
+        let Some(TaskStep { action, to, .. }) = task.steps.front().cloned() else { return };
         match self.way(&action, to) {
             Ok(to) => {
-                self.tell(Action::TaskAsked { panel, task, action: action.clone() });
-                let ticket = self.wait(Waiting::Task(progress));
+                self.tell(task.change(TaskChange::Asked(action.clone())));
+                let ticket = self.wait(Waiting::Task(task));
                 self.submit(Submission { ticket, action, to, within: TASK_WITHIN, trace: false });
             }
-            Err(text) => self.leave_out(progress, text),
+            Err(node) => self.leave_out(task, action.name(), node),
         }
     }
 
-    /// Skips a step that cannot be sent: reports why and goes on with the next step.
-    fn leave_out(&mut self, mut progress: Progress, text: String) {
-        let (panel, task) = (progress.asked.panel, progress.task);
-        progress.steps.pop_front();
-        if progress.steps.is_empty() {
-            self.end_task(progress);
-            return self.tell(Action::TaskGaveUp { panel, task, text });
+    /// Skips a step that must reach this node: reports why and goes on with the next step.
+    fn leave_out(&mut self, mut task: RunningTask, action: &'static str, node: Vertex) {
+        task.steps.pop_front();
+        if task.steps.is_empty() {
+            self.tell(task.change(TaskChange::GaveUp(Remark::NotConnected { action, node })));
+            return self.end_task(task);
         }
-        self.tell(Action::TaskFellOver { panel, task, text });
-        self.next_step(progress);
+        self.tell(task.change(TaskChange::LeftOut { action, node }));
+        self.next_step(task);
     }
 
     /// The target of a request that is meant for one node: the node itself, or any node (which forwards the request) if
-    /// this page has no connection to it. Errors: the text for the user when the request must reach the node directly,
-    /// because nodes do not forward it or a failing node would not receive it.
-    fn way(&self, action: &client::Action, to: Target) -> Result<Target, String> {
+    /// this page has no connection to it. Errors: the node, if the request must reach it directly, because nodes do not
+    /// forward it or a failing node would not receive it.
+    fn way(&self, action: &client::Action, to: Target) -> Result<Target, Vertex> {
         let Some(node) = (match to {
             Target::Node(node) => Some(node).filter(|node| self.lost.contains(node)),
             Target::Home | Target::Any => None,
@@ -126,68 +126,61 @@ impl Controller {
             return Ok(to);
         };
         match action {
-            client::Action::Admin(
-                client::Admin::StopNode { .. }
-                | client::Admin::SetLink { .. }
-                | client::Admin::Status { node: Some(_) },
-            ) => Ok(Target::Any),
-            _ => Err(format!(
-                "Not sent: `{}` must be sent to {node} itself, and this page has no connection to it.",
-                action.name()
-            )),
+            client::Action::Admin(client::Admin::StopNode { .. })
+            | client::Action::Admin(client::Admin::SetLink { .. })
+            | client::Action::Admin(client::Admin::Status { node: Some(_) }) => Ok(Target::Any),
+            _ => Err(node),
         }
     }
 
-    pub(super) fn end_step(&mut self, mut progress: Progress, result: Result<Reply, ClientError>) {
-        let (panel, task) = (progress.asked.panel, progress.task);
+    pub(super) fn end_step(&mut self, mut task: RunningTask, result: Result<Reply, ClientError>) {
         if let Some(fall) = result.as_ref().ok().and_then(|reply| reply.fell_over.as_ref()) {
-            let text = format!("{} is unavailable ({}); sent to {}.", fall.from, fall.why, fall.to);
-            self.tell(Action::TaskFellOver { panel, task, text });
+            self.tell(task.change(TaskChange::FellOver(fall.clone())));
         }
-        let took = self.now.monotonic.since(progress.began);
+        let took = self.now.monotonic.since(task.began);
         match result {
-            Err(error) if waits_for(&progress, &error) && took < TASK_WITHIN => {
-                self.later.push(Later { at: self.now.monotonic + RETRY, progress });
+            Err(error) if waits_for(&task, &error) && took < TASK_WITHIN => {
+                self.later.push(Later { at: self.now.monotonic + RETRY, task });
             }
             Ok(reply) => {
                 let took_ms = took.as_secs_f64() * 1_000.0;
-                self.tell(Action::TaskAnswered { panel, task, answer: reply.answer, took_ms });
-                if let Some(step) = progress.steps.pop_front() {
+                self.tell(task.change(TaskChange::Answered { answer: reply.answer, took_ms }));
+                if let Some(step) = task.steps.pop_front() {
                     self.note_done(step);
                 }
-                self.next_step(progress);
+                self.next_step(task);
             }
-            Err(error) if progress.creates().is_some() && error.code() == Some(ErrorCode::TopicExists) => {
-                self.ask_owner(progress, error);
+            Err(error) if task.creates().is_some() && error.code() == Some(ErrorCode::TopicExists) => {
+                self.ask_owner(task, error);
             }
-            Err(error) => self.end_task_badly(progress, &error, took.as_secs_f64() * 1_000.0),
+            Err(error) => self.end_task_badly(task, &error, took.as_secs_f64() * 1_000.0),
         }
     }
 
     /// The topic exists already. This is a success if it belongs to the same publisher.
-    fn ask_owner(&mut self, progress: Progress, refused: ClientError) {
-        let ticket = self.wait(Waiting::Owner { progress, refused });
+    fn ask_owner(&mut self, task: RunningTask, refused: ClientError) {
+        let ticket = self.wait(Waiting::Owner { task, refused });
         let (action, to) = (client::Action::Query(client::Query::Topics), Target::Any);
         self.submit(Submission { ticket, action, to, within: TASK_WITHIN, trace: false });
     }
 
-    pub(super) fn end_owner(&mut self, progress: Progress, refused: ClientError, result: Result<Reply, ClientError>) {
+    pub(super) fn end_owner(&mut self, task: RunningTask, refused: ClientError, result: Result<Reply, ClientError>) {
         let is_ours = |publisher: &PublisherId, topic: &TopicName| {
             let Ok(Reply { answer, .. }) = &result else { return false };
             let Ok(Done::Topics { topics, .. }) = &answer.result else { return false };
             topics.iter().any(|summary| summary.topic == *topic && summary.owner == *publisher)
         };
-        let text = progress
+        let existed = task
             .creates()
             .filter(|(publisher, topic)| is_ours(publisher, topic))
-            .map(|(publisher, topic)| format!("{topic} already exists: {publisher} created it."));
-        let took = self.now.monotonic.since(progress.began);
-        match text {
-            Some(text) => {
-                self.tell(Action::TaskSettled { panel: progress.asked.panel, task: progress.task, text });
-                self.end_task(progress);
+            .map(|(publisher, topic)| TaskChange::TopicExisted { topic: topic.clone(), publisher: publisher.clone() });
+        let took = self.now.monotonic.since(task.began);
+        match existed {
+            Some(existed) => {
+                self.tell(task.change(existed));
+                self.end_task(task);
             }
-            None => self.end_task_badly(progress, &refused, took.as_secs_f64() * 1_000.0),
+            None => self.end_task_badly(task, &refused, took.as_secs_f64() * 1_000.0),
         }
     }
 
@@ -196,7 +189,7 @@ impl Controller {
         self.done_once.iter().any(|done| done == action || is_same_subscription(done, action))
     }
 
-    fn note_done(&mut self, step: Step) {
+    fn note_done(&mut self, step: TaskStep) {
         match &step.action {
             client::Action::Write(client::Write::Unsubscribe { .. }) => {
                 self.done_once.retain(|done| !is_same_subscription(done, &step.action))
@@ -209,31 +202,35 @@ impl Controller {
     }
 
     /// A simulation is drawn at the instant that it shows, so its answers are never unread.
-    fn end_task(&mut self, progress: Progress) {
+    fn end_task(&mut self, task: RunningTask) {
         if self.polling.is_some() {
-            self.unread.push(Ended { at: self.now.monotonic, asked: progress.asked });
+            self.unread.push(Ended { at: self.now.monotonic, asked: task.asked });
         }
     }
 
-    fn end_task_badly(&mut self, progress: Progress, error: &ClientError, took_ms: f64) {
-        let (panel, task) = (progress.asked.panel, progress.task);
+    fn end_task_badly(&mut self, task: RunningTask, error: &ClientError, took_ms: f64) {
         // The cluster may have lost its state, so the next task repeats all registrations.
         self.done_once.clear();
         match refusal(error) {
             Some(answer) => {
-                self.tell(Action::TaskAnswered { panel, task, answer, took_ms });
-                self.tell(Action::TaskEnded { panel, task });
+                self.tell(task.change(TaskChange::Answered { answer, took_ms }));
+                self.tell(task.change(TaskChange::Ended));
             }
             None => {
-                let text = describe::no_answer(progress.asked.goal(), error);
-                self.tell(Action::TaskGaveUp { panel, task, text });
+                let goal = task.asked.goal().cloned();
+                self.tell(task.change(TaskChange::GaveUp(Remark::Unanswered { goal, error: error.clone() })));
             }
         }
-        self.end_task(progress);
+        self.end_task(task);
     }
 }
 
-impl Progress {
+impl RunningTask {
+    /// The action that tells the page of this task's progress.
+    fn change(&self, change: TaskChange) -> Action {
+        Action::Task { panel: self.asked.panel, task: self.number, change }
+    }
+
     /// The topic that the current step creates, and its publisher.
     fn creates(&self) -> Option<(&PublisherId, &TopicName)> {
         match &self.steps.front()?.action {
@@ -245,16 +242,17 @@ impl Progress {
 
 fn is_same_subscription(one: &client::Action, other: &client::Action) -> bool {
     let of = |action: &client::Action| match action {
-        client::Action::Write(
-            client::Write::Subscribe { subscriber, topic, .. } | client::Write::Unsubscribe { subscriber, topic },
-        ) => Some((subscriber.clone(), topic.clone())),
+        client::Action::Write(client::Write::Subscribe { subscriber, topic, .. })
+        | client::Action::Write(client::Write::Unsubscribe { subscriber, topic }) => {
+            Some((subscriber.clone(), topic.clone()))
+        }
         _ => None,
     };
     of(one).is_some() && of(one) == of(other)
 }
 
 /// Whether the node is recovering and the step waits for it.
-fn waits_for(progress: &Progress, error: &ClientError) -> bool {
+fn waits_for(task: &RunningTask, error: &ClientError) -> bool {
     let is_failing = matches!(error, ClientError::Refused { failure, .. } if failure.code == ErrorCode::NodeFailed);
-    is_failing && progress.steps.front().is_some_and(|step| step.patient)
+    is_failing && task.steps.front().is_some_and(|step| step.patient)
 }

@@ -5,11 +5,10 @@ use cubecast_core::client::Target;
 use cubecast_core::names::Offset;
 use cubecast_core::wire::client::{Ack, Action, LinkConditions, Read, ReadLevel, StopMode};
 
-use super::{Expectation, Guess, Lesson, Step};
+use super::{Expectation, Guess, Lesson, LessonStep};
 use crate::model::State;
 use crate::model::cluster::Health;
-use crate::model::feed::Tone;
-use crate::model::task::{Panel, Step as Request, Task};
+use crate::model::task::{Panel, Task, TaskStep};
 use crate::model::tasks;
 
 const TOPIC: &str = "news";
@@ -64,7 +63,7 @@ fn placement() -> Lesson {
         about: "A topic's name alone determines which nodes store it. No directory is needed.",
         topic: TOPIC,
         steps: vec![
-            Step {
+            LessonStep {
                 text: "Each node is a corner of a cube and is named by its bits. The SHA-256 hash of “news” ends in the bits 100.",
                 guess: Some(Guess {
                     question: "Which node will be the home of news?",
@@ -80,7 +79,7 @@ fn placement() -> Lesson {
                     Expectation::Leads { node: HOME, group: HOME },
                 ],
             },
-            Step {
+            LessonStep {
                 text: "The home does not hold the only copy: its neighbour along each of the three edges keeps a replica.",
                 guess: Some(Guess {
                     question: "How many of the eight nodes will store a message to news?",
@@ -107,18 +106,18 @@ fn replication() -> Lesson {
         about: "The publisher chooses whether a publish waits for one node, for a majority, or for all replicas that are up.",
         topic: TOPIC,
         steps: vec![
-            Step {
+            LessonStep {
                 text: "With “quorum”, a publish is acknowledged once a majority of the four replicas has stored it on disk.",
                 guess: None,
                 button: "Create news and publish with quorum",
                 tasks: vec![(0, create()), (300, publish("first", Ack::Quorum))],
                 by_ms: 2_000,
                 expected: vec![
-                    said(Panel::Publish, "Stored as news #0"),
+                    Expectation::StoredAs { topic: TOPIC, offset: 0 },
                     Expectation::StoredOn { topic: TOPIC, offset: 0, replicas: 4 },
                 ],
             },
-            Step {
+            LessonStep {
                 text: "Now replica 110 is paused for four seconds: it neither receives nor answers. We publish with quorum again.",
                 guess: Some(Guess {
                     question: "Does the publish have to wait for 110?",
@@ -133,11 +132,11 @@ fn replication() -> Lesson {
                 ],
                 by_ms: 1_500,
                 expected: vec![
-                    said(Panel::Publish, "Stored as news #1"),
+                    Expectation::StoredAs { topic: TOPIC, offset: 1 },
                     Expectation::StoredOn { topic: TOPIC, offset: 1, replicas: 3 },
                 ],
             },
-            Step {
+            LessonStep {
                 text: "A replica that was away receives the messages that it missed.",
                 guess: None,
                 button: "Wait for 110",
@@ -160,7 +159,7 @@ fn failover() -> Lesson {
         topic: TOPIC,
         steps: vec![
             begin("One node orders all messages of a topic: the leader. It is the home whenever possible."),
-            Step {
+            LessonStep {
                 text: "We crash the leader for six seconds and publish in the meantime.",
                 guess: Some(Guess {
                     question: "Which nodes can lead news while 100 is down?",
@@ -177,10 +176,10 @@ fn failover() -> Lesson {
                 expected: vec![
                     Expectation::Is { node: HOME, health: Health::Failed },
                     Expectation::LedByAnother { node: HOME, group: HOME },
-                    said(Panel::Publish, "Stored as news #1"),
+                    Expectation::StoredAs { topic: TOPIC, offset: 1 },
                 ],
             },
-            Step {
+            LessonStep {
                 text: "When 100 is back, it first fetches the messages that it missed.",
                 guess: Some(Guess {
                     question: "Which node leads then?",
@@ -209,7 +208,7 @@ fn wipe() -> Lesson {
         topic: TOPIC,
         steps: vec![
             begin("Four nodes store each message, so one of their disks can be lost without losing a message."),
-            Step {
+            LessonStep {
                 text: "We crash the home and erase its disk.",
                 guess: Some(Guess {
                     question: "Is it safe for it to come back and vote as if nothing had happened?",
@@ -226,7 +225,7 @@ fn wipe() -> Lesson {
                     Expectation::IsSomebodyNew { node: HOME },
                 ],
             },
-            Step {
+            LessonStep {
                 text: "Now it copies its data from its neighbours.",
                 guess: None,
                 button: "Wait, then publish with all",
@@ -251,7 +250,7 @@ fn consistency() -> Lesson {
         about: "A replica answers at once but may lack the newest messages. A reader that must not miss any reads from the leader.",
         topic: TOPIC,
         steps: vec![
-            Step {
+            LessonStep {
                 tasks: vec![(0, create()), (300, publish("first", Ack::All)), (800, read_leader())],
                 expected: vec![
                     Expectation::StoredOn { topic: TOPIC, offset: 0, replicas: 4 },
@@ -260,7 +259,7 @@ fn consistency() -> Lesson {
                 button: "Create news, publish, read",
                 ..begin("Every replica can answer a read. All of them have message #0, and a reader pulls it.")
             },
-            Step {
+            LessonStep {
                 text: "All links into replica 110 become slow: each frame to it is delayed by 600 ms. We publish, and 150 ms later read from 110.",
                 guess: Some(Guess {
                     question: "The publish was acknowledged. What does replica 110 answer?",
@@ -276,11 +275,11 @@ fn consistency() -> Lesson {
                 ],
                 by_ms: 1_700,
                 expected: vec![
-                    said(Panel::Publish, "Stored as news #1"),
-                    said(Panel::Pull, "1 message of news (home 100)"),
+                    Expectation::StoredAs { topic: TOPIC, offset: 1 },
+                    Expectation::ReplicaReturned { topic: TOPIC, home: HOME, count: 1 },
                 ],
             },
-            Step {
+            LessonStep {
                 text: "Now the same read with the level “leader”.",
                 guess: Some(Guess {
                     question: "Which messages does it return?",
@@ -293,7 +292,7 @@ fn consistency() -> Lesson {
                 by_ms: 2_000,
                 expected: vec![Expectation::Pulled { count: 2 }],
             },
-            Step {
+            LessonStep {
                 text: "Stale does not mean lost: the delayed message has arrived at 110. We heal the links and read from 110 once more.",
                 guess: None,
                 button: "Heal the links, read from 110",
@@ -301,7 +300,7 @@ fn consistency() -> Lesson {
                 by_ms: 2_500,
                 expected: vec![
                     Expectation::StoredOn { topic: TOPIC, offset: 1, replicas: 4 },
-                    said(Panel::Pull, "2 messages of news (home 100)"),
+                    Expectation::ReplicaReturned { topic: TOPIC, home: HOME, count: 2 },
                     Expectation::AllAlike { group: HOME },
                 ],
             },
@@ -322,7 +321,7 @@ fn partition() -> Lesson {
         topic: TOPIC,
         steps: vec![
             begin("Node 100 leads news. Only its three links connect it to the other nodes."),
-            Step {
+            LessonStep {
                 text: "We cut all three links of 100 in both directions. It keeps running, and clients can still reach it. Then we publish with quorum.",
                 guess: Some(Guess {
                     question: "100 still has the role of leader. Will it acknowledge the publish?",
@@ -339,11 +338,11 @@ fn partition() -> Lesson {
                 by_ms: 12_000,
                 expected: vec![
                     Expectation::LedByAnother { node: HOME, group: HOME },
-                    said(Panel::Publish, "Stored as news #1"),
+                    Expectation::StoredAs { topic: TOPIC, offset: 1 },
                     Expectation::StoredOn { topic: TOPIC, offset: 1, replicas: 3 },
                 ],
             },
-            Step {
+            LessonStep {
                 text: "We heal the links.",
                 guess: Some(Guess {
                     question: "What does 100 do with a message that it missed?",
@@ -372,7 +371,7 @@ fn minority() -> Lesson {
         topic: TOPIC,
         steps: vec![
             begin("The topic news has four replicas: three are a majority, two are not."),
-            Step {
+            LessonStep {
                 text: "We crash 100 and 101, and publish with quorum.",
                 guess: Some(Guess {
                     question: "What happens to the publish?",
@@ -394,18 +393,18 @@ fn minority() -> Lesson {
                 expected: vec![
                     Expectation::Is { node: HOME, health: Health::Failed },
                     Expectation::Is { node: "101", health: Health::Failed },
-                    Expectation::Said { panel: Panel::Publish, tone: Tone::Bad, words: "" },
+                    Expectation::PublishRefused,
                 ],
             },
-            Step {
+            LessonStep {
                 text: "With “one”, the publisher requires less: one node keeps the message on disk until there is a leader.",
                 guess: None,
                 button: "Publish with one",
                 tasks: vec![(0, publish("kept safe", Ack::One))],
                 by_ms: 12_000,
-                expected: vec![said(Panel::Publish, "Kept safe on")],
+                expected: vec![Expectation::KeptSafe],
             },
-            Step {
+            LessonStep {
                 text: "Both nodes come back.",
                 guess: Some(Guess {
                     question: "How often will “kept safe” be in the log?",
@@ -423,8 +422,8 @@ fn minority() -> Lesson {
 }
 
 /// The first step of most lessons: a topic with a message that all four replicas store.
-fn begin(text: &'static str) -> Step {
-    Step {
+fn begin(text: &'static str) -> LessonStep {
+    LessonStep {
         text,
         guess: None,
         button: "Create news and publish",
@@ -454,16 +453,12 @@ fn read_replica(node: &str) -> Task {
     let subscriber = "reader".parse().expect("this is a name");
     let topic = TOPIC.parse().expect("this is a name");
     let action = Action::Read(Read::ReplicaPull { subscriber, topic, max: 20, from: Some(Offset(0)) });
-    let read = Request::new(action, Target::Node(vertex(node)));
+    let read = TaskStep::new(action, Target::Node(vertex(node)));
     Task { panel: Panel::Pull, steps: vec![read] }
 }
 
 fn backstage(task: Task) -> Task {
     Task { panel: Panel::Backstage, ..task }
-}
-
-fn said(panel: Panel, words: &'static str) -> Expectation {
-    Expectation::Said { panel, tone: Tone::Good, words }
 }
 
 fn vertex(text: &str) -> cubecast_core::cube::Vertex {

@@ -1,14 +1,17 @@
 //! The checks of lessons, evaluated on the page's state.
 
 use cubecast_core::cube::Vertex;
-use cubecast_core::names::TopicName;
+use cubecast_core::names::{Offset, TopicName};
 use cubecast_core::placement;
+use cubecast_core::wire::answer::Done;
 
+use crate::format::plural;
 use crate::model::State;
 use crate::model::cluster::Health;
-use crate::model::describe::plural;
-use crate::model::feed::{Subject, Tone};
+use crate::model::feed::Fact;
+use crate::model::report::Report;
 use crate::model::task::Panel;
+use crate::model::tone::Tone;
 
 /// One check. Vertices are written as bit strings.
 #[derive(Clone, Copy, PartialEq, Debug)]
@@ -51,11 +54,19 @@ pub enum Expectation {
     AllAlike {
         group: &'static str,
     },
-    /// The last report of a publish or a pull panel.
-    Said {
-        panel: Panel,
-        tone: Tone,
-        words: &'static str,
+    /// The last publish was stored at this offset.
+    StoredAs {
+        topic: &'static str,
+        offset: u64,
+    },
+    /// The last publish is in the outbox of a node.
+    KeptSafe,
+    PublishRefused,
+    /// The last pull was answered by a replica of this home, with this number of messages.
+    ReplicaReturned {
+        topic: &'static str,
+        home: &'static str,
+        count: usize,
     },
     /// The number of messages that the last pull returned.
     Pulled {
@@ -77,9 +88,12 @@ impl Expectation {
             Expectation::LedByAnother { node, group } => format!("a node other than {node} leads group {group}"),
             Expectation::IsSomebodyNew { node } => format!("{node} has a new incarnation"),
             Expectation::AllAlike { group } => format!("all members of group {group} have applied the same entries"),
-            Expectation::Said { tone: Tone::Good, words, .. } => format!("the answer is “{words}”"),
-            Expectation::Said { words: "", .. } => "the request is refused".to_owned(),
-            Expectation::Said { words, .. } => format!("the request is refused: “{words}”"),
+            Expectation::StoredAs { topic, offset } => format!("the answer is “Stored as {topic} #{offset}”"),
+            Expectation::KeptSafe => "the answer is “Kept safe on”".to_owned(),
+            Expectation::PublishRefused => "the request is refused".to_owned(),
+            Expectation::ReplicaReturned { topic, home, count } => {
+                format!("the answer is “{} of {topic} (home {home})”", plural(*count as u64, "message"))
+            }
             Expectation::Pulled { count } => format!("the pull returned {}", plural(*count as u64, "message")),
         }
     }
@@ -91,9 +105,10 @@ impl Expectation {
             Expectation::TopicAt { topic, home } => info(state, topic).is_some_and(|info| info.home == vertex(home)),
             Expectation::Messages { topic, count } => info(state, topic).is_some_and(|info| info.messages == count),
             Expectation::StoredOn { topic, offset, replicas } => {
-                state.feed.entries.iter().any(|entry| match &entry.subject {
-                    Subject::Stored { topic: of, first, last, replicas: on } => {
-                        of.as_str() == topic && (first.0..=last.0).contains(&offset) && on.len() == replicas
+                state.feed.entries.iter().any(|entry| match &entry.fact {
+                    Fact::Stored(stored) => {
+                        let is_it = stored.topic.as_str() == topic && stored.contains(Offset(offset));
+                        is_it && stored.replicas.len() == replicas
                     }
                     _ => false,
                 })
@@ -111,16 +126,35 @@ impl Expectation {
                 let first = applied.next().flatten();
                 first.is_some() && applied.all(|other| other == first)
             }
-            Expectation::Said { panel, tone, words } => state.tasks.reports.get(&panel).is_some_and(|report| {
-                let last = report.lines.last();
-                !report.running && last.is_some_and(|line| line.tone == tone && line.text.contains(words))
-            }),
+            Expectation::StoredAs { topic, offset } => matches!(
+                done(state, Panel::Publish),
+                Some(Done::Published { topic: of, offset: Some(at), repeated: false, .. })
+                    if of.as_str() == topic && at.0 == offset
+            ),
+            Expectation::KeptSafe => {
+                matches!(done(state, Panel::Publish), Some(Done::Published { offset: None, .. }))
+            }
+            Expectation::PublishRefused => {
+                let report = state.reports.get(Panel::Publish).filter(|report| !report.running);
+                report.and_then(|report| report.lines.last()).is_some_and(|line| line.tone == Tone::Bad)
+            }
+            Expectation::ReplicaReturned { topic, home, count } => matches!(
+                done(state, Panel::Pull),
+                Some(Done::Pulled { topic: of, messages, original_node: Some(node), .. })
+                    if of.as_str() == topic && *node == vertex(home) && messages.len() == count
+            ),
             Expectation::Pulled { count } => {
-                let report = state.tasks.reports.get(&Panel::Pull).filter(|report| report.succeeded());
-                report.is_some_and(|report| report.messages.len() == count)
+                let report = state.reports.get(Panel::Pull).filter(|report| report.succeeded());
+                report.and_then(Report::pulled).is_some_and(|messages| messages.len() == count)
             }
         }
     }
+}
+
+/// The last result of the panel's task, if the task succeeded.
+fn done(state: &State, panel: Panel) -> Option<&Done> {
+    let report = state.reports.get(panel).filter(|report| report.succeeded())?;
+    report.last_answer()?.result.as_ref().ok()
 }
 
 fn info<'a>(state: &'a State, topic: &str) -> Option<&'a crate::model::topics::TopicInfo> {

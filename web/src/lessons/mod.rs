@@ -10,7 +10,7 @@ mod progress;
 
 pub use catalogue::{all, lacks, left_over, lesson};
 pub use expect::Expectation;
-pub use progress::Progress;
+pub use progress::LessonProgress;
 
 use crate::model::task::Task;
 use crate::simulated::Spec;
@@ -27,12 +27,12 @@ pub struct Lesson {
     /// The topic that the lesson uses.
     pub topic: &'static str,
     /// In order.
-    pub steps: Vec<Step>,
+    pub steps: Vec<LessonStep>,
 }
 
 /// One step: a text, an optional question, tasks and checks.
 #[derive(Clone, PartialEq, Debug)]
-pub struct Step {
+pub struct LessonStep {
     /// Shown before the button is pressed.
     pub text: &'static str,
     /// `None` for a step without a question.

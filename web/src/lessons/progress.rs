@@ -1,11 +1,11 @@
 //! A user's progress in a lesson.
 
-use super::{Lesson, Step};
+use super::{Lesson, LessonStep};
 use crate::model::State;
 
 /// The current step of a lesson, and which of its checks have held.
 #[derive(Clone, PartialEq, Debug)]
-pub struct Progress {
+pub struct LessonProgress {
     /// The lesson.
     pub lesson: Lesson,
     at: usize,
@@ -17,10 +17,10 @@ pub struct Progress {
     seen: Vec<bool>,
 }
 
-impl Progress {
+impl LessonProgress {
     /// The start of a lesson.
-    pub fn of(lesson: Lesson) -> Progress {
-        let mut progress = Progress { lesson, at: 0, guessed: None, is_begun: false, seen: Vec::new() };
+    pub fn of(lesson: Lesson) -> LessonProgress {
+        let mut progress = LessonProgress { lesson, at: 0, guessed: None, is_begun: false, seen: Vec::new() };
         progress.go_to(0);
         progress
     }
@@ -31,7 +31,7 @@ impl Progress {
     }
 
     /// The current step.
-    pub fn step(&self) -> &Step {
+    pub fn step(&self) -> &LessonStep {
         &self.lesson.steps[self.at]
     }
 
@@ -86,12 +86,13 @@ mod tests {
 
     use super::*;
     use crate::lessons;
-    use crate::simulated::{Act, Player};
+    use crate::model::Act;
+    use crate::simulated::Player;
 
     /// Runs a whole lesson like a user who waits until each step's deadline.
     fn do_lesson(lesson: Lesson) {
         let mut player = Player::new(lesson.spec());
-        let mut progress = Progress::of(lesson);
+        let mut progress = LessonProgress::of(lesson);
         loop {
             let (id, number, step) = (progress.lesson.id, progress.number(), progress.step().clone());
             let state = player.state();
@@ -114,7 +115,7 @@ mod tests {
                 .filter(|(_, seen)| !**seen)
                 .map(|(expected, _)| expected.words())
                 .collect();
-            assert!(missing.is_empty(), "{id} {number}: {missing:?}; {:?}", player.state().tasks);
+            assert!(missing.is_empty(), "{id} {number}: {missing:?}; {:?}", player.state().reports);
             if progress.is_last() {
                 return;
             }

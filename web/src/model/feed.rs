@@ -1,11 +1,14 @@
-//! The event feed: the latest events, as texts.
+//! The event feed: the latest events, as data.
 
 use std::collections::VecDeque;
 
+use cubecast_core::client::FellOver;
 use cubecast_core::cube::Vertex;
-use cubecast_core::names::{Offset, TopicName};
+use cubecast_core::names::{Offset, SubscriberId, TopicName};
+use cubecast_core::wire::answer::StorageState;
+use cubecast_core::wire::client::{LinkConditions, StopMode};
 
-use super::describe::nodes;
+use super::cluster::Health;
 
 /// The feed keeps at most this many entries.
 pub const MAX_ENTRIES: usize = 200;
@@ -29,100 +32,191 @@ pub struct Entry {
     pub number: u64,
     /// Milliseconds since 1970, by this page's clock.
     pub at_ms: u64,
-    pub tone: Tone,
-    /// Its subject; stored messages are merged by it.
-    pub subject: Subject,
-    pub text: String,
+    pub fact: Fact,
 }
 
-/// How an entry or a report line is coloured.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Tone {
-    Plain,
-    Good,
-    Warning,
-    Bad,
-}
-
-impl Tone {
-    /// The name used in the page's attributes and style sheets.
-    pub fn name(self) -> &'static str {
-        match self {
-            Tone::Plain => "plain",
-            Tone::Good => "good",
-            Tone::Warning => "warning",
-            Tone::Bad => "bad",
-        }
-    }
-}
-
-/// The subject of an entry.
+/// What happened.
 #[derive(Clone, PartialEq, Debug)]
-pub enum Subject {
-    Page,
-    Node(Vertex),
-    Edge(Vertex, Vertex),
-    Group(Vertex),
-    Topic(TopicName),
-    /// Stored messages: one, or the range of a burst.
-    Stored {
-        topic: TopicName,
-        first: Offset,
-        last: Offset,
-        replicas: Vec<Vertex>,
+pub enum Fact {
+    // This page.
+    /// This page's connection to the node was lost.
+    ConnectionLost(Vertex),
+    /// This page is connected to the node again.
+    ConnectionRestored(Vertex),
+    /// A node sent a frame that this page cannot decode.
+    FrameMalformed {
+        error: String,
     },
+    /// Requests for a home go to another node.
+    FellOver(FellOver),
+    /// The home answers requests itself again.
+    BackHome {
+        home: Vertex,
+    },
+    /// A push subscription of this page ended.
+    DeliveriesEnded {
+        subscriber: SubscriberId,
+        topic: TopicName,
+        why: String,
+    },
+    /// The scenario of a simulation injected or ended a fault.
+    ScenarioFault {
+        what: String,
+    },
+
+    // Nodes.
+    /// The node was stopped on request.
+    Stopped {
+        node: Vertex,
+        mode: StopMode,
+        duration_ms: u64,
+    },
+    /// The node runs again. `is_new`: with an empty disk, as a new incarnation.
+    Returned {
+        node: Vertex,
+        is_new: bool,
+    },
+    /// The node's health changed, as reported by itself or by another node.
+    HealthChanged {
+        node: Vertex,
+        health: Health,
+    },
+    /// Node `by` no longer receives the node's frames: the node is down or cut off.
+    Silent {
+        node: Vertex,
+        by: Vertex,
+    },
+    /// The free space of the node's disk changed.
+    StorageChanged {
+        node: Vertex,
+        state: StorageState,
+    },
+    /// The node stored a message in its outbox, because the topic has no leader.
+    OutboxStored {
+        node: Vertex,
+        topic: TopicName,
+    },
+    /// A message moved from the node's outbox to the log.
+    OutboxDrained {
+        node: Vertex,
+        topic: TopicName,
+    },
+    /// A warning of the node in its own words.
+    Warning {
+        node: Vertex,
+        text: String,
+    },
+
+    // Links, in one direction.
+    /// No frames arrive, although both nodes are up.
+    LinkSilent {
+        from: Vertex,
+        to: Vertex,
+    },
+    /// Frames arrive again.
+    LinkRestored {
+        from: Vertex,
+        to: Vertex,
+    },
+    /// The injected conditions changed.
+    LinkConditions {
+        from: Vertex,
+        to: Vertex,
+        conditions: LinkConditions,
+    },
+
+    // Groups, by home.
+    /// The group has a new leader.
+    LeaderElected {
+        group: Vertex,
+        leader: Vertex,
+        term: u64,
+    },
+    /// The group's voters changed. `learners`: its members that do not vote.
+    MembersChanged {
+        group: Vertex,
+        learners: Vec<Vertex>,
+    },
+    /// The node has applied all of the group's log, up to entry `applied`.
+    CaughtUp {
+        node: Vertex,
+        group: Vertex,
+        applied: u64,
+    },
+    /// The node received a whole snapshot of the group.
+    SnapshotReceived {
+        node: Vertex,
+        group: Vertex,
+    },
+
+    // Topics.
+    TopicCreated {
+        topic: TopicName,
+        home: Vertex,
+    },
+    TopicDeleted {
+        topic: TopicName,
+    },
+    /// One message, or a burst of messages, was stored.
+    Stored(Stored),
+}
+
+/// Stored messages: one, or the range of a burst.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Stored {
+    pub topic: TopicName,
+    pub first: Offset,
+    pub last: Offset,
+    /// In the order in which they reported it.
+    pub replicas: Vec<Vertex>,
 }
 
 impl Feed {
     /// Adds an entry at the front and drops the oldest above [`MAX_ENTRIES`].
-    pub fn add(&mut self, at_ms: u64, tone: Tone, subject: Subject, text: impl Into<String>) {
+    pub fn add(&mut self, at_ms: u64, fact: Fact) {
         let number = self.next_number;
         self.next_number += 1;
-        self.entries.push_front(Entry { number, at_ms, tone, subject, text: text.into() });
+        self.entries.push_front(Entry { number, at_ms, fact });
         self.entries.truncate(MAX_ENTRIES);
     }
 
     /// Records that a replica stored a message. A message has one entry that lists its replicas. In a burst, the
     /// messages of one second share an entry, so the burst does not push out everything else.
     pub fn add_stored(&mut self, at_ms: u64, topic: &TopicName, offset: Offset, replica: Vertex) {
-        if let Some(entry) = self.entries.iter_mut().take(MERGE_DEPTH).find(|entry| entry.tells_of(topic, offset)) {
-            return entry.add_stored(offset, replica);
+        let stored = self.entries.iter_mut().take(MERGE_DEPTH).filter_map(|entry| entry.fact.stored_of(topic));
+        if let Some(known) = stored.into_iter().find(|stored| stored.contains(offset)) {
+            return known.add(offset, replica);
         }
-        if let Some(entry) = self.entries.front_mut().filter(|entry| entry.is_rush_of(topic, at_ms)) {
-            return entry.add_stored(offset, replica);
+        let newest = self.entries.front_mut().filter(|entry| at_ms < entry.at_ms + RUSH_MS);
+        if let Some(rush) = newest.and_then(|entry| entry.fact.stored_of(topic)) {
+            return rush.add(offset, replica);
         }
-        let subject = Subject::Stored { topic: topic.clone(), first: offset, last: offset, replicas: vec![replica] };
-        let text = stored_text(&subject);
-        self.add(at_ms, Tone::Plain, subject, text);
+        let stored = Stored { topic: topic.clone(), first: offset, last: offset, replicas: vec![replica] };
+        self.add(at_ms, Fact::Stored(stored));
     }
 }
 
-impl Entry {
-    fn tells_of(&self, other: &TopicName, offset: Offset) -> bool {
-        matches!(&self.subject, Subject::Stored { topic, first, last, .. }
-            if topic == other && (*first..=*last).contains(&offset))
-    }
-
-    fn is_rush_of(&self, other: &TopicName, at_ms: u64) -> bool {
-        let is_recent = at_ms < self.at_ms + RUSH_MS;
-        is_recent && matches!(&self.subject, Subject::Stored { topic, .. } if topic == other)
-    }
-
-    fn add_stored(&mut self, offset: Offset, replica: Vertex) {
-        if let Subject::Stored { first, last, replicas, .. } = &mut self.subject {
-            (*first, *last) = (offset.min(*first), offset.max(*last));
-            if !replicas.contains(&replica) {
-                replicas.push(replica);
-            }
+impl Fact {
+    fn stored_of(&mut self, topic: &TopicName) -> Option<&mut Stored> {
+        match self {
+            Fact::Stored(stored) if stored.topic == *topic => Some(stored),
+            _ => None,
         }
-        self.text = stored_text(&self.subject);
     }
 }
 
-fn stored_text(subject: &Subject) -> String {
-    let Subject::Stored { topic, first, last, replicas } = subject else { return String::new() };
-    let offsets = if first == last { format!("#{first}") } else { format!("#{first} to #{last}") };
-    format!("{topic} {offsets} stored on {}", nodes(replicas))
+impl Stored {
+    /// Whether the message with this offset is one of them.
+    pub fn contains(&self, offset: Offset) -> bool {
+        (self.first..=self.last).contains(&offset)
+    }
+
+    fn add(&mut self, offset: Offset, replica: Vertex) {
+        (self.first, self.last) = (offset.min(self.first), offset.max(self.last));
+        if !self.replicas.contains(&replica) {
+            self.replicas.push(replica);
+        }
+    }
 }
 
 #[cfg(test)]
@@ -132,11 +226,12 @@ mod tests {
     #[test]
     fn the_feed_is_bounded_and_shows_the_newest_first() {
         let mut feed = Feed::default();
+        let fact = |number: usize| Fact::ScenarioFault { what: number.to_string() };
         for number in 0..MAX_ENTRIES + 5 {
-            feed.add(0, Tone::Plain, Subject::Page, number.to_string());
+            feed.add(0, fact(number));
         }
         assert_eq!(feed.entries.len(), MAX_ENTRIES);
-        assert_eq!(feed.entries[0].text, (MAX_ENTRIES + 4).to_string());
+        assert_eq!(feed.entries[0].fact, fact(MAX_ENTRIES + 4));
     }
 
     #[test]
@@ -148,20 +243,26 @@ mod tests {
         feed.add_stored(3, &topic, Offset(3), "101".parse().unwrap());
         feed.add_stored(4, &topic, Offset(3), "101".parse().unwrap());
         assert_eq!(feed.entries.len(), 2);
-        assert_eq!(feed.entries[1].text, "news #3 stored on 100, 101");
+        assert_eq!(feed.entries[1].fact, stored(3, 3, &["100", "101"]));
     }
 
     #[test]
     fn a_rush_of_messages_is_one_entry_and_leaves_the_others_in_sight() {
         let topic = TopicName::new("news").unwrap();
         let mut feed = Feed::default();
-        feed.add(0, Tone::Bad, Subject::Page, "100 crashes");
+        feed.add(0, Fact::ConnectionLost("100".parse().unwrap()));
         for offset in 0..5_000 {
             feed.add_stored(offset / 10, &topic, Offset(offset), "100".parse().unwrap());
         }
         assert_eq!(feed.entries.len(), 2);
-        assert_eq!(feed.entries[0].text, "news #0 to #4999 stored on 100");
+        assert_eq!(feed.entries[0].fact, stored(0, 4_999, &["100"]));
         feed.add_stored(RUSH_MS, &topic, Offset(5_000), "100".parse().unwrap());
         assert_eq!(feed.entries.len(), 3, "the next second has an entry of its own");
+    }
+
+    fn stored(first: u64, last: u64, replicas: &[&str]) -> Fact {
+        let replicas = replicas.iter().map(|name| name.parse().unwrap()).collect();
+        let topic = TopicName::new("news").unwrap();
+        Fact::Stored(Stored { topic, first: Offset(first), last: Offset(last), replicas })
     }
 }

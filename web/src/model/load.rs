@@ -157,7 +157,7 @@ impl Load {
     }
 
     /// Adds the results of a sample.
-    pub fn hear(&mut self, now_ms: u64, sample: &LoadSample) {
+    pub fn add(&mut self, now_ms: u64, sample: &LoadSample) {
         let done = sample.took_ms.len() as u32;
         self.sent += u64::from(sample.sent);
         self.done += u64::from(done);
@@ -235,10 +235,10 @@ mod tests {
         let mut load = Load::default();
         let sample = |done| LoadSample { took_ms: vec![1.0; done], ..LoadSample::default() };
         for (now_ms, done) in [(1_000, 10), (1_500, 30), (2_000, 5)] {
-            load.hear(now_ms, &sample(done));
+            load.add(now_ms, &sample(done));
         }
         assert_eq!((load.achieved, load.done), (40, 45));
-        load.hear(9_000, &sample(0));
+        load.add(9_000, &sample(0));
         assert_eq!(load.achieved, 0, "nothing came meanwhile");
     }
 
@@ -247,7 +247,7 @@ mod tests {
         let plan = |rate| LoadPlan::new("p", "news", rate, 10, Ack::One).unwrap();
         let mut load = Load::default();
         load.start(plan(10));
-        load.hear(1_000, &LoadSample { sent: 3, ..LoadSample::default() });
+        load.add(1_000, &LoadSample { sent: 3, ..LoadSample::default() });
         load.start(plan(20));
         assert_eq!(load.sent, 3);
         load.stop(Some("the page is hidden".into()));

@@ -7,8 +7,8 @@ use cubecast_core::wire::client::{
     Ack, Action, Admin, LinkConditions, Query, Read, ReadLevel, StartAt, StopMode, Write,
 };
 
-use super::describe::sentence;
-use super::task::{Panel, Step, Task};
+use super::task::{Panel, Task, TaskStep};
+use crate::format::sentence;
 
 /// Messages per pull.
 pub const PULL_MAX: u32 = 20;
@@ -75,7 +75,7 @@ pub fn pull(subscriber: &str, topic: &str, read: ReadLevel, commit: bool) -> Res
     });
     let steps = vec![
         register_subscriber(&subscriber),
-        Step { once: true, ..at_home(subscribe) },
+        TaskStep { once: true, ..at_home(subscribe) },
         at_home(Action::Read(Read::Pull { subscriber, topic, max: PULL_MAX, read, commit })),
     ];
     Ok(Task { panel: Panel::Pull, steps })
@@ -97,7 +97,7 @@ pub fn compare_replicas(topic: &str, replicas: &[Vertex], end: u64) -> Result<Ve
     let task = |replica: &Vertex| {
         let steps = vec![
             register_subscriber(&subscriber),
-            Step { once: true, ..at_home(subscribe.clone()) },
+            TaskStep { once: true, ..at_home(subscribe.clone()) },
             // `locate` goes to each replica on the same path as the news of the subscription, so a replica learns of
             // the subscription before the read arrives.
             at_home(Action::Query(Query::Locate { topic: topic.clone() })),
@@ -128,20 +128,30 @@ pub fn set_link(directions: &[(Vertex, Vertex)], conditions: LinkConditions) -> 
     Task { panel: Panel::Edge, steps: directions.iter().map(set).collect() }
 }
 
-fn step(action: Action, to: Target) -> Step {
-    Step::new(action, to)
+/// Sets equal conditions for both directions of a link.
+pub(super) fn set_both_ways(a: Vertex, b: Vertex, conditions: LinkConditions) -> [TaskStep; 2] {
+    [set_one_way(a, b, conditions), set_one_way(b, a, conditions)]
 }
 
-fn at_home(action: Action) -> Step {
+/// Sets the conditions of one direction, at its sending node. Retried while that node recovers.
+pub(super) fn set_one_way(from: Vertex, to: Vertex, conditions: LinkConditions) -> TaskStep {
+    TaskStep { patient: true, ..step(Action::Admin(Admin::SetLink { from, to, conditions }), Target::Node(from)) }
+}
+
+fn step(action: Action, to: Target) -> TaskStep {
+    TaskStep::new(action, to)
+}
+
+fn at_home(action: Action) -> TaskStep {
     step(action, Target::Home)
 }
 
-fn register_publisher(publisher: &PublisherId) -> Step {
-    Step { once: true, ..at_home(Action::Write(Write::CreatePublisher { publisher: publisher.clone() })) }
+fn register_publisher(publisher: &PublisherId) -> TaskStep {
+    TaskStep { once: true, ..at_home(Action::Write(Write::CreatePublisher { publisher: publisher.clone() })) }
 }
 
-fn register_subscriber(subscriber: &SubscriberId) -> Step {
-    Step { once: true, ..at_home(Action::Write(Write::CreateSubscriber { subscriber: subscriber.clone() })) }
+fn register_subscriber(subscriber: &SubscriberId) -> TaskStep {
+    TaskStep { once: true, ..at_home(Action::Write(Write::CreateSubscriber { subscriber: subscriber.clone() })) }
 }
 
 /// Errors: no name was typed, or it is invalid.

@@ -10,7 +10,7 @@ use wasm_bindgen_futures::{JsFuture, spawn_local};
 use web_sys::js_sys::{Reflect, Uint8Array};
 use web_sys::{Event, EventTarget, File, Window};
 
-use crate::model::steady::SteadyClock;
+use super::steady::SteadyClock;
 
 /// Milliseconds since the page was opened, with fractions.
 pub fn performance_ms() -> f64 {

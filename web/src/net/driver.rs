@@ -9,7 +9,7 @@ use std::rc::{Rc, Weak};
 
 use cubecast_core::client::{ClientConfig, Rests, SocketId};
 use cubecast_core::cube::Vertex;
-use cubecast_core::names::{SubscriberId, TopicName};
+use cubecast_core::names::TopicName;
 use cubecast_core::time::{Instant, Now, Timestamp};
 use gloo_timers::callback::Timeout;
 use wasm_bindgen_futures::spawn_local;
@@ -21,9 +21,7 @@ use super::browser;
 use super::refusal;
 use super::socket::{Socket, SocketEvent};
 use crate::controller::{Controller, ControllerEffect, ControllerInput};
-use crate::model::load::LoadPlan;
-use crate::model::task::Task;
-use crate::model::{Action, Moment};
+use crate::model::{Act, Action, Moment};
 
 /// Actions within this time form one moment: short enough to look immediate, long enough to merge a burst.
 const GATHER_MS: u32 = 33;
@@ -69,14 +67,9 @@ impl Driver {
         driver
     }
 
-    /// Starts a task. Its report appears on the task's panel.
-    pub fn run(&self, task: Task) {
-        self.0.borrow_mut().turn(vec![ControllerInput::Run(task)]);
-    }
-
-    /// Ends a push subscription of this page.
-    pub fn stop_deliveries(&self, subscriber: SubscriberId, topic: TopicName) {
-        self.0.borrow_mut().turn(vec![ControllerInput::StopDeliveries { subscriber, topic }]);
+    /// Does what the user asks for.
+    pub fn act(&self, act: Act) {
+        self.0.borrow_mut().turn(vec![ControllerInput::Act(act)]);
     }
 
     /// Sets the selected node, whose details are kept fresh.
@@ -87,11 +80,6 @@ impl Driver {
     /// Sets the topic under the X-ray, whose replicas are polled.
     pub fn look_into(&self, topic: Option<TopicName>) {
         self.0.borrow_mut().turn(vec![ControllerInput::LookInto(topic)]);
-    }
-
-    /// Starts or changes the load; `None` stops it.
-    pub fn set_load(&self, plan: Option<LoadPlan>) {
-        self.0.borrow_mut().turn(vec![ControllerInput::SetLoad(plan)]);
     }
 }
 
@@ -144,7 +132,7 @@ impl Inner {
                 ControllerInput::Opened { socket }
             }
             SocketEvent::Frames(frames) => ControllerInput::Frames { socket, frames },
-            SocketEvent::Malformed(text) => ControllerInput::Malformed { text },
+            SocketEvent::Malformed(error) => ControllerInput::Malformed { error },
             SocketEvent::Closed(why) => {
                 self.sockets.remove(&socket);
                 if let Some(url) = self.opening.remove(&socket) {

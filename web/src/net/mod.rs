@@ -8,5 +8,6 @@ pub mod browser;
 pub mod driver;
 mod refusal;
 mod socket;
+mod steady;
 
 pub use driver::Driver;

@@ -7,8 +7,8 @@ use std::rc::Rc;
 
 use cubecast_core::names::TopicName;
 
-use crate::model::charts::{Availability, History, Percentiles, Second, Sum};
-use crate::model::describe::{grouped, millis};
+use crate::format::{grouped, millis};
+use crate::model::charts::{Availability, Fault, History, Percentiles, Second, Sum};
 
 /// Width of a small chart, in the drawing's units.
 pub const WIDTH: f64 = 300.0;
@@ -70,14 +70,11 @@ pub struct Run {
     pub seconds: usize,
 }
 
-/// The mark of an injected or ended fault.
-#[derive(Clone, PartialEq, Debug)]
+/// The mark of a fault that began or ended.
+#[derive(Clone, Copy, PartialEq, Debug)]
 pub struct FaultMark {
     pub x: f64,
-    /// Whether the fault ended.
-    pub heals: bool,
-    /// A text for the user.
-    pub words: String,
+    pub fault: Fault,
 }
 
 /// The displayed seconds, the newest at the right.
@@ -219,7 +216,7 @@ impl Window<'_> {
         let step = WIDTH / self.span as f64;
         let marks = self.seconds.iter().enumerate().flat_map(|(at, second)| {
             let x = self.x(at) + step / 2.0;
-            second.faults.iter().map(move |fault| FaultMark { x, heals: fault.heals, words: fault.words.clone() })
+            second.faults.iter().map(move |fault| FaultMark { x, fault: *fault })
         });
         marks.collect()
     }
@@ -254,8 +251,9 @@ fn round_up(value: f64) -> f64 {
 
 #[cfg(test)]
 mod tests {
+    use cubecast_core::wire::client::StopMode;
+
     use super::*;
-    use crate::model::charts::Fault;
 
     #[test]
     fn the_newest_second_stands_at_the_right_and_nothing_leaves_the_picture() {
@@ -291,7 +289,8 @@ mod tests {
     fn faults_stand_where_they_happened() {
         let scene = ChartsScene::of(&history(30), 30);
         assert_eq!(scene.faults.len(), 2);
-        assert!(scene.faults[0].x < scene.faults[1].x && !scene.faults[0].heals && scene.faults[1].heals);
+        assert!(scene.faults[0].x < scene.faults[1].x);
+        assert_eq!([0, 1].map(|at: usize| scene.faults[at].fault.heals()), [false, true]);
     }
 
     #[test]
@@ -326,7 +325,7 @@ mod tests {
             let is_measured = !matches!(availability, Availability::Quiet | Availability::Failed);
             let latency = is_measured.then_some(Percentiles { p50: 900, p95: 2_000, p99: 9_000 });
             let sum = Sum { done: if is_measured { 100 } else { 0 }, failed: 0, latency };
-            let fault = |heals| vec![Fault { words: "100 crashes".into(), heals }];
+            let node = "100".parse().unwrap();
             Rc::new(Second {
                 at_s: at,
                 page: sum,
@@ -334,8 +333,8 @@ mod tests {
                 topics: [(TopicName::new("news").unwrap(), sum)].into(),
                 availability,
                 faults: match at {
-                    20 => fault(false),
-                    22 => fault(true),
+                    20 => vec![Fault::Stopped { node, mode: StopMode::Crash }],
+                    22 => vec![Fault::Returned { node }],
                     _ => Vec::new(),
                 },
             })

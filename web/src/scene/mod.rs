@@ -8,9 +8,8 @@ pub mod xray;
 
 use cubecast_core::cube::{Dimension, Vertex};
 
-use crate::model::State;
-use crate::model::cluster::{Cluster, EdgeHealth, Health};
-use crate::model::{Place, Selection};
+use crate::model::cluster::{EdgeHealth, Health};
+use crate::model::{Placement, Selection, State};
 use geometry::{PagePoint, Turn, layout, node_radius};
 
 /// The static part of the drawing.
@@ -36,9 +35,11 @@ pub struct NodeMark {
     /// Share of its groups' committed entries that it has applied while it catches up, from 0 to 1.
     pub filled: Option<f64>,
     /// Its role for the chosen topic.
-    pub place: Option<Place>,
+    pub placement: Option<Placement>,
     /// Whether it leads the chosen topic's group.
     pub leads_chosen: bool,
+    /// Whether it leads the group of which it is the home.
+    pub leads_own: bool,
     /// The groups of other homes that it leads.
     pub leads_others: Vec<Vertex>,
     pub selected: bool,
@@ -91,8 +92,9 @@ fn node_mark(state: &State, dimension: Dimension, vertex: Vertex, at: PagePoint)
         radius: node_radius(dimension) * at.scale,
         health: state.cluster.health(vertex),
         filled: state.cluster.filled(vertex),
-        place: state.place(vertex),
+        placement: state.placement(vertex),
         leads_chosen: state.home().is_some_and(|home| leads.contains(&home)),
+        leads_own: leads.contains(&vertex),
         leads_others: leads.into_iter().filter(|group| *group != vertex).collect(),
         selected: state.selection == Some(Selection::Node(vertex)),
     }
@@ -110,44 +112,10 @@ fn edge_mark(state: &State, ends: (Vertex, Vertex), points: &[PagePoint]) -> Edg
     }
 }
 
-/// Describes a node, for screen readers and for the table beside the drawing.
-pub fn node_words(cluster: &Cluster, mark: &NodeMark) -> String {
-    let mut words = vec![format!("Node {}", mark.vertex), cluster.health_words(mark.vertex).to_owned()];
-    if let Some(share) = mark.filled {
-        words.push(format!("has {:.0} % of its logs", share * 100.0));
-    }
-    match mark.place {
-        Some(Place::Home) => words.push("home of the chosen topic".to_owned()),
-        Some(Place::Replica) => words.push("replica of the chosen topic".to_owned()),
-        Some(Place::Elsewhere) | None => {}
-    }
-    if mark.leads_chosen {
-        words.push("leads it".to_owned());
-    }
-    let led = cluster.led_by(mark.vertex).len();
-    if led != 1 && mark.health.is_running() {
-        words.push(format!("leads {led} groups"));
-    }
-    words.join(", ")
-}
-
-/// Describes an edge.
-pub fn edge_words(mark: &EdgeMark) -> String {
-    let (a, b) = mark.ends;
-    let health = match mark.health {
-        EdgeHealth::Up => "up".to_owned(),
-        EdgeHealth::Slow => "slow".to_owned(),
-        EdgeHealth::OneWay { from, to } => format!("carries frames only from {from} to {to}"),
-        EdgeHealth::Cut => "cut".to_owned(),
-        EdgeHealth::Idle => "idle, a node is down".to_owned(),
-        EdgeHealth::Unknown => "unknown".to_owned(),
-    };
-    format!("Link {a} – {b}, {health}")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::cluster::Cluster;
     use crate::model::shared::Shared;
 
     fn state(topic: &str) -> State {
@@ -165,20 +133,20 @@ mod tests {
     #[test]
     fn the_chosen_topic_lights_its_home_its_replicas_and_the_edges_between() {
         let scene = Scene::of(&state("news"), None).unwrap();
-        let at = |place| -> Vec<_> {
+        let at = |placement| -> Vec<_> {
             let mut names: Vec<_> =
-                scene.nodes.iter().filter(|n| n.place == Some(place)).map(|n| n.vertex.to_string()).collect();
+                scene.nodes.iter().filter(|n| n.placement == Some(placement)).map(|n| n.vertex.to_string()).collect();
             names.sort();
             names
         };
-        assert_eq!(at(Place::Home), ["100"]);
-        assert_eq!(at(Place::Replica), ["000", "101", "110"]);
+        assert_eq!(at(Placement::Home), ["100"]);
+        assert_eq!(at(Placement::Replica), ["000", "101", "110"]);
         assert_eq!(scene.edges.iter().filter(|edge| edge.carries_chosen).count(), 3);
     }
 
     #[test]
     fn without_a_cluster_there_is_nothing_to_draw_and_without_a_topic_nothing_is_lit() {
         assert_eq!(Scene::of(&State::default(), None), None);
-        assert!(Scene::of(&state("two words"), None).unwrap().nodes.iter().all(|node| node.place.is_none()));
+        assert!(Scene::of(&state("two words"), None).unwrap().nodes.iter().all(|node| node.placement.is_none()));
     }
 }

@@ -2,10 +2,10 @@
 
 use cubecast_core::cube::Vertex;
 
+use crate::format::{duration, grouped, millis, nodes, plural};
 use crate::model::State;
 use crate::model::cluster::{Health, Socket};
-use crate::model::describe::{duration, grouped, millis, nodes, plural};
-use crate::model::xray::{Lag, Replica, Standing, Xray};
+use crate::model::xray::{Lag, MessageState, ReplicaView, Xray};
 
 /// Number of messages that are drawn; a narrow page shows only the newest of them.
 pub const COLUMNS: usize = 48;
@@ -73,7 +73,7 @@ pub struct Cell {
     pub offset: u64,
     pub x: f64,
     pub width: f64,
-    pub standing: Standing,
+    pub state: MessageState,
 }
 
 impl XrayScene {
@@ -150,7 +150,7 @@ fn offsets_to_draw(xray: &Xray, first: usize) -> Vec<u64> {
     offsets.split_off(surplus)
 }
 
-fn row(state: &State, replica: &Replica, offsets: &[u64], home: Vertex, leader: Option<Vertex>) -> Row {
+fn row(state: &State, replica: &ReplicaView, offsets: &[u64], home: Vertex, leader: Option<Vertex>) -> Row {
     let xray = &state.closer.xray;
     let (health, leads) = (state.cluster.health(replica.node), leader == Some(replica.node));
     let heard = state.cluster.nodes.get(&replica.node).is_some_and(|node| node.socket == Socket::Open);
@@ -159,7 +159,7 @@ fn row(state: &State, replica: &Replica, offsets: &[u64], home: Vertex, leader: 
         offset,
         x: column_x(COLUMNS - offsets.len() + at),
         width: CELL_WIDTH - GAP,
-        standing: xray.standing(state.now_ms, replica, health, heard, offset),
+        state: xray.message_state(state.now_ms, replica, health, heard, offset),
     });
     let lag = xray.lag(state.now_ms, replica, leads);
     Row {
@@ -181,7 +181,7 @@ fn row(state: &State, replica: &Replica, offsets: &[u64], home: Vertex, leader: 
     }
 }
 
-fn lag_words(lag: Lag, replica: &Replica, leads: bool) -> String {
+fn lag_words(lag: Lag, replica: &ReplicaView, leads: bool) -> String {
     match (lag, replica.delay_us) {
         (Lag::Unknown, _) => "not known".to_owned(),
         (Lag::None, _) if leads => "leads".to_owned(),
@@ -195,7 +195,7 @@ fn lag_words(lag: Lag, replica: &Replica, leads: bool) -> String {
     }
 }
 
-fn any_words(xray: &Xray, lag: Lag, replica: &Replica) -> String {
+fn any_words(xray: &Xray, lag: Lag, replica: &ReplicaView) -> String {
     let last = xray.committed().and_then(|end| end.checked_sub(1));
     match (lag, last, replica.readable) {
         (Lag::Unknown, _, _) => "misses: not known".to_owned(),
@@ -218,7 +218,7 @@ mod tests {
     use super::*;
     use crate::model::cluster::Cluster;
     use crate::model::shared::Shared;
-    use crate::model::{Action, Moment};
+    use crate::model::{Action, Moment, ViewAction};
 
     #[test]
     fn without_a_topic_there_is_no_picture_and_without_messages_it_says_what_to_do() {
@@ -257,8 +257,11 @@ mod tests {
         );
         assert_eq!(row.lag_words, "3 messages behind, for 4 s");
         assert!(scene.summary().contains("101 lacks 3 messages"), "{}", scene.summary());
-        let standings: Vec<_> = row.cells.iter().map(|cell| cell.standing).collect();
-        assert_eq!(standings[6..], [Standing::Readable, Standing::Missing, Standing::Missing, Standing::Missing]);
+        let states: Vec<_> = row.cells.iter().map(|cell| cell.state).collect();
+        assert_eq!(
+            states[6..],
+            [MessageState::Readable, MessageState::Missing, MessageState::Missing, MessageState::Missing]
+        );
     }
 
     #[test]
@@ -281,7 +284,7 @@ mod tests {
         state.cluster.change().learn_leader(vertex("100"), 1, Some(vertex("100")));
         let row = XrayScene::of(&state).unwrap().rows[0].clone();
         assert_eq!((row.leads, row.lag, row.lag_words.as_str()), (true, Lag::None, "leads"));
-        assert!(row.cells.iter().all(|cell| cell.standing == Standing::Readable));
+        assert!(row.cells.iter().all(|cell| cell.state == MessageState::Readable));
     }
 
     #[test]
@@ -291,7 +294,7 @@ mod tests {
         let scene = XrayScene::of(&state).unwrap();
         let row = scene.rows.iter().find(|row| row.node == vertex("101")).unwrap();
         assert_eq!(row.any_words, "cannot be read: failed");
-        assert!(row.cells.iter().all(|cell| cell.standing == Standing::Asleep));
+        assert!(row.cells.iter().all(|cell| cell.state == MessageState::Asleep));
     }
 
     fn vertex(name: &str) -> Vertex {
@@ -307,16 +310,16 @@ mod tests {
             cluster.learn_socket(node, Socket::Open);
             cluster.learn_state(node, node, NodeState::Up);
         }
-        let mut actions = vec![Action::ChooseTopic("news".into())];
+        let mut actions = vec![Action::View(ViewAction::ChooseTopic("news".into()))];
         for (node, end) in [("100", home), ("101", others), ("110", others), ("000", others)] {
             let told = |offset| {
                 let (topic, group) = (TopicName::new("news").unwrap(), vertex("100"));
                 let event = Event::ReplicaStored { topic, group, offset: Offset(offset) };
-                Action::Told(WatchEvent { node: vertex(node), time: Timestamp(1), at_us: 1, trace: None, event })
+                Action::Event(WatchEvent { node: vertex(node), time: Timestamp(1), at_us: 1, trace: None, event })
             };
             actions.extend((0..end).map(told));
         }
-        actions.push(Action::ShowBackground(false));
+        actions.push(Action::View(ViewAction::ShowBackground(false)));
         let state = State { cluster: Shared::from(cluster), ..State::default() };
         let mut state = state.after(Moment { now_ms: 1_000, actions });
         state.closer.xray.change().place(&state.cluster);

@@ -254,8 +254,7 @@ mod tests {
     use cubecast_core::wire::client::{Ack, StopMode};
 
     use super::*;
-    use crate::model::tasks;
-    use crate::simulated::Act;
+    use crate::model::{Act, tasks};
 
     fn read(fragment: &str) -> Result<Permalink, BadAddress> {
         Permalink::read(fragment).expect("it asks for a simulation")

@@ -4,12 +4,12 @@ use cubecast_core::cube::Vertex;
 use cubecast_core::names::PublisherId;
 use cubecast_core::wire::client::{self, LinkConditions, StopMode};
 
-use super::spec::{Act, LONGEST_MS, Spec, UserAction};
+use super::spec::{LONGEST_MS, Spec, UserAction};
+use crate::format::{nodes, plural};
 use crate::model::cluster::{Cluster, Health};
-use crate::model::describe::{nodes, plural};
 use crate::model::task::{Panel, Task};
 use crate::model::topics::TopicInfo;
-use crate::model::{State, tasks};
+use crate::model::{Act, State, tasks};
 
 /// Topics are created at the start; faults follow at this time, in milliseconds, when the topics exist.
 const BREAK_AT_MS: u64 = 4_000;

@@ -35,4 +35,4 @@ pub mod trace;
 pub use address::{BadAddress, Permalink};
 pub use player::{Mode, Player, Speed};
 pub use session::Session;
-pub use spec::{Act, Course, Spec, UserAction};
+pub use spec::{Course, Spec, UserAction};

@@ -6,10 +6,10 @@
 
 use super::film::Film;
 use super::session::Session;
-use super::spec::{Act, LONGEST_MS, MAX_USER_ACTIONS, Spec, UserAction};
+use super::spec::{LONGEST_MS, MAX_USER_ACTIONS, Spec, UserAction};
 use super::timeline::Timeline;
 use crate::model::shared::Shared;
-use crate::model::{Action, Moment, State};
+use crate::model::{Act, Action, Moment, State, ViewAction};
 
 /// Factor of rewinding, relative to real time.
 const REWIND_SPEED: f64 = 4.0;
@@ -185,7 +185,7 @@ impl Player {
                 Some((at_ms, picture)) if is_newer(*at_ms) => {
                     let picture = State { closer: state.closer.clone(), ..picture.clone() };
                     let now_ms = picture.now_ms;
-                    picture.after(Moment { now_ms, actions: looks_of(state) })
+                    picture.after(Moment { now_ms, actions: looks_of(state).into_iter().map(Action::View).collect() })
                 }
                 _ => state.clone(),
             },
@@ -303,7 +303,7 @@ impl Player {
     }
 
     /// Applies a change of view, which does not affect the run.
-    pub fn show(&mut self, action: Action) {
+    pub fn show(&mut self, action: ViewAction) {
         self.session.show(vec![action]);
     }
 
@@ -413,12 +413,14 @@ impl Player {
 }
 
 /// The user's view settings, which are not part of the run.
-fn looks_of(state: &State) -> Vec<Action> {
+fn looks_of(state: &State) -> Vec<ViewAction> {
     vec![
-        Action::ShowBackground(state.show_background),
-        Action::ChooseTopic(state.topic_text.clone()),
-        Action::Select(state.selection),
-        Action::ChooseTab(state.tab),
-        Action::ChooseCloserTab(state.closer.tab),
+        ViewAction::ShowBackground(state.show_background),
+        ViewAction::ChooseTopic(state.topic_text.clone()),
+        ViewAction::NamePublisher(state.names.publisher.clone()),
+        ViewAction::NameSubscriber(state.names.subscriber.clone()),
+        ViewAction::Select(state.selection),
+        ViewAction::ChooseTab(state.tab),
+        ViewAction::ChooseCloserTab(state.closer.tab),
     ]
 }

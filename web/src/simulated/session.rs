@@ -13,11 +13,10 @@ use cubecast_core::wire::event::{Event, WatchEvent};
 use cubecast_sim::{Report, Simulation};
 
 use super::looking;
-use super::spec::{Act, Spec};
+use super::spec::Spec;
 use super::timeline::Look;
 use crate::controller::{Controller, ControllerEffect, ControllerInput};
-use crate::model::feed::Tone;
-use crate::model::{Action, Moment, State};
+use crate::model::{Act, Action, Moment, State, ViewAction};
 
 /// Intervals at which the nodes' state is read, virtual milliseconds.
 const STATUSES_EVERY_MS: u64 = 250;
@@ -120,24 +119,16 @@ impl Session {
 
     /// Executes a user action now.
     pub fn act(&mut self, act: &Act) {
-        match act.clone() {
-            Act::Run(task) => self.turn(ControllerInput::Run(task)),
-            Act::StopDeliveries { subscriber, topic } => {
-                self.turn(ControllerInput::StopDeliveries { subscriber, topic })
-            }
-            Act::OpenInbox { subscriber, topic } => self.told.push(Action::OpenInbox { subscriber, topic }),
-            Act::CloseInbox { subscriber, topic } => self.told.push(Action::CloseInbox { subscriber, topic }),
-            Act::SetLoad(plan) => self.turn(ControllerInput::SetLoad(plan)),
-        }
+        self.turn(ControllerInput::Act(act.clone()));
         self.learn();
     }
 
     /// Applies changes of view, which do not affect the run.
-    pub fn show(&mut self, actions: Vec<Action>) {
-        self.change(self.now_ms, actions);
+    pub fn show(&mut self, actions: Vec<ViewAction>) {
+        self.change(self.now_ms, actions.into_iter().map(Action::View).collect());
     }
 
-    /// Ends the run: heals all faults, lets the cluster recover, and checks every promise. Without user actions the
+    /// Ends the run: heals all faults, lets the cluster recover, and checks every invariant. Without user actions the
     /// report is that of `cubecast-lab sim`.
     pub fn finish(mut self) -> Report {
         if !self.is_healed && self.ends_ms().is_some() {
@@ -229,7 +220,7 @@ impl Session {
         let mut actions = looking::sockets(self.simulation.cluster(), &self.running, &running);
         self.running = running;
         let story = &self.simulation.story()[self.story_told..];
-        actions.extend(story.iter().map(|(_, what)| Action::Remarked { tone: Tone::Warning, text: what.clone() }));
+        actions.extend(story.iter().map(|(_, what)| Action::ScenarioFault { what: what.clone() }));
         self.story_told += story.len();
         actions.append(&mut self.told);
         let since = self.now_ms - self.began_ms;
@@ -260,7 +251,7 @@ impl Session {
         if let Event::RequestAnswered { action, error: None, .. } = &event.event {
             self.acknowledged += u64::from(action == "publish");
         }
-        Action::Told(event)
+        Action::Event(event)
     }
 
     /// Sets up nodes and sockets before the first events are applied.

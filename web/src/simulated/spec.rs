@@ -1,12 +1,10 @@
 //! The complete input of a run.
 
 use cubecast_core::cube::Dimension;
-use cubecast_core::names::{SubscriberId, TopicName};
 use cubecast_sim::{Cut, Scenario, Simulation};
 use serde::{Deserialize, Serialize};
 
-use crate::model::load::LoadPlan;
-use crate::model::task::Task;
+use crate::model::Act;
 
 /// Limit of user actions per run; an address with more would be too long.
 pub const MAX_USER_ACTIONS: usize = 500;
@@ -39,29 +37,6 @@ pub struct UserAction {
     /// Milliseconds on the cluster's clock.
     pub at_ms: u64,
     pub act: Act,
-}
-
-/// A user action that changes the run.
-#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
-pub enum Act {
-    Run(Task),
-    /// Ends a push subscription.
-    StopDeliveries {
-        subscriber: SubscriberId,
-        topic: TopicName,
-    },
-    /// Starts keeping a subscriber's deliveries.
-    OpenInbox {
-        subscriber: SubscriberId,
-        topic: TopicName,
-    },
-    /// Stops keeping a subscriber's deliveries.
-    CloseInbox {
-        subscriber: SubscriberId,
-        topic: TopicName,
-    },
-    /// Starts, changes or stops the load.
-    SetLoad(Option<LoadPlan>),
 }
 
 impl Spec {
@@ -121,23 +96,6 @@ impl Course {
         match self {
             Course::Quiet { .. } => "No scenario: only your actions.",
             Course::Scenario { scenario, .. } => &scenario.about,
-        }
-    }
-}
-
-impl Act {
-    /// A short text for a mark on the timeline.
-    pub fn words(&self) -> String {
-        match self {
-            Act::Run(task) => match task.steps.last() {
-                Some(step) => step.action.name().replace('_', " "),
-                None => "nothing".to_owned(),
-            },
-            Act::StopDeliveries { topic, .. } => format!("stop deliveries of {topic}"),
-            Act::OpenInbox { topic, .. } => format!("show deliveries of {topic}"),
-            Act::CloseInbox { topic, .. } => format!("hide deliveries of {topic}"),
-            Act::SetLoad(Some(plan)) => format!("load of {} messages/s", plan.rate),
-            Act::SetLoad(None) => "stop the load".to_owned(),
         }
     }
 }

@@ -1,16 +1,19 @@
 //! Tests of whole runs: the same spec gives the same run, however an instant is reached.
 
 use cubecast_core::cube::{Dimension, Vertex};
-use cubecast_core::wire::answer::Message;
+use cubecast_core::wire::answer::{Done, ErrorCode, Message};
 use cubecast_core::wire::client::{Ack, LinkConditions, ReadLevel, StartAt, StopMode};
 use cubecast_sim::{Cut, Scenario, run};
 
 use super::*;
-use crate::model::breakage::{Preset, mend};
+use crate::model::breakage::mend;
 use crate::model::cluster::Health;
-use crate::model::feed::Tone;
+use crate::model::feed::Fact;
+use crate::model::preset::Preset;
+use crate::model::report::{Line, Remark};
 use crate::model::task::{Panel, Task};
-use crate::model::{Action, State, tasks};
+use crate::model::tone::Tone;
+use crate::model::{Act, State, ViewAction, tasks};
 
 fn vertex(text: &str) -> Vertex {
     text.parse().unwrap()
@@ -59,9 +62,8 @@ fn picture(player: &Player) -> String {
     format!("{:?} {:#x}", player.state(), player.trace())
 }
 
-fn said(state: &State, panel: Panel) -> Vec<(Tone, String)> {
-    let lines = state.tasks.reports.get(&panel).map(|report| report.lines.clone()).unwrap_or_default();
-    lines.into_iter().map(|line| (line.tone, line.text)).collect()
+fn said(state: &State, panel: Panel) -> Vec<Line> {
+    state.reports.get(panel).map(|report| report.lines.clone()).unwrap_or_default()
 }
 
 #[test]
@@ -72,9 +74,10 @@ fn a_button_that_is_pressed_twice_asks_once_and_reports_the_success() {
     }
     player.step(300);
     player.settle();
-    let is_bad = |(tone, _): &(Tone, String)| *tone == Tone::Bad;
-    let created = said(&player.state(), Panel::Topic);
-    assert!(!created.iter().any(is_bad) && created.last().unwrap().1.contains("news is created"), "{created:?}");
+    let state = player.state();
+    assert!(said(&state, Panel::Topic).iter().all(|line| line.tone != Tone::Bad), "{:?}", state.reports);
+    let created = state.reports.get(Panel::Topic).unwrap().last_answer().unwrap();
+    assert!(matches!(created.result, Ok(Done::TopicCreated { .. })), "{created:?}");
 
     for _ in 0..2 {
         player.act(Act::Run(tasks::publish("p", "news", "once", Ack::Quorum).unwrap())).unwrap();
@@ -95,11 +98,10 @@ fn a_topic_that_is_there_is_a_success_for_who_created_it_and_an_error_for_others
     let mut player = quiet();
     do_and_wait(&mut player, tasks::create_topic("p", "news"), 300);
     do_and_wait(&mut player, tasks::create_topic("p", "news"), 300);
-    let (tone, text) = said(&player.state(), Panel::Topic).pop().unwrap();
-    assert_eq!((tone, text.as_str()), (Tone::Good, "news already exists: p created it."));
+    let existed = Remark::TopicExisted { topic: "news".parse().unwrap(), publisher: "p".parse().unwrap() };
+    assert_eq!(said(&player.state(), Panel::Topic).pop(), Some(Line { tone: Tone::Good, remark: existed }));
     do_and_wait(&mut player, tasks::create_topic("q", "news"), 300);
-    let (tone, text) = said(&player.state(), Panel::Topic).pop().unwrap();
-    assert!(tone == Tone::Bad && text.contains("topic_exists"), "{text}");
+    assert_eq!(player.state().reports.get(Panel::Topic).unwrap().failed, Some(ErrorCode::TopicExists));
 }
 
 #[test]
@@ -109,13 +111,14 @@ fn what_the_person_asks_for_is_done_by_the_simulated_cluster_and_seen() {
     let inbox = state.inboxes.boxes.values().next().unwrap();
     let contents: Vec<_> = inbox.messages.iter().map(|message: &Message| message.content.as_str()).collect();
     assert_eq!(contents, ["two", "one"]);
-    assert_eq!(state.tasks.reports[&Panel::Pull].messages.len(), 2);
-    assert_eq!(said(&state, Panel::Publish).last().unwrap().0, Tone::Good);
+    assert_eq!(state.reports.get(Panel::Pull).unwrap().pulled().unwrap().len(), 2);
+    assert_eq!(said(&state, Panel::Publish).last().unwrap().tone, Tone::Good);
     assert_eq!(state.cluster.health(vertex("100")), Health::Up);
     assert!(state.cluster.nodes[&vertex("100")].incarnation > 1, "it came back as somebody new");
-    let texts: Vec<_> = state.feed.entries.iter().map(|entry| entry.text.as_str()).collect();
-    assert!(texts.iter().any(|text| text.contains("100 is back with an empty disk")), "{texts:?}");
-    assert!(texts.iter().any(|text| text.contains("000 → 001 is cut on request")), "{texts:?}");
+    let has = |fact: &Fact| state.feed.entries.iter().any(|entry| entry.fact == *fact);
+    assert!(has(&Fact::Returned { node: vertex("100"), is_new: true }), "{:?}", state.feed);
+    let conditions = LinkConditions { cut: true, ..LinkConditions::PERFECT };
+    assert!(has(&Fact::LinkConditions { from: vertex("000"), to: vertex("001"), conditions }), "{:?}", state.feed);
     assert!(player.timeline().looks.iter().any(|look| look.nodes_down == 1));
     assert_eq!(player.timeline().looks.last().unwrap().acknowledged, 2);
 }
@@ -165,7 +168,7 @@ fn going_back_shows_what_was_and_going_on_again_what_was_to_come() {
 #[test]
 fn what_was_chosen_to_look_at_stays_chosen_when_time_goes_back() {
     let mut player = busy();
-    player.show(Action::ChooseTopic("news".into()));
+    player.show(ViewAction::ChooseTopic("news".into()));
     player.seek(player.began_ms());
     player.settle();
     assert_eq!(player.state().topic_text, "news");
@@ -246,7 +249,7 @@ fn a_link_brings_another_page_to_the_same_picture() {
 fn whatever_a_preset_breaks_is_mended_by_one_task() {
     for preset in Preset::ALL {
         let mut player = quiet();
-        player.show(Action::ChooseTopic("news".into()));
+        player.show(ViewAction::ChooseTopic("news".into()));
         do_and_wait(&mut player, tasks::create_topic("p", "news"), 300);
         for broken in [Preset::SlowLink, *preset] {
             let task = broken.task(&player.state());
@@ -271,7 +274,7 @@ fn a_rolling_crash_takes_every_node_once_and_all_are_there_in_the_end() {
     do_and_wait(&mut player, crashes, 8 * 5_000);
     let state = player.state();
     assert_eq!(state.cluster.count(Health::Up), 8);
-    assert_eq!(said(&state, Panel::Break), [(Tone::Good, "8 changes made.".to_owned())]);
+    assert_eq!(said(&state, Panel::Break), [Line { tone: Tone::Good, remark: Remark::ChangesMade(8) }]);
     let down = |look: &&super::timeline::Look| look.nodes_down > 0;
     assert!(player.timeline().looks.iter().filter(down).all(|look| look.nodes_down == 1));
     assert!(player.timeline().looks.iter().any(|look| look.nodes_down == 1));

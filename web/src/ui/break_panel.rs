@@ -5,23 +5,20 @@ use yew::prelude::*;
 use super::edge_card::EdgeCard;
 use super::node_card::NodeCard;
 use super::presets::Presets;
-use crate::model::task::{Panel, Task};
-use crate::model::{Action, Selection, State};
+use crate::model::task::Panel;
+use crate::model::{Selection, State};
 
 /// Properties of [`BreakPanel`].
 #[derive(Properties, PartialEq)]
 pub struct BreakPanelProps {
     pub state: State,
-    pub act: Callback<Action>,
-    pub run: Callback<Task>,
 }
 
 /// The break panel.
 #[component]
 pub fn BreakPanel(props: &BreakPanelProps) -> Html {
     let state = &props.state;
-    let tasks = &state.tasks;
-    let (act, run) = (props.act.clone(), props.run.clone());
+    let reports = &state.reports;
     let selected = match state.selection {
         None => html! {
             <p class="empty" data-testid="nothing-selected">
@@ -34,19 +31,17 @@ pub fn BreakPanel(props: &BreakPanelProps) -> Html {
                 {vertex}
                 cluster={state.cluster.clone()}
                 now_ms={state.now_ms}
-                report={tasks.of_nodes(Panel::Node, &[vertex])}
-                {act}
-                run={run.clone()}
+                report={reports.of_nodes(Panel::Node, &[vertex]).cloned()}
             />
         },
         Some(Selection::Edge(a, b)) => html! {
-            <EdgeCard key={format!("{a}-{b}")} {a} {b} cluster={state.cluster.clone()} report={tasks.of_nodes(Panel::Edge, &[a, b])} run={run.clone()} />
+            <EdgeCard key={format!("{a}-{b}")} {a} {b} cluster={state.cluster.clone()} report={reports.of_nodes(Panel::Edge, &[a, b]).cloned()} />
         },
     };
     html! {
         <>
             {selected}
-            <Presets state={state.clone()} report={tasks.reports.get(&Panel::Break).cloned()} {run} />
+            <Presets state={state.clone()} report={reports.get(Panel::Break).cloned()} />
         </>
     }
 }

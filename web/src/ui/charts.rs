@@ -3,9 +3,12 @@
 use yew::prelude::*;
 
 use super::words::{plain_words, words};
-use crate::model::charts::{Availability, History, SECONDS};
+use crate::model::charts::{Availability, Fault, History, SECONDS};
 use crate::model::shared::Shared;
-use crate::scene::charts::{Chart, ChartsScene, HEIGHT, MAX_NODE_CHARTS, MAX_TOPIC_CHARTS, STRIP_HEIGHT, WIDTH};
+use crate::scene::charts::{
+    Chart, ChartsScene, FaultMark, HEIGHT, MAX_NODE_CHARTS, MAX_TOPIC_CHARTS, STRIP_HEIGHT, WIDTH,
+};
+use crate::terms;
 
 /// Selectable time spans in seconds, with their labels.
 const SPANS: [(usize, &str); 2] = [(120, "2 minutes"), (SECONDS, "10 minutes")];
@@ -76,8 +79,8 @@ fn strip(scene: &ChartsScene) -> Html {
                 }) }
             </svg>
             <div class="fault-marks" aria-hidden="true">
-                { for scene.faults.iter().map(|fault| html! {
-                    <span class={if fault.heals { "heals" } else { "breaks" }} style={format!("left: {:.2}%", fault.x / WIDTH * 100.0)} title={plain_words(&fault.words)}>{if fault.heals { "▴" } else { "✕" }}</span>
+                { for scene.faults.iter().map(|FaultMark { x, fault }| html! {
+                    <span class={if fault.heals() { "heals" } else { "breaks" }} style={format!("left: {:.2}%", x / WIDTH * 100.0)} title={plain_words(&fault_words(fault))}>{if fault.heals() { "▴" } else { "✕" }}</span>
                 }) }
             </div>
             <ul class="strip-legend">
@@ -85,6 +88,14 @@ fn strip(scene: &ChartsScene) -> Html {
                 <li><b class="breaks">{"✕"}</b>{"something broke"}</li><li><b class="heals">{"▴"}</b>{"something healed"}</li>
             </ul>
         </>
+    }
+}
+
+fn fault_words(fault: &Fault) -> String {
+    match fault {
+        Fault::Stopped { node, mode } => format!("{node} {}", terms::stop_verb(*mode)),
+        Fault::Returned { node } => format!("{node} is back"),
+        Fault::Link { from, to, conditions } => format!("{from} → {to} {}", terms::conditions(conditions)),
     }
 }
 

@@ -4,17 +4,17 @@ use cubecast_core::cube::Vertex;
 use yew::prelude::*;
 
 use super::charts::ChartsView;
+use super::dispatch::{Dispatch, use_dispatch};
 use super::feed::FeedList;
 use super::invariants_panel::InvariantsPanel;
 use super::load_panel::LoadPanel;
 use super::spacetime::SpaceTime;
 use super::tab_list::{TabList, TabMark};
 use super::xray::XrayView;
-use crate::model::closer::CloserTab;
-use crate::model::describe::time_of_day;
-use crate::model::load::LoadPlan;
-use crate::model::task::{Panel, Task};
-use crate::model::{Action, State};
+use crate::format::time_of_day;
+use crate::model::closer::Closer;
+use crate::model::task::Panel;
+use crate::model::{CloserTab, State, ViewAction};
 
 const TABS: [(CloserTab, &str, &str); 5] = [
     (CloserTab::Feed, "tab-feed", "What happened"),
@@ -28,16 +28,14 @@ const TABS: [(CloserTab, &str, &str); 5] = [
 #[derive(Properties, PartialEq)]
 pub struct LookCloserProps {
     pub state: State,
-    pub publisher: String,
-    pub act: Callback<Action>,
-    pub run: Callback<Task>,
-    pub set_load: Callback<Option<LoadPlan>>,
 }
 
 /// The panel beneath the cube, with its tabs.
 #[component]
 pub fn LookCloser(props: &LookCloserProps) -> Html {
+    let dispatch = use_dispatch();
     let closer = &props.state.closer;
+    let publisher = &props.state.names.publisher;
     let chosen = TABS.iter().find(|(tab, ..)| *tab == closer.tab).map(|(_, id, _)| *id);
     let panel = match closer.tab {
         CloserTab::Feed => html! { <FeedList feed={props.state.feed.clone()} /> },
@@ -48,17 +46,14 @@ pub fn LookCloser(props: &LookCloserProps) -> Html {
                 topic={props.state.topic_text.clone()}
                 replicas={readable_replicas(&props.state)}
                 end={closer.xray.committed().unwrap_or_default()}
-                report={props.state.tasks.reports.get(&Panel::Compare).cloned()}
-                run={props.run.clone()}
+                report={props.state.reports.get(Panel::Compare).cloned()}
             />
         },
         CloserTab::SpaceTime => html! {
             <SpaceTime
                 recorder={closer.recorder.clone()}
                 topic={props.state.topic_text.clone()}
-                publisher={props.publisher.clone()}
-                act={props.act.clone()}
-                run={props.run.clone()}
+                publisher={publisher.clone()}
             />
         },
         CloserTab::Charts => html! {
@@ -66,21 +61,20 @@ pub fn LookCloser(props: &LookCloserProps) -> Html {
                 <LoadPanel
                     load={closer.load.clone()}
                     topic={props.state.topic_text.clone()}
-                    publisher={props.publisher.clone()}
-                    set_load={props.set_load.clone()}
+                    publisher={publisher.clone()}
                 />
                 <ChartsView history={closer.charts.history.clone()} />
             </>
         },
     };
-    let tabs: Vec<TabMark> = TABS.iter().map(|(tab, id, words)| tab_mark(props, *tab, id, words)).collect();
+    let tabs: Vec<TabMark> = TABS.iter().map(|(tab, id, words)| tab_mark(closer, *tab, id, words)).collect();
     html! {
         <section class="closer" aria-labelledby="closer-title">
             <div class="closer-head">
                 <h2 id="closer-title">{"Look closer"}</h2>
                 <TabList class="closer-tabs" label="Views" {tabs} />
             </div>
-            { frozen_bar(props) }
+            { frozen_bar(closer, &dispatch) }
             <div class="closer-panel" role="tabpanel" aria-labelledby={chosen}>{panel}</div>
         </section>
     }
@@ -94,9 +88,9 @@ fn readable_replicas(state: &State) -> Vec<Vertex> {
 }
 
 /// Shown on every tab after a violation, so that the frozen picture is not mistaken for the current state.
-fn frozen_bar(props: &LookCloserProps) -> Html {
-    let Some(violation) = &props.state.closer.invariants.violation else { return Html::default() };
-    let onclick = props.act.reform(|_: MouseEvent| Action::DismissViolation);
+fn frozen_bar(closer: &Closer, dispatch: &Dispatch) -> Html {
+    let Some(violation) = &closer.invariants.violation else { return Html::default() };
+    let onclick = dispatch.on(|_: MouseEvent| ViewAction::DismissViolation);
     html! {
         <div class="frozen" role="alert" data-testid="frozen">
             <p>
@@ -108,13 +102,12 @@ fn frozen_bar(props: &LookCloserProps) -> Html {
     }
 }
 
-fn tab_mark(props: &LookCloserProps, tab: CloserTab, id: &'static str, words: &'static str) -> TabMark {
-    let closer = &props.state.closer;
+fn tab_mark(closer: &Closer, tab: CloserTab, id: &'static str, words: &'static str) -> TabMark {
     TabMark {
         id,
         words,
         is_chosen: closer.tab == tab,
         is_bad: tab == CloserTab::Invariants && !closer.invariants.is_good(),
-        choose: props.act.reform(move |()| Action::ChooseCloserTab(tab)),
+        choose: ViewAction::ChooseCloserTab(tab),
     }
 }

@@ -1,17 +1,18 @@
 //! The cube: edges and nodes as SVG, with frames in flight above. It is rotated by dragging or with buttons.
 
-use cubecast_core::cube::{Dimension, Vertex};
+use cubecast_core::cube::Dimension;
 use yew::prelude::*;
 
 use super::edge::Edge;
 use super::node::Node;
 use super::pulse::{Pace, group};
 use super::pulses::{Pulses, Sent};
+use super::svg::px;
 use crate::model::traffic::is_background;
-use crate::model::{Action, SeedFailure, Selection, State};
+use crate::model::{SeedFailure, State};
+use crate::scene::Scene;
 use crate::scene::geometry::{PAGE_HEIGHT, PAGE_WIDTH, PagePoint, Turn, layout, node_radius};
 use crate::scene::pulses::Way;
-use crate::scene::{Scene, edge_words, node_words};
 
 /// Radians per pixel of dragging.
 const DRAG: f64 = 0.006;
@@ -26,7 +27,6 @@ const MAX_NODES_WITH_EDGE_STOPS: usize = 8;
 #[derive(Properties, PartialEq)]
 pub struct CubeProps {
     pub state: State,
-    pub act: Callback<Action>,
     /// The pace of time; real time by default.
     #[prop_or_default]
     pub pace: Pace,
@@ -77,17 +77,14 @@ pub fn Cube(props: &CubeProps) -> Html {
             >
                 <g>
                     { for scene.edges.iter().map(|mark| {
-                        let words = edge_words(mark);
-                        let select = toggle(props, Selection::edge(mark.ends.0, mark.ends.1));
                         let key = format!("{}-{}", mark.ends.0, mark.ends.1);
-                        html! { <Edge {key} mark={mark.clone()} {words} {select} is_stop={edge_stops} /> }
+                        html! { <Edge {key} mark={mark.clone()} is_stop={edge_stops} /> }
                     }) }
                 </g>
                 <g>
                     { for scene.nodes.iter().map(|mark| {
-                        let words = node_words(&props.state.cluster, mark);
-                        let select = toggle(props, Selection::Node(mark.vertex));
-                        html! { <Node key={mark.vertex.to_string()} mark={mark.clone()} {words} {select} /> }
+                        let health_words = props.state.cluster.health_words(mark.vertex);
+                        html! { <Node key={mark.vertex.to_string()} mark={mark.clone()} {health_words} /> }
                     }) }
                 </g>
             </svg>
@@ -132,12 +129,6 @@ pub(super) fn term_class(state: &State) -> Option<String> {
     Some(format!("term-{}", term % TERM_COLOURS))
 }
 
-/// Selects, or clears the selection if it is selected already.
-fn toggle(props: &CubeProps, selection: Selection) -> Callback<()> {
-    let (act, next) = (props.act.clone(), props.state.toggled(selection));
-    Callback::from(move |()| act.emit(Action::Select(next)))
-}
-
 /// Shown before the cluster is known: an empty cube, and the connection attempt.
 fn empty(state: &State) -> Html {
     let refused = state.seed_failed.as_ref().is_some_and(|failure| failure.why.is_some());
@@ -168,14 +159,4 @@ fn ghost() -> Vec<(PagePoint, PagePoint)> {
     let points = layout(cube, Turn::first(cube));
     let edges = cube.vertices().flat_map(|a| a.neighbours().filter(move |b| a < *b).map(move |b| (a, b)));
     edges.map(|(a, b)| (points[a.index()], points[b.index()])).collect()
-}
-
-/// A coordinate as an attribute, rounded to a tenth of a unit.
-pub(super) fn px(value: f64) -> String {
-    format!("{value:.1}")
-}
-
-/// An element's id, in the page and in tests.
-pub(super) fn edge_id((a, b): (Vertex, Vertex)) -> String {
-    format!("edge-{a}-{b}")
 }

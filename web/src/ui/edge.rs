@@ -1,10 +1,11 @@
 //! An edge of the cube: a clickable line that shows the state of both directions.
 
-use web_sys::KeyboardEvent;
 use yew::prelude::*;
 
-use super::cube::{edge_id, px};
+use super::dispatch::use_dispatch;
+use super::svg::{on_enter, px};
 use crate::model::cluster::EdgeHealth;
+use crate::model::{Selection, ViewAction};
 use crate::scene::EdgeMark;
 use crate::scene::geometry::{PagePoint, between};
 
@@ -12,8 +13,6 @@ use crate::scene::geometry::{PagePoint, between};
 #[derive(Properties, PartialEq)]
 pub struct EdgeProps {
     pub mark: EdgeMark,
-    pub words: String,
-    pub select: Callback<()>,
     /// Whether the tab key stops here.
     pub is_stop: bool,
 }
@@ -22,9 +21,13 @@ pub struct EdgeProps {
 #[component]
 pub fn Edge(props: &EdgeProps) -> Html {
     let mark = &props.mark;
-    let id = edge_id(mark.ends);
-    let onclick = props.select.reform(|_: MouseEvent| ());
-    let onkeydown = on_enter(props.select.clone());
+    let (a, b) = mark.ends;
+    let id = format!("edge-{a}-{b}");
+    let words = edge_words(mark);
+    let next = (!mark.selected).then_some(Selection::edge(a, b));
+    let select = use_dispatch().on(move |()| ViewAction::Select(next));
+    let onclick = select.reform(|_: MouseEvent| ());
+    let onkeydown = on_enter(select);
     let classes =
         classes!("edge", mark.selected.then_some("is-selected"), mark.carries_chosen.then_some("carries-chosen"));
     let depth = (mark.from.scale + mark.to.scale) / 2.0;
@@ -36,13 +39,13 @@ pub fn Edge(props: &EdgeProps) -> Html {
             data-state={mark.health.name()}
             role="button"
             tabindex={if props.is_stop { "0" } else { "-1" }}
-            aria-label={props.words.clone()}
+            aria-label={words.clone()}
             aria-pressed={mark.selected.to_string()}
             style={format!("--depth: {depth:.2}")}
             {onclick}
             {onkeydown}
         >
-            <title>{props.words.clone()}</title>
+            <title>{words}</title>
             { line("hit", mark.from, mark.to) }
             { strokes(mark) }
         </g>
@@ -110,12 +113,16 @@ fn arrow(from: PagePoint, to: PagePoint) -> Html {
     html! { <path class="arrow" d={path} /> }
 }
 
-/// Handles Enter and Space, so that a drawn element can be pressed like a button.
-pub(super) fn on_enter(select: Callback<()>) -> Callback<KeyboardEvent> {
-    Callback::from(move |event: KeyboardEvent| {
-        if matches!(event.key().as_str(), "Enter" | " ") {
-            event.prevent_default();
-            select.emit(());
-        }
-    })
+/// Describes an edge.
+fn edge_words(mark: &EdgeMark) -> String {
+    let (a, b) = mark.ends;
+    let health = match mark.health {
+        EdgeHealth::Up => "up".to_owned(),
+        EdgeHealth::Slow => "slow".to_owned(),
+        EdgeHealth::OneWay { from, to } => format!("carries frames only from {from} to {to}"),
+        EdgeHealth::Cut => "cut".to_owned(),
+        EdgeHealth::Idle => "idle, a node is down".to_owned(),
+        EdgeHealth::Unknown => "unknown".to_owned(),
+    };
+    format!("Link {a} – {b}, {health}")
 }

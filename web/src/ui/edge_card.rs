@@ -4,13 +4,14 @@ use cubecast_core::cube::Vertex;
 use cubecast_core::wire::client::LinkConditions;
 use yew::prelude::*;
 
+use super::dispatch::use_dispatch;
 use super::field::{ChoiceField, setter};
 use super::report::ReportBox;
 use crate::model::cluster::{Cluster, Link};
-use crate::model::describe;
+use crate::model::report::Report;
 use crate::model::shared::Shared;
-use crate::model::task::{Report, Task};
 use crate::model::tasks;
+use crate::terms;
 
 const DELAYS: &[(&str, &str)] = &[("0", "none"), ("50", "50 ms"), ("200", "200 ms"), ("1000", "1 second")];
 const JITTERS: &[(&str, &str)] = &[("0", "none"), ("20", "20 ms"), ("100", "100 ms"), ("500", "500 ms")];
@@ -24,19 +25,19 @@ pub struct EdgeCardProps {
     pub b: Vertex,
     pub cluster: Shared<Cluster>,
     pub report: Option<Report>,
-    pub run: Callback<Task>,
 }
 
 /// The card of the selected link.
 #[component]
 pub fn EdgeCard(props: &EdgeCardProps) -> Html {
+    let dispatch = use_dispatch();
     let delay = use_state(|| "200".to_owned());
     let jitter = use_state(|| "0".to_owned());
     let loss = use_state(|| "0".to_owned());
     let (a, b) = (props.a, props.b);
     let health = props.cluster.edge_health(a, b);
     let set = |directions: Vec<(Vertex, Vertex)>, conditions: LinkConditions| {
-        props.run.reform(move |_: MouseEvent| tasks::set_link(&directions, conditions))
+        dispatch.on(move |_: MouseEvent| tasks::set_link(&directions, conditions))
     };
     let both = || vec![(a, b), (b, a)];
     let slow = LinkConditions {
@@ -78,7 +79,7 @@ pub fn EdgeCard(props: &EdgeCardProps) -> Html {
 
 fn direction(from: Vertex, to: Vertex, link: &Link) -> Html {
     let words = match link.arrives() {
-        _ if link.conditions != LinkConditions::PERFECT => describe::conditions(&link.conditions),
+        _ if link.conditions != LinkConditions::PERFECT => terms::conditions(&link.conditions),
         Some(true) => "works".to_owned(),
         Some(false) => "carries no frames".to_owned(),
         None => "unknown".to_owned(),

@@ -2,8 +2,9 @@
 
 use yew::prelude::*;
 
+use super::text::feed;
 use super::words::words;
-use crate::model::describe::time_of_day;
+use crate::format::time_of_day;
 use crate::model::feed::{Entry, Feed, MAX_ENTRIES};
 use crate::model::shared::Shared;
 
@@ -45,9 +46,9 @@ struct FeedEntryProps {
 fn FeedEntry(props: &FeedEntryProps) -> Html {
     let entry = &props.entry;
     html! {
-        <li class={entry.tone.name()}>
+        <li class={feed::tone(&entry.fact).name()}>
             <time>{time_of_day(entry.at_ms)}</time>
-            <span>{words(&entry.text)}</span>
+            <span>{words(&feed::words(&entry.fact))}</span>
         </li>
     }
 }

@@ -6,6 +6,7 @@ use cubecast_core::visible::visible_line;
 use web_sys::{HtmlInputElement, HtmlSelectElement};
 use yew::prelude::*;
 
+use super::dispatch::Dispatch;
 use super::words::{shortened, words};
 use crate::model::task::Task;
 use crate::model::tasks::Refusal;
@@ -71,9 +72,9 @@ impl<T: Clone + PartialEq> Refused<T> {
     }
 
     /// Runs the task, or stores the reason why it was refused.
-    pub fn run(&self, task: Result<Task, Refusal>, run: &Callback<Task>) {
+    pub fn run(&self, task: Result<Task, Refusal>, dispatch: &Dispatch) {
         if let Some(task) = self.unless(task) {
-            run.emit(task);
+            dispatch.send(task);
         }
     }
 }

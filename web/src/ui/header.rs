@@ -2,12 +2,12 @@
 
 use yew::prelude::*;
 
+use super::text::status::{self, Summary};
 use super::words::words;
 use crate::model::SeedFailure;
 use crate::model::cluster::Cluster;
-use crate::model::feed::Tone;
 use crate::model::shared::Shared;
-use crate::model::standing::{self, Summary};
+use crate::model::tone::Tone;
 
 /// Properties of [`Header`].
 #[derive(Properties, PartialEq)]
@@ -46,7 +46,7 @@ pub fn Header(props: &HeaderProps) -> Html {
 
 fn summary(props: &HeaderProps) -> Summary {
     if props.cluster.dimension.is_some() {
-        return standing::summary(&props.cluster, props.topics);
+        return status::summary(&props.cluster, props.topics);
     }
     let (tone, cluster) = match &props.seed_failed {
         Some(SeedFailure { address, why: Some(_) }) => {

@@ -1,15 +1,16 @@
-//! The invariants: each promise, the number of facts checked, and the violation if there is one.
+//! The invariants: each invariant, the number of facts checked, and the violation if there is one.
 
 use cubecast_core::cube::Vertex;
 use cubecast_core::visible::{visible, visible_line};
 use yew::prelude::*;
 
+use super::dispatch::{Dispatch, use_dispatch};
 use super::report::ReportBox;
 use super::words::{shortened, words};
-use crate::model::describe::{grouped, time_of_day};
+use crate::format::{grouped, time_of_day};
 use crate::model::invariants::{Invariants, RULES, Rule, Violation};
+use crate::model::report::Report;
 use crate::model::shared::Shared;
-use crate::model::task::{Report, Task};
 use crate::model::tasks;
 
 /// Properties of [`InvariantsPanel`].
@@ -22,12 +23,12 @@ pub struct InvariantsPanelProps {
     pub replicas: Vec<Vertex>,
     pub end: u64,
     pub report: Option<Report>,
-    pub run: Callback<Task>,
 }
 
 /// The invariants tab.
 #[component]
 pub fn InvariantsPanel(props: &InvariantsPanelProps) -> Html {
+    let dispatch = use_dispatch();
     let invariants = &props.invariants;
     let broken = invariants.violation.as_ref().map(|violation| violation.rule);
     html! {
@@ -36,7 +37,7 @@ pub fn InvariantsPanel(props: &InvariantsPanelProps) -> Html {
             <ul class="rules">
                 { for RULES.iter().map(|rule| rule_line(*rule, invariants.checked(*rule), broken == Some(*rule))) }
             </ul>
-            {compare(props)}
+            {compare(props, dispatch)}
             if let Some(violation) = &invariants.violation {
                 {evidence(violation)}
             }
@@ -45,16 +46,16 @@ pub fn InvariantsPanel(props: &InvariantsPanelProps) -> Html {
 }
 
 /// The content of replicas is checked only when they are read.
-fn compare(props: &InvariantsPanelProps) -> Html {
+fn compare(props: &InvariantsPanelProps, dispatch: Dispatch) -> Html {
     if props.replicas.is_empty() {
         return Html::default();
     }
     let onclick = {
-        let (run, topic, replicas, end) = (props.run.clone(), props.topic.clone(), props.replicas.clone(), props.end);
+        let (topic, replicas, end) = (props.topic.clone(), props.replicas.clone(), props.end);
         Callback::from(move |_: MouseEvent| {
             // The name is valid because there are replicas, so nothing is refused.
             for task in tasks::compare_replicas(&topic, &replicas, end).into_iter().flatten() {
-                run.emit(task);
+                dispatch.send(task);
             }
         })
     };
@@ -91,7 +92,7 @@ fn rule_line(rule: Rule, checked: u64, is_broken: bool) -> Html {
     html! {
         <li class="rule" data-state={state} data-testid={format!("rule-{}", rule.name())} data-checked={checked.to_string()}>
             <svg viewBox="0 0 24 24" aria-hidden="true"><circle cx="12" cy="12" r="11" /><path d={sign} /></svg>
-            <p class="promise">{rule.promise()}</p>
+            <p class="invariant">{rule.statement()}</p>
             <p class="count"><strong>{grouped(checked)}</strong><span class="aside">{if checked == 0 { rule.wants() } else { rule.facts() }}</span></p>
         </li>
     }
@@ -103,7 +104,7 @@ fn evidence(violation: &Violation) -> Html {
             <h3>{format!("At {} UTC", time_of_day(violation.at_ms))}</h3>
             <p class="bad">{words(&violation.what)}</p>
             <details>
-                <summary>{format!("The {} events before it, as the nodes reported them", violation.evidence.len())}</summary>
+                <summary>{format!("The {} events before it, as the nodes reported them", violation.events.len())}</summary>
                 <pre tabindex="0" aria-label="Events">{evidence_text(violation)}</pre>
             </details>
         </div>
@@ -112,5 +113,5 @@ fn evidence(violation: &Violation) -> Html {
 
 /// One event per line, whatever its content.
 fn evidence_text(violation: &Violation) -> String {
-    violation.evidence.iter().map(|event| visible_line(event)).collect::<Vec<_>>().join("\n")
+    violation.events.iter().map(|event| visible_line(event)).collect::<Vec<_>>().join("\n")
 }

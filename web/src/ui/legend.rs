@@ -3,7 +3,8 @@
 use web_sys::HtmlInputElement;
 use yew::prelude::*;
 
-use crate::model::Action;
+use super::dispatch::use_dispatch;
+use crate::model::ViewAction;
 
 const FRAMES: &[(&str, &str)] = &[
     ("entries", "log entries"),
@@ -19,17 +20,13 @@ pub struct LegendProps {
     pub show_background: bool,
     /// Whether frames are left out because there are too many.
     pub leaves_out: bool,
-    pub act: Callback<Action>,
 }
 
 /// The legend, with the switch for background frames.
 #[component]
 pub fn Legend(props: &LegendProps) -> Html {
-    let act = props.act.clone();
-    let onchange = Callback::from(move |event: Event| {
-        let shown = event.target_unchecked_into::<HtmlInputElement>().checked();
-        act.emit(Action::ShowBackground(shown));
-    });
+    let onchange = use_dispatch()
+        .on(|event: Event| ViewAction::ShowBackground(event.target_unchecked_into::<HtmlInputElement>().checked()));
     html! {
         <div class="legend">
             <ul aria-label="Frames that cross the links">

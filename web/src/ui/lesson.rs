@@ -3,7 +3,7 @@
 use yew::prelude::*;
 
 use super::field::deliberate;
-use crate::lessons::{self, Guess, Lesson, Progress};
+use crate::lessons::{self, Guess, Lesson, LessonProgress};
 
 /// The user's action in a lesson.
 #[derive(Clone, Copy, PartialEq, Debug)]
@@ -19,7 +19,7 @@ pub enum LessonCommand {
 /// Properties of [`LessonCard`].
 #[derive(Properties, PartialEq)]
 pub struct LessonCardProps {
-    pub progress: Progress,
+    pub progress: LessonProgress,
     /// Shown after the last step: what the user can do next.
     pub afterwards: &'static str,
     pub command: Callback<LessonCommand>,

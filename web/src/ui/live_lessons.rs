@@ -3,10 +3,11 @@
 use gloo_timers::callback::Timeout;
 use yew::prelude::*;
 
+use super::dispatch::{Command, Dispatch, use_dispatch};
 use super::lesson::{LessonCard, LessonCommand, LessonList};
-use crate::lessons::{self, Lesson, Progress};
+use crate::lessons::{self, Lesson, LessonProgress};
 use crate::model::task::Task;
-use crate::model::{Action, State};
+use crate::model::{State, ViewAction};
 
 const AFTERWARDS: &str = "Start again, or break something yourself: faults are listed above and can be undone.";
 
@@ -14,20 +15,19 @@ const AFTERWARDS: &str = "Start again, or break something yourself: faults are l
 #[derive(Properties, PartialEq)]
 pub struct LiveLessonsProps {
     pub state: State,
-    pub act: Callback<Action>,
-    pub run: Callback<Task>,
 }
 
 /// The list of lessons, or the lesson in progress.
 #[component]
 pub fn LiveLessons(props: &LiveLessonsProps) -> Html {
-    let progress = use_state(|| None::<Progress>);
+    let dispatch = use_dispatch();
+    let progress = use_state(|| None::<LessonProgress>);
     // The newest progress. The state captured by this rendering may be older.
-    let newest = use_mut_ref(|| None::<Progress>);
+    let newest = use_mut_ref(|| None::<LessonProgress>);
     let waiting = use_mut_ref(Vec::<Timeout>::new);
     let set = {
         let (progress, newest) = (progress.clone(), newest.clone());
-        move |next: Option<Progress>| {
+        move |next: Option<LessonProgress>| {
             newest.borrow_mut().clone_from(&next);
             progress.set(next);
         }
@@ -46,14 +46,14 @@ pub fn LiveLessons(props: &LiveLessonsProps) -> Html {
         });
     }
     let choose = {
-        let (set, act) = (set.clone(), props.act.clone());
+        let (set, dispatch) = (set.clone(), dispatch.clone());
         Callback::from(move |lesson: Lesson| {
-            act.emit(Action::ChooseTopic(lesson.topic.to_owned()));
-            set(Some(Progress::of(lesson)));
+            dispatch.send(ViewAction::ChooseTopic(lesson.topic.to_owned()));
+            set(Some(LessonProgress::of(lesson)));
         })
     };
     let command = {
-        let (run, left) = (props.run.clone(), lessons::left_over(&props.state));
+        let left = lessons::left_over(&props.state);
         Callback::from(move |command: LessonCommand| {
             let Some(mut progress) = newest.borrow().clone() else { return };
             match command {
@@ -65,13 +65,13 @@ pub fn LiveLessons(props: &LiveLessonsProps) -> Html {
                 }
                 LessonCommand::Again => {
                     waiting.borrow_mut().clear();
-                    left.iter().for_each(|clean_up| run.emit(clean_up.clone()));
-                    progress = Progress::of(progress.lesson);
+                    left.iter().for_each(|clean_up| dispatch.send(Command::Insist(clean_up.clone())));
+                    progress = LessonProgress::of(progress.lesson);
                 }
                 LessonCommand::Begin => {
                     progress.begin();
                     let tasks = progress.step().tasks.iter().cloned();
-                    *waiting.borrow_mut() = tasks.map(|(after_ms, task)| later(after_ms, &run, task)).collect();
+                    *waiting.borrow_mut() = tasks.map(|(after_ms, task)| later(after_ms, &dispatch, task)).collect();
                 }
             }
             set(Some(progress));
@@ -83,7 +83,7 @@ pub fn LiveLessons(props: &LiveLessonsProps) -> Html {
     }
 }
 
-fn later(after_ms: u64, run: &Callback<Task>, task: Task) -> Timeout {
-    let run = run.clone();
-    Timeout::new(u32::try_from(after_ms).unwrap_or(u32::MAX), move || run.emit(task))
+fn later(after_ms: u64, dispatch: &Dispatch, task: Task) -> Timeout {
+    let dispatch = dispatch.clone();
+    Timeout::new(u32::try_from(after_ms).unwrap_or(u32::MAX), move || dispatch.send(Command::Insist(task)))
 }

@@ -3,9 +3,11 @@
 use web_sys::HtmlInputElement;
 use yew::prelude::*;
 
+use super::dispatch::use_dispatch;
 use super::field::{ChoiceField, deliberate, setter, use_refused};
 use super::words::words;
-use crate::model::describe::grouped;
+use crate::format::grouped;
+use crate::model::Act;
 use crate::model::load::{Load, LoadPlan, MAX_RATE};
 use crate::model::shared::Shared;
 use crate::model::tasks::Refusal;
@@ -21,25 +23,24 @@ pub struct LoadPanelProps {
     /// As typed.
     pub topic: String,
     pub publisher: String,
-    /// `None` stops the load.
-    pub set_load: Callback<Option<LoadPlan>>,
 }
 
 /// The load generator's controls.
 #[component]
 pub fn LoadPanel(props: &LoadPanelProps) -> Html {
+    let dispatch = use_dispatch();
     let rate = use_state(|| 100_u32);
     let size = use_state(|| "100".to_owned());
     let ack = use_state(|| "quorum".to_owned());
     let refused = use_refused((props.topic.clone(), props.publisher.clone()));
     let runs = props.load.plan.is_some();
     let start = {
-        let (topic, publisher, set_load, refused) =
-            (props.topic.clone(), props.publisher.clone(), props.set_load.clone(), refused.clone());
+        let (topic, publisher, dispatch, refused) =
+            (props.topic.clone(), props.publisher.clone(), dispatch.clone(), refused.clone());
         let (size, ack) = (size.parse().unwrap_or(100), ack_of(&ack));
         Callback::from(move |rate: u32| {
             if let Some(plan) = refused.unless(LoadPlan::new(&publisher, &topic, rate, size, ack)) {
-                set_load.emit(Some(plan));
+                dispatch.send(Act::SetLoad(Some(plan)));
             }
         })
     };
@@ -54,8 +55,8 @@ pub fn LoadPanel(props: &LoadPanelProps) -> Html {
         })
     };
     let toggle = {
-        let (set_load, rate) = (props.set_load.clone(), *rate);
-        deliberate(Callback::from(move |()| if runs { set_load.emit(None) } else { start.emit(rate) }))
+        let rate = *rate;
+        deliberate(Callback::from(move |()| if runs { dispatch.send(Act::SetLoad(None)) } else { start.emit(rate) }))
     };
     html! {
         <div class="load" data-testid="load" data-state={if runs { "running" } else { "still" }}>

@@ -9,7 +9,7 @@ use yew::prelude::*;
 
 use super::download::download;
 use super::words::{message_words, words};
-use crate::model::describe::{grouped, time_of_day};
+use crate::format::{grouped, time_of_day};
 use crate::net::browser;
 
 /// Limits of the text that is shown of a long message before it is opened.

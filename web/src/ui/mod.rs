@@ -1,5 +1,5 @@
 //! The page, rendered from the [`crate::model::State`]: one component per file. Components receive the data that they
-//! show, and return the user's actions through callbacks. Only [`App`] has access to the sockets.
+//! show, and pass on what the user wants through [`Dispatch`]. Only [`App`] has access to the sockets.
 
 mod app;
 mod break_panel;
@@ -7,6 +7,7 @@ mod broken_bar;
 mod charts;
 mod closer;
 mod cube;
+mod dispatch;
 mod download;
 mod edge;
 mod edge_card;
@@ -22,6 +23,7 @@ mod messages;
 mod node;
 mod node_card;
 mod node_table;
+mod page;
 mod presets;
 mod publish_form;
 mod pull_form;
@@ -32,21 +34,25 @@ mod simulated;
 mod spacetime;
 mod stage;
 mod subscribe_form;
+mod svg;
 mod tab_list;
 mod tabs;
+mod text;
 mod topic_card;
 mod topic_list;
 mod words;
 mod xray;
 
-pub use app::{App, Page, PageProps};
+pub use app::App;
 pub use break_panel::{BreakPanel, BreakPanelProps};
 pub use closer::{LookCloser, LookCloserProps};
 pub use cube::{Cube, CubeProps};
+pub use dispatch::{Command, Dispatch};
 pub use feed::{FeedList, FeedListProps};
 pub use header::{Header, HeaderProps};
 pub use messages::{MessageList, MessageListProps};
 pub use node_card::{NodeCard, NodeCardProps};
+pub use page::{Page, PageProps};
 pub use publish_form::{PublishForm, PublishFormProps};
 pub use simulated::{SimulatedApp, go_on_where_asked};
 pub use subscribe_form::{SubscribeForm, SubscribeFormProps};

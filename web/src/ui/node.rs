@@ -2,10 +2,10 @@
 
 use yew::prelude::*;
 
-use super::cube::px;
-use super::edge::on_enter;
-use crate::model::Place;
+use super::dispatch::use_dispatch;
+use super::svg::{on_enter, px};
 use crate::model::cluster::Health;
+use crate::model::{Placement, Selection, ViewAction};
 use crate::scene::NodeMark;
 use crate::scene::geometry::segment;
 
@@ -16,8 +16,8 @@ const SMALLEST_WITH_LABEL: f64 = 20.0;
 #[derive(Properties, PartialEq)]
 pub struct NodeProps {
     pub mark: NodeMark,
-    pub words: String,
-    pub select: Callback<()>,
+    /// The node's health as text.
+    pub health_words: &'static str,
 }
 
 /// A node of the cube.
@@ -25,16 +25,18 @@ pub struct NodeProps {
 pub fn Node(props: &NodeProps) -> Html {
     let mark = &props.mark;
     let id = format!("node-{}", mark.vertex);
-    let place = mark.place.map(|place| match place {
-        Place::Home => "is-home",
-        Place::Replica => "is-replica",
-        Place::Elsewhere => "is-elsewhere",
+    let placement = mark.placement.map(|placement| match placement {
+        Placement::Home => "is-home",
+        Placement::Replica => "is-replica",
+        Placement::Elsewhere => "is-elsewhere",
     });
-    let onclick = props.select.reform(|_: MouseEvent| ());
-    let onkeydown = on_enter(props.select.clone());
+    let next = (!mark.selected).then_some(Selection::Node(mark.vertex));
+    let select = use_dispatch().on(move |()| ViewAction::Select(next));
+    let onclick = select.reform(|_: MouseEvent| ());
+    let onkeydown = on_enter(select);
     html! {
         <g
-            class={classes!("node", place, mark.selected.then_some("is-selected"))}
+            class={classes!("node", placement, mark.selected.then_some("is-selected"))}
             id={id.clone()}
             data-testid={id}
             data-state={mark.health.name()}
@@ -46,7 +48,7 @@ pub fn Node(props: &NodeProps) -> Html {
                 class="button"
                 role="button"
                 tabindex="0"
-                aria-label={props.words.clone()}
+                aria-label={node_words(mark, props.health_words)}
                 aria-pressed={mark.selected.to_string()}
                 {onkeydown}
             >
@@ -112,13 +114,34 @@ fn label(mark: &NodeMark) -> Html {
     if mark.radius < SMALLEST_WITH_LABEL {
         return Html::default();
     }
-    let role = match mark.place {
-        Some(Place::Home) => Some("home"),
-        Some(Place::Replica) => Some("replica"),
-        Some(Place::Elsewhere) | None => None,
+    let role = match mark.placement {
+        Some(Placement::Home) => Some("home"),
+        Some(Placement::Replica) => Some("replica"),
+        Some(Placement::Elsewhere) | None => None,
     };
     let others = mark.leads_others.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ");
     let others = (!others.is_empty()).then(|| format!("leads {others}"));
     let words: Vec<_> = role.map(str::to_owned).into_iter().chain(others).collect();
     html! { <text class="label" y={px(mark.radius + 22.0)}>{words.join(" · ")}</text> }
+}
+
+/// Describes a node.
+fn node_words(mark: &NodeMark, health_words: &str) -> String {
+    let mut words = vec![format!("Node {}", mark.vertex), health_words.to_owned()];
+    if let Some(share) = mark.filled {
+        words.push(format!("has {:.0} % of its logs", share * 100.0));
+    }
+    match mark.placement {
+        Some(Placement::Home) => words.push("home of the chosen topic".to_owned()),
+        Some(Placement::Replica) => words.push("replica of the chosen topic".to_owned()),
+        Some(Placement::Elsewhere) | None => {}
+    }
+    if mark.leads_chosen {
+        words.push("leads it".to_owned());
+    }
+    let led = mark.leads_others.len() + usize::from(mark.leads_own);
+    if led != 1 && mark.health.is_running() {
+        words.push(format!("leads {led} groups"));
+    }
+    words.join(", ")
 }

@@ -5,13 +5,14 @@ use cubecast_core::wire::answer::{NodeStatus, Role};
 use cubecast_core::wire::client::StopMode;
 use yew::prelude::*;
 
+use super::dispatch::{Dispatch, use_dispatch};
 use super::field::{ChoiceField, setter};
 use super::report::ReportBox;
+use crate::format::{plural, whole_seconds};
 use crate::model::cluster::{Cluster, Health, Node, Socket};
-use crate::model::describe::{plural, whole_seconds};
+use crate::model::report::Report;
 use crate::model::shared::Shared;
-use crate::model::task::{Report, Task};
-use crate::model::{Action, Selection, tasks};
+use crate::model::{Selection, ViewAction, tasks};
 
 const MODES: &[(&str, &str)] =
     &[("crash", "crash, keeping its disk"), ("wipe", "crash and lose its disk"), ("pause", "pause, losing nothing")];
@@ -25,22 +26,21 @@ pub struct NodeCardProps {
     pub cluster: Shared<Cluster>,
     pub now_ms: u64,
     pub report: Option<Report>,
-    pub act: Callback<Action>,
-    pub run: Callback<Task>,
 }
 
 /// The card of the selected node.
 #[component]
 pub fn NodeCard(props: &NodeCardProps) -> Html {
+    let dispatch = use_dispatch();
     let mode = use_state(|| "crash".to_owned());
     let duration = use_state(|| "10000".to_owned());
     let vertex = props.vertex;
     let health = props.cluster.health(vertex);
     let on_fail = {
         let (mode, duration) = (mode_of(&mode), duration.parse().unwrap_or(10_000));
-        props.run.reform(move |_: MouseEvent| tasks::stop_node(vertex, mode, duration))
+        dispatch.on(move |_: MouseEvent| tasks::stop_node(vertex, mode, duration))
     };
-    let on_recover = props.run.reform(move |_: MouseEvent| tasks::recover_node(vertex));
+    let on_recover = dispatch.on(move |_: MouseEvent| tasks::recover_node(vertex));
     let node = props.cluster.nodes.get(&vertex);
     html! {
         <div class="inspect" data-testid="node-card">
@@ -48,7 +48,7 @@ pub fn NodeCard(props: &NodeCardProps) -> Html {
                 <code>{vertex.to_string()}</code>
                 <span class="standing" data-state={health.name()}>{props.cluster.health_words(vertex)}</span>
             </h3>
-            <p class="aside">{ node.map(|node| standing(node, health, props.now_ms)).unwrap_or_default() }</p>
+            <p class="aside">{ node.map(|node| state_words(node, health, props.now_ms)).unwrap_or_default() }</p>
             if let Some(reach) = node.and_then(|node| reach(vertex, node)) {
                 <p class="aside" data-testid="node-reach">{reach}</p>
             }
@@ -65,13 +65,13 @@ pub fn NodeCard(props: &NodeCardProps) -> Html {
                 </button>
             </div>
             <ReportBox id="node-result" report={props.report.clone()} />
-            { links(props) }
+            { links(props, &dispatch) }
             { node.filter(|_| health.is_running()).and_then(|node| node.status.as_ref()).map(|status| details(status)).unwrap_or_default() }
         </div>
     }
 }
 
-fn standing(node: &Node, health: Health, now_ms: u64) -> String {
+fn state_words(node: &Node, health: Health, now_ms: u64) -> String {
     let address = &node.address;
     match health {
         Health::Failed => match node.returns_at_ms.filter(|at| *at > now_ms) {
@@ -104,10 +104,10 @@ fn reach(vertex: Vertex, node: &Node) -> Option<String> {
 }
 
 /// The node's links as buttons, for users who do not click on lines.
-fn links(props: &NodeCardProps) -> Html {
+fn links(props: &NodeCardProps, dispatch: &Dispatch) -> Html {
     let select = |peer: Vertex| {
         let selection = Selection::edge(props.vertex, peer);
-        props.act.reform(move |_: MouseEvent| Action::Select(Some(selection)))
+        dispatch.on(move |_: MouseEvent| ViewAction::Select(Some(selection)))
     };
     html! {
         <div class="links" role="group" aria-label="Its links">

@@ -5,8 +5,8 @@ use cubecast_core::names::TopicName;
 use cubecast_core::placement;
 use yew::prelude::*;
 
+use crate::format::nodes;
 use crate::model::cluster::{Cluster, Socket};
-use crate::model::describe::nodes;
 use crate::model::shared::Shared;
 
 /// Properties of [`NodeTable`].

@@ -3,9 +3,10 @@
 use cubecast_core::wire::client::Ack;
 use yew::prelude::*;
 
+use super::dispatch::use_dispatch;
 use super::field::{ChoiceField, TextField, setter, use_refused};
 use super::report::ReportBox;
-use crate::model::task::{Report, Task};
+use crate::model::report::Report;
 use crate::model::tasks;
 
 const ACKS: &[(&str, &str)] = &[
@@ -21,21 +22,21 @@ pub struct PublishFormProps {
     pub topic: String,
     pub publisher: String,
     pub report: Option<Report>,
-    pub run: Callback<Task>,
 }
 
 /// The publish form.
 #[component]
 pub fn PublishForm(props: &PublishFormProps) -> Html {
+    let dispatch = use_dispatch();
     let content = use_state(String::new);
     let ack = use_state(|| "quorum".to_owned());
     let refused = use_refused((props.topic.clone(), props.publisher.clone(), (*content).clone()));
     let onsubmit = {
         let task = tasks::publish(&props.publisher, &props.topic, &content, ack_of(&ack));
-        let (run, refused) = (props.run.clone(), refused.clone());
+        let refused = refused.clone();
         Callback::from(move |event: SubmitEvent| {
             event.prevent_default();
-            refused.run(task.clone(), &run);
+            refused.run(task.clone(), &dispatch);
         })
     };
     html! {

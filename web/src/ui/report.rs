@@ -2,13 +2,11 @@
 
 use yew::prelude::*;
 
+use super::dispatch::{Command, use_dispatch};
+use super::text::report;
 use super::words::words;
-use crate::model::describe::time_of_day;
-use crate::model::task::{Report, Task};
-
-/// Sends a task that was held.
-#[derive(Clone, PartialEq)]
-pub struct Insist(pub Callback<Task>);
+use crate::format::time_of_day;
+use crate::model::report::Report;
 
 /// Properties of [`ReportBox`].
 #[derive(Properties, PartialEq)]
@@ -23,17 +21,17 @@ pub struct ReportBoxProps {
 /// The report of a task. It stays in the page when empty, so that screen readers announce new content.
 #[component]
 pub fn ReportBox(props: &ReportBoxProps) -> Html {
-    let insist = use_context::<Insist>();
+    let dispatch = use_dispatch();
     let held = props.report.as_ref().filter(|_| props.refused.is_none()).and_then(|report| report.held.clone());
     html! {
-        <div class="report" id={props.id} data-testid={props.id} data-state={standing(props)} role="status" aria-live="polite">
+        <div class="report" id={props.id} data-testid={props.id} data-state={state_name(props)} role="status" aria-live="polite">
             { match (&props.refused, &props.report) {
                 (Some(refused), _) => html! { <p class="bad">{words(refused)}</p> },
                 (None, Some(report)) => lines(report),
                 (None, None) => Html::default(),
             } }
-            if let (Some(held), Some(Insist(run))) = (held, insist) {
-                <button type="button" class="link" data-testid={format!("{}-insist", props.id)} onclick={run.reform(move |_: MouseEvent| held.clone())}>
+            if let Some(held) = held {
+                <button type="button" class="link" data-testid={format!("{}-insist", props.id)} onclick={dispatch.on(move |_: MouseEvent| Command::Insist(held.clone()))}>
                     {"Send anyway (timeout 10 s)"}
                 </button>
             }
@@ -41,7 +39,7 @@ pub fn ReportBox(props: &ReportBoxProps) -> Html {
     }
 }
 
-fn standing(props: &ReportBoxProps) -> &'static str {
+fn state_name(props: &ReportBoxProps) -> &'static str {
     match (&props.refused, &props.report) {
         (Some(_), _) => "bad",
         (None, None) => "empty",
@@ -54,7 +52,7 @@ fn standing(props: &ReportBoxProps) -> &'static str {
 fn lines(report: &Report) -> Html {
     html! {
         <>
-            { for report.lines.iter().map(|line| html! { <p class={line.tone.name()}>{words(&line.text)}</p> }) }
+            { for report.lines.iter().map(|line| html! { <p class={line.tone.name()}>{words(&report::words(&line.remark))}</p> }) }
             if report.running {
                 <p class="running">{"Waiting for an answer…"}</p>
             }

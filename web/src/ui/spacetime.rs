@@ -5,17 +5,18 @@ use cubecast_core::wire::client::Ack;
 use cubecast_core::wire::event::TraceId;
 use yew::prelude::*;
 
-use super::cube::px;
+use super::dispatch::use_dispatch;
 use super::download::download;
 use super::field::{on_choice, use_refused};
+use super::svg::px;
 use super::words::{plain_words, shortened, words};
-use crate::model::describe::{self, millis, time_of_day};
+use crate::format::{millis, time_of_day};
 use crate::model::shared::Shared;
 use crate::model::spacetime::story::MarkKind;
 use crate::model::spacetime::{Recorder, Request, Story, export};
-use crate::model::task::Task;
-use crate::model::{Action, tasks};
+use crate::model::{ViewAction, tasks};
 use crate::scene::spacetime::{MarkPoint, SpaceTimeScene};
+use crate::terms;
 
 /// Properties of [`SpaceTime`].
 #[derive(Properties, PartialEq)]
@@ -24,34 +25,30 @@ pub struct SpaceTimeProps {
     /// As typed.
     pub topic: String,
     pub publisher: String,
-    pub act: Callback<Action>,
-    pub run: Callback<Task>,
 }
 
 /// The diagram with its controls.
 #[component]
 pub fn SpaceTime(props: &SpaceTimeProps) -> Html {
+    let dispatch = use_dispatch();
     let refused = use_refused((props.topic.clone(), props.publisher.clone()));
     let recorder = &props.recorder;
     let publish = {
-        let (act, run, refused) = (props.act.clone(), props.run.clone(), refused.clone());
+        let (dispatch, refused) = (dispatch.clone(), refused.clone());
         let task = tasks::publish(&props.publisher, &props.topic, "traced", Ack::Quorum);
         Callback::from(move |_: MouseEvent| {
             if let Some(task) = refused.unless(task.clone()) {
-                act.emit(Action::TraceNext);
-                run.emit(task);
+                dispatch.send(ViewAction::TraceNext);
+                dispatch.send(task);
             }
         })
     };
-    let arm = props.act.reform(|_: MouseEvent| Action::TraceNext);
-    let pick = {
-        let act = props.act.clone();
-        on_choice(Callback::from(move |value: String| {
-            if let Ok(trace) = value.parse() {
-                act.emit(Action::PickRequest(TraceId(trace)));
-            }
-        }))
-    };
+    let arm = dispatch.on(|_: MouseEvent| ViewAction::TraceNext);
+    let pick = on_choice(Callback::from(move |value: String| {
+        if let Ok(trace) = value.parse() {
+            dispatch.send(ViewAction::PickRequest(TraceId(trace)));
+        }
+    }));
     html! {
         <div class="spacetime" data-testid="spacetime">
             <div class="actions spacetime-actions">
@@ -91,7 +88,7 @@ fn request_words(request: &Request) -> String {
     format!(
         "{} · {} {} · {}",
         time_of_day(request.received_us / 1_000),
-        describe::action(&request.action),
+        terms::action(&request.action),
         shortened(&visible(request.subject.as_deref().unwrap_or_default())),
         took.unwrap_or_else(|| "under way".to_owned())
     )

@@ -6,17 +6,16 @@ use super::broken_bar::BrokenBar;
 use super::cube::{Cube, term_class};
 use super::legend::Legend;
 use super::pulse::Pace;
+use super::text::status;
 use super::words::words;
-use crate::model::describe::{nodes, plural};
-use crate::model::task::Task;
-use crate::model::{Action, State, standing};
+use crate::format::{nodes, plural};
+use crate::model::State;
+use crate::model::obstacle::Obstacle;
 
 /// Properties of [`Stage`].
 #[derive(Properties, PartialEq)]
 pub struct StageProps {
     pub state: State,
-    pub act: Callback<Action>,
-    pub run: Callback<Task>,
     #[prop_or_default]
     pub pace: Pace,
     /// Shown below the cube.
@@ -31,9 +30,9 @@ pub fn Stage(props: &StageProps) -> Html {
     html! {
         <section class="stage" aria-label="The cube">
             <div class="caption">{caption(state)}</div>
-            <BrokenBar state={state.clone()} run={props.run.clone()} />
-            <Cube state={state.clone()} act={props.act.clone()} pace={props.pace} />
-            <Legend show_background={state.show_background} leaves_out={state.traffic.leaves_out(state.now_ms)} act={props.act.clone()} />
+            <BrokenBar state={state.clone()} />
+            <Cube state={state.clone()} pace={props.pace} />
+            <Legend show_background={state.show_background} leaves_out={state.traffic.leaves_out(state.now_ms)} />
             {props.children.clone()}
         </section>
     }
@@ -50,23 +49,23 @@ fn caption(state: &State) -> Html {
         };
     };
     let replicas: Vec<_> = home.neighbours().collect();
-    let standing = match state.topics.topics.get(&topic) {
+    let messages = match state.topics.topics.get(&topic) {
         None if !state.topics.listed => "Its messages are not known yet.".to_owned(),
         None => "It does not exist yet.".to_owned(),
         Some(info) => format!("{}.", plural(info.messages, "message")),
     };
-    let lead = standing::lead(&state.cluster, home);
-    let obstacle = standing::obstacle(state, topic.as_str(), home);
+    let lead = status::lead(&state.cluster, home);
+    let obstacle = Obstacle::of(&state.cluster, state.now_ms, topic.as_str(), home);
     html! {
         <>
             <h2>{"Topic "}<em>{words(&topic.to_string())}</em></h2>
             <p data-testid="placement">
                 {"Home "}<code class="is-home">{home.to_string()}</code>{", replicas "}<code>{nodes(&replicas)}</code>{". "}
                 <span class={classes!("leads", term_class(state))}>{lead}</span>
-                {". "}{standing}
+                {". "}{messages}
             </p>
             if let Some(obstacle) = obstacle {
-                <p class="obstacle" role="status" data-testid="obstacle">{words(&obstacle)}</p>
+                <p class="obstacle" role="status" data-testid="obstacle">{words(&status::obstacle(&obstacle))}</p>
             }
         </>
     }

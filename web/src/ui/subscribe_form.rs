@@ -4,15 +4,16 @@ use cubecast_core::names::{SubscriberId, TopicName};
 use cubecast_core::wire::client::StartAt;
 use yew::prelude::*;
 
+use super::dispatch::use_dispatch;
 use super::field::{ChoiceField, TextField, deliberate, setter, use_refused};
 use super::messages::MessageList;
 use super::report::ReportBox;
 use super::words::words;
-use crate::model::describe::plural;
+use crate::format::plural;
 use crate::model::inbox::{Inbox, Inboxes};
+use crate::model::report::Report;
 use crate::model::shared::Shared;
-use crate::model::task::{Report, Task};
-use crate::model::{Action, tasks};
+use crate::model::{Act, ViewAction, tasks};
 
 const STARTS: &[(&str, &str)] =
     &[("stopped", "where this subscriber stopped"), ("beginning", "the beginning"), ("latest", "new messages only")];
@@ -25,15 +26,12 @@ pub struct SubscribeFormProps {
     pub subscriber: String,
     pub inboxes: Shared<Inboxes>,
     pub report: Option<Report>,
-    pub on_subscriber: Callback<String>,
-    pub act: Callback<Action>,
-    pub run: Callback<Task>,
-    pub stop_deliveries: Callback<(SubscriberId, TopicName)>,
 }
 
 /// The subscribe form.
 #[component]
 pub fn SubscribeForm(props: &SubscribeFormProps) -> Html {
+    let dispatch = use_dispatch();
     let start = use_state(|| "stopped".to_owned());
     let refused = use_refused((props.topic.clone(), props.subscriber.clone()));
     let names = names(props);
@@ -41,7 +39,7 @@ pub fn SubscribeForm(props: &SubscribeFormProps) -> Html {
     let is_live = inbox.is_some_and(Inbox::is_live);
 
     let onsubmit = {
-        let (act, run, refused, names) = (props.act.clone(), props.run.clone(), refused.clone(), names.clone());
+        let (dispatch, refused, names) = (dispatch.clone(), refused.clone(), names.clone());
         let task = tasks::subscribe(&props.subscriber, &props.topic, from(&start));
         Callback::from(move |event: SubmitEvent| {
             event.prevent_default();
@@ -49,25 +47,25 @@ pub fn SubscribeForm(props: &SubscribeFormProps) -> Html {
                 return;
             }
             if let (Some(task), Some((subscriber, topic))) = (refused.unless(task.clone()), names.clone()) {
-                act.emit(Action::OpenInbox { subscriber, topic });
-                run.emit(task);
+                dispatch.send(Act::OpenInbox { subscriber, topic });
+                dispatch.send(task);
             }
         })
     };
     let on_stop = {
-        let (act, run, stop) = (props.act.clone(), props.run.clone(), props.stop_deliveries.clone());
+        let dispatch = dispatch.clone();
         let task = tasks::unsubscribe(&props.subscriber, &props.topic);
         deliberate(Callback::from(move |()| {
             if let (Ok(task), Some((subscriber, topic))) = (task.clone(), names.clone()) {
-                stop.emit((subscriber.clone(), topic.clone()));
-                act.emit(Action::CloseInbox { subscriber, topic });
-                run.emit(task);
+                dispatch.send(Act::StopDeliveries { subscriber: subscriber.clone(), topic: topic.clone() });
+                dispatch.send(Act::CloseInbox { subscriber, topic });
+                dispatch.send(task);
             }
         }))
     };
     html! {
         <form id="subscribe-form" data-testid="subscribe-form" {onsubmit}>
-            <TextField id="subscriber-input" label="Subscriber" value={props.subscriber.clone()} set={props.on_subscriber.clone()} />
+            <TextField id="subscriber-input" label="Subscriber" value={props.subscriber.clone()} set={dispatch.on(ViewAction::NameSubscriber)} />
             <ChoiceField id="start-select" label="Starting from" value={(*start).clone()} options={STARTS} set={setter(&start)} />
             <div class="actions">
                 // The button keeps its position, so that a second click cannot end the new subscription.

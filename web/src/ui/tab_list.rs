@@ -4,6 +4,9 @@ use wasm_bindgen::JsCast;
 use web_sys::{HtmlElement, KeyboardEvent};
 use yew::prelude::*;
 
+use super::dispatch::{Dispatch, use_dispatch};
+use crate::model::ViewAction;
+
 /// One tab of a row.
 #[derive(Clone, PartialEq)]
 pub struct TabMark {
@@ -12,7 +15,8 @@ pub struct TabMark {
     pub is_chosen: bool,
     /// Draws attention to the tab's content.
     pub is_bad: bool,
-    pub choose: Callback<()>,
+    /// Opens the tab.
+    pub choose: ViewAction,
 }
 
 /// Properties of [`TabList`].
@@ -26,13 +30,17 @@ pub struct TabListProps {
 /// A row of tabs.
 #[component]
 pub fn TabList(props: &TabListProps) -> Html {
+    let dispatch = use_dispatch();
     html! {
-        <div class={props.class} role="tablist" aria-label={props.label}>{ for props.tabs.iter().map(tab_button) }</div>
+        <div class={props.class} role="tablist" aria-label={props.label}>
+            { for props.tabs.iter().map(|tab| tab_button(tab, &dispatch)) }
+        </div>
     }
 }
 
-fn tab_button(tab: &TabMark) -> Html {
-    let onclick = tab.choose.reform(|_: MouseEvent| ());
+fn tab_button(tab: &TabMark, dispatch: &Dispatch) -> Html {
+    let choose = tab.choose.clone();
+    let onclick = dispatch.on(move |_: MouseEvent| choose.clone());
     let onkeydown = Callback::from(|event: KeyboardEvent| move_focus(&event));
     html! {
         <button

@@ -5,15 +5,17 @@ use std::ops::Bound;
 use cubecast_core::names::{PublisherId, TopicName};
 use yew::prelude::*;
 
+use super::dispatch::{Dispatch, use_dispatch};
 use super::field::{TextField, deliberate, use_refused};
 use super::report::ReportBox;
 use super::topic_list::TopicList;
 use super::words::words;
 use crate::model::cluster::Cluster;
+use crate::model::report::Report;
 use crate::model::shared::Shared;
-use crate::model::task::{Report, Task};
+use crate::model::task::Task;
 use crate::model::topics::TopicBook;
-use crate::model::{Action, tasks};
+use crate::model::{ViewAction, tasks};
 
 const SUGGESTIONS: &str = "known-topics";
 /// Browsers show about this many suggestions, and are slow with thousands.
@@ -28,19 +30,17 @@ pub struct TopicCardProps {
     pub topic: String,
     pub publisher: String,
     pub report: Option<Report>,
-    pub on_publisher: Callback<String>,
-    pub act: Callback<Action>,
-    pub run: Callback<Task>,
 }
 
 /// The topic card.
 #[component]
 pub fn TopicCard(props: &TopicCardProps) -> Html {
+    let dispatch = use_dispatch();
     let refused = use_refused((props.topic.clone(), props.publisher.clone()));
     let task = |make: fn(&str, &str) -> Result<Task, tasks::Refusal>| {
-        let (run, refused) = (props.run.clone(), refused.clone());
+        let (dispatch, refused) = (dispatch.clone(), refused.clone());
         let (publisher, topic) = (props.publisher.clone(), props.topic.clone());
-        Callback::from(move |()| refused.run(make(&publisher, &topic), &run))
+        Callback::from(move |()| refused.run(make(&publisher, &topic), &dispatch))
     };
     let topic = TopicName::new(props.topic.trim()).ok();
     let info = topic.as_ref().and_then(|topic| props.topics.topics.get(topic));
@@ -64,15 +64,14 @@ pub fn TopicCard(props: &TopicCardProps) -> Html {
             delete.emit(());
         }))
     };
-    let choose = props.act.reform(Action::ChooseTopic);
     let other_owner =
         info.and_then(|info| info.owner.as_ref()).filter(|owner| owner.as_str() != props.publisher.trim());
     html! {
         <div class="card">
             <form id="topic-form" data-testid="topic-form" {onsubmit}>
                 <div class="row">
-                    <TextField id="topic-input" label="Topic" value={props.topic.clone()} set={choose.clone()} placeholder="Type a name" list={SUGGESTIONS} />
-                    <TextField id="publisher-input" label="Publisher" value={props.publisher.clone()} set={props.on_publisher.clone()} />
+                    <TextField id="topic-input" label="Topic" value={props.topic.clone()} set={dispatch.on(ViewAction::ChooseTopic)} placeholder="Type a name" list={SUGGESTIONS} />
+                    <TextField id="publisher-input" label="Publisher" value={props.publisher.clone()} set={dispatch.on(ViewAction::NamePublisher)} />
                 </div>
                 <datalist id={SUGGESTIONS}>
                     { for suggestions(props).map(|topic| html! { <option value={topic.as_str().to_owned()} /> }) }
@@ -101,9 +100,9 @@ pub fn TopicCard(props: &TopicCardProps) -> Html {
                 <ReportBox id="topic-result" report={props.report.clone()} refused={refused.shown()} />
             </form>
             if props.topics.topics.is_empty() {
-                <p class="empty" data-testid="topic-list-empty">{empty_text(props)}</p>
+                <p class="empty" data-testid="topic-list-empty">{empty_text(props, &dispatch)}</p>
             } else {
-                <TopicList topics={props.topics.clone()} cluster={props.cluster.clone()} chosen={topic} {choose} />
+                <TopicList topics={props.topics.clone()} cluster={props.cluster.clone()} chosen={topic} />
             }
         </div>
     }
@@ -121,12 +120,12 @@ fn suggestions(props: &TopicCardProps) -> impl Iterator<Item = &TopicName> {
     behind.take_while(move |topic| topic.as_str().starts_with(typed)).take(MOST_SUGGESTED)
 }
 
-fn empty_text(props: &TopicCardProps) -> Html {
+fn empty_text(props: &TopicCardProps, dispatch: &Dispatch) -> Html {
     if props.cluster.dimension.is_none() || !props.topics.listed {
         return html! { {"Topics appear here once a node answers."} };
     }
     let home = props.cluster.dimension.map(|dimension| cubecast_core::placement::home("news", dimension).to_string());
-    let suggest = props.act.reform(|_: MouseEvent| Action::ChooseTopic("news".to_owned()));
+    let suggest = dispatch.on(|_: MouseEvent| ViewAction::ChooseTopic("news".to_owned()));
     html! {
         <>
             {"No topics yet. Create one, for example "}

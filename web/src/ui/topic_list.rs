@@ -8,11 +8,13 @@ use cubecast_core::names::TopicName;
 use web_sys::{HtmlElement, KeyboardEvent};
 use yew::prelude::*;
 
+use super::dispatch::{Dispatch, use_dispatch};
 use super::field::on_text;
 use super::words::{plain_words, words};
+use crate::format::{grouped, plural};
+use crate::model::ViewAction;
 use crate::model::cluster::Cluster;
-use crate::model::describe::{grouped, plural};
-use crate::model::groups::Service;
+use crate::model::cluster::groups::Service;
 use crate::model::shared::Shared;
 use crate::model::topics::{TopicBook, TopicInfo};
 
@@ -30,7 +32,6 @@ pub struct TopicListProps {
     pub topics: Shared<TopicBook>,
     pub cluster: Shared<Cluster>,
     pub chosen: Option<TopicName>,
-    pub choose: Callback<String>,
 }
 
 /// The visible rows.
@@ -66,6 +67,7 @@ impl VisibleRows {
 /// The list of topics with its search field.
 #[component]
 pub fn TopicList(props: &TopicListProps) -> Html {
+    let dispatch = use_dispatch();
     let filter = use_state(String::new);
     let height = use_state(|| FEW);
     let scrolled = use_state(|| 0);
@@ -152,7 +154,7 @@ pub fn TopicList(props: &TopicListProps) -> Html {
             <div class="topics" ref={scroller} style={format!("height: {}px", visible.count * ROW)} {onscroll} {onkeydown}>
                 <ul id="topic-list" data-testid="topic-list" aria-label="Topics" style={padding}>
                     { for drawn.clone().zip(&rows[drawn.clone()]).map(|(at, (topic, info))| {
-                        topic_row(props, topic, info, Position { at, of: rows.len(), is_stop: is_stop(at) })
+                        topic_row(props, &dispatch, topic, info, Position { at, of: rows.len(), is_stop: is_stop(at) })
                     }) }
                 </ul>
             </div>
@@ -201,12 +203,18 @@ struct Position {
     is_stop: bool,
 }
 
-fn topic_row(props: &TopicListProps, topic: &TopicName, info: &TopicInfo, position: Position) -> Html {
+fn topic_row(
+    props: &TopicListProps,
+    dispatch: &Dispatch,
+    topic: &TopicName,
+    info: &TopicInfo,
+    position: Position,
+) -> Html {
     let name = topic.as_str().to_owned();
     let is_chosen = props.chosen.as_ref() == Some(topic);
     let onclick = {
-        let (choose, name) = (props.choose.clone(), name.clone());
-        Callback::from(move |_: MouseEvent| choose.emit(name.clone()))
+        let name = name.clone();
+        dispatch.on(move |_: MouseEvent| ViewAction::ChooseTopic(name.clone()))
     };
     let led = match props.cluster.service(info.home) {
         Service::Led(leader) if *leader == info.home => String::new(),

@@ -2,9 +2,9 @@
 
 use yew::prelude::*;
 
-use super::cube::px;
+use super::svg::px;
 use crate::model::State;
-use crate::model::xray::{Lag, Standing};
+use crate::model::xray::{Lag, MessageState};
 use crate::scene::xray::{CELL_HEIGHT, CELL_WIDTH, Cell, Row, Tick, XrayScene, column_x};
 
 /// Properties of [`XrayView`].
@@ -14,14 +14,14 @@ pub struct XrayViewProps {
 }
 
 /// The meaning of each kind of cell, in the order of a message's life.
-const LEGEND: [(Standing, &str); 7] = [
-    (Standing::Readable, "stored and committed: a read here returns it"),
-    (Standing::Stored, "stored, not committed here yet"),
-    (Standing::Fetching, "being fetched"),
-    (Standing::Missing, "missing"),
-    (Standing::Asleep, "on the disk of a node that is down"),
-    (Standing::Away, "missing, and the node is down"),
-    (Standing::Unknown, "not known: no node that this page reaches can query it"),
+const LEGEND: [(MessageState, &str); 7] = [
+    (MessageState::Readable, "stored and committed: a read here returns it"),
+    (MessageState::Stored, "stored, not committed here yet"),
+    (MessageState::Fetching, "being fetched"),
+    (MessageState::Missing, "missing"),
+    (MessageState::Asleep, "on the disk of a node that is down"),
+    (MessageState::Away, "missing, and the node is down"),
+    (MessageState::Unknown, "not known: no node that this page reaches can query it"),
 ];
 
 /// The X-ray of the chosen topic.
@@ -51,9 +51,9 @@ pub fn XrayView(props: &XrayViewProps) -> Html {
                 { for scene.rows.iter().map(|row| html! { <XrayRow key={row.node.to_string()} row={row.clone()} width={scene.width} empty={scene.empty} /> }) }
             </div>
             <ul class="xray-legend" aria-label="What the cells mean">
-                { for LEGEND.iter().map(|(standing, words)| html! {
+                { for LEGEND.iter().map(|(state, words)| html! {
                     <li><svg viewBox={format!("0 0 14 {CELL_HEIGHT}")} aria-hidden="true">
-                        { cell_shape(&Cell { offset: 0, x: 0.0, width: 14.0, standing: *standing }) }
+                        { cell_shape(&Cell { offset: 0, x: 0.0, width: 14.0, state: *state }) }
                     </svg>{*words}</li>
                 }) }
             </ul>
@@ -146,28 +146,28 @@ fn empty_columns(count: usize) -> String {
     (0..count).map(|at| format!("M{} {}h0.01", px(column_x(at) + middle), px(CELL_HEIGHT / 2.0))).collect()
 }
 
-/// Each standing has its own shape, so that it can be recognised without colours: full, half, striped, hollow with a
+/// Each state has its own shape, so that it can be recognised without colours: full, half, striped, hollow with a
 /// dot, barred, a dot alone, a question mark in a dotted frame.
 fn cell_shape(cell: &Cell) -> Html {
     let (x, w, h) = (cell.x, cell.width, CELL_HEIGHT);
-    let class = classes!("xcell", cell.standing.name());
+    let class = classes!("xcell", cell.state.name());
     let frame = html! { <rect x={px(x + 0.75)} y="0.75" width={px(w - 1.5)} height={px(h - 1.5)} rx="3" /> };
     let middle = html! { <circle cx={px(x + w / 2.0)} cy={px(h / 2.0)} r="1.8" /> };
-    let inside = match cell.standing {
-        Standing::Readable => frame,
-        Standing::Stored => html! {
+    let inside = match cell.state {
+        MessageState::Readable => frame,
+        MessageState::Stored => html! {
             <>{frame}<path class="fill" d={format!("M{} {} h{} v{} h-{} z", px(x + 0.75), px(h / 2.0), px(w - 1.5), px(h / 2.0 - 0.75), px(w - 1.5))} /></>
         },
-        Standing::Fetching => {
+        MessageState::Fetching => {
             let stripe = |y: f64| format!("M{} {} L{} {}", px(x + 2.0), px(y + 6.0), px(x + w - 2.0), px(y));
             html! { <>{frame}<path class="stripes" d={[4.0, 11.0, 18.0].map(stripe).join(" ")} /></> }
         }
-        Standing::Missing => html! { <>{frame}{middle}</> },
-        Standing::Asleep => html! {
+        MessageState::Missing => html! { <>{frame}{middle}</> },
+        MessageState::Asleep => html! {
             <>{frame}<path d={format!("M{} {} h{}", px(x + 3.5), px(h / 2.0), px(w - 7.0))} /></>
         },
-        Standing::Away => middle,
-        Standing::Unknown => html! {
+        MessageState::Away => middle,
+        MessageState::Unknown => html! {
             <>{frame}<text x={px(x + w / 2.0)} y={px(h / 2.0)} text-anchor="middle" dominant-baseline="central">{"?"}</text></>
         },
     };

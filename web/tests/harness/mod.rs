@@ -3,14 +3,16 @@
 #![allow(dead_code, reason = "no test file needs all of it")]
 
 use std::cell::RefCell;
+use std::marker::PhantomData;
 use std::rc::Rc;
 
 use cubecast_core::cube::{Dimension, Vertex};
 use cubecast_core::wire::answer::{ClusterView, NodeState, NodeView};
-use cubecast_web::model::State;
 use cubecast_web::model::cluster::{Cluster, Socket};
 use cubecast_web::model::shared::Shared;
-use cubecast_web::ui::App;
+use cubecast_web::model::task::Task;
+use cubecast_web::model::{Act, State, ViewAction};
+use cubecast_web::ui::{App, Command, Dispatch};
 use wasm_bindgen::JsCast;
 use web_sys::{
     Element, Event, EventInit, HtmlElement, HtmlInputElement, HtmlSelectElement, KeyboardEvent, KeyboardEventInit,
@@ -18,12 +20,77 @@ use web_sys::{
 };
 use yew::prelude::*;
 use yew::scheduler;
+use yew::virtual_dom::VComp;
 
-/// A component mounted in its own element of the test page; both are removed when dropped.
+/// A component mounted in its own element of the test page, with a dispatcher; both are removed when dropped.
 pub struct Page<C: BaseComponent> {
     /// The element that contains the component.
     pub root: Element,
-    app: Option<yew::AppHandle<C>>,
+    /// What the user wanted.
+    pub commands: Commands,
+    dispatch: Dispatch,
+    app: Option<yew::AppHandle<Host<C>>>,
+}
+
+/// The commands that a dispatcher received, in order.
+#[derive(Clone, Default)]
+pub struct Commands(Rc<RefCell<Vec<Command>>>);
+
+impl Commands {
+    /// A dispatcher whose commands are recorded here.
+    pub fn dispatch(&self) -> Dispatch {
+        let commands = self.0.clone();
+        Dispatch::new(move |command| commands.borrow_mut().push(command))
+    }
+
+    /// The tasks to run, held ones included.
+    pub fn tasks(&self) -> Vec<Task> {
+        let task = |command: &Command| match command {
+            Command::Act(Act::Run(task)) | Command::Insist(task) => Some(task.clone()),
+            Command::Act(_) | Command::View(_) => None,
+        };
+        self.0.borrow().iter().filter_map(task).collect()
+    }
+
+    /// The changes of the view.
+    pub fn views(&self) -> Vec<ViewAction> {
+        let view = |command: &Command| match command {
+            Command::View(action) => Some(action.clone()),
+            Command::Act(_) | Command::Insist(_) => None,
+        };
+        self.0.borrow().iter().filter_map(view).collect()
+    }
+}
+
+/// Provides a component with a dispatcher.
+pub struct Host<C>(PhantomData<C>);
+
+/// Properties of [`Host`].
+#[derive(Properties)]
+pub struct HostProps<C: BaseComponent> {
+    dispatch: Dispatch,
+    properties: Rc<C::Properties>,
+}
+
+impl<C: BaseComponent> PartialEq for HostProps<C> {
+    fn eq(&self, other: &Self) -> bool {
+        self.dispatch == other.dispatch && self.properties == other.properties
+    }
+}
+
+impl<C: BaseComponent> Component for Host<C> {
+    type Message = ();
+    type Properties = HostProps<C>;
+
+    fn create(_: &Context<Self>) -> Self {
+        Host(PhantomData)
+    }
+
+    fn view(&self, context: &Context<Self>) -> Html {
+        let component = Html::from(VComp::new::<C>(context.props().properties.clone(), None));
+        let dispatch = context.props().dispatch.clone();
+        html! { <ContextProvider<Dispatch> context={dispatch}>{component}</ContextProvider<Dispatch>> }
+    }
 }
 
 impl Page<App> {
@@ -32,9 +99,12 @@ impl Page<App> {
         let document = web_sys::window().unwrap().document().unwrap();
         let root = document.create_element("div").unwrap();
         document.body().unwrap().append_child(&root).unwrap();
-        let app = yew::Renderer::<C>::with_root_and_props(root.clone(), properties).render();
+        let commands = Commands::default();
+        let dispatch = commands.dispatch();
+        let properties = HostProps { dispatch: dispatch.clone(), properties: Rc::new(properties) };
+        let app = yew::Renderer::<Host<C>>::with_root_and_props(root.clone(), properties).render();
         scheduler::flush().await;
-        Page { root, app: Some(app) }
+        Page { root, commands, dispatch, app: Some(app) }
     }
 }
 
@@ -80,6 +150,7 @@ impl<C: BaseComponent> Page<C> {
 
     /// Renders the component with new properties.
     pub async fn update(&mut self, properties: C::Properties) {
+        let properties = HostProps { dispatch: self.dispatch.clone(), properties: Rc::new(properties) };
         self.app.as_mut().expect("it is mounted").update(properties);
         scheduler::flush().await;
     }
@@ -141,13 +212,6 @@ pub fn bubble(element: &Element, name: &str) {
     let init = EventInit::new();
     init.set_bubbles(true);
     element.dispatch_event(&Event::new_with_event_init_dict(name, &init).unwrap()).unwrap();
-}
-
-/// A callback, and the values that it was called with.
-pub fn heard<T: 'static>() -> (Callback<T>, Rc<RefCell<Vec<T>>>) {
-    let heard = Rc::new(RefCell::new(Vec::new()));
-    let into = heard.clone();
-    (Callback::from(move |value| into.borrow_mut().push(value)), heard)
 }
 
 /// Parses a vertex.

@@ -13,13 +13,11 @@ use std::rc::Rc;
 
 use cubecast_core::cube::Vertex;
 use cubecast_core::names::TopicName;
-use cubecast_core::wire::answer::Done;
+use cubecast_core::wire::client::{LinkConditions, StopMode};
 use cubecast_core::wire::event::{Event, TraceId, WatchEvent};
 
-use super::action::Action;
 use super::load::LoadSample;
 use super::shared::Shared;
-use super::task::Panel;
 pub use meter::{Meter, Percentiles};
 
 /// Ten minutes.
@@ -66,7 +64,7 @@ pub struct Second {
     /// By name; at most [`MAX_TOPICS`].
     pub topics: BTreeMap<TopicName, Sum>,
     pub availability: Availability,
-    /// Injected and ended faults, as texts.
+    /// Faults that began or ended.
     pub faults: Vec<Fault>,
 }
 
@@ -94,12 +92,21 @@ pub enum Availability {
 }
 
 /// A fault that began or ended.
-#[derive(Clone, PartialEq, Debug)]
-pub struct Fault {
-    /// A text for the user.
-    pub words: String,
-    /// Whether the fault ended.
-    pub heals: bool,
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub enum Fault {
+    Stopped {
+        node: Vertex,
+        mode: StopMode,
+    },
+    Returned {
+        node: Vertex,
+    },
+    /// The conditions of one direction of an edge changed.
+    Link {
+        from: Vertex,
+        to: Vertex,
+        conditions: LinkConditions,
+    },
 }
 
 /// The current second.
@@ -132,40 +139,74 @@ impl Availability {
 }
 
 impl Charts {
-    /// Updates the charts from an action.
-    pub fn hear(&mut self, now_ms: u64, action: &Action) {
+    /// Updates the charts from a node's event.
+    pub fn learn_event(&mut self, now_ms: u64, told: &WatchEvent) {
         self.roll(now_ms);
-        match action {
-            Action::Told(told) => self.hear_event(told),
-            Action::TaskAnswered { panel: Panel::Publish, answer, took_ms, .. } => match &answer.result {
-                Ok(Done::Published { .. }) => self.published(now_ms, *took_ms),
-                Ok(_) => {}
-                Err(_) => self.failed(now_ms, *took_ms),
-            },
-            Action::TaskGaveUp { panel: Panel::Publish, .. } => self.failed(now_ms, SLOW_MS),
-            Action::LoadTold(sample) => self.hear_load(now_ms, sample),
+        match &told.event {
+            Event::ReplicaStored { topic, offset, .. } => self.stored(told.node, topic, offset.0 + 1),
+            Event::TopicDeleted { topic, .. } => {
+                self.ends_known -= self.ends.remove(topic).map_or(0, |ends| ends.len());
+            }
+            Event::RequestReceived { action, subject: Some(subject) } if action == "publish" => {
+                if let (Some(trace), Ok(topic)) = (told.trace, TopicName::new(subject.as_str())) {
+                    self.under_way.insert(trace, UnderWay { topic, at_us: told.at_us });
+                    while self.under_way.len() > MAX_UNDER_WAY {
+                        self.under_way.pop_first();
+                    }
+                }
+            }
+            Event::RequestAnswered { error, .. } => {
+                if let Some(began) = told.trace.and_then(|trace| self.under_way.remove(&trace)) {
+                    self.answered(told.node, &began, told.at_us, error.is_some());
+                }
+            }
+            Event::Stopped { mode, .. } => self.add_fault(Fault::Stopped { node: told.node, mode: *mode }),
+            Event::Returned { .. } => self.add_fault(Fault::Returned { node: told.node }),
+            Event::LinkConditions { from, to, conditions } => {
+                self.add_fault(Fault::Link { from: *from, to: *to, conditions: *conditions });
+            }
             _ => {}
         }
     }
 
-    /// Whether the action matters to the charts.
-    pub fn concerns(action: &Action) -> bool {
-        match action {
-            Action::Told(told) => matches!(
-                told.event,
-                Event::ReplicaStored { .. }
-                    | Event::RequestReceived { .. }
-                    | Event::RequestAnswered { .. }
-                    | Event::TopicDeleted { .. }
-                    | Event::Stopped { .. }
-                    | Event::Returned { .. }
-                    | Event::LinkConditions { .. }
-            ),
-            Action::TaskAnswered { panel: Panel::Publish, .. } | Action::TaskGaveUp { panel: Panel::Publish, .. } => {
-                true
-            }
-            Action::LoadTold(_) => true,
-            _ => false,
+    /// Whether the event matters to the charts.
+    pub fn concerns(event: &Event) -> bool {
+        matches!(
+            event,
+            Event::ReplicaStored { .. }
+                | Event::RequestReceived { .. }
+                | Event::RequestAnswered { .. }
+                | Event::TopicDeleted { .. }
+                | Event::Stopped { .. }
+                | Event::Returned { .. }
+                | Event::LinkConditions { .. }
+        )
+    }
+
+    /// Counts a publish of this page that was acknowledged after `took_ms`.
+    pub fn add_published(&mut self, now_ms: u64, took_ms: f64) {
+        self.roll(now_ms);
+        self.present.page.add_done(1);
+        self.present.page.add_latency((took_ms * 1_000.0) as u64);
+        let kind = if took_ms > SLOW_MS { Availability::Slow } else { Availability::Good };
+        self.blame(now_ms, took_ms, kind);
+    }
+
+    /// Counts a publish of this page that failed after `took_ms`.
+    pub fn add_failed(&mut self, now_ms: u64, took_ms: f64) {
+        self.roll(now_ms);
+        self.present.page.add_failed(1);
+        self.blame(now_ms, took_ms, Availability::Failed);
+    }
+
+    /// Counts the publishes of the load generator.
+    pub fn add_load(&mut self, now_ms: u64, sample: &LoadSample) {
+        self.roll(now_ms);
+        for took_ms in &sample.took_ms {
+            self.add_published(now_ms, *took_ms);
+        }
+        for took_ms in &sample.failed_after_ms {
+            self.add_failed(now_ms, *took_ms);
         }
     }
 
@@ -189,37 +230,6 @@ impl Charts {
             while seconds.len() > SECONDS {
                 seconds.pop_front();
             }
-        }
-    }
-
-    fn hear_event(&mut self, told: &WatchEvent) {
-        match &told.event {
-            Event::ReplicaStored { topic, offset, .. } => self.stored(told.node, topic, offset.0 + 1),
-            Event::TopicDeleted { topic, .. } => {
-                self.ends_known -= self.ends.remove(topic).map_or(0, |ends| ends.len());
-            }
-            Event::RequestReceived { action, subject: Some(subject) } if action == "publish" => {
-                if let (Some(trace), Ok(topic)) = (told.trace, TopicName::new(subject.as_str())) {
-                    self.under_way.insert(trace, UnderWay { topic, at_us: told.at_us });
-                    while self.under_way.len() > MAX_UNDER_WAY {
-                        self.under_way.pop_first();
-                    }
-                }
-            }
-            Event::RequestAnswered { error, .. } => {
-                if let Some(began) = told.trace.and_then(|trace| self.under_way.remove(&trace)) {
-                    self.answered(told.node, &began, told.at_us, error.is_some());
-                }
-            }
-            Event::Stopped { mode, .. } => {
-                self.fault(format!("{} {}", told.node, super::describe::stop_verb(*mode)), false);
-            }
-            Event::Returned { .. } => self.fault(format!("{} is back", told.node), true),
-            Event::LinkConditions { from, to, conditions } => {
-                let words = format!("{from} → {to} {}", super::describe::conditions(conditions));
-                self.fault(words, *conditions == cubecast_core::wire::client::LinkConditions::PERFECT);
-            }
-            _ => {}
         }
     }
 
@@ -255,27 +265,6 @@ impl Charts {
         }
     }
 
-    fn hear_load(&mut self, now_ms: u64, sample: &LoadSample) {
-        for took_ms in &sample.took_ms {
-            self.published(now_ms, *took_ms);
-        }
-        for took_ms in &sample.failed_after_ms {
-            self.failed(now_ms, *took_ms);
-        }
-    }
-
-    fn published(&mut self, now_ms: u64, took_ms: f64) {
-        self.present.page.add_done(1);
-        self.present.page.add_latency((took_ms * 1_000.0) as u64);
-        let kind = if took_ms > SLOW_MS { Availability::Slow } else { Availability::Good };
-        self.blame(now_ms, took_ms, kind);
-    }
-
-    fn failed(&mut self, now_ms: u64, took_ms: f64) {
-        self.present.page.add_failed(1);
-        self.blame(now_ms, took_ms, Availability::Failed);
-    }
-
     /// Marks every second in which the publish was in flight. A second shows the worst of its publishes.
     fn blame(&mut self, now_ms: u64, took_ms: f64, kind: Availability) {
         self.present.availability = self.present.availability.max(kind);
@@ -288,9 +277,20 @@ impl Charts {
         }
     }
 
-    fn fault(&mut self, words: String, heals: bool) {
+    fn add_fault(&mut self, fault: Fault) {
         if self.present.faults.len() < MAX_FAULTS {
-            self.present.faults.push(Fault { words, heals });
+            self.present.faults.push(fault);
+        }
+    }
+}
+
+impl Fault {
+    /// Whether the fault ended.
+    pub fn heals(&self) -> bool {
+        match self {
+            Fault::Stopped { .. } => false,
+            Fault::Returned { .. } => true,
+            Fault::Link { conditions, .. } => *conditions == LinkConditions::PERFECT,
         }
     }
 }

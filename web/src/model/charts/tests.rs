@@ -7,7 +7,7 @@ use super::*;
 #[test]
 fn a_second_is_charted_once_it_is_over_and_quiet_ones_are_there_too() {
     let mut charts = Charts::default();
-    charts.hear(10_200, &load(&[1.0, 2.0], &[]));
+    charts.add_load(10_200, &load(&[1.0, 2.0], &[]));
     assert!(charts.history.seconds.is_empty());
     charts.roll(13_000);
     let done: Vec<_> = charts.history.seconds.iter().map(|second| (second.at_s, second.page.done)).collect();
@@ -18,10 +18,10 @@ fn a_second_is_charted_once_it_is_over_and_quiet_ones_are_there_too() {
 #[test]
 fn messages_are_counted_by_how_far_replicas_moved_whatever_the_sample_left_out() {
     let mut charts = Charts::default();
-    charts.hear(1_000, &stored("100", 0));
-    charts.hear(1_000, &stored("100", 64));
-    charts.hear(1_000, &stored("101", 63));
-    charts.hear(1_000, &stored("101", 64));
+    charts.learn_event(1_000, &stored("100", 0));
+    charts.learn_event(1_000, &stored("100", 64));
+    charts.learn_event(1_000, &stored("101", 63));
+    charts.learn_event(1_000, &stored("101", 64));
     charts.roll(2_000);
     let second = &charts.history.seconds[0];
     assert_eq!(second.nodes[&vertex("100")].done, 65);
@@ -34,8 +34,8 @@ fn nodes_measure_what_stands_between_arrival_and_answer() {
     let (action, subject) = ("publish".to_owned(), Some("news".to_owned()));
     let received = Event::RequestReceived { action: action.clone(), subject: subject.clone() };
     let answered = Event::RequestAnswered { action, subject, error: Some("timeout".into()), message: String::new() };
-    charts.hear(1_000, &told("100", 5_000, received));
-    charts.hear(1_000, &told("100", 9_000, answered));
+    charts.learn_event(1_000, &told("100", 5_000, received));
+    charts.learn_event(1_000, &told("100", 9_000, answered));
     charts.roll(2_000);
     let sum = charts.history.seconds[0].nodes[&vertex("100")];
     assert_eq!(sum.failed, 1);
@@ -46,8 +46,8 @@ fn nodes_measure_what_stands_between_arrival_and_answer() {
 #[test]
 fn every_second_that_a_slow_publish_was_waited_for_is_slow() {
     let mut charts = Charts::default();
-    charts.hear(10_000, &load(&[1.0], &[]));
-    charts.hear(14_500, &load(&[3_000.0], &[]));
+    charts.add_load(10_000, &load(&[1.0], &[]));
+    charts.add_load(14_500, &load(&[3_000.0], &[]));
     charts.roll(15_000);
     let strip: Vec<_> = charts.history.seconds.iter().map(|second| second.availability.name()).collect();
     assert_eq!(strip, ["good", "slow", "slow", "slow", "slow"]);
@@ -56,8 +56,8 @@ fn every_second_that_a_slow_publish_was_waited_for_is_slow() {
 #[test]
 fn a_failure_outweighs_everything_else_in_its_second() {
     let mut charts = Charts::default();
-    charts.hear(10_000, &load(&[1.0], &[2.0]));
-    charts.hear(10_500, &load(&[1.0, 5.0], &[]));
+    charts.add_load(10_000, &load(&[1.0], &[2.0]));
+    charts.add_load(10_500, &load(&[1.0, 5.0], &[]));
     charts.roll(11_000);
     let second = &charts.history.seconds[0];
     assert_eq!((second.availability, second.page.done, second.page.failed), (Availability::Failed, 3, 1));
@@ -66,12 +66,13 @@ fn a_failure_outweighs_everything_else_in_its_second() {
 #[test]
 fn faults_stand_in_their_second() {
     let mut charts = Charts::default();
-    charts.hear(1_000, &told("100", 1, Event::Stopped { mode: StopMode::Crash, duration_ms: 1 }));
-    charts.hear(2_000, &told("100", 2, Event::Returned { incarnation: 1 }));
+    charts.learn_event(1_000, &told("100", 1, Event::Stopped { mode: StopMode::Crash, duration_ms: 1 }));
+    charts.learn_event(2_000, &told("100", 2, Event::Returned { incarnation: 1 }));
     charts.roll(3_000);
-    let faults: Vec<_> =
-        charts.history.seconds.iter().map(|second| (&*second.faults[0].words, second.faults[0].heals)).collect();
-    assert_eq!(faults, [("100 crashes", false), ("100 is back", true)]);
+    let faults: Vec<Fault> = charts.history.seconds.iter().map(|second| second.faults[0]).collect();
+    let node = vertex("100");
+    assert_eq!(faults, [Fault::Stopped { node, mode: StopMode::Crash }, Fault::Returned { node }]);
+    assert_eq!([faults[0].heals(), faults[1].heals()], [false, true]);
 }
 
 #[test]
@@ -79,7 +80,7 @@ fn ten_minutes_are_kept_and_a_page_that_slept_for_a_day_wakes_at_once() {
     let mut charts = Charts::default();
     charts.roll(1_000);
     for second in 0..SECONDS as u64 + 50 {
-        charts.hear(1_000 * second, &load(&[1.0], &[]));
+        charts.add_load(1_000 * second, &load(&[1.0], &[]));
     }
     assert_eq!(charts.history.seconds.len(), SECONDS);
     charts.roll(86_400_000);
@@ -93,11 +94,11 @@ fn what_is_remembered_is_bounded() {
     for number in 0..2 * MAX_ENDS as u64 {
         let topic = TopicName::new(format!("topic{number}")).unwrap();
         let event = Event::ReplicaStored { topic, group: vertex("100"), offset: Offset(0) };
-        charts.hear(1_000, &told("100", 1, event));
+        charts.learn_event(1_000, &told("100", 1, event));
         let received = Event::RequestReceived { action: "publish".into(), subject: Some("news".into()) };
-        let mut event = told_event("100", 1, received);
+        let mut event = told("100", 1, received);
         event.trace = Some(TraceId(number));
-        charts.hear(1_000, &Action::Told(event));
+        charts.learn_event(1_000, &event);
     }
     charts.roll(2_000);
     assert_eq!((charts.ends_known, charts.under_way.len()), (MAX_ENDS, MAX_UNDER_WAY));
@@ -112,22 +113,14 @@ fn news() -> TopicName {
     TopicName::new("news").unwrap()
 }
 
-fn load(took_ms: &[f64], failed_after_ms: &[f64]) -> Action {
-    Action::LoadTold(LoadSample {
-        took_ms: took_ms.to_vec(),
-        failed_after_ms: failed_after_ms.to_vec(),
-        ..LoadSample::default()
-    })
+fn load(took_ms: &[f64], failed_after_ms: &[f64]) -> LoadSample {
+    LoadSample { took_ms: took_ms.to_vec(), failed_after_ms: failed_after_ms.to_vec(), ..LoadSample::default() }
 }
 
-fn told_event(node: &str, at_us: u64, event: Event) -> WatchEvent {
+fn told(node: &str, at_us: u64, event: Event) -> WatchEvent {
     WatchEvent { node: vertex(node), time: Timestamp(at_us), at_us, trace: Some(TraceId(1)), event }
 }
 
-fn told(node: &str, at_us: u64, event: Event) -> Action {
-    Action::Told(told_event(node, at_us, event))
-}
-
-fn stored(node: &str, offset: u64) -> Action {
+fn stored(node: &str, offset: u64) -> WatchEvent {
     told(node, 1, Event::ReplicaStored { topic: news(), group: vertex("100"), offset: Offset(offset) })
 }

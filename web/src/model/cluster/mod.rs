@@ -5,6 +5,7 @@
 //! For a direction of an edge, the receiver's report takes precedence. Without reports, a node or edge is shown as
 //! unknown, never as healthy.
 
+pub mod groups;
 #[cfg(test)]
 mod tests;
 
@@ -16,8 +17,8 @@ use cubecast_core::cube::{Dimension, Vertex};
 use cubecast_core::wire::answer::{ClusterView, GroupStatus, NodeState, NodeStatus, Role};
 use cubecast_core::wire::client::LinkConditions;
 
-use super::groups::{Group, Members, Picture, Service};
 use super::shared::Shared;
+use groups::{Group, Members, Picture, Service};
 
 /// The cluster as known to this page. Empty until the first node answers.
 #[derive(Clone, Debug, Default)]

@@ -16,10 +16,9 @@ use cubecast_core::placement;
 use cubecast_core::wire::answer::{Done, Location};
 use cubecast_core::wire::event::Event;
 
-use super::Checked;
-use crate::model::action::Action;
+use super::{Checked, Evidence};
+use crate::format::nodes;
 use crate::model::cluster::Cluster;
-use crate::model::describe::nodes;
 
 /// Topics that are checked; later ones are ignored.
 pub const MAX_TOPICS: usize = 256;
@@ -41,15 +40,15 @@ struct Highest {
 
 impl Acknowledged {
     /// Checks an answer to `publish` or `locate`, and forgets deleted topics.
-    pub fn hear(&mut self, now_ms: u64, action: &Action, cluster: &Cluster) -> Checked {
-        match action {
-            Action::Told(told) => {
+    pub fn check(&mut self, now_ms: u64, evidence: Evidence<'_>, cluster: &Cluster) -> Checked {
+        match evidence {
+            Evidence::Event(told) => {
                 if let Event::TopicDeleted { topic, .. } = &told.event {
                     self.topics.remove(topic);
                 }
                 Ok(0)
             }
-            Action::Answered { answer, .. } => match &answer.result {
+            Evidence::Answer(answer) => match &answer.result {
                 Ok(Done::Published { topic, offset: Some(offset), replicas, .. }) => {
                     self.remember(topic, *offset);
                     cluster.dimension.map_or(Ok(0), |dimension| check_replicas(topic, *offset, replicas, dimension))
@@ -61,7 +60,7 @@ impl Acknowledged {
                 }
                 _ => Ok(0),
             },
-            _ => Ok(0),
+            Evidence::Delivery(_) | Evidence::DeliveriesEnded { .. } => Ok(0),
         }
     }
 
@@ -125,14 +124,14 @@ fn check_replicas(topic: &TopicName, offset: Offset, replicas: &[Vertex], dimens
 
 #[cfg(test)]
 mod tests {
-    use super::super::story::{cube, deleted, located, published};
+    use super::super::story::{cube, deleted, evidence, located, published};
     use super::*;
 
     #[test]
     fn a_majority_of_the_smallest_group_of_voters_is_enough_and_less_is_not() {
         let mut acknowledged = Acknowledged::default();
-        assert_eq!(acknowledged.hear(1, &published(0, &["100", "101"]), &cube()), Ok(1));
-        let broken = acknowledged.hear(1, &published(1, &["101"]), &cube()).unwrap_err();
+        assert_eq!(acknowledged.check(1, evidence(&published(0, &["100", "101"])), &cube()), Ok(1));
+        let broken = acknowledged.check(1, evidence(&published(1, &["101"])), &cube()).unwrap_err();
         assert!(broken.contains("news #1") && broken.contains("101"), "{broken}");
     }
 
@@ -145,37 +144,40 @@ mod tests {
     #[test]
     fn nobody_else_holds_a_message() {
         let mut acknowledged = Acknowledged::default();
-        let broken = acknowledged.hear(1, &published(0, &["100", "101", "111"]), &cube()).unwrap_err();
+        let broken = acknowledged.check(1, evidence(&published(0, &["100", "101", "111"])), &cube()).unwrap_err();
         assert!(broken.contains("111"), "{broken}");
     }
 
     #[test]
     fn what_one_replica_still_has_is_not_lost_and_who_is_away_may_have_it() {
         let mut acknowledged = Acknowledged::default();
-        acknowledged.hear(0, &published(5, &["100", "101"]), &cube()).unwrap();
-        assert_eq!(acknowledged.hear(1, &located([Some(4), Some(5), Some(4), Some(4)]), &cube()), Ok(1));
+        acknowledged.check(0, evidence(&published(5, &["100", "101"])), &cube()).unwrap();
+        assert_eq!(acknowledged.check(1, evidence(&located([Some(4), Some(5), Some(4), Some(4)])), &cube()), Ok(1));
         for now_ms in [1_000, 100_000] {
-            assert_eq!(acknowledged.hear(now_ms, &located([Some(4), None, Some(4), Some(4)]), &cube()), Ok(0));
+            assert_eq!(
+                acknowledged.check(now_ms, evidence(&located([Some(4), None, Some(4), Some(4)])), &cube()),
+                Ok(0)
+            );
         }
     }
 
     #[test]
     fn what_no_replica_has_for_long_is_lost() {
         let mut acknowledged = Acknowledged::default();
-        acknowledged.hear(0, &published(5, &["100", "101"]), &cube()).unwrap();
+        acknowledged.check(0, evidence(&published(5, &["100", "101"])), &cube()).unwrap();
         let nobody = located([Some(4); 4]);
-        assert_eq!(acknowledged.hear(1_000, &nobody, &cube()), Ok(0), "it may have been restarted");
-        let broken = acknowledged.hear(1_000 + LOST_AFTER_MS, &nobody, &cube()).unwrap_err();
+        assert_eq!(acknowledged.check(1_000, evidence(&nobody), &cube()), Ok(0), "it may have been restarted");
+        let broken = acknowledged.check(1_000 + LOST_AFTER_MS, evidence(&nobody), &cube()).unwrap_err();
         assert!(broken.contains("news #5") && broken.contains("#4"), "{broken}");
     }
 
     #[test]
     fn a_deleted_topic_has_lost_nothing() {
         let mut acknowledged = Acknowledged::default();
-        acknowledged.hear(0, &published(5, &["100", "101"]), &cube()).unwrap();
-        acknowledged.hear(0, &deleted("110"), &cube()).unwrap();
+        acknowledged.check(0, evidence(&published(5, &["100", "101"])), &cube()).unwrap();
+        acknowledged.check(0, evidence(&deleted("110")), &cube()).unwrap();
         for now_ms in [1, LOST_AFTER_MS * 2] {
-            assert_eq!(acknowledged.hear(now_ms, &located([Some(0); 4]), &cube()), Ok(0));
+            assert_eq!(acknowledged.check(now_ms, evidence(&located([Some(0); 4])), &cube()), Ok(0));
         }
     }
 }

@@ -15,8 +15,7 @@ use cubecast_core::visible::visible;
 use cubecast_core::wire::answer::{Done, Message};
 use cubecast_core::wire::event::Event;
 
-use super::Checked;
-use crate::model::action::Action;
+use super::{Checked, Evidence};
 
 /// Messages whose fingerprint is remembered, over all topics.
 pub const MAX_MESSAGES: usize = 4_096;
@@ -39,22 +38,22 @@ struct Sighting {
 
 impl Agreement {
     /// Compares each message with the first one seen at its offset.
-    pub fn hear(&mut self, now_ms: u64, action: &Action) -> Checked {
-        match action {
-            Action::Told(told) => {
+    pub fn check(&mut self, now_ms: u64, evidence: Evidence<'_>) -> Checked {
+        match evidence {
+            Evidence::Event(told) => {
                 if let Event::TopicDeleted { topic, .. } = &told.event {
                     self.forget(now_ms, topic);
                 }
                 Ok(0)
             }
-            Action::Answered { answer, .. } => match &answer.result {
+            Evidence::Answer(answer) => match &answer.result {
                 Ok(Done::Pulled { topic, messages, .. }) => {
                     messages.iter().map(|message| self.compare(now_ms, topic, message, Some(answer.served_by))).sum()
                 }
                 _ => Ok(0),
             },
-            Action::Delivered(delivery) => self.compare(now_ms, &delivery.topic, &delivery.message, None),
-            _ => Ok(0),
+            Evidence::Delivery(delivery) => self.compare(now_ms, &delivery.topic, &delivery.message, None),
+            Evidence::DeliveriesEnded { .. } => Ok(0),
         }
     }
 
@@ -114,22 +113,22 @@ fn source(by: Option<Vertex>) -> String {
 #[cfg(test)]
 mod tests {
     use super::super::SETTLE_MS;
-    use super::super::story::{deleted, delivered, message, pulled};
+    use super::super::story::{deleted, delivered, evidence, message, pulled};
     use super::*;
 
     #[test]
     fn replicas_and_pushes_that_show_the_same_agree() {
         let mut agreement = Agreement::default();
-        assert_eq!(agreement.hear(1, &pulled("100", vec![message(0, "a"), message(1, "b")])), Ok(2));
-        assert_eq!(agreement.hear(2, &pulled("101", vec![message(1, "b")])), Ok(1));
-        assert_eq!(agreement.hear(3, &delivered(0, "a")), Ok(1));
+        assert_eq!(agreement.check(1, evidence(&pulled("100", vec![message(0, "a"), message(1, "b")]))), Ok(2));
+        assert_eq!(agreement.check(2, evidence(&pulled("101", vec![message(1, "b")]))), Ok(1));
+        assert_eq!(agreement.check(3, evidence(&delivered(0, "a"))), Ok(1));
     }
 
     #[test]
     fn a_replica_that_shows_something_else_is_found_and_both_are_named() {
         let mut agreement = Agreement::default();
-        assert_eq!(agreement.hear(1, &pulled("100", vec![message(3, "a")])), Ok(1));
-        let broken = agreement.hear(2, &pulled("110", vec![message(3, "x")])).unwrap_err();
+        assert_eq!(agreement.check(1, evidence(&pulled("100", vec![message(3, "a")]))), Ok(1));
+        let broken = agreement.check(2, evidence(&pulled("110", vec![message(3, "x")]))).unwrap_err();
         for part in ["offset 3", "`news`", "a read at 100", "a read at 110", "“x”"] {
             assert!(broken.contains(part), "{broken}");
         }
@@ -138,29 +137,29 @@ mod tests {
     #[test]
     fn the_publisher_and_the_time_count_as_well() {
         let mut agreement = Agreement::default();
-        assert_eq!(agreement.hear(1, &delivered(0, "a")), Ok(1));
+        assert_eq!(agreement.check(1, evidence(&delivered(0, "a"))), Ok(1));
         let mut late = message(0, "a");
         late.time.0 += 1;
-        assert!(agreement.hear(2, &pulled("101", vec![late])).is_err());
+        assert!(agreement.check(2, evidence(&pulled("101", vec![late]))).is_err());
     }
 
     #[test]
     fn a_topic_created_again_may_hold_something_else_and_late_words_of_the_old_one_do_not_count() {
         let mut agreement = Agreement::default();
-        assert_eq!(agreement.hear(1_000, &delivered(0, "old")), Ok(1));
-        assert_eq!(agreement.hear(2_000, &deleted("100")), Ok(0));
-        assert_eq!(agreement.hear(2_500, &delivered(0, "old")), Ok(0));
-        assert_eq!(agreement.hear(2_000 + SETTLE_MS, &delivered(0, "new")), Ok(1));
-        assert_eq!(agreement.hear(9_000, &pulled("101", vec![message(0, "new")])), Ok(1));
+        assert_eq!(agreement.check(1_000, evidence(&delivered(0, "old"))), Ok(1));
+        assert_eq!(agreement.check(2_000, evidence(&deleted("100"))), Ok(0));
+        assert_eq!(agreement.check(2_500, evidence(&delivered(0, "old"))), Ok(0));
+        assert_eq!(agreement.check(2_000 + SETTLE_MS, evidence(&delivered(0, "new"))), Ok(1));
+        assert_eq!(agreement.check(9_000, evidence(&pulled("101", vec![message(0, "new")]))), Ok(1));
     }
 
     #[test]
     fn memory_is_bounded_and_what_is_forgotten_is_not_held_against_anybody() {
         let mut agreement = Agreement::default();
         for offset in 0..=MAX_MESSAGES as u64 {
-            assert_eq!(agreement.hear(1, &delivered(offset, "a")), Ok(1));
+            assert_eq!(agreement.check(1, evidence(&delivered(offset, "a"))), Ok(1));
         }
         assert_eq!((agreement.seen.len(), agreement.order.len()), (MAX_MESSAGES, MAX_MESSAGES));
-        assert_eq!(agreement.hear(2, &delivered(0, "x")), Ok(1));
+        assert_eq!(agreement.check(2, evidence(&delivered(0, "x"))), Ok(1));
     }
 }

@@ -13,8 +13,7 @@ use cubecast_sim::check::Checked as Facts;
 use cubecast_sim::check::evidence::Leadership;
 use cubecast_sim::check::leaders::check_leaderships;
 
-use super::Checked;
-use crate::model::action::Action;
+use super::{Checked, Evidence};
 
 /// Terms with a leader that are remembered, over all groups.
 pub const MAX_TERMS: usize = 1_024;
@@ -29,9 +28,9 @@ pub struct Leaders {
 
 impl Leaders {
     /// Compares each reported leader with the first one reported for the same group and term.
-    pub fn hear(&mut self, action: &Action) -> Checked {
-        match action {
-            Action::Told(told) => match &told.event {
+    pub fn check(&mut self, evidence: Evidence<'_>) -> Checked {
+        match evidence {
+            Evidence::Event(told) => match &told.event {
                 Event::RoleChanged { group, role: Role::Leader, term, .. } => {
                     self.compare(*group, *term, told.node, told.at_us)
                 }
@@ -40,14 +39,14 @@ impl Leaders {
                 }
                 _ => Ok(0),
             },
-            Action::Answered { answer, .. } => match &answer.result {
+            Evidence::Answer(answer) => match &answer.result {
                 Ok(Done::Status(status)) => {
                     let led = status.groups.iter().filter_map(|group| Some((group.home, group.term, group.leader?)));
                     led.map(|(group, term, leader)| self.compare(group, term, leader, status.uptime_ms * 1_000)).sum()
                 }
                 _ => Ok(0),
             },
-            _ => Ok(0),
+            Evidence::Delivery(_) | Evidence::DeliveriesEnded { .. } => Ok(0),
         }
     }
 
@@ -68,7 +67,7 @@ impl Leaders {
 
 #[cfg(test)]
 mod tests {
-    use super::super::story::{leads, told, vertex};
+    use super::super::story::{evidence, leads, told, vertex};
     use super::*;
 
     #[test]
@@ -78,10 +77,10 @@ mod tests {
             let leader = Some(vertex(leader));
             told(node, Event::RoleChanged { group: vertex("100"), role: Role::Follower, term, leader })
         };
-        assert_eq!(leaders.hear(&leads("100", "100", 3)), Ok(1));
-        assert_eq!(leaders.hear(&follows("101", "100", 3)), Ok(1));
-        assert_eq!(leaders.hear(&follows("101", "110", 4)), Ok(1));
-        let broken = leaders.hear(&follows("000", "000", 4)).unwrap_err();
+        assert_eq!(leaders.check(evidence(&leads("100", "100", 3))), Ok(1));
+        assert_eq!(leaders.check(evidence(&follows("101", "100", 3))), Ok(1));
+        assert_eq!(leaders.check(evidence(&follows("101", "110", 4))), Ok(1));
+        let broken = leaders.check(evidence(&follows("000", "000", 4))).unwrap_err();
         assert!(broken.contains("term 4") && broken.contains("110") && broken.contains("000"), "{broken}");
     }
 
@@ -89,14 +88,14 @@ mod tests {
     fn a_node_that_knows_no_leader_accuses_nobody() {
         let mut leaders = Leaders::default();
         let candidate = Event::RoleChanged { group: vertex("100"), role: Role::Candidate, term: 9, leader: None };
-        assert_eq!(leaders.hear(&told("101", candidate)), Ok(0));
+        assert_eq!(leaders.check(evidence(&told("101", candidate))), Ok(0));
     }
 
     #[test]
     fn memory_is_bounded_by_forgetting_the_oldest_terms() {
         let mut leaders = Leaders::default();
         for term in 0..3 * MAX_TERMS as u64 {
-            assert_eq!(leaders.hear(&leads("100", "100", term)), Ok(1));
+            assert_eq!(leaders.check(evidence(&leads("100", "100", term))), Ok(1));
         }
         assert_eq!((leaders.known.len(), leaders.order.len()), (MAX_TERMS, MAX_TERMS));
     }

@@ -1,8 +1,7 @@
-//! The invariants: promises of the cluster that this page can check with the data it receives, while faults are
-//! injected.
+//! The invariants that this page can check with the data it receives, while faults are injected.
 //!
-//! Each rule has its own file. It receives every action, counts the facts that it checked, and reports a broken
-//! promise. The page makes no claims about data that it cannot see (the content of every replica, acknowledgements to
+//! Each rule has its own file. It receives all evidence, counts the facts that it checked, and reports a violation. The
+//! page makes no claims about data that it cannot see (the content of every replica, acknowledgements to
 //! other clients); the checkers of `cubecast_sim::check` cover these. Their texts and pure functions are reused here.
 //! Each rule states its memory limits; forgotten facts never cause a violation.
 
@@ -13,9 +12,10 @@ mod offsets;
 
 use std::collections::{BTreeMap, VecDeque};
 
-use cubecast_core::names::TopicName;
+use cubecast_core::names::{SubscriberId, TopicName};
+use cubecast_core::wire::answer::{Answer, Delivery};
+use cubecast_core::wire::event::{Event, WatchEvent};
 
-use super::action::Action;
 use super::cluster::Cluster;
 
 /// Milliseconds. For this long after a deletion, a late message may belong to the deleted topic or to a new one with
@@ -48,7 +48,20 @@ impl Deleted {
     }
 }
 
-/// The number of facts that an action confirmed, or a text for the user that describes the broken promise.
+/// Something that this page received and that the rules can check.
+#[derive(Clone, Copy, Debug)]
+pub enum Evidence<'a> {
+    Event(&'a WatchEvent),
+    Answer(&'a Answer),
+    Delivery(&'a Delivery),
+    /// A push subscription of this page ended.
+    DeliveriesEnded {
+        subscriber: &'a SubscriberId,
+        topic: &'a TopicName,
+    },
+}
+
+/// The number of facts that the evidence confirmed, or a text for the user that describes the violation.
 type Checked = Result<u64, String>;
 
 /// The state of all rules.
@@ -59,13 +72,13 @@ pub struct Invariants {
     acknowledged: acknowledged::Acknowledged,
     offsets: offsets::Offsets,
     checked: [u64; RULES.len()],
-    /// The first broken promise, until the user dismisses it.
+    /// The first violation, until the user dismisses it.
     pub violation: Option<Violation>,
-    /// Number of broken promises found, dismissed or not.
+    /// Number of violations found, dismissed or not.
     pub found: u64,
 }
 
-/// A broken promise.
+/// The violation of an invariant.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Violation {
     pub rule: Rule,
@@ -74,10 +87,10 @@ pub struct Violation {
     /// Milliseconds since 1970, by this page's clock.
     pub at_ms: u64,
     /// The last events before it as JSON, as the nodes sent them; oldest first.
-    pub evidence: Vec<String>,
+    pub events: Vec<String>,
 }
 
-/// The promises that are checked.
+/// The invariants that are checked.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum Rule {
     /// A group has at most one leader in a term.
@@ -104,8 +117,8 @@ impl Rule {
         }
     }
 
-    /// The promise as a sentence for the user.
-    pub fn promise(self) -> &'static str {
+    /// The invariant as a sentence for the user.
+    pub fn statement(self) -> &'static str {
         match self {
             Rule::Leaders => "A group has at most one leader in a term.",
             Rule::Agreement => "All sources show the same message at an offset.",
@@ -136,40 +149,34 @@ impl Rule {
 }
 
 impl Invariants {
-    /// Checks an action against all rules; returns the first promise that it breaks.
-    pub fn hear(&mut self, now_ms: u64, action: &Action, cluster: &Cluster) -> Option<(Rule, String)> {
+    /// Checks the evidence against all rules; returns the first violation.
+    pub fn check(&mut self, now_ms: u64, evidence: Evidence<'_>, cluster: &Cluster) -> Option<(Rule, String)> {
         let results = [
-            self.leaders.hear(action),
-            self.agreement.hear(now_ms, action),
-            self.acknowledged.hear(now_ms, action, cluster),
-            self.offsets.hear(now_ms, action),
+            self.leaders.check(evidence),
+            self.agreement.check(now_ms, evidence),
+            self.acknowledged.check(now_ms, evidence, cluster),
+            self.offsets.check(now_ms, evidence),
         ];
-        let mut broken = None;
+        let mut violated = None;
         for ((rule, checked), result) in RULES.iter().zip(&mut self.checked).zip(results) {
             match result {
                 Ok(facts) => *checked += facts,
-                Err(what) => broken = broken.or(Some((*rule, what))),
+                Err(what) => violated = violated.or(Some((*rule, what))),
             }
         }
-        self.found += u64::from(broken.is_some());
-        broken
+        self.found += u64::from(violated.is_some());
+        violated
     }
 
-    /// Whether the action matters to any rule. Most events under load do not.
-    pub fn concerns(action: &Action) -> bool {
-        use cubecast_core::wire::event::Event;
-        match action {
-            Action::Told(told) => matches!(
-                told.event,
-                Event::RoleChanged { .. }
-                    | Event::MembersChanged { .. }
-                    | Event::TopicCreated { .. }
-                    | Event::TopicDeleted { .. }
-            ),
-            Action::Answered { answer, .. } => answer.result.is_ok(),
-            Action::Delivered(_) | Action::DeliveriesEnded { .. } => true,
-            _ => false,
-        }
+    /// Whether the event matters to any rule. Most events under load do not.
+    pub fn concerns(event: &Event) -> bool {
+        matches!(
+            event,
+            Event::RoleChanged { .. }
+                | Event::MembersChanged { .. }
+                | Event::TopicCreated { .. }
+                | Event::TopicDeleted { .. }
+        )
     }
 
     /// Number of facts that this rule has checked.
@@ -194,8 +201,19 @@ pub(super) mod story {
     use cubecast_core::wire::answer::{self, Answer, Delivery, Done, Location, Message, Role};
     use cubecast_core::wire::event::{Event, WatchEvent};
 
+    use super::Evidence;
     use crate::model::Action;
     use crate::model::cluster::Cluster;
+
+    /// What a rule can check of an action.
+    pub fn evidence(action: &Action) -> Evidence<'_> {
+        match action {
+            Action::Event(event) => Evidence::Event(event),
+            Action::Answered { answer, .. } => Evidence::Answer(answer),
+            Action::Delivered(delivery) => Evidence::Delivery(delivery),
+            other => panic!("{other:?} is no evidence"),
+        }
+    }
 
     pub fn vertex(name: &str) -> Vertex {
         name.parse().unwrap()
@@ -210,7 +228,7 @@ pub(super) mod story {
     }
 
     pub fn told(node: &str, event: Event) -> Action {
-        Action::Told(WatchEvent { node: vertex(node), time: Timestamp(0), at_us: 0, trace: None, event })
+        Action::Event(WatchEvent { node: vertex(node), time: Timestamp(0), at_us: 0, trace: None, event })
     }
 
     pub fn leads(node: &str, group: &str, term: u64) -> Action {
@@ -280,7 +298,7 @@ pub(super) mod story {
 
 #[cfg(test)]
 mod tests {
-    use super::story::{cube, leads, message, published, pulled};
+    use super::story::{cube, evidence, leads, message, published, pulled};
     use super::*;
 
     #[test]
@@ -293,18 +311,17 @@ mod tests {
             pulled("101", vec![message(0, "a")]),
         ];
         for action in &history {
-            assert!(Invariants::concerns(action));
-            assert_eq!(invariants.hear(1_000, action, &cube()), None);
+            assert_eq!(invariants.check(1_000, evidence(action), &cube()), None);
         }
         assert_eq!(RULES.map(|rule| invariants.checked(rule)), [1, 2, 1, 3]);
         assert!(invariants.is_good());
     }
 
     #[test]
-    fn a_broken_promise_names_its_rule_and_is_counted() {
+    fn a_violation_names_its_rule_and_is_counted() {
         let mut invariants = Invariants::default();
-        assert_eq!(invariants.hear(1_000, &leads("100", "100", 4), &cube()), None);
-        let (rule, what) = invariants.hear(2_000, &leads("101", "100", 4), &cube()).unwrap();
+        assert_eq!(invariants.check(1_000, evidence(&leads("100", "100", 4)), &cube()), None);
+        let (rule, what) = invariants.check(2_000, evidence(&leads("101", "100", 4)), &cube()).unwrap();
         assert_eq!((rule, invariants.found), (Rule::Leaders, 1));
         assert!(what.contains("term 4"), "{what}");
     }

@@ -12,8 +12,7 @@ use cubecast_core::wire::answer::{Delivery, Done, Message};
 use cubecast_core::wire::event::Event;
 use cubecast_sim::check::offsets::check_run;
 
-use super::Checked;
-use crate::model::action::Action;
+use super::{Checked, Evidence};
 
 /// Subscriptions that are checked; later ones are ignored.
 pub const MAX_SUBSCRIPTIONS: usize = 256;
@@ -33,15 +32,15 @@ pub struct Offsets {
 
 impl Offsets {
     /// Checks pulls, publishes and deliveries, and forgets deleted topics.
-    pub fn hear(&mut self, now_ms: u64, action: &Action) -> Checked {
-        match action {
-            Action::Told(told) => {
+    pub fn check(&mut self, now_ms: u64, evidence: Evidence<'_>) -> Checked {
+        match evidence {
+            Evidence::Event(told) => {
                 if let Event::TopicDeleted { topic, .. } = &told.event {
                     self.forget(now_ms, topic);
                 }
                 Ok(0)
             }
-            Action::Answered { answer, .. } => match &answer.result {
+            Evidence::Answer(answer) => match &answer.result {
                 Ok(Done::Pulled { topic, messages, cursor, .. }) => check_answer(topic, messages, *cursor),
                 Ok(Done::Published { topic, offset: Some(offset), repeated: false, .. }) => {
                     self.give(now_ms, topic, *offset)
@@ -53,12 +52,11 @@ impl Offsets {
                 }
                 _ => Ok(0),
             },
-            Action::Delivered(delivery) => self.follow(delivery),
-            Action::DeliveriesEnded { subscriber, topic, .. } => {
+            Evidence::Delivery(delivery) => self.follow(delivery),
+            Evidence::DeliveriesEnded { subscriber, topic } => {
                 self.next.remove(&(subscriber.clone(), topic.clone()));
                 Ok(0)
             }
-            _ => Ok(0),
         }
     }
 
@@ -120,25 +118,25 @@ fn check_answer(topic: &TopicName, messages: &[Message], cursor: Offset) -> Chec
 #[cfg(test)]
 mod tests {
     use super::super::SETTLE_MS;
-    use super::super::story::{deleted, delivered, message, published, pulled, subscribed, topic};
+    use super::super::story::{deleted, delivered, evidence, message, published, pulled, subscribed, topic};
     use super::*;
 
     #[test]
     fn offsets_that_follow_each_other_pass() {
         let mut offsets = Offsets::default();
-        assert_eq!(offsets.hear(1, &pulled("100", vec![message(4, "a"), message(5, "b")])), Ok(2));
-        assert_eq!(offsets.hear(1, &delivered(7, "a")), Ok(1));
-        assert_eq!(offsets.hear(1, &delivered(8, "b")), Ok(1));
-        assert_eq!(offsets.hear(1, &published(9, &["100", "101"])), Ok(1));
+        assert_eq!(offsets.check(1, evidence(&pulled("100", vec![message(4, "a"), message(5, "b")]))), Ok(2));
+        assert_eq!(offsets.check(1, evidence(&delivered(7, "a"))), Ok(1));
+        assert_eq!(offsets.check(1, evidence(&delivered(8, "b"))), Ok(1));
+        assert_eq!(offsets.check(1, evidence(&published(9, &["100", "101"]))), Ok(1));
     }
 
     #[test]
     fn a_gap_in_an_answer_or_a_push_is_found() {
         let mut offsets = Offsets::default();
-        let broken = offsets.hear(1, &pulled("100", vec![message(4, "a"), message(6, "b")])).unwrap_err();
+        let broken = offsets.check(1, evidence(&pulled("100", vec![message(4, "a"), message(6, "b")]))).unwrap_err();
         assert!(broken.contains("offset 6 after 4"), "{broken}");
-        offsets.hear(1, &delivered(0, "a")).unwrap();
-        let broken = offsets.hear(1, &delivered(2, "c")).unwrap_err();
+        offsets.check(1, evidence(&delivered(0, "a"))).unwrap();
+        let broken = offsets.check(1, evidence(&delivered(2, "c"))).unwrap_err();
         assert!(broken.contains("#2 where #1 was expected"), "{broken}");
     }
 
@@ -151,26 +149,26 @@ mod tests {
     #[test]
     fn a_subscription_that_begins_anew_may_begin_elsewhere() {
         let mut offsets = Offsets::default();
-        offsets.hear(1, &delivered(0, "a")).unwrap();
-        offsets.hear(1, &subscribed()).unwrap();
-        assert_eq!(offsets.hear(1, &delivered(40, "z")), Ok(1));
+        offsets.check(1, evidence(&delivered(0, "a"))).unwrap();
+        offsets.check(1, evidence(&subscribed())).unwrap();
+        assert_eq!(offsets.check(1, evidence(&delivered(40, "z"))), Ok(1));
     }
 
     #[test]
     fn an_offset_is_given_to_one_message_of_a_topic_and_again_only_once_the_topic_is_another() {
         let mut offsets = Offsets::default();
-        offsets.hear(1, &published(3, &["100", "101"])).unwrap();
-        assert!(offsets.hear(1, &published(3, &["100", "101"])).unwrap_err().contains("offset 3"));
-        offsets.hear(1_000, &deleted("100")).unwrap();
-        assert_eq!(offsets.hear(1_001, &published(3, &["100", "101"])), Ok(0), "it may be the old one's");
-        assert_eq!(offsets.hear(1_000 + SETTLE_MS, &published(3, &["100", "101"])), Ok(1));
+        offsets.check(1, evidence(&published(3, &["100", "101"]))).unwrap();
+        assert!(offsets.check(1, evidence(&published(3, &["100", "101"]))).unwrap_err().contains("offset 3"));
+        offsets.check(1_000, evidence(&deleted("100"))).unwrap();
+        assert_eq!(offsets.check(1_001, evidence(&published(3, &["100", "101"]))), Ok(0), "it may be the old one's");
+        assert_eq!(offsets.check(1_000 + SETTLE_MS, evidence(&published(3, &["100", "101"]))), Ok(1));
     }
 
     #[test]
     fn memory_is_bounded() {
         let mut offsets = Offsets::default();
         for offset in 0..2 * MAX_GIVEN as u64 {
-            offsets.hear(1, &published(offset, &["100", "101"])).unwrap();
+            offsets.check(1, evidence(&published(offset, &["100", "101"]))).unwrap();
         }
         assert_eq!((offsets.given.len(), offsets.order.len()), (MAX_GIVEN, MAX_GIVEN));
     }

@@ -10,8 +10,10 @@
 //! [`story::MAX_SKEW_US`] is corrected by the time at which this page received its events, and the story mentions it.
 
 pub mod export;
+mod record;
 mod recorder;
 pub mod story;
 
-pub use recorder::{MAX_EVENTS, Recorder, Request, Told};
+pub use record::{Answered, RecordedEvent, Request};
+pub use recorder::{MAX_EVENTS, Recorder};
 pub use story::Story;

@@ -3,12 +3,11 @@
 use std::collections::VecDeque;
 use std::rc::Rc;
 
-use cubecast_core::cube::Vertex;
-use cubecast_core::names::{Offset, TopicName};
 use cubecast_core::wire::answer::{Answer, Done, ServerFrame};
 use cubecast_core::wire::event::{Event, TraceId, WatchEvent};
 use cubecast_core::wire::json;
 
+use super::record::{Answered, RecordedEvent, Request};
 use super::story::Story;
 use crate::model::cluster::Cluster;
 use crate::model::traffic::is_background;
@@ -24,7 +23,7 @@ const TAIL_MS: u64 = 1_500;
 #[derive(Clone, Debug, Default)]
 pub struct Recorder {
     /// Oldest first.
-    pub events: VecDeque<Rc<Told>>,
+    pub events: VecDeque<Rc<RecordedEvent>>,
     /// The latest client requests, oldest first, without polling requests.
     pub requests: VecDeque<Request>,
     /// Whether the next publish will be traced.
@@ -33,49 +32,6 @@ pub struct Recorder {
     following: Option<TraceId>,
     /// The story of the request that was traced last.
     pub story: Option<Rc<Story>>,
-}
-
-/// A received event.
-#[derive(Clone, PartialEq, Debug)]
-pub struct Told {
-    /// When this page received it, milliseconds since 1970.
-    pub heard_ms: u64,
-    /// As the node sent it.
-    pub event: WatchEvent,
-}
-
-/// A client request, as reported by the node that received it.
-#[derive(Clone, PartialEq, Debug)]
-pub struct Request {
-    /// Identifies the request's events.
-    pub trace: TraceId,
-    /// The node that received it.
-    pub node: Vertex,
-    /// The action's name in the protocol.
-    pub action: String,
-    /// The topic or other name that it is about.
-    pub subject: Option<String>,
-    /// By the node's clock, microseconds since 1970.
-    pub received_us: u64,
-    /// When this page received the event, milliseconds since 1970.
-    pub heard_ms: u64,
-    /// `None` before the node reports its answer.
-    pub answered: Option<Answered>,
-    /// Latency that this page measured, microseconds, if the request is its own.
-    pub client_took_us: Option<u64>,
-    /// The offset of a publish, if this page received it.
-    pub offset: Option<Offset>,
-}
-
-/// The end of a request.
-#[derive(Clone, PartialEq, Debug)]
-pub struct Answered {
-    /// By the node's clock, microseconds since 1970.
-    pub at_us: u64,
-    /// When this page received the event, milliseconds since 1970.
-    pub heard_ms: u64,
-    /// An error code of the protocol; `None` for success.
-    pub error: Option<String>,
 }
 
 impl Recorder {
@@ -93,7 +49,7 @@ impl Recorder {
         if self.events.len() == MAX_EVENTS {
             self.events.pop_front();
         }
-        self.events.push_back(Rc::new(Told { heard_ms, event: event.clone() }));
+        self.events.push_back(Rc::new(RecordedEvent { heard_ms, event: event.clone() }));
     }
 
     /// The newest `count` events in the JSON encoding for clients, oldest first.
@@ -186,17 +142,6 @@ impl Recorder {
             let oldest = self.requests.iter().position(|request| Some(request.trace) != self.following);
             self.requests.remove(oldest.unwrap_or(0));
         }
-    }
-}
-
-impl Request {
-    /// From receipt to answer by the node's clock, microseconds; `None` without a reported answer.
-    pub fn in_cluster_us(&self) -> Option<u64> {
-        Some(self.answered.as_ref()?.at_us.saturating_sub(self.received_us))
-    }
-
-    fn is_publish_to(&self, topic: &TopicName) -> bool {
-        self.action == "publish" && self.subject.as_deref() == Some(topic.as_str())
     }
 }
 

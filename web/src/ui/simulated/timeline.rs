@@ -4,8 +4,7 @@ use wasm_bindgen::JsCast;
 use web_sys::Element;
 use yew::prelude::*;
 
-use super::transport::seconds;
-use crate::model::describe::plural;
+use crate::format::{exact_seconds, plural};
 use crate::model::shared::Shared;
 use crate::simulated::timeline::{Look, Timeline};
 use crate::ui::words::plain_words;
@@ -101,9 +100,9 @@ pub fn TimelineBar(props: &TimelineBarProps) -> Html {
             role="slider"
             tabindex="0"
             aria-label="The run's time"
-            aria-valuemin={seconds(began_ms)}
-            aria-valuemax={seconds(props.reached_ms)}
-            aria-valuenow={seconds(props.shown_ms)}
+            aria-valuemin={exact_seconds(began_ms)}
+            aria-valuemax={exact_seconds(props.reached_ms)}
+            aria-valuenow={exact_seconds(props.shown_ms)}
             aria-valuetext={words(props)}
             {onpointerdown}
             {onpointermove}
@@ -197,7 +196,7 @@ fn words(props: &TimelineBarProps) -> String {
     let look = look_at(&props.timeline, props.shown_ms);
     format!(
         "{} seconds, {} down, {} cut",
-        seconds(props.shown_ms),
+        exact_seconds(props.shown_ms),
         plural(look.nodes_down.into(), "node"),
         plural(look.edges_cut.into(), "link")
     )

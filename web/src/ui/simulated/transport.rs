@@ -4,6 +4,7 @@ use web_sys::KeyboardEvent;
 use yew::prelude::*;
 
 use super::timeline::{Reading, TimelineBar};
+use crate::format::exact_seconds;
 use crate::model::shared::Shared;
 use crate::simulated::timeline::Timeline;
 use crate::simulated::{Mode, Player, Speed};
@@ -99,7 +100,7 @@ pub fn Transport(props: &TransportProps) -> Html {
     let is_playing = matches!(props.mode, Mode::Playing | Mode::Seeking { then_play: true, .. });
     let has_future = props.reached_ms >= props.shown_ms + 100;
     let note = match props.mode {
-        Mode::Seeking { .. } => format!("Simulating up to {} s…", seconds(props.shown_ms)),
+        Mode::Seeking { .. } => format!("Simulating up to {} s…", exact_seconds(props.shown_ms)),
         _ => props.note.clone(),
     };
     let choose = props.command.reform(|value: String| {
@@ -133,7 +134,7 @@ pub fn Transport(props: &TransportProps) -> Html {
                 { button("step", "Next event (right arrow; with shift by 1 s)", STEP, command(PlayerCommand::StepOn)) }
                 { button("to-end", "Go to the end of the simulated time (End)", END, command(PlayerCommand::End)) }
                 <output class="clock" data-testid="clock" data-ms={props.shown_ms.to_string()}>
-                    {seconds(props.shown_ms)}<span>{" s"}</span>
+                    {exact_seconds(props.shown_ms)}<span>{" s"}</span>
                 </output>
                 <select data-testid="speed" aria-label="Speed" onchange={on_choice(choose)}>
                     { for Speed::ALL.iter().map(|speed| html! {
@@ -153,11 +154,6 @@ pub fn Transport(props: &TransportProps) -> Html {
             </div>
         </div>
     }
-}
-
-/// Milliseconds on the cluster's clock as seconds.
-pub(super) fn seconds(ms: u64) -> String {
-    format!("{}.{:03}", ms / 1_000, ms % 1_000)
 }
 
 fn state_name(mode: Mode) -> &'static str {

@@ -6,9 +6,10 @@ use cubecast_core::cube::Vertex;
 use cubecast_core::placement;
 use cubecast_core::wire::event::{DropReason, Event, FrameKind};
 
-use super::recorder::{Request, Told};
+use super::record::{RecordedEvent, Request};
+use crate::format::millis;
 use crate::model::cluster::Cluster;
-use crate::model::describe;
+use crate::terms;
 
 /// Microseconds. A clock with a larger offset is corrected by the time at which the page received its events.
 pub const MAX_SKEW_US: i64 = 100_000;
@@ -106,18 +107,22 @@ impl ArrowKind {
         match self {
             ArrowKind::Request => "request",
             ArrowKind::Answer => "answer",
-            ArrowKind::Frame(what) => describe::frame(what),
+            ArrowKind::Frame(what) => terms::frame(what),
         }
     }
 }
 
 impl Story {
     /// Builds the story from the recorded events. The result is always `Some`.
-    pub fn of<'a>(request: &Request, events: impl Iterator<Item = &'a Told>, cluster: &Cluster) -> Option<Story> {
+    pub fn of<'a>(
+        request: &Request,
+        events: impl Iterator<Item = &'a RecordedEvent>,
+        cluster: &Cluster,
+    ) -> Option<Story> {
         let dimension = request.node.dimension();
         let group = request.subject.as_deref().map(|subject| placement::home(subject, dimension));
         // Events received more than 500 ms before the request are not part of it, whatever the clocks show.
-        let events: Vec<&Told> = events.filter(|told| told.heard_ms + 500 >= request.heard_ms).collect();
+        let events: Vec<&RecordedEvent> = events.filter(|told| told.heard_ms + 500 >= request.heard_ms).collect();
         let mut teller = Teller { clocks: Clocks::of(request, &events), request, group, cluster };
         let offset = teller.offset(&events);
         let end_us = teller.end(&events, offset);
@@ -159,20 +164,17 @@ impl Story {
         let end = match answered {
             None => "not answered yet".to_owned(),
             Some(answered) => {
-                let inside = describe::millis(answered.at_us.saturating_sub(self.request.received_us) as f64 / 1_000.0);
+                let inside = millis(answered.at_us.saturating_sub(self.request.received_us) as f64 / 1_000.0);
                 let how = answered.error.as_deref().map_or("answered".to_owned(), |code| format!("refused ({code})"));
                 match client_took_us {
                     Some(took) => {
-                        format!(
-                            "{how} after {inside} in the cluster, {} at this page",
-                            describe::millis(*took as f64 / 1_000.0)
-                        )
+                        format!("{how} after {inside} in the cluster, {} at this page", millis(*took as f64 / 1_000.0))
                     }
                     None => format!("{how} after {inside}"),
                 }
             }
         };
-        format!("{}{subject}{offset}, sent to {node}: {end}{term}", describe::action(action))
+        format!("{}{subject}{offset}, sent to {node}: {end}{term}", terms::action(action))
     }
 
     fn lane(&mut self, vertex: Vertex) -> Lane {
@@ -273,7 +275,7 @@ impl Clocks {
     /// The smallest difference between the time of receipt on this page and the node's own timestamp is the lag of the
     /// node's clock plus the travel time. A lag that differs from the first node's by more than [`MAX_SKEW_US`] is
     /// corrected.
-    fn of(request: &Request, events: &[&Told]) -> Clocks {
+    fn of(request: &Request, events: &[&RecordedEvent]) -> Clocks {
         let mut lags: BTreeMap<Vertex, i64> = BTreeMap::new();
         for told in events {
             let lag = told.heard_ms as i64 * 1_000 - told.event.time.0 as i64;
@@ -299,7 +301,7 @@ struct Teller<'a> {
 
 impl Teller<'_> {
     /// Microseconds since the request was received.
-    fn at(&self, told: &Told) -> i64 {
+    fn at(&self, told: &RecordedEvent) -> i64 {
         let shift = self.clocks.shifts.get(&told.event.node).copied().unwrap_or(0);
         told.event.time.0 as i64 + shift - self.request.received_us as i64
     }
@@ -311,7 +313,7 @@ impl Teller<'_> {
 
     /// The offset of the publish: as reported to this page, otherwise the newest offset stored by the time of the
     /// answer.
-    fn offset(&self, events: &[&Told]) -> Option<u64> {
+    fn offset(&self, events: &[&RecordedEvent]) -> Option<u64> {
         if self.request.action != "publish" {
             return None;
         }
@@ -331,7 +333,7 @@ impl Teller<'_> {
 
     /// The end of the story: [`AFTER_LAST_US`] after the last replica stored the message or the client was answered,
     /// whichever is later.
-    fn end(&self, events: &[&Told], offset: Option<u64>) -> i64 {
+    fn end(&self, events: &[&RecordedEvent], offset: Option<u64>) -> i64 {
         let stored = events.iter().filter(|told| self.is_message(&told.event.event, offset)).map(|told| self.at(told));
         let last = stored.chain(self.answered_us()).max();
         last.map_or(i64::MAX, |last| last + AFTER_LAST_US)
@@ -346,7 +348,7 @@ impl Teller<'_> {
             if self.is_subject(topic.as_str()) && Some(offset.0) == wanted)
     }
 
-    fn tell(&mut self, story: &mut Story, told: &Told, offset: Option<u64>, end_us: i64) {
+    fn tell(&mut self, story: &mut Story, told: &RecordedEvent, offset: Option<u64>, end_us: i64) {
         let (at_us, node, event) = (self.at(told), told.event.node, &told.event.event);
         let is_own = told.event.trace == Some(self.request.trace);
         let is_meanwhile = (0..=end_us).contains(&at_us);
@@ -365,7 +367,7 @@ impl Teller<'_> {
                 mark(MarkKind::Stored, format!("makes {topic} #{} readable", offset.unwrap_or(0)))
             }
             Event::RoleChanged { group, role, term, .. } if is_of_group(group) => {
-                mark(MarkKind::Election, format!("{} in term {term}", describe::role(*role)))
+                mark(MarkKind::Election, format!("{} in term {term}", terms::role(*role)))
             }
             Event::FrameSent { to, what, group } => {
                 let is_meant = is_own || (group.is_some_and(|group| is_of_group(&group)) && offset.is_some());

@@ -3,7 +3,7 @@ use cubecast_core::time::Timestamp;
 use cubecast_core::wire::answer::Role;
 use cubecast_core::wire::event::{TraceId, WatchEvent};
 
-use super::super::recorder::Answered;
+use super::super::record::Answered;
 use super::*;
 
 /// When the request was received, by the clock of 100.
@@ -118,7 +118,7 @@ fn skewed_story() -> Story {
     tell(&events)
 }
 
-fn events() -> Vec<Told> {
+fn events() -> Vec<RecordedEvent> {
     let (action, subject) = ("publish".to_owned(), Some("news".to_owned()));
     let received = Event::RequestReceived { action: action.clone(), subject: subject.clone() };
     let answered = Event::RequestAnswered { action, subject, error: None, message: String::new() };
@@ -136,7 +136,7 @@ fn events() -> Vec<Told> {
     ]
 }
 
-fn tell(events: &[Told]) -> Story {
+fn tell(events: &[RecordedEvent]) -> Story {
     let request = Request {
         trace: TraceId(1),
         node: "100".parse().unwrap(),
@@ -151,18 +151,18 @@ fn tell(events: &[Told]) -> Story {
     Story::of(&request, events.iter(), &Cluster::default()).unwrap()
 }
 
-fn told(node: &str, at_us: u64, trace: Option<u64>, event: Event) -> Told {
+fn told(node: &str, at_us: u64, trace: Option<u64>, event: Event) -> RecordedEvent {
     let (node, time) = (node.parse().unwrap(), Timestamp(START_US + at_us));
     let event = WatchEvent { node, time, at_us, trace: trace.map(TraceId), event };
-    Told { heard_ms: (START_US + 33_000) / 1_000, event }
+    RecordedEvent { heard_ms: (START_US + 33_000) / 1_000, event }
 }
 
-fn sent(node: &str, at_us: u64, to: &str, what: FrameKind) -> Told {
+fn sent(node: &str, at_us: u64, to: &str, what: FrameKind) -> RecordedEvent {
     let (to, group) = (to.parse().unwrap(), Some("100".parse().unwrap()));
     told(node, at_us, None, Event::FrameSent { to, what, group })
 }
 
-fn stored(node: &str, at_us: u64, offset: u64) -> Told {
+fn stored(node: &str, at_us: u64, offset: u64) -> RecordedEvent {
     let (topic, group) = (TopicName::new("news").unwrap(), "100".parse().unwrap());
     told(node, at_us, None, Event::ReplicaStored { topic, group, offset: Offset(offset) })
 }

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use cubecast_core::cube::Vertex;
 use cubecast_core::placement;
 
-use super::cluster::{Cluster, Health};
+use super::{Cluster, Health};
 
 /// The reported state of one group.
 #[derive(Clone, PartialEq, Debug, Default)]
@@ -188,7 +188,7 @@ mod tests {
     use cubecast_core::wire::answer::NodeState;
     use cubecast_core::wire::client::LinkConditions;
 
-    use super::super::cluster::Socket;
+    use super::super::Socket;
     use super::*;
 
     const CUT: LinkConditions = LinkConditions { cut: true, ..LinkConditions::PERFECT };

@@ -3,22 +3,21 @@
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
-use cubecast_core::names::{SubscriberId, TopicName};
 use wasm_bindgen::JsCast;
 use web_sys::{Element, File, KeyboardEvent};
 use yew::prelude::*;
 
 use super::mode::{ModeSwitch, use_asked_run};
 use super::setup::Setup;
-use super::transport::{PlayerCommand, Transport, seconds};
-use crate::lessons::{self, Lesson, Progress};
-use crate::model::load::LoadPlan;
-use crate::model::task::Task;
-use crate::model::{Action, State};
+use super::transport::{PlayerCommand, Transport};
+use crate::format::exact_seconds;
+use crate::lessons::{self, Lesson, LessonProgress};
+use crate::model::{Act, State, ViewAction};
 use crate::net::browser::{self, Frames, Listener};
-use crate::simulated::{Act, Mode, Permalink, Player, carried, trace};
-use crate::ui::app::Page;
+use crate::simulated::{Mode, Permalink, Player, carried, trace};
+use crate::ui::dispatch::{Command, Dispatch};
 use crate::ui::lesson::{LessonCard, LessonCommand, LessonList};
+use crate::ui::page::Page;
 use crate::ui::pulse::Pace;
 use crate::ui::words::words;
 
@@ -37,7 +36,7 @@ struct Show {
     /// The last change of time.
     note: String,
     from_live: bool,
-    lesson: Option<Progress>,
+    lesson: Option<LessonProgress>,
 }
 
 #[derive(Clone, PartialEq)]
@@ -65,11 +64,11 @@ impl Show {
             remarks: Vec::new(),
             note: String::new(),
             from_live: link.from_live,
-            lesson: link.lesson.as_deref().and_then(lessons::lesson).map(Progress::of),
+            lesson: link.lesson.as_deref().and_then(lessons::lesson).map(LessonProgress::of),
         };
-        show.player.show(Action::ChooseTopic(link.topic));
+        show.player.show(ViewAction::ChooseTopic(link.topic));
         if link.selection.is_some() {
-            show.player.show(Action::Select(link.selection));
+            show.player.show(ViewAction::Select(link.selection));
         }
         if link.from_live {
             show.remark("plain", carried::words(show.player.spec()));
@@ -123,7 +122,7 @@ impl Show {
 
     fn apply(&mut self, command: PlayerCommand) {
         command.apply(&mut self.player);
-        let at_s = format!("{} s", seconds(self.player.shown_ms()));
+        let at_s = format!("{} s", exact_seconds(self.player.shown_ms()));
         self.note = match (command, self.player.mode()) {
             (PlayerCommand::Fork, _) => format!("Forked at {at_s}: the previous future was discarded."),
             (PlayerCommand::Speed(speed), _) => format!("Speed {}.", speed.words()),
@@ -175,6 +174,21 @@ impl Show {
     }
 }
 
+/// A short text for a mark on the timeline.
+fn act_words(act: &Act) -> String {
+    match act {
+        Act::Run(task) => match task.steps.last() {
+            Some(step) => step.action.name().replace('_', " "),
+            None => "nothing".to_owned(),
+        },
+        Act::StopDeliveries { topic, .. } => format!("stop deliveries of {topic}"),
+        Act::OpenInbox { topic, .. } => format!("show deliveries of {topic}"),
+        Act::CloseInbox { topic, .. } => format!("hide deliveries of {topic}"),
+        Act::SetLoad(Some(plan)) => format!("load of {} messages/s", plan.rate),
+        Act::SetLoad(None) => "stop the load".to_owned(),
+    }
+}
+
 /// The link to the start of a lesson.
 fn link_to(lesson: Lesson) -> Permalink {
     let (spec, topic) = (lesson.spec(), lesson.topic.to_owned());
@@ -212,32 +226,16 @@ fn Stand(props: &StandProps) -> Html {
             redraw.force_update();
         }
     };
-    let act = {
+    let dispatch = use_memo((), |()| {
         let change = change.clone();
-        Callback::from(move |action: Action| {
-            change(&|show| match action.clone() {
-                Action::OpenInbox { subscriber, topic } => show.act(Act::OpenInbox { subscriber, topic }),
-                Action::CloseInbox { subscriber, topic } => show.act(Act::CloseInbox { subscriber, topic }),
-                look => show.player.show(look),
+        Dispatch::new(move |command| {
+            change(&|show| match command.clone() {
+                Command::View(action) => show.player.show(action),
+                Command::Act(act) => show.act(act),
+                Command::Insist(task) => show.act(Act::Run(task)),
             });
         })
-    };
-    let run = {
-        let change = change.clone();
-        Callback::from(move |task: Task| change(&|show| show.act(Act::Run(task.clone()))))
-    };
-    let stop_deliveries = {
-        let change = change.clone();
-        Callback::from(move |(subscriber, topic): (SubscriberId, TopicName)| {
-            change(&|show| {
-                show.act(Act::StopDeliveries { subscriber: subscriber.clone(), topic: topic.clone() });
-            });
-        })
-    };
-    let set_load = {
-        let change = change.clone();
-        Callback::from(move |plan: Option<LoadPlan>| change(&|show| show.act(Act::SetLoad(plan.clone()))))
-    };
+    });
     let command = {
         let (change, show, redraw) = (change.clone(), show.clone(), redraw.clone());
         Callback::from(move |command: PlayerCommand| match command {
@@ -279,7 +277,7 @@ fn Stand(props: &StandProps) -> Html {
                 reached_ms={player.reached_ms()}
                 ends_ms={player.ends_ms()}
                 timeline={player.timeline().clone()}
-                user_actions={spec.user_actions.iter().map(|user_action| (user_action.at_ms, user_action.act.words())).collect::<Vec<_>>()}
+                user_actions={spec.user_actions.iter().map(|user_action| (user_action.at_ms, act_words(&user_action.act))).collect::<Vec<_>>()}
                 note={shown.note.clone()}
                 {command}
             />
@@ -297,7 +295,7 @@ fn Stand(props: &StandProps) -> Html {
         None => html! { <LessonList choose={go.reform(link_to)} /> },
     };
     let mode_switch = html! { <ModeSwitch live={None::<State>} /> };
-    html! { <Page {state} {mode_switch} {under_cube} {guide} {pace} {act} {run} {stop_deliveries} {set_load} /> }
+    html! { <Page {state} dispatch={(*dispatch).clone()} {mode_switch} {under_cube} {guide} {pace} /> }
 }
 
 /// Advances the player at each animation frame, and redraws the page after visible changes.

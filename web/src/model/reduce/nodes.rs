@@ -1,28 +1,42 @@
-//! Updates the cluster's state from answers and events of nodes, and decides which changes go to the feed.
+//! What nodes report: updates the state from their answers and events, and notes the changes in the feed.
 
 use cubecast_core::cube::Vertex;
-use cubecast_core::wire::answer::{Answer, Done, ErrorCode, NodeState, Role, StorageState};
+use cubecast_core::wire::answer::{Answer, Done, ErrorCode, NodeState, Role};
 use cubecast_core::wire::client::LinkConditions;
 use cubecast_core::wire::event::{Event, FrameKind, WatchEvent};
 
-use super::State;
-use super::cluster::{EdgeHealth, Health};
-use super::describe;
-use super::feed::{Subject, Tone};
-use super::task::Panel;
-use super::traffic::is_background;
+use crate::model::charts::Charts;
+use crate::model::cluster::{EdgeHealth, Health};
+use crate::model::feed::Fact;
+use crate::model::invariants::{Evidence, Invariants};
+use crate::model::state::State;
+use crate::model::task::Panel;
+use crate::model::traffic::is_background;
+use crate::model::xray::Xray;
 
 impl State {
+    /// The parts of "Look closer" come first: they compare the answer with what was known before.
+    pub(super) fn learn_answer(&mut self, asked: Vertex, answer: &Answer) {
+        if self.closer.xray.topic.is_some() {
+            let now_ms = self.now_ms;
+            self.placed_xray().learn_answer(now_ms, answer);
+        }
+        if answer.result.is_ok() {
+            self.check_invariants(Evidence::Answer(answer));
+        }
+        self.note_failing(asked, answer);
+        self.learn_result(asked, answer);
+    }
+
     /// A failing node still answers, but only that it is failing.
-    pub(super) fn notice_failing(&mut self, node: Vertex, answer: &Answer) {
+    fn note_failing(&mut self, node: Vertex, answer: &Answer) {
         let is_failing = matches!(&answer.result, Err(failure) if failure.code == ErrorCode::NodeFailed);
         if is_failing && answer.served_by == node {
             self.learn_state(node, node, NodeState::Failed);
         }
     }
 
-    /// Updates the state from any successful answer.
-    pub(super) fn learn_answer(&mut self, asked: Vertex, answer: &Answer) {
+    fn learn_result(&mut self, asked: Vertex, answer: &Answer) {
         let Ok(done) = &answer.result else { return };
         match done {
             Done::Cluster(view) => self.cluster.change().learn_view(answer.served_by, view),
@@ -47,9 +61,31 @@ impl State {
         }
     }
 
+    /// The parts of "Look closer" come first: they compare the event with what was known before.
     pub(super) fn learn_event(&mut self, told: &WatchEvent) {
-        let by = told.node;
-        match &told.event {
+        let now_ms = self.now_ms;
+        self.closer.recorder.change().record(now_ms, told);
+        if self.closer.xray.topic.is_some() {
+            self.placed_xray().learn_event(now_ms, told);
+        }
+        if Charts::concerns(&told.event) {
+            self.closer.charts.change().learn_event(now_ms, told);
+        }
+        if Invariants::concerns(&told.event) {
+            self.check_invariants(Evidence::Event(told));
+        }
+        self.learn_change(told.node, &told.event);
+    }
+
+    /// The X-ray, with its replicas set.
+    fn placed_xray(&mut self) -> &mut Xray {
+        let xray = self.closer.xray.change();
+        xray.place(&self.cluster);
+        xray
+    }
+
+    fn learn_change(&mut self, by: Vertex, event: &Event) {
+        match event {
             Event::NodeState { subject, state } => self.learn_state(by, *subject, *state),
             Event::LinkState { from, to, up } => self.learn_link(by, *from, *to, *up),
             Event::LinkConditions { from, to, conditions } => self.learn_conditions(*from, *to, *conditions),
@@ -64,66 +100,31 @@ impl State {
             Event::TopicCreated { topic, group } => {
                 if self.topics.change().learn_created(topic, *group) {
                     self.welcome_topic(topic);
-                    self.tell(
-                        Tone::Good,
-                        Subject::Topic(topic.clone()),
-                        format!("Topic {topic} was created; its home is {group}"),
-                    );
+                    self.note(Fact::TopicCreated { topic: topic.clone(), home: *group });
                 }
             }
             Event::TopicDeleted { topic, .. } => {
                 if self.topics.change().learn_deleted(topic) {
                     self.forget_topic(topic);
-                    self.tell(Tone::Plain, Subject::Topic(topic.clone()), format!("Topic {topic} is deleted"));
+                    self.note(Fact::TopicDeleted { topic: topic.clone() });
                 }
             }
             Event::Stopped { mode, duration_ms } => {
                 self.cluster.change().learn_state(by, by, NodeState::Failed);
                 self.expect_return(by, *duration_ms);
-                let text =
-                    format!("{by} {} on request, for {}", describe::stop_verb(*mode), describe::duration(*duration_ms));
-                self.tell(Tone::Bad, Subject::Node(by), text);
+                self.note(Fact::Stopped { node: by, mode: *mode, duration_ms: *duration_ms });
             }
             Event::Returned { incarnation } => self.learn_return(by, *incarnation),
             Event::CaughtUp { group, applied } => {
-                self.tell(
-                    Tone::Plain,
-                    Subject::Group(*group),
-                    format!("{by} has caught up with group {group} (entry {applied})"),
-                );
+                self.note(Fact::CaughtUp { node: by, group: *group, applied: *applied });
             }
             Event::SnapshotProgress { group, received, total } if received == total => {
-                self.tell(Tone::Plain, Subject::Group(*group), format!("{by} received a snapshot of group {group}"));
+                self.note(Fact::SnapshotReceived { node: by, group: *group });
             }
-            Event::OutboxStored { topic } => {
-                self.tell(
-                    Tone::Warning,
-                    Subject::Node(by),
-                    format!("{by} stored a message to {topic} in its outbox until there is a leader"),
-                );
-            }
-            Event::OutboxDrained { topic } => {
-                self.tell(
-                    Tone::Good,
-                    Subject::Node(by),
-                    format!("A message to {topic} moved from {by}'s outbox to the log"),
-                );
-            }
-            Event::StorageState { state: StorageState::Ok, .. } => {
-                self.tell(Tone::Good, Subject::Node(by), format!("The disk of {by} has free space again"));
-            }
-            Event::StorageState { state: StorageState::Full, .. } => {
-                let text =
-                    format!("The disk of {by} is full: the node refuses publishes. Delete topics or free disk space");
-                self.tell(Tone::Bad, Subject::Node(by), text);
-            }
-            Event::StorageState { state: StorageState::Exhausted, .. } => {
-                let text = format!(
-                    "The disk of {by} has almost no free space: the node only serves reads, votes and deletions"
-                );
-                self.tell(Tone::Bad, Subject::Node(by), text);
-            }
-            Event::Warning { text } => self.tell(Tone::Warning, Subject::Node(by), format!("{by}: {text}")),
+            Event::OutboxStored { topic } => self.note(Fact::OutboxStored { node: by, topic: topic.clone() }),
+            Event::OutboxDrained { topic } => self.note(Fact::OutboxDrained { node: by, topic: topic.clone() }),
+            Event::StorageState { state, .. } => self.note(Fact::StorageChanged { node: by, state: *state }),
+            Event::Warning { text } => self.note(Fact::Warning { node: by, text: text.clone() }),
             Event::SnapshotProgress { .. } | Event::Committed { .. } => {}
             Event::RequestReceived { .. } | Event::RequestAnswered { .. } | Event::Delivered { .. } => {}
         }
@@ -140,29 +141,20 @@ impl State {
         if before == after || is_first_word || is_told_apart {
             return;
         }
-        let tone = match after {
-            Health::Up => Tone::Good,
-            Health::Recovering | Health::Unknown => Tone::Warning,
-            Health::Failed => Tone::Bad,
-        };
-        let text = match after {
-            Health::Failed if by != subject => {
-                format!("{by} no longer receives frames from {subject}: it is down or cut off")
-            }
-            _ => format!("{subject} is {}", after.name()),
-        };
-        self.tell(tone, Subject::Node(subject), text);
+        self.note(match after {
+            Health::Failed if by != subject => Fact::Silent { node: subject, by },
+            health => Fact::HealthChanged { node: subject, health },
+        });
     }
 
     fn learn_return(&mut self, node: Vertex, incarnation: u32) {
         let known = self.cluster.nodes.get(&node).map_or(incarnation, |known| known.incarnation);
-        self.tasks.change().forget(|panel, report| panel == Panel::Node && !report.running && report.stops(node));
+        self.reports.change().forget(|panel, report| panel == Panel::Node && !report.running && report.stops(node));
         let cluster = self.cluster.change();
         cluster.learn_state(node, node, NodeState::Recovering);
         cluster.forget_work_of(node);
         cluster.nodes.entry(node).or_default().incarnation = incarnation;
-        let how = if known == incarnation { "" } else { " with an empty disk, as a new incarnation," };
-        self.tell(Tone::Good, Subject::Node(node), format!("{node} is back{how} and catching up"));
+        self.note(Fact::Returned { node, is_new: known != incarnation });
     }
 
     /// A link that goes silent between two healthy nodes is reported, and so is its recovery. Links that go silent
@@ -178,10 +170,10 @@ impl State {
         let was_up = matches!(before, EdgeHealth::Up | EdgeHealth::Slow);
         if !up && was_up && ends_are_well {
             self.cluster.change().silent.insert((from, to));
-            self.tell(Tone::Bad, Subject::Edge(from, to), format!("{from} → {to} carries no frames"));
+            self.note(Fact::LinkSilent { from, to });
         } else if up && self.cluster.silent.contains(&(from, to)) {
             self.cluster.change().silent.remove(&(from, to));
-            self.tell(Tone::Good, Subject::Edge(from, to), format!("{from} → {to} carries frames again"));
+            self.note(Fact::LinkRestored { from, to });
         }
     }
 
@@ -190,9 +182,7 @@ impl State {
             return;
         }
         self.cluster.change().learn_conditions(from, to, conditions);
-        let tone = if conditions.cut { Tone::Bad } else { Tone::Plain };
-        let text = format!("{from} → {to} {} on request", describe::conditions(&conditions));
-        self.tell(tone, Subject::Edge(from, to), text);
+        self.note(Fact::LinkConditions { from, to, conditions });
     }
 
     fn learn_role(&mut self, by: Vertex, group: Vertex, role: Role, term: u64, leader: Option<Vertex>) {
@@ -201,7 +191,7 @@ impl State {
         self.cluster.change().learn_leader(group, term, leader);
         let after = self.cluster.leader_of(group);
         if let Some(leader) = after.filter(|_| after != before) {
-            self.tell(Tone::Plain, Subject::Group(group), format!("{leader} leads group {group} (term {term})"));
+            self.note(Fact::LeaderElected { group, leader, term });
         }
     }
 
@@ -211,11 +201,7 @@ impl State {
             return;
         }
         self.cluster.change().learn_members(group, voters, learners, by);
-        let text = match learners {
-            [] => format!("All members of group {group} vote"),
-            learners => format!("Group {group} continues without the votes of {}", describe::nodes(learners)),
-        };
-        self.tell(Tone::Plain, Subject::Group(group), text);
+        self.note(Fact::MembersChanged { group, learners: learners.to_vec() });
     }
 
     /// A frame that was dropped for lack of a route has no edge to be drawn on.

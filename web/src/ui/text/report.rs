@@ -1,17 +1,37 @@
-//! Formats answers, failures, states and numbers as texts for the user.
+//! The lines of reports as text: answers, failures, and why a request was not sent.
 
-use cubecast_core::client::ClientError;
+use cubecast_core::client::{ClientError, FellOver};
 use cubecast_core::cube::Vertex;
-use cubecast_core::wire::answer::{Answer, Done, ErrorCode, Failure, Location, NodeState, Role};
-use cubecast_core::wire::client::{self, LinkConditions, StopMode};
-use cubecast_core::wire::event::FrameKind;
+use cubecast_core::wire::answer::{Answer, Done, ErrorCode, Failure, Location};
+use cubecast_core::wire::client;
 
-use super::feed::Tone;
+use super::status;
+use crate::format::{count_of, duration, grouped, millis, nodes, plural, sentence};
+use crate::model::report::Remark;
+use crate::terms;
+
+/// A line of a report.
+pub fn words(remark: &Remark) -> String {
+    match remark {
+        Remark::Answered { answer, took_ms, in_cluster_us } => self::answer(answer, *took_ms, *in_cluster_us),
+        Remark::FellOver(FellOver { from, to, why }) => format!("{from} is unavailable ({why}); sent to {to}."),
+        Remark::NotConnected { action, node } => {
+            format!("Not sent: `{action}` must be sent to {node} itself, and this page has no connection to it.")
+        }
+        Remark::Held(obstacle) => format!("Not sent: {}", status::obstacle(obstacle)),
+        Remark::Obstructed(obstacle) => {
+            format!("{} The request is retried for up to 10 s.", status::obstacle(obstacle))
+        }
+        Remark::TopicExisted { topic, publisher } => format!("{topic} already exists: {publisher} created it."),
+        Remark::Unanswered { goal, error } => unanswered(goal.as_ref(), error),
+        Remark::ChangesMade(count) => format!("{} made.", plural(*count, "change")),
+    }
+}
 
 /// The text for a task's answer, with its latency at this page and, if known, the time spent inside the cluster.
-pub fn answer(answer: &Answer, took_ms: f64, in_cluster_us: Option<u64>) -> (Tone, String) {
+fn answer(answer: &Answer, took_ms: f64, in_cluster_us: Option<u64>) -> String {
     match &answer.result {
-        Ok(done) if is_preparation(done) => (Tone::Plain, self::done(done)),
+        Ok(done) if is_preparation(done) => self::done(done),
         Ok(done) => {
             let took = match in_cluster_us {
                 Some(inside) => {
@@ -19,9 +39,9 @@ pub fn answer(answer: &Answer, took_ms: f64, in_cluster_us: Option<u64>) -> (Ton
                 }
                 None => format!("{} at this page", millis(took_ms)),
             };
-            (Tone::Good, format!("{} {} answered after {took}.", self::done(done), answer.served_by))
+            format!("{} {} answered after {took}.", self::done(done), answer.served_by)
         }
-        Err(failure) => (Tone::Bad, self::failure(answer.served_by, failure)),
+        Err(failure) => self::failure(answer.served_by, failure),
     }
 }
 
@@ -31,7 +51,7 @@ fn is_preparation(done: &Done) -> bool {
 }
 
 /// A successful result as a sentence.
-pub fn done(done: &Done) -> String {
+fn done(done: &Done) -> String {
     match done {
         Done::PublisherCreated { publisher, existed: false } => format!("Publisher {publisher} is registered."),
         Done::PublisherCreated { publisher, existed: true } => format!("Publisher {publisher} was already registered."),
@@ -82,18 +102,18 @@ pub fn done(done: &Done) -> String {
         Done::Located(location) => located(location),
         Done::Topics { topics, .. } => format!("{} listed.", plural(topics.len() as u64, "topic")),
         Done::Cluster(view) => format!("A cube of {} nodes.", view.nodes.len()),
-        Done::Status(status) => format!("{} is {}.", status.node, state(status.state)),
+        Done::Status(status) => format!("{} is {}.", status.node, terms::state(status.state)),
         Done::NodeStopped { node, mode, duration_ms } => {
-            format!("{node} {} for {}.", stop_verb(*mode), duration(*duration_ms))
+            format!("{node} {} for {}.", terms::stop_verb(*mode), duration(*duration_ms))
         }
         Done::NodeRecovered { node } => format!("{node} is being recovered."),
-        Done::LinkSet { from, to, conditions: set } => format!("{from} → {to} {}.", conditions(set)),
+        Done::LinkSet { from, to, conditions: set } => format!("{from} → {to} {}.", terms::conditions(set)),
         Done::Watching => "Watching.".to_owned(),
     }
 }
 
 /// A failure as a sentence, with advice.
-pub fn failure(served_by: Vertex, failure: &Failure) -> String {
+fn failure(served_by: Vertex, failure: &Failure) -> String {
     let advice = match failure.code {
         ErrorCode::FaultsForbidden => {
             " To inject faults, start the nodes with --allow-faults, or the cluster with `cubecast up --faults on`."
@@ -106,7 +126,7 @@ pub fn failure(served_by: Vertex, failure: &Failure) -> String {
 }
 
 /// The text for a request that no node answered: the known facts and advice.
-pub fn no_answer(goal: Option<&client::Action>, error: &ClientError) -> String {
+fn unanswered(goal: Option<&client::Action>, error: &ClientError) -> String {
     match error {
         ClientError::InDoubt { why } => {
             let (what, advice) = in_doubt(goal);
@@ -143,140 +163,6 @@ fn in_doubt(goal: Option<&client::Action>) -> (String, &'static str) {
     }
 }
 
-/// Formats an error text of core as a sentence: capitalised, ending with a full stop.
-pub fn sentence(text: &str) -> String {
-    let mut chars = text.trim_end_matches('.').chars();
-    let first: String = chars.next().map(|first| first.to_uppercase().collect()).unwrap_or_default();
-    format!("{first}{}.", chars.as_str())
-}
-
-/// The word for a node's state.
-pub fn state(state: NodeState) -> &'static str {
-    match state {
-        NodeState::Up => "up",
-        NodeState::Failed => "failed",
-        NodeState::Recovering => "recovering",
-    }
-}
-
-/// The verb for the way in which a node stops.
-pub fn stop_verb(mode: StopMode) -> &'static str {
-    match mode {
-        StopMode::Crash => "crashes",
-        StopMode::Wipe => "crashes and loses its disk",
-        StopMode::Pause => "is paused",
-    }
-}
-
-/// Link conditions as a verb phrase, for example `is cut, loses 10 % of the frames`.
-pub fn conditions(conditions: &LinkConditions) -> String {
-    if *conditions == LinkConditions::PERFECT {
-        return "works".to_owned();
-    }
-    let mut parts = Vec::new();
-    if conditions.cut {
-        parts.push("is cut".to_owned());
-    }
-    if conditions.delay_ms > 0 {
-        parts.push(format!("delays frames by {} ms", conditions.delay_ms));
-    }
-    if conditions.jitter_ms > 0 {
-        parts.push(format!("adds up to {} ms of jitter", conditions.jitter_ms));
-    }
-    if conditions.loss > 0.0 {
-        parts.push(format!("loses {:.0} % of the frames", conditions.loss * 100.0));
-    }
-    parts.join(", ")
-}
-
-/// The content of a frame, for the legend.
-pub fn frame(what: FrameKind) -> &'static str {
-    match what {
-        FrameKind::Append => "log entries",
-        FrameKind::Acknowledge => "acknowledgement",
-        FrameKind::Heartbeat => "heartbeat",
-        FrameKind::Vote => "vote",
-        FrameKind::Snapshot => "snapshot",
-        FrameKind::Ask => "request",
-        FrameKind::Reply => "answer",
-        FrameKind::Overlay => "link state",
-    }
-}
-
-/// The protocol's name of an action as words, for example `Create topic`.
-pub fn action(name: &str) -> String {
-    let words = name.replace('_', " ");
-    let mut chars = words.chars();
-    let first: String = chars.next().map(|first| first.to_uppercase().collect()).unwrap_or_default();
-    format!("{first}{}", chars.as_str())
-}
-
-/// The verb for a member's role.
-pub fn role(role: Role) -> &'static str {
-    match role {
-        Role::Leader => "leads",
-        Role::Follower => "follows",
-        Role::Candidate => "is a candidate",
-        Role::Learner => "is a learner",
-    }
-}
-
-/// Vertices, separated by commas.
-pub fn nodes(nodes: &[Vertex]) -> String {
-    nodes.iter().map(Vertex::to_string).collect::<Vec<_>>().join(", ")
-}
-
-/// A count with its noun, for nouns with an irregular plural.
-pub fn count_of(count: u64, one: &str, many: &str) -> String {
-    format!("{} {}", grouped(count), if count == 1 { one } else { many })
-}
-
-/// A count with its noun; the plural adds an `s`.
-pub fn plural(count: u64, thing: &str) -> String {
-    if count == 1 { format!("1 {thing}") } else { format!("{} {thing}s", grouped(count)) }
-}
-
-/// In groups of three digits, separated by narrow no-break spaces.
-pub fn grouped(count: u64) -> String {
-    let digits = count.to_string();
-    let groups = digits.as_bytes().rchunks(3).rev().map(String::from_utf8_lossy);
-    groups.collect::<Vec<_>>().join("\u{202f}")
-}
-
-/// A duration, rounded down to tenths of a second from 1 s on.
-pub fn duration(millis: u64) -> String {
-    if millis < 1_000 { format!("{millis} ms") } else { seconds(millis / 100 * 100) }
-}
-
-/// Whole seconds, or one decimal place.
-pub fn seconds(millis: u64) -> String {
-    if millis.is_multiple_of(1000) {
-        format!("{} s", millis / 1000)
-    } else {
-        format!("{:.1} s", millis as f64 / 1000.0)
-    }
-}
-
-/// Remaining time for a countdown, rounded up to whole seconds.
-pub fn whole_seconds(millis: u64) -> String {
-    format!("{} s", millis.div_ceil(1_000))
-}
-
-/// A latency: one decimal place below 10 ms, and `under 0.1 ms` instead of zero.
-pub fn millis(millis: f64) -> String {
-    match millis {
-        millis if millis < 0.05 => "under 0.1 ms".to_owned(),
-        millis if millis < 9.95 => format!("{millis:.1} ms"),
-        millis => format!("{millis:.0} ms"),
-    }
-}
-
-/// The time of day in UTC, from milliseconds since 1970.
-pub fn time_of_day(at_ms: u64) -> String {
-    let of_day = at_ms / 1000 % 86_400;
-    format!("{:02}:{:02}:{:02}", of_day / 3600, of_day / 60 % 60, of_day % 60)
-}
-
 fn located(location: &Location) -> String {
     let leader = location.leader.map_or("it has no leader".to_owned(), |leader| format!("its leader is {leader}"));
     format!("The home of {} is {}; {leader}.", location.topic, location.home)
@@ -298,10 +184,9 @@ mod tests {
             repeated: false,
         };
         let published = Answer { id: None, served_by, hops: None, result: Ok(published) };
-        let (tone, text) = answer(&published, 24.24, None);
-        assert_eq!(tone, Tone::Good);
+        let text = answer(&published, 24.24, None);
         assert_eq!(text, "Stored as news #5 on 100, 101. 100 answered after 24 ms at this page.");
-        let (_, text) = answer(&published, 24.24, Some(1_100));
+        let text = answer(&published, 24.24, Some(1_100));
         assert_eq!(
             text,
             "Stored as news #5 on 100, 101. 100 answered after 1.1 ms in the cluster, 24 ms at this page."
@@ -324,37 +209,12 @@ mod tests {
             sequence: None,
         });
         let doubt = ClientError::InDoubt { why: "no answer in 10 s".into() };
-        let text = no_answer(Some(&goal), &doubt);
+        let text = unanswered(Some(&goal), &doubt);
         assert!(
             text.starts_with("It is unknown whether the message to news was stored: no answer in 10 s. Check"),
             "{text}"
         );
         let unavailable = ClientError::Unavailable { why: "no node answers.".into() };
-        assert_eq!(no_answer(Some(&goal), &unavailable), "Nothing was done: no node answers. Try again in a moment.");
-    }
-
-    #[test]
-    fn an_edge_says_all_that_is_wrong_with_it() {
-        let bad = LinkConditions { cut: false, delay_ms: 200, jitter_ms: 0, loss: 0.25 };
-        assert_eq!(conditions(&bad), "delays frames by 200 ms, loses 25 % of the frames");
-        assert_eq!(conditions(&LinkConditions::PERFECT), "works");
-    }
-
-    #[test]
-    fn no_duration_is_called_nothing() {
-        assert_eq!([0.0, 0.04, 0.06, 24.0].map(millis), ["under 0.1 ms", "under 0.1 ms", "0.1 ms", "24 ms"]);
-        assert_eq!([300, 999, 4_050].map(duration), ["300 ms", "999 ms", "4 s"]);
-    }
-
-    #[test]
-    fn large_numbers_are_grouped() {
-        let [small, large] = [987, 1_234_567].map(|count| plural(count, "message"));
-        assert_eq!((small.as_str(), large.as_str()), ("987 messages", "1\u{202f}234\u{202f}567 messages"));
-    }
-
-    #[test]
-    fn the_time_of_day_has_leading_zeros() {
-        assert_eq!(time_of_day(1_795_379_000_123), "20:23:20");
-        assert_eq!(time_of_day(86_400_000 + 61_000), "00:01:01");
+        assert_eq!(unanswered(Some(&goal), &unavailable), "Nothing was done: no node answers. Try again in a moment.");
     }
 }

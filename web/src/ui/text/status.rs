@@ -1,15 +1,14 @@
-//! Describes the state of the cluster and its groups in words that the header, the caption, the tables and the forms
-//! share.
+//! The state of the cluster and its groups as text.
 
 use std::collections::BTreeSet;
 
 use cubecast_core::cube::Vertex;
 
-use super::State;
-use super::cluster::{Cluster, Health, Socket};
-use super::describe::{nodes, plural, whole_seconds};
-use super::feed::Tone;
-use super::groups::{NoQuorum, Service};
+use crate::format::{nodes, plural, whole_seconds};
+use crate::model::cluster::groups::{NoQuorum, Service};
+use crate::model::cluster::{Cluster, Health, Socket};
+use crate::model::obstacle::Obstacle;
+use crate::model::tone::Tone;
 
 /// Longer lists of names are replaced by a count.
 const MOST_NAMES: usize = 8;
@@ -117,43 +116,34 @@ pub fn lead(cluster: &Cluster, group: Vertex) -> String {
     }
 }
 
-/// Why `subject`, which belongs to that group, cannot be written; `None` if it can, or if that is unknown.
-pub fn obstacle(state: &State, subject: &str, group: Vertex) -> Option<String> {
-    match state.cluster.service(group) {
-        Service::NoQuorum(stuck) => Some(no_quorum(&state.cluster, state.now_ms, subject, stuck)),
-        Service::Unknown | Service::Led(_) | Service::Leaderless => None,
-    }
-}
-
 /// What is missing, how to repair it, and what still works.
-fn no_quorum(cluster: &Cluster, now_ms: u64, subject: &str, stuck: &NoQuorum) -> String {
-    let NoQuorum { voters, needed, up, together, .. } = stuck;
+pub fn obstacle(obstacle: &Obstacle) -> String {
+    let Obstacle { subject, no_quorum, returning } = obstacle;
+    let NoQuorum { voters, needed, up, together, .. } = no_quorum;
     let missing = if up.len() >= *needed {
         format!("at most {together} of its {voters} replicas can reach each other, {needed} needed")
     } else {
         format!("{} of {voters} replicas up, {needed} needed", up.len())
     };
-    let reads = match &stuck.readable[..] {
+    let reads = match &no_quorum.readable[..] {
         [] => "None of its replicas can be read.".to_owned(),
         readable => format!("Reads with “any” still work at {}.", nodes(readable)),
     };
-    format!("{subject} cannot be written: {missing}. {} {reads}", cure(cluster, now_ms, stuck))
+    format!("{subject} cannot be written: {missing}. {} {reads}", cure(no_quorum, returning))
 }
 
-fn cure(cluster: &Cluster, now_ms: u64, stuck: &NoQuorum) -> String {
-    if stuck.up.len() >= stuck.needed {
+fn cure(no_quorum: &NoQuorum, returning: &[(Vertex, u64)]) -> String {
+    if no_quorum.up.len() >= no_quorum.needed {
         return "Heal the links that are cut.".to_owned();
     }
-    let missing = stuck.needed - stuck.up.len();
-    let which = match &stuck.down[..] {
+    let missing = no_quorum.needed - no_quorum.up.len();
+    let which = match &no_quorum.down[..] {
         [one] => format!("Bring back {one}"),
         down if missing == down.len() => format!("Bring back {}", nodes(down)),
         down => format!("Bring back {missing} of {}", nodes(down)),
     };
-    let returns = stuck.down.iter().filter_map(|node| {
-        let at_ms = cluster.nodes.get(node)?.returns_at_ms.filter(|at_ms| *at_ms > now_ms)?;
-        Some(format!("{node} returns by itself in {}", whole_seconds(at_ms - now_ms)))
-    });
+    let returns =
+        returning.iter().map(|(node, left_ms)| format!("{node} returns by itself in {}", whole_seconds(*left_ms)));
     let returns: Vec<String> = returns.collect();
     if returns.is_empty() {
         format!("{which}, or wait for it.")
@@ -169,8 +159,9 @@ mod tests {
     use cubecast_core::wire::answer::NodeState;
     use cubecast_core::wire::client::LinkConditions;
 
-    use super::super::shared::Shared;
     use super::*;
+    use crate::model::State;
+    use crate::model::shared::Shared;
 
     #[test]
     fn with_two_of_four_replicas_down_it_says_what_is_missing_what_heals_it_and_what_can_be_read() {
@@ -181,7 +172,7 @@ mod tests {
         }
         cluster.nodes.get_mut(&v("100")).unwrap().returns_at_ms = Some(13_000);
         assert_eq!(
-            obstacle(&state, "news", v("100")).unwrap(),
+            why_not(&state),
             "news cannot be written: 2 of 4 replicas up, 3 needed. \
              Bring back 1 of 100, 101, or wait: 100 returns by itself in 12 s. Reads with “any” still work at 110, 000."
         );
@@ -207,7 +198,7 @@ mod tests {
     fn replicas_that_are_up_but_apart_are_no_quorum_and_the_links_are_to_be_mended() {
         let mut state = state(1);
         cut_last_bit(&mut state);
-        let said = obstacle(&state, "news", v("0")).unwrap();
+        let said = why_not(&state);
         assert!(said.contains("at most 1 of its 2 replicas can reach each other, 2 needed. Heal the links"), "{said}");
     }
 
@@ -247,6 +238,12 @@ mod tests {
         assert_eq!((summary.tone, summary.cluster.as_str()), (Tone::Bad, "0 of 8 nodes up · 8 unknown"));
         assert_eq!(summary.reach.as_deref(), Some("This page is connected to no node and keeps trying."));
         assert_eq!(lead(&state.cluster, v("100")), "Leader unknown");
+    }
+
+    /// Why `news` cannot be written.
+    fn why_not(state: &State) -> String {
+        let home = placement::home("news", state.cluster.dimension.unwrap());
+        obstacle(&Obstacle::of(&state.cluster, state.now_ms, "news", home).unwrap())
     }
 
     fn v(name: &str) -> Vertex {

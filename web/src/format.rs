@@ -1,0 +1,94 @@
+//! Numbers, units, times and lists as text.
+
+use cubecast_core::cube::Vertex;
+
+/// Vertices, separated by commas.
+pub fn nodes(nodes: &[Vertex]) -> String {
+    nodes.iter().map(Vertex::to_string).collect::<Vec<_>>().join(", ")
+}
+
+/// A count with its noun, for nouns with an irregular plural.
+pub fn count_of(count: u64, one: &str, many: &str) -> String {
+    format!("{} {}", grouped(count), if count == 1 { one } else { many })
+}
+
+/// A count with its noun; the plural adds an `s`.
+pub fn plural(count: u64, thing: &str) -> String {
+    if count == 1 { format!("1 {thing}") } else { format!("{} {thing}s", grouped(count)) }
+}
+
+/// In groups of three digits, separated by narrow no-break spaces.
+pub fn grouped(count: u64) -> String {
+    let digits = count.to_string();
+    let groups = digits.as_bytes().rchunks(3).rev().map(String::from_utf8_lossy);
+    groups.collect::<Vec<_>>().join("\u{202f}")
+}
+
+/// A duration, rounded down to tenths of a second from 1 s on.
+pub fn duration(millis: u64) -> String {
+    if millis < 1_000 { format!("{millis} ms") } else { seconds(millis / 100 * 100) }
+}
+
+/// Whole seconds, or one decimal place.
+pub fn seconds(millis: u64) -> String {
+    if millis.is_multiple_of(1000) {
+        format!("{} s", millis / 1000)
+    } else {
+        format!("{:.1} s", millis as f64 / 1000.0)
+    }
+}
+
+/// Seconds with three decimal places.
+pub fn exact_seconds(millis: u64) -> String {
+    format!("{}.{:03}", millis / 1_000, millis % 1_000)
+}
+
+/// Remaining time for a countdown, rounded up to whole seconds.
+pub fn whole_seconds(millis: u64) -> String {
+    format!("{} s", millis.div_ceil(1_000))
+}
+
+/// A latency: one decimal place below 10 ms, and `under 0.1 ms` instead of zero.
+pub fn millis(millis: f64) -> String {
+    match millis {
+        millis if millis < 0.05 => "under 0.1 ms".to_owned(),
+        millis if millis < 9.95 => format!("{millis:.1} ms"),
+        millis => format!("{millis:.0} ms"),
+    }
+}
+
+/// The time of day in UTC, from milliseconds since 1970.
+pub fn time_of_day(at_ms: u64) -> String {
+    let of_day = at_ms / 1000 % 86_400;
+    format!("{:02}:{:02}:{:02}", of_day / 3600, of_day / 60 % 60, of_day % 60)
+}
+
+/// Formats an error text of core as a sentence: capitalised, ending with a full stop.
+pub fn sentence(text: &str) -> String {
+    let mut chars = text.trim_end_matches('.').chars();
+    let first: String = chars.next().map(|first| first.to_uppercase().collect()).unwrap_or_default();
+    format!("{first}{}.", chars.as_str())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_duration_is_called_nothing() {
+        assert_eq!([0.0, 0.04, 0.06, 24.0].map(millis), ["under 0.1 ms", "under 0.1 ms", "0.1 ms", "24 ms"]);
+        assert_eq!([300, 999, 4_050].map(duration), ["300 ms", "999 ms", "4 s"]);
+    }
+
+    #[test]
+    fn large_numbers_are_grouped() {
+        let [small, large] = [987, 1_234_567].map(|count| plural(count, "message"));
+        assert_eq!((small.as_str(), large.as_str()), ("987 messages", "1\u{202f}234\u{202f}567 messages"));
+    }
+
+    #[test]
+    fn the_time_of_day_has_leading_zeros() {
+        assert_eq!(time_of_day(1_795_379_000_123), "20:23:20");
+        assert_eq!(time_of_day(86_400_000 + 61_000), "00:01:01");
+    }
+}

@@ -1,0 +1,76 @@
+//! Progress of the user's tasks.
+
+use cubecast_core::wire::answer::{Answer, Done};
+use cubecast_core::wire::client;
+
+use crate::model::charts::SLOW_MS;
+use crate::model::gate;
+use crate::model::report::{Remark, TaskChange};
+use crate::model::state::State;
+use crate::model::task::Panel;
+use crate::model::tone::Tone;
+
+impl State {
+    pub(super) fn change_task(&mut self, panel: Panel, task: u64, change: TaskChange) {
+        let mut in_cluster_us = None;
+        match &change {
+            TaskChange::Started { goal } => self.expect_deliveries(task, goal.as_ref()),
+            TaskChange::Answered { answer, took_ms } => {
+                if panel == Panel::Publish {
+                    self.measure_publish(answer, *took_ms);
+                }
+                if matches!(answer.result, Ok(Done::Subscribed { .. })) {
+                    self.inboxes.change().confirm(task);
+                }
+                in_cluster_us = self.closer.recorder.in_cluster_us(answer);
+            }
+            TaskChange::GaveUp(_) => {
+                if panel == Panel::Publish {
+                    self.closer.charts.change().add_failed(self.now_ms, SLOW_MS);
+                }
+                self.inboxes.change().end_task(task);
+            }
+            TaskChange::Ended => self.inboxes.change().end_task(task),
+            TaskChange::Asked(_) | TaskChange::FellOver(_) => {}
+            TaskChange::LeftOut { .. } | TaskChange::TopicExisted { .. } => {}
+        }
+        let is_asked = matches!(change, TaskChange::Asked(_));
+        self.reports.change().change(self.now_ms, panel, task, change, in_cluster_us);
+        if is_asked {
+            self.report_obstacles();
+        }
+    }
+
+    /// The inbox was opened before the task started.
+    fn expect_deliveries(&mut self, task: u64, goal: Option<&client::Action>) {
+        if let Some(client::Action::Write(client::Write::Subscribe { subscriber, topic, push: true, .. })) = goal {
+            self.inboxes.change().ask(subscriber, topic, task);
+        }
+    }
+
+    /// The answer may be that to the registration of the publisher.
+    fn measure_publish(&mut self, answer: &Answer, took_ms: f64) {
+        self.closer.recorder.change().learn_answer(answer, took_ms);
+        let charts = self.closer.charts.change();
+        match &answer.result {
+            Ok(Done::Published { .. }) => charts.add_published(self.now_ms, took_ms),
+            Ok(_) => charts.roll(self.now_ms),
+            Err(_) => charts.add_failed(self.now_ms, took_ms),
+        }
+    }
+
+    /// Adds a warning, once, to each request in flight that no node can carry out now.
+    pub(super) fn report_obstacles(&mut self) {
+        let running = self.reports.by_panel.iter().filter(|(_, report)| report.running);
+        let obstructed = running.filter_map(|(panel, report)| {
+            let obstacle = gate::obstacle_to_request(self, report.asked.as_ref()?)?;
+            Some((*panel, obstacle))
+        });
+        for (panel, obstacle) in obstructed.collect::<Vec<_>>() {
+            if let Some(report) = self.reports.change().by_panel.get_mut(&panel) {
+                report.asked = None;
+                report.say(Tone::Warning, Remark::Obstructed(obstacle));
+            }
+        }
+    }
+}

@@ -1,0 +1,382 @@
+use cubecast_core::client::ClientError;
+use cubecast_core::cube::Dimension;
+use cubecast_core::names::{Offset, SubscriberId, TopicName};
+use cubecast_core::time::Timestamp;
+use cubecast_core::topics::command::TopicId;
+use cubecast_core::wire::answer::{
+    Answer, ClusterView, Counters, Done, ErrorCode, Failure, LinkView, NodeState, NodeStatus, NodeView, Role,
+};
+use cubecast_core::wire::client::{self, LinkConditions, StopMode};
+use cubecast_core::wire::event::{Event, FrameKind, WatchEvent};
+
+use super::*;
+use crate::model::action::ViewAction;
+use crate::model::cluster::{Cluster, EdgeHealth, Health};
+use crate::model::feed::Stored;
+use crate::model::inbox::Inbox;
+use crate::model::invariants::story::{cube, leads};
+use crate::model::report::{Remark, TaskChange};
+use crate::model::shared::Shared;
+use crate::model::task::Panel;
+use crate::model::traffic::{MAX_PULSES, PULSE_MS};
+
+#[test]
+fn a_node_that_stops_is_failed_and_counts_down_until_it_is_back() {
+    let state = running().told("100", Event::Stopped { mode: StopMode::Crash, duration_ms: 10_000 });
+    assert_eq!(state.cluster.health(vertex("100")), Health::Failed);
+    assert_eq!(state.cluster.nodes[&vertex("100")].returns_at_ms, Some(11_000));
+    let state = state.told("100", Event::Returned { incarnation: 1 });
+    assert_eq!(state.cluster.health(vertex("100")), Health::Recovering);
+    assert_eq!(state.cluster.nodes[&vertex("100")].returns_at_ms, None);
+}
+
+#[test]
+fn a_node_that_lost_its_disk_returns_as_another() {
+    let node = vertex("100");
+    let back = |incarnation| running().told("100", Event::Returned { incarnation }).feed.entries[0].fact.clone();
+    assert_eq!(back(1), Fact::Returned { node, is_new: false });
+    assert_eq!(back(7), Fact::Returned { node, is_new: true });
+}
+
+#[test]
+fn a_wiped_node_shows_nothing_of_what_it_was_and_leads_nothing_until_it_says_so() {
+    let (node, term) = (vertex("100"), 3);
+    let leads = Event::RoleChanged { group: node, role: Role::Leader, term, leader: Some(node) };
+    let state = running().told("100", leads.clone()).with(status("100"));
+    assert!(state.cluster.led_by(node) == [node] && state.cluster.nodes[&node].status.is_some());
+    let state = state.told("100", Event::Stopped { mode: StopMode::Wipe, duration_ms: 5_000 });
+    assert!(state.cluster.led_by(node).is_empty() && state.cluster.nodes[&node].status.is_none());
+    let state = state.told("100", Event::Returned { incarnation: 2 });
+    assert!(state.cluster.led_by(node).is_empty(), "nobody was told to lead in its place yet");
+    let state = state.told("100", Event::NodeState { subject: node, state: NodeState::Up }).told("100", leads);
+    assert_eq!(state.cluster.led_by(node), [node]);
+}
+
+#[test]
+fn a_node_that_answers_that_it_is_failing_is_shown_as_failed() {
+    let answer = Answer {
+        id: None,
+        served_by: vertex("100"),
+        hops: None,
+        result: Err(ErrorCode::NodeFailed.because("I am failing on request")),
+    };
+    let state = running().with(Action::Answered { asked: vertex("100"), answer });
+    assert_eq!(state.cluster.health(vertex("100")), Health::Failed);
+}
+
+#[test]
+fn a_lost_socket_is_told_once_and_so_is_its_return() {
+    let closed = || Action::SocketChanged { node: vertex("100"), socket: Socket::Closed };
+    let state = running().with(closed()).with(closed());
+    assert_eq!(state.feed.entries.len(), 1);
+    let state = state.with(Action::SocketChanged { node: vertex("100"), socket: Socket::Open });
+    assert_eq!(state.feed.entries.len(), 2);
+    assert_eq!(state.feed.entries[0].fact, Fact::ConnectionRestored(vertex("100")));
+}
+
+#[test]
+fn the_state_of_a_cluster_that_runs_well_is_no_news() {
+    assert!(running().feed.entries.is_empty());
+}
+
+#[test]
+fn every_frame_of_a_burst_counts_and_as_many_as_can_be_seen_are_drawn() {
+    let sent = || event("100", Event::FrameSent { to: vertex("101"), what: FrameKind::Append, group: None });
+    let burst: Vec<_> = (0..MAX_PULSES + 50).map(|_| sent()).collect();
+    let state = running().after(Moment { now_ms: 2_000, actions: burst });
+    assert_eq!(state.traffic.seen, MAX_PULSES as u64 + 50);
+    assert_eq!(state.traffic.pulses.len(), MAX_PULSES);
+    let later = state.after(Moment { now_ms: 2_000 + PULSE_MS, actions: vec![] });
+    assert!(later.traffic.pulses.is_empty());
+}
+
+#[test]
+fn heartbeats_are_drawn_only_when_asked_for() {
+    let beat = Event::FrameSent { to: vertex("101"), what: FrameKind::Heartbeat, group: None };
+    assert!(running().told("100", beat.clone()).traffic.pulses.is_empty());
+    assert_eq!(running().with(ViewAction::ShowBackground(true)).told("100", beat).traffic.pulses.len(), 1);
+}
+
+#[test]
+fn a_topic_told_by_four_replicas_is_one_topic_and_one_entry() {
+    let topic = TopicName::new("news").unwrap();
+    let mut state = running();
+    for node in ["100", "101", "110", "000"] {
+        state = state.told(node, Event::TopicCreated { topic: topic.clone(), group: vertex("100") });
+        state =
+            state.told(node, Event::ReplicaStored { topic: topic.clone(), group: vertex("100"), offset: Offset(0) });
+    }
+    assert_eq!(state.topics.topics[&topic].messages, 1);
+    assert_eq!(state.feed.entries.len(), 2);
+    let replicas = ["100", "101", "110", "000"].map(vertex).to_vec();
+    let stored = Stored { topic, first: Offset(0), last: Offset(0), replicas };
+    assert_eq!(state.feed.entries[0].fact, Fact::Stored(stored));
+}
+
+#[test]
+fn a_result_that_comes_after_a_newer_task_began_is_not_shown_as_its_own() {
+    let state = running()
+        .with(task(Panel::Publish, 1, TaskChange::Started { goal: None }))
+        .with(task(Panel::Publish, 2, TaskChange::Started { goal: None }))
+        .with(task(Panel::Publish, 1, TaskChange::GaveUp(unanswered())));
+    let report = &state.reports.by_panel[&Panel::Publish];
+    assert!(report.running && report.lines.is_empty());
+}
+
+#[test]
+fn what_was_said_of_one_topic_is_not_shown_beside_another() {
+    let state = running()
+        .with(ViewAction::ChooseTopic("news".into()))
+        .with(task(Panel::Publish, 1, TaskChange::Started { goal: None }))
+        .with(task(Panel::Node, 2, TaskChange::Started { goal: None }))
+        .with(ViewAction::ChooseTopic("cricket".into()));
+    assert_eq!(state.reports.by_panel.keys().collect::<Vec<_>>(), [&Panel::Node]);
+}
+
+#[test]
+fn that_there_is_no_such_topic_is_over_when_there_is_one() {
+    let refused = answer(Err(ErrorCode::UnknownTopic.because("no topic `news`")));
+    let state = running()
+        .with(ViewAction::ChooseTopic("news".into()))
+        .with(task(Panel::Publish, 1, TaskChange::Started { goal: None }))
+        .with(task(Panel::Publish, 1, TaskChange::Answered { answer: refused, took_ms: 1.0 }))
+        .with(task(Panel::Publish, 1, TaskChange::Ended));
+    assert_eq!(state.reports.by_panel[&Panel::Publish].failed_ms, Some(1_000));
+    let topic = TopicName::new("news").unwrap();
+    let state = state.told("100", Event::TopicCreated { topic, group: vertex("100") });
+    assert!(state.reports.by_panel.is_empty());
+}
+
+#[test]
+fn what_was_done_with_a_topic_goes_with_it_but_for_the_word_that_it_is_deleted() {
+    let topic = TopicName::new("news").unwrap();
+    let publisher = "p".parse().unwrap();
+    let goal = Some(client::Action::Write(client::Write::DeleteTopic { publisher, topic: topic.clone() }));
+    let state = running()
+        .with(ViewAction::ChooseTopic("news".into()))
+        .told("100", Event::TopicCreated { topic: topic.clone(), group: vertex("100") })
+        .with(task(Panel::Pull, 1, TaskChange::Started { goal: None }))
+        .with(task(Panel::Pull, 1, TaskChange::Ended))
+        .with(task(Panel::Topic, 2, TaskChange::Started { goal }))
+        .with(task(Panel::Topic, 2, TaskChange::Ended))
+        .told("100", Event::TopicDeleted { topic, group: vertex("100") });
+    assert_eq!(state.reports.by_panel.keys().collect::<Vec<_>>(), [&Panel::Topic]);
+}
+
+#[test]
+fn that_a_node_is_away_for_a_while_is_over_when_it_is_back_and_is_not_said_of_another() {
+    let node = vertex("100");
+    let goal = Some(client::Action::Admin(client::Admin::StopNode {
+        node: Some(node),
+        mode: StopMode::Crash,
+        duration_ms: 9,
+    }));
+    let state = running().with(task(Panel::Node, 1, TaskChange::Started { goal })).with(task(
+        Panel::Node,
+        1,
+        TaskChange::Ended,
+    ));
+    assert!(state.reports.of_nodes(Panel::Node, &[node]).is_some());
+    assert_eq!(state.reports.of_nodes(Panel::Node, &[vertex("101")]), None);
+    let state = state.told("100", Event::Returned { incarnation: 1 });
+    assert_eq!(state.reports.of_nodes(Panel::Node, &[node]), None);
+}
+
+#[test]
+fn a_subscription_that_was_refused_is_not_one_and_one_that_stands_survives_a_later_refusal() {
+    let (subscriber, topic): (SubscriberId, TopicName) = ("reader".parse().unwrap(), "news".parse().unwrap());
+    let goal = Some(client::Action::Write(client::Write::Subscribe {
+        subscriber: subscriber.clone(),
+        topic: topic.clone(),
+        from: None,
+        push: true,
+    }));
+    let asked = |state: State, number| {
+        let (subscriber, topic) = (subscriber.clone(), topic.clone());
+        let started = TaskChange::Started { goal: goal.clone() };
+        state.with(Action::OpenInbox { subscriber, topic }).with(task(Panel::Subscribe, number, started))
+    };
+    let ended = |state: State, number, result| {
+        let answered = TaskChange::Answered { answer: answer(result), took_ms: 1.0 };
+        let state = state.with(task(Panel::Subscribe, number, answered));
+        state.with(task(Panel::Subscribe, number, TaskChange::Ended))
+    };
+    let refused = || Err(ErrorCode::UnknownTopic.because("no topic `news`"));
+    let cursor = Offset(0);
+    let topic_id = TopicId(1);
+    let subscribed = Done::Subscribed { topic: topic.clone(), topic_id, cursor, original_node: None };
+    let is_live = |state: &State| state.inboxes.get(&subscriber, &topic).is_some_and(Inbox::is_live);
+
+    let state = ended(asked(running(), 1), 1, refused());
+    assert!(!is_live(&state) && state.inboxes.boxes.is_empty());
+    let state = ended(asked(state, 2), 2, Ok(subscribed));
+    assert!(is_live(&state));
+    assert!(is_live(&ended(asked(state, 3), 3, refused())));
+}
+
+#[test]
+fn a_cut_is_told_once_though_both_ends_tell() {
+    let cut = LinkConditions { cut: true, ..LinkConditions::PERFECT };
+    let (from, to) = (vertex("100"), vertex("101"));
+    let state = running()
+        .told("100", Event::LinkConditions { from, to, conditions: cut })
+        .told("101", Event::LinkState { from, to, up: false })
+        .told("000", Event::LinkState { from, to, up: false });
+    assert_eq!(state.cluster.edge_health(from, to), EdgeHealth::OneWay { from: to, to: from });
+    assert_eq!(state.feed.entries.len(), 1);
+}
+
+#[test]
+fn a_link_that_goes_silent_with_its_node_is_no_news_of_its_own() {
+    let (from, to) = (vertex("100"), vertex("101"));
+    let silent = |up| Event::LinkState { from, to, up };
+    let state = running().told("100", Event::Stopped { mode: StopMode::Crash, duration_ms: 1 });
+    let state =
+        state.told("101", silent(false)).told("100", Event::Returned { incarnation: 1 }).told("101", silent(true));
+    assert_eq!(state.feed.entries.len(), 2);
+    let state = running().told("101", silent(false)).told("101", silent(true));
+    assert_eq!(state.feed.entries.len(), 2, "between nodes that are well it is");
+}
+
+#[test]
+fn an_election_is_told_by_its_winner_only() {
+    let lead = |role| Event::RoleChanged { group: vertex("100"), role, term: 7, leader: Some(vertex("101")) };
+    let state = running().told("101", lead(Role::Leader)).told("110", lead(Role::Follower));
+    assert_eq!(state.cluster.leader_of(vertex("100")), Some(vertex("101")));
+    assert_eq!(state.feed.entries.len(), 1);
+}
+
+#[test]
+fn a_violation_freezes_what_is_seen_keeps_the_evidence_and_can_be_dismissed() {
+    let opened = Action::SocketChanged { node: vertex("110"), socket: Socket::Open };
+    let state = unheard().at(900, opened).at(1_000, leads("100", "100", 4)).at(2_000, leads("101", "100", 4));
+    let violation = state.closer.invariants.violation.clone().unwrap();
+    assert_eq!((violation.at_ms, violation.events.len()), (2_000, 2));
+    assert!(violation.events[1].contains("\"term\":4"), "{:?}", violation.events);
+
+    let crash = event("110", Event::Stopped { mode: StopMode::Crash, duration_ms: 60_000 });
+    let state = state.at(3_000, crash);
+    let failed = |state: &State| state.cluster.health(vertex("110")).name();
+    assert_eq!((failed(&state), failed(&state.seen())), ("failed", "unknown"), "beneath, it goes on");
+
+    let state = state.at(4_000, ViewAction::DismissViolation);
+    assert_eq!((failed(&state.seen()), state.closer.invariants.violation.is_none()), ("failed", true));
+    assert_eq!(state.closer.invariants.found, 1);
+}
+
+#[test]
+fn while_the_picture_is_frozen_the_first_violation_stays() {
+    let state = unheard().at(1, leads("100", "100", 4)).at(2, leads("101", "100", 4));
+    let state = state.at(3, leads("110", "110", 7)).at(4, leads("111", "110", 7));
+    assert!(state.closer.invariants.violation.as_ref().unwrap().what.contains("group 100"));
+    assert_eq!(state.closer.invariants.found, 2);
+}
+
+#[test]
+fn the_x_ray_follows_the_chosen_topic() {
+    let state = unheard().at(1, ViewAction::ChooseTopic("news".into()));
+    assert_eq!(state.closer.xray.topic, TopicName::new("news").ok());
+    let state = state.at(2, leads("100", "100", 1));
+    assert_eq!(state.closer.xray.replicas.len(), 4);
+    let state = state.at(3, ViewAction::ChooseTopic("no topic".into()));
+    assert_eq!(state.closer.xray.topic, None);
+}
+
+#[test]
+fn what_was_said_to_one_publisher_is_not_shown_to_another() {
+    let state = running().with(task(Panel::Publish, 1, TaskChange::Started { goal: None })).with(task(
+        Panel::Pull,
+        2,
+        TaskChange::Started { goal: None },
+    ));
+    let same = state.names.publisher.clone();
+    let state = state.with(ViewAction::NamePublisher(same));
+    assert_eq!(state.reports.by_panel.len(), 2, "it is the same publisher");
+    let state = state.with(ViewAction::NamePublisher("another".into()));
+    assert_eq!(state.reports.by_panel.keys().collect::<Vec<_>>(), [&Panel::Pull]);
+    assert!(state.with(ViewAction::NameSubscriber("another".into())).reports.by_panel.is_empty());
+}
+
+/// Eight nodes of which nothing is known.
+fn unheard() -> State {
+    State { cluster: Shared::<Cluster>::from(cube()), ..State::default() }
+}
+
+fn vertex(text: &str) -> Vertex {
+    text.parse().unwrap()
+}
+
+fn task(panel: Panel, task: u64, change: TaskChange) -> Action {
+    Action::Task { panel, task, change }
+}
+
+fn unanswered() -> Remark {
+    Remark::Unanswered { goal: None, error: ClientError::Unavailable { why: "nobody answered".into() } }
+}
+
+fn answer(result: Result<Done, Failure>) -> Answer {
+    Answer { id: None, served_by: vertex("100"), hops: None, result }
+}
+
+fn status(name: &str) -> Action {
+    let node = vertex(name);
+    let status = NodeStatus {
+        node,
+        incarnation: 1,
+        state: NodeState::Up,
+        version: "1".into(),
+        sync: "always".into(),
+        uptime_ms: 0,
+        faults_allowed: true,
+        storage: Default::default(),
+        groups: Vec::new(),
+        links: Vec::new(),
+        counters: Counters::default(),
+    };
+    let done = Ok(Done::Status(status.into()));
+    Action::Answered { asked: node, answer: Answer { id: None, served_by: node, hops: None, result: done } }
+}
+
+fn event(node: &str, event: Event) -> Action {
+    let node = vertex(node);
+    Action::Event(WatchEvent { node, time: Timestamp(0), at_us: 0, trace: None, event })
+}
+
+impl From<ViewAction> for Action {
+    fn from(action: ViewAction) -> Action {
+        Action::View(action)
+    }
+}
+
+impl State {
+    fn with(self, action: impl Into<Action>) -> State {
+        self.at(1_000, action)
+    }
+
+    fn at(self, now_ms: u64, action: impl Into<Action>) -> State {
+        self.after(Moment { now_ms, actions: vec![action.into()] })
+    }
+
+    fn told(self, node: &str, told: Event) -> State {
+        self.with(event(node, told))
+    }
+}
+
+/// Eight healthy nodes, each reported by itself.
+fn running() -> State {
+    let dimension = Dimension::new(3).unwrap();
+    let up = |node: Vertex| NodeView {
+        node,
+        address: format!("127.0.0.1:{}", 8000 + node.index()),
+        state: NodeState::Up,
+        incarnation: 1,
+        leads: vec![node],
+    };
+    let links = dimension.vertices().flat_map(|from| from.neighbours().map(move |to| LinkView { from, to, up: true }));
+    let view = ClusterView { dimension, nodes: dimension.vertices().map(up).collect(), links: links.collect() };
+    let opened = dimension.vertices().flat_map(|node| {
+        let answer = Answer { id: None, served_by: node, hops: None, result: Ok(Done::Cluster(view.clone())) };
+        [Action::SocketChanged { node, socket: Socket::Open }, Action::Answered { asked: node, answer }]
+    });
+    State::default().after(Moment { now_ms: 1_000, actions: opened.collect() })
+}

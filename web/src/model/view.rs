@@ -1,0 +1,59 @@
+//! What the user selected and typed.
+
+use cubecast_core::cube::Vertex;
+
+/// The node or edge that the user selected in the cube.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Selection {
+    Node(Vertex),
+    /// The smaller end first.
+    Edge(Vertex, Vertex),
+}
+
+/// The tabs of the controls beside the cube.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Tab {
+    #[default]
+    Publish,
+    Subscribe,
+    Pull,
+    Break,
+}
+
+/// The tabs of "Look closer".
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum CloserTab {
+    #[default]
+    /// The event feed.
+    Feed,
+    /// The replica X-ray of the chosen topic.
+    Xray,
+    /// The invariant checks.
+    Invariants,
+    /// The space-time diagram of a request.
+    SpaceTime,
+    /// Throughput, latency and availability over time.
+    Charts,
+}
+
+/// The client names of the forms, as typed; possibly invalid.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ClientNames {
+    /// Creates and deletes topics, and publishes.
+    pub publisher: String,
+    /// Subscribes and pulls.
+    pub subscriber: String,
+}
+
+impl Selection {
+    /// Selects the edge between two neighbours, given in either order.
+    pub fn edge(a: Vertex, b: Vertex) -> Selection {
+        Selection::Edge(a.min(b), a.max(b))
+    }
+}
+
+impl Default for ClientNames {
+    fn default() -> ClientNames {
+        ClientNames { publisher: "publisher1".to_owned(), subscriber: "reader1".to_owned() }
+    }
+}

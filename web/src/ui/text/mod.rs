@@ -1,0 +1,5 @@
+//! The page's sentences: what the model knows, as text for the user.
+
+pub mod feed;
+pub mod report;
+pub mod status;
