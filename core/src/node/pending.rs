@@ -134,10 +134,16 @@ impl Pending {
     /// Turns a failure that claims "nothing was done" into `timeout` if an earlier ask may have performed the action.
     pub(super) fn doubt(&self, failure: Failure) -> Failure {
         let claims_nothing = matches!(failure.code, ErrorCode::Overloaded | ErrorCode::StorageFull);
-        if claims_nothing && self.uncertain && self.stage.may_act() && changes_something(&self.action) {
+        if claims_nothing && self.may_have_been_done() {
             return ErrorCode::Timeout.because(format!("the request may or may not have been done ({failure}); retry"));
         }
         failure
+    }
+
+    /// Whether an ask without an answer may have performed the action.
+    pub(super) fn may_have_been_done(&self) -> bool {
+        let is_asked = self.asked.is_some() && self.stage.may_act();
+        (self.uncertain || is_asked) && changes_something(&self.action)
     }
 
     /// Whether this is a publish with `ack: one` whose publisher is known to be registered. It then needs only a disk.
@@ -248,5 +254,29 @@ pub(super) fn changes_something(action: &Action) -> bool {
         Action::Read(read) => matches!(read, Read::Pull { commit: true, .. }),
         Action::Admin(admin) => !matches!(admin, Admin::Status { .. }),
         Action::Query(_) | Action::Local(Local::Cluster) => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::identity::NodeId;
+
+    #[test]
+    fn a_request_whose_ask_is_not_answered_is_not_reported_as_not_done() {
+        let write = Write::Publish {
+            publisher: "p".parse().unwrap(),
+            topic: "t".parse().unwrap(),
+            content: "x".into(),
+            ack: Ack::One,
+            sequence: None,
+        };
+        let vertex: Vertex = "1".parse().unwrap();
+        let key = RequestKey { coordinator: NodeId::founding(vertex), number: 1 };
+        let pending = Pending::new(write.into(), key, TraceId(1), Instant(0));
+        let full = || ErrorCode::StorageFull.because("nothing was stored");
+        assert_eq!(pending.doubt(full()).code, ErrorCode::StorageFull);
+        let asked = Pending { asked: Some((1, vertex)), ..pending };
+        assert_eq!(asked.doubt(full()).code, ErrorCode::Timeout, "the node that was asked may have stored it");
     }
 }

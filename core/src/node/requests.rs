@@ -13,9 +13,7 @@
 use std::time::Duration;
 
 use super::Node;
-use super::pending::{
-    Ask, MAX_ASKS, Pending, Purpose, Registering, Stage, acts_under, changes_something, registration,
-};
+use super::pending::{Ask, MAX_ASKS, Pending, Purpose, Registering, Stage, acts_under, registration};
 use crate::bugs::Bug;
 use crate::cube::Vertex;
 use crate::io::ConnectionId;
@@ -344,7 +342,6 @@ impl Node {
         if matches!(pending.stage, Stage::AwaitingPlace) {
             return self.refuse_new_name(number);
         }
-        let unanswered = pending.asked.is_some() && pending.stage.may_act();
         let home = self.home_of(&pending.action);
         let why = pending.problem.clone().unwrap_or_else(|| match &pending.stage {
             Stage::NotBegun => self.why_nothing_begins(),
@@ -352,7 +349,7 @@ impl Node {
             _ => format!("the replica group of {home} has no leader that node {} can reach", self.me),
         });
         let claims_not = self.bugs.has(Bug::SaysUnavailableThoughProposed);
-        let failure = if (pending.uncertain || unanswered) && changes_something(&pending.action) && !claims_not {
+        let failure = if pending.may_have_been_done() && !claims_not {
             ErrorCode::Timeout.because(format!(
                 "no result after {waited} ms ({why}): the request may or may not have been done; retry"
             ))
