@@ -1,4 +1,4 @@
-//! The identity of the process that serves a vertex.
+//! The identity of the process that serves a vertex, and of the requests that enter through it.
 //!
 //! A place on the cube ([`Vertex`]) and the process that serves it are different things. A process whose disk was lost
 //! no longer has its votes or what it acknowledged, so it returns to the same vertex as a new *incarnation*.
@@ -49,3 +49,17 @@ impl fmt::Display for NodeId {
         write!(f, "{}#{}", self.vertex, self.incarnation.0)
     }
 }
+
+/// Identifies a command, so that a repeat of it by the node that received the request has no second effect.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+pub struct RequestKey {
+    /// The node that received the request from a client.
+    pub coordinator: NodeId,
+    /// Grows with each request of one incarnation, over restarts too.
+    pub number: u64,
+}
+
+/// Identifies one request on all nodes that it crosses.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct TraceId(pub u64);

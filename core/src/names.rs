@@ -1,4 +1,4 @@
-//! Names from outside, validated once.
+//! Names from outside, validated once; numbers of topics, and positions in them.
 //!
 //! The name of a topic, publisher or subscriber is 1 to 255 bytes of UTF-8 without white space or control characters. A
 //! value of one of these types is always a valid name.
@@ -46,7 +46,7 @@ fn check(kind: &'static str, name: &str) -> Result<(), NameError> {
 const REMEMBERED: usize = 16;
 
 /// The name's slot in that cache. Names that differ only in a consecutive number get different slots.
-fn place_of(name: &str) -> usize {
+fn slot_of(name: &str) -> usize {
     let last_two = &name.as_bytes()[name.len().saturating_sub(2)..];
     last_two.iter().fold(name.len(), |sum, byte| sum * 10 + usize::from(*byte)) % REMEMBERED
 }
@@ -101,7 +101,7 @@ macro_rules! name_type {
                     }
                     fn visit_str<E: de::Error>(self, name: &str) -> Result<$type, E> {
                         READ.with_borrow_mut(|read| {
-                            let known = &mut read[place_of(name)];
+                            let known = &mut read[slot_of(name)];
                             match known {
                                 Some(known) if known.as_str() == name => Ok(known.clone()),
                                 _ => Ok(known.insert($type::new(name).map_err(E::custom)?).clone()),
@@ -151,6 +151,21 @@ impl fmt::Display for Offset {
 #[serde(transparent)]
 pub struct Sequence(pub u64);
 
+/// A topic's identity within its group. A topic that is deleted and created again under the same name is a different
+/// topic.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct TopicId(pub u64);
+
+/// Where a subscription starts.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub enum StartAt {
+    #[default]
+    Beginning,
+    Latest,
+    Offset(Offset),
+}
+
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
@@ -169,8 +184,7 @@ mod tests {
         let read = |name: &str| serde_json::from_str::<TopicName>(&format!("\"{name}\"")).unwrap();
         let [first, second] = ["news", "news"].map(read);
         assert!(Arc::ptr_eq(&first.0, &second.0));
-        let consecutive: BTreeSet<_> =
-            (25..25 + REMEMBERED).map(|number| place_of(&format!("news-{number}"))).collect();
+        let consecutive: BTreeSet<_> = (25..25 + REMEMBERED).map(|number| slot_of(&format!("news-{number}"))).collect();
         assert_eq!(consecutive.len(), REMEMBERED);
         for number in (0..1_000).chain(0..1_000) {
             let name = format!("news-{number}");

@@ -16,8 +16,8 @@ use std::path::Path;
 use std::sync::OnceLock;
 
 use cubecast_core::cube::Vertex;
+use cubecast_core::states::{NodeState, Role, StorageState};
 use cubecast_core::visible::visible_line;
-use cubecast_core::wire::answer::{NodeState, Role, StorageState};
 use cubecast_core::wire::event::{Event, WatchEvent};
 use repeats::Repeats;
 use sink::Sink;

@@ -6,7 +6,8 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use cubecast_core::wire::answer::{Done, ErrorCode, Failure, NodeState, NodeStatus, Role, StorageState};
+use cubecast_core::states::{NodeState, Role, StorageState};
+use cubecast_core::wire::answer::{Done, ErrorCode, Failure, NodeStatus};
 use cubecast_core::wire::event::{Event, WatchEvent};
 
 use crate::storage::StorageMetrics;

@@ -1,7 +1,7 @@
 //! The page's words for values of the protocol: states, roles, faults and frames.
 
-use cubecast_core::wire::answer::{NodeState, Role};
-use cubecast_core::wire::client::{LinkConditions, StopMode};
+use cubecast_core::faults::{LinkConditions, StopMode};
+use cubecast_core::states::{NodeState, Role};
 use cubecast_core::wire::event::FrameKind;
 
 /// The word for a node's state.

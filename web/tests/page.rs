@@ -4,10 +4,11 @@
 mod harness;
 
 use cubecast_core::client::{ClientError, Target};
+use cubecast_core::faults::StopMode;
 use cubecast_core::names::{Offset, SubscriberId, TopicName};
+use cubecast_core::states::Role;
 use cubecast_core::time::Timestamp;
-use cubecast_core::wire::answer::Role;
-use cubecast_core::wire::client::{self, Ack, StopMode};
+use cubecast_core::wire::client::{self, Ack};
 use cubecast_core::wire::event::{self, WatchEvent};
 use cubecast_web::model::feed::{Fact, Feed};
 use cubecast_web::model::inbox::Inboxes;

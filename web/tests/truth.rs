@@ -4,11 +4,12 @@
 mod harness;
 
 use cubecast_core::cube::{Dimension, Vertex};
+use cubecast_core::faults::StopMode;
 use cubecast_core::names::Offset;
 use cubecast_core::placement;
+use cubecast_core::states::{NodeState, Role};
 use cubecast_core::time::Timestamp;
-use cubecast_core::wire::answer::{Answer, Counters, Done, GroupStatus, NodeState, NodeStatus, Role, StorageStatus};
-use cubecast_core::wire::client::{self, StopMode};
+use cubecast_core::wire::answer::{Answer, Counters, Done, GroupStatus, NodeStatus, StorageStatus};
 use cubecast_core::wire::event::{self, WatchEvent};
 use cubecast_web::model::cluster::Socket;
 use cubecast_web::model::{Action, CloserTab, Moment, SeedFailure, State, ViewAction};
@@ -76,7 +77,7 @@ async fn the_head_tells_what_the_cluster_says_from_what_this_page_reaches() {
     assert!(page.all("[data-testid=cluster-cut]").is_empty());
     drop(page);
 
-    let cut = client::LinkConditions { cut: true, ..client::LinkConditions::PERFECT };
+    let cut = LinkConditions { cut: true, ..LinkConditions::PERFECT };
     for node in Dimension::new(3).unwrap().vertices() {
         state.cluster.change().learn_conditions(node, node.across(2), cut);
     }

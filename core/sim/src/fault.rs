@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use cubecast_core::cube::{Dimension, Vertex};
-use cubecast_core::wire::client::{LinkConditions, StopMode};
+use cubecast_core::faults::{LinkConditions, StopMode};
 use serde::{Deserialize, Serialize};
 
 use crate::cluster::Cluster;

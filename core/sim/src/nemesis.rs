@@ -4,12 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use cubecast_core::cube::Vertex;
+use cubecast_core::faults::{LinkConditions, StopMode};
 use cubecast_core::group::Group;
 use cubecast_core::identity::NodeId;
 use cubecast_core::node::Node;
 use cubecast_core::placement;
 use cubecast_core::time::Instant;
-use cubecast_core::wire::client::{Action, Admin, LinkConditions, StopMode};
+use cubecast_core::wire::client::{Action, Admin};
 
 use crate::check::evidence::DiskLoss;
 use crate::cluster::Cluster;

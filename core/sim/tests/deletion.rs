@@ -5,10 +5,12 @@
 use std::time::Duration;
 
 use cubecast_core::cube::{Dimension, Vertex};
+use cubecast_core::faults::{LinkConditions, StopMode};
 use cubecast_core::io::ConnectionId;
-use cubecast_core::names::{PublisherId, SubscriberId, TopicName};
-use cubecast_core::wire::answer::{Done, EndReason, NodeState, ServerFrame};
-use cubecast_core::wire::client::{Ack, Action, Admin, LinkConditions, Local, StartAt, StopMode, Write};
+use cubecast_core::names::{PublisherId, StartAt, SubscriberId, TopicName};
+use cubecast_core::states::NodeState;
+use cubecast_core::wire::answer::{Done, EndReason, ServerFrame};
+use cubecast_core::wire::client::{Ack, Action, Admin, Local, Write};
 use cubecast_core::wire::event::{Event, EventKind};
 use cubecast_sim::Cluster;
 

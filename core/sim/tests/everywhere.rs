@@ -7,9 +7,10 @@
 use std::time::Duration;
 
 use cubecast_core::cube::{Dimension, Vertex};
+use cubecast_core::faults::{LinkConditions, StopMode};
 use cubecast_core::names::{Offset, PublisherId, Sequence, SubscriberId, TopicName};
 use cubecast_core::wire::answer::{Done, ServerFrame};
-use cubecast_core::wire::client::{Ack, Action, Admin, LinkConditions, Read, ReadLevel, StopMode, Write};
+use cubecast_core::wire::client::{Ack, Action, Admin, Read, ReadLevel, Write};
 use cubecast_sim::{Cluster, Cut, Scenario, run};
 use wasm_bindgen_test::wasm_bindgen_test;
 

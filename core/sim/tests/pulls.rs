@@ -6,7 +6,8 @@ use cubecast_core::cube::{Dimension, Vertex};
 use cubecast_core::io::ConnectionId;
 use cubecast_core::names::{PublisherId, SubscriberId, TopicName};
 use cubecast_core::node::Queue;
-use cubecast_core::wire::answer::{Answer, Done, ErrorCode, NodeState};
+use cubecast_core::states::NodeState;
+use cubecast_core::wire::answer::{Answer, Done, ErrorCode};
 use cubecast_core::wire::client::{Ack, Action, Local, Read, ReadLevel, Write};
 use cubecast_sim::Cluster;
 

@@ -9,7 +9,8 @@ use crate::client::nodes::{PeerIndex, backoff};
 use crate::client::rules::{created_by_us, is_repeatable, settles};
 use crate::client::sockets::{Flight, FlightPurpose};
 use crate::cube::Vertex;
-use crate::wire::answer::{Answer, Done, ErrorCode, Failure, NodeState, ServerFrame};
+use crate::states::NodeState;
+use crate::wire::answer::{Answer, Done, ErrorCode, Failure, ServerFrame};
 use crate::wire::client::{Action, RequestId, Write};
 
 /// The shortest pause during which a node that answered `node_failed` is skipped.

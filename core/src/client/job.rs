@@ -4,11 +4,10 @@ use std::collections::BTreeSet;
 
 use crate::client::io::{FellOver, SocketId, Target, Ticket};
 use crate::cube::Vertex;
-use crate::names::{Offset, SubscriberId, TopicName};
+use crate::names::{Offset, StartAt, SubscriberId, TopicId, TopicName};
 use crate::time::Instant;
-use crate::topics::command::TopicId;
 use crate::wire::answer::Failure;
-use crate::wire::client::{Action, Query, StartAt, Write};
+use crate::wire::client::{Action, Query, Write};
 
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(super) struct JobId(pub u64);

@@ -138,12 +138,12 @@ mod tests {
     use super::*;
     use crate::bugs::Bugs;
     use crate::cube::Vertex;
-    use crate::identity::NodeId;
+    use crate::identity::{NodeId, RequestKey};
+    use crate::names::TopicId;
     use crate::store::{HardState, RecoveredGroup};
     use crate::time::{Instant, Timestamp};
     use crate::topics::Topics;
-    use crate::topics::command::{Command, Op, TopicId};
-    use crate::wire::peer::RequestKey;
+    use crate::topics::command::{Command, Op};
 
     fn applying(ops: Vec<Op>) -> Vec<Write> {
         let home: Vertex = "100".parse().unwrap();

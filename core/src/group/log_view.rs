@@ -220,10 +220,10 @@ impl Storage for LogView {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::identity::RequestKey;
     use crate::store::EntryKind;
     use crate::time::Timestamp;
     use crate::topics::command::{Command, Op, encode_commands};
-    use crate::wire::peer::RequestKey;
 
     fn entry(index: u64, term: u64) -> LogEntry {
         LogEntry { index, term, kind: EntryKind::Commands, data: commands().into() }

@@ -241,8 +241,8 @@ pub fn node_ids(raft_ids: &[u64]) -> Vec<NodeId> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::identity::RequestKey;
     use crate::topics::command::{Command, Op, encode_commands};
-    use crate::wire::peer::RequestKey;
 
     /// The encoding of an entry in a leader's append message, which the follower decodes.
     fn append(entries: Vec<LogEntry>) -> RaftMessage {

@@ -9,11 +9,10 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::identity::NodeId;
-use crate::names::Offset;
+use crate::names::{Offset, TopicId};
 use crate::store::StoredMessage;
 use crate::time::Instant;
 use crate::topics::Topics;
-use crate::topics::command::TopicId;
 use crate::wire::peer::{RaftMessage, SnapshotFrame};
 
 /// The size of one piece, in bytes of state or of message contents.

@@ -5,8 +5,8 @@ use raft::StateRole;
 use super::{Group, message};
 use crate::cube::Vertex;
 use crate::identity::NodeId;
+use crate::states::Role;
 use crate::topics::Topics;
-use crate::wire::answer::Role;
 
 impl Group {
     /// The topics as of the last applied entry.

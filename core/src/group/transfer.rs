@@ -7,10 +7,9 @@ use super::snapshot::{Piece, Receiving, Sending, TransferStep};
 use super::{Group, GroupEffect, message};
 use crate::bugs::Bug;
 use crate::identity::NodeId;
-use crate::names::Offset;
+use crate::names::{Offset, TopicId};
 use crate::store::{StoredMessage, Write};
 use crate::time::Instant;
-use crate::topics::command::TopicId;
 use crate::wire::peer::{RaftMessage, SnapshotFrame};
 
 impl Group {

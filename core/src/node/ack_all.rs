@@ -11,11 +11,12 @@ use super::Node;
 use super::serve::Waiter;
 use crate::cube::Vertex;
 use crate::group::members::Progress;
+use crate::identity::RequestKey;
 use crate::placement;
 use crate::time::Instant;
 use crate::topics::Outcome;
 use crate::wire::answer::ErrorCode;
-use crate::wire::peer::{Reply, RequestKey};
+use crate::wire::peer::Reply;
 
 /// How long to wait for members that are up but do not confirm. After that the client receives `timeout`, and a retry
 /// is recognised as a repeat.

@@ -6,11 +6,11 @@
 use std::time::Duration;
 
 use super::{Node, Phase};
+use crate::faults::{LinkConditions, StopMode};
 use crate::io::Effect;
 use crate::overlay::{Overlay, OverlayConfig};
 use crate::store::Recovered;
 use crate::wire::answer::{Done, ErrorCode, Failure};
-use crate::wire::client::{LinkConditions, StopMode};
 use crate::wire::event::Event;
 
 /// Delay between the answer to `stop_node` and the failure.

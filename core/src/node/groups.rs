@@ -11,7 +11,7 @@ use crate::group::members::Place;
 use crate::group::{Applied, Group, GroupEffect, Start};
 use crate::identity::NodeId;
 use crate::placement;
-use crate::wire::answer::{Role, StorageState};
+use crate::states::{Role, StorageState};
 use crate::wire::event::Event;
 use crate::wire::peer::{Body, RaftMessage};
 

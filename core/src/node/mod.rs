@@ -63,17 +63,17 @@ use std::time::Duration;
 
 use crate::bugs::{Bug, Bugs};
 use crate::cube::Vertex;
+use crate::faults::StopMode;
 use crate::group::{Group, TICK};
-use crate::identity::{Incarnation, NodeId};
+use crate::identity::{Incarnation, NodeId, RequestKey, TraceId};
 use crate::io::{ConnectionId, Effect, Input};
 use crate::overlay::{Overlay, OverlayConfig, OverlayEffect};
 use crate::placement;
+use crate::states::{NodeState, Role};
 use crate::store::{NodeRecord, ReadMessages, Recovered, Write, WriteBatch};
 use crate::time::{Instant, Now};
-use crate::wire::answer::{Counters, NodeState, Role};
-use crate::wire::client::StopMode;
-use crate::wire::event::TraceId;
-use crate::wire::peer::{Body, Packet, RaftMessage, RequestKey};
+use crate::wire::answer::Counters;
+use crate::wire::peer::{Body, Packet, RaftMessage};
 
 /// Interval of the checks for retries, timeouts and co-members.
 const HOUSEKEEPING: Duration = Duration::from_millis(50);

@@ -13,6 +13,7 @@ use super::queues::Queue;
 use super::serve::Requester;
 use crate::bugs::Bug;
 use crate::cube::Vertex;
+use crate::identity::RequestKey;
 use crate::placement;
 use crate::store::Write;
 use crate::time::Instant;
@@ -21,7 +22,7 @@ use crate::topics::command::{Command, Op};
 use crate::wire::answer::{Done, ErrorCode, Failure};
 use crate::wire::client::{self, Ack};
 use crate::wire::event::Event;
-use crate::wire::peer::{Body, Call, Reply, RequestKey};
+use crate::wire::peer::{Body, Call, Reply};
 
 /// Limits of one node's outbox: publishes, and bytes of their contents. Beyond this, `ack: one` is refused while there
 /// is no leader.

@@ -7,14 +7,13 @@ use super::push::SessionId;
 use super::queues::Queue;
 use super::registering::{Allowance, KnownNames, WaitingNames};
 use crate::cube::Vertex;
+use crate::identity::{RequestKey, TraceId};
 use crate::io::ConnectionId;
-use crate::names::{Offset, SubscriberId, TopicName};
+use crate::names::{Offset, SubscriberId, TopicId, TopicName};
 use crate::time::Instant;
-use crate::topics::command::TopicId;
 use crate::wire::answer::{Done, ErrorCode, Failure};
 use crate::wire::client::{Ack, Action, Admin, Local, Read, ReadLevel, Registry, RequestId, Write};
-use crate::wire::event::TraceId;
-use crate::wire::peer::{Call, RequestKey};
+use crate::wire::peer::Call;
 
 /// Every request is answered within this time.
 const DEADLINE: Duration = Duration::from_secs(5);

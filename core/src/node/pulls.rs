@@ -14,13 +14,14 @@ use super::queues::Queue;
 use super::serve::Requester;
 use crate::bugs::Bug;
 use crate::cube::Vertex;
+use crate::identity::RequestKey;
 use crate::names::{Offset, SubscriberId, TopicName};
 use crate::store::StoredMessage;
 use crate::time::Instant;
 use crate::topics::Topics;
 use crate::wire::answer::{Done, Failure};
 use crate::wire::client::{Action, Registry, Write};
-use crate::wire::peer::{Reply, RequestKey};
+use crate::wire::peer::Reply;
 
 /// Most pulls under way on one replica, over all clients and nodes. Beyond this, the coordinator is told to ask again.
 const MAX_PULLS: usize = 8_192;

@@ -13,11 +13,11 @@ use super::queues::Queue;
 use super::serve::{Requester, unknown_topic};
 use crate::cube::Vertex;
 use crate::identity::NodeId;
-use crate::names::Offset;
+use crate::names::{Offset, TopicId};
+use crate::states::Role;
 use crate::store::{Damaged, ReadFailed, ReadId, ReadMessages, StoredMessage};
 use crate::topics::Known;
-use crate::topics::command::TopicId;
-use crate::wire::answer::{ErrorCode, Message, Role};
+use crate::wire::answer::{ErrorCode, Message};
 use crate::wire::peer::Reply;
 
 /// Bytes of contents in one answer to a pull.

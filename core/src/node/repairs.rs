@@ -16,12 +16,11 @@ use super::reads::{Purpose, Range};
 use super::serve::Requester;
 use crate::bugs::Bug;
 use crate::cube::Vertex;
-use crate::names::Offset;
+use crate::names::{Offset, TopicId};
 use crate::placement;
 use crate::store::{Damaged, ReadFailed, StoredMessage, Write};
 use crate::time::Instant;
 use crate::topics::Known;
-use crate::topics::command::TopicId;
 use crate::wire::event::Event;
 use crate::wire::peer::{Body, Call, Reply};
 

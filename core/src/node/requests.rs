@@ -8,7 +8,7 @@
 //! 3. Answer the client.
 //!
 //! After a lost frame, a lost leader or a leader change, the coordinator asks again under the same
-//! [`RequestKey`](crate::wire::peer::RequestKey) until the deadline.
+//! [`RequestKey`](crate::identity::RequestKey) until the deadline.
 
 use std::time::Duration;
 
@@ -16,13 +16,15 @@ use super::Node;
 use super::pending::{Ask, MAX_ASKS, Pending, Purpose, Registering, Stage, acts_under, registration};
 use crate::bugs::Bug;
 use crate::cube::Vertex;
+use crate::identity::TraceId;
 use crate::io::ConnectionId;
 use crate::placement;
+use crate::states::{NodeState, Role};
 use crate::time::Instant;
 use crate::topics::command::Op;
-use crate::wire::answer::{Done, ErrorCode, Failure, NodeState, Role};
+use crate::wire::answer::{Done, ErrorCode, Failure};
 use crate::wire::client::{Action, Admin, Local, Query, Read, ReadLevel, Request, Write};
-use crate::wire::event::{Event, TraceId};
+use crate::wire::event::Event;
 use crate::wire::peer::{Body, Call};
 
 /// A request that finds no leader for this long is answered with `unavailable`.

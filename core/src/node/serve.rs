@@ -15,15 +15,14 @@ use super::rejected::Rejected;
 use crate::bugs::Bug;
 use crate::cube::Vertex;
 use crate::group::members::Progress;
-use crate::identity::NodeId;
+use crate::identity::{NodeId, RequestKey, TraceId};
 use crate::names::TopicName;
 use crate::placement;
 use crate::topics::Outcome;
 use crate::topics::command::{Command, Op};
 use crate::wire::answer::{Answer, Done, ErrorCode, Failure};
 use crate::wire::client::{Ack, Read, ReadLevel, Write};
-use crate::wire::event::TraceId;
-use crate::wire::peer::{Body, Call, Reply, RequestKey};
+use crate::wire::peer::{Body, Call, Reply};
 
 /// Limits of the commands under way on one leader: their number and the bytes of their contents. Beyond this, it
 /// answers `overloaded`.

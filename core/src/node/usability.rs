@@ -6,7 +6,7 @@
 
 use super::Node;
 use crate::cube::Vertex;
-use crate::wire::usability::Obstacle;
+use crate::states::Obstacle;
 
 /// A member's view of its group.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -14,9 +14,10 @@ use crate::cube::Vertex;
 use crate::group::Group;
 use crate::names::{Offset, TopicName};
 use crate::placement;
+use crate::states::NodeState;
 use crate::time::Instant;
 use crate::wire::answer::{
-    ClusterView, Counters, Done, GroupStatus, Location, NodeState, NodeStatus, NodeView, Replica, TopicSummary,
+    ClusterView, Counters, Done, GroupStatus, Location, NodeStatus, NodeView, Replica, TopicSummary,
 };
 use crate::wire::peer::{Body, Call, Reply};
 

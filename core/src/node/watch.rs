@@ -2,9 +2,10 @@
 
 use super::Node;
 use super::queues::Queue;
+use crate::identity::TraceId;
 use crate::io::{ConnectionId, Dismissal, Effect};
 use crate::wire::answer::ServerFrame;
-use crate::wire::event::{Event, EventKind, TraceId, WatchEvent};
+use crate::wire::event::{Event, EventKind, WatchEvent};
 
 /// Most bytes queued for one client, by [`ServerFrame::weight`]. Beyond this, its connection is closed because it does
 /// not read.

@@ -196,7 +196,7 @@ fn hops_to(to: Vertex, arriving: &[u16]) -> Vec<u16> {
 mod tests {
     use super::*;
     use crate::identity::NodeId;
-    use crate::wire::answer::{NodeState, StorageState};
+    use crate::states::{NodeState, StorageState};
     use crate::wire::peer::LinkState;
 
     fn vertex(text: &str) -> Vertex {

@@ -5,7 +5,7 @@
 
 use crate::cube::{Dimension, Vertex};
 use crate::identity::{Incarnation, NodeId};
-use crate::wire::answer::{NodeState, StorageState};
+use crate::states::{NodeState, StorageState};
 use crate::wire::peer::LinkState;
 
 /// The newest known link state of every vertex.

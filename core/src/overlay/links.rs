@@ -5,9 +5,9 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use crate::cube::Vertex;
+use crate::faults::LinkConditions;
 use crate::time::Instant;
 use crate::wire::answer::LinkStatus;
-use crate::wire::client::LinkConditions;
 use crate::wire::event::DropReason;
 use crate::wire::peer::PeerFrame;
 

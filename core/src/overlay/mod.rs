@@ -29,11 +29,12 @@ use std::time::Duration;
 
 use crate::bugs::Bugs;
 use crate::cube::Vertex;
-use crate::identity::{Incarnation, NodeId};
+use crate::faults::LinkConditions;
+use crate::identity::{Incarnation, NodeId, TraceId};
+use crate::states::{NodeState, StorageState};
 use crate::time::{Instant, Now};
-use crate::wire::answer::{LinkStatus, LinkView, NodeState, StorageState};
-use crate::wire::client::LinkConditions;
-use crate::wire::event::{Event, TraceId};
+use crate::wire::answer::{LinkStatus, LinkView};
+use crate::wire::event::Event;
 use crate::wire::peer::{LinkState, Packet, PeerFrame};
 
 use graph::Graph;

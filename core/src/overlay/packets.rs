@@ -3,9 +3,10 @@
 use super::{Overlay, OverlayEffect};
 use crate::bugs::Bug;
 use crate::cube::Vertex;
+use crate::identity::TraceId;
 use crate::route::{NextHop, Trail, next_hop};
 use crate::time::Now;
-use crate::wire::event::{DropReason, Event, FrameKind, TraceId};
+use crate::wire::event::{DropReason, Event, FrameKind};
 use crate::wire::peer::{Body, Packet, PeerFrame};
 
 impl Overlay {

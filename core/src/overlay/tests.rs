@@ -6,8 +6,8 @@ use super::*;
 use crate::bugs::Bugs;
 use crate::cube::Dimension;
 use crate::route::Trail;
+use crate::states::StorageState;
 use crate::time::Timestamp;
-use crate::wire::answer::StorageState;
 use crate::wire::event::{DropReason, FrameKind};
 use crate::wire::peer::Body;
 

@@ -27,9 +27,9 @@ use serde::{Deserialize, Serialize};
 use crate::content::Content;
 use crate::cube::Vertex;
 use crate::identity::{Incarnation, NodeId};
-use crate::names::{Offset, PublisherId, Sequence};
+use crate::names::{Offset, PublisherId, Sequence, TopicId};
 use crate::time::Timestamp;
-use crate::topics::command::{Command, TopicId};
+use crate::topics::command::Command;
 
 /// Changes that become durable together. Batch numbers grow by one. An engine may merge batches and report only the
 /// last number.

@@ -8,8 +8,7 @@ use serde::de::DeserializeOwned;
 
 use super::{LogEntry, StoredMessage};
 use crate::cube::Vertex;
-use crate::names::Offset;
-use crate::topics::command::TopicId;
+use crate::names::{Offset, TopicId};
 
 /// A group in keys: [`Vertex::to_code`].
 pub type GroupCode = u32;

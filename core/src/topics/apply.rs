@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use super::command::{Command, Op, TopicId};
+use super::command::{Command, Op};
 use super::dedup::{MAX_PRODUCERS, Producer, Seen};
 use super::late::{Tombstones, VersionVector};
 use super::{
@@ -11,11 +11,10 @@ use super::{
 };
 use crate::bugs::Bug;
 use crate::content::Content;
-use crate::names::{Offset, PublisherId, Sequence, SubscriberId, TopicName};
+use crate::identity::RequestKey;
+use crate::names::{Offset, PublisherId, Sequence, StartAt, SubscriberId, TopicId, TopicName};
 use crate::store::StoredMessage;
 use crate::wire::answer::{ErrorCode, Failure};
-use crate::wire::client::StartAt;
-use crate::wire::peer::RequestKey;
 
 impl Topics {
     /// Applies one command of the group's log.

@@ -3,10 +3,10 @@
 use serde::{Deserialize, Serialize};
 
 use crate::content::Content;
-use crate::names::{Offset, PublisherId, Sequence, SubscriberId, TopicName};
+use crate::identity::RequestKey;
+use crate::names::{Offset, PublisherId, Sequence, StartAt, SubscriberId, TopicName};
 use crate::time::Timestamp;
-use crate::wire::client::{StartAt, Write};
-use crate::wire::peer::RequestKey;
+use crate::wire::client::Write;
 
 /// One change of a group's state. A log entry contains a list of commands, so that many requests share one entry.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -115,12 +115,6 @@ impl Command {
         }
     }
 }
-
-/// A topic's identity within its group. A topic that is deleted and created again under the same name is a different
-/// topic.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct TopicId(pub u64);
 
 /// The version of [`encode_commands`]' format: its first byte. A crc32 over the rest of the data follows it.
 const FORMAT: u8 = 2;

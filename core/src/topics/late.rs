@@ -12,8 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::REMOVALS_REMEMBERED;
 use super::dedup::MAX_PRODUCERS;
-use crate::identity::NodeId;
-use crate::wire::peer::RequestKey;
+use crate::identity::{NodeId, RequestKey};
 
 /// The newest request of each coordinator, sorted by coordinator.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]

@@ -1,8 +1,9 @@
 //! Those deliberate bugs ([`crate::bugs`]) that need more than a line of code.
 
+use super::Topics;
 use super::dedup::Dedup;
-use super::{TopicId, Topics};
 use crate::bugs::Bugs;
+use crate::names::TopicId;
 
 impl Topics {
     /// Enables a deliberate bug.

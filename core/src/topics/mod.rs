@@ -25,13 +25,11 @@ use std::collections::{BTreeMap, VecDeque};
 use serde::{Deserialize, Serialize};
 
 use crate::bugs::Bugs;
-use crate::identity::NodeId;
-use crate::names::{Offset, PublisherId, SubscriberId, TopicName};
+use crate::identity::{NodeId, RequestKey};
+use crate::names::{Offset, PublisherId, SubscriberId, TopicId, TopicName};
 use crate::store::StoredMessage;
 use crate::time::Timestamp;
 use crate::wire::answer::Failure;
-use crate::wire::peer::RequestKey;
-use command::TopicId;
 use dedup::Dedup;
 use late::{Tombstones, VersionVector};
 use registry::Registry;

@@ -8,9 +8,8 @@ use proptest::test_runner::TestCaseResult;
 use super::command::{Command, Op, decode_commands, encode_commands};
 use super::*;
 use crate::identity::NodeId;
-use crate::names::Sequence;
+use crate::names::{Sequence, StartAt};
 use crate::time::Timestamp;
-use crate::wire::client::StartAt;
 
 proptest! {
     #[test]

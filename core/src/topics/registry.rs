@@ -20,10 +20,10 @@ use serde::{Deserialize, Serialize};
 use super::apply::{is_late, remember};
 use super::late::{Tombstones, VersionVector};
 use super::{MAX_REGISTERED_BYTES, Outcome};
+use crate::identity::RequestKey;
 use crate::names::{PublisherId, SubscriberId};
 use crate::time::Timestamp;
 use crate::wire::answer::{ErrorCode, Failure};
-use crate::wire::peer::RequestKey;
 
 /// Bytes of memory per name, without its text and its `before`.
 const ENTRY_BYTES: usize = 152;

@@ -1,12 +1,11 @@
 use std::fmt::Write;
 
-use super::command::{Command, Op, TopicId};
+use super::command::{Command, Op};
 use super::*;
 use crate::identity::NodeId;
-use crate::names::Sequence;
+use crate::names::{Sequence, StartAt};
 use crate::time::Timestamp;
 use crate::wire::answer::ErrorCode;
-use crate::wire::client::StartAt;
 
 #[test]
 fn registering_twice_says_that_it_existed() {

@@ -4,13 +4,13 @@ use serde::{Deserialize, Serialize};
 
 use crate::content::Content;
 use crate::cube::{Dimension, Vertex};
-use crate::names::{Offset, PublisherId, SubscriberId, TopicName};
+use crate::faults::{LinkConditions, StopMode};
+use crate::names::{Offset, PublisherId, SubscriberId, TopicId, TopicName};
+use crate::states::{NodeState, Obstacle, Role, StorageState};
 use crate::time::Timestamp;
-use crate::topics::command::TopicId;
 use crate::visible::visible_line;
-use crate::wire::client::{LinkConditions, RequestId, StopMode};
+use crate::wire::client::RequestId;
 use crate::wire::event::WatchEvent;
-use crate::wire::usability::Obstacle;
 
 /// A frame from a node to a client.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
@@ -332,48 +332,6 @@ pub struct LinkView {
     pub up: bool,
 }
 
-/// The state of a node, as its peers see it.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum NodeState {
-    /// Serving.
-    Up,
-    /// No neighbour receives frames from it, or it is failing on request.
-    Failed,
-    /// It is back and catching up; it leads no group yet.
-    Recovering,
-}
-
-/// What a node can still do with the space on its disk.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum StorageState {
-    /// There is room.
-    #[default]
-    Ok,
-    /// Less than the reserve is left: publishes are refused, everything else continues.
-    Full,
-    /// Little of the reserve is left, or a write is waiting for room: only reads, votes and deletions continue.
-    Exhausted,
-}
-
-impl StorageState {
-    /// The state as written in JSON.
-    pub fn name(self) -> &'static str {
-        match self {
-            StorageState::Ok => "ok",
-            StorageState::Full => "full",
-            StorageState::Exhausted => "exhausted",
-        }
-    }
-}
-
-impl std::fmt::Display for StorageState {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.pad(self.name())
-    }
-}
-
 /// A node's disk. All sizes are 0 until the node has measured it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct StorageStatus {
@@ -447,17 +405,6 @@ pub struct GroupStatus {
     pub topics: u64,
     /// The number of messages in all topics of the group.
     pub messages: u64,
-}
-
-/// A member's role in its group.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Role {
-    Leader,
-    Follower,
-    Candidate,
-    /// Receives everything and does not vote.
-    Learner,
 }
 
 /// One edge of a node, as seen by that node.

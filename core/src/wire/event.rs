@@ -3,10 +3,11 @@
 use serde::{Deserialize, Serialize};
 
 use crate::cube::Vertex;
+use crate::faults::{LinkConditions, StopMode};
+use crate::identity::TraceId;
 use crate::names::{Offset, SubscriberId, TopicName};
+use crate::states::{NodeState, Role, StorageState};
 use crate::time::Timestamp;
-use crate::wire::answer::{NodeState, Role, StorageState};
-use crate::wire::client::{LinkConditions, StopMode};
 
 /// An event as a watcher receives it.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
@@ -21,11 +22,6 @@ pub struct WatchEvent {
     pub trace: Option<TraceId>,
     pub event: Event,
 }
-
-/// Identifies one request on all nodes that it crosses.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct TraceId(pub u64);
 
 /// Something that happened on one node. In JSON the variant is the field `event`, beside the variant's own fields.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]

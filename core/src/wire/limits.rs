@@ -7,8 +7,9 @@ use std::time::Duration;
 use serde_json::value::RawValue;
 
 use crate::cube::{Dimension, Vertex};
+use crate::faults::LinkConditions;
 use crate::wire::answer::{ErrorCode, Failure};
-use crate::wire::client::{Action, Admin, LinkConditions, Local, Query, Read, Request, RequestId, Write};
+use crate::wire::client::{Action, Admin, Local, Query, Read, Request, RequestId, Write};
 
 /// The maximum number of messages per pull.
 pub const MAX_PULL: u32 = 10_000;

@@ -6,14 +6,14 @@
 use serde::{Deserialize, Serialize};
 
 use crate::cube::Vertex;
-use crate::identity::{Incarnation, NodeId};
-use crate::names::{Offset, SubscriberId, TopicName};
+use crate::identity::{Incarnation, NodeId, RequestKey, TraceId};
+use crate::names::{Offset, SubscriberId, TopicId, TopicName};
 use crate::route::Trail;
+use crate::states::{NodeState, StorageState};
 use crate::store::{LogEntry, StoredMessage};
-use crate::topics::command::TopicId;
-use crate::wire::answer::{Answer, EndReason, Message, NodeState, StorageState};
+use crate::wire::answer::{Answer, EndReason, Message};
 use crate::wire::client::{Admin, Read, Registry, Write};
-use crate::wire::event::{FrameKind, TraceId};
+use crate::wire::event::FrameKind;
 
 /// One frame between neighbours. Packets are boxed because they are large, and a frame is moved a dozen times in one
 /// turn.
@@ -78,15 +78,6 @@ pub enum Body {
     Introduce { nonce: u64 },
     /// The answer to an `Introduce`. `met`: the answering node has exchanged group traffic with that vertex before.
     Introduced { nonce: u64, met: bool, incarnation: Option<Incarnation> },
-}
-
-/// Identifies a command, so that a repeat of it by the node that received the request has no second effect.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
-pub struct RequestKey {
-    /// The node that received the request from a client.
-    pub coordinator: NodeId,
-    /// Grows with each request of one incarnation, over restarts too.
-    pub number: u64,
 }
 
 /// A request from one node to another.

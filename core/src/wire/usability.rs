@@ -1,26 +1,11 @@
 //! Whether a replica group accepts publishes now, and whether a node is ready for clients. Serves health probes and
 //! status displays.
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use crate::cube::Vertex;
-use crate::wire::answer::{GroupStatus, NodeState, NodeStatus, StorageState};
-
-/// Why a group accepts no publishes now, as seen by one of its members.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Obstacle {
-    /// The node that received the request is failing on request, so it has no state of its groups.
-    NodeFailed,
-    /// Fewer voters than a majority can be reached.
-    NoQuorum,
-    /// No leader is known, or it cannot be reached: an election is in progress, or the node is cut off.
-    NoLeader,
-    /// The leader was just elected and has not committed an entry in its term yet.
-    NewLeader,
-    /// The leader's disk is full, or the disks of so many voters that no majority has room.
-    StorageFull,
-}
+use crate::states::{NodeState, Obstacle, StorageState};
+use crate::wire::answer::{GroupStatus, NodeStatus};
 
 /// One reason why a node is not ready for clients.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]

@@ -1,16 +1,16 @@
 //! Pinned bytes, and the handling of malformed bytes.
 
-use cubecast_core::identity::NodeId;
-use cubecast_core::names::{Offset, Sequence};
+use cubecast_core::faults::LinkConditions;
+use cubecast_core::identity::{NodeId, RequestKey, TraceId};
+use cubecast_core::names::{Offset, Sequence, TopicId};
 use cubecast_core::route::Trail;
-use cubecast_core::topics::command::TopicId;
-use cubecast_core::wire::answer::{Answer, Done, ErrorCode, ServerFrame, StorageState};
+use cubecast_core::states::{NodeState, StorageState};
+use cubecast_core::wire::answer::{Answer, Done, ErrorCode, ServerFrame};
 use cubecast_core::wire::binary::*;
-use cubecast_core::wire::client::{Ack, Action, Admin, LinkConditions, Query, Read, Request, RequestId, Write};
+use cubecast_core::wire::client::{Ack, Action, Admin, Query, Read, Request, RequestId, Write};
 use cubecast_core::wire::json::ACTIONS;
 use cubecast_core::wire::limits::{Limits, Refused};
-use cubecast_core::wire::peer::{Body, Call, LinkState, Packet, PeerFrame, RequestKey, Subscription};
-use cubecast_core::wire::{answer::NodeState, event::TraceId};
+use cubecast_core::wire::peer::{Body, Call, LinkState, Packet, PeerFrame, Subscription};
 
 use crate::examples::*;
 

@@ -1,9 +1,10 @@
 //! JSON and binary express the same frames.
 
+use cubecast_core::identity::TraceId;
 use cubecast_core::wire::answer::{Answer, Delivery, Done, EndReason, ErrorCode, ServerFrame, SubscriptionEnded};
 use cubecast_core::wire::binary::{decode_requests, decode_server_frames, encode_requests, encode_server_frames};
 use cubecast_core::wire::client::{Request, RequestId};
-use cubecast_core::wire::event::{Event, TraceId, WatchEvent};
+use cubecast_core::wire::event::{Event, WatchEvent};
 use cubecast_core::wire::json::{action_names, parse_request, render};
 use cubecast_core::wire::limits::Limits;
 use serde_json::{Value, json};

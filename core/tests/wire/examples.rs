@@ -1,13 +1,13 @@
 //! Every action and every kind of answer and event once, as types and as JSON.
 
 use cubecast_core::cube::{Dimension, Vertex};
-use cubecast_core::names::{Offset, PublisherId, Sequence, SubscriberId, TopicName};
+use cubecast_core::faults::{LinkConditions, StopMode};
+use cubecast_core::names::{Offset, PublisherId, Sequence, StartAt, SubscriberId, TopicId, TopicName};
+use cubecast_core::states::{NodeState, Obstacle, Role, StorageState};
 use cubecast_core::time::Timestamp;
-use cubecast_core::topics::command::TopicId;
 use cubecast_core::wire::answer::*;
 use cubecast_core::wire::client::*;
 use cubecast_core::wire::event::*;
-use cubecast_core::wire::usability::Obstacle;
 use serde_json::{Value, json};
 
 pub fn cube() -> Dimension {

@@ -2,9 +2,9 @@
 
 use cubecast_core::client::{ClientError, FellOver, Reply};
 use cubecast_core::cube::Vertex;
+use cubecast_core::faults::StopMode;
 use cubecast_core::names::Offset;
 use cubecast_core::wire::answer::{ClusterView, Done, Location, Message, NodeStatus, TopicSummary};
-use cubecast_core::wire::client::StopMode;
 
 /// An answer, and the nodes that took part in it.
 #[derive(Clone, PartialEq, Debug)]

@@ -29,17 +29,16 @@ use std::hash::{BuildHasher, Hasher};
 use std::time::Duration;
 
 use cubecast_core::client::{Client, ClientConfig, DEFAULT_WITHIN};
-use cubecast_core::names::{Offset, PublisherId, Sequence, SubscriberId, TopicName};
+use cubecast_core::names::{Offset, PublisherId, Sequence, StartAt, SubscriberId, TopicName};
 use cubecast_core::wire::answer::{ClusterView, Done, Location, NodeStatus};
-use cubecast_core::wire::client::{
-    Ack, Action, Admin, LinkConditions, Local, Query, Read, ReadLevel, StartAt, StopMode, Write,
-};
+use cubecast_core::wire::client::{Ack, Action, Admin, Local, Query, Read, ReadLevel, Write};
 use cubecast_core::wire::event::{EventKind, WatchEvent};
 use tokio::sync::{broadcast, mpsc, oneshot};
 
 pub use answered::{Answered, Placed, Published, Pulled, Stopped, TopicList};
 pub use cubecast_core::client::{ClientError, FellOver, Notice, Reply, Target};
 pub use cubecast_core::cube::Vertex;
+use cubecast_core::faults::{LinkConditions, StopMode};
 pub use deliveries::Deliveries;
 
 use deliveries::Listener;

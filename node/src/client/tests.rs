@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use cubecast_core::client::{ClientInput, SocketId};
 use cubecast_core::cube::Dimension;
-use cubecast_core::names::Offset;
+use cubecast_core::names::{Offset, TopicId};
+use cubecast_core::states::NodeState;
 use cubecast_core::time::Timestamp;
-use cubecast_core::topics::command::TopicId;
-use cubecast_core::wire::answer::{Answer, Delivery, ErrorCode, Message as Stored, NodeState, NodeView, ServerFrame};
+use cubecast_core::wire::answer::{Answer, Delivery, ErrorCode, Message as Stored, NodeView, ServerFrame};
 use cubecast_core::wire::binary;
 use cubecast_core::wire::client::{Local, Request, Write};
 use cubecast_core::wire::limits::Limits;

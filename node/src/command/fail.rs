@@ -5,7 +5,8 @@ use std::time::Duration;
 use clap::ValueEnum;
 use cubecast_core::client::Target;
 use cubecast_core::cube::Vertex;
-use cubecast_core::wire::client::{Action, Admin, StopMode};
+use cubecast_core::faults::StopMode;
+use cubecast_core::wire::client::{Action, Admin};
 
 use super::remote::{Remote, parse_time};
 use crate::failure::Failure;

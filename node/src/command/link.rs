@@ -2,7 +2,8 @@
 
 use cubecast_core::client::Target;
 use cubecast_core::cube::Vertex;
-use cubecast_core::wire::client::{Action, Admin, LinkConditions};
+use cubecast_core::faults::LinkConditions;
+use cubecast_core::wire::client::{Action, Admin};
 
 use super::remote::Remote;
 use crate::client::CubecastClient;

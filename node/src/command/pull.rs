@@ -3,9 +3,9 @@
 use clap::ValueEnum;
 use cubecast_core::client::{Reply, Target};
 use cubecast_core::cube::Vertex;
-use cubecast_core::names::{Offset, SubscriberId, TopicName};
+use cubecast_core::names::{Offset, StartAt, SubscriberId, TopicName};
 use cubecast_core::wire::answer::Done;
-use cubecast_core::wire::client::{Action, Read, ReadLevel, StartAt};
+use cubecast_core::wire::client::{Action, Read, ReadLevel};
 
 use super::remote::Remote;
 use super::subscribe::{Contents, Start, parse_start, with_hint};

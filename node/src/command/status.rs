@@ -4,9 +4,8 @@ use std::time::Duration;
 
 use cubecast_core::client::{ClientError, Reply, Target};
 use cubecast_core::cube::Vertex;
-use cubecast_core::wire::answer::{
-    ClusterView, Counters, Done, NodeState, NodeStatus, NodeView, Role, StorageState, StorageStatus,
-};
+use cubecast_core::states::{NodeState, Role, StorageState};
+use cubecast_core::wire::answer::{ClusterView, Counters, Done, NodeStatus, NodeView, StorageStatus};
 use cubecast_core::wire::client::{Action, Admin, Local};
 use futures_util::future::join_all;
 use serde_json::json;

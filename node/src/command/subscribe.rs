@@ -4,10 +4,9 @@ use std::borrow::Cow;
 
 use cubecast_core::client::ClientError;
 use cubecast_core::content::Content;
-use cubecast_core::names::{Offset, SubscriberId, TopicName};
+use cubecast_core::names::{Offset, StartAt, SubscriberId, TopicName};
 use cubecast_core::visible::{visible, visible_line};
 use cubecast_core::wire::answer::{Delivery, ErrorCode, Message, ServerFrame};
-use cubecast_core::wire::client::StartAt;
 use cubecast_core::wire::json;
 use futures_util::FutureExt;
 

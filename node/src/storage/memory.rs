@@ -3,14 +3,14 @@
 use std::collections::BTreeMap;
 
 use cubecast_core::cube::Vertex;
-use cubecast_core::names::Offset;
+use cubecast_core::names::{Offset, TopicId};
 use cubecast_core::store::reading::{Unreadable, read_through};
 use cubecast_core::store::rows::Row;
 use cubecast_core::store::{
     Checkpoint, HardState, LogEntry, NodeRecord, ReadMessages, Recovered, RecoveredGroup, Space, StoredMessage, Write,
     WriteBatch,
 };
-use cubecast_core::topics::command::{Command, TopicId};
+use cubecast_core::topics::command::Command;
 
 use super::LogStore;
 use super::error::StorageError;

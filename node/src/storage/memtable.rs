@@ -7,9 +7,9 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 
 use cubecast_core::cube::Vertex;
-use cubecast_core::names::Offset;
+use cubecast_core::names::{Offset, TopicId};
 use cubecast_core::store::{Checkpoint, HardState, LogEntry, NodeRecord, StoredMessage, Write, WriteBatch};
-use cubecast_core::topics::command::{Command, TopicId};
+use cubecast_core::topics::command::Command;
 
 use super::write::{Changed, Tables};
 

@@ -18,10 +18,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use cubecast_core::cube::Vertex;
-use cubecast_core::names::Offset;
+use cubecast_core::names::{Offset, TopicId};
 use cubecast_core::store::reading::{Unreadable, read_through};
 use cubecast_core::store::{ReadMessages, Recovered, Space, StoredMessage, Write, WriteBatch};
-use cubecast_core::topics::command::TopicId;
 use redb::{AccessGuard, ReadOnlyTable, ReadableDatabase, TableError};
 
 use super::LogStore;

@@ -7,11 +7,10 @@ use std::cell::Cell;
 use std::collections::{BTreeMap, VecDeque};
 
 use cubecast_core::cube::Vertex;
-use cubecast_core::names::Offset;
+use cubecast_core::names::{Offset, TopicId};
 use cubecast_core::store::reading::Unreadable;
 use cubecast_core::store::rows::Row;
 use cubecast_core::store::{ReadMessages, StoredMessage};
-use cubecast_core::topics::command::TopicId;
 
 /// The maximum size of the cache. The oldest rows are evicted first; a row that was used since gets a second chance.
 const MAX_BYTES: usize = 4 << 20;

@@ -8,7 +8,8 @@
 //!
 //! Both probes answer with the same JSON document and differ only in their status.
 
-use cubecast_core::wire::answer::{ErrorCode, NodeState, NodeStatus, Role};
+use cubecast_core::states::{NodeState, Role};
+use cubecast_core::wire::answer::{ErrorCode, NodeStatus};
 use http_body_util::Full;
 use hyper::body::Bytes;
 use hyper::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue};

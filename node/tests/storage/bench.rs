@@ -7,8 +7,8 @@ use std::io::Write as _;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use cubecast_core::names::TopicId;
 use cubecast_core::store::*;
-use cubecast_core::topics::command::TopicId;
 use cubecast_node::storage::*;
 
 use crate::support::*;

@@ -5,10 +5,9 @@ use std::ops::RangeInclusive;
 use std::path::Path;
 
 use cubecast_core::identity::{Incarnation, NodeId};
-use cubecast_core::names::Offset;
+use cubecast_core::names::{Offset, TopicId};
 use cubecast_core::store::rows::{RowKey, decode_run};
 use cubecast_core::store::*;
-use cubecast_core::topics::command::TopicId;
 use cubecast_node::storage::*;
 use redb::{Database, ReadableDatabase, TableDefinition};
 

@@ -4,12 +4,11 @@ use std::fs;
 use std::path::Path;
 
 use cubecast_core::cube::Vertex;
-use cubecast_core::identity::NodeId;
-use cubecast_core::names::{Offset, PublisherId, Sequence, TopicName};
+use cubecast_core::identity::{NodeId, RequestKey};
+use cubecast_core::names::{Offset, PublisherId, Sequence, TopicId, TopicName};
 use cubecast_core::store::*;
 use cubecast_core::time::Timestamp;
-use cubecast_core::topics::command::{Command, Op, TopicId};
-use cubecast_core::wire::peer::RequestKey;
+use cubecast_core::topics::command::{Command, Op};
 use cubecast_node::storage::*;
 
 /// A vertex from its bits.

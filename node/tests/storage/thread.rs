@@ -4,8 +4,8 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::sync::{Arc, Mutex};
 
+use cubecast_core::names::TopicId;
 use cubecast_core::store::*;
-use cubecast_core::topics::command::TopicId;
 use cubecast_node::storage::*;
 
 use crate::support::*;

@@ -3,9 +3,9 @@
 use std::path::Path;
 
 use cubecast_core::identity::{Incarnation, NodeId};
+use cubecast_core::names::TopicId;
 use cubecast_core::store::rows::RowKey;
 use cubecast_core::store::*;
-use cubecast_core::topics::command::TopicId;
 use cubecast_node::storage::*;
 use cubecast_sim::{Damage, Disk, Lost};
 

@@ -9,15 +9,14 @@ use std::time::Duration;
 use cubecast_core::cube::{Dimension, Vertex};
 use cubecast_core::io::{Dismissal, Effect, Input};
 use cubecast_core::names::{Offset, PublisherId, TopicName};
+use cubecast_core::states::{NodeState, Obstacle, Role};
 use cubecast_core::time::{Instant, Now, Timestamp};
 use cubecast_core::wire::answer::{
-    Answer, Counters, Done, ErrorCode, GroupStatus, Message as Stored, NodeState, NodeStatus, Role, ServerFrame,
-    StorageStatus,
+    Answer, Counters, Done, ErrorCode, GroupStatus, Message as Stored, NodeStatus, ServerFrame, StorageStatus,
 };
 use cubecast_core::wire::client::{Action, Admin, Query, Read, Request, Write};
 use cubecast_core::wire::limits::Limits as ContentLimits;
 use cubecast_core::wire::peer::PeerFrame;
-use cubecast_core::wire::usability::Obstacle;
 use cubecast_node::failure::Failure;
 use cubecast_node::process::{Settings, serve};
 use cubecast_node::runtime::clock::Clock;

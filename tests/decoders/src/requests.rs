@@ -1,9 +1,9 @@
 //! Checks of requests from clients, in JSON and in binary, which must have the same meaning.
 
+use cubecast_core::faults::LinkConditions;
+use cubecast_core::names::StartAt;
 use cubecast_core::wire::binary::{decode_requests, encode_requests};
-use cubecast_core::wire::client::{
-    Action, Admin, LinkConditions, Local, Query, Read, Request, RequestId, StartAt, Write,
-};
+use cubecast_core::wire::client::{Action, Admin, Local, Query, Read, Request, RequestId, Write};
 use cubecast_core::wire::json::parse_request;
 use cubecast_core::wire::limits::Limits;
 use serde::Serialize;

@@ -2,13 +2,13 @@
 //! states.
 
 use cubecast_core::group::MemberChange;
-use cubecast_core::names::Offset;
+use cubecast_core::names::{Offset, TopicId};
 use cubecast_core::store::journal::{self, Chain};
 use cubecast_core::store::recovery::{Found, Refused};
 use cubecast_core::store::rows::{Row, RowKey, RowWriter, decode, decode_entry, decode_run};
 use cubecast_core::store::{Checkpoint, HardState, NodeRecord};
 use cubecast_core::topics::Topics;
-use cubecast_core::topics::command::{Command, TopicId, decode_commands, encode_commands, let_commands_fit};
+use cubecast_core::topics::command::{Command, decode_commands, encode_commands, let_commands_fit};
 use cubecast_node::storage::FolderIdentity;
 use serde::de::DeserializeOwned;
 use serde::ser::SerializeTuple;

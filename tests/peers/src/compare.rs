@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use clap::ValueEnum;
 use cubecast_core::cube::Dimension;
-use cubecast_core::wire::client::StartAt;
+use cubecast_core::names::StartAt;
 use cubecast_lab::bench::ask::{Api, Calling};
 use cubecast_lab::bench::fan_out::{Taking, publish_steadily};
 use cubecast_lab::bench::publish::Place;

@@ -17,8 +17,9 @@ use cubecast_core::client::{
 };
 use cubecast_core::cube::Vertex;
 use cubecast_core::names::TopicName;
+use cubecast_core::states::NodeState;
 use cubecast_core::time::{Instant, Now};
-use cubecast_core::wire::answer::{Answer, NodeState, ServerFrame};
+use cubecast_core::wire::answer::{Answer, ServerFrame};
 use cubecast_core::wire::client::{self, Request};
 use cubecast_core::wire::event::Event;
 

@@ -8,7 +8,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use cubecast_core::client::Target;
 use cubecast_core::cube::Vertex;
 use cubecast_core::names::TopicName;
-use cubecast_core::wire::answer::{Answer, Done, NodeState};
+use cubecast_core::states::NodeState;
+use cubecast_core::wire::answer::{Answer, Done};
 use cubecast_core::wire::client::{Action, Admin, Local, Query};
 
 /// Events report changes of topics; this list, every 15 turns, fills in missed events. (It queries every group, and

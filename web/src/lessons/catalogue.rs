@@ -2,8 +2,9 @@
 //! replicas.
 
 use cubecast_core::client::Target;
+use cubecast_core::faults::{LinkConditions, StopMode};
 use cubecast_core::names::Offset;
-use cubecast_core::wire::client::{Ack, Action, LinkConditions, Read, ReadLevel, StopMode};
+use cubecast_core::wire::client::{Ack, Action, Read, ReadLevel};
 
 use super::{Expectation, Guess, Lesson, LessonStep};
 use crate::model::State;

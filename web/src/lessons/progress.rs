@@ -82,7 +82,7 @@ impl LessonProgress {
 
 #[cfg(test)]
 mod tests {
-    use cubecast_core::wire::client::StopMode;
+    use cubecast_core::faults::StopMode;
 
     use super::*;
     use crate::lessons;

@@ -2,9 +2,10 @@
 
 use cubecast_core::client::FellOver;
 use cubecast_core::cube::Vertex;
+use cubecast_core::identity::TraceId;
 use cubecast_core::names::{SubscriberId, TopicName};
 use cubecast_core::wire::answer::{Answer, Delivery};
-use cubecast_core::wire::event::{TraceId, WatchEvent};
+use cubecast_core::wire::event::WatchEvent;
 
 use super::cluster::Socket;
 use super::load::{LoadPlan, LoadSample};

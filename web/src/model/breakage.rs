@@ -2,7 +2,8 @@
 
 use cubecast_core::client::Target;
 use cubecast_core::cube::Vertex;
-use cubecast_core::wire::client::{Action, Admin, LinkConditions};
+use cubecast_core::faults::LinkConditions;
+use cubecast_core::wire::client::{Action, Admin};
 
 use super::cluster::{Cluster, Health};
 use super::task::{Panel, Task, TaskStep};
@@ -95,7 +96,7 @@ pub fn mend(broken: &[Broken]) -> Task {
 #[cfg(test)]
 mod tests {
     use cubecast_core::cube::Dimension;
-    use cubecast_core::wire::answer::NodeState;
+    use cubecast_core::states::NodeState;
 
     use super::super::cluster::Socket;
     use super::*;

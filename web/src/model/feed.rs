@@ -4,9 +4,9 @@ use std::collections::VecDeque;
 
 use cubecast_core::client::FellOver;
 use cubecast_core::cube::Vertex;
+use cubecast_core::faults::{LinkConditions, StopMode};
 use cubecast_core::names::{Offset, SubscriberId, TopicName};
-use cubecast_core::wire::answer::StorageState;
-use cubecast_core::wire::client::{LinkConditions, StopMode};
+use cubecast_core::states::StorageState;
 
 use super::cluster::Health;
 

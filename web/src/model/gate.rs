@@ -42,9 +42,9 @@ fn needs_quorum(action: &Action) -> bool {
 #[cfg(test)]
 mod tests {
     use cubecast_core::cube::{Dimension, Vertex};
+    use cubecast_core::faults::StopMode;
+    use cubecast_core::states::NodeState;
     use cubecast_core::time::Timestamp;
-    use cubecast_core::wire::answer::NodeState;
-    use cubecast_core::wire::client::StopMode;
     use cubecast_core::wire::event::{Event, WatchEvent};
 
     use super::super::action::{self, Moment, ViewAction};

@@ -2,7 +2,8 @@
 
 use cubecast_core::client::Target;
 use cubecast_core::cube::Vertex;
-use cubecast_core::wire::client::{Action, Admin, LinkConditions, StopMode};
+use cubecast_core::faults::{LinkConditions, StopMode};
+use cubecast_core::wire::client::{Action, Admin};
 
 use super::cluster::groups::Service;
 use super::state::State;
@@ -118,7 +119,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     use cubecast_core::cube::Dimension;
-    use cubecast_core::wire::answer::NodeState;
+    use cubecast_core::states::NodeState;
 
     use super::super::cluster::{Cluster, Socket};
     use super::super::shared::Shared;

@@ -2,10 +2,9 @@
 
 use cubecast_core::client::Target;
 use cubecast_core::cube::Vertex;
-use cubecast_core::names::{Offset, PublisherId, SubscriberId, TopicName};
-use cubecast_core::wire::client::{
-    Ack, Action, Admin, LinkConditions, Query, Read, ReadLevel, StartAt, StopMode, Write,
-};
+use cubecast_core::faults::{LinkConditions, StopMode};
+use cubecast_core::names::{Offset, PublisherId, StartAt, SubscriberId, TopicName};
+use cubecast_core::wire::client::{Ack, Action, Admin, Query, Read, ReadLevel, Write};
 
 use super::task::{Panel, Task, TaskStep};
 use crate::format::sentence;

@@ -251,7 +251,7 @@ fn round_up(value: f64) -> f64 {
 
 #[cfg(test)]
 mod tests {
-    use cubecast_core::wire::client::StopMode;
+    use cubecast_core::faults::StopMode;
 
     use super::*;
 

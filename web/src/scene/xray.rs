@@ -211,8 +211,8 @@ fn any_words(xray: &Xray, lag: Lag, replica: &ReplicaView) -> String {
 mod tests {
     use cubecast_core::cube::Dimension;
     use cubecast_core::names::{Offset, TopicName};
+    use cubecast_core::states::NodeState;
     use cubecast_core::time::Timestamp;
-    use cubecast_core::wire::answer::NodeState;
     use cubecast_core::wire::event::{Event, WatchEvent};
 
     use super::*;

@@ -251,7 +251,8 @@ fn unescape(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use cubecast_core::wire::client::{Ack, StopMode};
+    use cubecast_core::faults::StopMode;
+    use cubecast_core::wire::client::Ack;
 
     use super::*;
     use crate::model::{Act, tasks};

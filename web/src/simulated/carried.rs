@@ -1,8 +1,9 @@
 //! A simulation that starts as a copy of the live cluster, as far as the page knows it and as far as it can be copied.
 
 use cubecast_core::cube::Vertex;
+use cubecast_core::faults::{LinkConditions, StopMode};
 use cubecast_core::names::PublisherId;
-use cubecast_core::wire::client::{self, LinkConditions, StopMode};
+use cubecast_core::wire::client;
 
 use super::spec::{LONGEST_MS, Spec, UserAction};
 use crate::format::{nodes, plural};

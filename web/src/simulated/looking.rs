@@ -4,7 +4,8 @@
 use cubecast_core::cube::Vertex;
 use cubecast_core::group::Group;
 use cubecast_core::placement;
-use cubecast_core::wire::answer::{Answer, Done, NodeState, TopicSummary};
+use cubecast_core::states::NodeState;
+use cubecast_core::wire::answer::{Answer, Done, TopicSummary};
 use cubecast_sim::Cluster;
 
 use crate::model::Action;

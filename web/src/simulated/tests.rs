@@ -1,8 +1,10 @@
 //! Tests of whole runs: the same spec gives the same run, however an instant is reached.
 
 use cubecast_core::cube::{Dimension, Vertex};
+use cubecast_core::faults::{LinkConditions, StopMode};
+use cubecast_core::names::StartAt;
 use cubecast_core::wire::answer::{Done, ErrorCode, Message};
-use cubecast_core::wire::client::{Ack, LinkConditions, ReadLevel, StartAt, StopMode};
+use cubecast_core::wire::client::{Ack, ReadLevel};
 use cubecast_sim::{Cut, Scenario, run};
 
 use super::*;

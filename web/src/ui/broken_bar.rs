@@ -113,7 +113,7 @@ fn is_typing(event: &KeyboardEvent) -> bool {
 #[cfg(test)]
 mod tests {
     use cubecast_core::cube::{Dimension, Vertex};
-    use cubecast_core::wire::client::LinkConditions;
+    use cubecast_core::faults::LinkConditions;
 
     use super::*;
     use crate::model::cluster::Cluster;

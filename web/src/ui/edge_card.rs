@@ -1,7 +1,7 @@
 //! The card of one link: the state of each direction, and controls to cut, slow and heal it.
 
 use cubecast_core::cube::Vertex;
-use cubecast_core::wire::client::LinkConditions;
+use cubecast_core::faults::LinkConditions;
 use yew::prelude::*;
 
 use super::dispatch::use_dispatch;

@@ -1,8 +1,9 @@
 //! The card of one node: its state, controls to stop and recover it, and its details.
 
 use cubecast_core::cube::Vertex;
-use cubecast_core::wire::answer::{NodeStatus, Role};
-use cubecast_core::wire::client::StopMode;
+use cubecast_core::faults::StopMode;
+use cubecast_core::states::Role;
+use cubecast_core::wire::answer::NodeStatus;
 use yew::prelude::*;
 
 use super::dispatch::{Dispatch, use_dispatch};

@@ -1,8 +1,8 @@
 //! The space-time diagram of one request, with its exports.
 
+use cubecast_core::identity::TraceId;
 use cubecast_core::visible::visible;
 use cubecast_core::wire::client::Ack;
-use cubecast_core::wire::event::TraceId;
 use yew::prelude::*;
 
 use super::dispatch::use_dispatch;

@@ -1,7 +1,6 @@
 //! The form for subscribing, and the delivered messages.
 
-use cubecast_core::names::{SubscriberId, TopicName};
-use cubecast_core::wire::client::StartAt;
+use cubecast_core::names::{StartAt, SubscriberId, TopicName};
 use yew::prelude::*;
 
 use super::dispatch::use_dispatch;

@@ -7,7 +7,8 @@ use std::marker::PhantomData;
 use std::rc::Rc;
 
 use cubecast_core::cube::{Dimension, Vertex};
-use cubecast_core::wire::answer::{ClusterView, NodeState, NodeView};
+use cubecast_core::states::NodeState;
+use cubecast_core::wire::answer::{ClusterView, NodeView};
 use cubecast_web::model::cluster::{Cluster, Socket};
 use cubecast_web::model::shared::Shared;
 use cubecast_web::model::task::Task;

@@ -274,8 +274,9 @@ impl Fact<'_> {
 
 #[cfg(test)]
 mod tests {
+    use cubecast_core::names::StartAt;
     use cubecast_core::wire::answer::ErrorCode;
-    use cubecast_core::wire::client::{Ack, ReadLevel, StartAt};
+    use cubecast_core::wire::client::{Ack, ReadLevel};
 
     use super::super::story::Story;
     use super::check;

@@ -5,10 +5,10 @@
 //! as if it had taken longer: invoked some time before and answered some time after, or never. An operation in doubt
 //! takes effect later or not at all.
 
-use cubecast_core::names::Offset;
+use cubecast_core::names::{Offset, StartAt};
 use cubecast_core::time::Instant;
 use cubecast_core::wire::answer::{Done, ErrorCode};
-use cubecast_core::wire::client::{Ack, Action, Read, ReadLevel, StartAt, Write};
+use cubecast_core::wire::client::{Ack, Action, Read, ReadLevel, Write};
 use fastrand::Rng;
 use proptest::prelude::*;
 use proptest::test_runner::TestCaseResult;

@@ -9,12 +9,11 @@ use std::ops::Range;
 use std::time::Duration;
 
 use cubecast_core::cube::{Dimension, Vertex};
-use cubecast_core::names::{Offset, PublisherId, Sequence, SubscriberId, TopicName};
+use cubecast_core::names::{Offset, PublisherId, Sequence, StartAt, SubscriberId, TopicId, TopicName};
 use cubecast_core::placement;
 use cubecast_core::time::{Instant, Timestamp};
-use cubecast_core::topics::command::TopicId;
 use cubecast_core::wire::answer::{Done, ErrorCode, Message};
-use cubecast_core::wire::client::{Ack, Action, Read, ReadLevel, StartAt, Write};
+use cubecast_core::wire::client::{Ack, Action, Read, ReadLevel, Write};
 
 use super::case::Case;
 use super::evidence::{DiskLoss, DiskMishap, Evidence, Leadership, MemberChange, Mishap, QueuePeak, Recovery};

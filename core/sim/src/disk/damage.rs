@@ -2,9 +2,8 @@
 
 use cubecast_core::bugs::{Bug, Bugs};
 use cubecast_core::cube::Vertex;
-use cubecast_core::names::Offset;
+use cubecast_core::names::{Offset, TopicId};
 use cubecast_core::store::rows::{self, Row, RowKey, RowWriter};
-use cubecast_core::topics::command::TopicId;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use cubecast_core::cube::Vertex;
-use cubecast_core::names::Offset;
+use cubecast_core::names::{Offset, TopicId};
 use cubecast_core::store::reading::{Unreadable, read_through};
 use cubecast_core::store::recovery::{self, CutTail, Found, Refused};
 use cubecast_core::store::rows::{Row, RowKey};
@@ -11,7 +11,7 @@ use cubecast_core::store::runs::{Present, plan};
 use cubecast_core::store::{
     Checkpoint, HardState, LogEntry, NodeRecord, ReadMessages, RecoveredGroup, StoredMessage, Write, WriteBatch,
 };
-use cubecast_core::topics::command::{Command, TopicId};
+use cubecast_core::topics::command::Command;
 
 /// All tables. A damaged row's content is lost; writing it again repairs it.
 #[derive(Clone, Debug, Default)]

@@ -1,9 +1,8 @@
-use cubecast_core::identity::{Incarnation, NodeId};
+use cubecast_core::identity::{Incarnation, NodeId, RequestKey};
 use cubecast_core::names::{Offset, PublisherId, Sequence, TopicName};
 use cubecast_core::store::{Checkpoint, Damaged, EntryKind, HardState, LogEntry, NodeRecord};
 use cubecast_core::time::Timestamp;
 use cubecast_core::topics::command::{Command, Op};
-use cubecast_core::wire::peer::RequestKey;
 
 use super::*;
 

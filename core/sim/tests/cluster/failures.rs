@@ -4,10 +4,11 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use cubecast_core::cube::Dimension;
+use cubecast_core::faults::StopMode;
 use cubecast_core::names::Offset;
 use cubecast_core::store::rows::RowKey;
 use cubecast_core::wire::answer::{Done, ErrorCode};
-use cubecast_core::wire::client::{Ack, Action, Admin, Read, ReadLevel, StopMode};
+use cubecast_core::wire::client::{Ack, Action, Admin, Read, ReadLevel};
 use cubecast_core::wire::event::Event;
 use cubecast_sim::{Cluster, ClusterConfig, Damage};
 

@@ -4,10 +4,10 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use cubecast_core::cube::Vertex;
-use cubecast_core::names::{Offset, SubscriberId};
+use cubecast_core::names::{Offset, StartAt, SubscriberId};
 use cubecast_core::placement;
 use cubecast_core::wire::answer::{Done, ServerFrame};
-use cubecast_core::wire::client::{Ack, Action, Read, ReadLevel, StartAt, Write};
+use cubecast_core::wire::client::{Ack, Action, Read, ReadLevel, Write};
 use cubecast_sim::{Cluster, EdgeConditions};
 
 use super::support::*;

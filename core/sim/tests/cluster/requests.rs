@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
+use cubecast_core::faults::LinkConditions;
 use cubecast_core::names::{Offset, PublisherId};
 use cubecast_core::placement;
 use cubecast_core::wire::answer::{Done, ErrorCode};
-use cubecast_core::wire::client::{Ack, Action, Admin, LinkConditions, Local, Read, ReadLevel, Write};
+use cubecast_core::wire::client::{Ack, Action, Admin, Local, Read, ReadLevel, Write};
 use cubecast_sim::Cluster;
 
 use super::support::*;

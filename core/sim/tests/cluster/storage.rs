@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use cubecast_core::names::Offset;
-use cubecast_core::wire::answer::{ErrorCode, Failure, StorageState};
+use cubecast_core::states::StorageState;
+use cubecast_core::wire::answer::{ErrorCode, Failure};
 use cubecast_core::wire::client::{Ack, Action, Read, ReadLevel, Write};
 use cubecast_sim::{Cluster, RESERVE};
 

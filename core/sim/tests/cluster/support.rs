@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use cubecast_core::cube::{Dimension, Vertex};
 use cubecast_core::names::{Offset, PublisherId, Sequence, SubscriberId, TopicName};
-use cubecast_core::wire::answer::{Done, ErrorCode, Failure, NodeState};
+use cubecast_core::states::NodeState;
+use cubecast_core::wire::answer::{Done, ErrorCode, Failure};
 use cubecast_core::wire::client::{Ack, Action, Local, Read, ReadLevel, Write};
 use cubecast_sim::Cluster;
 

@@ -5,11 +5,13 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use cubecast_core::cube::{Dimension, Vertex};
+use cubecast_core::faults::{LinkConditions, StopMode};
 use cubecast_core::names::{PublisherId, TopicName};
 use cubecast_core::placement;
-use cubecast_core::wire::answer::{GroupStatus, NodeState};
-use cubecast_core::wire::client::{Ack, Action, Admin, LinkConditions, StopMode, Write};
-use cubecast_core::wire::usability::{NodeReason, Obstacle, UnreadyReason};
+use cubecast_core::states::{NodeState, Obstacle};
+use cubecast_core::wire::answer::GroupStatus;
+use cubecast_core::wire::client::{Ack, Action, Admin, Write};
+use cubecast_core::wire::usability::{NodeReason, UnreadyReason};
 use cubecast_sim::Cluster;
 
 use super::support::*;

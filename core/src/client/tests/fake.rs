@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use super::super::*;
 use crate::content::Content;
-use crate::names::{Offset, PublisherId, Sequence, TopicName};
+use crate::names::{Offset, PublisherId, Sequence, TopicId, TopicName};
 use crate::placement;
+use crate::states::NodeState;
 use crate::time::Timestamp;
-use crate::topics::command::TopicId;
 use crate::wire::answer::*;
 use crate::wire::client::{Admin, Local, Query, Read, Request, Write};
 

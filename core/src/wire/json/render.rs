@@ -7,13 +7,14 @@ use serde_json::value::RawValue;
 
 use super::shapes::{DoneFields, EventFields};
 use crate::cube::Vertex;
+use crate::faults::{LinkConditions, StopMode};
+use crate::identity::TraceId;
 use crate::names::{Offset, SubscriberId, TopicName};
+use crate::states::NodeState;
 use crate::time::Timestamp;
-use crate::wire::answer::{
-    Answer, Delivery, Done, Failure, Location, Message, NodeState, ServerFrame, SubscriptionEnded,
-};
-use crate::wire::client::{LinkConditions, RequestId, StopMode};
-use crate::wire::event::{Event, TraceId, WatchEvent};
+use crate::wire::answer::{Answer, Delivery, Done, Failure, Location, Message, ServerFrame, SubscriptionEnded};
+use crate::wire::client::RequestId;
+use crate::wire::event::{Event, WatchEvent};
 
 /// Renders one text frame.
 pub fn render(frame: &ServerFrame) -> String {

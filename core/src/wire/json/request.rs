@@ -2,11 +2,10 @@
 
 use super::fields::{Fields, missing, shown};
 use crate::cube::{Dimension, Vertex};
-use crate::names::{Offset, PublisherId, Sequence, SubscriberId, TopicName};
+use crate::faults::{LinkConditions, StopMode};
+use crate::names::{Offset, PublisherId, Sequence, StartAt, SubscriberId, TopicName};
 use crate::wire::answer::{ErrorCode, Failure};
-use crate::wire::client::{
-    Ack, Action, Admin, LinkConditions, Local, Query, Read, ReadLevel, Request, StartAt, StopMode, Write,
-};
+use crate::wire::client::{Ack, Action, Admin, Local, Query, Read, ReadLevel, Request, Write};
 use crate::wire::event::EventKind;
 use crate::wire::limits::{DEFAULT_PULL, DEFAULT_STOP_MS, Limits, Refused, check_id, validate};
 

@@ -5,12 +5,10 @@
 use serde::Serialize;
 
 use crate::cube::Vertex;
-use crate::names::{Offset, PublisherId, SubscriberId, TopicName};
-use crate::topics::command::TopicId;
-use crate::wire::answer::{
-    ClusterView, Done, Location, Message, NodeState, NodeStatus, Role, StorageState, TopicSummary,
-};
-use crate::wire::client::{LinkConditions, StopMode};
+use crate::faults::{LinkConditions, StopMode};
+use crate::names::{Offset, PublisherId, SubscriberId, TopicId, TopicName};
+use crate::states::{NodeState, Role, StorageState};
+use crate::wire::answer::{ClusterView, Done, Location, Message, NodeStatus, TopicSummary};
 use crate::wire::event::{DropReason, Event, FrameKind};
 
 /// The JSON fields of a [`Done`].

@@ -6,10 +6,11 @@ mod stored;
 #[path = "../../../../core/tests/wire/examples.rs"]
 mod wire;
 
+use cubecast_core::identity::TraceId;
 use cubecast_core::wire::answer::{Answer, Delivery, EndReason, ErrorCode, ServerFrame, SubscriptionEnded};
 use cubecast_core::wire::binary::{encode_peer_frames, encode_requests, encode_server_frames};
 use cubecast_core::wire::client::{Request, RequestId};
-use cubecast_core::wire::event::{TraceId, WatchEvent};
+use cubecast_core::wire::event::WatchEvent;
 use cubecast_node::transport::handshake::PROTOCOL;
 
 pub use peers::frames as peer_frames_once;

@@ -1,13 +1,13 @@
 //! Every frame between neighbours, and every content of packets.
 
-use cubecast_core::identity::{Incarnation, NodeId};
-use cubecast_core::names::Offset;
+use cubecast_core::identity::{Incarnation, NodeId, TraceId};
+use cubecast_core::names::{Offset, TopicId};
 use cubecast_core::route::Trail;
+use cubecast_core::states::{NodeState, StorageState};
 use cubecast_core::store::{EntryKind, LogEntry};
-use cubecast_core::topics::command::{TopicId, encode_commands};
-use cubecast_core::wire::answer::{Answer, Done, EndReason, NodeState, StorageState, TopicSummary};
+use cubecast_core::topics::command::encode_commands;
+use cubecast_core::wire::answer::{Answer, Done, EndReason, TopicSummary};
 use cubecast_core::wire::client::{Action, Registry};
-use cubecast_core::wire::event::TraceId;
 use cubecast_core::wire::peer::*;
 
 use super::stored;

@@ -1,13 +1,11 @@
 //! The stored data of a group: commands, changes of members, states, messages.
 
 use cubecast_core::group::MemberChange;
-use cubecast_core::identity::NodeId;
-use cubecast_core::names::{Offset, Sequence};
+use cubecast_core::identity::{NodeId, RequestKey};
+use cubecast_core::names::{Offset, Sequence, StartAt, TopicId};
 use cubecast_core::store::{Checkpoint, EntryKind, HardState, LogEntry, NodeRecord, StoredMessage, Write};
 use cubecast_core::topics::Topics;
-use cubecast_core::topics::command::{Command, Op, TopicId, encode_commands};
-use cubecast_core::wire::client::StartAt;
-use cubecast_core::wire::peer::RequestKey;
+use cubecast_core::topics::command::{Command, Op, encode_commands};
 use cubecast_node::storage::FolderIdentity;
 
 use super::wire::{TIME, publisher, subscriber, topic, vertex};

@@ -2,7 +2,7 @@
 //! the allowances are tight.
 
 use cubecast_core::cube::Vertex;
-use cubecast_core::identity::NodeId;
+use cubecast_core::identity::{NodeId, RequestKey};
 use cubecast_core::names::{PublisherId, Sequence, SubscriberId, TopicName};
 use cubecast_core::time::Timestamp;
 use cubecast_core::topics::Topics;
@@ -10,7 +10,7 @@ use cubecast_core::topics::command::{Command, Op, encode_commands};
 use cubecast_core::wire::answer::{Answer, Done, ServerFrame};
 use cubecast_core::wire::binary::*;
 use cubecast_core::wire::client::{Action, Local, Query, Request};
-use cubecast_core::wire::peer::{PeerFrame, RequestKey};
+use cubecast_core::wire::peer::PeerFrame;
 use cubecast_decoders::DECODERS;
 
 #[test]

@@ -1,6 +1,7 @@
 //! Slow links: the latency of each acknowledgement.
 
-use cubecast_core::wire::client::{Ack, Action, Admin, LinkConditions};
+use cubecast_core::faults::LinkConditions;
+use cubecast_core::wire::client::{Ack, Action, Admin};
 use cubecast_node::failure::Failure;
 
 use super::publish::{Place, bytes, word};

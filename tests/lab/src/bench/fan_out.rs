@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use cubecast_core::content::Content;
-use cubecast_core::wire::client::{Ack, StartAt};
+use cubecast_core::names::StartAt;
+use cubecast_core::wire::client::Ack;
 use cubecast_node::client::{CubecastClient, Deliveries};
 use cubecast_node::failure::Failure;
 use tokio::sync::Mutex;

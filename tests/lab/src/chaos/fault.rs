@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use clap::ValueEnum;
 use cubecast_core::cube::{Dimension, Vertex};
-use cubecast_core::wire::client::{LinkConditions, StopMode};
+use cubecast_core::faults::{LinkConditions, StopMode};
 use fastrand::Rng;
 use serde::{Deserialize, Serialize};
 

@@ -10,9 +10,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use cubecast_core::cube::Vertex;
+use cubecast_core::faults::{LinkConditions, StopMode};
+use cubecast_core::states::NodeState;
 use cubecast_core::time::Instant;
-use cubecast_core::wire::answer::NodeState;
-use cubecast_core::wire::client::{Action, Admin, LinkConditions, StopMode};
+use cubecast_core::wire::client::{Action, Admin};
 use cubecast_node::shutdown;
 use fastrand::Rng;
 use tokio::sync::watch;

@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cubecast_core::cube::Vertex;
-use cubecast_core::wire::answer::{Done, NodeStatus, Role, ServerFrame};
+use cubecast_core::states::Role;
+use cubecast_core::wire::answer::{Done, NodeStatus, ServerFrame};
 use cubecast_core::wire::client::{Action, Admin, Local};
 use cubecast_core::wire::event::{Event, EventKind};
 use tokio::task::JoinSet;

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use cubecast_core::cube::{Dimension, Vertex};
 use cubecast_core::placement;
-use cubecast_core::wire::answer::{GroupStatus, NodeState, NodeStatus, Role};
+use cubecast_core::states::{NodeState, Role};
+use cubecast_core::wire::answer::{GroupStatus, NodeStatus};
 
 /// The status of all nodes that answered.
 #[derive(Clone, Debug)]

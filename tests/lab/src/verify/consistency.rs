@@ -4,8 +4,9 @@ use std::collections::BTreeSet;
 
 use cubecast_core::client::{ClientError, Target};
 use cubecast_core::cube::Vertex;
+use cubecast_core::faults::StopMode;
 use cubecast_core::names::{Sequence, SubscriberId, TopicName};
-use cubecast_core::wire::client::{Ack, ReadLevel, StopMode};
+use cubecast_core::wire::client::{Ack, ReadLevel};
 
 use super::evidence::Evidence;
 use super::stage::{Halt, Seen, Stage, list, until};

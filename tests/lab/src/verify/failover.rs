@@ -2,9 +2,10 @@
 
 use cubecast_core::client::Target;
 use cubecast_core::cube::Vertex;
+use cubecast_core::faults::StopMode;
 use cubecast_core::names::TopicName;
 use cubecast_core::wire::answer::Done;
-use cubecast_core::wire::client::{Ack, ReadLevel, StopMode};
+use cubecast_core::wire::client::{Ack, ReadLevel};
 
 use super::evidence::Evidence;
 use super::stage::{Halt, Stage, list, replica_subscribe};

@@ -1,7 +1,8 @@
 //! Evaluation 3: a failed node recovers to the state before the failure.
 
+use cubecast_core::faults::StopMode;
 use cubecast_core::wire::answer::ErrorCode;
-use cubecast_core::wire::client::{Ack, ReadLevel, StopMode};
+use cubecast_core::wire::client::{Ack, ReadLevel};
 
 use super::evidence::Evidence;
 use super::stage::{Halt, Stage};

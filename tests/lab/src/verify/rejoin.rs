@@ -1,7 +1,8 @@
 //! Evaluation 4: a node that comes online fetches all of its data from the others.
 
 use cubecast_core::client::Target;
-use cubecast_core::wire::client::{Ack, Action, ReadLevel, StopMode, Write};
+use cubecast_core::faults::StopMode;
+use cubecast_core::wire::client::{Ack, Action, ReadLevel, Write};
 
 use super::evidence::Evidence;
 use super::stage::{Halt, Stage, list, standing};

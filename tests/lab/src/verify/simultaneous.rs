@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use cubecast_core::client::{ClientError, Target};
 use cubecast_core::cube::Vertex;
-use cubecast_core::names::{SubscriberId, TopicName};
-use cubecast_core::wire::client::{Ack, Action, StartAt, Write};
+use cubecast_core::names::{StartAt, SubscriberId, TopicName};
+use cubecast_core::wire::client::{Ack, Action, Write};
 use cubecast_node::client::Deliveries;
 use futures_util::future::{join_all, try_join_all};
 

@@ -5,10 +5,12 @@ use std::time::Duration;
 
 use cubecast_core::client::{ClientError, Target};
 use cubecast_core::cube::{Dimension, Vertex};
+use cubecast_core::faults::StopMode;
 use cubecast_core::names::{Offset, PublisherId, SubscriberId, TopicName};
 use cubecast_core::placement;
-use cubecast_core::wire::answer::{Location, NodeState, NodeStatus, Replica};
-use cubecast_core::wire::client::{Ack, Action, StopMode, Write};
+use cubecast_core::states::NodeState;
+use cubecast_core::wire::answer::{Location, NodeStatus, Replica};
+use cubecast_core::wire::client::{Ack, Action, Write};
 use cubecast_node::client::{CubecastClient, Published};
 use cubecast_node::runtime::clock::wall;
 

@@ -12,9 +12,10 @@ use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
 
 use cubecast_core::cube::Vertex;
+use cubecast_core::faults::{LinkConditions, StopMode};
+use cubecast_core::identity::TraceId;
 use cubecast_core::names::TopicName;
-use cubecast_core::wire::client::{LinkConditions, StopMode};
-use cubecast_core::wire::event::{Event, TraceId, WatchEvent};
+use cubecast_core::wire::event::{Event, WatchEvent};
 
 use super::load::LoadSample;
 use super::shared::Shared;

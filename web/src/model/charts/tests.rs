@@ -1,6 +1,6 @@
+use cubecast_core::faults::StopMode;
 use cubecast_core::names::Offset;
 use cubecast_core::time::Timestamp;
-use cubecast_core::wire::client::StopMode;
 
 use super::*;
 

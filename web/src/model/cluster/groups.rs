@@ -185,8 +185,8 @@ fn service(cluster: &Cluster, sides: &[BTreeSet<Vertex>], home: Vertex) -> Servi
 #[cfg(test)]
 mod tests {
     use cubecast_core::cube::Dimension;
-    use cubecast_core::wire::answer::NodeState;
-    use cubecast_core::wire::client::LinkConditions;
+    use cubecast_core::faults::LinkConditions;
+    use cubecast_core::states::NodeState;
 
     use super::super::Socket;
     use super::*;

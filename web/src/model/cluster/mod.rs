@@ -14,8 +14,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use cubecast_core::cube::{Dimension, Vertex};
-use cubecast_core::wire::answer::{ClusterView, GroupStatus, NodeState, NodeStatus, Role};
-use cubecast_core::wire::client::LinkConditions;
+use cubecast_core::faults::LinkConditions;
+use cubecast_core::states::{NodeState, Role};
+use cubecast_core::wire::answer::{ClusterView, GroupStatus, NodeStatus};
 
 use super::shared::Shared;
 use groups::{Group, Members, Picture, Service};

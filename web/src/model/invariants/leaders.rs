@@ -6,8 +6,9 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use cubecast_core::cube::Vertex;
+use cubecast_core::states::Role;
 use cubecast_core::time::Instant;
-use cubecast_core::wire::answer::{Done, Role};
+use cubecast_core::wire::answer::Done;
 use cubecast_core::wire::event::Event;
 use cubecast_sim::check::Checked as Facts;
 use cubecast_sim::check::evidence::Leadership;

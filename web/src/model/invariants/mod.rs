@@ -195,10 +195,10 @@ pub(super) mod story {
     //! Short constructors of the actions that a page receives.
 
     use cubecast_core::cube::{Dimension, Vertex};
-    use cubecast_core::names::{Offset, PublisherId, SubscriberId, TopicName};
+    use cubecast_core::names::{Offset, PublisherId, SubscriberId, TopicId, TopicName};
+    use cubecast_core::states::Role;
     use cubecast_core::time::Timestamp;
-    use cubecast_core::topics::command::TopicId;
-    use cubecast_core::wire::answer::{self, Answer, Delivery, Done, Location, Message, Role};
+    use cubecast_core::wire::answer::{self, Answer, Delivery, Done, Location, Message};
     use cubecast_core::wire::event::{Event, WatchEvent};
 
     use super::Evidence;

@@ -1,8 +1,9 @@
 //! What nodes report: updates the state from their answers and events, and notes the changes in the feed.
 
 use cubecast_core::cube::Vertex;
-use cubecast_core::wire::answer::{Answer, Done, ErrorCode, NodeState, Role};
-use cubecast_core::wire::client::LinkConditions;
+use cubecast_core::faults::LinkConditions;
+use cubecast_core::states::{NodeState, Role};
+use cubecast_core::wire::answer::{Answer, Done, ErrorCode};
 use cubecast_core::wire::event::{Event, FrameKind, WatchEvent};
 
 use crate::model::charts::Charts;

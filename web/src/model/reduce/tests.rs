@@ -1,12 +1,13 @@
 use cubecast_core::client::ClientError;
 use cubecast_core::cube::Dimension;
-use cubecast_core::names::{Offset, SubscriberId, TopicName};
+use cubecast_core::faults::{LinkConditions, StopMode};
+use cubecast_core::names::{Offset, SubscriberId, TopicId, TopicName};
+use cubecast_core::states::{NodeState, Role};
 use cubecast_core::time::Timestamp;
-use cubecast_core::topics::command::TopicId;
 use cubecast_core::wire::answer::{
-    Answer, ClusterView, Counters, Done, ErrorCode, Failure, LinkView, NodeState, NodeStatus, NodeView, Role,
+    Answer, ClusterView, Counters, Done, ErrorCode, Failure, LinkView, NodeStatus, NodeView,
 };
-use cubecast_core::wire::client::{self, LinkConditions, StopMode};
+use cubecast_core::wire::client;
 use cubecast_core::wire::event::{Event, FrameKind, WatchEvent};
 
 use super::*;

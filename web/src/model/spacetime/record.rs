@@ -1,8 +1,9 @@
 //! What is recorded of events and requests.
 
 use cubecast_core::cube::Vertex;
+use cubecast_core::identity::TraceId;
 use cubecast_core::names::{Offset, TopicName};
-use cubecast_core::wire::event::{TraceId, WatchEvent};
+use cubecast_core::wire::event::WatchEvent;
 
 /// A received event.
 #[derive(Clone, PartialEq, Debug)]

@@ -3,8 +3,9 @@
 use std::collections::VecDeque;
 use std::rc::Rc;
 
+use cubecast_core::identity::TraceId;
 use cubecast_core::wire::answer::{Answer, Done, ServerFrame};
-use cubecast_core::wire::event::{Event, TraceId, WatchEvent};
+use cubecast_core::wire::event::{Event, WatchEvent};
 use cubecast_core::wire::json;
 
 use super::record::{Answered, RecordedEvent, Request};

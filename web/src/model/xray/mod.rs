@@ -11,10 +11,10 @@ mod tests;
 use std::collections::{BTreeMap, VecDeque};
 
 use cubecast_core::cube::Vertex;
+use cubecast_core::faults::StopMode;
 use cubecast_core::names::{Offset, TopicName};
 use cubecast_core::placement;
 use cubecast_core::wire::answer::{Answer, Done, Location};
-use cubecast_core::wire::client::StopMode;
 use cubecast_core::wire::event::{Event, WatchEvent};
 
 use crate::model::cluster::{Cluster, Health};

@@ -1,7 +1,7 @@
 //! The entries of the event feed as text.
 
 use cubecast_core::client::FellOver;
-use cubecast_core::wire::answer::StorageState;
+use cubecast_core::states::StorageState;
 
 use crate::format::{duration, nodes};
 use crate::model::cluster::Health;
@@ -88,8 +88,8 @@ pub fn tone(fact: &Fact) -> Tone {
 #[cfg(test)]
 mod tests {
     use cubecast_core::cube::Vertex;
+    use cubecast_core::faults::{LinkConditions, StopMode};
     use cubecast_core::names::{Offset, TopicName};
-    use cubecast_core::wire::client::{LinkConditions, StopMode};
 
     use super::*;
 

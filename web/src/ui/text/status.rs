@@ -155,9 +155,9 @@ fn cure(no_quorum: &NoQuorum, returning: &[(Vertex, u64)]) -> String {
 #[cfg(test)]
 mod tests {
     use cubecast_core::cube::Dimension;
+    use cubecast_core::faults::LinkConditions;
     use cubecast_core::placement;
-    use cubecast_core::wire::answer::NodeState;
-    use cubecast_core::wire::client::LinkConditions;
+    use cubecast_core::states::NodeState;
 
     use super::*;
     use crate::model::State;

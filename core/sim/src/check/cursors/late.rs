@@ -1,6 +1,7 @@
 //! The effects of actions on a cursor, and the effects of unanswered ones that are still possible.
 
-use cubecast_core::wire::client::{Action, Read, StartAt, Write};
+use cubecast_core::names::StartAt;
+use cubecast_core::wire::client::{Action, Read, Write};
 
 /// The effect of an action on the cursor.
 #[derive(Clone, Copy)]

@@ -1,8 +1,8 @@
 //! Valid and invalid histories of one subscriber.
 
-use cubecast_core::names::Offset;
+use cubecast_core::names::{Offset, StartAt};
 use cubecast_core::wire::answer::ErrorCode;
-use cubecast_core::wire::client::{ReadLevel, StartAt};
+use cubecast_core::wire::client::ReadLevel;
 
 use super::check;
 use crate::check::story::Story;

@@ -1,8 +1,8 @@
 //! The choice of a client's next action: every action and level, weighted, and occasionally an action that must be
 //! refused.
 
-use cubecast_core::names::{Offset, PublisherId, Sequence, SubscriberId, TopicName};
-use cubecast_core::wire::client::{Ack, Action, Admin, Local, Query, Read, ReadLevel, StartAt, Write};
+use cubecast_core::names::{Offset, PublisherId, Sequence, StartAt, SubscriberId, TopicName};
+use cubecast_core::wire::client::{Ack, Action, Admin, Local, Query, Read, ReadLevel, Write};
 use cubecast_core::wire::limits::MAX_PULL;
 
 use super::choice::{any_vertex, happens, one_of, weighted};

@@ -3,10 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use cubecast_core::content::Content;
-use cubecast_core::names::Offset;
+use cubecast_core::names::{Offset, StartAt};
 use cubecast_core::time::{Instant, Timestamp};
 use cubecast_core::wire::answer::{Location, Message};
-use cubecast_core::wire::client::{Query, Read, ReadLevel, StartAt, Write};
+use cubecast_core::wire::client::{Query, Read, ReadLevel, Write};
 
 use super::*;
 use crate::check::history::Answered;
@@ -195,7 +195,7 @@ fn answer(random: &mut fastrand::Rng, action: &Action, end: &mut u64) -> Option<
         }
         Action::Write(Write::Subscribe { topic, .. } | Write::ReplicaSubscribe { topic, .. }) => Done::Subscribed {
             topic,
-            topic_id: cubecast_core::topics::command::TopicId(0),
+            topic_id: cubecast_core::names::TopicId(0),
             cursor: Offset(end.saturating_sub(5)),
             original_node: None,
         },

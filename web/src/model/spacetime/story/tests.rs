@@ -1,7 +1,8 @@
+use cubecast_core::identity::TraceId;
 use cubecast_core::names::{Offset, TopicName};
+use cubecast_core::states::Role;
 use cubecast_core::time::Timestamp;
-use cubecast_core::wire::answer::Role;
-use cubecast_core::wire::event::{TraceId, WatchEvent};
+use cubecast_core::wire::event::WatchEvent;
 
 use super::super::record::Answered;
 use super::*;
