@@ -6,7 +6,8 @@
 use serde::Serialize;
 
 use crate::cube::Vertex;
-use crate::store::{ReadFailed, ReadId, ReadMessages, Recovered, Space, StoredMessage, WriteBatch};
+use crate::records::StoredMessage;
+use crate::store::{ReadFailed, ReadId, ReadMessages, Recovered, Space, WriteBatch};
 use crate::wire::answer::ServerFrame;
 use crate::wire::client::Request;
 use crate::wire::event::WatchEvent;

@@ -36,6 +36,7 @@ pub mod names;
 pub mod node;
 pub mod overlay;
 pub mod placement;
+pub mod records;
 pub mod route;
 pub mod states;
 pub mod store;

@@ -11,7 +11,8 @@ use raft::{GetEntriesContext, RaftState, Storage, StorageError};
 
 use super::message;
 use crate::identity::NodeId;
-use crate::store::{Checkpoint, HardState, LogEntry};
+use crate::records::LogEntry;
+use crate::store::{Checkpoint, HardState};
 
 /// The entries `(dropped, last]`, and the members and the index at `applied`.
 pub struct LogView {
@@ -221,7 +222,7 @@ impl Storage for LogView {
 mod tests {
     use super::*;
     use crate::identity::RequestKey;
-    use crate::store::EntryKind;
+    use crate::records::EntryKind;
     use crate::time::Timestamp;
     use crate::topics::command::{Command, Op, encode_commands};
 

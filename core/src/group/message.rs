@@ -8,7 +8,7 @@ use raft::eraftpb::{
 use serde::{Deserialize, Serialize};
 
 use crate::identity::NodeId;
-use crate::store::{EntryKind, LogEntry};
+use crate::records::{EntryKind, LogEntry};
 use crate::topics::command;
 use crate::wire::peer::{RaftMessage, SnapshotHead};
 

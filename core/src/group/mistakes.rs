@@ -5,7 +5,7 @@ use raft::{GetEntriesContext, Storage};
 
 use super::{Applied, Group, GroupEffect};
 use crate::names::TopicName;
-use crate::store::StoredMessage;
+use crate::records::StoredMessage;
 use crate::topics::command::{self, Command};
 use crate::topics::{Change, Topics};
 

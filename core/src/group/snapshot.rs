@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use crate::identity::NodeId;
 use crate::names::{Offset, TopicId};
-use crate::store::StoredMessage;
+use crate::records::StoredMessage;
 use crate::time::Instant;
 use crate::topics::Topics;
 use crate::wire::peer::{RaftMessage, SnapshotFrame};

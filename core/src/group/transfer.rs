@@ -8,7 +8,8 @@ use super::{Group, GroupEffect, message};
 use crate::bugs::Bug;
 use crate::identity::NodeId;
 use crate::names::{Offset, TopicId};
-use crate::store::{StoredMessage, Write};
+use crate::records::StoredMessage;
+use crate::store::Write;
 use crate::time::Instant;
 use crate::wire::peer::{RaftMessage, SnapshotFrame};
 

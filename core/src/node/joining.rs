@@ -15,7 +15,7 @@ use std::time::Duration;
 use super::{Node, Phase};
 use crate::bugs::Bug;
 use crate::cube::Vertex;
-use crate::group::Start;
+use crate::group::{Start, check_entry};
 use crate::identity::{Incarnation, NodeId};
 use crate::store::{Recovered, Write, recovery};
 use crate::time::Instant;
@@ -40,7 +40,7 @@ impl Node {
     /// node with a previous identity a founder.
     pub(super) fn start(&mut self, mut recovered: Recovered, wiped: bool) {
         self.phase = Phase::Serving;
-        for nonsense in recovery::reject_nonsense(&mut recovered) {
+        for nonsense in recovery::reject_nonsense(&mut recovered, check_entry) {
             let text = format!(
                 "the data folder of node {} is damaged, or was written by another version: {nonsense}. The node \
                  rejoins as a new member and is refilled by its neighbours; if that fails, move the folder away and \

@@ -16,7 +16,7 @@ use crate::bugs::Bug;
 use crate::cube::Vertex;
 use crate::identity::RequestKey;
 use crate::names::{Offset, SubscriberId, TopicName};
-use crate::store::StoredMessage;
+use crate::records::StoredMessage;
 use crate::time::Instant;
 use crate::topics::Topics;
 use crate::wire::answer::{Done, Failure};

@@ -23,7 +23,7 @@ use crate::cube::Vertex;
 use crate::group::Group;
 use crate::io::{ConnectionId, Dismissal, Effect};
 use crate::names::{Offset, SubscriberId, TopicId, TopicName};
-use crate::store::StoredMessage;
+use crate::records::StoredMessage;
 use crate::time::Instant;
 use crate::topics::Known;
 use crate::wire::answer::{Delivery, EndReason, ErrorCode, Failure, Message, ServerFrame, SubscriptionEnded};

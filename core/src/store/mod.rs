@@ -21,14 +21,12 @@ pub mod space;
 
 pub use space::Space;
 
-use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-use crate::content::Content;
 use crate::cube::Vertex;
 use crate::identity::{Incarnation, NodeId};
-use crate::names::{Offset, PublisherId, Sequence, TopicId};
-use crate::time::Timestamp;
+use crate::names::{Offset, TopicId};
+use crate::records::{LogEntry, StoredMessage};
 use crate::topics::command::Command;
 
 /// Changes that become durable together. Batch numbers grow by one. An engine may merge batches and report only the
@@ -173,24 +171,6 @@ pub struct HardState {
     pub commit: u64,
 }
 
-/// One entry of a group's log.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub struct LogEntry {
-    pub index: u64,
-    pub term: u64,
-    pub kind: EntryKind,
-    /// For `Commands`: an encoded list of [`Command`]s, empty in the entry that begins a leader's term. For
-    /// `MemberChange`: an encoded [`crate::group::MemberChange`].
-    pub data: Bytes,
-}
-
-/// The content of a log entry.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub enum EntryKind {
-    Commands,
-    MemberChange,
-}
-
 /// The small state of a group at one index, with the members at that index.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Checkpoint {
@@ -201,17 +181,6 @@ pub struct Checkpoint {
     /// [`crate::topics::Topics`], encoded.
     #[serde(with = "byte_string")]
     pub state: Vec<u8>,
-}
-
-/// A message as stored on disk.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub struct StoredMessage {
-    pub offset: Offset,
-    pub publisher: PublisherId,
-    /// The publisher's own number, if it gave one.
-    pub sequence: Option<Sequence>,
-    pub time: Timestamp,
-    pub content: Content,
 }
 
 /// What an engine found on disk when it was opened.

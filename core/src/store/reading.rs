@@ -3,8 +3,9 @@
 //! A read that needs a damaged or missing row fails, and reports which messages are lost.
 
 use super::rows::{BadRow, Row, RowKey};
-use super::{Damaged, ReadMessages, StoredMessage};
+use super::{Damaged, ReadMessages};
 use crate::names::Offset;
+use crate::records::StoredMessage;
 
 /// A read needs messages that are damaged or missing.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]

@@ -9,9 +9,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::rows::{BadRow, GroupCode, Row, RowKey};
-use super::{Checkpoint, HardState, LogEntry, NodeRecord, Recovered, RecoveredGroup};
+use super::{Checkpoint, HardState, NodeRecord, Recovered, RecoveredGroup};
 use crate::cube::Vertex;
-use crate::group::check_entry;
+use crate::records::LogEntry;
 use crate::topics::Topics;
 use crate::topics::command::Command;
 
@@ -153,11 +153,19 @@ pub fn mistrust(recovered: &mut Recovered) -> Vec<Vertex> {
 /// Rejects entries and checkpoints that match their checksums but are invalid: they are damaged, or another version
 /// wrote them. A log is cut there, and a group whose checkpoint cannot be decoded starts empty. Returns what was found,
 /// for people.
-pub fn reject_nonsense(recovered: &mut Recovered) -> Vec<String> {
-    recovered.groups.iter_mut().filter_map(reject_nonsense_of).collect()
+///
+/// `check_entry`: whether a log entry is valid; see [`crate::group::check_entry`].
+pub fn reject_nonsense(
+    recovered: &mut Recovered,
+    check_entry: impl Fn(&LogEntry) -> Result<(), String>,
+) -> Vec<String> {
+    recovered.groups.iter_mut().filter_map(|found| reject_nonsense_of(found, &check_entry)).collect()
 }
 
-fn reject_nonsense_of(found: &mut RecoveredGroup) -> Option<String> {
+fn reject_nonsense_of(
+    found: &mut RecoveredGroup,
+    check_entry: impl Fn(&LogEntry) -> Result<(), String>,
+) -> Option<String> {
     let group = found.group;
     if let Some(Err(why)) = found.checkpoint.as_ref().map(|checkpoint| Topics::decode(&checkpoint.state)) {
         let hard_state = HardState::default();
@@ -222,9 +230,9 @@ fn recover_group(group: Vertex, found: FoundGroup) -> (RecoveredGroup, Option<Cu
 mod tests {
     use super::*;
     use crate::bugs::Bugs;
-    use crate::group::{Group, LogLimits, Start};
+    use crate::group::{Group, LogLimits, Start, check_entry};
     use crate::identity::NodeId;
-    use crate::store::EntryKind;
+    use crate::records::EntryKind;
     use crate::time::Instant;
     use crate::topics::Topics;
 
@@ -295,18 +303,18 @@ mod tests {
                 found.entry(CODE, index, Ok(entry));
             });
             let mut recovered = found.recover().unwrap().recovered;
-            let said = reject_nonsense(&mut recovered);
+            let said = reject_nonsense(&mut recovered, check_entry);
             assert!(said[0].starts_with(&format!("log entry {bad_at} of group 010")), "{said:?}");
             assert!(recovered.groups[0].tail_cut);
             assert_eq!(start(recovered.groups[0].clone()).last_index(), 100.max(bad_at - 1));
-            assert_eq!(reject_nonsense(&mut recovered), [""; 0], "once is enough");
+            assert_eq!(reject_nonsense(&mut recovered, check_entry), [""; 0], "once is enough");
         }
 
         let mut found = found(100, 101);
         found.entry(CODE, 101, Ok(entry(101)));
         let mut recovered = found.recover().unwrap().recovered;
         recovered.groups[0].checkpoint.as_mut().unwrap().state = vec![9; 9];
-        assert!(reject_nonsense(&mut recovered)[0].starts_with("the checkpoint of group 010"));
+        assert!(reject_nonsense(&mut recovered, check_entry)[0].starts_with("the checkpoint of group 010"));
         let group = recovered.groups[0].clone();
         assert!(group.tail_cut);
         assert_eq!(start(group).last_index(), 0);

@@ -6,9 +6,9 @@
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::{LogEntry, StoredMessage};
 use crate::cube::Vertex;
 use crate::names::{Offset, TopicId};
+use crate::records::{LogEntry, StoredMessage};
 
 /// A group in keys: [`Vertex::to_code`].
 pub type GroupCode = u32;

@@ -6,7 +6,7 @@
 
 use std::ops::RangeInclusive;
 
-use super::StoredMessage;
+use crate::records::StoredMessage;
 
 /// A row accepts no more messages past this many bytes. With its page's header, such a row fits into four pages of 4
 /// KiB.

@@ -13,7 +13,7 @@ use crate::bugs::Bug;
 use crate::content::Content;
 use crate::identity::RequestKey;
 use crate::names::{Offset, PublisherId, Sequence, StartAt, SubscriberId, TopicId, TopicName};
-use crate::store::StoredMessage;
+use crate::records::StoredMessage;
 use crate::wire::answer::{ErrorCode, Failure};
 
 impl Topics {

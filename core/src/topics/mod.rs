@@ -27,7 +27,7 @@ use serde::{Deserialize, Serialize};
 use crate::bugs::Bugs;
 use crate::identity::{NodeId, RequestKey};
 use crate::names::{Offset, PublisherId, SubscriberId, TopicId, TopicName};
-use crate::store::StoredMessage;
+use crate::records::StoredMessage;
 use crate::time::Timestamp;
 use crate::wire::answer::Failure;
 use dedup::Dedup;

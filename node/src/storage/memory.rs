@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 
 use cubecast_core::cube::Vertex;
 use cubecast_core::names::{Offset, TopicId};
+use cubecast_core::records::{LogEntry, StoredMessage};
 use cubecast_core::store::reading::{Unreadable, read_through};
 use cubecast_core::store::rows::Row;
 use cubecast_core::store::{
-    Checkpoint, HardState, LogEntry, NodeRecord, ReadMessages, Recovered, RecoveredGroup, Space, StoredMessage, Write,
-    WriteBatch,
+    Checkpoint, HardState, NodeRecord, ReadMessages, Recovered, RecoveredGroup, Space, Write, WriteBatch,
 };
 use cubecast_core::topics::command::Command;
 

@@ -8,7 +8,8 @@ use std::ops::Range;
 
 use cubecast_core::cube::Vertex;
 use cubecast_core::names::{Offset, TopicId};
-use cubecast_core::store::{Checkpoint, HardState, LogEntry, NodeRecord, StoredMessage, Write, WriteBatch};
+use cubecast_core::records::{LogEntry, StoredMessage};
+use cubecast_core::store::{Checkpoint, HardState, NodeRecord, Write, WriteBatch};
 use cubecast_core::topics::command::Command;
 
 use super::write::{Changed, Tables};

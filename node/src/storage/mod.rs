@@ -15,7 +15,8 @@
 //! ReadMessages ──┘   (queue)       └─ LogStore::read_messages ──────────────────── MessagesRead
 //! ```
 
-use cubecast_core::store::{ReadMessages, Recovered, Space, StoredMessage, WriteBatch};
+use cubecast_core::records::StoredMessage;
+use cubecast_core::store::{ReadMessages, Recovered, Space, WriteBatch};
 
 mod commit_marker;
 mod disk;

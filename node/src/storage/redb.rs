@@ -19,8 +19,9 @@ use std::sync::Arc;
 
 use cubecast_core::cube::Vertex;
 use cubecast_core::names::{Offset, TopicId};
+use cubecast_core::records::StoredMessage;
 use cubecast_core::store::reading::{Unreadable, read_through};
-use cubecast_core::store::{ReadMessages, Recovered, Space, StoredMessage, Write, WriteBatch};
+use cubecast_core::store::{ReadMessages, Recovered, Space, Write, WriteBatch};
 use redb::{AccessGuard, ReadOnlyTable, ReadableDatabase, TableError};
 
 use super::LogStore;
@@ -438,7 +439,8 @@ fn list_topics(stored: &ReadOnlyTable<MessageKey, Value>, group: GroupCode) -> R
 #[cfg(test)]
 mod tests {
     use super::*;
-    use cubecast_core::store::{EntryKind, LogEntry, ReadId};
+    use cubecast_core::records::{EntryKind, LogEntry};
+    use cubecast_core::store::ReadId;
     use cubecast_core::time::Timestamp;
 
     #[test]

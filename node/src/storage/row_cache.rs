@@ -8,9 +8,10 @@ use std::collections::{BTreeMap, VecDeque};
 
 use cubecast_core::cube::Vertex;
 use cubecast_core::names::{Offset, TopicId};
+use cubecast_core::records::StoredMessage;
+use cubecast_core::store::ReadMessages;
 use cubecast_core::store::reading::Unreadable;
 use cubecast_core::store::rows::Row;
-use cubecast_core::store::{ReadMessages, StoredMessage};
 
 /// The maximum size of the cache. The oldest rows are evicted first; a row that was used since gets a second chance.
 const MAX_BYTES: usize = 4 << 20;

@@ -27,7 +27,8 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 use std::{fmt, io};
 
-use cubecast_core::store::{ReadFailed, ReadId, ReadMessages, Recovered, Space, StoredMessage, Write, WriteBatch};
+use cubecast_core::records::StoredMessage;
+use cubecast_core::store::{ReadFailed, ReadId, ReadMessages, Recovered, Space, Write, WriteBatch};
 
 use super::LogStore;
 use super::error::StorageError;

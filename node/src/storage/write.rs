@@ -5,11 +5,12 @@ use std::ops::RangeInclusive;
 
 use cubecast_core::cube::Vertex;
 use cubecast_core::names::{Offset, TopicId};
+use cubecast_core::records::{LogEntry, StoredMessage};
 use cubecast_core::store::journal::BadRecord;
 use cubecast_core::store::reading::Unreadable;
 use cubecast_core::store::recovery::{self, Refused};
 use cubecast_core::store::runs::{Plan, Present, plan};
-use cubecast_core::store::{Checkpoint, HardState, LogEntry, NodeRecord, StoredMessage};
+use cubecast_core::store::{Checkpoint, HardState, NodeRecord};
 use cubecast_core::topics::command::Command;
 use redb::{AccessGuard, Key, ReadableTable, Table, TableDefinition, WriteTransaction};
 

@@ -8,6 +8,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use cubecast_core::names::TopicId;
+use cubecast_core::records::{LogEntry, StoredMessage};
 use cubecast_core::store::*;
 use cubecast_node::storage::*;
 

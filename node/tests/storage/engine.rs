@@ -1,6 +1,7 @@
 //! Written data comes back after a close and after a kill, and only in its own folder.
 
 use cubecast_core::names::{Offset, TopicId};
+use cubecast_core::records::LogEntry;
 use cubecast_core::store::*;
 use cubecast_node::storage::*;
 

@@ -6,6 +6,7 @@ use std::path::Path;
 use cubecast_core::cube::Vertex;
 use cubecast_core::identity::{NodeId, RequestKey};
 use cubecast_core::names::{Offset, PublisherId, Sequence, TopicId, TopicName};
+use cubecast_core::records::{EntryKind, LogEntry, StoredMessage};
 use cubecast_core::store::*;
 use cubecast_core::time::Timestamp;
 use cubecast_core::topics::command::{Command, Op};

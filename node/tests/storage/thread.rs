@@ -5,6 +5,7 @@ use std::sync::mpsc::{self, Receiver, Sender};
 use std::sync::{Arc, Mutex};
 
 use cubecast_core::names::TopicId;
+use cubecast_core::records::{LogEntry, StoredMessage};
 use cubecast_core::store::*;
 use cubecast_node::storage::*;
 

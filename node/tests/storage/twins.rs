@@ -4,6 +4,7 @@ use std::path::Path;
 
 use cubecast_core::identity::{Incarnation, NodeId};
 use cubecast_core::names::TopicId;
+use cubecast_core::records::StoredMessage;
 use cubecast_core::store::rows::RowKey;
 use cubecast_core::store::*;
 use cubecast_node::storage::*;

@@ -1,6 +1,6 @@
 //! Checks of frames sent by nodes, to clients and between neighbours.
 
-use cubecast_core::store::{LogEntry, StoredMessage};
+use cubecast_core::records::{LogEntry, StoredMessage};
 use cubecast_core::wire::answer::{GroupStatus, LinkStatus, LinkView, Message, NodeView, Replica, ServerFrame};
 use cubecast_core::wire::binary::{
     decode_peer_frames, decode_server_frames, encode_peer_frames, encode_server_frames, let_peer_message_fit,

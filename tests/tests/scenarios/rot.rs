@@ -4,7 +4,8 @@ use std::fs::OpenOptions;
 use std::os::unix::fs::FileExt;
 
 use cubecast_core::cube::Vertex;
-use cubecast_core::store::{EntryKind, LogEntry, Write, WriteBatch};
+use cubecast_core::records::{EntryKind, LogEntry};
+use cubecast_core::store::{Write, WriteBatch};
 use cubecast_node::storage::{FolderIdentity, LogStore, RedbStore, SyncMode};
 use cubecast_tests::cluster::{CLUSTER, Plan, ProcessCluster};
 use cubecast_tests::relay::Relay;

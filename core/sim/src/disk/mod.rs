@@ -28,10 +28,11 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use cubecast_core::bugs::{Bug, Bugs};
 use cubecast_core::cube::Vertex;
 use cubecast_core::names::TopicId;
+use cubecast_core::records::StoredMessage;
 use cubecast_core::store::reading::Unreadable;
 use cubecast_core::store::recovery::{self, Recovery, Refused};
 use cubecast_core::store::rows::{BadRow, RowKey};
-use cubecast_core::store::{ReadFailed, ReadId, ReadMessages, Recovered, Space, StoredMessage, Write, WriteBatch};
+use cubecast_core::store::{ReadFailed, ReadId, ReadMessages, Recovered, Space, Write, WriteBatch};
 
 pub use self::damage::Damage;
 use self::rows::Rows;

@@ -4,13 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use cubecast_core::cube::Vertex;
 use cubecast_core::names::{Offset, TopicId};
+use cubecast_core::records::{LogEntry, StoredMessage};
 use cubecast_core::store::reading::{Unreadable, read_through};
 use cubecast_core::store::recovery::{self, CutTail, Found, Refused};
 use cubecast_core::store::rows::{Row, RowKey};
 use cubecast_core::store::runs::{Present, plan};
-use cubecast_core::store::{
-    Checkpoint, HardState, LogEntry, NodeRecord, ReadMessages, RecoveredGroup, StoredMessage, Write, WriteBatch,
-};
+use cubecast_core::store::{Checkpoint, HardState, NodeRecord, ReadMessages, RecoveredGroup, Write, WriteBatch};
 use cubecast_core::topics::command::Command;
 
 /// All tables. A damaged row's content is lost; writing it again repairs it.

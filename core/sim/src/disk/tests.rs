@@ -1,6 +1,7 @@
 use cubecast_core::identity::{Incarnation, NodeId, RequestKey};
 use cubecast_core::names::{Offset, PublisherId, Sequence, TopicName};
-use cubecast_core::store::{Checkpoint, Damaged, EntryKind, HardState, LogEntry, NodeRecord};
+use cubecast_core::records::{EntryKind, LogEntry};
+use cubecast_core::store::{Checkpoint, Damaged, HardState, NodeRecord};
 use cubecast_core::time::Timestamp;
 use cubecast_core::topics::command::{Command, Op};
 

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use cubecast_core::cube::{Dimension, Vertex};
 use cubecast_core::names::{Offset, StartAt};
-use cubecast_core::store::{EntryKind, LogEntry, Write};
+use cubecast_core::records::{EntryKind, LogEntry};
+use cubecast_core::store::Write;
 use cubecast_core::wire::answer::{Counters, Done, EndReason, ServerFrame};
 use cubecast_core::wire::client::{self, Ack, Action, Admin, Read, ReadLevel};
 use cubecast_core::wire::event::Event;

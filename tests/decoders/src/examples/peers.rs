@@ -2,9 +2,9 @@
 
 use cubecast_core::identity::{Incarnation, NodeId, TraceId};
 use cubecast_core::names::{Offset, TopicId};
+use cubecast_core::records::{EntryKind, LogEntry};
 use cubecast_core::route::Trail;
 use cubecast_core::states::{NodeState, StorageState};
-use cubecast_core::store::{EntryKind, LogEntry};
 use cubecast_core::topics::command::encode_commands;
 use cubecast_core::wire::answer::{Answer, Done, EndReason, TopicSummary};
 use cubecast_core::wire::client::{Action, Registry};

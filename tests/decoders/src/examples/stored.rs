@@ -3,7 +3,8 @@
 use cubecast_core::group::MemberChange;
 use cubecast_core::identity::{NodeId, RequestKey};
 use cubecast_core::names::{Offset, Sequence, StartAt, TopicId};
-use cubecast_core::store::{Checkpoint, EntryKind, HardState, LogEntry, NodeRecord, StoredMessage, Write};
+use cubecast_core::records::{EntryKind, LogEntry, StoredMessage};
+use cubecast_core::store::{Checkpoint, HardState, NodeRecord, Write};
 use cubecast_core::topics::Topics;
 use cubecast_core::topics::command::{Command, Op, encode_commands};
 use cubecast_node::storage::FolderIdentity;

@@ -1,0 +1,37 @@
+//! What logs and topics consist of: log entries and stored messages. Nodes store them and send them to each other.
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+
+use crate::content::Content;
+use crate::names::{Offset, PublisherId, Sequence};
+use crate::time::Timestamp;
+
+/// One entry of a group's log.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct LogEntry {
+    pub index: u64,
+    pub term: u64,
+    pub kind: EntryKind,
+    /// For `Commands`: an encoded list of [`Command`](crate::topics::command::Command)s, empty in the entry that begins
+    /// a leader's term. For `MemberChange`: an encoded [`crate::group::MemberChange`].
+    pub data: Bytes,
+}
+
+/// The content of a log entry.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum EntryKind {
+    Commands,
+    MemberChange,
+}
+
+/// A message as stored on disk.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct StoredMessage {
+    pub offset: Offset,
+    pub publisher: PublisherId,
+    /// The publisher's own number, if it gave one.
+    pub sequence: Option<Sequence>,
+    pub time: Timestamp,
+    pub content: Content,
+}
