@@ -2,7 +2,7 @@
 
 use raft::eraftpb::{Entry, EntryType, Snapshot};
 
-use super::{Applied, Group, GroupEffect, MemberChange, message};
+use super::{Group, GroupEffect, MemberChange, TopicChange, message};
 use crate::bugs::Bug;
 use crate::names::Offset;
 use crate::store::{Checkpoint, Write};
@@ -45,22 +45,22 @@ impl Group {
     }
 
     /// Collects a command's effects on messages. Those of one topic become one write.
-    fn keep(&mut self, change: Change, writes: &mut Vec<Write>) -> Applied {
+    fn keep(&mut self, change: Change, writes: &mut Vec<Write>) -> TopicChange {
         let group = self.home;
         match change {
-            Change::Nothing => Applied::Nothing,
-            Change::Created { topic } => Applied::Created { topic },
-            Change::Unsubscribed { id } => Applied::Unsubscribed { id },
+            Change::Nothing => TopicChange::Nothing,
+            Change::Created { topic } => TopicChange::Created { topic },
+            Change::Unsubscribed { id } => TopicChange::Unsubscribed { id },
             Change::Store { topic, id, message } => {
                 message.clone().push_to(group, id, writes);
-                Applied::Stored { topic, id, message }
+                TopicChange::Stored { topic, id, message }
             }
             Change::Drop { topic, id, end } => {
                 if end > Offset(0) {
                     writes.push(Write::DropMessages { group, topic: id });
                 }
                 self.cancel_transfers_of(id);
-                Applied::Deleted { topic, id }
+                TopicChange::Deleted { topic, id }
             }
         }
     }

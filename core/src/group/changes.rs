@@ -10,7 +10,7 @@
 
 use std::time::Duration;
 
-use super::members::{self, LastChange, Place, Progress, View};
+use super::members::{self, LastChange, Presence, Progress, View};
 use super::{Group, GroupEffect};
 use crate::bugs::Bug;
 use crate::identity::NodeId;
@@ -57,9 +57,9 @@ impl Group {
 
     /// Proposes the next change, if one is needed and no member has to be waited for. Returns `true` if there is
     /// nothing else to do now.
-    pub(super) fn change_members(&mut self, now: Instant, places: &[Place], progress: &[Progress]) -> bool {
+    pub(super) fn change_members(&mut self, now: Instant, presences: &[Presence], progress: &[Progress]) -> bool {
         let last_change = LastChange { index: self.changes.last, waited: self.waited(now) };
-        let view = View { places, progress, last_index: self.last_index(), last_change };
+        let view = View { presences, progress, last_index: self.last_index(), last_change };
         let Some(change) = members::wanted_change(&view) else {
             self.changes.waiting = None;
             return false;

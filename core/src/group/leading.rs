@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::elections::ELECTION_TICKS;
-use super::members::{Place, Progress};
+use super::members::{Presence, Progress};
 use super::{Group, MESSAGE_BYTES};
 use crate::bugs::Bug;
 use crate::cube::Vertex;
@@ -77,21 +77,21 @@ impl Group {
 
     /// Maintains the group if this member leads: grants and removes votes, and transfers leadership back to the home if
     /// it may lead.
-    pub fn maintain(&mut self, now: Instant, places: &[Place], home_may_lead: bool) {
+    pub fn maintain(&mut self, now: Instant, presences: &[Presence], home_may_lead: bool) {
         if !self.is_leader() || !self.raw.raft.commit_to_current_term() {
             return;
         }
         self.dirty = true;
         let progress = self.progress();
-        if !self.raw.raft.has_pending_conf() && self.change_members(now, places, &progress) {
+        if !self.raw.raft.has_pending_conf() && self.change_members(now, presences, &progress) {
             return;
         }
         if home_may_lead {
-            self.hand_back(now, places, &progress);
+            self.hand_back(now, presences, &progress);
         }
     }
 
-    fn hand_back(&mut self, now: Instant, places: &[Place], progress: &[Progress]) {
+    fn hand_back(&mut self, now: Instant, presences: &[Presence], progress: &[Progress]) {
         let waited = self.last_hand_back.is_none_or(|last| now.since(last) >= HAND_BACK_PAUSE);
         if self.bugs.has(Bug::HomeNeverLeadsAgain) {
             return;
@@ -100,8 +100,9 @@ impl Group {
             return;
         }
         let is_home = |member: NodeId| {
-            let is_it = |place: &Place| place.vertex == member.vertex && place.alive == Some(member.incarnation);
-            member.vertex == self.home && places.iter().any(is_it)
+            let is_it =
+                |presence: &Presence| presence.vertex == member.vertex && presence.alive == Some(member.incarnation);
+            member.vertex == self.home && presences.iter().any(is_it)
         };
         let home = progress.iter().find(|progress| is_home(progress.member) && progress.votes && progress.active);
         if let Some(home) = home.filter(|home| home.matched + HAND_BACK_ENTRIES >= self.last_index()) {

@@ -34,7 +34,7 @@ const CAUGHT_UP_ENTRIES: u64 = 64;
 
 /// The leader's knowledge of one member's vertex.
 #[derive(Clone, Copy, Debug)]
-pub struct Place {
+pub struct Presence {
     /// The vertex.
     pub vertex: Vertex,
     /// The incarnation that is alive there now.
@@ -70,7 +70,7 @@ pub struct LastChange {
 #[derive(Clone, Copy, Debug)]
 pub struct View<'a> {
     /// The vertices of all members.
-    pub places: &'a [Place],
+    pub presences: &'a [Presence],
     /// The current members, voters and learners.
     pub progress: &'a [Progress],
     /// The index of the leader's last log entry.
@@ -146,10 +146,10 @@ impl View<'_> {
 
     /// A voter that has been absent for long, if a majority of the remaining voters is still present.
     fn absent_voter(&self) -> Option<MemberChange> {
-        let votes_at = |place: &Place| {
-            self.progress.iter().find(|progress| progress.votes && progress.member.vertex == place.vertex)
+        let votes_at = |presence: &Presence| {
+            self.progress.iter().find(|progress| progress.votes && progress.member.vertex == presence.vertex)
         };
-        let absent = self.places.iter().filter(|place| place.alive.is_none() && place.away >= AWAY_LIMIT);
+        let absent = self.presences.iter().filter(|presence| presence.alive.is_none() && presence.away >= AWAY_LIMIT);
         let shrinks_safely = self.has_votes_to_spare() && self.active_voters() > (self.voters() - 1) / 2;
         let voter = absent.filter_map(votes_at).find(|_| shrinks_safely)?;
         Some(MemberChange::AddLearner(voter.member))
@@ -157,7 +157,9 @@ impl View<'_> {
 
     /// The members that are seen now.
     fn present(&self) -> impl Iterator<Item = NodeId> {
-        self.places.iter().filter_map(|place| Some(NodeId { vertex: place.vertex, incarnation: place.alive? }))
+        self.presences
+            .iter()
+            .filter_map(|presence| Some(NodeId { vertex: presence.vertex, incarnation: presence.alive? }))
     }
 
     /// Members whose vertex is now served by another incarnation.
@@ -176,7 +178,7 @@ impl View<'_> {
     }
 
     fn has_votes_to_spare(&self) -> bool {
-        self.voters() > fewest_voters(self.places.len())
+        self.voters() > fewest_voters(self.presences.len())
     }
 
     fn is_seen(&self, member: NodeId) -> bool {
@@ -205,8 +207,8 @@ mod tests {
         NodeId { vertex: vertex(text), incarnation: Incarnation(incarnation) }
     }
 
-    fn place(text: &str, alive: Option<u32>, away_s: u64) -> Place {
-        Place { vertex: vertex(text), alive: alive.map(Incarnation), away: Duration::from_secs(away_s) }
+    fn presence(text: &str, alive: Option<u32>, away_s: u64) -> Presence {
+        Presence { vertex: vertex(text), alive: alive.map(Incarnation), away: Duration::from_secs(away_s) }
     }
 
     fn voter(member: NodeId) -> Progress {
@@ -217,118 +219,118 @@ mod tests {
         Progress { votes: false, ..voter(member) }
     }
 
-    fn group() -> (Vec<Place>, Vec<Progress>) {
+    fn group() -> (Vec<Presence>, Vec<Progress>) {
         let names = ["100", "101", "110", "000"];
-        (names.map(|name| place(name, Some(1), 0)).to_vec(), names.map(|name| voter(node(name, 1))).to_vec())
+        (names.map(|name| presence(name, Some(1), 0)).to_vec(), names.map(|name| voter(node(name, 1))).to_vec())
     }
 
     /// The wanted change when no member has to be waited for.
-    fn next_change(places: &[Place], progress: &[Progress], last_index: u64) -> Option<MemberChange> {
-        wanted_change(&View { places, progress, last_index, last_change: LastChange::default() })
+    fn next_change(presences: &[Presence], progress: &[Progress], last_index: u64) -> Option<MemberChange> {
+        wanted_change(&View { presences, progress, last_index, last_change: LastChange::default() })
     }
 
     #[test]
     fn a_whole_group_needs_nothing() {
-        let (places, progress) = group();
-        assert_eq!(next_change(&places, &progress, LAST), None);
+        let (presences, progress) = group();
+        assert_eq!(next_change(&presences, &progress, LAST), None);
     }
 
     #[test]
     fn a_voter_loses_its_vote_only_after_the_limit() {
-        let (mut places, mut progress) = group();
+        let (mut presences, mut progress) = group();
         progress[1].active = false;
-        places[1] = place("101", None, 1);
-        assert_eq!(next_change(&places, &progress, LAST), None);
-        places[1] = place("101", None, 5);
-        assert_eq!(next_change(&places, &progress, LAST), Some(MemberChange::AddLearner(node("101", 1))));
+        presences[1] = presence("101", None, 1);
+        assert_eq!(next_change(&presences, &progress, LAST), None);
+        presences[1] = presence("101", None, 5);
+        assert_eq!(next_change(&presences, &progress, LAST), Some(MemberChange::AddLearner(node("101", 1))));
     }
 
     #[test]
     fn a_group_never_shrinks_below_a_majority_of_its_full_size() {
-        let (mut places, mut progress) = group();
+        let (mut presences, mut progress) = group();
         progress[1].votes = false;
         progress[2].active = false;
-        places[1] = place("101", None, 60);
-        places[2] = place("110", None, 60);
-        assert_eq!(next_change(&places, &progress, LAST), None);
+        presences[1] = presence("101", None, 60);
+        presences[2] = presence("110", None, 60);
+        assert_eq!(next_change(&presences, &progress, LAST), None);
     }
 
     #[test]
     fn a_voter_keeps_its_vote_while_another_was_just_lost() {
         let names = ["10", "00", "11"];
         let mut progress: Vec<_> = names.map(|name| voter(node(name, 1))).to_vec();
-        let mut places: Vec<_> = names.map(|name| place(name, Some(1), 0)).to_vec();
+        let mut presences: Vec<_> = names.map(|name| presence(name, Some(1), 0)).to_vec();
         progress[1].active = false;
-        places[1] = place("00", None, 5);
-        assert_eq!(next_change(&places, &progress, LAST), Some(MemberChange::AddLearner(node("00", 1))));
-        places[2] = place("11", None, 0);
-        assert_eq!(next_change(&places, &progress, LAST), None, "though it answered a moment ago");
+        presences[1] = presence("00", None, 5);
+        assert_eq!(next_change(&presences, &progress, LAST), Some(MemberChange::AddLearner(node("00", 1))));
+        presences[2] = presence("11", None, 0);
+        assert_eq!(next_change(&presences, &progress, LAST), None, "though it answered a moment ago");
     }
 
     #[test]
     fn a_learner_gets_its_vote_only_when_it_has_caught_up() {
-        let (places, mut progress) = group();
+        let (presences, mut progress) = group();
         progress[3] = Progress { votes: false, matched: 100, ..progress[3] };
-        assert_eq!(next_change(&places, &progress, LAST), None);
+        assert_eq!(next_change(&presences, &progress, LAST), None);
         progress[3].matched = LAST;
-        assert_eq!(next_change(&places, &progress, LAST), Some(MemberChange::AddVoter(node("000", 1))));
+        assert_eq!(next_change(&presences, &progress, LAST), Some(MemberChange::AddVoter(node("000", 1))));
     }
 
     #[test]
     fn a_wiped_member_is_out_when_it_is_silent_and_its_successor_votes_last() {
-        let (mut places, mut progress) = group();
-        places[0] = place("100", Some(7), 0);
+        let (mut presences, mut progress) = group();
+        presences[0] = presence("100", Some(7), 0);
         progress[0].active = false;
-        assert_eq!(next_change(&places, &progress, LAST), Some(MemberChange::Remove(node("100", 1))));
+        assert_eq!(next_change(&presences, &progress, LAST), Some(MemberChange::Remove(node("100", 1))));
         progress.remove(0);
-        assert_eq!(next_change(&places, &progress, LAST), Some(MemberChange::AddLearner(node("100", 7))));
+        assert_eq!(next_change(&presences, &progress, LAST), Some(MemberChange::AddLearner(node("100", 7))));
         progress.push(Progress { matched: 0, committed: 0, ..learner(node("100", 7)) });
-        assert_eq!(next_change(&places, &progress, LAST), None);
+        assert_eq!(next_change(&presences, &progress, LAST), None);
         // However short the log is, it must have some of it.
-        assert_eq!(next_change(&places, &progress, 2), None);
+        assert_eq!(next_change(&presences, &progress, 2), None);
         progress[3].matched = LAST;
-        assert_eq!(next_change(&places, &progress, LAST), Some(MemberChange::AddVoter(node("100", 7))));
+        assert_eq!(next_change(&presences, &progress, LAST), Some(MemberChange::AddVoter(node("100", 7))));
     }
 
     #[test]
     fn a_member_that_still_answers_is_replaced_before_it_loses_its_vote_and_removed_last() {
-        let (mut places, mut progress) = group();
+        let (mut presences, mut progress) = group();
         let (old, new) = (node("100", 1), node("100", 7));
-        places[0] = place("100", Some(7), 0);
-        assert_eq!(next_change(&places, &progress, LAST), Some(MemberChange::AddLearner(new)));
+        presences[0] = presence("100", Some(7), 0);
+        assert_eq!(next_change(&presences, &progress, LAST), Some(MemberChange::AddLearner(new)));
         progress.push(Progress { matched: 0, ..learner(new) });
-        assert_eq!(next_change(&places, &progress, LAST), None);
+        assert_eq!(next_change(&presences, &progress, LAST), None);
         progress[4].matched = LAST;
-        assert_eq!(next_change(&places, &progress, LAST), Some(MemberChange::AddVoter(new)));
+        assert_eq!(next_change(&presences, &progress, LAST), Some(MemberChange::AddVoter(new)));
         progress[4].votes = true;
-        assert_eq!(next_change(&places, &progress, LAST), Some(MemberChange::AddLearner(old)));
+        assert_eq!(next_change(&presences, &progress, LAST), Some(MemberChange::AddLearner(old)));
         progress[0].votes = false;
-        assert_eq!(next_change(&places, &progress, LAST), Some(MemberChange::Remove(old)));
+        assert_eq!(next_change(&presences, &progress, LAST), Some(MemberChange::Remove(old)));
     }
 
     #[test]
     fn where_too_few_vote_a_wiped_member_is_replaced_before_it_is_removed() {
-        let (mut places, mut progress) = group();
+        let (mut presences, mut progress) = group();
         progress[1].votes = false;
         progress[0].active = false;
-        places[1] = place("101", None, 60);
-        places[0] = place("100", Some(7), 0);
-        assert_eq!(next_change(&places, &progress, LAST), Some(MemberChange::AddLearner(node("100", 7))));
+        presences[1] = presence("101", None, 60);
+        presences[0] = presence("100", Some(7), 0);
+        assert_eq!(next_change(&presences, &progress, LAST), Some(MemberChange::AddLearner(node("100", 7))));
         progress.push(voter(node("100", 7)));
-        assert_eq!(next_change(&places, &progress, LAST), Some(MemberChange::Remove(node("100", 1))));
+        assert_eq!(next_change(&presences, &progress, LAST), Some(MemberChange::Remove(node("100", 1))));
     }
 
     #[test]
     fn two_wiped_at_once_are_both_refilled_at_the_same_time() {
         let names = ["1000", "1001", "1010", "1100", "0000"];
-        let mut places: Vec<_> = names.map(|name| place(name, Some(1), 0)).to_vec();
+        let mut presences: Vec<_> = names.map(|name| presence(name, Some(1), 0)).to_vec();
         let mut progress: Vec<_> = names.map(|name| voter(node(name, 1))).to_vec();
         for wiped in 0..2 {
-            places[wiped] = place(names[wiped], Some(7), 0);
+            presences[wiped] = presence(names[wiped], Some(7), 0);
             progress[wiped].active = false;
         }
         let mut changes = Vec::new();
-        while let Some(change) = next_change(&places, &progress, LAST) {
+        while let Some(change) = next_change(&presences, &progress, LAST) {
             changes.push(change);
             match change {
                 MemberChange::Remove(member) => progress.retain(|progress| progress.member != member),
@@ -350,37 +352,37 @@ mod tests {
 
     #[test]
     fn every_voter_that_is_up_and_the_newcomer_have_to_know_the_last_change() {
-        let (mut places, mut progress) = group();
+        let (mut presences, mut progress) = group();
         let last_change = LastChange { index: LAST, waited: Duration::ZERO };
-        let waits_for = |places: &[Place], progress: &[Progress], last_change, change| {
-            awaited(&View { places, progress, last_index: LAST, last_change }, change)
+        let waits_for = |presences: &[Presence], progress: &[Progress], last_change, change| {
+            awaited(&View { presences, progress, last_index: LAST, last_change }, change)
         };
         let (x, y, new) = (node("101", 1), node("110", 1), node("100", 7));
         let promotion = MemberChange::AddVoter(new);
         progress.push(learner(new));
-        assert_eq!(waits_for(&places, &progress, last_change, promotion), []);
+        assert_eq!(waits_for(&presences, &progress, last_change, promotion), []);
 
         progress[1].committed = LAST - 1;
-        assert_eq!(waits_for(&places, &progress, last_change, promotion), [x]);
+        assert_eq!(waits_for(&presences, &progress, last_change, promotion), [x]);
         progress[1].active = false;
-        assert_eq!(waits_for(&places, &progress, last_change, promotion), [x], "it is still seen");
-        places[1].alive = None;
-        assert_eq!(waits_for(&places, &progress, last_change, promotion), [], "it is away");
+        assert_eq!(waits_for(&presences, &progress, last_change, promotion), [x], "it is still seen");
+        presences[1].alive = None;
+        assert_eq!(waits_for(&presences, &progress, last_change, promotion), [], "it is away");
         progress[1].active = true;
-        assert_eq!(waits_for(&places, &progress, last_change, promotion), [x], "it still answers");
+        assert_eq!(waits_for(&presences, &progress, last_change, promotion), [x], "it still answers");
         progress[1].committed = LAST;
 
         progress[4].committed = 0;
-        assert_eq!(waits_for(&places, &progress, last_change, promotion), [new]);
+        assert_eq!(waits_for(&presences, &progress, last_change, promotion), [new]);
         let removal = MemberChange::Remove(x);
-        assert_eq!(waits_for(&places, &progress, last_change, removal), [], "a learner does not matter");
+        assert_eq!(waits_for(&presences, &progress, last_change, removal), [], "a learner does not matter");
 
         progress[2].committed = 0;
-        assert_eq!(waits_for(&places, &progress, last_change, removal), [y]);
+        assert_eq!(waits_for(&presences, &progress, last_change, removal), [y]);
         let newcomer = MemberChange::AddLearner(node("110", 7));
-        assert_eq!(waits_for(&places, &progress, last_change, newcomer), [], "it is in no majority");
+        assert_eq!(waits_for(&presences, &progress, last_change, newcomer), [], "it is in no majority");
         let long = LastChange { waited: AWAY_LIMIT, ..last_change };
-        assert_eq!(waits_for(&places, &progress, last_change, promotion), [y, new]);
-        assert_eq!(waits_for(&places, &progress, long, promotion), [], "who is stuck counts as away");
+        assert_eq!(waits_for(&presences, &progress, last_change, promotion), [y, new]);
+        assert_eq!(waits_for(&presences, &progress, long, promotion), [], "who is stuck counts as away");
     }
 }

@@ -3,7 +3,7 @@
 use raft::eraftpb::EntryType;
 use raft::{GetEntriesContext, Storage};
 
-use super::{Applied, Group, GroupEffect};
+use super::{Group, GroupEffect, TopicChange};
 use crate::names::TopicName;
 use crate::records::StoredMessage;
 use crate::topics::command::{self, Command};
@@ -15,7 +15,7 @@ impl Group {
         let mut ahead = self.topics.clone();
         for (index, command) in self.not_applied() {
             let outcome = ahead.apply(&command).outcome;
-            self.effects.push(GroupEffect::Applied { index, key: command.key, outcome, change: Applied::Nothing });
+            self.effects.push(GroupEffect::Applied { index, key: command.key, outcome, change: TopicChange::Nothing });
         }
     }
 

@@ -83,7 +83,7 @@ pub enum GroupEffect {
         index: u64,
         key: RequestKey,
         outcome: Result<Outcome, Failure>,
-        change: Applied,
+        change: TopicChange,
     },
     /// A linearizable read may be served now.
     ReadReady {
@@ -118,7 +118,7 @@ pub enum GroupEffect {
 
 /// The effect of an applied command on the messages.
 #[derive(Debug)]
-pub enum Applied {
+pub enum TopicChange {
     Nothing,
     Stored {
         topic: TopicName,

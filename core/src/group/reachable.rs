@@ -10,7 +10,7 @@
 use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
 
-use super::members::{LastChange, Place, Progress, View, awaited, wanted_change};
+use super::members::{LastChange, Presence, Progress, View, awaited, wanted_change};
 use super::message::MemberChange;
 use crate::cube::Dimension;
 use crate::identity::{Incarnation, NodeId};
@@ -79,7 +79,7 @@ fn hasty(view: &View<'_>) -> Option<MemberChange> {
 /// Waits, but removes the old member before the new one is added.
 fn removed_first(view: &View<'_>) -> Option<MemberChange> {
     let has_successor = |old: NodeId| {
-        view.places.iter().any(|place| place.vertex == old.vertex && place.alive != Some(old.incarnation))
+        view.presences.iter().any(|presence| presence.vertex == old.vertex && presence.alive != Some(old.incarnation))
     };
     let old = view.progress.iter().map(|progress| progress.member).find(|member| has_successor(*member));
     let change = old.map(MemberChange::Remove).or_else(|| wanted_change(view))?;
@@ -250,12 +250,12 @@ impl Story {
 
     /// The next proposal of a leader that has the state of all other members.
     fn proposal(&self, state: &State, now: &Configuration, leader: usize, rule: Rule) -> Option<(Kind, usize)> {
-        let place_of = |founder: usize| {
+        let presence_of = |founder: usize| {
             let there = if founder < self.replaced { self.founders + founder } else { founder };
             let NodeId { vertex, incarnation } = self.nodes[there];
-            Place { vertex, alive: Some(incarnation), away: Duration::ZERO }
+            Presence { vertex, alive: Some(incarnation), away: Duration::ZERO }
         };
-        let places: Vec<Place> = (0..self.founders).map(place_of).collect();
+        let presences: Vec<Presence> = (0..self.founders).map(presence_of).collect();
         let known = |node: usize, through: usize| {
             let has_none = node >= self.founders && state.appended[node] == 0;
             if has_none { 0 } else { BASE + through as u64 }
@@ -270,7 +270,7 @@ impl Story {
         let progress: Vec<Progress> = (0..self.nodes.len()).filter(|node| now.has(*node)).map(progress_of).collect();
         let last = BASE + state.log.len() as u64;
         let last_change = LastChange { index: last, waited: Duration::ZERO };
-        let change = rule(&View { places: &places, progress: &progress, last_index: last, last_change })?;
+        let change = rule(&View { presences: &presences, progress: &progress, last_index: last, last_change })?;
         let at = |member: NodeId| self.nodes.iter().position(|node| *node == member).expect("it is one of them");
         let entry = match change {
             MemberChange::AddVoter(member) => (Kind::Vote, at(member)),

@@ -4,10 +4,9 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::Node;
+use super::out::Out;
 use crate::cube::Vertex;
 use crate::time::Instant;
-use crate::wire::event::Event;
 
 /// Delay before altered messages of the same node are reported again.
 const TELL_AGAIN: Duration = Duration::from_secs(30);
@@ -16,22 +15,36 @@ const TELL_AGAIN: Duration = Duration::from_secs(30);
 #[derive(Default)]
 pub(super) struct Altered(BTreeMap<Vertex, Instant>);
 
-impl Node {
-    /// `what`: the altered part, if it has a checksum of its own; `None`: the whole message.
-    pub(super) fn handle_altered(&mut self, from: Vertex, what: Option<String>) {
-        self.counters.frames_altered += 1;
-        let now = self.now.monotonic;
-        if self.altered.0.get(&from).is_some_and(|told| now.since(*told) < TELL_AGAIN) {
+impl Altered {
+    /// Counts a message from `from` to `me`. `what`: the altered part, if it has a checksum of its own; `None`: the
+    /// whole message.
+    pub fn handle_altered(&mut self, now: Instant, me: Vertex, from: Vertex, what: Option<String>, out: &mut Out) {
+        out.counters.frames_altered += 1;
+        if self.0.get(&from).is_some_and(|told| now.since(*told) < TELL_AGAIN) {
             return;
         }
-        self.altered.0.insert(from, now);
+        self.0.insert(from, now);
         let what = what.unwrap_or_else(|| "checksum mismatch".into());
-        let text = format!(
-            "a message from node {from} was altered in transit to node {} and was dropped ({what}); it is sent again. \
-             If this happens repeatedly, check the path between the two: proxy, cable, memory (`frames_altered` counts \
-             these messages)",
-            self.me
-        );
-        self.observe(Event::Warning { text }, None);
+        out.warn(format!(
+            "a message from node {from} was altered in transit to node {me} and was dropped ({what}); it is sent \
+             again. If this happens repeatedly, check the path between the two: proxy, cable, memory \
+             (`frames_altered` counts these messages)"
+        ));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_message_is_counted_and_one_in_a_while_is_reported() {
+        let [me, from, other] = ["00", "01", "10"].map(|text| text.parse().unwrap());
+        let (mut altered, mut out) = (Altered::default(), Out::default());
+        let told = [(0, from), (1, from), (1, other), (31, from)].map(|(second, from)| {
+            altered.handle_altered(Instant(second * 1_000_000), me, from, None, &mut out);
+            out.poll_part_effect().is_some()
+        });
+        assert_eq!((told, out.counters.frames_altered), ([true, false, true, true], 4));
     }
 }

@@ -5,212 +5,123 @@
 //! by the reads that must come after that batch. Every answer that promises durability waits for
 //! [`Input::Written`](crate::io::Input).
 //!
+//! # Parts
+//!
+//! A node consists of parts that each own their state. A part has `handle_*` methods, one for each kind of input, and
+//! other methods whose names say what they do at a fixed point of a turn. They take what happened, `&View` (what all
+//! parts may look at) and `&mut Out` (what all parts produce), and return nothing. A part never calls another: it
+//! pushes a `PartEffect`, and `Node::carry_out` passes it on after the call. `Lifecycle`, `Groups` and `Storage` stand
+//! in the `View`; their methods take the single values that they need.
+//!
+//! | part | owns |
+//! |---|---|
+//! | `coordinator` | what clients asked here until it is answered; their connections and push sessions |
+//! | `replica_server` | what other nodes ask of this one as a leader or replica |
+//! | `outbox` | publishes with `ack: one` that are not in the log yet |
+//! | `lifecycle` | the identity of this process, its phase, and its failures on request |
+//! | `groups` | the members of groups that this node runs |
+//! | `storage` | the room on this node's disk |
+//! | `asks` | the asks of this node that await a reply, and the part that receives it |
+//! | `altered` | messages of other nodes that were altered in transit |
+//!
 //! | module | content |
 //! |---|---|
-//! | `joining` | the identity of this node: a founding member, or a new incarnation |
-//! | `requests`, `replies` | a client's request from arrival to answer (the *coordinator's* part) |
-//! | `pending` | the state of each such request |
-//! | `registering` | the names that are known here, and the limit of new ones |
-//! | `expiring` | renewal of names in use, and expiry of unused ones |
-//! | `pull_limiter` | the limit of pulls that one client has under way |
-//! | `groups` | messages between the members of groups, and their effects |
-//! | `serve` | requests of other nodes to this one (the *leader's* and the *replica's* part) |
-//! | `ack_all` | publishes that wait for every member that is up |
-//! | `pulls` | pulls under way here, and reads that wait for their leader's confirmation |
-//! | `reads` | reads of messages from disk, and the purpose of each |
-//! | `repairs` | messages that the disk has lost, fetched from another member |
-//! | `push` | deliveries to push subscribers |
-//! | `outbox` | publishes with `ack: one` that are not in the log yet |
-//! | `storage` | the operations that remain possible on a full disk |
-//! | `usability` | whether the groups take publishes now |
-//! | `views` | cluster, status, locate, topics |
-//! | `faults` | failures on request, and recovery from them |
-//! | `altered` | data that was altered in transit |
-//! | `watch` | client queues, and events |
+//! | `view`, `out` | what all parts may look at; what all parts produce |
+//! | `status`, `room`, `usability` | queries on the view: status, room on the disks, whether groups take publishes |
+//! | `dispatch`, `admin` | carries out the effects of the parts, the overlay and the groups; faults on request |
+//! | `vocabulary`, `supply`, `expiry` | small types and functions that several parts use |
 //! | `queues` | the length and limit of every queue that others can fill |
 
-mod ack_all;
+mod admin;
 mod altered;
+mod asks;
 mod config;
-mod expiring;
-mod faults;
+mod coordinator;
+mod dispatch;
+mod expiry;
 mod groups;
-mod joining;
-mod mistakes;
+mod lifecycle;
+mod out;
 mod outbox;
-mod pending;
-mod pull_limiter;
-mod pulls;
-mod push;
 mod queues;
-mod reads;
-mod registering;
-mod rejected;
-mod repairs;
-mod replies;
-mod requests;
-mod serve;
+mod replica_server;
+mod room;
+mod status;
 mod storage;
+mod supply;
+#[cfg(test)]
+mod testing;
 mod usability;
-mod views;
-mod watch;
+mod view;
+mod vocabulary;
 
 pub use config::NodeConfig;
 pub use queues::Queue;
+pub use usability::Usability;
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use crate::bugs::{Bug, Bugs};
+use crate::bugs::Bug;
 use crate::cube::Vertex;
-use crate::faults::StopMode;
-use crate::group::{Group, TICK};
-use crate::identity::{Incarnation, NodeId, RequestKey, TraceId};
-use crate::io::{ConnectionId, Effect, Input};
-use crate::overlay::{Overlay, OverlayConfig, OverlayEffect};
-use crate::placement;
-use crate::states::{NodeState, Role};
-use crate::store::{NodeRecord, ReadMessages, Recovered, Write, WriteBatch};
+use crate::group::{Group, TICK, check_entry};
+use crate::identity::{Incarnation, NodeId};
+use crate::io::{Effect, Input};
+use crate::states::StorageState;
+use crate::store::{Recovered, recovery};
 use crate::time::{Instant, Now};
-use crate::wire::answer::Counters;
-use crate::wire::peer::{Body, Packet, RaftMessage};
+use crate::wire::answer::{ClusterView, NodeStatus};
+use altered::Altered;
+use asks::Asks;
+use coordinator::Coordinator;
+use out::Out;
+use outbox::Outbox;
+use replica_server::ReplicaServer;
+use view::View;
 
 /// Interval of the checks for retries, timeouts and co-members.
 const HOUSEKEEPING: Duration = Duration::from_millis(50);
-/// Interval of the maintenance by leaders. It causes no turn by itself and runs in the first turn after it is due; a
-/// leader's heartbeats cause turns.
-const MAINTENANCE: Duration = Duration::from_millis(250);
 /// Most rounds of one turn. They suffice for one request to pass through; the rest waits for the next turn.
 const MAX_ROUNDS: usize = 64;
-/// Most messages held back from members whose first meeting is not recorded durably yet.
-const MAX_HELD: usize = 256;
 
-/// One node. [`Node::handle`] runs a turn; [`Node::next_deadline`] is the time of the next turn if no input arrives.
+/// One node: glue between its parts.
+///
+/// The methods of `Node` fall into three groups:
+///
+/// - **Turns.** [`Node::handle`] takes the time and all inputs that have arrived, and returns the effects, which the
+///   caller performs in order before the next call. [`Node::next_deadline`] is the time of the next turn if no input
+///   arrives; ask for it after each turn, and then pass [`Input::DeadlineReached`](crate::io::Input).
+/// - **Queries**, at any time between two turns: [`Node::identity`], [`Node::group`], [`Node::sees`],
+///   [`Node::cluster_view`], [`Node::status`], [`Node::usability`], [`Node::storage_state`], [`Node::queues`].
+/// - **Inside a turn**, in this order: `pass_time` accounts for the time since the last turn; `handle_input` passes
+///   each input to its part; `handle_time` carries out what is due; `settle` runs rounds (deliver packets, propose
+///   commands, flush groups) until nothing changes, answers what was waiting for that, and emits the writes and then
+///   the reads of the turn. After each call to a part, `carry_out` passes its effects on.
 pub struct Node {
-    config: NodeConfig,
-    bugs: Bugs,
-    me: Vertex,
-    now: Now,
-    started: Instant,
-    phase: Phase,
-    record: NodeRecord,
-    overlay: Overlay,
-    random: fastrand::Rng,
-    groups: BTreeMap<Vertex, Group>,
-    /// When this node last saw each vertex alive.
-    last_seen: BTreeMap<Vertex, Instant>,
-    /// Messages of members whose first meeting is not recorded durably yet, each with the number of the recording
-    /// batch.
-    held: Vec<(u64, Vertex, RaftMessage)>,
-    /// The batch that records the first meeting with each member.
-    met_in: BTreeMap<Vertex, u64>,
+    view: View,
+    out: Out,
+    asks: Asks,
+    coordinator: Coordinator,
+    replica_server: ReplicaServer,
+    outbox: Outbox,
+    altered: Altered,
     next_housekeeping: Instant,
-    next_maintenance: Instant,
+    /// The last turn reached its limit of rounds.
     unsettled: bool,
-    /// This turn received a leader's heartbeat.
-    heartbeat_heard: bool,
-    altered: altered::Altered,
-    /// A requested stop: when it is due, its mode and its duration in milliseconds.
-    stopping: Option<(Instant, StopMode, u64)>,
-
-    clients: BTreeMap<ConnectionId, watch::Client>,
-    /// Clients that watch events. They are few, and every event is checked against them.
-    watchers: BTreeSet<ConnectionId>,
-    /// Bytes queued for all clients together.
-    queued_by_all: u64,
-    requests: pending::Requests,
-    uses: expiring::Uses,
-    pull_limiter: pull_limiter::PullLimiter,
-    serving: serve::Serving,
-    pulls: pulls::Pulls,
-    reads: reads::Reads,
-    repairs: repairs::Repairs,
-    push: push::Push,
-    outbox: outbox::Outbox,
-    storage: storage::Storage,
-    counters: Counters,
-    next_number: u64,
-    next_token: u64,
-    /// The batch that records this start. A restart before it is durable would reuse the same request numbers.
-    started_in: u64,
-
-    /// Writes collected in this turn.
-    writes: Vec<Write>,
-    disk_reads: Vec<ReadMessages>,
-    effects: Vec<Effect>,
-    /// The number of the batch that this turn fills; `written` is the last durable one.
-    batch: u64,
-    written: u64,
-}
-
-/// The lifecycle phase of the node.
-enum Phase {
-    /// Finds out whether this vertex was a member before.
-    Joining(joining::Joining),
-    Serving,
-    /// Paused on request: memory is kept, and nothing is sent or processed.
-    Paused {
-        until: Instant,
-    },
-    /// Crashed on request: memory is lost.
-    Crashed {
-        until: Instant,
-        wipe: bool,
-    },
-    /// The store is being reopened.
-    Reopening {
-        wipe: bool,
-    },
 }
 
 impl Node {
     /// Creates a node from the state that was recovered from its disk.
     pub fn new(config: NodeConfig, recovered: Recovered, now: Now) -> Node {
-        let me = config.vertex;
-        let bugs = Bugs::of(config.bug);
-        let overlay = Overlay::new(OverlayConfig { me, seed: config.seed, bugs }, now);
         let mut node = Node {
-            bugs,
-            me,
-            now,
-            started: now.monotonic,
-            phase: Phase::Reopening { wipe: false },
-            record: NodeRecord { identity: None, vertex: me, starts: 0, met: Vec::new() },
-            overlay,
-            random: fastrand::Rng::with_seed(config.seed ^ 0x0063_7562_6563_6173),
-            groups: BTreeMap::new(),
-            last_seen: BTreeMap::new(),
-            held: Vec::new(),
-            met_in: BTreeMap::new(),
+            view: View::new(config, now),
+            out: Out::default(),
+            asks: Asks::default(),
+            coordinator: Coordinator::default(),
+            replica_server: ReplicaServer::default(),
+            outbox: Outbox::default(),
+            altered: Altered::default(),
             next_housekeeping: now.monotonic,
-            next_maintenance: now.monotonic,
             unsettled: true,
-            heartbeat_heard: false,
-            altered: altered::Altered::default(),
-            stopping: None,
-            clients: BTreeMap::new(),
-            watchers: BTreeSet::new(),
-            queued_by_all: 0,
-            requests: pending::Requests::default(),
-            uses: expiring::Uses::default(),
-            pull_limiter: pull_limiter::PullLimiter::default(),
-            serving: serve::Serving::default(),
-            pulls: pulls::Pulls::default(),
-            reads: reads::Reads::default(),
-            repairs: repairs::Repairs::default(),
-            push: push::Push::default(),
-            outbox: outbox::Outbox::default(),
-            storage: storage::Storage::new(me),
-            counters: Counters::default(),
-            next_number: 0,
-            next_token: 0,
-            started_in: 0,
-            writes: Vec::new(),
-            disk_reads: Vec::new(),
-            effects: Vec::new(),
-            batch: 1,
-            written: 0,
-            config,
         };
         node.start(recovered, false);
         node
@@ -219,139 +130,192 @@ impl Node {
     /// Runs one turn. The caller performs the effects in order before the next turn.
     pub fn handle(&mut self, now: Now, inputs: Vec<Input>) -> Vec<Effect> {
         self.pass_time(now);
-        self.now = now;
+        self.view.now = now;
         for input in inputs {
             self.handle_input(input);
+            self.carry_out();
         }
         self.handle_time();
         self.settle();
-        std::mem::take(&mut self.effects)
+        std::mem::take(&mut self.out.effects)
     }
 
     /// When the next turn is due if no input arrives. `None`: only an input causes a turn.
     pub fn next_deadline(&self) -> Option<Instant> {
+        let now = self.view.monotonic();
         if self.unsettled {
-            return Some(self.now.monotonic);
+            return Some(now);
         }
-        if self.is_silent() {
+        if self.view.lifecycle.is_silent() {
             return Some(self.next_housekeeping);
         }
-        if self.next_maintenance <= self.now.monotonic {
-            return Some(self.now.monotonic);
+        if self.view.groups.is_maintenance_due(now) {
+            return Some(now);
         }
-        let groups = self.groups.values().map(Group::next_deadline);
         let housekeeping = self.is_anything_waiting().then_some(self.next_housekeeping);
-        groups.chain(self.overlay.next_deadline()).chain(housekeeping).min()
+        let deadlines = [self.view.groups.next_deadline(), self.view.overlay.next_deadline(), housekeeping];
+        deadlines.into_iter().flatten().min()
     }
 
     /// Whether the checks at each [`HOUSEKEEPING`] interval have any work.
     fn is_anything_waiting(&self) -> bool {
-        self.stopping.is_some()
-            || self.is_joining()
-            || self.requests.is_anything_waiting()
-            || self.serving.is_anything_waiting()
-            || self.pulls.is_anything_waiting()
-            || self.repairs.is_anything_waiting()
-            || self.push.is_anything_waiting()
+        self.view.lifecycle.is_anything_waiting()
+            || self.asks.is_anything_waiting()
+            || self.coordinator.is_anything_waiting()
+            || self.replica_server.is_anything_waiting()
             || self.outbox.is_anything_waiting()
     }
 
     /// The identity of this node; `None` until it is known.
     pub fn identity(&self) -> Option<NodeId> {
-        self.record.identity
+        self.view.identity()
     }
 
     /// This node's member of the group of `home`, if it has one now.
     pub fn group(&self, home: Vertex) -> Option<&Group> {
-        self.groups.get(&home)
+        self.view.groups.get(home)
     }
 
     /// Whether `vertex` appears alive from this node.
     pub fn sees(&self, vertex: Vertex) -> bool {
-        self.overlay.is_alive(vertex)
+        self.view.overlay.is_alive(vertex)
+    }
+
+    /// The state of this node's disk.
+    pub fn storage_state(&self) -> StorageState {
+        self.view.storage.state()
+    }
+
+    /// The usability of a group of which this node is a member.
+    pub fn usability(&self, home: Vertex) -> Usability {
+        self.view.usability(home)
+    }
+
+    /// The cluster as this node sees it.
+    pub fn cluster_view(&self) -> ClusterView {
+        self.view.cluster_view()
+    }
+
+    /// The status of this node.
+    pub fn status(&self) -> NodeStatus {
+        self.view.status(&self.out.counters)
     }
 
     fn handle_input(&mut self, input: Input) {
+        let Node { view, out, coordinator, replica_server, .. } = self;
         match input {
             Input::DeadlineReached => {}
-            Input::PeerConnected { peer } => self.overlay.handle_connected(self.now, peer),
-            Input::PeerDisconnected { peer } => self.overlay.handle_disconnected(self.now, peer),
+            Input::PeerConnected { peer } => view.overlay.handle_connected(view.now, peer),
+            Input::PeerDisconnected { peer } => view.overlay.handle_disconnected(view.now, peer),
             Input::PeerFrame { from, frame } => {
-                if !self.is_silent() {
-                    self.overlay.handle_frame(self.now, from, frame);
+                if !view.lifecycle.is_silent() {
+                    view.overlay.handle_frame(view.now, from, frame);
                     self.drain_overlay();
                 }
             }
             Input::PeerAltered { from } => self.handle_altered(from, None),
-            Input::ClientConnected { connection } => self.handle_client_connected(connection),
-            Input::ClientRequest { connection, request } => self.handle_request(connection, request),
-            Input::ClientDrained { connection, bytes } => self.handle_drained(connection, bytes),
-            Input::ClientDisconnected { connection } => self.handle_client_disconnected(connection),
+            Input::ClientConnected { connection } => coordinator.handle_client_connected(connection, view, out),
+            Input::ClientRequest { connection, request } => coordinator.handle_request(connection, request, view, out),
+            Input::ClientDrained { connection, bytes } => coordinator.handle_drained(connection, bytes, view, out),
+            Input::ClientDisconnected { connection } => coordinator.handle_client_disconnected(connection, out),
             Input::Written { number } => self.handle_written(number),
-            Input::MessagesRead { read, result } => self.handle_messages_read(read, result),
+            Input::MessagesRead { read, result } => replica_server.handle_messages_read(read, result, view, out),
             Input::StorageReopened { recovered } => self.handle_reopened(recovered),
-            Input::StorageMeasured { space } => self.handle_storage(space),
+            Input::StorageMeasured { space } => {
+                view.storage.handle_measured(space);
+                self.review_storage();
+            }
         }
+    }
+
+    /// Starts with the state found on disk. `wiped` as in [`lifecycle::Lifecycle::start`].
+    fn start(&mut self, mut recovered: Recovered, wiped: bool) {
+        for nonsense in recovery::reject_nonsense(&mut recovered, check_entry) {
+            self.out.warn(format!(
+                "the data folder of node {} is damaged, or was written by another version: {nonsense}. The node \
+                 rejoins as a new member and is refilled by its neighbours; if that fails, move the folder away and \
+                 start with an empty one",
+                self.view.me
+            ));
+        }
+        let found = std::mem::take(&mut recovered.outbox);
+        self.outbox = Outbox::restore(self.view.monotonic(), found, self.view.bugs, &mut self.out);
+        let seen = self.view.overlay.incarnation_of(self.view.me);
+        self.view.lifecycle.start(self.view.now, recovered, wiped, seen, &mut self.out);
+        self.carry_out();
+        self.unsettled = true;
     }
 
     /// Accounts for the time since the last turn. If this process stalled or was silent, that time does not count
     /// towards its peers' timeouts, because the process could not observe them.
     fn pass_time(&mut self, now: Now) {
-        let awaited = if self.is_silent() { Some(self.now.monotonic) } else { self.next_deadline() };
+        let is_silent = self.view.lifecycle.is_silent();
+        let awaited = if is_silent { Some(self.view.monotonic()) } else { self.next_deadline() };
         let missed = awaited.map_or(Duration::ZERO, |due| now.monotonic.since(due));
-        if self.is_silent() || missed >= TICK {
-            for seen in self.last_seen.values_mut() {
-                *seen = now.monotonic.min(*seen + missed);
-            }
-            return;
-        }
-        for group in self.groups.values_mut() {
-            group.pass_time(now.monotonic);
+        if is_silent || missed >= TICK {
+            self.view.groups.pass_stall(now.monotonic, missed);
+        } else {
+            self.view.groups.pass_time(now.monotonic);
         }
     }
 
     fn handle_time(&mut self) {
-        self.handle_fault_deadline();
-        if self.is_silent() {
-            self.next_housekeeping = self.now.monotonic + HOUSEKEEPING;
+        let now = self.view.monotonic();
+        self.handle_faults();
+        self.carry_out();
+        if self.view.lifecycle.is_silent() {
+            self.next_housekeeping = now + HOUSEKEEPING;
             return;
         }
-        self.overlay.handle_deadline(self.now);
-        for group in self.groups.values_mut() {
-            group.handle_time(self.now.monotonic);
+        self.view.overlay.handle_deadline(self.view.now);
+        self.view.groups.handle_time(now);
+        if now >= self.next_housekeeping {
+            self.next_housekeeping = now + HOUSEKEEPING;
+            self.handle_housekeeping();
         }
-        if self.now.monotonic >= self.next_housekeeping {
-            self.next_housekeeping = self.now.monotonic + HOUSEKEEPING;
-            self.handle_joining_time();
-            self.handle_requests_time();
-            self.handle_pulls_time();
-            self.handle_repairs_time();
-            self.handle_push_time();
-            self.report_uses_of_sessions();
-            self.handle_outbox_time();
-        }
-        if self.now.monotonic >= self.next_maintenance {
-            self.next_maintenance = self.now.monotonic + MAINTENANCE;
+        if self.view.groups.is_maintenance_due(now) {
             self.maintain_groups();
-            self.expire_names();
+            self.replica_server.expire_names(&self.view, &mut self.out);
+            self.carry_out();
         }
     }
 
+    fn handle_housekeeping(&mut self) {
+        let now = self.view.monotonic();
+        self.asks.handle_time(now);
+        self.view.lifecycle.handle_time(now, &mut self.out);
+        self.carry_out();
+        self.coordinator.handle_requests_time(&self.view, &mut self.out);
+        self.carry_out();
+        self.replica_server.handle_time(&self.view, &mut self.out);
+        self.carry_out();
+        self.coordinator.handle_sessions_time(&self.view, &mut self.out);
+        self.carry_out();
+        self.outbox.handle_time(&self.view, &mut self.out);
+        self.carry_out();
+    }
+
+    fn maintain_groups(&mut self) {
+        let (me, now) = (self.view.me, self.view.monotonic());
+        let View { groups, overlay, .. } = &mut self.view;
+        groups.note_maintenance(now);
+        groups.note_alive(now, me, |vertex| overlay.is_alive(vertex));
+        let tasks = self.view.maintenance();
+        self.view.groups.maintain(now, tasks);
+    }
+
     fn handle_written(&mut self, number: u64) {
-        let was_starting = self.is_starting();
-        self.written = self.written.max(number);
-        self.storage.handle_written(number);
-        if was_starting && !self.is_starting() {
-            self.handle_requests_time();
+        let was_starting = self.view.is_starting();
+        self.view.written = self.view.written.max(number);
+        self.view.storage.handle_written(number);
+        if was_starting && !self.view.is_starting() {
+            self.coordinator.handle_requests_time(&self.view, &mut self.out);
+            self.carry_out();
         }
-        for group in self.groups.values_mut() {
-            group.handle_written(number);
+        for (home, message) in self.view.groups.handle_written(number) {
+            self.step(home, message);
         }
-        let due: Vec<_> = self.held.extract_if(.., |(batch, ..)| *batch <= number).collect();
-        for (_, group, message) in due {
-            self.step(group, message);
-        }
-        self.handle_outbox_written();
+        self.outbox.handle_written(&self.view, &mut self.out);
     }
 
     /// Runs rounds until nothing changes, then emits the effects that belong after them.
@@ -359,22 +323,26 @@ impl Node {
         self.unsettled = true;
         for _ in 0..MAX_ROUNDS {
             let delivered = self.drain_overlay();
-            self.keep_heartbeats_together();
-            self.propose_queued();
-            self.confirm_reads();
-            self.have_commits_confirmed();
+            self.view.groups.keep_heartbeats_together(self.view.now.monotonic);
+            self.replica_server.propose_queued(&mut self.view.groups);
+            self.replica_server.confirm_reads(&self.view, &mut self.out);
+            self.replica_server.have_commits_confirmed(&self.view, &mut self.out);
+            self.carry_out();
             let flushed = self.flush_groups();
             if !delivered && !flushed {
                 self.unsettled = false;
                 break;
             }
         }
-        if self.bugs.has(Bug::OutboxAcknowledgesBeforeSync) {
-            self.handle_outbox_written();
+        if self.view.bugs.has(Bug::OutboxAcknowledgesBeforeSync) {
+            self.outbox.handle_written(&self.view, &mut self.out);
+            self.carry_out();
         }
-        self.check_awaited_replicas();
-        self.acknowledge_subscriptions();
-        self.pump_sessions();
+        self.replica_server.check_awaited_replicas(&self.view, &mut self.out);
+        self.replica_server.acknowledge_subscriptions(&self.view, &mut self.out);
+        self.carry_out();
+        self.coordinator.pump_sessions(&self.view, &mut self.out);
+        self.carry_out();
         self.review_storage();
         self.announce();
         self.drain_overlay();
@@ -382,124 +350,28 @@ impl Node {
     }
 
     fn emit_writes(&mut self) {
-        if !self.writes.is_empty() {
-            let batch = WriteBatch { number: self.batch, writes: std::mem::take(&mut self.writes) };
-            self.batch += 1;
-            self.storage.handle_emitted(&batch);
-            self.effects.push(Effect::Write(batch));
+        if let Some(batch) = self.out.take_batch() {
+            self.view.storage.handle_emitted(&batch);
+            self.out.effects.push(Effect::Write(batch));
         }
-        self.effects.extend(self.disk_reads.drain(..).map(Effect::ReadMessages));
+        self.out.emit_reads();
     }
 
-    // The overlay.
-
-    fn drain_overlay(&mut self) -> bool {
-        let mut delivered = false;
-        while let Some(effect) = self.overlay.poll_effect() {
-            match effect {
-                OverlayEffect::SendPeer { to, frame } if !self.is_silent() => {
-                    self.effects.push(Effect::SendPeer { to, frame })
-                }
-                OverlayEffect::SendPeer { .. } => {}
-                OverlayEffect::Deliver(packet) => {
-                    delivered = true;
-                    self.handle_packet(*packet);
-                }
-                OverlayEffect::Event(event, trace) => self.observe(event, trace),
-                OverlayEffect::Seen { vertex, alive } => self.handle_seen(vertex, alive),
-            }
+    /// Reports a change of the disk's state, and lets the groups act on it.
+    fn review_storage(&mut self) {
+        if let Some(change) = self.view.storage.review() {
+            self.out.event(change);
+            self.carry_out();
+            self.view.groups.save_room(self.view.storage.state() != StorageState::Ok);
+            // A full node hands over leadership; a node with room again may get it back.
+            self.view.groups.look_after_members_soon(self.view.now.monotonic);
         }
-        delivered
-    }
-
-    fn handle_packet(&mut self, packet: Packet) {
-        let Packet { from, trail, trace, body, .. } = packet;
-        match body {
-            Body::Raft { group, message } => self.handle_raft(from, group, message),
-            Body::Snapshot { group, frame } => {
-                let incarnation = self.overlay.incarnation_of(from).unwrap_or(Incarnation::FOUNDING);
-                if self.has_room_for_snapshot(&frame)
-                    && let Some(group) = self.groups.get_mut(&group)
-                {
-                    group.handle_snapshot(self.now.monotonic, NodeId { vertex: from, incarnation }, frame);
-                }
-            }
-            Body::Ask { token, call } => {
-                self.handle_ask(serve::Requester { vertex: from, token, trace }, call, trail.path)
-            }
-            Body::Reply { token, reply } => self.handle_reply(token, reply),
-            Body::Introduce { nonce } => self.handle_introduce(from, nonce),
-            Body::Introduced { nonce, met, incarnation } => self.handle_introduced(from, nonce, met, incarnation),
-        }
-    }
-
-    fn send(&mut self, to: Vertex, trace: Option<TraceId>, body: Body) {
-        self.overlay.send(self.now, to, trace, body);
-    }
-
-    fn handle_seen(&mut self, vertex: Vertex, alive: bool) {
-        if alive {
-            self.last_seen.insert(vertex, self.now.monotonic);
-            self.groups.values_mut().for_each(|group| group.handle_member_back(vertex));
-            self.look_after_members_soon();
-            self.introduce_to(vertex);
-            return;
-        }
-        for group in self.groups.values_mut() {
-            let home = group.home();
-            let rank = placement::members(home)
-                .filter(|member| *member != vertex && (*member == self.me || self.overlay.is_alive(*member)))
-                .position(|member| member == self.me);
-            group.handle_leader_lost(vertex, rank.unwrap_or(0));
-        }
-        self.ask_again_after_loss(vertex);
     }
 
     fn announce(&mut self) {
-        let leads: Vec<(Vertex, u64)> =
-            self.groups.values().filter(|group| group.is_leader()).map(|group| (group.home(), group.term())).collect();
-        let identity = self.record.identity.unwrap_or(NodeId { vertex: self.me, incarnation: Incarnation(0) });
-        let state = self.state();
-        self.overlay.set_self(self.now, identity, state, self.storage.state(), leads);
-    }
-
-    fn state(&self) -> NodeState {
-        match self.phase {
-            Phase::Paused { .. } | Phase::Crashed { .. } | Phase::Reopening { .. } => NodeState::Failed,
-            Phase::Joining(_) => NodeState::Recovering,
-            Phase::Serving if self.groups.values().any(|group| group.role() == Role::Learner) => NodeState::Recovering,
-            Phase::Serving => NodeState::Up,
-        }
-    }
-
-    /// Whether the record of this start is not durable yet. Until then the node sends nothing under a request number of
-    /// its own.
-    fn is_starting(&self) -> bool {
-        self.written < self.started_in
-    }
-
-    /// Whether the node does not know its identity yet. It then has no groups.
-    fn is_joining(&self) -> bool {
-        matches!(self.phase, Phase::Joining(_))
-    }
-
-    /// Returns a key that no other request of this incarnation uses. Numbers are consecutive and used for requests
-    /// only, so a topic can store the numbers of one coordinator as a few ranges.
-    fn next_key(&mut self) -> RequestKey {
-        self.next_number += 1;
-        let coordinator = self.coordinator();
-        let starts = if self.bugs.has(Bug::NumbersBeginAgain) { 0 } else { self.record.starts };
-        RequestKey { coordinator, number: (starts << 32) + self.next_number }
-    }
-
-    fn coordinator(&self) -> NodeId {
-        self.record.identity.unwrap_or(NodeId::founding(self.me))
-    }
-
-    /// Returns a token that matches a reply with its ask, or a confirmed read with its jobs. It is as unique as a
-    /// request's number.
-    fn next_token(&mut self) -> u64 {
-        self.next_token += 1;
-        (self.record.starts << 32) + self.next_token
+        let view = &mut self.view;
+        let unknown = NodeId { vertex: view.me, incarnation: Incarnation(0) };
+        let (identity, state) = (view.identity().unwrap_or(unknown), view.state());
+        view.overlay.set_self(view.now, identity, state, view.storage.state(), view.groups.led());
     }
 }

@@ -3,7 +3,7 @@
 //! Each part states its own limits next to the constant, with the reaction. This module collects them for checkers and
 //! for monitoring. Collecting walks through much of the node, so do not do it in every turn.
 
-use super::{MAX_HELD, Node};
+use super::Node;
 use crate::overlay::links::DELAYED_FRAMES;
 use crate::topics::{self, Sizes};
 
@@ -32,26 +32,20 @@ impl Queue {
 impl Node {
     /// Every bounded queue and table. Of those that exist per client, edge, topic or group, the fullest.
     pub fn queues(&self) -> Vec<Queue> {
-        let mut queues = Vec::new();
-        queues.extend(self.clients_queues());
-        queues.extend(self.requests.queues());
-        queues.push(self.uses.queue());
-        queues.push(self.pull_limiter.queue());
-        queues.extend(self.serving.queues());
-        queues.extend(self.pulls.queues());
-        queues.extend(self.reads.queues());
-        queues.extend(self.repairs.queues());
-        queues.extend(self.push.queues());
+        let mut queues = vec![
+            self.asks.queue(),
+            Queue::of("delayed frames of one edge", self.view.overlay.most_delayed(), DELAYED_FRAMES),
+        ];
+        queues.extend(self.coordinator.queues());
+        queues.extend(self.replica_server.queues());
         queues.extend(self.outbox.queues());
-        queues.push(Queue::of("held messages of members not yet met", self.held.len(), MAX_HELD));
-        queues.push(Queue::of("delayed frames of one edge", self.overlay.most_delayed(), DELAYED_FRAMES));
-        let sizes = self.groups.values().map(|group| group.topics().sizes()).fold(Sizes::default(), Sizes::or_more);
-        queues.extend(topics_queues(sizes));
+        queues.extend(self.view.groups.queues());
         queues
     }
 }
 
-fn topics_queues(sizes: Sizes) -> [Queue; 8] {
+/// The tables of one group's state.
+pub(super) fn topics_queues(sizes: Sizes) -> [Queue; 8] {
     [
         Queue::of("topics of one group", sizes.topics, topics::MAX_TOPICS),
         Queue::of("bytes of topics in one group", sizes.topic_bytes, topics::MAX_TOPIC_BYTES),
@@ -66,39 +60,24 @@ fn topics_queues(sizes: Sizes) -> [Queue; 8] {
 
 #[cfg(test)]
 mod tests {
-    use super::super::NodeConfig;
+    use super::super::testing::{NOW, config};
     use super::*;
     use crate::content::Content;
-    use crate::group::LogLimits;
     use crate::identity::NodeId;
     use crate::io::{ConnectionId, Effect, Input};
     use crate::store::{NodeRecord, Recovered};
-    use crate::time::{Instant, Now, Timestamp};
+    use crate::time::{Instant, Now};
     use crate::wire::answer::{Answer, ErrorCode, Failure, ServerFrame};
     use crate::wire::client::{Ack, Action, Request, RequestId, Write};
-    use crate::wire::limits::Limits;
 
     /// A lone node of a cube of two: it serves, and there is no leader.
     fn lonely_node() -> Node {
-        let vertex = "0".parse().unwrap();
-        let config = NodeConfig {
-            vertex,
-            addresses: Vec::new(),
-            allow_faults: false,
-            seed: 1,
-            sync: "always".into(),
-            version: "test".into(),
-            limits: Limits::default(),
-            observe_all: false,
-            log: LogLimits::default(),
-            bug: None,
-        };
+        let vertex = config().vertex;
         let record = NodeRecord { identity: Some(NodeId::founding(vertex)), vertex, starts: 0, met: Vec::new() };
         let recovered = Recovered { record: Some(record), groups: Vec::new(), outbox: Vec::new() };
-        Node::new(config, recovered, NOW)
+        Node::new(config(), recovered, NOW)
     }
 
-    const NOW: Now = Now { monotonic: Instant(0), wall: Timestamp(0) };
     const CLIENT: ConnectionId = ConnectionId(1);
 
     fn request(id: u64, action: Action) -> Input {
@@ -166,48 +145,5 @@ mod tests {
         assert_eq!(closed(&node.handle(NOW, (0..limit).map(connect).collect())), []);
         assert_eq!(closed(&node.handle(NOW, vec![connect(limit)])), [ConnectionId(limit)]);
         assert_eq!(queue(&node, "clients").len, limit);
-    }
-
-    #[test]
-    fn when_too_much_waits_for_all_clients_the_one_that_lets_most_wait_is_closed() {
-        let mut node = lonely_node();
-        let reading = ConnectionId(0);
-        let limit = queue(&node, "bytes that wait for all clients").limit;
-        let deaf = limit / (20 << 20) + 1;
-        node.handle(
-            NOW,
-            (0..=deaf).map(|number| Input::ClientConnected { connection: ConnectionId(number) }).collect(),
-        );
-        node.send_client(reading, frame(1 << 20));
-        for connection in (1..=deaf).map(ConnectionId) {
-            node.send_client(connection, frame(20 << 20));
-        }
-        assert_eq!(closed(&std::mem::take(&mut node.effects)).len(), 1);
-        assert!(node.clients.contains_key(&reading));
-        assert!(node.queues().iter().all(Queue::is_within_limit), "{:?}", node.queues());
-    }
-
-    #[test]
-    fn what_left_for_a_client_or_is_gone_with_it_no_longer_counts() {
-        let mut node = lonely_node();
-        let other = ConnectionId(2);
-        node.handle(NOW, [CLIENT, other].map(|connection| Input::ClientConnected { connection }).into());
-        let sent = frame(1000);
-        let bytes = sent.weight();
-        node.send_client(CLIENT, sent.clone());
-        node.send_client(other, sent);
-        assert_eq!(queue(&node, "bytes that wait for all clients").len, 2 * bytes);
-        node.handle(NOW, vec![Input::ClientDrained { connection: CLIENT, bytes }]);
-        assert_eq!(queue(&node, "bytes that wait for all clients").len, bytes);
-        node.handle(NOW, vec![Input::ClientDisconnected { connection: other }]);
-        assert_eq!(queue(&node, "bytes that wait for all clients").len, 0);
-    }
-
-    fn frame(bytes: usize) -> ServerFrame {
-        use crate::names::Offset;
-        use crate::wire::answer::{Delivery, Message};
-        let (publisher, content) = ("p".parse().unwrap(), "x".repeat(bytes).into());
-        let message = Message { offset: Offset(0), publisher, content, time: Timestamp(0) };
-        ServerFrame::Message(Delivery { topic: "t".parse().unwrap(), subscriber: "s".parse().unwrap(), message })
     }
 }

@@ -18,18 +18,15 @@
 
 use std::collections::VecDeque;
 
-use super::Node;
-use crate::bugs::Bug;
+use crate::bugs::{Bug, Bugs};
 use crate::cube::Vertex;
-use crate::placement;
 use crate::records::{EntryKind, LogEntry};
 use crate::states::StorageState;
 use crate::store::{Space, WriteBatch};
 use crate::topics::command::{Op, decode_commands};
-use crate::wire::answer::{ErrorCode, Failure, StorageStatus};
-use crate::wire::client::{self, Ack};
+use crate::wire::answer::StorageStatus;
 use crate::wire::event::Event;
-use crate::wire::peer::{RaftMessage, Reply, SnapshotFrame};
+use crate::wire::peer::{RaftMessage, SnapshotFrame};
 
 /// Most copies of a content on disk at one time: in a journal, in the log, and as a message.
 const COPIES: u64 = 3;
@@ -86,11 +83,12 @@ impl Storage {
     }
 
     /// Whether content of this size would leave at least the floor.
-    fn has_room_for(&self, bytes: u64) -> bool {
+    pub(super) fn has_room_for(&self, bytes: u64) -> bool {
         !self.is_stuck() && self.room().saturating_sub(self.footprint(bytes)) >= self.floor()
     }
 
-    fn take(&mut self, bytes: u64) {
+    /// Counts content of this turn until its batch is emitted.
+    pub(super) fn take(&mut self, bytes: u64) {
         self.taken = self.taken.saturating_add(self.footprint(bytes));
     }
 
@@ -122,9 +120,49 @@ impl Storage {
         (self.under_way, self.under_way_bytes) = (VecDeque::new(), 0);
     }
 
-    fn measure(&mut self, space: Space) {
+    pub(super) fn handle_measured(&mut self, space: Space) {
         self.space = Some(space);
         self.spent = 0;
+    }
+
+    /// Updates the state. Returns the event that reports a change.
+    pub(super) fn review(&mut self) -> Option<Event> {
+        let state = self.next_state();
+        if state == self.state {
+            return None;
+        }
+        self.state = state;
+        let Space { reserve, .. } = self.space.unwrap_or_default();
+        Some(Event::StorageState { state, free_bytes: self.room(), reserve_bytes: reserve })
+    }
+
+    /// Drops the entries of a leader's message for which this disk has no room: from the first entry with a publish on,
+    /// or all of them while a write waits for room. The member then lags, and the leader sends the rest again.
+    pub(super) fn trim_to_room(&mut self, message: &mut RaftMessage, bugs: Bugs) {
+        if message.entries.is_empty() || self.space.is_none() {
+            return;
+        }
+        let bytes = message.entries.iter().map(|entry| entry.data.len() as u64).sum();
+        let ignores = bugs.has(Bug::PublishesIgnoreTheReserve);
+        if self.state == StorageState::Exhausted || !self.has_room_for(bytes) {
+            let fits = |entry: &&LogEntry| !self.is_stuck() && !holds_publish(entry);
+            let kept = message.entries.iter().take_while(fits).count();
+            if !ignores {
+                message.entries.truncate(kept);
+            }
+        }
+        self.take(message.entries.iter().map(|entry| entry.data.len() as u64).sum());
+    }
+
+    /// Whether there is room for a piece of a snapshot. A piece without room is requested again.
+    pub(super) fn admits_snapshot(&mut self, frame: &SnapshotFrame, bugs: Bugs) -> bool {
+        let SnapshotFrame::Messages { messages, .. } = frame else { return true };
+        let bytes = messages.iter().map(|message| message.content.len() as u64).sum();
+        let has_room = self.state != StorageState::Exhausted && self.has_room_for(bytes);
+        if has_room {
+            self.take(bytes);
+        }
+        has_room || bugs.has(Bug::PublishesIgnoreTheReserve)
     }
 
     fn next_state(&self) -> StorageState {
@@ -164,157 +202,6 @@ pub(super) struct Room {
     pub home_may_lead: bool,
 }
 
-impl Node {
-    /// The state of this node's disk.
-    pub fn storage_state(&self) -> StorageState {
-        self.storage.state()
-    }
-
-    pub(super) fn handle_storage(&mut self, space: Space) {
-        self.storage.measure(space);
-        self.review_storage();
-    }
-
-    /// Updates the state and reports a change once.
-    pub(super) fn review_storage(&mut self) {
-        let state = self.storage.next_state();
-        if state == self.storage.state {
-            return;
-        }
-        self.storage.state = state;
-        let Space { reserve, .. } = self.storage.space.unwrap_or_default();
-        let free_bytes = self.storage.room();
-        self.observe(Event::StorageState { state, free_bytes, reserve_bytes: reserve }, None);
-        self.groups.values_mut().for_each(|group| group.save_room(state != StorageState::Ok));
-        // A full node hands over leadership; a node with room again may get it back.
-        self.look_after_members_soon();
-    }
-
-    /// Whether a member's disk has room for publishes, according to its own announcement.
-    pub(super) fn has_room(&self, vertex: Vertex) -> bool {
-        self.storage_at(vertex) == Some(StorageState::Ok)
-    }
-
-    /// `None`: the vertex is not visible.
-    fn storage_at(&self, vertex: Vertex) -> Option<StorageState> {
-        if vertex == self.me { Some(self.storage.state) } else { self.overlay.storage_of(vertex) }
-    }
-
-    /// Whether another member should lead this group: this node lacks room, and a majority has room.
-    fn should_lead_elsewhere(&self, home: Vertex) -> bool {
-        self.storage.state != StorageState::Ok && self.majority_has_room(home)
-    }
-
-    pub(super) fn room_to_lead(&self, home: Vertex) -> Room {
-        Room {
-            members: placement::members(home).filter(|member| self.has_room(*member)).collect(),
-            leads_elsewhere: self.should_lead_elsewhere(home),
-            home_may_lead: self.has_room(home) || !self.majority_has_room(home),
-        }
-    }
-
-    pub(super) fn majority_has_room(&self, home: Vertex) -> bool {
-        let voters = self.groups[&home].voters();
-        let roomy = voters.iter().filter(|voter| self.has_room(voter.vertex)).count();
-        roomy > voters.len() / 2
-    }
-
-    // The leader's part.
-
-    /// The reply to a command that lacks disk space somewhere. `None`: there is room.
-    pub(super) fn lacks_storage(&self, home: Vertex, write: &client::Write, hops: &[Vertex]) -> Option<Reply> {
-        let full = match write {
-            client::Write::Publish { ack, content, .. } => {
-                self.lacks_room_to_publish(home, *ack, content.len() as u64)?
-            }
-            // They free room and use almost none.
-            _ if write.frees_space() => return None,
-            _ if self.storage.state == StorageState::Exhausted => vec![self.me],
-            _ => return None,
-        };
-        if full.contains(&self.me) && self.should_lead_elsewhere(home) {
-            return Some(Reply::Unavailable {
-                why: format!("{}; leadership moves to another node", describe_full(&full)),
-            });
-        }
-        Some(Reply::Answer(self.answer_with(hops.to_vec(), Err(storage_full(&full)))))
-    }
-
-    /// The full nodes that prevent a publish, or `None` if it can be taken.
-    fn lacks_room_to_publish(&self, home: Vertex, ack: Ack, bytes: u64) -> Option<Vec<Vertex>> {
-        if self.bugs.has(Bug::PublishesIgnoreTheReserve) {
-            return None;
-        }
-        // Everything under way here will be written to this disk, and perhaps also by other nodes on the same disk.
-        let under_way = self.serving.content_bytes() + bytes;
-        if self.storage.state != StorageState::Ok || !self.storage.has_room_for(under_way) {
-            return Some(self.full_members(home, &[StorageState::Full, StorageState::Exhausted], true));
-        }
-        if ack == Ack::All {
-            let lagging = self.full_members(home, &[StorageState::Exhausted], false);
-            if !lagging.is_empty() {
-                return Some(lagging);
-            }
-        }
-        if self.majority_has_room(home) {
-            return None;
-        }
-        let full = self.full_members(home, &[StorageState::Full, StorageState::Exhausted], false);
-        // No member is full: then voters are unreachable, which is handled elsewhere.
-        (!full.is_empty()).then_some(full)
-    }
-
-    fn full_members(&self, home: Vertex, states: &[StorageState], with_me: bool) -> Vec<Vertex> {
-        let is_full = |vertex: &Vertex| {
-            (with_me && *vertex == self.me) || self.storage_at(*vertex).is_some_and(|state| states.contains(&state))
-        };
-        placement::members(home).filter(is_full).collect()
-    }
-
-    /// Counts a publish of this turn until its batch is emitted.
-    pub(super) fn take_room(&mut self, bytes: u64) {
-        self.storage.take(bytes);
-    }
-
-    /// The failure for a publish that finds no room in this node's outbox.
-    pub(super) fn lacks_room_in_outbox(&self, bytes: u64) -> Option<Failure> {
-        let ignores = self.bugs.has(Bug::PublishesIgnoreTheReserve);
-        let lacks = !ignores && (self.storage.state != StorageState::Ok || !self.storage.has_room_for(bytes));
-        lacks.then(|| storage_full(&[self.me]))
-    }
-
-    // The follower's part.
-
-    /// Drops the entries of a leader's message for which this disk has no room: from the first entry with a publish on,
-    /// or all of them while a write waits for room. The member then lags, and the leader sends the rest again.
-    pub(super) fn trim_to_room(&mut self, message: &mut RaftMessage) {
-        if message.entries.is_empty() || self.storage.space.is_none() {
-            return;
-        }
-        let bytes = message.entries.iter().map(|entry| entry.data.len() as u64).sum();
-        let ignores = self.bugs.has(Bug::PublishesIgnoreTheReserve);
-        if self.storage.state == StorageState::Exhausted || !self.storage.has_room_for(bytes) {
-            let fits = |entry: &&LogEntry| !self.storage.is_stuck() && !holds_publish(entry);
-            let kept = message.entries.iter().take_while(fits).count();
-            if !ignores {
-                message.entries.truncate(kept);
-            }
-        }
-        self.storage.take(message.entries.iter().map(|entry| entry.data.len() as u64).sum());
-    }
-
-    /// Whether there is room for a piece of a snapshot. A piece without room is requested again.
-    pub(super) fn has_room_for_snapshot(&mut self, frame: &SnapshotFrame) -> bool {
-        let SnapshotFrame::Messages { messages, .. } = frame else { return true };
-        let bytes = messages.iter().map(|message| message.content.len() as u64).sum();
-        let has_room = self.storage.state != StorageState::Exhausted && self.storage.has_room_for(bytes);
-        if has_room {
-            self.storage.take(bytes);
-        }
-        has_room || self.bugs.has(Bug::PublishesIgnoreTheReserve)
-    }
-}
-
 /// Whether an entry contains a publish. An unreadable entry counts as one.
 fn holds_publish(entry: &LogEntry) -> bool {
     let is_publish = |op: &Op| matches!(op, Op::Publish { .. });
@@ -327,18 +214,46 @@ fn holds_publish(entry: &LogEntry) -> bool {
     }
 }
 
-fn storage_full(full: &[Vertex]) -> Failure {
-    ErrorCode::StorageFull.because(format!(
-        "{}: nothing was stored. Delete topics, or free space on {}, and retry; reads and deletions still work",
-        describe_full(full),
-        if full.len() == 1 { "its disk" } else { "their disks" }
-    ))
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::Write;
 
-fn describe_full(full: &[Vertex]) -> String {
-    let names: Vec<String> = full.iter().map(ToString::to_string).collect();
-    match names.as_slice() {
-        [one] => format!("the disk of node {one} is full"),
-        _ => format!("the disks of nodes {} are full", names.join(", ")),
+    const RESERVE: u64 = 8_000;
+
+    fn storage(free: u64) -> Storage {
+        let mut storage = Storage::new("000".parse().unwrap());
+        measure(&mut storage, free);
+        storage
+    }
+
+    fn measure(storage: &mut Storage, free: u64) {
+        storage.handle_measured(Space { free, reserve: RESERVE, shared_by: 1, ..Space::default() });
+        storage.review();
+    }
+
+    #[test]
+    fn a_full_disk_takes_publishes_again_only_with_room_to_spare() {
+        let mut storage = storage(RESERVE);
+        let states = [RESERVE - 1, RESERVE, RESERVE + RESERVE / HYSTERESIS].map(|free| {
+            measure(&mut storage, free);
+            storage.state()
+        });
+        assert_eq!(states, [StorageState::Full, StorageState::Full, StorageState::Ok]);
+    }
+
+    #[test]
+    fn accepted_content_counts_until_the_next_measurement() {
+        let mut storage = storage(2 * RESERVE);
+        let fits = (2 * RESERVE - RESERVE / FLOOR) / COPIES;
+        assert!(storage.has_room_for(fits) && !storage.has_room_for(fits + 1));
+        storage.take(100);
+        assert!(!storage.has_room_for(fits));
+        let batch = WriteBatch { number: 1, writes: vec![Write::OutboxRemove { id: 1 }] };
+        storage.handle_emitted(&batch);
+        storage.handle_written(1);
+        assert!(!storage.has_room_for(fits), "the batch is on the disk and not measured yet");
+        measure(&mut storage, 2 * RESERVE);
+        assert!(storage.has_room_for(fits));
     }
 }

@@ -4,7 +4,7 @@
 //! silent node is detected ([`SILENCE_LIMIT`](crate::overlay::links::SILENCE_LIMIT)). A group reported as usable takes
 //! a publish within the deadline of every request, unless it is disturbed further.
 
-use super::Node;
+use super::view::View;
 use crate::cube::Vertex;
 use crate::states::Obstacle;
 
@@ -19,14 +19,14 @@ pub struct Usability {
     pub obstacle: Option<Obstacle>,
 }
 
-impl Node {
+impl View {
     /// The usability of a group of which this node is a member. Panics for another group.
     pub fn usability(&self, home: Vertex) -> Usability {
-        let voters = self.groups[&home].voters();
+        let voters = self.voters(home);
         let voters_up = voters.iter().filter(|voter| self.is_member_up(**voter)).count() as u32;
         // A member without a configuration yet knows no voters and relies on the leader.
         let voters_needed = if voters.is_empty() { 0 } else { voters.len() as u32 / 2 + 1 };
-        let obstacle = if self.is_silent() {
+        let obstacle = if self.lifecycle.is_silent() {
             Some(Obstacle::NodeFailed)
         } else if voters_up < voters_needed {
             Some(Obstacle::NoQuorum)
@@ -39,14 +39,16 @@ impl Node {
     fn lacks_usable_leader(&self, home: Vertex) -> Option<Obstacle> {
         match self.find_leader(home) {
             None => Some(Obstacle::NoLeader),
-            Some(leader) if leader == self.me && !self.groups[&home].leads_fully() => Some(Obstacle::NewLeader),
+            Some(leader) if leader == self.me && !self.groups.get(home).is_some_and(|group| group.leads_fully()) => {
+                Some(Obstacle::NewLeader)
+            }
             Some(leader) if self.lacks_room(home, leader) => Some(Obstacle::StorageFull),
             Some(_) => None,
         }
     }
 
     fn lacks_room(&self, home: Vertex, leader: Vertex) -> bool {
-        let knows_voters = !self.groups[&home].voters().is_empty();
+        let knows_voters = !self.voters(home).is_empty();
         !self.has_room(leader) || (knows_voters && !self.majority_has_room(home))
     }
 }

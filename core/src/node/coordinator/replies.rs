@@ -1,9 +1,12 @@
 //! Replies to the asks of client requests, and the single answer to each request.
 
-use super::Node;
-use super::pending::{Advance, Pending, Pulled, Purpose, Registering, Stage};
-use super::push::{Session, SessionId};
+use super::super::out::{Out, PartEffect};
+use super::super::view::View;
+use super::super::vocabulary::{Advance, SessionId};
+use super::Coordinator;
+use super::pending::{Pending, Pulled, Registering, Stage};
 use super::requests::TRY_AGAIN;
+use super::sessions::Session;
 use crate::bugs::Bug;
 use crate::cube::Vertex;
 use crate::names::Offset;
@@ -14,41 +17,29 @@ use crate::wire::client::{Action, Read, ReadLevel, Registry, Write};
 use crate::wire::event::Event;
 use crate::wire::peer::{Reply, Subscription};
 
-impl Node {
-    pub(super) fn handle_reply(&mut self, token: u64, reply: Reply) {
-        match self.requests.asks.remove(&token).map(|ask| ask.purpose) {
-            Some(Purpose::Request(number)) => self.handle_request_reply(number, reply),
-            Some(Purpose::Gather(number, vertex)) => self.handle_gathered(number, vertex, reply),
-            Some(Purpose::Fetch(session)) => self.handle_fetched(session, reply),
-            Some(Purpose::Repair(place)) => self.handle_lost_found(place, token, reply),
-            Some(Purpose::Outbox(id)) => self.handle_outbox_reply(id, reply),
-            Some(Purpose::Use(kind, name)) => self.handle_use_reply(kind, name, reply),
-            None => {}
-        }
-    }
-
-    fn handle_request_reply(&mut self, number: u64, reply: Reply) {
-        let now = self.now.monotonic;
+impl Coordinator {
+    pub fn handle_request_reply(&mut self, number: u64, reply: Reply, view: &View, out: &mut Out) {
+        let now = view.monotonic();
         let Some(pending) = self.requests.pending.get_mut(&number) else { return };
         pending.asked = None;
         match reply {
-            Reply::Answer(answer) => self.handle_answer(number, *answer),
+            Reply::Answer(answer) => self.handle_answer(number, *answer, view, out),
             Reply::Subscribed { answer, index } => {
                 pending.applied_at = index;
-                self.handle_answer(number, *answer);
+                self.handle_answer(number, *answer, view, out);
             }
-            Reply::Registered(registered) => self.handle_registered(number, registered),
+            Reply::Registered(registered) => self.handle_registered(number, registered, view, out),
             Reply::NotLeader { proposed, .. } => {
                 pending.uncertain |= proposed;
                 pending.ask_at = now + TRY_AGAIN;
                 pending.stuck_since.get_or_insert(now);
-                self.stay_stuck(number);
+                self.stay_stuck(number, view, out);
             }
             Reply::Unavailable { why } => {
                 pending.problem = Some(why);
                 pending.ask_at = now + TRY_AGAIN;
                 pending.stuck_since.get_or_insert(now);
-                self.stay_stuck(number);
+                self.stay_stuck(number, view, out);
             }
             Reply::Fetched { .. } | Reply::SubscriptionEnded { .. } => {}
             Reply::Stored { .. } | Reply::Unreadable { .. } => {}
@@ -56,8 +47,8 @@ impl Node {
         }
     }
 
-    fn handle_answer(&mut self, number: u64, answer: Answer) {
-        let now = self.now.monotonic;
+    fn handle_answer(&mut self, number: u64, answer: Answer, view: &View, out: &mut Out) {
+        let now = view.monotonic();
         let Some(pending) = self.requests.pending.get_mut(&number) else { return };
         let Answer { served_by, hops, result, .. } = answer;
         let hops = hops.unwrap_or_default();
@@ -72,41 +63,41 @@ impl Node {
                 pending.stage = Stage::Committing(Box::new(Pulled { advance, done, served_by, hops }));
                 pending.ask_at = now;
                 pending.stuck_since = None;
-                self.drive(number);
+                self.drive(number, view, out);
             }
             (Stage::Committing(_), _, Err(failure))
                 if failure.code.is_transient() && !failure.code.is_storage_full() =>
             {
                 pending.ask_at = now + TRY_AGAIN
             }
-            (Stage::Committing(_), ..) => self.finish_committing(number),
-            (_, _, result) => self.finish(number, result, served_by, hops),
+            (Stage::Committing(_), ..) => self.finish_committing(number, view, out),
+            (_, _, result) => self.finish(number, result, served_by, hops, view, out),
         }
     }
 
     /// Answers with the messages whether or not the cursor moved: delivering twice is better than never.
-    pub(super) fn finish_committing(&mut self, number: u64) {
+    pub(super) fn finish_committing(&mut self, number: u64, view: &View, out: &mut Out) {
         let Some(pending) = self.requests.pending.get_mut(&number) else { return };
         if let Stage::Committing(pulled) = std::mem::replace(&mut pending.stage, Stage::Acting) {
-            self.finish(number, Ok(pulled.done), pulled.served_by, pulled.hops);
+            self.finish(number, Ok(pulled.done), pulled.served_by, pulled.hops, view, out);
         }
     }
 
-    fn handle_registered(&mut self, number: u64, registered: bool) {
-        let now = self.now.monotonic;
+    fn handle_registered(&mut self, number: u64, registered: bool, view: &View, out: &mut Out) {
+        let now = view.monotonic();
         let Some(pending) = self.requests.pending.get_mut(&number) else { return };
         let Stage::Registering(registering) = &mut pending.stage else { return };
         let Registering { kind, name, linearizable, is_new } = &mut **registering;
-        let any_may_refuse = *is_new || self.bugs.has(Bug::AnyReplicaRefusesNames);
+        let any_may_refuse = *is_new || view.bugs.has(Bug::AnyReplicaRefusesNames);
         pending.ask_at = now;
         pending.stuck_since = None;
         if registered {
-            self.requests.known.remember_registered(*kind, name, now);
+            self.names.known.remember_registered(*kind, name, now);
             pending.stage = Stage::Acting;
-            self.drive(number);
+            self.drive(number, view, out);
         } else if !*linearizable && !any_may_refuse {
             *linearizable = true;
-            self.drive(number);
+            self.drive(number, view, out);
         } else if *is_new {
             self.await_place(number);
         } else {
@@ -115,52 +106,60 @@ impl Node {
                 Registry::Subscriber => (ErrorCode::UnknownSubscriber, "subscriber"),
             };
             let failure = code.because(format!("there is no {what} `{}`; create it first", visible(name)));
-            self.finish(number, Err(failure), self.me, vec![self.me]);
+            self.finish(number, Err(failure), view.me, vec![view.me], view, out);
         }
     }
 
     /// Answers a request once and applies the local consequences of the answer.
-    pub(super) fn finish(&mut self, number: u64, result: Result<Done, Failure>, served_by: Vertex, hops: Vec<Vertex>) {
+    pub fn finish(
+        &mut self,
+        number: u64,
+        result: Result<Done, Failure>,
+        served_by: Vertex,
+        hops: Vec<Vertex>,
+        view: &View,
+        out: &mut Out,
+    ) {
         let Some(pending) = self.requests.remove(number) else { return };
         if let Some((token, _)) = pending.asked {
-            self.requests.asks.remove(&token);
+            out.push(PartEffect::ForgetAsk(token));
         }
-        let result = result.and_then(|done| self.follow_up(&pending, &done).map(|()| done));
+        let result = result.and_then(|done| self.follow_up(&pending, &done, view, out).map(|()| done));
         let (served_by, result) = match (&pending.action, result) {
             (
                 Action::Write(Write::ReplicaSubscribe { topic: name, .. }),
                 Ok(Done::Subscribed { topic, topic_id, cursor, .. }),
             ) => {
-                let original_node = Some(placement::home(name.as_str(), self.me.dimension()));
-                (self.me, Ok(Done::Subscribed { topic, topic_id, cursor, original_node }))
+                let original_node = Some(placement::home(name.as_str(), view.me.dimension()));
+                (view.me, Ok(Done::Subscribed { topic, topic_id, cursor, original_node }))
             }
             (_, result) => (served_by, result),
         };
         let pulled = pending.connection.filter(|_| matches!(pending.action, Action::Read(_)));
-        self.answer(pending, result, served_by, hops);
+        self.answer(pending, result, served_by, hops, view, out);
         if let Some(connection) = pulled {
-            self.end_pull(connection, number);
+            self.end_pull(connection, number, view, out);
         }
     }
 
     /// Applies the local consequences of a success. Returns an error if one of them is impossible.
-    fn follow_up(&mut self, pending: &Pending, done: &Done) -> Result<(), Failure> {
+    fn follow_up(&mut self, pending: &Pending, done: &Done, view: &View, out: &mut Out) -> Result<(), Failure> {
         match done {
             Done::PublisherCreated { publisher, existed } => {
-                self.registered(pending, Registry::Publisher, publisher.as_str(), *existed);
+                self.registered(pending, Registry::Publisher, publisher.as_str(), *existed, view);
             }
             Done::SubscriberCreated { subscriber, existed } => {
-                self.registered(pending, Registry::Subscriber, subscriber.as_str(), *existed);
+                self.registered(pending, Registry::Subscriber, subscriber.as_str(), *existed, view);
             }
             Done::PublisherDeleted { publisher } => {
-                self.requests.known.remember_deleted(Registry::Publisher, publisher.as_str());
+                self.names.known.remember_deleted(Registry::Publisher, publisher.as_str());
             }
             Done::SubscriberDeleted { subscriber } => {
-                self.requests.known.remember_deleted(Registry::Subscriber, subscriber.as_str());
+                self.names.known.remember_deleted(Registry::Subscriber, subscriber.as_str());
             }
             Done::Pulled { messages, cursor, .. } => {
                 if let Some(first) = messages.first() {
-                    self.move_cursor(&pending.action, first.offset, *cursor);
+                    self.move_cursor(&pending.action, first.offset, *cursor, view, out);
                 }
             }
             _ => {}
@@ -174,10 +173,10 @@ impl Node {
                 ),
                 Done::Subscribed { cursor, topic_id, .. },
             ) => {
-                if let Some(failure) = self.lacks_room_for_session() {
+                if let Some(failure) = self.lacks_room_for_session(view) {
                     return Err(failure);
                 }
-                let (group, since) = (self.home_of(&pending.action), pending.applied_at);
+                let (group, since) = (view.home_of_action(&pending.action), pending.applied_at);
                 let subscription = Subscription { group, topic: *topic_id, subscriber: subscriber.clone(), since };
                 let session = Session {
                     connection,
@@ -190,7 +189,7 @@ impl Node {
                 self.begin_session(SessionId(by), session);
             }
             (Action::Write(Write::Unsubscribe { subscriber, topic }), Done::Unsubscribed { .. }) => {
-                self.end_session_of(connection, topic, subscriber, by);
+                self.end_session_of(connection, topic, subscriber, by, out);
             }
             _ => {}
         }
@@ -200,11 +199,12 @@ impl Node {
     /// Requests the cursor move after a read from a replica. The answer does not wait for it. The coordinator requests
     /// it, not the replica: the replica's answer can be lost, and the repeated read would then start after the lost
     /// messages.
-    fn move_cursor(&mut self, action: &Action, from: Offset, to: Offset) {
+    fn move_cursor(&mut self, action: &Action, from: Offset, to: Offset, view: &View, out: &mut Out) {
         if let Action::Read(Read::Pull { subscriber, topic, read: ReadLevel::Any, commit: true, .. }) = action {
             let (subscriber, topic) = (subscriber.clone(), topic.clone());
             let commit = Write::Commit { subscriber: subscriber.clone(), topic: topic.clone(), offset: to };
-            self.request_for_myself(commit.into(), Stage::Advancing(Box::new(Advance { subscriber, topic, from, to })));
+            let stage = Stage::Advancing(Box::new(Advance { subscriber, topic, from, to }));
+            self.request_for_myself(commit.into(), stage, view, out);
         }
     }
 
@@ -214,20 +214,22 @@ impl Node {
         result: Result<Done, Failure>,
         served_by: Vertex,
         hops: Vec<Vertex>,
+        view: &View,
+        out: &mut Out,
     ) {
-        if self.observes_frequent() {
+        if self.observes_frequent(view) {
             let event = Event::RequestAnswered {
                 action: pending.action.name().into(),
                 subject: pending.action.subject().map(Into::into),
                 error: result.as_ref().err().map(|failure| failure.code.name().into()),
                 message: result.as_ref().map_or_else(|failure| failure.message.clone(), |_| String::new()),
             };
-            self.observe(event, Some(pending.trace_id));
+            self.handle_event(event, Some(pending.trace_id), view, out);
         }
         if let Some(connection) = pending.connection {
             let hops = pending.trace.then_some(hops);
             let answer = Answer { id: pending.id, served_by, hops, result };
-            self.send_client(connection, ServerFrame::Answer(answer));
+            self.send_client(connection, ServerFrame::Answer(answer), out);
         }
     }
 }

@@ -6,8 +6,8 @@
 
 use std::collections::{BTreeSet, VecDeque};
 
-use super::queues::Queue;
-use super::serve::Requester;
+use super::super::queues::Queue;
+use super::super::vocabulary::Requester;
 use crate::cube::Vertex;
 
 /// How many of the newest rejected asks are remembered. A copy of an older one would be performed.

@@ -1,4 +1,4 @@
-//! Registered names at the coordinator: a cache of them, and the limit of new names from its clients.
+//! Names that clients use or register: a cache of registered ones, and the limit of new ones.
 //!
 //! The group of a name's home stores whether the name is registered. The coordinator caches a positive result for
 //! [`KNOWN_FOR`], so a deletion through another node takes effect here within that time. While no replica of the name
@@ -9,21 +9,38 @@ use std::collections::{BTreeMap, VecDeque};
 use std::ops::Bound;
 use std::time::Duration;
 
-use super::Node;
-use super::pending::{MAX_PENDING, Pending, Registering, Requests, Stage};
-use super::queues::Queue;
+use super::super::queues::Queue;
 use crate::io::ConnectionId;
 use crate::time::Instant;
-use crate::wire::answer::ErrorCode;
 use crate::wire::client::Registry;
 
 /// How long a cached registration is used before the group is asked again.
-pub(super) const KNOWN_FOR: Duration = Duration::from_secs(10);
+const KNOWN_FOR: Duration = Duration::from_secs(10);
 /// Most cached names. The cache is cleared when it is full.
 const MAX_KNOWN: usize = 100_000;
 /// The burst limit of new names, as a number of seconds at the configured rate.
-const BURST_SECONDS: u64 = 10;
+pub(super) const BURST_SECONDS: u64 = 10;
+/// Most requests that wait for a place: all of one node.
+pub(super) const MAX_WAITING: usize = 16_384;
 const SECOND_US: u64 = 1_000_000;
+
+/// The names that clients of this node use.
+#[derive(Default)]
+pub(super) struct Names {
+    pub known: KnownNames,
+    pub allowance: Allowance,
+    pub waiting: WaitingNames,
+}
+
+/// The cached state of a name.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum NameStatus {
+    Registered,
+    /// Any replica can confirm that it is registered.
+    Unknown,
+    /// It was deleted through this node. Only the leader can confirm that it is registered again.
+    Deleted,
+}
 
 /// The latest known state of names.
 #[derive(Default)]
@@ -53,25 +70,16 @@ impl KnownNames {
         self.0.insert((kind, name.to_owned()), heard);
     }
 
-    /// The first stage of a request that acts under this name.
-    pub(super) fn first_stage(&self, kind: Registry, name: &str, now: Instant) -> Stage {
-        let ask = |linearizable| {
-            Stage::Registering(Box::new(Registering { kind, name: name.to_owned(), linearizable, is_new: false }))
-        };
+    pub(super) fn status(&self, kind: Registry, name: &str, now: Instant) -> NameStatus {
         match self.heard(kind, name) {
-            Some(Heard::Registered(seen)) if now.since(seen) < KNOWN_FOR => Stage::Acting,
-            Some(Heard::Registered(_)) | None => ask(false),
-            Some(Heard::Deleted) => ask(true),
+            Some(Heard::Registered(seen)) if now.since(seen) < KNOWN_FOR => NameStatus::Registered,
+            Some(Heard::Registered(_)) | None => NameStatus::Unknown,
+            Some(Heard::Deleted) => NameStatus::Deleted,
         }
     }
 
-    /// Whether the name was registered a short time ago.
-    fn is_fresh(&self, kind: Registry, name: &str, now: Instant) -> bool {
-        matches!(self.heard(kind, name), Some(Heard::Registered(seen)) if now.since(seen) < KNOWN_FOR)
-    }
-
     /// Whether the name was registered when this node last learned of it.
-    fn was_registered(&self, kind: Registry, name: &str) -> bool {
+    pub(super) fn was_registered(&self, kind: Registry, name: &str) -> bool {
         matches!(self.heard(kind, name), Some(Heard::Registered(_)))
     }
 
@@ -93,12 +101,12 @@ pub(super) struct WaitingNames {
 }
 
 impl WaitingNames {
-    fn push(&mut self, client: Option<ConnectionId>, number: u64) {
+    pub(super) fn push(&mut self, client: Option<ConnectionId>, number: u64) {
         self.of_clients.entry(client).or_default().push_back(number);
     }
 
     /// Returns the next request of the next client.
-    fn pop(&mut self) -> Option<u64> {
+    pub(super) fn pop(&mut self) -> Option<u64> {
         let after = (Bound::Excluded(self.last), Bound::Unbounded);
         let next = self.of_clients.range(after).next().or_else(|| self.of_clients.first_key_value());
         let client = *next?.0;
@@ -113,7 +121,7 @@ impl WaitingNames {
 
     /// Removes requests that no longer wait. Checking the front of each client's queue suffices, because all wait
     /// equally long.
-    fn retain(&mut self, waits: impl Fn(&u64) -> bool) {
+    pub(super) fn retain(&mut self, waits: impl Fn(&u64) -> bool) {
         self.of_clients.retain(|_, waiting| {
             while waiting.front().is_some_and(|number| !waits(number)) {
                 waiting.pop_front();
@@ -122,12 +130,16 @@ impl WaitingNames {
         });
     }
 
-    fn len(&self) -> usize {
+    pub(super) fn is_empty(&self) -> bool {
+        self.of_clients.is_empty()
+    }
+
+    pub(super) fn len(&self) -> usize {
         self.of_clients.values().map(VecDeque::len).sum()
     }
 
     pub(super) fn queue(&self) -> Queue {
-        Queue::of("new names that wait", self.len(), MAX_PENDING)
+        Queue::of("new names that wait", self.len(), MAX_WAITING)
     }
 }
 
@@ -140,7 +152,7 @@ pub(super) struct Allowance {
 
 impl Allowance {
     /// Takes one token. Returns whether there was one.
-    fn take(&mut self, now: Instant, per_second: u32) -> bool {
+    pub(super) fn take(&mut self, now: Instant, per_second: u32) -> bool {
         let is_there = self.wait(now, per_second).is_zero();
         if is_there {
             self.full_at = Instant(self.full_at.max(now).0 + each_us(per_second));
@@ -149,97 +161,20 @@ impl Allowance {
     }
 
     /// Time until a token is available.
-    fn wait(&self, now: Instant, per_second: u32) -> Duration {
+    pub(super) fn wait(&self, now: Instant, per_second: u32) -> Duration {
         let burst = BURST_SECONDS * u64::from(per_second) * each_us(per_second);
         let with_one_more = self.full_at.max(now).0 + each_us(per_second);
         Duration::from_micros(with_one_more.saturating_sub(now.0 + burst))
     }
 
     /// Returns a token that was not needed.
-    fn give_back(&mut self, per_second: u32) {
+    pub(super) fn give_back(&mut self, per_second: u32) {
         self.full_at.0 = self.full_at.0.saturating_sub(each_us(per_second));
     }
 }
 
-fn each_us(per_second: u32) -> u64 {
+pub(super) fn each_us(per_second: u32) -> u64 {
     SECOND_US / u64::from(per_second)
-}
-
-impl Node {
-    /// Admits a name. A known name costs nothing. If there is no place for a new name, the group is first asked whether
-    /// the name is new.
-    pub(super) fn admit_name(&mut self, number: u64) {
-        let (now, per_second) = (self.now.monotonic, self.config.limits.registrations_per_second);
-        let Some(pending) = self.requests.pending.get_mut(&number) else { return };
-        let (kind, name) = match std::mem::replace(&mut pending.stage, Stage::Acting) {
-            Stage::Admitting { kind, name } => (kind, name),
-            other => return pending.stage = other,
-        };
-        let is_known = self.requests.known.is_fresh(kind, &name, now);
-        let may_take = !is_known && self.requests.waiting_names.of_clients.is_empty();
-        pending.counts_as_new = may_take && self.requests.allowance.take(now, per_second);
-        if !is_known && !pending.counts_as_new {
-            pending.stage = Stage::Registering(Box::new(Registering { kind, name, linearizable: false, is_new: true }));
-        }
-        self.drive(number);
-    }
-
-    /// Queues a new name until its client's turn. It is refused if its deadline passes first.
-    pub(super) fn await_place(&mut self, number: u64) {
-        let Some(pending) = self.requests.pending.get_mut(&number) else { return };
-        pending.stage = Stage::AwaitingPlace;
-        pending.ask_at = Instant(u64::MAX);
-        let client = pending.connection;
-        self.requests.waiting_names.push(client, number);
-    }
-
-    pub(super) fn admit_waiting_names(&mut self) {
-        let (now, per_second) = (self.now.monotonic, self.config.limits.registrations_per_second);
-        let Requests { pending, waiting_names, allowance, .. } = &mut self.requests;
-        waiting_names.retain(|number| pending.get(number).is_some_and(|pending| now < pending.deadline));
-        let mut admitted = Vec::new();
-        while !waiting_names.of_clients.is_empty() && allowance.take(now, per_second) {
-            admitted.extend(waiting_names.pop());
-        }
-        for number in admitted {
-            let Some(pending) = self.requests.pending.get_mut(&number) else { continue };
-            (pending.stage, pending.ask_at, pending.counts_as_new) = (Stage::Acting, now, true);
-            self.drive(number);
-        }
-    }
-
-    pub(super) fn refuse_new_name(&mut self, number: u64) {
-        let per_second = self.config.limits.registrations_per_second;
-        let ahead = each_us(per_second) * self.requests.waiting_names.len() as u64;
-        let wait = self.requests.allowance.wait(self.now.monotonic, per_second) + Duration::from_micros(ahead);
-        let failure = ErrorCode::Overloaded.because(format!(
-            "node {} accepts {per_second} new publishers and subscribers a second, and {} at once, and this limit is \
-             reached; nothing was done: retry in {} ms, or use another node",
-            self.me,
-            u64::from(per_second) * BURST_SECONDS,
-            wait.as_millis() + 1
-        ));
-        self.finish(number, Err(failure), self.me, vec![self.me]);
-    }
-
-    pub(super) fn registered(&mut self, pending: &Pending, kind: Registry, name: &str, existed: bool) {
-        self.requests.known.remember_registered(kind, name, self.now.monotonic);
-        if existed && pending.counts_as_new {
-            self.requests.allowance.give_back(self.config.limits.registrations_per_second);
-        }
-    }
-
-    /// Proceeds with a cached registration because no replica is reachable. Returns false if there is none.
-    pub(super) fn goes_by_memory(&mut self, number: u64) -> bool {
-        let Some(pending) = self.requests.pending.get_mut(&number) else { return false };
-        let Stage::Registering(registering) = &pending.stage else { return false };
-        let Registering { kind, name, linearizable, is_new } = &**registering;
-        let remembered = !linearizable && !is_new && self.requests.known.was_registered(*kind, name);
-        if remembered {
-            pending.stage = Stage::Acting;
-        }
-        remembered
-    }
 }
 
 #[cfg(test)]
@@ -287,18 +222,17 @@ mod tests {
     #[test]
     fn a_name_is_believed_for_a_while_and_remembered_for_longer() {
         let mut known = KnownNames::default();
-        let stage = |known: &KnownNames, at| match known.first_stage(Registry::Publisher, "ann", at) {
-            Stage::Acting => "act",
-            Stage::Registering(registering) if registering.linearizable => "ask the leader",
-            _ => "ask any",
-        };
+        let status = |known: &KnownNames, at| known.status(Registry::Publisher, "ann", at);
         let later = Instant(0) + KNOWN_FOR;
-        assert_eq!(stage(&known, Instant(0)), "ask any");
+        assert_eq!(status(&known, Instant(0)), NameStatus::Unknown);
         known.remember_registered(Registry::Publisher, "ann", Instant(0));
-        assert_eq!((stage(&known, Instant(later.0 - 1)), stage(&known, later)), ("act", "ask any"));
+        assert_eq!(
+            [Instant(later.0 - 1), later].map(|at| status(&known, at)),
+            [NameStatus::Registered, NameStatus::Unknown]
+        );
         assert!(known.was_registered(Registry::Publisher, "ann") && !known.was_registered(Registry::Subscriber, "ann"));
         known.remember_deleted(Registry::Publisher, "ann");
-        assert_eq!(stage(&known, later), "ask the leader");
+        assert_eq!(status(&known, later), NameStatus::Deleted);
         assert!(!known.was_registered(Registry::Publisher, "ann"));
         for number in 0..=MAX_KNOWN {
             known.remember_registered(Registry::Publisher, &number.to_string(), later);

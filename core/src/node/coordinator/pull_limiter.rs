@@ -7,8 +7,10 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use super::Node;
-use super::queues::Queue;
+use super::super::out::Out;
+use super::super::queues::Queue;
+use super::super::view::View;
+use super::Coordinator;
 use crate::bugs::Bug;
 use crate::io::ConnectionId;
 
@@ -34,25 +36,25 @@ impl PullLimiter {
     }
 }
 
-impl Node {
-    pub(super) fn queue_pull(&mut self, connection: ConnectionId, number: u64) {
+impl Coordinator {
+    pub(super) fn queue_pull(&mut self, connection: ConnectionId, number: u64, view: &View, out: &mut Out) {
         self.hold_request(number, "it waits until the client has read the answers to earlier pulls of this connection");
         self.pull_limiter.0.entry(connection).or_default().waiting.push_back(number);
-        self.begin_pulls(connection);
+        self.begin_pulls(connection, view, out);
     }
 
     /// Starts as many pulls as the limit allows.
-    pub(super) fn begin_pulls(&mut self, connection: ConnectionId) {
-        while let Some(number) = self.next_pull(connection) {
-            self.release_request(number);
+    pub(super) fn begin_pulls(&mut self, connection: ConnectionId, view: &View, out: &mut Out) {
+        while let Some(number) = self.next_pull(connection, view) {
+            self.release_request(number, view, out);
         }
     }
 
-    fn next_pull(&mut self, connection: ConnectionId) -> Option<u64> {
-        if self.is_slow(connection) {
+    fn next_pull(&mut self, connection: ConnectionId, view: &View) -> Option<u64> {
+        if self.clients.is_slow(connection) {
             return None;
         }
-        let most = if self.bugs.has(Bug::PullsTakeNoTurns) { usize::MAX } else { PULLS_AT_ONCE };
+        let most = if view.bugs.has(Bug::PullsTakeNoTurns) { usize::MAX } else { PULLS_AT_ONCE };
         let pulls = self.pull_limiter.0.get_mut(&connection).filter(|pulls| pulls.under_way.len() < most)?;
         let number = pulls.waiting.pop_front()?;
         pulls.under_way.insert(number);
@@ -60,7 +62,7 @@ impl Node {
     }
 
     /// Removes a pull that was answered, whether or not it had started.
-    pub(super) fn end_pull(&mut self, connection: ConnectionId, number: u64) {
+    pub(super) fn end_pull(&mut self, connection: ConnectionId, number: u64, view: &View, out: &mut Out) {
         let Some(pulls) = self.pull_limiter.0.get_mut(&connection) else { return };
         if !pulls.under_way.remove(&number) {
             pulls.waiting.retain(|waiting| *waiting != number);
@@ -68,7 +70,7 @@ impl Node {
         if pulls.under_way.is_empty() && pulls.waiting.is_empty() {
             self.pull_limiter.0.remove(&connection);
         }
-        self.begin_pulls(connection);
+        self.begin_pulls(connection, view, out);
     }
 
     /// Removes a disconnected client's pulls and returns its pulls that have not started. Started pulls continue.

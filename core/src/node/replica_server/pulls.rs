@@ -8,10 +8,11 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::time::Duration;
 
-use super::Node;
-use super::pending::Stage;
-use super::queues::Queue;
-use super::serve::Requester;
+use super::super::out::{GroupAsk, Out, PartEffect};
+use super::super::queues::Queue;
+use super::super::view::View;
+use super::super::vocabulary::{Requester, message};
+use super::ReplicaServer;
 use crate::bugs::Bug;
 use crate::cube::Vertex;
 use crate::identity::RequestKey;
@@ -19,8 +20,8 @@ use crate::names::{Offset, SubscriberId, TopicName};
 use crate::records::StoredMessage;
 use crate::time::Instant;
 use crate::topics::Topics;
-use crate::wire::answer::{Done, Failure};
-use crate::wire::client::{Action, Registry, Write};
+use crate::wire::answer::{Done, Failure, Message};
+use crate::wire::client::{Registry, Write};
 use crate::wire::peer::Reply;
 
 /// Most pulls under way on one replica, over all clients and nodes. Beyond this, the coordinator is told to ask again.
@@ -88,9 +89,16 @@ impl Pulls {
     }
 }
 
-impl Node {
+impl ReplicaServer {
     /// Whether to start the pull. A repeated ask redirects the answer to its requester instead.
-    pub(super) fn admit_pull(&mut self, key: RequestKey, requester: Requester, hops: Vec<Vertex>) -> bool {
+    pub(super) fn admit_pull(
+        &mut self,
+        key: RequestKey,
+        requester: Requester,
+        hops: Vec<Vertex>,
+        view: &View,
+        out: &mut Out,
+    ) -> bool {
         if let Some(puller) = self.pulls.under_way.get_mut(&key) {
             if !requester.is_older_than(&puller.requester) {
                 *puller = Puller { requester, hops };
@@ -98,8 +106,8 @@ impl Node {
             return false;
         }
         if self.pulls.under_way.len() >= MAX_PULLS {
-            let why = format!("node {} has reached its limit of {MAX_PULLS} pulls in progress", self.me);
-            self.reply(&requester, Reply::Unavailable { why });
+            let why = format!("node {} has reached its limit of {MAX_PULLS} pulls in progress", view.me);
+            out.reply(&requester, Reply::Unavailable { why });
             return false;
         }
         self.pulls.under_way.insert(key, Puller { requester, hops });
@@ -107,33 +115,33 @@ impl Node {
     }
 
     /// Ends the pull with a reply to its latest requester.
-    pub(super) fn reply_to_pull(&mut self, key: RequestKey, reply: Reply) {
+    pub(super) fn reply_to_pull(&mut self, key: RequestKey, reply: Reply, out: &mut Out) {
         if let Some(puller) = self.pulls.under_way.remove(&key) {
-            self.reply(&puller.requester, reply);
+            out.reply(&puller.requester, reply);
         }
     }
 
-    pub(super) fn answer_pull(&mut self, key: RequestKey, result: Result<Done, Failure>) {
+    pub(super) fn answer_pull(&mut self, key: RequestKey, result: Result<Done, Failure>, view: &View, out: &mut Out) {
         if let Some(puller) = self.pulls.under_way.remove(&key) {
-            self.reply_result(&puller.requester, puller.hops, result);
+            out.reply_result(view.me, &puller.requester, puller.hops, result);
         }
     }
 
-    fn reply_to_read(&mut self, job: ReadJob, reply: Reply) {
+    fn reply_to_read(&mut self, job: ReadJob, reply: Reply, out: &mut Out) {
         match job {
-            ReadJob::Pull(pull) => self.reply_to_pull(pull.key, reply),
-            ReadJob::IsRegistered { requester, .. } => self.reply(&requester, reply),
+            ReadJob::Pull(pull) => self.reply_to_pull(pull.key, reply, out),
+            ReadJob::IsRegistered { requester, .. } => out.reply(&requester, reply),
         }
     }
 
     /// Queues a read until a majority has confirmed that this node still leads.
-    pub(super) fn confirm_first(&mut self, group: Vertex, job: ReadJob) {
+    pub(super) fn confirm_first(&mut self, group: Vertex, job: ReadJob, view: &View, out: &mut Out) {
         if self.pulls.unconfirmed >= MAX_UNCONFIRMED {
             let why = format!(
                 "leader {} has reached its limit of {MAX_UNCONFIRMED} reads that wait for its confirmation",
-                self.me
+                view.me
             );
-            return self.reply_to_read(job, Reply::Unavailable { why });
+            return self.reply_to_read(job, Reply::Unavailable { why }, out);
         }
         self.pulls.unconfirmed += 1;
         self.pulls.new_reads.entry(group).or_default().push(job);
@@ -145,42 +153,44 @@ impl Node {
         kind: Registry,
         name: String,
         linearizable: bool,
+        view: &View,
+        out: &mut Out,
     ) {
-        let home = crate::placement::home(&name, self.me.dimension());
-        let Some(group) = self.groups.get(&home) else {
-            let leader = self.overlay.leader_of(home);
-            return self.reply(&requester, Reply::NotLeader { leader, proposed: false });
+        let home = view.home_of(&name);
+        let Some(group) = view.groups.get(home) else {
+            let leader = view.overlay.leader_of(home);
+            return out.reply(&requester, Reply::NotLeader { leader, proposed: false });
         };
         if !linearizable {
             let registered = is_registered(group.topics(), kind, &name);
-            return self.reply(&requester, Reply::Registered(registered));
+            return out.reply(&requester, Reply::Registered(registered));
         }
         if !group.is_leader() {
             let leader = group.leader().map(|leader| leader.vertex);
-            return self.reply(&requester, Reply::NotLeader { leader, proposed: false });
+            return out.reply(&requester, Reply::NotLeader { leader, proposed: false });
         }
-        if let Some(why) = self.lacks_quorum(home) {
-            return self.reply(&requester, Reply::Unavailable { why });
+        if let Some(why) = view.lacks_quorum(home) {
+            return out.reply(&requester, Reply::Unavailable { why });
         }
-        self.confirm_first(home, ReadJob::IsRegistered { requester, kind, name });
+        self.confirm_first(home, ReadJob::IsRegistered { requester, kind, name }, view, out);
     }
 
-    pub(super) fn handle_read_ready(&mut self, group: Vertex, ticket: u64) {
+    pub fn handle_read_ready(&mut self, group: Vertex, ticket: u64, view: &View, out: &mut Out) {
         let Some(ticket) = self.pulls.tickets.remove(&ticket) else { return };
         self.pulls.unconfirmed -= ticket.jobs.len();
         for job in ticket.jobs {
             match job {
-                ReadJob::Pull(pull) => self.read_for_pull(group, pull),
+                ReadJob::Pull(pull) => self.read_for_pull(group, pull, view, out),
                 ReadJob::IsRegistered { requester, kind, name } => {
-                    let registered = is_registered(self.groups[&group].topics(), kind, &name);
-                    self.reply(&requester, Reply::Registered(registered));
+                    let registered = is_registered(view.groups[group].topics(), kind, &name);
+                    out.reply(&requester, Reply::Registered(registered));
                 }
             }
         }
     }
 
-    pub(super) fn handle_pulls_time(&mut self) {
-        let now = self.now.monotonic;
+    pub(super) fn handle_pulls_time(&mut self, view: &View, out: &mut Out) {
+        let now = view.monotonic();
         let mut again = Vec::new();
         let given_up: Vec<Ticket> = self
             .pulls
@@ -195,14 +205,12 @@ impl Node {
             }
         }
         for (group, number) in again {
-            if let Some(group) = self.groups.get_mut(&group) {
-                group.read_index(number);
-            }
+            out.push(PartEffect::Group(group, GroupAsk::ReadIndex(number)));
         }
         for job in given_up.into_iter().flat_map(|ticket| ticket.jobs) {
             self.pulls.unconfirmed -= 1;
-            let why = format!("leader {} could not confirm that it still leads", self.me);
-            self.reply_to_read(job, Reply::Unavailable { why });
+            let why = format!("leader {} could not confirm that it still leads", view.me);
+            self.reply_to_read(job, Reply::Unavailable { why }, out);
         }
     }
 
@@ -213,49 +221,49 @@ impl Node {
         pull: Pull,
         messages: Vec<StoredMessage>,
         Range { start, end }: Range<Offset>,
+        view: &View,
+        out: &mut Out,
     ) {
-        let mut messages: Vec<_> = messages.into_iter().map(super::reads::message).collect();
-        if self.bugs.has(Bug::AnyReadsTheUncommitted) && pull.replica.is_some() {
-            self.add_uncommitted(home, &pull, start, &mut messages);
+        let mut messages: Vec<_> = messages.into_iter().map(message).collect();
+        if view.bugs.has(Bug::AnyReadsTheUncommitted) && pull.replica.is_some() {
+            add_uncommitted(view, home, &pull, start, &mut messages);
         }
         let cursor = messages.last().map_or(start, |message| message.offset.next());
-        let moves = self.bugs.has(Bug::CursorMovesBeforeDelivery) && pull.commit && !messages.is_empty();
+        let moves = view.bugs.has(Bug::CursorMovesBeforeDelivery) && pull.commit && !messages.is_empty();
         let behind = pull.replica.and_then(|_| {
-            let group = self.groups.get(&home)?;
+            let group = view.groups.get(home)?;
             Some(group.commit_index().saturating_sub(group.applied_index()))
         });
         let Pull { key, subscriber, topic, replica, .. } = pull;
         let done = Done::Pulled { topic: topic.clone(), messages, cursor, end, behind, original_node: replica };
         if moves {
-            self.request_for_myself(Action::Write(Write::Commit { subscriber, topic, offset: cursor }), Stage::Acting);
+            out.push(PartEffect::Request(Write::Commit { subscriber, topic, offset: cursor }));
         }
-        self.answer_pull(key, Ok(done));
+        self.answer_pull(key, Ok(done), view, out);
     }
 
     /// Asks the voters whether this node still leads: one round per group at a time, shared by all reads that have
     /// arrived. Reads that arrive during a round share the next one.
-    pub(super) fn confirm_reads(&mut self) {
+    pub fn confirm_reads(&mut self, view: &View, out: &mut Out) {
         let Pulls { new_reads, tickets, .. } = &mut self.pulls;
         let is_asked = |home: &Vertex| tickets.values().any(|ticket| ticket.group == *home);
         let next: Vec<(Vertex, Vec<ReadJob>)> = new_reads.extract_if(.., |home, _| !is_asked(home)).collect();
         for (home, jobs) in next {
-            let ticket = self.next_token();
-            let now = self.now.monotonic;
+            let ticket = view.next_token(out);
+            let now = view.monotonic();
             self.pulls.tickets.insert(ticket, Ticket { group: home, since: now, asked: now, jobs });
-            if let Some(group) = self.groups.get_mut(&home) {
-                group.read_index(ticket);
-            }
+            out.push(PartEffect::Group(home, GroupAsk::ReadIndex(ticket)));
         }
     }
 
     /// Returns the unconfirmed reads to their requesters, for the next leader.
-    pub(super) fn send_reads_back(&mut self, group: Vertex, leader: Option<Vertex>) {
+    pub(super) fn send_reads_back(&mut self, group: Vertex, leader: Option<Vertex>, out: &mut Out) {
         let tickets: Vec<(u64, Ticket)> =
             self.pulls.tickets.extract_if(.., |_, ticket| ticket.group == group).collect();
         let reads = self.pulls.new_reads.remove(&group).unwrap_or_default();
         for job in tickets.into_iter().flat_map(|(_, ticket)| ticket.jobs).chain(reads) {
             self.pulls.unconfirmed -= 1;
-            self.reply_to_read(job, Reply::NotLeader { leader, proposed: false });
+            self.reply_to_read(job, Reply::NotLeader { leader, proposed: false }, out);
         }
     }
 }
@@ -264,5 +272,17 @@ fn is_registered(topics: &Topics, kind: Registry, name: &str) -> bool {
     match kind {
         Registry::Publisher => topics.is_publisher(name),
         Registry::Subscriber => topics.is_subscriber(name),
+    }
+}
+
+/// Appends the messages that follow in this replica's log, committed or not, to those that were read from `start`: a
+/// deliberate bug.
+fn add_uncommitted(view: &View, home: Vertex, pull: &Pull, start: Offset, messages: &mut Vec<Message>) {
+    let Some(group) = view.groups.get(home) else { return };
+    for stored in group.uncommitted_messages(&pull.topic) {
+        let next = messages.last().map_or(start, |last| last.offset.next());
+        if stored.offset == next && (messages.len() as u64) < u64::from(pull.max) {
+            messages.push(message(stored));
+        }
     }
 }

@@ -3,13 +3,12 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::push::SessionId;
-use super::queues::Queue;
-use super::registering::{Allowance, KnownNames, WaitingNames};
+use super::super::queues::Queue;
+use super::super::vocabulary::Advance;
+use super::gathering::Gathering;
 use crate::cube::Vertex;
 use crate::identity::{RequestKey, TraceId};
 use crate::io::ConnectionId;
-use crate::names::{Offset, SubscriberId, TopicId, TopicName};
 use crate::time::Instant;
 use crate::wire::answer::{Done, ErrorCode, Failure};
 use crate::wire::client::{Ack, Action, Admin, Local, Read, ReadLevel, Registry, RequestId, Write};
@@ -19,38 +18,14 @@ use crate::wire::peer::Call;
 const DEADLINE: Duration = Duration::from_secs(5);
 /// Limits of the requests under way on one node: their number and the bytes of their contents. Beyond either, clients
 /// receive `overloaded`.
-pub(super) const MAX_PENDING: usize = 16_384;
+const MAX_PENDING: usize = 16_384;
 const MAX_PENDING_BYTES: u64 = 256 * 1024 * 1024;
-/// Most asks that await a reply. Beyond this, the oldest is dropped as if its reply were lost.
-pub(super) const MAX_ASKS: usize = 262_144;
 
 #[derive(Default)]
 pub(super) struct Requests {
     pub pending: BTreeMap<u64, Pending>,
     /// Bytes of the contents in `pending`.
     pub bytes: u64,
-    pub asks: BTreeMap<u64, Ask>,
-    pub known: KnownNames,
-    pub allowance: Allowance,
-    pub waiting_names: WaitingNames,
-}
-
-/// An ask from this node to another node or to itself.
-pub(super) struct Ask {
-    pub purpose: Purpose,
-    pub since: Instant,
-}
-
-/// What a reply is for.
-pub(super) enum Purpose {
-    Request(u64),
-    Gather(u64, Vertex),
-    Fetch(SessionId),
-    Outbox(u64),
-    /// Lost messages of this node's disk: their group, topic and first offset.
-    Repair((Vertex, TopicId, Offset)),
-    /// The report that a name is in use.
-    Use(Registry, String),
 }
 
 pub(super) struct Pending {
@@ -94,16 +69,13 @@ impl Requests {
     }
 
     pub(super) fn is_anything_waiting(&self) -> bool {
-        !self.pending.is_empty() || !self.asks.is_empty()
+        !self.pending.is_empty()
     }
 
-    pub(super) fn queues(&self) -> [Queue; 5] {
+    pub(super) fn queues(&self) -> [Queue; 2] {
         [
             Queue::of("requests under way", self.pending.len(), MAX_PENDING),
             Queue { name: "bytes of requests under way", len: self.bytes, limit: MAX_PENDING_BYTES },
-            Queue::of("asks", self.asks.len(), MAX_ASKS),
-            self.known.queue(),
-            self.waiting_names.queue(),
         ]
     }
 }
@@ -183,7 +155,7 @@ pub(super) enum Stage {
     Advancing(Box<Advance>),
     /// Asks the node that the action names.
     Visiting(Vertex),
-    Gathering(super::views::Gathering),
+    Gathering(Gathering),
 }
 
 impl Stage {
@@ -203,19 +175,10 @@ pub(super) struct Registering {
     pub is_new: bool,
 }
 
-/// The move of a cursor past the messages from `from` to before `to`.
-pub(super) struct Advance {
-    pub subscriber: SubscriberId,
-    pub topic: TopicName,
-    pub from: Offset,
-    pub to: Offset,
-}
-
-impl Advance {
-    pub(super) fn call(&self, key: RequestKey) -> Call {
-        let Advance { subscriber, topic, from, to } = self;
-        Call::Advance { key, subscriber: subscriber.clone(), topic: topic.clone(), from: *from, to: *to }
-    }
+/// The call that moves a cursor.
+pub(super) fn call_to_advance(key: RequestKey, advance: &Advance) -> Call {
+    let Advance { subscriber, topic, from, to } = advance.clone();
+    Call::Advance { key, subscriber, topic, from, to }
 }
 
 /// The messages of a pull before its cursor moves. The coordinator keeps them because an answer can be lost: a leader

@@ -1,0 +1,51 @@
+//! What the tests of several parts need.
+
+use super::NodeConfig;
+use super::out::{Beginning, Out, PartEffect};
+use super::view::View;
+use crate::bugs::Bugs;
+use crate::group::LogLimits;
+use crate::identity::NodeId;
+use crate::store::{NodeRecord, Recovered};
+use crate::time::{Instant, Now, Timestamp};
+use crate::wire::limits::Limits;
+
+pub const NOW: Now = Now { monotonic: Instant(0), wall: Timestamp(0) };
+
+/// Node 0 of a cube of two.
+pub fn config() -> NodeConfig {
+    NodeConfig {
+        vertex: "0".parse().unwrap(),
+        addresses: Vec::new(),
+        allow_faults: false,
+        seed: 1,
+        sync: "always".into(),
+        version: "test".into(),
+        limits: Limits::default(),
+        observe_all: false,
+        log: LogLimits::default(),
+        bug: None,
+    }
+}
+
+/// A node without groups that sees no other.
+pub fn view() -> View {
+    View::new(config(), NOW)
+}
+
+/// A member of both groups of a cube of two, without a leader.
+pub fn serving_view() -> View {
+    let mut view = view();
+    let identity = NodeId::founding(view.me);
+    let record = NodeRecord { identity: Some(identity), vertex: view.me, starts: 0, met: Vec::new() };
+    let recovered = Recovered { record: Some(record), ..Recovered::default() };
+    view.lifecycle.start(NOW, recovered, false, None, &mut Out::default());
+    view.written = view.lifecycle.started_in();
+    view.groups.form(NOW.monotonic, identity, Beginning::Founding, LogLimits::default(), Bugs::default(), || 1);
+    view
+}
+
+/// All effects on other parts so far.
+pub fn part_effects(out: &mut Out) -> Vec<PartEffect> {
+    std::iter::from_fn(|| out.poll_part_effect()).collect()
+}

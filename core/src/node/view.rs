@@ -1,0 +1,216 @@
+//! What all parts may look at: who and where this node is, the time, the other nodes, the groups and the disk.
+//!
+//! Parts receive a `&View`. Only [`Node`](super::Node) changes it, between two calls to parts.
+
+use super::config::NodeConfig;
+use super::groups::{Groups, Maintenance};
+use super::lifecycle::Lifecycle;
+use super::out::Out;
+use super::storage::Storage;
+use crate::bugs::{Bug, Bugs};
+use crate::cube::Vertex;
+use crate::group::members::Presence;
+use crate::identity::{NodeId, RequestKey};
+use crate::names::TopicId;
+use crate::overlay::{Overlay, OverlayConfig};
+use crate::placement;
+use crate::states::{NodeState, Role};
+use crate::time::{Instant, Now};
+use crate::topics::Known;
+use crate::wire::answer::{Answer, Done, ErrorCode, Failure};
+use crate::wire::client::Action;
+use crate::wire::peer::Reply;
+
+/// See the [module](self).
+pub(super) struct View {
+    pub me: Vertex,
+    pub now: Now,
+    /// The start of this process.
+    pub started: Instant,
+    pub config: NodeConfig,
+    pub bugs: Bugs,
+    pub overlay: Overlay,
+    pub lifecycle: Lifecycle,
+    pub groups: Groups,
+    pub storage: Storage,
+    /// The last durable batch.
+    pub written: u64,
+}
+
+impl View {
+    /// A process that has not read its disk yet.
+    pub fn new(config: NodeConfig, now: Now) -> View {
+        let (me, seed, bugs) = (config.vertex, config.seed, Bugs::of(config.bug));
+        View {
+            me,
+            now,
+            started: now.monotonic,
+            bugs,
+            overlay: Overlay::new(OverlayConfig { me, seed, bugs }, now),
+            lifecycle: Lifecycle::new(me, seed, bugs),
+            groups: Groups::new(now.monotonic),
+            storage: Storage::new(me),
+            written: 0,
+            config,
+        }
+    }
+
+    // This node.
+
+    pub fn monotonic(&self) -> Instant {
+        self.now.monotonic
+    }
+
+    pub fn identity(&self) -> Option<NodeId> {
+        self.lifecycle.identity()
+    }
+
+    /// Under which this node numbers its requests, also before it knows its identity.
+    pub fn coordinator(&self) -> NodeId {
+        self.identity().unwrap_or(NodeId::founding(self.me))
+    }
+
+    /// Whether the record of this start is not durable yet. Until then the node sends nothing under a request number of
+    /// its own.
+    pub fn is_starting(&self) -> bool {
+        self.written < self.lifecycle.started_in()
+    }
+
+    /// The state that this node reports.
+    pub fn state(&self) -> NodeState {
+        match self.lifecycle.state() {
+            NodeState::Up if self.groups.is_any_learner() => NodeState::Recovering,
+            state => state,
+        }
+    }
+
+    /// Returns a key that no other request of this incarnation uses. Numbers are consecutive and used for requests
+    /// only, so a topic can store the numbers of one coordinator as a few ranges.
+    pub fn next_key(&self, out: &mut Out) -> RequestKey {
+        let starts = if self.bugs.has(Bug::NumbersBeginAgain) { 0 } else { self.lifecycle.starts() };
+        RequestKey { coordinator: self.coordinator(), number: (starts << 32) + out.next_number() }
+    }
+
+    /// Returns a token that matches a reply with its ask, or a confirmed read with its jobs. It is as unique as a
+    /// request's number.
+    pub fn next_token(&self, out: &mut Out) -> u64 {
+        (self.lifecycle.starts() << 32) + out.next_token()
+    }
+
+    /// The failure of all requests while this node fails on request.
+    pub fn node_failed(&self) -> Failure {
+        ErrorCode::NodeFailed
+            .because(format!("node {} is stopped by a requested fault; use another node, or recover it", self.me))
+    }
+
+    /// An answer of this node to another.
+    pub fn answer_with(&self, hops: Vec<Vertex>, result: Result<Done, Failure>) -> Box<Answer> {
+        Box::new(Answer { id: None, served_by: self.me, hops: Some(hops), result })
+    }
+
+    // Other nodes.
+
+    /// Whether a vertex is this node's or appears alive.
+    pub fn is_up(&self, vertex: Vertex) -> bool {
+        vertex == self.me || self.overlay.is_alive(vertex)
+    }
+
+    /// Whether exactly this member is up, and not another incarnation at its vertex.
+    pub fn is_member_up(&self, member: NodeId) -> bool {
+        if member.vertex == self.me {
+            return self.identity() == Some(member);
+        }
+        self.overlay.is_alive(member.vertex) && self.is_current(member)
+    }
+
+    /// Whether no other incarnation is known at the member's vertex, so that its disk is assumed to exist.
+    pub fn is_current(&self, member: NodeId) -> bool {
+        self.overlay.incarnation_of(member.vertex).is_none_or(|incarnation| incarnation == member.incarnation)
+    }
+
+    // Groups.
+
+    /// The home of a name.
+    pub fn home_of(&self, name: &str) -> Vertex {
+        placement::home(name, self.me.dimension())
+    }
+
+    /// The home of the action's subject.
+    pub fn home_of_action(&self, action: &Action) -> Vertex {
+        self.home_of(action.subject().unwrap_or(""))
+    }
+
+    /// The leader of a group: taken from the group itself if this node is a member, otherwise from the leaders'
+    /// announcements.
+    pub fn find_leader(&self, home: Vertex) -> Option<Vertex> {
+        let reachable = |vertex: &Vertex| self.is_up(*vertex);
+        let own_view = self.groups.get(home).and_then(|group| group.leader()).map(|leader| leader.vertex);
+        own_view.filter(reachable).or_else(|| self.overlay.leader_of(home)).filter(reachable)
+    }
+
+    /// Returns a reachable replica: this node, the home, or a neighbour of the home. Prefers replicas that are not
+    /// catching up.
+    pub fn find_member(&self, home: Vertex) -> Option<Vertex> {
+        let own_role = self.groups.get(home).map(|group| group.role());
+        if own_role.is_some_and(|role| role != Role::Learner) {
+            return Some(self.me);
+        }
+        let alive = || placement::members(home).filter(|member| *member != self.me && self.overlay.is_alive(*member));
+        let up = alive().find(|member| self.overlay.state_of(*member) == NodeState::Up);
+        up.or_else(|| alive().next()).or(own_role.map(|_| self.me))
+    }
+
+    /// The voters of a group as this node's member knows them; none without a member.
+    pub fn voters(&self, home: Vertex) -> Vec<NodeId> {
+        self.groups.get(home).map(|group| group.voters()).unwrap_or_default()
+    }
+
+    /// Whether this node can take commands and linearizable reads of the group. The error is the reply to the
+    /// requester.
+    pub fn check_leads(&self, home: Vertex) -> Result<(), Reply> {
+        let not_leader = |leader| Err(Reply::NotLeader { leader, proposed: false });
+        let Some(group) = self.groups.get(home) else { return not_leader(self.overlay.leader_of(home)) };
+        if !group.is_leader() {
+            return not_leader(group.leader().map(|leader| leader.vertex).filter(|leader| *leader != self.me));
+        }
+        self.lacks_quorum(home).map_or(Ok(()), |why| Err(Reply::Unavailable { why }))
+    }
+
+    /// Why the group lacks a quorum, or `None` if it has one. Lost members are detected here at once; raft would detect
+    /// them only by a timeout.
+    pub fn lacks_quorum(&self, home: Vertex) -> Option<String> {
+        let voters = self.voters(home);
+        let up = voters.iter().filter(|voter| self.is_member_up(**voter)).count();
+        (up <= voters.len() / 2).then(|| {
+            format!(
+                "only {up} of the {} voters of the replica group of {home} are reachable from its leader {}, which is \
+                 no majority",
+                voters.len(),
+                self.me
+            )
+        })
+    }
+
+    /// Whether a topic of a group was deleted, as far as this node's replica knows.
+    pub fn is_deleted(&self, group: Vertex, topic: TopicId) -> bool {
+        self.groups.get(group).is_some_and(|group| group.topics().known(topic) == Known::Deleted)
+    }
+
+    /// The tasks of the members that lead.
+    pub fn maintenance(&self) -> Vec<Maintenance> {
+        let led = self.groups.iter().filter(|group| group.is_leader());
+        led.map(|group| Maintenance {
+            home: group.home(),
+            presences: placement::members(group.home()).map(|vertex| self.presence(vertex)).collect(),
+            room: self.room_to_lead(group.home()),
+        })
+        .collect()
+    }
+
+    fn presence(&self, vertex: Vertex) -> Presence {
+        let own = || self.identity().map(|identity| identity.incarnation);
+        let alive = if vertex == self.me { own() } else { self.overlay.incarnation_of(vertex) };
+        let alive = alive.filter(|incarnation| incarnation.0 != 0 && self.is_up(vertex));
+        Presence { vertex, alive, away: self.groups.away(self.monotonic(), vertex) }
+    }
+}

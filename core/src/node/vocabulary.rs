@@ -1,0 +1,98 @@
+//! Small types that several parts of a node use. This module imports no part.
+
+use crate::cube::Vertex;
+use crate::identity::{NodeId, TraceId};
+use crate::names::{Offset, SubscriberId, TopicId, TopicName};
+use crate::records::StoredMessage;
+use crate::wire::answer::Message;
+use crate::wire::client::Registry;
+
+/// The node that receives a reply, and the ask that the reply answers.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) struct Requester {
+    pub vertex: Vertex,
+    pub token: u64,
+    pub trace: Option<TraceId>,
+}
+
+impl Requester {
+    /// Whether this is a late copy of an ask that the same node has repeated since. No one waits for its answer.
+    pub fn is_older_than(&self, other: &Requester) -> bool {
+        self.vertex == other.vertex && self.token < other.token
+    }
+}
+
+/// The recipient of an answer.
+#[derive(PartialEq, Debug)]
+pub(super) enum AnswerTo {
+    /// A client of this node, by the number of its request.
+    Client(u64),
+    /// Another node, or this one, by its ask. `hops`: the vertices that the ask crossed, ending with this one.
+    Node { requester: Requester, hops: Vec<Vertex> },
+}
+
+/// The number of the request that began a push session. A late read or fetch therefore matches its own session or none.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(super) struct SessionId(pub u64);
+
+/// Messages that a disk has lost, by the first of them.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(super) struct LostAt {
+    pub group: Vertex,
+    pub topic: TopicId,
+    pub from: Offset,
+}
+
+/// What an ask of this node is for: the part that receives the reply.
+#[derive(PartialEq, Debug)]
+pub(super) enum AskedFor {
+    /// A client's request.
+    Request(u64),
+    /// A client's request that asks several nodes, and the vertex under which this answer is stored.
+    Gathering(u64, Vertex),
+    /// Messages for a push session.
+    Session(SessionId),
+    /// A publish in the outbox.
+    Outbox(u64),
+    /// Messages that this node's disk has lost.
+    Repair(LostAt),
+    /// The report that a name is in use.
+    Use(Registry, String),
+}
+
+/// A range of a topic's messages, with limits.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct ReadRange {
+    pub group: Vertex,
+    pub topic: TopicId,
+    pub from: Offset,
+    pub end: Offset,
+    pub max_messages: u32,
+    pub max_bytes: u64,
+}
+
+/// The move of a cursor past the messages from `from` to before `to`.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) struct Advance {
+    pub subscriber: SubscriberId,
+    pub topic: TopicName,
+    pub from: Offset,
+    pub to: Offset,
+}
+
+/// Messages that a member of a group reads for the receiver of a snapshot.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct SnapshotPart {
+    pub group: Vertex,
+    pub to: NodeId,
+    pub transfer: u64,
+    pub topic: TopicId,
+    pub from: Offset,
+    pub end: Offset,
+}
+
+/// The part of a stored message that a client receives.
+pub(super) fn message(stored: StoredMessage) -> Message {
+    let StoredMessage { offset, publisher, time, content, .. } = stored;
+    Message { offset, publisher, content, time }
+}
