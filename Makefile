@@ -9,10 +9,11 @@ help: ## list the targets
 setup: ## install everything needed to build, run and test
 	@scripts/setup all
 
-run: build dashboard ## start eight nodes and the dashboard; Ctrl-C stops them, data/ is kept
-	@exec target/release/cubecast up --web dist --data data $(ARGS)
+run: dashboard ## start eight nodes and the dashboard; Ctrl-C stops them, data/ is kept
+	@$(MAKE) --no-print-directory build
+	@exec target/release/cubecast up --data data $(ARGS)
 
-build: ## build the cubecast binary: target/release/cubecast
+build: ## build target/release/cubecast; it contains the dashboard if `make dashboard` has built it
 	@scripts/setup native
 	cargo build --release -p cubecast-node --bin cubecast
 

@@ -11,7 +11,7 @@
 //! advertise = "127.0.0.1:8004"     # default: the node's own address
 //! sync = "always"                  # or interval=MS, or never
 //! allow_faults = false
-//! web = "dist"
+//! web = true                       # the dashboard in the program; or false; or the folder with a dashboard's files
 //! allow_origin = ["https://board.example"]
 //! allow_host = ["cube.example"]    # accepted Host headers, in addition to the hosts in [addresses]; "*": all
 //!
@@ -48,6 +48,7 @@ use cubecast_core::cube::{CubeError, Dimension, Vertex};
 use cubecast_core::wire::limits::Limits as RequestLimits;
 use serde::{Deserialize, Serialize};
 
+use crate::dashboard::Dashboard;
 use crate::private;
 use crate::storage::{RoomRules, SyncMode, SyncModeError};
 use crate::transport::Limits;
@@ -80,8 +81,8 @@ pub struct Config {
     pub sync: SyncMode,
     /// Whether clients may request faults on this node.
     pub allow_faults: bool,
-    /// The folder with the web page's files, if this node serves them.
-    pub web: Option<PathBuf>,
+    /// The source of the dashboard's files.
+    pub dashboard: Dashboard,
     /// Origins of web pages that may open connections, in addition to the cluster's own.
     pub allow_origin: Vec<String>,
     /// Accepted hosts, in addition to the hosts of the cluster's addresses; `*` accepts all.
@@ -118,8 +119,8 @@ pub struct Typed {
     pub sync: Option<String>,
     /// Whether clients may request faults on this node.
     pub allow_faults: Option<bool>,
-    /// The folder with the web page's files.
-    pub web: Option<PathBuf>,
+    /// The source of the dashboard's files. Default: `true`.
+    pub web: Option<TypedWeb>,
     /// Origins of web pages that may open connections.
     pub allow_origin: Option<Vec<String>>,
     /// Accepted hosts, in addition to those in `addresses`.
@@ -133,6 +134,16 @@ pub struct Typed {
     /// The table `[storage]`.
     #[serde(default)]
     pub storage: TypedStorage,
+}
+
+/// The source of the dashboard's files, as typed.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(untagged, expecting = "`web` must be a folder, true or false")]
+pub enum TypedWeb {
+    /// `true`: the files in this program; `false`: no dashboard.
+    Switch(bool),
+    /// The files in this folder.
+    Folder(PathBuf),
 }
 
 /// The table `[storage]`, as typed.
@@ -223,7 +234,10 @@ impl Typed {
             check_private(file, &opened)?;
         }
         let folder = file.parent().unwrap_or(Path::new(""));
-        for path in [&mut typed.secret_file, &mut typed.data, &mut typed.web].into_iter().flatten() {
+        for path in [&mut typed.secret_file, &mut typed.data].into_iter().flatten() {
+            *path = folder.join(&*path);
+        }
+        if let Some(TypedWeb::Folder(path)) = &mut typed.web {
             *path = folder.join(&*path);
         }
         Ok(typed)
@@ -290,13 +304,22 @@ impl Typed {
             addresses,
             sync: self.sync.as_deref().unwrap_or("always").parse()?,
             allow_faults: self.allow_faults.unwrap_or(false),
-            web: self.web,
+            dashboard: check_web(self.web),
             allow_origin: self.allow_origin.unwrap_or_default(),
             allow_host: check_hosts(self.allow_host.unwrap_or_default())?,
             limits: self.limits.check()?,
             requests: self.limits.check_requests()?,
             room: self.storage.check()?,
         })
+    }
+}
+
+/// The dashboard with this source.
+pub fn check_web(web: Option<TypedWeb>) -> Dashboard {
+    match web {
+        None | Some(TypedWeb::Switch(true)) => Dashboard::default(),
+        Some(TypedWeb::Switch(false)) => Dashboard::Off,
+        Some(TypedWeb::Folder(folder)) => Dashboard::Folder(folder),
     }
 }
 
@@ -568,6 +591,17 @@ mod tests {
         assert!(config.own_hosts().contains(&"::1".to_owned()));
         let text = text.replace("data =", "listen = \"[::]:3\"\ndata =");
         assert_eq!(check(&text).unwrap().listen, "[::]:3");
+    }
+
+    #[test]
+    fn the_dashboard_is_the_programs_own_or_a_folders_or_off() {
+        let checked = |line: &str| check(&GOOD.replace("data =", &format!("{line}\ndata ="))).map(|c| c.dashboard);
+        let own = format!("{:?}", Dashboard::default());
+        assert_eq!(["", "web = true"].map(|line| format!("{:?}", checked(line).unwrap())), [own.clone(), own]);
+        assert!(matches!(checked("web = false"), Ok(Dashboard::Off)));
+        assert!(matches!(checked("web = \"x\""), Ok(Dashboard::Folder(folder)) if folder == Path::new("x")));
+        let error = checked("web = 3").unwrap_err();
+        assert!(error.contains("`web` must be a folder, true or false"), "{error}");
     }
 
     #[test]

@@ -10,6 +10,7 @@ pub mod client;
 pub mod cluster;
 pub mod command;
 pub mod config;
+pub mod dashboard;
 pub mod executor;
 pub mod failure;
 pub mod log;

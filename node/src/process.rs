@@ -12,6 +12,7 @@ use tokio::task::JoinSet;
 use tracing::{info, warn};
 
 use crate::config::Config;
+use crate::dashboard::Dashboard;
 use crate::failure::Failure;
 use crate::log;
 use crate::metrics::Metrics;
@@ -59,8 +60,8 @@ pub struct Settings {
     pub rules: Rules,
     /// Origins and hosts that are accepted.
     pub origins: OriginRules,
-    /// The folder with the web page's files, if they are served.
-    pub web: Option<std::path::PathBuf>,
+    /// The source of the dashboard's files.
+    pub dashboard: Dashboard,
 }
 
 /// Runs any machine behind a listener until `stop` turns true. This is a whole node except its storage and its
@@ -96,7 +97,7 @@ pub async fn serve(
         undecided: Undecided::default(),
         rules: settings.rules,
         origins: settings.origins,
-        web: settings.web,
+        dashboard: settings.dashboard,
         inbox: sender,
         numbers: Numbers::default(),
         peers: Arc::default(),
@@ -144,7 +145,7 @@ impl From<Config> for Settings {
             },
             addresses: config.addresses,
             limits: config.limits,
-            web: config.web,
+            dashboard: config.dashboard,
         }
     }
 }
@@ -156,8 +157,10 @@ fn tell_start(config: &Config) {
     if config.allow_faults {
         info!(%node, "Faults on request are allowed: clients can make node {node} fail and cut its links");
     }
-    if let Some(web) = config.web.as_ref().filter(|web| !web.join("index.html").is_file()) {
-        warn!(%node, "No dashboard in {}: build it with `make dashboard`", web.display());
+    let dashboard = &config.dashboard;
+    match dashboard.exists() || matches!(dashboard, Dashboard::Off) {
+        true => info!(%node, "Dashboard: {dashboard}"),
+        false => warn!(%node, "No dashboard: {dashboard}"),
     }
 }
 

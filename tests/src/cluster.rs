@@ -104,10 +104,10 @@ impl ProcessCluster {
     fn config(&self, plan: &Plan, vertex: Vertex) -> String {
         let addresses: String =
             self.vertices().map(|vertex| format!("{vertex} = \"{}\"\n", self.address(vertex))).collect();
-        let web = plan.web.as_ref().map(|web| format!("web = {:?}\n", web.display().to_string())).unwrap_or_default();
+        let web = plan.web.as_ref().map_or("false".into(), |web| format!("{:?}", web.display().to_string()));
         format!(
             "node = \"{vertex}\"\ndimension = {}\ncluster = \"{CLUSTER}\"\nsecret_file = \"secret\"\ndata = \"{vertex}.store\"\n\
-             allow_faults = {}\nallow_origin = {:?}\n{web}\n[storage]\nshared_by = {}\n\n[addresses]\n{addresses}",
+             allow_faults = {}\nallow_origin = {:?}\nweb = {web}\n\n[storage]\nshared_by = {}\n\n[addresses]\n{addresses}",
             self.dimension.bits(),
             plan.allow_faults,
             plan.allow_origin,

@@ -17,7 +17,7 @@ use cubecast_core::cube::{Dimension, Vertex};
 use serde::{Deserialize, Serialize};
 
 use super::Plan;
-use crate::config::{Typed, TypedLimits, TypedStorage};
+use crate::config::{Typed, TypedLimits, TypedStorage, TypedWeb};
 use crate::failure::Failure;
 use crate::private;
 
@@ -117,7 +117,7 @@ impl ClusterFolder {
             listen: Some(plan.listen(vertex)),
             sync: Some(plan.sync.clone()),
             allow_faults: Some(plan.allow_faults),
-            web: plan.web.as_ref().map(|web| std::path::absolute(web).unwrap_or(web.clone())),
+            web: plan.web.clone().map(absolute),
             allow_origin: (!plan.allow_origin.is_empty()).then(|| plan.allow_origin.clone()),
             allow_host: (!plan.allow_host.is_empty()).then(|| plan.allow_host.clone()),
             addresses: plan.dimension.vertices().map(|vertex| (vertex.to_string(), plan.address(vertex))).collect(),
@@ -132,6 +132,14 @@ impl ClusterFolder {
             },
             ..Typed::default()
         }
+    }
+}
+
+/// The same source. The nodes' configurations are in other folders than the working folder.
+fn absolute(web: TypedWeb) -> TypedWeb {
+    match web {
+        TypedWeb::Folder(folder) => TypedWeb::Folder(std::path::absolute(&folder).unwrap_or(folder)),
+        TypedWeb::Switch(_) => web,
     }
 }
 

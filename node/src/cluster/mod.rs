@@ -22,6 +22,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
+use crate::config::TypedWeb;
 use crate::failure::Failure;
 use crate::shutdown;
 
@@ -42,8 +43,8 @@ pub struct Plan {
     pub host: Host,
     /// One port for each node, by the vertex's index.
     pub ports: Vec<u16>,
-    /// The folder with the dashboard's files, if it is served.
-    pub web: Option<PathBuf>,
+    /// The source of the dashboard's files, as typed. `None`: the files in this program.
+    pub web: Option<TypedWeb>,
     /// The sync mode, as typed.
     pub sync: String,
     /// As typed. `None`: a part of the disk.

@@ -9,6 +9,7 @@ use serde_json::json;
 
 use super::child::News;
 use super::{Plan, Row};
+use crate::config::check_web;
 use crate::output::{visible_json, visible_lines};
 
 /// Standard output in one of three forms.
@@ -18,7 +19,8 @@ pub struct Screen {
     /// The number of lines of the displayed table.
     drawn: usize,
     last: String,
-    has_dashboard: bool,
+    /// Why there is no dashboard. `None`: there is one.
+    no_dashboard: Option<String>,
     logs: String,
 }
 
@@ -37,12 +39,12 @@ impl Screen {
             false if std::io::stdout().is_terminal() && !plan.verbose => Form::Table,
             false => Form::Lines,
         };
-        let has_dashboard = plan.web.as_ref().is_some_and(|web| web.join("index.html").is_file());
+        let dashboard = check_web(plan.web.clone());
         Screen {
             form,
             drawn: 0,
             last: String::new(),
-            has_dashboard,
+            no_dashboard: (!dashboard.exists()).then(|| dashboard.to_string()),
             logs: plan.data.join("logs").display().to_string(),
         }
     }
@@ -176,10 +178,12 @@ impl Screen {
 
     fn how_to(&self, rows: &[Row]) -> String {
         let first = rows.first().map_or("", |row| row.address.as_str());
-        let dashboard = dashboard(rows);
-        let hint = if self.has_dashboard { "" } else { "  (not built: `make dashboard`, then --web dist)" };
+        let dashboard = match &self.no_dashboard {
+            None => format!("Dashboard: {}", dashboard(rows)),
+            Some(reason) => format!("No dashboard: {reason}"),
+        };
         format!(
-            "Dashboard: {dashboard}{hint}\n\
+            "{dashboard}\n\
              Send JSON to any node over a WebSocket: ws://{first}/ws  {{\"id\": 1, \"action\": \"cluster\"}}\n\
              Kill a node (see its PID above) and watch its neighbours take over. Ctrl-C stops all nodes.\n"
         )

@@ -20,11 +20,13 @@ pub mod subscribe;
 pub mod topic;
 pub mod up;
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
 
+use crate::config::TypedWeb;
 use crate::failure::Failure;
 use crate::log::LogFormat;
 use crate::output;
@@ -39,7 +41,7 @@ struct Cli {
 
 const EXAMPLES: &str = "\
 Start eight nodes on this machine, with the dashboard on http://127.0.0.1:8000/:
-    cubecast up --web dist
+    cubecast up
 
 Publish and subscribe, from other terminals:
     cubecast pub news 'hello' --as publisher1 --create
@@ -69,6 +71,24 @@ pub struct Logging {
     /// The format of log lines.
     #[arg(id = "log_format", long = "log-format", value_enum, default_value_t, help_heading = "Logging")]
     pub format: LogFormat,
+}
+
+/// The source of the dashboard's files.
+#[derive(Debug, clap::Args)]
+pub struct Web {
+    /// Serve the dashboard's files from this folder. Default: the files in this program.
+    #[arg(long = "web", value_name = "DIR", conflicts_with = "no_web")]
+    folder: Option<PathBuf>,
+    /// Do not serve the dashboard.
+    #[arg(long)]
+    no_web: bool,
+}
+
+impl Web {
+    /// The setting; `None` if no flag was given.
+    fn typed(self) -> Option<TypedWeb> {
+        if self.no_web { Some(TypedWeb::Switch(false)) } else { self.folder.map(TypedWeb::Folder) }
+    }
 }
 
 #[derive(Debug, Subcommand)]

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use super::Logging;
+use super::{Logging, Web};
 use crate::config::{Typed, TypedLimits, TypedStorage};
 use crate::executor::block_on_one_thread;
 use crate::failure::Failure;
@@ -56,9 +56,8 @@ pub struct Args {
     /// Let clients make this node fail, and cut or slow its links.
     #[arg(long)]
     allow_faults: bool,
-    /// The folder with the dashboard's files.
-    #[arg(long, value_name = "DIR")]
-    web: Option<PathBuf>,
+    #[command(flatten)]
+    web: Web,
     /// The origin of a web page that may connect, in addition to those of this machine and of the node's own address.
     #[arg(long, value_name = "ORIGIN")]
     allow_origin: Vec<String>,
@@ -123,7 +122,7 @@ impl Args {
             advertise: self.advertise,
             sync: self.sync,
             allow_faults: self.allow_faults.then_some(true),
-            web: self.web,
+            web: self.web.typed(),
             allow_origin: (!self.allow_origin.is_empty()).then_some(self.allow_origin),
             allow_host: (!self.allow_host.is_empty()).then_some(self.allow_host),
             addresses,

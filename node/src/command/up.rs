@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::ValueEnum as _;
 use cubecast_core::address::Host;
 
-use super::Logging;
+use super::{Logging, Web};
 use crate::cluster::ports::{self, BasePort};
 use crate::cluster::{self, Plan};
 use crate::config::{UNLIMITED_REGISTRATIONS, check_dimension, parse_expiry, parse_size};
@@ -18,7 +18,7 @@ use crate::storage::SyncMode;
 /// The data stays in the data folder, and the next start uses it.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n    \
-    cubecast up --web dist                    eight nodes on ports 8000 to 8007, and the dashboard\n    \
+    cubecast up                               eight nodes on ports 8000 to 8007, and the dashboard\n    \
     cubecast up --dimension 2 --faults off    four nodes, without faults on request\n    \
     cubecast up --base-port auto --format json    for scripts: one JSON line per event; `ready` once all groups accept publishes\n\n\
     SIGINT (Ctrl-C) and SIGTERM stop all nodes cleanly, with exit code 0. SIGHUP (the terminal was closed) also does, \
@@ -40,9 +40,8 @@ pub struct Args {
     /// clients need no password. Faults are then off unless --faults on is given.
     #[arg(long, default_value = "127.0.0.1")]
     host: Host,
-    /// The folder with the dashboard's files.
-    #[arg(long, value_name = "DIR")]
-    web: Option<PathBuf>,
+    #[command(flatten)]
+    web: Web,
     /// When writes are synced to disk: always, interval=MS or never.
     #[arg(long, value_name = "MODE", default_value_t)]
     sync: SyncMode,
@@ -127,7 +126,7 @@ impl Args {
             data: self.data,
             host: self.host,
             ports: ports.map_err(|error| Failure::new(Failure::PORT, error))?,
-            web: self.web,
+            web: self.web.typed(),
             sync: self.sync.to_string(),
             storage_reserve: self.storage_reserve,
             registrations_per_second: self.registrations_per_second,

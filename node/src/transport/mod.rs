@@ -33,7 +33,6 @@ pub mod static_files;
 pub mod unanswered;
 pub mod upgrade;
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
@@ -47,6 +46,7 @@ use tokio::time::Instant;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 
+use crate::dashboard::Dashboard;
 use crate::metrics::Metrics;
 use crate::runtime::PeerGate;
 use crate::runtime::inbox::InboxSender;
@@ -120,8 +120,8 @@ pub struct ServerContext {
     pub rules: Rules,
     /// The accepted origins and hosts.
     pub origins: OriginRules,
-    /// The folder with the dashboard's files, if they are served.
-    pub web: Option<PathBuf>,
+    /// The source of the dashboard's files.
+    pub dashboard: Dashboard,
     /// The queue to the runtime.
     pub inbox: InboxSender,
     /// The source of connection numbers.

@@ -200,7 +200,7 @@ async fn answer_to(
     }
     match probes::answer(context, request.method(), path).await {
         Some(answer) => answer,
-        None => static_files::serve(context.web.as_deref(), request.method(), path, request.headers()).await,
+        None => static_files::serve(&context.dashboard, request.method(), path, request.headers()).await,
     }
 }
 

@@ -1,5 +1,6 @@
 //! The answers to browsers, monitors and foreign pages.
 
+use cubecast_node::dashboard::{Dashboard, EmbeddedFile};
 use http_body_util::{BodyExt, Empty};
 use hyper::body::Bytes;
 use hyper::{Method, Request, StatusCode};
@@ -90,7 +91,7 @@ async fn the_dashboard_is_served_and_nothing_beside_it() {
     std::fs::write(parent.path().join("secret"), "secret").unwrap();
     std::fs::write(web.join("index.html"), "<p>cube</p>").unwrap();
     std::fs::write(web.join("app-0123456789abcdef.js"), "1").unwrap();
-    let node = start(Options { web: Some(web), ..Options::of("01") }).await;
+    let node = start(Options { dashboard: Dashboard::Folder(web), ..Options::of("01") }).await;
 
     let (status, headers, body) = fetch(&node, Method::GET, "/").await;
     assert_eq!((status, body.as_str()), (StatusCode::OK, "<p>cube</p>"));
@@ -111,12 +112,41 @@ async fn the_dashboard_is_served_and_nothing_beside_it() {
     assert_eq!(fetch(&node, Method::POST, "/").await.0, StatusCode::METHOD_NOT_ALLOWED);
 }
 
+const EMBEDDED: &[EmbeddedFile] = &[
+    EmbeddedFile { name: "app-0123456789abcdef.js", is_gzip: false, tag: "\"1\"", content: b"1" },
+    EmbeddedFile { name: "index.html", is_gzip: false, tag: "\"2\"", content: b"<script>1</script>" },
+];
+
+#[tokio::test]
+async fn the_embedded_dashboard_is_served_like_a_folder() {
+    let node = start(Options { dashboard: Dashboard::Embedded(EMBEDDED), ..Options::of("01") }).await;
+    for path in ["/", "/index.html", "/nodes/010"] {
+        let (status, headers, body) = fetch(&node, Method::GET, path).await;
+        assert_eq!((status, body.as_str()), (StatusCode::OK, "<script>1</script>"), "{path}");
+        assert_eq!(headers["cache-control"], "no-cache");
+        let policy = headers["content-security-policy"].to_str().unwrap();
+        assert!(policy.contains("'sha256-") && policy.contains("frame-ancestors 'none'"), "{path}: {policy}");
+    }
+    let (_, headers, body) = fetch(&node, Method::GET, "/app-0123456789abcdef.js").await;
+    assert_eq!((&headers["content-type"], body.as_str()), (&"text/javascript; charset=utf-8".parse().unwrap(), "1"));
+    assert!(headers["cache-control"].to_str().unwrap().contains("immutable"));
+    let seen = format!("GET / HTTP/1.1\r\nHost: {}\r\nIf-None-Match: \"plain-2\"\r\n\r\n", node.address);
+    assert!(head_of_answer(&node, &seen).await.starts_with("http/1.1 304 "));
+    for (path, status) in [("/missing.js", StatusCode::NOT_FOUND), ("/../index.html", StatusCode::BAD_REQUEST)] {
+        assert_eq!(get(&node, path).await.0, status, "{path}");
+    }
+    assert_eq!(fetch(&node, Method::POST, "/").await.0, StatusCode::METHOD_NOT_ALLOWED);
+}
+
 #[tokio::test]
 async fn without_a_dashboard_the_page_says_how_to_get_it() {
-    let node = start(Options::of("01")).await;
-    let (status, body) = get(&node, "/").await;
-    assert_eq!(status, StatusCode::NOT_FOUND);
-    assert!(body.contains("make dashboard"), "{body}");
+    let empty = tempfile::tempdir().unwrap();
+    for dashboard in [Dashboard::Off, Dashboard::Embedded(&[]), Dashboard::Folder(empty.path().to_owned())] {
+        let node = start(Options { dashboard, ..Options::of("01") }).await;
+        let (status, body) = get(&node, "/").await;
+        assert_eq!(status, StatusCode::NOT_FOUND);
+        assert!(body.contains("make dashboard"), "{body}");
+    }
 }
 
 /// A browser hides the answer to a refused handshake from the page, and sends the page's origin to the page's own

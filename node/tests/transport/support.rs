@@ -2,7 +2,6 @@
 
 use std::collections::VecDeque;
 use std::future::pending;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,6 +16,7 @@ use cubecast_core::wire::answer::{
 use cubecast_core::wire::client::{Action, Admin, Query, Read, Request, Write};
 use cubecast_core::wire::limits::Limits as ContentLimits;
 use cubecast_core::wire::peer::PeerFrame;
+use cubecast_node::dashboard::Dashboard;
 use cubecast_node::failure::Failure;
 use cubecast_node::process::{Settings, serve};
 use cubecast_node::runtime::clock::Clock;
@@ -240,8 +240,8 @@ pub struct Options {
     pub credentials: Credentials,
     /// Limits of the transport.
     pub limits: Limits,
-    /// The folder with the web page's files.
-    pub web: Option<PathBuf>,
+    /// The source of the dashboard's files.
+    pub dashboard: Dashboard,
     /// The addresses of the neighbours that the node is to dial.
     pub neighbours: Vec<(Vertex, String)>,
     /// Origins that may connect.
@@ -256,7 +256,7 @@ impl Options {
         Options {
             credentials: credentials(name, 1000 + vertex(name).index() as u64),
             limits: Limits::default(),
-            web: None,
+            dashboard: Dashboard::Off,
             neighbours: Vec::new(),
             allow_origin: Vec::new(),
             usable: vec![true, true],
@@ -288,7 +288,7 @@ pub fn start_on(listener: TcpListener, options: Options) -> TestNode {
         limits: options.limits,
         rules: Rules { limits: ContentLimits::default(), dimension },
         origins: OriginRules { allowed: options.allow_origin, own_hosts: Vec::new() },
-        web: options.web,
+        dashboard: options.dashboard,
     };
     let machine = FakeMachine { me, failed: false, usable: options.usable, told: tell };
     let running = tokio::spawn(serve(machine, FakeDisk::default(), Clock::start(), settings, listener, stopped));

@@ -17,7 +17,7 @@ use cubecast_core::topics::command::{Command, Op, decode_commands, encode_comman
 use cubecast_core::wire::binary::*;
 use cubecast_core::wire::peer::*;
 use cubecast_decoders::{cube, examples};
-use cubecast_node::config::{Typed, TypedLimits, TypedStorage};
+use cubecast_node::config::{Typed, TypedLimits, TypedStorage, TypedWeb};
 use proptest::collection::{btree_map, vec};
 use proptest::option;
 use proptest::prelude::*;
@@ -279,14 +279,18 @@ fn typed() -> impl Strategy<Value = Typed> {
     let limit = || option::of(0..=i64::MAX as usize);
     let texts = (text(), text(), text(), text(), text(), text(), text(), text());
     let names = || option::of(vec("\\PC{0,9}", 0..3));
-    let others = (option::of(any::<u8>()), option::of(any::<bool>()), text(), names(), names());
+    let web = prop_oneof![
+        any::<bool>().prop_map(TypedWeb::Switch),
+        "\\PC{0,20}".prop_map(|folder| TypedWeb::Folder(folder.into()))
+    ];
+    let others = (option::of(any::<u8>()), option::of(any::<bool>()), option::of(web), names(), names());
     let limits = (limit(), limit(), limit(), limit(), limit(), text(), text(), option::of(0..=i64::MAX as u64));
     (texts, others, btree_map("\\PC{0,5}", "\\PC{0,20}", 0..9), limits).prop_map(typed_of)
 }
 
 type Text = Option<String>;
 type Texts = (Text, Text, Text, Text, Text, Text, Text, Text);
-type Others = (Option<u8>, Option<bool>, Text, Option<Vec<String>>, Option<Vec<String>>);
+type Others = (Option<u8>, Option<bool>, Option<TypedWeb>, Option<Vec<String>>, Option<Vec<String>>);
 type Limits = (Option<usize>, Option<usize>, Option<usize>, Option<usize>, Option<usize>, Text, Text, Option<u64>);
 
 fn typed_of((texts, others, addresses, limits): (Texts, Others, BTreeMap<String, String>, Limits)) -> Typed {
@@ -313,7 +317,7 @@ fn typed_of((texts, others, addresses, limits): (Texts, Others, BTreeMap<String,
         advertise,
         sync,
         allow_faults,
-        web: web.map(Into::into),
+        web,
         allow_origin,
         allow_host,
         addresses,
