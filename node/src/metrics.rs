@@ -1,16 +1,25 @@
 //! The runtime's counters, and `/metrics`: Prometheus text from these counters and the node's status.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::fmt::Write as _;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
+use std::fmt;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use cubecast_core::states::{NodeState, Role, StorageState};
-use cubecast_core::wire::answer::{Done, ErrorCode, Failure, NodeStatus};
+use cubecast_core::wire::answer::{Done, ErrorCode, Failure, GroupStatus, NodeStatus};
 use cubecast_core::wire::event::{Event, WatchEvent};
+use prometheus_client::encoding::prometheus_text;
+use prometheus_client::encoding::{EncodeMetric, MetricEncoder};
+use prometheus_client::metrics::counter::{ConstCounter, Counter};
+use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::metrics::info::Info;
+use prometheus_client::metrics::{MetricType, TypedMetric};
+use prometheus_client::registry::Registry;
 
 use crate::storage::StorageMetrics;
+
+pub use prometheus_text::CONTENT_TYPE;
 
 /// Upper bounds of the histograms' buckets, in seconds.
 const BUCKETS: [f64; 10] = [0.0001, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 0.5, 2.5];
@@ -18,54 +27,65 @@ const BUCKETS: [f64; 10] = [0.0001, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0
 const MEASURED_BATCHES: usize = 1024;
 
 /// Counts since the process started. The runtime and all connections share them.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Metrics {
-    turns: AtomicU64,
-    inputs: AtomicU64,
+    turns: Counter,
+    inputs: Counter,
     turn_seconds: Histogram,
     write_seconds: Histogram,
     storage: Arc<StorageMetrics>,
     under_way: Mutex<VecDeque<(u64, Instant)>>,
-    peer_frames_dropped: AtomicU64,
+    peer_frames_dropped: Counter,
     /// Open client connections.
-    pub client_connections: AtomicI64,
+    pub client_connections: Gauge,
     /// Open connections to neighbours.
-    pub peer_connections: AtomicI64,
+    pub peer_connections: Gauge,
     /// Bytes received from clients.
-    pub client_bytes_in: AtomicU64,
+    pub client_bytes_in: Counter,
     /// Bytes sent to clients.
-    pub client_bytes_out: AtomicU64,
+    pub client_bytes_out: Counter,
     /// Bytes received from neighbours.
-    pub peer_bytes_in: AtomicU64,
+    pub peer_bytes_in: Counter,
     /// Bytes sent to neighbours.
-    pub peer_bytes_out: AtomicU64,
+    pub peer_bytes_out: Counter,
     /// Messages from clients that are not valid requests.
-    pub bad_requests: AtomicU64,
+    pub bad_requests: Counter,
     /// Refused HTTP requests of foreign pages, and refused connections of neighbours.
-    pub refused_handshakes: AtomicU64,
+    pub refused_handshakes: Counter,
     /// Answers by error code; index 0 counts successes.
-    answers: [AtomicU64; 1 + ErrorCode::ALL.len()],
+    answers: [Counter; 1 + ErrorCode::ALL.len()],
     events: Mutex<BTreeMap<&'static str, u64>>,
-}
-
-#[derive(Debug, Default)]
-struct Histogram {
-    buckets: [AtomicU64; BUCKETS.len()],
-    count: AtomicU64,
-    sum_us: AtomicU64,
 }
 
 impl Metrics {
     /// New counts that include the counts of this storage engine.
     pub fn beside(storage: Arc<StorageMetrics>) -> Metrics {
-        Metrics { storage, ..Metrics::default() }
+        Metrics {
+            turns: Counter::default(),
+            inputs: Counter::default(),
+            turn_seconds: Histogram::new(BUCKETS),
+            write_seconds: Histogram::new(BUCKETS),
+            storage,
+            under_way: Mutex::default(),
+            peer_frames_dropped: Counter::default(),
+            client_connections: Gauge::default(),
+            peer_connections: Gauge::default(),
+            client_bytes_in: Counter::default(),
+            client_bytes_out: Counter::default(),
+            peer_bytes_in: Counter::default(),
+            peer_bytes_out: Counter::default(),
+            bad_requests: Counter::default(),
+            refused_handshakes: Counter::default(),
+            answers: Default::default(),
+            events: Mutex::default(),
+        }
     }
 
     /// Counts a turn, its inputs and its duration.
     pub fn turn(&self, inputs: usize, took: Duration) {
-        self.turns.fetch_add(1, Relaxed);
-        self.inputs.fetch_add(inputs as u64, Relaxed);
-        self.turn_seconds.record(took);
+        self.turns.inc();
+        self.inputs.inc_by(inputs as u64);
+        self.turn_seconds.observe(took.as_secs_f64());
     }
 
     /// Starts measuring the write time of a batch.
@@ -80,20 +100,20 @@ impl Metrics {
     pub fn written(&self, number: u64) {
         let mut under_way = self.under_way.lock().expect("no thread panics while it holds this lock");
         while let Some((_, since)) = under_way.pop_front_if(|(submitted, _)| *submitted <= number) {
-            self.write_seconds.record(since.elapsed());
+            self.write_seconds.observe(since.elapsed().as_secs_f64());
         }
     }
 
     /// Counts frames that were dropped because a neighbour's queue was full or missing.
     pub fn peer_frames_dropped(&self, frames: usize) {
-        self.peer_frames_dropped.fetch_add(frames as u64, Relaxed);
+        self.peer_frames_dropped.inc_by(frames as u64);
     }
 
     /// Counts an answer from core to a client.
     pub fn answered(&self, result: &Result<Done, Failure>) {
         let code =
             result.as_ref().err().and_then(|failure| ErrorCode::ALL.iter().position(|code| *code == failure.code));
-        self.answers[code.map_or(0, |code| code + 1)].fetch_add(1, Relaxed);
+        self.answers[code.map_or(0, |code| code + 1)].inc();
     }
 
     /// Counts an event by its kind.
@@ -117,41 +137,66 @@ impl Metrics {
 
     /// The page for Prometheus. Without a status (the node is failing) it has only the process's counts.
     pub fn render(&self, status: Option<&NodeStatus>) -> String {
-        let mut page = Page::default();
-        page.gauge(
-            "up",
-            "1 while the node serves requests",
-            u64::from(status.is_some_and(|s| s.state != NodeState::Failed)),
-        );
+        let mut page = Page(Registry::with_prefix("cubecast"));
+        let is_up = status.is_some_and(|status| status.state != NodeState::Failed);
+        page.gauge("up", "1 while the node serves requests", is_up.into());
         self.render_process(&mut page);
         self.render_storage(&mut page);
         if let Some(status) = status {
             render_status(&mut page, status);
         }
-        page.text
+        page.text()
+    }
+
+    fn render_process(&self, Page(page): &mut Page) {
+        page.register("turns", "Turns of the state machine", self.turns.clone());
+        page.register("inputs", "Inputs processed in turns", self.inputs.clone());
+        page.register("turn_seconds", "Duration of a turn", self.turn_seconds.clone());
+        let help = "Time from a batch's submission until it is durable";
+        page.register("write_seconds", help, self.write_seconds.clone());
+        page.register("client_connections", "Open client connections", self.client_connections.clone());
+        page.register("peer_connections", "Open connections to neighbours", self.peer_connections.clone());
+        for (name, help, counter) in [
+            ("client_bytes_received", "Bytes of messages received from clients", &self.client_bytes_in),
+            ("client_bytes_sent", "Bytes of messages sent to clients", &self.client_bytes_out),
+            ("peer_bytes_received", "Bytes of messages between neighbours", &self.peer_bytes_in),
+            ("peer_bytes_sent", "Bytes of messages between neighbours", &self.peer_bytes_out),
+            (
+                "peer_frames_unsent",
+                "Frames dropped without a connection or with a full queue",
+                &self.peer_frames_dropped,
+            ),
+            ("bad_requests", "Malformed client requests", &self.bad_requests),
+            ("refused_handshakes", "Refused connections", &self.refused_handshakes),
+        ] {
+            page.register(name, help, counter.clone());
+        }
+        let names = std::iter::once("ok").chain(ErrorCode::ALL.iter().map(|code| code.name()));
+        let answers = names.zip(&self.answers).map(|(name, count)| (name, count.clone()));
+        let help = "Answers to clients by error code; ok means no error";
+        page.register("answers", help, Labelled::by("code", answers));
+        let events = self.events.lock().expect("no thread panics while it holds this lock");
+        let events = Labelled::by("kind", events.iter().map(|(kind, count)| (kind, ConstCounter::new(*count))));
+        page.register("events", "Events by kind", events);
     }
 
     fn render_storage(&self, page: &mut Page) {
         let counts = self.storage.counts();
         for (name, help, value) in [
-            (
-                "storage_commits_total",
-                "Writes to the journal, each of all batches that were waiting",
-                counts.transactions,
-            ),
-            ("storage_batches_total", "Batches in these writes, one per turn", counts.batches),
-            ("storage_bytes_written_total", "Bytes written to the file system", counts.bytes_written),
-            ("storage_syncs_total", "File syncs", counts.syncs),
-            ("storage_reads_total", "Reads of messages, from memory or the tables", counts.reads),
-            ("storage_messages_read_total", "Messages returned by these reads", counts.messages_read),
+            ("storage_commits", "Writes to the journal, each of all batches that were waiting", counts.transactions),
+            ("storage_batches", "Batches in these writes, one per turn", counts.batches),
+            ("storage_bytes_written", "Bytes written to the file system", counts.bytes_written),
+            ("storage_syncs", "File syncs", counts.syncs),
+            ("storage_reads", "Reads of messages, from memory or the tables", counts.reads),
+            ("storage_messages_read", "Messages returned by these reads", counts.messages_read),
         ] {
             page.counter(name, help, value);
         }
-        page.head("storage_sync_seconds_total", "Time spent in syncs", "counter");
-        page.line("storage_sync_seconds_total", &counts.sync_time.as_secs_f64());
-        page.gauge("storage_queued_bytes", "Approximate number of bytes that wait for the disk", counts.queued_bytes);
+        let sync_seconds = ConstCounter::new(counts.sync_time.as_secs_f64());
+        page.0.register("storage_sync_seconds", "Time spent in syncs", sync_seconds);
         let space = self.storage.space();
         for (name, help, value) in [
+            ("storage_queued_bytes", "Approximate number of bytes that wait for the disk", counts.queued_bytes),
             ("storage_stored_bytes", "Bytes used by the node's files, without reusable space", space.stored),
             ("storage_free_bytes", "Free bytes of the file system", space.free),
             ("storage_reusable_bytes", "Approximate number of reusable bytes in the node's files", space.reusable),
@@ -160,89 +205,35 @@ impl Metrics {
             page.gauge(name, help, value);
         }
     }
-
-    fn render_process(&self, page: &mut Page) {
-        page.counter("turns_total", "Turns of the state machine", self.turns.load(Relaxed));
-        page.counter("inputs_total", "Inputs processed in turns", self.inputs.load(Relaxed));
-        page.histogram("turn_seconds", "Duration of a turn", &self.turn_seconds);
-        page.histogram("write_seconds", "Time from a batch's submission until it is durable", &self.write_seconds);
-        page.gauge(
-            "client_connections",
-            "Open client connections",
-            self.client_connections.load(Relaxed).max(0) as u64,
-        );
-        page.gauge(
-            "peer_connections",
-            "Open connections to neighbours",
-            self.peer_connections.load(Relaxed).max(0) as u64,
-        );
-        page.counter(
-            "client_bytes_received_total",
-            "Bytes of messages received from clients",
-            self.client_bytes_in.load(Relaxed),
-        );
-        page.counter(
-            "client_bytes_sent_total",
-            "Bytes of messages sent to clients",
-            self.client_bytes_out.load(Relaxed),
-        );
-        page.counter(
-            "peer_bytes_received_total",
-            "Bytes of messages between neighbours",
-            self.peer_bytes_in.load(Relaxed),
-        );
-        page.counter(
-            "peer_bytes_sent_total",
-            "Bytes of messages between neighbours",
-            self.peer_bytes_out.load(Relaxed),
-        );
-        page.counter(
-            "peer_frames_unsent_total",
-            "Frames dropped without a connection or with a full queue",
-            self.peer_frames_dropped.load(Relaxed),
-        );
-        page.counter("bad_requests_total", "Malformed client requests", self.bad_requests.load(Relaxed));
-        page.counter("refused_handshakes_total", "Refused connections", self.refused_handshakes.load(Relaxed));
-        page.head("answers_total", "Answers to clients by error code; ok means no error", "counter");
-        let names = std::iter::once("ok").chain(ErrorCode::ALL.iter().map(|code| code.name()));
-        for (name, count) in names.zip(&self.answers) {
-            page.line(&format!("answers_total{{code=\"{name}\"}}"), &count.load(Relaxed));
-        }
-        page.head("events_total", "Events by kind", "counter");
-        for (kind, count) in &*self.events.lock().expect("no thread panics while it holds this lock") {
-            page.line(&format!("events_total{{kind=\"{kind}\"}}"), count);
-        }
-    }
 }
 
 fn render_status(page: &mut Page, status: &NodeStatus) {
-    page.head("node_info", "Identity of this node", "gauge");
-    let (node, version, sync) = (status.node, &status.version, &status.sync);
-    page.line(&format!("node_info{{node=\"{node}\",version=\"{version}\",sync=\"{sync}\"}}"), &1);
+    let NodeStatus { node, version, sync, .. } = status;
+    let identity = [("node", node.to_string()), ("version", version.clone()), ("sync", sync.clone())];
+    page.0.register("node", "Identity of this node", Info::new(identity));
     let counters = &status.counters;
     for (name, help, value) in [
-        ("requests_total", "Requests from clients", counters.requests),
-        ("publishes_total", "Publishes accepted", counters.publishes),
-        ("deliveries_total", "Messages pushed to subscribers", counters.deliveries),
-        ("frames_sent_total", "Frames sent to neighbours", counters.frames_sent),
-        ("frames_received_total", "Frames received from neighbours", counters.frames_received),
-        ("frames_forwarded_total", "Packets forwarded for other nodes", counters.frames_forwarded),
-        ("frames_dropped_total", "Frames dropped by faults or full queues", counters.frames_dropped),
+        ("requests", "Requests from clients", counters.requests),
+        ("publishes", "Publishes accepted", counters.publishes),
+        ("deliveries", "Messages pushed to subscribers", counters.deliveries),
+        ("frames_sent", "Frames sent to neighbours", counters.frames_sent),
+        ("frames_received", "Frames received from neighbours", counters.frames_received),
+        ("frames_forwarded", "Packets forwarded for other nodes", counters.frames_forwarded),
+        ("frames_dropped", "Frames dropped by faults or full queues", counters.frames_dropped),
         (
-            "frames_altered_total",
+            "frames_altered",
             "Messages from other nodes that were altered in transit and dropped",
             counters.frames_altered,
         ),
-        ("messages_damaged_total", "Runs of stored messages found damaged on this node's disk", counters.damaged),
-        ("messages_repaired_total", "Damaged runs of messages restored from another member", counters.repaired),
-        ("elections_total", "Elections started by this node", counters.elections),
+        ("messages_damaged", "Runs of stored messages found damaged on this node's disk", counters.damaged),
+        ("messages_repaired", "Damaged runs of messages restored from another member", counters.repaired),
+        ("elections", "Elections started by this node", counters.elections),
     ] {
         page.counter(name, help, value);
     }
-    page.head("storage_state", "Storage state: 1 for the current state", "gauge");
-    for state in [StorageState::Ok, StorageState::Full, StorageState::Exhausted] {
-        page.line(&format!("storage_state{{state=\"{state}\"}}"), &u64::from(status.storage.state == state));
-    }
+    let states = [StorageState::Ok, StorageState::Full, StorageState::Exhausted];
+    let states = states.map(|state| (state, u64::from(status.storage.state == state)));
+    page.gauges("storage_state", "Storage state: 1 for the current state", "state", states);
     page.gauge("outbox", "Publishes that wait for a leader", counters.outbox);
     page.gauge("uptime_seconds", "Seconds since the process started", status.uptime_ms / 1000);
     render_groups(page, status);
@@ -250,7 +241,7 @@ fn render_status(page: &mut Page, status: &NodeStatus) {
 }
 
 fn render_groups(page: &mut Page, status: &NodeStatus) {
-    type Column = (&'static str, &'static str, fn(&cubecast_core::wire::answer::GroupStatus) -> u64);
+    type Column = (&'static str, &'static str, fn(&GroupStatus) -> u64);
     let columns: [Column; 8] = [
         ("group_usable", "1 if the group accepts publishes, as seen by this node", |g| u64::from(g.usable)),
         ("group_leader", "1 if this node leads the group", |g| u64::from(g.role == Role::Leader)),
@@ -262,73 +253,72 @@ fn render_groups(page: &mut Page, status: &NodeStatus) {
         ("group_messages", "Messages in this replica", |g| g.messages),
     ];
     for (name, help, value) in columns {
-        page.head(name, help, "gauge");
-        for group in &status.groups {
-            page.line(&format!("{name}{{group=\"{}\"}}", group.home), &value(group));
-        }
+        page.gauges(name, help, "group", status.groups.iter().map(|group| (group.home, value(group))));
     }
 }
 
 fn render_links(page: &mut Page, status: &NodeStatus) {
-    page.head("link_hears", "1 while frames from the neighbour arrive", "gauge");
-    for link in &status.links {
-        page.line(&format!("link_hears{{to=\"{}\"}}", link.to), &u64::from(link.hears));
-    }
-    page.head("link_round_trip_seconds", "Smoothed round-trip time", "gauge");
-    for link in &status.links {
-        if let Some(us) = link.round_trip_us {
-            page.line(&format!("link_round_trip_seconds{{to=\"{}\"}}", link.to), &(us as f64 / 1e6));
-        }
-    }
+    let hears = status.links.iter().map(|link| (link.to, u64::from(link.hears)));
+    page.gauges("link_hears", "1 while frames from the neighbour arrive", "to", hears);
+    let round_trips = status.links.iter().filter_map(|link| Some((link.to, link.round_trip_us? as f64 / 1e6)));
+    page.gauges("link_round_trip_seconds", "Smoothed round-trip time", "to", round_trips);
 }
 
-impl Histogram {
-    fn record(&self, took: Duration) {
-        let seconds = took.as_secs_f64();
-        for (bound, bucket) in BUCKETS.iter().zip(&self.buckets) {
-            if seconds <= *bound {
-                bucket.fetch_add(1, Relaxed);
-            }
-        }
-        self.count.fetch_add(1, Relaxed);
-        self.sum_us.fetch_add(took.as_micros() as u64, Relaxed);
-    }
-}
-
-/// Prometheus text under construction. Every name gets the prefix `cubecast_`.
-#[derive(Default)]
-struct Page {
-    text: String,
-}
+/// The page for Prometheus under construction.
+struct Page(Registry);
 
 impl Page {
-    fn head(&mut self, name: &str, help: &str, kind: &str) {
-        let _ = writeln!(self.text, "# HELP cubecast_{name} {help}\n# TYPE cubecast_{name} {kind}");
-    }
-
-    fn line(&mut self, name: &str, value: &dyn std::fmt::Display) {
-        let _ = writeln!(self.text, "cubecast_{name} {value}");
-    }
-
     fn counter(&mut self, name: &str, help: &str, value: u64) {
-        self.head(name, help, "counter");
-        self.line(name, &value);
+        self.0.register(name, help, ConstCounter::new(value));
     }
 
     fn gauge(&mut self, name: &str, help: &str, value: u64) {
-        self.head(name, help, "gauge");
-        self.line(name, &value);
+        self.0.register(name, help, ConstGauge::new(value));
     }
 
-    fn histogram(&mut self, name: &str, help: &str, histogram: &Histogram) {
-        self.head(name, help, "histogram");
-        for (bound, bucket) in BUCKETS.iter().zip(&histogram.buckets) {
-            self.line(&format!("{name}_bucket{{le=\"{bound}\"}}"), &bucket.load(Relaxed));
-        }
-        let count = histogram.count.load(Relaxed);
-        self.line(&format!("{name}_bucket{{le=\"+Inf\"}}"), &count);
-        self.line(&format!("{name}_sum"), &(histogram.sum_us.load(Relaxed) as f64 / 1e6));
-        self.line(&format!("{name}_count"), &count);
+    /// Gauges of one name, each with its value of this label.
+    fn gauges<T>(
+        &mut self,
+        name: &str,
+        help: &str,
+        label: &'static str,
+        gauges: impl IntoIterator<Item = (impl ToString, T)>,
+    ) where
+        ConstGauge<T>: EncodeMetric + fmt::Debug + Send + Sync + 'static,
+    {
+        let gauges = gauges.into_iter().map(|(value, gauge)| (value, ConstGauge::new(gauge)));
+        self.0.register(name, help, Labelled::by(label, gauges));
+    }
+
+    fn text(&self) -> String {
+        let mut text = String::new();
+        prometheus_text::encode(&mut text, &self.0).expect("a string takes everything");
+        text
+    }
+}
+
+/// Metrics of one name that differ in the value of a label, in a fixed order.
+#[derive(Debug)]
+struct Labelled<M> {
+    label: &'static str,
+    metrics: Vec<(String, M)>,
+}
+
+impl<M> Labelled<M> {
+    fn by(label: &'static str, metrics: impl IntoIterator<Item = (impl ToString, M)>) -> Labelled<M> {
+        Labelled { label, metrics: metrics.into_iter().map(|(value, metric)| (value.to_string(), metric)).collect() }
+    }
+}
+
+impl<M: EncodeMetric + TypedMetric> EncodeMetric for Labelled<M> {
+    fn encode(&self, mut encoder: MetricEncoder<'_>) -> fmt::Result {
+        self.metrics
+            .iter()
+            .try_for_each(|(value, metric)| metric.encode(encoder.encode_family(&[(self.label, value.as_str())])?))
+    }
+
+    fn metric_type(&self) -> MetricType {
+        M::TYPE
     }
 }
 
@@ -341,7 +331,7 @@ mod tests {
 
     #[test]
     fn a_write_is_measured_from_its_submission_until_a_later_number_covers_it() {
-        let metrics = Metrics::default();
+        let metrics = Metrics::beside(Arc::default());
         metrics.submitted(1);
         metrics.submitted(2);
         metrics.submitted(3);
@@ -374,12 +364,33 @@ mod tests {
     }
 
     #[test]
-    fn buckets_are_cumulative() {
-        let histogram = Histogram::default();
-        histogram.record(Duration::from_micros(300));
-        histogram.record(Duration::from_secs(60));
-        let counts: Vec<_> = histogram.buckets.iter().map(|b| b.load(Relaxed)).collect();
-        assert_eq!(counts, [0, 1, 1, 1, 1, 1, 1, 1, 1, 1]);
-        assert_eq!(histogram.count.load(Relaxed), 2);
+    fn a_duration_is_counted_in_each_bucket_that_it_fits() {
+        let metrics = Metrics::beside(Arc::default());
+        metrics.turn(3, Duration::from_micros(300));
+        metrics.turn(1, Duration::from_secs(60));
+        let page = metrics.render(None);
+        let turns: Vec<_> = page.lines().filter(|line| line.contains("cubecast_turn_seconds")).collect();
+        assert_eq!(
+            turns,
+            [
+                "# HELP cubecast_turn_seconds Duration of a turn.",
+                "# TYPE cubecast_turn_seconds histogram",
+                "cubecast_turn_seconds_bucket{le=\"0.0001\"} 0",
+                "cubecast_turn_seconds_bucket{le=\"0.0005\"} 1",
+                "cubecast_turn_seconds_bucket{le=\"0.001\"} 1",
+                "cubecast_turn_seconds_bucket{le=\"0.0025\"} 1",
+                "cubecast_turn_seconds_bucket{le=\"0.005\"} 1",
+                "cubecast_turn_seconds_bucket{le=\"0.01\"} 1",
+                "cubecast_turn_seconds_bucket{le=\"0.025\"} 1",
+                "cubecast_turn_seconds_bucket{le=\"0.1\"} 1",
+                "cubecast_turn_seconds_bucket{le=\"0.5\"} 1",
+                "cubecast_turn_seconds_bucket{le=\"2.5\"} 1",
+                "cubecast_turn_seconds_bucket{le=\"+Inf\"} 2",
+                "cubecast_turn_seconds_sum 60.0003",
+                "cubecast_turn_seconds_count 2",
+            ]
+        );
+        let counted = "# TYPE cubecast_inputs_total counter\ncubecast_inputs_total 4\n";
+        assert!(page.contains(counted) && page.contains("\ncubecast_answers_total{code=\"ok\"} 0\n"), "{page}");
     }
 }

@@ -101,7 +101,7 @@ pub async fn serve(mut socket: ClientSocket, holding: Arc<Holding>, context: Arc
     if context.inbox.send(Arrival::ClientOpened { connection: id, mailbox }, 0).await.is_err() {
         return farewell::close(socket, Some(&Goodbye::shutting_down()), LAST_WORDS).await;
     }
-    context.metrics.client_connections.fetch_add(1, Relaxed);
+    context.metrics.client_connections.inc();
     let mut dismissed = None;
     let (mut sink, mut stream) = (&mut socket).split();
     let ending = tokio::select! {
@@ -125,7 +125,7 @@ pub async fn serve(mut socket: ClientSocket, holding: Arc<Holding>, context: Arc
     let binary = binary.load(Relaxed);
     // This fails only while the node stops; then it does not matter.
     let _ = context.inbox.send(Arrival::ClientClosed { connection: id }, 0).await;
-    context.metrics.client_connections.fetch_sub(1, Relaxed);
+    context.metrics.client_connections.dec();
     say_goodbye(socket, ending, dismissed, &context, binary).await;
 }
 
@@ -180,7 +180,7 @@ impl Connection<'_> {
                 None => return Ending::Left,
             };
             let size = message.len();
-            self.context.metrics.client_bytes_in.fetch_add(size as u64, Relaxed);
+            self.context.metrics.client_bytes_in.inc_by(size as u64);
             let requests = match message {
                 Message::Text(_) | Message::Binary(_) => {
                     self.binary.store(matches!(message, Message::Binary(_)), Relaxed);
@@ -247,7 +247,7 @@ impl Connection<'_> {
     }
 
     fn refuse(&self, malformed: Malformed) {
-        self.context.metrics.bad_requests.fetch_add(1, Relaxed);
+        self.context.metrics.bad_requests.inc();
         let served_by = self.context.vertex();
         let answer = Answer { id: malformed.id, served_by, hops: None, result: Err(malformed.failure) };
         // The receiver belongs to the same task; if it is gone, the client is gone.
@@ -318,7 +318,7 @@ impl Connection<'_> {
         let binary = self.binary.load(Relaxed);
         let weight = frames.iter().map(|frame| frame.frame().weight()).sum::<u64>();
         for message in beside(weight as usize, move || encode(&frames, binary)).await {
-            self.context.metrics.client_bytes_out.fetch_add(message.len() as u64, Relaxed);
+            self.context.metrics.client_bytes_out.inc_by(message.len() as u64);
             for piece in pieces(message) {
                 sink.feed(piece).await?;
             }

@@ -3,7 +3,6 @@
 //! notice.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use tokio::time::sleep;
@@ -23,7 +22,7 @@ pub async fn watch(context: Arc<ServerContext>, address: String) {
             () = sleep(LOOK_EVERY) => {}
             () = context.stopped() => return,
         }
-        let alone = context.gate.borrow().allowed && context.metrics.peer_connections.load(Relaxed) == 0;
+        let alone = context.gate.borrow().allowed && context.metrics.peer_connections.get() == 0;
         looks_alone = if alone { looks_alone + 1 } else { 0 };
         // Warns after 5, 10, 20, 40 ... seconds, so that an isolated node does not fill its log.
         if looks_alone.is_power_of_two() {

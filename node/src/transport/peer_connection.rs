@@ -4,7 +4,6 @@
 //! detects a dead connection: WebSocket pings cross it every second, even while core simulates faults on its own
 //! frames.
 
-use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use cubecast_core::cube::Vertex;
@@ -38,7 +37,7 @@ pub async fn serve(mut socket: Socket, peer: Vertex, slot: PeerSlot, gate: PeerG
     if context.inbox.send(Arrival::PeerOpened { peer, mailbox }, 0).await.is_err() {
         return farewell::close(socket, Some(&Goodbye::shutting_down()), GOODBYE).await;
     }
-    context.metrics.peer_connections.fetch_add(1, Relaxed);
+    context.metrics.peer_connections.inc();
     let node = context.vertex();
     info!(%node, %peer, "Node {node} connected to neighbour {peer}");
     let (mut sink, mut stream) = (&mut socket).split();
@@ -52,7 +51,7 @@ pub async fn serve(mut socket: Socket, peer: Vertex, slot: PeerSlot, gate: PeerG
     drop((sink, stream));
     // This fails only while the node stops.
     let _ = context.inbox.send(Arrival::PeerClosed { peer }, 0).await;
-    context.metrics.peer_connections.fetch_sub(1, Relaxed);
+    context.metrics.peer_connections.dec();
     warn!(%node, %peer, "Node {node} lost neighbour {peer}: {}", ending.why);
     // The slot is released only now, so that no frame of a newer connection precedes the end of this one.
     drop(slot);
@@ -99,7 +98,7 @@ async fn read(stream: &mut SplitStream<&mut Socket>, peer: Vertex, slot: &PeerSl
         slot.heard();
         match message {
             Message::Binary(bytes) => {
-                context.metrics.peer_bytes_in.fetch_add(bytes.len() as u64, Relaxed);
+                context.metrics.peer_bytes_in.inc_by(bytes.len() as u64);
                 if let Err(ending) = take_in(&bytes, peer, context).await {
                     return ending;
                 }
@@ -175,7 +174,7 @@ async fn send_all(
 ) -> Result<(), String> {
     let mut next = Some(first);
     while let Some(message) = next {
-        context.metrics.peer_bytes_out.fetch_add(message.len() as u64, Relaxed);
+        context.metrics.peer_bytes_out.inc_by(message.len() as u64);
         in_time(sink.feed(Message::Binary(message)), slot).await?;
         next = queue.take();
     }

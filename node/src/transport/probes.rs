@@ -18,6 +18,7 @@ use serde_json::{Value, json};
 
 use super::ServerContext;
 use super::static_files::{only_reading, page};
+use crate::metrics;
 use crate::runtime::local_client::{self, NoStatus};
 
 /// The answer for one of these paths. `None` for any other path.
@@ -30,11 +31,7 @@ pub async fn answer(context: &ServerContext, method: &Method, path: &str) -> Opt
     }
     let status = local_client::status(&context.inbox, &context.numbers).await;
     Some(match path {
-        "/metrics" => typed(
-            StatusCode::OK,
-            &context.metrics.render(status.as_ref().ok()),
-            "text/plain; version=0.0.4; charset=utf-8",
-        ),
+        "/metrics" => typed(StatusCode::OK, &context.metrics.render(status.as_ref().ok()), metrics::CONTENT_TYPE),
         path => {
             let report = Report::new(context, status);
             let well = if path == "/readyz" { report.ready } else { report.healthy };

@@ -9,7 +9,6 @@
 use std::convert::Infallible;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -187,7 +186,7 @@ async fn answer_to(
     // This check comes first, so that a refused page can read the reason: a browser hides a failed handshake from the
     // page, but shows it the answer to a POST.
     if let Err(refused) = check_caller(&request, context) {
-        context.metrics.refused_handshakes.fetch_add(1, Relaxed);
+        context.metrics.refused_handshakes.inc();
         warn!(node = %context.vertex(), "Request refused: {refused}");
         return page(StatusCode::FORBIDDEN, &format!("{refused}\n"));
     }
@@ -285,7 +284,7 @@ async fn take_peer(mut socket: Socket, from: IpAddr, context: &Arc<ServerContext
         },
         Err(error) => {
             if gate.allowed && !*context.stop.borrow() {
-                context.metrics.refused_handshakes.fetch_add(1, Relaxed);
+                context.metrics.refused_handshakes.inc();
                 warn!(%node, "Peer connection from {from} refused: {error}");
             }
             if let HandshakeError::Refused(refusal) = error {
