@@ -7,6 +7,7 @@ use std::io::{ErrorKind, Write};
 use std::process::ExitCode;
 
 use clap::ValueEnum;
+use comfy_table::{CellAlignment, ColumnConstraint, Width, presets};
 use cubecast_core::client::Reply;
 use cubecast_core::visible::visible_line;
 use cubecast_core::wire::answer::ServerFrame;
@@ -15,7 +16,6 @@ use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
 use serde_json::{Value, json};
 use tokio::sync::oneshot;
-use unicode_width::UnicodeWidthStr as _;
 
 use crate::failure::Failure;
 
@@ -172,39 +172,47 @@ fn hops(reply: &Reply) -> Result<(), Failure> {
     }
 }
 
-/// A table with aligned columns.
+/// A table with aligned columns and without lines.
 #[derive(Debug)]
-pub struct Table {
-    rows: Vec<Vec<String>>,
-}
+pub struct Table(comfy_table::Table);
 
 impl Table {
     /// An empty table with these headings.
     pub fn new<const N: usize>(headings: [&str; N]) -> Table {
-        Table { rows: vec![headings.map(String::from).to_vec()] }
+        let mut table = comfy_table::Table::new();
+        table.load_style(presets::NOTHING).set_header(headings);
+        for column in table.column_iter_mut() {
+            column.set_padding((0, 2));
+        }
+        Table(table)
+    }
+
+    /// Aligns these columns to the right, as is usual for numbers.
+    pub fn numbers<const N: usize>(mut self, columns: [usize; N]) -> Table {
+        columns.into_iter().for_each(|column| self.column(column).set_cell_alignment(CellAlignment::Right));
+        self
+    }
+
+    /// Gives a column a minimum width, so that a redrawn table keeps its form.
+    pub fn at_least(mut self, column: usize, width: u16) -> Table {
+        // comfy-table counts the padding too.
+        self.column(column).set_constraint(ColumnConstraint::LowerBoundary(Width::Fixed(width + 2)));
+        self
     }
 
     /// Adds a row.
     pub fn row<const N: usize>(&mut self, cells: [String; N]) {
-        self.rows.push(cells.map(|cell| visible_line(&cell).into_owned()).to_vec());
+        self.0.add_row(cells.map(|cell| visible_line(&cell).into_owned()));
     }
 
     /// The table as text.
     pub fn render(&self) -> String {
-        let columns = self.rows[0].len();
-        let widest = |column: usize| self.rows.iter().map(|row| row[column].width()).max().unwrap_or(0);
-        let widths: Vec<_> = (0..columns).map(widest).collect();
-        let render = |row: &Vec<String>| {
-            let cells = row.iter().zip(&widths).map(|(cell, width)| padded(cell, *width));
-            cells.collect::<Vec<_>>().join("  ").trim_end().to_string()
-        };
-        self.rows.iter().map(render).collect::<Vec<_>>().join("\n")
+        self.0.trim_fmt()
     }
-}
 
-/// Pads a text with spaces to this many terminal columns.
-pub fn padded(text: &str, width: usize) -> String {
-    format!("{text}{}", " ".repeat(width.saturating_sub(text.width())))
+    fn column(&mut self, number: usize) -> &mut comfy_table::Column {
+        self.0.column_mut(number).expect("the table has a heading for each column")
+    }
 }
 
 /// Names separated by spaces, `-` if there are none.
@@ -247,6 +255,14 @@ mod tests {
         table.row(["000".into(), "up".into()]);
         table.row(["1".into(), "recovering".into()]);
         assert_eq!(table.render(), "node  state\n000   up\n1     recovering");
+    }
+
+    #[test]
+    fn numbers_line_up_at_their_ends_and_a_column_can_be_wider_than_its_cells() {
+        let mut table = Table::new(["node", "topics", "leads"]).numbers([1]).at_least(2, 8);
+        table.row(["000".into(), "7".into(), "000 001".into()]);
+        table.row(["001".into(), "1234567".into(), "".into()]);
+        assert_eq!(table.render(), "node   topics  leads\n000         7  000 001\n001   1234567");
     }
 
     #[test]

@@ -179,7 +179,7 @@ pub struct Checkpoint {
     pub voters: Vec<NodeId>,
     pub learners: Vec<NodeId>,
     /// [`crate::topics::Topics`], encoded.
-    #[serde(with = "byte_string")]
+    #[serde(with = "serde_bytes")]
     pub state: Vec<u8>,
 }
 
@@ -249,31 +249,4 @@ impl ReadFailed {
 pub struct Damaged {
     pub from: Offset,
     pub end: Offset,
-}
-
-/// Encodes byte strings as bytes. By default serde encodes them one number at a time.
-mod byte_string {
-    use serde::{Deserializer, Serializer, de};
-    use std::fmt;
-
-    pub fn serialize<S: Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_bytes(bytes)
-    }
-
-    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u8>, D::Error> {
-        struct Bytes;
-        impl<'de> de::Visitor<'de> for Bytes {
-            type Value = Vec<u8>;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("bytes")
-            }
-            fn visit_bytes<E: de::Error>(self, bytes: &[u8]) -> Result<Vec<u8>, E> {
-                Ok(bytes.to_vec())
-            }
-            fn visit_byte_buf<E: de::Error>(self, bytes: Vec<u8>) -> Result<Vec<u8>, E> {
-                Ok(bytes)
-            }
-        }
-        deserializer.deserialize_byte_buf(Bytes)
-    }
 }

@@ -48,7 +48,7 @@ proptest! {
         let _ = parse_request(&text, &Limits::default(), cube());
         let object = fields.to_string();
         let _ = parse_request(&object, &Limits::default(), cube());
-        let cut = (0..=cut.index(object.len())).rev().find(|end| object.is_char_boundary(*end)).unwrap_or(0);
+        let cut = object.floor_char_boundary(cut.index(object.len()));
         prop_assert!(parse_request(&object[..cut], &Limits::default(), cube()).is_err());
     }
 

@@ -10,7 +10,10 @@ use serde_json::json;
 use super::child::News;
 use super::{Plan, Row};
 use crate::config::check_web;
-use crate::output::{visible_json, visible_lines};
+use crate::output::{Table, known, visible_json, visible_lines};
+
+/// The width of the column with the groups that a node leads.
+const LEADS: u16 = 22;
 
 /// Standard output in one of three forms.
 #[derive(Debug)]
@@ -160,20 +163,24 @@ impl Screen {
     }
 
     fn table(&self, rows: &[Row]) -> String {
-        let mut text =
-            String::from("NODE    STATE       PORT   PID      RESTARTS  LEADS                  TOPICS  MESSAGES\n");
+        let headings = ["NODE", "STATE", "PORT", "PID", "RESTARTS", "LEADS", "TOPICS", "MESSAGES"];
+        let mut table = Table::new(headings).numbers([4, 6, 7]).at_least(1, 10).at_least(3, 7).at_least(5, LEADS);
         for row in rows {
-            let pid = row.pid.map_or("-".into(), |pid| pid.to_string());
-            let state = state(row);
             let health = row.health.as_ref();
-            let leads = health.map_or(String::new(), |health| shorten(&health.leads.join(" "), 22));
+            let leads = health.map_or(String::new(), |health| shorten(&health.leads.join(" "), LEADS.into()));
             let (topics, messages) = health.map_or((0, 0), |health| (health.topics_led, health.messages_led));
-            let (vertex, port, restarts) = (row.vertex.to_string(), row.port, row.restarts);
-            text += &format!(
-                "{vertex:<7} {state:<11} {port:<6} {pid:<8} {restarts:<9} {leads:<22} {topics:>6}  {messages:>8}\n"
-            );
+            table.row([
+                row.vertex.to_string(),
+                state(row),
+                row.port.to_string(),
+                known(row.pid),
+                row.restarts.to_string(),
+                leads,
+                topics.to_string(),
+                messages.to_string(),
+            ]);
         }
-        text + "\n" + &self.how_to(rows)
+        format!("{}\n\n{}", table.render(), self.how_to(rows))
     }
 
     fn how_to(&self, rows: &[Row]) -> String {

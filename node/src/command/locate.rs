@@ -30,7 +30,7 @@ pub fn run(args: &Args) -> Result<(), Failure> {
         if args.remote.format == Format::Json {
             return Ok(());
         }
-        let mut table = Table::new(["node", "part", "alive", "last offset", "lag", "votes"]);
+        let mut table = Table::new(["node", "part", "alive", "last offset", "lag", "votes"]).numbers([3, 4]);
         for replica in &location.members {
             let is_leader = location.leader == Some(replica.node);
             let part = if replica.node == location.home { "home" } else { "replica" };

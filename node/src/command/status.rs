@@ -108,7 +108,8 @@ fn cluster_table(view: &ClusterView, statuses: &[Option<Reply>]) -> String {
     let mut table = Table::new([
         "node", "address", "state", "leads", "topics", "messages", "clients", "requests", "uptime", "sync", "stored",
         "storage",
-    ]);
+    ])
+    .numbers([4, 5, 6, 7]);
     for (node, reply) in view.nodes.iter().zip(statuses) {
         let status = reply.as_ref().and_then(|reply| match &reply.answer.result {
             Ok(Done::Status(status)) => Some(&**status),
@@ -162,7 +163,8 @@ fn storage(storage: &StorageStatus) -> String {
 fn groups_table(status: &NodeStatus) -> String {
     let mut table = Table::new([
         "group", "role", "term", "leader", "voters", "learners", "last", "commit", "applied", "topics", "messages",
-    ]);
+    ])
+    .numbers([2, 6, 7, 8, 9, 10]);
     for group in &status.groups {
         table.row([
             group.home.to_string(),
@@ -216,7 +218,7 @@ fn counters_table(status: &NodeStatus) -> String {
         ("waiting in the outbox", counters.outbox),
         ("clients", counters.clients),
     ];
-    let mut table = Table::new(["since the start of the process", ""]);
+    let mut table = Table::new(["since the start of the process", ""]).numbers([1]);
     for (name, count) in counts {
         table.row([name.into(), count.to_string()]);
     }

@@ -79,7 +79,7 @@ fn list(remote: &Remote) -> Result<(), Failure> {
         if remote.format == Format::Json {
             return output::json(&output::json_of(&reply));
         }
-        let mut table = Table::new(["topic", "home", "leader", "messages", "subscribers", "publisher"]);
+        let mut table = Table::new(["topic", "home", "leader", "messages", "subscribers", "publisher"]).numbers([3, 4]);
         for topic in topics {
             let (name, owner) = (topic.topic.to_string(), topic.owner.to_string());
             let counts = [topic.messages.to_string(), topic.subscribers.to_string()];

@@ -4,7 +4,8 @@
 //! A page's inline scripts are listed in its policy by their hashes, which are computed when the file is served. A
 //! dashboard built elsewhere therefore gets an equally strict policy.
 
-use data_encoding::BASE64;
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
 use hyper::header::{
     CONTENT_SECURITY_POLICY, HeaderMap, HeaderValue, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
 };
@@ -39,7 +40,7 @@ pub fn page_policy(html: &str) -> HeaderValue {
 /// The hashes of all inline elements of this name, each preceded by a space.
 fn hashes(html: &str, element: &str) -> String {
     let texts = inline_texts(html, element);
-    texts.map(|text| format!(" 'sha256-{}'", BASE64.encode(&Sha256::digest(normal(text))))).collect()
+    texts.map(|text| format!(" 'sha256-{}'", BASE64_STANDARD.encode(Sha256::digest(normal(text))))).collect()
 }
 
 /// Browsers hash a script as parsed, with every line break converted to a line feed.

@@ -92,11 +92,8 @@ impl LoadPlan {
         while (content.len() as u32) < self.bytes {
             content.push('·');
         }
-        let mut end = (self.bytes as usize).max(format!("load {number}").len()).min(content.len());
-        while !content.is_char_boundary(end) {
-            end -= 1;
-        }
-        content.truncate(end);
+        let end = (self.bytes as usize).max(format!("load {number}").len());
+        content.truncate(content.floor_char_boundary(end));
         let (publisher, topic) = (self.publisher.clone(), self.topic.clone());
         client::Action::Write(client::Write::Publish {
             publisher,

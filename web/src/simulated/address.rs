@@ -4,11 +4,13 @@
 //! Example: `#simulated&v=1&d=3&seed=7&t=4500&topic=news&do=…`. Invalid parts are rejected with a reason, never
 //! guessed.
 
+use base64::Engine as _;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD as BASE64;
 use cubecast_core::cube::{Dimension, Vertex};
 use cubecast_sim::{Cut, Scenario};
 
+use super::catalogue;
 use super::spec::{Course, LONGEST_MS, MAX_USER_ACTIONS, Spec, UserAction};
-use super::{base64, catalogue};
 use crate::model::Selection;
 
 /// The version of this address format.
@@ -83,7 +85,7 @@ impl Permalink {
                     say("scenario", &scenario.name);
                     say("d", &bits.to_string());
                 }
-                None => say("custom", &base64::encode(&serde_json::to_vec(&(scenario, cut)).unwrap_or_default())),
+                None => say("custom", &BASE64.encode(serde_json::to_vec(&(scenario, cut)).unwrap_or_default())),
             },
         }
         say("seed", &self.spec.seed.to_string());
@@ -105,7 +107,7 @@ impl Permalink {
             say("live", "1");
         }
         if !self.spec.user_actions.is_empty() {
-            say("do", &base64::encode(&postcard::to_allocvec(&self.spec.user_actions).unwrap_or_default()));
+            say("do", &BASE64.encode(postcard::to_allocvec(&self.spec.user_actions).unwrap_or_default()));
         }
         say("by", env!("CARGO_PKG_VERSION"));
         text
@@ -182,7 +184,7 @@ impl<'a> Fields<'a> {
 
     fn user_actions(&self) -> Result<Vec<UserAction>, BadAddress> {
         let Some(text) = self.get("do") else { return Ok(Vec::new()) };
-        let bytes = base64::decode(text).ok_or(BadAddress::Deeds("they are not base64"))?;
+        let bytes = BASE64.decode(text).map_err(|_| BadAddress::Deeds("they are not base64"))?;
         let user_actions: Vec<UserAction> = postcard::from_bytes(&bytes)
             .map_err(|_| BadAddress::Deeds("another version wrote them, or they are truncated"))?;
         if user_actions.len() > MAX_USER_ACTIONS {
@@ -215,7 +217,7 @@ fn selection(text: &str, bits: u8) -> Result<Selection, BadAddress> {
 }
 
 fn custom_scenario(text: &str) -> Result<(Scenario, Cut), BadAddress> {
-    let bytes = base64::decode(text).ok_or_else(|| BadAddress::Scenario("it is not base64".into()))?;
+    let bytes = BASE64.decode(text).map_err(|_| BadAddress::Scenario("it is not base64".into()))?;
     serde_json::from_slice(&bytes).map_err(|error| BadAddress::Scenario(error.to_string()))
 }
 
@@ -322,8 +324,9 @@ mod tests {
         assert!(why("#simulated&custom=e30").contains("cannot be run"));
         assert_eq!(read(&format!("#simulated&topic={}", "x".repeat(40_000))), Err(BadAddress::TooLong(40_017)));
         let unsorted: Vec<UserAction> = user_actions().into_iter().rev().collect();
-        let text = base64::encode(&postcard::to_allocvec(&unsorted).unwrap());
+        let text = BASE64.encode(postcard::to_allocvec(&unsorted).unwrap());
         assert!(why(&format!("#simulated&do={text}")).contains("not in order"));
+        assert!(why(&format!("#simulated&do={text}==")).contains("not base64"), "padding");
     }
 
     #[test]

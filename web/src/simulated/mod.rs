@@ -11,7 +11,7 @@
 //! | file | content |
 //! |---|---|
 //! | `spec`, `catalogue` | the input of a run; the selectable scenarios |
-//! | `address`, `base64` | a spec and an instant as part of the page's address |
+//! | `address` | a spec and an instant as part of the page's address |
 //! | `session` | one run: simulation, controller and state |
 //! | `looking` | reads the state of simulated nodes |
 //! | `timeline`, `film` | the stored past: its summary, and snapshots of it |
@@ -19,7 +19,6 @@
 //! | `trace`, `carried` | runs from elsewhere: a file of `cubecast-lab sim`; the live cluster |
 
 pub mod address;
-mod base64;
 pub mod carried;
 pub mod catalogue;
 pub mod film;
