@@ -93,8 +93,8 @@ bench-peers: ## compare with JetStream, Redis Streams, RabbitMQ, Mosquitto and t
 bench-table: ## print targets and results of the last bench and bench-peers, as in docs/PERFORMANCE.md
 	@scripts/peers --table target/bench-peers.json target/bench.json
 
-lint: ## check formatting, import cycles and lints, natively and for wasm32
-	@scripts/setup native wasm
+lint: ## check formatting, import cycles and lints, natively and for wasm32, and the dependencies
+	@scripts/setup native wasm deny
 	@scripts/lint
 
 check: lint test-native ## run before each commit: make lint and the native tests

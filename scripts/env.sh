@@ -13,6 +13,7 @@ WASM=wasm32-unknown-unknown
 TRUNK_VERSION=0.21.14
 # The command line tool and the crate must have exactly the same version. It is defined only in Cargo.toml.
 WASM_BINDGEN_VERSION="$(sed -n 's/^wasm-bindgen = "=\(.*\)"$/\1/p' "$ROOT/Cargo.toml")"
+CARGO_DENY_VERSION=0.20.2
 # axe checks the accessibility of the dashboard in the tests.
 AXE_VERSION=4.14.1
 RUST_VERSION="$(sed -n 's/^rust-version = "\(.*\)"$/\1/p' "$ROOT/Cargo.toml")"
@@ -24,6 +25,7 @@ fail() { printf '%s: %s\n' "${SAY:-cubecast}" "$*" >&2; exit 1; }
 tool_dir() { printf '%s/tools/%s-%s' "$CACHE" "$1" "$2"; }
 TRUNK_DIR="$(tool_dir trunk "$TRUNK_VERSION")"
 WASM_BINDGEN_DIR="$(tool_dir wasm-bindgen-cli "$WASM_BINDGEN_VERSION")"
+CARGO_DENY_DIR="$(tool_dir cargo-deny "$CARGO_DENY_VERSION")"
 
 AXE="$(tool_dir axe-core "$AXE_VERSION")/axe.min.js"
 
