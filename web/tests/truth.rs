@@ -4,7 +4,7 @@
 mod harness;
 
 use cubecast_core::cube::{Dimension, Vertex};
-use cubecast_core::faults::StopMode;
+use cubecast_core::faults::{LinkConditions, StopMode};
 use cubecast_core::names::Offset;
 use cubecast_core::placement;
 use cubecast_core::states::{NodeState, Role};
