@@ -2,8 +2,8 @@
 //! [`Node`](cubecast_core::node::Node)s on a simulated network and simulated disks, with a random workload of clients
 //! and random faults. [`check`] tests the guarantees of the cluster against the record of a run.
 //!
-//! The crate is sans-IO like `cubecast_core`: it runs natively and in the browser. The same seed gives the same run. Time advances directly from one event to the
-//! next.
+//! The crate is sans-IO like `cubecast_core`: it runs natively and in the browser. The same seed gives the same run.
+//! Time advances directly from one event to the next.
 //!
 //! | module | content |
 //! |---|---|

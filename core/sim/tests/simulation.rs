@@ -1,6 +1,6 @@
 //! Random runs of the simulator with every fault and every checker.
 //!
-//! A failure prints its seed. `CUBECAST_SEED=… cargo test -p cubecast-core --test simulation` runs only that one.
+//! A failure prints its seed. `CUBECAST_SEED=… cargo test -p cubecast-sim --test simulation` runs only that one.
 
 use cubecast_sim::{Cut, Report, Scenario, Totals, run};
 

@@ -134,7 +134,7 @@ impl FaultSchedule {
             if Moment::now() >= next_fault {
                 tokio::select! {
                     () = self.begin_a_fault(end) => {}
-                    // `clear_up` completes an interrupted step.
+                    // `end_all` completes an interrupted step.
                     () = shutdown::requested(&mut stop) => break,
                 }
                 next_fault = Moment::now() + self.pause();
