@@ -51,7 +51,7 @@ test-process: ## run the tests on real processes, with a real browser
 	@scripts/test process
 
 sim: lab ## inject all faults into simulated clusters for ten minutes and check every promise
-	target/release/cubecast-lab sim --minutes $(or $(MINUTES),10) $(ARGS)
+	target/release/cubecast-lab sim $(if $(findstring --seed,$(ARGS)),,--minutes $(or $(MINUTES),10)) $(ARGS)
 
 scale: lab ## measure hops, frames and times of 16 to 1,024 simulated nodes; writes docs/scale.svg
 	target/release/cubecast-lab scale --graph docs/scale.svg $(ARGS)
