@@ -138,10 +138,11 @@ impl Coordinator {
             Action::Write(write) if let Some((kind, name)) = write.registers() => {
                 Stage::Admitting { kind, name: name.to_owned() }
             }
-            Action::Write(_) | Action::Read(_) | Action::Local(_) => registration(action)
-                .map_or(Stage::Acting, |(kind, name)| {
+            Action::Write(_) | Action::Read(Read::Pull { read: ReadLevel::Leader, .. }) | Action::Local(_) => {
+                registration(action).map_or(Stage::Acting, |(kind, name)| {
                     stage_under(kind, name, self.names.known.status(kind, name, view.monotonic()))
-                }),
+                })
+            }
         }
     }
 

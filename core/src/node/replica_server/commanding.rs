@@ -233,7 +233,18 @@ fn describe(view: &View, home: Vertex, index: u64, write: &Write, outcome: Outco
             Write::Subscribe { topic, .. } | Write::ReplicaSubscribe { topic, .. },
             Outcome::Subscribed { topic: topic_id, cursor },
         ) => Done::Subscribed { topic, topic_id, cursor, original_node: None },
-        _ => return None,
+        // The outcome of another command.
+        (
+            Write::CreatePublisher { .. }
+            | Write::CreateSubscriber { .. }
+            | Write::DeletePublisher { .. }
+            | Write::DeleteSubscriber { .. }
+            | Write::Publish { .. }
+            | Write::Subscribe { .. }
+            | Write::ReplicaSubscribe { .. }
+            | Write::Commit { .. },
+            _,
+        ) => return None,
     })
 }
 
