@@ -88,13 +88,13 @@ async fn a_folder_that_lost_its_commit_marker_and_journals_does_not_outvote_what
     }
     cluster.kill(spoilt);
     cluster.kill(home);
-    for file in ["mark", "journal", "journal-2"] {
+    for file in ["commit-marker", "journal", "journal-2"] {
         std::fs::remove_file(cluster.data_folder(spoilt).join(file)).expect("the file is there");
     }
     cluster.start_node(spoilt);
     cluster.start_node(away_for_a_moment);
     cluster.wait_until_seen(away_for_a_moment, spoilt, "recovering").await;
-    let told = lines(&cluster, spoilt, "the mark is missing or damaged");
+    let told = lines(&cluster, spoilt, "the commit marker is missing or damaged");
     assert!(told.len() == 1 && told[0].contains("rejoins as a new member"), "{told:?}");
     let pull = json!({"action": "pull", "subscriber_id": "subscriber1", "topic": "news", "commit": false});
     let refused = far.refused(pull.clone()).await;

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use cubecast_core::cube::Vertex;
+use cubecast_core::names::Offset;
 use cubecast_core::placement;
 use cubecast_core::wire::event::{DropReason, Event, FrameKind};
 
@@ -127,7 +128,7 @@ impl Story {
         let offset = teller.offset(&events);
         let end_us = teller.end(&events, offset);
         let mut story = Story {
-            request: request.clone(),
+            request: Request { offset: offset.map(Offset), ..request.clone() },
             lanes: vec![Lane::Client, Lane::Node(request.node)],
             marks: Vec::new(),
             arrows: Vec::new(),

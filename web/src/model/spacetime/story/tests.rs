@@ -1,5 +1,5 @@
 use cubecast_core::identity::TraceId;
-use cubecast_core::names::{Offset, TopicName};
+use cubecast_core::names::TopicName;
 use cubecast_core::states::Role;
 use cubecast_core::time::Timestamp;
 use cubecast_core::wire::event::WatchEvent;
@@ -38,6 +38,13 @@ fn the_client_asked_before_and_heard_after_by_half_of_what_it_measured_more() {
         "{}",
         story.title()
     );
+}
+
+#[test]
+fn a_publish_whose_answer_came_before_its_events_has_the_offset_that_was_stored() {
+    let request = Request { client_took_us: None, offset: None, ..request() };
+    let title = Story::of(&request, events().iter(), &Cluster::default()).unwrap().title();
+    assert!(title.contains("Publish news #7, sent to 100: answered after 2.0 ms"), "{title}");
 }
 
 #[test]
@@ -138,7 +145,11 @@ fn events() -> Vec<RecordedEvent> {
 }
 
 fn tell(events: &[RecordedEvent]) -> Story {
-    let request = Request {
+    Story::of(&request(), events.iter(), &Cluster::default()).unwrap()
+}
+
+fn request() -> Request {
+    Request {
         trace: TraceId(1),
         node: "100".parse().unwrap(),
         action: "publish".into(),
@@ -148,8 +159,7 @@ fn tell(events: &[RecordedEvent]) -> Story {
         answered: Some(Answered { at_us: START_US + 2_000, heard_ms: START_US / 1_000 + 2, error: None }),
         client_took_us: Some(3_000),
         offset: Some(Offset(7)),
-    };
-    Story::of(&request, events.iter(), &Cluster::default()).unwrap()
+    }
 }
 
 fn told(node: &str, at_us: u64, trace: Option<u64>, event: Event) -> RecordedEvent {
