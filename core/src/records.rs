@@ -1,4 +1,4 @@
-//! What logs and topics consist of: log entries and stored messages. Nodes store them and send them to each other.
+//! Log entries and stored messages: the records of logs and topics. Nodes store them and send them to each other.
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};

@@ -42,7 +42,7 @@ pub(super) struct Groups {
     heartbeat_heard: bool,
 }
 
-/// What the member of a leading group needs for its maintenance.
+/// The input of a group's maintenance by its leader.
 pub(super) struct Maintenance {
     pub home: Vertex,
     /// Each vertex of the group.

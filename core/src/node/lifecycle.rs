@@ -1,4 +1,4 @@
-//! Who this process is: its identity, its phase, the members that it has met, and its failures on request.
+//! The identity of this process, its phase, the members that it has met, and its requested faults.
 //!
 //! A folder with an identity keeps it. A new folder may belong to a founding member of a new cluster, or to a member
 //! that lost its disk; the node cannot tell these apart alone. It therefore asks every vertex with which it could have

@@ -81,7 +81,7 @@ pub(super) enum PartEffect {
     Serves,
 }
 
-/// What a part asks of a member of a group. See the methods of [`Group`](crate::group::Group).
+/// A request of a part to a member of a group. See the methods of [`Group`](crate::group::Group).
 #[derive(Debug)]
 pub(super) enum GroupAsk {
     /// With this ticket.

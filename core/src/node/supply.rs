@@ -1,4 +1,4 @@
-//! What a replica can supply for a push subscription.
+//! The messages that a replica can supply for a push subscription.
 
 use crate::cube::Vertex;
 use crate::group::Group;
@@ -10,7 +10,7 @@ use crate::wire::peer::Subscription;
 /// A topic by number: its home, and its number among all topics that the group ever had.
 pub(super) type TopicKey = (Vertex, TopicId);
 
-/// What a replica can supply for a subscription.
+/// The messages that a replica can supply for a subscription, or why it has none.
 pub(super) enum Supply {
     /// The replica has not applied the topic's creation yet.
     NotYet,
@@ -24,7 +24,7 @@ pub(super) fn topic_key(subscription: &Subscription) -> TopicKey {
     (subscription.group, subscription.topic)
 }
 
-/// What this replica can supply.
+/// Returns the messages that this replica can supply.
 pub(super) fn supply(group: &Group, subscription: &Subscription) -> Supply {
     let topics = group.topics();
     match topics.known(subscription.topic) {

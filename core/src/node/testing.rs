@@ -1,4 +1,4 @@
-//! What the tests of several parts need.
+//! Helpers for the tests of several parts.
 
 use super::NodeConfig;
 use super::out::{Beginning, Out, PartEffect};

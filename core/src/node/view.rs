@@ -1,4 +1,4 @@
-//! What all parts may look at: who and where this node is, the time, the other nodes, the groups and the disk.
+//! The read-only context of all parts: the identity and place of this node, time, other nodes, groups and disk.
 //!
 //! Parts receive a `&View`. Only [`Node`](super::Node) changes it, between two calls to parts.
 

@@ -43,7 +43,7 @@ pub(super) struct LostAt {
     pub from: Offset,
 }
 
-/// What an ask of this node is for: the part that receives the reply.
+/// The purpose of an ask of this node: the part that receives the reply.
 #[derive(PartialEq, Debug)]
 pub(super) enum AskedFor {
     /// A client's request.

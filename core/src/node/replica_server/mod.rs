@@ -1,4 +1,4 @@
-//! What other nodes, or this one, ask of this node as the leader of a group or as one of its replicas.
+//! Serves the asks of other nodes, and of this one, as the leader of a group or as one of its replicas.
 //!
 //! The node passes each ask to [`ReplicaServer::handle_ask`], and the events of its groups to the other methods. Every
 //! ask is answered with one reply to its [`Requester`].
