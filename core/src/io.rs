@@ -68,7 +68,8 @@ pub enum Dismissal {
 /// Something the runtime has to do. A simulation's trace consists of the encoded effects.
 #[derive(Clone, PartialEq, Debug, Serialize)]
 pub enum Effect {
-    /// Make a batch durable. Answered by [`Input::Written`].
+    /// Write a batch. Its writes are durable when [`Input::Written`] arrives, except those that the log can rebuild
+    /// ([`Write::is_replayable`](crate::store::Write::is_replayable)).
     Write(WriteBatch),
     /// Read messages from disk. Answered by [`Input::MessagesRead`].
     ReadMessages(ReadMessages),

@@ -6,7 +6,7 @@
 //!
 //! After a crash, the small state is the checkpoint plus the committed log entries after it. Applying a log entry twice
 //! writes the same message at the same offset, so only the log has to be synced before an acknowledgement. An engine
-//! may lose state that the log can rebuild ([`Write::is_made_again`]) in a crash, as long as it keeps that part of the
+//! may lose state that the log can rebuild ([`Write::is_replayable`]) in a crash, as long as it keeps that part of the
 //! log.
 //!
 //! Code common to all engines: the format of a row ([`rows`]) and which messages share a row ([`runs`]), the format of
@@ -91,7 +91,7 @@ impl Write {
     /// Whether the log can rebuild this write: messages and checkpoints, from the last durable checkpoint on. In a
     /// crash an engine may lose the newest of them, of all groups from one batch on: it keeps a checkpoint only
     /// together with the messages before it.
-    pub fn is_made_again(&self) -> bool {
+    pub fn is_replayable(&self) -> bool {
         match self {
             Write::Messages { .. } => true,
             Write::Checkpoint { clear_log, .. } => !clear_log,

@@ -102,7 +102,7 @@ impl Journal {
         if memory.capacity() > KEPT_BYTES {
             memory = Vec::new();
         }
-        let writes = batches.iter().flat_map(|batch| &batch.writes).filter(|write| !write.is_made_again());
+        let writes = batches.iter().flat_map(|batch| &batch.writes).filter(|write| !write.is_replayable());
         let (record, chain) = journal::encode(self.chain, number, writes, memory);
         let end = self.position + record.len() as u64;
         let fits = end <= self.room.sizes().journal;

@@ -5,7 +5,7 @@
 //! [`StorageEvent`]s.
 //!
 //! Guarantees: a batch is on disk completely or not at all, and in order, except writes that are replayable from the
-//! log ([`Write::is_made_again`](cubecast_core::store::Write::is_made_again)). Acknowledged writes are back after the
+//! log ([`Write::is_replayable`](cubecast_core::store::Write::is_replayable)). Acknowledged writes are back after the
 //! next start, or their loss is detected and reported. Storage never returns content that differs from the written
 //! one, never panics on a damaged file, and never lets two processes use one folder.
 //!

@@ -1,9 +1,9 @@
 //! The engine: a journal for writes, and tables in [redb](https://docs.rs/redb), a copy-on-write B-tree file.
 //!
 //! A write is one record in a [journal](super::journal), without the parts that are replayable from the log. When the
-//! journal is full, the [flusher](super::flusher) writes everything [memtable](super::memtable) to the tables in one
-//! transaction, while writes go on in [the other journal](super::journals). Reads use the tables and everything that
-//! may not be in them yet. [Recently](super::row_cache) read rows come from memory.
+//! journal is full, the [flusher](super::flusher) writes the contents of the [memtable](super::memtable) to the tables in
+//! one transaction, while writes continue in [the other journal](super::journals). Reads use the tables, and the
+//! memtables for writes that may not be in the tables yet. Recently read rows come from a [cache](super::row_cache).
 //!
 //! After a crash the tables have the state of one moment. For the time since then the journals have the log, from
 //! which core rebuilds messages and checkpoints.
@@ -325,7 +325,7 @@ fn write(files: &mut Files, batches: Vec<WriteBatch>, sync: bool) -> Changed {
             files.row_cache.get_mut().forget(*group, *topic);
         }
     }
-    if batches.iter().flat_map(|batch| &batch.writes).all(Write::is_made_again) {
+    if batches.iter().flat_map(|batch| &batch.writes).all(Write::is_replayable) {
         files.memtable.take(batches);
     } else {
         append(files, batches, sync)?;

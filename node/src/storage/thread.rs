@@ -558,7 +558,7 @@ fn read_failed(error: StorageError) -> ReadFailed {
 /// Whether nothing waits for a batch and nothing is lost with it: its writes are replayable from the log, or are
 /// removals from the outbox. An entry that stays in the outbox is recognised as a repeat when it is proposed again.
 fn can_wait(batch: &WriteBatch) -> bool {
-    batch.writes.iter().all(|write| write.is_made_again() || matches!(write, Write::OutboxRemove { .. }))
+    batch.writes.iter().all(|write| write.is_replayable() || matches!(write, Write::OutboxRemove { .. }))
 }
 
 /// Whether a batch only adds to the stored state.

@@ -4,7 +4,7 @@
 //! damage is detected ([`Undetected`] if it is not). As with every other engine,
 //! [`cubecast_core::store::recovery`] decides the consequences of damage.
 //!
-//! Guarantees: finished writes survive every crash, except those that the log can make again. Unfinished writes survive
+//! Guarantees: finished writes survive every crash, except those that the log can rebuild. Unfinished writes survive
 //! as whole batches in order, or not at all. A damaged row is never read as a good one.
 //!
 //! The disk has no timing (its owner simulates that) and no randomness of its own.
@@ -50,7 +50,7 @@ pub struct Disk {
     lost: Lost,
     /// Capacity in bytes; `None`: unlimited.
     capacity: Option<u64>,
-    /// Bytes that a crash took and that the log makes again. The next process writes them again, with the room that is
+    /// Bytes that a crash took and that the log rebuilds. The next process writes them again, with the room that is
     /// left then.
     owed: u64,
     /// A batch did not find room.
@@ -143,12 +143,12 @@ impl Disk {
         Ok(())
     }
 
-    /// Makes a batch durable, except for what the log can make again.
+    /// Makes a batch durable, except for writes that the log can rebuild.
     fn keep(&mut self, batch: WriteBatch) {
         let settles = batch.writes.iter().any(Write::flushes);
-        let made_again = batch.writes.iter().filter(|write| write.is_made_again());
-        let made_again = made_again.map(|write| self.size_of(write)).sum::<u64>();
-        self.owed = self.owed.saturating_sub(made_again);
+        let replayable = batch.writes.iter().filter(|write| write.is_replayable());
+        let replayable = replayable.map(|write| self.size_of(write)).sum::<u64>();
+        self.owed = self.owed.saturating_sub(replayable);
         self.journal.push_back(batch);
         if settles || self.journal.len() >= JOURNAL_BATCHES {
             self.settle();
@@ -194,7 +194,7 @@ impl Disk {
 
     /// Simulates the end of the process or a power loss. Some of the pending batches are wholly on disk, and the next
     /// one may be there in part. Some finished batches are in the rows; the others lack the writes that the log can
-    /// make again.
+    /// rebuild.
     pub fn crash(&mut self, random: &mut fastrand::Rng) -> Result<CrashLeft, Undetected> {
         self.reads.clear();
         let left = self.crash_pending(random)?;
@@ -226,7 +226,7 @@ impl Disk {
     /// Whether a write is journaled, so that it survives a crash.
     fn outlives(&self, write: &Write) -> bool {
         let by_mistake = self.bugs.has(Bug::CheckpointsOutliveMessages) && matches!(write, Write::Checkpoint { .. });
-        by_mistake || !write.is_made_again()
+        by_mistake || !write.is_replayable()
     }
 
     fn crash_pending(&mut self, random: &mut fastrand::Rng) -> Result<CrashLeft, Undetected> {
