@@ -226,7 +226,18 @@ impl Nemesis {
         let kept_down = self.still(|fault| match fault {
             Fault::Kill { node: at } | Fault::Wipe { node: at } | Fault::Damage { node: at, .. } => *at == node,
             Fault::Power { nodes } => nodes.contains(&node),
-            _ => false,
+            Fault::Hang { .. }
+            | Fault::Rot { .. }
+            | Fault::FullDisk { .. }
+            | Fault::SlowDisk { .. }
+            | Fault::Clock { .. }
+            | Fault::Cut { .. }
+            | Fault::Partition { .. }
+            | Fault::Break { .. }
+            | Fault::Degrade { .. }
+            | Fault::Stop { .. }
+            | Fault::Link { .. }
+            | Fault::Clients { .. } => false,
         });
         if !kept_down && cluster.node(node).is_none() {
             cluster.start(node);
@@ -322,7 +333,19 @@ fn edges_of(fault: &Fault, cluster: &Cluster) -> Vec<((Vertex, Vertex), EdgeCond
             }
             edges
         }
-        _ => Vec::new(),
+        Fault::Kill { .. }
+        | Fault::Power { .. }
+        | Fault::Hang { .. }
+        | Fault::Wipe { .. }
+        | Fault::Damage { .. }
+        | Fault::Rot { .. }
+        | Fault::FullDisk { .. }
+        | Fault::SlowDisk { .. }
+        | Fault::Clock { .. }
+        | Fault::Break { .. }
+        | Fault::Stop { .. }
+        | Fault::Link { .. }
+        | Fault::Clients { .. } => Vec::new(),
     }
 }
 
