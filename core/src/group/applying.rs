@@ -134,12 +134,13 @@ impl Group {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{LogLimits, Start};
+    use super::super::{LogLimits, Start, TICK};
     use super::*;
     use crate::bugs::Bugs;
     use crate::cube::Vertex;
     use crate::identity::{NodeId, RequestKey};
     use crate::names::TopicId;
+    use crate::placement;
     use crate::store::{HardState, RecoveredGroup};
     use crate::time::{Instant, Timestamp};
     use crate::topics::Topics;
@@ -180,5 +181,56 @@ mod tests {
         assert_eq!(drops(applying(vec![create(), delete()])), (0, 0));
         let (drops, writes) = drops(applying(vec![create(), publish(), delete()]));
         assert_eq!((drops, writes), (1, 3), "the message, its deletion, and the hard state");
+    }
+
+    /// Delivers everything that the members send each other. Every disk finishes its writes at once, except that of the
+    /// first member if it `stalls`. Returns the number of commands that the first member applied.
+    fn exchange(groups: &mut [Group], now: Instant, batch: &mut u64, stalls: bool) -> usize {
+        let mut applied = 0;
+        while let Some(at) = groups.iter().position(Group::is_dirty) {
+            *batch += 1;
+            for effect in groups[at].flush(now, *batch) {
+                match effect {
+                    GroupEffect::Send { to, message, .. } => {
+                        let receiver = groups.iter_mut().find(|group| group.me == to).expect("every member is here");
+                        receiver.handle_message(message);
+                    }
+                    GroupEffect::Applied { .. } if at == 0 => applied += 1,
+                    _ => {}
+                }
+            }
+            if at > 0 || !stalls {
+                groups[at].handle_written(*batch);
+            }
+        }
+        applied
+    }
+
+    #[test]
+    fn a_leader_applies_a_committed_entry_only_when_its_own_disk_has_it() {
+        let home: Vertex = "00".parse().unwrap();
+        let start = |vertex| {
+            let me = NodeId::founding(vertex);
+            Group::new(Instant(0), home, me, 1, LogLimits::default(), Bugs::default(), Start::Founding)
+        };
+        let mut groups: Vec<Group> = placement::members(home).map(start).collect();
+        let (mut now, mut batch) = (Instant(0), 0);
+        while !groups[0].is_leader() {
+            now = now + TICK;
+            groups.iter_mut().for_each(|group| group.handle_time(now));
+            exchange(&mut groups, now, &mut batch, false);
+        }
+        let command = Command {
+            key: RequestKey { coordinator: groups[0].me, number: 1 },
+            time: Timestamp(0),
+            op: Op::CreatePublisher { publisher: "ann".parse().unwrap() },
+        };
+        let before = groups[0].commit_index();
+        groups[0].propose(vec![command]).unwrap();
+        assert_eq!(exchange(&mut groups, now, &mut batch, true), 0);
+        assert_eq!(groups[0].commit_index(), before + 1, "both followers have it, and they are a majority");
+        assert_eq!(groups[0].applied_index(), before);
+        groups[0].handle_written(batch);
+        assert_eq!(exchange(&mut groups, now, &mut batch, false), 1);
     }
 }

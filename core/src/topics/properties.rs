@@ -170,6 +170,9 @@ fn op() -> impl Strategy<Value = Op> {
         1 => subscriber().prop_map(|subscriber| Op::DeleteSubscriber { subscriber }),
         3 => (publisher(), topic()).prop_map(|(publisher, topic)| Op::CreateTopic { publisher, topic }),
         1 => (publisher(), topic()).prop_map(|(publisher, topic)| Op::DeleteTopic { publisher, topic }),
+        1 => publisher().prop_map(|publisher| Op::UsePublisher { publisher }),
+        1 => subscriber().prop_map(|subscriber| Op::UseSubscriber { subscriber }),
+        1 => (0..101u64).prop_map(|before| Op::ExpireNames { before: Timestamp(before) }),
         8 => (publisher(), topic(), sequence(), ".{0,8}")
             .prop_map(|(publisher, topic, sequence, content)| Op::Publish { publisher, topic, sequence, content: content.into() }),
         3 => (subscriber(), topic(), from()).prop_map(|(subscriber, topic, from)| Op::Subscribe { subscriber, topic, from }),
