@@ -15,14 +15,43 @@
 //! | home | the vertex that a name hashes to; the home and its neighbours store the replicas |
 //! | group | a home and its d neighbours, with one totally ordered log; named after its home |
 //! | leader, follower, learner, term, quorum, commit index | as in Raft |
+//! | voter | a member whose vote and disk count for the majority |
+//! | founder | a member that voted from the first start of the cluster |
+//! | co-members | the vertices at distance 1 and 2, the only ones that share a group with this vertex |
 //! | replica | a member of a group, in its role as a store of messages |
 //! | topic, message, offset | a topic is a sequence of messages, numbered by offset from 0 without gaps |
 //! | cursor | a subscriber's durable position in a topic: the offset of the next message to read |
 //! | sequence | a publisher's own number for a publish; it identifies repeats |
-//! | outbox | publishes accepted with `ack: one` that are not in the log yet |
+//! | session | the deliveries to one push subscription of one connection |
+//!
+//! Between nodes:
+//!
+//! | word | meaning |
+//! |---|---|
+//! | frame, packet | a frame crosses one edge; a packet crosses as many edges as it needs, inside frames |
+//! | link state | a node's announcement to all nodes: its incoming links, its state, its disk, the groups that it leads |
 //! | coordinator | the node that received a request from a client |
+//! | ask, reply, token | a request from one node to another, its answer, and the number that matches the two |
+//! | request key | coordinator and number; identifies a request, so that a repeat has no second effect |
+//! | waiter | a leader's record of the node that receives the answer to a command under way |
+//!
+//! Inside a node:
+//!
+//! | word | meaning |
+//! |---|---|
+//! | turn | one call of [`node::Node::handle`] |
+//! | batch | the writes of one turn; they become durable together |
+//! | row | a value in a table on disk; a row of messages contains several messages |
+//! | checkpoint | the encoded [`topics::Topics`] of a group (its *small state*) at one log index |
+//! | outbox | publishes accepted with `ack: one` that are not in the log yet |
+//!
+//! # Reading order
+//!
+//! 1. [`cube`], [`placement`], [`identity`], [`names`]: places and names
+//! 2. [`wire::client`], [`wire::peer`]: the messages of clients, and those between nodes
+//! 3. [`io`]: everything that enters and leaves a node
+//! 4. [`node`], [`group`], [`topics`], [`store`]: the decisions, the log, the state, the disk
 
-// In reading order: places, vocabulary, rules, node.
 pub mod address;
 pub mod bugs;
 pub mod client;

@@ -1,8 +1,8 @@
 //! The consequences of damage, for all engines: examines the rows on a disk at start.
 //!
 //! A log is cut at its first damaged or missing entry, and the entries after it are deleted. The node may then have
-//! lost promises without knowing which, so the group reports `tail_cut` until the node takes a new identity, under
-//! which it refills from the other members. A damaged checkpoint, hard state, record or outbox entry refuses the start:
+//! lost votes or acknowledged entries, and cannot tell which. The group therefore reports `tail_cut` until the node takes
+//! a new identity, under which it refills from the other members. A damaged checkpoint, hard state, record or outbox entry refuses the start:
 //! continuing without it would be silent loss. An entry or a checkpoint with a valid checksum but invalid content
 //! ([`reject_nonsense`]) counts as damaged.
 
@@ -132,8 +132,9 @@ pub fn ends_mistrust(before: Option<&NodeRecord>, now: &NodeRecord) -> bool {
     before.and_then(|record| record.identity) != now.identity
 }
 
-/// Handles the loss of the newest promises on this disk, certain or possible: every group counts as cut. Returns the
-/// groups whose cut the engine has to store. A node without an identity has made no promises.
+/// Handles the loss of the newest votes or acknowledged entries on this disk, certain or possible: every group counts
+/// as cut. Returns the groups whose cut the engine has to store. A node without an identity has neither voted nor
+/// acknowledged anything.
 pub fn mistrust(recovered: &mut Recovered) -> Vec<Vertex> {
     let identity = recovered.record.as_ref().and_then(|record| record.identity);
     if let Some(identity) = identity.filter(|_| recovered.groups.is_empty()) {

@@ -11,7 +11,7 @@ impl Topics {
         Topics { bugs, ..self }
     }
 
-    /// A copy without the tables that recognise dedup.
+    /// A copy without the tables that detect repeats.
     pub fn without_dedup(&self) -> Topics {
         let mut copy = self.clone();
         copy.topics.values_mut().for_each(|topic| topic.dedup = Dedup::default());

@@ -6,7 +6,7 @@
 //! so a database behind its commit marker has lost acknowledged writes, and the node reports it. The commit marker also
 //! records whether the folder was closed properly.
 //!
-//! Two slots are written in turn, so a write that never reached the disk leaves the previous commit_marker. Each slot
+//! Two slots are written in turn, so a write that never reached the disk leaves the previous commit marker. Each slot
 //! has a checksum that includes the folder's owner. Any other content of a slot is damage: the commit marker is then
 //! unusable, and the folder counts as one that lost its last acknowledged writes. A missing commit marker counts the
 //! same.
@@ -23,7 +23,7 @@ const SLOT_OFFSETS: [u64; 2] = [0, 4096];
 /// A crc32, the closed flag and the number, little-endian.
 const SLOT_BYTES: usize = 16;
 
-/// The content of the commit_marker.
+/// The content of the commit marker.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]
 pub(super) struct CommitMarker {
     /// The newest acknowledged transaction.
@@ -50,7 +50,7 @@ enum Slot {
 }
 
 impl CommitMarkerFile {
-    /// Opens or creates the commit_marker of a folder with this owner. `None`: it has no readable commit_marker.
+    /// Opens or creates the commit marker of a folder with this owner. `None`: it has no readable commit marker.
     pub(super) fn open(path: &Path, owner: &FolderIdentity) -> io::Result<(CommitMarkerFile, Option<CommitMarker>)> {
         let owner = crc32fast::hash(owner.to_string().as_bytes());
         let mut file = private::read_write().open(path)?;

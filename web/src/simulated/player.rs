@@ -130,7 +130,7 @@ impl Player {
 
     // The visible state.
 
-    /// The run's spec, with all user_actions so far.
+    /// The run's spec, with all user actions so far.
     pub fn spec(&self) -> &Spec {
         &self.spec
     }

@@ -1,7 +1,7 @@
 //! The coordinator's part: accepts client requests and answers each exactly once.
 //!
 //! A request waits until this node has recorded its start and knows its identity; requests that need neither are
-//! answered at once. It then passes through at most three stages:
+//! answered at once. It then passes through some of the stages of [`Stage`]. For a write these are:
 //!
 //! 1. Check that its publisher or subscriber is registered. Any replica can confirm this; only the leader can deny it.
 //! 2. Have the leader of the subject's group perform it.
