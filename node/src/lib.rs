@@ -8,6 +8,7 @@
 
 pub mod client;
 pub mod cluster;
+pub mod codec;
 pub mod command;
 pub mod config;
 pub mod dashboard;
@@ -18,6 +19,7 @@ pub mod metrics;
 pub mod output;
 pub mod private;
 pub mod process;
+pub mod queues;
 pub mod runtime;
 pub mod shutdown;
 pub mod storage;

@@ -1,10 +1,9 @@
 //! The task that owns core's client: it passes inputs to the client and performs its effects.
 
 use std::collections::{BTreeMap, HashMap};
-use std::time::Duration;
 
 use cubecast_core::client::{
-    Client, ClientEffect, ClientError, ClientInput, Notice, Purpose, Reply, SocketId, Submission, Target, Ticket,
+    Client, ClientEffect, ClientError, ClientInput, Notice, Purpose, Reply, SocketId, Submission, Ticket,
 };
 use cubecast_core::names::{SubscriberId, TopicName};
 use cubecast_core::wire::client::{Action, Request, Write};
@@ -13,7 +12,8 @@ use tokio::sync::{broadcast, mpsc, oneshot};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use super::deliveries::Listener;
+use super::commands::{Command, Order};
+use super::listener::Listener;
 use super::socket;
 use crate::runtime::clock::Clock;
 use crate::transport::pulse::SILENCE;
@@ -22,31 +22,6 @@ use crate::transport::pulse::SILENCE;
 const SOCKET_INPUTS: usize = 256;
 /// The maximum number of inputs in one turn.
 const MAX_TURN: usize = 4_096;
-
-/// A message from a caller to the driver.
-#[derive(Debug)]
-pub(super) enum Command {
-    Order(Box<Order>),
-    Input(ClientInput),
-    /// Ends the driver. The sender is notified when all sockets have finished their closing handshakes.
-    Close(oneshot::Sender<()>),
-}
-
-#[derive(Debug)]
-pub(super) struct Order {
-    /// The requested action.
-    pub action: Action,
-    /// The node or nodes to ask.
-    pub to: Target,
-    /// The time limit.
-    pub within: Duration,
-    /// Whether to request the nodes that the request crosses.
-    pub trace: bool,
-    /// Receives the messages of a push subscription.
-    pub listener: Option<Listener>,
-    /// Receives the answer.
-    pub answer: oneshot::Sender<Result<Reply, ClientError>>,
-}
 
 type SessionKey = (TopicName, SubscriberId);
 

@@ -17,9 +17,9 @@ use hyper::{Method, Response, StatusCode};
 use serde_json::{Value, json};
 
 use super::ServerContext;
+use super::local_client::{self, NoStatus};
 use super::static_files::{only_reading, page};
 use crate::metrics;
-use crate::runtime::local_client::{self, NoStatus};
 
 /// The answer for one of these paths. `None` for any other path.
 pub async fn answer(context: &ServerContext, method: &Method, path: &str) -> Option<Response<Full<Bytes>>> {

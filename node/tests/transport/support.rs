@@ -16,6 +16,7 @@ use cubecast_core::wire::answer::{
 use cubecast_core::wire::client::{Action, Admin, Query, Read, Request, Write};
 use cubecast_core::wire::limits::Limits as ContentLimits;
 use cubecast_core::wire::peer::PeerFrame;
+use cubecast_node::codec::Rules;
 use cubecast_node::dashboard::Dashboard;
 use cubecast_node::failure::Failure;
 use cubecast_node::process::{Settings, serve};
@@ -23,7 +24,6 @@ use cubecast_node::runtime::clock::Clock;
 use cubecast_node::runtime::disk::{Disk, DiskFailed, DiskWork};
 use cubecast_node::runtime::machine::Machine;
 use cubecast_node::storage::StorageMetrics;
-use cubecast_node::transport::codec::Rules;
 use cubecast_node::transport::handshake::{Credentials, Secret};
 use cubecast_node::transport::origin::OriginRules;
 use cubecast_node::transport::{Limits, Socket};
