@@ -156,7 +156,7 @@ fn tell_start(config: &Config) {
     let neighbours: Vec<_> = node.neighbours().map(|peer: Vertex| peer.to_string()).collect();
     info!(%node, cluster = config.cluster, data = %config.data.display(), sync = %config.sync, "Node {node} starts. Neighbours: {}", neighbours.join(", "));
     if config.allow_faults {
-        info!(%node, "Faults on request are allowed: clients can make node {node} fail and cut its links");
+        info!(%node, "Requested faults are allowed: clients can stop node {node} and cut its links");
     }
     let dashboard = &config.dashboard;
     match dashboard.exists() || matches!(dashboard, Dashboard::Off) {

@@ -47,9 +47,9 @@ pub enum Fault {
     Break { edges: Vec<(Vertex, Vertex)> },
     /// These directions of edges delay, lose, duplicate, reorder or alter frames.
     Degrade { edges: Vec<(Vertex, Vertex)>, conditions: EdgeConditions },
-    /// The node is requested to fail (`stop_node`).
+    /// A requested fault stops the node (`stop_node`).
     Stop { node: Vertex, mode: StopMode },
-    /// The node is requested to degrade an edge (`set_link`).
+    /// A requested fault degrades an edge (`set_link`).
     Link { from: Vertex, to: Vertex, conditions: LinkConditions },
     /// The clients of a node lose their connections, and possibly the answers on them.
     Clients { node: Vertex },
@@ -169,8 +169,8 @@ impl FaultClass {
             FaultClass::Partition => "the cube is split into two sides",
             FaultClass::Break => "connections break, and frames in transit are lost",
             FaultClass::Degrade => "edges delay, lose, duplicate, reorder and corrupt frames",
-            FaultClass::Stop => "a node fails on request: crash, wipe or pause",
-            FaultClass::Link => "an edge is cut, delayed or made lossy on request",
+            FaultClass::Stop => "a node is stopped by a requested fault: crash, wipe or pause",
+            FaultClass::Link => "an edge is cut, delayed or made lossy by a requested fault",
             FaultClass::Clients => "clients lose their connections, and the answers in transit",
         }
     }
@@ -323,8 +323,8 @@ impl std::fmt::Display for Fault {
                     altering * 100.0
                 )
             }
-            Fault::Stop { node, mode } => write!(f, "{node} fails on request: {mode:?}"),
-            Fault::Link { from, to, conditions } => write!(f, "{from} -> {to} on request: {conditions:?}"),
+            Fault::Stop { node, mode } => write!(f, "{node} is stopped by a requested fault: {mode:?}"),
+            Fault::Link { from, to, conditions } => write!(f, "{from} -> {to} by a requested fault: {conditions:?}"),
             Fault::Clients { node } => write!(f, "the clients of {node} lose their connections"),
         }
     }

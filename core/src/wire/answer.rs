@@ -178,7 +178,7 @@ error_codes! {
     Unavailable = "unavailable",
     /// The outcome was not known in time. Retry, with the same sequence number if there is one.
     Timeout = "timeout",
-    /// The node that received the request is failing on request; use another node.
+    /// The node that received the request is stopped by a requested fault; use another node.
     NodeFailed = "node_failed",
     /// The node was started without `--allow-faults`.
     FaultsForbidden = "faults_forbidden",
@@ -423,7 +423,7 @@ pub struct LinkStatus {
 }
 
 /// Counts since the process started. The counts of frames sent, received, forwarded and dropped also restart when the
-/// node returns from a crash on request.
+/// node recovers from a crash by a requested fault.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct Counters {
     /// Requests from clients.

@@ -155,7 +155,7 @@ pub enum Query {
     Topics,
 }
 
-/// The state of one node, and failures on request.
+/// The state of one node, and requested faults.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub enum Admin {
     /// `node`, here and below: `None` means the node that received the request.

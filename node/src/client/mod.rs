@@ -315,7 +315,7 @@ impl CubecastClient {
         .await
     }
 
-    /// Ends a requested failure of a node.
+    /// Ends a requested fault of a node.
     pub async fn recover_node(&self, node: Vertex) -> Result<Reply, ClientError> {
         self.ask(Target::Node(node), Action::Admin(Admin::RecoverNode { node: None })).await
     }

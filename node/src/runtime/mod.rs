@@ -194,7 +194,7 @@ impl<M: Machine, D: Disk> Runtime<M, D> {
             Effect::SendPeer { to, frame } => self.leaving.entry(to).or_default().push(frame),
             Effect::SetPeersAllowed(allowed) => {
                 self.signals.gate.send_modify(|gate| *gate = PeerGate { allowed, epoch: gate.epoch + 1 });
-                // A node that fails on request discards the requests it received.
+                // A node that a requested fault stops discards the requests that it received.
                 self.clients.values().for_each(ClientMailbox::forget_requests);
             }
             Effect::SendClient { connection, frame } => self.send_client(connection, frame),

@@ -2,7 +2,7 @@
 //!
 //! | path | 200 | 503 |
 //! |---|---|---|
-//! | `/healthz` | the process serves | it fails on request, or does not answer itself: restart it |
+//! | `/healthz` | the process serves | it is stopped by a requested fault, or does not answer itself: restart it |
 //! | `/readyz` | all its groups accept publishes | it is joining, or a group accepts none: use other nodes, wait |
 //! | `/metrics` | Prometheus text | never |
 //!

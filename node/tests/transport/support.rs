@@ -69,7 +69,7 @@ pub fn secret(text: &str) -> Secret {
 /// | stop_node, recover_node | neighbours are refused, or accepted |
 /// | set_link to x | a ping to x |
 /// | topics | no answer |
-/// | delete_topic | the client is dismissed, as by a crash on request |
+/// | delete_topic | the client is dismissed, as by a requested crash |
 /// | any other | `Watching` |
 struct FakeMachine {
     me: Vertex,
@@ -86,7 +86,7 @@ impl Machine for FakeMachine {
             if let Input::ClientRequest { connection, request } = &input {
                 let (connection, id) = (*connection, request.id.clone());
                 if matches!(request.action, Action::Write(Write::DeleteTopic { .. })) {
-                    let reason = "crashed on request".into();
+                    let reason = "crashed by a requested fault".into();
                     effects.push(Effect::CloseClient { connection, why: Dismissal::NodeFails, reason });
                 } else if let Some(result) = self.answer(request, &mut effects) {
                     let answer = Answer { id, served_by: self.me, hops: None, result };

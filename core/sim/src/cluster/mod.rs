@@ -196,7 +196,7 @@ impl Cluster {
         self.hosts[vertex.index()].refused.as_deref()
     }
 
-    /// Disks that nodes erased on request.
+    /// Disks that requested faults erased.
     pub fn disk_losses(&self) -> &[DiskLoss] {
         &self.disk_losses
     }

@@ -26,7 +26,7 @@ pub enum FaultClass {
     Hang,
     /// SIGKILL, and the data folder is lost; only while a quorum's disks survive.
     Wipe,
-    /// A node fails on request: it crashes, pauses, or loses its disk.
+    /// A node is stopped by a requested fault: it crashes, pauses, or loses its disk.
     Stop,
     /// Edges drop frames, some in one direction only.
     Cut,
@@ -127,7 +127,7 @@ impl std::fmt::Display for Fault {
             Fault::Restart => write!(f, "all nodes are restarted, one after the other"),
             Fault::Hang { node } => write!(f, "{node} hangs"),
             Fault::Wipe { node } => write!(f, "{node} is killed and loses its disk"),
-            Fault::Stop { node, mode } => write!(f, "{node} fails on request: {mode:?}"),
+            Fault::Stop { node, mode } => write!(f, "{node} is stopped by a requested fault: {mode:?}"),
             Fault::Cut { edges } => write!(f, "cut: {}", edge_list(edges)),
             Fault::Degrade { edges, conditions } => {
                 let LinkConditions { delay_ms, jitter_ms, loss, .. } = conditions;

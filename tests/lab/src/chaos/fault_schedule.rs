@@ -50,9 +50,9 @@ pub struct FaultSchedule {
     /// Faults to mend, by time.
     agenda: BTreeMap<(Moment, u64), Mend>,
     mends: u64,
-    /// Nodes that are down, stopped or failing on request.
+    /// Nodes that are down, or stopped by a signal or a requested fault.
     troubled: BTreeSet<Vertex>,
-    /// A node that loses its disk on request, and its incarnation before.
+    /// A node that loses its disk by a requested fault, and its incarnation before.
     wiping: Option<(Vertex, Option<u32>)>,
     /// The number of faults so far, for progress reports.
     pub count: Arc<AtomicU64>,
@@ -88,7 +88,7 @@ pub struct Split {
 enum Mend {
     Start(Vertex),
     Resume(Vertex),
-    /// A failure on request ends by itself.
+    /// A requested fault ends by itself.
     Returned(Vertex),
     Links(Vec<Edge>),
     Join,
