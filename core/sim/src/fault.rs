@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::cluster::Cluster;
 use crate::disk::{self, Damage, Lost};
 use crate::network::EdgeConditions;
+use crate::places::{Edge, any_vertex, edge_list, list, pick, some_edges};
 
 /// One fault.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
@@ -39,14 +40,14 @@ pub enum Fault {
     /// The wall clock is wrong by `by_us` microseconds until the end.
     Clock { node: Vertex, by_us: i64 },
     /// These directions of edges drop all frames.
-    Cut { edges: Vec<(Vertex, Vertex)> },
+    Cut { edges: Vec<Edge> },
     /// No frame passes between these vertices and the others. With `one_way`, only frames from these to the others are
     /// dropped.
     Partition { side: Vec<Vertex>, one_way: bool },
     /// The connections between neighbours break with the frames in transit, and are then established again.
-    Break { edges: Vec<(Vertex, Vertex)> },
+    Break { edges: Vec<Edge> },
     /// These directions of edges delay, lose, duplicate, reorder or alter frames.
-    Degrade { edges: Vec<(Vertex, Vertex)>, conditions: EdgeConditions },
+    Degrade { edges: Vec<Edge>, conditions: EdgeConditions },
     /// A requested fault stops the node (`stop_node`).
     Stop { node: Vertex, mode: StopMode },
     /// A requested fault degrades an edge (`set_link`).
@@ -330,23 +331,6 @@ impl std::fmt::Display for Fault {
     }
 }
 
-fn list(vertices: &[Vertex]) -> String {
-    vertices.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
-}
-
-fn edge_list(edges: &[(Vertex, Vertex)]) -> String {
-    edges.iter().map(|(from, to)| format!("{from}->{to}")).collect::<Vec<_>>().join(", ")
-}
-
-fn pick<T: Copy>(choices: &[T], random: &mut fastrand::Rng) -> T {
-    choices[random.u32(..choices.len() as u32) as usize]
-}
-
-fn any_vertex(dimension: Dimension, random: &mut fastrand::Rng) -> Vertex {
-    let index = random.u32(..dimension.size() as u32);
-    dimension.vertices().nth(index as usize).expect("the index is below the cube's size")
-}
-
 /// Draws a set of vertices: half of the time about a quarter of all, a quarter of the time about half, otherwise all.
 /// It has at least one.
 fn some_vertices(dimension: Dimension, random: &mut fastrand::Rng) -> Vec<Vertex> {
@@ -354,20 +338,6 @@ fn some_vertices(dimension: Dimension, random: &mut fastrand::Rng) -> Vec<Vertex
     let mut chosen: BTreeSet<Vertex> = dimension.vertices().filter(|_| random.u8(..4) < 4 / share).collect();
     chosen.insert(any_vertex(dimension, random));
     chosen.into_iter().collect()
-}
-
-/// Draws up to four edges, each in one direction or, half of the time, in both.
-fn some_edges(dimension: Dimension, random: &mut fastrand::Rng) -> Vec<(Vertex, Vertex)> {
-    let mut edges = BTreeSet::new();
-    for _ in 0..random.u8(1..=4) {
-        let from = any_vertex(dimension, random);
-        let to = from.across(random.u8(..dimension.bits()));
-        edges.insert((from, to));
-        if random.bool() {
-            edges.insert((to, from));
-        }
-    }
-    edges.into_iter().collect()
 }
 
 fn bad_conditions(random: &mut fastrand::Rng) -> EdgeConditions {

@@ -232,6 +232,17 @@ impl Action {
         }
     }
 
+    /// The topic and the subscriber of the push subscription that the action requests, if it requests one.
+    pub fn push_subscription(&self) -> Option<(TopicName, SubscriberId)> {
+        match self {
+            Action::Write(
+                Write::Subscribe { topic, subscriber, push: true, .. }
+                | Write::ReplicaSubscribe { topic, subscriber, push: true, .. },
+            ) => Some((topic.clone(), subscriber.clone())),
+            _ => None,
+        }
+    }
+
     /// The size of the content in bytes; 0 for actions without content. It distinguishes heavy requests from light
     /// ones.
     pub fn content_bytes(&self) -> u64 {

@@ -6,7 +6,7 @@ use cubecast_core::client::{
     Client, ClientEffect, ClientError, ClientInput, Notice, Purpose, Reply, SocketId, Submission, Ticket,
 };
 use cubecast_core::names::{SubscriberId, TopicName};
-use cubecast_core::wire::client::{Action, Request, Write};
+use cubecast_core::wire::client::Request;
 use cubecast_core::wire::event::WatchEvent;
 use tokio::sync::{broadcast, mpsc, oneshot};
 use tokio::task::JoinSet;
@@ -134,7 +134,7 @@ impl Driver {
             Command::Order(order) => *order,
         };
         let Order { action, to, within, trace, listener, answer } = order;
-        if let (Some(listener), Some(key)) = (listener, subscribed(&action)) {
+        if let (Some(listener), Some(key)) = (listener, action.push_subscription()) {
             self.listeners.insert(key, listener);
         }
         let ticket = Ticket(self.next_ticket);
@@ -195,16 +195,6 @@ impl Driver {
         self.listeners.retain(|_, listener| !listener.is_gone());
         while self.serving.try_join_next().is_some() {}
         self.serving.spawn(socket::run(socket, url, requests, self.to_inputs.clone(), gate, self.began, SILENCE));
-    }
-}
-
-fn subscribed(action: &Action) -> Option<SessionKey> {
-    match action {
-        Action::Write(
-            Write::Subscribe { topic, subscriber, push: true, .. }
-            | Write::ReplicaSubscribe { topic, subscriber, push: true, .. },
-        ) => Some((topic.clone(), subscriber.clone())),
-        _ => None,
     }
 }
 

@@ -15,11 +15,12 @@ use cubecast_core::states::NodeState;
 use cubecast_core::time::Instant;
 use cubecast_core::wire::client::{Action, Admin};
 use cubecast_node::shutdown;
+use cubecast_sim::places::Edge;
 use fastrand::Rng;
 use tokio::sync::watch;
 use tokio::time::{Instant as Moment, sleep, sleep_until};
 
-use super::fault::{Edge, Fault, FaultClass, edges_across};
+use super::fault::{Fault, FaultClass, edges_across};
 use super::record::Recorder;
 use crate::cluster::fleet::Fleet;
 use crate::cluster::nodes::Nodes;
