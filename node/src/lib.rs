@@ -2,8 +2,8 @@
 //! decisions.
 //!
 //! ```text
-//! command -> config -> process -> storage, runtime, transport      (one node)
-//! command -> cluster -> child processes of `cubecast node`         (a cluster on one machine)
+//! command -> config -> process -> storage, runtime, queues, transport   (one node)
+//! command -> cluster -> child processes of `cubecast node`              (a cluster on one machine)
 //! ```
 
 pub mod client;

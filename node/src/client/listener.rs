@@ -50,7 +50,7 @@ impl Listener {
 }
 
 impl Gate {
-    /// One message less waits.
+    /// The caller has taken a message.
     pub fn leave(&self) {
         let was = self.queued.fetch_update(SeqCst, SeqCst, |queued| Some(queued.saturating_sub(1)));
         if was.is_ok_and(|queued| queued <= QUEUED) {

@@ -6,7 +6,8 @@
 //! messages do not overtake reads.
 //!
 //! Writes that nothing waits for, because the log has all of their content, are merged with the next write that is
-//! awaited. This saves a transaction and a sync for every publish. Without such a write they wait for `LINGER` at most, or until they are large.
+//! awaited. This saves a transaction and a sync for every publish. Without such a write they wait for `LINGER` at
+//! most, or until they are large.
 //!
 //! Work that need not wait is done directly on the submitting thread, as long as nothing is queued before it: writes
 //! that need no sync, and reads of messages in memory. Two thread switches cost more than either.
